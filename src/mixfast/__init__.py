@@ -1,0 +1,39 @@
+"""mixfast: mixture models by EM, fast and dependable.
+
+The names below are imported when they are first used: `import mixfast` alone loads neither scikit-learn nor matplotlib.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from mixfast._config import show_config
+    from mixfast.convergence import Status
+    from mixfast.estimators.bernoulli_mixture import BernoulliMixture
+    from mixfast.estimators.gaussian_mixture import GaussianMixture
+    from mixfast.plotting import plot_mixture
+
+#: Where each public name lives.
+_HOMES = {
+    "BernoulliMixture": "mixfast.estimators.bernoulli_mixture",
+    "GaussianMixture": "mixfast.estimators.gaussian_mixture",
+    "Status": "mixfast.convergence",
+    "plot_mixture": "mixfast.plotting",
+    "show_config": "mixfast._config",
+}
+
+__all__ = ["BernoulliMixture", "GaussianMixture", "Status", "plot_mixture", "show_config"]
+
+
+def __getattr__(name):
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__():
+    return sorted([*globals(), *_HOMES])

@@ -1,0 +1,25 @@
+"""What this build is and what it runs on."""
+
+from __future__ import annotations
+
+
+def show_config():
+    """Print version, instruction set, OpenMP, threads, and the BLAS libraries in the process."""
+    import numpy as np
+    import scipy
+    import scipy.linalg  # noqa: F401  (loads its BLAS, so that threadpoolctl sees it)
+    import sklearn
+    from threadpoolctl import threadpool_info
+
+    from mixfast import __version__
+    from mixfast._em import HAS_OPENMP
+    from mixfast._isa import CHOSEN_ISA, available_isas
+    from mixfast._threads import allowed_threads
+
+    print(f"mixfast {__version__}")
+    print(f"  instruction set: {CHOSEN_ISA} (available: {', '.join(available_isas())}; MIXFAST_ISA forces one)")
+    print(f"  OpenMP: {'yes' if HAS_OPENMP else 'no: built without it, everything runs on one thread'}")
+    print(f"  threads: {allowed_threads()}")
+    for library in threadpool_info():
+        print(f"  {library['user_api']}: {library['internal_api']} {library['version'] or ''}".rstrip())
+    print(f"  numpy {np.__version__}, scipy {scipy.__version__}, scikit-learn {sklearn.__version__}")

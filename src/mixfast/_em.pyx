@@ -1,0 +1,571 @@
+"""The pass over the rows and the steps of EM, for any family.
+
+One pass walks the rows in chunks. A chunk is packed once, its rows are shared among the components (`assign`), and what
+follows from that is taken up (`deliver`): added to the statistics in a fit, written to arrays in a prediction. No array
+of n_samples x n_components exists during a fit.
+
+Lanes, not locks. The chunks are dealt to lanes by the shape of the problem alone; a thread takes whole lanes; lanes are
+added up in lane order. So the same bits come out for any number of threads. Inside a parallel region there is no
+allocation, no lock and no GIL. A long pass is cut into rounds: each lane does its share of a round, then control returns
+to Python for a moment, so that Ctrl-C is heard.
+
+Nothing here knows what a component is: see `_kernels/family.h` for the contract.
+"""
+
+from cython.parallel cimport prange, threadid
+from libc.math cimport INFINITY, fabs
+from libc.stdint cimport int64_t, uint32_t, uint64_t, uintptr_t
+from libc.stdlib cimport calloc, free
+from libc.string cimport memcpy, memset
+
+from mixfast._capsule cimport family_in
+from mixfast._family cimport (
+    MIXFAST_NOT_FINITE,
+    chunk_t,
+    family_t,
+    mixfast_select_rows,
+)
+from mixfast._isa cimport resolve_isa
+from mixfast._random cimport RANDOM_RESPONSIBILITIES, uniform
+
+import numpy as np
+
+cdef extern from "Python.h":
+    int PyErr_CheckSignals() except -1
+
+cdef extern from *:
+    """
+    #ifdef _OPENMP
+    #define MIXFAST_HAS_OPENMP 1
+    #else
+    #define MIXFAST_HAS_OPENMP 0
+    #endif
+    """
+    const int MIXFAST_HAS_OPENMP
+
+HAS_OPENMP = MIXFAST_HAS_OPENMP == 1
+
+cdef enum:
+    CACHE_LINE = 64
+    # A chunk's responsibilities, packed columns and family scratch share the second-level cache: 256 KiB on the smallest
+    # machines in use. More than 240 doubles or 480 floats a column gained nothing (K=32, d=16: 56.8 ms at 240, 56.9 at
+    # 480 rows, one thread), and small problems want small chunks.
+    CHUNK_BYTES = 262144
+    CHUNK_COLUMN_BYTES = 1920
+    CHUNK_UNIT = 48            # every strip (6, 12, 24 or 48 rows) divides it: full chunks carry no padding
+    CHUNKS_PER_LANE = 4        # with fewer, zeroing and adding lanes shows in small fits
+    MAX_LANES = 64
+    LANES_BYTES = 67108864     # all lanes together, unless that leaves fewer than MIN_LANES
+    MIN_LANES = 8
+    ROUND_FLOPS = 500000000    # 0.25 s on one thread at 2 GF/s, the slowest kernel measured (base, d=2)
+    THREAD_FLOPS = 1000000     # waking a thread takes some microseconds: not for less work than this
+
+# A component with less than this share of the weight holds no rows: its sums are rounding errors of the others'.
+cdef double EMPTY_SHARE = 2.2e-15
+
+ctypedef struct results_t:
+    int64_t *labels
+    char *log_norm
+    char *resp
+    char *largest
+
+ctypedef struct draw_t:
+    uint64_t seed
+    uint32_t start
+
+
+cdef inline double get(const void *values, int real_bytes, Py_ssize_t i) noexcept nogil:
+    return (<const double *> values)[i] if real_bytes == 8 else (<const float *> values)[i]
+
+
+cdef inline void put(void *values, int real_bytes, Py_ssize_t i, double value) noexcept nogil:
+    if real_bytes == 8:
+        (<double *> values)[i] = value
+    else:
+        (<float *> values)[i] = <float> value
+
+
+# ---- assign: how a chunk's rows are shared --------------------------------------------------------------------------
+
+cdef int expected(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, const workspace_t *space,
+                  double *lane) noexcept nogil:
+    """The E-step: responsibilities from log densities."""
+    if p.family.log_density(p.family, p.tables, chunk, space.family_scratch, space.resp) != 0:
+        return 1
+    lane[LANE_IMPOSSIBLE] += p.kernels.softmax(
+        p.family.n_components, chunk.n_rows, chunk.stride, space.weight, space.resp, space.log_norm,
+        space.softmax_scratch, lane + LANE_COUNTS, lane + LANE_EVIDENCE)
+    return 0
+
+
+cdef int nearest(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, const workspace_t *space,
+                 double *lane) noexcept nogil:
+    """The C-step: all of a row to its most likely component. With spherical components of one size, this is k-means."""
+    if p.family.log_density(p.family, p.tables, chunk, space.family_scratch, space.resp) != 0:
+        return 1
+    lane[LANE_IMPOSSIBLE] += p.kernels.hardmax(
+        p.family.n_components, chunk.n_rows, chunk.stride, space.weight, space.resp, space.log_norm,
+        space.softmax_scratch, lane + LANE_COUNTS, lane + LANE_EVIDENCE)
+    return 0
+
+
+cdef void clear_resp(const pass_t *p, const chunk_t *chunk, const workspace_t *space) noexcept nogil:
+    memset(space.resp, 0, p.family.n_components * chunk.stride * p.family.real_bytes)
+
+
+cdef int labelled(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, const workspace_t *space,
+                  double *lane) noexcept nogil:
+    """All of a row to the component that assign_data, an int64 array, names; rows labelled -1 are left out."""
+    cdef const int64_t *labels = <const int64_t *> p.assign_data
+    cdef int real_bytes = p.family.real_bytes
+    cdef Py_ssize_t r
+    clear_resp(p, chunk, space)
+    for r in range(chunk.n_rows):
+        if labels[start + r] >= 0:
+            put(space.resp, real_bytes, labels[start + r] * chunk.stride + r, get(space.weight, real_bytes, r))
+    p.kernels.count(p.family.n_components, chunk.stride, space.resp, lane + LANE_COUNTS)
+    return 0
+
+
+cdef int given(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, const workspace_t *space,
+               double *lane) noexcept nogil:
+    """Responsibilities from assign_data, a float64 array (n_samples, n_components), times the weight of the row."""
+    cdef Py_ssize_t n_components = p.family.n_components, r, k
+    cdef const double *resp = (<const double *> p.assign_data) + start * n_components
+    cdef int real_bytes = p.family.real_bytes
+    cdef double weight
+    clear_resp(p, chunk, space)
+    for r in range(chunk.n_rows):
+        weight = get(space.weight, real_bytes, r)
+        for k in range(n_components):
+            put(space.resp, real_bytes, k * chunk.stride + r, weight * resp[r * n_components + k])
+    p.kernels.count(n_components, chunk.stride, space.resp, lane + LANE_COUNTS)
+    return 0
+
+
+cdef int drawn(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, const workspace_t *space,
+               double *lane) noexcept nogil:
+    """Uniform random responsibilities, scaled to sum to one in each row; assign_data says the seed and the start."""
+    cdef Py_ssize_t n_components = p.family.n_components, r, k
+    cdef const draw_t *draw = <const draw_t *> p.assign_data
+    cdef int real_bytes = p.family.real_bytes
+    cdef double total, weight
+    cdef uint64_t index
+    clear_resp(p, chunk, space)
+    for r in range(chunk.n_rows):
+        index = <uint64_t> (start + r) * <uint64_t> n_components
+        total = 0
+        for k in range(n_components):
+            total += uniform(draw.seed, draw.start, RANDOM_RESPONSIBILITIES, index + <uint64_t> k)
+        weight = get(space.weight, real_bytes, r) / total if total > 0 else 0
+        for k in range(n_components):
+            put(space.resp, real_bytes, k * chunk.stride + r,
+                weight * uniform(draw.seed, draw.start, RANDOM_RESPONSIBILITIES, index + <uint64_t> k))
+    p.kernels.count(n_components, chunk.stride, space.resp, lane + LANE_COUNTS)
+    return 0
+
+
+# ---- deliver: what becomes of a chunk -------------------------------------------------------------------------------
+
+cdef int add_statistics(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, const workspace_t *space,
+                        double *lane) noexcept nogil:
+    return p.family.accumulate(p.family, p.tables, chunk, space.resp, space.family_scratch,
+                               lane + LANE_COUNTS + p.family.n_components)
+
+
+cdef int write_results(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, const workspace_t *space,
+                       double *lane) noexcept nogil:
+    """Rows start .. of the arrays in deliver_data, where they are wanted; they hold reals of the family's precision."""
+    cdef const results_t *results = <const results_t *> p.deliver_data
+    cdef Py_ssize_t n_components = p.family.n_components, real_bytes = p.family.real_bytes
+    if results.log_norm != NULL:
+        memcpy(results.log_norm + start * real_bytes, space.log_norm, chunk.n_rows * real_bytes)
+    if results.resp != NULL:
+        p.kernels.transpose(n_components, chunk.n_rows, chunk.stride, space.resp,
+                            results.resp + start * n_components * real_bytes)
+    if results.labels != NULL:
+        p.kernels.argmax(n_components, chunk.n_rows, chunk.stride, space.resp, results.labels + start,
+                         results.largest + start * real_bytes if results.largest != NULL else NULL)
+    return 0
+
+
+# ---- the pass -------------------------------------------------------------------------------------------------------
+
+cdef int visit_lane(const pass_t *p, Py_ssize_t lane, Py_ssize_t round_, int thread) noexcept nogil:
+    """One lane's chunks of one round, in order."""
+    cdef Py_ssize_t first = lane * p.n_chunks // p.n_lanes
+    cdef Py_ssize_t n_own = (lane + 1) * p.n_chunks // p.n_lanes - first
+    cdef Py_ssize_t index, start, column = p.stride * p.family.real_bytes
+    cdef double *slot = p.lanes + lane * p.lane_size
+    cdef workspace_t space
+    cdef chunk_t chunk
+    space.columns = p.scratch + thread * p.scratch_size
+    space.weight = <char *> space.columns + p.family.n_features * column
+    space.log_norm = <char *> space.weight + column
+    space.softmax_scratch = <char *> space.log_norm + column
+    space.resp = <char *> space.softmax_scratch + 2 * column
+    space.family_scratch = <char *> space.resp + p.family.n_components * column
+    chunk.columns = space.columns
+    chunk.stride = p.stride
+    for index in range(first + n_own * round_ // p.n_rounds, first + n_own * (round_ + 1) // p.n_rounds):
+        start = index * p.chunk_rows
+        chunk.n_rows = min(p.chunk_rows, p.rows.n_rows - start)
+        p.kernels.pack(&p.rows, start, chunk.n_rows, chunk.stride, p.pivot, space.columns, space.weight)
+        if p.assign(p, start, &chunk, &space, slot) != 0 or p.deliver(p, start, &chunk, &space, slot) != 0:
+            return 1
+    return 0
+
+
+cdef int visit_all_lanes(const pass_t *p, Py_ssize_t round_) noexcept nogil:
+    """The number of lanes that failed (a family written in Python may raise)."""
+    cdef Py_ssize_t lane
+    cdef int n_failed = 0
+    if p.n_threads == 1:
+        for lane in range(p.n_lanes):
+            if n_failed == 0:
+                n_failed += visit_lane(p, lane, round_, 0)
+    else:
+        for lane in prange(p.n_lanes, schedule="dynamic", num_threads=p.n_threads):
+            n_failed += visit_lane(p, lane, round_, threadid())
+    return n_failed
+
+
+cdef void begin_pass(pass_t *p) noexcept nogil:
+    memset(p.lanes, 0, p.n_lanes * p.lane_size * sizeof(double))
+    memset(p.pivot, 0, p.family.n_features * sizeof(double))
+    p.family.prepare(p.family, p.weights, p.params, p.work, p.pivot, p.tables)
+
+
+cdef void add_up_lanes(pass_t *p) noexcept nogil:
+    """The total ends in lane 0; lanes are added in their order."""
+    cdef Py_ssize_t lane, i
+    cdef double *total = p.lanes
+    cdef const double *own
+    for lane in range(1, p.n_lanes):
+        own = p.lanes + lane * p.lane_size
+        for i in range(p.lane_size):
+            total[i] += own[i]
+
+
+cdef int maximise(pass_t *p) noexcept nogil:
+    """The M-step on the total: new weights and parameters in place; the family's status."""
+    cdef Py_ssize_t n_components = p.family.n_components, k
+    cdef double *counts = p.lanes + LANE_COUNTS
+    cdef double total = 0, kept = 0
+    for k in range(n_components):
+        total += counts[k]
+    for k in range(n_components):
+        if counts[k] <= EMPTY_SHARE * total:
+            counts[k] = 0
+        kept += counts[k]
+    for k in range(n_components):
+        p.weights[k] = counts[k] / kept
+    return p.family.maximise(p.family, counts, p.pivot, counts + n_components, p.work, p.params)
+
+
+cdef inline Py_ssize_t clip(Py_ssize_t value, Py_ssize_t low, Py_ssize_t high) noexcept nogil:
+    return low if value < low else high if value > high else value
+
+
+cdef inline Py_ssize_t round_up(Py_ssize_t value, Py_ssize_t unit) noexcept nogil:
+    return (value + unit - 1) // unit * unit
+
+
+cdef class Rows:
+    """A view of X (n_samples, n_features), float32 or float64 with any strides, and of the weights of its rows.
+
+    `sample_weight` is None or float64 (n_samples,), contiguous. Nothing is copied; the arrays must not change or move.
+    """
+
+    def __cinit__(self, X, sample_weight=None):
+        cdef const double[:, :] doubles
+        cdef const float[:, :] floats
+        cdef const double[::1] weights
+        if X.dtype == np.float32:
+            floats = X
+            self.c.data = <const char *> &floats[0, 0]
+            self.c.row_stride, self.c.column_stride = floats.strides[0], floats.strides[1]
+            self.c.real_bytes = 4
+        else:
+            doubles = X
+            self.c.data = <const char *> &doubles[0, 0]
+            self.c.row_stride, self.c.column_stride = doubles.strides[0], doubles.strides[1]
+            self.c.real_bytes = 8
+        self.c.n_rows, self.c.n_features = X.shape
+        self.c.weight = NULL
+        self.X, self.sample_weight = X, sample_weight
+        self.total_weight = self.c.n_rows
+        if sample_weight is not None:
+            weights = sample_weight
+            if weights.shape[0] != self.c.n_rows:
+                raise ValueError(f"sample_weight has {weights.shape[0]} values for {self.c.n_rows} rows")
+            self.c.weight = &weights[0]
+            self.total_weight = np.sum(sample_weight)
+
+
+cdef class Pass:
+    """One family over one set of rows: the memory, the state and the strategy of a pass.
+
+    Parameters
+    ----------
+    capsule : the bound family, as `Family.bind` returns it
+    rows : Rows
+    n_threads : int, at most so many; small problems take fewer
+    chunk_rows : int or None, rows per chunk; None chooses by the shape. Results differ in the last bits.
+    """
+
+    def __cinit__(self, capsule, Rows rows not None, Py_ssize_t n_threads=1, chunk_rows=None):
+        cdef const family_t *family = family_in(capsule)
+        cdef pass_t *p = &self.c
+        cdef Py_ssize_t column_reals, n_rows = rows.c.n_rows, unit
+        cdef double flops
+        if rows.c.n_features != family.n_features:
+            raise ValueError(f"rows have {rows.c.n_features} features, the family was bound to {family.n_features}")
+        self.capsule, self.rows = capsule, rows
+        p.family, p.rows = family, rows.c
+        p.kernels = mixfast_select_rows(family.isa, family.real_bytes)
+        p.assign, p.deliver = expected, add_statistics
+
+        column_reals = family.n_features + 4 + family.n_components + family.n_scratch_columns
+        if chunk_rows is None:
+            unit = CHUNK_UNIT * family.real_bytes
+            p.chunk_rows = clip(CHUNK_BYTES // (column_reals * unit), 1, CHUNK_COLUMN_BYTES // unit) * CHUNK_UNIT
+        else:
+            p.chunk_rows = chunk_rows
+        p.stride = round_up(max(min(p.chunk_rows, n_rows), 1), p.kernels.strip)
+        p.n_chunks = (n_rows + p.chunk_rows - 1) // p.chunk_rows
+        p.lane_size = round_up(LANE_COUNTS + family.n_components + family.n_stats, CACHE_LINE // sizeof(double))
+        p.n_lanes = clip(p.n_chunks // CHUNKS_PER_LANE, 1,
+                         clip(LANES_BYTES // <Py_ssize_t> (p.lane_size * sizeof(double)), MIN_LANES, MAX_LANES))
+        flops = <double> n_rows * family.flops_per_row
+        p.n_rounds = 1 + <Py_ssize_t> (flops / ROUND_FLOPS)
+        p.n_threads = 1 if family.needs_gil else <int> clip(
+            <Py_ssize_t> min(flops / THREAD_FLOPS, <double> n_threads), 1, p.n_lanes)
+        p.scratch_size = round_up(column_reals * p.stride * family.real_bytes, CACHE_LINE)
+        self._allocate()
+
+    def _allocate(self):
+        """Cut one block of memory into pieces that start on cache lines."""
+        cdef pass_t *p = &self.c
+        cdef const family_t *family = p.family
+        cdef size_t[7] sizes
+        cdef (char *)[7] pieces
+        cdef size_t total = CACHE_LINE
+        cdef int i
+        sizes[0] = family.n_components * sizeof(double)
+        sizes[1] = family.n_params * sizeof(double)
+        sizes[2] = family.n_features * sizeof(double)
+        sizes[3] = family.n_work * sizeof(double)
+        sizes[4] = p.n_lanes * p.lane_size * sizeof(double)
+        sizes[5] = family.n_tables * family.real_bytes
+        sizes[6] = p.n_threads * p.scratch_size
+        for i in range(7):
+            total += round_up(sizes[i], CACHE_LINE)
+        self.memory = calloc(total, 1)
+        if self.memory == NULL:
+            raise MemoryError(f"a pass over {p.rows.n_rows} rows needs {total} bytes of work space")
+        pieces[0] = <char *> round_up(<Py_ssize_t> <uintptr_t> self.memory, CACHE_LINE)
+        for i in range(1, 7):
+            pieces[i] = pieces[i - 1] + round_up(sizes[i - 1], CACHE_LINE)
+        p.weights, p.params = <double *> pieces[0], <double *> pieces[1]
+        p.pivot, p.work, p.lanes = <double *> pieces[2], <double *> pieces[3], <double *> pieces[4]
+        p.tables, p.scratch = pieces[5], pieces[6]
+
+    def __dealloc__(self):
+        free(self.memory)
+
+    cdef int run(self) except -1:
+        """One pass with the strategy as it is set; the total ends in lane 0."""
+        cdef Py_ssize_t round_
+        cdef int n_failed
+        begin_pass(&self.c)
+        for round_ in range(self.c.n_rounds):
+            with nogil:
+                n_failed = visit_all_lanes(&self.c, round_)
+            if n_failed:
+                self.raise_error_of_family()
+            PyErr_CheckSignals()
+        add_up_lanes(&self.c)
+        return 0
+
+    cdef object raise_error_of_family(self):
+        if self.c.family.owner == NULL:
+            raise RuntimeError("a family's verb failed without saying why")
+        raise (<object> self.c.family.owner).error
+
+    def set_state(self, const double[::1] weights not None, const double[::1] params not None):
+        """The parameters that the next pass is made at: weights (n_components,), params as the family lays them out."""
+        cdef const family_t *family = self.c.family
+        if weights.shape[0] != family.n_components or params.shape[0] != family.n_params:
+            raise ValueError(f"expected {family.n_components} weights and {family.n_params} parameters, "
+                             f"got {weights.shape[0]} and {params.shape[0]}")
+        memcpy(self.c.weights, &weights[0], family.n_components * sizeof(double))
+        if family.n_params:
+            memcpy(self.c.params, &params[0], family.n_params * sizeof(double))
+
+    def state(self):
+        """Copies of the weights and of the family's parameters."""
+        return (_copy(self.c.weights, self.c.family.n_components), _copy(self.c.params, self.c.family.n_params))
+
+    @property
+    def n_components(self):
+        return self.c.family.n_components
+
+    @property
+    def n_lanes(self):
+        return self.c.n_lanes
+
+    @property
+    def n_threads(self):
+        return self.c.n_threads
+
+
+cdef object _copy(const double *values, Py_ssize_t n):
+    out = np.empty(n)
+    cdef double[::1] view = out
+    if n:
+        memcpy(&view[0], values, n * sizeof(double))
+    return out
+
+
+cdef class EM(Pass):
+    """The loop: expectation and maximisation in turn, from a start.
+
+    `status` gathers what the M-steps said since the start, as bits of `mixfast.convergence.Status`.
+    """
+
+    cdef readonly int status
+    cdef readonly double n_impossible
+
+    def start_from_labels(self, const int64_t[::1] labels not None):
+        """Parameters from hard labels (n_samples,); -1 leaves a row out."""
+        if labels.shape[0] != self.c.rows.n_rows:
+            raise ValueError(f"{labels.shape[0]} labels for {self.c.rows.n_rows} rows")
+        self._start(labelled, &labels[0])
+
+    def start_from_responsibilities(self, const double[:, ::1] resp not None):
+        """Parameters from responsibilities (n_samples, n_components)."""
+        if resp.shape[0] != self.c.rows.n_rows or resp.shape[1] != self.c.family.n_components:
+            raise ValueError(f"responsibilities have shape {tuple(resp.shape)[:2]}, expected "
+                             f"({self.c.rows.n_rows}, {self.c.family.n_components})")
+        self._start(given, &resp[0, 0])
+
+    def start_from_draws(self, uint64_t seed, uint32_t start):
+        """Parameters from uniform random responsibilities, which are not stored."""
+        cdef draw_t draw
+        draw.seed, draw.start = seed, start
+        self._start(drawn, &draw)
+
+    cdef object _start(self, assign_fn assign, const void *data):
+        """The M-step twice: families centre second moments about the means that they have, so the first pass is there
+        to find the means and the second to measure about them."""
+        cdef assign_fn regular = self.c.assign
+        cdef int i
+        self.c.assign, self.c.assign_data = assign, data
+        try:
+            for i in range(2):
+                self.status = 0
+                self.run()
+                self._maximise()
+        finally:
+            self.c.assign, self.c.assign_data = regular, NULL
+
+    cdef int _maximise(self) except -1:
+        cdef int status
+        with nogil:
+            status = maximise(&self.c)
+        if status < 0:
+            self.raise_error_of_family()
+        self.status |= status
+        return 0
+
+    cdef double _log_prior(self) except? -1:
+        cdef double log_prior
+        if self.c.family.log_prior == NULL:
+            return 0
+        log_prior = self.c.family.log_prior(self.c.family, self.c.params)
+        if log_prior != log_prior and self.c.family.needs_gil:
+            self.raise_error_of_family()
+        return log_prior
+
+    def step(self):
+        """One iteration. Returns the objective per unit of weight, (log-likelihood + log prior) / total weight, of the
+        parameters that went in: it comes out of the same pass that makes the next ones."""
+        cdef double log_prior = self._log_prior()
+        self.run()
+        self.n_impossible = self.c.lanes[LANE_IMPOSSIBLE]
+        cdef double objective = (self.c.lanes[LANE_EVIDENCE] + log_prior) / self.rows.total_weight
+        if objective != objective or objective == INFINITY:
+            self.status |= MIXFAST_NOT_FINITE
+        else:
+            self._maximise()
+        return objective
+
+    def iterate(self, Py_ssize_t n_steps, double tol, double previous, int stop_on):
+        """Up to n_steps iterations; converged when the objective moves by less than tol.
+
+        Stops early when the status gains a bit of `stop_on`, or is not finite. Returns (objectives, converged).
+        """
+        cdef Py_ssize_t i
+        cdef double objective
+        objectives = []
+        for i in range(n_steps):
+            objective = self.step()
+            objectives.append(objective)
+            if self.status & (stop_on | MIXFAST_NOT_FINITE):
+                return objectives, False
+            if fabs(objective - previous) < tol:
+                return objectives, True
+            previous = objective
+        return objectives, False
+
+    def gather(self):
+        """One pass at the present parameters: (log evidence, impossible rows, counts, statistics), nothing updated."""
+        cdef const family_t *family = self.c.family
+        self.run()
+        return (self.c.lanes[LANE_EVIDENCE], self.c.lanes[LANE_IMPOSSIBLE],
+                _copy(self.c.lanes + LANE_COUNTS, family.n_components),
+                _copy(self.c.lanes + LANE_COUNTS + family.n_components, family.n_stats))
+
+
+cdef class ClassificationEM(EM):
+    """EM in which every row belongs to its most likely component alone: k-means, with the centres family."""
+
+    def __cinit__(self, *args, **kwargs):
+        self.c.assign = nearest
+
+
+cdef void *address(array) except? NULL:
+    return <void *> <uintptr_t> array.ctypes.data if array is not None else NULL
+
+
+def evaluate(Pass p not None, bint classify=False, log_norm=None, labels=None, resp=None, largest=None):
+    """Fill whichever arrays are given, in one pass at p's parameters; returns the number of impossible rows.
+
+    log_norm (n_samples,) log densities, resp (n_samples, n_components) responsibilities, labels (n_samples,) int64 the
+    most likely components, largest (n_samples,) their responsibilities. All contiguous and, but for labels, of the
+    family's precision. `classify` spares the exponentials: labels only.
+    """
+    cdef results_t results
+    results.log_norm = <char *> address(log_norm)
+    results.labels = <int64_t *> address(labels)
+    results.resp = <char *> address(resp)
+    results.largest = <char *> address(largest)
+    p.c.assign = nearest if classify else expected
+    p.c.deliver, p.c.deliver_data = write_results, &results
+    p.run()
+    return int(p.c.lanes[LANE_IMPOSSIBLE])
+
+
+def exp_nonpositive(x, isa=None):
+    """exp(x) of a contiguous float32 or float64 array of values <= 0, as the pass computes it: a door for tests."""
+    y = np.empty_like(x)
+    mixfast_select_rows(resolve_isa(isa), x.itemsize).exp_nonpositive(x.size, address(x), address(y))
+    return y
+
+
+def log_above_one(x, isa=None):
+    """log(x) of a contiguous float32 or float64 array of values >= 1, as the pass computes it: a door for tests."""
+    y = np.empty_like(x)
+    mixfast_select_rows(resolve_isa(isa), x.itemsize).log_above_one(x.size, address(x), address(y))
+    return y

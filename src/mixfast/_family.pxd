@@ -1,0 +1,105 @@
+# The contract between a family and the pass, as Cython sees it. What each verb owes is written once, in _kernels/family.h
+# and _kernels/rows.h.
+
+from libc.stdint cimport int64_t
+
+
+cdef extern from "family.h" nogil:
+    const char *MIXFAST_FAMILY_CAPSULE
+    int MIXFAST_OK
+    int MIXFAST_REPAIRED_COVARIANCE
+    int MIXFAST_EMPTIED_COMPONENT
+    int MIXFAST_NOT_FINITE
+    int MIXFAST_FAILED
+
+    ctypedef struct chunk_t "mixfast_chunk":
+        const void *columns
+        Py_ssize_t n_rows
+        Py_ssize_t stride
+
+    ctypedef struct family_t "mixfast_family"
+
+    ctypedef void (*prepare_fn "mixfast_prepare")(const family_t *, const double *weights, const double *params, double *work,
+                                double *pivot, void *tables) noexcept nogil
+    ctypedef int (*log_density_fn "mixfast_log_density")(const family_t *, const void *tables, const chunk_t *, void *scratch,
+                                   void *out) noexcept nogil
+    ctypedef int (*accumulate_fn "mixfast_accumulate")(const family_t *, const void *tables, const chunk_t *, const void *resp,
+                                  void *scratch, double *stats) noexcept nogil
+    ctypedef int (*maximise_fn "mixfast_maximise")(const family_t *, const double *counts, const double *pivot, const double *stats,
+                                double *work, double *params) noexcept nogil
+    ctypedef double (*log_prior_fn "mixfast_log_prior")(const family_t *, const double *params) noexcept nogil
+
+    ctypedef struct family_t "mixfast_family":
+        Py_ssize_t n_components
+        Py_ssize_t n_features
+        Py_ssize_t n_params
+        Py_ssize_t n_stats
+        Py_ssize_t n_tables
+        Py_ssize_t n_scratch_columns
+        Py_ssize_t n_work
+        Py_ssize_t flops_per_row
+        int real_bytes
+        int isa
+        int needs_gil
+        const void *context
+        void *owner
+        prepare_fn prepare
+        log_density_fn log_density
+        accumulate_fn accumulate
+        maximise_fn maximise
+        log_prior_fn log_prior
+
+
+cdef extern from "rows.h" nogil:
+    ctypedef struct rows_t "mixfast_rows":
+        const char *data
+        Py_ssize_t n_rows
+        Py_ssize_t n_features
+        Py_ssize_t row_stride
+        Py_ssize_t column_stride
+        int real_bytes
+        const double *weight
+
+    ctypedef struct rows_kernels_t "mixfast_rows_kernels":
+        int strip
+        void (*pack)(const rows_t *, Py_ssize_t start, Py_ssize_t n_rows, Py_ssize_t stride, const double *pivot,
+                     void *columns, void *weight) noexcept nogil
+        Py_ssize_t (*softmax)(Py_ssize_t n_components, Py_ssize_t n_rows, Py_ssize_t stride, const void *weight,
+                              void *log_prob, void *log_norm, void *scratch, double *counts, double *evidence) noexcept nogil
+        Py_ssize_t (*hardmax)(Py_ssize_t n_components, Py_ssize_t n_rows, Py_ssize_t stride, const void *weight,
+                              void *log_prob, void *log_norm, void *scratch, double *counts, double *evidence) noexcept nogil
+        void (*count)(Py_ssize_t n_components, Py_ssize_t stride, const void *resp, double *counts) noexcept nogil
+        void (*transpose)(Py_ssize_t n_components, Py_ssize_t n_rows, Py_ssize_t stride, const void *resp,
+                          void *out) noexcept nogil
+        void (*argmax)(Py_ssize_t n_components, Py_ssize_t n_rows, Py_ssize_t stride, const void *resp,
+                       int64_t *labels, void *largest) noexcept nogil
+        void (*round_to_real)(Py_ssize_t n, const double *values, void *out) noexcept nogil
+        void (*exp_nonpositive)(Py_ssize_t n, const void *x, void *y) noexcept nogil
+        void (*log_above_one)(Py_ssize_t n, const void *x, void *y) noexcept nogil
+
+
+cdef extern from "gaussian.h" nogil:
+    ctypedef struct gaussian_kernels_t "mixfast_gaussian_kernels":
+        Py_ssize_t (*packed_triangle_size)(Py_ssize_t n) noexcept nogil
+        void (*pack_triangle)(Py_ssize_t n, const double *upper, void *packed) noexcept nogil
+        log_density_fn full_log_density
+        accumulate_fn full_accumulate
+        log_density_fn diagonal_log_density
+        accumulate_fn diagonal_accumulate
+        log_density_fn tied_log_density
+        accumulate_fn tied_accumulate
+        accumulate_fn centres_accumulate
+
+
+cdef extern from "bernoulli.h" nogil:
+    ctypedef struct bernoulli_kernels_t "mixfast_bernoulli_kernels":
+        log_density_fn log_density
+        accumulate_fn accumulate
+
+
+cdef extern from "select.h" nogil:
+    int MIXFAST_N_ISAS
+    int mixfast_isa_is_available(int isa)
+    const rows_kernels_t *mixfast_select_rows(int isa, int real_bytes)
+    const gaussian_kernels_t *mixfast_select_gaussian(int isa, int real_bytes)
+    const bernoulli_kernels_t *mixfast_select_bernoulli(int isa, int real_bytes)

@@ -1,0 +1,1 @@
+cdef int resolve_isa(object name) except -1

@@ -1,0 +1,40 @@
+"""Which compiled kernels run: the best set of instructions that both the build and the machine have.
+
+The environment variable MIXFAST_ISA (base, v2, v3 or v4; read once, at import) forces one and never falls back.
+"""
+
+import os
+
+from mixfast._family cimport MIXFAST_N_ISAS, mixfast_isa_is_available
+
+_NAMES = ("base", "v2", "v3", "v4")  # in the order of the enum in _kernels/select.h
+
+
+def available_isas():
+    """Names of the instruction sets that this build has kernels for and this machine can run, poorest first."""
+    return tuple(_NAMES[isa] for isa in range(MIXFAST_N_ISAS) if mixfast_isa_is_available(isa))
+
+
+def _chosen_isa():
+    forced = os.environ.get("MIXFAST_ISA", "")
+    available = available_isas()
+    if not forced:
+        return available[len(available) - 1]
+    if forced not in available:
+        raise ImportError(
+            f"MIXFAST_ISA={forced!r} is not available: this build on this machine has {', '.join(available)}. "
+            "Unset MIXFAST_ISA, or set it to one of these."
+        )
+    return forced
+
+
+CHOSEN_ISA = _chosen_isa()
+
+
+cdef int resolve_isa(object name) except -1:
+    """The number of an instruction set; None is the one chosen at import."""
+    if name is None:
+        name = CHOSEN_ISA
+    if name not in available_isas():
+        raise ValueError(f"isa={name!r} is not available: this build on this machine has {available_isas()}")
+    return _NAMES.index(name)

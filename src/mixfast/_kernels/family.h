@@ -1,0 +1,84 @@
+/* The contract between a family of components and the pass over the rows.
+ *
+ * A family is an algebra of additive sufficient statistics:
+ *
+ *     pass(X, params) -> stats        stats + stats -> stats        maximise(stats) -> params
+ *
+ * It is a table of function pointers, called once per chunk of rows, never per row and never per number. The pass knows
+ * nothing of what a component is; the family knows nothing of threads, lanes, weights of rows or convergence.
+ *
+ * `real` below is float or double, as `real_bytes` says. Parameters and statistics are flat arrays of double whatever
+ * the rows are. Every pointer except `context` is owned by the caller; the verbs only fill what they are given.
+ *
+ * The struct travels to Python in a capsule named MIXFAST_FAMILY_CAPSULE; the number in the name changes when a field
+ * does.
+ */
+#ifndef MIXFAST_FAMILY_H
+#define MIXFAST_FAMILY_H
+
+#include <stddef.h>
+
+#define MIXFAST_FAMILY_CAPSULE "mixfast.family_v1"
+
+/* What `maximise` says of the parameters that it wrote: a sum of these, or MIXFAST_FAILED. */
+enum {
+    MIXFAST_OK = 0,
+    MIXFAST_REPAIRED_COVARIANCE = 1, /* a covariance was not positive definite; its diagonal was raised */
+    MIXFAST_EMPTIED_COMPONENT = 2,   /* a component holds no rows; its parameters are those of all rows */
+    MIXFAST_NOT_FINITE = 4,          /* the statistics overflowed; the parameters are of no use */
+    MIXFAST_FAILED = -1              /* a family in Python raised; `owner` keeps the exception */
+};
+
+/* Some rows, packed: value (row r, feature j) is ((real *)columns)[j * stride + r].
+ * `stride` is a multiple of the vector strip, `columns` is aligned to 64 bytes, and the rows from n_rows to stride are
+ * filled with zeros: kernels may compute on them, because their responsibilities are always zero. */
+typedef struct {
+    const void *columns;
+    ptrdiff_t n_rows;
+    ptrdiff_t stride;
+} mixfast_chunk;
+
+typedef struct mixfast_family mixfast_family;
+
+/* Once per pass: params -> tables, and the point that is taken off every row before it is packed (`pivot[n_features]`,
+ * all zero on entry). Log densities must include the logarithm of `weights`, so it belongs in the tables. */
+typedef void (*mixfast_prepare)(const mixfast_family *, const double *weights, const double *params, double *work,
+                                double *pivot, void *tables);
+
+/* Once per chunk: out[k * stride + r] = log weight of k + log density of row r under component k. */
+typedef int (*mixfast_log_density)(const mixfast_family *, const void *tables, const mixfast_chunk *, void *scratch,
+                                   void *out);
+
+/* Once per chunk: add the chunk's statistics; resp[k * stride + r] is already multiplied by the row's weight. */
+typedef int (*mixfast_accumulate)(const mixfast_family *, const void *tables, const mixfast_chunk *, const void *resp,
+                                  void *scratch, double *stats);
+
+/* Once per pass: `params` holds the parameters that the statistics were gathered at, and receives the new ones.
+ * counts[k] is the sum of the responsibilities of k, `pivot` what `prepare` gave: whatever the statistics are centred
+ * about can be read here. */
+typedef int (*mixfast_maximise)(const mixfast_family *, const double *counts, const double *pivot, const double *stats,
+                                double *work, double *params);
+
+/* Log density of the prior at params, up to a constant. */
+typedef double (*mixfast_log_prior)(const mixfast_family *, const double *params);
+
+struct mixfast_family {
+    ptrdiff_t n_components, n_features;
+    ptrdiff_t n_params, n_stats;      /* doubles */
+    ptrdiff_t n_tables;               /* reals */
+    ptrdiff_t n_scratch_columns;      /* reals of scratch per row of a chunk, for one thread */
+    ptrdiff_t n_work;                 /* doubles of work space for `prepare` and `maximise` */
+    ptrdiff_t flops_per_row;          /* rough, for the choice of threads and of signal checks only */
+    int real_bytes;                   /* 4: rows are computed in float, 8: in double */
+    int isa;                          /* which compiled kernels the pass itself should take */
+    int needs_gil;                    /* a family in Python: the pass then runs on one thread */
+    const void *context;              /* the family's own constants: read-only while a pass runs */
+    void *owner;                      /* a Python object, or NULL; its `error` is raised after MIXFAST_FAILED */
+    mixfast_prepare prepare;
+    mixfast_log_density log_density;  /* 0, or MIXFAST_FAILED */
+    mixfast_accumulate accumulate;    /* 0, or MIXFAST_FAILED */
+    mixfast_maximise maximise;        /* a status */
+    mixfast_log_prior log_prior;      /* NULL means a flat prior */
+};
+
+#endif

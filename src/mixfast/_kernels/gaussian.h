@@ -1,0 +1,35 @@
+/* Inner loops of the Gaussian families. What a table holds is written beside each kernel; all means are measured from
+ * the pass's pivot. */
+#ifndef MIXFAST_GAUSSIAN_H
+#define MIXFAST_GAUSSIAN_H
+
+#include "family.h"
+
+typedef struct {
+    /* Upper triangular [n][n] to the panels that the kernels read, and how many reals that takes. */
+    ptrdiff_t (*packed_triangle_size)(ptrdiff_t n);
+    void (*pack_triangle)(ptrdiff_t n, const double *upper, void *packed);
+
+    /* Full. tables: constant[K] | mean[K][d] | shift[K][d] | packed U_k [K][..], where U_k U_k' is the precision,
+     * shift_k = U_k' mean_k and constant_k the log weight and log normaliser.
+     * stats: first[K][d] | second[K][d (d + 1) / 2], sums of resp (x - mean_k) and of resp (x - mean_k)(x - mean_k)',
+     * lower triangle by rows. scratch: 2 d columns. */
+    mixfast_log_density full_log_density;
+    mixfast_accumulate full_accumulate;
+
+    /* Diagonal and spherical. tables: constant[K] | mean[K][d] | scale[K][d] | shift[K][d], where scale^2 is the
+     * precision and shift = scale * mean. stats: first[K][d] | second[K][d], about mean_k. No scratch. */
+    mixfast_log_density diagonal_log_density;
+    mixfast_accumulate diagonal_accumulate;
+
+    /* Tied. tables: constant[K] | scale[K][d] (all ones) | shift[K][d] | zeros[d] | packed U, where U U' is the common
+     * precision and shift_k = U' mean_k: one product whitens the chunk for all components.
+     * stats: first[K][d] | total[d (d + 1) / 2], sums of resp x and of x x' about the pivot. scratch: d columns. */
+    mixfast_log_density tied_log_density;
+    mixfast_accumulate tied_accumulate;
+
+    /* Centres alone (k-means): tables as the diagonal's; stats: first[K][d] about the pivot. */
+    mixfast_accumulate centres_accumulate;
+} mixfast_gaussian_kernels;
+
+#endif

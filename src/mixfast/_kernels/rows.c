@@ -1,0 +1,181 @@
+#include "rows.h"
+#include "exp_log.h"
+
+/* Rows are worked on in blocks whose maxima and sums stay in the first-level cache beside one component's row. */
+#define BLOCK 96
+
+ALWAYS_INLINE void pack_column(const char *data, ptrdiff_t row_stride, int from_double, ptrdiff_t n_rows, double pivot,
+                               real *column) {
+    if (from_double) {
+        for (ptrdiff_t r = 0; r < n_rows; r++) column[r] = (real)(*(const double *)(data + r * row_stride) - pivot);
+    } else {
+        for (ptrdiff_t r = 0; r < n_rows; r++)
+            column[r] = (real)((double)*(const float *)(data + r * row_stride) - pivot);
+    }
+}
+
+static void pack(const mixfast_rows *rows, ptrdiff_t start, ptrdiff_t n_rows, ptrdiff_t stride, const double *pivot,
+                 void *columns_out, void *weight_out) {
+    real *columns = columns_out, *weight = weight_out;
+    const char *first = rows->data + start * rows->row_stride;
+    for (ptrdiff_t j = 0; j < rows->n_features; j++) {
+        real *column = columns + j * stride;
+        pack_column(first + j * rows->column_stride, rows->row_stride, rows->real_bytes == 8, n_rows, pivot[j], column);
+        for (ptrdiff_t r = n_rows; r < stride; r++) column[r] = 0;
+    }
+    for (ptrdiff_t r = 0; r < n_rows; r++) weight[r] = rows->weight ? (real)rows->weight[start + r] : (real)1;
+    for (ptrdiff_t r = n_rows; r < stride; r++) weight[r] = 0;
+}
+
+static void count(ptrdiff_t n_components, ptrdiff_t stride, const void *resp_in, double *counts) {
+    const real *resp = resp_in;
+    for (ptrdiff_t k = 0; k < n_components; k++, resp += stride) {
+        vec total[TILE_VECTORS] = {{0}};
+        for (ptrdiff_t r = 0; r < stride; r += STRIP) {
+            UNROLL(3)
+            for (int v = 0; v < TILE_VECTORS; v++) total[v] += load(resp + r + v * WIDTH);
+        }
+        counts[k] += sum_of(total[0] + total[1] + total[2]);
+    }
+}
+
+ALWAYS_INLINE void largest(ptrdiff_t n_components, ptrdiff_t n, ptrdiff_t stride, const real *log_prob,
+                           real *MIXFAST_RESTRICT top) {
+    for (ptrdiff_t r = 0; r < n; r++) top[r] = log_prob[r];
+    for (ptrdiff_t k = 1; k < n_components; k++) {
+        const real *row = log_prob + k * stride;
+        for (ptrdiff_t r = 0; r < n; r++) top[r] = row[r] > top[r] ? row[r] : top[r];
+    }
+}
+
+/* Rows that no component can have made: share them equally, with the evidence that they deserve. */
+static ptrdiff_t share_impossible(ptrdiff_t n_components, ptrdiff_t n_rows, ptrdiff_t stride, const real *weight,
+                                  real *resp, real *log_norm, const real *top) {
+    ptrdiff_t n_impossible = 0;
+    for (ptrdiff_t r = 0; r < n_rows; r++) {
+        if (top[r] != -(real)INFINITY) continue;
+        for (ptrdiff_t k = 0; k < n_components; k++) resp[k * stride + r] = weight[r] / (real)n_components;
+        log_norm[r] = -(real)INFINITY;
+        n_impossible++;
+    }
+    return n_impossible;
+}
+
+/* Four partial sums: one chain of additions would wait for itself. */
+static double weighted_sum(ptrdiff_t n, const real *weight, const real *value) {
+    double part[4] = {0, 0, 0, 0};
+    ptrdiff_t r = 0;
+    for (; r + 4 <= n; r += 4)
+        for (int i = 0; i < 4; i++) part[i] += (double)weight[r + i] * (double)value[r + i];
+    for (; r < n; r++) part[0] += (double)weight[r] * (double)value[r];
+    return (part[0] + part[1]) + (part[2] + part[3]);
+}
+
+static ptrdiff_t softmax(ptrdiff_t n_components, ptrdiff_t n_rows, ptrdiff_t stride, const void *weight_in,
+                         void *log_prob_inout, void *log_norm_out, void *scratch, double *counts, double *evidence) {
+    const real *weight = weight_in;
+    real *log_prob = log_prob_inout, *log_norm = log_norm_out;
+    real *tops = scratch, *MIXFAST_RESTRICT totals = tops + stride;
+    for (ptrdiff_t start = 0; start < stride; start += BLOCK) {
+        ptrdiff_t n = stride - start < BLOCK ? stride - start : BLOCK;
+        real *block = log_prob + start, *top = tops + start, *MIXFAST_RESTRICT total = totals + start;
+        largest(n_components, n, stride, block, top);
+        real anchor[BLOCK];
+        for (ptrdiff_t r = 0; r < n; r++) {
+            anchor[r] = top[r] == -(real)INFINITY ? (real)0 : top[r]; /* -inf - -inf is not a number */
+            total[r] = 0;
+        }
+        for (ptrdiff_t k = 0; k < n_components; k++) {
+            real *MIXFAST_RESTRICT row = block + k * stride;
+            for (ptrdiff_t r = 0; r < n; r++) {
+                real e = exp_nonpositive(row[r] - anchor[r]);
+                row[r] = e;
+                total[r] += e;
+            }
+        }
+        for (ptrdiff_t r = 0; r < n; r++) {
+            log_norm[start + r] = top[r] + log_above_one(total[r]);
+            anchor[r] = weight[start + r] / total[r];
+        }
+        for (ptrdiff_t k = 0; k < n_components; k++) {
+            real *MIXFAST_RESTRICT row = block + k * stride;
+            for (ptrdiff_t r = 0; r < n; r++) row[r] *= anchor[r];
+        }
+    }
+    ptrdiff_t n_impossible = share_impossible(n_components, n_rows, stride, weight, log_prob, log_norm, tops);
+    for (ptrdiff_t k = 0; k < n_components; k++) /* 0 / 0 and 0 * inf must not leak out of the padding */
+        for (ptrdiff_t r = n_rows; r < stride; r++) log_prob[k * stride + r] = 0;
+    count(n_components, stride, log_prob, counts);
+    *evidence += weighted_sum(n_rows, weight, log_norm);
+    return n_impossible;
+}
+
+static ptrdiff_t hardmax(ptrdiff_t n_components, ptrdiff_t n_rows, ptrdiff_t stride, const void *weight_in,
+                         void *log_prob_inout, void *log_norm_out, void *scratch, double *counts, double *evidence) {
+    const real *weight = weight_in;
+    real *log_prob = log_prob_inout, *top = scratch, *left = top + stride;
+    largest(n_components, stride, stride, log_prob, top);
+    memcpy(log_norm_out, top, (size_t)stride * sizeof(real));
+    for (ptrdiff_t r = 0; r < stride; r++) left[r] = r < n_rows ? weight[r] : (real)0;
+    for (ptrdiff_t k = 0; k < n_components; k++) {
+        real *MIXFAST_RESTRICT row = log_prob + k * stride;
+        for (ptrdiff_t r = 0; r < stride; r++) {
+            real given = row[r] == top[r] ? left[r] : (real)0;
+            row[r] = given;
+            left[r] -= given; /* exact: given is left[r] or 0 */
+        }
+    }
+    ptrdiff_t n_impossible = share_impossible(n_components, n_rows, stride, weight, log_prob, log_norm_out, top);
+    count(n_components, stride, log_prob, counts);
+    *evidence += weighted_sum(n_rows, weight, log_norm_out);
+    return n_impossible;
+}
+
+static void transpose(ptrdiff_t n_components, ptrdiff_t n_rows, ptrdiff_t stride, const void *resp_in, void *out_real) {
+    const real *resp = resp_in;
+    real *out = out_real;
+    for (ptrdiff_t r = 0; r < n_rows; r++)
+        for (ptrdiff_t k = 0; k < n_components; k++) *out++ = resp[k * stride + r];
+}
+
+static void argmax(ptrdiff_t n_components, ptrdiff_t n_rows, ptrdiff_t stride, const void *resp_in, int64_t *labels,
+                   void *largest_real) {
+    const real *resp = resp_in;
+    real best[BLOCK];
+    for (ptrdiff_t start = 0; start < n_rows; start += BLOCK) {
+        ptrdiff_t n = n_rows - start < BLOCK ? n_rows - start : BLOCK;
+        for (ptrdiff_t r = 0; r < n; r++) {
+            best[r] = resp[start + r];
+            labels[start + r] = 0;
+        }
+        for (ptrdiff_t k = 1; k < n_components; k++) {
+            const real *row = resp + k * stride + start;
+            for (ptrdiff_t r = 0; r < n; r++) {
+                int better = row[r] > best[r];
+                labels[start + r] = better ? k : labels[start + r];
+                best[r] = better ? row[r] : best[r];
+            }
+        }
+        if (largest_real) memcpy((real *)largest_real + start, best, (size_t)n * sizeof(real));
+    }
+}
+
+static void round_to_real(ptrdiff_t n, const double *in, void *out) {
+    real *to = out;
+    for (ptrdiff_t i = 0; i < n; i++) to[i] = (real)in[i];
+}
+
+static void exp_of(ptrdiff_t n, const void *x_in, void *y_out) {
+    const real *x = x_in;
+    real *MIXFAST_RESTRICT y = y_out;
+    for (ptrdiff_t i = 0; i < n; i++) y[i] = exp_nonpositive(x[i]);
+}
+
+static void log_of(ptrdiff_t n, const void *x_in, void *y_out) {
+    const real *x = x_in;
+    real *MIXFAST_RESTRICT y = y_out;
+    for (ptrdiff_t i = 0; i < n; i++) y[i] = log_above_one(x[i]);
+}
+
+const mixfast_rows_kernels MIXFAST_TABLE(rows) = {STRIP,     pack,   softmax,       hardmax, count,
+                                                  transpose, argmax, round_to_real, exp_of,  log_of};

@@ -1,0 +1,54 @@
+/* Kernels that every family needs: rows into chunks, log densities into responsibilities. */
+#ifndef MIXFAST_ROWS_H
+#define MIXFAST_ROWS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* A view of the user's X: any strides (in bytes), float or double. `weight` may be NULL, which means all ones. */
+typedef struct {
+    const char *data;
+    ptrdiff_t n_rows, n_features;
+    ptrdiff_t row_stride, column_stride;
+    int real_bytes;
+    const double *weight;
+} mixfast_rows;
+
+typedef struct {
+    int strip; /* a chunk's stride must be a multiple of this */
+
+    /* columns[j * stride + r] = X[start + r, j] - pivot[j] for r < n_rows, 0 up to stride; weight[r] likewise. */
+    void (*pack)(const mixfast_rows *, ptrdiff_t start, ptrdiff_t n_rows, ptrdiff_t stride, const double *pivot,
+                 void *columns, void *weight);
+
+    /* In place, log_prob[k * stride + r] becomes weight[r] * exp(log_prob - log_norm[r]), where log_norm is the
+     * logarithm of the sum of exp(log_prob) over k. Adds to counts[k] the sum over r and to *evidence the sum of
+     * weight[r] * log_norm[r]. A row that is impossible under every component (all -inf) is shared equally among them
+     * and has log_norm -inf. Returns the number of such rows among the first n_rows. `scratch`: 2 * stride reals. */
+    ptrdiff_t (*softmax)(ptrdiff_t n_components, ptrdiff_t n_rows, ptrdiff_t stride, const void *weight, void *log_prob,
+                         void *log_norm, void *scratch, double *counts, double *evidence);
+
+    /* The same with all of a row's weight on its most likely component (the first of equals), and log_norm the largest
+     * log_prob: k-means and classification. */
+    ptrdiff_t (*hardmax)(ptrdiff_t n_components, ptrdiff_t n_rows, ptrdiff_t stride, const void *weight, void *log_prob,
+                         void *log_norm, void *scratch, double *counts, double *evidence);
+
+    /* counts[k] += sum over r of resp[k * stride + r] */
+    void (*count)(ptrdiff_t n_components, ptrdiff_t stride, const void *resp, double *counts);
+
+    /* out[r * n_components + k] = resp[k * stride + r] for r < n_rows: the rows of the user's array. */
+    void (*transpose)(ptrdiff_t n_components, ptrdiff_t n_rows, ptrdiff_t stride, const void *resp, void *out);
+
+    /* labels[r] = the component with the largest responsibility, the first of equals; largest[r] that value, or NULL. */
+    void (*argmax)(ptrdiff_t n_components, ptrdiff_t n_rows, ptrdiff_t stride, const void *resp, int64_t *labels,
+                   void *largest);
+
+    /* out = (real) in */
+    void (*round_to_real)(ptrdiff_t n, const double *in, void *out);
+
+    /* Doors for tests: y = exp(x) for x <= 0, y = log(x) for x >= 1. */
+    void (*exp_nonpositive)(ptrdiff_t n, const void *x, void *y);
+    void (*log_above_one)(ptrdiff_t n, const void *x, void *y);
+} mixfast_rows_kernels;
+
+#endif

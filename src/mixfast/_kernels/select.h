@@ -1,0 +1,19 @@
+/* Which instruction sets this build and this machine have, and the kernels compiled for each. */
+#ifndef MIXFAST_SELECT_H
+#define MIXFAST_SELECT_H
+
+#include "bernoulli.h"
+#include "gaussian.h"
+#include "rows.h"
+
+enum { MIXFAST_ISA_BASE, MIXFAST_ISA_V2, MIXFAST_ISA_V3, MIXFAST_ISA_V4, MIXFAST_N_ISAS };
+
+/* 1 if kernels for this set were built and the processor can run them. */
+int mixfast_isa_is_available(int isa);
+
+/* NULL where they were not built. */
+const mixfast_rows_kernels *mixfast_select_rows(int isa, int real_bytes);
+const mixfast_gaussian_kernels *mixfast_select_gaussian(int isa, int real_bytes);
+const mixfast_bernoulli_kernels *mixfast_select_bernoulli(int isa, int real_bytes);
+
+#endif

@@ -1,0 +1,176 @@
+/* Register-blocked inner loops over one packed chunk, shared by the families.
+ *
+ * All run along rows: a strip is TILE_VECTORS vectors of rows, a tile a few components (or columns) by one strip, and
+ * the tile's sums stay in registers while the loop walks the features. `x` is a chunk's columns, `stride` apart.
+ */
+#ifndef MIXFAST_TILES_H
+#define MIXFAST_TILES_H
+
+#include <stddef.h>
+#include "real.h"
+
+/* Sums of rows: 3 x 3 products at a time need 9 sums and 6 operands, which 16 registers hold; 4 x 4 wants 32. */
+#define SUM_TILE 3
+
+/* out[r] = bias[k] + sum_j coef[k * n_features + j] * x[j][r], for `n` components from k on. */
+ALWAYS_INLINE void linear_tile(int n, ptrdiff_t n_features, ptrdiff_t stride, const real *bias, const real *coef,
+                               const real *x, real *out) {
+    vec sum[4][TILE_VECTORS];
+    UNROLL(4)
+    for (int a = 0; a < n; a++) {
+        UNROLL(3)
+        for (int v = 0; v < TILE_VECTORS; v++) sum[a][v] = splat(bias[a]);
+    }
+    for (ptrdiff_t j = 0; j < n_features; j++) {
+        vec column[TILE_VECTORS];
+        UNROLL(3)
+        for (int v = 0; v < TILE_VECTORS; v++) column[v] = load(x + j * stride + v * WIDTH);
+        UNROLL(4)
+        for (int a = 0; a < n; a++) {
+            UNROLL(3)
+            for (int v = 0; v < TILE_VECTORS; v++) sum[a][v] += coef[a * n_features + j] * column[v];
+        }
+    }
+    UNROLL(4)
+    for (int a = 0; a < n; a++) {
+        UNROLL(3)
+        for (int v = 0; v < TILE_VECTORS; v++) store(out + a * stride + v * WIDTH, sum[a][v]);
+    }
+}
+
+/* out[k][r] = bias[k] + coef[k] . x[r] */
+ALWAYS_INLINE void linear_forms(ptrdiff_t n_components, ptrdiff_t n_features, ptrdiff_t stride, const real *bias,
+                                const real *coef, const real *x, real *out) {
+    ptrdiff_t k = 0;
+    for (; k + 4 <= n_components; k += 4)
+        for (ptrdiff_t r = 0; r < stride; r += STRIP)
+            linear_tile(4, n_features, stride, bias + k, coef + k * n_features, x + r, out + k * stride + r);
+    for (; k < n_components; k++)
+        for (ptrdiff_t r = 0; r < stride; r += STRIP)
+            linear_tile(1, n_features, stride, bias + k, coef + k * n_features, x + r, out + k * stride + r);
+}
+
+/* sum_j (scale[a][j] x[j] - shift[a][j])^2 for `n` components and one strip. With the scale inside, one fused
+ * multiply-add makes the difference and another its square. */
+ALWAYS_INLINE void distance_tile(int n, ptrdiff_t n_features, ptrdiff_t stride, const real *constant,
+                                 const real *scale, const real *shift, const real *x, real *out) {
+    vec distance[SUM_TILE][TILE_VECTORS];
+    UNROLL(3)
+    for (int a = 0; a < n; a++) {
+        UNROLL(3)
+        for (int v = 0; v < TILE_VECTORS; v++) distance[a][v] = splat(0);
+    }
+    for (ptrdiff_t j = 0; j < n_features; j++) {
+        vec column[TILE_VECTORS];
+        UNROLL(3)
+        for (int v = 0; v < TILE_VECTORS; v++) column[v] = load(x + j * stride + v * WIDTH);
+        UNROLL(3)
+        for (int a = 0; a < n; a++) {
+            UNROLL(3)
+            for (int v = 0; v < TILE_VECTORS; v++) {
+                vec y = scale[a * n_features + j] * column[v] - shift[a * n_features + j];
+                distance[a][v] += y * y;
+            }
+        }
+    }
+    UNROLL(3)
+    for (int a = 0; a < n; a++) {
+        UNROLL(3)
+        for (int v = 0; v < TILE_VECTORS; v++)
+            store(out + a * stride + v * WIDTH, constant[a] - (real)0.5 * distance[a][v]);
+    }
+}
+
+/* out[k][r] = constant[k] - 1/2 sum_j (scale[k][j] x[j][r] - shift[k][j])^2 */
+ALWAYS_INLINE void scaled_distances(ptrdiff_t n_components, ptrdiff_t n_features, ptrdiff_t stride,
+                                    const real *constant, const real *scale, const real *shift, const real *x,
+                                    real *out) {
+    ptrdiff_t k = 0;
+    for (; k + SUM_TILE <= n_components; k += SUM_TILE)
+        for (ptrdiff_t r = 0; r < stride; r += STRIP)
+            distance_tile(SUM_TILE, n_features, stride, constant + k, scale + k * n_features, shift + k * n_features,
+                          x + r, out + k * stride + r);
+    for (; k < n_components; k++)
+        for (ptrdiff_t r = 0; r < stride; r += STRIP)
+            distance_tile(1, n_features, stride, constant + k, scale + k * n_features, shift + k * n_features, x + r,
+                          out + k * stride + r);
+}
+
+/* total[a][b] = sum_r left[a][r] * right[b][r]; n_left and n_right are constants at every call. */
+ALWAYS_INLINE void product_tile(int n_left, int n_right, ptrdiff_t stride, const real *left, const real *right,
+                                real total[SUM_TILE][SUM_TILE]) {
+    vec sum[SUM_TILE][SUM_TILE];
+    UNROLL(3)
+    for (int a = 0; a < n_left; a++) {
+        UNROLL(3)
+        for (int b = 0; b < n_right; b++) sum[a][b] = splat(0);
+    }
+    for (ptrdiff_t r = 0; r < stride; r += WIDTH) {
+        vec column[SUM_TILE];
+        UNROLL(3)
+        for (int b = 0; b < n_right; b++) column[b] = load(right + b * stride + r);
+        UNROLL(3)
+        for (int a = 0; a < n_left; a++) {
+            vec weighted = load(left + a * stride + r);
+            UNROLL(3)
+            for (int b = 0; b < n_right; b++) sum[a][b] += weighted * column[b];
+        }
+    }
+    UNROLL(3)
+    for (int a = 0; a < n_left; a++) {
+        UNROLL(3)
+        for (int b = 0; b < n_right; b++) total[a][b] = sum_of(sum[a][b]);
+    }
+}
+
+/* product_tile for sizes that are only known when it runs: 1 to SUM_TILE each. */
+static void product_tile_of(ptrdiff_t n_left, ptrdiff_t n_right, ptrdiff_t stride, const real *left, const real *right,
+                            real total[SUM_TILE][SUM_TILE]) {
+    switch (n_left * 4 + n_right) {
+        case 3 * 4 + 3: product_tile(3, 3, stride, left, right, total); break;
+        case 3 * 4 + 2: product_tile(3, 2, stride, left, right, total); break;
+        case 3 * 4 + 1: product_tile(3, 1, stride, left, right, total); break;
+        case 2 * 4 + 3: product_tile(2, 3, stride, left, right, total); break;
+        case 2 * 4 + 2: product_tile(2, 2, stride, left, right, total); break;
+        case 2 * 4 + 1: product_tile(2, 1, stride, left, right, total); break;
+        case 1 * 4 + 3: product_tile(1, 3, stride, left, right, total); break;
+        case 1 * 4 + 2: product_tile(1, 2, stride, left, right, total); break;
+        case 1 * 4 + 1: product_tile(1, 1, stride, left, right, total); break;
+    }
+}
+
+ALWAYS_INLINE ptrdiff_t tile_size(ptrdiff_t left_over) { return left_over < SUM_TILE ? left_over : SUM_TILE; }
+
+/* total[k * n_features + j] += sum_r resp[k][r] x[j][r] */
+ALWAYS_INLINE void weighted_sums(ptrdiff_t n_components, ptrdiff_t n_features, ptrdiff_t stride, const real *resp,
+                                 const real *x, double *total) {
+    real tile[SUM_TILE][SUM_TILE];
+    for (ptrdiff_t k = 0; k < n_components; k += SUM_TILE) {
+        ptrdiff_t n_left = tile_size(n_components - k);
+        for (ptrdiff_t j = 0; j < n_features; j += SUM_TILE) {
+            ptrdiff_t n_right = tile_size(n_features - j);
+            product_tile_of(n_left, n_right, stride, resp + k * stride, x + j * stride, tile);
+            for (ptrdiff_t a = 0; a < n_left; a++)
+                for (ptrdiff_t b = 0; b < n_right; b++) total[(k + a) * n_features + j + b] += tile[a][b];
+        }
+    }
+}
+
+/* total[i (i + 1) / 2 + j] += sum_r left[i][r] right[j][r] for j <= i: the lower triangle, packed by rows. */
+ALWAYS_INLINE void triangle_of_products(ptrdiff_t n, ptrdiff_t stride, const real *left, const real *right,
+                                        double *total) {
+    real tile[SUM_TILE][SUM_TILE];
+    for (ptrdiff_t i = 0; i < n; i += SUM_TILE) {
+        ptrdiff_t n_left = tile_size(n - i);
+        for (ptrdiff_t j = 0; j <= i; j += SUM_TILE) {
+            ptrdiff_t n_right = tile_size(n - j);
+            product_tile_of(n_left, n_right, stride, left + i * stride, right + j * stride, tile);
+            for (ptrdiff_t a = 0; a < n_left; a++) {
+                double *row = total + (i + a) * (i + a + 1) / 2;
+                for (ptrdiff_t b = 0; b < n_right && j + b <= i + a; b++) row[j + b] += tile[a][b];
+            }
+        }
+    }
+}
+
+#endif

@@ -1,0 +1,30 @@
+"""How many threads to use."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+def _allowed_by_cgroup():
+    """Whole processors that a container's quota allows, or None; Linux only (cgroup version 2)."""
+    try:
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+    except (OSError, ValueError):
+        return None
+    return None if quota == "max" else max(1, -(-int(quota) // int(period)))
+
+
+def allowed_threads():
+    """The processors that this process may use: affinity, container quota, OMP_NUM_THREADS, whichever is least."""
+    limits = [len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1]
+    limits.append(_allowed_by_cgroup() or limits[0])
+    first = os.environ.get("OMP_NUM_THREADS", "").split(",")[0]  # a list gives one number for each level of nesting
+    if first.isdigit() and int(first) > 0:
+        limits.append(int(first))
+    return min(limits)
+
+
+def resolve_threads(n_threads):
+    """n_threads as given, or all that are allowed for None."""
+    return allowed_threads() if n_threads is None else int(n_threads)

@@ -1,0 +1,71 @@
+"""What can be said of a fit when it is over."""
+
+from __future__ import annotations
+
+from enum import IntFlag
+from time import perf_counter
+
+
+class Status(IntFlag):
+    """A sum of what happened in a fit; `status_` of an estimator.
+
+    The values of the M-step's own findings are those of `_kernels/family.h`.
+    """
+
+    #: Nothing to report: iterations were asked for one by one, or none at all (`max_iter=0`).
+    OK = 0
+    #: A covariance was not positive definite to working precision; its diagonal was raised by a millionth of the
+    #: variance that the column has over all components, tenfold until it was. Parameters are finite and usable; the
+    #: log-likelihood may have fallen at that iteration.
+    REPAIRED_COVARIANCE = 1
+    #: A component lost all its rows. It keeps weight 0 and the mean and variances of all rows together.
+    EMPTIED_COMPONENT = 2
+    #: Sums overflowed; parameters are of no use. `fit` raises.
+    NOT_FINITE = 4
+    #: Some rows had density zero under every component; they were shared equally among the components.
+    IMPOSSIBLE_ROWS = 8
+    #: The objective moved by less than `tol` between two iterations.
+    CONVERGED = 16
+    #: `max_iter` iterations were done without that.
+    MAX_ITER = 32
+
+
+class Monitor:
+    """Prints how a fit goes, when asked: the lines of scikit-learn's mixtures.
+
+    Parameters
+    ----------
+    verbose : int
+        0 prints nothing, 1 starts and iterations, 2 also times and changes of the lower bound.
+    interval : int
+        Every so many iterations.
+    """
+
+    def __init__(self, verbose, interval):
+        self.verbose, self.interval = int(verbose), interval
+        self._start_time = self._iteration_time = perf_counter()
+
+    def begin_start(self, start):
+        self._start_time = self._iteration_time = perf_counter()
+        if self.verbose:
+            print(f"Initialization {start}")
+
+    def end_iteration(self, n_iter, change):
+        if not self.verbose or n_iter % self.interval:
+            return
+        now = perf_counter()
+        if self.verbose == 1:
+            print(f"  Iteration {n_iter}")
+        else:
+            print(f"  Iteration {n_iter}\t time lapse {now - self._iteration_time:.5f}s\t ll change {change:.5f}")
+        self._iteration_time = now
+
+    def end_start(self, lower_bound, converged):
+        if not self.verbose:
+            return
+        outcome = "converged" if converged else "did not converge"
+        if self.verbose == 1:
+            print(f"Initialization {outcome}.")
+        else:
+            elapsed = perf_counter() - self._start_time
+            print(f"Initialization {outcome}. time lapse {elapsed:.5f}s\t lower bound {lower_bound:.5f}.")

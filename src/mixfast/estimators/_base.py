@@ -1,0 +1,494 @@
+"""What all mixtures share: validation, the starts, the loop over them, prediction, criteria, sampling.
+
+Nothing here knows a family: a subclass says which one it is (`_family`), how its parameters are published as attributes
+(`_publish`) and how they are read back (`_collect`).
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from abc import abstractmethod
+from numbers import Integral, Real
+from typing import NamedTuple
+
+import numpy as np
+from sklearn.base import BaseEstimator, DensityMixin, _fit_context
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import check_array, check_random_state
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+
+from mixfast import seeding
+from mixfast._em import EM, Pass, Rows, evaluate
+from mixfast._threads import resolve_threads
+from mixfast.convergence import Monitor, Status
+
+
+class Fit(NamedTuple):
+    """What one start came to."""
+
+    weights: np.ndarray
+    params: np.ndarray
+    lower_bound: float
+    lower_bounds: list
+    converged: bool
+    status: int
+
+
+class Evaluation(NamedTuple):
+    """Per row: log density, most likely component, responsibilities, the largest of them. None where not asked for."""
+
+    log_norm: np.ndarray | None
+    labels: np.ndarray | None
+    resp: np.ndarray | None
+    largest: np.ndarray | None
+
+
+class BaseMixture(DensityMixin, BaseEstimator):
+    """Base of the mixture estimators."""
+
+    _parameter_constraints: dict = {
+        "n_components": [Interval(Integral, 1, None, closed="left")],
+        "tol": [Interval(Real, 0.0, None, closed="left")],
+        "max_iter": [Interval(Integral, 0, None, closed="left")],
+        "n_init": [Interval(Integral, 1, None, closed="left")],
+        "init_params": [StrOptions(set(seeding.METHODS)), "array-like"],
+        "random_state": ["random_state"],
+        "warm_start": ["boolean"],
+        "verbose": ["verbose"],
+        "verbose_interval": [Interval(Integral, 1, None, closed="left")],
+        "n_threads": [Interval(Integral, 1, None, closed="left"), None],
+    }
+
+    # ---- what a subclass says ----
+
+    @abstractmethod
+    def _family(self):
+        """The family, with the estimator's hyper-parameters."""
+
+    @abstractmethod
+    def _publish(self, params, dtype):
+        """Set the fitted attributes from a record of float64 parameters."""
+
+    @abstractmethod
+    def _collect(self):
+        """The record of parameters from the fitted attributes."""
+
+    def _prepare_rows(self, X):
+        """Validated rows as the family wants them; raises ValueError where they are outside its domain."""
+        return X
+
+    def _start_is_given(self):
+        """Whether the user gave all parameters to start from, so that no seeding is needed."""
+        return False
+
+    def _override_start(self, params, weights, n_features):
+        """Parameters the user gave for the start replace those that seeding found: (params, weights)."""
+        return params, weights
+
+    #: Statuses that stop a fit and raise; the message comes from `_status_error`.
+    def _raises_on(self):
+        return Status.NOT_FINITE
+
+    def _status_error(self, status, dtype):
+        return ValueError(
+            "Fitting the mixture model failed because sums over the data overflowed. Scale the columns of X to moderate "
+            "size" + (", or pass float64 data instead of float32." if dtype == np.float32 else ".")
+        )
+
+    # ---- fitting ----
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y=None, sample_weight=None):
+        """Estimate the parameters with EM.
+
+        The model is fitted from `n_init` starts and the one with the largest lower bound is kept. From each start,
+        iterations stop when the lower bound moves by less than `tol`, or after `max_iter` of them, with a
+        `ConvergenceWarning`. With `warm_start=True` a second call goes on from where the first one stopped.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            float32 rows are computed in float32 and summed in float64; everything else is converted to float64. Any
+            memory layout is read in place.
+        y : Ignored
+            Present for API consistency by convention.
+        sample_weight : array-like of shape (n_samples,), default=None
+            How often each row counts. A weight of 2 equals repeating the row, 0 equals leaving it out.
+
+        Returns
+        -------
+        self : object
+        """
+        X = validate_data(self, X, dtype=[np.float64, np.float32], ensure_min_samples=2)
+        X = self._prepare_rows(X)
+        init_params = self._check_init_params(len(X))
+        if sample_weight is not None:
+            sample_weight = self._check_weights(sample_weight, X)
+            if not np.all(sample_weight > 0):
+                kept = np.flatnonzero(sample_weight > 0)
+                X, sample_weight = X[kept], np.ascontiguousarray(sample_weight[kept])
+                init_params = init_params[kept] if isinstance(init_params, np.ndarray) else init_params
+        if len(X) < self.n_components:
+            raise ValueError(
+                "Expected n_samples >= n_components "
+                f"but got n_components = {self.n_components}, n_samples = {len(X)}"
+                + ("" if sample_weight is None else " of positive weight")
+            )
+        self._fit_rows(X, sample_weight, init_params)
+        return self
+
+    def _fit_rows(self, X, sample_weight, init_params):
+        n_features = X.shape[1]
+        family = self._family()
+        layout = family.params_layout(self.n_components, n_features)
+        capsule = family.bind(self.n_components, n_features, self._kernel_dtype(family, X.dtype))
+        em = EM(capsule, Rows(X, sample_weight), resolve_threads(self.n_threads))
+        blank = family.blank(self.n_components, n_features)
+        monitor = Monitor(self.verbose, self.verbose_interval)
+        seed = self._seed()
+
+        goes_on = self.warm_start and hasattr(self, "converged_")
+        best = None
+        for start in range(1 if goes_on else self.n_init):
+            monitor.begin_start(start)
+            if goes_on:
+                em.set_state(*self._packed_state(layout))
+            else:
+                self._start(em, init_params, layout, blank, seed, start)
+            fit = self._iterate(em, monitor, self.lower_bound_ if goes_on else -math.inf, X.dtype)
+            if best is None or fit.lower_bound > best.lower_bound or best.lower_bound == -math.inf:
+                best = fit
+        self._finish(best, layout, X.dtype)
+
+    def _start(self, em, init_params, layout, blank, seed, start):
+        """Put the engine at the parameters of a start."""
+        uniform = np.full(self.n_components, 1 / self.n_components)
+        em.set_state(uniform, blank)
+        if not self._start_is_given():
+            if isinstance(init_params, str):
+                seeding.METHODS[init_params](em, seed, start)
+            elif init_params.ndim == 1:
+                em.start_from_labels(init_params)
+            else:
+                em.start_from_responsibilities(init_params)
+            self._stop_on_status(em.status, em.rows.X.dtype)
+        weights, params = em.state()
+        em.set_state(*self._override_start(params, weights, em.rows.X.shape[1]))
+
+    def _iterate(self, em, monitor, previous, dtype):
+        lower_bounds, converged = [], False
+        bound = previous
+        while len(lower_bounds) < self.max_iter and not converged:
+            n_steps = 1 if monitor.verbose else self.max_iter - len(lower_bounds)
+            objectives, converged = em.iterate(n_steps, self.tol, bound, self._raises_on())
+            self._stop_on_status(em.status, dtype)
+            for objective in objectives:
+                lower_bounds.append(objective)
+                monitor.end_iteration(len(lower_bounds), objective - bound)
+                bound = objective
+        if self.max_iter:
+            monitor.end_start(bound, converged)
+        status = em.status | (Status.IMPOSSIBLE_ROWS if em.n_impossible else 0)
+        return Fit(*em.state(), lower_bounds[-1] if lower_bounds else -math.inf, lower_bounds, converged, status)
+
+    def _stop_on_status(self, status, dtype):
+        if status & self._raises_on():
+            raise self._status_error(status, dtype)
+
+    def _finish(self, best, layout, dtype):
+        """Publish the best start and warn of what its status says."""
+        scalar = dtype.type
+        self.weights_ = best.weights.astype(dtype)
+        self._publish(layout.view(best.params), dtype)
+        self.converged_ = best.converged
+        self.n_iter_ = len(best.lower_bounds)
+        self.lower_bound_ = scalar(best.lower_bound)
+        self.lower_bounds_ = [scalar(bound) for bound in best.lower_bounds]
+        status = Status(best.status)
+        if best.converged:
+            status |= Status.CONVERGED
+        elif self.max_iter > 0:
+            status |= Status.MAX_ITER
+            warnings.warn(
+                "Best performing initialization did not converge. Try different init parameters, or increase max_iter, "
+                "tol, or check for degenerate data.",
+                ConvergenceWarning,
+                stacklevel=4,
+            )
+        self.status_ = status
+        if status & Status.REPAIRED_COVARIANCE:
+            warnings.warn(
+                "Some components had an ill-defined covariance (for instance caused by singleton or collapsed samples); "
+                "its diagonal was raised by a fraction of the variance of all rows. Try to decrease the number of "
+                "components, increase reg_covar, or scale the input data.",
+                ConvergenceWarning,
+                stacklevel=4,
+            )
+        if status & Status.EMPTIED_COMPONENT:
+            warnings.warn(
+                "Some components lost all their rows and have weight 0. Decrease n_components, or try another "
+                "random_state or init_params.",
+                ConvergenceWarning,
+                stacklevel=4,
+            )
+        if status & Status.IMPOSSIBLE_ROWS:
+            self._warn_of_impossible_rows(stacklevel=5)
+
+    def fit_predict(self, X, y=None, sample_weight=None):
+        """Fit, then the most likely component of each row: `fit(X).predict(X)`.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+        y : Ignored
+        sample_weight : array-like of shape (n_samples,), default=None
+
+        Returns
+        -------
+        labels : ndarray of shape (n_samples,), int64
+        """
+        return self.fit(X, y, sample_weight=sample_weight).predict(X)
+
+    # ---- checks ----
+
+    @staticmethod
+    def _check_weights(sample_weight, X):
+        sample_weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+        if not np.any(sample_weight > 0):
+            raise ValueError("All values of sample_weight are zero: at least one row needs a positive weight.")
+        return np.ascontiguousarray(sample_weight)
+
+    def _check_init_params(self, n_samples):
+        """The name of a method, int64 labels or float64 responsibilities."""
+        if isinstance(self.init_params, str):
+            return self.init_params
+        given = np.asarray(self.init_params)
+        if given.ndim == 1:
+            return self._check_labels(given, n_samples)
+        resp = check_array(given, dtype=np.float64, order="C", input_name="init_params")
+        if resp.shape != (n_samples, self.n_components):
+            raise ValueError(
+                "The parameter 'init_params' should have the shape of "
+                f"{(n_samples, self.n_components)} for responsibilities, but got {resp.shape}"
+            )
+        total = resp.sum(axis=1)
+        if np.any(resp < 0) or not np.all(np.isclose(total, 1, atol=1e-6) | (total == 0)):
+            raise ValueError(
+                "The responsibilities in 'init_params' should be non-negative and sum to 1 in each row, or to 0 where "
+                f"nothing is known, but got min value {resp.min():.5f} and sums from {total.min():.5f} to {total.max():.5f}"
+            )
+        self._check_all_begun(resp.sum(axis=0) > 0)
+        return resp
+
+    def _check_labels(self, labels, n_samples):
+        if labels.shape != (n_samples,):
+            raise ValueError(
+                f"The parameter 'init_params' should have the shape of {(n_samples,)} for labels, but got {labels.shape}"
+            )
+        if not np.issubdtype(labels.dtype, np.integer):
+            raise ValueError(f"The labels in 'init_params' should be integers, but got dtype {labels.dtype}")
+        if labels.min() < -1 or labels.max() >= self.n_components:
+            raise ValueError(
+                f"The labels in 'init_params' should be in the range [-1, {self.n_components - 1}], -1 for unknown, but "
+                f"got min value {labels.min()}, max value {labels.max()}"
+            )
+        self._check_all_begun(np.bincount(labels[labels >= 0], minlength=self.n_components) > 0)
+        return np.ascontiguousarray(labels, dtype=np.int64)
+
+    def _check_all_begun(self, begun):
+        if not np.all(begun):
+            raise ValueError(
+                f"'init_params' gives no rows to component {int(np.argmin(begun))}: every one of the "
+                f"n_components = {self.n_components} needs some to start from"
+            )
+
+    def _seed(self):
+        """64 bits that all random numbers of a fit come from."""
+        if isinstance(self.random_state, Integral):
+            return int(self.random_state)
+        return int(check_random_state(self.random_state).randint(0, 2**63, dtype=np.int64))
+
+    @staticmethod
+    def _kernel_dtype(family, dtype):
+        return dtype if dtype in family.dtypes else np.dtype(np.float64)
+
+    # ---- the fitted model ----
+
+    def _packed_state(self, layout):
+        return np.asarray(self.weights_, dtype=np.float64), layout.pack(self._collect())
+
+    def _evaluate(self, X, log_norm=False, labels=False, resp=False, largest=False):
+        """One pass over X at the fitted parameters."""
+        check_is_fitted(self)
+        X = validate_data(self, X, reset=False, dtype=[np.float64, np.float32])
+        X = self._prepare_rows(X)
+        weights = np.asarray(self.weights_, dtype=np.float64)
+        family = self._family()
+        out_dtype = np.result_type(X.dtype, np.asarray(self.weights_).dtype)
+        dtype = self._kernel_dtype(family, out_dtype)
+        capsule = family.bind(len(weights), X.shape[1], dtype)
+        p = Pass(capsule, Rows(X), resolve_threads(self.n_threads))
+        p.set_state(*self._packed_state(family.params_layout(len(weights), X.shape[1])))
+        out = Evaluation(
+            np.empty(len(X), dtype) if log_norm else None,
+            np.empty(len(X), np.int64) if labels else None,
+            np.empty((len(X), len(weights)), dtype) if resp else None,
+            np.empty(len(X), dtype) if largest else None,
+        )
+        only_labels = labels and not (log_norm or resp or largest)
+        if evaluate(p, classify=only_labels, **out._asdict()):
+            self._warn_of_impossible_rows(stacklevel=4)
+        if dtype != out_dtype:
+            out = out._replace(**{name: values.astype(out_dtype) for name, values in out._asdict().items()
+                                  if values is not None and name != "labels"})
+        return out
+
+    @staticmethod
+    def _warn_of_impossible_rows(stacklevel):
+        warnings.warn(
+            "Some rows have density zero under every component: their log density is -inf and they are shared equally "
+            "among the components.",
+            UserWarning,
+            stacklevel=stacklevel,
+        )
+
+    def predict(self, X):
+        """The most likely component of each row.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        labels : ndarray of shape (n_samples,), int64
+        """
+        return self._evaluate(X, labels=True).labels
+
+    def predict_proba(self, X):
+        """The probability of each component given each row, the responsibilities.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        resp : ndarray of shape (n_samples, n_components)
+            Rows sum to one.
+        """
+        return self._evaluate(X, resp=True).resp
+
+    def score_samples(self, X):
+        """The log density of each row, in nats.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        log_prob : ndarray of shape (n_samples,)
+        """
+        return self._evaluate(X, log_norm=True).log_norm
+
+    def score(self, X, y=None, sample_weight=None):
+        """The mean log density of the rows, in nats.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+        y : Ignored
+        sample_weight : array-like of shape (n_samples,), default=None
+
+        Returns
+        -------
+        log_likelihood : float
+        """
+        total, weight = self._log_likelihood(X, sample_weight)
+        return total / weight
+
+    def _log_likelihood(self, X, sample_weight):
+        """(sum of weight * log density, sum of weights)"""
+        log_norm = self.score_samples(X).astype(np.float64, copy=False)
+        if sample_weight is None:
+            return float(np.sum(log_norm)), len(log_norm)
+        sample_weight = self._check_weights(sample_weight, log_norm)
+        kept = sample_weight > 0
+        return float(np.dot(sample_weight[kept], log_norm[kept])), float(np.sum(sample_weight))
+
+    def _n_parameters(self):
+        n_components = len(self.weights_)
+        return self._family().n_parameters(n_components, self.n_features_in_) + n_components - 1
+
+    def bic(self, X, sample_weight=None):
+        """Bayesian information criterion, -2 log-likelihood + n_parameters log(n); the lower the better.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+        sample_weight : array-like of shape (n_samples,), default=None
+            n is then the sum of the weights.
+
+        Returns
+        -------
+        bic : float
+        """
+        total, weight = self._log_likelihood(X, sample_weight)
+        return -2 * total + self._n_parameters() * math.log(weight)
+
+    def aic(self, X, sample_weight=None):
+        """Akaike information criterion, -2 log-likelihood + 2 n_parameters; the lower the better.
+
+        Parameters and return as in `bic`.
+        """
+        total, _ = self._log_likelihood(X, sample_weight)
+        return -2 * total + 2 * self._n_parameters()
+
+    def icl(self, X, sample_weight=None):
+        """Integrated completed likelihood, BIC - 2 sum_i log max_k resp_ik; the lower the better.
+
+        BIC with a penalty for rows whose component is in doubt: Biernacki, Celeux & Govaert, IEEE PAMI 22 (2000),
+        doi:10.1109/34.865189, with the most likely labels as in R's mclust (which has the opposite sign).
+
+        Parameters and return as in `bic`.
+        """
+        result = self._evaluate(X, log_norm=True, labels=True, largest=True)
+        if sample_weight is None:
+            sample_weight = np.ones(len(result.log_norm))
+        sample_weight = self._check_weights(sample_weight, result.log_norm)
+        kept = sample_weight > 0
+        completed = result.log_norm[kept].astype(np.float64) + np.log(result.largest[kept].astype(np.float64))
+        return -2 * float(np.dot(sample_weight[kept], completed)) + self._n_parameters() * math.log(sample_weight.sum())
+
+    def sample(self, n_samples=1, random_state=None):
+        """Draw rows from the fitted model.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+        random_state : int, RandomState instance or None, default=None
+            None takes the estimator's own `random_state`.
+
+        Returns
+        -------
+        X : ndarray of shape (n_samples, n_features), float64
+            Grouped by component.
+        y : ndarray of shape (n_samples,), int64
+            The component of each row.
+        """
+        check_is_fitted(self)
+        if n_samples < 1:
+            raise ValueError(
+                f"Invalid value for 'n_samples': {n_samples} . The sampling requires at least one sample."
+            )
+        rng = check_random_state(self.random_state if random_state is None else random_state)
+        weights = np.asarray(self.weights_, dtype=np.float64)
+        counts = rng.multinomial(n_samples, weights / weights.sum())
+        labels = np.repeat(np.arange(len(weights), dtype=np.int64), counts)
+        family = self._family()
+        layout = family.params_layout(len(weights), self.n_features_in_)
+        params = layout.view(layout.pack(self._collect()))
+        return family.sample(params, labels, rng), labels

@@ -1,0 +1,241 @@
+"""Gaussian mixtures."""
+
+from __future__ import annotations
+
+from numbers import Real
+
+import numpy as np
+from sklearn.utils import check_array
+from sklearn.utils._param_validation import Interval, StrOptions
+
+from mixfast.convergence import Status
+from mixfast.estimators._base import BaseMixture
+from mixfast.families.gaussian import STRUCTURES, GaussianParams
+
+
+class GaussianMixture(BaseMixture):
+    """Mixture of Gaussians, fitted by EM: a drop-in for scikit-learn's class of the same name.
+
+    The density of a row is sum_k weights_k N(x; means_k, covariances_k). From the same start each iteration gives
+    scikit-learn's numbers. Beyond it: weights of rows, threads, `icl`, a start from labels or responsibilities, and
+    results that are the same bits for any number of threads.
+
+    Parameters
+    ----------
+    n_components : int, default=1
+        Number of components.
+    covariance_type : {'full', 'tied', 'diag', 'spherical'}, default='full'
+        - 'full': each component has a covariance matrix of its own;
+        - 'tied': all components share one covariance matrix;
+        - 'diag': each component has a variance for each column;
+        - 'spherical': each component has a single variance.
+    tol : float, default=1e-3
+        Iterations stop when the lower bound (mean log density of a row, in nats) moves by less.
+    reg_covar : float, default=1e-6
+        Added to the diagonal of every covariance, in the squared unit of the data.
+    max_iter : int, default=100
+        Largest number of iterations from a start. 0 keeps the start itself.
+    n_init : int, default=1
+        Number of starts; the best is kept.
+    init_params : {'kmeans', 'k-means++', 'random', 'random_from_data'} or array-like, default='kmeans'
+        Where the first M-step's responsibilities come from:
+
+        - 'kmeans': labels of k-means;
+        - 'k-means++': one row for each component, chosen by greedy k-means++;
+        - 'random_from_data': one random row for each component;
+        - 'random': uniform random numbers, scaled to sum to one;
+        - an array of responsibilities (n_samples, n_components), or of integer labels (n_samples,) in which -1 says
+          that the row's component is not known.
+    weights_init : array-like of shape (n_components,), default=None
+        Weights to start from. With all three given there is no random start at all.
+    means_init : array-like of shape (n_components, n_features), default=None
+        Means to start from.
+    precisions_init : array-like, default=None
+        Inverses of the covariances to start from; the shape depends on `covariance_type`, as that of `precisions_`.
+    random_state : int, RandomState instance or None, default=None
+        Seed of the starts, and of `sample`. An int gives the same result each time, for any number of threads.
+    warm_start : bool, default=False
+        If True, a second call of `fit` goes on from the parameters of the first, and `n_init` is ignored.
+    verbose : int, default=0
+        1 prints starts and iterations, 2 also times and changes of the lower bound.
+    verbose_interval : int, default=10
+        Number of iterations between two lines.
+    n_threads : int or None, default=None
+        Threads to use at most; None is all that the process may use. The result does not depend on it.
+    on_degenerate : {'repair', 'raise'}, default='repair'
+        What to do about a covariance that is not positive definite: raise its diagonal by a millionth of the variance
+        of all rows (tenfold until it is; see `status_`), or raise scikit-learn's ValueError.
+
+    Attributes
+    ----------
+    weights_ : ndarray of shape (n_components,)
+    means_ : ndarray of shape (n_components, n_features)
+    covariances_, precisions_, precisions_cholesky_ : ndarray
+        Covariances, their inverses, and the upper triangular U with U U' the inverse (its square roots where diagonal).
+        The shape depends on `covariance_type`::
+
+            (n_components, n_features, n_features) if 'full',
+            (n_features, n_features)               if 'tied',
+            (n_components, n_features)             if 'diag',
+            (n_components,)                        if 'spherical'
+
+    converged_ : bool
+        Whether the best start converged.
+    n_iter_ : int
+        Number of iterations of the best start.
+    lower_bound_ : float
+        The lower bound at its last iteration: the mean log density of a row, before that iteration's M-step.
+    lower_bounds_ : list of float, of length n_iter_
+        The same after each iteration.
+    status_ : mixfast.Status
+        What happened, as flags.
+    n_features_in_ : int
+        Number of columns seen by `fit`.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the columns, where X has them and all are strings.
+
+    Raises
+    ------
+    ValueError
+        By `fit`, for X or weights that are empty, not finite or of the wrong shape, for fewer rows than components, and
+        for sums that overflow.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mixfast import GaussianMixture
+    >>> X = np.array([[1, 2], [1, 4], [1, 0], [10, 2], [10, 4], [10, 0]])
+    >>> model = GaussianMixture(n_components=2, random_state=0).fit(X)
+    >>> model.predict([[0, 0], [12, 3]]) == model.predict(X)[[0, 3]]
+    array([ True,  True])
+    """
+
+    _parameter_constraints: dict = {
+        **BaseMixture._parameter_constraints,
+        "covariance_type": [StrOptions(set(STRUCTURES))],
+        "reg_covar": [Interval(Real, 0.0, None, closed="left")],
+        "weights_init": ["array-like", None],
+        "means_init": ["array-like", None],
+        "precisions_init": ["array-like", None],
+        "on_degenerate": [StrOptions({"repair", "raise"})],
+    }
+
+    def __init__(
+        self,
+        n_components=1,
+        *,
+        covariance_type="full",
+        tol=1e-3,
+        reg_covar=1e-6,
+        max_iter=100,
+        n_init=1,
+        init_params="kmeans",
+        weights_init=None,
+        means_init=None,
+        precisions_init=None,
+        random_state=None,
+        warm_start=False,
+        verbose=0,
+        verbose_interval=10,
+        n_threads=None,
+        on_degenerate="repair",
+    ):
+        self.n_components = n_components
+        self.covariance_type = covariance_type
+        self.tol = tol
+        self.reg_covar = reg_covar
+        self.max_iter = max_iter
+        self.n_init = n_init
+        self.init_params = init_params
+        self.weights_init = weights_init
+        self.means_init = means_init
+        self.precisions_init = precisions_init
+        self.random_state = random_state
+        self.warm_start = warm_start
+        self.verbose = verbose
+        self.verbose_interval = verbose_interval
+        self.n_threads = n_threads
+        self.on_degenerate = on_degenerate
+
+    def _family(self):
+        return STRUCTURES[self.covariance_type](reg_covar=self.reg_covar)
+
+    def _publish(self, params, dtype):
+        self.means_ = params.means.astype(dtype)
+        self.covariances_ = params.covariances.astype(dtype)
+        self.precisions_cholesky_ = params.precisions_cholesky.astype(dtype)
+        self.precisions_ = self._family().precisions(params.precisions_cholesky).astype(dtype)
+
+    def _collect(self):
+        factors = np.asarray(self.precisions_cholesky_)
+        # a model put together by hand may hold the factors only; no prediction reads the covariances
+        covariances = getattr(self, "covariances_", None)
+        return GaussianParams(self.means_, self._family().covariances(factors) if covariances is None else covariances,
+                              factors)
+
+    def _start_is_given(self):
+        return not any(given is None for given in (self.weights_init, self.means_init, self.precisions_init))
+
+    def _override_start(self, params, weights, n_features):
+        family = self._family()
+        layout = family.params_layout(self.n_components, n_features)
+        record = layout.view(params)
+        if self.weights_init is not None:
+            weights = self._check_weights_init()
+        if self.means_init is not None:
+            record.means[...] = self._check_shape(self.means_init, record.means.shape, "means")
+        if self.precisions_init is not None:
+            factors = self._factor_precisions_init(family, record.precisions_cholesky.shape)
+            record.precisions_cholesky[...] = factors
+            record.covariances[...] = family.covariances(factors)
+        return weights, params
+
+    @staticmethod
+    def _check_shape(given, shape, name):
+        given = check_array(given, dtype=[np.float64, np.float32], ensure_2d=False, allow_nd=True, input_name=name)
+        if given.shape != shape:
+            raise ValueError(f"The parameter '{name}' should have the shape of {shape}, but got {given.shape}")
+        return given.astype(np.float64)
+
+    def _check_weights_init(self):
+        weights = self._check_shape(self.weights_init, (self.n_components,), "weights")
+        if np.any(weights < 0) or np.any(weights > 1):
+            raise ValueError(
+                "The parameter 'weights' should be in the range [0, 1], but got max value "
+                f"{weights.max():.5f}, min value {weights.min():.5f}"
+            )
+        # a float32 array sums to one only so far
+        atol = 1e-6 if np.asarray(self.weights_init).dtype == np.float32 else 1e-8
+        if not np.isclose(weights.sum(), 1.0, rtol=0, atol=atol):
+            raise ValueError(
+                f"The parameter 'weights' should be normalized, but got sum(weights) = {weights.sum():.5f}"
+            )
+        return weights
+
+    def _factor_precisions_init(self, family, shape):
+        precisions = self._check_shape(self.precisions_init, shape, f"{self.covariance_type} precision")
+        matrices = precisions.ndim > 1 and shape[-2:] == (shape[-1], shape[-1]) and self.covariance_type != "diag"
+        try:
+            if matrices and not np.allclose(precisions, np.swapaxes(precisions, -1, -2)):
+                raise np.linalg.LinAlgError("not symmetric")
+            return family.cholesky_of_precisions(precisions)
+        except np.linalg.LinAlgError:
+            wanted = "symmetric, positive-definite" if matrices else "positive"
+            raise ValueError(f"'{self.covariance_type} precision' should be {wanted}") from None
+
+    def _raises_on(self):
+        return Status.NOT_FINITE | (Status.REPAIRED_COVARIANCE if self.on_degenerate == "raise" else Status.OK)
+
+    def _status_error(self, status, dtype):
+        if status & Status.NOT_FINITE:
+            return super()._status_error(status, dtype)
+        return ValueError(
+            "Fitting the mixture model failed because some components have ill-defined empirical covariance (for "
+            "instance caused by singleton or collapsed samples). Try to decrease the number of components, increase "
+            "reg_covar, or scale the input data."
+            + (
+                " The numerical accuracy can also be improved by passing float64 data instead of float32."
+                if dtype == np.float32
+                else ""
+            )
+        )

@@ -1,0 +1,1 @@
+"""Families of component distributions: a file each. `docs/extending.md` shows how to add one."""

@@ -1,0 +1,512 @@
+"""The verbs of the Gaussian families: prepare and maximise here, the loops over rows in `_kernels/gaussian.c`.
+
+Parameters, C order, one after the other (K components, d features):
+
+    full        means[K][d]   covariances[K][d][d]   precisions_cholesky[K][d][d]
+    tied        means[K][d]   covariance[d][d]       precision_cholesky[d][d]
+    diagonal    means[K][d]   covariances[K][d]      precisions_cholesky[K][d]
+    spherical   means[K][d]   covariances[K]         precisions_cholesky[K]
+    centres     means[K][d]                          (k-means: unit variance, no weights)
+
+Statistics are laid out in `_kernels/gaussian.h`. Second moments are taken about the means of the pass (tied: about its
+pivot) and corrected by the shift of the mean, S / N - delta delta'; never E[x^2] - m^2.
+
+A covariance that is not positive definite to working precision is repaired: REPAIR times the variance that the column
+has over all components together is added to its diagonal, tenfold until it is.
+"""
+
+from libc.math cimport M_PI, isfinite, log, sqrt
+from libc.stdlib cimport calloc, free
+from libc.string cimport memset
+
+from mixfast._capsule cimport capsule_of
+from mixfast._family cimport (
+    MIXFAST_EMPTIED_COMPONENT,
+    MIXFAST_NOT_FINITE,
+    MIXFAST_OK,
+    MIXFAST_REPAIRED_COVARIANCE,
+    accumulate_fn,
+    family_t,
+    gaussian_kernels_t,
+    log_density_fn,
+    maximise_fn,
+    mixfast_select_gaussian,
+    mixfast_select_rows,
+    prepare_fn,
+    rows_kernels_t,
+)
+from mixfast._isa cimport resolve_isa
+from mixfast._linalg cimport log_diagonal, precision_factor, upper_transposed_times
+
+cdef double REPAIR = 1e-6      # the size that scikit-learn's reg_covar has for standardised columns
+cdef int MAX_REPAIRS = 30      # tenfold each: more than the range of double needs
+
+ctypedef struct context_t:
+    double reg_covar
+    const rows_kernels_t *rows
+    const gaussian_kernels_t *gaussian
+
+
+cdef inline const context_t *context_of(const family_t *f) noexcept nogil:
+    return <const context_t *> f.context
+
+
+cdef inline double epsilon(const family_t *f) noexcept nogil:
+    """The rounding of the precision that statistics were computed in."""
+    return 2.220446049250313e-16 if f.real_bytes == 8 else 1.1920928955078125e-07
+
+
+cdef inline double as_packed(const family_t *f, double value) noexcept nogil:
+    """A number as the kernels saw it: tables are rounded to the rows' precision."""
+    return value if f.real_bytes == 8 else <double> <float> value
+
+
+# ---- prepare --------------------------------------------------------------------------------------------------------
+
+cdef void centre_means(const family_t *f, const double *weights, const double *means, double *pivot,
+                       double *centred) noexcept nogil:
+    """pivot = the mean of the mixture; centred = means - pivot."""
+    cdef Py_ssize_t k, j, n_components = f.n_components, d = f.n_features
+    for k in range(n_components):
+        for j in range(d):
+            pivot[j] += weights[k] * means[k * d + j]
+    for k in range(n_components):
+        for j in range(d):
+            centred[k * d + j] = means[k * d + j] - pivot[j]
+
+
+cdef inline double log_normaliser(Py_ssize_t d) noexcept nogil:
+    return -0.5 * <double> d * log(2 * M_PI)
+
+
+cdef void *real_at(const family_t *f, void *tables, Py_ssize_t i) noexcept nogil:
+    return <char *> tables + i * f.real_bytes
+
+
+cdef void full_prepare(const family_t *f, const double *weights, const double *params, double *work, double *pivot,
+                       void *tables) noexcept nogil:
+    cdef Py_ssize_t n_components = f.n_components, d = f.n_features, k
+    cdef const double *precisions = params + n_components * d + n_components * d * d
+    cdef double *constant = work
+    cdef double *mean = constant + n_components
+    cdef double *shift = mean + n_components * d
+    cdef Py_ssize_t n_head = n_components * (1 + 2 * d)
+    cdef Py_ssize_t packed_size = context_of(f).gaussian.packed_triangle_size(d)
+    centre_means(f, weights, params, pivot, mean)
+    for k in range(n_components):
+        constant[k] = log(weights[k]) + log_normaliser(d) + log_diagonal(d, precisions + k * d * d)
+        upper_transposed_times(d, precisions + k * d * d, mean + k * d, shift + k * d)
+        context_of(f).gaussian.pack_triangle(d, precisions + k * d * d, real_at(f, tables, n_head + k * packed_size))
+    context_of(f).rows.round_to_real(n_head, work, tables)
+
+
+cdef void tied_prepare(const family_t *f, const double *weights, const double *params, double *work, double *pivot,
+                       void *tables) noexcept nogil:
+    cdef Py_ssize_t n_components = f.n_components, d = f.n_features, k, i
+    cdef const double *precision = params + n_components * d + d * d
+    cdef double *constant = work
+    cdef double *scale = constant + n_components
+    cdef double *shift = scale + n_components * d
+    cdef double *zeros = shift + n_components * d
+    cdef double *mean = zeros + d
+    cdef double log_det = log_diagonal(d, precision)
+    centre_means(f, weights, params, pivot, mean)
+    for i in range(n_components * d):
+        scale[i] = 1
+    memset(zeros, 0, d * sizeof(double))
+    for k in range(n_components):
+        constant[k] = log(weights[k]) + log_normaliser(d) + log_det
+        upper_transposed_times(d, precision, mean + k * d, shift + k * d)
+    context_of(f).rows.round_to_real(n_components * (1 + 2 * d) + d, work, tables)
+    context_of(f).gaussian.pack_triangle(d, precision, real_at(f, tables, n_components * (1 + 2 * d) + d))
+
+
+cdef void diagonal_tables(const family_t *f, const double *weights, const double *means, const double *precisions,
+                          Py_ssize_t row_step, Py_ssize_t column_step, double *work, double *pivot,
+                          void *tables) noexcept nogil:
+    """Tables from square roots of precisions at precisions[k * row_step + j * column_step]."""
+    cdef Py_ssize_t n_components = f.n_components, d = f.n_features, k, j, i
+    cdef double *constant = work
+    cdef double *mean = constant + n_components
+    cdef double *scale = mean + n_components * d
+    cdef double *shift = scale + n_components * d
+    centre_means(f, weights, means, pivot, mean)
+    for k in range(n_components):
+        constant[k] = log(weights[k]) + log_normaliser(d)
+        for j in range(d):
+            i = k * d + j
+            scale[i] = precisions[k * row_step + j * column_step]
+            constant[k] += log(scale[i])
+            shift[i] = scale[i] * mean[i]
+    context_of(f).rows.round_to_real(n_components * (1 + 3 * d), work, tables)
+
+
+cdef void diagonal_prepare(const family_t *f, const double *weights, const double *params, double *work, double *pivot,
+                           void *tables) noexcept nogil:
+    cdef Py_ssize_t size = f.n_components * f.n_features
+    diagonal_tables(f, weights, params, params + 2 * size, f.n_features, 1, work, pivot, tables)
+
+
+cdef void spherical_prepare(const family_t *f, const double *weights, const double *params, double *work,
+                            double *pivot, void *tables) noexcept nogil:
+    cdef Py_ssize_t n_components = f.n_components
+    diagonal_tables(f, weights, params, params + n_components * f.n_features + n_components, 1, 0, work, pivot, tables)
+
+
+cdef void centres_prepare(const family_t *f, const double *weights, const double *params, double *work, double *pivot,
+                          void *tables) noexcept nogil:
+    """Log density -|x - centre|^2 / 2, without a normaliser and without weights; the pivot is the first centre."""
+    cdef Py_ssize_t n_components = f.n_components, d = f.n_features, k, j, i
+    cdef double *constant = work
+    cdef double *mean = constant + n_components
+    cdef double *scale = mean + n_components * d
+    cdef double *shift = scale + n_components * d
+    for j in range(d):
+        pivot[j] = params[j]
+    for k in range(n_components):
+        constant[k] = 0
+        for j in range(d):
+            i = k * d + j
+            mean[i] = shift[i] = params[i] - pivot[j]
+            scale[i] = 1
+    context_of(f).rows.round_to_real(n_components * (1 + 3 * d), work, tables)
+
+
+# ---- maximise -------------------------------------------------------------------------------------------------------
+
+cdef void pooled_moments(const family_t *f, const double *counts, const double *means, const double *variances,
+                         Py_ssize_t row_step, Py_ssize_t column_step, double *mean, double *variance) noexcept nogil:
+    """Mean and variance of each column over all components together, from variances[k * row_step + j * column_step]."""
+    cdef Py_ssize_t n_components = f.n_components, d = f.n_features, k, j
+    cdef double total = 0, delta
+    for k in range(n_components):
+        total += counts[k]
+    for j in range(d):
+        mean[j] = variance[j] = 0
+    for k in range(n_components):
+        if counts[k] > 0:
+            for j in range(d):
+                mean[j] += counts[k] / total * means[k * d + j]
+    for k in range(n_components):
+        if counts[k] > 0:
+            for j in range(d):
+                delta = means[k * d + j] - mean[j]
+                variance[j] += counts[k] / total * (variances[k * row_step + j * column_step] + delta * delta)
+
+
+cdef int repair_floors(Py_ssize_t d, const double *pooled, double *floors) noexcept nogil:
+    """What a repair adds: REPAIR times the pooled variance; of the largest where a column is constant; or just REPAIR."""
+    cdef Py_ssize_t j
+    cdef double largest = 0
+    for j in range(d):
+        if not isfinite(pooled[j]):
+            return MIXFAST_NOT_FINITE
+        largest = max(largest, pooled[j])
+    for j in range(d):
+        floors[j] = REPAIR * (pooled[j] if pooled[j] > 0 else largest if largest > 0 else 1)
+    return MIXFAST_OK
+
+
+cdef inline bint is_degenerate(const family_t *f, double variance, double mean, double pooled) noexcept nogil:
+    """A variance below the rounding of the coordinates themselves, or no variance at all."""
+    cdef double rounding = 4 * epsilon(f)
+    return not (variance > rounding * rounding * (mean * mean + pooled) and isfinite(variance))
+
+
+cdef bint factor_fails(const family_t *f, const double *mean, const double *pooled, const double *covariance,
+                       double *factor) noexcept nogil:
+    """factor = the precision's; true if the covariance is not positive definite to working precision."""
+    cdef Py_ssize_t d = f.n_features, j
+    for j in range(d):
+        if is_degenerate(f, covariance[j * d + j], mean[j], pooled[j]):
+            return True
+    if precision_factor(d, covariance, factor) != 0:
+        return True
+    for j in range(d):
+        # 1 / factor_jj^2 is the variance of column j given those before it: rounding when it is eps of the whole
+        if not (factor[j * d + j] * factor[j * d + j] * covariance[j * d + j] * epsilon(f) * <double> d < 1):
+            return True
+    return False
+
+
+cdef int factor_or_repair(const family_t *f, const double *mean, const double *pooled, const double *floors,
+                          double *covariance, double *factor) noexcept nogil:
+    cdef Py_ssize_t d = f.n_features, i, j
+    cdef double raised = 1
+    cdef int attempt
+    if not factor_fails(f, mean, pooled, covariance, factor):
+        return MIXFAST_OK
+    for attempt in range(MAX_REPAIRS):
+        for j in range(d):
+            covariance[j * d + j] += raised * floors[j]
+        raised *= 10
+        if not factor_fails(f, mean, pooled, covariance, factor):
+            return MIXFAST_REPAIRED_COVARIANCE
+    return MIXFAST_NOT_FINITE
+
+
+cdef int variance_or_repair(const family_t *f, double mean, double pooled, double floor, double *variance,
+                            double *factor) noexcept nogil:
+    cdef int status = MIXFAST_OK
+    if is_degenerate(f, variance[0], mean, pooled):
+        variance[0] = floor if not variance[0] > 0 else variance[0] + floor
+        status = MIXFAST_REPAIRED_COVARIANCE if isfinite(variance[0]) else MIXFAST_NOT_FINITE
+    factor[0] = 1 / sqrt(variance[0])
+    return status
+
+
+cdef void move_mean(const family_t *f, double count, const double *pivot, const double *first, double *mean,
+                    double *delta) noexcept nogil:
+    """delta = first / count, and the mean moves there from the centre that the kernels used."""
+    cdef Py_ssize_t j
+    for j in range(f.n_features):
+        delta[j] = first[j] / count
+        mean[j] = pivot[j] + as_packed(f, mean[j] - pivot[j]) + delta[j]
+
+
+cdef int full_maximise(const family_t *f, const double *counts, const double *pivot, const double *stats, double *work,
+                       double *params) noexcept nogil:
+    cdef Py_ssize_t n_components = f.n_components, d = f.n_features, n_pairs = d * (d + 1) // 2, k, i, j
+    cdef const double *second = stats + n_components * d
+    cdef double *means = params
+    cdef double *covariances = means + n_components * d
+    cdef double *precisions = covariances + n_components * d * d
+    cdef double *delta = work
+    cdef double *mean = delta + d
+    cdef double *pooled = mean + d
+    cdef double *floors = pooled + d
+    cdef double *covariance
+    cdef double reg_covar = context_of(f).reg_covar
+    cdef int status
+    for k in range(n_components):
+        if counts[k] > 0:
+            move_mean(f, counts[k], pivot, stats + k * d, means + k * d, delta)
+            covariance = covariances + k * d * d
+            for i in range(d):
+                for j in range(i + 1):
+                    covariance[i * d + j] = second[k * n_pairs + i * (i + 1) // 2 + j] / counts[k] - delta[i] * delta[j]
+                    covariance[j * d + i] = covariance[i * d + j]
+                covariance[i * d + i] += reg_covar
+    pooled_moments(f, counts, means, covariances, d * d, d + 1, mean, pooled)
+    status = repair_floors(d, pooled, floors)
+    if status != MIXFAST_OK:
+        return status
+    for k in range(n_components):
+        covariance = covariances + k * d * d
+        if counts[k] == 0:
+            status |= MIXFAST_EMPTIED_COMPONENT
+            memset(covariance, 0, d * d * sizeof(double))
+            for j in range(d):
+                means[k * d + j] = mean[j]
+                covariance[j * d + j] = pooled[j]
+        status |= factor_or_repair(f, means + k * d, pooled, floors, covariance, precisions + k * d * d)
+    return status
+
+
+cdef int tied_maximise(const family_t *f, const double *counts, const double *pivot, const double *stats, double *work,
+                       double *params) noexcept nogil:
+    """covariance = (sum of w x x' - sum over k of N_k m_k m_k') / N, all about the pivot. Needs no per-component d^2
+    work in the pass; loses (spread of the means / standard deviation)^2 of the relative precision."""
+    cdef Py_ssize_t n_components = f.n_components, d = f.n_features, k, i, j
+    cdef const double *total = stats + n_components * d
+    cdef double *means = params
+    cdef double *covariance = means + n_components * d
+    cdef double *precision = covariance + d * d
+    cdef double *mean = work
+    cdef double *pooled = mean + d
+    cdef double *floors = pooled + d
+    cdef double n = 0
+    cdef int status
+    for k in range(n_components):
+        n += counts[k]
+    for i in range(d):
+        for j in range(i + 1):
+            covariance[i * d + j] = total[i * (i + 1) // 2 + j]
+            for k in range(n_components):
+                if counts[k] > 0:
+                    covariance[i * d + j] -= stats[k * d + i] / counts[k] * stats[k * d + j]
+            covariance[i * d + j] /= n
+            covariance[j * d + i] = covariance[i * d + j]
+        covariance[i * d + i] += context_of(f).reg_covar
+    for k in range(n_components):
+        if counts[k] > 0:
+            for j in range(d):
+                means[k * d + j] = pivot[j] + stats[k * d + j] / counts[k]
+    pooled_moments(f, counts, means, covariance, 0, d + 1, mean, pooled)
+    status = repair_floors(d, pooled, floors)
+    if status != MIXFAST_OK:
+        return status
+    for k in range(n_components):
+        if counts[k] == 0:
+            status |= MIXFAST_EMPTIED_COMPONENT
+            for j in range(d):
+                means[k * d + j] = mean[j]
+    return status | factor_or_repair(f, mean, pooled, floors, covariance, precision)
+
+
+cdef int diagonal_maximise(const family_t *f, const double *counts, const double *pivot, const double *stats,
+                           double *work, double *params) noexcept nogil:
+    cdef Py_ssize_t n_components = f.n_components, d = f.n_features, k, j, i
+    cdef const double *second = stats + n_components * d
+    cdef double *means = params
+    cdef double *variances = means + n_components * d
+    cdef double *precisions = variances + n_components * d
+    cdef double *delta = work
+    cdef double *mean = delta + d
+    cdef double *pooled = mean + d
+    cdef double *floors = pooled + d
+    cdef int status
+    for k in range(n_components):
+        if counts[k] > 0:
+            move_mean(f, counts[k], pivot, stats + k * d, means + k * d, delta)
+            for j in range(d):
+                i = k * d + j
+                variances[i] = second[i] / counts[k] - delta[j] * delta[j] + context_of(f).reg_covar
+    pooled_moments(f, counts, means, variances, d, 1, mean, pooled)
+    status = repair_floors(d, pooled, floors)
+    if status != MIXFAST_OK:
+        return status
+    for k in range(n_components):
+        if counts[k] == 0:
+            status |= MIXFAST_EMPTIED_COMPONENT
+        for j in range(d):
+            i = k * d + j
+            if counts[k] == 0:
+                means[i], variances[i] = mean[j], pooled[j]
+            status |= variance_or_repair(f, means[i], pooled[j], floors[j], variances + i, precisions + i)
+    return status
+
+
+cdef int spherical_maximise(const family_t *f, const double *counts, const double *pivot, const double *stats,
+                            double *work, double *params) noexcept nogil:
+    """The variance of a component is the average of what the diagonal family would give its columns."""
+    cdef Py_ssize_t n_components = f.n_components, d = f.n_features, k, j
+    cdef const double *second = stats + n_components * d
+    cdef double *means = params
+    cdef double *variances = means + n_components * d
+    cdef double *precisions = variances + n_components
+    cdef double *delta = work
+    cdef double *mean = delta + d
+    cdef double *pooled = mean + d
+    cdef double *floors = pooled + d
+    cdef double average = 0, square = 0, total
+    cdef int status
+    for k in range(n_components):
+        if counts[k] > 0:
+            move_mean(f, counts[k], pivot, stats + k * d, means + k * d, delta)
+            total = 0
+            for j in range(d):
+                total += second[k * d + j] / counts[k] - delta[j] * delta[j]
+            variances[k] = total / <double> d + context_of(f).reg_covar
+    pooled_moments(f, counts, means, variances, 1, 0, mean, pooled)
+    for j in range(d):
+        average += pooled[j] / <double> d
+    status = repair_floors(1, &average, floors)
+    if status != MIXFAST_OK:
+        return status
+    for k in range(n_components):
+        if counts[k] == 0:
+            status |= MIXFAST_EMPTIED_COMPONENT
+            variances[k] = average
+            for j in range(d):
+                means[k * d + j] = mean[j]
+        square = 0
+        for j in range(d):
+            square += means[k * d + j] * means[k * d + j] / <double> d
+        status |= variance_or_repair(f, sqrt(square), average, floors[0], variances + k, precisions + k)
+    return status
+
+
+cdef int centres_maximise(const family_t *f, const double *counts, const double *pivot, const double *stats,
+                          double *work, double *params) noexcept nogil:
+    """Means of the rows at each centre; a centre without rows stays where it is."""
+    cdef Py_ssize_t d = f.n_features, k, j
+    for k in range(f.n_components):
+        if counts[k] > 0:
+            for j in range(d):
+                params[k * d + j] = pivot[j] + stats[k * d + j] / counts[k]
+    return MIXFAST_OK
+
+
+# ---- bind -----------------------------------------------------------------------------------------------------------
+
+cdef family_t *new_family(Py_ssize_t n_components, Py_ssize_t n_features, int real_bytes, object isa,
+                          double reg_covar) except NULL:
+    """A family with sizes and context set, to be filled by the functions below."""
+    cdef int level = resolve_isa(isa)
+    cdef family_t *f = <family_t *> calloc(1, sizeof(family_t))
+    cdef context_t *context = <context_t *> calloc(1, sizeof(context_t))
+    if f == NULL or context == NULL:
+        free(f)
+        free(context)
+        raise MemoryError
+    context.reg_covar = reg_covar
+    context.rows = mixfast_select_rows(level, real_bytes)
+    context.gaussian = mixfast_select_gaussian(level, real_bytes)
+    f.n_components, f.n_features = n_components, n_features
+    f.real_bytes, f.isa, f.context = real_bytes, level, context
+    return f
+
+
+def bind_full(Py_ssize_t n_components, Py_ssize_t n_features, int real_bytes, object isa, double reg_covar):
+    cdef family_t *f = new_family(n_components, n_features, real_bytes, isa, reg_covar)
+    cdef const gaussian_kernels_t *kernels = context_of(f).gaussian
+    f.n_params = n_components * (n_features + 2 * n_features * n_features)
+    f.n_stats = n_components * (n_features + n_features * (n_features + 1) // 2)
+    f.n_tables = n_components * (1 + 2 * n_features + kernels.packed_triangle_size(n_features))
+    f.n_scratch_columns = 2 * n_features
+    f.n_work = max(n_components * (1 + 2 * n_features), 4 * n_features)
+    f.flops_per_row = n_components * (2 * n_features * (n_features + 3) + 40)
+    f.prepare, f.maximise = full_prepare, full_maximise
+    f.log_density, f.accumulate = kernels.full_log_density, kernels.full_accumulate
+    return capsule_of(f)
+
+
+def bind_tied(Py_ssize_t n_components, Py_ssize_t n_features, int real_bytes, object isa, double reg_covar):
+    cdef family_t *f = new_family(n_components, n_features, real_bytes, isa, reg_covar)
+    cdef const gaussian_kernels_t *kernels = context_of(f).gaussian
+    f.n_params = n_components * n_features + 2 * n_features * n_features
+    f.n_stats = n_components * n_features + n_features * (n_features + 1) // 2
+    f.n_tables = n_components * (1 + 2 * n_features) + n_features + kernels.packed_triangle_size(n_features)
+    f.n_scratch_columns = n_features
+    f.n_work = n_components * (1 + 3 * n_features) + 4 * n_features
+    f.flops_per_row = n_components * (6 * n_features + 40) + 2 * n_features * (n_features + 3)
+    f.prepare, f.maximise = tied_prepare, tied_maximise
+    f.log_density, f.accumulate = kernels.tied_log_density, kernels.tied_accumulate
+    return capsule_of(f)
+
+
+cdef void fill_diagonal(family_t *f) noexcept:
+    """What the diagonal, the spherical and the centres families have in common."""
+    f.n_stats = 2 * f.n_components * f.n_features
+    f.n_tables = f.n_components * (1 + 3 * f.n_features)
+    f.n_work = f.n_components * (1 + 3 * f.n_features) + 4 * f.n_features
+    f.flops_per_row = f.n_components * (10 * f.n_features + 40)
+    f.log_density = context_of(f).gaussian.diagonal_log_density
+    f.accumulate = context_of(f).gaussian.diagonal_accumulate
+
+
+def bind_diagonal(Py_ssize_t n_components, Py_ssize_t n_features, int real_bytes, object isa, double reg_covar):
+    cdef family_t *f = new_family(n_components, n_features, real_bytes, isa, reg_covar)
+    fill_diagonal(f)
+    f.n_params = 3 * n_components * n_features
+    f.prepare, f.maximise = diagonal_prepare, diagonal_maximise
+    return capsule_of(f)
+
+
+def bind_spherical(Py_ssize_t n_components, Py_ssize_t n_features, int real_bytes, object isa, double reg_covar):
+    cdef family_t *f = new_family(n_components, n_features, real_bytes, isa, reg_covar)
+    fill_diagonal(f)
+    f.n_params = n_components * (n_features + 2)
+    f.prepare, f.maximise = spherical_prepare, spherical_maximise
+    return capsule_of(f)
+
+
+def bind_centres(Py_ssize_t n_components, Py_ssize_t n_features, int real_bytes, object isa):
+    cdef family_t *f = new_family(n_components, n_features, real_bytes, isa, 0)
+    fill_diagonal(f)
+    f.n_params = n_components * n_features
+    f.n_stats = n_components * n_features
+    f.accumulate = context_of(f).gaussian.centres_accumulate
+    f.prepare, f.maximise = centres_prepare, centres_maximise
+    return capsule_of(f)

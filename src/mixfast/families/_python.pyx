@@ -1,0 +1,145 @@
+"""Verbs for a family that is written in plain Python: each takes the GIL and calls the family's method on arrays.
+
+So there is one pass and one loop for all families; a Python one is slower, runs on one thread, and is otherwise the
+same. An exception is kept in `Verbs.error`, the verb reports failure, and the pass raises it.
+"""
+
+from cpython.ref cimport Py_INCREF
+from libc.math cimport log
+from libc.stdlib cimport calloc
+from libc.string cimport memcpy
+
+from mixfast._capsule cimport capsule_of
+from mixfast._family cimport MIXFAST_FAILED, chunk_t, family_t
+from mixfast._isa cimport resolve_isa
+
+import numpy as np
+
+# What `prepare` leaves in the tables: where this pass's parameters are.
+ctypedef struct tables_t:
+    const double *weights
+    const double *params
+
+
+cdef object _array(const double *values, Py_ssize_t n):
+    """A read-only view of memory that outlives the call."""
+    if n == 0:
+        return np.empty(0)
+    view = np.asarray(<double[:n]> <double *> values)
+    view.flags.writeable = False
+    return view
+
+
+cdef class Verbs:
+    """The Python family, bound to a number of components and features; the owner of a `family_t`."""
+
+    cdef object family, params_layout, stats_layout
+    cdef public object error
+
+    def __init__(self, family, n_components, n_features):
+        self.family = family
+        self.params_layout = family.params_layout(n_components, n_features)
+        self.stats_layout = family.stats_layout(n_components, n_features)
+
+    cdef object _rows(self, const chunk_t *chunk, const family_t *f):
+        return _array(<const double *> chunk.columns, f.n_features * chunk.stride).reshape(
+            f.n_features, chunk.stride)[:, :chunk.n_rows].T
+
+    cdef object _params(self, const family_t *f, const double *params):
+        return self.params_layout.view(_array(params, f.n_params))
+
+    cdef int log_density(self, const family_t *f, const tables_t *tables, const chunk_t *chunk, double *out) except -1:
+        cdef Py_ssize_t k, n_rows = chunk.n_rows
+        values = np.asarray(self.family.log_density(self._rows(chunk, f), self._params(f, tables.params)), dtype=float)
+        if values.shape != (n_rows, f.n_components):
+            raise ValueError(f"{type(self.family).__name__}.log_density returned shape {values.shape}, expected "
+                             f"{(n_rows, f.n_components)}: one column for each component")
+        target = np.asarray(<double[:f.n_components, :chunk.stride]> out)
+        target[:, :n_rows] = values.T
+        target[:, n_rows:] = 0
+        for k in range(f.n_components):
+            target[k, :n_rows] += log(tables.weights[k])
+        return 0
+
+    cdef int accumulate(self, const family_t *f, const tables_t *tables, const chunk_t *chunk, const double *resp,
+                        double *stats) except -1:
+        shares = _array(resp, f.n_components * chunk.stride).reshape(f.n_components, chunk.stride)
+        record = self.family.accumulate(self._rows(chunk, f), shares[:, :chunk.n_rows].T,
+                                        self._params(f, tables.params))
+        total = np.asarray(<double[:f.n_stats]> stats)
+        total += self.stats_layout.pack(record)
+        return 0
+
+    cdef int maximise(self, const family_t *f, const double *counts, const double *stats, double *params) except -1:
+        record = self.family.maximise(_array(counts, f.n_components), self.stats_layout.view(_array(stats, f.n_stats)),
+                                      self._params(f, params))
+        packed = self.params_layout.pack(record)
+        np.asarray(<double[:f.n_params]> params)[:] = packed
+        return 0
+
+
+cdef void prepare(const family_t *f, const double *weights, const double *params, double *work, double *pivot,
+                  void *tables) noexcept nogil:
+    (<tables_t *> tables).weights = weights
+    (<tables_t *> tables).params = params
+
+
+cdef int log_density(const family_t *f, const void *tables, const chunk_t *chunk, void *scratch,
+                     void *out) noexcept nogil:
+    with gil:
+        verbs = <Verbs> f.owner
+        try:
+            return verbs.log_density(f, <const tables_t *> tables, chunk, <double *> out)
+        except BaseException as error:
+            verbs.error = error
+            return MIXFAST_FAILED
+
+
+cdef int accumulate(const family_t *f, const void *tables, const chunk_t *chunk, const void *resp, void *scratch,
+                    double *stats) noexcept nogil:
+    with gil:
+        verbs = <Verbs> f.owner
+        try:
+            return verbs.accumulate(f, <const tables_t *> tables, chunk, <const double *> resp, stats)
+        except BaseException as error:
+            verbs.error = error
+            return MIXFAST_FAILED
+
+
+cdef int maximise(const family_t *f, const double *counts, const double *pivot, const double *stats, double *work,
+                  double *params) noexcept nogil:
+    with gil:
+        verbs = <Verbs> f.owner
+        try:
+            return verbs.maximise(f, counts, stats, params)
+        except BaseException as error:
+            verbs.error = error
+            return MIXFAST_FAILED
+
+
+cdef double log_prior(const family_t *f, const double *params) noexcept nogil:
+    with gil:
+        verbs = <Verbs> f.owner
+        try:
+            return verbs.family.log_prior(verbs._params(f, params))
+        except BaseException as error:
+            verbs.error = error
+            return float("nan")
+
+
+def bind_python(family, Py_ssize_t n_components, Py_ssize_t n_features):
+    """A capsule for a `PythonFamily`; rows are float64 whatever the user's are."""
+    verbs = Verbs(family, n_components, n_features)
+    cdef family_t *f = <family_t *> calloc(1, sizeof(family_t))
+    if f == NULL:
+        raise MemoryError
+    f.n_components, f.n_features, f.real_bytes, f.needs_gil = n_components, n_features, 8, 1
+    f.isa = resolve_isa(None)
+    f.n_params, f.n_stats = verbs.params_layout.size, verbs.stats_layout.size
+    f.n_tables = sizeof(tables_t) // sizeof(double)
+    f.flops_per_row = 100_000  # rather more signal checks than fewer: Python is slow, and no thread hangs on it
+    f.prepare, f.log_density, f.accumulate, f.maximise = prepare, log_density, accumulate, maximise
+    f.log_prior = log_prior
+    Py_INCREF(verbs)
+    f.owner = <void *> verbs
+    return capsule_of(f)

@@ -1,0 +1,88 @@
+"""What every family of components says about itself, and the base of those written in plain Python."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import numpy as np
+
+from mixfast.families.layout import Layout
+
+
+class Family(ABC):
+    """A kind of component distribution, with its hyper-parameters, for any number of components and features.
+
+    A family is joined to the pass by `bind`; see `_kernels/family.h` for what the compiled verbs owe. Subclasses name
+    their arrays in two NamedTuples, `Params` and `Stats`, and say the shapes.
+    """
+
+    #: The precisions that `bind` has verbs for.
+    dtypes = (np.float64, np.float32)
+
+    #: NamedTuple types that name the arrays of the parameters and of the sufficient statistics.
+    Params: type
+    Stats: type
+
+    @abstractmethod
+    def param_shapes(self, n_components, n_features):
+        """Shapes of the fields of `Params`."""
+
+    @abstractmethod
+    def stat_shapes(self, n_components, n_features):
+        """Shapes of the fields of `Stats`."""
+
+    @abstractmethod
+    def bind(self, n_components, n_features, dtype, isa=None):
+        """A capsule with the compiled verbs for rows of `dtype` (float32 or float64)."""
+
+    @abstractmethod
+    def n_parameters(self, n_components, n_features):
+        """Number of free parameters of the components, without their weights."""
+
+    @abstractmethod
+    def sample(self, params, labels, rng):
+        """One row for each label, drawn from that component: (n, n_features)."""
+
+    def blank(self, n_components, n_features):
+        """Parameters to measure a first set of responsibilities from: a mean of zero, say. Packed."""
+        return np.zeros(self.params_layout(n_components, n_features).size)
+
+    def params_layout(self, n_components, n_features):
+        return Layout(self.Params, self.param_shapes(n_components, n_features))
+
+    def stats_layout(self, n_components, n_features):
+        return Layout(self.Stats, self.stat_shapes(n_components, n_features))
+
+
+class PythonFamily(Family):
+    """A family in plain Python: derive, say the shapes, write three methods, and every estimator feature works.
+
+    It runs through the same pass and the same loop as the compiled families, called once per chunk of some hundred rows,
+    on one thread, in float64.
+    """
+
+    dtypes = (np.float64,)
+
+    @abstractmethod
+    def log_density(self, X, params):
+        """Log density of each row under each component: (n, n_components), without the weights of the components."""
+
+    @abstractmethod
+    def accumulate(self, X, resp, params):
+        """The `Stats` of some rows; resp (n, n_components) is already multiplied by the weights of the rows.
+
+        Statistics must be additive: those of all rows are the sum of those of their parts.
+        """
+
+    @abstractmethod
+    def maximise(self, counts, stats, params):
+        """New `Params` from the total: counts (n_components,) are the sums of resp, `params` the present ones."""
+
+    def log_prior(self, params):
+        """Log density of the prior, up to a constant; added to the log-likelihood that EM increases."""
+        return 0.0
+
+    def bind(self, n_components, n_features, dtype, isa=None):
+        from mixfast.families._python import bind_python
+
+        return bind_python(self, n_components, n_features)

@@ -1,0 +1,219 @@
+"""Gaussian components: one class for each structure of the covariances.
+
+The log density of a row x under component k is, with U U' the inverse of the covariance (U upper triangular),
+
+    -d/2 log(2 pi) + sum_j log U_jj - |U' (x - mean_k)|^2 / 2.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import NamedTuple
+
+import numpy as np
+
+from mixfast.families import _gaussian
+from mixfast.families.family import Family
+
+
+class GaussianParams(NamedTuple):
+    """`covariances` and `precisions_cholesky` have a shape of their own in each structure; see there."""
+
+    means: np.ndarray
+    covariances: np.ndarray
+    precisions_cholesky: np.ndarray
+
+
+class CentredMoments(NamedTuple):
+    """Sums over rows of resp (x - m) and of its square, m the component's mean in the pass (tied: the pass's pivot)."""
+
+    first: np.ndarray
+    second: np.ndarray
+
+
+class Gaussian(Family):
+    """What all structures share.
+
+    Parameters
+    ----------
+    reg_covar : float, default 0
+        Added to the diagonal of every covariance; in the squared unit of the data.
+    """
+
+    Params = GaussianParams
+    Stats = CentredMoments
+
+    def __init__(self, reg_covar=0.0):
+        self.reg_covar = reg_covar
+
+    @abstractmethod
+    def covariance_shape(self, n_components, n_features):
+        """The shape of `covariances` and of `precisions_cholesky`."""
+
+    def param_shapes(self, n_components, n_features):
+        covariance = self.covariance_shape(n_components, n_features)
+        return (n_components, n_features), covariance, covariance
+
+    def stat_shapes(self, n_components, n_features):
+        return (n_components, n_features), (n_components, n_features)
+
+    def n_parameters(self, n_components, n_features):
+        return n_components * n_features + self.n_covariance_parameters(n_components, n_features)
+
+    @abstractmethod
+    def n_covariance_parameters(self, n_components, n_features):
+        """Number of free parameters of the covariances."""
+
+    @abstractmethod
+    def covariance_cholesky(self, params, k):
+        """Lower triangular L with L L' the covariance of component k, or its diagonal where it is diagonal."""
+
+    @abstractmethod
+    def precisions(self, precisions_cholesky):
+        """Inverses of the covariances."""
+
+    @abstractmethod
+    def cholesky_of_precisions(self, precisions):
+        """`precisions_cholesky` from precisions; raises numpy.linalg.LinAlgError if one is not positive definite."""
+
+    @abstractmethod
+    def covariances(self, precisions_cholesky):
+        """Covariances from `precisions_cholesky`, where parameters were given and never estimated."""
+
+    def blank(self, n_components, n_features):
+        params = self.params_layout(n_components, n_features)
+        shapes = params.shapes
+        return params.pack(GaussianParams(np.zeros(shapes[0]), self._unit(shapes[1]), self._unit(shapes[2])))
+
+    def sample(self, params, labels, rng):
+        noise = rng.standard_normal((len(labels), params.means.shape[1]))
+        X = params.means[labels]
+        for k in np.unique(labels):
+            own = labels == k
+            factor = self.covariance_cholesky(params, k)
+            X[own] += noise[own] @ factor.T if factor.ndim == 2 else noise[own] * factor
+        return X
+
+
+class _Matrices(Gaussian):
+    """Structures whose covariances are matrices: stacks of (n_features, n_features)."""
+
+    def precisions(self, precisions_cholesky):
+        return precisions_cholesky @ np.swapaxes(precisions_cholesky, -1, -2)
+
+    def cholesky_of_precisions(self, precisions):
+        # P = U U' with U upper triangular: reversing rows and columns turns it into the usual factor
+        return np.linalg.cholesky(precisions[..., ::-1, ::-1])[..., ::-1, ::-1]
+
+    def covariances(self, precisions_cholesky):
+        factor = np.swapaxes(np.linalg.inv(precisions_cholesky), -1, -2)
+        return factor @ np.swapaxes(factor, -1, -2)
+
+    @staticmethod
+    def _unit(shape):
+        return np.broadcast_to(np.eye(shape[-1]), shape)
+
+
+class _Variances(Gaussian):
+    """Structures whose covariances are variances."""
+
+    def precisions(self, precisions_cholesky):
+        return precisions_cholesky**2
+
+    def cholesky_of_precisions(self, precisions):
+        if not np.all(precisions > 0):
+            raise np.linalg.LinAlgError("a precision is not positive")
+        return np.sqrt(precisions)
+
+    def covariances(self, precisions_cholesky):
+        return precisions_cholesky**-2
+
+    @staticmethod
+    def _unit(shape):
+        return np.ones(shape)
+
+
+class FullGaussian(_Matrices):
+    """Each component has a covariance matrix of its own (mclust's VVV): covariances (K, d, d).
+
+    `second` of the statistics is the lower triangle by rows, (K, d (d + 1) / 2).
+    """
+
+    def covariance_shape(self, n_components, n_features):
+        return n_components, n_features, n_features
+
+    def stat_shapes(self, n_components, n_features):
+        return (n_components, n_features), (n_components, n_features * (n_features + 1) // 2)
+
+    def n_covariance_parameters(self, n_components, n_features):
+        return n_components * n_features * (n_features + 1) // 2
+
+    def covariance_cholesky(self, params, k):
+        return np.linalg.cholesky(params.covariances[k])
+
+    def bind(self, n_components, n_features, dtype, isa=None):
+        return _gaussian.bind_full(n_components, n_features, np.dtype(dtype).itemsize, isa, self.reg_covar)
+
+
+class TiedGaussian(_Matrices):
+    """All components share one covariance matrix (EEE): covariances (d, d).
+
+    x' P x is common to all components and cancels from the responsibilities, so a pass whitens each row once and the
+    M-step needs one matrix of squares for all: `second` is (d (d + 1) / 2,), about the pass's pivot.
+    """
+
+    def covariance_shape(self, n_components, n_features):
+        return n_features, n_features
+
+    def stat_shapes(self, n_components, n_features):
+        return (n_components, n_features), (n_features * (n_features + 1) // 2,)
+
+    def n_covariance_parameters(self, n_components, n_features):
+        return n_features * (n_features + 1) // 2
+
+    def covariance_cholesky(self, params, k):
+        return np.linalg.cholesky(params.covariances)
+
+    def bind(self, n_components, n_features, dtype, isa=None):
+        return _gaussian.bind_tied(n_components, n_features, np.dtype(dtype).itemsize, isa, self.reg_covar)
+
+
+class DiagonalGaussian(_Variances):
+    """Each component has a variance for each column (VVI): covariances (K, d)."""
+
+    def covariance_shape(self, n_components, n_features):
+        return n_components, n_features
+
+    def n_covariance_parameters(self, n_components, n_features):
+        return n_components * n_features
+
+    def covariance_cholesky(self, params, k):
+        return np.sqrt(params.covariances[k])
+
+    def bind(self, n_components, n_features, dtype, isa=None):
+        return _gaussian.bind_diagonal(n_components, n_features, np.dtype(dtype).itemsize, isa, self.reg_covar)
+
+
+class SphericalGaussian(_Variances):
+    """Each component has one variance for all columns (VII): covariances (K,)."""
+
+    def covariance_shape(self, n_components, n_features):
+        return (n_components,)
+
+    def n_covariance_parameters(self, n_components, n_features):
+        return n_components
+
+    def covariance_cholesky(self, params, k):
+        return np.full(params.means.shape[1], np.sqrt(params.covariances[k]))
+
+    def bind(self, n_components, n_features, dtype, isa=None):
+        return _gaussian.bind_spherical(n_components, n_features, np.dtype(dtype).itemsize, isa, self.reg_covar)
+
+
+#: The structures by the names that scikit-learn's `covariance_type` gives them.
+STRUCTURES = {
+    "full": FullGaussian,
+    "tied": TiedGaussian,
+    "diag": DiagonalGaussian,
+    "spherical": SphericalGaussian,
+}

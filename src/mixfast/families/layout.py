@@ -1,0 +1,51 @@
+"""Where the arrays of a record lie in one flat buffer of float64."""
+
+from __future__ import annotations
+
+from math import prod
+
+import numpy as np
+
+
+class Layout:
+    """The arrays of a record, one after the other in C order.
+
+    The same buffer is what the compiled verbs read and write, a lane of the reduction, a message between machines and
+    the saved model.
+
+    Parameters
+    ----------
+    record : type of NamedTuple
+        Names the arrays.
+    shapes : tuple of tuple of int
+        A shape for each field of the record.
+    """
+
+    def __init__(self, record, shapes):
+        if len(shapes) != len(record._fields):
+            raise ValueError(f"{record.__name__} has fields {record._fields}, got {len(shapes)} shapes")
+        self.record = record
+        self.shapes = tuple(tuple(shape) for shape in shapes)
+        self.offsets = tuple(np.cumsum([0, *(prod(shape) for shape in self.shapes)]).tolist())
+        self.size = self.offsets[-1]
+
+    def view(self, buffer):
+        """The record of views into `buffer`; nothing is copied."""
+        return self.record(
+            *(
+                buffer[start:stop].reshape(shape)
+                for start, stop, shape in zip(self.offsets, self.offsets[1:], self.shapes, strict=False)
+            )
+        )
+
+    def pack(self, record):
+        """A new buffer holding the arrays of `record`; raises ValueError where a shape does not fit."""
+        buffer = np.empty(self.size)
+        for name, target, source in zip(self.record._fields, self.view(buffer), record, strict=True):
+            source = np.asarray(source, dtype=float)
+            if source.shape != target.shape:
+                raise ValueError(
+                    f"{self.record.__name__}.{name} should have the shape of {target.shape}, got {source.shape}"
+                )
+            target[...] = source
+        return buffer
