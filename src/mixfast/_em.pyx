@@ -412,6 +412,14 @@ cdef class Pass:
         return self.c.family.n_components
 
     @property
+    def chunk_rows(self):
+        return self.c.chunk_rows
+
+    @property
+    def n_rounds(self):
+        return self.c.n_rounds
+
+    @property
     def n_lanes(self):
         return self.c.n_lanes
 

@@ -1,0 +1,32 @@
+"""Twin of the Bernoulli family (`families/_bernoulli.pyx`, `_kernels/bernoulli.c`)."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.special import xlog1py, xlogy
+
+
+class Bernoulli:
+    def __init__(self, alpha=0.0):
+        self.alpha = alpha
+
+    def log_density(self, X, params):
+        (probabilities,) = params
+        rows = X[:, np.newaxis]
+        return (xlogy(rows, probabilities) + xlog1py(1 - rows, -probabilities)).sum(axis=2)
+
+    def accumulate(self, X, resp, weights, params):
+        return (resp.T @ X,)
+
+    def maximise(self, counts, stats, weights, params):
+        (ones,) = stats
+        with np.errstate(invalid="ignore", divide="ignore"):
+            probabilities = (ones + self.alpha) / (counts[:, np.newaxis] + 2 * self.alpha)
+        probabilities[counts == 0] = (ones.sum(axis=0) + self.alpha) / (counts.sum() + 2 * self.alpha)
+        return (np.clip(probabilities, 0, 1),)
+
+    def log_prior(self, params):
+        (probabilities,) = params
+        if self.alpha == 0:
+            return 0.0
+        return float(self.alpha * (np.log(probabilities) + np.log1p(-probabilities)).sum())

@@ -1,0 +1,90 @@
+"""Twin of the pass and of the steps of EM (`_em.pyx`).
+
+A twin family has `log_density(X, params)` (n, K), `accumulate(X, resp, weights, params)` and
+`maximise(counts, stats, weights, params)`; parameters and statistics are tuples of arrays in the order of the compiled
+family's buffers.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+#: A component with a smaller share of the weight is empty (EMPTY_SHARE in `_em.pyx`).
+EMPTY_SHARE = 2.2e-15
+
+
+class Gathered(NamedTuple):
+    """What one pass adds up."""
+
+    evidence: float
+    n_impossible: int
+    counts: np.ndarray
+    stats: tuple
+
+
+def weighted_log_density(X, weights, family, params):
+    """log weight of k + log density of row i under k: (n, K)."""
+    with np.errstate(divide="ignore"):
+        return np.log(weights) + family.log_density(X, params)
+
+
+def share_softly(log_prob):
+    """Responsibilities (n, K) and log densities (n,); impossible rows are shared equally."""
+    top = log_prob.max(axis=1, initial=-np.inf)
+    anchor = np.where(np.isneginf(top), 0, top)
+    share = np.exp(log_prob - anchor[:, np.newaxis])
+    total = share.sum(axis=1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        log_norm = anchor + np.log(total)
+        resp = np.where(total[:, np.newaxis] > 0, share / total[:, np.newaxis], 1 / log_prob.shape[1])
+    return resp, log_norm
+
+
+def share_hard(log_prob):
+    """All of each row to its most likely component, the first of equals."""
+    n_rows, n_components = log_prob.shape
+    resp = np.zeros((n_rows, n_components))
+    resp[np.arange(n_rows), log_prob.argmax(axis=1)] = 1
+    top = log_prob.max(axis=1, initial=-np.inf)
+    resp[np.isneginf(top)] = 1 / n_components
+    return resp, top
+
+
+def gather(X, sample_weight, weights, family, params, share=share_softly):
+    """One pass: evidence, impossible rows, counts and statistics at the given parameters."""
+    sample_weight = np.ones(len(X)) if sample_weight is None else sample_weight
+    resp, log_norm = share(weighted_log_density(X, weights, family, params))
+    weighted = sample_weight[:, np.newaxis] * resp
+    return Gathered(
+        float(np.sum(sample_weight * log_norm)),
+        int(np.isneginf(log_norm).sum()),
+        weighted.sum(axis=0),
+        family.accumulate(X, weighted, weights, params),
+    )
+
+
+def maximise(gathered, weights, family, params):
+    """The M-step: new (weights, params)."""
+    counts = np.where(gathered.counts <= EMPTY_SHARE * gathered.counts.sum(), 0, gathered.counts)
+    return counts / counts.sum(), family.maximise(counts, gathered.stats, weights, params)
+
+
+def fit(X, sample_weight, weights, family, params, n_iter, share=share_softly):
+    """n_iter iterations from a start: (weights, params, mean log densities before each M-step)."""
+    total = len(X) if sample_weight is None else sample_weight.sum()
+    bounds = []
+    for _ in range(n_iter):
+        gathered = gather(X, sample_weight, weights, family, params, share)
+        bounds.append((gathered.evidence + family.log_prior(params)) / total)
+        weights, params = maximise(gathered, weights, family, params)
+    return weights, params, bounds
+
+
+def start(X, resp, weights, family, params):
+    """Parameters from responsibilities (n, K), already weighted: the M-step twice, the second about the first's means."""
+    for _ in range(2):
+        gathered = Gathered(0.0, 0, resp.sum(axis=0), family.accumulate(X, resp, weights, params))
+        weights, params = maximise(gathered, weights, family, params)
+    return weights, params

@@ -1,0 +1,155 @@
+"""Twins of the Gaussian families (`families/_gaussian.pyx`, `_kernels/gaussian.c`)."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.linalg import solve_triangular
+
+
+def _log_normaliser(n_features):
+    return -0.5 * n_features * np.log(2 * np.pi)
+
+
+def precision_factor(covariance):
+    """U, upper triangular with U U' the inverse of the covariance."""
+    cholesky = np.linalg.cholesky(covariance)
+    return solve_triangular(cholesky, np.eye(len(cholesky)), lower=True).T
+
+
+def pooled_moments(counts, means, variances):
+    """Mean and variance of each column over all components, from the components' own; variances (K, d)."""
+    share = np.where(counts > 0, counts, 0) / counts.sum()
+    mean = share @ means
+    return mean, share @ (variances + (means - mean) ** 2)
+
+
+class _Gaussian:
+    def __init__(self, reg_covar=0.0):
+        self.reg_covar = reg_covar
+
+    def log_prior(self, params):
+        return 0.0
+
+
+class FullGaussian(_Gaussian):
+    def log_density(self, X, params):
+        means, _, factors = params
+        out = np.empty((len(X), len(means)))
+        for k, (mean, factor) in enumerate(zip(means, factors, strict=True)):
+            whitened = (X - mean) @ factor
+            log_det = np.log(np.diagonal(factor)).sum()
+            out[:, k] = _log_normaliser(len(mean)) + log_det - 0.5 * (whitened**2).sum(axis=1)
+        return out
+
+    def accumulate(self, X, resp, weights, params):
+        lower = np.tril_indices(X.shape[1])
+        first, second = [], []
+        for mean, share in zip(params[0], resp.T, strict=True):
+            centred = X - mean
+            first.append(share @ centred)
+            second.append(((share[:, np.newaxis] * centred).T @ centred)[lower])
+        return np.array(first), np.array(second)
+
+    def maximise(self, counts, stats, weights, params):
+        means, covariances, factors = (array.copy() for array in params)
+        n_features = means.shape[1]
+        lower = np.tril_indices(n_features)
+        for k in np.flatnonzero(counts > 0):
+            delta = stats[0][k] / counts[k]
+            matrix = np.zeros((n_features, n_features))
+            matrix[lower] = stats[1][k] / counts[k]
+            matrix = matrix + np.tril(matrix, -1).T
+            covariances[k] = matrix - np.outer(delta, delta) + self.reg_covar * np.eye(n_features)
+            means[k] += delta
+        mean, variance = pooled_moments(counts, means, np.diagonal(covariances, axis1=1, axis2=2))
+        for k in range(len(means)):
+            if counts[k] == 0:
+                means[k], covariances[k] = mean, np.diag(variance)
+            factors[k] = precision_factor(covariances[k])
+        return means, covariances, factors
+
+
+class TiedGaussian(_Gaussian):
+    def log_density(self, X, params):
+        means, covariance, factor = params
+        shape = len(means), *covariance.shape
+        return FullGaussian().log_density(X, (means, None, np.broadcast_to(factor, shape)))
+
+    def accumulate(self, X, resp, weights, params):
+        centred = X - weights @ params[0]
+        total = (resp.sum(axis=1)[:, np.newaxis] * centred).T @ centred
+        return resp.T @ centred, total[np.tril_indices(X.shape[1])]
+
+    def maximise(self, counts, stats, weights, params):
+        n_features = params[0].shape[1]
+        pivot = weights @ params[0]
+        used = counts > 0
+        shifts = stats[0][used] / counts[used, np.newaxis]
+        total = np.zeros((n_features, n_features))
+        total[np.tril_indices(n_features)] = stats[1]
+        total = total + np.tril(total, -1).T
+        covariance = (total - (counts[used] * shifts.T) @ shifts) / counts.sum()
+        covariance += self.reg_covar * np.eye(n_features)
+        means = np.empty_like(params[0])
+        means[used] = pivot + shifts
+        means[~used] = counts[used] / counts.sum() @ means[used]
+        return means, covariance, precision_factor(covariance)
+
+
+class DiagonalGaussian(_Gaussian):
+    def log_density(self, X, params):
+        means, _, scales = params
+        distance = (((X[:, np.newaxis] - means) * scales) ** 2).sum(axis=2)
+        return _log_normaliser(X.shape[1]) + np.log(scales).sum(axis=1) - 0.5 * distance
+
+    def accumulate(self, X, resp, weights, params):
+        centred = X[:, np.newaxis] - params[0]
+        return np.einsum("nk,nkj->kj", resp, centred), np.einsum("nk,nkj->kj", resp, centred**2)
+
+    def _columns(self, counts, stats, params):
+        """Means and variances of each column of each component, without regularisation; NaN where there are no rows."""
+        with np.errstate(invalid="ignore", divide="ignore"):
+            delta = stats[0] / counts[:, np.newaxis]
+            return params[0] + delta, stats[1] / counts[:, np.newaxis] - delta**2
+
+    def maximise(self, counts, stats, weights, params):
+        means, variances = self._columns(counts, stats, params)
+        variances = variances + self.reg_covar
+        empty = counts == 0
+        means[empty], variances[empty] = 0, 0
+        means[empty], variances[empty] = pooled_moments(counts, means, variances)
+        return means, variances, 1 / np.sqrt(variances)
+
+
+class SphericalGaussian(DiagonalGaussian):
+    def log_density(self, X, params):
+        means, variances, scales = params
+        return super().log_density(X, (means, None, np.repeat(scales[:, np.newaxis], X.shape[1], axis=1)))
+
+    def maximise(self, counts, stats, weights, params):
+        means, columns = self._columns(counts, stats, params)
+        variances = columns.mean(axis=1) + self.reg_covar
+        empty = counts == 0
+        means[empty], variances[empty] = 0, 0
+        mean, pooled = pooled_moments(counts, means, np.repeat(variances[:, np.newaxis], means.shape[1], axis=1))
+        means[empty], variances[empty] = mean, pooled.mean()
+        return means, variances, 1 / np.sqrt(variances)
+
+
+class Centres:
+    """Twin of the family that k-means is made of; its weights are ignored."""
+
+    def log_prior(self, params):
+        return 0.0
+
+    def log_density(self, X, params):
+        return -0.5 * ((X[:, np.newaxis] - params[0]) ** 2).sum(axis=2)
+
+    def accumulate(self, X, resp, weights, params):
+        return (resp.T @ (X - params[0][0]),)
+
+    def maximise(self, counts, stats, weights, params):
+        means = params[0].copy()
+        used = counts > 0
+        means[used] = params[0][0] + stats[0][used] / counts[used, np.newaxis]
+        return (means,)

@@ -1,0 +1,43 @@
+"""Twins of the seeding (`_seeding.pyx`, `seeding.py`)."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from mixfast._reference.random import uniform, uniforms
+
+# the purposes of `_random.pxd`
+RANDOM_ROWS, RANDOM_RESPONSIBILITIES, FIRST_CENTRE, NEXT_CENTRE = 1, 2, 3, 4
+
+
+def _draw(mass, u):
+    """The first row at which the running sum of mass passes u times the total."""
+    return int(np.searchsorted(np.cumsum(mass), u * mass.sum(), side="right"))
+
+
+def kmeans_plusplus(X, sample_weight, n_clusters, seed, start):
+    sample_weight = np.ones(len(X)) if sample_weight is None else sample_weight
+    n_candidates = 2 + int(math.log(n_clusters))
+    rows = [_draw(sample_weight, uniform(seed, start, FIRST_CENTRE, 0))]
+    closest = ((X - X[rows[0]]) ** 2).sum(axis=1)
+    for chosen in range(1, n_clusters):
+        draws = [uniform(seed, start, NEXT_CENTRE, chosen * n_candidates + i) for i in range(n_candidates)]
+        candidates = [_draw(sample_weight * closest, u) for u in draws]
+        left = [np.minimum(closest, ((X - X[row]) ** 2).sum(axis=1)) for row in candidates]
+        best = int(np.argmin([sample_weight @ distance for distance in left]))
+        rows.append(candidates[best])
+        closest = left[best]
+    return np.array(rows)
+
+
+def random_rows(n_rows, sample_weight, n_clusters, seed, start):
+    rates = np.ones(n_rows) if sample_weight is None else sample_weight
+    arrival = -np.log1p(-uniforms(seed, start, RANDOM_ROWS, n_rows)) / rates
+    return np.argsort(arrival)[:n_clusters]
+
+
+def random_responsibilities(n_rows, n_components, seed, start):
+    draws = uniforms(seed, start, RANDOM_RESPONSIBILITIES, n_rows * n_components).reshape(n_rows, n_components)
+    return draws / draws.sum(axis=1, keepdims=True)

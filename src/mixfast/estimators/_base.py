@@ -83,15 +83,16 @@ class BaseMixture(DensityMixin, BaseEstimator):
         """Whether the user gave all parameters to start from, so that no seeding is needed."""
         return False
 
-    def _override_start(self, params, weights, n_features):
-        """Parameters the user gave for the start replace those that seeding found: (params, weights)."""
-        return params, weights
+    def _override_start(self, weights, params, n_features):
+        """Parameters the user gave for the start replace those that seeding found."""
+        return weights, params
 
-    #: Statuses that stop a fit and raise; the message comes from `_status_error`.
     def _raises_on(self):
+        """Statuses that stop a fit and raise `_status_error`."""
         return Status.NOT_FINITE
 
     def _status_error(self, status, dtype):
+        """The error that says what `status` means and what to do."""
         return ValueError(
             "Fitting the mixture model failed because sums over the data overflowed. Scale the columns of X to moderate "
             "size" + (", or pass float64 data instead of float32." if dtype == np.float32 else ".")
@@ -174,8 +175,7 @@ class BaseMixture(DensityMixin, BaseEstimator):
             else:
                 em.start_from_responsibilities(init_params)
             self._stop_on_status(em.status, em.rows.X.dtype)
-        weights, params = em.state()
-        em.set_state(*self._override_start(params, weights, em.rows.X.shape[1]))
+        em.set_state(*self._override_start(*em.state(), em.rows.X.shape[1]))
 
     def _iterate(self, em, monitor, previous, dtype):
         lower_bounds, converged = [], False

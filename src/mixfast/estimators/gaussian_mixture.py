@@ -176,7 +176,7 @@ class GaussianMixture(BaseMixture):
     def _start_is_given(self):
         return not any(given is None for given in (self.weights_init, self.means_init, self.precisions_init))
 
-    def _override_start(self, params, weights, n_features):
+    def _override_start(self, weights, params, n_features):
         family = self._family()
         layout = family.params_layout(self.n_components, n_features)
         record = layout.view(params)

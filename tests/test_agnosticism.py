@@ -1,0 +1,126 @@
+"""What results must not depend on: threads, chunks, the memory that X lies in, the instruction set."""
+
+import numpy as np
+import pytest
+from twins import DTYPES, FAMILIES, ISAS, make_em, random_weights
+
+from mixfast import BernoulliMixture, GaussianMixture
+from mixfast._em import EM, Rows
+
+# many lanes and a ragged last chunk: with few rows a thread test tests nothing
+N_ROWS = 40_011
+
+
+def problem(name, dtype=np.float64, n_rows=N_ROWS, n_components=6, n_features=4):
+    rng = np.random.default_rng(3)
+    twins = FAMILIES[name]
+    X = twins.make_rows(rng, n_rows, n_features).astype(dtype)
+    weights, params = random_weights(rng, n_components), twins.make_params(rng, n_components, n_features)
+    return twins, X, weights, params, rng.uniform(0.5, 2, n_rows)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", FAMILIES)
+def test_the_same_bits_for_any_number_of_threads(name, dtype):
+    twins, X, weights, params, sample_weight = problem(name, dtype)
+    results = []
+    for n_threads in (1, 2, 3, 7):
+        em = make_em(twins, X, weights, params, sample_weight, n_threads)
+        assert em.n_threads == n_threads
+        assert em.n_lanes > 7
+        objectives, _ = em.iterate(5, 0, -np.inf, 0)
+        results.append((*objectives, *em.state()[0], *em.state()[1]))
+    for other in results[1:]:
+        assert other == results[0]
+
+
+@pytest.mark.parametrize("init_params", ["kmeans", "k-means++", "random", "random_from_data"])
+def test_a_whole_fit_gives_the_same_bits_for_any_number_of_threads(init_params):
+    _, X, _, _, sample_weight = problem("full")
+    fits = [
+        GaussianMixture(5, init_params=init_params, random_state=1, n_threads=n_threads, tol=1e-2).fit(
+            X, sample_weight=sample_weight
+        )
+        for n_threads in (1, 2, 3, 7)
+    ]
+    for fit in fits[1:]:
+        assert fit.lower_bounds_ == fits[0].lower_bounds_
+        np.testing.assert_array_equal(fit.means_, fits[0].means_)
+        np.testing.assert_array_equal(fit.covariances_, fits[0].covariances_)
+        np.testing.assert_array_equal(fit.predict_proba(X), fits[0].predict_proba(X))
+
+
+@pytest.mark.parametrize("chunk_rows", [1, 5, 97, 1000, N_ROWS])
+@pytest.mark.parametrize("name", FAMILIES)
+def test_chunks_of_any_size_give_the_same_numbers(name, chunk_rows):
+    twins, X, weights, params, sample_weight = problem(name, n_rows=5003)
+    usual = make_em(twins, X, weights, params, sample_weight).gather()
+    other = make_em(twins, X, weights, params, sample_weight, chunk_rows=chunk_rows).gather()
+    for got, wanted in zip(other, usual, strict=True):
+        np.testing.assert_allclose(got, wanted, rtol=1e-12, atol=1e-12 * np.max(np.abs(wanted)))
+
+
+def layouts(X, tmp_path):
+    """The same numbers in other memory."""
+    wide = np.zeros((2 * len(X) + 3, 3 * X.shape[1] + 1), X.dtype)
+    wide[3::2, 1::3] = X
+    on_disk = np.memmap(tmp_path / "X", X.dtype, "w+", shape=X.shape)
+    on_disk[...] = X
+    on_disk.flush()
+    read_only = X.copy()
+    read_only.flags.writeable = False
+    return {
+        "columns first": np.asfortranarray(X),
+        "strided with an offset": wide[3::2, 1::3],
+        "backwards": X[::-1, ::-1].copy()[::-1, ::-1],
+        "read-only": read_only,
+        "memory-mapped": np.memmap(tmp_path / "X", X.dtype, "r", shape=X.shape),
+        "off the alignment of vectors": np.concatenate([X.ravel()[:1], X.ravel()])[1:].reshape(X.shape),
+    }
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_memory_of_X_does_not_matter(dtype, tmp_path):
+    _, X, _, _, _ = problem("full", dtype, n_rows=3001)
+    options = {"n_components": 3, "random_state": 0, "tol": 1e-2}
+    usual = GaussianMixture(**options).fit(X)
+    binary = BernoulliMixture(**options, binarize=8.0).fit(X)
+    for how, same in layouts(X, tmp_path).items():
+        other = GaussianMixture(**options).fit(same)
+        assert other.lower_bounds_ == usual.lower_bounds_, how
+        np.testing.assert_array_equal(other.means_, usual.means_, how)
+        np.testing.assert_array_equal(usual.predict_proba(same), usual.predict_proba(X), how)
+        assert BernoulliMixture(**options, binarize=8.0).fit(same).lower_bounds_ == binary.lower_bounds_, how
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("name", FAMILIES)
+def test_instruction_sets_agree(name, isa):
+    twins, X, weights, params, sample_weight = problem(name, n_rows=5003)
+    usual = make_em(twins, X, weights, params, sample_weight, isa="base").gather()
+    other = make_em(twins, X, weights, params, sample_weight, isa=isa).gather()
+    for got, wanted in zip(other, usual, strict=True):
+        np.testing.assert_allclose(got, wanted, rtol=1e-12, atol=1e-12 * np.max(np.abs(wanted)))
+
+
+def test_a_row_is_predicted_alike_alone_and_in_company():
+    _, X, _, _, _ = problem("full", n_rows=1003)
+    model = GaussianMixture(3, random_state=0).fit(X)
+    together = model.score_samples(X)
+    alone = np.concatenate([model.score_samples(row[np.newaxis]) for row in X[:50]])
+    np.testing.assert_array_equal(alone, together[:50])
+
+
+def test_a_long_pass_is_cut_into_rounds_with_the_same_bits():
+    """Rounds let Ctrl-C be heard: more work, more rounds; they change no bit."""
+    twins, X, weights, params, _ = problem("full", n_rows=20_000, n_components=7, n_features=16)
+    capsule = twins.compiled.bind(7, 16, X.dtype)
+    small, large = EM(capsule, Rows(X)), EM(capsule, Rows(np.tile(X, (12, 1))))
+    assert small.n_rounds == 1
+    assert large.n_rounds > 1
+    packed = twins.compiled.params_layout(7, 16).pack(params)
+    large.set_state(weights, packed)
+    first = large.gather()
+    small.set_state(weights, packed)
+    np.testing.assert_allclose(first[0], 12 * small.gather()[0], rtol=1e-12)
+    np.testing.assert_allclose(first[3], 12 * small.gather()[3], rtol=1e-9, atol=1e-6)

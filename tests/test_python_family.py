@@ -1,0 +1,179 @@
+"""A family in plain Python runs through the same engine and the same estimator base as the compiled ones."""
+
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+from scipy import stats
+from twins import DTYPES, FAMILIES, random_weights
+
+from mixfast._em import EM, Rows
+from mixfast.estimators._base import BaseMixture
+from mixfast.families.family import PythonFamily
+from mixfast.families.gaussian import GaussianParams
+
+
+class GeometricParams(NamedTuple):
+    probabilities: np.ndarray
+
+
+class GeometricStats(NamedTuple):
+    failures: np.ndarray
+
+
+class Geometric(PythonFamily):
+    """log p(x | k) = sum_j x_j log(1 - p_kj) + log p_kj: failures before the first success."""
+
+    Params, Stats = GeometricParams, GeometricStats
+
+    def param_shapes(self, n_components, n_features):
+        return ((n_components, n_features),)
+
+    stat_shapes = param_shapes
+
+    def n_parameters(self, n_components, n_features):
+        return n_components * n_features
+
+    def log_density(self, X, params):
+        return X @ np.log1p(-params.probabilities).T + np.log(params.probabilities).sum(axis=1)
+
+    def accumulate(self, X, resp, params):
+        return GeometricStats(resp.T @ X)
+
+    def maximise(self, counts, stats, params):
+        return GeometricParams(counts[:, np.newaxis] / (counts[:, np.newaxis] + stats.failures))
+
+    def sample(self, params, labels, rng):
+        return rng.geometric(params.probabilities[labels]) - 1.0
+
+
+class GeometricMixture(BaseMixture):
+    """The whole estimator: hyper-parameters, the family, and what its parameters are called."""
+
+    def __init__(self, n_components=1, *, tol=1e-6, max_iter=500, n_init=1, init_params="kmeans", random_state=None,
+                 warm_start=False, verbose=0, verbose_interval=10, n_threads=None):  # fmt: skip
+        self.n_components = n_components
+        self.tol = tol
+        self.max_iter = max_iter
+        self.n_init = n_init
+        self.init_params = init_params
+        self.random_state = random_state
+        self.warm_start = warm_start
+        self.verbose = verbose
+        self.verbose_interval = verbose_interval
+        self.n_threads = n_threads
+
+    def _family(self):
+        return Geometric()
+
+    def _publish(self, params, dtype):
+        self.probabilities_ = params.probabilities.astype(dtype)
+
+    def _collect(self):
+        return GeometricParams(self.probabilities_)
+
+
+def counts_of_failures(n_rows=4000):
+    rng = np.random.default_rng(0)
+    labels = rng.integers(2, size=n_rows)
+    return rng.geometric(np.array([[0.6, 0.5], [0.05, 0.1]])[labels]) - 1.0, labels
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_geometric_mixture_finds_its_components(dtype):
+    X, labels = counts_of_failures()
+    model = GeometricMixture(2, random_state=0).fit(X.astype(dtype))
+    order = np.argsort(-model.probabilities_[:, 0])
+    np.testing.assert_allclose(model.probabilities_[order], [[0.6, 0.5], [0.05, 0.1]], rtol=0.1)
+    assert model.probabilities_.dtype == dtype
+    assert (model.predict(X) == order[labels]).mean() > 0.9
+    assert np.diff(model.lower_bounds_).min() >= -1e-9 * abs(model.lower_bound_)
+    density = sum(
+        weight * stats.geom(p, loc=-1).pmf(X).prod(axis=1)
+        for weight, p in zip(model.weights_, model.probabilities_.astype(float), strict=True)
+    )
+    np.testing.assert_allclose(model.score_samples(X), np.log(density), rtol=1e-6 if dtype == np.float32 else 1e-12)
+    sampled, _ = model.sample(10, random_state=1)
+    assert sampled.shape == (10, 2)
+    assert model.bic(X) < GeometricMixture(1).fit(X).bic(X)
+
+
+def test_weights_of_rows_and_n_init_work_too():
+    X, _ = counts_of_failures(500)
+    repeats = np.random.default_rng(1).integers(0, 3, 500)
+    start = np.random.default_rng(2).dirichlet([1, 1], 500)
+    weighted = GeometricMixture(2, init_params=start).fit(X, sample_weight=repeats)
+    repeated = GeometricMixture(2, init_params=np.repeat(start, repeats, axis=0)).fit(np.repeat(X, repeats, axis=0))
+    np.testing.assert_allclose(weighted.lower_bounds_, repeated.lower_bounds_, rtol=1e-12)
+    assert GeometricMixture(2, n_init=3, random_state=0).fit(X).converged_
+
+
+@pytest.mark.parametrize("verb", ["log_density", "accumulate", "maximise", "log_prior"])
+def test_an_error_in_a_verb_comes_out_as_it_is(verb, monkeypatch):
+    def fails(self, *args):
+        raise ZeroDivisionError(f"from {verb}")
+
+    monkeypatch.setattr(Geometric, verb, fails)
+    with pytest.raises(ZeroDivisionError, match=f"from {verb}"):
+        GeometricMixture(2, random_state=0).fit(counts_of_failures(3000)[0])
+
+
+def test_a_wrong_shape_is_named():
+    class Narrow(Geometric):
+        def log_density(self, X, params):
+            return super().log_density(X, params)[:, :1]
+
+    em = EM(Narrow().bind(2, 1, np.float64), Rows(np.ones((10, 1))))
+    em.set_state(np.full(2, 0.5), np.full(2, 0.5))
+    with pytest.raises(ValueError, match=r"Narrow.log_density returned shape \(10, 1\), expected \(10, 2\)"):
+        em.gather()
+
+
+def test_a_family_must_have_all_verbs():
+    class Half(PythonFamily):
+        def log_density(self, X, params):
+            return X
+
+    with pytest.raises(TypeError, match="accumulate"):
+        Half()
+
+
+class PlainDiagonal(PythonFamily):
+    """The diagonal Gaussian's twin as a plain Python family."""
+
+    Params = GaussianParams
+    Stats = type(FAMILIES["diagonal"].compiled).Stats
+
+    def param_shapes(self, n_components, n_features):
+        return FAMILIES["diagonal"].compiled.param_shapes(n_components, n_features)
+
+    def stat_shapes(self, n_components, n_features):
+        return FAMILIES["diagonal"].compiled.stat_shapes(n_components, n_features)
+
+    def n_parameters(self, n_components, n_features):
+        return 2 * n_components * n_features
+
+    def log_density(self, X, params):
+        return FAMILIES["diagonal"].reference.log_density(X, params)
+
+    def accumulate(self, X, resp, params):
+        return self.Stats(*FAMILIES["diagonal"].reference.accumulate(X, resp, None, params))
+
+    def maximise(self, counts, stats, params):
+        return self.Params(*FAMILIES["diagonal"].reference.maximise(counts, stats, None, params))
+
+    def sample(self, params, labels, rng):
+        raise NotImplementedError
+
+
+def test_a_plain_python_twin_gives_the_compiled_familys_numbers():
+    rng = np.random.default_rng(3)
+    twins = FAMILIES["diagonal"]
+    X, weights, params = twins.make_rows(rng, 2000, 3), random_weights(rng, 3), twins.make_params(rng, 3, 3)
+    packed = twins.compiled.params_layout(3, 3).pack(params)
+    engines = [EM(family.bind(3, 3, X.dtype), Rows(X), 2) for family in (twins.compiled, PlainDiagonal())]
+    for em in engines:
+        em.set_state(weights, packed)
+        em.iterate(10, 0, -np.inf, 0)
+    assert engines[1].n_threads == 1
+    np.testing.assert_allclose(engines[1].state()[1], engines[0].state()[1], rtol=1e-10)

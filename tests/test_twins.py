@@ -1,0 +1,144 @@
+"""Every compiled kernel against its NumPy twin: families x precisions x instruction sets x shapes."""
+
+import numpy as np
+import pytest
+from twins import DTYPES, FAMILIES, ISAS, flat, make_em, random_weights
+
+from mixfast._em import ClassificationEM, Rows, evaluate
+from mixfast._reference import em as reference
+from mixfast._reference import gaussian as gaussian_twin
+from mixfast.families._gaussian import bind_centres
+
+# float64 rows: 1e-12 of the size of the whole array, by the rule. float32 rows are computed in float32, whose rounding is
+# 6e-8: a log density of some hundreds carries an absolute error of 1e-5, so responsibilities one of 1e-5 to 1e-4.
+TOLERANCE = {np.float64: 1e-12, np.float32: 2e-4}
+
+
+def assert_close(actual, expected, dtype):
+    expected = np.asarray(expected, dtype=float)
+    scale = np.max(np.abs(expected), initial=1e-300)
+    assert np.max(np.abs(np.asarray(actual) - expected), initial=0) <= TOLERANCE[dtype] * scale
+
+
+def row_numbers(chunk):
+    """0, 1, about one chunk, and many chunks with a ragged tail."""
+    return 0, 1, chunk - 1, chunk, chunk + 1, 11 * chunk + 7
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("n_features", [1, 2, 3, 5, 16, 67])
+@pytest.mark.parametrize("n_components", [1, 2, 7, 33])
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", FAMILIES)
+def test_a_pass_and_an_m_step_equal_the_twins(name, dtype, n_components, n_features, isa):
+    rng = np.random.default_rng([n_components, n_features])
+    twins = FAMILIES[name]
+    weights = random_weights(rng, n_components)
+    params = twins.make_params(rng, n_components, n_features)
+    chunk = make_em(twins, twins.make_rows(rng, 1, n_features).astype(dtype), weights, params).chunk_rows
+    for n_rows in row_numbers(min(chunk, 60) if n_features * n_components > 500 else chunk):
+        X = twins.make_rows(rng, n_rows, n_features).astype(dtype)
+        sample_weight = rng.integers(0, 3, n_rows).astype(float) if n_rows % 2 else None
+        em = make_em(twins, X, weights, params, sample_weight, isa=isa)
+        evidence, n_impossible, counts, stats = em.gather()
+        expected = reference.gather(X.astype(float), sample_weight, weights, twins.reference, params)
+        assert_close(evidence, expected.evidence, dtype)
+        assert n_impossible == expected.n_impossible == 0
+        assert_close(counts, expected.counts, dtype)
+        for got, wanted in zip(_split(stats, expected.stats), expected.stats, strict=True):
+            assert_close(got, wanted, dtype)
+        if n_rows > 20 * n_features * n_components:  # enough for well-conditioned covariances
+            em.step()
+            own = expected._replace(counts=counts, stats=_split(stats, expected.stats))
+            new_weights, new_params = reference.maximise(own, weights, twins.reference, params)
+            assert_close(em.state()[0], new_weights, dtype)
+            for got, wanted in zip(_split(em.state()[1], new_params), new_params, strict=True):
+                assert_close(got, wanted, dtype)
+
+
+def _split(buffer, arrays):
+    """The flat buffer in the shapes of the twin's arrays."""
+    sizes = [np.size(array) for array in arrays]
+    assert len(buffer) == sum(sizes)
+    pieces = np.split(buffer, np.cumsum(sizes)[:-1])
+    return [piece.reshape(np.shape(array)) for piece, array in zip(pieces, arrays, strict=True)]
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize("n_components", [1, 2, 7, 33])
+def test_predictions_equal_the_twins(name, dtype, n_components, isa):
+    rng = np.random.default_rng(n_components)
+    twins = FAMILIES[name]
+    X = twins.make_rows(rng, 1111, 5).astype(dtype)
+    weights, params = random_weights(rng, n_components), twins.make_params(rng, n_components, 5)
+    em = make_em(twins, X, weights, params, isa=isa)
+    log_norm, largest = np.empty(1111, dtype), np.empty(1111, dtype)
+    resp, labels, hard = np.empty((1111, n_components), dtype), np.empty(1111, np.int64), np.empty(1111, np.int64)
+    assert evaluate(em, log_norm=log_norm, labels=labels, resp=resp, largest=largest) == 0
+    assert evaluate(em, classify=True, labels=hard) == 0
+    expected_resp, expected_log_norm = reference.share_softly(
+        reference.weighted_log_density(X.astype(float), weights, twins.reference, params)
+    )
+    assert_close(log_norm, expected_log_norm, dtype)
+    assert_close(resp, expected_resp, dtype)
+    clear = np.sort(expected_resp, axis=1)
+    clear = clear[:, -1] - (clear[:, -2] if n_components > 1 else 0) > 1e-3
+    np.testing.assert_array_equal(labels[clear], expected_resp.argmax(axis=1)[clear])
+    np.testing.assert_array_equal(labels, hard)
+    np.testing.assert_array_equal(largest, resp.max(axis=1))
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_hard_pass_equals_the_twins(dtype, isa):
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((1234, 3)).astype(dtype)
+    centres = rng.standard_normal((7, 3))
+    em = ClassificationEM(bind_centres(7, 3, X.dtype.itemsize, isa), Rows(X))
+    em.set_state(np.ones(7), centres.ravel())
+    evidence, _, counts, stats = em.gather()
+    expected = reference.gather(
+        X.astype(float), None, np.ones(7), gaussian_twin.Centres(), (centres,), reference.share_hard
+    )
+    assert_close(evidence, expected.evidence, dtype)
+    np.testing.assert_array_equal(counts, expected.counts)
+    assert_close(stats, flat(expected.stats), dtype)
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_a_start_from_responsibilities_or_labels_equals_the_twins(name):
+    rng = np.random.default_rng(1)
+    twins = FAMILIES[name]
+    X = twins.make_rows(rng, 777, 3)
+    sample_weight = rng.uniform(0.5, 2, 777)
+    labels = rng.integers(-1, 4, 777)
+    known = (labels[:, np.newaxis] == np.arange(4)).astype(float)
+    soft = rng.uniform(size=(777, 4))
+    layout = twins.compiled.params_layout(4, 3)
+    uniform = np.full(4, 0.25)
+    blank = twins.compiled.blank(4, 3)
+    for resp, begin in (
+        (known, lambda em: em.start_from_labels(labels)),
+        (soft, lambda em: em.start_from_responsibilities(soft)),
+    ):
+        em = make_em(twins, X, uniform, layout.view(blank), sample_weight)
+        begin(em)
+        weights, params = reference.start(
+            X, sample_weight[:, np.newaxis] * resp, uniform, twins.reference, tuple(layout.view(blank))
+        )
+        assert_close(em.state()[0], weights, np.float64)
+        assert_close(em.state()[1], flat(params), np.float64)
+
+
+def test_a_wrong_kernel_would_be_seen():
+    """The comparison fails for a twin that is off by a part in a hundred million."""
+    rng = np.random.default_rng(2)
+    twins = FAMILIES["full"]
+    X = twins.make_rows(rng, 500, 3)
+    weights, params = random_weights(rng, 2), twins.make_params(rng, 2, 3)
+    evidence = make_em(twins, X, weights, params).gather()[0]
+    wrong = params._replace(precisions_cholesky=params.precisions_cholesky * (1 + 1e-8))
+    with pytest.raises(AssertionError):
+        assert_close(evidence, reference.gather(X, None, weights, twins.reference, wrong).evidence, np.float64)
