@@ -29,7 +29,12 @@ def error_in_ulp(values, x, function):
 def test_exp_is_right_to_one_and_a_half_ulp(dtype, isa):
     rng = np.random.default_rng(0)
     x = np.concatenate(
-        [[0.0, -0.0], LOWEST[dtype] * rng.uniform(size=3000), -rng.exponential(0.5, 3000), -(10.0 ** -rng.uniform(0, 20, 500))]
+        [
+            [0.0, -0.0],
+            LOWEST[dtype] * rng.uniform(size=3000),
+            -rng.exponential(0.5, 3000),
+            -(10.0 ** -rng.uniform(0, 20, 500)),
+        ]
     ).astype(dtype)
     assert error_in_ulp(exp_nonpositive(x, isa), x, mpmath.exp) <= MAX_ULP
 

@@ -48,9 +48,7 @@ def test_kmeans_finds_groups_that_are_there():
     found = seeding.kmeans(Rows(X), 5, seed=0)
     pairs = set(zip(labels.tolist(), found.labels.tolist(), strict=True))
     assert len(pairs) == 5
-    np.testing.assert_allclose(
-        found.distortion, ((X - found.centres[found.labels]) ** 2).sum(axis=1).mean(), rtol=1e-3
-    )
+    np.testing.assert_allclose(found.distortion, ((X - found.centres[found.labels]) ** 2).sum(axis=1).mean(), rtol=1e-3)
 
 
 def test_kmeans_is_as_good_as_scikit_learns():

@@ -5,14 +5,15 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from mixfast import BernoulliMixture, GaussianMixture
 
+
 def expected_failures(estimator):
     """Checks that are expected to fail, each with its reason."""
-    if estimator.n_components == 1:
-        return {}
+    if estimator.n_components == 1 or isinstance(estimator, BernoulliMixture):
+        return {}  # nothing random, or a start that the check's few binary rows bring to the same end
     return {
         "check_sample_weight_equivalence_on_dense_data": (
-            "the check shuffles the rows and compares fits from a random start, whose draws depend on the order of rows; "
-            "test_algebra and test_scikit_learn_drop_in prove the property from fixed starts"
+            "the check shuffles the rows and compares fits from a random start, whose draws depend on the order of "
+            "rows; test_algebra and test_scikit_learn_drop_in prove the property from fixed starts"
         )
     }
 

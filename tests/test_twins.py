@@ -9,8 +9,8 @@ from mixfast._reference import em as reference
 from mixfast._reference import gaussian as gaussian_twin
 from mixfast.families._gaussian import bind_centres
 
-# float64 rows: 1e-12 of the size of the whole array, by the rule. float32 rows are computed in float32, whose rounding is
-# 6e-8: a log density of some hundreds carries an absolute error of 1e-5, so responsibilities one of 1e-5 to 1e-4.
+# float64 rows: 1e-12 of the size of the whole array, by the rule. float32 rows are computed in float32, whose rounding
+# is 6e-8: a log density of some hundreds carries an absolute error of 1e-5, so responsibilities one of 1e-5 to 1e-4.
 TOLERANCE = {np.float64: 1e-12, np.float32: 2e-4}
 
 

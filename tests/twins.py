@@ -56,9 +56,7 @@ def full_params(rng, n_components, n_features):
 
 def tied_params(rng, n_components, n_features):
     covariance = _covariance(rng, n_features)
-    return GaussianParams(
-        _means(rng, n_components, n_features), covariance, gaussian_twin.precision_factor(covariance)
-    )
+    return GaussianParams(_means(rng, n_components, n_features), covariance, gaussian_twin.precision_factor(covariance))
 
 
 def diagonal_params(rng, n_components, n_features):

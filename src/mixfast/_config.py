@@ -7,7 +7,7 @@ def show_config():
     """Print version, instruction set, OpenMP, threads, and the BLAS libraries in the process."""
     import numpy as np
     import scipy
-    import scipy.linalg  # noqa: F401  (loads its BLAS, so that threadpoolctl sees it)
+    import scipy.linalg
     import sklearn
     from threadpoolctl import threadpool_info
 

@@ -6,8 +6,8 @@ of n_samples x n_components exists during a fit.
 
 Lanes, not locks. The chunks are dealt to lanes by the shape of the problem alone; a thread takes whole lanes; lanes are
 added up in lane order. So the same bits come out for any number of threads. Inside a parallel region there is no
-allocation, no lock and no GIL. A long pass is cut into rounds: each lane does its share of a round, then control returns
-to Python for a moment, so that Ctrl-C is heard.
+allocation, no lock and no GIL. A long pass is cut into rounds: each lane does its share of a round, then control
+returns to Python for a moment, so that Ctrl-C is heard.
 
 Nothing here knows what a component is: see `_kernels/family.h` for the contract.
 """
@@ -47,9 +47,9 @@ HAS_OPENMP = MIXFAST_HAS_OPENMP == 1
 
 cdef enum:
     CACHE_LINE = 64
-    # A chunk's responsibilities, packed columns and family scratch share the second-level cache: 256 KiB on the smallest
-    # machines in use. More than 240 doubles or 480 floats a column gained nothing (K=32, d=16: 56.8 ms at 240, 56.9 at
-    # 480 rows, one thread), and small problems want small chunks.
+    # A chunk's responsibilities, packed columns and family scratch share the second-level cache: 256 KiB on the
+    # smallest machines in use. More than 240 doubles or 480 floats a column gained nothing (K=32, d=16, one thread:
+    # 57 ms a pass over 100,000 rows at 240 and at 480), and small problems want small chunks.
     CHUNK_BYTES = 262144
     CHUNK_COLUMN_BYTES = 1920
     CHUNK_UNIT = 48            # every strip (6, 12, 24 or 48 rows) divides it: full chunks carry no padding
@@ -468,10 +468,10 @@ cdef class EM(Pass):
         """The M-step twice: families centre second moments about the means that they have, so the first pass is there
         to find the means and the second to measure about them."""
         cdef assign_fn regular = self.c.assign
-        cdef int i
+        cdef int _round
         self.c.assign, self.c.assign_data = assign, data
         try:
-            for i in range(2):
+            for _round in range(2):
                 self.status = 0
                 self.run()
                 self._maximise()
@@ -514,10 +514,10 @@ cdef class EM(Pass):
 
         Stops early when the status gains a bit of `stop_on`, or is not finite. Returns (objectives, converged).
         """
-        cdef Py_ssize_t i
+        cdef Py_ssize_t _step
         cdef double objective
         objectives = []
-        for i in range(n_steps):
+        for _step in range(n_steps):
             objective = self.step()
             objectives.append(objective)
             if self.status & (stop_on | MIXFAST_NOT_FINITE):

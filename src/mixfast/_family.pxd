@@ -1,5 +1,5 @@
-# The contract between a family and the pass, as Cython sees it. What each verb owes is written once, in _kernels/family.h
-# and _kernels/rows.h.
+# The contract between a family and the pass, as Cython sees it. What each verb owes is written once, in
+# _kernels/family.h and _kernels/rows.h.
 
 from libc.stdint cimport int64_t
 
@@ -19,14 +19,17 @@ cdef extern from "family.h" nogil:
 
     ctypedef struct family_t "mixfast_family"
 
-    ctypedef void (*prepare_fn "mixfast_prepare")(const family_t *, const double *weights, const double *params, double *work,
-                                double *pivot, void *tables) noexcept nogil
-    ctypedef int (*log_density_fn "mixfast_log_density")(const family_t *, const void *tables, const chunk_t *, void *scratch,
-                                   void *out) noexcept nogil
-    ctypedef int (*accumulate_fn "mixfast_accumulate")(const family_t *, const void *tables, const chunk_t *, const void *resp,
-                                  void *scratch, double *stats) noexcept nogil
-    ctypedef int (*maximise_fn "mixfast_maximise")(const family_t *, const double *counts, const double *pivot, const double *stats,
-                                double *work, double *params) noexcept nogil
+    ctypedef void (*prepare_fn "mixfast_prepare")(
+        const family_t *, const double *weights, const double *params, double *work, double *pivot,
+        void *tables) noexcept nogil
+    ctypedef int (*log_density_fn "mixfast_log_density")(
+        const family_t *, const void *tables, const chunk_t *, void *scratch, void *out) noexcept nogil
+    ctypedef int (*accumulate_fn "mixfast_accumulate")(
+        const family_t *, const void *tables, const chunk_t *, const void *resp, void *scratch,
+        double *stats) noexcept nogil
+    ctypedef int (*maximise_fn "mixfast_maximise")(
+        const family_t *, const double *counts, const double *pivot, const double *stats, double *work,
+        double *params) noexcept nogil
     ctypedef double (*log_prior_fn "mixfast_log_prior")(const family_t *, const double *params) noexcept nogil
 
     ctypedef struct family_t "mixfast_family":
@@ -62,17 +65,23 @@ cdef extern from "rows.h" nogil:
 
     ctypedef struct rows_kernels_t "mixfast_rows_kernels":
         int strip
-        void (*pack)(const rows_t *, Py_ssize_t start, Py_ssize_t n_rows, Py_ssize_t stride, const double *pivot,
-                     void *columns, void *weight) noexcept nogil
-        Py_ssize_t (*softmax)(Py_ssize_t n_components, Py_ssize_t n_rows, Py_ssize_t stride, const void *weight,
-                              void *log_prob, void *log_norm, void *scratch, double *counts, double *evidence) noexcept nogil
-        Py_ssize_t (*hardmax)(Py_ssize_t n_components, Py_ssize_t n_rows, Py_ssize_t stride, const void *weight,
-                              void *log_prob, void *log_norm, void *scratch, double *counts, double *evidence) noexcept nogil
-        void (*count)(Py_ssize_t n_components, Py_ssize_t stride, const void *resp, double *counts) noexcept nogil
-        void (*transpose)(Py_ssize_t n_components, Py_ssize_t n_rows, Py_ssize_t stride, const void *resp,
-                          void *out) noexcept nogil
-        void (*argmax)(Py_ssize_t n_components, Py_ssize_t n_rows, Py_ssize_t stride, const void *resp,
-                       int64_t *labels, void *largest) noexcept nogil
+        void (*pack)(
+            const rows_t *, Py_ssize_t start, Py_ssize_t n_rows, Py_ssize_t stride, const double *pivot,
+            void *columns, void *weight) noexcept nogil
+        Py_ssize_t (*softmax)(
+            Py_ssize_t n_components, Py_ssize_t n_rows, Py_ssize_t stride, const void *weight, void *log_prob,
+            void *log_norm, void *scratch, double *counts, double *evidence) noexcept nogil
+        Py_ssize_t (*hardmax)(
+            Py_ssize_t n_components, Py_ssize_t n_rows, Py_ssize_t stride, const void *weight, void *log_prob,
+            void *log_norm, void *scratch, double *counts, double *evidence) noexcept nogil
+        void (*count)(
+            Py_ssize_t n_components, Py_ssize_t stride, const void *resp, double *counts) noexcept nogil
+        void (*transpose)(
+            Py_ssize_t n_components, Py_ssize_t n_rows, Py_ssize_t stride, const void *resp,
+            void *out) noexcept nogil
+        void (*argmax)(
+            Py_ssize_t n_components, Py_ssize_t n_rows, Py_ssize_t stride, const void *resp, int64_t *labels,
+            void *largest) noexcept nogil
         void (*round_to_real)(Py_ssize_t n, const double *values, void *out) noexcept nogil
         void (*exp_nonpositive)(Py_ssize_t n, const void *x, void *y) noexcept nogil
         void (*log_above_one)(Py_ssize_t n, const void *x, void *y) noexcept nogil

@@ -1,0 +1,3 @@
+CHOSEN_ISA: str
+
+def available_isas() -> tuple[str, ...]: ...

@@ -7,7 +7,7 @@ from libc.math cimport INFINITY, log
 
 from scipy.linalg.cython_lapack cimport dpotrf, dtrtri
 
-include "_blas_int.pxi"
+from _blas_int cimport blas_int  # chosen when configuring, see meson.build
 
 
 cdef int cholesky(Py_ssize_t n, double *a) noexcept nogil:

@@ -17,8 +17,8 @@ cdef inline void philox(uint64_t key, const uint32_t *counter, uint32_t *out) no
     cdef uint32_t key0 = <uint32_t> key, key1 = <uint32_t> (key >> 32)
     cdef uint32_t c0 = counter[0], c1 = counter[1], c2 = counter[2], c3 = counter[3]
     cdef uint64_t left, right
-    cdef int i
-    for i in range(10):
+    cdef int _round
+    for _round in range(10):
         left = <uint64_t> 0xD2511F53 * c0
         right = <uint64_t> 0xCD9E8D57 * c2
         c0 = <uint32_t> (right >> 32) ^ c1 ^ key0

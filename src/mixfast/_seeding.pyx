@@ -63,7 +63,7 @@ cdef int take_centre(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, co
 
 cdef Py_ssize_t draw_row(const pass_t *p, const double *closest, const double *block_totals, Py_ssize_t n_blocks,
                          double target) noexcept nogil:
-    """The row at which the running sum of weight * closest passes target; if rounding hides it, the last that counts."""
+    """The row at which the running sum of weight * closest passes target; the last that counts if rounding hides it."""
     cdef Py_ssize_t block = 0, row, chosen = -1, i
     for i in range(n_blocks):
         if block_totals[i] > 0:

@@ -75,8 +75,8 @@ def kmeans(rows, n_clusters, seed, start=0, n_threads=1):
 def random_rows(rows, n_clusters, seed, start=0):
     """Indices (n_clusters,) of distinct rows, each drawn with probability proportional to its weight.
 
-    The rows with the smallest exponential variates of rate weight: Efraimidis & Spirakis, "Weighted random sampling with
-    a reservoir", Information Processing Letters 97 (2006).
+    The rows with the smallest exponential variates of rate weight: Efraimidis & Spirakis, "Weighted random sampling
+    with a reservoir", Information Processing Letters 97 (2006).
     """
     arrival = np.empty(len(rows.X))
     _random.fill_uniform(seed, start, _random.PURPOSE_RANDOM_ROWS, arrival)

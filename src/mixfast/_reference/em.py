@@ -83,7 +83,7 @@ def fit(X, sample_weight, weights, family, params, n_iter, share=share_softly):
 
 
 def start(X, resp, weights, family, params):
-    """Parameters from responsibilities (n, K), already weighted: the M-step twice, the second about the first's means."""
+    """Parameters from weighted responsibilities (n, K): the M-step twice, the second about the first's means."""
     for _ in range(2):
         gathered = Gathered(0.0, 0, resp.sum(axis=0), family.accumulate(X, resp, weights, params))
         weights, params = maximise(gathered, weights, family, params)

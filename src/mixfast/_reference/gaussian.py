@@ -123,7 +123,7 @@ class DiagonalGaussian(_Gaussian):
 
 class SphericalGaussian(DiagonalGaussian):
     def log_density(self, X, params):
-        means, variances, scales = params
+        means, _, scales = params
         return super().log_density(X, (means, None, np.repeat(scales[:, np.newaxis], X.shape[1], axis=1)))
 
     def maximise(self, counts, stats, weights, params):

@@ -94,8 +94,8 @@ class BaseMixture(DensityMixin, BaseEstimator):
     def _status_error(self, status, dtype):
         """The error that says what `status` means and what to do."""
         return ValueError(
-            "Fitting the mixture model failed because sums over the data overflowed. Scale the columns of X to moderate "
-            "size" + (", or pass float64 data instead of float32." if dtype == np.float32 else ".")
+            "Fitting the mixture model failed because sums over the data overflowed. Scale the columns of X to "
+            "moderate size" + (", or pass float64 data instead of float32." if dtype == np.float32 else ".")
         )
 
     # ---- fitting ----
@@ -220,9 +220,9 @@ class BaseMixture(DensityMixin, BaseEstimator):
         self.status_ = status
         if status & Status.REPAIRED_COVARIANCE:
             warnings.warn(
-                "Some components had an ill-defined covariance (for instance caused by singleton or collapsed samples); "
-                "its diagonal was raised by a fraction of the variance of all rows. Try to decrease the number of "
-                "components, increase reg_covar, or scale the input data.",
+                "Some components had an ill-defined covariance (for instance caused by singleton or collapsed "
+                "samples); its diagonal was raised by a fraction of the variance of all rows. Try to decrease the "
+                "number of components, increase reg_covar, or scale the input data.",
                 ConvergenceWarning,
                 stacklevel=4,
             )
@@ -277,7 +277,8 @@ class BaseMixture(DensityMixin, BaseEstimator):
         if np.any(resp < 0) or not np.all(np.isclose(total, 1, atol=1e-6) | (total == 0)):
             raise ValueError(
                 "The responsibilities in 'init_params' should be non-negative and sum to 1 in each row, or to 0 where "
-                f"nothing is known, but got min value {resp.min():.5f} and sums from {total.min():.5f} to {total.max():.5f}"
+                f"nothing is known, but got min value {resp.min():.5f} and sums from {total.min():.5f} to "
+                f"{total.max():.5f}"
             )
         self._check_all_begun(resp.sum(axis=0) > 0)
         return resp
@@ -285,14 +286,15 @@ class BaseMixture(DensityMixin, BaseEstimator):
     def _check_labels(self, labels, n_samples):
         if labels.shape != (n_samples,):
             raise ValueError(
-                f"The parameter 'init_params' should have the shape of {(n_samples,)} for labels, but got {labels.shape}"
+                f"The parameter 'init_params' should have the shape of {(n_samples,)} for labels, "
+                f"but got {labels.shape}"
             )
         if not np.issubdtype(labels.dtype, np.integer):
             raise ValueError(f"The labels in 'init_params' should be integers, but got dtype {labels.dtype}")
         if labels.min() < -1 or labels.max() >= self.n_components:
             raise ValueError(
-                f"The labels in 'init_params' should be in the range [-1, {self.n_components - 1}], -1 for unknown, but "
-                f"got min value {labels.min()}, max value {labels.max()}"
+                f"The labels in 'init_params' should be in the range [-1, {self.n_components - 1}], -1 for unknown, "
+                f"but got min value {labels.min()}, max value {labels.max()}"
             )
         self._check_all_begun(np.bincount(labels[labels >= 0], minlength=self.n_components) > 0)
         return np.ascontiguousarray(labels, dtype=np.int64)
@@ -341,8 +343,13 @@ class BaseMixture(DensityMixin, BaseEstimator):
         if evaluate(p, classify=only_labels, **out._asdict()):
             self._warn_of_impossible_rows(stacklevel=4)
         if dtype != out_dtype:
-            out = out._replace(**{name: values.astype(out_dtype) for name, values in out._asdict().items()
-                                  if values is not None and name != "labels"})
+            out = out._replace(
+                **{
+                    name: values.astype(out_dtype)
+                    for name, values in out._asdict().items()
+                    if values is not None and name != "labels"
+                }
+            )
         return out
 
     @staticmethod
@@ -481,9 +488,7 @@ class BaseMixture(DensityMixin, BaseEstimator):
         """
         check_is_fitted(self)
         if n_samples < 1:
-            raise ValueError(
-                f"Invalid value for 'n_samples': {n_samples} . The sampling requires at least one sample."
-            )
+            raise ValueError(f"Invalid value for 'n_samples': {n_samples} . The sampling requires at least one sample.")
         rng = check_random_state(self.random_state if random_state is None else random_state)
         weights = np.asarray(self.weights_, dtype=np.float64)
         counts = rng.multinomial(n_samples, weights / weights.sum())

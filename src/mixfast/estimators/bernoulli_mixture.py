@@ -12,7 +12,7 @@ from mixfast.families.bernoulli import Bernoulli, BernoulliParams
 
 
 class BernoulliMixture(BaseMixture):
-    """Mixture of multivariate Bernoulli distributions, fitted by EM; also known as latent class analysis of binary items.
+    """Mixture of Bernoulli distributions, fitted by EM; also known as latent class analysis of binary items.
 
     The probability of a row of zeros and ones is sum_k weights_k prod_j p_kj^x_j (1 - p_kj)^(1 - x_j).
 

@@ -7,6 +7,7 @@ from numbers import Real
 import numpy as np
 from sklearn.utils import check_array
 from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import check_is_fitted
 
 from mixfast.convergence import Status
 from mixfast.estimators._base import BaseMixture
@@ -170,8 +171,19 @@ class GaussianMixture(BaseMixture):
         factors = np.asarray(self.precisions_cholesky_)
         # a model put together by hand may hold the factors only; no prediction reads the covariances
         covariances = getattr(self, "covariances_", None)
-        return GaussianParams(self.means_, self._family().covariances(factors) if covariances is None else covariances,
-                              factors)
+        return GaussianParams(
+            self.means_, self._family().covariances(factors) if covariances is None else covariances, factors
+        )
+
+    def covariance_matrices(self):
+        """Covariances of all components as matrices, whatever `covariance_type` is.
+
+        Returns
+        -------
+        matrices : ndarray of shape (n_components, n_features, n_features)
+        """
+        check_is_fitted(self)
+        return self._family().covariance_matrices(self._collect())
 
     def _start_is_given(self):
         return not any(given is None for given in (self.weights_init, self.means_init, self.precisions_init))

@@ -1,4 +1,4 @@
-"""The verbs of the Bernoulli family: prepare, maximise and the prior here, the loops over rows in `_kernels/bernoulli.c`.
+"""The verbs of the Bernoulli family: prepare, maximise and the prior; loops over rows are in `_kernels/bernoulli.c`.
 
 Parameters: probabilities[K][d]. Statistics: ones[K][d], the weighted number of ones. With a Beta(1 + alpha, 1 + alpha)
 prior on each probability the M-step is p = (ones + alpha) / (N + 2 alpha), and EM increases the log-likelihood plus

@@ -25,14 +25,10 @@ from mixfast._family cimport (
     MIXFAST_NOT_FINITE,
     MIXFAST_OK,
     MIXFAST_REPAIRED_COVARIANCE,
-    accumulate_fn,
     family_t,
     gaussian_kernels_t,
-    log_density_fn,
-    maximise_fn,
     mixfast_select_gaussian,
     mixfast_select_rows,
-    prepare_fn,
     rows_kernels_t,
 )
 from mixfast._isa cimport resolve_isa
@@ -195,7 +191,7 @@ cdef void pooled_moments(const family_t *f, const double *counts, const double *
 
 
 cdef int repair_floors(Py_ssize_t d, const double *pooled, double *floors) noexcept nogil:
-    """What a repair adds: REPAIR times the pooled variance; of the largest where a column is constant; or just REPAIR."""
+    """What a repair adds: REPAIR times the pooled variance; the largest, where a column is constant; or just REPAIR."""
     cdef Py_ssize_t j
     cdef double largest = 0
     for j in range(d):
@@ -231,12 +227,12 @@ cdef bint factor_fails(const family_t *f, const double *mean, const double *pool
 
 cdef int factor_or_repair(const family_t *f, const double *mean, const double *pooled, const double *floors,
                           double *covariance, double *factor) noexcept nogil:
-    cdef Py_ssize_t d = f.n_features, i, j
+    cdef Py_ssize_t d = f.n_features, j
     cdef double raised = 1
-    cdef int attempt
+    cdef int _attempt
     if not factor_fails(f, mean, pooled, covariance, factor):
         return MIXFAST_OK
-    for attempt in range(MAX_REPAIRS):
+    for _attempt in range(MAX_REPAIRS):
         for j in range(d):
             covariance[j * d + j] += raised * floors[j]
         raised *= 10

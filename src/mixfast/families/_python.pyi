@@ -1,0 +1,7 @@
+from mixfast.families.family import PythonFamily
+
+class Verbs:
+    error: BaseException | None
+    def __init__(self, family: PythonFamily, n_components: int, n_features: int) -> None: ...
+
+def bind_python(family: PythonFamily, n_components: int, n_features: int) -> object: ...

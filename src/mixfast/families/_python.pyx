@@ -7,7 +7,6 @@ same. An exception is kept in `Verbs.error`, the verb reports failure, and the p
 from cpython.ref cimport Py_INCREF
 from libc.math cimport log
 from libc.stdlib cimport calloc
-from libc.string cimport memcpy
 
 from mixfast._capsule cimport capsule_of
 from mixfast._family cimport MIXFAST_FAILED, chunk_t, family_t

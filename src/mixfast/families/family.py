@@ -17,7 +17,7 @@ class Family(ABC):
     """
 
     #: The precisions that `bind` has verbs for.
-    dtypes = (np.float64, np.float32)
+    dtypes: tuple = (np.float64, np.float32)
 
     #: NamedTuple types that name the arrays of the parameters and of the sufficient statistics.
     Params: type
@@ -57,11 +57,11 @@ class Family(ABC):
 class PythonFamily(Family):
     """A family in plain Python: derive, say the shapes, write three methods, and every estimator feature works.
 
-    It runs through the same pass and the same loop as the compiled families, called once per chunk of some hundred rows,
-    on one thread, in float64.
+    It runs through the same pass and the same loop as the compiled families, called once per chunk of some hundred
+    rows, on one thread, in float64.
     """
 
-    dtypes = (np.float64,)
+    dtypes: tuple = (np.float64,)
 
     @abstractmethod
     def log_density(self, X, params):

@@ -65,8 +65,8 @@ class Gaussian(Family):
         """Number of free parameters of the covariances."""
 
     @abstractmethod
-    def covariance_cholesky(self, params, k):
-        """Lower triangular L with L L' the covariance of component k, or its diagonal where it is diagonal."""
+    def covariance_matrices(self, params):
+        """Covariances of all components as matrices, (K, d, d), whatever the structure."""
 
     @abstractmethod
     def precisions(self, precisions_cholesky):
@@ -86,12 +86,11 @@ class Gaussian(Family):
         return params.pack(GaussianParams(np.zeros(shapes[0]), self._unit(shapes[1]), self._unit(shapes[2])))
 
     def sample(self, params, labels, rng):
-        noise = rng.standard_normal((len(labels), params.means.shape[1]))
-        X = params.means[labels]
+        X = rng.standard_normal((len(labels), params.means.shape[1]))
+        factors = np.linalg.cholesky(self.covariance_matrices(params))
         for k in np.unique(labels):
             own = labels == k
-            factor = self.covariance_cholesky(params, k)
-            X[own] += noise[own] @ factor.T if factor.ndim == 2 else noise[own] * factor
+            X[own] = params.means[k] + X[own] @ factors[k].T
         return X
 
 
@@ -148,8 +147,8 @@ class FullGaussian(_Matrices):
     def n_covariance_parameters(self, n_components, n_features):
         return n_components * n_features * (n_features + 1) // 2
 
-    def covariance_cholesky(self, params, k):
-        return np.linalg.cholesky(params.covariances[k])
+    def covariance_matrices(self, params):
+        return params.covariances
 
     def bind(self, n_components, n_features, dtype, isa=None):
         return _gaussian.bind_full(n_components, n_features, np.dtype(dtype).itemsize, isa, self.reg_covar)
@@ -171,8 +170,8 @@ class TiedGaussian(_Matrices):
     def n_covariance_parameters(self, n_components, n_features):
         return n_features * (n_features + 1) // 2
 
-    def covariance_cholesky(self, params, k):
-        return np.linalg.cholesky(params.covariances)
+    def covariance_matrices(self, params):
+        return np.broadcast_to(params.covariances, (len(params.means), *params.covariances.shape))
 
     def bind(self, n_components, n_features, dtype, isa=None):
         return _gaussian.bind_tied(n_components, n_features, np.dtype(dtype).itemsize, isa, self.reg_covar)
@@ -187,8 +186,8 @@ class DiagonalGaussian(_Variances):
     def n_covariance_parameters(self, n_components, n_features):
         return n_components * n_features
 
-    def covariance_cholesky(self, params, k):
-        return np.sqrt(params.covariances[k])
+    def covariance_matrices(self, params):
+        return params.covariances[:, :, np.newaxis] * np.eye(params.means.shape[1])
 
     def bind(self, n_components, n_features, dtype, isa=None):
         return _gaussian.bind_diagonal(n_components, n_features, np.dtype(dtype).itemsize, isa, self.reg_covar)
@@ -203,8 +202,8 @@ class SphericalGaussian(_Variances):
     def n_covariance_parameters(self, n_components, n_features):
         return n_components
 
-    def covariance_cholesky(self, params, k):
-        return np.full(params.means.shape[1], np.sqrt(params.covariances[k]))
+    def covariance_matrices(self, params):
+        return params.covariances[:, np.newaxis, np.newaxis] * np.eye(params.means.shape[1])
 
     def bind(self, n_components, n_features, dtype, isa=None):
         return _gaussian.bind_spherical(n_components, n_features, np.dtype(dtype).itemsize, isa, self.reg_covar)

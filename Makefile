@@ -1,0 +1,45 @@
+# Two commands for a newcomer: `make demo` and `make test`. Each sets up what it needs, in build/.
+PYTHON ?= python3
+ENV := build/env
+BIN := $(ENV)/bin
+
+.PHONY: demo test lint package clean
+
+# Fit three data sets, print tables of BIC, draw the fits.
+demo: $(ENV)/demo-installed
+	$(BIN)/python examples/demo.py mixfast_demo.png
+
+# The whole suite against the installed package. MIXFAST_INSTALLED makes the tests of the installation insist on it.
+test: $(ENV)/test-installed
+	MIXFAST_INSTALLED=1 $(BIN)/python -m pytest -n auto
+
+lint: $(ENV)/dev-installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/cython-lint src
+	$(BIN)/stubtest mixfast --mypy-config-file pyproject.toml --ignore-missing-stub
+
+# A source distribution and a wheel, each installed into an empty environment and used there.
+package: $(ENV)/created
+	rm -rf build/package && mkdir -p build/package
+	$(BIN)/python -m pip install --quiet build
+	$(BIN)/python -m build --outdir build/package
+	for kind in tar.gz whl; do \
+	  $(PYTHON) -m venv build/package/env-$$kind && \
+	  build/package/env-$$kind/bin/pip install --quiet build/package/mixfast-*.$$kind && \
+	  (cd build/package && env-$$kind/bin/python ../../.ci/smoke.py) || exit 1; \
+	done
+
+$(ENV)/created:
+	$(PYTHON) -m venv $(ENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	touch $@
+
+SOURCES := pyproject.toml meson.build meson.options $(shell find src -type f -not -name '*.pyc')
+
+$(ENV)/%-installed: $(ENV)/created $(SOURCES)
+	$(BIN)/python -m pip install --quiet ".[$(if $(filter demo,$*),plot,$*)]"
+	touch $@
+
+clean:
+	rm -rf build mixfast_demo.png

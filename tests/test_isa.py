@@ -1,0 +1,45 @@
+"""The instruction set is chosen once, at import; MIXFAST_ISA forces one and never falls back."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from mixfast import _isa
+
+FIT = """
+import numpy as np
+from mixfast import GaussianMixture, _isa
+X = np.random.default_rng(0).normal(size=(500, 3))
+print(_isa.CHOSEN_ISA, GaussianMixture(2, random_state=0).fit(X).lower_bound_)
+"""
+
+
+def run(isa):
+    return subprocess.run(
+        [sys.executable, "-c", FIT], env={**os.environ, "MIXFAST_ISA": isa}, capture_output=True, text=True, check=False
+    )
+
+
+@pytest.mark.parametrize("isa", _isa.available_isas())
+def test_an_available_set_can_be_forced(isa):
+    result = run(isa)
+    assert result.returncode == 0, result.stderr
+    chosen, bound = result.stdout.split()
+    assert chosen == isa
+    assert float(bound) == pytest.approx(float(run("base").stdout.split()[1]), rel=1e-9)
+
+
+def test_the_best_available_set_is_the_default():
+    if os.environ.get("MIXFAST_ISA"):
+        assert os.environ["MIXFAST_ISA"] == _isa.CHOSEN_ISA
+    else:
+        assert _isa.available_isas()[-1] == _isa.CHOSEN_ISA
+
+
+def test_an_unavailable_set_is_an_error_that_names_the_others():
+    result = run("v9")
+    assert result.returncode != 0
+    assert "MIXFAST_ISA='v9' is not available" in result.stderr
+    assert "base" in result.stderr

@@ -1,0 +1,106 @@
+"""What is installed, what importing costs, and that the documents tell the truth."""
+
+import os
+import re
+import subprocess
+import sys
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+
+import mixfast
+
+ROOT = Path(__file__).parent.parent
+SOURCES = ROOT / "src" / "mixfast"
+INSTALLED = Path(mixfast.__file__).parent
+IS_EDITABLE = SOURCES in INSTALLED.parents or INSTALLED == SOURCES
+
+
+def test_the_suite_runs_against_the_installed_package_when_it_says_so():
+    assert not (os.environ.get("MIXFAST_INSTALLED") and IS_EDITABLE)
+
+
+@pytest.mark.skipif(IS_EDITABLE, reason="an editable install has no files of its own; `make test` runs this")
+def test_every_source_file_is_installed():
+    wanted = {path.relative_to(SOURCES) for pattern in ("*.py", "*.pyi", "py.typed") for path in SOURCES.rglob(pattern)}
+    installed = {path.relative_to(INSTALLED) for path in INSTALLED.rglob("*") if path.is_file()}
+    assert wanted <= installed, wanted - installed
+    assert not any(path.suffix in {".c", ".a", ".h"} for path in installed)
+
+
+def test_every_compiled_module_has_a_stub():
+    for path in SOURCES.rglob("*.pyx"):
+        assert path.with_suffix(".pyi").exists(), path
+
+
+def test_reference_twins_import_nothing_compiled():
+    code = (
+        "import sys, mixfast._reference.seeding, mixfast._reference.em, mixfast._reference.gaussian, "
+        "mixfast._reference.bernoulli\n"
+        "print([name for name, module in sys.modules.items() if name.startswith('mixfast') "
+        "and not str(module.__file__).endswith('.py')])"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "[]"
+
+
+def test_importing_mixfast_is_light():
+    heavy = ("sklearn", "scipy", "matplotlib", "pandas")
+    code = f"import sys, mixfast; print([name for name in {heavy} if name in sys.modules])"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "[]"
+
+
+def test_estimators_do_not_import_scikit_learns_mixtures_or_clusters():
+    heavy = ("sklearn.mixture", "sklearn.cluster", "matplotlib")  # scikit-learn's base loads pandas where it is there
+    code = f"import sys; from mixfast import GaussianMixture; print([name for name in {heavy} if name in sys.modules])"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "[]"
+
+
+def test_the_version_is_the_same_everywhere():
+    assert mixfast.__version__ == metadata.version("mixfast")
+    assert f"version: '{mixfast.__version__}'" in (ROOT / "meson.build").read_text()
+
+
+def test_all_public_names_can_be_had_and_nothing_else():
+    for name in mixfast.__all__:
+        assert getattr(mixfast, name) is not None
+        assert name in dir(mixfast)
+    with pytest.raises(AttributeError, match="has no attribute 'Gausian'"):
+        mixfast.Gausian  # noqa: B018
+
+
+def test_show_config_says_what_runs(capsys):
+    mixfast.show_config()
+    printed = capsys.readouterr().out
+    for word in (mixfast.__version__, "instruction set", "OpenMP", "threads", "blas", "scikit-learn"):
+        assert word in printed
+
+
+@pytest.mark.parametrize("document", ["README.md", "docs/extending.md"])
+def test_the_code_in_the_documents_runs(document, tmp_path, monkeypatch, capsys):
+    """All Python blocks of a document, in order, as one program."""
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / document).read_text(), flags=re.DOTALL)
+    assert blocks
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MPLBACKEND", "Agg")
+    exec(compile("\n".join(blocks), document, "exec"), {"__name__": "document"})
+
+
+@pytest.mark.parametrize("name", ["GaussianMixture", "BernoulliMixture"])
+def test_the_examples_in_docstrings_run(name):
+    import doctest
+
+    module = sys.modules[getattr(mixfast, name).__module__]
+    failures, tried = doctest.testmod(module)
+    assert tried > 3
+    assert failures == 0
+
+
+def test_doc_links_lead_somewhere():
+    for document in [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "benchmarks").glob("*.md")]:
+        for target in re.findall(r"\]\(([^)#]+)[^)]*\)", document.read_text()):
+            if "://" not in target:
+                assert (document.parent / target).exists(), f"{document.name} links to {target}"

@@ -1,0 +1,56 @@
+"""Pictures: what is drawn, not how it looks."""
+
+import matplotlib
+import numpy as np
+import pytest
+from matplotlib.patches import Ellipse
+
+from mixfast import GaussianMixture, plot_mixture
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+
+
+@pytest.fixture(autouse=True)
+def _close_figures():
+    yield
+    plt.close("all")
+
+
+@pytest.mark.parametrize("covariance_type", ["full", "tied", "diag", "spherical"])
+def test_two_columns_give_points_and_two_ellipses_a_component(covariance_type):
+    rng = np.random.default_rng(0)
+    X = np.concatenate([rng.normal(-5, 1, (300, 3)), rng.normal(5, 1, (300, 3))])
+    model = GaussianMixture(2, covariance_type=covariance_type, random_state=0).fit(X)
+    ax = plot_mixture(model, X, features=(0, 2))
+    ellipses = [patch for patch in ax.patches if isinstance(patch, Ellipse)]
+    assert len(ellipses) == 4
+    (points,) = ax.collections
+    np.testing.assert_array_equal(points.get_offsets(), X[:, [0, 2]])
+    # the larger ellipse of a component holds 95 % of its mass
+    for k in range(2):
+        own = X[model.predict(X) == k][:, [0, 2]]
+        large = max((e for e in ellipses if np.allclose(e.center, model.means_[k, [0, 2]])), key=lambda e: e.width)
+        inside = large.contains_points(ax.transData.transform(own))
+        assert 0.9 < inside.mean() < 0.99
+
+
+def test_one_column_gives_a_density_that_integrates_to_one():
+    X = np.random.default_rng(0).normal(size=(500, 1))
+    model = GaussianMixture(2, random_state=0).fit(X)
+    ax = plot_mixture(model, X)
+    curves = [line.get_xydata() for line in ax.lines]
+    assert len(curves) == 3
+    total = curves[-1]
+    assert np.trapezoid(total[:, 1], total[:, 0]) == pytest.approx(1, abs=0.02)
+    np.testing.assert_allclose(np.log(total[:, 1]), model.score_samples(total[:, :1]), rtol=1e-9)
+
+
+def test_it_draws_on_the_axes_it_is_given_and_names_columns():
+    import pandas as pd
+
+    X = pd.DataFrame(np.random.default_rng(0).normal(size=(100, 2)), columns=["length", "width"])
+    model = GaussianMixture(2, random_state=0).fit(X)
+    _, ax = plt.subplots()
+    assert plot_mixture(model, X, ax=ax) is ax
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("length", "width")
