@@ -16,7 +16,7 @@ test: $(ENV)/test-installed
 lint: $(ENV)/dev-installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/cython-lint src
+	PATH="$(CURDIR)/$(BIN):$$PATH" cython-lint src  # it calls pycodestyle by name
 	$(BIN)/stubtest mixfast --mypy-config-file pyproject.toml --ignore-missing-stub
 
 # A source distribution and a wheel, each installed into an empty environment and used there.
