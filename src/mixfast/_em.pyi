@@ -1,19 +1,22 @@
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from typing_extensions import disjoint_base
 
 HAS_OPENMP: bool
 
+@disjoint_base
 class Rows:
     X: NDArray[Any]
     sample_weight: NDArray[np.float64] | None
     total_weight: float
-    def __init__(self, X: NDArray[Any], sample_weight: NDArray[np.float64] | None = None) -> None: ...
+    def __new__(cls, X: NDArray[Any], sample_weight: NDArray[np.float64] | None = None) -> Self: ...
 
+@disjoint_base
 class Pass:
     rows: Rows
-    def __init__(self, capsule: object, rows: Rows, n_threads: int = 1, chunk_rows: int | None = None) -> None: ...
+    def __new__(cls, capsule: object, rows: Rows, n_threads: int = 1, chunk_rows: int | None = None) -> Self: ...
     def set_state(self, weights: NDArray[np.float64], params: NDArray[np.float64]) -> None: ...
     def state(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]: ...
     @property
@@ -27,6 +30,7 @@ class Pass:
     @property
     def n_threads(self) -> int: ...
 
+@disjoint_base
 class EM(Pass):
     status: int
     n_impossible: float

@@ -60,8 +60,10 @@ cdef enum:
     ROUND_FLOPS = 500000000    # 0.25 s on one thread at 2 GF/s, the slowest kernel measured (base, d=2)
     THREAD_FLOPS = 1000000     # waking a thread takes some microseconds: not for less work than this
 
-# A component with less than this share of the weight holds no rows: its sums are rounding errors of the others'.
-cdef double EMPTY_SHARE = 2.2e-15
+# A component with less than this share of the weight holds no rows: its sums are no longer numbers of full precision.
+# Until then they are: a responsibility of 1e-200 is as exact as one of 0.5, and such a component can come back.
+cdef double EMPTY_SHARE = 1e-250
+cdef double EMPTY_SHARE_FLOAT = 1e-25
 
 ctypedef struct results_t:
     int64_t *labels
@@ -255,7 +257,7 @@ cdef int maximise(pass_t *p) noexcept nogil:
     for k in range(n_components):
         total += counts[k]
     for k in range(n_components):
-        if counts[k] <= EMPTY_SHARE * total:
+        if counts[k] <= (EMPTY_SHARE if p.family.real_bytes == 8 else EMPTY_SHARE_FLOAT) * total:
             counts[k] = 0
         kept += counts[k]
     for k in range(n_components):

@@ -23,7 +23,9 @@ class Bernoulli:
         with np.errstate(invalid="ignore", divide="ignore"):
             probabilities = (ones + self.alpha) / (counts[:, np.newaxis] + 2 * self.alpha)
         probabilities[counts == 0] = (ones.sum(axis=0) + self.alpha) / (counts.sum() + 2 * self.alpha)
-        return (np.clip(probabilities, 0, 1),)
+        if self.alpha == 0:
+            return (np.clip(probabilities, 0, 1),)
+        return (np.clip(probabilities, np.finfo(float).tiny, 1 - np.finfo(float).eps),)
 
     def log_prior(self, params):
         (probabilities,) = params

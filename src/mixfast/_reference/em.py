@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 #: A component with a smaller share of the weight is empty (EMPTY_SHARE in `_em.pyx`).
-EMPTY_SHARE = 2.2e-15
+EMPTY_SHARE = 1e-250
 
 
 class Gathered(NamedTuple):

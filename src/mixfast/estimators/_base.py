@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.base import BaseEstimator, DensityMixin, _fit_context
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import check_array, check_random_state
+from sklearn.utils import assert_all_finite, check_array, check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
@@ -127,10 +127,12 @@ class BaseMixture(DensityMixin, BaseEstimator):
         init_params = self._check_init_params(len(X))
         if sample_weight is not None:
             sample_weight = self._check_weights(sample_weight, X)
+            self._check_unit_of_weights(sample_weight)
             if not np.all(sample_weight > 0):
                 kept = np.flatnonzero(sample_weight > 0)
                 X, sample_weight = X[kept], np.ascontiguousarray(sample_weight[kept])
                 init_params = init_params[kept] if isinstance(init_params, np.ndarray) else init_params
+        self._check_all_begun(init_params)
         if len(X) < self.n_components:
             raise ValueError(
                 "Expected n_samples >= n_components "
@@ -155,13 +157,26 @@ class BaseMixture(DensityMixin, BaseEstimator):
         for start in range(1 if goes_on else self.n_init):
             monitor.begin_start(start)
             if goes_on:
-                em.set_state(*self._packed_state(layout))
+                em.set_state(*self._warm_state(layout))
             else:
                 self._start(em, init_params, layout, blank, seed, start)
             fit = self._iterate(em, monitor, self.lower_bound_ if goes_on else -math.inf, X.dtype)
             if best is None or fit.lower_bound > best.lower_bound or best.lower_bound == -math.inf:
                 best = fit
         self._finish(best, layout, X.dtype)
+
+    def _warm_state(self, layout):
+        """The fitted parameters, to go on from."""
+        try:
+            weights, params = self._packed_state(layout)
+            if weights.shape != (self.n_components,):
+                raise ValueError(f"there are {len(weights)} fitted components")
+        except ValueError as error:
+            raise ValueError(
+                f"warm_start=True needs the n_components and the columns of the last fit: {error}. "
+                "Set warm_start=False to begin anew."
+            ) from None
+        return weights, params
 
     def _start(self, em, init_params, layout, blank, seed, start):
         """Put the engine at the parameters of a start."""
@@ -215,7 +230,7 @@ class BaseMixture(DensityMixin, BaseEstimator):
                 "Best performing initialization did not converge. Try different init parameters, or increase max_iter, "
                 "tol, or check for degenerate data.",
                 ConvergenceWarning,
-                stacklevel=4,
+                stacklevel=5,
             )
         self.status_ = status
         if status & Status.REPAIRED_COVARIANCE:
@@ -224,17 +239,17 @@ class BaseMixture(DensityMixin, BaseEstimator):
                 "samples); its diagonal was raised by a fraction of the variance of all rows. Try to decrease the "
                 "number of components, increase reg_covar, or scale the input data.",
                 ConvergenceWarning,
-                stacklevel=4,
+                stacklevel=5,
             )
         if status & Status.EMPTIED_COMPONENT:
             warnings.warn(
                 "Some components lost all their rows and have weight 0. Decrease n_components, or try another "
                 "random_state or init_params.",
                 ConvergenceWarning,
-                stacklevel=4,
+                stacklevel=5,
             )
         if status & Status.IMPOSSIBLE_ROWS:
-            self._warn_of_impossible_rows(stacklevel=5)
+            self._warn_of_impossible_rows(stacklevel=6)
 
     def fit_predict(self, X, y=None, sample_weight=None):
         """Fit, then the most likely component of each row: `fit(X).predict(X)`.
@@ -256,9 +271,18 @@ class BaseMixture(DensityMixin, BaseEstimator):
     @staticmethod
     def _check_weights(sample_weight, X):
         sample_weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+        assert_all_finite(sample_weight, input_name="sample_weight")
         if not np.any(sample_weight > 0):
             raise ValueError("All values of sample_weight are zero: at least one row needs a positive weight.")
         return np.ascontiguousarray(sample_weight)
+
+    @staticmethod
+    def _check_unit_of_weights(sample_weight):
+        largest = sample_weight.max()
+        if not 1e-30 < largest < 1e30:  # sums of float32 rows hold 1e-38 to 1e38
+            raise ValueError(
+                f"The largest sample_weight is {largest:.3g}: scale the weights so that it is between 1e-30 and 1e30."
+            )
 
     def _check_init_params(self, n_samples):
         """The name of a method, int64 labels or float64 responsibilities."""
@@ -280,7 +304,6 @@ class BaseMixture(DensityMixin, BaseEstimator):
                 f"nothing is known, but got min value {resp.min():.5f} and sums from {total.min():.5f} to "
                 f"{total.max():.5f}"
             )
-        self._check_all_begun(resp.sum(axis=0) > 0)
         return resp
 
     def _check_labels(self, labels, n_samples):
@@ -296,10 +319,16 @@ class BaseMixture(DensityMixin, BaseEstimator):
                 f"The labels in 'init_params' should be in the range [-1, {self.n_components - 1}], -1 for unknown, "
                 f"but got min value {labels.min()}, max value {labels.max()}"
             )
-        self._check_all_begun(np.bincount(labels[labels >= 0], minlength=self.n_components) > 0)
         return np.ascontiguousarray(labels, dtype=np.int64)
 
-    def _check_all_begun(self, begun):
+    def _check_all_begun(self, init_params):
+        """A start that is given must give every component some rows of positive weight."""
+        if isinstance(init_params, str):
+            return
+        if init_params.ndim == 1:
+            begun = np.bincount(init_params[init_params >= 0], minlength=self.n_components) > 0
+        else:
+            begun = init_params.sum(axis=0) > 0
         if not np.all(begun):
             raise ValueError(
                 f"'init_params' gives no rows to component {int(np.argmin(begun))}: every one of the "
@@ -317,6 +346,10 @@ class BaseMixture(DensityMixin, BaseEstimator):
         return dtype if dtype in family.dtypes else np.dtype(np.float64)
 
     # ---- the fitted model ----
+
+    def _n_fitted_features(self):
+        """Number of columns; a model put together by hand has no n_features_in_, but its first parameter has them."""
+        return getattr(self, "n_features_in_", None) or np.shape(self._collect()[0])[-1]
 
     def _packed_state(self, layout):
         return np.asarray(self.weights_, dtype=np.float64), layout.pack(self._collect())
@@ -428,7 +461,7 @@ class BaseMixture(DensityMixin, BaseEstimator):
 
     def _n_parameters(self):
         n_components = len(self.weights_)
-        return self._family().n_parameters(n_components, self.n_features_in_) + n_components - 1
+        return self._family().n_parameters(n_components, self._n_fitted_features()) + n_components - 1
 
     def bic(self, X, sample_weight=None):
         """Bayesian information criterion, -2 log-likelihood + n_parameters log(n); the lower the better.
@@ -494,6 +527,6 @@ class BaseMixture(DensityMixin, BaseEstimator):
         counts = rng.multinomial(n_samples, weights / weights.sum())
         labels = np.repeat(np.arange(len(weights), dtype=np.int64), counts)
         family = self._family()
-        layout = family.params_layout(len(weights), self.n_features_in_)
+        layout = family.params_layout(len(weights), self._n_fitted_features())
         params = layout.view(layout.pack(self._collect()))
         return family.sample(params, labels, rng), labels

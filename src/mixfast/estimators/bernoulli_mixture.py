@@ -92,7 +92,11 @@ class BernoulliMixture(BaseMixture):
         return Bernoulli(alpha=self.alpha)
 
     def _publish(self, params, dtype):
-        self.probabilities_ = params.probabilities.astype(dtype)
+        rounded = params.probabilities.astype(dtype)
+        # what is almost certain must not become certain by rounding to float32: the other value would be impossible
+        above_zero, below_one = np.nextafter(np.array([0, 1], dtype), np.array([1, 0], dtype))
+        rounded = np.where(params.probabilities > 0, np.maximum(rounded, above_zero), rounded)
+        self.probabilities_ = np.where(params.probabilities < 1, np.minimum(rounded, below_one), rounded)
 
     def _collect(self):
         return BernoulliParams(self.probabilities_)

@@ -168,12 +168,14 @@ class GaussianMixture(BaseMixture):
         self.precisions_ = self._family().precisions(params.precisions_cholesky).astype(dtype)
 
     def _collect(self):
-        factors = np.asarray(self.precisions_cholesky_)
-        # a model put together by hand may hold the factors only; no prediction reads the covariances
+        # a model put together by hand may hold the one or the other only
         covariances = getattr(self, "covariances_", None)
-        return GaussianParams(
-            self.means_, self._family().covariances(factors) if covariances is None else covariances, factors
-        )
+        factors = getattr(self, "precisions_cholesky_", None)
+        if factors is None:
+            factors = self._family().factor_covariances(np.asarray(covariances, dtype=np.float64))
+        elif covariances is None:
+            covariances = self._family().covariances(np.asarray(factors, dtype=np.float64))
+        return GaussianParams(self.means_, covariances, factors)
 
     def covariance_matrices(self):
         """Covariances of all components as matrices, whatever `covariance_type` is.
@@ -204,7 +206,7 @@ class GaussianMixture(BaseMixture):
 
     @staticmethod
     def _check_shape(given, shape, name):
-        given = check_array(given, dtype=[np.float64, np.float32], ensure_2d=False, allow_nd=True, input_name=name)
+        given = check_array(given, dtype=[np.float64, np.float32], ensure_2d=False, allow_nd=True)
         if given.shape != shape:
             raise ValueError(f"The parameter '{name}' should have the shape of {shape}, but got {given.shape}")
         return given.astype(np.float64)

@@ -5,6 +5,7 @@ prior on each probability the M-step is p = (ones + alpha) / (N + 2 alpha), and 
 alpha * sum of log p + log(1 - p).
 """
 
+from libc.float cimport DBL_EPSILON, DBL_MIN
 from libc.math cimport INFINITY, log, log1p
 from libc.stdlib cimport calloc, free
 
@@ -69,9 +70,10 @@ cdef int maximise(const family_t *f, const double *counts, const double *pivot, 
         for k in range(n_components):
             if counts[k] == 0:
                 params[k * d + j] = (ones + alpha) / (total + 2 * alpha)
-    # sums of responsibilities may round past the count
+    # Sums of responsibilities may round past the count; and with a prior nothing is certain, even where alpha is lost
+    # beside the count.
     for k in range(n_components * d):
-        params[k] = min(max(params[k], 0.0), 1.0)
+        params[k] = min(max(params[k], 0.0 if alpha == 0 else DBL_MIN), 1.0 if alpha == 0 else 1 - DBL_EPSILON)
     return status
 
 

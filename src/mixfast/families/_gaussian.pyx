@@ -12,9 +12,10 @@ Statistics are laid out in `_kernels/gaussian.h`. Second moments are taken about
 pivot) and corrected by the shift of the mean, S / N - delta delta'; never E[x^2] - m^2.
 
 A covariance that is not positive definite to working precision is repaired: REPAIR times the variance that the column
-has over all components together is added to its diagonal, tenfold until it is.
+has over all components together is added to its diagonal, tenfold until it is (`repair_floors`).
 """
 
+from libc.float cimport DBL_MIN, FLT_MIN
 from libc.math cimport M_PI, isfinite, log, sqrt
 from libc.stdlib cimport calloc, free
 from libc.string cimport memset
@@ -190,23 +191,32 @@ cdef void pooled_moments(const family_t *f, const double *counts, const double *
                 variance[j] += counts[k] / total * (variances[k * row_step + j * column_step] + delta * delta)
 
 
-cdef int repair_floors(Py_ssize_t d, const double *pooled, double *floors) noexcept nogil:
-    """What a repair adds: REPAIR times the pooled variance; the largest, where a column is constant; or just REPAIR."""
-    cdef Py_ssize_t j
-    cdef double largest = 0
-    for j in range(d):
-        if not isfinite(pooled[j]):
-            return MIXFAST_NOT_FINITE
-        largest = max(largest, pooled[j])
-    for j in range(d):
-        floors[j] = REPAIR * (pooled[j] if pooled[j] > 0 else largest if largest > 0 else 1)
-    return MIXFAST_OK
+cdef inline double rounding_of(const family_t *f, double mean, double pooled) noexcept nogil:
+    """A variance that the rounding of the coordinates alone can make, or whose inverse the precision cannot hold."""
+    cdef double rounding = 4 * epsilon(f)
+    return rounding * rounding * (mean * mean + pooled) + (DBL_MIN if f.real_bytes == 8 else FLT_MIN)
 
 
 cdef inline bint is_degenerate(const family_t *f, double variance, double mean, double pooled) noexcept nogil:
-    """A variance below the rounding of the coordinates themselves, or no variance at all."""
-    cdef double rounding = 4 * epsilon(f)
-    return not (variance > rounding * rounding * (mean * mean + pooled) and isfinite(variance))
+    return not (variance > rounding_of(f, mean, pooled) and isfinite(variance))
+
+
+cdef int repair_floors(const family_t *f, Py_ssize_t d, const double *mean, const double *pooled,
+                       double *floors) noexcept nogil:
+    """What a repair adds to each of d columns: REPAIR times its pooled variance, or where it is constant, times the
+    largest of the others', or times 1; and no less than what rounding makes."""
+    cdef Py_ssize_t j
+    cdef double largest = 0, rounding, scale
+    for j in range(d):
+        if not isfinite(pooled[j]):
+            return MIXFAST_NOT_FINITE
+        if pooled[j] > rounding_of(f, mean[j], pooled[j]):
+            largest = max(largest, pooled[j])
+    for j in range(d):
+        rounding = rounding_of(f, mean[j], max(pooled[j], 0.0))
+        scale = pooled[j] if pooled[j] > rounding else largest if largest > 0 else 1
+        floors[j] = max(REPAIR * scale, 4 * rounding)
+    return MIXFAST_OK
 
 
 cdef bint factor_fails(const family_t *f, const double *mean, const double *pooled, const double *covariance,
@@ -284,7 +294,7 @@ cdef int full_maximise(const family_t *f, const double *counts, const double *pi
                     covariance[j * d + i] = covariance[i * d + j]
                 covariance[i * d + i] += reg_covar
     pooled_moments(f, counts, means, covariances, d * d, d + 1, mean, pooled)
-    status = repair_floors(d, pooled, floors)
+    status = repair_floors(f, d, mean, pooled, floors)
     if status != MIXFAST_OK:
         return status
     for k in range(n_components):
@@ -329,7 +339,7 @@ cdef int tied_maximise(const family_t *f, const double *counts, const double *pi
             for j in range(d):
                 means[k * d + j] = pivot[j] + stats[k * d + j] / counts[k]
     pooled_moments(f, counts, means, covariance, 0, d + 1, mean, pooled)
-    status = repair_floors(d, pooled, floors)
+    status = repair_floors(f, d, mean, pooled, floors)
     if status != MIXFAST_OK:
         return status
     for k in range(n_components):
@@ -359,7 +369,7 @@ cdef int diagonal_maximise(const family_t *f, const double *counts, const double
                 i = k * d + j
                 variances[i] = second[i] / counts[k] - delta[j] * delta[j] + context_of(f).reg_covar
     pooled_moments(f, counts, means, variances, d, 1, mean, pooled)
-    status = repair_floors(d, pooled, floors)
+    status = repair_floors(f, d, mean, pooled, floors)
     if status != MIXFAST_OK:
         return status
     for k in range(n_components):
@@ -397,7 +407,10 @@ cdef int spherical_maximise(const family_t *f, const double *counts, const doubl
     pooled_moments(f, counts, means, variances, 1, 0, mean, pooled)
     for j in range(d):
         average += pooled[j] / <double> d
-    status = repair_floors(1, &average, floors)
+    for j in range(d):
+        square += mean[j] * mean[j] / <double> d
+    square = sqrt(square)
+    status = repair_floors(f, 1, &square, &average, floors)
     if status != MIXFAST_OK:
         return status
     for k in range(n_components):

@@ -80,6 +80,10 @@ class Gaussian(Family):
     def covariances(self, precisions_cholesky):
         """Covariances from `precisions_cholesky`, where parameters were given and never estimated."""
 
+    @abstractmethod
+    def factor_covariances(self, covariances):
+        """`precisions_cholesky` from covariances, where these were given."""
+
     def blank(self, n_components, n_features):
         params = self.params_layout(n_components, n_features)
         shapes = params.shapes
@@ -108,6 +112,9 @@ class _Matrices(Gaussian):
         factor = np.swapaxes(np.linalg.inv(precisions_cholesky), -1, -2)
         return factor @ np.swapaxes(factor, -1, -2)
 
+    def factor_covariances(self, covariances):
+        return np.swapaxes(np.linalg.inv(np.linalg.cholesky(covariances)), -1, -2)
+
     @staticmethod
     def _unit(shape):
         return np.broadcast_to(np.eye(shape[-1]), shape)
@@ -125,7 +132,10 @@ class _Variances(Gaussian):
         return np.sqrt(precisions)
 
     def covariances(self, precisions_cholesky):
-        return precisions_cholesky**-2
+        return precisions_cholesky**-2.0
+
+    def factor_covariances(self, covariances):
+        return covariances**-0.5
 
     @staticmethod
     def _unit(shape):
