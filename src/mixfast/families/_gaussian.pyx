@@ -15,7 +15,7 @@ A covariance that is not positive definite to working precision is repaired: REP
 has over all components together is added to its diagonal, tenfold until it is (`repair_floors`).
 """
 
-from libc.float cimport DBL_MIN, FLT_MIN
+from libc.float cimport DBL_MAX, DBL_MIN, FLT_MAX, FLT_MIN
 from libc.math cimport M_PI, isfinite, log, sqrt
 from libc.stdlib cimport calloc, free
 from libc.string cimport memset
@@ -197,6 +197,10 @@ cdef inline double rounding_of(const family_t *f, double mean, double pooled) no
     return rounding * rounding * (mean * mean + pooled) + (DBL_MIN if f.real_bytes == 8 else FLT_MIN)
 
 
+cdef inline double largest_real(const family_t *f) noexcept nogil:
+    return DBL_MAX if f.real_bytes == 8 else FLT_MAX
+
+
 cdef inline bint is_degenerate(const family_t *f, double variance, double mean, double pooled) noexcept nogil:
     return not (variance > rounding_of(f, mean, pooled) and isfinite(variance))
 
@@ -208,7 +212,7 @@ cdef int repair_floors(const family_t *f, Py_ssize_t d, const double *mean, cons
     cdef Py_ssize_t j
     cdef double largest = 0, rounding, scale
     for j in range(d):
-        if not isfinite(pooled[j]):
+        if not pooled[j] < largest_real(f):
             return MIXFAST_NOT_FINITE
         if pooled[j] > rounding_of(f, mean[j], pooled[j]):
             largest = max(largest, pooled[j])
@@ -216,6 +220,8 @@ cdef int repair_floors(const family_t *f, Py_ssize_t d, const double *mean, cons
         rounding = rounding_of(f, mean[j], max(pooled[j], 0.0))
         scale = pooled[j] if pooled[j] > rounding else largest if largest > 0 else 1
         floors[j] = max(REPAIR * scale, 4 * rounding)
+        if not floors[j] < largest_real(f):
+            return MIXFAST_NOT_FINITE
     return MIXFAST_OK
 
 
