@@ -561,9 +561,14 @@ def evaluate(Pass p not None, bint classify=False, log_norm=None, labels=None, r
     results.labels = <int64_t *> address(labels)
     results.resp = <char *> address(resp)
     results.largest = <char *> address(largest)
+    cdef assign_fn assign = p.c.assign
+    cdef deliver_fn deliver = p.c.deliver
     p.c.assign = nearest if classify else expected
     p.c.deliver, p.c.deliver_data = write_results, &results
-    p.run()
+    try:
+        p.run()
+    finally:
+        p.c.assign, p.c.deliver, p.c.deliver_data = assign, deliver, NULL
     return int(p.c.lanes[LANE_IMPOSSIBLE])
 
 

@@ -30,7 +30,8 @@ static void pack(const mixfast_rows *rows, ptrdiff_t start, ptrdiff_t n_rows, pt
 static void count(ptrdiff_t n_components, ptrdiff_t stride, const void *resp_in, double *counts) {
     const real *resp = resp_in;
     for (ptrdiff_t k = 0; k < n_components; k++, resp += stride) {
-        vec total[TILE_VECTORS] = {{0}};
+        vec total[TILE_VECTORS];
+        for (int v = 0; v < TILE_VECTORS; v++) total[v] = splat(0);
         for (ptrdiff_t r = 0; r < stride; r += STRIP) {
             UNROLL(3)
             for (int v = 0; v < TILE_VECTORS; v++) total[v] += load(resp + r + v * WIDTH);
