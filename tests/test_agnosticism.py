@@ -1,5 +1,9 @@
 """What results must not depend on: threads, chunks, the memory that X lies in, the instruction set."""
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from twins import DTYPES, FAMILIES, ISAS, make_em, random_weights
@@ -8,7 +12,7 @@ from mixfast import BernoulliMixture, GaussianMixture
 from mixfast._em import EM, Rows
 
 # many lanes and a ragged last chunk: with few rows a thread test tests nothing
-N_ROWS = 40_011
+N_ROWS = 250_011
 
 
 def problem(name, dtype=np.float64, n_rows=N_ROWS, n_components=6, n_features=4):
@@ -124,3 +128,30 @@ def test_a_long_pass_is_cut_into_rounds_with_the_same_bits():
     small.set_state(weights, packed)
     np.testing.assert_allclose(first[0], 12 * small.gather()[0], rtol=1e-12)
     np.testing.assert_allclose(first[3], 12 * small.gather()[3], rtol=1e-9, atol=1e-6)
+
+
+FORKED = """
+import multiprocessing
+import numpy as np
+from mixfast import GaussianMixture
+
+X = np.random.default_rng(0).normal(size=(300_000, 3))
+
+def fit():
+    return GaussianMixture(5, random_state=0, tol=1, n_threads=2).fit(X).lower_bound_
+
+first = fit()
+context = multiprocessing.get_context("fork")
+queue = context.Queue()
+child = context.Process(target=lambda: queue.put(fit()))
+child.start()
+print(queue.get(timeout=60) == first)
+child.join()
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+def test_a_forked_child_fits_on_one_thread_and_does_not_hang():
+    """OpenMP's threads are not there after a fork; waiting for them would be for ever."""
+    result = subprocess.run([sys.executable, "-W", "ignore", "-c", FORKED], capture_output=True, text=True, check=False)
+    assert result.stdout.strip() == "True", result.stderr

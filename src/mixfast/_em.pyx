@@ -58,7 +58,9 @@ cdef enum:
     LANES_BYTES = 67108864     # all lanes together, unless that leaves fewer than MIN_LANES
     MIN_LANES = 8
     ROUND_FLOPS = 500000000    # 0.25 s on one thread at 2 GF/s, the slowest kernel measured (base, d=2)
-    THREAD_FLOPS = 1000000     # waking a thread takes some microseconds: not for less work than this
+    # Half a millisecond or so: waking a thread takes microseconds, but on a busy machine a barrier may wait for a whole
+    # time slice. At a tenth of this, 1,000 centres for 5,000 rows of one column took 2 to 12 s instead of 0.05.
+    THREAD_FLOPS = 10000000
 
 # A component with less than this share of the weight holds no rows: its sums are no longer numbers of full precision.
 # Until then they are: a responsibility of 1e-200 is as exact as one of 0.5, and such a component can come back.

@@ -15,6 +15,13 @@ def _allowed_by_cgroup():
     return None if quota == "max" else max(1, -(-int(quota) // int(period)))
 
 
+#: OpenMP's pool of threads does not survive a fork: in a child, a second thread would be waited for in vain.
+_PROCESS = os.getpid()
+
+#: More than any machine has; a thread takes whole lanes, of which there are at most 64.
+_MAX_THREADS = 1024
+
+
 def allowed_threads():
     """The processors that this process may use: affinity, container quota, OMP_NUM_THREADS, whichever is least."""
     limits = [len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1]
@@ -26,5 +33,7 @@ def allowed_threads():
 
 
 def resolve_threads(n_threads):
-    """n_threads as given, or all that are allowed for None."""
-    return allowed_threads() if n_threads is None else int(n_threads)
+    """n_threads as given, or all that are allowed for None; one in a process forked after mixfast was imported."""
+    if os.getpid() != _PROCESS:
+        return 1
+    return allowed_threads() if n_threads is None else min(int(n_threads), _MAX_THREADS)

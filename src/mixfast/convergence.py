@@ -15,8 +15,8 @@ class Status(IntFlag):
     #: Nothing to report: iterations were asked for one by one, or none at all (`max_iter=0`).
     OK = 0
     #: A covariance was not positive definite to working precision; its diagonal was raised by a millionth of the
-    #: variance that the column has over all components, tenfold until it was. Parameters are finite and usable; the
-    #: log-likelihood may have fallen at that iteration.
+    #: variance that the column has over all rows that the M-step counted, tenfold until it was. Parameters are finite
+    #: and usable; the log-likelihood may have fallen at that iteration.
     REPAIRED_COVARIANCE = 1
     #: A component lost all its rows. It keeps weight 0 and the mean and variances of all rows together.
     EMPTIED_COMPONENT = 2

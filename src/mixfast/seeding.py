@@ -82,7 +82,8 @@ def random_rows(rows, n_clusters, seed, start=0):
     _random.fill_uniform(seed, start, _random.PURPOSE_RANDOM_ROWS, arrival)
     arrival = -np.log1p(-arrival)
     if rows.sample_weight is not None:
-        arrival /= rows.sample_weight
+        with np.errstate(over="ignore"):
+            arrival /= rows.sample_weight  # a weight of 1e-320 comes last, at infinity
     first = np.argpartition(arrival, n_clusters - 1)[:n_clusters]
     return first[np.argsort(arrival[first])].astype(np.int64)
 

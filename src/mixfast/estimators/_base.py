@@ -24,6 +24,9 @@ from mixfast._em import EM, Pass, Rows, evaluate
 from mixfast._threads import resolve_threads
 from mixfast.convergence import Monitor, Status
 
+#: Iterations asked of the engine at once; only there so that any max_iter fits its integers.
+MAX_STEPS = 100_000
+
 
 class Fit(NamedTuple):
     """What one start came to."""
@@ -95,7 +98,8 @@ class BaseMixture(DensityMixin, BaseEstimator):
         """The error that says what `status` means and what to do."""
         return ValueError(
             "Fitting the mixture model failed because sums over the data overflowed. Scale the columns of X to "
-            "moderate size" + (", or pass float64 data instead of float32." if dtype == np.float32 else ".")
+            "moderate size, and with them the start where one is given"
+            + (", or pass float64 data instead of float32." if dtype == np.float32 else ".")
         )
 
     # ---- fitting ----
@@ -173,7 +177,7 @@ class BaseMixture(DensityMixin, BaseEstimator):
                 raise ValueError(f"there are {len(weights)} fitted components")
         except ValueError as error:
             raise ValueError(
-                f"warm_start=True needs the n_components and the columns of the last fit: {error}. "
+                f"warm_start=True needs the columns, n_components and structure of the last fit: {error}. "
                 "Set warm_start=False to begin anew."
             ) from None
         return weights, params
@@ -196,7 +200,7 @@ class BaseMixture(DensityMixin, BaseEstimator):
         lower_bounds, converged = [], False
         bound = previous
         while len(lower_bounds) < self.max_iter and not converged:
-            n_steps = 1 if monitor.verbose else self.max_iter - len(lower_bounds)
+            n_steps = 1 if monitor.verbose else min(self.max_iter - len(lower_bounds), MAX_STEPS)
             objectives, converged = em.iterate(n_steps, self.tol, bound, self._raises_on())
             self._stop_on_status(em.status, dtype)
             for objective in objectives:
@@ -215,8 +219,8 @@ class BaseMixture(DensityMixin, BaseEstimator):
     def _finish(self, best, layout, dtype):
         """Publish the best start and warn of what its status says."""
         scalar = dtype.type
-        self.weights_ = best.weights.astype(dtype)
         self._publish(layout.view(best.params), dtype)
+        self.weights_ = best.weights.astype(dtype)
         self.converged_ = best.converged
         self.n_iter_ = len(best.lower_bounds)
         self.lower_bound_ = scalar(best.lower_bound)

@@ -162,10 +162,12 @@ class GaussianMixture(BaseMixture):
         return STRUCTURES[self.covariance_type](reg_covar=self.reg_covar)
 
     def _publish(self, params, dtype):
-        self.means_ = params.means.astype(dtype)
-        self.covariances_ = params.covariances.astype(dtype)
-        self.precisions_cholesky_ = params.precisions_cholesky.astype(dtype)
-        self.precisions_ = self._family().precisions(params.precisions_cholesky).astype(dtype)
+        with np.errstate(over="ignore", invalid="ignore"):
+            precisions = self._family().precisions(params.precisions_cholesky)
+            arrays = [array.astype(dtype) for array in (*params, precisions)]
+        if not all(np.all(np.isfinite(array)) for array in arrays):
+            raise self._status_error(Status.NOT_FINITE, dtype)
+        self.means_, self.covariances_, self.precisions_cholesky_, self.precisions_ = arrays
 
     def _collect(self):
         # a model put together by hand may hold the one or the other only
@@ -199,9 +201,13 @@ class GaussianMixture(BaseMixture):
         if self.means_init is not None:
             record.means[...] = self._check_shape(self.means_init, record.means.shape, "means")
         if self.precisions_init is not None:
-            factors = self._factor_precisions_init(family, record.precisions_cholesky.shape)
-            record.precisions_cholesky[...] = factors
-            record.covariances[...] = family.covariances(factors)
+            record.precisions_cholesky[...] = self._factor_precisions_init(family, record.precisions_cholesky.shape)
+            with np.errstate(over="ignore", invalid="ignore"):
+                record.covariances[...] = family.covariances(record.precisions_cholesky)
+            if not np.all(np.isfinite(record.covariances)):
+                raise ValueError(
+                    f"'{self.covariance_type} precision' has no finite inverse; scale precisions_init and X together"
+                )
         return weights, params
 
     @staticmethod

@@ -1,0 +1,468 @@
+"""Input that a mixture cannot use, or can hardly use: an error that says what to do, or a finite and sensible fit."""
+
+import warnings
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils._param_validation import InvalidParameterError
+
+from mixfast import BernoulliMixture, GaussianMixture, Status
+
+STARTS = ["kmeans", "k-means++", "random", "random_from_data"]
+TYPES = ["full", "tied", "diag", "spherical"]
+RNG = np.random.default_rng(0)
+ROWS = RNG.normal(size=(60, 3)) + np.repeat([[5.0], [0.0]], 30, axis=0)
+BITS = (RNG.random((60, 4)) < 0.4).astype(float)
+LABELS = np.arange(60) % 2
+EYE = np.eye(3)
+
+#: What a fit warns of, by the flag of `status_` that goes with it.
+WARNED = {
+    Status.MAX_ITER: (ConvergenceWarning, "did not converge"),
+    Status.REPAIRED_COVARIANCE: (ConvergenceWarning, "ill-defined covariance"),
+    Status.EMPTIED_COMPONENT: (ConvergenceWarning, "lost all their rows"),
+    Status.IMPOSSIBLE_ROWS: (UserWarning, "density zero"),
+}
+ILL_DEFINED = "ill-defined empirical covariance.*decrease the number of components, increase reg_covar, or scale"
+
+every_type = pytest.mark.parametrize("covariance_type", TYPES)
+every_start = pytest.mark.parametrize("init_params", STARTS)
+every_dtype = pytest.mark.parametrize("dtype", [np.float64, np.float32])
+both_reg = pytest.mark.parametrize("reg_covar", [0.0, 1e-6])
+both = pytest.mark.parametrize(("mixture", "X"), [(GaussianMixture, ROWS), (BernoulliMixture, BITS)])
+
+
+def variances(model):
+    """Of each component (one for all if tied) in each column (one for all if spherical)."""
+    if model.covariance_type in ("diag", "spherical"):
+        return model.covariances_.reshape(len(model.weights_), -1).astype(np.float64)
+    return np.diagonal(model.covariances_, axis1=-2, axis2=-1).reshape(-1, model.n_features_in_).astype(np.float64)
+
+
+def positive_definite(model):
+    if model.covariance_type in ("diag", "spherical"):
+        return np.all(model.covariances_ > 0)
+    scale = np.sqrt(variances(model))
+    correlations = model.covariances_ / scale[:, :, np.newaxis] / scale[:, np.newaxis, :]
+    return np.all(scale > 0) and np.all(np.linalg.eigvalsh(correlations) > 0)
+
+
+def assert_sensible(model, X, sample_weight=None):
+    """Finite attributes, a proper mixture, means and spreads of the rows that count, and usable predictions."""
+    for name, value in vars(model).items():
+        if name.endswith("_") and name != "feature_names_in_":
+            # a start may have density zero, so the first of the bounds may be -inf
+            assert np.all(np.isfinite(value[1:] if name == "lower_bounds_" else value)), f"{name} = {value}"
+    eps = np.finfo(model.weights_.dtype).eps
+    assert np.all(model.weights_ >= 0)
+    assert abs(model.weights_.sum(dtype=np.float64) - 1) < 8 * eps
+    if isinstance(model, GaussianMixture):
+        assert positive_definite(model)
+        counted = np.asarray(X, dtype=np.float64)
+        counted = counted if sample_weight is None else counted[np.asarray(sample_weight) > 0]
+        slack = 64 * eps * np.abs(counted).max(axis=0)
+        assert np.all(model.means_ >= counted.min(axis=0) - slack)
+        assert np.all(model.means_ <= counted.max(axis=0) + slack)
+        spread = np.ptp(counted, axis=0) ** 2
+        limit = 0.3 * spread + 1e-3 * spread.max() + slack**2 + model.reg_covar + 1e-6
+        assert np.all(variances(model) <= (limit.mean() if model.covariance_type == "spherical" else limit))
+    else:
+        assert np.all((model.probabilities_ >= 0) & (model.probabilities_ <= 1))
+    assert model.status_ & (Status.CONVERGED | Status.MAX_ITER) == (
+        Status.CONVERGED if model.converged_ else Status.MAX_ITER
+    )
+    assert (Status.EMPTIED_COMPONENT in model.status_) >= bool(np.any(model.weights_ == 0))
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Some rows have density zero")  # rows of weight 0 may be far away
+        np.testing.assert_allclose(model.predict_proba(X).sum(axis=1), 1, rtol=1e-4)
+
+
+def fit(model, X, sample_weight=None):
+    """A sensible fit that warned of what is in its status: once of each, and of nothing else."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        model.fit(X, sample_weight=sample_weight)
+    expected = [known for flag, known in WARNED.items() if flag in model.status_]
+    assert len(caught) == len(expected), [str(w.message) for w in caught]
+    for category, text in expected:
+        assert [w.category for w in caught if text in str(w.message)] == [category]
+    assert_sensible(model, X, sample_weight)
+    return model
+
+
+def fit_or_say_scale(model, X, sample_weight=None):
+    """True for a sensible fit, False for an error that asks to scale the columns."""
+    try:
+        fit(model, X, sample_weight)
+    except ValueError as error:
+        if "Scale the columns of X to moderate size" not in str(error):
+            raise
+        return False
+    return True
+
+
+# ---- what raises ----------------------------------------------------------------------------------------------------
+
+UNUSABLE = {
+    "no rows": (lambda X: X[:0], r"0 sample\(s\).*minimum of"),
+    "no columns": (lambda X: X[:, :0], r"0 feature\(s\).*minimum of 1"),
+    "one dimension": (lambda X: X[:, 0], "Expected 2D array, got 1D array.*Reshape your data"),
+    "three dimensions": (lambda X: X[np.newaxis], "dim 3"),
+    "NaN": (lambda X: np.where(X == X[3, 1], np.nan, X), "X contains NaN"),
+    "infinity": (lambda X: np.where(X == X[3, 1], -np.inf, X), "X contains infinity"),
+    "None": (lambda X: [[None, *X[0, 1:]], *X[1:].tolist()], "X contains NaN"),
+    "a null in polars": (lambda X: pl.DataFrame({"a": [1.0, None, 2.0]}), "X contains NaN"),
+    "NA in pandas": (lambda X: pd.DataFrame({"a": [1, None, 2]}, dtype="Int64"), "X contains NaN"),
+    "complex numbers": (lambda X: X + 1j, "Complex data not supported"),
+    "words": (lambda X: np.full(X.shape, "a"), "could not convert string to float"),
+}
+
+
+@both
+@pytest.mark.parametrize("kind", UNUSABLE)
+def test_fit_and_predict_refuse(kind, mixture, X):
+    spoil, match = UNUSABLE[kind]
+    with pytest.raises(ValueError, match=f"(?s){match}"):
+        mixture(random_state=0).fit(spoil(X))
+    if kind not in ("no columns", "a null in polars", "NA in pandas"):  # or the number of columns is wrong as well
+        with pytest.raises(ValueError, match=f"(?s){match}"):
+            mixture(random_state=0).fit(X).predict_proba(spoil(X))
+
+
+@both
+def test_one_row_cannot_be_fitted_but_can_be_predicted(mixture, X):
+    with pytest.raises(ValueError, match=r"1 sample\(s\).*minimum of 2 is required"):
+        mixture().fit(X[:1])
+    assert mixture(2, random_state=0).fit(X).predict(X[:1]).shape == (1,)
+
+
+@both
+@pytest.mark.parametrize("method", ["predict", "predict_proba", "score_samples", "score", "bic", "aic", "icl"])
+def test_predictions_refuse_another_number_of_columns(method, mixture, X):
+    model = mixture(2, random_state=0).fit(X)
+    with pytest.raises(ValueError, match=f"X has 2 features, but {mixture.__name__} is expecting {X.shape[1]}"):
+        getattr(model, method)(X[:, :2])
+
+
+@both
+@every_start
+def test_fewer_rows_than_components_raise(init_params, mixture, X):
+    model = mixture(3, init_params=init_params, random_state=0)
+    with pytest.raises(ValueError, match=r"n_samples >= n_components but got n_components = 3, n_samples = 2$"):
+        model.fit(X[:2])
+    with pytest.raises(ValueError, match=r"n_components = 3, n_samples = 2 of positive weight$"):
+        model.fit(X, sample_weight=np.arange(60) < 2)
+    with pytest.raises(ValueError, match=r"n_components = 1000000000000, n_samples = 60$"):
+        model.set_params(n_components=10**12).fit(X)
+
+
+@both
+@pytest.mark.parametrize(
+    ("sample_weight", "match"),
+    [
+        (np.r_[-1.0, np.ones(59)], "Negative values in data passed to `sample_weight`"),
+        (np.zeros(60), "at least one (non-zero number|row needs a positive weight)"),
+        (np.r_[np.nan, np.ones(59)], "sample_weight contains NaN"),
+        (np.r_[np.inf, np.ones(59)], "sample_weight contains infinity"),
+        (np.nan, "NaN|finite"),
+        (np.inf, "infinity|finite"),
+        (np.ones(59), r"sample_weight.shape == \(59,\), expected \(60,\)"),
+        (np.ones((60, 1)), "Sample weights must be 1D array or scalar"),
+    ],
+)
+def test_unusable_weights_raise(sample_weight, match, mixture, X):
+    model = mixture(2, random_state=0).fit(X)
+    for method in (model.score, model.bic, model.aic, model.icl, model.fit):
+        with pytest.raises(ValueError, match=match):
+            method(X, sample_weight=sample_weight)
+
+
+@pytest.mark.parametrize(
+    ("start", "match"),
+    [
+        ({"weights_init": [1.0]}, r"'weights' should have the shape of \(2,\), but got \(1,\)"),
+        ({"weights_init": [0.5, 0.6]}, "'weights' should be normalized, but got sum.* = 1.1"),
+        ({"weights_init": [-0.5, 1.5]}, r"'weights' should be in the range \[0, 1\]"),
+        ({"means_init": ROWS[:3]}, r"'means' should have the shape of \(2, 3\), but got \(3, 3\)"),
+        ({"means_init": ROWS[:2] * np.inf}, "contains infinity"),
+        ({"precisions_init": EYE}, r"'full precision' should have the shape of \(2, 3, 3\)"),
+        ({"precisions_init": [EYE, -EYE]}, "'full precision' should be symmetric, positive-definite"),
+        ({"precisions_init": [EYE, EYE + np.eye(3, k=1)]}, "'full precision' should be symmetric, positive-definite"),
+        ({"precisions_init": [EYE], "covariance_type": "tied"}, r"'tied precision' should have the shape of \(3, 3\)"),
+        ({"precisions_init": np.zeros((2, 3)), "covariance_type": "diag"}, "'diag precision' should be positive"),
+        ({"precisions_init": [1.0], "covariance_type": "spherical"}, "'spherical precision' should have the shape"),
+        ({"precisions_init": [1.0, -1.0], "covariance_type": "spherical"}, "'spherical precision' should be positive"),
+        ({"init_params": LABELS[:5]}, r"should have the shape of \(60,\) for labels, but got \(5,\)"),
+        ({"init_params": LABELS + 1}, r"should be in the range \[-1, 1\].*max value 2"),
+        ({"init_params": LABELS - 2}, r"should be in the range \[-1, 1\].*min value -2"),
+        ({"init_params": LABELS + 0.5}, "labels in 'init_params' should be integers, but got dtype float64"),
+        ({"init_params": 0 * LABELS}, "gives no rows to component 1.*needs some"),
+        ({"init_params": np.ones((60, 3)) / 3}, r"should have the shape of \(60, 2\) for responsibilities"),
+        ({"init_params": np.full((60, 2), 0.6)}, "should be non-negative and sum to 1"),
+        ({"init_params": np.tile([-1.0, 2.0], (60, 1))}, "should be non-negative and sum to 1"),
+        ({"init_params": np.tile([1.0, 0.0], (60, 1))}, "gives no rows to component 1.*needs some"),
+    ],
+)
+def test_unusable_starts_raise(start, match):
+    with pytest.raises(ValueError, match=match):
+        GaussianMixture(2, random_state=0, **start).fit(ROWS)
+
+
+@pytest.mark.parametrize("start", [LABELS, np.eye(2)[LABELS]])
+def test_a_given_start_needs_rows_of_positive_weight_in_each_component(start):
+    with pytest.raises(ValueError, match="gives no rows to component 1"):
+        GaussianMixture(2, init_params=start).fit(ROWS, sample_weight=1 - LABELS)
+
+
+@both
+@pytest.mark.parametrize(
+    ("name", "values"),
+    {"n_components": [0, 1.5], "tol": [-1.0, np.nan], "max_iter": [-1], "n_init": [0], "init_params": ["best", None],
+     "random_state": [-1, "a"], "n_threads": [0], "verbose": [-1], "warm_start": ["yes"]}.items(),
+)  # fmt: skip
+def test_unusable_hyperparameters_are_named(name, values, mixture, X):
+    for value in values:
+        with pytest.raises(InvalidParameterError, match=f"The '{name}' parameter of {mixture.__name__} must be"):
+            mixture(**{name: value}).fit(X)
+
+
+@pytest.mark.parametrize("method", ["fit", "predict", "score_samples"])
+@pytest.mark.parametrize("value", [2.0, 0.5, -1.0, 1e-320])
+def test_data_that_is_not_binary_needs_a_threshold(value, method):
+    model = BernoulliMixture(2, binarize=None, random_state=0).fit(BITS)
+    X = np.where(np.arange(60)[:, np.newaxis] == 7, [0, 1, value, 1], BITS)
+    with pytest.raises(ValueError, match=f"Column 2 of X is not binary: row 7 is {value}. Pass zeros and ones, or set"):
+        getattr(model, method)(X)
+    fit(BernoulliMixture(2, random_state=0), X)
+
+
+@both
+@pytest.mark.parametrize(("n_components", "n_columns"), [(3, None), (2, 2)])
+def test_a_warm_start_of_another_shape_says_so(n_components, n_columns, mixture, X):
+    model = mixture(2, warm_start=True, random_state=0).fit(X)
+    with pytest.raises(ValueError, match="warm_start"):
+        model.set_params(n_components=n_components).fit(X[:, :n_columns])
+
+
+# ---- what is repaired -----------------------------------------------------------------------------------------------
+
+
+@every_type
+@every_start
+@every_dtype
+@pytest.mark.parametrize("value", [0.0, 3.0, -7.3e5, 1e15])
+def test_a_constant_column_needs_a_repair_only_without_reg_covar(value, dtype, init_params, covariance_type):
+    X = np.c_[ROWS, np.full(60, value)].astype(dtype)
+    options = {"covariance_type": covariance_type, "init_params": init_params, "random_state": 0}
+    model = fit(GaussianMixture(2, reg_covar=0.0, **options), X)
+    np.testing.assert_allclose(model.means_[:, 3], X[0, 3], rtol=8 * np.finfo(dtype).eps)
+    assert covariance_type == "spherical" or Status.REPAIRED_COVARIANCE in model.status_
+    if abs(value) < 10:  # otherwise 1e-6 may be below the rounding of the column
+        assert fit(GaussianMixture(2, **options), X).status_ == Status.CONVERGED
+
+
+@every_type
+@every_start
+@every_dtype
+@both_reg
+@pytest.mark.parametrize("row", [[0.0, 0.0, 0.0], [0.1, -0.3, 0.7], [1e6, 1e-6, -1e3], [1e30, 0.0, 1.0]])
+def test_the_same_row_many_times_gives_that_row(row, reg_covar, dtype, init_params, covariance_type):
+    X = np.tile(row, (10, 1)).astype(dtype)
+    options = {"covariance_type": covariance_type, "init_params": init_params, "reg_covar": reg_covar}
+    model = GaussianMixture(3, random_state=0, **options)
+    if fit_or_say_scale(model, X):
+        np.testing.assert_allclose(model.means_, X[:3], rtol=8 * np.finfo(dtype).eps)
+        assert reg_covar > 0 or Status.REPAIRED_COVARIANCE in model.status_
+    else:
+        assert dtype == np.float32
+        assert max(row) == 1e30
+
+
+@every_type
+@every_start
+@every_dtype
+@both_reg
+def test_more_components_than_distinct_rows_fit(reg_covar, dtype, init_params, covariance_type):
+    X = np.tile([[0, 1], [4, -3], [9, 9]], (5, 1)).astype(dtype)
+    options = {"init_params": init_params, "random_state": 0}
+    for n_components in (4, 15):
+        fit(GaussianMixture(n_components, covariance_type=covariance_type, reg_covar=reg_covar, **options), X)
+    fit(BernoulliMixture(15, **options), (X > 2).astype(dtype))
+
+
+@every_type
+@every_dtype
+def test_a_covariance_that_is_not_positive_definite_warns_once_or_raises_if_asked(dtype, covariance_type):
+    X = np.tile([[1.0, 2.0, 3.0]], (8, 1)).astype(dtype)
+    model = GaussianMixture(1, covariance_type=covariance_type, reg_covar=0.0, n_init=5, random_state=0)
+    assert fit(model, X).status_ == Status.REPAIRED_COVARIANCE | Status.CONVERGED
+    advice = " The numerical accuracy can also be improved by passing float64 data" if dtype == np.float32 else "$"
+    with pytest.raises(ValueError, match=f"{ILL_DEFINED} the input data.{advice}"):
+        model.set_params(on_degenerate="raise").fit(X)
+
+
+@every_type
+def test_a_repair_is_relative_to_the_variance_of_all_rows(covariance_type):
+    X = np.c_[ROWS, ROWS.sum(axis=1), np.zeros(60)]
+    model = GaussianMixture(2, covariance_type=covariance_type, reg_covar=0.0, init_params=LABELS)
+    small, large = (fit(model, X * unit).covariances_ for unit in (2.0**-20, 2.0**20))
+    np.testing.assert_allclose(small * 2.0**80, large, rtol=1e-9)
+    if covariance_type in ("tied", "diag"):
+        raised = np.diag(large)[4] if covariance_type == "tied" else large[:, 4]
+        np.testing.assert_allclose(raised, 1e-6 * X.var(axis=0).max() * 2.0**40, rtol=1e-6)
+
+
+def test_a_warning_points_at_the_call_of_fit():
+    with pytest.warns(ConvergenceWarning, match="ill-defined") as caught:
+        GaussianMixture(reg_covar=0.0).fit(np.ones((5, 2)))
+    assert [w.filename for w in caught] == [__file__]
+
+
+# ---- scales and weights ---------------------------------------------------------------------------------------------
+
+
+@every_type
+@every_start
+@pytest.mark.parametrize("unit", [[2.0**-498] * 3, [2.0**498] * 3, [2.0**498, 1.0, 2.0**-498]])
+def test_columns_around_1e150_and_1e_minus_150_fit(unit, init_params, covariance_type):
+    options = {"covariance_type": covariance_type, "init_params": init_params, "random_state": 0}
+    model = fit(GaussianMixture(2, reg_covar=0.0, **options), ROWS * unit)
+    if len(set(unit)) == 1 and init_params in ("kmeans", "random"):  # single rows have no variance to start from
+        plain = GaussianMixture(2, reg_covar=0.0, **options).fit(ROWS)
+        np.testing.assert_allclose(model.means_ / unit, plain.means_, rtol=1e-9)
+        np.testing.assert_allclose(model.lower_bound_, plain.lower_bound_ - np.log(unit).sum(), rtol=1e-9)
+    fit(GaussianMixture(2, **options), ROWS * unit)
+
+
+@every_type
+@both_reg
+@pytest.mark.parametrize(
+    ("dtype", "unit"),
+    [(np.float64, unit) for unit in (1e-320, 1e-162, 1e-156, 1e154, 1e300)]
+    + [(np.float32, unit) for unit in (1e-38, 1e-30, 1e-22, 1e20, 1e37)],
+)
+def test_columns_whose_squares_overflow_or_vanish_fit_or_raise(dtype, unit, reg_covar, covariance_type):
+    for init_params in STARTS:
+        model = GaussianMixture(2, covariance_type=covariance_type, init_params=init_params, reg_covar=reg_covar)
+        fit_or_say_scale(model.set_params(random_state=0), (ROWS * unit).astype(dtype))
+
+
+@pytest.mark.parametrize("covariance_type", ["full", "tied"])
+def test_precisions_beyond_the_largest_float64_are_never_infinite(covariance_type):
+    X = 1e-151 * np.c_[ROWS[:, 0], 1e4 * ROWS[:, 0] + ROWS[:, 1]]
+    fit_or_say_scale(GaussianMixture(1, covariance_type=covariance_type, reg_covar=0.0), X)
+
+
+@every_type
+def test_a_variance_of_one_component_beyond_the_largest_float32_is_never_infinite(covariance_type):
+    X = np.zeros((50, 1), dtype=np.float32)
+    X[:2, 0] = -2e19, 2e19
+    start = (X[:, 0] != 0).astype(int)
+    model = GaussianMixture(2, covariance_type=covariance_type, init_params=start)
+    fit_or_say_scale(model, X, np.full(50, 0.01))
+
+
+def test_weights_of_very_different_size_fit():
+    for init_params in STARTS:
+        weight = np.where(LABELS, 1.0, 1e-320)
+        fit(GaussianMixture(2, init_params=init_params, random_state=0), ROWS, weight)
+
+
+@every_start
+@every_dtype
+@pytest.mark.parametrize("unit", [2.0**-1060, 2.0**-170, 2.0**-90, 2.0**90, 2.0**120, 2.0**1010])
+def test_the_unit_of_the_weights_does_not_matter_or_has_to_be_changed(unit, dtype, init_params):
+    options, X, weight = {"init_params": init_params, "random_state": 0}, ROWS.astype(dtype), np.full(60, unit)
+    if 1e-30 < unit < 1e30:
+        plain = GaussianMixture(2, **options).fit(X)
+        model = fit(GaussianMixture(2, **options), X, weight)
+        np.testing.assert_allclose(model.lower_bounds_, plain.lower_bounds_, rtol=1e-6)
+        fit(BernoulliMixture(2, alpha=0.0, **options), BITS.astype(dtype), weight)
+    else:
+        for mixture in (GaussianMixture, BernoulliMixture):
+            with pytest.raises(ValueError, match=r"largest sample_weight is .*: scale the weights so"):
+                mixture(2, **options).fit(X, sample_weight=weight)
+
+
+@both
+@every_dtype
+def test_rows_of_weight_zero_are_left_out_whatever_they_hold(dtype, mixture, X):
+    X = np.r_[X, np.full((5, X.shape[1]), 1e30)].astype(dtype)
+    model = fit(mixture(3, random_state=0), X, np.arange(65) < 60)
+    alone = mixture(3, random_state=0).fit(X[:60])
+    np.testing.assert_allclose(model.weights_, alone.weights_, rtol=1e-5)
+    np.testing.assert_allclose(model.lower_bounds_, alone.lower_bounds_, rtol=1e-5)
+
+
+@pytest.mark.parametrize("alpha", [1e-300, 1e-17, 1e-10, 1.0])
+def test_a_small_alpha_keeps_the_bound_of_constant_columns_finite(alpha):
+    fit(BernoulliMixture(2, alpha=alpha, random_state=0), np.c_[BITS, np.ones(60), np.zeros(60)])
+
+
+# ---- kinds of arrays and frames -------------------------------------------------------------------------------------
+
+INTEGERS = np.round(ROWS * 10)
+KINDS = {
+    "int8": INTEGERS.astype(np.int8),
+    "uint64": np.maximum(INTEGERS, 0).astype(np.uint64),
+    "float16": INTEGERS.astype(np.float16),
+    "big-endian": INTEGERS.astype(">f8"),
+    "booleans": INTEGERS > 20,
+    "objects": INTEGERS.astype(object),
+    "a list": INTEGERS.tolist(),
+    "columns first": np.asfortranarray(INTEGERS),
+    "reversed strides": INTEGERS[::-1, ::-1].copy()[::-1, ::-1],
+    "every other": np.repeat(np.repeat(INTEGERS, 2, axis=0), 2, axis=1)[::2, ::2],
+    "read-only": np.frombuffer(INTEGERS.tobytes()).reshape(INTEGERS.shape),
+    "pandas": pd.DataFrame(INTEGERS, columns=list("abc")).astype({"a": "int8", "b": "Float64"}),
+    "polars": pl.DataFrame(INTEGERS, schema=list("abc")).with_columns(b=pl.col("b") > 20),
+}
+
+
+@pytest.mark.parametrize("mixture", [GaussianMixture, BernoulliMixture])
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_of_array_and_frame_fits_as_its_float64_copy(kind, mixture):
+    X, copy = KINDS[kind], np.array(KINDS[kind], dtype=np.float64, order="C")
+    model = fit(mixture(2, random_state=0), X, pd.Series(np.ones(60), index=range(9, 69)))
+    plain = mixture(2, random_state=0).fit(copy, sample_weight=np.ones(60))
+    np.testing.assert_array_equal(model.predict_proba(X), plain.predict_proba(copy))
+    assert model.lower_bounds_ == plain.lower_bounds_
+    assert list(getattr(model, "feature_names_in_", "")) == list("abc" if kind.startswith("p") else "")
+
+
+# ---- everything at once ---------------------------------------------------------------------------------------------
+
+
+@st.composite
+def problems(draw):
+    """Small problems with duplicated rows, constant columns, extreme units and weights: (options, X, weights)."""
+    dtype = draw(st.sampled_from([np.float64, np.float32]))
+    n_rows, n_columns = draw(st.integers(2, 40)), draw(st.integers(1, 4))
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    X = draw(st.sampled_from([rng.normal, rng.standard_cauchy]))(size=(n_rows, n_columns))
+    X = X[rng.integers(draw(st.integers(1, n_rows)), size=n_rows)]
+    units = st.sampled_from([0.0, 1e-9, 1.0, 1e9, *((1e-150, 1e150) if dtype == np.float64 else (1e-12, 1e18))])
+    offsets = st.sampled_from([0.0, 1.0, -1e7])
+    X = X * draw(st.lists(units, min_size=n_columns, max_size=n_columns))
+    X = X + draw(st.lists(offsets, min_size=n_columns, max_size=n_columns))
+    weights = [None, np.ones(n_rows), rng.integers(0, 3, size=n_rows), rng.exponential(size=n_rows)]
+    options = {"n_components": draw(st.integers(1, n_rows)), "init_params": draw(st.sampled_from(STARTS)), "n_init": 2}
+    return options | {"random_state": draw(st.integers(0, 9))}, X.astype(dtype), draw(st.sampled_from(weights))
+
+
+@settings(derandomize=True, max_examples=300, deadline=None)
+@given(problem=problems(), covariance_type=st.sampled_from(TYPES), reg_covar=st.sampled_from([0.0, 1e-6]))
+def test_small_problems_fit_or_say_why_not(problem, covariance_type, reg_covar):
+    options, X, weights = problem
+    model = GaussianMixture(covariance_type=covariance_type, reg_covar=reg_covar, **options)
+    if weights is not None and np.count_nonzero(weights) < options["n_components"]:
+        with pytest.raises(ValueError, match=r"Expected n_samples >= n_components|at least one"):
+            model.fit(X, sample_weight=weights)
+        return
+    assert fit_or_say_scale(model, X, weights) or np.abs(X).max() > (1e148 if X.dtype == np.float64 else 1e16)
+    fit(BernoulliMixture(**options), X, weights)
