@@ -63,7 +63,7 @@ def print_table(bic, numbers, best):
 
 def print_model(model, columns):
     print(f"  chosen: {model.n_components} components, {model.covariance_type} covariances; "
-          f"{model.n_iter_} iterations, {model.status_!r}")  # fmt: skip
+          f"{model.n_iter_} iterations, {model.status_}")  # fmt: skip
     deviations = np.sqrt(np.diagonal(model.covariance_matrices(), axis1=1, axis2=2))
     print("  weight  mean (standard deviation) of " + ", ".join(columns[:4]) + (", ..." if len(columns) > 4 else ""))
     for k in np.argsort(-model.weights_):

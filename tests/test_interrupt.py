@@ -39,11 +39,11 @@ def test_a_single_pass_is_interrupted_too(alarm):
 
 
 def test_a_round_is_short():
-    """No round holds more than half a billion floating-point operations: 0.25 s at the 2 GF/s of the slowest kernel."""
+    """No round holds more than three billion operations: half a second at the slowest kernel's 6 GF/s."""
     n_rows, n_components, n_features = 1_000_000, 50, 64
     rows = Rows(np.broadcast_to(np.zeros((1, n_features)), (n_rows, n_features)))
     em = EM(FullGaussian().bind(n_components, n_features, np.float64), rows)
     flops = n_rows * n_components * 2 * n_features * n_features
-    assert flops / em.n_rounds <= 5e8
+    assert flops / em.n_rounds <= 3e9
     # and a round is at least one chunk of each lane, or control could not return in time
     assert em.n_rounds * em.n_lanes * em.chunk_rows <= 100 * n_rows

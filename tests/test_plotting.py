@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from matplotlib.patches import Ellipse
 
-from mixfast import GaussianMixture, plot_mixture
+from mixfast import BernoulliMixture, GaussianMixture, plot_mixture
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
@@ -41,7 +41,7 @@ def test_one_column_gives_a_density_that_integrates_to_one():
     ax = plot_mixture(model, X)
     curves = [line.get_xydata() for line in ax.lines]
     assert len(curves) == 3
-    total = curves[-1]
+    total = curves[0]
     assert np.trapezoid(total[:, 1], total[:, 0]) == pytest.approx(1, abs=0.02)
     np.testing.assert_allclose(np.log(total[:, 1]), model.score_samples(total[:, :1]), rtol=1e-9)
 
@@ -54,3 +54,18 @@ def test_it_draws_on_the_axes_it_is_given_and_names_columns():
     _, ax = plt.subplots()
     assert plot_mixture(model, X, ax=ax) is ax
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("length", "width")
+
+
+def test_columns_can_be_named_and_wrong_ones_are_said_to_be_wrong():
+    import pandas as pd
+
+    X = pd.DataFrame(np.random.default_rng(0).normal(size=(100, 3)), columns=["length", "width", "height"])
+    model = GaussianMixture(2, random_state=0).fit(X)
+    ax = plot_mixture(model, X, features=("height", "length"))
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("height", "length")
+    for wrong in [("depth", "length"), (0, 9), (0,)]:
+        with pytest.raises(ValueError, match="should be two of the model's 3 columns"):
+            plot_mixture(model, X, features=wrong)
+    binary = BernoulliMixture(2, random_state=0).fit(X)
+    with pytest.raises(TypeError, match="draws a GaussianMixture, got a BernoulliMixture"):
+        plot_mixture(binary, X)

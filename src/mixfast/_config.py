@@ -21,5 +21,5 @@ def show_config():
     print(f"  OpenMP: {'yes' if HAS_OPENMP else 'no: built without it, everything runs on one thread'}")
     print(f"  threads: {allowed_threads()}")
     for library in threadpool_info():
-        print(f"  {library['user_api']}: {library['internal_api']} {library['version'] or ''}".rstrip())
+        print(f"  {library['user_api']}: {library['internal_api']} {library['version'] or ''} {library['filepath']}")
     print(f"  numpy {np.__version__}, scipy {scipy.__version__}, scikit-learn {sklearn.__version__}")

@@ -47,20 +47,24 @@ HAS_OPENMP = MIXFAST_HAS_OPENMP == 1
 
 cdef enum:
     CACHE_LINE = 64
-    # A chunk's responsibilities, packed columns and family scratch share the second-level cache: 256 KiB on the
-    # smallest machines in use. More than 240 doubles or 480 floats a column gained nothing (K=32, d=16, one thread:
-    # 57 ms a pass over 100,000 rows at 240 and at 480), and small problems want small chunks.
-    CHUNK_BYTES = 262144
+    # A chunk's responsibilities, packed columns and family scratch share the second-level cache, half a megabyte or
+    # more on most machines. Longer columns make sums cheaper: full, K=64, d=128, 10,000 rows, one thread took 0.62 s
+    # with 48 rows a chunk, 0.48 with 144, 0.45 with 480; K=32, d=16 the same from 96 to 480. Small problems want small
+    # chunks, so columns end at 240 doubles or 480 floats.
+    CHUNK_BYTES = 524288
     CHUNK_COLUMN_BYTES = 1920
     CHUNK_UNIT = 48            # every strip (6, 12, 24 or 48 rows) divides it: full chunks carry no padding
     CHUNKS_PER_LANE = 4        # with fewer, zeroing and adding lanes shows in small fits
     MAX_LANES = 64
     LANES_BYTES = 67108864     # all lanes together, unless that leaves fewer than MIN_LANES
     MIN_LANES = 8
-    ROUND_FLOPS = 500000000    # 0.25 s on one thread at 2 GF/s, the slowest kernel measured (base, d=2)
     # Half a millisecond or so: waking a thread takes microseconds, but on a busy machine a barrier may wait for a whole
     # time slice. At a tenth of this, 1,000 centres for 5,000 rows of one column took 2 to 12 s instead of 0.05.
     THREAD_FLOPS = 10000000
+
+# Half a second on one thread at 6 GF/s, the slowest kernels measured (base, d=2), so that Ctrl-C is heard within one. With
+# a sixth of it, rounds of large problems held too few chunks to share among threads.
+cdef double ROUND_FLOPS = 3e9
 
 # A component with less than this share of the weight holds no rows: its sums are no longer numbers of full precision.
 # Until then they are: a responsibility of 1e-200 is as exact as one of 0.5, and such a component can come back.

@@ -1,48 +1,68 @@
-"""Doors to LAPACK for small symmetric matrices, row-major, without the GIL.
+"""Factors of small symmetric matrices, row-major, without the GIL.
 
-LAPACK is column-major: what it calls the upper triangle of a symmetric matrix is our lower one.
+Our own, not LAPACK's, because of one guarantee: the same bits for any number of threads. OpenBLAS factors matrices of order
+128 and more on several threads with other bits for each number, and its limit on threads belongs to the whole process,
+where two fits at once cannot both hold it. These loops run along rows and vectorise; they are a few per cent of a pass,
+which does as much work for every row.
 """
 
-from libc.math cimport INFINITY, log
-
-from scipy.linalg.cython_lapack cimport dpotrf, dtrtri
-
-from _blas_int cimport blas_int  # chosen when configuring, see meson.build
+from libc.math cimport INFINITY, log, sqrt
 
 
 cdef int cholesky(Py_ssize_t n, double *a) noexcept nogil:
-    """Overwrite the lower triangle of a with L, a = L L'. 0, or nonzero when a is not positive definite or not finite.
+    """Overwrite the upper triangle of a with R, a = R' R. Nonzero when a is not positive definite or not finite."""
+    cdef Py_ssize_t i, j, k
+    cdef double pivot, factor
+    for k in range(n):
+        pivot = a[k * n + k]
+        if not 0 < pivot < INFINITY:
+            return 1
+        pivot = sqrt(pivot)
+        a[k * n + k] = pivot
+        for j in range(k + 1, n):
+            a[k * n + j] /= pivot
+        for i in range(k + 1, n):
+            factor = a[k * n + i]
+            for j in range(i, n):
+                a[i * n + j] -= factor * a[k * n + j]
+    return 0
 
-    The strict upper triangle is left as it was.
+
+cdef void invert_upper(Py_ssize_t n, double *upper, double *work) noexcept nogil:
+    """Overwrite an upper triangular matrix with its inverse; `work` holds n doubles.
+
+    Row i of the inverse is (e_i - sum over k > i of upper_ik row_k) / upper_ii, from the last row up.
     """
-    cdef blas_int order = <blas_int> n, info = 0
-    cdef Py_ssize_t i
-    dpotrf(b"U", &order, a, &order, &info)
-    # LAPACK lets a NaN through; and a pivot of inf makes the rest zero
-    if info == 0:
-        for i in range(n):
-            if not (0 < a[i * n + i] < INFINITY):
-                return 1
-    return <int> (info != 0)
+    cdef Py_ssize_t i, j, k
+    cdef double *row
+    cdef double *below
+    for i in range(n - 1, -1, -1):
+        row = upper + i * n
+        for k in range(i, n):
+            work[k] = row[k]
+            row[k] = 0
+        row[i] = 1
+        for k in range(i + 1, n):
+            below = upper + k * n
+            for j in range(k, n):
+                row[j] -= work[k] * below[j]
+        for j in range(i, n):
+            row[j] /= work[i]
 
 
-cdef int precision_factor(Py_ssize_t n, const double *covariance, double *out) noexcept nogil:
-    """out = U, upper triangular with U U' the inverse of the covariance; zeros below. Nonzero as `cholesky` gives it.
+cdef int precision_factor(Py_ssize_t n, const double *covariance, double *work, double *out) noexcept nogil:
+    """out = U, upper triangular with U U' the inverse of the covariance; zeros below. Nonzero where there is none.
 
-    With covariance = L L', U is the transposed inverse of L: what scikit-learn calls precisions_cholesky.
+    With covariance = R' R, U is the inverse of R: what scikit-learn calls precisions_cholesky. `work` holds n doubles.
     """
-    cdef blas_int order = <blas_int> n, info = 0
     cdef Py_ssize_t i, j
-    for i in range(n * n):
-        out[i] = covariance[i]
+    for i in range(n):
+        for j in range(n):
+            out[i * n + j] = covariance[i * n + j] if j >= i else 0
     if cholesky(n, out) != 0:
         return 1
-    dtrtri(b"U", b"N", &order, out, &order, &info)
-    for i in range(n):
-        for j in range(i):
-            out[j * n + i] = out[i * n + j]
-            out[i * n + j] = 0
-    return <int> (info != 0)
+    invert_upper(n, out, work)
+    return 0
 
 
 cdef void upper_transposed_times(Py_ssize_t n, const double *upper, const double *x, double *y) noexcept nogil:

@@ -7,27 +7,49 @@ from time import perf_counter
 
 
 class Status(IntFlag):
-    """A sum of what happened in a fit; `status_` of an estimator.
+    """What happened in a fit, as flags: `status_` of an estimator.
 
-    The values of the M-step's own findings are those of `_kernels/family.h`.
+    OK
+        Nothing to report: no iterations were asked for (`max_iter=0`).
+    REPAIRED_COVARIANCE
+        A covariance was not positive definite to working precision; its diagonal was raised by a millionth of the
+        variance that the column has over all rows that the M-step counted, tenfold until it was. Parameters are finite
+        and usable; the log-likelihood may have fallen at that iteration.
+    EMPTIED_COMPONENT
+        A component lost all its rows. It keeps weight 0 and the parameters of all rows together.
+    NOT_FINITE
+        Log densities or sums were not finite. `fit` raises; no estimator shows this one.
+    IMPOSSIBLE_ROWS
+        Some rows had density zero under every component; they were shared equally among the components.
+    CONVERGED
+        The lower bound moved by less than `tol` between two iterations.
+    MAX_ITER
+        `max_iter` iterations were done without that.
+
+    Examples
+    --------
+    >>> from mixfast import Status
+    >>> status = Status.CONVERGED | Status.REPAIRED_COVARIANCE
+    >>> bool(status & Status.REPAIRED_COVARIANCE)
+    True
+    >>> print(status)
+    REPAIRED_COVARIANCE|CONVERGED
     """
 
-    #: Nothing to report: iterations were asked for one by one, or none at all (`max_iter=0`).
+    # the values of the M-step's own findings are those of _kernels/family.h
     OK = 0
-    #: A covariance was not positive definite to working precision; its diagonal was raised by a millionth of the
-    #: variance that the column has over all rows that the M-step counted, tenfold until it was. Parameters are finite
-    #: and usable; the log-likelihood may have fallen at that iteration.
     REPAIRED_COVARIANCE = 1
-    #: A component lost all its rows. It keeps weight 0 and the mean and variances of all rows together.
     EMPTIED_COMPONENT = 2
-    #: Sums overflowed; parameters are of no use. `fit` raises.
     NOT_FINITE = 4
-    #: Some rows had density zero under every component; they were shared equally among the components.
     IMPOSSIBLE_ROWS = 8
-    #: The objective moved by less than `tol` between two iterations.
     CONVERGED = 16
-    #: `max_iter` iterations were done without that.
     MAX_ITER = 32
+
+    def __str__(self):
+        return self.name or "OK"
+
+    def __format__(self, spec):
+        return format(str(self), spec)
 
 
 class Monitor:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from mixfast.estimators.gaussian_mixture import GaussianMixture
+
 #: Ellipses hold these shares of a component's mass.
 ELLIPSE_SHARES = (0.5, 0.95)
 #: Rows drawn at most; more only blacken the picture.
@@ -23,20 +25,33 @@ def plot_mixture(model, X, features=(0, 1), ax=None):
     model : GaussianMixture
         Fitted.
     X : array-like of shape (n_samples, n_features)
-    features : pair of int, default=(0, 1)
-        The columns to draw.
+    features : pair of int or str, default=(0, 1)
+        The columns to draw, by number or, where the model was fitted to a data frame, by name.
     ax : matplotlib Axes, default=None
         None makes a figure of its own.
 
     Returns
     -------
     ax : matplotlib Axes
+
+    Raises
+    ------
+    TypeError
+        For a model that is not a Gaussian mixture.
+    ValueError
+        For columns that the model does not have.
     """
     import matplotlib.pyplot as plt
 
+    if not isinstance(model, GaussianMixture):
+        raise TypeError(f"plot_mixture draws a GaussianMixture, got a {type(model).__name__}")
     check_is_fitted(model)
     rows = np.asarray(X, dtype=float)
-    names = getattr(model, "feature_names_in_", [f"column {j}" for j in range(rows.shape[1])])
+    names = list(getattr(model, "feature_names_in_", [f"column {j}" for j in range(rows.shape[1])]))
+    features = [names.index(feature) if feature in names else feature for feature in features]
+    n_features = rows.shape[1]
+    if n_features > 1 and (len(features) != 2 or not all(feature in range(n_features) for feature in features)):
+        raise ValueError(f"features={features} should be two of the model's {n_features} columns, by number or name")
     if ax is None:
         _, ax = plt.subplots(layout="constrained")
     if rows.shape[1] == 1:
@@ -63,9 +78,9 @@ def _plot_density(model, values, ax):
     variances = model.covariance_matrices()[:, 0, 0]
     parts = model.weights_ * np.exp(-((grid[:, np.newaxis] - model.means_[:, 0]) ** 2) / (2 * variances))
     parts = parts / np.sqrt(2 * np.pi * variances)
+    ax.plot(grid, parts.sum(axis=1), color="black", linewidth=3, alpha=0.6)
     for part, colour in zip(parts.T, _colours(len(variances)), strict=True):
         ax.plot(grid, part, color=colour)
-    ax.plot(grid, parts.sum(axis=1), color="black")
 
 
 def _plot_ellipses(model, X, rows, features, ax):

@@ -66,7 +66,7 @@ struct mixfast_family {
     ptrdiff_t n_components, n_features;
     ptrdiff_t n_params, n_stats;      /* doubles */
     ptrdiff_t n_tables;               /* reals */
-    ptrdiff_t n_scratch_columns;      /* reals of scratch per row of a chunk, for one thread */
+    ptrdiff_t n_scratch_columns;      /* scratch for one thread: so many columns of a chunk's stride, aligned as they are */
     ptrdiff_t n_work;                 /* doubles of work space for `prepare` and `maximise` */
     ptrdiff_t flops_per_row;          /* rough, for the choice of threads and of signal checks only */
     int real_bytes;                   /* 4: rows are computed in float, 8: in double */

@@ -91,11 +91,11 @@ static int diagonal_log_density(const mixfast_family *family, const void *tables
 ALWAYS_INLINE void moments_tile(int n, ptrdiff_t stride, const real *x, const real *mean, const real *resp,
                                 double *first, double *second) {
     vec sum[SUM_TILE], squares[SUM_TILE];
-    UNROLL(3)
+    UNROLL(4)
     for (int a = 0; a < n; a++) sum[a] = squares[a] = splat(0);
     for (ptrdiff_t r = 0; r < stride; r += WIDTH) {
         vec weight = load(resp + r);
-        UNROLL(3)
+        UNROLL(4)
         for (int a = 0; a < n; a++) {
             vec c = load(x + a * stride + r) - mean[a];
             vec w = weight * c;
@@ -103,7 +103,7 @@ ALWAYS_INLINE void moments_tile(int n, ptrdiff_t stride, const real *x, const re
             squares[a] += w * c;
         }
     }
-    UNROLL(3)
+    UNROLL(4)
     for (int a = 0; a < n; a++) {
         first[a] += sum_of(sum[a]);
         second[a] += sum_of(squares[a]);

@@ -9,8 +9,14 @@
 #include <stddef.h>
 #include "real.h"
 
-/* Sums of rows: 3 x 3 products at a time need 9 sums and 6 operands, which 16 registers hold; 4 x 4 wants 32. */
+/* Products at a time: 3 x 3 need 9 sums and 6 operands, which 16 registers hold; 4 x 4 want 32, which AVX-512 and
+ * aarch64 have. Statistics of 32 components in 16 columns, 100,000 rows, one thread: v3 33 ms with 3, 44 with 4; v4 38
+ * with 3, 33 with 4. */
+#if defined(__AVX512F__) || defined(__aarch64__)
+#define SUM_TILE 4
+#else
 #define SUM_TILE 3
+#endif
 
 /* out[r] = bias[k] + sum_j coef[k * n_features + j] * x[j][r], for `n` components from k on. */
 ALWAYS_INLINE void linear_tile(int n, ptrdiff_t n_features, ptrdiff_t stride, const real *bias, const real *coef,
@@ -55,7 +61,7 @@ ALWAYS_INLINE void linear_forms(ptrdiff_t n_components, ptrdiff_t n_features, pt
 ALWAYS_INLINE void distance_tile(int n, ptrdiff_t n_features, ptrdiff_t stride, const real *constant,
                                  const real *scale, const real *shift, const real *x, real *out) {
     vec distance[SUM_TILE][TILE_VECTORS];
-    UNROLL(3)
+    UNROLL(4)
     for (int a = 0; a < n; a++) {
         UNROLL(3)
         for (int v = 0; v < TILE_VECTORS; v++) distance[a][v] = splat(0);
@@ -64,7 +70,7 @@ ALWAYS_INLINE void distance_tile(int n, ptrdiff_t n_features, ptrdiff_t stride, 
         vec column[TILE_VECTORS];
         UNROLL(3)
         for (int v = 0; v < TILE_VECTORS; v++) column[v] = load(x + j * stride + v * WIDTH);
-        UNROLL(3)
+        UNROLL(4)
         for (int a = 0; a < n; a++) {
             UNROLL(3)
             for (int v = 0; v < TILE_VECTORS; v++) {
@@ -73,7 +79,7 @@ ALWAYS_INLINE void distance_tile(int n, ptrdiff_t n_features, ptrdiff_t stride, 
             }
         }
     }
-    UNROLL(3)
+    UNROLL(4)
     for (int a = 0; a < n; a++) {
         UNROLL(3)
         for (int v = 0; v < TILE_VECTORS; v++)
@@ -100,25 +106,25 @@ ALWAYS_INLINE void scaled_distances(ptrdiff_t n_components, ptrdiff_t n_features
 ALWAYS_INLINE void product_tile(int n_left, int n_right, ptrdiff_t stride, const real *left, const real *right,
                                 real total[SUM_TILE][SUM_TILE]) {
     vec sum[SUM_TILE][SUM_TILE];
-    UNROLL(3)
+    UNROLL(4)
     for (int a = 0; a < n_left; a++) {
-        UNROLL(3)
+        UNROLL(4)
         for (int b = 0; b < n_right; b++) sum[a][b] = splat(0);
     }
     for (ptrdiff_t r = 0; r < stride; r += WIDTH) {
         vec column[SUM_TILE];
-        UNROLL(3)
+        UNROLL(4)
         for (int b = 0; b < n_right; b++) column[b] = load(right + b * stride + r);
-        UNROLL(3)
+        UNROLL(4)
         for (int a = 0; a < n_left; a++) {
             vec weighted = load(left + a * stride + r);
-            UNROLL(3)
+            UNROLL(4)
             for (int b = 0; b < n_right; b++) sum[a][b] += weighted * column[b];
         }
     }
-    UNROLL(3)
+    UNROLL(4)
     for (int a = 0; a < n_left; a++) {
-        UNROLL(3)
+        UNROLL(4)
         for (int b = 0; b < n_right; b++) total[a][b] = sum_of(sum[a][b]);
     }
 }
@@ -126,17 +132,18 @@ ALWAYS_INLINE void product_tile(int n_left, int n_right, ptrdiff_t stride, const
 /* product_tile for sizes that are only known when it runs: 1 to SUM_TILE each. */
 static void product_tile_of(ptrdiff_t n_left, ptrdiff_t n_right, ptrdiff_t stride, const real *left, const real *right,
                             real total[SUM_TILE][SUM_TILE]) {
-    switch (n_left * 4 + n_right) {
-        case 3 * 4 + 3: product_tile(3, 3, stride, left, right, total); break;
-        case 3 * 4 + 2: product_tile(3, 2, stride, left, right, total); break;
-        case 3 * 4 + 1: product_tile(3, 1, stride, left, right, total); break;
-        case 2 * 4 + 3: product_tile(2, 3, stride, left, right, total); break;
-        case 2 * 4 + 2: product_tile(2, 2, stride, left, right, total); break;
-        case 2 * 4 + 1: product_tile(2, 1, stride, left, right, total); break;
-        case 1 * 4 + 3: product_tile(1, 3, stride, left, right, total); break;
-        case 1 * 4 + 2: product_tile(1, 2, stride, left, right, total); break;
-        case 1 * 4 + 1: product_tile(1, 1, stride, left, right, total); break;
+#define TILE_CASE(a, b) \
+    case (a) * 8 + (b): product_tile(a, b, stride, left, right, total); break;
+    switch (n_left * 8 + n_right) {
+        TILE_CASE(1, 1) TILE_CASE(1, 2) TILE_CASE(1, 3)
+        TILE_CASE(2, 1) TILE_CASE(2, 2) TILE_CASE(2, 3)
+        TILE_CASE(3, 1) TILE_CASE(3, 2) TILE_CASE(3, 3)
+#if SUM_TILE == 4
+        TILE_CASE(1, 4) TILE_CASE(2, 4) TILE_CASE(3, 4)
+        TILE_CASE(4, 1) TILE_CASE(4, 2) TILE_CASE(4, 3) TILE_CASE(4, 4)
+#endif
     }
+#undef TILE_CASE
 }
 
 ALWAYS_INLINE ptrdiff_t tile_size(ptrdiff_t left_over) { return left_over < SUM_TILE ? left_over : SUM_TILE; }

@@ -97,8 +97,8 @@ class BaseMixture(DensityMixin, BaseEstimator):
     def _status_error(self, status, dtype):
         """The error that says what `status` means and what to do."""
         return ValueError(
-            "Fitting the mixture model failed because sums over the data overflowed. Scale the columns of X to "
-            "moderate size, and with them the start where one is given"
+            "Fitting the mixture model failed because log densities or sums over the data are not finite. Scale the "
+            "columns of X to moderate size, and with them the start where one is given"
             + (", or pass float64 data instead of float32." if dtype == np.float32 else ".")
         )
 
@@ -120,7 +120,9 @@ class BaseMixture(DensityMixin, BaseEstimator):
         y : Ignored
             Present for API consistency by convention.
         sample_weight : array-like of shape (n_samples,), default=None
-            How often each row counts. A weight of 2 equals repeating the row, 0 equals leaving it out.
+            How often each row counts. A weight of 2 equals repeating the row, 0 equals leaving it out. Criteria and
+            priors take the sum of the weights for the number of rows: scale weights that are only relative to sum to
+            n_samples.
 
         Returns
         -------
@@ -514,7 +516,7 @@ class BaseMixture(DensityMixin, BaseEstimator):
         ----------
         n_samples : int, default=1
         random_state : int, RandomState instance or None, default=None
-            None takes the estimator's own `random_state`.
+            None takes the estimator's own `random_state`; if that is an int, each call gives the same rows.
 
         Returns
         -------
@@ -524,6 +526,8 @@ class BaseMixture(DensityMixin, BaseEstimator):
             The component of each row.
         """
         check_is_fitted(self)
+        if not isinstance(n_samples, Integral):
+            raise TypeError(f"n_samples must be an integer, got {n_samples!r}")
         if n_samples < 1:
             raise ValueError(f"Invalid value for 'n_samples': {n_samples} . The sampling requires at least one sample.")
         rng = check_random_state(self.random_state if random_state is None else random_state)

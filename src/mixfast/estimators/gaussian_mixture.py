@@ -46,7 +46,7 @@ class GaussianMixture(BaseMixture):
         - 'random_from_data': one random row for each component;
         - 'random': uniform random numbers, scaled to sum to one;
         - an array of responsibilities (n_samples, n_components), or of integer labels (n_samples,) in which -1 says
-          that the row's component is not known.
+          that the row's component is not known. They belong to one X: not for cross-validation.
     weights_init : array-like of shape (n_components,), default=None
         Weights to start from. With all three given there is no random start at all.
     means_init : array-like of shape (n_components, n_features), default=None
@@ -85,11 +85,12 @@ class GaussianMixture(BaseMixture):
     n_iter_ : int
         Number of iterations of the best start.
     lower_bound_ : float
-        The lower bound at its last iteration: the mean log density of a row, before that iteration's M-step.
+        The lower bound of its last iteration: the mean log density of a row at the parameters that the iteration began
+        with, before its M-step.
     lower_bounds_ : list of float, of length n_iter_
-        The same after each iteration.
+        The same for each iteration.
     status_ : mixfast.Status
-        What happened, as flags.
+        What happened, as flags: `if model.status_ & Status.REPAIRED_COVARIANCE: ...`
     n_features_in_ : int
         Number of columns seen by `fit`.
     feature_names_in_ : ndarray of shape (n_features_in_,)

@@ -226,13 +226,16 @@ cdef int repair_floors(const family_t *f, Py_ssize_t d, const double *mean, cons
 
 
 cdef bint factor_fails(const family_t *f, const double *mean, const double *pooled, const double *covariance,
-                       double *factor) noexcept nogil:
-    """factor = the precision's; true if the covariance is not positive definite to working precision."""
+                       double *work, double *factor) noexcept nogil:
+    """factor = the precision's; true if the covariance is not positive definite to working precision.
+
+    `work` holds n_features doubles.
+    """
     cdef Py_ssize_t d = f.n_features, j
     for j in range(d):
         if is_degenerate(f, covariance[j * d + j], mean[j], pooled[j]):
             return True
-    if precision_factor(d, covariance, factor) != 0:
+    if precision_factor(d, covariance, work, factor) != 0:
         return True
     for j in range(d):
         # 1 / factor_jj^2 is the variance of column j given those before it: rounding when it is some eps of the whole.
@@ -243,17 +246,17 @@ cdef bint factor_fails(const family_t *f, const double *mean, const double *pool
 
 
 cdef int factor_or_repair(const family_t *f, const double *mean, const double *pooled, const double *floors,
-                          double *covariance, double *factor) noexcept nogil:
+                          double *covariance, double *work, double *factor) noexcept nogil:
     cdef Py_ssize_t d = f.n_features, j
     cdef double raised = 1
     cdef int _attempt
-    if not factor_fails(f, mean, pooled, covariance, factor):
+    if not factor_fails(f, mean, pooled, covariance, work, factor):
         return MIXFAST_OK
     for _attempt in range(MAX_REPAIRS):
         for j in range(d):
             covariance[j * d + j] += raised * floors[j]
         raised *= 10
-        if not factor_fails(f, mean, pooled, covariance, factor):
+        if not factor_fails(f, mean, pooled, covariance, work, factor):
             return MIXFAST_REPAIRED_COVARIANCE
     return MIXFAST_NOT_FINITE
 
@@ -312,7 +315,7 @@ cdef int full_maximise(const family_t *f, const double *counts, const double *pi
             for j in range(d):
                 means[k * d + j] = mean[j]
                 covariance[j * d + j] = pooled[j]
-        status |= factor_or_repair(f, means + k * d, pooled, floors, covariance, precisions + k * d * d)
+        status |= factor_or_repair(f, means + k * d, pooled, floors, covariance, delta, precisions + k * d * d)
     return status
 
 
@@ -354,7 +357,7 @@ cdef int tied_maximise(const family_t *f, const double *counts, const double *pi
             status |= MIXFAST_EMPTIED_COMPONENT
             for j in range(d):
                 means[k * d + j] = mean[j]
-    return status | factor_or_repair(f, mean, pooled, floors, covariance, precision)
+    return status | factor_or_repair(f, mean, pooled, floors, covariance, floors + d, precision)
 
 
 cdef int diagonal_maximise(const family_t *f, const double *counts, const double *pivot, const double *stats,
