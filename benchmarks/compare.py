@@ -1,0 +1,331 @@
+"""Run mixfast beside whichever other libraries are installed, and print how long an EM iteration takes in each.
+
+All systems fit the same rows from the same start for the same number of iterations, in turn, in one process. An
+iteration's time is the difference of a long and a short fit, divided by the difference of their iterations: what a fit
+costs once is not in it. The last column says how far the log-likelihood that a system reached is from mixfast's.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import platform
+import shlex
+import sys
+import warnings
+from pathlib import Path
+from statistics import median
+from time import perf_counter, sleep
+from typing import NamedTuple
+
+SHORT = 2  # iterations of the short fit
+STEPS = 10  # how many more the long one makes
+FEW_STEPS = 2  # the same where an iteration takes longer than SLOW seconds
+SLOW = 5.0
+PAUSE = 0.25  # seconds before each turn: threads of the one before spin for a while, and would slow the short fit down
+NOISY = 1.5  # a row is marked where the slowest run took this many times as long as the fastest
+
+ALL = ("A", "A32", "B", "C", "D", "E", "F", "G", "H")
+QUICK = ("A", "A32", "E", "F")
+SYSTEM_NAMES = ("mixfast", "scikit-learn", "daal4py", "stepmix", "pomegranate", "gmmx")
+
+# Every pool of threads that any of the systems may start reads one of these when it is first loaded.
+THREAD_VARIABLES = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+    "TBB_NUM_THREADS",
+)
+
+
+class Row(NamedTuple):
+    """A line of the table."""
+
+    case: str
+    system: str
+    version: str
+    quantity: str  # what `seconds` is of
+    seconds: float | None = None
+    ratio: float | None = None  # to mixfast's seconds
+    fastest: float | None = None
+    slowest: float | None = None
+    repeats: int = 0
+    iterations: str = ""
+    log_likelihood: float | None = None  # per row
+    difference: float | None = None  # from mixfast's log_likelihood
+    failed: str | None = None
+
+
+class Contestant:
+    """A system on a case: how it is timed once, and what came of it. Its first error takes it out of the race."""
+
+    def __init__(self, system, problem):
+        self.system, self.problem = system, problem
+        self.samples, self.failed, self.log_likelihood, self.iterations = [], None, None, ""
+        self.attempt(self.prepare)
+
+    def attempt(self, action, *arguments):
+        if self.failed is None:
+            try:
+                action(*arguments)
+            except Exception as error:  # a rival may raise anything, and the others go on
+                self.failed = f"{type(error).__name__}: {error}".splitlines()[0][:120]
+
+    def prepare(self):
+        self.fitter = self.system(self.problem)
+
+    def race(self, repeat):
+        """Append to `samples`."""
+        raise NotImplementedError
+
+    def judge(self, model):
+        from data import log_likelihood
+
+        value = log_likelihood(self.problem, *self.fitter.parameters(model))
+        if not math.isfinite(value):
+            raise ArithmeticError(f"log-likelihood is {value}")
+        return value
+
+
+def timed(call, *arguments):
+    begin = perf_counter()
+    result = call(*arguments)
+    return perf_counter() - begin, result
+
+
+class Iterations(Contestant):
+    """Seconds per iteration from the given start."""
+
+    quantity = "iteration"
+
+    def prepare(self):
+        super().prepare()
+        seconds, _ = timed(self.fitter.fit, SHORT)
+        self.steps = FEW_STEPS if seconds > SLOW * SHORT else STEPS
+        self.iterations = f"{SHORT}..{SHORT + self.steps}"
+        model = self.fitter.fit(SHORT + self.steps)  # untimed: it also warms caches and compilers up
+        made = self.fitter.n_iterations(model)
+        if made not in (None, SHORT + self.steps):
+            raise RuntimeError(f"stopped after {made} of {SHORT + self.steps} iterations")
+        self.log_likelihood = self.judge(model)
+
+    def race(self, repeat):
+        short, _ = timed(self.fitter.fit, SHORT)
+        long, _ = timed(self.fitter.fit, SHORT + self.steps)
+        self.samples.append((long - short) / self.steps)
+
+
+class WholeFit(Contestant):
+    """Seconds per fit from the library's own start to its own tolerance, with another seed in each repeat."""
+
+    quantity = "fit"
+
+    def prepare(self):
+        super().prepare()
+        self.log_likelihoods, self.counts = [], []
+
+    def race(self, repeat):
+        seconds, model = timed(self.fitter.fit_by_default, repeat)
+        self.samples.append(seconds)
+        self.log_likelihoods.append(self.judge(model))
+        self.counts.append(self.fitter.n_iterations(model))
+        self.log_likelihood, self.iterations = median(self.log_likelihoods), f"{median(self.counts):g}"
+
+
+class Prediction(Contestant):
+    """Seconds per call on a model of SHORT iterations."""
+
+    def prepare(self):
+        super().prepare()
+        self.model = self.fitter.fit(SHORT)
+        self.log_likelihood, self.iterations = self.judge(self.model), str(SHORT)
+        self.race(0)
+        self.samples.clear()
+
+    def race(self, repeat):
+        seconds, _ = timed(getattr(self.fitter, self.quantity), self.model)
+        self.samples.append(seconds)
+
+
+class PredictProba(Prediction):
+    quantity = "predict_proba"
+
+
+class ScoreSamples(Prediction):
+    quantity = "score_samples"
+
+
+def races(letter, systems):
+    """(case, kind of contestant, systems that take part) of a letter."""
+    from data import CASES
+
+    if letter == "G":
+        return [(CASES["A"], WholeFit, [system for system in systems if system.fits_by_default])]
+    case = CASES["A" if letter == "H" else letter]
+    systems = [system for system in systems if system.covers(case)]
+    if letter == "H":
+        return [
+            (case, kind, [system for system in systems if system.predicts]) for kind in (PredictProba, ScoreSamples)
+        ]
+    return [(case, Iterations, systems)]
+
+
+def compare(letter, systems, repeats):
+    """The rows of a letter, mixfast's first."""
+    from data import generate
+
+    for case, kind, taking_part in races(letter, systems):
+        problem = generate(case)
+        contestants = [kind(system, problem) for system in taking_part]
+        for repeat in range(repeats):  # in turn: what else the machine does falls on all alike
+            for contestant in contestants:
+                sleep(PAUSE)
+                contestant.attempt(contestant.race, repeat)
+        yield from rows(letter, contestants)
+
+
+def rows(letter, contestants):
+    """What came of a race, in numbers."""
+    own = contestants[0]
+    for contestant in contestants:
+        system = contestant.system
+        row = Row(letter, system.name, system.version(), contestant.quantity, iterations=contestant.iterations)
+        if contestant.failed is not None:
+            yield row._replace(failed=contestant.failed)
+            continue
+        seconds = median(contestant.samples)
+        yield row._replace(
+            seconds=seconds,
+            ratio=None if own.failed else seconds / median(own.samples),
+            fastest=min(contestant.samples),
+            slowest=max(contestant.samples),
+            repeats=len(contestant.samples),
+            log_likelihood=contestant.log_likelihood,
+            difference=None if own.failed else contestant.log_likelihood - reference(own, contestant),
+        )
+
+
+def reference(own, contestant):
+    """mixfast's log-likelihood after as many iterations as the contestant made."""
+    if isinstance(contestant, Iterations) and contestant.steps != own.steps:
+        return own.judge(own.fitter.fit(SHORT + contestant.steps))
+    return own.log_likelihood
+
+
+def line(row):
+    """A row as text."""
+    system = f"{row.system} {row.version}"
+    start = f"{row.case:4} {system:20} {row.quantity:13} "
+    if row.failed:
+        return start + f"failed: {row.failed}"
+    return start + (
+        f"{row.seconds:9.4f} {row.fastest:9.4f}-{row.slowest:<9.4f} {row.repeats:>4} {row.ratio or math.nan:7.2f} "
+        f"{row.iterations:>6} {row.log_likelihood:14.6f} {math.nan if row.difference is None else row.difference:+9.1e}"
+        f"{'  noisy' if row.slowest > NOISY * row.fastest else ''}"
+    )
+
+
+HEADER = (
+    f"{'case':4} {'system':20} {'seconds per':13} {'median':>9} {'fastest-slowest':>19} {'runs':>4} {'ratio':>7} "
+    f"{'iter.':>6} {'loglik/row':>14} {'-mixfast':>9}"
+)
+
+
+def set_threads(n_threads):
+    """To be called before anything is imported that starts threads."""
+    for variable in THREAD_VARIABLES:
+        os.environ[variable] = str(n_threads)
+    if hasattr(os, "sched_setaffinity"):  # JAX reads no variable, only how many processors it may use
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:n_threads])
+
+
+def allowed_processors():
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def load(names, n_threads):
+    """(the systems that are there, reasons why the others are not)"""
+    from systems import SYSTEMS
+
+    found, missing = [], {}
+    for system in SYSTEMS:
+        if system.name in names:
+            try:
+                system.load(n_threads)
+                found.append(system)
+            except ImportError as error:
+                missing[system.name] = str(error)
+    return found, missing
+
+
+def processor():
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
+
+
+def choice(text, allowed, default):
+    """A comma-separated list of names as a tuple; 'all' for all."""
+    chosen = default if text is None else allowed if text == "all" else tuple(text.split(","))
+    unknown = [name for name in chosen if name not in allowed]
+    if unknown:
+        raise SystemExit(f"unknown: {', '.join(unknown)}; choose from {','.join(allowed)} or all")
+    return chosen
+
+
+def positive(text):
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{value} is not positive")
+    return value
+
+
+def parse(arguments):
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--cases", help=f"{','.join(ALL)} or all; the default is {','.join(QUICK)}")
+    parser.add_argument("--systems", help=f"{','.join(SYSTEM_NAMES)} or all, the default; mixfast always takes part")
+    parser.add_argument("--repeats", type=positive, default=5, help="how often each is timed (default 5)")
+    parser.add_argument("--threads", type=positive, help="threads of all systems; all processors are the default")
+    parser.add_argument("--json", metavar="FILE", help="write the figures there too; - prints them instead of a table")
+    options = parser.parse_args(arguments)
+    options.cases = choice(options.cases, ALL, QUICK)
+    options.systems = ("mixfast", *choice(options.systems, SYSTEM_NAMES, SYSTEM_NAMES))
+    options.threads = min(options.threads or allowed_processors(), allowed_processors())
+    return options
+
+
+def main(arguments):
+    options = parse(arguments)
+    set_threads(options.threads)
+    warnings.simplefilter("ignore")  # none of the fits converges, and all say so
+    table = sys.stderr if options.json == "-" else sys.stdout
+    report = {
+        "command": shlex.join(["python", "benchmarks/compare.py", *arguments]),
+        "processor": processor(),
+        "threads": options.threads,
+        "python": platform.python_version(),
+    }
+    systems, report["missing"] = load(options.systems, options.threads)
+    print(f"$ {report['command']}", file=table)
+    print(f"# {report['processor']}, {options.threads} threads, Python {report['python']}", file=table)
+    print(HEADER, file=table)
+    report["rows"] = []
+    for letter in options.cases:
+        for row in compare(letter, systems, options.repeats):
+            print(line(row), file=table, flush=True)
+            report["rows"].append(row._asdict())
+    for name, reason in report["missing"].items():
+        print(f"not found: {name} ({reason})", file=table)
+    if options.json == "-":
+        json.dump(report, sys.stdout, indent=1)
+    elif options.json:
+        Path(options.json).write_text(json.dumps(report, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
