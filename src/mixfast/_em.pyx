@@ -62,8 +62,8 @@ cdef enum:
     # time slice. At a tenth of this, 1,000 centres for 5,000 rows of one column took 2 to 12 s instead of 0.05.
     THREAD_FLOPS = 10000000
 
-# Half a second on one thread at 6 GF/s, the slowest kernels measured (base, d=2), so that Ctrl-C is heard within one. With
-# a sixth of it, rounds of large problems held too few chunks to share among threads.
+# Half a second on one thread at 6 GF/s, the slowest kernels measured (base, d=2), so that Ctrl-C is heard within one.
+# With a sixth of it, rounds of large problems held too few chunks to share among threads.
 cdef double ROUND_FLOPS = 3e9
 
 # A component with less than this share of the weight holds no rows: its sums are no longer numbers of full precision.
