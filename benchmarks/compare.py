@@ -173,14 +173,17 @@ def races(letter, systems):
     return [(case, Iterations, systems)]
 
 
-def compare(letter, systems, repeats):
-    """The rows of a letter, mixfast's first."""
+def compare(letter, systems, repeats, budget):
+    """The rows of a letter, mixfast's first. No repeat begins when the budget of seconds is spent, except the first."""
     from data import generate
 
     for case, kind, taking_part in races(letter, systems):
+        begin = perf_counter()
         problem = generate(case)
         contestants = [kind(system, problem) for system in taking_part]
         for repeat in range(repeats):  # in turn: what else the machine does falls on all alike
+            if repeat > 0 and perf_counter() - begin > budget:
+                break
             for contestant in contestants:
                 sleep(PAUSE)
                 contestant.attempt(contestant.race, repeat)
@@ -290,6 +293,9 @@ def parse(arguments):
     parser.add_argument("--cases", help=f"{','.join(ALL)} or all; the default is {','.join(QUICK)}")
     parser.add_argument("--systems", help=f"{','.join(SYSTEM_NAMES)} or all, the default; mixfast always takes part")
     parser.add_argument("--repeats", type=positive, default=5, help="how often each is timed (default 5)")
+    parser.add_argument(
+        "--seconds", type=positive, default=120, help="begin no repeat of a case after them (default 120)"
+    )
     parser.add_argument("--threads", type=positive, help="threads of all systems; all processors are the default")
     parser.add_argument("--json", metavar="FILE", help="write the figures there too; - prints them instead of a table")
     options = parser.parse_args(arguments)
@@ -316,7 +322,7 @@ def main(arguments):
     print(HEADER, file=table)
     report["rows"] = []
     for letter in options.cases:
-        for row in compare(letter, systems, options.repeats):
+        for row in compare(letter, systems, options.repeats, options.seconds):
             print(line(row), file=table, flush=True)
             report["rows"].append(row._asdict())
     for name, reason in report["missing"].items():

@@ -1,9 +1,9 @@
 """Factors of small symmetric matrices, row-major, without the GIL.
 
 Our own, not LAPACK's, because of one guarantee: the same bits for any number of threads. OpenBLAS factors matrices of
-order 128 and more on several threads with other bits for each number, and its limit on threads belongs to the whole
-process, where two fits at once cannot both hold it. These loops run along rows and vectorise; they are a few per cent of
-a pass, which does as much work for every few rows.
+order 128 and more on several threads with other bits for each number, and its limit on threads belongs to the process,
+where two fits at once cannot both hold it. These loops run along rows and vectorise; they are a few per cent of a pass,
+which does as much work for every few rows.
 """
 
 from libc.math cimport INFINITY, log, sqrt
