@@ -121,7 +121,8 @@ class Mixfast(ScikitLearn):
 
 class Daal4py(System):
     """Start: weights, means and covariances, exactly. Its setting for ill-conditioned covariances stays at the default:
-    it changes nothing unless a factorisation fails. It has no predictions for mixtures."""
+    it changes nothing unless a factorisation fails. It stops when the log-likelihood does not move at all, which its
+    smallest tolerance, 0, does not prevent; that is reported as a failure. It has no predictions for mixtures."""
 
     name = module = "daal4py"
     families = ("full", "diag")

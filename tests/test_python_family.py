@@ -1,5 +1,7 @@
 """A family in plain Python runs through the same engine and the same estimator base as the compiled ones."""
 
+import gc
+import weakref
 from typing import NamedTuple
 
 import numpy as np
@@ -8,6 +10,7 @@ from scipy import stats
 from twins import DTYPES, FAMILIES, random_weights
 
 from mixfast._em import EM, Rows
+from mixfast.convergence import Status
 from mixfast.estimators._base import BaseMixture
 from mixfast.families.family import PythonFamily
 from mixfast.families.gaussian import GaussianParams
@@ -116,6 +119,55 @@ def test_an_error_in_a_verb_comes_out_as_it_is(verb, monkeypatch):
     monkeypatch.setattr(Geometric, verb, fails)
     with pytest.raises(ZeroDivisionError, match=f"from {verb}"):
         GeometricMixture(2, random_state=0).fit(counts_of_failures(3000)[0])
+
+
+@pytest.mark.parametrize("component", [0, 1])
+def test_a_log_density_that_is_not_a_number_ends_the_fit(component):
+    class Undefined(Geometric):
+        def log_density(self, X, params):
+            density = super().log_density(X, params)
+            density[0, component] = np.nan
+            return density
+
+    em = EM(Undefined().bind(2, 1, np.float64), Rows(np.ones((10, 1))))
+    em.set_state(np.full(2, 0.5), np.full(2, 0.5))
+    assert np.isnan(em.gather()[0])
+    objectives, converged = em.iterate(5, 0, -np.inf, 0)
+    assert len(objectives) == 1
+    assert not converged
+    assert em.status == Status.NOT_FINITE
+
+
+def test_a_family_that_failed_is_let_go():
+    class Fails(Geometric):
+        def log_density(self, X, params):
+            raise ZeroDivisionError
+
+    family = Fails()
+    em = EM(family.bind(2, 1, np.float64), Rows(np.ones((10, 1))))
+    em.set_state(np.full(2, 0.5), np.full(2, 0.5))
+    with pytest.raises(ZeroDivisionError):
+        em.gather()
+    alive = weakref.ref(family)
+    del em, family
+    gc.collect()
+    assert alive() is None
+
+
+def test_a_family_may_keep_the_rows_it_is_given():
+    kept = []
+
+    class Keeps(Geometric):
+        def log_density(self, X, params):
+            kept.append(X)
+            return super().log_density(X, params)
+
+    X = counts_of_failures(700)[0]
+    em = EM(Keeps().bind(2, 2, np.float64), Rows(X))
+    em.set_state(np.full(2, 0.5), np.full(4, 0.5))
+    em.gather()
+    del em
+    np.testing.assert_array_equal(np.concatenate(kept), X)
 
 
 def test_a_wrong_shape_is_named():

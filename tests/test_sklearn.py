@@ -22,7 +22,10 @@ def expected_failures(estimator):
 @parametrize_with_checks(
     [
         GaussianMixture(),
+        GaussianMixture(2),
         GaussianMixture(2, covariance_type="tied", init_params="random_from_data"),
+        GaussianMixture(2, covariance_type="diag", init_params="k-means++"),
+        GaussianMixture(2, covariance_type="spherical", init_params="random"),
         BernoulliMixture(),
         BernoulliMixture(3, alpha=0.1),
     ],

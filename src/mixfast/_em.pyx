@@ -332,12 +332,16 @@ cdef class Pass:
         self.capsule, self.rows = capsule, rows
         p.family, p.rows = family, rows.c
         p.kernels = mixfast_select_rows(family.isa, family.real_bytes)
+        if p.kernels == NULL or family.real_bytes not in (4, 8):
+            raise ValueError(f"this build has no kernels for isa {family.isa} and {family.real_bytes} bytes")
         p.assign, p.deliver = expected, add_statistics
 
         column_reals = family.n_features + 4 + family.n_components + family.n_scratch_columns
         if chunk_rows is None:
             unit = CHUNK_UNIT * family.real_bytes
             p.chunk_rows = clip(CHUNK_BYTES // (column_reals * unit), 1, CHUNK_COLUMN_BYTES // unit) * CHUNK_UNIT
+        elif chunk_rows < 1:
+            raise ValueError(f"chunk_rows={chunk_rows} should be at least 1")
         else:
             p.chunk_rows = chunk_rows
         p.stride = round_up(max(min(p.chunk_rows, n_rows), 1), p.kernels.strip)
@@ -399,7 +403,9 @@ cdef class Pass:
     cdef object raise_error_of_family(self):
         if self.c.family.owner == NULL:
             raise RuntimeError("a family's verb failed without saying why")
-        raise (<object> self.c.family.owner).error
+        owner = <object> self.c.family.owner
+        error, owner.error = owner.error, None  # or the traceback would hold the pass, and the pass its owner
+        raise error if error is not None else ValueError("a family's verb failed, or gave a prior that is not a number")
 
     def set_state(self, const double[::1] weights not None, const double[::1] params not None):
         """The parameters that the next pass is made at: weights (n_components,), params as the family lays them out."""
@@ -457,6 +463,8 @@ cdef class EM(Pass):
         """Parameters from hard labels (n_samples,); -1 leaves a row out."""
         if labels.shape[0] != self.c.rows.n_rows:
             raise ValueError(f"{labels.shape[0]} labels for {self.c.rows.n_rows} rows")
+        if np.max(labels, initial=-1) >= self.c.family.n_components:
+            raise ValueError(f"a label is {np.max(labels)}, there are {self.c.family.n_components} components")
         self._start(labelled, &labels[0])
 
     def start_from_responsibilities(self, const double[:, ::1] resp not None):
@@ -471,6 +479,12 @@ cdef class EM(Pass):
         cdef draw_t draw
         draw.seed, draw.start = seed, start
         self._start(drawn, &draw)
+
+    def set_state(self, weights, params):
+        """As `Pass.set_state`; a new start, so what was said of the last one is forgotten."""
+        self.status = 0
+        self.n_impossible = 0
+        Pass.set_state(self, weights, params)
 
     cdef object _start(self, assign_fn assign, const void *data):
         """The M-step twice: families centre second moments about the means that they have, so the first pass is there
@@ -563,6 +577,17 @@ def evaluate(Pass p not None, bint classify=False, log_norm=None, labels=None, r
     family's precision. `classify` spares the exponentials: labels only.
     """
     cdef results_t results
+    cdef const family_t *family = p.c.family
+    n_rows, real = p.c.rows.n_rows, np.float64 if family.real_bytes == 8 else np.float32
+    for name, array, shape, dtype in (
+        ("log_norm", log_norm, (n_rows,), real),
+        ("labels", labels, (n_rows,), np.int64),
+        ("resp", resp, (n_rows, family.n_components), real),
+        ("largest", largest, (n_rows,), real),
+    ):
+        if array is not None and not (array.shape == shape and array.dtype == dtype and array.flags.c_contiguous):
+            raise ValueError(f"{name} should be contiguous, {np.dtype(dtype)}, of shape {shape}; "
+                             f"got {array.dtype}, {array.shape}")
     results.log_norm = <char *> address(log_norm)
     results.labels = <int64_t *> address(labels)
     results.resp = <char *> address(resp)
@@ -578,15 +603,21 @@ def evaluate(Pass p not None, bint classify=False, log_norm=None, labels=None, r
     return int(p.c.lanes[LANE_IMPOSSIBLE])
 
 
+def _checked_reals(x):
+    if x.dtype not in (np.float32, np.float64) or not x.flags.c_contiguous:
+        raise ValueError(f"expected contiguous float32 or float64, got {x.dtype}")
+    return x
+
+
 def exp_nonpositive(x, isa=None):
     """exp(x) of a contiguous float32 or float64 array of values <= 0, as the pass computes it: a door for tests."""
-    y = np.empty_like(x)
+    y = np.empty_like(_checked_reals(x))
     mixfast_select_rows(resolve_isa(isa), x.itemsize).exp_nonpositive(x.size, address(x), address(y))
     return y
 
 
 def log_above_one(x, isa=None):
     """log(x) of a contiguous float32 or float64 array of values >= 1, as the pass computes it: a door for tests."""
-    y = np.empty_like(x)
+    y = np.empty_like(_checked_reals(x))
     mixfast_select_rows(resolve_isa(isa), x.itemsize).log_above_one(x.size, address(x), address(y))
     return y

@@ -89,6 +89,9 @@ cdef double log_prior(const family_t *f, const double *params) noexcept nogil:
 
 def bind_bernoulli(Py_ssize_t n_components, Py_ssize_t n_features, int real_bytes, object isa, double alpha):
     cdef int level = resolve_isa(isa)
+    if n_components < 1 or n_features < 1 or real_bytes not in (4, 8):
+        raise ValueError(f"cannot bind {n_components} components and {n_features} features of {real_bytes} bytes: "
+                         "there must be some of each, float32 or float64")
     cdef family_t *f = <family_t *> calloc(1, sizeof(family_t))
     cdef context_t *context = <context_t *> calloc(1, sizeof(context_t))
     if f == NULL or context == NULL:

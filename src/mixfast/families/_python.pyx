@@ -21,12 +21,8 @@ ctypedef struct tables_t:
 
 
 cdef object _array(const double *values, Py_ssize_t n):
-    """A read-only view of memory that outlives the call."""
-    if n == 0:
-        return np.empty(0)
-    view = np.asarray(<double[:n]> <double *> values)
-    view.flags.writeable = False
-    return view
+    """A copy: a family may keep what it is given, the memory of a pass ends with it."""
+    return np.array(<double[:n]> <double *> values) if n else np.empty(0)
 
 
 cdef class Verbs:

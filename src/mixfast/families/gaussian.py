@@ -74,7 +74,7 @@ class Gaussian(Family):
 
     @abstractmethod
     def cholesky_of_precisions(self, precisions):
-        """`precisions_cholesky` from precisions; raises numpy.linalg.LinAlgError if one is not positive definite."""
+        """`precisions_cholesky` from precisions; ValueError says what they should be, where they are not."""
 
     @abstractmethod
     def covariances(self, precisions_cholesky):
@@ -91,10 +91,12 @@ class Gaussian(Family):
 
     def sample(self, params, labels, rng):
         X = rng.standard_normal((len(labels), params.means.shape[1]))
-        factors = np.linalg.cholesky(self.covariance_matrices(params))
+        # square roots by eigenvalues: a covariance that was set by hand may be singular
+        variances, directions = np.linalg.eigh(self.covariance_matrices(params))
+        roots = directions * np.sqrt(np.maximum(variances, 0))[:, np.newaxis]
         for k in np.unique(labels):
             own = labels == k
-            X[own] = params.means[k] + X[own] @ factors[k].T
+            X[own] = params.means[k] + X[own] @ roots[k].T
         return X
 
 
@@ -106,7 +108,12 @@ class _Matrices(Gaussian):
 
     def cholesky_of_precisions(self, precisions):
         # P = U U' with U upper triangular: reversing rows and columns turns it into the usual factor
-        return np.linalg.cholesky(precisions[..., ::-1, ::-1])[..., ::-1, ::-1]
+        try:
+            if np.allclose(precisions, np.swapaxes(precisions, -1, -2)):
+                return np.linalg.cholesky(precisions[..., ::-1, ::-1])[..., ::-1, ::-1]
+        except np.linalg.LinAlgError:
+            pass
+        raise ValueError("symmetric, positive-definite")
 
     def covariances(self, precisions_cholesky):
         factor = np.swapaxes(np.linalg.inv(precisions_cholesky), -1, -2)
@@ -128,7 +135,7 @@ class _Variances(Gaussian):
 
     def cholesky_of_precisions(self, precisions):
         if not np.all(precisions > 0):
-            raise np.linalg.LinAlgError("a precision is not positive")
+            raise ValueError("positive")
         return np.sqrt(precisions)
 
     def covariances(self, precisions_cholesky):
