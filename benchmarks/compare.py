@@ -27,6 +27,7 @@ STEPS = 10  # how many more the long one makes
 FEW_STEPS = 2
 SLOW = 5.0
 PAUSE = 0.25  # seconds before each turn: threads of the one before spin for a while, and would slow the short fit down
+TURN = 0.2  # seconds at least: quick fits are timed several times in a turn, and their mean counts as one run
 NOISY = 1.5  # a row is marked where the slowest run took this many times as long as the fastest,
 FEWEST = 3  # or where there were fewer runs than can show it
 
@@ -111,16 +112,20 @@ class Iterations(Contestant):
         seconds, _ = timed(self.fitter.fit, SHORT)
         self.steps = FEW_STEPS if seconds > SLOW * SHORT or self.problem.case == CASES["C"] else STEPS
         self.iterations = f"{SHORT}..{SHORT + self.steps}"
-        model = self.fitter.fit(SHORT + self.steps)  # untimed: it also warms caches and compilers up
+        seconds, model = timed(self.fitter.fit, SHORT + self.steps)  # this also warms caches and compilers up
+        self.pairs = math.ceil(TURN / seconds)
         made = self.fitter.n_iterations(model)
         if made not in (None, SHORT + self.steps):
             raise RuntimeError(f"stopped after {made} of {SHORT + self.steps} iterations")
         self.log_likelihood = self.judge(model)
 
     def race(self, repeat):
-        short, _ = timed(self.fitter.fit, SHORT)
-        long, _ = timed(self.fitter.fit, SHORT + self.steps)
-        self.samples.append((long - short) / self.steps)
+        total = 0.0
+        for _ in range(self.pairs):
+            short, _ = timed(self.fitter.fit, SHORT)
+            long, _ = timed(self.fitter.fit, SHORT + self.steps)
+            total += long - short
+        self.samples.append(total / self.pairs / self.steps)
 
 
 class WholeFit(Contestant):
