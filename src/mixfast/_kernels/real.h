@@ -23,9 +23,11 @@ typedef MIXFAST_REAL real;
 #if REAL_IS_DOUBLE
 typedef int64_t real_bits;
 typedef uint64_t unsigned_bits;
+#define SQRT sqrt
 #else
 typedef int32_t real_bits;
 typedef uint32_t unsigned_bits;
+#define SQRT sqrtf
 #endif
 
 #if defined(__GNUC__) || defined(__clang__)

@@ -72,41 +72,74 @@ static double weighted_sum(ptrdiff_t n, const real *weight, const real *value) {
     return (part[0] + part[1]) + (part[2] + part[3]);
 }
 
+/* exp(log_prob - top) in place for rows [0, n) of a block, and their sums over the components. */
+ALWAYS_INLINE void exponentiate(ptrdiff_t n_components, ptrdiff_t n, ptrdiff_t stride, real *log_prob, const real *top,
+                                real *MIXFAST_RESTRICT total) {
+    real anchor[BLOCK];
+    for (ptrdiff_t r = 0; r < n; r++) {
+        anchor[r] = top[r] == -(real)INFINITY ? (real)0 : top[r]; /* -inf - -inf is not a number */
+        total[r] = 0;
+    }
+    for (ptrdiff_t k = 0; k < n_components; k++) {
+        real *MIXFAST_RESTRICT row = log_prob + k * stride;
+        for (ptrdiff_t r = 0; r < n; r++) {
+            real e = exp_nonpositive(row[r] - anchor[r]);
+            row[r] = e;
+            total[r] += e;
+        }
+    }
+}
+
+/* Rows that no component can have made get equal terms, the padding from n_rows on gets none; returns the number of the
+ * former. Whatever the padding's densities are, NaN included, must not leak into sums over rows. */
+static ptrdiff_t mend_rows(ptrdiff_t n_components, ptrdiff_t n_rows, ptrdiff_t n, ptrdiff_t stride, real *term,
+                           const real *top, real *total) {
+    ptrdiff_t n_impossible = 0;
+    for (ptrdiff_t r = 0; r < n; r++) {
+        int is_padding = r >= n_rows;
+        if (!is_padding && top[r] != -(real)INFINITY) continue;
+        for (ptrdiff_t k = 0; k < n_components; k++) term[k * stride + r] = is_padding ? 0 : 1;
+        total[r] = is_padding ? 1 : (real)n_components;
+        n_impossible += !is_padding;
+    }
+    return n_impossible;
+}
+
+/* term *= factor of the row; counts += the sums over the rows of a block, whose length is a multiple of WIDTH. */
+ALWAYS_INLINE void scale_and_count(ptrdiff_t n_components, ptrdiff_t n, ptrdiff_t stride, real *term,
+                                   const real *factor, double *counts) {
+    for (ptrdiff_t k = 0; k < n_components; k++) {
+        real *row = term + k * stride;
+        vec sum = splat(0);
+        for (ptrdiff_t r = 0; r < n; r += WIDTH) {
+            vec resp = load(row + r) * load(factor + r);
+            store(row + r, resp);
+            sum += resp;
+        }
+        counts[k] += sum_of(sum);
+    }
+}
+
 static ptrdiff_t softmax(ptrdiff_t n_components, ptrdiff_t n_rows, ptrdiff_t stride, const void *weight_in,
                          void *log_prob_inout, void *log_norm_out, void *scratch, double *counts, double *evidence) {
     const real *weight = weight_in;
-    real *log_prob = log_prob_inout, *log_norm = log_norm_out;
-    real *tops = scratch, *MIXFAST_RESTRICT totals = tops + stride;
+    real *log_prob = log_prob_inout, *log_norm = log_norm_out, *top = scratch, *factor = top + stride;
+    ptrdiff_t n_impossible = 0;
     for (ptrdiff_t start = 0; start < stride; start += BLOCK) {
         ptrdiff_t n = stride - start < BLOCK ? stride - start : BLOCK;
-        real *block = log_prob + start, *top = tops + start, *MIXFAST_RESTRICT total = totals + start;
+        real *block = log_prob + start;
+        real total[BLOCK], least = (real)INFINITY;
         largest(n_components, n, stride, block, top);
-        real anchor[BLOCK];
-        for (ptrdiff_t r = 0; r < n; r++) {
-            anchor[r] = top[r] == -(real)INFINITY ? (real)0 : top[r]; /* -inf - -inf is not a number */
-            total[r] = 0;
-        }
-        for (ptrdiff_t k = 0; k < n_components; k++) {
-            real *MIXFAST_RESTRICT row = block + k * stride;
-            for (ptrdiff_t r = 0; r < n; r++) {
-                real e = exp_nonpositive(row[r] - anchor[r]);
-                row[r] = e;
-                total[r] += e;
-            }
-        }
+        exponentiate(n_components, n, stride, block, top, total);
+        for (ptrdiff_t r = 0; r < n; r++) least = top[r] < least ? top[r] : least;
+        if (n_rows - start < n || least == -(real)INFINITY)
+            n_impossible += mend_rows(n_components, n_rows - start, n, stride, block, top, total);
         for (ptrdiff_t r = 0; r < n; r++) {
             log_norm[start + r] = top[r] + log_above_one(total[r]);
-            anchor[r] = weight[start + r] / total[r];
+            factor[r] = weight[start + r] / total[r];
         }
-        for (ptrdiff_t k = 0; k < n_components; k++) {
-            real *MIXFAST_RESTRICT row = block + k * stride;
-            for (ptrdiff_t r = 0; r < n; r++) row[r] *= anchor[r];
-        }
+        scale_and_count(n_components, n, stride, block, factor, counts);
     }
-    ptrdiff_t n_impossible = share_impossible(n_components, n_rows, stride, weight, log_prob, log_norm, tops);
-    for (ptrdiff_t k = 0; k < n_components; k++) /* 0 / 0 and 0 * inf must not leak out of the padding */
-        for (ptrdiff_t r = n_rows; r < stride; r++) log_prob[k * stride + r] = 0;
-    count(n_components, stride, log_prob, counts);
     *evidence += weighted_sum(n_rows, weight, log_norm);
     return n_impossible;
 }

@@ -9,9 +9,8 @@
 #include <stddef.h>
 #include "real.h"
 
-/* Products at a time: 3 x 3 need 9 sums and 6 operands, which 16 registers hold; 4 x 4 want 32, which AVX-512 and
- * aarch64 have. Statistics of 32 components in 16 columns, 100,000 rows, one thread: v3 33 ms with 3, 44 with 4; v4 38
- * with 3, 33 with 4. */
+/* Products at a time: 4 x 3 need 12 sums and 4 operands, which 16 registers hold; 5 x 4 want the 32 that AVX-512 and
+ * aarch64 have. */
 #if defined(__AVX512F__) || defined(__aarch64__)
 #define SUM_TILE 4
 #else
@@ -104,9 +103,9 @@ ALWAYS_INLINE void scaled_distances(ptrdiff_t n_components, ptrdiff_t n_features
 
 /* total[a][b] = sum_r left[a][r] * right[b][r]; n_left and n_right are constants at every call. */
 ALWAYS_INLINE void product_tile(int n_left, int n_right, ptrdiff_t stride, const real *left, const real *right,
-                                real total[SUM_TILE][SUM_TILE]) {
-    vec sum[SUM_TILE][SUM_TILE];
-    UNROLL(4)
+                                real total[SUM_TILE + 1][SUM_TILE]) {
+    vec sum[SUM_TILE + 1][SUM_TILE];
+    UNROLL(5)
     for (int a = 0; a < n_left; a++) {
         UNROLL(4)
         for (int b = 0; b < n_right; b++) sum[a][b] = splat(0);
@@ -115,47 +114,92 @@ ALWAYS_INLINE void product_tile(int n_left, int n_right, ptrdiff_t stride, const
         vec column[SUM_TILE];
         UNROLL(4)
         for (int b = 0; b < n_right; b++) column[b] = load(right + b * stride + r);
-        UNROLL(4)
+        UNROLL(5)
         for (int a = 0; a < n_left; a++) {
             vec weighted = load(left + a * stride + r);
             UNROLL(4)
             for (int b = 0; b < n_right; b++) sum[a][b] += weighted * column[b];
         }
     }
-    UNROLL(4)
+    UNROLL(5)
     for (int a = 0; a < n_left; a++) {
         UNROLL(4)
         for (int b = 0; b < n_right; b++) total[a][b] = sum_of(sum[a][b]);
     }
 }
 
-/* product_tile for sizes that are only known when it runs: 1 to SUM_TILE each. */
+/* total[a][b] = sum_r x[a][r] * x[b][r] for b <= a; n is a constant at every call. */
+ALWAYS_INLINE void square_tile(int n, ptrdiff_t stride, const real *x, real total[SUM_TILE + 1][SUM_TILE + 1]) {
+    vec sum[SUM_TILE + 1][SUM_TILE + 1];
+    UNROLL(5)
+    for (int a = 0; a < n; a++) {
+        UNROLL(5)
+        for (int b = 0; b <= a; b++) sum[a][b] = splat(0);
+    }
+    for (ptrdiff_t r = 0; r < stride; r += WIDTH) {
+        vec column[SUM_TILE + 1];
+        UNROLL(5)
+        for (int a = 0; a < n; a++) {
+            column[a] = load(x + a * stride + r);
+            UNROLL(5)
+            for (int b = 0; b <= a; b++) sum[a][b] += column[a] * column[b];
+        }
+    }
+    UNROLL(5)
+    for (int a = 0; a < n; a++) {
+        UNROLL(5)
+        for (int b = 0; b <= a; b++) total[a][b] = sum_of(sum[a][b]);
+    }
+}
+
+/* The two above for sizes that are only known when they run: n_left up to SUM_TILE + 1, n_right up to SUM_TILE. */
 static void product_tile_of(ptrdiff_t n_left, ptrdiff_t n_right, ptrdiff_t stride, const real *left, const real *right,
-                            real total[SUM_TILE][SUM_TILE]) {
+                            real total[SUM_TILE + 1][SUM_TILE]) {
 #define TILE_CASE(a, b) \
     case (a) * 8 + (b): product_tile(a, b, stride, left, right, total); break;
+#define TILE_CASES(b) TILE_CASE(1, b) TILE_CASE(2, b) TILE_CASE(3, b) TILE_CASE(4, b)
     switch (n_left * 8 + n_right) {
-        TILE_CASE(1, 1) TILE_CASE(1, 2) TILE_CASE(1, 3)
-        TILE_CASE(2, 1) TILE_CASE(2, 2) TILE_CASE(2, 3)
-        TILE_CASE(3, 1) TILE_CASE(3, 2) TILE_CASE(3, 3)
+        TILE_CASES(1) TILE_CASES(2) TILE_CASES(3)
 #if SUM_TILE == 4
-        TILE_CASE(1, 4) TILE_CASE(2, 4) TILE_CASE(3, 4)
-        TILE_CASE(4, 1) TILE_CASE(4, 2) TILE_CASE(4, 3) TILE_CASE(4, 4)
+        TILE_CASES(4) TILE_CASE(5, 1) TILE_CASE(5, 2) TILE_CASE(5, 3) TILE_CASE(5, 4)
 #endif
     }
+#undef TILE_CASES
 #undef TILE_CASE
 }
 
-ALWAYS_INLINE ptrdiff_t tile_size(ptrdiff_t left_over) { return left_over < SUM_TILE ? left_over : SUM_TILE; }
+static void square_tile_of(ptrdiff_t n, ptrdiff_t stride, const real *x, real total[SUM_TILE + 1][SUM_TILE + 1]) {
+    switch (n) {
+        case 1: square_tile(1, stride, x, total); break;
+        case 2: square_tile(2, stride, x, total); break;
+        case 3: square_tile(3, stride, x, total); break;
+        case 4: square_tile(4, stride, x, total); break;
+#if SUM_TILE == 4
+        case 5: square_tile(5, stride, x, total); break;
+#endif
+    }
+}
+
+/* How many of the items that are left the next tile takes. A thin last tile would have too few sums to keep the
+ * multipliers busy, each waiting for the one before: so on the left the last n % SUM_TILE tiles take one more, and on
+ * the right SUM_TILE + 1 are halved. */
+ALWAYS_INLINE ptrdiff_t left_size(ptrdiff_t remaining) {
+    ptrdiff_t n_larger = remaining % SUM_TILE;
+    if (remaining < SUM_TILE) return remaining;
+    return n_larger > 0 && remaining == n_larger * (SUM_TILE + 1) ? SUM_TILE + 1 : SUM_TILE;
+}
+ALWAYS_INLINE ptrdiff_t right_size(ptrdiff_t remaining) {
+    return remaining == SUM_TILE + 1 ? (SUM_TILE + 1) / 2 : remaining < SUM_TILE ? remaining : SUM_TILE;
+}
 
 /* total[k * n_features + j] += sum_r resp[k][r] x[j][r] */
 ALWAYS_INLINE void weighted_sums(ptrdiff_t n_components, ptrdiff_t n_features, ptrdiff_t stride, const real *resp,
                                  const real *x, double *total) {
-    real tile[SUM_TILE][SUM_TILE];
-    for (ptrdiff_t k = 0; k < n_components; k += SUM_TILE) {
-        ptrdiff_t n_left = tile_size(n_components - k);
-        for (ptrdiff_t j = 0; j < n_features; j += SUM_TILE) {
-            ptrdiff_t n_right = tile_size(n_features - j);
+    real tile[SUM_TILE + 1][SUM_TILE];
+    for (ptrdiff_t k = 0, n_left; k < n_components; k += n_left) {
+        n_left = left_size(n_components - k);
+        for (ptrdiff_t j = 0, n_right; j < n_features; j += n_right) {
+            n_right = right_size(n_features - j);
             product_tile_of(n_left, n_right, stride, resp + k * stride, x + j * stride, tile);
             for (ptrdiff_t a = 0; a < n_left; a++)
                 for (ptrdiff_t b = 0; b < n_right; b++) total[(k + a) * n_features + j + b] += tile[a][b];
@@ -163,19 +207,23 @@ ALWAYS_INLINE void weighted_sums(ptrdiff_t n_components, ptrdiff_t n_features, p
     }
 }
 
-/* total[i (i + 1) / 2 + j] += sum_r left[i][r] right[j][r] for j <= i: the lower triangle, packed by rows. */
-ALWAYS_INLINE void triangle_of_products(ptrdiff_t n, ptrdiff_t stride, const real *left, const real *right,
-                                        double *total) {
-    real tile[SUM_TILE][SUM_TILE];
-    for (ptrdiff_t i = 0; i < n; i += SUM_TILE) {
-        ptrdiff_t n_left = tile_size(n - i);
-        for (ptrdiff_t j = 0; j <= i; j += SUM_TILE) {
-            ptrdiff_t n_right = tile_size(n - j);
-            product_tile_of(n_left, n_right, stride, left + i * stride, right + j * stride, tile);
+/* total[i (i + 1) / 2 + j] += sum_r x[i][r] x[j][r] for j <= i: the lower triangle, packed by rows. */
+ALWAYS_INLINE void triangle_of_products(ptrdiff_t n, ptrdiff_t stride, const real *x, double *total) {
+    real tile[SUM_TILE + 1][SUM_TILE], square[SUM_TILE + 1][SUM_TILE + 1];
+    for (ptrdiff_t i = 0, n_left; i < n; i += n_left) {
+        n_left = left_size(n - i);
+        for (ptrdiff_t j = 0, n_right; j < i; j += n_right) {
+            n_right = right_size(i - j);
+            product_tile_of(n_left, n_right, stride, x + i * stride, x + j * stride, tile);
             for (ptrdiff_t a = 0; a < n_left; a++) {
-                double *row = total + (i + a) * (i + a + 1) / 2;
-                for (ptrdiff_t b = 0; b < n_right && j + b <= i + a; b++) row[j + b] += tile[a][b];
+                double *row = total + (i + a) * (i + a + 1) / 2 + j;
+                for (ptrdiff_t b = 0; b < n_right; b++) row[b] += tile[a][b];
             }
+        }
+        square_tile_of(n_left, stride, x + i * stride, square);
+        for (ptrdiff_t a = 0; a < n_left; a++) {
+            double *row = total + (i + a) * (i + a + 1) / 2 + i;
+            for (ptrdiff_t b = 0; b <= a; b++) row[b] += square[a][b];
         }
     }
 }

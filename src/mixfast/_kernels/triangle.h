@@ -5,44 +5,67 @@
 #include <stddef.h>
 #include "real.h"
 
-/* An upper triangular matrix U of order n is stored for the loops below as panels of PANEL columns, top to bottom: panel
- * [c, c + PANEL) holds the rows 0 .. c + PANEL - 1, PANEL values a row, the lower part zero; the n % PANEL columns that
- * are left over are stored one by one, column c with rows 0 .. c. */
+/* An upper triangular matrix U of order n is stored as panels of up to PANEL columns, each top to bottom: panel
+ * [c, c + w) holds the rows 0 .. c - 1, w values a row, then the rows of its triangle, w, w - 1 .. 1 values. */
 #define PANEL 4
-ALWAYS_INLINE ptrdiff_t packed_triangle_size(ptrdiff_t n) {
-    ptrdiff_t size = 0, c = 0;
-    for (; c + PANEL <= n; c += PANEL) size += PANEL * (c + PANEL);
-    for (; c < n; c++) size += c + 1;
-    return size;
+ALWAYS_INLINE ptrdiff_t packed_triangle_size(ptrdiff_t n) { return n * (n + 1) / 2; }
+
+/* Columns of the next panel when `remaining` are left: five are 3 + 2 and six 3 + 3, because one or two columns by
+ * themselves have too few sums to keep the multipliers busy. */
+ALWAYS_INLINE ptrdiff_t panel_width(ptrdiff_t remaining) {
+    return remaining == 5 || remaining == 6 ? 3 : remaining < PANEL ? remaining : PANEL;
 }
 
 static void pack_triangle(ptrdiff_t n, const double *upper /* [n][n] */, real *packed) {
-    ptrdiff_t c = 0;
-    for (; c + PANEL <= n; c += PANEL)
-        for (ptrdiff_t i = 0; i < c + PANEL; i++)
-            for (ptrdiff_t b = 0; b < PANEL; b++) *packed++ = i <= c + b ? (real)upper[i * n + c + b] : (real)0;
-    for (; c < n; c++)
-        for (ptrdiff_t i = 0; i <= c; i++) *packed++ = (real)upper[i * n + c];
+    for (ptrdiff_t c = 0, width; c < n; c += width) {
+        width = panel_width(n - c);
+        for (ptrdiff_t i = 0; i < c + width; i++)
+            for (ptrdiff_t j = i > c ? i : c; j < c + width; j++) *packed++ = (real)upper[i * n + j];
+    }
 }
 
-/* y[b] = sum_{i < n_rows} packed[i][b] x[i] - shift[b] for `n` columns (PANEL or 1) and one strip. */
-ALWAYS_INLINE void panel_product(int n, ptrdiff_t n_rows, ptrdiff_t stride, const real *packed, const real *shift,
+/* y[b] = sum_i packed[i][b] x[i] - shift[b] for the `n` columns (a constant at every call) of the panel that begins
+ * below `n_above` rows, and one strip. */
+ALWAYS_INLINE void panel_product(int n, ptrdiff_t n_above, ptrdiff_t stride, const real *packed, const real *shift,
                                  const real *x, vec y[PANEL][TILE_VECTORS]) {
+    vec column[TILE_VECTORS];
     UNROLL(4)
     for (int b = 0; b < n; b++) {
         UNROLL(3)
         for (int v = 0; v < TILE_VECTORS; v++) y[b][v] = splat(-shift[b]);
     }
-    for (ptrdiff_t i = 0; i < n_rows; i++) {
-        vec column[TILE_VECTORS];
+    for (ptrdiff_t i = 0; i < n_above; i++, x += stride, packed += n) {
         UNROLL(3)
-        for (int v = 0; v < TILE_VECTORS; v++) column[v] = load(x + i * stride + v * WIDTH);
+        for (int v = 0; v < TILE_VECTORS; v++) column[v] = load(x + v * WIDTH);
         UNROLL(4)
         for (int b = 0; b < n; b++) {
             UNROLL(3)
-            for (int v = 0; v < TILE_VECTORS; v++) y[b][v] += packed[i * n + b] * column[v];
+            for (int v = 0; v < TILE_VECTORS; v++) y[b][v] += packed[b] * column[v];
         }
     }
+    UNROLL(4)
+    for (int i = 0; i < n; i++) {
+        UNROLL(3)
+        for (int v = 0; v < TILE_VECTORS; v++) column[v] = load(x + i * stride + v * WIDTH);
+        UNROLL(4)
+        for (int b = i; b < n; b++) {
+            UNROLL(3)
+            for (int v = 0; v < TILE_VECTORS; v++) y[b][v] += *packed * column[v];
+            packed++;
+        }
+    }
+}
+
+/* The same for a number of columns that is only known when it runs; returns the packed values of the next panel. */
+ALWAYS_INLINE const real *panel_product_of(ptrdiff_t n, ptrdiff_t n_above, ptrdiff_t stride, const real *packed,
+                                           const real *shift, const real *x, vec y[PANEL][TILE_VECTORS]) {
+    switch (n) {
+        case 4: panel_product(4, n_above, stride, packed, shift, x, y); break;
+        case 3: panel_product(3, n_above, stride, packed, shift, x, y); break;
+        case 2: panel_product(2, n_above, stride, packed, shift, x, y); break;
+        default: panel_product(1, n_above, stride, packed, shift, x, y);
+    }
+    return packed + n * n_above + n * (n + 1) / 2;
 }
 
 #endif

@@ -476,7 +476,7 @@ def bind_full(Py_ssize_t n_components, Py_ssize_t n_features, int real_bytes, ob
     f.n_params = n_components * (n_features + 2 * n_features * n_features)
     f.n_stats = n_components * (n_features + n_features * (n_features + 1) // 2)
     f.n_tables = n_components * (1 + 2 * n_features + kernels.packed_triangle_size(n_features))
-    f.n_scratch_columns = 2 * n_features
+    f.n_scratch_columns = n_features + 1
     f.n_work = max(n_components * (1 + 2 * n_features), 4 * n_features)
     f.flops_per_row = n_components * (2 * n_features * (n_features + 3) + 40)
     f.prepare, f.maximise = full_prepare, full_maximise
@@ -490,7 +490,7 @@ def bind_tied(Py_ssize_t n_components, Py_ssize_t n_features, int real_bytes, ob
     f.n_params = n_components * n_features + 2 * n_features * n_features
     f.n_stats = n_components * n_features + n_features * (n_features + 1) // 2
     f.n_tables = n_components * (1 + 2 * n_features) + n_features + kernels.packed_triangle_size(n_features)
-    f.n_scratch_columns = n_features
+    f.n_scratch_columns = n_features + 1
     f.n_work = n_components * (1 + 3 * n_features) + 4 * n_features
     f.flops_per_row = n_components * (6 * n_features + 40) + 2 * n_features * (n_features + 3)
     f.prepare, f.maximise = tied_prepare, tied_maximise
