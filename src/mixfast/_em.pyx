@@ -26,6 +26,21 @@ from mixfast._family cimport (
     mixfast_select_rows,
 )
 from mixfast._isa cimport resolve_isa
+from mixfast._pass cimport (
+    LANE_COUNTS,
+    LANE_DENSITIES,
+    LANE_EVIDENCE,
+    LANE_IMPOSSIBLE,
+    LANE_STATISTICS,
+    assign_fn,
+    cut,
+    deliver_fn,
+    get,
+    pass_t,
+    put,
+    workspace_t,
+)
+from mixfast._pruning cimport add_statistics, begin_pass as begin_pruning, end_pass as end_pruning, release, reset
 from mixfast._random cimport RANDOM_RESPONSIBILITIES, uniform
 
 import numpy as np
@@ -47,6 +62,7 @@ HAS_OPENMP = MIXFAST_HAS_OPENMP == 1
 
 cdef enum:
     CACHE_LINE = 64
+    ROOM_TO_CHOOSE = sizeof(Py_ssize_t) + 2 * sizeof(double) + sizeof(float)  # of a workspace_t, bytes a component
     # A chunk's responsibilities, packed columns and family scratch share the second-level cache, half a megabyte or
     # more on most machines. Longer columns make sums cheaper: full, K=64, d=128, 10,000 rows, one thread took 0.62 s
     # with 48 rows a chunk, 0.48 with 144, 0.45 with 480; K=32, d=16 the same from 96 to 480. Small problems want small
@@ -82,23 +98,12 @@ ctypedef struct draw_t:
     uint32_t start
 
 
-cdef inline double get(const void *values, int real_bytes, Py_ssize_t i) noexcept nogil:
-    return (<const double *> values)[i] if real_bytes == 8 else (<const float *> values)[i]
-
-
-cdef inline void put(void *values, int real_bytes, Py_ssize_t i, double value) noexcept nogil:
-    if real_bytes == 8:
-        (<double *> values)[i] = value
-    else:
-        (<float *> values)[i] = <float> value
-
-
 # ---- assign: how a chunk's rows are shared --------------------------------------------------------------------------
 
-cdef int expected(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, const workspace_t *space,
+cdef int expected(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, workspace_t *space,
                   double *lane) noexcept nogil:
     """The E-step: responsibilities from log densities."""
-    if p.family.log_density(p.family, p.tables, chunk, space.family_scratch, space.resp) != 0:
+    if p.family.log_density(p.family, p.tables, chunk, &space.selection, space.family_scratch, space.resp) != 0:
         return 1
     lane[LANE_IMPOSSIBLE] += p.kernels.softmax(
         p.family.n_components, chunk.n_rows, chunk.stride, space.weight, space.resp, space.log_norm,
@@ -106,10 +111,10 @@ cdef int expected(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, const
     return 0
 
 
-cdef int nearest(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, const workspace_t *space,
+cdef int nearest(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, workspace_t *space,
                  double *lane) noexcept nogil:
     """The C-step: all of a row to its most likely component. With spherical components of one size, this is k-means."""
-    if p.family.log_density(p.family, p.tables, chunk, space.family_scratch, space.resp) != 0:
+    if p.family.log_density(p.family, p.tables, chunk, &space.selection, space.family_scratch, space.resp) != 0:
         return 1
     lane[LANE_IMPOSSIBLE] += p.kernels.hardmax(
         p.family.n_components, chunk.n_rows, chunk.stride, space.weight, space.resp, space.log_norm,
@@ -121,7 +126,7 @@ cdef void clear_resp(const pass_t *p, const chunk_t *chunk, const workspace_t *s
     memset(space.resp, 0, p.family.n_components * chunk.stride * p.family.real_bytes)
 
 
-cdef int labelled(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, const workspace_t *space,
+cdef int labelled(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, workspace_t *space,
                   double *lane) noexcept nogil:
     """All of a row to the component that assign_data, an int64 array, names; rows labelled -1 are left out."""
     cdef const int64_t *labels = <const int64_t *> p.assign_data
@@ -135,7 +140,7 @@ cdef int labelled(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, const
     return 0
 
 
-cdef int given(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, const workspace_t *space,
+cdef int given(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, workspace_t *space,
                double *lane) noexcept nogil:
     """Responsibilities from assign_data, a float64 array (n_samples, n_components), times the weight of the row."""
     cdef Py_ssize_t n_components = p.family.n_components, r, k
@@ -151,7 +156,7 @@ cdef int given(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, const wo
     return 0
 
 
-cdef int drawn(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, const workspace_t *space,
+cdef int drawn(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, workspace_t *space,
                double *lane) noexcept nogil:
     """Uniform random responsibilities, scaled to sum to one in each row; assign_data says the seed and the start."""
     cdef Py_ssize_t n_components = p.family.n_components, r, k
@@ -175,25 +180,22 @@ cdef int drawn(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, const wo
 
 # ---- deliver: what becomes of a chunk -------------------------------------------------------------------------------
 
-cdef int add_statistics(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, const workspace_t *space,
-                        double *lane) noexcept nogil:
-    return p.family.accumulate(p.family, p.tables, chunk, space.resp, space.family_scratch,
-                               lane + LANE_COUNTS + p.family.n_components)
-
-
 cdef int write_results(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, const workspace_t *space,
                        double *lane) noexcept nogil:
     """Rows start .. of the arrays in deliver_data, where they are wanted; they hold reals of the family's precision."""
     cdef const results_t *results = <const results_t *> p.deliver_data
-    cdef Py_ssize_t n_components = p.family.n_components, real_bytes = p.family.real_bytes
+    cdef Py_ssize_t n_components = p.family.n_components, real_bytes = p.family.real_bytes, r
     if results.log_norm != NULL:
         memcpy(results.log_norm + start * real_bytes, space.log_norm, chunk.n_rows * real_bytes)
     if results.resp != NULL:
         p.kernels.transpose(n_components, chunk.n_rows, chunk.stride, space.resp,
                             results.resp + start * n_components * real_bytes)
     if results.labels != NULL:
-        p.kernels.argmax(n_components, chunk.n_rows, chunk.stride, space.resp, results.labels + start,
-                         results.largest + start * real_bytes if results.largest != NULL else NULL)
+        p.kernels.argmax(n_components, chunk.n_rows, chunk.stride, space.resp, space.places, space.softmax_scratch)
+        for r in range(chunk.n_rows):
+            results.labels[start + r] = <int64_t> get(space.places, real_bytes, r)
+        if results.largest != NULL:
+            memcpy(results.largest + start * real_bytes, space.softmax_scratch, chunk.n_rows * real_bytes)
     return 0
 
 
@@ -212,12 +214,18 @@ cdef int visit_lane(const pass_t *p, Py_ssize_t lane, Py_ssize_t round_, int thr
     space.log_norm = <char *> space.weight + column
     space.softmax_scratch = <char *> space.log_norm + column
     space.resp = <char *> space.softmax_scratch + 2 * column
-    space.family_scratch = <char *> space.resp + p.family.n_components * column
+    space.places = <char *> space.resp + p.family.n_components * column
+    space.family_scratch = <char *> space.places + column
+    space.chosen = <Py_ssize_t *> (<char *> space.family_scratch + p.family.n_scratch_columns * column)
+    space.floors = <double *> (space.chosen + p.family.n_components)
+    space.counts = space.floors + p.family.n_components
+    space.ceilings = <float *> (space.counts + p.family.n_components)
     chunk.columns = space.columns
     chunk.stride = p.stride
     for index in range(first + n_own * round_ // p.n_rounds, first + n_own * (round_ + 1) // p.n_rounds):
         start = index * p.chunk_rows
         chunk.n_rows = min(p.chunk_rows, p.rows.n_rows - start)
+        space.selection.n, space.selection.component = p.family.n_components, p.everything
         p.kernels.pack(&p.rows, start, chunk.n_rows, chunk.stride, p.pivot, space.columns, space.weight)
         if p.assign(p, start, &chunk, &space, slot) != 0 or p.deliver(p, start, &chunk, &space, slot) != 0:
             return 1
@@ -336,16 +344,13 @@ cdef class Pass:
             raise ValueError(f"this build has no kernels for isa {family.isa} and {family.real_bytes} bytes")
         p.assign, p.deliver = expected, add_statistics
 
-        column_reals = family.n_features + 4 + family.n_components + family.n_scratch_columns
+        column_reals = family.n_features + 5 + family.n_components + family.n_scratch_columns
         if chunk_rows is None:
             unit = CHUNK_UNIT * family.real_bytes
-            p.chunk_rows = clip(CHUNK_BYTES // (column_reals * unit), 1, CHUNK_COLUMN_BYTES // unit) * CHUNK_UNIT
+            chunk_rows = clip(CHUNK_BYTES // (column_reals * unit), 1, CHUNK_COLUMN_BYTES // unit) * CHUNK_UNIT
         elif chunk_rows < 1:
             raise ValueError(f"chunk_rows={chunk_rows} should be at least 1")
-        else:
-            p.chunk_rows = chunk_rows
-        p.stride = round_up(max(min(p.chunk_rows, n_rows), 1), p.kernels.strip)
-        p.n_chunks = (n_rows + p.chunk_rows - 1) // p.chunk_rows
+        cut(p, chunk_rows)
         p.lane_size = round_up(LANE_COUNTS + family.n_components + family.n_stats, CACHE_LINE // sizeof(double))
         p.n_lanes = clip(p.n_chunks // CHUNKS_PER_LANE, 1,
                          clip(LANES_BYTES // <Py_ssize_t> (p.lane_size * sizeof(double)), MIN_LANES, MAX_LANES))
@@ -353,15 +358,16 @@ cdef class Pass:
         p.n_rounds = 1 + <Py_ssize_t> (flops / ROUND_FLOPS)
         p.n_threads = 1 if family.needs_gil else <int> clip(
             <Py_ssize_t> min(flops / THREAD_FLOPS, <double> n_threads), 1, p.n_lanes)
-        p.scratch_size = round_up(column_reals * p.stride * family.real_bytes, CACHE_LINE)
+        p.scratch_size = round_up(
+            column_reals * p.stride * family.real_bytes + family.n_components * ROOM_TO_CHOOSE, CACHE_LINE)
         self._allocate()
 
     def _allocate(self):
         """Cut one block of memory into pieces that start on cache lines."""
         cdef pass_t *p = &self.c
         cdef const family_t *family = p.family
-        cdef size_t[7] sizes
-        cdef (char *)[7] pieces
+        cdef size_t[8] sizes
+        cdef (char *)[8] pieces
         cdef size_t total = CACHE_LINE
         cdef int i
         sizes[0] = family.n_components * sizeof(double)
@@ -371,17 +377,21 @@ cdef class Pass:
         sizes[4] = p.n_lanes * p.lane_size * sizeof(double)
         sizes[5] = family.n_tables * family.real_bytes
         sizes[6] = p.n_threads * p.scratch_size
-        for i in range(7):
+        sizes[7] = family.n_components * sizeof(Py_ssize_t)
+        for i in range(8):
             total += round_up(sizes[i], CACHE_LINE)
         self.memory = calloc(total, 1)
         if self.memory == NULL:
             raise MemoryError(f"a pass over {p.rows.n_rows} rows needs {total} bytes of work space")
         pieces[0] = <char *> round_up(<Py_ssize_t> <uintptr_t> self.memory, CACHE_LINE)
-        for i in range(1, 7):
+        for i in range(1, 8):
             pieces[i] = pieces[i - 1] + round_up(sizes[i - 1], CACHE_LINE)
         p.weights, p.params = <double *> pieces[0], <double *> pieces[1]
         p.pivot, p.work, p.lanes = <double *> pieces[2], <double *> pieces[3], <double *> pieces[4]
         p.tables, p.scratch = pieces[5], pieces[6]
+        p.everything = <Py_ssize_t *> pieces[7]
+        for i in range(family.n_components):
+            p.everything[i] = i
 
     def __dealloc__(self):
         free(self.memory)
@@ -456,8 +466,11 @@ cdef class EM(Pass):
     `status` gathers what the M-steps said since the start, as bits of `mixfast.convergence.Status`.
     """
 
-    cdef readonly int status
-    cdef readonly double n_impossible
+    def __cinit__(self, *args, **kwargs):
+        self.prunes = True
+
+    def __dealloc__(self):
+        release(&self.pruning)
 
     def start_from_labels(self, const int64_t[::1] labels not None):
         """Parameters from hard labels (n_samples,); -1 leaves a row out."""
@@ -484,6 +497,7 @@ cdef class EM(Pass):
         """As `Pass.set_state`; a new start, so what was said of the last one is forgotten."""
         self.status = 0
         self.n_impossible = 0
+        reset(&self.pruning, &self.c)
         Pass.set_state(self, weights, params)
 
     cdef object _start(self, assign_fn assign, const void *data):
@@ -491,6 +505,7 @@ cdef class EM(Pass):
         to find the means and the second to measure about them."""
         cdef assign_fn regular = self.c.assign
         cdef int _round
+        reset(&self.pruning, &self.c)
         self.c.assign, self.c.assign_data = assign, data
         try:
             for _round in range(2):
@@ -522,7 +537,7 @@ cdef class EM(Pass):
         """One iteration. Returns the objective per unit of weight, (log-likelihood + log prior) / total weight, of the
         parameters that went in: it comes out of the same pass that makes the next ones."""
         cdef double log_prior = self._log_prior()
-        self.run()
+        self._run_pruned()
         self.n_impossible = self.c.lanes[LANE_IMPOSSIBLE]
         cdef double objective = (self.c.lanes[LANE_EVIDENCE] + log_prior) / self.rows.total_weight
         if objective != objective or objective == INFINITY:
@@ -530,6 +545,30 @@ cdef class EM(Pass):
         else:
             self._maximise()
         return objective
+
+    cdef int _run_pruned(self) except -1:
+        """A pass that leaves out what is zero, if there is enough of it."""
+        cdef assign_fn assign = self.c.assign
+        cdef deliver_fn deliver = self.c.deliver
+        cdef double mean_weight = self.rows.total_weight / <double> self.c.rows.n_rows
+        if not self.prunes or self.c.family.needs_gil:
+            return self.run()
+        if begin_pruning(&self.pruning, &self.c, mean_weight) != 0:
+            raise MemoryError(f"no room for the order of {self.c.rows.n_rows} rows")
+        try:
+            self.run()
+        finally:
+            self.c.assign, self.c.deliver = assign, deliver
+        end_pruning(&self.pruning, &self.c)
+        return 0
+
+    @property
+    def work(self):
+        """Shares of all pairs of a row and a component whose (densities, statistics) the last step computed."""
+        cdef double n_pairs = <double> self.c.rows.n_rows * <double> self.c.family.n_components
+        if not self.c.rows.order:
+            return 1.0, 1.0
+        return self.c.lanes[LANE_DENSITIES] / n_pairs, self.c.lanes[LANE_STATISTICS] / n_pairs
 
     def iterate(self, Py_ssize_t n_steps, double tol, double previous, int stop_on):
         """Up to n_steps iterations; converged when the objective moves by less than tol.
@@ -563,6 +602,7 @@ cdef class ClassificationEM(EM):
 
     def __cinit__(self, *args, **kwargs):
         self.c.assign = nearest
+        self.prunes = False
 
 
 cdef void *address(array) except? NULL:
@@ -592,14 +632,14 @@ def evaluate(Pass p not None, bint classify=False, log_norm=None, labels=None, r
     results.labels = <int64_t *> address(labels)
     results.resp = <char *> address(resp)
     results.largest = <char *> address(largest)
-    cdef assign_fn assign = p.c.assign
-    cdef deliver_fn deliver = p.c.deliver
+    cdef pass_t regular = p.c
     p.c.assign = nearest if classify else expected
     p.c.deliver, p.c.deliver_data = write_results, &results
+    p.c.rows.order = NULL
     try:
         p.run()
     finally:
-        p.c.assign, p.c.deliver, p.c.deliver_data = assign, deliver, NULL
+        p.c = regular
     return int(p.c.lanes[LANE_IMPOSSIBLE])
 
 

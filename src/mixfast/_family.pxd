@@ -1,7 +1,7 @@
 # The contract between a family and the pass, as Cython sees it. What each verb owes is written once, in
 # _kernels/family.h and _kernels/rows.h.
 
-from libc.stdint cimport int64_t
+from libc.stdint cimport uint32_t
 
 
 cdef extern from "family.h" nogil:
@@ -17,16 +17,28 @@ cdef extern from "family.h" nogil:
         Py_ssize_t n_rows
         Py_ssize_t stride
 
+    ctypedef struct selection_t "mixfast_selection":
+        Py_ssize_t n
+        const Py_ssize_t *component
+
     ctypedef struct family_t "mixfast_family"
 
     ctypedef void (*prepare_fn "mixfast_prepare")(
         const family_t *, const double *weights, const double *params, double *work, double *pivot,
         void *tables) noexcept nogil
     ctypedef int (*log_density_fn "mixfast_log_density")(
-        const family_t *, const void *tables, const chunk_t *, void *scratch, void *out) noexcept nogil
+        const family_t *, const void *tables, const chunk_t *, const selection_t *, void *scratch,
+        void *out) noexcept nogil
     ctypedef int (*accumulate_fn "mixfast_accumulate")(
-        const family_t *, const void *tables, const chunk_t *, const void *resp, void *scratch,
+        const family_t *, const void *tables, const chunk_t *, const selection_t *, const void *resp, void *scratch,
         double *stats) noexcept nogil
+    ctypedef void (*bounded_log_density_fn "mixfast_bounded_log_density")(
+        const family_t *, const void *tables, const chunk_t *, const selection_t *, const double *floor, void *scratch,
+        void *out, float *ceiling) noexcept nogil
+    ctypedef void (*prepare_carry_fn "mixfast_prepare_carry")(
+        const family_t *, const double *last_weights, const double *last_params, const double *weights,
+        const double *params, double *work, double *carry) noexcept nogil
+    ctypedef void (*carry_fn "mixfast_carry")(const family_t *, const double *carry, float *ceiling) noexcept nogil
     ctypedef int (*maximise_fn "mixfast_maximise")(
         const family_t *, const double *counts, const double *pivot, const double *stats, double *work,
         double *params) noexcept nogil
@@ -40,6 +52,7 @@ cdef extern from "family.h" nogil:
         Py_ssize_t n_tables
         Py_ssize_t n_scratch_columns
         Py_ssize_t n_work
+        Py_ssize_t n_carry
         Py_ssize_t flops_per_row
         int real_bytes
         int isa
@@ -51,6 +64,9 @@ cdef extern from "family.h" nogil:
         accumulate_fn accumulate
         maximise_fn maximise
         log_prior_fn log_prior
+        bounded_log_density_fn bounded_log_density
+        prepare_carry_fn prepare_carry
+        carry_fn carry
 
 
 cdef extern from "rows.h" nogil:
@@ -62,6 +78,7 @@ cdef extern from "rows.h" nogil:
         Py_ssize_t column_stride
         int real_bytes
         const double *weight
+        const uint32_t *order
 
     ctypedef struct rows_kernels_t "mixfast_rows_kernels":
         int strip
@@ -80,8 +97,14 @@ cdef extern from "rows.h" nogil:
             Py_ssize_t n_components, Py_ssize_t n_rows, Py_ssize_t stride, const void *resp,
             void *out) noexcept nogil
         void (*argmax)(
-            Py_ssize_t n_components, Py_ssize_t n_rows, Py_ssize_t stride, const void *resp, int64_t *labels,
+            Py_ssize_t n, Py_ssize_t n_rows, Py_ssize_t stride, const void *resp, void *place,
             void *largest) noexcept nogil
+        double (*least_best)(
+            Py_ssize_t n, Py_ssize_t n_rows, Py_ssize_t stride, const void *values, void *scratch) noexcept nogil
+        void (*maxima)(
+            Py_ssize_t n, Py_ssize_t n_rows, Py_ssize_t stride, const void *values, float *largest) noexcept nogil
+        Py_ssize_t (*count_below)(
+            Py_ssize_t n, Py_ssize_t n_rows, Py_ssize_t stride, const void *values, const double *limit) noexcept nogil
         void (*round_to_real)(Py_ssize_t n, const double *values, void *out) noexcept nogil
         void (*exp_nonpositive)(Py_ssize_t n, const void *x, void *y) noexcept nogil
         void (*log_above_one)(Py_ssize_t n, const void *x, void *y) noexcept nogil
@@ -92,8 +115,10 @@ cdef extern from "gaussian.h" nogil:
         Py_ssize_t (*packed_triangle_size)(Py_ssize_t n) noexcept nogil
         void (*pack_triangle)(Py_ssize_t n, const double *upper, void *packed) noexcept nogil
         log_density_fn full_log_density
+        bounded_log_density_fn full_bounded_log_density
         accumulate_fn full_accumulate
         log_density_fn diagonal_log_density
+        bounded_log_density_fn diagonal_bounded_log_density
         accumulate_fn diagonal_accumulate
         log_density_fn tied_log_density
         accumulate_fn tied_accumulate

@@ -10,7 +10,8 @@ Rows are visited in lanes and lanes added in order, so the draws are the same fo
 
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
-from mixfast._em cimport LANE_COUNTS, Pass, pass_t, workspace_t
+from mixfast._em cimport Pass
+from mixfast._pass cimport LANE_COUNTS, pass_t, workspace_t
 from mixfast._family cimport chunk_t
 from mixfast._random cimport FIRST_CENTRE, NEXT_CENTRE, uniform
 
@@ -30,10 +31,10 @@ cdef inline double weight_of(const pass_t *p, Py_ssize_t row) noexcept nogil:
     return p.rows.weight[row] if p.rows.weight != NULL else 1
 
 
-cdef int measure(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, const workspace_t *space,
+cdef int measure(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, workspace_t *space,
                  double *lane) noexcept nogil:
     """Distances instead of responsibilities."""
-    return p.family.log_density(p.family, p.tables, chunk, space.family_scratch, space.resp)
+    return p.family.log_density(p.family, p.tables, chunk, &space.selection, space.family_scratch, space.resp)
 
 
 cdef int add_potentials(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, const workspace_t *space,

@@ -21,23 +21,25 @@ static void certain_form(ptrdiff_t n_features, ptrdiff_t stride, real constant, 
     }
 }
 
-static int log_density(const mixfast_family *family, const void *tables, const mixfast_chunk *chunk, void *scratch,
-                       void *out_real) {
+static int log_density(const mixfast_family *family, const void *tables, const mixfast_chunk *chunk,
+                       const mixfast_selection *selection, void *scratch, void *out_real) {
     (void)scratch;
-    ptrdiff_t K = family->n_components, d = family->n_features, stride = chunk->stride;
-    const real *constant = tables, *log_odds = constant + K;
+    ptrdiff_t d = family->n_features, stride = chunk->stride;
+    const real *constant = tables, *log_odds = constant + family->n_components;
     real *out = out_real;
-    linear_forms(K, d, stride, constant, log_odds, chunk->columns, out);
-    for (ptrdiff_t k = 0; k < K; k++)
+    linear_forms(selection, d, stride, constant, log_odds, chunk->columns, out);
+    for (ptrdiff_t a = 0; a < selection->n; a++) {
+        ptrdiff_t k = selection->component[a];
         if (is_certain(log_odds + k * d, d))
-            certain_form(d, stride, constant[k], log_odds + k * d, chunk->columns, out + k * stride);
+            certain_form(d, stride, constant[k], log_odds + k * d, chunk->columns, out + a * stride);
+    }
     return 0;
 }
 
-static int accumulate(const mixfast_family *family, const void *tables, const mixfast_chunk *chunk, const void *resp,
-                      void *scratch, double *stats) {
+static int accumulate(const mixfast_family *family, const void *tables, const mixfast_chunk *chunk,
+                      const mixfast_selection *selection, const void *resp, void *scratch, double *stats) {
     (void)tables, (void)scratch;
-    weighted_sums(family->n_components, family->n_features, chunk->stride, resp, chunk->columns, stats);
+    weighted_sums(selection, family->n_features, chunk->stride, resp, chunk->columns, stats);
     return 0;
 }
 

@@ -18,7 +18,7 @@
 
 #include <stddef.h>
 
-#define MIXFAST_FAMILY_CAPSULE "mixfast.family_v1"
+#define MIXFAST_FAMILY_CAPSULE "mixfast.family_v2"
 
 /* What `maximise` says of the parameters that it wrote: a sum of these, or MIXFAST_FAILED. */
 enum {
@@ -38,6 +38,13 @@ typedef struct {
     ptrdiff_t stride;
 } mixfast_chunk;
 
+/* The components that a verb is asked about: component[a] for a < n, each at most once. Everything that is laid out by
+ * component and chunk, log densities and responsibilities, is laid out by `a`. */
+typedef struct {
+    ptrdiff_t n;
+    const ptrdiff_t *component;
+} mixfast_selection;
+
 typedef struct mixfast_family mixfast_family;
 
 /* Once per pass: params -> tables, and the point that is taken off every row before it is packed (`pivot[n_features]`,
@@ -45,13 +52,28 @@ typedef struct mixfast_family mixfast_family;
 typedef void (*mixfast_prepare)(const mixfast_family *, const double *weights, const double *params, double *work,
                                 double *pivot, void *tables);
 
-/* Once per chunk: out[k * stride + r] = log weight of k + log density of row r under component k. */
-typedef int (*mixfast_log_density)(const mixfast_family *, const void *tables, const mixfast_chunk *, void *scratch,
-                                   void *out);
+/* Once per chunk: out[a * stride + r] = log weight + log density of row r under component[a]. */
+typedef int (*mixfast_log_density)(const mixfast_family *, const void *tables, const mixfast_chunk *,
+                                   const mixfast_selection *, void *scratch, void *out);
 
-/* Once per chunk: add the chunk's statistics; resp[k * stride + r] is already multiplied by the row's weight. */
-typedef int (*mixfast_accumulate)(const mixfast_family *, const void *tables, const mixfast_chunk *, const void *resp,
-                                  void *scratch, double *stats);
+/* Once per chunk: add the chunk's statistics of the selected components; resp[a * stride + r] is already multiplied by
+ * the row's weight. */
+typedef int (*mixfast_accumulate)(const mixfast_family *, const void *tables, const mixfast_chunk *,
+                                  const mixfast_selection *, const void *resp, void *scratch, double *stats);
+
+/* As log_density, for components that are likely to be out of reach: where a row's log density is certain to be below
+ * floor[a], -inf may stand for it. ceiling[a] receives what no row's log density is above, floor or not. */
+typedef void (*mixfast_bounded_log_density)(const mixfast_family *, const void *tables, const mixfast_chunk *,
+                                            const mixfast_selection *, const double *floor, void *scratch, void *out,
+                                            float *ceiling);
+
+/* Once per pass: what `carry` needs to know of the way from the last pass's parameters to this one's. */
+typedef void (*mixfast_prepare_carry)(const mixfast_family *, const double *last_weights, const double *last_params,
+                                      const double *weights, const double *params, double *work, double *carry);
+
+/* Once per chunk: ceiling[k], what no log density of the chunk's rows under component k was above at the last pass's
+ * parameters, becomes the same at this one's. Infinite ones stay as they are. */
+typedef void (*mixfast_carry)(const mixfast_family *, const double *carry, float *ceiling);
 
 /* Once per pass: `params` holds the parameters that the statistics were gathered at, and receives the new ones.
  * counts[k] is the sum of the responsibilities of k, `pivot` what `prepare` gave: whatever the statistics are centred
@@ -67,7 +89,8 @@ struct mixfast_family {
     ptrdiff_t n_params, n_stats;      /* doubles */
     ptrdiff_t n_tables;               /* reals */
     ptrdiff_t n_scratch_columns;      /* scratch for one thread: so many columns of a chunk's stride, aligned as they are */
-    ptrdiff_t n_work;                 /* doubles of work space for `prepare` and `maximise` */
+    ptrdiff_t n_work;                 /* doubles of work space for `prepare`, `maximise` and `prepare_carry` */
+    ptrdiff_t n_carry;                /* doubles */
     ptrdiff_t flops_per_row;          /* rough, for the choice of threads and of signal checks only */
     int real_bytes;                   /* 4: rows are computed in float, 8: in double */
     int isa;                          /* which compiled kernels the pass itself should take */
@@ -79,6 +102,9 @@ struct mixfast_family {
     mixfast_accumulate accumulate;    /* 0, or MIXFAST_FAILED */
     mixfast_maximise maximise;        /* a status */
     mixfast_log_prior log_prior;      /* NULL means a flat prior */
+    mixfast_bounded_log_density bounded_log_density; /* these three all, or NULL all: bounds then are not kept */
+    mixfast_prepare_carry prepare_carry;
+    mixfast_carry carry;
 };
 
 #endif

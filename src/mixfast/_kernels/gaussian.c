@@ -8,9 +8,39 @@
 /* Columns at a time whose first and second moments fit the registers: 16 columns of 128 components took 3.2 ns a row and
  * component with 3, 1.8 with 4, 2.0 with 5. */
 #define MOMENTS 4
+/* Columns between two looks at whether a sum of squares can stop. */
+#define BETWEEN_LOOKS 8
 
 static ptrdiff_t triangle_size(ptrdiff_t n) { return packed_triangle_size(n); }
 static void triangle(ptrdiff_t n, const double *upper, void *packed) { pack_triangle(n, upper, packed); }
+
+ALWAYS_INLINE void store_density(real constant, const vec distance[TILE_VECTORS], real *out) {
+    UNROLL(3)
+    for (int v = 0; v < TILE_VECTORS; v++) store(out + v * WIDTH, constant - (real)0.5 * distance[v]);
+}
+
+ALWAYS_INLINE void store_impossible(real *out) {
+    UNROLL(3)
+    for (int v = 0; v < TILE_VECTORS; v++) store(out + v * WIDTH, splat(-(real)INFINITY));
+}
+
+ALWAYS_INLINE vec least_of(vec least, const vec distance[TILE_VECTORS]) {
+    UNROLL(3)
+    for (int v = 0; v < TILE_VECTORS; v++) least = minimum(least, distance[v]);
+    return least;
+}
+
+/* Whether any row of the strip is nearer than `limit`, or not a number. */
+ALWAYS_INLINE int any_below(const vec distance[TILE_VECTORS], real limit) {
+    return !exceeds(distance[0], distance[1], distance[2], limit);
+}
+
+/* The log density at the least distance, rounded up: rounding of the sum stays below (n_features + 4) epsilons, and of
+ * the conversion to float below 2^-23. */
+ALWAYS_INLINE float ceiling_at(double constant, vec least) {
+    double half = 0.5 * (double)least_element(least), ceiling = constant - half;
+    return (float)(ceiling + (fabs(constant) + half) * 4e-6);
+}
 
 /* distance += the squares of a panel of U' x - shift. */
 ALWAYS_INLINE void add_panel(int n, ptrdiff_t n_above, ptrdiff_t stride, const real *packed, const real *shift,
@@ -42,23 +72,69 @@ ALWAYS_INLINE void mahalanobis(ptrdiff_t n_features, ptrdiff_t stride, const rea
 }
 
 static int full_log_density(const mixfast_family *family, const void *tables, const mixfast_chunk *chunk,
-                            void *scratch, void *out_real) {
+                            const mixfast_selection *selection, void *scratch, void *out_real) {
     (void)scratch;
     ptrdiff_t K = family->n_components, d = family->n_features, stride = chunk->stride;
-    ptrdiff_t packed_size = packed_triangle_size(d);
     const real *constant = tables, *shift = constant + K + K * d, *packed = shift + K * d;
     const real *x = chunk->columns;
     real *out = out_real;
-    for (ptrdiff_t k = 0; k < K; k++) {
+    for (ptrdiff_t a = 0; a < selection->n; a++, out += stride) {
+        ptrdiff_t k = selection->component[a];
         for (ptrdiff_t r = 0; r < stride; r += STRIP) {
             vec distance[TILE_VECTORS];
-            mahalanobis(d, stride, packed + k * packed_size, shift + k * d, x + r, distance);
-            UNROLL(3)
-            for (int v = 0; v < TILE_VECTORS; v++)
-                store(out + k * stride + r + v * WIDTH, constant[k] - (real)0.5 * distance[v]);
+            mahalanobis(d, stride, packed + k * packed_triangle_size(d), shift + k * d, x + r, distance);
+            store_density(constant[k], distance, out + r);
         }
     }
     return 0;
+}
+
+/* The distance below which a row of component k can still be at `floor`. */
+ALWAYS_INLINE real distance_at(double constant, double floor) {
+    return (real)(2 * (constant - floor) * (1 + 16 * REAL_EPSILON));
+}
+
+/* mahalanobis that stops where all rows of the strip are further than `limit`: 0 then, and the distance is too small. */
+ALWAYS_INLINE int reaches(ptrdiff_t n_features, ptrdiff_t stride, const real *packed, const real *shift, const real *x,
+                          real limit, vec distance[TILE_VECTORS]) {
+    UNROLL(3)
+    for (int v = 0; v < TILE_VECTORS; v++) distance[v] = splat(0);
+    for (ptrdiff_t c = 0, width; c < n_features; c += width) {
+        width = panel_width(n_features - c);
+        switch (width) {
+            case 4: add_panel(4, c, stride, packed, shift + c, x, distance); break;
+            case 3: add_panel(3, c, stride, packed, shift + c, x, distance); break;
+            case 2: add_panel(2, c, stride, packed, shift + c, x, distance); break;
+            default: add_panel(1, c, stride, packed, shift + c, x, distance);
+        }
+        packed += width * c + width * (width + 1) / 2;
+        if (!any_below(distance, limit)) return 0;
+    }
+    return 1;
+}
+
+static void full_bounded_log_density(const mixfast_family *family, const void *tables, const mixfast_chunk *chunk,
+                                     const mixfast_selection *selection, const double *floor, void *scratch,
+                                     void *out_real, float *ceiling) {
+    (void)scratch;
+    ptrdiff_t K = family->n_components, d = family->n_features, stride = chunk->stride;
+    const real *constant = tables, *shift = constant + K + K * d, *packed = shift + K * d;
+    const real *x = chunk->columns;
+    real *out = out_real;
+    for (ptrdiff_t a = 0; a < selection->n; a++, out += stride) {
+        ptrdiff_t k = selection->component[a];
+        real limit = distance_at(constant[k], floor[a]);
+        vec least = splat((real)INFINITY);
+        for (ptrdiff_t r = 0; r < stride; r += STRIP) {
+            vec distance[TILE_VECTORS];
+            if (reaches(d, stride, packed + k * packed_triangle_size(d), shift + k * d, x + r, limit, distance))
+                store_density(constant[k], distance, out + r);
+            else
+                store_impossible(out + r);
+            least = least_of(least, distance);
+        }
+        ceiling[a] = ceiling_at(constant[k], least);
+    }
 }
 
 /* rooted[j] = root (x - mean) for `n` columns, where root = sqrt(resp); first[j] += the sum of root rooted[j]. */
@@ -125,11 +201,13 @@ static void large_moments(ptrdiff_t d, ptrdiff_t stride, const real *x, const re
 }
 
 static int full_accumulate(const mixfast_family *family, const void *tables, const mixfast_chunk *chunk,
-                           const void *resp_real, void *scratch, double *stats) {
+                           const mixfast_selection *selection, const void *resp_real, void *scratch, double *stats) {
     ptrdiff_t K = family->n_components, d = family->n_features, stride = chunk->stride, n_pairs = d * (d + 1) / 2;
-    const real *mean = (const real *)tables + K, *resp = resp_real, *x = chunk->columns;
-    double *first = stats, *second = stats + K * d;
-    for (ptrdiff_t k = 0; k < K; k++, resp += stride, mean += d, first += d, second += n_pairs) {
+    const real *means = (const real *)tables + K, *resp = resp_real, *x = chunk->columns;
+    for (ptrdiff_t a = 0; a < selection->n; a++, resp += stride) {
+        ptrdiff_t k = selection->component[a];
+        const real *mean = means + k * d;
+        double *first = stats + k * d, *second = stats + K * d + k * n_pairs;
         switch (d) {
             case 1: small_moments(1, stride, x, mean, resp, first, second); break;
             case 2: small_moments(2, stride, x, mean, resp, first, second); break;
@@ -142,12 +220,43 @@ static int full_accumulate(const mixfast_family *family, const void *tables, con
 }
 
 static int diagonal_log_density(const mixfast_family *family, const void *tables, const mixfast_chunk *chunk,
-                                void *scratch, void *out) {
+                                const mixfast_selection *selection, void *scratch, void *out) {
     (void)scratch;
     ptrdiff_t K = family->n_components, d = family->n_features;
     const real *constant = tables, *scale = constant + K + K * d, *shift = scale + K * d;
-    scaled_distances(K, d, chunk->stride, constant, scale, shift, chunk->columns, out);
+    scaled_distances(selection, d, chunk->stride, constant, scale, shift, chunk->columns, out);
     return 0;
+}
+
+static void diagonal_bounded_log_density(const mixfast_family *family, const void *tables, const mixfast_chunk *chunk,
+                                         const mixfast_selection *selection, const double *floor, void *scratch,
+                                         void *out_real, float *ceiling) {
+    (void)scratch;
+    ptrdiff_t K = family->n_components, d = family->n_features, stride = chunk->stride;
+    const real *constant = tables, *scale = constant + K + K * d, *shift = scale + K * d, *x = chunk->columns;
+    real *out = out_real;
+    for (ptrdiff_t a = 0; a < selection->n; a++, out += stride) {
+        ptrdiff_t k = selection->component[a];
+        real limit = distance_at(constant[k], floor[a]);
+        vec least = splat((real)INFINITY);
+        for (ptrdiff_t r = 0; r < stride; r += STRIP) {
+            vec distance[TILE_VECTORS];
+            UNROLL(3)
+            for (int v = 0; v < TILE_VECTORS; v++) distance[v] = splat(0);
+            int within = 1;
+            for (ptrdiff_t j = 0; j < d && within; j += BETWEEN_LOOKS) {
+                ptrdiff_t last = j + BETWEEN_LOOKS < d ? j + BETWEEN_LOOKS : d;
+                add_distance(j, last, stride, scale + k * d, shift + k * d, x + r, distance);
+                within = any_below(distance, limit);
+            }
+            if (within)
+                store_density(constant[k], distance, out + r);
+            else
+                store_impossible(out + r);
+            least = least_of(least, distance);
+        }
+        ceiling[a] = ceiling_at(constant[k], least);
+    }
 }
 
 /* Sums of resp (x - mean) and resp (x - mean)^2 for `n` features of one component. */
@@ -174,13 +283,14 @@ ALWAYS_INLINE void moments_tile(int n, ptrdiff_t stride, const real *x, const re
 }
 
 static int diagonal_accumulate(const mixfast_family *family, const void *tables, const mixfast_chunk *chunk,
-                               const void *resp_real, void *scratch, double *stats) {
+                               const mixfast_selection *selection, const void *resp_real, void *scratch,
+                               double *stats) {
     (void)scratch;
     ptrdiff_t K = family->n_components, d = family->n_features, stride = chunk->stride;
-    const real *mean = (const real *)tables + K, *resp = resp_real;
-    double *first = stats, *second = stats + K * d;
-    for (ptrdiff_t k = 0; k < K; k++, resp += stride) {
-        const real *x = chunk->columns;
+    const real *resp = resp_real;
+    for (ptrdiff_t a = 0; a < selection->n; a++, resp += stride) {
+        const real *x = chunk->columns, *mean = (const real *)tables + K + selection->component[a] * d;
+        double *first = stats + selection->component[a] * d, *second = first + K * d;
         ptrdiff_t remaining = d;
         for (; remaining >= MOMENTS; remaining -= MOMENTS) {
             moments_tile(MOMENTS, stride, x, mean, resp, first, second);
@@ -192,7 +302,7 @@ static int diagonal_accumulate(const mixfast_family *family, const void *tables,
 }
 
 static int tied_log_density(const mixfast_family *family, const void *tables, const mixfast_chunk *chunk,
-                            void *scratch, void *out) {
+                            const mixfast_selection *selection, void *scratch, void *out) {
     ptrdiff_t K = family->n_components, d = family->n_features, stride = chunk->stride;
     const real *constant = tables, *scale = constant + K, *shift = scale + K * d;
     const real *zeros = shift + K * d, *packed = zeros + d;
@@ -207,20 +317,20 @@ static int tied_log_density(const mixfast_family *family, const void *tables, co
                 for (int v = 0; v < TILE_VECTORS; v++) store(white + (c + b) * stride + r + v * WIDTH, y[b][v]);
         }
     }
-    scaled_distances(K, d, stride, constant, scale, shift, white, out);
+    scaled_distances(selection, d, stride, constant, scale, shift, white, out);
     return 0;
 }
 
 static int tied_accumulate(const mixfast_family *family, const void *tables, const mixfast_chunk *chunk,
-                           const void *resp_real, void *scratch, double *stats) {
+                           const mixfast_selection *selection, const void *resp_real, void *scratch, double *stats) {
     (void)tables;
     ptrdiff_t K = family->n_components, d = family->n_features, stride = chunk->stride;
     const real *resp = resp_real, *x = chunk->columns;
     real *root = scratch, *rooted = root + stride;
-    weighted_sums(K, d, stride, resp, x, stats);
+    weighted_sums(selection, d, stride, resp, x, stats);
     for (ptrdiff_t r = 0; r < stride; r += WIDTH) {
         vec weight = splat(0); /* of the row: its responsibilities over all components */
-        for (ptrdiff_t k = 0; k < K; k++) weight += load(resp + k * stride + r);
+        for (ptrdiff_t a = 0; a < selection->n; a++) weight += load(resp + a * stride + r);
         store(root + r, weight);
     }
     for (ptrdiff_t r = 0; r < stride; r++) root[r] = SQRT(root[r]);
@@ -231,16 +341,16 @@ static int tied_accumulate(const mixfast_family *family, const void *tables, con
 }
 
 static int centres_accumulate(const mixfast_family *family, const void *tables, const mixfast_chunk *chunk,
-                              const void *resp, void *scratch, double *stats) {
+                              const mixfast_selection *selection, const void *resp, void *scratch, double *stats) {
     (void)tables, (void)scratch;
-    weighted_sums(family->n_components, family->n_features, chunk->stride, resp, chunk->columns, stats);
+    weighted_sums(selection, family->n_features, chunk->stride, resp, chunk->columns, stats);
     return 0;
 }
 
 const mixfast_gaussian_kernels MIXFAST_TABLE(gaussian) = {
     triangle_size,        triangle,
-    full_log_density,     full_accumulate,
-    diagonal_log_density, diagonal_accumulate,
+    full_log_density,     full_bounded_log_density,     full_accumulate,
+    diagonal_log_density, diagonal_bounded_log_density, diagonal_accumulate,
     tied_log_density,     tied_accumulate,
     centres_accumulate,
 };

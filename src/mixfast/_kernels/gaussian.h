@@ -13,18 +13,20 @@ typedef struct {
     /* Full. tables: constant[K] | mean[K][d] | shift[K][d] | packed U_k [K][..], where U_k U_k' is the precision,
      * shift_k = U_k' mean_k and constant_k the log weight and log normaliser.
      * stats: first[K][d] | second[K][d (d + 1) / 2], sums of resp (x - mean_k) and of resp (x - mean_k)(x - mean_k)',
-     * lower triangle by rows. scratch: 2 d columns. */
+     * lower triangle by rows. scratch: d + 1 columns. */
     mixfast_log_density full_log_density;
+    mixfast_bounded_log_density full_bounded_log_density;
     mixfast_accumulate full_accumulate;
 
     /* Diagonal and spherical. tables: constant[K] | mean[K][d] | scale[K][d] | shift[K][d], where scale^2 is the
      * precision and shift = scale * mean. stats: first[K][d] | second[K][d], about mean_k. No scratch. */
     mixfast_log_density diagonal_log_density;
+    mixfast_bounded_log_density diagonal_bounded_log_density;
     mixfast_accumulate diagonal_accumulate;
 
     /* Tied. tables: constant[K] | scale[K][d] (all ones) | shift[K][d] | zeros[d] | packed U, where U U' is the common
      * precision and shift_k = U' mean_k: one product whitens the chunk for all components.
-     * stats: first[K][d] | total[d (d + 1) / 2], sums of resp x and of x x' about the pivot. scratch: d columns. */
+     * stats: first[K][d] | total[d (d + 1) / 2], sums of resp x and of x x' about the pivot. scratch: d + 1 columns. */
     mixfast_log_density tied_log_density;
     mixfast_accumulate tied_accumulate;
 

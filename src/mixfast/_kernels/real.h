@@ -8,6 +8,9 @@
 #include <math.h>
 #include <stdint.h>
 #include <string.h>
+#ifdef __AVX__
+#include <immintrin.h>
+#endif
 
 #define MIXFAST_PASTE_(a, b, c) mixfast_##a##_##b##_##c
 #define MIXFAST_PASTE(a, b, c) MIXFAST_PASTE_(a, b, c)
@@ -24,10 +27,12 @@ typedef MIXFAST_REAL real;
 typedef int64_t real_bits;
 typedef uint64_t unsigned_bits;
 #define SQRT sqrt
+#define REAL_EPSILON 2.220446049250313e-16
 #else
 typedef int32_t real_bits;
 typedef uint32_t unsigned_bits;
 #define SQRT sqrtf
+#define REAL_EPSILON 1.1920929e-7
 #endif
 
 #if defined(__GNUC__) || defined(__clang__)
@@ -39,10 +44,12 @@ typedef uint32_t unsigned_bits;
 #define UNROLL(n) UNROLL_PRAGMA_(GCC unroll n)
 #endif
 #define MIXFAST_RESTRICT __restrict__
+#define PREFETCH(address) __builtin_prefetch(address)
 #else
 #define ALWAYS_INLINE static __forceinline
 #define UNROLL(n)
 #define MIXFAST_RESTRICT __restrict
+#define PREFETCH(address)
 #endif
 
 /* A vector of WIDTH reals. GCC and Clang have them as an extension of C on every machine; elsewhere a "vector" is one
@@ -55,6 +62,7 @@ typedef uint32_t unsigned_bits;
 #else
 #define VECTOR_BYTES 16
 #endif
+#define VECTOR_BYTES_ARE_A_VECTOR 1
 typedef real vec __attribute__((vector_size(VECTOR_BYTES), may_alias));
 #define WIDTH ((int)(VECTOR_BYTES / sizeof(real)))
 ALWAYS_INLINE vec splat(real a) { return a - (vec){0}; } /* a - 0, not a + 0: keeps the sign of a zero */
@@ -73,10 +81,44 @@ ALWAYS_INLINE real sum_of(vec a) {
 }
 #else
 #define VECTOR_BYTES ((int)sizeof(real))
+#define VECTOR_BYTES_ARE_A_VECTOR 0
 typedef real vec;
 #define WIDTH 1
 ALWAYS_INLINE vec splat(real a) { return a; }
 ALWAYS_INLINE real sum_of(vec a) { return a; }
+#endif
+/* `minimum`: the smaller of two, element by element; the second where either is not a number. `exceeds`: whether all
+ * elements of three vectors are larger than a limit. */
+#if VECTOR_BYTES_ARE_A_VECTOR
+#if REAL_IS_DOUBLE
+typedef int64_t vec_mask __attribute__((vector_size(VECTOR_BYTES)));
+#else
+typedef int32_t vec_mask __attribute__((vector_size(VECTOR_BYTES)));
+#endif
+ALWAYS_INLINE vec minimum(vec a, vec b) {
+    vec_mask smaller = (vec_mask)(a < b);
+    return (vec)((smaller & (vec_mask)a) | (~smaller & (vec_mask)b));
+}
+ALWAYS_INLINE int exceeds(vec a, vec b, vec c, real limit) {
+    vec_mask larger = (vec_mask)(a > limit) & (vec_mask)(b > limit) & (vec_mask)(c > limit);
+#if defined(__AVX__) && VECTOR_BYTES == 32
+    return _mm256_testc_si256((__m256i)larger, _mm256_set1_epi64x(-1));
+#else
+    uint64_t part[VECTOR_BYTES / 8], all = ~(uint64_t)0;
+    memcpy(part, &larger, sizeof part);
+    for (int i = 0; i < VECTOR_BYTES / 8; i++) all &= part[i];
+    return all == ~(uint64_t)0;
+#endif
+}
+ALWAYS_INLINE real least_element(vec a) {
+    real least = a[0];
+    for (int i = 1; i < WIDTH; i++) least = least < a[i] ? least : a[i];
+    return least;
+}
+#else
+ALWAYS_INLINE vec minimum(vec a, vec b) { return a < b ? a : b; }
+ALWAYS_INLINE int exceeds(vec a, vec b, vec c, real limit) { return a > limit && b > limit && c > limit; }
+ALWAYS_INLINE real least_element(vec a) { return a; }
 #endif
 ALWAYS_INLINE vec load(const real *p) { return *(const vec *)p; }
 ALWAYS_INLINE void store(real *p, vec a) { *(vec *)p = a; }

@@ -4,26 +4,43 @@
 /* Rows are worked on in blocks whose maxima and sums stay in the first-level cache beside one component's row. */
 #define BLOCK 96
 
-ALWAYS_INLINE void pack_column(const char *data, ptrdiff_t row_stride, int from_double, ptrdiff_t n_rows, double pivot,
-                               real *column) {
-    if (from_double) {
-        for (ptrdiff_t r = 0; r < n_rows; r++) column[r] = (real)(*(const double *)(data + r * row_stride) - pivot);
-    } else {
-        for (ptrdiff_t r = 0; r < n_rows; r++)
-            column[r] = (real)((double)*(const float *)(data + r * row_stride) - pivot);
+/* Columns that are read from a row at once: a cache line of doubles, and as many columns to write to as the first-level
+ * cache can keep open. */
+#define PACK_COLUMNS 8
+/* Rows out of order are asked for so many rows before they are read. */
+#define AHEAD 12
+
+ALWAYS_INLINE void pack_columns(const mixfast_rows *rows, ptrdiff_t start, ptrdiff_t n_rows, ptrdiff_t stride,
+                                ptrdiff_t first, int n_columns, int from_double, const double *pivot, real *columns) {
+    const char *data = rows->data + first * rows->column_stride;
+    for (ptrdiff_t r = 0; r < n_rows; r++) {
+        if (rows->order && r + AHEAD < n_rows) PREFETCH(data + rows->order[start + r + AHEAD] * rows->row_stride);
+        const char *row = data + (rows->order ? (ptrdiff_t)rows->order[start + r] : start + r) * rows->row_stride;
+        UNROLL(8)
+        for (int j = 0; j < n_columns; j++) {
+            const char *value = row + j * rows->column_stride;
+            double x = from_double ? *(const double *)value : (double)*(const float *)value;
+            columns[(first + j) * stride + r] = (real)(x - pivot[first + j]);
+        }
     }
 }
 
 static void pack(const mixfast_rows *rows, ptrdiff_t start, ptrdiff_t n_rows, ptrdiff_t stride, const double *pivot,
                  void *columns_out, void *weight_out) {
     real *columns = columns_out, *weight = weight_out;
-    const char *first = rows->data + start * rows->row_stride;
-    for (ptrdiff_t j = 0; j < rows->n_features; j++) {
-        real *column = columns + j * stride;
-        pack_column(first + j * rows->column_stride, rows->row_stride, rows->real_bytes == 8, n_rows, pivot[j], column);
-        for (ptrdiff_t r = n_rows; r < stride; r++) column[r] = 0;
-    }
-    for (ptrdiff_t r = 0; r < n_rows; r++) weight[r] = rows->weight ? (real)rows->weight[start + r] : (real)1;
+    int from_double = rows->real_bytes == 8;
+    ptrdiff_t j = 0;
+    for (; j + PACK_COLUMNS <= rows->n_features; j += PACK_COLUMNS)
+        if (from_double)
+            pack_columns(rows, start, n_rows, stride, j, PACK_COLUMNS, 1, pivot, columns);
+        else
+            pack_columns(rows, start, n_rows, stride, j, PACK_COLUMNS, 0, pivot, columns);
+    for (; j < rows->n_features; j++) pack_columns(rows, start, n_rows, stride, j, 1, from_double, pivot, columns);
+    for (j = 0; j < rows->n_features; j++)
+        for (ptrdiff_t r = n_rows; r < stride; r++) columns[j * stride + r] = 0;
+    for (ptrdiff_t r = 0; r < n_rows; r++)
+        weight[r] = rows->weight ? (real)rows->weight[rows->order ? (ptrdiff_t)rows->order[start + r] : start + r]
+                                 : (real)1;
     for (ptrdiff_t r = n_rows; r < stride; r++) weight[r] = 0;
 }
 
@@ -172,26 +189,53 @@ static void transpose(ptrdiff_t n_components, ptrdiff_t n_rows, ptrdiff_t stride
         for (ptrdiff_t k = 0; k < n_components; k++) *out++ = resp[k * stride + r];
 }
 
-static void argmax(ptrdiff_t n_components, ptrdiff_t n_rows, ptrdiff_t stride, const void *resp_in, int64_t *labels,
-                   void *largest_real) {
+static void argmax(ptrdiff_t n, ptrdiff_t n_rows, ptrdiff_t stride, const void *resp_in, void *place_out,
+                   void *largest_out) {
     const real *resp = resp_in;
-    real best[BLOCK];
-    for (ptrdiff_t start = 0; start < n_rows; start += BLOCK) {
-        ptrdiff_t n = n_rows - start < BLOCK ? n_rows - start : BLOCK;
-        for (ptrdiff_t r = 0; r < n; r++) {
-            best[r] = resp[start + r];
-            labels[start + r] = 0;
-        }
-        for (ptrdiff_t k = 1; k < n_components; k++) {
-            const real *row = resp + k * stride + start;
-            for (ptrdiff_t r = 0; r < n; r++) {
-                int better = row[r] > best[r];
-                labels[start + r] = better ? k : labels[start + r];
-                best[r] = better ? row[r] : best[r];
-            }
-        }
-        if (largest_real) memcpy((real *)largest_real + start, best, (size_t)n * sizeof(real));
+    real *MIXFAST_RESTRICT place = place_out, *MIXFAST_RESTRICT best = largest_out;
+    for (ptrdiff_t r = 0; r < n_rows; r++) {
+        best[r] = resp[r];
+        place[r] = 0;
     }
+    for (ptrdiff_t a = 1; a < n; a++) {
+        const real *row = resp + a * stride;
+        for (ptrdiff_t r = 0; r < n_rows; r++) { /* numbers up to 2^24 are exact, and vectorise with the comparison */
+            place[r] = row[r] > best[r] ? (real)a : place[r];
+            best[r] = row[r] > best[r] ? row[r] : best[r];
+        }
+    }
+}
+
+static double least_best(ptrdiff_t n, ptrdiff_t n_rows, ptrdiff_t stride, const void *values, void *scratch) {
+    real *best = scratch, least = (real)INFINITY;
+    largest(n, stride, stride, values, best);
+    for (ptrdiff_t r = 0; r < n_rows; r++) least = best[r] < least ? best[r] : least;
+    return (double)least;
+}
+
+static void maxima(ptrdiff_t n, ptrdiff_t n_rows, ptrdiff_t stride, const void *values, float *out) {
+    for (ptrdiff_t a = 0; a < n; a++) {
+        const real *value = (const real *)values + a * stride;
+        real top = -(real)INFINITY;
+        int is_number = 1;
+        for (ptrdiff_t r = 0; r < n_rows; r++) {
+            top = value[r] > top ? value[r] : top;
+            is_number &= value[r] == value[r];
+        }
+        float rounded = (float)top;
+        out[a] = !is_number ? (float)INFINITY : (real)rounded < top ? nextafterf(rounded, (float)INFINITY) : rounded;
+    }
+}
+
+static ptrdiff_t count_below(ptrdiff_t n, ptrdiff_t n_rows, ptrdiff_t stride, const void *values, const double *limit) {
+    ptrdiff_t total = 0;
+    for (ptrdiff_t a = 0; a < n; a++) {
+        const real *value = (const real *)values + a * stride, below = (real)limit[a];
+        int own = 0;
+        for (ptrdiff_t r = 0; r < n_rows; r++) own += value[r] < below;
+        total += own;
+    }
+    return total;
 }
 
 static void round_to_real(ptrdiff_t n, const double *in, void *out) {
@@ -211,5 +255,7 @@ static void log_of(ptrdiff_t n, const void *x_in, void *y_out) {
     for (ptrdiff_t i = 0; i < n; i++) y[i] = log_above_one(x[i]);
 }
 
-const mixfast_rows_kernels MIXFAST_TABLE(rows) = {STRIP,     pack,   softmax,       hardmax, count,
-                                                  transpose, argmax, round_to_real, exp_of,  log_of};
+const mixfast_rows_kernels MIXFAST_TABLE(rows) = {
+    STRIP,      pack,   softmax,     hardmax,       count,  transpose, argmax,
+    least_best, maxima, count_below, round_to_real, exp_of, log_of,
+};

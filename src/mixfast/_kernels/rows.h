@@ -12,12 +12,14 @@ typedef struct {
     ptrdiff_t row_stride, column_stride;
     int real_bytes;
     const double *weight;
+    const uint32_t *order; /* the row that is visited at each place; NULL: as they lie in memory */
 } mixfast_rows;
 
 typedef struct {
     int strip; /* a chunk's stride must be a multiple of this */
 
-    /* columns[j * stride + r] = X[start + r, j] - pivot[j] for r < n_rows, 0 up to stride; weight[r] likewise. */
+    /* columns[j * stride + r] = X[i, j] - pivot[j] for r < n_rows, i the row at place start + r; 0 up to stride; weight[r]
+     * likewise. */
     void (*pack)(const mixfast_rows *, ptrdiff_t start, ptrdiff_t n_rows, ptrdiff_t stride, const double *pivot,
                  void *columns, void *weight);
 
@@ -39,9 +41,18 @@ typedef struct {
     /* out[r * n_components + k] = resp[k * stride + r] for r < n_rows: the rows of the user's array. */
     void (*transpose)(ptrdiff_t n_components, ptrdiff_t n_rows, ptrdiff_t stride, const void *resp, void *out);
 
-    /* labels[r] = the component with the largest responsibility, the first of equals; largest[r] that value, or NULL. */
-    void (*argmax)(ptrdiff_t n_components, ptrdiff_t n_rows, ptrdiff_t stride, const void *resp, int64_t *labels,
-                   void *largest);
+    /* place[r] = the a with the largest resp[a * stride + r], the first of equals, as a real; largest[r] that value.
+     * Both have room for stride reals. */
+    void (*argmax)(ptrdiff_t n, ptrdiff_t n_rows, ptrdiff_t stride, const void *resp, void *place, void *largest);
+
+    /* The least, over the rows, of the largest of n values: values[a * stride + r]. `scratch`: stride reals. */
+    double (*least_best)(ptrdiff_t n, ptrdiff_t n_rows, ptrdiff_t stride, const void *values, void *scratch);
+
+    /* largest[a] = the largest of values[a * stride + r] over the rows, not rounded down; NaN counts as +inf. */
+    void (*maxima)(ptrdiff_t n, ptrdiff_t n_rows, ptrdiff_t stride, const void *values, float *largest);
+
+    /* The number of values[a * stride + r] below limit[a]. */
+    ptrdiff_t (*count_below)(ptrdiff_t n, ptrdiff_t n_rows, ptrdiff_t stride, const void *values, const double *limit);
 
     /* out = (real) in */
     void (*round_to_real)(ptrdiff_t n, const double *in, void *out);

@@ -6,7 +6,7 @@
 #ifndef MIXFAST_TILES_H
 #define MIXFAST_TILES_H
 
-#include <stddef.h>
+#include "family.h"
 #include "real.h"
 
 /* Products at a time: 4 x 3 need 12 sums and 4 operands, which 16 registers hold; 5 x 4 want the 32 that AVX-512 and
@@ -17,14 +17,16 @@
 #define SUM_TILE 3
 #endif
 
-/* out[r] = bias[k] + sum_j coef[k * n_features + j] * x[j][r], for `n` components from k on. */
-ALWAYS_INLINE void linear_tile(int n, ptrdiff_t n_features, ptrdiff_t stride, const real *bias, const real *coef,
-                               const real *x, real *out) {
+/* out[a][r] = bias[component[a]] + sum_j coef[component[a] * n_features + j] * x[j][r], for one strip. */
+ALWAYS_INLINE void linear_tile(int n, const ptrdiff_t *component, ptrdiff_t n_features, ptrdiff_t stride,
+                               const real *bias, const real *coef, const real *x, real *out) {
     vec sum[4][TILE_VECTORS];
+    const real *own[4];
     UNROLL(4)
     for (int a = 0; a < n; a++) {
+        own[a] = coef + component[a] * n_features;
         UNROLL(3)
-        for (int v = 0; v < TILE_VECTORS; v++) sum[a][v] = splat(bias[a]);
+        for (int v = 0; v < TILE_VECTORS; v++) sum[a][v] = splat(bias[component[a]]);
     }
     for (ptrdiff_t j = 0; j < n_features; j++) {
         vec column[TILE_VECTORS];
@@ -33,7 +35,7 @@ ALWAYS_INLINE void linear_tile(int n, ptrdiff_t n_features, ptrdiff_t stride, co
         UNROLL(4)
         for (int a = 0; a < n; a++) {
             UNROLL(3)
-            for (int v = 0; v < TILE_VECTORS; v++) sum[a][v] += coef[a * n_features + j] * column[v];
+            for (int v = 0; v < TILE_VECTORS; v++) sum[a][v] += own[a][j] * column[v];
         }
     }
     UNROLL(4)
@@ -43,25 +45,41 @@ ALWAYS_INLINE void linear_tile(int n, ptrdiff_t n_features, ptrdiff_t stride, co
     }
 }
 
-/* out[k][r] = bias[k] + coef[k] . x[r] */
-ALWAYS_INLINE void linear_forms(ptrdiff_t n_components, ptrdiff_t n_features, ptrdiff_t stride, const real *bias,
-                                const real *coef, const real *x, real *out) {
-    ptrdiff_t k = 0;
-    for (; k + 4 <= n_components; k += 4)
+/* out[a][r] = bias[k] + coef[k] . x[r], k = component[a] */
+ALWAYS_INLINE void linear_forms(const mixfast_selection *selection, ptrdiff_t n_features, ptrdiff_t stride,
+                                const real *bias, const real *coef, const real *x, real *out) {
+    const ptrdiff_t *component = selection->component;
+    ptrdiff_t a = 0;
+    for (; a + 4 <= selection->n; a += 4)
         for (ptrdiff_t r = 0; r < stride; r += STRIP)
-            linear_tile(4, n_features, stride, bias + k, coef + k * n_features, x + r, out + k * stride + r);
-    for (; k < n_components; k++)
+            linear_tile(4, component + a, n_features, stride, bias, coef, x + r, out + a * stride + r);
+    for (; a < selection->n; a++)
         for (ptrdiff_t r = 0; r < stride; r += STRIP)
-            linear_tile(1, n_features, stride, bias + k, coef + k * n_features, x + r, out + k * stride + r);
+            linear_tile(1, component + a, n_features, stride, bias, coef, x + r, out + a * stride + r);
 }
 
-/* sum_j (scale[a][j] x[j] - shift[a][j])^2 for `n` components and one strip. With the scale inside, one fused
- * multiply-add makes the difference and another its square. */
-ALWAYS_INLINE void distance_tile(int n, ptrdiff_t n_features, ptrdiff_t stride, const real *constant,
-                                 const real *scale, const real *shift, const real *x, real *out) {
+/* distance += the sum over the columns from `first` to `last` of (scale x - shift)^2, for one strip of one component.
+ * With the scale inside, one fused multiply-add makes the difference and another its square. */
+ALWAYS_INLINE void add_distance(ptrdiff_t first, ptrdiff_t last, ptrdiff_t stride, const real *scale, const real *shift,
+                                const real *x, vec distance[TILE_VECTORS]) {
+    for (ptrdiff_t j = first; j < last; j++) {
+        UNROLL(3)
+        for (int v = 0; v < TILE_VECTORS; v++) {
+            vec y = scale[j] * load(x + j * stride + v * WIDTH) - shift[j];
+            distance[v] += y * y;
+        }
+    }
+}
+
+/* The same over all columns for `n` components at once, and out = constant - distance / 2. */
+ALWAYS_INLINE void distance_tile(int n, const ptrdiff_t *component, ptrdiff_t n_features, ptrdiff_t stride,
+                                 const real *constant, const real *scale, const real *shift, const real *x, real *out) {
     vec distance[SUM_TILE][TILE_VECTORS];
+    const real *own_scale[SUM_TILE], *own_shift[SUM_TILE];
     UNROLL(4)
     for (int a = 0; a < n; a++) {
+        own_scale[a] = scale + component[a] * n_features;
+        own_shift[a] = shift + component[a] * n_features;
         UNROLL(3)
         for (int v = 0; v < TILE_VECTORS; v++) distance[a][v] = splat(0);
     }
@@ -73,7 +91,7 @@ ALWAYS_INLINE void distance_tile(int n, ptrdiff_t n_features, ptrdiff_t stride, 
         for (int a = 0; a < n; a++) {
             UNROLL(3)
             for (int v = 0; v < TILE_VECTORS; v++) {
-                vec y = scale[a * n_features + j] * column[v] - shift[a * n_features + j];
+                vec y = own_scale[a][j] * column[v] - own_shift[a][j];
                 distance[a][v] += y * y;
             }
         }
@@ -82,23 +100,23 @@ ALWAYS_INLINE void distance_tile(int n, ptrdiff_t n_features, ptrdiff_t stride, 
     for (int a = 0; a < n; a++) {
         UNROLL(3)
         for (int v = 0; v < TILE_VECTORS; v++)
-            store(out + a * stride + v * WIDTH, constant[a] - (real)0.5 * distance[a][v]);
+            store(out + a * stride + v * WIDTH, constant[component[a]] - (real)0.5 * distance[a][v]);
     }
 }
 
-/* out[k][r] = constant[k] - 1/2 sum_j (scale[k][j] x[j][r] - shift[k][j])^2 */
-ALWAYS_INLINE void scaled_distances(ptrdiff_t n_components, ptrdiff_t n_features, ptrdiff_t stride,
+/* out[a][r] = constant[k] - 1/2 sum_j (scale[k][j] x[j][r] - shift[k][j])^2, k = component[a] */
+ALWAYS_INLINE void scaled_distances(const mixfast_selection *selection, ptrdiff_t n_features, ptrdiff_t stride,
                                     const real *constant, const real *scale, const real *shift, const real *x,
                                     real *out) {
-    ptrdiff_t k = 0;
-    for (; k + SUM_TILE <= n_components; k += SUM_TILE)
+    const ptrdiff_t *component = selection->component;
+    ptrdiff_t a = 0;
+    for (; a + SUM_TILE <= selection->n; a += SUM_TILE)
         for (ptrdiff_t r = 0; r < stride; r += STRIP)
-            distance_tile(SUM_TILE, n_features, stride, constant + k, scale + k * n_features, shift + k * n_features,
-                          x + r, out + k * stride + r);
-    for (; k < n_components; k++)
+            distance_tile(SUM_TILE, component + a, n_features, stride, constant, scale, shift, x + r,
+                          out + a * stride + r);
+    for (; a < selection->n; a++)
         for (ptrdiff_t r = 0; r < stride; r += STRIP)
-            distance_tile(1, n_features, stride, constant + k, scale + k * n_features, shift + k * n_features, x + r,
-                          out + k * stride + r);
+            distance_tile(1, component + a, n_features, stride, constant, scale, shift, x + r, out + a * stride + r);
 }
 
 /* total[a][b] = sum_r left[a][r] * right[b][r]; n_left and n_right are constants at every call. */
@@ -192,17 +210,19 @@ ALWAYS_INLINE ptrdiff_t right_size(ptrdiff_t remaining) {
     return remaining == SUM_TILE + 1 ? (SUM_TILE + 1) / 2 : remaining < SUM_TILE ? remaining : SUM_TILE;
 }
 
-/* total[k * n_features + j] += sum_r resp[k][r] x[j][r] */
-ALWAYS_INLINE void weighted_sums(ptrdiff_t n_components, ptrdiff_t n_features, ptrdiff_t stride, const real *resp,
-                                 const real *x, double *total) {
+/* total[k * n_features + j] += sum_r resp[a][r] x[j][r], k = component[a] */
+ALWAYS_INLINE void weighted_sums(const mixfast_selection *selection, ptrdiff_t n_features, ptrdiff_t stride,
+                                 const real *resp, const real *x, double *total) {
     real tile[SUM_TILE + 1][SUM_TILE];
-    for (ptrdiff_t k = 0, n_left; k < n_components; k += n_left) {
-        n_left = left_size(n_components - k);
+    for (ptrdiff_t first = 0, n_left; first < selection->n; first += n_left) {
+        n_left = left_size(selection->n - first);
         for (ptrdiff_t j = 0, n_right; j < n_features; j += n_right) {
             n_right = right_size(n_features - j);
-            product_tile_of(n_left, n_right, stride, resp + k * stride, x + j * stride, tile);
-            for (ptrdiff_t a = 0; a < n_left; a++)
-                for (ptrdiff_t b = 0; b < n_right; b++) total[(k + a) * n_features + j + b] += tile[a][b];
+            product_tile_of(n_left, n_right, stride, resp + first * stride, x + j * stride, tile);
+            for (ptrdiff_t a = 0; a < n_left; a++) {
+                double *row = total + selection->component[first + a] * n_features + j;
+                for (ptrdiff_t b = 0; b < n_right; b++) row[b] += tile[a][b];
+            }
         }
     }
 }

@@ -16,7 +16,7 @@ has over all components together is added to its diagonal, tenfold until it is (
 """
 
 from libc.float cimport DBL_MAX, DBL_MIN, FLT_MAX, FLT_MIN
-from libc.math cimport M_PI, isfinite, log, sqrt
+from libc.math cimport INFINITY, M_PI, fabs, isfinite, log, sqrt
 from libc.stdlib cimport calloc, free
 from libc.string cimport memset
 
@@ -30,12 +30,14 @@ from mixfast._family cimport (
     gaussian_kernels_t,
     mixfast_select_gaussian,
     mixfast_select_rows,
+    prepare_carry_fn,
     rows_kernels_t,
 )
 from mixfast._isa cimport resolve_isa
-from mixfast._linalg cimport log_diagonal, precision_factor, upper_transposed_times
+from mixfast._linalg cimport invert_upper, log_diagonal, precision_factor, upper_transposed_times
 
 cdef double REPAIR = 1e-6      # the size that scikit-learn's reg_covar has for standardised columns
+cdef double CARRY_ROUNDING = 1e-6   # a ceiling is kept as a float: 2^-23 of it is lost, and it must not sink
 cdef int MAX_REPAIRS = 30      # tenfold each: more than the range of double needs
 
 ctypedef struct context_t:
@@ -447,6 +449,124 @@ cdef int centres_maximise(const family_t *f, const double *counts, const double 
     return MIXFAST_OK
 
 
+# ---- carry ----------------------------------------------------------------------------------------------------------
+
+# A chunk's rows are all at a Mahalanobis distance of m or more from a component: |U' (x - mean)| >= m. When (mean, U)
+# becomes (new_mean, V), V'(x - new_mean) = A (U'(x - mean) - U'(new_mean - mean)) with A = V' U^-T, so that the new
+# distance is at least sigma_min(A) (m - |U'(new_mean - mean)|). Carry: last constant[K] | constant[K] | sigma_min[K] |
+# step[K], where a ceiling is constant - m^2 / 2. Elkan's bounds of k-means (ICML 2003), for soft assignment and
+# covariances.
+
+cdef void carry_ceilings(const family_t *f, const double *carry, float *ceiling) noexcept nogil:
+    cdef Py_ssize_t n_components = f.n_components, k
+    cdef const double *last_constant = carry
+    cdef const double *constant = carry + n_components
+    cdef const double *shrink = carry + 2 * n_components
+    cdef const double *step = carry + 3 * n_components
+    cdef double distance
+    for k in range(n_components):
+        if fabs(ceiling[k]) < INFINITY and isfinite(constant[k]):
+            distance = 2 * (last_constant[k] - ceiling[k])
+            distance = shrink[k] * max(sqrt(distance if distance > 0 else 0) - step[k], 0.0)
+            distance = 0.5 * distance * distance
+            ceiling[k] = <float> (constant[k] - distance + (fabs(constant[k]) + distance) * CARRY_ROUNDING)
+
+
+cdef double norm_bound(Py_ssize_t n, double *matrix, double *square) noexcept nogil:
+    """No less than the largest singular value: |E| = |E'E E'E|^(1/4) <= the same with the Frobenius norm, at most
+    n^(1/8) too much. Overwrites `matrix`; `square` holds n * n doubles."""
+    cdef Py_ssize_t i, j, k
+    cdef int _round
+    cdef double factor, total = 0
+    cdef double *source = matrix
+    cdef double *target = square
+    for _round in range(2):
+        memset(target, 0, n * n * sizeof(double))
+        for k in range(n):
+            for i in range(n):
+                factor = source[k * n + i]
+                if factor != 0:
+                    for j in range(n):
+                        target[i * n + j] += factor * source[k * n + j]
+        source, target = target, source
+    for i in range(n * n):
+        total += source[i] * source[i]
+    return sqrt(sqrt(sqrt(total)))
+
+
+cdef void full_prepare_carry(const family_t *f, const double *last_weights, const double *last_params,
+                             const double *weights, const double *params, double *work, double *carry) noexcept nogil:
+    """1 / sigma_min(A) = |A^-1| = |R U|, R the inverse of V, and that is at most 1 + |R U - I|, which is small when
+    little has changed."""
+    cdef Py_ssize_t n_components = f.n_components, d = f.n_features, k, i, j, l
+    cdef Py_ssize_t skipped = n_components * d * (1 + d)
+    cdef const double *last_factor
+    cdef const double *factor
+    cdef double *inverse = work
+    cdef double *product = inverse + d * d
+    cdef double *step = product + d * d
+    cdef double *moved = step + d
+    cdef double total
+    for k in range(n_components):
+        last_factor = last_params + skipped + k * d * d
+        factor = params + skipped + k * d * d
+        carry[k] = log(last_weights[k]) + log_normaliser(d) + log_diagonal(d, last_factor)
+        carry[n_components + k] = log(weights[k]) + log_normaliser(d) + log_diagonal(d, factor)
+        for j in range(d):
+            step[j] = params[k * d + j] - last_params[k * d + j]
+        upper_transposed_times(d, last_factor, step, moved)
+        total = 0
+        for j in range(d):
+            total += moved[j] * moved[j]
+        carry[3 * n_components + k] = sqrt(total)
+        for i in range(d * d):
+            inverse[i] = factor[i]
+        invert_upper(d, inverse, moved)
+        memset(product, 0, d * d * sizeof(double))
+        for i in range(d):
+            for l in range(i, d):
+                for j in range(l, d):
+                    product[i * d + j] += inverse[i * d + l] * last_factor[l * d + j]
+            product[i * d + i] -= 1
+        carry[2 * n_components + k] = 1 / (1 + norm_bound(d, product, inverse))
+
+
+cdef void variances_prepare_carry(const family_t *f, const double *last_weights, const double *last_params,
+                                  const double *weights, const double *params, Py_ssize_t row_step,
+                                  Py_ssize_t column_step, double *carry) noexcept nogil:
+    """Diagonal matrices: sigma_min is the least ratio of scales, which stand at [k * row_step + j * column_step]."""
+    cdef Py_ssize_t n_components = f.n_components, d = f.n_features, k, j, i
+    cdef Py_ssize_t skipped = n_components * (d + row_step)
+    cdef double last_scale, scale, shrink, total, step
+    for k in range(n_components):
+        carry[k] = log(last_weights[k]) + log_normaliser(d)
+        carry[n_components + k] = log(weights[k]) + log_normaliser(d)
+        shrink = INFINITY
+        total = 0
+        for j in range(d):
+            i = k * row_step + j * column_step
+            last_scale, scale = last_params[skipped + i], params[skipped + i]
+            carry[k] += log(last_scale)
+            carry[n_components + k] += log(scale)
+            shrink = min(shrink, scale / last_scale)
+            step = last_scale * (params[k * d + j] - last_params[k * d + j])
+            total += step * step
+        carry[2 * n_components + k] = shrink
+        carry[3 * n_components + k] = sqrt(total)
+
+
+cdef void diagonal_prepare_carry(const family_t *f, const double *last_weights, const double *last_params,
+                                 const double *weights, const double *params, double *work,
+                                 double *carry) noexcept nogil:
+    variances_prepare_carry(f, last_weights, last_params, weights, params, f.n_features, 1, carry)
+
+
+cdef void spherical_prepare_carry(const family_t *f, const double *last_weights, const double *last_params,
+                                  const double *weights, const double *params, double *work,
+                                  double *carry) noexcept nogil:
+    variances_prepare_carry(f, last_weights, last_params, weights, params, 1, 0, carry)
+
+
 # ---- bind -----------------------------------------------------------------------------------------------------------
 
 cdef family_t *new_family(Py_ssize_t n_components, Py_ssize_t n_features, int real_bytes, object isa,
@@ -477,10 +597,13 @@ def bind_full(Py_ssize_t n_components, Py_ssize_t n_features, int real_bytes, ob
     f.n_stats = n_components * (n_features + n_features * (n_features + 1) // 2)
     f.n_tables = n_components * (1 + 2 * n_features + kernels.packed_triangle_size(n_features))
     f.n_scratch_columns = n_features + 1
-    f.n_work = max(n_components * (1 + 2 * n_features), 4 * n_features)
+    f.n_work = max(n_components * (1 + 2 * n_features), 4 * n_features, 2 * n_features * (n_features + 1))
+    f.n_carry = 4 * n_components
     f.flops_per_row = n_components * (2 * n_features * (n_features + 3) + 40)
     f.prepare, f.maximise = full_prepare, full_maximise
     f.log_density, f.accumulate = kernels.full_log_density, kernels.full_accumulate
+    f.bounded_log_density = kernels.full_bounded_log_density
+    f.prepare_carry, f.carry = full_prepare_carry, carry_ceilings
     return capsule_of(f)
 
 
@@ -508,11 +631,18 @@ cdef void fill_diagonal(family_t *f) noexcept:
     f.accumulate = context_of(f).gaussian.diagonal_accumulate
 
 
+cdef void fill_bounds(family_t *f, prepare_carry_fn prepare_carry) noexcept:
+    f.n_carry = 4 * f.n_components
+    f.bounded_log_density = context_of(f).gaussian.diagonal_bounded_log_density
+    f.prepare_carry, f.carry = prepare_carry, carry_ceilings
+
+
 def bind_diagonal(Py_ssize_t n_components, Py_ssize_t n_features, int real_bytes, object isa, double reg_covar):
     cdef family_t *f = new_family(n_components, n_features, real_bytes, isa, reg_covar)
     fill_diagonal(f)
     f.n_params = 3 * n_components * n_features
     f.prepare, f.maximise = diagonal_prepare, diagonal_maximise
+    fill_bounds(f, diagonal_prepare_carry)
     return capsule_of(f)
 
 
@@ -521,6 +651,7 @@ def bind_spherical(Py_ssize_t n_components, Py_ssize_t n_features, int real_byte
     fill_diagonal(f)
     f.n_params = n_components * (n_features + 2)
     f.prepare, f.maximise = spherical_prepare, spherical_maximise
+    fill_bounds(f, spherical_prepare_carry)
     return capsule_of(f)
 
 

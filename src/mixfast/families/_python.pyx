@@ -9,7 +9,7 @@ from libc.math cimport log
 from libc.stdlib cimport calloc
 
 from mixfast._capsule cimport capsule_of
-from mixfast._family cimport MIXFAST_FAILED, chunk_t, family_t
+from mixfast._family cimport MIXFAST_FAILED, chunk_t, family_t, selection_t
 from mixfast._isa cimport resolve_isa
 
 import numpy as np
@@ -79,8 +79,8 @@ cdef void prepare(const family_t *f, const double *weights, const double *params
     (<tables_t *> tables).params = params
 
 
-cdef int log_density(const family_t *f, const void *tables, const chunk_t *chunk, void *scratch,
-                     void *out) noexcept nogil:
+cdef int log_density(const family_t *f, const void *tables, const chunk_t *chunk, const selection_t *everything,
+                     void *scratch, void *out) noexcept nogil:
     with gil:
         verbs = <Verbs> f.owner
         try:
@@ -90,8 +90,8 @@ cdef int log_density(const family_t *f, const void *tables, const chunk_t *chunk
             return MIXFAST_FAILED
 
 
-cdef int accumulate(const family_t *f, const void *tables, const chunk_t *chunk, const void *resp, void *scratch,
-                    double *stats) noexcept nogil:
+cdef int accumulate(const family_t *f, const void *tables, const chunk_t *chunk, const selection_t *everything,
+                    const void *resp, void *scratch, double *stats) noexcept nogil:
     with gil:
         verbs = <Verbs> f.owner
         try:

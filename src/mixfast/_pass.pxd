@@ -1,0 +1,78 @@
+# What a pass is made of, for everything that works on one: structs only, no code.
+
+from mixfast._family cimport chunk_t, family_t, rows_kernels_t, rows_t, selection_t
+
+# A lane is one slot of the reduction: [log evidence, impossible rows, work of two kinds, counts[K], the family's
+# statistics]. Work is counted in pairs of a row and a component, by strategies that can do with fewer than all.
+cdef enum:
+    LANE_EVIDENCE = 0
+    LANE_IMPOSSIBLE = 1
+    LANE_DENSITIES = 2
+    LANE_STATISTICS = 3
+    LANE_COUNTS = 4
+
+# What one thread works in, cut from one block of memory.
+cdef struct workspace_t:
+    void *columns
+    void *weight
+    void *log_norm
+    void *resp
+    void *softmax_scratch      # two columns
+    void *places               # a column
+    void *family_scratch
+    selection_t selection      # the components that resp is about; all of them unless `assign` leaves some out
+    # room for choosing: n_components of each
+    Py_ssize_t *chosen
+    double *floors
+    double *counts
+    float *ceilings
+
+cdef struct pass_t
+
+# How a chunk's rows are shared among the components: fills resp and log_norm, adds counts and evidence to the lane.
+ctypedef int (*assign_fn)(const pass_t *, Py_ssize_t start, const chunk_t *, workspace_t *,
+                          double *lane) noexcept nogil
+# What becomes of a chunk once its rows are shared.
+ctypedef int (*deliver_fn)(const pass_t *, Py_ssize_t start, const chunk_t *, const workspace_t *,
+                           double *lane) noexcept nogil
+
+cdef struct pass_t:
+    const family_t *family
+    const rows_kernels_t *kernels
+    rows_t rows
+    Py_ssize_t chunk_rows, stride, n_chunks, n_lanes, lane_size, n_rounds
+    int n_threads
+    # the state
+    double *weights
+    double *params
+    double *pivot
+    double *work
+    double *lanes
+    Py_ssize_t *everything     # 0 .. n_components - 1
+    void *tables
+    char *scratch
+    size_t scratch_size        # bytes, for one thread
+    # the strategy: two verbs, each with data of its own
+    assign_fn assign
+    const void *assign_data
+    deliver_fn deliver
+    const void *deliver_data
+
+
+cdef inline void cut(pass_t *p, Py_ssize_t chunk_rows) noexcept nogil:
+    """Rows into chunks; the stride is a multiple of the kernels' strip."""
+    cdef Py_ssize_t longest = max(min(chunk_rows, p.rows.n_rows), 1)
+    p.chunk_rows = chunk_rows
+    p.stride = (longest + p.kernels.strip - 1) // p.kernels.strip * p.kernels.strip
+    p.n_chunks = (p.rows.n_rows + chunk_rows - 1) // chunk_rows
+
+
+cdef inline double get(const void *values, int real_bytes, Py_ssize_t i) noexcept nogil:
+    return (<const double *> values)[i] if real_bytes == 8 else (<const float *> values)[i]
+
+
+cdef inline void put(void *values, int real_bytes, Py_ssize_t i, double value) noexcept nogil:
+    if real_bytes == 8:
+        (<double *> values)[i] = value
+    else:
+        (<float *> values)[i] = <float> value

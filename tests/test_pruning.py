@@ -1,0 +1,148 @@
+"""Leaving out what is zero changes nothing but the order of sums."""
+
+import numpy as np
+import pytest
+from twins import FAMILIES, make_em
+
+from mixfast._em import evaluate
+
+N_COMPONENTS, N_FEATURES = 24, 6
+GAUSSIANS = ["full", "diagonal", "spherical", "tied"]
+
+
+def separated(name, n_rows=6000, spread=6.0, seed=0):
+    """Rows of groups that are far apart, a start near them, and weights of the rows."""
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(N_COMPONENTS, size=n_rows)
+    if name == "bernoulli":
+        n_features = 300
+        centres = np.where(rng.uniform(size=(N_COMPONENTS, n_features)) < 0.5, 0.05, 0.95)
+        X = (rng.uniform(size=(n_rows, n_features)) < centres[labels]).astype(float)
+        params = (0.8 * centres + 0.1,)
+    else:
+        centres = spread * rng.standard_normal((N_COMPONENTS, N_FEATURES))
+        X = centres[labels] + rng.standard_normal((n_rows, N_FEATURES)) * rng.uniform(0.5, 1, N_FEATURES)
+        template = FAMILIES[name].make_params(rng, N_COMPONENTS, N_FEATURES)
+        params = (centres + 0.5 * rng.standard_normal(centres.shape), *template[1:])
+    weights = rng.uniform(0.5, 2, N_COMPONENTS)
+    return X, weights / weights.sum(), params, rng.uniform(0.2, 3, n_rows)
+
+
+def both(name, X, weights, params, sample_weight=None, n_steps=14, **options):
+    """(pruned, dense) engines after n_steps, with their objectives and the shares of work of the pruned one."""
+    engines = [make_em(FAMILIES[name], X, weights, params, sample_weight, **options) for _ in range(2)]
+    engines[1].prunes = False
+    objectives, work = ([], []), []
+    for _ in range(n_steps):
+        for em, values in zip(engines, objectives, strict=True):
+            values.append(em.step())
+        work.append(engines[0].work)
+    return engines, np.array(objectives), np.array(work)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("name", [*GAUSSIANS, "bernoulli"])
+def test_the_pruned_fit_equals_the_dense_one(name, weighted):
+    X, weights, params, sample_weight = separated(name)
+    (pruned, dense), objectives, work = both(name, X, weights, params, sample_weight if weighted else None)
+    assert work[-1, 1] < 0.5  # or nothing was tested
+    if name in ("full", "diagonal", "spherical"):
+        assert work[-1, 0] < 0.5
+    assert np.max(np.abs(objectives[0] / objectives[1] - 1)) < 1e-13
+    for own, wanted in zip(pruned.state(), dense.state(), strict=True):
+        assert np.max(np.abs(own - wanted)) < 1e-12 * np.max(np.abs(wanted))
+
+
+@pytest.mark.parametrize("name", ["full", "diagonal"])
+def test_float32(name):
+    X, weights, params, _ = separated(name)
+    (pruned, dense), objectives, work = both(name, X.astype(np.float32), weights, params)
+    assert work[-1, 0] < 0.5 and work[-1, 1] < 0.5
+    # both sum floats in another order
+    assert np.max(np.abs(objectives[0] / objectives[1] - 1)) < 1e-6
+    for own, wanted in zip(pruned.state(), dense.state(), strict=True):
+        assert np.max(np.abs(own - wanted)) < 1e-5 * np.max(np.abs(wanted))
+
+
+@pytest.mark.parametrize("name", ["full", "bernoulli"])
+def test_the_same_bits_for_any_number_of_threads(name):
+    X, weights, params, sample_weight = separated(name, n_rows=20_000)
+    engines = [make_em(FAMILIES[name], X, weights, params, sample_weight, n_threads=n) for n in (1, 2, 3, 7)]
+    for _ in range(8):
+        objectives = {em.step() for em in engines}
+        assert len(objectives) == 1
+    assert engines[0].work[1] < 0.5
+    for em in engines[1:]:
+        for own, wanted in zip(em.state(), engines[0].state(), strict=True):
+            assert np.array_equal(own, wanted)
+
+
+def test_switched_off_where_it_does_not_pay():
+    X, weights, params, _ = separated("full", spread=0.5)
+    (pruned, dense), objectives, work = both("full", X, weights, params)
+    assert np.all(work == 1)
+    assert np.array_equal(objectives[0], objectives[1])
+    assert all(np.array_equal(*pair) for pair in zip(pruned.state(), dense.state(), strict=True))
+
+
+def test_switched_off_again_when_components_grow_together():
+    # groups on top of each other, and a start that takes them for far apart
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((6000, 2))
+    means = X[:N_COMPONENTS].copy()
+    narrow = 1e-4 * np.tile(np.eye(2), (N_COMPONENTS, 1, 1))
+    params = means, narrow, np.linalg.inv(np.sqrt(narrow))
+    weights = np.full(N_COMPONENTS, 1 / N_COMPONENTS)
+    _, objectives, work = both("full", X, weights, params, n_steps=40)
+    assert np.any(work[:10] < 1) and np.all(work[-1] == 1)
+    assert np.max(np.abs(objectives[0] / objectives[1] - 1)) < 1e-12
+
+
+def test_a_component_far_from_all_rows_keeps_its_exact_little_share():
+    X, weights, params, _ = separated("full")
+    means = params[0].copy()
+    means[3] = 60  # further than anything; its responsibilities are some e^-1000
+    (pruned, dense), objectives, _ = both("full", X, weights, (means, *params[1:]), n_steps=6)
+    assert np.max(np.abs(objectives[0] / objectives[1] - 1)) < 1e-13
+    assert pruned.status == dense.status
+
+
+def test_a_component_without_weight_is_left_out():
+    X, weights, params, _ = separated("full")
+    weights = weights.copy()
+    weights[5] = 0
+    weights /= weights.sum()
+    (pruned, dense), objectives, work = both("full", X, weights, params)
+    assert work[-1, 1] < 0.5
+    assert np.max(np.abs(objectives[0] / objectives[1] - 1)) < 1e-13
+    assert pruned.state()[0][5] == dense.state()[0][5] == 0
+
+
+def test_rows_of_next_to_no_weight():
+    X, weights, params, sample_weight = separated("full")
+    sample_weight[::3] *= 1e-25
+    sample_weight[:700] = 1e-28
+    _, objectives, work = both("full", X, weights, params, sample_weight)
+    assert work[-1, 1] < 0.5
+    assert np.max(np.abs(objectives[0] / objectives[1] - 1)) < 1e-13
+
+
+def test_rows_come_back_in_their_own_order():
+    X, weights, params, _ = separated("full")
+    (pruned, dense), _, work = both("full", X, weights, params)
+    assert work[-1, 1] < 0.5
+    labels = [np.empty(len(X), dtype=np.int64) for _ in range(2)]
+    for em, own in zip((pruned, dense), labels, strict=True):
+        evaluate(em, labels=own)
+    assert np.array_equal(*labels)
+    objective = pruned.step()  # and the fit goes on in its own order
+    assert objective == pytest.approx(dense.step(), rel=1e-13)
+
+
+def test_a_new_start_begins_anew():
+    X, weights, params, _ = separated("full")
+    (pruned, _), _, _ = both("full", X, weights, params)
+    fresh = make_em(FAMILIES["full"], X, weights, params)
+    packed = fresh.state()
+    pruned.set_state(*packed)
+    assert [pruned.step() for _ in range(8)] == [fresh.step() for _ in range(8)]
