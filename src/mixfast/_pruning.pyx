@@ -54,6 +54,10 @@ cdef bint is_probe(Py_ssize_t n_passes) noexcept nogil:
     return n_passes in (1, 3, 6) or n_passes % PROBE_EVERY == 1
 
 
+cdef inline bint can_order(Py_ssize_t n_rows) noexcept nogil:
+    return n_rows >= MIN_ROWS and <double> n_rows <= 4294967295.0  # what a uint32 holds
+
+
 cdef Py_ssize_t aligned(Py_ssize_t n_bytes) noexcept nogil:
     return (n_bytes + 63) // 64 * 64
 
@@ -223,7 +227,7 @@ cdef int add_statistics(const pass_t *p, Py_ssize_t start, const chunk_t *chunk,
 
 cdef int add_statistics_and_label(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, const workspace_t *space,
                                   double *lane) noexcept nogil:
-    """Also the most likely component of each row and its log norm, and in a dense pass how many pairs are not nothing."""
+    """Also the most likely component of each row and its log norm; in a dense pass, how many pairs hold something."""
     cdef const pruning_t *pruning = <const pruning_t *> p.deliver_data
     cdef Py_ssize_t n = space.selection.n, r
     p.kernels.argmax(n, chunk.n_rows, chunk.stride, space.resp, space.places, space.softmax_scratch)
@@ -243,7 +247,7 @@ cdef int begin_pass(pruning_t *pruning, pass_t *p, double mean_weight) noexcept 
     """Choose the strategy of the pass; nonzero when there is no memory."""
     cdef Py_ssize_t n_components = p.family.n_components, k
     pruning.n_passes += 1
-    pruning.probes = is_probe(pruning.n_passes) and MIN_ROWS <= p.rows.n_rows <= 0xFFFFFFFF
+    pruning.probes = is_probe(pruning.n_passes) and can_order(p.rows.n_rows)
     if not (pruning.is_on or pruning.probes):
         return 0
     if pruning.memory == NULL and allocate(pruning, p) != 0:

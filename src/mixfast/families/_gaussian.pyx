@@ -498,7 +498,7 @@ cdef void full_prepare_carry(const family_t *f, const double *last_weights, cons
                              const double *weights, const double *params, double *work, double *carry) noexcept nogil:
     """1 / sigma_min(A) = |A^-1| = |R U|, R the inverse of V, and that is at most 1 + |R U - I|, which is small when
     little has changed."""
-    cdef Py_ssize_t n_components = f.n_components, d = f.n_features, k, i, j, l
+    cdef Py_ssize_t n_components = f.n_components, d = f.n_features, k, i, j, m
     cdef Py_ssize_t skipped = n_components * d * (1 + d)
     cdef const double *last_factor
     cdef const double *factor
@@ -524,9 +524,9 @@ cdef void full_prepare_carry(const family_t *f, const double *last_weights, cons
         invert_upper(d, inverse, moved)
         memset(product, 0, d * d * sizeof(double))
         for i in range(d):
-            for l in range(i, d):
-                for j in range(l, d):
-                    product[i * d + j] += inverse[i * d + l] * last_factor[l * d + j]
+            for m in range(i, d):
+                for j in range(m, d):
+                    product[i * d + j] += inverse[i * d + m] * last_factor[m * d + j]
             product[i * d + i] -= 1
         carry[2 * n_components + k] = 1 / (1 + norm_bound(d, product, inverse))
 
