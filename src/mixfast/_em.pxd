@@ -13,6 +13,9 @@ cdef class Pass:
     cdef readonly Rows rows
     cdef void *memory
     cdef int run(self) except -1
+    cdef int visit(self) except -1
+    cdef int gather_common(self, assign_fn assign, const void *data) except -1
+    cdef double evidence(self)
     cdef object raise_error_of_family(self)
 
 cdef class EM(Pass):

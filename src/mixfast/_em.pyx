@@ -24,6 +24,7 @@ from mixfast._family cimport (
     chunk_t,
     family_t,
     mixfast_select_rows,
+    totals_t,
 )
 from mixfast._isa cimport resolve_isa
 from mixfast._pass cimport (
@@ -128,7 +129,7 @@ cdef void clear_resp(const pass_t *p, const chunk_t *chunk, const workspace_t *s
 
 cdef int labelled(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, workspace_t *space,
                   double *lane) noexcept nogil:
-    """All of a row to the component that assign_data, an int64 array, names; rows labelled -1 are left out."""
+    """All of a row to the component that assign_data, an int64 array, names; rows labelled -1 weigh nothing."""
     cdef const int64_t *labels = <const int64_t *> p.assign_data
     cdef int real_bytes = p.family.real_bytes
     cdef Py_ssize_t r
@@ -136,22 +137,28 @@ cdef int labelled(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, works
     for r in range(chunk.n_rows):
         if labels[start + r] >= 0:
             put(space.resp, real_bytes, labels[start + r] * chunk.stride + r, get(space.weight, real_bytes, r))
+        else:
+            put(space.weight, real_bytes, r, 0)
     p.kernels.count(p.family.n_components, chunk.stride, space.resp, lane + LANE_COUNTS)
     return 0
 
 
 cdef int given(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, workspace_t *space,
                double *lane) noexcept nogil:
-    """Responsibilities from assign_data, a float64 array (n_samples, n_components), times the weight of the row."""
+    """Responsibilities from assign_data, a float64 array (n_samples, n_components), times the weight of the row, which
+    then weighs as much as it gives away."""
     cdef Py_ssize_t n_components = p.family.n_components, r, k
     cdef const double *resp = (<const double *> p.assign_data) + start * n_components
     cdef int real_bytes = p.family.real_bytes
-    cdef double weight
+    cdef double weight, total
     clear_resp(p, chunk, space)
     for r in range(chunk.n_rows):
         weight = get(space.weight, real_bytes, r)
+        total = 0
         for k in range(n_components):
+            total += resp[r * n_components + k]
             put(space.resp, real_bytes, k * chunk.stride + r, weight * resp[r * n_components + k])
+        put(space.weight, real_bytes, r, weight * total)
     p.kernels.count(n_components, chunk.stride, space.resp, lane + LANE_COUNTS)
     return 0
 
@@ -186,6 +193,11 @@ cdef int write_results(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, 
     cdef const results_t *results = <const results_t *> p.deliver_data
     cdef Py_ssize_t n_components = p.family.n_components, real_bytes = p.family.real_bytes, r
     if results.log_norm != NULL:
+        if p.family.common_log_density != NULL:
+            p.family.common_log_density(p.family, p.tables, chunk, space.family_scratch, space.softmax_scratch)
+            for r in range(chunk.n_rows):
+                put(space.log_norm, real_bytes, r,
+                    get(space.log_norm, real_bytes, r) + get(space.softmax_scratch, real_bytes, r))
         memcpy(results.log_norm + start * real_bytes, space.log_norm, chunk.n_rows * real_bytes)
     if results.resp != NULL:
         p.kernels.transpose(n_components, chunk.n_rows, chunk.stride, space.resp,
@@ -196,6 +208,34 @@ cdef int write_results(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, 
             results.labels[start + r] = <int64_t> get(space.places, real_bytes, r)
         if results.largest != NULL:
             memcpy(results.largest + start * real_bytes, space.softmax_scratch, chunk.n_rows * real_bytes)
+    return 0
+
+
+cdef int unshared(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, workspace_t *space,
+                  double *lane) noexcept nogil:
+    """No component is asked; rows weigh what they weigh."""
+    return 0
+
+
+cdef int add_common(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, const workspace_t *space,
+                    double *lane) noexcept nogil:
+    p.family.accumulate_common(p.family, chunk, space.weight, space.family_scratch,
+                               lane + LANE_COUNTS + p.family.n_components)
+    return 0
+
+
+cdef int add_rows(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, const workspace_t *space,
+                  double *lane) noexcept nogil:
+    """The weighted sums of the columns, and the sum of the weights."""
+    cdef double *sums = lane + LANE_COUNTS + p.family.n_components
+    cdef int real_bytes = p.family.real_bytes
+    cdef Py_ssize_t j, r
+    for r in range(chunk.n_rows):
+        sums[p.family.n_features] += get(space.weight, real_bytes, r)
+    for j in range(p.family.n_features):
+        for r in range(chunk.n_rows):
+            sums[j] += (get(space.weight, real_bytes, r)
+                        * get(chunk.columns, real_bytes, j * chunk.stride + r))
     return 0
 
 
@@ -246,8 +286,7 @@ cdef int visit_all_lanes(const pass_t *p, Py_ssize_t round_) noexcept nogil:
     return n_failed
 
 
-cdef void begin_pass(pass_t *p) noexcept nogil:
-    memset(p.lanes, 0, p.n_lanes * p.lane_size * sizeof(double))
+cdef void prepare(pass_t *p) noexcept nogil:
     memset(p.pivot, 0, p.family.n_features * sizeof(double))
     p.family.prepare(p.family, p.weights, p.params, p.work, p.pivot, p.tables)
 
@@ -263,11 +302,20 @@ cdef void add_up_lanes(pass_t *p) noexcept nogil:
             total[i] += own[i]
 
 
+cdef totals_t totals_of(const pass_t *p) noexcept nogil:
+    cdef totals_t totals
+    totals.counts = p.lanes + LANE_COUNTS
+    totals.pivot, totals.stats = p.pivot, totals.counts + p.family.n_components
+    totals.origin, totals.common = p.origin, p.common
+    return totals
+
+
 cdef int maximise(pass_t *p) noexcept nogil:
     """The M-step on the total: new weights and parameters in place; the family's status."""
     cdef Py_ssize_t n_components = p.family.n_components, k
     cdef double *counts = p.lanes + LANE_COUNTS
     cdef double total = 0, kept = 0
+    cdef totals_t totals = totals_of(p)
     for k in range(n_components):
         total += counts[k]
     for k in range(n_components):
@@ -276,7 +324,7 @@ cdef int maximise(pass_t *p) noexcept nogil:
         kept += counts[k]
     for k in range(n_components):
         p.weights[k] = counts[k] / kept
-    return p.family.maximise(p.family, counts, p.pivot, counts + n_components, p.work, p.params)
+    return p.family.maximise(p.family, &totals, p.work, p.params)
 
 
 cdef inline Py_ssize_t clip(Py_ssize_t value, Py_ssize_t low, Py_ssize_t high) noexcept nogil:
@@ -333,7 +381,7 @@ cdef class Pass:
     def __cinit__(self, capsule, Rows rows not None, Py_ssize_t n_threads=1, chunk_rows=None):
         cdef const family_t *family = family_in(capsule)
         cdef pass_t *p = &self.c
-        cdef Py_ssize_t column_reals, n_rows = rows.c.n_rows, unit
+        cdef Py_ssize_t column_reals, lane_room, n_rows = rows.c.n_rows, unit
         cdef double flops
         if rows.c.n_features != family.n_features:
             raise ValueError(f"rows have {rows.c.n_features} features, the family was bound to {family.n_features}")
@@ -351,7 +399,8 @@ cdef class Pass:
         elif chunk_rows < 1:
             raise ValueError(f"chunk_rows={chunk_rows} should be at least 1")
         cut(p, chunk_rows)
-        p.lane_size = round_up(LANE_COUNTS + family.n_components + family.n_stats, CACHE_LINE // sizeof(double))
+        lane_room = LANE_COUNTS + family.n_components + max(family.n_stats, family.n_common, family.n_features + 1)
+        p.lane_size = round_up(lane_room, CACHE_LINE // sizeof(double))
         p.n_lanes = clip(p.n_chunks // CHUNKS_PER_LANE, 1,
                          clip(LANES_BYTES // <Py_ssize_t> (p.lane_size * sizeof(double)), MIN_LANES, MAX_LANES))
         flops = <double> n_rows * family.flops_per_row
@@ -366,8 +415,8 @@ cdef class Pass:
         """Cut one block of memory into pieces that start on cache lines."""
         cdef pass_t *p = &self.c
         cdef const family_t *family = p.family
-        cdef size_t[8] sizes
-        cdef (char *)[8] pieces
+        cdef size_t[10] sizes
+        cdef (char *)[10] pieces
         cdef size_t total = CACHE_LINE
         cdef int i
         sizes[0] = family.n_components * sizeof(double)
@@ -378,18 +427,20 @@ cdef class Pass:
         sizes[5] = family.n_tables * family.real_bytes
         sizes[6] = p.n_threads * p.scratch_size
         sizes[7] = family.n_components * sizeof(Py_ssize_t)
-        for i in range(8):
+        sizes[8], sizes[9] = family.n_features * sizeof(double), family.n_common * sizeof(double)
+        for i in range(10):
             total += round_up(sizes[i], CACHE_LINE)
         self.memory = calloc(total, 1)
         if self.memory == NULL:
             raise MemoryError(f"a pass over {p.rows.n_rows} rows needs {total} bytes of work space")
         pieces[0] = <char *> round_up(<Py_ssize_t> <uintptr_t> self.memory, CACHE_LINE)
-        for i in range(1, 8):
+        for i in range(1, 10):
             pieces[i] = pieces[i - 1] + round_up(sizes[i - 1], CACHE_LINE)
         p.weights, p.params = <double *> pieces[0], <double *> pieces[1]
         p.pivot, p.work, p.lanes = <double *> pieces[2], <double *> pieces[3], <double *> pieces[4]
         p.tables, p.scratch = pieces[5], pieces[6]
         p.everything = <Py_ssize_t *> pieces[7]
+        p.origin, p.common = <double *> pieces[8], <double *> pieces[9]
         for i in range(family.n_components):
             p.everything[i] = i
 
@@ -398,9 +449,17 @@ cdef class Pass:
 
     cdef int run(self) except -1:
         """One pass with the strategy as it is set; the total ends in lane 0."""
+        cdef bint adds_up = self.c.deliver != write_results and self.rows.total_weight > 0
+        if self.c.family.common_evidence != NULL and not self.c.has_common and adds_up:
+            self.gather_common(unshared, NULL)
+            self.c.has_common = True
+        prepare(&self.c)
+        return self.visit()
+
+    cdef int visit(self) except -1:
         cdef Py_ssize_t round_
         cdef int n_failed
-        begin_pass(&self.c)
+        memset(self.c.lanes, 0, self.c.n_lanes * self.c.lane_size * sizeof(double))
         for round_ in range(self.c.n_rounds):
             with nogil:
                 n_failed = visit_all_lanes(&self.c, round_)
@@ -409,6 +468,39 @@ cdef class Pass:
             PyErr_CheckSignals()
         add_up_lanes(&self.c)
         return 0
+
+    cdef int gather_common(self, assign_fn assign, const void *data) except -1:
+        """What no parameter enters, about the mean of the rows, which is found about the first of them. `assign` says
+        what rows weigh."""
+        cdef pass_t regular = self.c
+        cdef pass_t *p = &self.c
+        cdef const double *total = p.lanes + LANE_COUNTS + p.family.n_components
+        cdef double[::1] origin = np.array(self.rows.X[0], dtype=np.float64)
+        cdef size_t n_bytes = p.family.n_features * sizeof(double)
+        cdef Py_ssize_t j
+        try:
+            p.assign, p.assign_data, p.deliver = assign, data, add_rows
+            memcpy(p.pivot, &origin[0], n_bytes)
+            self.visit()
+            for j in range(p.family.n_features):
+                origin[j] += total[j] / total[p.family.n_features]
+            p.deliver = add_common
+            memcpy(p.pivot, &origin[0], n_bytes)
+            self.visit()
+        finally:
+            self.c = regular
+        memcpy(p.origin, &origin[0], n_bytes)
+        memcpy(p.common, total, p.family.n_common * sizeof(double))
+        return 0
+
+    cdef double evidence(self):
+        """The total log-likelihood, with what `log_density` leaves out."""
+        cdef totals_t totals
+        cdef double evidence = self.c.lanes[LANE_EVIDENCE]
+        if self.c.family.common_evidence != NULL:
+            totals = totals_of(&self.c)
+            evidence += self.c.family.common_evidence(self.c.family, &totals, self.c.params, self.c.work)
+        return evidence
 
     cdef object raise_error_of_family(self):
         if self.c.family.owner == NULL:
@@ -506,6 +598,9 @@ cdef class EM(Pass):
         cdef assign_fn regular = self.c.assign
         cdef int _round
         reset(&self.pruning, &self.c)
+        if self.c.family.common_evidence != NULL:
+            self.gather_common(assign, data)
+            self.c.has_common = True
         self.c.assign, self.c.assign_data = assign, data
         try:
             for _round in range(2):
@@ -514,6 +609,7 @@ cdef class EM(Pass):
                 self._maximise()
         finally:
             self.c.assign, self.c.assign_data = regular, NULL
+            self.c.has_common = False  # some rows may have been left out of the start
 
     cdef int _maximise(self) except -1:
         cdef int status
@@ -539,7 +635,7 @@ cdef class EM(Pass):
         cdef double log_prior = self._log_prior()
         self._run_pruned()
         self.n_impossible = self.c.lanes[LANE_IMPOSSIBLE]
-        cdef double objective = (self.c.lanes[LANE_EVIDENCE] + log_prior) / self.rows.total_weight
+        cdef double objective = (self.evidence() + log_prior) / self.rows.total_weight
         if objective != objective or objective == INFINITY:
             self.status |= MIXFAST_NOT_FINITE
         else:
@@ -592,7 +688,7 @@ cdef class EM(Pass):
         """One pass at the present parameters: (log evidence, impossible rows, counts, statistics), nothing updated."""
         cdef const family_t *family = self.c.family
         self.run()
-        return (self.c.lanes[LANE_EVIDENCE], self.c.lanes[LANE_IMPOSSIBLE],
+        return (self.evidence(), self.c.lanes[LANE_IMPOSSIBLE],
                 _copy(self.c.lanes + LANE_COUNTS, family.n_components),
                 _copy(self.c.lanes + LANE_COUNTS + family.n_components, family.n_stats))
 

@@ -39,9 +39,22 @@ cdef extern from "family.h" nogil:
         const family_t *, const double *last_weights, const double *last_params, const double *weights,
         const double *params, double *work, double *carry) noexcept nogil
     ctypedef void (*carry_fn "mixfast_carry")(const family_t *, const double *carry, float *ceiling) noexcept nogil
+    ctypedef void (*accumulate_common_fn "mixfast_accumulate_common")(
+        const family_t *, const chunk_t *, const void *weight, void *scratch, double *common) noexcept nogil
+    ctypedef void (*common_log_density_fn "mixfast_common_log_density")(
+        const family_t *, const void *tables, const chunk_t *, void *scratch, void *out) noexcept nogil
+
+    ctypedef struct totals_t "mixfast_totals":
+        const double *counts
+        const double *pivot
+        const double *stats
+        const double *origin
+        const double *common
+
+    ctypedef double (*common_evidence_fn "mixfast_common_evidence")(
+        const family_t *, const totals_t *, const double *params, double *work) noexcept nogil
     ctypedef int (*maximise_fn "mixfast_maximise")(
-        const family_t *, const double *counts, const double *pivot, const double *stats, double *work,
-        double *params) noexcept nogil
+        const family_t *, const totals_t *, double *work, double *params) noexcept nogil
     ctypedef double (*log_prior_fn "mixfast_log_prior")(const family_t *, const double *params) noexcept nogil
 
     ctypedef struct family_t "mixfast_family":
@@ -49,6 +62,7 @@ cdef extern from "family.h" nogil:
         Py_ssize_t n_features
         Py_ssize_t n_params
         Py_ssize_t n_stats
+        Py_ssize_t n_common
         Py_ssize_t n_tables
         Py_ssize_t n_scratch_columns
         Py_ssize_t n_work
@@ -64,6 +78,9 @@ cdef extern from "family.h" nogil:
         accumulate_fn accumulate
         maximise_fn maximise
         log_prior_fn log_prior
+        accumulate_common_fn accumulate_common
+        common_log_density_fn common_log_density
+        common_evidence_fn common_evidence
         bounded_log_density_fn bounded_log_density
         prepare_carry_fn prepare_carry
         carry_fn carry
@@ -122,7 +139,8 @@ cdef extern from "gaussian.h" nogil:
         accumulate_fn diagonal_accumulate
         log_density_fn tied_log_density
         accumulate_fn tied_accumulate
-        accumulate_fn centres_accumulate
+        accumulate_common_fn tied_accumulate_common
+        common_log_density_fn tied_common_log_density
 
 
 cdef extern from "bernoulli.h" nogil:

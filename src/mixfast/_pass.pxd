@@ -48,6 +48,9 @@ cdef struct pass_t:
     double *pivot
     double *work
     double *lanes
+    double *origin             # [n_features]
+    double *common             # [n_common], once has_common
+    bint has_common
     Py_ssize_t *everything     # 0 .. n_components - 1
     void *tables
     char *scratch

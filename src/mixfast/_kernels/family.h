@@ -75,18 +75,41 @@ typedef void (*mixfast_prepare_carry)(const mixfast_family *, const double *last
  * parameters, becomes the same at this one's. Infinite ones stay as they are. */
 typedef void (*mixfast_carry)(const mixfast_family *, const double *carry, float *ceiling);
 
-/* Once per pass: `params` holds the parameters that the statistics were gathered at, and receives the new ones.
- * counts[k] is the sum of the responsibilities of k, `pivot` what `prepare` gave: whatever the statistics are centred
- * about can be read here. */
-typedef int (*mixfast_maximise)(const mixfast_family *, const double *counts, const double *pivot, const double *stats,
-                                double *work, double *params);
+/* What all components have in common need not be computed for each, nor in every pass. A family may leave a term of the
+ * row out of `log_density`; it then has the next three verbs, else none. */
+
+/* Once for a set of rows: add to common[n_common] the sums that no parameter enters, over rows about an origin that stays
+ * the same. weight[r] is the row's. */
+typedef void (*mixfast_accumulate_common)(const mixfast_family *, const mixfast_chunk *, const void *weight,
+                                          void *scratch, double *common);
+
+/* Once per chunk where densities are wanted row by row: out[r] = the term that `log_density` leaves out. */
+typedef void (*mixfast_common_log_density)(const mixfast_family *, const void *tables, const mixfast_chunk *,
+                                           void *scratch, void *out);
+
+/* What a pass adds up, for all rows. */
+typedef struct {
+    const double *counts; /* [n_components], the sums of the responsibilities */
+    const double *pivot;  /* [n_features], as `prepare` gave it: what `stats` are centred about can be read here */
+    const double *stats;
+    const double *origin; /* [n_features], of `common` */
+    const double *common;
+} mixfast_totals;
+
+/* Once per pass: the total over all rows of weight times the term that `log_density` leaves out (of `totals`, only
+ * pivot, origin and common are set). */
+typedef double (*mixfast_common_evidence)(const mixfast_family *, const mixfast_totals *, const double *params,
+                                          double *work);
+
+/* Once per pass: `params` holds the parameters that the statistics were gathered at, and receives the new ones. */
+typedef int (*mixfast_maximise)(const mixfast_family *, const mixfast_totals *, double *work, double *params);
 
 /* Log density of the prior at params, up to a constant. */
 typedef double (*mixfast_log_prior)(const mixfast_family *, const double *params);
 
 struct mixfast_family {
     ptrdiff_t n_components, n_features;
-    ptrdiff_t n_params, n_stats;      /* doubles */
+    ptrdiff_t n_params, n_stats, n_common; /* doubles */
     ptrdiff_t n_tables;               /* reals */
     ptrdiff_t n_scratch_columns;      /* scratch for one thread: so many columns of a chunk's stride, aligned as they are */
     ptrdiff_t n_work;                 /* doubles of work space for `prepare`, `maximise` and `prepare_carry` */
@@ -102,7 +125,10 @@ struct mixfast_family {
     mixfast_accumulate accumulate;    /* 0, or MIXFAST_FAILED */
     mixfast_maximise maximise;        /* a status */
     mixfast_log_prior log_prior;      /* NULL means a flat prior */
-    mixfast_bounded_log_density bounded_log_density; /* these three all, or NULL all: bounds then are not kept */
+    mixfast_accumulate_common accumulate_common;
+    mixfast_common_log_density common_log_density;
+    mixfast_common_evidence common_evidence;
+    mixfast_bounded_log_density bounded_log_density; /* the last three all, or NULL: bounds are not kept */
     mixfast_prepare_carry prepare_carry;
     mixfast_carry carry;
 };

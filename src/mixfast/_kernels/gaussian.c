@@ -303,48 +303,43 @@ static int diagonal_accumulate(const mixfast_family *family, const void *tables,
 
 static int tied_log_density(const mixfast_family *family, const void *tables, const mixfast_chunk *chunk,
                             const mixfast_selection *selection, void *scratch, void *out) {
-    ptrdiff_t K = family->n_components, d = family->n_features, stride = chunk->stride;
-    const real *constant = tables, *scale = constant + K, *shift = scale + K * d;
-    const real *zeros = shift + K * d, *packed = zeros + d;
-    real *white = scratch;
-    for (ptrdiff_t r = 0; r < stride; r += STRIP) {
-        vec y[PANEL][TILE_VECTORS];
-        const real *panel = packed, *x = (const real *)chunk->columns + r;
-        for (ptrdiff_t c = 0, width; c < d; c += width) {
-            width = panel_width(d - c);
-            panel = panel_product_of(width, c, stride, panel, zeros, x, y);
-            for (int b = 0; b < width; b++)
-                for (int v = 0; v < TILE_VECTORS; v++) store(white + (c + b) * stride + r + v * WIDTH, y[b][v]);
-        }
-    }
-    scaled_distances(selection, d, stride, constant, scale, shift, white, out);
+    (void)scratch;
+    const real *constant = tables, *coef = constant + family->n_components;
+    linear_forms(selection, family->n_features, chunk->stride, constant, coef, chunk->columns, out);
     return 0;
+}
+
+static void tied_common_log_density(const mixfast_family *family, const void *tables, const mixfast_chunk *chunk,
+                                    void *scratch, void *out) {
+    (void)scratch;
+    ptrdiff_t d = family->n_features;
+    const real *zeros = (const real *)tables + family->n_components * (1 + d), *packed = zeros + d;
+    for (ptrdiff_t r = 0; r < chunk->stride; r += STRIP) {
+        vec distance[TILE_VECTORS];
+        mahalanobis(d, chunk->stride, packed, zeros, (const real *)chunk->columns + r, distance);
+        store_density(0, distance, (real *)out + r);
+    }
 }
 
 static int tied_accumulate(const mixfast_family *family, const void *tables, const mixfast_chunk *chunk,
-                           const mixfast_selection *selection, const void *resp_real, void *scratch, double *stats) {
-    (void)tables;
-    ptrdiff_t K = family->n_components, d = family->n_features, stride = chunk->stride;
-    const real *resp = resp_real, *x = chunk->columns;
-    real *root = scratch, *rooted = root + stride;
-    weighted_sums(selection, d, stride, resp, x, stats);
-    for (ptrdiff_t r = 0; r < stride; r += WIDTH) {
-        vec weight = splat(0); /* of the row: its responsibilities over all components */
-        for (ptrdiff_t a = 0; a < selection->n; a++) weight += load(resp + a * stride + r);
-        store(root + r, weight);
-    }
-    for (ptrdiff_t r = 0; r < stride; r++) root[r] = SQRT(root[r]);
-    for (ptrdiff_t j = 0; j < d; j++)
-        for (ptrdiff_t r = 0; r < stride; r++) rooted[j * stride + r] = root[r] * x[j * stride + r];
-    triangle_of_products(d, stride, rooted, stats + K * d);
-    return 0;
-}
-
-static int centres_accumulate(const mixfast_family *family, const void *tables, const mixfast_chunk *chunk,
-                              const mixfast_selection *selection, const void *resp, void *scratch, double *stats) {
+                           const mixfast_selection *selection, const void *resp, void *scratch, double *stats) {
     (void)tables, (void)scratch;
     weighted_sums(selection, family->n_features, chunk->stride, resp, chunk->columns, stats);
     return 0;
+}
+
+static void tied_accumulate_common(const mixfast_family *family, const mixfast_chunk *chunk, const void *weight_real,
+                                   void *scratch, double *common) {
+    ptrdiff_t d = family->n_features, stride = chunk->stride, one[1] = {0};
+    const real *weight = weight_real, *x = chunk->columns;
+    real *root = scratch, *rooted = root + stride;
+    mixfast_selection all_rows = {1, one};
+    weighted_sums(&all_rows, d, stride, weight, x, common);
+    for (ptrdiff_t r = 0; r < stride; r++) root[r] = SQRT(weight[r]);
+    for (ptrdiff_t j = 0; j < d; j++)
+        for (ptrdiff_t r = 0; r < stride; r++) rooted[j * stride + r] = root[r] * x[j * stride + r];
+    triangle_of_products(d, stride, rooted, common + d);
+    for (ptrdiff_t r = 0; r < stride; r++) common[d + d * (d + 1) / 2] += (double)weight[r];
 }
 
 const mixfast_gaussian_kernels MIXFAST_TABLE(gaussian) = {
@@ -352,5 +347,5 @@ const mixfast_gaussian_kernels MIXFAST_TABLE(gaussian) = {
     full_log_density,     full_bounded_log_density,     full_accumulate,
     diagonal_log_density, diagonal_bounded_log_density, diagonal_accumulate,
     tied_log_density,     tied_accumulate,
-    centres_accumulate,
+    tied_accumulate_common, tied_common_log_density,
 };

@@ -24,14 +24,17 @@ typedef struct {
     mixfast_bounded_log_density diagonal_bounded_log_density;
     mixfast_accumulate diagonal_accumulate;
 
-    /* Tied. tables: constant[K] | scale[K][d] (all ones) | shift[K][d] | zeros[d] | packed U, where U U' is the common
-     * precision and shift_k = U' mean_k: one product whitens the chunk for all components.
-     * stats: first[K][d] | total[d (d + 1) / 2], sums of resp x and of x x' about the pivot. scratch: d + 1 columns. */
+    /* Tied. tables: constant[K] | coef[K][d] | zeros[d] | packed U, where P = U U' is the common precision,
+     * coef_k = P mean_k and constant_k has -mean_k' P mean_k / 2: log densities are linear forms, up to the common term
+     * -x' P x / 2. stats: first[K][d], sums of resp x about the pivot. common: first[d] | second[d (d + 1) / 2] | total, sums
+     * of w x and of w x x' about the origin, lower triangle by rows, and of w. scratch: d + 1 columns. */
     mixfast_log_density tied_log_density;
     mixfast_accumulate tied_accumulate;
+    mixfast_accumulate_common tied_accumulate_common;
+    mixfast_common_log_density tied_common_log_density;
 
-    /* Centres alone (k-means): tables as the diagonal's; stats: first[K][d] about the pivot. */
-    mixfast_accumulate centres_accumulate;
+    /* Centres alone (k-means): tables as the diagonal's; stats: first[K][d] about the pivot; it accumulates as
+     * the tied family does. */
 } mixfast_gaussian_kernels;
 
 #endif

@@ -56,16 +56,4 @@ ALWAYS_INLINE void panel_product(int n, ptrdiff_t n_above, ptrdiff_t stride, con
     }
 }
 
-/* The same for a number of columns that is only known when it runs; returns the packed values of the next panel. */
-ALWAYS_INLINE const real *panel_product_of(ptrdiff_t n, ptrdiff_t n_above, ptrdiff_t stride, const real *packed,
-                                           const real *shift, const real *x, vec y[PANEL][TILE_VECTORS]) {
-    switch (n) {
-        case 4: panel_product(4, n_above, stride, packed, shift, x, y); break;
-        case 3: panel_product(3, n_above, stride, packed, shift, x, y); break;
-        case 2: panel_product(2, n_above, stride, packed, shift, x, y); break;
-        default: panel_product(1, n_above, stride, packed, shift, x, y);
-    }
-    return packed + n * n_above + n * (n + 1) / 2;
-}
-
 #endif

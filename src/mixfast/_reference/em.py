@@ -1,7 +1,7 @@
 """Twin of the pass and of the steps of EM (`_em.pyx`).
 
-A twin family has `log_density(X, params)` (n, K), `accumulate(X, resp, weights, params)` and
-`maximise(counts, stats, weights, params)`; parameters and statistics are tuples of arrays in the order of the compiled
+A twin family has `log_density(X, params)` (n, K), `accumulate(X, resp, weights, params)`, `common(X, sample_weight)`, the
+sums that no parameter enters, and `maximise(counts, stats, weights, params, common)`; parameters and statistics are tuples of arrays in the order of the compiled
 family's buffers.
 """
 
@@ -22,6 +22,7 @@ class Gathered(NamedTuple):
     n_impossible: int
     counts: np.ndarray
     stats: tuple
+    common: tuple
 
 
 def weighted_log_density(X, weights, family, params):
@@ -62,13 +63,14 @@ def gather(X, sample_weight, weights, family, params, share=share_softly):
         int(np.isneginf(log_norm).sum()),
         weighted.sum(axis=0),
         family.accumulate(X, weighted, weights, params),
+        family.common(X, sample_weight),
     )
 
 
 def maximise(gathered, weights, family, params):
     """The M-step: new (weights, params)."""
     counts = np.where(gathered.counts <= EMPTY_SHARE * gathered.counts.sum(), 0, gathered.counts)
-    return counts / counts.sum(), family.maximise(counts, gathered.stats, weights, params)
+    return counts / counts.sum(), family.maximise(counts, gathered.stats, weights, params, gathered.common)
 
 
 def fit(X, sample_weight, weights, family, params, n_iter, share=share_softly):
@@ -85,6 +87,7 @@ def fit(X, sample_weight, weights, family, params, n_iter, share=share_softly):
 def start(X, resp, weights, family, params):
     """Parameters from weighted responsibilities (n, K): the M-step twice, the second about the first's means."""
     for _ in range(2):
-        gathered = Gathered(0.0, 0, resp.sum(axis=0), family.accumulate(X, resp, weights, params))
+        stats, common = family.accumulate(X, resp, weights, params), family.common(X, resp.sum(axis=1))
+        gathered = Gathered(0.0, 0, resp.sum(axis=0), stats, common)
         weights, params = maximise(gathered, weights, family, params)
     return weights, params

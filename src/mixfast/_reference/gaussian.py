@@ -27,6 +27,9 @@ class _Gaussian:
     def __init__(self, reg_covar=0.0):
         self.reg_covar = reg_covar
 
+    def common(self, X, sample_weight):
+        return ()
+
     def log_prior(self, params):
         return 0.0
 
@@ -50,7 +53,7 @@ class FullGaussian(_Gaussian):
             second.append(((share[:, np.newaxis] * centred).T @ centred)[lower])
         return np.array(first), np.array(second)
 
-    def maximise(self, counts, stats, weights, params):
+    def maximise(self, counts, stats, weights, params, common=()):
         means, covariances, factors = (array.copy() for array in params)
         n_features = means.shape[1]
         lower = np.tril_indices(n_features)
@@ -76,23 +79,23 @@ class TiedGaussian(_Gaussian):
         return FullGaussian().log_density(X, (means, None, np.broadcast_to(factor, shape)))
 
     def accumulate(self, X, resp, weights, params):
-        centred = X - weights @ params[0]
-        total = (resp.sum(axis=1)[:, np.newaxis] * centred).T @ centred
-        return resp.T @ centred, total[np.tril_indices(X.shape[1])]
+        return (resp.T @ (X - weights @ params[0]),)
 
-    def maximise(self, counts, stats, weights, params):
+    def common(self, X, sample_weight):
+        """The mean of the rows, and the sum of w x x' about it."""
+        origin = sample_weight @ X / max(sample_weight.sum(), np.finfo(float).tiny)
+        return origin, (sample_weight[:, np.newaxis] * (X - origin)).T @ (X - origin)
+
+    def maximise(self, counts, stats, weights, params, common=()):
         n_features = params[0].shape[1]
-        pivot = weights @ params[0]
+        origin, total = common
         used = counts > 0
-        shifts = stats[0][used] / counts[used, np.newaxis]
-        total = np.zeros((n_features, n_features))
-        total[np.tril_indices(n_features)] = stats[1]
-        total = total + np.tril(total, -1).T
+        means = np.empty_like(params[0])
+        means[used] = weights @ params[0] + stats[0][used] / counts[used, np.newaxis]
+        means[~used] = counts[used] / counts.sum() @ means[used]
+        shifts = means[used] - origin
         covariance = (total - (counts[used] * shifts.T) @ shifts) / counts.sum()
         covariance += self.reg_covar * np.eye(n_features)
-        means = np.empty_like(params[0])
-        means[used] = pivot + shifts
-        means[~used] = counts[used] / counts.sum() @ means[used]
         return means, covariance, precision_factor(covariance)
 
 
@@ -112,7 +115,7 @@ class DiagonalGaussian(_Gaussian):
             delta = stats[0] / counts[:, np.newaxis]
             return params[0] + delta, stats[1] / counts[:, np.newaxis] - delta**2
 
-    def maximise(self, counts, stats, weights, params):
+    def maximise(self, counts, stats, weights, params, common=()):
         means, variances = self._columns(counts, stats, params)
         variances = variances + self.reg_covar
         empty = counts == 0
@@ -126,7 +129,7 @@ class SphericalGaussian(DiagonalGaussian):
         means, _, scales = params
         return super().log_density(X, (means, None, np.repeat(scales[:, np.newaxis], X.shape[1], axis=1)))
 
-    def maximise(self, counts, stats, weights, params):
+    def maximise(self, counts, stats, weights, params, common=()):
         means, columns = self._columns(counts, stats, params)
         variances = columns.mean(axis=1) + self.reg_covar
         empty = counts == 0
@@ -139,6 +142,9 @@ class SphericalGaussian(DiagonalGaussian):
 class Centres:
     """Twin of the family that k-means is made of; its weights are ignored."""
 
+    def common(self, X, sample_weight):
+        return ()
+
     def log_prior(self, params):
         return 0.0
 
@@ -148,7 +154,7 @@ class Centres:
     def accumulate(self, X, resp, weights, params):
         return (resp.T @ (X - params[0][0]),)
 
-    def maximise(self, counts, stats, weights, params):
+    def maximise(self, counts, stats, weights, params, common=()):
         means = params[0].copy()
         used = counts > 0
         means[used] = params[0][0] + stats[0][used] / counts[used, np.newaxis]

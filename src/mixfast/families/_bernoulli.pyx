@@ -18,6 +18,7 @@ from mixfast._family cimport (
     mixfast_select_bernoulli,
     mixfast_select_rows,
     rows_kernels_t,
+    totals_t,
 )
 from mixfast._isa cimport resolve_isa
 
@@ -50,9 +51,10 @@ cdef void prepare(const family_t *f, const double *weights, const double *params
     context_of(f).rows.round_to_real(n_components * (1 + d), work, tables)
 
 
-cdef int maximise(const family_t *f, const double *counts, const double *pivot, const double *stats, double *work,
-                  double *params) noexcept nogil:
+cdef int maximise(const family_t *f, const totals_t *totals, double *work, double *params) noexcept nogil:
     cdef Py_ssize_t n_components = f.n_components, d = f.n_features, k, j
+    cdef const double *counts = totals.counts
+    cdef const double *stats = totals.stats
     cdef double alpha = context_of(f).alpha, total = 0, ones
     cdef int status = MIXFAST_OK
     for k in range(n_components):

@@ -32,6 +32,7 @@ from mixfast._family cimport (
     mixfast_select_rows,
     prepare_carry_fn,
     rows_kernels_t,
+    totals_t,
 )
 from mixfast._isa cimport resolve_isa
 from mixfast._linalg cimport invert_upper, log_diagonal, precision_factor, upper_transposed_times
@@ -101,23 +102,26 @@ cdef void full_prepare(const family_t *f, const double *weights, const double *p
 
 cdef void tied_prepare(const family_t *f, const double *weights, const double *params, double *work, double *pivot,
                        void *tables) noexcept nogil:
-    cdef Py_ssize_t n_components = f.n_components, d = f.n_features, k, i
-    cdef const double *precision = params + n_components * d + d * d
+    cdef Py_ssize_t n_components = f.n_components, d = f.n_features, k, i, j
+    cdef const double *factor = params + n_components * d + d * d
     cdef double *constant = work
-    cdef double *scale = constant + n_components
-    cdef double *shift = scale + n_components * d
-    cdef double *zeros = shift + n_components * d
+    cdef double *coef = constant + n_components
+    cdef double *zeros = coef + n_components * d
     cdef double *mean = zeros + d
-    cdef double log_det = log_diagonal(d, precision)
+    cdef double *whitened = mean + n_components * d
+    cdef double log_det = log_diagonal(d, factor)
     centre_means(f, weights, params, pivot, mean)
-    for i in range(n_components * d):
-        scale[i] = 1
     memset(zeros, 0, d * sizeof(double))
     for k in range(n_components):
         constant[k] = log(weights[k]) + log_normaliser(d) + log_det
-        upper_transposed_times(d, precision, mean + k * d, shift + k * d)
-    context_of(f).rows.round_to_real(n_components * (1 + 2 * d) + d, work, tables)
-    context_of(f).gaussian.pack_triangle(d, precision, real_at(f, tables, n_components * (1 + 2 * d) + d))
+        upper_transposed_times(d, factor, mean + k * d, whitened)
+        for i in range(d):
+            constant[k] -= 0.5 * whitened[i] * whitened[i]
+            coef[k * d + i] = 0
+            for j in range(i, d):
+                coef[k * d + i] += factor[i * d + j] * whitened[j]
+    context_of(f).rows.round_to_real(n_components * (1 + d) + d, work, tables)
+    context_of(f).gaussian.pack_triangle(d, factor, real_at(f, tables, n_components * (1 + d) + d))
 
 
 cdef void diagonal_tables(const family_t *f, const double *weights, const double *means, const double *precisions,
@@ -282,10 +286,9 @@ cdef void move_mean(const family_t *f, double count, const double *pivot, const 
         mean[j] = pivot[j] + as_packed(f, mean[j] - pivot[j]) + delta[j]
 
 
-cdef int full_maximise(const family_t *f, const double *counts, const double *pivot, const double *stats, double *work,
-                       double *params) noexcept nogil:
+cdef int full_maximise(const family_t *f, const totals_t *totals, double *work, double *params) noexcept nogil:
     cdef Py_ssize_t n_components = f.n_components, d = f.n_features, n_pairs = d * (d + 1) // 2, k, i, j
-    cdef const double *second = stats + n_components * d
+    cdef const double *second = totals.stats + n_components * d
     cdef double *means = params
     cdef double *covariances = means + n_components * d
     cdef double *precisions = covariances + n_components * d * d
@@ -297,21 +300,21 @@ cdef int full_maximise(const family_t *f, const double *counts, const double *pi
     cdef double reg_covar = context_of(f).reg_covar
     cdef int status
     for k in range(n_components):
-        if counts[k] > 0:
-            move_mean(f, counts[k], pivot, stats + k * d, means + k * d, delta)
+        if totals.counts[k] > 0:
+            move_mean(f, totals.counts[k], totals.pivot, totals.stats + k * d, means + k * d, delta)
             covariance = covariances + k * d * d
             for i in range(d):
                 for j in range(i + 1):
-                    covariance[i * d + j] = second[k * n_pairs + i * (i + 1) // 2 + j] / counts[k] - delta[i] * delta[j]
+                    covariance[i * d + j] = second[k * n_pairs + i * (i + 1) // 2 + j] / totals.counts[k] - delta[i] * delta[j]
                     covariance[j * d + i] = covariance[i * d + j]
                 covariance[i * d + i] += reg_covar
-    pooled_moments(f, counts, means, covariances, d * d, d + 1, mean, pooled)
+    pooled_moments(f, totals.counts, means, covariances, d * d, d + 1, mean, pooled)
     status = repair_floors(f, d, mean, pooled, floors)
     if status != MIXFAST_OK:
         return status
     for k in range(n_components):
         covariance = covariances + k * d * d
-        if counts[k] == 0:
+        if totals.counts[k] == 0:
             status |= MIXFAST_EMPTIED_COMPONENT
             memset(covariance, 0, d * d * sizeof(double))
             for j in range(d):
@@ -321,35 +324,36 @@ cdef int full_maximise(const family_t *f, const double *counts, const double *pi
     return status
 
 
-cdef int tied_maximise(const family_t *f, const double *counts, const double *pivot, const double *stats, double *work,
-                       double *params) noexcept nogil:
-    """covariance = (sum of w x x' - sum over k of N_k m_k m_k') / N, all about the pivot. Needs no per-component d^2
-    work in the pass; loses (spread of the means / standard deviation)^2 of the relative precision."""
+cdef int tied_maximise(const family_t *f, const totals_t *totals, double *work, double *params) noexcept nogil:
+    """covariance = (sum of w x x' - sum over k of N_k m_k m_k') / N, all about the origin. Needs no d^2 work in the pass;
+    loses (spread of the means / standard deviation)^2 of the relative precision."""
     cdef Py_ssize_t n_components = f.n_components, d = f.n_features, k, i, j
-    cdef const double *total = stats + n_components * d
+    cdef const double *counts = totals.counts
+    cdef const double *second = totals.common + d
     cdef double *means = params
     cdef double *covariance = means + n_components * d
     cdef double *precision = covariance + d * d
     cdef double *mean = work
     cdef double *pooled = mean + d
     cdef double *floors = pooled + d
+    cdef double *centred = floors + 2 * d
     cdef double n = 0
     cdef int status
     for k in range(n_components):
         n += counts[k]
+        for j in range(d):
+            centred[k * d + j] = 0
+            if counts[k] > 0:
+                centred[k * d + j] = totals.pivot[j] - totals.origin[j] + totals.stats[k * d + j] / counts[k]
+                means[k * d + j] = totals.pivot[j] + totals.stats[k * d + j] / counts[k]
     for i in range(d):
         for j in range(i + 1):
-            covariance[i * d + j] = total[i * (i + 1) // 2 + j]
+            covariance[i * d + j] = second[i * (i + 1) // 2 + j]
             for k in range(n_components):
-                if counts[k] > 0:
-                    covariance[i * d + j] -= stats[k * d + i] / counts[k] * stats[k * d + j]
+                covariance[i * d + j] -= counts[k] * centred[k * d + i] * centred[k * d + j]
             covariance[i * d + j] /= n
             covariance[j * d + i] = covariance[i * d + j]
         covariance[i * d + i] += context_of(f).reg_covar
-    for k in range(n_components):
-        if counts[k] > 0:
-            for j in range(d):
-                means[k * d + j] = pivot[j] + stats[k * d + j] / counts[k]
     pooled_moments(f, counts, means, covariance, 0, d + 1, mean, pooled)
     status = repair_floors(f, d, mean, pooled, floors)
     if status != MIXFAST_OK:
@@ -362,10 +366,35 @@ cdef int tied_maximise(const family_t *f, const double *counts, const double *pi
     return status | factor_or_repair(f, mean, pooled, floors, covariance, floors + d, precision)
 
 
-cdef int diagonal_maximise(const family_t *f, const double *counts, const double *pivot, const double *stats,
-                           double *work, double *params) noexcept nogil:
+cdef double tied_common_evidence(const family_t *f, const totals_t *totals, const double *params,
+                                 double *work) noexcept nogil:
+    """-1/2 sum of w (x - pivot)' U U' (x - pivot): over the columns u of U, u' S u, S the second moments about the
+    pivot."""
+    cdef Py_ssize_t d = f.n_features, i, j, c
+    cdef const double *factor = params + f.n_components * d + d * d
+    cdef const double *first = totals.common
+    cdef const double *second = first + d
+    cdef double *shift = work
+    cdef double total = 0, along, moved, crossed
+    for j in range(d):
+        shift[j] = totals.pivot[j] - totals.origin[j]
+    for c in range(d):
+        moved = crossed = 0
+        for i in range(c + 1):
+            along = 0
+            for j in range(i):
+                along += second[i * (i + 1) // 2 + j] * factor[j * d + c]
+            total += factor[i * d + c] * (2 * along + second[i * (i + 1) // 2 + i] * factor[i * d + c])
+            moved += shift[i] * factor[i * d + c]
+            crossed += first[i] * factor[i * d + c]
+        # S about the pivot is S about the origin - first shift' - shift first' + N shift shift'
+        total += moved * (totals.common[d + d * (d + 1) // 2] * moved - 2 * crossed)
+    return -0.5 * total
+
+
+cdef int diagonal_maximise(const family_t *f, const totals_t *totals, double *work, double *params) noexcept nogil:
     cdef Py_ssize_t n_components = f.n_components, d = f.n_features, k, j, i
-    cdef const double *second = stats + n_components * d
+    cdef const double *second = totals.stats + n_components * d
     cdef double *means = params
     cdef double *variances = means + n_components * d
     cdef double *precisions = variances + n_components * d
@@ -375,31 +404,30 @@ cdef int diagonal_maximise(const family_t *f, const double *counts, const double
     cdef double *floors = pooled + d
     cdef int status
     for k in range(n_components):
-        if counts[k] > 0:
-            move_mean(f, counts[k], pivot, stats + k * d, means + k * d, delta)
+        if totals.counts[k] > 0:
+            move_mean(f, totals.counts[k], totals.pivot, totals.stats + k * d, means + k * d, delta)
             for j in range(d):
                 i = k * d + j
-                variances[i] = second[i] / counts[k] - delta[j] * delta[j] + context_of(f).reg_covar
-    pooled_moments(f, counts, means, variances, d, 1, mean, pooled)
+                variances[i] = second[i] / totals.counts[k] - delta[j] * delta[j] + context_of(f).reg_covar
+    pooled_moments(f, totals.counts, means, variances, d, 1, mean, pooled)
     status = repair_floors(f, d, mean, pooled, floors)
     if status != MIXFAST_OK:
         return status
     for k in range(n_components):
-        if counts[k] == 0:
+        if totals.counts[k] == 0:
             status |= MIXFAST_EMPTIED_COMPONENT
         for j in range(d):
             i = k * d + j
-            if counts[k] == 0:
+            if totals.counts[k] == 0:
                 means[i], variances[i] = mean[j], pooled[j]
             status |= variance_or_repair(f, means[i], pooled[j], floors[j], variances + i, precisions + i)
     return status
 
 
-cdef int spherical_maximise(const family_t *f, const double *counts, const double *pivot, const double *stats,
-                            double *work, double *params) noexcept nogil:
+cdef int spherical_maximise(const family_t *f, const totals_t *totals, double *work, double *params) noexcept nogil:
     """The variance of a component is the average of what the diagonal family would give its columns."""
     cdef Py_ssize_t n_components = f.n_components, d = f.n_features, k, j
-    cdef const double *second = stats + n_components * d
+    cdef const double *second = totals.stats + n_components * d
     cdef double *means = params
     cdef double *variances = means + n_components * d
     cdef double *precisions = variances + n_components
@@ -410,13 +438,13 @@ cdef int spherical_maximise(const family_t *f, const double *counts, const doubl
     cdef double average = 0, square = 0, total
     cdef int status
     for k in range(n_components):
-        if counts[k] > 0:
-            move_mean(f, counts[k], pivot, stats + k * d, means + k * d, delta)
+        if totals.counts[k] > 0:
+            move_mean(f, totals.counts[k], totals.pivot, totals.stats + k * d, means + k * d, delta)
             total = 0
             for j in range(d):
-                total += second[k * d + j] / counts[k] - delta[j] * delta[j]
+                total += second[k * d + j] / totals.counts[k] - delta[j] * delta[j]
             variances[k] = total / <double> d + context_of(f).reg_covar
-    pooled_moments(f, counts, means, variances, 1, 0, mean, pooled)
+    pooled_moments(f, totals.counts, means, variances, 1, 0, mean, pooled)
     for j in range(d):
         average += pooled[j] / <double> d
     for j in range(d):
@@ -426,7 +454,7 @@ cdef int spherical_maximise(const family_t *f, const double *counts, const doubl
     if status != MIXFAST_OK:
         return status
     for k in range(n_components):
-        if counts[k] == 0:
+        if totals.counts[k] == 0:
             status |= MIXFAST_EMPTIED_COMPONENT
             variances[k] = average
             for j in range(d):
@@ -438,14 +466,13 @@ cdef int spherical_maximise(const family_t *f, const double *counts, const doubl
     return status
 
 
-cdef int centres_maximise(const family_t *f, const double *counts, const double *pivot, const double *stats,
-                          double *work, double *params) noexcept nogil:
+cdef int centres_maximise(const family_t *f, const totals_t *totals, double *work, double *params) noexcept nogil:
     """Means of the rows at each centre; a centre without rows stays where it is."""
     cdef Py_ssize_t d = f.n_features, k, j
     for k in range(f.n_components):
-        if counts[k] > 0:
+        if totals.counts[k] > 0:
             for j in range(d):
-                params[k * d + j] = pivot[j] + stats[k * d + j] / counts[k]
+                params[k * d + j] = totals.pivot[j] + totals.stats[k * d + j] / totals.counts[k]
     return MIXFAST_OK
 
 
@@ -611,13 +638,16 @@ def bind_tied(Py_ssize_t n_components, Py_ssize_t n_features, int real_bytes, ob
     cdef family_t *f = new_family(n_components, n_features, real_bytes, isa, reg_covar)
     cdef const gaussian_kernels_t *kernels = context_of(f).gaussian
     f.n_params = n_components * n_features + 2 * n_features * n_features
-    f.n_stats = n_components * n_features + n_features * (n_features + 1) // 2
-    f.n_tables = n_components * (1 + 2 * n_features) + n_features + kernels.packed_triangle_size(n_features)
+    f.n_stats = n_components * n_features
+    f.n_common = n_features + n_features * (n_features + 1) // 2 + 1
+    f.n_tables = n_components * (1 + n_features) + n_features + kernels.packed_triangle_size(n_features)
     f.n_scratch_columns = n_features + 1
-    f.n_work = n_components * (1 + 3 * n_features) + 4 * n_features
-    f.flops_per_row = n_components * (6 * n_features + 40) + 2 * n_features * (n_features + 3)
+    f.n_work = n_components * (1 + 2 * n_features) + 4 * n_features
+    f.flops_per_row = n_components * (4 * n_features + 40)
     f.prepare, f.maximise = tied_prepare, tied_maximise
     f.log_density, f.accumulate = kernels.tied_log_density, kernels.tied_accumulate
+    f.accumulate_common, f.common_evidence = kernels.tied_accumulate_common, tied_common_evidence
+    f.common_log_density = kernels.tied_common_log_density
     return capsule_of(f)
 
 
@@ -660,6 +690,6 @@ def bind_centres(Py_ssize_t n_components, Py_ssize_t n_features, int real_bytes,
     fill_diagonal(f)
     f.n_params = n_components * n_features
     f.n_stats = n_components * n_features
-    f.accumulate = context_of(f).gaussian.centres_accumulate
+    f.accumulate = context_of(f).gaussian.tied_accumulate
     f.prepare, f.maximise = centres_prepare, centres_maximise
     return capsule_of(f)

@@ -9,7 +9,7 @@ from libc.math cimport log
 from libc.stdlib cimport calloc
 
 from mixfast._capsule cimport capsule_of
-from mixfast._family cimport MIXFAST_FAILED, chunk_t, family_t, selection_t
+from mixfast._family cimport MIXFAST_FAILED, chunk_t, family_t, selection_t, totals_t
 from mixfast._isa cimport resolve_isa
 
 import numpy as np
@@ -101,12 +101,11 @@ cdef int accumulate(const family_t *f, const void *tables, const chunk_t *chunk,
             return MIXFAST_FAILED
 
 
-cdef int maximise(const family_t *f, const double *counts, const double *pivot, const double *stats, double *work,
-                  double *params) noexcept nogil:
+cdef int maximise(const family_t *f, const totals_t *totals, double *work, double *params) noexcept nogil:
     with gil:
         verbs = <Verbs> f.owner
         try:
-            return verbs.maximise(f, counts, stats, params)
+            return verbs.maximise(f, totals.counts, totals.stats, params)
         except BaseException as error:
             verbs.error = error
             return MIXFAST_FAILED

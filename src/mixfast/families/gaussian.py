@@ -25,10 +25,16 @@ class GaussianParams(NamedTuple):
 
 
 class CentredMoments(NamedTuple):
-    """Sums over rows of resp (x - m) and of its square, m the component's mean in the pass (tied: the pass's pivot)."""
+    """Sums over rows of resp (x - m) and of its square, m the component's mean in the pass."""
 
     first: np.ndarray
     second: np.ndarray
+
+
+class PivotSums(NamedTuple):
+    """Sums over rows of resp (x - pivot of the pass)."""
+
+    first: np.ndarray
 
 
 class Gaussian(Family):
@@ -174,15 +180,17 @@ class FullGaussian(_Matrices):
 class TiedGaussian(_Matrices):
     """All components share one covariance matrix (EEE): covariances (d, d).
 
-    x' P x is common to all components and cancels from the responsibilities, so a pass whitens each row once and the
-    M-step needs one matrix of squares for all: `second` is (d (d + 1) / 2,), about the pass's pivot.
+    x' P x is common to all components and cancels from the responsibilities, so log densities are linear forms; the sum
+    of x x' is the same in every pass and is taken once.
     """
+
+    Stats = PivotSums
 
     def covariance_shape(self, n_components, n_features):
         return n_features, n_features
 
     def stat_shapes(self, n_components, n_features):
-        return (n_components, n_features), (n_features * (n_features + 1) // 2,)
+        return ((n_components, n_features),)
 
     def n_covariance_parameters(self, n_components, n_features):
         return n_features * (n_features + 1) // 2
