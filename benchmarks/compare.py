@@ -20,6 +20,8 @@ from statistics import median
 from time import perf_counter, sleep
 from typing import NamedTuple
 
+from document import heading, processor, replace_table
+
 SHORT = 2  # iterations of the short fit
 STEPS = 10  # how many more the long one makes
 # The same where an iteration takes longer than SLOW seconds, and in C, where EM arrives after some ten iterations (its
@@ -274,12 +276,41 @@ def load(names, n_threads):
     return found, missing
 
 
-def processor():
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()
+#: What the ratio to a system should be at least, by case, row's quantity and system.
+TARGETS = {
+    ("A", "iteration"): {"scikit-learn": 30, "daal4py": 4},
+    ("B", "iteration"): {"scikit-learn": 60, "daal4py": 2},
+    ("C", "iteration"): {"scikit-learn": 6},
+    ("D", "iteration"): {"scikit-learn": 8},
+    ("E", "iteration"): {"scikit-learn": 40},
+    ("F", "iteration"): {"stepmix": 8},
+    ("G", "fit"): {"scikit-learn": 20},
+    ("H", "predict_proba"): {"scikit-learn": 20},
+    ("H", "score_samples"): {"scikit-learn": 20},
+}
+
+MARKDOWN_HEAD = """\
+| case | system | seconds per | median | range | ratio | aim | log-likelihood a row | difference |
+|---|---|---|---|---|---|---|---|---|"""
+
+
+def markdown(rows):
+    """The rows as a table for a document; where mixfast is behind, or behind its aim, the ratio is bold."""
+    yield MARKDOWN_HEAD
+    for row in rows:
+        start = f"| {row.case} | {row.system} {row.version} | {row.quantity} | "
+        if row.failed:
+            yield start + f"failed: {row.failed} | | | | | |"
+            continue
+        aim = TARGETS.get((row.case, row.quantity), {}).get(row.system, 1 if row.system != "mixfast" else None)
+        ratio = f"{row.ratio:.2f}" if row.ratio else ""
+        if aim and row.ratio and row.ratio < aim:
+            ratio = f"**{ratio}**"
+        yield start + (
+            f"{row.seconds:.4f} | {row.fastest:.4f} to {row.slowest:.4f} | {ratio} | "
+            f"{aim if aim and aim > 1 else ''} | "
+            f"{row.log_likelihood:.6f} | {row.difference:+.0e} |"
+        )
 
 
 def choice(text, allowed, default):
@@ -307,6 +338,7 @@ def parse(arguments):
         "--seconds", type=positive, default=120, help="begin no repeat of a case after them (default 120)"
     )
     parser.add_argument("--threads", type=positive, help="threads of all systems; all processors are the default")
+    parser.add_argument("--table", metavar="FILE", help="replace the table `cases` of a document by what comes out")
     parser.add_argument("--json", metavar="FILE", help="write the figures there too; - prints them instead of a table")
     options = parser.parse_args(arguments)
     options.cases = choice(options.cases, ALL, QUICK)
@@ -337,6 +369,9 @@ def main(arguments):
             report["rows"].append(row._asdict())
     for name, reason in report["missing"].items():
         print(f"not found: {name} ({reason})", file=table)
+    if options.table:
+        rows_of_report = [Row(**row) for row in report["rows"]]
+        replace_table(options.table, "cases", [heading(report["command"]), "", *markdown(rows_of_report)])
     if options.json == "-":
         json.dump(report, sys.stdout, indent=1)
     elif options.json:

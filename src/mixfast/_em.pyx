@@ -28,6 +28,7 @@ from mixfast._family cimport (
 )
 from mixfast._isa cimport resolve_isa
 from mixfast._pass cimport (
+    THREAD_FLOPS,
     LANE_COUNTS,
     LANE_DENSITIES,
     LANE_EVIDENCE,
@@ -39,6 +40,7 @@ from mixfast._pass cimport (
     get,
     pass_t,
     put,
+    threads_for_components,
     workspace_t,
 )
 from mixfast._pruning cimport add_statistics, begin_pass as begin_pruning, end_pass as end_pruning, release, reset
@@ -75,9 +77,7 @@ cdef enum:
     MAX_LANES = 64
     LANES_BYTES = 67108864     # all lanes together, unless that leaves fewer than MIN_LANES
     MIN_LANES = 8
-    # Half a millisecond or so: waking a thread takes microseconds, but on a busy machine a barrier may wait for a whole
-    # time slice. At a tenth of this, 1,000 centres for 5,000 rows of one column took 2 to 12 s instead of 0.05.
-    THREAD_FLOPS = 10000000
+    SLICE = 1024               # doubles of each lane that are added up at once
 
 # Half a second on one thread at 6 GF/s, the slowest kernels measured (base, d=2), so that Ctrl-C is heard within one.
 # With a sixth of it, rounds of large problems held too few chunks to share among threads.
@@ -292,13 +292,20 @@ cdef void prepare(pass_t *p) noexcept nogil:
 
 
 cdef void add_up_lanes(pass_t *p) noexcept nogil:
-    """The total ends in lane 0; lanes are added in their order."""
+    """The total ends in lane 0; lanes are added in their order, by slices that threads share."""
+    cdef Py_ssize_t n_slices = (p.lane_size + SLICE - 1) // SLICE, piece
+    cdef int n_threads = <int> clip(p.n_lanes * p.lane_size // THREAD_FLOPS + 1, 1, p.n_threads)
+    for piece in prange(n_slices, num_threads=n_threads):
+        add_slice(p, piece * SLICE, min((piece + 1) * SLICE, p.lane_size))
+
+
+cdef void add_slice(pass_t *p, Py_ssize_t first, Py_ssize_t last) noexcept nogil:
     cdef Py_ssize_t lane, i
     cdef double *total = p.lanes
     cdef const double *own
     for lane in range(1, p.n_lanes):
         own = p.lanes + lane * p.lane_size
-        for i in range(p.lane_size):
+        for i in range(first, last):
             total[i] += own[i]
 
 
@@ -325,6 +332,17 @@ cdef int maximise(pass_t *p) noexcept nogil:
     for k in range(n_components):
         p.weights[k] = counts[k] / kept
     return p.family.maximise(p.family, &totals, p.work, p.params)
+
+
+cdef int maximise_components(pass_t *p, Py_ssize_t first, Py_ssize_t last) noexcept nogil:
+    """What the M-step does for each of some components by itself."""
+    cdef totals_t totals = totals_of(p)
+    cdef Py_ssize_t k
+    cdef int status = 0, n_threads = threads_for_components(p)
+    for k in prange(first, last, schedule="dynamic", num_threads=n_threads):
+        status |= p.family.maximise_component(p.family, k, &totals, p.work,
+                                              p.own_work + threadid() * p.family.n_own_work, p.params)
+    return status
 
 
 cdef inline Py_ssize_t clip(Py_ssize_t value, Py_ssize_t low, Py_ssize_t high) noexcept nogil:
@@ -415,8 +433,8 @@ cdef class Pass:
         """Cut one block of memory into pieces that start on cache lines."""
         cdef pass_t *p = &self.c
         cdef const family_t *family = p.family
-        cdef size_t[10] sizes
-        cdef (char *)[10] pieces
+        cdef size_t[11] sizes
+        cdef (char *)[11] pieces
         cdef size_t total = CACHE_LINE
         cdef int i
         sizes[0] = family.n_components * sizeof(double)
@@ -428,19 +446,20 @@ cdef class Pass:
         sizes[6] = p.n_threads * p.scratch_size
         sizes[7] = family.n_components * sizeof(Py_ssize_t)
         sizes[8], sizes[9] = family.n_features * sizeof(double), family.n_common * sizeof(double)
-        for i in range(10):
+        sizes[10] = p.n_threads * family.n_own_work * sizeof(double)
+        for i in range(11):
             total += round_up(sizes[i], CACHE_LINE)
         self.memory = calloc(total, 1)
         if self.memory == NULL:
             raise MemoryError(f"a pass over {p.rows.n_rows} rows needs {total} bytes of work space")
         pieces[0] = <char *> round_up(<Py_ssize_t> <uintptr_t> self.memory, CACHE_LINE)
-        for i in range(1, 10):
+        for i in range(1, 11):
             pieces[i] = pieces[i - 1] + round_up(sizes[i - 1], CACHE_LINE)
         p.weights, p.params = <double *> pieces[0], <double *> pieces[1]
         p.pivot, p.work, p.lanes = <double *> pieces[2], <double *> pieces[3], <double *> pieces[4]
         p.tables, p.scratch = pieces[5], pieces[6]
         p.everything = <Py_ssize_t *> pieces[7]
-        p.origin, p.common = <double *> pieces[8], <double *> pieces[9]
+        p.origin, p.common, p.own_work = <double *> pieces[8], <double *> pieces[9], <double *> pieces[10]
         for i in range(family.n_components):
             p.everything[i] = i
 
@@ -612,12 +631,24 @@ cdef class EM(Pass):
             self.c.has_common = False  # some rows may have been left out of the start
 
     cdef int _maximise(self) except -1:
+        cdef const family_t *family = self.c.family
+        cdef Py_ssize_t first = 0, n_at_once
         cdef int status
         with nogil:
             status = maximise(&self.c)
         if status < 0:
             self.raise_error_of_family()
         self.status |= status
+        if family.maximise_component == NULL or status & MIXFAST_NOT_FINITE:
+            return 0
+        n_at_once = clip(<Py_ssize_t> (ROUND_FLOPS / <double> (1 + family.flops_per_component)), self.c.n_threads,
+                         family.n_components)
+        while first < family.n_components:
+            with nogil:
+                status = maximise_components(&self.c, first, min(first + n_at_once, family.n_components))
+            self.status |= status
+            first += n_at_once
+            PyErr_CheckSignals()
         return 0
 
     cdef double _log_prior(self) except? -1:

@@ -36,8 +36,8 @@ cdef extern from "family.h" nogil:
         const family_t *, const void *tables, const chunk_t *, const selection_t *, const double *floor, void *scratch,
         void *out, float *ceiling) noexcept nogil
     ctypedef void (*prepare_carry_fn "mixfast_prepare_carry")(
-        const family_t *, const double *last_weights, const double *last_params, const double *weights,
-        const double *params, double *work, double *carry) noexcept nogil
+        const family_t *, Py_ssize_t k, const double *last_weights, const double *last_params, const double *weights,
+        const double *params, double *own_work, double *carry) noexcept nogil
     ctypedef void (*carry_fn "mixfast_carry")(const family_t *, const double *carry, float *ceiling) noexcept nogil
     ctypedef void (*accumulate_common_fn "mixfast_accumulate_common")(
         const family_t *, const chunk_t *, const void *weight, void *scratch, double *common) noexcept nogil
@@ -55,6 +55,9 @@ cdef extern from "family.h" nogil:
         const family_t *, const totals_t *, const double *params, double *work) noexcept nogil
     ctypedef int (*maximise_fn "mixfast_maximise")(
         const family_t *, const totals_t *, double *work, double *params) noexcept nogil
+    ctypedef int (*maximise_component_fn "mixfast_maximise_component")(
+        const family_t *, Py_ssize_t k, const totals_t *, const double *work, double *own_work,
+        double *params) noexcept nogil
     ctypedef double (*log_prior_fn "mixfast_log_prior")(const family_t *, const double *params) noexcept nogil
 
     ctypedef struct family_t "mixfast_family":
@@ -66,6 +69,8 @@ cdef extern from "family.h" nogil:
         Py_ssize_t n_tables
         Py_ssize_t n_scratch_columns
         Py_ssize_t n_work
+        Py_ssize_t n_own_work
+        Py_ssize_t flops_per_component
         Py_ssize_t n_carry
         Py_ssize_t flops_per_row
         int real_bytes
@@ -77,6 +82,7 @@ cdef extern from "family.h" nogil:
         log_density_fn log_density
         accumulate_fn accumulate
         maximise_fn maximise
+        maximise_component_fn maximise_component
         log_prior_fn log_prior
         accumulate_common_fn accumulate_common
         common_log_density_fn common_log_density

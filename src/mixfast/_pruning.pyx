@@ -17,6 +17,7 @@ of the likelihood: results equal those of the dense pass but for the order of th
 alone, never on clocks or threads.
 """
 
+from cython.parallel cimport prange, threadid
 from libc.float cimport FLT_MAX
 from libc.math cimport INFINITY, log
 from libc.stdint cimport uintptr_t
@@ -32,6 +33,7 @@ from mixfast._pass cimport (
     LANE_STATISTICS,
     cut,
     get,
+    threads_for_components,
 )
 
 cdef double NEGLIGIBLE = 1e-18
@@ -243,6 +245,14 @@ cdef int add_statistics_and_label(const pass_t *p, Py_ssize_t start, const chunk
 
 # ---- between passes -------------------------------------------------------------------------------------------------
 
+cdef void prepare_carry(pruning_t *pruning, const pass_t *p) noexcept nogil:
+    cdef Py_ssize_t k
+    cdef int n_threads = threads_for_components(p)
+    for k in prange(p.family.n_components, schedule="dynamic", num_threads=n_threads):
+        p.family.prepare_carry(p.family, k, pruning.last_weights, pruning.last_params, p.weights, p.params,
+                               p.own_work + threadid() * p.family.n_own_work, pruning.carry)
+
+
 cdef int begin_pass(pruning_t *pruning, pass_t *p, double mean_weight) noexcept nogil:
     """Choose the strategy of the pass; nonzero when there is no memory."""
     cdef Py_ssize_t n_components = p.family.n_components, k
@@ -258,8 +268,7 @@ cdef int begin_pass(pruning_t *pruning, pass_t *p, double mean_weight) noexcept 
         pruning.log_limits[k] = log(NEGLIGIBLE * p.weights[k]) if p.weights[k] > 0 else INFINITY
     if pruning.is_on:
         if p.family.carry != NULL:
-            p.family.prepare_carry(p.family, pruning.last_weights, pruning.last_params, p.weights, p.params, p.work,
-                                   pruning.carry)
+            prepare_carry(pruning, p)
         p.assign, p.assign_data = within_reach, pruning
     memcpy(pruning.last_weights, p.weights, n_components * sizeof(double))
     memcpy(pruning.last_params, p.params, p.family.n_params * sizeof(double))

@@ -67,9 +67,11 @@ typedef void (*mixfast_bounded_log_density)(const mixfast_family *, const void *
                                             const mixfast_selection *, const double *floor, void *scratch, void *out,
                                             float *ceiling);
 
-/* Once per pass: what `carry` needs to know of the way from the last pass's parameters to this one's. */
-typedef void (*mixfast_prepare_carry)(const mixfast_family *, const double *last_weights, const double *last_params,
-                                      const double *weights, const double *params, double *work, double *carry);
+/* Once per pass and component: what `carry` needs to know of the way from the last pass's parameters to this one's. Runs
+ * in several threads, each with `own_work`. */
+typedef void (*mixfast_prepare_carry)(const mixfast_family *, ptrdiff_t k, const double *last_weights,
+                                      const double *last_params, const double *weights, const double *params,
+                                      double *own_work, double *carry);
 
 /* Once per chunk: ceiling[k], what no log density of the chunk's rows under component k was above at the last pass's
  * parameters, becomes the same at this one's. Infinite ones stay as they are. */
@@ -104,6 +106,11 @@ typedef double (*mixfast_common_evidence)(const mixfast_family *, const mixfast_
 /* Once per pass: `params` holds the parameters that the statistics were gathered at, and receives the new ones. */
 typedef int (*mixfast_maximise)(const mixfast_family *, const mixfast_totals *, double *work, double *params);
 
+/* Once per pass and component, after `maximise` and with what it left in `work`: whatever takes long and concerns one
+ * component alone. Runs in several threads, each with `own_work`. A status. */
+typedef int (*mixfast_maximise_component)(const mixfast_family *, ptrdiff_t k, const mixfast_totals *,
+                                          const double *work, double *own_work, double *params);
+
 /* Log density of the prior at params, up to a constant. */
 typedef double (*mixfast_log_prior)(const mixfast_family *, const double *params);
 
@@ -112,7 +119,9 @@ struct mixfast_family {
     ptrdiff_t n_params, n_stats, n_common; /* doubles */
     ptrdiff_t n_tables;               /* reals */
     ptrdiff_t n_scratch_columns;      /* scratch for one thread: so many columns of a chunk's stride, aligned as they are */
-    ptrdiff_t n_work;                 /* doubles of work space for `prepare`, `maximise` and `prepare_carry` */
+    ptrdiff_t n_work;                 /* doubles of work space for `prepare`, `maximise` and `common_evidence` */
+    ptrdiff_t n_own_work;             /* doubles of work space for verbs that are asked about one component */
+    ptrdiff_t flops_per_component;    /* rough, of these verbs */
     ptrdiff_t n_carry;                /* doubles */
     ptrdiff_t flops_per_row;          /* rough, for the choice of threads and of signal checks only */
     int real_bytes;                   /* 4: rows are computed in float, 8: in double */
@@ -124,6 +133,7 @@ struct mixfast_family {
     mixfast_log_density log_density;  /* 0, or MIXFAST_FAILED */
     mixfast_accumulate accumulate;    /* 0, or MIXFAST_FAILED */
     mixfast_maximise maximise;        /* a status */
+    mixfast_maximise_component maximise_component; /* NULL where `maximise` does it all */
     mixfast_log_prior log_prior;      /* NULL means a flat prior */
     mixfast_accumulate_common accumulate_common;
     mixfast_common_log_density common_log_density;

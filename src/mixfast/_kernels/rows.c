@@ -44,17 +44,26 @@ static void pack(const mixfast_rows *rows, ptrdiff_t start, ptrdiff_t n_rows, pt
     for (ptrdiff_t r = n_rows; r < stride; r++) weight[r] = 0;
 }
 
+/* Sums over the rows of `n` components (a constant at every call), each in the order of product_tile (tiles.h): what is
+ * summed there with rows that are all ones is the same number to the last bit, so that a column that never varies has a
+ * share of exactly one. */
+ALWAYS_INLINE void count_tile(int n, ptrdiff_t stride, const real *resp, double *counts) {
+    vec total[4];
+    UNROLL(4)
+    for (int a = 0; a < n; a++) total[a] = splat(0);
+    for (ptrdiff_t r = 0; r < stride; r += WIDTH) {
+        UNROLL(4)
+        for (int a = 0; a < n; a++) total[a] += load(resp + a * stride + r);
+    }
+    UNROLL(4)
+    for (int a = 0; a < n; a++) counts[a] += sum_of(total[a]);
+}
+
 static void count(ptrdiff_t n_components, ptrdiff_t stride, const void *resp_in, double *counts) {
     const real *resp = resp_in;
-    for (ptrdiff_t k = 0; k < n_components; k++, resp += stride) {
-        vec total[TILE_VECTORS];
-        for (int v = 0; v < TILE_VECTORS; v++) total[v] = splat(0);
-        for (ptrdiff_t r = 0; r < stride; r += STRIP) {
-            UNROLL(3)
-            for (int v = 0; v < TILE_VECTORS; v++) total[v] += load(resp + r + v * WIDTH);
-        }
-        counts[k] += sum_of(total[0] + total[1] + total[2]);
-    }
+    ptrdiff_t k = 0;
+    for (; k + 4 <= n_components; k += 4) count_tile(4, stride, resp + k * stride, counts + k);
+    for (; k < n_components; k++) count_tile(1, stride, resp + k * stride, counts + k);
 }
 
 ALWAYS_INLINE void largest(ptrdiff_t n_components, ptrdiff_t n, ptrdiff_t stride, const real *log_prob,
@@ -122,21 +131,6 @@ static ptrdiff_t mend_rows(ptrdiff_t n_components, ptrdiff_t n_rows, ptrdiff_t n
     return n_impossible;
 }
 
-/* term *= factor of the row; counts += the sums over the rows of a block, whose length is a multiple of WIDTH. */
-ALWAYS_INLINE void scale_and_count(ptrdiff_t n_components, ptrdiff_t n, ptrdiff_t stride, real *term,
-                                   const real *factor, double *counts) {
-    for (ptrdiff_t k = 0; k < n_components; k++) {
-        real *row = term + k * stride;
-        vec sum = splat(0);
-        for (ptrdiff_t r = 0; r < n; r += WIDTH) {
-            vec resp = load(row + r) * load(factor + r);
-            store(row + r, resp);
-            sum += resp;
-        }
-        counts[k] += sum_of(sum);
-    }
-}
-
 static ptrdiff_t softmax(ptrdiff_t n_components, ptrdiff_t n_rows, ptrdiff_t stride, const void *weight_in,
                          void *log_prob_inout, void *log_norm_out, void *scratch, double *counts, double *evidence) {
     const real *weight = weight_in;
@@ -155,8 +149,12 @@ static ptrdiff_t softmax(ptrdiff_t n_components, ptrdiff_t n_rows, ptrdiff_t str
             log_norm[start + r] = top[r] + log_above_one(total[r]);
             factor[r] = weight[start + r] / total[r];
         }
-        scale_and_count(n_components, n, stride, block, factor, counts);
+        for (ptrdiff_t k = 0; k < n_components; k++) {
+            real *MIXFAST_RESTRICT row = block + k * stride;
+            for (ptrdiff_t r = 0; r < n; r++) row[r] *= factor[r];
+        }
     }
+    count(n_components, stride, log_prob, counts);
     *evidence += weighted_sum(n_rows, weight, log_norm);
     return n_impossible;
 }

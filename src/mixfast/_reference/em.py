@@ -1,8 +1,8 @@
 """Twin of the pass and of the steps of EM (`_em.pyx`).
 
-A twin family has `log_density(X, params)` (n, K), `accumulate(X, resp, weights, params)`, `common(X, sample_weight)`, the
-sums that no parameter enters, and `maximise(counts, stats, weights, params, common)`; parameters and statistics are tuples of arrays in the order of the compiled
-family's buffers.
+A twin family has `log_density(X, params)` (n, K), `accumulate(X, resp, weights, params)`, `common(X, sample_weight)`,
+the sums that no parameter enters, and `maximise(counts, stats, weights, params, common)`; parameters and statistics are
+tuples of arrays in the order of the compiled family's buffers.
 """
 
 from __future__ import annotations

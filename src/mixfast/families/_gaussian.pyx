@@ -291,41 +291,48 @@ cdef int full_maximise(const family_t *f, const totals_t *totals, double *work, 
     cdef const double *second = totals.stats + n_components * d
     cdef double *means = params
     cdef double *covariances = means + n_components * d
-    cdef double *precisions = covariances + n_components * d * d
     cdef double *delta = work
     cdef double *mean = delta + d
     cdef double *pooled = mean + d
     cdef double *floors = pooled + d
     cdef double *covariance
     cdef double reg_covar = context_of(f).reg_covar
-    cdef int status
     for k in range(n_components):
         if totals.counts[k] > 0:
             move_mean(f, totals.counts[k], totals.pivot, totals.stats + k * d, means + k * d, delta)
             covariance = covariances + k * d * d
             for i in range(d):
                 for j in range(i + 1):
-                    covariance[i * d + j] = second[k * n_pairs + i * (i + 1) // 2 + j] / totals.counts[k] - delta[i] * delta[j]
+                    covariance[i * d + j] = second[k * n_pairs + i * (i + 1) // 2 + j] / totals.counts[k]
+                    covariance[i * d + j] -= delta[i] * delta[j]
                     covariance[j * d + i] = covariance[i * d + j]
                 covariance[i * d + i] += reg_covar
     pooled_moments(f, totals.counts, means, covariances, d * d, d + 1, mean, pooled)
-    status = repair_floors(f, d, mean, pooled, floors)
-    if status != MIXFAST_OK:
-        return status
-    for k in range(n_components):
-        covariance = covariances + k * d * d
-        if totals.counts[k] == 0:
-            status |= MIXFAST_EMPTIED_COMPONENT
-            memset(covariance, 0, d * d * sizeof(double))
-            for j in range(d):
-                means[k * d + j] = mean[j]
-                covariance[j * d + j] = pooled[j]
-        status |= factor_or_repair(f, means + k * d, pooled, floors, covariance, delta, precisions + k * d * d)
-    return status
+    return repair_floors(f, d, mean, pooled, floors)
+
+
+cdef int full_maximise_component(const family_t *f, Py_ssize_t k, const totals_t *totals, const double *work,
+                                 double *own_work, double *params) noexcept nogil:
+    """The factor of a component's precision; one without rows gets the moments of all."""
+    cdef Py_ssize_t n_components = f.n_components, d = f.n_features, j
+    cdef const double *mean = work + d
+    cdef const double *pooled = mean + d
+    cdef const double *floors = pooled + d
+    cdef double *own_mean = params + k * d
+    cdef double *covariance = params + n_components * d + k * d * d
+    cdef double *factor = covariance + n_components * d * d
+    cdef int status = MIXFAST_OK
+    if totals.counts[k] == 0:
+        status = MIXFAST_EMPTIED_COMPONENT
+        memset(covariance, 0, d * d * sizeof(double))
+        for j in range(d):
+            own_mean[j] = mean[j]
+            covariance[j * d + j] = pooled[j]
+    return status | factor_or_repair(f, own_mean, pooled, floors, covariance, own_work, factor)
 
 
 cdef int tied_maximise(const family_t *f, const totals_t *totals, double *work, double *params) noexcept nogil:
-    """covariance = (sum of w x x' - sum over k of N_k m_k m_k') / N, all about the origin. Needs no d^2 work in the pass;
+    """covariance = (sum of w x x' - sum over k of N_k m_k m_k') / N, all about the origin. Needs no d^2 work in a pass;
     loses (spread of the means / standard deviation)^2 of the relative precision."""
     cdef Py_ssize_t n_components = f.n_components, d = f.n_features, k, i, j
     cdef const double *counts = totals.counts
@@ -499,99 +506,89 @@ cdef void carry_ceilings(const family_t *f, const double *carry, float *ceiling)
             ceiling[k] = <float> (constant[k] - distance + (fabs(constant[k]) + distance) * CARRY_ROUNDING)
 
 
-cdef double norm_bound(Py_ssize_t n, double *matrix, double *square) noexcept nogil:
-    """No less than the largest singular value: |E| = |E'E E'E|^(1/4) <= the same with the Frobenius norm, at most
-    n^(1/8) too much. Overwrites `matrix`; `square` holds n * n doubles."""
+cdef double norm_bound(Py_ssize_t n, const double *upper, double *square) noexcept nogil:
+    """No less than the largest singular value of an upper triangular matrix E: |E|^2 = |E'E|, which is no more than its
+    Frobenius norm, and that at most n^(1/2) too much. `square` holds n * n doubles."""
     cdef Py_ssize_t i, j, k
-    cdef int _round
     cdef double factor, total = 0
-    cdef double *source = matrix
-    cdef double *target = square
-    for _round in range(2):
-        memset(target, 0, n * n * sizeof(double))
-        for k in range(n):
-            for i in range(n):
-                factor = source[k * n + i]
-                if factor != 0:
-                    for j in range(n):
-                        target[i * n + j] += factor * source[k * n + j]
-        source, target = target, source
-    for i in range(n * n):
-        total += source[i] * source[i]
-    return sqrt(sqrt(sqrt(total)))
+    memset(square, 0, n * n * sizeof(double))
+    for k in range(n):
+        for i in range(k, n):
+            factor = upper[k * n + i]
+            for j in range(i, n):
+                square[i * n + j] += factor * upper[k * n + j]
+    for i in range(n):
+        total += square[i * n + i] * square[i * n + i]
+        for j in range(i + 1, n):
+            total += 2 * square[i * n + j] * square[i * n + j]
+    return sqrt(sqrt(total))
 
 
-cdef void full_prepare_carry(const family_t *f, const double *last_weights, const double *last_params,
-                             const double *weights, const double *params, double *work, double *carry) noexcept nogil:
+cdef void full_prepare_carry(const family_t *f, Py_ssize_t k, const double *last_weights, const double *last_params,
+                             const double *weights, const double *params, double *own_work,
+                             double *carry) noexcept nogil:
     """1 / sigma_min(A) = |A^-1| = |R U|, R the inverse of V, and that is at most 1 + |R U - I|, which is small when
     little has changed."""
-    cdef Py_ssize_t n_components = f.n_components, d = f.n_features, k, i, j, m
+    cdef Py_ssize_t n_components = f.n_components, d = f.n_features, i, j, m
     cdef Py_ssize_t skipped = n_components * d * (1 + d)
-    cdef const double *last_factor
-    cdef const double *factor
-    cdef double *inverse = work
+    cdef const double *last_factor = last_params + skipped + k * d * d
+    cdef const double *factor = params + skipped + k * d * d
+    cdef double *inverse = own_work
     cdef double *product = inverse + d * d
     cdef double *step = product + d * d
     cdef double *moved = step + d
-    cdef double total
-    for k in range(n_components):
-        last_factor = last_params + skipped + k * d * d
-        factor = params + skipped + k * d * d
-        carry[k] = log(last_weights[k]) + log_normaliser(d) + log_diagonal(d, last_factor)
-        carry[n_components + k] = log(weights[k]) + log_normaliser(d) + log_diagonal(d, factor)
-        for j in range(d):
-            step[j] = params[k * d + j] - last_params[k * d + j]
-        upper_transposed_times(d, last_factor, step, moved)
-        total = 0
-        for j in range(d):
-            total += moved[j] * moved[j]
-        carry[3 * n_components + k] = sqrt(total)
-        for i in range(d * d):
-            inverse[i] = factor[i]
-        invert_upper(d, inverse, moved)
-        memset(product, 0, d * d * sizeof(double))
-        for i in range(d):
-            for m in range(i, d):
-                for j in range(m, d):
-                    product[i * d + j] += inverse[i * d + m] * last_factor[m * d + j]
-            product[i * d + i] -= 1
-        carry[2 * n_components + k] = 1 / (1 + norm_bound(d, product, inverse))
+    cdef double total = 0
+    carry[k] = log(last_weights[k]) + log_normaliser(d) + log_diagonal(d, last_factor)
+    carry[n_components + k] = log(weights[k]) + log_normaliser(d) + log_diagonal(d, factor)
+    for j in range(d):
+        step[j] = params[k * d + j] - last_params[k * d + j]
+    upper_transposed_times(d, last_factor, step, moved)
+    for j in range(d):
+        total += moved[j] * moved[j]
+    carry[3 * n_components + k] = sqrt(total)
+    for i in range(d * d):
+        inverse[i] = factor[i]
+    invert_upper(d, inverse, moved)
+    memset(product, 0, d * d * sizeof(double))
+    for i in range(d):
+        for m in range(i, d):
+            for j in range(m, d):
+                product[i * d + j] += inverse[i * d + m] * last_factor[m * d + j]
+        product[i * d + i] -= 1
+    carry[2 * n_components + k] = 1 / (1 + norm_bound(d, product, inverse))
 
 
-cdef void variances_prepare_carry(const family_t *f, const double *last_weights, const double *last_params,
-                                  const double *weights, const double *params, Py_ssize_t row_step,
-                                  Py_ssize_t column_step, double *carry) noexcept nogil:
+cdef void variances_prepare_carry(const family_t *f, Py_ssize_t k, const double *last_weights,
+                                  const double *last_params, const double *weights, const double *params,
+                                  Py_ssize_t row_step, Py_ssize_t column_step, double *carry) noexcept nogil:
     """Diagonal matrices: sigma_min is the least ratio of scales, which stand at [k * row_step + j * column_step]."""
-    cdef Py_ssize_t n_components = f.n_components, d = f.n_features, k, j, i
+    cdef Py_ssize_t n_components = f.n_components, d = f.n_features, j, i
     cdef Py_ssize_t skipped = n_components * (d + row_step)
-    cdef double last_scale, scale, shrink, total, step
-    for k in range(n_components):
-        carry[k] = log(last_weights[k]) + log_normaliser(d)
-        carry[n_components + k] = log(weights[k]) + log_normaliser(d)
-        shrink = INFINITY
-        total = 0
-        for j in range(d):
-            i = k * row_step + j * column_step
-            last_scale, scale = last_params[skipped + i], params[skipped + i]
-            carry[k] += log(last_scale)
-            carry[n_components + k] += log(scale)
-            shrink = min(shrink, scale / last_scale)
-            step = last_scale * (params[k * d + j] - last_params[k * d + j])
-            total += step * step
-        carry[2 * n_components + k] = shrink
-        carry[3 * n_components + k] = sqrt(total)
+    cdef double last_scale, scale, shrink = INFINITY, total = 0, step
+    carry[k] = log(last_weights[k]) + log_normaliser(d)
+    carry[n_components + k] = log(weights[k]) + log_normaliser(d)
+    for j in range(d):
+        i = k * row_step + j * column_step
+        last_scale, scale = last_params[skipped + i], params[skipped + i]
+        carry[k] += log(last_scale)
+        carry[n_components + k] += log(scale)
+        shrink = min(shrink, scale / last_scale)
+        step = last_scale * (params[k * d + j] - last_params[k * d + j])
+        total += step * step
+    carry[2 * n_components + k] = shrink
+    carry[3 * n_components + k] = sqrt(total)
 
 
-cdef void diagonal_prepare_carry(const family_t *f, const double *last_weights, const double *last_params,
-                                 const double *weights, const double *params, double *work,
-                                 double *carry) noexcept nogil:
-    variances_prepare_carry(f, last_weights, last_params, weights, params, f.n_features, 1, carry)
+cdef void diagonal_prepare_carry(const family_t *f, Py_ssize_t k, const double *last_weights,
+                                 const double *last_params, const double *weights, const double *params,
+                                 double *own_work, double *carry) noexcept nogil:
+    variances_prepare_carry(f, k, last_weights, last_params, weights, params, f.n_features, 1, carry)
 
 
-cdef void spherical_prepare_carry(const family_t *f, const double *last_weights, const double *last_params,
-                                  const double *weights, const double *params, double *work,
-                                  double *carry) noexcept nogil:
-    variances_prepare_carry(f, last_weights, last_params, weights, params, 1, 0, carry)
+cdef void spherical_prepare_carry(const family_t *f, Py_ssize_t k, const double *last_weights,
+                                  const double *last_params, const double *weights, const double *params,
+                                  double *own_work, double *carry) noexcept nogil:
+    variances_prepare_carry(f, k, last_weights, last_params, weights, params, 1, 0, carry)
 
 
 # ---- bind -----------------------------------------------------------------------------------------------------------
@@ -624,10 +621,12 @@ def bind_full(Py_ssize_t n_components, Py_ssize_t n_features, int real_bytes, ob
     f.n_stats = n_components * (n_features + n_features * (n_features + 1) // 2)
     f.n_tables = n_components * (1 + 2 * n_features + kernels.packed_triangle_size(n_features))
     f.n_scratch_columns = n_features + 1
-    f.n_work = max(n_components * (1 + 2 * n_features), 4 * n_features, 2 * n_features * (n_features + 1))
+    f.n_work = max(n_components * (1 + 2 * n_features), 4 * n_features)
+    f.n_own_work = 2 * n_features * (n_features + 1)
     f.n_carry = 4 * n_components
+    f.flops_per_component = n_features * n_features * n_features
     f.flops_per_row = n_components * (2 * n_features * (n_features + 3) + 40)
-    f.prepare, f.maximise = full_prepare, full_maximise
+    f.prepare, f.maximise, f.maximise_component = full_prepare, full_maximise, full_maximise_component
     f.log_density, f.accumulate = kernels.full_log_density, kernels.full_accumulate
     f.bounded_log_density = kernels.full_bounded_log_density
     f.prepare_carry, f.carry = full_prepare_carry, carry_ceilings
@@ -663,6 +662,7 @@ cdef void fill_diagonal(family_t *f) noexcept:
 
 cdef void fill_bounds(family_t *f, prepare_carry_fn prepare_carry) noexcept:
     f.n_carry = 4 * f.n_components
+    f.flops_per_component = 20 * f.n_features
     f.bounded_log_density = context_of(f).gaussian.diagonal_bounded_log_density
     f.prepare_carry, f.carry = prepare_carry, carry_ceilings
 
