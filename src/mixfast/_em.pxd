@@ -21,10 +21,12 @@ cdef class Pass:
 cdef class EM(Pass):
     cdef readonly int status
     cdef readonly double n_impossible
+    cdef readonly Py_ssize_t n_passes
     cdef pruning_t pruning
     cdef public bint prunes
     cdef int _maximise(self) except -1
     cdef double _log_prior(self) except? -1
+    cdef double advance(self) except? -1
     cdef int _run_pruned(self) except -1
     cdef object _start(self, assign_fn assign, const void *data)
 

@@ -574,7 +574,8 @@ cdef object _copy(const double *values, Py_ssize_t n):
 cdef class EM(Pass):
     """The loop: expectation and maximisation in turn, from a start.
 
-    `status` gathers what the M-steps said since the start, as bits of `mixfast.convergence.Status`.
+    `status` gathers what the M-steps said since the start, as bits of `mixfast.convergence.Status`; `n_passes` counts
+    the steps.
     """
 
     def __cinit__(self, *args, **kwargs):
@@ -609,6 +610,7 @@ cdef class EM(Pass):
         self.status = 0
         self.n_impossible = 0
         reset(&self.pruning, &self.c)
+        self.n_passes = 0
         Pass.set_state(self, weights, params)
 
     cdef object _start(self, assign_fn assign, const void *data):
@@ -661,10 +663,15 @@ cdef class EM(Pass):
         return log_prior
 
     def step(self):
+        """One iteration; see `advance`."""
+        return self.advance()
+
+    cdef double advance(self) except? -1:
         """One iteration. Returns the objective per unit of weight, (log-likelihood + log prior) / total weight, of the
         parameters that went in: it comes out of the same pass that makes the next ones."""
         cdef double log_prior = self._log_prior()
         self._run_pruned()
+        self.n_passes += 1
         self.n_impossible = self.c.lanes[LANE_IMPOSSIBLE]
         cdef double objective = (self.evidence() + log_prior) / self.rows.total_weight
         if objective != objective or objective == INFINITY:
@@ -706,7 +713,7 @@ cdef class EM(Pass):
         cdef double objective
         objectives = []
         for _step in range(n_steps):
-            objective = self.step()
+            objective = self.advance()
             objectives.append(objective)
             if self.status & (stop_on | MIXFAST_NOT_FINITE):
                 return objectives, False

@@ -59,6 +59,10 @@ cdef extern from "family.h" nogil:
         const family_t *, Py_ssize_t k, const totals_t *, const double *work, double *own_work,
         double *params) noexcept nogil
     ctypedef double (*log_prior_fn "mixfast_log_prior")(const family_t *, const double *params) noexcept nogil
+    ctypedef int (*unconstrain_fn "mixfast_unconstrain")(
+        const family_t *, const double *params, double *free) noexcept nogil
+    ctypedef int (*constrain_fn "mixfast_constrain")(
+        const family_t *, const double *free, double *work, double *params) noexcept nogil
 
     ctypedef struct family_t "mixfast_family":
         Py_ssize_t n_components
@@ -66,6 +70,7 @@ cdef extern from "family.h" nogil:
         Py_ssize_t n_params
         Py_ssize_t n_stats
         Py_ssize_t n_common
+        Py_ssize_t n_free
         Py_ssize_t n_tables
         Py_ssize_t n_scratch_columns
         Py_ssize_t n_work
@@ -90,6 +95,8 @@ cdef extern from "family.h" nogil:
         bounded_log_density_fn bounded_log_density
         prepare_carry_fn prepare_carry
         carry_fn carry
+        unconstrain_fn unconstrain
+        constrain_fn constrain
 
 
 cdef extern from "rows.h" nogil:

@@ -65,6 +65,28 @@ cdef int precision_factor(Py_ssize_t n, const double *covariance, double *work, 
     return 0
 
 
+cdef void covariance_of_factor(Py_ssize_t n, const double *factor, double *work, double *out) noexcept nogil:
+    """out = the inverse of U U', with U upper triangular: `precision_factor` undone. `work` holds n doubles.
+
+    With R the inverse of U it is R' R, made in place from the last row up: row i needs those above it only.
+    """
+    cdef Py_ssize_t i, j, k
+    cdef double total
+    for i in range(n):
+        for j in range(n):
+            out[i * n + j] = factor[i * n + j] if j >= i else 0
+    invert_upper(n, out, work)
+    for i in range(n - 1, -1, -1):
+        for j in range(n - 1, i - 1, -1):
+            total = 0
+            for k in range(i + 1):
+                total += out[k * n + i] * out[k * n + j]
+            out[i * n + j] = total
+    for i in range(n):
+        for j in range(i):
+            out[i * n + j] = out[j * n + i]
+
+
 cdef void upper_transposed_times(Py_ssize_t n, const double *upper, const double *x, double *y) noexcept nogil:
     """y = upper' x."""
     cdef Py_ssize_t i, j

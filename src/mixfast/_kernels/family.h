@@ -18,7 +18,7 @@
 
 #include <stddef.h>
 
-#define MIXFAST_FAMILY_CAPSULE "mixfast.family_v2"
+#define MIXFAST_FAMILY_CAPSULE "mixfast.family_v3"
 
 /* What `maximise` says of the parameters that it wrote: a sum of these, or MIXFAST_FAILED. */
 enum {
@@ -114,12 +114,20 @@ typedef int (*mixfast_maximise_component)(const mixfast_family *, ptrdiff_t k, c
 /* Log density of the prior at params, up to a constant. */
 typedef double (*mixfast_log_prior)(const mixfast_family *, const double *params);
 
+/* Optional, both or neither: params as n_free numbers, any of which makes parameters, and back, so that the course of EM
+ * can be extrapolated in a straight line. A number is infinite where a parameter is at the edge of its domain for good (a
+ * probability of 0): it is given back as it was. A finite number never makes a parameter of the edge. Both return 0;
+ * nonzero where the parameters would not be finite, or MIXFAST_FAILED. */
+typedef int (*mixfast_unconstrain)(const mixfast_family *, const double *params, double *free);
+typedef int (*mixfast_constrain)(const mixfast_family *, const double *free, double *work, double *params);
+
 struct mixfast_family {
     ptrdiff_t n_components, n_features;
     ptrdiff_t n_params, n_stats, n_common; /* doubles */
+    ptrdiff_t n_free;                 /* doubles that `unconstrain` writes */
     ptrdiff_t n_tables;               /* reals */
     ptrdiff_t n_scratch_columns;      /* scratch for one thread: so many columns of a chunk's stride, aligned as they are */
-    ptrdiff_t n_work;                 /* doubles of work space for `prepare`, `maximise` and `common_evidence` */
+    ptrdiff_t n_work;                 /* doubles of work space for `prepare`, `maximise`, `common_evidence`, `constrain` */
     ptrdiff_t n_own_work;             /* doubles of work space for verbs that are asked about one component */
     ptrdiff_t flops_per_component;    /* rough, of these verbs */
     ptrdiff_t n_carry;                /* doubles */
@@ -141,6 +149,8 @@ struct mixfast_family {
     mixfast_bounded_log_density bounded_log_density; /* the last three all, or NULL: bounds are not kept */
     mixfast_prepare_carry prepare_carry;
     mixfast_carry carry;
+    mixfast_unconstrain unconstrain;  /* NULL means that the family is never extrapolated */
+    mixfast_constrain constrain;
 };
 
 #endif

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.special import xlog1py, xlogy
+from scipy.special import expit, logit, xlog1py, xlogy
 
 
 class Bernoulli:
@@ -29,6 +29,14 @@ class Bernoulli:
 
     def common(self, X, sample_weight):
         return ()
+
+    def unconstrain(self, params):
+        return logit(params[0]).ravel()
+
+    def constrain(self, free, params):
+        probabilities = expit(free)
+        inside = np.clip(probabilities, np.finfo(float).tiny, 1 - np.finfo(float).eps)
+        return (np.where(np.isinf(free), probabilities, inside).reshape(params[0].shape),)
 
     def log_prior(self, params):
         (probabilities,) = params

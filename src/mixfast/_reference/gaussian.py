@@ -33,6 +33,30 @@ class _Gaussian:
     def log_prior(self, params):
         return 0.0
 
+    def unconstrain(self, params):
+        """The means, and of each factor the logarithms of its diagonal and the rest of its rows over the diagonal."""
+        means, _, factors = params
+        upper = np.triu_indices(means.shape[1])
+        free = [means.ravel()]
+        for factor in np.reshape(factors, (-1, means.shape[1], means.shape[1])):
+            scales = np.diagonal(factor)
+            free.append((np.diag(np.log(scales)) + np.triu(factor / scales[:, np.newaxis], 1))[upper])
+        return np.concatenate(free)
+
+    def constrain(self, free, params):
+        means, covariances, _ = params
+        n_features = means.shape[1]
+        upper = np.triu_indices(n_features)
+        factors = []
+        for row in free[means.size :].reshape(-1, len(upper[0])):
+            factor = np.zeros((n_features, n_features))
+            factor[upper] = row
+            scales = np.exp(np.diagonal(factor))
+            factors.append(scales[:, np.newaxis] * (np.triu(factor, 1) + np.eye(n_features)))
+        factors = np.reshape(factors, covariances.shape)
+        inverse = np.linalg.inv(factors)
+        return free[: means.size].reshape(means.shape), np.swapaxes(inverse, -1, -2) @ inverse, factors
+
 
 class FullGaussian(_Gaussian):
     def log_density(self, X, params):
@@ -100,6 +124,14 @@ class TiedGaussian(_Gaussian):
 
 
 class DiagonalGaussian(_Gaussian):
+    def unconstrain(self, params):
+        return np.concatenate([params[0].ravel(), np.log(params[2]).ravel()])
+
+    def constrain(self, free, params):
+        means, variances, _ = params
+        scales = np.exp(free[means.size :]).reshape(variances.shape)
+        return free[: means.size].reshape(means.shape), scales**-2.0, scales
+
     def log_density(self, X, params):
         means, _, scales = params
         distance = (((X[:, np.newaxis] - means) * scales) ** 2).sum(axis=2)

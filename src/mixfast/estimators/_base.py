@@ -20,12 +20,16 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from mixfast import seeding
+from mixfast._acceleration import AcceleratedEM
 from mixfast._em import EM, Pass, Rows, evaluate
 from mixfast._threads import resolve_threads
 from mixfast.convergence import Monitor, Status
 
 #: Iterations asked of the engine at once; only there so that any max_iter fits its integers.
 MAX_STEPS = 100_000
+
+#: The loops by the names that `accelerate` gives them.
+LOOPS = {None: EM, "auto": AcceleratedEM}
 
 
 class Fit(NamedTuple):
@@ -35,6 +39,7 @@ class Fit(NamedTuple):
     params: np.ndarray
     lower_bound: float
     lower_bounds: list
+    n_passes: int
     converged: bool
     status: int
 
@@ -62,7 +67,11 @@ class BaseMixture(DensityMixin, BaseEstimator):
         "verbose": ["verbose"],
         "verbose_interval": [Interval(Integral, 1, None, closed="left")],
         "n_threads": [Interval(Integral, 1, None, closed="left"), None],
+        "accelerate": [StrOptions({"auto"}), None],
     }
+
+    #: For subclasses whose constructor has no such parameter.
+    accelerate = None
 
     # ---- what a subclass says ----
 
@@ -153,7 +162,7 @@ class BaseMixture(DensityMixin, BaseEstimator):
         family = self._family()
         layout = family.params_layout(self.n_components, n_features)
         capsule = family.bind(self.n_components, n_features, self._kernel_dtype(family, X.dtype))
-        em = EM(capsule, Rows(X, sample_weight), resolve_threads(self.n_threads))
+        em = LOOPS[self.accelerate](capsule, Rows(X, sample_weight), resolve_threads(self.n_threads))
         blank = family.blank(self.n_components, n_features)
         monitor = Monitor(self.verbose, self.verbose_interval)
         seed = self._seed()
@@ -201,18 +210,19 @@ class BaseMixture(DensityMixin, BaseEstimator):
     def _iterate(self, em, monitor, previous, dtype):
         lower_bounds, converged = [], False
         bound = previous
-        while len(lower_bounds) < self.max_iter and not converged:
-            n_steps = 1 if monitor.verbose else min(self.max_iter - len(lower_bounds), MAX_STEPS)
+        while em.n_passes < self.max_iter and not converged:
+            n_steps = 1 if monitor.verbose else min(self.max_iter - em.n_passes, MAX_STEPS)
             objectives, converged = em.iterate(n_steps, self.tol, bound, self._raises_on())
             self._stop_on_status(em.status, dtype)
-            for objective in objectives:
-                lower_bounds.append(objective)
-                monitor.end_iteration(len(lower_bounds), objective - bound)
-                bound = objective
+            change = objectives[-1] - bound if objectives else 0.0  # an extrapolation that was worse leaves nothing
+            monitor.end_iteration(em.n_passes, change)
+            lower_bounds += objectives
+            bound = lower_bounds[-1] if lower_bounds else bound
         if self.max_iter:
             monitor.end_start(bound, converged)
         status = em.status | (Status.IMPOSSIBLE_ROWS if em.n_impossible else 0)
-        return Fit(*em.state(), lower_bounds[-1] if lower_bounds else -math.inf, lower_bounds, converged, status)
+        last = lower_bounds[-1] if lower_bounds else -math.inf
+        return Fit(*em.state(), last, lower_bounds, em.n_passes, converged, status)
 
     def _stop_on_status(self, status, dtype):
         if status & self._raises_on():
@@ -224,7 +234,7 @@ class BaseMixture(DensityMixin, BaseEstimator):
         self._publish(layout.view(best.params), dtype)
         self.weights_ = best.weights.astype(dtype)
         self.converged_ = best.converged
-        self.n_iter_ = len(best.lower_bounds)
+        self.n_iter_ = best.n_passes
         self.lower_bound_ = scalar(best.lower_bound)
         self.lower_bounds_ = [scalar(bound) for bound in best.lower_bounds]
         status = Status(best.status)

@@ -6,7 +6,7 @@ alpha * sum of log p + log(1 - p).
 """
 
 from libc.float cimport DBL_EPSILON, DBL_MIN
-from libc.math cimport INFINITY, log, log1p
+from libc.math cimport INFINITY, exp, isinf, log, log1p
 from libc.stdlib cimport calloc, free
 
 from mixfast._capsule cimport capsule_of
@@ -89,6 +89,24 @@ cdef double log_prior(const family_t *f, const double *params) noexcept nogil:
     return alpha * total
 
 
+cdef int unconstrain(const family_t *f, const double *params, double *numbers) noexcept nogil:
+    """Log odds; infinite for what is certain."""
+    cdef Py_ssize_t i
+    for i in range(f.n_params):
+        numbers[i] = log(params[i]) - log1p(-params[i])
+    return 0
+
+
+cdef int constrain(const family_t *f, const double *numbers, double *work, double *params) noexcept nogil:
+    """Finite log odds make nothing certain, however large they are: a row that contradicts it would be impossible."""
+    cdef Py_ssize_t i
+    for i in range(f.n_params):
+        params[i] = 1 / (1 + exp(-numbers[i]))
+        if not isinf(numbers[i]):
+            params[i] = min(max(params[i], DBL_MIN), 1 - DBL_EPSILON)
+    return 0
+
+
 def bind_bernoulli(Py_ssize_t n_components, Py_ssize_t n_features, int real_bytes, object isa, double alpha):
     cdef int level = resolve_isa(isa)
     if n_components < 1 or n_features < 1 or real_bytes not in (4, 8):
@@ -105,9 +123,10 @@ def bind_bernoulli(Py_ssize_t n_components, Py_ssize_t n_features, int real_byte
     context.rows = mixfast_select_rows(level, real_bytes)
     f.n_components, f.n_features = n_components, n_features
     f.real_bytes, f.isa, f.context = real_bytes, level, context
-    f.n_params = f.n_stats = n_components * n_features
+    f.n_params = f.n_stats = f.n_free = n_components * n_features
     f.n_tables = f.n_work = n_components * (1 + n_features)
     f.flops_per_row = n_components * (4 * n_features + 40)
     f.prepare, f.maximise, f.log_prior = prepare, maximise, log_prior
+    f.unconstrain, f.constrain = unconstrain, constrain
     f.log_density, f.accumulate = kernels.log_density, kernels.accumulate
     return capsule_of(f)

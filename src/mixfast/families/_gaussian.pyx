@@ -16,9 +16,9 @@ has over all components together is added to its diagonal, tenfold until it is (
 """
 
 from libc.float cimport DBL_MAX, DBL_MIN, FLT_MAX, FLT_MIN
-from libc.math cimport INFINITY, M_PI, fabs, isfinite, log, sqrt
+from libc.math cimport INFINITY, M_PI, exp, fabs, isfinite, log, sqrt
 from libc.stdlib cimport calloc, free
-from libc.string cimport memset
+from libc.string cimport memcpy, memset
 
 from mixfast._capsule cimport capsule_of
 from mixfast._family cimport (
@@ -35,7 +35,13 @@ from mixfast._family cimport (
     totals_t,
 )
 from mixfast._isa cimport resolve_isa
-from mixfast._linalg cimport invert_upper, log_diagonal, precision_factor, upper_transposed_times
+from mixfast._linalg cimport (
+    covariance_of_factor,
+    invert_upper,
+    log_diagonal,
+    precision_factor,
+    upper_transposed_times,
+)
 
 cdef double REPAIR = 1e-6      # the size that scikit-learn's reg_covar has for standardised columns
 cdef double CARRY_ROUNDING = 1e-6   # a ceiling is kept as a float: 2^-23 of it is lost, and it must not sink
@@ -591,6 +597,105 @@ cdef void spherical_prepare_carry(const family_t *f, Py_ssize_t k, const double 
     variances_prepare_carry(f, k, last_weights, last_params, weights, params, 1, 0, carry)
 
 
+# ---- unconstrain and constrain --------------------------------------------------------------------------------------
+
+# Free numbers: the means, then the logarithms of the square roots of precisions; for matrices the factors U by rows:
+# the logarithm of the diagonal, and the others as shares of the diagonal, which no unit of a column changes.
+
+cdef int unconstrain_factors(Py_ssize_t n_factors, Py_ssize_t d, const double *factors, double *out) noexcept nogil:
+    cdef Py_ssize_t k, i, j
+    cdef const double *row
+    for k in range(n_factors):
+        for i in range(d):
+            row = factors + (k * d + i) * d
+            out[0] = log(row[i])
+            out += 1
+            for j in range(i + 1, d):
+                out[0] = row[j] / row[i]
+                out += 1
+    return 0
+
+
+cdef int constrain_factors(Py_ssize_t n_factors, Py_ssize_t d, const double *numbers, double *work,
+                           double *covariances, double *factors) noexcept nogil:
+    """Nonzero where a covariance is not finite."""
+    cdef Py_ssize_t k, i, j
+    cdef double *factor
+    cdef double *covariance
+    for k in range(n_factors):
+        factor = factors + k * d * d
+        covariance = covariances + k * d * d
+        for i in range(d):
+            for j in range(i):
+                factor[i * d + j] = 0
+            factor[i * d + i] = exp(numbers[0])
+            numbers += 1
+            for j in range(i + 1, d):
+                factor[i * d + j] = numbers[0] * factor[i * d + i]
+                numbers += 1
+        covariance_of_factor(d, factor, work, covariance)
+        for i in range(d):
+            if not (0 < covariance[i * d + i] and isfinite(covariance[i * d + i]) and isfinite(factor[i * d + i])):
+                return 1
+    return 0
+
+
+cdef int unconstrain_scales(Py_ssize_t n, const double *scales, double *out) noexcept nogil:
+    cdef Py_ssize_t i
+    for i in range(n):
+        out[i] = log(scales[i])
+    return 0
+
+
+cdef int constrain_scales(Py_ssize_t n, const double *numbers, double *variances, double *scales) noexcept nogil:
+    """Nonzero where a variance is not finite."""
+    cdef Py_ssize_t i
+    for i in range(n):
+        scales[i] = exp(numbers[i])
+        variances[i] = 1 / (scales[i] * scales[i])
+        if not (0 < variances[i] and isfinite(variances[i]) and isfinite(scales[i])):
+            return 1
+    return 0
+
+
+cdef int full_unconstrain(const family_t *f, const double *params, double *numbers) noexcept nogil:
+    cdef Py_ssize_t n_components = f.n_components, d = f.n_features
+    memcpy(numbers, params, n_components * d * sizeof(double))
+    return unconstrain_factors(n_components, d, params + n_components * (d + d * d), numbers + n_components * d)
+
+
+cdef int full_constrain(const family_t *f, const double *numbers, double *work, double *params) noexcept nogil:
+    cdef Py_ssize_t n_components = f.n_components, d = f.n_features
+    memcpy(params, numbers, n_components * d * sizeof(double))
+    return constrain_factors(n_components, d, numbers + n_components * d, work, params + n_components * d,
+                             params + n_components * (d + d * d))
+
+
+cdef int tied_unconstrain(const family_t *f, const double *params, double *numbers) noexcept nogil:
+    cdef Py_ssize_t d = f.n_features, n_means = f.n_components * f.n_features
+    memcpy(numbers, params, n_means * sizeof(double))
+    return unconstrain_factors(1, d, params + n_means + d * d, numbers + n_means)
+
+
+cdef int tied_constrain(const family_t *f, const double *numbers, double *work, double *params) noexcept nogil:
+    cdef Py_ssize_t d = f.n_features, n_means = f.n_components * f.n_features
+    memcpy(params, numbers, n_means * sizeof(double))
+    return constrain_factors(1, d, numbers + n_means, work, params + n_means, params + n_means + d * d)
+
+
+cdef int variances_unconstrain(const family_t *f, const double *params, double *numbers) noexcept nogil:
+    """Diagonal and spherical: n_params less the means is variances and scales, half of each."""
+    cdef Py_ssize_t n_means = f.n_components * f.n_features, n_scales = (f.n_params - n_means) // 2
+    memcpy(numbers, params, n_means * sizeof(double))
+    return unconstrain_scales(n_scales, params + n_means + n_scales, numbers + n_means)
+
+
+cdef int variances_constrain(const family_t *f, const double *numbers, double *work, double *params) noexcept nogil:
+    cdef Py_ssize_t n_means = f.n_components * f.n_features, n_scales = (f.n_params - n_means) // 2
+    memcpy(params, numbers, n_means * sizeof(double))
+    return constrain_scales(n_scales, numbers + n_means, params + n_means, params + n_means + n_scales)
+
+
 # ---- bind -----------------------------------------------------------------------------------------------------------
 
 cdef family_t *new_family(Py_ssize_t n_components, Py_ssize_t n_features, int real_bytes, object isa,
@@ -627,6 +732,8 @@ def bind_full(Py_ssize_t n_components, Py_ssize_t n_features, int real_bytes, ob
     f.flops_per_component = n_features * n_features * n_features
     f.flops_per_row = n_components * (2 * n_features * (n_features + 3) + 40)
     f.prepare, f.maximise, f.maximise_component = full_prepare, full_maximise, full_maximise_component
+    f.n_free = n_components * (n_features + n_features * (n_features + 1) // 2)
+    f.unconstrain, f.constrain = full_unconstrain, full_constrain
     f.log_density, f.accumulate = kernels.full_log_density, kernels.full_accumulate
     f.bounded_log_density = kernels.full_bounded_log_density
     f.prepare_carry, f.carry = full_prepare_carry, carry_ceilings
@@ -644,6 +751,8 @@ def bind_tied(Py_ssize_t n_components, Py_ssize_t n_features, int real_bytes, ob
     f.n_work = n_components * (1 + 2 * n_features) + 4 * n_features
     f.flops_per_row = n_components * (4 * n_features + 40)
     f.prepare, f.maximise = tied_prepare, tied_maximise
+    f.n_free = n_components * n_features + n_features * (n_features + 1) // 2
+    f.unconstrain, f.constrain = tied_unconstrain, tied_constrain
     f.log_density, f.accumulate = kernels.tied_log_density, kernels.tied_accumulate
     f.accumulate_common, f.common_evidence = kernels.tied_accumulate_common, tied_common_evidence
     f.common_log_density = kernels.tied_common_log_density
@@ -673,6 +782,8 @@ def bind_diagonal(Py_ssize_t n_components, Py_ssize_t n_features, int real_bytes
     f.n_params = 3 * n_components * n_features
     f.prepare, f.maximise = diagonal_prepare, diagonal_maximise
     fill_bounds(f, diagonal_prepare_carry)
+    f.n_free = 2 * n_components * n_features
+    f.unconstrain, f.constrain = variances_unconstrain, variances_constrain
     return capsule_of(f)
 
 
@@ -682,6 +793,8 @@ def bind_spherical(Py_ssize_t n_components, Py_ssize_t n_features, int real_byte
     f.n_params = n_components * (n_features + 2)
     f.prepare, f.maximise = spherical_prepare, spherical_maximise
     fill_bounds(f, spherical_prepare_carry)
+    f.n_free = n_components * (n_features + 1)
+    f.unconstrain, f.constrain = variances_unconstrain, variances_constrain
     return capsule_of(f)
 
 

@@ -72,6 +72,22 @@ cdef class Verbs:
         np.asarray(<double[:f.n_params]> params)[:] = packed
         return 0
 
+    cdef int unconstrain(self, const family_t *f, const double *params, double *free) except -1:
+        cdef double[::1] target = <double[:f.n_free]> free
+        values = np.asarray(self.family.unconstrain(self._params(f, params)), dtype=float)
+        if values.shape != (f.n_free,):
+            raise ValueError(f"{type(self.family).__name__}.unconstrain returned shape {values.shape}, expected "
+                             f"{(f.n_free,)}: as many numbers as n_parameters says")
+        np.asarray(target)[:] = values
+        return 0
+
+    cdef int constrain(self, const family_t *f, const double *free, double *params) except -1:
+        packed = self.params_layout.pack(self.family.constrain(_array(free, f.n_free)))
+        if not np.all(np.isfinite(packed)):
+            return 1
+        np.asarray(<double[:f.n_params]> params)[:] = packed
+        return 0
+
 
 cdef void prepare(const family_t *f, const double *weights, const double *params, double *work, double *pivot,
                   void *tables) noexcept nogil:
@@ -121,9 +137,31 @@ cdef double log_prior(const family_t *f, const double *params) noexcept nogil:
             return float("nan")
 
 
+cdef int unconstrain(const family_t *f, const double *params, double *free) noexcept nogil:
+    with gil:
+        verbs = <Verbs> f.owner
+        try:
+            return verbs.unconstrain(f, params, free)
+        except BaseException as error:
+            verbs.error = error
+            return MIXFAST_FAILED
+
+
+cdef int constrain(const family_t *f, const double *free, double *work, double *params) noexcept nogil:
+    with gil:
+        verbs = <Verbs> f.owner
+        try:
+            return verbs.constrain(f, free, params)
+        except BaseException as error:
+            verbs.error = error
+            return MIXFAST_FAILED
+
+
 def bind_python(family, Py_ssize_t n_components, Py_ssize_t n_features):
     """A capsule for a `PythonFamily`; rows are float64 whatever the user's are."""
     verbs = Verbs(family, n_components, n_features)
+    if (family.unconstrain is None) != (family.constrain is None):
+        raise TypeError(f"{type(family).__name__} has one of unconstrain and constrain, and needs both or neither")
     cdef family_t *f = <family_t *> calloc(1, sizeof(family_t))
     if f == NULL:
         raise MemoryError
@@ -134,6 +172,9 @@ def bind_python(family, Py_ssize_t n_components, Py_ssize_t n_features):
     f.flops_per_row = 100_000  # rather more signal checks than fewer: Python is slow, and no thread hangs on it
     f.prepare, f.log_density, f.accumulate, f.maximise = prepare, log_density, accumulate, maximise
     f.log_prior = log_prior
+    if family.unconstrain is not None:
+        f.n_free = family.n_parameters(n_components, n_features)
+        f.unconstrain, f.constrain = unconstrain, constrain
     Py_INCREF(verbs)
     f.owner = <void *> verbs
     return capsule_of(f)

@@ -63,6 +63,13 @@ class PythonFamily(Family):
 
     dtypes: tuple = (np.float64,)
 
+    #: Optional methods, both or neither, for `accelerate="auto"`: `unconstrain(params)` gives an array of
+    #: `n_parameters` numbers, any of which `constrain(free)` turns into `Params`: logarithms of what is positive, log
+    #: odds of what lies between 0 and 1. A number may be infinite where a parameter is at the edge of its domain; it
+    #: is then given back as it was.
+    unconstrain = None
+    constrain = None
+
     @abstractmethod
     def log_density(self, X, params):
         """Log density of each row under each component: (n, n_components), without the weights of the components."""
