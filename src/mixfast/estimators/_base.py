@@ -154,7 +154,6 @@ class BaseMixture(DensityMixin, BaseEstimator):
         layout = family.params_layout(self.n_components, n_features)
         capsule = family.bind(self.n_components, n_features, self._kernel_dtype(family, X.dtype))
         em = EM(capsule, Rows(X, sample_weight), resolve_threads(self.n_threads))
-        blank = family.blank(self.n_components, n_features)
         monitor = Monitor(self.verbose, self.verbose_interval)
         seed = self._seed()
 
@@ -165,7 +164,7 @@ class BaseMixture(DensityMixin, BaseEstimator):
             if goes_on:
                 em.set_state(*self._warm_state(layout))
             else:
-                self._start(em, init_params, layout, blank, seed, start)
+                self._start(em, family, init_params, seed, start)
             fit = self._iterate(em, monitor, self.lower_bound_ if goes_on else -math.inf, X.dtype)
             if best is None or fit.lower_bound > best.lower_bound or best.lower_bound == -math.inf:
                 best = fit
@@ -184,13 +183,13 @@ class BaseMixture(DensityMixin, BaseEstimator):
             ) from None
         return weights, params
 
-    def _start(self, em, init_params, layout, blank, seed, start):
+    def _start(self, em, family, init_params, seed, start):
         """Put the engine at the parameters of a start."""
         uniform = np.full(self.n_components, 1 / self.n_components)
-        em.set_state(uniform, blank)
+        em.set_state(uniform, family.blank(self.n_components, em.rows.X.shape[1]))
         if not self._start_is_given():
             if isinstance(init_params, str):
-                seeding.METHODS[init_params](em, seed, start)
+                seeding.METHODS[init_params](em, family, seed, start)
             elif init_params.ndim == 1:
                 em.start_from_labels(init_params)
             else:
