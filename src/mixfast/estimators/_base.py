@@ -28,15 +28,24 @@ from mixfast.convergence import Monitor, Status
 MAX_STEPS = 100_000
 
 
-class Fit(NamedTuple):
-    """What one start came to."""
+#: With n_init_policy="halving" starts are compared after so many iterations each. docs/seeding.md has the measurement.
+COMPARE_EVERY = 5
 
+
+class Fit(NamedTuple):
+    """How far a start has come. `lower_bounds` has one for each iteration, `bound_before` is that before the first."""
+
+    start: int
     weights: np.ndarray
     params: np.ndarray
-    lower_bound: float
-    lower_bounds: list
-    converged: bool
-    status: int
+    bound_before: float = -math.inf
+    lower_bounds: tuple = ()
+    converged: bool = False
+    status: int = 0
+
+    @property
+    def lower_bound(self):
+        return self.lower_bounds[-1] if self.lower_bounds else -math.inf
 
 
 class Evaluation(NamedTuple):
@@ -56,6 +65,7 @@ class BaseMixture(DensityMixin, BaseEstimator):
         "tol": [Interval(Real, 0.0, None, closed="left")],
         "max_iter": [Interval(Integral, 0, None, closed="left")],
         "n_init": [Interval(Integral, 1, None, closed="left")],
+        "n_init_policy": [StrOptions({"all", "halving"})],
         "init_params": [StrOptions(set(seeding.METHODS)), "array-like"],
         "random_state": ["random_state"],
         "warm_start": ["boolean"],
@@ -108,9 +118,10 @@ class BaseMixture(DensityMixin, BaseEstimator):
     def fit(self, X, y=None, sample_weight=None):
         """Estimate the parameters with EM.
 
-        The model is fitted from `n_init` starts and the one with the largest lower bound is kept. From each start,
-        iterations stop when the lower bound moves by less than `tol`, or after `max_iter` of them, with a
-        `ConvergenceWarning`. With `warm_start=True` a second call goes on from where the first one stopped.
+        The model is fitted from `n_init` starts and the one with the largest lower bound is kept; `n_init_policy` says
+        whether poor ones are dropped early. From each start, iterations stop when the lower bound moves by less than
+        `tol`, or after `max_iter` of them, with a `ConvergenceWarning`. With `warm_start=True` a second call goes on
+        from where the first one stopped.
 
         Parameters
         ----------
@@ -157,18 +168,40 @@ class BaseMixture(DensityMixin, BaseEstimator):
         monitor = Monitor(self.verbose, self.verbose_interval)
         seed = self._seed()
 
-        goes_on = self.warm_start and hasattr(self, "converged_")
-        best = None
-        for start in range(1 if goes_on else self.n_init):
+        def begin(start):
             monitor.begin_start(start)
-            if goes_on:
-                em.set_state(*self._warm_state(layout))
-            else:
-                self._start(em, family, init_params, seed, start)
-            fit = self._iterate(em, monitor, self.lower_bound_ if goes_on else -math.inf, X.dtype)
+            self._start(em, family, init_params, seed, start)
+            return Fit(start, *em.state())
+
+        def go_on(fit, n_steps):
+            return self._iterate(em, fit, n_steps, monitor, X.dtype)
+
+        if self.warm_start and hasattr(self, "converged_"):
+            monitor.begin_start(0)
+            best = go_on(Fit(0, *self._warm_state(layout), bound_before=self.lower_bound_), self.max_iter)
+        elif getattr(self, "n_init_policy", "all") == "halving":
+            best = self._best_by_halving(begin, go_on)
+        else:
+            best = self._best_of_all(begin, go_on)
+        self._finish(best, layout, X.dtype)
+
+    def _best_of_all(self, begin, go_on):
+        """Every start to convergence."""
+        best = None
+        for start in range(self.n_init):
+            fit = go_on(begin(start), self.max_iter)
             if best is None or fit.lower_bound > best.lower_bound or best.lower_bound == -math.inf:
                 best = fit
-        self._finish(best, layout, X.dtype)
+        return best
+
+    def _best_by_halving(self, begin, go_on):
+        """Successive halving: all starts make some iterations, the better half of them as many again, and so on until
+        one is left to converge. Of equals the first is kept."""
+        fits = [go_on(begin(start), COMPARE_EVERY) for start in range(self.n_init)]
+        while len(fits) > 1:
+            fits = sorted(fits, key=lambda fit: -fit.lower_bound)[: (len(fits) + 1) // 2]
+            fits = [go_on(fit, COMPARE_EVERY) for fit in fits]
+        return go_on(fits[0], self.max_iter)
 
     def _warm_state(self, layout):
         """The fitted parameters, to go on from."""
@@ -197,21 +230,30 @@ class BaseMixture(DensityMixin, BaseEstimator):
             self._stop_on_status(em.status, em.rows.X.dtype)
         em.set_state(*self._override_start(*em.state(), em.rows.X.shape[1]))
 
-    def _iterate(self, em, monitor, previous, dtype):
-        lower_bounds, converged = [], False
-        bound = previous
-        while len(lower_bounds) < self.max_iter and not converged:
-            n_steps = 1 if monitor.verbose else min(self.max_iter - len(lower_bounds), MAX_STEPS)
-            objectives, converged = em.iterate(n_steps, self.tol, bound, self._raises_on())
+    def _iterate(self, em, fit, n_steps, monitor, dtype):
+        """The start after up to n_steps iterations more, max_iter in all."""
+        n_last = min(len(fit.lower_bounds) + n_steps, self.max_iter)
+        if fit.converged or len(fit.lower_bounds) == n_last:
+            return fit
+        if fit.lower_bounds:
+            monitor.begin_start(fit.start)
+        em.set_state(fit.weights, fit.params)
+        lower_bounds, converged = list(fit.lower_bounds), False
+        bound = fit.lower_bound if lower_bounds else fit.bound_before
+        while len(lower_bounds) < n_last and not converged:
+            n_asked = 1 if monitor.verbose else min(n_last - len(lower_bounds), MAX_STEPS)
+            objectives, converged = em.iterate(n_asked, self.tol, bound, self._raises_on())
             self._stop_on_status(em.status, dtype)
             for objective in objectives:
                 lower_bounds.append(objective)
                 monitor.end_iteration(len(lower_bounds), objective - bound)
                 bound = objective
-        if self.max_iter:
+        if converged or len(lower_bounds) == self.max_iter:
             monitor.end_start(bound, converged)
-        status = em.status | (Status.IMPOSSIBLE_ROWS if em.n_impossible else 0)
-        return Fit(*em.state(), lower_bounds[-1] if lower_bounds else -math.inf, lower_bounds, converged, status)
+        status = (fit.status & ~Status.IMPOSSIBLE_ROWS) | em.status
+        if em.n_impossible:  # at the last iteration
+            status |= Status.IMPOSSIBLE_ROWS
+        return Fit(fit.start, *em.state(), fit.bound_before, lower_bounds, converged, status)
 
     def _stop_on_status(self, status, dtype):
         if status & self._raises_on():

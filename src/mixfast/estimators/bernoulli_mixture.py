@@ -26,7 +26,7 @@ class BernoulliMixture(BaseMixture):
         includes that prior: mean log probability + alpha / n sum_kj log p_kj (1 - p_kj).
     binarize : float or None, default=0.0
         Values above it count as one. None says that X holds zeros and ones already, and anything else is an error.
-    tol, max_iter, n_init, init_params, random_state, warm_start, verbose, verbose_interval, n_threads
+    tol, max_iter, n_init, init_params, random_state, warm_start, verbose, verbose_interval, n_threads, n_init_policy
         As in `GaussianMixture`.
 
     Attributes
@@ -74,6 +74,7 @@ class BernoulliMixture(BaseMixture):
         verbose=0,
         verbose_interval=10,
         n_threads=None,
+        n_init_policy="all",
     ):
         self.n_components = n_components
         self.alpha = alpha
@@ -87,6 +88,7 @@ class BernoulliMixture(BaseMixture):
         self.verbose = verbose
         self.verbose_interval = verbose_interval
         self.n_threads = n_threads
+        self.n_init_policy = n_init_policy
 
     def _family(self):
         return Bernoulli(alpha=self.alpha)

@@ -66,6 +66,13 @@ class GaussianMixture(BaseMixture):
     on_degenerate : {'repair', 'raise'}, default='repair'
         What to do about a covariance that is not positive definite: raise its diagonal by a millionth of the variance
         of all rows (tenfold until it is; see `status_`), or raise scikit-learn's ValueError.
+    n_init_policy : {'all', 'halving'}, default='all'
+        What becomes of the starts, where there are several:
+
+        - 'all': each goes on until it converges;
+        - 'halving': after a few iterations the half with the smaller lower bounds is dropped, after a few more half of
+          the others, and so on until one is left to converge. Faster where EM takes many iterations, at the risk of
+          dropping a start that is slow to show its worth.
 
     Attributes
     ----------
@@ -141,6 +148,7 @@ class GaussianMixture(BaseMixture):
         verbose_interval=10,
         n_threads=None,
         on_degenerate="repair",
+        n_init_policy="all",
     ):
         self.n_components = n_components
         self.covariance_type = covariance_type
@@ -158,6 +166,7 @@ class GaussianMixture(BaseMixture):
         self.verbose_interval = verbose_interval
         self.n_threads = n_threads
         self.on_degenerate = on_degenerate
+        self.n_init_policy = n_init_policy
 
     def _family(self):
         return STRUCTURES[self.covariance_type](reg_covar=self.reg_covar)
