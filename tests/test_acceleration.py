@@ -14,7 +14,7 @@ from mixfast import BernoulliMixture, GaussianMixture, Status
 from mixfast._acceleration import AcceleratedEM, extrapolate, free_point, set_free_point
 from mixfast._em import EM, Rows
 from mixfast._reference import acceleration as reference
-from mixfast.families._gaussian import bind_centres
+from mixfast.families._centres import bind_centres
 from mixfast.families.bernoulli import Bernoulli
 
 DATA = Path(__file__).parent / "data"

@@ -3,11 +3,15 @@
 import numpy as np
 import pytest
 from sklearn.cluster import KMeans
-from twins import DTYPES
+from sklearn.exceptions import ConvergenceWarning
+from twins import DTYPES, FAMILIES, ISAS
 
 from mixfast import GaussianMixture, seeding
 from mixfast._em import EM, Rows
 from mixfast._reference import seeding as reference
+from mixfast._seeding import Lloyd
+from mixfast.estimators import _base as estimators_base
+from mixfast.families._centres import bind_centres
 from mixfast.families.gaussian import DiagonalGaussian
 
 
@@ -28,6 +32,176 @@ def test_kmeans_plusplus_chooses_the_twins_rows(weighted, n_clusters):
         np.testing.assert_array_equal(got, reference.kmeans_plusplus(X, weight, n_clusters, seed, 2))
         if weighted:
             assert (weight[got] > 0).all()
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("n_features", [1, 3, 16])
+def test_kmeans_plusplus_chooses_the_twins_rows_on_every_instruction_set(n_features, dtype, isa):
+    rng = np.random.default_rng(n_features)
+    X = groups(rng, 1511, 6, n_features)[0].astype(dtype)
+    for n_clusters in (2, 9, 40):
+        got = seeding.kmeans_plusplus(Rows(X), n_clusters, seed=1, isa=isa)
+        np.testing.assert_array_equal(got, reference.kmeans_plusplus(X.astype(float), None, n_clusters, 1, 0))
+
+
+def lloyd(X, sample_weight, centres, isa=None):
+    passes = Lloyd(bind_centres(*centres.shape, X.dtype.itemsize, isa), Rows(X, sample_weight))
+    passes.set_state(np.ones(len(centres)), np.ascontiguousarray(centres, dtype=float).ravel())
+    distortion = passes.step()
+    return passes.labels, distortion, passes.state()[1].reshape(centres.shape)
+
+
+def assert_step_equals_the_twin(X, sample_weight, centres, isa=None, rtol=1e-10):
+    """Labels may differ where two centres are equally near to the precision of the rows."""
+    rtol = rtol if X.dtype == np.float64 else 1e-3
+    labels, distortion, means = lloyd(X, sample_weight, centres, isa)
+    X = X.astype(float)
+    expected, expected_distortion, _ = reference.lloyd_step(X, sample_weight, centres)
+    near, nearest = (((X - centres[which]) ** 2).sum(axis=1) for which in (labels, expected))
+    np.testing.assert_allclose(near, nearest, rtol=rtol, atol=rtol * np.mean(nearest))
+    np.testing.assert_allclose(distortion, expected_distortion, rtol=rtol)
+    weight = np.ones(len(X)) if sample_weight is None else sample_weight
+    for k, centre in enumerate(centres):
+        own = weight * (labels == k)
+        expected_mean = own @ X / own.sum() if own.sum() > 0 else centre
+        np.testing.assert_allclose(means[k], expected_mean, rtol=1e-10, atol=1e-10 * np.abs(X).max())
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("n_features", [1, 2, 3, 5, 16])
+@pytest.mark.parametrize("n_clusters", [1, 2, 4, 7, 33])
+def test_a_lloyd_step_equals_its_twin(n_clusters, n_features, dtype, isa):
+    rng = np.random.default_rng([n_clusters, n_features])
+    centres = rng.standard_normal((n_clusters, n_features))
+    for n_rows in (1, 47, 48, 2011):
+        X = (3 + 2 * rng.standard_normal((n_rows, n_features))).astype(dtype)
+        assert_step_equals_the_twin(X, rng.integers(0, 3, n_rows) + 0.5 if n_rows % 2 else None, centres, isa)
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize(
+    ("dtype", "gap"), [(np.float64, 1e-6), (np.float64, 1e-4), (np.float32, 1e-2), (np.float32, 4)]
+)
+def test_labels_are_right_where_linear_forms_would_not_be(dtype, gap, isa):
+    """Pairs of centres that are close in comparison with how far apart the pairs are, and rows far from the origin. At
+    the larger gaps linear forms would keep the sign of a distance and no digit."""
+    rng = np.random.default_rng(0)
+    centres = 1e3 * rng.standard_normal((4, 3)).repeat(2, axis=0)
+    centres[1::2, 0] += gap
+    rows = centres[rng.integers(8, size=3000)] + gap / 8 * rng.standard_normal((3000, 3))
+    for offset in (0.0, 1e6 * gap):
+        # the pivot takes an eps of the coordinates, 1e-7 of a distance
+        assert_step_equals_the_twin((rows + offset).astype(dtype), None, centres + offset, isa, rtol=1e-6)
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("weighted", [False, True])
+def test_kmeans_equals_its_twin(weighted, isa):
+    rng = np.random.default_rng(6)
+    X, _ = groups(rng, 3000, 7, n_features=3, spread=2)
+    weight = rng.uniform(0.5, 2, len(X)) if weighted else None
+    for seed in range(3):
+        got = seeding.kmeans(Rows(X, weight), 7, seed, start=1, isa=isa)
+        labels, centres, distortion, n_iter = reference.kmeans(X, weight, 7, seed, 1, seeding.LLOYD_TOL)
+        np.testing.assert_array_equal(got.labels, labels)
+        np.testing.assert_allclose(got.centres, centres, rtol=1e-10, atol=1e-10)
+        np.testing.assert_allclose(got.distortion, distortion, rtol=1e-12)
+        assert got.n_iter == n_iter
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("offset", [0, 1e6])
+def test_no_row_is_drawn_twice_and_each_distinct_row_is_a_cluster(offset, dtype):
+    rng = np.random.default_rng(7)
+    distinct = offset + rng.permutation(40).reshape(20, 2).astype(float)
+    X = distinct[rng.permutation(np.arange(20).repeat(70))].astype(dtype)
+    for seed in range(5):
+        chosen = seeding.kmeans_plusplus(Rows(X), 20, seed)
+        assert len(np.unique(X[chosen], axis=0)) == 20
+        result = seeding.kmeans(Rows(X), 20, seed)
+        assert result.distortion == 0
+        np.testing.assert_array_equal(result.centres[result.labels], X)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_rows_far_from_the_origin_are_clustered_as_at_it(dtype):
+    rng = np.random.default_rng(8)
+    X = np.round(groups(rng, 2000, 6, n_features=3)[0] * 16) / 16  # float32 holds these beside a million
+    near, far = (seeding.kmeans(Rows((X + offset).astype(dtype)), 6, seed=0) for offset in (0, 1e6))
+    np.testing.assert_array_equal(far.labels, near.labels)
+    np.testing.assert_allclose(far.centres - 1e6, near.centres, atol=1e-6)
+
+
+def test_weights_equal_repetition():
+    rng = np.random.default_rng(9)
+    X, _ = groups(rng, 700, 6, spread=2)
+    weight = rng.integers(0, 4, 700)
+    repeated = np.repeat(X, weight, axis=0)
+    for seed in range(5):
+        np.testing.assert_array_equal(
+            X[seeding.kmeans_plusplus(Rows(X, weight.astype(float)), 6, seed)],
+            repeated[seeding.kmeans_plusplus(Rows(repeated), 6, seed)],
+        )
+        weighted, plain = (
+            seeding.kmeans(Rows(X, weight.astype(float)), 6, seed),
+            seeding.kmeans(Rows(repeated), 6, seed),
+        )
+        np.testing.assert_array_equal(np.repeat(weighted.labels, weight), plain.labels)
+        np.testing.assert_allclose(weighted.centres, plain.centres, rtol=1e-12)
+        np.testing.assert_allclose(weighted.distortion, plain.distortion, rtol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_the_memory_of_the_rows_does_not_matter(dtype):
+    rng = np.random.default_rng(10)
+    X = groups(rng, 1000, 5, n_features=3)[0].astype(dtype)
+    wide = np.zeros((2000, 7), dtype)
+    wide[::2, 1::2] = X
+    usual = seeding.kmeans(Rows(X), 5, seed=0)
+    for other in (np.asfortranarray(X), wide[::2, 1::2], X[::-1].copy()[::-1]):
+        result = seeding.kmeans(Rows(other), 5, seed=0)
+        np.testing.assert_array_equal(result.labels, usual.labels)
+        np.testing.assert_array_equal(result.centres, usual.centres)
+
+
+def test_a_centre_that_loses_its_rows_stays():
+    X = np.random.default_rng(11).standard_normal((500, 2))
+    centres = np.array([[0.1, 0.2], [30.0, 0.7]])
+    labels, _, means = lloyd(X, None, centres)
+    assert not labels.any()
+    np.testing.assert_array_equal(means[1], centres[1])
+    np.testing.assert_allclose(means[0], X.mean(axis=0), rtol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_one_cluster_as_many_as_rows_and_columns_that_never_vary(dtype):
+    rng = np.random.default_rng(12)
+    X = np.column_stack([rng.standard_normal(60), np.full(60, 1e6), np.zeros(60)]).astype(dtype)
+    one = seeding.kmeans(Rows(X), 1, seed=0)
+    assert not one.labels.any()
+    np.testing.assert_allclose(one.centres[0], X.astype(float).mean(axis=0), rtol=1e-12)
+    all_rows = seeding.kmeans(Rows(X), 60, seed=0)
+    assert all_rows.distortion == 0
+    assert len(set(all_rows.labels.tolist())) == 60
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_a_start_from_kmeans_is_the_start_from_its_labels(name):
+    """One M-step about the centres, instead of two of which the first finds them."""
+    rng = np.random.default_rng(13)
+    twins = FAMILIES[name]
+    X = twins.make_rows(rng, 900, 4)
+    weight = rng.uniform(0.5, 2, 900)
+    family = twins.compiled
+    once, twice = (EM(family.bind(3, 4, X.dtype), Rows(X, weight)) for _ in range(2))
+    for em in (once, twice):
+        em.set_state(np.full(3, 1 / 3), family.blank(3, 4))
+    seeding.start_from_kmeans(once, family, 5, 0)
+    twice.start_from_labels(seeding.kmeans(Rows(X, weight), 3, 5, 0).labels)
+    for got, expected in zip(once.state(), twice.state(), strict=True):
+        np.testing.assert_allclose(got, expected, rtol=1e-9, atol=1e-11)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -121,3 +295,52 @@ def test_more_clusters_than_distinct_rows_still_gives_labels():
     assert result.labels.min() >= 0
     assert result.distortion == 0
     assert np.isfinite(result.centres).all()
+
+
+# ---- several starts, the poor ones dropped early --------------------------------------------------------------------
+
+
+def halving(X, **params):
+    return GaussianMixture(n_init_policy="halving", **{"n_components": 5, "max_iter": 500, **params}).fit(X)
+
+
+def test_halving_goes_on_from_one_of_the_starts_and_costs_less(monkeypatch):
+    X, _ = groups(np.random.default_rng(14), 2000, 9, spread=1.5)
+    n_steps = []
+    iterate = estimators_base.EM.iterate
+
+    class Counting(EM):
+        def iterate(self, *args):
+            objectives, converged = iterate(self, *args)
+            n_steps[-1] += len(objectives)
+            return objectives, converged
+
+    monkeypatch.setattr(estimators_base, "EM", Counting)
+    for seed in range(5):
+        n_steps.append(0)
+        singles = [GaussianMixture(9, tol=1e-5, max_iter=500, random_state=seed, n_init=n).fit(X) for n in (1, 8)]
+        n_steps.append(0)
+        few = halving(X, n_components=9, tol=1e-5, random_state=seed, n_init=8)
+        assert few.converged_
+        assert few.lower_bound_ <= singles[1].lower_bound_
+        assert len(few.lower_bounds_) == few.n_iter_
+        assert np.diff(few.lower_bounds_).min() > -1e-12
+    assert sum(n_steps[1::2]) < 0.6 * sum(n_steps[::2])
+
+
+def test_halving_of_one_start_is_that_start():
+    X, _ = groups(np.random.default_rng(15), 500, 5)
+    usual = GaussianMixture(5, max_iter=500, random_state=0).fit(X)
+    assert halving(X, random_state=0).lower_bounds_ == usual.lower_bounds_
+
+
+def test_halving_does_not_depend_on_threads_and_respects_max_iter():
+    X, _ = groups(np.random.default_rng(16), 60_000, 5, n_features=8, spread=4)
+    fits = [halving(X, n_init=5, random_state=0, n_threads=n_threads) for n_threads in (1, 2, 3)]
+    for fit in fits[1:]:
+        assert fit.lower_bounds_ == fits[0].lower_bounds_
+        np.testing.assert_array_equal(fit.means_, fits[0].means_)
+    for max_iter in (1, 7, 12):
+        with pytest.warns(ConvergenceWarning, match="did not converge"):
+            assert halving(X, n_init=5, random_state=0, tol=0, max_iter=max_iter).n_iter_ == max_iter
+    assert np.isfinite(halving(X, n_init=3, random_state=0, max_iter=0).means_).all()

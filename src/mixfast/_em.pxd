@@ -28,7 +28,7 @@ cdef class EM(Pass):
     cdef double _log_prior(self) except? -1
     cdef double advance(self) except? -1
     cdef int _run_pruned(self) except -1
-    cdef object _start(self, assign_fn assign, const void *data)
+    cdef object _start(self, assign_fn assign, const void *data, int n_passes=*)
 
 cdef int expected(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, workspace_t *space,
                   double *lane) noexcept nogil

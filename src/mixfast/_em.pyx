@@ -143,6 +143,28 @@ cdef int labelled(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, works
     return 0
 
 
+cdef int labelled_in_order(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, workspace_t *space,
+                           double *lane) noexcept nogil:
+    """As `labelled`, with rows visited in the order of their labels: a chunk knows one or two components."""
+    cdef const int64_t *labels = <const int64_t *> p.assign_data
+    cdef int real_bytes = p.family.real_bytes
+    cdef Py_ssize_t n = 0, r
+    cdef int64_t label
+    for r in range(chunk.n_rows):
+        label = labels[p.rows.order[start + r]]
+        if label >= 0:
+            if n == 0 or label != space.chosen[n - 1]:
+                memset(<char *> space.resp + n * chunk.stride * real_bytes, 0, chunk.stride * real_bytes)
+                space.chosen[n] = label
+                n += 1
+            put(space.resp, real_bytes, (n - 1) * chunk.stride + r, get(space.weight, real_bytes, r))
+            lane[LANE_COUNTS + label] += get(space.weight, real_bytes, r)
+        else:
+            put(space.weight, real_bytes, r, 0)
+    space.selection.n, space.selection.component = n, space.chosen
+    return 0
+
+
 cdef int given(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, workspace_t *space,
                double *lane) noexcept nogil:
     """Responsibilities from assign_data, a float64 array (n_samples, n_components), times the weight of the row, which
@@ -584,13 +606,29 @@ cdef class EM(Pass):
     def __dealloc__(self):
         release(&self.pruning)
 
-    def start_from_labels(self, const int64_t[::1] labels not None):
-        """Parameters from hard labels (n_samples,); -1 leaves a row out."""
-        if labels.shape[0] != self.c.rows.n_rows:
-            raise ValueError(f"{labels.shape[0]} labels for {self.c.rows.n_rows} rows")
-        if np.max(labels, initial=-1) >= self.c.family.n_components:
-            raise ValueError(f"a label is {np.max(labels)}, there are {self.c.family.n_components} components")
-        self._start(labelled, &labels[0])
+    def start_from_labels(self, const int64_t[::1] labels not None, bint located=False):
+        """Parameters from hard labels (n_samples,); -1 leaves a row out. `located` says that the present parameters are
+        where the second moments may be taken about: one M-step is enough then."""
+        cdef Py_ssize_t n_rows = self.c.rows.n_rows, n_components = self.c.family.n_components
+        cdef int n_passes = 1 if located else 2
+        cdef uint32_t[::1] order
+        if labels.shape[0] != n_rows:
+            raise ValueError(f"{labels.shape[0]} labels for {n_rows} rows")
+        if np.max(labels, initial=-1) >= n_components:
+            raise ValueError(f"a label is {np.max(labels)}, there are {n_components} components")
+        if self.c.family.needs_gil or n_rows > 0xFFFFFFFF:
+            self._start(labelled, &labels[0], n_passes)
+            return
+        keys = np.asarray(labels) + 1
+        if n_components < 0xFFFF:
+            keys = keys.astype(np.uint16)  # of which NumPy has a faster stable sort
+        order = np.argsort(keys, kind="stable").astype(np.uint32)
+        reset(&self.pruning, &self.c)
+        self.c.rows.order = &order[0]
+        try:
+            self._start(labelled_in_order, &labels[0], n_passes)
+        finally:
+            self.c.rows.order = NULL
 
     def start_from_responsibilities(self, const double[:, ::1] resp not None):
         """Parameters from responsibilities (n_samples, n_components)."""
@@ -613,7 +651,7 @@ cdef class EM(Pass):
         self.n_passes = 0
         Pass.set_state(self, weights, params)
 
-    cdef object _start(self, assign_fn assign, const void *data):
+    cdef object _start(self, assign_fn assign, const void *data, int n_passes=2):
         """The M-step twice: families centre second moments about the means that they have, so the first pass is there
         to find the means and the second to measure about them."""
         cdef assign_fn regular = self.c.assign
@@ -624,7 +662,7 @@ cdef class EM(Pass):
             self.c.has_common = True
         self.c.assign, self.c.assign_data = assign, data
         try:
-            for _round in range(2):
+            for _round in range(n_passes):
                 self.status = 0
                 self.run()
                 self._maximise()
@@ -729,14 +767,6 @@ cdef class EM(Pass):
         return (self.evidence(), self.c.lanes[LANE_IMPOSSIBLE],
                 _copy(self.c.lanes + LANE_COUNTS, family.n_components),
                 _copy(self.c.lanes + LANE_COUNTS + family.n_components, family.n_stats))
-
-
-cdef class ClassificationEM(EM):
-    """EM in which every row belongs to its most likely component alone: k-means, with the centres family."""
-
-    def __cinit__(self, *args, **kwargs):
-        self.c.assign = nearest
-        self.prunes = False
 
 
 cdef void *address(array) except? NULL:

@@ -1,7 +1,7 @@
 # The contract between a family and the pass, as Cython sees it. What each verb owes is written once, in
 # _kernels/family.h and _kernels/rows.h.
 
-from libc.stdint cimport uint32_t
+from libc.stdint cimport int64_t, uint32_t
 
 
 cdef extern from "family.h" nogil:
@@ -162,9 +162,25 @@ cdef extern from "bernoulli.h" nogil:
         accumulate_fn accumulate
 
 
+cdef extern from "centres.h" nogil:
+    ctypedef struct centres_kernels_t "mixfast_centres_kernels":
+        void (*take_centre)(
+            Py_ssize_t n_features, const chunk_t *, const void *centre, void *closest) noexcept nogil
+        void (*try_candidates)(
+            Py_ssize_t n_centres, Py_ssize_t n_features, const chunk_t *, const void *tables, const void *weight,
+            void *closest, void *scratch, double *potentials) noexcept nogil
+        double (*nearest)(
+            Py_ssize_t n_centres, Py_ssize_t n_features, const chunk_t *, const void *tables, const void *weight,
+            int64_t *labels, void *distance) noexcept nogil
+        void (*add_rows)(
+            const rows_t *, Py_ssize_t start, Py_ssize_t n_rows, const int64_t *labels, const double *centres,
+            double *counts, double *sums) noexcept nogil
+
+
 cdef extern from "select.h" nogil:
     int MIXFAST_N_ISAS
     int mixfast_isa_is_available(int isa)
     const rows_kernels_t *mixfast_select_rows(int isa, int real_bytes)
     const gaussian_kernels_t *mixfast_select_gaussian(int isa, int real_bytes)
     const bernoulli_kernels_t *mixfast_select_bernoulli(int isa, int real_bytes)
+    const centres_kernels_t *mixfast_select_centres(int isa, int real_bytes)

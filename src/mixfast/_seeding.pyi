@@ -1,6 +1,12 @@
 import numpy as np
 from numpy.typing import NDArray
+from typing_extensions import disjoint_base
 
 from mixfast._em import Pass
 
-def kmeans_plusplus(trial: Pass, single: Pass, n_clusters: int, seed: int, start: int) -> NDArray[np.int64]: ...
+def kmeans_plusplus(p: Pass, n_clusters: int, seed: int, start: int) -> NDArray[np.int64]: ...
+
+@disjoint_base
+class Lloyd(Pass):
+    labels: NDArray[np.int64]
+    def step(self) -> float: ...

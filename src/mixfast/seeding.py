@@ -11,18 +11,26 @@ from typing import NamedTuple
 import numpy as np
 
 from mixfast import _random
-from mixfast._em import ClassificationEM, Pass, evaluate
+from mixfast._em import Pass
+from mixfast._seeding import Lloyd
 from mixfast._seeding import kmeans_plusplus as _kmeans_plusplus
-from mixfast.families._gaussian import bind_centres
+from mixfast.families._centres import bind_centres
 
-#: Lloyd's iterations stop when one lowers the mean squared distance by less than this share of what the seeds left, or
-#: after LLOYD_MAX_ITER of them.
+#: Lloyd's iterations stop when one lowers the mean square distance by less than this share of what the seeds left, or
+#: after LLOYD_MAX_ITER of them. An iteration costs a twentieth of EM's, and stopping early costs EM more than it saves:
+#: see the table in docs/seeding.md.
 LLOYD_TOL = 1e-4
 LLOYD_MAX_ITER = 300
 
 
 class KMeansResult(NamedTuple):
-    """labels (n_samples,) int64, centres (n_clusters, n_features), the mean squared distance, Lloyd's iterations."""
+    """What k-means found.
+
+    labels : (n_samples,) int64
+    centres : (n_clusters, n_features), the means of the rows so labelled
+    distortion : the mean square distance of the rows to the centres that they were labelled by
+    n_iter : Lloyd's iterations
+    """
 
     labels: np.ndarray
     centres: np.ndarray
@@ -30,13 +38,13 @@ class KMeansResult(NamedTuple):
     n_iter: int
 
 
-def _centres_pass(kind, rows, n_clusters, n_threads):
+def _centres_pass(kind, rows, n_centres, n_threads, isa):
     X = rows.X
-    return kind(bind_centres(n_clusters, X.shape[1], X.dtype.itemsize, None), rows, n_threads)
+    return kind(bind_centres(n_centres, X.shape[1], X.dtype.itemsize, isa), rows, n_threads)
 
 
-def kmeans_plusplus(rows, n_clusters, seed, start=0, n_threads=1):
-    """Indices (n_clusters,) of rows chosen by greedy k-means++, far apart and where the weight is.
+def kmeans_plusplus(rows, n_clusters, seed, start=0, n_threads=1, isa=None):
+    """Rows chosen by greedy k-means++, far apart and where the weight is.
 
     Parameters
     ----------
@@ -45,38 +53,63 @@ def kmeans_plusplus(rows, n_clusters, seed, start=0, n_threads=1):
     seed, start : int
         The draws depend on these two alone.
     n_threads : int
+    isa : str or None
+        The instruction set of the kernels; None is the one chosen at import.
+
+    Returns
+    -------
+    indices : ndarray of shape (n_clusters,), int64
     """
     n_candidates = 2 + int(math.log(n_clusters))
-    trial = _centres_pass(Pass, rows, n_candidates, n_threads)
-    single = _centres_pass(Pass, rows, 1, n_threads)
-    return _kmeans_plusplus(trial, single, n_clusters, seed, start)
+    p = _centres_pass(Pass, rows, 1 + n_candidates, n_threads, isa)
+    return _kmeans_plusplus(p, n_clusters, seed, start)
 
 
-def kmeans(rows, n_clusters, seed, start=0, n_threads=1):
-    """Lloyd's k-means from greedy k-means++: classification EM with spherical components of one size.
+def kmeans(rows, n_clusters, seed, start=0, n_threads=1, isa=None):
+    """Lloyd's k-means from greedy k-means++.
 
-    A centre that loses its rows stays where it is. Parameters as in `kmeans_plusplus`.
+    A centre that loses its rows stays where it is.
+
+    Parameters
+    ----------
+    rows, n_clusters, seed, start, n_threads, isa
+        As in `kmeans_plusplus`.
+
+    Returns
+    -------
+    result : KMeansResult
     """
-    seeds = kmeans_plusplus(rows, n_clusters, seed, start, n_threads)
-    lloyd = _centres_pass(ClassificationEM, rows, n_clusters, n_threads)
-    unit = np.ones(n_clusters)
-    lloyd.set_state(unit, np.ascontiguousarray(rows.X[seeds], dtype=np.float64).ravel())
-    # the objective is minus half the mean squared distance
-    first = lloyd.step()
-    objectives, _ = lloyd.iterate(LLOYD_MAX_ITER, LLOYD_TOL * abs(first), first, 0)
+    seeds = kmeans_plusplus(rows, n_clusters, seed, start, n_threads, isa)
+    lloyd = _centres_pass(Lloyd, rows, n_clusters, n_threads, isa)
+    lloyd.set_state(np.ones(n_clusters), np.ascontiguousarray(rows.X[seeds], dtype=np.float64).ravel())
+    distortions = []
+    while not _has_settled(distortions):
+        distortions.append(lloyd.step())
     _, centres = lloyd.state()
-    labels = np.empty(len(rows.X), dtype=np.int64)
-    nearest = _centres_pass(Pass, rows, n_clusters, n_threads)
-    nearest.set_state(unit, centres)
-    evaluate(nearest, classify=True, labels=labels)
-    return KMeansResult(labels, centres.reshape(n_clusters, -1), -2 * objectives[-1], 1 + len(objectives))
+    return KMeansResult(lloyd.labels, centres.reshape(n_clusters, -1), distortions[-1], len(distortions))
+
+
+def _has_settled(distortions):
+    if len(distortions) < 2:
+        return False
+    fell = distortions[-2] - distortions[-1] >= LLOYD_TOL * distortions[0]  # not so where sums overflow
+    return not fell or len(distortions) >= LLOYD_MAX_ITER
 
 
 def random_rows(rows, n_clusters, seed, start=0):
-    """Indices (n_clusters,) of distinct rows, each drawn with probability proportional to its weight.
+    """Distinct rows, each drawn with probability proportional to its weight.
 
     The rows with the smallest exponential variates of rate weight: Efraimidis & Spirakis, "Weighted random sampling
     with a reservoir", Information Processing Letters 97 (2006).
+
+    Parameters
+    ----------
+    rows, n_clusters, seed, start
+        As in `kmeans_plusplus`.
+
+    Returns
+    -------
+    indices : ndarray of shape (n_clusters,), int64
     """
     arrival = np.empty(len(rows.X))
     _random.fill_uniform(seed, start, _random.PURPOSE_RANDOM_ROWS, arrival)
@@ -95,25 +128,29 @@ def _known_rows(n_rows, indices):
     return labels
 
 
-def start_from_kmeans(em, seed, start):
-    labels = kmeans(em.rows, em.n_components, seed, start, em.n_threads).labels
-    em.start_from_labels(labels)
+def start_from_kmeans(em, family, seed, start):
+    """The M-step on the labels, about the centres: they are the means of the rows so labelled."""
+    found = kmeans(em.rows, em.n_components, seed, start, em.n_threads)
+    params = family.located(found.centres)
+    if params is not None:
+        em.set_state(np.full(em.n_components, 1 / em.n_components), params)
+    em.start_from_labels(found.labels, located=params is not None)
 
 
-def start_from_kmeans_plusplus(em, seed, start):
+def start_from_kmeans_plusplus(em, family, seed, start):
     indices = kmeans_plusplus(em.rows, em.n_components, seed, start, em.n_threads)
     em.start_from_labels(_known_rows(len(em.rows.X), indices))
 
 
-def start_from_random_rows(em, seed, start):
+def start_from_random_rows(em, family, seed, start):
     em.start_from_labels(_known_rows(len(em.rows.X), random_rows(em.rows, em.n_components, seed, start)))
 
 
-def start_from_random_responsibilities(em, seed, start):
+def start_from_random_responsibilities(em, family, seed, start):
     em.start_from_draws(seed, start)
 
 
-#: The methods by the names that scikit-learn's `init_params` gives them.
+#: The methods by the names that scikit-learn's `init_params` gives them; each puts the engine `em` at a start.
 METHODS = {
     "kmeans": start_from_kmeans,
     "k-means++": start_from_kmeans_plusplus,

@@ -32,9 +32,6 @@ typedef struct {
     mixfast_accumulate tied_accumulate;
     mixfast_accumulate_common tied_accumulate_common;
     mixfast_common_log_density tied_common_log_density;
-
-    /* Centres alone (k-means): tables as the diagonal's; stats: first[K][d] about the pivot; it accumulates as
-     * the tied family does. */
 } mixfast_gaussian_kernels;
 
 #endif

@@ -57,3 +57,4 @@ int mixfast_isa_is_available(int isa) {
 SELECT(rows)
 SELECT(gaussian)
 SELECT(bernoulli)
+SELECT(centres)

@@ -3,6 +3,7 @@
 #define MIXFAST_SELECT_H
 
 #include "bernoulli.h"
+#include "centres.h"
 #include "gaussian.h"
 #include "rows.h"
 
@@ -15,5 +16,6 @@ int mixfast_isa_is_available(int isa);
 const mixfast_rows_kernels *mixfast_select_rows(int isa, int real_bytes);
 const mixfast_gaussian_kernels *mixfast_select_gaussian(int isa, int real_bytes);
 const mixfast_bernoulli_kernels *mixfast_select_bernoulli(int isa, int real_bytes);
+const mixfast_centres_kernels *mixfast_select_centres(int isa, int real_bytes);
 
 #endif

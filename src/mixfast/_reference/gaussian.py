@@ -169,25 +169,3 @@ class SphericalGaussian(DiagonalGaussian):
         mean, pooled = pooled_moments(counts, means, np.repeat(variances[:, np.newaxis], means.shape[1], axis=1))
         means[empty], variances[empty] = mean, pooled.mean()
         return means, variances, 1 / np.sqrt(variances)
-
-
-class Centres:
-    """Twin of the family that k-means is made of; its weights are ignored."""
-
-    def common(self, X, sample_weight):
-        return ()
-
-    def log_prior(self, params):
-        return 0.0
-
-    def log_density(self, X, params):
-        return -0.5 * ((X[:, np.newaxis] - params[0]) ** 2).sum(axis=2)
-
-    def accumulate(self, X, resp, weights, params):
-        return (resp.T @ (X - params[0][0]),)
-
-    def maximise(self, counts, stats, weights, params, common=()):
-        means = params[0].copy()
-        used = counts > 0
-        means[used] = params[0][0] + stats[0][used] / counts[used, np.newaxis]
-        return (means,)

@@ -32,6 +32,29 @@ def kmeans_plusplus(X, sample_weight, n_clusters, seed, start):
     return np.array(rows)
 
 
+def lloyd_step(X, sample_weight, centres):
+    """Labels of the nearest centres, the mean square distance, and the means of the rows so labelled."""
+    sample_weight = np.ones(len(X)) if sample_weight is None else sample_weight
+    distance = ((X[:, np.newaxis] - centres) ** 2).sum(axis=2)
+    labels = distance.argmin(axis=1)
+    means = centres.copy()
+    for k in range(len(centres)):
+        own = sample_weight * (labels == k)
+        if own.sum() > 0:
+            means[k] = own @ X / own.sum()
+    return labels, sample_weight @ distance.min(axis=1) / sample_weight.sum(), means
+
+
+def kmeans(X, sample_weight, n_clusters, seed, start, tol):
+    """(labels, centres, distortion, iterations); `tol` is `seeding.LLOYD_TOL`."""
+    centres = X[kmeans_plusplus(X, sample_weight, n_clusters, seed, start)]
+    distortions = []
+    while len(distortions) < 2 or distortions[-2] - distortions[-1] >= tol * distortions[0]:
+        labels, distortion, centres = lloyd_step(X, sample_weight, centres)
+        distortions.append(distortion)
+    return labels, centres, distortions[-1], len(distortions)
+
+
 def random_rows(n_rows, sample_weight, n_clusters, seed, start):
     rates = np.ones(n_rows) if sample_weight is None else sample_weight
     arrival = -np.log1p(-uniforms(seed, start, RANDOM_ROWS, n_rows)) / rates

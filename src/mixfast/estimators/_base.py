@@ -32,16 +32,25 @@ MAX_STEPS = 100_000
 LOOPS = {None: EM, "auto": AcceleratedEM}
 
 
-class Fit(NamedTuple):
-    """What one start came to."""
+#: With n_init_policy="halving" starts are compared after so many iterations each. docs/seeding.md has the measurement.
+COMPARE_EVERY = 5
 
+
+class Fit(NamedTuple):
+    """How far a start has come. `lower_bounds` has one for each iteration, `bound_before` is that before the first."""
+
+    start: int
     weights: np.ndarray
     params: np.ndarray
-    lower_bound: float
-    lower_bounds: list
-    n_passes: int
-    converged: bool
-    status: int
+    bound_before: float = -math.inf
+    lower_bounds: tuple = ()
+    n_passes: int = 0
+    converged: bool = False
+    status: int = 0
+
+    @property
+    def lower_bound(self):
+        return self.lower_bounds[-1] if self.lower_bounds else -math.inf
 
 
 class Evaluation(NamedTuple):
@@ -61,6 +70,7 @@ class BaseMixture(DensityMixin, BaseEstimator):
         "tol": [Interval(Real, 0.0, None, closed="left")],
         "max_iter": [Interval(Integral, 0, None, closed="left")],
         "n_init": [Interval(Integral, 1, None, closed="left")],
+        "n_init_policy": [StrOptions({"all", "halving"})],
         "init_params": [StrOptions(set(seeding.METHODS)), "array-like"],
         "random_state": ["random_state"],
         "warm_start": ["boolean"],
@@ -117,9 +127,10 @@ class BaseMixture(DensityMixin, BaseEstimator):
     def fit(self, X, y=None, sample_weight=None):
         """Estimate the parameters with EM.
 
-        The model is fitted from `n_init` starts and the one with the largest lower bound is kept. From each start,
-        iterations stop when the lower bound moves by less than `tol`, or after `max_iter` of them, with a
-        `ConvergenceWarning`. With `warm_start=True` a second call goes on from where the first one stopped.
+        The model is fitted from `n_init` starts and the one with the largest lower bound is kept; `n_init_policy` says
+        whether poor ones are dropped early. From each start, iterations stop when the lower bound moves by less than
+        `tol`, or after `max_iter` of them, with a `ConvergenceWarning`. With `warm_start=True` a second call goes on
+        from where the first one stopped.
 
         Parameters
         ----------
@@ -163,22 +174,43 @@ class BaseMixture(DensityMixin, BaseEstimator):
         layout = family.params_layout(self.n_components, n_features)
         capsule = family.bind(self.n_components, n_features, self._kernel_dtype(family, X.dtype))
         em = LOOPS[self.accelerate](capsule, Rows(X, sample_weight), resolve_threads(self.n_threads))
-        blank = family.blank(self.n_components, n_features)
         monitor = Monitor(self.verbose, self.verbose_interval)
         seed = self._seed()
 
-        goes_on = self.warm_start and hasattr(self, "converged_")
-        best = None
-        for start in range(1 if goes_on else self.n_init):
+        def begin(start):
             monitor.begin_start(start)
-            if goes_on:
-                em.set_state(*self._warm_state(layout))
-            else:
-                self._start(em, init_params, layout, blank, seed, start)
-            fit = self._iterate(em, monitor, self.lower_bound_ if goes_on else -math.inf, X.dtype)
+            self._start(em, family, init_params, seed, start)
+            return Fit(start, *em.state())
+
+        def go_on(fit, n_steps):
+            return self._iterate(em, fit, n_steps, monitor, X.dtype)
+
+        if self.warm_start and hasattr(self, "converged_"):
+            monitor.begin_start(0)
+            best = go_on(Fit(0, *self._warm_state(layout), bound_before=self.lower_bound_), self.max_iter)
+        elif getattr(self, "n_init_policy", "all") == "halving":
+            best = self._best_by_halving(begin, go_on)
+        else:
+            best = self._best_of_all(begin, go_on)
+        self._finish(best, layout, X.dtype)
+
+    def _best_of_all(self, begin, go_on):
+        """Every start to convergence."""
+        best = None
+        for start in range(self.n_init):
+            fit = go_on(begin(start), self.max_iter)
             if best is None or fit.lower_bound > best.lower_bound or best.lower_bound == -math.inf:
                 best = fit
-        self._finish(best, layout, X.dtype)
+        return best
+
+    def _best_by_halving(self, begin, go_on):
+        """Successive halving: all starts make some iterations, the better half of them as many again, and so on until
+        one is left to converge. Of equals the first is kept."""
+        fits = [go_on(begin(start), COMPARE_EVERY) for start in range(self.n_init)]
+        while len(fits) > 1:
+            fits = sorted(fits, key=lambda fit: -fit.lower_bound)[: (len(fits) + 1) // 2]
+            fits = [go_on(fit, COMPARE_EVERY) for fit in fits]
+        return go_on(fits[0], self.max_iter)
 
     def _warm_state(self, layout):
         """The fitted parameters, to go on from."""
@@ -193,13 +225,13 @@ class BaseMixture(DensityMixin, BaseEstimator):
             ) from None
         return weights, params
 
-    def _start(self, em, init_params, layout, blank, seed, start):
+    def _start(self, em, family, init_params, seed, start):
         """Put the engine at the parameters of a start."""
         uniform = np.full(self.n_components, 1 / self.n_components)
-        em.set_state(uniform, blank)
+        em.set_state(uniform, family.blank(self.n_components, em.rows.X.shape[1]))
         if not self._start_is_given():
             if isinstance(init_params, str):
-                seeding.METHODS[init_params](em, seed, start)
+                seeding.METHODS[init_params](em, family, seed, start)
             elif init_params.ndim == 1:
                 em.start_from_labels(init_params)
             else:
@@ -207,22 +239,31 @@ class BaseMixture(DensityMixin, BaseEstimator):
             self._stop_on_status(em.status, em.rows.X.dtype)
         em.set_state(*self._override_start(*em.state(), em.rows.X.shape[1]))
 
-    def _iterate(self, em, monitor, previous, dtype):
-        lower_bounds, converged = [], False
-        bound = previous
-        while em.n_passes < self.max_iter and not converged:
-            n_steps = 1 if monitor.verbose else min(self.max_iter - em.n_passes, MAX_STEPS)
-            objectives, converged = em.iterate(n_steps, self.tol, bound, self._raises_on())
+    def _iterate(self, em, fit, n_steps, monitor, dtype):
+        """The start after up to n_steps passes more, max_iter in all."""
+        n_last = min(fit.n_passes + n_steps, self.max_iter)
+        if fit.converged or fit.n_passes == n_last:
+            return fit
+        if fit.n_passes:
+            monitor.begin_start(fit.start)
+        em.set_state(fit.weights, fit.params)
+        lower_bounds, n_passes, converged = list(fit.lower_bounds), fit.n_passes, False
+        bound = fit.lower_bound if lower_bounds else fit.bound_before
+        while n_passes < n_last and not converged:
+            n_asked = 1 if monitor.verbose else min(n_last - n_passes, MAX_STEPS)
+            objectives, converged = em.iterate(n_asked, self.tol, bound, self._raises_on())
             self._stop_on_status(em.status, dtype)
+            n_passes = fit.n_passes + em.n_passes
             change = objectives[-1] - bound if objectives else 0.0  # an extrapolation that was worse leaves nothing
-            monitor.end_iteration(em.n_passes, change)
+            monitor.end_iteration(n_passes, change)
             lower_bounds += objectives
             bound = lower_bounds[-1] if lower_bounds else bound
-        if self.max_iter:
+        if converged or n_passes == self.max_iter:
             monitor.end_start(bound, converged)
-        status = em.status | (Status.IMPOSSIBLE_ROWS if em.n_impossible else 0)
-        last = lower_bounds[-1] if lower_bounds else -math.inf
-        return Fit(*em.state(), last, lower_bounds, em.n_passes, converged, status)
+        status = (fit.status & ~Status.IMPOSSIBLE_ROWS) | em.status
+        if em.n_impossible:  # at the last iteration
+            status |= Status.IMPOSSIBLE_ROWS
+        return Fit(fit.start, *em.state(), fit.bound_before, lower_bounds, n_passes, converged, status)
 
     def _stop_on_status(self, status, dtype):
         if status & self._raises_on():

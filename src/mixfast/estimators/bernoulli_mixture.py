@@ -26,7 +26,8 @@ class BernoulliMixture(BaseMixture):
         includes that prior: mean log probability + alpha / n sum_kj log p_kj (1 - p_kj).
     binarize : float or None, default=0.0
         Values above it count as one. None says that X holds zeros and ones already, and anything else is an error.
-    tol, max_iter, n_init, init_params, random_state, warm_start, verbose, verbose_interval, n_threads, accelerate
+    tol, max_iter, n_init, init_params, random_state, warm_start, verbose, verbose_interval, n_threads, accelerate,
+    n_init_policy
         As in `GaussianMixture`.
 
     Attributes
@@ -75,6 +76,7 @@ class BernoulliMixture(BaseMixture):
         verbose_interval=10,
         n_threads=None,
         accelerate=None,
+        n_init_policy="all",
     ):
         self.n_components = n_components
         self.alpha = alpha
@@ -89,6 +91,7 @@ class BernoulliMixture(BaseMixture):
         self.verbose_interval = verbose_interval
         self.n_threads = n_threads
         self.accelerate = accelerate
+        self.n_init_policy = n_init_policy
 
     def _family(self):
         return Bernoulli(alpha=self.alpha)

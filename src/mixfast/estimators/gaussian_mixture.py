@@ -72,6 +72,13 @@ class GaussianMixture(BaseMixture):
         and no difference to one of 1e-4 or more. An extrapolation that lowers the lower bound is dropped; but where
         there are many optima, a fit may end in another one than plain EM would, better or worse. A family that has not
         the methods for it is fitted by plain EM.
+    n_init_policy : {'all', 'halving'}, default='all'
+        What becomes of the starts, where there are several:
+
+        - 'all': each goes on until it converges;
+        - 'halving': after a few iterations the half with the smaller lower bounds is dropped, after a few more half of
+          the others, and so on until one is left to converge. Faster where EM takes many iterations, at the risk of
+          dropping a start that is slow to show its worth.
 
     Attributes
     ----------
@@ -148,6 +155,7 @@ class GaussianMixture(BaseMixture):
         n_threads=None,
         on_degenerate="repair",
         accelerate=None,
+        n_init_policy="all",
     ):
         self.n_components = n_components
         self.covariance_type = covariance_type
@@ -166,6 +174,7 @@ class GaussianMixture(BaseMixture):
         self.n_threads = n_threads
         self.on_degenerate = on_degenerate
         self.accelerate = accelerate
+        self.n_init_policy = n_init_policy
 
     def _family(self):
         return STRUCTURES[self.covariance_type](reg_covar=self.reg_covar)

@@ -6,7 +6,6 @@ Parameters, C order, one after the other (K components, d features):
     tied        means[K][d]   covariance[d][d]       precision_cholesky[d][d]
     diagonal    means[K][d]   covariances[K][d]      precisions_cholesky[K][d]
     spherical   means[K][d]   covariances[K]         precisions_cholesky[K]
-    centres     means[K][d]                          (k-means: unit variance, no weights)
 
 Statistics are laid out in `_kernels/gaussian.h`. Second moments are taken about the means of the pass (tied: about its
 pivot) and corrected by the shift of the mean, S / N - delta delta'; never E[x^2] - m^2.
@@ -160,25 +159,6 @@ cdef void spherical_prepare(const family_t *f, const double *weights, const doub
                             double *pivot, void *tables) noexcept nogil:
     cdef Py_ssize_t n_components = f.n_components
     diagonal_tables(f, weights, params, params + n_components * f.n_features + n_components, 1, 0, work, pivot, tables)
-
-
-cdef void centres_prepare(const family_t *f, const double *weights, const double *params, double *work, double *pivot,
-                          void *tables) noexcept nogil:
-    """Log density -|x - centre|^2 / 2, without a normaliser and without weights; the pivot is the first centre."""
-    cdef Py_ssize_t n_components = f.n_components, d = f.n_features, k, j, i
-    cdef double *constant = work
-    cdef double *mean = constant + n_components
-    cdef double *scale = mean + n_components * d
-    cdef double *shift = scale + n_components * d
-    for j in range(d):
-        pivot[j] = params[j]
-    for k in range(n_components):
-        constant[k] = 0
-        for j in range(d):
-            i = k * d + j
-            mean[i] = shift[i] = params[i] - pivot[j]
-            scale[i] = 1
-    context_of(f).rows.round_to_real(n_components * (1 + 3 * d), work, tables)
 
 
 # ---- maximise -------------------------------------------------------------------------------------------------------
@@ -479,16 +459,6 @@ cdef int spherical_maximise(const family_t *f, const totals_t *totals, double *w
     return status
 
 
-cdef int centres_maximise(const family_t *f, const totals_t *totals, double *work, double *params) noexcept nogil:
-    """Means of the rows at each centre; a centre without rows stays where it is."""
-    cdef Py_ssize_t d = f.n_features, k, j
-    for k in range(f.n_components):
-        if totals.counts[k] > 0:
-            for j in range(d):
-                params[k * d + j] = totals.pivot[j] + totals.stats[k * d + j] / totals.counts[k]
-    return MIXFAST_OK
-
-
 # ---- carry ----------------------------------------------------------------------------------------------------------
 
 # A chunk's rows are all at a Mahalanobis distance of m or more from a component: |U' (x - mean)| >= m. When (mean, U)
@@ -760,7 +730,7 @@ def bind_tied(Py_ssize_t n_components, Py_ssize_t n_features, int real_bytes, ob
 
 
 cdef void fill_diagonal(family_t *f) noexcept:
-    """What the diagonal, the spherical and the centres families have in common."""
+    """What the diagonal and the spherical family have in common."""
     f.n_stats = 2 * f.n_components * f.n_features
     f.n_tables = f.n_components * (1 + 3 * f.n_features)
     f.n_work = f.n_components * (1 + 3 * f.n_features) + 4 * f.n_features
@@ -795,14 +765,4 @@ def bind_spherical(Py_ssize_t n_components, Py_ssize_t n_features, int real_byte
     fill_bounds(f, spherical_prepare_carry)
     f.n_free = n_components * (n_features + 1)
     f.unconstrain, f.constrain = variances_unconstrain, variances_constrain
-    return capsule_of(f)
-
-
-def bind_centres(Py_ssize_t n_components, Py_ssize_t n_features, int real_bytes, object isa):
-    cdef family_t *f = new_family(n_components, n_features, real_bytes, isa, 0)
-    fill_diagonal(f)
-    f.n_params = n_components * n_features
-    f.n_stats = n_components * n_features
-    f.accumulate = context_of(f).gaussian.tied_accumulate
-    f.prepare, f.maximise = centres_prepare, centres_maximise
     return capsule_of(f)

@@ -47,6 +47,9 @@ class Bernoulli(Family):
     def n_parameters(self, n_components, n_features):
         return n_components * n_features
 
+    def located(self, centres):
+        return self.blank(*np.shape(centres))  # its statistics are measured from nothing
+
     def bind(self, n_components, n_features, dtype, isa=None):
         return bind_bernoulli(n_components, n_features, np.dtype(dtype).itemsize, isa, self.alpha)
 

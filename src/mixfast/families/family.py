@@ -47,6 +47,11 @@ class Family(ABC):
         """Parameters to measure a first set of responsibilities from: a mean of zero, say. Packed."""
         return np.zeros(self.params_layout(n_components, n_features).size)
 
+    def located(self, centres):
+        """Parameters to measure a set of responsibilities from when the components are known to lie about `centres`
+        (n_components, n_features), packed; None if it takes an M-step to find such parameters."""
+        return None
+
     def params_layout(self, n_components, n_features):
         return Layout(self.Params, self.param_shapes(n_components, n_features))
 

@@ -91,9 +91,12 @@ class Gaussian(Family):
         """`precisions_cholesky` from covariances, where these were given."""
 
     def blank(self, n_components, n_features):
-        params = self.params_layout(n_components, n_features)
-        shapes = params.shapes
-        return params.pack(GaussianParams(np.zeros(shapes[0]), self._unit(shapes[1]), self._unit(shapes[2])))
+        return self.located(np.zeros((n_components, n_features)))
+
+    def located(self, centres):
+        params = self.params_layout(*np.shape(centres))
+        _, covariances, precisions = params.shapes
+        return params.pack(GaussianParams(centres, self._unit(covariances), self._unit(precisions)))
 
     def sample(self, params, labels, rng):
         X = rng.standard_normal((len(labels), params.means.shape[1]))
