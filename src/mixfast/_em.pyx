@@ -14,7 +14,7 @@ Nothing here knows what a component is: see `_kernels/family.h` for the contract
 
 from cython.parallel cimport prange, threadid
 from libc.math cimport INFINITY, fabs
-from libc.stdint cimport int64_t, uint32_t, uint64_t, uintptr_t
+from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t, uintptr_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, memset
 
@@ -28,6 +28,7 @@ from mixfast._family cimport (
 )
 from mixfast._isa cimport resolve_isa
 from mixfast._pass cimport (
+    CHOOSING_ROWS,
     THREAD_FLOPS,
     LANE_COUNTS,
     LANE_DENSITIES,
@@ -263,6 +264,10 @@ cdef int add_rows(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, const
 
 # ---- the pass -------------------------------------------------------------------------------------------------------
 
+cdef inline Py_ssize_t gathered_bytes(const pass_t *p) noexcept nogil:
+    return round_up(((p.family.n_features + 1) * p.family.real_bytes + sizeof(int32_t)) * CHOOSING_ROWS, CACHE_LINE)
+
+
 cdef int visit_lane(const pass_t *p, Py_ssize_t lane, Py_ssize_t round_, int thread) noexcept nogil:
     """One lane's chunks of one round, in order."""
     cdef Py_ssize_t first = lane * p.n_chunks // p.n_lanes
@@ -282,6 +287,8 @@ cdef int visit_lane(const pass_t *p, Py_ssize_t lane, Py_ssize_t round_, int thr
     space.floors = <double *> (space.chosen + p.family.n_components)
     space.counts = space.floors + p.family.n_components
     space.ceilings = <float *> (space.counts + p.family.n_components)
+    space.gathered = p.scratch + (thread + 1) * p.scratch_size - gathered_bytes(p)
+    space.index = <int32_t *> (space.gathered + (p.family.n_features + 1) * CHOOSING_ROWS * p.family.real_bytes)
     chunk.columns = space.columns
     chunk.stride = p.stride
     for index in range(first + n_own * round_ // p.n_rounds, first + n_own * (round_ + 1) // p.n_rounds):
@@ -448,7 +455,8 @@ cdef class Pass:
         p.n_threads = 1 if family.needs_gil else <int> clip(
             <Py_ssize_t> min(flops / THREAD_FLOPS, <double> n_threads), 1, p.n_lanes)
         p.scratch_size = round_up(
-            column_reals * p.stride * family.real_bytes + family.n_components * ROOM_TO_CHOOSE, CACHE_LINE)
+            column_reals * p.stride * family.real_bytes + family.n_components * ROOM_TO_CHOOSE, CACHE_LINE
+        ) + gathered_bytes(p)
         self._allocate()
 
     def _allocate(self):

@@ -1,7 +1,7 @@
 # The contract between a family and the pass, as Cython sees it. What each verb owes is written once, in
 # _kernels/family.h and _kernels/rows.h.
 
-from libc.stdint cimport int64_t, uint32_t
+from libc.stdint cimport int32_t, int64_t, uint32_t
 
 
 cdef extern from "family.h" nogil:
@@ -81,6 +81,7 @@ cdef extern from "family.h" nogil:
         int real_bytes
         int isa
         int needs_gil
+        int gathers_rows
         const void *context
         void *owner
         prepare_fn prepare
@@ -135,6 +136,10 @@ cdef extern from "rows.h" nogil:
             Py_ssize_t n, Py_ssize_t n_rows, Py_ssize_t stride, const void *values, float *largest) noexcept nogil
         Py_ssize_t (*count_below)(
             Py_ssize_t n, Py_ssize_t n_rows, Py_ssize_t stride, const void *values, const double *limit) noexcept nogil
+        Py_ssize_t (*gather)(
+            Py_ssize_t n_features, Py_ssize_t n_rows, Py_ssize_t stride, const void *columns, const void *resp,
+            double limit, Py_ssize_t most, int32_t *index, void *out_columns, void *out_resp,
+            Py_ssize_t *out_stride) noexcept nogil
         void (*round_to_real)(Py_ssize_t n, const double *values, void *out) noexcept nogil
         void (*exp_nonpositive)(Py_ssize_t n, const void *x, void *y) noexcept nogil
         void (*log_above_one)(Py_ssize_t n, const void *x, void *y) noexcept nogil

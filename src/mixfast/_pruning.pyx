@@ -2,13 +2,14 @@
 
 Rows are visited in the order of their most likely component, so that a chunk knows few components. Then, per chunk:
 
-- components that were at work here in the last pass come first; the row that they explain worst sets a floor: whatever
+- components that some row of the chunk was nearest to come first; the row that they explain worst sets a floor: whatever
   is below it by log(NEGLIGIBLE * weight) has a responsibility that is nothing to any row, any count and any mean;
 - of every other component a ceiling is kept, which no row's log density is above. It is carried from the parameters of
   the last pass to those of this one (`carry` of the family: two operations instead of rows x d^2 / 2); below the floor,
   the component is not looked at. Otherwise its densities are computed, strip by strip, until the floor is passed
   (`bounded_log_density`), which gives a new ceiling;
-- statistics are added up for the components that some row gives more than nothing.
+- statistics are added up for the components that some row gives more than nothing, and where these are few, over these
+  rows alone.
 
 A family without bounds computes all densities and saves the exponentials and the statistics.
 
@@ -26,6 +27,7 @@ from libc.string cimport memcpy, memset
 
 from mixfast._family cimport chunk_t, selection_t
 from mixfast._pass cimport (
+    CHOOSING_ROWS,
     LANE_COUNTS,
     LANE_DENSITIES,
     LANE_EVIDENCE,
@@ -41,13 +43,14 @@ cdef double NEGLIGIBLE = 1e-18
 cdef enum:
     PROBE_EVERY = 10           # passes, after the early probes: components move most at first
     MIN_ROWS = 2000            # of the few chunks of fewer, most hold rows of several components
-    # Rows in a chunk at most: the fewer, the more alike, but the sums of shorter columns cost more.
-    CHUNK_ROWS = 96
     # A component's rows are sorted into so many levels of log density: where rows are alike, the one that is explained
     # worst sets a floor that suits all.
     N_LEVELS = 16
 
 cdef double SWITCH_ON = 0.5    # share of pairs with nothing in them
+# Share of a chunk's rows up to which a component's are gathered: with 256 components at 17 standard deviations, a fit of
+# 20 iterations is 5.4 times as fast as dense with this, 4.6 times without gathering.
+cdef double GATHERED = 0.5
 cdef double SWITCH_OFF = 0.9   # share of the dense pass's work
 
 
@@ -99,7 +102,7 @@ cdef int allocate(pruning_t *pruning, pass_t *p) noexcept nogil:
 
 
 cdef inline Py_ssize_t pruned_rows(const pass_t *p) noexcept nogil:
-    return min(p.chunk_rows, CHUNK_ROWS)
+    return min(p.chunk_rows, CHOOSING_ROWS)
 
 
 cdef void release(pruning_t *pruning) noexcept nogil:
@@ -188,11 +191,9 @@ cdef int within_reach(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, w
                                      column_of(p, space, n_first), space.ceilings)
         n_kept = n_first
         for a in range(n_more):
-            k = more.component[a]
-            if space.ceilings[a] < space.floors[a]:
-                ceiling[k] = space.ceilings[a]
-            else:
-                ceiling[k] = INFINITY
+            ceiling[more.component[a]] = space.ceilings[a]
+        for a in range(n_more):
+            if not space.ceilings[a] < space.floors[a]:
                 keep(p, space, &n_kept, n_first + a)
 
     lane[LANE_DENSITIES] += <double> ((n_first + n_more) * chunk.n_rows)
@@ -202,22 +203,18 @@ cdef int within_reach(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, w
                                                lane + LANE_EVIDENCE)
     for a in range(n_kept):
         lane[LANE_COUNTS + space.chosen[a]] += space.counts[a]
-    leave_out_nothings(pruning, p, start, chunk, space, n_kept)
-    lane[LANE_STATISTICS] += <double> (space.selection.n * chunk.n_rows)
+    leave_out_nothings(pruning, p, chunk, space, n_kept)
     return 0
 
 
-cdef void leave_out_nothings(const pruning_t *pruning, const pass_t *p, Py_ssize_t start, const chunk_t *chunk,
-                             workspace_t *space, Py_ssize_t n) noexcept nogil:
-    """Only components that get more than nothing from some row stay selected; the others wait for the next pass."""
-    cdef float *ceiling = ceilings_of(pruning, p, start)
+cdef void leave_out_nothings(const pruning_t *pruning, const pass_t *p, const chunk_t *chunk, workspace_t *space,
+                             Py_ssize_t n) noexcept nogil:
+    """Only components that get more than nothing from some row stay selected."""
     cdef Py_ssize_t n_kept = 0, a
     p.kernels.maxima(n, chunk.n_rows, chunk.stride, space.resp, space.ceilings)
     for a in range(n):
         if not space.ceilings[a] < pruning.limits[space.chosen[a]]:
             keep(p, space, &n_kept, a)
-        elif p.family.bounded_log_density != NULL:
-            ceiling[space.chosen[a]] = FLT_MAX  # not at work, nothing known
     space.selection.n = n_kept
 
 
@@ -225,6 +222,36 @@ cdef int add_statistics(const pass_t *p, Py_ssize_t start, const chunk_t *chunk,
                         double *lane) noexcept nogil:
     return p.family.accumulate(p.family, p.tables, chunk, &space.selection, space.resp, space.family_scratch,
                                lane + LANE_COUNTS + p.family.n_components)
+
+
+cdef int add_chosen_statistics(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, const workspace_t *space,
+                               double *lane) noexcept nogil:
+    """add_statistics that leaves out rows too, where few rows of a component hold anything and that is worth it."""
+    cdef const pruning_t *pruning = <const pruning_t *> p.deliver_data
+    cdef Py_ssize_t most = <Py_ssize_t> (GATHERED * <double> chunk.n_rows), a
+    cdef double *stats = lane + LANE_COUNTS + p.family.n_components
+    cdef void *gathered_resp = space.gathered + p.family.n_features * CHOOSING_ROWS * p.family.real_bytes
+    cdef const void *resp
+    cdef selection_t one
+    cdef chunk_t few
+    if not p.family.gathers_rows:
+        lane[LANE_STATISTICS] += <double> (space.selection.n * chunk.n_rows)
+        return add_statistics(p, start, chunk, space, lane)
+    one.n = 1
+    for a in range(space.selection.n):
+        one.component = space.selection.component + a
+        resp = column_of(p, space, a)
+        few.n_rows = p.kernels.gather(
+            p.family.n_features, chunk.n_rows, chunk.stride, chunk.columns, resp, pruning.limits[one.component[0]],
+            most, space.index, space.gathered, gathered_resp, &few.stride)
+        if few.n_rows > most:
+            few = chunk[0]
+        else:
+            few.columns, resp = space.gathered, gathered_resp
+        lane[LANE_STATISTICS] += <double> few.n_rows
+        if p.family.accumulate(p.family, p.tables, &few, &one, resp, space.family_scratch, stats) != 0:
+            return 1
+    return 0
 
 
 cdef int add_statistics_and_label(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, const workspace_t *space,
@@ -237,9 +264,10 @@ cdef int add_statistics_and_label(const pass_t *p, Py_ssize_t start, const chunk
         pruning.keys[start + r] = <uint32_t> space.selection.component[
             <Py_ssize_t> get(space.places, p.family.real_bytes, r)]
         pruning.log_norms[start + r] = <float> get(space.log_norm, p.family.real_bytes, r)
-    if not pruning.is_on:
-        lane[LANE_STATISTICS] += <double> (n * chunk.n_rows - p.kernels.count_below(
-            n, chunk.n_rows, chunk.stride, space.resp, pruning.limits))
+    if pruning.is_on:
+        return add_chosen_statistics(p, start, chunk, space, lane)
+    lane[LANE_STATISTICS] += <double> (n * chunk.n_rows - p.kernels.count_below(
+        n, chunk.n_rows, chunk.stride, space.resp, pruning.limits))
     return add_statistics(p, start, chunk, space, lane)
 
 
@@ -270,6 +298,7 @@ cdef int begin_pass(pruning_t *pruning, pass_t *p, double mean_weight) noexcept 
         if p.family.carry != NULL:
             prepare_carry(pruning, p)
         p.assign, p.assign_data = within_reach, pruning
+        p.deliver, p.deliver_data = add_chosen_statistics, pruning
     memcpy(pruning.last_weights, p.weights, n_components * sizeof(double))
     memcpy(pruning.last_params, p.params, p.family.n_params * sizeof(double))
     if pruning.probes:

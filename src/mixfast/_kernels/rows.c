@@ -236,6 +236,29 @@ static ptrdiff_t count_below(ptrdiff_t n, ptrdiff_t n_rows, ptrdiff_t stride, co
     return total;
 }
 
+static ptrdiff_t gather(ptrdiff_t n_features, ptrdiff_t n_rows, ptrdiff_t stride, const void *columns_in,
+                        const void *resp_in, double limit, ptrdiff_t most, int32_t *index, void *out_columns,
+                        void *out_resp, ptrdiff_t *out_stride) {
+    const real *columns = columns_in, *resp = resp_in;
+    real *out = out_columns, *kept_resp = out_resp, least = (real)limit;
+    ptrdiff_t n = 0;
+    for (ptrdiff_t r = 0; r < n_rows; r++) { /* without a branch: which rows count is hard to predict */
+        index[n] = (int32_t)r;
+        n += !(resp[r] < least);
+    }
+    if (n > most) return n;
+    ptrdiff_t padded = (n + STRIP - 1) / STRIP * STRIP;
+    for (ptrdiff_t i = 0; i < n; i++) kept_resp[i] = resp[index[i]];
+    for (ptrdiff_t i = n; i < padded; i++) kept_resp[i] = 0;
+    for (ptrdiff_t j = 0; j < n_features; j++, out += padded) {
+        const real *column = columns + j * stride;
+        for (ptrdiff_t i = 0; i < n; i++) out[i] = column[index[i]];
+        for (ptrdiff_t i = n; i < padded; i++) out[i] = 0;
+    }
+    *out_stride = padded;
+    return n;
+}
+
 static void round_to_real(ptrdiff_t n, const double *in, void *out) {
     real *to = out;
     for (ptrdiff_t i = 0; i < n; i++) to[i] = (real)in[i];
@@ -255,5 +278,5 @@ static void log_of(ptrdiff_t n, const void *x_in, void *y_out) {
 
 const mixfast_rows_kernels MIXFAST_TABLE(rows) = {
     STRIP,      pack,   softmax,     hardmax,       count,  transpose, argmax,
-    least_best, maxima, count_below, round_to_real, exp_of, log_of,
+    least_best, maxima, count_below, gather,        round_to_real, exp_of, log_of,
 };

@@ -44,6 +44,8 @@ from mixfast._linalg cimport (
 
 cdef double REPAIR = 1e-6      # the size that scikit-learn's reg_covar has for standardised columns
 cdef double CARRY_ROUNDING = 1e-6   # a ceiling is kept as a float: 2^-23 of it is lost, and it must not sink
+cdef enum:
+    SMALL = 4                  # of _kernels/gaussian.c: moments of so many columns cost less than gathering rows
 cdef int MAX_REPAIRS = 30      # tenfold each: more than the range of double needs
 
 ctypedef struct context_t:
@@ -700,6 +702,7 @@ def bind_full(Py_ssize_t n_components, Py_ssize_t n_features, int real_bytes, ob
     f.n_own_work = 2 * n_features * (n_features + 1)
     f.n_carry = 4 * n_components
     f.flops_per_component = n_features * n_features * n_features
+    f.gathers_rows = n_features > SMALL
     f.flops_per_row = n_components * (2 * n_features * (n_features + 3) + 40)
     f.prepare, f.maximise, f.maximise_component = full_prepare, full_maximise, full_maximise_component
     f.n_free = n_components * (n_features + n_features * (n_features + 1) // 2)
