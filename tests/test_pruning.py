@@ -6,11 +6,11 @@ from twins import FAMILIES, make_em
 
 from mixfast._em import evaluate
 
-N_COMPONENTS, N_FEATURES = 24, 6
+N_COMPONENTS, N_FEATURES = 64, 6
 GAUSSIANS = ["full", "diagonal", "spherical", "tied"]
 
 
-def separated(name, n_rows=6000, spread=6.0, seed=0):
+def separated(name, n_rows=12_000, spread=8.0, seed=0):
     """Rows of groups that are far apart, a start near them, and weights of the rows."""
     rng = np.random.default_rng(seed)
     labels = rng.integers(N_COMPONENTS, size=n_rows)
@@ -88,9 +88,9 @@ def test_switched_off_where_it_does_not_pay():
 def test_switched_off_again_when_components_grow_together():
     # groups on top of each other, and a start that takes them for far apart
     rng = np.random.default_rng(0)
-    X = rng.standard_normal((6000, 2))
+    X = rng.standard_normal((12_000, 4))
     means = X[:N_COMPONENTS].copy()
-    narrow = 1e-4 * np.tile(np.eye(2), (N_COMPONENTS, 1, 1))
+    narrow = 1e-4 * np.tile(np.eye(4), (N_COMPONENTS, 1, 1))
     params = means, narrow, np.linalg.inv(np.sqrt(narrow))
     weights = np.full(N_COMPONENTS, 1 / N_COMPONENTS)
     _, objectives, work = both("full", X, weights, params, n_steps=40)

@@ -2,7 +2,7 @@
 
 Rows are visited in the order of their most likely component, so that a chunk knows few components. Then, per chunk:
 
-- components that some row of the chunk was nearest to come first; the row that they explain worst sets a floor: whatever
+- components that some row of the chunk was nearest to come first; the row that they explain worst sets a floor: what
   is below it by log(NEGLIGIBLE * weight) has a responsibility that is nothing to any row, any count and any mean;
 - of every other component a ceiling is kept, which no row's log density is above. It is carried from the parameters of
   the last pass to those of this one (`carry` of the family: two operations instead of rows x d^2 / 2); below the floor,
@@ -47,11 +47,15 @@ cdef enum:
     # worst sets a floor that suits all.
     N_LEVELS = 16
 
-cdef double SWITCH_ON = 0.5    # share of pairs with nothing in them
+cdef double SWITCH_ON = 0.5    # share of pairs that hold something, row by row, up to which it is tried
 # Share of a chunk's rows up to which a component's are gathered: with 256 components at 17 standard deviations, a fit of
 # 20 iterations is 5.4 times as fast as dense with this, 4.6 times without gathering.
 cdef double GATHERED = 0.5
-cdef double SWITCH_OFF = 0.9   # share of the dense pass's work
+# What reading rows out of order costs, in the unit of flops_per_row. 200,000 x 16, groups far apart: 4 components with
+# covariances of their own (2,600 a row) took as long with pruning as without, 16 that share one (1,700) 1.4 times as
+# long, 8 with their own (5,200) half as long.
+cdef double ORDER_FLOPS = 2000
+cdef double SWITCH_OFF = 0.9   # and in chunks, up to which it goes on
 
 
 cdef bint is_probe(Py_ssize_t n_passes) noexcept nogil:
@@ -309,14 +313,19 @@ cdef int begin_pass(pruning_t *pruning, pass_t *p, double mean_weight) noexcept 
 cdef void end_pass(pruning_t *pruning, pass_t *p) noexcept nogil:
     """See what the pass's totals say of the next ones."""
     cdef double n_pairs = <double> p.rows.n_rows * <double> p.family.n_components
-    cdef double done = 0.5 * (p.lanes[LANE_DENSITIES] + p.lanes[LANE_STATISTICS]) / n_pairs
+    cdef double densities = p.lanes[LANE_DENSITIES] / n_pairs
+    cdef double statistics = p.lanes[LANE_STATISTICS] / n_pairs
+    cdef double saved
     if pruning.is_on:
-        if done > SWITCH_OFF:
+        saved = 1 - 0.5 * (densities + statistics)
+        if saved < 1 - SWITCH_OFF or saved * <double> p.family.flops_per_row < 0.5 * ORDER_FLOPS:
             switch_off(pruning, p)
         elif pruning.probes:
             put_in_order(pruning, p)
-    elif pruning.probes and p.lanes[LANE_STATISTICS] < (1 - SWITCH_ON) * n_pairs:
-        switch_on(pruning, p)
+    elif pruning.probes and statistics < SWITCH_ON:
+        saved = 1 - statistics if p.family.bounded_log_density != NULL else 0.5 * (1 - statistics)
+        if saved * <double> p.family.flops_per_row > ORDER_FLOPS:
+            switch_on(pruning, p)
 
 
 cdef void add_levels(pruning_t *pruning, Py_ssize_t n_rows, Py_ssize_t n_components) noexcept nogil:

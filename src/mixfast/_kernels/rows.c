@@ -11,16 +11,21 @@
 #define AHEAD 12
 
 ALWAYS_INLINE void pack_columns(const mixfast_rows *rows, ptrdiff_t start, ptrdiff_t n_rows, ptrdiff_t stride,
-                                ptrdiff_t first, int n_columns, int from_double, const double *pivot, real *columns) {
+                                ptrdiff_t first, int n_columns, int from_double, ptrdiff_t column_stride,
+                                const double *pivot, real *MIXFAST_RESTRICT columns) {
     const char *data = rows->data + first * rows->column_stride;
+    const uint32_t *order = rows->order;
+    double shift[PACK_COLUMNS];
+    for (int j = 0; j < n_columns; j++) shift[j] = pivot[first + j];
+    columns += first * stride;
     for (ptrdiff_t r = 0; r < n_rows; r++) {
-        if (rows->order && r + AHEAD < n_rows) PREFETCH(data + rows->order[start + r + AHEAD] * rows->row_stride);
-        const char *row = data + (rows->order ? (ptrdiff_t)rows->order[start + r] : start + r) * rows->row_stride;
+        if (order && r + AHEAD < n_rows) PREFETCH(data + order[start + r + AHEAD] * rows->row_stride);
+        const char *row = data + (order ? (ptrdiff_t)order[start + r] : start + r) * rows->row_stride;
         UNROLL(8)
         for (int j = 0; j < n_columns; j++) {
-            const char *value = row + j * rows->column_stride;
+            const char *value = row + j * column_stride;
             double x = from_double ? *(const double *)value : (double)*(const float *)value;
-            columns[(first + j) * stride + r] = (real)(x - pivot[first + j]);
+            columns[j * stride + r] = (real)(x - shift[j]);
         }
     }
 }
@@ -30,12 +35,16 @@ static void pack(const mixfast_rows *rows, ptrdiff_t start, ptrdiff_t n_rows, pt
     real *columns = columns_out, *weight = weight_out;
     int from_double = rows->real_bytes == 8;
     ptrdiff_t j = 0;
+    ptrdiff_t apart = rows->column_stride; /* a constant in the usual case, rows one after the other */
     for (; j + PACK_COLUMNS <= rows->n_features; j += PACK_COLUMNS)
-        if (from_double)
-            pack_columns(rows, start, n_rows, stride, j, PACK_COLUMNS, 1, pivot, columns);
+        if (from_double && apart == 8)
+            pack_columns(rows, start, n_rows, stride, j, PACK_COLUMNS, 1, 8, pivot, columns);
+        else if (!from_double && apart == 4)
+            pack_columns(rows, start, n_rows, stride, j, PACK_COLUMNS, 0, 4, pivot, columns);
         else
-            pack_columns(rows, start, n_rows, stride, j, PACK_COLUMNS, 0, pivot, columns);
-    for (; j < rows->n_features; j++) pack_columns(rows, start, n_rows, stride, j, 1, from_double, pivot, columns);
+            pack_columns(rows, start, n_rows, stride, j, PACK_COLUMNS, from_double, apart, pivot, columns);
+    for (; j < rows->n_features; j++)
+        pack_columns(rows, start, n_rows, stride, j, 1, from_double, apart, pivot, columns);
     for (j = 0; j < rows->n_features; j++)
         for (ptrdiff_t r = n_rows; r < stride; r++) columns[j * stride + r] = 0;
     for (ptrdiff_t r = 0; r < n_rows; r++)
