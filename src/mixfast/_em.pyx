@@ -601,6 +601,21 @@ cdef object _copy(const double *values, Py_ssize_t n):
     return out
 
 
+cdef void sort_by_label(const int64_t[::1] labels, Py_ssize_t n_components, uint32_t[::1] order):
+    """The rows in the order of their labels, -1 first, as they lie within each: 4 bytes a row, where argsort takes 8 and
+    room to sort in."""
+    cdef Py_ssize_t[::1] next_place = np.zeros(n_components + 2, dtype=np.intp)
+    cdef Py_ssize_t row, k
+    for row in range(labels.shape[0]):
+        next_place[labels[row] + 2] += 1
+    for k in range(n_components + 1):
+        next_place[k + 1] += next_place[k]
+    for row in range(labels.shape[0]):
+        k = labels[row] + 1
+        order[next_place[k]] = <uint32_t> row
+        next_place[k] += 1
+
+
 cdef class EM(Pass):
     """The loop: expectation and maximisation in turn, from a start.
 
@@ -624,13 +639,13 @@ cdef class EM(Pass):
             raise ValueError(f"{labels.shape[0]} labels for {n_rows} rows")
         if np.max(labels, initial=-1) >= n_components:
             raise ValueError(f"a label is {np.max(labels)}, there are {n_components} components")
+        if np.min(labels, initial=-1) < -1:
+            raise ValueError(f"a label is {np.min(labels)}: -1 leaves a row out, no other is negative")
         if self.c.family.needs_gil or n_rows > 0xFFFFFFFF:
             self._start(labelled, &labels[0], n_passes)
             return
-        keys = np.asarray(labels) + 1
-        if n_components < 0xFFFF:
-            keys = keys.astype(np.uint16)  # of which NumPy has a faster stable sort
-        order = np.argsort(keys, kind="stable").astype(np.uint32)
+        order = np.empty(n_rows, dtype=np.uint32)
+        sort_by_label(labels, n_components, order)
         reset(&self.pruning, &self.c)
         self.c.rows.order = &order[0]
         try:

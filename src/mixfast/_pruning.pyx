@@ -48,8 +48,8 @@ cdef enum:
     N_LEVELS = 16
 
 cdef double SWITCH_ON = 0.5    # share of pairs that hold something, row by row, up to which it is tried
-# Share of a chunk's rows up to which a component's are gathered: with 256 components at 17 standard deviations, a fit of
-# 20 iterations is 5.4 times as fast as dense with this, 4.6 times without gathering.
+# Share of a chunk's rows up to which a component's are gathered: 256 components at 17 standard deviations, a fit of 20
+# iterations is 5.4 times as fast as dense with this, 4.6 times without gathering.
 cdef double GATHERED = 0.5
 # What reading rows out of order costs, in the unit of flops_per_row. 200,000 x 16, groups far apart: 4 components with
 # covariances of their own (2,600 a row) took as long with pruning as without, 16 that share one (1,700) 1.4 times as
