@@ -31,10 +31,8 @@ from mixfast._pass cimport (
     CHOOSING_ROWS,
     THREAD_FLOPS,
     LANE_COUNTS,
-    LANE_DENSITIES,
     LANE_EVIDENCE,
     LANE_IMPOSSIBLE,
-    LANE_STATISTICS,
     assign_fn,
     cut,
     deliver_fn,
@@ -44,7 +42,14 @@ from mixfast._pass cimport (
     threads_for_components,
     workspace_t,
 )
-from mixfast._pruning cimport add_statistics, begin_pass as begin_pruning, end_pass as end_pruning, release, reset
+from mixfast._pruning cimport (
+    add_statistics,
+    begin_pass as begin_pruning,
+    end_pass as end_pruning,
+    lost_count,
+    release,
+    reset,
+)
 from mixfast._random cimport RANDOM_RESPONSIBILITIES, uniform
 
 import numpy as np
@@ -601,9 +606,17 @@ cdef object _copy(const double *values, Py_ssize_t n):
     return out
 
 
+cdef bint is_mapped(X):
+    while X is not None:
+        if isinstance(X, np.memmap):
+            return True
+        X = getattr(X, "base", None)
+    return False
+
+
 cdef void sort_by_label(const int64_t[::1] labels, Py_ssize_t n_components, uint32_t[::1] order):
-    """The rows in the order of their labels, -1 first, as they lie within each: 4 bytes a row, where argsort takes 8 and
-    room to sort in."""
+    """The rows in the order of their labels, -1 first, as they lie within each: 4 bytes a row, where argsort takes 8
+    and room to sort in."""
     cdef Py_ssize_t[::1] next_place = np.zeros(n_components + 2, dtype=np.intp)
     cdef Py_ssize_t row, k
     for row in range(labels.shape[0]):
@@ -624,7 +637,8 @@ cdef class EM(Pass):
     """
 
     def __cinit__(self, *args, **kwargs):
-        self.prunes = True
+        # rows on disk are read as they lie: one by one in another order would be a seek each
+        self.prunes = not is_mapped(self.rows.X)
 
     def __dealloc__(self):
         release(&self.pruning)
@@ -746,24 +760,33 @@ cdef class EM(Pass):
         cdef assign_fn assign = self.c.assign
         cdef deliver_fn deliver = self.c.deliver
         cdef double mean_weight = self.rows.total_weight / <double> self.c.rows.n_rows
+        cdef bint has_room
         if not self.prunes or self.c.family.needs_gil:
             return self.run()
-        if begin_pruning(&self.pruning, &self.c, mean_weight) != 0:
-            raise MemoryError(f"no room for the order of {self.c.rows.n_rows} rows")
+        with nogil:
+            has_room = begin_pruning(&self.pruning, &self.c, mean_weight)
+        if not has_room:
+            return self.run()
         try:
             self.run()
+        except BaseException:
+            reset(&self.pruning, &self.c)  # some ceilings are of these parameters and some of the last
+            raise
         finally:
             self.c.assign, self.c.deliver = assign, deliver
-        end_pruning(&self.pruning, &self.c)
+        if lost_count(&self.pruning, &self.c):
+            reset(&self.pruning, &self.c)
+            return self.run()
+        with nogil:
+            end_pruning(&self.pruning, &self.c)
         return 0
 
     @property
     def work(self):
         """Shares of all pairs of a row and a component whose (densities, statistics) the last step computed."""
-        cdef double n_pairs = <double> self.c.rows.n_rows * <double> self.c.family.n_components
-        if not self.c.rows.order:
+        if self.pruning.n_passes == 0:
             return 1.0, 1.0
-        return self.c.lanes[LANE_DENSITIES] / n_pairs, self.c.lanes[LANE_STATISTICS] / n_pairs
+        return self.pruning.densities_done, self.pruning.statistics_done
 
     def iterate(self, Py_ssize_t n_steps, double tol, double previous, int stop_on):
         """Up to n_steps iterations; converged when the objective moves by less than tol.

@@ -1,4 +1,4 @@
-# What a pass is made of, for everything that works on one: structs only, no code.
+# What a pass is made of, for everything that works on one: structs, and the few lines that all of these need.
 
 from libc.stdint cimport int32_t
 

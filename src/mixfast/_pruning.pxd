@@ -7,6 +7,8 @@ cdef struct pruning_t:
     Py_ssize_t n_passes        # since the start
     Py_ssize_t dense_rows      # rows in a chunk of a dense pass
     bint is_on
+    double densities_done      # shares of all pairs, in the last pass
+    double statistics_done
     bint probes                # this pass
     # one block of memory
     void *memory
@@ -26,7 +28,8 @@ cdef struct pruning_t:
     double *last_weights
     double *last_params
 
-cdef int begin_pass(pruning_t *pruning, pass_t *p, double mean_weight) noexcept nogil
+cdef bint begin_pass(pruning_t *pruning, pass_t *p, double mean_weight) noexcept nogil
+cdef bint lost_count(const pruning_t *pruning, const pass_t *p) noexcept nogil
 cdef void end_pass(pruning_t *pruning, pass_t *p) noexcept nogil
 cdef void reset(pruning_t *pruning, pass_t *p) noexcept nogil
 cdef void release(pruning_t *pruning) noexcept nogil

@@ -131,7 +131,7 @@ struct mixfast_family {
     ptrdiff_t n_own_work;             /* doubles of work space for verbs that are asked about one component */
     ptrdiff_t flops_per_component;    /* rough, of these verbs */
     ptrdiff_t n_carry;                /* doubles */
-    ptrdiff_t flops_per_row;          /* rough, for the choice of threads and of signal checks only */
+    ptrdiff_t flops_per_row;          /* rough: for the choice of threads, of signal checks and of what pays */
     int real_bytes;                   /* 4: rows are computed in float, 8: in double */
     int isa;                          /* which compiled kernels the pass itself should take */
     int gathers_rows;                 /* statistics cost so much that a component's few rows are better gathered first */

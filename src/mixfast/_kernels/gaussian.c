@@ -1,3 +1,4 @@
+#include <float.h>
 #include "gaussian.h"
 #include "tiles.h"
 #include "triangle.h"
@@ -35,11 +36,14 @@ ALWAYS_INLINE int any_below(const vec distance[TILE_VECTORS], real limit) {
     return !exceeds(distance[0], distance[1], distance[2], limit);
 }
 
-/* The log density at the least distance, rounded up: rounding of the sum stays below (n_features + 4) epsilons, and of
- * the conversion to float below 2^-23. */
-ALWAYS_INLINE float ceiling_at(double constant, vec least) {
-    double half = 0.5 * (double)least_element(least), ceiling = constant - half;
-    return (float)(ceiling + (fabs(constant) + half) * 4e-6);
+/* The log density at the least distance, rounded up by what n_features + 4 roundings and a conversion to float can make
+ * of it; infinite where `poison`, which sums zero times every distance, is not zero: some distance is not a number. */
+ALWAYS_INLINE float ceiling_at(ptrdiff_t n_features, double constant, vec least, vec poison) {
+    double half = 0.5 * (double)least_element(least);
+    double rounding = (double)(n_features + 4) * REAL_EPSILON + 2.4e-7;
+    double ceiling = constant - half + (fabs(constant) + half) * rounding;
+    if (!(sum_of(poison) == 0)) return (float)INFINITY;
+    return ceiling > -FLT_MAX ? (float)ceiling : -FLT_MAX;
 }
 
 /* distance += the squares of a panel of U' x - shift. */
@@ -124,7 +128,7 @@ static void full_bounded_log_density(const mixfast_family *family, const void *t
     for (ptrdiff_t a = 0; a < selection->n; a++, out += stride) {
         ptrdiff_t k = selection->component[a];
         real limit = distance_at(constant[k], floor[a]);
-        vec least = splat((real)INFINITY);
+        vec least = splat((real)INFINITY), poison = splat(0);
         for (ptrdiff_t r = 0; r < stride; r += STRIP) {
             vec distance[TILE_VECTORS];
             if (reaches(d, stride, packed + k * packed_triangle_size(d), shift + k * d, x + r, limit, distance))
@@ -132,8 +136,9 @@ static void full_bounded_log_density(const mixfast_family *family, const void *t
             else
                 store_impossible(out + r);
             least = least_of(least, distance);
+            poison += (real)0 * (distance[0] + distance[1] + distance[2]);
         }
-        ceiling[a] = ceiling_at(constant[k], least);
+        ceiling[a] = ceiling_at(d, constant[k], least, poison);
     }
 }
 
@@ -238,7 +243,7 @@ static void diagonal_bounded_log_density(const mixfast_family *family, const voi
     for (ptrdiff_t a = 0; a < selection->n; a++, out += stride) {
         ptrdiff_t k = selection->component[a];
         real limit = distance_at(constant[k], floor[a]);
-        vec least = splat((real)INFINITY);
+        vec least = splat((real)INFINITY), poison = splat(0);
         for (ptrdiff_t r = 0; r < stride; r += STRIP) {
             vec distance[TILE_VECTORS];
             UNROLL(3)
@@ -254,8 +259,9 @@ static void diagonal_bounded_log_density(const mixfast_family *family, const voi
             else
                 store_impossible(out + r);
             least = least_of(least, distance);
+            poison += (real)0 * (distance[0] + distance[1] + distance[2]);
         }
-        ceiling[a] = ceiling_at(constant[k], least);
+        ceiling[a] = ceiling_at(d, constant[k], least, poison);
     }
 }
 

@@ -481,7 +481,8 @@ cdef void carry_ceilings(const family_t *f, const double *carry, float *ceiling)
             distance = 2 * (last_constant[k] - ceiling[k])
             distance = shrink[k] * max(sqrt(distance if distance > 0 else 0) - step[k], 0.0)
             distance = 0.5 * distance * distance
-            ceiling[k] = <float> (constant[k] - distance + (fabs(constant[k]) + distance) * CARRY_ROUNDING)
+            distance = constant[k] - distance + (fabs(constant[k]) + distance) * CARRY_ROUNDING
+            ceiling[k] = <float> max(distance, -FLT_MAX)
 
 
 cdef double norm_bound(Py_ssize_t n, const double *upper, double *square) noexcept nogil:
