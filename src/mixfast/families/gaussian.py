@@ -47,7 +47,7 @@ class Gaussian(Family):
     """
 
     Params = GaussianParams
-    Stats = CentredMoments
+    Stats: type = CentredMoments
 
     def __init__(self, reg_covar=0.0):
         self.reg_covar = reg_covar
