@@ -18,8 +18,9 @@ from libc.math cimport INFINITY, exp, fabs, isfinite, log, sqrt
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy
 
-from mixfast._em cimport EM, Pass
-from mixfast._family cimport MIXFAST_NOT_FINITE, MIXFAST_REPAIRED_COVARIANCE, family_t
+from mixfast._em cimport EM, Pass, advance, course_t, em_t
+from mixfast._family cimport MIXFAST_FAILED, MIXFAST_NOT_FINITE, MIXFAST_REPAIRED_COVARIANCE, family_t
+from mixfast._pass cimport arena_t, measure_arena, open_arena, pass_t, take
 
 import numpy as np
 
@@ -68,170 +69,204 @@ cdef double extrapolate_points(Py_ssize_t n, double *oldest, const double *middl
     return length
 
 
-cdef int point_of(Pass em, double *point) except -1:
-    """The present weights and parameters as a point; a component without weight is at -inf for good."""
-    cdef const family_t *family = em.c.family
+cdef int point_of(const pass_t *p, double *point) noexcept nogil:
+    """The present weights and parameters as a point; a component without weight is at -inf for good. A status."""
     cdef Py_ssize_t k
-    for k in range(family.n_components):
-        point[k] = log(em.c.weights[k])
-    if family.unconstrain(family, em.c.params, point + family.n_components) < 0:
-        em.raise_error_of_family()
-    return 0
+    for k in range(p.family.n_components):
+        point[k] = log(p.weights[k])
+    return p.family.unconstrain(p.family, p.params, point + p.family.n_components)
 
 
-cdef bint go_to(Pass em, const double *point) except -1:
-    """Put the engine at a point; False, with the state spoilt, where its parameters would not be finite."""
-    cdef const family_t *family = em.c.family
-    cdef double *weights = em.c.weights
+cdef int go_to(pass_t *p, const double *point) noexcept nogil:
+    """Put the pass at a point. Nonzero, with the state spoilt, where its parameters would not be finite."""
     cdef Py_ssize_t k
     cdef double top = -INFINITY, total = 0
-    cdef int status
-    for k in range(family.n_components):
+    for k in range(p.family.n_components):
         top = max(top, point[k])
-    for k in range(family.n_components):
-        weights[k] = exp(point[k] - top)
-        total += weights[k]
+    for k in range(p.family.n_components):
+        p.weights[k] = exp(point[k] - top)
+        total += p.weights[k]
     if not isfinite(total):
-        return False
-    for k in range(family.n_components):
-        weights[k] /= total
-    status = family.constrain(family, point + family.n_components, em.c.work, em.c.params)
-    if status < 0:
-        em.raise_error_of_family()
-    return status == 0
+        return 1
+    for k in range(p.family.n_components):
+        p.weights[k] /= total
+    return p.family.constrain(p.family, point + p.family.n_components, p.work, p.params)
 
 
-cdef class AcceleratedEM(EM):
-    """EM whose passes are made at extrapolated points where that is worth it; a family without free numbers gets EM.
+cdef inline Py_ssize_t point_size(const family_t *family) noexcept nogil:
+    return family.n_components + family.n_free if family.unconstrain != NULL else 0
+
+
+cdef void place_acceleration(acceleration_t *a, em_t *em, arena_t *arena) noexcept nogil:
+    cdef const family_t *family = em.p.family
+    cdef int i
+    a.em = em
+    a.n_point = point_size(family)
+    a.image = <double *> take(arena, (family.n_components + family.n_params) * sizeof(double))
+    for i in range(3):
+        a.points[i] = <double *> take(arena, a.n_point * sizeof(double))
+
+
+cdef void forget(acceleration_t *a) noexcept nogil:
+    """A new start."""
+    a.bound = -INFINITY
+    a.increment = a.gain = 0
+    a.n_points = a.n_slow = a.said = 0
+    a.longest = FIRST_LENGTH
+    a.moved = INFINITY
+
+
+cdef int iterate_accelerated(em_t *em, void *acceleration, double tol, int stop_on, course_t *course) noexcept nogil:
+    """EM whose passes are made at extrapolated points where that is worth it: the objectives of those that are accepted
+    never fall but as EM's do. Converged when a plain step moved the objective by less than tol, and the last
+    extrapolation brought less. A family without free numbers gets EM.
 
     Between two passes the state is the image, under EM, of the last accepted point, whatever came of the pass before.
     """
+    cdef acceleration_t *a = <acceleration_t *> acceleration
+    cdef bint is_accepted = False
+    cdef int code
+    if em.n_passes == 0:
+        a.bound = course.bound
+    while course.n_steps < course.max_steps:
+        course.n_steps += 1
+        code = make_pass(a, &is_accepted)
+        if code != 0:
+            return code
+        if not is_accepted:
+            continue
+        course.n_accepted += 1
+        course.bound = a.bound
+        if course.objectives != NULL:
+            course.objectives[course.n_accepted - 1] = a.bound
+        if em.status & (stop_on | MIXFAST_NOT_FINITE):
+            return 0
+        course.converged = a.moved < tol and a.gain < tol
+        if course.converged:
+            return 0
+    return 0
+
+
+cdef int make_pass(acceleration_t *a, bint *is_accepted) noexcept nogil:
+    """One pass, at an extrapolated point where there is one; when it is worse it is not accepted and forgotten."""
+    cdef em_t *em = a.em
+    cdef int before = em.status, code
+    cdef double n_impossible = em.n_impossible, objective = 0, length = 1
+    code = extrapolate_state(a, &length)
+    if code != 0:
+        return code
+    em.status = 0
+    code = advance(em, &objective)
+    if code != 0:
+        return code
+    is_accepted[0] = length == 1 or (objective >= a.bound and (em.status & ~a.said) == 0)
+    if not is_accepted[0]:
+        em.status, em.n_impossible = before, n_impossible
+        go_back(a)
+        a.longest = length
+        a.gain = 0
+        a.n_points = 1
+        return 0
+    a.said = em.status
+    em.status |= before
+    if length > 1:
+        accept_extrapolated(a, objective, length)
+    else:
+        accept_plain(a, objective)
+    return record(a)
+
+
+cdef void accept_extrapolated(acceleration_t *a, double objective, double length) noexcept nogil:
+    a.gain = objective - a.bound
+    a.moved = a.increment = INFINITY
+    a.bound = objective
+    if length == a.longest:
+        a.longest *= 2
+    a.n_points = 0
+
+
+cdef void accept_plain(acceleration_t *a, double objective) noexcept nogil:
+    """What a step of EM tells: whether it is slow, and whether its points lie on a line yet."""
+    cdef double increment = objective - a.bound
+    a.moved = fabs(increment)
+    a.bound = objective
+    # where EM itself falls by a hair, as reg_covar lets it, extrapolating back up would go on for ever
+    cdef bint is_small = 0 < increment < SMALL and not a.said & MIXFAST_REPAIRED_COVARIANCE
+    if not is_small:
+        a.n_points = 0
+    if a.n_slow < SLOW_STEPS:
+        a.n_slow = a.n_slow + 1 if is_small and SLOW * a.increment < increment < a.increment else 0
+    elif increment > GROWTH * a.increment:
+        a.n_slow = 0
+    if a.n_slow < SLOW_STEPS or a.n_points == 0:
+        a.gain = 0    # there is nothing that could bring more
+    a.increment = increment
+
+
+cdef int record(acceleration_t *a) noexcept nogil:
+    """The present state is the newest point."""
+    cdef double *oldest = a.points[0]
+    if a.n_point == 0:
+        return 0
+    a.points[0], a.points[1], a.points[2] = a.points[1], a.points[2], oldest
+    a.n_points = min(a.n_points + 1, 3)
+    return MIXFAST_FAILED if point_of(a.em.p, oldest) < 0 else 0
+
+
+cdef int extrapolate_state(acceleration_t *a, double *length) noexcept nogil:
+    """Go to an extrapolated point if it is time; the length that was gone, or 1."""
+    cdef pass_t *p = a.em.p
+    cdef int status
+    length[0] = 1
+    if a.n_slow < SLOW_STEPS or a.n_points < 3:
+        return 0
+    length[0] = extrapolate_points(a.n_point, a.points[0], a.points[1], a.points[2], a.longest)
+    if length[0] > 1:
+        memcpy(a.image, p.weights, p.family.n_components * sizeof(double))
+        memcpy(a.image + p.family.n_components, p.params, p.family.n_params * sizeof(double))
+        status = go_to(p, a.points[0])
+        if status <= 0:
+            return MIXFAST_FAILED if status < 0 else 0
+        go_back(a)
+        length[0] = 1
+    a.gain = 0
+    return 0
+
+
+cdef void go_back(acceleration_t *a) noexcept nogil:
+    """To the image of the last accepted point."""
+    cdef pass_t *p = a.em.p
+    memcpy(p.weights, a.image, p.family.n_components * sizeof(double))
+    memcpy(p.params, a.image + p.family.n_components, p.family.n_params * sizeof(double))
+
+
+cdef class AcceleratedEM(EM):
+    """EM by `iterate_accelerated`."""
 
     def __cinit__(self, *args, **kwargs):
-        cdef const family_t *family = self.c.family
-        cdef Py_ssize_t n_state = family.n_components + family.n_params
-        cdef int i
-        self.n_point = family.n_components + family.n_free if family.unconstrain != NULL else 0
-        self.block = <double *> calloc(n_state + 3 * self.n_point, sizeof(double))
+        cdef arena_t arena
+        measure_arena(&arena)
+        place_acceleration(&self.acceleration, &self.em, &arena)
+        self.block = calloc(arena.used, 1)
         if self.block == NULL:
             raise MemoryError
-        self.image = self.block
-        for i in range(3):
-            self.points[i] = self.block + n_state + i * self.n_point
-        self.forget()
+        open_arena(&arena, self.block)
+        place_acceleration(&self.acceleration, &self.em, &arena)
+        forget(&self.acceleration)
 
     def __dealloc__(self):
         free(self.block)
 
-    cdef void forget(self) noexcept:
-        self.bound = -INFINITY
-        self.increment = self.gain = 0
-        self.n_points = self.n_slow = self.said = 0
-        self.longest = FIRST_LENGTH
-        self.moved = INFINITY
-
     def set_state(self, weights, params):
         """As `EM.set_state`."""
         EM.set_state(self, weights, params)
-        self.forget()
+        forget(&self.acceleration)
 
-    def iterate(self, Py_ssize_t n_steps, double tol, double previous, int stop_on):
-        """Up to n_steps passes; the objectives of those that were accepted, which never fall but as EM's do.
-
-        Converged when a plain step moved the objective by less than tol, and the last extrapolation brought less.
-        """
-        cdef Py_ssize_t _step
-        objectives = []
-        if self.n_passes == 0:
-            self.bound = previous
-        for _step in range(n_steps):
-            if self.make_pass():
-                objectives.append(self.bound)
-                if self.status & (stop_on | MIXFAST_NOT_FINITE):
-                    return objectives, False
-                if self.moved < tol and self.gain < tol:
-                    return objectives, True
-        return objectives, False
-
-    cdef bint make_pass(self) except -1:
-        """One pass, at an extrapolated point where there is one; False when it was worse and is forgotten."""
-        cdef int before = self.status
-        cdef double n_impossible = self.n_impossible, objective
-        cdef double length = self.extrapolate()
-        self.status = 0
-        objective = self.advance()
-        if length > 1 and not (objective >= self.bound and (self.status & ~self.said) == 0):
-            self.status, self.n_impossible = before, n_impossible
-            self.go_back()
-            self.longest = length
-            self.gain = 0
-            self.n_points = 1
-            return False
-        self.said = self.status
-        self.status |= before
-        if length > 1:
-            self.accept_extrapolated(objective, length)
-        else:
-            self.accept_plain(objective)
-        self.record()
-        return True
-
-    cdef void accept_extrapolated(self, double objective, double length) noexcept:
-        self.gain = objective - self.bound
-        self.moved = self.increment = INFINITY
-        self.bound = objective
-        if length == self.longest:
-            self.longest *= 2
-        self.n_points = 0
-
-    cdef void accept_plain(self, double objective) noexcept:
-        """What a step of EM tells: whether it is slow, and whether its points lie on a line yet."""
-        cdef double increment = objective - self.bound
-        self.moved = fabs(increment)
-        self.bound = objective
-        # where EM itself falls by a hair, as reg_covar lets it, extrapolating back up would go on for ever
-        cdef bint is_small = 0 < increment < SMALL and not self.said & MIXFAST_REPAIRED_COVARIANCE
-        if not is_small:
-            self.n_points = 0
-        if self.n_slow < SLOW_STEPS:
-            self.n_slow = self.n_slow + 1 if is_small and SLOW * self.increment < increment < self.increment else 0
-        elif increment > GROWTH * self.increment:
-            self.n_slow = 0
-        if self.n_slow < SLOW_STEPS or self.n_points == 0:
-            self.gain = 0    # there is nothing that could bring more
-        self.increment = increment
-
-    cdef int record(self) except -1:
-        """The present state is the newest point."""
-        cdef double *oldest = self.points[0]
-        if self.n_point == 0:
-            return 0
-        self.points[0], self.points[1], self.points[2] = self.points[1], self.points[2], oldest
-        point_of(self, oldest)
-        self.n_points = min(self.n_points + 1, 3)
-        return 0
-
-    cdef double extrapolate(self) except -1:
-        """Go to an extrapolated point if it is time; the length that was gone, or 1."""
-        cdef const family_t *family = self.c.family
-        cdef double length
-        if self.n_slow < SLOW_STEPS or self.n_points < 3:
-            return 1
-        length = extrapolate_points(self.n_point, self.points[0], self.points[1], self.points[2], self.longest)
-        if length > 1:
-            memcpy(self.image, self.c.weights, family.n_components * sizeof(double))
-            memcpy(self.image + family.n_components, self.c.params, family.n_params * sizeof(double))
-            if go_to(self, self.points[0]):
-                return length
-            self.go_back()
-        self.gain = 0
-        return 1
-
-    cdef void go_back(self) noexcept:
-        """To the image of the last accepted point."""
-        cdef const family_t *family = self.c.family
-        memcpy(self.c.weights, self.image, family.n_components * sizeof(double))
-        memcpy(self.c.params, self.image + family.n_components, family.n_params * sizeof(double))
+    cdef int follow(self, double tol, int stop_on, course_t *course) except -1:
+        cdef int code
+        with nogil:
+            code = iterate_accelerated(&self.em, &self.acceleration, tol, stop_on, course)
+        return self.check(code)
 
 
 # ---- doors for tests ------------------------------------------------------------------------------------------------
@@ -241,17 +276,22 @@ def free_point(Pass p not None):
     cdef double[::1] point
     if p.c.family.unconstrain == NULL:
         return None
-    out = np.empty(p.c.family.n_components + p.c.family.n_free)
+    out = np.empty(point_size(p.c.family))
     point = out
-    point_of(p, &point[0])
+    if point_of(&p.c, &point[0]) < 0:
+        p.raise_error_of_family()
     return out
 
 
 def set_free_point(Pass p not None, const double[::1] point not None):
     """Put the engine at a point; False where its parameters would not be finite."""
-    if p.c.family.unconstrain == NULL or point.shape[0] != p.c.family.n_components + p.c.family.n_free:
+    cdef int status
+    if p.c.family.unconstrain == NULL or point.shape[0] != point_size(p.c.family):
         raise ValueError("this is no point of the family")
-    return go_to(p, &point[0])
+    status = go_to(&p.c, &point[0])
+    if status < 0:
+        p.raise_error_of_family()
+    return status == 0
 
 
 def extrapolate(double[:, ::1] points not None, double longest):

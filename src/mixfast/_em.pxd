@@ -1,6 +1,45 @@
-from mixfast._family cimport chunk_t, rows_t
-from mixfast._pass cimport assign_fn, pass_t, workspace_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
+
+from mixfast._family cimport chunk_t, family_t, rows_t
+from mixfast._pass cimport arena_t, assign_fn, pass_t, workspace_t
 from mixfast._pruning cimport pruning_t
+
+# EM over the rows of a pass.
+cdef struct em_t:
+    pass_t *p
+    pruning_t pruning
+    bint prunes                # whether a pass may leave out what is zero
+    int status                 # what the M-steps said since the start
+    Py_ssize_t n_passes        # since the start
+    double n_impossible        # rows, in the last pass
+
+# How a fit goes. A step is a pass; it is accepted unless it was made at an extrapolated point that turned out worse.
+cdef struct course_t:
+    Py_ssize_t n_steps, max_steps, n_accepted
+    double bound               # the last accepted objective; at first, the one before
+    bint converged
+    double *objectives         # those of accepted steps, or NULL where nobody asks
+
+cdef inline void begin_course(course_t *course, double bound, Py_ssize_t max_steps) noexcept nogil:
+    course.n_steps = course.n_accepted = 0
+    course.max_steps, course.bound, course.converged = max_steps, bound, False
+    course.objectives = NULL
+
+# A loop of EM: goes on until it converges, the status gains a bit of `stop_on`, or the steps are used up.
+ctypedef int (*loop_fn)(em_t *, void *loop_data, double tol, int stop_on, course_t *) noexcept nogil
+
+cdef void shape_pass(pass_t *p, const family_t *family, const rows_t *rows, double total_weight,
+                     Py_ssize_t n_threads, Py_ssize_t chunk_rows) noexcept nogil
+cdef void place_pass(pass_t *p, arena_t *arena) noexcept nogil
+cdef int run_pass(pass_t *p) noexcept nogil
+cdef double evidence_of(const pass_t *p) noexcept nogil
+cdef double value_of(const rows_t *rows, Py_ssize_t row, Py_ssize_t column) noexcept nogil
+cdef void begin_em(em_t *em) noexcept nogil
+cdef int start_from_labels(em_t *em, const int64_t *labels, int n_passes, uint32_t *order,
+                           Py_ssize_t *places) noexcept nogil
+cdef int start_from_draws(em_t *em, uint64_t seed, uint32_t start) noexcept nogil
+cdef int advance(em_t *em, double *objective) noexcept nogil
+cdef int iterate_plain(em_t *em, void *nothing, double tol, int stop_on, course_t *course) noexcept nogil
 
 cdef class Rows:
     cdef rows_t c
@@ -12,23 +51,13 @@ cdef class Pass:
     cdef object capsule
     cdef readonly Rows rows
     cdef void *memory
+    cdef int check(self, int code) except -1
     cdef int run(self) except -1
-    cdef int visit(self) except -1
-    cdef int gather_common(self, assign_fn assign, const void *data) except -1
-    cdef double evidence(self)
     cdef object raise_error_of_family(self)
 
 cdef class EM(Pass):
-    cdef readonly int status
-    cdef readonly double n_impossible
-    cdef readonly Py_ssize_t n_passes
-    cdef pruning_t pruning
-    cdef public bint prunes
-    cdef int _maximise(self) except -1
-    cdef double _log_prior(self) except? -1
-    cdef double advance(self) except? -1
-    cdef int _run_pruned(self) except -1
-    cdef object _start(self, assign_fn assign, const void *data, int n_passes=*)
+    cdef em_t em
+    cdef int follow(self, double tol, int stop_on, course_t *course) except -1
 
 cdef int expected(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, workspace_t *space,
                   double *lane) noexcept nogil

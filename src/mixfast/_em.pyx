@@ -20,25 +20,33 @@ from libc.string cimport memcpy, memset
 
 from mixfast._capsule cimport family_in
 from mixfast._family cimport (
+    MIXFAST_FAILED,
     MIXFAST_NOT_FINITE,
     chunk_t,
     family_t,
     mixfast_select_rows,
+    rows_t,
     totals_t,
 )
 from mixfast._isa cimport resolve_isa
 from mixfast._pass cimport (
+    CACHE_LINE,
     CHOOSING_ROWS,
-    THREAD_FLOPS,
     LANE_COUNTS,
     LANE_EVIDENCE,
     LANE_IMPOSSIBLE,
+    STOPPED,
+    THREAD_FLOPS,
+    arena_t,
     assign_fn,
     cut,
     deliver_fn,
     get,
+    measure_arena,
+    open_arena,
     pass_t,
     put,
+    take,
     threads_for_components,
     workspace_t,
 )
@@ -55,7 +63,7 @@ from mixfast._random cimport RANDOM_RESPONSIBILITIES, uniform
 import numpy as np
 
 cdef extern from "Python.h":
-    int PyErr_CheckSignals() except -1
+    int PyErr_CheckSignals()
 
 cdef extern from *:
     """
@@ -70,7 +78,6 @@ cdef extern from *:
 HAS_OPENMP = MIXFAST_HAS_OPENMP == 1
 
 cdef enum:
-    CACHE_LINE = 64
     ROOM_TO_CHOOSE = sizeof(Py_ssize_t) + 2 * sizeof(double) + sizeof(float)  # of a workspace_t, bytes a component
     # A chunk's responsibilities, packed columns and family scratch share the second-level cache, half a megabyte or
     # more on most machines. Longer columns make sums cheaper: full, K=64, d=128, 10,000 rows, one thread took 0.62 s
@@ -329,6 +336,9 @@ cdef void add_up_lanes(pass_t *p) noexcept nogil:
     """The total ends in lane 0; lanes are added in their order, by slices that threads share."""
     cdef Py_ssize_t n_slices = (p.lane_size + SLICE - 1) // SLICE, piece
     cdef int n_threads = <int> clip(p.n_lanes * p.lane_size // THREAD_FLOPS + 1, 1, p.n_threads)
+    if n_threads == 1:
+        add_slice(p, 0, p.lane_size)
+        return
     for piece in prange(n_slices, num_threads=n_threads):
         add_slice(p, piece * SLICE, min((piece + 1) * SLICE, p.lane_size))
 
@@ -373,6 +383,10 @@ cdef int maximise_components(pass_t *p, Py_ssize_t first, Py_ssize_t last) noexc
     cdef totals_t totals = totals_of(p)
     cdef Py_ssize_t k
     cdef int status = 0, n_threads = threads_for_components(p)
+    if n_threads == 1:
+        for k in range(first, last):
+            status |= p.family.maximise_component(p.family, k, &totals, p.work, p.own_work, p.params)
+        return status
     for k in prange(first, last, schedule="dynamic", num_threads=n_threads):
         status |= p.family.maximise_component(p.family, k, &totals, p.work,
                                               p.own_work + threadid() * p.family.n_own_work, p.params)
@@ -386,6 +400,280 @@ cdef inline Py_ssize_t clip(Py_ssize_t value, Py_ssize_t low, Py_ssize_t high) n
 cdef inline Py_ssize_t round_up(Py_ssize_t value, Py_ssize_t unit) noexcept nogil:
     return (value + unit - 1) // unit * unit
 
+
+cdef void shape_pass(pass_t *p, const family_t *family, const rows_t *rows, double total_weight,
+                     Py_ssize_t n_threads, Py_ssize_t chunk_rows) noexcept nogil:
+    """All that follows from the shape of the problem, and the usual strategy. chunk_rows=0 chooses."""
+    cdef Py_ssize_t column_reals, lane_room, unit
+    cdef double flops
+    memset(p, 0, sizeof(pass_t))
+    p.family, p.rows, p.total_weight = family, rows[0], total_weight
+    p.kernels = mixfast_select_rows(family.isa, family.real_bytes)
+    p.assign, p.deliver = expected, add_statistics
+    p.look = look_for_signals
+    column_reals = family.n_features + 5 + family.n_components + family.n_scratch_columns
+    if chunk_rows == 0:
+        unit = CHUNK_UNIT * family.real_bytes
+        chunk_rows = clip(CHUNK_BYTES // (column_reals * unit), 1, CHUNK_COLUMN_BYTES // unit) * CHUNK_UNIT
+    cut(p, chunk_rows)
+    lane_room = LANE_COUNTS + family.n_components + max(family.n_stats, family.n_common, family.n_features + 1)
+    p.lane_size = round_up(lane_room, CACHE_LINE // sizeof(double))
+    p.n_lanes = clip(p.n_chunks // CHUNKS_PER_LANE, 1,
+                     clip(LANES_BYTES // <Py_ssize_t> (p.lane_size * sizeof(double)), MIN_LANES, MAX_LANES))
+    flops = <double> rows.n_rows * <double> family.flops_per_row
+    p.n_rounds = 1 + <Py_ssize_t> (flops / ROUND_FLOPS)
+    p.n_threads = 1 if family.needs_gil else <int> clip(
+        <Py_ssize_t> min(flops / THREAD_FLOPS, <double> n_threads), 1, p.n_lanes)
+    p.scratch_size = round_up(
+        column_reals * p.stride * family.real_bytes + family.n_components * ROOM_TO_CHOOSE, CACHE_LINE
+    ) + gathered_bytes(p)
+
+
+cdef void place_pass(pass_t *p, arena_t *arena) noexcept nogil:
+    """Where everything lies that a pass of this shape works in."""
+    cdef const family_t *family = p.family
+    cdef Py_ssize_t k
+    p.weights = <double *> take(arena, family.n_components * sizeof(double))
+    p.params = <double *> take(arena, family.n_params * sizeof(double))
+    p.pivot = <double *> take(arena, family.n_features * sizeof(double))
+    p.work = <double *> take(arena, family.n_work * sizeof(double))
+    p.lanes = <double *> take(arena, p.n_lanes * p.lane_size * sizeof(double))
+    p.tables = take(arena, family.n_tables * family.real_bytes)
+    p.scratch = <char *> take(arena, p.n_threads * p.scratch_size)
+    p.everything = <Py_ssize_t *> take(arena, family.n_components * sizeof(Py_ssize_t))
+    p.origin = <double *> take(arena, family.n_features * sizeof(double))
+    p.common = <double *> take(arena, family.n_common * sizeof(double))
+    p.own_work = <double *> take(arena, p.n_threads * family.n_own_work * sizeof(double))
+    if arena.base != NULL:
+        for k in range(family.n_components):
+            p.everything[k] = k
+
+
+cdef int look_for_signals(void *nothing) noexcept nogil:
+    """Nonzero, with the exception set, when Python wants to stop."""
+    with gil:
+        return PyErr_CheckSignals()
+
+
+cdef int visit(pass_t *p) noexcept nogil:
+    """All rows with the strategy as it is set; the total ends in lane 0."""
+    cdef Py_ssize_t round_
+    memset(p.lanes, 0, p.n_lanes * p.lane_size * sizeof(double))
+    for round_ in range(p.n_rounds):
+        if visit_all_lanes(p, round_) != 0:
+            return MIXFAST_FAILED
+        if p.look(p.look_data) != 0:
+            return STOPPED
+    add_up_lanes(p)
+    return 0
+
+
+cdef int run_pass(pass_t *p) noexcept nogil:
+    """One pass at the present parameters; the total ends in lane 0. 0, MIXFAST_FAILED or STOPPED."""
+    cdef int code
+    if (p.family.common_evidence != NULL and not p.has_common and p.deliver != write_results
+            and p.total_weight > 0):
+        code = gather_common(p, unshared, NULL)
+        if code != 0:
+            return code
+        p.has_common = True
+    prepare(p)
+    return visit(p)
+
+
+cdef double value_of(const rows_t *rows, Py_ssize_t row, Py_ssize_t column) noexcept nogil:
+    return get(rows.data + row * rows.row_stride + column * rows.column_stride, rows.real_bytes, 0)
+
+
+cdef int gather_common(const pass_t *p, assign_fn assign, const void *data) noexcept nogil:
+    """What no parameter enters, about the mean of the rows, which is found about the first of them. `assign` says what
+    rows weigh."""
+    cdef pass_t own = p[0]
+    cdef const double *total = p.lanes + LANE_COUNTS + p.family.n_components
+    cdef Py_ssize_t d = p.family.n_features, j
+    cdef int code
+    own.assign, own.assign_data, own.deliver = assign, data, add_rows
+    for j in range(d):
+        own.origin[j] = value_of(&p.rows, 0, j)
+    memcpy(own.pivot, own.origin, d * sizeof(double))
+    code = visit(&own)
+    if code != 0:
+        return code
+    for j in range(d):
+        own.origin[j] += total[j] / total[d]
+    own.deliver = add_common
+    memcpy(own.pivot, own.origin, d * sizeof(double))
+    code = visit(&own)
+    if code == 0:
+        memcpy(own.common, total, p.family.n_common * sizeof(double))
+    return code
+
+
+cdef double evidence_of(const pass_t *p) noexcept nogil:
+    """The total log-likelihood, with what `log_density` leaves out."""
+    cdef totals_t totals
+    cdef double evidence = p.lanes[LANE_EVIDENCE]
+    if p.family.common_evidence != NULL:
+        totals = totals_of(p)
+        evidence += p.family.common_evidence(p.family, &totals, p.params, p.work)
+    return evidence
+
+
+# ---- the loop -------------------------------------------------------------------------------------------------------
+
+cdef int maximise_all(em_t *em) noexcept nogil:
+    """The M-step, on all threads where it is long; what it says is added to the status."""
+    cdef pass_t *p = em.p
+    cdef Py_ssize_t first = 0, n_at_once
+    cdef int status = maximise(p)
+    if status < 0:
+        return MIXFAST_FAILED
+    em.status |= status
+    if p.family.maximise_component == NULL or status & MIXFAST_NOT_FINITE:
+        return 0
+    n_at_once = clip(<Py_ssize_t> (ROUND_FLOPS / <double> (1 + p.family.flops_per_component)), p.n_threads,
+                     p.family.n_components)
+    while first < p.family.n_components:
+        em.status |= maximise_components(p, first, min(first + n_at_once, p.family.n_components))
+        first += n_at_once
+        if first < p.family.n_components and p.look(p.look_data) != 0:
+            return STOPPED
+    return 0
+
+
+cdef void begin_em(em_t *em) noexcept nogil:
+    """A new start: what was said of the last one is forgotten."""
+    em.status = 0
+    em.n_impossible = 0
+    em.n_passes = 0
+    reset(&em.pruning, em.p)
+
+
+cdef int start_em(em_t *em, assign_fn assign, const void *data, int n_passes) noexcept nogil:
+    """Parameters from rows that are shared as `assign` says. The M-step is made twice: families centre second moments
+    about the means that they have, so the first pass is there to find the means and the second to measure about them.
+    Where the means are known, n_passes=1 is enough."""
+    cdef pass_t *p = em.p
+    cdef assign_fn regular = p.assign
+    cdef int _round, code = 0
+    reset(&em.pruning, p)
+    if p.family.common_evidence != NULL:
+        code = gather_common(p, assign, data)
+        p.has_common = True
+    p.assign, p.assign_data = assign, data
+    for _round in range(n_passes):
+        if code == 0:
+            em.status = 0
+            code = run_pass(p)
+        if code == 0:
+            code = maximise_all(em)
+    p.assign, p.assign_data = regular, NULL
+    p.has_common = False  # some rows may have been left out of the start
+    return code
+
+
+cdef int start_from_labels(em_t *em, const int64_t *labels, int n_passes, uint32_t *order,
+                           Py_ssize_t *places) noexcept nogil:
+    """`start_em` from labels, -1 for rows that are left out. Rows are visited in the order of their labels where there
+    is memory for it: order[n_rows], places[n_components + 2]."""
+    cdef int code
+    if order == NULL:
+        return start_em(em, labelled, labels, n_passes)
+    sort_by_label(em.p.rows.n_rows, labels, em.p.family.n_components, order, places)
+    reset(&em.pruning, em.p)
+    em.p.rows.order = order
+    code = start_em(em, labelled_in_order, labels, n_passes)
+    em.p.rows.order = NULL
+    return code
+
+
+cdef void sort_by_label(Py_ssize_t n_rows, const int64_t *labels, Py_ssize_t n_components, uint32_t *order,
+                        Py_ssize_t *places) noexcept nogil:
+    """The rows in the order of their labels, -1 first, as they lie within each: 4 bytes a row, where argsort takes 8
+    and room to sort in."""
+    cdef Py_ssize_t row, k
+    memset(places, 0, (n_components + 2) * sizeof(Py_ssize_t))
+    for row in range(n_rows):
+        places[labels[row] + 2] += 1
+    for k in range(n_components + 1):
+        places[k + 1] += places[k]
+    for row in range(n_rows):
+        k = labels[row] + 1
+        order[places[k]] = <uint32_t> row
+        places[k] += 1
+
+
+cdef int start_from_draws(em_t *em, uint64_t seed, uint32_t start) noexcept nogil:
+    """`start_em` from uniform random responsibilities, which are not stored."""
+    cdef draw_t draw
+    draw.seed, draw.start = seed, start
+    return start_em(em, drawn, &draw, 2)
+
+
+cdef int run_pruned(em_t *em) noexcept nogil:
+    """A pass that leaves out what is zero, if there is enough of it."""
+    cdef pass_t *p = em.p
+    cdef assign_fn assign = p.assign
+    cdef deliver_fn deliver = p.deliver
+    cdef int code
+    if not em.prunes or p.family.needs_gil or not begin_pruning(
+            &em.pruning, p, p.total_weight / <double> p.rows.n_rows):
+        return run_pass(p)
+    code = run_pass(p)
+    p.assign, p.deliver = assign, deliver
+    if code != 0:
+        reset(&em.pruning, p)  # some ceilings are of these parameters and some of the last
+        return code
+    if lost_count(&em.pruning, p):
+        reset(&em.pruning, p)
+        return run_pass(p)
+    end_pruning(&em.pruning, p)
+    return 0
+
+
+cdef int advance(em_t *em, double *objective) noexcept nogil:
+    """One iteration. The objective is that of the parameters that went in, per unit of weight, (log-likelihood + log
+    prior) / total weight: it comes out of the same pass that makes the next ones."""
+    cdef pass_t *p = em.p
+    cdef double log_prior = 0 if p.family.log_prior == NULL else p.family.log_prior(p.family, p.params)
+    cdef int code
+    if log_prior != log_prior and p.family.needs_gil:
+        return MIXFAST_FAILED
+    code = run_pruned(em)
+    if code != 0:
+        return code
+    em.n_passes += 1
+    em.n_impossible = p.lanes[LANE_IMPOSSIBLE]
+    objective[0] = (evidence_of(p) + log_prior) / p.total_weight
+    if objective[0] != objective[0] or objective[0] == INFINITY:
+        em.status |= MIXFAST_NOT_FINITE
+        return 0
+    return maximise_all(em)
+
+
+cdef int iterate_plain(em_t *em, void *nothing, double tol, int stop_on, course_t *course) noexcept nogil:
+    """Plain EM: converged when the objective moves by less than tol."""
+    cdef double objective = 0
+    cdef int code
+    while course.n_steps < course.max_steps:
+        course.n_steps += 1
+        code = advance(em, &objective)
+        if code != 0:
+            return code
+        course.n_accepted += 1
+        if course.objectives != NULL:
+            course.objectives[course.n_accepted - 1] = objective
+        if em.status & (stop_on | MIXFAST_NOT_FINITE):
+            course.bound = objective
+            return 0
+        course.converged = fabs(objective - course.bound) < tol
+        course.bound = objective
+        if course.converged:
+            return 0
+    return 0
+
+
+# ---- for Python -----------------------------------------------------------------------------------------------------
 
 cdef class Rows:
     """A view of X (n_samples, n_features), float32 or float64 with any strides, and of the weights of its rows.
@@ -432,129 +720,40 @@ cdef class Pass:
 
     def __cinit__(self, capsule, Rows rows not None, Py_ssize_t n_threads=1, chunk_rows=None):
         cdef const family_t *family = family_in(capsule)
-        cdef pass_t *p = &self.c
-        cdef Py_ssize_t column_reals, lane_room, n_rows = rows.c.n_rows, unit
-        cdef double flops
+        cdef arena_t arena
         if rows.c.n_features != family.n_features:
             raise ValueError(f"rows have {rows.c.n_features} features, the family was bound to {family.n_features}")
-        self.capsule, self.rows = capsule, rows
-        p.family, p.rows = family, rows.c
-        p.kernels = mixfast_select_rows(family.isa, family.real_bytes)
-        if p.kernels == NULL or family.real_bytes not in (4, 8):
+        if family.real_bytes not in (4, 8) or mixfast_select_rows(family.isa, family.real_bytes) == NULL:
             raise ValueError(f"this build has no kernels for isa {family.isa} and {family.real_bytes} bytes")
-        p.assign, p.deliver = expected, add_statistics
-
-        column_reals = family.n_features + 5 + family.n_components + family.n_scratch_columns
-        if chunk_rows is None:
-            unit = CHUNK_UNIT * family.real_bytes
-            chunk_rows = clip(CHUNK_BYTES // (column_reals * unit), 1, CHUNK_COLUMN_BYTES // unit) * CHUNK_UNIT
-        elif chunk_rows < 1:
+        if chunk_rows is not None and chunk_rows < 1:
             raise ValueError(f"chunk_rows={chunk_rows} should be at least 1")
-        cut(p, chunk_rows)
-        lane_room = LANE_COUNTS + family.n_components + max(family.n_stats, family.n_common, family.n_features + 1)
-        p.lane_size = round_up(lane_room, CACHE_LINE // sizeof(double))
-        p.n_lanes = clip(p.n_chunks // CHUNKS_PER_LANE, 1,
-                         clip(LANES_BYTES // <Py_ssize_t> (p.lane_size * sizeof(double)), MIN_LANES, MAX_LANES))
-        flops = <double> n_rows * family.flops_per_row
-        p.n_rounds = 1 + <Py_ssize_t> (flops / ROUND_FLOPS)
-        p.n_threads = 1 if family.needs_gil else <int> clip(
-            <Py_ssize_t> min(flops / THREAD_FLOPS, <double> n_threads), 1, p.n_lanes)
-        p.scratch_size = round_up(
-            column_reals * p.stride * family.real_bytes + family.n_components * ROOM_TO_CHOOSE, CACHE_LINE
-        ) + gathered_bytes(p)
-        self._allocate()
-
-    def _allocate(self):
-        """Cut one block of memory into pieces that start on cache lines."""
-        cdef pass_t *p = &self.c
-        cdef const family_t *family = p.family
-        cdef size_t[11] sizes
-        cdef (char *)[11] pieces
-        cdef size_t total = CACHE_LINE
-        cdef int i
-        sizes[0] = family.n_components * sizeof(double)
-        sizes[1] = family.n_params * sizeof(double)
-        sizes[2] = family.n_features * sizeof(double)
-        sizes[3] = family.n_work * sizeof(double)
-        sizes[4] = p.n_lanes * p.lane_size * sizeof(double)
-        sizes[5] = family.n_tables * family.real_bytes
-        sizes[6] = p.n_threads * p.scratch_size
-        sizes[7] = family.n_components * sizeof(Py_ssize_t)
-        sizes[8], sizes[9] = family.n_features * sizeof(double), family.n_common * sizeof(double)
-        sizes[10] = p.n_threads * family.n_own_work * sizeof(double)
-        for i in range(11):
-            total += round_up(sizes[i], CACHE_LINE)
-        self.memory = calloc(total, 1)
+        self.capsule, self.rows = capsule, rows
+        shape_pass(&self.c, family, &rows.c, rows.total_weight, n_threads, 0 if chunk_rows is None else chunk_rows)
+        measure_arena(&arena)
+        place_pass(&self.c, &arena)
+        self.memory = calloc(arena.used, 1)
         if self.memory == NULL:
-            raise MemoryError(f"a pass over {p.rows.n_rows} rows needs {total} bytes of work space")
-        pieces[0] = <char *> round_up(<Py_ssize_t> <uintptr_t> self.memory, CACHE_LINE)
-        for i in range(1, 11):
-            pieces[i] = pieces[i - 1] + round_up(sizes[i - 1], CACHE_LINE)
-        p.weights, p.params = <double *> pieces[0], <double *> pieces[1]
-        p.pivot, p.work, p.lanes = <double *> pieces[2], <double *> pieces[3], <double *> pieces[4]
-        p.tables, p.scratch = pieces[5], pieces[6]
-        p.everything = <Py_ssize_t *> pieces[7]
-        p.origin, p.common, p.own_work = <double *> pieces[8], <double *> pieces[9], <double *> pieces[10]
-        for i in range(family.n_components):
-            p.everything[i] = i
+            raise MemoryError(f"a pass over {rows.c.n_rows} rows needs {arena.used} bytes of work space")
+        open_arena(&arena, self.memory)
+        place_pass(&self.c, &arena)
 
     def __dealloc__(self):
         free(self.memory)
 
+    cdef int check(self, int code) except -1:
+        """Raise what stopped a pass."""
+        if code == STOPPED:
+            return -1  # Python has the exception already
+        if code != 0:
+            self.raise_error_of_family()
+        return 0
+
     cdef int run(self) except -1:
         """One pass with the strategy as it is set; the total ends in lane 0."""
-        cdef bint adds_up = self.c.deliver != write_results and self.rows.total_weight > 0
-        if self.c.family.common_evidence != NULL and not self.c.has_common and adds_up:
-            self.gather_common(unshared, NULL)
-            self.c.has_common = True
-        prepare(&self.c)
-        return self.visit()
-
-    cdef int visit(self) except -1:
-        cdef Py_ssize_t round_
-        cdef int n_failed
-        memset(self.c.lanes, 0, self.c.n_lanes * self.c.lane_size * sizeof(double))
-        for round_ in range(self.c.n_rounds):
-            with nogil:
-                n_failed = visit_all_lanes(&self.c, round_)
-            if n_failed:
-                self.raise_error_of_family()
-            PyErr_CheckSignals()
-        add_up_lanes(&self.c)
-        return 0
-
-    cdef int gather_common(self, assign_fn assign, const void *data) except -1:
-        """What no parameter enters, about the mean of the rows, which is found about the first of them. `assign` says
-        what rows weigh."""
-        cdef pass_t regular = self.c
-        cdef pass_t *p = &self.c
-        cdef const double *total = p.lanes + LANE_COUNTS + p.family.n_components
-        cdef double[::1] origin = np.array(self.rows.X[0], dtype=np.float64)
-        cdef size_t n_bytes = p.family.n_features * sizeof(double)
-        cdef Py_ssize_t j
-        try:
-            p.assign, p.assign_data, p.deliver = assign, data, add_rows
-            memcpy(p.pivot, &origin[0], n_bytes)
-            self.visit()
-            for j in range(p.family.n_features):
-                origin[j] += total[j] / total[p.family.n_features]
-            p.deliver = add_common
-            memcpy(p.pivot, &origin[0], n_bytes)
-            self.visit()
-        finally:
-            self.c = regular
-        memcpy(p.origin, &origin[0], n_bytes)
-        memcpy(p.common, total, p.family.n_common * sizeof(double))
-        return 0
-
-    cdef double evidence(self):
-        """The total log-likelihood, with what `log_density` leaves out."""
-        cdef totals_t totals
-        cdef double evidence = self.c.lanes[LANE_EVIDENCE]
-        if self.c.family.common_evidence != NULL:
-            totals = totals_of(&self.c)
-            evidence += self.c.family.common_evidence(self.c.family, &totals, self.c.params, self.c.work)
-        return evidence
+        cdef int code
+        with nogil:
+            code = run_pass(&self.c)
+        return self.check(code)
 
     cdef object raise_error_of_family(self):
         if self.c.family.owner == NULL:
@@ -614,21 +813,6 @@ cdef bint is_mapped(X):
     return False
 
 
-cdef void sort_by_label(const int64_t[::1] labels, Py_ssize_t n_components, uint32_t[::1] order):
-    """The rows in the order of their labels, -1 first, as they lie within each: 4 bytes a row, where argsort takes 8
-    and room to sort in."""
-    cdef Py_ssize_t[::1] next_place = np.zeros(n_components + 2, dtype=np.intp)
-    cdef Py_ssize_t row, k
-    for row in range(labels.shape[0]):
-        next_place[labels[row] + 2] += 1
-    for k in range(n_components + 1):
-        next_place[k + 1] += next_place[k]
-    for row in range(labels.shape[0]):
-        k = labels[row] + 1
-        order[next_place[k]] = <uint32_t> row
-        next_place[k] += 1
-
-
 cdef class EM(Pass):
     """The loop: expectation and maximisation in turn, from a start.
 
@@ -637,182 +821,119 @@ cdef class EM(Pass):
     """
 
     def __cinit__(self, *args, **kwargs):
+        self.em.p = &self.c
         # rows on disk are read as they lie: one by one in another order would be a seek each
-        self.prunes = not is_mapped(self.rows.X)
+        self.em.prunes = not is_mapped(self.rows.X)
 
     def __dealloc__(self):
-        release(&self.pruning)
+        release(&self.em.pruning)
 
     def start_from_labels(self, const int64_t[::1] labels not None, bint located=False):
         """Parameters from hard labels (n_samples,); -1 leaves a row out. `located` says that the present parameters are
         where the second moments may be taken about: one M-step is enough then."""
         cdef Py_ssize_t n_rows = self.c.rows.n_rows, n_components = self.c.family.n_components
-        cdef int n_passes = 1 if located else 2
         cdef uint32_t[::1] order
+        cdef Py_ssize_t[::1] places = np.empty(n_components + 2, dtype=np.intp)
+        cdef uint32_t *sorted_rows = NULL
+        cdef int code, n_passes = 1 if located else 2
         if labels.shape[0] != n_rows:
             raise ValueError(f"{labels.shape[0]} labels for {n_rows} rows")
         if np.max(labels, initial=-1) >= n_components:
             raise ValueError(f"a label is {np.max(labels)}, there are {n_components} components")
         if np.min(labels, initial=-1) < -1:
             raise ValueError(f"a label is {np.min(labels)}: -1 leaves a row out, no other is negative")
-        if self.c.family.needs_gil or n_rows > 0xFFFFFFFF:
-            self._start(labelled, &labels[0], n_passes)
-            return
-        order = np.empty(n_rows, dtype=np.uint32)
-        sort_by_label(labels, n_components, order)
-        reset(&self.pruning, &self.c)
-        self.c.rows.order = &order[0]
-        try:
-            self._start(labelled_in_order, &labels[0], n_passes)
-        finally:
-            self.c.rows.order = NULL
+        if not self.c.family.needs_gil and n_rows <= 0xFFFFFFFF:
+            order = np.empty(n_rows, dtype=np.uint32)
+            sorted_rows = &order[0]
+        with nogil:
+            code = start_from_labels(&self.em, &labels[0], n_passes, sorted_rows, &places[0])
+        self.check(code)
 
     def start_from_responsibilities(self, const double[:, ::1] resp not None):
         """Parameters from responsibilities (n_samples, n_components)."""
+        cdef int code
         if resp.shape[0] != self.c.rows.n_rows or resp.shape[1] != self.c.family.n_components:
             raise ValueError(f"responsibilities have shape {tuple(resp.shape)[:2]}, expected "
                              f"({self.c.rows.n_rows}, {self.c.family.n_components})")
-        self._start(given, &resp[0, 0])
+        with nogil:
+            code = start_em(&self.em, given, &resp[0, 0], 2)
+        self.check(code)
 
     def start_from_draws(self, uint64_t seed, uint32_t start):
         """Parameters from uniform random responsibilities, which are not stored."""
-        cdef draw_t draw
-        draw.seed, draw.start = seed, start
-        self._start(drawn, &draw)
+        cdef int code
+        with nogil:
+            code = start_from_draws(&self.em, seed, start)
+        self.check(code)
 
     def set_state(self, weights, params):
         """As `Pass.set_state`; a new start, so what was said of the last one is forgotten."""
-        self.status = 0
-        self.n_impossible = 0
-        reset(&self.pruning, &self.c)
-        self.n_passes = 0
+        begin_em(&self.em)
         Pass.set_state(self, weights, params)
 
-    cdef object _start(self, assign_fn assign, const void *data, int n_passes=2):
-        """The M-step twice: families centre second moments about the means that they have, so the first pass is there
-        to find the means and the second to measure about them."""
-        cdef assign_fn regular = self.c.assign
-        cdef int _round
-        reset(&self.pruning, &self.c)
-        if self.c.family.common_evidence != NULL:
-            self.gather_common(assign, data)
-            self.c.has_common = True
-        self.c.assign, self.c.assign_data = assign, data
-        try:
-            for _round in range(n_passes):
-                self.status = 0
-                self.run()
-                self._maximise()
-        finally:
-            self.c.assign, self.c.assign_data = regular, NULL
-            self.c.has_common = False  # some rows may have been left out of the start
-
-    cdef int _maximise(self) except -1:
-        cdef const family_t *family = self.c.family
-        cdef Py_ssize_t first = 0, n_at_once
-        cdef int status
-        with nogil:
-            status = maximise(&self.c)
-        if status < 0:
-            self.raise_error_of_family()
-        self.status |= status
-        if family.maximise_component == NULL or status & MIXFAST_NOT_FINITE:
-            return 0
-        n_at_once = clip(<Py_ssize_t> (ROUND_FLOPS / <double> (1 + family.flops_per_component)), self.c.n_threads,
-                         family.n_components)
-        while first < family.n_components:
-            with nogil:
-                status = maximise_components(&self.c, first, min(first + n_at_once, family.n_components))
-            self.status |= status
-            first += n_at_once
-            PyErr_CheckSignals()
-        return 0
-
-    cdef double _log_prior(self) except? -1:
-        cdef double log_prior
-        if self.c.family.log_prior == NULL:
-            return 0
-        log_prior = self.c.family.log_prior(self.c.family, self.c.params)
-        if log_prior != log_prior and self.c.family.needs_gil:
-            self.raise_error_of_family()
-        return log_prior
-
     def step(self):
-        """One iteration; see `advance`."""
-        return self.advance()
-
-    cdef double advance(self) except? -1:
-        """One iteration. Returns the objective per unit of weight, (log-likelihood + log prior) / total weight, of the
-        parameters that went in: it comes out of the same pass that makes the next ones."""
-        cdef double log_prior = self._log_prior()
-        self._run_pruned()
-        self.n_passes += 1
-        self.n_impossible = self.c.lanes[LANE_IMPOSSIBLE]
-        cdef double objective = (self.evidence() + log_prior) / self.rows.total_weight
-        if objective != objective or objective == INFINITY:
-            self.status |= MIXFAST_NOT_FINITE
-        else:
-            self._maximise()
+        """One iteration; returns the objective of the parameters that went in (see `advance`)."""
+        cdef double objective = 0
+        cdef int code
+        with nogil:
+            code = advance(&self.em, &objective)
+        self.check(code)
         return objective
 
-    cdef int _run_pruned(self) except -1:
-        """A pass that leaves out what is zero, if there is enough of it."""
-        cdef assign_fn assign = self.c.assign
-        cdef deliver_fn deliver = self.c.deliver
-        cdef double mean_weight = self.rows.total_weight / <double> self.c.rows.n_rows
-        cdef bint has_room
-        if not self.prunes or self.c.family.needs_gil:
-            return self.run()
+    cdef int follow(self, double tol, int stop_on, course_t *course) except -1:
+        """The loop of this class."""
+        cdef int code
         with nogil:
-            has_room = begin_pruning(&self.pruning, &self.c, mean_weight)
-        if not has_room:
-            return self.run()
-        try:
-            self.run()
-        except BaseException:
-            reset(&self.pruning, &self.c)  # some ceilings are of these parameters and some of the last
-            raise
-        finally:
-            self.c.assign, self.c.deliver = assign, deliver
-        if lost_count(&self.pruning, &self.c):
-            reset(&self.pruning, &self.c)
-            return self.run()
-        with nogil:
-            end_pruning(&self.pruning, &self.c)
-        return 0
-
-    @property
-    def work(self):
-        """Shares of all pairs of a row and a component whose (densities, statistics) the last step computed."""
-        if self.pruning.n_passes == 0:
-            return 1.0, 1.0
-        return self.pruning.densities_done, self.pruning.statistics_done
+            code = iterate_plain(&self.em, NULL, tol, stop_on, course)
+        return self.check(code)
 
     def iterate(self, Py_ssize_t n_steps, double tol, double previous, int stop_on):
         """Up to n_steps iterations; converged when the objective moves by less than tol.
 
         Stops early when the status gains a bit of `stop_on`, or is not finite. Returns (objectives, converged).
         """
-        cdef Py_ssize_t _step
-        cdef double objective
-        objectives = []
-        for _step in range(n_steps):
-            objective = self.advance()
-            objectives.append(objective)
-            if self.status & (stop_on | MIXFAST_NOT_FINITE):
-                return objectives, False
-            if fabs(objective - previous) < tol:
-                return objectives, True
-            previous = objective
-        return objectives, False
+        cdef course_t course
+        cdef double[::1] objectives = np.empty(n_steps)
+        begin_course(&course, previous, n_steps)
+        course.objectives = &objectives[0] if n_steps > 0 else NULL
+        self.follow(tol, stop_on, &course)
+        return [objectives[i] for i in range(course.n_accepted)], bool(course.converged)
 
     def gather(self):
         """One pass at the present parameters: (log evidence, impossible rows, counts, statistics), nothing updated."""
         cdef const family_t *family = self.c.family
         self.run()
-        return (self.evidence(), self.c.lanes[LANE_IMPOSSIBLE],
+        return (evidence_of(&self.c), self.c.lanes[LANE_IMPOSSIBLE],
                 _copy(self.c.lanes + LANE_COUNTS, family.n_components),
                 _copy(self.c.lanes + LANE_COUNTS + family.n_components, family.n_stats))
+
+    @property
+    def status(self):
+        return self.em.status
+
+    @property
+    def n_impossible(self):
+        return self.em.n_impossible
+
+    @property
+    def n_passes(self):
+        return self.em.n_passes
+
+    @property
+    def prunes(self):
+        """Whether a pass may leave out what is zero; settable."""
+        return bool(self.em.prunes)
+
+    @prunes.setter
+    def prunes(self, bint prunes):
+        self.em.prunes = prunes
+
+    @property
+    def work(self):
+        """Shares of all pairs of a row and a component whose (densities, statistics) the last step computed."""
+        if self.em.pruning.n_passes == 0:
+            return 1.0, 1.0
+        return self.em.pruning.densities_done, self.em.pruning.statistics_done
 
 
 cdef void *address(array) except? NULL:

@@ -1,6 +1,6 @@
 # What a pass is made of, for everything that works on one: structs, and the few lines that all of these need.
 
-from libc.stdint cimport int32_t
+from libc.stdint cimport int32_t, uintptr_t
 
 from mixfast._family cimport chunk_t, family_t, rows_kernels_t, rows_t, selection_t
 
@@ -45,12 +45,22 @@ ctypedef int (*assign_fn)(const pass_t *, Py_ssize_t start, const chunk_t *, wor
 ctypedef int (*deliver_fn)(const pass_t *, Py_ssize_t start, const chunk_t *, const workspace_t *,
                            double *lane) noexcept nogil
 
+# Asked between rounds whether to stop: nonzero says so.
+ctypedef int (*look_fn)(void *) noexcept nogil
+
+# What functions of a pass return: 0, MIXFAST_FAILED from a family's verb, or
+cdef enum:
+    STOPPED = -2               # `look` said so
+
 cdef struct pass_t:
     const family_t *family
     const rows_kernels_t *kernels
     rows_t rows
     Py_ssize_t chunk_rows, stride, n_chunks, n_lanes, lane_size, n_rounds
     int n_threads
+    double total_weight        # of the rows
+    look_fn look
+    void *look_data
     # the state
     double *weights
     double *params
@@ -70,6 +80,31 @@ cdef struct pass_t:
     const void *assign_data
     deliver_fn deliver
     const void *deliver_data
+
+
+# One block of memory, cut into pieces that start on cache lines. Without a block, `used` says how large it has to be.
+cdef struct arena_t:
+    char *base
+    size_t used                # bytes
+
+
+cdef enum:
+    CACHE_LINE = 64
+
+
+cdef inline void measure_arena(arena_t *arena) noexcept nogil:
+    arena.base, arena.used = NULL, CACHE_LINE  # the block may begin anywhere
+
+
+cdef inline void open_arena(arena_t *arena, void *block) noexcept nogil:
+    arena.base, arena.used = <char *> (((<uintptr_t> block) + CACHE_LINE - 1) // CACHE_LINE * CACHE_LINE), 0
+
+
+cdef inline void *take(arena_t *arena, size_t n_bytes) noexcept nogil:
+    """The next piece."""
+    cdef size_t first = arena.used
+    arena.used += (n_bytes + CACHE_LINE - 1) // CACHE_LINE * CACHE_LINE
+    return NULL if arena.base == NULL else arena.base + first
 
 
 cdef inline void cut(pass_t *p, Py_ssize_t chunk_rows) noexcept nogil:

@@ -2,7 +2,7 @@ import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import disjoint_base
 
-from mixfast._em import Pass
+from mixfast._em import Pass, Rows
 
 def kmeans_plusplus(p: Pass, n_clusters: int, seed: int, start: int) -> NDArray[np.int64]: ...
 
@@ -10,3 +10,6 @@ def kmeans_plusplus(p: Pass, n_clusters: int, seed: int, start: int) -> NDArray[
 class Lloyd(Pass):
     labels: NDArray[np.int64]
     def step(self) -> float: ...
+    def settle(self, tol: float, max_iter: int) -> tuple[float, int]: ...
+
+def random_rows(rows: Rows, n_clusters: int, seed: int, start: int) -> NDArray[np.int64]: ...

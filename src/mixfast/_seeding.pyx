@@ -3,12 +3,25 @@
 What is added up is added by chunk or by lane, in order, so results are the same bits for any number of threads.
 """
 
+from libc.math cimport INFINITY, log1p
 from libc.stdint cimport int64_t, uint32_t, uint64_t, uintptr_t
+from libc.stdlib cimport free, malloc
 
-from mixfast._em cimport Pass, Rows
-from mixfast._family cimport centres_kernels_t, chunk_t, mixfast_select_centres, totals_t
-from mixfast._pass cimport LANE_COUNTS, LANE_EVIDENCE, get, pass_t, workspace_t
-from mixfast._random cimport FIRST_CENTRE, NEXT_CENTRE, uniform
+from mixfast._em cimport Pass, Rows, run_pass, value_of
+from mixfast._family cimport centres_kernels_t, chunk_t, mixfast_select_centres, rows_t, totals_t
+from mixfast._pass cimport (
+    LANE_COUNTS,
+    LANE_EVIDENCE,
+    arena_t,
+    get,
+    measure_arena,
+    open_arena,
+    pass_t,
+    put,
+    take,
+    workspace_t,
+)
+from mixfast._random cimport FIRST_CENTRE, NEXT_CENTRE, RANDOM_ROWS, uniform
 
 import numpy as np
 
@@ -23,11 +36,6 @@ cdef int deliver_nothing(const pass_t *p, Py_ssize_t start, const chunk_t *chunk
 
 
 # ---- greedy k-means++ -----------------------------------------------------------------------------------------------
-
-# What the passes of one seeding hand on.
-ctypedef struct seeding_t:
-    char *closest              # square distance of each row to the nearest centre: a stride of reals for each chunk
-    double *potentials         # [n_chunks][n_candidates], the sum of weight * closest that each candidate would leave
 
 
 cdef inline char *closest_of(const pass_t *p, const seeding_t *seeding, Py_ssize_t chunk) noexcept nogil:
@@ -87,25 +95,56 @@ cdef Py_ssize_t draw_row(const pass_t *p, const seeding_t *seeding, Py_ssize_t w
     return chosen
 
 
-cdef object draw_by_weight(Rows rows, draws):
-    """Rows at which the running sum of the weights passes the draws, numbers in [0, 1), times the total."""
-    if rows.sample_weight is None:
-        return np.floor(draws * rows.c.n_rows).astype(np.int64)
-    passed = np.cumsum(rows.sample_weight)
-    total = passed[rows.c.n_rows - 1]
-    last = np.searchsorted(passed, total)  # where rounding hides the one that counts
-    return np.minimum(np.searchsorted(passed, draws * total, side="right"), last)
+cdef Py_ssize_t draw_by_weight(const pass_t *p, double draw) noexcept nogil:
+    """The row at which the running sum of the weights passes the draw, a number in [0, 1), times the total; the last
+    that counts where rounding hides it."""
+    cdef Py_ssize_t row, chosen = 0
+    cdef double total = 0, passed = 0
+    if p.rows.weight == NULL:
+        return <Py_ssize_t> (draw * <double> p.rows.n_rows)
+    for row in range(p.rows.n_rows):
+        total += p.rows.weight[row]
+    for row in range(p.rows.n_rows):
+        if p.rows.weight[row] > 0:
+            chosen = row
+            passed += p.rows.weight[row]
+            if passed > draw * total:
+                break
+    return chosen
 
 
-cdef object measure(Pass p, potentials, last, candidates):
-    """One pass: what each candidate would leave, after the centre chosen last."""
-    centres = p.rows.X[np.concatenate([[last], candidates])]
-    p.set_state(np.ones(len(centres)), np.ascontiguousarray(centres, dtype=np.float64).ravel())
-    p.run()
-    return np.sum(potentials, axis=0)
+cdef void put_centre(pass_t *p, Py_ssize_t k, Py_ssize_t row) noexcept nogil:
+    """Centre k at a row."""
+    cdef Py_ssize_t d = p.family.n_features, j
+    for j in range(d):
+        p.params[k * d + j] = value_of(&p.rows, row, j)
 
 
-def kmeans_plusplus(Pass p not None, Py_ssize_t n_clusters, uint64_t seed, uint32_t start):
+cdef int measure(pass_t *p, const seeding_t *seeding, Py_ssize_t *winner, double *left) noexcept nogil:
+    """One pass: the candidate that would leave least, the first of equals, and what it would leave."""
+    cdef Py_ssize_t n_candidates = p.family.n_components - 1, chunk, i
+    cdef double total
+    cdef int code = run_pass(p)
+    winner[0] = 0
+    for i in range(n_candidates):
+        total = 0
+        for chunk in range(p.n_chunks):
+            total += seeding.potentials[chunk * n_candidates + i]
+        if i == 0 or total < left[0]:
+            winner[0], left[0] = i, total
+    return code
+
+
+cdef void place_seeding(seeding_t *seeding, const pass_t *p, arena_t *arena) noexcept nogil:
+    """Room for the seeding that pass `p` makes."""
+    cdef Py_ssize_t n_candidates = p.family.n_components - 1
+    seeding.closest = <char *> take(arena, p.n_chunks * p.stride * p.family.real_bytes)
+    seeding.potentials = <double *> take(arena, p.n_chunks * n_candidates * sizeof(double))
+    seeding.candidates = <Py_ssize_t *> take(arena, n_candidates * sizeof(Py_ssize_t))
+
+
+cdef int seed_greedily(pass_t *p, seeding_t *seeding, Py_ssize_t n_clusters, uint64_t seed, uint32_t start,
+                       int64_t *indices) noexcept nogil:
     """Indices (n_clusters,) of rows: the first is drawn by weight, each further one is the best of some candidates that
     are drawn by weight * square distance to the nearest centre so far.
 
@@ -121,29 +160,52 @@ def kmeans_plusplus(Pass p not None, Py_ssize_t n_clusters, uint64_t seed, uint3
     is never drawn again, wherever the origin is. Linear forms would not be faster: of a pass over 100,000 rows of 16
     columns packing and reading the rows takes more than half.
     """
-    cdef Py_ssize_t n_candidates = p.c.family.n_components - 1, real_bytes = p.c.family.real_bytes, winner, i
-    cdef double[:, ::1] potentials = np.empty((p.c.n_chunks, n_candidates))
-    cdef seeding_t seeding
-    closest = np.full(p.c.n_chunks * p.c.stride + 64 // real_bytes, np.inf, dtype=f"f{real_bytes}")
-    seeding.closest = <char *> ((<uintptr_t> closest.ctypes.data + 63) // 64 * 64)
-    seeding.potentials = &potentials[0, 0]
-    p.c.assign, p.c.assign_data, p.c.deliver = try_candidates, &seeding, deliver_nothing
-
-    indices = np.empty(n_clusters, dtype=np.int64)
-    indices[0] = draw_by_weight(p.rows, np.array([uniform(seed, start, FIRST_CENTRE, 0)]))[0]
-    candidates = np.repeat(indices[:1], n_candidates)
-    winner, left = 0, measure(p, potentials, indices[0], candidates)
+    cdef Py_ssize_t n_candidates = p.family.n_components - 1, chosen, winner = 0, i
+    cdef double draw, left = 0
+    cdef int code
+    p.assign, p.assign_data, p.deliver = try_candidates, seeding, deliver_nothing
+    for i in range(p.n_chunks * p.stride):
+        put(seeding.closest, p.family.real_bytes, i, INFINITY)
+    indices[0] = draw_by_weight(p, uniform(seed, start, FIRST_CENTRE, 0))
+    for i in range(1 + n_candidates):
+        put_centre(p, i, indices[0])
+    code = measure(p, seeding, &winner, &left)
     for chosen in range(1, n_clusters):
-        draws = np.array([uniform(seed, start, NEXT_CENTRE, <uint64_t> (chosen * n_candidates + i))
-                          for i in range(n_candidates)])
-        if left[winner] > 0:
-            for i in range(n_candidates):
-                candidates[i] = draw_row(&p.c, &seeding, winner, draws[i] * left[winner])
-        else:  # fewer distinct rows than clusters: all distances are zero, any row is as good as any other
-            candidates = draw_by_weight(p.rows, draws)
-        left = measure(p, potentials, indices[chosen - 1], candidates)
-        winner = np.argmin(left)
-        indices[chosen] = candidates[winner]
+        if code != 0:
+            return code
+        for i in range(n_candidates):
+            draw = uniform(seed, start, NEXT_CENTRE, <uint64_t> (chosen * n_candidates + i))
+            # fewer distinct rows than clusters: all distances are zero, any row is as good as any other
+            seeding.candidates[i] = draw_row(p, seeding, winner, draw * left) if left > 0 else draw_by_weight(p, draw)
+        put_centre(p, 0, indices[chosen - 1])
+        for i in range(n_candidates):
+            put_centre(p, 1 + i, seeding.candidates[i])
+        code = measure(p, seeding, &winner, &left)
+        indices[chosen] = seeding.candidates[winner]
+    return code
+
+
+def kmeans_plusplus(Pass p not None, Py_ssize_t n_clusters, uint64_t seed, uint32_t start):
+    """`seed_greedily`: indices (n_clusters,) of rows."""
+    cdef arena_t arena
+    cdef seeding_t seeding
+    cdef int code
+    indices = np.empty(n_clusters, dtype=np.int64)
+    cdef int64_t[::1] chosen = indices
+    measure_arena(&arena)
+    place_seeding(&seeding, &p.c, &arena)
+    cdef void *block = malloc(arena.used)
+    if block == NULL:
+        raise MemoryError(f"k-means++ of {p.c.rows.n_rows} rows needs {arena.used} bytes of work space")
+    try:
+        open_arena(&arena, block)
+        place_seeding(&seeding, &p.c, &arena)
+        with nogil:
+            code = seed_greedily(&p.c, &seeding, n_clusters, seed, start, &chosen[0])
+        p.check(code)
+    finally:
+        p.c.assign_data = NULL
+        free(block)
     return indices
 
 
@@ -165,8 +227,45 @@ cdef int add_rows(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, const
     return 0
 
 
+cdef void begin_lloyd(pass_t *p, int64_t *labels) noexcept nogil:
+    """Make `p` a pass of Lloyd's k-means: `step_lloyd` labels each row and moves the centres to their rows."""
+    cdef Py_ssize_t k
+    p.assign, p.assign_data, p.deliver = find_nearest, labels, add_rows
+    for k in range(p.family.n_components):
+        p.weights[k] = 1
+
+
+cdef int step_lloyd(pass_t *p, double *distortion) noexcept nogil:
+    """One iteration; the mean square distance of the rows to the centres that went in."""
+    cdef totals_t totals
+    cdef int code = run_pass(p)
+    if code != 0:
+        return code
+    totals.counts, totals.pivot = p.lanes + LANE_COUNTS, p.pivot
+    totals.stats = totals.counts + p.family.n_components
+    p.family.maximise(p.family, &totals, p.work, p.params)
+    distortion[0] = p.lanes[LANE_EVIDENCE] / p.total_weight
+    return 0
+
+
+cdef int settle(pass_t *p, double tol, Py_ssize_t max_iter, kmeans_t *found) noexcept nogil:
+    """Lloyd's iterations, two at least, until one lowers the mean square distance by less than tol times what the seeds
+    left, or there were max_iter."""
+    cdef double first, last
+    cdef int code = step_lloyd(p, &first)
+    found.distortion, found.n_iter = first, 1
+    while code == 0:
+        last = found.distortion
+        code = step_lloyd(p, &found.distortion)
+        found.n_iter += 1
+        # not so where sums overflow
+        if not last - found.distortion >= tol * first or found.n_iter >= max_iter:
+            break
+    return code
+
+
 cdef class Lloyd(Pass):
-    """Passes of Lloyd's k-means: a pass of the centres family labels each row and moves the centres to their rows.
+    """Passes of Lloyd's k-means.
 
     After a step `labels` (n_samples,), int64, are of the centres that went in, and the new centres are the means of the
     rows so labelled.
@@ -176,14 +275,57 @@ cdef class Lloyd(Pass):
 
     def __cinit__(self, *args, **kwargs):
         self.labels = np.zeros(self.c.rows.n_rows, dtype=np.int64)
-        self.c.assign, self.c.assign_data = find_nearest, <const void *> <uintptr_t> self.labels.ctypes.data
-        self.c.deliver = add_rows
+        begin_lloyd(&self.c, <int64_t *> <uintptr_t> self.labels.ctypes.data)
 
     def step(self):
         """One iteration; the mean square distance of the rows to the centres that went in."""
-        cdef totals_t totals
-        self.run()
-        totals.counts, totals.pivot = self.c.lanes + LANE_COUNTS, self.c.pivot
-        totals.stats = totals.counts + self.c.family.n_components
-        self.c.family.maximise(self.c.family, &totals, self.c.work, self.c.params)
-        return self.c.lanes[LANE_EVIDENCE] / self.rows.total_weight
+        cdef double distortion = 0
+        cdef int code
+        with nogil:
+            code = step_lloyd(&self.c, &distortion)
+        self.check(code)
+        return distortion
+
+    def settle(self, double tol, Py_ssize_t max_iter):
+        """Iterations until they bring little: (mean square distance to the centres of the last one, their number)."""
+        cdef kmeans_t found
+        cdef int code
+        with nogil:
+            code = settle(&self.c, tol, max_iter, &found)
+        self.check(code)
+        return found.distortion, found.n_iter
+
+
+# ---- random rows ----------------------------------------------------------------------------------------------------
+
+cdef void choose_rows(const rows_t *rows, Py_ssize_t n_clusters, uint64_t seed, uint32_t start, double *arrivals,
+                      int64_t *indices) noexcept nogil:
+    """Indices (n_clusters,) of distinct rows, each drawn with probability proportional to its weight.
+
+    The rows with the smallest exponential variates of rate weight: Efraimidis & Spirakis, "Weighted random sampling
+    with a reservoir", Information Processing Letters 97 (2006). `arrivals` (n_clusters,) holds the smallest so far.
+    """
+    cdef Py_ssize_t row, place, n = 0
+    cdef double arrival
+    for row in range(rows.n_rows):
+        arrival = -log1p(-uniform(seed, start, RANDOM_ROWS, <uint64_t> row))
+        if rows.weight != NULL:
+            arrival /= rows.weight[row]  # a weight of 1e-320 comes last, at infinity
+        if n == n_clusters and not arrival < arrivals[n - 1]:
+            continue
+        n = min(n + 1, n_clusters)
+        place = n - 1
+        while place > 0 and arrival < arrivals[place - 1]:
+            arrivals[place], indices[place] = arrivals[place - 1], indices[place - 1]
+            place -= 1
+        arrivals[place], indices[place] = arrival, row
+
+
+def random_rows(Rows rows not None, Py_ssize_t n_clusters, uint64_t seed, uint32_t start):
+    """`choose_rows`: indices (n_clusters,) of rows."""
+    indices = np.empty(n_clusters, dtype=np.int64)
+    cdef int64_t[::1] chosen = indices
+    cdef double[::1] arrivals = np.empty(n_clusters)
+    with nogil:
+        choose_rows(&rows.c, n_clusters, seed, start, &arrivals[0], &chosen[0])
+    return indices

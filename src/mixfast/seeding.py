@@ -10,10 +10,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mixfast import _random
 from mixfast._em import Pass
 from mixfast._seeding import Lloyd
 from mixfast._seeding import kmeans_plusplus as _kmeans_plusplus
+from mixfast._seeding import random_rows as _random_rows
 from mixfast.families._centres import bind_centres
 
 #: Lloyd's iterations stop when one lowers the mean square distance by less than this share of what the seeds left, or
@@ -43,6 +43,11 @@ def _centres_pass(kind, rows, n_centres, n_threads, isa):
     return kind(bind_centres(n_centres, X.shape[1], X.dtype.itemsize, isa), rows, n_threads)
 
 
+def n_kmeans_plusplus_candidates(n_clusters):
+    """So many rows are tried for each centre; scikit-learn's number."""
+    return 2 + int(math.log(n_clusters))
+
+
 def kmeans_plusplus(rows, n_clusters, seed, start=0, n_threads=1, isa=None):
     """Rows chosen by greedy k-means++, far apart and where the weight is.
 
@@ -60,7 +65,7 @@ def kmeans_plusplus(rows, n_clusters, seed, start=0, n_threads=1, isa=None):
     -------
     indices : ndarray of shape (n_clusters,), int64
     """
-    n_candidates = 2 + int(math.log(n_clusters))
+    n_candidates = n_kmeans_plusplus_candidates(n_clusters)
     p = _centres_pass(Pass, rows, 1 + n_candidates, n_threads, isa)
     return _kmeans_plusplus(p, n_clusters, seed, start)
 
@@ -82,18 +87,9 @@ def kmeans(rows, n_clusters, seed, start=0, n_threads=1, isa=None):
     seeds = kmeans_plusplus(rows, n_clusters, seed, start, n_threads, isa)
     lloyd = _centres_pass(Lloyd, rows, n_clusters, n_threads, isa)
     lloyd.set_state(np.ones(n_clusters), np.ascontiguousarray(rows.X[seeds], dtype=np.float64).ravel())
-    distortions = []
-    while not _has_settled(distortions):
-        distortions.append(lloyd.step())
+    distortion, n_iter = lloyd.settle(LLOYD_TOL, LLOYD_MAX_ITER)
     _, centres = lloyd.state()
-    return KMeansResult(lloyd.labels, centres.reshape(n_clusters, -1), distortions[-1], len(distortions))
-
-
-def _has_settled(distortions):
-    if len(distortions) < 2:
-        return False
-    fell = distortions[-2] - distortions[-1] >= LLOYD_TOL * distortions[0]  # not so where sums overflow
-    return not fell or len(distortions) >= LLOYD_MAX_ITER
+    return KMeansResult(lloyd.labels, centres.reshape(n_clusters, -1), distortion, n_iter)
 
 
 def random_rows(rows, n_clusters, seed, start=0):
@@ -111,14 +107,7 @@ def random_rows(rows, n_clusters, seed, start=0):
     -------
     indices : ndarray of shape (n_clusters,), int64
     """
-    arrival = np.empty(len(rows.X))
-    _random.fill_uniform(seed, start, _random.PURPOSE_RANDOM_ROWS, arrival)
-    arrival = -np.log1p(-arrival)
-    if rows.sample_weight is not None:
-        with np.errstate(over="ignore"):
-            arrival /= rows.sample_weight  # a weight of 1e-320 comes last, at infinity
-    first = np.argpartition(arrival, n_clusters - 1)[:n_clusters]
-    return first[np.argsort(arrival[first])].astype(np.int64)
+    return _random_rows(rows, n_clusters, seed, start)
 
 
 def _known_rows(n_rows, indices):
