@@ -12,6 +12,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from mixfast._config import show_config
+    from mixfast.batch import BatchResult, fit_many
     from mixfast.convergence import Status
     from mixfast.estimators.bernoulli_mixture import BernoulliMixture
     from mixfast.estimators.gaussian_mixture import GaussianMixture
@@ -19,14 +20,16 @@ if TYPE_CHECKING:
 
 #: Where each public name lives.
 _HOMES = {
+    "BatchResult": "mixfast.batch",
     "BernoulliMixture": "mixfast.estimators.bernoulli_mixture",
     "GaussianMixture": "mixfast.estimators.gaussian_mixture",
     "Status": "mixfast.convergence",
+    "fit_many": "mixfast.batch",
     "plot_mixture": "mixfast.plotting",
     "show_config": "mixfast._config",
 }
 
-__all__ = ["BernoulliMixture", "GaussianMixture", "Status", "plot_mixture", "show_config"]
+__all__ = ["BatchResult", "BernoulliMixture", "GaussianMixture", "Status", "fit_many", "plot_mixture", "show_config"]
 
 
 def __getattr__(name):

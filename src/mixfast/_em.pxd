@@ -4,6 +4,13 @@ from mixfast._family cimport chunk_t, family_t, rows_t
 from mixfast._pass cimport arena_t, assign_fn, pass_t, workspace_t
 from mixfast._pruning cimport pruning_t
 
+# Arrays that a prediction fills, or NULL.
+cdef struct results_t:
+    int64_t *labels
+    char *log_norm
+    char *resp
+    char *largest
+
 # EM over the rows of a pass.
 cdef struct em_t:
     pass_t *p
@@ -34,6 +41,8 @@ cdef void place_pass(pass_t *p, arena_t *arena) noexcept nogil
 cdef int run_pass(pass_t *p) noexcept nogil
 cdef double evidence_of(const pass_t *p) noexcept nogil
 cdef double value_of(const rows_t *rows, Py_ssize_t row, Py_ssize_t column) noexcept nogil
+cdef bint is_constant(const rows_t *rows) noexcept nogil
+cdef double sum_of_weights(const double *weight, Py_ssize_t n) noexcept nogil
 cdef void begin_em(em_t *em) noexcept nogil
 cdef int start_from_labels(em_t *em, const int64_t *labels, int n_passes, uint32_t *order,
                            Py_ssize_t *places) noexcept nogil
@@ -63,3 +72,5 @@ cdef int expected(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, works
                   double *lane) noexcept nogil
 cdef int nearest(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, workspace_t *space,
                  double *lane) noexcept nogil
+cdef int write_results(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, const workspace_t *space,
+                       double *lane) noexcept nogil

@@ -12,6 +12,7 @@ class Rows:
     sample_weight: NDArray[np.float64] | None
     total_weight: float
     def __new__(cls, X: NDArray[Any], sample_weight: NDArray[np.float64] | None = None) -> Self: ...
+    def is_constant(self) -> bool: ...
 
 @disjoint_base
 class Pass:

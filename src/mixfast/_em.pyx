@@ -101,12 +101,6 @@ cdef double ROUND_FLOPS = 3e9
 cdef double EMPTY_SHARE = 1e-250
 cdef double EMPTY_SHARE_FLOAT = 1e-25
 
-ctypedef struct results_t:
-    int64_t *labels
-    char *log_norm
-    char *resp
-    char *largest
-
 ctypedef struct draw_t:
     uint64_t seed
     uint32_t start
@@ -485,6 +479,28 @@ cdef double value_of(const rows_t *rows, Py_ssize_t row, Py_ssize_t column) noex
     return get(rows.data + row * rows.row_stride + column * rows.column_stride, rows.real_bytes, 0)
 
 
+cdef bint is_constant(const rows_t *rows) noexcept nogil:
+    """Whether all rows are equal."""
+    cdef Py_ssize_t row, j
+    for row in range(1, rows.n_rows):
+        for j in range(rows.n_features):
+            if value_of(rows, row, j) != value_of(rows, 0, j):
+                return False
+    return True
+
+
+cdef double sum_of_weights(const double *weight, Py_ssize_t n) noexcept nogil:
+    """With Kahan's compensation: millions of weights keep their digits."""
+    cdef double total = 0, lost = 0, raised, term
+    cdef Py_ssize_t i
+    for i in range(n):
+        term = weight[i] - lost
+        raised = total + term
+        lost = (raised - total) - term
+        total = raised
+    return total
+
+
 cdef int gather_common(const pass_t *p, assign_fn assign, const void *data) noexcept nogil:
     """What no parameter enters, about the mean of the rows, which is found about the first of them. `assign` says what
     rows weigh."""
@@ -704,7 +720,11 @@ cdef class Rows:
             if weights.shape[0] != self.c.n_rows:
                 raise ValueError(f"sample_weight has {weights.shape[0]} values for {self.c.n_rows} rows")
             self.c.weight = &weights[0]
-            self.total_weight = np.sum(sample_weight)
+            self.total_weight = sum_of_weights(&weights[0], weights.shape[0])
+
+    def is_constant(self):
+        """Whether all rows are equal."""
+        return bool(is_constant(&self.c))
 
 
 cdef class Pass:

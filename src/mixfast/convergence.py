@@ -18,13 +18,24 @@ class Status(IntFlag):
     EMPTIED_COMPONENT
         A component lost all its rows. It keeps weight 0 and the parameters of all rows together.
     NOT_FINITE
-        Log densities or sums were not finite. `fit` raises; no estimator shows this one.
+        Values of the data, log densities, sums or parameters were not finite. `fit` raises; in a batch the parameters
+        are NaN.
     IMPOSSIBLE_ROWS
         Some rows had density zero under every component; they were shared equally among the components.
     CONVERGED
         The lower bound moved by less than `tol` between two iterations.
     MAX_ITER
         `max_iter` iterations were done without that.
+    TOO_FEW_ROWS
+        There are fewer rows (of positive weight) than components, or fewer than two. `fit` raises; in a batch the
+        parameters are NaN.
+    CONSTANT_DATA
+        All rows are equal: components differ, if at all, by what a repair or a prior put there.
+    INTERRUPTED
+        Ctrl-C came before this problem of a batch was fitted; the parameters are NaN.
+    OUT_OF_DOMAIN
+        The data has values that the family has no density for, such as a 2 among zeros and ones. `fit` raises; in a
+        batch the parameters are NaN.
 
     Examples
     --------
@@ -44,6 +55,10 @@ class Status(IntFlag):
     IMPOSSIBLE_ROWS = 8
     CONVERGED = 16
     MAX_ITER = 32
+    TOO_FEW_ROWS = 64
+    CONSTANT_DATA = 128
+    INTERRUPTED = 256
+    OUT_OF_DOMAIN = 512
 
     def __str__(self):
         return self.name or "OK"

@@ -93,6 +93,11 @@ class BaseMixture(DensityMixin, BaseEstimator):
     def _publish(self, params, dtype):
         """Set the fitted attributes from a record of float64 parameters."""
 
+    def _published(self, params):
+        """The arrays that `_publish` rounds to the precision of the data, from a record of parameters, or from one
+        whose arrays have more dimensions in front."""
+        return params
+
     @abstractmethod
     def _collect(self):
         """The record of parameters from the fitted attributes."""

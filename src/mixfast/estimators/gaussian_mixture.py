@@ -179,10 +179,12 @@ class GaussianMixture(BaseMixture):
     def _family(self):
         return STRUCTURES[self.covariance_type](reg_covar=self.reg_covar)
 
+    def _published(self, params):
+        return *params, self._family().precisions(params.precisions_cholesky)
+
     def _publish(self, params, dtype):
         with np.errstate(over="ignore", invalid="ignore"):
-            precisions = self._family().precisions(params.precisions_cholesky)
-            arrays = [array.astype(dtype) for array in (*params, precisions)]
+            arrays = [array.astype(dtype) for array in self._published(params)]
         if not all(np.all(np.isfinite(array)) for array in arrays):
             raise self._status_error(Status.NOT_FINITE, dtype)
         self.means_, self.covariances_, self.precisions_cholesky_, self.precisions_ = arrays

@@ -1,0 +1,60 @@
+from collections.abc import Callable
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from typing_extensions import disjoint_base
+
+@disjoint_base
+class Model:
+    def __new__(
+        cls,
+        family: object,
+        centres: object,
+        candidates: object,
+        blank: NDArray[np.float64],
+        located: NDArray[np.int64] | None,
+        given_weights: NDArray[np.float64],
+        given_params: NDArray[np.float64],
+        n_free: float,
+    ) -> Self: ...
+
+def fit_problems(
+    X: NDArray[Any],
+    offsets: NDArray[np.int64],
+    sample_weight: NDArray[np.float64] | None,
+    seeds: NDArray[np.uint64],
+    models: list[Model],
+    *,
+    n_init: int,
+    max_iter: int,
+    tol: float,
+    stop_on: int,
+    accelerates: bool,
+    init_params: str,
+    lloyd_tol: float,
+    lloyd_max_iter: int,
+    criterion: str | None,
+    prunes: bool,
+    n_threads: int,
+    progress: Callable[[int, int], None] | None,
+    weights: NDArray[np.float64],
+    params: NDArray[np.float64],
+    lower_bounds: NDArray[np.float64],
+    n_iter: NDArray[np.int32],
+    status: NDArray[np.int32],
+    criteria: NDArray[np.float64],
+    chosen: NDArray[np.int32],
+) -> bool: ...
+def evaluate_problems(
+    X: NDArray[Any],
+    offsets: NDArray[np.int64],
+    models: list[Model],
+    chosen: NDArray[np.int32],
+    weights: NDArray[np.float64],
+    params: NDArray[np.float64],
+    *,
+    n_threads: int,
+    labels: NDArray[np.int64] | None = None,
+    log_norm: NDArray[Any] | None = None,
+) -> None: ...

@@ -1,0 +1,746 @@
+"""Many fits at once: a thread takes a whole problem, from its start to its last M-step, without the GIL.
+
+Each thread works in one arena, as large as the largest problem needs; nothing is allocated for a fit but what pruning
+wants where there are thousands of rows. What is done is what an estimator does, by the same functions: the start, the
+loop, the best of several starts. So the bits are those of the estimator, for any number of threads.
+
+Problems that would keep one thread for long are fitted one after the other, each on all threads.
+"""
+
+from cython.parallel cimport prange, threadid
+from libc.math cimport INFINITY, NAN, isfinite, log
+from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
+from libc.stdlib cimport calloc, free
+from libc.string cimport memcpy, memset
+
+from mixfast._acceleration cimport acceleration_t, forget, iterate_accelerated, place_acceleration
+from mixfast._capsule cimport family_in
+from mixfast._em cimport (
+    begin_course,
+    begin_em,
+    course_t,
+    em_t,
+    evidence_of,
+    expected,
+    is_constant,
+    iterate_plain,
+    loop_fn,
+    nearest,
+    place_pass,
+    results_t,
+    run_pass,
+    shape_pass,
+    start_from_draws,
+    start_from_labels,
+    sum_of_weights,
+    value_of,
+    write_results,
+)
+from mixfast._family cimport MIXFAST_NOT_FINITE, chunk_t, family_t, rows_t
+from mixfast._pass cimport (
+    LANE_COUNTS,
+    arena_t,
+    get,
+    measure_arena,
+    open_arena,
+    pass_t,
+    take,
+    workspace_t,
+)
+from mixfast._pruning cimport pruning_t, release
+from mixfast._seeding cimport (
+    begin_lloyd,
+    choose_rows,
+    kmeans_t,
+    place_seeding,
+    seed_greedily,
+    seeding_t,
+    settle,
+)
+
+import numpy as np
+
+from mixfast.convergence import Status
+
+cdef extern from "Python.h":
+    int PyErr_CheckSignals() except -1
+
+cdef enum:
+    IMPOSSIBLE_ROWS = 8
+    CONVERGED = 16
+    MAX_ITER = 32
+    TOO_FEW_ROWS = 64
+    CONSTANT_DATA = 128
+    INTERRUPTED = 256
+assert (IMPOSSIBLE_ROWS, CONVERGED, MAX_ITER, TOO_FEW_ROWS, CONSTANT_DATA, INTERRUPTED) == (
+    Status.IMPOSSIBLE_ROWS, Status.CONVERGED, Status.MAX_ITER, Status.TOO_FEW_ROWS, Status.CONSTANT_DATA,
+    Status.INTERRUPTED)
+
+# The first thread listens for Ctrl-C and reports progress after so many operations, ten milliseconds or so.
+cdef double LOOK_FLOPS = 2e7
+# A problem is fitted on all threads where a pass is longer than this, some ten milliseconds, and it is either so large a
+# share of all the work that a thread would be left with it in the end, or so long that Ctrl-C would have to wait.
+cdef double WIDE_FLOPS = 5e7
+cdef double WIDE_SHARE = 0.25
+cdef double LONG_FLOPS = 2e8
+# Tasks are dealt out one by one, but a thousandth of them at a time where there are very many.
+cdef enum:
+    N_DEALS = 1000
+
+
+# One model that problems are fitted with.
+ctypedef struct model_t:
+    const family_t *family
+    const family_t *centres        # of k-means, n_components of them
+    const family_t *candidates     # of k-means++: the last centre and the candidates for the next
+    const double *blank            # [n_params], to measure the first responsibilities from
+    const int64_t *located         # places in params that take the centres of k-means; NULL: none do
+    Py_ssize_t n_located
+    const double *given_weights    # [n_components], NaN where a start has to find them
+    const double *given_params     # [n_params]
+    bint has_start                 # all are given
+    double n_free                  # parameters that a criterion counts
+
+
+# What a thread works in, on one problem and one model at a time.
+ctypedef struct worker_t:
+    void *block
+    arena_t arena
+    size_t after_fit               # how much of the arena the present fit takes; starts use what is beyond
+    int n_threads
+    pass_t fit
+    em_t em
+    acceleration_t acceleration
+    int64_t *labels
+    int64_t *indices
+    double *arrivals
+    uint32_t *order
+    Py_ssize_t *places
+    double *best_weights
+    double *best_params
+    Py_ssize_t n_done, n_bad       # problems
+    double flops                   # since the last look
+
+
+# What came of a start.
+ctypedef struct fit_t:
+    double lower_bound
+    Py_ssize_t n_iter
+    int status
+
+
+cdef struct batch_t
+
+ctypedef int (*start_fn)(worker_t *, const batch_t *, const model_t *, uint64_t seed, uint32_t start) noexcept nogil
+ctypedef double (*criterion_fn)(worker_t *, double n_free) noexcept nogil
+
+
+cdef struct batch_t:
+    # the problems
+    const char *data
+    int real_bytes
+    Py_ssize_t n_features
+    Py_ssize_t row_stride
+    const int64_t *offsets         # [n_problems + 1]
+    const double *sample_weight    # of all rows, or NULL
+    const uint64_t *seeds
+    # what is fitted, and how
+    Py_ssize_t n_models
+    model_t *models
+    Py_ssize_t n_init, max_iter
+    double tol
+    int stop_on
+    bint prunes
+    loop_fn loop
+    start_fn start
+    double lloyd_tol
+    Py_ssize_t lloyd_max_iter
+    criterion_fn criterion         # the lower the better; NULL where there is nothing to choose
+    # results: [n_problems][n_slots] of each; a slot for the best model or for every one
+    Py_ssize_t n_slots, largest_weights, largest_params
+    double *weights
+    double *params
+    double *lower_bounds
+    int32_t *n_iter
+    int32_t *status                # INTERRUPTED until it is known
+    double *criteria               # [n_problems][n_models]
+    int32_t *chosen                # [n_problems], the best model
+    # how it goes
+    int stop
+    Py_ssize_t n_workers
+    worker_t *workers
+    void *progress                 # called with (problems done, problems with a bad status), or NULL
+    void *error                    # what it raised
+
+
+# ---- starts ---------------------------------------------------------------------------------------------------------
+
+cdef int from_known_rows(worker_t *w, const model_t *m) noexcept nogil:
+    """Components begin with the rows at `indices`, one each."""
+    cdef Py_ssize_t i
+    for i in range(w.fit.rows.n_rows):
+        w.labels[i] = -1
+    for i in range(m.family.n_components):
+        w.labels[w.indices[i]] = i
+    return start_from_labels(&w.em, w.labels, 2, w.order, w.places)
+
+
+cdef int find_seeds(worker_t *w, const model_t *m, uint64_t seed, uint32_t start) noexcept nogil:
+    cdef pass_t p
+    cdef seeding_t seeding
+    w.arena.used = w.after_fit
+    shape_pass(&p, m.candidates, &w.fit.rows, w.fit.total_weight, w.n_threads, 0)
+    p.look, p.look_data = w.fit.look, w.fit.look_data
+    place_pass(&p, &w.arena)
+    place_seeding(&seeding, &p, &w.arena)
+    return seed_greedily(&p, &seeding, m.family.n_components, seed, start, w.indices)
+
+
+cdef int start_kmeans_plusplus(worker_t *w, const batch_t *b, const model_t *m, uint64_t seed,
+                               uint32_t start) noexcept nogil:
+    cdef int code = find_seeds(w, m, seed, start)
+    return code if code != 0 else from_known_rows(w, m)
+
+
+cdef int start_kmeans(worker_t *w, const batch_t *b, const model_t *m, uint64_t seed, uint32_t start) noexcept nogil:
+    cdef pass_t p
+    cdef kmeans_t found
+    cdef Py_ssize_t d = m.family.n_features, k, j
+    cdef int code = find_seeds(w, m, seed, start)
+    if code != 0:
+        return code
+    w.arena.used = w.after_fit
+    shape_pass(&p, m.centres, &w.fit.rows, w.fit.total_weight, w.n_threads, 0)
+    p.look, p.look_data = w.fit.look, w.fit.look_data
+    place_pass(&p, &w.arena)
+    begin_lloyd(&p, w.labels)
+    for k in range(m.family.n_components):
+        for j in range(d):
+            p.params[k * d + j] = value_of(&p.rows, w.indices[k], j)
+    code = settle(&p, b.lloyd_tol, b.lloyd_max_iter, &found)
+    if code != 0:
+        return code
+    for j in range(m.n_located):
+        w.fit.params[m.located[j]] = p.params[j]
+    return start_from_labels(&w.em, w.labels, 2 if m.located == NULL else 1, w.order, w.places)
+
+
+cdef int start_random_rows(worker_t *w, const batch_t *b, const model_t *m, uint64_t seed,
+                           uint32_t start) noexcept nogil:
+    choose_rows(&w.fit.rows, m.family.n_components, seed, start, w.arrivals, w.indices)
+    return from_known_rows(w, m)
+
+
+cdef int start_random(worker_t *w, const batch_t *b, const model_t *m, uint64_t seed, uint32_t start) noexcept nogil:
+    return start_from_draws(&w.em, seed, start)
+
+
+cdef start_fn start_named(name) except NULL:
+    """By the names that `init_params` gives them."""
+    if name == "kmeans":
+        return start_kmeans
+    if name == "k-means++":
+        return start_kmeans_plusplus
+    if name == "random_from_data":
+        return start_random_rows
+    if name == "random":
+        return start_random
+    raise ValueError(f"there is no start {name!r} for a batch")
+
+
+# ---- criteria -------------------------------------------------------------------------------------------------------
+
+cdef int deliver_nothing(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, const workspace_t *space,
+                         double *lane) noexcept nogil:
+    return 0
+
+
+cdef int add_completed(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, const workspace_t *space,
+                       double *lane) noexcept nogil:
+    """The sum of weight * log of the largest responsibility, in place of the statistics."""
+    cdef double *total = lane + LANE_COUNTS + p.family.n_components
+    cdef Py_ssize_t r
+    cdef double weight
+    p.kernels.argmax(p.family.n_components, chunk.n_rows, chunk.stride, space.resp, space.places,
+                     space.softmax_scratch)
+    for r in range(chunk.n_rows):
+        weight = get(space.weight, p.family.real_bytes, r)
+        total[0] += weight * log(get(space.softmax_scratch, p.family.real_bytes, r) / weight)
+    return 0
+
+
+cdef double log_likelihood(worker_t *w) noexcept nogil:
+    cdef pass_t p = w.fit
+    p.rows.order = NULL
+    p.deliver = deliver_nothing
+    return evidence_of(&p) if run_pass(&p) == 0 else NAN
+
+
+cdef double bic(worker_t *w, double n_free) noexcept nogil:
+    return -2 * log_likelihood(w) + n_free * log(w.fit.total_weight)
+
+
+cdef double aic(worker_t *w, double n_free) noexcept nogil:
+    return -2 * log_likelihood(w) + 2 * n_free
+
+
+cdef double icl(worker_t *w, double n_free) noexcept nogil:
+    cdef pass_t p = w.fit
+    p.rows.order = NULL
+    p.deliver = add_completed
+    if run_pass(&p) != 0:
+        return NAN
+    return -2 * (evidence_of(&p) + p.lanes[LANE_COUNTS + p.family.n_components]) + n_free * log(p.total_weight)
+
+
+cdef criterion_fn criterion_named(name) except NULL:
+    if name == "bic":
+        return bic
+    if name == "aic":
+        return aic
+    if name == "icl":
+        return icl
+    raise ValueError(f"there is no criterion {name!r} for a batch")
+
+
+# ---- one problem ----------------------------------------------------------------------------------------------------
+
+cdef void place_fit(worker_t *w, const batch_t *b, const model_t *m, const rows_t *rows) noexcept nogil:
+    """Where a fit of the model to these rows lies in the worker's arena."""
+    cdef const family_t *family = m.family
+    cdef double total_weight = 0
+    cdef Py_ssize_t i
+    if rows.weight == NULL or w.arena.base == NULL:
+        total_weight = rows.n_rows
+    else:
+        total_weight = sum_of_weights(rows.weight, rows.n_rows)
+    release(&w.em.pruning)  # it was cut for other rows
+    memset(&w.em.pruning, 0, sizeof(pruning_t))
+    shape_pass(&w.fit, family, rows, total_weight, w.n_threads, 0)
+    w.arena.used = 0
+    place_pass(&w.fit, &w.arena)
+    w.em.p = &w.fit
+    w.em.prunes = b.prunes
+    place_acceleration(&w.acceleration, &w.em, &w.arena)
+    w.labels = <int64_t *> take(&w.arena, rows.n_rows * sizeof(int64_t))
+    w.indices = <int64_t *> take(&w.arena, family.n_components * sizeof(int64_t))
+    w.arrivals = <double *> take(&w.arena, family.n_components * sizeof(double))
+    w.order = <uint32_t *> take(&w.arena, rows.n_rows * sizeof(uint32_t))
+    w.places = <Py_ssize_t *> take(&w.arena, (family.n_components + 2) * sizeof(Py_ssize_t))
+    w.best_weights = <double *> take(&w.arena, family.n_components * sizeof(double))
+    w.best_params = <double *> take(&w.arena, family.n_params * sizeof(double))
+    w.after_fit = w.arena.used
+
+
+cdef size_t room_for(const batch_t *b, const rows_t *rows, int n_threads) noexcept nogil:
+    """Bytes that fits of all models to these rows want."""
+    cdef worker_t w
+    cdef pass_t p
+    cdef seeding_t seeding
+    cdef size_t largest = 0
+    cdef Py_ssize_t i
+    memset(&w, 0, sizeof(worker_t))
+    w.n_threads = n_threads
+    for i in range(b.n_models):
+        measure_arena(&w.arena)
+        place_fit(&w, b, &b.models[i], rows)
+        shape_pass(&p, b.models[i].candidates, rows, 1, n_threads, 0)
+        place_pass(&p, &w.arena)
+        place_seeding(&seeding, &p, &w.arena)
+        largest = max(largest, w.arena.used)
+        w.arena.used = w.after_fit
+        shape_pass(&p, b.models[i].centres, rows, 1, n_threads, 0)
+        place_pass(&p, &w.arena)
+        largest = max(largest, w.arena.used)
+    return largest + 4096
+
+
+cdef int fit_from(worker_t *w, const batch_t *b, const model_t *m, uint64_t seed, uint32_t start,
+                  fit_t *fit) noexcept nogil:
+    """One start, to its end; as `BaseMixture._start` and `_iterate` do."""
+    cdef const family_t *family = m.family
+    cdef course_t course
+    cdef Py_ssize_t i
+    cdef int code
+    begin_em(&w.em)
+    for i in range(family.n_components):
+        w.fit.weights[i] = 1.0 / <double> family.n_components
+    memcpy(w.fit.params, m.blank, family.n_params * sizeof(double))
+    if not m.has_start:
+        code = b.start(w, b, m, seed, start)
+        fit.status = w.em.status
+        if code != 0 or w.em.status & b.stop_on:
+            return code
+    for i in range(family.n_components):
+        if m.given_weights[i] == m.given_weights[i]:
+            w.fit.weights[i] = m.given_weights[i]
+    for i in range(family.n_params):
+        if m.given_params[i] == m.given_params[i]:
+            w.fit.params[i] = m.given_params[i]
+    begin_em(&w.em)
+    forget(&w.acceleration)
+    begin_course(&course, -INFINITY, b.max_iter)
+    code = b.loop(&w.em, &w.acceleration, b.tol, b.stop_on, &course)
+    w.flops += <double> course.n_steps * <double> w.fit.rows.n_rows * <double> family.flops_per_row
+    fit.lower_bound, fit.n_iter, fit.status = course.bound, course.n_steps, w.em.status
+    if w.em.n_impossible > 0:
+        fit.status |= IMPOSSIBLE_ROWS
+    if course.converged:
+        fit.status |= CONVERGED
+    elif b.max_iter > 0:
+        fit.status |= MAX_ITER
+    return code
+
+
+cdef int fit_model(worker_t *w, const batch_t *b, const model_t *m, const rows_t *rows, uint64_t seed,
+                   fit_t *best) noexcept nogil:
+    """The best of all starts, in best_weights and best_params; as `BaseMixture._best_of_all`."""
+    cdef fit_t fit
+    cdef Py_ssize_t start
+    cdef int code
+    place_fit(w, b, m, rows)
+    w.fit.look, w.fit.look_data = (look_at_stop if w.n_threads == 1 else look_for_interrupt), <void *> b
+    for start in range(b.n_init):
+        code = fit_from(w, b, m, seed, <uint32_t> start, &fit)
+        if code != 0 or fit.status & b.stop_on:
+            best[0] = fit
+            return code
+        if start == 0 or fit.lower_bound > best.lower_bound or best.lower_bound == -INFINITY:
+            best[0] = fit
+            memcpy(w.best_weights, w.fit.weights, m.family.n_components * sizeof(double))
+            memcpy(w.best_params, w.fit.params, m.family.n_params * sizeof(double))
+    return 0
+
+
+cdef bint is_finite(const double *values, Py_ssize_t n) noexcept nogil:
+    cdef Py_ssize_t i
+    for i in range(n):
+        if not isfinite(values[i]):
+            return False
+    return True
+
+
+cdef rows_t rows_of(const batch_t *b, Py_ssize_t problem) noexcept nogil:
+    cdef rows_t rows
+    rows.data = b.data + b.offsets[problem] * b.row_stride
+    rows.n_rows = b.offsets[problem + 1] - b.offsets[problem]
+    rows.n_features, rows.real_bytes = b.n_features, b.real_bytes
+    rows.row_stride, rows.column_stride = b.row_stride, b.real_bytes
+    rows.weight = NULL if b.sample_weight == NULL else b.sample_weight + b.offsets[problem]
+    rows.order = NULL
+    return rows
+
+
+cdef void fit_problem(worker_t *w, const batch_t *b, Py_ssize_t problem) noexcept nogil:
+    """All models; results where they belong. What an interrupt leaves undone stays marked so."""
+    cdef rows_t rows = rows_of(b, problem)
+    cdef const model_t *m
+    cdef fit_t fit
+    cdef Py_ssize_t i
+    cdef double criterion, least = INFINITY
+    cdef int common
+    cdef bint fails, best_fails = True
+    if b.status[problem * b.n_slots] != INTERRUPTED:
+        w.n_done += 1
+        w.n_bad += 1
+        return  # it is known that it cannot be fitted
+    common = CONSTANT_DATA if is_constant(&rows) else 0
+    for i in range(b.n_models):
+        m = &b.models[i]
+        fails = try_model(w, b, m, &rows, b.seeds[problem], &fit)
+        if b.stop:
+            return
+        fit.status |= common
+        criterion = NAN
+        if not fails and b.criterion != NULL:
+            memcpy(w.fit.weights, w.best_weights, m.family.n_components * sizeof(double))
+            memcpy(w.fit.params, w.best_params, m.family.n_params * sizeof(double))
+            criterion = b.criterion(w, m.n_free)
+        b.criteria[problem * b.n_models + i] = criterion
+        if b.n_slots > 1:
+            keep(w, b, m, &fit, fails, problem * b.n_slots + i)
+        if i == 0 or (not fails and (best_fails or criterion < least)):
+            if b.n_slots == 1:
+                keep(w, b, m, &fit, fails, problem)
+            b.chosen[problem] = <int32_t> i
+            least = criterion if criterion == criterion else INFINITY
+            best_fails = fails
+    w.n_done += 1
+    w.n_bad += best_fails
+
+
+cdef bint try_model(worker_t *w, const batch_t *b, const model_t *m, const rows_t *rows, uint64_t seed,
+                    fit_t *fit) noexcept nogil:
+    """Fit the model; true where it cannot be done, and the status says why."""
+    cdef int code
+    fit.lower_bound, fit.n_iter, fit.status = NAN, 0, 0
+    if rows.n_rows < max(m.family.n_components, 2):
+        fit.status = TOO_FEW_ROWS
+        return True
+    code = fit_model(w, b, m, rows, seed, fit)
+    if code != 0 or fit.status & b.stop_on != 0:
+        return True
+    if (is_finite(w.best_weights, m.family.n_components) and is_finite(w.best_params, m.family.n_params)):
+        return False
+    fit.status |= MIXFAST_NOT_FINITE
+    return True
+
+
+cdef void keep(const worker_t *w, const batch_t *b, const model_t *m, const fit_t *fit, bint fails,
+               Py_ssize_t slot) noexcept nogil:
+    """A model's fit becomes the result; NaN where it failed and beyond its components."""
+    cdef double *weights = b.weights + slot * b.largest_weights
+    cdef double *params = b.params + slot * b.largest_params
+    cdef Py_ssize_t n_weights = 0 if fails else m.family.n_components, n_params = 0 if fails else m.family.n_params, i
+    memcpy(weights, w.best_weights, n_weights * sizeof(double))
+    memcpy(params, w.best_params, n_params * sizeof(double))
+    for i in range(n_weights, b.largest_weights):
+        weights[i] = NAN
+    for i in range(n_params, b.largest_params):
+        params[i] = NAN
+    b.lower_bounds[slot] = NAN if fails else fit.lower_bound
+    b.n_iter[slot] = <int32_t> fit.n_iter
+    b.status[slot] = fit.status
+
+
+# ---- all problems ---------------------------------------------------------------------------------------------------
+
+cdef int look_at_stop(void *batch) noexcept nogil:
+    return (<const batch_t *> batch).stop
+
+
+cdef int look_for_interrupt(void *batch) noexcept nogil:
+    listen(<batch_t *> batch)
+    return (<const batch_t *> batch).stop
+
+
+cdef void listen(batch_t *b) noexcept nogil:
+    """Stop at Ctrl-C; say how far the batch is."""
+    cdef Py_ssize_t n_done = 0, n_bad = 0, i
+    for i in range(b.n_workers):
+        n_done += b.workers[i].n_done
+        n_bad += b.workers[i].n_bad
+    with gil:
+        try:
+            PyErr_CheckSignals()
+            if b.progress != NULL:
+                (<object> b.progress)(n_done, n_bad)
+        except KeyboardInterrupt:
+            b.stop = 1
+        except BaseException as error:
+            b.stop = 1
+            (<list> b.error).append(error)
+
+
+cdef void do_task(batch_t *b, worker_t *w, Py_ssize_t problem, bint listens) noexcept nogil:
+    if b.stop:
+        return
+    fit_problem(w, b, problem)
+    if listens and w.flops > LOOK_FLOPS:
+        w.flops = 0
+        listen(b)
+
+
+cdef class Model:
+    """A model that problems are fitted with: see `model_t`.
+
+    Parameters
+    ----------
+    family, centres, candidates : capsules
+    blank : (n_params,), located : int64 (n_located,) or None
+    given_weights (n_components,), given_params (n_params,) : NaN where a start has to find them
+    n_free : int
+    """
+
+    cdef model_t c
+    cdef object kept
+
+    def __cinit__(self, family, centres, candidates, const double[::1] blank not None, located,
+                  const double[::1] given_weights not None, const double[::1] given_params not None, double n_free):
+        cdef const int64_t[::1] places
+        self.c.family, self.c.centres, self.c.candidates = family_in(family), family_in(centres), family_in(candidates)
+        self.kept = family, centres, candidates, blank, located, given_weights, given_params
+        if (blank.shape[0] != self.c.family.n_params or given_params.shape[0] != self.c.family.n_params
+                or given_weights.shape[0] != self.c.family.n_components):
+            raise ValueError("a model's arrays have the wrong size")
+        self.c.blank, self.c.given_weights, self.c.given_params = &blank[0], &given_weights[0], &given_params[0]
+        if located is not None:
+            places = located
+            self.c.n_located = places.shape[0]
+            self.c.located = &places[0] if places.shape[0] else <const int64_t *> self.c.blank  # never read then
+        self.c.n_free = n_free
+        self.c.has_start = bool(np.all(~np.isnan(given_weights)) and np.all(~np.isnan(given_params)))
+
+
+def fit_problems(X, const int64_t[::1] offsets not None, sample_weight, const uint64_t[::1] seeds not None, models,
+                 *, Py_ssize_t n_init, Py_ssize_t max_iter, double tol, int stop_on, bint accelerates, init_params,
+                 double lloyd_tol, Py_ssize_t lloyd_max_iter, criterion, bint prunes, int n_threads, progress,
+                 double[:, :, ::1] weights not None, double[:, :, ::1] params not None,
+                 double[:, ::1] lower_bounds not None, int32_t[:, ::1] n_iter not None,
+                 int32_t[:, ::1] status not None, double[:, ::1] criteria not None, int32_t[::1] chosen not None):
+    """Fit every model to every problem and fill the results.
+
+    X (n_rows, n_features), rows contiguous, finite; problem i has the rows offsets[i] .. offsets[i + 1]. Results are
+    (n_problems, n_slots, ...), n_slots 1 for the best model by `criterion` (a name or None) or one for each; only those
+    are fitted whose status is INTERRUPTED, and that stays where Ctrl-C came first. Returns whether it did.
+    """
+    cdef batch_t b
+    cdef Py_ssize_t n_problems = offsets.shape[0] - 1, i, longest = 0
+    cdef const double[::1] row_weights
+    cdef rows_t largest
+    cdef double pass_flops, all_flops
+    cdef int64_t[::1] order, wide
+    cdef Py_ssize_t n_tasks, deal
+    cdef Model model
+    cdef size_t room
+    errors = []
+    memset(&b, 0, sizeof(batch_t))
+    b.data = <const char *> <size_t> X.ctypes.data
+    b.real_bytes, b.n_features, b.row_stride = X.itemsize, X.shape[1], X.strides[0]
+    b.offsets, b.seeds = &offsets[0], &seeds[0]
+    if sample_weight is not None:
+        row_weights = sample_weight
+        b.sample_weight = &row_weights[0]
+    b.n_models = len(models)
+    b.n_init, b.max_iter, b.tol, b.stop_on, b.prunes = n_init, max_iter, tol, stop_on, prunes
+    b.loop = iterate_accelerated if accelerates else iterate_plain
+    b.start = start_named(init_params)
+    b.lloyd_tol, b.lloyd_max_iter = lloyd_tol, lloyd_max_iter
+    b.criterion = criterion_named(criterion) if criterion is not None else NULL
+    b.n_slots, b.largest_weights, b.largest_params = weights.shape[1], weights.shape[2], params.shape[2]
+    b.weights, b.params, b.lower_bounds = &weights[0, 0, 0], &params[0, 0, 0], &lower_bounds[0, 0]
+    b.n_iter, b.status, b.chosen = &n_iter[0, 0], &status[0, 0], &chosen[0]
+    b.criteria = &criteria[0, 0]
+    b.progress = <void *> progress if progress is not None else NULL
+    b.error = <void *> errors
+
+    sizes = np.diff(offsets)
+    flops_per_row = 0.0
+    b.models = <model_t *> calloc(b.n_models, sizeof(model_t))
+    b.workers = <worker_t *> calloc(n_threads + 1, sizeof(worker_t))
+    try:
+        if b.models == NULL or b.workers == NULL:
+            raise MemoryError
+        for i in range(b.n_models):
+            model = models[i]
+            b.models[i] = model.c
+            flops_per_row += model.c.family.flops_per_row
+        ranked = np.argsort(-sizes, kind="stable")
+        flops = sizes[ranked] * (flops_per_row / b.n_models)
+        is_wide = (n_threads > 1) & (flops > WIDE_FLOPS) & (
+            (flops > LONG_FLOPS) | (flops > WIDE_SHARE / n_threads * np.sum(flops)))
+        wide, order = ranked[is_wide], ranked[~is_wide]
+        n_tasks = order.shape[0]
+        deal = max(1, n_tasks // (N_DEALS * n_threads))
+        b.n_workers = n_threads + 1
+        for i in range(n_threads + 1):
+            b.workers[i].n_threads = 1
+        if n_tasks:
+            largest = rows_of(&b, order[0])
+            room = room_for(&b, &largest, 1)
+            for i in range(min(<Py_ssize_t> n_threads, n_tasks)):
+                open_worker(&b.workers[i], room)
+        if wide.shape[0]:
+            largest = rows_of(&b, wide[0])
+            b.workers[n_threads].n_threads = n_threads
+            open_worker(&b.workers[n_threads], room_for(&b, &largest, n_threads))
+        with nogil:
+            for i in range(wide.shape[0]):
+                do_task(&b, &b.workers[n_threads], wide[i], True)
+            if n_threads == 1 or n_tasks < 2:
+                for i in range(n_tasks):
+                    do_task(&b, b.workers, order[i], True)
+            else:
+                for i in prange(n_tasks, schedule="dynamic", chunksize=deal, num_threads=n_threads):
+                    do_task(&b, &b.workers[threadid()], order[i], threadid() == 0)
+        if b.progress != NULL and not b.stop:
+            listen(&b)
+    finally:
+        for i in range(n_threads + 1 if b.workers != NULL else 0):
+            release(&b.workers[i].em.pruning)
+            free(b.workers[i].block)
+        free(b.workers)
+        free(b.models)
+    if errors:
+        raise errors[0]
+    return bool(b.stop)
+
+
+cdef int open_worker(worker_t *w, size_t room) except -1:
+    w.block = calloc(room, 1)
+    if w.block == NULL:
+        raise MemoryError(f"the largest of the problems needs {room} bytes of work space in each thread")
+    open_arena(&w.arena, w.block)
+    return 0
+
+
+# ---- predictions ----------------------------------------------------------------------------------------------------
+
+cdef int evaluate_problem(worker_t *w, const batch_t *b, Py_ssize_t problem, int64_t *labels,
+                          char *log_norm) noexcept nogil:
+    """Labels and log densities of the problem's rows under its chosen model, where they are wanted."""
+    cdef rows_t rows = rows_of(b, problem)
+    cdef const model_t *m = &b.models[b.chosen[problem]]
+    cdef results_t results
+    memset(&results, 0, sizeof(results_t))
+    if rows.n_rows == 0:
+        return 0
+    results.labels = NULL if labels == NULL else labels + b.offsets[problem]
+    results.log_norm = NULL if log_norm == NULL else log_norm + b.offsets[problem] * m.family.real_bytes
+    shape_pass(&w.fit, m.family, &rows, rows.n_rows, w.n_threads, 0)
+    w.arena.used = 0
+    place_pass(&w.fit, &w.arena)
+    w.fit.look, w.fit.look_data = look_at_stop, <void *> b
+    w.fit.assign = nearest if log_norm == NULL else expected
+    w.fit.deliver, w.fit.deliver_data = write_results, &results
+    memcpy(w.fit.weights, b.weights + problem * b.largest_weights, m.family.n_components * sizeof(double))
+    memcpy(w.fit.params, b.params + problem * b.largest_params, m.family.n_params * sizeof(double))
+    return run_pass(&w.fit)
+
+
+def evaluate_problems(X, const int64_t[::1] offsets not None, models, int32_t[::1] chosen not None,
+                      double[:, ::1] weights not None, double[:, ::1] params not None, *, int n_threads,
+                      int64_t[::1] labels=None, log_norm=None):
+    """Fill `labels` (n_rows,) and `log_norm` (n_rows,), reals of X's precision, whichever is given: problem i under the
+    model chosen[i] with weights[i] and params[i]; none where chosen[i] is -1. Raises KeyboardInterrupt."""
+    cdef batch_t b
+    cdef Py_ssize_t n_problems = offsets.shape[0] - 1, i
+    cdef rows_t largest
+    cdef size_t room = 0
+    cdef int64_t *own_labels = NULL if labels is None else &labels[0]
+    cdef char *own_log_norm = NULL if log_norm is None else <char *> <size_t> log_norm.ctypes.data
+    cdef Model model
+    errors = []
+    memset(&b, 0, sizeof(batch_t))
+    b.data = <const char *> <size_t> X.ctypes.data
+    b.real_bytes, b.n_features, b.row_stride = X.itemsize, X.shape[1], X.strides[0]
+    b.offsets, b.chosen, b.n_models = &offsets[0], &chosen[0], len(models)
+    b.largest_weights, b.largest_params = weights.shape[1], params.shape[1]
+    b.weights, b.params, b.error = &weights[0, 0], &params[0, 0], <void *> errors
+    b.models = <model_t *> calloc(b.n_models, sizeof(model_t))
+    b.workers = <worker_t *> calloc(n_threads, sizeof(worker_t))
+    try:
+        if b.models == NULL or b.workers == NULL:
+            raise MemoryError
+        for i in range(b.n_models):
+            model = models[i]
+            b.models[i] = model.c
+        largest = rows_of(&b, np.argmax(np.diff(offsets)))
+        room = room_for(&b, &largest, 1)
+        b.n_workers = n_threads
+        for i in range(n_threads):
+            b.workers[i].n_threads = 1
+            open_worker(&b.workers[i], room)
+        with nogil:
+            for i in prange(n_problems, schedule="dynamic", num_threads=n_threads):
+                if b.chosen[i] >= 0 and b.stop == 0:
+                    evaluate_problem(&b.workers[threadid()], &b, i, own_labels, own_log_norm)
+                    if threadid() == 0 and i % 64 == 0:
+                        listen(&b)
+    finally:
+        for i in range(n_threads if b.workers != NULL else 0):
+            free(b.workers[i].block)
+        free(b.workers)
+        free(b.models)
+    if b.stop:
+        raise errors[0] if errors else KeyboardInterrupt
