@@ -12,7 +12,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from mixfast._config import show_config
-    from mixfast.batch import BatchResult, fit_many
+    from mixfast.batch import BatchResult, fit_many, fit_many_columns, fit_many_groups
     from mixfast.convergence import Status
     from mixfast.estimators.bernoulli_mixture import BernoulliMixture
     from mixfast.estimators.gaussian_mixture import GaussianMixture
@@ -25,11 +25,13 @@ _HOMES = {
     "GaussianMixture": "mixfast.estimators.gaussian_mixture",
     "Status": "mixfast.convergence",
     "fit_many": "mixfast.batch",
+    "fit_many_columns": "mixfast.batch",
+    "fit_many_groups": "mixfast.batch",
     "plot_mixture": "mixfast.plotting",
     "show_config": "mixfast._config",
 }
 
-__all__ = ["BatchResult", "BernoulliMixture", "GaussianMixture", "Status", "fit_many", "plot_mixture", "show_config"]
+__all__ = sorted(_HOMES)
 
 
 def __getattr__(name):

@@ -480,13 +480,13 @@ cdef double value_of(const rows_t *rows, Py_ssize_t row, Py_ssize_t column) noex
 
 
 cdef bint is_constant(const rows_t *rows) noexcept nogil:
-    """Whether all rows are equal."""
+    """Whether there are several rows, all equal."""
     cdef Py_ssize_t row, j
     for row in range(1, rows.n_rows):
         for j in range(rows.n_features):
             if value_of(rows, row, j) != value_of(rows, 0, j):
                 return False
-    return True
+    return rows.n_rows > 1
 
 
 cdef double sum_of_weights(const double *weight, Py_ssize_t n) noexcept nogil:
@@ -723,7 +723,7 @@ cdef class Rows:
             self.total_weight = sum_of_weights(&weights[0], weights.shape[0])
 
     def is_constant(self):
-        """Whether all rows are equal."""
+        """Whether there are several rows, all equal."""
         return bool(is_constant(&self.c))
 
 

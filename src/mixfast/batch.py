@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import warnings
+from dataclasses import dataclass, replace
 from numbers import Integral
 from typing import NamedTuple
 
@@ -25,7 +26,8 @@ from mixfast.families.family import PythonFamily
 CRITERIA = ("bic", "aic", "icl")
 
 
-class Problems(NamedTuple):
+@dataclass(frozen=True)
+class Problems:
     """Rows of all problems, one after the other.
 
     X : (n_rows, n_features), float32 or float64, rows contiguous
@@ -282,6 +284,116 @@ def fit_many(
     with _Bar(len(problems), progress) as report:
         fit(problems, cells, seeds, criterion, found, resolve_threads(n_threads), report)
     return _result(problems, cells, seeds, criterion, found, keep)
+
+
+def fit_many_columns(data, estimator, **options):
+    """Fit a one-dimensional mixture to each column of a table, leaving out missing values.
+
+    Parameters
+    ----------
+    data : pandas, polars or pyarrow table, or array-like of shape (n_samples, n_columns)
+        NaN and null are left out, column by column. Tables other than arrays are read through narwhals.
+    estimator : as in `fit_many`
+    **options : as in `fit_many`
+        But for `sample_weight`.
+
+    Returns
+    -------
+    result : BatchResult
+        `result.names` has the names of the columns, where there are any.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mixfast import GaussianMixture, fit_many_columns
+    >>> table = np.random.default_rng(0).normal(size=(500, 20))
+    >>> table[3, 5] = np.nan
+    >>> fit_many_columns(table, GaussianMixture(2, random_state=0)).n_samples[4:7]
+    array([500, 499, 500])
+    """
+    _refuse("sample_weight", options, "fit_many_columns")
+    names, columns = _columns_of(data)
+    present = [column[~np.isnan(column)] if column.dtype.kind == "f" else column for column in columns]
+    result = fit_many(present, estimator, **options)
+    result.names = names
+    return result
+
+
+def fit_many_groups(data, estimator, *, by, columns=None, **options):
+    """Fit a mixture to the rows of each group of a table, leaving out rows with missing values.
+
+    Parameters
+    ----------
+    data : pandas, polars or pyarrow table
+        Read through narwhals.
+    estimator : as in `fit_many`
+    by : str or list of str
+        The columns whose values say the group; rows where one is missing are left out.
+    columns : list of str, default=None
+        The columns to fit; None is all others.
+    **options : as in `fit_many`
+        But for `sample_weight`.
+
+    Returns
+    -------
+    result : BatchResult
+        `result.names` has the values of `by` for each group, tuples where there are several; groups are sorted by them.
+    """
+    _refuse("sample_weight", options, "fit_many_groups")
+    frame = _frame_of(data)
+    by = [by] if isinstance(by, str) else list(by)
+    columns = [name for name in frame.columns if name not in by] if columns is None else list(columns)
+    unknown = [name for name in [*by, *columns] if name not in frame.columns]
+    if unknown or not by or not columns:
+        raise ValueError(f"by={by} and columns={columns} should name columns of the table, which has {frame.columns}")
+    frame = frame.select(*by, *columns).drop_nulls()
+    X = np.column_stack([_as_reals(frame[name]) for name in columns])
+    kept = ~np.any(np.isnan(X), axis=1)
+    frame, X = frame.filter(kept.tolist()), X[kept]
+    keys = [frame[name].to_list() for name in by]
+    keys = keys[0] if len(by) == 1 else list(zip(*keys, strict=True))
+    if not keys:
+        raise ValueError("no row of the table has values in all columns")
+    names = sorted(set(keys))
+    places = {name: i for i, name in enumerate(names)}
+    groups = np.fromiter((places[key] for key in keys), dtype=np.int64, count=len(keys))
+    offsets = np.concatenate([[0], np.cumsum(np.bincount(groups, minlength=len(names)))])
+    result = fit_many((X[np.argsort(groups, kind="stable")], offsets), estimator, **options)
+    result.names = names
+    return result
+
+
+def _refuse(name, options, function):
+    if name in options:
+        raise TypeError(f"{function} has no parameter {name!r}: take fit_many")
+
+
+def _frame_of(data):
+    try:
+        import narwhals as nw
+    except ImportError:
+        raise ImportError("reading tables needs narwhals: install mixfast[tables], or take fit_many") from None
+    return nw.from_native(data, eager_only=True)
+
+
+def _as_reals(series):
+    """float32 where the column has it, else float64; null is NaN."""
+    values = series.to_numpy()
+    if values.dtype == object or values.dtype.kind not in "fiub":
+        try:
+            values = np.array([np.nan if value is None else value for value in series.to_list()], dtype=np.float64)
+        except (TypeError, ValueError):
+            raise ValueError(f"column {series.name!r} is not numeric") from None
+    return values if values.dtype in (np.float32, np.float64) else values.astype(np.float64)
+
+
+def _columns_of(data):
+    """(names or None, arrays)"""
+    if isinstance(data, (np.ndarray, list, tuple)):
+        X = _as_columns(data, "data")
+        return None, list(X.T)
+    frame = _frame_of(data)
+    return list(frame.columns), [_as_reals(frame[name]) for name in frame.columns]
 
 
 class _Found(NamedTuple):
@@ -668,7 +780,7 @@ class BatchResult:
             raise ValueError(f"problem {int(np.argmax(_not_finite(problems)))} holds values that are not finite")
         dtype = np.result_type(problems.X.dtype, self.dtype)
         X = self._cells[0].estimator._prepare_rows(problems.X.astype(dtype, copy=False))
-        return problems._replace(X=np.ascontiguousarray(X))
+        return replace(problems, X=np.ascontiguousarray(X))
 
     def _evaluate(self, problems, n_threads, labels=None, log_norm=None):
         usable = _is_usable(self.status)

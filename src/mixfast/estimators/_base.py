@@ -197,6 +197,8 @@ class BaseMixture(DensityMixin, BaseEstimator):
             best = self._best_by_halving(begin, go_on)
         else:
             best = self._best_of_all(begin, go_on)
+        if em.rows.is_constant():
+            best = best._replace(status=best.status | Status.CONSTANT_DATA)
         self._finish(best, layout, X.dtype)
 
     def _best_of_all(self, begin, go_on):
