@@ -108,36 +108,45 @@ static double weighted_sum(ptrdiff_t n, const real *weight, const real *value) {
 }
 
 /* exp(log_prob - top) in place for rows [0, n) of a block, and their sums over the components. */
-ALWAYS_INLINE void exponentiate(ptrdiff_t n_components, ptrdiff_t n, ptrdiff_t stride, real *log_prob, const real *top,
-                                real *MIXFAST_RESTRICT total) {
-    real anchor[BLOCK];
-    for (ptrdiff_t r = 0; r < n; r++) {
-        anchor[r] = top[r] == -(real)INFINITY ? (real)0 : top[r]; /* -inf - -inf is not a number */
-        total[r] = 0;
-    }
-    for (ptrdiff_t k = 0; k < n_components; k++) {
+ALWAYS_INLINE void exponentiate(ptrdiff_t n_components, ptrdiff_t n, ptrdiff_t stride, real *MIXFAST_RESTRICT log_prob,
+                                const real *top, real *MIXFAST_RESTRICT total) {
+    for (ptrdiff_t r = 0; r < n; r++) total[r] = log_prob[r] = exp_nonpositive(log_prob[r] - top[r]);
+    for (ptrdiff_t k = 1; k < n_components; k++) {
         real *MIXFAST_RESTRICT row = log_prob + k * stride;
         for (ptrdiff_t r = 0; r < n; r++) {
-            real e = exp_nonpositive(row[r] - anchor[r]);
+            real e = exp_nonpositive(row[r] - top[r]);
             row[r] = e;
             total[r] += e;
         }
     }
 }
 
-/* Rows that no component can have made get equal terms, the padding from n_rows on gets none; returns the number of the
- * former. Whatever the padding's densities are, NaN included, must not leak into sums over rows. */
-static ptrdiff_t mend_rows(ptrdiff_t n_components, ptrdiff_t n_rows, ptrdiff_t n, ptrdiff_t stride, real *term,
-                           const real *top, real *total) {
+/* The least of n numbers, a multiple of a vector's width; -inf is found beside a NaN as well. */
+ALWAYS_INLINE real least_of_all(ptrdiff_t n, const real *values) {
+    vec least = splat((real)INFINITY);
+    for (ptrdiff_t r = 0; r < n; r += WIDTH) least = minimum(load(values + r), least);
+    return least_element(least);
+}
+
+/* Rows from first to n that no component can have made get equal terms; returns their number. */
+static ptrdiff_t mend_impossible(ptrdiff_t n_components, ptrdiff_t n, ptrdiff_t stride, real *term, const real *top,
+                                 real *total) {
     ptrdiff_t n_impossible = 0;
     for (ptrdiff_t r = 0; r < n; r++) {
-        int is_padding = r >= n_rows;
-        if (!is_padding && top[r] != -(real)INFINITY) continue;
-        for (ptrdiff_t k = 0; k < n_components; k++) term[k * stride + r] = is_padding ? 0 : 1;
-        total[r] = is_padding ? 1 : (real)n_components;
-        n_impossible += !is_padding;
+        if (top[r] != -(real)INFINITY) continue;
+        for (ptrdiff_t k = 0; k < n_components; k++) term[k * stride + r] = 1;
+        total[r] = (real)n_components;
+        n_impossible++;
     }
     return n_impossible;
+}
+
+/* The padding from `first` on gets none: whatever its densities are, NaN included, must not leak into sums over rows. */
+static void mend_padding(ptrdiff_t n_components, ptrdiff_t first, ptrdiff_t n, ptrdiff_t stride, real *term,
+                         real *total) {
+    for (ptrdiff_t r = first; r < n; r++) total[r] = 1;
+    for (ptrdiff_t k = 0; k < n_components; k++)
+        for (ptrdiff_t r = first; r < n; r++) term[k * stride + r] = 0;
 }
 
 static ptrdiff_t softmax(ptrdiff_t n_components, ptrdiff_t n_rows, ptrdiff_t stride, const void *weight_in,
@@ -148,12 +157,13 @@ static ptrdiff_t softmax(ptrdiff_t n_components, ptrdiff_t n_rows, ptrdiff_t str
     for (ptrdiff_t start = 0; start < stride; start += BLOCK) {
         ptrdiff_t n = stride - start < BLOCK ? stride - start : BLOCK;
         real *block = log_prob + start;
-        real total[BLOCK], least = (real)INFINITY;
+        ptrdiff_t n_own = n_rows - start < n ? n_rows - start : n; /* the rest is padding */
+        real total[BLOCK];
         largest(n_components, n, stride, block, top);
         exponentiate(n_components, n, stride, block, top, total);
-        for (ptrdiff_t r = 0; r < n; r++) least = top[r] < least ? top[r] : least;
-        if (n_rows - start < n || least == -(real)INFINITY)
-            n_impossible += mend_rows(n_components, n_rows - start, n, stride, block, top, total);
+        if (least_of_all(n, top) == -(real)INFINITY) /* -inf - -inf is not a number */
+            n_impossible += mend_impossible(n_components, n_own, stride, block, top, total);
+        if (n_own < n) mend_padding(n_components, n_own > 0 ? n_own : 0, n, stride, block, total);
         for (ptrdiff_t r = 0; r < n; r++) {
             log_norm[start + r] = top[r] + log_above_one(total[r]);
             factor[r] = weight[start + r] / total[r];
