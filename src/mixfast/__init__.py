@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from mixfast.convergence import Status
     from mixfast.estimators.bernoulli_mixture import BernoulliMixture
     from mixfast.estimators.gaussian_mixture import GaussianMixture
+    from mixfast.persistence import load
     from mixfast.plotting import plot_mixture
 
 #: Where each public name lives.
@@ -22,11 +23,12 @@ _HOMES = {
     "BernoulliMixture": "mixfast.estimators.bernoulli_mixture",
     "GaussianMixture": "mixfast.estimators.gaussian_mixture",
     "Status": "mixfast.convergence",
+    "load": "mixfast.persistence",
     "plot_mixture": "mixfast.plotting",
     "show_config": "mixfast._config",
 }
 
-__all__ = ["BernoulliMixture", "GaussianMixture", "Status", "plot_mixture", "show_config"]
+__all__ = ["BernoulliMixture", "GaussianMixture", "Status", "load", "plot_mixture", "show_config"]
 
 
 def __getattr__(name):

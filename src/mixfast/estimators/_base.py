@@ -19,7 +19,7 @@ from sklearn.utils import assert_all_finite, check_array, check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
-from mixfast import seeding
+from mixfast import persistence, seeding
 from mixfast._acceleration import AcceleratedEM
 from mixfast._em import EM, Pass, Rows, evaluate
 from mixfast._threads import resolve_threads
@@ -589,3 +589,21 @@ class BaseMixture(DensityMixin, BaseEstimator):
         layout = family.params_layout(len(weights), self._n_fitted_features())
         params = layout.view(layout.pack(self._collect()))
         return family.sample(params, labels, rng), labels
+
+    def save(self, path):
+        """Write the fitted model to a file that `mixfast.load` reads, without pickle; docs/files.md has the format.
+
+        Parameters
+        ----------
+        path : str or path-like
+            Taken as it is, without a suffix added; a file that is there is replaced.
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`.
+        TypeError
+            For a parameter that is no number, string, None or array, as a RandomState instance in `random_state`, and
+            for a class that is not mixfast's own. Nothing has been written then.
+        """
+        persistence.save_estimator(self, path)
