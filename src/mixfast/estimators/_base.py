@@ -78,10 +78,12 @@ class BaseMixture(DensityMixin, BaseEstimator):
         "verbose_interval": [Interval(Integral, 1, None, closed="left")],
         "n_threads": [Interval(Integral, 1, None, closed="left"), None],
         "accelerate": [StrOptions({"auto"}), None],
+        "canonical_order": ["boolean"],
     }
 
     #: For subclasses whose constructor has no such parameter.
     accelerate = None
+    canonical_order = False
 
     # ---- what a subclass says ----
 
@@ -274,6 +276,11 @@ class BaseMixture(DensityMixin, BaseEstimator):
         scalar = dtype.type
         self._publish(layout.view(best.params), dtype)
         self.weights_ = best.weights.astype(dtype)
+        if self.canonical_order:
+            # of what was published: rounding to float32 makes equals
+            order = self._family().canonical_order(self._collect())
+            self._publish(self._family().reorder(layout.view(best.params), order), dtype)
+            self.weights_ = self.weights_[order]
         self.converged_ = best.converged
         self.n_iter_ = best.n_passes
         self.lower_bound_ = scalar(best.lower_bound)

@@ -79,6 +79,11 @@ class GaussianMixture(BaseMixture):
         - 'halving': after a few iterations the half with the smaller lower bounds is dropped, after a few more half of
           the others, and so on until one is left to converge. Faster where EM takes many iterations, at the risk of
           dropping a start that is slow to show its worth.
+    canonical_order : bool, default=False
+        If True, components are numbered by `means_`: by column 0, those that are equal there by column 1, and so on, so
+        that fits from different starts can be compared. Numbers then have nothing to do with those in `init_params`,
+        `weights_init`, `means_init` and `precisions_init`, nor, after a warm start, with those of the fit before.
+        Columns that differ by rounding alone are not equal.
 
     Attributes
     ----------
@@ -156,6 +161,7 @@ class GaussianMixture(BaseMixture):
         on_degenerate="repair",
         accelerate=None,
         n_init_policy="all",
+        canonical_order=False,
     ):
         self.n_components = n_components
         self.covariance_type = covariance_type
@@ -175,6 +181,7 @@ class GaussianMixture(BaseMixture):
         self.on_degenerate = on_degenerate
         self.accelerate = accelerate
         self.n_init_policy = n_init_policy
+        self.canonical_order = canonical_order
 
     def _family(self):
         return STRUCTURES[self.covariance_type](reg_covar=self.reg_covar)
