@@ -24,6 +24,7 @@ from mixfast._acceleration import AcceleratedEM
 from mixfast._em import EM, Pass, Rows, evaluate
 from mixfast._threads import resolve_threads
 from mixfast.convergence import Monitor, Status
+from mixfast.units import DataUnits
 
 #: Iterations asked of the engine at once; only there so that any max_iter fits its integers.
 MAX_STEPS = 100_000
@@ -103,12 +104,16 @@ class BaseMixture(DensityMixin, BaseEstimator):
         """Validated rows as the family wants them; raises ValueError where they are outside its domain."""
         return X
 
+    def _units(self, family, X, sample_weight):
+        """The units that the rows are fitted in."""
+        return DataUnits(family, X, sample_weight)
+
     def _start_is_given(self):
         """Whether the user gave all parameters to start from, so that no seeding is needed."""
         return False
 
-    def _override_start(self, weights, params, n_features):
-        """Parameters the user gave for the start replace those that seeding found."""
+    def _override_start(self, weights, params, n_features, units):
+        """Parameters the user gave for the start replace those that seeding found, in the units of the fit."""
         return weights, params
 
     def _raises_on(self):
@@ -175,13 +180,14 @@ class BaseMixture(DensityMixin, BaseEstimator):
         family = self._family()
         layout = family.params_layout(self.n_components, n_features)
         capsule = family.bind(self.n_components, n_features, self._kernel_dtype(family, X.dtype))
-        em = LOOPS[self.accelerate](capsule, Rows(X, sample_weight), resolve_threads(self.n_threads))
-        monitor = Monitor(self.verbose, self.verbose_interval)
+        units = self._units(family, X, sample_weight)
+        em = LOOPS[self.accelerate](capsule, Rows(units.rows(X), sample_weight), resolve_threads(self.n_threads))
+        monitor = Monitor(self.verbose, self.verbose_interval, units.log_volume)
         seed = self._seed()
 
         def begin(start):
             monitor.begin_start(start)
-            self._start(em, family, init_params, seed, start)
+            self._start(em, family, init_params, seed, start, units)
             return Fit(start, *em.state())
 
         def go_on(fit, n_steps):
@@ -189,11 +195,16 @@ class BaseMixture(DensityMixin, BaseEstimator):
 
         if self.warm_start and hasattr(self, "converged_"):
             monitor.begin_start(0)
-            best = go_on(Fit(0, *self._warm_state(layout), bound_before=self.lower_bound_), self.max_iter)
+            bound = self.lower_bound_ + units.log_volume
+            best = go_on(Fit(0, *self._warm_state(layout, units), bound_before=bound), self.max_iter)
         elif getattr(self, "n_init_policy", "all") == "halving":
             best = self._best_by_halving(begin, go_on)
         else:
             best = self._best_of_all(begin, go_on)
+        best = best._replace(
+            params=layout.pack(units.leave(layout.view(best.params))),
+            lower_bounds=[bound - units.log_volume for bound in best.lower_bounds],
+        )
         self._finish(best, layout, X.dtype)
 
     def _best_of_all(self, begin, go_on):
@@ -214,7 +225,7 @@ class BaseMixture(DensityMixin, BaseEstimator):
             fits = [go_on(fit, COMPARE_EVERY) for fit in fits]
         return go_on(fits[0], self.max_iter)
 
-    def _warm_state(self, layout):
+    def _warm_state(self, layout, units):
         """The fitted parameters, to go on from."""
         try:
             weights, params = self._packed_state(layout)
@@ -225,9 +236,9 @@ class BaseMixture(DensityMixin, BaseEstimator):
                 f"warm_start=True needs the columns, n_components and structure of the last fit: {error}. "
                 "Set warm_start=False to begin anew."
             ) from None
-        return weights, params
+        return weights, layout.pack(units.enter(layout.view(params)))
 
-    def _start(self, em, family, init_params, seed, start):
+    def _start(self, em, family, init_params, seed, start, units):
         """Put the engine at the parameters of a start."""
         uniform = np.full(self.n_components, 1 / self.n_components)
         em.set_state(uniform, family.blank(self.n_components, em.rows.X.shape[1]))
@@ -239,7 +250,7 @@ class BaseMixture(DensityMixin, BaseEstimator):
             else:
                 em.start_from_responsibilities(init_params)
             self._stop_on_status(em.status, em.rows.X.dtype)
-        em.set_state(*self._override_start(*em.state(), em.rows.X.shape[1]))
+        em.set_state(*self._override_start(*em.state(), em.rows.X.shape[1], units))
 
     def _iterate(self, em, fit, n_steps, monitor, dtype):
         """The start after up to n_steps passes more, max_iter in all."""
