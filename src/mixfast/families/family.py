@@ -60,7 +60,8 @@ class Family(ABC):
         return np.lexsort(location.reshape(len(location), -1).T[::-1])
 
     def reorder(self, params, order):
-        """`params` with component order[k] in place k. What all components share stays as it is."""
+        """`params` with component order[k] in place k, components being the first axis of an array; an array that all
+        components share stays as it is."""
         # an array of (n_features, n_features) may look like one of (n_components, n_features): shapes alone cannot say
         shapes = zip(self.param_shapes(1, 1), self.param_shapes(2, 1), strict=True)
         return self.Params(
