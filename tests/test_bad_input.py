@@ -70,6 +70,9 @@ def assert_sensible(model, X, sample_weight=None):
         assert np.all(model.means_ <= counted.max(axis=0) + slack)
         spread = np.ptp(counted, axis=0) ** 2
         limit = 0.3 * spread + 1e-3 * spread.max() + slack**2 + model.reg_covar + 1e-6
+        if model.regularization == "relative":  # the unit of a column without spread is its value, or 1
+            size = np.abs(counted).max(axis=0)
+            limit = limit + 1e-3 * np.where(size == 0, 1, size) ** 2
         assert np.all(variances(model) <= (limit.mean() if model.covariance_type == "spherical" else limit))
     else:
         assert np.all((model.probabilities_ >= 0) & (model.probabilities_ <= 1))
@@ -455,14 +458,26 @@ def problems(draw):
     return options | {"random_state": draw(st.integers(0, 9))}, X.astype(dtype), draw(st.sampled_from(weights))
 
 
-@settings(derandomize=True, max_examples=300, deadline=None)
-@given(problem=problems(), covariance_type=st.sampled_from(TYPES), reg_covar=st.sampled_from([0.0, 1e-6]))
-def test_small_problems_fit_or_say_why_not(problem, covariance_type, reg_covar):
+@settings(derandomize=True, max_examples=600, deadline=None)
+@given(
+    problem=problems(),
+    covariance_type=st.sampled_from(TYPES),
+    reg_covar=st.sampled_from([0.0, 1e-6]),
+    regularization=st.sampled_from(["absolute", "relative"]),
+)
+def test_small_problems_fit_or_say_why_not(problem, covariance_type, reg_covar, regularization):
     options, X, weights = problem
-    model = GaussianMixture(covariance_type=covariance_type, reg_covar=reg_covar, **options)
+    options |= {"canonical_order": regularization == "relative"}
+    model = GaussianMixture(
+        covariance_type=covariance_type, reg_covar=reg_covar, regularization=regularization, **options
+    )
     if weights is not None and np.count_nonzero(weights) < options["n_components"]:
         with pytest.raises(ValueError, match=r"Expected n_samples >= n_components|at least one"):
             model.fit(X, sample_weight=weights)
         return
-    assert fit_or_say_scale(model, X, weights) or np.abs(X).max() > (1e148 if X.dtype == np.float64 else 1e16)
+    low, high = (1e-147, 1e148) if X.dtype == np.float64 else (1e-11, 1e16)
+    sizes = np.abs(X).max(axis=0)
+    # relative: a millionth of the square of a small unit, and its inverse, must be numbers as well
+    may_raise = sizes.max() > high or (regularization == "relative" and np.any((sizes > 0) & (sizes < low)))
+    assert fit_or_say_scale(model, X, weights) or may_raise
     fit(BernoulliMixture(**options), X, weights)

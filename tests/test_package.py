@@ -89,7 +89,7 @@ def test_the_code_in_the_documents_runs(document, tmp_path, monkeypatch, capsys)
     exec(compile("\n".join(blocks), document, "exec"), {"__name__": "document"})
 
 
-@pytest.mark.parametrize("name", ["GaussianMixture", "BernoulliMixture"])
+@pytest.mark.parametrize("name", ["GaussianMixture", "BernoulliMixture", "load"])
 def test_the_examples_in_docstrings_run(name):
     import doctest
 

@@ -26,6 +26,7 @@ def expected_failures(estimator):
         GaussianMixture(2, covariance_type="tied", init_params="random_from_data"),
         GaussianMixture(2, covariance_type="diag", init_params="k-means++"),
         GaussianMixture(2, covariance_type="spherical", init_params="random"),
+        GaussianMixture(2, covariance_type="diag", regularization="relative", canonical_order=True),
         BernoulliMixture(),
         BernoulliMixture(3, alpha=0.1),
     ],

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from mixfast.convergence import Status
     from mixfast.estimators.bernoulli_mixture import BernoulliMixture
     from mixfast.estimators.gaussian_mixture import GaussianMixture
+    from mixfast.persistence import load
     from mixfast.plotting import plot_mixture
 
 #: Where each public name lives.
@@ -27,6 +28,7 @@ _HOMES = {
     "fit_many": "mixfast.batch",
     "fit_many_columns": "mixfast.batch",
     "fit_many_groups": "mixfast.batch",
+    "load": "mixfast.persistence",
     "plot_mixture": "mixfast.plotting",
     "show_config": "mixfast._config",
 }

@@ -76,10 +76,12 @@ class Monitor:
         0 prints nothing, 1 starts and iterations, 2 also times and changes of the lower bound.
     interval : int
         Every so many iterations.
+    log_volume : float
+        Of the units of the fit: taken off the lower bounds that are printed.
     """
 
-    def __init__(self, verbose, interval):
-        self.verbose, self.interval = int(verbose), interval
+    def __init__(self, verbose, interval, log_volume):
+        self.verbose, self.interval, self.log_volume = int(verbose), interval, log_volume
         self._start_time = self._iteration_time = perf_counter()
 
     def begin_start(self, start):
@@ -105,4 +107,5 @@ class Monitor:
             print(f"Initialization {outcome}.")
         else:
             elapsed = perf_counter() - self._start_time
-            print(f"Initialization {outcome}. time lapse {elapsed:.5f}s\t lower bound {lower_bound:.5f}.")
+            bound = lower_bound - self.log_volume
+            print(f"Initialization {outcome}. time lapse {elapsed:.5f}s\t lower bound {bound:.5f}.")

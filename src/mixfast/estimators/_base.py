@@ -19,11 +19,12 @@ from sklearn.utils import assert_all_finite, check_array, check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
-from mixfast import seeding
+from mixfast import persistence, seeding
 from mixfast._acceleration import AcceleratedEM
 from mixfast._em import EM, Pass, Rows, evaluate
 from mixfast._threads import resolve_threads
 from mixfast.convergence import Monitor, Status
+from mixfast.units import DataUnits
 
 #: Iterations asked of the engine at once; only there so that any max_iter fits its integers.
 MAX_STEPS = 100_000
@@ -78,10 +79,12 @@ class BaseMixture(DensityMixin, BaseEstimator):
         "verbose_interval": [Interval(Integral, 1, None, closed="left")],
         "n_threads": [Interval(Integral, 1, None, closed="left"), None],
         "accelerate": [StrOptions({"auto"}), None],
+        "canonical_order": ["boolean"],
     }
 
     #: For subclasses whose constructor has no such parameter.
     accelerate = None
+    canonical_order = False
 
     # ---- what a subclass says ----
 
@@ -106,12 +109,16 @@ class BaseMixture(DensityMixin, BaseEstimator):
         """Validated rows as the family wants them; raises ValueError where they are outside its domain."""
         return X
 
+    def _units(self, family, X, sample_weight):
+        """The units that the rows are fitted in."""
+        return DataUnits(family, X, sample_weight)
+
     def _start_is_given(self):
         """Whether the user gave all parameters to start from, so that no seeding is needed."""
         return False
 
-    def _override_start(self, weights, params, n_features):
-        """Parameters the user gave for the start replace those that seeding found."""
+    def _override_start(self, weights, params, n_features, units):
+        """Parameters the user gave for the start replace those that seeding found, in the units of the fit."""
         return weights, params
 
     def _raises_on(self):
@@ -178,13 +185,14 @@ class BaseMixture(DensityMixin, BaseEstimator):
         family = self._family()
         layout = family.params_layout(self.n_components, n_features)
         capsule = family.bind(self.n_components, n_features, self._kernel_dtype(family, X.dtype))
-        em = LOOPS[self.accelerate](capsule, Rows(X, sample_weight), resolve_threads(self.n_threads))
-        monitor = Monitor(self.verbose, self.verbose_interval)
+        units = self._units(family, X, sample_weight)
+        em = LOOPS[self.accelerate](capsule, Rows(units.rows(X), sample_weight), resolve_threads(self.n_threads))
+        monitor = Monitor(self.verbose, self.verbose_interval, units.log_volume)
         seed = self._seed()
 
         def begin(start):
             monitor.begin_start(start)
-            self._start(em, family, init_params, seed, start)
+            self._start(em, family, init_params, seed, start, units)
             return Fit(start, *em.state())
 
         def go_on(fit, n_steps):
@@ -192,13 +200,18 @@ class BaseMixture(DensityMixin, BaseEstimator):
 
         if self.warm_start and hasattr(self, "converged_"):
             monitor.begin_start(0)
-            best = go_on(Fit(0, *self._warm_state(layout), bound_before=self.lower_bound_), self.max_iter)
+            bound = self.lower_bound_ + units.log_volume
+            best = go_on(Fit(0, *self._warm_state(layout, units), bound_before=bound), self.max_iter)
         elif getattr(self, "n_init_policy", "all") == "halving":
             best = self._best_by_halving(begin, go_on)
         else:
             best = self._best_of_all(begin, go_on)
         if em.rows.is_constant():
             best = best._replace(status=best.status | Status.CONSTANT_DATA)
+        best = best._replace(
+            params=layout.pack(units.leave(layout.view(best.params))),
+            lower_bounds=[bound - units.log_volume for bound in best.lower_bounds],
+        )
         self._finish(best, layout, X.dtype)
 
     def _best_of_all(self, begin, go_on):
@@ -219,7 +232,7 @@ class BaseMixture(DensityMixin, BaseEstimator):
             fits = [go_on(fit, COMPARE_EVERY) for fit in fits]
         return go_on(fits[0], self.max_iter)
 
-    def _warm_state(self, layout):
+    def _warm_state(self, layout, units):
         """The fitted parameters, to go on from."""
         try:
             weights, params = self._packed_state(layout)
@@ -230,9 +243,9 @@ class BaseMixture(DensityMixin, BaseEstimator):
                 f"warm_start=True needs the columns, n_components and structure of the last fit: {error}. "
                 "Set warm_start=False to begin anew."
             ) from None
-        return weights, params
+        return weights, layout.pack(units.enter(layout.view(params)))
 
-    def _start(self, em, family, init_params, seed, start):
+    def _start(self, em, family, init_params, seed, start, units):
         """Put the engine at the parameters of a start."""
         uniform = np.full(self.n_components, 1 / self.n_components)
         em.set_state(uniform, family.blank(self.n_components, em.rows.X.shape[1]))
@@ -244,7 +257,7 @@ class BaseMixture(DensityMixin, BaseEstimator):
             else:
                 em.start_from_responsibilities(init_params)
             self._stop_on_status(em.status, em.rows.X.dtype)
-        em.set_state(*self._override_start(*em.state(), em.rows.X.shape[1]))
+        em.set_state(*self._override_start(*em.state(), em.rows.X.shape[1], units))
 
     def _iterate(self, em, fit, n_steps, monitor, dtype):
         """The start after up to n_steps passes more, max_iter in all."""
@@ -281,6 +294,11 @@ class BaseMixture(DensityMixin, BaseEstimator):
         scalar = dtype.type
         self._publish(layout.view(best.params), dtype)
         self.weights_ = best.weights.astype(dtype)
+        if self.canonical_order:
+            # of what was published: rounding to float32 makes equals
+            order = self._family().canonical_order(self._collect())
+            self._publish(self._family().reorder(layout.view(best.params), order), dtype)
+            self.weights_ = self.weights_[order]
         self.converged_ = best.converged
         self.n_iter_ = best.n_passes
         self.lower_bound_ = scalar(best.lower_bound)
@@ -596,3 +614,21 @@ class BaseMixture(DensityMixin, BaseEstimator):
         layout = family.params_layout(len(weights), self._n_fitted_features())
         params = layout.view(layout.pack(self._collect()))
         return family.sample(params, labels, rng), labels
+
+    def save(self, path):
+        """Write the fitted model to a file that `mixfast.load` reads, without pickle; docs/files.md has the format.
+
+        Parameters
+        ----------
+        path : str or path-like
+            Taken as it is, without a suffix added; a file that is there is replaced.
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`.
+        TypeError
+            For a parameter that is no number, string, None or array, as a RandomState instance in `random_state`, and
+            for a class that is not mixfast's own. Nothing has been written then.
+        """
+        persistence.save_estimator(self, path)

@@ -29,6 +29,8 @@ class BernoulliMixture(BaseMixture):
     tol, max_iter, n_init, init_params, random_state, warm_start, verbose, verbose_interval, n_threads, accelerate,
     n_init_policy
         As in `GaussianMixture`.
+    canonical_order : bool, default=False
+        As in `GaussianMixture`, by `probabilities_`.
 
     Attributes
     ----------
@@ -77,6 +79,7 @@ class BernoulliMixture(BaseMixture):
         n_threads=None,
         accelerate=None,
         n_init_policy="all",
+        canonical_order=False,
     ):
         self.n_components = n_components
         self.alpha = alpha
@@ -92,6 +95,7 @@ class BernoulliMixture(BaseMixture):
         self.n_threads = n_threads
         self.accelerate = accelerate
         self.n_init_policy = n_init_policy
+        self.canonical_order = canonical_order
 
     def _family(self):
         return Bernoulli(alpha=self.alpha)

@@ -12,6 +12,10 @@ from sklearn.utils.validation import check_is_fitted
 from mixfast.convergence import Status
 from mixfast.estimators._base import BaseMixture
 from mixfast.families.gaussian import STRUCTURES, GaussianParams
+from mixfast.units import DataUnits, StandardUnits
+
+#: What `reg_covar` is measured in, by the names that `regularization` gives them.
+UNITS = {"absolute": DataUnits, "relative": StandardUnits}
 
 
 class GaussianMixture(BaseMixture):
@@ -34,7 +38,7 @@ class GaussianMixture(BaseMixture):
         Iterations stop when the lower bound (mean log density of a row, in nats) moves by less: in a plain step of EM,
         whatever `accelerate` is, and in the last extrapolation, where there was one.
     reg_covar : float, default=1e-6
-        Added to the diagonal of every covariance, in the squared unit of the data.
+        Added to the diagonal of every covariance, in the unit that `regularization` says.
     max_iter : int, default=100
         Largest number of iterations from a start. 0 keeps the start itself.
     n_init : int, default=1
@@ -79,6 +83,20 @@ class GaussianMixture(BaseMixture):
         - 'halving': after a few iterations the half with the smaller lower bounds is dropped, after a few more half of
           the others, and so on until one is left to converge. Faster where EM takes many iterations, at the risk of
           dropping a start that is slow to show its worth.
+    canonical_order : bool, default=False
+        If True, components are numbered by `means_`: by column 0, those that are equal there by column 1, and so on, so
+        that fits from different starts can be compared. Numbers then have nothing to do with those in `init_params`,
+        `weights_init`, `means_init` and `precisions_init`, nor, after a warm start, with those of the fit before.
+        Columns that differ by rounding alone are not equal.
+    regularization : {'absolute', 'relative'}, default='absolute'
+        What `reg_covar` is measured in:
+
+        - 'absolute': the squared unit of the data, as in scikit-learn;
+        - 'relative': each column's variance over the rows that `fit` gets, with their weights. Nothing then depends on
+          the units of the columns: rows are fitted as (x - mean) / standard deviation, from the start by k-means on,
+          and parameters and lower bounds are transformed back. 'spherical' covariances know no separate units: all
+          columns are divided by one number, the root of their mean variance. A constant column has its absolute value
+          for a unit, or 1 where it is zero. `fit` makes a copy of X, of the same dtype.
 
     Attributes
     ----------
@@ -133,6 +151,7 @@ class GaussianMixture(BaseMixture):
         "means_init": ["array-like", None],
         "precisions_init": ["array-like", None],
         "on_degenerate": [StrOptions({"repair", "raise"})],
+        "regularization": [StrOptions(set(UNITS))],
     }
 
     def __init__(
@@ -156,6 +175,8 @@ class GaussianMixture(BaseMixture):
         on_degenerate="repair",
         accelerate=None,
         n_init_policy="all",
+        canonical_order=False,
+        regularization="absolute",
     ):
         self.n_components = n_components
         self.covariance_type = covariance_type
@@ -175,6 +196,8 @@ class GaussianMixture(BaseMixture):
         self.on_degenerate = on_degenerate
         self.accelerate = accelerate
         self.n_init_policy = n_init_policy
+        self.canonical_order = canonical_order
+        self.regularization = regularization
 
     def _family(self):
         return STRUCTURES[self.covariance_type](reg_covar=self.reg_covar)
@@ -209,25 +232,34 @@ class GaussianMixture(BaseMixture):
         check_is_fitted(self)
         return self._family().covariance_matrices(self._collect())
 
+    def _units(self, family, X, sample_weight):
+        units = UNITS[self.regularization](family, X, sample_weight)
+        if not np.isfinite(units.log_volume):
+            raise self._status_error(Status.NOT_FINITE, X.dtype)
+        return units
+
     def _start_is_given(self):
         return not any(given is None for given in (self.weights_init, self.means_init, self.precisions_init))
 
-    def _override_start(self, weights, params, n_features):
+    def _override_start(self, weights, params, n_features, units):
         family = self._family()
         layout = family.params_layout(self.n_components, n_features)
         record = layout.view(params)
         if self.weights_init is not None:
             weights = self._check_weights_init()
         if self.means_init is not None:
-            record.means[...] = self._check_shape(self.means_init, record.means.shape, "means")
+            means = self._check_shape(self.means_init, record.means.shape, "means")
+            record.means[...] = units.enter(record._replace(means=means)).means
         if self.precisions_init is not None:
-            record.precisions_cholesky[...] = self._factor_precisions_init(family, record.precisions_cholesky.shape)
+            factors = self._factor_precisions_init(family, record.precisions_cholesky.shape)
             with np.errstate(over="ignore", invalid="ignore"):
-                record.covariances[...] = family.covariances(record.precisions_cholesky)
-            if not np.all(np.isfinite(record.covariances)):
+                covariances = family.covariances(factors)
+            if not np.all(np.isfinite(covariances)):
                 raise ValueError(
                     f"'{self.covariance_type} precision' has no finite inverse; scale precisions_init and X together"
                 )
+            given = units.enter(record._replace(covariances=covariances, precisions_cholesky=factors))
+            record.covariances[...], record.precisions_cholesky[...] = given.covariances, given.precisions_cholesky
         return weights, params
 
     @staticmethod

@@ -52,6 +52,25 @@ class Family(ABC):
         (n_components, n_features), packed; None if it takes an M-step to find such parameters."""
         return None
 
+    def canonical_order(self, params):
+        """The numbers of the components, (n_components,), in an order that does not depend on where EM started: by
+        their location, the first array of `params`; column 0 first, then, of equals, column 1, and so on. Components
+        that are equal in all columns stay in the order that they are in."""
+        location = np.asarray(params[0])
+        return np.lexsort(location.reshape(len(location), -1).T[::-1])
+
+    def reorder(self, params, order):
+        """`params` with component order[k] in place k, components being the first axis of an array; an array that all
+        components share stays as it is."""
+        # an array of (n_features, n_features) may look like one of (n_components, n_features): shapes alone cannot say
+        shapes = zip(self.param_shapes(1, 1), self.param_shapes(2, 1), strict=True)
+        return self.Params(
+            *(
+                array if one == two else np.asarray(array)[order]
+                for array, (one, two) in zip(params, shapes, strict=True)
+            )
+        )
+
     def params_layout(self, n_components, n_features):
         return Layout(self.Params, self.param_shapes(n_components, n_features))
 

@@ -90,6 +90,21 @@ class Gaussian(Family):
     def factor_covariances(self, covariances):
         """`precisions_cholesky` from covariances, where these were given."""
 
+    def column_units(self, spreads):
+        """The unit of each column, (d,), from spreads of the columns, (d,); scaled alike where the structure is not
+        invariant to scaling columns separately."""
+        return spreads
+
+    def transformed(self, params, origin, scale, shift):
+        """Parameters of shift + scale (x - origin), where x has `params`: scale (d,) positive, the others (d,) or
+        numbers."""
+        means = shift + scale * (params.means - origin)
+        return GaussianParams(means, *self._scaled(params.covariances, params.precisions_cholesky, scale))
+
+    @abstractmethod
+    def _scaled(self, covariances, precisions_cholesky, scale):
+        """Both of scale x, where they are those of x."""
+
     def blank(self, n_components, n_features):
         return self.located(np.zeros((n_components, n_features)))
 
@@ -131,6 +146,9 @@ class _Matrices(Gaussian):
     def factor_covariances(self, covariances):
         return np.swapaxes(np.linalg.inv(np.linalg.cholesky(covariances)), -1, -2)
 
+    def _scaled(self, covariances, precisions_cholesky, scale):
+        return covariances * np.multiply.outer(scale, scale), precisions_cholesky / scale[:, np.newaxis]
+
     @staticmethod
     def _unit(shape):
         return np.broadcast_to(np.eye(shape[-1]), shape)
@@ -152,6 +170,9 @@ class _Variances(Gaussian):
 
     def factor_covariances(self, covariances):
         return covariances**-0.5
+
+    def _scaled(self, covariances, precisions_cholesky, scale):
+        return covariances * scale**2, precisions_cholesky / scale
 
     @staticmethod
     def _unit(shape):
@@ -229,6 +250,14 @@ class SphericalGaussian(_Variances):
 
     def n_covariance_parameters(self, n_components, n_features):
         return n_components
+
+    def column_units(self, spreads):
+        largest = np.max(spreads)  # squares of the ratios neither overflow nor vanish
+        mean_square = np.mean((spreads / largest) ** 2) if largest > 0 else 0.0
+        return np.full(len(spreads), largest * np.sqrt(mean_square))
+
+    def _scaled(self, covariances, precisions_cholesky, scale):
+        return super()._scaled(covariances, precisions_cholesky, scale[0])  # `column_units` makes them equal
 
     def covariance_matrices(self, params):
         return params.covariances[:, np.newaxis, np.newaxis] * np.eye(params.means.shape[1])

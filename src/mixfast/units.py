@@ -1,0 +1,114 @@
+"""The units that rows are fitted in: the data's own, or each column's spread.
+
+Units turn the rows into what is fitted, and parameters into these units (`enter`) and back (`leave`). `log_volume` is
+the logarithm of the unit of volume: what log densities in the data's units are smaller by.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+#: Rows that are converted to float64 at a time: 4 MiB of 128 columns.
+BLOCK = 4096
+
+
+class DataUnits:
+    """Rows are fitted as they are."""
+
+    log_volume = 0.0
+
+    def __init__(self, family, X, sample_weight):
+        pass
+
+    def rows(self, X):
+        return X
+
+    def enter(self, params):
+        return params
+
+    def leave(self, params):
+        return params
+
+
+class StandardUnits:
+    """Rows are fitted as (x - mean) / unit, with the mean and the standard deviation of each column.
+
+    A column that is constant has no spread: its unit is its absolute value, or 1 where that is zero, so that scaling it
+    does what scaling does to any column, and rounding is small in its unit whatever its size.
+
+    Parameters
+    ----------
+    family : Gaussian
+        Says whether columns may have units of their own (`column_units`), and transforms its parameters.
+    X : ndarray of shape (n_samples, n_features), float32 or float64
+    sample_weight : ndarray of shape (n_samples,), float64, or None
+    """
+
+    def __init__(self, family, X, sample_weight):
+        self._family = family
+        with np.errstate(over="ignore", invalid="ignore"):  # the caller sees it in log_volume
+            self._mean, deviation = column_moments(X, sample_weight)
+            unit = family.column_units(deviation)
+            unit = np.where(unit == 0, family.column_units(np.abs(self._mean)), unit)
+            self._unit = np.where(unit == 0, 1.0, unit)
+            self._varies = deviation > 0
+            self.log_volume = float(np.sum(np.log(self._unit)))
+
+    def rows(self, X):
+        """A copy in these units, of the same dtype."""
+        rows = np.empty(X.shape, X.dtype)
+        for block in _blocks(len(X)):
+            standard = (X[block].astype(np.float64) - self._mean) / self._unit
+            rows[block] = np.where(self._varies, standard, 0)  # rounding is no spread
+        return rows
+
+    def enter(self, params):
+        """`params`, given in the data's units."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            return self._family.transformed(params, self._mean, 1 / self._unit, 0.0)
+
+    def leave(self, params):
+        """`params` in the data's units."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            return self._family.transformed(params, 0.0, self._unit, self._mean)
+
+
+def column_moments(X, sample_weight):
+    """Weighted mean and standard deviation of each column; no square overflows or vanishes on the way.
+
+    Columns that differ by no more than the rounding of their values count as constant: their deviation is 0. The bits
+    depend neither on threads nor on the memory that X lies in.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_samples, n_features), float32 or float64
+    sample_weight : ndarray of shape (n_samples,) or None
+
+    Returns
+    -------
+    mean, deviation : ndarray of shape (n_features,), float64
+    """
+    share = np.broadcast_to(1 / len(X), len(X)) if sample_weight is None else sample_weight / sample_weight.sum()
+    lowest, highest = X.min(axis=0).astype(np.float64), X.max(axis=0).astype(np.float64)
+    mean = _weighted_sum(X, share, lambda rows: rows)
+    mean = np.clip(mean, lowest, highest)  # a constant column has exactly its value
+    reach = np.maximum(highest - mean, mean - lowest)
+    reach[reach == 0] = 1
+    deviation = reach * np.sqrt(_weighted_sum(X, share, lambda rows: ((rows - mean) / reach) ** 2))
+    # the bound of families/_gaussian.pyx, rounding_of
+    deviation[deviation <= 4 * np.finfo(X.dtype).eps * np.abs(mean)] = 0
+    return mean, deviation
+
+
+def _weighted_sum(X, share, function):
+    """The sum over the rows of share * function(row)."""
+    total = np.zeros(X.shape[1])
+    for block in _blocks(len(X)):
+        # columns first: the sum along a column then takes the same order whatever the order of X is
+        terms = function(np.array(X[block], dtype=np.float64, order="F"))
+        total += np.sum(share[block, np.newaxis] * terms, axis=0)
+    return total
+
+
+def _blocks(n_rows):
+    return (slice(first, first + BLOCK) for first in range(0, n_rows, BLOCK))
