@@ -12,21 +12,37 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from mixfast._config import show_config
+    from mixfast.bootstrap import BootstrapLRT, bootstrap_lrt
     from mixfast.convergence import Status
     from mixfast.estimators.bernoulli_mixture import BernoulliMixture
     from mixfast.estimators.gaussian_mixture import GaussianMixture
     from mixfast.plotting import plot_mixture
+    from mixfast.selection import Selection, select
 
 #: Where each public name lives.
 _HOMES = {
     "BernoulliMixture": "mixfast.estimators.bernoulli_mixture",
+    "BootstrapLRT": "mixfast.bootstrap",
     "GaussianMixture": "mixfast.estimators.gaussian_mixture",
+    "Selection": "mixfast.selection",
     "Status": "mixfast.convergence",
+    "bootstrap_lrt": "mixfast.bootstrap",
     "plot_mixture": "mixfast.plotting",
+    "select": "mixfast.selection",
     "show_config": "mixfast._config",
 }
 
-__all__ = ["BernoulliMixture", "GaussianMixture", "Status", "plot_mixture", "show_config"]
+__all__ = [
+    "BernoulliMixture",
+    "BootstrapLRT",
+    "GaussianMixture",
+    "Selection",
+    "Status",
+    "bootstrap_lrt",
+    "plot_mixture",
+    "select",
+    "show_config",
+]
 
 
 def __getattr__(name):
