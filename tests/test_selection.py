@@ -54,8 +54,8 @@ def test_every_criterion_finds_three_clusters_of_covariances_given(criterion):
     [("faithful", (3, "tied")), ("diabetes", (3, "full"))],
 )
 def test_it_chooses_what_mclust_publishes(data, choice):
-    """Scrucca et al., The R Journal 8 (2016): EEE with 3 components for faithful, VVV with 3 for diabetes. mclust has
-    ten more structures; both of its choices are among our four."""
+    """EEE with 3 components for faithful, VVV with 3 for diabetes ("A quick tour of mclust", the package's vignette).
+    mclust tries ten structures more; both of these choices are among our four."""
     chosen = select(read(data), GaussianMixture(max_iter=500), covariance_type=TYPES, random_state=0)
     assert tuple(chosen.best_params_.values()) == choice
 

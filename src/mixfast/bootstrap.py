@@ -41,7 +41,7 @@ class BootstrapLRT:
     @property
     def p_value(self):
         """(1 + number of bootstrap statistics that are not smaller) / (1 + n_bootstrap)."""
-        exceeding = np.count_nonzero(self.bootstrap_statistics >= self.statistic)
+        exceeding = int(np.count_nonzero(self.bootstrap_statistics >= self.statistic))
         return (1 + exceeding) / (1 + len(self.bootstrap_statistics))
 
     def __repr__(self):
