@@ -268,7 +268,8 @@ def select(
     warm_start : bool, default=True
         Whether a mixture also starts from the next smaller one of its kind with one component split: the one whose
         rows have the largest sum of squares about their mean, columns relative to their variance, by the labels of two
-        components fitted to these rows. The fit with the larger lower bound is kept. Costs about one start more.
+        components fitted to these rows. The fit with the larger lower bound is kept. docs/selection.md has what it
+        brings and costs.
     sample_weight : array-like of shape (n_samples,), default=None
         How often each row counts, as in `fit`.
     random_state : int, RandomState instance or None, default=None
