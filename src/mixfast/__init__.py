@@ -13,23 +13,29 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from mixfast._config import show_config
     from mixfast.batch import BatchResult, fit_many, fit_many_columns, fit_many_groups
+    from mixfast.bootstrap import BootstrapLRT, bootstrap_lrt
     from mixfast.convergence import Status
     from mixfast.estimators.bernoulli_mixture import BernoulliMixture
     from mixfast.estimators.gaussian_mixture import GaussianMixture
     from mixfast.persistence import load
     from mixfast.plotting import plot_mixture
+    from mixfast.selection import Selection, select
 
 #: Where each public name lives.
 _HOMES = {
     "BatchResult": "mixfast.batch",
     "BernoulliMixture": "mixfast.estimators.bernoulli_mixture",
+    "BootstrapLRT": "mixfast.bootstrap",
     "GaussianMixture": "mixfast.estimators.gaussian_mixture",
+    "Selection": "mixfast.selection",
     "Status": "mixfast.convergence",
+    "bootstrap_lrt": "mixfast.bootstrap",
     "fit_many": "mixfast.batch",
     "fit_many_columns": "mixfast.batch",
     "fit_many_groups": "mixfast.batch",
     "load": "mixfast.persistence",
     "plot_mixture": "mixfast.plotting",
+    "select": "mixfast.selection",
     "show_config": "mixfast._config",
 }
 

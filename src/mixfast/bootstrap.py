@@ -1,0 +1,145 @@
+"""How many components, by a test: K against K + 1 with the likelihood ratio, whose distribution is simulated."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from numbers import Integral
+
+import numpy as np
+from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import _num_samples
+
+from mixfast.estimators._base import BaseMixture
+
+#: Samples that are drawn and fitted at a time hold at most so many numbers (128 MB): memory does not grow with
+#: n_bootstrap.
+BLOCK = 2**24
+
+
+@dataclass(frozen=True, repr=False)
+class BootstrapLRT:
+    """A test of K components against K + 1.
+
+    Attributes
+    ----------
+    statistic : float
+        2 (log-likelihood of `alternative` - log-likelihood of `null`).
+    bootstrap_statistics : ndarray of shape (n_bootstrap,)
+        The same of samples drawn from `null`.
+    null, alternative : estimators
+        Fitted to the rows, with K and K + 1 components.
+    """
+
+    statistic: float
+    bootstrap_statistics: np.ndarray
+    null: BaseMixture
+    alternative: BaseMixture
+
+    @property
+    def p_value(self):
+        """(1 + number of bootstrap statistics that are not smaller) / (1 + n_bootstrap)."""
+        exceeding = int(np.count_nonzero(self.bootstrap_statistics >= self.statistic))
+        return (1 + exceeding) / (1 + len(self.bootstrap_statistics))
+
+    def __repr__(self):
+        return (
+            f"BootstrapLRT({self.null.n_components} against {self.alternative.n_components} components: "
+            f"statistic={self.statistic:.5g}, p_value={self.p_value:.3g}, n_bootstrap={len(self.bootstrap_statistics)})"
+        )
+
+
+def bootstrap_lrt(X, estimator, n_components, *, n_bootstrap=99, random_state=None, n_threads=None, progress=False):
+    """Test whether K components are enough, against K + 1, by the parametric bootstrap of the likelihood ratio.
+
+    K and K + 1 components are fitted to the rows, and to each of `n_bootstrap` samples of as many rows drawn from the
+    mixture of K. The usual chi-squared distribution does not hold here: the K + 1 mixtures that equal one of K lie at
+    the edge of the parameters, and there are many of them.
+
+    Parameters
+    ----------
+    X : array-like of shape (n_samples, n_features)
+    estimator : mixture estimator
+        Gives all parameters but `n_components`. It is cloned, never fitted. All fits are its own, from its own starts:
+        with few of them (`n_init`) local optima make the test a noisy one.
+    n_components : int
+        K, the number under the null hypothesis.
+    n_bootstrap : int, default=99
+        Number of samples. The smallest p-value possible is 1 / (n_bootstrap + 1).
+    random_state : int, RandomState instance or None, default=None
+        Seed of samples and starts. None takes that of the estimator.
+    n_threads : int or None, default=None
+        Threads to use at most. None takes that of the estimator. The result does not depend on it.
+    progress : bool, default=False
+        Whether to print how far the samples have come.
+
+    Returns
+    -------
+    test : BootstrapLRT
+
+    Raises
+    ------
+    TypeError
+        For an estimator that is no mixture.
+    ValueError
+        For numbers below one, and as the `fit` of the estimator does.
+
+    Notes
+    -----
+    McLachlan, "On bootstrapping the likelihood ratio test statistic for the number of components in a normal mixture",
+    Applied Statistics 36 (1987), doi:10.2307/2347790. Under a prior (`alpha` of `BernoulliMixture`) parameters are
+    those of the posterior mode; the statistic is still made of likelihoods, and the p-value remains valid.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mixfast import GaussianMixture, bootstrap_lrt
+    >>> rng = np.random.default_rng(0)
+    >>> X = np.concatenate([rng.normal(-3, 1, (50, 1)), rng.normal(3, 1, (50, 1))])
+    >>> bootstrap_lrt(X, GaussianMixture(), 1, n_bootstrap=19, random_state=0).p_value
+    0.05
+    """
+    if not isinstance(estimator, BaseMixture):
+        raise TypeError(f"estimator={estimator!r} should be a mixture of mixfast, such as GaussianMixture()")
+    for name, number in (("n_components", n_components), ("n_bootstrap", n_bootstrap)):
+        if not isinstance(number, Integral) or number < 1:
+            raise ValueError(f"{name}={number!r} should be an integer of at least 1")
+    models = [clone(estimator).set_params(n_components=number) for number in (n_components, n_components + 1)]
+    rng = check_random_state(estimator.random_state if random_state is None else random_state)
+    seeds = rng.randint(np.iinfo(np.int32).max, size=(1 + n_bootstrap, len(models)))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        warnings.filterwarnings("ignore", "Some rows have density zero", UserWarning)
+        ((null, alternative),) = _fit_pairs([X], models, seeds[:1], n_threads, False)
+        n_samples, dtype = _num_samples(X), null.weights_.dtype
+        block = max(1, BLOCK // (n_samples * null.n_features_in_))
+        statistics = []
+        while (done := len(statistics)) < n_bootstrap:
+            block_seeds = seeds[1 + done :][:block]
+            samples = [null.sample(n_samples, random_state=rng)[0].astype(dtype) for _ in block_seeds]
+            pairs = _fit_pairs(samples, models, block_seeds, n_threads, progress)
+            statistics += [_statistic(rows, *pair) for rows, pair in zip(samples, pairs, strict=True)]
+        return BootstrapLRT(_statistic(X, null, alternative), np.array(statistics), null, alternative)
+
+
+def _statistic(X, null, alternative):
+    return 2 * _num_samples(X) * float(alternative.score(X) - null.score(X))
+
+
+def _fit_pairs(problems, models, seeds, n_threads, progress):
+    """For each problem, each of the models fitted to it; `seeds` has a row for each problem."""
+    fitted = [_fit_all(problems, *of_model, n_threads, progress) for of_model in zip(models, seeds.T, strict=True)]
+    return list(zip(*fitted, strict=True))
+
+
+def _fit_all(problems, estimator, seeds, n_threads, progress):
+    """A clone of the estimator for each problem, fitted to it from its own seed."""
+    threads = {} if n_threads is None else {"n_threads": n_threads}
+    fitted = []
+    for X, seed in zip(problems, seeds, strict=True):
+        fitted.append(clone(estimator).set_params(random_state=int(seed), **threads).fit(X))
+        if progress:
+            print(f"{estimator.n_components} components: {len(fitted)} of {len(problems)} fits")
+    return fitted

@@ -1,0 +1,500 @@
+"""How many components, and of which kind: a search over a grid of fits, the criteria that compare them, the choice."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable, Iterable
+from itertools import product
+from numbers import Integral
+from typing import NamedTuple
+
+import numpy as np
+from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import KFold
+from sklearn.utils import _safe_indexing, check_random_state
+from sklearn.utils._param_validation import InvalidParameterError
+from sklearn.utils.validation import _check_sample_weight, _num_samples
+
+from mixfast.estimators._base import BaseMixture
+
+
+class Data(NamedTuple):
+    """Rows, in any container that the estimators take, and their weights or None."""
+
+    X: object
+    sample_weight: np.ndarray | None
+
+    def take(self, rows):
+        weight = None if self.sample_weight is None else self.sample_weight[rows]
+        return Data(_safe_indexing(self.X, rows), weight)
+
+    @property
+    def total_weight(self):
+        return _num_samples(self.X) if self.sample_weight is None else float(self.sample_weight.sum())
+
+    def fit(self, estimator, **params):
+        """A clone of the estimator with these parameters, fitted."""
+        return clone(estimator).set_params(**params).fit(self.X, sample_weight=self.sample_weight)
+
+
+# ---- criteria ----
+
+
+class Criterion(NamedTuple):
+    """What fits are compared by.
+
+    label : what a picture calls it
+    sign : 1 where higher is better, -1 where lower is. Nothing else knows: the best fit has the largest sign * value
+    decimals : that are worth printing, of a sum or a mean over rows
+    evaluate : (fitted model, Data, folds) -> value; folds are pairs of training and test rows
+    """
+
+    label: str
+    sign: int
+    decimals: int
+    evaluate: Callable[[BaseMixture, Data, list], float]
+
+
+def _heldout(model, data, folds):
+    total = 0.0
+    for number, (training, test) in enumerate(folds):
+        held = data.take(test)
+        try:
+            score = data.take(training).fit(model).score(held.X, sample_weight=held.sample_weight)
+        except ValueError as error:
+            raise ValueError(f"without the rows of fold {number}: {error}") from None
+        total += score * held.total_weight
+    return total / data.total_weight
+
+
+CRITERIA = {
+    "bic": Criterion("BIC", -1, 2, lambda model, data, folds: model.bic(data.X, data.sample_weight)),
+    "aic": Criterion("AIC", -1, 2, lambda model, data, folds: model.aic(data.X, data.sample_weight)),
+    "icl": Criterion("ICL", -1, 2, lambda model, data, folds: model.icl(data.X, data.sample_weight)),
+    "heldout": Criterion("mean held-out log density", 1, 5, _heldout),
+}
+
+#: These take a pass over the rows each, so every table has them.
+ALWAYS = ("bic", "aic", "icl")
+
+
+# ---- a start from a smaller mixture ----
+
+
+def _squares(data):
+    """Sum of squares of each column about its mean."""
+    X = np.asarray(data.X, dtype=np.float64)
+    weight = np.ones(len(X)) if data.sample_weight is None else data.sample_weight
+    return weight @ np.square(X - np.average(X, axis=0, weights=weight))
+
+
+def _halves(estimator, data, rows):
+    """Rows in two, by the labels of two components fitted to them; empty where that gives no halves."""
+    own = data.take(rows)
+    try:
+        labels = own.fit(estimator, n_components=2, n_init=1).predict(own.X)
+    except ValueError:  # too few rows, or whatever else the estimator cannot fit
+        return []
+    return [rows[labels == 0], rows[labels == 1]] if 0 < labels.sum() < len(rows) else []
+
+
+def split_labels(estimator, data, labels, n_groups):
+    """Labels of n_groups groups: those of `labels`, of which the most spread out is split until they are enough.
+
+    Spread is the sum of squares about the group's mean, each column relative to its variance: whatever the units, and
+    without regard to likelihood. A rule that asks which split gains most likelihood finds the few rows that a
+    singular covariance fits, and BIC then chooses these: docs/selection.md has numbers.
+
+    Parameters
+    ----------
+    estimator : mixture
+        What halves are fitted with.
+    data : Data
+    labels : ndarray of shape (n_samples,)
+        Of at most n_groups groups.
+    n_groups : int
+
+    Returns
+    -------
+    labels : ndarray of shape (n_samples,), int64, or None
+        None where no group can be split.
+    """
+    unit = _squares(data)
+    unit[unit == 0] = 1.0  # a constant column spreads no group
+
+    def spread(rows):
+        return np.sum(_squares(data.take(rows)) / unit)
+
+    groups = [np.flatnonzero(labels == k) for k in np.unique(labels)]
+    while len(groups) < n_groups:
+        groups.sort(key=spread, reverse=True)
+        for k, rows in enumerate(groups):
+            halves = _halves(estimator, data, rows)
+            if halves:
+                groups[k : k + 1] = halves
+                break
+        else:
+            return None
+    out = np.empty(len(labels), dtype=np.int64)
+    for k, rows in enumerate(groups):
+        out[rows] = k
+    return out
+
+
+# ---- the search ----
+
+
+class Cell(NamedTuple):
+    """What became of one point of the grid.
+
+    params : n_components and the parameters of the grid
+    model : the fitted estimator, None where there is none
+    start : 'own' (by `init_params`) or 'split', where `model` comes from
+    scores : name of a criterion -> value, NaN where it could not be had
+    failure : why a fit, or a criterion, could not be had; else empty
+    """
+
+    params: dict
+    model: BaseMixture | None
+    start: str
+    scores: dict
+    failure: str
+
+    @property
+    def bound(self):
+        return float(self.model.lower_bound_) if self.model is not None else math.nan
+
+    @property
+    def status(self):
+        return str(self.model.status_) if self.model is not None else "FAILED"
+
+    @property
+    def name(self):
+        """The point of the grid, without n_components."""
+        return ", ".join(str(value) for name, value in self.params.items() if name != "n_components")
+
+    def row(self):
+        return {
+            **self.params,
+            **self.scores,
+            "lower_bound": self.bound,
+            "n_iter": self.model.n_iter_ if self.model is not None else 0,
+            "status": self.status,
+            "start": self.start,
+            "failure": self.failure,
+        }
+
+
+class Search(NamedTuple):
+    """What the cells of a grid have in common."""
+
+    estimator: BaseMixture
+    data: Data
+    criteria: tuple
+    folds: list
+    warm_start: bool
+
+    def cell(self, params, smaller):
+        """Fit a point of the grid; `smaller` is the next smaller mixture of its kind, or None."""
+        template = clone(self.estimator).set_params(**params)
+        model, start, failure = None, "", ""
+        try:
+            model, start = self.data.fit(template), "own"
+        except InvalidParameterError:
+            raise
+        except ValueError as error:
+            failure = str(error)
+        split = self._fit_split(template, smaller) if self.warm_start and smaller is not None else None
+        if split is not None and (model is None or split.lower_bound_ > model.lower_bound_):
+            model, start, failure = split, "split", ""
+        scores = dict.fromkeys(self.criteria, math.nan)
+        if model is not None:
+            try:
+                for name in self.criteria:
+                    scores[name] = float(CRITERIA[name].evaluate(model, self.data, self.folds))
+            except ValueError as error:
+                failure = str(error)
+        return Cell(params, model, start, scores, failure)
+
+    def _fit_split(self, template, smaller):
+        """From the labels of `smaller` with one or more of its components split, or None where that is impossible."""
+        labels = split_labels(template, self.data, smaller.predict(self.data.X), template.n_components)
+        if labels is None:
+            return None
+        try:
+            model = self.data.fit(template, init_params=labels, n_init=1)
+        except ValueError:
+            return None
+        # labels belong to these rows: a clone of the model shall be of use for others
+        return model.set_params(init_params=template.init_params, n_init=template.n_init)
+
+
+def select(
+    X,
+    estimator,
+    *,
+    n_components=range(1, 10),
+    criterion="bic",
+    n_folds=5,
+    warm_start=True,
+    sample_weight=None,
+    random_state=None,
+    n_threads=None,
+    progress=False,
+    **grid,
+):
+    """Fit a mixture for each number of components, and each value of other parameters, and choose the best.
+
+    All fits are kept. A fit that fails does not stop the search: its row of the table says why. Nor does one that does
+    not converge, repairs a covariance or loses a component, which no warning but the table's `status` says.
+
+    Parameters
+    ----------
+    X : array-like of shape (n_samples, n_features)
+    estimator : mixture estimator
+        Gives all parameters that are not searched. It is cloned, never fitted.
+    n_components : iterable of int, default=range(1, 10)
+        Numbers of components to try.
+    criterion : {'bic', 'aic', 'icl', 'heldout'}, default='bic'
+        What the choice is made by:
+
+        - 'bic', 'aic', 'icl': the estimator's methods of these names, the lower the better;
+        - 'heldout': the mean log density of a row under the mixture fitted without the row's fold, the higher the
+          better. Costs `n_folds` fits more for each cell, from the estimator's own starts.
+    n_folds : int, default=5
+        Folds of 'heldout': `KFold(n_folds, shuffle=True)` of scikit-learn, the same ones for all cells.
+    warm_start : bool, default=True
+        Whether a mixture also starts from the next smaller one of its kind with one component split: the one whose
+        rows have the largest sum of squares about their mean, columns relative to their variance, by the labels of two
+        components fitted to these rows. The fit with the larger lower bound is kept. docs/selection.md has what it
+        brings and costs.
+    sample_weight : array-like of shape (n_samples,), default=None
+        How often each row counts, as in `fit`.
+    random_state : int, RandomState instance or None, default=None
+        Seed of the starts, the same for each cell, and of the folds. None takes that of the estimator.
+    n_threads : int or None, default=None
+        Threads of a fit at most. None takes that of the estimator. The result does not depend on it.
+    progress : bool, default=False
+        Whether to print a line for each cell.
+    **grid : lists
+        Values of other parameters of the estimator: ``covariance_type=["full", "tied"]``. Every combination is tried.
+
+    Returns
+    -------
+    selection : Selection
+
+    Raises
+    ------
+    TypeError
+        For an estimator that is no mixture, parameters that it does not have, and values that are not a list.
+    ValueError
+        For values that the estimator does not allow, and when no cell has a criterion: with the first one's reason.
+
+    Notes
+    -----
+    BIC: Schwarz, "Estimating the dimension of a model", Annals of Statistics 6 (1978). AIC: Akaike, "A new look at the
+    statistical model identification", IEEE Transactions on Automatic Control 19 (1974). ICL: Biernacki, Celeux &
+    Govaert, "Assessing a mixture model for clustering with the integrated completed likelihood", IEEE PAMI 22 (2000).
+    Held-out likelihood: Smyth, "Model selection for probabilistic clustering using cross-validated likelihood",
+    Statistics and Computing 10 (2000).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mixfast import GaussianMixture, select
+    >>> rng = np.random.default_rng(0)
+    >>> X = np.concatenate([rng.normal(-4, 1, (100, 2)), rng.normal(4, 1, (100, 2))])
+    >>> chosen = select(X, GaussianMixture(), n_components=[1, 2, 3], covariance_type=["full", "tied"], random_state=0)
+    >>> chosen.best_params_
+    {'n_components': 2, 'covariance_type': 'tied'}
+    >>> labels = chosen.best_.predict(X)
+    """
+    if not isinstance(estimator, BaseMixture):
+        raise TypeError(f"estimator={estimator!r} should be a mixture of mixfast, such as GaussianMixture()")
+    if criterion not in CRITERIA:
+        raise ValueError(f"criterion={criterion!r} should be one of {', '.join(map(repr, CRITERIA))}")
+    numbers, grid = sorted(set(_values("n_components", n_components))), _check_grid(estimator, grid)
+    seed = _seed(estimator.random_state if random_state is None else random_state)
+    fixed = {"random_state": seed} | ({} if n_threads is None else {"n_threads": n_threads})
+    data = _check_data(X, sample_weight)
+    search = Search(
+        estimator=clone(estimator).set_params(**fixed),
+        data=data,
+        criteria=tuple(dict.fromkeys((*ALWAYS, criterion))),
+        folds=_folds(data, n_folds, seed) if criterion == "heldout" else [],
+        warm_start=warm_start,
+    )
+    cells = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        warnings.filterwarnings("ignore", "Some rows have density zero", UserWarning)
+        for values in product(*grid.values()):
+            smaller = None
+            for number in numbers:
+                params = {"n_components": number, **dict(zip(grid, values, strict=True))}
+                cell = search.cell(params, smaller)
+                cells.append(cell)
+                smaller = smaller if cell.model is None else cell.model
+                if progress:
+                    print(f"{params}: {criterion} {cell.scores[criterion]:.6g}, {cell.failure or cell.status}")
+    return Selection(cells, criterion)
+
+
+def _values(name, values):
+    if isinstance(values, str) or not isinstance(values, Iterable):
+        raise TypeError(f"{name}={values!r} should be a list of the values to try, such as [{values!r}]")
+    values = list(values)
+    if not values:
+        raise ValueError(f"{name} holds no values to try")
+    return values
+
+
+def _check_grid(estimator, grid):
+    known = estimator.get_params()
+    for name in grid:
+        if name not in known:
+            raise TypeError(
+                f"{name!r} is a parameter neither of select nor of {type(estimator).__name__}, which has "
+                + ", ".join(sorted(known))
+            )
+    return {name: _values(name, values) for name, values in grid.items()}
+
+
+def _seed(random_state):
+    return (
+        int(random_state)
+        if isinstance(random_state, Integral)
+        else int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
+    )
+
+
+def _check_data(X, sample_weight):
+    """The rows of positive weight: nothing below, folds for instance, depends on others."""
+    if sample_weight is None:
+        return Data(X, None)
+    weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+    data = Data(X, weight)
+    return data if np.all(weight > 0) else data.take(np.flatnonzero(weight))
+
+
+def _folds(data, n_folds, seed):
+    rows = np.arange(_num_samples(data.X))
+    return list(KFold(n_folds, shuffle=True, random_state=seed).split(rows))
+
+
+# ---- the choice ----
+
+
+class Selection:
+    """The fits of `select` and the best of them.
+
+    Attributes
+    ----------
+    criterion : str
+        What the choice was made by.
+    table : list of dict
+        A row for each cell, in the order of the grid: `n_components` and the other parameters, `bic`, `aic`, `icl` and,
+        if it was asked for, `heldout` (NaN where the fit failed), `lower_bound`, `n_iter`, `status` (the flags of
+        `mixfast.Status`, or 'FAILED'), `start` ('own': by `init_params`, 'split': from the next smaller mixture) and
+        `failure`, the reason where there is one.
+    estimators_ : list
+        The fitted estimators, in the order of the table; None where the fit failed. Those whose `start` is 'own' are
+        what a clone's `fit` would give.
+    best_index_ : int
+        Place of the best in the table. Of equals the first is best.
+    best_ : estimator
+    best_params_ : dict
+        `n_components` and the other parameters of the grid.
+    """
+
+    def __init__(self, cells, criterion):
+        self._cells = cells
+        self.criterion = criterion
+        self.table = [cell.row() for cell in cells]
+        self.estimators_ = [cell.model for cell in cells]
+        values = CRITERIA[criterion].sign * np.array([cell.scores[criterion] for cell in cells])
+        if np.all(np.isnan(values)):
+            raise ValueError(f"No cell of the grid has a {criterion}. The first: {cells[0].failure}")
+        self.best_index_ = int(np.nanargmax(values))
+        self.best_ = self.estimators_[self.best_index_]
+        self.best_params_ = cells[self.best_index_].params
+
+    def to_frame(self):
+        """The table as a pandas DataFrame, a row for each cell.
+
+        Returns
+        -------
+        frame : pandas.DataFrame
+        """
+        import pandas as pd
+
+        return pd.DataFrame(self.table)
+
+    def _lines(self):
+        """name of a line -> its cells, by n_components"""
+        lines = {}
+        for cell in self._cells:
+            lines.setdefault(cell.name or self.criterion, []).append(cell)
+        return lines
+
+    def plot(self, ax=None):
+        """Draw the criterion against the number of components, a line for each combination of other parameters.
+
+        A star marks the best, a cross at the foot, in the colour of its line, a cell without a value.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            None makes a figure of its own.
+
+        Returns
+        -------
+        ax : matplotlib Axes
+        """
+        import matplotlib.pyplot as plt
+
+        if ax is None:
+            _, ax = plt.subplots(layout="constrained")
+        crosses = []
+        for name, cells in self._lines().items():
+            numbers = np.array([cell.params["n_components"] for cell in cells])
+            values = np.array([cell.scores[self.criterion] for cell in cells])
+            (line,) = ax.plot(numbers, values, marker="o", markersize=4, label=name)
+            crosses.append((numbers[~np.isfinite(values)], line.get_color()))
+        for place, (numbers, colour) in enumerate(crosses):
+            # lines fail at the same numbers: their crosses stand one above the other
+            heights = np.full(len(numbers), 0.02 + 0.03 * place)
+            ax.plot(numbers, heights, "x", color=colour, transform=ax.get_xaxis_transform())
+        if any(len(numbers) for numbers, _ in crosses):
+            ax.plot([], [], "x", color="black", label="failed")
+        best = self._cells[self.best_index_]
+        ax.plot(best.params["n_components"], best.scores[self.criterion], "*", markersize=14, color="black", zorder=1,
+                label="best")  # fmt: skip
+        ax.set(xlabel="n_components", ylabel=CRITERIA[self.criterion].label)
+        ax.xaxis.get_major_locator().set_params(integer=True)
+        ax.legend()
+        return ax
+
+    def __repr__(self):
+        chosen = ", ".join(f"{name}={value!r}" for name, value in self.best_params_.items())
+        better = "higher" if CRITERIA[self.criterion].sign > 0 else "lower"
+        lines = self._lines()
+        widths = [max(13, len(name) + 2) for name in lines]
+        text = [
+            f"Selection: {chosen}",
+            f"{self.criterion}, the {better} the better (* is the best)",
+            "n_components" + "".join(f"{name:>{width}}" for name, width in zip(lines, widths, strict=True)),
+        ]
+        for cells in zip(*lines.values(), strict=True):
+            shown = (f"{self._shown(cell):>{width}}" for cell, width in zip(cells, widths, strict=True))
+            text.append(f"{cells[0].params['n_components']:12d}" + "".join(shown))
+        return "\n".join(line.rstrip() for line in text)
+
+    def _shown(self, cell):
+        value = cell.scores[self.criterion]
+        if np.isnan(value):
+            return "failed "
+        mark = "*" if cell is self._cells[self.best_index_] else " "
+        return f"{value:.{CRITERIA[self.criterion].decimals}f}{mark}"

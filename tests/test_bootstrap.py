@@ -1,0 +1,125 @@
+"""The bootstrap test of K against K + 1 components."""
+
+import doctest
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+
+from mixfast import BernoulliMixture, GaussianMixture, bootstrap, bootstrap_lrt
+
+RNG = np.random.default_rng(0)
+TWO = np.concatenate([RNG.normal(-3, 1, (60, 1)), RNG.normal(3, 1, (60, 1))])
+
+
+def test_a_clear_second_component_is_found_and_a_third_is_not():
+    estimator = GaussianMixture(n_init=3, tol=1e-5, max_iter=500)
+    one = bootstrap_lrt(TWO, estimator, 1, n_bootstrap=49, random_state=0)
+    assert one.p_value == 1 / 50
+    assert one.statistic > 2 * one.bootstrap_statistics.max()
+    two = bootstrap_lrt(TWO, estimator, 2, n_bootstrap=49, random_state=0)
+    assert two.p_value > 0.2
+
+
+def test_p_values_are_uniform_under_the_null():
+    """With one Gaussian against two the statistic does not depend on mean and variance, so that it and its nine
+    bootstrap statistics are equals: each of the ten p-values has probability 1 / 10."""
+    estimator = GaussianMixture(tol=1e-2, reg_covar=0, n_threads=1)
+    rng = np.random.default_rng(1)
+    p_values = np.array(
+        [
+            bootstrap_lrt(rng.normal(7, 3, (40, 1)), estimator, 1, n_bootstrap=9, random_state=study).p_value
+            for study in range(40)
+        ]
+    )
+    # four standard deviations either way
+    assert abs(p_values.mean() - 0.55) < 4 * np.sqrt((1 - 1 / 100) / 12 / 40)
+    for level in (0.1, 0.3, 0.5, 0.7):
+        assert abs(np.mean(p_values <= level + 1e-9) - level) < 4 * np.sqrt(level * (1 - level) / 40)
+
+
+def test_the_statistic_is_twice_the_gain_in_log_likelihood_of_two_fits():
+    test = bootstrap_lrt(TWO, GaussianMixture(), 1, n_bootstrap=3, random_state=0)
+    assert (test.null.n_components, test.alternative.n_components) == (1, 2)
+    gain = test.alternative.score_samples(TWO).sum() - test.null.score_samples(TWO).sum()
+    assert test.statistic == pytest.approx(2 * gain, rel=1e-12)
+    for model in (test.null, test.alternative):
+        np.testing.assert_array_equal(clone(model).fit(TWO).means_, model.means_)  # its seed is among its parameters
+    assert test.bootstrap_statistics.shape == (3,)
+
+
+@pytest.mark.parametrize(("statistic", "p_value"), [(0.5, 1.0), (2.0, 0.75), (3.0, 0.5), (5.0, 0.25)])
+def test_the_p_value_counts_statistics_that_are_not_smaller(statistic, p_value):
+    model = GaussianMixture()
+    assert bootstrap.BootstrapLRT(statistic, np.array([1.0, 2.0, 4.0]), model, model).p_value == p_value
+
+
+def test_the_same_bits_for_any_number_of_threads():
+    X = np.random.default_rng(0).normal(size=(5_000, 2))
+    first, *others = (
+        bootstrap_lrt(X, GaussianMixture(max_iter=5), 2, n_bootstrap=3, random_state=1, n_threads=n) for n in (1, 2, 7)
+    )
+    for other in others:
+        assert other.statistic == first.statistic
+        np.testing.assert_array_equal(other.bootstrap_statistics, first.bootstrap_statistics)
+
+
+def test_the_size_of_blocks_bounds_memory_and_changes_nothing(monkeypatch):
+    whole = bootstrap_lrt(TWO, GaussianMixture(), 1, n_bootstrap=7, random_state=0)
+    fit_all, sizes = bootstrap._fit_all, []
+
+    def counted(problems, *rest):
+        sizes.append(len(problems))
+        return fit_all(problems, *rest)
+
+    monkeypatch.setattr(bootstrap, "BLOCK", 3 * len(TWO))
+    monkeypatch.setattr(bootstrap, "_fit_all", counted)
+    parts = bootstrap_lrt(TWO, GaussianMixture(), 1, n_bootstrap=7, random_state=0)
+    assert sizes == [1, 1, 3, 3, 3, 3, 1, 1]
+    np.testing.assert_array_equal(parts.bootstrap_statistics, whole.bootstrap_statistics)
+
+
+def test_every_family_and_precision_has_it():
+    bits = (RNG.random((100, 6)) < np.where(np.arange(100)[:, np.newaxis] % 2, 0.2, 0.8)).astype(np.float32)
+    test = bootstrap_lrt(bits, BernoulliMixture(), 1, n_bootstrap=9, random_state=0)
+    assert test.p_value == 0.1
+    assert test.null.weights_.dtype == np.float32
+
+
+def test_seeds_are_the_callers_or_the_estimators():
+    own = bootstrap_lrt(TWO, GaussianMixture(random_state=3), 1, n_bootstrap=2)
+    given = bootstrap_lrt(TWO, GaussianMixture(), 1, n_bootstrap=2, random_state=3)
+    np.testing.assert_array_equal(own.bootstrap_statistics, given.bootstrap_statistics)
+    other = bootstrap_lrt(TWO, GaussianMixture(), 1, n_bootstrap=2, random_state=4)
+    assert not np.array_equal(other.bootstrap_statistics, given.bootstrap_statistics)
+
+
+def test_it_says_what_it_found_and_how_far_it_is_when_asked(capsys):
+    test = bootstrap_lrt(TWO, GaussianMixture(), 1, n_bootstrap=9, random_state=0)
+    assert capsys.readouterr().out == ""
+    assert repr(test).startswith("BootstrapLRT(1 against 2 components: statistic=")
+    assert repr(test).endswith("p_value=0.1, n_bootstrap=9)")
+    bootstrap_lrt(TWO, GaussianMixture(), 1, n_bootstrap=2, random_state=0, progress=True)
+    assert capsys.readouterr().out.splitlines()[-1] == "2 components: 2 of 2 fits"
+
+
+@pytest.mark.parametrize(
+    ("error", "message", "arguments"),
+    [
+        (TypeError, "should be a mixture of mixfast", (TWO, GaussianMixture, 1)),
+        (ValueError, "n_components=0 should be an integer of at least 1", (TWO, GaussianMixture(), 0)),
+        (ValueError, "n_components=1.5 should be", (TWO, GaussianMixture(), 1.5)),
+        (ValueError, "Expected n_samples >= n_components", (TWO[:3], GaussianMixture(), 3)),
+    ],
+)
+def test_wrong_arguments_are_said_to_be_wrong(error, message, arguments):
+    with pytest.raises(error, match=message):
+        bootstrap_lrt(*arguments)
+    with pytest.raises(ValueError, match="n_bootstrap=0 should be"):
+        bootstrap_lrt(TWO, GaussianMixture(), 1, n_bootstrap=0)
+
+
+def test_the_example_in_the_docstring_runs():
+    failures, tried = doctest.testmod(bootstrap)
+    assert tried > 3
+    assert failures == 0

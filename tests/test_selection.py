@@ -1,0 +1,316 @@
+"""The search over numbers of components and other parameters, and what is said of it."""
+
+import doctest
+import math
+
+import matplotlib
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.base import clone
+from sklearn.model_selection import KFold
+from sklearn.utils._param_validation import InvalidParameterError
+from test_mclust import read
+
+from mixfast import BernoulliMixture, GaussianMixture, Status, select, selection
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+
+TYPES = ["full", "tied", "diag", "spherical"]
+RNG = np.random.default_rng(0)
+CENTRES = np.array([[0.0, 0.0], [8.0, 0.0], [0.0, 8.0]])
+#: Three clusters that share a slanted covariance.
+SLANTED = CENTRES[np.arange(300) % 3] + RNG.normal(size=(300, 2)) @ np.array([[1.0, 0.8], [0.0, 0.6]])
+#: Five clusters in one column, ever narrower and closer: k-means misses the small ones.
+UNLIKE = np.concatenate([RNG.normal(10 / 2**k, 1 / 2**k, (60, 1)) for k in range(5)])
+BITS = (RNG.random((300, 8)) < np.where(np.arange(300)[:, np.newaxis] % 2, 0.15, 0.85)).astype(float)
+
+
+@pytest.fixture(autouse=True)
+def _close_figures():
+    yield
+    plt.close("all")
+
+
+def test_it_finds_the_number_and_the_covariances_of_clear_clusters():
+    chosen = select(SLANTED, GaussianMixture(), n_components=range(1, 6), covariance_type=TYPES, random_state=0)
+    assert chosen.best_params_ == {"n_components": 3, "covariance_type": "tied"}
+    assert chosen.best_.n_components == 3
+    assert chosen.best_.covariance_type == "tied"
+    np.testing.assert_allclose(np.sort(chosen.best_.means_, axis=0), np.sort(CENTRES, axis=0), atol=0.3)
+
+
+@pytest.mark.parametrize("criterion", ["bic", "aic", "icl", "heldout"])
+def test_every_criterion_finds_three_clusters_of_covariances_given(criterion):
+    chosen = select(
+        SLANTED, GaussianMixture(covariance_type="tied"), n_components=[1, 2, 3], criterion=criterion, random_state=0
+    )
+    assert chosen.best_params_ == {"n_components": 3}
+
+
+@pytest.mark.parametrize(
+    ("data", "choice"),
+    [("faithful", (3, "tied")), ("diabetes", (3, "full"))],
+)
+def test_it_chooses_what_mclust_publishes(data, choice):
+    """EEE with 3 components for faithful, VVV with 3 for diabetes ("A quick tour of mclust", the package's vignette).
+    mclust tries ten structures more; both of these choices are among our four."""
+    chosen = select(read(data), GaussianMixture(max_iter=500), covariance_type=TYPES, random_state=0)
+    assert tuple(chosen.best_params_.values()) == choice
+
+
+def test_every_family_has_it():
+    chosen = select(BITS, BernoulliMixture(), n_components=[1, 2, 3], alpha=[0.5, 2.0], random_state=0)
+    assert chosen.best_params_["n_components"] == 2
+    assert [row["alpha"] for row in chosen.table] == [0.5] * 3 + [2.0] * 3
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_criteria_are_the_estimators_own(weighted):
+    weights = np.random.default_rng(1).integers(0, 3, len(SLANTED)) if weighted else None
+    chosen = select(
+        SLANTED, GaussianMixture(), n_components=[1, 3], covariance_type=TYPES, sample_weight=weights, random_state=0
+    )
+    assert len(chosen.table) == len(chosen.estimators_) == 8
+    for row, model in zip(chosen.table, chosen.estimators_, strict=True):
+        for name in ("bic", "aic", "icl"):
+            assert row[name] == pytest.approx(getattr(model, name)(SLANTED, weights), rel=1e-12)
+        assert row["lower_bound"] == model.lower_bound_
+        assert row["n_iter"] == model.n_iter_
+        assert row["status"] == str(model.status_) == "CONVERGED"
+        assert row["failure"] == ""
+        assert (row["n_components"], row["covariance_type"]) == (model.n_components, model.covariance_type)
+    assert chosen.table[chosen.best_index_]["bic"] == min(row["bic"] for row in chosen.table)
+    assert chosen.best_ is chosen.estimators_[chosen.best_index_]
+
+
+def test_the_own_start_is_what_fit_gives():
+    estimator = GaussianMixture(n_init=2, init_params="random_from_data")
+    chosen = select(SLANTED, estimator, n_components=[2, 4], warm_start=False, random_state=5)
+    for model in chosen.estimators_:
+        alone = clone(estimator).set_params(n_components=model.n_components, random_state=5).fit(SLANTED)
+        np.testing.assert_array_equal(model.means_, alone.means_)
+    assert not hasattr(estimator, "means_")
+
+
+def test_folds_are_disjoint_and_cover_all_rows():
+    folds = selection._folds(selection.Data(SLANTED, None), 7, seed=0)
+    tested = np.concatenate([test for _, test in folds])
+    np.testing.assert_array_equal(np.sort(tested), np.arange(len(SLANTED)))
+    for training, test in folds:
+        np.testing.assert_array_equal(np.sort(np.concatenate([training, test])), np.arange(len(SLANTED)))
+    assert len(folds) == 7
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_the_held_out_criterion_is_the_mean_log_density_of_rows_not_fitted(weighted):
+    weights = np.random.default_rng(1).uniform(0.5, 2, len(SLANTED)) if weighted else np.ones(len(SLANTED))
+    chosen = select(
+        SLANTED,
+        GaussianMixture(),
+        n_components=[2, 3],
+        criterion="heldout",
+        n_folds=4,
+        sample_weight=weights if weighted else None,
+        random_state=3,
+    )
+    for row in chosen.table:
+        log_density = np.empty(len(SLANTED))
+        for training, test in KFold(4, shuffle=True, random_state=3).split(SLANTED):
+            model = GaussianMixture(row["n_components"], random_state=3)
+            model.fit(SLANTED[training], sample_weight=weights[training])
+            log_density[test] = model.score_samples(SLANTED[test])
+        assert row["heldout"] == pytest.approx(np.average(log_density, weights=weights), rel=1e-10)
+    assert chosen.table[chosen.best_index_]["heldout"] == max(row["heldout"] for row in chosen.table)
+
+
+def test_rows_of_weight_zero_are_left_out():
+    weights = np.arange(len(SLANTED)) % 4.0
+    kept = weights > 0
+    a, b = (
+        select(X, GaussianMixture(), n_components=[1, 2, 3], criterion="heldout", sample_weight=w, random_state=0)
+        for X, w in ((SLANTED, weights), (SLANTED[kept], weights[kept]))
+    )
+    assert a.table == b.table
+
+
+@pytest.mark.parametrize(
+    ("estimator", "X"),
+    [
+        (GaussianMixture(), UNLIKE),
+        (GaussianMixture(covariance_type="diag"), read("diabetes")),
+        (GaussianMixture(covariance_type="tied"), read("iris")),
+        (BernoulliMixture(), BITS),
+    ],
+)
+def test_warm_starts_never_lower_the_lower_bound(estimator, X):
+    """At each number the better of two fits is kept, one of which is that without warm starts."""
+    warm, cold = (select(X, estimator, random_state=0, warm_start=warm_start) for warm_start in (True, False))
+    bounds = np.array([[row["lower_bound"] for row in chosen.table] for chosen in (warm, cold)])
+    assert np.all(bounds[0] >= bounds[1])
+    assert {row["start"] for row in cold.table} == {"own"}
+
+
+def test_warm_starts_find_what_k_means_misses():
+    warm, cold = (
+        select(UNLIKE, GaussianMixture(), random_state=0, warm_start=warm_start) for warm_start in (True, False)
+    )
+    split = [place for place, row in enumerate(warm.table) if row["start"] == "split"]
+    assert split
+    for place in split:
+        assert warm.table[place]["lower_bound"] > cold.table[place]["lower_bound"]
+        model = warm.estimators_[place]
+        assert (model.init_params, model.n_init) == ("kmeans", 1)  # the estimator's own, of use for other rows
+
+
+def test_a_gap_in_the_numbers_takes_several_splits():
+    labels = selection.split_labels(
+        GaussianMixture(random_state=0), selection.Data(SLANTED, None), np.zeros(300, dtype=np.int64), 3
+    )
+    truth = np.arange(300) % 3
+    assert len(np.unique(labels)) == 3
+    assert len(np.unique(labels * 3 + truth)) == 3  # the same partition
+    chosen = select(UNLIKE, GaussianMixture(), n_components=[8, 1, 4], random_state=0)
+    assert [row["n_components"] for row in chosen.table] == [1, 4, 8]
+
+
+def test_the_most_spread_out_group_is_split_whatever_the_units():
+    X = np.concatenate([RNG.normal(0, 1, (100, 2)), RNG.normal(30, 4, (100, 2))])
+    before = np.repeat([0, 1], 100)
+    for unit in ([1.0, 1.0], [1e6, 1e-3]):
+        data = selection.Data(X * unit, None)
+        labels = selection.split_labels(GaussianMixture(reg_covar=0, random_state=0), data, before, 3)
+        assert len(np.unique(labels[:100])) == 1
+        assert len(np.unique(labels[100:])) == 2
+
+
+def test_what_cannot_be_split_is_not():
+    X = np.zeros((4, 1))
+    data = selection.Data(X, None)
+    assert selection.split_labels(GaussianMixture(random_state=0), data, np.arange(4), 5) is None
+
+
+def test_a_cell_that_fails_says_why_and_does_not_stop_the_search():
+    X = SLANTED[:6]
+    chosen = select(X, GaussianMixture(), n_components=[1, 6, 7], random_state=0)
+    row = chosen.table[-1]
+    assert row["failure"] == "Expected n_samples >= n_components but got n_components = 7, n_samples = 6"
+    assert row["status"] == "FAILED"
+    assert all(math.isnan(row[name]) for name in ("bic", "aic", "icl", "lower_bound"))
+    assert chosen.estimators_[-1] is None
+    assert [bool(row["failure"]) for row in chosen.table] == [False, False, True]
+    assert "failed" in repr(chosen)
+
+
+def test_a_singular_fit_fails_where_the_estimator_says_so():
+    strict = GaussianMixture(reg_covar=0, on_degenerate="raise")
+    chosen = select(read("iris"), strict, n_components=[2, 30], random_state=0)
+    assert "ill-defined empirical covariance" in chosen.table[1]["failure"]
+    lenient = select(read("iris"), GaussianMixture(reg_covar=0), n_components=[2, 30], random_state=0)
+    assert lenient.estimators_[1].status_ & Status.REPAIRED_COVARIANCE
+    assert "REPAIRED_COVARIANCE" in lenient.table[1]["status"]
+
+
+def test_a_fold_that_fails_leaves_the_other_criteria():
+    X = SLANTED[:10]
+    chosen = select(X, GaussianMixture(), n_components=[2, 9], criterion="heldout", n_folds=5, random_state=0)
+    row = chosen.table[1]
+    assert row["failure"].startswith("without the rows of fold 0: Expected n_samples >= n_components")
+    assert math.isnan(row["heldout"])
+    assert np.isfinite(row["bic"])
+    assert chosen.best_params_ == {"n_components": 2}
+
+
+def test_a_fit_that_does_not_converge_is_recorded_and_not_warned_of():
+    chosen = select(SLANTED, GaussianMixture(max_iter=1, tol=0), n_components=[2, 4], random_state=0)
+    assert {row["status"] for row in chosen.table} == {"MAX_ITER"}
+
+
+def test_the_same_bits_for_any_number_of_threads():
+    X = np.random.default_rng(0).normal(size=(20_000, 3)) + 4 * np.eye(3)[np.arange(20_000) % 3]
+    tables = [
+        select(
+            X, GaussianMixture(), n_components=[2, 3], criterion="heldout", n_folds=2, random_state=0, n_threads=n
+        ).table
+        for n in (1, 2, 7)
+    ]
+    assert tables[1] == tables[0]
+    assert tables[2] == tables[0]
+
+
+def test_seeds_are_the_callers_or_the_estimators():
+    kwargs = {"n_components": [3, 6], "criterion": "heldout"}
+    own = select(UNLIKE, GaussianMixture(random_state=4), **kwargs)
+    assert own.table == select(UNLIKE, GaussianMixture(), random_state=4, **kwargs).table
+    generators = [select(UNLIKE, GaussianMixture(), random_state=np.random.RandomState(4), **kwargs) for _ in range(2)]
+    assert generators[0].table == generators[1].table
+
+
+def test_the_table_becomes_a_data_frame():
+    frame = pd.DataFrame(SLANTED, columns=["length", "width"])
+    chosen = select(frame, GaussianMixture(), n_components=[2, 3], covariance_type=["full", "tied"], random_state=0)
+    table = chosen.to_frame()
+    assert list(table.columns) == [
+        "n_components", "covariance_type", "bic", "aic", "icl", "lower_bound", "n_iter", "status", "start", "failure",
+    ]  # fmt: skip
+    assert list(table["n_components"]) == [2, 3, 2, 3]
+    assert table["bic"].idxmin() == chosen.best_index_
+    assert list(chosen.best_.feature_names_in_) == ["length", "width"]
+
+
+def test_what_is_printed_is_a_small_table(capsys):
+    chosen = select(
+        SLANTED, GaussianMixture(), n_components=[1, 3], covariance_type=["full", "tied"], random_state=0, progress=True
+    )
+    printed = capsys.readouterr().out.splitlines()
+    assert len(printed) == 4
+    assert printed[0].startswith("{'n_components': 1, 'covariance_type': 'full'}: bic ")
+    lines = repr(chosen).splitlines()
+    assert lines[0] == "Selection: n_components=3, covariance_type='tied'"
+    assert lines[2].split() == ["n_components", "full", "tied"]
+    assert lines[4].split() == ["3", f"{chosen.table[1]['bic']:.2f}", f"{chosen.table[3]['bic']:.2f}*"]
+
+
+def test_the_picture_has_a_line_for_each_structure_the_best_and_what_failed():
+    chosen = select(SLANTED[:8], GaussianMixture(), n_components=[1, 2, 9], covariance_type=TYPES[:2], random_state=0)
+    _, ax = plt.subplots()
+    assert chosen.plot(ax) is ax
+    by_label = {line.get_label(): line.get_xydata() for line in ax.lines}
+    for place, name in enumerate(TYPES[:2]):
+        np.testing.assert_array_equal(by_label[name][:, 0], [1, 2, 9])
+        np.testing.assert_array_equal(by_label[name][:, 1], [row["bic"] for row in chosen.table[3 * place :][:3]])
+    best = chosen.table[chosen.best_index_]
+    np.testing.assert_array_equal(by_label["best"], [[best["n_components"], best["bic"]]])
+    crosses = [line.get_xdata() for line in ax.lines if line.get_marker() == "x" and len(line.get_xdata())]
+    assert [list(numbers) for numbers in crosses] == [[9], [9]]
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("n_components", "BIC")
+    assert select(SLANTED, GaussianMixture(), n_components=[1], random_state=0).plot() is not ax
+
+
+@pytest.mark.parametrize(
+    ("error", "message", "kwargs"),
+    [
+        (TypeError, "should be a mixture of mixfast", {"estimator": GaussianMixture}),
+        (ValueError, "criterion='BIC' should be one of 'bic'", {"criterion": "BIC"}),
+        (TypeError, "covariance_type='full' should be a list", {"covariance_type": "full"}),
+        (TypeError, "n_components=3 should be a list", {"n_components": 3}),
+        (ValueError, "covariance_type holds no values", {"covariance_type": []}),
+        (TypeError, "'covariances' is a parameter neither of select nor of GaussianMixture", {"covariances": ["full"]}),
+        (InvalidParameterError, "'covariance_type' parameter", {"covariance_type": ["ful"]}),
+        (InvalidParameterError, "'n_components' parameter", {"n_components": [0, 1]}),
+        (ValueError, "n_splits=1", {"criterion": "heldout", "n_folds": 1}),
+        (ValueError, "No cell of the grid has a bic.*contains NaN", {"X": np.full((9, 2), np.nan)}),
+        (ValueError, "Negative values in data passed to `sample_weight`", {"sample_weight": -np.ones(300)}),
+    ],
+)
+def test_wrong_arguments_are_said_to_be_wrong(error, message, kwargs):
+    arguments = {"X": SLANTED, "estimator": GaussianMixture()} | kwargs
+    with pytest.raises(error, match=f"(?s){message}"):
+        select(**arguments)
+
+
+def test_the_example_in_the_docstring_runs():
+    failures, tried = doctest.testmod(selection)
+    assert tried > 3
+    assert failures == 0
