@@ -12,7 +12,8 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from mixfast._config import show_config
-    from mixfast.batch import BatchResult, fit_many, fit_many_columns, fit_many_groups
+    from mixfast.batch import fit_many, fit_many_columns, fit_many_groups
+    from mixfast.batch_result import BatchResult
     from mixfast.bootstrap import BootstrapLRT, bootstrap_lrt
     from mixfast.convergence import Status
     from mixfast.estimators.bernoulli_mixture import BernoulliMixture
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 #: Where each public name lives.
 _HOMES = {
-    "BatchResult": "mixfast.batch",
+    "BatchResult": "mixfast.batch_result",
     "BernoulliMixture": "mixfast.estimators.bernoulli_mixture",
     "BootstrapLRT": "mixfast.bootstrap",
     "GaussianMixture": "mixfast.estimators.gaussian_mixture",
@@ -39,7 +40,22 @@ _HOMES = {
     "show_config": "mixfast._config",
 }
 
-__all__ = sorted(_HOMES)
+__all__ = [
+    "BatchResult",
+    "BernoulliMixture",
+    "BootstrapLRT",
+    "GaussianMixture",
+    "Selection",
+    "Status",
+    "bootstrap_lrt",
+    "fit_many",
+    "fit_many_columns",
+    "fit_many_groups",
+    "load",
+    "plot_mixture",
+    "select",
+    "show_config",
+]
 
 
 def __getattr__(name):

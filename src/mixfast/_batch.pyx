@@ -78,8 +78,8 @@ assert (IMPOSSIBLE_ROWS, CONVERGED, MAX_ITER, TOO_FEW_ROWS, CONSTANT_DATA, INTER
 
 # The first thread listens for Ctrl-C and reports progress after so many operations, ten milliseconds or so.
 cdef double LOOK_FLOPS = 2e7
-# A problem is fitted on all threads where a pass is longer than this, some ten milliseconds, and it is either so large a
-# share of all the work that a thread would be left with it in the end, or so long that Ctrl-C would have to wait.
+# A problem is fitted on all threads where a pass is longer than this, some ten milliseconds, and it is either so large
+# a share of all the work that a thread would be left with it in the end, or so long that Ctrl-C would have to wait.
 cdef double WIDE_FLOPS = 5e7
 cdef double WIDE_SHARE = 0.25
 cdef double LONG_FLOPS = 2e8
@@ -308,8 +308,7 @@ cdef criterion_fn criterion_named(name) except NULL:
 cdef void place_fit(worker_t *w, const batch_t *b, const model_t *m, const rows_t *rows) noexcept nogil:
     """Where a fit of the model to these rows lies in the worker's arena."""
     cdef const family_t *family = m.family
-    cdef double total_weight = 0
-    cdef Py_ssize_t i
+    cdef double total_weight
     if rows.weight == NULL or w.arena.base == NULL:
         total_weight = rows.n_rows
     else:
@@ -585,10 +584,9 @@ def fit_problems(X, const int64_t[::1] offsets not None, sample_weight, const ui
     are fitted whose status is INTERRUPTED, and that stays where Ctrl-C came first. Returns whether it did.
     """
     cdef batch_t b
-    cdef Py_ssize_t n_problems = offsets.shape[0] - 1, i, longest = 0
+    cdef Py_ssize_t i
     cdef const double[::1] row_weights
     cdef rows_t largest
-    cdef double pass_flops, all_flops
     cdef int64_t[::1] order, wide
     cdef Py_ssize_t n_tasks, deal
     cdef Model model

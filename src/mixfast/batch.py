@@ -1,13 +1,9 @@
-"""Many fits at once: one mixture for each column, group, sensor or box.
-
-`fit_many` and its two faces for tables; `BatchResult`, what they return. The work is done in `_batch.pyx`.
-"""
+"""Many fits at once: one mixture for each column, group, sensor or box. The work is done in `_batch.pyx`."""
 
 from __future__ import annotations
 
 import itertools
 import warnings
-from dataclasses import dataclass, replace
 from numbers import Integral
 from typing import NamedTuple
 
@@ -16,114 +12,13 @@ from sklearn.base import clone
 from sklearn.utils import check_random_state
 
 from mixfast import seeding
-from mixfast._batch import Model, evaluate_problems, fit_problems
+from mixfast._batch import fit_problems
 from mixfast._threads import resolve_threads
+from mixfast.batch_result import BatchResult, Cell, is_usable
 from mixfast.convergence import Status
-from mixfast.estimators._base import Fit
-from mixfast.families._centres import bind_centres
-from mixfast.families.family import PythonFamily
+from mixfast.problems import as_reals, columns_of, frame_of, gather_problems, not_finite, without_weightless_rows
 
 CRITERIA = ("bic", "aic", "icl")
-
-
-@dataclass(frozen=True)
-class Problems:
-    """Rows of all problems, one after the other.
-
-    X : (n_rows, n_features), float32 or float64, rows contiguous
-    offsets : int64 (n_problems + 1,); problem i has the rows offsets[i] .. offsets[i + 1]
-    sample_weight : float64 (n_rows,) or None
-    """
-
-    X: np.ndarray
-    offsets: np.ndarray
-    sample_weight: np.ndarray | None
-
-    def __len__(self):
-        return len(self.offsets) - 1
-
-    def rows(self, i):
-        return slice(self.offsets[i], self.offsets[i + 1])
-
-
-def _as_columns(X, name):
-    """An array of reals with two dimensions; a single one is one column."""
-    X = np.asarray(X)
-    if X.ndim == 1:
-        X = X[:, np.newaxis]
-    if X.ndim != 2 or X.dtype.kind not in "fiub":
-        raise ValueError(f"{name} should be an array (n_samples, n_features) of numbers, got {X.dtype} {X.shape}")
-    return X
-
-
-def gather_problems(problems, sample_weight=None):
-    """`Problems` from any of the forms that `fit_many` takes."""
-    if isinstance(problems, tuple) and len(problems) == 2 and np.ndim(problems[1]) == 1:
-        X, offsets = _as_columns(problems[0], "problems[0]"), np.asarray(problems[1])
-        if not np.issubdtype(offsets.dtype, np.integer):
-            raise ValueError(f"offsets should be integers, got {offsets.dtype}")
-        offsets = np.ascontiguousarray(offsets, dtype=np.int64)
-        if len(offsets) < 2 or offsets[0] != 0 or offsets[-1] != len(X) or np.any(np.diff(offsets) < 0):
-            raise ValueError(
-                f"offsets should begin with 0, never fall and end with the number of rows, {len(X)}; "
-                "problem i has the rows offsets[i] to offsets[i + 1]"
-            )
-    elif isinstance(problems, np.ndarray) and problems.dtype != object:
-        if problems.ndim != 3:
-            raise ValueError(
-                f"problems should be an array (n_problems, n_samples, n_features), a list of arrays, or a pair (X, "
-                f"offsets), got shape {problems.shape}. For one problem for each column there is fit_many_columns."
-            )
-        n_problems, n_samples, n_features = problems.shape
-        X = problems.reshape(n_problems * n_samples, n_features)
-        offsets = np.arange(n_problems + 1, dtype=np.int64) * n_samples
-    else:
-        arrays = [_as_columns(X, f"problems[{i}]") for i, X in enumerate(problems)]
-        if arrays and len({X.shape[1] for X in arrays}) > 1:
-            raise ValueError(f"problems should have one number of columns, got {sorted({X.shape[1] for X in arrays})}")
-        offsets = np.concatenate([[0], np.cumsum([len(X) for X in arrays], dtype=np.int64)]).astype(np.int64)
-        X = np.concatenate(arrays) if arrays else np.empty((0, 1))
-    if len(offsets) < 2:
-        raise ValueError("there are no problems to fit")
-    if X.shape[1] == 0:
-        raise ValueError("problems should have at least one column")
-    X = np.ascontiguousarray(X, dtype=X.dtype if X.dtype in (np.float32, np.float64) else np.float64)
-    return Problems(X, offsets, _gather_weights(sample_weight, offsets))
-
-
-def _gather_weights(sample_weight, offsets):
-    if sample_weight is None:
-        return None
-    if isinstance(sample_weight, np.ndarray) and sample_weight.dtype != object:
-        flat = sample_weight.ravel()
-    else:
-        flat = np.concatenate([np.ravel(weights) for weights in sample_weight]) if len(sample_weight) else np.empty(0)
-    if len(flat) != offsets[-1]:
-        raise ValueError(f"sample_weight has {len(flat)} values for {offsets[-1]} rows in all problems")
-    flat = np.ascontiguousarray(flat, dtype=np.float64)
-    if not np.all(flat >= 0) or not np.all(np.isfinite(flat)):
-        raise ValueError("sample_weight should be finite and not negative")
-    return flat
-
-
-def _without_weightless_rows(problems):
-    """As an estimator does: a row of weight 0 is left out."""
-    if problems.sample_weight is None or np.all(problems.sample_weight > 0):
-        return problems
-    kept = problems.sample_weight > 0
-    offsets = np.concatenate([[0], np.cumsum(kept)])[problems.offsets]
-    return Problems(problems.X[kept], offsets.astype(np.int64), problems.sample_weight[kept])
-
-
-def _not_finite(problems):
-    """Which problems hold a value that is no finite number."""
-    wrong = np.zeros(len(problems), dtype=bool)
-    with np.errstate(over="ignore", invalid="ignore"):
-        if np.isfinite(np.sum(problems.X)):
-            return wrong
-    rows = np.flatnonzero(~np.all(np.isfinite(problems.X), axis=1))
-    wrong[np.searchsorted(problems.offsets, rows, side="right") - 1] = True
-    return wrong
 
 
 def _seeds(estimator, seeds, random_state, n_problems):
@@ -161,48 +56,6 @@ def _candidates(estimator, n_components, covariance_type):
     return found
 
 
-class _Cell:
-    """One model of the grid, bound to a number of columns and a precision."""
-
-    def __init__(self, estimator, n_features, dtype):
-        self.estimator = estimator
-        self.family = estimator._family()
-        self.n_components = estimator.n_components
-        self.layout = self.family.params_layout(self.n_components, n_features)
-        self.n_features = n_features
-        self.dtype = estimator._kernel_dtype(self.family, dtype)
-        self.n_free = self.family.n_parameters(self.n_components, n_features) + self.n_components - 1
-
-    def with_dtype(self, dtype):
-        return _Cell(self.estimator, self.n_features, dtype)
-
-    def is_compiled(self):
-        """Whether `_batch.pyx` can fit it; what it cannot is fitted by an estimator, problem by problem."""
-        return (
-            not isinstance(self.family, PythonFamily)
-            and getattr(self.estimator, "n_init_policy", "all") == "all"
-            and getattr(self.estimator, "regularization", "absolute") == "absolute"
-        )
-
-    def bind(self):
-        """The `Model` that `_batch.pyx` works with."""
-        n_components, n_features, itemsize = self.n_components, self.n_features, self.dtype.itemsize
-        n_candidates = seeding.n_kmeans_plusplus_candidates(n_components)
-        unknown = np.full(n_components, np.nan), np.full(self.layout.size, np.nan)
-        weights, params = self.estimator._override_start(*unknown, n_features)
-        located = self.family.located(np.full((n_components, n_features), np.nan))
-        return Model(
-            self.family.bind(n_components, n_features, self.dtype),
-            bind_centres(n_components, n_features, itemsize, None),
-            bind_centres(1 + n_candidates, n_features, itemsize, None),
-            self.family.blank(n_components, n_features),
-            None if located is None else np.flatnonzero(np.isnan(located)).astype(np.int64),
-            weights,
-            params,
-            self.n_free,
-        )
-
-
 def fit_many(
     problems,
     estimator,
@@ -225,7 +78,8 @@ def fit_many(
 
     Parameters
     ----------
-    problems : list of array-like (n_samples_i, n_features), ndarray (n_problems, n_samples, n_features), or (X, offsets)
+    problems : list of array-like, ndarray of shape (n_problems, n_samples, n_features), or tuple (X, offsets)
+        A list has an array (n_samples, n_features) for each problem.
         In a pair, X (n_rows, n_features) has all rows, and problem i those from offsets[i] to offsets[i + 1]; X and
         three-dimensional arrays of float32 or float64 are read in place, lists are copied. An array with a single
         dimension is one column. float32 is computed in float32; a list with both precisions in float64.
@@ -276,11 +130,11 @@ def fit_many(
     problems = gather_problems(problems, sample_weight)
     seeds = _seeds(estimator, seeds, random_state, len(problems))
     candidates = _candidates(estimator, n_components, covariance_type)
-    cells = [_Cell(candidate, problems.X.shape[1], problems.X.dtype) for candidate in candidates]
+    cells = [Cell(candidate, problems.X.shape[1], problems.X.dtype) for candidate in candidates]
     found = _nothing_found(len(problems), cells, len(cells) if keep == "all" else 1)
-    found.status[_not_finite(problems)] = Status.NOT_FINITE
-    problems = _without_weightless_rows(problems)
-    fit = _fit_compiled if all(cell.is_compiled() for cell in cells) else _fit_one_by_one
+    found.status[not_finite(problems)] = Status.NOT_FINITE
+    problems = without_weightless_rows(problems)
+    fit = _fit_compiled if _can_be_compiled(cells) else _fit_one_by_one
     with _Bar(len(problems), progress) as report:
         fit(problems, cells, seeds, criterion, found, resolve_threads(n_threads), report)
     return _result(problems, cells, seeds, criterion, found, keep)
@@ -312,7 +166,7 @@ def fit_many_columns(data, estimator, **options):
     array([500, 499, 500])
     """
     _refuse("sample_weight", options, "fit_many_columns")
-    names, columns = _columns_of(data)
+    names, columns = columns_of(data)
     present = [column[~np.isnan(column)] if column.dtype.kind == "f" else column for column in columns]
     result = fit_many(present, estimator, **options)
     result.names = names
@@ -340,14 +194,14 @@ def fit_many_groups(data, estimator, *, by, columns=None, **options):
         `result.names` has the values of `by` for each group, tuples where there are several; groups are sorted by them.
     """
     _refuse("sample_weight", options, "fit_many_groups")
-    frame = _frame_of(data)
+    frame = frame_of(data)
     by = [by] if isinstance(by, str) else list(by)
     columns = [name for name in frame.columns if name not in by] if columns is None else list(columns)
     unknown = [name for name in [*by, *columns] if name not in frame.columns]
     if unknown or not by or not columns:
         raise ValueError(f"by={by} and columns={columns} should name columns of the table, which has {frame.columns}")
     frame = frame.select(*by, *columns).drop_nulls()
-    X = np.column_stack([_as_reals(frame[name]) for name in columns])
+    X = np.column_stack([as_reals(frame[name]) for name in columns])
     kept = ~np.any(np.isnan(X), axis=1)
     frame, X = frame.filter(kept.tolist()), X[kept]
     keys = [frame[name].to_list() for name in by]
@@ -366,34 +220,6 @@ def fit_many_groups(data, estimator, *, by, columns=None, **options):
 def _refuse(name, options, function):
     if name in options:
         raise TypeError(f"{function} has no parameter {name!r}: take fit_many")
-
-
-def _frame_of(data):
-    try:
-        import narwhals as nw
-    except ImportError:
-        raise ImportError("reading tables needs narwhals: install mixfast[tables], or take fit_many") from None
-    return nw.from_native(data, eager_only=True)
-
-
-def _as_reals(series):
-    """float32 where the column has it, else float64; null is NaN."""
-    values = series.to_numpy()
-    if values.dtype == object or values.dtype.kind not in "fiub":
-        try:
-            values = np.array([np.nan if value is None else value for value in series.to_list()], dtype=np.float64)
-        except (TypeError, ValueError):
-            raise ValueError(f"column {series.name!r} is not numeric") from None
-    return values if values.dtype in (np.float32, np.float64) else values.astype(np.float64)
-
-
-def _columns_of(data):
-    """(names or None, arrays)"""
-    if isinstance(data, (np.ndarray, list, tuple)):
-        X = _as_columns(data, "data")
-        return None, list(X.T)
-    frame = _frame_of(data)
-    return list(frame.columns), [_as_reals(frame[name]) for name in frame.columns]
 
 
 class _Found(NamedTuple):
@@ -420,9 +246,19 @@ def _nothing_found(n_problems, cells, n_slots):
     )
 
 
+def _can_be_compiled(cells):
+    """Whether `_batch.pyx` fits them: units of rows want one structure for all, and a start in the same units."""
+    if any(cell.has_units() for cell in cells) and (len(cells) > 1 or cells[0].start_is_partly_given()):
+        return False
+    return all(cell.is_compiled() for cell in cells)
+
+
 def _fit_compiled(problems, cells, seeds, criterion, found, n_threads, report):
     estimator = cells[0].estimator
     X = _prepare_rows(problems, estimator, found.status)
+    units = _units(problems, X, cells[0], found.status) if cells[0].has_units() else {}
+    if units:
+        X = _in_units(problems, X, units)
     fit_problems(
         X.astype(cells[0].dtype, copy=False),
         problems.offsets,
@@ -449,6 +285,33 @@ def _fit_compiled(problems, cells, seeds, criterion, found, n_threads, report):
         criteria=found.criteria,
         chosen=found.chosen,
     )
+    for i, own in units.items():
+        if is_usable(found.status[i, 0]):
+            params = found.params[i, 0, : cells[0].layout.size]
+            params[...] = cells[0].layout.pack(own.leave(cells[0].layout.view(params)))
+            found.lower_bounds[i, 0] -= own.log_volume
+
+
+def _units(problems, X, cell, status):
+    """Those of each problem that can be fitted; where there are none, the status says so."""
+    units = {}
+    for i in np.flatnonzero(status[:, 0] == Status.INTERRUPTED):
+        rows = problems.rows(i)
+        weight = None if problems.sample_weight is None else problems.sample_weight[rows]
+        if rows.stop - rows.start < max(2, cell.n_components):
+            continue
+        try:
+            units[i] = cell.estimator._units(cell.family, X[rows], weight)
+        except ValueError:
+            status[i] = Status.NOT_FINITE
+    return units
+
+
+def _in_units(problems, X, units):
+    standard = X.copy()
+    for i, own in units.items():
+        standard[problems.rows(i)] = own.rows(X[problems.rows(i)])
+    return standard
 
 
 def _prepare_rows(problems, estimator, status):
@@ -466,7 +329,8 @@ def _prepare_rows(problems, estimator, status):
 
 
 def _fit_one_by_one(problems, cells, seeds, criterion, found, n_threads, report):
-    """What `_batch.pyx` cannot do, by estimators: families in Python, dropping starts early, relative regularization."""
+    """What `_batch.pyx` cannot do, by estimators: families in Python, dropping starts early, units that differ between
+    the models."""
     n_bad = 0
     for i in range(len(problems)):
         if found.status[i, 0] == Status.INTERRUPTED:
@@ -477,7 +341,7 @@ def _fit_one_by_one(problems, cells, seeds, criterion, found, n_threads, report)
             except KeyboardInterrupt:
                 return
             _keep(found, i, cells, fits, criterion, X, weight)
-        n_bad += not _is_usable(found.status[i]).any()
+        n_bad += not is_usable(found.status[i]).any()
         if report is not None:
             report(i + 1, n_bad)
 
@@ -522,12 +386,6 @@ def _keep(found, i, cells, fits, criterion, X, sample_weight):
     found.chosen[i] = best
 
 
-def _is_usable(status):
-    """Whether there are parameters: statuses with these flags have none."""
-    without = Status.NOT_FINITE | Status.TOO_FEW_ROWS | Status.INTERRUPTED | Status.OUT_OF_DOMAIN
-    return (np.asarray(status) & int(without)) == 0
-
-
 def _result(problems, cells, seeds, criterion, found, keep):
     n_samples, dtype = np.diff(problems.offsets), problems.X.dtype
 
@@ -566,242 +424,3 @@ class _Bar:
     def __exit__(self, *error):
         if self.bar is not None:
             self.bar.close()
-
-
-class BatchResult:
-    """What `fit_many` found: arrays over problems, and a fitted estimator for each at `result[i]`.
-
-    Attributes
-    ----------
-    n_components : int64 ndarray of shape (n_problems,)
-        Of the chosen model.
-    weights : ndarray of shape (n_problems, largest n_components)
-        NaN beyond a problem's components, and where there are no parameters.
-    means, covariances, precisions_cholesky, probabilities, ... : ndarray of shape (n_problems, ...)
-        The parameters by the names of the estimator's attributes, padded with NaN likewise. Those whose shape depends on
-        the covariance_type are there if one was tried only.
-    n_iter : int32 ndarray of shape (n_problems,)
-    lower_bound : ndarray of shape (n_problems,)
-    status : int32 ndarray of shape (n_problems,)
-        Flags of `mixfast.Status`.
-    candidates : list of estimator
-        The models that were tried.
-    chosen : int32 ndarray of shape (n_problems,)
-        The place in `candidates` of the chosen model.
-    criterion : str
-    criteria : ndarray of shape (n_problems, n_candidates)
-        Its value for each model; NaN where that could not be fitted, and where there is only one.
-    seeds : uint64 ndarray of shape (n_problems,)
-    n_samples : int64 ndarray of shape (n_problems,)
-        Rows of positive weight.
-    names : list or None
-        Names of the problems, where they come from a table.
-    models : list of BatchResult or None
-        With `keep='all'`: the fits of each model to all problems.
-    """
-
-    def __init__(self, cells, dtype, weights, params, lower_bound, n_iter, status, criteria, chosen, seeds, n_samples,
-                 criterion, names=None, models=None):  # fmt: skip
-        self._cells, self._params, self.dtype = cells, params, np.dtype(dtype)
-        self.n_iter, self.chosen, self.seeds, self.n_samples = n_iter, chosen, seeds, n_samples
-        self.criteria, self.criterion, self.names, self.models = criteria, criterion, names, models
-        self._put_in_order(weights)
-        # a number that is finite in float64 need not be in float32
-        with np.errstate(over="ignore", invalid="ignore"):
-            fails = _is_usable(status) & ~self._can_be_published(weights)
-        self.status = np.where(fails, status | Status.NOT_FINITE, status).astype(np.int32)
-        bad = ~_is_usable(self.status)
-        weights[bad] = self._params[bad] = np.nan
-        self._weights, self.weights = weights, weights.astype(self.dtype)
-        self.lower_bound = np.where(bad, np.nan, lower_bound).astype(self.dtype)
-
-    # ---- arrays ----
-
-    @property
-    def candidates(self):
-        return [cell.estimator for cell in self._cells]
-
-    @property
-    def n_components(self):
-        return np.array([cell.n_components for cell in self._cells])[self.chosen]
-
-    def _of_model(self, j):
-        """Which problems chose model j, and the record of their packed parameters."""
-        own = np.flatnonzero(self.chosen == j)
-        return own, self._record(self._cells[j], own)
-
-    def _record(self, cell, own):
-        layout = cell.layout
-        return layout.record(
-            *(
-                self._params[own, start:stop].reshape(len(own), *shape)
-                for start, stop, shape in zip(layout.offsets, layout.offsets[1:], layout.shapes, strict=False)
-            )
-        )
-
-    def __getattr__(self, name):
-        if name.startswith("_") or name not in self._cells[0].layout.record._fields:
-            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-        field = self._cells[0].layout.record._fields.index(name)
-        shapes = [cell.layout.shapes[field] for cell in self._cells]
-        if len({shape[1:] for shape in shapes}) > 1 or len({len(shape) for shape in shapes}) > 1:
-            raise AttributeError(f"{name} has another shape for each covariance_type: take result[i].{name}_")
-        padded = np.full((len(self), max(shape[0] for shape in shapes), *shapes[0][1:]), np.nan, dtype=self.dtype)
-        for j, shape in enumerate(shapes):
-            own, record = self._of_model(j)
-            padded[own, : shape[0]] = record[field]
-        return padded
-
-    def __dir__(self):
-        return sorted([*super().__dir__(), *self._cells[0].layout.record._fields])
-
-    def _put_in_order(self, weights):
-        """Components in the order that the estimator says."""
-
-    def _can_be_published(self, weights):
-        """Which problems have parameters that are finite in the precision of the data."""
-        finite = np.zeros(len(weights), dtype=bool)
-        for j in range(len(self._cells)):
-            own, record = self._of_model(j)
-            finite[own] = True
-            for array in self._cells[j].estimator._published(record):
-                finite[own] &= np.all(np.isfinite(array.astype(self.dtype)), axis=tuple(range(1, array.ndim)))
-        return finite
-
-    # ---- problems ----
-
-    def __len__(self):
-        return len(self.chosen)
-
-    def __getitem__(self, i):
-        """The fitted estimator of problem i; nothing is fitted again. ValueError where it has no parameters."""
-        if not isinstance(i, Integral):
-            raise TypeError(f"a problem is an integer, got {i!r}")
-        if not -len(self) <= i < len(self):
-            raise IndexError(f"problem {i} of {len(self)}")
-        if not _is_usable(self.status[i]):
-            raise ValueError(f"problem {i} has no parameters: its status is {Status(int(self.status[i]))}")
-        cell = self._cells[self.chosen[i]]
-        estimator = clone(cell.estimator).set_params(random_state=int(self.seeds[i]))
-        status = Status(int(self.status[i]))
-        fit = Fit(
-            0,
-            self._weights[i, : cell.n_components],
-            self._params[i, : cell.layout.size],
-            lower_bounds=(self.lower_bound[i],),
-            n_passes=int(self.n_iter[i]),
-            converged=bool(status & Status.CONVERGED),
-            status=status & ~(Status.CONVERGED | Status.MAX_ITER),
-        )
-        estimator.n_features_in_ = cell.n_features
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            estimator._finish(fit, cell.layout, self.dtype)
-        return estimator
-
-    def __iter__(self):
-        return (self[i] for i in range(len(self)))
-
-    def __repr__(self):
-        counts = {flag: int(np.sum(self.status & flag != 0)) for flag in Status if flag}
-        said = ", ".join(f"{count:,} {flag.name}" for flag, count in counts.items() if count)
-        models = self._cells[0].estimator if len(self._cells) == 1 else f"the best of {len(self._cells)} models"
-        return f"<BatchResult: {len(self):,} problems, {models}; {said or 'no iterations'}>"
-
-    def to_frame(self):
-        """A pandas DataFrame with a row for each problem: its size, the model, how the fit went, weights and parameters.
-
-        Returns
-        -------
-        frame : pandas.DataFrame
-        """
-        import pandas as pd
-
-        columns = {"n_samples": self.n_samples}
-        tried = [candidate.get_params() for candidate in self.candidates]
-        for name in ("n_components", "covariance_type"):
-            if name in tried[0]:
-                columns[name] = np.array([params[name] for params in tried])[self.chosen]
-        columns["n_iter"], columns["lower_bound"] = self.n_iter, self.lower_bound
-        if len(tried) > 1:
-            columns[self.criterion] = self.criteria[np.arange(len(self)), self.chosen]
-        columns["status"] = [str(Status(int(status))) for status in self.status]
-        columns["weights"] = list(self.weights)
-        columns[self._cells[0].layout.record._fields[0]] = list(getattr(self, self._cells[0].layout.record._fields[0]))
-        return pd.DataFrame(columns, index=self.names)
-
-    # ---- predictions ----
-
-    def predict(self, problems, n_threads=None):
-        """The most likely component of each row of each problem.
-
-        Parameters
-        ----------
-        problems : as in `fit_many`
-            As many as were fitted; rows may be others.
-        n_threads : int or None, default=None
-
-        Returns
-        -------
-        labels : list of int64 ndarray of shape (n_samples_i,)
-            -1 where a problem has no parameters.
-        """
-        problems = self._check_problems(problems)
-        labels = np.full(len(problems.X), -1, dtype=np.int64)
-        self._evaluate(problems, n_threads, labels=labels)
-        return np.split(labels, problems.offsets[1:-1])
-
-    def score_samples(self, problems, n_threads=None):
-        """The log density of each row of each problem, in nats.
-
-        Parameters
-        ----------
-        problems : as in `predict`
-        n_threads : int or None, default=None
-
-        Returns
-        -------
-        log_prob : list of ndarray of shape (n_samples_i,)
-            NaN where a problem has no parameters.
-        """
-        problems = self._check_problems(problems)
-        log_norm = np.full(len(problems.X), np.nan, dtype=problems.X.dtype)
-        self._evaluate(problems, n_threads, log_norm=log_norm)
-        return np.split(log_norm, problems.offsets[1:-1])
-
-    def _check_problems(self, problems):
-        problems = gather_problems(problems)
-        n_features = self._cells[0].n_features
-        if len(problems) != len(self):
-            raise ValueError(f"there are {len(problems)} problems, and {len(self)} were fitted")
-        if problems.X.shape[1] != n_features:
-            raise ValueError(f"problems have {problems.X.shape[1]} columns, those that were fitted {n_features}")
-        if np.any(_not_finite(problems)):
-            raise ValueError(f"problem {int(np.argmax(_not_finite(problems)))} holds values that are not finite")
-        dtype = np.result_type(problems.X.dtype, self.dtype)
-        X = self._cells[0].estimator._prepare_rows(problems.X.astype(dtype, copy=False))
-        return replace(problems, X=np.ascontiguousarray(X))
-
-    def _evaluate(self, problems, n_threads, labels=None, log_norm=None):
-        usable = _is_usable(self.status)
-        if isinstance(self._cells[0].family, PythonFamily):
-            for i in np.flatnonzero(usable):
-                rows = problems.rows(i)
-                if labels is not None and rows.stop > rows.start:
-                    labels[rows] = self[i].predict(problems.X[rows])
-                elif rows.stop > rows.start:
-                    log_norm[rows] = self[i].score_samples(problems.X[rows])
-            return
-        # as an estimator has them: rounded to the precision of the data
-        rounded = self._params.astype(self.dtype).astype(np.float64)
-        evaluate_problems(
-            problems.X,
-            problems.offsets,
-            [cell.with_dtype(problems.X.dtype).bind() for cell in self._cells],
-            np.where(usable, self.chosen, -1).astype(np.int32),
-            self.weights.astype(np.float64),
-            rounded,
-            n_threads=resolve_threads(n_threads),
-            labels=labels,
-            log_norm=log_norm,
-        )

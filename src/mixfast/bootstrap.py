@@ -12,6 +12,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import _num_samples
 
+from mixfast.batch import fit_many
 from mixfast.estimators._base import BaseMixture
 
 #: Samples that are drawn and fitted at a time hold at most so many numbers (128 MB): memory does not grow with
@@ -135,11 +136,5 @@ def _fit_pairs(problems, models, seeds, n_threads, progress):
 
 
 def _fit_all(problems, estimator, seeds, n_threads, progress):
-    """A clone of the estimator for each problem, fitted to it from its own seed."""
-    threads = {} if n_threads is None else {"n_threads": n_threads}
-    fitted = []
-    for X, seed in zip(problems, seeds, strict=True):
-        fitted.append(clone(estimator).set_params(random_state=int(seed), **threads).fit(X))
-        if progress:
-            print(f"{estimator.n_components} components: {len(fitted)} of {len(problems)} fits")
-    return fitted
+    """The estimator fitted to each problem from its own seed."""
+    return list(fit_many(problems, estimator, seeds=seeds, n_threads=n_threads, progress=progress))

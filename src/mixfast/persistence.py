@@ -164,7 +164,7 @@ def save_estimator(estimator, path):
     """What `BaseMixture.save` does."""
     check_is_fitted(estimator)
     name = type(estimator).__name__
-    if _public_class(name) is not type(estimator):
+    if public_class(name) is not type(estimator):
         raise TypeError(f"{name} is no class of mixfast, and load makes no other: use pickle or joblib for your own")
     attributes = {name: value for name, value in vars(estimator).items() if _is_fitted_attribute(name)}
     write(path, Contents("estimator", name, {"params": estimator.get_params(deep=False), "attributes": attributes}))
@@ -173,7 +173,7 @@ def save_estimator(estimator, path):
 def _load_estimator(contents):
     if not contents.sections.keys() >= {"params", "attributes"}:
         raise ValueError(f"An estimator's file has sections params and attributes, this one {list(contents.sections)}")
-    cls = _public_class(contents.class_name)
+    cls = public_class(contents.class_name)
     if not hasattr(cls, "save"):
         raise ValueError(f"mixfast {mixfast.__version__} has no estimator {contents.class_name!r}: update mixfast")
     params, attributes = contents.sections["params"], contents.sections["attributes"]
@@ -189,7 +189,7 @@ def _load_estimator(contents):
     return estimator
 
 
-def _public_class(name):
+def public_class(name):
     """A class by its public name, None where mixfast has none; nothing else is ever imported."""
     found = getattr(mixfast, name) if name in mixfast.__all__ else None
     return found if isinstance(found, type) else None
@@ -200,8 +200,14 @@ def _is_fitted_attribute(name):
     return name.endswith("_") and not name.startswith("_")
 
 
+def _load_batch(contents):
+    from mixfast.batch_result import load_batch  # which saves by this module
+
+    return load_batch(contents)
+
+
 #: What makes an object of `Contents`, by their kind.
-LOADERS = {"estimator": _load_estimator}
+LOADERS = {"batch": _load_batch, "estimator": _load_estimator}
 
 
 def load(path):

@@ -1,0 +1,398 @@
+"""What a batch of fits found."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import replace
+from numbers import Integral
+
+import numpy as np
+from sklearn.base import clone
+
+from mixfast import persistence, seeding
+from mixfast._batch import Model, evaluate_problems
+from mixfast._threads import resolve_threads
+from mixfast.convergence import Status
+from mixfast.estimators._base import Fit
+from mixfast.families._centres import bind_centres
+from mixfast.families.family import PythonFamily
+from mixfast.problems import gather_problems, not_finite
+from mixfast.units import DataUnits
+
+
+def is_usable(status):
+    """Whether there are parameters: statuses with these flags have none."""
+    without = Status.NOT_FINITE | Status.TOO_FEW_ROWS | Status.INTERRUPTED | Status.OUT_OF_DOMAIN
+    return (np.asarray(status) & int(without)) == 0
+
+
+class Cell:
+    """One model of the grid, bound to a number of columns and a precision."""
+
+    def __init__(self, estimator, n_features, dtype):
+        self.estimator = estimator
+        self.family = estimator._family()
+        self.n_components = estimator.n_components
+        self.layout = self.family.params_layout(self.n_components, n_features)
+        self.n_features = n_features
+        self.dtype = estimator._kernel_dtype(self.family, dtype)
+        self.n_free = self.family.n_parameters(self.n_components, n_features) + self.n_components - 1
+
+    def with_dtype(self, dtype):
+        return Cell(self.estimator, self.n_features, dtype)
+
+    def is_compiled(self):
+        """Whether `_batch.pyx` can fit it; what it cannot is fitted by an estimator, problem by problem."""
+        return not isinstance(self.family, PythonFamily) and getattr(self.estimator, "n_init_policy", "all") == "all"
+
+    def has_units(self):
+        """Whether rows are fitted in units of their own, which are not those of other structures."""
+        units = self.estimator._units(self.family, np.zeros((1, self.n_features)), None)
+        return not isinstance(units, DataUnits)
+
+    def start_is_partly_given(self):
+        weights, params = self._given_start()
+        return not (np.all(np.isnan(weights)) and np.all(np.isnan(params)))
+
+    def _given_start(self):
+        """Weights and parameters that the user gave to start from, NaN where there are none."""
+        unknown = np.full(self.n_components, np.nan), np.full(self.layout.size, np.nan)
+        return self.estimator._override_start(*unknown, self.n_features, DataUnits(self.family, None, None))
+
+    def bind(self):
+        """The `Model` that `_batch.pyx` works with."""
+        n_components, n_features, itemsize = self.n_components, self.n_features, self.dtype.itemsize
+        n_candidates = seeding.n_kmeans_plusplus_candidates(n_components)
+        located = self.family.located(np.full((n_components, n_features), np.nan))
+        return Model(
+            self.family.bind(n_components, n_features, self.dtype),
+            bind_centres(n_components, n_features, itemsize, None),
+            bind_centres(1 + n_candidates, n_features, itemsize, None),
+            self.family.blank(n_components, n_features),
+            None if located is None else np.flatnonzero(np.isnan(located)).astype(np.int64),
+            *self._given_start(),
+            self.n_free,
+        )
+
+
+class BatchResult:
+    """What `fit_many` found: arrays over problems, and a fitted estimator for each at `result[i]`.
+
+    Attributes
+    ----------
+    n_components : int64 ndarray of shape (n_problems,)
+        Of the chosen model.
+    weights : ndarray of shape (n_problems, largest n_components)
+        NaN beyond a problem's components, and where there are no parameters.
+    means, covariances, precisions_cholesky, probabilities, ... : ndarray of shape (n_problems, ...)
+        The parameters by the names of the estimator's attributes, padded with NaN likewise. Those whose shape depends
+        on the covariance_type are there only if one was tried.
+    n_iter : int32 ndarray of shape (n_problems,)
+    lower_bound : ndarray of shape (n_problems,)
+    status : int32 ndarray of shape (n_problems,)
+        Flags of `mixfast.Status`.
+    candidates : list of estimator
+        The models that were tried.
+    chosen : int32 ndarray of shape (n_problems,)
+        The place in `candidates` of the chosen model.
+    criterion : str
+    criteria : ndarray of shape (n_problems, n_candidates)
+        Its value for each model; NaN where that could not be fitted, and where there is only one.
+    seeds : uint64 ndarray of shape (n_problems,)
+    n_samples : int64 ndarray of shape (n_problems,)
+        Rows of positive weight.
+    names : list or None
+        Names of the problems, where they come from a table.
+    models : list of BatchResult or None
+        With `keep='all'`: the fits of each model to all problems.
+    """
+
+    def __init__(self, cells, dtype, weights, params, lower_bound, n_iter, status, criteria, chosen, seeds, n_samples,
+                 criterion, names=None, models=None):  # fmt: skip
+        self._cells, self._params, self.dtype = cells, params, np.dtype(dtype)
+        self.n_iter, self.chosen, self.seeds, self.n_samples = n_iter, chosen, seeds, n_samples
+        self.criteria, self.criterion, self.names, self.models = criteria, criterion, names, models
+        self._put_in_order(weights)
+        # a number that is finite in float64 need not be in float32
+        with np.errstate(over="ignore", invalid="ignore"):
+            fails = is_usable(status) & ~self._can_be_published(weights)
+        self.status = np.where(fails, status | Status.NOT_FINITE, status).astype(np.int32)
+        bad = ~is_usable(self.status)
+        weights[bad] = self._params[bad] = np.nan
+        self._weights, self.weights = weights, weights.astype(self.dtype)
+        self.lower_bound = np.where(bad, np.nan, lower_bound).astype(self.dtype)
+
+    # ---- arrays ----
+
+    @property
+    def candidates(self):
+        return [cell.estimator for cell in self._cells]
+
+    @property
+    def n_components(self):
+        return np.array([cell.n_components for cell in self._cells])[self.chosen]
+
+    def _of_model(self, j):
+        """Which problems chose model j, and the record of their packed parameters."""
+        own = np.flatnonzero(self.chosen == j)
+        return own, self._record(self._cells[j], own)
+
+    def _record(self, cell, own):
+        layout = cell.layout
+        return layout.record(
+            *(
+                self._params[own, start:stop].reshape(len(own), *shape)
+                for start, stop, shape in zip(layout.offsets, layout.offsets[1:], layout.shapes, strict=False)
+            )
+        )
+
+    def __getattr__(self, name):
+        if name.startswith("_") or name not in self._cells[0].layout.record._fields:
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        field = self._cells[0].layout.record._fields.index(name)
+        shapes = [cell.layout.shapes[field] for cell in self._cells]
+        if len({shape[1:] for shape in shapes}) > 1 or len({len(shape) for shape in shapes}) > 1:
+            raise AttributeError(f"{name} has another shape for each covariance_type: take result[i].{name}_")
+        padded = np.full((len(self), max(shape[0] for shape in shapes), *shapes[0][1:]), np.nan, dtype=self.dtype)
+        for j, shape in enumerate(shapes):
+            own, record = self._of_model(j)
+            padded[own, : shape[0]] = record[field]
+        return padded
+
+    def __dir__(self):
+        return sorted([*super().__dir__(), *self._cells[0].layout.record._fields])
+
+    def _put_in_order(self, weights):
+        """Components in the order that the estimator says: as `BaseMixture._finish`."""
+        for j, cell in enumerate(self._cells):
+            if cell.estimator.canonical_order:
+                for i in np.flatnonzero((self.chosen == j) & np.isfinite(weights[:, 0])):
+                    record = cell.layout.view(self._params[i, : cell.layout.size])
+                    order = cell.family.canonical_order([array.astype(self.dtype) for array in record])
+                    self._params[i, : cell.layout.size] = cell.layout.pack(cell.family.reorder(record, order))
+                    weights[i, : cell.n_components] = weights[i, order]
+
+    def _can_be_published(self, weights):
+        """Which problems have parameters that are finite in the precision of the data."""
+        finite = np.zeros(len(weights), dtype=bool)
+        for j in range(len(self._cells)):
+            own, record = self._of_model(j)
+            finite[own] = True
+            for array in self._cells[j].estimator._published(record):
+                finite[own] &= np.all(np.isfinite(array.astype(self.dtype)), axis=tuple(range(1, array.ndim)))
+        return finite
+
+    # ---- problems ----
+
+    def __len__(self):
+        return len(self.chosen)
+
+    def __getitem__(self, i):
+        """The fitted estimator of problem i; nothing is fitted again. ValueError where it has no parameters."""
+        if not isinstance(i, Integral):
+            raise TypeError(f"a problem is an integer, got {i!r}")
+        if not -len(self) <= i < len(self):
+            raise IndexError(f"problem {i} of {len(self)}")
+        if not is_usable(self.status[i]):
+            raise ValueError(f"problem {i} has no parameters: its status is {Status(int(self.status[i]))}")
+        cell = self._cells[self.chosen[i]]
+        estimator = clone(cell.estimator).set_params(random_state=int(self.seeds[i]))
+        status = Status(int(self.status[i]))
+        fit = Fit(
+            0,
+            self._weights[i, : cell.n_components],
+            self._params[i, : cell.layout.size],
+            lower_bounds=(self.lower_bound[i],),
+            n_passes=int(self.n_iter[i]),
+            converged=bool(status & Status.CONVERGED),
+            status=status & ~(Status.CONVERGED | Status.MAX_ITER),
+        )
+        estimator.n_features_in_ = cell.n_features
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            estimator._finish(fit, cell.layout, self.dtype)
+        return estimator
+
+    def __iter__(self):
+        return (self[i] for i in range(len(self)))
+
+    def __repr__(self):
+        counts = {flag: int(np.sum(self.status & flag != 0)) for flag in Status if flag}
+        said = ", ".join(f"{count:,} {flag.name}" for flag, count in counts.items() if count)
+        models = self._cells[0].estimator if len(self._cells) == 1 else f"the best of {len(self._cells)} models"
+        return f"<BatchResult: {len(self):,} problems, {models}; {said or 'no iterations'}>"
+
+    def to_frame(self):
+        """A pandas DataFrame with a row for each problem: its size, the model, how the fit went, where components are.
+
+        Returns
+        -------
+        frame : pandas.DataFrame
+        """
+        import pandas as pd
+
+        columns = {"n_samples": self.n_samples}
+        tried = [candidate.get_params() for candidate in self.candidates]
+        for name in ("n_components", "covariance_type"):
+            if name in tried[0]:
+                columns[name] = np.array([params[name] for params in tried])[self.chosen]
+        columns["n_iter"], columns["lower_bound"] = self.n_iter, self.lower_bound
+        if len(tried) > 1:
+            columns[self.criterion] = self.criteria[np.arange(len(self)), self.chosen]
+        columns["status"] = [str(Status(int(status))) for status in self.status]
+        columns["weights"] = list(self.weights)
+        columns[self._cells[0].layout.record._fields[0]] = list(getattr(self, self._cells[0].layout.record._fields[0]))
+        return pd.DataFrame(columns, index=self.names)
+
+    def save(self, path):
+        """Write the result to a file that `mixfast.load` reads, without pickle; docs/files.md has the format.
+
+        Parameters
+        ----------
+        path : str or path-like
+            Taken as it is, without a suffix added; a file that is there is replaced.
+
+        Raises
+        ------
+        TypeError
+            For names of problems or parameters of the estimator that are no numbers, strings, None or arrays of these.
+        """
+        result = {
+            name: getattr(self, name) for name in ("n_iter", "status", "criteria", "chosen", "seeds", "n_samples")
+        }
+        result |= {
+            "weights": self._weights,
+            "params": self._params,
+            "lower_bound": self.lower_bound,
+            "n_features": self._cells[0].n_features,
+            "dtype": self.dtype.name,
+            "criterion": self.criterion,
+            "n_models": 0 if self.models is None else len(self.models),
+        }
+        sections = {"result": result} | _sections_of_names(self.names)
+        for i, candidate in enumerate(self.candidates):
+            sections[f"candidate{i}"] = candidate.get_params(deep=False)
+        for i, model in enumerate(self.models or []):
+            fields = ("n_iter", "status", "criteria", "chosen")
+            sections[f"model{i}"] = {name: getattr(model, name) for name in fields} | {
+                "weights": model._weights,
+                "params": model._params,
+                "lower_bound": model.lower_bound,
+            }
+        persistence.write(path, persistence.Contents("batch", type(self.candidates[0]).__name__, sections))
+
+    # ---- predictions ----
+
+    def predict(self, problems, n_threads=None):
+        """The most likely component of each row of each problem.
+
+        Parameters
+        ----------
+        problems : as in `fit_many`
+            As many as were fitted; rows may be others.
+        n_threads : int or None, default=None
+
+        Returns
+        -------
+        labels : list of int64 ndarray of shape (n_samples_i,)
+            -1 where a problem has no parameters.
+        """
+        problems = self._check_problems(problems)
+        labels = np.full(len(problems.X), -1, dtype=np.int64)
+        self._evaluate(problems, n_threads, labels=labels)
+        return np.split(labels, problems.offsets[1:-1])
+
+    def score_samples(self, problems, n_threads=None):
+        """The log density of each row of each problem, in nats.
+
+        Parameters
+        ----------
+        problems : as in `predict`
+        n_threads : int or None, default=None
+
+        Returns
+        -------
+        log_prob : list of ndarray of shape (n_samples_i,)
+            NaN where a problem has no parameters.
+        """
+        problems = self._check_problems(problems)
+        log_norm = np.full(len(problems.X), np.nan, dtype=problems.X.dtype)
+        self._evaluate(problems, n_threads, log_norm=log_norm)
+        return np.split(log_norm, problems.offsets[1:-1])
+
+    def _check_problems(self, problems):
+        problems = gather_problems(problems)
+        n_features = self._cells[0].n_features
+        if len(problems) != len(self):
+            raise ValueError(f"there are {len(problems)} problems, and {len(self)} were fitted")
+        if problems.X.shape[1] != n_features:
+            raise ValueError(f"problems have {problems.X.shape[1]} columns, those that were fitted {n_features}")
+        if np.any(not_finite(problems)):
+            raise ValueError(f"problem {int(np.argmax(not_finite(problems)))} holds values that are not finite")
+        dtype = np.result_type(problems.X.dtype, self.dtype)
+        X = self._cells[0].estimator._prepare_rows(problems.X.astype(dtype, copy=False))
+        return replace(problems, X=np.ascontiguousarray(X))
+
+    def _evaluate(self, problems, n_threads, labels=None, log_norm=None):
+        usable = is_usable(self.status)
+        if isinstance(self._cells[0].family, PythonFamily):
+            for i in np.flatnonzero(usable):
+                rows = problems.rows(i)
+                if labels is not None and rows.stop > rows.start:
+                    labels[rows] = self[i].predict(problems.X[rows])
+                elif rows.stop > rows.start:
+                    log_norm[rows] = self[i].score_samples(problems.X[rows])
+            return
+        # as an estimator has them: rounded to the precision of the data
+        rounded = self._params.astype(self.dtype).astype(np.float64)
+        evaluate_problems(
+            problems.X,
+            problems.offsets,
+            [cell.with_dtype(problems.X.dtype).bind() for cell in self._cells],
+            np.where(usable, self.chosen, -1).astype(np.int32),
+            self.weights.astype(np.float64),
+            rounded,
+            n_threads=resolve_threads(n_threads),
+            labels=labels,
+            log_norm=log_norm,
+        )
+
+
+def _sections_of_names(names):
+    """Names of columns or groups: strings, numbers, or tuples of them."""
+    if names is None:
+        return {}
+    rows = [name if isinstance(name, tuple) else (name,) for name in names]
+    columns = {str(j): np.array(column) for j, column in enumerate(zip(*rows, strict=True))}
+    if any(column.dtype == object for column in columns.values()):
+        raise TypeError("names of problems should be strings or numbers to be saved: set result.names to such, or None")
+    return {"names": {"are_tuples": any(isinstance(name, tuple) for name in names), **columns}}
+
+
+def _names_of_section(section):
+    if section is None:
+        return None
+    columns = [section[str(j)].tolist() for j in range(len(section) - 1)]
+    return list(zip(*columns, strict=True)) if section["are_tuples"] else columns[0]
+
+
+def load_batch(contents):
+    """The result of `Contents` that `BatchResult.save` wrote."""
+    sections = contents.sections
+    result = sections["result"]
+    cls = persistence.public_class(contents.class_name)
+    if not hasattr(cls, "save"):
+        raise ValueError(f"this mixfast has no estimator {contents.class_name!r}: update mixfast")
+    dtype = np.dtype(result["dtype"])
+    candidates = [cls(**sections[f"candidate{i}"]) for i in range(result["criteria"].shape[1])]
+    cells = [Cell(candidate, result["n_features"], dtype) for candidate in candidates]
+
+    def of(section, models, names):
+        fields = ("weights", "params", "lower_bound", "n_iter", "status", "criteria", "chosen")
+        arrays = (section[name] for name in fields)
+        return BatchResult(
+            cells, dtype, *arrays, result["seeds"], result["n_samples"], result["criterion"], names=names, models=models
+        )
+
+    models = [of(sections[f"model{i}"], None, None) for i in range(result["n_models"])]
+    return of(result, models or None, _names_of_section(sections.get("names")))

@@ -1,0 +1,135 @@
+"""Rows of many problems, from arrays and tables of any form."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Problems:
+    """Rows of all problems, one after the other.
+
+    X : (n_rows, n_features), float32 or float64, rows contiguous
+    offsets : int64 (n_problems + 1,); problem i has the rows offsets[i] .. offsets[i + 1]
+    sample_weight : float64 (n_rows,) or None
+    """
+
+    X: np.ndarray
+    offsets: np.ndarray
+    sample_weight: np.ndarray | None
+
+    def __len__(self):
+        return len(self.offsets) - 1
+
+    def rows(self, i):
+        return slice(self.offsets[i], self.offsets[i + 1])
+
+
+def as_columns(X, name):
+    """An array of reals with two dimensions; a single one is one column."""
+    X = np.asarray(X)
+    if X.ndim == 1:
+        X = X[:, np.newaxis]
+    if X.ndim != 2 or X.dtype.kind not in "fiub":
+        raise ValueError(f"{name} should be an array (n_samples, n_features) of numbers, got {X.dtype} {X.shape}")
+    return X
+
+
+def gather_problems(problems, sample_weight=None):
+    """`Problems` from any of the forms that `fit_many` takes."""
+    if isinstance(problems, tuple) and len(problems) == 2 and np.ndim(problems[1]) == 1:
+        X, offsets = as_columns(problems[0], "problems[0]"), np.asarray(problems[1])
+        if not np.issubdtype(offsets.dtype, np.integer):
+            raise ValueError(f"offsets should be integers, got {offsets.dtype}")
+        offsets = np.ascontiguousarray(offsets, dtype=np.int64)
+        if len(offsets) < 2 or offsets[0] != 0 or offsets[-1] != len(X) or np.any(np.diff(offsets) < 0):
+            raise ValueError(
+                f"offsets should begin with 0, never fall and end with the number of rows, {len(X)}; "
+                "problem i has the rows offsets[i] to offsets[i + 1]"
+            )
+    elif isinstance(problems, np.ndarray) and problems.dtype != object:
+        if problems.ndim != 3:
+            raise ValueError(
+                f"problems should be an array (n_problems, n_samples, n_features), a list of arrays, or a pair (X, "
+                f"offsets), got shape {problems.shape}. For one problem for each column there is fit_many_columns."
+            )
+        n_problems, n_samples, n_features = problems.shape
+        X = problems.reshape(n_problems * n_samples, n_features)
+        offsets = np.arange(n_problems + 1, dtype=np.int64) * n_samples
+    else:
+        arrays = [as_columns(X, f"problems[{i}]") for i, X in enumerate(problems)]
+        if arrays and len({X.shape[1] for X in arrays}) > 1:
+            raise ValueError(f"problems should have one number of columns, got {sorted({X.shape[1] for X in arrays})}")
+        offsets = np.concatenate([[0], np.cumsum([len(X) for X in arrays], dtype=np.int64)]).astype(np.int64)
+        X = np.concatenate(arrays) if arrays else np.empty((0, 1))
+    if len(offsets) < 2:
+        raise ValueError("there are no problems to fit")
+    if X.shape[1] == 0:
+        raise ValueError("problems should have at least one column")
+    X = np.ascontiguousarray(X, dtype=X.dtype if X.dtype in (np.float32, np.float64) else np.float64)
+    return Problems(X, offsets, _gather_weights(sample_weight, offsets))
+
+
+def _gather_weights(sample_weight, offsets):
+    if sample_weight is None:
+        return None
+    if isinstance(sample_weight, np.ndarray) and sample_weight.dtype != object:
+        flat = sample_weight.ravel()
+    else:
+        flat = np.concatenate([np.ravel(weights) for weights in sample_weight]) if len(sample_weight) else np.empty(0)
+    if len(flat) != offsets[-1]:
+        raise ValueError(f"sample_weight has {len(flat)} values for {offsets[-1]} rows in all problems")
+    flat = np.ascontiguousarray(flat, dtype=np.float64)
+    if not np.all(flat >= 0) or not np.all(np.isfinite(flat)):
+        raise ValueError("sample_weight should be finite and not negative")
+    return flat
+
+
+def without_weightless_rows(problems):
+    """As an estimator does: a row of weight 0 is left out."""
+    if problems.sample_weight is None or np.all(problems.sample_weight > 0):
+        return problems
+    kept = problems.sample_weight > 0
+    offsets = np.concatenate([[0], np.cumsum(kept)])[problems.offsets]
+    return Problems(problems.X[kept], offsets.astype(np.int64), problems.sample_weight[kept])
+
+
+def not_finite(problems):
+    """Which problems hold a value that is no finite number."""
+    wrong = np.zeros(len(problems), dtype=bool)
+    with np.errstate(over="ignore", invalid="ignore"):
+        if np.isfinite(np.sum(problems.X)):
+            return wrong
+    rows = np.flatnonzero(~np.all(np.isfinite(problems.X), axis=1))
+    wrong[np.searchsorted(problems.offsets, rows, side="right") - 1] = True
+    return wrong
+
+
+def frame_of(data):
+    try:
+        import narwhals as nw
+    except ImportError:
+        raise ImportError("reading tables needs narwhals: install mixfast[tables], or take fit_many") from None
+    return nw.from_native(data, eager_only=True)
+
+
+def as_reals(series):
+    """float32 where the column has it, else float64; null is NaN."""
+    values = series.to_numpy()
+    if values.dtype == object or values.dtype.kind not in "fiub":
+        try:
+            values = np.array([np.nan if value is None else value for value in series.to_list()], dtype=np.float64)
+        except (TypeError, ValueError):
+            raise ValueError(f"column {series.name!r} is not numeric") from None
+    return values if values.dtype in (np.float32, np.float64) else values.astype(np.float64)
+
+
+def columns_of(data):
+    """(names or None, arrays)"""
+    if isinstance(data, (np.ndarray, list, tuple)):
+        X = as_columns(data, "data")
+        return None, list(X.T)
+    frame = frame_of(data)
+    return list(frame.columns), [as_reals(frame[name]) for name in frame.columns]
