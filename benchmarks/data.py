@@ -119,3 +119,49 @@ def _gaussian_log_density(X, means, covariances):
             z = solve_triangular(factor, (X - mean).T, lower=True)
         log_density[:, k] = -0.5 * np.einsum("ij,ij->j", z, z) - np.log(scale).sum()
     return log_density - 0.5 * X.shape[1] * np.log(2 * np.pi)
+
+
+#: Rows that `generate_many` makes at a time: what it needs beside the result is some megabytes.
+ROWS_AT_ONCE = 100_000
+
+
+def generate_many(case, n_problems, seed=0):
+    """Rows of many problems of one shape, (n_problems, n_samples, n_features), each from a mixture of its own.
+
+    Components have standard deviations of 0.75 to 1.25 times that of the problem. Neighbours are 3 to 5 of the latter
+    apart, all others at least 4.2: centres follow a path that stays within 45 degrees of one direction.
+    """
+    rng = np.random.default_rng(seed)
+    X = np.empty((n_problems, case.n_samples, case.n_features), dtype=case.dtype)
+    for first in range(0, n_problems, step := max(1, ROWS_AT_ONCE // case.n_samples)):
+        part = X[first : first + step]
+        part[:] = _mixtures(case, len(part), rng)
+    return X
+
+
+def _mixtures(case, n_problems, rng):
+    n_components, d = case.n_components, case.n_features
+    weights = rng.dirichlet(np.full(n_components, 5.0), n_problems)
+    mixing = np.eye(d) * rng.uniform(0.75, 1.25, (n_problems, n_components, 1, 1))
+    if case.family == "full":
+        mixing += np.tril(rng.normal(0, 0.3 / np.sqrt(d), mixing.shape), -1)
+    above = rng.uniform(size=(n_problems, case.n_samples, 1)) > np.cumsum(weights, axis=1)[:, np.newaxis, :-1]
+    own = np.arange(n_problems)[:, np.newaxis], above.sum(axis=2)
+    noise = rng.standard_normal((n_problems, case.n_samples, d))
+    X = _paths(n_problems, n_components, d, rng)[own] + np.einsum("pnij,pnj->pni", mixing[own], noise)
+    return 10 ** rng.uniform(-1, 1, (n_problems, 1, 1)) * (X + rng.normal(0, 10, (n_problems, 1, d)))
+
+
+def _paths(n_problems, n_components, d, rng):
+    """Centres, (n_problems, n_components, d)."""
+    ahead = rng.standard_normal((n_problems, 1, d))
+    ahead /= np.linalg.norm(ahead, axis=2, keepdims=True)
+    angle = np.zeros(1)  # there is one way to go on a line
+    aside = np.zeros(1)
+    if d > 1:
+        angle = rng.uniform(-np.pi / 4, np.pi / 4, (n_problems, n_components, 1))
+        aside = rng.standard_normal((n_problems, n_components, d))
+        aside -= (aside @ ahead.transpose(0, 2, 1)) * ahead
+        aside /= np.linalg.norm(aside, axis=2, keepdims=True)
+    steps = rng.uniform(3, 5, (n_problems, n_components, 1)) * (np.cos(angle) * ahead + np.sin(angle) * aside)
+    return np.cumsum(steps, axis=1)

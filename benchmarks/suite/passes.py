@@ -2,6 +2,7 @@
 
 import numpy as np
 from data import generate
+from pruning import N_ITER, engine, groups
 
 from mixfast._em import EM, Rows
 from mixfast._threads import allowed_threads
@@ -35,3 +36,19 @@ class Pass:
 
     def time_pass_all_threads(self, letter):
         self.all.gather()
+
+
+class LateStep:
+    """A step of EM when most responsibilities are nothing, with and without leaving those out."""
+
+    params = [[64, 256], [True, False]]
+    param_names = ["components", "prunes"]
+
+    def setup(self, n_components, prunes):
+        X, means = groups(20_000, 16, n_components, 3.0)
+        self.em = engine("full", X, means, prunes, allowed_threads())
+        for _ in range(N_ITER):
+            self.em.step()
+
+    def time_step(self, n_components, prunes):
+        self.em.step()
