@@ -1,8 +1,9 @@
 """The pass over the rows and the steps of EM, for any family.
 
 One pass walks the rows in chunks. A chunk is packed once, its rows are shared among the components (`assign`), and what
-follows from that is taken up (`deliver`): added to the statistics in a fit, written to arrays in a prediction. No array
-of n_samples x n_components exists during a fit.
+follows from that is taken up (`deliver`): added to the statistics in a fit, written to arrays in a prediction. What that
+puts off until more rows have come is done when the lane has no more (`finish`). No array of n_samples x n_components
+exists during a fit.
 
 Lanes, not locks. The chunks are dealt to lanes by the shape of the problem alone; a thread takes whole lanes; lanes are
 added up in lane order. So the same bits come out for any number of threads. Inside a parallel region there is no
@@ -31,11 +32,13 @@ from mixfast._pass cimport (
     CHOOSING_ROWS,
     THREAD_FLOPS,
     LANE_COUNTS,
+    LANE_DENSITIES,
     LANE_EVIDENCE,
     LANE_IMPOSSIBLE,
     assign_fn,
     cut,
     deliver_fn,
+    finish_fn,
     get,
     pass_t,
     put,
@@ -46,6 +49,7 @@ from mixfast._pruning cimport (
     add_statistics,
     begin_pass as begin_pruning,
     end_pass as end_pruning,
+    finish_nothing,
     lost_count,
     release,
     reset,
@@ -112,6 +116,7 @@ cdef int expected(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, works
     """The E-step: responsibilities from log densities."""
     if p.family.log_density(p.family, p.tables, chunk, &space.selection, space.family_scratch, space.resp) != 0:
         return 1
+    lane[LANE_DENSITIES] += <double> (p.family.n_components * chunk.n_rows)
     lane[LANE_IMPOSSIBLE] += p.kernels.softmax(
         p.family.n_components, chunk.n_rows, chunk.stride, space.weight, space.resp, space.log_norm,
         space.softmax_scratch, lane + LANE_COUNTS, lane + LANE_EVIDENCE)
@@ -270,7 +275,7 @@ cdef int add_rows(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, const
 # ---- the pass -------------------------------------------------------------------------------------------------------
 
 cdef inline Py_ssize_t gathered_bytes(const pass_t *p) noexcept nogil:
-    return round_up(((p.family.n_features + 1) * p.family.real_bytes + sizeof(int32_t)) * CHOOSING_ROWS, CACHE_LINE)
+    return round_up((p.family.n_features + 1) * CHOOSING_ROWS * p.family.real_bytes, CACHE_LINE)
 
 
 cdef int visit_lane(const pass_t *p, Py_ssize_t lane, Py_ssize_t round_, int thread) noexcept nogil:
@@ -292,8 +297,8 @@ cdef int visit_lane(const pass_t *p, Py_ssize_t lane, Py_ssize_t round_, int thr
     space.floors = <double *> (space.chosen + p.family.n_components)
     space.counts = space.floors + p.family.n_components
     space.ceilings = <float *> (space.counts + p.family.n_components)
+    space.index = <int32_t *> (space.ceilings + p.family.n_components)
     space.gathered = p.scratch + (thread + 1) * p.scratch_size - gathered_bytes(p)
-    space.index = <int32_t *> (space.gathered + (p.family.n_features + 1) * CHOOSING_ROWS * p.family.real_bytes)
     chunk.columns = space.columns
     chunk.stride = p.stride
     for index in range(first + n_own * round_ // p.n_rounds, first + n_own * (round_ + 1) // p.n_rounds):
@@ -303,7 +308,7 @@ cdef int visit_lane(const pass_t *p, Py_ssize_t lane, Py_ssize_t round_, int thr
         p.kernels.pack(&p.rows, start, chunk.n_rows, chunk.stride, p.pivot, space.columns, space.weight)
         if p.assign(p, start, &chunk, &space, slot) != 0 or p.deliver(p, start, &chunk, &space, slot) != 0:
             return 1
-    return 0
+    return p.finish(p, &space, slot) if round_ == p.n_rounds - 1 else 0
 
 
 cdef int visit_all_lanes(const pass_t *p, Py_ssize_t round_) noexcept nogil:
@@ -442,7 +447,7 @@ cdef class Pass:
         p.kernels = mixfast_select_rows(family.isa, family.real_bytes)
         if p.kernels == NULL or family.real_bytes not in (4, 8):
             raise ValueError(f"this build has no kernels for isa {family.isa} and {family.real_bytes} bytes")
-        p.assign, p.deliver = expected, add_statistics
+        p.assign, p.deliver, p.finish = expected, add_statistics, finish_nothing
 
         column_reals = family.n_features + 5 + family.n_components + family.n_scratch_columns
         if chunk_rows is None:
@@ -460,8 +465,8 @@ cdef class Pass:
         p.n_threads = 1 if family.needs_gil else <int> clip(
             <Py_ssize_t> min(flops / THREAD_FLOPS, <double> n_threads), 1, p.n_lanes)
         p.scratch_size = round_up(
-            column_reals * p.stride * family.real_bytes + family.n_components * ROOM_TO_CHOOSE, CACHE_LINE
-        ) + gathered_bytes(p)
+            column_reals * p.stride * family.real_bytes + family.n_components * ROOM_TO_CHOOSE
+            + p.stride * sizeof(int32_t), CACHE_LINE) + gathered_bytes(p)
         self._allocate()
 
     def _allocate(self):
@@ -533,7 +538,7 @@ cdef class Pass:
         cdef size_t n_bytes = p.family.n_features * sizeof(double)
         cdef Py_ssize_t j
         try:
-            p.assign, p.assign_data, p.deliver = assign, data, add_rows
+            p.assign, p.assign_data, p.deliver, p.finish = assign, data, add_rows, finish_nothing
             memcpy(p.pivot, &origin[0], n_bytes)
             self.visit()
             for j in range(p.family.n_features):
@@ -759,21 +764,19 @@ cdef class EM(Pass):
         """A pass that leaves out what is zero, if there is enough of it."""
         cdef assign_fn assign = self.c.assign
         cdef deliver_fn deliver = self.c.deliver
+        cdef finish_fn finish = self.c.finish
         cdef double mean_weight = self.rows.total_weight / <double> self.c.rows.n_rows
-        cdef bint has_room
         if not self.prunes or self.c.family.needs_gil:
             return self.run()
         with nogil:
-            has_room = begin_pruning(&self.pruning, &self.c, mean_weight)
-        if not has_room:
-            return self.run()
+            begin_pruning(&self.pruning, &self.c, mean_weight)
         try:
             self.run()
         except BaseException:
             reset(&self.pruning, &self.c)  # some ceilings are of these parameters and some of the last
             raise
         finally:
-            self.c.assign, self.c.deliver = assign, deliver
+            self.c.assign, self.c.deliver, self.c.finish = assign, deliver, finish
         if lost_count(&self.pruning, &self.c):
             reset(&self.pruning, &self.c)
             return self.run()
