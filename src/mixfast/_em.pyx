@@ -1,9 +1,9 @@
 """The pass over the rows and the steps of EM, for any family.
 
 One pass walks the rows in chunks. A chunk is packed once, its rows are shared among the components (`assign`), and what
-follows from that is taken up (`deliver`): added to the statistics in a fit, written to arrays in a prediction. What that
-puts off until more rows have come is done when the lane has no more (`finish`). No array of n_samples x n_components
-exists during a fit.
+follows from that is taken up (`deliver`): added to the statistics in a fit, written to arrays in a prediction. What is
+put off there until more rows have come is done when the lane has no more (`finish`). No array of n_samples x
+n_components exists during a fit.
 
 Lanes, not locks. The chunks are dealt to lanes by the shape of the problem alone; a thread takes whole lanes; lanes are
 added up in lane order. So the same bits come out for any number of threads. Inside a parallel region there is no

@@ -4,8 +4,8 @@ from libc.stdint cimport int32_t
 
 from mixfast._family cimport chunk_t, family_t, rows_kernels_t, rows_t, selection_t
 
-# A lane is one slot of the reduction: [log evidence, impossible rows, work, counts[K], the family's statistics]. Work is
-# counted in pairs of a row and a component: densities and statistics that were computed, and how many pairs a pass
+# A lane is one slot of the reduction: [log evidence, impossible rows, work, counts[K], the family's statistics]. Work
+# is counted in pairs of a row and a component: densities and statistics that were computed, and how many pairs a pass
 # with rows in order could not do without.
 cdef enum:
     # Rows in a chunk at most where components are chosen: the fewer, the more alike, but the sums of shorter columns

@@ -8,11 +8,11 @@ Rows are visited in the order of their most likely component, so that a chunk kn
   the last pass to those of this one (`carry` of the family: two operations instead of rows x d^2 / 2); below the floor,
   the component is not looked at. Otherwise its densities are computed, strip by strip, until the floor is passed
   (`bounded_log_density`), which gives a new ceiling;
-- statistics are added up for the components that some row gives more than nothing, and where their rows are few, over
-  these rows alone: they are collected in baskets until it is worth it.
+- statistics are added up for the components that some row gives more than nothing; rows that are few in a chunk are
+  collected in baskets until there are enough.
 
-A family without bounds computes all densities and saves the exponentials and the statistics. Where statistics cost much,
-baskets are filled in passes without order too.
+A family without bounds computes all densities and saves the exponentials and the statistics. Where statistics cost
+much, baskets are filled in passes without order too.
 
 What is left out is less than NEGLIGIBLE of a component's weight in every row, so less than NEGLIGIBLE of its count and
 of the likelihood: results equal those of the dense pass but for the order of the sums. All decisions depend on numbers
@@ -56,19 +56,20 @@ cdef enum:
     # worst sets a floor that suits all.
     N_LEVELS = 16
 
-# Order is tried where less than this share of all pairs hold something, row by row (in chunks it is two to four times as
-# much), and goes on while it does less than SWITCH_OFF of the work that a pass without order would do: 64 components at
-# 11 standard deviations hold something in 0.28 of the pairs, do 0.55 of the work, and gain 1.1 to 1.2. What did not pay
-# after n passes is tried again after 2 n, so that all trials together are few.
+# Order is tried where less than this share of all pairs hold something, row by row (in chunks it is two to four times
+# as much), and goes on while it does less than SWITCH_OFF of the work that a pass without order would do: 64 components
+# at 11 standard deviations hold something in 0.28 of the pairs, do 0.55 of the work, and gain 1.1 to 1.2. What did not
+# pay after n passes is tried again after 2 n, so that all trials together are few.
 cdef double SWITCH_ON = 0.5
 cdef double SWITCH_OFF = 0.9
-# Share of a chunk's rows up to which a component's go to its basket. Time of a late pass, with that without baskets as 1:
-# 100,000 x 16, 64 components at 12 standard deviations, in order: 0.86 with an eighth, 0.82 with a quarter, 0.81 with
-# this; 20,000 x 32, 64 at 10, without order: 0.98, 0.91, 0.78, and the same within the noise with 0.7 and 0.85.
+# Share of a chunk's rows up to which a component's go to its basket. Time of a late pass relative to one without
+# baskets: 100,000 x 16, 64 components at 12 standard deviations, in order: 0.86 with an eighth, 0.82 with a quarter,
+# 0.81 with this; 20,000 x 32, 64 at 10, without order: 0.98, 0.91, 0.78, and within the noise the same with 0.7 and
+# 0.85.
 cdef double FEW = 0.5
-# What looking at a responsibility does not show beside, in the unit of flops_per_row. Full, 32 components, rows in which
-# nothing can be left out: a pass with baskets takes 1.02 times as long with 16 columns (648 a pair), 1.004 with 24
-# (1,336), and no longer than the noise with 32 (2,280).
+# What looking at a responsibility does not show beside, in the unit of flops_per_row. Full, 32 components, rows in
+# which nothing can be left out: a pass with baskets takes 1.02 times as long with 16 columns (648 a pair), 1.004 with
+# 24 (1,336), and as long within the noise with 32 (2,280).
 cdef double LOOK_FLOPS = 2000
 cdef double LARGEST_ROW = 4294967295.0  # what a uint32 holds
 # What reading rows out of order costs, in the unit of flops_per_row. 200,000 x 16, groups far apart: 4 components with
@@ -298,10 +299,10 @@ cdef int count_label_and_add(const pass_t *p, Py_ssize_t start, const chunk_t *c
 
 # ---- baskets --------------------------------------------------------------------------------------------------------
 # A component's rows that hold something are few in each chunk, and `accumulate` is slow for few rows. So their numbers
-# and responsibilities are put into a basket, and the rows are read again when it is full: that costs less than copies
-# of the rows would, and a basket takes so little memory that each lane has its own for each component. It is emptied
-# when the lane has no more chunks, not at the end of each round: with 15 rounds and 15 lanes, as case C of
-# benchmarks/data.py has, 5 rows would be in it by then.
+# and responsibilities are put into a basket, and the rows are read again when it is full. Copies of rows would take so
+# much memory that only threads could have baskets, emptied at the end of each lane's share of a round: 5 rows would be
+# in one by then in case C of benchmarks/data.py, which has 15 rounds and 15 lanes. Numbers are so small that each lane
+# has its own baskets, which last until it has no more chunks.
 
 cdef inline Py_ssize_t basket_of(const pass_t *p, const double *lane, Py_ssize_t k) noexcept nogil:
     return (lane - p.lanes) // p.lane_size * p.family.n_components + k
