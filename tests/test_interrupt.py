@@ -11,13 +11,17 @@ from mixfast.families.gaussian import FullGaussian
 
 
 @pytest.fixture
-def alarm():
-    """An interrupt a moment after the test begins; without it the fits below would take minutes."""
+def interrupt_soon():
+    """A function after whose call Ctrl-C is a moment away; without it the fits below would take minutes."""
     previous = signal.signal(signal.SIGALRM, signal.default_int_handler)
-    signal.setitimer(signal.ITIMER_REAL, 0.3)
-    yield
+    yield lambda: signal.setitimer(signal.ITIMER_REAL, 0.3)
     signal.setitimer(signal.ITIMER_REAL, 0)
     signal.signal(signal.SIGALRM, previous)
+
+
+@pytest.fixture
+def alarm(interrupt_soon):
+    interrupt_soon()
 
 
 @pytest.mark.parametrize("init_params", ["kmeans", "random"])
@@ -36,6 +40,29 @@ def test_a_single_pass_is_interrupted_too(alarm):
     em.set_state(np.full(50, 1 / 50), family.blank(50, 64))
     with pytest.raises(KeyboardInterrupt):
         em.gather()
+
+
+def test_what_an_interrupted_pass_collected_is_forgotten(interrupt_soon):
+    # a pass of several rounds, in which rows wait in baskets from one to the next
+    rng = np.random.default_rng(0)
+    n_rows, n_components, n_features = 60_000, 50, 64
+    centres = rng.standard_normal((n_components, n_features))
+    rows = Rows(centres[rng.integers(n_components, size=n_rows)] + rng.standard_normal((n_rows, n_features)))
+    family = FullGaussian()
+    unit = np.tile(np.eye(n_features), (n_components, 1, 1))
+    params = family.params_layout(n_components, n_features).pack((centres, unit, unit))
+    engines = [EM(family.bind(n_components, n_features, np.float64), rows) for _ in range(2)]
+    assert engines[0].n_rounds > 5
+    for em in engines:
+        em.set_state(np.full(n_components, 1 / n_components), params)
+    interrupt_soon()
+    with pytest.raises(KeyboardInterrupt):
+        engines[0].iterate(10_000, 0.0, 0.0, 0)
+    engines[0].set_state(*engines[1].state())
+    assert engines[0].step() == engines[1].step()
+    assert engines[0].work[1] < 0.4
+    for own, wanted in zip(engines[0].state(), engines[1].state(), strict=True):
+        assert np.array_equal(own, wanted)
 
 
 def test_a_round_is_short():

@@ -28,6 +28,23 @@ def separated(name, n_rows=12_000, spread=8.0, seed=0):
     return X, weights / weights.sum(), params, rng.uniform(0.2, 3, n_rows)
 
 
+def touching(n_rows=6_000, n_components=24, n_features=40, spread=1.1, seed=0):
+    """Rows of groups that are near each other in many columns: no chunk can do without a component's densities, but
+    most rows give most components nothing."""
+    rng = np.random.default_rng(seed)
+    centres = spread * rng.standard_normal((n_components, n_features))
+    X = centres[rng.integers(n_components, size=n_rows)] + rng.standard_normal((n_rows, n_features))
+    unit = np.tile(np.eye(n_features), (n_components, 1, 1))
+    weights = rng.uniform(0.5, 2, n_components)
+    params = centres + 0.1 * rng.standard_normal(centres.shape), unit, unit
+    return X, weights / weights.sum(), params, rng.uniform(0.2, 3, n_rows)
+
+
+def assert_statistics_alone_were_left_out(work):
+    assert np.all(work[:, 0] == 1)
+    assert np.all(work[1:, 1] < 0.4)
+
+
 def both(name, X, weights, params, sample_weight=None, n_steps=14, **options):
     """(pruned, dense) engines after n_steps, with their objectives and the shares of work of the pruned one."""
     engines = [make_em(FAMILIES[name], X, weights, params, sample_weight, **options) for _ in range(2)]
@@ -200,3 +217,111 @@ def test_a_new_start_begins_anew():
     packed = fresh.state()
     pruned.set_state(*packed)
     assert [pruned.step() for _ in range(8)] == [fresh.step() for _ in range(8)]
+
+
+# ---- statistics from baskets, rows not in order ----
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_statistics_are_sparse_where_densities_are_not(order, weighted):
+    X, weights, params, sample_weight = touching()
+    X = np.asarray(X, order=order)
+    (pruned, dense), objectives, work = both("full", X, weights, params, sample_weight if weighted else None)
+    assert_statistics_alone_were_left_out(work)
+    assert np.max(np.abs(objectives[0] / objectives[1] - 1)) < 1e-13
+    for own, wanted in zip(pruned.state(), dense.state(), strict=True):
+        assert np.max(np.abs(own - wanted)) < 1e-12 * np.max(np.abs(wanted))
+
+
+def test_few_rows_never_put_in_order_have_sparse_statistics_too():
+    X, weights, params, _ = touching(n_rows=1_500)
+    _, objectives, work = both("full", X, weights, params)
+    assert_statistics_alone_were_left_out(work)
+    assert np.max(np.abs(objectives[0] / objectives[1] - 1)) < 1e-13
+
+
+def test_rows_in_order_fill_baskets():
+    X, weights, params, _ = touching(spread=1.6)
+    (pruned, dense), objectives, work = both("full", X, weights, params)
+    assert np.all(work[-1] < 0.5)
+    assert np.max(np.abs(objectives[0] / objectives[1] - 1)) < 1e-13
+    for own, wanted in zip(pruned.state(), dense.state(), strict=True):
+        assert np.max(np.abs(own - wanted)) < 1e-12 * np.max(np.abs(wanted))
+
+
+def test_statistics_of_few_columns_are_dense_without_order():
+    X, weights, params, _ = touching(n_features=16, spread=1.6)  # 0.6 of the pairs hold something: too many to order
+    _, objectives, work = both("full", X, weights, params)
+    assert np.all(work == 1)
+    assert np.array_equal(*objectives)
+
+
+@pytest.mark.parametrize("spread", [1.1, 1.6])
+def test_baskets_give_the_same_bits_for_any_number_of_threads(spread):
+    X, weights, params, sample_weight = touching(spread=spread)
+    engines = [make_em(FAMILIES["full"], X, weights, params, sample_weight, n_threads=n) for n in (1, 2, 3, 7)]
+    assert engines[-1].n_threads > 3
+    for _ in range(8):
+        assert len({em.step() for em in engines}) == 1
+    assert engines[0].work[1] < 0.4
+    for em in engines[1:]:
+        for own, wanted in zip(em.state(), engines[0].state(), strict=True):
+            assert np.array_equal(own, wanted)
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_baskets_of_every_instruction_set_and_precision(dtype, isa):
+    X, weights, params, _ = touching()
+    (pruned, dense), objectives, work = both("full", X.astype(dtype), weights, params, n_steps=6, isa=isa)
+    assert_statistics_alone_were_left_out(work)
+    # float32: both sum floats in another order
+    assert np.max(np.abs(objectives[0] / objectives[1] - 1)) < (1e-13 if dtype == np.float64 else 1e-6)
+    tolerance = 1e-12 if dtype == np.float64 else 1e-5
+    for own, wanted in zip(pruned.state(), dense.state(), strict=True):
+        assert np.max(np.abs(own - wanted)) < tolerance * np.max(np.abs(wanted))
+
+
+@pytest.mark.parametrize("chunk_rows", [1, 5, 97, 6_000])
+def test_baskets_with_any_size_of_chunks(chunk_rows):
+    X, weights, params, _ = touching()
+    (pruned, dense), objectives, work = both("full", X, weights, params, chunk_rows=chunk_rows, n_steps=6)
+    assert_statistics_alone_were_left_out(work)
+    assert np.max(np.abs(objectives[0] / objectives[1] - 1)) < 1e-13
+    for own, wanted in zip(pruned.state(), dense.state(), strict=True):
+        assert np.max(np.abs(own - wanted)) < 1e-12 * np.max(np.abs(wanted))
+
+
+@pytest.mark.parametrize("has_empty_component", [False, True])
+def test_baskets_with_rows_of_next_to_no_weight(has_empty_component):
+    X, weights, params, sample_weight = touching()
+    sample_weight[::3] *= 1e-25
+    sample_weight[:700] = 1e-28
+    if has_empty_component:
+        weights[5] = 0
+        weights /= weights.sum()
+    (pruned, dense), objectives, work = both("full", X, weights, params, sample_weight)
+    assert np.all(work[:, 0] > 0.8)
+    assert np.all(work[1:, 1] < 0.4)
+    assert np.max(np.abs(objectives[0] / objectives[1] - 1)) < 1e-13
+    for own, wanted in zip(pruned.state(), dense.state(), strict=True):
+        assert np.max(np.abs(own - wanted)) < 1e-12 * np.max(np.abs(wanted))
+
+
+def test_a_component_that_all_but_vanishes_without_order_keeps_its_exact_little_share():
+    # a wide component over all, of the weight that makes it a rival of each narrow one, then loses all to them
+    rng = np.random.default_rng(0)
+    centres = 6 * rng.standard_normal((9, 40))
+    X = centres[rng.integers(9, size=1_800)] + rng.standard_normal((1_800, 40))
+    means = np.vstack([centres, X.mean(axis=0)])
+    scales = np.array([1.0] * 9 + [7.0])
+    covariances = scales[:, np.newaxis, np.newaxis] ** 2 * np.eye(40)
+    params = means, covariances, np.eye(40) / scales[:, np.newaxis, np.newaxis]
+    weights = np.full(10, 0.1)
+    (pruned, dense), _, _ = both("full", X, weights, params, n_steps=1)
+    assert 0 < dense.state()[0][-1] < 1e-18
+    for own, wanted in zip(pruned.state(), dense.state(), strict=True):
+        assert np.array_equal(own, wanted)  # the pass was made again, dense
+    assert pruned.step() == pytest.approx(dense.step(), rel=1e-13)
+    assert pruned.work[1] < 0.4

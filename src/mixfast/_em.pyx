@@ -1,8 +1,9 @@
 """The pass over the rows and the steps of EM, for any family.
 
 One pass walks the rows in chunks. A chunk is packed once, its rows are shared among the components (`assign`), and what
-follows from that is taken up (`deliver`): added to the statistics in a fit, written to arrays in a prediction. No array
-of n_samples x n_components exists during a fit.
+follows from that is taken up (`deliver`): added to the statistics in a fit, written to arrays in a prediction. What is
+put off there until more rows have come is done when the lane has no more (`finish`). No array of n_samples x
+n_components exists during a fit.
 
 Lanes, not locks. The chunks are dealt to lanes by the shape of the problem alone; a thread takes whole lanes; lanes are
 added up in lane order. So the same bits come out for any number of threads. Inside a parallel region there is no
@@ -33,6 +34,7 @@ from mixfast._pass cimport (
     CACHE_LINE,
     CHOOSING_ROWS,
     LANE_COUNTS,
+    LANE_DENSITIES,
     LANE_EVIDENCE,
     LANE_IMPOSSIBLE,
     STOPPED,
@@ -41,6 +43,7 @@ from mixfast._pass cimport (
     assign_fn,
     cut,
     deliver_fn,
+    finish_fn,
     get,
     measure_arena,
     open_arena,
@@ -54,6 +57,7 @@ from mixfast._pruning cimport (
     add_statistics,
     begin_pass as begin_pruning,
     end_pass as end_pruning,
+    finish_nothing,
     lost_count,
     release,
     reset,
@@ -113,6 +117,7 @@ cdef int expected(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, works
     """The E-step: responsibilities from log densities."""
     if p.family.log_density(p.family, p.tables, chunk, &space.selection, space.family_scratch, space.resp) != 0:
         return 1
+    lane[LANE_DENSITIES] += <double> (p.family.n_components * chunk.n_rows)
     lane[LANE_IMPOSSIBLE] += p.kernels.softmax(
         p.family.n_components, chunk.n_rows, chunk.stride, space.weight, space.resp, space.log_norm,
         space.softmax_scratch, lane + LANE_COUNTS, lane + LANE_EVIDENCE)
@@ -271,7 +276,7 @@ cdef int add_rows(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, const
 # ---- the pass -------------------------------------------------------------------------------------------------------
 
 cdef inline Py_ssize_t gathered_bytes(const pass_t *p) noexcept nogil:
-    return round_up(((p.family.n_features + 1) * p.family.real_bytes + sizeof(int32_t)) * CHOOSING_ROWS, CACHE_LINE)
+    return round_up((p.family.n_features + 1) * CHOOSING_ROWS * p.family.real_bytes, CACHE_LINE)
 
 
 cdef int visit_lane(const pass_t *p, Py_ssize_t lane, Py_ssize_t round_, int thread) noexcept nogil:
@@ -293,8 +298,8 @@ cdef int visit_lane(const pass_t *p, Py_ssize_t lane, Py_ssize_t round_, int thr
     space.floors = <double *> (space.chosen + p.family.n_components)
     space.counts = space.floors + p.family.n_components
     space.ceilings = <float *> (space.counts + p.family.n_components)
+    space.index = <int32_t *> (space.ceilings + p.family.n_components)
     space.gathered = p.scratch + (thread + 1) * p.scratch_size - gathered_bytes(p)
-    space.index = <int32_t *> (space.gathered + (p.family.n_features + 1) * CHOOSING_ROWS * p.family.real_bytes)
     chunk.columns = space.columns
     chunk.stride = p.stride
     for index in range(first + n_own * round_ // p.n_rounds, first + n_own * (round_ + 1) // p.n_rounds):
@@ -304,7 +309,7 @@ cdef int visit_lane(const pass_t *p, Py_ssize_t lane, Py_ssize_t round_, int thr
         p.kernels.pack(&p.rows, start, chunk.n_rows, chunk.stride, p.pivot, space.columns, space.weight)
         if p.assign(p, start, &chunk, &space, slot) != 0 or p.deliver(p, start, &chunk, &space, slot) != 0:
             return 1
-    return 0
+    return p.finish(p, &space, slot) if round_ == p.n_rounds - 1 else 0
 
 
 cdef int visit_all_lanes(const pass_t *p, Py_ssize_t round_) noexcept nogil:
@@ -403,7 +408,7 @@ cdef void shape_pass(pass_t *p, const family_t *family, const rows_t *rows, doub
     memset(p, 0, sizeof(pass_t))
     p.family, p.rows, p.total_weight = family, rows[0], total_weight
     p.kernels = mixfast_select_rows(family.isa, family.real_bytes)
-    p.assign, p.deliver = expected, add_statistics
+    p.assign, p.deliver, p.finish = expected, add_statistics, finish_nothing
     p.look = look_for_signals
     column_reals = family.n_features + 5 + family.n_components + family.n_scratch_columns
     if chunk_rows == 0:
@@ -419,8 +424,8 @@ cdef void shape_pass(pass_t *p, const family_t *family, const rows_t *rows, doub
     p.n_threads = 1 if family.needs_gil else <int> clip(
         <Py_ssize_t> min(flops / THREAD_FLOPS, <double> n_threads), 1, p.n_lanes)
     p.scratch_size = round_up(
-        column_reals * p.stride * family.real_bytes + family.n_components * ROOM_TO_CHOOSE, CACHE_LINE
-    ) + gathered_bytes(p)
+        column_reals * p.stride * family.real_bytes + family.n_components * ROOM_TO_CHOOSE
+        + p.stride * sizeof(int32_t), CACHE_LINE) + gathered_bytes(p)
 
 
 cdef void place_pass(pass_t *p, arena_t *arena) noexcept nogil:
@@ -508,7 +513,7 @@ cdef int gather_common(const pass_t *p, assign_fn assign, const void *data) noex
     cdef const double *total = p.lanes + LANE_COUNTS + p.family.n_components
     cdef Py_ssize_t d = p.family.n_features, j
     cdef int code
-    own.assign, own.assign_data, own.deliver = assign, data, add_rows
+    own.assign, own.assign_data, own.deliver, own.finish = assign, data, add_rows, finish_nothing
     for j in range(d):
         own.origin[j] = value_of(&p.rows, 0, j)
     memcpy(own.pivot, own.origin, d * sizeof(double))
@@ -631,12 +636,13 @@ cdef int run_pruned(em_t *em) noexcept nogil:
     cdef pass_t *p = em.p
     cdef assign_fn assign = p.assign
     cdef deliver_fn deliver = p.deliver
+    cdef finish_fn finish = p.finish
     cdef int code
-    if not em.prunes or p.family.needs_gil or not begin_pruning(
-            &em.pruning, p, p.total_weight / <double> p.rows.n_rows):
+    if not em.prunes or p.family.needs_gil:
         return run_pass(p)
+    begin_pruning(&em.pruning, p, p.total_weight / <double> p.rows.n_rows)
     code = run_pass(p)
-    p.assign, p.deliver = assign, deliver
+    p.assign, p.deliver, p.finish = assign, deliver, finish
     if code != 0:
         reset(&em.pruning, p)  # some ceilings are of these parameters and some of the last
         return code

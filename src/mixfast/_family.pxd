@@ -136,10 +136,9 @@ cdef extern from "rows.h" nogil:
             Py_ssize_t n, Py_ssize_t n_rows, Py_ssize_t stride, const void *values, float *largest) noexcept nogil
         Py_ssize_t (*count_below)(
             Py_ssize_t n, Py_ssize_t n_rows, Py_ssize_t stride, const void *values, const double *limit) noexcept nogil
-        Py_ssize_t (*gather)(
-            Py_ssize_t n_features, Py_ssize_t n_rows, Py_ssize_t stride, const void *columns, const void *resp,
-            double limit, Py_ssize_t most, int32_t *index, void *out_columns, void *out_resp,
-            Py_ssize_t *out_stride) noexcept nogil
+        Py_ssize_t (*choose_rows)(
+            Py_ssize_t n_rows, const void *resp, double limit, Py_ssize_t most, int32_t *index,
+            void *chosen_resp) noexcept nogil
         void (*round_to_real)(Py_ssize_t n, const double *values, void *out) noexcept nogil
         void (*exp_nonpositive)(Py_ssize_t n, const void *x, void *y) noexcept nogil
         void (*log_above_one)(Py_ssize_t n, const void *x, void *y) noexcept nogil

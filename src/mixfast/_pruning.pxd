@@ -1,15 +1,19 @@
-from libc.stdint cimport uint32_t
+from libc.stdint cimport int32_t, uint32_t
 
 from mixfast._family cimport chunk_t
-from mixfast._pass cimport pass_t, workspace_t
+from mixfast._pass cimport deliver_fn, pass_t, workspace_t
 
 cdef struct pruning_t:
     Py_ssize_t n_passes        # since the start
     Py_ssize_t dense_rows      # rows in a chunk of a dense pass
     bint is_on
+    Py_ssize_t next_trial      # no sooner are rows put in order again
     double densities_done      # shares of all pairs, in the last pass
     double statistics_done
-    bint probes                # this pass
+    # this pass
+    bint probes
+    bint leaves_out            # statistics of pairs that hold nothing
+    deliver_fn add             # what a probe ends with
     # one block of memory
     void *memory
     uint32_t *order            # the row at each place
@@ -27,11 +31,17 @@ cdef struct pruning_t:
     double *carry
     double *last_weights
     double *last_params
+    # a basket for each [n_lanes][n_components]
+    Py_ssize_t basket_stride   # rows that one has room for
+    int32_t *n_in_basket
+    uint32_t *basket_rows      # as they lie in memory
+    char *basket_resp          # reals
 
-cdef bint begin_pass(pruning_t *pruning, pass_t *p, double mean_weight) noexcept nogil
+cdef void begin_pass(pruning_t *pruning, pass_t *p, double mean_weight) noexcept nogil
 cdef bint lost_count(const pruning_t *pruning, const pass_t *p) noexcept nogil
 cdef void end_pass(pruning_t *pruning, pass_t *p) noexcept nogil
 cdef void reset(pruning_t *pruning, pass_t *p) noexcept nogil
 cdef void release(pruning_t *pruning) noexcept nogil
 cdef int add_statistics(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, const workspace_t *space,
                         double *lane) noexcept nogil
+cdef int finish_nothing(const pass_t *p, const workspace_t *space, double *lane) noexcept nogil

@@ -134,7 +134,7 @@ struct mixfast_family {
     ptrdiff_t flops_per_row;          /* rough: for the choice of threads, of signal checks and of what pays */
     int real_bytes;                   /* 4: rows are computed in float, 8: in double */
     int isa;                          /* which compiled kernels the pass itself should take */
-    int gathers_rows;                 /* statistics cost so much that a component's few rows are better gathered first */
+    int gathers_rows;                 /* statistics cost so much that a component's rows are better gathered first */
     int needs_gil;                    /* a family in Python: the pass then runs on one thread */
     const void *context;              /* the family's own constants: read-only while a pass runs */
     void *owner;                      /* a Python object, or NULL; its `error` is raised after MIXFAST_FAILED */

@@ -244,37 +244,29 @@ static void maxima(ptrdiff_t n, ptrdiff_t n_rows, ptrdiff_t stride, const void *
     }
 }
 
+ALWAYS_INLINE ptrdiff_t n_below(ptrdiff_t n_rows, const real *value, real limit) {
+    int n = 0;
+    for (ptrdiff_t r = 0; r < n_rows; r++) n += value[r] < limit;
+    return n;
+}
+
 static ptrdiff_t count_below(ptrdiff_t n, ptrdiff_t n_rows, ptrdiff_t stride, const void *values, const double *limit) {
     ptrdiff_t total = 0;
-    for (ptrdiff_t a = 0; a < n; a++) {
-        const real *value = (const real *)values + a * stride, below = (real)limit[a];
-        int own = 0;
-        for (ptrdiff_t r = 0; r < n_rows; r++) own += value[r] < below;
-        total += own;
-    }
+    for (ptrdiff_t a = 0; a < n; a++) total += n_below(n_rows, (const real *)values + a * stride, (real)limit[a]);
     return total;
 }
 
-static ptrdiff_t gather(ptrdiff_t n_features, ptrdiff_t n_rows, ptrdiff_t stride, const void *columns_in,
-                        const void *resp_in, double limit, ptrdiff_t most, int32_t *index, void *out_columns,
-                        void *out_resp, ptrdiff_t *out_stride) {
-    const real *columns = columns_in, *resp = resp_in;
-    real *out = out_columns, *kept_resp = out_resp, least = (real)limit;
-    ptrdiff_t n = 0;
+static ptrdiff_t choose_rows(ptrdiff_t n_rows, const void *resp_in, double limit, ptrdiff_t most,
+                             int32_t *MIXFAST_RESTRICT index, void *chosen_out) {
+    const real *resp = resp_in, least = (real)limit;
+    real *MIXFAST_RESTRICT chosen_resp = chosen_out;
+    ptrdiff_t n = n_rows - n_below(n_rows, resp, least), found = 0; /* a vector at a time, unlike what follows */
+    if (n == 0 || n > most) return n;
     for (ptrdiff_t r = 0; r < n_rows; r++) { /* without a branch: which rows count is hard to predict */
-        index[n] = (int32_t)r;
-        n += !(resp[r] < least);
+        index[found] = (int32_t)r;
+        found += !(resp[r] < least);
     }
-    if (n > most) return n;
-    ptrdiff_t padded = (n + STRIP - 1) / STRIP * STRIP;
-    for (ptrdiff_t i = 0; i < n; i++) kept_resp[i] = resp[index[i]];
-    for (ptrdiff_t i = n; i < padded; i++) kept_resp[i] = 0;
-    for (ptrdiff_t j = 0; j < n_features; j++, out += padded) {
-        const real *column = columns + j * stride;
-        for (ptrdiff_t i = 0; i < n; i++) out[i] = column[index[i]];
-        for (ptrdiff_t i = n; i < padded; i++) out[i] = 0;
-    }
-    *out_stride = padded;
+    for (ptrdiff_t i = 0; i < n; i++) chosen_resp[i] = resp[index[i]];
     return n;
 }
 
@@ -297,5 +289,5 @@ static void log_of(ptrdiff_t n, const void *x_in, void *y_out) {
 
 const mixfast_rows_kernels MIXFAST_TABLE(rows) = {
     STRIP,      pack,   softmax,     hardmax,       count,  transpose, argmax,
-    least_best, maxima, count_below, gather,        round_to_real, exp_of, log_of,
+    least_best, maxima, count_below, choose_rows,   round_to_real, exp_of, log_of,
 };

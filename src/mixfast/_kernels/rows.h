@@ -54,12 +54,10 @@ typedef struct {
     /* The number of values[a * stride + r] below limit[a]. */
     ptrdiff_t (*count_below)(ptrdiff_t n, ptrdiff_t n_rows, ptrdiff_t stride, const void *values, const double *limit);
 
-    /* The rows whose resp is at least `limit`, gathered: columns and resp into out_columns and out_resp, of
-     * *out_stride, padded with zeros; returns how many they are. Nothing is written where they are more than `most`.
-     * `index`: n_rows integers. */
-    ptrdiff_t (*gather)(ptrdiff_t n_features, ptrdiff_t n_rows, ptrdiff_t stride, const void *columns,
-                        const void *resp, double limit, ptrdiff_t most, int32_t *index, void *out_columns,
-                        void *out_resp, ptrdiff_t *out_stride);
+    /* The rows of one component whose resp[r] is at least `limit`, in order: r into index, resp into chosen_resp, both
+     * with room for n_rows; returns how many they are. Nothing is written where they are more than `most`. */
+    ptrdiff_t (*choose_rows)(ptrdiff_t n_rows, const void *resp, double limit, ptrdiff_t most, int32_t *index,
+                             void *chosen_resp);
 
     /* out = (real) in */
     void (*round_to_real)(ptrdiff_t n, const double *in, void *out);
