@@ -403,7 +403,7 @@ cdef inline Py_ssize_t round_up(Py_ssize_t value, Py_ssize_t unit) noexcept nogi
 cdef void shape_pass(pass_t *p, const family_t *family, const rows_t *rows, double total_weight,
                      Py_ssize_t n_threads, Py_ssize_t chunk_rows) noexcept nogil:
     """All that follows from the shape of the problem, and the usual strategy. chunk_rows=0 chooses."""
-    cdef Py_ssize_t column_reals, lane_room, unit
+    cdef Py_ssize_t column_reals, lane_room, unit, n_chunks
     cdef double flops
     memset(p, 0, sizeof(pass_t))
     p.family, p.rows, p.total_weight = family, rows[0], total_weight
@@ -414,6 +414,9 @@ cdef void shape_pass(pass_t *p, const family_t *family, const rows_t *rows, doub
     if chunk_rows == 0:
         unit = CHUNK_UNIT * family.real_bytes
         chunk_rows = clip(CHUNK_BYTES // (column_reals * unit), 1, CHUNK_COLUMN_BYTES // unit) * CHUNK_UNIT
+        # of one size: kernels run over the whole stride, and a short last chunk of 500 rows would be half padding
+        n_chunks = max(1, (rows.n_rows + chunk_rows - 1) // chunk_rows)
+        chunk_rows = max(1, round_up((rows.n_rows + n_chunks - 1) // n_chunks, p.kernels.strip))
     cut(p, chunk_rows)
     lane_room = LANE_COUNTS + family.n_components + max(family.n_stats, family.n_common, family.n_features + 1)
     p.lane_size = round_up(lane_room, CACHE_LINE // sizeof(double))

@@ -75,6 +75,22 @@ ALWAYS_INLINE void mahalanobis(ptrdiff_t n_features, ptrdiff_t stride, const rea
     }
 }
 
+/* Up to SMALL columns a factor and its shift stay in registers: 1 to 10 and 1 to 4 numbers for all rows. */
+ALWAYS_INLINE void small_log_density(int d, ptrdiff_t stride, real constant, const real *packed, const real *shift,
+                                     const real *x, real *out) {
+    for (ptrdiff_t r = 0; r < stride; r += WIDTH) {
+        vec distance = splat(0);
+        UNROLL(4)
+        for (int b = 0; b < d; b++) {
+            vec y = splat(-shift[b]);
+            UNROLL(4)
+            for (int i = 0; i <= b; i++) y += packed[small_place(d, i, b)] * load(x + i * stride + r);
+            distance += y * y;
+        }
+        store(out + r, constant - (real)0.5 * distance);
+    }
+}
+
 static int full_log_density(const mixfast_family *family, const void *tables, const mixfast_chunk *chunk,
                             const mixfast_selection *selection, void *scratch, void *out_real) {
     (void)scratch;
@@ -84,10 +100,18 @@ static int full_log_density(const mixfast_family *family, const void *tables, co
     real *out = out_real;
     for (ptrdiff_t a = 0; a < selection->n; a++, out += stride) {
         ptrdiff_t k = selection->component[a];
-        for (ptrdiff_t r = 0; r < stride; r += STRIP) {
-            vec distance[TILE_VECTORS];
-            mahalanobis(d, stride, packed + k * packed_triangle_size(d), shift + k * d, x + r, distance);
-            store_density(constant[k], distance, out + r);
+        const real *own = packed + k * packed_triangle_size(d), *own_shift = shift + k * d;
+        switch (d) {
+            case 1: small_log_density(1, stride, constant[k], own, own_shift, x, out); break;
+            case 2: small_log_density(2, stride, constant[k], own, own_shift, x, out); break;
+            case 3: small_log_density(3, stride, constant[k], own, own_shift, x, out); break;
+            case 4: small_log_density(4, stride, constant[k], own, own_shift, x, out); break;
+            default:
+                for (ptrdiff_t r = 0; r < stride; r += STRIP) {
+                    vec distance[TILE_VECTORS];
+                    mahalanobis(d, stride, own, own_shift, x + r, distance);
+                    store_density(constant[k], distance, out + r);
+                }
         }
     }
     return 0;

@@ -24,6 +24,9 @@ static void pack_triangle(ptrdiff_t n, const double *upper /* [n][n] */, real *p
     }
 }
 
+/* Where (i, b), i <= b, of an order up to PANEL lies: there is one panel, a triangle by rows. */
+ALWAYS_INLINE int small_place(int n, int i, int b) { return i * n - i * (i - 1) / 2 + b - i; }
+
 /* y[b] = sum_i packed[i][b] x[i] - shift[b] for the `n` columns (a constant at every call) of the panel that begins
  * below `n_above` rows, and one strip. */
 ALWAYS_INLINE void panel_product(int n, ptrdiff_t n_above, ptrdiff_t stride, const real *packed, const real *shift,
