@@ -664,8 +664,8 @@ def fit_problems(X, const int64_t[::1] offsets not None, sample_weight, const ui
             else:
                 for i in prange(n_tasks, schedule="dynamic", chunksize=deal, num_threads=n_takers):
                     fit_problem(&b.workers[threadid()], &b, order[i])
-        if b.progress != NULL and not b.stop:
-            listen(&b)
+        if not b.stop:
+            listen(&b)  # a Ctrl-C that came at the end would raise in Python, and the results would be lost
     finally:
         for i in range(n_threads + 1 if b.workers != NULL else 0):
             release(&b.workers[i].em.pruning)
