@@ -41,6 +41,7 @@ from mixfast._pass cimport (
     LANE_COUNTS,
     arena_t,
     get,
+    look_fn,
     measure_arena,
     open_arena,
     pass_t,
@@ -102,8 +103,12 @@ ctypedef struct model_t:
     double n_free                  # parameters that a criterion counts
 
 
+cdef struct batch_t
+
 # What a thread works in, on one problem and one model at a time.
 ctypedef struct worker_t:
+    batch_t *batch
+    look_fn look                   # the first thread and the one of wide problems listen, others see what they heard
     void *block
     arena_t arena
     size_t after_fit               # how much of the arena the present fit takes; starts use what is beyond
@@ -119,7 +124,7 @@ ctypedef struct worker_t:
     double *best_weights
     double *best_params
     Py_ssize_t n_done, n_bad       # problems
-    double flops                   # since the last look
+    double flops                   # since it listened last
 
 
 # What came of a start.
@@ -128,8 +133,6 @@ ctypedef struct fit_t:
     Py_ssize_t n_iter
     int status
 
-
-cdef struct batch_t
 
 ctypedef int (*start_fn)(worker_t *, const batch_t *, const model_t *, uint64_t seed, uint32_t start) noexcept nogil
 ctypedef double (*criterion_fn)(worker_t *, double n_free) noexcept nogil
@@ -361,6 +364,7 @@ cdef int fit_from(worker_t *w, const batch_t *b, const model_t *m, uint64_t seed
     cdef course_t course
     cdef Py_ssize_t i
     cdef int code
+    fit.lower_bound, fit.n_iter, fit.status = NAN, 0, 0
     begin_em(&w.em)
     for i in range(family.n_components):
         w.fit.weights[i] = 1.0 / <double> family.n_components
@@ -380,7 +384,6 @@ cdef int fit_from(worker_t *w, const batch_t *b, const model_t *m, uint64_t seed
     forget(&w.acceleration)
     begin_course(&course, -INFINITY, b.max_iter)
     code = b.loop(&w.em, &w.acceleration, b.tol, b.stop_on, &course)
-    w.flops += <double> course.n_steps * <double> w.fit.rows.n_rows * <double> family.flops_per_row
     fit.lower_bound, fit.n_iter, fit.status = course.bound, course.n_steps, w.em.status
     if w.em.n_impossible > 0:
         fit.status |= IMPOSSIBLE_ROWS
@@ -398,7 +401,7 @@ cdef int fit_model(worker_t *w, const batch_t *b, const model_t *m, const rows_t
     cdef Py_ssize_t start
     cdef int code
     place_fit(w, b, m, rows)
-    w.fit.look, w.fit.look_data = (look_at_stop if w.n_threads == 1 else look_for_interrupt), <void *> b
+    w.fit.look, w.fit.look_data = w.look, w
     for start in range(b.n_init):
         code = fit_from(w, b, m, seed, <uint32_t> start, &fit)
         if code != 0 or fit.status & b.stop_on:
@@ -439,6 +442,8 @@ cdef void fit_problem(worker_t *w, const batch_t *b, Py_ssize_t problem) noexcep
     cdef double criterion, least = INFINITY
     cdef int common
     cdef bint fails, best_fails = True
+    if b.stop:
+        return
     if b.status[problem * b.n_slots] != INTERRUPTED:
         w.n_done += 1
         w.n_bad += 1
@@ -447,14 +452,15 @@ cdef void fit_problem(worker_t *w, const batch_t *b, Py_ssize_t problem) noexcep
     for i in range(b.n_models):
         m = &b.models[i]
         fails = try_model(w, b, m, &rows, b.seeds[problem], &fit)
-        if b.stop:
-            return
         fit.status |= common
         criterion = NAN
         if not fails and b.criterion != NULL:
             memcpy(w.fit.weights, w.best_weights, m.family.n_components * sizeof(double))
             memcpy(w.fit.params, w.best_params, m.family.n_params * sizeof(double))
             criterion = b.criterion(w, m.n_free)
+        if b.stop:
+            leave_undone(w, b, problem)
+            return
         b.criteria[problem * b.n_models + i] = criterion
         if b.n_slots > 1:
             keep(w, b, m, &fit, fails, problem * b.n_slots + i)
@@ -502,15 +508,32 @@ cdef void keep(const worker_t *w, const batch_t *b, const model_t *m, const fit_
     b.status[slot] = fit.status
 
 
+cdef void leave_undone(const worker_t *w, const batch_t *b, Py_ssize_t problem) noexcept nogil:
+    """The best of some models is not the best of all: nothing is kept of a problem that was stopped."""
+    cdef fit_t fit
+    cdef Py_ssize_t i
+    fit.lower_bound, fit.n_iter, fit.status = NAN, 0, INTERRUPTED
+    for i in range(b.n_slots):
+        keep(w, b, b.models, &fit, True, problem * b.n_slots + i)
+    for i in range(b.n_models):
+        b.criteria[problem * b.n_models + i] = NAN
+    b.chosen[problem] = 0
+
+
 # ---- all problems ---------------------------------------------------------------------------------------------------
 
-cdef int look_at_stop(void *batch) noexcept nogil:
-    return (<const batch_t *> batch).stop
+cdef int look_at_stop(void *worker) noexcept nogil:
+    return (<const worker_t *> worker).batch.stop
 
 
-cdef int look_for_interrupt(void *batch) noexcept nogil:
-    listen(<batch_t *> batch)
-    return (<const batch_t *> batch).stop
+cdef int look_for_interrupt(void *worker) noexcept nogil:
+    """Called after each round of a pass: a fit may go on for minutes."""
+    cdef worker_t *w = <worker_t *> worker
+    w.flops += <double> w.fit.rows.n_rows * <double> w.fit.family.flops_per_row / <double> w.fit.n_rounds
+    if w.flops > LOOK_FLOPS:
+        w.flops = 0
+        listen(w.batch)
+    return w.batch.stop
 
 
 cdef void listen(batch_t *b) noexcept nogil:
@@ -529,15 +552,6 @@ cdef void listen(batch_t *b) noexcept nogil:
         except BaseException as error:
             b.stop = 1
             (<list> b.error).append(error)
-
-
-cdef void do_task(batch_t *b, worker_t *w, Py_ssize_t problem, bint listens) noexcept nogil:
-    if b.stop:
-        return
-    fit_problem(w, b, problem)
-    if listens and w.flops > LOOK_FLOPS:
-        w.flops = 0
-        listen(b)
 
 
 cdef class Model:
@@ -589,6 +603,7 @@ def fit_problems(X, const int64_t[::1] offsets not None, sample_weight, const ui
     cdef rows_t largest
     cdef int64_t[::1] order, wide
     cdef Py_ssize_t n_tasks, deal
+    cdef int n_takers
     cdef Model model
     cdef size_t room
     errors = []
@@ -629,30 +644,28 @@ def fit_problems(X, const int64_t[::1] offsets not None, sample_weight, const ui
             (flops > LONG_FLOPS) | (flops > WIDE_SHARE / n_threads * np.sum(flops)))
         wide, order = ranked[is_wide], ranked[~is_wide]
         n_tasks = order.shape[0]
+        n_takers = <int> min(<Py_ssize_t> n_threads, n_tasks)
         deal = max(1, n_tasks // (N_DEALS * n_threads))
         b.n_workers = n_threads + 1
-        for i in range(n_threads + 1):
-            b.workers[i].n_threads = 1
         if n_tasks:
             largest = rows_of(&b, order[0])
             room = room_for(&b, &largest, 1)
-            for i in range(min(<Py_ssize_t> n_threads, n_tasks)):
-                open_worker(&b.workers[i], room)
+            for i in range(n_takers):
+                open_worker(&b.workers[i], &b, 1, i == 0, room)
         if wide.shape[0]:
             largest = rows_of(&b, wide[0])
-            b.workers[n_threads].n_threads = n_threads
-            open_worker(&b.workers[n_threads], room_for(&b, &largest, n_threads))
+            open_worker(&b.workers[n_threads], &b, n_threads, True, room_for(&b, &largest, n_threads))
         with nogil:
             for i in range(wide.shape[0]):
-                do_task(&b, &b.workers[n_threads], wide[i], True)
-            if n_threads == 1 or n_tasks < 2:
+                fit_problem(&b.workers[n_threads], &b, wide[i])
+            if n_takers < 2:
                 for i in range(n_tasks):
-                    do_task(&b, b.workers, order[i], True)
+                    fit_problem(b.workers, &b, order[i])
             else:
-                for i in prange(n_tasks, schedule="dynamic", chunksize=deal, num_threads=n_threads):
-                    do_task(&b, &b.workers[threadid()], order[i], threadid() == 0)
-        if b.progress != NULL and not b.stop:
-            listen(&b)
+                for i in prange(n_tasks, schedule="dynamic", chunksize=deal, num_threads=n_takers):
+                    fit_problem(&b.workers[threadid()], &b, order[i])
+        if not b.stop:
+            listen(&b)  # a Ctrl-C that came at the end would raise in Python, and the results would be lost
     finally:
         for i in range(n_threads + 1 if b.workers != NULL else 0):
             release(&b.workers[i].em.pruning)
@@ -664,7 +677,8 @@ def fit_problems(X, const int64_t[::1] offsets not None, sample_weight, const ui
     return bool(b.stop)
 
 
-cdef int open_worker(worker_t *w, size_t room) except -1:
+cdef int open_worker(worker_t *w, batch_t *b, int n_threads, bint listens, size_t room) except -1:
+    w.batch, w.n_threads, w.look = b, n_threads, look_for_interrupt if listens else look_at_stop
     w.block = calloc(room, 1)
     if w.block == NULL:
         raise MemoryError(f"the largest of the problems needs {room} bytes of work space in each thread")
@@ -688,7 +702,7 @@ cdef int evaluate_problem(worker_t *w, const batch_t *b, Py_ssize_t problem, int
     shape_pass(&w.fit, m.family, &rows, rows.n_rows, w.n_threads, 0)
     w.arena.used = 0
     place_pass(&w.fit, &w.arena)
-    w.fit.look, w.fit.look_data = look_at_stop, <void *> b
+    w.fit.look, w.fit.look_data = w.look, w
     w.fit.assign = nearest if log_norm == NULL else expected
     w.fit.deliver, w.fit.deliver_data = write_results, &results
     memcpy(w.fit.weights, b.weights + problem * b.largest_weights, m.family.n_components * sizeof(double))
@@ -727,14 +741,11 @@ def evaluate_problems(X, const int64_t[::1] offsets not None, models, int32_t[::
         room = room_for(&b, &largest, 1)
         b.n_workers = n_threads
         for i in range(n_threads):
-            b.workers[i].n_threads = 1
-            open_worker(&b.workers[i], room)
+            open_worker(&b.workers[i], &b, 1, i == 0, room)
         with nogil:
             for i in prange(n_problems, schedule="dynamic", num_threads=n_threads):
                 if b.chosen[i] >= 0 and b.stop == 0:
                     evaluate_problem(&b.workers[threadid()], &b, i, own_labels, own_log_norm)
-                    if threadid() == 0 and i % 64 == 0:
-                        listen(&b)
     finally:
         for i in range(n_threads if b.workers != NULL else 0):
             free(b.workers[i].block)

@@ -834,7 +834,8 @@ cdef object _copy(const double *values, Py_ssize_t n):
     return out
 
 
-cdef bint is_mapped(X):
+def is_mapped(X):
+    """Whether the rows lie on disk."""
     while X is not None:
         if isinstance(X, np.memmap):
             return True

@@ -34,6 +34,8 @@ def allowed_threads():
 
 def resolve_threads(n_threads):
     """n_threads as given, or all that are allowed for None; one in a process forked after mixfast was imported."""
+    if n_threads is not None and n_threads < 1:
+        raise ValueError(f"n_threads={n_threads} should be at least 1, or None for all that the process may use")
     if os.getpid() != _PROCESS:
         return 1
     return allowed_threads() if n_threads is None else min(int(n_threads), _MAX_THREADS)

@@ -13,27 +13,43 @@ from sklearn.utils import check_random_state
 
 from mixfast import seeding
 from mixfast._batch import fit_problems
+from mixfast._em import is_mapped
 from mixfast._threads import resolve_threads
 from mixfast.batch_result import BatchResult, Cell, is_usable
 from mixfast.convergence import Status
-from mixfast.problems import as_reals, columns_of, frame_of, gather_problems, not_finite, without_weightless_rows
+from mixfast.estimators._base import BaseMixture
+from mixfast.problems import (
+    as_reals,
+    columns_of,
+    frame_of,
+    gather_problems,
+    not_finite,
+    out_of_range,
+    without_weightless_rows,
+)
 
 CRITERIA = ("bic", "aic", "icl")
+
+#: scikit-learn takes no larger random_state, and each problem's estimator has its seed there.
+N_SEEDS = 2**32
 
 
 def _seeds(estimator, seeds, random_state, n_problems):
     """One for each problem, uint64."""
     if seeds is not None:
         seeds = np.asarray(seeds)
-        if seeds.shape != (n_problems,) or not np.issubdtype(seeds.dtype, np.integer) or np.any(seeds < 0):
-            raise ValueError(f"seeds should be {n_problems} integers that are not negative, got {seeds!r}")
+        is_seed = np.issubdtype(seeds.dtype, np.integer) and not np.any((seeds < 0) | (seeds >= N_SEEDS))
+        if seeds.shape != (n_problems,) or not is_seed:
+            raise ValueError(f"seeds should be {n_problems} integers from 0 to {N_SEEDS - 1}, got {seeds!r}")
         if random_state is not None:
             raise ValueError("random_state and seeds were both given: seeds has the seed of each problem already")
         return np.ascontiguousarray(seeds, dtype=np.uint64)
     random_state = estimator.random_state if random_state is None else random_state
     if isinstance(random_state, Integral):
+        if not 0 <= random_state < N_SEEDS:
+            raise ValueError(f"random_state={random_state} should be from 0 to {N_SEEDS - 1}")
         return np.full(n_problems, random_state, dtype=np.uint64)
-    return check_random_state(random_state).randint(0, 2**63, size=n_problems, dtype=np.int64).astype(np.uint64)
+    return check_random_state(random_state).randint(N_SEEDS, size=n_problems, dtype=np.uint64)
 
 
 def _candidates(estimator, n_components, covariance_type):
@@ -43,7 +59,7 @@ def _candidates(estimator, n_components, covariance_type):
         if values is not None:
             if name not in estimator.get_params():
                 raise ValueError(f"{type(estimator).__name__} has no parameter {name!r}")
-            grid[name] = [values] if isinstance(values, (str, Integral)) else list(values)
+            grid[name] = list(values) if np.iterable(values) and not isinstance(values, str) else [values]
             if not grid[name]:
                 raise ValueError(f"{name} should have at least one value")
     found = []
@@ -96,7 +112,7 @@ def fit_many(
     sample_weight : array-like, default=None
         Weights of the rows, in the form of the problems: a list, an array (n_problems, n_samples), or a flat array.
     seeds : array-like of int of shape (n_problems,), default=None
-        A seed for each problem.
+        A seed for each problem, from 0 to 2**32 - 1.
     random_state : int, RandomState instance or None, default=None
         None takes the estimator's. An int is the seed of every problem; otherwise each draws its own.
     n_threads : int or None, default=None
@@ -127,16 +143,19 @@ def fit_many(
         raise ValueError(f"keep={keep!r} should be 'best' or 'all'")
     if criterion not in CRITERIA:
         raise ValueError(f"criterion={criterion!r} should be one of {', '.join(map(repr, CRITERIA))}")
+    if not isinstance(estimator, BaseMixture):
+        raise TypeError(f"estimator should be a mixture of this package, such as GaussianMixture(2), got {estimator!r}")
+    n_threads = resolve_threads(n_threads)
     problems = gather_problems(problems, sample_weight)
     seeds = _seeds(estimator, seeds, random_state, len(problems))
     candidates = _candidates(estimator, n_components, covariance_type)
     cells = [Cell(candidate, problems.X.shape[1], problems.X.dtype) for candidate in candidates]
     found = _nothing_found(len(problems), cells, len(cells) if keep == "all" else 1)
-    found.status[not_finite(problems)] = Status.NOT_FINITE
+    found.status[not_finite(problems) | out_of_range(problems)] = Status.NOT_FINITE
     problems = without_weightless_rows(problems)
     fit = _fit_compiled if _can_be_compiled(cells) else _fit_one_by_one
     with _Bar(len(problems), progress) as report:
-        fit(problems, cells, seeds, criterion, found, resolve_threads(n_threads), report)
+        fit(problems, cells, seeds, criterion, found, n_threads, report)
     return _result(problems, cells, seeds, criterion, found, keep)
 
 
@@ -202,10 +221,10 @@ def fit_many_groups(data, estimator, *, by, columns=None, **options):
         raise ValueError(f"by={by} and columns={columns} should name columns of the table, which has {frame.columns}")
     frame = frame.select(*by, *columns).drop_nulls()
     X = np.column_stack([as_reals(frame[name]) for name in columns])
-    kept = ~np.any(np.isnan(X), axis=1)
-    frame, X = frame.filter(kept.tolist()), X[kept]
-    keys = [frame[name].to_list() for name in by]
-    keys = keys[0] if len(by) == 1 else list(zip(*keys, strict=True))
+    keys = list(zip(*(frame[name].to_list() for name in by), strict=True))
+    has_key = np.array([all(part == part for part in key) for key in keys], dtype=bool)  # NaN is a null in pandas only
+    kept = has_key & ~np.any(np.isnan(X), axis=1)
+    keys, X = [key[0] if len(by) == 1 else key for key in itertools.compress(keys, kept)], X[kept]
     if not keys:
         raise ValueError("no row of the table has values in all columns")
     names = sorted(set(keys))
@@ -255,12 +274,12 @@ def _can_be_compiled(cells):
 
 def _fit_compiled(problems, cells, seeds, criterion, found, n_threads, report):
     estimator = cells[0].estimator
-    X = _prepare_rows(problems, estimator, found.status)
+    X = _prepare_rows(problems, estimator, found.status).astype(cells[0].dtype, copy=False)
     units = _units(problems, X, cells[0], found.status) if cells[0].has_units() else {}
     if units:
         X = _in_units(problems, X, units)
     fit_problems(
-        X.astype(cells[0].dtype, copy=False),
+        X,
         problems.offsets,
         problems.sample_weight,
         seeds,
@@ -274,7 +293,7 @@ def _fit_compiled(problems, cells, seeds, criterion, found, n_threads, report):
         lloyd_tol=seeding.LLOYD_TOL,
         lloyd_max_iter=seeding.LLOYD_MAX_ITER,
         criterion=criterion if len(cells) > 1 else None,
-        prunes=not isinstance(problems.X, np.memmap),
+        prunes=not is_mapped(X),
         n_threads=n_threads,
         progress=report,
         weights=found.weights,
@@ -337,10 +356,14 @@ def _fit_one_by_one(problems, cells, seeds, criterion, found, n_threads, report)
             X = problems.X[problems.rows(i)]
             weight = None if problems.sample_weight is None else problems.sample_weight[problems.rows(i)]
             try:
-                fits = [_fit_alone(cell, X, weight, int(seeds[i]), n_threads) for cell in cells]
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore")
+                    fits = [_fit_alone(cell, X, weight, int(seeds[i]), n_threads) for cell in cells]
+                    _keep(found, i, cells, fits, criterion, X, weight)
             except KeyboardInterrupt:
+                for array, nothing in zip(found, _nothing_found(1, cells, found.status.shape[1]), strict=True):
+                    array[i] = nothing[0]
                 return
-            _keep(found, i, cells, fits, criterion, X, weight)
         n_bad += not is_usable(found.status[i]).any()
         if report is not None:
             report(i + 1, n_bad)
@@ -350,17 +373,15 @@ def _fit_alone(cell, X, sample_weight, seed, n_threads):
     """The fitted estimator, or the status that says why there is none."""
     if len(X) < max(2, cell.n_components):
         return Status.TOO_FEW_ROWS
-    estimator = clone(cell.estimator).set_params(random_state=seed, n_threads=n_threads)
+    estimator = clone(cell.estimator).set_params(random_state=seed, n_threads=n_threads, verbose=0)
     try:
         estimator._prepare_rows(X)
     except ValueError:
         return Status.OUT_OF_DOMAIN
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            return estimator.fit(X, sample_weight=sample_weight)
-        except ValueError:
-            return Status.NOT_FINITE
+    try:
+        return estimator.fit(X, sample_weight=sample_weight)
+    except ValueError:
+        return Status.NOT_FINITE
 
 
 def _keep(found, i, cells, fits, criterion, X, sample_weight):

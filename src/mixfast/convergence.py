@@ -18,8 +18,8 @@ class Status(IntFlag):
     EMPTIED_COMPONENT
         A component lost all its rows. It keeps weight 0 and the parameters of all rows together.
     NOT_FINITE
-        Values of the data, log densities, sums or parameters were not finite. `fit` raises; in a batch the parameters
-        are NaN.
+        Values of the data, log densities, sums or parameters were not finite, or the largest weight of a row is not
+        between 1e-30 and 1e30. `fit` raises; in a batch the parameters are NaN.
     IMPOSSIBLE_ROWS
         Some rows had density zero under every component; they were shared equally among the components.
     CONVERGED

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -75,10 +76,19 @@ def gather_problems(problems, sample_weight=None):
 def _gather_weights(sample_weight, offsets):
     if sample_weight is None:
         return None
-    if isinstance(sample_weight, np.ndarray) and sample_weight.dtype != object:
-        flat = sample_weight.ravel()
+    if not isinstance(sample_weight, np.ndarray) or sample_weight.dtype == object:
+        sample_weight = list(sample_weight)
+    if np.ndim(sample_weight[0] if len(sample_weight) else 0):
+        sizes, wanted = [np.size(weights) for weights in sample_weight], np.diff(offsets).tolist()
+        wrong = [i for i, pair in enumerate(itertools.zip_longest(sizes, wanted)) if len(set(pair)) > 1]
+        if wrong:
+            raise ValueError(
+                "sample_weight should have as many values as each problem has rows, but "
+                f"sample_weight[{wrong[0]}] does not: {len(sizes)} problems have weights, {len(wanted)} rows"
+            )
+        flat = np.concatenate([np.ravel(weights) for weights in sample_weight])
     else:
-        flat = np.concatenate([np.ravel(weights) for weights in sample_weight]) if len(sample_weight) else np.empty(0)
+        flat = np.asarray(sample_weight)
     if len(flat) != offsets[-1]:
         raise ValueError(f"sample_weight has {len(flat)} values for {offsets[-1]} rows in all problems")
     flat = np.ascontiguousarray(flat, dtype=np.float64)
@@ -105,6 +115,15 @@ def not_finite(problems):
     rows = np.flatnonzero(~np.all(np.isfinite(problems.X), axis=1))
     wrong[np.searchsorted(problems.offsets, rows, side="right") - 1] = True
     return wrong
+
+
+def out_of_range(problems):
+    """Which problems have weights that `fit` refuses: see `BaseMixture._check_unit_of_weights`."""
+    largest = np.ones(len(problems))
+    if problems.sample_weight is not None:
+        filled = np.diff(problems.offsets) > 0
+        largest[filled] = np.maximum.reduceat(problems.sample_weight, problems.offsets[:-1][filled])
+    return (largest > 0) & ~((largest > 1e-30) & (largest < 1e30))
 
 
 def frame_of(data):

@@ -1,0 +1,143 @@
+"""A grid of models is fitted to each problem, and the best by a criterion is kept."""
+
+import numpy as np
+import pytest
+from batches import TYPES, UNUSABLE, assert_same_fit, bits, fit_alone, ragged, same_bits
+from sklearn.base import clone
+from test_python_family import GeometricMixture
+
+from mixfast import BernoulliMixture, GaussianMixture, Status, fit_many
+
+CRITERIA = ["bic", "aic", "icl"]
+SIZES = [2, 3, 10, 60, 300, 2500]
+every_criterion = pytest.mark.parametrize("criterion", CRITERIA)
+
+
+def assert_best_of_all(problems, estimator, criterion, sample_weight=None, **grid):
+    result = fit_many(problems, estimator, criterion=criterion, random_state=0, sample_weight=sample_weight, **grid)
+    weights = [None] * len(problems) if sample_weight is None else sample_weight
+    for i, (X, weight) in enumerate(zip(problems, weights, strict=True)):
+        fits, wanted = {}, []
+        for j, candidate in enumerate(result.candidates):
+            try:
+                fits[j] = fit_alone(candidate, X, 0, weight)
+            except ValueError:
+                wanted.append(np.nan)
+            else:
+                wanted.append(getattr(fits[j], criterion)(X, sample_weight=weight))
+        # terms of a thousand times a criterion or more may cancel where components hold a row or two
+        np.testing.assert_allclose(result.criteria[i], wanted, rtol=1e-10, atol=1e-8 if len(X) < 20 else 0)
+        if fits:
+            assert result.chosen[i] == np.nanargmin(result.criteria[i])
+            best = fits[result.chosen[i]]
+            assert_same_fit(result[i], best)
+            assert result.n_components[i] == best.n_components
+            assert np.all(np.isnan(result.weights[i, best.n_components :]))
+        else:
+            assert result.status[i] & UNUSABLE
+    return result
+
+
+@every_criterion
+def test_the_best_number_of_components_and_structure_is_kept(criterion):
+    estimator = GaussianMixture()
+    result = assert_best_of_all(
+        ragged(SIZES, 2), estimator, criterion, n_components=[3, 1, 2, 5], covariance_type=TYPES
+    )
+    assert len(result.candidates) == 16
+    assert result.weights.shape == (len(SIZES), 5)
+    assert result.means.shape == (len(SIZES), 5, 2)
+    with pytest.raises(AttributeError, match=r"covariances has another shape .* take result\[i\].covariances_"):
+        result.covariances  # noqa: B018
+
+
+@every_criterion
+def test_weights_enter_the_criteria(criterion):
+    rng = np.random.default_rng(0)
+    problems = ragged(SIZES, 2)
+    weights = [rng.choice([0, 0.5, 1, 4], len(X)) for X in problems]
+    assert_best_of_all(problems, GaussianMixture(), criterion, weights, n_components=[1, 2], covariance_type=TYPES)
+
+
+@every_criterion
+def test_criteria_of_float32_are_those_of_the_estimators_but_for_rounding(criterion):
+    # these sum log densities that were rounded to float32, of parameters that were
+    problems = ragged(SIZES[3:], 2, np.float32)
+    result = fit_many(problems, GaussianMixture(), n_components=[1, 2, 3], criterion=criterion, random_state=0)
+    for i, X in enumerate(problems):
+        for j, candidate in enumerate(result.candidates):
+            wanted = getattr(fit_alone(candidate, X, 0), criterion)(X)
+            assert abs(result.criteria[i, j] - wanted) < 1e-5 * abs(wanted)
+
+
+@every_criterion
+def test_a_grid_of_other_families_keeps_the_best(criterion):
+    rng = np.random.default_rng(0)
+    problems = [bits(rng, n, 4) for n in (2, 60, 300)]
+    assert_best_of_all(problems, BernoulliMixture(n_init=2), criterion, n_components=range(1, 4))
+    problems = [rng.geometric(0.3, (n, 2)) - 1.0 for n in (1, 2, 60)]
+    assert_best_of_all(problems, GeometricMixture(), criterion, n_components=[1, 2])
+
+
+@every_criterion
+def test_estimators_one_by_one_keep_the_best(criterion):
+    estimator = GaussianMixture(n_init=3, n_init_policy="halving", init_params="random")
+    assert_best_of_all(ragged([1, 2, 60], 2), estimator, criterion, n_components=[1, 2], covariance_type=TYPES[:2])
+
+
+@pytest.mark.parametrize("options", [{}, {"n_init_policy": "halving"}])
+def test_all_fits_are_kept_where_that_is_asked_for(options):
+    problems = ragged(SIZES, 2)
+    estimator = GaussianMixture(random_state=0, **options)
+    grid = {"n_components": [1, 3], "covariance_type": ["full", "tied"]}
+    result, best = fit_many(problems, estimator, keep="all", **grid), fit_many(problems, estimator, **grid)
+    assert best.models is None
+    assert len(result.models) == len(result.candidates) == 4
+    assert same_bits(result.chosen, best.chosen)
+    assert same_bits(result.criteria, best.criteria)
+    for i, X in enumerate(problems):
+        if not best.status[i] & UNUSABLE:
+            assert_same_fit(result[i], best[i])
+        for model, candidate in zip(result.models, result.candidates, strict=True):
+            if not model.status[i] & UNUSABLE:
+                assert_same_fit(model[i], fit_alone(candidate, X, 0))
+    # two rows: one component only
+    assert [bool(model.status[0] & Status.TOO_FEW_ROWS) for model in result.models] == [False, False, True, True]
+
+
+def test_a_grid_of_one_is_no_choice():
+    problems = ragged([2, 60], 2)
+    result = fit_many(problems, GaussianMixture(random_state=0), n_components=[2], covariance_type="diag", keep="all")
+    assert np.all(np.isnan(result.criteria))
+    assert len(result.models) == 1
+    assert_same_fit(result[1], fit_alone(GaussianMixture(2, covariance_type="diag"), problems[1], 0))
+
+
+def test_the_first_of_equals_is_kept():
+    problems = ragged([60, 300], 1)
+    result = fit_many(problems, GaussianMixture(2, random_state=0), covariance_type=["diag", "full", "diag"])
+    assert same_bits(result.criteria[:, 0], result.criteria[:, 2])
+    assert np.all(result.chosen != 2)
+
+
+def test_a_model_that_cannot_be_published_in_float32_gives_way_to_one_that_can():
+    """The least criterion may belong to parameters that float32 does not hold: another model is then the best."""
+    rng = np.random.default_rng(0)
+    # a group so narrow that its precision is beyond float32
+    X = np.concatenate([rng.normal(size=(100, 1)), rng.normal(size=(100, 1)) * 1e-21]).astype(np.float32)
+    estimator = GaussianMixture(reg_covar=0, random_state=0, init_params="random_from_data")
+    grid = {"n_components": [1, 2], "covariance_type": ["full"]}
+    result = fit_many([X], estimator, keep="all", **grid)
+    usable = [not model.status[0] & UNUSABLE for model in result.models]
+    assert usable[0]
+    assert not fit_many([X], estimator, **grid).status[0] & UNUSABLE
+    assert not result.status[0] & UNUSABLE
+
+
+def test_candidates_are_the_estimators_of_the_grid():
+    estimator = GaussianMixture(7, tol=1e-2)
+    result = fit_many(ragged([60], 2), estimator, n_components=(2, 3), covariance_type=["tied"], random_state=0)
+    for candidate, n_components in zip(result.candidates, (2, 3), strict=True):
+        wanted = clone(estimator).set_params(n_components=n_components, covariance_type="tied", n_threads=1)
+        assert candidate.get_params() == wanted.get_params()
+    assert result.criterion == "bic"
