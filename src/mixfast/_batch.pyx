@@ -37,6 +37,7 @@ from mixfast._em cimport (
     write_results,
 )
 from mixfast._family cimport MIXFAST_NOT_FINITE, chunk_t, family_t, rows_t
+from mixfast._line cimport line_t, place_line, suits_line
 from mixfast._pass cimport (
     LANE_COUNTS,
     arena_t,
@@ -208,6 +209,8 @@ cdef int start_kmeans_plusplus(worker_t *w, const batch_t *b, const model_t *m, 
 cdef int start_kmeans(worker_t *w, const batch_t *b, const model_t *m, uint64_t seed, uint32_t start) noexcept nogil:
     cdef pass_t p
     cdef kmeans_t found
+    cdef line_t line
+    cdef bint has_line
     cdef Py_ssize_t d = m.family.n_features, k, j
     cdef int code = find_seeds(w, m, seed, start)
     if code != 0:
@@ -220,7 +223,10 @@ cdef int start_kmeans(worker_t *w, const batch_t *b, const model_t *m, uint64_t 
     for k in range(m.family.n_components):
         for j in range(d):
             p.params[k * d + j] = value_of(&p.rows, w.indices[k], j)
-    code = settle(&p, b.lloyd_tol, b.lloyd_max_iter, &found)
+    has_line = suits_line(&p)
+    if has_line:
+        place_line(&line, &p, &w.arena)
+    code = settle(&p, b.lloyd_tol, b.lloyd_max_iter, &line if has_line else NULL, &found)
     if code != 0:
         return code
     for j in range(m.n_located):
@@ -334,11 +340,23 @@ cdef void place_fit(worker_t *w, const batch_t *b, const model_t *m, const rows_
     w.after_fit = w.arena.used
 
 
+cdef size_t most_room(const batch_t *b, sizes, int n_threads):
+    """Bytes that fits to problems of these sizes want. A smaller problem may want more: its one chunk may be longer
+    than each of two."""
+    cdef rows_t rows = rows_of(b, 0)
+    cdef size_t largest = 0
+    for n_rows in np.unique(sizes):
+        rows.n_rows = n_rows
+        largest = max(largest, room_for(b, &rows, n_threads))
+    return largest
+
+
 cdef size_t room_for(const batch_t *b, const rows_t *rows, int n_threads) noexcept nogil:
-    """Bytes that fits of all models to these rows want."""
+    """Bytes that fits of all models to so many rows want."""
     cdef worker_t w
     cdef pass_t p
     cdef seeding_t seeding
+    cdef line_t line
     cdef size_t largest = 0
     cdef Py_ssize_t i
     memset(&w, 0, sizeof(worker_t))
@@ -353,8 +371,10 @@ cdef size_t room_for(const batch_t *b, const rows_t *rows, int n_threads) noexce
         w.arena.used = w.after_fit
         shape_pass(&p, b.models[i].centres, rows, 1, n_threads, 0)
         place_pass(&p, &w.arena)
+        if suits_line(&p):
+            place_line(&line, &p, &w.arena)
         largest = max(largest, w.arena.used)
-    return largest + 4096
+    return largest
 
 
 cdef int fit_from(worker_t *w, const batch_t *b, const model_t *m, uint64_t seed, uint32_t start,
@@ -600,7 +620,6 @@ def fit_problems(X, const int64_t[::1] offsets not None, sample_weight, const ui
     cdef batch_t b
     cdef Py_ssize_t i
     cdef const double[::1] row_weights
-    cdef rows_t largest
     cdef int64_t[::1] order, wide
     cdef Py_ssize_t n_tasks, deal
     cdef int n_takers
@@ -648,13 +667,11 @@ def fit_problems(X, const int64_t[::1] offsets not None, sample_weight, const ui
         deal = max(1, n_tasks // (N_DEALS * n_threads))
         b.n_workers = n_threads + 1
         if n_tasks:
-            largest = rows_of(&b, order[0])
-            room = room_for(&b, &largest, 1)
+            room = most_room(&b, sizes[order], 1)
             for i in range(n_takers):
                 open_worker(&b.workers[i], &b, 1, i == 0, room)
         if wide.shape[0]:
-            largest = rows_of(&b, wide[0])
-            open_worker(&b.workers[n_threads], &b, n_threads, True, room_for(&b, &largest, n_threads))
+            open_worker(&b.workers[n_threads], &b, n_threads, True, most_room(&b, sizes[wide], n_threads))
         with nogil:
             for i in range(wide.shape[0]):
                 fit_problem(&b.workers[n_threads], &b, wide[i])
@@ -717,7 +734,6 @@ def evaluate_problems(X, const int64_t[::1] offsets not None, models, int32_t[::
     model chosen[i] with weights[i] and params[i]; none where chosen[i] is -1. Raises KeyboardInterrupt."""
     cdef batch_t b
     cdef Py_ssize_t n_problems = offsets.shape[0] - 1, i
-    cdef rows_t largest
     cdef size_t room = 0
     cdef int64_t *own_labels = NULL if labels is None else &labels[0]
     cdef char *own_log_norm = NULL if log_norm is None else <char *> <size_t> log_norm.ctypes.data
@@ -737,8 +753,7 @@ def evaluate_problems(X, const int64_t[::1] offsets not None, models, int32_t[::
         for i in range(b.n_models):
             model = models[i]
             b.models[i] = model.c
-        largest = rows_of(&b, np.argmax(np.diff(offsets)))
-        room = room_for(&b, &largest, 1)
+        room = most_room(&b, np.diff(offsets), 1)
         b.n_workers = n_threads
         for i in range(n_threads):
             open_worker(&b.workers[i], &b, 1, i == 0, room)

@@ -599,32 +599,39 @@ cdef int start_em(em_t *em, assign_fn assign, const void *data, int n_passes) no
 cdef int start_from_labels(em_t *em, const int64_t *labels, int n_passes, uint32_t *order,
                            Py_ssize_t *places) noexcept nogil:
     """`start_em` from labels, -1 for rows that are left out. Rows are visited in the order of their labels where there
-    is memory for it: order[n_rows], places[n_components + 2]."""
+    is memory for it, and those that are left out are not: order[n_rows], places[n_components + 2]."""
+    cdef pass_t *p = em.p
+    cdef Py_ssize_t n_rows, n_unlabelled
     cdef int code
     if order == NULL:
         return start_em(em, labelled, labels, n_passes)
-    sort_by_label(em.p.rows.n_rows, labels, em.p.family.n_components, order, places)
-    reset(&em.pruning, em.p)
-    em.p.rows.order = order
+    n_rows = p.rows.n_rows
+    n_unlabelled = sort_by_label(n_rows, labels, p.family.n_components, order, places)
+    reset(&em.pruning, p)
+    p.rows.order, p.rows.n_rows = order + n_unlabelled, n_rows - n_unlabelled
+    cut(p, p.chunk_rows)
     code = start_em(em, labelled_in_order, labels, n_passes)
-    em.p.rows.order = NULL
+    p.rows.order, p.rows.n_rows = NULL, n_rows
+    cut(p, p.chunk_rows)
     return code
 
 
-cdef void sort_by_label(Py_ssize_t n_rows, const int64_t *labels, Py_ssize_t n_components, uint32_t *order,
-                        Py_ssize_t *places) noexcept nogil:
+cdef Py_ssize_t sort_by_label(Py_ssize_t n_rows, const int64_t *labels, Py_ssize_t n_components, uint32_t *order,
+                              Py_ssize_t *places) noexcept nogil:
     """The rows in the order of their labels, -1 first, as they lie within each: 4 bytes a row, where argsort takes 8
-    and room to sort in."""
-    cdef Py_ssize_t row, k
+    and room to sort in. Returns the number of the first."""
+    cdef Py_ssize_t row, k, n_unlabelled
     memset(places, 0, (n_components + 2) * sizeof(Py_ssize_t))
     for row in range(n_rows):
         places[labels[row] + 2] += 1
     for k in range(n_components + 1):
         places[k + 1] += places[k]
+    n_unlabelled = places[1]
     for row in range(n_rows):
         k = labels[row] + 1
         order[places[k]] = <uint32_t> row
         places[k] += 1
+    return n_unlabelled
 
 
 cdef int start_from_draws(em_t *em, uint64_t seed, uint32_t start) noexcept nogil:

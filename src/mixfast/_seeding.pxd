@@ -1,6 +1,7 @@
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from mixfast._family cimport rows_t
+from mixfast._line cimport line_t
 from mixfast._pass cimport arena_t, pass_t
 
 # What the passes of one k-means++ hand on.
@@ -18,6 +19,6 @@ cdef void place_seeding(seeding_t *seeding, const pass_t *p, arena_t *arena) noe
 cdef int seed_greedily(pass_t *p, seeding_t *seeding, Py_ssize_t n_clusters, uint64_t seed, uint32_t start,
                        int64_t *indices) noexcept nogil
 cdef void begin_lloyd(pass_t *p, int64_t *labels) noexcept nogil
-cdef int settle(pass_t *p, double tol, Py_ssize_t max_iter, kmeans_t *found) noexcept nogil
+cdef int settle(pass_t *p, double tol, Py_ssize_t max_iter, line_t *line, kmeans_t *found) noexcept nogil
 cdef void choose_rows(const rows_t *rows, Py_ssize_t n_clusters, uint64_t seed, uint32_t start, double *arrivals,
                       int64_t *indices) noexcept nogil
