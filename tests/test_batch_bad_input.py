@@ -1,5 +1,10 @@
 """Within a batch no data raises: a problem that cannot be fitted has a status, and no other problem sees it."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 from batches import (
@@ -329,3 +334,48 @@ def test_wrong_arguments_raise_and_say_what_is_wanted(kind):
     args, options, match = WRONG[kind]
     with pytest.raises((ValueError, TypeError, InvalidParameterError), match=f"(?s){match}"):
         fit_many(*args, **options)
+
+
+def test_predictions_pass_over_what_could_not_be_fitted():
+    rng = np.random.default_rng(0)
+    good, bad = rng.normal(size=(50, 2)), rng.normal(size=(50, 2))
+    bad[3, 1] = np.nan
+    result = fit_many([good, bad], GaussianMixture(2, random_state=0))
+    labels, log_prob = result.predict([good, bad]), result.score_samples([good, bad])
+    assert np.array_equal(labels[0], result[0].predict(good))
+    assert np.all(labels[1] == -1)
+    assert np.all(np.isnan(log_prob[1]))
+    with pytest.raises(ValueError, match="problem 0 holds values that are not finite"):
+        result.predict([bad, bad])
+
+
+@pytest.mark.parametrize("keep", ["best", "all"])
+def test_a_model_that_fails_is_never_chosen_before_one_that_does_not(keep):
+    # two components are too many for one row of the problem; one has impossible rows, so its criterion is infinite
+    X = np.vstack([np.zeros((3, 1)), [[1e160]]])
+    result = fit_many([X], GaussianMixture(random_state=0), n_components=[9, 1], keep=keep)
+    assert result.chosen[0] == 1 or np.all(np.isnan(result.weights[0]))
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc's checks of the heap")
+def test_nothing_is_written_beyond_the_work_space():
+    libraries = [*Path("/lib").glob("*/libc_malloc_debug.so.0"), *Path("/usr/lib").glob("*/libc_malloc_debug.so.0")]
+    if not libraries:
+        pytest.skip("glibc's libc_malloc_debug is not installed")
+    script = """
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+from mixfast import GaussianMixture, fit_many
+rng = np.random.default_rng(0)
+for n, d in [(2000, 1), (64, 1), (500, 2), (2016, 1), (240, 16)]:
+    for init in ("kmeans", "k-means++", "random"):
+        problems = [rng.normal(size=(n, d))] * 3
+        estimator = GaussianMixture(2, init_params=init, random_state=0)
+        fit_many(problems, estimator, n_threads=2).predict(problems)
+"""
+    env = os.environ | {"LD_PRELOAD": str(libraries[0]), "MALLOC_CHECK_": "3"}
+    subprocess.run([sys.executable, "-c", script], env=env, check=True, timeout=120)

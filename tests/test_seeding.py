@@ -343,3 +343,35 @@ def test_halving_does_not_depend_on_threads_and_respects_max_iter():
         with pytest.warns(ConvergenceWarning, match="did not converge"):
             assert halving(X, n_init=5, random_state=0, tol=0, max_iter=max_iter).n_iter_ == max_iter
     assert np.isfinite(halving(X, n_init=3, random_state=0, max_iter=0).means_).all()
+
+
+# ---- one column -----------------------------------------------------------------------------------------------------
+
+
+def lloyd_by_the_kernels(X, n_clusters, seed):
+    """(distortion, steps) of iterations that never go to the line: a weight of one for each row keeps them off it."""
+    found = seeding.kmeans(Rows(X, np.ones(len(X))), n_clusters, seed)
+    return found.distortion, found.n_iter
+
+
+@pytest.mark.parametrize("outlier", [0.5, 1e3, 1e7, -1e7, 1e11, 1e13, -1e13])
+def test_iterations_on_a_line_find_what_the_others_find(outlier):
+    rng = np.random.default_rng(0)
+    X = np.append(rng.uniform(size=2998), outlier)[:, np.newaxis]
+    found = seeding.kmeans(Rows(X), 11, 0)
+    distortion, n_iter = lloyd_by_the_kernels(X, 11, 0)
+    np.testing.assert_allclose(found.distortion, distortion, rtol=1e-6)
+    assert found.n_iter == n_iter
+    assert n_iter > 4  # or nothing was done on the line
+    means = [X[found.labels == k].mean() for k in range(11) if np.any(found.labels == k)]
+    np.testing.assert_allclose(found.centres[np.unique(found.labels), 0], means, rtol=1e-9)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_line_holds_equal_rows_and_both_zeros(dtype):
+    rng = np.random.default_rng(1)
+    X = rng.integers(-3, 4, size=(5000, 1)).astype(dtype) * dtype(0.5)
+    X[X == 0] *= rng.choice([-1, 1], size=int(np.sum(X == 0))).astype(dtype)
+    found = seeding.kmeans(Rows(X), 4, 3)
+    distortion, _ = lloyd_by_the_kernels(X, 4, 3)
+    np.testing.assert_allclose(found.distortion, distortion, rtol=1e-5)

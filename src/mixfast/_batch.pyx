@@ -7,6 +7,14 @@ loop, the best of several starts. So the bits are those of the estimator, for an
 Problems that would keep one thread for long are fitted one after the other, each on all threads.
 """
 
+from cpython.pythread cimport (
+    WAIT_LOCK,
+    PyThread_acquire_lock,
+    PyThread_allocate_lock,
+    PyThread_free_lock,
+    PyThread_release_lock,
+    PyThread_type_lock,
+)
 from cython.parallel cimport prange, threadid
 from libc.math cimport INFINITY, NAN, isfinite, log
 from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
@@ -39,6 +47,7 @@ from mixfast._em cimport (
 from mixfast._family cimport MIXFAST_NOT_FINITE, chunk_t, family_t, rows_t
 from mixfast._line cimport line_t, place_line, suits_line
 from mixfast._pass cimport (
+    CACHE_LINE,
     LANE_COUNTS,
     arena_t,
     get,
@@ -59,6 +68,8 @@ from mixfast._seeding cimport (
     seeding_t,
     settle,
 )
+
+from time import sleep
 
 import numpy as np
 
@@ -85,6 +96,7 @@ cdef double LOOK_FLOPS = 2e7
 cdef double WIDE_FLOPS = 5e7
 cdef double WIDE_SHARE = 0.25
 cdef double LONG_FLOPS = 2e8
+cdef double WAIT = 0.005  # seconds between two looks of a thread that has nothing else to do
 # Tasks are dealt out one by one, but a thousandth of them at a time where there are very many.
 cdef enum:
     N_DEALS = 1000
@@ -137,6 +149,7 @@ ctypedef struct fit_t:
 
 ctypedef int (*start_fn)(worker_t *, const batch_t *, const model_t *, uint64_t seed, uint32_t start) noexcept nogil
 ctypedef double (*criterion_fn)(worker_t *, double n_free) noexcept nogil
+ctypedef void (*task_fn)(worker_t *, const batch_t *, Py_ssize_t task) noexcept nogil
 
 
 cdef struct batch_t:
@@ -170,6 +183,11 @@ cdef struct batch_t:
     double *criteria               # [n_problems][n_models]
     int32_t *chosen                # [n_problems], the best model
     # how it goes
+    task_fn do_task
+    const int64_t *tasks           # problems, or pairs of a problem and a model where each has a slot
+    Py_ssize_t n_tasks, next_task, deal
+    Py_ssize_t n_working           # threads
+    PyThread_type_lock lock        # of next_task and n_working
     int stop
     Py_ssize_t n_workers
     worker_t *workers
@@ -333,7 +351,9 @@ cdef void place_fit(worker_t *w, const batch_t *b, const model_t *m, const rows_
     w.labels = <int64_t *> take(&w.arena, rows.n_rows * sizeof(int64_t))
     w.indices = <int64_t *> take(&w.arena, family.n_components * sizeof(int64_t))
     w.arrivals = <double *> take(&w.arena, family.n_components * sizeof(double))
-    w.order = <uint32_t *> take(&w.arena, rows.n_rows * sizeof(uint32_t))
+    w.order = NULL
+    if rows.n_rows <= <Py_ssize_t> 0xFFFFFFFF:
+        w.order = <uint32_t *> take(&w.arena, rows.n_rows * sizeof(uint32_t))
     w.places = <Py_ssize_t *> take(&w.arena, (family.n_components + 2) * sizeof(Py_ssize_t))
     w.best_weights = <double *> take(&w.arena, family.n_components * sizeof(double))
     w.best_params = <double *> take(&w.arena, family.n_params * sizeof(double))
@@ -409,7 +429,7 @@ cdef int fit_from(worker_t *w, const batch_t *b, const model_t *m, uint64_t seed
         fit.status |= IMPOSSIBLE_ROWS
     if course.converged:
         fit.status |= CONVERGED
-    elif b.max_iter > 0:
+    elif course.n_steps == b.max_iter > 0 and not fit.status & b.stop_on:
         fit.status |= MAX_ITER
     return code
 
@@ -454,39 +474,24 @@ cdef rows_t rows_of(const batch_t *b, Py_ssize_t problem) noexcept nogil:
 
 
 cdef void fit_problem(worker_t *w, const batch_t *b, Py_ssize_t problem) noexcept nogil:
-    """All models; results where they belong. What an interrupt leaves undone stays marked so."""
+    """All models, the best of which is kept. What an interrupt leaves undone stays marked so."""
     cdef rows_t rows = rows_of(b, problem)
-    cdef const model_t *m
     cdef fit_t fit
     cdef Py_ssize_t i
-    cdef double criterion, least = INFINITY
-    cdef int common
+    cdef double criterion = NAN, least = INFINITY
     cdef bint fails, best_fails = True
-    if b.stop:
-        return
-    if b.status[problem * b.n_slots] != INTERRUPTED:
+    if b.status[problem] != INTERRUPTED:
         w.n_done += 1
         w.n_bad += 1
         return  # it is known that it cannot be fitted
-    common = CONSTANT_DATA if is_constant(&rows) else 0
     for i in range(b.n_models):
-        m = &b.models[i]
-        fails = try_model(w, b, m, &rows, b.seeds[problem], &fit)
-        fit.status |= common
-        criterion = NAN
-        if not fails and b.criterion != NULL:
-            memcpy(w.fit.weights, w.best_weights, m.family.n_components * sizeof(double))
-            memcpy(w.fit.params, w.best_params, m.family.n_params * sizeof(double))
-            criterion = b.criterion(w, m.n_free)
+        fails = try_model(w, b, &b.models[i], &rows, b.seeds[problem], &fit, &criterion)
         if b.stop:
-            leave_undone(w, b, problem)
+            b.status[problem] = INTERRUPTED
             return
         b.criteria[problem * b.n_models + i] = criterion
-        if b.n_slots > 1:
-            keep(w, b, m, &fit, fails, problem * b.n_slots + i)
         if i == 0 or (not fails and (best_fails or criterion < least)):
-            if b.n_slots == 1:
-                keep(w, b, m, &fit, fails, problem)
+            keep(w, b, &b.models[i], &fit, fails, problem)
             b.chosen[problem] = <int32_t> i
             least = criterion if criterion == criterion else INFINITY
             best_fails = fails
@@ -494,21 +499,46 @@ cdef void fit_problem(worker_t *w, const batch_t *b, Py_ssize_t problem) noexcep
     w.n_bad += best_fails
 
 
-cdef bint try_model(worker_t *w, const batch_t *b, const model_t *m, const rows_t *rows, uint64_t seed,
-                    fit_t *fit) noexcept nogil:
+cdef void fit_pair(worker_t *w, const batch_t *b, Py_ssize_t pair) noexcept nogil:
+    """One model to one problem, which is kept in a slot of its own."""
+    cdef Py_ssize_t problem = pair // b.n_models
+    cdef const model_t *m = &b.models[pair - problem * b.n_models]
+    cdef rows_t rows = rows_of(b, problem)
+    cdef fit_t fit
+    cdef double criterion = NAN
+    cdef bint fails = True
+    if b.status[pair] == INTERRUPTED:
+        fails = try_model(w, b, m, &rows, b.seeds[problem], &fit, &criterion)
+        if b.stop:
+            return
+        b.criteria[pair] = criterion
+        keep(w, b, m, &fit, fails, pair)
+    w.n_done += 1
+    w.n_bad += fails
+
+
+cdef bint try_model(worker_t *w, const batch_t *b, const model_t *m, const rows_t *rows, uint64_t seed, fit_t *fit,
+                    double *criterion) noexcept nogil:
     """Fit the model; true where it cannot be done, and the status says why."""
     cdef int code
-    fit.lower_bound, fit.n_iter, fit.status = NAN, 0, 0
+    fit.lower_bound, fit.n_iter, fit.status, criterion[0] = NAN, 0, 0, NAN
     if rows.n_rows < max(m.family.n_components, 2):
         fit.status = TOO_FEW_ROWS
         return True
     code = fit_model(w, b, m, rows, seed, fit)
+    if is_constant(rows):
+        fit.status |= CONSTANT_DATA
     if code != 0 or fit.status & b.stop_on != 0:
+        fit.status |= MIXFAST_NOT_FINITE  # there are no parameters
         return True
-    if (is_finite(w.best_weights, m.family.n_components) and is_finite(w.best_params, m.family.n_params)):
-        return False
-    fit.status |= MIXFAST_NOT_FINITE
-    return True
+    if not (is_finite(w.best_weights, m.family.n_components) and is_finite(w.best_params, m.family.n_params)):
+        fit.status |= MIXFAST_NOT_FINITE
+        return True
+    if b.criterion != NULL:
+        memcpy(w.fit.weights, w.best_weights, m.family.n_components * sizeof(double))
+        memcpy(w.fit.params, w.best_params, m.family.n_params * sizeof(double))
+        criterion[0] = b.criterion(w, m.n_free)
+    return False
 
 
 cdef void keep(const worker_t *w, const batch_t *b, const model_t *m, const fit_t *fit, bint fails,
@@ -528,18 +558,6 @@ cdef void keep(const worker_t *w, const batch_t *b, const model_t *m, const fit_
     b.status[slot] = fit.status
 
 
-cdef void leave_undone(const worker_t *w, const batch_t *b, Py_ssize_t problem) noexcept nogil:
-    """The best of some models is not the best of all: nothing is kept of a problem that was stopped."""
-    cdef fit_t fit
-    cdef Py_ssize_t i
-    fit.lower_bound, fit.n_iter, fit.status = NAN, 0, INTERRUPTED
-    for i in range(b.n_slots):
-        keep(w, b, b.models, &fit, True, problem * b.n_slots + i)
-    for i in range(b.n_models):
-        b.criteria[problem * b.n_models + i] = NAN
-    b.chosen[problem] = 0
-
-
 # ---- all problems ---------------------------------------------------------------------------------------------------
 
 cdef int look_at_stop(void *worker) noexcept nogil:
@@ -556,14 +574,39 @@ cdef int look_for_interrupt(void *worker) noexcept nogil:
     return w.batch.stop
 
 
-cdef void listen(batch_t *b) noexcept nogil:
-    """Stop at Ctrl-C; say how far the batch is."""
+cdef void take_tasks(batch_t *b, worker_t *w) noexcept nogil:
+    """Tasks until there are none. The first worker then listens until the others are done: it alone hears Ctrl-C."""
+    cdef Py_ssize_t first, i
+    PyThread_acquire_lock(b.lock, WAIT_LOCK)
+    b.n_working += 1
+    PyThread_release_lock(b.lock)
+    while True:
+        PyThread_acquire_lock(b.lock, WAIT_LOCK)
+        first = b.next_task
+        b.next_task += b.deal
+        PyThread_release_lock(b.lock)
+        if first >= b.n_tasks:
+            break
+        for i in range(first, min(first + b.deal, b.n_tasks)):
+            if not b.stop:
+                b.do_task(w, b, b.tasks[i])
+    PyThread_acquire_lock(b.lock, WAIT_LOCK)
+    b.n_working -= 1
+    PyThread_release_lock(b.lock)
+    while w == b.workers and b.n_working > 0:
+        listen(b, WAIT)
+
+
+cdef void listen(batch_t *b, double seconds=0) noexcept nogil:
+    """Stop at Ctrl-C, for which it may wait some seconds; say how far the batch is."""
     cdef Py_ssize_t n_done = 0, n_bad = 0, i
     for i in range(b.n_workers):
         n_done += b.workers[i].n_done
         n_bad += b.workers[i].n_bad
     with gil:
         try:
+            if seconds > 0:
+                sleep(seconds)
             PyErr_CheckSignals()
             if b.progress != NULL:
                 (<object> b.progress)(n_done, n_bad)
@@ -621,7 +664,6 @@ def fit_problems(X, const int64_t[::1] offsets not None, sample_weight, const ui
     cdef Py_ssize_t i
     cdef const double[::1] row_weights
     cdef int64_t[::1] order, wide
-    cdef Py_ssize_t n_tasks, deal
     cdef int n_takers
     cdef Model model
     cdef size_t room
@@ -651,36 +693,43 @@ def fit_problems(X, const int64_t[::1] offsets not None, sample_weight, const ui
     b.models = <model_t *> calloc(b.n_models, sizeof(model_t))
     b.workers = <worker_t *> calloc(n_threads + 1, sizeof(worker_t))
     try:
-        if b.models == NULL or b.workers == NULL:
+        b.lock = PyThread_allocate_lock()
+        if b.models == NULL or b.workers == NULL or b.lock == NULL:
             raise MemoryError
         for i in range(b.n_models):
             model = models[i]
             b.models[i] = model.c
-            flops_per_row += model.c.family.flops_per_row
+            flops_per_row += <double> model.c.family.flops_per_row / <double> b.n_models
+        # the largest problems first, all models of each one after the other
         ranked = np.argsort(-sizes, kind="stable")
-        flops = sizes[ranked] * (flops_per_row / b.n_models)
+        b.do_task = fit_problem if b.n_slots == 1 else fit_pair
+        if b.n_slots > 1:
+            ranked = np.add.outer(ranked * b.n_models, np.arange(b.n_models)).ravel()
+            flops_per_row = np.array([b.models[i].family.flops_per_row for i in range(b.n_models)])
+        n_rows = np.repeat(sizes, b.n_slots)
+        flops = np.multiply.outer(sizes, flops_per_row).ravel()[ranked].astype(float)
         is_wide = (n_threads > 1) & (flops > WIDE_FLOPS) & (
             (flops > LONG_FLOPS) | (flops > WIDE_SHARE / n_threads * np.sum(flops)))
         wide, order = ranked[is_wide], ranked[~is_wide]
-        n_tasks = order.shape[0]
-        n_takers = <int> min(<Py_ssize_t> n_threads, n_tasks)
-        deal = max(1, n_tasks // (N_DEALS * n_threads))
+        b.n_tasks, b.tasks = order.shape[0], &order[0] if order.shape[0] else NULL
+        b.deal = max(1, b.n_tasks // (N_DEALS * n_threads))
         b.n_workers = n_threads + 1
-        if n_tasks:
-            room = most_room(&b, sizes[order], 1)
+        n_takers = <int> min(<Py_ssize_t> n_threads, b.n_tasks)
+        if n_takers:
+            room = most_room(&b, n_rows[order], 1)
             for i in range(n_takers):
                 open_worker(&b.workers[i], &b, 1, i == 0, room)
         if wide.shape[0]:
-            open_worker(&b.workers[n_threads], &b, n_threads, True, most_room(&b, sizes[wide], n_threads))
+            open_worker(&b.workers[n_threads], &b, n_threads, True, most_room(&b, n_rows[wide], n_threads))
         with nogil:
             for i in range(wide.shape[0]):
-                fit_problem(&b.workers[n_threads], &b, wide[i])
-            if n_takers < 2:
-                for i in range(n_tasks):
-                    fit_problem(b.workers, &b, order[i])
-            else:
-                for i in prange(n_tasks, schedule="dynamic", chunksize=deal, num_threads=n_takers):
-                    fit_problem(&b.workers[threadid()], &b, order[i])
+                if not b.stop:
+                    b.do_task(&b.workers[n_threads], &b, wide[i])
+            if n_takers == 1:
+                take_tasks(&b, b.workers)
+            elif n_takers > 1:
+                for i in prange(n_takers, schedule="static", chunksize=1, num_threads=n_takers):
+                    take_tasks(&b, &b.workers[i])
         if not b.stop:
             listen(&b)  # a Ctrl-C that came at the end would raise in Python, and the results would be lost
     finally:
@@ -689,6 +738,8 @@ def fit_problems(X, const int64_t[::1] offsets not None, sample_weight, const ui
             free(b.workers[i].block)
         free(b.workers)
         free(b.models)
+        if b.lock != NULL:
+            PyThread_free_lock(b.lock)
     if errors:
         raise errors[0]
     return bool(b.stop)
@@ -696,6 +747,7 @@ def fit_problems(X, const int64_t[::1] offsets not None, sample_weight, const ui
 
 cdef int open_worker(worker_t *w, batch_t *b, int n_threads, bint listens, size_t room) except -1:
     w.batch, w.n_threads, w.look = b, n_threads, look_for_interrupt if listens else look_at_stop
+    room += CACHE_LINE  # the block may begin anywhere
     w.block = calloc(room, 1)
     if w.block == NULL:
         raise MemoryError(f"the largest of the problems needs {room} bytes of work space in each thread")

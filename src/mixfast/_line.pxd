@@ -5,9 +5,8 @@ from mixfast._pass cimport arena_t, pass_t
 # Rows of one column in ascending order, with running sums: the sums of any run of rows are differences of two.
 cdef struct line_t:
     double *x                  # [n], from the pivot
-    double *weights            # [n + 1], sums of the weights of the rows before
-    double *sums               # [n + 1], of weight * x
-    double *squares            # [n + 1], of weight * x^2
+    double *sums               # [n + 1], of the x before
+    double *squares            # [n + 1], of their squares
     double *centres            # [n_centres], ascending, from the pivot
     double *last               # the same, before the last step
     uint32_t *names            # [n_centres], their places among the parameters
@@ -19,6 +18,6 @@ cdef struct line_t:
 
 cdef bint suits_line(const pass_t *p) noexcept nogil
 cdef void place_line(line_t *line, const pass_t *p, arena_t *arena) noexcept nogil
-cdef void draw_line(line_t *line, const pass_t *p) noexcept nogil
+cdef bint draw_line(line_t *line, const pass_t *p, double smallest) noexcept nogil
 cdef double step_on_line(line_t *line, const pass_t *p) noexcept nogil
 cdef void leave_line(const line_t *line, pass_t *p) noexcept nogil

@@ -3,6 +3,7 @@
 A step costs n_centres * log(n) instead of n * n_centres. Rows are sorted once, by radix.
 """
 
+from libc.float cimport DBL_EPSILON
 from libc.stdint cimport uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 
@@ -13,20 +14,20 @@ cdef enum:
     DIGIT_BITS = 11            # six digits of 64 bits; the counts of one are 16 KiB
     N_DIGITS = 6
     RADIX = 2048
-    # Fewer rows are not worth the counts of the digits, and more would take more memory than all else in a fit: 64
+    # Fewer rows are not worth the counts of the digits, and more would take more memory than all else in a fit: 48
     # bytes each.
     MIN_ROWS = 2000
     MAX_ROWS = 1000000
 
 
 cdef bint suits_line(const pass_t *p) noexcept nogil:
-    return p.family.n_features == 1 and MIN_ROWS <= p.rows.n_rows <= MAX_ROWS
+    """Rows without weights: in differences of running sums small ones would drown beside large ones."""
+    return p.family.n_features == 1 and MIN_ROWS <= p.rows.n_rows <= MAX_ROWS and p.rows.weight == NULL
 
 
 cdef void place_line(line_t *line, const pass_t *p, arena_t *arena) noexcept nogil:
     cdef Py_ssize_t n = p.rows.n_rows, n_centres = p.family.n_components
     line.x = <double *> take(arena, n * sizeof(double))
-    line.weights = <double *> take(arena, (n + 1) * sizeof(double))
     line.sums = <double *> take(arena, (n + 1) * sizeof(double))
     line.squares = <double *> take(arena, (n + 1) * sizeof(double))
     line.centres = <double *> take(arena, n_centres * sizeof(double))
@@ -69,25 +70,27 @@ cdef void sort_rows(line_t *line, const pass_t *p) noexcept nogil:
         line.rows, line.next_rows = line.next_rows, line.rows
 
 
-cdef void draw_line(line_t *line, const pass_t *p) noexcept nogil:
-    """Rows and the present centres, in order."""
+cdef bint draw_line(line_t *line, const pass_t *p, double smallest) noexcept nogil:
+    """Rows and the present centres, in order. False where differences of running sums do not tell a change of the sum
+    of square distances by `smallest`: a row far from all others has taken their digits."""
     cdef Py_ssize_t n = p.rows.n_rows, i, k, place
-    cdef double pivot = p.pivot[0], weight, x
+    cdef double pivot = p.pivot[0], x
     sort_rows(line, p)
-    line.weights[0] = line.sums[0] = line.squares[0] = 0
+    line.sums[0] = line.squares[0] = 0
     for i in range(n):
         x = value_of(&p.rows, line.rows[i], 0) - pivot
-        weight = 1 if p.rows.weight == NULL else p.rows.weight[line.rows[i]]
         line.x[i] = x
-        line.weights[i + 1] = line.weights[i] + weight
-        line.sums[i + 1] = line.sums[i] + weight * x
-        line.squares[i + 1] = line.squares[i] + weight * x * x
+        line.sums[i + 1] = line.sums[i] + x
+        line.squares[i + 1] = line.squares[i] + x * x
+    if not <double> n * DBL_EPSILON * line.squares[n] < smallest:
+        return False
     for k in range(p.family.n_components):
         place = k
         while place > 0 and p.params[k] - pivot < line.centres[place - 1]:
             line.centres[place], line.names[place] = line.centres[place - 1], line.names[place - 1]
             place -= 1
         line.centres[place], line.names[place] = p.params[k] - pivot, <uint32_t> k
+    return True
 
 
 cdef Py_ssize_t first_above(const double *x, Py_ssize_t first, Py_ssize_t n, double limit) noexcept nogil:
@@ -105,16 +108,16 @@ cdef Py_ssize_t first_above(const double *x, Py_ssize_t first, Py_ssize_t n, dou
 cdef double step_on_line(line_t *line, const pass_t *p) noexcept nogil:
     """One iteration; the mean square distance of the rows to the centres that went in. A centre without rows stays."""
     cdef Py_ssize_t n = p.rows.n_rows, n_centres = p.family.n_components, first = 0, last, k
-    cdef double total = 0, weight, x_sum, centre
+    cdef double total = 0, n_own, x_sum, centre
     memcpy(line.last, line.centres, n_centres * sizeof(double))
     for k in range(n_centres):
         centre = line.last[k]
         last = n if k == n_centres - 1 else first_above(line.x, first, n, 0.5 * (centre + line.last[k + 1]))
-        weight = line.weights[last] - line.weights[first]
+        n_own = <double> (last - first)
         x_sum = line.sums[last] - line.sums[first]
-        total += line.squares[last] - line.squares[first] - 2 * centre * x_sum + centre * centre * weight
-        if weight > 0:
-            line.centres[k] = x_sum / weight
+        total += line.squares[last] - line.squares[first] - 2 * centre * x_sum + centre * centre * n_own
+        if n_own > 0:
+            line.centres[k] = x_sum / n_own
         first = last
     return total / p.total_weight
 

@@ -29,6 +29,8 @@ import numpy as np
 cdef enum:
     # Sorting costs as much as one of them: 100,000 rows, 10 centres, 14 million instructions each.
     STEPS_BEFORE_LINE = 2
+# Share of the change that ends the iterations which rounding may hide on the line.
+cdef double ON_LINE = 0.01
 
 
 cdef inline const centres_kernels_t *kernels_of(const pass_t *p) noexcept nogil:
@@ -263,8 +265,7 @@ cdef int settle(pass_t *p, double tol, Py_ssize_t max_iter, line_t *line, kmeans
     while code == 0:
         last = found.distortion
         if line != NULL and found.n_iter == STEPS_BEFORE_LINE:
-            draw_line(line, p)
-            is_on_line = True
+            is_on_line = draw_line(line, p, ON_LINE * tol * first * p.total_weight)
         if is_on_line:
             found.distortion = step_on_line(line, p)
         else:

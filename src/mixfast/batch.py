@@ -30,6 +30,9 @@ from mixfast.problems import (
 
 CRITERIA = ("bic", "aic", "icl")
 
+#: So little is kept of all models until the best are chosen, so that threads can share the models of a single problem.
+FEW_BYTES = 2**26
+
 #: scikit-learn takes no larger random_state, and each problem's estimator has its seed there.
 N_SEEDS = 2**32
 
@@ -64,7 +67,7 @@ def _candidates(estimator, n_components, covariance_type):
                 raise ValueError(f"{name} should have at least one value")
     found = []
     for values in itertools.product(*grid.values()):
-        candidate = clone(estimator).set_params(**dict(zip(grid, values, strict=True)), n_threads=1)
+        candidate = clone(estimator).set_params(**dict(zip(grid, values, strict=True)))
         candidate._validate_params()
         if not isinstance(candidate.init_params, str):
             raise ValueError("init_params of a batch should name a method: labels or responsibilities belong to one X")
@@ -118,7 +121,7 @@ def fit_many(
     n_threads : int or None, default=None
         None is all that the process may use.
     progress : bool, default=False
-        Show a bar with fits per second and the number of problems without usable parameters (needs tqdm).
+        Show a bar with fits per second and the number of those without usable parameters (needs tqdm).
 
     Returns
     -------
@@ -150,11 +153,15 @@ def fit_many(
     seeds = _seeds(estimator, seeds, random_state, len(problems))
     candidates = _candidates(estimator, n_components, covariance_type)
     cells = [Cell(candidate, problems.X.shape[1], problems.X.dtype) for candidate in candidates]
-    found = _nothing_found(len(problems), cells, len(cells) if keep == "all" else 1)
+    for cell in cells:
+        cell.given_start()  # raises what is wrong for all problems
+    n_bytes = 8 * len(problems) * len(cells) * max(cell.layout.size for cell in cells)
+    has_slots = len(cells) > 1 and (keep == "all" or n_bytes <= FEW_BYTES)
+    found = _nothing_found(len(problems), cells, len(cells) if has_slots else 1)
     found.status[not_finite(problems) | out_of_range(problems)] = Status.NOT_FINITE
     problems = without_weightless_rows(problems)
     fit = _fit_compiled if _can_be_compiled(cells) else _fit_one_by_one
-    with _Bar(len(problems), progress) as report:
+    with _Bar(found.status.size, progress) as report:
         fit(problems, cells, seeds, criterion, found, n_threads, report)
     return _result(problems, cells, seeds, criterion, found, keep)
 
@@ -285,7 +292,7 @@ def _fit_compiled(problems, cells, seeds, criterion, found, n_threads, report):
         seeds,
         [cell.bind() for cell in cells],
         n_init=estimator.n_init,
-        max_iter=estimator.max_iter,
+        max_iter=min(estimator.max_iter, 2**62),
         tol=estimator.tol,
         stop_on=int(estimator._raises_on()),
         accelerates=estimator.accelerate is not None,
@@ -304,6 +311,7 @@ def _fit_compiled(problems, cells, seeds, criterion, found, n_threads, report):
         criteria=found.criteria,
         chosen=found.chosen,
     )
+    _leave_undone(found, np.flatnonzero(np.any(found.status == Status.INTERRUPTED, axis=1)))
     for i, own in units.items():
         if is_usable(found.status[i, 0]):
             params = found.params[i, 0, : cells[0].layout.size]
@@ -361,12 +369,11 @@ def _fit_one_by_one(problems, cells, seeds, criterion, found, n_threads, report)
                     fits = [_fit_alone(cell, X, weight, int(seeds[i]), n_threads) for cell in cells]
                     _keep(found, i, cells, fits, criterion, X, weight)
             except KeyboardInterrupt:
-                for array, nothing in zip(found, _nothing_found(1, cells, found.status.shape[1]), strict=True):
-                    array[i] = nothing[0]
+                _leave_undone(found, [i])
                 return
-        n_bad += not is_usable(found.status[i]).any()
+        n_bad += int(np.sum(~is_usable(found.status[i])))
         if report is not None:
-            report(i + 1, n_bad)
+            report((i + 1) * found.status.shape[1], n_bad)
 
 
 def _fit_alone(cell, X, sample_weight, seed, n_threads):
@@ -386,18 +393,19 @@ def _fit_alone(cell, X, sample_weight, seed, n_threads):
 
 def _keep(found, i, cells, fits, criterion, X, sample_weight):
     """Fits of problem i, by all models, become results."""
-    n_slots, best = found.status.shape[1], None
+    n_slots, best, best_fails, least = found.status.shape[1], None, True, np.inf
     for j, (cell, fit) in enumerate(zip(cells, fits, strict=True)):
         fails = isinstance(fit, Status)
         value = np.nan
         if not fails and len(cells) > 1:
             value = getattr(fit, criterion)(X, sample_weight=sample_weight)
         found.criteria[i, j] = value
-        is_better = best is None or (not fails and not found.criteria[i, best] <= value)
+        is_better = best is None or (not fails and (best_fails or value < least))
         if n_slots == 1 and not is_better:
             continue
         slot = min(j, n_slots - 1)
-        best = j if is_better else best
+        if is_better:
+            best, best_fails, least = j, fails, np.inf if np.isnan(value) else value
         found.status[i, slot] = fit if fails else fit.status_
         found.weights[i, slot] = found.params[i, slot] = np.nan
         if not fails:
@@ -415,17 +423,35 @@ def _result(problems, cells, seeds, criterion, found, keep):
         arrays = (array[each, slots] for array in found[:5])
         return BatchResult(cells, dtype, *arrays, found.criteria, chosen, seeds, n_samples, criterion, models=models)
 
-    if keep == "best":
+    if keep == "best" and found.status.shape[1] == 1:
         return of(np.zeros_like(found.chosen), found.chosen, None)
+    chosen = _least(found)
+    if keep == "best":
+        return of(chosen, chosen, None)
     models = [of(np.full_like(found.chosen, i), np.full_like(found.chosen, i), None) for i in range(len(cells))]
-    return of(found.chosen, found.chosen, models)
+    return of(chosen, chosen, models)
+
+
+def _least(found):
+    """The first model of each problem with the least criterion, of those that could be fitted."""
+    fitted = np.isfinite(found.weights[:, :, 0])
+    value = np.where(fitted & ~np.isnan(found.criteria), found.criteria, np.inf)
+    is_least = fitted & (value == np.min(value, axis=1, keepdims=True))
+    return np.argmax(is_least, axis=1).astype(np.int32)
+
+
+def _leave_undone(found, problems):
+    """Nothing is kept of problems that were stopped between their models: the best of some is not the best of all."""
+    found.status[problems], found.chosen[problems], found.n_iter[problems] = Status.INTERRUPTED, 0, 0
+    for array in (found.weights, found.params, found.lower_bounds, found.criteria):
+        array[problems] = np.nan
 
 
 class _Bar:
-    """A progress bar as a context: gives what is called with (problems done, problems without parameters), or None."""
+    """A progress bar as a context: gives what is called with (fits done, fits without parameters), or None."""
 
-    def __init__(self, n_problems, progress):
-        self.n_problems, self.progress, self.bar = n_problems, progress, None
+    def __init__(self, n_fits, progress):
+        self.n_fits, self.progress, self.bar = n_fits, progress, None
 
     def __enter__(self):
         if not self.progress:
@@ -434,7 +460,7 @@ class _Bar:
             from tqdm.auto import tqdm
         except ImportError:
             raise ImportError("progress=True needs tqdm: install mixfast[progress], or set progress=False") from None
-        self.bar = tqdm(total=self.n_problems, unit="fit")
+        self.bar = tqdm(total=self.n_fits, unit="fit")
         return self._report
 
     def _report(self, n_done, n_bad):

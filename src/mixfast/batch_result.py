@@ -51,10 +51,10 @@ class Cell:
         return not isinstance(units, DataUnits)
 
     def start_is_partly_given(self):
-        weights, params = self._given_start()
+        weights, params = self.given_start()
         return not (np.all(np.isnan(weights)) and np.all(np.isnan(params)))
 
-    def _given_start(self):
+    def given_start(self):
         """Weights and parameters that the user gave to start from, NaN where there are none."""
         unknown = np.full(self.n_components, np.nan), np.full(self.layout.size, np.nan)
         return self.estimator._override_start(*unknown, self.n_features, DataUnits(self.family, None, None))
@@ -70,7 +70,7 @@ class Cell:
             bind_centres(1 + n_candidates, n_features, itemsize, None),
             self.family.blank(n_components, n_features),
             None if located is None else np.flatnonzero(np.isnan(located)).astype(np.int64),
-            *self._given_start(),
+            *self.given_start(),
             self.n_free,
         )
 
@@ -115,9 +115,9 @@ class BatchResult:
         self._put_in_order(weights)
         # a number that is finite in float64 need not be in float32
         with np.errstate(over="ignore", invalid="ignore"):
-            fails = is_usable(status) & ~self._can_be_published(weights)
+            fails = np.isfinite(weights[:, 0]) & ~self._can_be_published(weights)
         self.status = np.where(fails, status | Status.NOT_FINITE, status).astype(np.int32)
-        bad = ~is_usable(self.status)
+        bad = fails | np.isnan(weights[:, 0])
         weights[bad] = self._params[bad] = np.nan
         self._weights, self.weights = weights, weights.astype(self.dtype)
         self.lower_bound = np.where(bad, np.nan, lower_bound).astype(self.dtype)
@@ -193,7 +193,7 @@ class BatchResult:
             raise TypeError(f"a problem is an integer, got {i!r}")
         if not -len(self) <= i < len(self):
             raise IndexError(f"problem {i} of {len(self)}")
-        if not is_usable(self.status[i]):
+        if np.isnan(self.weights[i, 0]):
             raise ValueError(f"problem {i} has no parameters: its status is {Status(int(self.status[i]))}")
         cell = self._cells[self.chosen[i]]
         estimator = clone(cell.estimator).set_params(random_state=int(self.seeds[i]))
@@ -202,7 +202,7 @@ class BatchResult:
             0,
             self._weights[i, : cell.n_components],
             self._params[i, : cell.layout.size],
-            lower_bounds=(self.lower_bound[i],),
+            lower_bounds=(self.lower_bound[i],) if self.n_iter[i] else (),
             n_passes=int(self.n_iter[i]),
             converged=bool(status & Status.CONVERGED),
             status=status & ~(Status.CONVERGED | Status.MAX_ITER),
@@ -257,6 +257,7 @@ class BatchResult:
         TypeError
             For names of problems or parameters of the estimator that are no numbers, strings, None or arrays of these.
         """
+        persistence.check_class(self.candidates[0])
         result = {
             name: getattr(self, name) for name in ("n_iter", "status", "criteria", "chosen", "seeds", "n_samples")
         }
@@ -327,14 +328,19 @@ class BatchResult:
             raise ValueError(f"there are {len(problems)} problems, and {len(self)} were fitted")
         if problems.X.shape[1] != n_features:
             raise ValueError(f"problems have {problems.X.shape[1]} columns, those that were fitted {n_features}")
-        if np.any(not_finite(problems)):
-            raise ValueError(f"problem {int(np.argmax(not_finite(problems)))} holds values that are not finite")
-        dtype = np.result_type(problems.X.dtype, self.dtype)
-        X = self._cells[0].estimator._prepare_rows(problems.X.astype(dtype, copy=False))
+        X = problems.X.astype(np.result_type(problems.X.dtype, self.dtype), copy=False)
+        if np.any(np.isnan(self.weights[:, 0])):  # their rows are not looked at
+            X = X.copy()
+            for i in np.flatnonzero(np.isnan(self.weights[:, 0])):
+                X[problems.rows(i)] = 0
+        wrong = not_finite(replace(problems, X=X))
+        if np.any(wrong):
+            raise ValueError(f"problem {int(np.argmax(wrong))} holds values that are not finite")
+        X = self._cells[0].estimator._prepare_rows(X)
         return replace(problems, X=np.ascontiguousarray(X))
 
     def _evaluate(self, problems, n_threads, labels=None, log_norm=None):
-        usable = is_usable(self.status)
+        usable = ~np.isnan(self.weights[:, 0])
         if isinstance(self._cells[0].family, PythonFamily):
             for i in np.flatnonzero(usable):
                 rows = problems.rows(i)
@@ -378,6 +384,13 @@ def _names_of_section(section):
 
 def load_batch(contents):
     """The result of `Contents` that `BatchResult.save` wrote."""
+    try:
+        return _result_of(contents)
+    except (KeyError, IndexError, TypeError) as error:
+        raise ValueError(f"this is no file of a batch, or it is damaged ({error!r}): save the result again") from error
+
+
+def _result_of(contents):
     sections = contents.sections
     result = sections["result"]
     cls = persistence.public_class(contents.class_name)

@@ -13,6 +13,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import _num_samples
 
 from mixfast.batch import fit_many
+from mixfast.convergence import Status
 from mixfast.estimators._base import BaseMixture
 
 #: Samples that are drawn and fitted at a time hold at most so many numbers (128 MB): memory does not grow with
@@ -72,9 +73,9 @@ def bootstrap_lrt(X, estimator, n_components, *, n_bootstrap=99, random_state=No
     random_state : int, RandomState instance or None, default=None
         Seed of samples and starts. None takes that of the estimator.
     n_threads : int or None, default=None
-        Threads to use at most. None takes that of the estimator. The result does not depend on it.
+        Threads to use at most; None is all that the process may use. The result does not depend on it.
     progress : bool, default=False
-        Whether to print how far the samples have come.
+        Show a bar for each set of fits (needs tqdm).
 
     Returns
     -------
@@ -137,4 +138,11 @@ def _fit_pairs(problems, models, seeds, n_threads, progress):
 
 def _fit_all(problems, estimator, seeds, n_threads, progress):
     """The estimator fitted to each problem from its own seed."""
-    return list(fit_many(problems, estimator, seeds=seeds, n_threads=n_threads, progress=progress))
+    result = fit_many(problems, estimator, seeds=seeds, n_threads=n_threads, progress=progress)
+    if np.any(result.status & Status.INTERRUPTED):
+        raise KeyboardInterrupt
+    return [
+        # what has no parameters raises here, and says why
+        clone(estimator).set_params(random_state=int(seeds[i])).fit(problems[i]) if np.isnan(weights[0]) else result[i]
+        for i, weights in enumerate(result.weights)
+    ]

@@ -163,11 +163,17 @@ def _unreadable(path, reason):
 def save_estimator(estimator, path):
     """What `BaseMixture.save` does."""
     check_is_fitted(estimator)
+    check_class(estimator)
+    name = type(estimator).__name__
+    attributes = {name: value for name, value in vars(estimator).items() if _is_fitted_attribute(name)}
+    write(path, Contents("estimator", name, {"params": estimator.get_params(deep=False), "attributes": attributes}))
+
+
+def check_class(estimator):
+    """Only mixfast's own estimators can be loaded again."""
     name = type(estimator).__name__
     if public_class(name) is not type(estimator):
         raise TypeError(f"{name} is no class of mixfast, and load makes no other: use pickle or joblib for your own")
-    attributes = {name: value for name, value in vars(estimator).items() if _is_fitted_attribute(name)}
-    write(path, Contents("estimator", name, {"params": estimator.get_params(deep=False), "attributes": attributes}))
 
 
 def _load_estimator(contents):
