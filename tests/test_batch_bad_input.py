@@ -363,11 +363,6 @@ def test_nothing_is_written_beyond_the_work_space():
     if not libraries:
         pytest.skip("glibc's libc_malloc_debug is not installed")
     script = """
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import numpy as np
 from mixfast import GaussianMixture, fit_many
 rng = np.random.default_rng(0)

@@ -141,3 +141,23 @@ def test_candidates_are_the_estimators_of_the_grid():
         wanted = clone(estimator).set_params(n_components=n_components, covariance_type="tied")
         assert candidate.get_params() == wanted.get_params()
     assert result.criterion == "bic"
+
+
+def test_held_out_likelihood_chooses_by_rows_that_were_not_fitted():
+    rng = np.random.default_rng(0)
+    problems = [rng.normal(size=(n, 1)) + 8 * rng.integers(k, size=(n, 1)) for n, k in [(200, 1), (301, 2), (250, 3)]]
+    bad = np.full((40, 1), np.nan)
+    grid = {"n_components": [1, 2, 3], "criterion": "heldout"}
+    result = fit_many([*problems, bad, np.zeros((2, 1))], GaussianMixture(random_state=3, n_init=3), **grid)
+    assert result.n_components[:3].tolist() == [1, 2, 3]
+    assert np.all(np.isfinite(result.criteria[:3]))
+    assert np.all(np.isnan(result.criteria[3]))
+    assert result.status[3] == Status.NOT_FINITE
+    for i, X in enumerate(problems):  # what is chosen is fitted to all rows
+        alone = GaussianMixture(result.n_components[i], n_init=3, random_state=3).fit(X)
+        assert np.array_equal(result[i].means_, alone.means_)
+        score = -alone.score(X)
+        assert score < result.criteria[i, result.chosen[i]] < score + 0.1
+    again = fit_many(problems[1:], GaussianMixture(random_state=3, n_init=3), keep="all", **grid)
+    assert np.array_equal(again.criteria, result.criteria[1:3])
+    assert np.array_equal(again.chosen, result.chosen[1:3])

@@ -10,6 +10,7 @@ cdef enum purpose_t:
     RANDOM_RESPONSIBILITIES = 2
     FIRST_CENTRE = 3
     NEXT_CENTRE = 4
+    FOLDS = 5
 
 
 cdef inline void philox(uint64_t key, const uint32_t *counter, uint32_t *out) noexcept nogil:

@@ -5,6 +5,7 @@ PURPOSE_RANDOM_ROWS: int
 PURPOSE_RANDOM_RESPONSIBILITIES: int
 PURPOSE_FIRST_CENTRE: int
 PURPOSE_NEXT_CENTRE: int
+PURPOSE_FOLDS: int
 
 def philox_words(key: int, counter: NDArray[np.uint32], out: NDArray[np.uint32]) -> None: ...
 def fill_uniform(seed: int, start: int, purpose: int, out: NDArray[np.float64]) -> None: ...

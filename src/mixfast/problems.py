@@ -101,9 +101,14 @@ def without_weightless_rows(problems):
     """As an estimator does: a row of weight 0 is left out."""
     if problems.sample_weight is None or np.all(problems.sample_weight > 0):
         return problems
-    kept = problems.sample_weight > 0
-    offsets = np.concatenate([[0], np.cumsum(kept)])[problems.offsets]
-    return Problems(problems.X[kept], offsets.astype(np.int64), problems.sample_weight[kept])
+    return part_of(problems, problems.sample_weight > 0)
+
+
+def part_of(problems, kept):
+    """The rows that are kept, a mask, of each problem."""
+    offsets = np.concatenate([[0], np.cumsum(kept)])[problems.offsets].astype(np.int64)
+    weight = None if problems.sample_weight is None else problems.sample_weight[kept]
+    return Problems(problems.X[kept], offsets, weight)
 
 
 def not_finite(problems):
