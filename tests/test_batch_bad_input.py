@@ -1,9 +1,9 @@
 """Within a batch no data raises: a problem that cannot be fitted has a status, and no other problem sees it."""
 
 import os
+import platform
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -357,11 +357,8 @@ def test_a_model_that_fails_is_never_chosen_before_one_that_does_not(keep):
     assert result.chosen[0] == 1 or np.all(np.isnan(result.weights[0]))
 
 
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc's checks of the heap")
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the checks of the heap are glibc's")
 def test_nothing_is_written_beyond_the_work_space():
-    libraries = [*Path("/lib").glob("*/libc_malloc_debug.so.0"), *Path("/usr/lib").glob("*/libc_malloc_debug.so.0")]
-    if not libraries:
-        pytest.skip("glibc's libc_malloc_debug is not installed")
     script = """
 import numpy as np
 from mixfast import GaussianMixture, fit_many
@@ -372,5 +369,6 @@ for n, d in [(2000, 1), (64, 1), (500, 2), (2016, 1), (240, 16)]:
         estimator = GaussianMixture(2, init_params=init, random_state=0)
         fit_many(problems, estimator, n_threads=2).predict(problems)
 """
-    env = os.environ | {"LD_PRELOAD": str(libraries[0]), "MALLOC_CHECK_": "3"}
+    # the checks moved to this library with glibc 2.34; where there is none, the loader says so and goes on
+    env = os.environ | {"LD_PRELOAD": "libc_malloc_debug.so.0", "MALLOC_CHECK_": "3"}
     subprocess.run([sys.executable, "-c", script], env=env, check=True, timeout=120)
