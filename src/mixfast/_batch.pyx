@@ -47,7 +47,6 @@ from mixfast._em cimport (
 from mixfast._family cimport MIXFAST_NOT_FINITE, chunk_t, family_t, rows_t
 from mixfast._line cimport line_t, place_line, suits_line
 from mixfast._pass cimport (
-    CACHE_LINE,
     LANE_COUNTS,
     arena_t,
     get,
@@ -62,6 +61,7 @@ from mixfast._pruning cimport pruning_t, release
 from mixfast._seeding cimport (
     begin_lloyd,
     choose_rows,
+    deliver_nothing,
     kmeans_t,
     place_seeding,
     seed_greedily,
@@ -78,16 +78,12 @@ from mixfast.convergence import Status
 cdef extern from "Python.h":
     int PyErr_CheckSignals() except -1
 
-cdef enum:
-    IMPOSSIBLE_ROWS = 8
-    CONVERGED = 16
-    MAX_ITER = 32
-    TOO_FEW_ROWS = 64
-    CONSTANT_DATA = 128
-    INTERRUPTED = 256
-assert (IMPOSSIBLE_ROWS, CONVERGED, MAX_ITER, TOO_FEW_ROWS, CONSTANT_DATA, INTERRUPTED) == (
-    Status.IMPOSSIBLE_ROWS, Status.CONVERGED, Status.MAX_ITER, Status.TOO_FEW_ROWS, Status.CONSTANT_DATA,
-    Status.INTERRUPTED)
+cdef int IMPOSSIBLE_ROWS = Status.IMPOSSIBLE_ROWS
+cdef int CONVERGED = Status.CONVERGED
+cdef int MAX_ITER = Status.MAX_ITER
+cdef int TOO_FEW_ROWS = Status.TOO_FEW_ROWS
+cdef int CONSTANT_DATA = Status.CONSTANT_DATA
+cdef int INTERRUPTED = Status.INTERRUPTED
 
 # The first thread listens for Ctrl-C and reports progress after so many operations, ten milliseconds or so.
 cdef double LOOK_FLOPS = 2e7
@@ -207,13 +203,18 @@ cdef int from_known_rows(worker_t *w, const model_t *m) noexcept nogil:
     return start_from_labels(&w.em, w.labels, 2, w.order, w.places)
 
 
+cdef void place_beyond_fit(worker_t *w, const family_t *family, pass_t *p) noexcept nogil:
+    """A pass of a start over the rows of the present fit, in what that leaves of the arena."""
+    w.arena.used = w.after_fit
+    shape_pass(p, family, &w.fit.rows, w.fit.total_weight, w.n_threads, 0)
+    p.look, p.look_data = w.fit.look, w.fit.look_data
+    place_pass(p, &w.arena)
+
+
 cdef int find_seeds(worker_t *w, const model_t *m, uint64_t seed, uint32_t start) noexcept nogil:
     cdef pass_t p
     cdef seeding_t seeding
-    w.arena.used = w.after_fit
-    shape_pass(&p, m.candidates, &w.fit.rows, w.fit.total_weight, w.n_threads, 0)
-    p.look, p.look_data = w.fit.look, w.fit.look_data
-    place_pass(&p, &w.arena)
+    place_beyond_fit(w, m.candidates, &p)
     place_seeding(&seeding, &p, &w.arena)
     return seed_greedily(&p, &seeding, m.family.n_components, seed, start, w.indices)
 
@@ -233,10 +234,7 @@ cdef int start_kmeans(worker_t *w, const batch_t *b, const model_t *m, uint64_t 
     cdef int code = find_seeds(w, m, seed, start)
     if code != 0:
         return code
-    w.arena.used = w.after_fit
-    shape_pass(&p, m.centres, &w.fit.rows, w.fit.total_weight, w.n_threads, 0)
-    p.look, p.look_data = w.fit.look, w.fit.look_data
-    place_pass(&p, &w.arena)
+    place_beyond_fit(w, m.centres, &p)
     begin_lloyd(&p, w.labels)
     for k in range(m.family.n_components):
         for j in range(d):
@@ -276,11 +274,6 @@ cdef start_fn start_named(name) except NULL:
 
 
 # ---- criteria -------------------------------------------------------------------------------------------------------
-
-cdef int deliver_nothing(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, const workspace_t *space,
-                         double *lane) noexcept nogil:
-    return 0
-
 
 cdef int add_completed(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, const workspace_t *space,
                        double *lane) noexcept nogil:
@@ -343,7 +336,6 @@ cdef void place_fit(worker_t *w, const batch_t *b, const model_t *m, const rows_
     release(&w.em.pruning)  # it was cut for other rows
     memset(&w.em.pruning, 0, sizeof(pruning_t))
     shape_pass(&w.fit, family, rows, total_weight, w.n_threads, 0)
-    w.arena.used = 0
     place_pass(&w.fit, &w.arena)
     w.em.p = &w.fit
     w.em.prunes = b.prunes
@@ -384,13 +376,10 @@ cdef size_t room_for(const batch_t *b, const rows_t *rows, int n_threads) noexce
     for i in range(b.n_models):
         measure_arena(&w.arena)
         place_fit(&w, b, &b.models[i], rows)
-        shape_pass(&p, b.models[i].candidates, rows, 1, n_threads, 0)
-        place_pass(&p, &w.arena)
+        place_beyond_fit(&w, b.models[i].candidates, &p)
         place_seeding(&seeding, &p, &w.arena)
         largest = max(largest, w.arena.used)
-        w.arena.used = w.after_fit
-        shape_pass(&p, b.models[i].centres, rows, 1, n_threads, 0)
-        place_pass(&p, &w.arena)
+        place_beyond_fit(&w, b.models[i].centres, &p)
         if suits_line(&p):
             place_line(&line, &p, &w.arena)
         largest = max(largest, w.arena.used)
@@ -440,6 +429,7 @@ cdef int fit_model(worker_t *w, const batch_t *b, const model_t *m, const rows_t
     cdef fit_t fit
     cdef Py_ssize_t start
     cdef int code
+    w.arena.used = 0
     place_fit(w, b, m, rows)
     w.fit.look, w.fit.look_data = w.look, w
     for start in range(b.n_init):
@@ -747,7 +737,6 @@ def fit_problems(X, const int64_t[::1] offsets not None, sample_weight, const ui
 
 cdef int open_worker(worker_t *w, batch_t *b, int n_threads, bint listens, size_t room) except -1:
     w.batch, w.n_threads, w.look = b, n_threads, look_for_interrupt if listens else look_at_stop
-    room += CACHE_LINE  # the block may begin anywhere
     w.block = calloc(room, 1)
     if w.block == NULL:
         raise MemoryError(f"the largest of the problems needs {room} bytes of work space in each thread")

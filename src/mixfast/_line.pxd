@@ -13,8 +13,6 @@ cdef struct line_t:
     # room to sort in: [n] of each
     uint64_t *keys
     uint64_t *next_keys
-    uint32_t *rows
-    uint32_t *next_rows
 
 cdef bint suits_line(const pass_t *p) noexcept nogil
 cdef void place_line(line_t *line, const pass_t *p, arena_t *arena) noexcept nogil

@@ -14,7 +14,7 @@ cdef enum:
     DIGIT_BITS = 11            # six digits of 64 bits; the counts of one are 16 KiB
     N_DIGITS = 6
     RADIX = 2048
-    # Fewer rows are not worth the counts of the digits, and more would take more memory than all else in a fit: 48
+    # Fewer rows are not worth the counts of the digits, and more would take more memory than all else in a fit: 40
     # bytes each.
     MIN_ROWS = 2000
     MAX_ROWS = 1000000
@@ -35,8 +35,6 @@ cdef void place_line(line_t *line, const pass_t *p, arena_t *arena) noexcept nog
     line.names = <uint32_t *> take(arena, n_centres * sizeof(uint32_t))
     line.keys = <uint64_t *> take(arena, n * sizeof(uint64_t))
     line.next_keys = <uint64_t *> take(arena, n * sizeof(uint64_t))
-    line.rows = <uint32_t *> take(arena, n * sizeof(uint32_t))
-    line.next_rows = <uint32_t *> take(arena, n * sizeof(uint32_t))
 
 
 cdef inline uint64_t key_of(double x) noexcept nogil:
@@ -46,15 +44,22 @@ cdef inline uint64_t key_of(double x) noexcept nogil:
     return ~bits if bits >> 63 else bits | (<uint64_t> 1 << 63)
 
 
+cdef inline double number_of(uint64_t key) noexcept nogil:
+    """`key_of`, undone."""
+    cdef uint64_t bits = key ^ (<uint64_t> 1 << 63) if key >> 63 else ~key
+    cdef double x
+    memcpy(&x, &bits, sizeof(x))
+    return x
+
+
 cdef void sort_rows(line_t *line, const pass_t *p) noexcept nogil:
-    """rows = the rows in ascending order."""
+    """keys = those of the rows in ascending order."""
     cdef Py_ssize_t n = p.rows.n_rows, i
     cdef Py_ssize_t[RADIX + 1] places
     cdef int digit, shift
     cdef uint64_t value
     for i in range(n):
         line.keys[i] = key_of(value_of(&p.rows, i, 0))
-        line.rows[i] = <uint32_t> i
     for digit in range(N_DIGITS):
         shift = digit * DIGIT_BITS
         memset(places, 0, sizeof(places))
@@ -64,10 +69,9 @@ cdef void sort_rows(line_t *line, const pass_t *p) noexcept nogil:
             places[i + 1] += places[i]
         for i in range(n):
             value = (line.keys[i] >> shift) & (RADIX - 1)
-            line.next_keys[places[value]], line.next_rows[places[value]] = line.keys[i], line.rows[i]
+            line.next_keys[places[value]] = line.keys[i]
             places[value] += 1
         line.keys, line.next_keys = line.next_keys, line.keys
-        line.rows, line.next_rows = line.next_rows, line.rows
 
 
 cdef bint draw_line(line_t *line, const pass_t *p, double smallest) noexcept nogil:
@@ -78,7 +82,7 @@ cdef bint draw_line(line_t *line, const pass_t *p, double smallest) noexcept nog
     sort_rows(line, p)
     line.sums[0] = line.squares[0] = 0
     for i in range(n):
-        x = value_of(&p.rows, line.rows[i], 0) - pivot
+        x = number_of(line.keys[i]) - pivot
         line.x[i] = x
         line.sums[i + 1] = line.sums[i] + x
         line.squares[i + 1] = line.squares[i] + x * x

@@ -162,11 +162,12 @@ def fit_many(
         cell.given_start()  # raises what is wrong for all problems
     n_bytes = 8 * len(problems) * len(cells) * max(cell.layout.size for cell in cells)
     holds_out = criterion == "heldout" and len(cells) > 1
-    has_slots = len(cells) > 1 and (keep == "all" or holds_out or n_bytes <= FEW_BYTES)
+    is_compiled = _can_be_compiled(cells)
+    has_slots = keep == "all" or holds_out or not is_compiled or n_bytes <= FEW_BYTES
     found = _nothing_found(len(problems), cells, len(cells) if has_slots else 1)
     found.status[not_finite(problems) | out_of_range(problems)] = Status.NOT_FINITE
     problems = without_weightless_rows(problems)
-    fit = _fit_compiled if _can_be_compiled(cells) else _fit_one_by_one
+    fit = _fit_compiled if is_compiled else _fit_one_by_one
     in_fit = None if holds_out or len(cells) == 1 else criterion
     with _Bar(found.status.size, progress) as report:
         fit(problems, cells, seeds, in_fit, found, n_threads, report)
@@ -333,11 +334,10 @@ def _units(problems, X, cell, status):
     units = {}
     for i in np.flatnonzero(status[:, 0] == Status.INTERRUPTED):
         rows = problems.rows(i)
-        weight = None if problems.sample_weight is None else problems.sample_weight[rows]
         if rows.stop - rows.start < max(2, cell.n_components):
             continue
         try:
-            units[i] = cell.estimator._units(cell.family, X[rows], weight)
+            units[i] = cell.estimator._units(cell.family, X[rows], problems.weights_of(i))
         except ValueError:
             status[i] = Status.NOT_FINITE
     return units
@@ -370,8 +370,7 @@ def _fit_one_by_one(problems, cells, seeds, criterion, found, n_threads, report)
     n_bad = 0
     for i in range(len(problems)):
         if found.status[i, 0] == Status.INTERRUPTED:
-            X = problems.X[problems.rows(i)]
-            weight = None if problems.sample_weight is None else problems.sample_weight[problems.rows(i)]
+            X, weight = problems.X[problems.rows(i)], problems.weights_of(i)
             try:
                 with warnings.catch_warnings():
                     warnings.simplefilter("ignore")
@@ -402,26 +401,15 @@ def _fit_alone(cell, X, sample_weight, seed, n_threads):
 
 def _keep(found, i, cells, fits, criterion, X, sample_weight):
     """Fits of problem i, by all models, become results."""
-    n_slots, best, best_fails, least = found.status.shape[1], None, True, np.inf
     for j, (cell, fit) in enumerate(zip(cells, fits, strict=True)):
-        fails = isinstance(fit, Status)
-        value = np.nan
-        if not fails and criterion is not None:
-            value = getattr(fit, criterion)(X, sample_weight=sample_weight)
-        found.criteria[i, j] = value
-        is_better = best is None or (not fails and (best_fails or value < least))
-        if n_slots == 1 and not is_better:
+        if isinstance(fit, Status):
+            found.status[i, j] = fit
             continue
-        slot = min(j, n_slots - 1)
-        if is_better:
-            best, best_fails, least = j, fails, np.inf if np.isnan(value) else value
-        found.status[i, slot] = fit if fails else fit.status_
-        found.weights[i, slot] = found.params[i, slot] = np.nan
-        if not fails:
-            weights, params = fit._packed_state(cell.layout)
-            found.weights[i, slot, : len(weights)], found.params[i, slot, : len(params)] = weights, params
-            found.lower_bounds[i, slot], found.n_iter[i, slot] = fit.lower_bound_, fit.n_iter_
-    found.chosen[i] = best
+        weights, params = fit._packed_state(cell.layout)
+        found.weights[i, j, : len(weights)], found.params[i, j, : len(params)] = weights, params
+        found.status[i, j], found.lower_bounds[i, j], found.n_iter[i, j] = fit.status_, fit.lower_bound_, fit.n_iter_
+        if criterion is not None:
+            found.criteria[i, j] = getattr(fit, criterion)(X, sample_weight=sample_weight)
 
 
 def _hold_out(problems, candidates, seeds, found, n_threads):
@@ -429,12 +417,12 @@ def _hold_out(problems, candidates, seeds, found, n_threads):
     After Ctrl-C nothing is chosen, and nothing is kept."""
     done = ~np.any(found.status == Status.INTERRUPTED, axis=1) & np.any(is_usable(found.status), axis=1)
     fold = _folds(problems, seeds)
-    owner = np.repeat(np.arange(len(problems)), np.diff(problems.offsets))
+    owner = problems.owners()
     total, weights = np.zeros(found.criteria.shape), np.zeros(len(problems))
     for held in range(N_FOLDS):
         rest, part = (part_of(problems, done[owner] & chosen) for chosen in (fold != held, fold == held))
         weight = np.ones(len(part.X)) if part.sample_weight is None else part.sample_weight
-        part_owner = np.repeat(np.arange(len(part)), np.diff(part.offsets))
+        part_owner = part.owners()
         weights += np.bincount(part_owner, weights=weight, minlength=len(part))
         for j, candidate in enumerate(candidates):
             fits = fit_many(
@@ -454,7 +442,7 @@ def _folds(problems, seeds):
     draws = np.empty(len(problems.X))
     for i, seed in enumerate(seeds.tolist()):
         _random.fill_uniform(seed, 0, _random.PURPOSE_FOLDS, draws[problems.rows(i)])
-    owner = np.repeat(np.arange(len(problems)), np.diff(problems.offsets))
+    owner = problems.owners()
     place = np.empty(len(draws), dtype=np.int64)
     place[np.lexsort((draws, owner))] = np.arange(len(draws))
     return (place - problems.offsets[owner]) % N_FOLDS

@@ -134,24 +134,20 @@ class BatchResult:
 
     def _of_model(self, j):
         """Which problems chose model j, and the record of their packed parameters."""
-        own = np.flatnonzero(self.chosen == j)
-        return own, self._record(self._cells[j], own)
+        own, layout = np.flatnonzero(self.chosen == j), self._cells[j].layout
+        pieces = zip(layout.offsets, layout.offsets[1:], layout.shapes, strict=False)
+        arrays = (self._params[own, start:stop].reshape(len(own), *shape) for start, stop, shape in pieces)
+        return own, layout.record(*arrays)
 
-    def _record(self, cell, own):
-        layout = cell.layout
-        return layout.record(
-            *(
-                self._params[own, start:stop].reshape(len(own), *shape)
-                for start, stop, shape in zip(layout.offsets, layout.offsets[1:], layout.shapes, strict=False)
-            )
-        )
+    def _has_params(self):
+        return ~np.isnan(self._weights[:, 0])
 
     def __getattr__(self, name):
         if name.startswith("_") or name not in self._cells[0].layout.record._fields:
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
         field = self._cells[0].layout.record._fields.index(name)
         shapes = [cell.layout.shapes[field] for cell in self._cells]
-        if len({shape[1:] for shape in shapes}) > 1 or len({len(shape) for shape in shapes}) > 1:
+        if len({shape[1:] for shape in shapes}) > 1:
             raise AttributeError(f"{name} has another shape for each covariance_type: take result[i].{name}_")
         padded = np.full((len(self), max(shape[0] for shape in shapes), *shapes[0][1:]), np.nan, dtype=self.dtype)
         for j, shape in enumerate(shapes):
@@ -258,13 +254,9 @@ class BatchResult:
             For names of problems or parameters of the estimator that are no numbers, strings, None or arrays of these.
         """
         persistence.check_class(self.candidates[0])
-        result = {
-            name: getattr(self, name) for name in ("n_iter", "status", "criteria", "chosen", "seeds", "n_samples")
-        }
-        result |= {
-            "weights": self._weights,
-            "params": self._params,
-            "lower_bound": self.lower_bound,
+        result = self._fits() | {
+            "seeds": self.seeds,
+            "n_samples": self.n_samples,
             "n_features": self._cells[0].n_features,
             "dtype": self.dtype.name,
             "criterion": self.criterion,
@@ -274,13 +266,13 @@ class BatchResult:
         for i, candidate in enumerate(self.candidates):
             sections[f"candidate{i}"] = candidate.get_params(deep=False)
         for i, model in enumerate(self.models or []):
-            fields = ("n_iter", "status", "criteria", "chosen")
-            sections[f"model{i}"] = {name: getattr(model, name) for name in fields} | {
-                "weights": model._weights,
-                "params": model._params,
-                "lower_bound": model.lower_bound,
-            }
+            sections[f"model{i}"] = model._fits()
         persistence.write(path, persistence.Contents("batch", type(self.candidates[0]).__name__, sections))
+
+    def _fits(self):
+        """The arrays that differ between models, by the names of the constructor."""
+        fields = ("lower_bound", "n_iter", "status", "criteria", "chosen")
+        return {"weights": self._weights, "params": self._params} | {name: getattr(self, name) for name in fields}
 
     # ---- predictions ----
 
@@ -329,9 +321,9 @@ class BatchResult:
         if problems.X.shape[1] != n_features:
             raise ValueError(f"problems have {problems.X.shape[1]} columns, those that were fitted {n_features}")
         X = problems.X.astype(np.result_type(problems.X.dtype, self.dtype), copy=False)
-        if np.any(np.isnan(self.weights[:, 0])):  # their rows are not looked at
+        if not np.all(self._has_params()):  # rows of the others are not looked at
             X = X.copy()
-            for i in np.flatnonzero(np.isnan(self.weights[:, 0])):
+            for i in np.flatnonzero(~self._has_params()):
                 X[problems.rows(i)] = 0
         wrong = not_finite(replace(problems, X=X))
         if np.any(wrong):
@@ -340,7 +332,7 @@ class BatchResult:
         return replace(problems, X=np.ascontiguousarray(X))
 
     def _evaluate(self, problems, n_threads, labels=None, log_norm=None):
-        usable = ~np.isnan(self.weights[:, 0])
+        usable = self._has_params()
         if isinstance(self._cells[0].family, PythonFamily):
             for i in np.flatnonzero(usable):
                 rows = problems.rows(i)

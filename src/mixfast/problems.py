@@ -27,6 +27,13 @@ class Problems:
     def rows(self, i):
         return slice(self.offsets[i], self.offsets[i + 1])
 
+    def weights_of(self, i):
+        return None if self.sample_weight is None else self.sample_weight[self.rows(i)]
+
+    def owners(self):
+        """The problem of each row."""
+        return np.repeat(np.arange(len(self)), np.diff(self.offsets))
+
 
 def as_columns(X, name):
     """An array of reals with two dimensions; a single one is one column."""
