@@ -30,6 +30,7 @@ from mixfast._em cimport (
     em_t,
     evidence_of,
     expected,
+    flops_of,
     is_constant,
     iterate_plain,
     loop_fn,
@@ -454,12 +455,12 @@ cdef bint is_finite(const double *values, Py_ssize_t n) noexcept nogil:
 
 cdef rows_t rows_of(const batch_t *b, Py_ssize_t problem) noexcept nogil:
     cdef rows_t rows
+    memset(&rows, 0, sizeof(rows_t))
     rows.data = b.data + b.offsets[problem] * b.row_stride
     rows.n_rows = b.offsets[problem + 1] - b.offsets[problem]
     rows.n_features, rows.real_bytes = b.n_features, b.real_bytes
     rows.row_stride, rows.column_stride = b.row_stride, b.real_bytes
     rows.weight = NULL if b.sample_weight == NULL else b.sample_weight + b.offsets[problem]
-    rows.order = NULL
     return rows
 
 
@@ -557,7 +558,7 @@ cdef int look_at_stop(void *worker) noexcept nogil:
 cdef int look_for_interrupt(void *worker) noexcept nogil:
     """Called after each round of a pass: a fit may go on for minutes."""
     cdef worker_t *w = <worker_t *> worker
-    w.flops += <double> w.fit.rows.n_rows * <double> w.fit.family.flops_per_row / <double> w.fit.n_rounds
+    w.flops += flops_of(&w.fit) / <double> w.fit.n_rounds
     if w.flops > LOOK_FLOPS:
         w.flops = 0
         listen(w.batch)

@@ -18,6 +18,7 @@ from mixfast._threads import resolve_threads
 from mixfast.batch_result import BatchResult, Cell, is_usable
 from mixfast.convergence import Status
 from mixfast.estimators._base import BaseMixture
+from mixfast.families.family import is_sparse
 from mixfast.problems import (
     as_reals,
     columns_of,
@@ -162,7 +163,7 @@ def fit_many(
         cell.given_start()  # raises what is wrong for all problems
     n_bytes = 8 * len(problems) * len(cells) * max(cell.layout.size for cell in cells)
     holds_out = criterion == "heldout" and len(cells) > 1
-    is_compiled = _can_be_compiled(cells)
+    is_compiled = _can_be_compiled(problems, cells)
     has_slots = keep == "all" or holds_out or not is_compiled or n_bytes <= FEW_BYTES
     found = _nothing_found(len(problems), cells, len(cells) if has_slots else 1)
     found.status[not_finite(problems) | out_of_range(problems)] = Status.NOT_FINITE
@@ -282,11 +283,11 @@ def _nothing_found(n_problems, cells, n_slots):
     )
 
 
-def _can_be_compiled(cells):
-    """Whether `_batch.pyx` fits them: units of rows want one structure for all, and a start in the same units."""
+def _can_be_compiled(problems, cells):
+    """Whether `_batch.pyx` fits them: rows are dense; units want one structure for all, and a start in the same."""
     if any(cell.has_units() for cell in cells) and (len(cells) > 1 or cells[0].start_is_partly_given()):
         return False
-    return all(cell.is_compiled() for cell in cells)
+    return not is_sparse(problems.X) and all(cell.is_compiled() for cell in cells)
 
 
 def _fit_compiled(problems, cells, seeds, criterion, found, n_threads, report):
@@ -386,7 +387,7 @@ def _fit_one_by_one(problems, cells, seeds, criterion, found, n_threads, report)
 
 def _fit_alone(cell, X, sample_weight, seed, n_threads):
     """The fitted estimator, or the status that says why there is none."""
-    if len(X) < max(2, cell.n_components):
+    if X.shape[0] < max(2, cell.n_components):
         return Status.TOO_FEW_ROWS
     estimator = clone(cell.estimator).set_params(random_state=seed, n_threads=n_threads, verbose=0)
     try:
@@ -439,7 +440,7 @@ def _hold_out(problems, candidates, seeds, found, n_threads):
 
 def _folds(problems, seeds):
     """The fold of each row: those of a problem, in an order that is drawn from its seed, are dealt out in turn."""
-    draws = np.empty(len(problems.X))
+    draws = np.empty(problems.n_rows)
     for i, seed in enumerate(seeds.tolist()):
         _random.fill_uniform(seed, 0, _random.PURPOSE_FOLDS, draws[problems.rows(i)])
     owner = problems.owners()

@@ -15,7 +15,7 @@ from mixfast._threads import resolve_threads
 from mixfast.convergence import Status
 from mixfast.estimators._base import Fit
 from mixfast.families._centres import bind_centres
-from mixfast.families.family import PythonFamily
+from mixfast.families.family import Family, PythonFamily, is_sparse
 from mixfast.problems import gather_problems, not_finite
 from mixfast.units import DataUnits
 
@@ -43,7 +43,9 @@ class Cell:
 
     def is_compiled(self):
         """Whether `_batch.pyx` can fit it; what it cannot is fitted by an estimator, problem by problem."""
-        return not isinstance(self.family, PythonFamily) and getattr(self.estimator, "n_init_policy", "all") == "all"
+        encodes = type(self.family).encode is not Family.encode
+        halves = getattr(self.estimator, "n_init_policy", "all") == "halving"
+        return not (isinstance(self.family, PythonFamily) or encodes or halves)
 
     def has_units(self):
         """Whether rows are fitted in units of their own, which are not those of other structures."""
@@ -291,7 +293,7 @@ class BatchResult:
             -1 where a problem has no parameters.
         """
         problems = self._check_problems(problems)
-        labels = np.full(len(problems.X), -1, dtype=np.int64)
+        labels = np.full(problems.n_rows, -1, dtype=np.int64)
         self._evaluate(problems, n_threads, labels=labels)
         return np.split(labels, problems.offsets[1:-1])
 
@@ -309,7 +311,7 @@ class BatchResult:
             NaN where a problem has no parameters.
         """
         problems = self._check_problems(problems)
-        log_norm = np.full(len(problems.X), np.nan, dtype=problems.X.dtype)
+        log_norm = np.full(problems.n_rows, np.nan, dtype=problems.X.dtype)
         self._evaluate(problems, n_threads, log_norm=log_norm)
         return np.split(log_norm, problems.offsets[1:-1])
 
@@ -321,19 +323,24 @@ class BatchResult:
         if problems.X.shape[1] != n_features:
             raise ValueError(f"problems have {problems.X.shape[1]} columns, those that were fitted {n_features}")
         X = problems.X.astype(np.result_type(problems.X.dtype, self.dtype), copy=False)
-        if not np.all(self._has_params()):  # rows of the others are not looked at
+        problems = replace(problems, X=X)
+        wrong = not_finite(problems) & self._has_params()
+        if np.any(wrong):
+            raise ValueError(f"problem {int(np.argmax(wrong))} holds values that are not finite")
+        return problems
+
+    def _prepared(self, problems):
+        """Rows as the family wants them; those of problems without parameters are not looked at."""
+        X = problems.X
+        if not np.all(self._has_params()):
             X = X.copy()
             for i in np.flatnonzero(~self._has_params()):
                 X[problems.rows(i)] = 0
-        wrong = not_finite(replace(problems, X=X))
-        if np.any(wrong):
-            raise ValueError(f"problem {int(np.argmax(wrong))} holds values that are not finite")
-        X = self._cells[0].estimator._prepare_rows(X)
-        return replace(problems, X=np.ascontiguousarray(X))
+        return np.ascontiguousarray(self._cells[0].estimator._prepare_rows(X))
 
     def _evaluate(self, problems, n_threads, labels=None, log_norm=None):
         usable = self._has_params()
-        if isinstance(self._cells[0].family, PythonFamily):
+        if is_sparse(problems.X) or not self._cells[0].is_compiled():
             for i in np.flatnonzero(usable):
                 rows = problems.rows(i)
                 if labels is not None and rows.stop > rows.start:
@@ -344,7 +351,7 @@ class BatchResult:
         # as an estimator has them: rounded to the precision of the data
         rounded = self._params.astype(self.dtype).astype(np.float64)
         evaluate_problems(
-            problems.X,
+            self._prepared(problems),
             problems.offsets,
             [cell.with_dtype(problems.X.dtype).bind() for cell in self._cells],
             np.where(usable, self.chosen, -1).astype(np.int32),

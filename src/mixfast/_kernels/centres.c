@@ -55,7 +55,17 @@ ALWAYS_INLINE void lower(const real *MIXFAST_RESTRICT distance, real *MIXFAST_RE
     for (int r = 0; r < STRIP; r++) least[r] = distance[r] < least[r] ? distance[r] : least[r];
 }
 
-static void take_centre(ptrdiff_t n_features, const mixfast_chunk *chunk, const void *centre, void *closest) {
+/* half_square[n_centres] | centres[n_centres][n_features] */
+static ptrdiff_t n_tables(ptrdiff_t n_centres, ptrdiff_t n_features) { return n_centres * (1 + n_features); }
+
+static void lay_out(ptrdiff_t n_centres, ptrdiff_t n_features, const double *centres, void *tables) {
+    real *to = tables;
+    for (ptrdiff_t i = 0; i < n_tables(n_centres, n_features); i++) to[i] = (real)centres[i];
+}
+
+static void take_centre(ptrdiff_t n_centres, ptrdiff_t n_features, const mixfast_chunk *chunk, const void *tables,
+                        ptrdiff_t which, void *closest) {
+    const real *centre = (const real *)tables + n_centres + which * n_features;
     for (ptrdiff_t r = 0; r < chunk->stride; r += STRIP) {
         vec distance[TILE_VECTORS];
         tile(1, SQUARES, n_features, chunk->stride, NULL, centre, (const real *)chunk->columns + r, (real *)distance);
@@ -121,7 +131,8 @@ ALWAYS_INLINE void search(int n, int kind, ptrdiff_t n_centres, ptrdiff_t n_feat
 }
 
 static double nearest(ptrdiff_t n_centres, ptrdiff_t n_features, const mixfast_chunk *chunk, const void *tables,
-                      const void *weight_in, int64_t *labels, void *distance_out) {
+                      const void *weight_in, int64_t *labels, void *distance_out, void *scratch) {
+    (void)scratch;
     const real *half_square = tables, *centres = half_square + n_centres, *weight = weight_in;
     double total = 0;
     for (ptrdiff_t start = 0; start < chunk->stride; start += STRIP) {
@@ -178,4 +189,6 @@ static void add_rows(const mixfast_rows *rows, ptrdiff_t start, ptrdiff_t n_rows
         add_rows_from(rows, rows->column_stride, start, n_rows, labels, centres, counts, sums);
 }
 
-const mixfast_centres_kernels MIXFAST_TABLE(centres) = {take_centre, try_candidates, nearest, add_rows};
+const mixfast_centres_kernels MIXFAST_TABLE(centres) = {
+    n_tables, lay_out, take_centre, try_candidates, nearest, add_rows,
+};

@@ -30,9 +30,8 @@ ALWAYS_INLINE void pack_columns(const mixfast_rows *rows, ptrdiff_t start, ptrdi
     }
 }
 
-static void pack(const mixfast_rows *rows, ptrdiff_t start, ptrdiff_t n_rows, ptrdiff_t stride, const double *pivot,
-                 void *columns_out, void *weight_out) {
-    real *columns = columns_out, *weight = weight_out;
+static void pack_dense(const mixfast_rows *rows, ptrdiff_t start, ptrdiff_t n_rows, ptrdiff_t stride,
+                       const double *pivot, real *columns) {
     int from_double = rows->real_bytes == 8;
     ptrdiff_t j = 0;
     ptrdiff_t apart = rows->column_stride; /* a constant in the usual case, rows one after the other */
@@ -47,6 +46,25 @@ static void pack(const mixfast_rows *rows, ptrdiff_t start, ptrdiff_t n_rows, pt
         pack_columns(rows, start, n_rows, stride, j, 1, from_double, apart, pivot, columns);
     for (j = 0; j < rows->n_features; j++)
         for (ptrdiff_t r = n_rows; r < stride; r++) columns[j * stride + r] = 0;
+}
+
+static void point_at_sparse(const mixfast_rows *rows, ptrdiff_t start, ptrdiff_t n_rows, ptrdiff_t stride,
+                            int64_t *begin, int64_t *end) {
+    for (ptrdiff_t r = 0; r < n_rows; r++) {
+        ptrdiff_t i = rows->order ? (ptrdiff_t)rows->order[start + r] : start + r;
+        begin[r] = rows->indptr[i];
+        end[r] = rows->indptr[i + 1];
+    }
+    for (ptrdiff_t r = n_rows; r < stride; r++) begin[r] = end[r] = 0;
+}
+
+static void pack(const mixfast_rows *rows, ptrdiff_t start, ptrdiff_t n_rows, ptrdiff_t stride, const double *pivot,
+                 void *columns_out, void *weight_out) {
+    real *weight = weight_out;
+    if (rows->indptr)
+        point_at_sparse(rows, start, n_rows, stride, columns_out, (int64_t *)columns_out + stride);
+    else
+        pack_dense(rows, start, n_rows, stride, pivot, columns_out);
     for (ptrdiff_t r = 0; r < n_rows; r++)
         weight[r] = rows->weight ? (real)rows->weight[rows->order ? (ptrdiff_t)rows->order[start + r] : start + r]
                                  : (real)1;

@@ -56,5 +56,7 @@ int mixfast_isa_is_available(int isa) {
 /* One line per kernel file. */
 SELECT(rows)
 SELECT(gaussian)
-SELECT(bernoulli)
+SELECT(linear)
+SELECT(sparse_linear)
 SELECT(centres)
+SELECT(sparse_centres)

@@ -13,6 +13,7 @@ from numbers import Integral, Real
 from typing import NamedTuple
 
 import numpy as np
+import scipy.sparse
 from sklearn.base import BaseEstimator, DensityMixin, _fit_context
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import assert_all_finite, check_array, check_random_state
@@ -81,6 +82,9 @@ class BaseMixture(DensityMixin, BaseEstimator):
         "accelerate": [StrOptions({"auto"}), None],
         "canonical_order": ["boolean"],
     }
+
+    #: The sparse forms that X may have: False, or "csr".
+    _accepts_sparse: bool | str = False
 
     #: For subclasses whose constructor has no such parameter.
     accelerate = None
@@ -160,9 +164,8 @@ class BaseMixture(DensityMixin, BaseEstimator):
         -------
         self : object
         """
-        X = validate_data(self, X, dtype=[np.float64, np.float32], ensure_min_samples=2)
-        X = self._prepare_rows(X)
-        init_params = self._check_init_params(len(X))
+        X = self._validate_rows(X, ensure_min_samples=2)
+        init_params = self._check_init_params(X.shape[0])
         if sample_weight is not None:
             sample_weight = self._check_weights(sample_weight, X)
             self._check_unit_of_weights(sample_weight)
@@ -171,28 +174,35 @@ class BaseMixture(DensityMixin, BaseEstimator):
                 X, sample_weight = X[kept], np.ascontiguousarray(sample_weight[kept])
                 init_params = init_params[kept] if isinstance(init_params, np.ndarray) else init_params
         self._check_all_begun(init_params)
-        if len(X) < self.n_components:
+        if X.shape[0] < self.n_components:
             raise ValueError(
                 "Expected n_samples >= n_components "
-                f"but got n_components = {self.n_components}, n_samples = {len(X)}"
+                f"but got n_components = {self.n_components}, n_samples = {X.shape[0]}"
                 + ("" if sample_weight is None else " of positive weight")
             )
         self._fit_rows(X, sample_weight, init_params)
         return self
 
     def _fit_rows(self, X, sample_weight, init_params):
-        n_features = X.shape[1]
-        family = self._family()
-        layout = family.params_layout(self.n_components, n_features)
-        capsule = family.bind(self.n_components, n_features, self._kernel_dtype(family, X.dtype))
+        encoded = self._family().encode(X)
+        family = encoded.family
+        layout = family.params_layout(self.n_components, X.shape[1])
+        capsule = encoded.bind(self.n_components, self._kernel_dtype(family, X.dtype))
         units = self._units(family, X, sample_weight)
-        em = LOOPS[self.accelerate](capsule, Rows(units.rows(X), sample_weight), resolve_threads(self.n_threads))
+        rows = Rows(units.rows(encoded.rows), sample_weight, encoded.base)
+        seeding_rows = rows if encoded.seeds is None else Rows(encoded.seeds, sample_weight)
+        em = LOOPS[self.accelerate](capsule, rows, resolve_threads(self.n_threads))
         monitor = Monitor(self.verbose, self.verbose_interval, units.log_volume)
         seed = self._seed()
 
         def begin(start):
             monitor.begin_start(start)
-            self._start(em, family, init_params, seed, start, units)
+            blank = family.blank(self.n_components, X.shape[1])
+            em.set_state(np.full(self.n_components, 1 / self.n_components), blank)
+            if not self._start_is_given():
+                self._seed_parameters(em, family, seeding_rows, init_params, seed, start)
+                self._stop_on_status(em.status, X.dtype)
+            em.set_state(*self._override_start(*em.state(), X.shape[1], units))
             return Fit(start, *em.state())
 
         def go_on(fit, n_steps):
@@ -245,19 +255,14 @@ class BaseMixture(DensityMixin, BaseEstimator):
             ) from None
         return weights, layout.pack(units.enter(layout.view(params)))
 
-    def _start(self, em, family, init_params, seed, start, units):
-        """Put the engine at the parameters of a start."""
-        uniform = np.full(self.n_components, 1 / self.n_components)
-        em.set_state(uniform, family.blank(self.n_components, em.rows.X.shape[1]))
-        if not self._start_is_given():
-            if isinstance(init_params, str):
-                seeding.METHODS[init_params](em, family, seed, start)
-            elif init_params.ndim == 1:
-                em.start_from_labels(init_params)
-            else:
-                em.start_from_responsibilities(init_params)
-            self._stop_on_status(em.status, em.rows.X.dtype)
-        em.set_state(*self._override_start(*em.state(), em.rows.X.shape[1], units))
+    def _seed_parameters(self, em, family, seeding_rows, init_params, seed, start):
+        """Put the engine at the parameters that `init_params` leads to."""
+        if isinstance(init_params, str):
+            seeding.METHODS[init_params](em, family, seeding_rows, seed, start)
+        elif init_params.ndim == 1:
+            em.start_from_labels(init_params)
+        else:
+            em.start_from_responsibilities(init_params)
 
     def _iterate(self, em, fit, n_steps, monitor, dtype):
         """The start after up to n_steps passes more, max_iter in all."""
@@ -350,6 +355,20 @@ class BaseMixture(DensityMixin, BaseEstimator):
 
     # ---- checks ----
 
+    def _validate_rows(self, X, **options):
+        """Rows as the family wants them; those that are sparse without zeros, their columns in order."""
+        X = validate_data(self, X, dtype=[np.float64, np.float32], accept_sparse=self._accepts_sparse, **options)
+        if scipy.sparse.issparse(X) and not (X.has_canonical_format and np.all(X.data)):
+            X = X.copy()
+            X.sum_duplicates()
+            X.eliminate_zeros()
+        return self._prepare_rows(X)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = bool(self._accepts_sparse)
+        return tags
+
     @staticmethod
     def _check_weights(sample_weight, X):
         sample_weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
@@ -439,20 +458,20 @@ class BaseMixture(DensityMixin, BaseEstimator):
     def _evaluate(self, X, log_norm=False, labels=False, resp=False, largest=False):
         """One pass over X at the fitted parameters."""
         check_is_fitted(self)
-        X = validate_data(self, X, reset=False, dtype=[np.float64, np.float32])
-        X = self._prepare_rows(X)
+        X = self._validate_rows(X, reset=False)
         weights = np.asarray(self.weights_, dtype=np.float64)
-        family = self._family()
+        encoded = self._family().encode(X)
         out_dtype = np.result_type(X.dtype, np.asarray(self.weights_).dtype)
-        dtype = self._kernel_dtype(family, out_dtype)
-        capsule = family.bind(len(weights), X.shape[1], dtype)
-        p = Pass(capsule, Rows(X), resolve_threads(self.n_threads))
-        p.set_state(*self._packed_state(family.params_layout(len(weights), X.shape[1])))
+        dtype = self._kernel_dtype(encoded.family, out_dtype)
+        rows = Rows(encoded.rows, base=encoded.base)
+        p = Pass(encoded.bind(len(weights), dtype), rows, resolve_threads(self.n_threads))
+        p.set_state(*self._packed_state(encoded.family.params_layout(len(weights), X.shape[1])))
+        n_samples = X.shape[0]
         out = Evaluation(
-            np.empty(len(X), dtype) if log_norm else None,
-            np.empty(len(X), np.int64) if labels else None,
-            np.empty((len(X), len(weights)), dtype) if resp else None,
-            np.empty(len(X), dtype) if largest else None,
+            np.empty(n_samples, dtype) if log_norm else None,
+            np.empty(n_samples, np.int64) if labels else None,
+            np.empty((n_samples, len(weights)), dtype) if resp else None,
+            np.empty(n_samples, dtype) if largest else None,
         )
         only_labels = labels and not (log_norm or resp or largest)
         if evaluate(p, classify=only_labels, **out._asdict()):

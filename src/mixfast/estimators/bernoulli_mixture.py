@@ -5,9 +5,11 @@ from __future__ import annotations
 from numbers import Real
 
 import numpy as np
+import scipy.sparse
 from sklearn.utils._param_validation import Interval
 
 from mixfast.estimators._base import BaseMixture
+from mixfast.estimators._domain import first_outside
 from mixfast.families.bernoulli import Bernoulli, BernoulliParams
 
 
@@ -62,6 +64,8 @@ class BernoulliMixture(BaseMixture):
         "binarize": [None, Interval(Real, None, None, closed="neither")],
     }
 
+    _accepts_sparse = "csr"
+
     def __init__(
         self,
         n_components=1,
@@ -112,13 +116,24 @@ class BernoulliMixture(BaseMixture):
 
     def _prepare_rows(self, X):
         if self.binarize is not None:
+            return self._binarized(X)
+        values = X.data if scipy.sparse.issparse(X) else X
+        if np.all((values == 0) | (values == 1)):
+            return X
+        row, column, value = first_outside(X, lambda values: (values != 0) & (values != 1))
+        raise ValueError(
+            f"Column {column} of X is not binary: row {row} is {value}. Pass zeros and ones, or set binarize to the "
+            "value above which a number counts as one."
+        )
+
+    def _binarized(self, X):
+        if not scipy.sparse.issparse(X):
             return (X > self.binarize).astype(X.dtype)
-        for j in range(X.shape[1]):
-            wrong = (X[:, j] != 0) & (X[:, j] != 1)
-            if np.any(wrong):
-                row = int(np.argmax(wrong))
-                raise ValueError(
-                    f"Column {j} of X is not binary: row {row} is {X[row, j]}. Pass zeros and ones, or set binarize to "
-                    "the value above which a number counts as one."
-                )
+        if self.binarize < 0:
+            raise ValueError(
+                f"binarize={self.binarize} makes ones of all zeros that a sparse X leaves out: set it to 0 or above"
+            )
+        X = X.copy()
+        X.data = (X.data > self.binarize).astype(X.dtype)
+        X.eliminate_zeros()
         return X

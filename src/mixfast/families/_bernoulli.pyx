@@ -1,4 +1,4 @@
-"""The verbs of the Bernoulli family: prepare, maximise and the prior; loops over rows are in `_kernels/bernoulli.c`.
+"""The verbs of the Bernoulli family; loops over rows are in `_kernels/linear.c` and `sparse_linear.c`.
 
 Parameters: probabilities[K][d]. Statistics: ones[K][d], the weighted number of ones. With a Beta(1 + alpha, 1 + alpha)
 prior on each probability the M-step is p = (ones + alpha) / (N + 2 alpha), and EM increases the log-likelihood plus
@@ -10,77 +10,56 @@ from libc.math cimport INFINITY, exp, isinf, log, log1p
 from libc.stdlib cimport calloc, free
 
 from mixfast._capsule cimport capsule_of
-from mixfast._family cimport (
-    MIXFAST_EMPTIED_COMPONENT,
-    MIXFAST_OK,
-    bernoulli_kernels_t,
-    family_t,
-    mixfast_select_bernoulli,
-    mixfast_select_rows,
-    rows_kernels_t,
-    totals_t,
-)
+from mixfast._family cimport MIXFAST_OK, family_t, totals_t
 from mixfast._isa cimport resolve_isa
+from mixfast.families._linear cimport check_shape, coefficients_in, constant_in, join_linear, linear_t, sums_of, sums_t
 
 ctypedef struct context_t:
+    linear_t linear
     double alpha
-    const rows_kernels_t *rows
 
 
-cdef inline const context_t *context_of(const family_t *f) noexcept nogil:
-    return <const context_t *> f.context
+cdef inline double alpha_of(const family_t *f) noexcept nogil:
+    return (<const context_t *> f.context).alpha
 
 
-cdef void prepare(const family_t *f, const double *weights, const double *params, double *work, double *pivot,
-                  void *tables) noexcept nogil:
-    cdef Py_ssize_t n_components = f.n_components, d = f.n_features, k, j
-    cdef double *constant = work
-    cdef double *log_odds = constant + n_components
-    cdef double p
-    for k in range(n_components):
-        constant[k] = log(weights[k])
-        for j in range(d):
-            p = params[k * d + j]
-            if p <= 0:
-                log_odds[k * d + j] = -INFINITY
-            elif p >= 1:
-                log_odds[k * d + j] = INFINITY
-            else:
-                constant[k] += log1p(-p)
-                log_odds[k * d + j] = log(p) - log1p(-p)
-    context_of(f).rows.round_to_real(n_components * (1 + d), work, tables)
-
-
-cdef int maximise(const family_t *f, const totals_t *totals, double *work, double *params) noexcept nogil:
-    cdef Py_ssize_t n_components = f.n_components, d = f.n_features, k, j
-    cdef const double *counts = totals.counts
-    cdef const double *stats = totals.stats
-    cdef double alpha = context_of(f).alpha, total = 0, ones
-    cdef int status = MIXFAST_OK
-    for k in range(n_components):
-        total += counts[k]
-    for k in range(n_components):
-        if counts[k] == 0:
-            status |= MIXFAST_EMPTIED_COMPONENT
-        for j in range(d):
-            if counts[k] > 0:
-                params[k * d + j] = (stats[k * d + j] + alpha) / (counts[k] + 2 * alpha)
+cdef void prepare_component(const family_t *f, Py_ssize_t k, const double *weights, const double *params,
+                            double *own_work, double *work) noexcept nogil:
+    """log p(x) = sum_j log(1 - p_j) + x . log odds"""
+    cdef Py_ssize_t d = f.n_features, j
+    cdef double *log_odds = coefficients_in(f, work, k)
+    cdef double constant = log(weights[k]), p
     for j in range(d):
-        ones = 0
-        for k in range(n_components):
-            ones += stats[k * d + j]
-        for k in range(n_components):
-            if counts[k] == 0:
-                params[k * d + j] = (ones + alpha) / (total + 2 * alpha)
+        p = params[k * d + j]
+        if p <= 0:
+            log_odds[j] = -INFINITY
+        elif p >= 1:
+            log_odds[j] = INFINITY
+        else:
+            constant += log1p(-p)
+            log_odds[j] = log(p) - log1p(-p)
+    constant_in(f, work, k)[0] = constant
+
+
+cdef int maximise_component(const family_t *f, Py_ssize_t k, const totals_t *totals, const double *work,
+                            double *own_work, double *params) noexcept nogil:
+    """An empty component has the probabilities of all rows."""
+    cdef Py_ssize_t d = f.n_features, j
+    cdef sums_t sums = sums_of(f, totals, work)
+    cdef const double *ones = sums.of_components + k * d
+    cdef double count = totals.counts[k], alpha = alpha_of(f)
     # Sums of responsibilities may round past the count; and with a prior nothing is certain, even where alpha is lost
     # beside the count.
-    for k in range(n_components * d):
-        params[k] = min(max(params[k], 0.0 if alpha == 0 else DBL_MIN), 1.0 if alpha == 0 else 1 - DBL_EPSILON)
-    return status
+    cdef double least = 0.0 if alpha == 0 else DBL_MIN, most = 1.0 if alpha == 0 else 1 - DBL_EPSILON
+    if count == 0:
+        ones, count = sums.of_all, sums.total
+    for j in range(d):
+        params[k * d + j] = min(max((ones[j] + alpha) / (count + 2 * alpha), least), most)
+    return MIXFAST_OK
 
 
 cdef double log_prior(const family_t *f, const double *params) noexcept nogil:
-    cdef double alpha = context_of(f).alpha, total = 0
+    cdef double alpha = alpha_of(f), total = 0
     cdef Py_ssize_t i
     if alpha == 0:
         return 0
@@ -107,26 +86,19 @@ cdef int constrain(const family_t *f, const double *numbers, double *work, doubl
     return 0
 
 
-def bind_bernoulli(Py_ssize_t n_components, Py_ssize_t n_features, int real_bytes, object isa, double alpha):
+def bind_bernoulli(Py_ssize_t n_components, Py_ssize_t n_features, int real_bytes, object isa, bint is_sparse,
+                   double alpha):
     cdef int level = resolve_isa(isa)
-    if n_components < 1 or n_features < 1 or real_bytes not in (4, 8):
-        raise ValueError(f"cannot bind {n_components} components and {n_features} features of {real_bytes} bytes: "
-                         "there must be some of each, float32 or float64")
+    check_shape(n_components, n_features, real_bytes)
     cdef family_t *f = <family_t *> calloc(1, sizeof(family_t))
     cdef context_t *context = <context_t *> calloc(1, sizeof(context_t))
     if f == NULL or context == NULL:
         free(f)
         free(context)
         raise MemoryError
-    cdef const bernoulli_kernels_t *kernels = mixfast_select_bernoulli(level, real_bytes)
     context.alpha = alpha
-    context.rows = mixfast_select_rows(level, real_bytes)
-    f.n_components, f.n_features = n_components, n_features
-    f.real_bytes, f.isa, f.context = real_bytes, level, context
-    f.n_params = f.n_stats = f.n_free = n_components * n_features
-    f.n_tables = f.n_work = n_components * (1 + n_features)
-    f.flops_per_row = n_components * (4 * n_features + 40)
-    f.prepare, f.maximise, f.log_prior = prepare, maximise, log_prior
+    join_linear(f, &context.linear, n_components, n_features, real_bytes, level, is_sparse)
+    f.n_free = f.n_params
+    f.prepare_component, f.maximise_component, f.log_prior = prepare_component, maximise_component, log_prior
     f.unconstrain, f.constrain = unconstrain, constrain
-    f.log_density, f.accumulate = kernels.log_density, kernels.accumulate
     return capsule_of(f)

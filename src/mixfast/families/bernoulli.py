@@ -50,8 +50,8 @@ class Bernoulli(Family):
     def located(self, centres):
         return self.blank(*np.shape(centres))  # its statistics are measured from nothing
 
-    def bind(self, n_components, n_features, dtype, isa=None):
-        return bind_bernoulli(n_components, n_features, np.dtype(dtype).itemsize, isa, self.alpha)
+    def bind(self, n_components, n_features, dtype, isa=None, is_sparse=False):
+        return bind_bernoulli(n_components, n_features, np.dtype(dtype).itemsize, isa, is_sparse, self.alpha)
 
     def sample(self, params, labels, rng):
         probabilities = params.probabilities[labels]
