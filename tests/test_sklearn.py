@@ -16,7 +16,7 @@ def expected_failures(estimator):
                 "the check takes what has predict_proba for a classifier and asks for its number of classes; "
                 "test_sparse_rows fits and predicts sparse rows"
             )
-    # nothing is random in one component, and a Bernoulli start is brought to the same end by the check's few binary rows
+    # nothing is random in one component, and a Bernoulli start comes to the same end on the check's few binary rows
     if estimator.n_components > 1 and not isinstance(estimator, BernoulliMixture):
         reasons["check_sample_weight_equivalence_on_dense_data"] = (
             "the check shuffles the rows and compares fits from a random start, whose draws depend on the order of "

@@ -24,8 +24,10 @@ from libc.string cimport memcpy, memset
 from mixfast._acceleration cimport acceleration_t, forget, iterate_accelerated, place_acceleration
 from mixfast._capsule cimport family_in
 from mixfast._em cimport (
+    Rows,
     begin_course,
     begin_em,
+    copy_row,
     course_t,
     em_t,
     evidence_of,
@@ -42,7 +44,6 @@ from mixfast._em cimport (
     start_from_draws,
     start_from_labels,
     sum_of_weights,
-    value_of,
     write_results,
 )
 from mixfast._family cimport MIXFAST_NOT_FINITE, chunk_t, family_t, rows_t
@@ -124,6 +125,7 @@ ctypedef struct worker_t:
     size_t after_fit               # how much of the arena the present fit takes; starts use what is beyond
     int n_threads
     pass_t fit
+    rows_t seeding_rows
     em_t em
     acceleration_t acceleration
     int64_t *labels
@@ -151,12 +153,9 @@ ctypedef void (*task_fn)(worker_t *, const batch_t *, Py_ssize_t task) noexcept 
 
 cdef struct batch_t:
     # the problems
-    const char *data
-    int real_bytes
-    Py_ssize_t n_features
-    Py_ssize_t row_stride
+    rows_t rows                    # of all problems
+    rows_t seeding_rows            # those that k-means is made of
     const int64_t *offsets         # [n_problems + 1]
-    const double *sample_weight    # of all rows, or NULL
     const uint64_t *seeds
     # what is fitted, and how
     Py_ssize_t n_models
@@ -205,9 +204,9 @@ cdef int from_known_rows(worker_t *w, const model_t *m) noexcept nogil:
 
 
 cdef void place_beyond_fit(worker_t *w, const family_t *family, pass_t *p) noexcept nogil:
-    """A pass of a start over the rows of the present fit, in what that leaves of the arena."""
+    """A pass of a start to the present fit, in what that leaves of the arena."""
     w.arena.used = w.after_fit
-    shape_pass(p, family, &w.fit.rows, w.fit.total_weight, w.n_threads, 0)
+    shape_pass(p, family, &w.seeding_rows, w.fit.total_weight, w.n_threads, 0)
     p.look, p.look_data = w.fit.look, w.fit.look_data
     place_pass(p, &w.arena)
 
@@ -231,15 +230,14 @@ cdef int start_kmeans(worker_t *w, const batch_t *b, const model_t *m, uint64_t 
     cdef kmeans_t found
     cdef line_t line
     cdef bint has_line
-    cdef Py_ssize_t d = m.family.n_features, k, j
+    cdef Py_ssize_t k, j
     cdef int code = find_seeds(w, m, seed, start)
     if code != 0:
         return code
     place_beyond_fit(w, m.centres, &p)
     begin_lloyd(&p, w.labels)
     for k in range(m.family.n_components):
-        for j in range(d):
-            p.params[k * d + j] = value_of(&p.rows, w.indices[k], j)
+        copy_row(&p.rows, w.indices[k], p.params + k * p.family.n_features)
     has_line = suits_line(&p)
     if has_line:
         place_line(&line, &p, &w.arena)
@@ -326,7 +324,8 @@ cdef criterion_fn criterion_named(name) except NULL:
 
 # ---- one problem ----------------------------------------------------------------------------------------------------
 
-cdef void place_fit(worker_t *w, const batch_t *b, const model_t *m, const rows_t *rows) noexcept nogil:
+cdef void place_fit(worker_t *w, const batch_t *b, const model_t *m, const rows_t *rows,
+                    const rows_t *seeding_rows) noexcept nogil:
     """Where a fit of the model to these rows lies in the worker's arena."""
     cdef const family_t *family = m.family
     cdef double total_weight
@@ -338,6 +337,7 @@ cdef void place_fit(worker_t *w, const batch_t *b, const model_t *m, const rows_
     memset(&w.em.pruning, 0, sizeof(pruning_t))
     shape_pass(&w.fit, family, rows, total_weight, w.n_threads, 0)
     place_pass(&w.fit, &w.arena)
+    w.seeding_rows = seeding_rows[0]
     w.em.p = &w.fit
     w.em.prunes = b.prunes
     place_acceleration(&w.acceleration, &w.em, &w.arena)
@@ -353,19 +353,21 @@ cdef void place_fit(worker_t *w, const batch_t *b, const model_t *m, const rows_
     w.after_fit = w.arena.used
 
 
-cdef size_t most_room(const batch_t *b, sizes, int n_threads):
-    """Bytes that fits to problems of these sizes want. A smaller problem may want more: its one chunk may be longer
-    than each of two."""
-    cdef rows_t rows = rows_of(b, 0)
+cdef size_t most_room(const batch_t *b, problems, sizes, int n_threads):
+    """Bytes that fits to these problems want. A smaller problem may want more: its one chunk may be longer than each of
+    two. Dense ones of the same size want the same."""
     cdef size_t largest = 0
-    for n_rows in np.unique(sizes):
-        rows.n_rows = n_rows
-        largest = max(largest, room_for(b, &rows, n_threads))
+    if b.rows.indptr == NULL and b.seeding_rows.indptr == NULL:
+        problems = problems[np.unique(sizes[problems], return_index=True)[1]]
+    for problem in problems:
+        largest = max(largest, room_for(b, problem, n_threads))
     return largest
 
 
-cdef size_t room_for(const batch_t *b, const rows_t *rows, int n_threads) noexcept nogil:
-    """Bytes that fits of all models to so many rows want."""
+cdef size_t room_for(const batch_t *b, Py_ssize_t problem, int n_threads) noexcept nogil:
+    """Bytes that fits of all models to the problem want."""
+    cdef rows_t rows = rows_of(&b.rows, b.offsets, problem)
+    cdef rows_t seeding_rows = rows_of(&b.seeding_rows, b.offsets, problem)
     cdef worker_t w
     cdef pass_t p
     cdef seeding_t seeding
@@ -376,7 +378,7 @@ cdef size_t room_for(const batch_t *b, const rows_t *rows, int n_threads) noexce
     w.n_threads = n_threads
     for i in range(b.n_models):
         measure_arena(&w.arena)
-        place_fit(&w, b, &b.models[i], rows)
+        place_fit(&w, b, &b.models[i], &rows, &seeding_rows)
         place_beyond_fit(&w, b.models[i].candidates, &p)
         place_seeding(&seeding, &p, &w.arena)
         largest = max(largest, w.arena.used)
@@ -424,17 +426,18 @@ cdef int fit_from(worker_t *w, const batch_t *b, const model_t *m, uint64_t seed
     return code
 
 
-cdef int fit_model(worker_t *w, const batch_t *b, const model_t *m, const rows_t *rows, uint64_t seed,
-                   fit_t *best) noexcept nogil:
+cdef int fit_model(worker_t *w, const batch_t *b, const model_t *m, Py_ssize_t problem, fit_t *best) noexcept nogil:
     """The best of all starts, in best_weights and best_params; as `BaseMixture._best_of_all`."""
+    cdef rows_t rows = rows_of(&b.rows, b.offsets, problem)
+    cdef rows_t seeding_rows = rows_of(&b.seeding_rows, b.offsets, problem)
     cdef fit_t fit
     cdef Py_ssize_t start
     cdef int code
     w.arena.used = 0
-    place_fit(w, b, m, rows)
+    place_fit(w, b, m, &rows, &seeding_rows)
     w.fit.look, w.fit.look_data = w.look, w
     for start in range(b.n_init):
-        code = fit_from(w, b, m, seed, <uint32_t> start, &fit)
+        code = fit_from(w, b, m, b.seeds[problem], <uint32_t> start, &fit)
         if code != 0 or fit.status & b.stop_on:
             best[0] = fit
             return code
@@ -453,20 +456,23 @@ cdef bint is_finite(const double *values, Py_ssize_t n) noexcept nogil:
     return True
 
 
-cdef rows_t rows_of(const batch_t *b, Py_ssize_t problem) noexcept nogil:
-    cdef rows_t rows
-    memset(&rows, 0, sizeof(rows_t))
-    rows.data = b.data + b.offsets[problem] * b.row_stride
-    rows.n_rows = b.offsets[problem + 1] - b.offsets[problem]
-    rows.n_features, rows.real_bytes = b.n_features, b.real_bytes
-    rows.row_stride, rows.column_stride = b.row_stride, b.real_bytes
-    rows.weight = NULL if b.sample_weight == NULL else b.sample_weight + b.offsets[problem]
+cdef rows_t rows_of(const rows_t *all_rows, const int64_t *offsets, Py_ssize_t problem) noexcept nogil:
+    cdef rows_t rows = all_rows[0]
+    cdef int64_t first = offsets[problem]
+    rows.n_rows = offsets[problem + 1] - first
+    if rows.indptr == NULL:
+        rows.data += first * rows.row_stride
+    else:
+        rows.indptr += first
+    if rows.weight != NULL:
+        rows.weight += first
+    if rows.base != NULL:
+        rows.base += first
     return rows
 
 
 cdef void fit_problem(worker_t *w, const batch_t *b, Py_ssize_t problem) noexcept nogil:
     """All models, the best of which is kept. What an interrupt leaves undone stays marked so."""
-    cdef rows_t rows = rows_of(b, problem)
     cdef fit_t fit
     cdef Py_ssize_t i
     cdef double criterion = NAN, least = INFINITY
@@ -476,7 +482,7 @@ cdef void fit_problem(worker_t *w, const batch_t *b, Py_ssize_t problem) noexcep
         w.n_bad += 1
         return  # it is known that it cannot be fitted
     for i in range(b.n_models):
-        fails = try_model(w, b, &b.models[i], &rows, b.seeds[problem], &fit, &criterion)
+        fails = try_model(w, b, &b.models[i], problem, &fit, &criterion)
         if b.stop:
             b.status[problem] = INTERRUPTED
             return
@@ -494,12 +500,11 @@ cdef void fit_pair(worker_t *w, const batch_t *b, Py_ssize_t pair) noexcept nogi
     """One model to one problem, which is kept in a slot of its own."""
     cdef Py_ssize_t problem = pair // b.n_models
     cdef const model_t *m = &b.models[pair - problem * b.n_models]
-    cdef rows_t rows = rows_of(b, problem)
     cdef fit_t fit
     cdef double criterion = NAN
     cdef bint fails = True
     if b.status[pair] == INTERRUPTED:
-        fails = try_model(w, b, m, &rows, b.seeds[problem], &fit, &criterion)
+        fails = try_model(w, b, m, problem, &fit, &criterion)
         if b.stop:
             return
         b.criteria[pair] = criterion
@@ -508,16 +513,17 @@ cdef void fit_pair(worker_t *w, const batch_t *b, Py_ssize_t pair) noexcept nogi
     w.n_bad += fails
 
 
-cdef bint try_model(worker_t *w, const batch_t *b, const model_t *m, const rows_t *rows, uint64_t seed, fit_t *fit,
+cdef bint try_model(worker_t *w, const batch_t *b, const model_t *m, Py_ssize_t problem, fit_t *fit,
                     double *criterion) noexcept nogil:
     """Fit the model; true where it cannot be done, and the status says why."""
+    cdef rows_t rows = rows_of(&b.rows, b.offsets, problem)
     cdef int code
     fit.lower_bound, fit.n_iter, fit.status, criterion[0] = NAN, 0, 0, NAN
     if rows.n_rows < max(m.family.n_components, 2):
         fit.status = TOO_FEW_ROWS
         return True
-    code = fit_model(w, b, m, rows, seed, fit)
-    if is_constant(rows):
+    code = fit_model(w, b, m, problem, fit)
+    if is_constant(&rows):
         fit.status |= CONSTANT_DATA
     if code != 0 or fit.status & b.stop_on != 0:
         fit.status |= MIXFAST_NOT_FINITE  # there are no parameters
@@ -639,33 +645,30 @@ cdef class Model:
         self.c.has_start = bool(np.all(~np.isnan(given_weights)) and np.all(~np.isnan(given_params)))
 
 
-def fit_problems(X, const int64_t[::1] offsets not None, sample_weight, const uint64_t[::1] seeds not None, models,
-                 *, Py_ssize_t n_init, Py_ssize_t max_iter, double tol, int stop_on, bint accelerates, init_params,
-                 double lloyd_tol, Py_ssize_t lloyd_max_iter, criterion, bint prunes, int n_threads, progress,
+def fit_problems(Rows rows not None, Rows seeding_rows not None, const int64_t[::1] offsets not None,
+                 const uint64_t[::1] seeds not None, models, *, Py_ssize_t n_init, Py_ssize_t max_iter, double tol,
+                 int stop_on, bint accelerates, init_params, double lloyd_tol, Py_ssize_t lloyd_max_iter, criterion,
+                 bint prunes, int n_threads, progress,
                  double[:, :, ::1] weights not None, double[:, :, ::1] params not None,
                  double[:, ::1] lower_bounds not None, int32_t[:, ::1] n_iter not None,
                  int32_t[:, ::1] status not None, double[:, ::1] criteria not None, int32_t[::1] chosen not None):
     """Fit every model to every problem and fill the results.
 
-    X (n_rows, n_features), rows contiguous, finite; problem i has the rows offsets[i] .. offsets[i + 1]. Results are
-    (n_problems, n_slots, ...), n_slots 1 for the best model by `criterion` (a name or None) or one for each; only those
-    are fitted whose status is INTERRUPTED, and that stays where Ctrl-C came first. Returns whether it did.
+    Problem i has the rows offsets[i] .. offsets[i + 1], which are finite; k-means is made of those of `seeding_rows`.
+    Results are (n_problems, n_slots, ...), n_slots 1 for the best model by `criterion` (a name or None) or one for
+    each; only those are fitted whose status is INTERRUPTED, and that stays where Ctrl-C came first. Returns whether it
+    did.
     """
     cdef batch_t b
     cdef Py_ssize_t i
-    cdef const double[::1] row_weights
     cdef int64_t[::1] order, wide
     cdef int n_takers
     cdef Model model
     cdef size_t room
     errors = []
     memset(&b, 0, sizeof(batch_t))
-    b.data = <const char *> <size_t> X.ctypes.data
-    b.real_bytes, b.n_features, b.row_stride = X.itemsize, X.shape[1], X.strides[0]
+    b.rows, b.seeding_rows = rows.c, seeding_rows.c
     b.offsets, b.seeds = &offsets[0], &seeds[0]
-    if sample_weight is not None:
-        row_weights = sample_weight
-        b.sample_weight = &row_weights[0]
     b.n_models = len(models)
     b.n_init, b.max_iter, b.tol, b.stop_on, b.prunes = n_init, max_iter, tol, stop_on, prunes
     b.loop = iterate_accelerated if accelerates else iterate_plain
@@ -679,8 +682,7 @@ def fit_problems(X, const int64_t[::1] offsets not None, sample_weight, const ui
     b.progress = <void *> progress if progress is not None else NULL
     b.error = <void *> errors
 
-    sizes = np.diff(offsets)
-    flops_per_row = 0.0
+    sizes, n_values = np.diff(offsets), rows.n_values_of(offsets)
     b.models = <model_t *> calloc(b.n_models, sizeof(model_t))
     b.workers = <worker_t *> calloc(n_threads + 1, sizeof(worker_t))
     try:
@@ -690,15 +692,14 @@ def fit_problems(X, const int64_t[::1] offsets not None, sample_weight, const ui
         for i in range(b.n_models):
             model = models[i]
             b.models[i] = model.c
-            flops_per_row += <double> model.c.family.flops_per_row / <double> b.n_models
+        flops = np.stack([sizes * <double> b.models[i].family.flops_per_row
+                          + n_values * <double> b.models[i].family.flops_per_value for i in range(b.n_models)], axis=1)
         # the largest problems first, all models of each one after the other
         ranked = np.argsort(-sizes, kind="stable")
         b.do_task = fit_problem if b.n_slots == 1 else fit_pair
         if b.n_slots > 1:
             ranked = np.add.outer(ranked * b.n_models, np.arange(b.n_models)).ravel()
-            flops_per_row = np.array([b.models[i].family.flops_per_row for i in range(b.n_models)])
-        n_rows = np.repeat(sizes, b.n_slots)
-        flops = np.multiply.outer(sizes, flops_per_row).ravel()[ranked].astype(float)
+        flops = (flops.ravel() if b.n_slots > 1 else flops.mean(axis=1))[ranked]
         is_wide = (n_threads > 1) & (flops > WIDE_FLOPS) & (
             (flops > LONG_FLOPS) | (flops > WIDE_SHARE / n_threads * np.sum(flops)))
         wide, order = ranked[is_wide], ranked[~is_wide]
@@ -707,11 +708,12 @@ def fit_problems(X, const int64_t[::1] offsets not None, sample_weight, const ui
         b.n_workers = n_threads + 1
         n_takers = <int> min(<Py_ssize_t> n_threads, b.n_tasks)
         if n_takers:
-            room = most_room(&b, n_rows[order], 1)
+            room = most_room(&b, np.asarray(order) // b.n_slots, sizes, 1)
             for i in range(n_takers):
                 open_worker(&b.workers[i], &b, 1, i == 0, room)
         if wide.shape[0]:
-            open_worker(&b.workers[n_threads], &b, n_threads, True, most_room(&b, n_rows[wide], n_threads))
+            room = most_room(&b, np.asarray(wide) // b.n_slots, sizes, n_threads)
+            open_worker(&b.workers[n_threads], &b, n_threads, True, room)
         with nogil:
             for i in range(wide.shape[0]):
                 if not b.stop:
@@ -750,7 +752,7 @@ cdef int open_worker(worker_t *w, batch_t *b, int n_threads, bint listens, size_
 cdef int evaluate_problem(worker_t *w, const batch_t *b, Py_ssize_t problem, int64_t *labels,
                           char *log_norm) noexcept nogil:
     """Labels and log densities of the problem's rows under its chosen model, where they are wanted."""
-    cdef rows_t rows = rows_of(b, problem)
+    cdef rows_t rows = rows_of(&b.rows, b.offsets, problem)
     cdef const model_t *m = &b.models[b.chosen[problem]]
     cdef results_t results
     memset(&results, 0, sizeof(results_t))
@@ -769,7 +771,7 @@ cdef int evaluate_problem(worker_t *w, const batch_t *b, Py_ssize_t problem, int
     return run_pass(&w.fit)
 
 
-def evaluate_problems(X, const int64_t[::1] offsets not None, models, int32_t[::1] chosen not None,
+def evaluate_problems(Rows rows not None, const int64_t[::1] offsets not None, models, int32_t[::1] chosen not None,
                       double[:, ::1] weights not None, double[:, ::1] params not None, *, int n_threads,
                       int64_t[::1] labels=None, log_norm=None):
     """Fill `labels` (n_rows,) and `log_norm` (n_rows,), reals of X's precision, whichever is given: problem i under the
@@ -782,8 +784,7 @@ def evaluate_problems(X, const int64_t[::1] offsets not None, models, int32_t[::
     cdef Model model
     errors = []
     memset(&b, 0, sizeof(batch_t))
-    b.data = <const char *> <size_t> X.ctypes.data
-    b.real_bytes, b.n_features, b.row_stride = X.itemsize, X.shape[1], X.strides[0]
+    b.rows = b.seeding_rows = rows.c
     b.offsets, b.chosen, b.n_models = &offsets[0], &chosen[0], len(models)
     b.largest_weights, b.largest_params = weights.shape[1], params.shape[1]
     b.weights, b.params, b.error = &weights[0, 0], &params[0, 0], <void *> errors
@@ -795,7 +796,7 @@ def evaluate_problems(X, const int64_t[::1] offsets not None, models, int32_t[::
         for i in range(b.n_models):
             model = models[i]
             b.models[i] = model.c
-        room = most_room(&b, np.diff(offsets), 1)
+        room = most_room(&b, np.arange(n_problems), np.diff(offsets), 1)
         b.n_workers = n_threads
         for i in range(n_threads):
             open_worker(&b.workers[i], &b, 1, i == 0, room)

@@ -836,6 +836,12 @@ cdef class Rows:
         self.c.column_stride = 0 if len(X.data) == 1 else X.data.itemsize
         return 0
 
+    def n_values_of(self, const int64_t[::1] offsets not None):
+        """How many values each slice of rows, from offsets[i] to offsets[i + 1], has where it is sparse; else 0."""
+        if self.indptr is None:
+            return np.zeros(offsets.shape[0] - 1, dtype=np.int64)
+        return np.diff(np.asarray(self.indptr)[np.asarray(offsets)])
+
     def is_constant(self):
         """Whether there are several rows, all equal."""
         return bool(is_constant(&self.c))

@@ -13,21 +13,22 @@ from sklearn.utils import check_random_state
 
 from mixfast import _random, seeding
 from mixfast._batch import fit_problems
-from mixfast._em import is_mapped
+from mixfast._em import Rows, is_mapped
 from mixfast._threads import resolve_threads
 from mixfast.batch_result import BatchResult, Cell, is_usable
 from mixfast.convergence import Status
 from mixfast.estimators._base import BaseMixture
-from mixfast.families.family import is_sparse
 from mixfast.problems import (
     as_reals,
     columns_of,
     frame_of,
     gather_problems,
+    join,
     not_finite,
     out_of_range,
     part_of,
     without_weightless_rows,
+    zeros_like,
 )
 
 CRITERIA = ("bic", "aic", "icl", "heldout")
@@ -163,7 +164,7 @@ def fit_many(
         cell.given_start()  # raises what is wrong for all problems
     n_bytes = 8 * len(problems) * len(cells) * max(cell.layout.size for cell in cells)
     holds_out = criterion == "heldout" and len(cells) > 1
-    is_compiled = _can_be_compiled(problems, cells)
+    is_compiled = _can_be_compiled(cells)
     has_slots = keep == "all" or holds_out or not is_compiled or n_bytes <= FEW_BYTES
     found = _nothing_found(len(problems), cells, len(cells) if has_slots else 1)
     found.status[not_finite(problems) | out_of_range(problems)] = Status.NOT_FINITE
@@ -283,25 +284,26 @@ def _nothing_found(n_problems, cells, n_slots):
     )
 
 
-def _can_be_compiled(problems, cells):
-    """Whether `_batch.pyx` fits them: rows are dense; units want one structure for all, and a start in the same."""
+def _can_be_compiled(cells):
+    """Whether `_batch.pyx` fits them: units want one structure for all, and a start in the same."""
     if any(cell.has_units() for cell in cells) and (len(cells) > 1 or cells[0].start_is_partly_given()):
         return False
-    return not is_sparse(problems.X) and all(cell.is_compiled() for cell in cells)
+    return all(cell.is_compiled() for cell in cells)
 
 
 def _fit_compiled(problems, cells, seeds, criterion, found, n_threads, report):
     estimator = cells[0].estimator
-    X = _prepare_rows(problems, estimator, found.status).astype(cells[0].dtype, copy=False)
+    X = _prepare_rows(problems, estimator, found.status)
     units = _units(problems, X, cells[0], found.status) if cells[0].has_units() else {}
-    if units:
-        X = _in_units(problems, X, units)
+    encoded = cells[0].family.encode(_in_units(problems, X, units) if units else X)
+    rows = Rows(encoded.rows, problems.sample_weight, encoded.base)
+    seeding_rows = rows if encoded.seeds is None else Rows(encoded.seeds, problems.sample_weight)
     fit_problems(
-        X,
+        rows,
+        seeding_rows,
         problems.offsets,
-        problems.sample_weight,
         seeds,
-        [cell.bind() for cell in cells],
+        [cell.bind(encoded) for cell in cells],
         n_init=estimator.n_init,
         max_iter=min(estimator.max_iter, 2**62),
         tol=estimator.tol,
@@ -311,7 +313,7 @@ def _fit_compiled(problems, cells, seeds, criterion, found, n_threads, report):
         lloyd_tol=seeding.LLOYD_TOL,
         lloyd_max_iter=seeding.LLOYD_MAX_ITER,
         criterion=criterion,
-        prunes=not is_mapped(X),
+        prunes=not is_mapped(encoded.rows),
         n_threads=n_threads,
         progress=report,
         weights=found.weights,
@@ -356,13 +358,17 @@ def _prepare_rows(problems, estimator, status):
     try:
         return estimator._prepare_rows(problems.X)
     except ValueError:
-        prepared = np.zeros_like(problems.X)
-    for i in np.flatnonzero(status[:, 0] == Status.INTERRUPTED):
-        try:
-            prepared[problems.rows(i)] = estimator._prepare_rows(problems.X[problems.rows(i)])
-        except ValueError:
-            status[i] = Status.OUT_OF_DOMAIN
-    return prepared
+        pass
+    prepared = []
+    for i in range(len(problems)):
+        X = problems.X[problems.rows(i)]
+        prepared.append(zeros_like(X))
+        if status[i, 0] == Status.INTERRUPTED:
+            try:
+                prepared[i] = estimator._prepare_rows(X)
+            except ValueError:
+                status[i] = Status.OUT_OF_DOMAIN
+    return join(prepared)
 
 
 def _fit_one_by_one(problems, cells, seeds, criterion, found, n_threads, report):

@@ -11,12 +11,11 @@ from sklearn.base import clone
 
 from mixfast import persistence, seeding
 from mixfast._batch import Model, evaluate_problems
+from mixfast._em import Rows
 from mixfast._threads import resolve_threads
 from mixfast.convergence import Status
 from mixfast.estimators._base import Fit
-from mixfast.families._centres import bind_centres
-from mixfast.families.family import Family, PythonFamily, is_sparse
-from mixfast.problems import gather_problems, not_finite
+from mixfast.problems import gather_problems, join, not_finite, zeros_like
 from mixfast.units import DataUnits
 
 
@@ -43,9 +42,7 @@ class Cell:
 
     def is_compiled(self):
         """Whether `_batch.pyx` can fit it; what it cannot is fitted by an estimator, problem by problem."""
-        encodes = type(self.family).encode is not Family.encode
-        halves = getattr(self.estimator, "n_init_policy", "all") == "halving"
-        return not (isinstance(self.family, PythonFamily) or encodes or halves)
+        return self.family.batches and getattr(self.estimator, "n_init_policy", "all") == "all"
 
     def has_units(self):
         """Whether rows are fitted in units of their own, which are not those of other structures."""
@@ -61,16 +58,16 @@ class Cell:
         unknown = np.full(self.n_components, np.nan), np.full(self.layout.size, np.nan)
         return self.estimator._override_start(*unknown, self.n_features, DataUnits(self.family, None, None))
 
-    def bind(self):
-        """The `Model` that `_batch.pyx` works with."""
-        n_components, n_features, itemsize = self.n_components, self.n_features, self.dtype.itemsize
-        n_candidates = seeding.n_kmeans_plusplus_candidates(n_components)
-        located = self.family.located(np.full((n_components, n_features), np.nan))
+    def bind(self, encoded):
+        """The `Model` that `_batch.pyx` works with, for rows encoded by a family that differs in structure alone."""
+        n_components = self.n_components
+        seeds = encoded.rows if encoded.seeds is None else encoded.seeds
+        located = self.family.located(np.full((n_components, seeds.shape[1]), np.nan))
         return Model(
-            self.family.bind(n_components, n_features, self.dtype),
-            bind_centres(n_components, n_features, itemsize, None),
-            bind_centres(1 + n_candidates, n_features, itemsize, None),
-            self.family.blank(n_components, n_features),
+            encoded._replace(family=self.family).bind(n_components, self.dtype),
+            seeding.bind_centres_to(seeds, n_components),
+            seeding.bind_centres_to(seeds, 1 + seeding.n_kmeans_plusplus_candidates(n_components)),
+            self.family.blank(n_components, self.n_features),
             None if located is None else np.flatnonzero(np.isnan(located)).astype(np.int64),
             *self.given_start(),
             self.n_free,
@@ -331,16 +328,16 @@ class BatchResult:
 
     def _prepared(self, problems):
         """Rows as the family wants them; those of problems without parameters are not looked at."""
+        usable = self._has_params()
         X = problems.X
-        if not np.all(self._has_params()):
-            X = X.copy()
-            for i in np.flatnonzero(~self._has_params()):
-                X[problems.rows(i)] = 0
-        return np.ascontiguousarray(self._cells[0].estimator._prepare_rows(X))
+        if not np.all(usable):
+            pieces = (X[problems.rows(i)] for i in range(len(problems)))
+            X = join([piece if fine else zeros_like(piece) for piece, fine in zip(pieces, usable, strict=True)])
+        return self._cells[0].estimator._prepare_rows(X)
 
     def _evaluate(self, problems, n_threads, labels=None, log_norm=None):
         usable = self._has_params()
-        if is_sparse(problems.X) or not self._cells[0].is_compiled():
+        if not self._cells[0].is_compiled():
             for i in np.flatnonzero(usable):
                 rows = problems.rows(i)
                 if labels is not None and rows.stop > rows.start:
@@ -350,10 +347,11 @@ class BatchResult:
             return
         # as an estimator has them: rounded to the precision of the data
         rounded = self._params.astype(self.dtype).astype(np.float64)
+        encoded = self._cells[0].family.encode(self._prepared(problems))
         evaluate_problems(
-            self._prepared(problems),
+            Rows(encoded.rows, base=encoded.base),
             problems.offsets,
-            [cell.with_dtype(problems.X.dtype).bind() for cell in self._cells],
+            [cell.with_dtype(problems.X.dtype).bind(encoded) for cell in self._cells],
             np.where(usable, self.chosen, -1).astype(np.int32),
             self.weights.astype(np.float64),
             rounded,

@@ -76,15 +76,35 @@ def gather_problems(problems, sample_weight=None):
         if arrays and len({X.shape[1] for X in arrays}) > 1:
             raise ValueError(f"problems should have one number of columns, got {sorted({X.shape[1] for X in arrays})}")
         offsets = np.concatenate([[0], np.cumsum([X.shape[0] for X in arrays], dtype=np.int64)]).astype(np.int64)
-        join = scipy.sparse.vstack if any(map(scipy.sparse.issparse, arrays)) else np.concatenate
         X = join(arrays) if arrays else np.empty((0, 1))
     if len(offsets) < 2:
         raise ValueError("there are no problems to fit")
     if X.shape[1] == 0:
         raise ValueError("problems should have at least one column")
     dtype = X.dtype if X.dtype in (np.float32, np.float64) else np.float64
-    X = X.tocsr().astype(dtype, copy=False) if scipy.sparse.issparse(X) else np.ascontiguousarray(X, dtype=dtype)
+    X = canonical(X.astype(dtype, copy=False)) if scipy.sparse.issparse(X) else np.ascontiguousarray(X, dtype=dtype)
     return Problems(X, offsets, _gather_weights(sample_weight, offsets))
+
+
+def join(arrays):
+    """Rows of all, one after the other; sparse where some are."""
+    if any(map(scipy.sparse.issparse, arrays)):
+        return scipy.sparse.vstack(arrays, format="csr")
+    return np.concatenate(arrays)
+
+
+def zeros_like(X):
+    return X.__class__(X.shape, dtype=X.dtype) if scipy.sparse.issparse(X) else np.zeros_like(X)
+
+
+def canonical(X):
+    """A sparse matrix in CSR form without zeros, the columns of each row in order; `X` itself where it is so."""
+    if X.has_canonical_format and np.all(X.data):
+        return X
+    X = X.copy()
+    X.sum_duplicates()
+    X.eliminate_zeros()
+    return X
 
 
 def _gather_weights(sample_weight, offsets):

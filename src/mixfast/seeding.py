@@ -39,9 +39,13 @@ class KMeansResult(NamedTuple):
     n_iter: int
 
 
+def bind_centres_to(X, n_centres, isa=None):
+    """The capsule of the centres family for these rows."""
+    return bind_centres(n_centres, X.shape[1], X.dtype.itemsize, isa, is_sparse(X))
+
+
 def _centres_pass(kind, rows, n_centres, n_threads, isa):
-    X = rows.X
-    return kind(bind_centres(n_centres, X.shape[1], X.dtype.itemsize, isa, is_sparse(X)), rows, n_threads)
+    return kind(bind_centres_to(rows.X, n_centres, isa), rows, n_threads)
 
 
 def n_kmeans_plusplus_candidates(n_clusters):

@@ -25,6 +25,7 @@ from mixfast._acceleration import AcceleratedEM
 from mixfast._em import EM, Pass, Rows, evaluate
 from mixfast._threads import resolve_threads
 from mixfast.convergence import Monitor, Status
+from mixfast.problems import canonical
 from mixfast.units import DataUnits
 
 #: Iterations asked of the engine at once; only there so that any max_iter fits its integers.
@@ -358,11 +359,7 @@ class BaseMixture(DensityMixin, BaseEstimator):
     def _validate_rows(self, X, **options):
         """Rows as the family wants them; those that are sparse without zeros, their columns in order."""
         X = validate_data(self, X, dtype=[np.float64, np.float32], accept_sparse=self._accepts_sparse, **options)
-        if scipy.sparse.issparse(X) and not (X.has_canonical_format and np.all(X.data)):
-            X = X.copy()
-            X.sum_duplicates()
-            X.eliminate_zeros()
-        return self._prepare_rows(X)
+        return self._prepare_rows(canonical(X) if scipy.sparse.issparse(X) else X)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -46,6 +46,9 @@ class Family(ABC):
     #: The precisions that `bind` has verbs for.
     dtypes: tuple = (np.float64, np.float32)
 
+    #: Whether `encode` of the rows of many problems at once does what it does to each: a compiled batch fits them then.
+    batches = True
+
     #: NamedTuple types that name the arrays of the parameters and of the sufficient statistics.
     Params: type
     Stats: type
@@ -118,6 +121,7 @@ class PythonFamily(Family):
     """
 
     dtypes: tuple = (np.float64,)
+    batches = False  # a batch runs without the GIL
 
     #: Optional methods, both or neither, for `accelerate="auto"`: `unconstrain(params)` gives an array of
     #: `n_parameters` numbers, any of which `constrain(free)` turns into `Params`: logarithms of what is positive, log
