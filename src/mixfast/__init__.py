@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from mixfast._config import show_config
+    from mixfast._config import get_include, show_config
     from mixfast.batch import fit_many, fit_many_columns, fit_many_groups
     from mixfast.batch_result import BatchResult
     from mixfast.bootstrap import BootstrapLRT, bootstrap_lrt
@@ -34,6 +34,7 @@ _HOMES = {
     "fit_many": "mixfast.batch",
     "fit_many_columns": "mixfast.batch",
     "fit_many_groups": "mixfast.batch",
+    "get_include": "mixfast._config",
     "load": "mixfast.persistence",
     "plot_mixture": "mixfast.plotting",
     "select": "mixfast.selection",
@@ -51,6 +52,7 @@ __all__ = [
     "fit_many",
     "fit_many_columns",
     "fit_many_groups",
+    "get_include",
     "load",
     "plot_mixture",
     "select",
