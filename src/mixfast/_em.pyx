@@ -68,6 +68,8 @@ from mixfast._random cimport RANDOM_RESPONSIBILITIES, uniform
 
 import numpy as np
 
+from mixfast.gathered import Gathered
+
 cdef extern from "Python.h":
     int PyErr_CheckSignals()
 
@@ -1044,12 +1046,13 @@ cdef class EM(Pass):
         return [objectives[i] for i in range(course.n_accepted)], bool(course.converged)
 
     def gather(self):
-        """One pass at the present parameters: (log evidence, impossible rows, counts, statistics), nothing updated."""
+        """One pass at the present parameters, nothing updated: `Gathered`."""
         cdef const family_t *family = self.c.family
         self.run()
-        return (evidence_of(&self.c), self.c.lanes[LANE_IMPOSSIBLE],
-                _copy(self.c.lanes + LANE_COUNTS, family.n_components),
-                _copy(self.c.lanes + LANE_COUNTS + family.n_components, family.n_stats))
+        return Gathered(evidence_of(&self.c), self.c.lanes[LANE_IMPOSSIBLE],
+                        _copy(self.c.lanes + LANE_COUNTS, family.n_components),
+                        _copy(self.c.lanes + LANE_COUNTS + family.n_components, family.n_stats),
+                        np.concatenate(self.state()))
 
     @property
     def status(self):
