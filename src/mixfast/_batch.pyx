@@ -408,7 +408,7 @@ cdef size_t most_room(const batch_t *b, problems, sizes, int n_threads):
     cdef size_t largest = 0
     cdef Py_ssize_t i
     if b.rows.indptr == NULL and b.seeding_rows.indptr == NULL:
-        problems = _unlike(problems, sizes)
+        problems = problems[np.unique(sizes[problems], return_index=True)[1]]
     for problem in problems:
         for i in range(b.n_groups):
             largest = max(largest, room_for(b, &b.groups[i], problem, n_threads))
@@ -859,17 +859,21 @@ cdef void place_evaluation(worker_t *w, const batch_t *b, const model_t *m, Py_s
     place_beyond_starts(w, m.family, &w.rows)
 
 
-cdef size_t room_for_evaluation(const batch_t *b, problems, int n_threads):
-    """Bytes that passes over these problems want under their models."""
+cdef size_t room_for_evaluation(const batch_t *b, const int64_t[::1] problems, sizes, int n_threads):
+    """Bytes that passes over these problems want under their models; dense ones of the same size want the same."""
     cdef worker_t w
     cdef size_t largest = 0
-    cdef Py_ssize_t problem
+    cdef Py_ssize_t i, j
+    cdef const int64_t[::1] alike = problems
     memset(&w, 0, sizeof(worker_t))
     w.n_threads = n_threads
-    for problem in problems:
-        measure_arena(&w.arena)
-        place_evaluation(&w, b, &b.models[b.chosen[problem]], problem)
-        largest = max(largest, w.arena.used)
+    measure_arena(&w.arena)
+    if b.rows.indptr == NULL:
+        alike = np.asarray(problems)[np.unique(sizes[problems], return_index=True)[1]]
+    for i in range(alike.shape[0]):
+        for j in range(b.n_models):
+            place_evaluation(&w, b, &b.models[j], alike[i])
+            largest = max(largest, w.arena.used)
     return largest + CACHE_LINE
 
 
@@ -922,11 +926,11 @@ def evaluate_problems(Rows rows not None, const int64_t[::1] offsets not None, m
         narrow, wide = wanted[~on_all_threads], wanted[on_all_threads]
         b.n_workers = n_threads + 1
         if narrow.shape[0]:
-            room = room_for_evaluation(&b, _unlike(wanted[~on_all_threads], sizes, n_values, of), 1)
+            room = room_for_evaluation(&b, narrow, sizes, 1)
             for i in range(n_threads):
                 open_worker(&b.workers[i], &b, 1, i == 0, room)
         if wide.shape[0]:
-            room = room_for_evaluation(&b, wanted[on_all_threads], n_threads)
+            room = room_for_evaluation(&b, wide, sizes, n_threads)
             open_worker(&b.workers[n_threads], &b, n_threads, True, room)
         with nogil:
             for i in range(wide.shape[0]):
@@ -942,9 +946,3 @@ def evaluate_problems(Rows rows not None, const int64_t[::1] offsets not None, m
         free(b.models)
     if b.stop:
         raise errors[0] if errors else KeyboardInterrupt
-
-
-def _unlike(problems, *arrays):
-    """Of problems that are alike in all arrays one."""
-    keys = np.stack([array[problems] for array in arrays])
-    return problems[np.unique(keys, axis=1, return_index=True)[1]]
