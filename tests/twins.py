@@ -10,6 +10,7 @@ from mixfast._em import EM, Rows
 from mixfast._isa import available_isas
 from mixfast._reference import bernoulli as bernoulli_twin
 from mixfast._reference import gaussian as gaussian_twin
+from mixfast._reference import student_t as student_t_twin
 from mixfast.families.bernoulli import Bernoulli, BernoulliParams
 from mixfast.families.gaussian import (
     DiagonalGaussian,
@@ -17,6 +18,16 @@ from mixfast.families.gaussian import (
     GaussianParams,
     SphericalGaussian,
     TiedGaussian,
+)
+from mixfast.families.student_t import (
+    DiagonalStudentT,
+    FullStudentT,
+    GivenDegrees,
+    OwnDegrees,
+    SharedDegrees,
+    SphericalStudentT,
+    StudentTParams,
+    TiedStudentT,
 )
 
 ISAS = available_isas()
@@ -69,6 +80,28 @@ def spherical_params(rng, n_components, n_features):
     return GaussianParams(_means(rng, n_components, n_features), variances, 1 / np.sqrt(variances))
 
 
+def heavy_tailed_rows(rng, n_rows, n_features):
+    """Three groups, each with outliers of its own."""
+    centres = 5 + 2 * rng.standard_normal((3, n_features))
+    tails = np.sqrt(3 / rng.chisquare(3, (n_rows, 1)))
+    rows = centres[rng.integers(3, size=n_rows)] + rng.standard_normal((n_rows, n_features)) * tails
+    return rows * np.linspace(0.5, 2, n_features)
+
+
+def with_degrees(make_params, n_groups):
+    """Parameters of a Student-t family; components of a group share their degrees of freedom, no group has eight."""
+
+    def make(rng, n_components, n_features):
+        located = make_params(rng, n_components, n_features)
+        groups = n_groups(n_components)
+        degrees = (
+            np.repeat(rng.uniform(2, 12, groups), n_components // groups) if groups else np.full(n_components, 8.0)
+        )
+        return StudentTParams(*located, degrees)
+
+    return make
+
+
 def binary_rows(rng, n_rows, n_features):
     """Three groups with probabilities of their own."""
     probabilities = rng.uniform(size=(3, n_features))[rng.integers(3, size=n_rows)]
@@ -79,11 +112,38 @@ def bernoulli_params(rng, n_components, n_features):
     return BernoulliParams(rng.uniform(0.05, 0.95, (n_components, n_features)))
 
 
+OWN, SHARED, GIVEN = OwnDegrees().n_groups, SharedDegrees().n_groups, GivenDegrees(8).n_groups
+
+
 FAMILIES = {
     "full": Twins(FullGaussian(1e-6), gaussian_twin.FullGaussian(1e-6), gaussian_rows, full_params),
     "tied": Twins(TiedGaussian(1e-6), gaussian_twin.TiedGaussian(1e-6), gaussian_rows, tied_params),
     "diagonal": Twins(DiagonalGaussian(1e-6), gaussian_twin.DiagonalGaussian(1e-6), gaussian_rows, diagonal_params),
     "spherical": Twins(SphericalGaussian(1e-6), gaussian_twin.SphericalGaussian(1e-6), gaussian_rows, spherical_params),
+    "heavy full": Twins(
+        FullStudentT(1e-6, OwnDegrees()),
+        student_t_twin.StudentT(gaussian_twin.FullGaussian(1e-6), OWN, 8.0),
+        heavy_tailed_rows,
+        with_degrees(full_params, OWN),
+    ),
+    "heavy tied": Twins(
+        TiedStudentT(1e-6, OwnDegrees()),
+        student_t_twin.TiedStudentT(1e-6, OWN, 8.0),
+        heavy_tailed_rows,
+        with_degrees(tied_params, OWN),
+    ),
+    "heavy diagonal": Twins(
+        DiagonalStudentT(1e-6, SharedDegrees()),
+        student_t_twin.StudentT(gaussian_twin.DiagonalGaussian(1e-6), SHARED, 8.0),
+        heavy_tailed_rows,
+        with_degrees(diagonal_params, SHARED),
+    ),
+    "heavy spherical": Twins(
+        SphericalStudentT(1e-6, GivenDegrees(8)),
+        student_t_twin.StudentT(gaussian_twin.SphericalGaussian(1e-6), GIVEN, 8.0),
+        heavy_tailed_rows,
+        with_degrees(spherical_params, GIVEN),
+    ),
     "bernoulli": Twins(Bernoulli(0.5), bernoulli_twin.Bernoulli(0.5), binary_rows, bernoulli_params),
 }
 

@@ -321,7 +321,14 @@ static void log_of(ptrdiff_t n, const void *x_in, void *y_out) {
     for (ptrdiff_t i = 0; i < n; i++) y[i] = log_above_one(x[i]);
 }
 
+static void log1p_of(ptrdiff_t n, const void *x_in, void *y_out) {
+    const real *x = x_in;
+    real *MIXFAST_RESTRICT y = y_out;
+    for (ptrdiff_t i = 0; i < n; i++) y[i] = log_one_plus(x[i]);
+}
+
 const mixfast_rows_kernels MIXFAST_TABLE(rows) = {
     STRIP,      pack,   softmax,     hardmax,       count,  transpose, argmax,
     least_best, maxima, count_below, choose_rows,   round_to_real, exp_of, log_of,
+    log1p_of,
 };

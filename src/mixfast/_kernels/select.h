@@ -6,6 +6,7 @@
 #include "gaussian.h"
 #include "linear.h"
 #include "rows.h"
+#include "student_t.h"
 
 enum { MIXFAST_ISA_BASE, MIXFAST_ISA_V2, MIXFAST_ISA_V3, MIXFAST_ISA_V4, MIXFAST_N_ISAS };
 
@@ -19,5 +20,6 @@ const mixfast_linear_kernels *mixfast_select_linear(int isa, int real_bytes);
 const mixfast_sparse_linear_kernels *mixfast_select_sparse_linear(int isa, int real_bytes);
 const mixfast_centres_kernels *mixfast_select_centres(int isa, int real_bytes);
 const mixfast_sparse_centres_kernels *mixfast_select_sparse_centres(int isa, int real_bytes);
+const mixfast_student_t_kernels *mixfast_select_student_t(int isa, int real_bytes);
 
 #endif
