@@ -10,6 +10,8 @@ from mixfast._em import EM, Rows
 from mixfast._isa import available_isas
 from mixfast._reference import bernoulli as bernoulli_twin
 from mixfast._reference import gaussian as gaussian_twin
+from mixfast._reference import multinomial as multinomial_twin
+from mixfast._reference import poisson as poisson_twin
 from mixfast.families.bernoulli import Bernoulli, BernoulliParams
 from mixfast.families.gaussian import (
     DiagonalGaussian,
@@ -18,6 +20,8 @@ from mixfast.families.gaussian import (
     SphericalGaussian,
     TiedGaussian,
 )
+from mixfast.families.multinomial import Multinomial, MultinomialParams
+from mixfast.families.poisson import Poisson, PoissonParams
 
 ISAS = available_isas()
 DTYPES = (np.float64, np.float32)
@@ -79,12 +83,28 @@ def bernoulli_params(rng, n_components, n_features):
     return BernoulliParams(rng.uniform(0.05, 0.95, (n_components, n_features)))
 
 
+def count_rows(rng, n_rows, n_features):
+    """Three groups with rates of their own, and rows without counts."""
+    rates = rng.gamma(1, 3, size=(3, n_features))[rng.integers(3, size=n_rows)]
+    return rng.poisson(rates * rng.integers(3, size=(n_rows, 1))).astype(float)
+
+
+def multinomial_params(rng, n_components, n_features):
+    return MultinomialParams(rng.dirichlet(np.full(n_features, 2.0), size=n_components))
+
+
+def poisson_params(rng, n_components, n_features):
+    return PoissonParams(rng.gamma(2, 2, size=(n_components, n_features)))
+
+
 FAMILIES = {
     "full": Twins(FullGaussian(1e-6), gaussian_twin.FullGaussian(1e-6), gaussian_rows, full_params),
     "tied": Twins(TiedGaussian(1e-6), gaussian_twin.TiedGaussian(1e-6), gaussian_rows, tied_params),
     "diagonal": Twins(DiagonalGaussian(1e-6), gaussian_twin.DiagonalGaussian(1e-6), gaussian_rows, diagonal_params),
     "spherical": Twins(SphericalGaussian(1e-6), gaussian_twin.SphericalGaussian(1e-6), gaussian_rows, spherical_params),
     "bernoulli": Twins(Bernoulli(0.5), bernoulli_twin.Bernoulli(0.5), binary_rows, bernoulli_params),
+    "multinomial": Twins(Multinomial(0.5), multinomial_twin.Multinomial(0.5), count_rows, multinomial_params),
+    "poisson": Twins(Poisson(0.5, 0.2), poisson_twin.Poisson(0.5, 0.2), count_rows, poisson_params),
 }
 
 
@@ -95,10 +115,10 @@ def random_weights(rng, n_components):
 
 def make_em(twins, X, weights, params, sample_weight=None, n_threads=1, chunk_rows=None, isa=None):
     """The compiled engine at the given parameters."""
-    n_components, n_features = len(weights), X.shape[1]
-    capsule = twins.compiled.bind(n_components, n_features, X.dtype, isa)
-    em = EM(capsule, Rows(X, sample_weight), n_threads, chunk_rows)
-    em.set_state(weights, twins.compiled.params_layout(n_components, n_features).pack(params))
+    encoded = twins.compiled.encode(X)
+    capsule = encoded.bind(len(weights), X.dtype, isa)
+    em = EM(capsule, Rows(encoded.rows, sample_weight, encoded.base), n_threads, chunk_rows)
+    em.set_state(weights, twins.compiled.params_layout(len(weights), X.shape[1]).pack(params))
     return em
 
 

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from mixfast.convergence import Status
     from mixfast.estimators.bernoulli_mixture import BernoulliMixture
     from mixfast.estimators.gaussian_mixture import GaussianMixture
+    from mixfast.estimators.multinomial_mixture import MultinomialMixture
+    from mixfast.estimators.poisson_mixture import PoissonMixture
     from mixfast.persistence import load
     from mixfast.plotting import plot_mixture
     from mixfast.selection import Selection, select
@@ -28,6 +30,8 @@ _HOMES = {
     "BernoulliMixture": "mixfast.estimators.bernoulli_mixture",
     "BootstrapLRT": "mixfast.bootstrap",
     "GaussianMixture": "mixfast.estimators.gaussian_mixture",
+    "MultinomialMixture": "mixfast.estimators.multinomial_mixture",
+    "PoissonMixture": "mixfast.estimators.poisson_mixture",
     "Selection": "mixfast.selection",
     "Status": "mixfast.convergence",
     "bootstrap_lrt": "mixfast.bootstrap",
@@ -46,6 +50,8 @@ __all__ = [
     "BernoulliMixture",
     "BootstrapLRT",
     "GaussianMixture",
+    "MultinomialMixture",
+    "PoissonMixture",
     "Selection",
     "Status",
     "bootstrap_lrt",

@@ -87,6 +87,9 @@ class BaseMixture(DensityMixin, BaseEstimator):
     #: The sparse forms that X may have: False, or "csr".
     _accepts_sparse: bool | str = False
 
+    #: Whether X may have entries that are missing, NaN.
+    _accepts_missing: bool = False
+
     #: For subclasses whose constructor has no such parameter.
     accelerate = None
     canonical_order = False
@@ -358,12 +361,20 @@ class BaseMixture(DensityMixin, BaseEstimator):
 
     def _validate_rows(self, X, **options):
         """Rows as the family wants them; those that are sparse without zeros, their columns in order."""
-        X = validate_data(self, X, dtype=[np.float64, np.float32], accept_sparse=self._accepts_sparse, **options)
+        X = validate_data(
+            self,
+            X,
+            dtype=[np.float64, np.float32],
+            accept_sparse=self._accepts_sparse,
+            ensure_all_finite="allow-nan" if self._accepts_missing else True,
+            **options,
+        )
         return self._prepare_rows(canonical(X) if scipy.sparse.issparse(X) else X)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = bool(self._accepts_sparse)
+        tags.input_tags.allow_nan = self._accepts_missing
         return tags
 
     @staticmethod
@@ -617,19 +628,25 @@ class BaseMixture(DensityMixin, BaseEstimator):
         y : ndarray of shape (n_samples,), int64
             The component of each row.
         """
+        return self._draw(n_samples, self._rng_of_sample(n_samples, random_state))
+
+    def _rng_of_sample(self, n_samples, random_state):
         check_is_fitted(self)
         if not isinstance(n_samples, Integral):
             raise TypeError(f"n_samples must be an integer, got {n_samples!r}")
         if n_samples < 1:
             raise ValueError(f"Invalid value for 'n_samples': {n_samples} . The sampling requires at least one sample.")
-        rng = check_random_state(self.random_state if random_state is None else random_state)
+        return check_random_state(self.random_state if random_state is None else random_state)
+
+    def _draw(self, n_samples, rng, **given):
+        """Rows and their components; `given` is what the family wants to know of the rows beside these."""
         weights = np.asarray(self.weights_, dtype=np.float64)
         counts = rng.multinomial(n_samples, weights / weights.sum())
         labels = np.repeat(np.arange(len(weights), dtype=np.int64), counts)
         family = self._family()
         layout = family.params_layout(len(weights), self._n_fitted_features())
         params = layout.view(layout.pack(self._collect()))
-        return family.sample(params, labels, rng), labels
+        return family.sample(params, labels, rng, **given), labels
 
     def save(self, path):
         """Write the fitted model to a file that `mixfast.load` reads, without pickle; docs/files.md has the format.
