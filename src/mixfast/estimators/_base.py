@@ -121,6 +121,9 @@ class BaseMixture(DensityMixin, BaseEstimator):
         """The units that the rows are fitted in."""
         return DataUnits(family, X, sample_weight)
 
+    def _learn_design(self, X, sample_weight):
+        """Keep what `sample` has to know of the rows, prepared as for a fit, beside the parameters."""
+
     def _start_is_given(self):
         """Whether the user gave all parameters to start from, so that no seeding is needed."""
         return False
@@ -227,6 +230,7 @@ class BaseMixture(DensityMixin, BaseEstimator):
             lower_bounds=[bound - units.log_volume for bound in best.lower_bounds],
         )
         self._finish(best, layout, X.dtype)
+        self._learn_design(X, sample_weight)
 
     def _best_of_all(self, begin, go_on):
         """Every start to convergence."""

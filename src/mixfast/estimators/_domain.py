@@ -22,7 +22,8 @@ def check_counts(X):
         return
     row, column, value = first_outside(X, is_outside)
     raise ValueError(
-        f"Column {column} of X is not all counts: row {row} is {value}. Pass whole numbers from 0 to 2**53."
+        ("Negative values in data: column" if value < 0 else "Column")
+        + f" {column} of X is not all counts, row {row} is {value}. Pass whole numbers from 0 to 2**53."
     )
 
 

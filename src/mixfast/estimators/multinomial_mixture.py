@@ -128,8 +128,7 @@ class MultinomialMixture(BaseMixture):
         tags.input_tags.positive_only = True
         return tags
 
-    def _fit_rows(self, X, sample_weight, init_params):
-        super()._fit_rows(X, sample_weight, init_params)
+    def _learn_design(self, X, sample_weight):
         self.totals_, place = np.unique(row_totals(X), return_inverse=True)
         share = np.bincount(place, weights=sample_weight)
         self.total_shares_ = share / share.sum()
