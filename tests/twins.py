@@ -10,6 +10,8 @@ from mixfast._em import EM, Rows
 from mixfast._isa import available_isas
 from mixfast._reference import bernoulli as bernoulli_twin
 from mixfast._reference import gaussian as gaussian_twin
+from mixfast._reference import multinomial as multinomial_twin
+from mixfast._reference import poisson as poisson_twin
 from mixfast._reference import student_t as student_t_twin
 from mixfast.families.bernoulli import Bernoulli, BernoulliParams
 from mixfast.families.gaussian import (
@@ -19,6 +21,8 @@ from mixfast.families.gaussian import (
     SphericalGaussian,
     TiedGaussian,
 )
+from mixfast.families.multinomial import Multinomial, MultinomialParams
+from mixfast.families.poisson import Poisson, PoissonParams
 from mixfast.families.student_t import (
     DiagonalStudentT,
     FullStudentT,
@@ -115,6 +119,20 @@ def bernoulli_params(rng, n_components, n_features):
 OWN, SHARED, GIVEN = OwnDegrees().n_groups, SharedDegrees().n_groups, GivenDegrees(8).n_groups
 
 
+def count_rows(rng, n_rows, n_features):
+    """Three groups with rates of their own, and rows without counts."""
+    rates = rng.gamma(1, 3, size=(3, n_features))[rng.integers(3, size=n_rows)]
+    return rng.poisson(rates * rng.integers(3, size=(n_rows, 1))).astype(float)
+
+
+def multinomial_params(rng, n_components, n_features):
+    return MultinomialParams(rng.dirichlet(np.full(n_features, 2.0), size=n_components))
+
+
+def poisson_params(rng, n_components, n_features):
+    return PoissonParams(rng.gamma(2, 2, size=(n_components, n_features)))
+
+
 FAMILIES = {
     "full": Twins(FullGaussian(1e-6), gaussian_twin.FullGaussian(1e-6), gaussian_rows, full_params),
     "tied": Twins(TiedGaussian(1e-6), gaussian_twin.TiedGaussian(1e-6), gaussian_rows, tied_params),
@@ -145,6 +163,8 @@ FAMILIES = {
         with_degrees(spherical_params, GIVEN),
     ),
     "bernoulli": Twins(Bernoulli(0.5), bernoulli_twin.Bernoulli(0.5), binary_rows, bernoulli_params),
+    "multinomial": Twins(Multinomial(0.5), multinomial_twin.Multinomial(0.5), count_rows, multinomial_params),
+    "poisson": Twins(Poisson(0.5, 0.2), poisson_twin.Poisson(0.5, 0.2), count_rows, poisson_params),
 }
 
 
@@ -155,10 +175,10 @@ def random_weights(rng, n_components):
 
 def make_em(twins, X, weights, params, sample_weight=None, n_threads=1, chunk_rows=None, isa=None):
     """The compiled engine at the given parameters."""
-    n_components, n_features = len(weights), X.shape[1]
-    capsule = twins.compiled.bind(n_components, n_features, X.dtype, isa)
-    em = EM(capsule, Rows(X, sample_weight), n_threads, chunk_rows)
-    em.set_state(weights, twins.compiled.params_layout(n_components, n_features).pack(params))
+    encoded = twins.compiled.encode(X)
+    capsule = encoded.bind(len(weights), X.dtype, isa)
+    em = EM(capsule, Rows(encoded.rows, sample_weight, encoded.base), n_threads, chunk_rows)
+    em.set_state(weights, twins.compiled.params_layout(len(weights), X.shape[1]).pack(params))
     return em
 
 

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from mixfast.convergence import Status
     from mixfast.estimators.bernoulli_mixture import BernoulliMixture
     from mixfast.estimators.gaussian_mixture import GaussianMixture
+    from mixfast.estimators.multinomial_mixture import MultinomialMixture
+    from mixfast.estimators.poisson_mixture import PoissonMixture
     from mixfast.estimators.student_t_mixture import StudentTMixture
     from mixfast.persistence import load
     from mixfast.plotting import plot_mixture
@@ -29,6 +31,8 @@ _HOMES = {
     "BernoulliMixture": "mixfast.estimators.bernoulli_mixture",
     "BootstrapLRT": "mixfast.bootstrap",
     "GaussianMixture": "mixfast.estimators.gaussian_mixture",
+    "MultinomialMixture": "mixfast.estimators.multinomial_mixture",
+    "PoissonMixture": "mixfast.estimators.poisson_mixture",
     "Selection": "mixfast.selection",
     "Status": "mixfast.convergence",
     "StudentTMixture": "mixfast.estimators.student_t_mixture",
@@ -48,6 +52,8 @@ __all__ = [
     "BernoulliMixture",
     "BootstrapLRT",
     "GaussianMixture",
+    "MultinomialMixture",
+    "PoissonMixture",
     "Selection",
     "Status",
     "StudentTMixture",

@@ -87,6 +87,9 @@ class BaseMixture(DensityMixin, BaseEstimator):
     #: The sparse forms that X may have: False, or "csr".
     _accepts_sparse: bool | str = False
 
+    #: Whether X may have entries that are missing, NaN.
+    _accepts_missing: bool = False
+
     #: For subclasses whose constructor has no such parameter.
     accelerate = None
     canonical_order = False
@@ -117,6 +120,9 @@ class BaseMixture(DensityMixin, BaseEstimator):
     def _units(self, family, X, sample_weight):
         """The units that the rows are fitted in."""
         return DataUnits(family, X, sample_weight)
+
+    def _learn_design(self, X, sample_weight):
+        """Keep what `sample` has to know of the rows, prepared as for a fit, beside the parameters."""
 
     def _start_is_given(self):
         """Whether the user gave all parameters to start from, so that no seeding is needed."""
@@ -224,6 +230,7 @@ class BaseMixture(DensityMixin, BaseEstimator):
             lower_bounds=[bound - units.log_volume for bound in best.lower_bounds],
         )
         self._finish(best, layout, X.dtype)
+        self._learn_design(X, sample_weight)
 
     def _best_of_all(self, begin, go_on):
         """Every start to convergence."""
@@ -358,12 +365,20 @@ class BaseMixture(DensityMixin, BaseEstimator):
 
     def _validate_rows(self, X, **options):
         """Rows as the family wants them; those that are sparse without zeros, their columns in order."""
-        X = validate_data(self, X, dtype=[np.float64, np.float32], accept_sparse=self._accepts_sparse, **options)
+        X = validate_data(
+            self,
+            X,
+            dtype=[np.float64, np.float32],
+            accept_sparse=self._accepts_sparse,
+            ensure_all_finite="allow-nan" if self._accepts_missing else True,
+            **options,
+        )
         return self._prepare_rows(canonical(X) if scipy.sparse.issparse(X) else X)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = bool(self._accepts_sparse)
+        tags.input_tags.allow_nan = self._accepts_missing
         return tags
 
     @staticmethod
@@ -617,19 +632,25 @@ class BaseMixture(DensityMixin, BaseEstimator):
         y : ndarray of shape (n_samples,), int64
             The component of each row.
         """
+        return self._draw(n_samples, self._rng_of_sample(n_samples, random_state))
+
+    def _rng_of_sample(self, n_samples, random_state):
         check_is_fitted(self)
         if not isinstance(n_samples, Integral):
             raise TypeError(f"n_samples must be an integer, got {n_samples!r}")
         if n_samples < 1:
             raise ValueError(f"Invalid value for 'n_samples': {n_samples} . The sampling requires at least one sample.")
-        rng = check_random_state(self.random_state if random_state is None else random_state)
+        return check_random_state(self.random_state if random_state is None else random_state)
+
+    def _draw(self, n_samples, rng, **given):
+        """Rows and their components; `given` is what the family wants to know of the rows beside these."""
         weights = np.asarray(self.weights_, dtype=np.float64)
         counts = rng.multinomial(n_samples, weights / weights.sum())
         labels = np.repeat(np.arange(len(weights), dtype=np.int64), counts)
         family = self._family()
         layout = family.params_layout(len(weights), self._n_fitted_features())
         params = layout.view(layout.pack(self._collect()))
-        return family.sample(params, labels, rng), labels
+        return family.sample(params, labels, rng, **given), labels
 
     def save(self, path):
         """Write the fitted model to a file that `mixfast.load` reads, without pickle; docs/files.md has the format.

@@ -3,10 +3,15 @@
 Parameters: probabilities[K][d]. Statistics: ones[K][d], the weighted number of ones. With a Beta(1 + alpha, 1 + alpha)
 prior on each probability the M-step is p = (ones + alpha) / (N + 2 alpha), and EM increases the log-likelihood plus
 alpha * sum of log p + log(1 - p).
+
+Where some entries are missing, rows have more columns: after the d that say what is one, n_missing that say, of the
+columns with missing entries, what is not zero: one or missing. A last column is one everywhere: its sum is the weight
+of all, added up as the others are, so that nothing is left over of a column that was never observed.
 """
 
 from libc.float cimport DBL_EPSILON, DBL_MIN
 from libc.math cimport INFINITY, exp, isinf, log, log1p
+from libc.stdint cimport int32_t
 from libc.stdlib cimport calloc, free
 
 from mixfast._capsule cimport capsule_of
@@ -17,20 +22,26 @@ from mixfast.families._linear cimport check_shape, coefficients_in, constant_in,
 ctypedef struct context_t:
     linear_t linear
     double alpha
+    Py_ssize_t n_probabilities    # of a component
+    Py_ssize_t n_missing
+    int32_t missing[1]            # the first of n_missing columns
 
 
-cdef inline double alpha_of(const family_t *f) noexcept nogil:
-    return (<const context_t *> f.context).alpha
+cdef inline const context_t *context_of(const family_t *f) noexcept nogil:
+    return <const context_t *> f.context
 
 
 cdef void prepare_component(const family_t *f, Py_ssize_t k, const double *weights, const double *params,
                             double *own_work, double *work) noexcept nogil:
     """log p(x) = sum_j log(1 - p_j) + x . log odds"""
-    cdef Py_ssize_t d = f.n_features, j
+    cdef const context_t *context = context_of(f)
+    cdef Py_ssize_t d = context.n_probabilities, j, m
+    cdef const double *probabilities = params + k * d
     cdef double *log_odds = coefficients_in(f, work, k)
+    cdef double *not_zero = log_odds + d
     cdef double constant = log(weights[k]), p
     for j in range(d):
-        p = params[k * d + j]
+        p = probabilities[j]
         if p <= 0:
             log_odds[j] = -INFINITY
         elif p >= 1:
@@ -39,27 +50,61 @@ cdef void prepare_component(const family_t *f, Py_ssize_t k, const double *weigh
             constant += log1p(-p)
             log_odds[j] = log(p) - log1p(-p)
     constant_in(f, work, k)[0] = constant
+    if context.n_missing == 0:
+        return
+    for m in range(context.n_missing):
+        j = context.missing[m]
+        p = probabilities[j]
+        log_odds[j] = log(p)
+        if p <= 0:
+            not_zero[m] = 0
+        elif p >= 1:
+            not_zero[m] = INFINITY
+        else:
+            not_zero[m] = -log1p(-p)
+    not_zero[context.n_missing] = 0
 
 
 cdef int maximise_component(const family_t *f, Py_ssize_t k, const totals_t *totals, const double *work,
                             double *own_work, double *params) noexcept nogil:
-    """An empty component has the probabilities of all rows."""
-    cdef Py_ssize_t d = f.n_features, j
+    """An empty component has the probabilities of all rows, as has a column that none of its rows has an entry in."""
+    cdef const context_t *context = context_of(f)
+    cdef Py_ssize_t d = context.n_probabilities, j, m
     cdef sums_t sums = sums_of(f, totals, work)
-    cdef const double *ones = sums.of_components + k * d
-    cdef double count = totals.counts[k], alpha = alpha_of(f)
-    # Sums of responsibilities may round past the count; and with a prior nothing is certain, even where alpha is lost
-    # beside the count.
-    cdef double least = 0.0 if alpha == 0 else DBL_MIN, most = 1.0 if alpha == 0 else 1 - DBL_EPSILON
+    cdef const double *own = sums.of_components + k * f.n_features
+    cdef double count = totals.counts[k], alpha = context.alpha
+    cdef double *probabilities = params + k * d
     if count == 0:
-        ones, count = sums.of_all, sums.total
+        own, count = sums.of_all, sums.total
     for j in range(d):
-        params[k * d + j] = min(max((ones[j] + alpha) / (count + 2 * alpha), least), most)
+        probabilities[j] = share_of(own[j], count, alpha)
+    for m in range(context.n_missing):
+        j = context.missing[m]
+        count = n_observed(context, own, m)
+        if count > 0 or alpha > 0:
+            probabilities[j] = share_of(own[j], count, alpha)
+        else:
+            probabilities[j] = share_of(sums.of_all[j], n_observed(context, sums.of_all, m), alpha)
     return MIXFAST_OK
 
 
+cdef inline double share_of(double ones, double count, double alpha) noexcept nogil:
+    """Sums of responsibilities may round past the count; and with a prior nothing is certain, even where alpha is lost
+    beside the count. Half where there is nothing to go by."""
+    cdef double least = 0.0 if alpha == 0 else DBL_MIN, most = 1.0 if alpha == 0 else 1 - DBL_EPSILON
+    if count + 2 * alpha == 0:
+        return 0.5
+    return min(max((ones + alpha) / (count + 2 * alpha), least), most)
+
+
+cdef inline double n_observed(const context_t *context, const double *sums, Py_ssize_t m) noexcept nogil:
+    """The weight of the entries that are there."""
+    cdef const double *not_zero = sums + context.n_probabilities
+    return sums[context.missing[m]] + (not_zero[context.n_missing] - not_zero[m])
+
+
 cdef double log_prior(const family_t *f, const double *params) noexcept nogil:
-    cdef double alpha = alpha_of(f), total = 0
+    cdef double alpha = context_of(f).alpha, total = 0
     cdef Py_ssize_t i
     if alpha == 0:
         return 0
@@ -87,18 +132,23 @@ cdef int constrain(const family_t *f, const double *numbers, double *work, doubl
 
 
 def bind_bernoulli(Py_ssize_t n_components, Py_ssize_t n_features, int real_bytes, object isa, bint is_sparse,
-                   double alpha):
+                   double alpha, const int32_t[::1] missing):
+    """`missing` names the columns with missing entries; where there are any, `n_features` counts what is added."""
     cdef int level = resolve_isa(isa)
-    check_shape(n_components, n_features, real_bytes)
+    cdef Py_ssize_t n_missing = missing.shape[0], m
+    cdef Py_ssize_t n_probabilities = n_features - (n_missing + 1 if n_missing else 0)
+    check_shape(n_components, n_probabilities, real_bytes)
     cdef family_t *f = <family_t *> calloc(1, sizeof(family_t))
-    cdef context_t *context = <context_t *> calloc(1, sizeof(context_t))
+    cdef context_t *context = <context_t *> calloc(1, sizeof(context_t) + n_missing * sizeof(int32_t))
     if f == NULL or context == NULL:
         free(f)
         free(context)
         raise MemoryError
-    context.alpha = alpha
+    context.alpha, context.n_probabilities, context.n_missing = alpha, n_probabilities, n_missing
+    for m in range(n_missing):
+        context.missing[m] = missing[m]
     join_linear(f, &context.linear, n_components, n_features, real_bytes, level, is_sparse)
-    f.n_free = f.n_params
+    f.n_params = f.n_free = n_components * n_probabilities
     f.prepare_component, f.maximise_component, f.log_prior = prepare_component, maximise_component, log_prior
     f.unconstrain, f.constrain = unconstrain, constrain
     return capsule_of(f)

@@ -10,7 +10,7 @@ cdef struct linear_t:
 # What `maximise_linear` leaves in `work`, for `maximise_component`.
 cdef struct sums_t:
     const double *of_components    # [n_components][n_features]
-    const double *of_all           # [n_features], where a component is empty
+    const double *of_all           # [n_features]
     double total                   # weight of all rows
 
 cdef int check_shape(Py_ssize_t n_components, Py_ssize_t n_features, int real_bytes) except -1

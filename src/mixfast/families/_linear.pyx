@@ -30,18 +30,14 @@ cdef int maximise_linear(const family_t *f, const totals_t *totals, double *work
     cdef const double *sums = linear_of(f).kernels.collect(n_components, d, totals.stats, work)
     cdef double *of_all = work + n_components * d
     cdef bint is_any_empty = False
-    of_all[d] = 0
+    for j in range(d + 1):
+        of_all[j] = 0
     for k in range(n_components):
         of_all[d] += totals.counts[k]
         is_any_empty |= totals.counts[k] == 0
-    if not is_any_empty:
-        return MIXFAST_OK
-    for j in range(d):
-        of_all[j] = 0
-    for k in range(n_components):
         for j in range(d):
             of_all[j] += sums[k * d + j]
-    return MIXFAST_EMPTIED_COMPONENT
+    return MIXFAST_EMPTIED_COMPONENT if is_any_empty else MIXFAST_OK
 
 
 cdef sums_t sums_of(const family_t *f, const totals_t *totals, const double *work) noexcept nogil:
