@@ -10,6 +10,7 @@ from mixfast._em import EM, Rows
 from mixfast._isa import available_isas
 from mixfast._reference import bernoulli as bernoulli_twin
 from mixfast._reference import gaussian as gaussian_twin
+from mixfast._reference import von_mises_fisher as von_mises_fisher_twin
 from mixfast.families.bernoulli import Bernoulli, BernoulliParams
 from mixfast.families.gaussian import (
     DiagonalGaussian,
@@ -18,6 +19,7 @@ from mixfast.families.gaussian import (
     SphericalGaussian,
     TiedGaussian,
 )
+from mixfast.families.von_mises_fisher import SharedVonMisesFisher, VonMisesFisher, VonMisesFisherParams
 
 ISAS = available_isas()
 DTYPES = (np.float64, np.float32)
@@ -79,12 +81,42 @@ def bernoulli_params(rng, n_components, n_features):
     return BernoulliParams(rng.uniform(0.05, 0.95, (n_components, n_features)))
 
 
+def unit_vectors(rows):
+    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
+def directions(rng, n_rows, n_features):
+    """Three groups about directions of their own."""
+    centres = unit_vectors(rng.standard_normal((3, n_features)))
+    noise = rng.standard_normal((n_rows, n_features)) / np.sqrt(n_features)
+    return unit_vectors(centres[rng.integers(3, size=n_rows)] + 0.8 * noise)
+
+
+def von_mises_fisher_params(rng, n_components, n_features):
+    concentrations = n_features * rng.uniform(0.5, 4, n_components)
+    return VonMisesFisherParams(unit_vectors(rng.standard_normal((n_components, n_features))), concentrations)
+
+
+def shared_von_mises_fisher_params(rng, n_components, n_features):
+    params = von_mises_fisher_params(rng, n_components, n_features)
+    return params._replace(concentrations=np.full(n_components, params.concentrations[0]))
+
+
 FAMILIES = {
     "full": Twins(FullGaussian(1e-6), gaussian_twin.FullGaussian(1e-6), gaussian_rows, full_params),
     "tied": Twins(TiedGaussian(1e-6), gaussian_twin.TiedGaussian(1e-6), gaussian_rows, tied_params),
     "diagonal": Twins(DiagonalGaussian(1e-6), gaussian_twin.DiagonalGaussian(1e-6), gaussian_rows, diagonal_params),
     "spherical": Twins(SphericalGaussian(1e-6), gaussian_twin.SphericalGaussian(1e-6), gaussian_rows, spherical_params),
     "bernoulli": Twins(Bernoulli(0.5), bernoulli_twin.Bernoulli(0.5), binary_rows, bernoulli_params),
+    "von_mises_fisher": Twins(
+        VonMisesFisher(), von_mises_fisher_twin.VonMisesFisher(), directions, von_mises_fisher_params
+    ),
+    "shared_von_mises_fisher": Twins(
+        SharedVonMisesFisher(),
+        von_mises_fisher_twin.SharedVonMisesFisher(),
+        directions,
+        shared_von_mises_fisher_params,
+    ),
 }
 
 

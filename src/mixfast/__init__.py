@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from mixfast.convergence import Status
     from mixfast.estimators.bernoulli_mixture import BernoulliMixture
     from mixfast.estimators.gaussian_mixture import GaussianMixture
+    from mixfast.estimators.von_mises_fisher_mixture import VonMisesFisherMixture
     from mixfast.persistence import load
     from mixfast.plotting import plot_mixture
     from mixfast.selection import Selection, select
@@ -30,6 +31,7 @@ _HOMES = {
     "GaussianMixture": "mixfast.estimators.gaussian_mixture",
     "Selection": "mixfast.selection",
     "Status": "mixfast.convergence",
+    "VonMisesFisherMixture": "mixfast.estimators.von_mises_fisher_mixture",
     "bootstrap_lrt": "mixfast.bootstrap",
     "fit_many": "mixfast.batch",
     "fit_many_columns": "mixfast.batch",
@@ -48,6 +50,7 @@ __all__ = [
     "GaussianMixture",
     "Selection",
     "Status",
+    "VonMisesFisherMixture",
     "bootstrap_lrt",
     "fit_many",
     "fit_many_columns",
