@@ -13,6 +13,7 @@ from mixfast._reference import gaussian as gaussian_twin
 from mixfast._reference import multinomial as multinomial_twin
 from mixfast._reference import poisson as poisson_twin
 from mixfast._reference import student_t as student_t_twin
+from mixfast._reference import von_mises_fisher as von_mises_fisher_twin
 from mixfast.families.bernoulli import Bernoulli, BernoulliParams
 from mixfast.families.gaussian import (
     DiagonalGaussian,
@@ -33,6 +34,7 @@ from mixfast.families.student_t import (
     StudentTParams,
     TiedStudentT,
 )
+from mixfast.families.von_mises_fisher import SharedVonMisesFisher, VonMisesFisher, VonMisesFisherParams
 
 ISAS = available_isas()
 DTYPES = (np.float64, np.float32)
@@ -133,6 +135,27 @@ def poisson_params(rng, n_components, n_features):
     return PoissonParams(rng.gamma(2, 2, size=(n_components, n_features)))
 
 
+def unit_vectors(rows):
+    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
+def directions(rng, n_rows, n_features):
+    """Three groups about directions of their own."""
+    centres = unit_vectors(rng.standard_normal((3, n_features)))
+    noise = rng.standard_normal((n_rows, n_features)) / np.sqrt(n_features)
+    return unit_vectors(centres[rng.integers(3, size=n_rows)] + 0.8 * noise)
+
+
+def von_mises_fisher_params(rng, n_components, n_features):
+    concentrations = n_features * rng.uniform(0.5, 4, n_components)
+    return VonMisesFisherParams(unit_vectors(rng.standard_normal((n_components, n_features))), concentrations)
+
+
+def shared_von_mises_fisher_params(rng, n_components, n_features):
+    params = von_mises_fisher_params(rng, n_components, n_features)
+    return params._replace(concentrations=np.full(n_components, params.concentrations[0]))
+
+
 FAMILIES = {
     "full": Twins(FullGaussian(1e-6), gaussian_twin.FullGaussian(1e-6), gaussian_rows, full_params),
     "tied": Twins(TiedGaussian(1e-6), gaussian_twin.TiedGaussian(1e-6), gaussian_rows, tied_params),
@@ -165,6 +188,15 @@ FAMILIES = {
     "bernoulli": Twins(Bernoulli(0.5), bernoulli_twin.Bernoulli(0.5), binary_rows, bernoulli_params),
     "multinomial": Twins(Multinomial(0.5), multinomial_twin.Multinomial(0.5), count_rows, multinomial_params),
     "poisson": Twins(Poisson(0.5, 0.2), poisson_twin.Poisson(0.5, 0.2), count_rows, poisson_params),
+    "von_mises_fisher": Twins(
+        VonMisesFisher(), von_mises_fisher_twin.VonMisesFisher(), directions, von_mises_fisher_params
+    ),
+    "shared_von_mises_fisher": Twins(
+        SharedVonMisesFisher(),
+        von_mises_fisher_twin.SharedVonMisesFisher(),
+        directions,
+        shared_von_mises_fisher_params,
+    ),
 }
 
 

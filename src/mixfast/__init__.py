@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from mixfast.estimators.multinomial_mixture import MultinomialMixture
     from mixfast.estimators.poisson_mixture import PoissonMixture
     from mixfast.estimators.student_t_mixture import StudentTMixture
+    from mixfast.estimators.von_mises_fisher_mixture import VonMisesFisherMixture
     from mixfast.persistence import load
     from mixfast.plotting import plot_mixture
     from mixfast.selection import Selection, select
@@ -36,6 +37,7 @@ _HOMES = {
     "Selection": "mixfast.selection",
     "Status": "mixfast.convergence",
     "StudentTMixture": "mixfast.estimators.student_t_mixture",
+    "VonMisesFisherMixture": "mixfast.estimators.von_mises_fisher_mixture",
     "bootstrap_lrt": "mixfast.bootstrap",
     "fit_many": "mixfast.batch",
     "fit_many_columns": "mixfast.batch",
@@ -57,6 +59,7 @@ __all__ = [
     "Selection",
     "Status",
     "StudentTMixture",
+    "VonMisesFisherMixture",
     "bootstrap_lrt",
     "fit_many",
     "fit_many_columns",

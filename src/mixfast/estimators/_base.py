@@ -336,6 +336,13 @@ class BaseMixture(DensityMixin, BaseEstimator):
                 ConvergenceWarning,
                 stacklevel=5,
             )
+        if status & Status.CAPPED_PARAMETER:
+            warnings.warn(
+                "Some components are so narrow (for instance because all their rows are equal) that a parameter was "
+                "kept at its maximum. Decrease n_components, or look for repeated rows and constant columns.",
+                ConvergenceWarning,
+                stacklevel=5,
+            )
         if status & Status.EMPTIED_COMPONENT:
             warnings.warn(
                 "Some components lost all their rows and have weight 0. Decrease n_components, or try another "
