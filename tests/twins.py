@@ -9,12 +9,14 @@ import numpy as np
 from mixfast._em import EM, Rows
 from mixfast._isa import available_isas
 from mixfast._reference import bernoulli as bernoulli_twin
+from mixfast._reference import gamma as gamma_twin
 from mixfast._reference import gaussian as gaussian_twin
 from mixfast._reference import multinomial as multinomial_twin
 from mixfast._reference import poisson as poisson_twin
 from mixfast._reference import student_t as student_t_twin
 from mixfast._reference import von_mises_fisher as von_mises_fisher_twin
 from mixfast.families.bernoulli import Bernoulli, BernoulliParams
+from mixfast.families.gamma import Exponential, ExponentialParams, Gamma, GammaParams
 from mixfast.families.gaussian import (
     DiagonalGaussian,
     FullGaussian,
@@ -156,6 +158,22 @@ def shared_von_mises_fisher_params(rng, n_components, n_features):
     return params._replace(concentrations=np.full(n_components, params.concentrations[0]))
 
 
+def positive_rows(rng, n_rows, n_features):
+    """Three groups of times, with means and spreads of their own."""
+    labels = rng.integers(3, size=n_rows)
+    shapes, scales = rng.uniform(0.5, 6, (3, n_features)), rng.uniform(0.3, 3, (3, n_features))
+    return rng.gamma(shapes[labels], scales[labels])
+
+
+def gamma_params(rng, n_components, n_features):
+    shape = (n_components, n_features)
+    return GammaParams(rng.uniform(0.5, 6, shape), rng.uniform(0.3, 3, shape))
+
+
+def exponential_params(rng, n_components, n_features):
+    return ExponentialParams(rng.uniform(0.1, 2, (n_components, n_features)))
+
+
 FAMILIES = {
     "full": Twins(FullGaussian(1e-6), gaussian_twin.FullGaussian(1e-6), gaussian_rows, full_params),
     "tied": Twins(TiedGaussian(1e-6), gaussian_twin.TiedGaussian(1e-6), gaussian_rows, tied_params),
@@ -197,6 +215,8 @@ FAMILIES = {
         directions,
         shared_von_mises_fisher_params,
     ),
+    "gamma": Twins(Gamma(), gamma_twin.Gamma(), positive_rows, gamma_params),
+    "exponential": Twins(Exponential(), gamma_twin.Exponential(), positive_rows, exponential_params),
 }
 
 

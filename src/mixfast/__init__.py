@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from mixfast.bootstrap import BootstrapLRT, bootstrap_lrt
     from mixfast.convergence import Status
     from mixfast.estimators.bernoulli_mixture import BernoulliMixture
+    from mixfast.estimators.gamma_mixture import ExponentialMixture, GammaMixture
     from mixfast.estimators.gaussian_mixture import GaussianMixture
     from mixfast.estimators.multinomial_mixture import MultinomialMixture
     from mixfast.estimators.poisson_mixture import PoissonMixture
@@ -31,6 +32,8 @@ _HOMES = {
     "BatchResult": "mixfast.batch_result",
     "BernoulliMixture": "mixfast.estimators.bernoulli_mixture",
     "BootstrapLRT": "mixfast.bootstrap",
+    "ExponentialMixture": "mixfast.estimators.gamma_mixture",
+    "GammaMixture": "mixfast.estimators.gamma_mixture",
     "GaussianMixture": "mixfast.estimators.gaussian_mixture",
     "MultinomialMixture": "mixfast.estimators.multinomial_mixture",
     "PoissonMixture": "mixfast.estimators.poisson_mixture",
@@ -53,6 +56,8 @@ __all__ = [
     "BatchResult",
     "BernoulliMixture",
     "BootstrapLRT",
+    "ExponentialMixture",
+    "GammaMixture",
     "GaussianMixture",
     "MultinomialMixture",
     "PoissonMixture",
