@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from mixfast.bootstrap import BootstrapLRT, bootstrap_lrt
     from mixfast.convergence import Status
     from mixfast.estimators.bernoulli_mixture import BernoulliMixture
+    from mixfast.estimators.dirichlet_multinomial_mixture import DirichletMultinomialMixture
     from mixfast.estimators.gaussian_mixture import GaussianMixture
     from mixfast.estimators.multinomial_mixture import MultinomialMixture
     from mixfast.estimators.poisson_mixture import PoissonMixture
@@ -29,6 +30,7 @@ _HOMES = {
     "BatchResult": "mixfast.batch_result",
     "BernoulliMixture": "mixfast.estimators.bernoulli_mixture",
     "BootstrapLRT": "mixfast.bootstrap",
+    "DirichletMultinomialMixture": "mixfast.estimators.dirichlet_multinomial_mixture",
     "GaussianMixture": "mixfast.estimators.gaussian_mixture",
     "MultinomialMixture": "mixfast.estimators.multinomial_mixture",
     "PoissonMixture": "mixfast.estimators.poisson_mixture",
@@ -49,6 +51,7 @@ __all__ = [
     "BatchResult",
     "BernoulliMixture",
     "BootstrapLRT",
+    "DirichletMultinomialMixture",
     "GaussianMixture",
     "MultinomialMixture",
     "PoissonMixture",

@@ -10,6 +10,7 @@ cdef extern from "family.h" nogil:
     int MIXFAST_REPAIRED_COVARIANCE
     int MIXFAST_EMPTIED_COMPONENT
     int MIXFAST_NOT_FINITE
+    int MIXFAST_CAPPED_PARAMETER
     int MIXFAST_FAILED
 
     ctypedef struct chunk_t "mixfast_chunk":

@@ -27,6 +27,7 @@ enum {
     MIXFAST_REPAIRED_COVARIANCE = 1, /* a covariance was not positive definite; its diagonal was raised */
     MIXFAST_EMPTIED_COMPONENT = 2,   /* a component holds no rows; its parameters are those of all rows */
     MIXFAST_NOT_FINITE = 4,          /* the statistics overflowed; the parameters are of no use */
+    MIXFAST_CAPPED_PARAMETER = 1024, /* a parameter that would be infinite, or nearly, is the largest that is allowed */
     MIXFAST_FAILED = -1              /* a family in Python raised; `owner` keeps the exception */
 };
 
