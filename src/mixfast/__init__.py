@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from mixfast.bootstrap import BootstrapLRT, bootstrap_lrt
     from mixfast.convergence import Status
     from mixfast.estimators.bernoulli_mixture import BernoulliMixture
+    from mixfast.estimators.dirichlet_multinomial_mixture import DirichletMultinomialMixture
     from mixfast.estimators.gamma_mixture import ExponentialMixture, GammaMixture
     from mixfast.estimators.gaussian_mixture import GaussianMixture
     from mixfast.estimators.multinomial_mixture import MultinomialMixture
@@ -34,6 +35,7 @@ _HOMES = {
     "BootstrapLRT": "mixfast.bootstrap",
     "ExponentialMixture": "mixfast.estimators.gamma_mixture",
     "GammaMixture": "mixfast.estimators.gamma_mixture",
+    "DirichletMultinomialMixture": "mixfast.estimators.dirichlet_multinomial_mixture",
     "GaussianMixture": "mixfast.estimators.gaussian_mixture",
     "MultinomialMixture": "mixfast.estimators.multinomial_mixture",
     "PoissonMixture": "mixfast.estimators.poisson_mixture",
@@ -56,6 +58,7 @@ __all__ = [
     "BatchResult",
     "BernoulliMixture",
     "BootstrapLRT",
+    "DirichletMultinomialMixture",
     "ExponentialMixture",
     "GammaMixture",
     "GaussianMixture",
