@@ -164,10 +164,11 @@ def fit_many(
         cell.given_start()  # raises what is wrong for all problems
     n_bytes = 8 * len(problems) * len(cells) * max(cell.layout.size for cell in cells)
     holds_out = criterion == "heldout" and len(cells) > 1
-    is_compiled = _can_be_compiled(cells)
+    is_compiled = _can_be_compiled(problems, cells)
     has_slots = keep == "all" or holds_out or not is_compiled or n_bytes <= FEW_BYTES
     found = _nothing_found(len(problems), cells, len(cells) if has_slots else 1)
-    found.status[not_finite(problems) | out_of_range(problems)] = Status.NOT_FINITE
+    bad = not_finite(problems, estimator._accepts_missing) | out_of_range(problems)
+    found.status[bad] = Status.NOT_FINITE
     problems = without_weightless_rows(problems)
     fit = _fit_compiled if is_compiled else _fit_one_by_one
     in_fit = None if holds_out or len(cells) == 1 else criterion
@@ -284,11 +285,11 @@ def _nothing_found(n_problems, cells, n_slots):
     )
 
 
-def _can_be_compiled(cells):
+def _can_be_compiled(problems, cells):
     """Whether `_batch.pyx` fits them: units want one structure for all, and a start in the same."""
     if any(cell.has_units() for cell in cells) and (len(cells) > 1 or cells[0].start_is_partly_given()):
         return False
-    return all(cell.is_compiled() for cell in cells)
+    return all(cell.is_compiled(problems) for cell in cells)
 
 
 def _fit_compiled(problems, cells, seeds, criterion, found, n_threads, report):

@@ -15,7 +15,7 @@ from mixfast._em import Rows
 from mixfast._threads import resolve_threads
 from mixfast.convergence import Status
 from mixfast.estimators._base import Fit
-from mixfast.problems import gather_problems, join, not_finite, zeros_like
+from mixfast.problems import gather_problems, has_missing, join, not_finite, zeros_like
 from mixfast.units import DataUnits
 
 
@@ -40,9 +40,12 @@ class Cell:
     def with_dtype(self, dtype):
         return Cell(self.estimator, self.n_features, dtype)
 
-    def is_compiled(self):
-        """Whether `_batch.pyx` can fit it; what it cannot is fitted by an estimator, problem by problem."""
-        return self.family.batches and getattr(self.estimator, "n_init_policy", "all") == "all"
+    def is_compiled(self, problems):
+        """Whether `_batch.pyx` can fit it; what it cannot is fitted by an estimator, problem by problem: rows with
+        missing entries are encoded in the way of each."""
+        encodes_each = self.estimator._accepts_missing and has_missing(problems)
+        halves = getattr(self.estimator, "n_init_policy", "all") == "halving"
+        return self.family.batches and not (encodes_each or halves)
 
     def has_units(self):
         """Whether rows are fitted in units of their own, which are not those of other structures."""
@@ -321,7 +324,7 @@ class BatchResult:
             raise ValueError(f"problems have {problems.X.shape[1]} columns, those that were fitted {n_features}")
         X = problems.X.astype(np.result_type(problems.X.dtype, self.dtype), copy=False)
         problems = replace(problems, X=X)
-        wrong = not_finite(problems) & self._has_params()
+        wrong = not_finite(problems, self._cells[0].estimator._accepts_missing) & self._has_params()
         if np.any(wrong):
             raise ValueError(f"problem {int(np.argmax(wrong))} holds values that are not finite")
         return problems
@@ -337,7 +340,7 @@ class BatchResult:
 
     def _evaluate(self, problems, n_threads, labels=None, log_norm=None):
         usable = self._has_params()
-        if not self._cells[0].is_compiled():
+        if not self._cells[0].is_compiled(problems):
             for i in np.flatnonzero(usable):
                 rows = problems.rows(i)
                 if labels is not None and rows.stop > rows.start:

@@ -145,14 +145,20 @@ def part_of(problems, kept):
     return Problems(problems.X[kept], offsets, weight)
 
 
-def not_finite(problems):
-    """Which problems hold a value that is no finite number."""
+def has_missing(problems):
+    """Whether any value is NaN."""
+    values = problems.X.data if scipy.sparse.issparse(problems.X) else problems.X
+    return values.size > 0 and bool(np.isnan(np.min(values)))
+
+
+def not_finite(problems, accepts_missing=False):
+    """Which problems hold a value that is no finite number; NaN may be accepted."""
     wrong = np.zeros(len(problems), dtype=bool)
     values = problems.X.data if scipy.sparse.issparse(problems.X) else problems.X
     with np.errstate(over="ignore", invalid="ignore"):
         if np.isfinite(np.sum(values)):
             return wrong
-    is_wrong = ~np.isfinite(values)
+    is_wrong = np.isinf(values) if accepts_missing else ~np.isfinite(values)
     if scipy.sparse.issparse(problems.X):
         rows = np.searchsorted(problems.X.indptr, np.flatnonzero(is_wrong), side="right") - 1
     else:
