@@ -186,7 +186,6 @@ def test_the_loop_equals_the_twins_loop(name):
 def test_the_objective_never_falls(name, seed):
     rng = np.random.default_rng(seed)
     twins = FAMILIES[name]
-    X = overlapping_rows(name, seed=seed)
     X = overlapping(seed=seed) if name in GAUSSIANS else twins.make_rows(rng, 2000, 4)
     X = overlapping_binary() if name == "bernoulli" else X
     weights, params = random_weights(rng, 3), twins.make_params(rng, 3, X.shape[1])
