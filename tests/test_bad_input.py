@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils._param_validation import InvalidParameterError
 
-from mixfast import BernoulliMixture, GaussianMixture, MultinomialMixture, PoissonMixture, Status
+from mixfast import BernoulliMixture, GaussianMixture, MultinomialMixture, PoissonMixture, Status, StudentTMixture
 
 STARTS = ["kmeans", "k-means++", "random", "random_from_data"]
 TYPES = ["full", "tied", "diag", "spherical"]
@@ -65,7 +65,7 @@ def assert_sensible(model, X, sample_weight=None):
     eps = np.finfo(model.weights_.dtype).eps
     assert np.all(model.weights_ >= 0)
     assert abs(model.weights_.sum(dtype=np.float64) - 1) < 8 * eps
-    if isinstance(model, GaussianMixture):
+    if isinstance(model, GaussianMixture | StudentTMixture):
         assert positive_definite(model)
         counted = np.asarray(X, dtype=np.float64)
         counted = counted if sample_weight is None else counted[np.asarray(sample_weight) > 0]
@@ -478,8 +478,9 @@ def problems(draw):
     covariance_type=st.sampled_from(TYPES),
     reg_covar=st.sampled_from([0.0, 1e-6]),
     regularization=st.sampled_from(["absolute", "relative"]),
+    degrees_of_freedom=st.sampled_from(["component", "shared", 0.01, 3, 1e8]),
 )
-def test_small_problems_fit_or_say_why_not(problem, covariance_type, reg_covar, regularization):
+def test_small_problems_fit_or_say_why_not(problem, covariance_type, reg_covar, regularization, degrees_of_freedom):
     options, X, weights = problem
     options |= {"canonical_order": regularization == "relative"}
     model = GaussianMixture(
@@ -494,4 +495,6 @@ def test_small_problems_fit_or_say_why_not(problem, covariance_type, reg_covar, 
     # relative: a millionth of the square of a small unit, and its inverse, must be numbers as well
     may_raise = sizes.max() > high or (regularization == "relative" and np.any((sizes > 0) & (sizes < low)))
     assert fit_or_say_scale(model, X, weights) or may_raise
+    heavy = StudentTMixture(**model.get_params(), degrees_of_freedom=degrees_of_freedom)
+    assert fit_or_say_scale(heavy, X, weights) or may_raise
     fit(BernoulliMixture(**options), X, weights)

@@ -13,6 +13,7 @@ from mixfast import (
     GaussianMixture,
     MultinomialMixture,
     PoissonMixture,
+    StudentTMixture,
     VonMisesFisherMixture,
 )
 
@@ -75,6 +76,9 @@ def expected_failures(estimator):
         GaussianMixture(2, covariance_type="diag", init_params="k-means++"),
         GaussianMixture(2, covariance_type="spherical", init_params="random"),
         GaussianMixture(2, covariance_type="diag", regularization="relative", canonical_order=True),
+        StudentTMixture(),
+        StudentTMixture(2, covariance_type="tied", degrees_of_freedom="shared"),
+        StudentTMixture(2, covariance_type="diag", degrees_of_freedom=4, init_params="random"),
         BernoulliMixture(),
         BernoulliMixture(3, alpha=0.1),
         RoundingMultinomialMixture(),
