@@ -1,6 +1,7 @@
 """EM in fewer passes: what is extrapolated, that the objective never falls, that it pays, and when it keeps out."""
 
 import warnings
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from test_python_family import Geometric, GeometricMixture, GeometricParams, counts_of_failures
-from twins import DTYPES, FAMILIES, bernoulli_params, flat, make_em, random_weights
+from twins import DTYPES, FAMILIES, bernoulli_params, flat, make_em, random_weights, unit_vectors
 
 from mixfast import BernoulliMixture, GaussianMixture, Status
 from mixfast._acceleration import AcceleratedEM, extrapolate, free_point, set_free_point
@@ -44,10 +45,30 @@ def overlapping_counts(n_rows=3000):
     return rng.poisson(rng.uniform(2, 6, (3, 8))[rng.integers(3, size=n_rows)]).astype(float)
 
 
+def overlapping_directions(n_rows=3000):
+    rng = np.random.default_rng(10)
+    centres = unit_vectors(rng.standard_normal((3, 4)))
+    return unit_vectors(centres[rng.integers(3, size=n_rows)] + rng.standard_normal((n_rows, 4)))
+
+
+def overlapping_times(shape, n_features, n_rows=3000):
+    rng = np.random.default_rng(11)
+    return rng.gamma(shape, rng.uniform(0.5, 2, (3, n_features))[rng.integers(3, size=n_rows)])
+
+
+OVERLAPPING = {
+    "bernoulli": overlapping_binary,
+    "von_mises_fisher": overlapping_directions,
+    "shared_von_mises_fisher": overlapping_directions,
+    "gamma": partial(overlapping_times, 2.0, 3),
+    "exponential": partial(overlapping_times, 1.5, 4),
+}
+
+
 def overlapping_rows(name, n_rows=3000, *of_gaussians, seed=0):
     if name in GAUSSIANS:
         return overlapping(n_rows, *of_gaussians, seed=seed)
-    return overlapping_binary(n_rows) if name == "bernoulli" else overlapping_counts(n_rows)
+    return OVERLAPPING.get(name, overlapping_counts)(n_rows=n_rows)
 
 
 def engines(twins, X, weights, params):
