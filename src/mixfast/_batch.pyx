@@ -919,8 +919,9 @@ def evaluate_problems(Rows rows not None, const int64_t[::1] offsets not None, m
             model = models[i]
             b.models[i] = model.c
         sizes, n_values, of = np.diff(offsets), rows.n_values_of(offsets), np.asarray(chosen)
-        flops = (sizes * np.array([b.models[i].family.flops_per_row for i in range(b.n_models)], dtype=float)[of]
-                 + n_values * np.array([b.models[i].family.flops_per_value for i in range(b.n_models)], dtype=float)[of])
+        per_row, per_value = np.array([(b.models[i].family.flops_per_row, b.models[i].family.flops_per_value)
+                                       for i in range(b.n_models)], dtype=float).T
+        flops = sizes * per_row[of] + n_values * per_value[of]
         wanted = np.flatnonzero((of >= 0) & (sizes > 0))
         on_all_threads = is_wide(flops[wanted], flops[wanted], n_threads)
         narrow, wide = wanted[~on_all_threads], wanted[on_all_threads]

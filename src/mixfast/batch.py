@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 import warnings
 from numbers import Integral
@@ -10,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.base import clone
 from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import validate_parameter_constraints
 
 from mixfast import _random, seeding
 from mixfast._batch import fit_problems
@@ -20,6 +22,7 @@ from mixfast.convergence import Status
 from mixfast.estimators._base import BaseMixture
 from mixfast.problems import (
     as_reals,
+    below_zero,
     columns_of,
     frame_of,
     gather_problems,
@@ -70,14 +73,29 @@ def _candidates(estimator, n_components, covariance_type):
             grid[name] = list(values) if np.iterable(values) and not isinstance(values, str) else [values]
             if not grid[name]:
                 raise ValueError(f"{name} should have at least one value")
-    found = []
-    for values in itertools.product(*grid.values()):
-        candidate = clone(estimator).set_params(**dict(zip(grid, values, strict=True)))
-        candidate._validate_params()
-        if not isinstance(candidate.init_params, str):
-            raise ValueError("init_params of a batch should name a method: labels or responsibilities belong to one X")
-        found.append(candidate)
+    found = [
+        _unfitted_copy(estimator, dict(zip(grid, values, strict=True))) for values in itertools.product(*grid.values())
+    ]
+    found[0]._validate_params()
+    for name, values in grid.items():
+        for value in values:
+            validate_parameter_constraints(
+                estimator._parameter_constraints, {name: value}, caller_name=type(estimator).__name__
+            )
+    if not isinstance(estimator.init_params, str):
+        raise ValueError("init_params of a batch should name a method: labels or responsibilities belong to one X")
     return found
+
+
+def _unfitted_copy(estimator, changes):
+    """As `clone(estimator).set_params(**changes)`, which asks for signatures three times: 0.25 ms instead of 0.02, a
+    third of a fit to 200 rows."""
+    copied = type(estimator).__new__(type(estimator))
+    vars(copied).update(
+        (name, copy.deepcopy(value)) for name, value in vars(estimator).items() if not name.endswith("_")
+    )
+    vars(copied).update(changes)
+    return copied
 
 
 def fit_many(
@@ -161,14 +179,14 @@ def fit_many(
     candidates = _candidates(estimator, n_components, covariance_type)
     cells = [Cell(candidate, problems.X.shape[1], problems.X.dtype) for candidate in candidates]
     for cell in cells:
-        cell.given_start()  # raises what is wrong for all problems
+        cell.given_start  # noqa: B018 - raises what is wrong for all problems
     n_bytes = 8 * len(problems) * len(cells) * max(cell.layout.size for cell in cells)
     holds_out = criterion == "heldout" and len(cells) > 1
     is_compiled = _can_be_compiled(problems, cells)
     has_slots = keep == "all" or holds_out or not is_compiled or n_bytes <= FEW_BYTES
     found = _nothing_found(len(problems), cells, len(cells) if has_slots else 1)
-    bad = not_finite(problems, estimator._accepts_missing) | out_of_range(problems)
-    found.status[bad] = Status.NOT_FINITE
+    found.status[below_zero(problems)] = Status.OUT_OF_DOMAIN
+    found.status[not_finite(problems, estimator._accepts_missing) | out_of_range(problems)] = Status.NOT_FINITE
     problems = without_weightless_rows(problems)
     fit = _fit_compiled if is_compiled else _fit_one_by_one
     in_fit = None if holds_out or len(cells) == 1 else criterion

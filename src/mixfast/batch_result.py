@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import replace
+from functools import cached_property
 from numbers import Integral
 
 import numpy as np
@@ -53,9 +54,10 @@ class Cell:
         return not isinstance(units, DataUnits)
 
     def start_is_partly_given(self):
-        weights, params = self.given_start()
+        weights, params = self.given_start
         return not (np.all(np.isnan(weights)) and np.all(np.isnan(params)))
 
+    @cached_property
     def given_start(self):
         """Weights and parameters that the user gave to start from, NaN where there are none."""
         unknown = np.full(self.n_components, np.nan), np.full(self.layout.size, np.nan)
@@ -72,7 +74,7 @@ class Cell:
             seeding.bind_centres_to(seeds, 1 + seeding.n_kmeans_plusplus_candidates(n_components)),
             self.family.blank(n_components, self.n_features),
             None if located is None else np.flatnonzero(np.isnan(located)).astype(np.int64),
-            *self.given_start(),
+            *self.given_start,
             self.n_free,
         )
 

@@ -54,10 +54,11 @@ ALWAYS_INLINE void tile(int n, int kind, ptrdiff_t n_features, ptrdiff_t stride,
     }
 }
 
-ALWAYS_INLINE void lower(const real *distance, real *least) {
+/* least = the smaller of the two, for one strip. */
+ALWAYS_INLINE void lower(const vec *distance, real *least) {
     UNROLL(3)
     for (int v = 0; v < TILE_VECTORS; v++)
-        store(least + v * WIDTH, minimum(load(distance + v * WIDTH), load(least + v * WIDTH)));
+        store(least + v * WIDTH, minimum(distance[v], load(least + v * WIDTH)));
 }
 
 /* half_square[n_centres] | centres[n_centres][n_features] */
@@ -74,34 +75,47 @@ static void take_centre(ptrdiff_t n_centres, ptrdiff_t n_features, const mixfast
     for (ptrdiff_t r = 0; r < chunk->stride; r += STRIP) {
         vec distance[TILE_VECTORS];
         tile(1, SQUARES, n_features, chunk->stride, NULL, centre, (const real *)chunk->columns + r, (real *)distance);
-        lower((const real *)distance, (real *)closest + r);
+        lower(distance, (real *)closest + r);
+    }
+}
+
+/* totals[a] += weight * the lesser of the distances from centre a and from the closest one, for `n` centres and one
+ * strip. */
+ALWAYS_INLINE void add_left(int n, ptrdiff_t n_features, ptrdiff_t stride, const real *centres, const real *x,
+                            const real *weight, const real *closest, real *totals) {
+    vec distance[SQUARE_TILE * TILE_VECTORS];
+    tile(n, SQUARES, n_features, stride, NULL, centres, x, (real *)distance);
+    UNROLL(3)
+    for (int a = 0; a < n; a++) {
+        vec total = load(totals + a * WIDTH);
+        UNROLL(3)
+        for (int v = 0; v < TILE_VECTORS; v++)
+            total += load(weight + v * WIDTH) * minimum(distance[a * TILE_VECTORS + v], load(closest + v * WIDTH));
+        store(totals + a * WIDTH, total);
     }
 }
 
 static void try_candidates(ptrdiff_t n_centres, ptrdiff_t n_features, const mixfast_chunk *chunk, const void *tables,
                            const void *weight_in, void *closest_inout, void *scratch, double *potentials) {
-    const real *centres = (const real *)tables + n_centres, *weight = weight_in;
-    real *distance = scratch;
-    for (ptrdiff_t c = 1; c < n_centres; c++) potentials[c - 1] = 0;
-    for (ptrdiff_t r = 0; r < chunk->stride; r += STRIP) {
+    const real *last = (const real *)tables + n_centres, *candidates = last + n_features, *weight = weight_in;
+    ptrdiff_t n_candidates = n_centres - 1, stride = chunk->stride, d = n_features;
+    real *totals = scratch; /* a vector for each candidate */
+    for (ptrdiff_t c = 0; c < n_candidates; c++) store(totals + c * WIDTH, splat(0));
+    for (ptrdiff_t r = 0; r < stride; r += STRIP) {
         const real *x = (const real *)chunk->columns + r;
         real *closest = (real *)closest_inout + r;
-        ptrdiff_t c = 0;
-        for (; c + SQUARE_TILE <= n_centres; c += SQUARE_TILE)
-            tile(SQUARE_TILE, SQUARES, n_features, chunk->stride, NULL, centres + c * n_features, x,
-                 distance + c * STRIP);
-        for (; c < n_centres; c++)
-            tile(1, SQUARES, n_features, chunk->stride, NULL, centres + c * n_features, x, distance + c * STRIP);
+        vec distance[TILE_VECTORS];
+        tile(1, SQUARES, d, stride, NULL, last, x, (real *)distance);
         lower(distance, closest);
-        for (c = 1; c < n_centres; c++) {
-            real *MIXFAST_RESTRICT left = distance + c * STRIP;
-            for (int i = 0; i < STRIP; i++)
-                left[i] = weight[r + i] * (left[i] < closest[i] ? left[i] : closest[i]);
-            vec total = load(left);
-            for (int v = 1; v < TILE_VECTORS; v++) total += load(left + v * WIDTH);
-            potentials[c - 1] += sum_of(total);
+        ptrdiff_t c = 0;
+        for (; c + SQUARE_TILE <= n_candidates; c += SQUARE_TILE)
+            add_left(SQUARE_TILE, d, stride, candidates + c * d, x, weight + r, closest, totals + c * WIDTH);
+        switch (n_candidates - c) {
+            case 2: add_left(2, d, stride, candidates + c * d, x, weight + r, closest, totals + c * WIDTH); break;
+            case 1: add_left(1, d, stride, candidates + c * d, x, weight + r, closest, totals + c * WIDTH);
         }
     }
+    for (ptrdiff_t c = 0; c < n_candidates; c++) potentials[c] = sum_of(load(totals + c * WIDTH));
 }
 
 /* Labels are kept as reals while centres are compared, so that comparing and choosing are of one width. */

@@ -99,7 +99,13 @@ ALWAYS_INLINE vec if_smaller(vec a, vec b, vec yes, vec no) {
     vec_mask smaller = (vec_mask)(a < b);
     return (vec)((smaller & (vec_mask)yes) | (~smaller & (vec_mask)no));
 }
+#if defined(__AVX__) && VECTOR_BYTES == 32 && REAL_IS_DOUBLE
+ALWAYS_INLINE vec minimum(vec a, vec b) { return _mm256_min_pd(a, b); }
+#elif defined(__AVX__) && VECTOR_BYTES == 32
+ALWAYS_INLINE vec minimum(vec a, vec b) { return _mm256_min_ps(a, b); }
+#else
 ALWAYS_INLINE vec minimum(vec a, vec b) { return if_smaller(a, b, a, b); }
+#endif
 ALWAYS_INLINE int exceeds(vec a, vec b, vec c, real limit) {
     vec_mask larger = (vec_mask)(a > limit) & (vec_mask)(b > limit) & (vec_mask)(c > limit);
 #if defined(__AVX__) && VECTOR_BYTES == 32
