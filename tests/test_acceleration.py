@@ -170,7 +170,8 @@ def test_the_loop_equals_the_twins_loop(name):
 def test_the_objective_never_falls(name, seed):
     rng = np.random.default_rng(seed)
     twins = FAMILIES[name]
-    X = overlapping_binary() if name == "bernoulli" else overlapping(seed=seed)
+    discrete = {"bernoulli": overlapping_binary, "categorical": lambda: twins.make_rows(rng, 2000, 6)}
+    X = discrete.get(name, lambda: overlapping(seed=seed))()
     weights, params = random_weights(rng, 3), twins.make_params(rng, 3, X.shape[1])
     plain, em = engines(twins, X, weights, params)
     objectives, _ = em.iterate(400, 0, -np.inf, 0)

@@ -9,8 +9,10 @@ import numpy as np
 from mixfast._em import EM, Rows
 from mixfast._isa import available_isas
 from mixfast._reference import bernoulli as bernoulli_twin
+from mixfast._reference import categorical as categorical_twin
 from mixfast._reference import gaussian as gaussian_twin
 from mixfast.families.bernoulli import Bernoulli, BernoulliParams
+from mixfast.families.categorical import Categorical, CategoricalParams
 from mixfast.families.gaussian import (
     DiagonalGaussian,
     FullGaussian,
@@ -79,12 +81,24 @@ def bernoulli_params(rng, n_components, n_features):
     return BernoulliParams(rng.uniform(0.05, 0.95, (n_components, n_features)))
 
 
+def answers(rng, n_rows, n_features):
+    """Codes of three categories, or 3 for a missing answer; three groups with probabilities of their own."""
+    ladders = np.cumsum(rng.dirichlet(np.ones(4), (3, n_features)), axis=2)[rng.integers(3, size=n_rows)]
+    return np.sum(rng.uniform(size=(n_rows, n_features, 1)) > ladders[:, :, :3], axis=2).astype(float)
+
+
+def categorical_params(rng, n_components, n_features):
+    probabilities = rng.dirichlet(np.full(3, 2.0), (n_components, n_features))
+    return CategoricalParams(probabilities.reshape(n_components, -1))
+
+
 FAMILIES = {
     "full": Twins(FullGaussian(1e-6), gaussian_twin.FullGaussian(1e-6), gaussian_rows, full_params),
     "tied": Twins(TiedGaussian(1e-6), gaussian_twin.TiedGaussian(1e-6), gaussian_rows, tied_params),
     "diagonal": Twins(DiagonalGaussian(1e-6), gaussian_twin.DiagonalGaussian(1e-6), gaussian_rows, diagonal_params),
     "spherical": Twins(SphericalGaussian(1e-6), gaussian_twin.SphericalGaussian(1e-6), gaussian_rows, spherical_params),
     "bernoulli": Twins(Bernoulli(0.5), bernoulli_twin.Bernoulli(0.5), binary_rows, bernoulli_params),
+    "categorical": Twins(Categorical(3, 0.5), categorical_twin.Categorical(3, 0.5), answers, categorical_params),
 }
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from mixfast.bootstrap import BootstrapLRT, bootstrap_lrt
     from mixfast.convergence import Status
     from mixfast.estimators.bernoulli_mixture import BernoulliMixture
+    from mixfast.estimators.categorical_mixture import CategoricalMixture
     from mixfast.estimators.gaussian_mixture import GaussianMixture
     from mixfast.persistence import load
     from mixfast.plotting import plot_mixture
@@ -27,6 +28,7 @@ _HOMES = {
     "BatchResult": "mixfast.batch_result",
     "BernoulliMixture": "mixfast.estimators.bernoulli_mixture",
     "BootstrapLRT": "mixfast.bootstrap",
+    "CategoricalMixture": "mixfast.estimators.categorical_mixture",
     "GaussianMixture": "mixfast.estimators.gaussian_mixture",
     "Selection": "mixfast.selection",
     "Status": "mixfast.convergence",
@@ -44,6 +46,7 @@ __all__ = [
     "BatchResult",
     "BernoulliMixture",
     "BootstrapLRT",
+    "CategoricalMixture",
     "GaussianMixture",
     "Selection",
     "Status",

@@ -15,7 +15,7 @@ from mixfast import _random, seeding
 from mixfast._batch import fit_problems
 from mixfast._em import is_mapped
 from mixfast._threads import resolve_threads
-from mixfast.batch_result import BatchResult, Cell, is_usable
+from mixfast.batch_result import BatchResult, Cell, allows_nan, is_usable
 from mixfast.convergence import Status
 from mixfast.estimators._base import BaseMixture
 from mixfast.families.family import is_sparse
@@ -157,6 +157,7 @@ def fit_many(
     n_threads = resolve_threads(n_threads)
     problems = gather_problems(problems, sample_weight)
     seeds = _seeds(estimator, seeds, random_state, len(problems))
+    estimator = estimator._for_parts_of(problems.X)
     candidates = _candidates(estimator, n_components, covariance_type)
     cells = [Cell(candidate, problems.X.shape[1], problems.X.dtype) for candidate in candidates]
     for cell in cells:
@@ -166,7 +167,7 @@ def fit_many(
     is_compiled = _can_be_compiled(problems, cells)
     has_slots = keep == "all" or holds_out or not is_compiled or n_bytes <= FEW_BYTES
     found = _nothing_found(len(problems), cells, len(cells) if has_slots else 1)
-    found.status[not_finite(problems) | out_of_range(problems)] = Status.NOT_FINITE
+    found.status[not_finite(problems, allows_nan(estimator)) | out_of_range(problems)] = Status.NOT_FINITE
     problems = without_weightless_rows(problems)
     fit = _fit_compiled if is_compiled else _fit_one_by_one
     in_fit = None if holds_out or len(cells) == 1 else criterion

@@ -125,14 +125,14 @@ def part_of(problems, kept):
     return Problems(problems.X[kept], offsets, weight)
 
 
-def not_finite(problems):
-    """Which problems hold a value that is no finite number."""
+def not_finite(problems, nan_is_missing=False):
+    """Which problems hold a value that is no finite number, or is infinite where NaN stands for a missing one."""
     wrong = np.zeros(len(problems), dtype=bool)
     values = problems.X.data if scipy.sparse.issparse(problems.X) else problems.X
     with np.errstate(over="ignore", invalid="ignore"):
         if np.isfinite(np.sum(values)):
             return wrong
-    is_wrong = ~np.isfinite(values)
+    is_wrong = np.isinf(values) if nan_is_missing else ~np.isfinite(values)
     if scipy.sparse.issparse(problems.X):
         rows = np.searchsorted(problems.X.indptr, np.flatnonzero(is_wrong), side="right") - 1
     else:

@@ -84,8 +84,8 @@ ALWAYS = ("bic", "aic", "icl")
 
 
 def _squares(data):
-    """Sum of squares of each column about its mean."""
-    X = np.asarray(data.X, dtype=np.float64)
+    """Sum of squares of each column, an array's, about its mean."""
+    X = data.X
     weight = np.ones(len(X)) if data.sample_weight is None else data.sample_weight
     return weight @ np.square(X - np.average(X, axis=0, weights=weight))
 
@@ -121,11 +121,12 @@ def split_labels(estimator, data, labels, n_groups):
     labels : ndarray of shape (n_samples,), int64, or None
         None where no group can be split.
     """
-    unit = _squares(data)
+    numbers = data._replace(X=estimator._numbers_of(data.X))
+    unit = _squares(numbers)
     unit[unit == 0] = 1.0  # a constant column spreads no group
 
     def spread(rows):
-        return np.sum(_squares(data.take(rows)) / unit)
+        return np.sum(_squares(numbers.take(rows)) / unit)
 
     groups = [np.flatnonzero(labels == k) for k in np.unique(labels)]
     while len(groups) < n_groups:
@@ -320,7 +321,7 @@ def select(
     fixed = {"random_state": seed} | ({} if n_threads is None else {"n_threads": n_threads})
     data = _check_data(X, sample_weight)
     search = Search(
-        estimator=clone(estimator).set_params(**fixed),
+        estimator=clone(estimator._for_parts_of(data.X)).set_params(**fixed),
         data=data,
         criteria=tuple(dict.fromkeys((*ALWAYS, criterion))),
         folds=_folds(data, n_folds, seed) if criterion == "heldout" else [],
