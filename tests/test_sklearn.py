@@ -4,7 +4,8 @@ import pytest
 from sklearn.utils import get_tags
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from mixfast import BernoulliMixture, CategoricalMixture, GaussianMixture
+from mixfast import BernoulliMixture, CategoricalMixture, GaussianMixture, ProductMixture
+from mixfast.parts import Bernoulli, Gaussian
 
 
 def expected_failures(estimator):
@@ -43,6 +44,8 @@ def expected_failures(estimator):
         BernoulliMixture(3, alpha=0.1),
         CategoricalMixture(),
         CategoricalMixture(2, alpha=0.1),
+        ProductMixture([(Gaussian(),)]),
+        ProductMixture([(0, Bernoulli(binarize=0.0)), (Gaussian("diag"),)], 2),
     ],
     expected_failed_checks=expected_failures,
     xfail_strict=True,

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from mixfast.estimators.bernoulli_mixture import BernoulliMixture
     from mixfast.estimators.categorical_mixture import CategoricalMixture
     from mixfast.estimators.gaussian_mixture import GaussianMixture
+    from mixfast.estimators.product_mixture import ProductMixture
     from mixfast.persistence import load
     from mixfast.plotting import plot_mixture
     from mixfast.selection import Selection, select
@@ -30,6 +31,7 @@ _HOMES = {
     "BootstrapLRT": "mixfast.bootstrap",
     "CategoricalMixture": "mixfast.estimators.categorical_mixture",
     "GaussianMixture": "mixfast.estimators.gaussian_mixture",
+    "ProductMixture": "mixfast.estimators.product_mixture",
     "Selection": "mixfast.selection",
     "Status": "mixfast.convergence",
     "bootstrap_lrt": "mixfast.bootstrap",
@@ -48,6 +50,7 @@ __all__ = [
     "BootstrapLRT",
     "CategoricalMixture",
     "GaussianMixture",
+    "ProductMixture",
     "Selection",
     "Status",
     "bootstrap_lrt",
