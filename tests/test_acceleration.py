@@ -207,7 +207,7 @@ def test_the_loop_equals_the_twins_loop(name):
 def test_the_objective_never_falls(name, seed):
     rng = np.random.default_rng(seed)
     twins = FAMILIES[name]
-    X = overlapping(seed=seed) if name in GAUSSIANS else twins.make_rows(rng, 2000, 4)
+    X = overlapping(seed=seed) if name in GAUSSIANS else twins.make_rows(rng, 2000, 6 if name == "categorical" else 4)
     X = overlapping_binary() if name == "bernoulli" else X
     weights, params = random_weights(rng, 3), twins.make_params(rng, 3, X.shape[1])
     plain, em = engines(twins, X, weights, params)

@@ -9,6 +9,7 @@ import numpy as np
 from mixfast._em import EM, Rows
 from mixfast._isa import available_isas
 from mixfast._reference import bernoulli as bernoulli_twin
+from mixfast._reference import categorical as categorical_twin
 from mixfast._reference import gamma as gamma_twin
 from mixfast._reference import gaussian as gaussian_twin
 from mixfast._reference import multinomial as multinomial_twin
@@ -16,6 +17,7 @@ from mixfast._reference import poisson as poisson_twin
 from mixfast._reference import student_t as student_t_twin
 from mixfast._reference import von_mises_fisher as von_mises_fisher_twin
 from mixfast.families.bernoulli import Bernoulli, BernoulliParams
+from mixfast.families.categorical import Categorical, CategoricalParams
 from mixfast.families.gamma import Exponential, ExponentialParams, Gamma, GammaParams
 from mixfast.families.gaussian import (
     DiagonalGaussian,
@@ -174,6 +176,17 @@ def exponential_params(rng, n_components, n_features):
     return ExponentialParams(rng.uniform(0.1, 2, (n_components, n_features)))
 
 
+def answers(rng, n_rows, n_features):
+    """Codes of three categories, or 3 for a missing answer; three groups with probabilities of their own."""
+    ladders = np.cumsum(rng.dirichlet(np.ones(4), (3, n_features)), axis=2)[rng.integers(3, size=n_rows)]
+    return np.sum(rng.uniform(size=(n_rows, n_features, 1)) > ladders[:, :, :3], axis=2).astype(float)
+
+
+def categorical_params(rng, n_components, n_features):
+    probabilities = rng.dirichlet(np.full(3, 2.0), (n_components, n_features))
+    return CategoricalParams(probabilities.reshape(n_components, -1))
+
+
 FAMILIES = {
     "full": Twins(FullGaussian(1e-6), gaussian_twin.FullGaussian(1e-6), gaussian_rows, full_params),
     "tied": Twins(TiedGaussian(1e-6), gaussian_twin.TiedGaussian(1e-6), gaussian_rows, tied_params),
@@ -217,6 +230,7 @@ FAMILIES = {
     ),
     "gamma": Twins(Gamma(), gamma_twin.Gamma(), positive_rows, gamma_params),
     "exponential": Twins(Exponential(), gamma_twin.Exponential(), positive_rows, exponential_params),
+    "categorical": Twins(Categorical(3, 0.5), categorical_twin.Categorical(3, 0.5), answers, categorical_params),
 }
 
 

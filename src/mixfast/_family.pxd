@@ -198,6 +198,22 @@ cdef extern from "student_t.h" nogil:
         accumulate_fn diagonal_accumulate
 
 
+cdef extern from "categorical.h" nogil:
+    ctypedef struct categorical_kernels_t "mixfast_categorical_kernels":
+        Py_ssize_t (*n_tables)(Py_ssize_t n_components, Py_ssize_t n_rows) noexcept nogil
+        Py_ssize_t (*n_sums)(Py_ssize_t n_components) noexcept nogil
+        Py_ssize_t (*n_scratch_columns)(Py_ssize_t n_components) noexcept nogil
+        void (*lay_out)(
+            const family_t *, const double *log_weights, const double *log_probabilities, void *tables) noexcept nogil
+        log_density_fn log_density
+        accumulate_fn accumulate
+
+    ctypedef struct categorical_t "mixfast_categorical":
+        const categorical_kernels_t *kernels
+        double alpha
+        const Py_ssize_t *first
+
+
 cdef extern from "centres.h" nogil:
     ctypedef struct centres_kernels_t "mixfast_centres_kernels":
         Py_ssize_t (*n_tables)(Py_ssize_t n_centres, Py_ssize_t n_features) noexcept nogil
@@ -224,6 +240,7 @@ cdef extern from "select.h" nogil:
     const gaussian_kernels_t *mixfast_select_gaussian(int isa, int real_bytes)
     const linear_kernels_t *mixfast_select_linear(int isa, int real_bytes)
     const linear_kernels_t *mixfast_select_sparse_linear(int isa, int real_bytes)
+    const categorical_kernels_t *mixfast_select_categorical(int isa, int real_bytes)
     const centres_kernels_t *mixfast_select_centres(int isa, int real_bytes)
     const centres_kernels_t *mixfast_select_sparse_centres(int isa, int real_bytes)
     const student_t_kernels_t *mixfast_select_student_t(int isa, int real_bytes)

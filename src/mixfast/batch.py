@@ -17,7 +17,7 @@ from mixfast import _random, seeding
 from mixfast._batch import fit_problems
 from mixfast._em import Rows, is_mapped
 from mixfast._threads import resolve_threads
-from mixfast.batch_result import BatchResult, Cell, is_usable
+from mixfast.batch_result import BatchResult, Cell, allows_nan, is_usable
 from mixfast.convergence import Status
 from mixfast.estimators._base import BaseMixture
 from mixfast.problems import (
@@ -176,6 +176,7 @@ def fit_many(
     n_threads = resolve_threads(n_threads)
     problems = gather_problems(problems, sample_weight)
     seeds = _seeds(estimator, seeds, random_state, len(problems))
+    estimator = estimator._for_parts_of(problems.X)
     candidates = _candidates(estimator, n_components, covariance_type)
     cells = [Cell(candidate, problems.X.shape[1], problems.X.dtype) for candidate in candidates]
     for cell in cells:
@@ -186,7 +187,7 @@ def fit_many(
     has_slots = keep == "all" or holds_out or not is_compiled or n_bytes <= FEW_BYTES
     found = _nothing_found(len(problems), cells, len(cells) if has_slots else 1)
     found.status[below_zero(problems)] = Status.OUT_OF_DOMAIN
-    found.status[not_finite(problems, estimator._accepts_missing) | out_of_range(problems)] = Status.NOT_FINITE
+    found.status[not_finite(problems, allows_nan(estimator)) | out_of_range(problems)] = Status.NOT_FINITE
     problems = without_weightless_rows(problems)
     fit = _fit_compiled if is_compiled else _fit_one_by_one
     in_fit = None if holds_out or len(cells) == 1 else criterion
@@ -316,6 +317,8 @@ def _fit_compiled(problems, cells, seeds, criterion, found, n_threads, report):
     units = _units(problems, X, cells[0], found.status) if cells[0].has_units() else {}
     encoded = cells[0].family.encode(_in_units(problems, X, units) if units else X)
     rows = Rows(encoded.rows, problems.sample_weight, encoded.base)
+    if encoded.seeds is not None:
+        encoded = encoded._replace(seeds=encoded.make_seeds())
     seeding_rows = rows if encoded.seeds is None else Rows(encoded.seeds, problems.sample_weight)
     fit_problems(
         rows,

@@ -2,6 +2,7 @@
 #ifndef MIXFAST_SELECT_H
 #define MIXFAST_SELECT_H
 
+#include "categorical.h"
 #include "centres.h"
 #include "gaussian.h"
 #include "linear.h"
@@ -18,6 +19,7 @@ const mixfast_rows_kernels *mixfast_select_rows(int isa, int real_bytes);
 const mixfast_gaussian_kernels *mixfast_select_gaussian(int isa, int real_bytes);
 const mixfast_linear_kernels *mixfast_select_linear(int isa, int real_bytes);
 const mixfast_sparse_linear_kernels *mixfast_select_sparse_linear(int isa, int real_bytes);
+const mixfast_categorical_kernels *mixfast_select_categorical(int isa, int real_bytes);
 const mixfast_centres_kernels *mixfast_select_centres(int isa, int real_bytes);
 const mixfast_sparse_centres_kernels *mixfast_select_sparse_centres(int isa, int real_bytes);
 const mixfast_student_t_kernels *mixfast_select_student_t(int isa, int real_bytes);

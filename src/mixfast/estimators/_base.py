@@ -117,6 +117,10 @@ class BaseMixture(DensityMixin, BaseEstimator):
         """Validated rows as the family wants them; raises ValueError where they are outside its domain."""
         return X
 
+    def _for_parts_of(self, X):
+        """The estimator for fits to some of the rows X each, with what they are to have in common."""
+        return self
+
     def _units(self, family, X, sample_weight):
         """The units that the rows are fitted in."""
         return DataUnits(family, X, sample_weight)
@@ -197,7 +201,7 @@ class BaseMixture(DensityMixin, BaseEstimator):
         capsule = encoded.bind(self.n_components, self._kernel_dtype(family, X.dtype))
         units = self._units(family, X, sample_weight)
         rows = Rows(units.rows(encoded.rows), sample_weight, encoded.base)
-        seeding_rows = rows if encoded.seeds is None else Rows(encoded.seeds, sample_weight)
+        seeding_rows = rows if encoded.seeds is None else Rows(encoded.make_seeds(), sample_weight)
         em = LOOPS[self.accelerate](capsule, rows, resolve_threads(self.n_threads))
         monitor = Monitor(self.verbose, self.verbose_interval, units.log_volume)
         seed = self._seed()
@@ -305,13 +309,13 @@ class BaseMixture(DensityMixin, BaseEstimator):
     def _finish(self, best, layout, dtype):
         """Publish the best start and warn of what its status says."""
         scalar = dtype.type
-        self._publish(layout.view(best.params), dtype)
         self.weights_ = best.weights.astype(dtype)
+        self._publish(layout.view(best.params), dtype)
         if self.canonical_order:
             # of what was published: rounding to float32 makes equals
             order = self._family().canonical_order(self._collect())
-            self._publish(self._family().reorder(layout.view(best.params), order), dtype)
             self.weights_ = self.weights_[order]
+            self._publish(self._family().reorder(layout.view(best.params), order), dtype)
         self.converged_ = best.converged
         self.n_iter_ = best.n_passes
         self.lower_bound_ = scalar(best.lower_bound)
