@@ -37,7 +37,7 @@ def test_every_compiled_module_has_a_stub():
 def test_reference_twins_import_nothing_compiled():
     code = (
         "import sys, mixfast._reference.seeding, mixfast._reference.em, mixfast._reference.gaussian, "
-        "mixfast._reference.bernoulli\n"
+        "mixfast._reference.bernoulli, mixfast._reference.gibbs\n"
         "print([name for name, module in sys.modules.items() if name.startswith('mixfast') "
         "and not str(module.__file__).endswith('.py')])"
     )
@@ -89,7 +89,7 @@ def test_the_code_in_the_documents_runs(document, tmp_path, monkeypatch, capsys)
     exec(compile("\n".join(blocks), document, "exec"), {"__name__": "document"})
 
 
-@pytest.mark.parametrize("name", ["GaussianMixture", "BernoulliMixture", "load"])
+@pytest.mark.parametrize("name", ["GSDMM", "GaussianMixture", "BernoulliMixture", "load"])
 def test_the_examples_in_docstrings_run(name):
     import doctest
 

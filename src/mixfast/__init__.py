@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from mixfast.convergence import Status
     from mixfast.estimators.bernoulli_mixture import BernoulliMixture
     from mixfast.estimators.gaussian_mixture import GaussianMixture
+    from mixfast.estimators.gsdmm import GSDMM
     from mixfast.persistence import load
     from mixfast.plotting import plot_mixture
     from mixfast.selection import Selection, select
@@ -27,6 +28,7 @@ _HOMES = {
     "BatchResult": "mixfast.batch_result",
     "BernoulliMixture": "mixfast.estimators.bernoulli_mixture",
     "BootstrapLRT": "mixfast.bootstrap",
+    "GSDMM": "mixfast.estimators.gsdmm",
     "GaussianMixture": "mixfast.estimators.gaussian_mixture",
     "Selection": "mixfast.selection",
     "Status": "mixfast.convergence",
@@ -41,6 +43,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "GSDMM",
     "BatchResult",
     "BernoulliMixture",
     "BootstrapLRT",

@@ -161,7 +161,7 @@ def _unreadable(path, reason):
 
 
 def save_estimator(estimator, path):
-    """What `BaseMixture.save` does."""
+    """What `DensityEstimator.save` does."""
     check_is_fitted(estimator)
     check_class(estimator)
     name = type(estimator).__name__

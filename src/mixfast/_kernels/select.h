@@ -5,6 +5,7 @@
 #include "bernoulli.h"
 #include "centres.h"
 #include "gaussian.h"
+#include "gibbs.h"
 #include "rows.h"
 
 enum { MIXFAST_ISA_BASE, MIXFAST_ISA_V2, MIXFAST_ISA_V3, MIXFAST_ISA_V4, MIXFAST_N_ISAS };
@@ -17,5 +18,6 @@ const mixfast_rows_kernels *mixfast_select_rows(int isa, int real_bytes);
 const mixfast_gaussian_kernels *mixfast_select_gaussian(int isa, int real_bytes);
 const mixfast_bernoulli_kernels *mixfast_select_bernoulli(int isa, int real_bytes);
 const mixfast_centres_kernels *mixfast_select_centres(int isa, int real_bytes);
+const mixfast_gibbs_kernels *mixfast_select_gibbs(int isa); /* double precision only */
 
 #endif
