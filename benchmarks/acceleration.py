@@ -89,7 +89,7 @@ def started(problem, method, seed):
     family = STRUCTURES[problem.structure](1e-6)
     uniform = np.full(problem.n_components, 1 / problem.n_components)
     em.set_state(uniform, family.blank(problem.n_components, problem.X.shape[1]))
-    seeding.METHODS[method](em, seed, 0)
+    seeding.METHODS[method](em, family, em.rows, seed, 0)
     return em.state()
 
 

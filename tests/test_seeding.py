@@ -198,7 +198,7 @@ def test_a_start_from_kmeans_is_the_start_from_its_labels(name):
     once, twice = (EM(family.bind(3, 4, X.dtype), Rows(X, weight)) for _ in range(2))
     for em in (once, twice):
         em.set_state(np.full(3, 1 / 3), family.blank(3, 4))
-    seeding.start_from_kmeans(once, family, 5, 0)
+    seeding.start_from_kmeans(once, family, once.rows, 5, 0)
     twice.start_from_labels(seeding.kmeans(Rows(X, weight), 3, 5, 0).labels)
     for got, expected in zip(once.state(), twice.state(), strict=True):
         np.testing.assert_allclose(got, expected, rtol=1e-9, atol=1e-11)

@@ -9,8 +9,14 @@ import numpy as np
 from mixfast._em import EM, Rows
 from mixfast._isa import available_isas
 from mixfast._reference import bernoulli as bernoulli_twin
+from mixfast._reference import gamma as gamma_twin
 from mixfast._reference import gaussian as gaussian_twin
+from mixfast._reference import multinomial as multinomial_twin
+from mixfast._reference import poisson as poisson_twin
+from mixfast._reference import student_t as student_t_twin
+from mixfast._reference import von_mises_fisher as von_mises_fisher_twin
 from mixfast.families.bernoulli import Bernoulli, BernoulliParams
+from mixfast.families.gamma import Exponential, ExponentialParams, Gamma, GammaParams
 from mixfast.families.gaussian import (
     DiagonalGaussian,
     FullGaussian,
@@ -18,6 +24,19 @@ from mixfast.families.gaussian import (
     SphericalGaussian,
     TiedGaussian,
 )
+from mixfast.families.multinomial import Multinomial, MultinomialParams
+from mixfast.families.poisson import Poisson, PoissonParams
+from mixfast.families.student_t import (
+    DiagonalStudentT,
+    FullStudentT,
+    GivenDegrees,
+    OwnDegrees,
+    SharedDegrees,
+    SphericalStudentT,
+    StudentTParams,
+    TiedStudentT,
+)
+from mixfast.families.von_mises_fisher import SharedVonMisesFisher, VonMisesFisher, VonMisesFisherParams
 
 ISAS = available_isas()
 DTYPES = (np.float64, np.float32)
@@ -69,6 +88,28 @@ def spherical_params(rng, n_components, n_features):
     return GaussianParams(_means(rng, n_components, n_features), variances, 1 / np.sqrt(variances))
 
 
+def heavy_tailed_rows(rng, n_rows, n_features):
+    """Three groups, each with outliers of its own."""
+    centres = 5 + 2 * rng.standard_normal((3, n_features))
+    tails = np.sqrt(3 / rng.chisquare(3, (n_rows, 1)))
+    rows = centres[rng.integers(3, size=n_rows)] + rng.standard_normal((n_rows, n_features)) * tails
+    return rows * np.linspace(0.5, 2, n_features)
+
+
+def with_degrees(make_params, n_groups):
+    """Parameters of a Student-t family; components of a group share their degrees of freedom, no group has eight."""
+
+    def make(rng, n_components, n_features):
+        located = make_params(rng, n_components, n_features)
+        groups = n_groups(n_components)
+        degrees = (
+            np.repeat(rng.uniform(2, 12, groups), n_components // groups) if groups else np.full(n_components, 8.0)
+        )
+        return StudentTParams(*located, degrees)
+
+    return make
+
+
 def binary_rows(rng, n_rows, n_features):
     """Three groups with probabilities of their own."""
     probabilities = rng.uniform(size=(3, n_features))[rng.integers(3, size=n_rows)]
@@ -79,12 +120,103 @@ def bernoulli_params(rng, n_components, n_features):
     return BernoulliParams(rng.uniform(0.05, 0.95, (n_components, n_features)))
 
 
+OWN, SHARED, GIVEN = OwnDegrees().n_groups, SharedDegrees().n_groups, GivenDegrees(8).n_groups
+
+
+def count_rows(rng, n_rows, n_features):
+    """Three groups with rates of their own, and rows without counts."""
+    rates = rng.gamma(1, 3, size=(3, n_features))[rng.integers(3, size=n_rows)]
+    return rng.poisson(rates * rng.integers(3, size=(n_rows, 1))).astype(float)
+
+
+def multinomial_params(rng, n_components, n_features):
+    return MultinomialParams(rng.dirichlet(np.full(n_features, 2.0), size=n_components))
+
+
+def poisson_params(rng, n_components, n_features):
+    return PoissonParams(rng.gamma(2, 2, size=(n_components, n_features)))
+
+
+def unit_vectors(rows):
+    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
+def directions(rng, n_rows, n_features):
+    """Three groups about directions of their own."""
+    centres = unit_vectors(rng.standard_normal((3, n_features)))
+    noise = rng.standard_normal((n_rows, n_features)) / np.sqrt(n_features)
+    return unit_vectors(centres[rng.integers(3, size=n_rows)] + 0.8 * noise)
+
+
+def von_mises_fisher_params(rng, n_components, n_features):
+    concentrations = n_features * rng.uniform(0.5, 4, n_components)
+    return VonMisesFisherParams(unit_vectors(rng.standard_normal((n_components, n_features))), concentrations)
+
+
+def shared_von_mises_fisher_params(rng, n_components, n_features):
+    params = von_mises_fisher_params(rng, n_components, n_features)
+    return params._replace(concentrations=np.full(n_components, params.concentrations[0]))
+
+
+def positive_rows(rng, n_rows, n_features):
+    """Three groups of times, with means and spreads of their own."""
+    labels = rng.integers(3, size=n_rows)
+    shapes, scales = rng.uniform(0.5, 6, (3, n_features)), rng.uniform(0.3, 3, (3, n_features))
+    return rng.gamma(shapes[labels], scales[labels])
+
+
+def gamma_params(rng, n_components, n_features):
+    shape = (n_components, n_features)
+    return GammaParams(rng.uniform(0.5, 6, shape), rng.uniform(0.3, 3, shape))
+
+
+def exponential_params(rng, n_components, n_features):
+    return ExponentialParams(rng.uniform(0.1, 2, (n_components, n_features)))
+
+
 FAMILIES = {
     "full": Twins(FullGaussian(1e-6), gaussian_twin.FullGaussian(1e-6), gaussian_rows, full_params),
     "tied": Twins(TiedGaussian(1e-6), gaussian_twin.TiedGaussian(1e-6), gaussian_rows, tied_params),
     "diagonal": Twins(DiagonalGaussian(1e-6), gaussian_twin.DiagonalGaussian(1e-6), gaussian_rows, diagonal_params),
     "spherical": Twins(SphericalGaussian(1e-6), gaussian_twin.SphericalGaussian(1e-6), gaussian_rows, spherical_params),
+    "heavy full": Twins(
+        FullStudentT(1e-6, OwnDegrees()),
+        student_t_twin.StudentT(gaussian_twin.FullGaussian(1e-6), OWN, 8.0),
+        heavy_tailed_rows,
+        with_degrees(full_params, OWN),
+    ),
+    "heavy tied": Twins(
+        TiedStudentT(1e-6, OwnDegrees()),
+        student_t_twin.TiedStudentT(1e-6, OWN, 8.0),
+        heavy_tailed_rows,
+        with_degrees(tied_params, OWN),
+    ),
+    "heavy diagonal": Twins(
+        DiagonalStudentT(1e-6, SharedDegrees()),
+        student_t_twin.StudentT(gaussian_twin.DiagonalGaussian(1e-6), SHARED, 8.0),
+        heavy_tailed_rows,
+        with_degrees(diagonal_params, SHARED),
+    ),
+    "heavy spherical": Twins(
+        SphericalStudentT(1e-6, GivenDegrees(8)),
+        student_t_twin.StudentT(gaussian_twin.SphericalGaussian(1e-6), GIVEN, 8.0),
+        heavy_tailed_rows,
+        with_degrees(spherical_params, GIVEN),
+    ),
     "bernoulli": Twins(Bernoulli(0.5), bernoulli_twin.Bernoulli(0.5), binary_rows, bernoulli_params),
+    "multinomial": Twins(Multinomial(0.5), multinomial_twin.Multinomial(0.5), count_rows, multinomial_params),
+    "poisson": Twins(Poisson(0.5, 0.2), poisson_twin.Poisson(0.5, 0.2), count_rows, poisson_params),
+    "von_mises_fisher": Twins(
+        VonMisesFisher(), von_mises_fisher_twin.VonMisesFisher(), directions, von_mises_fisher_params
+    ),
+    "shared_von_mises_fisher": Twins(
+        SharedVonMisesFisher(),
+        von_mises_fisher_twin.SharedVonMisesFisher(),
+        directions,
+        shared_von_mises_fisher_params,
+    ),
+    "gamma": Twins(Gamma(), gamma_twin.Gamma(), positive_rows, gamma_params),
+    "exponential": Twins(Exponential(), gamma_twin.Exponential(), positive_rows, exponential_params),
 }
 
 
@@ -95,10 +227,10 @@ def random_weights(rng, n_components):
 
 def make_em(twins, X, weights, params, sample_weight=None, n_threads=1, chunk_rows=None, isa=None):
     """The compiled engine at the given parameters."""
-    n_components, n_features = len(weights), X.shape[1]
-    capsule = twins.compiled.bind(n_components, n_features, X.dtype, isa)
-    em = EM(capsule, Rows(X, sample_weight), n_threads, chunk_rows)
-    em.set_state(weights, twins.compiled.params_layout(n_components, n_features).pack(params))
+    encoded = twins.compiled.encode(X)
+    capsule = encoded.bind(len(weights), X.dtype, isa)
+    em = EM(capsule, Rows(encoded.rows, sample_weight, encoded.base), n_threads, chunk_rows)
+    em.set_state(weights, twins.compiled.params_layout(len(weights), X.shape[1]).pack(params))
     return em
 
 

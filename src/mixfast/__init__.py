@@ -11,14 +11,20 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from mixfast._config import show_config
+    from mixfast._config import get_include, show_config
     from mixfast.batch import fit_many, fit_many_columns, fit_many_groups
     from mixfast.batch_result import BatchResult
     from mixfast.bootstrap import BootstrapLRT, bootstrap_lrt
     from mixfast.convergence import Status
     from mixfast.estimators.bernoulli_mixture import BernoulliMixture
+    from mixfast.estimators.dirichlet_multinomial_mixture import DirichletMultinomialMixture
+    from mixfast.estimators.gamma_mixture import ExponentialMixture, GammaMixture
     from mixfast.estimators.gaussian_mixture import GaussianMixture
     from mixfast.estimators.gsdmm import GSDMM
+    from mixfast.estimators.multinomial_mixture import MultinomialMixture
+    from mixfast.estimators.poisson_mixture import PoissonMixture
+    from mixfast.estimators.student_t_mixture import StudentTMixture
+    from mixfast.estimators.von_mises_fisher_mixture import VonMisesFisherMixture
     from mixfast.persistence import load
     from mixfast.plotting import plot_mixture
     from mixfast.selection import Selection, select
@@ -28,14 +34,22 @@ _HOMES = {
     "BatchResult": "mixfast.batch_result",
     "BernoulliMixture": "mixfast.estimators.bernoulli_mixture",
     "BootstrapLRT": "mixfast.bootstrap",
+    "ExponentialMixture": "mixfast.estimators.gamma_mixture",
     "GSDMM": "mixfast.estimators.gsdmm",
+    "GammaMixture": "mixfast.estimators.gamma_mixture",
+    "DirichletMultinomialMixture": "mixfast.estimators.dirichlet_multinomial_mixture",
     "GaussianMixture": "mixfast.estimators.gaussian_mixture",
+    "MultinomialMixture": "mixfast.estimators.multinomial_mixture",
+    "PoissonMixture": "mixfast.estimators.poisson_mixture",
     "Selection": "mixfast.selection",
     "Status": "mixfast.convergence",
+    "StudentTMixture": "mixfast.estimators.student_t_mixture",
+    "VonMisesFisherMixture": "mixfast.estimators.von_mises_fisher_mixture",
     "bootstrap_lrt": "mixfast.bootstrap",
     "fit_many": "mixfast.batch",
     "fit_many_columns": "mixfast.batch",
     "fit_many_groups": "mixfast.batch",
+    "get_include": "mixfast._config",
     "load": "mixfast.persistence",
     "plot_mixture": "mixfast.plotting",
     "select": "mixfast.selection",
@@ -47,13 +61,21 @@ __all__ = [
     "BatchResult",
     "BernoulliMixture",
     "BootstrapLRT",
+    "DirichletMultinomialMixture",
+    "ExponentialMixture",
+    "GammaMixture",
     "GaussianMixture",
+    "MultinomialMixture",
+    "PoissonMixture",
     "Selection",
     "Status",
+    "StudentTMixture",
+    "VonMisesFisherMixture",
     "bootstrap_lrt",
     "fit_many",
     "fit_many_columns",
     "fit_many_groups",
+    "get_include",
     "load",
     "plot_mixture",
     "select",

@@ -5,6 +5,8 @@ import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import disjoint_base
 
+from mixfast._em import Rows
+
 @disjoint_base
 class Model:
     def __new__(
@@ -20,9 +22,9 @@ class Model:
     ) -> Self: ...
 
 def fit_problems(
-    X: NDArray[Any],
+    rows: Rows,
+    seeding_rows: Rows,
     offsets: NDArray[np.int64],
-    sample_weight: NDArray[np.float64] | None,
     seeds: NDArray[np.uint64],
     models: list[Model],
     *,
@@ -47,7 +49,7 @@ def fit_problems(
     chosen: NDArray[np.int32],
 ) -> bool: ...
 def evaluate_problems(
-    X: NDArray[Any],
+    rows: Rows,
     offsets: NDArray[np.int64],
     models: list[Model],
     chosen: NDArray[np.int32],

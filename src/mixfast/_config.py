@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 
 def show_config():
     """Print version, instruction set, OpenMP, threads, and the BLAS libraries in the process."""
@@ -23,3 +25,14 @@ def show_config():
     for library in threadpool_info():
         print(f"  {library['user_api']}: {library['internal_api']} {library['version'] or ''} {library['filepath']}")
     print(f"  numpy {np.__version__}, scipy {scipy.__version__}, scikit-learn {sklearn.__version__}")
+
+
+def get_include():
+    """The directory of `family.h`, the contract that a family compiled outside mixfast keeps.
+
+    Returns
+    -------
+    path : str
+        For the compiler's search path; docs/extending.md has an example.
+    """
+    return str(Path(__file__).parent / "_kernels")

@@ -40,6 +40,8 @@ cdef void shape_pass(pass_t *p, const family_t *family, const rows_t *rows, doub
 cdef void place_pass(pass_t *p, arena_t *arena) noexcept nogil
 cdef int run_pass(pass_t *p) noexcept nogil
 cdef double evidence_of(const pass_t *p) noexcept nogil
+cdef void copy_row(const rows_t *rows, Py_ssize_t row, double *out) noexcept nogil
+cdef double flops_of(const pass_t *p) noexcept nogil
 cdef double value_of(const rows_t *rows, Py_ssize_t row, Py_ssize_t column) noexcept nogil
 cdef bint is_constant(const rows_t *rows) noexcept nogil
 cdef double sum_of_weights(const double *weight, Py_ssize_t n) noexcept nogil
@@ -52,8 +54,10 @@ cdef int iterate_plain(em_t *em, void *nothing, double tol, int stop_on, course_
 
 cdef class Rows:
     cdef rows_t c
-    cdef readonly object X, sample_weight
+    cdef readonly object X, sample_weight, base
+    cdef object indptr, indices    # of sparse rows
     cdef readonly double total_weight
+    cdef int view_sparse(self, X) except -1
 
 cdef class Pass:
     cdef pass_t c

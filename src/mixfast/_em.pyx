@@ -47,6 +47,8 @@ from mixfast._pass cimport (
     get,
     measure_arena,
     open_arena,
+    pack_chunk,
+    packed_columns,
     pass_t,
     put,
     take,
@@ -65,6 +67,8 @@ from mixfast._pruning cimport (
 from mixfast._random cimport RANDOM_RESPONSIBILITIES, uniform
 
 import numpy as np
+
+from mixfast.gathered import Gathered
 
 cdef extern from "Python.h":
     int PyErr_CheckSignals()
@@ -232,6 +236,9 @@ cdef int write_results(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, 
             for r in range(chunk.n_rows):
                 put(space.log_norm, real_bytes, r,
                     get(space.log_norm, real_bytes, r) + get(space.softmax_scratch, real_bytes, r))
+        if p.rows.base != NULL:
+            for r in range(chunk.n_rows):
+                put(space.log_norm, real_bytes, r, get(space.log_norm, real_bytes, r) + p.rows.base[start + r])
         memcpy(results.log_norm + start * real_bytes, space.log_norm, chunk.n_rows * real_bytes)
     if results.resp != NULL:
         p.kernels.transpose(n_components, chunk.n_rows, chunk.stride, space.resp,
@@ -288,7 +295,7 @@ cdef int visit_lane(const pass_t *p, Py_ssize_t lane, Py_ssize_t round_, int thr
     cdef workspace_t space
     cdef chunk_t chunk
     space.columns = p.scratch + thread * p.scratch_size
-    space.weight = <char *> space.columns + p.family.n_features * column
+    space.weight = <char *> space.columns + packed_columns(p.family) * column
     space.log_norm = <char *> space.weight + column
     space.softmax_scratch = <char *> space.log_norm + column
     space.resp = <char *> space.softmax_scratch + 2 * column
@@ -300,13 +307,10 @@ cdef int visit_lane(const pass_t *p, Py_ssize_t lane, Py_ssize_t round_, int thr
     space.ceilings = <float *> (space.counts + p.family.n_components)
     space.index = <int32_t *> (space.ceilings + p.family.n_components)
     space.gathered = p.scratch + (thread + 1) * p.scratch_size - gathered_bytes(p)
-    chunk.columns = space.columns
-    chunk.stride = p.stride
     for index in range(first + n_own * round_ // p.n_rounds, first + n_own * (round_ + 1) // p.n_rounds):
         start = index * p.chunk_rows
-        chunk.n_rows = min(p.chunk_rows, p.rows.n_rows - start)
+        pack_chunk(p, start, space.columns, space.weight, &chunk)
         space.selection.n, space.selection.component = p.family.n_components, p.everything
-        p.kernels.pack(&p.rows, start, chunk.n_rows, chunk.stride, p.pivot, space.columns, space.weight)
         if p.assign(p, start, &chunk, &space, slot) != 0 or p.deliver(p, start, &chunk, &space, slot) != 0:
             return 1
     return p.finish(p, &space, slot) if round_ == p.n_rounds - 1 else 0
@@ -328,7 +332,21 @@ cdef int visit_all_lanes(const pass_t *p, Py_ssize_t round_) noexcept nogil:
 
 cdef void prepare(pass_t *p) noexcept nogil:
     memset(p.pivot, 0, p.family.n_features * sizeof(double))
+    if p.family.prepare_component != NULL:
+        prepare_components(p)
     p.family.prepare(p.family, p.weights, p.params, p.work, p.pivot, p.tables)
+
+
+cdef void prepare_components(pass_t *p) noexcept nogil:
+    cdef Py_ssize_t k
+    cdef int n_threads = threads_for_components(p)
+    if n_threads == 1:
+        for k in range(p.family.n_components):
+            p.family.prepare_component(p.family, k, p.weights, p.params, p.own_work, p.work)
+        return
+    for k in prange(p.family.n_components, schedule="dynamic", num_threads=n_threads):
+        p.family.prepare_component(p.family, k, p.weights, p.params,
+                                   p.own_work + threadid() * p.family.n_own_work, p.work)
 
 
 cdef void add_up_lanes(pass_t *p) noexcept nogil:
@@ -406,11 +424,11 @@ cdef void shape_pass(pass_t *p, const family_t *family, const rows_t *rows, doub
     cdef Py_ssize_t column_reals, lane_room, unit, n_chunks
     cdef double flops
     memset(p, 0, sizeof(pass_t))
-    p.family, p.rows, p.total_weight = family, rows[0], total_weight
+    p.family, p.rows, p.total_weight, p.total_base = family, rows[0], total_weight, total_of_base(rows)
     p.kernels = mixfast_select_rows(family.isa, family.real_bytes)
     p.assign, p.deliver, p.finish = expected, add_statistics, finish_nothing
     p.look = look_for_signals
-    column_reals = family.n_features + 5 + family.n_components + family.n_scratch_columns
+    column_reals = packed_columns(family) + 5 + family.n_components + family.n_scratch_columns
     if chunk_rows == 0:
         unit = CHUNK_UNIT * family.real_bytes
         chunk_rows = clip(CHUNK_BYTES // (column_reals * unit), 1, CHUNK_COLUMN_BYTES // unit) * CHUNK_UNIT
@@ -422,7 +440,7 @@ cdef void shape_pass(pass_t *p, const family_t *family, const rows_t *rows, doub
     p.lane_size = round_up(lane_room, CACHE_LINE // sizeof(double))
     p.n_lanes = clip(p.n_chunks // CHUNKS_PER_LANE, 1,
                      clip(LANES_BYTES // <Py_ssize_t> (p.lane_size * sizeof(double)), MIN_LANES, MAX_LANES))
-    flops = <double> rows.n_rows * <double> family.flops_per_row
+    flops = flops_of(p)
     p.n_rounds = 1 + <Py_ssize_t> (flops / ROUND_FLOPS)
     p.n_threads = 1 if family.needs_gil else <int> clip(
         <Py_ssize_t> min(flops / THREAD_FLOPS, <double> n_threads), 1, p.n_lanes)
@@ -484,17 +502,72 @@ cdef int run_pass(pass_t *p) noexcept nogil:
 
 
 cdef double value_of(const rows_t *rows, Py_ssize_t row, Py_ssize_t column) noexcept nogil:
+    """Of dense rows."""
     return get(rows.data + row * rows.row_stride + column * rows.column_stride, rows.real_bytes, 0)
+
+
+cdef void copy_row(const rows_t *rows, Py_ssize_t row, double *out) noexcept nogil:
+    """out[n_features]"""
+    cdef Py_ssize_t j
+    cdef int64_t t
+    if rows.indptr == NULL:
+        for j in range(rows.n_features):
+            out[j] = value_of(rows, row, j)
+        return
+    memset(out, 0, rows.n_features * sizeof(double))
+    for t in range(rows.indptr[row], rows.indptr[row + 1]):
+        out[rows.indices[t]] = get(rows.data + t * rows.column_stride, rows.real_bytes, 0)
+
+
+cdef bint are_equal(const rows_t *rows, Py_ssize_t row, Py_ssize_t other) noexcept nogil:
+    cdef Py_ssize_t j
+    cdef int64_t t, u
+    if rows.indptr == NULL:
+        for j in range(rows.n_features):
+            if value_of(rows, row, j) != value_of(rows, other, j):
+                return False
+        return True
+    t, u = rows.indptr[row], rows.indptr[other]
+    if rows.indptr[row + 1] - t != rows.indptr[other + 1] - u:
+        return False
+    for j in range(rows.indptr[row + 1] - t):
+        if rows.indices[t + j] != rows.indices[u + j] or (
+                get(rows.data + (t + j) * rows.column_stride, rows.real_bytes, 0)
+                != get(rows.data + (u + j) * rows.column_stride, rows.real_bytes, 0)):
+            return False
+    return True
 
 
 cdef bint is_constant(const rows_t *rows) noexcept nogil:
     """Whether there are several rows, all equal."""
-    cdef Py_ssize_t row, j
+    cdef Py_ssize_t row
     for row in range(1, rows.n_rows):
-        for j in range(rows.n_features):
-            if value_of(rows, row, j) != value_of(rows, 0, j):
-                return False
+        if not are_equal(rows, row, 0):
+            return False
     return rows.n_rows > 1
+
+
+cdef double total_of_base(const rows_t *rows) noexcept nogil:
+    """The sum of weight * base, with Kahan's compensation as `sum_of_weights`."""
+    cdef double total = 0, lost = 0, raised, term
+    cdef Py_ssize_t i
+    if rows.base == NULL:
+        return 0
+    for i in range(rows.n_rows):
+        term = rows.base[i] if rows.weight == NULL else rows.weight[i] * rows.base[i]
+        term -= lost
+        raised = total + term
+        lost = (raised - total) - term
+        total = raised
+    return total
+
+
+cdef double flops_of(const pass_t *p) noexcept nogil:
+    """Rough, of a pass."""
+    cdef double flops = <double> p.rows.n_rows * <double> p.family.flops_per_row
+    if p.rows.indptr != NULL:
+        flops += (<double> (p.rows.indptr[p.rows.n_rows] - p.rows.indptr[0])) * <double> p.family.flops_per_value
+    return flops
 
 
 cdef double sum_of_weights(const double *weight, Py_ssize_t n) noexcept nogil:
@@ -536,7 +609,7 @@ cdef int gather_common(const pass_t *p, assign_fn assign, const void *data) noex
 cdef double evidence_of(const pass_t *p) noexcept nogil:
     """The total log-likelihood, with what `log_density` leaves out."""
     cdef totals_t totals
-    cdef double evidence = p.lanes[LANE_EVIDENCE]
+    cdef double evidence = p.lanes[LANE_EVIDENCE] + p.total_base
     if p.family.common_evidence != NULL:
         totals = totals_of(p)
         evidence += p.family.common_evidence(p.family, &totals, p.params, p.work)
@@ -710,14 +783,19 @@ cdef int iterate_plain(em_t *em, void *nothing, double tol, int stop_on, course_
 cdef class Rows:
     """A view of X (n_samples, n_features), float32 or float64 with any strides, and of the weights of its rows.
 
-    `sample_weight` is None or float64 (n_samples,), contiguous. Nothing is copied; the arrays must not change or move.
+    X may be sparse instead, in CSR form with rising indices and no zeros: a scipy.sparse matrix, or what has its
+    attributes `shape`, `indptr`, `indices` and `data`. `sample_weight` and `base`, a term of the log density that no
+    parameter enters, are None or float64 (n_samples,), contiguous. Nothing is copied but int64 indices; the arrays must
+    not change or move.
     """
 
-    def __cinit__(self, X, sample_weight=None):
+    def __cinit__(self, X, sample_weight=None, base=None):
         cdef const double[:, :] doubles
         cdef const float[:, :] floats
-        cdef const double[::1] weights
-        if X.dtype == np.float32:
+        cdef const double[::1] per_row
+        if not isinstance(X, np.ndarray):
+            self.view_sparse(X)
+        elif X.dtype == np.float32:
             floats = X
             self.c.data = <const char *> &floats[0, 0]
             self.c.row_stride, self.c.column_stride = floats.strides[0], floats.strides[1]
@@ -728,15 +806,43 @@ cdef class Rows:
             self.c.row_stride, self.c.column_stride = doubles.strides[0], doubles.strides[1]
             self.c.real_bytes = 8
         self.c.n_rows, self.c.n_features = X.shape
-        self.c.weight = NULL
-        self.X, self.sample_weight = X, sample_weight
+        self.X, self.sample_weight, self.base = X, sample_weight, base
         self.total_weight = self.c.n_rows
         if sample_weight is not None:
-            weights = sample_weight
-            if weights.shape[0] != self.c.n_rows:
-                raise ValueError(f"sample_weight has {weights.shape[0]} values for {self.c.n_rows} rows")
-            self.c.weight = &weights[0]
-            self.total_weight = sum_of_weights(&weights[0], weights.shape[0])
+            per_row = sample_weight
+            if per_row.shape[0] != self.c.n_rows:
+                raise ValueError(f"sample_weight has {per_row.shape[0]} values for {self.c.n_rows} rows")
+            self.c.weight = &per_row[0]
+            self.total_weight = sum_of_weights(&per_row[0], per_row.shape[0])
+        if base is not None:
+            per_row = base
+            if per_row.shape[0] != self.c.n_rows:
+                raise ValueError(f"base has {per_row.shape[0]} values for {self.c.n_rows} rows")
+            self.c.base = &per_row[0]
+
+    cdef int view_sparse(self, X) except -1:
+        """Its values may be one number that stands for all."""
+        cdef const int64_t[::1] indptr = X.indptr.astype(np.int64, copy=False)
+        cdef const int32_t[::1] indices = X.indices.astype(np.int32, copy=False)
+        if len(indptr) != X.shape[0] + 1 or indptr[0] != 0 or indptr[len(indptr) - 1] != len(indices):
+            raise ValueError("sparse rows should be a scipy.sparse matrix in CSR form")
+        if X.data.dtype not in (np.float32, np.float64):
+            raise ValueError(f"sparse rows should hold float32 or float64, got {X.data.dtype}")
+        if len(X.data) not in (1, len(indices)) or not X.data.flags.c_contiguous:
+            raise ValueError(f"{len(X.data)} values for {len(indices)} indices of sparse rows")
+        self.indptr, self.indices = indptr, indices
+        self.c.indptr = &indptr[0]
+        self.c.indices = &indices[0] if len(indices) else NULL
+        self.c.data = <const char *> <uintptr_t> X.data.ctypes.data
+        self.c.real_bytes = X.data.itemsize
+        self.c.column_stride = 0 if len(X.data) == 1 else X.data.itemsize
+        return 0
+
+    def n_values_of(self, const int64_t[::1] offsets not None):
+        """How many values each slice of rows, from offsets[i] to offsets[i + 1], has where it is sparse; else 0."""
+        if self.indptr is None:
+            return np.zeros(offsets.shape[0] - 1, dtype=np.int64)
+        return np.diff(np.asarray(self.indptr)[np.asarray(offsets)])
 
     def is_constant(self):
         """Whether there are several rows, all equal."""
@@ -759,6 +865,9 @@ cdef class Pass:
         cdef arena_t arena
         if rows.c.n_features != family.n_features:
             raise ValueError(f"rows have {rows.c.n_features} features, the family was bound to {family.n_features}")
+        if bool(family.takes_sparse_rows) != (rows.c.indptr != NULL):
+            raise ValueError("the family was bound to rows that are "
+                             f"{'sparse' if family.takes_sparse_rows else 'dense'}, these are not")
         if family.real_bytes not in (4, 8) or mixfast_select_rows(family.isa, family.real_bytes) == NULL:
             raise ValueError(f"this build has no kernels for isa {family.isa} and {family.real_bytes} bytes")
         if chunk_rows is not None and chunk_rows < 1:
@@ -937,12 +1046,13 @@ cdef class EM(Pass):
         return [objectives[i] for i in range(course.n_accepted)], bool(course.converged)
 
     def gather(self):
-        """One pass at the present parameters: (log evidence, impossible rows, counts, statistics), nothing updated."""
+        """One pass at the present parameters, nothing updated: `Gathered`."""
         cdef const family_t *family = self.c.family
         self.run()
-        return (evidence_of(&self.c), self.c.lanes[LANE_IMPOSSIBLE],
-                _copy(self.c.lanes + LANE_COUNTS, family.n_components),
-                _copy(self.c.lanes + LANE_COUNTS + family.n_components, family.n_stats))
+        return Gathered(evidence_of(&self.c), self.c.lanes[LANE_IMPOSSIBLE],
+                        _copy(self.c.lanes + LANE_COUNTS, family.n_components),
+                        _copy(self.c.lanes + LANE_COUNTS + family.n_components, family.n_stats),
+                        np.concatenate(self.state()))
 
     @property
     def status(self):
@@ -1028,4 +1138,11 @@ def log_above_one(x, isa=None):
     """log(x) of a contiguous float32 or float64 array of values >= 1, as the pass computes it: a door for tests."""
     y = np.empty_like(_checked_reals(x))
     mixfast_select_rows(resolve_isa(isa), x.itemsize).log_above_one(x.size, address(x), address(y))
+    return y
+
+
+def log_one_plus(x, isa=None):
+    """log(1 + x) of a contiguous float32 or float64 array of values >= 0, as the kernels compute it: a door for tests."""
+    y = np.empty_like(_checked_reals(x))
+    mixfast_select_rows(resolve_isa(isa), x.itemsize).log_one_plus(x.size, address(x), address(y))
     return y

@@ -10,12 +10,19 @@ cdef extern from "family.h" nogil:
     int MIXFAST_REPAIRED_COVARIANCE
     int MIXFAST_EMPTIED_COMPONENT
     int MIXFAST_NOT_FINITE
+    int MIXFAST_CAPPED_PARAMETER
     int MIXFAST_FAILED
 
     ctypedef struct chunk_t "mixfast_chunk":
         const void *columns
         Py_ssize_t n_rows
         Py_ssize_t stride
+        const int64_t *begin
+        const int64_t *end
+        const int32_t *index
+        const char *values
+        Py_ssize_t value_stride
+        int value_bytes
 
     ctypedef struct selection_t "mixfast_selection":
         Py_ssize_t n
@@ -23,6 +30,9 @@ cdef extern from "family.h" nogil:
 
     ctypedef struct family_t "mixfast_family"
 
+    ctypedef void (*prepare_component_fn "mixfast_prepare_component")(
+        const family_t *, Py_ssize_t k, const double *weights, const double *params, double *own_work,
+        double *work) noexcept nogil
     ctypedef void (*prepare_fn "mixfast_prepare")(
         const family_t *, const double *weights, const double *params, double *work, double *pivot,
         void *tables) noexcept nogil
@@ -78,12 +88,15 @@ cdef extern from "family.h" nogil:
         Py_ssize_t flops_per_component
         Py_ssize_t n_carry
         Py_ssize_t flops_per_row
+        Py_ssize_t flops_per_value
+        int takes_sparse_rows
         int real_bytes
         int isa
         int needs_gil
         int gathers_rows
         const void *context
         void *owner
+        prepare_component_fn prepare_component
         prepare_fn prepare
         log_density_fn log_density
         accumulate_fn accumulate
@@ -108,7 +121,10 @@ cdef extern from "rows.h" nogil:
         Py_ssize_t row_stride
         Py_ssize_t column_stride
         int real_bytes
+        const int64_t *indptr
+        const int32_t *indices
         const double *weight
+        const double *base
         const uint32_t *order
 
     ctypedef struct rows_kernels_t "mixfast_rows_kernels":
@@ -142,6 +158,7 @@ cdef extern from "rows.h" nogil:
         void (*round_to_real)(Py_ssize_t n, const double *values, void *out) noexcept nogil
         void (*exp_nonpositive)(Py_ssize_t n, const void *x, void *y) noexcept nogil
         void (*log_above_one)(Py_ssize_t n, const void *x, void *y) noexcept nogil
+        void (*log_one_plus)(Py_ssize_t n, const void *x, void *y) noexcept nogil
 
 
 cdef extern from "gaussian.h" nogil:
@@ -160,22 +177,41 @@ cdef extern from "gaussian.h" nogil:
         common_log_density_fn tied_common_log_density
 
 
-cdef extern from "bernoulli.h" nogil:
-    ctypedef struct bernoulli_kernels_t "mixfast_bernoulli_kernels":
+cdef extern from "linear.h" nogil:
+    ctypedef struct linear_kernels_t "mixfast_linear_kernels":
+        Py_ssize_t (*n_tables)(Py_ssize_t n_components, Py_ssize_t n_features) noexcept nogil
+        Py_ssize_t (*n_stats)(Py_ssize_t n_components, Py_ssize_t n_features) noexcept nogil
+        Py_ssize_t (*n_scratch_columns)(Py_ssize_t n_components) noexcept nogil
+        void (*lay_out)(
+            Py_ssize_t n_components, Py_ssize_t n_features, const double *forms, void *tables) noexcept nogil
         log_density_fn log_density
         accumulate_fn accumulate
+        const double *(*collect)(
+            Py_ssize_t n_components, Py_ssize_t n_features, const double *stats, double *room) noexcept nogil
+
+
+cdef extern from "student_t.h" nogil:
+    ctypedef struct student_t_kernels_t "mixfast_student_t_kernels":
+        log_density_fn full_log_density
+        accumulate_fn full_accumulate
+        log_density_fn diagonal_log_density
+        accumulate_fn diagonal_accumulate
 
 
 cdef extern from "centres.h" nogil:
     ctypedef struct centres_kernels_t "mixfast_centres_kernels":
+        Py_ssize_t (*n_tables)(Py_ssize_t n_centres, Py_ssize_t n_features) noexcept nogil
+        void (*lay_out)(
+            Py_ssize_t n_centres, Py_ssize_t n_features, const double *centres, void *tables) noexcept nogil
         void (*take_centre)(
-            Py_ssize_t n_features, const chunk_t *, const void *centre, void *closest) noexcept nogil
+            Py_ssize_t n_centres, Py_ssize_t n_features, const chunk_t *, const void *tables, Py_ssize_t which,
+            void *closest) noexcept nogil
         void (*try_candidates)(
             Py_ssize_t n_centres, Py_ssize_t n_features, const chunk_t *, const void *tables, const void *weight,
             void *closest, void *scratch, double *potentials) noexcept nogil
         double (*nearest)(
             Py_ssize_t n_centres, Py_ssize_t n_features, const chunk_t *, const void *tables, const void *weight,
-            int64_t *labels, void *distance) noexcept nogil
+            int64_t *labels, void *distance, void *scratch) noexcept nogil
         void (*add_rows)(
             const rows_t *, Py_ssize_t start, Py_ssize_t n_rows, const int64_t *labels, const double *centres,
             double *counts, double *sums) noexcept nogil
@@ -186,5 +222,8 @@ cdef extern from "select.h" nogil:
     int mixfast_isa_is_available(int isa)
     const rows_kernels_t *mixfast_select_rows(int isa, int real_bytes)
     const gaussian_kernels_t *mixfast_select_gaussian(int isa, int real_bytes)
-    const bernoulli_kernels_t *mixfast_select_bernoulli(int isa, int real_bytes)
+    const linear_kernels_t *mixfast_select_linear(int isa, int real_bytes)
+    const linear_kernels_t *mixfast_select_sparse_linear(int isa, int real_bytes)
     const centres_kernels_t *mixfast_select_centres(int isa, int real_bytes)
+    const centres_kernels_t *mixfast_select_sparse_centres(int isa, int real_bytes)
+    const student_t_kernels_t *mixfast_select_student_t(int isa, int real_bytes)

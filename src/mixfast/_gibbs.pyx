@@ -14,6 +14,7 @@ from libc.string cimport memcpy, memmove, memset
 from mixfast._isa cimport resolve_isa
 from mixfast._pass cimport THREAD_FLOPS, arena_t, measure_arena, open_arena, take
 from mixfast._random cimport GIBBS, RANDOM_LABELS, uniform
+from mixfast._special cimport lgamma_rise
 
 import numpy as np
 
@@ -72,7 +73,7 @@ cdef struct chain_t:
     Py_ssize_t n_used          # slots with documents
     Py_ssize_t first_empty     # slot, n_clusters where there is none
     double alpha
-    double change              # of the log joint probability, since the start
+    double log_joint           # log p(words, labels)
     uint64_t seed
     uint32_t start
     scratch_t scratch
@@ -209,6 +210,21 @@ cdef void close_ranks(chain_t *c, const corpus_t *corpus) noexcept nogil:
     set_n_slots(c, n_slots)
 
 
+cdef double log_joint(const chain_t *c, Py_ssize_t n_documents) noexcept nogil:
+    """log p(words, labels), weights of clusters and probabilities of words integrated out; documents are sequences."""
+    cdef const clusters_t *clusters = &c.clusters
+    cdef double total = -lgamma_rise(<double> clusters.n_clusters * c.alpha, <double> n_documents), count
+    cdef Py_ssize_t w, z
+    for z in range(clusters.n_slots):
+        total += lgamma_rise(c.alpha, <double> c.sizes[z]) - lgamma_rise(clusters.all_beta, c.totals[z])
+    for w in range(<Py_ssize_t> clusters.n_words):
+        for z in range(clusters.n_slots):
+            count = c.counts[w * clusters.stride + z]
+            if count > 0:
+                total += lgamma_rise(clusters.beta, count)
+    return total
+
+
 cdef void begin_chain(chain_t *c, const corpus_t *corpus) noexcept nogil:
     """Every document in any cluster, with equal probability."""
     cdef Py_ssize_t d
@@ -221,6 +237,7 @@ cdef void begin_chain(chain_t *c, const corpus_t *corpus) noexcept nogil:
         document = document_of(corpus, d)
         put_document(c, &document, c.slots[d])
     close_ranks(c, corpus)
+    c.log_joint = log_joint(c, corpus.n_documents)
 
 
 cdef double log_weight(const chain_t *c, const gibbs_kernels_t *kernels, const document_t *document,
@@ -242,16 +259,16 @@ cdef void draw_cluster(chain_t *c, const gibbs_kernels_t *kernels, const documen
         new = c.first_empty
     if new != old:
         if weight[old] > 0:
-            c.change += log(weight[new]) - log(weight[old])
+            c.log_joint += log(weight[new]) - log(weight[old])
         else:  # less than what a double holds beside the others
-            c.change += log_weight(c, kernels, document, new) - log_weight(c, kernels, document, old)
+            c.log_joint += log_weight(c, kernels, document, new) - log_weight(c, kernels, document, old)
     put_document(c, document, new)
     slot[0] = <int32_t> new
 
 
 cdef void run_chain(chain_t *c, const gibbs_kernels_t *kernels, const corpus_t *corpus, int64_t begin, int64_t end,
-                    double *changes, Py_ssize_t stride) noexcept nogil:
-    """Steps begin to end of a chain, of which n_documents are a sweep; `changes` has one for each sweep that ends."""
+                    double *log_joints, Py_ssize_t stride) noexcept nogil:
+    """Steps begin to end of a chain, of which n_documents are a sweep; `log_joints` gets one for each that ends."""
     cdef int64_t step
     cdef Py_ssize_t d = begin % corpus.n_documents, i = 0
     cdef document_t document
@@ -264,7 +281,7 @@ cdef void run_chain(chain_t *c, const gibbs_kernels_t *kernels, const corpus_t *
         d += 1
         if d == corpus.n_documents:
             close_ranks(c, corpus)
-            changes[i * stride] = c.change
+            log_joints[i * stride] = c.log_joint
             d, i = 0, i + 1
 
 
@@ -392,11 +409,11 @@ cdef class Chains:
 
         Returns
         -------
-        changes : array (n_sweeps, n_chains)
-            By how much the log joint probability of words and labels has grown since the start, after each sweep.
+        log_joints : array (n_sweeps, n_chains)
+            After each sweep, see `log_joints`.
         """
-        changes = np.empty((n_sweeps, self.n_chains))
-        cdef double[:, ::1] view = changes
+        log_joints = np.empty((n_sweeps, self.n_chains))
+        cdef double[:, ::1] view = log_joints
         cdef const corpus_t *corpus = &self.documents.c
         cdef int64_t first = self.n_sweeps * corpus.n_documents, begin = first, end
         cdef int64_t last = first + n_sweeps * corpus.n_documents
@@ -413,7 +430,12 @@ cdef class Chains:
             PyErr_CheckSignals()
             begin = end
         self.n_sweeps += n_sweeps
-        return changes
+        return log_joints
+
+    @property
+    def log_joints(self):
+        """Array (n_chains,): log p(words, labels), where a document is a sequence of words, not counts of them."""
+        return np.array([self.c[i].log_joint for i in range(self.n_chains)])
 
     @property
     def labels(self):

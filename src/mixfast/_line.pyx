@@ -22,7 +22,8 @@ cdef enum:
 
 cdef bint suits_line(const pass_t *p) noexcept nogil:
     """Rows without weights: in differences of running sums small ones would drown beside large ones."""
-    return p.family.n_features == 1 and MIN_ROWS <= p.rows.n_rows <= MAX_ROWS and p.rows.weight == NULL
+    return (p.family.n_features == 1 and p.rows.indptr == NULL and p.rows.weight == NULL
+            and MIN_ROWS <= p.rows.n_rows <= MAX_ROWS)
 
 
 cdef void place_line(line_t *line, const pass_t *p, arena_t *arena) noexcept nogil:

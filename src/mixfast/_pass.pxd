@@ -1,6 +1,6 @@
 # What a pass is made of, for everything that works on one: structs, and the few lines that all of these need.
 
-from libc.stdint cimport int32_t, uintptr_t
+from libc.stdint cimport int32_t, int64_t, uintptr_t
 
 from mixfast._family cimport chunk_t, family_t, rows_kernels_t, rows_t, selection_t
 
@@ -62,6 +62,7 @@ cdef struct pass_t:
     Py_ssize_t chunk_rows, stride, n_chunks, n_lanes, lane_size, n_rounds
     int n_threads
     double total_weight        # of the rows
+    double total_base          # sum of weight * base of the rows
     look_fn look
     void *look_data
     # the state
@@ -114,6 +115,21 @@ cdef inline void *take(arena_t *arena, size_t n_bytes) noexcept nogil:
 cdef inline Py_ssize_t stride_of(const pass_t *p, Py_ssize_t n_rows) noexcept nogil:
     """So many rows and padding to a multiple of the kernels' strip."""
     return (max(n_rows, 1) + p.kernels.strip - 1) // p.kernels.strip * p.kernels.strip
+
+
+cdef inline Py_ssize_t packed_columns(const family_t *family) noexcept nogil:
+    """So many columns of reals hold a chunk's rows: of sparse ones where they begin and end."""
+    return 2 * <Py_ssize_t> sizeof(int64_t) // family.real_bytes if family.takes_sparse_rows else family.n_features
+
+
+cdef inline void pack_chunk(const pass_t *p, Py_ssize_t start, void *columns, void *weight,
+                            chunk_t *chunk) noexcept nogil:
+    """The rows from `start` on."""
+    chunk.n_rows, chunk.stride, chunk.columns = min(p.chunk_rows, p.rows.n_rows - start), p.stride, columns
+    chunk.begin, chunk.end = <const int64_t *> columns, (<const int64_t *> columns) + p.stride
+    chunk.index, chunk.values = p.rows.indices, p.rows.data
+    chunk.value_stride, chunk.value_bytes = p.rows.column_stride, p.rows.real_bytes
+    p.kernels.pack(&p.rows, start, chunk.n_rows, chunk.stride, p.pivot, columns, weight)
 
 
 cdef inline void cut(pass_t *p, Py_ssize_t chunk_rows) noexcept nogil:

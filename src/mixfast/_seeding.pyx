@@ -7,8 +7,15 @@ from libc.math cimport INFINITY, log1p
 from libc.stdint cimport int64_t, uint32_t, uint64_t, uintptr_t
 from libc.stdlib cimport free, malloc
 
-from mixfast._em cimport Pass, Rows, run_pass, value_of
-from mixfast._family cimport centres_kernels_t, chunk_t, mixfast_select_centres, rows_t, totals_t
+from mixfast._em cimport Pass, Rows, copy_row, run_pass
+from mixfast._family cimport (
+    centres_kernels_t,
+    chunk_t,
+    mixfast_select_centres,
+    mixfast_select_sparse_centres,
+    rows_t,
+    totals_t,
+)
 from mixfast._line cimport draw_line, leave_line, line_t, place_line, step_on_line, suits_line
 from mixfast._pass cimport (
     LANE_COUNTS,
@@ -17,6 +24,8 @@ from mixfast._pass cimport (
     get,
     measure_arena,
     open_arena,
+    pack_chunk,
+    packed_columns,
     pass_t,
     put,
     take,
@@ -34,6 +43,8 @@ cdef double ON_LINE = 0.01
 
 
 cdef inline const centres_kernels_t *kernels_of(const pass_t *p) noexcept nogil:
+    if p.family.takes_sparse_rows:
+        return mixfast_select_sparse_centres(p.family.isa, p.family.real_bytes)
     return mixfast_select_centres(p.family.isa, p.family.real_bytes)
 
 
@@ -63,13 +74,10 @@ cdef int try_candidates(const pass_t *p, Py_ssize_t start, const chunk_t *chunk,
 cdef void take_winner(const pass_t *p, const seeding_t *seeding, Py_ssize_t chunk_index,
                       Py_ssize_t winner) noexcept nogil:
     """One chunk's closest with a candidate of the last pass, which the next pass would take."""
-    cdef Py_ssize_t start = chunk_index * p.chunk_rows, d = p.family.n_features
-    cdef Py_ssize_t centre = p.family.n_components + (1 + winner) * d
+    cdef Py_ssize_t start = chunk_index * p.chunk_rows
     cdef chunk_t chunk
-    chunk.columns, chunk.stride, chunk.n_rows = p.scratch, p.stride, min(p.chunk_rows, p.rows.n_rows - start)
-    p.kernels.pack(&p.rows, start, chunk.n_rows, chunk.stride, p.pivot, p.scratch,
-                   p.scratch + d * p.stride * p.family.real_bytes)
-    kernels_of(p).take_centre(d, &chunk, <char *> p.tables + centre * p.family.real_bytes,
+    pack_chunk(p, start, p.scratch, p.scratch + packed_columns(p.family) * p.stride * p.family.real_bytes, &chunk)
+    kernels_of(p).take_centre(p.family.n_components, p.family.n_features, &chunk, p.tables, 1 + winner,
                               closest_of(p, seeding, chunk_index))
 
 
@@ -122,9 +130,7 @@ cdef Py_ssize_t draw_by_weight(const pass_t *p, double draw) noexcept nogil:
 
 cdef void put_centre(pass_t *p, Py_ssize_t k, Py_ssize_t row) noexcept nogil:
     """Centre k at a row."""
-    cdef Py_ssize_t d = p.family.n_features, j
-    for j in range(d):
-        p.params[k * d + j] = value_of(&p.rows, row, j)
+    copy_row(&p.rows, row, p.params + k * p.family.n_features)
 
 
 cdef int measure(pass_t *p, const seeding_t *seeding, Py_ssize_t *winner, double *left) noexcept nogil:
@@ -223,7 +229,7 @@ cdef int find_nearest(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, w
     """Labels of the chunk's rows, to assign_data; the evidence is the sum of weight * square distance."""
     lane[LANE_EVIDENCE] += kernels_of(p).nearest(
         p.family.n_components, p.family.n_features, chunk, p.tables, space.weight,
-        (<int64_t *> p.assign_data) + start, space.log_norm)
+        (<int64_t *> p.assign_data) + start, space.log_norm, space.resp)
     return 0
 
 

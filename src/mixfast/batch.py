@@ -13,7 +13,7 @@ from sklearn.utils import check_random_state
 
 from mixfast import _random, seeding
 from mixfast._batch import fit_problems
-from mixfast._em import is_mapped
+from mixfast._em import Rows, is_mapped
 from mixfast._threads import resolve_threads
 from mixfast.batch_result import BatchResult, Cell, is_usable
 from mixfast.convergence import Status
@@ -23,10 +23,12 @@ from mixfast.problems import (
     columns_of,
     frame_of,
     gather_problems,
+    join,
     not_finite,
     out_of_range,
     part_of,
     without_weightless_rows,
+    zeros_like,
 )
 
 CRITERIA = ("bic", "aic", "icl", "heldout")
@@ -283,7 +285,7 @@ def _nothing_found(n_problems, cells, n_slots):
 
 
 def _can_be_compiled(cells):
-    """Whether `_batch.pyx` fits them: units of rows want one structure for all, and a start in the same units."""
+    """Whether `_batch.pyx` fits them: units want one structure for all, and a start in the same."""
     if any(cell.has_units() for cell in cells) and (len(cells) > 1 or cells[0].start_is_partly_given()):
         return False
     return all(cell.is_compiled() for cell in cells)
@@ -291,16 +293,17 @@ def _can_be_compiled(cells):
 
 def _fit_compiled(problems, cells, seeds, criterion, found, n_threads, report):
     estimator = cells[0].estimator
-    X = _prepare_rows(problems, estimator, found.status).astype(cells[0].dtype, copy=False)
+    X = _prepare_rows(problems, estimator, found.status)
     units = _units(problems, X, cells[0], found.status) if cells[0].has_units() else {}
-    if units:
-        X = _in_units(problems, X, units)
+    encoded = cells[0].family.encode(_in_units(problems, X, units) if units else X)
+    rows = Rows(encoded.rows, problems.sample_weight, encoded.base)
+    seeding_rows = rows if encoded.seeds is None else Rows(encoded.seeds, problems.sample_weight)
     fit_problems(
-        X,
+        rows,
+        seeding_rows,
         problems.offsets,
-        problems.sample_weight,
         seeds,
-        [cell.bind() for cell in cells],
+        [cell.bind(encoded) for cell in cells],
         n_init=estimator.n_init,
         max_iter=min(estimator.max_iter, 2**62),
         tol=estimator.tol,
@@ -310,7 +313,7 @@ def _fit_compiled(problems, cells, seeds, criterion, found, n_threads, report):
         lloyd_tol=seeding.LLOYD_TOL,
         lloyd_max_iter=seeding.LLOYD_MAX_ITER,
         criterion=criterion,
-        prunes=not is_mapped(X),
+        prunes=not is_mapped(encoded.rows),
         n_threads=n_threads,
         progress=report,
         weights=found.weights,
@@ -355,13 +358,17 @@ def _prepare_rows(problems, estimator, status):
     try:
         return estimator._prepare_rows(problems.X)
     except ValueError:
-        prepared = np.zeros_like(problems.X)
-    for i in np.flatnonzero(status[:, 0] == Status.INTERRUPTED):
-        try:
-            prepared[problems.rows(i)] = estimator._prepare_rows(problems.X[problems.rows(i)])
-        except ValueError:
-            status[i] = Status.OUT_OF_DOMAIN
-    return prepared
+        pass
+    prepared = []
+    for i in range(len(problems)):
+        X = problems.X[problems.rows(i)]
+        prepared.append(zeros_like(X))
+        if status[i, 0] == Status.INTERRUPTED:
+            try:
+                prepared[i] = estimator._prepare_rows(X)
+            except ValueError:
+                status[i] = Status.OUT_OF_DOMAIN
+    return join(prepared)
 
 
 def _fit_one_by_one(problems, cells, seeds, criterion, found, n_threads, report):
@@ -386,7 +393,7 @@ def _fit_one_by_one(problems, cells, seeds, criterion, found, n_threads, report)
 
 def _fit_alone(cell, X, sample_weight, seed, n_threads):
     """The fitted estimator, or the status that says why there is none."""
-    if len(X) < max(2, cell.n_components):
+    if X.shape[0] < max(2, cell.n_components):
         return Status.TOO_FEW_ROWS
     estimator = clone(cell.estimator).set_params(random_state=seed, n_threads=n_threads, verbose=0)
     try:
@@ -439,7 +446,7 @@ def _hold_out(problems, candidates, seeds, found, n_threads):
 
 def _folds(problems, seeds):
     """The fold of each row: those of a problem, in an order that is drawn from its seed, are dealt out in turn."""
-    draws = np.empty(len(problems.X))
+    draws = np.empty(problems.n_rows)
     for i, seed in enumerate(seeds.tolist()):
         _random.fill_uniform(seed, 0, _random.PURPOSE_FOLDS, draws[problems.rows(i)])
     owner = problems.owners()

@@ -11,12 +11,11 @@ from sklearn.base import clone
 
 from mixfast import persistence, seeding
 from mixfast._batch import Model, evaluate_problems
+from mixfast._em import Rows
 from mixfast._threads import resolve_threads
 from mixfast.convergence import Status
 from mixfast.estimators._base import Fit
-from mixfast.families._centres import bind_centres
-from mixfast.families.family import PythonFamily
-from mixfast.problems import gather_problems, not_finite
+from mixfast.problems import gather_problems, join, not_finite, zeros_like
 from mixfast.units import DataUnits
 
 
@@ -43,7 +42,7 @@ class Cell:
 
     def is_compiled(self):
         """Whether `_batch.pyx` can fit it; what it cannot is fitted by an estimator, problem by problem."""
-        return not isinstance(self.family, PythonFamily) and getattr(self.estimator, "n_init_policy", "all") == "all"
+        return self.family.batches and getattr(self.estimator, "n_init_policy", "all") == "all"
 
     def has_units(self):
         """Whether rows are fitted in units of their own, which are not those of other structures."""
@@ -59,16 +58,16 @@ class Cell:
         unknown = np.full(self.n_components, np.nan), np.full(self.layout.size, np.nan)
         return self.estimator._override_start(*unknown, self.n_features, DataUnits(self.family, None, None))
 
-    def bind(self):
-        """The `Model` that `_batch.pyx` works with."""
-        n_components, n_features, itemsize = self.n_components, self.n_features, self.dtype.itemsize
-        n_candidates = seeding.n_kmeans_plusplus_candidates(n_components)
-        located = self.family.located(np.full((n_components, n_features), np.nan))
+    def bind(self, encoded):
+        """The `Model` that `_batch.pyx` works with, for rows encoded by a family that differs in structure alone."""
+        n_components = self.n_components
+        seeds = encoded.rows if encoded.seeds is None else encoded.seeds
+        located = self.family.located(np.full((n_components, seeds.shape[1]), np.nan))
         return Model(
-            self.family.bind(n_components, n_features, self.dtype),
-            bind_centres(n_components, n_features, itemsize, None),
-            bind_centres(1 + n_candidates, n_features, itemsize, None),
-            self.family.blank(n_components, n_features),
+            encoded._replace(family=self.family).bind(n_components, self.dtype),
+            seeding.bind_centres_to(seeds, n_components),
+            seeding.bind_centres_to(seeds, 1 + seeding.n_kmeans_plusplus_candidates(n_components)),
+            self.family.blank(n_components, self.n_features),
             None if located is None else np.flatnonzero(np.isnan(located)).astype(np.int64),
             *self.given_start(),
             self.n_free,
@@ -291,7 +290,7 @@ class BatchResult:
             -1 where a problem has no parameters.
         """
         problems = self._check_problems(problems)
-        labels = np.full(len(problems.X), -1, dtype=np.int64)
+        labels = np.full(problems.n_rows, -1, dtype=np.int64)
         self._evaluate(problems, n_threads, labels=labels)
         return np.split(labels, problems.offsets[1:-1])
 
@@ -309,7 +308,7 @@ class BatchResult:
             NaN where a problem has no parameters.
         """
         problems = self._check_problems(problems)
-        log_norm = np.full(len(problems.X), np.nan, dtype=problems.X.dtype)
+        log_norm = np.full(problems.n_rows, np.nan, dtype=problems.X.dtype)
         self._evaluate(problems, n_threads, log_norm=log_norm)
         return np.split(log_norm, problems.offsets[1:-1])
 
@@ -321,19 +320,24 @@ class BatchResult:
         if problems.X.shape[1] != n_features:
             raise ValueError(f"problems have {problems.X.shape[1]} columns, those that were fitted {n_features}")
         X = problems.X.astype(np.result_type(problems.X.dtype, self.dtype), copy=False)
-        if not np.all(self._has_params()):  # rows of the others are not looked at
-            X = X.copy()
-            for i in np.flatnonzero(~self._has_params()):
-                X[problems.rows(i)] = 0
-        wrong = not_finite(replace(problems, X=X))
+        problems = replace(problems, X=X)
+        wrong = not_finite(problems) & self._has_params()
         if np.any(wrong):
             raise ValueError(f"problem {int(np.argmax(wrong))} holds values that are not finite")
-        X = self._cells[0].estimator._prepare_rows(X)
-        return replace(problems, X=np.ascontiguousarray(X))
+        return problems
+
+    def _prepared(self, problems):
+        """Rows as the family wants them; those of problems without parameters are not looked at."""
+        usable = self._has_params()
+        X = problems.X
+        if not np.all(usable):
+            pieces = (X[problems.rows(i)] for i in range(len(problems)))
+            X = join([piece if fine else zeros_like(piece) for piece, fine in zip(pieces, usable, strict=True)])
+        return self._cells[0].estimator._prepare_rows(X)
 
     def _evaluate(self, problems, n_threads, labels=None, log_norm=None):
         usable = self._has_params()
-        if isinstance(self._cells[0].family, PythonFamily):
+        if not self._cells[0].is_compiled():
             for i in np.flatnonzero(usable):
                 rows = problems.rows(i)
                 if labels is not None and rows.stop > rows.start:
@@ -343,10 +347,11 @@ class BatchResult:
             return
         # as an estimator has them: rounded to the precision of the data
         rounded = self._params.astype(self.dtype).astype(np.float64)
+        encoded = self._cells[0].family.encode(self._prepared(problems))
         evaluate_problems(
-            problems.X,
+            Rows(encoded.rows, base=encoded.base),
             problems.offsets,
-            [cell.with_dtype(problems.X.dtype).bind() for cell in self._cells],
+            [cell.with_dtype(problems.X.dtype).bind(encoded) for cell in self._cells],
             np.where(usable, self.chosen, -1).astype(np.int32),
             self.weights.astype(np.float64),
             rounded,

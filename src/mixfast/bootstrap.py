@@ -115,6 +115,7 @@ def bootstrap_lrt(X, estimator, n_components, *, n_bootstrap=99, random_state=No
         warnings.simplefilter("ignore", ConvergenceWarning)
         warnings.filterwarnings("ignore", "Some rows have density zero", UserWarning)
         ((null, alternative),) = _fit_pairs([X], models, seeds[:1], n_threads, False)
+        null._learn_design(null._validate_rows(X, reset=False), None)  # a batch keeps parameters alone
         n_samples, dtype = _num_samples(X), null.weights_.dtype
         block = max(1, BLOCK // (n_samples * null.n_features_in_))
         statistics = []

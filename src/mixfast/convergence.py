@@ -36,6 +36,9 @@ class Status(IntFlag):
     OUT_OF_DOMAIN
         The data has values that the family has no density for, such as a 2 among zeros and ones. `fit` raises; in a
         batch the parameters are NaN.
+    CAPPED_PARAMETER
+        A parameter that a component makes infinite, or nearly, was kept at the family's maximum: the concentration
+        where all its directions are one, the shape of a Gamma distribution where a column of it is constant.
 
     Examples
     --------
@@ -59,6 +62,7 @@ class Status(IntFlag):
     CONSTANT_DATA = 128
     INTERRUPTED = 256
     OUT_OF_DOMAIN = 512
+    CAPPED_PARAMETER = 1024
 
     def __str__(self):
         return self.name or "OK"

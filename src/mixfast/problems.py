@@ -6,23 +6,28 @@ import itertools
 from dataclasses import dataclass
 
 import numpy as np
+import scipy.sparse
 
 
 @dataclass(frozen=True)
 class Problems:
     """Rows of all problems, one after the other.
 
-    X : (n_rows, n_features), float32 or float64, rows contiguous
+    X : (n_rows, n_features), float32 or float64, rows contiguous, or a sparse matrix in CSR form
     offsets : int64 (n_problems + 1,); problem i has the rows offsets[i] .. offsets[i + 1]
     sample_weight : float64 (n_rows,) or None
     """
 
-    X: np.ndarray
+    X: np.ndarray | scipy.sparse.csr_matrix
     offsets: np.ndarray
     sample_weight: np.ndarray | None
 
     def __len__(self):
         return len(self.offsets) - 1
+
+    @property
+    def n_rows(self):
+        return int(self.offsets[-1])
 
     def rows(self, i):
         return slice(self.offsets[i], self.offsets[i + 1])
@@ -36,8 +41,8 @@ class Problems:
 
 
 def as_columns(X, name):
-    """An array of reals with two dimensions; a single one is one column."""
-    X = np.asarray(X)
+    """An array of reals with two dimensions, or a sparse matrix in CSR form; a single dimension is one column."""
+    X = scipy.sparse.csr_matrix(X) if scipy.sparse.issparse(X) else np.asarray(X)
     if X.ndim == 1:
         X = X[:, np.newaxis]
     if X.ndim != 2 or X.dtype.kind not in "fiub":
@@ -52,9 +57,9 @@ def gather_problems(problems, sample_weight=None):
         if not np.issubdtype(offsets.dtype, np.integer):
             raise ValueError(f"offsets should be integers, got {offsets.dtype}")
         offsets = np.ascontiguousarray(offsets, dtype=np.int64)
-        if len(offsets) < 2 or offsets[0] != 0 or offsets[-1] != len(X) or np.any(np.diff(offsets) < 0):
+        if len(offsets) < 2 or offsets[0] != 0 or offsets[-1] != X.shape[0] or np.any(np.diff(offsets) < 0):
             raise ValueError(
-                f"offsets should begin with 0, never fall and end with the number of rows, {len(X)}; "
+                f"offsets should begin with 0, never fall and end with the number of rows, {X.shape[0]}; "
                 "problem i has the rows offsets[i] to offsets[i + 1]"
             )
     elif isinstance(problems, np.ndarray) and problems.dtype != object:
@@ -70,14 +75,36 @@ def gather_problems(problems, sample_weight=None):
         arrays = [as_columns(X, f"problems[{i}]") for i, X in enumerate(problems)]
         if arrays and len({X.shape[1] for X in arrays}) > 1:
             raise ValueError(f"problems should have one number of columns, got {sorted({X.shape[1] for X in arrays})}")
-        offsets = np.concatenate([[0], np.cumsum([len(X) for X in arrays], dtype=np.int64)]).astype(np.int64)
-        X = np.concatenate(arrays) if arrays else np.empty((0, 1))
+        offsets = np.concatenate([[0], np.cumsum([X.shape[0] for X in arrays], dtype=np.int64)]).astype(np.int64)
+        X = join(arrays) if arrays else np.empty((0, 1))
     if len(offsets) < 2:
         raise ValueError("there are no problems to fit")
     if X.shape[1] == 0:
         raise ValueError("problems should have at least one column")
-    X = np.ascontiguousarray(X, dtype=X.dtype if X.dtype in (np.float32, np.float64) else np.float64)
+    dtype = X.dtype if X.dtype in (np.float32, np.float64) else np.float64
+    X = canonical(X.astype(dtype, copy=False)) if scipy.sparse.issparse(X) else np.ascontiguousarray(X, dtype=dtype)
     return Problems(X, offsets, _gather_weights(sample_weight, offsets))
+
+
+def join(arrays):
+    """Rows of all, one after the other; sparse where some are."""
+    if any(map(scipy.sparse.issparse, arrays)):
+        return scipy.sparse.vstack(arrays, format="csr")
+    return np.concatenate(arrays)
+
+
+def zeros_like(X):
+    return X.__class__(X.shape, dtype=X.dtype) if scipy.sparse.issparse(X) else np.zeros_like(X)
+
+
+def canonical(X):
+    """A sparse matrix in CSR form without zeros, the columns of each row in order; `X` itself where it is so."""
+    if X.has_canonical_format and np.all(X.data):
+        return X
+    X = X.copy()
+    X.sum_duplicates()
+    X.eliminate_zeros()
+    return X
 
 
 def _gather_weights(sample_weight, offsets):
@@ -121,10 +148,15 @@ def part_of(problems, kept):
 def not_finite(problems):
     """Which problems hold a value that is no finite number."""
     wrong = np.zeros(len(problems), dtype=bool)
+    values = problems.X.data if scipy.sparse.issparse(problems.X) else problems.X
     with np.errstate(over="ignore", invalid="ignore"):
-        if np.isfinite(np.sum(problems.X)):
+        if np.isfinite(np.sum(values)):
             return wrong
-    rows = np.flatnonzero(~np.all(np.isfinite(problems.X), axis=1))
+    is_wrong = ~np.isfinite(values)
+    if scipy.sparse.issparse(problems.X):
+        rows = np.searchsorted(problems.X.indptr, np.flatnonzero(is_wrong), side="right") - 1
+    else:
+        rows = np.flatnonzero(np.any(is_wrong, axis=1))
     wrong[np.searchsorted(problems.offsets, rows, side="right") - 1] = True
     return wrong
 

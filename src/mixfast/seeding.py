@@ -15,6 +15,7 @@ from mixfast._seeding import Lloyd
 from mixfast._seeding import kmeans_plusplus as _kmeans_plusplus
 from mixfast._seeding import random_rows as _random_rows
 from mixfast.families._centres import bind_centres
+from mixfast.families.family import is_sparse
 
 #: Lloyd's iterations stop when one lowers the mean square distance by less than this share of what the seeds left, or
 #: after LLOYD_MAX_ITER of them. An iteration costs a twentieth of EM's, and stopping early costs EM more than it saves:
@@ -38,9 +39,13 @@ class KMeansResult(NamedTuple):
     n_iter: int
 
 
+def bind_centres_to(X, n_centres, isa=None):
+    """The capsule of the centres family for these rows."""
+    return bind_centres(n_centres, X.shape[1], X.dtype.itemsize, isa, is_sparse(X))
+
+
 def _centres_pass(kind, rows, n_centres, n_threads, isa):
-    X = rows.X
-    return kind(bind_centres(n_centres, X.shape[1], X.dtype.itemsize, isa), rows, n_threads)
+    return kind(bind_centres_to(rows.X, n_centres, isa), rows, n_threads)
 
 
 def n_kmeans_plusplus_candidates(n_clusters):
@@ -86,7 +91,8 @@ def kmeans(rows, n_clusters, seed, start=0, n_threads=1, isa=None):
     """
     seeds = kmeans_plusplus(rows, n_clusters, seed, start, n_threads, isa)
     lloyd = _centres_pass(Lloyd, rows, n_clusters, n_threads, isa)
-    lloyd.set_state(np.ones(n_clusters), np.ascontiguousarray(rows.X[seeds], dtype=np.float64).ravel())
+    centres = rows.X[seeds].toarray() if is_sparse(rows.X) else rows.X[seeds]
+    lloyd.set_state(np.ones(n_clusters), np.ascontiguousarray(centres, dtype=np.float64).ravel())
     distortion, n_iter = lloyd.settle(LLOYD_TOL, LLOYD_MAX_ITER)
     _, centres = lloyd.state()
     return KMeansResult(lloyd.labels, centres.reshape(n_clusters, -1), distortion, n_iter)
@@ -117,29 +123,30 @@ def _known_rows(n_rows, indices):
     return labels
 
 
-def start_from_kmeans(em, family, seed, start):
+def start_from_kmeans(em, family, seeding_rows, seed, start):
     """The M-step on the labels, about the centres: they are the means of the rows so labelled."""
-    found = kmeans(em.rows, em.n_components, seed, start, em.n_threads)
+    found = kmeans(seeding_rows, em.n_components, seed, start, em.n_threads)
     params = family.located(found.centres)
     if params is not None:
         em.set_state(np.full(em.n_components, 1 / em.n_components), params)
     em.start_from_labels(found.labels, located=params is not None)
 
 
-def start_from_kmeans_plusplus(em, family, seed, start):
-    indices = kmeans_plusplus(em.rows, em.n_components, seed, start, em.n_threads)
-    em.start_from_labels(_known_rows(len(em.rows.X), indices))
+def start_from_kmeans_plusplus(em, family, seeding_rows, seed, start):
+    indices = kmeans_plusplus(seeding_rows, em.n_components, seed, start, em.n_threads)
+    em.start_from_labels(_known_rows(em.rows.X.shape[0], indices))
 
 
-def start_from_random_rows(em, family, seed, start):
-    em.start_from_labels(_known_rows(len(em.rows.X), random_rows(em.rows, em.n_components, seed, start)))
+def start_from_random_rows(em, family, seeding_rows, seed, start):
+    em.start_from_labels(_known_rows(em.rows.X.shape[0], random_rows(em.rows, em.n_components, seed, start)))
 
 
-def start_from_random_responsibilities(em, family, seed, start):
+def start_from_random_responsibilities(em, family, seeding_rows, seed, start):
     em.start_from_draws(seed, start)
 
 
-#: The methods by the names that scikit-learn's `init_params` gives them; each puts the engine `em` at a start.
+#: The methods by the names that scikit-learn's `init_params` gives them; each puts the engine `em` at a start, with
+#: k-means of `seeding_rows`.
 METHODS = {
     "kmeans": start_from_kmeans,
     "k-means++": start_from_kmeans_plusplus,

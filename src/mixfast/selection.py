@@ -18,6 +18,7 @@ from sklearn.utils._param_validation import InvalidParameterError
 from sklearn.utils.validation import _check_sample_weight, _num_samples
 
 from mixfast.estimators._base import BaseMixture
+from mixfast.families.family import is_sparse
 
 
 class Data(NamedTuple):
@@ -83,11 +84,21 @@ ALWAYS = ("bic", "aic", "icl")
 # ---- a start from a smaller mixture ----
 
 
-def _squares(data):
+def _seeding_rows(estimator, X):
+    """As k-means sees them: without missing entries, counts in proportion."""
+    encoded = estimator._family().encode(clone(estimator)._validate_rows(X))
+    return encoded.rows if encoded.seeds is None else encoded.seeds
+
+
+def _squares(X, weight):
     """Sum of squares of each column about its mean."""
-    X = np.asarray(data.X, dtype=np.float64)
-    weight = np.ones(len(X)) if data.sample_weight is None else data.sample_weight
-    return weight @ np.square(X - np.average(X, axis=0, weights=weight))
+    weight = np.ones(X.shape[0]) if weight is None else weight
+    if not is_sparse(X):
+        X = np.asarray(X, dtype=np.float64)
+        return weight @ np.square(X - np.average(X, axis=0, weights=weight))
+    about_zero = weight @ X.power(2)
+    squares = about_zero - np.square(weight @ X) / weight.sum()
+    return np.where(squares > 1e-12 * about_zero, squares, 0)  # less is rounding
 
 
 def _halves(estimator, data, rows):
@@ -121,11 +132,12 @@ def split_labels(estimator, data, labels, n_groups):
     labels : ndarray of shape (n_samples,), int64, or None
         None where no group can be split.
     """
-    unit = _squares(data)
+    seeds = Data(_seeding_rows(estimator, data.X), data.sample_weight)
+    unit = _squares(*seeds)
     unit[unit == 0] = 1.0  # a constant column spreads no group
 
     def spread(rows):
-        return np.sum(_squares(data.take(rows)) / unit)
+        return np.sum(_squares(*seeds.take(rows)) / unit)
 
     groups = [np.flatnonzero(labels == k) for k in np.unique(labels)]
     while len(groups) < n_groups:

@@ -17,8 +17,9 @@
 #define MIXFAST_FAMILY_H
 
 #include <stddef.h>
+#include <stdint.h>
 
-#define MIXFAST_FAMILY_CAPSULE "mixfast.family_v3"
+#define MIXFAST_FAMILY_CAPSULE "mixfast.family_v4"
 
 /* What `maximise` says of the parameters that it wrote: a sum of these, or MIXFAST_FAILED. */
 enum {
@@ -26,16 +27,25 @@ enum {
     MIXFAST_REPAIRED_COVARIANCE = 1, /* a covariance was not positive definite; its diagonal was raised */
     MIXFAST_EMPTIED_COMPONENT = 2,   /* a component holds no rows; its parameters are those of all rows */
     MIXFAST_NOT_FINITE = 4,          /* the statistics overflowed; the parameters are of no use */
+    MIXFAST_CAPPED_PARAMETER = 1024, /* a parameter that would be infinite, or nearly, is the largest that is allowed */
     MIXFAST_FAILED = -1              /* a family in Python raised; `owner` keeps the exception */
 };
 
-/* Some rows, packed: value (row r, feature j) is ((real *)columns)[j * stride + r].
+/* Some rows. Dense ones are packed: value (row r, feature j) is ((real *)columns)[j * stride + r].
  * `stride` is a multiple of the vector strip, `columns` is aligned to 64 bytes, and the rows from n_rows to stride are
- * filled with zeros: kernels may compute on them, because their responsibilities are always zero. */
+ * filled with zeros: kernels may compute on them, because their responsibilities are always zero.
+ *
+ * Sparse ones stay where they are: row r has the values t from begin[r] to end[r], value t is of feature index[t], and
+ * is found by `mixfast_value`. Rows from n_rows to stride have none. A family `takes_sparse_rows`, or never sees any. */
 typedef struct {
     const void *columns;
     ptrdiff_t n_rows;
     ptrdiff_t stride;
+    const int64_t *begin, *end;
+    const int32_t *index;
+    const char *values;
+    ptrdiff_t value_stride; /* bytes; 0 where all are the same */
+    int value_bytes;        /* 4: floats, 8: doubles */
 } mixfast_chunk;
 
 /* The components that a verb is asked about: component[a] for a < n, each at most once. Everything that is laid out by
@@ -47,8 +57,13 @@ typedef struct {
 
 typedef struct mixfast_family mixfast_family;
 
+/* Optional. Once per pass and component, before `prepare`: whatever takes long and concerns one component alone, left in
+ * `work`. Runs in several threads, each with `own_work`. */
+typedef void (*mixfast_prepare_component)(const mixfast_family *, ptrdiff_t k, const double *weights,
+                                          const double *params, double *own_work, double *work);
+
 /* Once per pass: params -> tables, and the point that is taken off every row before it is packed (`pivot[n_features]`,
- * all zero on entry). Log densities must include the logarithm of `weights`, so it belongs in the tables. */
+ * all zero on entry). Log densities must include the logarithm of `weights`, so it belongs in the tables. Sparse rows have no pivot. */
 typedef void (*mixfast_prepare)(const mixfast_family *, const double *weights, const double *params, double *work,
                                 double *pivot, void *tables);
 
@@ -132,12 +147,15 @@ struct mixfast_family {
     ptrdiff_t flops_per_component;    /* rough, of these verbs */
     ptrdiff_t n_carry;                /* doubles */
     ptrdiff_t flops_per_row;          /* rough: for the choice of threads, of signal checks and of what pays */
+    ptrdiff_t flops_per_value;        /* the same for each value of a sparse row */
     int real_bytes;                   /* 4: rows are computed in float, 8: in double */
     int isa;                          /* which compiled kernels the pass itself should take */
     int gathers_rows;                 /* statistics cost so much that a component's rows are better gathered first */
+    int takes_sparse_rows;            /* chunks are sparse */
     int needs_gil;                    /* a family in Python: the pass then runs on one thread */
     const void *context;              /* the family's own constants: read-only while a pass runs */
     void *owner;                      /* a Python object, or NULL; its `error` is raised after MIXFAST_FAILED */
+    mixfast_prepare_component prepare_component;
     mixfast_prepare prepare;
     mixfast_log_density log_density;  /* 0, or MIXFAST_FAILED */
     mixfast_accumulate accumulate;    /* 0, or MIXFAST_FAILED */

@@ -5,13 +5,19 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* A view of the user's X: any strides (in bytes), float or double. `weight` may be NULL, which means all ones. */
+/* A view of the user's X: any strides (in bytes), float or double. Sparse where `indptr` is not NULL: row i has the
+ * values t from indptr[i] to indptr[i + 1], value t is of feature indices[t] and lies at data + t * column_stride; rows
+ * have no zeros, and their features rise. `weight` may be NULL, which means all ones, and so may `base`, zeros: a term of
+ * each row's log density that no parameter enters. */
 typedef struct {
     const char *data;
     ptrdiff_t n_rows, n_features;
     ptrdiff_t row_stride, column_stride;
     int real_bytes;
+    const int64_t *indptr;
+    const int32_t *indices;
     const double *weight;
+    const double *base;
     const uint32_t *order; /* the row that is visited at each place; NULL: as they lie in memory */
 } mixfast_rows;
 
@@ -19,7 +25,7 @@ typedef struct {
     int strip; /* a chunk's stride must be a multiple of this */
 
     /* columns[j * stride + r] = X[i, j] - pivot[j] for r < n_rows, i the row at place start + r; 0 up to stride; weight[r]
-     * likewise. */
+     * likewise. Of sparse rows `columns` gets begin[stride] and end[stride] instead, of int64. */
     void (*pack)(const mixfast_rows *, ptrdiff_t start, ptrdiff_t n_rows, ptrdiff_t stride, const double *pivot,
                  void *columns, void *weight);
 
@@ -62,9 +68,10 @@ typedef struct {
     /* out = (real) in */
     void (*round_to_real)(ptrdiff_t n, const double *in, void *out);
 
-    /* Doors for tests: y = exp(x) for x <= 0, y = log(x) for x >= 1. */
+    /* Doors for tests: y = exp(x) for x <= 0, y = log(x) for x >= 1, y = log(1 + x) for x >= 0. */
     void (*exp_nonpositive)(ptrdiff_t n, const void *x, void *y);
     void (*log_above_one)(ptrdiff_t n, const void *x, void *y);
+    void (*log_one_plus)(ptrdiff_t n, const void *x, void *y);
 } mixfast_rows_kernels;
 
 #endif

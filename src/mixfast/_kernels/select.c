@@ -56,8 +56,11 @@ int mixfast_isa_is_available(int isa) {
 /* One line per kernel file. */
 SELECT(rows)
 SELECT(gaussian)
-SELECT(bernoulli)
+SELECT(linear)
+SELECT(sparse_linear)
 SELECT(centres)
+SELECT(sparse_centres)
+SELECT(student_t)
 
 /* In double precision only. */
 #define DECLARE_GIBBS(isa) extern const mixfast_gibbs_kernels mixfast_gibbs_##isa##_double;

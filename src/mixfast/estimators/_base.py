@@ -13,9 +13,10 @@ from numbers import Integral, Real
 from typing import NamedTuple
 
 import numpy as np
+import scipy.sparse
 from sklearn.base import _fit_context
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import check_array, check_random_state
+from sklearn.utils import check_array
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
@@ -25,6 +26,7 @@ from mixfast._em import EM, Pass, Rows, evaluate
 from mixfast._threads import resolve_threads
 from mixfast.convergence import Monitor, Status
 from mixfast.estimators._density import DensityEstimator
+from mixfast.problems import canonical
 from mixfast.units import DataUnits
 
 #: Iterations asked of the engine at once; only there so that any max_iter fits its integers.
@@ -83,6 +85,12 @@ class BaseMixture(DensityEstimator):
         "canonical_order": ["boolean"],
     }
 
+    #: The sparse forms that X may have: False, or "csr".
+    _accepts_sparse: bool | str = False
+
+    #: Whether X may have entries that are missing, NaN.
+    _accepts_missing: bool = False
+
     #: For subclasses whose constructor has no such parameter.
     accelerate = None
     canonical_order = False
@@ -113,6 +121,9 @@ class BaseMixture(DensityEstimator):
     def _units(self, family, X, sample_weight):
         """The units that the rows are fitted in."""
         return DataUnits(family, X, sample_weight)
+
+    def _learn_design(self, X, sample_weight):
+        """Keep what `sample` has to know of the rows, prepared as for a fit, beside the parameters."""
 
     def _start_is_given(self):
         """Whether the user gave all parameters to start from, so that no seeding is needed."""
@@ -161,9 +172,8 @@ class BaseMixture(DensityEstimator):
         -------
         self : object
         """
-        X = validate_data(self, X, dtype=[np.float64, np.float32], ensure_min_samples=2)
-        X = self._prepare_rows(X)
-        init_params = self._check_init_params(len(X))
+        X = self._validate_rows(X, ensure_min_samples=2)
+        init_params = self._check_init_params(X.shape[0])
         if sample_weight is not None:
             sample_weight = self._check_weights(sample_weight, X)
             self._check_unit_of_weights(sample_weight)
@@ -172,28 +182,35 @@ class BaseMixture(DensityEstimator):
                 X, sample_weight = X[kept], np.ascontiguousarray(sample_weight[kept])
                 init_params = init_params[kept] if isinstance(init_params, np.ndarray) else init_params
         self._check_all_begun(init_params)
-        if len(X) < self.n_components:
+        if X.shape[0] < self.n_components:
             raise ValueError(
                 "Expected n_samples >= n_components "
-                f"but got n_components = {self.n_components}, n_samples = {len(X)}"
+                f"but got n_components = {self.n_components}, n_samples = {X.shape[0]}"
                 + ("" if sample_weight is None else " of positive weight")
             )
         self._fit_rows(X, sample_weight, init_params)
         return self
 
     def _fit_rows(self, X, sample_weight, init_params):
-        n_features = X.shape[1]
-        family = self._family()
-        layout = family.params_layout(self.n_components, n_features)
-        capsule = family.bind(self.n_components, n_features, self._kernel_dtype(family, X.dtype))
+        encoded = self._family().encode(X)
+        family = encoded.family
+        layout = family.params_layout(self.n_components, X.shape[1])
+        capsule = encoded.bind(self.n_components, self._kernel_dtype(family, X.dtype))
         units = self._units(family, X, sample_weight)
-        em = LOOPS[self.accelerate](capsule, Rows(units.rows(X), sample_weight), resolve_threads(self.n_threads))
+        rows = Rows(units.rows(encoded.rows), sample_weight, encoded.base)
+        seeding_rows = rows if encoded.seeds is None else Rows(encoded.seeds, sample_weight)
+        em = LOOPS[self.accelerate](capsule, rows, resolve_threads(self.n_threads))
         monitor = Monitor(self.verbose, self.verbose_interval, units.log_volume)
         seed = self._seed()
 
         def begin(start):
             monitor.begin_start(start)
-            self._start(em, family, init_params, seed, start, units)
+            blank = family.blank(self.n_components, X.shape[1])
+            em.set_state(np.full(self.n_components, 1 / self.n_components), blank)
+            if not self._start_is_given():
+                self._seed_parameters(em, family, seeding_rows, init_params, seed, start)
+                self._stop_on_status(em.status, X.dtype)
+            em.set_state(*self._override_start(*em.state(), X.shape[1], units))
             return Fit(start, *em.state())
 
         def go_on(fit, n_steps):
@@ -214,6 +231,7 @@ class BaseMixture(DensityEstimator):
             lower_bounds=[bound - units.log_volume for bound in best.lower_bounds],
         )
         self._finish(best, layout, X.dtype)
+        self._learn_design(X, sample_weight)
 
     def _best_of_all(self, begin, go_on):
         """Every start to convergence."""
@@ -246,19 +264,14 @@ class BaseMixture(DensityEstimator):
             ) from None
         return weights, layout.pack(units.enter(layout.view(params)))
 
-    def _start(self, em, family, init_params, seed, start, units):
-        """Put the engine at the parameters of a start."""
-        uniform = np.full(self.n_components, 1 / self.n_components)
-        em.set_state(uniform, family.blank(self.n_components, em.rows.X.shape[1]))
-        if not self._start_is_given():
-            if isinstance(init_params, str):
-                seeding.METHODS[init_params](em, family, seed, start)
-            elif init_params.ndim == 1:
-                em.start_from_labels(init_params)
-            else:
-                em.start_from_responsibilities(init_params)
-            self._stop_on_status(em.status, em.rows.X.dtype)
-        em.set_state(*self._override_start(*em.state(), em.rows.X.shape[1], units))
+    def _seed_parameters(self, em, family, seeding_rows, init_params, seed, start):
+        """Put the engine at the parameters that `init_params` leads to."""
+        if isinstance(init_params, str):
+            seeding.METHODS[init_params](em, family, seeding_rows, seed, start)
+        elif init_params.ndim == 1:
+            em.start_from_labels(init_params)
+        else:
+            em.start_from_responsibilities(init_params)
 
     def _iterate(self, em, fit, n_steps, monitor, dtype):
         """The start after up to n_steps passes more, max_iter in all."""
@@ -324,6 +337,13 @@ class BaseMixture(DensityEstimator):
                 ConvergenceWarning,
                 stacklevel=5,
             )
+        if status & Status.CAPPED_PARAMETER:
+            warnings.warn(
+                "Some components are so narrow (for instance because all their rows are equal) that a parameter was "
+                "kept at its maximum. Decrease n_components, or look for repeated rows and constant columns.",
+                ConvergenceWarning,
+                stacklevel=5,
+            )
         if status & Status.EMPTIED_COMPONENT:
             warnings.warn(
                 "Some components lost all their rows and have weight 0. Decrease n_components, or try another "
@@ -350,6 +370,24 @@ class BaseMixture(DensityEstimator):
         return self.fit(X, y, sample_weight=sample_weight).predict(X)
 
     # ---- checks ----
+
+    def _validate_rows(self, X, **options):
+        """Rows as the family wants them; those that are sparse without zeros, their columns in order."""
+        X = validate_data(
+            self,
+            X,
+            dtype=[np.float64, np.float32],
+            accept_sparse=self._accepts_sparse,
+            ensure_all_finite="allow-nan" if self._accepts_missing else True,
+            **options,
+        )
+        return self._prepare_rows(canonical(X) if scipy.sparse.issparse(X) else X)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = bool(self._accepts_sparse)
+        tags.input_tags.allow_nan = self._accepts_missing
+        return tags
 
     @staticmethod
     def _check_unit_of_weights(sample_weight):
@@ -426,20 +464,20 @@ class BaseMixture(DensityEstimator):
     def _evaluate(self, X, log_norm=False, labels=False, resp=False, largest=False):
         """One pass over X at the fitted parameters."""
         check_is_fitted(self)
-        X = validate_data(self, X, reset=False, dtype=[np.float64, np.float32])
-        X = self._prepare_rows(X)
+        X = self._validate_rows(X, reset=False)
         weights = np.asarray(self.weights_, dtype=np.float64)
-        family = self._family()
+        encoded = self._family().encode(X)
         out_dtype = np.result_type(X.dtype, np.asarray(self.weights_).dtype)
-        dtype = self._kernel_dtype(family, out_dtype)
-        capsule = family.bind(len(weights), X.shape[1], dtype)
-        p = Pass(capsule, Rows(X), resolve_threads(self.n_threads))
-        p.set_state(*self._packed_state(family.params_layout(len(weights), X.shape[1])))
+        dtype = self._kernel_dtype(encoded.family, out_dtype)
+        rows = Rows(encoded.rows, base=encoded.base)
+        p = Pass(encoded.bind(len(weights), dtype), rows, resolve_threads(self.n_threads))
+        p.set_state(*self._packed_state(encoded.family.params_layout(len(weights), X.shape[1])))
+        n_samples = X.shape[0]
         out = Evaluation(
-            np.empty(len(X), dtype) if log_norm else None,
-            np.empty(len(X), np.int64) if labels else None,
-            np.empty((len(X), len(weights)), dtype) if resp else None,
-            np.empty(len(X), dtype) if largest else None,
+            np.empty(n_samples, dtype) if log_norm else None,
+            np.empty(n_samples, np.int64) if labels else None,
+            np.empty((n_samples, len(weights)), dtype) if resp else None,
+            np.empty(n_samples, dtype) if largest else None,
         )
         only_labels = labels and not (log_norm or resp or largest)
         if evaluate(p, classify=only_labels, **out._asdict()):
@@ -563,16 +601,12 @@ class BaseMixture(DensityEstimator):
         y : ndarray of shape (n_samples,), int64
             The component of each row.
         """
-        check_is_fitted(self)
-        if not isinstance(n_samples, Integral):
-            raise TypeError(f"n_samples must be an integer, got {n_samples!r}")
-        if n_samples < 1:
-            raise ValueError(f"Invalid value for 'n_samples': {n_samples} . The sampling requires at least one sample.")
-        rng = check_random_state(self.random_state if random_state is None else random_state)
-        weights = np.asarray(self.weights_, dtype=np.float64)
-        counts = rng.multinomial(n_samples, weights / weights.sum())
-        labels = np.repeat(np.arange(len(weights), dtype=np.int64), counts)
+        return self._draw(n_samples, self._rng_of_sample(n_samples, random_state))
+
+    def _draw(self, n_samples, rng, **given):
+        """Rows and their components; `given` is what the family wants to know of the rows beside these."""
+        labels = self._draw_components(n_samples, rng)
         family = self._family()
-        layout = family.params_layout(len(weights), self._n_fitted_features())
+        layout = family.params_layout(len(self.weights_), self._n_fitted_features())
         params = layout.view(layout.pack(self._collect()))
-        return family.sample(params, labels, rng), labels
+        return family.sample(params, labels, rng, **given), labels

@@ -7,7 +7,7 @@ from numbers import Integral
 import numpy as np
 from sklearn.base import BaseEstimator, DensityMixin
 from sklearn.utils import assert_all_finite, check_random_state
-from sklearn.utils.validation import _check_sample_weight
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
 from mixfast import persistence
 
@@ -53,6 +53,20 @@ class DensityEstimator(DensityMixin, BaseEstimator):
         sample_weight = self._check_weights(sample_weight, log_norm)
         kept = sample_weight > 0
         return float(np.dot(sample_weight[kept], log_norm[kept])), float(np.sum(sample_weight))
+
+    def _rng_of_sample(self, n_samples, random_state):
+        check_is_fitted(self)
+        if not isinstance(n_samples, Integral):
+            raise TypeError(f"n_samples must be an integer, got {n_samples!r}")
+        if n_samples < 1:
+            raise ValueError(f"Invalid value for 'n_samples': {n_samples} . The sampling requires at least one sample.")
+        return check_random_state(self.random_state if random_state is None else random_state)
+
+    def _draw_components(self, n_samples, rng):
+        """The component of each row, in order."""
+        weights = np.asarray(self.weights_, dtype=np.float64)
+        counts = rng.multinomial(n_samples, weights / weights.sum())
+        return np.repeat(np.arange(len(weights), dtype=np.int64), counts)
 
     def save(self, path):
         """Write the fitted model to a file that `mixfast.load` reads, without pickle; docs/files.md has the format.

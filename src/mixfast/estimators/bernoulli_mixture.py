@@ -5,16 +5,20 @@ from __future__ import annotations
 from numbers import Real
 
 import numpy as np
+import scipy.sparse
 from sklearn.utils._param_validation import Interval
 
 from mixfast.estimators._base import BaseMixture
+from mixfast.estimators._domain import first_outside
 from mixfast.families.bernoulli import Bernoulli, BernoulliParams
 
 
 class BernoulliMixture(BaseMixture):
     """Mixture of Bernoulli distributions, fitted by EM; also known as latent class analysis of binary items.
 
-    The probability of a row of zeros and ones is sum_k weights_k prod_j p_kj^x_j (1 - p_kj)^(1 - x_j).
+    The probability of a row of zeros and ones is sum_k weights_k prod_j p_kj^x_j (1 - p_kj)^(1 - x_j). Entries that
+    are NaN are missing: the product is over the others, and so are the sums that probabilities are estimated from. That
+    is maximum likelihood where entries are missing at random.
 
     Parameters
     ----------
@@ -25,7 +29,8 @@ class BernoulliMixture(BaseMixture):
         This is the mode under a Beta(1 + alpha, 1 + alpha) prior, and what the iterations increase (the lower bound)
         includes that prior: mean log probability + alpha / n sum_kj log p_kj (1 - p_kj).
     binarize : float or None, default=0.0
-        Values above it count as one. None says that X holds zeros and ones already, and anything else is an error.
+        Values above it count as one. None says that X holds zeros and ones already, and anything else but NaN is an
+        error.
     tol, max_iter, n_init, init_params, random_state, warm_start, verbose, verbose_interval, n_threads, accelerate,
     n_init_policy
         As in `GaussianMixture`.
@@ -36,7 +41,8 @@ class BernoulliMixture(BaseMixture):
     ----------
     weights_ : ndarray of shape (n_components,)
     probabilities_ : ndarray of shape (n_components, n_features)
-        Of a one in each column of each component.
+        Of a one in each column of each component. Where a component, without a prior, has no entry in a column, that of
+        all rows; half where there is none in these either.
     converged_, n_iter_, lower_bound_, lower_bounds_, status_, n_features_in_, feature_names_in_
         As in `GaussianMixture`.
 
@@ -61,6 +67,9 @@ class BernoulliMixture(BaseMixture):
         "alpha": [Interval(Real, 0.0, None, closed="left")],
         "binarize": [None, Interval(Real, None, None, closed="neither")],
     }
+
+    _accepts_sparse = "csr"
+    _accepts_missing = True
 
     def __init__(
         self,
@@ -112,13 +121,29 @@ class BernoulliMixture(BaseMixture):
 
     def _prepare_rows(self, X):
         if self.binarize is not None:
-            return (X > self.binarize).astype(X.dtype)
-        for j in range(X.shape[1]):
-            wrong = (X[:, j] != 0) & (X[:, j] != 1)
-            if np.any(wrong):
-                row = int(np.argmax(wrong))
-                raise ValueError(
-                    f"Column {j} of X is not binary: row {row} is {X[row, j]}. Pass zeros and ones, or set binarize to "
-                    "the value above which a number counts as one."
-                )
+            return self._binarized(X)
+        values = X.data if scipy.sparse.issparse(X) else X
+        if np.all((values == 0) | (values == 1) | np.isnan(values)):
+            return X
+        row, column, value = first_outside(X, lambda values: (values != 0) & (values != 1) & ~np.isnan(values))
+        raise ValueError(
+            f"Column {column} of X is not binary: row {row} is {value}. Pass zeros and ones, or set binarize to the "
+            "value above which a number counts as one."
+        )
+
+    def _binarized(self, X):
+        if not scipy.sparse.issparse(X):
+            return self._bits(X)
+        if self.binarize < 0:
+            raise ValueError(
+                f"binarize={self.binarize} makes ones of all zeros that a sparse X leaves out: set it to 0 or above"
+            )
+        X = X.copy()
+        X.data = self._bits(X.data)
+        X.eliminate_zeros()
         return X
+
+    def _bits(self, values):
+        bits = (values > self.binarize).astype(values.dtype)
+        bits[np.isnan(values)] = np.nan
+        return bits

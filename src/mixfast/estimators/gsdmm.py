@@ -5,10 +5,8 @@ from __future__ import annotations
 from numbers import Integral, Real
 
 import numpy as np
-from scipy import sparse
-from scipy.special import gammaln
+import scipy.sparse
 from sklearn.base import ClusterMixin, _fit_context
-from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted, validate_data
 
@@ -16,12 +14,14 @@ from mixfast._gibbs import Chains, Documents, evaluate
 from mixfast._threads import resolve_threads
 from mixfast.convergence import Monitor
 from mixfast.estimators._density import DensityEstimator
+from mixfast.estimators._domain import LARGEST_COUNT
+from mixfast.estimators._given_totals import GivenTotals
+from mixfast.families.counts import log_multinomial_coefficients
+from mixfast.families.dirichlet_multinomial import DirichletMultinomial, DirichletMultinomialParams
+from mixfast.problems import canonical
 
-#: Whole numbers are exact up to here.
-LARGEST_COUNT = 2**53
 
-
-class GSDMM(ClusterMixin, DensityEstimator):
+class GSDMM(GivenTotals, ClusterMixin, DensityEstimator):
     """Clusters of short texts: a Dirichlet-multinomial mixture, fitted by collapsed Gibbs sampling.
 
     Each document belongs to one cluster, and each cluster has its own probabilities of words. Weights of clusters and
@@ -73,6 +73,9 @@ class GSDMM(ClusterMixin, DensityEstimator):
         Of each cluster for a new document, (m_z + alpha) / (n_samples + n_components alpha).
     probabilities_ : ndarray of shape (n_components, n_features)
         Of each word as the next in each cluster, (n_zw + beta) / (n_z + V beta). It is computed when it is asked for.
+    totals_, total_shares_ : ndarray of shape (n_totals,)
+        Numbers of words that documents had in `fit`, and the share of the documents that had each: what `sample` draws
+        from.
     log_joint_ : ndarray of shape (n_iter,)
         Logarithm of the joint probability of X and the labels after each sweep.
     n_iter_ : int
@@ -83,7 +86,7 @@ class GSDMM(ClusterMixin, DensityEstimator):
     Raises
     ------
     ValueError
-        By `fit` and the predictions, where X holds anything but counts. Numbers that sum to 2^53 or more are none.
+        By `fit` and the predictions, for values that are no counts: negative, fractions, or of a sum above 2**53.
 
     Notes
     -----
@@ -141,8 +144,6 @@ class GSDMM(ClusterMixin, DensityEstimator):
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
-        tags.input_tags.positive_only = True
-        tags.input_tags.categorical = True  # whole numbers: no other tag says that fractions are refused
         return tags
 
     # ---- fitting ----
@@ -162,7 +163,7 @@ class GSDMM(ClusterMixin, DensityEstimator):
         -------
         self : object
         """
-        X = self._check_counts(X, reset=True)
+        X = self._validate_rows(X, reset=True)
         documents = Documents(X.indptr.astype(np.int64), X.indices.astype(np.int32), X.data, X.shape[1])
         chains = Chains(
             documents,
@@ -173,23 +174,24 @@ class GSDMM(ClusterMixin, DensityEstimator):
             self.n_init,
             resolve_threads(self.n_threads),
         )
-        log_joints = self._sample(chains, np.array([self._log_joint(X, labels) for labels in chains.labels]))
+        log_joints = self._sweep(chains)
         best = int(np.argmax(log_joints[-1]))
         self._publish(X, chains.labels[best])
-        self.log_joint_ = log_joints[:, best].copy()
+        self._learn_design(X, None)
+        self.log_joint_ = log_joints[:, best] + np.sum(log_multinomial_coefficients(X))
         self.n_iter_ = self.n_iter
         return self
 
-    def _sample(self, chains, at_start):
+    def _sweep(self, chains):
         """Log joint probabilities (n_iter, n_init) after each sweep."""
         if not self.verbose:
-            return at_start + chains.sweep(self.n_iter)
+            return chains.sweep(self.n_iter)
         monitor = Monitor(self.verbose, self.verbose_interval, 0.0)
         for start in range(self.n_init):
             monitor.begin_start(start)
-        log_joints = [at_start]
+        log_joints = [chains.log_joints]
         for n_iter in range(1, self.n_iter + 1):
-            log_joints.append(at_start + chains.sweep()[0])
+            log_joints.extend(chains.sweep())
             best = np.argmax(log_joints[-1])
             monitor.end_iteration(n_iter, log_joints[-1][best] - log_joints[-2][best])
         return np.array(log_joints[1:])
@@ -200,46 +202,20 @@ class GSDMM(ClusterMixin, DensityEstimator):
         self.labels_ = np.argsort(order)[labels]
         self.document_counts_ = sizes[order]
         self.n_clusters_ = int(np.count_nonzero(sizes))
-        self.word_counts_ = _words_by_cluster(X, self.labels_, self.n_components).toarray().astype(np.int64)
+        members = scipy.sparse.csr_array(
+            (np.ones(len(labels)), (self.labels_, np.arange(len(labels)))), shape=(self.n_components, len(labels))
+        )
+        self.word_counts_ = (members @ X).toarray().astype(np.int64)
         self.word_totals_ = self.word_counts_.sum(axis=1)
 
-    def _log_joint(self, X, labels):
-        """log p(X, labels), weights of clusters and probabilities of words integrated out."""
-        n_samples, n_features = X.shape
-        words = _words_by_cluster(X, labels, self.n_components)
-        return (
-            np.sum(gammaln(X.sum(axis=1) + 1))
-            - np.sum(gammaln(X.data + 1))
-            - _log_rising(self.n_components * self.alpha, n_samples)
-            + np.sum(_log_rising(self.alpha, np.bincount(labels)))
-            - np.sum(_log_rising(n_features * self.beta, words.sum(axis=1)))
-            + np.sum(_log_rising(self.beta, words.data))
-        )
-
-    def _check_counts(self, X, reset):
-        """X as sparse rows of positive whole numbers, no word twice in a row."""
+    def _validate_rows(self, X, reset):
         X = validate_data(self, X, reset=reset, accept_sparse="csr", dtype=np.float64)
-        X = sparse.csr_array(X)
-        wrong = (X.data < 0) | (X.data != np.floor(X.data))
-        if np.any(wrong):
-            i = int(np.argmax(X.data < 0) if np.any(X.data < 0) else np.argmax(wrong))
-            row = np.searchsorted(X.indptr, i, side="right") - 1
-            names = getattr(self, "feature_names_in_", None)
-            column = f"{X.indices[i]}" if names is None else f"{X.indices[i]} ({names[X.indices[i]]!r})"
-            what = "Negative values in data passed to GSDMM" if X.data[i] < 0 else "Data passed to GSDMM are no counts"
+        X = canonical(scipy.sparse.csr_array(self._prepare_rows(X)))
+        if np.sum(X.data) > LARGEST_COUNT:
             raise ValueError(
-                f"{what}: column {column} of X is {X.data[i]} in row {row}. Pass how often each word comes in each "
-                "document, as sklearn.feature_extraction.text.CountVectorizer tells."
+                f"The counts in X sum to {np.sum(X.data):.3g}, but whole numbers are exact up to 2**53 only: pass "
+                "fewer rows or smaller counts."
             )
-        if np.sum(X.data) >= LARGEST_COUNT:
-            raise ValueError(
-                f"The counts in X sum to {np.sum(X.data):.3g}, but whole numbers are exact only below 2^53: pass fewer "
-                "rows or smaller counts."
-            )
-        if not X.has_canonical_format or not np.all(X.data):
-            X = X.copy()
-            X.sum_duplicates()
-            X.eliminate_zeros()
         return X
 
     # ---- the fitted model ----
@@ -286,7 +262,7 @@ class GSDMM(ClusterMixin, DensityEstimator):
         labels : ndarray of shape (n_samples,), int64
         """
         check_is_fitted(self)
-        X = self._check_counts(X, reset=False)
+        X = self._validate_rows(X, reset=False)
         labels = np.empty(X.shape[0], np.int64)
         self._evaluate(X, labels=labels)
         return labels
@@ -304,7 +280,7 @@ class GSDMM(ClusterMixin, DensityEstimator):
             Rows sum to one; empty clusters have equal shares.
         """
         check_is_fitted(self)
-        X = self._check_counts(X, reset=False)
+        X = self._validate_rows(X, reset=False)
         resp = np.empty((X.shape[0], len(self.document_counts_)))
         self._evaluate(X, resp=resp)
         return resp
@@ -324,88 +300,12 @@ class GSDMM(ClusterMixin, DensityEstimator):
         log_prob : ndarray of shape (n_samples,)
         """
         check_is_fitted(self)
-        X = self._check_counts(X, reset=False)
+        X = self._validate_rows(X, reset=False)
         log_norm = np.empty(X.shape[0])
         self._evaluate(X, log_norm=log_norm)
         return log_norm
 
-    def sample(self, n_samples=1, lengths=None, random_state=None):
-        """Draw documents from the fitted model.
-
-        Parameters
-        ----------
-        n_samples : int, default=1
-        lengths : int or array-like of shape (n_samples,), default=None
-            Words in each document. None takes the mean length of the documents that were fitted, rounded.
-        random_state : int, RandomState instance or None, default=None
-            None takes the estimator's own `random_state`; if that is an int, each call gives the same documents.
-
-        Returns
-        -------
-        X : sparse array of shape (n_samples, n_features), CSR, float64
-            Counts, grouped by cluster.
-        y : ndarray of shape (n_samples,), int64
-            The cluster of each document.
-        """
-        check_is_fitted(self)
-        lengths = self._check_lengths(n_samples, lengths)
-        rng = check_random_state(self.random_state if random_state is None else random_state)
-        weights = self.weights_
-        labels = np.repeat(np.arange(len(weights)), rng.multinomial(n_samples, weights / weights.sum()))
-        n_words = self.word_counts_.shape[1]
-        begin = np.concatenate([[0], np.cumsum(lengths)])
-        words = np.empty(begin[-1], np.int64)
-        for z in np.unique(labels):
-            documents = np.flatnonzero(labels == z)
-            own = np.concatenate([np.arange(begin[d], begin[d + 1]) for d in documents])
-            concentration = self.word_counts_[z] + self.beta
-            words[own] = np.searchsorted(
-                np.cumsum(concentration), rng.uniform(size=len(own)) * concentration.sum(), side="right"
-            ).clip(max=n_words - 1)
-            # Polya's urn: word i of a document is a copy of one of the i before with probability i / (i + B)
-            i = np.concatenate([np.arange(lengths[d]) for d in documents])
-            copied = rng.uniform(size=len(own)) * (i + concentration.sum()) < i
-            source = (rng.uniform(size=len(own)) * i).astype(np.int64)
-            for j in np.flatnonzero(copied):
-                words[own[j]] = words[own[j] - i[j] + source[j]]
-        X = sparse.csr_array((np.ones(len(words)), words, begin), shape=(n_samples, n_words))
-        X.sum_duplicates()
-        return X, labels
-
-    def _check_lengths(self, n_samples, lengths):
-        if not isinstance(n_samples, Integral):
-            raise TypeError(f"n_samples must be an integer, got {n_samples!r}")
-        if n_samples < 1:
-            raise ValueError(f"Invalid value for 'n_samples': {n_samples} . The sampling requires at least one sample.")
-        if lengths is None:
-            lengths = round(self.word_totals_.sum() / self.document_counts_.sum())
-        lengths = np.asarray(lengths)
-        if (
-            not np.issubdtype(lengths.dtype, np.integer)
-            or np.any(lengths < 0)
-            or lengths.shape not in ((), (n_samples,))
-        ):
-            raise ValueError(
-                f"lengths should be a number of words or one for each of the {n_samples} documents, whole and not "
-                f"negative, got {lengths!r}"
-            )
-        return np.broadcast_to(lengths, n_samples)
-
-
-def _words_by_cluster(X, labels, n_clusters):
-    """Sparse (n_clusters, n_features): how often each word comes in the documents of each cluster."""
-    n_samples = X.shape[0]
-    members = sparse.csr_array((np.ones(n_samples), (labels, np.arange(n_samples))), shape=(n_clusters, n_samples))
-    return members @ X
-
-
-def _log_rising(x, n):
-    """log(x (x + 1) ... (x + n - 1)) for a number x and an array n."""
-    if x < 100:
-        return gammaln(x + n) - gammaln(x)
-    # by Stirling's series: Gamma functions of large numbers cancel
-
-    def rest(y):
-        return 1 / 12 / y - (1 / y) ** 3 / 360 + (1 / y) ** 5 / 1260
-
-    return (x - 0.5) * np.log1p(n / x) + n * np.log(x + n) - n + rest(x + n) - rest(x)
+    def _draw(self, n_samples, rng, totals):
+        labels = self._draw_components(n_samples, rng)
+        params = DirichletMultinomialParams(self.word_counts_ + self.beta)
+        return DirichletMultinomial().sample(params, labels, rng, totals), labels

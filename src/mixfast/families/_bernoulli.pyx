@@ -1,82 +1,106 @@
-"""The verbs of the Bernoulli family: prepare, maximise and the prior; loops over rows are in `_kernels/bernoulli.c`.
+"""The verbs of the Bernoulli family; loops over rows are in `_kernels/linear.c` and `sparse_linear.c`.
 
 Parameters: probabilities[K][d]. Statistics: ones[K][d], the weighted number of ones. With a Beta(1 + alpha, 1 + alpha)
 prior on each probability the M-step is p = (ones + alpha) / (N + 2 alpha), and EM increases the log-likelihood plus
 alpha * sum of log p + log(1 - p).
+
+Where some entries are missing, rows have more columns: after the d that say what is one, n_missing that say, of the
+columns with missing entries, what is not zero: one or missing. A last column is one everywhere: its sum is the weight
+of all, added up as the others are, so that nothing is left over of a column that was never observed.
 """
 
 from libc.float cimport DBL_EPSILON, DBL_MIN
 from libc.math cimport INFINITY, exp, isinf, log, log1p
+from libc.stdint cimport int32_t
 from libc.stdlib cimport calloc, free
 
 from mixfast._capsule cimport capsule_of
-from mixfast._family cimport (
-    MIXFAST_EMPTIED_COMPONENT,
-    MIXFAST_OK,
-    bernoulli_kernels_t,
-    family_t,
-    mixfast_select_bernoulli,
-    mixfast_select_rows,
-    rows_kernels_t,
-    totals_t,
-)
+from mixfast._family cimport MIXFAST_OK, family_t, totals_t
 from mixfast._isa cimport resolve_isa
+from mixfast.families._linear cimport check_shape, coefficients_in, constant_in, join_linear, linear_t, sums_of, sums_t
 
 ctypedef struct context_t:
+    linear_t linear
     double alpha
-    const rows_kernels_t *rows
+    Py_ssize_t n_probabilities    # of a component
+    Py_ssize_t n_missing
+    int32_t missing[1]            # the first of n_missing columns
 
 
 cdef inline const context_t *context_of(const family_t *f) noexcept nogil:
     return <const context_t *> f.context
 
 
-cdef void prepare(const family_t *f, const double *weights, const double *params, double *work, double *pivot,
-                  void *tables) noexcept nogil:
-    cdef Py_ssize_t n_components = f.n_components, d = f.n_features, k, j
-    cdef double *constant = work
-    cdef double *log_odds = constant + n_components
-    cdef double p
-    for k in range(n_components):
-        constant[k] = log(weights[k])
-        for j in range(d):
-            p = params[k * d + j]
-            if p <= 0:
-                log_odds[k * d + j] = -INFINITY
-            elif p >= 1:
-                log_odds[k * d + j] = INFINITY
-            else:
-                constant[k] += log1p(-p)
-                log_odds[k * d + j] = log(p) - log1p(-p)
-    context_of(f).rows.round_to_real(n_components * (1 + d), work, tables)
-
-
-cdef int maximise(const family_t *f, const totals_t *totals, double *work, double *params) noexcept nogil:
-    cdef Py_ssize_t n_components = f.n_components, d = f.n_features, k, j
-    cdef const double *counts = totals.counts
-    cdef const double *stats = totals.stats
-    cdef double alpha = context_of(f).alpha, total = 0, ones
-    cdef int status = MIXFAST_OK
-    for k in range(n_components):
-        total += counts[k]
-    for k in range(n_components):
-        if counts[k] == 0:
-            status |= MIXFAST_EMPTIED_COMPONENT
-        for j in range(d):
-            if counts[k] > 0:
-                params[k * d + j] = (stats[k * d + j] + alpha) / (counts[k] + 2 * alpha)
+cdef void prepare_component(const family_t *f, Py_ssize_t k, const double *weights, const double *params,
+                            double *own_work, double *work) noexcept nogil:
+    """log p(x) = sum_j log(1 - p_j) + x . log odds"""
+    cdef const context_t *context = context_of(f)
+    cdef Py_ssize_t d = context.n_probabilities, j, m
+    cdef const double *probabilities = params + k * d
+    cdef double *log_odds = coefficients_in(f, work, k)
+    cdef double *not_zero = log_odds + d
+    cdef double constant = log(weights[k]), p
     for j in range(d):
-        ones = 0
-        for k in range(n_components):
-            ones += stats[k * d + j]
-        for k in range(n_components):
-            if counts[k] == 0:
-                params[k * d + j] = (ones + alpha) / (total + 2 * alpha)
-    # Sums of responsibilities may round past the count; and with a prior nothing is certain, even where alpha is lost
-    # beside the count.
-    for k in range(n_components * d):
-        params[k] = min(max(params[k], 0.0 if alpha == 0 else DBL_MIN), 1.0 if alpha == 0 else 1 - DBL_EPSILON)
-    return status
+        p = probabilities[j]
+        if p <= 0:
+            log_odds[j] = -INFINITY
+        elif p >= 1:
+            log_odds[j] = INFINITY
+        else:
+            constant += log1p(-p)
+            log_odds[j] = log(p) - log1p(-p)
+    constant_in(f, work, k)[0] = constant
+    if context.n_missing == 0:
+        return
+    for m in range(context.n_missing):
+        j = context.missing[m]
+        p = probabilities[j]
+        log_odds[j] = log(p)
+        if p <= 0:
+            not_zero[m] = 0
+        elif p >= 1:
+            not_zero[m] = INFINITY
+        else:
+            not_zero[m] = -log1p(-p)
+    not_zero[context.n_missing] = 0
+
+
+cdef int maximise_component(const family_t *f, Py_ssize_t k, const totals_t *totals, const double *work,
+                            double *own_work, double *params) noexcept nogil:
+    """An empty component has the probabilities of all rows, as has a column that none of its rows has an entry in."""
+    cdef const context_t *context = context_of(f)
+    cdef Py_ssize_t d = context.n_probabilities, j, m
+    cdef sums_t sums = sums_of(f, totals, work)
+    cdef const double *own = sums.of_components + k * f.n_features
+    cdef double count = totals.counts[k], alpha = context.alpha
+    cdef double *probabilities = params + k * d
+    if count == 0:
+        own, count = sums.of_all, sums.total
+    for j in range(d):
+        probabilities[j] = share_of(own[j], count, alpha)
+    for m in range(context.n_missing):
+        j = context.missing[m]
+        count = n_observed(context, own, m)
+        if count > 0 or alpha > 0:
+            probabilities[j] = share_of(own[j], count, alpha)
+        else:
+            probabilities[j] = share_of(sums.of_all[j], n_observed(context, sums.of_all, m), alpha)
+    return MIXFAST_OK
+
+
+cdef inline double share_of(double ones, double count, double alpha) noexcept nogil:
+    """Sums of responsibilities may round past the count; and with a prior nothing is certain, even where alpha is lost
+    beside the count. Half where there is nothing to go by."""
+    cdef double least = 0.0 if alpha == 0 else DBL_MIN, most = 1.0 if alpha == 0 else 1 - DBL_EPSILON
+    if count + 2 * alpha == 0:
+        return 0.5
+    return min(max((ones + alpha) / (count + 2 * alpha), least), most)
+
+
+cdef inline double n_observed(const context_t *context, const double *sums, Py_ssize_t m) noexcept nogil:
+    """The weight of the entries that are there."""
+    cdef const double *not_zero = sums + context.n_probabilities
+    return sums[context.missing[m]] + (not_zero[context.n_missing] - not_zero[m])
 
 
 cdef double log_prior(const family_t *f, const double *params) noexcept nogil:
@@ -107,26 +131,24 @@ cdef int constrain(const family_t *f, const double *numbers, double *work, doubl
     return 0
 
 
-def bind_bernoulli(Py_ssize_t n_components, Py_ssize_t n_features, int real_bytes, object isa, double alpha):
+def bind_bernoulli(Py_ssize_t n_components, Py_ssize_t n_features, int real_bytes, object isa, bint is_sparse,
+                   double alpha, const int32_t[::1] missing):
+    """`missing` names the columns with missing entries; where there are any, `n_features` counts what is added."""
     cdef int level = resolve_isa(isa)
-    if n_components < 1 or n_features < 1 or real_bytes not in (4, 8):
-        raise ValueError(f"cannot bind {n_components} components and {n_features} features of {real_bytes} bytes: "
-                         "there must be some of each, float32 or float64")
+    cdef Py_ssize_t n_missing = missing.shape[0], m
+    cdef Py_ssize_t n_probabilities = n_features - (n_missing + 1 if n_missing else 0)
+    check_shape(n_components, n_probabilities, real_bytes)
     cdef family_t *f = <family_t *> calloc(1, sizeof(family_t))
-    cdef context_t *context = <context_t *> calloc(1, sizeof(context_t))
+    cdef context_t *context = <context_t *> calloc(1, sizeof(context_t) + n_missing * sizeof(int32_t))
     if f == NULL or context == NULL:
         free(f)
         free(context)
         raise MemoryError
-    cdef const bernoulli_kernels_t *kernels = mixfast_select_bernoulli(level, real_bytes)
-    context.alpha = alpha
-    context.rows = mixfast_select_rows(level, real_bytes)
-    f.n_components, f.n_features = n_components, n_features
-    f.real_bytes, f.isa, f.context = real_bytes, level, context
-    f.n_params = f.n_stats = f.n_free = n_components * n_features
-    f.n_tables = f.n_work = n_components * (1 + n_features)
-    f.flops_per_row = n_components * (4 * n_features + 40)
-    f.prepare, f.maximise, f.log_prior = prepare, maximise, log_prior
+    context.alpha, context.n_probabilities, context.n_missing = alpha, n_probabilities, n_missing
+    for m in range(n_missing):
+        context.missing[m] = missing[m]
+    join_linear(f, &context.linear, n_components, n_features, real_bytes, level, is_sparse)
+    f.n_params = f.n_free = n_components * n_probabilities
+    f.prepare_component, f.maximise_component, f.log_prior = prepare_component, maximise_component, log_prior
     f.unconstrain, f.constrain = unconstrain, constrain
-    f.log_density, f.accumulate = kernels.log_density, kernels.accumulate
     return capsule_of(f)

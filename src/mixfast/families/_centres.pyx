@@ -9,27 +9,32 @@ from mixfast._capsule cimport capsule_of
 from mixfast._family cimport (
     MIXFAST_FAILED,
     MIXFAST_OK,
+    centres_kernels_t,
     chunk_t,
     family_t,
-    mixfast_select_rows,
-    rows_kernels_t,
+    mixfast_select_centres,
+    mixfast_select_sparse_centres,
     selection_t,
     totals_t,
 )
 from mixfast._isa cimport resolve_isa
 
 ctypedef struct context_t:
-    const rows_kernels_t *rows
+    const centres_kernels_t *kernels
+
+
+cdef inline const centres_kernels_t *kernels_of(const family_t *f) noexcept nogil:
+    return (<const context_t *> f.context).kernels
 
 
 cdef void prepare(const family_t *f, const double *weights, const double *params, double *work, double *pivot,
                   void *tables) noexcept nogil:
-    """half_square | centres from the pivot, the mean of the centres. |c|^2 is that of the rounded centre."""
-    cdef const rows_kernels_t *rows = (<const context_t *> f.context).rows
+    """half_square | centres from the pivot, the mean of the centres where rows are dense. |c|^2 is that of the rounded
+    centre."""
     cdef Py_ssize_t n_centres = f.n_components, d = f.n_features, k, j
     cdef double *half_square = work
     cdef double *centre = work + n_centres
-    for j in range(d):
+    for j in range(0 if f.takes_sparse_rows else d):
         for k in range(n_centres):
             pivot[j] += params[k * d + j] / <double> n_centres
     for k in range(n_centres):
@@ -40,7 +45,7 @@ cdef void prepare(const family_t *f, const double *weights, const double *params
                 centre[j] = <double> <float> centre[j]
             half_square[k] += centre[j] * centre[j] / 2
         centre += d
-    rows.round_to_real(n_centres * (1 + d), work, tables)
+    kernels_of(f).lay_out(n_centres, d, work, tables)
 
 
 cdef int maximise(const family_t *f, const totals_t *totals, double *work, double *params) noexcept nogil:
@@ -50,6 +55,16 @@ cdef int maximise(const family_t *f, const totals_t *totals, double *work, doubl
         if totals.counts[k] > 0:
             for j in range(d):
                 params[k * d + j] += totals.stats[k * d + j] / totals.counts[k]
+    return MIXFAST_OK
+
+
+cdef int maximise_sparse(const family_t *f, const totals_t *totals, double *work, double *params) noexcept nogil:
+    """The same where sums are of the rows themselves."""
+    cdef Py_ssize_t d = f.n_features, k, j
+    for k in range(f.n_components):
+        if totals.counts[k] > 0:
+            for j in range(d):
+                params[k * d + j] = totals.stats[k * d + j] / totals.counts[k]
     return MIXFAST_OK
 
 
@@ -64,7 +79,7 @@ cdef int no_accumulate(const family_t *f, const void *tables, const chunk_t *chu
     return MIXFAST_FAILED
 
 
-def bind_centres(Py_ssize_t n_centres, Py_ssize_t n_features, int real_bytes, object isa):
+def bind_centres(Py_ssize_t n_centres, Py_ssize_t n_features, int real_bytes, object isa, bint is_sparse=False):
     """The capsule for rows of `real_bytes`, 4 or 8, on the instruction set `isa`; None is the one chosen at import."""
     cdef int level = resolve_isa(isa)
     cdef family_t *f = <family_t *> calloc(1, sizeof(family_t))
@@ -73,12 +88,20 @@ def bind_centres(Py_ssize_t n_centres, Py_ssize_t n_features, int real_bytes, ob
         free(f)
         free(context)
         raise MemoryError
-    context.rows = mixfast_select_rows(level, real_bytes)
+    context.kernels = (mixfast_select_sparse_centres(level, real_bytes) if is_sparse
+                       else mixfast_select_centres(level, real_bytes))
     f.n_components, f.n_features = n_centres, n_features
     f.real_bytes, f.isa, f.context = real_bytes, level, context
     f.n_params = f.n_stats = n_centres * n_features
-    f.n_tables = f.n_work = n_centres * (1 + n_features)
-    f.flops_per_row = n_centres * (2 * n_features + 6) + 10 * n_features
-    f.prepare, f.maximise = prepare, maximise
+    f.n_work = n_centres * (1 + n_features)
+    f.n_tables = context.kernels.n_tables(n_centres, n_features)
+    f.takes_sparse_rows = is_sparse
+    f.prepare = prepare
+    if is_sparse:
+        f.flops_per_row, f.flops_per_value = 6 * n_centres, 2 * n_centres + 10
+        f.maximise = maximise_sparse
+    else:
+        f.flops_per_row = n_centres * (2 * n_features + 6) + 10 * n_features
+        f.maximise = maximise
     f.log_density, f.accumulate = no_density, no_accumulate
     return capsule_of(f)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+import scipy.sparse
 
 from mixfast.families._bernoulli import bind_bernoulli
-from mixfast.families.family import Family
+from mixfast.families.family import Encoded, Family
 
 
 class BernoulliParams(NamedTuple):
@@ -25,18 +26,24 @@ class BernoulliStats(NamedTuple):
 class Bernoulli(Family):
     """log p(x | k) = sum_j x_j log p_kj + (1 - x_j) log(1 - p_kj), for rows of zeros and ones.
 
+    The sum is over the entries that are there: those that are NaN are left out.
+
     Parameters
     ----------
     alpha : float, default 0
         Pseudo-counts of ones and of zeros that are added to each column of each component: the mode under a
         Beta(1 + alpha, 1 + alpha) prior.
+    missing : int32 ndarray, default none
+        The columns that have missing entries, of rows that `encode` has made: a column for each of these is added to
+        them, which is 0 where the entry is 0, else 1; and then a column of ones.
     """
 
     Params = BernoulliParams
     Stats = BernoulliStats
 
-    def __init__(self, alpha=0.0):
+    def __init__(self, alpha=0.0, missing=()):
         self.alpha = alpha
+        self.missing = np.asarray(missing, dtype=np.int32)
 
     def param_shapes(self, n_components, n_features):
         return ((n_components, n_features),)
@@ -47,12 +54,55 @@ class Bernoulli(Family):
     def n_parameters(self, n_components, n_features):
         return n_components * n_features
 
+    def encode(self, X):
+        """k-means takes the mean of a column for what is missing in it."""
+        if not np.isnan(X.sum()):
+            return Encoded(self, X)
+        split = _split_sparse if scipy.sparse.issparse(X) else _split_dense
+        missing, rows, seeds = split(X)
+        return Encoded(Bernoulli(self.alpha, missing), rows, None, seeds)
+
     def located(self, centres):
         return self.blank(*np.shape(centres))  # its statistics are measured from nothing
 
-    def bind(self, n_components, n_features, dtype, isa=None):
-        return bind_bernoulli(n_components, n_features, np.dtype(dtype).itemsize, isa, self.alpha)
+    def bind(self, n_components, n_features, dtype, isa=None, is_sparse=False):
+        real_bytes = np.dtype(dtype).itemsize
+        return bind_bernoulli(n_components, n_features, real_bytes, isa, is_sparse, self.alpha, self.missing)
 
     def sample(self, params, labels, rng):
         probabilities = params.probabilities[labels]
         return (rng.uniform(size=probabilities.shape) < probabilities).astype(np.float64)
+
+
+def _split_dense(X):
+    """(columns with missing entries, rows as the kernels see them, rows with means in the place of what is missing)"""
+    is_missing = np.isnan(X)
+    missing = np.flatnonzero(is_missing.any(axis=0))
+    ones = np.where(is_missing, 0, X)
+    means = ones.sum(axis=0) / np.maximum(len(X) - is_missing.sum(axis=0), 1)
+    not_zero = (X[:, missing] != 0).astype(X.dtype)
+    rows = np.concatenate([ones, not_zero, np.ones((len(X), 1), X.dtype)], axis=1)
+    return missing, rows, np.where(is_missing, means, X).astype(X.dtype, copy=False)
+
+
+def _split_sparse(X):
+    """The same of what is stored, ones and NaN."""
+    n_rows, n_features = X.shape
+    is_missing = np.isnan(X.data)
+    missing = np.unique(X.indices[is_missing])
+    place = np.full(n_features, -1)
+    place[missing] = n_features + np.arange(len(missing))
+    row, column = X.tocoo().coords
+    is_not_zero = place[column] >= 0
+    rows = np.concatenate([row[~is_missing], row[is_not_zero], np.arange(n_rows)])
+    last = np.full(n_rows, n_features + len(missing))
+    columns = np.concatenate([column[~is_missing], place[column[is_not_zero]], last])
+    ones = scipy.sparse.csr_matrix(
+        (np.ones(len(rows), X.dtype), (rows, columns)), (n_rows, n_features + len(missing) + 1)
+    )
+    ones.sort_indices()
+    n_missing = np.bincount(column[is_missing], minlength=n_features)
+    means = np.bincount(column[~is_missing], minlength=n_features) / np.maximum(n_rows - n_missing, 1)
+    seeds = X.copy()
+    seeds.data[is_missing] = means[column[is_missing]]
+    return missing, ones, seeds

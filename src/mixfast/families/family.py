@@ -3,10 +3,37 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import NamedTuple
 
 import numpy as np
+import scipy.sparse
 
 from mixfast.families.layout import Layout
+
+
+class Encoded(NamedTuple):
+    """Rows as a pass sees them.
+
+    family : Family, perhaps one that knows these rows
+    rows : ndarray (n_samples, n_columns) or a sparse matrix in CSR form, float32 or float64
+    base : float64 (n_samples,), a term of each row's log density that no parameter enters, or None
+    seeds : the rows that k-means is made of where these are others, or None
+    """
+
+    family: Family
+    rows: np.ndarray | scipy.sparse.csr_matrix
+    base: np.ndarray | None = None
+    seeds: np.ndarray | scipy.sparse.csr_matrix | None = None
+
+    def bind(self, n_components, dtype, isa=None):
+        """The capsule with the family's verbs for these rows, computed in `dtype`."""
+        options = {"is_sparse": True} if is_sparse(self.rows) else {}
+        return self.family.bind(n_components, self.rows.shape[1], dtype, isa, **options)
+
+
+def is_sparse(rows):
+    """Whether rows are stored by their values that are not zero."""
+    return not isinstance(rows, np.ndarray)
 
 
 class Family(ABC):
@@ -18,6 +45,9 @@ class Family(ABC):
 
     #: The precisions that `bind` has verbs for.
     dtypes: tuple = (np.float64, np.float32)
+
+    #: Whether `encode` of the rows of many problems at once does what it does to each: a compiled batch fits them then.
+    batches = True
 
     #: NamedTuple types that name the arrays of the parameters and of the sufficient statistics.
     Params: type
@@ -31,9 +61,14 @@ class Family(ABC):
     def stat_shapes(self, n_components, n_features):
         """Shapes of the fields of `Stats`."""
 
+    def encode(self, X):
+        """Validated rows of the user as `Encoded`, once for a fit or a prediction."""
+        return Encoded(self, X)
+
     @abstractmethod
     def bind(self, n_components, n_features, dtype, isa=None):
-        """A capsule with the compiled verbs for rows of `dtype` (float32 or float64)."""
+        """A capsule with the compiled verbs for encoded rows of `n_features` columns, computed in `dtype` (float32 or
+        float64). Families of sparse rows have a parameter `is_sparse=False` more."""
 
     @abstractmethod
     def n_parameters(self, n_components, n_features):
@@ -86,6 +121,7 @@ class PythonFamily(Family):
     """
 
     dtypes: tuple = (np.float64,)
+    batches = False  # a batch runs without the GIL
 
     #: Optional methods, both or neither, for `accelerate="auto"`: `unconstrain(params)` gives an array of
     #: `n_parameters` numbers, any of which `constrain(free)` turns into `Params`: logarithms of what is positive, log

@@ -1,0 +1,67 @@
+"""What mixtures of rows of counts share that say nothing of the totals of the rows, fitted by EM or not."""
+
+from __future__ import annotations
+
+import numpy as np
+from sklearn.utils import check_array
+
+from mixfast.estimators._base import BaseMixture
+from mixfast.estimators._domain import check_counts
+from mixfast.families.counts import row_totals
+
+
+class GivenTotals:
+    """Mixtures of counts given the total of each row; `sample` draws totals from those of the rows in `fit`."""
+
+    def _prepare_rows(self, X):
+        check_counts(X)
+        return X
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.positive_only = True
+        return tags
+
+    def _learn_design(self, X, sample_weight):
+        self.totals_, place = np.unique(row_totals(X), return_inverse=True)
+        share = np.bincount(place, weights=sample_weight)
+        self.total_shares_ = share / share.sum()
+
+    def sample(self, n_samples=1, random_state=None, totals=None):
+        """Draw rows from the fitted model.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+        random_state : int, RandomState instance or None, default=None
+            None takes the estimator's own `random_state`; if that is an int, each call gives the same rows.
+        totals : int or array-like of shape (n_samples,), default=None
+            Sums of the rows, which the model says nothing of. None draws them from those of the rows in `fit`.
+
+        Returns
+        -------
+        X : ndarray of shape (n_samples, n_features), float64
+            Grouped by component.
+        y : ndarray of shape (n_samples,), int64
+            The component of each row.
+        """
+        rng = self._rng_of_sample(n_samples, random_state)
+        return self._draw(n_samples, rng, totals=self._totals_of_sample(n_samples, rng, totals))
+
+    def _totals_of_sample(self, n_samples, rng, totals):
+        if totals is None:
+            if not hasattr(self, "totals_"):
+                raise ValueError("This model does not know the totals of the rows that it was fitted to: pass totals")
+            return rng.choice(self.totals_, size=n_samples, p=self.total_shares_).astype(np.int64)
+        totals = np.broadcast_to(
+            check_array(np.atleast_1d(totals), ensure_2d=False, input_name="totals", dtype=np.float64), n_samples
+        )
+        if np.any((totals < 0) | (totals != np.floor(totals))):
+            raise ValueError(f"totals should be whole numbers of at least 0, got {totals}")
+        return totals.astype(np.int64)
+
+
+class GivenTotalsMixture(GivenTotals, BaseMixture):
+    """Base of those that are fitted by EM."""
+
+    _accepts_sparse = "csr"

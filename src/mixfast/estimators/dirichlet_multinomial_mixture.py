@@ -1,0 +1,189 @@
+"""Dirichlet-multinomial mixtures: soft clusters of counts that vary more than a multinomial distribution lets them."""
+
+from __future__ import annotations
+
+import math
+from numbers import Real
+
+import numpy as np
+from scipy.special import gammaln
+from sklearn.utils._param_validation import Interval, StrOptions
+
+from mixfast.estimators._given_totals import GivenTotalsMixture
+from mixfast.families.dirichlet_multinomial import (
+    DirichletMultinomial,
+    DirichletMultinomialParams,
+    FixedDirichletMultinomial,
+    SymmetricDirichletMultinomial,
+)
+
+#: The families by the names that `concentration` gives them.
+FAMILIES = {"free": DirichletMultinomial, "symmetric": SymmetricDirichletMultinomial}
+
+
+class DirichletMultinomialMixture(GivenTotalsMixture):
+    """Mixture of Dirichlet-multinomial distributions, fitted by EM: clusters of bags of words, of microbial
+    communities, or of any counts whose proportions vary from row to row within a cluster.
+
+    The probability of a row of counts, given its total N, is
+
+        sum_k weights_k N! Gamma(A_k) / Gamma(A_k + N) prod_j Gamma(a_kj + x_j) / (Gamma(a_kj) x_j!),
+
+    where a_kj are the concentrations of a component and A_k is their sum: proportions a_kj / A_k on average, which vary
+    the less the larger A_k is. In text that says that a word that has come once is likely to come again. A row without
+    counts has probability one: it belongs to each component with the component's weight.
+
+    Parameters
+    ----------
+    n_components : int, default=1
+        Number of components.
+    concentration : {"free", "symmetric"} or float, default="free"
+        "free": every component has a concentration for each column. "symmetric": one for all columns, so that
+        components differ in how unequal the proportions of a row are, not in which columns have more. A number: the sum
+        A_k of each component's concentrations, the larger the closer to a multinomial distribution; only the mean
+        proportions are estimated.
+    prior_shape, prior_rate : float, default=0.1
+        Of a Gamma distribution of each concentration (of the one of a component where they are symmetric), whose
+        density with respect to the logarithm of the concentration is the prior: what the iterations increase, the lower
+        bound, is mean log probability + 1 / n sum_kj (shape log a_kj - rate a_kj + shape log rate - log Gamma(shape)),
+        the last two terms only where neither is zero. 0 and 0 are maximum likelihood. The default is that of R's
+        DirichletMultinomial.
+    tol, max_iter, n_init, init_params, random_state, warm_start, verbose, verbose_interval, n_threads, accelerate,
+    n_init_policy
+        As in `GaussianMixture`. k-means and k-means++ look at the square roots of the proportions of each row.
+    canonical_order : bool, default=False
+        As in `GaussianMixture`, by `concentrations_`.
+
+    Attributes
+    ----------
+    weights_ : ndarray of shape (n_components,)
+    concentrations_ : ndarray of shape (n_components, n_features)
+        Between 1e-12, what a column without counts has without a prior, and 1e12 for all of a component, where counts
+        vary no more than multinomial ones: `Status.CAPPED_PARAMETER` in `status_`.
+    totals_, total_shares_ : ndarray of shape (n_totals,)
+        The totals that rows had in `fit`, and the share of the rows that had each: what `sample` draws from. Models of
+        a batch have none.
+    converged_, n_iter_, lower_bound_, lower_bounds_, status_, n_features_in_, feature_names_in_
+        As in `GaussianMixture`.
+
+    Raises
+    ------
+    ValueError
+        By `fit` and the predictions, for values that are no counts: negative, fractions, or above 2**53; by `fit` also
+        as in `GaussianMixture`.
+
+    Notes
+    -----
+    X may be sparse (CSR); it is never made dense. What is computed of a count is computed once for all rows that have
+    it in a column: time grows with the nonzeros, and memory with n_components times the number of distinct pairs of a
+    column and a count. float32 rows are computed in float32, with an error of some 1e-7 of the sum of the logarithms
+    whose sum is a log probability: for concentrations above 1e4 or so, pass float64.
+
+    Holmes, Harris & Quince, "Dirichlet multinomial mixtures: generative models for microbial metagenomics", PLoS ONE 7
+    (2012), doi:10.1371/journal.pone.0030126; Minka, "Estimating a Dirichlet distribution" (2000).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mixfast import DirichletMultinomialMixture
+    >>> X = np.array([[9, 1, 0, 0], [5, 2, 1, 0], [0, 0, 2, 8], [0, 1, 3, 3]])
+    >>> labels = DirichletMultinomialMixture(n_components=2, random_state=0).fit_predict(X)
+    >>> bool(labels[0] == labels[1] != labels[2] == labels[3])
+    True
+    """
+
+    _parameter_constraints: dict = {
+        **GivenTotalsMixture._parameter_constraints,
+        "concentration": [StrOptions(set(FAMILIES)), Interval(Real, 0.0, None, closed="neither")],
+        "prior_shape": [Interval(Real, 0.0, None, closed="left")],
+        "prior_rate": [Interval(Real, 0.0, None, closed="left")],
+    }
+
+    def __init__(
+        self,
+        n_components=1,
+        *,
+        concentration="free",
+        prior_shape=0.1,
+        prior_rate=0.1,
+        tol=1e-3,
+        max_iter=100,
+        n_init=1,
+        init_params="kmeans",
+        random_state=None,
+        warm_start=False,
+        verbose=0,
+        verbose_interval=10,
+        n_threads=None,
+        accelerate=None,
+        n_init_policy="all",
+        canonical_order=False,
+    ):
+        self.n_components = n_components
+        self.concentration = concentration
+        self.prior_shape = prior_shape
+        self.prior_rate = prior_rate
+        self.tol = tol
+        self.max_iter = max_iter
+        self.n_init = n_init
+        self.init_params = init_params
+        self.random_state = random_state
+        self.warm_start = warm_start
+        self.verbose = verbose
+        self.verbose_interval = verbose_interval
+        self.n_threads = n_threads
+        self.accelerate = accelerate
+        self.n_init_policy = n_init_policy
+        self.canonical_order = canonical_order
+
+    def _family(self):
+        prior = {"shape": self.prior_shape, "rate": self.prior_rate}
+        if self.concentration in FAMILIES:
+            return FAMILIES[self.concentration](**prior)
+        return FixedDirichletMultinomial(self.concentration, **prior)
+
+    def _publish(self, params, dtype):
+        self.concentrations_ = params.concentrations.astype(dtype)
+
+    def _collect(self):
+        return DirichletMultinomialParams(self.concentrations_)
+
+    def laplace(self, X, sample_weight=None):
+        """Laplace's approximation of minus the log evidence; the lower the better.
+
+        The log posterior is taken for a Gaussian about the fitted model, in the logarithms of the concentrations and in
+        all weights but the largest, and the covariances between components for zero: as R's DirichletMultinomial does,
+        in whose units, nats without a factor of 2, it is.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n_samples, n_features)
+            The rows that the model was fitted to.
+        sample_weight : array-like of shape (n_samples,), default=None
+
+        Returns
+        -------
+        laplace : float
+            inf or NaN where the posterior has no maximum at the model.
+
+        Raises
+        ------
+        ValueError
+            Unless concentrations are free and have a prior that can be normalised.
+        """
+        if self.concentration != "free" or not (self.prior_shape > 0 and self.prior_rate > 0):
+            raise ValueError(
+                "laplace integrates over free concentrations under their prior: fit with concentration='free' and "
+                f"positive prior_shape and prior_rate, not {self.concentration!r}, {self.prior_shape}, "
+                f"{self.prior_rate}"
+            )
+        log_likelihood, n = self._log_likelihood(X, sample_weight)
+        X = self._validate_rows(X, reset=False)
+        weight = np.ones(X.shape[0]) if sample_weight is None else self._check_weights(sample_weight, X)
+        resp = self.predict_proba(X).astype(np.float64) * weight[:, np.newaxis]
+        a = self.concentrations_.astype(np.float64)
+        log_prior = np.sum(self.prior_shape * np.log(a) - self.prior_rate * a)
+        log_prior += a.size * (self.prior_shape * math.log(self.prior_rate) - gammaln(self.prior_shape))
+        log_det = self._family().log_det(X, resp, a)
+        log_det += np.sum(2 * math.log(n) - np.log(np.sort(resp.sum(axis=0))[:-1]))
+        return -float(log_likelihood + log_prior) + 0.5 * float(log_det - self._n_parameters() * math.log(2 * math.pi))

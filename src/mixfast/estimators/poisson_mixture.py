@@ -1,0 +1,233 @@
+"""Poisson mixtures: soft clusters of counts."""
+
+from __future__ import annotations
+
+from numbers import Real
+
+import numpy as np
+from sklearn.base import _fit_context
+from sklearn.utils import check_array
+from sklearn.utils._param_validation import Interval
+
+from mixfast.estimators._base import BaseMixture
+from mixfast.estimators._domain import check_counts, rounded_above_zero
+from mixfast.families.poisson import Exposed, Poisson, PoissonParams
+
+
+def exposed(X, exposure):
+    """What is passed on as X."""
+    return X if exposure is None else Exposed(X, exposure)
+
+
+class PoissonMixture(BaseMixture):
+    """Mixture of Poisson distributions, fitted by EM: soft clusters of counts.
+
+    The probability of a row of counts x with exposure e is sum_k weights_k prod_j Poisson(x_j; e rates_kj). The
+    exposure is what counts are proportional to, the time or the area of the observation; 1 where none is given. Methods
+    that look at rows take it as an argument, `exposure`, float array-like of shape (n_samples,) and above zero.
+
+    Parameters
+    ----------
+    n_components : int, default=1
+        Number of components.
+    alpha, beta : float, default=0.0
+        `alpha` events in an exposure of `beta` are added to each column of each component; 0 is maximum likelihood,
+        which gives a column in which a component counts nothing the rate zero: a row that no component can have made
+        has log density -inf, is shared equally, and warned of. This is the mode under a Gamma prior of shape 1 + alpha
+        and rate beta, and what the iterations increase (the lower bound) includes that prior: mean log probability +
+        1 / n sum_kj (alpha log rate_kj - beta rate_kj).
+    tol, max_iter, n_init, init_params, random_state, warm_start, verbose, verbose_interval, n_threads, accelerate,
+    n_init_policy
+        As in `GaussianMixture`. k-means and k-means++ look at counts divided by the exposure.
+    canonical_order : bool, default=False
+        As in `GaussianMixture`, by `rates_`.
+
+    Attributes
+    ----------
+    weights_ : ndarray of shape (n_components,)
+    rates_ : ndarray of shape (n_components, n_features)
+        Expected counts at an exposure of 1.
+    converged_, n_iter_, lower_bound_, lower_bounds_, status_, n_features_in_, feature_names_in_
+        As in `GaussianMixture`.
+
+    Raises
+    ------
+    ValueError
+        By `fit` and the predictions, for values that are no counts: negative, fractions, or above 2**53; by `fit` also
+        as in `GaussianMixture`.
+
+    Notes
+    -----
+    X may be sparse (CSR); it is never made dense, and time grows with its nonzeros. `fit_many` and `select` know no
+    exposure.
+
+    Examples
+    --------
+    Deaths of women over 80 a day, in London: Hasselblad, "Estimation of finite mixtures of distributions from the
+    exponential family", JASA 64 (1969), doi:10.1080/01621459.1969.10501071.
+
+    >>> import numpy as np
+    >>> from mixfast import PoissonMixture
+    >>> deaths, days = np.arange(10)[:, np.newaxis], [162, 267, 271, 185, 111, 61, 27, 8, 3, 1]
+    >>> model = PoissonMixture(2, tol=1e-10, max_iter=5000, canonical_order=True).fit(deaths, sample_weight=days)
+    >>> print(model.weights_.round(3), model.rates_.ravel().round(3))
+    [0.36 0.64] [1.256 2.663]
+    """
+
+    _parameter_constraints: dict = {
+        **BaseMixture._parameter_constraints,
+        "alpha": [Interval(Real, 0.0, None, closed="left")],
+        "beta": [Interval(Real, 0.0, None, closed="left")],
+    }
+
+    _accepts_sparse = "csr"
+
+    def __init__(
+        self,
+        n_components=1,
+        *,
+        alpha=0.0,
+        beta=0.0,
+        tol=1e-3,
+        max_iter=100,
+        n_init=1,
+        init_params="kmeans",
+        random_state=None,
+        warm_start=False,
+        verbose=0,
+        verbose_interval=10,
+        n_threads=None,
+        accelerate=None,
+        n_init_policy="all",
+        canonical_order=False,
+    ):
+        self.n_components = n_components
+        self.alpha = alpha
+        self.beta = beta
+        self.tol = tol
+        self.max_iter = max_iter
+        self.n_init = n_init
+        self.init_params = init_params
+        self.random_state = random_state
+        self.warm_start = warm_start
+        self.verbose = verbose
+        self.verbose_interval = verbose_interval
+        self.n_threads = n_threads
+        self.accelerate = accelerate
+        self.n_init_policy = n_init_policy
+        self.canonical_order = canonical_order
+
+    def _family(self):
+        return Poisson(alpha=self.alpha, beta=self.beta)
+
+    def _publish(self, params, dtype):
+        self.rates_ = rounded_above_zero(params.rates, dtype)
+
+    def _collect(self):
+        return PoissonParams(self.rates_)
+
+    def _prepare_rows(self, X):
+        check_counts(X)
+        return X
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.positive_only = True
+        return tags
+
+    def _validate_rows(self, X, **options):
+        if not isinstance(X, Exposed):
+            return super()._validate_rows(X, **options)
+        counts = super()._validate_rows(X.counts, **options)
+        exposure = check_array(X.exposure, ensure_2d=False, dtype=np.float64, input_name="exposure")
+        if exposure.shape != (counts.shape[0],):
+            raise ValueError(f"exposure should have the shape of {(counts.shape[0],)}, got {exposure.shape}")
+        # in the precision that the rows are computed in
+        wrong = ~((exposure.astype(counts.dtype) > 0) & np.isfinite(exposure.astype(counts.dtype)))
+        if np.any(wrong):
+            row = int(np.argmax(wrong))
+            raise ValueError(f"exposure should be finite and above zero, in row {row} it is {exposure[row]}")
+        return Exposed(counts, exposure)
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y=None, sample_weight=None, exposure=None):
+        """Estimate the parameters with EM.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Counts; otherwise as in `GaussianMixture.fit`.
+        y : Ignored
+            Present for API consistency by convention.
+        sample_weight : array-like of shape (n_samples,), default=None
+            As in `GaussianMixture.fit`.
+        exposure : array-like of shape (n_samples,), default=None
+            What the counts of each row are proportional to; None is 1.
+
+        Returns
+        -------
+        self : object
+        """
+        return super().fit(exposed(X, exposure), y, sample_weight)
+
+    def fit_predict(self, X, y=None, sample_weight=None, exposure=None):
+        """Fit, then the most likely component of each row. Parameters as in `fit`, return as in `predict`."""
+        return super().fit_predict(exposed(X, exposure), y, sample_weight)
+
+    def predict(self, X, exposure=None):
+        """The most likely component of each row.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        exposure : array-like of shape (n_samples,), default=None
+            As in `fit`; 1 if it is not given, whatever the exposures in `fit` were.
+
+        Returns
+        -------
+        labels : ndarray of shape (n_samples,), int64
+        """
+        return super().predict(exposed(X, exposure))
+
+    def predict_proba(self, X, exposure=None):
+        """The probability of each component given each row, (n_samples, n_components). Parameters as in `predict`."""
+        return super().predict_proba(exposed(X, exposure))
+
+    def score_samples(self, X, exposure=None):
+        """The log density of each row, in nats, (n_samples,). Parameters as in `predict`."""
+        return super().score_samples(exposed(X, exposure))
+
+    def score(self, X, y=None, sample_weight=None, exposure=None):
+        """The mean log density of the rows, in nats. Parameters as in `fit`."""
+        return super().score(exposed(X, exposure), y, sample_weight)
+
+    def bic(self, X, sample_weight=None, exposure=None):
+        """Bayesian information criterion, as in `GaussianMixture.bic`. Parameters as in `fit`."""
+        return super().bic(exposed(X, exposure), sample_weight)
+
+    def aic(self, X, sample_weight=None, exposure=None):
+        """Akaike information criterion, as in `GaussianMixture.aic`. Parameters as in `fit`."""
+        return super().aic(exposed(X, exposure), sample_weight)
+
+    def icl(self, X, sample_weight=None, exposure=None):
+        """Integrated completed likelihood, as in `GaussianMixture.icl`. Parameters as in `fit`."""
+        return super().icl(exposed(X, exposure), sample_weight)
+
+    def sample(self, n_samples=1, random_state=None, exposure=1.0):
+        """Draw rows from the fitted model.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+        random_state : int, RandomState instance or None, default=None
+            None takes the estimator's own `random_state`; if that is an int, each call gives the same rows.
+        exposure : float or array-like of shape (n_samples,), default=1.0
+
+        Returns
+        -------
+        X : ndarray of shape (n_samples, n_features), float64
+            Grouped by component.
+        y : ndarray of shape (n_samples,), int64
+            The component of each row.
+        """
+        return self._draw(n_samples, self._rng_of_sample(n_samples, random_state), exposure=exposure)

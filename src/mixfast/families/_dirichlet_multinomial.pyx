@@ -1,0 +1,643 @@
+"""The verbs of the Dirichlet-multinomial family.
+
+    log p(x | k) = sum_j w(a_kj, x_j) - w(A_k, N),    w(a, n) = log Gamma(a + n) / (Gamma(a) n!),
+
+with concentrations a_kj of sum A_k and the total N of the row. Rows are lists of cells (`_cells.pyx`), so log densities
+are sums of a table over the cells of a row: loops over rows are those of linear families, in
+`_kernels/sparse_linear.c`. w is the logarithm of the number of ways to choose n of a kinds, with repetition; the
+factorials make it small where Gamma(a + n) is large, so that little is lost when the terms of a row are added up.
+
+Parameters: a[K][d]. Statistics: weights[K][cells] of the rows that have a cell, a histogram of the counts of each
+column and of the totals. What is fitted to it may be every a_kj, one for each component, or those with a given sum.
+
+The M-step. For a column with the histogram h, sum_n h_n w(a, n) has a sum of 1 / (a + i) for its derivative, i < n. With
+
+    u = sum_n h_n sum_i a^2 / (a + i)^2,    v = sum_n h_n sum_i i / (a + i)^2,
+
+u log a + v a has its first two derivatives. The same goes for the totals with the opposite sign, U log A + V A. Where
+these are the functions, the maximum has a_j = u_j / (s - v_j) with one s for all columns, U / A + V. That is Newton's
+step, whose Hessian is a diagonal and a matrix of rank one, with what keeps Newton's from leaving the domain, and it is
+exact where no count is above one. A Gamma(shape, rate) prior of log a adds shape to u and rate to V. The step is halved
+until the objective does not fall; Minka's fixed point, (u_j + v_j a_j) / s, raises it in any case.
+
+Minka, "Estimating a Dirichlet distribution" (2000); Holmes, Harris & Quince, PLoS ONE 7 (2012),
+doi:10.1371/journal.pone.0030126.
+"""
+
+from cpython.ref cimport Py_INCREF
+from libc.math cimport INFINITY, exp, fabs, lgamma, log, sqrt
+from libc.stdint cimport int64_t
+from libc.stdlib cimport calloc, free
+
+from mixfast._capsule cimport capsule_of
+from mixfast._family cimport MIXFAST_CAPPED_PARAMETER, MIXFAST_OK, family_t, totals_t
+from mixfast._isa cimport resolve_isa
+from mixfast._special cimport (
+    digamma,
+    digamma_rise,
+    lgamma_rise,
+    log_minus_digamma,
+    trigamma,
+    trigamma_minus_reciprocal,
+    trigamma_rise,
+)
+from mixfast.families._cells cimport Cells
+from mixfast.families._linear cimport check_shape, coefficients_in, constant_in, join_linear, linear_t, sums_of, sums_t
+
+import numpy as np
+
+cdef enum:
+    FEW = 16                   # factors of a product; its logarithm is that of a rise
+    MAX_STEPS = 20             # of an M-step
+    MAX_NEWTON = 100
+    MAX_HALVINGS = 16
+
+# What a concentration is at least, and what all of a component are together at most. Beyond, densities no longer change
+# for totals below a million, and sums of logarithms would lose digits.
+cdef double FLOOR = 1e-12
+cdef double CAP = 1e12
+# Sum of the concentrations that a component begins with.
+cdef double FIRST_SUM = 10
+# A step that gains less, in nats per row, is the last of an M-step. On data of 278 samples in 130 taxa EM takes as many
+# passes with M-steps to 1e-9 as with these, which are mostly one step.
+cdef double ENOUGH = 1e-3
+# A fall by this share of the terms of a difference is rounding.
+cdef double ROUNDING = 1e-12
+# The sum of concentrations is changed by this factor where derivatives do not say by how much.
+cdef double LEAP = 4
+
+cdef double[FEW + 1] RECIPROCAL_FACTORIAL
+RECIPROCAL_FACTORIAL[0] = 1
+for _n in range(1, FEW + 1):
+    RECIPROCAL_FACTORIAL[_n] = RECIPROCAL_FACTORIAL[_n - 1] / _n
+
+
+# The counts of one column and the weights of the rows that have them.
+ctypedef struct histogram_t:
+    Py_ssize_t n
+    const double *counts       # rising
+    const double *weights
+
+# u log a + v a
+ctypedef struct surrogate_t:
+    double u, v
+
+# A component in its M-step: weights of all cells, and room for n_columns each of the surrogates and of the point that a
+# step goes to.
+ctypedef struct component_t:
+    const context_t *context
+    const double *weights
+    double count               # of its rows
+    double *u
+    double *v
+    double *goal
+    surrogate_t of_totals      # with the prior's rate
+    int status
+
+# How concentrations are tied: where a step goes from a, and what it does to keep to it.
+ctypedef void (*aim_fn)(component_t *, const double *a) noexcept nogil
+ctypedef void (*keep_fn)(const context_t *, double *a) noexcept nogil
+
+ctypedef struct tie_t:
+    aim_fn aim                 # fills `goal`
+    aim_fn aim_surely          # where the objective is higher, however slowly; NULL where there is none
+    keep_fn keep
+    bint is_symmetric
+
+ctypedef struct context_t:
+    linear_t linear
+    tie_t tie
+    const double *count
+    const int64_t *first
+    Py_ssize_t n_columns
+    double shape, rate
+    double sum                 # of concentrations, where it is given
+
+
+cdef inline const context_t *context_of(const family_t *f) noexcept nogil:
+    return <const context_t *> f.context
+
+
+cdef inline histogram_t column_of(const context_t *context, const double *weights, Py_ssize_t j) noexcept nogil:
+    """Column n_columns are the totals."""
+    cdef histogram_t h
+    h.n = context.first[j + 1] - context.first[j]
+    h.counts, h.weights = context.count + context.first[j], weights + context.first[j]
+    return h
+
+
+cdef inline double sum_of(const double *values, Py_ssize_t n) noexcept nogil:
+    cdef double total = 0
+    cdef Py_ssize_t j
+    for j in range(n):
+        total += values[j]
+    return total
+
+
+# ---- the function w of a column -------------------------------------------------------------------------------------
+
+cdef void log_ways(double a, Py_ssize_t n, const double *counts, double sign, double *out) noexcept nogil:
+    """out = sign * w(a, counts)"""
+    cdef double product = 1, log_gamma
+    cdef Py_ssize_t j = 0
+    cdef int i = 0
+    while j < n and counts[j] <= FEW:
+        while i < counts[j]:
+            product *= a + i
+            i += 1
+        out[j] = sign * log(product * RECIPROCAL_FACTORIAL[i])
+        j += 1
+    if j == n:
+        return
+    log_gamma = lgamma(a)
+    while j < n:
+        out[j] = sign * log_ways_of_many(a, counts[j], log_gamma)
+        j += 1
+
+
+cdef inline double log_ways_of_many(double a, double n, double log_gamma) noexcept nogil:
+    if n < a:
+        return lgamma_rise(a, n) - lgamma(n + 1)
+    if a < 1:
+        return -lgamma_rise(n + a, 1 - a) - log_gamma
+    return lgamma_rise(n + 1, a - 1) - log_gamma
+
+
+cdef double gain(double a, double b, histogram_t h, double extra) noexcept nogil:
+    """sum of weights * (w(b, counts) - w(a, counts)), and extra * log(b / a)"""
+    cdef double product = 1, first, total, of_gammas
+    cdef Py_ssize_t j = 0
+    cdef int i = 1
+    if a == b:
+        return 0
+    first = log(b / a)
+    total = extra * first
+    while j < h.n and h.counts[j] <= FEW:
+        if h.counts[j] > 1:
+            while i < h.counts[j]:
+                product *= (b + i) / (a + i)
+                i += 1
+            total += h.weights[j] * log(product)
+        total += h.weights[j] * first * (h.counts[j] > 0)
+        j += 1
+    if j == h.n:
+        return total
+    of_gammas = rise_between(a, b)
+    while j < h.n:
+        total += h.weights[j] * (rise_between(a + h.counts[j], b + h.counts[j]) - of_gammas)
+        j += 1
+    return total
+
+
+cdef inline double rise_between(double a, double b) noexcept nogil:
+    """log Gamma(b) - log Gamma(a)"""
+    return lgamma_rise(a, b - a) if b >= a else -lgamma_rise(b, a - b)
+
+
+cdef surrogate_t surrogate(double a, histogram_t h) noexcept nogil:
+    cdef surrogate_t s
+    cdef double u = 1, v = 0, r, first, second
+    cdef double b = a + 1, of_b = 0, slope_of_b = 0
+    cdef Py_ssize_t j = 0
+    cdef int i = 1
+    s.u = s.v = 0
+    while j < h.n and h.counts[j] <= FEW:
+        while i < h.counts[j]:
+            r = 1 / (a + i)
+            u += a * r * (a * r)
+            v += i * r * r
+            i += 1
+        if h.counts[j] > 0:
+            s.u += h.weights[j] * u
+            s.v += h.weights[j] * v
+        j += 1
+    if j == h.n:
+        return s
+    of_b, slope_of_b = digamma(b), trigamma(b)
+    while j < h.n:
+        r = a + h.counts[j]
+        if a < h.counts[j]:
+            first = log(r) - log_minus_digamma(r) - of_b
+            second = 1 / r + trigamma_minus_reciprocal(r) - slope_of_b
+        else:
+            first, second = digamma_rise(b, h.counts[j] - 1), trigamma_rise(b, h.counts[j] - 1)
+        s.u += h.weights[j] * (1 - a * a * second)
+        s.v += h.weights[j] * (first + a * second)
+        j += 1
+    return s
+
+
+# ---- where a step goes ----------------------------------------------------------------------------------------------
+
+cdef void approximate(component_t *c, const double *a) noexcept nogil:
+    """Surrogates of all columns, with the prior on each, and of the totals."""
+    cdef const context_t *context = c.context
+    cdef Py_ssize_t d = context.n_columns, j
+    cdef double shape = 0 if context.tie.is_symmetric else context.shape
+    cdef surrogate_t s
+    for j in range(d):
+        s = surrogate(a[j], column_of(context, c.weights, j))
+        c.u[j], c.v[j] = s.u + shape, s.v
+    c.of_totals = surrogate(sum_of(a, d), column_of(context, c.weights, d))
+    if not context.tie.is_symmetric:
+        c.of_totals.v += context.rate
+
+
+cdef inline void share_out(const component_t *c, double s) noexcept nogil:
+    """goal = u / (s - v)"""
+    cdef Py_ssize_t j
+    for j in range(c.context.n_columns):
+        c.goal[j] = max(c.u[j] / (s - c.v[j]), FLOOR) if c.u[j] > 0 else FLOOR
+
+
+cdef inline void sum_shares(const component_t *c, double s, double *total, double *slope) noexcept nogil:
+    """The sum of u / (s - v), and minus its derivative."""
+    cdef double r, share
+    cdef Py_ssize_t j
+    total[0] = slope[0] = 0
+    for j in range(c.context.n_columns):
+        if c.u[j] > 0:
+            r = 1 / (s - c.v[j])
+            share = c.u[j] * r
+            total[0] += share
+            slope[0] += share * r
+
+
+cdef inline void bracket(const component_t *c, double total, double *low, double *start) noexcept nogil:
+    """s is above low; no column has more than `total` from `start` on."""
+    cdef Py_ssize_t j
+    low[0] = start[0] = -INFINITY
+    for j in range(c.context.n_columns):
+        if c.u[j] > 0:
+            low[0] = max(low[0], c.v[j])
+            start[0] = max(start[0], c.v[j] + c.u[j] / total)
+
+
+cdef bint share_out_at_maximum(const component_t *c, double total) noexcept nogil:
+    """Goal where the surrogates have a maximum, if they have one.
+
+    U / (sum of the shares at s) is concave in s, and is the line s - V where the sum is that which has the price s for
+    the totals. The larger of two such points is the maximum; Newton's steps come to it from the right.
+    """
+    cdef double low, s, last, shares, slope, above
+    cdef surrogate_t of_totals = c.of_totals
+    cdef bint is_falling = False
+    cdef int i
+    if not sum_of(c.u, c.context.n_columns) > of_totals.u:
+        return False
+    bracket(c, total, &low, &s)
+    s = max(s, of_totals.u / total + of_totals.v)
+    for i in range(MAX_NEWTON):
+        sum_shares(c, s, &shares, &slope)
+        above = of_totals.u / shares - (s - of_totals.v)
+        slope = of_totals.u * slope / (shares * shares) - 1
+        if slope < 0:
+            is_falling = True
+            last = s
+            s -= above / slope
+            if not s > low:
+                return False
+            if fabs(s - last) <= 1e-10 * (s - low):
+                share_out(c, s)
+                return True
+        elif is_falling:
+            return False
+        else:
+            s += s - low
+    return False
+
+
+cdef void share_out_sum(const component_t *c, double total) noexcept nogil:
+    """Goal of a given sum: the reciprocal of the sum of shares is concave in s, and Newton's steps come from the left."""
+    cdef double low, s, last, shares, slope
+    cdef int i
+    bracket(c, total, &low, &s)
+    for i in range(MAX_NEWTON):
+        sum_shares(c, s, &shares, &slope)
+        last = s
+        s += (1 / total - 1 / shares) * shares * shares / slope
+        if fabs(s - last) <= 1e-10 * (s - low):
+            break
+    share_out(c, s)
+
+
+cdef void aim_at_multinomial(component_t *c) noexcept nogil:
+    """Goal where counts are as little dispersed as those of a multinomial distribution, or less."""
+    cdef Py_ssize_t d = c.context.n_columns, j, i
+    cdef histogram_t h
+    cdef double total = 0
+    for j in range(d):
+        h = column_of(c.context, c.weights, j)
+        c.goal[j] = c.context.shape
+        for i in range(h.n):
+            c.goal[j] += h.weights[i] * h.counts[i]
+        total += c.goal[j]
+    for j in range(d):
+        c.goal[j] = max(CAP * (c.goal[j] / total), FLOOR)
+
+
+cdef inline double slope_in_sum(const component_t *c, const double *a, double total) noexcept nogil:
+    """The derivative by the logarithm of a factor of all."""
+    cdef double gained = 0
+    cdef Py_ssize_t j
+    for j in range(c.context.n_columns):
+        gained += c.u[j] + c.v[j] * a[j]
+    return gained - (c.of_totals.u + c.of_totals.v * total)
+
+
+cdef void aim_freely(component_t *c, const double *a) noexcept nogil:
+    cdef Py_ssize_t d = c.context.n_columns, j
+    cdef double total = sum_of(a, d)
+    if sum_of(c.u, d) == 0:  # no counts, and at most a rate
+        for j in range(d):
+            c.goal[j] = FLOOR if c.of_totals.v > 0 else a[j]
+    elif share_out_at_maximum(c, total):
+        if sum_of(c.goal, d) > CAP:
+            aim_at_multinomial(c)
+    elif slope_in_sum(c, a, total) > 0:
+        aim_at_multinomial(c)
+        if LEAP * total < CAP and not gain_of(c, a) > 0:
+            share_out_sum(c, LEAP * total)
+    else:
+        share_out_sum(c, total / LEAP)
+
+
+cdef void keep_below_cap(const context_t *context, double *a) noexcept nogil:
+    cdef Py_ssize_t j
+    cdef double total = sum_of(a, context.n_columns)
+    for j in range(context.n_columns):
+        a[j] = max(a[j] * min(1.0, CAP / total), FLOOR)
+
+
+cdef void aim_at_fixed_point(component_t *c, const double *a) noexcept nogil:
+    cdef double s = c.of_totals.u / sum_of(a, c.context.n_columns) + c.of_totals.v
+    cdef Py_ssize_t j
+    for j in range(c.context.n_columns):
+        c.goal[j] = (c.u[j] + c.v[j] * a[j]) / s if s > 0 else a[j]
+    keep_below_cap(c.context, c.goal)
+
+
+# One concentration for all columns of a component.
+
+cdef inline void fill(const context_t *context, double *a, double value) noexcept nogil:
+    cdef Py_ssize_t j
+    for j in range(context.n_columns):
+        a[j] = value
+
+
+cdef void aim_symmetrically(component_t *c, const double *a) noexcept nogil:
+    cdef Py_ssize_t d = c.context.n_columns
+    cdef double u = sum_of(c.u, d) + c.context.shape, v = sum_of(c.v, d), one = a[0]
+    cdef double slope = d * c.of_totals.v + c.context.rate - v
+    if u > c.of_totals.u and slope > 0:
+        one = (u - c.of_totals.u) / slope
+    elif u + v * one > c.of_totals.u + (d * c.of_totals.v + c.context.rate) * one:
+        one *= LEAP
+    elif u > 0 or c.context.rate > 0:
+        one /= LEAP
+    fill(c.context, c.goal, one)
+    keep_symmetric(c.context, c.goal)
+
+
+cdef void keep_symmetric(const context_t *context, double *a) noexcept nogil:
+    fill(context, a, min(max(a[0], FLOOR), CAP / context.n_columns))
+
+
+cdef void aim_at_symmetric_fixed_point(component_t *c, const double *a) noexcept nogil:
+    cdef Py_ssize_t d = c.context.n_columns
+    cdef double s = d * (c.of_totals.u / sum_of(a, d) + c.of_totals.v) + c.context.rate
+    fill(c.context, c.goal, (sum_of(c.u, d) + c.context.shape + sum_of(c.v, d) * a[0]) / s if s > 0 else a[0])
+    keep_symmetric(c.context, c.goal)
+
+
+# Concentrations of a given sum.
+
+cdef void aim_at_sum(component_t *c, const double *a) noexcept nogil:
+    cdef Py_ssize_t j
+    if sum_of(c.u, c.context.n_columns) > 0:
+        share_out_sum(c, c.context.sum)
+    else:
+        for j in range(c.context.n_columns):
+            c.goal[j] = a[j]
+
+
+cdef void keep_sum(const context_t *context, double *a) noexcept nogil:
+    cdef Py_ssize_t j
+    cdef double factor = context.sum / sum_of(a, context.n_columns)
+    for j in range(context.n_columns):
+        a[j] = max(a[j] * factor, FLOOR)
+
+
+cdef tie_t FREE, SYMMETRIC, FIXED
+FREE.aim, FREE.aim_surely, FREE.keep, FREE.is_symmetric = aim_freely, aim_at_fixed_point, keep_below_cap, False
+SYMMETRIC.aim, SYMMETRIC.aim_surely = aim_symmetrically, aim_at_symmetric_fixed_point
+SYMMETRIC.keep, SYMMETRIC.is_symmetric = keep_symmetric, True
+FIXED.aim, FIXED.aim_surely, FIXED.keep, FIXED.is_symmetric = aim_at_sum, NULL, keep_sum, False
+
+
+# ---- the M-step -----------------------------------------------------------------------------------------------------
+
+cdef double gain_of(component_t *c, const double *a) noexcept nogil:
+    """What the goal has more than a; 0 where it has less by no more than rounding."""
+    cdef const context_t *context = c.context
+    cdef Py_ssize_t d = context.n_columns, j
+    cdef double shape = 0 if context.tie.is_symmetric else context.shape
+    cdef double own, total = 0, size = 0, before = sum_of(a, d), after = sum_of(c.goal, d)
+    for j in range(d):
+        own = gain(a[j], c.goal[j], column_of(context, c.weights, j), shape)
+        total += own
+        size += fabs(own)
+    own = gain(before, after, column_of(context, c.weights, d), 0)
+    total -= own
+    size += fabs(own)
+    if context.tie.is_symmetric:
+        own = context.shape * log(c.goal[0] / a[0]) - context.rate * (c.goal[0] - a[0])
+    else:
+        own = context.rate * (before - after)
+    total += own
+    size += fabs(own)
+    return 0 if -ROUNDING * (size + c.count) <= total < 0 else total
+
+
+cdef double step(component_t *c, double *a) noexcept nogil:
+    """To a point where the objective is not lower; what it gains."""
+    cdef const context_t *context = c.context
+    cdef Py_ssize_t j
+    cdef double gained
+    cdef int i
+    approximate(c, a)
+    context.tie.aim(c, a)
+    for i in range(MAX_HALVINGS + 1):
+        if i == MAX_HALVINGS:
+            if context.tie.aim_surely == NULL:
+                return 0
+            context.tie.aim_surely(c, a)
+        gained = gain_of(c, a)
+        if gained >= 0:
+            for j in range(context.n_columns):
+                a[j] = c.goal[j]
+            return gained
+        for j in range(context.n_columns):
+            c.goal[j] = sqrt(a[j] * c.goal[j])
+        context.tie.keep(context, c.goal)
+    return 0
+
+
+cdef void begin_component(component_t *c, double *a) noexcept nogil:
+    """Shares of the counts."""
+    cdef const context_t *context = c.context
+    cdef Py_ssize_t j, i
+    cdef histogram_t h
+    cdef double total
+    for j in range(context.n_columns):
+        h = column_of(context, c.weights, j)
+        a[j] = 0
+        for i in range(h.n):
+            a[j] += h.weights[i] * h.counts[i]
+    total = sum_of(a, context.n_columns)
+    for j in range(context.n_columns):
+        a[j] = max(a[j] / total * FIRST_SUM, FLOOR) if total > 0 else 1
+    if context.tie.is_symmetric:
+        a[0] = FIRST_SUM / <double> context.n_columns
+    context.tie.keep(context, a)
+
+
+cdef int maximise_component(const family_t *f, Py_ssize_t k, const totals_t *totals, const double *work,
+                            double *own_work, double *params) noexcept nogil:
+    """An empty component has the concentrations of all rows. Concentrations that are all zero are not known yet."""
+    cdef component_t c
+    cdef sums_t sums = sums_of(f, totals, work)
+    cdef double *a
+    cdef double total
+    cdef int i
+    c.context = context_of(f)
+    c.weights, c.count = sums.of_components + k * f.n_features, totals.counts[k]
+    if c.count == 0:
+        c.weights, c.count = sums.of_all, sums.total
+    c.u, c.v, c.goal = own_work, own_work + c.context.n_columns, own_work + 2 * c.context.n_columns
+    a = params + k * c.context.n_columns
+    if not sum_of(a, c.context.n_columns) > 0:
+        begin_component(&c, a)
+    for i in range(MAX_STEPS):
+        if step(&c, a) < ENOUGH * c.count:
+            break
+    total = sum_of(a, c.context.n_columns)
+    return MIXFAST_CAPPED_PARAMETER if c.context.sum == 0 and total > 0.99 * CAP else MIXFAST_OK
+
+
+# ---- the other verbs ------------------------------------------------------------------------------------------------
+
+cdef void prepare_component(const family_t *f, Py_ssize_t k, const double *weights, const double *params,
+                            double *own_work, double *work) noexcept nogil:
+    cdef const context_t *context = context_of(f)
+    cdef Py_ssize_t d = context.n_columns, j
+    cdef const double *a = params + k * d
+    cdef double *coefficients = coefficients_in(f, work, k)
+    cdef histogram_t h
+    for j in range(d):
+        h = column_of(context, NULL, j)
+        if h.n > 0:
+            log_ways(a[j], h.n, h.counts, 1, coefficients + context.first[j])
+    h = column_of(context, NULL, d)
+    log_ways(sum_of(a, d), h.n, h.counts, -1, coefficients + context.first[d])
+    constant_in(f, work, k)[0] = log(weights[k])
+
+
+cdef double log_prior(const family_t *f, const double *params) noexcept nogil:
+    """sum of log density of log a, for a ~ Gamma(shape, rate); up to a constant where one of them is zero."""
+    cdef const context_t *context = context_of(f)
+    cdef Py_ssize_t stride = context.n_columns if context.tie.is_symmetric else 1, i, j
+    cdef double logs = 0, sums = 0, product
+    if context.shape == 0 and context.rate == 0:
+        return 0
+    i = 0
+    while i < f.n_params:
+        product = 1
+        for j in range(8):  # of numbers between 1e-38 and 1e38: a logarithm for all
+            if i < f.n_params:
+                product *= params[i]
+                sums += params[i]
+                i += stride
+        logs += log(product)
+    logs = context.shape * logs if context.shape > 0 else 0
+    if context.shape > 0 and context.rate > 0:
+        logs += <double> (f.n_params // stride) * (context.shape * log(context.rate) - lgamma(context.shape))
+    return logs - context.rate * sums
+
+
+cdef int unconstrain(const family_t *f, const double *params, double *numbers) noexcept nogil:
+    """Logarithms."""
+    cdef const context_t *context = context_of(f)
+    cdef Py_ssize_t stride = context.n_columns if context.tie.is_symmetric else 1, i
+    for i in range(f.n_free):
+        numbers[i] = log(params[i * stride])
+    return 0
+
+
+cdef int constrain(const family_t *f, const double *numbers, double *work, double *params) noexcept nogil:
+    cdef const context_t *context = context_of(f)
+    cdef Py_ssize_t stride = context.n_columns if context.tie.is_symmetric else 1, i, k
+    cdef double total
+    for i in range(f.n_free):
+        params[i * stride] = exp(numbers[i])
+    for k in range(f.n_components):
+        total = params[k * context.n_columns] if stride > 1 else sum_of(
+            params + k * context.n_columns, context.n_columns)
+        if not total < INFINITY:
+            return 1
+        context.tie.keep(context, params + k * context.n_columns)
+    return 0
+
+
+cdef object bind(tie_t tie, Cells cells, Py_ssize_t n_components, int real_bytes, object isa, double shape,
+                 double rate, double total):
+    cdef int level = resolve_isa(isa)
+    check_shape(n_components, cells.n_columns, real_bytes)
+    cdef family_t *f = <family_t *> calloc(1, sizeof(family_t))
+    cdef context_t *context = <context_t *> calloc(1, sizeof(context_t))
+    if f == NULL or context == NULL:
+        free(f)
+        free(context)
+        raise MemoryError
+    context.tie, context.shape, context.rate, context.sum = tie, shape, rate, total
+    context.count, context.first, context.n_columns = cells.count, cells.first, cells.n_columns
+    join_linear(f, &context.linear, n_components, len(cells), real_bytes, level, True)
+    f.n_params = n_components * cells.n_columns
+    f.n_free = n_components if tie.is_symmetric else f.n_params
+    f.n_own_work = 3 * cells.n_columns
+    f.flops_per_component = 100 * len(cells) + 50 * cells.n_columns
+    f.prepare_component, f.maximise_component, f.log_prior = prepare_component, maximise_component, log_prior
+    f.unconstrain, f.constrain = unconstrain, constrain
+    f.owner = <void *> cells   # whose arrays the context looks at
+    Py_INCREF(cells)
+    return capsule_of(f)
+
+
+def bind_free(cells, n_components, real_bytes, isa, shape, rate):
+    return bind(FREE, cells, n_components, real_bytes, isa, shape, rate, 0)
+
+
+def bind_symmetric(cells, n_components, real_bytes, isa, shape, rate):
+    return bind(SYMMETRIC, cells, n_components, real_bytes, isa, shape, rate, 0)
+
+
+def bind_fixed(cells, n_components, real_bytes, isa, shape, rate, total):
+    return bind(FIXED, cells, n_components, real_bytes, isa, shape, rate, total)
+
+
+def surrogates(Cells cells, const double[::1] weights, const double[::1] concentrations):
+    """(u, v) of each column and of the totals, whose concentration is the last: u log a + v a has the first two
+    derivatives of the sum over the cells of weights * w."""
+    cdef Py_ssize_t n = concentrations.shape[0], j
+    cdef context_t context
+    cdef surrogate_t s
+    if n != cells.n_columns + 1 or weights.shape[0] != len(cells):
+        raise ValueError(f"{n} concentrations and {weights.shape[0]} weights for {cells.n_columns} columns and "
+                         f"{len(cells)} cells")
+    context.count, context.first = cells.count, cells.first
+    out = np.empty((2, n))
+    cdef double[:, ::1] view = out
+    for j in range(n):
+        s = surrogate(concentrations[j], column_of(&context, &weights[0], j))
+        view[0, j], view[1, j] = s.u, s.v
+    return out

@@ -1,0 +1,74 @@
+"""The verbs that families with linear log densities share.
+
+Such a family says what a component's form is (`prepare_component`, with `constant_in` and `coefficients_in`) and what
+parameters its sums give (`maximise_component`, with `sums_of`). Rows may be dense or sparse.
+"""
+
+from mixfast._family cimport (
+    MIXFAST_EMPTIED_COMPONENT,
+    MIXFAST_OK,
+    family_t,
+    mixfast_select_linear,
+    mixfast_select_sparse_linear,
+    totals_t,
+)
+
+
+cdef inline const linear_t *linear_of(const family_t *f) noexcept nogil:
+    return <const linear_t *> f.context
+
+
+cdef void prepare(const family_t *f, const double *weights, const double *params, double *work, double *pivot,
+                  void *tables) noexcept nogil:
+    """Tables of the forms that `prepare_component` made."""
+    linear_of(f).kernels.lay_out(f.n_components, f.n_features, work, tables)
+
+
+cdef int maximise_linear(const family_t *f, const totals_t *totals, double *work, double *params) noexcept nogil:
+    """Sums for `maximise_component`; says whether a component is empty."""
+    cdef Py_ssize_t n_components = f.n_components, d = f.n_features, k, j
+    cdef const double *sums = linear_of(f).kernels.collect(n_components, d, totals.stats, work)
+    cdef double *of_all = work + n_components * d
+    cdef bint is_any_empty = False
+    for j in range(d + 1):
+        of_all[j] = 0
+    for k in range(n_components):
+        of_all[d] += totals.counts[k]
+        is_any_empty |= totals.counts[k] == 0
+        for j in range(d):
+            of_all[j] += sums[k * d + j]
+    return MIXFAST_EMPTIED_COMPONENT if is_any_empty else MIXFAST_OK
+
+
+cdef sums_t sums_of(const family_t *f, const totals_t *totals, const double *work) noexcept nogil:
+    cdef sums_t sums
+    sums.of_components = work if f.takes_sparse_rows else totals.stats
+    sums.of_all = work + f.n_components * f.n_features
+    sums.total = sums.of_all[f.n_features]
+    return sums
+
+
+cdef int check_shape(Py_ssize_t n_components, Py_ssize_t n_features, int real_bytes) except -1:
+    if n_components < 1 or n_features < 1 or real_bytes not in (4, 8):
+        raise ValueError(f"cannot bind {n_components} components and {n_features} features of {real_bytes} bytes: "
+                         "there must be some of each, float32 or float64")
+    return 0
+
+
+cdef void join_linear(family_t *f, linear_t *linear, Py_ssize_t n_components, Py_ssize_t n_features, int real_bytes,
+                      int level, bint is_sparse) noexcept:
+    """Fill in what such families have in common; `linear` is the beginning of the family's context."""
+    linear.kernels = (mixfast_select_sparse_linear(level, real_bytes) if is_sparse
+                      else mixfast_select_linear(level, real_bytes))
+    f.n_components, f.n_features = n_components, n_features
+    f.real_bytes, f.isa, f.context, f.takes_sparse_rows = real_bytes, level, linear, is_sparse
+    f.n_params = n_components * n_features
+    f.n_stats = linear.kernels.n_stats(n_components, n_features)
+    f.n_tables = linear.kernels.n_tables(n_components, n_features)
+    f.n_scratch_columns = linear.kernels.n_scratch_columns(n_components)
+    f.n_work = n_components * (1 + n_features) + n_features + 1
+    f.flops_per_row = n_components * 40 + (0 if is_sparse else n_components * 4 * n_features)
+    f.flops_per_value = n_components * 4
+    f.flops_per_component = 40 * n_features  # some logarithms
+    f.prepare, f.maximise = prepare, maximise_linear
+    f.log_density, f.accumulate = linear.kernels.log_density, linear.kernels.accumulate

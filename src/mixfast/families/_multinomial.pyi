@@ -1,0 +1,3 @@
+def bind_multinomial(
+    n_components: int, n_features: int, real_bytes: int, isa: str | None, is_sparse: bool, alpha: float
+) -> object: ...

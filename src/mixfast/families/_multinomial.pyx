@@ -1,0 +1,128 @@
+"""The verbs of the multinomial family; loops over rows are in `_kernels/linear.c` and `sparse_linear.c`.
+
+Parameters: probabilities[K][d]. Statistics: words[K][d], the weighted sums of the counts. With a Dirichlet(1 + alpha)
+prior on the probabilities of each component the M-step is p = (words + alpha) / (sum of words + d alpha), and EM
+increases the log-likelihood plus alpha * sum of log p.
+"""
+
+from libc.float cimport DBL_MIN
+from libc.math cimport INFINITY, exp, isfinite, isinf, log
+from libc.stdlib cimport calloc, free
+
+from mixfast._capsule cimport capsule_of
+from mixfast._family cimport MIXFAST_NOT_FINITE, MIXFAST_OK, family_t, totals_t
+from mixfast._isa cimport resolve_isa
+from mixfast.families._linear cimport (
+    check_shape,
+    coefficients_in,
+    constant_in,
+    join_linear,
+    linear_t,
+    sums_of,
+    sums_t,
+)
+
+ctypedef struct context_t:
+    linear_t linear
+    double alpha
+
+
+cdef inline double alpha_of(const family_t *f) noexcept nogil:
+    return (<const context_t *> f.context).alpha
+
+
+cdef void prepare_component(const family_t *f, Py_ssize_t k, const double *weights, const double *params,
+                            double *own_work, double *work) noexcept nogil:
+    """log p(x) = x . log p"""
+    cdef Py_ssize_t d = f.n_features, j
+    cdef double *log_p = coefficients_in(f, work, k)
+    constant_in(f, work, k)[0] = log(weights[k])
+    for j in range(d):
+        log_p[j] = log(params[k * d + j])
+
+
+cdef inline double sum_of(Py_ssize_t n, const double *values) noexcept nogil:
+    cdef double total = 0
+    cdef Py_ssize_t i
+    for i in range(n):
+        total += values[i]
+    return total
+
+
+cdef int maximise_component(const family_t *f, Py_ssize_t k, const totals_t *totals, const double *work,
+                            double *own_work, double *params) noexcept nogil:
+    """An empty component has the probabilities of all rows, as has one that holds empty rows alone, without a prior."""
+    cdef Py_ssize_t d = f.n_features, j
+    cdef sums_t sums = sums_of(f, totals, work)
+    cdef const double *words = sums.of_components + k * d
+    cdef double alpha = alpha_of(f), total = sum_of(d, words), p
+    # with a prior nothing is impossible, even where alpha is lost beside the words
+    cdef double least = 0.0 if alpha == 0 else DBL_MIN
+    if totals.counts[k] == 0 or (total == 0 and alpha == 0):
+        words, total = sums.of_all, sum_of(d, sums.of_all)
+    if not isfinite(total):
+        return MIXFAST_NOT_FINITE
+    total += d * alpha
+    for j in range(d):
+        p = (words[j] + alpha) / total if total > 0 else 1.0 / d
+        params[k * d + j] = min(max(p, least), 1)
+    return MIXFAST_OK
+
+
+cdef double log_prior(const family_t *f, const double *params) noexcept nogil:
+    cdef double alpha = alpha_of(f), total = 0
+    cdef Py_ssize_t i
+    if alpha == 0:
+        return 0
+    for i in range(f.n_params):
+        total += log(params[i])
+    return alpha * total
+
+
+cdef int unconstrain(const family_t *f, const double *params, double *numbers) noexcept nogil:
+    """Logarithms; infinite for what is impossible."""
+    cdef Py_ssize_t i
+    for i in range(f.n_params):
+        numbers[i] = log(params[i])
+    return 0
+
+
+cdef int constrain(const family_t *f, const double *numbers, double *work, double *params) noexcept nogil:
+    """Finite numbers make nothing impossible, however small they are: a row that holds it would be."""
+    cdef Py_ssize_t d = f.n_features, k, j
+    cdef const double *log_p
+    cdef double *p
+    cdef double top, total
+    for k in range(f.n_components):
+        log_p, p = numbers + k * d, params + k * d
+        top, total = -INFINITY, 0
+        for j in range(d):
+            top = max(top, log_p[j])
+        for j in range(d):
+            p[j] = exp(log_p[j] - top)
+            total += p[j]
+        if not isfinite(total):
+            return MIXFAST_NOT_FINITE
+        for j in range(d):
+            p[j] /= total
+            if not isinf(log_p[j]):
+                p[j] = max(p[j], DBL_MIN)
+    return 0
+
+
+def bind_multinomial(Py_ssize_t n_components, Py_ssize_t n_features, int real_bytes, object isa, bint is_sparse,
+                     double alpha):
+    cdef int level = resolve_isa(isa)
+    check_shape(n_components, n_features, real_bytes)
+    cdef family_t *f = <family_t *> calloc(1, sizeof(family_t))
+    cdef context_t *context = <context_t *> calloc(1, sizeof(context_t))
+    if f == NULL or context == NULL:
+        free(f)
+        free(context)
+        raise MemoryError
+    context.alpha = alpha
+    join_linear(f, &context.linear, n_components, n_features, real_bytes, level, is_sparse)
+    f.n_free = f.n_params
+    f.prepare_component, f.maximise_component, f.log_prior = prepare_component, maximise_component, log_prior
+    f.unconstrain, f.constrain = unconstrain, constrain
+    return capsule_of(f)

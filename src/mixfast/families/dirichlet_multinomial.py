@@ -1,0 +1,137 @@
+"""Dirichlet-multinomial components: counts whose proportions vary from row to row."""
+
+from __future__ import annotations
+
+import copy
+from typing import NamedTuple
+
+import numpy as np
+import scipy.sparse
+
+from mixfast.families._cells import cells_of_rows
+from mixfast.families._dirichlet_multinomial import bind_fixed, bind_free, bind_symmetric, surrogates
+from mixfast.families.counts import root_proportions
+from mixfast.families.family import Encoded, Family
+
+
+class DirichletMultinomialParams(NamedTuple):
+    """concentrations (K, d): of each column."""
+
+    concentrations: np.ndarray
+
+
+class DirichletMultinomialStats(NamedTuple):
+    """weights (K, n_cells): of the rows that have a cell, a distinct count of a column or a distinct total."""
+
+    weights: np.ndarray
+
+
+class CellRows(NamedTuple):
+    """Rows as the cells that they have, in CSR form; all values are the one in `data`."""
+
+    shape: tuple
+    indptr: np.ndarray
+    indices: np.ndarray
+    data: np.ndarray
+
+
+class DirichletMultinomial(Family):
+    """Rows of counts with the total N: log p(x | k) = sum_j w(a_kj, x_j) - w(A_k, N), with A_k the sum of a_k and
+    w(a, n) = log Gamma(a + n) / (Gamma(a) n!).
+
+    Parameters
+    ----------
+    shape, rate : float, default 0
+        Of a Gamma distribution of each concentration; its density with respect to log a is the prior.
+    """
+
+    Params = DirichletMultinomialParams
+    Stats = DirichletMultinomialStats
+    batches = False  # a problem would have the cells of all
+
+    #: The cells of the rows that are encoded.
+    cells = None
+
+    def __init__(self, shape=0.0, rate=0.0):
+        self.shape = shape
+        self.rate = rate
+
+    def param_shapes(self, n_components, n_features):
+        return ((n_components, n_features),)
+
+    def stat_shapes(self, n_components, n_features):
+        n_cells = n_features if self.cells is None else len(self.cells)
+        return ((n_components, n_cells),)
+
+    def n_parameters(self, n_components, n_features):
+        return n_components * n_features
+
+    def located(self, centres):
+        return self.blank(*np.shape(centres))  # its statistics are measured from nothing
+
+    def encode(self, X):
+        rows = scipy.sparse.csr_matrix(X)
+        family = copy.copy(self)
+        family.cells, indptr, indices = cells_of_rows(rows)
+        ones = np.ones(1, dtype=rows.dtype)
+        cell_rows = CellRows((rows.shape[0], len(family.cells)), indptr, indices, ones)
+        return Encoded(family, cell_rows, seeds=root_proportions(rows))
+
+    def bind(self, n_components, n_features, dtype, isa=None, is_sparse=True):
+        return bind_free(self.cells, n_components, np.dtype(dtype).itemsize, isa, self.shape, self.rate)
+
+    def log_det(self, X, resp, concentrations):
+        """Of minus the matrix of second derivatives of the objective of the M-step by the logarithms of the
+        concentrations, for responsibilities resp (n, K) times the weights of the rows."""
+        rows = self.encode(X)
+        cells, (shape, indptr, indices, _) = rows.family.cells, rows.rows
+        weights = scipy.sparse.csr_matrix((np.ones(len(indices)), indices, indptr), shape).T @ resp
+        total = 0.0
+        for a, own in zip(concentrations, weights.T, strict=True):
+            u, v = surrogates(cells, np.ascontiguousarray(own), np.append(a, a.sum()))
+            price = u[-1] / a.sum() + v[-1] + self.rate
+            # a diagonal, and a matrix of rank one
+            diagonal = a * (price - v[:-1])
+            total += np.sum(np.log(np.abs(diagonal)))
+            total += np.log(np.abs(1 - u[-1] / a.sum() ** 2 * np.sum(a * a / diagonal)))
+        return total
+
+    def sample(self, params, labels, rng, totals):
+        """totals (n,): sums of the rows."""
+        rows = np.zeros((len(labels), params.concentrations.shape[1]))
+        for row, k, total in zip(rows, labels, totals, strict=True):
+            row[:] = rng.multinomial(total, _dirichlet(params.concentrations[k], rng))
+        return rows
+
+
+class SymmetricDirichletMultinomial(DirichletMultinomial):
+    """One concentration for all columns of a component."""
+
+    def n_parameters(self, n_components, n_features):
+        return n_components
+
+    def bind(self, n_components, n_features, dtype, isa=None, is_sparse=True):
+        return bind_symmetric(self.cells, n_components, np.dtype(dtype).itemsize, isa, self.shape, self.rate)
+
+
+class FixedDirichletMultinomial(DirichletMultinomial):
+    """Concentrations of every component have the sum `total`."""
+
+    def __init__(self, total, shape=0.0, rate=0.0):
+        super().__init__(shape, rate)
+        self.total = total
+
+    def n_parameters(self, n_components, n_features):
+        return n_components * (n_features - 1)
+
+    def bind(self, n_components, n_features, dtype, isa=None, is_sparse=True):
+        return bind_fixed(self.cells, n_components, np.dtype(dtype).itemsize, isa, self.shape, self.rate, self.total)
+
+
+def _dirichlet(concentrations, rng):
+    """One draw. With logarithms: a gamma variate of a small concentration is often below the smallest number."""
+    a = np.asarray(concentrations, dtype=np.float64)
+    with np.errstate(divide="ignore"):
+        logs = np.log(rng.standard_gamma(a + 1)) + np.log(rng.uniform(size=len(a))) / a
+    shares = np.exp(logs - logs.max())
+    return shares / shares.sum()

@@ -1,0 +1,66 @@
+"""Multinomial components: the words of a row are drawn one by one from the same distribution."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from mixfast.families._multinomial import bind_multinomial
+from mixfast.families.counts import log_multinomial_coefficients, root_proportions
+from mixfast.families.family import Encoded, Family
+
+
+class MultinomialParams(NamedTuple):
+    """probabilities (K, d): of each column in each component; they sum to one."""
+
+    probabilities: np.ndarray
+
+
+class MultinomialStats(NamedTuple):
+    """words (K, d): weighted sums of the counts."""
+
+    words: np.ndarray
+
+
+class Multinomial(Family):
+    """log p(x | k) = log N! + sum_j x_j log p_kj - log x_j!, N the sum of the row, for rows of counts.
+
+    Parameters
+    ----------
+    alpha : float, default 0
+        Pseudo-count that is added to each column of each component: the mode under a Dirichlet(1 + alpha) prior.
+    """
+
+    Params = MultinomialParams
+    Stats = MultinomialStats
+
+    def __init__(self, alpha=0.0):
+        self.alpha = alpha
+
+    def param_shapes(self, n_components, n_features):
+        return ((n_components, n_features),)
+
+    def stat_shapes(self, n_components, n_features):
+        return ((n_components, n_features),)
+
+    def n_parameters(self, n_components, n_features):
+        return n_components * (n_features - 1)
+
+    def encode(self, X):
+        """k-means compares square roots of proportions."""
+        return Encoded(self, X, log_multinomial_coefficients(X), root_proportions(X))
+
+    def located(self, centres):
+        return self.blank(*np.shape(centres))  # its statistics are measured from nothing
+
+    def bind(self, n_components, n_features, dtype, isa=None, is_sparse=False):
+        return bind_multinomial(n_components, n_features, np.dtype(dtype).itemsize, isa, is_sparse, self.alpha)
+
+    def sample(self, params, labels, rng, totals):
+        """`totals`, an integer for each row, are their sums."""
+        X = np.empty((len(labels), params.probabilities.shape[1]))
+        probabilities = params.probabilities / params.probabilities.sum(axis=1, keepdims=True)
+        for row, label, total in zip(X, labels, totals, strict=True):
+            row[:] = rng.multinomial(total, probabilities[label])
+        return X
