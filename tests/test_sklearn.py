@@ -7,6 +7,7 @@ from sklearn.utils import get_tags
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from mixfast import (
+    GSDMM,
     BernoulliMixture,
     CategoricalMixture,
     ExponentialMixture,
@@ -41,6 +42,11 @@ class RoundingPoissonMixture(PoissonMixture):
         return super()._prepare_rows(rounded(X))
 
 
+class RoundingGSDMM(GSDMM):
+    def _prepare_rows(self, X):
+        return super()._prepare_rows(rounded(X))
+
+
 class GammaMixtureFromZero(GammaMixture):
     """Zeros count as 0.01: the checks give data from zero up to whoever takes positive numbers only."""
 
@@ -60,6 +66,9 @@ def expected_failures(estimator):
     if isinstance(estimator, VonMisesFisherMixture):
         for check in ("check_estimators_dtypes", "check_estimator_sparse_tag"):
             reasons[check] = "some of the check's rows are all zeros and have no direction, which is an error"
+    if isinstance(estimator, GSDMM):
+        reasons["check_clustering"] = "some of the check's values are negative, which is an error"
+        return reasons  # fit takes no sample_weight
     if isinstance(estimator, CategoricalMixture):
         reasons["check_sample_weight_equivalence_on_dense_data"] = (
             "values of rows of weight 0 are categories: without them the check could not predict these rows; "
@@ -93,6 +102,8 @@ def expected_failures(estimator):
         RoundingMultinomialMixture(2, alpha=0.1),
         RoundingPoissonMixture(),
         RoundingPoissonMixture(2, alpha=1.0, beta=1.0),
+        RoundingGSDMM(),
+        RoundingGSDMM(5, n_init=3, n_iter=5),
         GammaMixtureFromZero(),
         GammaMixtureFromZero(2),
         ExponentialMixture(),

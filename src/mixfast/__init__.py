@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from mixfast.estimators.dirichlet_multinomial_mixture import DirichletMultinomialMixture
     from mixfast.estimators.gamma_mixture import ExponentialMixture, GammaMixture
     from mixfast.estimators.gaussian_mixture import GaussianMixture
+    from mixfast.estimators.gsdmm import GSDMM
     from mixfast.estimators.multinomial_mixture import MultinomialMixture
     from mixfast.estimators.poisson_mixture import PoissonMixture
     from mixfast.estimators.product_mixture import ProductMixture
@@ -38,6 +39,7 @@ _HOMES = {
     "CategoricalMixture": "mixfast.estimators.categorical_mixture",
     "DirichletMultinomialMixture": "mixfast.estimators.dirichlet_multinomial_mixture",
     "ExponentialMixture": "mixfast.estimators.gamma_mixture",
+    "GSDMM": "mixfast.estimators.gsdmm",
     "GammaMixture": "mixfast.estimators.gamma_mixture",
     "GaussianMixture": "mixfast.estimators.gaussian_mixture",
     "MultinomialMixture": "mixfast.estimators.multinomial_mixture",
@@ -59,6 +61,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "GSDMM",
     "BatchResult",
     "BernoulliMixture",
     "BootstrapLRT",

@@ -194,7 +194,7 @@ def _unreadable(path, reason):
 
 
 def save_estimator(estimator, path):
-    """What `BaseMixture.save` does."""
+    """What `DensityEstimator.save` does."""
     check_is_fitted(estimator)
     check_class(estimator)
     write(path, Contents("estimator", type(estimator).__name__, sections_of(estimator)))

@@ -5,6 +5,7 @@
 #include "categorical.h"
 #include "centres.h"
 #include "gaussian.h"
+#include "gibbs.h"
 #include "linear.h"
 #include "rows.h"
 #include "student_t.h"
@@ -23,5 +24,6 @@ const mixfast_categorical_kernels *mixfast_select_categorical(int isa, int real_
 const mixfast_centres_kernels *mixfast_select_centres(int isa, int real_bytes);
 const mixfast_sparse_centres_kernels *mixfast_select_sparse_centres(int isa, int real_bytes);
 const mixfast_student_t_kernels *mixfast_select_student_t(int isa, int real_bytes);
+const mixfast_gibbs_kernels *mixfast_select_gibbs(int isa); /* double precision only */
 
 #endif

@@ -14,17 +14,18 @@ from typing import NamedTuple
 
 import numpy as np
 import scipy.sparse
-from sklearn.base import BaseEstimator, DensityMixin, _fit_context
+from sklearn.base import _fit_context
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import assert_all_finite, check_array, check_random_state
+from sklearn.utils import check_array
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted, validate_data
 
-from mixfast import persistence, seeding
+from mixfast import seeding
 from mixfast._acceleration import AcceleratedEM
 from mixfast._em import EM, Pass, Rows, evaluate
 from mixfast._threads import resolve_threads
 from mixfast.convergence import Monitor, Status
+from mixfast.estimators._density import DensityEstimator
 from mixfast.problems import canonical
 from mixfast.units import DataUnits
 
@@ -65,7 +66,7 @@ class Evaluation(NamedTuple):
     largest: np.ndarray | None
 
 
-class BaseMixture(DensityMixin, BaseEstimator):
+class BaseMixture(DensityEstimator):
     """Base of the mixture estimators."""
 
     _parameter_constraints: dict = {
@@ -393,14 +394,6 @@ class BaseMixture(DensityMixin, BaseEstimator):
         return tags
 
     @staticmethod
-    def _check_weights(sample_weight, X):
-        sample_weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
-        assert_all_finite(sample_weight, input_name="sample_weight")
-        if not np.any(sample_weight > 0):
-            raise ValueError("All values of sample_weight are zero: at least one row needs a positive weight.")
-        return np.ascontiguousarray(sample_weight)
-
-    @staticmethod
     def _check_unit_of_weights(sample_weight):
         largest = sample_weight.max()
         if not 1e-30 < largest < 1e30:  # sums of float32 rows hold 1e-38 to 1e38
@@ -458,12 +451,6 @@ class BaseMixture(DensityMixin, BaseEstimator):
                 f"'init_params' gives no rows to component {int(np.argmin(begun))}: every one of the "
                 f"n_components = {self.n_components} needs some to start from"
             )
-
-    def _seed(self):
-        """64 bits that all random numbers of a fit come from."""
-        if isinstance(self.random_state, Integral):
-            return int(self.random_state)
-        return int(check_random_state(self.random_state).randint(0, 2**63, dtype=np.int64))
 
     @staticmethod
     def _kernel_dtype(family, dtype):
@@ -558,31 +545,6 @@ class BaseMixture(DensityMixin, BaseEstimator):
         """
         return self._evaluate(X, log_norm=True).log_norm
 
-    def score(self, X, y=None, sample_weight=None):
-        """The mean log density of the rows, in nats.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-        y : Ignored
-        sample_weight : array-like of shape (n_samples,), default=None
-
-        Returns
-        -------
-        log_likelihood : float
-        """
-        total, weight = self._log_likelihood(X, sample_weight)
-        return total / weight
-
-    def _log_likelihood(self, X, sample_weight):
-        """(sum of weight * log density, sum of weights)"""
-        log_norm = self.score_samples(X).astype(np.float64, copy=False)
-        if sample_weight is None:
-            return float(np.sum(log_norm)), len(log_norm)
-        sample_weight = self._check_weights(sample_weight, log_norm)
-        kept = sample_weight > 0
-        return float(np.dot(sample_weight[kept], log_norm[kept])), float(np.sum(sample_weight))
-
     def _n_parameters(self):
         n_components = len(self.weights_)
         return self._family().n_parameters(n_components, self._n_fitted_features()) + n_components - 1
@@ -645,38 +607,10 @@ class BaseMixture(DensityMixin, BaseEstimator):
         """
         return self._draw(n_samples, self._rng_of_sample(n_samples, random_state))
 
-    def _rng_of_sample(self, n_samples, random_state):
-        check_is_fitted(self)
-        if not isinstance(n_samples, Integral):
-            raise TypeError(f"n_samples must be an integer, got {n_samples!r}")
-        if n_samples < 1:
-            raise ValueError(f"Invalid value for 'n_samples': {n_samples} . The sampling requires at least one sample.")
-        return check_random_state(self.random_state if random_state is None else random_state)
-
     def _draw(self, n_samples, rng, **given):
         """Rows and their components; `given` is what the family wants to know of the rows beside these."""
-        weights = np.asarray(self.weights_, dtype=np.float64)
-        counts = rng.multinomial(n_samples, weights / weights.sum())
-        labels = np.repeat(np.arange(len(weights), dtype=np.int64), counts)
+        labels = self._draw_components(n_samples, rng)
         family = self._family()
-        layout = family.params_layout(len(weights), self._n_fitted_features())
+        layout = family.params_layout(len(self.weights_), self._n_fitted_features())
         params = layout.view(layout.pack(self._collect()))
         return family.sample(params, labels, rng, **given), labels
-
-    def save(self, path):
-        """Write the fitted model to a file that `mixfast.load` reads, without pickle; docs/files.md has the format.
-
-        Parameters
-        ----------
-        path : str or path-like
-            Taken as it is, without a suffix added; a file that is there is replaced.
-
-        Raises
-        ------
-        NotFittedError
-            Before `fit`.
-        TypeError
-            For a parameter that is no number, string, None or array, as a RandomState instance in `random_state`, and
-            for a class that is not mixfast's own. Nothing has been written then.
-        """
-        persistence.save_estimator(self, path)
