@@ -1142,7 +1142,7 @@ def log_above_one(x, isa=None):
 
 
 def log_one_plus(x, isa=None):
-    """log(1 + x) of a contiguous float32 or float64 array of values >= 0, as the kernels compute it: a door for tests."""
+    """log(1 + x) of a contiguous float32 or float64 array of values >= 0, as kernels compute it: a door for tests."""
     y = np.empty_like(_checked_reals(x))
     mixfast_select_rows(resolve_isa(isa), x.itemsize).log_one_plus(x.size, address(x), address(y))
     return y

@@ -56,11 +56,6 @@ cdef void factor_tables(const family_t *f, const double *factors, Py_ssize_t ste
                         void *tables) noexcept nogil
 cdef void move_mean(const family_t *f, double mass, const double *pivot, const double *first, double *mean,
                     double *delta) noexcept nogil
-cdef void pooled_moments(const family_t *f, const double *counts, const double *means, const double *variances,
-                         Py_ssize_t row_step, Py_ssize_t column_step, double *mean, double *variance) noexcept nogil
-cdef int repair_floors(const family_t *f, Py_ssize_t d, const double *mean, const double *pooled,
-                       double *floors) noexcept nogil
-cdef int factor_or_repair(const family_t *f, const double *mean, const double *pooled, const double *floors,
-                          double *covariance, double *work, double *factor) noexcept nogil
+cdef int finish_tied(const family_t *f, const double *counts, double *work, double *params) noexcept nogil
 cdef int tied_unconstrain(const family_t *f, const double *params, double *numbers) noexcept nogil
 cdef int tied_constrain(const family_t *f, const double *numbers, double *work, double *params) noexcept nogil

@@ -263,6 +263,27 @@ cdef int full_maximise_component(const family_t *f, Py_ssize_t k, const totals_t
             covariance[j * d + j] = pooled[j]
     return status | factor_or_repair(f, own_mean, pooled, floors, covariance, own_work, factor)
 
+cdef int finish_tied(const family_t *f, const double *counts, double *work, double *params) noexcept nogil:
+    """The factor of the common covariance, which is there but for repairs, and means of components without rows; `work`
+    holds 4 d doubles."""
+    cdef Py_ssize_t n_components = f.n_components, d = f.n_features, k, j
+    cdef double *covariance = params + n_components * d
+    cdef double *mean = work
+    cdef double *pooled = mean + d
+    cdef double *floors = pooled + d
+    cdef int status
+    pooled_moments(f, counts, params, covariance, 0, d + 1, mean, pooled)
+    status = repair_floors(f, d, mean, pooled, floors)
+    if status != MIXFAST_OK:
+        return status
+    for k in range(n_components):
+        if counts[k] == 0:
+            status |= MIXFAST_EMPTIED_COMPONENT
+            for j in range(d):
+                params[k * d + j] = mean[j]
+    return status | factor_or_repair(f, mean, pooled, floors, covariance, floors + d, covariance + d * d)
+
+
 cdef int diagonal_maximise(const family_t *f, const totals_t *totals, const double *masses, double *work,
                            double *params) noexcept nogil:
     cdef Py_ssize_t n_components = f.n_components, d = f.n_features, k, j, i

@@ -18,8 +18,6 @@ from libc.string cimport memset
 
 from mixfast._capsule cimport capsule_of
 from mixfast._family cimport (
-    MIXFAST_EMPTIED_COMPONENT,
-    MIXFAST_OK,
     family_t,
     gaussian_kernels_t,
     prepare_carry_fn,
@@ -29,14 +27,12 @@ from mixfast._linalg cimport invert_upper, log_diagonal, upper_transposed_times
 from mixfast.families._covariances cimport (
     context_of,
     covariances_t,
-    factor_or_repair,
+    finish_tied,
     make_diagonal,
     make_full,
     make_spherical,
     new_family,
-    pooled_moments,
     real_at,
-    repair_floors,
     structure_of,
     tied_constrain,
     tied_unconstrain,
@@ -112,13 +108,8 @@ cdef int tied_maximise(const family_t *f, const totals_t *totals, double *work, 
     cdef const double *second = totals.common + d
     cdef double *means = params
     cdef double *covariance = means + n_components * d
-    cdef double *precision = covariance + d * d
-    cdef double *mean = work
-    cdef double *pooled = mean + d
-    cdef double *floors = pooled + d
-    cdef double *centred = floors + 2 * d
+    cdef double *centred = work + 4 * d
     cdef double n = 0
-    cdef int status
     for k in range(n_components):
         n += counts[k]
         for j in range(d):
@@ -134,16 +125,7 @@ cdef int tied_maximise(const family_t *f, const totals_t *totals, double *work, 
             covariance[i * d + j] /= n
             covariance[j * d + i] = covariance[i * d + j]
         covariance[i * d + i] += context_of(f).reg_covar
-    pooled_moments(f, counts, means, covariance, 0, d + 1, mean, pooled)
-    status = repair_floors(f, d, mean, pooled, floors)
-    if status != MIXFAST_OK:
-        return status
-    for k in range(n_components):
-        if counts[k] == 0:
-            status |= MIXFAST_EMPTIED_COMPONENT
-            for j in range(d):
-                means[k * d + j] = mean[j]
-    return status | factor_or_repair(f, mean, pooled, floors, covariance, floors + d, precision)
+    return finish_tied(f, counts, work, params)
 
 
 cdef double tied_common_evidence(const family_t *f, const totals_t *totals, const double *params,

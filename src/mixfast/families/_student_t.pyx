@@ -4,21 +4,21 @@
 Parameters: those of the Gaussian family of the same structure, with scale matrices for covariances, and degrees[K].
 Statistics are laid out in `_kernels/student_t.h`.
 
-The M-step. Statistics are gathered at some means, scales and degrees of freedom n; with D the squared distance of a row
+The M-step. Statistics are gathered at some means, scales and degrees of freedom n. With D the squared distance of a row
 there, and D' and n' those at any others,
 
     log(n' + D') <= log s + log(n + D) + (n' + D') / (s (n + D)) - 1      for every s > 0,
 
-with equality for s = 1 where nothing changes. Put in the place of the logarithm in the log density, the right-hand side
-makes a lower bound of the log-likelihood that touches it at the present parameters and depends on the rows through sums.
-Its maximum over everything at once, s too, has moments with the weights w = 1 / (n + D), divided by the sum of these
-weights, and degrees of freedom with
+with equality for s = 1 where nothing changes. In the place of the logarithm in the log density, weighted by the
+responsibilities as they are, the right-hand side makes a lower bound of the log-likelihood's gain, which touches it at
+the present parameters and depends on the rows through sums. Its maximum over everything at once, s too, has moments
+with the weights w = 1 / (n + D), divided by the sum of these weights, and degrees of freedom with
 
-    h(n') - h(n' + d) = log mean(w) - mean(log w),    h(x) = log(x / 2) - psi(x / 2)
+    h(n') - h(n' + d) = log mean(w) - mean(log w),    h(x) = log(x / 2) - psi(x / 2).
 
-where EM (Peel & McLachlan, Statistics and Computing 10 (2000), doi:10.1023/A:1008981510081) divides by the number of rows
-and has h(n + d) on the left: a shorter step to the same limits. The division alone is parameter-expanded EM (Liu, Rubin &
-Wu, Biometrika 85 (1998), doi:10.1093/biomet/85.4.755). Where scales are shared, s is common to the components while the
+EM (Peel & McLachlan, Statistics and Computing 10 (2000), doi:10.1023/A:1008981510081) divides by the number of rows and
+has h(n + d) there: a shorter step to the same limits. The division alone is parameter-expanded EM (Liu, Rubin & Wu,
+Biometrika 85 (1998), doi:10.1093/biomet/85.4.755). Where the scale is shared, s is common to the components while the
 scale is found, and each has its own while its degrees of freedom are; r, the mean of D' / d with the weights w, then
 differs from 1, and the equation gets more terms (`excess`).
 """
@@ -28,7 +28,6 @@ from libc.string cimport memset
 
 from mixfast._capsule cimport capsule_of
 from mixfast._family cimport (
-    MIXFAST_EMPTIED_COMPONENT,
     MIXFAST_NOT_FINITE,
     MIXFAST_OK,
     family_t,
@@ -40,16 +39,14 @@ from mixfast._linalg cimport log_diagonal
 from mixfast._special cimport lgamma_rise, log_minus_digamma, trigamma_minus_reciprocal
 from mixfast.families._covariances cimport (
     covariances_t,
-    factor_or_repair,
     factor_tables,
+    finish_tied,
     make_diagonal,
     make_full,
     make_spherical,
     move_mean,
     new_family,
-    pooled_moments,
     real_at,
-    repair_floors,
     size_moments,
     structure_of,
     structure_t,
@@ -58,7 +55,7 @@ from mixfast.families._covariances cimport (
 )
 
 cdef double LEAST_DEGREES = 1e-2
-cdef double MOST_DEGREES = 1e8  # from here on a Gaussian, but for rows some thousand standard deviations away
+cdef double MOST_DEGREES = 1e8  # the log density of a row at distance D is D^2 / 4e8 above a Gaussian's
 
 DEGREES_LIMITS = (LEAST_DEGREES, MOST_DEGREES)
 
@@ -81,8 +78,8 @@ cdef inline Py_ssize_t degrees_at(const family_t *f) noexcept nogil:
 # ---- prepare --------------------------------------------------------------------------------------------------------
 
 cdef void nearest_means(const family_t *f, const double *means, double *pivot) noexcept nogil:
-    """In each column the mean that is nearest to zero: no coordinate loses digits that it had, though a component may be
-    about an outlier, where the mean of the mixture would take all digits off the other rows."""
+    """In each column the mean that is nearest to zero: no coordinate loses digits that it had, though a component may
+    be about an outlier, where the mean of the mixture would take all digits off the other rows."""
     cdef Py_ssize_t k, j, d = f.n_features
     for j in range(d):
         pivot[j] = means[j]
@@ -129,15 +126,15 @@ ctypedef struct group_t:
 
 
 cdef double gap_of(double count, double mass, double far, double log_far) noexcept nogil:
-    """log mean(w) - mean(log w) >= 0 from the sums of n w, 1 - n w and -log(n w). Each has its own digits however large n
-    is, so what is left of them in the difference suffices."""
+    """log mean(w) - mean(log w) >= 0 from the sums of n w, 1 - n w and -log(n w). Each has its own digits however
+    large n is, so what is left of them in the difference suffices."""
     far /= count
     return max((log1p(-far) if far < 0.5 else log(mass / count)) + log_far / count, 0.0)
 
 
 cdef double excess(const group_t *g, double log_degrees, double *slope) noexcept nogil:
-    """log(h(n) - h(n + d)) less the logarithm of what it should be, and the derivative, both by log n. Nearly a straight
-    line, for the difference is between d / n and d / n^2."""
+    """log(h(n) - h(n + d)) less the logarithm of what it should be, and its slope, by log n. Nearly a straight line,
+    for the difference goes from 1 / n to d / n^2."""
     cdef double n = exp(log_degrees), wanted = 0, wanted_slope = 0, share, e, m, given
     cdef Py_ssize_t k
     for k in range(g.first, g.last):
@@ -249,11 +246,8 @@ cdef int tied_maximise(const family_t *f, const totals_t *totals, const double *
     cdef double *means = params
     cdef double *covariance = means + n_components * d
     cdef double *factor = covariance + d * d
-    cdef double *mean = work
-    cdef double *pooled = mean + d
-    cdef double *floors = pooled + d
-    cdef double *own = floors + d
-    cdef double *precision = own + d
+    cdef double *delta = work
+    cdef double *precision = work + 4 * d
     cdef double *ratios = work + f.n_work - n_components
     cdef double largest = 0, weighted = 0, total = 0, share, boost, trace
     cdef int status
@@ -275,21 +269,12 @@ cdef int tied_maximise(const family_t *f, const totals_t *totals, const double *
             for i in range(d):
                 for j in range(i + 1):
                     covariance[i * d + j] += share * scatter(f, totals, masses[k], k, i, j)
-            move_mean(f, masses[k], totals.pivot, totals.stats + k * d, means + k * d, own)
+            move_mean(f, masses[k], totals.pivot, totals.stats + k * d, means + k * d, delta)
     for i in range(d):
         covariance[i * d + i] += context_of(f).covariances.reg_covar
         for j in range(i):
             covariance[j * d + i] = covariance[i * d + j]
-    pooled_moments(f, counts, means, covariance, 0, d + 1, mean, pooled)
-    status = repair_floors(f, d, mean, pooled, floors)
-    if status != MIXFAST_OK:
-        return status
-    for k in range(n_components):
-        if counts[k] == 0:
-            status |= MIXFAST_EMPTIED_COMPONENT
-            for j in range(d):
-                means[k * d + j] = mean[j]
-    status |= factor_or_repair(f, mean, pooled, floors, covariance, own, factor)
+    status = finish_tied(f, counts, work, params)
     precision_of(d, factor, precision)
     for k in range(n_components):
         if counts[k] > 0:
