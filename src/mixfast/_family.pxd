@@ -202,7 +202,7 @@ cdef extern from "categorical.h" nogil:
     ctypedef struct categorical_kernels_t "mixfast_categorical_kernels":
         Py_ssize_t (*n_tables)(Py_ssize_t n_components, Py_ssize_t n_rows) noexcept nogil
         Py_ssize_t (*n_sums)(Py_ssize_t n_components) noexcept nogil
-        Py_ssize_t (*n_scratch_columns)(Py_ssize_t n_components) noexcept nogil
+        Py_ssize_t (*n_scratch_columns)(Py_ssize_t n_components, Py_ssize_t n_features) noexcept nogil
         void (*lay_out)(
             const family_t *, const double *log_weights, const double *log_probabilities, void *tables) noexcept nogil
         log_density_fn log_density

@@ -5,16 +5,39 @@
 
 #define SUMS_AT_ONCE 4
 
+/* So many sums. GCC does not make vectors of the same loop over doubles. */
+#if VECTOR_BYTES_ARE_A_VECTOR
+typedef double group __attribute__((vector_size(SUMS_AT_ONCE * sizeof(double)), aligned(8), may_alias));
+ALWAYS_INLINE void add_group(double *to, const double *from) { *(group *)to += *(const group *)from; }
+#else
+ALWAYS_INLINE void add_group(double *to, const double *from) {
+    for (int i = 0; i < SUMS_AT_ONCE; i++) to[i] += from[i];
+}
+#endif
+
 static ptrdiff_t n_tables(ptrdiff_t n_components, ptrdiff_t n_rows) { return slots_of(n_components) * (1 + n_rows); }
 
 static ptrdiff_t n_sums(ptrdiff_t n_components) {
     return (n_components + SUMS_AT_ONCE - 1) / SUMS_AT_ONCE * SUMS_AT_ONCE;
 }
 
-/* A strip of rows with all components, in doubles. */
-static ptrdiff_t n_scratch_columns(ptrdiff_t n_components) {
+/* A strip of rows with all components, in doubles, and the places of its answers. */
+static ptrdiff_t n_doubles(ptrdiff_t n_components) {
     ptrdiff_t slots = slots_of(n_components), sums = n_sums(n_components);
-    return (slots > sums ? slots : sums) * (ptrdiff_t)(sizeof(double) / sizeof(real));
+    return STRIP * (slots > sums ? slots : sums);
+}
+
+static ptrdiff_t n_scratch_columns(ptrdiff_t n_components, ptrdiff_t n_features) {
+    size_t n_bytes = (size_t)n_doubles(n_components) * sizeof(double) + (size_t)(STRIP * n_features) * sizeof(int32_t);
+    size_t column = STRIP * sizeof(real);
+    return (ptrdiff_t)((n_bytes + column - 1) / column);
+}
+
+/* at[r * n_features + j] = the row of the table that column j points to, for a strip of rows. */
+static void find_places(ptrdiff_t n_features, ptrdiff_t stride, const real *codes, const ptrdiff_t *first,
+                        int32_t *at) {
+    for (ptrdiff_t j = 0; j < n_features; j++)
+        for (int r = 0; r < STRIP; r++) at[r * n_features + j] = (int32_t)first[j] + (int32_t)codes[j * stride + r];
 }
 
 ALWAYS_INLINE const mixfast_categorical *context_of(const mixfast_family *family) { return family->context; }
@@ -33,13 +56,13 @@ static void lay_out(const mixfast_family *family, const double *log_weights, con
 }
 
 /* out[i] += sum over the columns of table[answer][i], for n vectors. */
-ALWAYS_INLINE void add_answers(int n, ptrdiff_t n_features, ptrdiff_t stride, const real *codes, const ptrdiff_t *first,
-                               ptrdiff_t slots, const real *table, real *out) {
+ALWAYS_INLINE void add_answers(int n, ptrdiff_t n_features, const int32_t *at, ptrdiff_t slots, const real *table,
+                               real *out) {
     vec sum[VALUE_VECTORS];
     UNROLL(8)
     for (int i = 0; i < n; i++) sum[i] = load(out + i * WIDTH);
     for (ptrdiff_t j = 0; j < n_features; j++) {
-        const real *row = table + (first[j] + (ptrdiff_t)codes[j * stride]) * slots;
+        const real *row = table + at[j] * slots;
         UNROLL(8)
         for (int i = 0; i < n; i++) sum[i] += load(row + i * WIDTH);
     }
@@ -53,11 +76,13 @@ static int log_density(const mixfast_family *family, const void *tables, const m
     ptrdiff_t d = family->n_features, slots = slots_of(family->n_components), stride = chunk->stride;
     const real *constants = tables, *table = constants + slots, *codes = chunk->columns;
     real *sums = scratch;
+    int32_t *at = (int32_t *)((double *)scratch + n_doubles(family->n_components));
     for (ptrdiff_t start = 0; start < stride; start += STRIP) {
+        find_places(d, stride, codes + start, first, at);
         for (int r = 0; r < STRIP; r++) {
             real *own = sums + r * slots;
             memcpy(own, constants, (size_t)slots * sizeof(real));
-#define ADD(n, i) add_answers(n, d, stride, codes + start + r, first, slots, table + (i), own + (i))
+#define ADD(n, i) add_answers(n, d, at + r * d, slots, table + (i), own + (i))
             FOR_ALL_SLOTS(slots, ADD)
 #undef ADD
         }
@@ -66,22 +91,29 @@ static int log_density(const mixfast_family *family, const void *tables, const m
     return 0;
 }
 
-/* sums[answer][k] += resp[k] over the columns. */
-static void add_row(ptrdiff_t n_features, ptrdiff_t stride, const real *codes, const ptrdiff_t *first, ptrdiff_t width,
-                    const double *MIXFAST_RESTRICT resp, double *MIXFAST_RESTRICT sums) {
+/* sums[answer][k] += resp[k] over the columns, for n groups of components. */
+ALWAYS_INLINE void add_groups(int n, ptrdiff_t n_features, const int32_t *at, ptrdiff_t width,
+                              const double *MIXFAST_RESTRICT resp, double *MIXFAST_RESTRICT sums) {
     for (ptrdiff_t j = 0; j < n_features; j++) {
-        double *MIXFAST_RESTRICT sum = sums + (first[j] + (ptrdiff_t)codes[j * stride]) * width;
-        for (ptrdiff_t k = 0; k < width; k += SUMS_AT_ONCE) {
-            UNROLL(4)
-            for (int i = 0; i < SUMS_AT_ONCE; i++) sum[k + i] += resp[k + i];
-        }
+        UNROLL(4)
+        for (int i = 0; i < n; i++) add_group(sums + at[j] * width + i * SUMS_AT_ONCE, resp + i * SUMS_AT_ONCE);
     }
 }
 
+static void add_row(ptrdiff_t n_features, const int32_t *at, ptrdiff_t width, const double *resp, double *sums) {
+    ptrdiff_t k = 0;
+    for (; k + 4 * SUMS_AT_ONCE <= width; k += 4 * SUMS_AT_ONCE)
+        add_groups(4, n_features, at, width, resp + k, sums + k);
+    if (k + 2 * SUMS_AT_ONCE <= width) {
+        add_groups(2, n_features, at, width, resp + k, sums + k);
+        k += 2 * SUMS_AT_ONCE;
+    }
+    if (k < width) add_groups(1, n_features, at, width, resp + k, sums + k);
+}
+
 /* The same for one component alone. */
-static void add_row_to(ptrdiff_t n_features, ptrdiff_t stride, const real *codes, const ptrdiff_t *first,
-                       ptrdiff_t width, double resp, double *sums) {
-    for (ptrdiff_t j = 0; j < n_features; j++) sums[(first[j] + (ptrdiff_t)codes[j * stride]) * width] += resp;
+static void add_row_to(ptrdiff_t n_features, const int32_t *at, ptrdiff_t width, double resp, double *sums) {
+    for (ptrdiff_t j = 0; j < n_features; j++) sums[at[j] * width] += resp;
 }
 
 static int accumulate(const mixfast_family *family, const void *tables, const mixfast_chunk *chunk,
@@ -91,16 +123,18 @@ static int accumulate(const mixfast_family *family, const void *tables, const mi
     ptrdiff_t d = family->n_features, width = n_sums(family->n_components), stride = chunk->stride;
     const real *codes = chunk->columns;
     double *of_row = scratch;
+    int32_t *at = (int32_t *)(of_row + n_doubles(family->n_components));
     for (ptrdiff_t start = 0; start < chunk->n_rows; start += STRIP) {
         ptrdiff_t n_own = chunk->n_rows - start < STRIP ? chunk->n_rows - start : STRIP;
         ptrdiff_t last[STRIP], n_sharing[STRIP];
+        find_places(d, stride, codes + start, first, at);
         turn_resp(selection, width, stride, (const real *)resp + start, n_own, of_row, last, n_sharing);
         for (ptrdiff_t r = 0; r < n_own; r++) {
             const double *own = of_row + r * width;
             if (n_sharing[r] == 1)
-                add_row_to(d, stride, codes + start + r, first, width, own[last[r]], stats + last[r]);
+                add_row_to(d, at + r * d, width, own[last[r]], stats + last[r]);
             else if (n_sharing[r] > 1)
-                add_row(d, stride, codes + start + r, first, width, own, stats);
+                add_row(d, at + r * d, width, own, stats);
         }
     }
     return 0;

@@ -40,19 +40,19 @@ ALWAYS_INLINE void add_forms(int n, const mixfast_chunk *chunk, ptrdiff_t r, ptr
 }
 
 /* ADD(n, i) for all slots, n vectors from slot i on at a time. */
-#define FOR_ALL_SLOTS(slots, ADD)                                      \
-    {                                                                  \
-        ptrdiff_t i_ = 0;                                              \
-        for (; i_ + VALUE_VECTORS * WIDTH <= slots; i_ += VALUE_VECTORS * WIDTH) ADD(VALUE_VECTORS, i_); \
-        if (i_ + 4 * WIDTH <= slots) {                                 \
-            ADD(4, i_);                                                \
-            i_ += 4 * WIDTH;                                           \
-        }                                                              \
-        if (i_ + 2 * WIDTH <= slots) {                                 \
-            ADD(2, i_);                                                \
-            i_ += 2 * WIDTH;                                           \
-        }                                                              \
-        if (i_ < slots) ADD(1, i_);                                    \
+#define FOR_ALL_SLOTS(slots, ADD)             \
+    {                                         \
+        ptrdiff_t i_ = 0;                     \
+        for (; i_ + 8 * WIDTH <= slots; i_ += 8 * WIDTH) ADD(8, i_); \
+        if (i_ + 4 * WIDTH <= slots) {        \
+            ADD(4, i_);                       \
+            i_ += 4 * WIDTH;                  \
+        }                                     \
+        if (i_ + 2 * WIDTH <= slots) {        \
+            ADD(2, i_);                       \
+            i_ += 2 * WIDTH;                  \
+        }                                     \
+        if (i_ < slots) ADD(1, i_);           \
     }
 
 /* out[slots] += the linear forms of row r */
@@ -70,7 +70,7 @@ ALWAYS_INLINE void turn_strip(const mixfast_selection *selection, ptrdiff_t slot
 }
 
 /* of_row[r * slots + k] = resp[a * stride + r], k = component[a], for n_rows of a strip, 0 for all other k. n_sharing[r]
- * components have some of the row, last[r] is one of them. */
+ * components have some of the row, and last[r] is one of them. */
 ALWAYS_INLINE void turn_resp(const mixfast_selection *selection, ptrdiff_t slots, ptrdiff_t stride, const real *resp,
                       ptrdiff_t n_rows, double *of_row, ptrdiff_t *last, ptrdiff_t *n_sharing) {
     memset(of_row, 0, (size_t)(STRIP * slots) * sizeof(double));

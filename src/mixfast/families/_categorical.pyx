@@ -188,7 +188,7 @@ def bind_categorical(n_components, n_categories, int real_bytes, object isa, dou
     f.n_free = n_components * (n_own_of(f) - n_features)
     f.n_stats = n_rows * width
     f.n_tables = context.categorical.kernels.n_tables(n_components, n_rows)
-    f.n_scratch_columns = context.categorical.kernels.n_scratch_columns(n_components)
+    f.n_scratch_columns = context.categorical.kernels.n_scratch_columns(n_components, n_features)
     f.n_work = max(n_rows, n_components + f.n_params)
     f.flops_per_row = n_components * 40 + n_features * (10 + 2 * width)
     f.flops_per_component = 20 * n_rows
