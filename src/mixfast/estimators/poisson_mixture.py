@@ -69,7 +69,7 @@ class PoissonMixture(BaseMixture):
     >>> import numpy as np
     >>> from mixfast import PoissonMixture
     >>> deaths, days = np.arange(10)[:, np.newaxis], [162, 267, 271, 185, 111, 61, 27, 8, 3, 1]
-    >>> model = PoissonMixture(2, tol=1e-10, max_iter=5000, canonical_order=True).fit(deaths, sample_weight=days)
+    >>> model = PoissonMixture(2, tol=1e-13, max_iter=9999, canonical_order=True).fit(deaths, sample_weight=days)
     >>> print(model.weights_.round(3), model.rates_.ravel().round(3))
     [0.36 0.64] [1.256 2.663]
     """
