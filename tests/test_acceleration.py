@@ -1,6 +1,7 @@
 """EM in fewer passes: what is extrapolated, that the objective never falls, that it pays, and when it keeps out."""
 
 import warnings
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from test_python_family import Geometric, GeometricMixture, GeometricParams, counts_of_failures
-from twins import DTYPES, FAMILIES, bernoulli_params, flat, make_em, random_weights
+from twins import DTYPES, FAMILIES, bernoulli_params, flat, make_em, random_weights, unit_vectors
 
 from mixfast import BernoulliMixture, GaussianMixture, Status
 from mixfast._acceleration import AcceleratedEM, extrapolate, free_point, set_free_point
@@ -44,10 +45,30 @@ def overlapping_counts(n_rows=3000):
     return rng.poisson(rng.uniform(2, 6, (3, 8))[rng.integers(3, size=n_rows)]).astype(float)
 
 
+def overlapping_directions(n_rows=3000):
+    rng = np.random.default_rng(10)
+    centres = unit_vectors(rng.standard_normal((3, 4)))
+    return unit_vectors(centres[rng.integers(3, size=n_rows)] + rng.standard_normal((n_rows, 4)))
+
+
+def overlapping_times(shape, n_features, n_rows=3000):
+    rng = np.random.default_rng(11)
+    return rng.gamma(shape, rng.uniform(0.5, 2, (3, n_features))[rng.integers(3, size=n_rows)])
+
+
+OVERLAPPING = {
+    "bernoulli": overlapping_binary,
+    "von_mises_fisher": overlapping_directions,
+    "shared_von_mises_fisher": overlapping_directions,
+    "gamma": partial(overlapping_times, 2.0, 3),
+    "exponential": partial(overlapping_times, 1.5, 4),
+}
+
+
 def overlapping_rows(name, n_rows=3000, *of_gaussians, seed=0):
     if name in GAUSSIANS:
         return overlapping(n_rows, *of_gaussians, seed=seed)
-    return overlapping_binary(n_rows) if name == "bernoulli" else overlapping_counts(n_rows)
+    return OVERLAPPING.get(name, overlapping_counts)(n_rows=n_rows)
 
 
 def engines(twins, X, weights, params):
@@ -69,6 +90,11 @@ def fits(X, **options):
 # ---- the parts ------------------------------------------------------------------------------------------------------
 
 
+#: Numbers beyond the parameters that are free, of four components: probabilities of a multinomial sum to one, and a
+#: shared concentration is in the length of each vector.
+SUPERFLUOUS = {"multinomial": 4, "shared_von_mises_fisher": 3}
+
+
 @pytest.mark.parametrize("name", FAMILIES)
 def test_free_numbers_equal_the_twins_and_lead_back(name):
     rng = np.random.default_rng(0)
@@ -77,8 +103,7 @@ def test_free_numbers_equal_the_twins_and_lead_back(name):
     em = make_em(twins, twins.make_rows(rng, 10, 3), weights, params)
     point = free_point(em)
     np.testing.assert_allclose(point, reference.to_point(weights, twins.reference, params), rtol=1e-13, atol=1e-14)
-    # the probabilities of a multinomial sum to one: a number more than are free
-    assert len(point) == 4 + twins.compiled.n_parameters(4, 3) + (4 if name == "multinomial" else 0)
+    assert len(point) == 4 + twins.compiled.n_parameters(4, 3) + SUPERFLUOUS.get(name, 0)
     em.set_state(np.full(4, 0.25), twins.compiled.blank(4, 3))
     assert set_free_point(em, point)
     np.testing.assert_allclose(em.state()[0], weights, rtol=1e-14)
@@ -182,7 +207,8 @@ def test_the_loop_equals_the_twins_loop(name):
 def test_the_objective_never_falls(name, seed):
     rng = np.random.default_rng(seed)
     twins = FAMILIES[name]
-    X = overlapping_rows(name, seed=seed)
+    X = overlapping(seed=seed) if name in GAUSSIANS else twins.make_rows(rng, 2000, 6 if name == "categorical" else 4)
+    X = overlapping_binary() if name == "bernoulli" else X
     weights, params = random_weights(rng, 3), twins.make_params(rng, 3, X.shape[1])
     plain, em = engines(twins, X, weights, params)
     objectives, _ = em.iterate(400, 0, -np.inf, 0)

@@ -11,13 +11,14 @@ from hypothesis import strategies as st
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils._param_validation import InvalidParameterError
 
-from mixfast import BernoulliMixture, GaussianMixture, Status
+from mixfast import BernoulliMixture, GaussianMixture, MultinomialMixture, PoissonMixture, Status, StudentTMixture
 
 STARTS = ["kmeans", "k-means++", "random", "random_from_data"]
 TYPES = ["full", "tied", "diag", "spherical"]
 RNG = np.random.default_rng(0)
 ROWS = RNG.normal(size=(60, 3)) + np.repeat([[5.0], [0.0]], 30, axis=0)
 BITS = (RNG.random((60, 4)) < 0.4).astype(float)
+COUNTS = np.random.default_rng(7).poisson(3, (60, 4)).astype(float)
 LABELS = np.arange(60) % 2
 EYE = np.eye(3)
 
@@ -34,7 +35,10 @@ every_type = pytest.mark.parametrize("covariance_type", TYPES)
 every_start = pytest.mark.parametrize("init_params", STARTS)
 every_dtype = pytest.mark.parametrize("dtype", [np.float64, np.float32])
 both_reg = pytest.mark.parametrize("reg_covar", [0.0, 1e-6])
-both = pytest.mark.parametrize(("mixture", "X"), [(GaussianMixture, ROWS), (BernoulliMixture, BITS)])
+every_family = pytest.mark.parametrize(
+    ("mixture", "X"),
+    [(GaussianMixture, ROWS), (BernoulliMixture, BITS), (MultinomialMixture, COUNTS), (PoissonMixture, COUNTS)],
+)
 
 
 def variances(model):
@@ -61,7 +65,7 @@ def assert_sensible(model, X, sample_weight=None):
     eps = np.finfo(model.weights_.dtype).eps
     assert np.all(model.weights_ >= 0)
     assert abs(model.weights_.sum(dtype=np.float64) - 1) < 8 * eps
-    if isinstance(model, GaussianMixture):
+    if isinstance(model, GaussianMixture | StudentTMixture):
         assert positive_definite(model)
         counted = np.asarray(X, dtype=np.float64)
         counted = counted if sample_weight is None else counted[np.asarray(sample_weight) > 0]
@@ -74,6 +78,8 @@ def assert_sensible(model, X, sample_weight=None):
             size = np.abs(counted).max(axis=0)
             limit = limit + 1e-3 * np.where(size == 0, 1, size) ** 2
         assert np.all(variances(model) <= (limit.mean() if model.covariance_type == "spherical" else limit))
+    elif isinstance(model, PoissonMixture):
+        assert np.all(model.rates_ >= 0)
     else:
         assert np.all((model.probabilities_ >= 0) & (model.probabilities_ <= 1))
     assert model.status_ & (Status.CONVERGED | Status.MAX_ITER) == (
@@ -126,10 +132,17 @@ UNUSABLE = {
 }
 
 
-@both
+#: What some families take for entries that are missing.
+MISSING = ("NaN", "None", "a null in polars", "NA in pandas")
+
+
+@every_family
 @pytest.mark.parametrize("kind", UNUSABLE)
 def test_fit_and_predict_refuse(kind, mixture, X):
     spoil, match = UNUSABLE[kind]
+    if kind in MISSING and mixture is BernoulliMixture:
+        assert np.all(np.isfinite(mixture(random_state=0).fit(spoil(X)).predict_proba(spoil(X))))
+        return
     with pytest.raises(ValueError, match=f"(?s){match}"):
         mixture(random_state=0).fit(spoil(X))
     if kind not in ("no columns", "a null in polars", "NA in pandas"):  # or the number of columns is wrong as well
@@ -137,14 +150,14 @@ def test_fit_and_predict_refuse(kind, mixture, X):
             mixture(random_state=0).fit(X).predict_proba(spoil(X))
 
 
-@both
+@every_family
 def test_one_row_cannot_be_fitted_but_can_be_predicted(mixture, X):
     with pytest.raises(ValueError, match=r"1 sample\(s\).*minimum of 2 is required"):
         mixture().fit(X[:1])
     assert mixture(2, random_state=0).fit(X).predict(X[:1]).shape == (1,)
 
 
-@both
+@every_family
 @pytest.mark.parametrize("method", ["predict", "predict_proba", "score_samples", "score", "bic", "aic", "icl"])
 def test_predictions_refuse_another_number_of_columns(method, mixture, X):
     model = mixture(2, random_state=0).fit(X)
@@ -152,7 +165,7 @@ def test_predictions_refuse_another_number_of_columns(method, mixture, X):
         getattr(model, method)(X[:, :2])
 
 
-@both
+@every_family
 @every_start
 def test_fewer_rows_than_components_raise(init_params, mixture, X):
     model = mixture(3, init_params=init_params, random_state=0)
@@ -164,7 +177,7 @@ def test_fewer_rows_than_components_raise(init_params, mixture, X):
         model.set_params(n_components=10**12).fit(X)
 
 
-@both
+@every_family
 @pytest.mark.parametrize(
     ("sample_weight", "match"),
     [
@@ -222,7 +235,7 @@ def test_a_given_start_needs_rows_of_positive_weight_in_each_component(start):
         GaussianMixture(2, init_params=start).fit(ROWS, sample_weight=1 - LABELS)
 
 
-@both
+@every_family
 @pytest.mark.parametrize(
     ("name", "values"),
     {"n_components": [0, 1.5], "tol": [-1.0, np.nan], "max_iter": [-1], "n_init": [0], "init_params": ["best", None],
@@ -244,7 +257,7 @@ def test_data_that_is_not_binary_needs_a_threshold(value, method):
     fit(BernoulliMixture(2, random_state=0), X)
 
 
-@both
+@every_family
 @pytest.mark.parametrize(("n_components", "n_columns"), [(3, None), (2, 2)])
 def test_a_warm_start_of_another_shape_says_so(n_components, n_columns, mixture, X):
     model = mixture(2, warm_start=True, random_state=0).fit(X)
@@ -392,10 +405,11 @@ def test_the_unit_of_the_weights_does_not_matter_or_has_to_be_changed(unit, dtyp
                 mixture(2, **options).fit(X, sample_weight=weight)
 
 
-@both
+@every_family
 @every_dtype
 def test_rows_of_weight_zero_are_left_out_whatever_they_hold(dtype, mixture, X):
-    X = np.r_[X, np.full((5, X.shape[1]), 1e30)].astype(dtype)
+    largest = 2.0**53 if X is COUNTS else 1e30
+    X = np.r_[X, np.full((5, X.shape[1]), largest)].astype(dtype)
     model = fit(mixture(3, random_state=0), X, np.arange(65) < 60)
     alone = mixture(3, random_state=0).fit(X[:60])
     np.testing.assert_allclose(model.weights_, alone.weights_, rtol=1e-5)
@@ -464,8 +478,9 @@ def problems(draw):
     covariance_type=st.sampled_from(TYPES),
     reg_covar=st.sampled_from([0.0, 1e-6]),
     regularization=st.sampled_from(["absolute", "relative"]),
+    degrees_of_freedom=st.sampled_from(["component", "shared", 0.01, 3, 1e8]),
 )
-def test_small_problems_fit_or_say_why_not(problem, covariance_type, reg_covar, regularization):
+def test_small_problems_fit_or_say_why_not(problem, covariance_type, reg_covar, regularization, degrees_of_freedom):
     options, X, weights = problem
     options |= {"canonical_order": regularization == "relative"}
     model = GaussianMixture(
@@ -480,4 +495,6 @@ def test_small_problems_fit_or_say_why_not(problem, covariance_type, reg_covar, 
     # relative: a millionth of the square of a small unit, and its inverse, must be numbers as well
     may_raise = sizes.max() > high or (regularization == "relative" and np.any((sizes > 0) & (sizes < low)))
     assert fit_or_say_scale(model, X, weights) or may_raise
+    heavy = StudentTMixture(**model.get_params(), degrees_of_freedom=degrees_of_freedom)
+    assert fit_or_say_scale(heavy, X, weights) or may_raise
     fit(BernoulliMixture(**options), X, weights)

@@ -257,6 +257,10 @@ def test_huge_problems_on_all_threads_change_no_bit(covariance_type):
         got = fit_many(problems, estimator, random_state=3, n_threads=n_threads)
         assert_same_results(got, wanted)
     assert_same_results(fit_many(problems[:1], estimator, random_state=3, n_threads=2), wanted, [0])
+    for method in (wanted.predict, wanted.score_samples):
+        alone = method(problems, n_threads=1)
+        for n_threads in (2, 7):
+            assert all(map(same_bits, method(problems, n_threads=n_threads), alone))
 
 
 def test_there_may_be_fewer_problems_than_threads():

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from batches import TYPES, UNUSABLE, assert_same_fit, bits, fit_alone, ragged, same_bits
+from batches import STARTS, TYPES, UNUSABLE, assert_same_fit, bits, fit_alone, ragged, same_bits
 from sklearn.base import clone
 from test_python_family import GeometricMixture
 
@@ -103,6 +103,35 @@ def test_all_fits_are_kept_where_that_is_asked_for(options):
                 assert_same_fit(model[i], fit_alone(candidate, X, 0))
     # two rows: one component only
     assert [bool(model.status[0] & Status.TOO_FEW_ROWS) for model in result.models] == [False, False, True, True]
+
+
+@pytest.mark.parametrize("init_params", STARTS)
+@pytest.mark.parametrize("n_threads", [1, 2, 40])  # with so many, one problem's models begin each for itself
+def test_structures_that_share_their_starts_have_the_bits_of_estimators(init_params, n_threads):
+    X = ragged([60], 2)[0]
+    estimator = GaussianMixture(n_init=4, init_params=init_params)
+    result = fit_many(
+        [X], estimator, random_state=1, keep="all", n_threads=n_threads, n_components=[2, 5], covariance_type=TYPES
+    )
+    for model, candidate in zip(result.models, result.candidates, strict=True):
+        assert_same_fit(model[0], fit_alone(candidate, X, 1))
+
+
+def test_a_structure_that_fails_leaves_the_start_to_others():
+    X = ragged([60], 2)[0]
+    estimator = GaussianMixture(n_init=4, reg_covar=0, on_degenerate="raise")
+    result = fit_many([X], estimator, random_state=1, keep="all", n_components=20, covariance_type=TYPES)
+    fails = []
+    for model, candidate in zip(result.models, result.candidates, strict=True):
+        try:
+            alone = fit_alone(candidate, X, 1)
+        except ValueError:
+            fails.append(True)
+        else:
+            fails.append(False)
+            assert_same_fit(model[0], alone)
+    assert fails == [bool(model.status[0] & UNUSABLE) for model in result.models]
+    assert 0 < sum(fails) < len(fails)
 
 
 def test_a_grid_of_one_is_no_choice():

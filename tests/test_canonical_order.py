@@ -7,7 +7,7 @@ import pytest
 from sklearn.exceptions import ConvergenceWarning
 from twins import DTYPES, FAMILIES, random_weights
 
-from mixfast import BernoulliMixture, GaussianMixture
+from mixfast import BernoulliMixture, GaussianMixture, StudentTMixture
 
 RNG = np.random.default_rng(0)
 LABELS = np.arange(600) % 3
@@ -18,18 +18,28 @@ PROBABILITIES = np.array([[0.9, 0.2, 0.8, 0.5, 0.1], [0.5, 0.8, 0.1, 0.9, 0.4], 
 BITS = (RNG.uniform(size=(600, 5)) < PROBABILITIES[LABELS]).astype(float)
 MODELS = {
     **{name: (GaussianMixture, {"covariance_type": name}, ROWS) for name in ("full", "tied", "diag", "spherical")},
+    "heavy full": (StudentTMixture, {}, ROWS),
+    "heavy tied": (StudentTMixture, {"covariance_type": "tied", "degrees_of_freedom": "shared"}, ROWS),
     "bernoulli": (BernoulliMixture, {}, BITS),
 }
 every_model = pytest.mark.parametrize("name", MODELS)
 
 
 def parameters(model):
-    names = ("weights_", "means_", "covariances_", "precisions_", "precisions_cholesky_", "probabilities_")
+    names = (
+        "weights_",
+        "means_",
+        "covariances_",
+        "precisions_",
+        "precisions_cholesky_",
+        "degrees_of_freedom_",
+        "probabilities_",
+    )
     return {name: getattr(model, name) for name in names if hasattr(model, name)}
 
 
 def location(model):
-    return model.means_ if isinstance(model, GaussianMixture) else model.probabilities_
+    return model.probabilities_ if isinstance(model, BernoulliMixture) else model.means_
 
 
 @pytest.mark.filterwarnings("ignore:Best performing initialization did not converge")
@@ -62,7 +72,11 @@ def test_only_the_numbers_of_the_components_change(name):
     assert list(order) == [2, 1, 0]
     assert ordered.lower_bounds_ == plain.lower_bounds_
     for parameter, values in parameters(plain).items():
-        shared = options.get("covariance_type") == "tied" and parameter not in ("weights_", "means_")
+        shared = options.get("covariance_type") == "tied" and parameter in (
+            "covariances_",
+            "precisions_",
+            "precisions_cholesky_",
+        )
         np.testing.assert_array_equal(parameters(ordered)[parameter], values if shared else values[order], parameter)
     np.testing.assert_array_equal(order[ordered.predict(X)], plain.predict(X))
     # densities are sums over the components, in another order
@@ -102,7 +116,7 @@ def test_reordering_twice_comes_back_and_keeps_what_is_shared(name, n_features):
     there = family.reorder(params, order)
     back = family.reorder(there, np.argsort(order))
     for field, moved, same, array in zip(params._fields, there, back, params, strict=True):
-        shared = name == "tied" and field != "means"
+        shared = name.endswith("tied") and field in ("covariances", "precisions_cholesky")
         np.testing.assert_array_equal(moved, array if shared else array[order])
         np.testing.assert_array_equal(same, array)
 

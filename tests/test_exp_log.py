@@ -1,11 +1,11 @@
-"""The pass's own exp and log against mpmath, in units in the last place, over the whole range."""
+"""The kernels' own exp and logs against mpmath, in units in the last place, over the whole range."""
 
 import mpmath
 import numpy as np
 import pytest
 from twins import DTYPES, ISAS
 
-from mixfast._em import exp_nonpositive, log_above_one
+from mixfast._em import exp_nonpositive, log_above_one, log_one_plus
 
 # Largest errors measured over these grids: exp 0.9 ulp, log 0.9 ulp (float64), 1.0 and 0.9 (float32); without fused
 # multiply-add (base, v2) exp reaches 1.0 and 1.1.
@@ -50,9 +50,27 @@ def test_log_is_right_to_one_and_a_half_ulp(dtype, isa):
     assert error_in_ulp(log_above_one(x, isa), x, mpmath.log) <= MAX_ULP
 
 
+# Measured: 1.6 ulp without fused multiply-add, 1.4 with it (float64), 1.3 and 1.2 (float32).
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_log_of_one_plus_a_number_is_right_to_two_ulp_however_small_it_is(dtype, isa):
+    rng = np.random.default_rng(0)
+    largest = 2.0 ** (1022 if dtype == np.float64 else 126)
+    x = np.concatenate(
+        [
+            10.0 ** -rng.uniform(0, 30, 2000),
+            rng.exponential(1, 3000),
+            2.0 ** rng.uniform(0, np.log2(largest), 2000),
+            [0.0, largest, 1.0, np.sqrt(2) - 1],
+        ]
+    ).astype(dtype)
+    assert error_in_ulp(log_one_plus(x, isa), x, mpmath.log1p) <= 2
+
+
 @pytest.mark.parametrize("isa", ISAS)
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_special_values_of_exp_and_log(dtype, isa):
     x = np.array([0, -np.inf, np.nan, LOWEST[dtype] - 1, -1e30], dtype)
     np.testing.assert_array_equal(exp_nonpositive(x, isa), np.array([1, 0, np.nan, 0, 0], dtype))
     np.testing.assert_array_equal(log_above_one(np.array([1, np.nan, 1], dtype), isa), np.array([0, np.nan, 0], dtype))
+    np.testing.assert_array_equal(log_one_plus(np.array([0, np.nan, 0], dtype), isa), np.array([0, np.nan, 0], dtype))

@@ -4,8 +4,9 @@ import signal
 
 import numpy as np
 import pytest
+from scipy import sparse
 
-from mixfast import GaussianMixture
+from mixfast import GSDMM, GaussianMixture
 from mixfast._em import EM, Rows
 from mixfast.families.gaussian import FullGaussian
 
@@ -75,3 +76,28 @@ def test_a_round_is_short():
     # A round is a share of each lane, rounded up to whole chunks. So many columns are computed at 13 GF/s or more on
     # one thread (base): within a second.
     assert (n_rows / em.n_rounds + em.n_lanes * em.chunk_rows) * flops / n_rows <= 1.3e10
+
+
+def documents():
+    """Ten thousand of three hundred words."""
+    words = np.random.default_rng(0).integers(1000, size=3_000_000)
+    X = sparse.csr_array((np.ones(len(words)), words, np.arange(0, len(words) + 1, 300)), (10_000, 1000))
+    X.sum_duplicates()
+    return X
+
+
+@pytest.mark.parametrize("n_init", [1, 3])
+def test_a_single_sweep_over_documents_is_interrupted(n_init, interrupt_soon):
+    X, model = documents(), GSDMM(2000, n_iter=1, n_init=n_init)
+    interrupt_soon()
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(X)
+
+
+def test_a_prediction_of_documents_is_interrupted(interrupt_soon):
+    X = documents()
+    model = GSDMM(3000, n_iter=1).fit(X[:10])
+    model.n_clusters_ = 2999  # of empty ones one would stand for all
+    interrupt_soon()
+    with pytest.raises(KeyboardInterrupt):
+        model.score(X)

@@ -13,7 +13,7 @@ import pytest
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 
 import mixfast
-from mixfast import BernoulliMixture, GaussianMixture, Status, load, persistence
+from mixfast import BernoulliMixture, GaussianMixture, Status, StudentTMixture, load, persistence
 
 RNG = np.random.default_rng(0)
 ROWS = RNG.normal(size=(60, 3)) + np.repeat([[5.0], [0.0]], 30, axis=0)
@@ -29,6 +29,7 @@ def models(dtype):
         GaussianMixture(2, covariance_type=covariance_type, random_state=0).fit(X)
         for covariance_type in ("full", "tied", "diag", "spherical")
     )
+    yield StudentTMixture(2, covariance_type="tied", degrees_of_freedom="shared", random_state=0).fit(X)
     yield BernoulliMixture(2, alpha=0.1, binarize=0.3, random_state=np.int64(3), accelerate="auto").fit(X)
     start = {"weights_init": [0.4, 0.6], "means_init": ROWS[[0, 40]].tolist(), "precisions_init": [EYE, 2 * EYE]}
     yield GaussianMixture(2, **start, tol=np.float32(1e-2), reg_covar=0, n_threads=1).fit(X)

@@ -194,12 +194,13 @@ def test_a_start_from_kmeans_is_the_start_from_its_labels(name):
     twins = FAMILIES[name]
     X = twins.make_rows(rng, 900, 4)
     weight = rng.uniform(0.5, 2, 900)
-    family = twins.compiled
-    once, twice = (EM(family.bind(3, 4, X.dtype), Rows(X, weight)) for _ in range(2))
+    encoded = twins.compiled.encode(X)
+    family, seeds = encoded.family, Rows(encoded.rows if encoded.seeds is None else encoded.seeds, weight)
+    once, twice = (EM(encoded.bind(3, X.dtype), Rows(encoded.rows, weight, encoded.base)) for _ in range(2))
     for em in (once, twice):
         em.set_state(np.full(3, 1 / 3), family.blank(3, 4))
-    seeding.start_from_kmeans(once, family, once.rows, 5, 0)
-    twice.start_from_labels(seeding.kmeans(Rows(X, weight), 3, 5, 0).labels)
+    seeding.start_from_kmeans(once, family, seeds, 5, 0)
+    twice.start_from_labels(seeding.kmeans(seeds, 3, 5, 0).labels)
     for got, expected in zip(once.state(), twice.state(), strict=True):
         np.testing.assert_allclose(got, expected, rtol=1e-9, atol=1e-11)
 

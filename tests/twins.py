@@ -9,10 +9,16 @@ import numpy as np
 from mixfast._em import EM, Rows
 from mixfast._isa import available_isas
 from mixfast._reference import bernoulli as bernoulli_twin
+from mixfast._reference import categorical as categorical_twin
+from mixfast._reference import gamma as gamma_twin
 from mixfast._reference import gaussian as gaussian_twin
 from mixfast._reference import multinomial as multinomial_twin
 from mixfast._reference import poisson as poisson_twin
+from mixfast._reference import student_t as student_t_twin
+from mixfast._reference import von_mises_fisher as von_mises_fisher_twin
 from mixfast.families.bernoulli import Bernoulli, BernoulliParams
+from mixfast.families.categorical import Categorical, CategoricalParams
+from mixfast.families.gamma import Exponential, ExponentialParams, Gamma, GammaParams
 from mixfast.families.gaussian import (
     DiagonalGaussian,
     FullGaussian,
@@ -22,6 +28,17 @@ from mixfast.families.gaussian import (
 )
 from mixfast.families.multinomial import Multinomial, MultinomialParams
 from mixfast.families.poisson import Poisson, PoissonParams
+from mixfast.families.student_t import (
+    DiagonalStudentT,
+    FullStudentT,
+    GivenDegrees,
+    OwnDegrees,
+    SharedDegrees,
+    SphericalStudentT,
+    StudentTParams,
+    TiedStudentT,
+)
+from mixfast.families.von_mises_fisher import SharedVonMisesFisher, VonMisesFisher, VonMisesFisherParams
 
 ISAS = available_isas()
 DTYPES = (np.float64, np.float32)
@@ -73,6 +90,28 @@ def spherical_params(rng, n_components, n_features):
     return GaussianParams(_means(rng, n_components, n_features), variances, 1 / np.sqrt(variances))
 
 
+def heavy_tailed_rows(rng, n_rows, n_features):
+    """Three groups, each with outliers of its own."""
+    centres = 5 + 2 * rng.standard_normal((3, n_features))
+    tails = np.sqrt(3 / rng.chisquare(3, (n_rows, 1)))
+    rows = centres[rng.integers(3, size=n_rows)] + rng.standard_normal((n_rows, n_features)) * tails
+    return rows * np.linspace(0.5, 2, n_features)
+
+
+def with_degrees(make_params, n_groups):
+    """Parameters of a Student-t family; components of a group share their degrees of freedom, no group has eight."""
+
+    def make(rng, n_components, n_features):
+        located = make_params(rng, n_components, n_features)
+        groups = n_groups(n_components)
+        degrees = (
+            np.repeat(rng.uniform(2, 12, groups), n_components // groups) if groups else np.full(n_components, 8.0)
+        )
+        return StudentTParams(*located, degrees)
+
+    return make
+
+
 def binary_rows(rng, n_rows, n_features):
     """Three groups with probabilities of their own."""
     probabilities = rng.uniform(size=(3, n_features))[rng.integers(3, size=n_rows)]
@@ -81,6 +120,9 @@ def binary_rows(rng, n_rows, n_features):
 
 def bernoulli_params(rng, n_components, n_features):
     return BernoulliParams(rng.uniform(0.05, 0.95, (n_components, n_features)))
+
+
+OWN, SHARED, GIVEN = OwnDegrees().n_groups, SharedDegrees().n_groups, GivenDegrees(8).n_groups
 
 
 def count_rows(rng, n_rows, n_features):
@@ -97,14 +139,98 @@ def poisson_params(rng, n_components, n_features):
     return PoissonParams(rng.gamma(2, 2, size=(n_components, n_features)))
 
 
+def unit_vectors(rows):
+    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
+def directions(rng, n_rows, n_features):
+    """Three groups about directions of their own."""
+    centres = unit_vectors(rng.standard_normal((3, n_features)))
+    noise = rng.standard_normal((n_rows, n_features)) / np.sqrt(n_features)
+    return unit_vectors(centres[rng.integers(3, size=n_rows)] + 0.8 * noise)
+
+
+def von_mises_fisher_params(rng, n_components, n_features):
+    concentrations = n_features * rng.uniform(0.5, 4, n_components)
+    return VonMisesFisherParams(unit_vectors(rng.standard_normal((n_components, n_features))), concentrations)
+
+
+def shared_von_mises_fisher_params(rng, n_components, n_features):
+    params = von_mises_fisher_params(rng, n_components, n_features)
+    return params._replace(concentrations=np.full(n_components, params.concentrations[0]))
+
+
+def positive_rows(rng, n_rows, n_features):
+    """Three groups of times, with means and spreads of their own."""
+    labels = rng.integers(3, size=n_rows)
+    shapes, scales = rng.uniform(0.5, 6, (3, n_features)), rng.uniform(0.3, 3, (3, n_features))
+    return rng.gamma(shapes[labels], scales[labels])
+
+
+def gamma_params(rng, n_components, n_features):
+    shape = (n_components, n_features)
+    return GammaParams(rng.uniform(0.5, 6, shape), rng.uniform(0.3, 3, shape))
+
+
+def exponential_params(rng, n_components, n_features):
+    return ExponentialParams(rng.uniform(0.1, 2, (n_components, n_features)))
+
+
+def answers(rng, n_rows, n_features):
+    """Codes of three categories, or 3 for a missing answer; three groups with probabilities of their own."""
+    ladders = np.cumsum(rng.dirichlet(np.ones(4), (3, n_features)), axis=2)[rng.integers(3, size=n_rows)]
+    return np.sum(rng.uniform(size=(n_rows, n_features, 1)) > ladders[:, :, :3], axis=2).astype(float)
+
+
+def categorical_params(rng, n_components, n_features):
+    probabilities = rng.dirichlet(np.full(3, 2.0), (n_components, n_features))
+    return CategoricalParams(probabilities.reshape(n_components, -1))
+
+
 FAMILIES = {
     "full": Twins(FullGaussian(1e-6), gaussian_twin.FullGaussian(1e-6), gaussian_rows, full_params),
     "tied": Twins(TiedGaussian(1e-6), gaussian_twin.TiedGaussian(1e-6), gaussian_rows, tied_params),
     "diagonal": Twins(DiagonalGaussian(1e-6), gaussian_twin.DiagonalGaussian(1e-6), gaussian_rows, diagonal_params),
     "spherical": Twins(SphericalGaussian(1e-6), gaussian_twin.SphericalGaussian(1e-6), gaussian_rows, spherical_params),
+    "heavy full": Twins(
+        FullStudentT(1e-6, OwnDegrees()),
+        student_t_twin.StudentT(gaussian_twin.FullGaussian(1e-6), OWN, 8.0),
+        heavy_tailed_rows,
+        with_degrees(full_params, OWN),
+    ),
+    "heavy tied": Twins(
+        TiedStudentT(1e-6, OwnDegrees()),
+        student_t_twin.TiedStudentT(1e-6, OWN, 8.0),
+        heavy_tailed_rows,
+        with_degrees(tied_params, OWN),
+    ),
+    "heavy diagonal": Twins(
+        DiagonalStudentT(1e-6, SharedDegrees()),
+        student_t_twin.StudentT(gaussian_twin.DiagonalGaussian(1e-6), SHARED, 8.0),
+        heavy_tailed_rows,
+        with_degrees(diagonal_params, SHARED),
+    ),
+    "heavy spherical": Twins(
+        SphericalStudentT(1e-6, GivenDegrees(8)),
+        student_t_twin.StudentT(gaussian_twin.SphericalGaussian(1e-6), GIVEN, 8.0),
+        heavy_tailed_rows,
+        with_degrees(spherical_params, GIVEN),
+    ),
     "bernoulli": Twins(Bernoulli(0.5), bernoulli_twin.Bernoulli(0.5), binary_rows, bernoulli_params),
     "multinomial": Twins(Multinomial(0.5), multinomial_twin.Multinomial(0.5), count_rows, multinomial_params),
     "poisson": Twins(Poisson(0.5, 0.2), poisson_twin.Poisson(0.5, 0.2), count_rows, poisson_params),
+    "von_mises_fisher": Twins(
+        VonMisesFisher(), von_mises_fisher_twin.VonMisesFisher(), directions, von_mises_fisher_params
+    ),
+    "shared_von_mises_fisher": Twins(
+        SharedVonMisesFisher(),
+        von_mises_fisher_twin.SharedVonMisesFisher(),
+        directions,
+        shared_von_mises_fisher_params,
+    ),
+    "gamma": Twins(Gamma(), gamma_twin.Gamma(), positive_rows, gamma_params),
+    "exponential": Twins(Exponential(), gamma_twin.Exponential(), positive_rows, exponential_params),
+    "categorical": Twins(Categorical(3, 0.5), categorical_twin.Categorical(3, 0.5), answers, categorical_params),
 }
 
 

@@ -17,10 +17,16 @@ if TYPE_CHECKING:
     from mixfast.bootstrap import BootstrapLRT, bootstrap_lrt
     from mixfast.convergence import Status
     from mixfast.estimators.bernoulli_mixture import BernoulliMixture
+    from mixfast.estimators.categorical_mixture import CategoricalMixture
     from mixfast.estimators.dirichlet_multinomial_mixture import DirichletMultinomialMixture
+    from mixfast.estimators.gamma_mixture import ExponentialMixture, GammaMixture
     from mixfast.estimators.gaussian_mixture import GaussianMixture
+    from mixfast.estimators.gsdmm import GSDMM
     from mixfast.estimators.multinomial_mixture import MultinomialMixture
     from mixfast.estimators.poisson_mixture import PoissonMixture
+    from mixfast.estimators.product_mixture import ProductMixture
+    from mixfast.estimators.student_t_mixture import StudentTMixture
+    from mixfast.estimators.von_mises_fisher_mixture import VonMisesFisherMixture
     from mixfast.persistence import load
     from mixfast.plotting import plot_mixture
     from mixfast.selection import Selection, select
@@ -30,12 +36,19 @@ _HOMES = {
     "BatchResult": "mixfast.batch_result",
     "BernoulliMixture": "mixfast.estimators.bernoulli_mixture",
     "BootstrapLRT": "mixfast.bootstrap",
+    "CategoricalMixture": "mixfast.estimators.categorical_mixture",
     "DirichletMultinomialMixture": "mixfast.estimators.dirichlet_multinomial_mixture",
+    "ExponentialMixture": "mixfast.estimators.gamma_mixture",
+    "GSDMM": "mixfast.estimators.gsdmm",
+    "GammaMixture": "mixfast.estimators.gamma_mixture",
     "GaussianMixture": "mixfast.estimators.gaussian_mixture",
     "MultinomialMixture": "mixfast.estimators.multinomial_mixture",
     "PoissonMixture": "mixfast.estimators.poisson_mixture",
+    "ProductMixture": "mixfast.estimators.product_mixture",
     "Selection": "mixfast.selection",
     "Status": "mixfast.convergence",
+    "StudentTMixture": "mixfast.estimators.student_t_mixture",
+    "VonMisesFisherMixture": "mixfast.estimators.von_mises_fisher_mixture",
     "bootstrap_lrt": "mixfast.bootstrap",
     "fit_many": "mixfast.batch",
     "fit_many_columns": "mixfast.batch",
@@ -48,15 +61,22 @@ _HOMES = {
 }
 
 __all__ = [
+    "GSDMM",
     "BatchResult",
     "BernoulliMixture",
     "BootstrapLRT",
+    "CategoricalMixture",
     "DirichletMultinomialMixture",
+    "ExponentialMixture",
+    "GammaMixture",
     "GaussianMixture",
     "MultinomialMixture",
     "PoissonMixture",
+    "ProductMixture",
     "Selection",
     "Status",
+    "StudentTMixture",
+    "VonMisesFisherMixture",
     "bootstrap_lrt",
     "fit_many",
     "fit_many_columns",

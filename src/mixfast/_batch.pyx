@@ -2,7 +2,8 @@
 
 Each thread works in one arena, as large as the largest problem needs; nothing is allocated for a fit but what pruning
 wants where there are thousands of rows. What is done is what an estimator does, by the same functions: the start, the
-loop, the best of several starts. So the bits are those of the estimator, for any number of threads.
+loop, the best of several starts. So the bits are those of the estimator, for any number of threads. Models with as many
+components have their starts in common: k-means is made once for all covariance types.
 
 Problems that would keep one thread for long are fitted one after the other, each on all threads.
 """
@@ -49,6 +50,7 @@ from mixfast._em cimport (
 from mixfast._family cimport MIXFAST_NOT_FINITE, chunk_t, family_t, rows_t
 from mixfast._line cimport line_t, place_line, suits_line
 from mixfast._pass cimport (
+    CACHE_LINE,
     LANE_COUNTS,
     arena_t,
     get,
@@ -116,27 +118,10 @@ ctypedef struct model_t:
 
 cdef struct batch_t
 
-# What a thread works in, on one problem and one model at a time.
-ctypedef struct worker_t:
-    batch_t *batch
-    look_fn look                   # the first thread and the one of wide problems listen, others see what they heard
-    void *block
-    arena_t arena
-    size_t after_fit               # how much of the arena the present fit takes; starts use what is beyond
-    int n_threads
-    pass_t fit
-    rows_t seeding_rows
-    em_t em
-    acceleration_t acceleration
-    int64_t *labels
-    int64_t *indices
-    double *arrivals
-    uint32_t *order
-    Py_ssize_t *places
-    double *best_weights
-    double *best_params
-    Py_ssize_t n_done, n_bad       # problems
-    double flops                   # since it listened last
+# Models, one after the other, whose starts are the same.
+ctypedef struct group_t:
+    const model_t *models
+    Py_ssize_t n_models
 
 
 # What came of a start.
@@ -146,7 +131,48 @@ ctypedef struct fit_t:
     int status
 
 
+# The best fit of a model so far.
+ctypedef struct trial_t:
+    fit_t fit
+    bint fails                     # no parameters; the status says why
+    double *weights
+    double *params
+    double criterion
+
+
+# What a thread works in, on one problem and one group of models at a time.
+ctypedef struct worker_t:
+    batch_t *batch
+    look_fn look                   # the first thread and the one of wide problems listen, others see what they heard
+    void *block
+    arena_t arena
+    int n_threads
+    rows_t rows
+    rows_t seeding_rows
+    double total_weight
+    # a start
+    int64_t *labels
+    int64_t *indices
+    double *arrivals
+    double *centres
+    uint32_t *order
+    Py_ssize_t *places
+    trial_t *trials                # [n_models of the group]
+    size_t after_starts            # how much of the arena that takes; passes use what is beyond, one after the other
+    pass_t fit
+    em_t em
+    acceleration_t acceleration
+    Py_ssize_t n_done, n_bad       # fits
+    double flops                   # since it listened last
+
+
+# A start is found once for a group (its labels, centres or rows), and each model of it begins there.
 ctypedef int (*start_fn)(worker_t *, const batch_t *, const model_t *, uint64_t seed, uint32_t start) noexcept nogil
+ctypedef struct start_t:
+    start_fn find
+    start_fn begin
+
+
 ctypedef double (*criterion_fn)(worker_t *, double n_free) noexcept nogil
 ctypedef void (*task_fn)(worker_t *, const batch_t *, Py_ssize_t task) noexcept nogil
 
@@ -158,14 +184,15 @@ cdef struct batch_t:
     const int64_t *offsets         # [n_problems + 1]
     const uint64_t *seeds
     # what is fitted, and how
-    Py_ssize_t n_models
+    Py_ssize_t n_models, n_groups
     model_t *models
+    group_t *groups
     Py_ssize_t n_init, max_iter
     double tol
     int stop_on
     bint prunes
     loop_fn loop
-    start_fn start
+    start_t start
     double lloyd_tol
     Py_ssize_t lloyd_max_iter
     criterion_fn criterion         # the lower the better; NULL where there is nothing to choose
@@ -180,7 +207,7 @@ cdef struct batch_t:
     int32_t *chosen                # [n_problems], the best model
     # how it goes
     task_fn do_task
-    const int64_t *tasks           # problems, or pairs of a problem and a model where each has a slot
+    const int64_t *tasks           # problems, or pairs of a problem and a group where each model has a slot
     Py_ssize_t n_tasks, next_task, deal
     Py_ssize_t n_working           # threads
     PyThread_type_lock lock        # of next_task and n_working
@@ -193,83 +220,124 @@ cdef struct batch_t:
 
 # ---- starts ---------------------------------------------------------------------------------------------------------
 
-cdef int from_known_rows(worker_t *w, const model_t *m) noexcept nogil:
+cdef void place_starts(worker_t *w, const batch_t *b, const group_t *group, Py_ssize_t problem) noexcept nogil:
+    """Where the starts of a group and its best fits lie in the worker's arena."""
+    cdef const family_t *family = group.models.family
+    cdef trial_t *trial
+    cdef Py_ssize_t i
+    w.rows = rows_of(&b.rows, b.offsets, problem)
+    w.seeding_rows = rows_of(&b.seeding_rows, b.offsets, problem)
+    w.arena.used = 0
+    w.labels = <int64_t *> take(&w.arena, w.rows.n_rows * sizeof(int64_t))
+    w.indices = <int64_t *> take(&w.arena, family.n_components * sizeof(int64_t))
+    w.arrivals = <double *> take(&w.arena, family.n_components * sizeof(double))
+    w.centres = <double *> take(&w.arena, group.models.centres.n_params * sizeof(double))
+    w.order = NULL
+    if w.rows.n_rows <= <Py_ssize_t> 0xFFFFFFFF:
+        w.order = <uint32_t *> take(&w.arena, w.rows.n_rows * sizeof(uint32_t))
+    w.places = <Py_ssize_t *> take(&w.arena, (family.n_components + 2) * sizeof(Py_ssize_t))
+    w.trials = <trial_t *> take(&w.arena, group.n_models * sizeof(trial_t))
+    for i in range(group.n_models):
+        trial = &w.trials[i] if w.arena.base != NULL else NULL
+        place_trial(trial, group.models[i].family, &w.arena)
+    w.after_starts = w.arena.used
+
+
+cdef void place_trial(trial_t *trial, const family_t *family, arena_t *arena) noexcept nogil:
+    cdef double *weights = <double *> take(arena, family.n_components * sizeof(double))
+    cdef double *params = <double *> take(arena, family.n_params * sizeof(double))
+    if trial != NULL:
+        trial.weights, trial.params = weights, params
+
+
+cdef void place_beyond_starts(worker_t *w, const family_t *family, const rows_t *rows) noexcept nogil:
+    """The worker's pass, in what starts leave of the arena."""
+    w.arena.used = w.after_starts
+    shape_pass(&w.fit, family, rows, w.total_weight, w.n_threads, 0)
+    w.fit.look, w.fit.look_data = w.look, w
+    place_pass(&w.fit, &w.arena)
+
+
+cdef int find_seeds(worker_t *w, const model_t *m, uint64_t seed, uint32_t start) noexcept nogil:
+    cdef seeding_t seeding
+    place_beyond_starts(w, m.candidates, &w.seeding_rows)
+    place_seeding(&seeding, &w.fit, &w.arena)
+    return seed_greedily(&w.fit, &seeding, m.family.n_components, seed, start, w.indices)
+
+
+cdef int find_clusters(worker_t *w, const batch_t *b, const model_t *m, uint64_t seed, uint32_t start) noexcept nogil:
+    """k-means: labels and centres."""
+    cdef pass_t *p = &w.fit
+    cdef kmeans_t found
+    cdef line_t line
+    cdef bint has_line
+    cdef Py_ssize_t k
+    cdef int code = find_seeds(w, m, seed, start)
+    if code != 0:
+        return code
+    place_beyond_starts(w, m.centres, &w.seeding_rows)
+    begin_lloyd(p, w.labels)
+    for k in range(m.family.n_components):
+        copy_row(&p.rows, w.indices[k], p.params + k * p.family.n_features)
+    has_line = suits_line(p)
+    if has_line:
+        place_line(&line, p, &w.arena)
+    code = settle(p, b.lloyd_tol, b.lloyd_max_iter, &line if has_line else NULL, &found)
+    memcpy(w.centres, p.params, p.family.n_params * sizeof(double))
+    return code
+
+
+cdef int begin_at_clusters(worker_t *w, const batch_t *b, const model_t *m, uint64_t seed,
+                           uint32_t start) noexcept nogil:
+    cdef Py_ssize_t j
+    for j in range(m.n_located):
+        w.fit.params[m.located[j]] = w.centres[j]
+    return start_from_labels(&w.em, w.labels, 2 if m.located == NULL else 1, w.order, w.places)
+
+
+cdef int find_far_rows(worker_t *w, const batch_t *b, const model_t *m, uint64_t seed, uint32_t start) noexcept nogil:
+    """k-means++."""
+    return find_seeds(w, m, seed, start)
+
+
+cdef int find_random_rows(worker_t *w, const batch_t *b, const model_t *m, uint64_t seed,
+                          uint32_t start) noexcept nogil:
+    choose_rows(&w.rows, m.family.n_components, seed, start, w.arrivals, w.indices)
+    return 0
+
+
+cdef int begin_at_rows(worker_t *w, const batch_t *b, const model_t *m, uint64_t seed, uint32_t start) noexcept nogil:
     """Components begin with the rows at `indices`, one each."""
     cdef Py_ssize_t i
-    for i in range(w.fit.rows.n_rows):
+    for i in range(w.rows.n_rows):
         w.labels[i] = -1
     for i in range(m.family.n_components):
         w.labels[w.indices[i]] = i
     return start_from_labels(&w.em, w.labels, 2, w.order, w.places)
 
 
-cdef void place_beyond_fit(worker_t *w, const family_t *family, pass_t *p) noexcept nogil:
-    """A pass of a start to the present fit, in what that leaves of the arena."""
-    w.arena.used = w.after_fit
-    shape_pass(p, family, &w.seeding_rows, w.fit.total_weight, w.n_threads, 0)
-    p.look, p.look_data = w.fit.look, w.fit.look_data
-    place_pass(p, &w.arena)
+cdef int find_nothing(worker_t *w, const batch_t *b, const model_t *m, uint64_t seed, uint32_t start) noexcept nogil:
+    return 0
 
 
-cdef int find_seeds(worker_t *w, const model_t *m, uint64_t seed, uint32_t start) noexcept nogil:
-    cdef pass_t p
-    cdef seeding_t seeding
-    place_beyond_fit(w, m.candidates, &p)
-    place_seeding(&seeding, &p, &w.arena)
-    return seed_greedily(&p, &seeding, m.family.n_components, seed, start, w.indices)
-
-
-cdef int start_kmeans_plusplus(worker_t *w, const batch_t *b, const model_t *m, uint64_t seed,
-                               uint32_t start) noexcept nogil:
-    cdef int code = find_seeds(w, m, seed, start)
-    return code if code != 0 else from_known_rows(w, m)
-
-
-cdef int start_kmeans(worker_t *w, const batch_t *b, const model_t *m, uint64_t seed, uint32_t start) noexcept nogil:
-    cdef pass_t p
-    cdef kmeans_t found
-    cdef line_t line
-    cdef bint has_line
-    cdef Py_ssize_t k, j
-    cdef int code = find_seeds(w, m, seed, start)
-    if code != 0:
-        return code
-    place_beyond_fit(w, m.centres, &p)
-    begin_lloyd(&p, w.labels)
-    for k in range(m.family.n_components):
-        copy_row(&p.rows, w.indices[k], p.params + k * p.family.n_features)
-    has_line = suits_line(&p)
-    if has_line:
-        place_line(&line, &p, &w.arena)
-    code = settle(&p, b.lloyd_tol, b.lloyd_max_iter, &line if has_line else NULL, &found)
-    if code != 0:
-        return code
-    for j in range(m.n_located):
-        w.fit.params[m.located[j]] = p.params[j]
-    return start_from_labels(&w.em, w.labels, 2 if m.located == NULL else 1, w.order, w.places)
-
-
-cdef int start_random_rows(worker_t *w, const batch_t *b, const model_t *m, uint64_t seed,
-                           uint32_t start) noexcept nogil:
-    choose_rows(&w.fit.rows, m.family.n_components, seed, start, w.arrivals, w.indices)
-    return from_known_rows(w, m)
-
-
-cdef int start_random(worker_t *w, const batch_t *b, const model_t *m, uint64_t seed, uint32_t start) noexcept nogil:
+cdef int begin_at_draws(worker_t *w, const batch_t *b, const model_t *m, uint64_t seed, uint32_t start) noexcept nogil:
     return start_from_draws(&w.em, seed, start)
 
 
-cdef start_fn start_named(name) except NULL:
+cdef start_t start_named(name):
     """By the names that `init_params` gives them."""
+    cdef start_t found
     if name == "kmeans":
-        return start_kmeans
-    if name == "k-means++":
-        return start_kmeans_plusplus
-    if name == "random_from_data":
-        return start_random_rows
-    if name == "random":
-        return start_random
-    raise ValueError(f"there is no start {name!r} for a batch")
+        found.find, found.begin = find_clusters, begin_at_clusters
+    elif name == "k-means++":
+        found.find, found.begin = find_far_rows, begin_at_rows
+    elif name == "random_from_data":
+        found.find, found.begin = find_random_rows, begin_at_rows
+    elif name == "random":
+        found.find, found.begin = find_nothing, begin_at_draws
+    else:
+        raise ValueError(f"there is no start {name!r} for a batch")
+    return found
 
 
 # ---- criteria -------------------------------------------------------------------------------------------------------
@@ -324,85 +392,68 @@ cdef criterion_fn criterion_named(name) except NULL:
 
 # ---- one problem ----------------------------------------------------------------------------------------------------
 
-cdef void place_fit(worker_t *w, const batch_t *b, const model_t *m, const rows_t *rows,
-                    const rows_t *seeding_rows) noexcept nogil:
-    """Where a fit of the model to these rows lies in the worker's arena."""
-    cdef const family_t *family = m.family
-    cdef double total_weight
-    if rows.weight == NULL or w.arena.base == NULL:
-        total_weight = rows.n_rows
-    else:
-        total_weight = sum_of_weights(rows.weight, rows.n_rows)
+cdef void place_fit(worker_t *w, const batch_t *b, const model_t *m) noexcept nogil:
+    """Where a fit of the model lies in the worker's arena."""
     release(&w.em.pruning)  # it was cut for other rows
     memset(&w.em.pruning, 0, sizeof(pruning_t))
-    shape_pass(&w.fit, family, rows, total_weight, w.n_threads, 0)
-    place_pass(&w.fit, &w.arena)
-    w.seeding_rows = seeding_rows[0]
+    place_beyond_starts(w, m.family, &w.rows)
     w.em.p = &w.fit
     w.em.prunes = b.prunes
     place_acceleration(&w.acceleration, &w.em, &w.arena)
-    w.labels = <int64_t *> take(&w.arena, rows.n_rows * sizeof(int64_t))
-    w.indices = <int64_t *> take(&w.arena, family.n_components * sizeof(int64_t))
-    w.arrivals = <double *> take(&w.arena, family.n_components * sizeof(double))
-    w.order = NULL
-    if rows.n_rows <= <Py_ssize_t> 0xFFFFFFFF:
-        w.order = <uint32_t *> take(&w.arena, rows.n_rows * sizeof(uint32_t))
-    w.places = <Py_ssize_t *> take(&w.arena, (family.n_components + 2) * sizeof(Py_ssize_t))
-    w.best_weights = <double *> take(&w.arena, family.n_components * sizeof(double))
-    w.best_params = <double *> take(&w.arena, family.n_params * sizeof(double))
-    w.after_fit = w.arena.used
 
 
 cdef size_t most_room(const batch_t *b, problems, sizes, int n_threads):
     """Bytes that fits to these problems want. A smaller problem may want more: its one chunk may be longer than each of
     two. Dense ones of the same size want the same."""
     cdef size_t largest = 0
+    cdef Py_ssize_t i
     if b.rows.indptr == NULL and b.seeding_rows.indptr == NULL:
         problems = problems[np.unique(sizes[problems], return_index=True)[1]]
     for problem in problems:
-        largest = max(largest, room_for(b, problem, n_threads))
+        for i in range(b.n_groups):
+            largest = max(largest, room_for(b, &b.groups[i], problem, n_threads))
     return largest
 
 
-cdef size_t room_for(const batch_t *b, Py_ssize_t problem, int n_threads) noexcept nogil:
-    """Bytes that fits of all models to the problem want."""
-    cdef rows_t rows = rows_of(&b.rows, b.offsets, problem)
-    cdef rows_t seeding_rows = rows_of(&b.seeding_rows, b.offsets, problem)
+cdef size_t room_for(const batch_t *b, const group_t *group, Py_ssize_t problem, int n_threads) noexcept nogil:
+    """Bytes that fits of a group to the problem want."""
     cdef worker_t w
-    cdef pass_t p
     cdef seeding_t seeding
     cdef line_t line
-    cdef size_t largest = 0
+    cdef size_t largest
     cdef Py_ssize_t i
     memset(&w, 0, sizeof(worker_t))
     w.n_threads = n_threads
-    for i in range(b.n_models):
-        measure_arena(&w.arena)
-        place_fit(&w, b, &b.models[i], &rows, &seeding_rows)
-        place_beyond_fit(&w, b.models[i].candidates, &p)
-        place_seeding(&seeding, &p, &w.arena)
+    measure_arena(&w.arena)
+    place_starts(&w, b, group, problem)
+    place_beyond_starts(&w, group.models.candidates, &w.seeding_rows)
+    place_seeding(&seeding, &w.fit, &w.arena)
+    largest = w.arena.used
+    place_beyond_starts(&w, group.models.centres, &w.seeding_rows)
+    if suits_line(&w.fit):
+        place_line(&line, &w.fit, &w.arena)
+    largest = max(largest, w.arena.used)
+    for i in range(group.n_models):
+        place_fit(&w, b, &group.models[i])
         largest = max(largest, w.arena.used)
-        place_beyond_fit(&w, b.models[i].centres, &p)
-        if suits_line(&p):
-            place_line(&line, &p, &w.arena)
-        largest = max(largest, w.arena.used)
-    return largest
+    return largest + CACHE_LINE  # the block may begin anywhere
 
 
 cdef int fit_from(worker_t *w, const batch_t *b, const model_t *m, uint64_t seed, uint32_t start,
                   fit_t *fit) noexcept nogil:
-    """One start, to its end; as `BaseMixture._start` and `_iterate` do."""
+    """From a start that was found to its end; as `BaseMixture._start` and `_iterate` do."""
     cdef const family_t *family = m.family
     cdef course_t course
     cdef Py_ssize_t i
     cdef int code
     fit.lower_bound, fit.n_iter, fit.status = NAN, 0, 0
+    place_fit(w, b, m)
     begin_em(&w.em)
     for i in range(family.n_components):
         w.fit.weights[i] = 1.0 / <double> family.n_components
     memcpy(w.fit.params, m.blank, family.n_params * sizeof(double))
     if not m.has_start:
-        code = b.start(w, b, m, seed, start)
+        code = b.start.begin(w, b, m, seed, start)
         fit.status = w.em.status
         if code != 0 or w.em.status & b.stop_on:
             return code
@@ -426,26 +477,58 @@ cdef int fit_from(worker_t *w, const batch_t *b, const model_t *m, uint64_t seed
     return code
 
 
-cdef int fit_model(worker_t *w, const batch_t *b, const model_t *m, Py_ssize_t problem, fit_t *best) noexcept nogil:
-    """The best of all starts, in best_weights and best_params; as `BaseMixture._best_of_all`."""
-    cdef rows_t rows = rows_of(&b.rows, b.offsets, problem)
-    cdef rows_t seeding_rows = rows_of(&b.seeding_rows, b.offsets, problem)
+cdef void try_start(worker_t *w, const batch_t *b, const model_t *m, uint64_t seed, uint32_t start,
+                    trial_t *trial) noexcept nogil:
+    """One start more; the best is kept, as by `BaseMixture._best_of_all`. A start that cannot be fitted ends all."""
     cdef fit_t fit
-    cdef Py_ssize_t start
-    cdef int code
-    w.arena.used = 0
-    place_fit(w, b, m, &rows, &seeding_rows)
-    w.fit.look, w.fit.look_data = w.look, w
+    cdef int code = fit_from(w, b, m, seed, start, &fit)
+    trial.fails = code != 0 or fit.status & b.stop_on != 0
+    if trial.fails or start == 0 or fit.lower_bound > trial.fit.lower_bound or trial.fit.lower_bound == -INFINITY:
+        trial.fit = fit
+        memcpy(trial.weights, w.fit.weights, m.family.n_components * sizeof(double))
+        memcpy(trial.params, w.fit.params, m.family.n_params * sizeof(double))
+
+
+cdef void judge(worker_t *w, const batch_t *b, const model_t *m, trial_t *trial) noexcept nogil:
+    """The status of a model's best fit, and the criterion where there is a choice."""
+    cdef Py_ssize_t n_components = m.family.n_components, n_params = m.family.n_params
+    trial.fails = trial.fails or not (is_finite(trial.weights, n_components) and is_finite(trial.params, n_params))
+    if is_constant(&w.rows):
+        trial.fit.status |= CONSTANT_DATA
+    if trial.fails:
+        trial.fit.status |= MIXFAST_NOT_FINITE  # there are no parameters
+    elif b.criterion != NULL:
+        place_fit(w, b, m)
+        memcpy(w.fit.weights, trial.weights, n_components * sizeof(double))
+        memcpy(w.fit.params, trial.params, n_params * sizeof(double))
+        trial.criterion = b.criterion(w, m.n_free)
+
+
+cdef void fit_group(worker_t *w, const batch_t *b, const group_t *group, Py_ssize_t problem) noexcept nogil:
+    """The best of all starts of each model, in `trials`."""
+    cdef uint64_t seed = b.seeds[problem]
+    cdef const model_t *m = group.models
+    cdef Py_ssize_t n_rows = b.offsets[problem + 1] - b.offsets[problem], start, i
+    cdef bint too_few = n_rows < max(m.family.n_components, 2)
+    cdef int code = 0
+    place_starts(w, b, group, problem)
+    w.total_weight = n_rows if w.rows.weight == NULL else sum_of_weights(w.rows.weight, n_rows)
+    for i in range(group.n_models):
+        w.trials[i].fit.lower_bound, w.trials[i].fit.n_iter, w.trials[i].criterion = NAN, 0, NAN
+        w.trials[i].fit.status, w.trials[i].fails = TOO_FEW_ROWS if too_few else 0, too_few
+    if too_few:
+        return
     for start in range(b.n_init):
-        code = fit_from(w, b, m, b.seeds[problem], <uint32_t> start, &fit)
-        if code != 0 or fit.status & b.stop_on:
-            best[0] = fit
-            return code
-        if start == 0 or fit.lower_bound > best.lower_bound or best.lower_bound == -INFINITY:
-            best[0] = fit
-            memcpy(w.best_weights, w.fit.weights, m.family.n_components * sizeof(double))
-            memcpy(w.best_params, w.fit.params, m.family.n_params * sizeof(double))
-    return 0
+        if not m.has_start:
+            code = b.start.find(w, b, m, seed, <uint32_t> start)
+        for i in range(group.n_models):
+            w.trials[i].fails = w.trials[i].fails or code != 0
+            if not w.trials[i].fails:
+                try_start(w, b, &m[i], seed, <uint32_t> start, &w.trials[i])
+            if b.stop:
+                return
+    for i in range(group.n_models):
+        judge(w, b, &m[i], &w.trials[i])
 
 
 cdef bint is_finite(const double *values, Py_ssize_t n) noexcept nogil:
@@ -473,86 +556,65 @@ cdef rows_t rows_of(const rows_t *all_rows, const int64_t *offsets, Py_ssize_t p
 
 cdef void fit_problem(worker_t *w, const batch_t *b, Py_ssize_t problem) noexcept nogil:
     """All models, the best of which is kept. What an interrupt leaves undone stays marked so."""
-    cdef fit_t fit
-    cdef Py_ssize_t i
-    cdef double criterion = NAN, least = INFINITY
-    cdef bint fails, best_fails = True
+    cdef const trial_t *trial
+    cdef Py_ssize_t model = 0, i, j
+    cdef double least = INFINITY
+    cdef bint best_fails = True
     if b.status[problem] != INTERRUPTED:
         w.n_done += 1
         w.n_bad += 1
         return  # it is known that it cannot be fitted
-    for i in range(b.n_models):
-        fails = try_model(w, b, &b.models[i], problem, &fit, &criterion)
+    for i in range(b.n_groups):
+        fit_group(w, b, &b.groups[i], problem)
         if b.stop:
             b.status[problem] = INTERRUPTED
             return
-        b.criteria[problem * b.n_models + i] = criterion
-        if i == 0 or (not fails and (best_fails or criterion < least)):
-            keep(w, b, &b.models[i], &fit, fails, problem)
-            b.chosen[problem] = <int32_t> i
-            least = criterion if criterion == criterion else INFINITY
-            best_fails = fails
+        for j in range(b.groups[i].n_models):
+            trial = &w.trials[j]
+            b.criteria[problem * b.n_models + model] = trial.criterion
+            if model == 0 or (not trial.fails and (best_fails or trial.criterion < least)):
+                keep(b, &b.models[model], trial, problem)
+                b.chosen[problem] = <int32_t> model
+                least = trial.criterion if trial.criterion == trial.criterion else INFINITY
+                best_fails = trial.fails
+            model += 1
     w.n_done += 1
     w.n_bad += best_fails
 
 
 cdef void fit_pair(worker_t *w, const batch_t *b, Py_ssize_t pair) noexcept nogil:
-    """One model to one problem, which is kept in a slot of its own."""
-    cdef Py_ssize_t problem = pair // b.n_models
-    cdef const model_t *m = &b.models[pair - problem * b.n_models]
-    cdef fit_t fit
-    cdef double criterion = NAN
-    cdef bint fails = True
-    if b.status[pair] == INTERRUPTED:
-        fails = try_model(w, b, m, problem, &fit, &criterion)
+    """One group of models to one problem; each is kept in a slot of its own."""
+    cdef Py_ssize_t problem = pair // b.n_groups, i
+    cdef const group_t *group = &b.groups[pair - problem * b.n_groups]
+    cdef Py_ssize_t slot = problem * b.n_models + (group.models - b.models)
+    cdef bint is_open = b.status[slot] == INTERRUPTED
+    if is_open:
+        fit_group(w, b, group, problem)
         if b.stop:
             return
-        b.criteria[pair] = criterion
-        keep(w, b, m, &fit, fails, pair)
-    w.n_done += 1
-    w.n_bad += fails
+    for i in range(group.n_models):
+        if is_open:
+            b.criteria[slot + i] = w.trials[i].criterion
+            keep(b, &group.models[i], &w.trials[i], slot + i)
+        w.n_done += 1
+        w.n_bad += not is_open or w.trials[i].fails
 
 
-cdef bint try_model(worker_t *w, const batch_t *b, const model_t *m, Py_ssize_t problem, fit_t *fit,
-                    double *criterion) noexcept nogil:
-    """Fit the model; true where it cannot be done, and the status says why."""
-    cdef rows_t rows = rows_of(&b.rows, b.offsets, problem)
-    cdef int code
-    fit.lower_bound, fit.n_iter, fit.status, criterion[0] = NAN, 0, 0, NAN
-    if rows.n_rows < max(m.family.n_components, 2):
-        fit.status = TOO_FEW_ROWS
-        return True
-    code = fit_model(w, b, m, problem, fit)
-    if is_constant(&rows):
-        fit.status |= CONSTANT_DATA
-    if code != 0 or fit.status & b.stop_on != 0:
-        fit.status |= MIXFAST_NOT_FINITE  # there are no parameters
-        return True
-    if not (is_finite(w.best_weights, m.family.n_components) and is_finite(w.best_params, m.family.n_params)):
-        fit.status |= MIXFAST_NOT_FINITE
-        return True
-    if b.criterion != NULL:
-        memcpy(w.fit.weights, w.best_weights, m.family.n_components * sizeof(double))
-        memcpy(w.fit.params, w.best_params, m.family.n_params * sizeof(double))
-        criterion[0] = b.criterion(w, m.n_free)
-    return False
-
-
-cdef void keep(const worker_t *w, const batch_t *b, const model_t *m, const fit_t *fit, bint fails,
-               Py_ssize_t slot) noexcept nogil:
+cdef void keep(const batch_t *b, const model_t *m, const trial_t *trial, Py_ssize_t slot) noexcept nogil:
     """A model's fit becomes the result; NaN where it failed and beyond its components."""
     cdef double *weights = b.weights + slot * b.largest_weights
     cdef double *params = b.params + slot * b.largest_params
-    cdef Py_ssize_t n_weights = 0 if fails else m.family.n_components, n_params = 0 if fails else m.family.n_params, i
-    memcpy(weights, w.best_weights, n_weights * sizeof(double))
-    memcpy(params, w.best_params, n_params * sizeof(double))
+    cdef Py_ssize_t n_weights = 0 if trial.fails else m.family.n_components
+    cdef Py_ssize_t n_params = 0 if trial.fails else m.family.n_params, i
+    memcpy(weights, trial.weights, n_weights * sizeof(double))
+    memcpy(params, trial.params, n_params * sizeof(double))
     for i in range(n_weights, b.largest_weights):
         weights[i] = NAN
     for i in range(n_params, b.largest_params):
         params[i] = NAN
-    b.lower_bounds[slot] = NAN if fails else fit.lower_bound
-    b.n_iter[slot] = <int32_t> fit.n_iter
-    b.status[slot] = fit.status
+    b.lower_bounds[slot] = NAN if trial.fails else trial.fit.lower_bound
+    b.n_iter[slot] = <int32_t> trial.fit.n_iter
+    b.status[slot] = trial.fit.status
 
 
 # ---- all problems ---------------------------------------------------------------------------------------------------
@@ -684,35 +746,41 @@ def fit_problems(Rows rows not None, Rows seeding_rows not None, const int64_t[:
 
     sizes, n_values = np.diff(offsets), rows.n_values_of(offsets)
     b.models = <model_t *> calloc(b.n_models, sizeof(model_t))
+    b.groups = <group_t *> calloc(b.n_models, sizeof(group_t))
     b.workers = <worker_t *> calloc(n_threads + 1, sizeof(worker_t))
     try:
         b.lock = PyThread_allocate_lock()
-        if b.models == NULL or b.workers == NULL or b.lock == NULL:
+        if b.models == NULL or b.groups == NULL or b.workers == NULL or b.lock == NULL:
             raise MemoryError
         for i in range(b.n_models):
             model = models[i]
             b.models[i] = model.c
-        flops = np.stack([sizes * <double> b.models[i].family.flops_per_row
-                          + n_values * <double> b.models[i].family.flops_per_value for i in range(b.n_models)], axis=1)
-        # the largest problems first, all models of each one after the other
-        ranked = np.argsort(-sizes, kind="stable")
+        group_models(&b, True)
         b.do_task = fit_problem if b.n_slots == 1 else fit_pair
-        if b.n_slots > 1:
-            ranked = np.add.outer(ranked * b.n_models, np.arange(b.n_models)).ravel()
-        flops = (flops.ravel() if b.n_slots > 1 else flops.mean(axis=1))[ranked]
-        is_wide = (n_threads > 1) & (flops > WIDE_FLOPS) & (
-            (flops > LONG_FLOPS) | (flops > WIDE_SHARE / n_threads * np.sum(flops)))
-        wide, order = ranked[is_wide], ranked[~is_wide]
+        flops = flops_of_groups(&b, sizes, n_values)
+        if b.n_slots > 1 and np.sum(flops) < n_threads * np.max(flops):  # a thread would be left with the largest
+            group_models(&b, False)
+            flops = flops_of_groups(&b, sizes, n_values)
+        n_models = np.array([b.groups[i].n_models for i in range(b.n_groups)])
+        if b.n_slots == 1:
+            flops, n_models = np.sum(flops, axis=1, keepdims=True), np.sum(n_models)
+        # the largest problems first, all models of each one after the other, the largest first as well
+        ranked = np.argsort(-sizes, kind="stable")
+        n_own = flops.shape[1]
+        ranked = (ranked[:, np.newaxis] * n_own + np.argsort(-flops, axis=1, kind="stable")[ranked]).ravel()
+        pass_flops, flops = (flops / n_models).ravel()[ranked], flops.ravel()[ranked]
+        on_all_threads = is_wide(pass_flops, flops, n_threads)
+        wide, order = ranked[on_all_threads], ranked[~on_all_threads]
         b.n_tasks, b.tasks = order.shape[0], &order[0] if order.shape[0] else NULL
         b.deal = max(1, b.n_tasks // (N_DEALS * n_threads))
         b.n_workers = n_threads + 1
         n_takers = <int> min(<Py_ssize_t> n_threads, b.n_tasks)
         if n_takers:
-            room = most_room(&b, np.asarray(order) // b.n_slots, sizes, 1)
+            room = most_room(&b, np.asarray(order) // n_own, sizes, 1)
             for i in range(n_takers):
                 open_worker(&b.workers[i], &b, 1, i == 0, room)
         if wide.shape[0]:
-            room = most_room(&b, np.asarray(wide) // b.n_slots, sizes, n_threads)
+            room = most_room(&b, np.asarray(wide) // n_own, sizes, n_threads)
             open_worker(&b.workers[n_threads], &b, n_threads, True, room)
         with nogil:
             for i in range(wide.shape[0]):
@@ -731,11 +799,47 @@ def fit_problems(Rows rows not None, Rows seeding_rows not None, const int64_t[:
             free(b.workers[i].block)
         free(b.workers)
         free(b.models)
+        free(b.groups)
         if b.lock != NULL:
             PyThread_free_lock(b.lock)
     if errors:
         raise errors[0]
     return bool(b.stop)
+
+
+cdef void group_models(batch_t *b, bint shares) noexcept nogil:
+    """Put models whose starts are the same into one group; or, if starts are not to be shared, each into its own."""
+    cdef group_t *last = NULL
+    cdef const model_t *m
+    cdef Py_ssize_t i
+    b.n_groups = 0
+    for i in range(b.n_models):
+        m = &b.models[i]
+        if (last != NULL and shares and m.family.n_components == last.models.family.n_components
+                and m.has_start == last.models.has_start):
+            last.n_models += 1
+        else:
+            last = &b.groups[b.n_groups]
+            last.models, last.n_models = m, 1
+            b.n_groups += 1
+
+
+cdef object is_wide(pass_flops, flops, int n_threads):
+    """Which tasks are done on all threads, one after the other."""
+    return (n_threads > 1) & (pass_flops > WIDE_FLOPS) & (
+        (pass_flops > LONG_FLOPS) | (flops > WIDE_SHARE / n_threads * np.sum(flops)))
+
+
+cdef object flops_of_groups(const batch_t *b, sizes, n_values):
+    """Operations of a pass of every model, added up over the models of each group: (n_problems, n_groups)."""
+    cdef Py_ssize_t i, j
+    cdef const family_t *family
+    flops = np.zeros((len(sizes), b.n_groups))
+    for i in range(b.n_groups):
+        for j in range(b.groups[i].n_models):
+            family = b.groups[i].models[j].family
+            flops[:, i] += sizes * <double> family.flops_per_row + n_values * <double> family.flops_per_value
+    return flops
 
 
 cdef int open_worker(worker_t *w, batch_t *b, int n_threads, bint listens, size_t room) except -1:
@@ -749,21 +853,39 @@ cdef int open_worker(worker_t *w, batch_t *b, int n_threads, bint listens, size_
 
 # ---- predictions ----------------------------------------------------------------------------------------------------
 
+cdef void place_evaluation(worker_t *w, const batch_t *b, const model_t *m, Py_ssize_t problem) noexcept nogil:
+    w.rows, w.after_starts = rows_of(&b.rows, b.offsets, problem), 0
+    w.total_weight = w.rows.n_rows
+    place_beyond_starts(w, m.family, &w.rows)
+
+
+cdef size_t room_for_evaluation(const batch_t *b, const int64_t[::1] problems, sizes, int n_threads):
+    """Bytes that passes over these problems want under their models; dense ones of the same size want the same."""
+    cdef worker_t w
+    cdef size_t largest = 0
+    cdef Py_ssize_t i, j
+    cdef const int64_t[::1] alike = problems
+    memset(&w, 0, sizeof(worker_t))
+    w.n_threads = n_threads
+    measure_arena(&w.arena)
+    if b.rows.indptr == NULL:
+        alike = np.asarray(problems)[np.unique(sizes[problems], return_index=True)[1]]
+    for i in range(alike.shape[0]):
+        for j in range(b.n_models):
+            place_evaluation(&w, b, &b.models[j], alike[i])
+            largest = max(largest, w.arena.used)
+    return largest + CACHE_LINE
+
+
 cdef int evaluate_problem(worker_t *w, const batch_t *b, Py_ssize_t problem, int64_t *labels,
                           char *log_norm) noexcept nogil:
     """Labels and log densities of the problem's rows under its chosen model, where they are wanted."""
-    cdef rows_t rows = rows_of(&b.rows, b.offsets, problem)
     cdef const model_t *m = &b.models[b.chosen[problem]]
     cdef results_t results
     memset(&results, 0, sizeof(results_t))
-    if rows.n_rows == 0:
-        return 0
     results.labels = NULL if labels == NULL else labels + b.offsets[problem]
     results.log_norm = NULL if log_norm == NULL else log_norm + b.offsets[problem] * m.family.real_bytes
-    shape_pass(&w.fit, m.family, &rows, rows.n_rows, w.n_threads, 0)
-    w.arena.used = 0
-    place_pass(&w.fit, &w.arena)
-    w.fit.look, w.fit.look_data = w.look, w
+    place_evaluation(w, b, m, problem)
     w.fit.assign = nearest if log_norm == NULL else expected
     w.fit.deliver, w.fit.deliver_data = write_results, &results
     memcpy(w.fit.weights, b.weights + problem * b.largest_weights, m.family.n_components * sizeof(double))
@@ -777,35 +899,49 @@ def evaluate_problems(Rows rows not None, const int64_t[::1] offsets not None, m
     """Fill `labels` (n_rows,) and `log_norm` (n_rows,), reals of X's precision, whichever is given: problem i under the
     model chosen[i] with weights[i] and params[i]; none where chosen[i] is -1. Raises KeyboardInterrupt."""
     cdef batch_t b
-    cdef Py_ssize_t n_problems = offsets.shape[0] - 1, i
-    cdef size_t room = 0
+    cdef Py_ssize_t i
+    cdef int64_t[::1] narrow, wide
     cdef int64_t *own_labels = NULL if labels is None else &labels[0]
     cdef char *own_log_norm = NULL if log_norm is None else <char *> <size_t> log_norm.ctypes.data
     cdef Model model
     errors = []
     memset(&b, 0, sizeof(batch_t))
-    b.rows = b.seeding_rows = rows.c
+    b.rows = rows.c
     b.offsets, b.chosen, b.n_models = &offsets[0], &chosen[0], len(models)
     b.largest_weights, b.largest_params = weights.shape[1], params.shape[1]
     b.weights, b.params, b.error = &weights[0, 0], &params[0, 0], <void *> errors
     b.models = <model_t *> calloc(b.n_models, sizeof(model_t))
-    b.workers = <worker_t *> calloc(n_threads, sizeof(worker_t))
+    b.workers = <worker_t *> calloc(n_threads + 1, sizeof(worker_t))
     try:
         if b.models == NULL or b.workers == NULL:
             raise MemoryError
         for i in range(b.n_models):
             model = models[i]
             b.models[i] = model.c
-        room = most_room(&b, np.arange(n_problems), np.diff(offsets), 1)
-        b.n_workers = n_threads
-        for i in range(n_threads):
-            open_worker(&b.workers[i], &b, 1, i == 0, room)
+        sizes, n_values, of = np.diff(offsets), rows.n_values_of(offsets), np.asarray(chosen)
+        per_row, per_value = np.array([(b.models[i].family.flops_per_row, b.models[i].family.flops_per_value)
+                                       for i in range(b.n_models)], dtype=float).T
+        flops = sizes * per_row[of] + n_values * per_value[of]
+        wanted = np.flatnonzero((of >= 0) & (sizes > 0))
+        on_all_threads = is_wide(flops[wanted], flops[wanted], n_threads)
+        narrow, wide = wanted[~on_all_threads], wanted[on_all_threads]
+        b.n_workers = n_threads + 1
+        if narrow.shape[0]:
+            room = room_for_evaluation(&b, narrow, sizes, 1)
+            for i in range(n_threads):
+                open_worker(&b.workers[i], &b, 1, i == 0, room)
+        if wide.shape[0]:
+            room = room_for_evaluation(&b, wide, sizes, n_threads)
+            open_worker(&b.workers[n_threads], &b, n_threads, True, room)
         with nogil:
-            for i in prange(n_problems, schedule="dynamic", num_threads=n_threads):
-                if b.chosen[i] >= 0 and b.stop == 0:
-                    evaluate_problem(&b.workers[threadid()], &b, i, own_labels, own_log_norm)
+            for i in range(wide.shape[0]):
+                if b.stop == 0:
+                    evaluate_problem(&b.workers[n_threads], &b, wide[i], own_labels, own_log_norm)
+            for i in prange(narrow.shape[0], schedule="dynamic", num_threads=n_threads):
+                if b.stop == 0:
+                    evaluate_problem(&b.workers[threadid()], &b, narrow[i], own_labels, own_log_norm)
     finally:
-        for i in range(n_threads if b.workers != NULL else 0):
+        for i in range(n_threads + 1 if b.workers != NULL else 0):
             free(b.workers[i].block)
         free(b.workers)
         free(b.models)

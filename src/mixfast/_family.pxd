@@ -158,6 +158,7 @@ cdef extern from "rows.h" nogil:
         void (*round_to_real)(Py_ssize_t n, const double *values, void *out) noexcept nogil
         void (*exp_nonpositive)(Py_ssize_t n, const void *x, void *y) noexcept nogil
         void (*log_above_one)(Py_ssize_t n, const void *x, void *y) noexcept nogil
+        void (*log_one_plus)(Py_ssize_t n, const void *x, void *y) noexcept nogil
 
 
 cdef extern from "gaussian.h" nogil:
@@ -189,6 +190,30 @@ cdef extern from "linear.h" nogil:
             Py_ssize_t n_components, Py_ssize_t n_features, const double *stats, double *room) noexcept nogil
 
 
+cdef extern from "student_t.h" nogil:
+    ctypedef struct student_t_kernels_t "mixfast_student_t_kernels":
+        log_density_fn full_log_density
+        accumulate_fn full_accumulate
+        log_density_fn diagonal_log_density
+        accumulate_fn diagonal_accumulate
+
+
+cdef extern from "categorical.h" nogil:
+    ctypedef struct categorical_kernels_t "mixfast_categorical_kernels":
+        Py_ssize_t (*n_tables)(Py_ssize_t n_components, Py_ssize_t n_rows) noexcept nogil
+        Py_ssize_t (*n_sums)(Py_ssize_t n_components) noexcept nogil
+        Py_ssize_t (*n_scratch_columns)(Py_ssize_t n_components) noexcept nogil
+        void (*lay_out)(
+            const family_t *, const double *log_weights, const double *log_probabilities, void *tables) noexcept nogil
+        log_density_fn log_density
+        accumulate_fn accumulate
+
+    ctypedef struct categorical_t "mixfast_categorical":
+        const categorical_kernels_t *kernels
+        double alpha
+        const Py_ssize_t *first
+
+
 cdef extern from "centres.h" nogil:
     ctypedef struct centres_kernels_t "mixfast_centres_kernels":
         Py_ssize_t (*n_tables)(Py_ssize_t n_centres, Py_ssize_t n_features) noexcept nogil
@@ -215,5 +240,7 @@ cdef extern from "select.h" nogil:
     const gaussian_kernels_t *mixfast_select_gaussian(int isa, int real_bytes)
     const linear_kernels_t *mixfast_select_linear(int isa, int real_bytes)
     const linear_kernels_t *mixfast_select_sparse_linear(int isa, int real_bytes)
+    const categorical_kernels_t *mixfast_select_categorical(int isa, int real_bytes)
     const centres_kernels_t *mixfast_select_centres(int isa, int real_bytes)
     const centres_kernels_t *mixfast_select_sparse_centres(int isa, int real_bytes)
+    const student_t_kernels_t *mixfast_select_student_t(int isa, int real_bytes)

@@ -409,7 +409,9 @@ cdef void begin_pass(pruning_t *pruning, pass_t *p, double mean_weight) noexcept
     """Choose the strategy of the pass; it stays the dense one where there is no memory for another."""
     cdef bint fills = p.family.gathers_rows and (pruning.is_on or fills_unordered(p.family))
     pruning.n_passes += 1
+    # where all the work of a row is less than what reading it out of order costs, order is never tried: see end_pass
     pruning.probes = (is_probe(pruning.n_passes) and p.rows.n_rows >= MIN_ROWS
+                      and p.family.flops_per_row > ORDER_FLOPS
                       and (pruning.is_on or pruning.n_passes >= pruning.next_trial))
     pruning.leaves_out = pruning.is_on or fills
     if not (pruning.leaves_out or pruning.probes):

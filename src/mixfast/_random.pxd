@@ -11,6 +11,8 @@ cdef enum purpose_t:
     FIRST_CENTRE = 3
     NEXT_CENTRE = 4
     FOLDS = 5
+    RANDOM_LABELS = 6
+    GIBBS = 7
 
 
 cdef inline void philox(uint64_t key, const uint32_t *counter, uint32_t *out) noexcept nogil:

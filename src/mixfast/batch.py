@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 import warnings
 from numbers import Integral
@@ -10,16 +11,18 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.base import clone
 from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import validate_parameter_constraints
 
 from mixfast import _random, seeding
 from mixfast._batch import fit_problems
 from mixfast._em import Rows, is_mapped
 from mixfast._threads import resolve_threads
-from mixfast.batch_result import BatchResult, Cell, is_usable
+from mixfast.batch_result import BatchResult, Cell, allows_nan, is_usable
 from mixfast.convergence import Status
 from mixfast.estimators._base import BaseMixture
 from mixfast.problems import (
     as_reals,
+    below_zero,
     columns_of,
     frame_of,
     gather_problems,
@@ -70,14 +73,29 @@ def _candidates(estimator, n_components, covariance_type):
             grid[name] = list(values) if np.iterable(values) and not isinstance(values, str) else [values]
             if not grid[name]:
                 raise ValueError(f"{name} should have at least one value")
-    found = []
-    for values in itertools.product(*grid.values()):
-        candidate = clone(estimator).set_params(**dict(zip(grid, values, strict=True)))
-        candidate._validate_params()
-        if not isinstance(candidate.init_params, str):
-            raise ValueError("init_params of a batch should name a method: labels or responsibilities belong to one X")
-        found.append(candidate)
+    found = [
+        _unfitted_copy(estimator, dict(zip(grid, values, strict=True))) for values in itertools.product(*grid.values())
+    ]
+    found[0]._validate_params()
+    for name, values in grid.items():
+        for value in values:
+            validate_parameter_constraints(
+                estimator._parameter_constraints, {name: value}, caller_name=type(estimator).__name__
+            )
+    if not isinstance(estimator.init_params, str):
+        raise ValueError("init_params of a batch should name a method: labels or responsibilities belong to one X")
     return found
+
+
+def _unfitted_copy(estimator, changes):
+    """As `clone(estimator).set_params(**changes)`, which asks for signatures three times: 0.25 ms instead of 0.02, a
+    third of a fit to 200 rows."""
+    copied = type(estimator).__new__(type(estimator))
+    vars(copied).update(
+        (name, copy.deepcopy(value)) for name, value in vars(estimator).items() if not name.endswith("_")
+    )
+    vars(copied).update(changes)
+    return copied
 
 
 def fit_many(
@@ -158,16 +176,18 @@ def fit_many(
     n_threads = resolve_threads(n_threads)
     problems = gather_problems(problems, sample_weight)
     seeds = _seeds(estimator, seeds, random_state, len(problems))
+    estimator = estimator._for_parts_of(problems.X)
     candidates = _candidates(estimator, n_components, covariance_type)
     cells = [Cell(candidate, problems.X.shape[1], problems.X.dtype) for candidate in candidates]
     for cell in cells:
-        cell.given_start()  # raises what is wrong for all problems
+        cell.given_start  # noqa: B018 - raises what is wrong for all problems
     n_bytes = 8 * len(problems) * len(cells) * max(cell.layout.size for cell in cells)
     holds_out = criterion == "heldout" and len(cells) > 1
-    is_compiled = _can_be_compiled(cells)
+    is_compiled = _can_be_compiled(problems, cells)
     has_slots = keep == "all" or holds_out or not is_compiled or n_bytes <= FEW_BYTES
     found = _nothing_found(len(problems), cells, len(cells) if has_slots else 1)
-    found.status[not_finite(problems) | out_of_range(problems)] = Status.NOT_FINITE
+    found.status[below_zero(problems)] = Status.OUT_OF_DOMAIN
+    found.status[not_finite(problems, allows_nan(estimator)) | out_of_range(problems)] = Status.NOT_FINITE
     problems = without_weightless_rows(problems)
     fit = _fit_compiled if is_compiled else _fit_one_by_one
     in_fit = None if holds_out or len(cells) == 1 else criterion
@@ -284,11 +304,11 @@ def _nothing_found(n_problems, cells, n_slots):
     )
 
 
-def _can_be_compiled(cells):
+def _can_be_compiled(problems, cells):
     """Whether `_batch.pyx` fits them: units want one structure for all, and a start in the same."""
     if any(cell.has_units() for cell in cells) and (len(cells) > 1 or cells[0].start_is_partly_given()):
         return False
-    return all(cell.is_compiled() for cell in cells)
+    return all(cell.is_compiled(problems) for cell in cells)
 
 
 def _fit_compiled(problems, cells, seeds, criterion, found, n_threads, report):
@@ -297,6 +317,8 @@ def _fit_compiled(problems, cells, seeds, criterion, found, n_threads, report):
     units = _units(problems, X, cells[0], found.status) if cells[0].has_units() else {}
     encoded = cells[0].family.encode(_in_units(problems, X, units) if units else X)
     rows = Rows(encoded.rows, problems.sample_weight, encoded.base)
+    if encoded.seeds is not None:
+        encoded = encoded._replace(seeds=encoded.make_seeds())
     seeding_rows = rows if encoded.seeds is None else Rows(encoded.seeds, problems.sample_weight)
     fit_problems(
         rows,

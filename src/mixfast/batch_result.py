@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import replace
+from functools import cached_property
 from numbers import Integral
 
 import numpy as np
 from sklearn.base import clone
+from sklearn.utils import get_tags
 
 from mixfast import persistence, seeding
 from mixfast._batch import Model, evaluate_problems
@@ -15,7 +17,7 @@ from mixfast._em import Rows
 from mixfast._threads import resolve_threads
 from mixfast.convergence import Status
 from mixfast.estimators._base import Fit
-from mixfast.problems import gather_problems, join, not_finite, zeros_like
+from mixfast.problems import gather_problems, has_missing, join, not_finite, zeros_like
 from mixfast.units import DataUnits
 
 
@@ -23,6 +25,11 @@ def is_usable(status):
     """Whether there are parameters: statuses with these flags have none."""
     without = Status.NOT_FINITE | Status.TOO_FEW_ROWS | Status.INTERRUPTED | Status.OUT_OF_DOMAIN
     return (np.asarray(status) & int(without)) == 0
+
+
+def allows_nan(estimator):
+    """Whether NaN is a missing value."""
+    return get_tags(estimator).input_tags.allow_nan
 
 
 class Cell:
@@ -40,9 +47,12 @@ class Cell:
     def with_dtype(self, dtype):
         return Cell(self.estimator, self.n_features, dtype)
 
-    def is_compiled(self):
-        """Whether `_batch.pyx` can fit it; what it cannot is fitted by an estimator, problem by problem."""
-        return self.family.batches and getattr(self.estimator, "n_init_policy", "all") == "all"
+    def is_compiled(self, problems):
+        """Whether `_batch.pyx` can fit it; what it cannot is fitted by an estimator, problem by problem: rows with
+        missing entries are encoded in the way of each."""
+        encodes_each = self.estimator._accepts_missing and has_missing(problems)
+        halves = getattr(self.estimator, "n_init_policy", "all") == "halving"
+        return self.family.batches and not (encodes_each or halves)
 
     def has_units(self):
         """Whether rows are fitted in units of their own, which are not those of other structures."""
@@ -50,9 +60,10 @@ class Cell:
         return not isinstance(units, DataUnits)
 
     def start_is_partly_given(self):
-        weights, params = self.given_start()
+        weights, params = self.given_start
         return not (np.all(np.isnan(weights)) and np.all(np.isnan(params)))
 
+    @cached_property
     def given_start(self):
         """Weights and parameters that the user gave to start from, NaN where there are none."""
         unknown = np.full(self.n_components, np.nan), np.full(self.layout.size, np.nan)
@@ -69,7 +80,7 @@ class Cell:
             seeding.bind_centres_to(seeds, 1 + seeding.n_kmeans_plusplus_candidates(n_components)),
             self.family.blank(n_components, self.n_features),
             None if located is None else np.flatnonzero(np.isnan(located)).astype(np.int64),
-            *self.given_start(),
+            *self.given_start,
             self.n_free,
         )
 
@@ -321,7 +332,7 @@ class BatchResult:
             raise ValueError(f"problems have {problems.X.shape[1]} columns, those that were fitted {n_features}")
         X = problems.X.astype(np.result_type(problems.X.dtype, self.dtype), copy=False)
         problems = replace(problems, X=X)
-        wrong = not_finite(problems) & self._has_params()
+        wrong = not_finite(problems, allows_nan(self._cells[0].estimator)) & self._has_params()
         if np.any(wrong):
             raise ValueError(f"problem {int(np.argmax(wrong))} holds values that are not finite")
         return problems
@@ -337,7 +348,7 @@ class BatchResult:
 
     def _evaluate(self, problems, n_threads, labels=None, log_norm=None):
         usable = self._has_params()
-        if not self._cells[0].is_compiled():
+        if not self._cells[0].is_compiled(problems):
             for i in np.flatnonzero(usable):
                 rows = problems.rows(i)
                 if labels is not None and rows.stop > rows.start:
@@ -347,7 +358,7 @@ class BatchResult:
             return
         # as an estimator has them: rounded to the precision of the data
         rounded = self._params.astype(self.dtype).astype(np.float64)
-        encoded = self._cells[0].family.encode(self._prepared(problems))
+        encoded = self._cells[0].family.encode(self._prepared(problems))._replace(seeds=None)
         evaluate_problems(
             Rows(encoded.rows, base=encoded.base),
             problems.offsets,

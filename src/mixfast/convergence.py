@@ -37,8 +37,8 @@ class Status(IntFlag):
         The data has values that the family has no density for, such as a 2 among zeros and ones. `fit` raises; in a
         batch the parameters are NaN.
     CAPPED_PARAMETER
-        A parameter that a component makes infinite, or nearly, was kept at the family's maximum: the concentration where
-        all its directions are one, the shape of a Gamma distribution where a column of it is constant.
+        A parameter that a component makes infinite, or nearly, was kept at the family's maximum: the concentration
+        where all its directions are one, the shape of a Gamma distribution where a column of it is constant.
 
     Examples
     --------

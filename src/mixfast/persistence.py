@@ -12,6 +12,7 @@ import zipfile
 from typing import NamedTuple
 
 import numpy as np
+from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 import mixfast
@@ -40,14 +41,42 @@ class Contents(NamedTuple):
 DECODERS = {
     "array": lambda array: array[()],  # a NumPy scalar where there are no dimensions
     "list": list,
+    "items": list,
+    "tuple": tuple,
+    "dict": lambda parts: dict(zip(parts[0], parts[1:], strict=True)),
+    "object": lambda parts: make_object(*parts),
     "strings": lambda strings: np.array(strings, dtype=object),
     "status": Status,
     "float": float,
 }
 
 
+def _is_plain_list(value):
+    """Whether all items are numbers, or lists of numbers of one length: what is an array in the file."""
+    try:
+        return np.asarray(value).dtype.kind in "biuf" and not any(isinstance(item, np.ndarray) for item in value)
+    except ValueError:  # of different lengths
+        return False
+
+
+def _parts(value):
+    """(form, values that `value` is made of), None where it is none of several."""
+    if isinstance(value, (list, tuple)) and not _is_plain_list(value):
+        return ("tuple" if isinstance(value, tuple) else "items"), list(value)
+    if isinstance(value, dict):
+        return "dict", [list(value), *value.values()]
+    if isinstance(value, BaseEstimator):
+        check_class(value)
+        return "object", [type(value).__name__, *sections_of(value).values()]
+    return None
+
+
 def _encode(value, name, arrays):
     """`value` for the header; what is an array in the file is put in `arrays`."""
+    parts = _parts(value)
+    if parts is not None:
+        form, items = parts
+        return {"form": form, "items": [_encode(item, f"{name}.{i}", arrays) for i, item in enumerate(items)]}
     if type(value) is float and not math.isfinite(value):  # JSON has no name for it
         return {"form": "float", "value": repr(value)}
     if type(value) in PLAIN:
@@ -69,7 +98,11 @@ def _encode(value, name, arrays):
 def _decode(item, arrays):
     if not isinstance(item, dict):
         return item
-    return DECODERS[item["form"]](arrays[item["entry"]] if "entry" in item else item["value"])
+    if "items" in item:
+        value = [_decode(own, arrays) for own in item["items"]]
+    else:
+        value = arrays[item["entry"]] if "entry" in item else item["value"]
+    return DECODERS[item["form"]](value)
 
 
 # ---- files ----------------------------------------------------------------------------------------------------------
@@ -83,8 +116,8 @@ def write(path, contents):
     path : str or path-like
         Taken as it is: no suffix is added.
     contents : Contents
-        Values are numbers, strings, None, `Status`, arrays without objects, lists of numbers, and object arrays of
-        strings.
+        Values are numbers, strings, None, `Status`, arrays without objects, object arrays of strings, estimators and
+        parts of mixfast's own, and lists, tuples and dicts of these.
 
     Raises
     ------
@@ -161,12 +194,16 @@ def _unreadable(path, reason):
 
 
 def save_estimator(estimator, path):
-    """What `BaseMixture.save` does."""
+    """What `DensityEstimator.save` does."""
     check_is_fitted(estimator)
     check_class(estimator)
-    name = type(estimator).__name__
+    write(path, Contents("estimator", type(estimator).__name__, sections_of(estimator)))
+
+
+def sections_of(estimator):
+    """Parameters and fitted attributes."""
     attributes = {name: value for name, value in vars(estimator).items() if _is_fitted_attribute(name)}
-    write(path, Contents("estimator", name, {"params": estimator.get_params(deep=False), "attributes": attributes}))
+    return {"params": estimator.get_params(deep=False), "attributes": attributes}
 
 
 def check_class(estimator):
@@ -179,16 +216,23 @@ def check_class(estimator):
 def _load_estimator(contents):
     if not contents.sections.keys() >= {"params", "attributes"}:
         raise ValueError(f"An estimator's file has sections params and attributes, this one {list(contents.sections)}")
-    cls = public_class(contents.class_name)
-    if not hasattr(cls, "save"):
+    estimator = make_object(contents.class_name, contents.sections["params"], contents.sections["attributes"])
+    if not hasattr(estimator, "save"):
         raise ValueError(f"mixfast {mixfast.__version__} has no estimator {contents.class_name!r}: update mixfast")
-    params, attributes = contents.sections["params"], contents.sections["attributes"]
+    return estimator
+
+
+def make_object(class_name, params, attributes):
+    """What `sections_of` took apart."""
+    cls = public_class(class_name)
+    if cls is None or not issubclass(cls, BaseEstimator):
+        raise ValueError(f"mixfast {mixfast.__version__} has no estimator {class_name!r}: update mixfast")
     unknown = [
-        *(params.keys() - cls().get_params()),
+        *(params.keys() - set(cls._get_param_names())),
         *(name for name in attributes if not _is_fitted_attribute(name)),
     ]
     if unknown:
-        raise ValueError(f"mixfast {mixfast.__version__} has no {unknown} in {contents.class_name}: update mixfast")
+        raise ValueError(f"mixfast {mixfast.__version__} has no {unknown} in {class_name}: update mixfast")
     estimator = cls(**params)
     for name, value in attributes.items():
         setattr(estimator, name, value)
@@ -197,7 +241,9 @@ def _load_estimator(contents):
 
 def public_class(name):
     """A class by its public name, None where mixfast has none; nothing else is ever imported."""
-    found = getattr(mixfast, name) if name in mixfast.__all__ else None
+    from mixfast.parts import PARTS  # whose mixtures save by this module
+
+    found = getattr(mixfast, name) if name in mixfast.__all__ else PARTS.get(name)
     return found if isinstance(found, type) else None
 
 

@@ -125,10 +125,7 @@ def _gather_weights(sample_weight, offsets):
         flat = np.asarray(sample_weight)
     if len(flat) != offsets[-1]:
         raise ValueError(f"sample_weight has {len(flat)} values for {offsets[-1]} rows in all problems")
-    flat = np.ascontiguousarray(flat, dtype=np.float64)
-    if not np.all(flat >= 0) or not np.all(np.isfinite(flat)):
-        raise ValueError("sample_weight should be finite and not negative")
-    return flat
+    return np.ascontiguousarray(flat, dtype=np.float64)
 
 
 def without_weightless_rows(problems):
@@ -145,14 +142,20 @@ def part_of(problems, kept):
     return Problems(problems.X[kept], offsets, weight)
 
 
-def not_finite(problems):
-    """Which problems hold a value that is no finite number."""
+def has_missing(problems):
+    """Whether any value is NaN."""
+    values = problems.X.data if scipy.sparse.issparse(problems.X) else problems.X
+    return values.size > 0 and bool(np.isnan(np.min(values)))
+
+
+def not_finite(problems, accepts_missing=False):
+    """Which problems hold a value that is no finite number; NaN may be accepted."""
     wrong = np.zeros(len(problems), dtype=bool)
     values = problems.X.data if scipy.sparse.issparse(problems.X) else problems.X
     with np.errstate(over="ignore", invalid="ignore"):
         if np.isfinite(np.sum(values)):
             return wrong
-    is_wrong = ~np.isfinite(values)
+    is_wrong = np.isinf(values) if accepts_missing else ~np.isfinite(values)
     if scipy.sparse.issparse(problems.X):
         rows = np.searchsorted(problems.X.indptr, np.flatnonzero(is_wrong), side="right") - 1
     else:
@@ -162,12 +165,24 @@ def not_finite(problems):
 
 
 def out_of_range(problems):
-    """Which problems have weights that `fit` refuses: see `BaseMixture._check_unit_of_weights`."""
-    largest = np.ones(len(problems))
+    """Which problems have weights that `fit` refuses, but for negative ones: those that are no numbers, and see
+    `BaseMixture._check_unit_of_weights`."""
+    largest = _of_weights(problems, np.maximum)
+    return (largest != 0) & ~(largest < 0) & ~((largest > 1e-30) & (largest < 1e30))
+
+
+def below_zero(problems):
+    """Which problems have negative weights."""
+    return _of_weights(problems, np.minimum) < 0
+
+
+def _of_weights(problems, function):
+    """The least or the largest weight of each problem, NaN where one is; 1 where there are none."""
+    found = np.ones(len(problems))
     if problems.sample_weight is not None:
         filled = np.diff(problems.offsets) > 0
-        largest[filled] = np.maximum.reduceat(problems.sample_weight, problems.offsets[:-1][filled])
-    return (largest > 0) & ~((largest > 1e-30) & (largest < 1e30))
+        found[filled] = function.reduceat(problems.sample_weight, problems.offsets[:-1][filled])
+    return found
 
 
 def frame_of(data):

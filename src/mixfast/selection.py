@@ -86,8 +86,9 @@ ALWAYS = ("bic", "aic", "icl")
 
 def _seeding_rows(estimator, X):
     """As k-means sees them: without missing entries, counts in proportion."""
-    encoded = estimator._family().encode(clone(estimator)._validate_rows(X))
-    return encoded.rows if encoded.seeds is None else encoded.seeds
+    estimator = clone(estimator)
+    encoded = estimator._family().encode(estimator._validate_rows(X))
+    return encoded.rows if encoded.seeds is None else encoded.make_seeds()
 
 
 def _squares(X, weight):
@@ -332,7 +333,7 @@ def select(
     fixed = {"random_state": seed} | ({} if n_threads is None else {"n_threads": n_threads})
     data = _check_data(X, sample_weight)
     search = Search(
-        estimator=clone(estimator).set_params(**fixed),
+        estimator=clone(estimator._for_parts_of(data.X)).set_params(**fixed),
         data=data,
         criteria=tuple(dict.fromkeys((*ALWAYS, criterion))),
         folds=_folds(data, n_folds, seed) if criterion == "heldout" else [],

@@ -1,3 +1,4 @@
+#include <float.h>
 #include "centres.h"
 #include "real.h"
 
@@ -11,8 +12,10 @@
  * by some eps |x|^2. Where that would touch the first four digits of a distance, squares are taken. */
 #if REAL_IS_DOUBLE
 #define FORMS_REACH ((real)4e11)
+#define SMALLEST DBL_MIN
 #else
 #define FORMS_REACH ((real)800)
+#define SMALLEST FLT_MIN
 #endif
 
 enum { SQUARES, FORMS };
@@ -51,8 +54,11 @@ ALWAYS_INLINE void tile(int n, int kind, ptrdiff_t n_features, ptrdiff_t stride,
     }
 }
 
-ALWAYS_INLINE void lower(const real *MIXFAST_RESTRICT distance, real *MIXFAST_RESTRICT least) {
-    for (int r = 0; r < STRIP; r++) least[r] = distance[r] < least[r] ? distance[r] : least[r];
+/* least = the smaller of the two, for one strip. */
+ALWAYS_INLINE void lower(const vec *distance, real *least) {
+    UNROLL(3)
+    for (int v = 0; v < TILE_VECTORS; v++)
+        store(least + v * WIDTH, minimum(distance[v], load(least + v * WIDTH)));
 }
 
 /* half_square[n_centres] | centres[n_centres][n_features] */
@@ -69,34 +75,47 @@ static void take_centre(ptrdiff_t n_centres, ptrdiff_t n_features, const mixfast
     for (ptrdiff_t r = 0; r < chunk->stride; r += STRIP) {
         vec distance[TILE_VECTORS];
         tile(1, SQUARES, n_features, chunk->stride, NULL, centre, (const real *)chunk->columns + r, (real *)distance);
-        lower((const real *)distance, (real *)closest + r);
+        lower(distance, (real *)closest + r);
+    }
+}
+
+/* totals[a] += weight * the lesser of the distances from centre a and from the closest one, for `n` centres and one
+ * strip. */
+ALWAYS_INLINE void add_left(int n, ptrdiff_t n_features, ptrdiff_t stride, const real *centres, const real *x,
+                            const real *weight, const real *closest, real *totals) {
+    vec distance[SQUARE_TILE * TILE_VECTORS];
+    tile(n, SQUARES, n_features, stride, NULL, centres, x, (real *)distance);
+    UNROLL(3)
+    for (int a = 0; a < n; a++) {
+        vec total = load(totals + a * WIDTH);
+        UNROLL(3)
+        for (int v = 0; v < TILE_VECTORS; v++)
+            total += load(weight + v * WIDTH) * minimum(distance[a * TILE_VECTORS + v], load(closest + v * WIDTH));
+        store(totals + a * WIDTH, total);
     }
 }
 
 static void try_candidates(ptrdiff_t n_centres, ptrdiff_t n_features, const mixfast_chunk *chunk, const void *tables,
                            const void *weight_in, void *closest_inout, void *scratch, double *potentials) {
-    const real *centres = (const real *)tables + n_centres, *weight = weight_in;
-    real *distance = scratch;
-    for (ptrdiff_t c = 1; c < n_centres; c++) potentials[c - 1] = 0;
-    for (ptrdiff_t r = 0; r < chunk->stride; r += STRIP) {
+    const real *last = (const real *)tables + n_centres, *candidates = last + n_features, *weight = weight_in;
+    ptrdiff_t n_candidates = n_centres - 1, stride = chunk->stride, d = n_features;
+    real *totals = scratch; /* a vector for each candidate */
+    for (ptrdiff_t c = 0; c < n_candidates; c++) store(totals + c * WIDTH, splat(0));
+    for (ptrdiff_t r = 0; r < stride; r += STRIP) {
         const real *x = (const real *)chunk->columns + r;
         real *closest = (real *)closest_inout + r;
-        ptrdiff_t c = 0;
-        for (; c + SQUARE_TILE <= n_centres; c += SQUARE_TILE)
-            tile(SQUARE_TILE, SQUARES, n_features, chunk->stride, NULL, centres + c * n_features, x,
-                 distance + c * STRIP);
-        for (; c < n_centres; c++)
-            tile(1, SQUARES, n_features, chunk->stride, NULL, centres + c * n_features, x, distance + c * STRIP);
+        vec distance[TILE_VECTORS];
+        tile(1, SQUARES, d, stride, NULL, last, x, (real *)distance);
         lower(distance, closest);
-        for (c = 1; c < n_centres; c++) {
-            real *MIXFAST_RESTRICT left = distance + c * STRIP;
-            for (int i = 0; i < STRIP; i++)
-                left[i] = weight[r + i] * (left[i] < closest[i] ? left[i] : closest[i]);
-            vec total = load(left);
-            for (int v = 1; v < TILE_VECTORS; v++) total += load(left + v * WIDTH);
-            potentials[c - 1] += sum_of(total);
+        ptrdiff_t c = 0;
+        for (; c + SQUARE_TILE <= n_candidates; c += SQUARE_TILE)
+            add_left(SQUARE_TILE, d, stride, candidates + c * d, x, weight + r, closest, totals + c * WIDTH);
+        switch (n_candidates - c) {
+            case 2: add_left(2, d, stride, candidates + c * d, x, weight + r, closest, totals + c * WIDTH); break;
+            case 1: add_left(1, d, stride, candidates + c * d, x, weight + r, closest, totals + c * WIDTH);
         }
     }
+    for (ptrdiff_t c = 0; c < n_candidates; c++) potentials[c] = sum_of(load(totals + c * WIDTH));
 }
 
 /* Labels are kept as reals while centres are compared, so that comparing and choosing are of one width. */
@@ -104,29 +123,38 @@ typedef struct {
     vec least[TILE_VECTORS], label[TILE_VECTORS];
 } winners;
 
-/* Two loops, each with one choice, and restrict in parameters: otherwise GCC 12 compares one row at a time. */
-ALWAYS_INLINE void compare(int n, const real *MIXFAST_RESTRICT distance, ptrdiff_t k, real *MIXFAST_RESTRICT least,
-                           real *MIXFAST_RESTRICT label) {
-    for (int a = 0; a < n; a++, distance += STRIP) {
-        real name = (real)(k + a);
-        for (int r = 0; r < STRIP; r++) label[r] = distance[r] < least[r] ? name : label[r];
-        for (int r = 0; r < STRIP; r++) least[r] = distance[r] < least[r] ? distance[r] : least[r];
+/* By vectors: a loop over reals was compiled to one row at a time, which took as long as the distances in 32 columns. */
+ALWAYS_INLINE void compare(int n, const vec *value, ptrdiff_t k, winners *w) {
+    UNROLL(4)
+    for (int a = 0; a < n; a++) {
+        vec name = splat((real)(k + a));
+        UNROLL(3)
+        for (int v = 0; v < TILE_VECTORS; v++)
+            w->label[v] = if_smaller(value[a * TILE_VECTORS + v], w->least[v], name, w->label[v]);
+        UNROLL(3)
+        for (int v = 0; v < TILE_VECTORS; v++) w->least[v] = minimum(value[a * TILE_VECTORS + v], w->least[v]);
     }
+}
+
+ALWAYS_INLINE void compare_tile(int n, int kind, ptrdiff_t k, ptrdiff_t n_features, ptrdiff_t stride,
+                                const real *half_square, const real *centres, const real *x, winners *w) {
+    vec value[FORM_TILE * TILE_VECTORS];
+    tile(n, kind, n_features, stride, half_square + k, centres + k * n_features, x, (real *)value);
+    compare(n, value, k, w);
 }
 
 /* The centre with the least tile value, for one strip. */
 ALWAYS_INLINE void search(int n, int kind, ptrdiff_t n_centres, ptrdiff_t n_features, ptrdiff_t stride,
                           const real *half_square, const real *centres, const real *x, winners *w) {
-    vec value[FORM_TILE * TILE_VECTORS];
     ptrdiff_t k = 0;
+    UNROLL(3)
     for (int v = 0; v < TILE_VECTORS; v++) w->least[v] = splat((real)INFINITY), w->label[v] = splat(0);
-    for (; k + n <= n_centres; k += n) {
-        tile(n, kind, n_features, stride, half_square + k, centres + k * n_features, x, (real *)value);
-        compare(n, (const real *)value, k, (real *)w->least, (real *)w->label);
-    }
-    for (; k < n_centres; k++) {
-        tile(1, kind, n_features, stride, half_square + k, centres + k * n_features, x, (real *)value);
-        compare(1, (const real *)value, k, (real *)w->least, (real *)w->label);
+    for (; k + n <= n_centres; k += n)
+        compare_tile(n, kind, k, n_features, stride, half_square, centres, x, w);
+    switch (n_centres - k) {
+        case 3: compare_tile(3, kind, k, n_features, stride, half_square, centres, x, w); break;
+        case 2: compare_tile(2, kind, k, n_features, stride, half_square, centres, x, w); break;
+        case 1: compare_tile(1, kind, k, n_features, stride, half_square, centres, x, w);
     }
 }
 
@@ -140,42 +168,50 @@ static double nearest(ptrdiff_t n_centres, ptrdiff_t n_features, const mixfast_c
         real *distance = (real *)distance_out + start;
         winners w;
         search(FORM_TILE, FORMS, n_centres, n_features, chunk->stride, half_square, centres, x, &w);
-        const real *least = (const real *)w.least, *label = (const real *)w.label;
-        int too_close = 0;
         vec square[TILE_VECTORS];
-        for (int v = 0; v < TILE_VECTORS; v++) {
-            square[v] = splat(0);
-            for (ptrdiff_t j = 0; j < n_features; j++) {
+        UNROLL(3)
+        for (int v = 0; v < TILE_VECTORS; v++) square[v] = splat(0);
+        for (ptrdiff_t j = 0; j < n_features; j++) {
+            UNROLL(3)
+            for (int v = 0; v < TILE_VECTORS; v++) {
                 vec column = load(x + j * chunk->stride + v * WIDTH);
                 square[v] += column * column;
             }
         }
-        for (int r = 0; r < STRIP; r++) {
-            real of_row = ((const real *)square)[r];
-            distance[r] = of_row + 2 * least[r];
-            too_close |= !(distance[r] * FORMS_REACH >= of_row);
+        vec excess[TILE_VECTORS];
+        UNROLL(3)
+        for (int v = 0; v < TILE_VECTORS; v++) {
+            vec own = square[v] + 2 * w.least[v];
+            store(distance + v * WIDTH, own);
+            excess[v] = own * FORMS_REACH - square[v];
         }
-        if (too_close) {
+        if (!exceeds(excess[0], excess[1], excess[2], -SMALLEST)) {
             search(SQUARE_TILE, SQUARES, n_centres, n_features, chunk->stride, half_square, centres, x, &w);
             memcpy(distance, w.least, sizeof w.least);
         }
         vec sum = load(weight + start) * load(distance);
         for (int v = 1; v < TILE_VECTORS; v++) sum += load(weight + start + v * WIDTH) * load(distance + v * WIDTH);
         total += sum_of(sum);
-        for (ptrdiff_t r = 0; r < STRIP && start + r < chunk->n_rows; r++) labels[start + r] = (int64_t)label[r];
+        const real *label = (const real *)w.label;
+        if (start + STRIP <= chunk->n_rows)
+            for (int r = 0; r < STRIP; r++) labels[start + r] = (int64_t)label[r];
+        else
+            for (ptrdiff_t r = 0; start + r < chunk->n_rows; r++) labels[start + r] = (int64_t)label[r];
     }
     return total;
 }
 
-ALWAYS_INLINE void add_rows_from(const mixfast_rows *rows, ptrdiff_t column_stride, ptrdiff_t start, ptrdiff_t n_rows,
-                                 const int64_t *labels, const double *centres, double *counts, double *sums) {
-    ptrdiff_t n_features = rows->n_features;
-    for (ptrdiff_t r = 0; r < n_rows; r++) {
-        const char *row = rows->data + (start + r) * rows->row_stride;
+/* `n_features` and `column_stride` are constants where it matters. */
+ALWAYS_INLINE void add_rows_from(const mixfast_rows *rows, ptrdiff_t n_features, ptrdiff_t column_stride,
+                                 ptrdiff_t start, ptrdiff_t n_rows, const int64_t *labels, const double *centres,
+                                 double *MIXFAST_RESTRICT counts, double *MIXFAST_RESTRICT sums) {
+    const char *row = rows->data + start * rows->row_stride;
+    for (ptrdiff_t r = 0; r < n_rows; r++, row += rows->row_stride) {
         const double *centre = centres + labels[r] * n_features;
-        double *MIXFAST_RESTRICT sum = sums + labels[r] * n_features;
+        double *sum = sums + labels[r] * n_features;
         double weight = rows->weight ? rows->weight[start + r] : 1;
         counts[labels[r]] += weight;
+        UNROLL(4)
         for (ptrdiff_t j = 0; j < n_features; j++)
             sum[j] += weight * ((double)*(const real *)(row + j * column_stride) - centre[j]);
     }
@@ -183,10 +219,17 @@ ALWAYS_INLINE void add_rows_from(const mixfast_rows *rows, ptrdiff_t column_stri
 
 static void add_rows(const mixfast_rows *rows, ptrdiff_t start, ptrdiff_t n_rows, const int64_t *labels,
                      const double *centres, double *counts, double *sums) {
-    if (rows->column_stride == (ptrdiff_t)sizeof(real)) /* a constant that the loop is compiled for */
-        add_rows_from(rows, (ptrdiff_t)sizeof(real), start, n_rows, labels, centres, counts, sums);
+    ptrdiff_t d = rows->n_features, apart = (ptrdiff_t)sizeof(real);
+    if (rows->column_stride != apart)
+        add_rows_from(rows, d, rows->column_stride, start, n_rows, labels, centres, counts, sums);
     else
-        add_rows_from(rows, rows->column_stride, start, n_rows, labels, centres, counts, sums);
+        switch (d) {
+            case 1: add_rows_from(rows, 1, apart, start, n_rows, labels, centres, counts, sums); break;
+            case 2: add_rows_from(rows, 2, apart, start, n_rows, labels, centres, counts, sums); break;
+            case 3: add_rows_from(rows, 3, apart, start, n_rows, labels, centres, counts, sums); break;
+            case 4: add_rows_from(rows, 4, apart, start, n_rows, labels, centres, counts, sums); break;
+            default: add_rows_from(rows, d, apart, start, n_rows, labels, centres, counts, sums);
+        }
 }
 
 const mixfast_centres_kernels MIXFAST_TABLE(centres) = {

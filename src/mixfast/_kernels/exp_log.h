@@ -1,5 +1,6 @@
 /* exp of what is not positive and log of what is not below one: all that a log-sum-exp needs once the largest term is
- * taken off. Branch-free, so that compilers turn a loop over rows into vector code; the libm functions are calls.
+ * taken off; and log(1 + x) of what is not negative. Branch-free, so that compilers turn a loop over rows into vector
+ * code; the libm functions are calls.
  *
  * exp(x) = 2^n exp(r), n = round(x / log 2), |r| <= log(2) / 2, exp(r) = 1 + r + r^2 Q(r).
  * log(x) = n log 2 + log m, m in [sqrt(1/2), sqrt(2)), s = (m - 1) / (m + 1), log m = 2 s + s^3 L(s^2).
@@ -27,6 +28,7 @@
 #define LOG_2_HIGH 0x1.62e42feep-1         /* log 2 cut to 32 bits: n * LOG_2_HIGH is exact */
 #define LOG_2_LOW 0x1.a39ef35793c76p-33    /* log 2 - LOG_2_HIGH */
 #define SQRT_HALF_BITS 0x3fe6a09e667f3bcd
+#define LARGEST_BESIDE_ONE 0x1p+1022       /* 1 over it is a normal number */
 #else
 #define MANTISSA_BITS 23
 #define EXPONENT_BIAS 127
@@ -36,6 +38,7 @@
 #define LOG_2_HIGH 0x1.62e4p-1f            /* log 2 cut to 15 bits */
 #define LOG_2_LOW 0x1.7f7d1cf8p-20f        /* log 2 - LOG_2_HIGH */
 #define SQRT_HALF_BITS 0x3f3504f3
+#define LARGEST_BESIDE_ONE 0x1p+126f
 #endif
 
 ALWAYS_INLINE real exp_nonpositive(real x) {
@@ -73,25 +76,35 @@ ALWAYS_INLINE real exp_nonpositive(real x) {
     return p;
 }
 
-ALWAYS_INLINE real log_above_one(real x) {
+/* x >= 1 as 2^n m with m in [sqrt(1/2), sqrt(2)): m, and n as a real and in place of an exponent's bits. */
+typedef struct {
+    real m, exponent;
+    unsigned_bits n;
+} log_parts;
+
+ALWAYS_INLINE log_parts parts_of(real x) {
+    log_parts parts;
     real_bits bits;
     memcpy(&bits, &x, sizeof bits);
     /* n >= 0, so the shift may be a logical one: AVX2 has no arithmetic shift of 64 bits */
     real_bits n = (real_bits)((unsigned_bits)(bits - (real_bits)SQRT_HALF_BITS) >> MANTISSA_BITS);
-    bits -= (real_bits)((unsigned_bits)n << MANTISSA_BITS);
-    real m;
-    memcpy(&m, &bits, sizeof m);
+    parts.n = (unsigned_bits)n << MANTISSA_BITS;
+    bits -= (real_bits)parts.n;
+    memcpy(&parts.m, &bits, sizeof parts.m);
     /* n as a real without a conversion instruction, which vector sets of 2013 lack for 64 bits: n is small and >= 0, so
      * it can be written into the low bits of ROUNDER. */
-    real rounder = ROUNDER, exponent;
+    real rounder = ROUNDER;
     real_bits rounder_bits;
     memcpy(&rounder_bits, &rounder, sizeof rounder_bits);
     rounder_bits += n;
-    memcpy(&exponent, &rounder_bits, sizeof exponent);
-    exponent -= ROUNDER;
+    memcpy(&parts.exponent, &rounder_bits, sizeof parts.exponent);
+    parts.exponent -= ROUNDER;
+    return parts;
+}
 
-    real f = m - (real)1;
-    real s = f / (m + (real)1);
+/* log(2^exponent (1 + f)), f in [sqrt(1/2) - 1, sqrt(2) - 1) */
+ALWAYS_INLINE real log_from(real exponent, real f) {
+    real s = f / (f + (real)2);
     real z = s * s;
 #if REAL_IS_DOUBLE
     real l = 0.14616585424888621989;
@@ -109,7 +122,24 @@ ALWAYS_INLINE real log_above_one(real x) {
 #endif
     /* 2 s = f - s f, so that the leading term f is exact */
     real log_m = f - s * (f - z * l);
-    return exponent * LOG_2_HIGH + (log_m + exponent * LOG_2_LOW) + (x - x); /* x - x keeps a NaN, and is 0 otherwise */
+    return exponent * LOG_2_HIGH + (log_m + exponent * LOG_2_LOW);
+}
+
+ALWAYS_INLINE real log_above_one(real x) {
+    log_parts parts = parts_of(x);
+    return log_from(parts.exponent, parts.m - (real)1) + (x - x); /* x - x keeps a NaN, and is 0 otherwise */
+}
+
+/* log(1 + x) for 0 <= x <= LARGEST_BESIDE_ONE: what rounding takes off the sum is added to the fraction, so that a small
+ * x keeps its digits. */
+ALWAYS_INLINE real log_one_plus(real x) {
+    real sum = (real)1 + x, part = sum - x;
+    real lost = ((real)1 - part) + (x - (sum - part));
+    log_parts parts = parts_of(sum);
+    unsigned_bits bits = ((unsigned_bits)EXPONENT_BIAS << MANTISSA_BITS) - parts.n;
+    real shrink; /* 2^-n */
+    memcpy(&shrink, &bits, sizeof shrink);
+    return log_from(parts.exponent, (parts.m - (real)1) + lost * shrink) + (x - x);
 }
 
 #endif

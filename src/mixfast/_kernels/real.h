@@ -87,18 +87,25 @@ typedef real vec;
 ALWAYS_INLINE vec splat(real a) { return a; }
 ALWAYS_INLINE real sum_of(vec a) { return a; }
 #endif
-/* `minimum`: the smaller of two, element by element; the second where either is not a number. `exceeds`: whether all
- * elements of three vectors are larger than a limit. */
+/* `if_smaller`: element by element, a < b ? yes : no. `minimum`: the smaller of two, the second where either is not a
+ * number. `exceeds`: whether all elements of three vectors are larger than a limit. */
 #if VECTOR_BYTES_ARE_A_VECTOR
 #if REAL_IS_DOUBLE
 typedef int64_t vec_mask __attribute__((vector_size(VECTOR_BYTES)));
 #else
 typedef int32_t vec_mask __attribute__((vector_size(VECTOR_BYTES)));
 #endif
-ALWAYS_INLINE vec minimum(vec a, vec b) {
+ALWAYS_INLINE vec if_smaller(vec a, vec b, vec yes, vec no) {
     vec_mask smaller = (vec_mask)(a < b);
-    return (vec)((smaller & (vec_mask)a) | (~smaller & (vec_mask)b));
+    return (vec)((smaller & (vec_mask)yes) | (~smaller & (vec_mask)no));
 }
+#if defined(__AVX__) && VECTOR_BYTES == 32 && REAL_IS_DOUBLE
+ALWAYS_INLINE vec minimum(vec a, vec b) { return _mm256_min_pd(a, b); }
+#elif defined(__AVX__) && VECTOR_BYTES == 32
+ALWAYS_INLINE vec minimum(vec a, vec b) { return _mm256_min_ps(a, b); }
+#else
+ALWAYS_INLINE vec minimum(vec a, vec b) { return if_smaller(a, b, a, b); }
+#endif
 ALWAYS_INLINE int exceeds(vec a, vec b, vec c, real limit) {
     vec_mask larger = (vec_mask)(a > limit) & (vec_mask)(b > limit) & (vec_mask)(c > limit);
 #if defined(__AVX__) && VECTOR_BYTES == 32
@@ -116,6 +123,7 @@ ALWAYS_INLINE real least_element(vec a) {
     return least;
 }
 #else
+ALWAYS_INLINE vec if_smaller(vec a, vec b, vec yes, vec no) { return a < b ? yes : no; }
 ALWAYS_INLINE vec minimum(vec a, vec b) { return a < b ? a : b; }
 ALWAYS_INLINE int exceeds(vec a, vec b, vec c, real limit) { return a > limit && b > limit && c > limit; }
 ALWAYS_INLINE real least_element(vec a) { return a; }

@@ -10,11 +10,11 @@
 /* Rows out of order are asked for so many rows before they are read. */
 #define AHEAD 12
 
-ALWAYS_INLINE void pack_columns(const mixfast_rows *rows, ptrdiff_t start, ptrdiff_t n_rows, ptrdiff_t stride,
-                                ptrdiff_t first, int n_columns, int from_double, ptrdiff_t column_stride,
-                                const double *pivot, real *MIXFAST_RESTRICT columns) {
-    const char *data = rows->data + first * rows->column_stride;
-    const uint32_t *order = rows->order;
+/* n_columns from `first` on; what is not `first`, `start` or an array is a constant in the usual cases. */
+ALWAYS_INLINE void pack_columns(const mixfast_rows *rows, const uint32_t *order, ptrdiff_t start, ptrdiff_t n_rows,
+                                ptrdiff_t stride, ptrdiff_t first, int n_columns, int from_double,
+                                ptrdiff_t column_stride, const double *pivot, real *MIXFAST_RESTRICT columns) {
+    const char *data = rows->data + first * column_stride;
     double shift[PACK_COLUMNS];
     for (int j = 0; j < n_columns; j++) shift[j] = pivot[first + j];
     columns += first * stride;
@@ -30,20 +30,36 @@ ALWAYS_INLINE void pack_columns(const mixfast_rows *rows, ptrdiff_t start, ptrdi
     }
 }
 
+/* All columns, by as many at once as there are: rows of 4 columns took 8 instructions a number one by one, 2.5 by four. */
+ALWAYS_INLINE void pack_by(const mixfast_rows *rows, const uint32_t *order, ptrdiff_t start, ptrdiff_t n_rows,
+                           ptrdiff_t stride, int from_double, ptrdiff_t apart, const double *pivot, real *columns) {
+    ptrdiff_t j = 0;
+    for (; j + PACK_COLUMNS <= rows->n_features; j += PACK_COLUMNS)
+        pack_columns(rows, order, start, n_rows, stride, j, PACK_COLUMNS, from_double, apart, pivot, columns);
+    for (; j + 4 <= rows->n_features; j += 4)
+        pack_columns(rows, order, start, n_rows, stride, j, 4, from_double, apart, pivot, columns);
+    switch (rows->n_features - j) {
+        case 3: pack_columns(rows, order, start, n_rows, stride, j, 3, from_double, apart, pivot, columns); break;
+        case 2: pack_columns(rows, order, start, n_rows, stride, j, 2, from_double, apart, pivot, columns); break;
+        case 1: pack_columns(rows, order, start, n_rows, stride, j, 1, from_double, apart, pivot, columns);
+    }
+}
+
 static void pack_dense(const mixfast_rows *rows, ptrdiff_t start, ptrdiff_t n_rows, ptrdiff_t stride,
                        const double *pivot, real *columns) {
+    const uint32_t *order = rows->order;
+    ptrdiff_t apart = rows->column_stride, j;
     int from_double = rows->real_bytes == 8;
-    ptrdiff_t j = 0;
-    ptrdiff_t apart = rows->column_stride; /* a constant in the usual case, rows one after the other */
-    for (; j + PACK_COLUMNS <= rows->n_features; j += PACK_COLUMNS)
-        if (from_double && apart == 8)
-            pack_columns(rows, start, n_rows, stride, j, PACK_COLUMNS, 1, 8, pivot, columns);
-        else if (!from_double && apart == 4)
-            pack_columns(rows, start, n_rows, stride, j, PACK_COLUMNS, 0, 4, pivot, columns);
-        else
-            pack_columns(rows, start, n_rows, stride, j, PACK_COLUMNS, from_double, apart, pivot, columns);
-    for (; j < rows->n_features; j++)
-        pack_columns(rows, start, n_rows, stride, j, 1, from_double, apart, pivot, columns);
+    if (!order && from_double && apart == 8)
+        pack_by(rows, NULL, start, n_rows, stride, 1, 8, pivot, columns);
+    else if (!order && !from_double && apart == 4)
+        pack_by(rows, NULL, start, n_rows, stride, 0, 4, pivot, columns);
+    else if (from_double && apart == 8)
+        pack_by(rows, order, start, n_rows, stride, 1, 8, pivot, columns);
+    else if (!from_double && apart == 4)
+        pack_by(rows, order, start, n_rows, stride, 0, 4, pivot, columns);
+    else
+        pack_by(rows, order, start, n_rows, stride, from_double, apart, pivot, columns);
     for (j = 0; j < rows->n_features; j++)
         for (ptrdiff_t r = n_rows; r < stride; r++) columns[j * stride + r] = 0;
 }
@@ -305,7 +321,14 @@ static void log_of(ptrdiff_t n, const void *x_in, void *y_out) {
     for (ptrdiff_t i = 0; i < n; i++) y[i] = log_above_one(x[i]);
 }
 
+static void log1p_of(ptrdiff_t n, const void *x_in, void *y_out) {
+    const real *x = x_in;
+    real *MIXFAST_RESTRICT y = y_out;
+    for (ptrdiff_t i = 0; i < n; i++) y[i] = log_one_plus(x[i]);
+}
+
 const mixfast_rows_kernels MIXFAST_TABLE(rows) = {
     STRIP,      pack,   softmax,     hardmax,       count,  transpose, argmax,
     least_best, maxima, count_below, choose_rows,   round_to_real, exp_of, log_of,
+    log1p_of,
 };

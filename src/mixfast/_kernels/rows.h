@@ -68,9 +68,10 @@ typedef struct {
     /* out = (real) in */
     void (*round_to_real)(ptrdiff_t n, const double *in, void *out);
 
-    /* Doors for tests: y = exp(x) for x <= 0, y = log(x) for x >= 1. */
+    /* Doors for tests: y = exp(x) for x <= 0, y = log(x) for x >= 1, y = log(1 + x) for x >= 0. */
     void (*exp_nonpositive)(ptrdiff_t n, const void *x, void *y);
     void (*log_above_one)(ptrdiff_t n, const void *x, void *y);
+    void (*log_one_plus)(ptrdiff_t n, const void *x, void *y);
 } mixfast_rows_kernels;
 
 #endif

@@ -58,5 +58,23 @@ SELECT(rows)
 SELECT(gaussian)
 SELECT(linear)
 SELECT(sparse_linear)
+SELECT(categorical)
 SELECT(centres)
 SELECT(sparse_centres)
+SELECT(student_t)
+
+/* In double precision only. */
+#define DECLARE_GIBBS(isa) extern const mixfast_gibbs_kernels mixfast_gibbs_##isa##_double;
+DECLARE_GIBBS(base)
+WITH_V2(DECLARE_GIBBS(v2))
+WITH_V3(DECLARE_GIBBS(v3))
+WITH_V4(DECLARE_GIBBS(v4))
+const mixfast_gibbs_kernels *mixfast_select_gibbs(int isa) {
+    switch (isa) {
+        case MIXFAST_ISA_BASE: return &mixfast_gibbs_base_double;
+        WITH_V2(case MIXFAST_ISA_V2: return &mixfast_gibbs_v2_double;)
+        WITH_V3(case MIXFAST_ISA_V3: return &mixfast_gibbs_v3_double;)
+        WITH_V4(case MIXFAST_ISA_V4: return &mixfast_gibbs_v4_double;)
+        default: return NULL;
+    }
+}

@@ -2,10 +2,13 @@
 #ifndef MIXFAST_SELECT_H
 #define MIXFAST_SELECT_H
 
+#include "categorical.h"
 #include "centres.h"
 #include "gaussian.h"
+#include "gibbs.h"
 #include "linear.h"
 #include "rows.h"
+#include "student_t.h"
 
 enum { MIXFAST_ISA_BASE, MIXFAST_ISA_V2, MIXFAST_ISA_V3, MIXFAST_ISA_V4, MIXFAST_N_ISAS };
 
@@ -17,7 +20,10 @@ const mixfast_rows_kernels *mixfast_select_rows(int isa, int real_bytes);
 const mixfast_gaussian_kernels *mixfast_select_gaussian(int isa, int real_bytes);
 const mixfast_linear_kernels *mixfast_select_linear(int isa, int real_bytes);
 const mixfast_sparse_linear_kernels *mixfast_select_sparse_linear(int isa, int real_bytes);
+const mixfast_categorical_kernels *mixfast_select_categorical(int isa, int real_bytes);
 const mixfast_centres_kernels *mixfast_select_centres(int isa, int real_bytes);
 const mixfast_sparse_centres_kernels *mixfast_select_sparse_centres(int isa, int real_bytes);
+const mixfast_student_t_kernels *mixfast_select_student_t(int isa, int real_bytes);
+const mixfast_gibbs_kernels *mixfast_select_gibbs(int isa); /* double precision only */
 
 #endif

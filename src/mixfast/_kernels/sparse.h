@@ -39,20 +39,50 @@ ALWAYS_INLINE void add_forms(int n, const mixfast_chunk *chunk, ptrdiff_t r, ptr
     for (int i = 0; i < n; i++) store(out + i * WIDTH, sum[i]);
 }
 
+/* ADD(n, i) for all slots, n vectors from slot i on at a time. */
+#define FOR_ALL_SLOTS(slots, ADD)                                      \
+    {                                                                  \
+        ptrdiff_t i_ = 0;                                              \
+        for (; i_ + VALUE_VECTORS * WIDTH <= slots; i_ += VALUE_VECTORS * WIDTH) ADD(VALUE_VECTORS, i_); \
+        if (i_ + 4 * WIDTH <= slots) {                                 \
+            ADD(4, i_);                                                \
+            i_ += 4 * WIDTH;                                           \
+        }                                                              \
+        if (i_ + 2 * WIDTH <= slots) {                                 \
+            ADD(2, i_);                                                \
+            i_ += 2 * WIDTH;                                           \
+        }                                                              \
+        if (i_ < slots) ADD(1, i_);                                    \
+    }
+
 /* out[slots] += the linear forms of row r */
-static void sparse_forms(const mixfast_chunk *chunk, ptrdiff_t r, ptrdiff_t slots, const real *table, real *out) {
-    ptrdiff_t i = 0;
-    for (; i + VALUE_VECTORS * WIDTH <= slots; i += VALUE_VECTORS * WIDTH)
-        add_forms(VALUE_VECTORS, chunk, r, slots, table + i, out + i);
-    if (i + 4 * WIDTH <= slots) {
-        add_forms(4, chunk, r, slots, table + i, out + i);
-        i += 4 * WIDTH;
-    }
-    if (i + 2 * WIDTH <= slots) {
-        add_forms(2, chunk, r, slots, table + i, out + i);
-        i += 2 * WIDTH;
-    }
-    if (i < slots) add_forms(1, chunk, r, slots, table + i, out + i);
+static inline void sparse_forms(const mixfast_chunk *chunk, ptrdiff_t r, ptrdiff_t slots, const real *table, real *out) {
+#define ADD(n, i) add_forms(n, chunk, r, slots, table + (i), out + (i))
+    FOR_ALL_SLOTS(slots, ADD)
+#undef ADD
+}
+
+/* out[a * stride + r] = sums[r * slots + k], k = component[a], for a strip of rows. */
+ALWAYS_INLINE void turn_strip(const mixfast_selection *selection, ptrdiff_t slots, ptrdiff_t stride, const real *sums,
+                       real *out) {
+    for (ptrdiff_t a = 0; a < selection->n; a++)
+        for (int r = 0; r < STRIP; r++) out[a * stride + r] = sums[r * slots + selection->component[a]];
+}
+
+/* of_row[r * slots + k] = resp[a * stride + r], k = component[a], for n_rows of a strip, 0 for all other k. n_sharing[r]
+ * components have some of the row, last[r] is one of them. */
+ALWAYS_INLINE void turn_resp(const mixfast_selection *selection, ptrdiff_t slots, ptrdiff_t stride, const real *resp,
+                      ptrdiff_t n_rows, double *of_row, ptrdiff_t *last, ptrdiff_t *n_sharing) {
+    memset(of_row, 0, (size_t)(STRIP * slots) * sizeof(double));
+    for (ptrdiff_t r = 0; r < n_rows; r++) n_sharing[r] = 0;
+    for (ptrdiff_t a = 0; a < selection->n; a++)
+        for (ptrdiff_t r = 0; r < n_rows; r++) {
+            double own = (double)resp[a * stride + r];
+            if (own == 0) continue;
+            of_row[r * slots + selection->component[a]] = own;
+            last[r] = selection->component[a];
+            n_sharing[r]++;
+        }
 }
 
 #endif

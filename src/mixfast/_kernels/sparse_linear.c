@@ -62,8 +62,7 @@ static int log_density(const mixfast_family *family, const void *tables, const m
             memcpy(sums + i * slots, constants, (size_t)slots * sizeof(real));
             sparse_forms(chunk, start + i, slots, table, sums + i * slots);
         }
-        for (ptrdiff_t a = 0; a < selection->n; a++)
-            for (int i = 0; i < STRIP; i++) out[a * stride + start + i] = sums[i * slots + selection->component[a]];
+        turn_strip(selection, slots, stride, sums, out + start);
     }
     for (ptrdiff_t a = 0; a < selection->n; a++) {
         ptrdiff_t k = selection->component[a];
@@ -99,17 +98,8 @@ static int accumulate(const mixfast_family *family, const void *tables, const mi
     double *of_row = scratch;
     for (ptrdiff_t start = 0; start < chunk->n_rows; start += STRIP) {
         ptrdiff_t n_own = chunk->n_rows - start < STRIP ? chunk->n_rows - start : STRIP;
-        ptrdiff_t last[STRIP], n_sharing[STRIP]; /* components with some of the row: their number, and one of them */
-        memset(of_row, 0, (size_t)(STRIP * slots) * sizeof(double));
-        for (ptrdiff_t i = 0; i < n_own; i++) n_sharing[i] = 0;
-        for (ptrdiff_t a = 0; a < selection->n; a++)
-            for (ptrdiff_t i = 0; i < n_own; i++) {
-                double own = (double)resp[a * stride + start + i];
-                if (own == 0) continue;
-                of_row[i * slots + selection->component[a]] = own;
-                last[i] = selection->component[a];
-                n_sharing[i]++;
-            }
+        ptrdiff_t last[STRIP], n_sharing[STRIP];
+        turn_resp(selection, slots, stride, resp + start, n_own, of_row, last, n_sharing);
         for (ptrdiff_t i = 0; i < n_own; i++) {
             if (n_sharing[i] == 1)
                 add_row_to(chunk, start + i, slots, of_row[i * slots + last[i]], stats + last[i]);

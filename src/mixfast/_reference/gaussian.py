@@ -33,6 +33,10 @@ class _Gaussian:
     def log_prior(self, params):
         return 0.0
 
+    def log_density(self, X, params):
+        constant = _log_normaliser(X.shape[1]) + self.log_determinants(params)
+        return constant - 0.5 * self.distances(X, params)
+
     def unconstrain(self, params):
         """The means, and of each factor the logarithms of its diagonal and the rest of its rows over the diagonal."""
         means, _, factors = params
@@ -59,14 +63,12 @@ class _Gaussian:
 
 
 class FullGaussian(_Gaussian):
-    def log_density(self, X, params):
-        means, _, factors = params
-        out = np.empty((len(X), len(means)))
-        for k, (mean, factor) in enumerate(zip(means, factors, strict=True)):
-            whitened = (X - mean) @ factor
-            log_det = np.log(np.diagonal(factor)).sum()
-            out[:, k] = _log_normaliser(len(mean)) + log_det - 0.5 * (whitened**2).sum(axis=1)
-        return out
+    def log_determinants(self, params):
+        return np.array([np.log(np.diagonal(factor)).sum() for factor in params[2]])
+
+    def distances(self, X, params):
+        pairs = zip(params[0], params[2], strict=True)
+        return np.array([(((X - mean) @ factor) ** 2).sum(axis=1) for mean, factor in pairs]).T
 
     def accumulate(self, X, resp, weights, params):
         lower = np.tril_indices(X.shape[1])
@@ -77,14 +79,16 @@ class FullGaussian(_Gaussian):
             second.append(((share[:, np.newaxis] * centred).T @ centred)[lower])
         return np.array(first), np.array(second)
 
-    def maximise(self, counts, stats, weights, params, common=()):
+    def maximise(self, counts, stats, weights, params, common=(), masses=None):
+        """`masses` are what moments are divided by where rows weigh more or less than they count."""
+        masses = counts if masses is None else masses
         means, covariances, factors = (array.copy() for array in params)
         n_features = means.shape[1]
         lower = np.tril_indices(n_features)
         for k in np.flatnonzero(counts > 0):
-            delta = stats[0][k] / counts[k]
+            delta = stats[0][k] / masses[k]
             matrix = np.zeros((n_features, n_features))
-            matrix[lower] = stats[1][k] / counts[k]
+            matrix[lower] = stats[1][k] / masses[k]
             matrix = matrix + np.tril(matrix, -1).T
             covariances[k] = matrix - np.outer(delta, delta) + self.reg_covar * np.eye(n_features)
             means[k] += delta
@@ -97,10 +101,16 @@ class FullGaussian(_Gaussian):
 
 
 class TiedGaussian(_Gaussian):
-    def log_density(self, X, params):
-        means, covariance, factor = params
-        shape = len(means), *covariance.shape
-        return FullGaussian().log_density(X, (means, None, np.broadcast_to(factor, shape)))
+    @staticmethod
+    def _as_full(params):
+        means, _, factor = params
+        return means, None, np.broadcast_to(factor, (len(means), *factor.shape))
+
+    def log_determinants(self, params):
+        return FullGaussian().log_determinants(self._as_full(params))
+
+    def distances(self, X, params):
+        return FullGaussian().distances(X, self._as_full(params))
 
     def accumulate(self, X, resp, weights, params):
         return (resp.T @ (X - weights @ params[0]),)
@@ -132,23 +142,25 @@ class DiagonalGaussian(_Gaussian):
         scales = np.exp(free[means.size :]).reshape(variances.shape)
         return free[: means.size].reshape(means.shape), scales**-2.0, scales
 
-    def log_density(self, X, params):
+    def log_determinants(self, params):
+        return np.log(params[2]).sum(axis=1)
+
+    def distances(self, X, params):
         means, _, scales = params
-        distance = (((X[:, np.newaxis] - means) * scales) ** 2).sum(axis=2)
-        return _log_normaliser(X.shape[1]) + np.log(scales).sum(axis=1) - 0.5 * distance
+        return (((X[:, np.newaxis] - means) * scales) ** 2).sum(axis=2)
 
     def accumulate(self, X, resp, weights, params):
         centred = X[:, np.newaxis] - params[0]
         return np.einsum("nk,nkj->kj", resp, centred), np.einsum("nk,nkj->kj", resp, centred**2)
 
-    def _columns(self, counts, stats, params):
+    def _columns(self, masses, stats, params):
         """Means and variances of each column of each component, without regularisation; NaN where there are no rows."""
         with np.errstate(invalid="ignore", divide="ignore"):
-            delta = stats[0] / counts[:, np.newaxis]
-            return params[0] + delta, stats[1] / counts[:, np.newaxis] - delta**2
+            delta = stats[0] / masses[:, np.newaxis]
+            return params[0] + delta, stats[1] / masses[:, np.newaxis] - delta**2
 
-    def maximise(self, counts, stats, weights, params, common=()):
-        means, variances = self._columns(counts, stats, params)
+    def maximise(self, counts, stats, weights, params, common=(), masses=None):
+        means, variances = self._columns(counts if masses is None else masses, stats, params)
         variances = variances + self.reg_covar
         empty = counts == 0
         means[empty], variances[empty] = 0, 0
@@ -157,12 +169,19 @@ class DiagonalGaussian(_Gaussian):
 
 
 class SphericalGaussian(DiagonalGaussian):
-    def log_density(self, X, params):
+    @staticmethod
+    def _as_diagonal(params):
         means, _, scales = params
-        return super().log_density(X, (means, None, np.repeat(scales[:, np.newaxis], X.shape[1], axis=1)))
+        return means, None, np.repeat(scales[:, np.newaxis], means.shape[1], axis=1)
 
-    def maximise(self, counts, stats, weights, params, common=()):
-        means, columns = self._columns(counts, stats, params)
+    def log_determinants(self, params):
+        return super().log_determinants(self._as_diagonal(params))
+
+    def distances(self, X, params):
+        return super().distances(X, self._as_diagonal(params))
+
+    def maximise(self, counts, stats, weights, params, common=(), masses=None):
+        means, columns = self._columns(counts if masses is None else masses, stats, params)
         variances = columns.mean(axis=1) + self.reg_covar
         empty = counts == 0
         means[empty], variances[empty] = 0, 0

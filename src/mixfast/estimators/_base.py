@@ -14,17 +14,18 @@ from typing import NamedTuple
 
 import numpy as np
 import scipy.sparse
-from sklearn.base import BaseEstimator, DensityMixin, _fit_context
+from sklearn.base import _fit_context
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import assert_all_finite, check_array, check_random_state
+from sklearn.utils import check_array
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted, validate_data
 
-from mixfast import persistence, seeding
+from mixfast import seeding
 from mixfast._acceleration import AcceleratedEM
 from mixfast._em import EM, Pass, Rows, evaluate
 from mixfast._threads import resolve_threads
 from mixfast.convergence import Monitor, Status
+from mixfast.estimators._density import DensityEstimator
 from mixfast.problems import canonical
 from mixfast.units import DataUnits
 
@@ -65,7 +66,7 @@ class Evaluation(NamedTuple):
     largest: np.ndarray | None
 
 
-class BaseMixture(DensityMixin, BaseEstimator):
+class BaseMixture(DensityEstimator):
     """Base of the mixture estimators."""
 
     _parameter_constraints: dict = {
@@ -116,6 +117,10 @@ class BaseMixture(DensityMixin, BaseEstimator):
     def _prepare_rows(self, X):
         """Validated rows as the family wants them; raises ValueError where they are outside its domain."""
         return X
+
+    def _for_parts_of(self, X):
+        """The estimator for fits to some of the rows X each, with what they are to have in common."""
+        return self
 
     def _units(self, family, X, sample_weight):
         """The units that the rows are fitted in."""
@@ -197,7 +202,7 @@ class BaseMixture(DensityMixin, BaseEstimator):
         capsule = encoded.bind(self.n_components, self._kernel_dtype(family, X.dtype))
         units = self._units(family, X, sample_weight)
         rows = Rows(units.rows(encoded.rows), sample_weight, encoded.base)
-        seeding_rows = rows if encoded.seeds is None else Rows(encoded.seeds, sample_weight)
+        seeding_rows = rows if encoded.seeds is None else Rows(encoded.make_seeds(), sample_weight)
         em = LOOPS[self.accelerate](capsule, rows, resolve_threads(self.n_threads))
         monitor = Monitor(self.verbose, self.verbose_interval, units.log_volume)
         seed = self._seed()
@@ -305,13 +310,13 @@ class BaseMixture(DensityMixin, BaseEstimator):
     def _finish(self, best, layout, dtype):
         """Publish the best start and warn of what its status says."""
         scalar = dtype.type
-        self._publish(layout.view(best.params), dtype)
         self.weights_ = best.weights.astype(dtype)
+        self._publish(layout.view(best.params), dtype)
         if self.canonical_order:
             # of what was published: rounding to float32 makes equals
             order = self._family().canonical_order(self._collect())
-            self._publish(self._family().reorder(layout.view(best.params), order), dtype)
             self.weights_ = self.weights_[order]
+            self._publish(self._family().reorder(layout.view(best.params), order), dtype)
         self.converged_ = best.converged
         self.n_iter_ = best.n_passes
         self.lower_bound_ = scalar(best.lower_bound)
@@ -333,6 +338,13 @@ class BaseMixture(DensityMixin, BaseEstimator):
                 "Some components had an ill-defined covariance (for instance caused by singleton or collapsed "
                 "samples); its diagonal was raised by a fraction of the variance of all rows. Try to decrease the "
                 "number of components, increase reg_covar, or scale the input data.",
+                ConvergenceWarning,
+                stacklevel=5,
+            )
+        if status & Status.CAPPED_PARAMETER:
+            warnings.warn(
+                "Some components are so narrow (for instance because all their rows are equal) that a parameter was "
+                "kept at its maximum. Decrease n_components, or look for repeated rows and constant columns.",
                 ConvergenceWarning,
                 stacklevel=5,
             )
@@ -380,14 +392,6 @@ class BaseMixture(DensityMixin, BaseEstimator):
         tags.input_tags.sparse = bool(self._accepts_sparse)
         tags.input_tags.allow_nan = self._accepts_missing
         return tags
-
-    @staticmethod
-    def _check_weights(sample_weight, X):
-        sample_weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
-        assert_all_finite(sample_weight, input_name="sample_weight")
-        if not np.any(sample_weight > 0):
-            raise ValueError("All values of sample_weight are zero: at least one row needs a positive weight.")
-        return np.ascontiguousarray(sample_weight)
 
     @staticmethod
     def _check_unit_of_weights(sample_weight):
@@ -447,12 +451,6 @@ class BaseMixture(DensityMixin, BaseEstimator):
                 f"'init_params' gives no rows to component {int(np.argmin(begun))}: every one of the "
                 f"n_components = {self.n_components} needs some to start from"
             )
-
-    def _seed(self):
-        """64 bits that all random numbers of a fit come from."""
-        if isinstance(self.random_state, Integral):
-            return int(self.random_state)
-        return int(check_random_state(self.random_state).randint(0, 2**63, dtype=np.int64))
 
     @staticmethod
     def _kernel_dtype(family, dtype):
@@ -547,31 +545,6 @@ class BaseMixture(DensityMixin, BaseEstimator):
         """
         return self._evaluate(X, log_norm=True).log_norm
 
-    def score(self, X, y=None, sample_weight=None):
-        """The mean log density of the rows, in nats.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-        y : Ignored
-        sample_weight : array-like of shape (n_samples,), default=None
-
-        Returns
-        -------
-        log_likelihood : float
-        """
-        total, weight = self._log_likelihood(X, sample_weight)
-        return total / weight
-
-    def _log_likelihood(self, X, sample_weight):
-        """(sum of weight * log density, sum of weights)"""
-        log_norm = self.score_samples(X).astype(np.float64, copy=False)
-        if sample_weight is None:
-            return float(np.sum(log_norm)), len(log_norm)
-        sample_weight = self._check_weights(sample_weight, log_norm)
-        kept = sample_weight > 0
-        return float(np.dot(sample_weight[kept], log_norm[kept])), float(np.sum(sample_weight))
-
     def _n_parameters(self):
         n_components = len(self.weights_)
         return self._family().n_parameters(n_components, self._n_fitted_features()) + n_components - 1
@@ -634,38 +607,10 @@ class BaseMixture(DensityMixin, BaseEstimator):
         """
         return self._draw(n_samples, self._rng_of_sample(n_samples, random_state))
 
-    def _rng_of_sample(self, n_samples, random_state):
-        check_is_fitted(self)
-        if not isinstance(n_samples, Integral):
-            raise TypeError(f"n_samples must be an integer, got {n_samples!r}")
-        if n_samples < 1:
-            raise ValueError(f"Invalid value for 'n_samples': {n_samples} . The sampling requires at least one sample.")
-        return check_random_state(self.random_state if random_state is None else random_state)
-
     def _draw(self, n_samples, rng, **given):
         """Rows and their components; `given` is what the family wants to know of the rows beside these."""
-        weights = np.asarray(self.weights_, dtype=np.float64)
-        counts = rng.multinomial(n_samples, weights / weights.sum())
-        labels = np.repeat(np.arange(len(weights), dtype=np.int64), counts)
+        labels = self._draw_components(n_samples, rng)
         family = self._family()
-        layout = family.params_layout(len(weights), self._n_fitted_features())
+        layout = family.params_layout(len(self.weights_), self._n_fitted_features())
         params = layout.view(layout.pack(self._collect()))
         return family.sample(params, labels, rng, **given), labels
-
-    def save(self, path):
-        """Write the fitted model to a file that `mixfast.load` reads, without pickle; docs/files.md has the format.
-
-        Parameters
-        ----------
-        path : str or path-like
-            Taken as it is, without a suffix added; a file that is there is replaced.
-
-        Raises
-        ------
-        NotFittedError
-            Before `fit`.
-        TypeError
-            For a parameter that is no number, string, None or array, as a RandomState instance in `random_state`, and
-            for a class that is not mixfast's own. Nothing has been written then.
-        """
-        persistence.save_estimator(self, path)

@@ -1,4 +1,4 @@
-"""What mixtures of rows of counts share that say nothing of the totals of the rows."""
+"""What mixtures of rows of counts share that say nothing of the totals of the rows, fitted by EM or not."""
 
 from __future__ import annotations
 
@@ -10,10 +10,8 @@ from mixfast.estimators._domain import check_counts
 from mixfast.families.counts import row_totals
 
 
-class GivenTotalsMixture(BaseMixture):
-    """Base of mixtures of counts given the total of each row; `sample` draws totals from those of the rows in `fit`."""
-
-    _accepts_sparse = "csr"
+class GivenTotals:
+    """Mixtures of counts given the total of each row; `sample` draws totals from those of the rows in `fit`."""
 
     def _prepare_rows(self, X):
         check_counts(X)
@@ -61,3 +59,9 @@ class GivenTotalsMixture(BaseMixture):
         if np.any((totals < 0) | (totals != np.floor(totals))):
             raise ValueError(f"totals should be whole numbers of at least 0, got {totals}")
         return totals.astype(np.int64)
+
+
+class GivenTotalsMixture(GivenTotals, BaseMixture):
+    """Base of those that are fitted by EM."""
+
+    _accepts_sparse = "csr"

@@ -22,8 +22,8 @@ FAMILIES = {"free": DirichletMultinomial, "symmetric": SymmetricDirichletMultino
 
 
 class DirichletMultinomialMixture(GivenTotalsMixture):
-    """Mixture of Dirichlet-multinomial distributions, fitted by EM: clusters of bags of words, of microbial communities,
-    or of any counts whose proportions vary from row to row within a cluster.
+    """Mixture of Dirichlet-multinomial distributions, fitted by EM: clusters of bags of words, of microbial
+    communities, or of any counts whose proportions vary from row to row within a cluster.
 
     The probability of a row of counts, given its total N, is
 
@@ -61,8 +61,8 @@ class DirichletMultinomialMixture(GivenTotalsMixture):
         Between 1e-12, what a column without counts has without a prior, and 1e12 for all of a component, where counts
         vary no more than multinomial ones: `Status.CAPPED_PARAMETER` in `status_`.
     totals_, total_shares_ : ndarray of shape (n_totals,)
-        The totals that rows had in `fit`, and the share of the rows that had each: what `sample` draws from. Models of a
-        batch have none.
+        The totals that rows had in `fit`, and the share of the rows that had each: what `sample` draws from. Models of
+        a batch have none.
     converged_, n_iter_, lower_bound_, lower_bounds_, status_, n_features_in_, feature_names_in_
         As in `GaussianMixture`.
 
@@ -74,8 +74,8 @@ class DirichletMultinomialMixture(GivenTotalsMixture):
 
     Notes
     -----
-    X may be sparse (CSR); it is never made dense. What is computed of a count is computed once for all rows that have it
-    in a column: time grows with the nonzeros, and memory with n_components times the number of distinct pairs of a
+    X may be sparse (CSR); it is never made dense. What is computed of a count is computed once for all rows that have
+    it in a column: time grows with the nonzeros, and memory with n_components times the number of distinct pairs of a
     column and a count. float32 rows are computed in float32, with an error of some 1e-7 of the sum of the logarithms
     whose sum is a log probability: for concentrations above 1e4 or so, pass float64.
 

@@ -2,23 +2,13 @@
 
 from __future__ import annotations
 
-from numbers import Real
+from sklearn.utils._param_validation import StrOptions
 
-import numpy as np
-from sklearn.utils import check_array
-from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import check_is_fitted
-
-from mixfast.convergence import Status
-from mixfast.estimators._base import BaseMixture
-from mixfast.families.gaussian import STRUCTURES, GaussianParams
-from mixfast.units import DataUnits, StandardUnits
-
-#: What `reg_covar` is measured in, by the names that `regularization` gives them.
-UNITS = {"absolute": DataUnits, "relative": StandardUnits}
+from mixfast.estimators._elliptical import EllipticalMixture
+from mixfast.families.gaussian import STRUCTURES
 
 
-class GaussianMixture(BaseMixture):
+class GaussianMixture(EllipticalMixture):
     """Mixture of Gaussians, fitted by EM: a drop-in for scikit-learn's class of the same name.
 
     The density of a row is sum_k weights_k N(x; means_k, covariances_k). From the same start each iteration gives
@@ -144,14 +134,8 @@ class GaussianMixture(BaseMixture):
     """
 
     _parameter_constraints: dict = {
-        **BaseMixture._parameter_constraints,
+        **EllipticalMixture._parameter_constraints,
         "covariance_type": [StrOptions(set(STRUCTURES))],
-        "reg_covar": [Interval(Real, 0.0, None, closed="left")],
-        "weights_init": ["array-like", None],
-        "means_init": ["array-like", None],
-        "precisions_init": ["array-like", None],
-        "on_degenerate": [StrOptions({"repair", "raise"})],
-        "regularization": [StrOptions(set(UNITS))],
     }
 
     def __init__(
@@ -201,109 +185,3 @@ class GaussianMixture(BaseMixture):
 
     def _family(self):
         return STRUCTURES[self.covariance_type](reg_covar=self.reg_covar)
-
-    def _published(self, params):
-        return *params, self._family().precisions(params.precisions_cholesky)
-
-    def _publish(self, params, dtype):
-        with np.errstate(over="ignore", invalid="ignore"):
-            arrays = [array.astype(dtype) for array in self._published(params)]
-        if not all(np.all(np.isfinite(array)) for array in arrays):
-            raise self._status_error(Status.NOT_FINITE, dtype)
-        self.means_, self.covariances_, self.precisions_cholesky_, self.precisions_ = arrays
-
-    def _collect(self):
-        # a model put together by hand may hold the one or the other only
-        covariances = getattr(self, "covariances_", None)
-        factors = getattr(self, "precisions_cholesky_", None)
-        if factors is None:
-            factors = self._family().factor_covariances(np.asarray(covariances, dtype=np.float64))
-        elif covariances is None:
-            covariances = self._family().covariances(np.asarray(factors, dtype=np.float64))
-        return GaussianParams(self.means_, covariances, factors)
-
-    def covariance_matrices(self):
-        """Covariances of all components as matrices, whatever `covariance_type` is.
-
-        Returns
-        -------
-        matrices : ndarray of shape (n_components, n_features, n_features)
-        """
-        check_is_fitted(self)
-        return self._family().covariance_matrices(self._collect())
-
-    def _units(self, family, X, sample_weight):
-        units = UNITS[self.regularization](family, X, sample_weight)
-        if not np.isfinite(units.log_volume):
-            raise self._status_error(Status.NOT_FINITE, X.dtype)
-        return units
-
-    def _start_is_given(self):
-        return not any(given is None for given in (self.weights_init, self.means_init, self.precisions_init))
-
-    def _override_start(self, weights, params, n_features, units):
-        family = self._family()
-        layout = family.params_layout(self.n_components, n_features)
-        record = layout.view(params)
-        if self.weights_init is not None:
-            weights = self._check_weights_init()
-        if self.means_init is not None:
-            means = self._check_shape(self.means_init, record.means.shape, "means")
-            record.means[...] = units.enter(record._replace(means=means)).means
-        if self.precisions_init is not None:
-            factors = self._factor_precisions_init(family, record.precisions_cholesky.shape)
-            with np.errstate(over="ignore", invalid="ignore"):
-                covariances = family.covariances(factors)
-            if not np.all(np.isfinite(covariances)):
-                raise ValueError(
-                    f"'{self.covariance_type} precision' has no finite inverse; scale precisions_init and X together"
-                )
-            given = units.enter(record._replace(covariances=covariances, precisions_cholesky=factors))
-            record.covariances[...], record.precisions_cholesky[...] = given.covariances, given.precisions_cholesky
-        return weights, params
-
-    @staticmethod
-    def _check_shape(given, shape, name):
-        given = check_array(given, dtype=[np.float64, np.float32], ensure_2d=False, allow_nd=True)
-        if given.shape != shape:
-            raise ValueError(f"The parameter '{name}' should have the shape of {shape}, but got {given.shape}")
-        return given.astype(np.float64)
-
-    def _check_weights_init(self):
-        weights = self._check_shape(self.weights_init, (self.n_components,), "weights")
-        if np.any(weights < 0) or np.any(weights > 1):
-            raise ValueError(
-                "The parameter 'weights' should be in the range [0, 1], but got max value "
-                f"{weights.max():.5f}, min value {weights.min():.5f}"
-            )
-        # a float32 array sums to one only so far
-        atol = 1e-6 if np.asarray(self.weights_init).dtype == np.float32 else 1e-8
-        if not np.isclose(weights.sum(), 1.0, rtol=0, atol=atol):
-            raise ValueError(
-                f"The parameter 'weights' should be normalized, but got sum(weights) = {weights.sum():.5f}"
-            )
-        return weights
-
-    def _factor_precisions_init(self, family, shape):
-        precisions = self._check_shape(self.precisions_init, shape, f"{self.covariance_type} precision")
-        try:
-            return family.cholesky_of_precisions(precisions)
-        except ValueError as wanted:
-            raise ValueError(f"'{self.covariance_type} precision' should be {wanted}") from None
-
-    def _raises_on(self):
-        return Status.NOT_FINITE | (Status.REPAIRED_COVARIANCE if self.on_degenerate == "raise" else Status.OK)
-
-    def _status_error(self, status, dtype):
-        if status & Status.NOT_FINITE:
-            return super()._status_error(status, dtype)
-        return ValueError(
-            "Fitting the mixture model failed because some components have ill-defined empirical covariance (for "
-            "instance caused by singleton or collapsed samples). Try to decrease the number of components, increase "
-            "reg_covar, or scale the input data."
-            + (
-                " The numerical accuracy can also be improved by passing float64 data instead of float32."
-                if dtype == np.float32
-                else ""
-            )
-        )

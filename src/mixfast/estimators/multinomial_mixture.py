@@ -23,10 +23,10 @@ class MultinomialMixture(GivenTotalsMixture):
     n_components : int, default=1
         Number of components.
     alpha : float, default=1.0
-        Pseudo-count that is added to each column of each component; 0 is maximum likelihood, which gives a column that a
-        component never has the probability zero: a row that no component can have made has log density -inf, is shared
-        equally, and warned of. This is the mode under a Dirichlet(1 + alpha) prior, and what the iterations increase
-        (the lower bound) includes that prior: mean log probability + alpha / n sum_kj log p_kj.
+        Pseudo-count that is added to each column of each component; 0 is maximum likelihood, which gives a column that
+        a component never has the probability zero: a row that no component can have made has log density -inf, is
+        shared equally, and warned of. This is the mode under a Dirichlet(1 + alpha) prior, and what the iterations
+        increase (the lower bound) includes that prior: mean log probability + alpha / n sum_kj log p_kj.
     tol, max_iter, n_init, init_params, random_state, warm_start, verbose, verbose_interval, n_threads, accelerate,
     n_init_policy
         As in `GaussianMixture`. k-means and k-means++ look at square roots of the proportions of each row.
@@ -40,8 +40,8 @@ class MultinomialMixture(GivenTotalsMixture):
         Of each column in each component; rows sum to one. Those of all rows where a component holds no counts, if
         there is no prior.
     totals_, total_shares_ : ndarray of shape (n_totals,)
-        The totals that rows had in `fit`, and the share of the rows that had each: what `sample` draws from. Models of a
-        batch have none.
+        The totals that rows had in `fit`, and the share of the rows that had each: what `sample` draws from. Models of
+        a batch have none.
     converged_, n_iter_, lower_bound_, lower_bounds_, status_, n_features_in_, feature_names_in_
         As in `GaussianMixture`.
 

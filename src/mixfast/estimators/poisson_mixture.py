@@ -32,9 +32,9 @@ class PoissonMixture(BaseMixture):
         Number of components.
     alpha, beta : float, default=0.0
         `alpha` events in an exposure of `beta` are added to each column of each component; 0 is maximum likelihood,
-        which gives a column in which a component counts nothing the rate zero: a row that no component can have made has
-        log density -inf, is shared equally, and warned of. This is the mode under a Gamma prior of shape 1 + alpha and
-        rate beta, and what the iterations increase (the lower bound) includes that prior: mean log probability +
+        which gives a column in which a component counts nothing the rate zero: a row that no component can have made
+        has log density -inf, is shared equally, and warned of. This is the mode under a Gamma prior of shape 1 + alpha
+        and rate beta, and what the iterations increase (the lower bound) includes that prior: mean log probability +
         1 / n sum_kj (alpha log rate_kj - beta rate_kj).
     tol, max_iter, n_init, init_params, random_state, warm_start, verbose, verbose_interval, n_threads, accelerate,
     n_init_policy

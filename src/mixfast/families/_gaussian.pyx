@@ -1,4 +1,5 @@
-"""The verbs of the Gaussian families: prepare and maximise here, the loops over rows in `_kernels/gaussian.c`.
+"""The verbs of the Gaussian families; what they share with others is in `_covariances.pyx`, the loops over rows are in
+`_kernels/gaussian.c`.
 
 Parameters, C order, one after the other (K components, d features):
 
@@ -9,63 +10,35 @@ Parameters, C order, one after the other (K components, d features):
 
 Statistics are laid out in `_kernels/gaussian.h`. Second moments are taken about the means of the pass (tied: about its
 pivot) and corrected by the shift of the mean, S / N - delta delta'; never E[x^2] - m^2.
-
-A covariance that is not positive definite to working precision is repaired: REPAIR times the variance that the column
-has over all components together is added to its diagonal, tenfold until it is (`repair_floors`).
 """
 
-from libc.float cimport DBL_MAX, DBL_MIN, FLT_MAX, FLT_MIN
-from libc.math cimport INFINITY, M_PI, exp, fabs, isfinite, log, sqrt
-from libc.stdlib cimport calloc, free
-from libc.string cimport memcpy, memset
+from libc.float cimport FLT_MAX
+from libc.math cimport INFINITY, M_PI, fabs, isfinite, log, sqrt
+from libc.string cimport memset
 
 from mixfast._capsule cimport capsule_of
 from mixfast._family cimport (
-    MIXFAST_EMPTIED_COMPONENT,
-    MIXFAST_NOT_FINITE,
-    MIXFAST_OK,
-    MIXFAST_REPAIRED_COVARIANCE,
     family_t,
     gaussian_kernels_t,
-    mixfast_select_gaussian,
-    mixfast_select_rows,
     prepare_carry_fn,
-    rows_kernels_t,
     totals_t,
 )
-from mixfast._isa cimport resolve_isa
-from mixfast._linalg cimport (
-    covariance_of_factor,
-    invert_upper,
-    log_diagonal,
-    precision_factor,
-    upper_transposed_times,
+from mixfast._linalg cimport invert_upper, log_diagonal, upper_transposed_times
+from mixfast.families._covariances cimport (
+    context_of,
+    covariances_t,
+    finish_tied,
+    make_diagonal,
+    make_full,
+    make_spherical,
+    new_family,
+    real_at,
+    structure_of,
+    tied_constrain,
+    tied_unconstrain,
 )
 
-cdef double REPAIR = 1e-6      # the size that scikit-learn's reg_covar has for standardised columns
 cdef double CARRY_ROUNDING = 1e-6   # a ceiling is kept as a float: 2^-23 of it is lost, and it must not sink
-cdef enum:
-    SMALL = 4                  # of _kernels/gaussian.c: moments of so many columns cost less than gathering rows
-cdef int MAX_REPAIRS = 30      # tenfold each: more than the range of double needs
-
-ctypedef struct context_t:
-    double reg_covar
-    const rows_kernels_t *rows
-    const gaussian_kernels_t *gaussian
-
-
-cdef inline const context_t *context_of(const family_t *f) noexcept nogil:
-    return <const context_t *> f.context
-
-
-cdef inline double epsilon(const family_t *f) noexcept nogil:
-    """The rounding of the precision that statistics were computed in."""
-    return 2.220446049250313e-16 if f.real_bytes == 8 else 1.1920928955078125e-07
-
-
-cdef inline double as_packed(const family_t *f, double value) noexcept nogil:
-    """A number as the kernels saw it: tables are rounded to the rows' precision."""
-    return value if f.real_bytes == 8 else <double> <float> value
 
 
 # ---- prepare --------------------------------------------------------------------------------------------------------
@@ -86,25 +59,15 @@ cdef inline double log_normaliser(Py_ssize_t d) noexcept nogil:
     return -0.5 * <double> d * log(2 * M_PI)
 
 
-cdef void *real_at(const family_t *f, void *tables, Py_ssize_t i) noexcept nogil:
-    return <char *> tables + i * f.real_bytes
-
-
-cdef void full_prepare(const family_t *f, const double *weights, const double *params, double *work, double *pivot,
-                       void *tables) noexcept nogil:
-    cdef Py_ssize_t n_components = f.n_components, d = f.n_features, k
-    cdef const double *precisions = params + n_components * d + n_components * d * d
+cdef void prepare(const family_t *f, const double *weights, const double *params, double *work, double *pivot,
+                  void *tables) noexcept nogil:
+    cdef Py_ssize_t k
     cdef double *constant = work
-    cdef double *mean = constant + n_components
-    cdef double *shift = mean + n_components * d
-    cdef Py_ssize_t n_head = n_components * (1 + 2 * d)
-    cdef Py_ssize_t packed_size = context_of(f).gaussian.packed_triangle_size(d)
-    centre_means(f, weights, params, pivot, mean)
-    for k in range(n_components):
-        constant[k] = log(weights[k]) + log_normaliser(d) + log_diagonal(d, precisions + k * d * d)
-        upper_transposed_times(d, precisions + k * d * d, mean + k * d, shift + k * d)
-        context_of(f).gaussian.pack_triangle(d, precisions + k * d * d, real_at(f, tables, n_head + k * packed_size))
-    context_of(f).rows.round_to_real(n_head, work, tables)
+    context_of(f).structure.log_determinants(f, params, constant)
+    for k in range(f.n_components):
+        constant[k] += log(weights[k]) + log_normaliser(f.n_features)
+    centre_means(f, weights, params, pivot, work + f.n_components)
+    context_of(f).structure.fill_tables(f, params, work, tables)
 
 
 cdef void tied_prepare(const family_t *f, const double *weights, const double *params, double *work, double *pivot,
@@ -131,192 +94,10 @@ cdef void tied_prepare(const family_t *f, const double *weights, const double *p
     context_of(f).gaussian.pack_triangle(d, factor, real_at(f, tables, n_components * (1 + d) + d))
 
 
-cdef void diagonal_tables(const family_t *f, const double *weights, const double *means, const double *precisions,
-                          Py_ssize_t row_step, Py_ssize_t column_step, double *work, double *pivot,
-                          void *tables) noexcept nogil:
-    """Tables from square roots of precisions at precisions[k * row_step + j * column_step]."""
-    cdef Py_ssize_t n_components = f.n_components, d = f.n_features, k, j, i
-    cdef double *constant = work
-    cdef double *mean = constant + n_components
-    cdef double *scale = mean + n_components * d
-    cdef double *shift = scale + n_components * d
-    centre_means(f, weights, means, pivot, mean)
-    for k in range(n_components):
-        constant[k] = log(weights[k]) + log_normaliser(d)
-        for j in range(d):
-            i = k * d + j
-            scale[i] = precisions[k * row_step + j * column_step]
-            constant[k] += log(scale[i])
-            shift[i] = scale[i] * mean[i]
-    context_of(f).rows.round_to_real(n_components * (1 + 3 * d), work, tables)
-
-
-cdef void diagonal_prepare(const family_t *f, const double *weights, const double *params, double *work, double *pivot,
-                           void *tables) noexcept nogil:
-    cdef Py_ssize_t size = f.n_components * f.n_features
-    diagonal_tables(f, weights, params, params + 2 * size, f.n_features, 1, work, pivot, tables)
-
-
-cdef void spherical_prepare(const family_t *f, const double *weights, const double *params, double *work,
-                            double *pivot, void *tables) noexcept nogil:
-    cdef Py_ssize_t n_components = f.n_components
-    diagonal_tables(f, weights, params, params + n_components * f.n_features + n_components, 1, 0, work, pivot, tables)
-
-
 # ---- maximise -------------------------------------------------------------------------------------------------------
 
-cdef void pooled_moments(const family_t *f, const double *counts, const double *means, const double *variances,
-                         Py_ssize_t row_step, Py_ssize_t column_step, double *mean, double *variance) noexcept nogil:
-    """Mean and variance of each column over all components together, from variances[k * row_step + j * column_step]."""
-    cdef Py_ssize_t n_components = f.n_components, d = f.n_features, k, j
-    cdef double total = 0, delta
-    for k in range(n_components):
-        total += counts[k]
-    for j in range(d):
-        mean[j] = variance[j] = 0
-    for k in range(n_components):
-        if counts[k] > 0:
-            for j in range(d):
-                mean[j] += counts[k] / total * means[k * d + j]
-    for k in range(n_components):
-        if counts[k] > 0:
-            for j in range(d):
-                delta = means[k * d + j] - mean[j]
-                variance[j] += counts[k] / total * (variances[k * row_step + j * column_step] + delta * delta)
-
-
-cdef inline double rounding_of(const family_t *f, double mean, double pooled) noexcept nogil:
-    """A variance that the rounding of the coordinates alone can make, or whose inverse the precision cannot hold."""
-    cdef double rounding = 4 * epsilon(f)
-    return rounding * rounding * (mean * mean + pooled) + (DBL_MIN if f.real_bytes == 8 else FLT_MIN)
-
-
-cdef inline double largest_real(const family_t *f) noexcept nogil:
-    return DBL_MAX if f.real_bytes == 8 else FLT_MAX
-
-
-cdef inline bint is_degenerate(const family_t *f, double variance, double mean, double pooled) noexcept nogil:
-    return not (variance > rounding_of(f, mean, pooled) and isfinite(variance))
-
-
-cdef int repair_floors(const family_t *f, Py_ssize_t d, const double *mean, const double *pooled,
-                       double *floors) noexcept nogil:
-    """What a repair adds to each of d columns: REPAIR times its pooled variance, or where it is constant, times the
-    largest of the others', or times 1; and no less than what rounding makes."""
-    cdef Py_ssize_t j
-    cdef double largest = 0, rounding, scale
-    for j in range(d):
-        if not pooled[j] < largest_real(f):
-            return MIXFAST_NOT_FINITE
-        if pooled[j] > rounding_of(f, mean[j], pooled[j]):
-            largest = max(largest, pooled[j])
-    for j in range(d):
-        rounding = rounding_of(f, mean[j], max(pooled[j], 0.0))
-        scale = pooled[j] if pooled[j] > rounding else largest if largest > 0 else 1
-        floors[j] = max(REPAIR * scale, 4 * rounding)
-        if not floors[j] < largest_real(f):
-            return MIXFAST_NOT_FINITE
-    return MIXFAST_OK
-
-
-cdef bint factor_fails(const family_t *f, const double *mean, const double *pooled, const double *covariance,
-                       double *work, double *factor) noexcept nogil:
-    """factor = the precision's; true if the covariance is not positive definite to working precision.
-
-    `work` holds n_features doubles.
-    """
-    cdef Py_ssize_t d = f.n_features, j
-    for j in range(d):
-        if is_degenerate(f, covariance[j * d + j], mean[j], pooled[j]):
-            return True
-    if precision_factor(d, covariance, work, factor) != 0:
-        return True
-    for j in range(d):
-        # 1 / factor_jj^2 is the variance of column j given those before it: rounding when it is some eps of the whole.
-        # Without the 8, three of 36,000 fits of nearly dependent columns kept an eigenvalue below zero.
-        if not (factor[j * d + j] * factor[j * d + j] * covariance[j * d + j] * epsilon(f) * 8 * <double> d < 1):
-            return True
-    return False
-
-
-cdef int factor_or_repair(const family_t *f, const double *mean, const double *pooled, const double *floors,
-                          double *covariance, double *work, double *factor) noexcept nogil:
-    cdef Py_ssize_t d = f.n_features, j
-    cdef double raised = 1
-    cdef int _attempt
-    if not factor_fails(f, mean, pooled, covariance, work, factor):
-        return MIXFAST_OK
-    for _attempt in range(MAX_REPAIRS):
-        for j in range(d):
-            covariance[j * d + j] += raised * floors[j]
-        raised *= 10
-        if not factor_fails(f, mean, pooled, covariance, work, factor):
-            return MIXFAST_REPAIRED_COVARIANCE
-    return MIXFAST_NOT_FINITE
-
-
-cdef int variance_or_repair(const family_t *f, double mean, double pooled, double floor, double *variance,
-                            double *factor) noexcept nogil:
-    cdef int status = MIXFAST_OK
-    if is_degenerate(f, variance[0], mean, pooled):
-        variance[0] = floor if not variance[0] > 0 else variance[0] + floor
-        status = MIXFAST_REPAIRED_COVARIANCE if isfinite(variance[0]) else MIXFAST_NOT_FINITE
-    factor[0] = 1 / sqrt(variance[0])
-    return status
-
-
-cdef void move_mean(const family_t *f, double count, const double *pivot, const double *first, double *mean,
-                    double *delta) noexcept nogil:
-    """delta = first / count, and the mean moves there from the centre that the kernels used."""
-    cdef Py_ssize_t j
-    for j in range(f.n_features):
-        delta[j] = first[j] / count
-        mean[j] = pivot[j] + as_packed(f, mean[j] - pivot[j]) + delta[j]
-
-
-cdef int full_maximise(const family_t *f, const totals_t *totals, double *work, double *params) noexcept nogil:
-    cdef Py_ssize_t n_components = f.n_components, d = f.n_features, n_pairs = d * (d + 1) // 2, k, i, j
-    cdef const double *second = totals.stats + n_components * d
-    cdef double *means = params
-    cdef double *covariances = means + n_components * d
-    cdef double *delta = work
-    cdef double *mean = delta + d
-    cdef double *pooled = mean + d
-    cdef double *floors = pooled + d
-    cdef double *covariance
-    cdef double reg_covar = context_of(f).reg_covar
-    for k in range(n_components):
-        if totals.counts[k] > 0:
-            move_mean(f, totals.counts[k], totals.pivot, totals.stats + k * d, means + k * d, delta)
-            covariance = covariances + k * d * d
-            for i in range(d):
-                for j in range(i + 1):
-                    covariance[i * d + j] = second[k * n_pairs + i * (i + 1) // 2 + j] / totals.counts[k]
-                    covariance[i * d + j] -= delta[i] * delta[j]
-                    covariance[j * d + i] = covariance[i * d + j]
-                covariance[i * d + i] += reg_covar
-    pooled_moments(f, totals.counts, means, covariances, d * d, d + 1, mean, pooled)
-    return repair_floors(f, d, mean, pooled, floors)
-
-
-cdef int full_maximise_component(const family_t *f, Py_ssize_t k, const totals_t *totals, const double *work,
-                                 double *own_work, double *params) noexcept nogil:
-    """The factor of a component's precision; one without rows gets the moments of all."""
-    cdef Py_ssize_t n_components = f.n_components, d = f.n_features, j
-    cdef const double *mean = work + d
-    cdef const double *pooled = mean + d
-    cdef const double *floors = pooled + d
-    cdef double *own_mean = params + k * d
-    cdef double *covariance = params + n_components * d + k * d * d
-    cdef double *factor = covariance + n_components * d * d
-    cdef int status = MIXFAST_OK
-    if totals.counts[k] == 0:
-        status = MIXFAST_EMPTIED_COMPONENT
-        memset(covariance, 0, d * d * sizeof(double))
-        for j in range(d):
-            own_mean[j] = mean[j]
-            covariance[j * d + j] = pooled[j]
-    return status | factor_or_repair(f, own_mean, pooled, floors, covariance, own_work, factor)
+cdef int maximise(const family_t *f, const totals_t *totals, double *work, double *params) noexcept nogil:
+    return context_of(f).structure.maximise(f, totals, totals.counts, work, params)
 
 
 cdef int tied_maximise(const family_t *f, const totals_t *totals, double *work, double *params) noexcept nogil:
@@ -327,13 +108,8 @@ cdef int tied_maximise(const family_t *f, const totals_t *totals, double *work, 
     cdef const double *second = totals.common + d
     cdef double *means = params
     cdef double *covariance = means + n_components * d
-    cdef double *precision = covariance + d * d
-    cdef double *mean = work
-    cdef double *pooled = mean + d
-    cdef double *floors = pooled + d
-    cdef double *centred = floors + 2 * d
+    cdef double *centred = work + 4 * d
     cdef double n = 0
-    cdef int status
     for k in range(n_components):
         n += counts[k]
         for j in range(d):
@@ -349,16 +125,7 @@ cdef int tied_maximise(const family_t *f, const totals_t *totals, double *work, 
             covariance[i * d + j] /= n
             covariance[j * d + i] = covariance[i * d + j]
         covariance[i * d + i] += context_of(f).reg_covar
-    pooled_moments(f, counts, means, covariance, 0, d + 1, mean, pooled)
-    status = repair_floors(f, d, mean, pooled, floors)
-    if status != MIXFAST_OK:
-        return status
-    for k in range(n_components):
-        if counts[k] == 0:
-            status |= MIXFAST_EMPTIED_COMPONENT
-            for j in range(d):
-                means[k * d + j] = mean[j]
-    return status | factor_or_repair(f, mean, pooled, floors, covariance, floors + d, precision)
+    return finish_tied(f, counts, work, params)
 
 
 cdef double tied_common_evidence(const family_t *f, const totals_t *totals, const double *params,
@@ -385,80 +152,6 @@ cdef double tied_common_evidence(const family_t *f, const totals_t *totals, cons
         # S about the pivot is S about the origin - first shift' - shift first' + N shift shift'
         total += moved * (totals.common[d + d * (d + 1) // 2] * moved - 2 * crossed)
     return -0.5 * total
-
-
-cdef int diagonal_maximise(const family_t *f, const totals_t *totals, double *work, double *params) noexcept nogil:
-    cdef Py_ssize_t n_components = f.n_components, d = f.n_features, k, j, i
-    cdef const double *second = totals.stats + n_components * d
-    cdef double *means = params
-    cdef double *variances = means + n_components * d
-    cdef double *precisions = variances + n_components * d
-    cdef double *delta = work
-    cdef double *mean = delta + d
-    cdef double *pooled = mean + d
-    cdef double *floors = pooled + d
-    cdef int status
-    for k in range(n_components):
-        if totals.counts[k] > 0:
-            move_mean(f, totals.counts[k], totals.pivot, totals.stats + k * d, means + k * d, delta)
-            for j in range(d):
-                i = k * d + j
-                variances[i] = second[i] / totals.counts[k] - delta[j] * delta[j] + context_of(f).reg_covar
-    pooled_moments(f, totals.counts, means, variances, d, 1, mean, pooled)
-    status = repair_floors(f, d, mean, pooled, floors)
-    if status != MIXFAST_OK:
-        return status
-    for k in range(n_components):
-        if totals.counts[k] == 0:
-            status |= MIXFAST_EMPTIED_COMPONENT
-        for j in range(d):
-            i = k * d + j
-            if totals.counts[k] == 0:
-                means[i], variances[i] = mean[j], pooled[j]
-            status |= variance_or_repair(f, means[i], pooled[j], floors[j], variances + i, precisions + i)
-    return status
-
-
-cdef int spherical_maximise(const family_t *f, const totals_t *totals, double *work, double *params) noexcept nogil:
-    """The variance of a component is the average of what the diagonal family would give its columns."""
-    cdef Py_ssize_t n_components = f.n_components, d = f.n_features, k, j
-    cdef const double *second = totals.stats + n_components * d
-    cdef double *means = params
-    cdef double *variances = means + n_components * d
-    cdef double *precisions = variances + n_components
-    cdef double *delta = work
-    cdef double *mean = delta + d
-    cdef double *pooled = mean + d
-    cdef double *floors = pooled + d
-    cdef double average = 0, square = 0, total
-    cdef int status
-    for k in range(n_components):
-        if totals.counts[k] > 0:
-            move_mean(f, totals.counts[k], totals.pivot, totals.stats + k * d, means + k * d, delta)
-            total = 0
-            for j in range(d):
-                total += second[k * d + j] / totals.counts[k] - delta[j] * delta[j]
-            variances[k] = total / <double> d + context_of(f).reg_covar
-    pooled_moments(f, totals.counts, means, variances, 1, 0, mean, pooled)
-    for j in range(d):
-        average += pooled[j] / <double> d
-    for j in range(d):
-        square += mean[j] * mean[j] / <double> d
-    square = sqrt(square)
-    status = repair_floors(f, 1, &square, &average, floors)
-    if status != MIXFAST_OK:
-        return status
-    for k in range(n_components):
-        if totals.counts[k] == 0:
-            status |= MIXFAST_EMPTIED_COMPONENT
-            variances[k] = average
-            for j in range(d):
-                means[k * d + j] = mean[j]
-        square = 0
-        for j in range(d):
-            square += means[k * d + j] * means[k * d + j] / <double> d
-        status |= variance_or_repair(f, sqrt(square), average, floors[0], variances + k, precisions + k)
-    return status
 
 
 # ---- carry ----------------------------------------------------------------------------------------------------------
@@ -570,152 +263,34 @@ cdef void spherical_prepare_carry(const family_t *f, Py_ssize_t k, const double 
     variances_prepare_carry(f, k, last_weights, last_params, weights, params, 1, 0, carry)
 
 
-# ---- unconstrain and constrain --------------------------------------------------------------------------------------
-
-# Free numbers: the means, then the logarithms of the square roots of precisions; for matrices the factors U by rows:
-# the logarithm of the diagonal, and the others as shares of the diagonal, which no unit of a column changes.
-
-cdef int unconstrain_factors(Py_ssize_t n_factors, Py_ssize_t d, const double *factors, double *out) noexcept nogil:
-    cdef Py_ssize_t k, i, j
-    cdef const double *row
-    for k in range(n_factors):
-        for i in range(d):
-            row = factors + (k * d + i) * d
-            out[0] = log(row[i])
-            out += 1
-            for j in range(i + 1, d):
-                out[0] = row[j] / row[i]
-                out += 1
-    return 0
-
-
-cdef int constrain_factors(Py_ssize_t n_factors, Py_ssize_t d, const double *numbers, double *work,
-                           double *covariances, double *factors) noexcept nogil:
-    """Nonzero where a covariance is not finite."""
-    cdef Py_ssize_t k, i, j
-    cdef double *factor
-    cdef double *covariance
-    for k in range(n_factors):
-        factor = factors + k * d * d
-        covariance = covariances + k * d * d
-        for i in range(d):
-            for j in range(i):
-                factor[i * d + j] = 0
-            factor[i * d + i] = exp(numbers[0])
-            numbers += 1
-            for j in range(i + 1, d):
-                factor[i * d + j] = numbers[0] * factor[i * d + i]
-                numbers += 1
-        covariance_of_factor(d, factor, work, covariance)
-        for i in range(d):
-            if not (0 < covariance[i * d + i] and isfinite(covariance[i * d + i]) and isfinite(factor[i * d + i])):
-                return 1
-    return 0
-
-
-cdef int unconstrain_scales(Py_ssize_t n, const double *scales, double *out) noexcept nogil:
-    cdef Py_ssize_t i
-    for i in range(n):
-        out[i] = log(scales[i])
-    return 0
-
-
-cdef int constrain_scales(Py_ssize_t n, const double *numbers, double *variances, double *scales) noexcept nogil:
-    """Nonzero where a variance is not finite."""
-    cdef Py_ssize_t i
-    for i in range(n):
-        scales[i] = exp(numbers[i])
-        variances[i] = 1 / (scales[i] * scales[i])
-        if not (0 < variances[i] and isfinite(variances[i]) and isfinite(scales[i])):
-            return 1
-    return 0
-
-
-cdef int full_unconstrain(const family_t *f, const double *params, double *numbers) noexcept nogil:
-    cdef Py_ssize_t n_components = f.n_components, d = f.n_features
-    memcpy(numbers, params, n_components * d * sizeof(double))
-    return unconstrain_factors(n_components, d, params + n_components * (d + d * d), numbers + n_components * d)
-
-
-cdef int full_constrain(const family_t *f, const double *numbers, double *work, double *params) noexcept nogil:
-    cdef Py_ssize_t n_components = f.n_components, d = f.n_features
-    memcpy(params, numbers, n_components * d * sizeof(double))
-    return constrain_factors(n_components, d, numbers + n_components * d, work, params + n_components * d,
-                             params + n_components * (d + d * d))
-
-
-cdef int tied_unconstrain(const family_t *f, const double *params, double *numbers) noexcept nogil:
-    cdef Py_ssize_t d = f.n_features, n_means = f.n_components * f.n_features
-    memcpy(numbers, params, n_means * sizeof(double))
-    return unconstrain_factors(1, d, params + n_means + d * d, numbers + n_means)
-
-
-cdef int tied_constrain(const family_t *f, const double *numbers, double *work, double *params) noexcept nogil:
-    cdef Py_ssize_t d = f.n_features, n_means = f.n_components * f.n_features
-    memcpy(params, numbers, n_means * sizeof(double))
-    return constrain_factors(1, d, numbers + n_means, work, params + n_means, params + n_means + d * d)
-
-
-cdef int variances_unconstrain(const family_t *f, const double *params, double *numbers) noexcept nogil:
-    """Diagonal and spherical: n_params less the means is variances and scales, half of each."""
-    cdef Py_ssize_t n_means = f.n_components * f.n_features, n_scales = (f.n_params - n_means) // 2
-    memcpy(numbers, params, n_means * sizeof(double))
-    return unconstrain_scales(n_scales, params + n_means + n_scales, numbers + n_means)
-
-
-cdef int variances_constrain(const family_t *f, const double *numbers, double *work, double *params) noexcept nogil:
-    cdef Py_ssize_t n_means = f.n_components * f.n_features, n_scales = (f.n_params - n_means) // 2
-    memcpy(params, numbers, n_means * sizeof(double))
-    return constrain_scales(n_scales, numbers + n_means, params + n_means, params + n_means + n_scales)
-
-
 # ---- bind -----------------------------------------------------------------------------------------------------------
 
-cdef family_t *new_family(Py_ssize_t n_components, Py_ssize_t n_features, int real_bytes, object isa,
-                          double reg_covar) except NULL:
-    """A family with sizes and context set, to be filled by the functions below."""
-    cdef int level = resolve_isa(isa)
-    if n_components < 1 or n_features < 1 or real_bytes not in (4, 8):
-        raise ValueError(f"cannot bind {n_components} components and {n_features} features of {real_bytes} bytes: "
-                         "there must be some of each, float32 or float64")
-    cdef family_t *f = <family_t *> calloc(1, sizeof(family_t))
-    cdef context_t *context = <context_t *> calloc(1, sizeof(context_t))
-    if f == NULL or context == NULL:
-        free(f)
-        free(context)
-        raise MemoryError
-    context.reg_covar = reg_covar
-    context.rows = mixfast_select_rows(level, real_bytes)
-    context.gaussian = mixfast_select_gaussian(level, real_bytes)
-    f.n_components, f.n_features = n_components, n_features
-    f.real_bytes, f.isa, f.context = real_bytes, level, context
-    return f
+cdef family_t *new_gaussian(Py_ssize_t n_components, Py_ssize_t n_features, int real_bytes, object isa,
+                            double reg_covar) except NULL:
+    # the pivot is the mean of the mixture: coordinates are as large as the pooled variance
+    return new_family(n_components, n_features, real_bytes, isa, reg_covar, 1, sizeof(covariances_t))
 
 
-def bind_full(Py_ssize_t n_components, Py_ssize_t n_features, int real_bytes, object isa, double reg_covar):
-    cdef family_t *f = new_family(n_components, n_features, real_bytes, isa, reg_covar)
-    cdef const gaussian_kernels_t *kernels = context_of(f).gaussian
-    f.n_params = n_components * (n_features + 2 * n_features * n_features)
-    f.n_stats = n_components * (n_features + n_features * (n_features + 1) // 2)
-    f.n_tables = n_components * (1 + 2 * n_features + kernels.packed_triangle_size(n_features))
-    f.n_scratch_columns = n_features + 1
-    f.n_work = max(n_components * (1 + 2 * n_features), 4 * n_features)
-    f.n_own_work = 2 * n_features * (n_features + 1)
-    f.n_carry = 4 * n_components
-    f.flops_per_component = n_features * n_features * n_features
-    f.gathers_rows = n_features > SMALL
-    f.flops_per_row = n_components * (2 * n_features * (n_features + 3) + 40)
-    f.prepare, f.maximise, f.maximise_component = full_prepare, full_maximise, full_maximise_component
-    f.n_free = n_components * (n_features + n_features * (n_features + 1) // 2)
-    f.unconstrain, f.constrain = full_unconstrain, full_constrain
-    f.log_density, f.accumulate = kernels.full_log_density, kernels.full_accumulate
-    f.bounded_log_density = kernels.full_bounded_log_density
-    f.prepare_carry, f.carry = full_prepare_carry, carry_ceilings
+cdef object capsule_with_bounds(family_t *f, prepare_carry_fn prepare_carry):
+    f.n_carry = 4 * f.n_components
+    f.prepare, f.maximise = prepare, maximise
+    f.unconstrain, f.constrain = structure_of(f).unconstrain, structure_of(f).constrain
+    f.prepare_carry, f.carry = prepare_carry, carry_ceilings
     return capsule_of(f)
 
 
+def bind_full(Py_ssize_t n_components, Py_ssize_t n_features, int real_bytes, object isa, double reg_covar):
+    cdef family_t *f = new_gaussian(n_components, n_features, real_bytes, isa, reg_covar)
+    cdef const gaussian_kernels_t *kernels = context_of(f).gaussian
+    make_full(f, structure_of(f))
+    f.n_own_work = 2 * n_features * (n_features + 1)
+    f.log_density, f.accumulate = kernels.full_log_density, kernels.full_accumulate
+    f.bounded_log_density = kernels.full_bounded_log_density
+    return capsule_with_bounds(f, full_prepare_carry)
+
+
 def bind_tied(Py_ssize_t n_components, Py_ssize_t n_features, int real_bytes, object isa, double reg_covar):
-    cdef family_t *f = new_family(n_components, n_features, real_bytes, isa, reg_covar)
+    cdef family_t *f = new_gaussian(n_components, n_features, real_bytes, isa, reg_covar)
     cdef const gaussian_kernels_t *kernels = context_of(f).gaussian
     f.n_params = n_components * n_features + 2 * n_features * n_features
     f.n_stats = n_components * n_features
@@ -733,40 +308,21 @@ def bind_tied(Py_ssize_t n_components, Py_ssize_t n_features, int real_bytes, ob
     return capsule_of(f)
 
 
-cdef void fill_diagonal(family_t *f) noexcept:
-    """What the diagonal and the spherical family have in common."""
-    f.n_stats = 2 * f.n_components * f.n_features
-    f.n_tables = f.n_components * (1 + 3 * f.n_features)
-    f.n_work = f.n_components * (1 + 3 * f.n_features) + 4 * f.n_features
-    f.flops_per_row = f.n_components * (10 * f.n_features + 40)
-    f.log_density = context_of(f).gaussian.diagonal_log_density
-    f.accumulate = context_of(f).gaussian.diagonal_accumulate
-
-
-cdef void fill_bounds(family_t *f, prepare_carry_fn prepare_carry) noexcept:
-    f.n_carry = 4 * f.n_components
+cdef object capsule_of_columns(family_t *f, prepare_carry_fn prepare_carry):
+    cdef const gaussian_kernels_t *kernels = context_of(f).gaussian
     f.flops_per_component = 20 * f.n_features
-    f.bounded_log_density = context_of(f).gaussian.diagonal_bounded_log_density
-    f.prepare_carry, f.carry = prepare_carry, carry_ceilings
+    f.log_density, f.accumulate = kernels.diagonal_log_density, kernels.diagonal_accumulate
+    f.bounded_log_density = kernels.diagonal_bounded_log_density
+    return capsule_with_bounds(f, prepare_carry)
 
 
 def bind_diagonal(Py_ssize_t n_components, Py_ssize_t n_features, int real_bytes, object isa, double reg_covar):
-    cdef family_t *f = new_family(n_components, n_features, real_bytes, isa, reg_covar)
-    fill_diagonal(f)
-    f.n_params = 3 * n_components * n_features
-    f.prepare, f.maximise = diagonal_prepare, diagonal_maximise
-    fill_bounds(f, diagonal_prepare_carry)
-    f.n_free = 2 * n_components * n_features
-    f.unconstrain, f.constrain = variances_unconstrain, variances_constrain
-    return capsule_of(f)
+    cdef family_t *f = new_gaussian(n_components, n_features, real_bytes, isa, reg_covar)
+    make_diagonal(f, structure_of(f))
+    return capsule_of_columns(f, diagonal_prepare_carry)
 
 
 def bind_spherical(Py_ssize_t n_components, Py_ssize_t n_features, int real_bytes, object isa, double reg_covar):
-    cdef family_t *f = new_family(n_components, n_features, real_bytes, isa, reg_covar)
-    fill_diagonal(f)
-    f.n_params = n_components * (n_features + 2)
-    f.prepare, f.maximise = spherical_prepare, spherical_maximise
-    fill_bounds(f, spherical_prepare_carry)
-    f.n_free = n_components * (n_features + 1)
-    f.unconstrain, f.constrain = variances_unconstrain, variances_constrain
-    return capsule_of(f)
+    cdef family_t *f = new_gaussian(n_components, n_features, real_bytes, isa, reg_covar)
+    make_spherical(f, structure_of(f))
+    return capsule_of_columns(f, spherical_prepare_carry)

@@ -40,7 +40,10 @@ def stirling_remainder(counts):
     small, large = np.arange(LARGE), np.maximum(counts, LARGE)
     exact = gammaln(small + 1.0) - xlogy(small, small) + small
     square = large * large
-    series = 0.5 * np.log(2 * np.pi * large) + (1 / 12 - (1 / 360 - (1 / 1260 - 1 / 1680 / square) / square) / square) / large
+    series = (
+        0.5 * np.log(2 * np.pi * large)
+        + (1 / 12 - (1 / 360 - (1 / 1260 - 1 / 1680 / square) / square) / square) / large
+    )
     return np.where(counts < LARGE, exact[np.minimum(counts, LARGE - 1).astype(np.intp)], series)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -17,13 +18,17 @@ class Encoded(NamedTuple):
     family : Family, perhaps one that knows these rows
     rows : ndarray (n_samples, n_columns) or a sparse matrix in CSR form, float32 or float64
     base : float64 (n_samples,), a term of each row's log density that no parameter enters, or None
-    seeds : the rows that k-means is made of where these are others, or None
+    seeds : the rows that k-means is made of where these are others, or a function that makes them, which predictions do
+        not need; or None
     """
 
     family: Family
     rows: np.ndarray | scipy.sparse.csr_matrix
     base: np.ndarray | None = None
-    seeds: np.ndarray | scipy.sparse.csr_matrix | None = None
+    seeds: np.ndarray | scipy.sparse.csr_matrix | Callable | None = None
+
+    def make_seeds(self):
+        return self.seeds() if callable(self.seeds) else self.seeds
 
     def bind(self, n_components, dtype, isa=None):
         """The capsule with the family's verbs for these rows, computed in `dtype`."""

@@ -7,17 +7,22 @@ The log density of a row x under component k is, with U U' the inverse of the co
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from typing import NamedTuple
 
 import numpy as np
 
 from mixfast.families import _gaussian
-from mixfast.families.family import Family
+from mixfast.families.covariances import (
+    DiagonalCovariances,
+    Elliptical,
+    FullCovariances,
+    SphericalCovariances,
+    TiedCovariances,
+)
 
 
 class GaussianParams(NamedTuple):
-    """`covariances` and `precisions_cholesky` have a shape of their own in each structure; see there."""
+    """`covariances` and `precisions_cholesky` have a shape of their own in each structure (`covariance_shape`)."""
 
     means: np.ndarray
     covariances: np.ndarray
@@ -25,7 +30,7 @@ class GaussianParams(NamedTuple):
 
 
 class CentredMoments(NamedTuple):
-    """Sums over rows of resp (x - m) and of its square, m the component's mean in the pass."""
+    """Sums over rows of resp (x - m) and of resp (x - m)(x - m)', m the component's mean in the pass."""
 
     first: np.ndarray
     second: np.ndarray
@@ -37,73 +42,21 @@ class PivotSums(NamedTuple):
     first: np.ndarray
 
 
-class Gaussian(Family):
-    """What all structures share.
-
-    Parameters
-    ----------
-    reg_covar : float, default 0
-        Added to the diagonal of every covariance; in the squared unit of the data.
-    """
+class Gaussian(Elliptical):
+    """What all structures share."""
 
     Params = GaussianParams
     Stats: type = CentredMoments
-
-    def __init__(self, reg_covar=0.0):
-        self.reg_covar = reg_covar
-
-    @abstractmethod
-    def covariance_shape(self, n_components, n_features):
-        """The shape of `covariances` and of `precisions_cholesky`."""
 
     def param_shapes(self, n_components, n_features):
         covariance = self.covariance_shape(n_components, n_features)
         return (n_components, n_features), covariance, covariance
 
     def stat_shapes(self, n_components, n_features):
-        return (n_components, n_features), (n_components, n_features)
+        return (n_components, n_features), self.moment_shape(n_components, n_features)
 
     def n_parameters(self, n_components, n_features):
         return n_components * n_features + self.n_covariance_parameters(n_components, n_features)
-
-    @abstractmethod
-    def n_covariance_parameters(self, n_components, n_features):
-        """Number of free parameters of the covariances."""
-
-    @abstractmethod
-    def covariance_matrices(self, params):
-        """Covariances of all components as matrices, (K, d, d), whatever the structure."""
-
-    @abstractmethod
-    def precisions(self, precisions_cholesky):
-        """Inverses of the covariances."""
-
-    @abstractmethod
-    def cholesky_of_precisions(self, precisions):
-        """`precisions_cholesky` from precisions; ValueError says what they should be, where they are not."""
-
-    @abstractmethod
-    def covariances(self, precisions_cholesky):
-        """Covariances from `precisions_cholesky`, where parameters were given and never estimated."""
-
-    @abstractmethod
-    def factor_covariances(self, covariances):
-        """`precisions_cholesky` from covariances, where these were given."""
-
-    def column_units(self, spreads):
-        """The unit of each column, (d,), from spreads of the columns, (d,); scaled alike where the structure is not
-        invariant to scaling columns separately."""
-        return spreads
-
-    def transformed(self, params, origin, scale, shift):
-        """Parameters of shift + scale (x - origin), where x has `params`: scale (d,) positive, the others (d,) or
-        numbers."""
-        means = shift + scale * (params.means - origin)
-        return GaussianParams(means, *self._scaled(params.covariances, params.precisions_cholesky, scale))
-
-    @abstractmethod
-    def _scaled(self, covariances, precisions_cholesky, scale):
-        """Both of scale x, where they are those of x."""
 
     def blank(self, n_components, n_features):
         return self.located(np.zeros((n_components, n_features)))
@@ -114,95 +67,18 @@ class Gaussian(Family):
         return params.pack(GaussianParams(centres, self._unit(covariances), self._unit(precisions)))
 
     def sample(self, params, labels, rng):
-        X = rng.standard_normal((len(labels), params.means.shape[1]))
-        # square roots by eigenvalues: a covariance that was set by hand may be singular
-        variances, directions = np.linalg.eigh(self.covariance_matrices(params))
-        roots = directions * np.sqrt(np.maximum(variances, 0))[:, np.newaxis]
-        for k in np.unique(labels):
-            own = labels == k
-            X[own] = params.means[k] + X[own] @ roots[k].T
-        return X
+        return self.stretched(rng.standard_normal((len(labels), params.means.shape[1])), params, labels)
 
 
-class _Matrices(Gaussian):
-    """Structures whose covariances are matrices: stacks of (n_features, n_features)."""
-
-    def precisions(self, precisions_cholesky):
-        return precisions_cholesky @ np.swapaxes(precisions_cholesky, -1, -2)
-
-    def cholesky_of_precisions(self, precisions):
-        # P = U U' with U upper triangular: reversing rows and columns turns it into the usual factor
-        try:
-            if np.allclose(precisions, np.swapaxes(precisions, -1, -2)):
-                return np.linalg.cholesky(precisions[..., ::-1, ::-1])[..., ::-1, ::-1]
-        except np.linalg.LinAlgError:
-            pass
-        raise ValueError("symmetric, positive-definite")
-
-    def covariances(self, precisions_cholesky):
-        factor = np.swapaxes(np.linalg.inv(precisions_cholesky), -1, -2)
-        return factor @ np.swapaxes(factor, -1, -2)
-
-    def factor_covariances(self, covariances):
-        return np.swapaxes(np.linalg.inv(np.linalg.cholesky(covariances)), -1, -2)
-
-    def _scaled(self, covariances, precisions_cholesky, scale):
-        return covariances * np.multiply.outer(scale, scale), precisions_cholesky / scale[:, np.newaxis]
-
-    @staticmethod
-    def _unit(shape):
-        return np.broadcast_to(np.eye(shape[-1]), shape)
-
-
-class _Variances(Gaussian):
-    """Structures whose covariances are variances."""
-
-    def precisions(self, precisions_cholesky):
-        return precisions_cholesky**2
-
-    def cholesky_of_precisions(self, precisions):
-        if not np.all(precisions > 0):
-            raise ValueError("positive")
-        return np.sqrt(precisions)
-
-    def covariances(self, precisions_cholesky):
-        return precisions_cholesky**-2.0
-
-    def factor_covariances(self, covariances):
-        return covariances**-0.5
-
-    def _scaled(self, covariances, precisions_cholesky, scale):
-        return covariances * scale**2, precisions_cholesky / scale
-
-    @staticmethod
-    def _unit(shape):
-        return np.ones(shape)
-
-
-class FullGaussian(_Matrices):
-    """Each component has a covariance matrix of its own (mclust's VVV): covariances (K, d, d).
-
-    `second` of the statistics is the lower triangle by rows, (K, d (d + 1) / 2).
-    """
-
-    def covariance_shape(self, n_components, n_features):
-        return n_components, n_features, n_features
-
-    def stat_shapes(self, n_components, n_features):
-        return (n_components, n_features), (n_components, n_features * (n_features + 1) // 2)
-
-    def n_covariance_parameters(self, n_components, n_features):
-        return n_components * n_features * (n_features + 1) // 2
-
-    def covariance_matrices(self, params):
-        return params.covariances
+class FullGaussian(Gaussian, FullCovariances):
+    """Covariances (K, d, d)."""
 
     def bind(self, n_components, n_features, dtype, isa=None):
         return _gaussian.bind_full(n_components, n_features, np.dtype(dtype).itemsize, isa, self.reg_covar)
 
 
-class TiedGaussian(_Matrices):
-    """All components share one covariance matrix (EEE): covariances (d, d).
+class TiedGaussian(Gaussian, TiedCovariances):
+    """Covariances (d, d).
 
     x' P x is common to all components and cancels from the responsibilities, so log densities are linear forms; the sum
     of x x' is the same in every pass and is taken once.
@@ -210,57 +86,22 @@ class TiedGaussian(_Matrices):
 
     Stats = PivotSums
 
-    def covariance_shape(self, n_components, n_features):
-        return n_features, n_features
-
     def stat_shapes(self, n_components, n_features):
         return ((n_components, n_features),)
-
-    def n_covariance_parameters(self, n_components, n_features):
-        return n_features * (n_features + 1) // 2
-
-    def covariance_matrices(self, params):
-        return np.broadcast_to(params.covariances, (len(params.means), *params.covariances.shape))
 
     def bind(self, n_components, n_features, dtype, isa=None):
         return _gaussian.bind_tied(n_components, n_features, np.dtype(dtype).itemsize, isa, self.reg_covar)
 
 
-class DiagonalGaussian(_Variances):
-    """Each component has a variance for each column (VVI): covariances (K, d)."""
-
-    def covariance_shape(self, n_components, n_features):
-        return n_components, n_features
-
-    def n_covariance_parameters(self, n_components, n_features):
-        return n_components * n_features
-
-    def covariance_matrices(self, params):
-        return params.covariances[:, :, np.newaxis] * np.eye(params.means.shape[1])
+class DiagonalGaussian(Gaussian, DiagonalCovariances):
+    """Covariances (K, d)."""
 
     def bind(self, n_components, n_features, dtype, isa=None):
         return _gaussian.bind_diagonal(n_components, n_features, np.dtype(dtype).itemsize, isa, self.reg_covar)
 
 
-class SphericalGaussian(_Variances):
-    """Each component has one variance for all columns (VII): covariances (K,)."""
-
-    def covariance_shape(self, n_components, n_features):
-        return (n_components,)
-
-    def n_covariance_parameters(self, n_components, n_features):
-        return n_components
-
-    def column_units(self, spreads):
-        largest = np.max(spreads)  # squares of the ratios neither overflow nor vanish
-        mean_square = np.mean((spreads / largest) ** 2) if largest > 0 else 0.0
-        return np.full(len(spreads), largest * np.sqrt(mean_square))
-
-    def _scaled(self, covariances, precisions_cholesky, scale):
-        return super()._scaled(covariances, precisions_cholesky, scale[0])  # `column_units` makes them equal
-
-    def covariance_matrices(self, params):
-        return params.covariances[:, np.newaxis, np.newaxis] * np.eye(params.means.shape[1])
+class SphericalGaussian(Gaussian, SphericalCovariances):
+    """Covariances (K,)."""
 
     def bind(self, n_components, n_features, dtype, isa=None):
         return _gaussian.bind_spherical(n_components, n_features, np.dtype(dtype).itemsize, isa, self.reg_covar)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import accumulate
 from math import prod
 
 import numpy as np
@@ -26,7 +27,7 @@ class Layout:
             raise ValueError(f"{record.__name__} has fields {record._fields}, got {len(shapes)} shapes")
         self.record = record
         self.shapes = tuple(tuple(shape) for shape in shapes)
-        self.offsets = tuple(np.cumsum([0, *(prod(shape) for shape in self.shapes)]).tolist())
+        self.offsets = tuple(accumulate((prod(shape) for shape in self.shapes), initial=0))
         self.size = self.offsets[-1]
 
     def view(self, buffer):

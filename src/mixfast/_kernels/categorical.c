@@ -1,0 +1,111 @@
+#include "categorical.h"
+#include "sparse.h"
+
+/* Tables: constants[slots], then [n_rows][slots]. Sums have slots of their own, whatever the instruction set. */
+
+#define SUMS_AT_ONCE 4
+
+static ptrdiff_t n_tables(ptrdiff_t n_components, ptrdiff_t n_rows) { return slots_of(n_components) * (1 + n_rows); }
+
+static ptrdiff_t n_sums(ptrdiff_t n_components) {
+    return (n_components + SUMS_AT_ONCE - 1) / SUMS_AT_ONCE * SUMS_AT_ONCE;
+}
+
+/* A strip of rows with all components, in doubles. */
+static ptrdiff_t n_scratch_columns(ptrdiff_t n_components) {
+    ptrdiff_t slots = slots_of(n_components), sums = n_sums(n_components);
+    return (slots > sums ? slots : sums) * (ptrdiff_t)(sizeof(double) / sizeof(real));
+}
+
+ALWAYS_INLINE const mixfast_categorical *context_of(const mixfast_family *family) { return family->context; }
+
+static void lay_out(const mixfast_family *family, const double *log_weights, const double *log_probabilities,
+                    void *tables) {
+    const ptrdiff_t *first = context_of(family)->first;
+    ptrdiff_t n_components = family->n_components, d = family->n_features, slots = slots_of(n_components);
+    ptrdiff_t n_rows = first[d], n_own = n_rows - d;
+    real *constants = tables, *row = constants + slots;
+    memset(tables, 0, (size_t)((1 + n_rows) * slots) * sizeof(real));
+    for (ptrdiff_t k = 0; k < n_components; k++) constants[k] = (real)log_weights[k];
+    for (ptrdiff_t j = 0, i = 0; j < d; j++, row += slots)
+        for (ptrdiff_t c = first[j]; c < first[j + 1] - 1; c++, i++, row += slots)
+            for (ptrdiff_t k = 0; k < n_components; k++) row[k] = (real)log_probabilities[k * n_own + i];
+}
+
+/* out[i] += sum over the columns of table[answer][i], for n vectors. */
+ALWAYS_INLINE void add_answers(int n, ptrdiff_t n_features, ptrdiff_t stride, const real *codes, const ptrdiff_t *first,
+                               ptrdiff_t slots, const real *table, real *out) {
+    vec sum[VALUE_VECTORS];
+    UNROLL(8)
+    for (int i = 0; i < n; i++) sum[i] = load(out + i * WIDTH);
+    for (ptrdiff_t j = 0; j < n_features; j++) {
+        const real *row = table + (first[j] + (ptrdiff_t)codes[j * stride]) * slots;
+        UNROLL(8)
+        for (int i = 0; i < n; i++) sum[i] += load(row + i * WIDTH);
+    }
+    UNROLL(8)
+    for (int i = 0; i < n; i++) store(out + i * WIDTH, sum[i]);
+}
+
+static int log_density(const mixfast_family *family, const void *tables, const mixfast_chunk *chunk,
+                       const mixfast_selection *selection, void *scratch, void *out) {
+    const ptrdiff_t *first = context_of(family)->first;
+    ptrdiff_t d = family->n_features, slots = slots_of(family->n_components), stride = chunk->stride;
+    const real *constants = tables, *table = constants + slots, *codes = chunk->columns;
+    real *sums = scratch;
+    for (ptrdiff_t start = 0; start < stride; start += STRIP) {
+        for (int r = 0; r < STRIP; r++) {
+            real *own = sums + r * slots;
+            memcpy(own, constants, (size_t)slots * sizeof(real));
+#define ADD(n, i) add_answers(n, d, stride, codes + start + r, first, slots, table + (i), own + (i))
+            FOR_ALL_SLOTS(slots, ADD)
+#undef ADD
+        }
+        turn_strip(selection, slots, stride, sums, (real *)out + start);
+    }
+    return 0;
+}
+
+/* sums[answer][k] += resp[k] over the columns. */
+static void add_row(ptrdiff_t n_features, ptrdiff_t stride, const real *codes, const ptrdiff_t *first, ptrdiff_t width,
+                    const double *MIXFAST_RESTRICT resp, double *MIXFAST_RESTRICT sums) {
+    for (ptrdiff_t j = 0; j < n_features; j++) {
+        double *MIXFAST_RESTRICT sum = sums + (first[j] + (ptrdiff_t)codes[j * stride]) * width;
+        for (ptrdiff_t k = 0; k < width; k += SUMS_AT_ONCE) {
+            UNROLL(4)
+            for (int i = 0; i < SUMS_AT_ONCE; i++) sum[k + i] += resp[k + i];
+        }
+    }
+}
+
+/* The same for one component alone. */
+static void add_row_to(ptrdiff_t n_features, ptrdiff_t stride, const real *codes, const ptrdiff_t *first,
+                       ptrdiff_t width, double resp, double *sums) {
+    for (ptrdiff_t j = 0; j < n_features; j++) sums[(first[j] + (ptrdiff_t)codes[j * stride]) * width] += resp;
+}
+
+static int accumulate(const mixfast_family *family, const void *tables, const mixfast_chunk *chunk,
+                      const mixfast_selection *selection, const void *resp, void *scratch, double *stats) {
+    (void)tables;
+    const ptrdiff_t *first = context_of(family)->first;
+    ptrdiff_t d = family->n_features, width = n_sums(family->n_components), stride = chunk->stride;
+    const real *codes = chunk->columns;
+    double *of_row = scratch;
+    for (ptrdiff_t start = 0; start < chunk->n_rows; start += STRIP) {
+        ptrdiff_t n_own = chunk->n_rows - start < STRIP ? chunk->n_rows - start : STRIP;
+        ptrdiff_t last[STRIP], n_sharing[STRIP];
+        turn_resp(selection, width, stride, (const real *)resp + start, n_own, of_row, last, n_sharing);
+        for (ptrdiff_t r = 0; r < n_own; r++) {
+            const double *own = of_row + r * width;
+            if (n_sharing[r] == 1)
+                add_row_to(d, stride, codes + start + r, first, width, own[last[r]], stats + last[r]);
+            else if (n_sharing[r] > 1)
+                add_row(d, stride, codes + start + r, first, width, own, stats);
+        }
+    }
+    return 0;
+}
+
+const mixfast_categorical_kernels MIXFAST_TABLE(categorical) = {
+    n_tables, n_sums, n_scratch_columns, lay_out, log_density, accumulate,
+};

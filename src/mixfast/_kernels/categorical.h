@@ -1,0 +1,27 @@
+/* Kernels of categorical columns. Code c of column j, 0 <= c < its number of categories, is row first[j] + c of the
+ * table; the number of categories itself says that the answer is missing, and has a row too: zeros in the table, and sums
+ * that nobody asks for. A row has a number for each component, side by side. */
+#ifndef MIXFAST_CATEGORICAL_H
+#define MIXFAST_CATEGORICAL_H
+
+#include "family.h"
+
+typedef struct {
+    /* Reals of tables, doubles of a row of the statistics, and scratch in columns. */
+    ptrdiff_t (*n_tables)(ptrdiff_t n_components, ptrdiff_t n_rows);
+    ptrdiff_t (*n_sums)(ptrdiff_t n_components);
+    ptrdiff_t (*n_scratch_columns)(ptrdiff_t n_components);
+    /* Tables from the components' logarithms of weights[K] and of probabilities[K][n_rows - n_features]. */
+    void (*lay_out)(const mixfast_family *, const double *log_weights, const double *log_probabilities, void *tables);
+    mixfast_log_density log_density;
+    mixfast_accumulate accumulate; /* statistics: sums[n_rows][n_sums] */
+} mixfast_categorical_kernels;
+
+/* The context of such a family. */
+typedef struct {
+    const mixfast_categorical_kernels *kernels;
+    double alpha;
+    const ptrdiff_t *first; /* [n_features + 1], the last is the number of rows */
+} mixfast_categorical;
+
+#endif

@@ -1,0 +1,191 @@
+"""Categorical mixtures: latent class analysis."""
+
+from __future__ import annotations
+
+from numbers import Real
+
+import numpy as np
+from sklearn.base import clone
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import validate_data
+
+from mixfast.estimators._base import BaseMixture
+from mixfast.estimators._categories import Columns, categories_of, check_categories, codes_of, decode
+from mixfast.families.categorical import Categorical, CategoricalParams
+
+
+class CategoricalMixture(BaseMixture):
+    """Mixture of categorical distributions, fitted by EM; also known as latent class analysis.
+
+    The probability of a row is sum_k weights_k prod_j p_kj(x_j), over the columns j whose answer is known: within a
+    component columns are independent, and missing answers (NaN, None, null) are taken to be missing at random.
+
+    Parameters
+    ----------
+    n_components : int, default=1
+        Number of components, the latent classes.
+    alpha : float, default=1.0
+        Pseudo-count that is added to each category of each column of each component, 1 as in `BernoulliMixture` and
+        scikit-learn's `CategoricalNB`; 0 is maximum likelihood. This is the mode under a Dirichlet(1 + alpha) prior,
+        and what the iterations increase (the lower bound) includes that prior: mean log probability
+        + alpha / n sum_kjc log p_kj(c). With alpha=0 a category that a component never saw has probability zero; a
+        row that is impossible under all components has log density -inf, is shared equally among them, and
+        predictions warn.
+    categories : 'auto' or list of array-like, default='auto'
+        The categories of each column. 'auto' takes the values that occur in `fit`, sorted, whatever their weight.
+    tol, max_iter, n_init, init_params, random_state, warm_start, verbose, verbose_interval, n_threads, accelerate,
+    n_init_policy
+        As in `GaussianMixture`; k-means sees a column of zeros and ones for each category.
+    canonical_order : bool, default=False
+        As in `GaussianMixture`, by `probabilities_`.
+
+    Attributes
+    ----------
+    weights_ : ndarray of shape (n_components,)
+    probabilities_ : list of ndarray of shape (n_components, n_categories_j)
+        One for each column: of each category in each component.
+    categories_ : list of ndarray of shape (n_categories_j,)
+        One for each column: numbers, or an object array of strings.
+    converged_, n_iter_, lower_bound_, lower_bounds_, status_, n_features_in_, feature_names_in_
+        As in `GaussianMixture`.
+
+    Raises
+    ------
+    ValueError
+        By the predictions for a value that is none of the categories, with its column; by `fit` for columns that are
+        neither strings nor numbers, or without any answer, and as in `GaussianMixture`.
+
+    Notes
+    -----
+    X may be an array of numbers or objects, or a pandas, polars or pyarrow table, read through narwhals. `fit_many`
+    takes numbers, and with 'auto' the values that occur in all its problems together.
+
+    Examples
+    --------
+    >>> from mixfast import CategoricalMixture
+    >>> X = [["red", "car"], ["red", "car"], ["blue", "bus"], ["blue", None]]
+    >>> model = CategoricalMixture(n_components=2, alpha=0.1, random_state=0).fit(X)
+    >>> [own.tolist() for own in model.categories_]
+    [['blue', 'red'], ['bus', 'car']]
+    >>> labels = model.predict(X)
+    >>> bool(labels[0] == labels[1] != labels[2] == labels[3])
+    True
+    """
+
+    _parameter_constraints: dict = {
+        **BaseMixture._parameter_constraints,
+        "alpha": [Interval(Real, 0.0, None, closed="left")],
+        "categories": [StrOptions({"auto"}), list, tuple, np.ndarray],
+    }
+
+    def __init__(
+        self,
+        n_components=1,
+        *,
+        alpha=1.0,
+        categories="auto",
+        tol=1e-3,
+        max_iter=100,
+        n_init=1,
+        init_params="kmeans",
+        random_state=None,
+        warm_start=False,
+        verbose=0,
+        verbose_interval=10,
+        n_threads=None,
+        accelerate=None,
+        n_init_policy="all",
+        canonical_order=False,
+    ):
+        self.n_components = n_components
+        self.alpha = alpha
+        self.categories = categories
+        self.tol = tol
+        self.max_iter = max_iter
+        self.n_init = n_init
+        self.init_params = init_params
+        self.random_state = random_state
+        self.warm_start = warm_start
+        self.verbose = verbose
+        self.verbose_interval = verbose_interval
+        self.n_threads = n_threads
+        self.accelerate = accelerate
+        self.n_init_policy = n_init_policy
+        self.canonical_order = canonical_order
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.categorical = tags.input_tags.allow_nan = tags.input_tags.string = True
+        return tags
+
+    def _known_categories(self):
+        """Those of the fit, else those given."""
+        if hasattr(self, "categories_"):
+            return self.categories_
+        return check_categories(self.categories, len(self.categories))
+
+    def _family(self):
+        return Categorical([len(own) for own in self._known_categories()], alpha=self.alpha)
+
+    def _publish(self, params, dtype):
+        self.categories_ = self._known_categories()
+        rounded = params.probabilities.astype(dtype)
+        # what is possible must not become impossible by rounding to float32
+        least = np.nextafter(dtype.type(0), dtype.type(1))
+        rounded = np.where(params.probabilities > 0, np.maximum(rounded, least), rounded)
+        ends = np.cumsum([len(own) for own in self.categories_])
+        self.probabilities_ = [np.ascontiguousarray(own) for own in np.split(rounded, ends[:-1], axis=1)]
+
+    def _collect(self):
+        return CategoricalParams(np.concatenate(self.probabilities_, axis=1))
+
+    def _n_fitted_features(self):
+        return len(self.probabilities_)
+
+    def _for_parts_of(self, X):
+        if isinstance(self.categories, str):
+            return clone(self).set_params(categories=[categories_of(own) for own in Columns(X).all_answers()])
+        return self
+
+    def _prepare_rows(self, X):
+        return self._coded(Columns(X).all_answers(), X.dtype)
+
+    def _validate_rows(self, X, reset=True, ensure_min_samples=1):
+        answers = Columns(X, ensure_min_samples).all_answers()
+        validate_data(self, X, reset=reset, skip_check_array=True)
+        if reset:
+            self._learn_categories(answers)
+        is_float32 = all(own.values.dtype == np.float32 for own in answers)
+        return self._coded(answers, np.float32 if is_float32 else np.float64)
+
+    def _learn_categories(self, answers):
+        if isinstance(self.categories, str):
+            self.categories_ = [categories_of(own) for own in answers]
+        else:
+            self.categories_ = check_categories(self.categories, len(answers))
+
+    def _coded(self, answers, dtype):
+        codes = np.empty((len(answers[0].values), len(answers)), dtype=dtype, order="F")
+        for j, (own, categories) in enumerate(zip(answers, self._known_categories(), strict=True)):
+            codes[:, j] = codes_of(own, categories)
+        return codes
+
+    def sample(self, n_samples=1, random_state=None):
+        """Draw rows from the fitted model.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+        random_state : int, RandomState instance or None, default=None
+            None takes the estimator's own `random_state`; if that is an int, each call gives the same rows.
+
+        Returns
+        -------
+        X : ndarray of shape (n_samples, n_features)
+            Values of `categories_`, grouped by component: of a numeric dtype where all columns are numbers, else of
+            objects. No answer is missing.
+        y : ndarray of shape (n_samples,), int64
+            The component of each row.
+        """
+        codes, labels = super().sample(n_samples, random_state)
+        return decode(codes, self.categories_), labels

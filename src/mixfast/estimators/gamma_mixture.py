@@ -1,0 +1,173 @@
+"""Gamma and exponential mixtures: waiting times, lifetimes, amounts."""
+
+from __future__ import annotations
+
+from mixfast.estimators._base import BaseMixture
+from mixfast.estimators._domain import first_outside
+from mixfast.families.gamma import Exponential, ExponentialParams, Gamma, GammaParams
+
+
+class _PositiveMixture(BaseMixture):
+    """What both have in common: the parameters of the constructor."""
+
+    def __init__(
+        self,
+        n_components=1,
+        *,
+        tol=1e-3,
+        max_iter=100,
+        n_init=1,
+        init_params="kmeans",
+        random_state=None,
+        warm_start=False,
+        verbose=0,
+        verbose_interval=10,
+        n_threads=None,
+        accelerate=None,
+        n_init_policy="all",
+        canonical_order=False,
+    ):
+        self.n_components = n_components
+        self.tol = tol
+        self.max_iter = max_iter
+        self.n_init = n_init
+        self.init_params = init_params
+        self.random_state = random_state
+        self.warm_start = warm_start
+        self.verbose = verbose
+        self.verbose_interval = verbose_interval
+        self.n_threads = n_threads
+        self.accelerate = accelerate
+        self.n_init_policy = n_init_policy
+        self.canonical_order = canonical_order
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.positive_only = True
+        return tags
+
+
+class GammaMixture(_PositiveMixture):
+    """Mixture of Gamma distributions, fitted by EM, for positive numbers; columns are independent within a component.
+
+    The density of a row is sum_k weights_k prod_j x_j^(a_kj - 1) exp(-x_j / s_kj) / (Gamma(a_kj) s_kj^a_kj), with
+    shapes a and scales s. The M-step is maximum likelihood's: Newton's method as in Minka, "Estimating a Gamma
+    distribution", 2002.
+
+    Parameters
+    ----------
+    n_components : int, default=1
+        Number of components.
+    tol, max_iter, n_init, init_params, random_state, warm_start, verbose, verbose_interval, n_threads, accelerate,
+    n_init_policy
+        As in `GaussianMixture`. k-means is made of the logarithms of X.
+    canonical_order : bool, default=False
+        As in `GaussianMixture`, by `shapes_`.
+
+    Attributes
+    ----------
+    weights_ : ndarray of shape (n_components,)
+    shapes_ : ndarray of shape (n_components, n_features)
+        At most 1e6, and 1e3 for float32 rows, which a column that is constant within a component reaches; `status_`
+        then has `Status.CAPPED_PARAMETER`. The standard deviation is the mean divided by the root of the shape.
+    scales_ : ndarray of shape (n_components, n_features)
+        Means divided by shapes.
+    converged_, n_iter_, lower_bound_, lower_bounds_, status_, n_features_in_, feature_names_in_
+        As in `GaussianMixture`.
+
+    Raises
+    ------
+    ValueError
+        By `fit` and the predictions, for zeros and negative numbers; by `fit` also as in `GaussianMixture`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mixfast import GammaMixture
+    >>> rng = np.random.default_rng(0)
+    >>> X = np.concatenate([rng.gamma(2, 1, 500), rng.gamma(30, 2, 500)])[:, np.newaxis]
+    >>> model = GammaMixture(n_components=2, random_state=0).fit(X)
+    >>> (model.shapes_ * model.scales_).round(-1).ravel().tolist()
+    [60.0, 0.0]
+    """
+
+    def _family(self):
+        return Gamma()
+
+    def _publish(self, params, dtype):
+        self.shapes_ = params.shapes.astype(dtype)
+        self.scales_ = params.scales.astype(dtype)
+
+    def _collect(self):
+        return GammaParams(self.shapes_, self.scales_)
+
+    def _prepare_rows(self, X):
+        outside = first_outside(X, lambda values: values <= 0)
+        if outside is not None:
+            raise _outside(self, outside, "a Gamma distribution has positive numbers only")
+        return X
+
+
+class ExponentialMixture(_PositiveMixture):
+    """Mixture of exponential distributions, fitted by EM, for numbers that are not negative; columns are independent
+    within a component.
+
+    The density of a row is sum_k weights_k prod_j rate_kj exp(-rate_kj x_j).
+
+    Parameters
+    ----------
+    n_components : int, default=1
+        Number of components.
+    tol, max_iter, n_init, init_params, random_state, warm_start, verbose, verbose_interval, n_threads, accelerate,
+    n_init_policy
+        As in `GaussianMixture`. k-means is made of the cube roots of X.
+    canonical_order : bool, default=False
+        As in `GaussianMixture`, by `rates_`.
+
+    Attributes
+    ----------
+    weights_ : ndarray of shape (n_components,)
+    rates_ : ndarray of shape (n_components, n_features)
+        One over the means. At most 1e300, and 1e30 for float32 rows, which a column of zeros within a component
+        reaches; `status_` then has `Status.CAPPED_PARAMETER`.
+    converged_, n_iter_, lower_bound_, lower_bounds_, status_, n_features_in_, feature_names_in_
+        As in `GaussianMixture`.
+
+    Raises
+    ------
+    ValueError
+        By `fit` and the predictions, for negative numbers; by `fit` also as in `GaussianMixture`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mixfast import ExponentialMixture
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.exponential(rng.choice([1, 100], size=(2000, 1)))
+    >>> model = ExponentialMixture(n_components=2, canonical_order=True, random_state=0).fit(X)
+    >>> (1 / model.rates_).round(-1).ravel().tolist()
+    [100.0, 0.0]
+    """
+
+    def _family(self):
+        return Exponential()
+
+    def _publish(self, params, dtype):
+        self.rates_ = params.rates.astype(dtype)
+
+    def _collect(self):
+        return ExponentialParams(self.rates_)
+
+    def _prepare_rows(self, X):
+        outside = first_outside(X, lambda values: values < 0)
+        if outside is not None:
+            raise _outside(self, outside, "an exponential distribution has none")
+        return X
+
+
+def _outside(estimator, outside, why):
+    row, column, value = outside
+    kind = "Negative values" if value < 0 else "Zeros"  # the words that scikit-learn's checks want
+    return ValueError(
+        f"{kind} in data passed to {type(estimator).__name__}: column {column} of X is {value} in row {row}, and {why}."
+    )

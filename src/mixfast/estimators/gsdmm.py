@@ -1,0 +1,311 @@
+"""GSDMM: clusters of short texts by collapsed Gibbs sampling, as many as the texts ask for."""
+
+from __future__ import annotations
+
+from numbers import Integral, Real
+
+import numpy as np
+import scipy.sparse
+from sklearn.base import ClusterMixin, _fit_context
+from sklearn.utils._param_validation import Interval
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from mixfast._gibbs import Chains, Documents, evaluate
+from mixfast._threads import resolve_threads
+from mixfast.convergence import Monitor
+from mixfast.estimators._density import DensityEstimator
+from mixfast.estimators._domain import LARGEST_COUNT
+from mixfast.estimators._given_totals import GivenTotals
+from mixfast.families.counts import log_multinomial_coefficients
+from mixfast.families.dirichlet_multinomial import DirichletMultinomial, DirichletMultinomialParams
+from mixfast.problems import canonical
+
+
+class GSDMM(GivenTotals, ClusterMixin, DensityEstimator):
+    """Clusters of short texts: a Dirichlet-multinomial mixture, fitted by collapsed Gibbs sampling.
+
+    Each document belongs to one cluster, and each cluster has its own probabilities of words. Weights of clusters and
+    probabilities of words are integrated out, under symmetric Dirichlet priors: document d goes to cluster z with
+    probability proportional to
+
+        (m_z + alpha) prod_w prod_{j < c_w} (n_zw + beta + j) / prod_{i < C} (n_z + V beta + i)
+
+    where the others of cluster z are m_z documents with n_zw times word w, n_z words in all; c_w are the counts of the
+    document, C their sum, and V is the number of words that there are. Documents begin in any of `n_components`
+    clusters; most of these soon lose all their documents, and the rest is as many as the texts ask for: Yin & Wang, "A
+    Dirichlet multinomial mixture model-based approach for short text clustering", KDD 2014,
+    doi:10.1145/2623330.2623715.
+
+    Parameters
+    ----------
+    n_components : int, default=100
+        The most clusters that there may be: more than you expect. Time and memory of the first sweeps grow with it.
+    alpha : float, default=0.1
+        Pseudo-count of documents in each cluster, from 1e-100 to 1e100. With small ones empty clusters stay empty.
+    beta : float, default=0.1
+        Pseudo-count of each word in each cluster, from 1e-100 to 1e100. The larger, the fewer clusters.
+    n_iter : int, default=30
+        Sweeps over the documents. The state after the last is the result.
+    n_init : int, default=1
+        Chains, each from a start of its own; the one with the largest log joint probability in the end is kept.
+    random_state : int, RandomState instance or None, default=None
+        An int gives the same clusters at each fit, whatever the number of threads.
+    verbose : int, default=0
+        1 prints iterations, 2 also times and changes of the log joint probability of the best chain.
+    verbose_interval : int, default=10
+        Iterations between two lines.
+    n_threads : int or None, default=None
+        None takes what the process may use. A chain runs on one thread.
+
+    Attributes
+    ----------
+    n_clusters_ : int
+        Clusters in use. They are numbered by their documents, the largest first; empty ones come last.
+    labels_ : ndarray of shape (n_samples,), int64
+        The cluster of each document.
+    document_counts_ : ndarray of shape (n_components,), int64
+        Documents in each cluster.
+    word_counts_ : ndarray of shape (n_components, n_features), int64
+        How often each word comes in each cluster.
+    word_totals_ : ndarray of shape (n_components,), int64
+        Words in each cluster.
+    weights_ : ndarray of shape (n_components,)
+        Of each cluster for a new document, (m_z + alpha) / (n_samples + n_components alpha).
+    probabilities_ : ndarray of shape (n_components, n_features)
+        Of each word as the next in each cluster, (n_zw + beta) / (n_z + V beta). It is computed when it is asked for.
+    totals_, total_shares_ : ndarray of shape (n_totals,)
+        Numbers of words that documents had in `fit`, and the share of the documents that had each: what `sample` draws
+        from.
+    log_joint_ : ndarray of shape (n_iter,)
+        Logarithm of the joint probability of X and the labels after each sweep.
+    n_iter_ : int
+        Sweeps made.
+    n_features_in_, feature_names_in_
+        As in `GaussianMixture`.
+
+    Raises
+    ------
+    ValueError
+        By `fit` and the predictions, for values that are no counts: negative, fractions, or of a sum above 2**53.
+
+    Notes
+    -----
+    A document without words belongs to any cluster with the probability of its weight, and its log probability is 0.
+
+    There are no weights of rows: a document belongs to one cluster, but its copies may go to several. Repeat rows.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mixfast import GSDMM
+    >>> X = np.array([[2, 1, 0, 0], [1, 1, 0, 0], [1, 2, 0, 0], [0, 0, 1, 1], [0, 0, 1, 2], [0, 0, 2, 1]])
+    >>> model = GSDMM(10, random_state=0).fit(X)
+    >>> model.labels_, model.n_clusters_
+    (array([0, 0, 0, 1, 1, 1]), 2)
+    >>> model.predict([[0, 1, 0, 0], [0, 0, 0, 3]])
+    array([0, 1])
+    """
+
+    _parameter_constraints: dict = {
+        "n_components": [Interval(Integral, 1, 2**31 - 1, closed="left")],
+        "alpha": [Interval(Real, 1e-100, 1e100, closed="both")],
+        "beta": [Interval(Real, 1e-100, 1e100, closed="both")],
+        "n_iter": [Interval(Integral, 1, None, closed="left")],
+        "n_init": [Interval(Integral, 1, 2**31 - 1, closed="left")],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+        "verbose_interval": [Interval(Integral, 1, None, closed="left")],
+        "n_threads": [Interval(Integral, 1, None, closed="left"), None],
+    }
+
+    def __init__(
+        self,
+        n_components=100,
+        *,
+        alpha=0.1,
+        beta=0.1,
+        n_iter=30,
+        n_init=1,
+        random_state=None,
+        verbose=0,
+        verbose_interval=10,
+        n_threads=None,
+    ):
+        self.n_components = n_components
+        self.alpha = alpha
+        self.beta = beta
+        self.n_iter = n_iter
+        self.n_init = n_init
+        self.random_state = random_state
+        self.verbose = verbose
+        self.verbose_interval = verbose_interval
+        self.n_threads = n_threads
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
+    # ---- fitting ----
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y=None):
+        """Sample the clusters of documents.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n_samples, n_features)
+            How often each word comes in each document, as `CountVectorizer` tells. Sparse ones stay sparse.
+        y : Ignored
+            Present for API consistency by convention.
+
+        Returns
+        -------
+        self : object
+        """
+        X = self._validate_rows(X, reset=True)
+        documents = Documents(X.indptr.astype(np.int64), X.indices.astype(np.int32), X.data, X.shape[1])
+        chains = Chains(
+            documents,
+            self.n_components,
+            self.alpha,
+            self.beta,
+            self._seed(),
+            self.n_init,
+            resolve_threads(self.n_threads),
+        )
+        log_joints = self._sweep(chains)
+        best = int(np.argmax(log_joints[-1]))
+        self._publish(X, chains.labels[best])
+        self._learn_design(X, None)
+        self.log_joint_ = log_joints[:, best] + np.sum(log_multinomial_coefficients(X))
+        self.n_iter_ = self.n_iter
+        return self
+
+    def _sweep(self, chains):
+        """Log joint probabilities (n_iter, n_init) after each sweep."""
+        if not self.verbose:
+            return chains.sweep(self.n_iter)
+        monitor = Monitor(self.verbose, self.verbose_interval, 0.0)
+        for start in range(self.n_init):
+            monitor.begin_start(start)
+        log_joints = [chains.log_joints]
+        for n_iter in range(1, self.n_iter + 1):
+            log_joints.extend(chains.sweep())
+            best = np.argmax(log_joints[-1])
+            monitor.end_iteration(n_iter, log_joints[-1][best] - log_joints[-2][best])
+        return np.array(log_joints[1:])
+
+    def _publish(self, X, labels):
+        sizes = np.bincount(labels, minlength=self.n_components)
+        order = np.argsort(-sizes, kind="stable")
+        self.labels_ = np.argsort(order)[labels]
+        self.document_counts_ = sizes[order]
+        self.n_clusters_ = int(np.count_nonzero(sizes))
+        members = scipy.sparse.csr_array(
+            (np.ones(len(labels)), (self.labels_, np.arange(len(labels)))), shape=(self.n_components, len(labels))
+        )
+        self.word_counts_ = (members @ X).toarray().astype(np.int64)
+        self.word_totals_ = self.word_counts_.sum(axis=1)
+
+    def _validate_rows(self, X, reset):
+        X = validate_data(self, X, reset=reset, accept_sparse="csr", dtype=np.float64)
+        X = canonical(scipy.sparse.csr_array(self._prepare_rows(X)))
+        if np.sum(X.data) > LARGEST_COUNT:
+            raise ValueError(
+                f"The counts in X sum to {np.sum(X.data):.3g}, but whole numbers are exact up to 2**53 only: pass "
+                "fewer rows or smaller counts."
+            )
+        return X
+
+    # ---- the fitted model ----
+
+    @property
+    def weights_(self):
+        return (self.document_counts_ + self.alpha) / (
+            self.document_counts_.sum() + len(self.document_counts_) * self.alpha
+        )
+
+    @property
+    def probabilities_(self):
+        n_words = self.word_counts_.shape[1]
+        return (self.word_counts_ + self.beta) / (self.word_totals_ + n_words * self.beta)[:, np.newaxis]
+
+    def _evaluate(self, X, **wanted):
+        """Fill the arrays that are wanted; of the empty clusters one stands for all."""
+        n_distinct = min(self.n_clusters_ + 1, len(self.document_counts_))
+        words, place = np.unique(X.indices, return_inverse=True)  # the rows of a table for these documents
+        evaluate(
+            Documents(X.indptr.astype(np.int64), place.astype(np.int32), X.data, len(words)),
+            np.ascontiguousarray(self.word_counts_[:n_distinct, words].T, dtype=np.float64),
+            self.word_totals_[:n_distinct].astype(np.float64),
+            self.weights_[:n_distinct],
+            len(self.document_counts_),
+            X.shape[1],
+            self.beta,
+            n_threads=resolve_threads(self.n_threads),
+            **wanted,
+        )
+
+    def predict(self, X):
+        """The most likely cluster of each document, given the clusters that were found.
+
+        A document that fits none of them gets the number `n_clusters_`, that of the first empty cluster, if there is
+        one.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n_samples, n_features)
+
+        Returns
+        -------
+        labels : ndarray of shape (n_samples,), int64
+        """
+        check_is_fitted(self)
+        X = self._validate_rows(X, reset=False)
+        labels = np.empty(X.shape[0], np.int64)
+        self._evaluate(X, labels=labels)
+        return labels
+
+    def predict_proba(self, X):
+        """The probability of each cluster given each document and the clusters that were found.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n_samples, n_features)
+
+        Returns
+        -------
+        resp : ndarray of shape (n_samples, n_components)
+            Rows sum to one; empty clusters have equal shares.
+        """
+        check_is_fitted(self)
+        X = self._validate_rows(X, reset=False)
+        resp = np.empty((X.shape[0], len(self.document_counts_)))
+        self._evaluate(X, resp=resp)
+        return resp
+
+    def score_samples(self, X):
+        """The log probability of each document's counts given their sum and the clusters that were found, in nats.
+
+        Probabilities of words are integrated out: a mixture of Dirichlet-multinomial distributions with concentrations
+        `word_counts_` + beta.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n_samples, n_features)
+
+        Returns
+        -------
+        log_prob : ndarray of shape (n_samples,)
+        """
+        check_is_fitted(self)
+        X = self._validate_rows(X, reset=False)
+        log_norm = np.empty(X.shape[0])
+        self._evaluate(X, log_norm=log_norm)
+        return log_norm
+
+    def _draw(self, n_samples, rng, totals):
+        labels = self._draw_components(n_samples, rng)
+        params = DirichletMultinomialParams(self.word_counts_ + self.beta)
+        return DirichletMultinomial().sample(params, labels, rng, totals), labels

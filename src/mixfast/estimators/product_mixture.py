@@ -1,0 +1,300 @@
+"""Product mixtures: tables whose columns are of different kinds."""
+
+from __future__ import annotations
+
+from numbers import Integral
+from typing import NamedTuple
+
+import numpy as np
+from sklearn.base import clone
+from sklearn.utils import get_tags
+from sklearn.utils.validation import validate_data
+
+from mixfast.estimators._base import BaseMixture
+from mixfast.estimators._categories import Columns, categories_of, decode
+from mixfast.families.product import Product
+from mixfast.parts import Categorical, Part
+
+
+class Group(NamedTuple):
+    """A part with its columns as places in X."""
+
+    name: str
+    places: list
+    part: Part
+
+
+class ProductMixture(BaseMixture):
+    """Mixture for tables of mixed types, fitted by EM: within a component, groups of columns are independent, each with
+    a distribution of its own.
+
+    The density of a row is sum_k weights_k prod_g p_g(columns of group g | theta_gk); also known as latent class or
+    latent profile analysis with indicators of mixed types.
+
+    Parameters
+    ----------
+    parts : list of tuple
+        Columns and then their family, for instance
+        `[("age", "height", Gaussian()), ("smoker", Bernoulli()), ("job", Categorical())]`, with families of
+        `mixfast.parts`. Columns are named, or numbered from 0. A tuple of a family alone takes all columns that no
+        other names; without such a part, columns that are not named are not looked at.
+    n_components : int, default=1
+        Number of components.
+    tol, max_iter, n_init, init_params, random_state, warm_start, verbose, verbose_interval, n_threads, accelerate,
+    n_init_policy
+        As in `GaussianMixture`. k-means sees Gaussian and Bernoulli columns standardised to variance 1, and a column of
+        zeros and ones for each category. `accelerate` needs families that all can be extrapolated.
+    canonical_order : bool, default=False
+        As in `GaussianMixture`, by the parameters of the first part.
+
+    Attributes
+    ----------
+    weights_ : ndarray of shape (n_components,)
+    components_ : dict
+        For each part, by its name (its columns, joined by ", "), the fitted mixture of its columns alone, the margin of
+        this one: a `GaussianMixture`, `BernoulliMixture` or `CategoricalMixture` with the same `weights_`, and their
+        attributes, such as `components_["age, height"].means_`.
+    columns_ : list
+        The columns that parts have, in the order of X: those of what `sample` draws.
+    converged_, n_iter_, lower_bound_, lower_bounds_, status_, n_features_in_, feature_names_in_
+        As in `GaussianMixture`. The lower bound has the priors of all parts.
+
+    Raises
+    ------
+    ValueError
+        For parts that name a column twice, or one that X has not; for values that are missing where the family has no
+        place for them (all but `Categorical`), and others outside its domain; and as in `GaussianMixture`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mixfast import ProductMixture
+    >>> from mixfast.parts import Categorical, Gaussian
+    >>> X = np.array([[1.0, "a"], [1.5, "a"], [7.0, "b"], [7.5, None]], dtype=object)
+    >>> model = ProductMixture([(0, Gaussian()), (1, Categorical())], n_components=2, random_state=0).fit(X)
+    >>> labels = model.predict(X)
+    >>> bool(labels[0] == labels[1] != labels[2] == labels[3])
+    True
+    >>> sorted(model.components_["0"].means_.round(2).ravel().tolist())
+    [1.25, 7.25]
+    """
+
+    _parameter_constraints: dict = {**BaseMixture._parameter_constraints, "parts": [list, tuple]}
+
+    def __init__(
+        self,
+        parts,
+        n_components=1,
+        *,
+        tol=1e-3,
+        max_iter=100,
+        n_init=1,
+        init_params="kmeans",
+        random_state=None,
+        warm_start=False,
+        verbose=0,
+        verbose_interval=10,
+        n_threads=None,
+        accelerate=None,
+        n_init_policy="all",
+        canonical_order=False,
+    ):
+        self.parts = parts
+        self.n_components = n_components
+        self.tol = tol
+        self.max_iter = max_iter
+        self.n_init = n_init
+        self.init_params = init_params
+        self.random_state = random_state
+        self.warm_start = warm_start
+        self.verbose = verbose
+        self.verbose_interval = verbose_interval
+        self.n_threads = n_threads
+        self.accelerate = accelerate
+        self.n_init_policy = n_init_policy
+        self.canonical_order = canonical_order
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        kinds = [get_tags(part[-1].mixture(1)).input_tags for part in self.parts if _is_part(part)]
+        tags.input_tags.allow_nan = any(kind.allow_nan for kind in kinds)
+        tags.input_tags.string = any(kind.string for kind in kinds)
+        tags.input_tags.categorical = any(kind.categorical for kind in kinds)
+        return tags
+
+    # ---- parts ----
+
+    def _groups(self, names):
+        """The parts with their columns as places; `names` are those of X's columns, or their numbers."""
+        if not self.parts:
+            raise ValueError("parts is empty: name some columns and their family")
+        known = {name: place for place, name in enumerate(names)}
+        taken, groups = {}, []
+        for part in self.parts:
+            if not _is_part(part):
+                raise ValueError(
+                    f"parts should hold tuples of columns and then a family of mixfast.parts, got {part!r}"
+                )
+            places = [self._place(column, known, len(names)) for column in part[:-1]]
+            for place in places:
+                if place in taken:
+                    raise ValueError(f"parts name column {names[place]!r} twice")
+                taken[place] = part
+            groups.append(places)
+        if sum(not places for places in groups) > 1:
+            raise ValueError("parts holds several families without columns: only one can take those that are left")
+        rest = [place for place in range(len(names)) if place not in taken]
+        groups = [places or rest for places in groups]
+        if not all(groups):
+            raise ValueError(
+                f"X has n_features = {len(names)}, all named by other parts: none is left for the family without "
+                "columns"
+            )
+        return [
+            Group(", ".join(str(names[place]) for place in places), places, part[-1])
+            for places, part in zip(groups, self.parts, strict=True)
+        ]
+
+    @staticmethod
+    def _place(column, known, n_columns):
+        if column in known:
+            return known[column]
+        if isinstance(column, Integral) and 0 <= column < n_columns:
+            return int(column)
+        raise ValueError(f"parts name column {column!r}, but X has {', '.join(map(repr, known))}")
+
+    def _new_components(self, groups):
+        components = {group.name: group.part.mixture(self.n_components) for group in groups}
+        for own, group in zip(components.values(), groups, strict=True):
+            own.n_features_in_ = len(group.places)
+        return components
+
+    def _column_names(self):
+        """Those of the fit; before one, numbers up to the last that parts name."""
+        if hasattr(self, "feature_names_in_"):
+            return list(self.feature_names_in_)
+        if hasattr(self, "n_features_in_"):
+            return list(range(self.n_features_in_))
+        return list(range(1 + max(column for part in self.parts for column in part[:-1])))
+
+    def _mixtures(self):
+        """Those of the parts: fitted, or else new."""
+        if hasattr(self, "components_"):
+            return self.components_
+        return self._new_components(self._groups(self._column_names()))
+
+    def _family(self):
+        mixtures = self._mixtures().values()
+        return Product([own._family() for own in mixtures], [own.n_features_in_ for own in mixtures])
+
+    def _publish(self, params, dtype):
+        self.components_ = self._mixtures()
+        for own, record in zip(self.components_.values(), self._family().split(params), strict=True):
+            own.weights_ = self.weights_.copy()
+            own._publish(record, dtype)
+
+    def _collect(self):
+        return self._family().join([own._collect() for own in self.components_.values()])
+
+    def _for_parts_of(self, X):
+        columns = Columns(X)
+        parts = []
+        for group in self._groups(columns.names):
+            part = clone(group.part)
+            if isinstance(part, Categorical) and isinstance(part.categories, str):
+                part.categories = [categories_of(columns.answers(place)) for place in group.places]
+            parts.append((*(columns.names[place] for place in group.places), part))
+        return clone(self).set_params(parts=parts)
+
+    # ---- rows ----
+
+    def _validate_rows(self, X, reset=True, ensure_min_samples=1):
+        columns = Columns(X, ensure_min_samples)
+        validate_data(self, X, reset=reset, skip_check_array=True)
+        groups = self._groups(columns.names if reset else self._column_names())
+        if reset:
+            places = sorted(place for group in groups for place in group.places)
+            self.columns_ = [columns.names[place] for place in places]
+            if not (self.warm_start and hasattr(self, "components_")):
+                self.components_ = self._new_components(groups)
+            if hasattr(self, "feature_names_in_"):
+                for group, own in zip(groups, self.components_.values(), strict=True):
+                    own.feature_names_in_ = self.feature_names_in_[group.places]
+        return self._block(columns, groups, self.components_.values(), reset)
+
+    def _prepare_rows(self, X):
+        return self._block(Columns(X), self._groups(self._column_names()), self._mixtures().values())
+
+    def _block(self, columns, groups, mixtures, learns=False):
+        """The columns of all parts as numbers, side by side."""
+        answers = [[columns.answers(place) for place in group.places] for group in groups]
+        floats = [
+            own for group, given in zip(groups, answers, strict=True) for own in given if not _is_categorical(group)
+        ]
+        is_float32 = bool(floats) and all(own.values.dtype == np.float32 for own in floats)
+        dtype = np.float32 if is_float32 else np.float64
+        blocks = []
+        for group, mixture, own in zip(groups, mixtures, answers, strict=True):
+            if _is_categorical(group):
+                if learns:
+                    mixture._learn_categories(own)
+                blocks.append(mixture._coded(own, dtype))
+            else:
+                blocks.append(_numbers(group, mixture, own, dtype))
+        return np.concatenate(blocks, axis=1)
+
+    def sample(self, n_samples=1, random_state=None):
+        """Draw rows from the fitted model.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+        random_state : int, RandomState instance or None, default=None
+            None takes the estimator's own `random_state`; if that is an int, each call gives the same rows.
+
+        Returns
+        -------
+        X : ndarray of shape (n_samples, len(columns_))
+            In the order of `columns_`, grouped by component: of a numeric dtype where all columns are numbers, else of
+            objects.
+        y : ndarray of shape (n_samples,), int64
+            The component of each row.
+        """
+        rows, labels = super().sample(n_samples, random_state)
+        groups = self._groups(self._column_names())
+        blocks = self._family().columns(rows)
+        columns = {}
+        for group, mixture, block in zip(groups, self.components_.values(), blocks, strict=True):
+            own = decode(block, mixture.categories_) if _is_categorical(group) else block
+            columns.update(zip(group.places, own.T, strict=True))
+        return np.column_stack([columns[place] for place in sorted(columns)]), labels
+
+
+def _is_part(part):
+    return isinstance(part, (tuple, list)) and len(part) > 0 and isinstance(part[-1], Part)
+
+
+def _is_categorical(group):
+    return isinstance(group.part, Categorical)
+
+
+def _numbers(group, mixture, answers, dtype):
+    """The columns of a part as its mixture wants them."""
+    kind = type(group.part).__name__
+    block = np.empty((len(answers[0].values), len(answers)), dtype=dtype, order="F")
+    allows_nan = get_tags(mixture).input_tags.allow_nan
+    for j, own in enumerate(answers):
+        if own.values.dtype == object:
+            raise ValueError(f"Column {own.name!r} of X should hold numbers, as it is {kind}, but it holds strings")
+        if np.any(own.is_missing) and not allows_nan:
+            row = int(np.argmax(own.is_missing))
+            raise ValueError(
+                f"Column {own.name!r} of X contains NaN or nothing in row {row}, and {kind} has no place for missing "
+                "values: leave such rows out, or fill them in"
+            )
+        block[:, j] = own.values
+        block[own.is_missing, j] = np.nan
+    try:
+        return mixture._prepare_rows(block)
+    except ValueError as error:
+        raise ValueError(f"Part {group.name!r}, whose columns are numbered from 0: {error}") from None

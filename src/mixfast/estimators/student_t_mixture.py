@@ -1,0 +1,141 @@
+"""Student-t mixtures: clusters with outliers."""
+
+from __future__ import annotations
+
+from numbers import Real
+
+from sklearn.utils._param_validation import Interval, StrOptions
+
+from mixfast.estimators._elliptical import EllipticalMixture
+from mixfast.families.student_t import DEGREES, DEGREES_LIMITS, STRUCTURES, GivenDegrees
+
+
+class StudentTMixture(EllipticalMixture):
+    """Mixture of multivariate Student-t distributions, fitted by maximum likelihood: heavy tails, outliers.
+
+    The density of a row x of d columns is sum_k weights_k t(x; means_k, covariances_k, n_k) with
+
+        t(x; m, S, n) = gamma((n + d) / 2) / gamma(n / 2) det(pi n S)^(-1/2) (1 + D / n)^(-(n + d) / 2),
+
+    D = (x - m)' S^-1 (x - m).
+
+    In the estimate of a component's mean and scale a row weighs (n + d) / (n + its squared distance), so that outliers
+    count little, the fewer the degrees of freedom n the less: Peel & McLachlan, "Robust mixture modelling using the t
+    distribution", Statistics and Computing 10 (2000), doi:10.1023/A:1008981510081. The iterations have the same limits
+    as those of EM there and never lower the likelihood either, and are longer; `families/_student_t.pyx` says how.
+
+    Parameters
+    ----------
+    n_components : int, default=1
+        Number of components.
+    covariance_type : {'full', 'tied', 'diag', 'spherical'}, default='full'
+        Structure of the scale matrices, as that of the covariances in `GaussianMixture`.
+    degrees_of_freedom : {'component', 'shared'} or float, default='component'
+        - 'component': each component has degrees of freedom of its own, to be estimated;
+        - 'shared': all components have the same, to be estimated;
+        - a number between 0.01 and 1e8: they are given. 1 is the Cauchy distribution, and 1e8 a Gaussian.
+
+        Estimates lie between these limits too. Without outliers the likelihood hardly depends on them, and estimates
+        are as large as `tol` lets them become.
+    tol, max_iter, n_init, init_params, random_state, warm_start, verbose, verbose_interval, n_threads, accelerate,
+    n_init_policy, canonical_order
+        As in `GaussianMixture`.
+    reg_covar, on_degenerate, regularization
+        As in `GaussianMixture`, of scale matrices.
+    weights_init, means_init, precisions_init
+        As in `GaussianMixture`; `precisions_init` has inverses of scale matrices. Degrees of freedom to be estimated
+        start at 8.
+
+    Attributes
+    ----------
+    weights_ : ndarray of shape (n_components,)
+    means_ : ndarray of shape (n_components, n_features)
+        Locations: expectations where there are more than one degree of freedom.
+    covariances_, precisions_, precisions_cholesky_ : ndarray
+        Scale matrices, their inverses, and the upper triangular U with U U' the inverse (its square roots where
+        diagonal); shapes as in `GaussianMixture`. The covariance of a component is n / (n - 2) times its scale matrix
+        where it has n > 2 degrees of freedom, and infinite elsewhere.
+    degrees_of_freedom_ : ndarray of shape (n_components,)
+    converged_, n_iter_, lower_bound_, lower_bounds_, status_, n_features_in_, feature_names_in_
+        As in `GaussianMixture`.
+
+    Raises
+    ------
+    ValueError
+        As in `GaussianMixture`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mixfast import StudentTMixture
+    >>> rng = np.random.default_rng(0)
+    >>> X = np.concatenate([rng.normal(size=(95, 2)), rng.uniform(-50, 50, size=(5, 2))])
+    >>> model = StudentTMixture(random_state=0).fit(X)
+    >>> bool(np.all(np.abs(model.means_) < 0.3) and model.degrees_of_freedom_ < 3)
+    True
+    """
+
+    _parameter_constraints: dict = {
+        **EllipticalMixture._parameter_constraints,
+        "covariance_type": [StrOptions(set(STRUCTURES))],
+        "degrees_of_freedom": [StrOptions(set(DEGREES)), Interval(Real, *DEGREES_LIMITS, closed="both")],
+    }
+
+    def __init__(
+        self,
+        n_components=1,
+        *,
+        covariance_type="full",
+        degrees_of_freedom="component",
+        tol=1e-3,
+        reg_covar=1e-6,
+        max_iter=100,
+        n_init=1,
+        init_params="kmeans",
+        weights_init=None,
+        means_init=None,
+        precisions_init=None,
+        random_state=None,
+        warm_start=False,
+        verbose=0,
+        verbose_interval=10,
+        n_threads=None,
+        on_degenerate="repair",
+        accelerate=None,
+        n_init_policy="all",
+        canonical_order=False,
+        regularization="absolute",
+    ):
+        self.n_components = n_components
+        self.covariance_type = covariance_type
+        self.degrees_of_freedom = degrees_of_freedom
+        self.tol = tol
+        self.reg_covar = reg_covar
+        self.max_iter = max_iter
+        self.n_init = n_init
+        self.init_params = init_params
+        self.weights_init = weights_init
+        self.means_init = means_init
+        self.precisions_init = precisions_init
+        self.random_state = random_state
+        self.warm_start = warm_start
+        self.verbose = verbose
+        self.verbose_interval = verbose_interval
+        self.n_threads = n_threads
+        self.on_degenerate = on_degenerate
+        self.accelerate = accelerate
+        self.n_init_policy = n_init_policy
+        self.canonical_order = canonical_order
+        self.regularization = regularization
+
+    def _family(self):
+        degrees = DEGREES.get(self.degrees_of_freedom) or GivenDegrees(self.degrees_of_freedom)
+        return STRUCTURES[self.covariance_type](reg_covar=self.reg_covar, degrees=degrees)
+
+    def _override_start(self, weights, params, n_features, units):
+        weights, params = super()._override_start(weights, params, n_features, units)
+        if self._start_is_given():
+            family = self._family()
+            record = family.params_layout(self.n_components, n_features).view(params)
+            record.degrees_of_freedom[...] = family.degrees.start
+        return weights, params

@@ -1,0 +1,166 @@
+"""Von Mises-Fisher mixtures: soft clusters of directions."""
+
+from __future__ import annotations
+
+import numpy as np
+import scipy.sparse
+from sklearn.utils._param_validation import StrOptions
+
+from mixfast.estimators._base import BaseMixture
+from mixfast.families.von_mises_fisher import CONCENTRATIONS, VonMisesFisherParams
+
+#: By how much the norm of a row may differ from 1, as in SciPy: rounding to float32 is far less.
+NORM_TOLERANCE = 1e-5
+
+
+class VonMisesFisherMixture(BaseMixture):
+    """Mixture of von Mises-Fisher distributions on the unit sphere, fitted by EM: for directions, and for texts and
+    embeddings that are compared by cosines.
+
+    The density of a unit vector x is sum_k weights_k C_d(kappa_k) exp(kappa_k mu_k'x), with mean directions mu_k,
+    concentrations kappa_k and C_d(kappa) = kappa^(d/2-1) / ((2 pi)^(d/2) I_(d/2-1)(kappa)): Banerjee, Dhillon, Ghosh &
+    Sra, J. Mach. Learn. Res. 6 (2005), 1345-1382. Concentrations are maximum likelihood's, not an approximation.
+
+    Parameters
+    ----------
+    n_components : int, default=1
+        Number of components.
+    concentration_type : {'own', 'shared'}, default='own'
+        Whether each component has a concentration of its own, or all have one.
+    normalize : bool, default=False
+        If True, each row is divided by its norm first. If False, rows are unit vectors, and one whose norm differs from
+        1 by more than 1e-5 is an error.
+    tol, max_iter, n_init, init_params, random_state, warm_start, verbose, verbose_interval, n_threads, accelerate,
+    n_init_policy
+        As in `GaussianMixture`. k-means is made of the unit vectors.
+    canonical_order : bool, default=False
+        As in `GaussianMixture`, by `mean_directions_`.
+
+    Attributes
+    ----------
+    weights_ : ndarray of shape (n_components,)
+    mean_directions_ : ndarray of shape (n_components, n_features)
+        Unit vectors.
+    concentrations_ : ndarray of shape (n_components,)
+        At most 1e6 (n_features - 1), and 1e3 (n_features - 1) for float32 rows, which a component of equal directions
+        reaches; `status_` then has `Status.CAPPED_PARAMETER`. The root mean square angle to the mean direction is
+        then 0.001 and 0.03.
+    converged_, n_iter_, lower_bound_, lower_bounds_, status_, n_features_in_, feature_names_in_
+        As in `GaussianMixture`.
+
+    Raises
+    ------
+    ValueError
+        By `fit` and the predictions, for rows that are not unit vectors with `normalize=False`, rows of zeros with
+        `normalize=True`, and a single column; by `fit` also as in `GaussianMixture`.
+
+    Notes
+    -----
+    X may be sparse; it is never made dense.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mixfast import VonMisesFisherMixture
+    >>> X = np.array([[1.0, 0.1], [2.0, -0.1], [3.0, 0.4], [-0.1, 1.0], [0.2, 5.0], [0.0, 2.0]])
+    >>> model = VonMisesFisherMixture(n_components=2, normalize=True, random_state=0).fit(X)
+    >>> model.predict([[4.0, 0.0], [0.0, 4.0]]) == model.predict(X[[0, 5]])
+    array([ True,  True])
+    """
+
+    _parameter_constraints: dict = {
+        **BaseMixture._parameter_constraints,
+        "concentration_type": [StrOptions(set(CONCENTRATIONS))],
+        "normalize": ["boolean"],
+    }
+
+    _accepts_sparse = "csr"
+
+    def __init__(
+        self,
+        n_components=1,
+        *,
+        concentration_type="own",
+        normalize=False,
+        tol=1e-3,
+        max_iter=100,
+        n_init=1,
+        init_params="kmeans",
+        random_state=None,
+        warm_start=False,
+        verbose=0,
+        verbose_interval=10,
+        n_threads=None,
+        accelerate=None,
+        n_init_policy="all",
+        canonical_order=False,
+    ):
+        self.n_components = n_components
+        self.concentration_type = concentration_type
+        self.normalize = normalize
+        self.tol = tol
+        self.max_iter = max_iter
+        self.n_init = n_init
+        self.init_params = init_params
+        self.random_state = random_state
+        self.warm_start = warm_start
+        self.verbose = verbose
+        self.verbose_interval = verbose_interval
+        self.n_threads = n_threads
+        self.accelerate = accelerate
+        self.n_init_policy = n_init_policy
+        self.canonical_order = canonical_order
+
+    def _family(self):
+        return CONCENTRATIONS[self.concentration_type]()
+
+    def _publish(self, params, dtype):
+        self.mean_directions_ = params.mean_directions.astype(dtype)
+        self.concentrations_ = params.concentrations.astype(dtype)
+
+    def _collect(self):
+        return VonMisesFisherParams(self.mean_directions_, self.concentrations_)
+
+    def _prepare_rows(self, X):
+        if X.shape[1] < 2:
+            raise ValueError(
+                f"Directions have 2 columns or more, but X has n_features = {X.shape[1]}, which has only signs"
+            )
+        if self.normalize:
+            return _normalized(X)
+        norms = _norms(X)
+        wrong = np.abs(norms - 1) > NORM_TOLERANCE
+        if np.any(wrong):
+            row = int(np.argmax(wrong))
+            raise ValueError(
+                f"Row {row} of X is no unit vector, its norm is {norms[row]:.7g}: divide the rows by their norms, or "
+                "set normalize=True"
+            )
+        return X
+
+
+def _norms(X):
+    """Of the rows, in float64."""
+    if scipy.sparse.issparse(X):
+        rows = np.repeat(np.arange(X.shape[0]), np.diff(X.indptr))
+        return np.sqrt(np.bincount(rows, weights=X.data.astype(np.float64) ** 2, minlength=X.shape[0]))
+    return np.sqrt(np.einsum("ij,ij->i", X, X, dtype=np.float64))
+
+
+def _normalized(X):
+    """A copy whose rows have norm 1; of numbers of any size."""
+    largest = abs(X).max(axis=1)
+    largest = largest.toarray().ravel() if scipy.sparse.issparse(X) else largest
+    if not np.all(largest > 0):
+        raise ValueError(f"Row {int(np.argmin(largest > 0))} of X is all zeros and has no direction: leave it out")
+    X = _divided(X, largest)
+    return _divided(X, _norms(X))
+
+
+def _divided(X, by):
+    by = by.astype(X.dtype)
+    if not scipy.sparse.issparse(X):
+        return X / by[:, np.newaxis]
+    X = X.copy()
+    X.data /= np.repeat(by, np.diff(X.indptr))
+    return X

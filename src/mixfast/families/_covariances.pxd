@@ -1,0 +1,61 @@
+# What families of components with a mean and a covariance have in common.
+
+from mixfast._family cimport (
+    constrain_fn,
+    family_t,
+    gaussian_kernels_t,
+    rows_kernels_t,
+    totals_t,
+    unconstrain_fn,
+)
+
+# The verbs of a structure of covariances. Parameters begin with means[K][d], covariances and factors, as _gaussian.pyx
+# lays them out, and statistics with first[K][d] and second moments, as _kernels/gaussian.h does.
+ctypedef struct structure_t:
+    # out[k] = the log-determinant of the factor of the precision
+    void (*log_determinants)(const family_t *, const double *params, double *out) noexcept nogil
+    # work begins with constant[K] | mean[K][d] about the pivot, which the caller has filled; the rest is made here
+    void (*fill_tables)(const family_t *, const double *params, double *work, void *tables) noexcept nogil
+    # masses[k] is what the moments of component k are divided by; totals.counts what it weighs beside the others
+    int (*maximise)(const family_t *, const totals_t *totals, const double *masses, double *work,
+                    double *params) noexcept nogil
+    unconstrain_fn unconstrain
+    constrain_fn constrain
+
+# The context of such a family, or the first member of it.
+ctypedef struct covariances_t:
+    double reg_covar
+    double pooled_share            # how much of the pooled variance packed coordinates have (`rounding_of`)
+    const rows_kernels_t *rows
+    const gaussian_kernels_t *gaussian
+    structure_t structure
+
+
+cdef inline const covariances_t *context_of(const family_t *f) noexcept nogil:
+    return <const covariances_t *> f.context
+
+
+cdef inline structure_t *structure_of(family_t *f) noexcept nogil:
+    """For those who make the family."""
+    return &(<covariances_t *> f.context).structure
+
+
+cdef inline void *real_at(const family_t *f, void *tables, Py_ssize_t i) noexcept nogil:
+    return <char *> tables + i * f.real_bytes
+
+
+cdef family_t *new_family(Py_ssize_t n_components, Py_ssize_t n_features, int real_bytes, object isa, double reg_covar,
+                          double pooled_share, size_t context_bytes) except NULL
+cdef void size_moments(family_t *f) noexcept
+cdef void make_full(family_t *f, structure_t *structure) noexcept
+cdef void make_diagonal(family_t *f, structure_t *structure) noexcept
+cdef void make_spherical(family_t *f, structure_t *structure) noexcept
+
+# For structures that a family has to itself.
+cdef void factor_tables(const family_t *f, const double *factors, Py_ssize_t step, double *work,
+                        void *tables) noexcept nogil
+cdef void move_mean(const family_t *f, double mass, const double *pivot, const double *first, double *mean,
+                    double *delta) noexcept nogil
+cdef int finish_tied(const family_t *f, const double *counts, double *work, double *params) noexcept nogil
+cdef int tied_unconstrain(const family_t *f, const double *params, double *numbers) noexcept nogil
+cdef int tied_constrain(const family_t *f, const double *numbers, double *work, double *params) noexcept nogil

@@ -1,0 +1,551 @@
+"""Means and covariances: what families that have them share, by the structure of the covariances.
+
+Parameters of a family begin, and statistics too, as `_gaussian.pyx` and `_kernels/gaussian.h` lay them out. Moments are
+sums of weighted rows: a Gaussian's weights are responsibilities, others weigh a row also by where it lies.
+
+A covariance that is not positive definite to working precision is repaired: REPAIR times the variance that the column
+has over all components together is added to its diagonal, tenfold until it is (`repair_floors`).
+"""
+
+from libc.float cimport DBL_MAX, DBL_MIN, FLT_MAX, FLT_MIN
+from libc.math cimport exp, isfinite, log, sqrt
+from libc.stdlib cimport calloc, free
+from libc.string cimport memcpy, memset
+
+from mixfast._family cimport (
+    MIXFAST_EMPTIED_COMPONENT,
+    MIXFAST_NOT_FINITE,
+    MIXFAST_OK,
+    MIXFAST_REPAIRED_COVARIANCE,
+    mixfast_select_gaussian,
+    mixfast_select_rows,
+)
+from mixfast._isa cimport resolve_isa
+from mixfast._linalg cimport covariance_of_factor, log_diagonal, precision_factor, upper_transposed_times
+
+cdef double REPAIR = 1e-6      # the size that scikit-learn's reg_covar has for standardised columns
+cdef int MAX_REPAIRS = 30      # tenfold each: more than the range of double needs
+cdef enum:
+    SMALL = 4                  # of _kernels/gaussian.c: moments of so many columns cost less than gathering rows
+
+
+cdef inline double epsilon(const family_t *f) noexcept nogil:
+    """The rounding of the precision that statistics were computed in."""
+    return 2.220446049250313e-16 if f.real_bytes == 8 else 1.1920928955078125e-07
+
+
+cdef inline double as_packed(const family_t *f, double value) noexcept nogil:
+    """A number as the kernels saw it: tables are rounded to the rows' precision."""
+    return value if f.real_bytes == 8 else <double> <float> value
+
+
+# ---- tables ---------------------------------------------------------------------------------------------------------
+
+cdef void full_determinants(const family_t *f, const double *params, double *out) noexcept nogil:
+    cdef Py_ssize_t n_components = f.n_components, d = f.n_features, k
+    cdef const double *factors = params + n_components * d + n_components * d * d
+    for k in range(n_components):
+        out[k] = log_diagonal(d, factors + k * d * d)
+
+
+cdef void full_tables(const family_t *f, const double *params, double *work, void *tables) noexcept nogil:
+    factor_tables(f, params + f.n_components * f.n_features * (1 + f.n_features), f.n_features * f.n_features, work,
+                  tables)
+
+
+cdef void factor_tables(const family_t *f, const double *factors, Py_ssize_t step, double *work,
+                        void *tables) noexcept nogil:
+    """From the factors of precisions, component k's at factors[k * step]."""
+    cdef Py_ssize_t n_components = f.n_components, d = f.n_features, k
+    cdef const double *mean = work + n_components
+    cdef double *shift = work + n_components * (1 + d)
+    cdef Py_ssize_t n_head = n_components * (1 + 2 * d)
+    cdef Py_ssize_t packed_size = context_of(f).gaussian.packed_triangle_size(d)
+    for k in range(n_components):
+        upper_transposed_times(d, factors + k * step, mean + k * d, shift + k * d)
+        context_of(f).gaussian.pack_triangle(d, factors + k * step, real_at(f, tables, n_head + k * packed_size))
+    context_of(f).rows.round_to_real(n_head, work, tables)
+
+
+cdef void scale_determinants(const family_t *f, const double *precisions, Py_ssize_t row_step, Py_ssize_t column_step,
+                             double *out) noexcept nogil:
+    cdef Py_ssize_t k, j
+    for k in range(f.n_components):
+        out[k] = 0
+        for j in range(f.n_features):
+            out[k] += log(precisions[k * row_step + j * column_step])
+
+
+cdef void scale_tables(const family_t *f, const double *precisions, Py_ssize_t row_step, Py_ssize_t column_step,
+                       double *work, void *tables) noexcept nogil:
+    """From square roots of precisions, at precisions[k * row_step + j * column_step]."""
+    cdef Py_ssize_t n_components = f.n_components, d = f.n_features, k, j, i
+    cdef const double *mean = work + n_components
+    cdef double *scale = work + n_components * (1 + d)
+    cdef double *shift = scale + n_components * d
+    for k in range(n_components):
+        for j in range(d):
+            i = k * d + j
+            scale[i] = precisions[k * row_step + j * column_step]
+            shift[i] = scale[i] * mean[i]
+    context_of(f).rows.round_to_real(n_components * (1 + 3 * d), work, tables)
+
+
+cdef void diagonal_determinants(const family_t *f, const double *params, double *out) noexcept nogil:
+    scale_determinants(f, params + 2 * f.n_components * f.n_features, f.n_features, 1, out)
+
+
+cdef void diagonal_tables(const family_t *f, const double *params, double *work, void *tables) noexcept nogil:
+    scale_tables(f, params + 2 * f.n_components * f.n_features, f.n_features, 1, work, tables)
+
+
+cdef void spherical_determinants(const family_t *f, const double *params, double *out) noexcept nogil:
+    scale_determinants(f, params + f.n_components * (f.n_features + 1), 1, 0, out)
+
+
+cdef void spherical_tables(const family_t *f, const double *params, double *work, void *tables) noexcept nogil:
+    scale_tables(f, params + f.n_components * (f.n_features + 1), 1, 0, work, tables)
+
+
+# ---- maximise -------------------------------------------------------------------------------------------------------
+
+cdef void pooled_moments(const family_t *f, const double *counts, const double *means, const double *variances,
+                         Py_ssize_t row_step, Py_ssize_t column_step, double *mean, double *variance) noexcept nogil:
+    """Mean and variance of each column over all components together, from variances[k * row_step + j * column_step]."""
+    cdef Py_ssize_t n_components = f.n_components, d = f.n_features, k, j
+    cdef double total = 0, delta
+    for k in range(n_components):
+        total += counts[k]
+    for j in range(d):
+        mean[j] = variance[j] = 0
+    for k in range(n_components):
+        if counts[k] > 0:
+            for j in range(d):
+                mean[j] += counts[k] / total * means[k * d + j]
+    for k in range(n_components):
+        if counts[k] > 0:
+            for j in range(d):
+                delta = means[k * d + j] - mean[j]
+                variance[j] += counts[k] / total * (variances[k * row_step + j * column_step] + delta * delta)
+
+
+cdef inline double rounding_of(const family_t *f, double mean, double pooled) noexcept nogil:
+    """A variance that the rounding of the coordinates alone can make, or whose inverse the precision cannot hold."""
+    cdef double rounding = 4 * epsilon(f), spread = context_of(f).pooled_share * pooled
+    return rounding * rounding * (mean * mean + spread) + (DBL_MIN if f.real_bytes == 8 else FLT_MIN)
+
+
+cdef inline double largest_real(const family_t *f) noexcept nogil:
+    return DBL_MAX if f.real_bytes == 8 else FLT_MAX
+
+
+cdef inline bint is_degenerate(const family_t *f, double variance, double mean, double pooled) noexcept nogil:
+    return not (variance > rounding_of(f, mean, pooled) and isfinite(variance))
+
+
+cdef int repair_floors(const family_t *f, Py_ssize_t d, const double *mean, const double *pooled,
+                       double *floors) noexcept nogil:
+    """What a repair adds to each of d columns: REPAIR times its pooled variance, or where it is constant, times the
+    largest of the others', or times 1; and no less than what rounding makes."""
+    cdef Py_ssize_t j
+    cdef double largest = 0, rounding, scale
+    for j in range(d):
+        if not pooled[j] < largest_real(f):
+            return MIXFAST_NOT_FINITE
+        if pooled[j] > rounding_of(f, mean[j], pooled[j]):
+            largest = max(largest, pooled[j])
+    for j in range(d):
+        rounding = rounding_of(f, mean[j], max(pooled[j], 0.0))
+        scale = pooled[j] if pooled[j] > rounding else largest if largest > 0 else 1
+        floors[j] = max(REPAIR * scale, 4 * rounding)
+        if not floors[j] < largest_real(f):
+            return MIXFAST_NOT_FINITE
+    return MIXFAST_OK
+
+
+cdef bint factor_fails(const family_t *f, const double *mean, const double *pooled, const double *covariance,
+                       double *work, double *factor) noexcept nogil:
+    """factor = the precision's; true if the covariance is not positive definite to working precision.
+
+    `work` holds n_features doubles.
+    """
+    cdef Py_ssize_t d = f.n_features, j
+    for j in range(d):
+        if is_degenerate(f, covariance[j * d + j], mean[j], pooled[j]):
+            return True
+    if precision_factor(d, covariance, work, factor) != 0:
+        return True
+    for j in range(d):
+        # 1 / factor_jj^2 is the variance of column j given those before it: rounding when it is some eps of the whole.
+        # Without the 8, three of 36,000 fits of nearly dependent columns kept an eigenvalue below zero.
+        if not (factor[j * d + j] * factor[j * d + j] * covariance[j * d + j] * epsilon(f) * 8 * <double> d < 1):
+            return True
+    return False
+
+
+cdef int factor_or_repair(const family_t *f, const double *mean, const double *pooled, const double *floors,
+                          double *covariance, double *work, double *factor) noexcept nogil:
+    cdef Py_ssize_t d = f.n_features, j
+    cdef double raised = 1
+    cdef int _attempt
+    if not factor_fails(f, mean, pooled, covariance, work, factor):
+        return MIXFAST_OK
+    for _attempt in range(MAX_REPAIRS):
+        for j in range(d):
+            covariance[j * d + j] += raised * floors[j]
+        raised *= 10
+        if not factor_fails(f, mean, pooled, covariance, work, factor):
+            return MIXFAST_REPAIRED_COVARIANCE
+    return MIXFAST_NOT_FINITE
+
+
+cdef int variance_or_repair(const family_t *f, double mean, double pooled, double floor, double *variance,
+                            double *factor) noexcept nogil:
+    cdef int status = MIXFAST_OK
+    if is_degenerate(f, variance[0], mean, pooled):
+        variance[0] = floor if not variance[0] > 0 else variance[0] + floor
+        status = MIXFAST_REPAIRED_COVARIANCE if isfinite(variance[0]) else MIXFAST_NOT_FINITE
+    factor[0] = 1 / sqrt(variance[0])
+    return status
+
+
+cdef void move_mean(const family_t *f, double mass, const double *pivot, const double *first, double *mean,
+                    double *delta) noexcept nogil:
+    """delta = first / mass, and the mean moves there from the centre that the kernels used."""
+    cdef Py_ssize_t j
+    for j in range(f.n_features):
+        delta[j] = first[j] / mass
+        mean[j] = pivot[j] + as_packed(f, mean[j] - pivot[j]) + delta[j]
+
+
+cdef int full_maximise(const family_t *f, const totals_t *totals, const double *masses, double *work,
+                       double *params) noexcept nogil:
+    cdef Py_ssize_t n_components = f.n_components, d = f.n_features, n_pairs = d * (d + 1) // 2, k, i, j
+    cdef const double *second = totals.stats + n_components * d
+    cdef double *means = params
+    cdef double *covariances = means + n_components * d
+    cdef double *delta = work
+    cdef double *mean = delta + d
+    cdef double *pooled = mean + d
+    cdef double *floors = pooled + d
+    cdef double *covariance
+    cdef double reg_covar = context_of(f).reg_covar
+    for k in range(n_components):
+        if totals.counts[k] > 0:
+            move_mean(f, masses[k], totals.pivot, totals.stats + k * d, means + k * d, delta)
+            covariance = covariances + k * d * d
+            for i in range(d):
+                for j in range(i + 1):
+                    covariance[i * d + j] = second[k * n_pairs + i * (i + 1) // 2 + j] / masses[k]
+                    covariance[i * d + j] -= delta[i] * delta[j]
+                    covariance[j * d + i] = covariance[i * d + j]
+                covariance[i * d + i] += reg_covar
+    pooled_moments(f, totals.counts, means, covariances, d * d, d + 1, mean, pooled)
+    return repair_floors(f, d, mean, pooled, floors)
+
+
+cdef int full_maximise_component(const family_t *f, Py_ssize_t k, const totals_t *totals, const double *work,
+                                 double *own_work, double *params) noexcept nogil:
+    """The factor of a component's precision; one without rows gets the moments of all."""
+    cdef Py_ssize_t n_components = f.n_components, d = f.n_features, j
+    cdef const double *mean = work + d
+    cdef const double *pooled = mean + d
+    cdef const double *floors = pooled + d
+    cdef double *own_mean = params + k * d
+    cdef double *covariance = params + n_components * d + k * d * d
+    cdef double *factor = covariance + n_components * d * d
+    cdef int status = MIXFAST_OK
+    if totals.counts[k] == 0:
+        status = MIXFAST_EMPTIED_COMPONENT
+        memset(covariance, 0, d * d * sizeof(double))
+        for j in range(d):
+            own_mean[j] = mean[j]
+            covariance[j * d + j] = pooled[j]
+    return status | factor_or_repair(f, own_mean, pooled, floors, covariance, own_work, factor)
+
+cdef int finish_tied(const family_t *f, const double *counts, double *work, double *params) noexcept nogil:
+    """The factor of the common covariance, which is there but for repairs, and means of components without rows; `work`
+    holds 4 d doubles."""
+    cdef Py_ssize_t n_components = f.n_components, d = f.n_features, k, j
+    cdef double *covariance = params + n_components * d
+    cdef double *mean = work
+    cdef double *pooled = mean + d
+    cdef double *floors = pooled + d
+    cdef int status
+    pooled_moments(f, counts, params, covariance, 0, d + 1, mean, pooled)
+    status = repair_floors(f, d, mean, pooled, floors)
+    if status != MIXFAST_OK:
+        return status
+    for k in range(n_components):
+        if counts[k] == 0:
+            status |= MIXFAST_EMPTIED_COMPONENT
+            for j in range(d):
+                params[k * d + j] = mean[j]
+    return status | factor_or_repair(f, mean, pooled, floors, covariance, floors + d, covariance + d * d)
+
+
+cdef int diagonal_maximise(const family_t *f, const totals_t *totals, const double *masses, double *work,
+                           double *params) noexcept nogil:
+    cdef Py_ssize_t n_components = f.n_components, d = f.n_features, k, j, i
+    cdef const double *second = totals.stats + n_components * d
+    cdef double *means = params
+    cdef double *variances = means + n_components * d
+    cdef double *precisions = variances + n_components * d
+    cdef double *delta = work
+    cdef double *mean = delta + d
+    cdef double *pooled = mean + d
+    cdef double *floors = pooled + d
+    cdef int status
+    for k in range(n_components):
+        if totals.counts[k] > 0:
+            move_mean(f, masses[k], totals.pivot, totals.stats + k * d, means + k * d, delta)
+            for j in range(d):
+                i = k * d + j
+                variances[i] = second[i] / masses[k] - delta[j] * delta[j] + context_of(f).reg_covar
+    pooled_moments(f, totals.counts, means, variances, d, 1, mean, pooled)
+    status = repair_floors(f, d, mean, pooled, floors)
+    if status != MIXFAST_OK:
+        return status
+    for k in range(n_components):
+        if totals.counts[k] == 0:
+            status |= MIXFAST_EMPTIED_COMPONENT
+        for j in range(d):
+            i = k * d + j
+            if totals.counts[k] == 0:
+                means[i], variances[i] = mean[j], pooled[j]
+            status |= variance_or_repair(f, means[i], pooled[j], floors[j], variances + i, precisions + i)
+    return status
+
+
+cdef int spherical_maximise(const family_t *f, const totals_t *totals, const double *masses, double *work,
+                            double *params) noexcept nogil:
+    """The variance of a component is the average of what the diagonal family would give its columns."""
+    cdef Py_ssize_t n_components = f.n_components, d = f.n_features, k, j
+    cdef const double *second = totals.stats + n_components * d
+    cdef double *means = params
+    cdef double *variances = means + n_components * d
+    cdef double *precisions = variances + n_components
+    cdef double *delta = work
+    cdef double *mean = delta + d
+    cdef double *pooled = mean + d
+    cdef double *floors = pooled + d
+    cdef double average = 0, square = 0, total
+    cdef int status
+    for k in range(n_components):
+        if totals.counts[k] > 0:
+            move_mean(f, masses[k], totals.pivot, totals.stats + k * d, means + k * d, delta)
+            total = 0
+            for j in range(d):
+                total += second[k * d + j] / masses[k] - delta[j] * delta[j]
+            variances[k] = total / <double> d + context_of(f).reg_covar
+    pooled_moments(f, totals.counts, means, variances, 1, 0, mean, pooled)
+    for j in range(d):
+        average += pooled[j] / <double> d
+    for j in range(d):
+        square += mean[j] * mean[j] / <double> d
+    square = sqrt(square)
+    status = repair_floors(f, 1, &square, &average, floors)
+    if status != MIXFAST_OK:
+        return status
+    for k in range(n_components):
+        if totals.counts[k] == 0:
+            status |= MIXFAST_EMPTIED_COMPONENT
+            variances[k] = average
+            for j in range(d):
+                means[k * d + j] = mean[j]
+        square = 0
+        for j in range(d):
+            square += means[k * d + j] * means[k * d + j] / <double> d
+        status |= variance_or_repair(f, sqrt(square), average, floors[0], variances + k, precisions + k)
+    return status
+
+
+# ---- unconstrain and constrain --------------------------------------------------------------------------------------
+
+# Free numbers: the means, then the logarithms of the square roots of precisions; for matrices the factors U by rows:
+# the logarithm of the diagonal, and the others as shares of the diagonal, which no unit of a column changes.
+
+cdef int unconstrain_factors(Py_ssize_t n_factors, Py_ssize_t d, const double *factors, double *out) noexcept nogil:
+    cdef Py_ssize_t k, i, j
+    cdef const double *row
+    for k in range(n_factors):
+        for i in range(d):
+            row = factors + (k * d + i) * d
+            out[0] = log(row[i])
+            out += 1
+            for j in range(i + 1, d):
+                out[0] = row[j] / row[i]
+                out += 1
+    return 0
+
+
+cdef int constrain_factors(Py_ssize_t n_factors, Py_ssize_t d, const double *numbers, double *work,
+                           double *covariances, double *factors) noexcept nogil:
+    """Nonzero where a covariance is not finite."""
+    cdef Py_ssize_t k, i, j
+    cdef double *factor
+    cdef double *covariance
+    for k in range(n_factors):
+        factor = factors + k * d * d
+        covariance = covariances + k * d * d
+        for i in range(d):
+            for j in range(i):
+                factor[i * d + j] = 0
+            factor[i * d + i] = exp(numbers[0])
+            numbers += 1
+            for j in range(i + 1, d):
+                factor[i * d + j] = numbers[0] * factor[i * d + i]
+                numbers += 1
+        covariance_of_factor(d, factor, work, covariance)
+        for i in range(d):
+            if not (0 < covariance[i * d + i] and isfinite(covariance[i * d + i]) and isfinite(factor[i * d + i])):
+                return 1
+    return 0
+
+
+cdef int unconstrain_scales(Py_ssize_t n, const double *scales, double *out) noexcept nogil:
+    cdef Py_ssize_t i
+    for i in range(n):
+        out[i] = log(scales[i])
+    return 0
+
+
+cdef int constrain_scales(Py_ssize_t n, const double *numbers, double *variances, double *scales) noexcept nogil:
+    """Nonzero where a variance is not finite."""
+    cdef Py_ssize_t i
+    for i in range(n):
+        scales[i] = exp(numbers[i])
+        variances[i] = 1 / (scales[i] * scales[i])
+        if not (0 < variances[i] and isfinite(variances[i]) and isfinite(scales[i])):
+            return 1
+    return 0
+
+
+cdef int full_unconstrain(const family_t *f, const double *params, double *numbers) noexcept nogil:
+    cdef Py_ssize_t n_components = f.n_components, d = f.n_features
+    memcpy(numbers, params, n_components * d * sizeof(double))
+    return unconstrain_factors(n_components, d, params + n_components * (d + d * d), numbers + n_components * d)
+
+
+cdef int full_constrain(const family_t *f, const double *numbers, double *work, double *params) noexcept nogil:
+    cdef Py_ssize_t n_components = f.n_components, d = f.n_features
+    memcpy(params, numbers, n_components * d * sizeof(double))
+    return constrain_factors(n_components, d, numbers + n_components * d, work, params + n_components * d,
+                             params + n_components * (d + d * d))
+
+
+cdef int tied_unconstrain(const family_t *f, const double *params, double *numbers) noexcept nogil:
+    cdef Py_ssize_t d = f.n_features, n_means = f.n_components * f.n_features
+    memcpy(numbers, params, n_means * sizeof(double))
+    return unconstrain_factors(1, d, params + n_means + d * d, numbers + n_means)
+
+
+cdef int tied_constrain(const family_t *f, const double *numbers, double *work, double *params) noexcept nogil:
+    cdef Py_ssize_t d = f.n_features, n_means = f.n_components * f.n_features
+    memcpy(params, numbers, n_means * sizeof(double))
+    return constrain_factors(1, d, numbers + n_means, work, params + n_means, params + n_means + d * d)
+
+
+cdef int scales_unconstrain(const family_t *f, Py_ssize_t n_scales, const double *params,
+                            double *numbers) noexcept nogil:
+    cdef Py_ssize_t n_means = f.n_components * f.n_features
+    memcpy(numbers, params, n_means * sizeof(double))
+    return unconstrain_scales(n_scales, params + n_means + n_scales, numbers + n_means)
+
+
+cdef int scales_constrain(const family_t *f, Py_ssize_t n_scales, const double *numbers, double *params) noexcept nogil:
+    cdef Py_ssize_t n_means = f.n_components * f.n_features
+    memcpy(params, numbers, n_means * sizeof(double))
+    return constrain_scales(n_scales, numbers + n_means, params + n_means, params + n_means + n_scales)
+
+
+cdef int diagonal_unconstrain(const family_t *f, const double *params, double *numbers) noexcept nogil:
+    return scales_unconstrain(f, f.n_components * f.n_features, params, numbers)
+
+
+cdef int diagonal_constrain(const family_t *f, const double *numbers, double *work, double *params) noexcept nogil:
+    return scales_constrain(f, f.n_components * f.n_features, numbers, params)
+
+
+cdef int spherical_unconstrain(const family_t *f, const double *params, double *numbers) noexcept nogil:
+    return scales_unconstrain(f, f.n_components, params, numbers)
+
+
+cdef int spherical_constrain(const family_t *f, const double *numbers, double *work, double *params) noexcept nogil:
+    return scales_constrain(f, f.n_components, numbers, params)
+
+
+# ---- families -------------------------------------------------------------------------------------------------------
+
+cdef family_t *new_family(Py_ssize_t n_components, Py_ssize_t n_features, int real_bytes, object isa, double reg_covar,
+                          double pooled_share, size_t context_bytes) except NULL:
+    """A family with a context of so many bytes, the first of which are a covariances_t."""
+    cdef int level = resolve_isa(isa)
+    if n_components < 1 or n_features < 1 or real_bytes not in (4, 8):
+        raise ValueError(f"cannot bind {n_components} components and {n_features} features of {real_bytes} bytes: "
+                         "there must be some of each, float32 or float64")
+    cdef family_t *f = <family_t *> calloc(1, sizeof(family_t))
+    cdef covariances_t *context = <covariances_t *> calloc(1, context_bytes)
+    if f == NULL or context == NULL:
+        free(f)
+        free(context)
+        raise MemoryError
+    context.reg_covar, context.pooled_share = reg_covar, pooled_share
+    context.rows = mixfast_select_rows(level, real_bytes)
+    context.gaussian = mixfast_select_gaussian(level, real_bytes)
+    f.n_components, f.n_features = n_components, n_features
+    f.real_bytes, f.isa, f.context = real_bytes, level, context
+    return f
+
+
+# Sizes and verbs of a structure; a family adds what it has beside means and covariances.
+
+cdef void size_moments(family_t *f) noexcept:
+    """Matrices of second moments, one for each component."""
+    cdef Py_ssize_t n_components = f.n_components, d = f.n_features
+    f.n_stats = n_components * (d + d * (d + 1) // 2)
+    f.n_tables = n_components * (1 + 2 * d + context_of(f).gaussian.packed_triangle_size(d))
+    f.n_scratch_columns = d + 1
+    f.n_work = max(n_components * (1 + 2 * d), 4 * d)
+    f.gathers_rows = d > SMALL
+    f.flops_per_row = n_components * (2 * d * (d + 3) + 40)
+
+
+cdef void make_full(family_t *f, structure_t *structure) noexcept:
+    cdef Py_ssize_t n_components = f.n_components, d = f.n_features
+    size_moments(f)
+    f.n_params = n_components * (d + 2 * d * d)
+    f.n_free = n_components * (d + d * (d + 1) // 2)
+    f.n_own_work = d
+    f.flops_per_component = d * d * d
+    f.maximise_component = full_maximise_component
+    structure.log_determinants, structure.fill_tables = full_determinants, full_tables
+    structure.maximise = full_maximise
+    structure.unconstrain, structure.constrain = full_unconstrain, full_constrain
+
+
+cdef void size_squares(family_t *f) noexcept:
+    """Second moments of columns."""
+    cdef Py_ssize_t n_components = f.n_components, d = f.n_features
+    f.n_stats = 2 * n_components * d
+    f.n_tables = n_components * (1 + 3 * d)
+    f.n_work = n_components * (1 + 3 * d) + 4 * d
+    f.flops_per_row = n_components * (10 * d + 40)
+
+
+cdef void make_diagonal(family_t *f, structure_t *structure) noexcept:
+    size_squares(f)
+    f.n_params = 3 * f.n_components * f.n_features
+    f.n_free = 2 * f.n_components * f.n_features
+    structure.log_determinants, structure.fill_tables = diagonal_determinants, diagonal_tables
+    structure.maximise = diagonal_maximise
+    structure.unconstrain, structure.constrain = diagonal_unconstrain, diagonal_constrain
+
+
+cdef void make_spherical(family_t *f, structure_t *structure) noexcept:
+    size_squares(f)
+    f.n_params = f.n_components * (f.n_features + 2)
+    f.n_free = f.n_components * (f.n_features + 1)
+    structure.log_determinants, structure.fill_tables = spherical_determinants, spherical_tables
+    structure.maximise = spherical_maximise
+    structure.unconstrain, structure.constrain = spherical_unconstrain, spherical_constrain

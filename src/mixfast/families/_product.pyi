@@ -1,0 +1,3 @@
+from collections.abc import Sequence
+
+def bind_product(capsules: Sequence[object]) -> object: ...

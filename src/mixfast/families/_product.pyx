@@ -1,0 +1,319 @@
+"""The verbs of a product of families: each part's verbs, called on its columns of the same chunk.
+
+Columns, parameters, statistics, tables and whatever else is laid out by the family are those of the parts, one after
+the other. Log densities add; the first part has the weights of the components in its own, the others have equal ones,
+which are taken off again. Ones would do without that, but families take the mean of the mixture for their pivot.
+"""
+
+from cpython.ref cimport Py_INCREF
+from libc.math cimport log
+from libc.stdlib cimport calloc, free
+
+from mixfast._capsule cimport capsule_of, family_in
+from mixfast._family cimport MIXFAST_FAILED, chunk_t, family_t, selection_t, totals_t
+
+# A part, and where what belongs to it begins.
+ctypedef struct part_t:
+    const family_t *family
+    Py_ssize_t column
+    Py_ssize_t params
+    Py_ssize_t stats
+    Py_ssize_t common
+    Py_ssize_t numbers
+    Py_ssize_t work
+    Py_ssize_t tables
+
+ctypedef struct context_t:
+    Py_ssize_t n_parts
+    Py_ssize_t n_shared_columns    # of scratch, which all parts use in turn
+    double *shares                 # [n_components], 1 / n_components each
+    double log_number              # of the components
+    part_t *parts
+
+
+cdef class Capsules:
+    """Keeps the parts alive, and hands on what one of them raised."""
+    cdef readonly list capsules
+
+    def __init__(self, capsules):
+        self.capsules = capsules
+
+    def _owners(self):
+        for capsule in self.capsules:
+            if family_in(capsule).owner != NULL:
+                yield <object> family_in(capsule).owner
+
+    @property
+    def error(self):
+        return next((owner.error for owner in self._owners() if owner.error is not None), None)
+
+    @error.setter
+    def error(self, value):
+        for owner in self._owners():
+            owner.error = value
+
+
+cdef inline const context_t *context_of(const family_t *f) noexcept nogil:
+    return <const context_t *> f.context
+
+
+cdef inline const void *real_at(const family_t *f, const void *values, Py_ssize_t i) noexcept nogil:
+    return <const char *> values + i * f.real_bytes
+
+
+cdef inline const double *weights_for(const family_t *f, Py_ssize_t i, const double *weights) noexcept nogil:
+    return weights if i == 0 else context_of(f).shares
+
+
+cdef chunk_t columns_of(const family_t *f, const part_t *part, const chunk_t *chunk) noexcept nogil:
+    cdef chunk_t own = chunk[0]
+    own.columns = real_at(f, chunk.columns, part.column * chunk.stride)
+    return own
+
+
+cdef totals_t totals_of(const part_t *part, const totals_t *totals) noexcept nogil:
+    cdef totals_t own
+    own.counts, own.pivot, own.stats = totals.counts, totals.pivot + part.column, totals.stats + part.stats
+    own.origin, own.common = totals.origin + part.column, totals.common + part.common
+    return own
+
+
+cdef void add_reals(const family_t *f, Py_ssize_t n, const void *terms, double shift, void *out) noexcept nogil:
+    """out += terms + shift"""
+    cdef Py_ssize_t i
+    if f.real_bytes == 8:
+        for i in range(n):
+            (<double *> out)[i] += (<const double *> terms)[i] + shift
+    else:
+        for i in range(n):
+            (<float *> out)[i] += (<const float *> terms)[i] + <float> shift
+
+
+cdef void prepare_component(const family_t *f, Py_ssize_t k, const double *weights, const double *params,
+                            double *own_work, double *work) noexcept nogil:
+    cdef const part_t *part
+    cdef Py_ssize_t i
+    for i in range(context_of(f).n_parts):
+        part = context_of(f).parts + i
+        if part.family.prepare_component != NULL:
+            part.family.prepare_component(part.family, k, weights_for(f, i, weights), params + part.params, own_work,
+                                          work + part.work)
+
+
+cdef void prepare(const family_t *f, const double *weights, const double *params, double *work, double *pivot,
+                  void *tables) noexcept nogil:
+    cdef const part_t *part
+    cdef Py_ssize_t i
+    for i in range(context_of(f).n_parts):
+        part = context_of(f).parts + i
+        part.family.prepare(part.family, weights_for(f, i, weights), params + part.params, work + part.work,
+                            pivot + part.column, <void *> real_at(f, tables, part.tables))
+
+
+cdef int log_density(const family_t *f, const void *tables, const chunk_t *chunk, const selection_t *selection,
+                     void *scratch, void *out) noexcept nogil:
+    cdef const part_t *part
+    cdef void *terms = <void *> real_at(f, scratch, context_of(f).n_shared_columns * chunk.stride)
+    cdef chunk_t own
+    cdef Py_ssize_t i
+    for i in range(context_of(f).n_parts):
+        part = context_of(f).parts + i
+        own = columns_of(f, part, chunk)
+        if part.family.log_density(part.family, real_at(f, tables, part.tables), &own, selection, scratch,
+                                   out if i == 0 else terms) != 0:
+            return MIXFAST_FAILED
+        if i > 0:
+            add_reals(f, selection.n * chunk.stride, terms, context_of(f).log_number, out)
+    return 0
+
+
+cdef int accumulate(const family_t *f, const void *tables, const chunk_t *chunk, const selection_t *selection,
+                    const void *resp, void *scratch, double *stats) noexcept nogil:
+    cdef const part_t *part
+    cdef chunk_t own
+    cdef Py_ssize_t i
+    for i in range(context_of(f).n_parts):
+        part = context_of(f).parts + i
+        own = columns_of(f, part, chunk)
+        if part.family.accumulate(part.family, real_at(f, tables, part.tables), &own, selection, resp, scratch,
+                                  stats + part.stats) != 0:
+            return MIXFAST_FAILED
+    return 0
+
+
+cdef int maximise(const family_t *f, const totals_t *totals, double *work, double *params) noexcept nogil:
+    cdef const part_t *part
+    cdef totals_t own
+    cdef Py_ssize_t i
+    cdef int status = 0, own_status
+    for i in range(context_of(f).n_parts):
+        part = context_of(f).parts + i
+        own = totals_of(part, totals)
+        own_status = part.family.maximise(part.family, &own, work + part.work, params + part.params)
+        if own_status < 0:
+            return MIXFAST_FAILED
+        status |= own_status
+    return status
+
+
+cdef int maximise_component(const family_t *f, Py_ssize_t k, const totals_t *totals, const double *work,
+                            double *own_work, double *params) noexcept nogil:
+    cdef const part_t *part
+    cdef totals_t own
+    cdef Py_ssize_t i
+    cdef int status = 0
+    for i in range(context_of(f).n_parts):
+        part = context_of(f).parts + i
+        if part.family.maximise_component != NULL:
+            own = totals_of(part, totals)
+            status |= part.family.maximise_component(part.family, k, &own, work + part.work, own_work,
+                                                     params + part.params)
+    return status
+
+
+cdef double log_prior(const family_t *f, const double *params) noexcept nogil:
+    cdef const part_t *part
+    cdef Py_ssize_t i
+    cdef double total = 0
+    for i in range(context_of(f).n_parts):
+        part = context_of(f).parts + i
+        if part.family.log_prior != NULL:
+            total += part.family.log_prior(part.family, params + part.params)
+    return total
+
+
+# ---- what all components have in common -----------------------------------------------------------------------------
+
+cdef void accumulate_common(const family_t *f, const chunk_t *chunk, const void *weight, void *scratch,
+                            double *common) noexcept nogil:
+    cdef const part_t *part
+    cdef chunk_t own
+    cdef Py_ssize_t i
+    for i in range(context_of(f).n_parts):
+        part = context_of(f).parts + i
+        if part.family.accumulate_common != NULL:
+            own = columns_of(f, part, chunk)
+            part.family.accumulate_common(part.family, &own, weight, scratch, common + part.common)
+
+
+cdef void common_log_density(const family_t *f, const void *tables, const chunk_t *chunk, void *scratch,
+                             void *out) noexcept nogil:
+    cdef const part_t *part
+    cdef void *terms = <void *> real_at(f, scratch, context_of(f).n_shared_columns * chunk.stride)
+    cdef chunk_t own
+    cdef Py_ssize_t i
+    cdef bint has_any = False
+    for i in range(context_of(f).n_parts):
+        part = context_of(f).parts + i
+        if part.family.common_log_density != NULL:
+            own = columns_of(f, part, chunk)
+            part.family.common_log_density(part.family, real_at(f, tables, part.tables), &own, scratch,
+                                           terms if has_any else out)
+            if has_any:
+                add_reals(f, chunk.stride, terms, 0, out)
+            has_any = True
+
+
+cdef double common_evidence(const family_t *f, const totals_t *totals, const double *params,
+                            double *work) noexcept nogil:
+    cdef const part_t *part
+    cdef totals_t own
+    cdef Py_ssize_t i
+    cdef double evidence = 0
+    for i in range(context_of(f).n_parts):
+        part = context_of(f).parts + i
+        if part.family.common_evidence != NULL:
+            own = totals_of(part, totals)
+            evidence += part.family.common_evidence(part.family, &own, params + part.params, work + part.work)
+    return evidence
+
+
+# ---- free numbers ---------------------------------------------------------------------------------------------------
+
+cdef int unconstrain(const family_t *f, const double *params, double *numbers) noexcept nogil:
+    cdef const part_t *part
+    cdef Py_ssize_t i
+    cdef int code = 0
+    for i in range(context_of(f).n_parts):
+        part = context_of(f).parts + i
+        if code == 0:
+            code = part.family.unconstrain(part.family, params + part.params, numbers + part.numbers)
+    return code
+
+
+cdef int constrain(const family_t *f, const double *numbers, double *work, double *params) noexcept nogil:
+    cdef const part_t *part
+    cdef Py_ssize_t i
+    cdef int code = 0
+    for i in range(context_of(f).n_parts):
+        part = context_of(f).parts + i
+        if code == 0:
+            code = part.family.constrain(part.family, numbers + part.numbers, work + part.work, params + part.params)
+    return code
+
+
+# ---- joining --------------------------------------------------------------------------------------------------------
+
+cdef inline Py_ssize_t in_cache_lines(Py_ssize_t n_reals, int real_bytes) noexcept nogil:
+    """So many reals, so that the next table begins on a cache line."""
+    cdef Py_ssize_t line = 64 // real_bytes
+    return (n_reals + line - 1) // line * line
+
+
+def bind_product(capsules):
+    """The capsule of a product of families, which are bound to the same number of components and the same precision."""
+    cdef Py_ssize_t n_parts = len(capsules), i, k
+    cdef const family_t *first = family_in(capsules[0])
+    cdef const family_t *own
+    cdef bint has_numbers = True, has_common = False
+    for capsule in capsules:
+        own = family_in(capsule)
+        if (own.n_components, own.real_bytes, own.isa) != (first.n_components, first.real_bytes, first.isa):
+            raise ValueError("parts of a product should be bound to one number of components and one precision")
+        if own.takes_sparse_rows:
+            raise ValueError("a part of a product was bound to sparse rows: its columns should be dense")
+        has_numbers &= own.unconstrain != NULL
+        has_common |= own.common_evidence != NULL
+    cdef family_t *f = <family_t *> calloc(1, sizeof(family_t))
+    cdef context_t *context = <context_t *> calloc(
+        1, sizeof(context_t) + n_parts * sizeof(part_t) + first.n_components * sizeof(double))
+    if f == NULL or context == NULL:
+        free(f)
+        free(context)
+        raise MemoryError
+    cdef part_t *part = <part_t *> (context + 1)
+    context.n_parts, context.parts, context.shares = n_parts, part, <double *> (part + n_parts)
+    context.log_number = log(<double> first.n_components)
+    for k in range(first.n_components):
+        context.shares[k] = 1 / <double> first.n_components
+    f.n_components, f.real_bytes, f.isa, f.context = first.n_components, first.real_bytes, first.isa, context
+    for i in range(n_parts):
+        own = family_in(capsules[i])
+        part.family, part.column, part.params, part.stats = own, f.n_features, f.n_params, f.n_stats
+        part.common, part.numbers, part.work, part.tables = f.n_common, f.n_free, f.n_work, f.n_tables
+        f.n_features += own.n_features
+        f.n_params += own.n_params
+        f.n_stats += own.n_stats
+        f.n_common += own.n_common
+        f.n_free += own.n_free
+        f.n_work += own.n_work
+        f.n_tables += in_cache_lines(own.n_tables, own.real_bytes)
+        f.n_own_work = max(f.n_own_work, own.n_own_work)
+        f.flops_per_component += own.flops_per_component
+        f.flops_per_row += own.flops_per_row
+        f.gathers_rows |= own.gathers_rows
+        f.needs_gil |= own.needs_gil
+        context.n_shared_columns = max(context.n_shared_columns, own.n_scratch_columns)
+        part += 1
+    f.n_scratch_columns = context.n_shared_columns + f.n_components
+    f.prepare_component, f.prepare, f.log_density, f.accumulate = prepare_component, prepare, log_density, accumulate
+    f.maximise, f.maximise_component, f.log_prior = maximise, maximise_component, log_prior
+    if has_common:
+        f.accumulate_common, f.common_log_density = accumulate_common, common_log_density
+        f.common_evidence = common_evidence
+    if has_numbers:
+        f.unconstrain, f.constrain = unconstrain, constrain
+    owner = Capsules(list(capsules))
+    Py_INCREF(owner)
+    f.owner = <void *> owner
+    return capsule_of(f)

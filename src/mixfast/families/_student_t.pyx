@@ -1,0 +1,414 @@
+"""The verbs of the Student-t families; means and covariances are in `_covariances.pyx`, the loops over rows in
+`_kernels/student_t.c`.
+
+Parameters: those of the Gaussian family of the same structure, with scale matrices for covariances, and degrees[K].
+Statistics are laid out in `_kernels/student_t.h`.
+
+The M-step. Statistics are gathered at some means, scales and degrees of freedom n. With D the squared distance of a row
+there, and D' and n' those at any others,
+
+    log(n' + D') <= log s + log(n + D) + (n' + D') / (s (n + D)) - 1      for every s > 0,
+
+with equality for s = 1 where nothing changes. In the place of the logarithm in the log density, weighted by the
+responsibilities as they are, the right-hand side makes a lower bound of the log-likelihood's gain, which touches it at
+the present parameters and depends on the rows through sums. Its maximum over everything at once, s too, has moments
+with the weights w = 1 / (n + D), divided by the sum of these weights, and degrees of freedom with
+
+    h(n') - h(n' + d) = log mean(w) - mean(log w),    h(x) = log(x / 2) - psi(x / 2).
+
+EM (Peel & McLachlan, Statistics and Computing 10 (2000), doi:10.1023/A:1008981510081) divides by the number of rows and
+has h(n + d) there: a shorter step to the same limits. The division alone is parameter-expanded EM (Liu, Rubin & Wu,
+Biometrika 85 (1998), doi:10.1093/biomet/85.4.755). Where the scale is shared, s is common to the components while the
+scale is found, and each has its own while its degrees of freedom are; r, the mean of D' / d with the weights w, then
+differs from 1, and the equation gets more terms (`excess`).
+"""
+
+from libc.math cimport INFINITY, M_PI, exp, fabs, isfinite, isinf, log, log1p
+from libc.string cimport memset
+
+from mixfast._capsule cimport capsule_of
+from mixfast._family cimport (
+    MIXFAST_NOT_FINITE,
+    MIXFAST_OK,
+    family_t,
+    mixfast_select_student_t,
+    student_t_kernels_t,
+    totals_t,
+)
+from mixfast._linalg cimport log_diagonal
+from mixfast._special cimport lgamma_rise, log_minus_digamma, trigamma_minus_reciprocal
+from mixfast.families._covariances cimport (
+    covariances_t,
+    factor_tables,
+    finish_tied,
+    make_diagonal,
+    make_full,
+    make_spherical,
+    move_mean,
+    new_family,
+    real_at,
+    size_moments,
+    structure_of,
+    structure_t,
+    tied_constrain,
+    tied_unconstrain,
+)
+
+cdef double LEAST_DEGREES = 1e-2
+cdef double MOST_DEGREES = 1e8  # the log density of a row at distance D is D^2 / 4e8 above a Gaussian's
+
+DEGREES_LIMITS = (LEAST_DEGREES, MOST_DEGREES)
+
+ctypedef struct context_t:
+    covariances_t covariances  # the first member: `_covariances.pyx` sees no other
+    Py_ssize_t n_groups        # n_components where each has its own degrees of freedom, 1 where they share, 0: given
+    double start               # degrees of freedom that a start gives, or the given ones
+
+
+cdef inline const context_t *context_of(const family_t *f) noexcept nogil:
+    return <const context_t *> f.context
+
+
+cdef inline Py_ssize_t degrees_at(const family_t *f) noexcept nogil:
+    """Where the degrees of freedom are among the parameters: infinite ones say that nothing is known yet, and every row
+    weighs the same."""
+    return f.n_params - f.n_components
+
+
+# ---- prepare --------------------------------------------------------------------------------------------------------
+
+cdef void nearest_means(const family_t *f, const double *means, double *pivot) noexcept nogil:
+    """In each column the mean that is nearest to zero: no coordinate loses digits that it had, though a component may
+    be about an outlier, where the mean of the mixture would take all digits off the other rows."""
+    cdef Py_ssize_t k, j, d = f.n_features
+    for j in range(d):
+        pivot[j] = means[j]
+        for k in range(1, f.n_components):
+            if fabs(means[k * d + j]) < fabs(pivot[j]):
+                pivot[j] = means[k * d + j]
+
+
+cdef void prepare(const family_t *f, const double *weights, const double *params, double *work, double *pivot,
+                  void *tables) noexcept nogil:
+    cdef Py_ssize_t n_components = f.n_components, d = f.n_features, k, j
+    cdef const double *degrees = params + degrees_at(f)
+    cdef const structure_t *structure = &context_of(f).covariances.structure
+    cdef double *constant = work
+    cdef double *exponent = constant + n_components
+    cdef double *factor = exponent + n_components
+    cdef double *gaussian = factor + n_components
+    cdef double *mean = gaussian + n_components
+    structure.log_determinants(f, params, constant)
+    for k in range(n_components):
+        constant[k] += (log(weights[k]) + lgamma_rise(0.5 * degrees[k], 0.5 * <double> d)
+                        - 0.5 * <double> d * log(M_PI * degrees[k]))
+        exponent[k] = 0.5 * (degrees[k] + <double> d)
+        factor[k] = -2 / degrees[k]
+    context_of(f).covariances.rows.round_to_real(3 * n_components, work, tables)
+    nearest_means(f, params, pivot)
+    memset(gaussian, 0, n_components * sizeof(double))
+    for k in range(n_components):
+        for j in range(d):
+            mean[k * d + j] = params[k * d + j] - pivot[j]
+    structure.fill_tables(f, params, gaussian, real_at(f, tables, 3 * n_components))
+
+
+# ---- degrees of freedom ---------------------------------------------------------------------------------------------
+
+# What the equation knows of some components that share their degrees of freedom.
+ctypedef struct group_t:
+    Py_ssize_t first, last
+    double d
+    const double *counts
+    const double *gaps         # log mean(w) - mean(log w)
+    const double *ratios       # r
+    double total               # of the counts
+
+
+cdef double gap_of(double count, double mass, double far, double log_far) noexcept nogil:
+    """log mean(w) - mean(log w) >= 0 from the sums of n w, 1 - n w and -log(n w). Each has its own digits however
+    large n is, so what is left of them in the difference suffices."""
+    far /= count
+    return max((log1p(-far) if far < 0.5 else log(mass / count)) + log_far / count, 0.0)
+
+
+cdef double excess(const group_t *g, double log_degrees, double *slope) noexcept nogil:
+    """log(h(n) - h(n + d)) less the logarithm of what it should be, and its slope, by log n. Nearly a straight line,
+    for the difference goes from 1 / n to d / n^2."""
+    cdef double n = exp(log_degrees), wanted = 0, wanted_slope = 0, share, e, m, given
+    cdef Py_ssize_t k
+    for k in range(g.first, g.last):
+        if g.counts[k] > 0:
+            share = g.counts[k] / g.total
+            m = n + g.d * g.ratios[k]
+            e = g.d * (1 - g.ratios[k]) / m
+            wanted += share * (g.gaps[k] + e - log1p(e))
+            wanted_slope -= share * e * e / ((1 + e) * m)
+    given = log_minus_digamma(0.5 * n) - log_minus_digamma(0.5 * (n + g.d))
+    if not wanted > 0:
+        slope[0] = 0
+        return INFINITY
+    slope[0] = n * (0.5 * (trigamma_minus_reciprocal(0.5 * (n + g.d)) - trigamma_minus_reciprocal(0.5 * n)) / given
+                    - wanted_slope / wanted)
+    return log(given / wanted)
+
+
+cdef double solve(const group_t *g, double degrees) noexcept nogil:
+    """Newton's method in log n from the present degrees of freedom, between two points that are known to have the root
+    between them: at first these are outside the limits, so that it may be at a limit or beyond."""
+    cdef double lowest = log(LEAST_DEGREES), highest = log(MOST_DEGREES), low = lowest - 1, high = highest + 1
+    cdef double t = min(max(log(degrees), lowest), highest), step, value, slope = 0
+    cdef int _trial
+    for _trial in range(100):  # three or four are usual, forty halvings are the most
+        value = excess(g, t, &slope)
+        if value > 0:
+            low = t
+        else:
+            high = t
+        if low == highest or high == lowest:
+            break
+        step = value / slope
+        t -= step
+        if fabs(step) < 1e-9:  # the next would be of 1e-18
+            break
+        if not low < t < high:
+            t = 0.5 * (low + high)
+        t = min(max(t, lowest), highest)
+    return min(max(exp(t), LEAST_DEGREES), MOST_DEGREES)
+
+
+cdef int update_degrees(const family_t *f, const totals_t *totals, double *work, double *degrees) noexcept nogil:
+    """work: gaps[K] | ratios[K], of which the second is given."""
+    cdef const context_t *context = context_of(f)
+    cdef Py_ssize_t n_components = f.n_components, k, i
+    cdef const double *mass = totals.stats + f.n_stats - 3 * n_components
+    cdef const double *far = mass + n_components
+    cdef const double *log_far = far + n_components
+    cdef double *gaps = work
+    cdef group_t group
+    if context.n_groups == 0 or isinf(degrees[0]):
+        for k in range(n_components):
+            degrees[k] = context.start
+        return MIXFAST_OK
+    for k in range(n_components):
+        if totals.counts[k] > 0:
+            gaps[k] = gap_of(totals.counts[k], mass[k], far[k], log_far[k])
+            if not isfinite(gaps[k]):
+                return MIXFAST_NOT_FINITE
+    group.d = <double> f.n_features
+    group.counts, group.gaps, group.ratios = totals.counts, gaps, work + n_components
+    for i in range(context.n_groups):
+        group.first = i * n_components // context.n_groups
+        group.last = (i + 1) * n_components // context.n_groups
+        group.total = 0
+        for k in range(group.first, group.last):
+            group.total += totals.counts[k]
+        if group.total > 0:
+            degrees[group.first] = solve(&group, degrees[group.first])
+        for k in range(group.first + 1, group.last):
+            degrees[k] = degrees[group.first]
+    return MIXFAST_OK
+
+
+# ---- maximise -------------------------------------------------------------------------------------------------------
+
+cdef int maximise(const family_t *f, const totals_t *totals, double *work, double *params) noexcept nogil:
+    cdef Py_ssize_t n_components = f.n_components, k
+    cdef const double *mass = totals.stats + f.n_stats - 3 * n_components
+    cdef double *gaps = work + f.n_work - 2 * n_components
+    cdef double *ratios = gaps + n_components
+    cdef int status
+    for k in range(n_components):
+        ratios[k] = 1
+        if totals.counts[k] > 0 and not mass[k] > 0:
+            return MIXFAST_NOT_FINITE  # all its rows are beyond what distances can say
+    status = context_of(f).covariances.structure.maximise(f, totals, mass, work, params)
+    if status & MIXFAST_NOT_FINITE:
+        return status
+    return status | update_degrees(f, totals, gaps, params + degrees_at(f))
+
+
+cdef double scatter(const family_t *f, const totals_t *totals, double mass, Py_ssize_t k, Py_ssize_t i,
+                    Py_ssize_t j) noexcept nogil:
+    """The sum of w (x - m)(x - m)' of component k about the new mean m, at (i, j), j <= i."""
+    cdef Py_ssize_t d = f.n_features
+    cdef const double *first = totals.stats + k * d
+    cdef const double *second = totals.stats + f.n_components * d + k * (d * (d + 1) // 2)
+    return second[i * (i + 1) // 2 + j] - first[i] / mass * first[j]
+
+
+cdef int tied_maximise(const family_t *f, const totals_t *totals, const double *masses, double *work,
+                       double *params) noexcept nogil:
+    """One scale matrix, and the ratios r of all components (see above)."""
+    cdef Py_ssize_t n_components = f.n_components, d = f.n_features, k, i, j
+    cdef const double *counts = totals.counts
+    cdef const double *degrees = params + degrees_at(f)
+    cdef double *means = params
+    cdef double *covariance = means + n_components * d
+    cdef double *factor = covariance + d * d
+    cdef double *delta = work
+    cdef double *precision = work + 4 * d
+    cdef double *ratios = work + f.n_work - n_components
+    cdef double largest = 0, weighted = 0, total = 0, share, boost, trace
+    cdef int status
+    for k in range(n_components):
+        largest = max(largest, degrees[k])
+    for k in range(n_components):
+        if counts[k] > 0:
+            share = 1 if degrees[k] == largest else degrees[k] / largest  # they may be infinite
+            weighted += share * (1 + <double> d / degrees[k]) * masses[k]
+            total += share * counts[k]
+    boost = total / weighted  # 1 / s
+    total = 0
+    for k in range(n_components):
+        total += counts[k]
+    memset(covariance, 0, d * d * sizeof(double))
+    for k in range(n_components):
+        if counts[k] > 0:
+            share = boost * (1 + <double> d / degrees[k]) / total
+            for i in range(d):
+                for j in range(i + 1):
+                    covariance[i * d + j] += share * scatter(f, totals, masses[k], k, i, j)
+            move_mean(f, masses[k], totals.pivot, totals.stats + k * d, means + k * d, delta)
+    for i in range(d):
+        covariance[i * d + i] += context_of(f).covariances.reg_covar
+        for j in range(i):
+            covariance[j * d + i] = covariance[i * d + j]
+    status = finish_tied(f, counts, work, params)
+    precision_of(d, factor, precision)
+    for k in range(n_components):
+        if counts[k] > 0:
+            trace = 0
+            for i in range(d):
+                for j in range(i):
+                    trace += 2 * precision[i * d + j] * scatter(f, totals, masses[k], k, i, j)
+                trace += precision[i * d + i] * scatter(f, totals, masses[k], k, i, i)
+            ratios[k] = trace / (<double> d * masses[k])
+    return status
+
+
+cdef void precision_of(Py_ssize_t n, const double *factor, double *out) noexcept nogil:
+    """The lower triangle of U U'."""
+    cdef Py_ssize_t i, j, m
+    for i in range(n):
+        for j in range(i + 1):
+            out[i * n + j] = 0
+            for m in range(i, n):
+                out[i * n + j] += factor[i * n + m] * factor[j * n + m]
+
+
+# ---- unconstrain and constrain --------------------------------------------------------------------------------------
+
+cdef int unconstrain(const family_t *f, const double *params, double *numbers) noexcept nogil:
+    """Those of the structure, and the logarithms of the degrees of freedom of each group."""
+    cdef Py_ssize_t n_groups = context_of(f).n_groups, i
+    cdef const double *degrees = params + degrees_at(f)
+    for i in range(n_groups):
+        numbers[f.n_free - n_groups + i] = log(degrees[i * f.n_components // n_groups])
+    return context_of(f).covariances.structure.unconstrain(f, params, numbers)
+
+
+cdef int constrain(const family_t *f, const double *numbers, double *work, double *params) noexcept nogil:
+    cdef Py_ssize_t n_groups = context_of(f).n_groups, k
+    cdef const double *own = numbers + f.n_free - n_groups
+    cdef double *degrees = params + degrees_at(f)
+    for k in range(f.n_components):
+        if n_groups == 0:
+            degrees[k] = context_of(f).start
+        else:
+            degrees[k] = min(max(exp(own[k * n_groups // f.n_components]), LEAST_DEGREES), MOST_DEGREES)
+    return context_of(f).covariances.structure.constrain(f, numbers, work, params)
+
+
+# ---- tied -----------------------------------------------------------------------------------------------------------
+
+cdef void tied_determinants(const family_t *f, const double *params, double *out) noexcept nogil:
+    cdef Py_ssize_t d = f.n_features, k
+    for k in range(f.n_components):
+        out[k] = log_diagonal(d, params + f.n_components * d + d * d)
+
+
+cdef void tied_tables(const family_t *f, const double *params, double *work, void *tables) noexcept nogil:
+    """Those of full covariances that are all the same: rows weigh differently for each component, so that what spares a
+    Gaussian its squares (`_kernels/gaussian.h`) is of no use here."""
+    factor_tables(f, params + f.n_components * f.n_features + f.n_features * f.n_features, 0, work, tables)
+
+
+cdef void make_tied(family_t *f, structure_t *structure) noexcept:
+    cdef Py_ssize_t n_means = f.n_components * f.n_features, d = f.n_features
+    size_moments(f)
+    f.n_params = n_means + 2 * d * d
+    f.n_free = n_means + d * (d + 1) // 2
+    f.n_work = max(f.n_work, 4 * d + d * d)
+    structure.log_determinants, structure.fill_tables = tied_determinants, tied_tables
+    structure.maximise = tied_maximise
+    structure.unconstrain, structure.constrain = tied_unconstrain, tied_constrain
+
+
+# ---- bind -----------------------------------------------------------------------------------------------------------
+
+cdef family_t *new_student_t(Py_ssize_t n_components, Py_ssize_t n_features, int real_bytes, object isa,
+                             double reg_covar, Py_ssize_t n_groups, double start) except NULL:
+    if n_groups not in (0, 1, n_components) or not LEAST_DEGREES <= start <= MOST_DEGREES:
+        raise ValueError(f"cannot bind {n_groups} groups of {n_components} components with {start} degrees of freedom")
+    # coordinates are as large as the component's own mean: see `nearest_means`
+    cdef family_t *f = new_family(n_components, n_features, real_bytes, isa, reg_covar, 0, sizeof(context_t))
+    cdef context_t *context = <context_t *> f.context
+    context.n_groups, context.start = n_groups, start
+    return f
+
+
+cdef object finish(family_t *f):
+    """What the degrees of freedom add to a structure, and the capsule."""
+    cdef Py_ssize_t n_components = f.n_components
+    f.n_params += n_components
+    f.n_free += context_of(f).n_groups
+    f.n_stats += 3 * n_components
+    f.n_tables += 3 * n_components
+    f.n_work += 3 * n_components
+    f.n_scratch_columns = 1 + max(f.n_scratch_columns, 2)
+    f.flops_per_row += f.flops_per_row // 2 + 80 * n_components
+    f.prepare, f.maximise = prepare, maximise
+    f.unconstrain, f.constrain = unconstrain, constrain
+    return capsule_of(f)
+
+
+cdef object finish_matrices(family_t *f):
+    cdef const student_t_kernels_t *kernels = mixfast_select_student_t(f.isa, f.real_bytes)
+    f.log_density, f.accumulate = kernels.full_log_density, kernels.full_accumulate
+    return finish(f)
+
+
+cdef object finish_columns(family_t *f):
+    cdef const student_t_kernels_t *kernels = mixfast_select_student_t(f.isa, f.real_bytes)
+    f.log_density, f.accumulate = kernels.diagonal_log_density, kernels.diagonal_accumulate
+    return finish(f)
+
+
+def bind_full(Py_ssize_t n_components, Py_ssize_t n_features, int real_bytes, object isa, double reg_covar,
+              Py_ssize_t n_groups, double start):
+    """`n_groups` of components share their degrees of freedom: each by itself, all, or none, where these are given."""
+    cdef family_t *f = new_student_t(n_components, n_features, real_bytes, isa, reg_covar, n_groups, start)
+    make_full(f, structure_of(f))
+    return finish_matrices(f)
+
+
+def bind_tied(Py_ssize_t n_components, Py_ssize_t n_features, int real_bytes, object isa, double reg_covar,
+              Py_ssize_t n_groups, double start):
+    cdef family_t *f = new_student_t(n_components, n_features, real_bytes, isa, reg_covar, n_groups, start)
+    make_tied(f, structure_of(f))
+    return finish_matrices(f)
+
+
+def bind_diagonal(Py_ssize_t n_components, Py_ssize_t n_features, int real_bytes, object isa, double reg_covar,
+                  Py_ssize_t n_groups, double start):
+    cdef family_t *f = new_student_t(n_components, n_features, real_bytes, isa, reg_covar, n_groups, start)
+    make_diagonal(f, structure_of(f))
+    return finish_columns(f)
+
+
+def bind_spherical(Py_ssize_t n_components, Py_ssize_t n_features, int real_bytes, object isa, double reg_covar,
+                   Py_ssize_t n_groups, double start):
+    cdef family_t *f = new_student_t(n_components, n_features, real_bytes, isa, reg_covar, n_groups, start)
+    make_spherical(f, structure_of(f))
+    return finish_columns(f)

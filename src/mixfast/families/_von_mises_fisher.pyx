@@ -1,0 +1,166 @@
+"""The verbs of the von Mises-Fisher families; loops over rows are in `_kernels/linear.c` and `sparse_linear.c`.
+
+Parameters: mean_directions[K][d], concentrations[K]. Statistics: sums[K][d], of the rows. The density is
+C_d(kappa) exp(kappa mu'x); the M-step is mu = sum / |sum| and A_d(kappa) = |sum| / N, where N is the component's count,
+or where the concentration is shared, A_d(kappa) = the total of all |sum| / the total weight.
+"""
+
+from libc.math cimport isfinite, log, sqrt
+from libc.stdlib cimport calloc, free
+
+from mixfast._capsule cimport capsule_of
+from mixfast._family cimport MIXFAST_CAPPED_PARAMETER, MIXFAST_NOT_FINITE, MIXFAST_OK, family_t, totals_t
+from mixfast._isa cimport resolve_isa
+from mixfast._special cimport concentration, log_sphere_normaliser
+from mixfast.families._linear cimport (
+    check_shape, coefficients_in, constant_in, join_linear, linear_t, maximise_linear, sums_of, sums_t)
+
+ctypedef struct context_t:
+    linear_t linear
+    double most    # the largest concentration
+
+
+cdef inline double *concentrations_in(const family_t *f, double *params) noexcept nogil:
+    return params + f.n_components * f.n_features
+
+
+cdef inline double most_of(const family_t *f) noexcept nogil:
+    return (<const context_t *> f.context).most
+
+
+def largest_concentration(Py_ssize_t n_features, int real_bytes):
+    """Where concentrations are capped. log C_d(kappa) and kappa mu'x nearly cancel: their sum, some
+    (d - 1) / 2 log kappa, keeps eight digits in float64 here, and three in float32."""
+    return (1e6 if real_bytes == 8 else 1e3) * max(n_features - 1, 1)
+
+
+cdef void prepare_component(const family_t *f, Py_ssize_t k, const double *weights, const double *params,
+                            double *own_work, double *work) noexcept nogil:
+    cdef Py_ssize_t d = f.n_features, j
+    cdef double *coefficients = coefficients_in(f, work, k)
+    cdef double kappa = concentrations_in(f, <double *> params)[k]
+    for j in range(d):
+        coefficients[j] = kappa * params[k * d + j]
+    constant_in(f, work, k)[0] = log(weights[k]) + log_sphere_normaliser(d, kappa)
+
+
+cdef double length_of(const double *sums, double count, Py_ssize_t d) noexcept nogil:
+    """Of the mean of a component's rows: no square of it overflows."""
+    cdef double total = 0, mean
+    cdef Py_ssize_t j
+    for j in range(d):
+        mean = sums[j] / count
+        total += mean * mean
+    return sqrt(total)
+
+
+cdef void turn(const double *sums, double count, double length, Py_ssize_t d, double *direction) noexcept nogil:
+    """The direction of the sum; where that is zero any will do, its concentration is zero too."""
+    cdef Py_ssize_t j
+    for j in range(d):
+        direction[j] = sums[j] / count / length if length > 0 else <double> (j == 0)
+
+
+cdef int concentrate(const family_t *f, double length, double *kappa) noexcept nogil:
+    """The concentration that has this mean resultant length, as far as it may be; a status."""
+    if not isfinite(length):
+        return MIXFAST_NOT_FINITE
+    kappa[0] = concentration(f.n_features, length)
+    if kappa[0] <= most_of(f):
+        return MIXFAST_OK
+    kappa[0] = most_of(f)
+    return MIXFAST_CAPPED_PARAMETER
+
+
+cdef int maximise_component(const family_t *f, Py_ssize_t k, const totals_t *totals, const double *work,
+                            double *own_work, double *params) noexcept nogil:
+    """An empty component has the direction and the concentration of all rows."""
+    cdef Py_ssize_t d = f.n_features
+    cdef sums_t sums = sums_of(f, totals, work)
+    cdef const double *own = sums.of_components + k * d
+    cdef double count = totals.counts[k], length
+    if count == 0:
+        own, count = sums.of_all, sums.total
+    length = length_of(own, count, d)
+    turn(own, count, length, d, params + k * d)
+    return concentrate(f, length, concentrations_in(f, params) + k)
+
+
+cdef int maximise_shared(const family_t *f, const totals_t *totals, double *work, double *params) noexcept nogil:
+    """All components; an empty one has the direction of all rows."""
+    cdef Py_ssize_t d = f.n_features, k
+    cdef int status = maximise_linear(f, totals, work, params)
+    cdef sums_t sums = sums_of(f, totals, work)
+    cdef const double *own
+    cdef double *kappa = concentrations_in(f, params)
+    cdef double count, length, mean_length = 0
+    for k in range(f.n_components):
+        own, count = sums.of_components + k * d, totals.counts[k]
+        if count == 0:
+            own, count = sums.of_all, sums.total
+        length = length_of(own, count, d)
+        turn(own, count, length, d, params + k * d)
+        mean_length += totals.counts[k] / sums.total * length
+    status |= concentrate(f, mean_length, kappa)
+    for k in range(1, f.n_components):
+        kappa[k] = kappa[0]
+    return status
+
+
+cdef int unconstrain(const family_t *f, const double *params, double *numbers) noexcept nogil:
+    """The natural parameters, kappa mu."""
+    cdef Py_ssize_t d = f.n_features, k, j
+    for k in range(f.n_components):
+        for j in range(d):
+            numbers[k * d + j] = concentrations_in(f, <double *> params)[k] * params[k * d + j]
+    return 0
+
+
+cdef int constrain(const family_t *f, const double *numbers, double *work, double *params) noexcept nogil:
+    cdef Py_ssize_t d = f.n_features, k
+    cdef double length
+    for k in range(f.n_components):
+        length = length_of(numbers + k * d, 1, d)
+        if not isfinite(length):
+            return 1
+        turn(numbers + k * d, 1, length, d, params + k * d)
+        concentrations_in(f, params)[k] = min(length, most_of(f))
+    return 0
+
+
+cdef int constrain_shared(const family_t *f, const double *numbers, double *work, double *params) noexcept nogil:
+    """More numbers than there are free ones: all components get the mean of the concentrations."""
+    cdef double *kappa = concentrations_in(f, params)
+    cdef double total = 0
+    cdef Py_ssize_t k
+    if constrain(f, numbers, work, params):
+        return 1
+    for k in range(f.n_components):
+        total += kappa[k]
+    for k in range(f.n_components):
+        kappa[k] = total / <double> f.n_components
+    return 0
+
+
+def bind_von_mises_fisher(Py_ssize_t n_components, Py_ssize_t n_features, int real_bytes, object isa, bint is_sparse,
+                          bint is_shared):
+    cdef int level = resolve_isa(isa)
+    check_shape(n_components, n_features, real_bytes)
+    cdef family_t *f = <family_t *> calloc(1, sizeof(family_t))
+    cdef context_t *context = <context_t *> calloc(1, sizeof(context_t))
+    if f == NULL or context == NULL:
+        free(f)
+        free(context)
+        raise MemoryError
+    context.most = largest_concentration(n_features, real_bytes)
+    join_linear(f, &context.linear, n_components, n_features, real_bytes, level, is_sparse)
+    f.n_params = n_components * (n_features + 1)
+    f.n_free = n_components * n_features
+    f.flops_per_component = 4 * n_features + 10_000  # five or so Bessel functions
+    f.prepare_component = prepare_component
+    if is_shared:
+        f.maximise = maximise_shared
+    else:
+        f.maximise_component = maximise_component
+    f.unconstrain, f.constrain = unconstrain, constrain_shared if is_shared else constrain
+    return capsule_of(f)

@@ -1,0 +1,99 @@
+"""Categorical components: each column of a component has a probability for each of its categories."""
+
+from __future__ import annotations
+
+from numbers import Integral
+from typing import NamedTuple
+
+import numpy as np
+import scipy.sparse
+
+from mixfast.families._categorical import bind_categorical
+from mixfast.families.family import Encoded, Family
+
+#: The sums of the components lie in groups of so many: SUMS_AT_ONCE of _kernels/categorical.c.
+SUMS_AT_ONCE = 4
+
+
+class CategoricalParams(NamedTuple):
+    """probabilities (K, sum of n_categories): those of all columns side by side."""
+
+    probabilities: np.ndarray
+
+
+class CategoricalStats(NamedTuple):
+    """answers (sum of n_categories + 1, K in groups): the weighted number of each answer of each column; missing ones
+    are the last of a column."""
+
+    answers: np.ndarray
+
+
+class Categorical(Family):
+    """log p(x | k) = sum over the columns j whose answer is known of log p_kj[x_j], for rows of codes 0, 1, ...
+
+    NaN is a missing answer; in encoded rows it is the code n_categories[j].
+
+    Parameters
+    ----------
+    n_categories : int or sequence of int
+        For all columns, or for each.
+    alpha : float, default 0
+        Pseudo-count that is added to each category of each column of each component: the mode under a
+        Dirichlet(1 + alpha) prior.
+    """
+
+    Params = CategoricalParams
+    Stats = CategoricalStats
+
+    def __init__(self, n_categories, alpha=0.0):
+        self.n_categories = n_categories
+        self.alpha = alpha
+
+    def _numbers(self, n_features):
+        """The number of categories of each column."""
+        return (self.n_categories,) * n_features if isinstance(self.n_categories, Integral) else self.n_categories
+
+    def param_shapes(self, n_components, n_features):
+        return ((n_components, sum(self._numbers(n_features))),)
+
+    def stat_shapes(self, n_components, n_features):
+        groups = -(-n_components // SUMS_AT_ONCE)
+        return ((sum(self._numbers(n_features)) + n_features, groups * SUMS_AT_ONCE),)
+
+    def n_parameters(self, n_components, n_features):
+        return n_components * sum(number - 1 for number in self._numbers(n_features))
+
+    def encode(self, X):
+        numbers = np.array(self._numbers(X.shape[1]), dtype=X.dtype)
+        is_missing = np.isnan(X)
+        rows = np.where(is_missing, numbers, X) if np.any(is_missing) else X
+        return Encoded(self, rows, seeds=lambda: one_hot(X, is_missing, numbers))
+
+    def located(self, centres):
+        return np.zeros(np.size(centres))  # statistics are measured from nothing; seeds have a column for each category
+
+    def bind(self, n_components, n_features, dtype, isa=None):
+        return bind_categorical(
+            n_components, self._numbers(n_features), np.dtype(dtype).itemsize, isa, float(self.alpha)
+        )
+
+    def sample(self, params, labels, rng):
+        numbers = self.n_categories
+        codes = np.empty((len(labels), len(numbers)))
+        for j, own in enumerate(np.split(params.probabilities, np.cumsum(numbers)[:-1], axis=1)):
+            ladder = np.cumsum(own, axis=1)
+            ladder /= ladder[:, -1:]
+            # side="right": a draw on the edge of a step belongs to the next, so that what is impossible is never drawn
+            codes[:, j] = np.sum(rng.uniform(size=len(labels))[:, np.newaxis] >= ladder[labels], axis=1)
+        return codes
+
+
+def one_hot(X, is_missing, n_categories):
+    """A column of zeros and ones for each category, as a sparse matrix; missing answers have no one."""
+    first = np.cumsum(n_categories) - n_categories
+    known = ~is_missing
+    columns = (X + first)[known].astype(np.int32)
+    indptr = np.concatenate([[0], np.cumsum(np.sum(known, axis=1))])
+    return scipy.sparse.csr_matrix(
+        (np.ones(len(columns), X.dtype), columns, indptr), shape=(X.shape[0], int(np.sum(n_categories)))
+    )

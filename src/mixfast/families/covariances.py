@@ -1,0 +1,205 @@
+"""Families whose components have a mean and a covariance: one class for each structure of the covariances.
+
+A covariance, or what takes its place, is kept with the upper triangular factor U of its inverse, U U'.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+
+import numpy as np
+
+from mixfast.families.family import Family
+
+
+class Elliptical(Family):
+    """What all structures share. `Params` begin with means, covariances and precisions_cholesky.
+
+    Parameters
+    ----------
+    reg_covar : float, default 0
+        Added to the diagonal of every covariance; in the squared unit of the data.
+    """
+
+    def __init__(self, reg_covar=0.0):
+        self.reg_covar = reg_covar
+
+    @abstractmethod
+    def covariance_shape(self, n_components, n_features):
+        """The shape of `covariances` and of `precisions_cholesky`."""
+
+    @abstractmethod
+    def moment_shape(self, n_components, n_features):
+        """The shape of second moments, a set for each component."""
+
+    @abstractmethod
+    def n_covariance_parameters(self, n_components, n_features):
+        """Number of free parameters of the covariances."""
+
+    @abstractmethod
+    def covariance_matrices(self, params):
+        """Covariances of all components as matrices, (K, d, d), whatever the structure."""
+
+    @abstractmethod
+    def precisions(self, precisions_cholesky):
+        """Inverses of the covariances."""
+
+    @abstractmethod
+    def cholesky_of_precisions(self, precisions):
+        """`precisions_cholesky` from precisions; ValueError says what they should be, where they are not."""
+
+    @abstractmethod
+    def covariances(self, precisions_cholesky):
+        """Covariances from `precisions_cholesky`, where parameters were given and never estimated."""
+
+    @abstractmethod
+    def factor_covariances(self, covariances):
+        """`precisions_cholesky` from covariances, where these were given."""
+
+    def column_units(self, spreads):
+        """The unit of each column, (d,), from spreads of the columns, (d,); scaled alike where the structure is not
+        invariant to scaling columns separately."""
+        return spreads
+
+    def transformed(self, params, origin, scale, shift):
+        """Parameters of shift + scale (x - origin), where x has `params`: scale (d,) positive, the others (d,) or
+        numbers."""
+        covariances, factors = self._scaled(params.covariances, params.precisions_cholesky, scale)
+        return params._replace(
+            means=shift + scale * (params.means - origin), covariances=covariances, precisions_cholesky=factors
+        )
+
+    @abstractmethod
+    def _scaled(self, covariances, precisions_cholesky, scale):
+        """Both of scale x, where they are those of x."""
+
+    def stretched(self, rows, params, labels):
+        """Rows (n, d) of unit covariance about zero, in place, as rows of the components that `labels` says."""
+        # by eigenvalues: a covariance that was set by hand may be singular
+        variances, directions = np.linalg.eigh(self.covariance_matrices(params))
+        roots = directions * np.sqrt(np.maximum(variances, 0))[:, np.newaxis]
+        for k in np.unique(labels):
+            own = labels == k
+            rows[own] = params.means[k] + rows[own] @ roots[k].T
+        return rows
+
+
+class _Matrices(Elliptical):
+    """Structures whose covariances are matrices: stacks of (n_features, n_features)."""
+
+    def moment_shape(self, n_components, n_features):
+        return n_components, n_features * (n_features + 1) // 2  # lower triangles by rows
+
+    def precisions(self, precisions_cholesky):
+        return precisions_cholesky @ np.swapaxes(precisions_cholesky, -1, -2)
+
+    def cholesky_of_precisions(self, precisions):
+        # P = U U' with U upper triangular: reversing rows and columns turns it into the usual factor
+        try:
+            if np.allclose(precisions, np.swapaxes(precisions, -1, -2)):
+                return np.linalg.cholesky(precisions[..., ::-1, ::-1])[..., ::-1, ::-1]
+        except np.linalg.LinAlgError:
+            pass
+        raise ValueError("symmetric, positive-definite")
+
+    def covariances(self, precisions_cholesky):
+        factor = np.swapaxes(np.linalg.inv(precisions_cholesky), -1, -2)
+        return factor @ np.swapaxes(factor, -1, -2)
+
+    def factor_covariances(self, covariances):
+        return np.swapaxes(np.linalg.inv(np.linalg.cholesky(covariances)), -1, -2)
+
+    def _scaled(self, covariances, precisions_cholesky, scale):
+        return covariances * np.multiply.outer(scale, scale), precisions_cholesky / scale[:, np.newaxis]
+
+    @staticmethod
+    def _unit(shape):
+        return np.broadcast_to(np.eye(shape[-1]), shape)
+
+
+class _Variances(Elliptical):
+    """Structures whose covariances are variances."""
+
+    def moment_shape(self, n_components, n_features):
+        return n_components, n_features
+
+    def precisions(self, precisions_cholesky):
+        return precisions_cholesky**2
+
+    def cholesky_of_precisions(self, precisions):
+        if not np.all(precisions > 0):
+            raise ValueError("positive")
+        return np.sqrt(precisions)
+
+    def covariances(self, precisions_cholesky):
+        return precisions_cholesky**-2.0
+
+    def factor_covariances(self, covariances):
+        return covariances**-0.5
+
+    def _scaled(self, covariances, precisions_cholesky, scale):
+        return covariances * scale**2, precisions_cholesky / scale
+
+    @staticmethod
+    def _unit(shape):
+        return np.ones(shape)
+
+
+class FullCovariances(_Matrices):
+    """Each component has a covariance matrix of its own (mclust's VVV): covariances (K, d, d)."""
+
+    def covariance_shape(self, n_components, n_features):
+        return n_components, n_features, n_features
+
+    def n_covariance_parameters(self, n_components, n_features):
+        return n_components * n_features * (n_features + 1) // 2
+
+    def covariance_matrices(self, params):
+        return params.covariances
+
+
+class TiedCovariances(_Matrices):
+    """All components share one covariance matrix (EEE): covariances (d, d)."""
+
+    def covariance_shape(self, n_components, n_features):
+        return n_features, n_features
+
+    def n_covariance_parameters(self, n_components, n_features):
+        return n_features * (n_features + 1) // 2
+
+    def covariance_matrices(self, params):
+        return np.broadcast_to(params.covariances, (len(params.means), *params.covariances.shape))
+
+
+class DiagonalCovariances(_Variances):
+    """Each component has a variance for each column (VVI): covariances (K, d)."""
+
+    def covariance_shape(self, n_components, n_features):
+        return n_components, n_features
+
+    def n_covariance_parameters(self, n_components, n_features):
+        return n_components * n_features
+
+    def covariance_matrices(self, params):
+        return params.covariances[:, :, np.newaxis] * np.eye(params.means.shape[1])
+
+
+class SphericalCovariances(_Variances):
+    """Each component has one variance for all columns (VII): covariances (K,)."""
+
+    def covariance_shape(self, n_components, n_features):
+        return (n_components,)
+
+    def n_covariance_parameters(self, n_components, n_features):
+        return n_components
+
+    def column_units(self, spreads):
+        largest = np.max(spreads)  # squares of the ratios neither overflow nor vanish
+        mean_square = np.mean((spreads / largest) ** 2) if largest > 0 else 0.0
+        return np.full(len(spreads), largest * np.sqrt(mean_square))
+
+    def _scaled(self, covariances, precisions_cholesky, scale):
+        return super()._scaled(covariances, precisions_cholesky, scale[0])  # `column_units` makes them equal
+
+    def covariance_matrices(self, params):
+        return params.covariances[:, np.newaxis, np.newaxis] * np.eye(params.means.shape[1])

@@ -1,0 +1,105 @@
+"""Gamma and exponential components: positive numbers, each column of a component independent of the others."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from mixfast.families._gamma import bind_exponential, bind_gamma
+from mixfast.families.family import Encoded, Family
+
+
+class GammaParams(NamedTuple):
+    """shapes (K, d); scales (K, d): mean / shape."""
+
+    shapes: np.ndarray
+    scales: np.ndarray
+
+
+class GammaStats(NamedTuple):
+    """sums (K, 2 d): weighted sums of x, then of log x."""
+
+    sums: np.ndarray
+
+
+class Gamma(Family):
+    """log p(x | k) = sum_j (a_kj - 1) log x_j - x_j / scale_kj - a_kj log scale_kj - log Gamma(a_kj), for x > 0."""
+
+    Params = GammaParams
+    Stats = GammaStats
+
+    def param_shapes(self, n_components, n_features):
+        return (n_components, n_features), (n_components, n_features)
+
+    def stat_shapes(self, n_components, n_features):
+        return ((n_components, 2 * n_features),)
+
+    def n_parameters(self, n_components, n_features):
+        return 2 * n_components * n_features
+
+    def encode(self, X):
+        """Rows of x and log x; k-means is made of log x, where a scale is a shift."""
+        n_features = X.shape[1]
+        rows = np.empty((X.shape[0], 2 * n_features), X.dtype)
+        rows[:, :n_features] = X
+        with np.errstate(divide="ignore"):  # a batch has zeros in the place of problems that are outside the domain
+            np.log(X, out=rows[:, n_features:])
+        return Encoded(self, rows, seeds=rows[:, n_features:])
+
+    def blank(self, n_components, n_features):
+        return np.ones(self.params_layout(n_components, n_features).size)
+
+    def located(self, centres):
+        return self.blank(*np.shape(centres))  # its statistics are measured from nothing
+
+    def bind(self, n_components, n_features, dtype, isa=None):
+        return bind_gamma(n_components, n_features, np.dtype(dtype).itemsize, isa)
+
+    def sample(self, params, labels, rng):
+        X = rng.gamma(params.shapes[labels], params.scales[labels])
+        return np.maximum(X, np.finfo(float).tiny)  # a small shape draws what float64 rounds to zero
+
+
+class ExponentialParams(NamedTuple):
+    """rates (K, d): 1 / mean."""
+
+    rates: np.ndarray
+
+
+class ExponentialStats(NamedTuple):
+    """sums (K, d): weighted sums of the rows."""
+
+    sums: np.ndarray
+
+
+class Exponential(Family):
+    """log p(x | k) = sum_j log rate_kj - rate_kj x_j, for x >= 0."""
+
+    Params = ExponentialParams
+    Stats = ExponentialStats
+
+    def param_shapes(self, n_components, n_features):
+        return ((n_components, n_features),)
+
+    def stat_shapes(self, n_components, n_features):
+        return ((n_components, n_features),)
+
+    def n_parameters(self, n_components, n_features):
+        return n_components * n_features
+
+    def encode(self, X):
+        """k-means is made of cube roots, which are nearly normal: Wilson & Hilferty, PNAS 17 (1931), 684-688."""
+        return Encoded(self, X, seeds=np.cbrt(X))
+
+    def blank(self, n_components, n_features):
+        return np.ones(self.params_layout(n_components, n_features).size)
+
+    def located(self, centres):
+        return self.blank(*np.shape(centres))  # its statistics are measured from nothing
+
+    def bind(self, n_components, n_features, dtype, isa=None):
+        return bind_exponential(n_components, n_features, np.dtype(dtype).itemsize, isa)
+
+    def sample(self, params, labels, rng):
+        return rng.exponential(1 / params.rates[labels])

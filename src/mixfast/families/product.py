@@ -1,0 +1,107 @@
+"""Products of families: groups of columns, each with a family of its own, independent within a component."""
+
+from __future__ import annotations
+
+from collections import namedtuple
+from itertools import chain, pairwise
+
+import numpy as np
+import scipy.sparse
+
+from mixfast.families._product import bind_product
+from mixfast.families.family import Encoded, Family, is_sparse
+from mixfast.units import column_moments
+
+
+class Product(Family):
+    """log p(x | k) = the sum over the parts of their log densities of their columns.
+
+    Parameters and statistics are the arrays of the parts, one after the other, with the number of the part in the name.
+
+    Parameters
+    ----------
+    families : list of Family
+    widths : list of int
+        The number of columns of each; the columns of a part lie side by side.
+    encoded_widths : list of int, default None
+        The same for encoded rows, None where they are not encoded.
+    """
+
+    def __init__(self, families, widths, encoded_widths=None):
+        self.families, self.widths = families, widths
+        self.encoded_widths = widths if encoded_widths is None else encoded_widths
+        self.dtypes = tuple(dtype for dtype in Family.dtypes if all(dtype in family.dtypes for family in families))
+        self.Params, self.Stats = (
+            namedtuple(
+                name, [f"{field}_{i}" for i, family in enumerate(families) for field in getattr(family, name)._fields]
+            )
+            for name in ("Params", "Stats")
+        )
+
+    def _parts(self):
+        return zip(self.families, self.widths, strict=True)
+
+    def param_shapes(self, n_components, n_features):
+        return tuple(chain(*(family.param_shapes(n_components, width) for family, width in self._parts())))
+
+    def stat_shapes(self, n_components, n_features):
+        return tuple(chain(*(family.stat_shapes(n_components, width) for family, width in self._parts())))
+
+    def n_parameters(self, n_components, n_features):
+        return sum(family.n_parameters(n_components, width) for family, width in self._parts())
+
+    def split(self, params):
+        """The records of the parts."""
+        arrays = iter(params)
+        return [family.Params(*(next(arrays) for _ in family.Params._fields)) for family in self.families]
+
+    def join(self, records):
+        """What `split` takes apart."""
+        return self.Params(*chain(*records))
+
+    def columns(self, X):
+        """The columns of each part."""
+        ends = np.cumsum([0, *self.widths])
+        return [X[:, first:last] for first, last in pairwise(ends)]
+
+    def encode(self, X):
+        parts = [family.encode(own) for family, own in zip(self.families, self.columns(X), strict=True)]
+        if any(is_sparse(part.rows) for part in parts):
+            raise ValueError("a part of a product has sparse rows: its columns should be dense")
+        bases = [part.base for part in parts if part.base is not None]
+        return Encoded(
+            Product([part.family for part in parts], self.widths, [part.rows.shape[1] for part in parts]),
+            np.concatenate([part.rows for part in parts], axis=1),
+            sum(bases) if bases else None,
+            lambda: join_seeds(parts),
+        )
+
+    def blank(self, n_components, n_features):
+        return np.concatenate([family.blank(n_components, width) for family, width in self._parts()])
+
+    def bind(self, n_components, n_features, dtype, isa=None):
+        parts = zip(self.families, self.encoded_widths, strict=True)
+        return bind_product([family.bind(n_components, width, dtype, isa) for family, width in parts])
+
+    def sample(self, params, labels, rng):
+        parts = zip(self.families, self.split(params), strict=True)
+        return np.concatenate([family.sample(own, labels, rng) for family, own in parts], axis=1)
+
+
+def join_seeds(parts):
+    """Rows that k-means measures distances of: those that the parts have for it, or else columns of variance 1.
+
+    Two rows then differ by 2 on average in the square of a standardised column, and by 2 in that of a category.
+    """
+    seeds = [part.make_seeds() for part in parts]
+    seeds = [standardised(part.rows) if own is None else own for part, own in zip(parts, seeds, strict=True)]
+    if any(is_sparse(own) for own in seeds):
+        return scipy.sparse.hstack([scipy.sparse.csr_matrix(own) for own in seeds], format="csr")
+    return np.concatenate(seeds, axis=1)
+
+
+def standardised(rows):
+    """Each column less its mean, by its standard deviation; zeros where it is constant."""
+    mean, deviation = column_moments(rows, None)
+    unit = np.where(deviation == 0, np.inf, deviation)
+    return ((rows - mean) / unit).astype(rows.dtype)

@@ -1,0 +1,394 @@
+"""CategoricalMixture's own behaviour: categories of every kind, missing answers, the prior, published fits."""
+
+import itertools
+import math
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from twins import DTYPES, ISAS
+
+from mixfast import CategoricalMixture, Status, fit_many, load, select
+from mixfast._em import EM, Rows
+from mixfast._reference import categorical as twin
+from mixfast._reference import em as reference
+from mixfast.families.categorical import Categorical, CategoricalParams
+
+CARCINOMA = np.loadtxt(Path(__file__).parent / "data" / "carcinoma.csv", delimiter=",", skiprows=1)
+NUMBERS = (2, 5, 1, 3)
+
+
+def codes(n_rows=600, seed=0, numbers=NUMBERS):
+    """Two kinds of rows; and their labels."""
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(2, size=n_rows)
+    X = np.empty((n_rows, len(numbers)))
+    for j, number in enumerate(numbers):
+        probabilities = rng.dirichlet(np.ones(number), size=2)
+        X[:, j] = [rng.choice(number, p=probabilities[label]) for label in labels]
+    return X, labels
+
+
+def by_hand(X, model):
+    """Log densities from the fitted attributes, with nothing of the family."""
+    total = np.log(model.weights_.astype(float)) + np.zeros((len(X), 1))
+    for i, row in enumerate(X):
+        for value, categories, probabilities in zip(row, model.categories_, model.probabilities_, strict=True):
+            if value is not None and value == value:
+                total[i] += np.log(probabilities[:, categories.tolist().index(value)])
+    return np.logaddexp.reduce(total, axis=1)
+
+
+# ---- published fits -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("n_classes", "log_likelihood", "n_parameters"), [(2, -317.2568, 15), (3, -293.7050, 23), (4, -289.2858, 31)]
+)
+def test_classes_of_carcinoma_are_those_of_polca(n_classes, log_likelihood, n_parameters):
+    """Seven pathologists' ratings of 118 slides, from R's poLCA; Agresti, Categorical Data Analysis, 2002."""
+    model = CategoricalMixture(
+        n_classes, alpha=0, n_init=20, init_params="random", tol=1e-11, max_iter=5000, random_state=0
+    ).fit(CARCINOMA)
+    total = model.score(CARCINOMA) * len(CARCINOMA)
+    assert total == pytest.approx(log_likelihood, abs=5e-5)
+    assert model.bic(CARCINOMA) == pytest.approx(-2 * total + n_parameters * math.log(118), rel=1e-12)
+    assert model.aic(CARCINOMA) == pytest.approx(-2 * total + 2 * n_parameters, rel=1e-12)
+
+
+# ---- columns of different numbers of categories ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("n_components", [1, 3, 4, 5, 17, 40])
+@pytest.mark.parametrize("alpha", [0.0, 0.3])
+def test_passes_over_columns_of_different_numbers_equal_the_twins(n_components, dtype, isa, alpha):
+    rng = np.random.default_rng(n_components)
+    X = codes(500)[0]
+    X[rng.uniform(size=X.shape) < 0.2] = np.nan
+    family = Categorical(NUMBERS, alpha)
+    rows = family.encode(X).rows
+    weights = rng.dirichlet(np.ones(n_components))
+    params = np.concatenate([rng.dirichlet(np.ones(number), n_components) for number in NUMBERS], axis=1)
+    em = EM(family.bind(n_components, 4, dtype, isa), Rows(rows.astype(dtype)))
+    em.set_state(weights, params.ravel())
+    objective = em.step()
+    wanted_weights, wanted, objectives = reference.fit(
+        rows, None, weights, twin.Categorical(NUMBERS, alpha), (params,), 1
+    )
+    tolerance = 1e-12 if dtype == np.float64 else 1e-4
+    assert_allclose(objective, objectives[0], rtol=tolerance)
+    assert_allclose(em.state()[0], wanted_weights, rtol=tolerance)
+    assert_allclose(em.state()[1], wanted[0].ravel(), rtol=tolerance, atol=tolerance)
+
+
+def test_probabilities_of_all_rows_sum_to_one():
+    X, _ = codes()
+    model = CategoricalMixture(3, random_state=0).fit(X)
+    everything = np.array(list(itertools.product(*(own.tolist() for own in model.categories_))))
+    assert np.exp(model.score_samples(everything)).sum() == pytest.approx(1, abs=1e-12)
+    assert_allclose(model.score_samples(X), by_hand(X, model), rtol=1e-12)
+    for own, number in zip(model.probabilities_, NUMBERS, strict=True):
+        assert own.shape == (3, number)
+        assert_allclose(own.sum(axis=1), 1, rtol=1e-14)
+
+
+def test_two_kinds_of_answers_are_told_apart():
+    X, labels = codes(numbers=(4,) * 12)
+    found = CategoricalMixture(2, random_state=0).fit_predict(X)
+    assert max((found == labels).mean(), (found != labels).mean()) > 0.97
+
+
+def test_samples_come_from_the_model():
+    X, _ = codes()
+    model = CategoricalMixture(2, random_state=0).fit(X)
+    drawn, labels = model.sample(40_000, random_state=1)
+    for k in range(2):
+        own = drawn[labels == k]
+        for j, categories in enumerate(model.categories_):
+            shares = (own[:, j, np.newaxis] == categories).mean(axis=0)
+            assert_allclose(shares, model.probabilities_[j][k], atol=5 * 0.5 / math.sqrt(len(own)))
+
+
+def test_what_is_impossible_is_never_drawn():
+    rng = np.random.RandomState(0)
+    params = CategoricalParams(np.array([[0.0, 0.5, 0.0, 0.5, 0.0]]))
+    drawn = Categorical((5,)).sample(params, np.zeros(10_000, dtype=int), rng)
+    assert set(np.unique(drawn)) == {1.0, 3.0}
+
+
+# ---- the prior, and maximum likelihood -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("alpha", [0.0, 0.3, 1.0, 20.0])
+def test_the_prior_adds_pseudo_counts_and_the_objective_holds_it(alpha):
+    X, _ = codes()
+    model = CategoricalMixture(1, alpha=alpha).fit(X)
+    prior = 0.0
+    for j, number in enumerate(NUMBERS):
+        expected = (np.bincount(X[:, j].astype(int), minlength=number) + alpha) / (len(X) + number * alpha)
+        assert_allclose(model.probabilities_[j][0], expected, rtol=1e-12)
+        prior += alpha * np.log(expected).sum()
+    assert model.lower_bound_ == pytest.approx(model.score(X) + prior / len(X), rel=1e-12)
+
+
+def test_a_row_that_no_component_allows_is_minus_infinity_and_shared():
+    X = np.array([[0, 0], [0, 0], [1, 1], [1, 1.0]])
+    model = CategoricalMixture(2, alpha=0, init_params=[0, 0, 1, 1]).fit(X)
+    with pytest.warns(UserWarning, match="density zero under every component"):
+        assert_array_equal(model.score_samples([[0, 1], [0, 0]]), [-np.inf, math.log(0.5)])
+    with pytest.warns(UserWarning, match="density zero under every component"):
+        assert_array_equal(model.predict_proba([[0, 1], [0, np.nan]]), [[0.5, 0.5], [1, 0]])
+
+
+@pytest.mark.parametrize("init_params", ["kmeans", "k-means++", "random", "random_from_data"])
+@pytest.mark.parametrize("alpha", [0.0, 1.0])
+def test_the_objective_never_falls_and_extrapolation_ends_no_lower(init_params, alpha):
+    X, _ = codes()
+    X[np.random.default_rng(1).uniform(size=X.shape) < 0.1] = np.nan
+    options = {"alpha": alpha, "init_params": init_params, "random_state": 0, "tol": 1e-8, "max_iter": 20_000}
+    plain = CategoricalMixture(3, **options).fit(X)
+    assert np.diff(plain.lower_bounds_).min() >= -1e-12
+    fast = CategoricalMixture(3, **options, accelerate="auto").fit(X)
+    assert np.diff(fast.lower_bounds_).min() >= -1e-12
+    assert fast.lower_bound_ > plain.lower_bound_ - 1e-3
+    assert fast.n_iter_ < plain.n_iter_
+
+
+# ---- missing answers -------------------------------------------------------------------------------------------------
+
+
+def test_missing_answers_are_left_out_of_the_likelihood():
+    X, _ = codes()
+    X[np.random.default_rng(1).uniform(size=X.shape) < 0.3] = np.nan
+    X[7] = np.nan
+    model = CategoricalMixture(2, random_state=0, tol=1e-10, max_iter=5000).fit(X)
+    assert_allclose(model.score_samples(X), by_hand(X, model), rtol=1e-12, atol=1e-15)
+    assert model.score_samples(X)[7] == pytest.approx(0, abs=1e-15)
+    assert_allclose(model.predict_proba(X)[7], model.weights_, rtol=1e-12)
+    one = CategoricalMixture(1, alpha=0).fit(X)
+    known = X[~np.isnan(X[:, 1]), 1].astype(int)
+    assert_allclose(one.probabilities_[1][0], np.bincount(known) / len(known), rtol=1e-12)
+
+
+def test_a_component_without_any_answer_in_a_column_has_the_probabilities_of_all_rows():
+    X = np.array([[0, np.nan], [0, np.nan], [1, 5], [1, 6.0]])
+    model = CategoricalMixture(2, alpha=0, init_params=[0, 0, 1, 1]).fit(X)
+    assert_array_equal(model.probabilities_[1], [[0.5, 0.5], [0.5, 0.5]])
+
+
+def test_a_weight_equals_repeating_the_row_and_a_share_of_it():
+    X, _ = codes(300)
+    X[::7, 1] = np.nan
+    repeats = np.random.default_rng(3).integers(1, 4, len(X))
+    labels = np.arange(len(X)) % 2
+    model = CategoricalMixture(2, init_params=labels, tol=1e-8, max_iter=1000)
+    weighted = model.fit(X, sample_weight=repeats.astype(float)).probabilities_
+    repeated = model.set_params(init_params=np.repeat(labels, repeats)).fit(np.repeat(X, repeats, axis=0))
+    for got, wanted in zip(weighted, repeated.probabilities_, strict=True):
+        assert_allclose(got, wanted, rtol=1e-9)
+
+
+# ---- values of every kind --------------------------------------------------------------------------------------------
+
+NAMES = (["no", "yes"], ["a", "b", "c", "d", "e"], ["x"], ["high", "low", "mid"])
+
+
+def named(X):
+    """An object array of strings, None where NaN is."""
+    rows = [[own[int(code)] if code == code else None for code, own in zip(row, NAMES, strict=True)] for row in X]
+    return np.array(rows, dtype=object)
+
+
+def with_holes(n_rows=300):
+    X, _ = codes(n_rows)
+    X[np.random.default_rng(1).uniform(size=X.shape) < 0.1] = np.nan
+    return X
+
+
+TABLES = {
+    "objects": lambda X: named(X),
+    "lists": lambda X: named(X).tolist(),
+    "pandas": lambda X: pd.DataFrame(named(X), columns=list("abcd")),
+    "pandas strings": lambda X: pd.DataFrame(named(X), columns=list("abcd")).astype("string"),
+    "pandas categoricals": lambda X: pd.DataFrame(named(X), columns=list("abcd")).astype("category"),
+    "polars": lambda X: pl.DataFrame(named(X).tolist(), schema=list("abcd"), orient="row"),
+    "polars categoricals": lambda X: pl.DataFrame(named(X).tolist(), schema=list("abcd"), orient="row").cast(
+        pl.Categorical
+    ),
+    "pyarrow": lambda X: pl.DataFrame(named(X).tolist(), schema=list("abcd"), orient="row").to_arrow(),
+}
+
+
+@pytest.mark.parametrize("kind", TABLES)
+def test_strings_of_any_table_give_the_bits_of_their_codes(kind):
+    X = with_holes()
+    expected = CategoricalMixture(2, random_state=0).fit(X)
+    table = TABLES[kind](X)
+    model = CategoricalMixture(2, random_state=0).fit(table)
+    assert [own.tolist() for own in model.categories_] == list(NAMES)
+    for got, wanted in zip(model.probabilities_, expected.probabilities_, strict=True):
+        assert_array_equal(got, wanted)
+    assert_array_equal(model.predict_proba(table), expected.predict_proba(X))
+    assert model.bic(table) == expected.bic(X)
+    drawn, _ = model.sample(50)
+    assert drawn.dtype == object
+    assert set(drawn[:, 3]) <= {"low", "mid", "high"}
+
+
+INTEGERS = {
+    "int64": lambda X: X.astype(np.int64),
+    "uint8": lambda X: X.astype(np.uint8),
+    "float32": lambda X: X.astype(np.float32),
+    "objects": lambda X: X.astype(int).astype(object),
+    "pandas": lambda X: pd.DataFrame(X.astype(int)),
+    "polars": lambda X: pl.DataFrame(X.astype(int)),
+}
+
+
+@pytest.mark.parametrize("kind", INTEGERS)
+def test_numbers_far_from_zero_are_categories_as_well(kind):
+    X, _ = codes(300)
+    expected = CategoricalMixture(2, random_state=0, n_init=2).fit(X)
+    model = CategoricalMixture(2, random_state=0, n_init=2).fit(INTEGERS[kind](7 * X + 3))
+    assert model.weights_.dtype == (np.float32 if kind == "float32" else np.float64)
+    for j, own in enumerate(model.categories_):
+        assert_array_equal(own, 7 * np.unique(X[:, j]) + 3)
+        assert_allclose(model.probabilities_[j], expected.probabilities_[j], rtol=1e-4 if kind == "float32" else 1e-12)
+    assert model.sample(5)[0].dtype.kind in "iuf"
+
+
+def test_columns_of_a_table_may_be_of_different_kinds():
+    X = with_holes()
+    names = named(X)
+    table = pd.DataFrame({"answer": names[:, 0], "size": X[:, 1], "same": True, "level": pd.Categorical(names[:, 3])})
+    model = CategoricalMixture(2, random_state=0).fit(table)
+    assert [own.dtype.kind for own in model.categories_] == ["O", "f", "b", "O"]
+    assert list(model.feature_names_in_) == ["answer", "size", "same", "level"]
+    assert_allclose(model.score_samples(table.head(9)), by_hand(table.head(9).astype(object).to_numpy(), model))
+
+
+def test_given_categories_need_not_occur_and_keep_their_order():
+    X = [["b", 1], ["a", 2], ["b", 1], ["a", 1]]
+    model = CategoricalMixture(1, alpha=1, categories=[["b", "c", "a"], [3, 1, 2]]).fit(X)
+    assert [own.tolist() for own in model.categories_] == [["b", "c", "a"], [3, 1, 2]]
+    assert_allclose(model.probabilities_[0], [[3 / 7, 1 / 7, 3 / 7]])
+    assert_allclose(model.probabilities_[1], [[1 / 7, 4 / 7, 2 / 7]])
+    assert np.isfinite(model.score_samples([["c", 3]])[0])
+
+
+# ---- errors ----------------------------------------------------------------------------------------------------------
+
+
+def test_an_unseen_category_names_column_and_value():
+    X = with_holes()
+    model = CategoricalMixture(2, random_state=0).fit(TABLES["pandas"](X))
+    table = TABLES["pandas"](X)
+    table.loc[5, "d"] = "huge"
+    with pytest.raises(ValueError, match=r"Column 'd' of X has the value 'huge' in row 5.*\('high', 'low', 'mid'\)"):
+        model.predict(table)
+    numbers = CategoricalMixture(2, random_state=0).fit(X)
+    X[3, 1] = 9
+    with pytest.raises(ValueError, match=r"Column 1 of X has the value 9\.0 in row 3"):
+        numbers.score_samples(X)
+
+
+@pytest.mark.parametrize(
+    ("X", "message"),
+    [
+        ([["a", None], ["b", None]], "Column 1 of X has no answers"),
+        ([["a", "b"], [1, "c"]], "Column 0 of X should hold either strings or numbers, got int, str"),
+        (
+            np.array([[{}, 1], [{}, 2]], dtype=object),
+            "Column 0 of X: its argument must be a string or a number, got dict",
+        ),
+        ([[0.0, 1.0], [np.inf, 2.0]], "Column 0 of X holds infinity"),
+        (np.array([[1 + 2j], [1.0]]), "Complex data not supported"),
+        (pd.DataFrame({"when": pd.to_datetime(["2020-01-01", "2021-01-01"])}), "Column 'when' of X should hold"),
+        (pd.DataFrame({"a": ["x"]}), "1 sample"),
+    ],
+)
+def test_what_are_no_answers_is_refused(X, message):
+    with pytest.raises((ValueError, TypeError), match=message):
+        CategoricalMixture().fit(X)
+
+
+@pytest.mark.parametrize(
+    ("categories", "message"),
+    [
+        ([["a", "b"]], "categories has 1 lists for the 2 columns"),
+        ([["a", "b"], ["x", "x"]], r"categories\[1\] should be a list of distinct values"),
+        ([["a", "b"], ["x"]], "Column 1 of X has the value 'y' in row 1"),
+    ],
+)
+def test_categories_that_do_not_fit_the_columns_are_refused(categories, message):
+    with pytest.raises(ValueError, match=message):
+        CategoricalMixture(categories=categories).fit([["a", "x"], ["b", "y"]])
+
+
+# ---- with the rest of the package ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["codes", "pandas"])
+def test_saved_models_come_back(kind, tmp_path):
+    X = with_holes()
+    rows = X if kind == "codes" else TABLES[kind](X)
+    categories = "auto" if kind == "codes" else [list(own) for own in NAMES]
+    model = CategoricalMixture(2, categories=categories, random_state=0).fit(rows)
+    model.save(tmp_path / "model")
+    same = load(tmp_path / "model")
+    assert same.get_params() == model.get_params()
+    for name in ("categories_", "probabilities_"):
+        for got, wanted in zip(getattr(same, name), getattr(model, name), strict=True):
+            assert got.dtype == wanted.dtype
+            assert_array_equal(got, wanted)
+    assert_array_equal(same.score_samples(rows), model.score_samples(rows))
+    assert_array_equal(same.sample(9)[0], model.sample(9)[0])
+
+
+def test_a_batch_has_the_bits_of_fits_alone_with_the_categories_of_all(tmp_path):
+    problems = [codes(n, seed, (3, 4))[0] for n, seed in ((80, 1), (5, 2), (120, 3))]
+    problems[0][4, 1] = np.nan
+    problems[1][:] = [[0, 1], [0, 1], [0, 3], [1, 3], [1, 3]]
+    categories = [[0.0, 1.0, 2.0], [0.0, 1.0, 2.0, 3.0]]
+    result = fit_many(problems, CategoricalMixture(2), random_state=3)
+    for X, model in zip(problems, result, strict=True):
+        alone = CategoricalMixture(2, categories=categories, random_state=3).fit(X)
+        assert model.status_ == alone.status_
+        for got, wanted in zip(model.probabilities_, alone.probabilities_, strict=True):
+            assert_array_equal(got, wanted)
+        assert_array_equal(model.predict_proba(X), alone.predict_proba(X))
+    assert_array_equal(np.concatenate(result.predict(problems)[:1]), result[0].predict(problems[0]))
+    given = fit_many([*problems, problems[0] + 9], CategoricalMixture(2, categories=categories), random_state=3)
+    assert given.status[3] == Status.OUT_OF_DOMAIN
+    result.save(tmp_path / "batch")
+    same = load(tmp_path / "batch")
+    assert_array_equal(same.probabilities, result.probabilities)
+    assert_array_equal(same[0].predict(problems[0]), result[0].predict(problems[0]))
+
+
+@pytest.mark.parametrize("criterion", ["bic", "heldout"])
+def test_a_choice_among_numbers_of_classes(criterion):
+    X = named(codes(800, numbers=(2, 5, 1, 3))[0])
+    X[3, 1] = "e"
+    chosen = select(X, CategoricalMixture(alpha=0.5, random_state=0), n_components=[1, 2, 3], criterion=criterion)
+    assert len(chosen.table) == 3
+    assert all(math.isfinite(row[criterion]) for row in chosen.table)
+    assert chosen.best_.predict(X).shape == (800,)
+
+
+def test_order_of_classes_does_not_depend_on_the_start():
+    X, _ = codes(numbers=(4,) * 8)
+    orders = [
+        CategoricalMixture(2, canonical_order=True, tol=1e-10, max_iter=1000, random_state=seed, init_params="random")
+        .fit(X)
+        .probabilities_[0]
+        for seed in range(4)
+    ]
+    for other in orders[1:]:
+        assert_allclose(other, orders[0], rtol=1e-3)
+    assert np.all(orders[0][0, 0] <= orders[0][1, 0])

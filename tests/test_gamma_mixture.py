@@ -1,0 +1,301 @@
+"""GammaMixture and ExponentialMixture: densities, samples, the M-step, edges of the domain and of the parameters."""
+
+import warnings
+
+import mpmath
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy import stats
+from sklearn.exceptions import ConvergenceWarning
+from twins import positive_rows
+
+from mixfast import ExponentialMixture, GammaMixture, Status, fit_many, load, select
+
+MIXTURES = [GammaMixture, ExponentialMixture]
+
+
+def gamma_model(weights, shapes, scales, **options):
+    """A model put together by hand."""
+    model = GammaMixture(len(weights), **options)
+    model.weights_ = np.asarray(weights, dtype=float)
+    model.shapes_, model.scales_ = np.asarray(shapes, dtype=float), np.asarray(scales, dtype=float)
+    model.n_features_in_ = model.shapes_.shape[1]
+    return model
+
+
+def exponential_model(weights, rates, **options):
+    model = ExponentialMixture(len(weights), **options)
+    model.weights_, model.rates_ = np.asarray(weights, dtype=float), np.asarray(rates, dtype=float)
+    model.n_features_in_ = model.rates_.shape[1]
+    return model
+
+
+def random_models(n_components=3, n_features=4, seed=0):
+    """One of each kind."""
+    rng = np.random.default_rng(seed)
+    weights, shape = rng.dirichlet(np.full(n_components, 5.0)), (n_components, n_features)
+    yield gamma_model(weights, rng.uniform(0.4, 20, shape), rng.uniform(0.1, 10, shape), random_state=seed)
+    yield exponential_model(weights, rng.uniform(0.1, 10, shape), random_state=seed)
+
+
+def distributions(model):
+    """SciPy's, of each component."""
+    if isinstance(model, GammaMixture):
+        return [stats.gamma(a, scale=scale) for a, scale in zip(model.shapes_, model.scales_, strict=True)]
+    return [stats.expon(scale=1 / rates) for rates in model.rates_]
+
+
+# ---- densities ------------------------------------------------------------------------------------------------------
+
+
+def test_densities_equal_scipys():
+    for model in random_models():
+        X, _ = model.sample(500)
+        parts = np.array([own.logpdf(X).sum(axis=1) for own in distributions(model)]) + np.log(model.weights_)[:, None]
+        assert_allclose(model.score_samples(X), np.logaddexp.reduce(parts), rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("shape", [1e-300, 1e-8, 0.5, 1.0, 1 + 1e-12, 30.0, 1e6])
+@pytest.mark.parametrize("scale", [1e-280, 1e-3, 1.0, 1e280])
+def test_gamma_densities_equal_mpmaths(shape, scale):
+    model = gamma_model([1.0], [[shape]], [[scale]])
+    for ratio in (1e-20, 0.1, 0.999, 1.0, 1.001, 10.0):
+        x = ratio * max(shape, 1e-6) * scale
+        with mpmath.workdps(40):
+            X, a, s = mpmath.mpf(x), mpmath.mpf(shape), mpmath.mpf(scale)
+            terms = (a - 1) * mpmath.log(X), -X / s, -a * mpmath.log(s), -mpmath.loggamma(a)
+            expected = float(sum(terms))
+            largest = float(max(abs(term) for term in terms))
+        # a unit in the last place of the shape moves the log density by that of the largest term
+        assert abs(model.score_samples([[x]])[0] - expected) <= 1e-14 * largest
+
+
+@pytest.mark.parametrize("rate", [1e-300, 1e-8, 1.0, 1e300])
+@pytest.mark.parametrize("ratio", [0.0, 1e-20, 1.0, 700.0])
+def test_exponential_densities_equal_mpmaths(rate, ratio):
+    x = ratio / rate
+    with mpmath.workdps(40):
+        terms = mpmath.log(mpmath.mpf(rate)), -mpmath.mpf(rate) * mpmath.mpf(x)
+        expected, largest = float(sum(terms)), float(max(map(abs, terms)))
+    assert abs(exponential_model([1.0], [[rate]]).score_samples([[x]])[0] - expected) <= 1e-14 * largest
+
+
+def test_densities_integrate_to_one():
+    grid = np.linspace(0, 400, 400_001)[1:]
+    for model in (
+        gamma_model([0.3, 0.7], [[2.0], [9.0]], [[1.5], [4.0]]),
+        exponential_model([0.5, 0.5], [[0.1], [2.0]]),
+    ):
+        density = np.exp(model.score_samples(grid[:, np.newaxis]))
+        assert np.trapezoid(density, grid) == pytest.approx(1, abs=2e-3)
+
+
+# ---- samples --------------------------------------------------------------------------------------------------------
+
+
+def test_samples_have_the_distribution_of_their_components():
+    for model in random_models(seed=1):
+        X, labels = model.sample(20_000)
+        assert_allclose(np.bincount(labels, minlength=3) / len(X), model.weights_, atol=5 * np.sqrt(0.25 / len(X)))
+        for k, own in enumerate(distributions(model)):
+            assert stats.kstest(own.cdf(X[labels == k]).ravel(), "uniform").pvalue > 0.01
+
+
+def test_a_sample_of_a_tiny_shape_is_in_the_domain():
+    model = gamma_model([1.0], [[1e-4]], [[1.0]])
+    X, _ = model.sample(1000, random_state=0)
+    assert X.min() > 0
+    assert np.all(np.isfinite(model.score_samples(X)))
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_a_fit_recovers_the_model_that_made_the_data(dtype):
+    truth = gamma_model([0.3, 0.7], [[2.0, 30.0], [8.0, 3.0]], [[1.0, 0.1], [2.0, 5.0]])
+    X, labels = truth.sample(20_000, random_state=2)
+    fit = GammaMixture(2, random_state=0, tol=1e-6).fit(X.astype(dtype))
+    order = np.argsort(fit.weights_)
+    assert fit.shapes_.dtype == fit.scales_.dtype == dtype
+    assert_allclose(fit.weights_[order], truth.weights_, atol=0.01)
+    assert_allclose(fit.shapes_[order], truth.shapes_, rtol=0.1)
+    assert_allclose(fit.scales_[order], truth.scales_, rtol=0.1)
+    assert np.mean(np.argsort(order)[fit.predict(X.astype(dtype))] == labels) > 0.98
+    assert fit.score(X) >= truth.score(X) - 1e-5
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_a_fit_recovers_exponential_rates(dtype):
+    truth = exponential_model([0.4, 0.6], [[0.01, 3.0], [2.0, 0.5]])
+    X, _ = truth.sample(20_000, random_state=3)
+    fit = ExponentialMixture(2, random_state=0, tol=1e-7, max_iter=1000).fit(X.astype(dtype))
+    order = np.argsort(fit.weights_)
+    assert fit.rates_.dtype == dtype
+    assert_allclose(fit.weights_[order], truth.weights_, atol=0.02)
+    assert_allclose(fit.rates_[order], truth.rates_, rtol=0.06)
+
+
+# ---- EM -------------------------------------------------------------------------------------------------------------
+
+
+def test_one_component_is_fitted_as_scipy_fits():
+    X = np.random.default_rng(4).gamma(3.0, 2.0, size=(500, 2))
+    model = GammaMixture(1).fit(X)
+    for j in range(2):
+        shape, _, scale = stats.gamma.fit(X[:, j], floc=0)
+        assert_allclose([model.shapes_[0, j], model.scales_[0, j]], [shape, scale], rtol=1e-8)
+    assert_allclose(ExponentialMixture(1).fit(X).rates_[0], 1 / X.mean(axis=0), rtol=1e-13)
+
+
+@pytest.mark.parametrize("shape", [1e-3, 0.05, 1.0, 50.0, 1e3, 1e5])
+def test_the_shape_is_where_the_score_vanishes(shape):
+    """log a - psi(a) = log mean - mean log, with weights."""
+    rng = np.random.default_rng(5)
+    X = np.maximum(rng.gamma(shape, 1 / shape, size=(300, 1)), 1e-300)
+    weight = rng.uniform(0.5, 2, 300)
+    model = GammaMixture(1, tol=1e-8, max_iter=5).fit(X, sample_weight=weight)
+    with mpmath.workdps(40):
+        total = mpmath.fsum(weight.tolist())
+        mean = mpmath.fsum(mpmath.mpf(w) * mpmath.mpf(x) for w, x in zip(weight, X[:, 0], strict=True)) / total
+        logs = mpmath.fsum(mpmath.mpf(w) * mpmath.log(mpmath.mpf(x)) for w, x in zip(weight, X[:, 0], strict=True))
+        s = mpmath.log(mean) - logs / total
+        a = mpmath.findroot(lambda a: mpmath.log(a) - mpmath.digamma(a) - s, model.shapes_[0, 0])
+    # s is a difference of sums that are rounded: to 1e-16 of 1, of which it is 1 / 2a
+    assert model.shapes_[0, 0] == pytest.approx(float(a), rel=max(1e-12, 4e-15 * shape))
+    assert model.shapes_[0, 0] * model.scales_[0, 0] == pytest.approx(float(mean), rel=1e-13)
+
+
+@pytest.mark.filterwarnings("ignore:Best performing initialization did not converge")
+@pytest.mark.parametrize("init_params", ["kmeans", "k-means++", "random", "random_from_data"])
+@pytest.mark.parametrize("mixture", MIXTURES)
+def test_the_log_likelihood_never_falls(mixture, init_params):
+    X = positive_rows(np.random.default_rng(6), 600, 3)
+    for seed in range(5):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)  # single rows are narrow
+            model = mixture(4, init_params=init_params, random_state=seed, tol=0, max_iter=300).fit(X)
+        assert np.diff(model.lower_bounds_).min() >= -1e-12 * abs(model.lower_bound_)
+
+
+def test_parameters_are_counted():
+    X = positive_rows(np.random.default_rng(7), 300, 3)
+    for mixture, n_parameters in ((GammaMixture, 2 * 2 * 3 + 1), (ExponentialMixture, 2 * 3 + 1)):
+        model = mixture(2, random_state=0).fit(X)
+        assert model.aic(X) + 2 * 300 * model.score(X) == pytest.approx(2 * n_parameters)
+
+
+@pytest.mark.parametrize(("dtype", "most"), [(np.float64, 1e6), (np.float32, 1e3)])
+@pytest.mark.parametrize("value", [3.0, 1e-30, 1e30])
+def test_a_constant_column_is_capped_and_says_so(dtype, most, value):
+    X = np.random.default_rng(8).gamma(2.0, 1.0, size=(60, 2)).astype(dtype)
+    X[:, 1] = value
+    with pytest.warns(ConvergenceWarning, match="kept at its maximum"):
+        model = GammaMixture(1).fit(X)
+    assert model.status_ & Status.CAPPED_PARAMETER
+    assert model.shapes_[0, 1] == most
+    assert model.shapes_[0, 0] < 4
+    assert model.shapes_[0, 1] * model.scales_[0, 1] == pytest.approx(value, rel=1e-6)
+    assert np.all(np.isfinite(model.score_samples(X)))
+
+
+def test_a_component_of_equal_rows_keeps_the_log_likelihood_rising():
+    rng = np.random.default_rng(9)
+    X = np.concatenate([np.full((10, 1), 7.0), rng.gamma(2.0, 1.0, size=(90, 1))])
+    with pytest.warns(ConvergenceWarning, match="kept at its maximum"):
+        model = GammaMixture(2, init_params=(np.arange(100) >= 10).astype(int), tol=1e-9, max_iter=1000).fit(X)
+    assert model.shapes_[0, 0] == 1e6
+    assert np.diff(model.lower_bounds_).min(initial=0) >= -1e-9 * abs(model.lower_bound_)
+
+
+@pytest.mark.parametrize(("dtype", "most"), [(np.float64, 1e300), (np.float32, 1e30)])
+def test_a_column_of_zeros_has_the_largest_rate(dtype, most):
+    X = np.random.default_rng(10).exponential(size=(50, 2)).astype(dtype)
+    X[:, 1] = 0
+    with pytest.warns(ConvergenceWarning, match="kept at its maximum"):
+        model = ExponentialMixture(1).fit(X)
+    assert model.rates_[0, 1] == dtype(most)
+    assert np.all(np.isfinite(model.score_samples(X)))
+
+
+def test_a_scale_of_the_data_moves_the_parameters_alone():
+    X = positive_rows(np.random.default_rng(11), 500, 2)
+    for mixture, volume in ((GammaMixture, -np.log(1e200) * 2), (ExponentialMixture, -np.log(1e200) * 2)):
+        usual, scaled = mixture(3, random_state=0).fit(X), mixture(3, random_state=0).fit(1e200 * X)
+        assert scaled.lower_bound_ == pytest.approx(usual.lower_bound_ + volume, rel=1e-9)
+        assert_allclose(scaled.weights_, usual.weights_, rtol=1e-8)
+
+
+@pytest.mark.parametrize("mixture", MIXTURES)
+def test_an_accelerated_fit_ends_where_em_does(mixture):
+    X = positive_rows(np.random.default_rng(12), 1500, 2)
+    options = {"tol": 1e-9, "max_iter": 50_000, "random_state": 0}
+    plain = mixture(3, **options).fit(X)
+    fast = mixture(3, **options, accelerate="auto").fit(X)
+    assert fast.n_iter_ < 0.9 * plain.n_iter_
+    assert fast.lower_bound_ >= plain.lower_bound_ - 1e-6
+
+
+# ---- the domain -----------------------------------------------------------------------------------------------------
+
+
+def test_values_outside_the_domain_are_named():
+    X = positive_rows(np.random.default_rng(13), 50, 3)
+    fitted = GammaMixture(2, random_state=0).fit(X), ExponentialMixture(2, random_state=0).fit(X)
+    X[4, 1] = 0
+    for call in (fitted[0].fit, fitted[0].predict):
+        with pytest.raises(ValueError, match=r"Zeros in data .*GammaMixture: column 1 of X is 0\.0 in row 4"):
+            call(X)
+    assert np.all(np.isfinite(fitted[1].fit(X).score_samples(X)))
+    X[7, 0] = -2.5
+    for model in fitted:
+        for call in (model.fit, model.predict):
+            with pytest.raises(ValueError, match=r"Negative values in data .*column 0 of X is -2\.5 in row 7"):
+                call(X)
+
+
+def test_sums_that_overflow_raise():
+    X = np.full((10, 1), 1e308)
+    for mixture in MIXTURES:
+        with pytest.raises(ValueError, match="not finite"):
+            mixture(1).fit(X)
+
+
+# ---- everything else ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("mixture", MIXTURES)
+def test_many_fits_have_the_bits_of_fits_alone(mixture, dtype):
+    rng = np.random.default_rng(14)
+    problems = [positive_rows(rng, n_rows, 2).astype(dtype) for n_rows in (30, 200, 7)]
+    names = ("shapes", "scales") if mixture is GammaMixture else ("rates",)
+    for init_params in ("kmeans", "k-means++", "random", "random_from_data"):
+        estimator = mixture(2, init_params=init_params)
+        result = fit_many(problems, estimator, random_state=3)
+        for i, X in enumerate(problems):
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", ConvergenceWarning)
+                alone = mixture(2, init_params=init_params, random_state=3).fit(X)
+            assert result.status[i] == alone.status_
+            for name in names:
+                assert_array_equal(getattr(result[i], name + "_"), getattr(alone, name + "_"))
+                assert_array_equal(getattr(result, name)[i], getattr(alone, name + "_"))
+    problems[1] = -problems[1]
+    assert fit_many(problems, mixture(2), random_state=3).status[1] == Status.OUT_OF_DOMAIN
+
+
+def test_the_number_of_components_is_chosen_and_the_choice_saved(tmp_path):
+    truth = gamma_model([0.5, 0.5], [[3.0], [50.0]], [[1.0], [1.0]])
+    X, _ = truth.sample(500, random_state=0)
+    chosen = select(X, GammaMixture(), n_components=[1, 2, 3], random_state=0)
+    assert chosen.best_.n_components == 2
+    for model in (chosen.best_, ExponentialMixture(2, random_state=0).fit(X)):
+        model.save(tmp_path / "model")
+        again = load(tmp_path / "model")
+        assert_array_equal(again.predict_proba(X), model.predict_proba(X))
+
+
+@pytest.mark.parametrize(("mixture", "name"), [(GammaMixture, "shapes_"), (ExponentialMixture, "rates_")])
+def test_components_are_ordered_by_the_first_parameter(mixture, name):
+    X = positive_rows(np.random.default_rng(15), 400, 2)
+    first = getattr(mixture(3, random_state=0, canonical_order=True).fit(X), name)[:, 0]
+    assert list(first) == sorted(first)

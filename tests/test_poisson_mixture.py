@@ -1,0 +1,298 @@
+"""PoissonMixture's own behaviour: rates, exposures, what never happens, huge counts."""
+
+from itertools import pairwise, product
+
+import mpmath
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from scipy import stats
+from scipy.special import logsumexp
+
+from mixfast import PoissonMixture, Status, bootstrap_lrt, fit_many, load, select
+
+FORMS = {"dense": np.asarray, "csr": sp.csr_matrix}
+each_form = pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
+
+#: Days with so many deaths of women over 80 in London: Hasselblad, JASA 64 (1969).
+DAYS = np.array([162, 267, 271, 185, 111, 61, 27, 8, 3, 1])
+DEATHS = np.arange(10.0)[:, np.newaxis]
+
+
+def events(n_samples=400, n_features=6, seed=0):
+    """Counts, the component of each row, exposures."""
+    rng = np.random.default_rng(seed)
+    rates = rng.gamma(1, 3, size=(3, n_features))
+    labels, exposure = rng.integers(3, size=n_samples), rng.uniform(0.3, 4, n_samples)
+    return rng.poisson(rates[labels] * exposure[:, np.newaxis]).astype(float), labels, exposure
+
+
+def by_hand(weights, rates, **params):
+    model = PoissonMixture(len(weights), **params)
+    model.weights_, model.rates_ = np.asarray(weights), np.asarray(rates)
+    model.n_features_in_ = model.rates_.shape[1]
+    return model
+
+
+@each_form
+@pytest.mark.parametrize("accelerate", [None, "auto"])
+def test_hasselblads_deaths(accelerate, form):
+    """The published solution, as in the vignette of R's SQUAREM: -log-likelihood 1989.945859883."""
+    model = PoissonMixture(2, tol=1e-13, max_iter=20_000, canonical_order=True, accelerate=accelerate)
+    model.fit(form(DEATHS), sample_weight=DAYS)
+    assert -model.score(form(DEATHS), sample_weight=DAYS) * DAYS.sum() == pytest.approx(1989.945859883, abs=1e-6)
+    np.testing.assert_allclose(model.weights_, [0.3598854, 0.6401146], atol=1e-3)
+    np.testing.assert_allclose(model.rates_.ravel(), [1.2560951, 2.6634044], atol=1e-3)
+
+
+@each_form
+def test_groups_are_told_apart_at_different_exposures(form):
+    X, labels, exposure = events()
+    found = PoissonMixture(3, random_state=0).fit_predict(form(X), exposure=exposure)
+    assert max((np.array(order)[found] == labels).mean() for order in product(range(3), repeat=3)) > 0.95
+
+
+# ---- densities ------------------------------------------------------------------------------------------------------
+
+
+@each_form
+@pytest.mark.parametrize("exposed", [False, True])
+def test_densities_equal_scipys(exposed, form):
+    X, _, exposure = events()
+    rng = np.random.default_rng(1)
+    weights, rates = rng.dirichlet(np.ones(4)), rng.gamma(1, 3, size=(4, 6))
+    means = rates * (exposure[:, np.newaxis, np.newaxis] if exposed else 1)
+    joint = np.log(weights) + stats.poisson.logpmf(X[:, np.newaxis], means).sum(axis=2)
+    model, given = by_hand(weights, rates), {"exposure": exposure} if exposed else {}
+    np.testing.assert_allclose(model.score_samples(form(X), **given), logsumexp(joint, axis=1), rtol=1e-12)
+    expected = np.exp(joint - logsumexp(joint, axis=1, keepdims=True))
+    np.testing.assert_allclose(model.predict_proba(form(X), **given), expected, rtol=1e-9, atol=1e-13)
+    np.testing.assert_array_equal(model.predict(form(X), **given), expected.argmax(axis=1))
+
+
+def test_probabilities_of_all_counts_sum_to_one():
+    rng = np.random.default_rng(2)
+    model = by_hand(rng.dirichlet(np.ones(3)), rng.uniform(0.1, 8, size=(3, 2)))
+    X = np.array(list(product(range(60), repeat=2)), dtype=float)
+    assert np.exp(model.score_samples(X)).sum() == pytest.approx(1, rel=1e-12)
+
+
+def log_density(x, weights, rates, exposure):
+    """To fifty digits; and the size of the largest terms that it is the sum of."""
+    with mpmath.workdps(50):
+        joint, size = mpmath.mpf(0), 1.0
+        for weight, row in zip(weights, rates, strict=True):
+            means = [mpmath.mpf(float(rate)) * mpmath.mpf(float(exposure)) for rate in row]
+            forms = [int(n) * mpmath.log(mean) if n else mpmath.mpf(0) for n, mean in zip(x, means, strict=True)]
+            factorials = sum(mpmath.loggamma(int(n) + 1) for n in x)
+            joint += mpmath.mpf(float(weight)) * mpmath.exp(sum(forms) - sum(means) - factorials)
+            size = max(size, float(factorials), float(sum(abs(form) for form in forms)), float(sum(means)))
+        return float(mpmath.log(joint)), size
+
+
+@each_form
+@pytest.mark.parametrize("scale", [1, 30, 1e3, 1e6, 1e9, 1e12, 2.0**51])
+def test_huge_counts_and_tiny_rates_have_all_their_digits(scale, form):
+    rng = np.random.default_rng(3)
+    weights, rates = np.array([0.3, 0.7]), rng.gamma(1, 1, size=(2, 5)) * scale
+    rates[0, 0], rates[1, 1], rates[1, 2] = 1e-300, 1e-200, 5e-324
+    X, exposure = np.floor(rng.uniform(size=(12, 5)) * scale), rng.uniform(0.5, 2, 12)
+    X[0], exposure[0] = np.floor(rates[0]), 1  # as expected: what is left is a billionth of the terms
+    got = by_hand(weights, rates).score_samples(form(X), exposure=exposure)
+    for value, x, e in zip(got, X, exposure, strict=True):
+        expected, size = log_density(x, weights, rates, e)
+        assert abs(value - expected) <= 4 * np.finfo(float).eps * size
+        assert value == pytest.approx(expected, rel=1e-12) or abs(expected) < 1e-3 * size
+
+
+# ---- rates of zero, the prior ---------------------------------------------------------------------------------------
+
+
+@each_form
+@pytest.mark.parametrize("exposed", [False, True])
+def test_what_a_component_never_counts_has_rate_zero(exposed, form):
+    X = np.array([[3, 0, 0], [1, 2, 0], [0, 2, 0], [0, 5, 0.0]])
+    given = {"exposure": np.array([1, 2, 1, 3.0])} if exposed else {}
+    model = PoissonMixture(2, init_params=[0, 0, 1, 1]).fit(form(X), **given)
+    np.testing.assert_array_equal(model.rates_ == 0, [[0, 0, 1], [1, 0, 1]])
+    given = {"exposure": np.full(3, 2.0)} if exposed else {}
+    with pytest.warns(UserWarning, match="density zero under every component"):
+        scores = model.score_samples(form(np.array([[0, 0, 1], [4, 0, 0], [0, 1, 0.0]])), **given)
+    np.testing.assert_array_equal(np.isinf(scores), [True, False, False])
+    with pytest.warns(UserWarning, match="density zero under every component"):
+        resp = model.predict_proba(form(np.array([[0, 0, 1], [4, 0, 0], [0, 1, 0.0]])), **given)
+    np.testing.assert_array_equal(resp[:2], [[0.5, 0.5], [1, 0]])
+
+
+@each_form
+@pytest.mark.parametrize(("alpha", "beta"), [(0.0, 0.0), (1e-300, 0.0), (0.0, 2.0), (0.5, 0.1), (20.0, 5.0)])
+@pytest.mark.parametrize("exposed", [False, True])
+def test_the_prior_adds_events_and_exposure_and_the_objective_holds_it(exposed, alpha, beta, form):
+    X, _, exposure = events()
+    X[:, 4] = 0
+    weight = np.random.default_rng(5).uniform(0.5, 2, len(X))
+    given = {"exposure": exposure} if exposed else {}
+    model = PoissonMixture(1, alpha=alpha, beta=beta).fit(form(X), sample_weight=weight, **given)
+    total = weight @ exposure if exposed else weight.sum()
+    np.testing.assert_allclose(model.rates_[0], (weight @ X + alpha) / (total + beta), rtol=1e-12, atol=1e-300)
+    assert (model.rates_[0, 4] > 0) == (alpha > 0)
+    prior = (alpha * np.log(model.rates_) if alpha else 0) - beta * model.rates_
+    score = model.score(form(X), sample_weight=weight, **given)
+    assert model.lower_bound_ == pytest.approx(score + prior.sum() / weight.sum(), rel=1e-12)
+    bic = -2 * score * weight.sum() + 6 * np.log(weight.sum())
+    assert model.bic(form(X), weight, **given) == pytest.approx(bic, rel=1e-12)
+    assert model.aic(form(X), weight, **given) == pytest.approx(bic + 6 * (2 - np.log(weight.sum())), rel=1e-12)
+    assert model.icl(form(X), weight, **given) == pytest.approx(bic, rel=1e-12)
+
+
+def test_what_is_possible_stays_so_in_float32():
+    model = PoissonMixture(1, alpha=1e-60).fit(np.array([[1, 0], [2, 0]], np.float32))
+    assert model.rates_.dtype == np.float32
+    assert model.rates_[0, 1] > 0
+
+
+# ---- exposures ------------------------------------------------------------------------------------------------------
+
+
+@each_form
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_equal_exposures_scale_the_rates_and_nothing_else(dtype, form):
+    X = events()[0].astype(dtype)
+    options = {"init_params": "random", "random_state": 0, "tol": 1e-4}
+    plain = PoissonMixture(3, **options).fit(form(X))
+    exposed = PoissonMixture(3, **options).fit(form(X), exposure=np.full(len(X), 4.0))
+    tolerance = 1e-10 if dtype == np.float64 else 1e-4
+    np.testing.assert_allclose(exposed.rates_ * 4, plain.rates_, rtol=tolerance, atol=tolerance)
+    np.testing.assert_allclose(exposed.lower_bounds_, plain.lower_bounds_, rtol=1e-5)
+    assert exposed.n_features_in_ == 6
+
+
+@each_form
+def test_a_long_row_is_many_short_ones_of_the_same_component(form):
+    """Sums of Poisson variables: the M-step sees the total of counts and of exposures alone."""
+    X, labels, exposure = events()
+    once = PoissonMixture(3, init_params=labels, max_iter=0).fit(form(X), exposure=exposure)
+    sums = np.array([X[labels == k].sum(axis=0) / exposure[labels == k].sum() for k in range(3)])
+    np.testing.assert_allclose(once.rates_, sums, rtol=1e-13)
+
+
+@each_form
+def test_exposures_follow_their_rows(form):
+    """Rows of weight zero are left out with their exposures; the order of rows does not matter."""
+    X, labels, exposure = events()
+    weight = np.random.default_rng(6).integers(0, 3, len(X)).astype(float)
+    options = {"tol": 1e-9, "max_iter": 1000}
+    usual = PoissonMixture(3, init_params=labels, **options).fit(form(X), sample_weight=weight, exposure=exposure)
+    kept = np.random.default_rng(7).permutation(np.flatnonzero(weight))
+    other = PoissonMixture(3, init_params=labels[kept], **options).fit(
+        form(X[kept]), sample_weight=weight[kept], exposure=exposure[kept]
+    )
+    np.testing.assert_allclose(other.rates_, usual.rates_, rtol=1e-6)
+    scores = usual.score_samples(form(X), exposure)
+    np.testing.assert_allclose(usual.score_samples(form(X[kept]), exposure[kept]), scores[kept], rtol=1e-13)
+    assert usual.score(form(X), None, weight, exposure) == pytest.approx(scores @ weight / weight.sum(), rel=1e-13)
+
+
+@pytest.mark.parametrize("init_params", ["kmeans", "k-means++", "random", "random_from_data"])
+@pytest.mark.parametrize("exposed", [False, True])
+def test_a_fit_to_sparse_rows_is_that_to_dense_ones(exposed, init_params):
+    X, _, exposure = events()
+    given, C = {"exposure": exposure} if exposed else {}, sp.csr_matrix(X)
+    model = PoissonMixture(3, init_params=init_params, random_state=0, tol=1e-8, max_iter=2000)
+    expected = model.fit(X, **given).rates_, model.predict_proba(X, **given)
+    got = model.fit(C, **given).rates_, model.predict_proba(C, **given)
+    for one, other in zip(got, expected, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-6, atol=1e-6)
+
+
+WRONG = {
+    "zero": (lambda e: np.where(e == e[5], 0, e), r"above zero, in row 5 it is 0\.0"),
+    "negative": (lambda e: np.where(e == e[5], -1, e), r"above zero, in row 5 it is -1\.0"),
+    "NaN": (lambda e: np.where(e == e[5], np.nan, e), "exposure contains NaN"),
+    "too short": (lambda e: e[:-1], r"exposure should have the shape of \(400,\), got \(399,\)"),
+    "a matrix": (lambda e: e[:, np.newaxis], r"exposure should have the shape of \(400,\), got \(400, 1\)"),
+}
+
+
+@pytest.mark.parametrize("kind", WRONG)
+def test_exposures_that_are_none_raise(kind):
+    X, _, exposure = events()
+    spoil, match = WRONG[kind]
+    model = PoissonMixture(2, random_state=0).fit(X, exposure=exposure)
+    for method in (model.fit, model.predict, model.score_samples):
+        with pytest.raises(ValueError, match=match):
+            method(X, exposure=spoil(exposure))
+
+
+def test_an_exposure_that_float32_cannot_hold_raises():
+    X, _, exposure = events()
+    with pytest.raises(ValueError, match="in row 0 it is 1e-60"):
+        PoissonMixture(2).fit(X.astype(np.float32), exposure=exposure * 0 + 1e-60)
+
+
+@pytest.mark.parametrize("bad", [-1.0, 0.5])
+@each_form
+def test_what_is_no_count_is_named(bad, form):
+    X, _, _ = events()
+    X[9, 3] = bad
+    with pytest.raises(ValueError, match=rf"olumn 3 of X is not all counts, row 9 is {bad}"):
+        PoissonMixture(2).fit(form(X))
+
+
+# ---- samples --------------------------------------------------------------------------------------------------------
+
+
+def test_samples_and_recovery():
+    truth = by_hand([0.3, 0.7], [[1, 5, 0], [4, 0.5, 0.0]], random_state=0)
+    exposure = np.random.default_rng(8).uniform(0.5, 2, 20_000)
+    X, labels = truth.sample(20_000, exposure=exposure)
+    np.testing.assert_allclose(X[labels == 0].sum(axis=0) / exposure[labels == 0].sum(), [1, 5, 0], atol=0.1)
+    np.testing.assert_allclose(truth.sample(20_000)[0][labels == 1].mean(axis=0), [4, 0.5, 0], atol=0.1)
+    fit = PoissonMixture(2, random_state=0).fit(X, exposure=exposure)
+    order = np.argsort(fit.weights_)
+    np.testing.assert_allclose(fit.weights_[order], truth.weights_, atol=0.02)
+    np.testing.assert_allclose(fit.rates_[order], truth.rates_, atol=0.1)
+    assert Status.CONVERGED in fit.status_
+
+
+# ---- many, few, files -----------------------------------------------------------------------------------------------
+
+
+@each_form
+def test_a_batch_has_the_bits_of_fits_alone(form):
+    X = form(events(300)[0])
+    problems = [X[a:b] for a, b in pairwise([0, 100, 180, 300])]
+    result = fit_many(problems, PoissonMixture(), n_components=[1, 2, 3], random_state=3)
+    for i, problem in enumerate(problems):
+        alone = PoissonMixture(result.n_components[i], random_state=3).fit(problem)
+        np.testing.assert_array_equal(result[i].rates_, alone.rates_)
+        np.testing.assert_array_equal(result.score_samples(problems)[i], alone.score_samples(problem))
+
+
+@each_form
+def test_the_number_of_groups_is_chosen(form):
+    X = np.random.default_rng(9).poisson(np.repeat([[1, 8], [8, 1], [20, 20]], 100, axis=0)).astype(float)
+    chosen = select(form(X), PoissonMixture(), n_components=range(1, 5), random_state=0)
+    assert chosen.best_params_ == {"n_components": 3}
+
+
+def test_the_bootstrap_tests_the_number_of_groups():
+    test = bootstrap_lrt(events(100)[0], PoissonMixture(), 1, n_bootstrap=9, random_state=0)
+    assert test.p_value == pytest.approx(0.1)
+
+
+def test_a_saved_model_has_the_same_bits(tmp_path):
+    X, _, exposure = events()
+    model = PoissonMixture(2, random_state=0).fit(X, exposure=exposure)
+    model.save(tmp_path / "model")
+    again = load(tmp_path / "model").score_samples(X, exposure)
+    np.testing.assert_array_equal(again, model.score_samples(X, exposure))
+
+
+def test_scikit_learn_routes_exposures():
+    import sklearn
+
+    with sklearn.config_context(enable_metadata_routing=True):
+        model = PoissonMixture(2).set_fit_request(exposure=True, sample_weight=False).set_predict_request(exposure=True)
+        assert model.get_metadata_routing().consumes("fit", ["exposure"]) == {"exposure"}
+        assert model.get_metadata_routing().consumes("predict", ["exposure"]) == {"exposure"}

@@ -1,0 +1,382 @@
+"""ProductMixture: its density is the product of its parts', whatever these are; columns by name and by number."""
+
+import copy
+import math
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from test_python_family import Geometric
+from twins import DTYPES, FAMILIES, ISAS, flat, random_weights
+
+from mixfast import (
+    BernoulliMixture,
+    CategoricalMixture,
+    GaussianMixture,
+    ProductMixture,
+    fit_many,
+    load,
+    select,
+)
+from mixfast._acceleration import AcceleratedEM
+from mixfast._em import EM, Rows, evaluate
+from mixfast._reference import em as reference
+from mixfast._reference import product as twin
+from mixfast.families.product import Product
+from mixfast.parts import Bernoulli, Categorical, Gaussian
+
+#: Families of parts and their columns. Tied Gaussians have terms that all components have in common.
+PRODUCTS = {
+    "gaussian, binary, categories": (("full", "bernoulli", "categorical"), (3, 2, 4)),
+    "categories, tied, diagonal, tied": (("categorical", "tied", "diagonal", "tied"), (2, 3, 6, 1)),
+    "one": (("spherical",), (2,)),
+}
+
+
+def made(name, rng, n_rows=900, n_components=4):
+    """(family, twin, rows, weights, params)"""
+    names, widths = PRODUCTS[name]
+    parts = [FAMILIES[own] for own in names]
+    family = Product([own.compiled for own in parts], widths)
+    counts = [[len(getattr(own.compiled, kind)._fields) for own in parts] for kind in ("Params", "Stats")]
+    own_twin = twin.Product([own.reference for own in parts], widths, *counts)
+    rows = np.concatenate([own.make_rows(rng, n_rows, width) for own, width in zip(parts, widths, strict=True)], axis=1)
+    params = family.join([own.make_params(rng, n_components, width) for own, width in zip(parts, widths, strict=True)])
+    return family, own_twin, rows, random_weights(rng, n_components), params
+
+
+def engine(family, X, weights, params, kind=EM, isa=None, sample_weight=None, **options):
+    em = kind(family.bind(len(weights), X.shape[1], X.dtype, isa), Rows(X, sample_weight), **options)
+    em.set_state(weights, family.params_layout(len(weights), X.shape[1]).pack(params))
+    return em
+
+
+# ---- the family ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", PRODUCTS)
+@pytest.mark.parametrize("n_components", [1, 4, 7])
+def test_a_pass_and_an_m_step_equal_the_twins(name, dtype, n_components, isa):
+    rng = np.random.default_rng(n_components)
+    family, own_twin, X, weights, params = made(name, rng, n_components=n_components)
+    X = X.astype(dtype)
+    sample_weight = rng.uniform(0.5, 2, len(X))
+    em = engine(family, X, weights, params, isa=isa, sample_weight=sample_weight)
+    tolerance = 1e-11 if dtype == np.float64 else 2e-4
+    evidence, n_impossible, counts, stats = em.gather()
+    expected = reference.gather(X.astype(float), sample_weight, weights, own_twin, params)
+    assert_allclose(evidence, expected.evidence, rtol=tolerance)
+    assert n_impossible == 0
+    assert_allclose(counts, expected.counts, rtol=tolerance)
+    assert_allclose(stats, flat(expected.stats), atol=tolerance * np.abs(stats).max())
+    em.step()
+    _, wanted = reference.maximise(expected, weights, own_twin, params)
+    layout = family.params_layout(n_components, X.shape[1])
+    for got, array in zip(layout.view(em.state()[1]), wanted, strict=True):
+        assert_allclose(got, array, atol=10 * tolerance * np.abs(array).max())
+
+
+@pytest.mark.parametrize("name", PRODUCTS)
+def test_log_densities_are_the_sums_of_those_of_the_parts(name):
+    rng = np.random.default_rng(2)
+    family, own_twin, X, weights, params = made(name, rng)
+    total = np.log(weights) + own_twin.log_density(X, params)
+    log_norm, resp = np.empty(len(X)), np.empty((len(X), 4))
+    evaluate(engine(family, X, weights, params), log_norm=log_norm, resp=resp)
+    assert_allclose(log_norm, np.logaddexp.reduce(total, axis=1), rtol=1e-12)
+    assert_allclose(np.log(resp), total - log_norm[:, np.newaxis], rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("name", PRODUCTS)
+def test_the_objective_never_falls_and_the_limit_is_a_fixed_point(name):
+    family, own_twin, X, weights, params = made(name, np.random.default_rng(3), n_components=3)
+    em = engine(family, X, weights, params)
+    objectives, _ = em.iterate(3000, 0, -np.inf, 0)
+    assert np.diff(objectives).min() >= -1e-10 * abs(objectives[-1])
+    _, _, wanted = reference.fit(X, None, weights, own_twin, tuple(params), 5)
+    assert_allclose(objectives[:5], wanted, rtol=1e-11)
+    last_weights, last_params = em.state()
+    em.step()
+    assert_allclose(em.state()[0], last_weights, rtol=1e-6)
+    assert_allclose(em.state()[1], last_params, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", PRODUCTS)
+def test_the_same_bits_for_any_number_of_threads(name, dtype):
+    family, _, X, weights, params = made(name, np.random.default_rng(4), n_rows=60_000)
+    results = []
+    for n_threads in (1, 2, 3):
+        em = engine(family, X.astype(dtype), weights, params, n_threads=n_threads)
+        objectives, _ = em.iterate(3, 0, -np.inf, 0)
+        results.append((*objectives, *em.state()[0], *em.state()[1]))
+    assert results[1] == results[0]
+    assert results[2] == results[0]
+
+
+@pytest.mark.parametrize("name", PRODUCTS)
+def test_statistics_of_parts_of_the_rows_add_up(name):
+    family, _, X, weights, params = made(name, np.random.default_rng(5))
+    whole = engine(family, X, weights, params).gather()
+    parts = [engine(family, rows, weights, params).gather() for rows in (X[:1], X[1:500], X[500:])]
+    for index in (0, 2, 3):
+        total = sum(part[index] for part in parts)
+        assert_allclose(total, whole[index], rtol=1e-11, atol=1e-11 * np.abs(whole[index]).max())
+
+
+def test_extrapolation_ends_no_lower_in_fewer_passes():
+    family, _, X, weights, params = made("gaussian, binary, categories", np.random.default_rng(6), n_components=3)
+    plain, fast = (engine(family, X, weights, params, kind=kind) for kind in (EM, AcceleratedEM))
+    ends = [em.iterate(5000, 1e-10, -np.inf, 0)[0][-1] for em in (plain, fast)]
+    assert ends[1] >= ends[0] - 1e-6
+    assert fast.n_passes < plain.n_passes
+
+
+def test_a_part_in_python_does_as_well():
+    rng = np.random.default_rng(7)
+    geometric, gaussian = Geometric(), FAMILIES["diagonal"]
+    X = np.column_stack([rng.geometric(0.3, (400, 2)) - 1.0, gaussian.make_rows(rng, 400, 3)])
+    family = Product([geometric, gaussian.compiled], [2, 3])
+    params = gaussian.make_params(rng, 2, 3)
+    record = family.join([geometric.Params(np.array([[0.2, 0.4], [0.3, 0.6]])), params])
+    log_norm, weights = np.empty(400), np.array([0.4, 0.6])
+    evaluate(engine(family, X, weights, record), log_norm=log_norm)
+    total = np.log(weights) + geometric.log_density(X[:, :2], geometric.Params(record[0]))
+    total += gaussian.reference.log_density(X[:, 2:], params)
+    assert_allclose(log_norm, np.logaddexp.reduce(total, axis=1), rtol=1e-12)
+
+
+class Broken(Geometric):
+    def accumulate(self, X, resp, params):
+        raise RuntimeError("broken part")
+
+
+def test_what_a_part_in_python_raises_comes_through():
+    X = np.random.default_rng(8).geometric(0.3, (50, 3)) - 1.0
+    params = (np.array([[0.2, 0.4]]), np.array([[0.5]]))
+    family = Product([Geometric(), Broken()], [2, 1])
+    em = engine(family, X, np.ones(1), params)
+    with pytest.raises(RuntimeError, match="broken part"):
+        em.step()
+
+
+# ---- the estimator ---------------------------------------------------------------------------------------------------
+
+PARTS = [("age", "height", Gaussian()), ("smoker", Bernoulli()), ("job", "town", Categorical())]
+
+
+def people(n_rows=500, seed=0, holes=0.0):
+    rng = np.random.default_rng(seed)
+    old = rng.integers(2, size=n_rows)
+    table = pd.DataFrame(
+        {
+            "id": pd.to_datetime("2020-01-01"),
+            "job": np.where(rng.uniform(size=n_rows) < 0.1 + 0.7 * old, "pilot", "baker"),
+            "age": 30 + 40 * old + 5 * rng.standard_normal(n_rows),
+            "smoker": rng.uniform(size=n_rows) < 0.2 + 0.5 * old,
+            "height": 1.7 + 0.1 * rng.standard_normal(n_rows),
+            "town": rng.choice(["Bonn", "Ulm", "Kiel"], n_rows),
+        }
+    )
+    table.loc[rng.uniform(size=n_rows) < holes, "job"] = None
+    return table, old
+
+
+def by_parts(model, table):
+    """Log densities from the margins and the weights."""
+    log_weights = np.log(model.weights_)
+    total = log_weights + np.zeros((len(table), 1))
+    for name, part in model.components_.items():
+        X = table[name.split(", ")]
+        X = X if isinstance(part, CategoricalMixture) else X.astype(float)
+        for k in range(len(log_weights)):
+            one = copy.deepcopy(part)
+            one.weights_ = np.eye(len(log_weights))[k]
+            total[:, k] += one.score_samples(X)
+    return np.logaddexp.reduce(total, axis=1)
+
+
+@pytest.mark.parametrize("holes", [0.0, 0.2])
+def test_a_table_of_people(holes):
+    table, old = people(holes=holes)
+    model = ProductMixture(PARTS, 2, random_state=0).fit(table)
+    found = model.predict(table)
+    assert max((found == old).mean(), (found != old).mean()) > 0.98
+    assert list(model.components_) == ["age, height", "smoker", "job, town"]
+    gaussian, coin, job = model.components_.values()
+    assert isinstance(gaussian, GaussianMixture)
+    assert isinstance(coin, BernoulliMixture)
+    assert isinstance(job, CategoricalMixture)
+    assert gaussian.covariances_.shape == (2, 2, 2)
+    assert coin.probabilities_.shape == (2, 1)
+    assert [own.tolist() for own in job.categories_] == [["baker", "pilot"], ["Bonn", "Kiel", "Ulm"]]
+    assert_allclose(model.score_samples(table), by_parts(model, table), rtol=1e-11)
+    n_parameters = 1 + 2 * (2 + 3) + 2 + 2 * (1 + 2)
+    assert model.bic(table) == pytest.approx(-2 * model.score(table) * 500 + n_parameters * math.log(500))
+
+
+def test_a_part_alone_is_the_mixture_of_its_family():
+    table, _ = people()
+    for part, mixture, columns in (
+        (Gaussian("diag", reg_covar=0.1), GaussianMixture(3, covariance_type="diag", reg_covar=0.1), ["age", "height"]),
+        (Bernoulli(0.5), BernoulliMixture(3, alpha=0.5), ["smoker"]),
+        (Categorical(0.5), CategoricalMixture(3, alpha=0.5), ["job", "town"]),
+    ):
+        X = table[columns] if isinstance(part, Categorical) else table[columns].to_numpy(dtype=float)
+        labels = np.arange(len(table)) % 3
+        alone = mixture.set_params(init_params=labels).fit(X)
+        model = ProductMixture([(*columns, part)], 3, init_params=labels).fit(table)
+        assert_allclose(model.lower_bounds_, alone.lower_bounds_, rtol=1e-12)
+        assert_allclose(model.score_samples(table), alone.score_samples(X), rtol=1e-10)
+
+
+@pytest.mark.parametrize("kind", ["polars", "array", "numbers", "rest"])
+def test_columns_by_name_and_number_and_the_rest_are_the_same(kind):
+    table, _ = people()
+    table = table.drop(columns="id")
+    expected = ProductMixture(PARTS, 2, random_state=0).fit(table)
+    numbers = [(1, 3, Gaussian()), (2, Bernoulli()), (0, 4, Categorical())]
+    X = {"polars": pl.from_pandas(table), "array": table.to_numpy(dtype=object)}.get(kind, table)
+    parts = {"polars": PARTS, "rest": [*PARTS[:2], (Categorical(),)]}.get(kind, numbers)
+    model = ProductMixture(parts, 2, random_state=0).fit(X)
+    assert model.lower_bounds_ == expected.lower_bounds_
+    assert_array_equal(model.predict_proba(X), expected.predict_proba(table))
+
+
+def test_columns_that_no_part_names_are_not_looked_at():
+    table, _ = people()
+    model = ProductMixture(PARTS, 2, random_state=0).fit(table)
+    assert model.columns_ == ["job", "age", "smoker", "height", "town"]
+    assert_array_equal(model.predict(table.assign(id="?")), model.predict(table))
+
+
+def test_samples_have_the_columns_of_the_table_in_their_order():
+    table, _ = people()
+    model = ProductMixture(PARTS, 2, random_state=0).fit(table)
+    X, labels = model.sample(4000, random_state=0)
+    drawn = pd.DataFrame(X, columns=model.columns_)
+    assert set(drawn["job"]) == {"baker", "pilot"}
+    assert set(drawn["smoker"]) == {0.0, 1.0}
+    for k in range(2):
+        own = drawn[labels == k]
+        means = own[["age", "height"]].astype(float).mean()
+        assert_allclose(means, model.components_["age, height"].means_[k], rtol=0.02)
+    numeric = ProductMixture([("age", Gaussian()), ("smoker", Bernoulli())], 2, random_state=0).fit(table)
+    assert numeric.sample(5)[0].dtype == np.float64
+
+
+@pytest.mark.parametrize("init_params", ["kmeans", "k-means++", "random", "random_from_data"])
+def test_every_start_leads_to_a_fit_that_never_falls(init_params):
+    table, _ = people(holes=0.1)
+    weight = np.random.default_rng(0).integers(0, 3, len(table)).astype(float)
+    model = ProductMixture(PARTS, 3, init_params=init_params, random_state=0, tol=1e-7, max_iter=2000)
+    model.fit(table, sample_weight=weight)
+    assert np.diff(model.lower_bounds_).min() >= -1e-10
+    kept = np.repeat(np.arange(len(table)), weight.astype(int))
+    total = model.score_samples(table.iloc[kept]).mean()
+    assert model.score(table, sample_weight=weight) == pytest.approx(total, rel=1e-12)
+
+
+def test_units_of_columns_do_not_move_the_start():
+    table, old = people()
+    table["height"] *= 1e6
+    found = ProductMixture(PARTS, 2, random_state=0, max_iter=0).fit(table).predict(table)
+    assert max((found == old).mean(), (found != old).mean()) > 0.9
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_float32_columns_are_computed_in_float32(dtype):
+    rng = np.random.default_rng(0)
+    X = np.column_stack([rng.standard_normal((300, 2)), rng.integers(2, size=300)]).astype(dtype)
+    model = ProductMixture([(0, 1, Gaussian("tied")), (2, Bernoulli())], 2, random_state=0).fit(X)
+    assert model.weights_.dtype == dtype
+    assert model.components_["0, 1"].means_.dtype == dtype
+    assert model.score_samples(X).dtype == dtype
+
+
+def test_going_on_and_a_canonical_order():
+    table, _ = people()
+    once = ProductMixture(PARTS, 2, random_state=0, tol=1e-8, max_iter=500).fit(table)
+    again = ProductMixture(PARTS, 2, random_state=0, tol=1e-2, warm_start=True, canonical_order=True).fit(table)
+    again.set_params(tol=1e-8, max_iter=500).fit(table)
+    assert again.lower_bound_ == pytest.approx(once.lower_bound_, abs=1e-6)
+    means = again.components_["age, height"].means_[:, 0]
+    assert means[0] < means[1]
+    assert_array_equal(again.components_["smoker"].weights_, again.weights_)
+
+
+# ---- errors ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("parts", "message"),
+    [
+        ([], "parts is empty"),
+        ([("age", Gaussian)], "parts should hold tuples of columns"),
+        ([("weight", Gaussian())], "parts name column 'weight', but X has 'id', 'job'"),
+        ([(9, Gaussian())], "parts name column 9, but X has"),
+        ([("age", Gaussian()), ("job", "age", Categorical())], "parts name column 'age' twice"),
+        ([(Gaussian(),), (Bernoulli(),)], "several families without columns"),
+        ([(*range(6), Categorical()), (Gaussian(),)], "n_features = 6, all named by other parts"),
+        ([("job", Gaussian())], "Column 'job' of X should hold numbers, as it is Gaussian"),
+        ([("age", Bernoulli())], "Part 'age', whose columns are numbered from 0: Column 0 of X is not binary"),
+        ([("id", Categorical())], "Column 'id' of X should hold strings or numbers, got datetime64"),
+    ],
+)
+def test_parts_that_do_not_fit_the_table_are_refused(parts, message):
+    with pytest.raises(ValueError, match=message):
+        ProductMixture(parts).fit(people()[0])
+
+
+def test_missing_values_where_the_family_has_no_place_name_the_column():
+    table, _ = people()
+    table.loc[7, "height"] = np.nan
+    with pytest.raises(ValueError, match="Column 'height' of X contains NaN or nothing in row 7, and Gaussian"):
+        ProductMixture(PARTS).fit(table)
+
+
+def test_an_unseen_category_names_column_and_value():
+    table, _ = people()
+    model = ProductMixture(PARTS, random_state=0).fit(table)
+    table.loc[3, "town"] = "Trier"
+    with pytest.raises(ValueError, match="Column 'town' of X has the value 'Trier' in row 3"):
+        model.predict(table)
+
+
+# ---- with the rest of the package ------------------------------------------------------------------------------------
+
+
+def test_saved_models_come_back(tmp_path):
+    table, _ = people(holes=0.1)
+    parts = [PARTS[0], PARTS[1], ("job", "town", Categorical(categories=[["pilot", "baker"], ["Ulm", "Kiel", "Bonn"]]))]
+    model = ProductMixture(parts, 2, random_state=0).fit(table)
+    model.save(tmp_path / "model")
+    same = load(tmp_path / "model")
+    assert repr(same) == repr(model)
+    assert list(same.components_) == list(model.components_)
+    assert_array_equal(same.score_samples(table), model.score_samples(table))
+    assert_array_equal(same.sample(9)[0], model.sample(9)[0])
+    assert_array_equal(same.fit(table).weights_, model.weights_)
+
+
+def test_a_batch_has_the_bits_of_fits_alone():
+    rng = np.random.default_rng(0)
+    problems = [np.column_stack([rng.normal(size=(n, 2)), rng.integers(3, size=(n, 2))]) for n in (80, 120)]
+    parts = [(0, 1, Gaussian()), (2, Categorical(categories=[[0.0, 1.0, 2.0]])), (3, Categorical())]
+    result = fit_many(problems, ProductMixture(parts, 2), random_state=3)
+    for X, model in zip(problems, result, strict=True):
+        alone = ProductMixture(parts, 2, random_state=3).fit(X)
+        assert model.lower_bound_ == alone.lower_bound_
+        assert_array_equal(model.predict_proba(X), alone.predict_proba(X))
+
+
+@pytest.mark.parametrize("criterion", ["bic", "heldout"])
+def test_a_choice_among_numbers_of_components(criterion):
+    table, _ = people()
+    chosen = select(table, ProductMixture(PARTS, random_state=0), n_components=[1, 2, 3], criterion=criterion)
+    assert chosen.best_params_["n_components"] == 2
+    assert chosen.best_.predict(table).shape == (500,)
