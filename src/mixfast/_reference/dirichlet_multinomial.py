@@ -233,7 +233,7 @@ def stationary_price(u, v, u_sum, v_sum, total):
             last, s = s, s - above / slope
             if not s > low:
                 return None
-            if abs(s - last) <= 1e-10 * (s - low):
+            if abs(s - last) <= 1e-6 * (s - low):
                 return s
         elif is_falling:
             return None
@@ -257,7 +257,7 @@ def at_sum(u, v, total):
     for _ in range(MAX_NEWTON):
         shares = u[kept] / (s - v[kept])
         last, s = s, s + (1 / total - 1 / shares.sum()) * shares.sum() ** 2 / np.sum(shares / (s - v[kept]))
-        if abs(s - last) <= 1e-10 * (s - low):
+        if abs(s - last) <= 1e-6 * (s - low):
             break
     out = np.full(len(u), FLOOR)
     out[kept] = np.maximum(u[kept] / (s - v[kept]), FLOOR)

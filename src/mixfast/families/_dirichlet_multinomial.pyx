@@ -72,12 +72,6 @@ for _n in range(1, FEW + 1):
     RECIPROCAL_FACTORIAL[_n] = RECIPROCAL_FACTORIAL[_n - 1] / _n
 
 
-# The counts of one column and the weights of the rows that have them.
-ctypedef struct histogram_t:
-    Py_ssize_t n
-    const double *counts       # rising
-    const double *weights
-
 # u log a + v a
 ctypedef struct surrogate_t:
     double u, v
@@ -118,20 +112,26 @@ cdef inline const context_t *context_of(const family_t *f) noexcept nogil:
     return <const context_t *> f.context
 
 
-cdef inline histogram_t column_of(const context_t *context, const double *weights, Py_ssize_t j) noexcept nogil:
-    """Column n_columns are the totals."""
-    cdef histogram_t h
-    h.n = context.first[j + 1] - context.first[j]
-    h.counts, h.weights = context.count + context.first[j], weights + context.first[j]
-    return h
+cdef inline Py_ssize_t n_cells_of(const context_t *context, Py_ssize_t j) noexcept nogil:
+    """Of a column; column n_columns are the totals."""
+    return context.first[j + 1] - context.first[j]
 
 
-cdef inline double sum_of(const double *values, Py_ssize_t n) noexcept nogil:
-    cdef double total = 0
-    cdef Py_ssize_t j
-    for j in range(n):
-        total += values[j]
-    return total
+cdef double sum_of(const double *values, Py_ssize_t n) noexcept nogil:
+    """Four sums side by side: one waits for itself."""
+    cdef double[4] part
+    cdef Py_ssize_t j = 0
+    cdef int i
+    for i in range(4):
+        part[i] = 0
+    while j + 4 <= n:
+        for i in range(4):
+            part[i] += values[j + i]
+        j += 4
+    while j < n:
+        part[0] += values[j]
+        j += 1
+    return (part[0] + part[1]) + (part[2] + part[3])
 
 
 # ---- the function w of a column -------------------------------------------------------------------------------------
@@ -163,68 +163,91 @@ cdef inline double log_ways_of_many(double a, double n, double log_gamma) noexce
     return lgamma_rise(n + 1, a - 1) - log_gamma
 
 
-cdef double gain(double a, double b, histogram_t h, double extra) noexcept nogil:
-    """sum of weights * (w(b, counts) - w(a, counts)), and extra * log(b / a)"""
-    cdef double product = 1, first, total, of_gammas
-    cdef Py_ssize_t j = 0
-    cdef int i = 1
+cdef inline double gain(const context_t *context, const double *weights, Py_ssize_t j, double a, double b,
+                        double extra) noexcept nogil:
+    """What the column's sum of weights * w has more at b than at a, and extra * log(b / a)."""
+    cdef Py_ssize_t n = n_cells_of(context, j)
+    cdef const double *counts = context.count + context.first[j]
     if a == b:
         return 0
-    first = log(b / a)
-    total = extra * first
-    while j < h.n and h.counts[j] <= FEW:
-        if h.counts[j] > 1:
-            while i < h.counts[j]:
-                product *= (b + i) / (a + i)
-                i += 1
-            total += h.weights[j] * log(product)
-        total += h.weights[j] * first * (h.counts[j] > 0)
+    if n == 1 and counts[0] == 1:
+        return (weights[context.first[j]] + extra) * log(b / a)
+    return (gain_of_many(n, counts, weights + context.first[j], a, b, b - a)
+            + (extra * log(b / a) if extra > 0 else 0))
+
+
+cdef double gain_of_many(Py_ssize_t n, const double *counts, const double *weights, double a, double b,
+                         double step) noexcept nogil:
+    """sum of weights * (w(b, counts) - w(a, counts)); `step` is b - a with more digits than these may have."""
+    cdef double product = 1, total = 0
+    cdef Py_ssize_t j = 0
+    cdef int i = 0
+    while j < n and counts[j] <= FEW:
+        while i < counts[j]:
+            product *= (b + i) / (a + i)
+            i += 1
+        total += weights[j] * log(product)
         j += 1
-    if j == h.n:
+    if j == n:
         return total
-    of_gammas = rise_between(a, b)
-    while j < h.n:
-        total += h.weights[j] * (rise_between(a + h.counts[j], b + h.counts[j]) - of_gammas)
-        j += 1
+    if step < 0:
+        return total - rise_of_many(n - j, counts + j, weights + j, b, -step)
+    return total + rise_of_many(n - j, counts + j, weights + j, a, step)
+
+
+cdef inline double rise_of_many(Py_ssize_t n, const double *counts, const double *weights, double a,
+                                double step) noexcept nogil:
+    """`step` is the same for all: the difference of a + step + count and a + count would not be."""
+    cdef double total = 0, of_gamma = lgamma_rise(a, step)
+    cdef Py_ssize_t j
+    for j in range(n):
+        total += weights[j] * (lgamma_rise(a + counts[j], step) - of_gamma)
     return total
 
 
-cdef inline double rise_between(double a, double b) noexcept nogil:
-    """log Gamma(b) - log Gamma(a)"""
-    return lgamma_rise(a, b - a) if b >= a else -lgamma_rise(b, a - b)
-
-
-cdef surrogate_t surrogate(double a, histogram_t h) noexcept nogil:
+cdef inline surrogate_t surrogate(const context_t *context, const double *weights, Py_ssize_t j,
+                                  double a) noexcept nogil:
+    """Of a column."""
     cdef surrogate_t s
-    cdef double u = 1, v = 0, r, first, second
-    cdef double b = a + 1, of_b = 0, slope_of_b = 0
+    cdef Py_ssize_t n = n_cells_of(context, j)
+    cdef const double *counts = context.count + context.first[j]
+    s.u = s.v = 0
+    if n == 1 and counts[0] == 1:
+        s.u = weights[context.first[j]]
+    elif n > 0:
+        add_surrogates(n, counts, weights + context.first[j], a, &s)
+    return s
+
+
+cdef void add_surrogates(Py_ssize_t n, const double *counts, const double *weights, double a,
+                         surrogate_t *s) noexcept nogil:
+    """The first of the factors, a, is all u: what follows is about a + 1."""
+    cdef double u = 1, v = 0, r, first, second, of_b, slope_of_b
     cdef Py_ssize_t j = 0
     cdef int i = 1
-    s.u = s.v = 0
-    while j < h.n and h.counts[j] <= FEW:
-        while i < h.counts[j]:
+    while j < n and counts[j] <= FEW:
+        while i < counts[j]:
             r = 1 / (a + i)
             u += a * r * (a * r)
             v += i * r * r
             i += 1
-        if h.counts[j] > 0:
-            s.u += h.weights[j] * u
-            s.v += h.weights[j] * v
+        if counts[j] > 0:
+            s.u += weights[j] * u
+            s.v += weights[j] * v
         j += 1
-    if j == h.n:
-        return s
-    of_b, slope_of_b = digamma(b), trigamma(b)
-    while j < h.n:
-        r = a + h.counts[j]
-        if a < h.counts[j]:
+    if j == n:
+        return
+    of_b, slope_of_b = digamma(a + 1), trigamma(a + 1)
+    while j < n:
+        r = a + counts[j]
+        if a < counts[j]:
             first = log(r) - log_minus_digamma(r) - of_b
             second = 1 / r + trigamma_minus_reciprocal(r) - slope_of_b
         else:
-            first, second = digamma_rise(b, h.counts[j] - 1), trigamma_rise(b, h.counts[j] - 1)
-        s.u += h.weights[j] * (1 - a * a * second)
-        s.v += h.weights[j] * (first + a * second)
+            first, second = digamma_rise(a + 1, counts[j] - 1), trigamma_rise(a + 1, counts[j] - 1)
+        s.u += weights[j] * (1 - a * a * second)
+        s.v += weights[j] * (first + a * second)
         j += 1
-    return s
 
 
 # ---- where a step goes ----------------------------------------------------------------------------------------------
@@ -236,9 +259,9 @@ cdef void approximate(component_t *c, const double *a) noexcept nogil:
     cdef double shape = 0 if context.tie.is_symmetric else context.shape
     cdef surrogate_t s
     for j in range(d):
-        s = surrogate(a[j], column_of(context, c.weights, j))
+        s = surrogate(context, c.weights, j, a[j])
         c.u[j], c.v[j] = s.u + shape, s.v
-    c.of_totals = surrogate(sum_of(a, d), column_of(context, c.weights, d))
+    c.of_totals = surrogate(context, c.weights, d, sum_of(a, d))
     if not context.tie.is_symmetric:
         c.of_totals.v += context.rate
 
@@ -250,17 +273,29 @@ cdef inline void share_out(const component_t *c, double s) noexcept nogil:
         c.goal[j] = max(c.u[j] / (s - c.v[j]), FLOOR) if c.u[j] > 0 else FLOOR
 
 
-cdef inline void sum_shares(const component_t *c, double s, double *total, double *slope) noexcept nogil:
+cdef void sum_shares(const component_t *c, double s, double *total, double *slope) noexcept nogil:
     """The sum of u / (s - v), and minus its derivative."""
-    cdef double r, share
-    cdef Py_ssize_t j
-    total[0] = slope[0] = 0
-    for j in range(c.context.n_columns):
-        if c.u[j] > 0:
-            r = 1 / (s - c.v[j])
-            share = c.u[j] * r
-            total[0] += share
-            slope[0] += share * r
+    cdef Py_ssize_t d = c.context.n_columns, j = 0
+    cdef const double *u = c.u
+    cdef const double *v = c.v
+    cdef double[4] part, part_of_slope
+    cdef double r
+    cdef int i
+    for i in range(4):
+        part[i] = part_of_slope[i] = 0
+    while j + 4 <= d:
+        for i in range(4):
+            r = 1 / (s - v[j + i])
+            part[i] += u[j + i] * r
+            part_of_slope[i] += u[j + i] * r * r
+        j += 4
+    while j < d:
+        r = 1 / (s - v[j])
+        part[0] += u[j] * r
+        part_of_slope[0] += u[j] * r * r
+        j += 1
+    total[0] = (part[0] + part[1]) + (part[2] + part[3])
+    slope[0] = (part_of_slope[0] + part_of_slope[1]) + (part_of_slope[2] + part_of_slope[3])
 
 
 cdef inline void bracket(const component_t *c, double total, double *low, double *start) noexcept nogil:
@@ -297,7 +332,7 @@ cdef bint share_out_at_maximum(const component_t *c, double total) noexcept nogi
             s -= above / slope
             if not s > low:
                 return False
-            if fabs(s - last) <= 1e-10 * (s - low):
+            if fabs(s - last) <= 1e-6 * (s - low):
                 share_out(c, s)
                 return True
         elif is_falling:
@@ -316,23 +351,28 @@ cdef void share_out_sum(const component_t *c, double total) noexcept nogil:
         sum_shares(c, s, &shares, &slope)
         last = s
         s += (1 / total - 1 / shares) * shares * shares / slope
-        if fabs(s - last) <= 1e-10 * (s - low):
+        if fabs(s - last) <= 1e-6 * (s - low):
             break
     share_out(c, s)
 
 
+cdef double sum_counts(const component_t *c, double extra, double *out) noexcept nogil:
+    """The weighted sums of the counts of each column, and `extra` each; returns their sum."""
+    cdef double total = 0
+    cdef Py_ssize_t j, i
+    for j in range(c.context.n_columns):
+        out[j] = extra
+        for i in range(c.context.first[j], c.context.first[j + 1]):
+            out[j] += c.weights[i] * c.context.count[i]
+        total += out[j]
+    return total
+
+
 cdef void aim_at_multinomial(component_t *c) noexcept nogil:
     """Goal where counts are as little dispersed as those of a multinomial distribution, or less."""
-    cdef Py_ssize_t d = c.context.n_columns, j, i
-    cdef histogram_t h
-    cdef double total = 0
-    for j in range(d):
-        h = column_of(c.context, c.weights, j)
-        c.goal[j] = c.context.shape
-        for i in range(h.n):
-            c.goal[j] += h.weights[i] * h.counts[i]
-        total += c.goal[j]
-    for j in range(d):
+    cdef double total = sum_counts(c, c.context.shape, c.goal)
+    cdef Py_ssize_t j
+    for j in range(c.context.n_columns):
         c.goal[j] = max(CAP * (c.goal[j] / total), FLOOR)
 
 
@@ -442,18 +482,21 @@ cdef double gain_of(component_t *c, const double *a) noexcept nogil:
     cdef const context_t *context = c.context
     cdef Py_ssize_t d = context.n_columns, j
     cdef double shape = 0 if context.tie.is_symmetric else context.shape
-    cdef double own, total = 0, size = 0, before = sum_of(a, d), after = sum_of(c.goal, d)
+    cdef double own, total = 0, size = 0, before = sum_of(a, d)
+    cdef double change = 0     # of the sum; the difference of two sums would be rounding, once steps are small
     for j in range(d):
-        own = gain(a[j], c.goal[j], column_of(context, c.weights, j), shape)
+        own = gain(context, c.weights, j, a[j], c.goal[j], shape)
         total += own
         size += fabs(own)
-    own = gain(before, after, column_of(context, c.weights, d), 0)
+        change += c.goal[j] - a[j]
+    own = gain_of_many(n_cells_of(context, d), context.count + context.first[d], c.weights + context.first[d], before,
+                       before + change, change)
     total -= own
     size += fabs(own)
     if context.tie.is_symmetric:
         own = context.shape * log(c.goal[0] / a[0]) - context.rate * (c.goal[0] - a[0])
     else:
-        own = context.rate * (before - after)
+        own = -context.rate * change
     total += own
     size += fabs(own)
     return 0 if -ROUNDING * (size + c.count) <= total < 0 else total
@@ -486,15 +529,8 @@ cdef double step(component_t *c, double *a) noexcept nogil:
 cdef void begin_component(component_t *c, double *a) noexcept nogil:
     """Shares of the counts."""
     cdef const context_t *context = c.context
-    cdef Py_ssize_t j, i
-    cdef histogram_t h
-    cdef double total
-    for j in range(context.n_columns):
-        h = column_of(context, c.weights, j)
-        a[j] = 0
-        for i in range(h.n):
-            a[j] += h.weights[i] * h.counts[i]
-    total = sum_of(a, context.n_columns)
+    cdef double total = sum_counts(c, 0, a)
+    cdef Py_ssize_t j
     for j in range(context.n_columns):
         a[j] = max(a[j] / total * FIRST_SUM, FLOOR) if total > 0 else 1
     if context.tie.is_symmetric:
@@ -533,13 +569,10 @@ cdef void prepare_component(const family_t *f, Py_ssize_t k, const double *weigh
     cdef Py_ssize_t d = context.n_columns, j
     cdef const double *a = params + k * d
     cdef double *coefficients = coefficients_in(f, work, k)
-    cdef histogram_t h
     for j in range(d):
-        h = column_of(context, NULL, j)
-        if h.n > 0:
-            log_ways(a[j], h.n, h.counts, 1, coefficients + context.first[j])
-    h = column_of(context, NULL, d)
-    log_ways(sum_of(a, d), h.n, h.counts, -1, coefficients + context.first[d])
+        log_ways(a[j], n_cells_of(context, j), context.count + context.first[j], 1, coefficients + context.first[j])
+    log_ways(sum_of(a, d), n_cells_of(context, d), context.count + context.first[d], -1,
+             coefficients + context.first[d])
     constant_in(f, work, k)[0] = log(weights[k])
 
 
@@ -638,6 +671,6 @@ def surrogates(Cells cells, const double[::1] weights, const double[::1] concent
     out = np.empty((2, n))
     cdef double[:, ::1] view = out
     for j in range(n):
-        s = surrogate(concentrations[j], column_of(&context, &weights[0], j))
+        s = surrogate(&context, &weights[0], j, concentrations[j])
         view[0, j], view[1, j] = s.u, s.v
     return out
