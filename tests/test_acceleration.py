@@ -54,6 +54,13 @@ def overlapping_counts(n_rows=3000):
     return rng.poisson(rng.uniform(2, 6, (3, 8))[rng.integers(3, size=n_rows)]).astype(float)
 
 
+def overlapping_answers(n_rows=3000):
+    """Codes of three categories, or 3 for a missing answer."""
+    rng = np.random.default_rng(12)
+    ladders = np.cumsum(rng.dirichlet(np.full(4, 4.0), (3, 8)), axis=2)[rng.integers(3, size=n_rows)]
+    return np.sum(rng.uniform(size=(n_rows, 8, 1)) > ladders[:, :, :3], axis=2).astype(float)
+
+
 def overlapping_directions(n_rows=3000):
     rng = np.random.default_rng(10)
     centres = unit_vectors(rng.standard_normal((3, 4)))
@@ -67,6 +74,7 @@ def overlapping_times(shape, n_features, n_rows=3000):
 
 OVERLAPPING = {
     "bernoulli": overlapping_binary,
+    "categorical": overlapping_answers,
     "von_mises_fisher": overlapping_directions,
     "shared_von_mises_fisher": overlapping_directions,
     "gamma": partial(overlapping_times, 2.0, 3),

@@ -131,7 +131,7 @@ def test_columns_without_counts_go_to_the_floor():
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_counts_that_vary_less_than_multinomial_ones_reach_the_cap():
     X = np.array([[20, 10, 20], [21, 10, 19], [20, 11, 19]] * 20, dtype=float)
-    model = DirichletMultinomialMixture(1, prior_shape=0, prior_rate=0, max_iter=500).fit(X)
+    model = DirichletMultinomialMixture(1, prior_shape=0, prior_rate=0, tol=0, max_iter=500).fit(X)
     assert model.status_ & Status.CAPPED_PARAMETER
     assert np.all(np.isfinite(model.concentrations_))
     assert_allclose(model.concentrations_[0] / model.concentrations_.sum(), X.sum(axis=0) / X.sum(), rtol=1e-3)
