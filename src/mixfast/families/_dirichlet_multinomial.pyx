@@ -10,7 +10,8 @@ factorials make it small where Gamma(a + n) is large, so that little is lost whe
 Parameters: a[K][d]. Statistics: weights[K][cells] of the rows that have a cell, a histogram of the counts of each
 column and of the totals. What is fitted to it may be every a_kj, one for each component, or those with a given sum.
 
-The M-step. For a column with the histogram h, sum_n h_n w(a, n) has a sum of 1 / (a + i) for its derivative, i < n. With
+The M-step. For a column with the histogram h, sum_n h_n w(a, n) has a sum of 1 / (a + i) for its derivative, i < n.
+With
 
     u = sum_n h_n sum_i a^2 / (a + i)^2,    v = sum_n h_n sum_i i / (a + i)^2,
 
@@ -317,12 +318,12 @@ cdef bint share_out_at_maximum(const component_t *c, double total) noexcept nogi
     cdef double low, s, last, shares, slope, above
     cdef surrogate_t of_totals = c.of_totals
     cdef bint is_falling = False
-    cdef int i
+    cdef int _i
     if not sum_of(c.u, c.context.n_columns) > of_totals.u:
         return False
     bracket(c, total, &low, &s)
     s = max(s, of_totals.u / total + of_totals.v)
-    for i in range(MAX_NEWTON):
+    for _i in range(MAX_NEWTON):
         sum_shares(c, s, &shares, &slope)
         above = of_totals.u / shares - (s - of_totals.v)
         slope = of_totals.u * slope / (shares * shares) - 1
@@ -343,11 +344,11 @@ cdef bint share_out_at_maximum(const component_t *c, double total) noexcept nogi
 
 
 cdef void share_out_sum(const component_t *c, double total) noexcept nogil:
-    """Goal of a given sum: the reciprocal of the sum of shares is concave in s, and Newton's steps come from the left."""
+    """Goal of a given sum: the reciprocal of the sum of shares is concave in s; Newton's steps come from the left."""
     cdef double low, s, last, shares, slope
-    cdef int i
+    cdef int _i
     bracket(c, total, &low, &s)
-    for i in range(MAX_NEWTON):
+    for _i in range(MAX_NEWTON):
         sum_shares(c, s, &shares, &slope)
         last = s
         s += (1 / total - 1 / shares) * shares * shares / slope
@@ -545,7 +546,7 @@ cdef int maximise_component(const family_t *f, Py_ssize_t k, const totals_t *tot
     cdef sums_t sums = sums_of(f, totals, work)
     cdef double *a
     cdef double total
-    cdef int i
+    cdef int _i
     c.context = context_of(f)
     c.weights, c.count = sums.of_components + k * f.n_features, totals.counts[k]
     if c.count == 0:
@@ -554,7 +555,7 @@ cdef int maximise_component(const family_t *f, Py_ssize_t k, const totals_t *tot
     a = params + k * c.context.n_columns
     if not sum_of(a, c.context.n_columns) > 0:
         begin_component(&c, a)
-    for i in range(MAX_STEPS):
+    for _i in range(MAX_STEPS):
         if step(&c, a) < ENOUGH * c.count:
             break
     total = sum_of(a, c.context.n_columns)
@@ -579,14 +580,14 @@ cdef void prepare_component(const family_t *f, Py_ssize_t k, const double *weigh
 cdef double log_prior(const family_t *f, const double *params) noexcept nogil:
     """sum of log density of log a, for a ~ Gamma(shape, rate); up to a constant where one of them is zero."""
     cdef const context_t *context = context_of(f)
-    cdef Py_ssize_t stride = context.n_columns if context.tie.is_symmetric else 1, i, j
+    cdef Py_ssize_t stride = context.n_columns if context.tie.is_symmetric else 1, i, _j
     cdef double logs = 0, sums = 0, product
     if context.shape == 0 and context.rate == 0:
         return 0
     i = 0
     while i < f.n_params:
         product = 1
-        for j in range(8):  # of numbers between 1e-38 and 1e38: a logarithm for all
+        for _j in range(8):  # of numbers between 1e-38 and 1e38: a logarithm for all
             if i < f.n_params:
                 product *= params[i]
                 sums += params[i]
