@@ -262,11 +262,11 @@ def product():
     probabilities = np.cumsum(rng.dirichlet(np.ones(4), size=(5, 6)), axis=2)[own][:, :, :-1]
     answers = (rng.uniform(size=(20_000, 6, 1)) > probabilities).sum(axis=2).astype(float)
     X, labels = np.column_stack([numbers, binary, answers]), rough(own, rng)
-    families = import_module("mixfast.families")
+    kinds = import_module("mixfast.parts")
     parts = [
-        (*range(4), families.DiagonalGaussian(0.0)),
-        (*range(4, 10), families.Bernoulli()),
-        (*range(10, 16), families.Categorical()),
+        (*range(4), kinds.Gaussian("diag")),
+        (*range(4, 10), kinds.Bernoulli(alpha=0.0)),
+        (*range(10, 16), kinds.Categorical(alpha=0.0)),
     ]
     estimator = import_module("mixfast").ProductMixture
 
