@@ -195,7 +195,7 @@ def test_a_start_from_kmeans_is_the_start_from_its_labels(name):
     X = twins.make_rows(rng, 900, 4)
     weight = rng.uniform(0.5, 2, 900)
     encoded = twins.compiled.encode(X)
-    family, seeds = encoded.family, Rows(encoded.rows if encoded.seeds is None else encoded.seeds, weight)
+    family, seeds = encoded.family, Rows(encoded.rows if encoded.seeds is None else encoded.make_seeds(), weight)
     once, twice = (EM(encoded.bind(3, X.dtype), Rows(encoded.rows, weight, encoded.base)) for _ in range(2))
     for em in (once, twice):
         em.set_state(np.full(3, 1 / 3), family.blank(3, 4))
