@@ -1,6 +1,8 @@
 import numpy as np
 from numpy.typing import NDArray
+from typing_extensions import disjoint_base
 
+@disjoint_base
 class Documents:
     n_words: int
     longest: float
@@ -9,6 +11,7 @@ class Documents:
     ) -> None: ...
     def __len__(self) -> int: ...
 
+@disjoint_base
 class Chains:
     n_chains: int
     n_threads: int

@@ -1,7 +1,9 @@
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
+from typing_extensions import disjoint_base
 
+@disjoint_base
 class Cells:
     counts: NDArray[np.float64]
     begin: NDArray[np.int64]
