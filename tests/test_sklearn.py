@@ -69,6 +69,9 @@ def expected_failures(estimator):
     if isinstance(estimator, GSDMM):
         reasons["check_clustering"] = "some of the check's values are negative, which is an error"
         return reasons  # fit takes no sample_weight
+    if isinstance(estimator, ProductMixture) and len(estimator.parts) > 1:
+        for check in ("check_estimators_pickle", "check_estimators_pickle(readonly_memmap=True)"):
+            reasons[check] = "the check sends NaN to all columns where one part has a place for it"
     if isinstance(estimator, CategoricalMixture):
         reasons["check_sample_weight_equivalence_on_dense_data"] = (
             "values of rows of weight 0 are categories: without them the check could not predict these rows; "
