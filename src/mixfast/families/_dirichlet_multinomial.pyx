@@ -7,8 +7,8 @@ are sums of a table over the cells of a row: loops over rows are those of linear
 `_kernels/sparse_linear.c`. w is the logarithm of the number of ways to choose n of a kinds, with repetition; dividing
 by n! makes small what is large beside a log density, so that little is lost when the terms of a row are added up.
 
-Parameters: a[K][d]. Statistics: weights[K][cells] of the rows that have a cell, a histogram of the counts of each
-column and of the totals. What is fitted to it may be every a_kj, one for each component, or those with a given sum.
+Parameters: a[K][d]. Statistics: weights[K][cells] of the rows that have a cell, histograms of the counts of each column
+and of the totals. What is fitted to it may be every a_kj, one for each component, or those with a given sum.
 
 The M-step. For a column with the histogram h, the derivative of sum_n h_n w(a, n) is sum_n h_n sum_i 1 / (a + i), with i
 from 0 to n - 1. With
