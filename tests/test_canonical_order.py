@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 from sklearn.exceptions import ConvergenceWarning
-from twins import DTYPES, FAMILIES, random_weights
+from twins import DTYPES, EVERY_FAMILY, random_weights
 
 from mixfast import BernoulliMixture, GaussianMixture, StudentTMixture
 
@@ -97,9 +97,9 @@ def test_a_warm_start_goes_on_from_the_components_in_their_order(name):
         np.testing.assert_allclose(parameters(model)[parameter], values, rtol=1e-9, atol=1e-12)
 
 
-@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize("name", EVERY_FAMILY)
 def test_a_family_orders_by_the_first_column_and_equals_by_the_next(name):
-    family, params = FAMILIES[name].compiled, FAMILIES[name].make_params(np.random.default_rng(1), 4, 4)
+    family, params = EVERY_FAMILY[name].compiled, EVERY_FAMILY[name].make_params(np.random.default_rng(1), 4, 4)
     params[0][:] = 0  # a family may have more numbers than columns
     params[0][:, :4] = [[2, 0, 0, 1], [1, 5, 0, 0], [2, 0, 0, 0], [1, 4, 9, 9]]
     assert list(family.canonical_order(params)) == [3, 1, 2, 0]
@@ -109,10 +109,10 @@ def test_a_family_orders_by_the_first_column_and_equals_by_the_next(name):
 
 
 @pytest.mark.parametrize("n_features", [1, 3, 4])
-@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize("name", EVERY_FAMILY)
 def test_reordering_twice_comes_back_and_keeps_what_is_shared(name, n_features):
     rng = np.random.default_rng(2)
-    family, params = FAMILIES[name].compiled, FAMILIES[name].make_params(rng, 4, n_features)
+    family, params = EVERY_FAMILY[name].compiled, EVERY_FAMILY[name].make_params(rng, 4, n_features)
     order = np.array([2, 0, 3, 1])
     there = family.reorder(params, order)
     back = family.reorder(there, np.argsort(order))
@@ -122,10 +122,10 @@ def test_reordering_twice_comes_back_and_keeps_what_is_shared(name, n_features):
         np.testing.assert_array_equal(same, array)
 
 
-@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize("name", EVERY_FAMILY)
 def test_a_packed_buffer_is_reordered_by_its_layout(name):
     rng = np.random.default_rng(3)
-    twins = FAMILIES[name]
+    twins = EVERY_FAMILY[name]
     family, X, weights = twins.compiled, twins.make_rows(rng, 300, 3), random_weights(rng, 3)
     layout = family.params_layout(3, 3)
     buffer = layout.pack(twins.make_params(rng, 3, 3))

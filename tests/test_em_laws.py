@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from twins import FAMILIES, make_em, random_weights
+from twins import EVERY_FAMILY, make_em, random_weights
 
 from mixfast import BernoulliMixture, GaussianMixture
 from mixfast._reference import em as reference
@@ -16,13 +16,13 @@ def never_falls(objectives):
 
 def started(name, seed, n_rows=2000, n_components=3, n_features=3):
     rng = np.random.default_rng(seed)
-    twins = FAMILIES[name]
+    twins = EVERY_FAMILY[name]
     X = twins.make_rows(rng, n_rows, n_features)
     return X, make_em(twins, X, random_weights(rng, n_components), twins.make_params(rng, n_components, n_features))
 
 
 @pytest.mark.parametrize("seed", range(5))
-@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize("name", EVERY_FAMILY)
 def test_the_objective_never_falls(name, seed):
     _, em = started(name, seed)
     objectives, _ = em.iterate(100, 0, -np.inf, 0)
@@ -35,7 +35,7 @@ def test_a_fall_would_be_seen():
     assert not never_falls([-3.0, -2.0, -2.0 - 1e-6, -1.0])
 
 
-@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize("name", EVERY_FAMILY)
 def test_a_converged_fit_is_a_fixed_point(name):
     _, em = started(name, 0)
     em.iterate(20_000, 0, -np.inf, 0)
@@ -87,10 +87,10 @@ def test_one_component_is_fitted_in_closed_form():
     np.testing.assert_allclose(coins.probabilities_[0], np.average(binary, axis=0, weights=weight), rtol=1e-12)
 
 
-@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize("name", EVERY_FAMILY)
 def test_the_loop_equals_the_twins_loop(name):
     rng = np.random.default_rng(3)
-    twins = FAMILIES[name]
+    twins = EVERY_FAMILY[name]
     X, weights, params = twins.make_rows(rng, 1500, 3), random_weights(rng, 3), twins.make_params(rng, 3, 3)
     em = make_em(twins, X, weights, params)
     objectives, _ = em.iterate(15, 0, -np.inf, 0)

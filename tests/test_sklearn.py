@@ -10,6 +10,7 @@ from mixfast import (
     GSDMM,
     BernoulliMixture,
     CategoricalMixture,
+    DirichletMultinomialMixture,
     ExponentialMixture,
     GammaMixture,
     GaussianMixture,
@@ -30,6 +31,11 @@ def rounded(X):
     X.data = X.data.round()
     X.eliminate_zeros()
     return X
+
+
+class RoundingDirichletMultinomialMixture(DirichletMultinomialMixture):
+    def _prepare_rows(self, X):
+        return super()._prepare_rows(rounded(X))
 
 
 class RoundingMultinomialMixture(MultinomialMixture):
@@ -101,6 +107,8 @@ def expected_failures(estimator):
         StudentTMixture(2, covariance_type="diag", degrees_of_freedom=4, init_params="random"),
         BernoulliMixture(),
         BernoulliMixture(3, alpha=0.1),
+        RoundingDirichletMultinomialMixture(),
+        RoundingDirichletMultinomialMixture(2, concentration="symmetric"),
         RoundingMultinomialMixture(),
         RoundingMultinomialMixture(2, alpha=0.1),
         RoundingPoissonMixture(),

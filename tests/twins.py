@@ -10,6 +10,7 @@ from mixfast._em import EM, Rows
 from mixfast._isa import available_isas
 from mixfast._reference import bernoulli as bernoulli_twin
 from mixfast._reference import categorical as categorical_twin
+from mixfast._reference import dirichlet_multinomial as dirichlet_multinomial_twin
 from mixfast._reference import gamma as gamma_twin
 from mixfast._reference import gaussian as gaussian_twin
 from mixfast._reference import multinomial as multinomial_twin
@@ -18,6 +19,12 @@ from mixfast._reference import student_t as student_t_twin
 from mixfast._reference import von_mises_fisher as von_mises_fisher_twin
 from mixfast.families.bernoulli import Bernoulli, BernoulliParams
 from mixfast.families.categorical import Categorical, CategoricalParams
+from mixfast.families.dirichlet_multinomial import (
+    DirichletMultinomial,
+    DirichletMultinomialParams,
+    FixedDirichletMultinomial,
+    SymmetricDirichletMultinomial,
+)
 from mixfast.families.gamma import Exponential, ExponentialParams, Gamma, GammaParams
 from mixfast.families.gaussian import (
     DiagonalGaussian,
@@ -187,6 +194,35 @@ def categorical_params(rng, n_components, n_features):
     return CategoricalParams(probabilities.reshape(n_components, -1))
 
 
+def overdispersed_rows(rng, n_rows, n_features):
+    """Three groups with proportions that vary from row to row, small totals and large ones, and rows without counts."""
+    return _rows_of_shares(rng, rng.gamma(1, 3, size=(3, n_features))[rng.integers(3, size=n_rows)] + 0.05)
+
+
+def unequal_rows(rng, n_rows, n_features):
+    """Three groups, in which the proportions of a row are more or less equal."""
+    return _rows_of_shares(rng, rng.choice([0.1, 1, 20], size=(n_rows, 1)) + np.zeros(n_features))
+
+
+def _rows_of_shares(rng, concentrations):
+    n_rows = len(concentrations)
+    shares = rng.standard_gamma(concentrations) + 1e-9
+    totals = rng.choice([0, 3, 20, 200], size=n_rows)
+    return rng.multinomial(totals, shares / shares.sum(axis=1, keepdims=True)).astype(float)
+
+
+def dirichlet_multinomial_params(rng, n_components, n_features):
+    return DirichletMultinomialParams(rng.gamma(1, 3, size=(n_components, n_features)) + 0.01)
+
+
+def symmetric_params(rng, n_components, n_features):
+    return DirichletMultinomialParams(rng.gamma(1, 3, size=(n_components, 1)) + np.full(n_features, 0.01))
+
+
+def fixed_params(rng, n_components, n_features):
+    return DirichletMultinomialParams(12 * rng.dirichlet(np.full(n_features, 2.0), size=n_components))
+
+
 FAMILIES = {
     "full": Twins(FullGaussian(1e-6), gaussian_twin.FullGaussian(1e-6), gaussian_rows, full_params),
     "tied": Twins(TiedGaussian(1e-6), gaussian_twin.TiedGaussian(1e-6), gaussian_rows, tied_params),
@@ -232,6 +268,30 @@ FAMILIES = {
     "exponential": Twins(Exponential(), gamma_twin.Exponential(), positive_rows, exponential_params),
     "categorical": Twins(Categorical(3, 0.5), categorical_twin.Categorical(3, 0.5), answers, categorical_params),
 }
+
+#: Families whose statistics are laid out by the rows that are encoded: those of other rows are other sums.
+CELL_FAMILIES = {
+    "dirichlet_multinomial": Twins(
+        DirichletMultinomial(0.1, 0.1),
+        dirichlet_multinomial_twin.DirichletMultinomial(0.1, 0.1),
+        overdispersed_rows,
+        dirichlet_multinomial_params,
+    ),
+    "symmetric_dirichlet_multinomial": Twins(
+        SymmetricDirichletMultinomial(0.3, 0.2),
+        dirichlet_multinomial_twin.SymmetricDirichletMultinomial(0.3, 0.2),
+        unequal_rows,
+        symmetric_params,
+    ),
+    "fixed_dirichlet_multinomial": Twins(
+        FixedDirichletMultinomial(12.0, 0.1, 0.1),
+        dirichlet_multinomial_twin.FixedDirichletMultinomial(12.0, 0.1, 0.1),
+        overdispersed_rows,
+        fixed_params,
+    ),
+}
+
+EVERY_FAMILY = FAMILIES | CELL_FAMILIES
 
 
 def random_weights(rng, n_components):

@@ -14,6 +14,7 @@ MAX_STEPS, ENOUGH = 20, 1e-3
 FIRST_SUM = 10.0
 MAX_NEWTON = 100
 MAX_HALVINGS = 16
+LEAP, GROWTH = 4.0, 1.5
 
 
 def cells_of(X):
@@ -41,7 +42,7 @@ def surrogate(a, counts, weights):
 
 
 class DirichletMultinomial:
-    """Every concentration is free."""
+    """Every concentration is free. `accumulate` sets the cells that statistics are about."""
 
     def __init__(self, shape=0.0, rate=0.0):
         self.shape, self.rate = shape, rate
@@ -55,7 +56,8 @@ class DirichletMultinomial:
     def accumulate(self, X, resp, weights, params):
         self.columns, self.counts = cells_of(X)
         values = np.column_stack([X, X.sum(axis=1)])
-        return (np.array([(values[:, w] == n) @ resp for w, n in zip(self.columns, self.counts, strict=True)]).T,)
+        has = [(values[:, w] == n) & (n > 0) for w, n in zip(self.columns, self.counts, strict=True)]
+        return ((np.array(has).astype(float) @ resp).T,)
 
     def common(self, X, sample_weight):
         return ()
@@ -69,17 +71,18 @@ class DirichletMultinomial:
         return (np.array(fitted),)
 
     def log_prior(self, params):
-        total = np.sum(xlogy(self.shape, self.free(params[0])) - self.rate * self.free(params[0]))
+        free = self.free(params[0])
+        total = np.sum(xlogy(self.shape, free) - self.rate * free)
         if self.shape > 0 and self.rate > 0:
-            total += self.free(params[0]).size * (self.shape * np.log(self.rate) - gammaln(self.shape))
+            total += free.size * (self.shape * np.log(self.rate) - gammaln(self.shape))
         return float(total)
 
     def unconstrain(self, params):
         return np.log(self.free(params[0])).ravel()
 
     def constrain(self, free, params):
-        concentrations = np.maximum(np.exp(free).reshape(self.free(params[0]).shape), FLOOR)
-        return (np.array([self.within(np.broadcast_to(a, params[0].shape[1])) for a in concentrations]),)
+        concentrations = np.exp(free).reshape(len(params[0]), -1) + np.zeros(params[0].shape)
+        return (np.array([self.within(a) for a in concentrations]),)
 
     # ---- one component ----
 
@@ -88,25 +91,29 @@ class DirichletMultinomial:
         return concentrations
 
     def within(self, a):
-        """No sum of concentrations is beyond the cap."""
-        return a * min(1.0, CAP / a.sum())
+        """Neither below the floor nor, in all, beyond the cap."""
+        return np.maximum(a * min(1.0, CAP / a.sum()), FLOOR)
 
     def fit_component(self, cells, count, a):
         if not a.sum() > 0:
             a = self.begin(cells, len(a))
         for _ in range(MAX_STEPS):
-            new, gain = self.step(cells, a)
-            a = new
+            before = a.sum()
+            a, gain = self.step(cells, a)
             if gain < ENOUGH * count:
                 break
+        if a.sum() > GROWTH * before:
+            limit = self.limit(cells, a)
+            return limit if self.objective(cells, limit) >= self.objective(cells, a) else a
         return a
 
-    def begin(self, cells, n_columns):
+    def sums_of_counts(self, cells, n_columns):
         is_word = self.columns < n_columns
-        sums = np.bincount(self.columns[is_word], (cells * self.counts)[is_word], n_columns)
-        if sums.sum() == 0:
-            return np.ones(n_columns)
-        return np.maximum(sums / sums.sum() * FIRST_SUM, FLOOR)
+        return np.bincount(self.columns[is_word], (cells * self.counts)[is_word], n_columns)
+
+    def begin(self, cells, n_columns):
+        sums = self.sums_of_counts(cells, n_columns)
+        return self.within(sums / sums.sum() * FIRST_SUM if sums.sum() > 0 else np.ones(n_columns))
 
     def surrogates(self, cells, a):
         """Those of the columns, and that of the totals, whose sign is the other."""
@@ -123,43 +130,43 @@ class DirichletMultinomial:
         return np.sum(sign * cells * log_ways(both, self.counts)) + self.log_prior((a[np.newaxis],))
 
     def step(self, cells, a):
-        """A step that does not lower the objective, and what it gains."""
+        """To a point where the objective is not lower, and what that gains."""
         before = self.objective(cells, a)
-        goals = [self.goal(cells, a)]
-        for _ in range(MAX_HALVINGS):
-            goals.append(self.halfway(a, goals[-1]))
-        for goal in [*goals, self.fixed_point(cells, a)]:
+        surrogates = self.surrogates(cells, a)
+        goal = self.goal(cells, a, *surrogates)
+        goals = [goal]
+        for _ in range(MAX_HALVINGS - 1):
+            goals.append(self.within(np.sqrt(a * goals[-1])))
+        for goal in [*goals, self.fixed_point(a, *surrogates)]:
             gain = self.objective(cells, goal) - before
             if gain >= -1e-12 * abs(before):
-                return goal, gain
+                return goal, max(gain, 0.0)
         return a, 0.0
 
-    def fixed_point(self, cells, a):
-        """Minka's step: slow, but its gain is certain."""
-        u, v, u_sum, v_sum = self.surrogates(cells, a)
-        return self.within(np.maximum((u + self.shape + v * a) / (u_sum / a.sum() + v_sum + self.rate), FLOOR))
+    def goal(self, cells, a, u, v, u_sum, v_sum):
+        u, v_sum, total = u + self.shape, v_sum + self.rate, a.sum()
+        if u.sum() == 0:
+            return np.full_like(a, FLOOR) if v_sum > 0 else a
+        s = stationary_price(u, v, u_sum, v_sum, total)
+        if s is not None:
+            goal = np.maximum(u / (s - v), FLOOR)
+            return goal if goal.sum() <= CAP else self.limit(cells, a)
+        if not np.sum(u + v * a) > u_sum + v_sum * total:
+            return at_sum(u, v, min(total / LEAP, np.sqrt(total)))
+        goal = self.limit(cells, a)
+        if LEAP * total >= CAP or self.objective(cells, goal) > self.objective(cells, a):
+            return goal
+        return at_sum(u, v, LEAP * total)
 
-    def halfway(self, a, goal):
-        return np.sqrt(a * goal)
-
-    def multinomial(self, cells, a):
-        is_word = self.columns < len(a)
-        sums = np.bincount(self.columns[is_word], (cells * self.counts)[is_word], len(a)) + self.shape
+    def limit(self, cells, a):
+        """A multinomial distribution, nearly."""
+        sums = self.sums_of_counts(cells, len(a)) + self.shape
         return np.maximum(CAP * sums / sums.sum(), FLOOR)
 
-    def goal(self, cells, a):
-        u, v, u_sum, v_sum = self.surrogates(cells, a)
-        u, v_sum = u + self.shape, v_sum + self.rate
-        s = stationary_price(u, v, u_sum, v_sum, a.sum())
-        if s is None:
-            s = u_sum / a.sum() + v_sum
-            if u.sum() == 0:
-                return a if s == 0 else np.full_like(a, FLOOR)
-            if not np.sum(u + v * a) > a.sum() * s:
-                return at_sum(u, v, a.sum() / 10)
-            s = -np.inf
-        goal = np.maximum(u / (s - v), FLOOR)
-        return goal if 0 < goal.sum() < CAP and s > 0 else self.multinomial(cells, a)
+    def fixed_point(self, a, u, v, u_sum, v_sum):
+        """Minka's step: slow, but its gain is certain."""
+        price = u_sum / a.sum() + v_sum + self.rate
+        return self.within((u + self.shape + v * a) / price if price > 0 else a)
 
 
 class SymmetricDirichletMultinomial(DirichletMultinomial):
@@ -168,26 +175,30 @@ class SymmetricDirichletMultinomial(DirichletMultinomial):
     def free(self, concentrations):
         return concentrations[..., 0]
 
+    def within(self, a):
+        return np.full_like(a, min(max(a[0], FLOOR), CAP / len(a)))
+
     def begin(self, cells, n_columns):
         return np.full(n_columns, FIRST_SUM / n_columns)
 
-    def goal(self, cells, a):
-        u, v, u_sum, v_sum = self.surrogates(cells, a)
+    def limit(self, cells, a):
+        return np.full_like(a, CAP / len(a))
+
+    def goal(self, cells, a, u, v, u_sum, v_sum):
         u, v, d, one = u.sum() + self.shape, v.sum(), len(a), a[0]
         slope = d * v_sum + self.rate - v
         if u > u_sum and slope > 0:
             one = (u - u_sum) / slope
-        elif u > 0:
-            is_too_small = u + v * one > one * (d * (u_sum / a.sum() + v_sum) + self.rate)
-            one = CAP if is_too_small else one / 10
-        elif self.rate > 0:
-            one = FLOOR
-        return np.full_like(a, min(max(one, FLOOR), CAP / d))
+        elif u + v * one > u_sum + (d * v_sum + self.rate) * one:
+            one *= LEAP
+        elif u > 0 or self.rate > 0:
+            one = min(one / LEAP, np.sqrt(one))
+        return self.within(np.full_like(a, one))
 
-    def fixed_point(self, cells, a):
-        u, v, u_sum, v_sum = self.surrogates(cells, a)
-        one = (u.sum() + self.shape + v.sum() * a[0]) / (len(a) * (u_sum / a.sum() + v_sum) + self.rate)
-        return np.full_like(a, min(max(one, FLOOR), CAP / len(a)))
+    def fixed_point(self, a, u, v, u_sum, v_sum):
+        price = len(a) * (u_sum / a.sum() + v_sum) + self.rate
+        one = (u.sum() + self.shape + v.sum() * a[0]) / price if price > 0 else a[0]
+        return self.within(np.full_like(a, one))
 
 
 class FixedDirichletMultinomial(DirichletMultinomial):
@@ -197,21 +208,17 @@ class FixedDirichletMultinomial(DirichletMultinomial):
         super().__init__(shape, rate)
         self.total = total
 
-    def begin(self, cells, n_columns):
-        return self.within(super().begin(cells, n_columns))
-
     def within(self, a):
-        return a * (self.total / a.sum())
+        return np.maximum(a * (self.total / a.sum()), FLOOR)
 
-    def halfway(self, a, goal):
-        return self.within(super().halfway(a, goal))
-
-    def goal(self, cells, a):
-        u, v, _, _ = self.surrogates(cells, a)
+    def goal(self, cells, a, u, v, u_sum, v_sum):
         u = u + self.shape
         return at_sum(u, v, self.total) if u.sum() > 0 else a
 
-    def fixed_point(self, cells, a):
+    def fixed_point(self, a, u, v, u_sum, v_sum):
+        return a
+
+    def limit(self, cells, a):
         return a
 
 

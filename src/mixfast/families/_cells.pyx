@@ -1,8 +1,8 @@
 """Rows of counts as lists of cells.
 
-A cell is a distinct pair of a column and a count, or a distinct total of a row. What is computed of a count once for
-each cell is computed for all the rows that have it; and the weights of the rows that have a cell are what sums over the
-rows of any function of a count are made of.
+A cell is a distinct pair of a column and a count, or a distinct total of a row. What is computed once for a cell is
+computed for all the rows that have it; and from the weights of the rows that have each cell, any sum over the rows of a
+function of a count can be made.
 """
 
 from libc.stdint cimport int32_t, int64_t, uint64_t

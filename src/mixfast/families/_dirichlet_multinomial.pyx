@@ -4,22 +4,22 @@
 
 with concentrations a_kj of sum A_k and the total N of the row. Rows are lists of cells (`_cells.pyx`), so log densities
 are sums of a table over the cells of a row: loops over rows are those of linear families, in
-`_kernels/sparse_linear.c`. w is the logarithm of the number of ways to choose n of a kinds, with repetition; the
-factorials make it small where Gamma(a + n) is large, so that little is lost when the terms of a row are added up.
+`_kernels/sparse_linear.c`. w is the logarithm of the number of ways to choose n of a kinds, with repetition; dividing
+by n! makes small what is large beside a log density, so that little is lost when the terms of a row are added up.
 
-Parameters: a[K][d]. Statistics: weights[K][cells] of the rows that have a cell, a histogram of the counts of each
-column and of the totals. What is fitted to it may be every a_kj, one for each component, or those with a given sum.
+Parameters: a[K][d]. Statistics: weights[K][cells] of the rows that have a cell, histograms of the counts of each column
+and of the totals. What is fitted to it may be every a_kj, one for each component, or those with a given sum.
 
-The M-step. For a column with the histogram h, sum_n h_n w(a, n) has a sum of 1 / (a + i) for its derivative, i < n.
-With
+The M-step. For a column with the histogram h, the derivative of sum_n h_n w(a, n) is sum_n h_n sum_i 1 / (a + i), with i
+from 0 to n - 1. With
 
     u = sum_n h_n sum_i a^2 / (a + i)^2,    v = sum_n h_n sum_i i / (a + i)^2,
 
-u log a + v a has its first two derivatives. The same goes for the totals with the opposite sign, U log A + V A. Where
-these are the functions, the maximum has a_j = u_j / (s - v_j) with one s for all columns, U / A + V. That is Newton's
-step, whose Hessian is a diagonal and a matrix of rank one, with what keeps Newton's from leaving the domain, and it is
-exact where no count is above one. A Gamma(shape, rate) prior of log a adds shape to u and rate to V. The step is halved
-until the objective does not fall; Minka's fixed point, (u_j + v_j a_j) / s, raises it in any case.
+u log a + v a has its first two derivatives. The same goes for the totals with the opposite sign, U log A + V A. Were
+these the functions, the maximum would have a_j = u_j / (s - v_j) with one s for all columns, s = U / A + V. That is
+Newton's step, whose Hessian is a diagonal and a matrix of rank one, but it cannot leave the domain, and for a column
+without counts above one it is exact. A Gamma(shape, rate) prior of log a adds shape to u and rate to V. The step is
+halved until the objective does not fall; Minka's fixed point, (u_j + v_j a_j) / s, raises it in any case.
 
 Minka, "Estimating a Dirichlet distribution" (2000); Holmes, Harris & Quince, PLoS ONE 7 (2012),
 doi:10.1371/journal.pone.0030126.
@@ -29,6 +29,7 @@ from cpython.ref cimport Py_INCREF
 from libc.math cimport INFINITY, exp, fabs, lgamma, log, sqrt
 from libc.stdint cimport int64_t
 from libc.stdlib cimport calloc, free
+from libc.string cimport memcpy
 
 from mixfast._capsule cimport capsule_of
 from mixfast._family cimport MIXFAST_CAPPED_PARAMETER, MIXFAST_OK, family_t, totals_t
@@ -64,8 +65,11 @@ cdef double FIRST_SUM = 10
 cdef double ENOUGH = 1e-3
 # A fall by this share of the terms of a difference is rounding.
 cdef double ROUNDING = 1e-12
-# The sum of concentrations is changed by this factor where derivatives do not say by how much.
+# The sum of concentrations is changed by this factor, or more, where derivatives do not say by how much.
 cdef double LEAP = 4
+# A last step by such a factor or more has no end: counts that vary no more than multinomial ones double the sum, and
+# what that gains halves.
+cdef double GROWTH = 1.5
 
 cdef double[FEW + 1] RECIPROCAL_FACTORIAL
 RECIPROCAL_FACTORIAL[0] = 1
@@ -87,7 +91,6 @@ ctypedef struct component_t:
     double *v
     double *goal
     surrogate_t of_totals      # with the prior's rate
-    int status
 
 # How concentrations are tied: where a step goes from a, and what it does to keep to it.
 ctypedef void (*aim_fn)(component_t *, const double *a) noexcept nogil
@@ -96,6 +99,7 @@ ctypedef void (*keep_fn)(const context_t *, double *a) noexcept nogil
 ctypedef struct tie_t:
     aim_fn aim                 # fills `goal`
     aim_fn aim_surely          # where the objective is higher, however slowly; NULL where there is none
+    aim_fn aim_at_limit        # the largest sum; NULL where it is given
     keep_fn keep
     bint is_symmetric
 
@@ -318,12 +322,12 @@ cdef bint share_out_at_maximum(const component_t *c, double total) noexcept nogi
     cdef double low, s, last, shares, slope, above
     cdef surrogate_t of_totals = c.of_totals
     cdef bint is_falling = False
-    cdef int _i
+    cdef int _round
     if not sum_of(c.u, c.context.n_columns) > of_totals.u:
         return False
     bracket(c, total, &low, &s)
     s = max(s, of_totals.u / total + of_totals.v)
-    for _i in range(MAX_NEWTON):
+    for _round in range(MAX_NEWTON):
         sum_shares(c, s, &shares, &slope)
         above = of_totals.u / shares - (s - of_totals.v)
         slope = of_totals.u * slope / (shares * shares) - 1
@@ -346,9 +350,9 @@ cdef bint share_out_at_maximum(const component_t *c, double total) noexcept nogi
 cdef void share_out_sum(const component_t *c, double total) noexcept nogil:
     """Goal of a given sum: the reciprocal of the sum of shares is concave in s; Newton's steps come from the left."""
     cdef double low, s, last, shares, slope
-    cdef int _i
+    cdef int _round
     bracket(c, total, &low, &s)
-    for _i in range(MAX_NEWTON):
+    for _round in range(MAX_NEWTON):
         sum_shares(c, s, &shares, &slope)
         last = s
         s += (1 / total - 1 / shares) * shares * shares / slope
@@ -369,7 +373,7 @@ cdef double sum_counts(const component_t *c, double extra, double *out) noexcept
     return total
 
 
-cdef void aim_at_multinomial(component_t *c) noexcept nogil:
+cdef void aim_at_multinomial(component_t *c, const double *a) noexcept nogil:
     """Goal where counts are as little dispersed as those of a multinomial distribution, or less."""
     cdef double total = sum_counts(c, c.context.shape, c.goal)
     cdef Py_ssize_t j
@@ -394,13 +398,13 @@ cdef void aim_freely(component_t *c, const double *a) noexcept nogil:
             c.goal[j] = FLOOR if c.of_totals.v > 0 else a[j]
     elif share_out_at_maximum(c, total):
         if sum_of(c.goal, d) > CAP:
-            aim_at_multinomial(c)
+            aim_at_multinomial(c, a)
     elif slope_in_sum(c, a, total) > 0:
-        aim_at_multinomial(c)
+        aim_at_multinomial(c, a)
         if LEAP * total < CAP and not gain_of(c, a) > 0:
             share_out_sum(c, LEAP * total)
     else:
-        share_out_sum(c, total / LEAP)
+        share_out_sum(c, min(total / LEAP, sqrt(total)))
 
 
 cdef void keep_below_cap(const context_t *context, double *a) noexcept nogil:
@@ -435,13 +439,17 @@ cdef void aim_symmetrically(component_t *c, const double *a) noexcept nogil:
     elif u + v * one > c.of_totals.u + (d * c.of_totals.v + c.context.rate) * one:
         one *= LEAP
     elif u > 0 or c.context.rate > 0:
-        one /= LEAP
+        one = min(one / LEAP, sqrt(one))
     fill(c.context, c.goal, one)
     keep_symmetric(c.context, c.goal)
 
 
 cdef void keep_symmetric(const context_t *context, double *a) noexcept nogil:
     fill(context, a, min(max(a[0], FLOOR), CAP / context.n_columns))
+
+
+cdef void aim_at_equal_shares(component_t *c, const double *a) noexcept nogil:
+    fill(c.context, c.goal, CAP / <double> c.context.n_columns)
 
 
 cdef void aim_at_symmetric_fixed_point(component_t *c, const double *a) noexcept nogil:
@@ -470,10 +478,12 @@ cdef void keep_sum(const context_t *context, double *a) noexcept nogil:
 
 
 cdef tie_t FREE, SYMMETRIC, FIXED
-FREE.aim, FREE.aim_surely, FREE.keep, FREE.is_symmetric = aim_freely, aim_at_fixed_point, keep_below_cap, False
+FREE.aim, FREE.aim_surely, FREE.aim_at_limit = aim_freely, aim_at_fixed_point, aim_at_multinomial
+FREE.keep, FREE.is_symmetric = keep_below_cap, False
 SYMMETRIC.aim, SYMMETRIC.aim_surely = aim_symmetrically, aim_at_symmetric_fixed_point
-SYMMETRIC.keep, SYMMETRIC.is_symmetric = keep_symmetric, True
-FIXED.aim, FIXED.aim_surely, FIXED.keep, FIXED.is_symmetric = aim_at_sum, NULL, keep_sum, False
+SYMMETRIC.aim_at_limit, SYMMETRIC.keep, SYMMETRIC.is_symmetric = aim_at_equal_shares, keep_symmetric, True
+FIXED.aim, FIXED.aim_surely, FIXED.aim_at_limit = aim_at_sum, NULL, NULL
+FIXED.keep, FIXED.is_symmetric = keep_sum, False
 
 
 # ---- the M-step -----------------------------------------------------------------------------------------------------
@@ -503,6 +513,10 @@ cdef double gain_of(component_t *c, const double *a) noexcept nogil:
     return 0 if -ROUNDING * (size + c.count) <= total < 0 else total
 
 
+cdef inline void go(const component_t *c, double *a) noexcept nogil:
+    memcpy(a, c.goal, c.context.n_columns * sizeof(double))
+
+
 cdef double step(component_t *c, double *a) noexcept nogil:
     """To a point where the objective is not lower; what it gains."""
     cdef const context_t *context = c.context
@@ -518,8 +532,7 @@ cdef double step(component_t *c, double *a) noexcept nogil:
             context.tie.aim_surely(c, a)
         gained = gain_of(c, a)
         if gained >= 0:
-            for j in range(context.n_columns):
-                a[j] = c.goal[j]
+            go(c, a)
             return gained
         for j in range(context.n_columns):
             c.goal[j] = sqrt(a[j] * c.goal[j])
@@ -545,8 +558,8 @@ cdef int maximise_component(const family_t *f, Py_ssize_t k, const totals_t *tot
     cdef component_t c
     cdef sums_t sums = sums_of(f, totals, work)
     cdef double *a
-    cdef double total
-    cdef int _i
+    cdef double before = 0
+    cdef int _round
     c.context = context_of(f)
     c.weights, c.count = sums.of_components + k * f.n_features, totals.counts[k]
     if c.count == 0:
@@ -555,11 +568,17 @@ cdef int maximise_component(const family_t *f, Py_ssize_t k, const totals_t *tot
     a = params + k * c.context.n_columns
     if not sum_of(a, c.context.n_columns) > 0:
         begin_component(&c, a)
-    for _i in range(MAX_STEPS):
+    for _round in range(MAX_STEPS):
+        before = sum_of(a, c.context.n_columns)
         if step(&c, a) < ENOUGH * c.count:
             break
-    total = sum_of(a, c.context.n_columns)
-    return MIXFAST_CAPPED_PARAMETER if c.context.sum == 0 and total > 0.99 * CAP else MIXFAST_OK
+    if c.context.tie.aim_at_limit == NULL:
+        return MIXFAST_OK
+    if sum_of(a, c.context.n_columns) > GROWTH * before:
+        c.context.tie.aim_at_limit(&c, a)
+        if gain_of(&c, a) >= 0:
+            go(&c, a)
+    return MIXFAST_CAPPED_PARAMETER if sum_of(a, c.context.n_columns) > 0.99 * CAP else MIXFAST_OK
 
 
 # ---- the other verbs ------------------------------------------------------------------------------------------------
@@ -580,14 +599,14 @@ cdef void prepare_component(const family_t *f, Py_ssize_t k, const double *weigh
 cdef double log_prior(const family_t *f, const double *params) noexcept nogil:
     """sum of log density of log a, for a ~ Gamma(shape, rate); up to a constant where one of them is zero."""
     cdef const context_t *context = context_of(f)
-    cdef Py_ssize_t stride = context.n_columns if context.tie.is_symmetric else 1, i, _j
+    cdef Py_ssize_t stride = context.n_columns if context.tie.is_symmetric else 1, i = 0
     cdef double logs = 0, sums = 0, product
+    cdef int _factor
     if context.shape == 0 and context.rate == 0:
         return 0
-    i = 0
     while i < f.n_params:
         product = 1
-        for _j in range(8):  # of numbers between 1e-38 and 1e38: a logarithm for all
+        for _factor in range(8):  # of numbers between 1e-38 and 1e38: a logarithm for all
             if i < f.n_params:
                 product *= params[i]
                 sums += params[i]
