@@ -17,7 +17,7 @@ from mixfast import _random, seeding
 from mixfast._batch import fit_problems
 from mixfast._em import Rows, is_mapped
 from mixfast._threads import resolve_threads
-from mixfast.batch_result import BatchResult, Cell, allows_nan, is_usable
+from mixfast.batch_result import BatchResult, Cell, is_usable
 from mixfast.convergence import Status
 from mixfast.estimators._base import BaseMixture
 from mixfast.problems import (
@@ -187,7 +187,8 @@ def fit_many(
     has_slots = keep == "all" or holds_out or not is_compiled or n_bytes <= FEW_BYTES
     found = _nothing_found(len(problems), cells, len(cells) if has_slots else 1)
     found.status[below_zero(problems)] = Status.OUT_OF_DOMAIN
-    found.status[not_finite(problems, allows_nan(estimator)) | out_of_range(problems)] = Status.NOT_FINITE
+    allows_nan = estimator._allows_nan(problems.X.shape[1])
+    found.status[not_finite(problems, allows_nan) | out_of_range(problems)] = Status.NOT_FINITE
     problems = without_weightless_rows(problems)
     fit = _fit_compiled if is_compiled else _fit_one_by_one
     in_fit = None if holds_out or len(cells) == 1 else criterion

@@ -9,7 +9,6 @@ from numbers import Integral
 
 import numpy as np
 from sklearn.base import clone
-from sklearn.utils import get_tags
 
 from mixfast import persistence, seeding
 from mixfast._batch import Model, evaluate_problems
@@ -25,11 +24,6 @@ def is_usable(status):
     """Whether there are parameters: statuses with these flags have none."""
     without = Status.NOT_FINITE | Status.TOO_FEW_ROWS | Status.INTERRUPTED | Status.OUT_OF_DOMAIN
     return (np.asarray(status) & int(without)) == 0
-
-
-def allows_nan(estimator):
-    """Whether NaN is a missing value."""
-    return get_tags(estimator).input_tags.allow_nan
 
 
 class Cell:
@@ -332,7 +326,7 @@ class BatchResult:
             raise ValueError(f"problems have {problems.X.shape[1]} columns, those that were fitted {n_features}")
         X = problems.X.astype(np.result_type(problems.X.dtype, self.dtype), copy=False)
         problems = replace(problems, X=X)
-        wrong = not_finite(problems, allows_nan(self._cells[0].estimator)) & self._has_params()
+        wrong = not_finite(problems, self._cells[0].estimator._allows_nan(n_features)) & self._has_params()
         if np.any(wrong):
             raise ValueError(f"problem {int(np.argmax(wrong))} holds values that are not finite")
         return problems

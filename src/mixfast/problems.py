@@ -148,17 +148,18 @@ def has_missing(problems):
     return values.size > 0 and bool(np.isnan(np.min(values)))
 
 
-def not_finite(problems, accepts_missing=False):
-    """Which problems hold a value that is no finite number; NaN may be accepted."""
+def not_finite(problems, allows_nan):
+    """Which problems hold a value that is no finite number; NaN may be allowed, (n_features,), column by column."""
     wrong = np.zeros(len(problems), dtype=bool)
     values = problems.X.data if scipy.sparse.issparse(problems.X) else problems.X
     with np.errstate(over="ignore", invalid="ignore"):
         if np.isfinite(np.sum(values)):
             return wrong
-    is_wrong = np.isinf(values) if accepts_missing else ~np.isfinite(values)
     if scipy.sparse.issparse(problems.X):
+        is_wrong = np.isinf(values) | (np.isnan(values) & ~allows_nan[problems.X.indices])
         rows = np.searchsorted(problems.X.indptr, np.flatnonzero(is_wrong), side="right") - 1
     else:
+        is_wrong = np.isinf(values) | (np.isnan(values) & ~allows_nan)
         rows = np.flatnonzero(np.any(is_wrong, axis=1))
     wrong[np.searchsorted(problems.offsets, rows, side="right") - 1] = True
     return wrong

@@ -87,7 +87,8 @@ ALWAYS = ("bic", "aic", "icl")
 def _seeding_rows(estimator, X):
     """As k-means sees them: without missing entries, counts in proportion."""
     estimator = clone(estimator)
-    encoded = estimator._family().encode(estimator._validate_rows(X))
+    rows = estimator._validate_rows(X)  # the family may have to know them
+    encoded = estimator._family().encode(rows)
     return encoded.rows if encoded.seeds is None else encoded.make_seeds()
 
 

@@ -16,7 +16,7 @@ import numpy as np
 import scipy.sparse
 from sklearn.base import _fit_context
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import check_array
+from sklearn.utils import check_array, get_tags
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
@@ -117,6 +117,10 @@ class BaseMixture(DensityEstimator):
     def _prepare_rows(self, X):
         """Validated rows as the family wants them; raises ValueError where they are outside its domain."""
         return X
+
+    def _allows_nan(self, n_features):
+        """Where NaN is a missing value, a bool for each column."""
+        return np.full(n_features, get_tags(self).input_tags.allow_nan)
 
     def _for_parts_of(self, X):
         """The estimator for fits to some of the rows X each, with what they are to have in common."""

@@ -117,7 +117,7 @@ class ProductMixture(BaseMixture):
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         kinds = [get_tags(part[-1].mixture(1)).input_tags for part in self.parts if _is_part(part)]
-        tags.input_tags.allow_nan = any(kind.allow_nan for kind in kinds)
+        tags.input_tags.allow_nan = all(kind.allow_nan for kind in kinds)
         tags.input_tags.string = any(kind.string for kind in kinds)
         tags.input_tags.categorical = any(kind.categorical for kind in kinds)
         return tags
@@ -195,6 +195,12 @@ class ProductMixture(BaseMixture):
 
     def _collect(self):
         return self._family().join([own._collect() for own in self.components_.values()])
+
+    def _allows_nan(self, n_features):
+        allows = np.ones(n_features, dtype=bool)  # nobody looks at columns that no part names
+        for group in self._groups(list(range(n_features))):
+            allows[group.places] = get_tags(group.part.mixture(1)).input_tags.allow_nan
+        return allows
 
     def _for_parts_of(self, X):
         columns = Columns(X)

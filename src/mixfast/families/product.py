@@ -27,6 +27,8 @@ class Product(Family):
         The same for encoded rows, None where they are not encoded.
     """
 
+    batches = False  # k-means measures columns by their deviations, which are those of a problem
+
     def __init__(self, families, widths, encoded_widths=None):
         self.families, self.widths = families, widths
         self.encoded_widths = widths if encoded_widths is None else encoded_widths
