@@ -65,37 +65,37 @@ def _seeds(estimator, seeds, random_state, n_problems):
 
 def _candidates(estimator, n_components, covariance_type):
     """The estimators of the grid."""
-    grid = {}
+    template, grid = _unfitted_copy(estimator), {}
     for name, values in (("n_components", n_components), ("covariance_type", covariance_type)):
         if values is not None:
-            if name not in estimator.get_params():
+            if name not in vars(template):
                 raise ValueError(f"{type(estimator).__name__} has no parameter {name!r}")
             grid[name] = list(values) if np.iterable(values) and not isinstance(values, str) else [values]
             if not grid[name]:
                 raise ValueError(f"{name} should have at least one value")
-    found = [
-        _unfitted_copy(estimator, dict(zip(grid, values, strict=True))) for values in itertools.product(*grid.values())
-    ]
-    found[0]._validate_params()
-    for name, values in grid.items():
-        for value in values:
-            validate_parameter_constraints(
-                estimator._parameter_constraints, {name: value}, caller_name=type(estimator).__name__
-            )
+    found = [_changed(template, dict(zip(grid, values, strict=True))) for values in itertools.product(*grid.values())]
+    # as `_validate_params`, which asks for the signature once more: 0.1 ms
+    for params in (vars(found[0]), *({name: value} for name, values in grid.items() for value in values)):
+        validate_parameter_constraints(estimator._parameter_constraints, params, caller_name=type(estimator).__name__)
     if not isinstance(estimator.init_params, str):
         raise ValueError("init_params of a batch should name a method: labels or responsibilities belong to one X")
     return found
 
 
-def _unfitted_copy(estimator, changes):
-    """As `clone(estimator).set_params(**changes)`, which asks for signatures three times: 0.25 ms instead of 0.02, a
-    third of a fit to 200 rows."""
+def _unfitted_copy(estimator):
+    """As `clone(estimator)`, which asks for signatures: 0.25 ms instead of 0.02, a third of a fit to 200 rows."""
     copied = type(estimator).__new__(type(estimator))
     vars(copied).update(
         (name, copy.deepcopy(value)) for name, value in vars(estimator).items() if not name.endswith("_")
     )
-    vars(copied).update(changes)
     return copied
+
+
+def _changed(template, params):
+    """A copy with other parameters, as `set_params` makes it; it shares those that stay with the template."""
+    changed = type(template).__new__(type(template))
+    vars(changed).update(vars(template) | params)
+    return changed
 
 
 def fit_many(

@@ -175,7 +175,7 @@ class BatchResult:
     def _can_be_published(self, weights):
         """Which problems have parameters that are finite in the precision of the data."""
         finite = np.zeros(len(weights), dtype=bool)
-        for j in range(len(self._cells)):
+        for j in np.flatnonzero(np.bincount(self.chosen)):
             own, record = self._of_model(j)
             finite[own] = True
             for array in self._cells[j].estimator._published(record):

@@ -45,12 +45,28 @@ ALWAYS_INLINE void pack_by(const mixfast_rows *rows, const uint32_t *order, ptrd
     }
 }
 
+/* Columns whose rows lie one after the other: a single column, or columns in Fortran's order. */
+ALWAYS_INLINE void pack_lines(const mixfast_rows *rows, ptrdiff_t start, ptrdiff_t n_rows, ptrdiff_t stride,
+                              int from_double, const double *pivot, real *MIXFAST_RESTRICT columns) {
+    for (ptrdiff_t j = 0; j < rows->n_features; j++) {
+        const char *first = rows->data + j * rows->column_stride + start * rows->row_stride;
+        double shift = pivot[j];
+        if (from_double)
+            for (ptrdiff_t r = 0; r < n_rows; r++) columns[j * stride + r] = (real)(((const double *)first)[r] - shift);
+        else
+            for (ptrdiff_t r = 0; r < n_rows; r++)
+                columns[j * stride + r] = (real)((double)((const float *)first)[r] - shift);
+    }
+}
+
 static void pack_dense(const mixfast_rows *rows, ptrdiff_t start, ptrdiff_t n_rows, ptrdiff_t stride,
                        const double *pivot, real *columns) {
     const uint32_t *order = rows->order;
     ptrdiff_t apart = rows->column_stride, j;
     int from_double = rows->real_bytes == 8;
-    if (!order && from_double && apart == 8)
+    if (!order && rows->row_stride == rows->real_bytes)
+        pack_lines(rows, start, n_rows, stride, from_double, pivot, columns);
+    else if (!order && from_double && apart == 8)
         pack_by(rows, NULL, start, n_rows, stride, 1, 8, pivot, columns);
     else if (!order && !from_double && apart == 4)
         pack_by(rows, NULL, start, n_rows, stride, 0, 4, pivot, columns);

@@ -113,8 +113,8 @@ class _Matrices(Elliptical):
         return covariances * np.multiply.outer(scale, scale), precisions_cholesky / scale[:, np.newaxis]
 
     @staticmethod
-    def _unit(shape):
-        return np.broadcast_to(np.eye(shape[-1]), shape)
+    def _unit(n_features):
+        return np.eye(n_features)
 
 
 class _Variances(Elliptical):
@@ -141,8 +141,8 @@ class _Variances(Elliptical):
         return covariances * scale**2, precisions_cholesky / scale
 
     @staticmethod
-    def _unit(shape):
-        return np.ones(shape)
+    def _unit(n_features):
+        return 1.0
 
 
 class FullCovariances(_Matrices):

@@ -62,9 +62,12 @@ class Gaussian(Elliptical):
         return self.located(np.zeros((n_components, n_features)))
 
     def located(self, centres):
-        params = self.params_layout(*np.shape(centres))
-        _, covariances, precisions = params.shapes
-        return params.pack(GaussianParams(centres, self._unit(covariances), self._unit(precisions)))
+        layout = self.params_layout(*np.shape(centres))
+        packed = np.empty(layout.size)
+        params = layout.view(packed)
+        params.means[...] = centres
+        params.covariances[...] = params.precisions_cholesky[...] = self._unit(np.shape(centres)[1])
+        return packed
 
     def sample(self, params, labels, rng):
         return self.stretched(rng.standard_normal((len(labels), params.means.shape[1])), params, labels)

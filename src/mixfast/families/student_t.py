@@ -110,11 +110,12 @@ class StudentT(Elliptical):
 
     def blank(self, n_components, n_features):
         """Infinite degrees of freedom, by which every row weighs the same: a start is that of a Gaussian."""
-        params = self.params_layout(n_components, n_features)
-        means, covariances, precisions, degrees = params.shapes
-        return params.pack(
-            StudentTParams(np.zeros(means), self._unit(covariances), self._unit(precisions), np.full(degrees, np.inf))
-        )
+        layout = self.params_layout(n_components, n_features)
+        packed = np.zeros(layout.size)
+        params = layout.view(packed)
+        params.covariances[...] = params.precisions_cholesky[...] = self._unit(n_features)
+        params.degrees_of_freedom[...] = np.inf
+        return packed
 
     def sample(self, params, labels, rng):
         rows = rng.standard_normal((len(labels), params.means.shape[1]))
