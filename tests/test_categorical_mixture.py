@@ -392,3 +392,19 @@ def test_order_of_classes_does_not_depend_on_the_start():
     for other in orders[1:]:
         assert_allclose(other, orders[0], rtol=1e-3)
     assert np.all(orders[0][0, 0] <= orders[0][1, 0])
+
+
+@pytest.mark.parametrize("kind", ["pandas", "ordered", "polars"])
+def test_categories_that_a_type_names_need_not_occur(kind):
+    categories = ["never", "some", "often"]
+    values = ["some", "often", None, "some"]
+    if kind == "polars":
+        table = pl.DataFrame({"answer": pl.Series(values, dtype=pl.Enum(categories))})
+        more = pl.DataFrame({"answer": pl.Series(["never"], dtype=pl.Enum(categories))})
+    else:
+        table = pd.DataFrame({"answer": pd.Categorical(values, categories, ordered=kind == "ordered")})
+        more = pd.DataFrame({"answer": pd.Categorical(["never"], categories)})
+    model = CategoricalMixture().fit(table)
+    assert [own.tolist() for own in model.categories_] == [categories]
+    assert_allclose(model.probabilities_[0], [[1 / 6, 3 / 6, 2 / 6]])
+    assert_allclose(model.score(more), np.log(1 / 6))

@@ -8,15 +8,20 @@ import pandas as pd
 import polars as pl
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import clone
 from test_python_family import Geometric
 from twins import DTYPES, FAMILIES, ISAS, flat, random_weights
 
 from mixfast import (
     BernoulliMixture,
     CategoricalMixture,
+    ExponentialMixture,
+    GammaMixture,
     GaussianMixture,
+    PoissonMixture,
     ProductMixture,
     Status,
+    StudentTMixture,
     fit_many,
     load,
     select,
@@ -26,7 +31,7 @@ from mixfast._em import EM, Rows, evaluate
 from mixfast._reference import em as reference
 from mixfast._reference import product as twin
 from mixfast.families.product import Product
-from mixfast.parts import Bernoulli, Categorical, Gaussian
+from mixfast.parts import Bernoulli, Categorical, Exponential, Gamma, Gaussian, Poisson, StudentT
 
 #: Families of parts and their columns. Tied Gaussians have terms that all components have in common.
 PRODUCTS = {
@@ -233,6 +238,77 @@ def test_a_part_alone_is_the_mixture_of_its_family():
         model = ProductMixture([(*columns, part)], 3, init_params=labels).fit(table)
         assert_allclose(model.lower_bounds_, alone.lower_bounds_, rtol=1e-12)
         assert_allclose(model.score_samples(table), alone.score_samples(X), rtol=1e-10)
+
+
+@pytest.mark.parametrize(
+    ("part", "mixture"),
+    [
+        (Poisson(alpha=0.5, beta=0.1), PoissonMixture(2, alpha=0.5, beta=0.1)),
+        (Gamma(), GammaMixture(2)),
+        (Exponential(), ExponentialMixture(2)),
+        (StudentT("diag", degrees_of_freedom=5), StudentTMixture(2, covariance_type="diag", degrees_of_freedom=5)),
+    ],
+)
+def test_every_other_part_alone_is_the_mixture_of_its_family_too(part, mixture):
+    X = np.random.default_rng(3).poisson(6, size=(300, 2)) + 1.0
+    labels = (X[:, 0] > 7).astype(int)
+    alone = mixture.set_params(init_params=labels).fit(X)
+    model = ProductMixture([(0, 1, part)], 2, init_params=labels).fit(X)
+    assert_allclose(model.lower_bounds_, alone.lower_bounds_, rtol=1e-12)
+    assert_allclose(model.score_samples(X), alone.score_samples(X), rtol=1e-10)
+    assert_allclose(model.sample(20_000, random_state=0)[0].mean(axis=0), X.mean(axis=0), rtol=0.05)
+
+
+def test_columns_of_six_kinds_and_a_batch_of_them():
+    rng = np.random.default_rng(4)
+    group = rng.integers(2, size=600)
+    X = np.column_stack(
+        [
+            rng.poisson(2 + 6 * group),
+            rng.gamma(2 + 8 * group),
+            rng.exponential(1 + 4 * group),
+            rng.standard_t(3, 600) + 5 * group,
+            rng.uniform(size=600) < 0.2 + 0.6 * group,
+            rng.integers(3, size=600) * group,
+        ]
+    )
+    kinds = [Poisson(), Gamma(), Exponential(), StudentT(), Bernoulli(), Categorical(categories=[[0.0, 1.0, 2.0]])]
+    mixture = ProductMixture([*enumerate(kinds)], 2, random_state=0)
+    found = mixture.fit(X).predict(X)
+    assert max((found == group).mean(), (found != group).mean()) > 0.98
+    result = fit_many((X, [0, 250, 250, 600]), mixture)
+    assert result.status[1] & Status.TOO_FEW_ROWS
+    for i, rows in ((0, slice(250)), (2, slice(250, 600))):
+        alone = clone(mixture).fit(X[rows])
+        assert result[i].lower_bound_ == alone.lower_bound_
+        assert_array_equal(result[i].predict_proba(X), alone.predict_proba(X))
+
+
+def test_tables_are_read_by_the_names_of_the_columns():
+    table, _ = people()
+    model = ProductMixture([(["age", "height"], Gaussian()), *PARTS[1:]], 2, random_state=0).fit(table)
+    assert list(model.components_) == ["age, height", "smoker", "job, town"]
+    expected = model.predict_proba(table)
+    for other in (table[table.columns[::-1]], table.drop(columns="id"), table.assign(more=1)):
+        assert_array_equal(model.predict_proba(other), expected)
+    drawn, labels = model.sample(9, random_state=0)
+    assert model.predict(pd.DataFrame(drawn, columns=model.columns_)).shape == labels.shape
+    with pytest.raises(ValueError, match="parts name column 'job', but X has"):
+        model.predict(table.drop(columns="job"))
+
+
+@pytest.mark.parametrize(
+    ("part", "message"),
+    [
+        (Categorical(alpha=-1), "Part 'age': The 'alpha' parameter of CategoricalMixture"),
+        (Bernoulli(alpha=-3), "Part 'age': The 'alpha' parameter of BernoulliMixture"),
+        (Gaussian("ful"), "Part 'age': The 'covariance_type' parameter of GaussianMixture"),
+        (Gaussian(reg_covar=-0.5), "Part 'age': The 'reg_covar' parameter of GaussianMixture"),
+    ],
+)
+def test_parameters_of_parts_are_checked(part, message):
+    with pytest.raises(ValueError, match=message):
+        ProductMixture([("age", part)]).fit(people()[0])
 
 
 @pytest.mark.parametrize("kind", ["polars", "array", "numbers", "rest"])

@@ -1,5 +1,7 @@
 """Student-t mixtures: densities to the ends of their range, the law of the iterations, tails and outliers."""
 
+from itertools import pairwise
+
 import mpmath
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ from twins import heavy_tailed_rows as heavy_rows
 
 from mixfast import GaussianMixture, Status, StudentTMixture, fit_many, load, select
 from mixfast._reference.student_t import log_gap
+from mixfast.families.seeds import drawn_in
 from mixfast.families.student_t import DEGREES_LIMITS, FullStudentT, StudentTParams
 
 TYPES = ["full", "tied", "diag", "spherical"]
@@ -423,3 +426,31 @@ def test_the_family_names_its_parameters_and_statistics():
     assert family.params_layout(2, 3).record is StudentTParams
     with pytest.raises(ValueError, match="cannot bind"):
         FullStudentT(degrees=type("Wrong", (), {"start": 5.0, "n_groups": lambda self, k: 7})()).bind(2, 3, np.float64)
+
+
+# ---- starts beside outliers ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("reach", [60, 200])
+@pytest.mark.parametrize("seed", range(4))
+def test_the_default_start_does_not_spend_components_on_outliers(reach, seed):
+    rng = np.random.default_rng(seed)
+    centres = np.array([[0.0, 0.0], [8.0, 8.0]])
+    X = rng.normal(size=(600, 2)) + centres[rng.integers(2, size=600)]
+    X[:18] = rng.uniform(-reach, reach, size=(18, 2))
+    model = StudentTMixture(2, random_state=seed, canonical_order=True).fit(X)
+    np.testing.assert_allclose(model.means_, centres, atol=0.5)
+
+
+def test_rows_of_the_start_do_not_depend_on_units_nor_on_other_problems():
+    rng = np.random.default_rng(0)
+    rows = rng.standard_t(1, size=(200, 3))
+    rows[:, 2] = np.arange(200) < 20  # half of it is equal
+    offsets = np.array([0, 50, 50, 51, 101, 200])
+    drawn = drawn_in(rows, offsets)
+    for first, last in pairwise(offsets):
+        np.testing.assert_array_equal(drawn[first:last], drawn_in(rows[first:last], np.array([0, last - first])))
+    np.testing.assert_allclose(drawn_in(rows * [1e-30, 1e30, 7] + [0, 1e30, 3], offsets), drawn, rtol=0, atol=1e-12)
+    assert np.all(np.isfinite(drawn_in(rows * 1e300, offsets)))
+    assert np.all(np.abs(drawn) <= 1)
+    np.testing.assert_array_equal(np.argsort(drawn_in(rows, np.array([0, 200]))[:, 0]), np.argsort(rows[:, 0]))

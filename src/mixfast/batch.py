@@ -319,7 +319,7 @@ def _fit_compiled(problems, cells, seeds, criterion, found, n_threads, report):
     encoded = cells[0].family.encode(_in_units(problems, X, units) if units else X)
     rows = Rows(encoded.rows, problems.sample_weight, encoded.base)
     if encoded.seeds is not None:
-        encoded = encoded._replace(seeds=encoded.make_seeds())
+        encoded = encoded._replace(seeds=encoded.make_seeds(problems.offsets))
     seeding_rows = rows if encoded.seeds is None else Rows(encoded.seeds, problems.sample_weight)
     fit_problems(
         rows,
@@ -382,16 +382,15 @@ def _prepare_rows(problems, estimator, status):
         return estimator._prepare_rows(problems.X)
     except ValueError:
         pass
-    prepared = []
-    for i in range(len(problems)):
-        X = problems.X[problems.rows(i)]
-        prepared.append(zeros_like(X))
-        if status[i, 0] == Status.INTERRUPTED:
-            try:
-                prepared[i] = estimator._prepare_rows(X)
-            except ValueError:
-                status[i] = Status.OUT_OF_DOMAIN
-    return join(prepared)
+    prepared = [None] * len(problems)
+    for i in np.flatnonzero(status[:, 0] == Status.INTERRUPTED):
+        try:
+            prepared[i] = estimator._prepare_rows(problems.X[problems.rows(i)])
+        except ValueError:
+            status[i] = Status.OUT_OF_DOMAIN
+    like = next((rows for rows in prepared if rows is not None), problems.X)
+    sizes = np.diff(problems.offsets).tolist()
+    return join([zeros_like(like, size) if rows is None else rows for rows, size in zip(prepared, sizes, strict=True)])
 
 
 def _fit_one_by_one(problems, cells, seeds, criterion, found, n_threads, report):

@@ -64,12 +64,14 @@ class Cell:
         return self.estimator._override_start(*unknown, self.n_features, DataUnits(self.family, None, None))
 
     def bind(self, encoded):
-        """The `Model` that `_batch.pyx` works with, for rows encoded by a family that differs in structure alone."""
+        """The `Model` that `_batch.pyx` works with, for rows that the family of one of the cells has encoded: another
+        one differs in the structure of covariances, which rows know nothing of."""
         n_components = self.n_components
+        family = encoded.family if type(encoded.family) is type(self.family) else self.family
         seeds = encoded.rows if encoded.seeds is None else encoded.seeds
         located = self.family.located(np.full((n_components, seeds.shape[1]), np.nan))
         return Model(
-            encoded._replace(family=self.family).bind(n_components, self.dtype),
+            encoded._replace(family=family).bind(n_components, self.dtype),
             seeding.bind_centres_to(seeds, n_components),
             seeding.bind_centres_to(seeds, 1 + seeding.n_kmeans_plusplus_candidates(n_components)),
             self.family.blank(n_components, self.n_features),
@@ -337,7 +339,12 @@ class BatchResult:
         X = problems.X
         if not np.all(usable):
             pieces = (X[problems.rows(i)] for i in range(len(problems)))
-            X = join([piece if fine else zeros_like(piece) for piece, fine in zip(pieces, usable, strict=True)])
+            X = join(
+                [
+                    piece if fine else zeros_like(piece, piece.shape[0])
+                    for piece, fine in zip(pieces, usable, strict=True)
+                ]
+            )
         return self._cells[0].estimator._prepare_rows(X)
 
     def _evaluate(self, problems, n_threads, labels=None, log_norm=None):

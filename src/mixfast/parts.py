@@ -6,7 +6,12 @@ from sklearn.base import BaseEstimator
 
 from mixfast.estimators.bernoulli_mixture import BernoulliMixture
 from mixfast.estimators.categorical_mixture import CategoricalMixture
+from mixfast.estimators.gamma_mixture import ExponentialMixture, GammaMixture
 from mixfast.estimators.gaussian_mixture import GaussianMixture
+from mixfast.estimators.poisson_mixture import PoissonMixture
+from mixfast.estimators.student_t_mixture import StudentTMixture
+
+__all__ = ["Bernoulli", "Categorical", "Exponential", "Gamma", "Gaussian", "Part", "Poisson", "StudentT"]
 
 
 class Part(BaseEstimator):
@@ -40,6 +45,18 @@ class Categorical(Part):
         self.categories = categories
 
 
+class Exponential(Part):
+    """Columns of waiting times, not negative, as in `ExponentialMixture`."""
+
+    _mixture = ExponentialMixture
+
+
+class Gamma(Part):
+    """Columns of positive numbers, as in `GammaMixture`."""
+
+    _mixture = GammaMixture
+
+
 class Gaussian(Part):
     """Columns of real numbers, which depend on each other as `covariance_type` says; parameters as in
     `GaussianMixture`."""
@@ -51,5 +68,27 @@ class Gaussian(Part):
         self.reg_covar = reg_covar
 
 
+class Poisson(Part):
+    """Columns of counts; parameters as in `PoissonMixture`."""
+
+    _mixture = PoissonMixture
+
+    def __init__(self, alpha=0.0, beta=0.0):
+        self.alpha = alpha
+        self.beta = beta
+
+
+class StudentT(Part):
+    """Columns of real numbers with outliers, which depend on each other as `covariance_type` says; parameters as in
+    `StudentTMixture`."""
+
+    _mixture = StudentTMixture
+
+    def __init__(self, covariance_type="full", degrees_of_freedom="component", reg_covar=1e-6):
+        self.covariance_type = covariance_type
+        self.degrees_of_freedom = degrees_of_freedom
+        self.reg_covar = reg_covar
+
+
 #: The parts by name.
-PARTS = {cls.__name__: cls for cls in (Bernoulli, Categorical, Gaussian)}
+PARTS = {cls.__name__: cls for cls in (Bernoulli, Categorical, Exponential, Gamma, Gaussian, Poisson, StudentT)}

@@ -93,8 +93,10 @@ def join(arrays):
     return np.concatenate(arrays)
 
 
-def zeros_like(X):
-    return X.__class__(X.shape, dtype=X.dtype) if scipy.sparse.issparse(X) else np.zeros_like(X)
+def zeros_like(X, n_rows):
+    """Rows of zeros, with the columns of X."""
+    shape = n_rows, X.shape[1]
+    return X.__class__(shape, dtype=X.dtype) if scipy.sparse.issparse(X) else np.zeros(shape, X.dtype)
 
 
 def canonical(X):

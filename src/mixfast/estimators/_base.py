@@ -200,12 +200,12 @@ class BaseMixture(DensityEstimator):
         return self
 
     def _fit_rows(self, X, sample_weight, init_params):
-        encoded = self._family().encode(X)
+        units = self._units(self._family(), X, sample_weight)
+        encoded = self._family().encode(units.rows(X))
         family = encoded.family
         layout = family.params_layout(self.n_components, X.shape[1])
         capsule = encoded.bind(self.n_components, self._kernel_dtype(family, X.dtype))
-        units = self._units(family, X, sample_weight)
-        rows = Rows(units.rows(encoded.rows), sample_weight, encoded.base)
+        rows = Rows(encoded.rows, sample_weight, encoded.base)
         seeding_rows = rows if encoded.seeds is None else Rows(encoded.make_seeds(), sample_weight)
         em = LOOPS[self.accelerate](capsule, rows, resolve_threads(self.n_threads))
         monitor = Monitor(self.verbose, self.verbose_interval, units.log_volume)

@@ -11,11 +11,13 @@ from mixfast.problems import frame_of
 
 
 class Answers(NamedTuple):
-    """A column: its name or number, values (n_samples,), numbers or objects, and where these are missing."""
+    """A column: its name or number, values (n_samples,), numbers or objects, where these are missing, and what its type
+    declares for categories, if it does."""
 
     name: object
     values: np.ndarray
     is_missing: np.ndarray
+    declared: np.ndarray | None = None
 
 
 def is_table(X):
@@ -50,10 +52,23 @@ class Columns:
             return Answers(name, *_plain(name, self._X[:, place]))
         series = next(series for i, series in enumerate(self._frame.iter_columns()) if i == place)
         values, is_missing = _plain(name, series.to_numpy())
-        return Answers(name, values, is_missing | series.is_null().to_numpy())
+        return Answers(name, values, is_missing | series.is_null().to_numpy(), _declared(series))
 
     def all_answers(self):
         return [self.answers(place) for place in range(len(self))]
+
+
+def _declared(series):
+    """The categories of a polars Enum or a pandas categorical, in their order; None where the type has none."""
+    categories = getattr(series.dtype, "categories", None)  # of an Enum, and of ordered ones of pandas
+    if categories is None:
+        categories = getattr(getattr(series.to_native(), "cat", None), "categories", None)
+    return None if categories is None else _as_array(list(categories))
+
+
+def _as_array(values):
+    array = np.asarray(values)
+    return array.astype(object) if array.dtype.kind in "US" else array
 
 
 def _plain(name, values):
@@ -89,7 +104,9 @@ def _is_nothing(value):
 
 
 def categories_of(answers):
-    """The distinct values of a column, sorted."""
+    """Those that the type of the column names, or else its distinct values, sorted."""
+    if answers.declared is not None:
+        return answers.declared
     known = answers.values[~answers.is_missing]
     if not len(known):
         raise ValueError(f"Column {answers.name!r} of X has no answers: leave it out, or give its categories")
@@ -115,9 +132,7 @@ def check_categories(given, n_features):
         raise ValueError(f"categories has {len(given)} lists for the {n_features} columns of X")
     arrays = []
     for j, values in enumerate(given):
-        array = np.asarray(values)
-        if array.dtype.kind in "US":
-            array = array.astype(object)
+        array = _as_array(values)
         if array.ndim != 1 or not len(array) or len(set(array.tolist())) < len(array):
             raise ValueError(f"categories[{j}] should be a list of distinct values, got {values!r}")
         arrays.append(array)

@@ -32,7 +32,9 @@ class CategoricalMixture(BaseMixture):
         row that is impossible under all components has log density -inf, is shared equally among them, and
         predictions warn.
     categories : 'auto' or list of array-like, default='auto'
-        The categories of each column. 'auto' takes the values that occur in `fit`, sorted, whatever their weight.
+        The categories of each column. 'auto' takes those that the column's type names (a pandas categorical, a polars
+        Enum), whether they occur or not; of other columns the values that occur in `fit`, sorted, whatever their
+        weight.
     tol, max_iter, n_init, init_params, random_state, warm_start, verbose, verbose_interval, n_threads, accelerate,
     n_init_policy
         As in `GaussianMixture`; k-means sees a column of zeros and ones for each category.

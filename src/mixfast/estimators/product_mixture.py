@@ -8,10 +8,11 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.base import clone
 from sklearn.utils import get_tags
+from sklearn.utils._param_validation import InvalidParameterError
 from sklearn.utils.validation import validate_data
 
 from mixfast.estimators._base import BaseMixture
-from mixfast.estimators._categories import Columns, categories_of, decode
+from mixfast.estimators._categories import Columns, categories_of, decode, is_table
 from mixfast.families.product import Product
 from mixfast.parts import Categorical, Part
 
@@ -36,8 +37,10 @@ class ProductMixture(BaseMixture):
     parts : list of tuple
         Columns and then their family, for instance
         `[("age", "height", Gaussian()), ("smoker", Bernoulli()), ("job", Categorical())]`, with families of
-        `mixfast.parts`. Columns are named, or numbered from 0. A tuple of a family alone takes all columns that no
-        other names; without such a part, columns that are not named are not looked at.
+        `mixfast.parts`: Bernoulli, Categorical, Exponential, Gamma, Gaussian, Poisson, StudentT. Columns are named, or
+        numbered from 0, and may stand in a list. A tuple of a family alone takes all columns that no other names;
+        without such a part, columns that are not named are not looked at. Where all are named, tables are read by these
+        names: they may have other columns, and in another order, than in `fit`.
     n_components : int, default=1
         Number of components.
     tol, max_iter, n_init, init_params, random_state, warm_start, verbose, verbose_interval, n_threads, accelerate,
@@ -52,18 +55,20 @@ class ProductMixture(BaseMixture):
     weights_ : ndarray of shape (n_components,)
     components_ : dict
         For each part, by its name (its columns, joined by ", "), the fitted mixture of its columns alone, the margin of
-        this one: a `GaussianMixture`, `BernoulliMixture` or `CategoricalMixture` with the same `weights_`, and their
-        attributes, such as `components_["age, height"].means_`.
+        this one: a `GaussianMixture`, `CategoricalMixture` and so on with the same `weights_`, and their attributes,
+        such as `components_["age, height"].means_`.
     columns_ : list
-        The columns that parts have, in the order of X: those of what `sample` draws.
+        The columns that parts have, in the order of X: those of what `sample` draws, so that
+        `pandas.DataFrame(model.sample(9)[0], columns=model.columns_)` is a table as in `fit`.
     converged_, n_iter_, lower_bound_, lower_bounds_, status_, n_features_in_, feature_names_in_
         As in `GaussianMixture`. The lower bound has the priors of all parts.
 
     Raises
     ------
     ValueError
-        For parts that name a column twice, or one that X has not; for values that are missing where the family has no
-        place for them (all but `Categorical`), and others outside its domain; and as in `GaussianMixture`.
+        For parts that name a column twice, or one that X has not, or have parameters outside their range; for values
+        that are missing where the family has no place for them (all but `Bernoulli` and `Categorical`), and others
+        outside its domain; and as in `GaussianMixture`.
 
     Examples
     --------
@@ -114,10 +119,15 @@ class ProductMixture(BaseMixture):
         self.n_init_policy = n_init_policy
         self.canonical_order = canonical_order
 
+    @property
+    def _accepts_missing(self):
+        return any(part[-1].mixture(1)._accepts_missing for part in self.parts if _is_part(part))
+
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         kinds = [get_tags(part[-1].mixture(1)).input_tags for part in self.parts if _is_part(part)]
         tags.input_tags.allow_nan = all(kind.allow_nan for kind in kinds)
+        tags.input_tags.positive_only = any(kind.positive_only for kind in kinds)
         tags.input_tags.string = any(kind.string for kind in kinds)
         tags.input_tags.categorical = any(kind.categorical for kind in kinds)
         return tags
@@ -135,7 +145,7 @@ class ProductMixture(BaseMixture):
                 raise ValueError(
                     f"parts should hold tuples of columns and then a family of mixfast.parts, got {part!r}"
                 )
-            places = [self._place(column, known, len(names)) for column in part[:-1]]
+            places = [self._place(column, known, len(names)) for column in _columns_of(part)]
             for place in places:
                 if place in taken:
                     raise ValueError(f"parts name column {names[place]!r} twice")
@@ -163,9 +173,19 @@ class ProductMixture(BaseMixture):
             return int(column)
         raise ValueError(f"parts name column {column!r}, but X has {', '.join(map(repr, known))}")
 
+    def _names_all_columns(self):
+        return all(
+            _columns_of(part) and all(isinstance(name, str) for name in _columns_of(part)) for part in self.parts
+        )
+
     def _new_components(self, groups):
-        components = {group.name: group.part.mixture(self.n_components) for group in groups}
-        for own, group in zip(components.values(), groups, strict=True):
+        components = {}
+        for group in groups:
+            own = components[group.name] = group.part.mixture(self.n_components)
+            try:
+                own._validate_params()
+            except InvalidParameterError as error:
+                raise InvalidParameterError(f"Part {group.name!r}: {error}") from None
             own.n_features_in_ = len(group.places)
         return components
 
@@ -175,7 +195,7 @@ class ProductMixture(BaseMixture):
             return list(self.feature_names_in_)
         if hasattr(self, "n_features_in_"):
             return list(range(self.n_features_in_))
-        return list(range(1 + max(column for part in self.parts for column in part[:-1])))
+        return list(range(1 + max(column for part in self.parts for column in _columns_of(part))))
 
     def _mixtures(self):
         """Those of the parts: fitted, or else new."""
@@ -216,6 +236,8 @@ class ProductMixture(BaseMixture):
 
     def _validate_rows(self, X, reset=True, ensure_min_samples=1):
         columns = Columns(X, ensure_min_samples)
+        if not reset and is_table(X) and self._names_all_columns():
+            return self._block(columns, self._groups(columns.names), self._mixtures().values())
         validate_data(self, X, reset=reset, skip_check_array=True)
         groups = self._groups(columns.names if reset else self._column_names())
         if reset:
@@ -278,6 +300,13 @@ class ProductMixture(BaseMixture):
 
 def _is_part(part):
     return isinstance(part, (tuple, list)) and len(part) > 0 and isinstance(part[-1], Part)
+
+
+def _columns_of(part):
+    """Those that a part names, one by one or in lists."""
+    return [
+        column for given in part[:-1] for column in (given if isinstance(given, (list, tuple, np.ndarray)) else [given])
+    ]
 
 
 def _is_categorical(group):

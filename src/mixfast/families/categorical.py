@@ -67,7 +67,7 @@ class Categorical(Family):
         numbers = np.array(self._numbers(X.shape[1]), dtype=X.dtype)
         is_missing = np.isnan(X)
         rows = np.where(is_missing, numbers, X) if np.any(is_missing) else X
-        return Encoded(self, rows, seeds=lambda: one_hot(X, is_missing, numbers))
+        return Encoded(self, rows, seeds=lambda offsets: one_hot(X, is_missing, numbers))
 
     def located(self, centres):
         return np.zeros(np.size(centres))  # statistics are measured from nothing; seeds have a column for each category

@@ -18,8 +18,8 @@ class Encoded(NamedTuple):
     family : Family, perhaps one that knows these rows
     rows : ndarray (n_samples, n_columns) or a sparse matrix in CSR form, float32 or float64
     base : float64 (n_samples,), a term of each row's log density that no parameter enters, or None
-    seeds : the rows that k-means is made of where these are others, or a function that makes them, which predictions do
-        not need; or None
+    seeds : the rows that k-means is made of where these are others, or None; or a function that makes them, which
+        predictions do not need, of the offsets of problems, whose columns may be brought to a scale problem by problem
     """
 
     family: Family
@@ -27,8 +27,11 @@ class Encoded(NamedTuple):
     base: np.ndarray | None = None
     seeds: np.ndarray | scipy.sparse.csr_matrix | Callable | None = None
 
-    def make_seeds(self):
-        return self.seeds() if callable(self.seeds) else self.seeds
+    def make_seeds(self, offsets=None):
+        """Of one problem, or of those that begin and end at the offsets."""
+        if not callable(self.seeds):
+            return self.seeds
+        return self.seeds(np.array([0, self.rows.shape[0]]) if offsets is None else offsets)
 
     def bind(self, n_components, dtype, isa=None):
         """The capsule with the family's verbs for these rows, computed in `dtype`."""

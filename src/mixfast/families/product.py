@@ -10,7 +10,7 @@ import scipy.sparse
 
 from mixfast.families._product import bind_product
 from mixfast.families.family import Encoded, Family, is_sparse
-from mixfast.units import column_moments
+from mixfast.families.seeds import standardised
 
 
 class Product(Family):
@@ -27,11 +27,10 @@ class Product(Family):
         The same for encoded rows, None where they are not encoded.
     """
 
-    batches = False  # k-means measures columns by their deviations, which are those of a problem
-
     def __init__(self, families, widths, encoded_widths=None):
         self.families, self.widths = families, widths
         self.encoded_widths = widths if encoded_widths is None else encoded_widths
+        self.batches = all(family.batches for family in families)
         self.dtypes = tuple(dtype for dtype in Family.dtypes if all(dtype in family.dtypes for family in families))
         self.Params, self.Stats = (
             namedtuple(
@@ -75,7 +74,7 @@ class Product(Family):
             Product([part.family for part in parts], self.widths, [part.rows.shape[1] for part in parts]),
             np.concatenate([part.rows for part in parts], axis=1),
             sum(bases) if bases else None,
-            lambda: join_seeds(parts),
+            lambda offsets: join_seeds(parts, offsets),
         )
 
     def blank(self, n_components, n_features):
@@ -90,20 +89,13 @@ class Product(Family):
         return np.concatenate([family.sample(own, labels, rng) for family, own in parts], axis=1)
 
 
-def join_seeds(parts):
+def join_seeds(parts, offsets):
     """Rows that k-means measures distances of: those that the parts have for it, or else columns of variance 1.
 
     Two rows then differ by 2 on average in the square of a standardised column, and by 2 in that of a category.
     """
-    seeds = [part.make_seeds() for part in parts]
-    seeds = [standardised(part.rows) if own is None else own for part, own in zip(parts, seeds, strict=True)]
+    seeds = [part.make_seeds(offsets) for part in parts]
+    seeds = [standardised(part.rows, offsets) if own is None else own for part, own in zip(parts, seeds, strict=True)]
     if any(is_sparse(own) for own in seeds):
         return scipy.sparse.hstack([scipy.sparse.csr_matrix(own) for own in seeds], format="csr")
     return np.concatenate(seeds, axis=1)
-
-
-def standardised(rows):
-    """Each column less its mean, by its standard deviation; zeros where it is constant."""
-    mean, deviation = column_moments(rows, None)
-    unit = np.where(deviation == 0, np.inf, deviation)
-    return ((rows - mean) / unit).astype(rows.dtype)

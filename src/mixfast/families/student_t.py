@@ -21,6 +21,8 @@ from mixfast.families.covariances import (
     SphericalCovariances,
     TiedCovariances,
 )
+from mixfast.families.family import Encoded
+from mixfast.families.seeds import drawn_in
 
 
 class StudentTParams(NamedTuple):
@@ -116,6 +118,10 @@ class StudentT(Elliptical):
         params.covariances[...] = params.precisions_cholesky[...] = self._unit(n_features)
         params.degrees_of_freedom[...] = np.inf
         return packed
+
+    def encode(self, X):
+        """k-means sees outliers beside the rest: docs/families.md has what that brings."""
+        return Encoded(self, X, seeds=lambda offsets: drawn_in(X, offsets))
 
     def sample(self, params, labels, rng):
         rows = rng.standard_normal((len(labels), params.means.shape[1]))
