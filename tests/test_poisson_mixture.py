@@ -296,3 +296,17 @@ def test_scikit_learn_routes_exposures():
         model = PoissonMixture(2).set_fit_request(exposure=True, sample_weight=False).set_predict_request(exposure=True)
         assert model.get_metadata_routing().consumes("fit", ["exposure"]) == {"exposure"}
         assert model.get_metadata_routing().consumes("predict", ["exposure"]) == {"exposure"}
+
+
+def test_a_model_that_knows_exposures_warns_where_they_are_missing():
+    X, _, exposure = events()
+    model = PoissonMixture(3, random_state=0).fit(X, exposure=exposure)
+    for method in (model.predict, model.score, model.bic, model.score_samples):
+        with pytest.warns(UserWarning, match="fitted with exposures"):
+            method(X)
+    assert not PoissonMixture(3, random_state=0).fit(X).is_exposed_
+    np.testing.assert_array_equal(model.predict(X, exposure=2.0), model.predict(X, exposure=np.full(len(X), 2.0)))
+    with pytest.raises(ValueError, match="exposure should have the shape of"):
+        model.sample(3, exposure=[1, 2])
+    with pytest.raises(ValueError, match="exposure should be finite and above zero, in row 0 it is -1"):
+        model.sample(3, exposure=-1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from numbers import Real
 
 import numpy as np
@@ -24,7 +25,7 @@ class PoissonMixture(BaseMixture):
 
     The probability of a row of counts x with exposure e is sum_k weights_k prod_j Poisson(x_j; e rates_kj). The
     exposure is what counts are proportional to, the time or the area of the observation; 1 where none is given. Methods
-    that look at rows take it as an argument, `exposure`, float array-like of shape (n_samples,) and above zero.
+    that look at rows take it as an argument, `exposure`, float or array-like of shape (n_samples,) and above zero.
 
     Parameters
     ----------
@@ -47,6 +48,8 @@ class PoissonMixture(BaseMixture):
     weights_ : ndarray of shape (n_components,)
     rates_ : ndarray of shape (n_components, n_features)
         Expected counts at an exposure of 1.
+    is_exposed_ : bool
+        Whether `fit` was given exposures: then the other methods warn where they are not.
     converged_, n_iter_, lower_bound_, lower_bounds_, status_, n_features_in_, feature_names_in_
         As in `GaussianMixture`.
 
@@ -135,19 +138,20 @@ class PoissonMixture(BaseMixture):
         tags.input_tags.positive_only = True
         return tags
 
-    def _validate_rows(self, X, **options):
-        if not isinstance(X, Exposed):
-            return super()._validate_rows(X, **options)
-        counts = super()._validate_rows(X.counts, **options)
-        exposure = check_array(X.exposure, ensure_2d=False, dtype=np.float64, input_name="exposure")
-        if exposure.shape != (counts.shape[0],):
-            raise ValueError(f"exposure should have the shape of {(counts.shape[0],)}, got {exposure.shape}")
-        # in the precision that the rows are computed in
-        wrong = ~((exposure.astype(counts.dtype) > 0) & np.isfinite(exposure.astype(counts.dtype)))
-        if np.any(wrong):
-            row = int(np.argmax(wrong))
-            raise ValueError(f"exposure should be finite and above zero, in row {row} it is {exposure[row]}")
-        return Exposed(counts, exposure)
+    def _validate_rows(self, X, reset=True, **options):
+        if isinstance(X, Exposed):
+            counts = super()._validate_rows(X.counts, reset=reset, **options)
+            return Exposed(counts, _check_exposure(X.exposure, counts.shape[0], counts.dtype))
+        if not reset and getattr(self, "is_exposed_", False):
+            warnings.warn(
+                "This model was fitted with exposures, and the rows are taken to have exposures of 1: pass exposure.",
+                UserWarning,
+                stacklevel=5,
+            )
+        return super()._validate_rows(X, reset=reset, **options)
+
+    def _learn_design(self, X, sample_weight):
+        self.is_exposed_ = isinstance(X, Exposed)
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y=None, sample_weight=None, exposure=None):
@@ -161,7 +165,7 @@ class PoissonMixture(BaseMixture):
             Present for API consistency by convention.
         sample_weight : array-like of shape (n_samples,), default=None
             As in `GaussianMixture.fit`.
-        exposure : array-like of shape (n_samples,), default=None
+        exposure : float or array-like of shape (n_samples,), default=None
             What the counts of each row are proportional to; None is 1.
 
         Returns
@@ -180,8 +184,8 @@ class PoissonMixture(BaseMixture):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-        exposure : array-like of shape (n_samples,), default=None
-            As in `fit`; 1 if it is not given, whatever the exposures in `fit` were.
+        exposure : float or array-like of shape (n_samples,), default=None
+            As in `fit`; 1 if it is not given, with a warning where `fit` had exposures.
 
         Returns
         -------
@@ -230,4 +234,18 @@ class PoissonMixture(BaseMixture):
         y : ndarray of shape (n_samples,), int64
             The component of each row.
         """
-        return self._draw(n_samples, self._rng_of_sample(n_samples, random_state), exposure=exposure)
+        rng = self._rng_of_sample(n_samples, random_state)
+        return self._draw(n_samples, rng, exposure=_check_exposure(exposure, n_samples, np.float64))
+
+
+def _check_exposure(exposure, n_samples, dtype):
+    """One for each row, float64; those of `dtype`, which rows are computed in, must be above zero."""
+    exposure = check_array(np.atleast_1d(exposure), ensure_2d=False, dtype=np.float64, input_name="exposure")
+    if exposure.shape not in ((n_samples,), (1,)):
+        raise ValueError(f"exposure should have the shape of {(n_samples,)}, got {exposure.shape}")
+    exposure = np.broadcast_to(exposure, n_samples)
+    wrong = ~((exposure.astype(dtype) > 0) & np.isfinite(exposure.astype(dtype)))
+    if np.any(wrong):
+        row = int(np.argmax(wrong))
+        raise ValueError(f"exposure should be finite and above zero, in row {row} it is {exposure[row]}")
+    return exposure
