@@ -98,6 +98,7 @@ cdef enum:
     MAX_LANES = 64
     LANES_BYTES = 67108864     # all lanes together, unless that leaves fewer than MIN_LANES
     MIN_LANES = 8
+    MIN_SPARSE_LANES = 4       # a lane for 50 components of 50,000 words is 20 MB, and memory is what a pass waits for
     SLICE = 1024               # doubles of each lane that are added up at once
 
 # Half a second on one thread at 6 GF/s, the slowest kernels measured (base, d=2), so that Ctrl-C is heard within one.
@@ -439,7 +440,8 @@ cdef void shape_pass(pass_t *p, const family_t *family, const rows_t *rows, doub
     lane_room = LANE_COUNTS + family.n_components + max(family.n_stats, family.n_common, family.n_features + 1)
     p.lane_size = round_up(lane_room, CACHE_LINE // sizeof(double))
     p.n_lanes = clip(p.n_chunks // CHUNKS_PER_LANE, 1,
-                     clip(LANES_BYTES // <Py_ssize_t> (p.lane_size * sizeof(double)), MIN_LANES, MAX_LANES))
+                     clip(LANES_BYTES // <Py_ssize_t> (p.lane_size * sizeof(double)),
+                          MIN_LANES if rows.indptr == NULL else MIN_SPARSE_LANES, MAX_LANES))
     flops = flops_of(p)
     p.n_rounds = 1 + <Py_ssize_t> (flops / ROUND_FLOPS)
     p.n_threads = 1 if family.needs_gil else <int> clip(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import warnings
 from abc import abstractmethod
+from functools import cache
 from numbers import Integral, Real
 from typing import NamedTuple
 
@@ -202,14 +203,27 @@ class BaseMixture(DensityEstimator):
     def _fit_rows(self, X, sample_weight, init_params):
         units = self._units(self._family(), X, sample_weight)
         encoded = self._family().encode(units.rows(X))
+        layout = encoded.family.params_layout(self.n_components, X.shape[1])
+        best = self._search(X, sample_weight, init_params, units, encoded, layout)
+        best = best._replace(
+            params=layout.pack(units.leave(layout.view(best.params))),
+            lower_bounds=[bound - units.log_volume for bound in best.lower_bounds],
+        )
+        self._finish(best, layout, X.dtype)
+        self._learn_design(X, sample_weight)
+
+    def _search(self, X, sample_weight, init_params, units, encoded, layout):
+        """The best start. What passes work in, ten times the parameters and more, is gone when this returns."""
         family = encoded.family
-        layout = family.params_layout(self.n_components, X.shape[1])
         capsule = encoded.bind(self.n_components, self._kernel_dtype(family, X.dtype))
         rows = Rows(encoded.rows, sample_weight, encoded.base)
-        seeding_rows = rows if encoded.seeds is None else Rows(encoded.make_seeds(), sample_weight)
         em = LOOPS[self.accelerate](capsule, rows, resolve_threads(self.n_threads))
         monitor = Monitor(self.verbose, self.verbose_interval, units.log_volume)
         seed = self._seed()
+
+        @cache
+        def seeding_rows():
+            return rows if encoded.seeds is None else Rows(encoded.make_seeds(), sample_weight)
 
         def begin(start):
             monitor.begin_start(start)
@@ -232,14 +246,7 @@ class BaseMixture(DensityEstimator):
             best = self._best_by_halving(begin, go_on)
         else:
             best = self._best_of_all(begin, go_on)
-        if em.rows.is_constant():
-            best = best._replace(status=best.status | Status.CONSTANT_DATA)
-        best = best._replace(
-            params=layout.pack(units.leave(layout.view(best.params))),
-            lower_bounds=[bound - units.log_volume for bound in best.lower_bounds],
-        )
-        self._finish(best, layout, X.dtype)
-        self._learn_design(X, sample_weight)
+        return best._replace(status=best.status | Status.CONSTANT_DATA) if em.rows.is_constant() else best
 
     def _best_of_all(self, begin, go_on):
         """Every start to convergence."""
@@ -275,7 +282,7 @@ class BaseMixture(DensityEstimator):
     def _seed_parameters(self, em, family, seeding_rows, init_params, seed, start):
         """Put the engine at the parameters that `init_params` leads to."""
         if isinstance(init_params, str):
-            seeding.METHODS[init_params](em, family, seeding_rows, seed, start)
+            seeding.METHODS[init_params](em, family, seeding_rows(), seed, start)
         elif init_params.ndim == 1:
             em.start_from_labels(init_params)
         else:

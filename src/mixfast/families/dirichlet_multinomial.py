@@ -75,7 +75,7 @@ class DirichletMultinomial(Family):
         family.cells, indptr, indices = cells_of_rows(rows)
         ones = np.ones(1, dtype=rows.dtype)
         cell_rows = CellRows((rows.shape[0], len(family.cells)), indptr, indices, ones)
-        return Encoded(family, cell_rows, seeds=root_proportions(rows))
+        return Encoded(family, cell_rows, seeds=lambda offsets: root_proportions(rows))
 
     def bind(self, n_components, n_features, dtype, isa=None, is_sparse=True):
         return bind_free(self.cells, n_components, np.dtype(dtype).itemsize, isa, self.shape, self.rate)

@@ -90,7 +90,7 @@ class Exponential(Family):
 
     def encode(self, X):
         """k-means is made of cube roots, which are nearly normal: Wilson & Hilferty, PNAS 17 (1931), 684-688."""
-        return Encoded(self, X, seeds=np.cbrt(X))
+        return Encoded(self, X, seeds=lambda offsets: np.cbrt(X))
 
     def blank(self, n_components, n_features):
         return np.ones(self.params_layout(n_components, n_features).size)

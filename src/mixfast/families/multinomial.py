@@ -49,7 +49,7 @@ class Multinomial(Family):
 
     def encode(self, X):
         """k-means compares square roots of proportions."""
-        return Encoded(self, X, log_multinomial_coefficients(X), root_proportions(X))
+        return Encoded(self, X, log_multinomial_coefficients(X), lambda offsets: root_proportions(X))
 
     def located(self, centres):
         return self.blank(*np.shape(centres))  # its statistics are measured from nothing

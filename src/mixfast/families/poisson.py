@@ -100,7 +100,7 @@ class Poisson(Family):
         if not isinstance(X, Exposed):
             return Encoded(self, X, -log_factorials(X))
         base = row_totals(X.counts) * np.log(X.exposure) - log_factorials(X.counts)
-        return Encoded(Poisson(self.alpha, self.beta, is_exposed=True), X.design(), base, X.rates())
+        return Encoded(Poisson(self.alpha, self.beta, is_exposed=True), X.design(), base, lambda offsets: X.rates())
 
     def located(self, centres):
         return self.blank(*np.shape(centres))  # its statistics are measured from nothing
