@@ -488,8 +488,32 @@ def test_an_error_in_a_method_comes_out_as_it_is(verb, monkeypatch):
 
 def test_a_wrong_number_of_free_numbers_is_named(monkeypatch):
     monkeypatch.setattr(FreeGeometric, "unconstrain", lambda self, params: params.probabilities[0])
-    with pytest.raises(ValueError, match=r"FreeGeometric.unconstrain returned shape \(2,\), expected \(4,\)"):
+    with pytest.raises(ValueError, match=r"FreeGeometric.unconstrain returned 2 numbers, of shape \(2,\), expected 4"):
         fit_geometric(FreeGeometricMixture, "auto")
+
+
+def test_free_numbers_come_back_in_the_shape_that_they_were_given_in(monkeypatch):
+    flat = fit_geometric(FreeGeometricMixture, "auto")
+    shapes = set()
+
+    def constrain(self, free):
+        shapes.add(free.shape)
+        return GeometricParams(1 / (1 + np.exp(-free)))
+
+    monkeypatch.setattr(FreeGeometric, "unconstrain", lambda self, params: np.log(params[0] / (1 - params[0])))
+    monkeypatch.setattr(FreeGeometric, "constrain", constrain)
+    assert fit_geometric(FreeGeometricMixture, "auto").lower_bounds_ == flat.lower_bounds_
+    assert shapes == {(2, 2)}
+
+
+def test_a_shape_that_does_not_fit_is_found_in_the_first_iteration(monkeypatch):
+    monkeypatch.setattr(FreeGeometric, "constrain", lambda self, free: GeometricParams(free))
+    model = FreeGeometricMixture(2, max_iter=1, random_state=0)
+    model.accelerate = "auto"
+    with pytest.raises(
+        ValueError, match=r"GeometricParams.probabilities should have the shape of \(2, 2\), got \(4,\)"
+    ):
+        model.fit(close_counts())
 
 
 def test_one_method_without_the_other_is_an_error(monkeypatch):

@@ -1,6 +1,7 @@
 """The package that docs/extending.md points to is built and used: a family in C, outside mixfast."""
 
 import importlib
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,19 +13,21 @@ from numpy.testing import assert_allclose, assert_array_equal
 from mixfast import fit_many, select
 
 EXAMPLE = Path(__file__).parent / "extending_example"
+DOCUMENT = Path(__file__).parent.parent / "docs" / "extending.md"
 
 
-@pytest.fixture(scope="module")
-def example(tmp_path_factory):
-    """The package, built against the mixfast that is installed and put where nothing else is."""
-    target = tmp_path_factory.mktemp("installed")
-    source = tmp_path_factory.mktemp("source") / "example"  # building leaves files beside the sources
+def copy_example(source):
+    """Building leaves files beside the sources."""
     for path in sorted(EXAMPLE.rglob("*")):
         if path.suffix in {".py", ".c", ".toml"}:
             copy = source / path.relative_to(EXAMPLE)
             copy.parent.mkdir(parents=True, exist_ok=True)
             copy.write_bytes(path.read_bytes())
-    install = [
+
+
+def install(source, target):
+    """Built against the mixfast that is installed, and put where nothing else is."""
+    command = [
         sys.executable,
         "-m",
         "pip",
@@ -35,7 +38,14 @@ def example(tmp_path_factory):
         "--target",
         target,
     ]
-    subprocess.run([*install, source], check=True)
+    subprocess.run([*command, source], check=True)
+
+
+@pytest.fixture(scope="module")
+def example(tmp_path_factory):
+    target, source = tmp_path_factory.mktemp("installed"), tmp_path_factory.mktemp("source") / "example"
+    copy_example(source)
+    install(source, target)
     sys.path.insert(0, str(target))
     try:
         yield importlib.import_module("geometric_mixture")
@@ -89,3 +99,25 @@ def test_batches_and_choices_take_it(example, X):
     assert select(X, example.GeometricMixture(), n_components=[1, 2, 3], random_state=0).best_params_ == {
         "n_components": 2
     }
+
+
+def test_the_recipe_for_meson_python_builds_it(example, X, tmp_path):
+    recipe = DOCUMENT.read_text()
+    source, target = tmp_path / "source", tmp_path / "installed"
+    copy_example(source)
+    (source / "setup.py").unlink()
+    for name, language in (("meson.build", "meson"), ("pyproject.toml", "toml")):
+        (block,) = re.findall(rf"```{language}\n(.*?)```", recipe, flags=re.DOTALL)
+        (source / name).write_text(block)
+    install(source, target)
+    np.save(tmp_path / "rows.npy", X)
+    code = (
+        "import numpy as np, geometric_mixture\n"
+        "model = geometric_mixture.GeometricMixture(2, random_state=0).fit(np.load('rows.npy'))\n"
+        "np.save('probabilities.npy', model.probabilities_)\n"
+        f"assert geometric_mixture.__file__.startswith({str(target)!r})\n"
+    )
+    command = [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(target)!r})\n{code}"]
+    subprocess.run(command, cwd=tmp_path, check=True)
+    expected = example.GeometricMixture(2, random_state=0).fit(X).probabilities_
+    assert_allclose(np.load(tmp_path / "probabilities.npy"), expected, rtol=1e-9)

@@ -13,7 +13,17 @@ import pytest
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 
 import mixfast
-from mixfast import BernoulliMixture, GaussianMixture, Status, StudentTMixture, load, persistence
+from mixfast import (
+    BernoulliMixture,
+    GaussianMixture,
+    ProductMixture,
+    Status,
+    StudentTMixture,
+    fit_many,
+    load,
+    persistence,
+)
+from mixfast.parts import Gaussian
 
 RNG = np.random.default_rng(0)
 ROWS = RNG.normal(size=(60, 3)) + np.repeat([[5.0], [0.0]], 30, axis=0)
@@ -163,16 +173,61 @@ def test_a_parameter_that_needs_a_pickle_is_named_and_the_old_file_stays(value, 
     assert load(tmp_path / "model").random_state == 0
 
 
-def test_a_class_of_ones_own_is_not_saved(tmp_path):
-    class Own(GaussianMixture):
-        pass
+class Own(GaussianMixture):
+    """A class that mixfast does not know."""
 
-    own = Own().fit(ROWS)
-    twin = type("GaussianMixture", (GaussianMixture,), {"__init__": GaussianMixture.__init__})().fit(ROWS)
-    for model in (own, twin):
-        with pytest.raises(TypeError, match=r"is no class of mixfast.*use pickle or joblib"):
-            model.save(tmp_path / "model")
+
+class OwnPart(Gaussian):
+    """A part that mixfast does not know."""
+
+
+def test_a_class_of_ones_own_is_loaded_where_it_is_given(tmp_path):
+    model = Own(2, random_state=0).fit(ROWS)
+    model.save(tmp_path / "model")
+    same = load(tmp_path / "model", classes=[Own])
+    assert type(same) is Own
+    assert_same_bits(same.predict_proba(ROWS), model.predict_proba(ROWS))
+    for classes in ((), [OwnPart]):
+        with pytest.raises(ValueError, match=r"has no estimator 'Own': update mixfast or.* classes=\[Own\]"):
+            load(tmp_path / "model", classes=classes)
+
+
+def test_a_batch_of_a_class_of_ones_own_is_loaded_where_it_is_given(tmp_path):
+    result = fit_many([ROWS, ROWS[:30]], Own(2), random_state=0)
+    result.save(tmp_path / "batch")
+    same = load(tmp_path / "batch", classes=[Own])
+    assert type(same[1]) is Own
+    assert_same_bits(same[1].means_, result[1].means_)
+    with pytest.raises(ValueError, match=r"has no estimator 'Own'"):
+        load(tmp_path / "batch")
+
+
+def test_a_class_of_ones_own_within_a_model_is_loaded_where_it_is_given(tmp_path):
+    model = ProductMixture([(0, 1, OwnPart())], 2, random_state=0).fit(ROWS[:, :2])
+    model.save(tmp_path / "model")
+    assert type(load(tmp_path / "model", classes=[OwnPart]).parts[0][-1]) is OwnPart
+    with pytest.raises(ValueError, match=r"has no estimator 'OwnPart'"):
+        load(tmp_path / "model")
+
+
+def test_a_class_that_has_the_name_of_mixfasts_own_is_neither_saved_nor_loaded(tmp_path):
+    twin = type("GaussianMixture", (GaussianMixture,), {"__init__": GaussianMixture.__init__})
+    with pytest.raises(ValueError, match="has the name of mixfast's own GaussianMixture: give your class another"):
+        twin().fit(ROWS).save(tmp_path / "model")
+    with pytest.raises(ValueError, match="has the name of mixfast's own"):
+        fit_many([ROWS], twin()).save(tmp_path / "model")
     assert not list(tmp_path.iterdir())
+    GaussianMixture().fit(ROWS).save(tmp_path / "model")
+    with pytest.raises(ValueError, match="in classes has the name of mixfast's own GaussianMixture"):
+        load(tmp_path / "model", classes=[twin])
+    assert type(load(tmp_path / "model", classes=[GaussianMixture])) is GaussianMixture
+
+
+@pytest.mark.parametrize("wrong", [dict, "Own", Own()])
+def test_what_is_no_estimators_class_is_not_loaded(wrong, tmp_path):
+    Own().fit(ROWS).save(tmp_path / "model")
+    with pytest.raises(TypeError, match="classes should be estimators' classes"):
+        load(tmp_path / "model", classes=[wrong])
 
 
 # ---- what cannot be loaded ------------------------------------------------------------------------------------------

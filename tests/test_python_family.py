@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 from scipy import stats
+from sklearn.exceptions import ConvergenceWarning
 from twins import DTYPES, FAMILIES, random_weights
 
 from mixfast._em import EM, Rows
@@ -119,6 +120,68 @@ def test_an_error_in_a_verb_comes_out_as_it_is(verb, monkeypatch):
     monkeypatch.setattr(Geometric, verb, fails)
     with pytest.raises(ZeroDivisionError, match=f"from {verb}"):
         GeometricMixture(2, random_state=0).fit(counts_of_failures(3000)[0])
+
+
+class CopingGeometric(Geometric):
+    """A component that lost its rows keeps its parameters."""
+
+    def maximise(self, counts, stats, params):
+        with np.errstate(invalid="ignore"):
+            return GeometricParams(
+                np.where(counts[:, np.newaxis] > 0, super().maximise(counts, stats, params)[0], params[0])
+            )
+
+
+class HidingGeometric(Geometric):
+    """0 / 0 where a component lost its rows, and densities that do not show it."""
+
+    def maximise(self, counts, stats, params):
+        with np.errstate(invalid="ignore"):
+            return super().maximise(counts, stats, params)
+
+    def log_density(self, X, params):
+        return np.nan_to_num(super().log_density(X, params))
+
+
+class CappedGeometric(Geometric):
+    """Probabilities of at most a half."""
+
+    def maximise(self, counts, stats, params):
+        (probabilities,) = super().maximise(counts, stats, params)
+        capped = GeometricParams(np.minimum(probabilities, 0.5))
+        return (capped, Status.CAPPED_PARAMETER) if np.any(probabilities > 0.5) else capped
+
+
+def fit_without_rows(family):
+    """A fit that goes on from parameters under which the second component has none."""
+    model = GeometricMixture(2, warm_start=True, max_iter=5, random_state=0)
+    model._family = family
+    model.weights_, model.probabilities_ = np.array([1.0, 0.0]), np.array([[0.2, 0.2], [0.5, 0.5]])
+    model.converged_, model.lower_bound_ = False, -np.inf
+    return model.fit(counts_of_failures(500)[0])
+
+
+def test_parameters_that_are_not_finite_after_an_m_step_end_the_fit_though_densities_hide_them():
+    with pytest.raises(ValueError, match="parameters are not finite after an M-step in which component 1 had no rows"):
+        fit_without_rows(HidingGeometric)
+
+
+def test_a_component_that_lost_its_rows_is_reported_without_the_familys_help():
+    with pytest.warns(ConvergenceWarning, match="lost all their rows"):
+        model = fit_without_rows(CopingGeometric)
+    assert model.status_ & Status.EMPTIED_COMPONENT
+    np.testing.assert_array_equal(model.weights_, [1, 0])
+    np.testing.assert_array_equal(model.probabilities_[1], [0.5, 0.5])
+
+
+def test_an_m_step_may_say_that_it_capped_a_parameter():
+    model = GeometricMixture(2, random_state=0)
+    model._family = CappedGeometric
+    with pytest.warns(ConvergenceWarning, match="a parameter was kept at its maximum"):
+        model.fit(counts_of_failures()[0])
+    assert model.status_ & Status.CAPPED_PARAMETER
+    assert model.probabilities_.max() == 0.5
+    assert not GeometricMixture(2, random_state=0).fit(counts_of_failures()[0]).status_ & Status.CAPPED_PARAMETER
 
 
 @pytest.mark.parametrize("component", [0, 1])

@@ -1,14 +1,16 @@
 """The capsule in which a bound family travels through Python.
 
 A capsule owns its `family_t`, its context (freed together) and a reference to the owner, if there is one. Third parties
-may make capsules of the same name from C, Cython or Numba; the pass asks only for the name.
+may make capsules of the same name from C, Cython or Numba, whose destructors free what they allocated; the pass asks
+only for the name, and looks at the struct when it takes it over.
 """
 
 from cpython.pycapsule cimport PyCapsule_GetPointer, PyCapsule_IsValid, PyCapsule_New
 from cpython.ref cimport Py_DECREF
 from libc.stdlib cimport free
 
-from mixfast._family cimport MIXFAST_FAMILY_CAPSULE, family_t
+from mixfast._family cimport MIXFAST_FAMILY_CAPSULE, MIXFAST_ISA_CHOSEN, family_t, mixfast_select_rows
+from mixfast._isa cimport resolve_isa
 
 
 cdef void _free_family(object capsule) noexcept:
@@ -25,8 +27,52 @@ cdef object capsule_of(family_t *family):
 
 
 cdef const family_t *family_in(object capsule) except NULL:
+    """The family, which the pass may call; what it leaves to the engine is chosen here."""
     if not PyCapsule_IsValid(capsule, MIXFAST_FAMILY_CAPSULE):
         raise TypeError(
-            f"expected a capsule named {MIXFAST_FAMILY_CAPSULE.decode()!r}, as Family.bind returns, got {capsule!r}"
+            f"expected a capsule named {MIXFAST_FAMILY_CAPSULE.decode()!r}, as Family.bind returns, got {capsule!r}; "
+            "a package that was compiled against another mixfast has to be compiled again"
         )
-    return <const family_t *> PyCapsule_GetPointer(capsule, MIXFAST_FAMILY_CAPSULE)
+    cdef family_t *family = <family_t *> PyCapsule_GetPointer(capsule, MIXFAST_FAMILY_CAPSULE)
+    fault = _fault_of(family)
+    if fault:
+        raise ValueError(f"a family's struct cannot be used: {fault}")
+    if family.isa == MIXFAST_ISA_CHOSEN:
+        family.isa = resolve_isa(None)
+    if mixfast_select_rows(family.isa, family.real_bytes) == NULL:
+        raise ValueError(f"a family's struct cannot be used: isa is {family.isa}, for which this build has no kernels; "
+                         "0 lets the engine choose")
+    if family.flops_per_row == 0:  # what a linear family takes: 40 for a responsibility, and 4 for each of its values
+        family.flops_per_row = family.n_components * (40 + (0 if family.takes_sparse_rows else 4 * family.n_features))
+    return family
+
+
+cdef object _fault_of(const family_t *f):
+    """What a pass would stumble over, by the name of the member; None where there is nothing."""
+    if f.n_components < 1 or f.n_features < 1:
+        return f"n_components is {f.n_components} and n_features {f.n_features}, there must be some of each"
+    if f.real_bytes not in (4, 8):
+        return f"real_bytes is {f.real_bytes}, it should be 4 (float) or 8 (double)"
+    if f.flops_per_row < 0 or f.flops_per_value < 0:
+        return f"flops_per_row is {f.flops_per_row} and flops_per_value {f.flops_per_value}, neither may be negative"
+    for name, is_there in (("prepare", f.prepare != NULL), ("log_density", f.log_density != NULL),
+                           ("accumulate", f.accumulate != NULL), ("maximise", f.maximise != NULL)):
+        if not is_there:
+            return f"{name} is NULL, and no family can do without it"
+    for verbs in (
+        (("unconstrain", f.unconstrain != NULL), ("constrain", f.constrain != NULL)),
+        (("accumulate_common", f.accumulate_common != NULL), ("common_log_density", f.common_log_density != NULL),
+         ("common_evidence", f.common_evidence != NULL)),
+        (("bounded_log_density", f.bounded_log_density != NULL), ("prepare_carry", f.prepare_carry != NULL),
+         ("carry", f.carry != NULL)),
+    ):
+        missing = [name for name, is_there in verbs if not is_there]
+        if 0 < len(missing) < len(verbs):
+            return f"{missing[0]} is NULL: of {', '.join(name for name, _ in verbs)} there must be all or none"
+    return None
+
+
+def sizes_in(capsule):
+    """(n_components, n_features, real_bytes, n_params, n_stats) of a bound family."""
+    cdef const family_t *f = family_in(capsule)
+    return f.n_components, f.n_features, f.real_bytes, f.n_params, f.n_stats

@@ -628,7 +628,10 @@ cdef int maximise_all(em_t *em) noexcept nogil:
     if status < 0:
         return MIXFAST_FAILED
     em.status |= status
-    if p.family.maximise_component == NULL or status & MIXFAST_NOT_FINITE:
+    if status & MIXFAST_NOT_FINITE:
+        return 0
+    if p.family.maximise_component == NULL:
+        look_at_params(em)
         return 0
     n_at_once = clip(<Py_ssize_t> (ROUND_FLOPS / <double> (1 + p.family.flops_per_component)), p.n_threads,
                      p.family.n_components)
@@ -637,7 +640,19 @@ cdef int maximise_all(em_t *em) noexcept nogil:
         first += n_at_once
         if first < p.family.n_components and p.look(p.look_data) != 0:
             return STOPPED
+    look_at_params(em)
     return 0
+
+
+cdef void look_at_params(em_t *em) noexcept nogil:
+    """A family's M-step may give what is not a number without saying so, 0 / 0 of a component that lost its rows; and
+    log densities may hide it."""
+    cdef double total = 0
+    cdef Py_ssize_t i
+    for i in range(em.p.family.n_params):
+        total += 0 * em.p.params[i]
+    if total != 0:  # infinity times 0 is not a number either
+        em.status |= MIXFAST_NOT_FINITE
 
 
 cdef void begin_em(em_t *em) noexcept nogil:
@@ -870,8 +885,6 @@ cdef class Pass:
         if bool(family.takes_sparse_rows) != (rows.c.indptr != NULL):
             raise ValueError("the family was bound to rows that are "
                              f"{'sparse' if family.takes_sparse_rows else 'dense'}, these are not")
-        if family.real_bytes not in (4, 8) or mixfast_select_rows(family.isa, family.real_bytes) == NULL:
-            raise ValueError(f"this build has no kernels for isa {family.isa} and {family.real_bytes} bytes")
         if chunk_rows is not None and chunk_rows < 1:
             raise ValueError(f"chunk_rows={chunk_rows} should be at least 1")
         self.capsule, self.rows = capsule, rows

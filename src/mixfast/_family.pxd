@@ -12,6 +12,9 @@ cdef extern from "family.h" nogil:
     int MIXFAST_NOT_FINITE
     int MIXFAST_CAPPED_PARAMETER
     int MIXFAST_FAILED
+    int MIXFAST_ISA_CHOSEN
+    int MIXFAST_ISA_BASE
+    int MIXFAST_ISA_END
 
     ctypedef struct chunk_t "mixfast_chunk":
         const void *columns
@@ -234,7 +237,6 @@ cdef extern from "centres.h" nogil:
 
 
 cdef extern from "select.h" nogil:
-    int MIXFAST_N_ISAS
     int mixfast_isa_is_available(int isa)
     const rows_kernels_t *mixfast_select_rows(int isa, int real_bytes)
     const gaussian_kernels_t *mixfast_select_gaussian(int isa, int real_bytes)

@@ -5,14 +5,14 @@ The environment variable MIXFAST_ISA (base, v2, v3 or v4; read once, at import) 
 
 import os
 
-from mixfast._family cimport MIXFAST_N_ISAS, mixfast_isa_is_available
+from mixfast._family cimport MIXFAST_ISA_BASE, MIXFAST_ISA_END, mixfast_isa_is_available
 
-_NAMES = ("base", "v2", "v3", "v4")  # in the order of the enum in _kernels/select.h
+_NAMES = ("chosen", "base", "v2", "v3", "v4")  # in the order of the enum in _kernels/family.h
 
 
 def available_isas():
     """Names of the instruction sets that this build has kernels for and this machine can run, poorest first."""
-    return tuple(_NAMES[isa] for isa in range(MIXFAST_N_ISAS) if mixfast_isa_is_available(isa))
+    return tuple(_NAMES[isa] for isa in range(MIXFAST_ISA_BASE, MIXFAST_ISA_END) if mixfast_isa_is_available(isa))
 
 
 def _chosen_isa():

@@ -70,8 +70,11 @@ class Cell:
         family = encoded.family if type(encoded.family) is type(self.family) else self.family
         seeds = encoded.rows if encoded.seeds is None else encoded.seeds
         located = self.family.located(np.full((n_components, seeds.shape[1]), np.nan))
+        encoded = encoded._replace(family=family)
+        capsule = encoded.bind(n_components, self.dtype)
+        encoded.check_layout(capsule, n_components, self.n_features)
         return Model(
-            encoded._replace(family=family).bind(n_components, self.dtype),
+            capsule,
             seeding.bind_centres_to(seeds, n_components),
             seeding.bind_centres_to(seeds, 1 + seeding.n_kmeans_plusplus_candidates(n_components)),
             self.family.blank(n_components, self.n_features),
@@ -247,7 +250,9 @@ class BatchResult:
         return pd.DataFrame(columns, index=self.names)
 
     def save(self, path):
-        """Write the result to a file that `mixfast.load` reads, without pickle; docs/files.md has the format.
+        """Write the result to a file that `mixfast.load` reads, without pickle.
+
+        The format is in the project's docs/files.md.
 
         Parameters
         ----------
@@ -258,8 +263,10 @@ class BatchResult:
         ------
         TypeError
             For names of problems or parameters of the estimator that are no numbers, strings, None or arrays of these.
+        ValueError
+            For an estimator of your own that has the name of one of mixfast's.
         """
-        persistence.check_class(self.candidates[0])
+        persistence.check_name(self.candidates[0])
         result = self._fits() | {
             "seeds": self.seeds,
             "n_samples": self.n_samples,
@@ -402,9 +409,9 @@ def load_batch(contents):
 def _result_of(contents):
     sections = contents.sections
     result = sections["result"]
-    cls = persistence.public_class(contents.class_name)
+    cls = persistence.class_of(contents.class_name, contents.classes)
     if not hasattr(cls, "save"):
-        raise ValueError(f"this mixfast has no estimator {contents.class_name!r}: update mixfast")
+        raise persistence.unknown_class(contents.class_name)
     dtype = np.dtype(result["dtype"])
     candidates = [cls(**sections[f"candidate{i}"]) for i in range(result["criteria"].shape[1])]
     cells = [Cell(candidate, result["n_features"], dtype) for candidate in candidates]

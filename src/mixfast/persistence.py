@@ -1,4 +1,4 @@
-"""Models in files: NumPy's npz with a header in JSON, never a pickle. docs/files.md has the format.
+"""Models in files: NumPy's npz with a header in JSON, never a pickle. The project's docs/files.md has the format.
 
 A file holds a kind of content, the name of its class, and sections of named values. Another kind of content is a
 function that makes the object of what `read` gives, and its line in `LOADERS`.
@@ -28,23 +28,24 @@ PLAIN = (bool, int, float, str, type(None))
 
 
 class Contents(NamedTuple):
-    """What a file holds: `sections` are dicts of values by name, in a dict by name."""
+    """What a file holds: `sections` are dicts of values by name, in a dict by name. `classes` are those, by name, that
+    may be made beside mixfast's own."""
 
     kind: str
     class_name: str
     sections: dict
+    classes: dict = {}  # never changed
 
 
 # ---- values ---------------------------------------------------------------------------------------------------------
 
-#: How what is no plain value is made again, by the form that the header names.
+#: How what is no plain value is made again, by the form that the header names; "object" is left to `make_object`.
 DECODERS = {
     "array": lambda array: array[()],  # a NumPy scalar where there are no dimensions
     "list": list,
     "items": list,
     "tuple": tuple,
     "dict": lambda parts: dict(zip(parts[0], parts[1:], strict=True)),
-    "object": lambda parts: make_object(*parts),
     "strings": lambda strings: np.array(strings, dtype=object),
     "status": Status,
     "float": float,
@@ -66,7 +67,7 @@ def _parts(value):
     if isinstance(value, dict):
         return "dict", [list(value), *value.values()]
     if isinstance(value, BaseEstimator):
-        check_class(value)
+        check_name(value)
         return "object", [type(value).__name__, *sections_of(value).values()]
     return None
 
@@ -95,14 +96,14 @@ def _encode(value, name, arrays):
     return {"form": "list" if isinstance(value, list) and array.ndim == 1 else "array", "entry": name}
 
 
-def _decode(item, arrays):
+def _decode(item, arrays, decoders):
     if not isinstance(item, dict):
         return item
     if "items" in item:
-        value = [_decode(own, arrays) for own in item["items"]]
+        value = [_decode(own, arrays, decoders) for own in item["items"]]
     else:
         value = arrays[item["entry"]] if "entry" in item else item["value"]
-    return DECODERS[item["form"]](value)
+    return decoders[item["form"]](value)
 
 
 # ---- files ----------------------------------------------------------------------------------------------------------
@@ -117,12 +118,14 @@ def write(path, contents):
         Taken as it is: no suffix is added.
     contents : Contents
         Values are numbers, strings, None, `Status`, arrays without objects, object arrays of strings, estimators and
-        parts of mixfast's own, and lists, tuples and dicts of these.
+        parts, and lists, tuples and dicts of these.
 
     Raises
     ------
     TypeError
         For other values. Nothing has been written then.
+    ValueError
+        For an estimator of another's making that has the name of one of mixfast's. Nothing has been written then.
     """
     arrays = {}
     sections = {
@@ -145,8 +148,8 @@ def write(path, contents):
                 np.lib.format.write_array(entry, array, allow_pickle=False)
 
 
-def read(path):
-    """The `Contents` of a file.
+def read(path, classes=()):
+    """The `Contents` of a file, whose objects are of mixfast's own classes and of `classes`.
 
     Raises
     ------
@@ -170,15 +173,16 @@ def read(path):
             f"'{path}' is in version {version} of the format, this mixfast {mixfast.__version__} reads up to "
             f"{VERSION}: load it with mixfast {header.get('mixfast')} or a later one"
         )
+    known = {cls.__name__: cls for cls in classes}
+    decoders = DECODERS | {"object": lambda parts: make_object(*parts, known)}
     try:
-        return Contents(
-            header["kind"],
-            header["class"],
-            {
-                section: {name: _decode(item, arrays) for name, item in values.items()}
-                for section, values in header["sections"].items()
-            },
-        )
+        sections = {
+            section: {name: _decode(item, arrays, decoders) for name, item in values.items()}
+            for section, values in header["sections"].items()
+        }
+        return Contents(header["kind"], header["class"], sections, known)
+    except UnknownClassError:
+        raise
     except Exception as error:  # a header that is JSON, but not as it was written
         raise _unreadable(path, error) from error
 
@@ -196,7 +200,7 @@ def _unreadable(path, reason):
 def save_estimator(estimator, path):
     """What `DensityEstimator.save` does."""
     check_is_fitted(estimator)
-    check_class(estimator)
+    check_name(estimator)
     write(path, Contents("estimator", type(estimator).__name__, sections_of(estimator)))
 
 
@@ -206,27 +210,37 @@ def sections_of(estimator):
     return {"params": estimator.get_params(deep=False), "attributes": attributes}
 
 
-def check_class(estimator):
-    """Only mixfast's own estimators can be loaded again."""
+class UnknownClassError(ValueError):
+    """A class that neither mixfast nor the caller of `load` knows."""
+
+
+def unknown_class(name):
+    return UnknownClassError(
+        f"mixfast {mixfast.__version__} has no estimator {name!r}: update mixfast or, where {name} is a class of your "
+        f"own, give it, mixfast.load(path, classes=[{name}])"
+    )
+
+
+def check_name(estimator):
+    """Raise ValueError where `load` would make another of mixfast's classes of it."""
     name = type(estimator).__name__
-    if public_class(name) is not type(estimator):
-        raise TypeError(f"{name} is no class of mixfast, and load makes no other: use pickle or joblib for your own")
+    if public_class(name) not in (None, type(estimator)):
+        raise ValueError(f"{type(estimator)} has the name of mixfast's own {name}: give your class another to save it")
 
 
 def _load_estimator(contents):
     if not contents.sections.keys() >= {"params", "attributes"}:
         raise ValueError(f"An estimator's file has sections params and attributes, this one {list(contents.sections)}")
-    estimator = make_object(contents.class_name, contents.sections["params"], contents.sections["attributes"])
+    sections = contents.sections
+    estimator = make_object(contents.class_name, sections["params"], sections["attributes"], contents.classes)
     if not hasattr(estimator, "save"):
-        raise ValueError(f"mixfast {mixfast.__version__} has no estimator {contents.class_name!r}: update mixfast")
+        raise unknown_class(contents.class_name)
     return estimator
 
 
-def make_object(class_name, params, attributes):
-    """What `sections_of` took apart."""
-    cls = public_class(class_name)
-    if cls is None or not issubclass(cls, BaseEstimator):
-        raise ValueError(f"mixfast {mixfast.__version__} has no estimator {class_name!r}: update mixfast")
+def make_object(class_name, params, attributes, classes):
+    """What `sections_of` took apart, of a class of mixfast's own or one of `classes`, by name."""
+    cls = class_of(class_name, classes)
     unknown = [
         *(params.keys() - set(cls._get_param_names())),
         *(name for name in attributes if not _is_fitted_attribute(name)),
@@ -247,6 +261,14 @@ def public_class(name):
     return found if isinstance(found, type) else None
 
 
+def class_of(name, classes):
+    """A class of mixfast's own, or one of `classes`, by name, whose objects `make_object` may make."""
+    cls = public_class(name) or classes.get(name)
+    if cls is None or not issubclass(cls, BaseEstimator):
+        raise unknown_class(name)
+    return cls
+
+
 def _is_fitted_attribute(name):
     """scikit-learn's convention; n_features_in_ and feature_names_in_ belong to it."""
     return name.endswith("_") and not name.startswith("_")
@@ -262,12 +284,15 @@ def _load_batch(contents):
 LOADERS = {"batch": _load_batch, "estimator": _load_estimator}
 
 
-def load(path):
+def load(path, classes=()):
     """Load what a method `save` has written.
 
     Parameters
     ----------
     path : str or path-like
+    classes : sequence of type, default=()
+        Estimators of your own that the file may hold, by the names of their classes. A file makes objects of these and
+        of mixfast's own classes; it never says what is imported.
 
     Returns
     -------
@@ -279,7 +304,8 @@ def load(path):
     OSError
         Where there is no such file, or it may not be read.
     ValueError
-        For a file that mixfast did not write, that is damaged, or that is of a later mixfast.
+        For a file that mixfast did not write, that is damaged, or that is of a later mixfast, and for a class that is
+        neither mixfast's own nor among `classes`, or that is but has the name of one of mixfast's.
 
     Examples
     --------
@@ -291,7 +317,12 @@ def load(path):
     >>> mixfast.load(path).means_
     array([[2.]])
     """
-    contents = read(path)
+    for cls in classes:
+        if not (isinstance(cls, type) and issubclass(cls, BaseEstimator)):
+            raise TypeError(f"classes should be estimators' classes, got {cls!r}")
+        if public_class(cls.__name__) not in (None, cls):
+            raise ValueError(f"{cls} in classes has the name of mixfast's own {cls.__name__}: give it another")
+    contents = read(path, classes)
     if contents.kind not in LOADERS:
         raise ValueError(
             f"'{path}' holds the kind {contents.kind!r}, mixfast {mixfast.__version__} knows {sorted(LOADERS)}: "

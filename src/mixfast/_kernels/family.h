@@ -10,8 +10,9 @@
  * `real` below is float or double, as `real_bytes` says. Parameters and statistics are flat arrays of double whatever
  * the rows are. Every pointer except `context` is owned by the caller; the verbs only fill what they are given.
  *
- * The struct travels to Python in a capsule named MIXFAST_FAMILY_CAPSULE; the number in the name changes when a field
- * does.
+ * The struct travels to Python in a capsule named MIXFAST_FAMILY_CAPSULE; the number in the name goes up when a field or
+ * its meaning changes, and capsules of another number are refused. v5: `isa` and `flops_per_row` may be 0 ("the engine
+ * chooses", which it writes into the struct), and instruction sets are counted from 1.
  */
 #ifndef MIXFAST_FAMILY_H
 #define MIXFAST_FAMILY_H
@@ -19,16 +20,27 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define MIXFAST_FAMILY_CAPSULE "mixfast.family_v4"
+#define MIXFAST_FAMILY_CAPSULE "mixfast.family_v5"
 
 /* What `maximise` says of the parameters that it wrote: a sum of these, or MIXFAST_FAILED. */
 enum {
     MIXFAST_OK = 0,
     MIXFAST_REPAIRED_COVARIANCE = 1, /* a covariance was not positive definite; its diagonal was raised */
-    MIXFAST_EMPTIED_COMPONENT = 2,   /* a component holds no rows; its parameters are those of all rows */
-    MIXFAST_NOT_FINITE = 4,          /* the statistics overflowed; the parameters are of no use */
+    MIXFAST_EMPTIED_COMPONENT = 2,   /* a component holds no rows, counts[k] == 0; its parameters are still finite */
+    MIXFAST_NOT_FINITE = 4,          /* the statistics overflowed; the parameters are of no use. The pass adds it itself
+                                        where a parameter is not finite after the M-step */
     MIXFAST_CAPPED_PARAMETER = 1024, /* a parameter that would be infinite, or nearly, is the largest that is allowed */
     MIXFAST_FAILED = -1              /* a family in Python raised; `owner` keeps the exception */
+};
+
+/* What `isa` says of the kernels that the pass itself takes. */
+enum {
+    MIXFAST_ISA_CHOSEN, /* the best of the build and the machine, or what the environment variable MIXFAST_ISA says */
+    MIXFAST_ISA_BASE,
+    MIXFAST_ISA_V2, /* x86-64-v2, and so on; not on every machine */
+    MIXFAST_ISA_V3,
+    MIXFAST_ISA_V4,
+    MIXFAST_ISA_END
 };
 
 /* Some rows. Dense ones are packed: value (row r, feature j) is ((real *)columns)[j * stride + r].
@@ -118,7 +130,8 @@ typedef struct {
 typedef double (*mixfast_common_evidence)(const mixfast_family *, const mixfast_totals *, const double *params,
                                           double *work);
 
-/* Once per pass: `params` holds the parameters that the statistics were gathered at, and receives the new ones. */
+/* Once per pass: `params` holds the parameters that the statistics were gathered at, and receives the new ones, which are
+ * finite even where counts[k] is 0: a component that lost its rows has no statistics, and keeps weight 0. */
 typedef int (*mixfast_maximise)(const mixfast_family *, const mixfast_totals *, double *work, double *params);
 
 /* Once per pass and component, after `maximise` and with what it left in `work`: whatever takes long and concerns one
@@ -146,10 +159,11 @@ struct mixfast_family {
     ptrdiff_t n_own_work;             /* doubles of work space for verbs that are asked about one component */
     ptrdiff_t flops_per_component;    /* rough, of these verbs */
     ptrdiff_t n_carry;                /* doubles */
-    ptrdiff_t flops_per_row;          /* rough: for the choice of threads, of signal checks and of what pays */
+    ptrdiff_t flops_per_row;          /* rough, of all components: for the choice of threads, of signal checks and of what
+                                         pays. 0: estimated, see family_in in _capsule.pyx */
     ptrdiff_t flops_per_value;        /* the same for each value of a sparse row */
     int real_bytes;                   /* 4: rows are computed in float, 8: in double */
-    int isa;                          /* which compiled kernels the pass itself should take */
+    int isa;                          /* which compiled kernels the pass itself takes; 0: the engine chooses */
     int gathers_rows;                 /* statistics cost so much that a component's rows are better gathered first */
     int takes_sparse_rows;            /* chunks are sparse */
     int needs_gil;                    /* a family in Python: the pass then runs on one thread */

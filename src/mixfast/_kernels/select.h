@@ -4,15 +4,14 @@
 
 #include "categorical.h"
 #include "centres.h"
+#include "family.h"
 #include "gaussian.h"
 #include "gibbs.h"
 #include "linear.h"
 #include "rows.h"
 #include "student_t.h"
 
-enum { MIXFAST_ISA_BASE, MIXFAST_ISA_V2, MIXFAST_ISA_V3, MIXFAST_ISA_V4, MIXFAST_N_ISAS };
-
-/* 1 if kernels for this set were built and the processor can run them. */
+/* Sets are those of family.h. 1 if kernels for this set were built and the processor can run them. */
 int mixfast_isa_is_available(int isa);
 
 /* NULL where they were not built. */

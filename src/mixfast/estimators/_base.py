@@ -149,8 +149,8 @@ class BaseMixture(DensityEstimator):
     def _status_error(self, status, dtype):
         """The error that says what `status` means and what to do."""
         return ValueError(
-            "Fitting the mixture model failed because log densities or sums over the data are not finite. Scale the "
-            "columns of X to moderate size, and with them the start where one is given"
+            "Fitting the mixture model failed because log densities, sums over the data or parameters made of them are "
+            "not finite. Scale the columns of X to moderate size, and with them the start where one is given"
             + (", or pass float64 data instead of float32." if dtype == np.float32 else ".")
         )
 
@@ -216,6 +216,7 @@ class BaseMixture(DensityEstimator):
         """The best start. What passes work in, ten times the parameters and more, is gone when this returns."""
         family = encoded.family
         capsule = encoded.bind(self.n_components, self._kernel_dtype(family, X.dtype))
+        encoded.check_layout(capsule, self.n_components, X.shape[1])
         rows = Rows(encoded.rows, sample_weight, encoded.base)
         em = LOOPS[self.accelerate](capsule, rows, resolve_threads(self.n_threads))
         monitor = Monitor(self.verbose, self.verbose_interval, units.log_volume)
@@ -231,7 +232,7 @@ class BaseMixture(DensityEstimator):
             em.set_state(np.full(self.n_components, 1 / self.n_components), blank)
             if not self._start_is_given():
                 self._seed_parameters(em, family, seeding_rows, init_params, seed, start)
-                self._stop_on_status(em.status, X.dtype)
+                self._stop_on_status(em, X.dtype)
             em.set_state(*self._override_start(*em.state(), X.shape[1], units))
             return Fit(start, *em.state())
 
@@ -301,7 +302,7 @@ class BaseMixture(DensityEstimator):
         while n_passes < n_last and not converged:
             n_asked = 1 if monitor.verbose else min(n_last - n_passes, MAX_STEPS)
             objectives, converged = em.iterate(n_asked, self.tol, bound, self._raises_on())
-            self._stop_on_status(em.status, dtype)
+            self._stop_on_status(em, dtype)
             n_passes = fit.n_passes + em.n_passes
             change = objectives[-1] - bound if objectives else 0.0  # an extrapolation that was worse leaves nothing
             monitor.end_iteration(n_passes, change)
@@ -314,9 +315,18 @@ class BaseMixture(DensityEstimator):
             status |= Status.IMPOSSIBLE_ROWS
         return Fit(fit.start, *em.state(), fit.bound_before, lower_bounds, n_passes, converged, status)
 
-    def _stop_on_status(self, status, dtype):
-        if status & self._raises_on():
-            raise self._status_error(status, dtype)
+    def _stop_on_status(self, em, dtype):
+        if not em.status & self._raises_on():
+            return
+        weights, params = em.state()
+        emptied = np.flatnonzero(weights == 0)
+        if em.status & Status.NOT_FINITE and len(emptied) and not np.all(np.isfinite(params)):
+            raise ValueError(
+                "Fitting the mixture model failed because parameters are not finite after an M-step in which component "
+                f"{emptied[0]} had no rows. A family of your own should give finite ones where counts[k] is 0; if "
+                "it does, or is mixfast's, sums overflowed: scale the columns of X to moderate size."
+            )
+        raise self._status_error(em.status, dtype)
 
     def _finish(self, best, layout, dtype):
         """Publish the best start and warn of what its status says."""

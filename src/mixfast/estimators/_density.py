@@ -69,7 +69,10 @@ class DensityEstimator(DensityMixin, BaseEstimator):
         return np.repeat(np.arange(len(weights), dtype=np.int64), counts)
 
     def save(self, path):
-        """Write the fitted model to a file that `mixfast.load` reads, without pickle; docs/files.md has the format.
+        """Write the fitted model to a file that `mixfast.load` reads, without pickle.
+
+        The format is in the project's docs/files.md. A model of a class of your own is loaded by
+        `mixfast.load(path, classes=[YourClass])`.
 
         Parameters
         ----------
@@ -81,7 +84,9 @@ class DensityEstimator(DensityMixin, BaseEstimator):
         NotFittedError
             Before `fit`.
         TypeError
-            For a parameter that is no number, string, None or array, as a RandomState instance in `random_state`, and
-            for a class that is not mixfast's own. Nothing has been written then.
+            For a parameter that is no number, string, None or array, as a RandomState instance in `random_state`.
+            Nothing has been written then.
+        ValueError
+            For a class of your own that has the name of one of mixfast's.
         """
         persistence.save_estimator(self, path)

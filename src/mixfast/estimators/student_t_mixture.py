@@ -22,7 +22,9 @@ class StudentTMixture(EllipticalMixture):
     In the estimate of a component's mean and scale a row weighs (n + d) / (n + its squared distance), so that outliers
     count little, the fewer the degrees of freedom n the less: Peel & McLachlan, "Robust mixture modelling using the t
     distribution", Statistics and Computing 10 (2000), doi:10.1023/A:1008981510081. The iterations have the same limits
-    as those of EM there and never lower the likelihood either, and are longer; `families/_student_t.pyx` says how.
+    as those of EM there and never lower the likelihood either, but longer steps: weighted moments are divided by the
+    sum of the weights instead of the number of rows (Liu, Rubin & Wu, Biometrika 85 (1998),
+    doi:10.1093/biomet/85.4.755), and degrees of freedom are found together with the scales.
 
     Parameters
     ----------

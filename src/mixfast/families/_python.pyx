@@ -9,10 +9,19 @@ from libc.math cimport log
 from libc.stdlib cimport calloc
 
 from mixfast._capsule cimport capsule_of
-from mixfast._family cimport MIXFAST_FAILED, chunk_t, family_t, selection_t, totals_t
-from mixfast._isa cimport resolve_isa
+from mixfast._family cimport (
+    MIXFAST_EMPTIED_COMPONENT,
+    MIXFAST_FAILED,
+    MIXFAST_OK,
+    chunk_t,
+    family_t,
+    selection_t,
+    totals_t,
+)
 
 import numpy as np
+
+from mixfast.convergence import Status
 
 # What `prepare` leaves in the tables: where this pass's parameters are.
 ctypedef struct tables_t:
@@ -29,6 +38,7 @@ cdef class Verbs:
     """The Python family, bound to a number of components and features; the owner of a `family_t`."""
 
     cdef object family, params_layout, stats_layout
+    cdef object free_shape  # of what `unconstrain` returns, None before it was asked
     cdef public object error
 
     def __init__(self, family, n_components, n_features):
@@ -66,23 +76,34 @@ cdef class Verbs:
         return 0
 
     cdef int maximise(self, const family_t *f, const double *counts, const double *stats, double *params) except -1:
+        cdef Py_ssize_t k
         record = self.family.maximise(_array(counts, f.n_components), self.stats_layout.view(_array(stats, f.n_stats)),
                                       self._params(f, params))
-        packed = self.params_layout.pack(record)
-        np.asarray(<double[:f.n_params]> params)[:] = packed
-        return 0
+        status = MIXFAST_OK
+        if len(record) == 2 and isinstance(record[1], Status):
+            record, status = record
+        np.asarray(<double[:f.n_params]> params)[:] = self.params_layout.pack(record)
+        for k in range(f.n_components):
+            if counts[k] == 0:
+                status |= MIXFAST_EMPTIED_COMPONENT
+        return status
 
     cdef int unconstrain(self, const family_t *f, const double *params, double *free) except -1:
-        cdef double[::1] target = <double[:f.n_free]> free
         values = np.asarray(self.family.unconstrain(self._params(f, params)), dtype=float)
-        if values.shape != (f.n_free,):
-            raise ValueError(f"{type(self.family).__name__}.unconstrain returned shape {values.shape}, expected "
-                             f"{(f.n_free,)}: as many numbers as n_parameters says")
-        np.asarray(target)[:] = values
+        if values.size != f.n_free:
+            raise ValueError(f"{type(self.family).__name__}.unconstrain returned {values.size} numbers, of shape "
+                             f"{values.shape}, expected {f.n_free}: as many as n_parameters says")
+        np.asarray(<double[:f.n_free]> free)[:] = values.ravel()
+        if self.free_shape is None:  # at the first pass: else what does not fit shows when EM is extrapolated
+            self.params_layout.pack(self.family.constrain(values.copy()))
+        self.free_shape = values.shape
         return 0
 
     cdef int constrain(self, const family_t *f, const double *free, double *params) except -1:
-        packed = self.params_layout.pack(self.family.constrain(_array(free, f.n_free)))
+        values = _array(free, f.n_free)
+        if self.free_shape is not None:
+            values = values.reshape(self.free_shape)
+        packed = self.params_layout.pack(self.family.constrain(values))
         if not np.all(np.isfinite(packed)):
             return 1
         np.asarray(<double[:f.n_params]> params)[:] = packed
@@ -166,7 +187,6 @@ def bind_python(family, Py_ssize_t n_components, Py_ssize_t n_features):
     if f == NULL:
         raise MemoryError
     f.n_components, f.n_features, f.real_bytes, f.needs_gil = n_components, n_features, 8, 1
-    f.isa = resolve_isa(None)
     f.n_params, f.n_stats = verbs.params_layout.size, verbs.stats_layout.size
     f.n_tables = sizeof(tables_t) // sizeof(double)
     f.flops_per_row = 100_000  # rather more signal checks than fewer: Python is slow, and no thread hangs on it

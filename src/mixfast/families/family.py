@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import scipy.sparse
 
+from mixfast._capsule import sizes_in
 from mixfast.families.layout import Layout
 
 
@@ -36,7 +37,31 @@ class Encoded(NamedTuple):
     def bind(self, n_components, dtype, isa=None):
         """The capsule with the family's verbs for these rows, computed in `dtype`."""
         options = {"is_sparse": True} if is_sparse(self.rows) else {}
-        return self.family.bind(n_components, self.rows.shape[1], dtype, isa, **options)
+        capsule = self.family.bind(n_components, self.rows.shape[1], dtype, isa, **options)
+        asked = n_components, self.rows.shape[1], np.dtype(dtype).itemsize
+        for name, size, wanted in zip(
+            ("n_components", "n_features", "real_bytes"), sizes_in(capsule), asked, strict=False
+        ):
+            if size != wanted:
+                raise ValueError(
+                    f"{type(self.family).__name__}.bind was asked for {name} = {wanted}, and gave {name} = {size}"
+                )
+        return capsule
+
+    def check_layout(self, capsule, n_components, n_features):
+        """Raise ValueError where a bound family has other sizes than its `Params`, or less room than its `Stats` want;
+        X has `n_features` columns."""
+        *_, n_params, n_stats = sizes_in(capsule)
+        name, params = type(self.family).__name__, self.family.params_layout(n_components, n_features)
+        if n_params != params.size:
+            raise ValueError(
+                f"{name}.bind gave n_params = {n_params}, but {params.record.__name__} has {params.size} numbers"
+            )
+        stats = self.family.stats_layout(n_components, n_features)
+        if n_stats < stats.size:  # more are the family's own business: room to align, sums over what is missing
+            raise ValueError(
+                f"{name}.bind gave n_stats = {n_stats}, but {stats.record.__name__} has {stats.size} numbers"
+            )
 
 
 def is_sparse(rows):
@@ -131,10 +156,10 @@ class PythonFamily(Family):
     dtypes: tuple = (np.float64,)
     batches = False  # a batch runs without the GIL
 
-    #: Optional methods, both or neither, for `accelerate="auto"`: `unconstrain(params)` gives an array of
-    #: `n_parameters` numbers, any of which `constrain(free)` turns into `Params`: logarithms of what is positive, log
-    #: odds of what lies between 0 and 1. A number may be infinite where a parameter is at the edge of its domain; it
-    #: is then given back as it was.
+    #: Optional methods, both or neither, for `accelerate="auto"`: `unconstrain(params)` gives `n_parameters` numbers in
+    #: an array of any shape, and `constrain(free)` makes `Params` of any such numbers in that shape: logarithms of what
+    #: is positive, log odds of what lies between 0 and 1. A number may be infinite where a parameter is at the edge of
+    #: its domain; it is then given back as it was.
     unconstrain = None
     constrain = None
 
@@ -151,7 +176,12 @@ class PythonFamily(Family):
 
     @abstractmethod
     def maximise(self, counts, stats, params):
-        """New `Params` from the total: counts (n_components,) are the sums of resp, `params` the present ones."""
+        """New `Params` from the total: counts (n_components,) are the sums of resp, `params` the present ones.
+
+        They are finite even where counts[k] is 0, for a component that lost its rows: `params` has what it had. The
+        fit's status then has `Status.EMPTIED_COMPONENT`; `return params, Status.CAPPED_PARAMETER` adds what else is to
+        be said.
+        """
 
     def log_prior(self, params):
         """Log density of the prior, up to a constant; added to the log-likelihood that EM increases."""
