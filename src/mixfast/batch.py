@@ -131,7 +131,8 @@ def fit_many(
         three-dimensional arrays of float32 or float64 are read in place, lists are copied. An array with a single
         dimension is one column. float32 is computed in float32; a list with both precisions in float64.
         Tables of pandas, polars or pyarrow should have the same columns in the same order; where all have names that
-        are strings, these are `feature_names_in_` of `result[i]`. Categories should be numbers.
+        are strings, these are `feature_names_in_` of `result[i]`. Categories should be numbers, and so should the
+        columns that the parts of a `ProductMixture` name.
     estimator : GaussianMixture, BernoulliMixture or any other mixture of this package
         What is fitted, with its parameters. `n_threads`, `verbose` and `warm_start` play no role.
     n_components : int or list of int, default=None
@@ -196,7 +197,7 @@ def fit_many(
     is_compiled = _can_be_compiled(problems, cells)
     has_slots = keep == "all" or holds_out or not is_compiled or n_bytes <= FEW_BYTES
     found = _nothing_found(len(problems), cells, len(cells) if has_slots else 1)
-    found.status[status != Status.INTERRUPTED] = status[status != Status.INTERRUPTED, np.newaxis]
+    found.status[...] = status[:, np.newaxis]
     problems = without_weightless_rows(problems)
     fit = _fit_compiled if is_compiled else _fit_one_by_one
     in_fit = None if holds_out or len(cells) == 1 else criterion

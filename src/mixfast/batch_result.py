@@ -214,7 +214,7 @@ class BatchResult:
             raise TypeError(f"a problem is an integer, got {i!r}")
         if not -len(self) <= i < len(self):
             raise IndexError(f"problem {i} of {len(self)}")
-        if not self.has_parameters[i]:
+        if np.isnan(self._weights[i, 0]):
             raise ValueError(f"problem {i} has no parameters: its status is {Status(int(self.status[i]))}")
         cell = self._cells[self.chosen[i]]
         estimator = clone(cell.estimator).set_params(random_state=int(self.seeds[i]))
@@ -325,13 +325,19 @@ class BatchResult:
         Parameters
         ----------
         problems : as in `fit_many`
-            As many as were fitted; rows may be others.
+            As many as were fitted; rows may be others. Those of problems without parameters are not looked at.
         n_threads : int or None, default=None
 
         Returns
         -------
         labels : list of int64 ndarray of shape (n_samples_i,)
             -1 where a problem has no parameters.
+
+        Raises
+        ------
+        ValueError
+            For values that are not finite or outside the family's domain, with their problem, and for tables with other
+            columns than those that were fitted.
         """
         problems = self._check_problems(problems)
         return self._of_rows(problems, n_threads, "labels", np.int64(-1))
@@ -348,6 +354,12 @@ class BatchResult:
         -------
         log_prob : list of ndarray of shape (n_samples_i,)
             NaN where a problem has no parameters.
+
+        Raises
+        ------
+        ValueError
+            For values that are not finite or outside the family's domain, with their problem, and for tables with other
+            columns than those that were fitted.
         """
         problems = self._check_problems(problems)
         return self._of_rows(problems, n_threads, "log_norm", problems.X.dtype.type(np.nan))
