@@ -21,6 +21,7 @@ from batches import (
     fit_alone,
     groups,
     ragged,
+    same_bits,
 )
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -434,6 +435,18 @@ def test_an_error_of_a_prediction_names_the_problem_and_its_row(kind):
     for method in (result.predict, result.score_samples):
         with pytest.raises(ValueError, match=f"problem 1: .*{message}"):
             method(problems)
+
+
+@every_domain
+def test_held_out_densities_look_at_no_row_of_a_problem_without_parameters(kind):
+    estimator, make, _ = PARTICULAR[kind]
+    X = make(np.random.default_rng(0), 50)
+    options = {"n_components": [1, 2], "criterion": "heldout", "random_state": 0}
+    result = fit_many([np.full_like(X, np.inf), X, with_value(-1.0, 2, 1, X)], estimator, **options)
+    alone = fit_many([X], estimator, **options)
+    assert result.has_parameters.tolist() == [False, True, False]
+    for name in ("criteria", "chosen", "weights", "lower_bound"):
+        assert same_bits(getattr(result, name)[1], getattr(alone, name)[0]), name
 
 
 def test_fits_are_those_of_the_problems_with_parameters():
