@@ -80,6 +80,15 @@ def test_the_size_of_blocks_bounds_memory_and_changes_nothing(monkeypatch):
     np.testing.assert_array_equal(parts.bootstrap_statistics, whole.bootstrap_statistics)
 
 
+def test_samples_have_the_categories_of_the_rows(monkeypatch):
+    answers = np.repeat([[0.0, 1], [1, 0], [2, 1]], [20, 9, 1], axis=0)  # a sample without a 2 is likely
+    whole = bootstrap_lrt(answers, CategoricalMixture(), 1, n_bootstrap=9, random_state=0)
+    assert whole.alternative.categories_[0].tolist() == [0, 1, 2]
+    monkeypatch.setattr(bootstrap, "BLOCK", 1)
+    parts = bootstrap_lrt(answers, CategoricalMixture(), 1, n_bootstrap=9, random_state=0)
+    np.testing.assert_array_equal(parts.bootstrap_statistics, whole.bootstrap_statistics)
+
+
 def test_every_family_and_precision_has_it():
     bits = (RNG.random((100, 6)) < np.where(np.arange(100)[:, np.newaxis] % 2, 0.2, 0.8)).astype(np.float32)
     test = bootstrap_lrt(bits, BernoulliMixture(), 1, n_bootstrap=9, random_state=0)

@@ -109,8 +109,9 @@ def bootstrap_lrt(X, estimator, n_components, *, n_bootstrap=99, random_state=No
     for name, number in (("n_components", n_components), ("n_bootstrap", n_bootstrap)):
         if not isinstance(number, Integral) or number < 1:
             raise ValueError(f"{name}={number!r} should be an integer of at least 1")
-    as_columns(X, "X")  # raises where it holds no numbers
-    models = [clone(estimator).set_params(n_components=number) for number in (n_components, n_components + 1)]
+    # a sample that lacks a category of X has it all the same, whichever samples are fitted with it
+    template = estimator._for_parts_of(as_columns(X, "X"))
+    models = [clone(template).set_params(n_components=number) for number in (n_components, n_components + 1)]
     rng = check_random_state(estimator.random_state if random_state is None else random_state)
     seeds = rng.randint(np.iinfo(np.int32).max, size=(1 + n_bootstrap, len(models)))
     with warnings.catch_warnings():
