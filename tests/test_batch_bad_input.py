@@ -7,6 +7,7 @@ import sys
 
 import numpy as np
 import pytest
+import scipy.sparse
 from batches import (
     DTYPES,
     STARTS,
@@ -20,6 +21,7 @@ from batches import (
     fit_alone,
     groups,
     ragged,
+    same_bits,
 )
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -27,7 +29,18 @@ from sklearn.cluster import KMeans
 from sklearn.utils._param_validation import InvalidParameterError
 from test_python_family import GeometricMixture
 
-from mixfast import BernoulliMixture, GaussianMixture, Status, fit_many
+from mixfast import (
+    GSDMM,
+    BernoulliMixture,
+    CategoricalMixture,
+    GammaMixture,
+    GaussianMixture,
+    ProductMixture,
+    Status,
+    VonMisesFisherMixture,
+    fit_many,
+)
+from mixfast.parts import Categorical, Gaussian
 
 ROWS = groups(np.random.default_rng(0), 60, 2)
 ENDED = Status.CONVERGED | Status.MAX_ITER
@@ -302,7 +315,7 @@ WRONG = {
     "no columns": ((X3[:, :, :0], GaussianMixture()), {}, "at least one column"),
     "two dimensions": ((X3[0], GaussianMixture()), {}, r"got shape \(30, 2\).*fit_many_columns"),
     "different columns": (([X3[0], X3[0, :, :1]], GaussianMixture()), {}, r"one number of columns, got \[1, 2\]"),
-    "words": (([np.full((3, 2), "a")], GaussianMixture()), {}, r"problems\[0\] should be an array .* of numbers"),
+    "words": (([np.full((3, 2), "a")], GaussianMixture()), {}, r"problems\[0\] should be .* numbers, .*OrdinalEncoder"),
     "complex": (([X3[0], X3[0] + 1j], GaussianMixture()), {}, r"problems\[1\] should be .* got complex128"),
     "four dimensions": (([X3], GaussianMixture()), {}, r"problems\[0\] should be .* \(4, 30, 2\)"),
     "offsets that fall": (((X3[0], [0, 20, 10, 30]), GaussianMixture()), {}, "never fall"),
@@ -337,6 +350,7 @@ WRONG = {
     "n_components that is no number": ((X3, GaussianMixture()), {"n_components": 2.5}, "n_components.*2.5"),
     "n_components of words": ((X3, GaussianMixture()), {"n_components": "2"}, "'n_components' .* Got '2'"),
     "another estimator": ((X3, KMeans()), {}, "estimator.*KMeans"),
+    "an estimator that is no mixture": ((X3, GSDMM()), {}, r"GSDMM\(\) finds the number of clusters itself"),
     "a class": ((X3, GaussianMixture), {}, "estimator.*GaussianMixture"),
 }  # fmt: skip
 
@@ -359,6 +373,119 @@ def test_predictions_pass_over_what_could_not_be_fitted():
     assert np.all(np.isnan(log_prob[1]))
     with pytest.raises(ValueError, match="problem 0 holds values that are not finite"):
         result.predict([bad, bad])
+
+
+def unit_rows(rng, n_rows):
+    rows = rng.normal(size=(n_rows, 3))
+    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
+#: Estimators, good rows, rows without place in their domain, and the row and value that an error names.
+PARTICULAR = {
+    "gamma": (GammaMixture(2), lambda rng, n: rng.gamma(2, size=(n, 2)), "column 1 of X is -1.0 in row 2"),
+    "von Mises-Fisher": (VonMisesFisherMixture(2), unit_rows, "Row 2 of X is no unit vector"),
+    "categorical": (
+        CategoricalMixture(2, categories=[[1, 2, 3]] * 2),
+        lambda rng, n: rng.integers(1, 4, (n, 2)).astype(float),
+        r"Column 1 of X has the value -1.0 in row 2",
+    ),
+    "product": (
+        ProductMixture([(0, Gaussian()), (1, Categorical(categories=[[1, 2, 3]]))], 2),
+        lambda rng, n: rng.integers(1, 4, (n, 2)).astype(float),
+        r"Column 1 of X has the value -1.0 in row 2",
+    ),
+}
+every_domain = pytest.mark.parametrize("kind", PARTICULAR)
+
+
+@every_domain
+def test_predictions_look_at_no_row_of_a_problem_without_parameters(kind):
+    estimator, make, _ = PARTICULAR[kind]
+    rng = np.random.default_rng(0)
+    good = [make(rng, n) for n in (50, 3, 40)]
+    problems = [
+        good[0],
+        np.full_like(good[0], np.inf),
+        good[1][:1],
+        good[1][:0],
+        good[2],
+        with_value(-1.0, 2, 1, good[1]),
+    ]
+    result = fit_many(problems, estimator, random_state=0)
+    statuses = [Status.NOT_FINITE, Status.TOO_FEW_ROWS, Status.TOO_FEW_ROWS, Status.OUT_OF_DOMAIN]
+    assert result.status[[1, 2, 3, 5]].tolist() == statuses
+    assert result.has_parameters.tolist() == [True, False, False, False, True, False]
+    labels, log_prob = result.predict(problems), result.score_samples(problems)
+    assert list(map(len, labels)) == list(map(len, log_prob)) == list(map(len, problems))
+    for i, X in enumerate(problems):
+        if result.has_parameters[i]:
+            assert np.array_equal(labels[i], result[i].predict(X))
+            assert np.array_equal(log_prob[i], result[i].score_samples(X))
+        else:
+            assert np.all(labels[i] == -1)
+            assert np.all(np.isnan(log_prob[i]))
+
+
+@every_domain
+def test_an_error_of_a_prediction_names_the_problem_and_its_row(kind):
+    estimator, make, message = PARTICULAR[kind]
+    problems = [make(np.random.default_rng(i), 50) for i in range(3)]
+    result = fit_many(problems, estimator, random_state=0)
+    problems[1] = with_value(-1.0, 2, 1, problems[1])
+    for method in (result.predict, result.score_samples):
+        with pytest.raises(ValueError, match=f"problem 1: .*{message}"):
+            method(problems)
+
+
+@every_domain
+def test_held_out_densities_look_at_no_row_of_a_problem_without_parameters(kind):
+    estimator, make, _ = PARTICULAR[kind]
+    X = make(np.random.default_rng(0), 50)
+    options = {"n_components": [1, 2], "criterion": "heldout", "random_state": 0}
+    result = fit_many([np.full_like(X, np.inf), X, with_value(-1.0, 2, 1, X)], estimator, **options)
+    alone = fit_many([X], estimator, **options)
+    assert result.has_parameters.tolist() == [False, True, False]
+    for name in ("criteria", "chosen", "weights", "lower_bound"):
+        assert same_bits(getattr(result, name)[1], getattr(alone, name)[0]), name
+
+
+def test_fits_are_those_of_the_problems_with_parameters():
+    result = fit_many([ROWS, ROWS[:1], ROWS], GaussianMixture(2, random_state=0))
+    fits = [result[i] for i in np.flatnonzero(result.has_parameters)]
+    assert len(fits) == 2
+    with pytest.raises(ValueError, match="problem 1 has no parameters"):
+        list(result)
+
+
+@pytest.mark.parametrize("sparse", [False, True])
+def test_predictions_where_no_problem_has_parameters_are_blank(sparse):
+    X = scipy.sparse.csr_matrix(ROWS[:1] > 0, dtype=float) if sparse else np.ones((1, 2))
+    result = fit_many([X, X], BernoulliMixture(2))
+    assert not np.any(result.has_parameters)
+    assert [labels.tolist() for labels in result.predict([X, X])] == [[-1], [-1]]
+    assert all(np.isnan(log_prob).tolist() == [True] for log_prob in result.score_samples([X, X]))
+
+
+def test_categories_are_those_of_the_problems_that_can_be_fitted():
+    problems = [np.array([[0.0], [1], [1]]), np.array([[5.0], [np.inf], [1]])]
+    result = fit_many(problems, CategoricalMixture(random_state=0))
+    assert result.status.tolist() == [Status.CONVERGED, Status.NOT_FINITE]
+    assert_same_fit(result[0], fit_alone(CategoricalMixture(categories=[[0.0, 1.0]]), problems[0], 0))
+    table = np.array([[1.0, 0], [2, 1], [3, 0]])
+    estimator = ProductMixture([(0, Gaussian()), (1, Categorical())], random_state=0)
+    result = fit_many([table, with_value(np.nan, 0, 0, table + 7)], estimator)
+    assert result[0].components_["1"].categories_[0].tolist() == [0, 1]
+
+
+@pytest.mark.parametrize(
+    "estimator", [CategoricalMixture(), ProductMixture([(0, Gaussian()), (Categorical(),)]), GaussianMixture()]
+)
+def test_a_batch_without_any_problem_that_can_be_fitted_has_statuses(estimator):
+    empty, infinite, missing = np.empty((0, 2)), np.full((9, 2), np.inf), np.full((9, 2), np.nan)
+    result = fit_many([empty, infinite, missing], estimator)
+    assert result.status.tolist() == [Status.TOO_FEW_ROWS, Status.NOT_FINITE, Status.NOT_FINITE]
+    assert fit_many([empty, empty], estimator).status.tolist() == [Status.TOO_FEW_ROWS] * 2
+    assert result.n_samples.tolist() == [0, 9, 9]
 
 
 @pytest.mark.parametrize("keep", ["best", "all"])

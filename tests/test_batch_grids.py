@@ -6,7 +6,7 @@ from batches import STARTS, TYPES, UNUSABLE, assert_same_fit, bits, fit_alone, r
 from sklearn.base import clone
 from test_python_family import GeometricMixture
 
-from mixfast import BernoulliMixture, GaussianMixture, Status, fit_many
+from mixfast import BernoulliMixture, GaussianMixture, Status, fit_many, load
 
 CRITERIA = ["bic", "aic", "icl"]
 SIZES = [2, 3, 10, 60, 300, 2500]
@@ -103,6 +103,22 @@ def test_all_fits_are_kept_where_that_is_asked_for(options):
                 assert_same_fit(model[i], fit_alone(candidate, X, 0))
     # two rows: one component only
     assert [bool(model.status[0] & Status.TOO_FEW_ROWS) for model in result.models] == [False, False, True, True]
+
+
+def test_the_fits_of_a_model_are_a_result_of_this_model_alone(tmp_path):
+    problems = ragged([60, 1, 40], 2)
+    grid = {"n_components": [1, 3], "covariance_type": ["full", "tied"], "criterion": "aic"}
+    result = fit_many(problems, GaussianMixture(random_state=0), keep="all", **grid)
+    result.save(tmp_path / "result")
+    for got in (result, load(tmp_path / "result")):
+        for i, (model, candidate) in enumerate(zip(got.models, result.candidates, strict=True)):
+            assert repr(candidate) in repr(model)
+            wanted = fit_many(problems, candidate)
+            for name in ("weights", "means", "covariances", "status", "lower_bound", "n_components", "chosen"):
+                assert same_bits(getattr(model, name), getattr(wanted, name)), name
+            assert same_bits(model.criteria[:, 0], result.criteria[:, i])
+            assert same_bits(model.to_frame().aic, result.criteria[:, i])
+    assert "the best of 4 models" in repr(result)
 
 
 @pytest.mark.parametrize("init_params", STARTS)

@@ -7,7 +7,19 @@ import pyarrow as pa
 import pytest
 from batches import DTYPES, assert_same_fit, assert_same_results, fit_alone, groups, same_bits
 
-from mixfast import BernoulliMixture, GaussianMixture, Status, fit_many, fit_many_columns, fit_many_groups
+from mixfast import (
+    BernoulliMixture,
+    GammaMixture,
+    GaussianMixture,
+    ProductMixture,
+    Status,
+    StudentTMixture,
+    fit_many,
+    fit_many_columns,
+    fit_many_groups,
+    load,
+)
+from mixfast.parts import Bernoulli, Gaussian
 
 ESTIMATOR = GaussianMixture(2, random_state=0)
 TABLE = groups(np.random.default_rng(0), 80, 4)
@@ -73,9 +85,9 @@ def test_columns_of_integers_and_booleans_are_numbers():
 @pytest.mark.parametrize("as_table", [pd.DataFrame, pl.DataFrame, pa.table])
 def test_columns_that_are_not_numeric_are_named(as_table):
     table = as_table({"height": [1.0, 2.0], "species": ["finch", "tit"]})
-    with pytest.raises(ValueError, match="column 'species' is not numeric"):
+    with pytest.raises(ValueError, match=r"column 'species' is not numeric: .* number categories first"):
         fit_many_columns(table, ESTIMATOR)
-    with pytest.raises(ValueError, match="column 'species' is not numeric"):
+    with pytest.raises(ValueError, match=r"column 'species' is not numeric: .* number categories first"):
         fit_many_groups(table, ESTIMATOR, by="height")
 
 
@@ -111,7 +123,7 @@ def test_each_group_is_fitted(kind):
     assert result.names == ["east", "north", "south"]
     assert result.n_samples.sum() == 300
     for i, name in enumerate(result.names):
-        assert_same_fit(result[i], fit_alone(ESTIMATOR, X[name == SITES], 0))
+        assert_same_fit(result[i], fit_alone(ESTIMATOR, GROUPED[name == SITES][["x", "y"]], 0))
 
 
 @every_group_table
@@ -119,7 +131,8 @@ def test_several_keys_make_tuples_and_all_other_columns_are_fitted(kind):
     result = fit_many_groups(GROUP_TABLES[kind](), ESTIMATOR, by=["site", "year"])
     assert result.names == [(site, year) for site in ("east", "north", "south") for year in (2019, 2020)]
     for i, (site, year) in enumerate(result.names):
-        assert_same_fit(result[i], fit_alone(ESTIMATOR, X[(site == SITES) & (year == YEARS)], 0))
+        own = GROUPED[(site == SITES) & (year == YEARS)]
+        assert_same_fit(result[i], fit_alone(ESTIMATOR, own[["x", "y"]], 0))
 
 
 @pytest.mark.parametrize("library", ["pandas", "polars", "pyarrow"])
@@ -132,9 +145,33 @@ def test_rows_with_missing_values_are_left_out(library):
     result = fit_many_groups(table, ESTIMATOR, by="site")
     assert result.names == ["east", "north", "south"]
     assert result.n_samples.sum() == 297
-    kept = np.arange(1, 298)
+    kept = GROUPED[1:298]
     for i, name in enumerate(result.names):
-        assert_same_fit(result[i], fit_alone(ESTIMATOR, X[kept][name == SITES[kept]], 0))
+        assert_same_fit(result[i], fit_alone(ESTIMATOR, kept[name == kept["site"]][["x", "y"]], 0))
+
+
+@pytest.mark.parametrize("library", ["pandas", "pandas with NA", "polars", "pyarrow"])
+def test_values_that_a_family_allows_to_be_missing_stay(library):
+    bits = {
+        "site": ["a", "b", "a", None, "b", "a"],
+        "x": [True, None, None, True, False, False],
+        "y": [1, 0, 1, 0, 1, 0],
+    }
+    table = {
+        "pandas": lambda: pd.DataFrame(bits),
+        "pandas with NA": lambda: pd.DataFrame(bits).convert_dtypes(),
+        "polars": lambda: pl.DataFrame(bits),
+        "pyarrow": lambda: pa.table(bits),
+    }[library]()
+    estimator = BernoulliMixture(1, random_state=0)
+    result = fit_many_groups(table, estimator, by="site")
+    assert result.n_samples.tolist() == [3, 2]
+    own = pd.DataFrame({"x": [1, np.nan, 0], "y": [1.0, 1, 0]})
+    assert_same_fit(result[0], fit_alone(estimator, own, 0))
+    part = ProductMixture([(0, Bernoulli()), (1, Gaussian())], random_state=0)
+    assert fit_many_groups(table, part, by="site").n_samples.tolist() == [3, 2]
+    part = ProductMixture([(1, Bernoulli()), (0, Gaussian())], random_state=0)
+    assert fit_many_groups(table, part, by="site").n_samples.tolist() == [2, 1]
 
 
 def test_keys_of_nan_are_missing():
@@ -158,6 +195,93 @@ def test_wrong_columns_of_groups_are_named():
         fit_many_groups(pd.DataFrame({"a": [1, 2], "x": [np.nan, np.nan]}), ESTIMATOR, by="a")
     with pytest.raises(TypeError, match="fit_many_groups has no parameter 'sample_weight': take fit_many"):
         fit_many_groups(GROUPED, ESTIMATOR, by="site", sample_weight=np.ones(300))
+
+
+# ---- names of columns -----------------------------------------------------------------------------------------------
+
+SITE_TABLES = [GROUPED.loc[name == SITES, ["x", "y"]] for name in ("east", "north", "south")]
+
+
+@pytest.mark.parametrize("as_table", [pd.DataFrame, pl.from_pandas, pa.Table.from_pandas])
+def test_tables_give_their_fits_the_names_of_their_columns(as_table):
+    tables = [as_table(own.reset_index(drop=True)) for own in SITE_TABLES]
+    result = fit_many(tables, ESTIMATOR)
+    assert result.feature_names.tolist() == ["x", "y"]
+    for own, labels, model in zip(SITE_TABLES, result.predict(tables), result, strict=True):
+        assert_same_fit(model, fit_alone(ESTIMATOR, own, 0))
+        assert np.array_equal(labels, model.predict(own))
+    pair = np.zeros(2, dtype=int)
+    pair[1] = len(SITE_TABLES[0])
+    assert fit_many((tables[0], pair), ESTIMATOR)[0].feature_names_in_.tolist() == ["x", "y"]
+
+
+@pytest.mark.parametrize("as_table", [pd.DataFrame, pl.from_pandas, pa.Table.from_pandas])
+def test_tables_whose_columns_differ_are_refused(as_table):
+    tables = [as_table(own.reset_index(drop=True)) for own in SITE_TABLES]
+    swapped = [*tables[:2], as_table(SITE_TABLES[2].reset_index(drop=True)[["y", "x"]])]
+    other = as_table(SITE_TABLES[2].reset_index(drop=True).rename(columns={"y": "z"}))
+    message = r"problems\[2\] has the columns \['y', 'x'\], problems\[0\] has \['x', 'y'\]"
+    with pytest.raises(ValueError, match=message):
+        fit_many(swapped, ESTIMATOR)
+    result = fit_many(tables, ESTIMATOR)
+    with pytest.raises(ValueError, match=message):
+        result.predict(swapped)
+    for method in (result.predict, result.score_samples):
+        with pytest.raises(ValueError, match=r"problems have the columns \['x', 'z'\], those .* fitted \['x', 'y'\]"):
+            method([other] * 3)
+
+
+def test_columns_without_names_or_with_numbers_give_no_names():
+    arrays = [own.to_numpy() for own in SITE_TABLES]
+    numbered = [own.set_axis([1, 0], axis=1) for own in SITE_TABLES]
+    for problems in (arrays, [SITE_TABLES[0], *arrays[1:]], numbered, [own.tolist() for own in arrays]):
+        result = fit_many(problems, ESTIMATOR)
+        assert result.feature_names is None
+        assert not hasattr(result[0], "feature_names_in_")
+        assert len(result.predict(SITE_TABLES)) == 3
+    with pytest.raises(ValueError, match=r"problems\[1\] has the columns \[0, 1\]"):
+        fit_many([numbered[0], numbered[1].set_axis([0, 1], axis=1)], ESTIMATOR)
+    assert fit_many_columns(GROUPED[["x", "y"]], ESTIMATOR).feature_names is None
+
+
+def test_estimators_one_by_one_predict_tables_without_a_warning():
+    bits = [(own > 0).astype(float) for own in SITE_TABLES]
+    bits[0].iloc[3, 0] = np.nan
+    result = fit_many(bits, BernoulliMixture(2, random_state=0))
+    for own, labels, model in zip(bits, result.predict(bits), result, strict=True):
+        assert model.feature_names_in_.tolist() == ["x", "y"]
+        assert np.array_equal(labels, model.predict(own))
+
+
+def test_names_are_saved_and_are_those_of_all_models(tmp_path):
+    result = fit_many_groups(GROUPED, ESTIMATOR, by="site", columns=["x", "y"], n_components=[1, 2], keep="all")
+    result.save(tmp_path / "result")
+    for got in (result, load(tmp_path / "result")):
+        for one in (got, *got.models):
+            assert one.names == ["east", "north", "south"]
+            assert one.feature_names.tolist() == one[1].feature_names_in_.tolist() == ["x", "y"]
+
+
+def test_one_table_is_no_list_of_problems():
+    result = fit_many(SITE_TABLES, ESTIMATOR)
+    for table in (GROUPED, pl.from_pandas(GROUPED), pa.Table.from_pandas(GROUPED), {"a": SITE_TABLES[0]}):
+        for call in (lambda table: fit_many(table, ESTIMATOR), result.predict):
+            with pytest.raises(ValueError, match=r"a list .* got one .*fit_many_columns.*fit_many_groups"):
+                call(table)
+
+
+def test_a_lazy_table_has_to_be_collected():
+    lazy = pl.from_pandas(GROUPED).lazy()
+    calls = (
+        lambda: fit_many(lazy, ESTIMATOR),
+        lambda: fit_many([lazy], ESTIMATOR),
+        lambda: fit_many_columns(lazy, ESTIMATOR),
+        lambda: fit_many_groups(lazy, ESTIMATOR, by="site"),
+        lambda: ESTIMATOR.fit(lazy),
+    )
+    for call in calls:
+        with pytest.raises(TypeError, match=r"LazyFrame has no rows yet: pass its \.collect\(\)"):
+            call()
 
 
 # ---- the result as a table ------------------------------------------------------------------------------------------
@@ -190,3 +314,14 @@ def test_a_frame_of_a_grid_says_which_model_was_chosen():
 def test_a_frame_of_another_family_has_its_parameters():
     result = fit_many([(TABLE[:, :2] > 0).astype(float)], BernoulliMixture(2, random_state=0))
     assert same_bits(np.stack(result.to_frame().probabilities), result.probabilities)
+
+
+def test_a_frame_has_all_parameters_of_a_component_and_a_column():
+    X = np.random.default_rng(0).gamma(2, size=(50, 3))
+    gamma = fit_many([X, X[:40]], GammaMixture(random_state=0), n_components=[1, 2])
+    assert gamma.to_frame().columns.tolist()[-3:] == ["weights", "shapes", "scales"]
+    assert same_bits(np.stack(gamma.to_frame().scales), gamma.scales)
+    tied = fit_many([X], StudentTMixture(3, covariance_type="tied", random_state=0))  # as many components as columns
+    assert tied.to_frame().columns.tolist()[-3:] == ["weights", "means", "degrees_of_freedom"]
+    grid = fit_many([X], GaussianMixture(random_state=0), covariance_type=["diag", "spherical"])
+    assert grid.to_frame().columns.tolist()[-2:] == ["weights", "means"]

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from sklearn.base import clone
 
-from mixfast import BernoulliMixture, GaussianMixture, bootstrap, bootstrap_lrt
+from mixfast import GSDMM, BernoulliMixture, CategoricalMixture, GaussianMixture, bootstrap, bootstrap_lrt
 
 RNG = np.random.default_rng(0)
 TWO = np.concatenate([RNG.normal(-3, 1, (60, 1)), RNG.normal(3, 1, (60, 1))])
+WORDS = np.array([["yes", "no"], ["no", "no"], ["yes", "yes"]], dtype=object)
 
 
 def test_a_clear_second_component_is_found_and_a_third_is_not():
@@ -79,6 +80,15 @@ def test_the_size_of_blocks_bounds_memory_and_changes_nothing(monkeypatch):
     np.testing.assert_array_equal(parts.bootstrap_statistics, whole.bootstrap_statistics)
 
 
+def test_samples_have_the_categories_of_the_rows(monkeypatch):
+    answers = np.repeat([[0.0, 1], [1, 0], [2, 1]], [20, 9, 1], axis=0)  # a sample without a 2 is likely
+    whole = bootstrap_lrt(answers, CategoricalMixture(), 1, n_bootstrap=9, random_state=0)
+    assert whole.alternative.categories_[0].tolist() == [0, 1, 2]
+    monkeypatch.setattr(bootstrap, "BLOCK", 1)
+    parts = bootstrap_lrt(answers, CategoricalMixture(), 1, n_bootstrap=9, random_state=0)
+    np.testing.assert_array_equal(parts.bootstrap_statistics, whole.bootstrap_statistics)
+
+
 def test_every_family_and_precision_has_it():
     bits = (RNG.random((100, 6)) < np.where(np.arange(100)[:, np.newaxis] % 2, 0.2, 0.8)).astype(np.float32)
     test = bootstrap_lrt(bits, BernoulliMixture(), 1, n_bootstrap=9, random_state=0)
@@ -107,6 +117,12 @@ def test_it_says_what_it_found_and_how_far_it_is_when_asked(capsys):
     ("error", "message", "arguments"),
     [
         (TypeError, "should be a mixture of mixfast", (TWO, GaussianMixture, 1)),
+        (TypeError, "finds the number of clusters itself and has no likelihood", (TWO, GSDMM(), 1)),
+        (
+            ValueError,
+            "^X should be an array .* of numbers, got object .*number categories",
+            (WORDS, CategoricalMixture(), 1),
+        ),
         (ValueError, "n_components=0 should be an integer of at least 1", (TWO, GaussianMixture(), 0)),
         (ValueError, "n_components=1.5 should be", (TWO, GaussianMixture(), 1.5)),
         (ValueError, "Expected n_samples >= n_components", (TWO[:3], GaussianMixture(), 3)),

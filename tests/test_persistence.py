@@ -271,6 +271,13 @@ def test_a_file_that_mixfast_did_not_save_says_so(content, tmp_path):
         load(tmp_path / "file")
 
 
+def test_a_file_that_is_no_archive_is_not_said_to_want_a_pickle(tmp_path):
+    (tmp_path / "notes.txt").write_text("some notes")
+    with pytest.raises(ValueError, match=r"notes.txt' is no file that mixfast saved") as caught:
+        load(tmp_path / "notes.txt")
+    assert "pickle" not in str(caught.value)
+
+
 def test_a_pickle_in_an_array_is_not_loaded(tmp_path):
     class Bomb:
         def __reduce__(self):

@@ -12,7 +12,7 @@ from sklearn.model_selection import KFold
 from sklearn.utils._param_validation import InvalidParameterError
 from test_mclust import read
 
-from mixfast import BernoulliMixture, GaussianMixture, Status, select, selection
+from mixfast import GSDMM, BernoulliMixture, GaussianMixture, Status, select, selection
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
@@ -292,6 +292,7 @@ def test_the_picture_has_a_line_for_each_structure_the_best_and_what_failed():
     ("error", "message", "kwargs"),
     [
         (TypeError, "should be a mixture of mixfast", {"estimator": GaussianMixture}),
+        (TypeError, "finds the number of clusters itself and has no likelihood", {"estimator": GSDMM()}),
         (ValueError, "criterion='BIC' should be one of 'bic'", {"criterion": "BIC"}),
         (TypeError, "covariance_type='full' should be a list", {"covariance_type": "full"}),
         (TypeError, "n_components=3 should be a list", {"n_components": 3}),

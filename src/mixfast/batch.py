@@ -19,15 +19,17 @@ from mixfast._em import Rows, is_mapped
 from mixfast._threads import resolve_threads
 from mixfast.batch_result import BatchResult, Cell, is_usable
 from mixfast.convergence import Status
-from mixfast.estimators._base import BaseMixture
+from mixfast.estimators._base import BaseMixture, check_mixture
 from mixfast.problems import (
     as_reals,
     below_zero,
     columns_of,
+    feature_names,
     frame_of,
     gather_problems,
     join,
     not_finite,
+    only_of,
     out_of_range,
     part_of,
     without_weightless_rows,
@@ -117,6 +119,9 @@ def fit_many(
     The bits are those of `[clone(estimator).set_params(random_state=random_state).fit(X) for X in problems]`, for any
     number of threads and any order or subset of the problems, at a small part of the time: a thread takes whole
     problems, and nothing is done in Python for each. Nothing raises because of the data: each problem has a status.
+    Only the categories of `categories='auto'` (`CategoricalMixture`, `ProductMixture`) are no problem's own: they are
+    the values that occur in all problems together, but for those that are not finite. Give `categories` for the bits
+    of a fit alone.
 
     Parameters
     ----------
@@ -125,6 +130,9 @@ def fit_many(
         In a pair, X (n_rows, n_features) has all rows, and problem i those from offsets[i] to offsets[i + 1]; X and
         three-dimensional arrays of float32 or float64 are read in place, lists are copied. An array with a single
         dimension is one column. float32 is computed in float32; a list with both precisions in float64.
+        Tables of pandas, polars or pyarrow should have the same columns in the same order; where all have names that
+        are strings, these are `feature_names_in_` of `result[i]`. Categories should be numbers, and so should the
+        columns that the parts of a `ProductMixture` name.
     estimator : GaussianMixture, BernoulliMixture or any other mixture of this package
         What is fitted, with its parameters. `n_threads`, `verbose` and `warm_start` play no role.
     n_components : int or list of int, default=None
@@ -133,8 +141,9 @@ def fit_many(
         Structures of the covariance to try, likewise.
     criterion : {'bic', 'aic', 'icl', 'heldout'}, default='bic'
         Where there are several models for each problem, the one with the least is kept. 'heldout' is minus the mean log
-        density of a row under the fit to four fifths of the rows that it does not belong to; the fifths are drawn from
-        the problem's seed. Each model is then fitted six times.
+        density of a row under the fit to four fifths of the rows that it does not belong to, so that lower is better
+        here too, whereas `select` has the mean itself, the higher the better; the fifths are drawn from the problem's
+        seed. Each model is then fitted six times.
     keep : {'best', 'all'}, default='best'
         'all' keeps the fits of all models, in `result.models`.
     sample_weight : array-like, default=None
@@ -156,7 +165,9 @@ def fit_many(
     Raises
     ------
     ValueError
-        For arguments that are wrong for all problems.
+        For arguments that are wrong for all problems, and tables whose columns differ.
+    TypeError
+        For an estimator that is no mixture, and a lazy table.
 
     Examples
     --------
@@ -171,12 +182,12 @@ def fit_many(
         raise ValueError(f"keep={keep!r} should be 'best' or 'all'")
     if criterion not in CRITERIA:
         raise ValueError(f"criterion={criterion!r} should be one of {', '.join(map(repr, CRITERIA))}")
-    if not isinstance(estimator, BaseMixture):
-        raise TypeError(f"estimator should be a mixture of this package, such as GaussianMixture(2), got {estimator!r}")
+    check_mixture(estimator)
     n_threads = resolve_threads(n_threads)
     problems = gather_problems(problems, sample_weight)
     seeds = _seeds(estimator, seeds, random_state, len(problems))
-    estimator = estimator._for_parts_of(problems.X)
+    status = _first_look(problems, estimator)
+    estimator = _for_parts_of(problems, estimator, status)
     candidates = _candidates(estimator, n_components, covariance_type)
     cells = [Cell(candidate, problems.X.shape[1], problems.X.dtype) for candidate in candidates]
     for cell in cells:
@@ -186,9 +197,7 @@ def fit_many(
     is_compiled = _can_be_compiled(problems, cells)
     has_slots = keep == "all" or holds_out or not is_compiled or n_bytes <= FEW_BYTES
     found = _nothing_found(len(problems), cells, len(cells) if has_slots else 1)
-    found.status[below_zero(problems)] = Status.OUT_OF_DOMAIN
-    allows_nan = estimator._allows_nan(problems.X.shape[1])
-    found.status[not_finite(problems, allows_nan) | out_of_range(problems)] = Status.NOT_FINITE
+    found.status[...] = status[:, np.newaxis]
     problems = without_weightless_rows(problems)
     fit = _fit_compiled if is_compiled else _fit_one_by_one
     in_fit = None if holds_out or len(cells) == 1 else criterion
@@ -196,7 +205,7 @@ def fit_many(
         fit(problems, cells, seeds, in_fit, found, n_threads, report)
     if holds_out:
         _hold_out(problems, candidates, seeds, found, n_threads)
-    return _result(problems, cells, seeds, criterion, found, keep)
+    return _result(problems, cells, seeds, criterion, found, keep).named(None, problems.feature_names)
 
 
 def fit_many_columns(data, estimator, **options):
@@ -227,13 +236,14 @@ def fit_many_columns(data, estimator, **options):
     _refuse("sample_weight", options, "fit_many_columns")
     names, columns = columns_of(data)
     present = [column[~np.isnan(column)] if column.dtype.kind == "f" else column for column in columns]
-    result = fit_many(present, estimator, **options)
-    result.names = names
-    return result
+    return fit_many(present, estimator, **options).named(names, None)
 
 
 def fit_many_groups(data, estimator, *, by, columns=None, **options):
-    """Fit a mixture to the rows of each group of a table, leaving out rows with missing values.
+    """Fit a mixture to the rows of each group of a table.
+
+    Rows with missing values are left out, but for values that the family allows to be missing, column by column, as
+    `BernoulliMixture` and `CategoricalMixture` do.
 
     Parameters
     ----------
@@ -243,7 +253,7 @@ def fit_many_groups(data, estimator, *, by, columns=None, **options):
     by : str or list of str
         The columns whose values say the group; rows where one is missing are left out.
     columns : list of str, default=None
-        The columns to fit; None is all others.
+        The columns to fit, of numbers; None is all others. They are `feature_names_in_` of `result[i]`.
     **options : as in `fit_many`
         But for `sample_weight`.
 
@@ -253,17 +263,18 @@ def fit_many_groups(data, estimator, *, by, columns=None, **options):
         `result.names` has the values of `by` for each group, tuples where there are several; groups are sorted by them.
     """
     _refuse("sample_weight", options, "fit_many_groups")
+    check_mixture(estimator)
     frame = frame_of(data)
     by = [by] if isinstance(by, str) else list(by)
     columns = [name for name in frame.columns if name not in by] if columns is None else list(columns)
     unknown = [name for name in [*by, *columns] if name not in frame.columns]
     if unknown or not by or not columns:
         raise ValueError(f"by={by} and columns={columns} should name columns of the table, which has {frame.columns}")
-    frame = frame.select(*by, *columns).drop_nulls()
+    frame = frame.drop_nulls(subset=by)
     X = np.column_stack([as_reals(frame[name]) for name in columns])
     keys = list(zip(*(frame[name].to_list() for name in by), strict=True))
     has_key = np.array([all(part == part for part in key) for key in keys], dtype=bool)  # NaN is a null in pandas only
-    kept = has_key & ~np.any(np.isnan(X), axis=1)
+    kept = has_key & ~np.any(np.isnan(X) & ~estimator._allows_nan(len(columns)), axis=1)
     keys, X = [key[0] if len(by) == 1 else key for key in itertools.compress(keys, kept)], X[kept]
     if not keys:
         raise ValueError("no row of the table has values in all columns")
@@ -272,8 +283,7 @@ def fit_many_groups(data, estimator, *, by, columns=None, **options):
     groups = np.fromiter((places[key] for key in keys), dtype=np.int64, count=len(keys))
     offsets = np.concatenate([[0], np.cumsum(np.bincount(groups, minlength=len(names)))])
     result = fit_many((X[np.argsort(groups, kind="stable")], offsets), estimator, **options)
-    result.names = names
-    return result
+    return result.named(names, feature_names(columns))
 
 
 def _refuse(name, options, function):
@@ -303,6 +313,27 @@ def _nothing_found(n_problems, cells, n_slots):
         np.full((n_problems, len(cells)), np.nan),
         np.zeros(n_problems, dtype=np.int32),
     )
+
+
+def _first_look(problems, estimator):
+    """The status of each problem, INTERRUPTED where nothing is wrong so far."""
+    status = np.full(len(problems), Status.INTERRUPTED, dtype=np.int32)
+    status[below_zero(problems)] = Status.OUT_OF_DOMAIN
+    allows_nan = estimator._allows_nan(problems.X.shape[1])
+    status[not_finite(problems, allows_nan) | out_of_range(problems)] = Status.NOT_FINITE
+    return status
+
+
+def _for_parts_of(problems, estimator, status):
+    """The estimator with what all problems are to have in common, of those that can be fitted."""
+    if type(estimator)._for_parts_of is BaseMixture._for_parts_of:
+        return estimator  # which spares a copy of all rows where a problem is left out
+    try:
+        return estimator._for_parts_of(only_of(problems, status == Status.INTERRUPTED).X)
+    except ValueError:
+        pass  # no rows are left, or a column has not a single value: there is nothing to fit
+    status[(status == Status.INTERRUPTED) & (np.diff(problems.offsets) > 0)] = Status.NOT_FINITE
+    return estimator._for_parts_of(np.zeros((1, problems.X.shape[1])))
 
 
 def _can_be_compiled(problems, cells):
@@ -383,13 +414,13 @@ def _prepare_rows(problems, estimator, status):
     except ValueError:
         pass
     prepared = [None] * len(problems)
-    for i in np.flatnonzero(status[:, 0] == Status.INTERRUPTED):
+    sizes = np.diff(problems.offsets)
+    for i in np.flatnonzero((status[:, 0] == Status.INTERRUPTED) & (sizes > 0)):
         try:
             prepared[i] = estimator._prepare_rows(problems.X[problems.rows(i)])
         except ValueError:
             status[i] = Status.OUT_OF_DOMAIN
     like = next((rows for rows in prepared if rows is not None), problems.X)
-    sizes = np.diff(problems.offsets).tolist()
     return join([zeros_like(like, size) if rows is None else rows for rows, size in zip(prepared, sizes, strict=True)])
 
 
@@ -480,18 +511,22 @@ def _folds(problems, seeds):
 def _result(problems, cells, seeds, criterion, found, keep):
     n_samples, dtype = np.diff(problems.offsets), problems.X.dtype
 
-    def of(slots, chosen, models):
+    def of(slots, chosen, models=None):
         each = np.arange(len(seeds))
         arrays = (array[each, slots] for array in found[:5])
         return BatchResult(cells, dtype, *arrays, found.criteria, chosen, seeds, n_samples, criterion, models=models)
 
+    def of_model(i):
+        weights, *others = (array[:, i].copy() for array in found[:5])
+        weights, chosen = weights[:, : cells[i].n_components], np.zeros_like(found.chosen)
+        return BatchResult(
+            [cells[i]], dtype, weights, *others, found.criteria[:, [i]], chosen, seeds, n_samples, criterion
+        )
+
     if keep == "best" and found.status.shape[1] == 1:
-        return of(np.zeros_like(found.chosen), found.chosen, None)
+        return of(np.zeros_like(found.chosen), found.chosen)
     chosen = _least(found)
-    if keep == "best":
-        return of(chosen, chosen, None)
-    models = [of(np.full_like(found.chosen, i), np.full_like(found.chosen, i), None) for i in range(len(cells))]
-    return of(chosen, chosen, models)
+    return of(chosen, chosen, [of_model(i) for i in range(len(cells))] if keep == "all" else None)
 
 
 def _least(found):

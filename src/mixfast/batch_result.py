@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
 from numbers import Integral
@@ -16,7 +17,7 @@ from mixfast._em import Rows
 from mixfast._threads import resolve_threads
 from mixfast.convergence import Status
 from mixfast.estimators._base import Fit
-from mixfast.problems import gather_problems, has_missing, join, not_finite, zeros_like
+from mixfast.problems import gather_problems, has_missing, not_finite, only_of
 from mixfast.units import DataUnits
 
 
@@ -87,6 +88,9 @@ class Cell:
 class BatchResult:
     """What `fit_many` found: arrays over problems, and a fitted estimator for each at `result[i]`.
 
+    `result[i]` raises ValueError for a problem without parameters, so that a loop over the result stops there; those
+    that can be had are `[result[i] for i in np.flatnonzero(result.has_parameters)]`.
+
     Attributes
     ----------
     n_components : int64 ndarray of shape (n_problems,)
@@ -100,6 +104,8 @@ class BatchResult:
     lower_bound : ndarray of shape (n_problems,)
     status : int32 ndarray of shape (n_problems,)
         Flags of `mixfast.Status`.
+    has_parameters : bool ndarray of shape (n_problems,)
+        Where a problem was fitted, so that `result[i]` gives its estimator.
     candidates : list of estimator
         The models that were tried.
     chosen : int32 ndarray of shape (n_problems,)
@@ -112,15 +118,19 @@ class BatchResult:
         Rows of positive weight.
     names : list or None
         Names of the problems, where they come from a table.
+    feature_names : object ndarray of shape (n_features,) or None
+        Names of the columns that are fitted, where all problems have names that are strings: `feature_names_in_` of
+        `result[i]`.
     models : list of BatchResult or None
-        With `keep='all'`: the fits of each model to all problems.
+        With `keep='all'`: for each of the candidates, its fits to all problems.
     """
 
     def __init__(self, cells, dtype, weights, params, lower_bound, n_iter, status, criteria, chosen, seeds, n_samples,
-                 criterion, names=None, models=None):  # fmt: skip
+                 criterion, names=None, feature_names=None, models=None):  # fmt: skip
         self._cells, self._params, self.dtype = cells, params, np.dtype(dtype)
         self.n_iter, self.chosen, self.seeds, self.n_samples = n_iter, chosen, seeds, n_samples
-        self.criteria, self.criterion, self.names, self.models = criteria, criterion, names, models
+        self.criteria, self.criterion, self.models = criteria, criterion, models
+        self.named(names, feature_names)
         self._put_in_order(weights)
         # a number that is finite in float64 need not be in float32
         with np.errstate(over="ignore", invalid="ignore"):
@@ -130,6 +140,13 @@ class BatchResult:
         weights[bad] = self._params[bad] = np.nan
         self._weights, self.weights = weights, weights.astype(self.dtype)
         self.lower_bound = np.where(bad, np.nan, lower_bound).astype(self.dtype)
+
+    def named(self, names, feature_names):
+        """The result with names of the problems and of their columns, as have its models."""
+        self.names, self.feature_names = names, feature_names
+        for model in self.models or []:
+            model.named(names, feature_names)
+        return self
 
     # ---- arrays ----
 
@@ -148,7 +165,8 @@ class BatchResult:
         arrays = (self._params[own, start:stop].reshape(len(own), *shape) for start, stop, shape in pieces)
         return own, layout.record(*arrays)
 
-    def _has_params(self):
+    @property
+    def has_parameters(self):
         return ~np.isnan(self._weights[:, 0])
 
     def __getattr__(self, name):
@@ -194,11 +212,14 @@ class BatchResult:
 
     def __getitem__(self, i):
         """The fitted estimator of problem i; nothing is fitted again. ValueError where it has no parameters."""
+        return self._estimator(i, self.feature_names)
+
+    def _estimator(self, i, feature_names):
         if not isinstance(i, Integral):
             raise TypeError(f"a problem is an integer, got {i!r}")
         if not -len(self) <= i < len(self):
             raise IndexError(f"problem {i} of {len(self)}")
-        if np.isnan(self.weights[i, 0]):
+        if np.isnan(self._weights[i, 0]):
             raise ValueError(f"problem {i} has no parameters: its status is {Status(int(self.status[i]))}")
         cell = self._cells[self.chosen[i]]
         estimator = clone(cell.estimator).set_params(random_state=int(self.seeds[i]))
@@ -213,6 +234,8 @@ class BatchResult:
             status=status & ~(Status.CONVERGED | Status.MAX_ITER),
         )
         estimator.n_features_in_ = cell.n_features
+        if feature_names is not None:
+            estimator.feature_names_in_ = feature_names.copy()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             estimator._finish(fit, cell.layout, self.dtype)
@@ -228,7 +251,10 @@ class BatchResult:
         return f"<BatchResult: {len(self):,} problems, {models}; {said or 'no iterations'}>"
 
     def to_frame(self):
-        """A pandas DataFrame with a row for each problem: its size, the model, how the fit went, where components are.
+        """A pandas DataFrame with a row for each problem: its size, the model, how the fit went, its parameters.
+
+        Parameters are arrays in cells: the weights, the first parameter, and all others that have one number for each
+        component, or for each component and column, in all models.
 
         Returns
         -------
@@ -242,12 +268,23 @@ class BatchResult:
             if name in tried[0]:
                 columns[name] = np.array([params[name] for params in tried])[self.chosen]
         columns["n_iter"], columns["lower_bound"] = self.n_iter, self.lower_bound
-        if len(tried) > 1:
+        if len(tried) > 1 or not np.all(np.isnan(self.criteria)):
             columns[self.criterion] = self.criteria[np.arange(len(self)), self.chosen]
         columns["status"] = [str(Status(int(status))) for status in self.status]
         columns["weights"] = list(self.weights)
-        columns[self._cells[0].layout.record._fields[0]] = list(getattr(self, self._cells[0].layout.record._fields[0]))
+        columns |= {name: list(getattr(self, name)) for name in self._fields_by_component()}
         return pd.DataFrame(columns, index=self.names)
+
+    def _fields_by_component(self):
+        """The first parameter, and those that are a number or a row for each component in all models."""
+        fields = self._cells[0].layout.record._fields
+        return [name for j, name in enumerate(fields) if j == 0 or self._is_by_component(j)]
+
+    def _is_by_component(self, j):
+        shapes = [cell.layout.shapes[j] for cell in self._cells]
+        grown = [cell.family.param_shapes(cell.n_components + 1, cell.n_features)[j] for cell in self._cells]
+        grow = all(more[0] > shape[0] for shape, more in zip(shapes, grown, strict=True))
+        return grow and len({shape[1:] for shape in shapes}) == 1 and len(shapes[0]) <= 2
 
     def save(self, path):
         """Write the result to a file that `mixfast.load` reads, without pickle.
@@ -274,12 +311,14 @@ class BatchResult:
             "dtype": self.dtype.name,
             "criterion": self.criterion,
             "n_models": 0 if self.models is None else len(self.models),
+            "feature_names": self.feature_names,
         }
         sections = {"result": result} | _sections_of_names(self.names)
         for i, candidate in enumerate(self.candidates):
             sections[f"candidate{i}"] = candidate.get_params(deep=False)
         for i, model in enumerate(self.models or []):
-            sections[f"model{i}"] = model._fits()
+            # the places of all candidates, as in the result
+            sections[f"model{i}"] = model._fits() | {"criteria": self.criteria, "chosen": np.full_like(self.chosen, i)}
         persistence.write(path, persistence.Contents("batch", type(self.candidates[0]).__name__, sections))
 
     def _fits(self):
@@ -295,18 +334,22 @@ class BatchResult:
         Parameters
         ----------
         problems : as in `fit_many`
-            As many as were fitted; rows may be others.
+            As many as were fitted; rows may be others. Those of problems without parameters are not looked at.
         n_threads : int or None, default=None
 
         Returns
         -------
         labels : list of int64 ndarray of shape (n_samples_i,)
             -1 where a problem has no parameters.
+
+        Raises
+        ------
+        ValueError
+            For values that are not finite or outside the family's domain, with their problem, and for tables with other
+            columns than those that were fitted.
         """
         problems = self._check_problems(problems)
-        labels = np.full(problems.n_rows, -1, dtype=np.int64)
-        self._evaluate(problems, n_threads, labels=labels)
-        return np.split(labels, problems.offsets[1:-1])
+        return self._of_rows(problems, n_threads, "labels", np.int64(-1))
 
     def score_samples(self, problems, n_threads=None):
         """The log density of each row of each problem, in nats.
@@ -320,11 +363,15 @@ class BatchResult:
         -------
         log_prob : list of ndarray of shape (n_samples_i,)
             NaN where a problem has no parameters.
+
+        Raises
+        ------
+        ValueError
+            For values that are not finite or outside the family's domain, with their problem, and for tables with other
+            columns than those that were fitted.
         """
         problems = self._check_problems(problems)
-        log_norm = np.full(problems.n_rows, np.nan, dtype=problems.X.dtype)
-        self._evaluate(problems, n_threads, log_norm=log_norm)
-        return np.split(log_norm, problems.offsets[1:-1])
+        return self._of_rows(problems, n_threads, "log_norm", problems.X.dtype.type(np.nan))
 
     def _check_problems(self, problems):
         problems = gather_problems(problems)
@@ -333,36 +380,46 @@ class BatchResult:
             raise ValueError(f"there are {len(problems)} problems, and {len(self)} were fitted")
         if problems.X.shape[1] != n_features:
             raise ValueError(f"problems have {problems.X.shape[1]} columns, those that were fitted {n_features}")
-        X = problems.X.astype(np.result_type(problems.X.dtype, self.dtype), copy=False)
-        problems = replace(problems, X=X)
-        wrong = not_finite(problems, self._cells[0].estimator._allows_nan(n_features)) & self._has_params()
+        names = problems.feature_names, self.feature_names
+        if all(own is not None for own in names) and not np.array_equal(*names):
+            raise ValueError("problems have the columns {}, those that were fitted {}".format(*map(list, names)))
+        return replace(problems, X=problems.X.astype(np.result_type(problems.X.dtype, self.dtype), copy=False))
+
+    def _of_rows(self, problems, n_threads, name, blank):
+        """An array of values for each problem, `blank` where it has no parameters: such rows are not looked at."""
+        usable = self.has_parameters
+        fitted = only_of(problems, usable)
+        wrong = not_finite(fitted, self._cells[0].estimator._allows_nan(fitted.X.shape[1]))
         if np.any(wrong):
             raise ValueError(f"problem {int(np.argmax(wrong))} holds values that are not finite")
-        return problems
+        values = np.full(fitted.n_rows, blank)
+        if len(values):
+            self._evaluate(fitted, n_threads, **{name: values})
+        if fitted is not problems:
+            found, values = values, np.full(problems.n_rows, blank)
+            values[usable[problems.owners()]] = found
+        return np.split(values, problems.offsets[1:-1])
 
     def _prepared(self, problems):
-        """Rows as the family wants them; those of problems without parameters are not looked at."""
-        usable = self._has_params()
-        X = problems.X
-        if not np.all(usable):
-            pieces = (X[problems.rows(i)] for i in range(len(problems)))
-            X = join(
-                [
-                    piece if fine else zeros_like(piece, piece.shape[0])
-                    for piece, fine in zip(pieces, usable, strict=True)
-                ]
-            )
-        return self._cells[0].estimator._prepare_rows(X)
+        """Rows as the family wants them; an error names the problem and counts its rows."""
+        prepare = self._cells[0].estimator._prepare_rows
+        try:
+            return prepare(problems.X)
+        except ValueError:
+            for i in np.flatnonzero(np.diff(problems.offsets)):
+                with _naming(i):
+                    prepare(problems.X[problems.rows(i)])
+            raise
 
     def _evaluate(self, problems, n_threads, labels=None, log_norm=None):
-        usable = self._has_params()
         if not self._cells[0].is_compiled(problems):
-            for i in np.flatnonzero(usable):
-                rows = problems.rows(i)
-                if labels is not None and rows.stop > rows.start:
-                    labels[rows] = self[i].predict(problems.X[rows])
-                elif rows.stop > rows.start:
-                    log_norm[rows] = self[i].score_samples(problems.X[rows])
+            for i in np.flatnonzero(np.diff(problems.offsets)):
+                rows, model = problems.rows(i), self._estimator(i, None)
+                with _naming(i):
+                    if labels is not None:
+                        labels[rows] = model.predict(problems.X[rows])
+                    else:
+                        log_norm[rows] = model.score_samples(problems.X[rows])
             return
         # as an estimator has them: rounded to the precision of the data
         rounded = self._params.astype(self.dtype).astype(np.float64)
@@ -371,13 +428,22 @@ class BatchResult:
             Rows(encoded.rows, base=encoded.base),
             problems.offsets,
             [cell.with_dtype(problems.X.dtype).bind(encoded) for cell in self._cells],
-            np.where(usable, self.chosen, -1).astype(np.int32),
+            np.where(self.has_parameters, self.chosen, -1).astype(np.int32),
             self.weights.astype(np.float64),
             rounded,
             n_threads=resolve_threads(n_threads),
             labels=labels,
             log_norm=log_norm,
         )
+
+
+@contextmanager
+def _naming(i):
+    """What is wrong with rows is wrong with those of problem i."""
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(f"problem {i}: {error}") from None
 
 
 def _sections_of_names(names):
@@ -416,12 +482,15 @@ def _result_of(contents):
     candidates = [cls(**sections[f"candidate{i}"]) for i in range(result["criteria"].shape[1])]
     cells = [Cell(candidate, result["n_features"], dtype) for candidate in candidates]
 
-    def of(section, models, names):
-        fields = ("weights", "params", "lower_bound", "n_iter", "status", "criteria", "chosen")
-        arrays = (section[name] for name in fields)
-        return BatchResult(
-            cells, dtype, *arrays, result["seeds"], result["n_samples"], result["criterion"], names=names, models=models
-        )
+    fields = ("weights", "params", "lower_bound", "n_iter", "status", "criteria", "chosen")
+    common = result["seeds"], result["n_samples"], result["criterion"]
 
-    models = [of(sections[f"model{i}"], None, None) for i in range(result["n_models"])]
-    return of(result, models or None, _names_of_section(sections.get("names")))
+    def of_model(i):
+        own = sections[f"model{i}"]
+        own = own | {"criteria": own["criteria"][:, [i]], "chosen": np.zeros_like(own["chosen"])}
+        return BatchResult([cells[i]], dtype, *(own[name] for name in fields), *common)
+
+    models = [of_model(i) for i in range(result["n_models"])] or None
+    found = BatchResult(cells, dtype, *(result[name] for name in fields), *common, models=models)
+    # files of before names of columns were kept have none
+    return found.named(_names_of_section(sections.get("names")), result.get("feature_names"))

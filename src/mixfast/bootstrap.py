@@ -14,7 +14,8 @@ from sklearn.utils.validation import _num_samples
 
 from mixfast.batch import fit_many
 from mixfast.convergence import Status
-from mixfast.estimators._base import BaseMixture
+from mixfast.estimators._base import BaseMixture, check_mixture
+from mixfast.problems import as_columns
 
 #: Samples that are drawn and fitted at a time hold at most so many numbers (128 MB): memory does not grow with
 #: n_bootstrap.
@@ -63,6 +64,7 @@ def bootstrap_lrt(X, estimator, n_components, *, n_bootstrap=99, random_state=No
     Parameters
     ----------
     X : array-like of shape (n_samples, n_features)
+        Of numbers.
     estimator : mixture estimator
         Gives all parameters but `n_components`. It is cloned, never fitted. All fits are its own, from its own starts:
         with few of them (`n_init`) local optima make the test a noisy one.
@@ -103,12 +105,13 @@ def bootstrap_lrt(X, estimator, n_components, *, n_bootstrap=99, random_state=No
     >>> bootstrap_lrt(X, GaussianMixture(), 1, n_bootstrap=19, random_state=0).p_value
     0.05
     """
-    if not isinstance(estimator, BaseMixture):
-        raise TypeError(f"estimator={estimator!r} should be a mixture of mixfast, such as GaussianMixture()")
+    check_mixture(estimator)
     for name, number in (("n_components", n_components), ("n_bootstrap", n_bootstrap)):
         if not isinstance(number, Integral) or number < 1:
             raise ValueError(f"{name}={number!r} should be an integer of at least 1")
-    models = [clone(estimator).set_params(n_components=number) for number in (n_components, n_components + 1)]
+    # a sample that lacks a category of X has it all the same, whichever samples are fitted with it
+    template = estimator._for_parts_of(as_columns(X, "X"))
+    models = [clone(template).set_params(n_components=number) for number in (n_components, n_components + 1)]
     rng = check_random_state(estimator.random_state if random_state is None else random_state)
     seeds = rng.randint(np.iinfo(np.int32).max, size=(1 + n_bootstrap, len(models)))
     with warnings.catch_warnings():

@@ -159,6 +159,9 @@ def read(path, classes=()):
         For a file that mixfast did not write, that is damaged, or that is in a newer version of the format.
     """
     with open(path, "rb") as file:
+        if not zipfile.is_zipfile(file):  # NumPy would advise to allow pickles
+            raise _unreadable(path, "it is no zip archive, or a part of one")
+        file.seek(0)
         try:
             with np.load(file, allow_pickle=False) as entries:
                 arrays = {name: entries[name] for name in entries.files}

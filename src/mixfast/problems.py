@@ -8,6 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.sparse
 
+#: What to do where categories are strings.
+NUMBER_THEM = "number categories first, as sklearn.preprocessing.OrdinalEncoder does, fitted to all rows together"
+
 
 @dataclass(frozen=True)
 class Problems:
@@ -16,11 +19,13 @@ class Problems:
     X : (n_rows, n_features), float32 or float64, rows contiguous, or a sparse matrix in CSR form
     offsets : int64 (n_problems + 1,); problem i has the rows offsets[i] .. offsets[i + 1]
     sample_weight : float64 (n_rows,) or None
+    feature_names : object (n_features,), names of the columns, or None where not all problems have them
     """
 
     X: np.ndarray | scipy.sparse.csr_matrix
     offsets: np.ndarray
     sample_weight: np.ndarray | None
+    feature_names: np.ndarray | None = None
 
     def __len__(self):
         return len(self.offsets) - 1
@@ -46,13 +51,58 @@ def as_columns(X, name):
     if X.ndim == 1:
         X = X[:, np.newaxis]
     if X.ndim != 2 or X.dtype.kind not in "fiub":
-        raise ValueError(f"{name} should be an array (n_samples, n_features) of numbers, got {X.dtype} {X.shape}")
+        raise ValueError(
+            f"{name} should be an array (n_samples, n_features) of numbers, got {X.dtype} {X.shape}"
+            + (f": {NUMBER_THEM}" if X.ndim == 2 and X.dtype.kind in "OUS" else "")
+        )
     return X
+
+
+def check_eager(X):
+    """Raises TypeError for a polars LazyFrame and its like."""
+    if hasattr(type(X), "collect"):
+        raise TypeError(f"a {type(X).__name__} has no rows yet: pass its .collect()")
+
+
+def _names_of(X):
+    """Names of the columns of a table, pandas', polars' or pyarrow's; None for all else."""
+    check_eager(X)
+    names = getattr(X, "column_names", getattr(X, "columns", None))
+    return None if names is None else list(names)
+
+
+def _common_names(problems):
+    """Names of the columns, an object array; None where a problem has no names, or names that are no strings.
+
+    Raises ValueError where the names of two tables differ.
+    """
+    names = [_names_of(X) for X in problems]
+    known = [i for i, own in enumerate(names) if own is not None]
+    for i in known:
+        if names[i] != names[known[0]]:
+            raise ValueError(
+                f"problems[{i}] has the columns {names[i]}, problems[{known[0]}] has {names[known[0]]}: all should "
+                "have the same columns in the same order"
+            )
+    return feature_names(names[0]) if names and len(known) == len(names) else None
+
+
+def feature_names(names):
+    """An object array, as scikit-learn's feature_names_in_; None where some are no strings."""
+    return np.array(names, dtype=object) if all(isinstance(name, str) for name in names) else None
 
 
 def gather_problems(problems, sample_weight=None):
     """`Problems` from any of the forms that `fit_many` takes."""
+    names = None
+    if _names_of(problems) is not None or isinstance(problems, dict):
+        raise ValueError(
+            f"problems should be a list with an array or a table for each problem, got one {type(problems).__name__}. "
+            "For one problem for each column of a table there is fit_many_columns, for each group of its rows "
+            "fit_many_groups"
+        )
     if isinstance(problems, tuple) and len(problems) == 2 and np.ndim(problems[1]) == 1:
+        names = _common_names(problems[:1])
         X, offsets = as_columns(problems[0], "problems[0]"), np.asarray(problems[1])
         if not np.issubdtype(offsets.dtype, np.integer):
             raise ValueError(f"offsets should be integers, got {offsets.dtype}")
@@ -72,6 +122,9 @@ def gather_problems(problems, sample_weight=None):
         X = problems.reshape(n_problems * n_samples, n_features)
         offsets = np.arange(n_problems + 1, dtype=np.int64) * n_samples
     else:
+        problems = list(problems)
+        if not {np.ndarray}.issuperset(map(type, problems)):
+            names = _common_names(problems)
         arrays = [as_columns(X, f"problems[{i}]") for i, X in enumerate(problems)]
         if arrays and len({X.shape[1] for X in arrays}) > 1:
             raise ValueError(f"problems should have one number of columns, got {sorted({X.shape[1] for X in arrays})}")
@@ -83,7 +136,7 @@ def gather_problems(problems, sample_weight=None):
         raise ValueError("problems should have at least one column")
     dtype = X.dtype if X.dtype in (np.float32, np.float64) else np.float64
     X = canonical(X.astype(dtype, copy=False)) if scipy.sparse.issparse(X) else np.ascontiguousarray(X, dtype=dtype)
-    return Problems(X, offsets, _gather_weights(sample_weight, offsets))
+    return Problems(X, offsets, _gather_weights(sample_weight, offsets), names)
 
 
 def join(arrays):
@@ -141,7 +194,12 @@ def part_of(problems, kept):
     """The rows that are kept, a mask, of each problem."""
     offsets = np.concatenate([[0], np.cumsum(kept)])[problems.offsets].astype(np.int64)
     weight = None if problems.sample_weight is None else problems.sample_weight[kept]
-    return Problems(problems.X[kept], offsets, weight)
+    return Problems(problems.X[kept], offsets, weight, problems.feature_names)
+
+
+def only_of(problems, kept):
+    """The rows of the problems that are kept, a mask; the others have none then."""
+    return problems if np.all(kept) else part_of(problems, kept[problems.owners()])
 
 
 def has_missing(problems):
@@ -193,6 +251,7 @@ def frame_of(data):
         import narwhals as nw
     except ImportError:
         raise ImportError("reading tables needs narwhals: install mixfast[tables], or take fit_many") from None
+    check_eager(data)
     return nw.from_native(data, eager_only=True)
 
 
@@ -201,9 +260,11 @@ def as_reals(series):
     values = series.to_numpy()
     if values.dtype == object or values.dtype.kind not in "fiub":
         try:
-            values = np.array([np.nan if value is None else value for value in series.to_list()], dtype=np.float64)
+            nulls = series.is_null().to_list()
+            values = [np.nan if null else value for value, null in zip(series.to_list(), nulls, strict=True)]
+            values = np.array(values, dtype=np.float64)
         except (TypeError, ValueError):
-            raise ValueError(f"column {series.name!r} is not numeric") from None
+            raise ValueError(f"column {series.name!r} is not numeric: leave it out, or {NUMBER_THEM}") from None
     return values if values.dtype in (np.float32, np.float64) else values.astype(np.float64)
 
 

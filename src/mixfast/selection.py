@@ -17,7 +17,7 @@ from sklearn.utils import _safe_indexing, check_random_state
 from sklearn.utils._param_validation import InvalidParameterError
 from sklearn.utils.validation import _check_sample_weight, _num_samples
 
-from mixfast.estimators._base import BaseMixture
+from mixfast.estimators._base import BaseMixture, check_mixture
 from mixfast.families.family import is_sparse
 
 
@@ -276,7 +276,8 @@ def select(
 
         - 'bic', 'aic', 'icl': the estimator's methods of these names, the lower the better;
         - 'heldout': the mean log density of a row under the mixture fitted without the row's fold, the higher the
-          better. Costs `n_folds` fits more for each cell, from the estimator's own starts.
+          better (`fit_many` has its negative, the lower the better). Costs `n_folds` fits more for each cell, from the
+          estimator's own starts.
     n_folds : int, default=5
         Folds of 'heldout': `KFold(n_folds, shuffle=True)` of scikit-learn, the same ones for all cells.
     warm_start : bool, default=True
@@ -325,8 +326,7 @@ def select(
     {'n_components': 2, 'covariance_type': 'tied'}
     >>> labels = chosen.best_.predict(X)
     """
-    if not isinstance(estimator, BaseMixture):
-        raise TypeError(f"estimator={estimator!r} should be a mixture of mixfast, such as GaussianMixture()")
+    check_mixture(estimator)
     if criterion not in CRITERIA:
         raise ValueError(f"criterion={criterion!r} should be one of {', '.join(map(repr, CRITERIA))}")
     numbers, grid = sorted(set(_values("n_components", n_components))), _check_grid(estimator, grid)

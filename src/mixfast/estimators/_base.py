@@ -27,7 +27,7 @@ from mixfast._em import EM, Pass, Rows, evaluate
 from mixfast._threads import resolve_threads
 from mixfast.convergence import Monitor, Status
 from mixfast.estimators._density import DensityEstimator
-from mixfast.problems import canonical
+from mixfast.problems import canonical, check_eager
 from mixfast.units import DataUnits
 
 #: Iterations asked of the engine at once; only there so that any max_iter fits its integers.
@@ -65,6 +65,18 @@ class Evaluation(NamedTuple):
     labels: np.ndarray | None
     resp: np.ndarray | None
     largest: np.ndarray | None
+
+
+def check_mixture(estimator):
+    """Raises TypeError where the estimator is no mixture with a likelihood, such as several can be compared by."""
+    if isinstance(estimator, BaseMixture):
+        return
+    if isinstance(estimator, DensityEstimator):
+        raise TypeError(
+            f"estimator={estimator!r} finds the number of clusters itself and has no likelihood to compare: call its "
+            "own method fit"
+        )
+    raise TypeError(f"estimator={estimator!r} should be a mixture of mixfast, such as GaussianMixture(2)")
 
 
 class BaseMixture(DensityEstimator):
@@ -398,6 +410,7 @@ class BaseMixture(DensityEstimator):
 
     def _validate_rows(self, X, **options):
         """Rows as the family wants them; those that are sparse without zeros, their columns in order."""
+        check_eager(X)
         X = validate_data(
             self,
             X,
