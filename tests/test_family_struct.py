@@ -111,6 +111,7 @@ def test_verbs_that_need_each_other_are_named(family, members):
         ({"n_features": 0}, "n_components is 2 and n_features 0"),
         ({"n_params": 5}, "bind gave n_params = 5, but BernoulliParams has 6 numbers"),
         ({"n_stats": 5}, "bind gave n_stats = 5, but BernoulliStats has 6 numbers"),
+        ({"n_free": 0}, "bind gave unconstrain, but n_free = 0"),
         ({"flops_per_row": -1}, "flops_per_row is -1"),
         ({"isa": 99}, "isa is 99, for which this build has no kernels; 0 lets the engine choose"),
     ],

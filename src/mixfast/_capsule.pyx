@@ -76,3 +76,9 @@ def sizes_in(capsule):
     """(n_components, n_features, real_bytes, n_params, n_stats) of a bound family."""
     cdef const family_t *f = family_in(capsule)
     return f.n_components, f.n_features, f.real_bytes, f.n_params, f.n_stats
+
+
+def lacks_free_numbers(capsule):
+    """Whether a bound family has `unconstrain` and no room for what it writes."""
+    cdef const family_t *f = family_in(capsule)
+    return f.unconstrain != NULL and f.n_free < 1

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import scipy.sparse
 
-from mixfast._capsule import sizes_in
+from mixfast._capsule import lacks_free_numbers, sizes_in
 from mixfast.families.layout import Layout
 
 
@@ -61,6 +61,11 @@ class Encoded(NamedTuple):
         if n_stats < stats.size:  # more are the family's own business: room to align, sums over what is missing
             raise ValueError(
                 f"{name}.bind gave n_stats = {n_stats}, but {stats.record.__name__} has {stats.size} numbers"
+            )
+        # a family whose parameters are all given has none: columns of one category
+        if lacks_free_numbers(capsule) and self.family.n_parameters(n_components, n_features) > 0:
+            raise ValueError(
+                f"{name}.bind gave unconstrain, but n_free = 0: it should say how many numbers that writes"
             )
 
 
