@@ -205,7 +205,7 @@ def fit_many(
         fit(problems, cells, seeds, in_fit, found, n_threads, report)
     if holds_out:
         _hold_out(problems, candidates, seeds, found, n_threads)
-    return _result(problems, cells, seeds, criterion, found, keep).named(None, problems.feature_names)
+    return _result(problems, cells, seeds, criterion, found, keep)._named(None, problems.feature_names)
 
 
 def fit_many_columns(data, estimator, **options):
@@ -236,7 +236,7 @@ def fit_many_columns(data, estimator, **options):
     _refuse("sample_weight", options, "fit_many_columns")
     names, columns = columns_of(data)
     present = [column[~np.isnan(column)] if column.dtype.kind == "f" else column for column in columns]
-    return fit_many(present, estimator, **options).named(names, None)
+    return fit_many(present, estimator, **options)._named(names, None)
 
 
 def fit_many_groups(data, estimator, *, by, columns=None, **options):
@@ -270,7 +270,7 @@ def fit_many_groups(data, estimator, *, by, columns=None, **options):
     unknown = [name for name in [*by, *columns] if name not in frame.columns]
     if unknown or not by or not columns:
         raise ValueError(f"by={by} and columns={columns} should name columns of the table, which has {frame.columns}")
-    frame = frame.drop_nulls(subset=by)
+    frame = frame.select(*by, *columns).drop_nulls(subset=by)
     X = np.column_stack([as_reals(frame[name]) for name in columns])
     keys = list(zip(*(frame[name].to_list() for name in by), strict=True))
     has_key = np.array([all(part == part for part in key) for key in keys], dtype=bool)  # NaN is a null in pandas only
@@ -283,7 +283,7 @@ def fit_many_groups(data, estimator, *, by, columns=None, **options):
     groups = np.fromiter((places[key] for key in keys), dtype=np.int64, count=len(keys))
     offsets = np.concatenate([[0], np.cumsum(np.bincount(groups, minlength=len(names)))])
     result = fit_many((X[np.argsort(groups, kind="stable")], offsets), estimator, **options)
-    return result.named(names, feature_names(columns))
+    return result._named(names, feature_names(columns))
 
 
 def _refuse(name, options, function):

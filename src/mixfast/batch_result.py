@@ -126,11 +126,11 @@ class BatchResult:
     """
 
     def __init__(self, cells, dtype, weights, params, lower_bound, n_iter, status, criteria, chosen, seeds, n_samples,
-                 criterion, names=None, feature_names=None, models=None):  # fmt: skip
+                 criterion, models=None):  # fmt: skip
         self._cells, self._params, self.dtype = cells, params, np.dtype(dtype)
         self.n_iter, self.chosen, self.seeds, self.n_samples = n_iter, chosen, seeds, n_samples
         self.criteria, self.criterion, self.models = criteria, criterion, models
-        self.named(names, feature_names)
+        self._named(None, None)
         self._put_in_order(weights)
         # a number that is finite in float64 need not be in float32
         with np.errstate(over="ignore", invalid="ignore"):
@@ -141,11 +141,11 @@ class BatchResult:
         self._weights, self.weights = weights, weights.astype(self.dtype)
         self.lower_bound = np.where(bad, np.nan, lower_bound).astype(self.dtype)
 
-    def named(self, names, feature_names):
+    def _named(self, names, feature_names):
         """The result with names of the problems and of their columns, as have its models."""
         self.names, self.feature_names = names, feature_names
         for model in self.models or []:
-            model.named(names, feature_names)
+            model._named(names, feature_names)
         return self
 
     # ---- arrays ----
@@ -283,7 +283,7 @@ class BatchResult:
     def _is_by_component(self, j):
         shapes = [cell.layout.shapes[j] for cell in self._cells]
         grown = [cell.family.param_shapes(cell.n_components + 1, cell.n_features)[j] for cell in self._cells]
-        grow = all(more[0] > shape[0] for shape, more in zip(shapes, grown, strict=True))
+        grow = all(more[:1] > shape[:1] for shape, more in zip(shapes, grown, strict=True))
         return grow and len({shape[1:] for shape in shapes}) == 1 and len(shapes[0]) <= 2
 
     def save(self, path):
@@ -493,4 +493,4 @@ def _result_of(contents):
     models = [of_model(i) for i in range(result["n_models"])] or None
     found = BatchResult(cells, dtype, *(result[name] for name in fields), *common, models=models)
     # files of before names of columns were kept have none
-    return found.named(_names_of_section(sections.get("names")), result.get("feature_names"))
+    return found._named(_names_of_section(sections.get("names")), result.get("feature_names"))

@@ -10,8 +10,8 @@ by n! makes small what is large beside a log density, so that little is lost whe
 Parameters: a[K][d]. Statistics: weights[K][cells] of the rows that have a cell, histograms of the counts of each column
 and of the totals. What is fitted to it may be every a_kj, one for each component, or those with a given sum.
 
-The M-step. For a column with the histogram h, the derivative of sum_n h_n w(a, n) is sum_n h_n sum_i 1 / (a + i), with i
-from 0 to n - 1. With
+The M-step. For a column with the histogram h, the derivative of sum_n h_n w(a, n) is sum_n h_n sum_i 1 / (a + i), with
+i from 0 to n - 1. With
 
     u = sum_n h_n sum_i a^2 / (a + i)^2,    v = sum_n h_n sum_i i / (a + i)^2,
 
