@@ -676,6 +676,14 @@ cdef void listen(batch_t *b, double seconds=0) noexcept nogil:
             (<list> b.error).append(error)
 
 
+cdef bint has_unknown(const double[::1] given) noexcept:
+    cdef Py_ssize_t i
+    for i in range(given.shape[0]):
+        if given[i] != given[i]:
+            return True
+    return False
+
+
 cdef class Model:
     """A model that problems are fitted with: see `model_t`.
 
@@ -704,7 +712,7 @@ cdef class Model:
             self.c.n_located = places.shape[0]
             self.c.located = &places[0] if places.shape[0] else <const int64_t *> self.c.blank  # never read then
         self.c.n_free = n_free
-        self.c.has_start = bool(np.all(~np.isnan(given_weights)) and np.all(~np.isnan(given_params)))
+        self.c.has_start = not has_unknown(given_weights) and not has_unknown(given_params)
 
 
 def fit_problems(Rows rows not None, Rows seeding_rows not None, const int64_t[::1] offsets not None,
