@@ -19,7 +19,7 @@ from batches import (
 )
 from test_python_family import GeometricMixture
 
-from mixfast import BernoulliMixture, GaussianMixture, fit_many
+from mixfast import BernoulliMixture, GaussianMixture, Status, StudentTMixture, fit_many
 
 every_dtype = pytest.mark.parametrize("dtype", DTYPES)
 every_type = pytest.mark.parametrize("covariance_type", TYPES)
@@ -401,3 +401,31 @@ def test_the_repr_says_how_many_of_what():
     assert repr(result) == (
         "<BatchResult: 3 problems, GaussianMixture(n_components=2, random_state=0); 2 CONVERGED, 1 TOO_FEW_ROWS>"
     )
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"regularization": "relative"},
+        {"canonical_order": True},
+        {"regularization": "relative", "canonical_order": True},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("kind", [GaussianMixture, StudentTMixture])
+def test_units_and_orders_are_those_of_fits_alone(kind, options):
+    problems = [1000 * X + 7 for X in ragged([3, 5, 60, 300, 700], 2)]
+    for covariance_type in TYPES:
+        estimator = kind(3, covariance_type=covariance_type, init_params="k-means++", **options)
+        assert_equals_alone(problems, estimator)
+
+
+def test_a_falling_bound_is_said():
+    """`reg_covar` is added after the M-step; beside variances of 1 it is no small thing."""
+    problems = ragged([300, 500], 2)
+    for reg_covar, falls in ((1.0, True), (1e-6, False)):
+        result = assert_equals_alone(problems, GaussianMixture(3, reg_covar=reg_covar, tol=0, max_iter=20))
+        for i, X in enumerate(problems):
+            bounds = fit_alone(result.candidates[0], X, 3).lower_bounds_
+            assert (np.diff(bounds).min() < -1e-6 * (1 + abs(bounds[-1]))) == falls
+            assert bool(result.status[i] & Status.LOWER_BOUND_FELL) == falls

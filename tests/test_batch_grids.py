@@ -6,11 +6,22 @@ from batches import STARTS, TYPES, UNUSABLE, assert_same_fit, bits, fit_alone, r
 from sklearn.base import clone
 from test_python_family import GeometricMixture
 
+import mixfast.batch
 from mixfast import BernoulliMixture, GaussianMixture, Status, fit_many, load
 
 CRITERIA = ["bic", "aic", "icl"]
 SIZES = [2, 3, 10, 60, 300, 2500]
 every_criterion = pytest.mark.parametrize("criterion", CRITERIA)
+
+
+@pytest.fixture(params=["all models are kept until the choice", "each problem's best is chosen at once"])
+def _either_choice(request, monkeypatch):
+    """Small batches keep all models until the end, large ones choose in the compiled loop."""
+    if request.param.startswith("each"):
+        monkeypatch.setattr(mixfast.batch, "FEW_BYTES", 0)
+
+
+either_choice = pytest.mark.usefixtures("_either_choice")
 
 
 def assert_best_of_all(problems, estimator, criterion, sample_weight=None, **grid):
@@ -38,6 +49,7 @@ def assert_best_of_all(problems, estimator, criterion, sample_weight=None, **gri
     return result
 
 
+@either_choice
 @every_criterion
 def test_the_best_number_of_components_and_structure_is_kept(criterion):
     estimator = GaussianMixture()
@@ -51,6 +63,7 @@ def test_the_best_number_of_components_and_structure_is_kept(criterion):
         result.covariances  # noqa: B018
 
 
+@either_choice
 @every_criterion
 def test_weights_enter_the_criteria(criterion):
     rng = np.random.default_rng(0)
@@ -163,20 +176,6 @@ def test_the_first_of_equals_is_kept():
     result = fit_many(problems, GaussianMixture(2, random_state=0), covariance_type=["diag", "full", "diag"])
     assert same_bits(result.criteria[:, 0], result.criteria[:, 2])
     assert np.all(result.chosen != 2)
-
-
-def test_a_model_that_cannot_be_published_in_float32_gives_way_to_one_that_can():
-    """The least criterion may belong to parameters that float32 does not hold: another model is then the best."""
-    rng = np.random.default_rng(0)
-    # a group so narrow that its precision is beyond float32
-    X = np.concatenate([rng.normal(size=(100, 1)), rng.normal(size=(100, 1)) * 1e-21]).astype(np.float32)
-    estimator = GaussianMixture(reg_covar=0, random_state=0, init_params="random_from_data")
-    grid = {"n_components": [1, 2], "covariance_type": ["full"]}
-    result = fit_many([X], estimator, keep="all", **grid)
-    usable = [not model.status[0] & UNUSABLE for model in result.models]
-    assert usable[0]
-    assert not fit_many([X], estimator, **grid).status[0] & UNUSABLE
-    assert not result.status[0] & UNUSABLE
 
 
 def test_candidates_are_the_estimators_of_the_grid():

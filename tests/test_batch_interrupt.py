@@ -195,3 +195,14 @@ assert np.all(np.isfinite(result.lower_bound))
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="address space is read from /proc")
 def test_a_million_problems_fit_into_little_memory():
     subprocess.run([sys.executable, "-W", "error", "-c", A_MILLION], check=True, timeout=120)
+
+
+def test_a_held_out_choice_that_is_interrupted_keeps_nothing_half_done(alarm):
+    problems = MANY[:2000].copy()
+    problems[5] = np.nan
+    estimator = GaussianMixture(**SLOW)
+    alarm()
+    result = fit_many(problems, estimator, n_components=[1, 3], criterion="heldout", n_threads=2)
+    assert_the_rest_is_marked(result)
+    assert result.status[5] == Status.NOT_FINITE
+    assert np.sum(result.status == Status.INTERRUPTED) == len(problems) - 1

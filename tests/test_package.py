@@ -80,7 +80,10 @@ def test_show_config_says_what_runs(capsys):
         assert word in printed
 
 
-@pytest.mark.parametrize("document", ["README.md", "docs/extending.md"])
+@pytest.mark.parametrize(
+    "document",
+    ["README.md", *(f"docs/{name}.md" for name in ("acceleration", "batch", "extending", "families", "selection"))],
+)
 def test_the_code_in_the_documents_runs(document, tmp_path, monkeypatch, capsys):
     """All Python blocks of a document, in order, as one program."""
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / document).read_text(), flags=re.DOTALL)
@@ -90,15 +93,13 @@ def test_the_code_in_the_documents_runs(document, tmp_path, monkeypatch, capsys)
     exec(compile("\n".join(blocks), document, "exec"), {"__name__": "document"})
 
 
-@pytest.mark.parametrize(
-    "name", [name for name in mixfast.__all__ if name.endswith("Mixture") or name in ("GSDMM", "load")]
-)
+@pytest.mark.parametrize("name", [name for name in mixfast.__all__ if ">>>" in (getattr(mixfast, name).__doc__ or "")])
 def test_the_examples_in_docstrings_run(name):
     import doctest
 
     module = sys.modules[getattr(mixfast, name).__module__]
     failures, tried = doctest.testmod(module)
-    assert tried > 3
+    assert tried > 0
     assert failures == 0
 
 

@@ -125,6 +125,25 @@ def test_the_same_model_makes_the_same_bytes(tmp_path):
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
 
 
+def test_another_process_gets_the_same_batch(tmp_path):
+    problems = [ROWS, ROWS[::2], ROWS[:1]]
+    result = fit_many(problems, GaussianMixture(random_state=0), n_components=[1, 2])
+    result.save(tmp_path / "batch")
+    np.save(tmp_path / "rows.npy", ROWS)
+    code = (
+        "import numpy as np, mixfast\n"
+        "result = mixfast.load('batch')\n"
+        "X = np.load('rows.npy')\n"
+        "np.save('weights.npy', result.weights)\n"
+        "np.save('status.npy', result.status)\n"
+        "np.save('scores.npy', np.concatenate(result.score_samples([X, X[::2], X[:1]])))\n"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True)
+    assert_same_bits(np.load(tmp_path / "weights.npy"), result.weights)
+    assert_same_bits(np.load(tmp_path / "status.npy"), result.status)
+    assert_same_bits(np.load(tmp_path / "scores.npy"), np.concatenate(result.score_samples(problems)))
+
+
 def test_another_process_gets_the_same_bits(tmp_path):
     model = GaussianMixture(2, random_state=0).fit(ROWS.astype(np.float32))
     model.save(tmp_path / "model")

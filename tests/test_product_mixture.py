@@ -468,3 +468,21 @@ def test_a_choice_among_numbers_of_components(criterion):
     chosen = select(table, ProductMixture(PARTS, random_state=0), n_components=[1, 2, 3], criterion=criterion)
     assert chosen.best_params_["n_components"] == 2
     assert chosen.best_.predict(table).shape == (500,)
+
+
+def test_stepmixs_mixed_model_has_the_same_likelihood():
+    rng = np.random.default_rng(12)
+    own = np.arange(400) % 3
+    numbers = rng.standard_normal((3, 2))[own] * 2 + rng.standard_normal((400, 2))
+    binary = rng.uniform(size=(400, 3)) < rng.uniform(0.1, 0.9, (3, 3))[own]
+    draws = rng.uniform(size=(400, 2, 1))
+    steps = np.cumsum(rng.dirichlet(np.ones(4), size=(3, 2)), axis=2)[own][:, :, :-1]
+    X = np.column_stack([numbers, binary, (draws > steps).sum(axis=2)])
+    parts = [
+        (0, 1, Gaussian("diag", reg_covar=0)),
+        (2, 3, 4, Bernoulli(alpha=0)),
+        (5, 6, Categorical(alpha=0)),
+    ]
+    model = ProductMixture(parts, 3, init_params="random", random_state=0, tol=1e-13, max_iter=20_000).fit(X)
+    # StepMix 3.0.0, the best of five starts, gaussian_diag, binary and categorical, rel_tol=1e-13
+    assert 400 * model.score(X) == pytest.approx(-3127.3004443216414, rel=1e-11)

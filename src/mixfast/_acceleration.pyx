@@ -18,7 +18,7 @@ from libc.math cimport INFINITY, exp, fabs, isfinite, log, sqrt
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy
 
-from mixfast._em cimport EM, Pass, advance, course_t, em_t
+from mixfast._em cimport EM, Pass, advance, course_t, em_t, note_fall
 from mixfast._family cimport MIXFAST_FAILED, MIXFAST_NOT_FINITE, MIXFAST_REPAIRED_COVARIANCE, family_t
 from mixfast._pass cimport arena_t, measure_arena, open_arena, pass_t, take
 
@@ -136,6 +136,7 @@ cdef int iterate_accelerated(em_t *em, void *acceleration, double tol, int stop_
         if not is_accepted:
             continue
         course.n_accepted += 1
+        note_fall(em, a.bound, course.bound)
         course.bound = a.bound
         if course.objectives != NULL:
             course.objectives[course.n_accepted - 1] = a.bound

@@ -68,7 +68,10 @@ from mixfast._random cimport RANDOM_RESPONSIBILITIES, uniform
 
 import numpy as np
 
+from mixfast.convergence import Status
 from mixfast.gathered import Gathered
+
+cdef int LOWER_BOUND_FELL = Status.LOWER_BOUND_FELL
 
 cdef extern from "Python.h":
     int PyErr_CheckSignals()
@@ -773,6 +776,13 @@ cdef int advance(em_t *em, double *objective) noexcept nogil:
     return maximise_all(em)
 
 
+cdef void note_fall(em_t *em, double objective, double before) noexcept nogil:
+    """EM does not lower the objective, but what an M-step adds to its estimates may."""
+    cdef double rounding = 1e-6 if em.p.family.real_bytes == sizeof(double) else 1e-4
+    if objective < before - rounding * (1 + fabs(before)):
+        em.status |= LOWER_BOUND_FELL
+
+
 cdef int iterate_plain(em_t *em, void *nothing, double tol, int stop_on, course_t *course) noexcept nogil:
     """Plain EM: converged when the objective moves by less than tol."""
     cdef double objective = 0
@@ -788,6 +798,7 @@ cdef int iterate_plain(em_t *em, void *nothing, double tol, int stop_on, course_
         if em.status & (stop_on | MIXFAST_NOT_FINITE):
             course.bound = objective
             return 0
+        note_fall(em, objective, course.bound)
         course.converged = fabs(objective - course.bound) < tol
         course.bound = objective
         if course.converged:

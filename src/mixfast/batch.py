@@ -204,7 +204,10 @@ def fit_many(
     with _Bar(found.status.size, progress) as report:
         fit(problems, cells, seeds, in_fit, found, n_threads, report)
     if holds_out:
-        _hold_out(problems, candidates, seeds, found, n_threads)
+        try:
+            _hold_out(problems, candidates, seeds, found, n_threads)
+        except KeyboardInterrupt:
+            _leave_undone(found, np.flatnonzero(np.any(is_usable(found.status), axis=1)))
     return _result(problems, cells, seeds, criterion, found, keep)._named(None, problems.feature_names)
 
 
@@ -474,14 +477,16 @@ def _keep(found, i, cells, fits, criterion, X, sample_weight):
 
 def _hold_out(problems, candidates, seeds, found, n_threads):
     """Fill `criteria` with minus the mean held-out log density; NaN where a model could not be fitted to all parts.
-    After Ctrl-C nothing is chosen, and nothing is kept."""
+    After Ctrl-C nothing is chosen, and nothing is kept: KeyboardInterrupt."""
+    if np.any(found.status & Status.INTERRUPTED):
+        raise KeyboardInterrupt
     done = ~np.any(found.status == Status.INTERRUPTED, axis=1) & np.any(is_usable(found.status), axis=1)
     fold = _folds(problems, seeds)
     owner = problems.owners()
     total, weights = np.zeros(found.criteria.shape), np.zeros(len(problems))
     for held in range(N_FOLDS):
         rest, part = (part_of(problems, done[owner] & chosen) for chosen in (fold != held, fold == held))
-        weight = np.ones(len(part.X)) if part.sample_weight is None else part.sample_weight
+        weight = np.ones(part.n_rows) if part.sample_weight is None else part.sample_weight
         part_owner = part.owners()
         weights += np.bincount(part_owner, weights=weight, minlength=len(part))
         for j, candidate in enumerate(candidates):
@@ -489,8 +494,7 @@ def _hold_out(problems, candidates, seeds, found, n_threads):
                 (rest.X, rest.offsets), candidate, sample_weight=rest.sample_weight, seeds=seeds, n_threads=n_threads
             )
             if np.any(fits.status & Status.INTERRUPTED):
-                _leave_undone(found, np.flatnonzero(done))
-                return
+                raise KeyboardInterrupt
             log_prob = np.concatenate(fits.score_samples((part.X, part.offsets), n_threads)).astype(np.float64)
             total[:, j] -= np.bincount(part_owner, weights=weight * log_prob, minlength=len(part))
     with np.errstate(invalid="ignore"):

@@ -40,6 +40,11 @@ class Status(IntFlag):
         A parameter that a component makes infinite, or nearly, was kept at the family's maximum: the concentration
         where all its directions are one, the shape of a Gamma distribution where a column of it is constant.
 
+    LOWER_BOUND_FELL
+        The lower bound fell in some iteration by more than rounding: by a millionth of 1 + |bound|, by 1e-4 of it where
+        rows are float32. `reg_covar` does that where it is not small beside the variances, since it is added to them
+        after the M-step, and repairs do.
+
     Examples
     --------
     >>> from mixfast import Status
@@ -63,6 +68,7 @@ class Status(IntFlag):
     INTERRUPTED = 256
     OUT_OF_DOMAIN = 512
     CAPPED_PARAMETER = 1024
+    LOWER_BOUND_FELL = 2048
 
     def __str__(self):
         return self.name or "OK"

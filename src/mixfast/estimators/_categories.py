@@ -31,6 +31,7 @@ class Columns:
         if is_table(X):
             self._frame = frame_of(X)
             self.names = list(self._frame.columns)
+            self._series = list(self._frame.iter_columns())
             if len(self._frame) < ensure_min_samples or not self.names:
                 raise ValueError(
                     f"Found array with {len(self._frame)} sample(s) (shape={self._frame.shape}) while a minimum of "
@@ -50,7 +51,7 @@ class Columns:
         name = self.names[place]
         if self._frame is None:
             return Answers(name, *_plain(name, self._X[:, place]))
-        series = next(series for i, series in enumerate(self._frame.iter_columns()) if i == place)
+        series = self._series[place]
         values, is_missing = _plain(name, series.to_numpy())
         return Answers(name, values, is_missing | series.is_null().to_numpy(), _declared(series))
 

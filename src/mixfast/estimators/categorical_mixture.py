@@ -11,6 +11,7 @@ from sklearn.utils.validation import validate_data
 
 from mixfast.estimators._base import BaseMixture
 from mixfast.estimators._categories import Columns, categories_of, check_categories, codes_of, decode
+from mixfast.estimators._domain import rounded_above_zero
 from mixfast.families.categorical import Categorical, CategoricalParams
 
 
@@ -131,10 +132,7 @@ class CategoricalMixture(BaseMixture):
 
     def _publish(self, params, dtype):
         self.categories_ = self._known_categories()
-        rounded = params.probabilities.astype(dtype)
-        # what is possible must not become impossible by rounding to float32
-        least = np.nextafter(dtype.type(0), dtype.type(1))
-        rounded = np.where(params.probabilities > 0, np.maximum(rounded, least), rounded)
+        rounded = rounded_above_zero(params.probabilities, dtype)
         ends = np.cumsum([len(own) for own in self.categories_])
         self.probabilities_ = [np.ascontiguousarray(own) for own in np.split(rounded, ends[:-1], axis=1)]
 

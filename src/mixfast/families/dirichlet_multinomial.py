@@ -82,7 +82,8 @@ class DirichletMultinomial(Family):
 
     def log_det(self, X, resp, concentrations):
         """Of minus the matrix of second derivatives of the objective of the M-step by the logarithms of the
-        concentrations, for responsibilities resp (n, K) times the weights of the rows."""
+        concentrations, for responsibilities resp (n, K) times the weights of the rows; inf where that is not positive
+        definite, as it is at a maximum."""
         rows = self.encode(X)
         cells, (shape, indptr, indices, _) = rows.family.cells, rows.rows
         weights = scipy.sparse.csr_matrix((np.ones(len(indices)), indices, indptr), shape).T @ resp
@@ -92,8 +93,12 @@ class DirichletMultinomial(Family):
             price = u[-1] / a.sum() + v[-1] + self.rate
             # a diagonal, and a matrix of rank one
             diagonal = a * (price - v[:-1])
-            total += np.sum(np.log(np.abs(diagonal)))
-            total += np.log(np.abs(1 - u[-1] / a.sum() ** 2 * np.sum(a * a / diagonal)))
+            if not np.all(diagonal > 0):
+                return np.inf
+            factor = 1 - u[-1] / a.sum() ** 2 * np.sum(a * a / diagonal)
+            if not factor > 0:
+                return np.inf
+            total += np.sum(np.log(diagonal)) + np.log(factor)
         return total
 
     def sample(self, params, labels, rng, totals):
