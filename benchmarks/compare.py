@@ -343,11 +343,18 @@ MARKDOWN_HEAD = """\
 |---|---|---|---|---|---|---|---|---|"""
 
 
+def title(case):
+    """A case in a table: its letter, or the family and the problem."""
+    from families import FAMILY_CASES
+
+    return f"{case}: {FAMILY_CASES[case].what}" if case in FAMILIES else case
+
+
 def markdown(rows):
     """The rows as a table for a document; where mixfast is behind, or behind its aim, the ratio is bold."""
     yield MARKDOWN_HEAD
     for row in rows:
-        start = f"| {row.case} | {row.system} {row.version} | {row.quantity} | "
+        start = f"| {title(row.case)} | {row.system} {row.version} | {row.quantity} | "
         if row.failed:
             yield start + f"failed: {row.failed} | | | | | |"
             continue
