@@ -275,18 +275,31 @@ def fit_many_groups(data, estimator, *, by, columns=None, **options):
         raise ValueError(f"by={by} and columns={columns} should name columns of the table, which has {frame.columns}")
     frame = frame.select(*by, *columns).drop_nulls(subset=by)
     X = np.column_stack([as_reals(frame[name]) for name in columns])
-    keys = list(zip(*(frame[name].to_list() for name in by), strict=True))
-    has_key = np.array([all(part == part for part in key) for key in keys], dtype=bool)  # NaN is a null in pandas only
-    kept = has_key & ~np.any(np.isnan(X) & ~estimator._allows_nan(len(columns)), axis=1)
-    keys, X = [key[0] if len(by) == 1 else key for key in itertools.compress(keys, kept)], X[kept]
-    if not keys:
+    kept = ~np.any(np.isnan(X) & ~estimator._allows_nan(len(columns)), axis=1)
+    for name in by:
+        values = frame[name].to_numpy()
+        kept &= ~np.isnan(values) if values.dtype.kind == "f" else True  # NaN is a null in pandas only
+    if not np.any(kept):
         raise ValueError("no row of the table has values in all columns")
-    names = sorted(set(keys))
-    places = {name: i for i, name in enumerate(names)}
-    groups = np.fromiter((places[key] for key in keys), dtype=np.int64, count=len(keys))
+    names, groups = _group_rows([list(itertools.compress(frame[name].to_list(), kept)) for name in by])
+    X = X[kept]
     offsets = np.concatenate([[0], np.cumsum(np.bincount(groups, minlength=len(names)))])
     result = fit_many((X[np.argsort(groups, kind="stable")], offsets), estimator, **options)
     return result._named(names, feature_names(columns))
+
+
+def _group_rows(keys):
+    """(the distinct keys in order, the number of each row's); keys are the values of one column or of several."""
+    distinct = [sorted(set(values)) for values in keys]
+    codes = []
+    for own, values in zip(distinct, keys, strict=True):
+        places = {value: place for place, value in enumerate(own)}
+        codes.append(np.fromiter(map(places.__getitem__, values), dtype=np.int64, count=len(values)))
+    if len(keys) == 1:
+        return distinct[0], codes[0]
+    found, groups = np.unique(np.column_stack(codes), axis=0, return_inverse=True)
+    names = [tuple(own[place] for own, place in zip(distinct, row, strict=True)) for row in found.tolist()]
+    return names, groups.ravel()
 
 
 def _refuse(name, options, function):
