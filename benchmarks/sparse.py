@@ -27,7 +27,7 @@ ESTIMATORS = {
     "BernoulliMixture": {"alpha": 0.1},
     "PoissonMixture": {"alpha": 0.1, "beta": 0.1},
     "VonMisesFisherMixture": {"normalize": True},
-    "DirichletMultinomialMixture": {"concentration": "symmetric"},
+    "DirichletMultinomialMixture": {},
 }
 STARTS = ("labels", "kmeans")
 

@@ -2,6 +2,7 @@
 
 from itertools import pairwise
 
+import mpmath
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -237,3 +238,25 @@ def test_a_batch_of_problems_with_missing_entries_has_the_bits_of_fits_alone(for
 def test_the_number_of_classes_is_chosen_from_incomplete_answers(form):
     chosen = select(form(incomplete_answers(1000)), BernoulliMixture(alpha=0.1), n_components=[1, 2, 3], random_state=0)
     assert chosen.best_params_ == {"n_components": 2}
+
+
+@pytest.mark.parametrize("form", [np.asarray, sp.csr_matrix])
+def test_densities_keep_their_digits_at_probabilities_near_zero_and_one(form):
+    """Error is relative to the largest terms: log p is made of log(1 - p) and log p / (1 - p)."""
+    rng = np.random.default_rng(0)
+    probabilities = rng.choice([1e-300, 1e-17, 1e-5, 0.3, 0.7, 1 - 1e-5, 1 - 1e-10, 1 - 2.0**-53], size=(3, 6))
+    weights = np.array([0.2, 0.5, 0.3])
+    X = (rng.uniform(size=(40, 6)) < 0.5).astype(float)
+    model = BernoulliMixture(3, binarize=None)
+    model.weights_, model.probabilities_, model.n_features_in_ = weights, probabilities, 6
+    got = model.score_samples(form(X))
+    for x, value in zip(X, got, strict=True):
+        with mpmath.workdps(60):
+            terms = [
+                mpmath.log(float(weight))
+                + mpmath.fsum(mpmath.log(p if one else 1 - mpmath.mpf(float(p))) for p, one in zip(row, x, strict=True))
+                for weight, row in zip(weights, probabilities, strict=True)
+            ]
+            expected = float(mpmath.log(mpmath.fsum(mpmath.exp(term) for term in terms)))
+        size = np.sum(np.abs(np.log1p(-probabilities)) + np.abs(np.log(probabilities)), axis=1).max()
+        assert abs(value - expected) < 1e-12 * abs(expected) + 4e-16 * size
