@@ -9,7 +9,9 @@ import numpy as np
 from scipy.special import gammaln
 from sklearn.utils._param_validation import Interval, StrOptions
 
+from mixfast.estimators._domain import LARGEST_COUNT
 from mixfast.estimators._given_totals import GivenTotalsMixture
+from mixfast.families.counts import row_totals
 from mixfast.families.dirichlet_multinomial import (
     DirichletMultinomial,
     DirichletMultinomialParams,
@@ -147,6 +149,14 @@ class DirichletMultinomialMixture(GivenTotalsMixture):
 
     def _collect(self):
         return DirichletMultinomialParams(self.concentrations_)
+
+    def _prepare_rows(self, X):
+        X = super()._prepare_rows(X)
+        totals = row_totals(X)
+        if np.any(totals > LARGEST_COUNT):
+            row = int(np.argmax(totals))
+            raise ValueError(f"Row {row} of X sums to {totals[row]}: totals should be at most 2**53")
+        return X
 
     def laplace(self, X, sample_weight=None):
         """Laplace's approximation of minus the log evidence; the lower the better.

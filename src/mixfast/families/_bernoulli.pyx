@@ -12,12 +12,10 @@ of all, added up as the others are, so that nothing is left over of a column tha
 from libc.float cimport DBL_EPSILON, DBL_MIN
 from libc.math cimport INFINITY, exp, isinf, log, log1p
 from libc.stdint cimport int32_t
-from libc.stdlib cimport calloc, free
 
 from mixfast._capsule cimport capsule_of
 from mixfast._family cimport MIXFAST_OK, family_t, totals_t
-from mixfast._isa cimport resolve_isa
-from mixfast.families._linear cimport check_shape, coefficients_in, constant_in, join_linear, linear_t, sums_of, sums_t
+from mixfast.families._linear cimport check_shape, coefficients_in, constant_in, linear_t, new_linear, sums_of, sums_t
 
 ctypedef struct context_t:
     linear_t linear
@@ -134,20 +132,15 @@ cdef int constrain(const family_t *f, const double *numbers, double *work, doubl
 def bind_bernoulli(Py_ssize_t n_components, Py_ssize_t n_features, int real_bytes, object isa, bint is_sparse,
                    double alpha, const int32_t[::1] missing):
     """`missing` names the columns with missing entries; where there are any, `n_features` counts what is added."""
-    cdef int level = resolve_isa(isa)
     cdef Py_ssize_t n_missing = missing.shape[0], m
     cdef Py_ssize_t n_probabilities = n_features - (n_missing + 1 if n_missing else 0)
     check_shape(n_components, n_probabilities, real_bytes)
-    cdef family_t *f = <family_t *> calloc(1, sizeof(family_t))
-    cdef context_t *context = <context_t *> calloc(1, sizeof(context_t) + n_missing * sizeof(int32_t))
-    if f == NULL or context == NULL:
-        free(f)
-        free(context)
-        raise MemoryError
+    cdef size_t context_bytes = sizeof(context_t) + n_missing * sizeof(int32_t)
+    cdef family_t *f = new_linear(context_bytes, n_components, n_features, real_bytes, isa, is_sparse)
+    cdef context_t *context = <context_t *> f.context
     context.alpha, context.n_probabilities, context.n_missing = alpha, n_probabilities, n_missing
     for m in range(n_missing):
         context.missing[m] = missing[m]
-    join_linear(f, &context.linear, n_components, n_features, real_bytes, level, is_sparse)
     f.n_params = f.n_free = n_components * n_probabilities
     f.prepare_component, f.maximise_component, f.log_prior = prepare_component, maximise_component, log_prior
     f.unconstrain, f.constrain = unconstrain, constrain

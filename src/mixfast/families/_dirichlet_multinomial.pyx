@@ -28,12 +28,10 @@ doi:10.1371/journal.pone.0030126.
 from cpython.ref cimport Py_INCREF
 from libc.math cimport INFINITY, exp, fabs, lgamma, log, sqrt
 from libc.stdint cimport int64_t
-from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy
 
 from mixfast._capsule cimport capsule_of
 from mixfast._family cimport MIXFAST_CAPPED_PARAMETER, MIXFAST_OK, family_t, totals_t
-from mixfast._isa cimport resolve_isa
 from mixfast._special cimport (
     digamma,
     digamma_rise,
@@ -44,7 +42,7 @@ from mixfast._special cimport (
     trigamma_rise,
 )
 from mixfast.families._cells cimport Cells
-from mixfast.families._linear cimport check_shape, coefficients_in, constant_in, join_linear, linear_t, sums_of, sums_t
+from mixfast.families._linear cimport check_shape, coefficients_in, constant_in, linear_t, new_linear, sums_of, sums_t
 
 import numpy as np
 
@@ -644,17 +642,11 @@ cdef int constrain(const family_t *f, const double *numbers, double *work, doubl
 
 cdef object bind(tie_t tie, Cells cells, Py_ssize_t n_components, int real_bytes, object isa, double shape,
                  double rate, double total):
-    cdef int level = resolve_isa(isa)
     check_shape(n_components, cells.n_columns, real_bytes)
-    cdef family_t *f = <family_t *> calloc(1, sizeof(family_t))
-    cdef context_t *context = <context_t *> calloc(1, sizeof(context_t))
-    if f == NULL or context == NULL:
-        free(f)
-        free(context)
-        raise MemoryError
+    cdef family_t *f = new_linear(sizeof(context_t), n_components, len(cells), real_bytes, isa, True)
+    cdef context_t *context = <context_t *> f.context
     context.tie, context.shape, context.rate, context.sum = tie, shape, rate, total
     context.count, context.first, context.n_columns = cells.count, cells.first, cells.n_columns
-    join_linear(f, &context.linear, n_components, len(cells), real_bytes, level, True)
     f.n_params = n_components * cells.n_columns
     f.n_free = n_components if tie.is_symmetric else f.n_params
     f.n_own_work = 3 * cells.n_columns

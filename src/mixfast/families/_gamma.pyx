@@ -8,13 +8,11 @@ Exponential: parameters: rates[K][d]; statistics: sums[K][d], of x. The M-step i
 
 from libc.float cimport DBL_MIN
 from libc.math cimport exp, fabs, isfinite, lgamma, log, sqrt
-from libc.stdlib cimport calloc, free
 
 from mixfast._capsule cimport capsule_of
 from mixfast._family cimport MIXFAST_CAPPED_PARAMETER, MIXFAST_NOT_FINITE, MIXFAST_OK, family_t, totals_t
-from mixfast._isa cimport resolve_isa
 from mixfast._special cimport log_minus_digamma, trigamma_minus_reciprocal
-from mixfast.families._linear cimport check_shape, coefficients_in, constant_in, join_linear, linear_t, sums_of, sums_t
+from mixfast.families._linear cimport coefficients_in, constant_in, linear_t, new_linear, sums_of, sums_t
 
 ctypedef struct context_t:
     linear_t linear
@@ -112,18 +110,11 @@ cdef int constrain_gamma(const family_t *f, const double *numbers, double *work,
 
 
 def bind_gamma(Py_ssize_t n_components, Py_ssize_t n_columns, int real_bytes, object isa):
-    cdef int level = resolve_isa(isa)
-    check_shape(n_components, n_columns, real_bytes)
     if n_columns % 2:
         raise ValueError(f"rows of {n_columns} columns are not x and log x")
-    cdef family_t *f = <family_t *> calloc(1, sizeof(family_t))
-    cdef context_t *context = <context_t *> calloc(1, sizeof(context_t))
-    if f == NULL or context == NULL:
-        free(f)
-        free(context)
-        raise MemoryError
+    cdef family_t *f = new_linear(sizeof(context_t), n_components, n_columns, real_bytes, isa, False)
+    cdef context_t *context = <context_t *> f.context
     context.most = largest_shape(real_bytes)
-    join_linear(f, &context.linear, n_components, n_columns, real_bytes, level, False)
     f.n_free = f.n_params
     f.flops_per_component = 500 * n_columns  # some steps of Newton's method for every other
     f.prepare_component, f.maximise_component = prepare_gamma, maximise_gamma
@@ -185,16 +176,9 @@ cdef int constrain_exponential(const family_t *f, const double *numbers, double 
 
 
 def bind_exponential(Py_ssize_t n_components, Py_ssize_t n_features, int real_bytes, object isa):
-    cdef int level = resolve_isa(isa)
-    check_shape(n_components, n_features, real_bytes)
-    cdef family_t *f = <family_t *> calloc(1, sizeof(family_t))
-    cdef context_t *context = <context_t *> calloc(1, sizeof(context_t))
-    if f == NULL or context == NULL:
-        free(f)
-        free(context)
-        raise MemoryError
+    cdef family_t *f = new_linear(sizeof(context_t), n_components, n_features, real_bytes, isa, False)
+    cdef context_t *context = <context_t *> f.context
     context.most = largest_rate(real_bytes)
-    join_linear(f, &context.linear, n_components, n_features, real_bytes, level, False)
     f.n_free = f.n_params
     f.prepare_component, f.maximise_component = prepare_exponential, maximise_exponential
     f.unconstrain, f.constrain = unconstrain_exponential, constrain_exponential

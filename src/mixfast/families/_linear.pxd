@@ -14,8 +14,8 @@ cdef struct sums_t:
     double total                   # weight of all rows
 
 cdef int check_shape(Py_ssize_t n_components, Py_ssize_t n_features, int real_bytes) except -1
-cdef void join_linear(family_t *f, linear_t *linear, Py_ssize_t n_components, Py_ssize_t n_features, int real_bytes,
-                      int level, bint is_sparse) noexcept
+cdef family_t *new_linear(size_t context_bytes, Py_ssize_t n_components, Py_ssize_t n_features, int real_bytes,
+                          object isa, bint is_sparse) except NULL
 cdef int maximise_linear(const family_t *f, const totals_t *totals, double *work, double *params) noexcept nogil
 cdef sums_t sums_of(const family_t *f, const totals_t *totals, const double *work) noexcept nogil
 

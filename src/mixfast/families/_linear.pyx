@@ -4,6 +4,8 @@ Such a family says what a component's form is (`prepare_component`, with `consta
 parameters its sums give (`maximise_component`, with `sums_of`). Rows may be dense or sparse.
 """
 
+from libc.stdlib cimport calloc, free
+
 from mixfast._family cimport (
     MIXFAST_EMPTIED_COMPONENT,
     MIXFAST_OK,
@@ -12,6 +14,7 @@ from mixfast._family cimport (
     mixfast_select_sparse_linear,
     totals_t,
 )
+from mixfast._isa cimport resolve_isa
 
 
 cdef inline const linear_t *linear_of(const family_t *f) noexcept nogil:
@@ -55,9 +58,17 @@ cdef int check_shape(Py_ssize_t n_components, Py_ssize_t n_features, int real_by
     return 0
 
 
-cdef void join_linear(family_t *f, linear_t *linear, Py_ssize_t n_components, Py_ssize_t n_features, int real_bytes,
-                      int level, bint is_sparse) noexcept:
-    """Fill in what such families have in common; `linear` is the beginning of the family's context."""
+cdef family_t *new_linear(size_t context_bytes, Py_ssize_t n_components, Py_ssize_t n_features, int real_bytes,
+                          object isa, bint is_sparse) except NULL:
+    """A family with what such ones have in common filled in; its context, which begins with a `linear_t`, is zeros."""
+    cdef int level = resolve_isa(isa)
+    check_shape(n_components, n_features, real_bytes)
+    cdef family_t *f = <family_t *> calloc(1, sizeof(family_t))
+    cdef linear_t *linear = <linear_t *> calloc(1, context_bytes)
+    if f == NULL or linear == NULL:
+        free(f)
+        free(linear)
+        raise MemoryError
     linear.kernels = (mixfast_select_sparse_linear(level, real_bytes) if is_sparse
                       else mixfast_select_linear(level, real_bytes))
     f.n_components, f.n_features = n_components, n_features
@@ -72,3 +83,4 @@ cdef void join_linear(family_t *f, linear_t *linear, Py_ssize_t n_components, Py
     f.flops_per_component = 40 * n_features  # some logarithms
     f.prepare, f.maximise = prepare, maximise_linear
     f.log_density, f.accumulate = linear.kernels.log_density, linear.kernels.accumulate
+    return f

@@ -7,17 +7,14 @@ increases the log-likelihood plus alpha * sum of log p.
 
 from libc.float cimport DBL_MIN
 from libc.math cimport INFINITY, exp, isfinite, isinf, log
-from libc.stdlib cimport calloc, free
 
 from mixfast._capsule cimport capsule_of
 from mixfast._family cimport MIXFAST_NOT_FINITE, MIXFAST_OK, family_t, totals_t
-from mixfast._isa cimport resolve_isa
 from mixfast.families._linear cimport (
-    check_shape,
     coefficients_in,
     constant_in,
-    join_linear,
     linear_t,
+    new_linear,
     sums_of,
     sums_t,
 )
@@ -112,16 +109,9 @@ cdef int constrain(const family_t *f, const double *numbers, double *work, doubl
 
 def bind_multinomial(Py_ssize_t n_components, Py_ssize_t n_features, int real_bytes, object isa, bint is_sparse,
                      double alpha):
-    cdef int level = resolve_isa(isa)
-    check_shape(n_components, n_features, real_bytes)
-    cdef family_t *f = <family_t *> calloc(1, sizeof(family_t))
-    cdef context_t *context = <context_t *> calloc(1, sizeof(context_t))
-    if f == NULL or context == NULL:
-        free(f)
-        free(context)
-        raise MemoryError
+    cdef family_t *f = new_linear(sizeof(context_t), n_components, n_features, real_bytes, isa, is_sparse)
+    cdef context_t *context = <context_t *> f.context
     context.alpha = alpha
-    join_linear(f, &context.linear, n_components, n_features, real_bytes, level, is_sparse)
     f.n_free = f.n_params
     f.prepare_component, f.maximise_component, f.log_prior = prepare_component, maximise_component, log_prior
     f.unconstrain, f.constrain = unconstrain, constrain

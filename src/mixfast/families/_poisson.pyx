@@ -8,12 +8,10 @@ log-likelihood plus the sum of alpha log(rate) - beta rate.
 
 from libc.float cimport DBL_MIN
 from libc.math cimport exp, isfinite, isinf, log
-from libc.stdlib cimport calloc, free
 
 from mixfast._capsule cimport capsule_of
 from mixfast._family cimport MIXFAST_NOT_FINITE, MIXFAST_OK, family_t, totals_t
-from mixfast._isa cimport resolve_isa
-from mixfast.families._linear cimport check_shape, coefficients_in, constant_in, join_linear, linear_t, sums_of, sums_t
+from mixfast.families._linear cimport check_shape, coefficients_in, constant_in, linear_t, new_linear, sums_of, sums_t
 
 ctypedef struct context_t:
     linear_t linear
@@ -105,16 +103,10 @@ cdef int constrain(const family_t *f, const double *numbers, double *work, doubl
 def bind_poisson(Py_ssize_t n_components, Py_ssize_t n_features, int real_bytes, object isa, bint is_sparse,
                  double alpha, double beta, bint is_exposed):
     """`n_features` counts the column of exposures, the last one where `is_exposed`."""
-    cdef int level = resolve_isa(isa)
     check_shape(n_components, n_features - is_exposed, real_bytes)
-    cdef family_t *f = <family_t *> calloc(1, sizeof(family_t))
-    cdef context_t *context = <context_t *> calloc(1, sizeof(context_t))
-    if f == NULL or context == NULL:
-        free(f)
-        free(context)
-        raise MemoryError
+    cdef family_t *f = new_linear(sizeof(context_t), n_components, n_features, real_bytes, isa, is_sparse)
+    cdef context_t *context = <context_t *> f.context
     context.alpha, context.beta, context.is_exposed = alpha, beta, is_exposed
-    join_linear(f, &context.linear, n_components, n_features, real_bytes, level, is_sparse)
     f.n_params = f.n_free = n_components * (n_features - is_exposed)
     f.prepare_component, f.maximise_component, f.log_prior = prepare_component, maximise_component, log_prior
     f.unconstrain, f.constrain = unconstrain, constrain

@@ -6,14 +6,19 @@ or where the concentration is shared, A_d(kappa) = the total of all |sum| / the 
 """
 
 from libc.math cimport isfinite, log, sqrt
-from libc.stdlib cimport calloc, free
 
 from mixfast._capsule cimport capsule_of
 from mixfast._family cimport MIXFAST_CAPPED_PARAMETER, MIXFAST_NOT_FINITE, MIXFAST_OK, family_t, totals_t
-from mixfast._isa cimport resolve_isa
 from mixfast._special cimport concentration, log_sphere_normaliser
 from mixfast.families._linear cimport (
-    check_shape, coefficients_in, constant_in, join_linear, linear_t, maximise_linear, sums_of, sums_t)
+    coefficients_in,
+    constant_in,
+    linear_t,
+    maximise_linear,
+    new_linear,
+    sums_of,
+    sums_t,
+)
 
 ctypedef struct context_t:
     linear_t linear
@@ -144,16 +149,9 @@ cdef int constrain_shared(const family_t *f, const double *numbers, double *work
 
 def bind_von_mises_fisher(Py_ssize_t n_components, Py_ssize_t n_features, int real_bytes, object isa, bint is_sparse,
                           bint is_shared):
-    cdef int level = resolve_isa(isa)
-    check_shape(n_components, n_features, real_bytes)
-    cdef family_t *f = <family_t *> calloc(1, sizeof(family_t))
-    cdef context_t *context = <context_t *> calloc(1, sizeof(context_t))
-    if f == NULL or context == NULL:
-        free(f)
-        free(context)
-        raise MemoryError
+    cdef family_t *f = new_linear(sizeof(context_t), n_components, n_features, real_bytes, isa, is_sparse)
+    cdef context_t *context = <context_t *> f.context
     context.most = largest_concentration(n_features, real_bytes)
-    join_linear(f, &context.linear, n_components, n_features, real_bytes, level, is_sparse)
     f.n_params = n_components * (n_features + 1)
     f.n_free = n_components * n_features
     f.flops_per_component = 4 * n_features + 10_000  # five or so Bessel functions
