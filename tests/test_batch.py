@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import scipy.sparse
 from batches import (
     DTYPES,
     SIZES,
@@ -429,3 +430,24 @@ def test_a_falling_bound_is_said():
             bounds = fit_alone(result.candidates[0], X, 3).lower_bounds_
             assert (np.diff(bounds).min() < -1e-6 * (1 + abs(bounds[-1]))) == falls
             assert bool(result.status[i] & Status.LOWER_BOUND_FELL) == falls
+
+
+@pytest.mark.parametrize("n_threads", [1, 2])
+@pytest.mark.parametrize("form", [np.asarray, scipy.sparse.csr_matrix])
+def test_problems_with_missing_entries_leave_the_others_compiled(form, n_threads):
+    rng = np.random.default_rng(0)
+    problems = [bits(rng, n_rows, 4) for n_rows in (60, 3, 0, 200, 2, 90)]
+    problems[1][0, 2] = problems[3][7, 1] = np.nan
+    problems = [form(X) for X in problems]
+    estimator = BernoulliMixture(2, binarize=None)
+    result = fit_many(problems, estimator, random_state=3, n_threads=n_threads)
+    assert result.status[2] & Status.TOO_FEW_ROWS
+    labels, scores = result.predict(problems), result.score_samples(problems)
+    for i in (0, 1, 3, 4, 5):
+        alone = fit_alone(estimator, problems[i], 3)
+        assert_same_fit(result[i], alone)
+        np.testing.assert_array_equal(labels[i], alone.predict(problems[i]))
+        np.testing.assert_array_equal(scores[i], alone.score_samples(problems[i]))
+    grid = fit_many(problems, estimator, n_components=[1, 2], random_state=3, n_threads=n_threads)
+    without = [X for X in problems if not np.any(np.isnan(X.sum()))]
+    assert_same_results(fit_many(without, estimator, n_components=[1, 2], random_state=3), grid, [0, 2, 4, 5])

@@ -32,6 +32,7 @@ from mixfast.problems import (
     only_of,
     out_of_range,
     part_of,
+    some_of,
     without_weightless_rows,
     zeros_like,
 )
@@ -194,15 +195,14 @@ def fit_many(
         cell.given_start  # noqa: B018 - raises what is wrong for all problems
     n_bytes = 8 * len(problems) * len(cells) * max(cell.layout.size for cell in cells)
     holds_out = criterion == "heldout" and len(cells) > 1
-    is_compiled = _can_be_compiled(problems, cells)
-    has_slots = keep == "all" or holds_out or not is_compiled or n_bytes <= FEW_BYTES
+    problems = without_weightless_rows(problems)
+    alone = _need_estimators(problems, cells)
+    has_slots = keep == "all" or holds_out or np.any(alone) or n_bytes <= FEW_BYTES
     found = _nothing_found(len(problems), cells, len(cells) if has_slots else 1)
     found.status[...] = status[:, np.newaxis]
-    problems = without_weightless_rows(problems)
-    fit = _fit_compiled if is_compiled else _fit_one_by_one
     in_fit = None if holds_out or len(cells) == 1 else criterion
     with _Bar(found.status.size, progress) as report:
-        fit(problems, cells, seeds, in_fit, found, n_threads, report)
+        _fit_all(problems, alone, cells, seeds, in_fit, found, n_threads, report)
     if holds_out:
         try:
             _hold_out(problems, candidates, seeds, found, n_threads)
@@ -352,11 +352,30 @@ def _for_parts_of(problems, estimator, status):
     return estimator._for_parts_of(np.zeros((1, problems.X.shape[1])))
 
 
-def _can_be_compiled(problems, cells):
-    """Whether `_batch.pyx` fits them: units want one structure for all, and a start in the same."""
+def _need_estimators(problems, cells):
+    """Which problems `_batch.pyx` does not fit, a mask: units want one structure for all, and a start in the same."""
     if any(cell.has_units() for cell in cells) and (len(cells) > 1 or cells[0].start_is_partly_given()):
-        return False
-    return all(cell.is_compiled(problems) for cell in cells)
+        return np.ones(len(problems), dtype=bool)
+    return np.any([cell.needs_estimator(problems) for cell in cells], axis=0)
+
+
+def _fit_all(problems, alone, cells, seeds, criterion, found, n_threads, report):
+    """Those that are `alone` one by one, all others together and first; after Ctrl-C nothing more."""
+    n_done, n_bad = 0, 0
+    for fit, chosen in ((_fit_compiled, ~alone), (_fit_one_by_one, alone)):
+        if not np.any(chosen):
+            continue
+        if np.all(chosen):  # nothing is copied then
+            fit(problems, cells, seeds, criterion, found, n_threads, report)
+            return
+        part = _Found(*(array[chosen] for array in found))
+        then = report and (lambda done, bad, before=(n_done, n_bad): report(before[0] + done, before[1] + bad))
+        fit(some_of(problems, chosen), cells, seeds[chosen], criterion, part, n_threads, then)
+        for array, values in zip(found, part, strict=True):
+            array[chosen] = values
+        n_done, n_bad = n_done + part.status.size, n_bad + int(np.sum(~is_usable(part.status)))
+        if np.any(part.status & Status.INTERRUPTED):
+            return
 
 
 def _fit_compiled(problems, cells, seeds, criterion, found, n_threads, report):

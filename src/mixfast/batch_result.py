@@ -17,7 +17,7 @@ from mixfast._em import Rows
 from mixfast._threads import resolve_threads
 from mixfast.convergence import Status
 from mixfast.estimators._base import Fit
-from mixfast.problems import gather_problems, has_missing, not_finite, only_of
+from mixfast.problems import gather_problems, have_missing, not_finite, only_of
 from mixfast.units import DataUnits
 
 
@@ -42,12 +42,12 @@ class Cell:
     def with_dtype(self, dtype):
         return Cell(self.estimator, self.n_features, dtype)
 
-    def is_compiled(self, problems):
-        """Whether `_batch.pyx` can fit it; what it cannot is fitted by an estimator, problem by problem: rows with
-        missing entries are encoded in the way of each."""
-        encodes_each = self.estimator._accepts_missing and has_missing(problems)
-        halves = getattr(self.estimator, "n_init_policy", "all") == "halving"
-        return self.family.batches and not (encodes_each or halves)
+    def needs_estimator(self, problems):
+        """Which problems `_batch.pyx` cannot fit, a mask: an estimator does, one by one. Rows with missing entries are
+        encoded in the way of each."""
+        if not self.family.batches or getattr(self.estimator, "n_init_policy", "all") == "halving":
+            return np.ones(len(problems), dtype=bool)
+        return have_missing(problems) if self.estimator._accepts_missing else np.zeros(len(problems), dtype=bool)
 
     def has_units(self):
         """Whether rows are fitted in units of their own, which are not those of other structures."""
@@ -411,16 +411,29 @@ class BatchResult:
                     prepare(problems.X[problems.rows(i)])
             raise
 
-    def _evaluate(self, problems, n_threads, labels=None, log_norm=None):
-        if not self._cells[0].is_compiled(problems):
-            for i in np.flatnonzero(np.diff(problems.offsets)):
-                rows, model = problems.rows(i), self._estimator(i, None)
-                with _naming(i):
-                    if labels is not None:
-                        labels[rows] = model.predict(problems.X[rows])
-                    else:
-                        log_norm[rows] = model.score_samples(problems.X[rows])
-            return
+    def _evaluate(self, problems, n_threads, **out):
+        """Fill `labels` or `log_norm`, a value for each row."""
+        alone = self._cells[0].needs_estimator(problems)
+        for i in np.flatnonzero(alone & (np.diff(problems.offsets) > 0)):
+            self._evaluate_alone(i, problems, **out)
+        if not np.any(alone):
+            self._evaluate_compiled(problems, n_threads, **out)
+        elif not np.all(alone):
+            rows = ~alone[problems.owners()]
+            own = {name: values[rows] for name, values in out.items()}
+            self._evaluate_compiled(only_of(problems, ~alone), n_threads, **own)
+            for name, values in own.items():
+                out[name][rows] = values
+
+    def _evaluate_alone(self, i, problems, labels=None, log_norm=None):
+        rows, model = problems.rows(i), self._estimator(i, None)
+        with _naming(i):
+            if labels is not None:
+                labels[rows] = model.predict(problems.X[rows])
+            else:
+                log_norm[rows] = model.score_samples(problems.X[rows])
+
+    def _evaluate_compiled(self, problems, n_threads, labels=None, log_norm=None):
         # as an estimator has them: rounded to the precision of the data
         rounded = self._params.astype(self.dtype).astype(np.float64)
         encoded = self._cells[0].family.encode(self._prepared(problems))._replace(seeds=None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import scipy.sparse
@@ -202,27 +202,40 @@ def only_of(problems, kept):
     return problems if np.all(kept) else part_of(problems, kept[problems.owners()])
 
 
-def has_missing(problems):
-    """Whether any value is NaN."""
+def some_of(problems, chosen):
+    """The problems that are chosen, a mask."""
+    kept = part_of(problems, chosen[problems.owners()])
+    ends = np.cumsum(np.diff(problems.offsets)[chosen])
+    return replace(kept, offsets=np.concatenate([[0], ends]).astype(np.int64))
+
+
+def have_missing(problems):
+    """Which problems hold a value that is NaN."""
     values = problems.X.data if scipy.sparse.issparse(problems.X) else problems.X
-    return values.size > 0 and bool(np.isnan(np.min(values)))
+    if not values.size or not np.isnan(np.min(values)):
+        return np.zeros(len(problems), dtype=bool)
+    return _owners_of(problems, np.isnan(values))
 
 
 def not_finite(problems, allows_nan):
     """Which problems hold a value that is no finite number; NaN may be allowed, (n_features,), column by column."""
-    wrong = np.zeros(len(problems), dtype=bool)
     values = problems.X.data if scipy.sparse.issparse(problems.X) else problems.X
     with np.errstate(over="ignore", invalid="ignore"):
         if np.isfinite(np.sum(values)):
-            return wrong
+            return np.zeros(len(problems), dtype=bool)
+    allowed = allows_nan[problems.X.indices] if scipy.sparse.issparse(problems.X) else allows_nan
+    return _owners_of(problems, np.isinf(values) | (np.isnan(values) & ~allowed))
+
+
+def _owners_of(problems, marked):
+    """Which problems have a value that is marked, as X or, where that is sparse, as its data."""
     if scipy.sparse.issparse(problems.X):
-        is_wrong = np.isinf(values) | (np.isnan(values) & ~allows_nan[problems.X.indices])
-        rows = np.searchsorted(problems.X.indptr, np.flatnonzero(is_wrong), side="right") - 1
+        rows = np.searchsorted(problems.X.indptr, np.flatnonzero(marked), side="right") - 1
     else:
-        is_wrong = np.isinf(values) | (np.isnan(values) & ~allows_nan)
-        rows = np.flatnonzero(np.any(is_wrong, axis=1))
-    wrong[np.searchsorted(problems.offsets, rows, side="right") - 1] = True
-    return wrong
+        rows = np.flatnonzero(np.any(marked, axis=1))
+    found = np.zeros(len(problems), dtype=bool)
+    found[np.searchsorted(problems.offsets, rows, side="right") - 1] = True
+    return found
 
 
 def out_of_range(problems):
