@@ -192,7 +192,9 @@ RACES = {
     "2d": Race(Case("full", 500, 2, 3), 5_000, 100, ratio=150),
     "thousand": Race(Case("full", 400, 2, 2), 1_000, 100, seconds=0.06),
     "million": Race(Case("full", 50, 1, 2), 1_000_000, 0, contestants=(), seconds=10, size=1e9),
-    "sweep": Race(Case("full", 2_000, 4, 5), 20, 1, n_init=5, grid=GRID, contestants=(OneByOne, Loop), ratio=100),
+    "sweep": Race(
+        Case("full", 2_000, 4, 5), 20, 1, n_init=5, grid=GRID, contestants=(OneByOne, Loop), turns=4, ratio=100
+    ),
     "ctgan": Race(Case("diag", 100_000, 1, 10), 200, 1, contestants=(Together, Loop, BayesianLoop), ratio=40),
     # "within 5 %"
     "one200": Race(Case("full", 200, 2, 2), 500, 20, contestants=ALONE, turns=20, ratio=0.95),
