@@ -73,12 +73,8 @@ cdef object _fault_of(const family_t *f):
 
 
 def sizes_in(capsule):
-    """(n_components, n_features, real_bytes, n_params, n_stats) of a bound family."""
+    """(n_components, n_features, real_bytes, n_params, n_stats, n_free) of a bound family; n_free is None where it has
+    no `unconstrain`."""
     cdef const family_t *f = family_in(capsule)
-    return f.n_components, f.n_features, f.real_bytes, f.n_params, f.n_stats
-
-
-def lacks_free_numbers(capsule):
-    """Whether a bound family has `unconstrain` and no room for what it writes."""
-    cdef const family_t *f = family_in(capsule)
-    return f.unconstrain != NULL and f.n_free < 1
+    n_free = None if f.unconstrain == NULL else f.n_free
+    return f.n_components, f.n_features, f.real_bytes, f.n_params, f.n_stats, n_free

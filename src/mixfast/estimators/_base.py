@@ -213,8 +213,9 @@ class BaseMixture(DensityEstimator):
         return self
 
     def _fit_rows(self, X, sample_weight, init_params):
-        units = self._units(self._family(), X, sample_weight)
-        encoded = self._family().encode(units.rows(X))
+        family = self._family()
+        units = self._units(family, X, sample_weight)
+        encoded = family.encode(units.rows(X))
         layout = encoded.family.params_layout(self.n_components, X.shape[1])
         best = self._search(X, sample_weight, init_params, units, encoded, layout)
         best = best._replace(

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import scipy.sparse
 
-from mixfast._capsule import lacks_free_numbers, sizes_in
+from mixfast._capsule import sizes_in
 from mixfast.families.layout import Layout
 
 
@@ -51,7 +51,7 @@ class Encoded(NamedTuple):
     def check_layout(self, capsule, n_components, n_features):
         """Raise ValueError where a bound family has other sizes than its `Params`, or less room than its `Stats` want;
         X has `n_features` columns."""
-        *_, n_params, n_stats = sizes_in(capsule)
+        *_, n_params, n_stats, n_free = sizes_in(capsule)
         name, params = type(self.family).__name__, self.family.params_layout(n_components, n_features)
         if n_params != params.size:
             raise ValueError(
@@ -63,7 +63,8 @@ class Encoded(NamedTuple):
                 f"{name}.bind gave n_stats = {n_stats}, but {stats.record.__name__} has {stats.size} numbers"
             )
         # a family whose parameters are all given has none: columns of one category
-        if lacks_free_numbers(capsule) and self.family.n_parameters(n_components, n_features) > 0:
+        lacks_free_numbers = n_free is not None and n_free < 1
+        if lacks_free_numbers and self.family.n_parameters(n_components, n_features) > 0:
             raise ValueError(
                 f"{name}.bind gave unconstrain, but n_free = 0: it should say how many numbers that writes"
             )
