@@ -64,7 +64,7 @@ def check_eager(X):
         raise TypeError(f"a {type(X).__name__} has no rows yet: pass its .collect()")
 
 
-def _names_of(X):
+def names_of(X):
     """Names of the columns of a table, pandas', polars' or pyarrow's; None for all else."""
     check_eager(X)
     names = getattr(X, "column_names", getattr(X, "columns", None))
@@ -76,7 +76,7 @@ def _common_names(problems):
 
     Raises ValueError where the names of two tables differ.
     """
-    names = [_names_of(X) for X in problems]
+    names = [names_of(X) for X in problems]
     known = [i for i, own in enumerate(names) if own is not None]
     for i in known:
         if names[i] != names[known[0]]:
@@ -95,7 +95,7 @@ def feature_names(names):
 def gather_problems(problems, sample_weight=None):
     """`Problems` from any of the forms that `fit_many` takes."""
     names = None
-    if _names_of(problems) is not None or isinstance(problems, dict):
+    if names_of(problems) is not None or isinstance(problems, dict):
         raise ValueError(
             f"problems should be a list with an array or a table for each problem, got one {type(problems).__name__}. "
             "For one problem for each column of a table there is fit_many_columns, for each group of its rows "

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.utils import check_array
 
-from mixfast.problems import frame_of
+from mixfast.problems import frame_of, names_of
 
 
 class Answers(NamedTuple):
@@ -20,15 +20,11 @@ class Answers(NamedTuple):
     declared: np.ndarray | None = None
 
 
-def is_table(X):
-    return not isinstance(X, (np.ndarray, list, tuple)) and (hasattr(X, "columns") or hasattr(X, "column_names"))
-
-
 class Columns:
     """The columns of X, read as `Answers` one by one; raises ValueError where X is no table."""
 
     def __init__(self, X, ensure_min_samples=1):
-        if is_table(X):
+        if names_of(X) is not None:
             self._frame = frame_of(X)
             self.names = list(self._frame.columns)
             self._series = list(self._frame.iter_columns())

@@ -12,9 +12,10 @@ from sklearn.utils._param_validation import InvalidParameterError
 from sklearn.utils.validation import validate_data
 
 from mixfast.estimators._base import BaseMixture
-from mixfast.estimators._categories import Columns, categories_of, decode, is_table
+from mixfast.estimators._categories import Columns, categories_of, decode
 from mixfast.families.product import Product
 from mixfast.parts import Categorical, Part
+from mixfast.problems import names_of
 
 
 class Group(NamedTuple):
@@ -236,7 +237,7 @@ class ProductMixture(BaseMixture):
 
     def _validate_rows(self, X, reset=True, ensure_min_samples=1):
         columns = Columns(X, ensure_min_samples)
-        if not reset and is_table(X) and self._names_all_columns():
+        if not reset and names_of(X) is not None and self._names_all_columns():
             return self._block(columns, self._groups(columns.names), self._mixtures().values())
         validate_data(self, X, reset=reset, skip_check_array=True)
         groups = self._groups(columns.names if reset else self._column_names())
