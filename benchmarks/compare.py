@@ -397,8 +397,21 @@ def parse(arguments):
     parser.add_argument("--table", metavar="FILE", help="replace a table of a document by what comes out")
     parser.add_argument("--name", default="cases", help="the name of that table (default cases)")
     parser.add_argument("--json", metavar="FILE", help="write the figures there too; - prints them instead of a table")
+    parser.add_argument(
+        "--against",
+        metavar="BUILD",
+        help="time mixfast alone beside another build: a Python that has it, or a .json file of --save; more cases are "
+        "known then: small, batch-1d, batch-2d, batch-tiny, batch-sweep",
+    )
+    parser.add_argument("--save", metavar="FILE", help="time mixfast alone and keep its seconds for --against")
     options = parser.parse_args(arguments)
-    options.cases = choice(options.cases, ALL, QUICK)
+    options.times_builds = bool(options.against or options.save)
+    if options.times_builds:
+        import builds
+
+        options.cases = choice(options.cases, builds.CASES, builds.QUICK)
+    else:
+        options.cases = choice(options.cases, ALL, QUICK)
     options.systems = ("mixfast", *choice(options.systems, SYSTEM_NAMES, SYSTEM_NAMES))
     options.threads = min(options.threads or allowed_processors(), allowed_processors())
     return options
@@ -415,6 +428,14 @@ def main(arguments):
         "threads": options.threads,
         "python": platform.python_version(),
     }
+    if options.times_builds:
+        from builds import compare_builds
+
+        report["builds"] = []
+        compare_builds(options.cases, options.against, options.repeats, report["builds"])
+        if options.save:
+            Path(options.save).write_text(json.dumps(report, indent=1) + "\n")
+        return
     systems, report["missing"] = load(options.systems, options.threads)
     print(f"$ {report['command']}", file=table)
     print(f"# {report['processor']}, {options.threads} threads, Python {report['python']}", file=table)
