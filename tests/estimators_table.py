@@ -1,0 +1,240 @@
+"""One table of all public estimators: a maker, rows, what is outside the domain, densities by SciPy. Laws that hold for
+every estimator run over it: `@every_estimator`."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+from scipy import stats
+from scipy.special import logsumexp
+from sklearn.utils import get_tags
+
+import mixfast
+from mixfast import (
+    GSDMM,
+    BernoulliMixture,
+    CategoricalMixture,
+    DirichletMultinomialMixture,
+    ExponentialMixture,
+    GammaMixture,
+    GaussianMixture,
+    MultinomialMixture,
+    PoissonMixture,
+    ProductMixture,
+    StudentTMixture,
+    VonMisesFisherMixture,
+)
+from mixfast.parts import Bernoulli, Categorical, Gamma, Gaussian
+
+N_ROWS = 60
+RNG = np.random.default_rng(20)
+GROUP = np.arange(N_ROWS) % 2
+
+REALS = RNG.normal(size=(N_ROWS, 3)) * [1.0, 0.5, 2.0] + np.array([[0.0, 1.0, -3.0], [4.0, -2.0, 5.0]])[GROUP]
+BITS = (RNG.random((N_ROWS, 4)) < np.array([[0.8, 0.2, 0.7, 0.4], [0.2, 0.7, 0.1, 0.6]])[GROUP]).astype(float)
+CODES = (3 * RNG.random((N_ROWS, 3)) ** np.array([[0.5], [2.0]])[GROUP]).astype(int).astype(float)
+WORDS = np.array(["blue", "green", "red"], dtype=object)[CODES.astype(int)]
+COUNTS = RNG.poisson(np.array([[1.0, 5.0, 2.0, 4.0], [6.0, 1.0, 3.0, 1.0]])[GROUP]).astype(float)
+WAITS = RNG.gamma(np.array([[2.0, 9.0, 4.0], [8.0, 2.0, 4.0]])[GROUP], [[1.0, 0.5, 2.0]])
+DIRECTIONS = REALS / np.linalg.norm(REALS, axis=1, keepdims=True)
+MIXED = np.column_stack([REALS[:, :2].astype(object), BITS[:, 0].astype(object), WORDS[:, 0]])
+PARTS = [(0, 1, Gaussian()), (2, Bernoulli()), (3, Categorical())]
+
+
+class Entry(NamedTuple):
+    """An estimator and rows for it.
+
+    make : (parameters) -> a new estimator
+    X : (60, d) rows in its domain, of two groups that alternate; float64, or objects
+    log_densities : (fitted model, X) -> (n, K), of each component, by NumPy and SciPy alone
+    outside : a value of the first column that `fit` and predictions refuse; None where all finite numbers are taken
+    unseen : a value of the first column that a fit to X does not know: `fit` would learn it, predictions refuse it
+    """
+
+    make: Callable
+    X: np.ndarray
+    log_densities: Callable
+    outside: object = None
+    unseen: object = None
+
+    @property
+    def takes_weights(self):
+        return not issubclass(type(self.make()), GSDMM)
+
+    @property
+    def takes_sparse(self):
+        return get_tags(self.make()).input_tags.sparse
+
+    @property
+    def takes_missing(self):
+        """Whether the first column may have entries that are missing."""
+        return isinstance(self.make(), BernoulliMixture | CategoricalMixture)
+
+    @property
+    def dtypes(self):
+        """Those that X may have."""
+        return [np.float64, np.float32] if self.X.dtype != object else [object]
+
+    def row_with(self, value):
+        """(1, d), the first row with a value in its first column."""
+        row = self.X[:1].copy()
+        row[0, 0] = value
+        return row
+
+    def refused_rows(self):
+        """name -> (1, d), a row that `fit` and predictions refuse."""
+        rows = {"infinity": self.row_with(np.inf)}
+        if not self.takes_missing:
+            rows["NaN"] = self.row_with(np.nan)
+        if self.outside is not None:
+            rows["outside the domain"] = self.row_with(self.outside)
+        return rows
+
+    def strange_rows(self):
+        """The rows that no fit to X expects: those that are refused, and those of unseen values."""
+        rows = self.refused_rows()
+        if self.unseen is not None:
+            rows["unseen"] = self.row_with(self.unseen)
+        return rows
+
+
+def _maker(cls, *args, **fixed):
+    def make(**params):
+        return cls(*args, **({"random_state": 0} | fixed | params))
+
+    return make
+
+
+def _by_component(log_density):
+    """(model, X) -> (n, K), of a function (model, k, X) -> (n,)."""
+    return lambda model, X: np.column_stack([log_density(model, k, X) for k in range(len(model.weights_))])
+
+
+def _gaussian(model, X):
+    matrices = model.covariance_matrices()
+    parts = [stats.multivariate_normal(m, S) for m, S in zip(model.means_, matrices, strict=True)]
+    return np.column_stack([part.logpdf(X) for part in parts])
+
+
+def _student_t(model, X):
+    matrices = model.covariance_matrices()
+    columns = zip(model.means_, matrices, model.degrees_of_freedom_, strict=True)
+    return np.column_stack([stats.multivariate_t.logpdf(X, m, S, df) for m, S, df in columns])
+
+
+def _binary(model, k, X):
+    return np.nansum(np.where(X == 1, np.log(model.probabilities_[k]), np.log1p(-model.probabilities_[k])), axis=1)
+
+
+def _answers(model, k, X):
+    of_columns = [
+        np.log(p[k])[[own.tolist().index(value) for value in X[:, j].tolist()]]
+        for j, (p, own) in enumerate(zip(model.probabilities_, model.categories_, strict=True))
+    ]
+    return np.sum(of_columns, axis=0)
+
+
+def _words_given_totals(concentrations):
+    return lambda model, k, X: stats.dirichlet_multinomial.logpmf(
+        X.astype(int), concentrations(model)[k], X.sum(axis=1).astype(int)
+    )
+
+
+def _gamma(model, k, X):
+    return stats.gamma.logpdf(X, model.shapes_[k], scale=model.scales_[k]).sum(axis=1)
+
+
+def _vmf(model, k, X):
+    return stats.vonmises_fisher.logpdf(X, model.mean_directions_[k], model.concentrations_[k])
+
+
+def _product(model, X):
+    gaussian, bits, answers = model.components_.values()
+    columns = X[:, :2].astype(float), X[:, 2:3].astype(float), X[:, 3:]
+    return _gaussian(gaussian, columns[0]) + _by_component(_binary)(bits, columns[1]) + _by_component(_answers)(
+        answers, columns[2]
+    )  # fmt: skip
+
+
+def _elliptical(cls, log_densities, **options):
+    return Entry(_maker(cls, 2, **options), REALS, log_densities)
+
+
+#: By name: every public estimator in every structure.
+ESTIMATORS = {
+    **{
+        f"Gaussian {name}": _elliptical(GaussianMixture, _gaussian, covariance_type=name)
+        for name in ("full", "tied", "diag", "spherical")
+    },
+    "Gaussian, relative": _elliptical(GaussianMixture, _gaussian, regularization="relative", canonical_order=True),
+    "Student-t": _elliptical(StudentTMixture, _student_t),
+    "Student-t tied": _elliptical(StudentTMixture, _student_t, covariance_type="tied", degrees_of_freedom="shared"),
+    "Student-t diag": _elliptical(StudentTMixture, _student_t, covariance_type="diag", degrees_of_freedom=4.0),
+    "Bernoulli": Entry(_maker(BernoulliMixture, 2, binarize=None), BITS, _by_component(_binary), outside=2.0),
+    "categorical": Entry(_maker(CategoricalMixture, 2), CODES, _by_component(_answers), unseen=7.0),
+    "categorical of strings": Entry(_maker(CategoricalMixture, 2), WORDS, _by_component(_answers), unseen="amber"),
+    "categorical, given": Entry(
+        _maker(CategoricalMixture, 2, categories=[[0.0, 1.0, 2.0]] * 3), CODES, _by_component(_answers), outside=7.0
+    ),
+    "multinomial": Entry(
+        _maker(MultinomialMixture, 2),
+        COUNTS,
+        _by_component(lambda model, k, X: stats.multinomial.logpmf(X, X.sum(axis=1), model.probabilities_[k])),
+        outside=0.5,
+    ),
+    **{
+        f"Dirichlet-multinomial, {name}": Entry(
+            _maker(DirichletMultinomialMixture, 2, concentration=value),
+            COUNTS,
+            _by_component(_words_given_totals(lambda model: model.concentrations_)),
+            outside=-1.0,
+        )
+        for name, value in (("free", "free"), ("symmetric", "symmetric"), ("fixed", 0.7))
+    },
+    "Poisson": Entry(
+        _maker(PoissonMixture, 2),
+        COUNTS,
+        _by_component(lambda model, k, X: stats.poisson.logpmf(X, model.rates_[k]).sum(axis=1)),
+        outside=-1.0,
+    ),
+    "Gamma": Entry(_maker(GammaMixture, 2), WAITS, _by_component(_gamma), outside=0.0),
+    "exponential": Entry(
+        _maker(ExponentialMixture, 2),
+        WAITS,
+        _by_component(lambda model, k, X: stats.expon.logpdf(X, scale=1 / model.rates_[k]).sum(axis=1)),
+        outside=-1.0,
+    ),
+    "von Mises-Fisher": Entry(_maker(VonMisesFisherMixture, 2), DIRECTIONS, _by_component(_vmf), outside=3.0),
+    "von Mises-Fisher, shared": Entry(
+        _maker(VonMisesFisherMixture, 2, concentration_type="shared"), DIRECTIONS, _by_component(_vmf), outside=3.0
+    ),
+    "product": Entry(_maker(ProductMixture, PARTS, 2), MIXED, _product, outside="tall"),
+    "product of Gammas": Entry(
+        _maker(ProductMixture, [(Gamma(),)], 2),
+        WAITS,
+        lambda model, X: _by_component(_gamma)(*model.components_.values(), X),
+        outside=-1.0,
+    ),
+    "GSDMM": Entry(
+        _maker(GSDMM, 8, n_iter=5),
+        COUNTS,
+        _by_component(_words_given_totals(lambda model: model.word_counts_ + model.beta)),
+        outside=0.5,
+    ),
+}
+
+every_estimator = pytest.mark.parametrize("name", ESTIMATORS)
+#: Those that take sample_weight, and so have a batch, criteria and a choice.
+every_mixture = pytest.mark.parametrize("name", [name for name, entry in ESTIMATORS.items() if entry.takes_weights])
+
+
+def public_estimators():
+    """The classes of mixfast's public names that fit rows."""
+    found = (getattr(mixfast, name) for name in mixfast.__all__)
+    return {cls for cls in found if isinstance(cls, type) and hasattr(cls, "score_samples") and hasattr(cls, "fit")}
+
+
+def log_density(entry, model, X):
+    """Of the mixture, by NumPy and SciPy alone."""
+    return logsumexp(entry.log_densities(model, X) + np.log(model.weights_), axis=1)
