@@ -5,7 +5,7 @@ FROM ?= .
 ENV := build/env
 BIN := $(ENV)/bin
 
-.PHONY: demo test lint package clean
+.PHONY: demo test lint docs package clean
 
 # Fit three data sets, print tables of BIC, draw the fits.
 demo: $(ENV)/demo-installed
@@ -20,6 +20,10 @@ lint: $(ENV)/dev-installed
 	$(BIN)/ruff format --check .
 	PATH="$(CURDIR)/$(BIN):$$PATH" cython-lint src  # it calls pycodestyle by name
 	$(BIN)/stubtest mixfast --mypy-config-file pyproject.toml --ignore-missing-stub
+
+# The site, in build/docs: the pages of docs/ and the reference. A warning is an error.
+docs: $(ENV)/docs-installed
+	$(BIN)/python -m sphinx -q -W --keep-going -b html docs build/docs
 
 # A source distribution, and a wheel built from it, which is installed into an empty environment and used there.
 package: $(ENV)/created
@@ -42,4 +46,4 @@ $(ENV)/%-installed: $(ENV)/created $(SOURCES)
 	touch $@ $(if $(filter dev,$*),$(ENV)/test-installed)  # dev has all of test: building once more would take minutes
 
 clean:
-	rm -rf build mixfast_demo.png
+	rm -rf build docs/reference mixfast_demo.png

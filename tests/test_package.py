@@ -103,6 +103,11 @@ def test_the_examples_in_docstrings_run(name):
     assert failures == 0
 
 
+def test_the_reference_lists_every_public_name():
+    listed = re.findall(r"^   ([A-Za-z]\w+)$", (ROOT / "docs" / "reference.md").read_text(), flags=re.MULTILINE)
+    assert sorted(listed) == sorted(mixfast.__all__)
+
+
 def test_doc_links_lead_somewhere():
     for document in [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "benchmarks").glob("*.md")]:
         for target in re.findall(r"\]\(([^)#]+)[^)]*\)", document.read_text()):

@@ -109,12 +109,12 @@ class GaussianMixture(EllipticalMixture):
         The lower bound of its last iteration: the mean log density of a row at the parameters that the iteration began
         with, before its M-step.
     lower_bounds_ : list of float
-        The same for each iteration; there are n_iter_ of them, less the extrapolations that were dropped.
+        The same for each iteration; there are `n_iter_` of them, less the extrapolations that were dropped.
     status_ : mixfast.Status
         What happened, as flags: `if model.status_ & Status.REPAIRED_COVARIANCE: ...`
     n_features_in_ : int
         Number of columns seen by `fit`.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
         Names of the columns, where X has them and all are strings.
 
     Raises

@@ -283,7 +283,7 @@ class ProductMixture(BaseMixture):
 
         Returns
         -------
-        X : ndarray of shape (n_samples, len(columns_))
+        X : ndarray of shape (n_samples, n_columns)
             In the order of `columns_`, grouped by component: of a numeric dtype where all columns are numbers, else of
             objects.
         y : ndarray of shape (n_samples,), int64
