@@ -41,9 +41,9 @@ class Status(IntFlag):
         where all its directions are one, the shape of a Gamma distribution where a column of it is constant.
 
     LOWER_BOUND_FELL
-        The lower bound fell in some iteration by more than rounding: by a millionth of 1 + abs(bound), by 1e-4 of it where
-        rows are float32. `reg_covar` does that where it is not small beside the variances, since it is added to them
-        after the M-step, and repairs do.
+        The lower bound fell in some iteration by more than rounding: by a millionth of 1 + abs(bound), by 1e-4 of it
+        where rows are float32. `reg_covar` does that where it is not small beside the variances, since it is added to
+        them after the M-step, and repairs do.
 
     Examples
     --------
