@@ -299,11 +299,11 @@ def random_weights(rng, n_components):
     return weights / weights.sum()
 
 
-def make_em(twins, X, weights, params, sample_weight=None, n_threads=1, chunk_rows=None, isa=None):
+def make_em(twins, X, weights, params, sample_weight=None, n_threads=1, chunk_rows=None, isa=None, proportions=None):
     """The compiled engine at the given parameters."""
     encoded = twins.compiled.encode(X)
     capsule = encoded.bind(len(weights), X.dtype, isa)
-    em = EM(capsule, Rows(encoded.rows, sample_weight, encoded.base), n_threads, chunk_rows)
+    em = EM(capsule, Rows(encoded.rows, sample_weight, encoded.base), n_threads, chunk_rows, proportions)
     em.set_state(weights, twins.compiled.params_layout(len(weights), X.shape[1]).pack(params))
     return em
 

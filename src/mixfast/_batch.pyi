@@ -6,12 +6,14 @@ from numpy.typing import NDArray
 from typing_extensions import disjoint_base
 
 from mixfast._em import Rows
+from mixfast.proportions._proportions import Proportions
 
 @disjoint_base
 class Model:
     def __new__(
         cls,
         family: object,
+        proportions: Proportions,
         centres: object,
         candidates: object,
         blank: NDArray[np.float64],

@@ -72,6 +72,7 @@ from mixfast._seeding cimport (
     seeding_t,
     settle,
 )
+from mixfast.proportions._proportions cimport Proportions, arrange_clusters, proportions_t
 
 from time import sleep
 
@@ -105,6 +106,7 @@ cdef enum:
 # One model that problems are fitted with.
 ctypedef struct model_t:
     const family_t *family
+    const proportions_t *proportions
     const family_t *centres        # of k-means, n_components of them
     const family_t *candidates     # of k-means++: the last centre and the candidates for the next
     const double *blank            # [n_params], to measure the first responsibilities from
@@ -284,6 +286,8 @@ cdef int find_clusters(worker_t *w, const batch_t *b, const model_t *m, uint64_t
         place_line(&line, p, &w.arena)
     code = settle(p, b.lloyd_tol, b.lloyd_max_iter, &line if has_line else NULL, &found)
     memcpy(w.centres, p.params, p.family.n_params * sizeof(double))
+    arrange_clusters(m.proportions, m.family.n_components, w.rows.n_rows, w.rows.weight, w.arrivals, w.places, w.labels,
+                     p.family.n_features, w.centres)
     return code
 
 
@@ -397,6 +401,7 @@ cdef void place_fit(worker_t *w, const batch_t *b, const model_t *m) noexcept no
     release(&w.em.pruning)  # it was cut for other rows
     memset(&w.em.pruning, 0, sizeof(pruning_t))
     place_beyond_starts(w, m.family, &w.rows)
+    w.fit.proportions = m.proportions
     w.em.p = &w.fit
     w.em.prunes = b.prunes
     place_acceleration(&w.acceleration, &w.em, &w.arena)
@@ -690,6 +695,7 @@ cdef class Model:
     Parameters
     ----------
     family, centres, candidates : capsules
+    proportions : Proportions
     blank : (n_params,), located : int64 (n_located,) or None
     given_weights (n_components,), given_params (n_params,) : NaN where a start has to find them
     n_free : int
@@ -698,11 +704,13 @@ cdef class Model:
     cdef model_t c
     cdef object kept
 
-    def __cinit__(self, family, centres, candidates, const double[::1] blank not None, located,
+    def __cinit__(self, family, Proportions proportions not None, centres, candidates,
+                  const double[::1] blank not None, located,
                   const double[::1] given_weights not None, const double[::1] given_params not None, double n_free):
         cdef const int64_t[::1] places
         self.c.family, self.c.centres, self.c.candidates = family_in(family), family_in(centres), family_in(candidates)
-        self.kept = family, centres, candidates, blank, located, given_weights, given_params
+        self.c.proportions = &proportions.c
+        self.kept = family, proportions, centres, candidates, blank, located, given_weights, given_params
         if (blank.shape[0] != self.c.family.n_params or given_params.shape[0] != self.c.family.n_params
                 or given_weights.shape[0] != self.c.family.n_components):
             raise ValueError("a model's arrays have the wrong size")

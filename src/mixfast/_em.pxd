@@ -62,7 +62,7 @@ cdef class Rows:
 
 cdef class Pass:
     cdef pass_t c
-    cdef object capsule
+    cdef object capsule, proportions
     cdef readonly Rows rows
     cdef void *memory
     cdef int check(self, int code) except -1

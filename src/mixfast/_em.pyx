@@ -65,6 +65,8 @@ from mixfast._pruning cimport (
     reset,
 )
 from mixfast._random cimport RANDOM_RESPONSIBILITIES, uniform
+from mixfast.proportions._free cimport free_proportions
+from mixfast.proportions._proportions cimport Proportions, arrange_clusters
 
 import numpy as np
 
@@ -394,8 +396,7 @@ cdef int maximise(pass_t *p) noexcept nogil:
         if counts[k] <= (EMPTY_SHARE if p.family.real_bytes == 8 else EMPTY_SHARE_FLOAT) * total:
             counts[k] = 0
         kept += counts[k]
-    for k in range(n_components):
-        p.weights[k] = counts[k] / kept
+    p.proportions.maximise(p.proportions, n_components, counts, kept, p.weights)
     return p.family.maximise(p.family, &totals, p.work, p.params)
 
 
@@ -429,6 +430,7 @@ cdef void shape_pass(pass_t *p, const family_t *family, const rows_t *rows, doub
     cdef double flops
     memset(p, 0, sizeof(pass_t))
     p.family, p.rows, p.total_weight, p.total_base = family, rows[0], total_weight, total_of_base(rows)
+    p.proportions = free_proportions()
     p.kernels = mixfast_select_rows(family.isa, family.real_bytes)
     p.assign, p.deliver, p.finish = expected, add_statistics, finish_nothing
     p.look = look_for_signals
@@ -762,6 +764,8 @@ cdef int advance(em_t *em, double *objective) noexcept nogil:
     cdef pass_t *p = em.p
     cdef double log_prior = 0 if p.family.log_prior == NULL else p.family.log_prior(p.family, p.params)
     cdef int code
+    if p.proportions.log_prior != NULL:
+        log_prior += p.proportions.log_prior(p.proportions, p.family.n_components, p.weights)
     if log_prior != log_prior and p.family.needs_gil:
         return MIXFAST_FAILED
     code = run_pruned(em)
@@ -886,9 +890,11 @@ cdef class Pass:
     rows : Rows
     n_threads : int, at most so many; small problems take fewer
     chunk_rows : int or None, rows per chunk; None chooses by the shape. Results differ in the last bits.
+    proportions : Proportions or None, what the M-step makes of the counts; None is maximum likelihood
     """
 
-    def __cinit__(self, capsule, Rows rows not None, Py_ssize_t n_threads=1, chunk_rows=None):
+    def __cinit__(self, capsule, Rows rows not None, Py_ssize_t n_threads=1, chunk_rows=None,
+                  Proportions proportions=None):
         cdef const family_t *family = family_in(capsule)
         cdef arena_t arena
         if rows.c.n_features != family.n_features:
@@ -898,8 +904,10 @@ cdef class Pass:
                              f"{'sparse' if family.takes_sparse_rows else 'dense'}, these are not")
         if chunk_rows is not None and chunk_rows < 1:
             raise ValueError(f"chunk_rows={chunk_rows} should be at least 1")
-        self.capsule, self.rows = capsule, rows
+        self.capsule, self.rows, self.proportions = capsule, rows, proportions
         shape_pass(&self.c, family, &rows.c, rows.total_weight, n_threads, 0 if chunk_rows is None else chunk_rows)
+        if proportions is not None:
+            self.c.proportions = &proportions.c
         measure_arena(&arena)
         place_pass(&self.c, &arena)
         self.memory = calloc(arena.used, 1)
@@ -1020,6 +1028,14 @@ cdef class EM(Pass):
         with nogil:
             code = start_from_labels(&self.em, &labels[0], n_passes, sorted_rows, &places[0])
         self.check(code)
+
+    def arrange_clusters(self, int64_t[::1] labels not None, double[:, ::1] centres not None):
+        """Give the clusters of a start the components that suit them, in place: see `_proportions.pxd`."""
+        n_components = self.c.family.n_components
+        cdef double[::1] counts = np.empty(n_components)
+        cdef Py_ssize_t[::1] places = np.empty(n_components, dtype=np.intp)
+        arrange_clusters(self.c.proportions, n_components, labels.shape[0], self.c.rows.weight, &counts[0], &places[0],
+                         &labels[0], centres.shape[1], &centres[0, 0])
 
     def start_from_responsibilities(self, const double[:, ::1] resp not None):
         """Parameters from responsibilities (n_samples, n_components)."""

@@ -3,6 +3,7 @@
 from libc.stdint cimport int32_t, int64_t, uintptr_t
 
 from mixfast._family cimport chunk_t, family_t, rows_kernels_t, rows_t, selection_t
+from mixfast.proportions._proportions cimport proportions_t
 
 # A lane is one slot of the reduction: [log evidence, impossible rows, work, counts[K], the family's statistics]. Work
 # is counted in pairs of a row and a component: densities and statistics that were computed, and how many pairs a pass
@@ -57,6 +58,7 @@ cdef enum:
 
 cdef struct pass_t:
     const family_t *family
+    const proportions_t *proportions
     const rows_kernels_t *kernels
     rows_t rows
     Py_ssize_t chunk_rows, stride, n_chunks, n_lanes, lane_size, n_rounds

@@ -37,7 +37,9 @@ class Cell:
         self.layout = self.family.params_layout(self.n_components, n_features)
         self.n_features = n_features
         self.dtype = estimator._kernel_dtype(self.family, dtype)
-        self.n_free = self.family.n_parameters(self.n_components, n_features) + self.n_components - 1
+        self.proportions = estimator._proportions()
+        own = self.family.n_parameters(self.n_components, n_features)
+        self.n_free = own + self.proportions.n_parameters(self.n_components)
 
     def with_dtype(self, dtype):
         return Cell(self.estimator, self.n_features, dtype)
@@ -76,6 +78,7 @@ class Cell:
         encoded.check_layout(capsule, n_components, self.n_features)
         return Model(
             capsule,
+            self.proportions,
             seeding.bind_centres_to(seeds, n_components),
             seeding.bind_centres_to(seeds, 1 + seeding.n_kmeans_plusplus_candidates(n_components)),
             self.family.blank(n_components, self.n_features),

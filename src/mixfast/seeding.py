@@ -126,6 +126,7 @@ def _known_rows(n_rows, indices):
 def start_from_kmeans(em, family, seeding_rows, seed, start):
     """The M-step on the labels, about the centres: they are the means of the rows so labelled."""
     found = kmeans(seeding_rows, em.n_components, seed, start, em.n_threads)
+    em.arrange_clusters(found.labels, found.centres)
     params = family.located(found.centres)
     if params is not None:
         em.set_state(np.full(em.n_components, 1 / em.n_components), params)

@@ -11,6 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from mixfast._reference.proportions import Free
+
 #: A component with a smaller share of the weight is empty (EMPTY_SHARE in `_em.pyx`).
 EMPTY_SHARE = 1e-250
 
@@ -67,20 +69,21 @@ def gather(X, sample_weight, weights, family, params, share=share_softly):
     )
 
 
-def maximise(gathered, weights, family, params):
+def maximise(gathered, weights, family, params, proportions=Free()):  # noqa: B008 - it has no state
     """The M-step: new (weights, params)."""
     counts = np.where(gathered.counts <= EMPTY_SHARE * gathered.counts.sum(), 0, gathered.counts)
-    return counts / counts.sum(), family.maximise(counts, gathered.stats, weights, params, gathered.common)
+    return proportions.maximise(counts), family.maximise(counts, gathered.stats, weights, params, gathered.common)
 
 
-def fit(X, sample_weight, weights, family, params, n_iter, share=share_softly):
+def fit(X, sample_weight, weights, family, params, n_iter, share=share_softly, proportions=Free()):  # noqa: B008
     """n_iter iterations from a start: (weights, params, mean log densities before each M-step)."""
     total = len(X) if sample_weight is None else sample_weight.sum()
     bounds = []
     for _ in range(n_iter):
         gathered = gather(X, sample_weight, weights, family, params, share)
-        bounds.append((gathered.evidence + family.log_prior(params)) / total)
-        weights, params = maximise(gathered, weights, family, params)
+        log_prior = family.log_prior(params) + proportions.log_prior(weights)
+        bounds.append((gathered.evidence + log_prior) / total)
+        weights, params = maximise(gathered, weights, family, params, proportions)
     return weights, params, bounds
 
 

@@ -28,6 +28,9 @@ from mixfast._threads import resolve_threads
 from mixfast.convergence import Monitor, Status
 from mixfast.estimators._density import DensityEstimator
 from mixfast.problems import canonical, check_eager
+from mixfast.proportions._dirichlet import DirichletWeights
+from mixfast.proportions._fixed import FixedWeights
+from mixfast.proportions._free import FreeWeights
 from mixfast.units import DataUnits
 
 #: Iterations asked of the engine at once; only there so that any max_iter fits its integers.
@@ -96,6 +99,8 @@ class BaseMixture(DensityEstimator):
         "n_threads": [Interval(Integral, 1, None, closed="left"), None],
         "accelerate": [StrOptions({"auto"}), None],
         "canonical_order": ["boolean"],
+        "weights": ["array-like", None],
+        "weight_concentration": [Interval(Real, 1.0, None, closed="left"), None],
     }
 
     #: The sparse forms that X may have: False, or "csr".
@@ -107,12 +112,25 @@ class BaseMixture(DensityEstimator):
     #: For subclasses whose constructor has no such parameter.
     accelerate = None
     canonical_order = False
+    weights = None
+    weight_concentration = None
 
     # ---- what a subclass says ----
 
     @abstractmethod
     def _family(self):
         """The family, with the estimator's hyper-parameters."""
+
+    def _proportions(self):
+        """What the M-step makes of the components' counts; raises ValueError where the options do not fit together."""
+        if self.weights is None:
+            return FreeWeights() if self.weight_concentration is None else DirichletWeights(self.weight_concentration)
+        if self.weight_concentration is not None:
+            raise ValueError(
+                f"weights={self.weights} and weight_concentration={self.weight_concentration} were both given: weights "
+                "that stay as they are have no prior. Set one of them to None."
+            )
+        return FixedWeights(self.weights, self.n_components)
 
     @abstractmethod
     def _publish(self, params, dtype):
@@ -231,7 +249,7 @@ class BaseMixture(DensityEstimator):
         capsule = encoded.bind(self.n_components, self._kernel_dtype(family, X.dtype))
         encoded.check_layout(capsule, self.n_components, X.shape[1])
         rows = Rows(encoded.rows, sample_weight, encoded.base)
-        em = LOOPS[self.accelerate](capsule, rows, resolve_threads(self.n_threads))
+        em = LOOPS[self.accelerate](capsule, rows, resolve_threads(self.n_threads), proportions=self._proportions())
         monitor = Monitor(self.verbose, self.verbose_interval, units.log_volume)
         seed = self._seed()
 
@@ -582,7 +600,8 @@ class BaseMixture(DensityEstimator):
 
     def _n_parameters(self):
         n_components = len(self.weights_)
-        return self._family().n_parameters(n_components, self._n_fitted_features()) + n_components - 1
+        own = self._family().n_parameters(n_components, self._n_fitted_features())
+        return own + self._proportions().n_parameters(n_components)
 
     def bic(self, X, sample_weight=None):
         """Bayesian information criterion, -2 log-likelihood + n_parameters log(n); the lower the better.

@@ -70,13 +70,18 @@ class EllipticalMixture(BaseMixture):
         return units
 
     def _start_is_given(self):
-        return not any(given is None for given in (self.weights_init, self.means_init, self.precisions_init))
+        weights = self.weights_init if self.weights is None else self.weights
+        return not any(given is None for given in (weights, self.means_init, self.precisions_init))
 
     def _override_start(self, weights, params, n_features, units):
         family = self._family()
         layout = family.params_layout(self.n_components, n_features)
         record = layout.view(params)
-        if self.weights_init is not None:
+        if self.weights is not None:
+            if self.weights_init is not None:
+                raise ValueError("weights and weights_init were both given: weights stay as they are from the start")
+            weights = np.asarray(self.weights, dtype=np.float64)
+        elif self.weights_init is not None:
             weights = self._check_weights_init()
         if self.means_init is not None:
             means = self._check_shape(self.means_init, record.means.shape, "means")

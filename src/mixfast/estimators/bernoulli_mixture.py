@@ -36,6 +36,8 @@ class BernoulliMixture(BaseMixture):
         As in `GaussianMixture`.
     canonical_order : bool, default=False
         As in `GaussianMixture`, by `probabilities_`.
+    weights, weight_concentration
+        As in `GaussianMixture`.
 
     Attributes
     ----------
@@ -89,6 +91,8 @@ class BernoulliMixture(BaseMixture):
         accelerate=None,
         n_init_policy="all",
         canonical_order=False,
+        weights=None,
+        weight_concentration=None,
     ):
         self.n_components = n_components
         self.alpha = alpha
@@ -105,6 +109,8 @@ class BernoulliMixture(BaseMixture):
         self.accelerate = accelerate
         self.n_init_policy = n_init_policy
         self.canonical_order = canonical_order
+        self.weights = weights
+        self.weight_concentration = weight_concentration
 
     def _family(self):
         return Bernoulli(alpha=self.alpha)

@@ -41,6 +41,8 @@ class CategoricalMixture(BaseMixture):
         As in `GaussianMixture`; k-means sees a column of zeros and ones for each category.
     canonical_order : bool, default=False
         As in `GaussianMixture`, by `probabilities_`.
+    weights, weight_concentration
+        As in `GaussianMixture`.
 
     Attributes
     ----------
@@ -99,6 +101,8 @@ class CategoricalMixture(BaseMixture):
         accelerate=None,
         n_init_policy="all",
         canonical_order=False,
+        weights=None,
+        weight_concentration=None,
     ):
         self.n_components = n_components
         self.alpha = alpha
@@ -115,6 +119,8 @@ class CategoricalMixture(BaseMixture):
         self.accelerate = accelerate
         self.n_init_policy = n_init_policy
         self.canonical_order = canonical_order
+        self.weights = weights
+        self.weight_concentration = weight_concentration
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

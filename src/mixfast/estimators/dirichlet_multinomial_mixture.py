@@ -55,6 +55,8 @@ class DirichletMultinomialMixture(GivenTotalsMixture):
         As in `GaussianMixture`. k-means and k-means++ look at the square roots of the proportions of each row.
     canonical_order : bool, default=False
         As in `GaussianMixture`, by `concentrations_`.
+    weights, weight_concentration
+        As in `GaussianMixture`.
 
     Attributes
     ----------
@@ -120,6 +122,8 @@ class DirichletMultinomialMixture(GivenTotalsMixture):
         accelerate=None,
         n_init_policy="all",
         canonical_order=False,
+        weights=None,
+        weight_concentration=None,
     ):
         self.n_components = n_components
         self.concentration = concentration
@@ -137,6 +141,8 @@ class DirichletMultinomialMixture(GivenTotalsMixture):
         self.accelerate = accelerate
         self.n_init_policy = n_init_policy
         self.canonical_order = canonical_order
+        self.weights = weights
+        self.weight_concentration = weight_concentration
 
     def _family(self):
         prior = {"shape": self.prior_shape, "rate": self.prior_rate}
@@ -179,13 +185,17 @@ class DirichletMultinomialMixture(GivenTotalsMixture):
         Raises
         ------
         ValueError
-            Unless concentrations are free and have a prior that can be normalised.
+            Unless concentrations are free and have a prior that can be normalised, and weights are free and have none.
         """
         if self.concentration != "free" or not (self.prior_shape > 0 and self.prior_rate > 0):
             raise ValueError(
                 "laplace integrates over free concentrations under their prior: fit with concentration='free' and "
                 f"positive prior_shape and prior_rate, not {self.concentration!r}, {self.prior_shape}, "
                 f"{self.prior_rate}"
+            )
+        if self.weights is not None or self.weight_concentration is not None:
+            raise ValueError(
+                "laplace is for weights without a prior: fit with weights=None and weight_concentration=None"
             )
         log_likelihood, n = self._log_likelihood(X, sample_weight)
         X = self._validate_rows(X, reset=False)

@@ -26,6 +26,8 @@ class _PositiveMixture(BaseMixture):
         accelerate=None,
         n_init_policy="all",
         canonical_order=False,
+        weights=None,
+        weight_concentration=None,
     ):
         self.n_components = n_components
         self.tol = tol
@@ -40,6 +42,8 @@ class _PositiveMixture(BaseMixture):
         self.accelerate = accelerate
         self.n_init_policy = n_init_policy
         self.canonical_order = canonical_order
+        self.weights = weights
+        self.weight_concentration = weight_concentration
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -63,6 +67,8 @@ class GammaMixture(_PositiveMixture):
         As in `GaussianMixture`. k-means is made of the logarithms of X.
     canonical_order : bool, default=False
         As in `GaussianMixture`, by `shapes_`.
+    weights, weight_concentration
+        As in `GaussianMixture`.
 
     Attributes
     ----------
@@ -123,6 +129,8 @@ class ExponentialMixture(_PositiveMixture):
         As in `GaussianMixture`. k-means is made of the cube roots of X.
     canonical_order : bool, default=False
         As in `GaussianMixture`, by `rates_`.
+    weights, weight_concentration
+        As in `GaussianMixture`.
 
     Attributes
     ----------

@@ -87,6 +87,13 @@ class GaussianMixture(EllipticalMixture):
           and parameters and lower bounds are transformed back. 'spherical' covariances know no separate units: all
           columns are divided by one number, the root of their mean variance. A constant column has its absolute value
           for a unit, or 1 where it is zero. `fit` makes a copy of X, of the same dtype.
+    weights : array-like of shape (n_components,), default=None
+        Weights that stay as they are, positive numbers that sum to 1; k-means gives the largest cluster to the
+        component with the largest weight. None estimates them.
+    weight_concentration : float, default=None
+        c >= 1 of a symmetric Dirichlet prior on the weights, of which the mode (n_k + c - 1) / (n + K (c - 1)) is
+        taken, n_k being the sum of the component's responsibilities. `lower_bound_` then has the prior's log density,
+        up to a constant, divided by n. None is maximum likelihood, and so is 1.
 
     Attributes
     ----------
@@ -161,6 +168,8 @@ class GaussianMixture(EllipticalMixture):
         n_init_policy="all",
         canonical_order=False,
         regularization="absolute",
+        weights=None,
+        weight_concentration=None,
     ):
         self.n_components = n_components
         self.covariance_type = covariance_type
@@ -182,6 +191,8 @@ class GaussianMixture(EllipticalMixture):
         self.n_init_policy = n_init_policy
         self.canonical_order = canonical_order
         self.regularization = regularization
+        self.weights = weights
+        self.weight_concentration = weight_concentration
 
     def _family(self):
         return STRUCTURES[self.covariance_type](reg_covar=self.reg_covar)

@@ -32,6 +32,8 @@ class MultinomialMixture(GivenTotalsMixture):
         As in `GaussianMixture`. k-means and k-means++ look at square roots of the proportions of each row.
     canonical_order : bool, default=False
         As in `GaussianMixture`, by `probabilities_`.
+    weights, weight_concentration
+        As in `GaussianMixture`.
 
     Attributes
     ----------
@@ -89,6 +91,8 @@ class MultinomialMixture(GivenTotalsMixture):
         accelerate=None,
         n_init_policy="all",
         canonical_order=False,
+        weights=None,
+        weight_concentration=None,
     ):
         self.n_components = n_components
         self.alpha = alpha
@@ -104,6 +108,8 @@ class MultinomialMixture(GivenTotalsMixture):
         self.accelerate = accelerate
         self.n_init_policy = n_init_policy
         self.canonical_order = canonical_order
+        self.weights = weights
+        self.weight_concentration = weight_concentration
 
     def _family(self):
         return Multinomial(alpha=self.alpha)

@@ -42,6 +42,8 @@ class PoissonMixture(BaseMixture):
         As in `GaussianMixture`. k-means and k-means++ look at counts divided by the exposure.
     canonical_order : bool, default=False
         As in `GaussianMixture`, by `rates_`.
+    weights, weight_concentration
+        As in `GaussianMixture`.
 
     Attributes
     ----------
@@ -103,6 +105,8 @@ class PoissonMixture(BaseMixture):
         accelerate=None,
         n_init_policy="all",
         canonical_order=False,
+        weights=None,
+        weight_concentration=None,
     ):
         self.n_components = n_components
         self.alpha = alpha
@@ -119,6 +123,8 @@ class PoissonMixture(BaseMixture):
         self.accelerate = accelerate
         self.n_init_policy = n_init_policy
         self.canonical_order = canonical_order
+        self.weights = weights
+        self.weight_concentration = weight_concentration
 
     def _family(self):
         return Poisson(alpha=self.alpha, beta=self.beta)

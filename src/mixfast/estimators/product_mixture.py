@@ -50,6 +50,8 @@ class ProductMixture(BaseMixture):
         zeros and ones for each category. `accelerate` needs families that all can be extrapolated.
     canonical_order : bool, default=False
         As in `GaussianMixture`, by the parameters of the first part.
+    weights, weight_concentration
+        As in `GaussianMixture`.
 
     Attributes
     ----------
@@ -104,6 +106,8 @@ class ProductMixture(BaseMixture):
         accelerate=None,
         n_init_policy="all",
         canonical_order=False,
+        weights=None,
+        weight_concentration=None,
     ):
         self.parts = parts
         self.n_components = n_components
@@ -119,6 +123,8 @@ class ProductMixture(BaseMixture):
         self.accelerate = accelerate
         self.n_init_policy = n_init_policy
         self.canonical_order = canonical_order
+        self.weights = weights
+        self.weight_concentration = weight_concentration
 
     @property
     def _accepts_missing(self):

@@ -47,6 +47,8 @@ class StudentTMixture(EllipticalMixture):
     weights_init, means_init, precisions_init
         As in `GaussianMixture`; `precisions_init` has inverses of scale matrices. Degrees of freedom to be estimated
         start at 8.
+    weights, weight_concentration
+        As in `GaussianMixture`.
 
     Attributes
     ----------
@@ -107,6 +109,8 @@ class StudentTMixture(EllipticalMixture):
         n_init_policy="all",
         canonical_order=False,
         regularization="absolute",
+        weights=None,
+        weight_concentration=None,
     ):
         self.n_components = n_components
         self.covariance_type = covariance_type
@@ -129,6 +133,8 @@ class StudentTMixture(EllipticalMixture):
         self.n_init_policy = n_init_policy
         self.canonical_order = canonical_order
         self.regularization = regularization
+        self.weights = weights
+        self.weight_concentration = weight_concentration
 
     def _family(self):
         degrees = DEGREES.get(self.degrees_of_freedom) or GivenDegrees(self.degrees_of_freedom)

@@ -35,6 +35,8 @@ class VonMisesFisherMixture(BaseMixture):
         As in `GaussianMixture`. k-means is made of the unit vectors.
     canonical_order : bool, default=False
         As in `GaussianMixture`, by `mean_directions_`.
+    weights, weight_concentration
+        As in `GaussianMixture`.
 
     Attributes
     ----------
@@ -94,6 +96,8 @@ class VonMisesFisherMixture(BaseMixture):
         accelerate=None,
         n_init_policy="all",
         canonical_order=False,
+        weights=None,
+        weight_concentration=None,
     ):
         self.n_components = n_components
         self.concentration_type = concentration_type
@@ -110,6 +114,8 @@ class VonMisesFisherMixture(BaseMixture):
         self.accelerate = accelerate
         self.n_init_policy = n_init_policy
         self.canonical_order = canonical_order
+        self.weights = weights
+        self.weight_concentration = weight_concentration
 
     def _family(self):
         return CONCENTRATIONS[self.concentration_type]()

@@ -1,0 +1,33 @@
+"""Twins of the kinds of proportions: what the M-step makes of counts (K,), and the log prior of weights (K,)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+class Free:
+    def maximise(self, counts):
+        return counts / counts.sum()
+
+    def log_prior(self, weights):
+        return 0.0
+
+
+class Fixed(Free):
+    def __init__(self, weights):
+        self.weights = np.asarray(weights, dtype=np.float64)
+
+    def maximise(self, counts):
+        return self.weights
+
+
+class Dirichlet(Free):
+    def __init__(self, concentration):
+        self.concentration = concentration
+
+    def maximise(self, counts):
+        raised = counts + self.concentration - 1
+        return raised / raised.sum()
+
+    def log_prior(self, weights):
+        return (self.concentration - 1) * np.sum(np.log(weights))

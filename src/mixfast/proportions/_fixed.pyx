@@ -1,0 +1,40 @@
+"""Weights that are given and stay as they are."""
+
+from libc.string cimport memcpy
+
+from mixfast.proportions._proportions cimport Proportions, proportions_t
+
+import numpy as np
+
+#: Weights may miss 1 by so much, which is what float32 rounds them to; they are then scaled.
+SUM_TOLERANCE = 1e-6
+
+
+cdef void maximise(const proportions_t *proportions, Py_ssize_t n, const double *counts, double total,
+                   double *weights) noexcept nogil:
+    memcpy(weights, proportions.context, n * sizeof(double))
+
+
+cdef class FixedWeights(Proportions):
+    """The given weights, an array (n_components,) of positive numbers that sum to one."""
+
+    cdef double[::1] weights
+    cdef Py_ssize_t[::1] ranked
+
+    def __cinit__(self, weights, Py_ssize_t n_components):
+        weights = np.array(weights, dtype=np.float64)
+        if weights.shape != (n_components,):
+            raise ValueError(
+                f"weights has shape {weights.shape}, but n_components={n_components}: give a number for each component")
+        if not np.all(np.isfinite(weights)) or np.any(weights <= 0):
+            raise ValueError(f"weights={weights} should be positive numbers: leave components out that have no weight")
+        if abs(weights.sum() - 1) > SUM_TOLERANCE:
+            raise ValueError(
+                f"weights={weights} should sum to 1, but sum to {weights.sum():.6g}: divide them by their sum")
+        self.weights = weights / weights.sum()
+        self.ranked = np.argsort(-weights, kind="stable").astype(np.intp)
+        self.c.maximise, self.c.log_prior = maximise, NULL
+        self.c.context, self.c.ranked = &self.weights[0], &self.ranked[0]
+
+    def n_parameters(self, n_components):
+        return 0

@@ -1,0 +1,6 @@
+from typing_extensions import disjoint_base
+
+from mixfast.proportions._proportions import Proportions
+
+@disjoint_base
+class FreeWeights(Proportions): ...

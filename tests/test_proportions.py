@@ -1,0 +1,151 @@
+"""Proportions: weights that are given, weights with a Dirichlet prior, for every estimator, alone and in batches."""
+
+import warnings
+
+import numpy as np
+import pytest
+from batches import assert_equals_alone
+from estimators_table import ESTIMATORS, every_mixture
+from twins import EVERY_FAMILY, make_em, random_weights
+
+import mixfast
+from mixfast import GaussianMixture, fit_many, select
+from mixfast._reference import em as reference
+from mixfast._reference import proportions as twins_of_proportions
+from mixfast.proportions._dirichlet import DirichletWeights
+from mixfast.proportions._fixed import FixedWeights
+
+FIXED = [0.7, 0.3]
+CONCENTRATION = 8.0
+
+#: name -> (the compiled kind, its twin)
+KINDS = {
+    "fixed": (FixedWeights([0.5, 0.2, 0.3], 3), twins_of_proportions.Fixed([0.5, 0.2, 0.3])),
+    "Dirichlet": (DirichletWeights(CONCENTRATION), twins_of_proportions.Dirichlet(CONCENTRATION)),
+    "flat Dirichlet": (DirichletWeights(1.0), twins_of_proportions.Dirichlet(1.0)),
+}
+OPTIONS = {"fixed": {"weights": FIXED}, "Dirichlet": {"weight_concentration": CONCENTRATION}}
+
+
+def fitted(name, **params):
+    entry = ESTIMATORS[name]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return entry.make(tol=1e-10, max_iter=3000, **params).fit(entry.X)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", EVERY_FAMILY)
+def test_iterations_equal_the_twins(name, kind):
+    rng = np.random.default_rng(4)
+    twins, (compiled, twin) = EVERY_FAMILY[name], KINDS[kind]
+    X, weights, params = twins.make_rows(rng, 400, 3), random_weights(rng, 3), twins.make_params(rng, 3, 3)
+    em = make_em(twins, X, weights, params, proportions=compiled)
+    objectives, _ = em.iterate(6, 0, -np.inf, 0)
+    wanted, _, bounds = reference.fit(X, None, weights, twins.reference, tuple(params), 6, proportions=twin)
+    np.testing.assert_allclose(objectives, bounds, rtol=1e-9)  # six iterations let rounding grow
+    np.testing.assert_allclose(em.state()[0], wanted, rtol=1e-7)
+
+
+@pytest.mark.parametrize("kind", OPTIONS)
+@pytest.mark.parametrize("accelerate", [None, "auto"])
+@every_mixture
+def test_the_objective_never_falls(name, accelerate, kind):
+    model = fitted(name, accelerate=accelerate, **OPTIONS[kind])
+    bounds = np.array(model.lower_bounds_, dtype=float)
+    # reg_covar is added after the M-step
+    assert np.diff(bounds).min(initial=0) >= -1e-5 * np.abs(bounds).max()
+    assert not model.status_ & mixfast.Status.LOWER_BOUND_FELL
+
+
+@every_mixture
+def test_given_weights_stay_and_are_not_counted(name):
+    entry, model, free = ESTIMATORS[name], fitted(name, weights=FIXED), fitted(name)
+    assert sorted(model.weights_.tolist()) == sorted(FIXED)  # canonical_order may number components anew
+    assert model._n_parameters() == free._n_parameters() - 1
+    assert model.bic(entry.X) == pytest.approx(-2 * len(entry.X) * model.score(entry.X)
+                                               + model._n_parameters() * np.log(len(entry.X)))  # fmt: skip
+    assert model.lower_bound_ <= free.lower_bound_ + 1e-6
+
+
+@every_mixture
+def test_weights_with_a_prior_are_its_mode(name):
+    """At the limit (n_k + c - 1) / (n + K (c - 1)), n_k summed over the responsibilities."""
+    entry, model, free = ESTIMATORS[name], fitted(name, weight_concentration=CONCENTRATION), fitted(name)
+    counts = model.predict_proba(entry.X).sum(axis=0)
+    mode = (counts + CONCENTRATION - 1) / (len(entry.X) + 2 * (CONCENTRATION - 1))
+    np.testing.assert_allclose(model.weights_, mode, atol=2e-4)
+    assert model._n_parameters() == free._n_parameters()
+    flat = fitted(name, weight_concentration=1)
+    assert np.array_equal(flat.weights_, free.weights_)
+    assert flat.lower_bound_ == free.lower_bound_
+
+
+def test_the_lower_bound_has_the_prior():
+    X = ESTIMATORS["Gaussian full"].X
+    model = fitted("Gaussian full", weight_concentration=CONCENTRATION, reg_covar=0)
+    prior = (CONCENTRATION - 1) * np.sum(np.log(model.weights_)) / len(X)
+    assert model.lower_bound_ == pytest.approx(model.score(X) + prior, abs=1e-8)
+
+
+@pytest.mark.parametrize("kind", OPTIONS)
+@pytest.mark.parametrize("init_params", ["kmeans", "k-means++", "random", "random_from_data"])
+def test_batches_have_the_bits_of_fits_alone(init_params, kind):
+    rng = np.random.default_rng(2)
+    problems = [rng.normal(size=(n, 2)) + 4 * rng.integers(0, 2, (n, 1)) for n in (20, 60, 300)]
+    for covariance_type in ("full", "tied"):
+        estimator = GaussianMixture(2, covariance_type=covariance_type, init_params=init_params, **OPTIONS[kind])
+        assert_equals_alone(problems, estimator)
+        assert_equals_alone(problems, estimator, sample_weight=[rng.uniform(0.5, 2, len(X)) for X in problems])
+
+
+@pytest.mark.parametrize("flip", [False, True])
+def test_kmeans_gives_the_largest_cluster_to_the_largest_weight(flip):
+    rng = np.random.default_rng(0)
+    sizes = np.array([500, 200, 100, 50])
+    X = np.concatenate([rng.normal(10 * k, 1, (n, 2)) for k, n in enumerate(sizes)])
+    weights = sizes / sizes.sum()
+    order = np.arange(4)[::-1] if flip else np.array([2, 0, 3, 1])
+    model = GaussianMixture(4, weights=weights[order], random_state=1).fit(X)
+    np.testing.assert_allclose(model.means_[:, 0], 10 * order, atol=1)
+    batch = fit_many([X, X], GaussianMixture(4, weights=weights[order], random_state=1))
+    assert np.array_equal(batch.means[0], model.means_)
+
+
+def test_all_parameters_given():
+    X = ESTIMATORS["Gaussian full"].X
+    start = {"means_init": X[:2], "precisions_init": np.tile(np.eye(3), (2, 1, 1))}
+    model = GaussianMixture(2, weights=FIXED, max_iter=0, **start).fit(X)
+    assert model.weights_.tolist() == FIXED
+    assert np.array_equal(model.means_, X[:2])
+
+
+def test_a_choice_and_a_file(tmp_path):
+    X = ESTIMATORS["Gaussian full"].X
+    chosen = select(X, GaussianMixture(weight_concentration=2.0), n_components=[1, 2], random_state=0)
+    assert chosen.best_.weight_concentration == 2.0
+    model = fitted("Gaussian full", weights=FIXED)
+    model.save(tmp_path / "model")
+    again = mixfast.load(tmp_path / "model")
+    assert np.array_equal(again.weights, FIXED)
+    assert again.bic(X) == model.bic(X)
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"weights": [0.5, 0.5], "weight_concentration": 2.0}, "both given"),
+        ({"weights": [0.5, 0.3, 0.2]}, r"weights has shape \(3,\), but n_components=2"),
+        ({"weights": [0.5, 0.6]}, "sum to 1"),
+        ({"weights": [1.0, 0.0]}, "positive"),
+        ({"weights": [np.nan, 0.5]}, "positive"),
+        ({"weights": [0.5, 0.5], "weights_init": [0.5, 0.5]}, "weights_init"),
+        ({"weight_concentration": 0.5}, "weight_concentration"),
+    ],
+)
+def test_what_cannot_be_is_said(params, message):
+    X = ESTIMATORS["Gaussian full"].X
+    with pytest.raises(ValueError, match=message):
+        GaussianMixture(2, **params).fit(X)
+    with pytest.raises(ValueError, match=message):
+        fit_many([X], GaussianMixture(2, **params))
