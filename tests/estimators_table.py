@@ -6,8 +6,10 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
+from batches import same_bits
 from scipy import stats
 from scipy.special import logsumexp
+from sklearn.base import BaseEstimator
 from sklearn.utils import get_tags
 
 import mixfast
@@ -101,7 +103,7 @@ class Entry(NamedTuple):
 
 def _maker(cls, *args, **fixed):
     def make(**params):
-        return cls(*args, **({"random_state": 0} | fixed | params))
+        return cls(*args, **({"n_components": 2, "random_state": 0} | fixed | params))
 
     return make
 
@@ -158,7 +160,7 @@ def _product(model, X):
 
 
 def _elliptical(cls, log_densities, **options):
-    return Entry(_maker(cls, 2, **options), REALS, log_densities)
+    return Entry(_maker(cls, **options), REALS, log_densities)
 
 
 #: By name: every public estimator in every structure.
@@ -171,21 +173,21 @@ ESTIMATORS = {
     "Student-t": _elliptical(StudentTMixture, _student_t),
     "Student-t tied": _elliptical(StudentTMixture, _student_t, covariance_type="tied", degrees_of_freedom="shared"),
     "Student-t diag": _elliptical(StudentTMixture, _student_t, covariance_type="diag", degrees_of_freedom=4.0),
-    "Bernoulli": Entry(_maker(BernoulliMixture, 2, binarize=None), BITS, _by_component(_binary), outside=2.0),
-    "categorical": Entry(_maker(CategoricalMixture, 2), CODES, _by_component(_answers), unseen=7.0),
-    "categorical of strings": Entry(_maker(CategoricalMixture, 2), WORDS, _by_component(_answers), unseen="amber"),
+    "Bernoulli": Entry(_maker(BernoulliMixture, binarize=None), BITS, _by_component(_binary), outside=2.0),
+    "categorical": Entry(_maker(CategoricalMixture), CODES, _by_component(_answers), unseen=7.0),
+    "categorical of strings": Entry(_maker(CategoricalMixture), WORDS, _by_component(_answers), unseen="amber"),
     "categorical, given": Entry(
-        _maker(CategoricalMixture, 2, categories=[[0.0, 1.0, 2.0]] * 3), CODES, _by_component(_answers), outside=7.0
+        _maker(CategoricalMixture, categories=[[0.0, 1.0, 2.0]] * 3), CODES, _by_component(_answers), outside=7.0
     ),
     "multinomial": Entry(
-        _maker(MultinomialMixture, 2),
+        _maker(MultinomialMixture),
         COUNTS,
         _by_component(lambda model, k, X: stats.multinomial.logpmf(X, X.sum(axis=1), model.probabilities_[k])),
         outside=0.5,
     ),
     **{
         f"Dirichlet-multinomial, {name}": Entry(
-            _maker(DirichletMultinomialMixture, 2, concentration=value),
+            _maker(DirichletMultinomialMixture, concentration=value),
             COUNTS,
             _by_component(_words_given_totals(lambda model: model.concentrations_)),
             outside=-1.0,
@@ -193,31 +195,31 @@ ESTIMATORS = {
         for name, value in (("free", "free"), ("symmetric", "symmetric"), ("fixed", 0.7))
     },
     "Poisson": Entry(
-        _maker(PoissonMixture, 2),
+        _maker(PoissonMixture),
         COUNTS,
         _by_component(lambda model, k, X: stats.poisson.logpmf(X, model.rates_[k]).sum(axis=1)),
         outside=-1.0,
     ),
-    "Gamma": Entry(_maker(GammaMixture, 2), WAITS, _by_component(_gamma), outside=0.0),
+    "Gamma": Entry(_maker(GammaMixture), WAITS, _by_component(_gamma), outside=0.0),
     "exponential": Entry(
-        _maker(ExponentialMixture, 2),
+        _maker(ExponentialMixture),
         WAITS,
         _by_component(lambda model, k, X: stats.expon.logpdf(X, scale=1 / model.rates_[k]).sum(axis=1)),
         outside=-1.0,
     ),
-    "von Mises-Fisher": Entry(_maker(VonMisesFisherMixture, 2), DIRECTIONS, _by_component(_vmf), outside=3.0),
+    "von Mises-Fisher": Entry(_maker(VonMisesFisherMixture), DIRECTIONS, _by_component(_vmf), outside=3.0),
     "von Mises-Fisher, shared": Entry(
-        _maker(VonMisesFisherMixture, 2, concentration_type="shared"), DIRECTIONS, _by_component(_vmf), outside=3.0
+        _maker(VonMisesFisherMixture, concentration_type="shared"), DIRECTIONS, _by_component(_vmf), outside=3.0
     ),
-    "product": Entry(_maker(ProductMixture, PARTS, 2), MIXED, _product, outside="tall"),
+    "product": Entry(_maker(ProductMixture, PARTS), MIXED, _product, outside="tall"),
     "product of Gammas": Entry(
-        _maker(ProductMixture, [(Gamma(),)], 2),
+        _maker(ProductMixture, [(Gamma(),)]),
         WAITS,
         lambda model, X: _by_component(_gamma)(*model.components_.values(), X),
         outside=-1.0,
     ),
     "GSDMM": Entry(
-        _maker(GSDMM, 8, n_iter=5),
+        _maker(GSDMM, n_components=8, n_iter=5),
         COUNTS,
         _by_component(_words_given_totals(lambda model: model.word_counts_ + model.beta)),
         outside=0.5,
@@ -233,6 +235,23 @@ def public_estimators():
     """The classes of mixfast's public names that fit rows."""
     found = (getattr(mixfast, name) for name in mixfast.__all__)
     return {cls for cls in found if isinstance(cls, type) and hasattr(cls, "score_samples") and hasattr(cls, "fit")}
+
+
+def assert_same_state(got, wanted, name="model"):
+    """The same parameters and fitted attributes, to the last bit."""
+    assert type(got) is type(wanted), name
+    if isinstance(wanted, BaseEstimator):
+        assert_same_state(vars(got), vars(wanted), name)
+    elif isinstance(wanted, dict):
+        assert got.keys() == wanted.keys(), name
+        for key, value in wanted.items():
+            assert_same_state(got[key], value, f"{name}.{key}")
+    elif isinstance(wanted, list | tuple):
+        assert len(got) == len(wanted), name
+        for i, pair in enumerate(zip(got, wanted, strict=True)):
+            assert_same_state(*pair, f"{name}[{i}]")
+    else:
+        assert same_bits(got, wanted), name
 
 
 def log_density(entry, model, X):

@@ -294,7 +294,8 @@ def test_random_problems_are_fitted_or_say_why_not(
     ended = result.status & int(ENDED)
     assert np.all((ended[usable] == Status.CONVERGED) | (ended[usable] == Status.MAX_ITER))
     may_be_missing = covariance_type == "bernoulli"
-    finite = np.array([np.all(np.isfinite(X) | (may_be_missing & np.isnan(X))) for X in problems])
+    counted = [X[w > 0] for X, w in zip(problems, weights, strict=True)] if weighted else problems
+    finite = np.array([np.all(np.isfinite(X) | (may_be_missing & np.isnan(X))) for X in counted])
     assert not np.any(usable & ~finite)
     assert np.array_equal(usable & (result.n_samples < max(2, n_components)), np.zeros(N_TOGETHER, dtype=bool))
     i = int(rng.integers(N_TOGETHER))

@@ -77,8 +77,7 @@ def expected_failures(estimator):
         return reasons  # fit takes no sample_weight
     if isinstance(estimator, CategoricalMixture):
         reasons["check_sample_weight_equivalence_on_dense_data"] = (
-            "values of rows of weight 0 are categories: without them the check could not predict these rows; "
-            "test_categorical_mixture proves the property where they occur in other rows"
+            "rows of weight 0 teach no categories, and the check predicts them; test_estimators proves the property"
         )
     # nothing is random in one component, and these starts come to the same end on the check's few rows
     elif estimator.n_components > 1 and not isinstance(estimator, (BernoulliMixture, ProductMixture)):

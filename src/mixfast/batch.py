@@ -187,7 +187,9 @@ def fit_many(
     n_threads = resolve_threads(n_threads)
     problems = gather_problems(problems, sample_weight)
     seeds = _seeds(estimator, seeds, random_state, len(problems))
-    status = _first_look(problems, estimator)
+    wrong_weights = _look_at_weights(problems)
+    problems = without_weightless_rows(problems)
+    status = _look_at_rows(problems, estimator, wrong_weights)
     estimator = _for_parts_of(problems, estimator, status)
     candidates = _candidates(estimator, n_components, covariance_type)
     cells = [Cell(candidate, problems.X.shape[1], problems.X.dtype) for candidate in candidates]
@@ -195,7 +197,6 @@ def fit_many(
         cell.given_start  # noqa: B018 - raises what is wrong for all problems
     n_bytes = 8 * len(problems) * len(cells) * max(cell.layout.size for cell in cells)
     holds_out = criterion == "heldout" and len(cells) > 1
-    problems = without_weightless_rows(problems)
     alone = _need_estimators(problems, cells)
     has_slots = keep == "all" or holds_out or np.any(alone) or n_bytes <= FEW_BYTES
     found = _nothing_found(len(problems), cells, len(cells) if has_slots else 1)
@@ -331,13 +332,18 @@ def _nothing_found(n_problems, cells, n_slots):
     )
 
 
-def _first_look(problems, estimator):
-    """The status of each problem, INTERRUPTED where nothing is wrong so far."""
+def _look_at_weights(problems):
+    """The status of each problem, INTERRUPTED where nothing is wrong with its weights."""
     status = np.full(len(problems), Status.INTERRUPTED, dtype=np.int32)
     status[below_zero(problems)] = Status.OUT_OF_DOMAIN
-    allows_nan = estimator._allows_nan(problems.X.shape[1])
-    status[not_finite(problems, allows_nan) | out_of_range(problems)] = Status.NOT_FINITE
+    status[out_of_range(problems)] = Status.NOT_FINITE
     return status
+
+
+def _look_at_rows(problems, estimator, status):
+    """The status of each problem, from that of its weights and the rows that count."""
+    wrong = not_finite(problems, estimator._allows_nan(problems.X.shape[1]))
+    return np.where(wrong, Status.NOT_FINITE, status).astype(np.int32)
 
 
 def _for_parts_of(problems, estimator, status):

@@ -13,12 +13,13 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import KFold
-from sklearn.utils import _safe_indexing, check_random_state
+from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import InvalidParameterError
-from sklearn.utils.validation import _check_sample_weight, _num_samples
+from sklearn.utils.validation import _num_samples
 
 from mixfast.estimators._base import BaseMixture, check_mixture
 from mixfast.families.family import is_sparse
+from mixfast.weights import counted_rows, take
 
 
 class Data(NamedTuple):
@@ -29,7 +30,7 @@ class Data(NamedTuple):
 
     def take(self, rows):
         weight = None if self.sample_weight is None else self.sample_weight[rows]
-        return Data(_safe_indexing(self.X, rows), weight)
+        return Data(take(self.X, rows), weight)
 
     @property
     def total_weight(self):
@@ -386,11 +387,8 @@ def _seed(random_state):
 
 def _check_data(X, sample_weight):
     """The rows of positive weight: nothing below, folds for instance, depends on others."""
-    if sample_weight is None:
-        return Data(X, None)
-    weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
-    data = Data(X, weight)
-    return data if np.all(weight > 0) else data.take(np.flatnonzero(weight))
+    X, sample_weight, _ = counted_rows(X, sample_weight)
+    return Data(X, sample_weight)
 
 
 def _folds(data, n_folds, seed):

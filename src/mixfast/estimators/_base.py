@@ -7,7 +7,6 @@ Nothing here knows a family: a subclass says which one it is (`_family`), how it
 from __future__ import annotations
 
 import math
-import warnings
 from abc import abstractmethod
 from functools import cache
 from numbers import Integral, Real
@@ -15,7 +14,6 @@ from typing import NamedTuple
 
 import numpy as np
 import scipy.sparse
-from sklearn.base import _fit_context
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_array, get_tags
 from sklearn.utils._param_validation import Interval, StrOptions
@@ -25,13 +23,15 @@ from mixfast import seeding
 from mixfast._acceleration import AcceleratedEM
 from mixfast._em import EM, Pass, Rows, evaluate
 from mixfast._threads import resolve_threads
+from mixfast._warnings import warn
 from mixfast.convergence import Monitor, Status
-from mixfast.estimators._density import DensityEstimator
+from mixfast.estimators._density import DensityEstimator, fitting
 from mixfast.problems import canonical, check_eager
 from mixfast.proportions._dirichlet import DirichletWeights
 from mixfast.proportions._fixed import FixedWeights
 from mixfast.proportions._free import FreeWeights
 from mixfast.units import DataUnits
+from mixfast.weights import counted_rows
 
 #: Iterations asked of the engine at once; only there so that any max_iter fits its integers.
 MAX_STEPS = 100_000
@@ -186,7 +186,7 @@ class BaseMixture(DensityEstimator):
 
     # ---- fitting ----
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fitting
     def fit(self, X, y=None, sample_weight=None):
         """Estimate the parameters with EM.
 
@@ -203,30 +203,22 @@ class BaseMixture(DensityEstimator):
         y : Ignored
             Present for API consistency by convention.
         sample_weight : array-like of shape (n_samples,), default=None
-            How often each row counts. A weight of 2 equals repeating the row, 0 equals leaving it out. Criteria and
-            priors take the sum of the weights for the number of rows: scale weights that are only relative to sum to
-            n_samples.
+            How often each row counts. A weight of 2 equals repeating the row, 0 equals leaving it out, whatever it
+            holds. Criteria and priors take the sum of the weights for the number of rows: scale weights that are only
+            relative to sum to n_samples.
 
         Returns
         -------
         self : object
         """
-        X = self._validate_rows(X, ensure_min_samples=2)
-        init_params = self._check_init_params(X.shape[0])
+        X, sample_weight, kept = counted_rows(X, sample_weight)
         if sample_weight is not None:
-            sample_weight = self._check_weights(sample_weight, X)
             self._check_unit_of_weights(sample_weight)
-            if not np.all(sample_weight > 0):
-                kept = np.flatnonzero(sample_weight > 0)
-                X, sample_weight = X[kept], np.ascontiguousarray(sample_weight[kept])
-                init_params = init_params[kept] if isinstance(init_params, np.ndarray) else init_params
+            self._check_number_of_rows(len(sample_weight), " of positive weight")
+        X = self._validate_rows(X, ensure_min_samples=2)
+        init_params = self._check_init_params(X.shape[0], kept)
         self._check_all_begun(init_params)
-        if X.shape[0] < self.n_components:
-            raise ValueError(
-                "Expected n_samples >= n_components "
-                f"but got n_components = {self.n_components}, n_samples = {X.shape[0]}"
-                + ("" if sample_weight is None else " of positive weight")
-            )
+        self._check_number_of_rows(X.shape[0])
         self._fit_rows(X, sample_weight, init_params)
         return self
 
@@ -378,37 +370,33 @@ class BaseMixture(DensityEstimator):
             status |= Status.CONVERGED
         elif self.max_iter > 0:
             status |= Status.MAX_ITER
-            warnings.warn(
+            warn(
                 "Best performing initialization did not converge. Try different init parameters, or increase max_iter, "
                 "tol, or check for degenerate data.",
                 ConvergenceWarning,
-                stacklevel=5,
             )
         self.status_ = status
         if status & Status.REPAIRED_COVARIANCE:
-            warnings.warn(
+            warn(
                 "Some components had an ill-defined covariance (for instance caused by singleton or collapsed "
                 "samples); its diagonal was raised by a fraction of the variance of all rows. Try to decrease the "
                 "number of components, increase reg_covar, or scale the input data.",
                 ConvergenceWarning,
-                stacklevel=5,
             )
         if status & Status.CAPPED_PARAMETER:
-            warnings.warn(
+            warn(
                 "Some components are so narrow (for instance because all their rows are equal) that a parameter was "
                 "kept at its maximum. Decrease n_components, or look for repeated rows and constant columns.",
                 ConvergenceWarning,
-                stacklevel=5,
             )
         if status & Status.EMPTIED_COMPONENT:
-            warnings.warn(
+            warn(
                 "Some components lost all their rows and have weight 0. Decrease n_components, or try another "
                 "random_state or init_params.",
                 ConvergenceWarning,
-                stacklevel=5,
             )
         if status & Status.IMPOSSIBLE_ROWS:
-            self._warn_of_impossible_rows(stacklevel=6)
+            self._warn_of_impossible_rows()
 
     def fit_predict(self, X, y=None, sample_weight=None):
         """Fit, then the most likely component of each row: `fit(X).predict(X)`.
@@ -446,6 +434,15 @@ class BaseMixture(DensityEstimator):
         tags.input_tags.allow_nan = self._accepts_missing
         return tags
 
+    def _check_number_of_rows(self, n_samples, which=""):
+        if n_samples < self.n_components:
+            raise ValueError(
+                f"Expected n_samples >= n_components but got n_components = {self.n_components}, "
+                f"n_samples = {n_samples}{which}"
+            )
+        if n_samples < 2:
+            raise ValueError(f"Found {n_samples} sample(s){which} while a minimum of 2 is required to fit")
+
     @staticmethod
     def _check_unit_of_weights(sample_weight):
         largest = sample_weight.max()
@@ -454,19 +451,22 @@ class BaseMixture(DensityEstimator):
                 f"The largest sample_weight is {largest:.3g}: scale the weights so that it is between 1e-30 and 1e30."
             )
 
-    def _check_init_params(self, n_samples):
-        """The name of a method, int64 labels or float64 responsibilities."""
+    def _check_init_params(self, n_counted, kept):
+        """The name of a method, or int64 labels or float64 responsibilities of the rows that count; `kept` is a mask
+        of these, None where all count."""
         if isinstance(self.init_params, str):
             return self.init_params
         given = np.asarray(self.init_params)
+        n_samples = n_counted if kept is None else len(kept)
+        if given.shape[:1] != (n_samples,) or (given.ndim > 1 and given.shape[1:] != (self.n_components,)):
+            wanted = f"{(n_samples,)} for labels"
+            if given.ndim > 1:
+                wanted = f"{(n_samples, self.n_components)} for responsibilities"
+            raise ValueError(f"The parameter 'init_params' should have the shape of {wanted}, but got {given.shape}")
+        given = given if kept is None else given[kept]
         if given.ndim == 1:
-            return self._check_labels(given, n_samples)
+            return self._check_labels(given)
         resp = check_array(given, dtype=np.float64, order="C", input_name="init_params")
-        if resp.shape != (n_samples, self.n_components):
-            raise ValueError(
-                "The parameter 'init_params' should have the shape of "
-                f"{(n_samples, self.n_components)} for responsibilities, but got {resp.shape}"
-            )
         total = resp.sum(axis=1)
         if np.any(resp < 0) or not np.all(np.isclose(total, 1, atol=1e-6) | (total == 0)):
             raise ValueError(
@@ -476,12 +476,7 @@ class BaseMixture(DensityEstimator):
             )
         return resp
 
-    def _check_labels(self, labels, n_samples):
-        if labels.shape != (n_samples,):
-            raise ValueError(
-                f"The parameter 'init_params' should have the shape of {(n_samples,)} for labels, "
-                f"but got {labels.shape}"
-            )
+    def _check_labels(self, labels):
         if not np.issubdtype(labels.dtype, np.integer):
             raise ValueError(f"The labels in 'init_params' should be integers, but got dtype {labels.dtype}")
         if labels.min() < -1 or labels.max() >= self.n_components:
@@ -538,7 +533,7 @@ class BaseMixture(DensityEstimator):
         )
         only_labels = labels and not (log_norm or resp or largest)
         if evaluate(p, classify=only_labels, **out._asdict()):
-            self._warn_of_impossible_rows(stacklevel=4)
+            self._warn_of_impossible_rows()
         if dtype != out_dtype:
             out = out._replace(
                 **{
@@ -550,12 +545,11 @@ class BaseMixture(DensityEstimator):
         return out
 
     @staticmethod
-    def _warn_of_impossible_rows(stacklevel):
-        warnings.warn(
+    def _warn_of_impossible_rows():
+        warn(
             "Some rows have density zero under every component: their log density is -inf and they are shared equally "
             "among the components.",
             UserWarning,
-            stacklevel=stacklevel,
         )
 
     def predict(self, X):
@@ -610,7 +604,7 @@ class BaseMixture(DensityEstimator):
         ----------
         X : array-like of shape (n_samples, n_features)
         sample_weight : array-like of shape (n_samples,), default=None
-            n is then the sum of the weights.
+            n is then the sum of the weights; rows of weight 0 are not looked at.
 
         Returns
         -------
@@ -635,13 +629,12 @@ class BaseMixture(DensityEstimator):
 
         Parameters and return as in `bic`.
         """
+        X, sample_weight, _ = counted_rows(X, sample_weight)
         result = self._evaluate(X, log_norm=True, labels=True, largest=True)
         if sample_weight is None:
             sample_weight = np.ones(len(result.log_norm))
-        sample_weight = self._check_weights(sample_weight, result.log_norm)
-        kept = sample_weight > 0
-        completed = result.log_norm[kept].astype(np.float64) + np.log(result.largest[kept].astype(np.float64))
-        return -2 * float(np.dot(sample_weight[kept], completed)) + self._n_parameters() * math.log(sample_weight.sum())
+        completed = result.log_norm.astype(np.float64) + np.log(result.largest.astype(np.float64))
+        return -2 * float(np.dot(sample_weight, completed)) + self._n_parameters() * math.log(sample_weight.sum())
 
     def sample(self, n_samples=1, random_state=None):
         """Draw rows from the fitted model.

@@ -2,14 +2,34 @@
 
 from __future__ import annotations
 
+from functools import wraps
 from numbers import Integral
 
 import numpy as np
-from sklearn.base import BaseEstimator, DensityMixin
-from sklearn.utils import assert_all_finite, check_random_state
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted
+from sklearn.base import BaseEstimator, DensityMixin, _fit_context
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
 
 from mixfast import persistence
+from mixfast.weights import counted_rows
+
+
+def fitting(fit):
+    """Decorates methods that fit: parameters are checked first, and a fit that ends in an exception, whichever it is,
+    leaves the estimator as it was, with the last model or none. Fitted attributes are replaced, never changed, so what
+    they were is all there is to keep."""
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    @wraps(fit)
+    def all_or_nothing(estimator, *args, **kwargs):
+        before = vars(estimator).copy()
+        try:
+            return fit(estimator, *args, **kwargs)
+        except BaseException:
+            estimator.__dict__ = before
+            raise
+
+    return all_or_nothing
 
 
 class DensityEstimator(DensityMixin, BaseEstimator):
@@ -21,14 +41,6 @@ class DensityEstimator(DensityMixin, BaseEstimator):
             return int(self.random_state)
         return int(check_random_state(self.random_state).randint(0, 2**63, dtype=np.int64))
 
-    @staticmethod
-    def _check_weights(sample_weight, X):
-        sample_weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
-        assert_all_finite(sample_weight, input_name="sample_weight")
-        if not np.any(sample_weight > 0):
-            raise ValueError("All values of sample_weight are zero: at least one row needs a positive weight.")
-        return np.ascontiguousarray(sample_weight)
-
     def score(self, X, y=None, sample_weight=None):
         """The mean log density of the rows, in nats.
 
@@ -37,6 +49,7 @@ class DensityEstimator(DensityMixin, BaseEstimator):
         X : array-like of shape (n_samples, n_features)
         y : Ignored
         sample_weight : array-like of shape (n_samples,), default=None
+            Rows of weight 0 are not looked at.
 
         Returns
         -------
@@ -47,12 +60,11 @@ class DensityEstimator(DensityMixin, BaseEstimator):
 
     def _log_likelihood(self, X, sample_weight):
         """(sum of weight * log density, sum of weights)"""
+        X, sample_weight, _ = counted_rows(X, sample_weight)
         log_norm = self.score_samples(X).astype(np.float64, copy=False)
         if sample_weight is None:
             return float(np.sum(log_norm)), len(log_norm)
-        sample_weight = self._check_weights(sample_weight, log_norm)
-        kept = sample_weight > 0
-        return float(np.dot(sample_weight[kept], log_norm[kept])), float(np.sum(sample_weight))
+        return float(np.dot(sample_weight, log_norm)), float(np.sum(sample_weight))
 
     def _rng_of_sample(self, n_samples, random_state):
         check_is_fitted(self)

@@ -34,8 +34,8 @@ class CategoricalMixture(BaseMixture):
         predictions warn.
     categories : 'auto' or list of array-like, default='auto'
         The categories of each column. 'auto' takes those that the column's type names (a pandas categorical, a polars
-        Enum), whether they occur or not; of other columns the values that occur in `fit`, sorted, whatever their
-        weight.
+        Enum), whether they occur or not; of other columns the values that occur in `fit` in rows of positive weight,
+        sorted.
     tol, max_iter, n_init, init_params, random_state, warm_start, verbose, verbose_interval, n_threads, accelerate,
     n_init_policy
         As in `GaussianMixture`; k-means sees a column of zeros and ones for each category.

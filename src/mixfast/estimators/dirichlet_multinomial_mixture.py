@@ -18,6 +18,7 @@ from mixfast.families.dirichlet_multinomial import (
     FixedDirichletMultinomial,
     SymmetricDirichletMultinomial,
 )
+from mixfast.weights import counted_rows
 
 #: The families by the names that `concentration` gives them.
 FAMILIES = {"free": DirichletMultinomial, "symmetric": SymmetricDirichletMultinomial}
@@ -197,9 +198,10 @@ class DirichletMultinomialMixture(GivenTotalsMixture):
             raise ValueError(
                 "laplace is for weights without a prior: fit with weights=None and weight_concentration=None"
             )
+        X, sample_weight, _ = counted_rows(X, sample_weight)
         log_likelihood, n = self._log_likelihood(X, sample_weight)
         X = self._validate_rows(X, reset=False)
-        weight = np.ones(X.shape[0]) if sample_weight is None else self._check_weights(sample_weight, X)
+        weight = np.ones(X.shape[0]) if sample_weight is None else sample_weight
         resp = self.predict_proba(X).astype(np.float64) * weight[:, np.newaxis]
         a = self.concentrations_.astype(np.float64)
         log_prior = np.sum(self.prior_shape * np.log(a) - self.prior_rate * a)

@@ -6,14 +6,14 @@ from numbers import Integral, Real
 
 import numpy as np
 import scipy.sparse
-from sklearn.base import ClusterMixin, _fit_context
+from sklearn.base import ClusterMixin
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from mixfast._gibbs import Chains, Documents, evaluate
 from mixfast._threads import resolve_threads
 from mixfast.convergence import Monitor
-from mixfast.estimators._density import DensityEstimator
+from mixfast.estimators._density import DensityEstimator, fitting
 from mixfast.estimators._domain import LARGEST_COUNT
 from mixfast.estimators._given_totals import GivenTotals
 from mixfast.families.counts import log_multinomial_coefficients
@@ -148,7 +148,7 @@ class GSDMM(GivenTotals, ClusterMixin, DensityEstimator):
 
     # ---- fitting ----
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fitting
     def fit(self, X, y=None):
         """Sample the clusters of documents.
 

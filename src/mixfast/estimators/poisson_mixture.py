@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import warnings
 from numbers import Real
 
 import numpy as np
-from sklearn.base import _fit_context
 from sklearn.utils import check_array
 from sklearn.utils._param_validation import Interval
 
+from mixfast._warnings import warn
 from mixfast.estimators._base import BaseMixture
+from mixfast.estimators._density import fitting
 from mixfast.estimators._domain import check_counts, rounded_above_zero
 from mixfast.families.poisson import Exposed, Poisson, PoissonParams
 
@@ -149,17 +149,16 @@ class PoissonMixture(BaseMixture):
             counts = super()._validate_rows(X.counts, reset=reset, **options)
             return Exposed(counts, _check_exposure(X.exposure, counts.shape[0], counts.dtype))
         if not reset and getattr(self, "is_exposed_", False):
-            warnings.warn(
+            warn(
                 "This model was fitted with exposures, and the rows are taken to have exposures of 1: pass exposure.",
                 UserWarning,
-                stacklevel=5,
             )
         return super()._validate_rows(X, reset=reset, **options)
 
     def _learn_design(self, X, sample_weight):
         self.is_exposed_ = isinstance(X, Exposed)
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fitting
     def fit(self, X, y=None, sample_weight=None, exposure=None):
         """Estimate the parameters with EM.
 

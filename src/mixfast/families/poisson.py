@@ -7,10 +7,12 @@ from typing import NamedTuple
 
 import numpy as np
 import scipy.sparse
+from sklearn.utils.validation import _num_samples
 
 from mixfast.families._poisson import bind_poisson
 from mixfast.families.counts import log_factorials, row_totals
 from mixfast.families.family import Encoded, Family
+from mixfast.weights import take
 
 
 class PoissonParams(NamedTuple):
@@ -44,8 +46,13 @@ class Exposed:
     def dtype(self):
         return self.counts.dtype
 
-    def __getitem__(self, rows):
-        return Exposed(self.counts[rows], self.exposure[rows])
+    def __len__(self):
+        return _num_samples(self.counts)
+
+    def take_rows(self, rows):
+        """Some rows, by their numbers; exposures that are not one for each row stay as they are."""
+        exposure = np.asarray(self.exposure)
+        return Exposed(take(self.counts, rows), exposure[rows] if exposure.shape == (len(self),) else exposure)
 
     def design(self):
         """Counts and, in a last column, exposures."""

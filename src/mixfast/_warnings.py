@@ -1,0 +1,31 @@
+"""Warnings that point at the line of the user's that the call came from."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from pathlib import Path
+
+import sklearn
+
+#: Code in these folders is not the user's: scikit-learn's stands between a method and those it wraps.
+FOLDERS = tuple(f"{Path(file).parent.as_posix()}/" for file in (__file__, sklearn.__file__))
+
+
+def warn(message, category):
+    """`warnings.warn` of the first line outside these folders, however deep the call is."""
+    frame = sys._getframe(1)
+    while frame.f_back is not None and _is_ours(frame):
+        frame = frame.f_back
+    warnings.warn_explicit(
+        message,
+        category,
+        frame.f_code.co_filename,
+        frame.f_lineno,
+        module=frame.f_globals.get("__name__", "<unknown>"),
+        registry=frame.f_globals.setdefault("__warningregistry__", {}),
+    )
+
+
+def _is_ours(frame):
+    return frame.f_code.co_filename.replace("\\", "/").startswith(FOLDERS)
