@@ -18,6 +18,7 @@ from estimators_table import (
     log_density,
     public_estimators,
 )
+from scipy.special import logsumexp
 
 from mixfast import PoissonMixture, fit_many, select
 
@@ -31,6 +32,24 @@ def test_log_densities_are_scipys(name):
     entry = ESTIMATORS[name]
     model = entry.make().fit(entry.X)
     np.testing.assert_allclose(model.score_samples(entry.X), log_density(entry, model, entry.X), rtol=1e-10)
+
+
+@every_mixture
+def test_log_densities_of_components_are_scipys(name):
+    entry = ESTIMATORS[name]
+    model = entry.make().fit(entry.X)
+    wanted = entry.log_densities(model, entry.X)
+    np.testing.assert_allclose(model.component_log_density(entry.X), wanted, rtol=1e-10, atol=1e-10)
+    joint = model.component_log_density(entry.X) + np.log(model.weights_)
+    np.testing.assert_allclose(logsumexp(joint, axis=1), model.score_samples(entry.X), rtol=1e-12)
+    if entry.takes_sparse:
+        sparse = scipy.sparse.csr_array(entry.X)
+        np.testing.assert_allclose(model.component_log_density(sparse), wanted, rtol=1e-10, atol=1e-10)
+    if np.float32 in entry.dtypes:
+        narrow = entry.make().fit(entry.X.astype(np.float32))
+        found = narrow.component_log_density(entry.X.astype(np.float32))
+        assert found.dtype == np.float32
+        np.testing.assert_allclose(found, entry.log_densities(narrow, entry.X.astype(np.float32)), rtol=2e-4, atol=2e-4)
 
 
 # ---- a weight of 0 equals leaving the row out ------------------------------------------------------------------------

@@ -229,7 +229,32 @@ cdef int drawn(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, workspac
     return 0
 
 
+cdef int unnormalised(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, workspace_t *space,
+                      double *lane) noexcept nogil:
+    """Log densities, weights of the components included, as they are: nothing is shared."""
+    return p.family.log_density(p.family, p.tables, chunk, &space.selection, space.family_scratch, space.resp)
+
+
 # ---- deliver: what becomes of a chunk -------------------------------------------------------------------------------
+
+cdef int write_log_density(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, const workspace_t *space,
+                           double *lane) noexcept nogil:
+    """Rows start .. of deliver_data (n_samples, n_components), reals of the family's precision."""
+    cdef Py_ssize_t n_components = p.family.n_components, real_bytes = p.family.real_bytes, k, r, i
+    cdef bint has_common = p.family.common_log_density != NULL
+    cdef double of_row
+    if has_common:
+        p.family.common_log_density(p.family, p.tables, chunk, space.family_scratch, space.softmax_scratch)
+    for r in range(chunk.n_rows):
+        of_row = get(space.softmax_scratch, real_bytes, r) if has_common else 0
+        of_row += p.rows.base[start + r] if p.rows.base != NULL else 0
+        for k in range(n_components):
+            i = k * chunk.stride + r
+            put(space.resp, real_bytes, i, get(space.resp, real_bytes, i) + of_row)
+    p.kernels.transpose(n_components, chunk.n_rows, chunk.stride, space.resp,
+                        <char *> p.deliver_data + start * n_components * real_bytes)
+    return 0
+
 
 cdef int write_results(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, const workspace_t *space,
                        double *lane) noexcept nogil:
@@ -960,6 +985,11 @@ cdef class Pass:
         return self.c.family.n_components
 
     @property
+    def dtype(self):
+        """The precision that rows are computed in."""
+        return np.dtype(np.float64 if self.c.family.real_bytes == 8 else np.float32)
+
+    @property
     def chunk_rows(self):
         return self.c.chunk_rows
 
@@ -1161,6 +1191,20 @@ def evaluate(Pass p not None, bint classify=False, log_norm=None, labels=None, r
     finally:
         p.c = regular
     return int(p.c.lanes[LANE_IMPOSSIBLE])
+
+
+def evaluate_components(Pass p not None, out not None):
+    """Fill out (n_samples, n_components), contiguous and of the family's precision, with the log density of each row
+    under each component at p's parameters, in one pass. p's weights are part of it."""
+    cdef pass_t regular = p.c
+    if out.shape != (p.c.rows.n_rows, p.c.family.n_components) or out.itemsize != p.c.family.real_bytes:
+        raise ValueError(f"out has shape {out.shape} and {out.dtype}")
+    p.c.assign, p.c.deliver, p.c.deliver_data = unnormalised, write_log_density, address(_checked_reals(out))
+    p.c.rows.order = NULL
+    try:
+        p.run()
+    finally:
+        p.c = regular
 
 
 def _checked_reals(x):

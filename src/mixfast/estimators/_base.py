@@ -21,7 +21,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from mixfast import seeding
 from mixfast._acceleration import AcceleratedEM
-from mixfast._em import EM, Pass, Rows, evaluate
+from mixfast._em import EM, Pass, Rows, evaluate, evaluate_components
 from mixfast._threads import resolve_threads
 from mixfast._warnings import warn
 from mixfast.convergence import Monitor, Status
@@ -513,8 +513,8 @@ class BaseMixture(DensityEstimator):
     def _packed_state(self, layout):
         return np.asarray(self.weights_, dtype=np.float64), layout.pack(self._collect())
 
-    def _evaluate(self, X, log_norm=False, labels=False, resp=False, largest=False):
-        """One pass over X at the fitted parameters."""
+    def _pass_over(self, X):
+        """A pass over X at the fitted parameters, and the dtype that results should have."""
         check_is_fitted(self)
         X = self._validate_rows(X, reset=False)
         weights = np.asarray(self.weights_, dtype=np.float64)
@@ -524,11 +524,16 @@ class BaseMixture(DensityEstimator):
         rows = Rows(encoded.rows, base=encoded.base)
         p = Pass(encoded.bind(len(weights), dtype), rows, resolve_threads(self.n_threads))
         p.set_state(*self._packed_state(encoded.family.params_layout(len(weights), X.shape[1])))
-        n_samples = X.shape[0]
+        return p, out_dtype
+
+    def _evaluate(self, X, log_norm=False, labels=False, resp=False, largest=False):
+        """One pass over X at the fitted parameters."""
+        p, out_dtype = self._pass_over(X)
+        n_samples, dtype = p.rows.X.shape[0], p.dtype
         out = Evaluation(
             np.empty(n_samples, dtype) if log_norm else None,
             np.empty(n_samples, np.int64) if labels else None,
-            np.empty((n_samples, len(weights)), dtype) if resp else None,
+            np.empty((n_samples, p.n_components), dtype) if resp else None,
             np.empty(n_samples, dtype) if largest else None,
         )
         only_labels = labels and not (log_norm or resp or largest)
@@ -591,6 +596,26 @@ class BaseMixture(DensityEstimator):
         log_prob : ndarray of shape (n_samples,)
         """
         return self._evaluate(X, log_norm=True).log_norm
+
+    def component_log_density(self, X):
+        """The log density of each row under each component, in nats, without the weights of the components.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        log_density : ndarray of shape (n_samples, n_components)
+            ``logsumexp(log_density + log(weights_), axis=1)`` is `score_samples`.
+        """
+        p, out_dtype = self._pass_over(X)
+        # not the fitted weights: the logarithm of 0 could not be taken off again
+        p.set_state(np.full(p.n_components, 1 / p.n_components), p.state()[1])
+        out = np.empty((p.rows.X.shape[0], p.n_components), p.dtype)
+        evaluate_components(p, out)
+        out += math.log(p.n_components)
+        return out.astype(out_dtype, copy=False)
 
     def _n_parameters(self):
         n_components = len(self.weights_)

@@ -206,6 +206,10 @@ class PoissonMixture(BaseMixture):
         """The log density of each row, in nats, (n_samples,). Parameters as in `predict`."""
         return super().score_samples(exposed(X, exposure))
 
+    def component_log_density(self, X, exposure=None):
+        """The log density of each row under each component, (n_samples, n_components). Parameters as in `predict`."""
+        return super().component_log_density(exposed(X, exposure))
+
     def score(self, X, y=None, sample_weight=None, exposure=None):
         """The mean log density of the rows, in nats. Parameters as in `fit`."""
         return super().score(exposed(X, exposure), y, sample_weight)
