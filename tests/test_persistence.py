@@ -6,9 +6,14 @@ import pickle
 import subprocess
 import sys
 import zipfile
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 
@@ -20,6 +25,7 @@ from mixfast import (
     Status,
     StudentTMixture,
     fit_many,
+    fit_many_groups,
     load,
     persistence,
 )
@@ -183,12 +189,19 @@ def test_a_model_that_is_not_fitted_is_not_saved(mixture, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("value", [np.random.RandomState(0), object(), np.array([None])])
-def test_a_parameter_that_needs_a_pickle_is_named_and_the_old_file_stays(value, tmp_path):
+@pytest.mark.parametrize(
+    ("name", "value", "match"),
+    [
+        ("random_state", np.random.RandomState(0), r"(?s)params.random_state is .*random_state: to an int or None"),
+        ("random_state", object(), "'random_state' parameter of GaussianMixture must be"),
+        ("means_init", np.array([None]), "params.means_init is "),
+    ],
+)
+def test_a_parameter_that_needs_a_pickle_is_named_and_the_old_file_stays(name, value, match, tmp_path):
     model = GaussianMixture(2, random_state=0).fit(ROWS)
     model.save(tmp_path / "model")
-    with pytest.raises(TypeError, match=r"(?s)params.random_state is .*random_state: to an int or None"):
-        model.set_params(random_state=value).save(tmp_path / "model")
+    with pytest.raises(TypeError, match=match):
+        model.set_params(**{name: value}).save(tmp_path / "model")
     assert load(tmp_path / "model").random_state == 0
 
 
@@ -302,10 +315,15 @@ def test_a_pickle_in_an_array_is_not_loaded(tmp_path):
         def __reduce__(self):
             return pytest.fail, ("unpickled",)
 
-    header = {"format": "mixfast", "version": 1, "kind": "estimator", "class": "GaussianMixture", "sections": {}}
+    header = {
+        "format": "mixfast", "version": 1, "mixfast": "0.1.0", "kind": "estimator", "class": "GaussianMixture",
+        "sections": {"attributes": {"bomb_": {"form": "array", "entry": "attributes.bomb_"}}},
+    }  # fmt: skip
     array = io.BytesIO()
     np.save(array, np.array([Bomb()], dtype=object))
-    (tmp_path / "file").write_bytes(archive(header__json=json.dumps(header), bomb__npy=array.getvalue()))
+    (tmp_path / "file").write_bytes(
+        archive(header__json=json.dumps(header), **{"attributes.bomb_.npy": array.getvalue()})
+    )
     with pytest.raises(ValueError, match=r"damaged .*Object arrays cannot be loaded"):
         load(tmp_path / "file")
 
@@ -396,3 +414,221 @@ def test_a_new_kind_of_content_is_a_class_of_values_in_sections(tmp_path):
     for section, values in contents.sections.items():
         for name, value in values.items():
             assert_same_bits(same.sections[section][name], value)
+
+
+# ---- files of before, and changed ones ------------------------------------------------------------------------------
+
+FILES = Path(__file__).parent / "data" / "files"
+KNOWN = json.loads((FILES / "log_densities.json").read_text())
+
+
+@pytest.mark.parametrize("name", KNOWN)
+def test_files_of_the_first_writer_are_read(name):
+    model, known = load(FILES / f"{name}.mixfast"), KNOWN[name]
+    rows = known["rows"]
+    if "columns" in known:
+        rows = pd.DataFrame(rows, columns=known["columns"])
+    elif name == "categorical":
+        rows = np.array(rows, dtype=object)
+    if name == "batch":
+        np.testing.assert_allclose(model.score_samples([rows, rows]), known["log_density"], rtol=1e-12)
+        assert [len(one) for one in model.models] == [2, 2]
+    else:
+        # float32 is computed in it where the rows are, and here they are not
+        np.testing.assert_allclose(model.score_samples(rows), known["log_density"], rtol=1e-12)
+
+
+def test_names_in_a_file_of_the_first_writer_are_read():
+    result = load(FILES / "batch_groups.mixfast")
+    assert result.names == [("a", 1), ("a", 2), ("b", 1), ("b", 2)]
+    assert list(result.feature_names) == list(result[0].feature_names_in_) == ["x", "n"]
+
+
+def fields_of(value, path=()):
+    """The way to each field of a header, down to the last."""
+    for key, own in value.items() if isinstance(value, dict) else enumerate(value):
+        yield (*path, key)
+        if isinstance(own, (dict, list)):
+            yield from fields_of(own, (*path, key))
+
+
+def rewritten(path, header, entries):
+    path.write_bytes(archive(**entries | {"header.json": json.dumps(header)}))
+    return path
+
+
+def use(model, name):
+    """What a model says of rows."""
+    if name.startswith("batch"):
+        return [*model.score_samples([KNOWN["batch"]["rows"]] * len(model)), model.names]
+    known = KNOWN[name]
+    rows = pd.DataFrame(known["rows"], columns=known["columns"]) if "columns" in known else known["rows"]
+    rows = np.array(rows, dtype=object) if name == "categorical" else rows
+    return [model.score_samples(rows), model.predict_proba(rows), *model.sample(3, random_state=0)]
+
+
+OTHERS = ([], ["x"], {}, {"form": "array", "entry": "x"}, None, 1, -3, 1.5, 10**30, "x")
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning", "ignore:Some rows", "ignore:invalid value")
+@pytest.mark.parametrize("name", [*KNOWN, "batch_groups"])
+def test_a_changed_header_is_a_value_error_or_a_model_that_works(name, tmp_path):
+    """A number that a parameter may have cannot be told from the one that was there; a sum over the file would not be
+    proof against those who mean harm."""
+    with zipfile.ZipFile(FILES / f"{name}.mixfast") as file:
+        entries = {name: file.read(name) for name in file.namelist()}
+    text = entries["header.json"]
+    before = use(load(FILES / f"{name}.mixfast"), name)
+    n_refused, n_tried = 0, 0
+    for path in fields_of(json.loads(text)):
+        for other in OTHERS:
+            header = json.loads(text)
+            place = header
+            for key in path[:-1]:
+                place = place[key]
+            if place[path[-1]] == other and type(place[path[-1]]) is type(other):
+                continue
+            is_name = isinstance(place[path[-1]], str)  # of a column, or a category: of the data perhaps
+            place[path[-1]] = other
+            n_tried += 1
+            try:
+                model = load(rewritten(tmp_path / "changed", header, entries))
+            except ValueError:
+                n_refused += 1
+                continue
+            try:
+                after = use(model, name)
+            except ValueError as error:
+                assert is_name and other == "x"
+                assert "feature names" in str(error) or "none of its categories" in str(error)
+                continue
+            is_param = "params" in path or any(str(key).startswith("candidate") for key in path) or name == "product"
+            if not is_param and "names" not in path:
+                for got, wanted in zip(after, before, strict=True):
+                    np.testing.assert_array_equal(got, wanted, err_msg=f"{path} {other!r}")
+    assert n_refused > 0.6 * n_tried
+
+
+@pytest.mark.parametrize("name", ["gaussian_full", "batch", "product"])
+def test_a_missing_or_doubled_field_is_a_value_error_or_a_model_that_works(name, tmp_path):
+    with zipfile.ZipFile(FILES / f"{name}.mixfast") as file:
+        entries = {name: file.read(name) for name in file.namelist()}
+    text = entries["header.json"]
+    for path in fields_of(json.loads(text)):
+        for change in (lambda place, key: place.pop(key), lambda place, key: place.insert(key, place[key])):
+            header = json.loads(text)
+            place = header
+            for key in path[:-1]:
+                place = place[key]
+            if change.__code__.co_names == ("insert",) and not isinstance(place, list):
+                continue
+            change(place, path[-1])
+            try:
+                model = load(rewritten(tmp_path / "changed", header, entries))
+            except ValueError:
+                continue
+            use(model, name)
+
+
+@pytest.mark.parametrize("name", ["gsdmm", "batch", "product"])
+def test_files_that_were_cut_or_have_changed_bits_are_value_errors_or_equal_in_use(name, tmp_path):
+    whole = (FILES / f"{name}.mixfast").read_bytes()
+    before = use(load(FILES / f"{name}.mixfast"), name)
+    for n_bytes in range(0, len(whole), 997):
+        (tmp_path / "part").write_bytes(whole[:n_bytes])
+        with pytest.raises(ValueError, match="damaged"):
+            load(tmp_path / "part")
+    rng = np.random.default_rng(0)
+    for place in rng.integers(len(whole), size=300):
+        changed = bytearray(whole)
+        changed[place] ^= 1 << rng.integers(8)
+        (tmp_path / "changed").write_bytes(changed)
+        try:
+            model = load(tmp_path / "changed")
+        except ValueError:
+            continue
+        for got, wanted in zip(use(model, name), before, strict=True):
+            np.testing.assert_array_equal(got, wanted)
+
+
+def test_attributes_that_are_computed_or_of_no_fit_are_value_errors(tmp_path):
+    changes = {
+        "gsdmm": {"weights_": 1.0, "n_clusters_": 9, "probabilities_": None},
+        "categorical": {"categories_": {"form": "items", "items": [{"form": "strings", "value": ["a"]}] * 2}},
+        "gaussian_tied": {"feature_names_in_": {"form": "strings", "value": ["x"]}, "status_": 17},
+        "product": {"columns_": 2, "weights_": {"form": "items", "items": [0.5, -0.5]}},
+    }
+    for name, attributes in changes.items():
+        with zipfile.ZipFile(FILES / f"{name}.mixfast") as file:
+            entries = {name: file.read(name) for name in file.namelist()}
+        for attribute, value in attributes.items():
+            header = json.loads(entries["header.json"])
+            header["sections"]["attributes"][attribute] = value
+            with pytest.raises(ValueError, match="damaged"):
+                load(rewritten(tmp_path / "changed", header, entries))
+
+
+def test_what_no_fit_leaves_is_not_saved(tmp_path):
+    model = GaussianMixture(2, random_state=0).fit(ROWS)
+    with pytest.raises(ValueError, match="'tol' parameter of GaussianMixture must be"):
+        model.set_params(tol=-1.0).save(tmp_path / "model")
+    model.set_params(tol=1e-3).means_ = np.zeros((3, 3))
+    with pytest.raises(ValueError, match=r"means should have the shape of \(2, 3\)"):
+        model.save(tmp_path / "model")
+    assert not list(tmp_path.iterdir())
+
+
+BERLIN = ZoneInfo("Europe/Berlin")
+NAMES = {
+    "strings": ["a", "b\0", ""],
+    "ints": [3, 2**40, -1],
+    "large": [3, 2**70, 1],
+    "floats": [0.5, float("inf"), 2.0],
+    "bools": [True, False, True],
+    "several types": [1, "1", None],
+    "dates": [date(2024, 2, 29), date(1, 1, 1), date(9999, 12, 31)],
+    "datetimes": [datetime(2024, 2, 29, 12, 30, 1, 5), datetime(1, 1, 1), datetime(2024, 1, 1, tzinfo=UTC)],
+    "zones": [datetime(2024, 10, 27, 2, 30, tzinfo=BERLIN, fold=fold) for fold in (0, 1)] + [None],
+    "datetime64": list(np.array(["2024-02-29", "2024-03-01", "2024-03-02"], dtype="M8[D]")),
+    "datetime64 of nanoseconds": list(np.array([1, 2, 3], dtype="M8[ns]")),
+    "timestamps": list(pd.date_range("2024-02-29", periods=3, freq="7ns")),
+    "timestamps with zones": list(pd.date_range("2024-03-30 12:00", periods=3, tz="Europe/Berlin")),
+    "tuples": [(date(2024, 1, 1), 1), (date(2024, 1, 1), 2), (date(2024, 1, 2), 1)],
+    "tuples of several types": [(1, "a"), ("1", pd.Timestamp("2024")), (None, 2.5)],
+}
+
+
+@pytest.mark.parametrize("names", NAMES.values(), ids=NAMES)
+def test_a_batch_keeps_its_names(names, tmp_path):
+    result = fit_many([ROWS] * 3, GaussianMixture(random_state=0))
+    result.names = names
+    result.save(tmp_path / "batch")
+    same = load(tmp_path / "batch").names
+    assert same == names
+
+    def types(value):
+        return list(map(types, value)) if isinstance(value, (tuple, list)) else (type(value), getattr(value, "fold", 0))
+
+    assert types(same) == types(names)
+    for got, wanted in zip(same, names, strict=True):
+        if isinstance(wanted, datetime):
+            assert got.utcoffset() == wanted.utcoffset()
+            assert str(got.tzinfo) == str(wanted.tzinfo)
+
+
+@pytest.mark.parametrize("library", [pd, pl])
+def test_groups_keyed_by_dates_are_saved(library, tmp_path):
+    days = [date(2024, 1, 1 + i % 3) for i in range(60)]
+    table = library.DataFrame({"day": days, "x": ROWS[:, 0], "y": ROWS[:, 1]})
+    result = fit_many_groups(table, GaussianMixture(2, random_state=0), by="day", columns=["x", "y"])
+    result.save(tmp_path / "batch")
+    assert load(tmp_path / "batch").names == result.names == sorted(set(days))
+
+
+def test_names_that_no_file_can_hold_are_named(tmp_path):
+    result = fit_many([ROWS], GaussianMixture(random_state=0))
+    for name in (object(), Decimal(1), pd.NaT, pd.Interval(0, 1)):
+        result.names = [name]
+        with pytest.raises(TypeError, match="names"):
+            result.save(tmp_path / "batch")
+    assert not list(tmp_path.iterdir())

@@ -17,7 +17,7 @@ from mixfast import _random, seeding
 from mixfast._batch import fit_problems
 from mixfast._em import Rows, is_mapped
 from mixfast._threads import resolve_threads
-from mixfast.batch_result import BatchResult, Cell, is_usable
+from mixfast.batch_result import CRITERIA, BatchResult, Cell, is_usable
 from mixfast.convergence import Status
 from mixfast.estimators._base import BaseMixture, check_mixture
 from mixfast.problems import (
@@ -36,8 +36,6 @@ from mixfast.problems import (
     without_weightless_rows,
     zeros_like,
 )
-
-CRITERIA = ("bic", "aic", "icl", "heldout")
 
 N_FOLDS = 5
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import warnings
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import date
 from functools import cached_property
-from numbers import Integral
+from numbers import Integral, Number
 
 import numpy as np
 from sklearn.base import clone
@@ -19,6 +20,9 @@ from mixfast.convergence import Status
 from mixfast.estimators._base import Fit
 from mixfast.problems import gather_problems, have_missing, not_finite, only_of
 from mixfast.units import DataUnits
+
+#: What models can be compared by.
+CRITERIA = ("bic", "aic", "icl", "heldout")
 
 
 def is_usable(status):
@@ -302,7 +306,8 @@ class BatchResult:
         Raises
         ------
         TypeError
-            For names of problems or parameters of the estimator that are no numbers, strings, None or arrays of these.
+            For names of problems that are no strings, numbers or dates, and parameters of the estimator that are no
+            numbers, strings, None or arrays of these.
         ValueError
             For an estimator of your own that has the name of one of mixfast's.
         """
@@ -463,50 +468,100 @@ def _naming(i):
 
 
 def _sections_of_names(names):
-    """Names of columns or groups: strings, numbers, or tuples of them."""
+    """Names of columns or groups: strings, numbers, dates, or tuples of them."""
     if names is None:
         return {}
     rows = [name if isinstance(name, tuple) else (name,) for name in names]
-    columns = {str(j): np.array(column) for j, column in enumerate(zip(*rows, strict=True))}
-    if any(column.dtype == object for column in columns.values()):
-        raise TypeError("names of problems should be strings or numbers to be saved: set result.names to such, or None")
+    columns = {str(j): _column_of_names(column) for j, column in enumerate(zip(*rows, strict=True))}
     return {"names": {"are_tuples": any(isinstance(name, tuple) for name in names), **columns}}
+
+
+def _column_of_names(values):
+    """An array where that has all values as they are, else their list."""
+    types = set(map(type, values))
+    if types <= {str}:
+        return np.array(values, dtype=object)
+    if len(types) == 1 and np.array(values).dtype.kind in "biufM":
+        return np.array(values)
+    if any(value is not None and not isinstance(value, (str, Number, date, np.generic)) for value in values):
+        raise TypeError(
+            "names of problems should be strings, numbers or dates to be saved: set result.names to such, or None"
+        )
+    return list(values)
 
 
 def _names_of_section(section):
     if section is None:
         return None
-    columns = [section[str(j)].tolist() for j in range(len(section) - 1)]
+    columns = [section[str(j)] for j in range(len(section) - 1)]
+    # NumPy would make numbers of dates
+    columns = [list(own) if isinstance(own, list) or own.dtype.kind == "M" else own.tolist() for own in columns]
     return list(zip(*columns, strict=True)) if section["are_tuples"] else columns[0]
 
 
+#: The arrays of a result that are not of its models, and their dtypes.
+COMMON = {"seeds": np.uint64, "n_samples": np.int64}
+#: Those of a result and of each of its models.
+FITTED = {
+    "weights": np.float64,
+    "params": np.float64,
+    "lower_bound": None,  # that of the data
+    "n_iter": np.int32,
+    "status": np.int32,
+    "criteria": np.float64,
+    "chosen": np.int32,
+}
+
+
 def load_batch(contents):
-    """The result of `Contents` that `BatchResult.save` wrote."""
-    try:
-        return _result_of(contents)
-    except (KeyError, IndexError, TypeError) as error:
-        raise ValueError(f"this is no file of a batch, or it is damaged ({error!r}): save the result again") from error
-
-
-def _result_of(contents):
-    sections = contents.sections
-    result = sections["result"]
+    """The result of `Contents` that `BatchResult.save` wrote; KeyError, TypeError or ValueError where it is none."""
+    sections = dict(contents.sections)
+    result, names = sections.pop("result"), sections.pop("names", None)
     cls = persistence.class_of(contents.class_name, contents.classes)
     if not hasattr(cls, "save"):
         raise persistence.unknown_class(contents.class_name)
-    dtype = np.dtype(result["dtype"])
-    candidates = [cls(**sections[f"candidate{i}"]) for i in range(result["criteria"].shape[1])]
+    if result["dtype"] not in ("float32", "float64") or result["criterion"] not in CRITERIA:
+        raise ValueError(f"its dtype is {result['dtype']!r}, its criterion {result['criterion']!r}")
+    dtype, n_problems, n_candidates = np.dtype(result["dtype"]), len(result["chosen"]), result["criteria"].shape[1]
+    _check_integer("n_features", result["n_features"], at_least=1)
+    _check_integer("n_models", result["n_models"], at_least=0)
+    if result["n_models"] not in (0, n_candidates) or len(sections) != n_candidates + result["n_models"]:
+        raise ValueError(f"it has {result['n_models']} models of {n_candidates} candidates in {list(sections)}")
+    candidates = [
+        persistence.make_object(contents.class_name, sections[f"candidate{i}"], {}, contents.classes)
+        for i in range(n_candidates)
+    ]
     cells = [Cell(candidate, result["n_features"], dtype) for candidate in candidates]
+    size = max(cell.layout.size for cell in cells)
 
-    fields = ("weights", "params", "lower_bound", "n_iter", "status", "criteria", "chosen")
+    def check(own, n_components):
+        shapes = {"weights": (n_components,), "params": (size,), "criteria": (n_candidates,)}
+        for name, wanted in (FITTED | (COMMON if own is result else {})).items():
+            array, shape = own[name], (n_problems, *shapes.get(name, ()))
+            if array.dtype != (wanted or dtype) or array.shape != shape:
+                raise ValueError(f"{name} should be {wanted or dtype} {shape}, got {array.dtype} {array.shape}")
+        if np.any((own["chosen"] < 0) | (own["chosen"] >= n_candidates)):
+            raise ValueError("chosen names a model that is none of the candidates")
+
+    check(result, max(cell.n_components for cell in cells))
     common = result["seeds"], result["n_samples"], result["criterion"]
 
     def of_model(i):
         own = sections[f"model{i}"]
+        check(own, cells[i].n_components)
         own = own | {"criteria": own["criteria"][:, [i]], "chosen": np.zeros_like(own["chosen"])}
-        return BatchResult([cells[i]], dtype, *(own[name] for name in fields), *common)
+        return BatchResult([cells[i]], dtype, *(own[name] for name in FITTED), *common)
 
     models = [of_model(i) for i in range(result["n_models"])] or None
-    found = BatchResult(cells, dtype, *(result[name] for name in fields), *common, models=models)
-    # files of before names of columns were kept have none
-    return found._named(_names_of_section(sections.get("names")), result.get("feature_names"))
+    found = BatchResult(cells, dtype, *(result[name] for name in FITTED), *common, models=models)
+    names, feature_names = _names_of_section(names), result.get("feature_names")  # older files have none
+    if names is not None and len(names) != n_problems:
+        raise ValueError(f"there are {len(names)} names for {n_problems} problems")
+    if feature_names is not None and np.shape(feature_names) != (result["n_features"],):
+        raise ValueError(f"feature_names are {feature_names!r} for {result['n_features']} columns")
+    return found._named(names, feature_names)
+
+
+def _check_integer(name, value, at_least):
+    if type(value) is not int or value < at_least:
+        raise ValueError(f"{name} should be an integer of at least {at_least}, got {value!r}")

@@ -24,6 +24,10 @@ class Part(BaseEstimator):
         """A mixture of these columns alone."""
         return self._mixture(n_components, **self.get_params())
 
+    def _validate_params(self):
+        """Raise ValueError for parameters that the mixture does not allow."""
+        self.mixture(1)._validate_params()
+
 
 class Bernoulli(Part):
     """Columns of zeros and ones, or booleans; `alpha` as in `BernoulliMixture`, and `binarize`, which is None here."""

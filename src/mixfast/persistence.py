@@ -1,30 +1,36 @@
-"""Models in files: NumPy's npz with a header in JSON, never a pickle. The project's docs/files.md has the format.
+"""Models in files: a header in JSON and arrays, never a pickle. The project's docs/files.md has the format.
 
 A file holds a kind of content, the name of its class, and sections of named values. Another kind of content is a
 function that makes the object of what `read` gives, and its line in `LOADERS`.
+
+scikit-learn is imported where objects are looked at or made, not before: it takes 125 MB (with pandas beside it), which
+a file that is refused has no claim to.
 """
 
 from __future__ import annotations
 
 import json
 import math
-import zipfile
+from contextlib import contextmanager
+from datetime import date, datetime
 from typing import NamedTuple
 
 import numpy as np
-from sklearn.base import BaseEstimator
-from sklearn.utils.validation import check_is_fitted
 
 import mixfast
+from mixfast import archive
 from mixfast.convergence import Status
+from mixfast.dates import DATES, date_form
 
 FORMAT = "mixfast"
-HEADER = "header.json"
 #: Goes up when a file can no longer be read by what wrote the files before.
 VERSION = 1
 
 #: Types that JSON gives back as they were.
 PLAIN = (bool, int, float, str, type(None))
+
+#: Numbers that JSON has no name for, by that which Python gives them.
+NOT_FINITE = {repr(value): value for value in (math.nan, math.inf, -math.inf)}
 
 
 class Contents(NamedTuple):
@@ -39,16 +45,39 @@ class Contents(NamedTuple):
 
 # ---- values ---------------------------------------------------------------------------------------------------------
 
-#: How what is no plain value is made again, by the form that the header names; "object" is left to `make_object`.
+
+def _list_of(array):
+    if array.ndim != 1:
+        raise ValueError(f"an array of {array.ndim} dimensions is no list")
+    return list(array)
+
+
+def _strings(values):
+    if type(values) is not list or not all(type(value) is str for value in values):
+        raise ValueError(f"{values!r} is no list of strings")
+    return np.array(values, dtype=object)
+
+
+def _status(value):
+    known = sum(Status)
+    if type(value) is not int or value & ~known:
+        raise ValueError(f"mixfast {mixfast.__version__} has no status {value!r}: update mixfast")
+    return Status(value)
+
+
+#: How what is no plain value is made again, by where it is in the file and the form that the header names; "object" is
+#: left to `make_object`.
 DECODERS = {
-    "array": lambda array: array[()],  # a NumPy scalar where there are no dimensions
-    "list": list,
-    "items": list,
-    "tuple": tuple,
-    "dict": lambda parts: dict(zip(parts[0], parts[1:], strict=True)),
-    "strings": lambda strings: np.array(strings, dtype=object),
-    "status": Status,
-    "float": float,
+    "entry": {
+        "array": lambda array: array[()],  # a NumPy scalar where there are no dimensions
+        "list": _list_of,
+    },
+    "items": {
+        "items": list,
+        "tuple": tuple,
+        "dict": lambda parts: dict(zip(parts[0], parts[1:], strict=True)),
+    },
+    "value": {"strings": _strings, "status": _status, "float": NOT_FINITE.__getitem__, **DATES},
 }
 
 
@@ -66,7 +95,7 @@ def _parts(value):
         return ("tuple" if isinstance(value, tuple) else "items"), list(value)
     if isinstance(value, dict):
         return "dict", [list(value), *value.values()]
-    if isinstance(value, BaseEstimator):
+    if _is_estimator(type(value)):
         check_name(value)
         return "object", [type(value).__name__, *sections_of(value).values()]
     return None
@@ -84,10 +113,12 @@ def _encode(value, name, arrays):
         return value
     if isinstance(value, Status):
         return {"form": "status", "value": int(value)}
+    if isinstance(value, date) and (form := date_form(value)) is not None:
+        return form
     array = np.asarray(value)
     if array.ndim == 1 and array.dtype == object and all(type(item) is str for item in array):
         return {"form": "strings", "value": array.tolist()}
-    if array.dtype.hasobject:
+    if array.dtype.kind not in archive.KINDS:
         raise TypeError(
             f"{name} is {value!r}, which a file without pickles cannot hold: before saving, set it to a number, a "
             "string, None or an array of these (random_state: to an int or None)"
@@ -96,14 +127,29 @@ def _encode(value, name, arrays):
     return {"form": "list" if isinstance(value, list) and array.ndim == 1 else "array", "entry": name}
 
 
-def _decode(item, arrays, decoders):
+def _entries_of(item, name):
+    """Names of the arrays that a value of the header is made of: those that `_encode` gave them."""
     if not isinstance(item, dict):
+        return []
+    if item.keys() == {"form", "items"}:
+        return [entry for i, own in enumerate(item["items"]) for entry in _entries_of(own, f"{name}.{i}")]
+    return [name] if item.keys() == {"form", "entry"} and item["entry"] == name else []
+
+
+def _decode(item, name, arrays, decoders):
+    if type(item) in PLAIN:
         return item
-    if "items" in item:
-        value = [_decode(own, arrays, decoders) for own in item["items"]]
-    else:
-        value = arrays[item["entry"]] if "entry" in item else item["value"]
-    return decoders[item["form"]](value)
+    form, place = item["form"], (item.keys() - {"form"}).pop()
+    if len(item) != 2:
+        raise ValueError(f"{name} is {item!r}, which is no value")
+    value = item[place]
+    if place == "entry":
+        if value != name:
+            raise ValueError(f"{name} should have the entry of its name, not {value!r}")
+        value = arrays[name]
+    elif place == "items":
+        value = [_decode(own, f"{name}.{i}", arrays, decoders) for i, own in enumerate(value)]
+    return decoders[place][form](value)
 
 
 # ---- files ----------------------------------------------------------------------------------------------------------
@@ -117,8 +163,8 @@ def write(path, contents):
     path : str or path-like
         Taken as it is: no suffix is added.
     contents : Contents
-        Values are numbers, strings, None, `Status`, arrays without objects, object arrays of strings, estimators and
-        parts, and lists, tuples and dicts of these.
+        Values are numbers, strings, None, dates, `Status`, arrays without objects, object arrays of strings, estimators
+        and parts, and lists, tuples and dicts of these.
 
     Raises
     ------
@@ -126,6 +172,8 @@ def write(path, contents):
         For other values. Nothing has been written then.
     ValueError
         For an estimator of another's making that has the name of one of mixfast's. Nothing has been written then.
+    OSError
+        Where the file cannot be written whole. What was there before stays.
     """
     arrays = {}
     sections = {
@@ -140,12 +188,23 @@ def write(path, contents):
         "class": contents.class_name,
         "sections": sections,
     }
-    text = json.dumps(header, allow_nan=False, indent=1)
-    with zipfile.ZipFile(path, "w") as file:
-        file.writestr(zipfile.ZipInfo(HEADER), text)  # ZipInfo knows no clock: the same model makes the same bytes
-        for name, array in arrays.items():
-            with file.open(f"{name}.npy", "w", force_zip64=True) as entry:
-                np.lib.format.write_array(entry, array, allow_pickle=False)
+    archive.write(path, json.dumps(header, allow_nan=False, indent=1), arrays)
+
+
+def _check_header(path, header):
+    if header["format"] != FORMAT:
+        raise _unreadable(path, f"its format is {header['format']!r}")
+    version = header["version"]
+    if type(version) is not int or version < 1:
+        raise _unreadable(path, f"its version is {version!r}")
+    if version > VERSION:
+        raise RefusedFileError(
+            f"'{path}' is in version {version} of the format, this mixfast {mixfast.__version__} reads up to "
+            f"{VERSION}: load it with mixfast {header.get('mixfast')} or a later one"
+        )
+    types = {"format": str, "version": int, "mixfast": str, "kind": str, "class": str, "sections": dict}
+    if {name: type(value) for name, value in header.items()} != types:
+        raise _unreadable(path, f"its header should have {', '.join(types)}")
 
 
 def read(path, classes=()):
@@ -158,40 +217,47 @@ def read(path, classes=()):
     ValueError
         For a file that mixfast did not write, that is damaged, or that is in a newer version of the format.
     """
-    with open(path, "rb") as file:
-        if not zipfile.is_zipfile(file):  # NumPy would advise to allow pickles
-            raise _unreadable(path, "it is no zip archive, or a part of one")
-        file.seek(0)
-        try:
-            with np.load(file, allow_pickle=False) as entries:
-                arrays = {name: entries[name] for name in entries.files}
-            header = json.loads(arrays.pop(HEADER))
-            is_ours, version = header["format"] == FORMAT, int(header["version"])
-        except Exception as error:  # a damaged file can break NumPy's readers of zip and of arrays in many ways
-            raise _unreadable(path, error) from error
-    if not is_ours:
-        raise _unreadable(path, f"its format is {header['format']!r}")
-    if version > VERSION:
-        raise ValueError(
-            f"'{path}' is in version {version} of the format, this mixfast {mixfast.__version__} reads up to "
-            f"{VERSION}: load it with mixfast {header.get('mixfast')} or a later one"
-        )
     known = {cls.__name__: cls for cls in classes}
-    decoders = DECODERS | {"object": lambda parts: make_object(*parts, known)}
-    try:
-        sections = {
-            section: {name: _decode(item, arrays, decoders) for name, item in values.items()}
-            for section, values in header["sections"].items()
+    objects = {"object": lambda parts: make_object(*parts, known)}
+    decoders = DECODERS | {"items": DECODERS["items"] | objects}
+    with open(path, "rb") as file, _promised(path):
+        entries = archive.Archive(file)
+        header = json.loads(entries.header())
+        _check_header(path, header)
+        sections = header["sections"]
+        arrays = entries.arrays(
+            [
+                entry
+                for section, values in sections.items()
+                for name, item in values.items()
+                for entry in _entries_of(item, f"{section}.{name}")
+            ]
+        )
+        decoded = {
+            section: {name: _decode(item, f"{section}.{name}", arrays, decoders) for name, item in values.items()}
+            for section, values in sections.items()
         }
-        return Contents(header["kind"], header["class"], sections, known)
-    except UnknownClassError:
+        return Contents(header["kind"], header["class"], decoded, known)
+
+
+class RefusedFileError(ValueError):
+    """Says in full why a file is not loaded, and what to do."""
+
+
+@contextmanager
+def _promised(path):
+    """Whatever a damaged or changed file breaks, in the readers of zip, JSON and arrays or in what is made of them, is
+    the ValueError that `load` promises."""
+    try:
+        yield
+    except RefusedFileError:
         raise
-    except Exception as error:  # a header that is JSON, but not as it was written
+    except Exception as error:
         raise _unreadable(path, error) from error
 
 
 def _unreadable(path, reason):
-    return ValueError(
+    return RefusedFileError(
         f"'{path}' is no file that mixfast saved, or it is damaged ({reason}): save the model again, with its method "
         "save"
     )
@@ -202,8 +268,11 @@ def _unreadable(path, reason):
 
 def save_estimator(estimator, path):
     """What `DensityEstimator.save` does."""
+    from sklearn.utils.validation import check_is_fitted
+
     check_is_fitted(estimator)
     check_name(estimator)
+    estimator._check_state()
     write(path, Contents("estimator", type(estimator).__name__, sections_of(estimator)))
 
 
@@ -213,12 +282,8 @@ def sections_of(estimator):
     return {"params": estimator.get_params(deep=False), "attributes": attributes}
 
 
-class UnknownClassError(ValueError):
-    """A class that neither mixfast nor the caller of `load` knows."""
-
-
 def unknown_class(name):
-    return UnknownClassError(
+    return RefusedFileError(
         f"mixfast {mixfast.__version__} has no estimator {name!r}: update mixfast or, where {name} is a class of your "
         f"own, give it, mixfast.load(path, classes=[{name}])"
     )
@@ -232,9 +297,11 @@ def check_name(estimator):
 
 
 def _load_estimator(contents):
-    if not contents.sections.keys() >= {"params", "attributes"}:
-        raise ValueError(f"An estimator's file has sections params and attributes, this one {list(contents.sections)}")
     sections = contents.sections
+    if sections.keys() != {"params", "attributes"}:
+        raise ValueError(f"an estimator's file has sections params and attributes, this one {list(sections)}")
+    if not sections["attributes"]:
+        raise ValueError("it has no fitted attributes")
     estimator = make_object(contents.class_name, sections["params"], sections["attributes"], contents.classes)
     if not hasattr(estimator, "save"):
         raise unknown_class(contents.class_name)
@@ -253,6 +320,10 @@ def make_object(class_name, params, attributes, classes):
     estimator = cls(**params)
     for name, value in attributes.items():
         setattr(estimator, name, value)
+    if attributes:
+        estimator._check_state()
+    else:
+        estimator._validate_params()
     return estimator
 
 
@@ -267,9 +338,16 @@ def public_class(name):
 def class_of(name, classes):
     """A class of mixfast's own, or one of `classes`, by name, whose objects `make_object` may make."""
     cls = public_class(name) or classes.get(name)
-    if cls is None or not issubclass(cls, BaseEstimator):
+    if not _is_estimator(cls):
         raise unknown_class(name)
     return cls
+
+
+def _is_estimator(cls):
+    """Whether it is a class of estimators, or of their parts."""
+    from sklearn.base import BaseEstimator
+
+    return isinstance(cls, type) and issubclass(cls, BaseEstimator)
 
 
 def _is_fitted_attribute(name):
@@ -321,14 +399,15 @@ def load(path, classes=()):
     array([[2.]])
     """
     for cls in classes:
-        if not (isinstance(cls, type) and issubclass(cls, BaseEstimator)):
+        if not _is_estimator(cls):
             raise TypeError(f"classes should be estimators' classes, got {cls!r}")
         if public_class(cls.__name__) not in (None, cls):
             raise ValueError(f"{cls} in classes has the name of mixfast's own {cls.__name__}: give it another")
     contents = read(path, classes)
     if contents.kind not in LOADERS:
-        raise ValueError(
+        raise RefusedFileError(
             f"'{path}' holds the kind {contents.kind!r}, mixfast {mixfast.__version__} knows {sorted(LOADERS)}: "
             "update mixfast"
         )
-    return LOADERS[contents.kind](contents)
+    with _promised(path):
+        return LOADERS[contents.kind](contents)

@@ -103,6 +103,15 @@ class BaseMixture(DensityEstimator):
         "weight_concentration": [Interval(Real, 1.0, None, closed="left"), None],
     }
 
+    _attribute_constraints: dict = {
+        **DensityEstimator._attribute_constraints,
+        "weights_": [np.ndarray, list, tuple],
+        "converged_": ["boolean"],
+        "lower_bound_": [Real],
+        "lower_bounds_": [list],
+        "status_": [Status],
+    }
+
     #: The sparse forms that X may have: False, or "csr".
     _accepts_sparse: bool | str = False
 
@@ -509,6 +518,13 @@ class BaseMixture(DensityEstimator):
     def _n_fitted_features(self):
         """Number of columns; a model put together by hand has no n_features_in_, but its first parameter has them."""
         return getattr(self, "n_features_in_", None) or np.shape(self._collect()[0])[-1]
+
+    def _check_state(self):
+        super()._check_state()
+        weights = np.asarray(self.weights_, dtype=np.float64)
+        if weights.ndim != 1 or not len(weights) or not np.all(weights >= 0):
+            raise ValueError(f"weights_ should be numbers of at least 0, one for each component, got {weights}")
+        self._family().params_layout(len(weights), self._n_fitted_features()).check(self._collect())
 
     def _packed_state(self, layout):
         return np.asarray(self.weights_, dtype=np.float64), layout.pack(self._collect())

@@ -8,6 +8,7 @@ from numbers import Integral
 import numpy as np
 from sklearn.base import BaseEstimator, DensityMixin, _fit_context
 from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import Interval, validate_parameter_constraints
 from sklearn.utils.validation import check_is_fitted
 
 from mixfast import persistence
@@ -34,6 +35,13 @@ def fitting(fit):
 
 class DensityEstimator(DensityMixin, BaseEstimator):
     """Base of the estimators: their seed, scores from `score_samples`, files."""
+
+    #: What fitted attributes are, as `_parameter_constraints` says it of parameters.
+    _attribute_constraints: dict = {
+        "n_features_in_": [Interval(Integral, 1, None, closed="left")],
+        "feature_names_in_": [np.ndarray],
+        "n_iter_": [Interval(Integral, 0, None, closed="left")],
+    }
 
     def _seed(self):
         """64 bits that all random numbers of a fit come from."""
@@ -80,6 +88,14 @@ class DensityEstimator(DensityMixin, BaseEstimator):
         counts = rng.multinomial(n_samples, weights / weights.sum())
         return np.repeat(np.arange(len(weights), dtype=np.int64), counts)
 
+    def _check_state(self):
+        """Raise ValueError where parameters and fitted attributes, from a file perhaps, are none that `fit` leaves."""
+        self._validate_params()
+        validate_parameter_constraints(self._attribute_constraints, vars(self), caller_name=type(self).__name__)
+        names = getattr(self, "feature_names_in_", None)
+        if names is not None and names.shape != (getattr(self, "n_features_in_", len(names)),):
+            raise ValueError(f"feature_names_in_ has shape {names.shape} for {self.n_features_in_} columns")
+
     def save(self, path):
         """Write the fitted model to a file that `mixfast.load` reads, without pickle.
 
@@ -99,6 +115,10 @@ class DensityEstimator(DensityMixin, BaseEstimator):
             For a parameter that is no number, string, None or array, as a RandomState instance in `random_state`.
             Nothing has been written then.
         ValueError
-            For a class of your own that has the name of one of mixfast's.
+            For a class of your own that has the name of one of mixfast's, and for parameters and attributes that were
+            set to what no fit leaves.
+        OSError
+            Where the file cannot be written whole, for want of space perhaps. The file that was there stays as it was:
+            the new one is written beside it, in the same folder, and takes its place when it is complete.
         """
         persistence.save_estimator(self, path)

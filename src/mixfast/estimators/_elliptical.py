@@ -30,6 +30,13 @@ class EllipticalMixture(BaseMixture):
         "regularization": [StrOptions(set(UNITS))],
     }
 
+    _attribute_constraints: dict = {
+        **BaseMixture._attribute_constraints,
+        "covariances_": [np.ndarray, list],
+        "precisions_cholesky_": [np.ndarray, list],
+        "precisions_": [np.ndarray, list],
+    }
+
     def _published(self, params):
         return *params, self._family().precisions(params.precisions_cholesky)
 

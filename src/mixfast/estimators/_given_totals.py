@@ -22,6 +22,13 @@ class GivenTotals:
         tags.input_tags.positive_only = True
         return tags
 
+    def _check_state(self):
+        super()._check_state()
+        if hasattr(self, "totals_"):  # models of a batch have none
+            totals, shares = (np.asarray(own, dtype=np.float64) for own in (self.totals_, self.total_shares_))
+            if totals.ndim != 1 or totals.shape != shares.shape:
+                raise ValueError(f"totals_ and total_shares_ have shapes {totals.shape} and {shares.shape}")
+
     def _learn_design(self, X, sample_weight):
         self.totals_, place = np.unique(row_totals(X), return_inverse=True)
         share = np.bincount(place, weights=sample_weight)

@@ -148,6 +148,14 @@ class CategoricalMixture(BaseMixture):
     def _n_fitted_features(self):
         return len(self.probabilities_)
 
+    def _check_state(self):
+        for own, probabilities in zip(self.categories_, self.probabilities_, strict=True):
+            if np.ndim(own) != 1 or np.shape(probabilities) != (len(self.weights_), len(own)):
+                raise ValueError(f"categories_ holds {own!r} for probabilities of shape {np.shape(probabilities)}")
+        super()._check_state()
+        if getattr(self, "n_features_in_", len(self.categories_)) != len(self.categories_):
+            raise ValueError(f"there are {len(self.categories_)} categories_ for {self.n_features_in_} columns")
+
     def _for_parts_of(self, X):
         if isinstance(self.categories, str):
             return clone(self).set_params(categories=[categories_of(own) for own in Columns(X).all_answers()])

@@ -208,6 +208,22 @@ class GSDMM(GivenTotals, ClusterMixin, DensityEstimator):
         self.word_counts_ = (members @ X).toarray().astype(np.int64)
         self.word_totals_ = self.word_counts_.sum(axis=1)
 
+    def _check_state(self):
+        super()._check_state()
+        shapes = {
+            "document_counts_": (np.size(self.document_counts_),),
+            "word_totals_": (np.size(self.document_counts_),),
+            "word_counts_": (np.size(self.document_counts_), self.n_features_in_),
+            "labels_": (np.size(self.labels_),),
+            "log_joint_": (self.n_iter_,),
+        }
+        for name, shape in shapes.items():
+            own = np.asarray(getattr(self, name))
+            if own.shape != shape or own.dtype.kind != ("f" if name == "log_joint_" else "i"):
+                raise ValueError(f"{name} should be numbers of shape {shape}, got {own.dtype} {own.shape}")
+        if self.n_clusters_ != np.count_nonzero(self.document_counts_):
+            raise ValueError(f"n_clusters_={self.n_clusters_!r} is not the number of clusters with documents")
+
     def _validate_rows(self, X, reset):
         X = validate_data(self, X, reset=reset, accept_sparse="csr", dtype=np.float64)
         X = canonical(scipy.sparse.csr_array(self._prepare_rows(X)))
@@ -222,14 +238,13 @@ class GSDMM(GivenTotals, ClusterMixin, DensityEstimator):
 
     @property
     def weights_(self):
-        return (self.document_counts_ + self.alpha) / (
-            self.document_counts_.sum() + len(self.document_counts_) * self.alpha
-        )
+        alpha = float(self.alpha)  # an int may be larger than those of NumPy
+        return (self.document_counts_ + alpha) / (self.document_counts_.sum() + len(self.document_counts_) * alpha)
 
     @property
     def probabilities_(self):
-        n_words = self.word_counts_.shape[1]
-        return (self.word_counts_ + self.beta) / (self.word_totals_ + n_words * self.beta)[:, np.newaxis]
+        beta, n_words = float(self.beta), self.word_counts_.shape[1]
+        return (self.word_counts_ + beta) / (self.word_totals_ + n_words * beta)[:, np.newaxis]
 
     def _evaluate(self, X, **wanted):
         """Fill the arrays that are wanted; of the empty clusters one stands for all."""
@@ -307,5 +322,5 @@ class GSDMM(GivenTotals, ClusterMixin, DensityEstimator):
 
     def _draw(self, n_samples, rng, totals):
         labels = self._draw_components(n_samples, rng)
-        params = DirichletMultinomialParams(self.word_counts_ + self.beta)
+        params = DirichletMultinomialParams(self.word_counts_ + float(self.beta))
         return DirichletMultinomial().sample(params, labels, rng, totals), labels

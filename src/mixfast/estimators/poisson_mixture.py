@@ -87,6 +87,8 @@ class PoissonMixture(BaseMixture):
 
     _accepts_sparse = "csr"
 
+    _attribute_constraints: dict = {**BaseMixture._attribute_constraints, "is_exposed_": ["boolean"]}
+
     def __init__(
         self,
         n_components=1,

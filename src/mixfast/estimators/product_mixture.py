@@ -210,6 +210,16 @@ class ProductMixture(BaseMixture):
             return self.components_
         return self._new_components(self._groups(self._column_names()))
 
+    def _check_state(self):
+        names = [group.name for group in self._groups(self._column_names())]
+        if not isinstance(self.components_, dict) or list(self.components_) != names:
+            raise ValueError(f"components_ should be a dict with the parts {names}")
+        if not all(isinstance(own, BaseMixture) for own in self.components_.values()):
+            raise ValueError("components_ holds what is no mixture")
+        if not isinstance(self.columns_, list):
+            raise ValueError(f"columns_ should be a list, got {self.columns_!r}")
+        super()._check_state()
+
     def _family(self):
         mixtures = self._mixtures().values()
         return Product([own._family() for own in mixtures], [own.n_features_in_ for own in mixtures])

@@ -41,12 +41,16 @@ class Layout:
 
     def pack(self, record):
         """A new buffer holding the arrays of `record`; raises ValueError where a shape does not fit."""
+        arrays = self.check(record)
         buffer = np.empty(self.size)
-        for name, target, source in zip(self.record._fields, self.view(buffer), record, strict=True):
-            source = np.asarray(source, dtype=float)
-            if source.shape != target.shape:
-                raise ValueError(
-                    f"{self.record.__name__}.{name} should have the shape of {target.shape}, got {source.shape}"
-                )
+        for target, source in zip(self.view(buffer), arrays, strict=True):
             target[...] = source
         return buffer
+
+    def check(self, record):
+        """The arrays of `record` as float64; raises ValueError where a shape does not fit."""
+        arrays = [np.asarray(source, dtype=float) for source in record]
+        for name, shape, array in zip(self.record._fields, self.shapes, arrays, strict=True):
+            if array.shape != shape:
+                raise ValueError(f"{self.record.__name__}.{name} should have the shape of {shape}, got {array.shape}")
+        return arrays
