@@ -496,12 +496,15 @@ def test_a_changed_header_is_a_value_error_or_a_model_that_works(name, tmp_path)
             except ValueError:
                 n_refused += 1
                 continue
-            try:
+            if is_name and other == "x":
+                try:
+                    after = use(model, name)
+                except ValueError as error:
+                    if "feature names" in str(error) or "none of its categories" in str(error):
+                        continue  # as it is for a table with other names
+                    raise
+            else:
                 after = use(model, name)
-            except ValueError as error:
-                assert is_name and other == "x"
-                assert "feature names" in str(error) or "none of its categories" in str(error)
-                continue
             is_param = "params" in path or any(str(key).startswith("candidate") for key in path) or name == "product"
             if not is_param and "names" not in path:
                 for got, wanted in zip(after, before, strict=True):

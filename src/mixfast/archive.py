@@ -1,4 +1,4 @@
-"""A header and arrays in a zip archive, NumPy's npz: written whole or not at all, read only where it is as it is written.
+"""A header and arrays in a zip archive, NumPy's npz: written whole or not at all, read only where it is as written.
 
 A file may come from anybody, so its words are compared with its size before they are believed: what is read takes no
 more memory than the file has bytes.
@@ -93,7 +93,7 @@ def write(path, header, arrays):
 
 
 class Archive:
-    """An archive to read. Whatever `write` does not make is a ValueError, or an error of zipfile's, before it is read."""
+    """An archive to read. Whatever `write` does not make is a ValueError, or one of zipfile's, before it is read."""
 
     def __init__(self, file):
         self._file = file

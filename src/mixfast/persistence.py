@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import math
 from contextlib import contextmanager
-from datetime import date, datetime
+from datetime import date
 from typing import NamedTuple
 
 import numpy as np
