@@ -19,7 +19,13 @@ from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy
 
 from mixfast._em cimport EM, Pass, advance, course_t, em_t, note_fall
-from mixfast._family cimport MIXFAST_FAILED, MIXFAST_NOT_FINITE, MIXFAST_REPAIRED_COVARIANCE, family_t
+from mixfast._family cimport (
+    MIXFAST_FAILED,
+    MIXFAST_NOT_FINITE,
+    MIXFAST_REPAIRED_COVARIANCE,
+    MIXFAST_SPURIOUS_COMPONENT,
+    family_t,
+)
 from mixfast._pass cimport arena_t, measure_arena, open_arena, pass_t, take
 
 import numpy as np
@@ -160,7 +166,8 @@ cdef int make_pass(acceleration_t *a, bint *is_accepted) noexcept nogil:
     code = advance(em, &objective)
     if code != 0:
         return code
-    is_accepted[0] = length == 1 or (objective >= a.bound and (em.status & ~a.said) == 0)
+    is_accepted[0] = length == 1 or (
+        objective >= a.bound and (em.status & ~(a.said | MIXFAST_SPURIOUS_COMPONENT)) == 0)
     if not is_accepted[0]:
         em.status, em.n_impossible = before, n_impossible
         go_back(a)
@@ -169,7 +176,7 @@ cdef int make_pass(acceleration_t *a, bint *is_accepted) noexcept nogil:
         a.n_points = 1
         return 0
     a.said = em.status
-    em.status |= before
+    em.status |= before & ~MIXFAST_SPURIOUS_COMPONENT
     if length > 1:
         accept_extrapolated(a, objective, length)
     else:

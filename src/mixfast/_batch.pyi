@@ -21,6 +21,7 @@ class Model:
         given_weights: NDArray[np.float64],
         given_params: NDArray[np.float64],
         n_free: float,
+        n_rows_needed: int,
     ) -> Self: ...
 
 def fit_problems(
@@ -34,6 +35,7 @@ def fit_problems(
     max_iter: int,
     tol: float,
     stop_on: int,
+    passed_over: int,
     accelerates: bool,
     init_params: str,
     lloyd_tol: float,

@@ -47,7 +47,7 @@ from mixfast._em cimport (
     sum_of_weights,
     write_results,
 )
-from mixfast._family cimport MIXFAST_NOT_FINITE, chunk_t, family_t, rows_t
+from mixfast._family cimport MIXFAST_NOT_FINITE, MIXFAST_SPURIOUS_COMPONENT, chunk_t, family_t, rows_t
 from mixfast._line cimport line_t, place_line, suits_line
 from mixfast._pass cimport (
     CACHE_LINE,
@@ -72,6 +72,7 @@ from mixfast._seeding cimport (
     seeding_t,
     settle,
 )
+from mixfast._spurious cimport bytes_to_find, note_lack_of_rows
 from mixfast.proportions._proportions cimport Proportions, arrange_clusters, proportions_t
 
 from time import sleep
@@ -101,6 +102,7 @@ cdef double WAIT = 0.005  # seconds between two looks of a thread that has nothi
 # Tasks are dealt out one by one, but a thousandth of them at a time where there are very many.
 cdef enum:
     N_DEALS = 1000
+    FAILS = 2                      # the last rank of a fit
 
 
 # One model that problems are fitted with.
@@ -116,6 +118,7 @@ ctypedef struct model_t:
     const double *given_params     # [n_params]
     bint has_start                 # all are given
     double n_free                  # parameters that a criterion counts
+    Py_ssize_t n_rows_needed       # see _spurious.pyx
 
 
 cdef struct batch_t
@@ -164,6 +167,7 @@ ctypedef struct worker_t:
     pass_t fit
     em_t em
     acceleration_t acceleration
+    Py_ssize_t *found              # rows of the components
     Py_ssize_t n_done, n_bad       # fits
     double flops                   # since it listened last
 
@@ -198,6 +202,7 @@ cdef struct batch_t:
     double lloyd_tol
     Py_ssize_t lloyd_max_iter
     criterion_fn criterion         # the lower the better; NULL where there is nothing to choose
+    int passed_over                # statuses of fits that are chosen only where there is no other
     # results: [n_problems][n_slots] of each; a slot for the best model or for every one
     Py_ssize_t n_slots, largest_weights, largest_params
     double *weights
@@ -405,6 +410,7 @@ cdef void place_fit(worker_t *w, const batch_t *b, const model_t *m) noexcept no
     w.em.p = &w.fit
     w.em.prunes = b.prunes
     place_acceleration(&w.acceleration, &w.em, &w.arena)
+    w.found = <Py_ssize_t *> take(&w.arena, bytes_to_find(m.family.n_components, m.n_rows_needed))
 
 
 cdef size_t most_room(const batch_t *b, problems, sizes, int n_threads):
@@ -472,6 +478,8 @@ cdef int fit_from(worker_t *w, const batch_t *b, const model_t *m, uint64_t seed
     forget(&w.acceleration)
     begin_course(&course, -INFINITY, b.max_iter)
     code = b.loop(&w.em, &w.acceleration, b.tol, b.stop_on, &course)
+    if code == 0 and course.n_steps > 0 and not w.em.status & b.stop_on:
+        code = note_lack_of_rows(&w.em, m.n_rows_needed, w.found)
     fit.lower_bound, fit.n_iter, fit.status = course.bound, course.n_steps, w.em.status
     if w.em.n_impossible > 0:
         fit.status |= IMPOSSIBLE_ROWS
@@ -482,13 +490,22 @@ cdef int fit_from(worker_t *w, const batch_t *b, const model_t *m, uint64_t seed
     return code
 
 
+cdef bint beats(const fit_t *fit, const fit_t *other) noexcept nogil:
+    """As `Fit.beats`."""
+    cdef bint is_spurious = fit.status & MIXFAST_SPURIOUS_COMPONENT != 0
+    cdef bint other_is = other.status & MIXFAST_SPURIOUS_COMPONENT != 0
+    if other.lower_bound == -INFINITY:
+        return True
+    return other_is if is_spurious != other_is else fit.lower_bound > other.lower_bound
+
+
 cdef void try_start(worker_t *w, const batch_t *b, const model_t *m, uint64_t seed, uint32_t start,
                     trial_t *trial) noexcept nogil:
     """One start more; the best is kept, as by `BaseMixture._best_of_all`. A start that cannot be fitted ends all."""
     cdef fit_t fit
     cdef int code = fit_from(w, b, m, seed, start, &fit)
     trial.fails = code != 0 or fit.status & b.stop_on != 0
-    if trial.fails or start == 0 or fit.lower_bound > trial.fit.lower_bound or trial.fit.lower_bound == -INFINITY:
+    if trial.fails or start == 0 or beats(&fit, &trial.fit):
         trial.fit = fit
         memcpy(trial.weights, w.fit.weights, m.family.n_components * sizeof(double))
         memcpy(trial.params, w.fit.params, m.family.n_params * sizeof(double))
@@ -564,7 +581,7 @@ cdef void fit_problem(worker_t *w, const batch_t *b, Py_ssize_t problem) noexcep
     cdef const trial_t *trial
     cdef Py_ssize_t model = 0, i, j
     cdef double least = INFINITY
-    cdef bint best_fails = True
+    cdef int rank, best_rank = FAILS
     if b.status[problem] != INTERRUPTED:
         w.n_done += 1
         w.n_bad += 1
@@ -577,14 +594,20 @@ cdef void fit_problem(worker_t *w, const batch_t *b, Py_ssize_t problem) noexcep
         for j in range(b.groups[i].n_models):
             trial = &w.trials[j]
             b.criteria[problem * b.n_models + model] = trial.criterion
-            if model == 0 or (not trial.fails and (best_fails or trial.criterion < least)):
+            rank = rank_of(b, trial)
+            if model == 0 or rank < best_rank or (rank == best_rank < FAILS and trial.criterion < least):
                 keep(b, &b.models[model], trial, problem)
                 b.chosen[problem] = <int32_t> model
                 least = trial.criterion if trial.criterion == trial.criterion else INFINITY
-                best_fails = trial.fails
+                best_rank = rank
             model += 1
     w.n_done += 1
-    w.n_bad += best_fails
+    w.n_bad += best_rank == FAILS
+
+
+cdef int rank_of(const batch_t *b, const trial_t *trial) noexcept nogil:
+    """The smaller the better; of equals the criterion decides."""
+    return FAILS if trial.fails else trial.fit.status & b.passed_over != 0
 
 
 cdef void fit_pair(worker_t *w, const batch_t *b, Py_ssize_t pair) noexcept nogil:
@@ -698,7 +721,7 @@ cdef class Model:
     proportions : Proportions
     blank : (n_params,), located : int64 (n_located,) or None
     given_weights (n_components,), given_params (n_params,) : NaN where a start has to find them
-    n_free : int
+    n_free, n_rows_needed : int
     """
 
     cdef model_t c
@@ -706,7 +729,8 @@ cdef class Model:
 
     def __cinit__(self, family, Proportions proportions not None, centres, candidates,
                   const double[::1] blank not None, located,
-                  const double[::1] given_weights not None, const double[::1] given_params not None, double n_free):
+                  const double[::1] given_weights not None, const double[::1] given_params not None, double n_free,
+                  Py_ssize_t n_rows_needed):
         cdef const int64_t[::1] places
         self.c.family, self.c.centres, self.c.candidates = family_in(family), family_in(centres), family_in(candidates)
         self.c.proportions = &proportions.c
@@ -719,14 +743,14 @@ cdef class Model:
             places = located
             self.c.n_located = places.shape[0]
             self.c.located = &places[0] if places.shape[0] else <const int64_t *> self.c.blank  # never read then
-        self.c.n_free = n_free
+        self.c.n_free, self.c.n_rows_needed = n_free, n_rows_needed
         self.c.has_start = not has_unknown(given_weights) and not has_unknown(given_params)
 
 
 def fit_problems(Rows rows not None, Rows seeding_rows not None, const int64_t[::1] offsets not None,
                  const uint64_t[::1] seeds not None, models, *, Py_ssize_t n_init, Py_ssize_t max_iter, double tol,
-                 int stop_on, bint accelerates, init_params, double lloyd_tol, Py_ssize_t lloyd_max_iter, criterion,
-                 bint prunes, int n_threads, progress,
+                 int stop_on, int passed_over, bint accelerates, init_params, double lloyd_tol,
+                 Py_ssize_t lloyd_max_iter, criterion, bint prunes, int n_threads, progress,
                  double[:, :, ::1] weights not None, double[:, :, ::1] params not None,
                  double[:, ::1] lower_bounds not None, int32_t[:, ::1] n_iter not None,
                  int32_t[:, ::1] status not None, double[:, ::1] criteria not None, int32_t[::1] chosen not None):
@@ -753,6 +777,7 @@ def fit_problems(Rows rows not None, Rows seeding_rows not None, const int64_t[:
     b.start = start_named(init_params)
     b.lloyd_tol, b.lloyd_max_iter = lloyd_tol, lloyd_max_iter
     b.criterion = criterion_named(criterion) if criterion is not None else NULL
+    b.passed_over = passed_over
     b.n_slots, b.largest_weights, b.largest_params = weights.shape[1], weights.shape[2], params.shape[2]
     b.weights, b.params, b.lower_bounds = &weights[0, 0, 0], &params[0, 0, 0], &lower_bounds[0, 0]
     b.n_iter, b.status, b.chosen = &n_iter[0, 0], &status[0, 0], &chosen[0]

@@ -38,11 +38,14 @@ ctypedef int (*loop_fn)(em_t *, void *loop_data, double tol, int stop_on, course
 cdef void shape_pass(pass_t *p, const family_t *family, const rows_t *rows, double total_weight,
                      Py_ssize_t n_threads, Py_ssize_t chunk_rows) noexcept nogil
 cdef void place_pass(pass_t *p, arena_t *arena) noexcept nogil
+cdef void open_workspace(const pass_t *p, int thread, workspace_t *space) noexcept nogil
+cdef void prepare(pass_t *p) noexcept nogil
 cdef int run_pass(pass_t *p) noexcept nogil
 cdef double evidence_of(const pass_t *p) noexcept nogil
 cdef void copy_row(const rows_t *rows, Py_ssize_t row, double *out) noexcept nogil
 cdef double flops_of(const pass_t *p) noexcept nogil
 cdef double value_of(const rows_t *rows, Py_ssize_t row, Py_ssize_t column) noexcept nogil
+cdef bint are_equal(const rows_t *rows, Py_ssize_t row, Py_ssize_t other) noexcept nogil
 cdef bint is_constant(const rows_t *rows) noexcept nogil
 cdef double sum_of_weights(const double *weight, Py_ssize_t n) noexcept nogil
 cdef void begin_em(em_t *em) noexcept nogil

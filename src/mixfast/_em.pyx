@@ -23,6 +23,7 @@ from mixfast._capsule cimport family_in
 from mixfast._family cimport (
     MIXFAST_FAILED,
     MIXFAST_NOT_FINITE,
+    MIXFAST_SPURIOUS_COMPONENT,
     chunk_t,
     family_t,
     mixfast_select_rows,
@@ -317,14 +318,9 @@ cdef inline Py_ssize_t gathered_bytes(const pass_t *p) noexcept nogil:
     return round_up((p.family.n_features + 1) * CHOOSING_ROWS * p.family.real_bytes, CACHE_LINE)
 
 
-cdef int visit_lane(const pass_t *p, Py_ssize_t lane, Py_ssize_t round_, int thread) noexcept nogil:
-    """One lane's chunks of one round, in order."""
-    cdef Py_ssize_t first = lane * p.n_chunks // p.n_lanes
-    cdef Py_ssize_t n_own = (lane + 1) * p.n_chunks // p.n_lanes - first
-    cdef Py_ssize_t index, start, column = p.stride * p.family.real_bytes
-    cdef double *slot = p.lanes + lane * p.lane_size
-    cdef workspace_t space
-    cdef chunk_t chunk
+cdef void open_workspace(const pass_t *p, int thread, workspace_t *space) noexcept nogil:
+    """What a thread works in, for chunks of the pass's stride."""
+    cdef Py_ssize_t column = p.stride * p.family.real_bytes
     space.columns = p.scratch + thread * p.scratch_size
     space.weight = <char *> space.columns + packed_columns(p.family) * column
     space.log_norm = <char *> space.weight + column
@@ -338,6 +334,17 @@ cdef int visit_lane(const pass_t *p, Py_ssize_t lane, Py_ssize_t round_, int thr
     space.ceilings = <float *> (space.counts + p.family.n_components)
     space.index = <int32_t *> (space.ceilings + p.family.n_components)
     space.gathered = p.scratch + (thread + 1) * p.scratch_size - gathered_bytes(p)
+
+
+cdef int visit_lane(const pass_t *p, Py_ssize_t lane, Py_ssize_t round_, int thread) noexcept nogil:
+    """One lane's chunks of one round, in order."""
+    cdef Py_ssize_t first = lane * p.n_chunks // p.n_lanes
+    cdef Py_ssize_t n_own = (lane + 1) * p.n_chunks // p.n_lanes - first
+    cdef Py_ssize_t index, start
+    cdef double *slot = p.lanes + lane * p.lane_size
+    cdef workspace_t space
+    cdef chunk_t chunk
+    open_workspace(p, thread, &space)
     for index in range(first + n_own * round_ // p.n_rounds, first + n_own * (round_ + 1) // p.n_rounds):
         start = index * p.chunk_rows
         pack_chunk(p, start, space.columns, space.weight, &chunk)
@@ -651,13 +658,14 @@ cdef double evidence_of(const pass_t *p) noexcept nogil:
 # ---- the loop -------------------------------------------------------------------------------------------------------
 
 cdef int maximise_all(em_t *em) noexcept nogil:
-    """The M-step, on all threads where it is long; what it says is added to the status."""
+    """The M-step, on all threads where it is long; what it says is added to the status, but for what only the last one
+    knows."""
     cdef pass_t *p = em.p
     cdef Py_ssize_t first = 0, n_at_once
     cdef int status = maximise(p)
     if status < 0:
         return MIXFAST_FAILED
-    em.status |= status
+    em.status = em.status & ~MIXFAST_SPURIOUS_COMPONENT | status
     if status & MIXFAST_NOT_FINITE:
         return 0
     if p.family.maximise_component == NULL:

@@ -74,7 +74,10 @@ def _candidates(estimator, n_components, covariance_type):
             grid[name] = list(values) if np.iterable(values) and not isinstance(values, str) else [values]
             if not grid[name]:
                 raise ValueError(f"{name} should have at least one value")
-    found = [_changed(template, dict(zip(grid, values, strict=True))) for values in itertools.product(*grid.values())]
+    points = [dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())]
+    if len(points) > 1:
+        template = _changed(template, template._without_default_regularization())
+    found = [_changed(template, point) for point in points]
     # as `_validate_params`, which asks for the signature once more: 0.1 ms
     for params in (vars(found[0]), *({name: value} for name, values in grid.items() for value in values)):
         validate_parameter_constraints(estimator._parameter_constraints, params, caller_name=type(estimator).__name__)
@@ -107,6 +110,7 @@ def fit_many(
     covariance_type=None,
     criterion="bic",
     keep="best",
+    allow_spurious=False,
     sample_weight=None,
     seeds=None,
     random_state=None,
@@ -139,12 +143,17 @@ def fit_many(
     covariance_type : str or list of str, default=None
         Structures of the covariance to try, likewise.
     criterion : {'bic', 'aic', 'icl', 'heldout'}, default='bic'
-        Where there are several models for each problem, the one with the least is kept. 'heldout' is minus the mean log
-        density of a row under the fit to four fifths of the rows that it does not belong to, so that lower is better
-        here too, whereas `select` has the mean itself, the higher the better; the fifths are drawn from the problem's
-        seed. Each model is then fitted six times.
+        Where there are several models for each problem, the one with the least is kept. They are then fitted with
+        `reg_covar=0`, unless the estimator has another `reg_covar` or `regularization` than its class' defaults: 1e-6
+        of the squared unit of the data distorts columns of small scale. A singular covariance is repaired.
+        'heldout' is minus the mean log density of a row under the fit to four fifths of the rows that it does not
+        belong to, so that lower is better here too, whereas `select` has the mean itself, the higher the better; the
+        fifths are drawn from the problem's seed. Each model is then fitted six times.
     keep : {'best', 'all'}, default='best'
         'all' keeps the fits of all models, in `result.models`.
+    allow_spurious : bool, default=False
+        Whether a model may be chosen whose fit has a spurious component, `Status.SPURIOUS_COMPONENT`, as in `select`.
+        By default it is only where there is no other.
     sample_weight : array-like, default=None
         Weights of the rows, in the form of the problems: a list, an array (n_problems, n_samples), or a flat array.
     seeds : array-like of int of shape (n_problems,), default=None
@@ -199,15 +208,18 @@ def fit_many(
     has_slots = keep == "all" or holds_out or np.any(alone) or n_bytes <= FEW_BYTES
     found = _nothing_found(len(problems), cells, len(cells) if has_slots else 1)
     found.status[...] = status[:, np.newaxis]
-    in_fit = None if holds_out or len(cells) == 1 else criterion
+    choice = Choice(
+        criterion=None if holds_out or len(cells) == 1 else criterion,
+        passed_over=Status.OK if allow_spurious else Status.SPURIOUS_COMPONENT,
+    )
     with _Bar(found.status.size, progress) as report:
-        _fit_all(problems, alone, cells, seeds, in_fit, found, n_threads, report)
+        _fit_all(problems, alone, cells, seeds, choice, found, n_threads, report)
     if holds_out:
         try:
             _hold_out(problems, candidates, seeds, found, n_threads)
         except KeyboardInterrupt:
             _leave_undone(found, np.flatnonzero(np.any(is_usable(found.status), axis=1)))
-    return _result(problems, cells, seeds, criterion, found, keep)._named(None, problems.feature_names)
+    return _result(problems, cells, seeds, criterion, choice, found, keep)._named(None, problems.feature_names)
 
 
 def fit_many_columns(data, estimator, **options):
@@ -306,6 +318,17 @@ def _refuse(name, options, function):
         raise TypeError(f"{function} has no parameter {name!r}: take fit_many")
 
 
+class Choice(NamedTuple):
+    """How one of several models is chosen.
+
+    criterion : name of one that is computed with the fits, or None
+    passed_over : statuses of fits that are chosen only where there is no other
+    """
+
+    criterion: str | None
+    passed_over: Status
+
+
 class _Found(NamedTuple):
     """What the fits fill: [problem, slot] of each, a slot for the best model or for every one."""
 
@@ -363,18 +386,18 @@ def _need_estimators(problems, cells):
     return np.any([cell.needs_estimator(problems) for cell in cells], axis=0)
 
 
-def _fit_all(problems, alone, cells, seeds, criterion, found, n_threads, report):
+def _fit_all(problems, alone, cells, seeds, choice, found, n_threads, report):
     """Those that are `alone` one by one, all others together and first; after Ctrl-C nothing more."""
     n_done, n_bad = 0, 0
     for fit, chosen in ((_fit_compiled, ~alone), (_fit_one_by_one, alone)):
         if not np.any(chosen):
             continue
         if np.all(chosen):  # nothing is copied then
-            fit(problems, cells, seeds, criterion, found, n_threads, report)
+            fit(problems, cells, seeds, choice, found, n_threads, report)
             return
         part = _Found(*(array[chosen] for array in found))
         then = report and (lambda done, bad, before=(n_done, n_bad): report(before[0] + done, before[1] + bad))
-        fit(some_of(problems, chosen), cells, seeds[chosen], criterion, part, n_threads, then)
+        fit(some_of(problems, chosen), cells, seeds[chosen], choice, part, n_threads, then)
         for array, values in zip(found, part, strict=True):
             array[chosen] = values
         n_done, n_bad = n_done + part.status.size, n_bad + int(np.sum(~is_usable(part.status)))
@@ -382,7 +405,7 @@ def _fit_all(problems, alone, cells, seeds, criterion, found, n_threads, report)
             return
 
 
-def _fit_compiled(problems, cells, seeds, criterion, found, n_threads, report):
+def _fit_compiled(problems, cells, seeds, choice, found, n_threads, report):
     estimator = cells[0].estimator
     X = _prepare_rows(problems, estimator, found.status)
     units = _units(problems, X, cells[0], found.status) if cells[0].has_units() else {}
@@ -405,7 +428,8 @@ def _fit_compiled(problems, cells, seeds, criterion, found, n_threads, report):
         init_params=estimator.init_params,
         lloyd_tol=seeding.LLOYD_TOL,
         lloyd_max_iter=seeding.LLOYD_MAX_ITER,
-        criterion=criterion,
+        criterion=choice.criterion,
+        passed_over=int(choice.passed_over),
         prunes=not is_mapped(encoded.rows),
         n_threads=n_threads,
         progress=report,
@@ -463,7 +487,7 @@ def _prepare_rows(problems, estimator, status):
     return join([zeros_like(like, size) if rows is None else rows for rows, size in zip(prepared, sizes, strict=True)])
 
 
-def _fit_one_by_one(problems, cells, seeds, criterion, found, n_threads, report):
+def _fit_one_by_one(problems, cells, seeds, choice, found, n_threads, report):
     """What `_batch.pyx` cannot do, by estimators: families in Python, dropping starts early, units that differ between
     the models."""
     n_bad = 0
@@ -474,7 +498,7 @@ def _fit_one_by_one(problems, cells, seeds, criterion, found, n_threads, report)
                 with warnings.catch_warnings():
                     warnings.simplefilter("ignore")
                     fits = [_fit_alone(cell, X, weight, int(seeds[i]), n_threads) for cell in cells]
-                    _keep(found, i, cells, fits, criterion, X, weight)
+                    _keep(found, i, cells, fits, choice.criterion, X, weight)
             except KeyboardInterrupt:
                 _leave_undone(found, [i])
                 return
@@ -548,7 +572,7 @@ def _folds(problems, seeds):
     return (place - problems.offsets[owner]) % N_FOLDS
 
 
-def _result(problems, cells, seeds, criterion, found, keep):
+def _result(problems, cells, seeds, criterion, choice, found, keep):
     n_samples, dtype = np.diff(problems.offsets), problems.X.dtype
 
     def of(slots, chosen, models=None):
@@ -565,15 +589,18 @@ def _result(problems, cells, seeds, criterion, found, keep):
 
     if keep == "best" and found.status.shape[1] == 1:
         return of(np.zeros_like(found.chosen), found.chosen)
-    chosen = _least(found)
+    chosen = _best(found, choice)
     return of(chosen, chosen, [of_model(i) for i in range(len(cells))] if keep == "all" else None)
 
 
-def _least(found):
-    """The first model of each problem with the least criterion, of those that could be fitted."""
+def _best(found, choice):
+    """The first model of each problem with the least criterion, of those that could be fitted and are not passed over
+    for another."""
     fitted = np.isfinite(found.weights[:, :, 0])
-    value = np.where(fitted & ~np.isnan(found.criteria), found.criteria, np.inf)
-    is_least = fitted & (value == np.min(value, axis=1, keepdims=True))
+    clean = fitted & (found.status & int(choice.passed_over) == 0)
+    eligible = np.where(np.any(clean, axis=1, keepdims=True), clean, fitted)
+    value = np.where(eligible & ~np.isnan(found.criteria), found.criteria, np.inf)
+    is_least = eligible & (value == np.min(value, axis=1, keepdims=True))
     return np.argmax(is_least, axis=1).astype(np.int32)
 
 

@@ -89,6 +89,7 @@ class Cell:
             None if located is None else np.flatnonzero(np.isnan(located)).astype(np.int64),
             *self.given_start,
             self.n_free,
+            self.family.n_rows_needed(self.n_features),
         )
 
 

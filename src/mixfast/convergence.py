@@ -39,7 +39,13 @@ class Status(IntFlag):
     CAPPED_PARAMETER
         A parameter that a component makes infinite, or nearly, was kept at the family's maximum: the concentration
         where all its directions are one, the shape of a Gamma distribution where a column of it is constant.
-
+    SPURIOUS_COMPONENT
+        A component, at the end of the fit, is no find but a place where the likelihood has no bound. Gaussian and
+        Student-t: an eigenvalue of its covariance is below ten times what `reg_covar` or a repair added to it. Gamma,
+        exponential and von Mises-Fisher: a parameter is at the family's maximum. All but exponential: it takes more
+        than half of fewer distinct rows than it needs, d + 2 for a full covariance of d columns, 3 for others, 2 for
+        Gamma and von Mises-Fisher. Of several starts such a fit loses against any other, and `select` and `fit_many`
+        pass it over.
     LOWER_BOUND_FELL
         The lower bound fell in some iteration by more than rounding: by a millionth of 1 + abs(bound), by 1e-4 of it
         where rows are float32. `reg_covar` does that where it is not small beside the variances, since it is added to
@@ -69,6 +75,7 @@ class Status(IntFlag):
     OUT_OF_DOMAIN = 512
     CAPPED_PARAMETER = 1024
     LOWER_BOUND_FELL = 2048
+    SPURIOUS_COMPONENT = 4096
 
     def __str__(self):
         return self.name or "OK"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable, Iterable
+from functools import cache
 from itertools import product
 from numbers import Integral
 from typing import NamedTuple
@@ -17,8 +18,10 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import InvalidParameterError
 from sklearn.utils.validation import _num_samples
 
+from mixfast.convergence import Status
 from mixfast.estimators._base import BaseMixture, check_mixture
 from mixfast.families.family import is_sparse
+from mixfast.hierarchy import Hierarchy
 from mixfast.weights import counted_rows, take
 
 
@@ -160,13 +163,24 @@ def split_labels(estimator, data, labels, n_groups):
 
 # ---- the search ----
 
+#: What `tol` and `max_iter` are where the estimator has its class' defaults; docs/selection.md has the measurement.
+TOL = 1e-6
+MAX_ITER = 1000
+
+
+def _fit_to_compare(estimator):
+    """Parameters to set, so that criteria differ by what fits are rather than by where they stopped, or by what was
+    added to them."""
+    defaults = {name: value for name, value in (("tol", TOL), ("max_iter", MAX_ITER)) if estimator._has_default(name)}
+    return defaults | estimator._without_default_regularization()
+
 
 class Cell(NamedTuple):
     """What became of one point of the grid.
 
     params : n_components and the parameters of the grid
     model : the fitted estimator, None where there is none
-    start : 'own' (by `init_params`) or 'split', where `model` comes from
+    start : 'own' (by `init_params`), 'split' or 'hierarchy', where `model` comes from
     scores : name of a criterion -> value, NaN where it could not be had
     failure : why a fit, or a criterion, could not be had; else empty
     """
@@ -184,6 +198,10 @@ class Cell(NamedTuple):
     @property
     def status(self):
         return str(self.model.status_) if self.model is not None else "FAILED"
+
+    @property
+    def is_spurious(self):
+        return self.model is not None and bool(self.model.status_ & Status.SPURIOUS_COMPONENT)
 
     @property
     def name(self):
@@ -210,20 +228,24 @@ class Search(NamedTuple):
     criteria: tuple
     folds: list
     warm_start: bool
+    allow_spurious: bool
+    hierarchy: Callable[[], Hierarchy | None]
 
     def cell(self, params, smaller):
         """Fit a point of the grid; `smaller` is the next smaller mixture of its kind, or None."""
         template = clone(self.estimator).set_params(**params)
         model, start, failure = None, "", ""
-        try:
-            model, start = self.data.fit(template), "own"
-        except InvalidParameterError:
-            raise
-        except ValueError as error:
-            failure = str(error)
-        split = self._fit_split(template, smaller) if self.warm_start and smaller is not None else None
-        if split is not None and (model is None or split.lower_bound_ > model.lower_bound_):
-            model, start, failure = split, "split", ""
+        for name, labels in self._starts(template, smaller):
+            try:
+                fit = self.data.fit(template) if labels is None else self._fit_labels(template, labels)
+            except InvalidParameterError:
+                raise
+            except ValueError as error:
+                failure = failure or str(error)
+                continue
+            if model is None or self._rank(fit) > self._rank(model):
+                model, start = fit, name
+        failure = failure if model is None else ""
         scores = dict.fromkeys(self.criteria, math.nan)
         if model is not None:
             try:
@@ -233,17 +255,42 @@ class Search(NamedTuple):
                 failure = str(error)
         return Cell(params, model, start, scores, failure)
 
-    def _fit_split(self, template, smaller):
-        """From the labels of `smaller` with one or more of its components split, or None where that is impossible."""
-        labels = split_labels(template, self.data, smaller.predict(self.data.X), template.n_components)
-        if labels is None:
-            return None
-        try:
-            model = self.data.fit(template, init_params=labels, n_init=1)
-        except ValueError:
-            return None
+    def _rank(self, model):
+        """The larger the better."""
+        return self.allow_spurious or not model.status_ & Status.SPURIOUS_COMPONENT, model.lower_bound_
+
+    def _starts(self, template, smaller):
+        """(what a start is called, its labels; None where the estimator finds them)"""
+        yield "own", None
+        if not self.warm_start or template.n_components == 1:
+            return
+        if smaller is not None:
+            labels = split_labels(template, self.data, smaller.predict(self.data.X), template.n_components)
+            if labels is not None:
+                yield "split", labels
+        hierarchy = self.hierarchy()
+        labels = hierarchy and hierarchy.labels(template.n_components)
+        if labels is not None:
+            yield "hierarchy", labels
+
+    def _fit_labels(self, template, labels):
+        model = self.data.fit(template, init_params=labels, n_init=1)
         # labels belong to these rows: a clone of the model shall be of use for others
         return model.set_params(init_params=template.init_params, n_init=template.n_init)
+
+
+def _hierarchy_of(estimator, data, seed):
+    """Of the rows that k-means would see, made when it is asked for; None where these are sparse, or there are none."""
+
+    @cache
+    def make():
+        try:
+            rows = _seeding_rows(estimator, data.X)
+        except ValueError:  # the fits say what is wrong
+            return None
+        return None if is_sparse(rows) or rows.shape[0] < 2 else Hierarchy(rows, seed)
+
+    return make
 
 
 def select(
@@ -254,6 +301,7 @@ def select(
     criterion="bic",
     n_folds=5,
     warm_start=True,
+    allow_spurious=False,
     sample_weight=None,
     random_state=None,
     n_threads=None,
@@ -269,7 +317,11 @@ def select(
     ----------
     X : array-like of shape (n_samples, n_features)
     estimator : mixture estimator
-        Gives all parameters that are not searched. It is cloned, never fitted.
+        Gives all parameters that are not searched. It is cloned, never fitted. Three parameters that it has from its
+        class' defaults are others here: `tol` is 1e-6 and `max_iter` 1000, so that criteria differ by more than by
+        where iterations stopped, and `reg_covar` is 0, for 1e-6 of the squared unit of the data distorts columns of
+        small scale; a singular covariance is repaired, which makes it spurious. Any other values, in the estimator or
+        in the grid, are taken as they are, and so is `reg_covar` with `regularization='relative'`.
     n_components : iterable of int, default=range(1, 10)
         Numbers of components to try.
     criterion : {'bic', 'aic', 'icl', 'heldout'}, default='bic'
@@ -282,10 +334,20 @@ def select(
     n_folds : int, default=5
         Folds of 'heldout': `KFold(n_folds, shuffle=True)` of scikit-learn, the same ones for all cells.
     warm_start : bool, default=True
-        Whether a mixture also starts from the next smaller one of its kind with one component split: the one whose
-        rows have the largest sum of squares about their mean, columns relative to their variance, by the labels of two
-        components fitted to these rows. The fit with the larger lower bound is kept, so that no mixture is below its
-        own starts. Costs one to two starts more for each cell of thousands of rows, up to four of hundreds.
+        Whether a mixture also starts in two other ways; the fit with the largest lower bound is kept:
+
+        - 'split', from the next smaller one of its kind with one component split: the one whose rows have the largest
+          sum of squares about their mean, columns relative to their variance, by the labels of two components fitted to
+          these rows;
+        - 'hierarchy', from the groups of Ward's hierarchy over the rows as k-means sees them, columns relative to their
+          variance (over 2,000 of them that are drawn, where there are more; not where they are sparse).
+
+        Costs two to three starts more for each cell of thousands of rows, up to five of hundreds.
+    allow_spurious : bool, default=False
+        Whether a fit may be chosen that has a spurious component, `Status.SPURIOUS_COMPONENT`: one on so few rows, or
+        rows so much alike, that its likelihood has no bound. By default such a fit is chosen only where there is no
+        other, and the same holds among the starts of a cell. True is for data with true atoms, values that many rows
+        share.
     sample_weight : array-like of shape (n_samples,), default=None
         How often each row counts, as in `fit`.
     random_state : int, RandomState instance or None, default=None
@@ -334,12 +396,16 @@ def select(
     seed = _seed(estimator.random_state if random_state is None else random_state)
     fixed = {"random_state": seed} | ({} if n_threads is None else {"n_threads": n_threads})
     data = _check_data(X, sample_weight)
+    estimator = clone(estimator._for_parts_of(data.X))
+    estimator.set_params(**fixed | _fit_to_compare(estimator))
     search = Search(
-        estimator=clone(estimator._for_parts_of(data.X)).set_params(**fixed),
+        estimator=estimator,
         data=data,
         criteria=tuple(dict.fromkeys((*ALWAYS, criterion))),
         folds=_folds(data, n_folds, seed) if criterion == "heldout" else [],
         warm_start=warm_start,
+        allow_spurious=allow_spurious,
+        hierarchy=_hierarchy_of(estimator, data, seed),
     )
     cells = []
     with warnings.catch_warnings():
@@ -354,7 +420,7 @@ def select(
                 smaller = smaller if cell.model is None else cell.model
                 if progress:
                     print(f"{params}: {criterion} {cell.scores[criterion]:.6g}, {cell.failure or cell.status}")
-    return Selection(cells, criterion)
+    return Selection(cells, criterion, allow_spurious)
 
 
 def _values(name, values):
@@ -409,19 +475,20 @@ class Selection:
     table : list of dict
         A row for each cell, in the order of the grid: `n_components` and the other parameters, `bic`, `aic`, `icl` and,
         if it was asked for, `heldout` (NaN where the fit failed), `lower_bound`, `n_iter`, `status` (the flags of
-        `mixfast.Status`, or 'FAILED'), `start` ('own': by `init_params`, 'split': from the next smaller mixture) and
-        `failure`, the reason where there is one.
+        `mixfast.Status`, or 'FAILED'), `start` ('own': by `init_params`, 'split': from the next smaller mixture,
+        'hierarchy': from Ward's groups) and `failure`, the reason where there is one.
     estimators_ : list
         The fitted estimators, in the order of the table; None where the fit failed. Those whose `start` is 'own' are
         what a clone's `fit` would give.
     best_index_ : int
-        Place of the best in the table. Of equals the first is best.
+        Place of the best in the table. Of equals the first is best, and a fit whose `status` has SPURIOUS_COMPONENT is
+        best only where there is no other, unless they were allowed.
     best_ : estimator
     best_params_ : dict
         `n_components` and the other parameters of the grid.
     """
 
-    def __init__(self, cells, criterion):
+    def __init__(self, cells, criterion, allow_spurious):
         self._cells = cells
         self.criterion = criterion
         self.table = [cell.row() for cell in cells]
@@ -429,6 +496,9 @@ class Selection:
         values = CRITERIA[criterion].sign * np.array([cell.scores[criterion] for cell in cells])
         if np.all(np.isnan(values)):
             raise ValueError(f"No cell of the grid has a {criterion}. The first: {cells[0].failure}")
+        clean = np.where([cell.is_spurious for cell in cells], np.nan, values)
+        if not allow_spurious and not np.all(np.isnan(clean)):
+            values = clean
         self.best_index_ = int(np.nanargmax(values))
         self.best_ = self.estimators_[self.best_index_]
         self.best_params_ = cells[self.best_index_].params
@@ -454,7 +524,8 @@ class Selection:
     def plot(self, ax=None):
         """Draw the criterion against the number of components, a line for each combination of other parameters.
 
-        A star marks the best, a cross at the foot, in the colour of its line, a cell without a value.
+        A star marks the best, a hollow circle a fit with a spurious component, a cross at the foot, in the colour of
+        its line, a cell without a value.
 
         Parameters
         ----------
@@ -475,12 +546,16 @@ class Selection:
             values = np.array([cell.scores[self.criterion] for cell in cells])
             (line,) = ax.plot(numbers, values, marker="o", markersize=4, label=name)
             crosses.append((numbers[~np.isfinite(values)], line.get_color()))
+            spurious = [cell.is_spurious for cell in cells]
+            ax.plot(numbers[spurious], values[spurious], "o", markersize=4, color=line.get_color(), mfc="white")
         for place, (numbers, colour) in enumerate(crosses):
             # lines fail at the same numbers: their crosses stand one above the other
             heights = np.full(len(numbers), 0.02 + 0.03 * place)
             ax.plot(numbers, heights, "x", color=colour, transform=ax.get_xaxis_transform())
         if any(len(numbers) for numbers, _ in crosses):
             ax.plot([], [], "x", color="black", label="failed")
+        if any(cell.is_spurious for cell in self._cells):
+            ax.plot([], [], "o", markersize=4, color="black", mfc="white", label="spurious")
         best = self._cells[self.best_index_]
         ax.plot(best.params["n_components"], best.scores[self.criterion], "*", markersize=14, color="black", zorder=1,
                 label="best")  # fmt: skip
@@ -492,11 +567,12 @@ class Selection:
     def __repr__(self):
         chosen = ", ".join(f"{name}={value!r}" for name, value in self.best_params_.items())
         better = "higher" if CRITERIA[self.criterion].sign > 0 else "lower"
+        spurious = ", ~ has a spurious component" if any(cell.is_spurious for cell in self._cells) else ""
         lines = self._lines()
         widths = [max(13, len(name) + 2) for name in lines]
         text = [
             f"Selection: {chosen}",
-            f"{self.criterion}, the {better} the better (* is the best)",
+            f"{self.criterion}, the {better} the better (* is the best{spurious})",
             "n_components" + "".join(f"{name:>{width}}" for name, width in zip(lines, widths, strict=True)),
         ]
         for cells in zip(*lines.values(), strict=True):
@@ -508,5 +584,5 @@ class Selection:
         value = cell.scores[self.criterion]
         if np.isnan(value):
             return "failed "
-        mark = "*" if cell is self._cells[self.best_index_] else " "
+        mark = "*" if cell is self._cells[self.best_index_] else "~" if cell.is_spurious else " "
         return f"{value:.{CRITERIA[self.criterion].decimals}f}{mark}"

@@ -30,6 +30,8 @@ enum {
     MIXFAST_NOT_FINITE = 4,          /* the statistics overflowed; the parameters are of no use. The pass adds it itself
                                         where a parameter is not finite after the M-step */
     MIXFAST_CAPPED_PARAMETER = 1024, /* a parameter that would be infinite, or nearly, is the largest that is allowed */
+    MIXFAST_SPURIOUS_COMPONENT = 4096, /* a component is what was added to its estimate, or a cap, more than its rows:
+                                          the others are gathered from all M-steps, this is of the last one */
     MIXFAST_FAILED = -1              /* a family in Python raised; `owner` keeps the exception */
 };
 

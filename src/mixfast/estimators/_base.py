@@ -6,6 +6,7 @@ Nothing here knows a family: a subclass says which one it is (`_family`), how it
 
 from __future__ import annotations
 
+import inspect
 import math
 from abc import abstractmethod
 from functools import cache
@@ -22,6 +23,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from mixfast import seeding
 from mixfast._acceleration import AcceleratedEM
 from mixfast._em import EM, Pass, Rows, evaluate, evaluate_components
+from mixfast._spurious import look_for_spurious
 from mixfast._threads import resolve_threads
 from mixfast._warnings import warn
 from mixfast.convergence import Monitor, Status
@@ -59,6 +61,14 @@ class Fit(NamedTuple):
     @property
     def lower_bound(self):
         return self.lower_bounds[-1] if self.lower_bounds else -math.inf
+
+    @property
+    def rank(self):
+        """The larger the better: fits with a spurious component come behind all others."""
+        return not self.status & Status.SPURIOUS_COMPONENT, self.lower_bound
+
+    def beats(self, other):
+        return self.rank > other.rank or other.lower_bound == -math.inf
 
 
 class Evaluation(NamedTuple):
@@ -166,6 +176,14 @@ class BaseMixture(DensityEstimator):
         """The estimator for fits to some of the rows X each, with what they are to have in common."""
         return self
 
+    def _has_default(self, name):
+        """Whether a parameter is what the class has for it."""
+        return getattr(self, name) == inspect.signature(type(self)).parameters[name].default
+
+    def _without_default_regularization(self):
+        """Parameters to set where a criterion compares fits: what is added to estimates by default alone is not."""
+        return {}
+
     def _units(self, family, X, sample_weight):
         """The units that the rows are fitted in."""
         return DataUnits(family, X, sample_weight)
@@ -269,7 +287,7 @@ class BaseMixture(DensityEstimator):
             return Fit(start, *em.state())
 
         def go_on(fit, n_steps):
-            return self._iterate(em, fit, n_steps, monitor, X.dtype)
+            return self._iterate(em, fit, n_steps, monitor, X.dtype, family.n_rows_needed(X.shape[1]))
 
         if self.warm_start and hasattr(self, "converged_"):
             monitor.begin_start(0)
@@ -286,18 +304,27 @@ class BaseMixture(DensityEstimator):
         best = None
         for start in range(self.n_init):
             fit = go_on(begin(start), self.max_iter)
-            if best is None or fit.lower_bound > best.lower_bound or best.lower_bound == -math.inf:
-                best = fit
+            best = fit if best is None or fit.beats(best) else best
         return best
 
     def _best_by_halving(self, begin, go_on):
         """Successive halving: all starts make some iterations, the better half of them as many again, and so on until
-        one is left to converge. Of equals the first is kept."""
+        one is left to converge. Of equals the first is kept. One that ends spurious brings back the last that was
+        dropped, until one does not."""
         fits = [go_on(begin(start), COMPARE_EVERY) for start in range(self.n_init)]
+        dropped = []
         while len(fits) > 1:
-            fits = sorted(fits, key=lambda fit: -fit.lower_bound)[: (len(fits) + 1) // 2]
-            fits = [go_on(fit, COMPARE_EVERY) for fit in fits]
-        return go_on(fits[0], self.max_iter)
+            fits = sorted(fits, key=lambda fit: fit.rank, reverse=True)
+            n_kept = (len(fits) + 1) // 2
+            dropped = fits[n_kept:] + dropped
+            fits = [go_on(fit, COMPARE_EVERY) for fit in fits[:n_kept]]
+        best = go_on(fits[0], self.max_iter)
+        for fit in dropped:
+            if not best.status & Status.SPURIOUS_COMPONENT:
+                break
+            fit = go_on(fit, self.max_iter)
+            best = fit if fit.beats(best) else best
+        return best
 
     def _warm_state(self, layout, units):
         """The fitted parameters, to go on from."""
@@ -321,7 +348,7 @@ class BaseMixture(DensityEstimator):
         else:
             em.start_from_responsibilities(init_params)
 
-    def _iterate(self, em, fit, n_steps, monitor, dtype):
+    def _iterate(self, em, fit, n_steps, monitor, dtype, n_rows_needed):
         """The start after up to n_steps passes more, max_iter in all."""
         n_last = min(fit.n_passes + n_steps, self.max_iter)
         if fit.converged or fit.n_passes == n_last:
@@ -342,7 +369,8 @@ class BaseMixture(DensityEstimator):
             bound = lower_bounds[-1] if lower_bounds else bound
         if converged or n_passes == self.max_iter:
             monitor.end_start(bound, converged)
-        status = (fit.status & ~Status.IMPOSSIBLE_ROWS) | em.status
+        look_for_spurious(em, n_rows_needed)
+        status = (fit.status & ~(Status.IMPOSSIBLE_ROWS | Status.SPURIOUS_COMPONENT)) | em.status
         if em.n_impossible:  # at the last iteration
             status |= Status.IMPOSSIBLE_ROWS
         return Fit(fit.start, *em.state(), fit.bound_before, lower_bounds, n_passes, converged, status)

@@ -70,6 +70,10 @@ class EllipticalMixture(BaseMixture):
         check_is_fitted(self)
         return self._family().covariance_matrices(self._collect())
 
+    def _without_default_regularization(self):
+        is_default = self._has_default("reg_covar") and self._has_default("regularization")
+        return {"reg_covar": 0.0} if is_default else {}
+
     def _units(self, family, X, sample_weight):
         units = UNITS[self.regularization](family, X, sample_weight)
         if not np.isfinite(units.log_volume):

@@ -249,6 +249,14 @@ class ProductMixture(BaseMixture):
             parts.append((*(columns.names[place] for place in group.places), part))
         return clone(self).set_params(parts=parts)
 
+    def _without_default_regularization(self):
+        return {
+            "parts": [
+                (*columns, clone(part).set_params(**part.mixture(1)._without_default_regularization()))
+                for *columns, part in self.parts
+            ]
+        }
+
     # ---- rows ----
 
     def _validate_rows(self, X, reset=True, ensure_min_samples=1):

@@ -17,6 +17,7 @@ from mixfast._family cimport (
     MIXFAST_NOT_FINITE,
     MIXFAST_OK,
     MIXFAST_REPAIRED_COVARIANCE,
+    MIXFAST_SPURIOUS_COMPONENT,
     mixfast_select_gaussian,
     mixfast_select_rows,
 )
@@ -25,6 +26,13 @@ from mixfast._linalg cimport covariance_of_factor, log_diagonal, precision_facto
 
 cdef double REPAIR = 1e-6      # the size that scikit-learn's reg_covar has for standardised columns
 cdef int MAX_REPAIRS = 30      # tenfold each: more than the range of double needs
+# A component is spurious where an eigenvalue is below so many times what was added; columns that are constant are not
+# looked at. docs/selection.md has what other numbers do.
+cdef double SPURIOUS_TIMES = 10
+# It is also where the variance of a column given those before it is so small a share of the column's own that the next
+# M-step may well repair it: a component that falls into a plane is there within a few iterations, but rounding decides
+# which of them finds it singular. On iris, 8 full components by BIC are one of 8 rows whose share is 1e-14.
+cdef double SPURIOUS_SHARE = 1e-10
 cdef enum:
     SMALL = 4                  # of _kernels/gaussian.c: moments of so many columns cost less than gathering rows
 
@@ -163,6 +171,12 @@ cdef int repair_floors(const family_t *f, Py_ssize_t d, const double *mean, cons
     return MIXFAST_OK
 
 
+cdef inline double rounding_share(const family_t *f) noexcept nogil:
+    """The share of a column's variance, given other columns, that rounding alone can make. Without the 8, three of
+    36,000 fits of nearly dependent columns kept an eigenvalue below zero."""
+    return epsilon(f) * 8 * <double> f.n_features
+
+
 cdef bint factor_fails(const family_t *f, const double *mean, const double *pooled, const double *covariance,
                        double *work, double *factor) noexcept nogil:
     """factor = the precision's; true if the covariance is not positive definite to working precision.
@@ -177,25 +191,65 @@ cdef bint factor_fails(const family_t *f, const double *mean, const double *pool
         return True
     for j in range(d):
         # 1 / factor_jj^2 is the variance of column j given those before it: rounding when it is some eps of the whole.
-        # Without the 8, three of 36,000 fits of nearly dependent columns kept an eigenvalue below zero.
-        if not (factor[j * d + j] * factor[j * d + j] * covariance[j * d + j] * epsilon(f) * 8 * <double> d < 1):
+        if not (factor[j * d + j] * factor[j * d + j] * covariance[j * d + j] * rounding_share(f) < 1):
             return True
     return False
 
 
+cdef inline bint is_constant_column(const family_t *f, double mean, double pooled) noexcept nogil:
+    """Whether all rows together have no variance there but reg_covar: that says nothing of a component."""
+    return pooled - context_of(f).reg_covar <= 1e-9 * context_of(f).reg_covar + rounding_of(f, mean, pooled)
+
+
+cdef bint is_held_up(const family_t *f, const double *mean, const double *pooled, const double *floors, double raised,
+                     double *covariance, double *work, double *factor) noexcept nogil:
+    """Whether an eigenvalue is below SPURIOUS_TIMES what was added to the covariance, reg_covar + raised * floors, in
+    the metric of that, or about rounding. `work` holds 2 n_features doubles; covariance and factor stay."""
+    cdef Py_ssize_t d = f.n_features, n_varying = 0, i, j
+    cdef double share = max(SPURIOUS_SHARE, SPURIOUS_TIMES * rounding_share(f)), trace = 0, own
+    cdef double *kept = work + d
+    cdef bint fails
+    for i in range(d):
+        if factor[i * d + i] * factor[i * d + i] * covariance[i * d + i] * share > 1:
+            return True
+        if not is_constant_column(f, mean[i], pooled[i]):
+            own = 0
+            for j in range(i, d):
+                own += factor[i * d + j] * factor[i * d + j]
+            trace += own * SPURIOUS_TIMES * (context_of(f).reg_covar + raised * floors[i])
+            n_varying += 1
+    # of the inverse in that metric, whose largest eigenvalue lies between trace / n_varying and trace
+    if trace <= 1:
+        return False
+    if trace > <double> n_varying:
+        return True
+    for j in range(d):
+        kept[j] = covariance[j * d + j]
+        if not is_constant_column(f, mean[j], pooled[j]):
+            covariance[j * d + j] -= SPURIOUS_TIMES * (context_of(f).reg_covar + raised * floors[j])
+    fails = precision_factor(d, covariance, work, factor) != 0
+    for j in range(d):
+        covariance[j * d + j] = kept[j]
+    precision_factor(d, covariance, work, factor)
+    return fails
+
+
 cdef int factor_or_repair(const family_t *f, const double *mean, const double *pooled, const double *floors,
                           double *covariance, double *work, double *factor) noexcept nogil:
+    """`work` holds 2 n_features doubles."""
     cdef Py_ssize_t d = f.n_features, j
-    cdef double raised = 1
-    cdef int _attempt
-    if not factor_fails(f, mean, pooled, covariance, work, factor):
-        return MIXFAST_OK
-    for _attempt in range(MAX_REPAIRS):
-        for j in range(d):
-            covariance[j * d + j] += raised * floors[j]
-        raised *= 10
+    cdef double step = 1, raised = 0
+    cdef int status = MIXFAST_OK, _attempt
+    for _attempt in range(MAX_REPAIRS + 1):
         if not factor_fails(f, mean, pooled, covariance, work, factor):
-            return MIXFAST_REPAIRED_COVARIANCE
+            if is_held_up(f, mean, pooled, floors, raised, covariance, work, factor):
+                status |= MIXFAST_SPURIOUS_COMPONENT
+            return status
+        status = MIXFAST_REPAIRED_COVARIANCE
+        for j in range(d):
+            covariance[j * d + j] += step * floors[j]
+        raised += step
+        step *= 10
     return MIXFAST_NOT_FINITE
 
 
@@ -205,6 +259,8 @@ cdef int variance_or_repair(const family_t *f, double mean, double pooled, doubl
     if is_degenerate(f, variance[0], mean, pooled):
         variance[0] = floor if not variance[0] > 0 else variance[0] + floor
         status = MIXFAST_REPAIRED_COVARIANCE if isfinite(variance[0]) else MIXFAST_NOT_FINITE
+    if status != MIXFAST_OK or variance[0] < SPURIOUS_TIMES * context_of(f).reg_covar:
+        status |= MIXFAST_OK if is_constant_column(f, mean, pooled) else MIXFAST_SPURIOUS_COMPONENT
     factor[0] = 1 / sqrt(variance[0])
     return status
 
@@ -265,7 +321,7 @@ cdef int full_maximise_component(const family_t *f, Py_ssize_t k, const totals_t
 
 cdef int finish_tied(const family_t *f, const double *counts, double *work, double *params) noexcept nogil:
     """The factor of the common covariance, which is there but for repairs, and means of components without rows; `work`
-    holds 4 d doubles."""
+    holds 5 d doubles."""
     cdef Py_ssize_t n_components = f.n_components, d = f.n_features, k, j
     cdef double *covariance = params + n_components * d
     cdef double *mean = work
@@ -516,7 +572,7 @@ cdef void make_full(family_t *f, structure_t *structure) noexcept:
     size_moments(f)
     f.n_params = n_components * (d + 2 * d * d)
     f.n_free = n_components * (d + d * (d + 1) // 2)
-    f.n_own_work = d
+    f.n_own_work = 2 * d
     f.flops_per_component = d * d * d
     f.maximise_component = full_maximise_component
     structure.log_determinants, structure.fill_tables = full_determinants, full_tables

@@ -10,7 +10,14 @@ from libc.float cimport DBL_MIN
 from libc.math cimport exp, fabs, isfinite, lgamma, log, sqrt
 
 from mixfast._capsule cimport capsule_of
-from mixfast._family cimport MIXFAST_CAPPED_PARAMETER, MIXFAST_NOT_FINITE, MIXFAST_OK, family_t, totals_t
+from mixfast._family cimport (
+    MIXFAST_CAPPED_PARAMETER,
+    MIXFAST_NOT_FINITE,
+    MIXFAST_OK,
+    MIXFAST_SPURIOUS_COMPONENT,
+    family_t,
+    totals_t,
+)
 from mixfast._special cimport log_minus_digamma, trigamma_minus_reciprocal
 from mixfast.families._linear cimport coefficients_in, constant_in, linear_t, new_linear, sums_of, sums_t
 
@@ -85,7 +92,7 @@ cdef int maximise_gamma(const family_t *f, Py_ssize_t k, const totals_t *totals,
             shapes[j] = shape_of(s)
         else:
             shapes[j] = most
-            status = MIXFAST_CAPPED_PARAMETER
+            status = MIXFAST_CAPPED_PARAMETER | MIXFAST_SPURIOUS_COMPONENT
         scales[j] = max(mean / shapes[j], DBL_MIN)
     return status
 
@@ -154,7 +161,7 @@ cdef int maximise_exponential(const family_t *f, Py_ssize_t k, const totals_t *t
             params[k * d + j] = 1 / mean
         else:
             params[k * d + j] = most_of(f)
-            status = MIXFAST_CAPPED_PARAMETER
+            status = MIXFAST_CAPPED_PARAMETER | MIXFAST_SPURIOUS_COMPONENT
     return status
 
 

@@ -8,7 +8,14 @@ or where the concentration is shared, A_d(kappa) = the total of all |sum| / the 
 from libc.math cimport isfinite, log, sqrt
 
 from mixfast._capsule cimport capsule_of
-from mixfast._family cimport MIXFAST_CAPPED_PARAMETER, MIXFAST_NOT_FINITE, MIXFAST_OK, family_t, totals_t
+from mixfast._family cimport (
+    MIXFAST_CAPPED_PARAMETER,
+    MIXFAST_NOT_FINITE,
+    MIXFAST_OK,
+    MIXFAST_SPURIOUS_COMPONENT,
+    family_t,
+    totals_t,
+)
 from mixfast._special cimport concentration, log_sphere_normaliser
 from mixfast.families._linear cimport (
     coefficients_in,
@@ -74,7 +81,7 @@ cdef int concentrate(const family_t *f, double length, double *kappa) noexcept n
     if kappa[0] <= most_of(f):
         return MIXFAST_OK
     kappa[0] = most_of(f)
-    return MIXFAST_CAPPED_PARAMETER
+    return MIXFAST_CAPPED_PARAMETER | MIXFAST_SPURIOUS_COMPONENT
 
 
 cdef int maximise_component(const family_t *f, Py_ssize_t k, const totals_t *totals, const double *work,

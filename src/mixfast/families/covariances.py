@@ -56,6 +56,9 @@ class Elliptical(Family):
     def factor_covariances(self, covariances):
         """`precisions_cholesky` from covariances, where these were given."""
 
+    def n_rows_needed(self, n_features):
+        return 3  # a variance of one row is zero, of two as small as chance will have it
+
     def column_units(self, spreads):
         """The unit of each column, (d,), from spreads of the columns, (d,); scaled alike where the structure is not
         invariant to scaling columns separately."""
@@ -153,6 +156,9 @@ class FullCovariances(_Matrices):
 
     def n_covariance_parameters(self, n_components, n_features):
         return n_components * n_features * (n_features + 1) // 2
+
+    def n_rows_needed(self, n_features):
+        return n_features + 2  # those of fewer lie in a plane, or nearly
 
     def covariance_matrices(self, params):
         return params.covariances

@@ -113,6 +113,11 @@ class Family(ABC):
     def n_parameters(self, n_components, n_features):
         """Number of free parameters of the components, without their weights."""
 
+    def n_rows_needed(self, n_features):
+        """Distinct rows that a component should take more than half of, so that its parameters are made of more than
+        a few of them: `Status.SPURIOUS_COMPONENT`. 0 where none are needed, for likelihoods that have a bound."""
+        return 0
+
     @abstractmethod
     def sample(self, params, labels, rng):
         """One row for each label, drawn from that component: (n, n_features)."""

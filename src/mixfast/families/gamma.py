@@ -38,6 +38,9 @@ class Gamma(Family):
     def n_parameters(self, n_components, n_features):
         return 2 * n_components * n_features
 
+    def n_rows_needed(self, n_features):
+        return 2  # one row makes a shape infinite
+
     def encode(self, X):
         """Rows of x and log x; k-means is made of log x, where a scale is a shift."""
         n_features = X.shape[1]

@@ -51,6 +51,10 @@ class Product(Family):
     def n_parameters(self, n_components, n_features):
         return sum(family.n_parameters(n_components, width) for family, width in self._parts())
 
+    def n_rows_needed(self, n_features):
+        """Distinct in any column: parts are not looked at by themselves, but for what their M-steps say."""
+        return max(family.n_rows_needed(width) for family, width in self._parts())
+
     def split(self, params):
         """The records of the parts."""
         arrays = iter(params)

@@ -42,6 +42,9 @@ class VonMisesFisher(Family):
     def n_parameters(self, n_components, n_features):
         return n_components * n_features
 
+    def n_rows_needed(self, n_features):
+        return 2  # one row makes a concentration infinite
+
     def located(self, centres):
         return self.blank(*np.shape(centres))  # its statistics are measured from nothing
 

@@ -1,0 +1,3 @@
+from mixfast._em import EM
+
+def look_for_spurious(em: EM, n_wanted: int) -> None: ...

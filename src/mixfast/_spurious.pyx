@@ -1,0 +1,110 @@
+"""Whether every component of a fit has rows of its own: so many distinct ones that it takes more than half of.
+
+A component on fewer rows than its parameters need is made of them alone: its likelihood has no bound, and a criterion
+takes it for a find. `docs/selection.md` has what the numbers do.
+
+Rows are looked at in blocks until each component has enough, a few dozen in most fits; where one never has, all of them
+once. What is found does not depend on the order, which leaps about so that rows sorted by cluster take no longer.
+"""
+
+from libc.stdlib cimport free, malloc
+from libc.string cimport memset
+
+from mixfast._em cimport EM, are_equal, em_t, open_workspace, prepare
+from mixfast._family cimport MIXFAST_FAILED, MIXFAST_SPURIOUS_COMPONENT, chunk_t
+from mixfast._pass cimport STOPPED, cut, get, pack_chunk, pass_t, workspace_t
+
+cdef enum:
+    ROWS_PER_WANTED = 4        # in a block, for each row that is wanted: components are seldom of one size
+cdef double LOOK_FLOPS = 3e9   # between two looks for Ctrl-C, half a second
+
+
+cdef size_t bytes_to_find(Py_ssize_t n_components, Py_ssize_t n_wanted) noexcept nogil:
+    """Of the `found` below."""
+    return n_components * (1 + n_wanted) * sizeof(Py_ssize_t) if n_wanted > 0 else 0
+
+
+cdef int note_lack_of_rows(em_t *em, Py_ssize_t n_wanted, Py_ssize_t *found) noexcept nogil:
+    """Adds MIXFAST_SPURIOUS_COMPONENT to the status where a component takes more than half of fewer than n_wanted
+    distinct rows. 0, MIXFAST_FAILED or STOPPED."""
+    cdef pass_t p = em.p[0]
+    cdef Py_ssize_t n_components = p.family.n_components, n_open, leap, index = 0, _visit
+    cdef Py_ssize_t wanted = ROWS_PER_WANTED * n_components * n_wanted
+    cdef workspace_t space
+    cdef chunk_t chunk
+    cdef double flops = 0
+    if n_wanted == 0 or em.status & MIXFAST_SPURIOUS_COMPONENT:
+        return 0
+    memset(found, 0, n_components * sizeof(Py_ssize_t))
+    prepare(&p)
+    p.rows.order = NULL
+    cut(&p, min(p.chunk_rows, (wanted + p.kernels.strip - 1) // p.kernels.strip * p.kernels.strip))
+    open_workspace(&p, 0, &space)
+    leap = leap_over(p.n_chunks)
+    for _visit in range(p.n_chunks):
+        pack_chunk(&p, index * p.chunk_rows, space.columns, space.weight, &chunk)
+        space.selection.n, space.selection.component = n_components, p.everything
+        if p.assign(&p, index * p.chunk_rows, &chunk, &space, p.lanes) != 0:
+            return MIXFAST_FAILED
+        n_open = find_rows(&p, index * p.chunk_rows, &chunk, &space, n_wanted, found)
+        if n_open == 0:
+            return 0
+        index = (index + leap) % p.n_chunks
+        flops += <double> chunk.n_rows * <double> p.family.flops_per_row
+        if flops > LOOK_FLOPS:
+            flops = 0
+            if p.look(p.look_data) != 0:
+                return STOPPED
+    em.status |= MIXFAST_SPURIOUS_COMPONENT
+    return 0
+
+
+cdef Py_ssize_t leap_over(Py_ssize_t n) noexcept nogil:
+    """About 0.618 n, without a divisor in common with n: leaps of it come to all numbers below n, the next always far
+    from those before."""
+    cdef Py_ssize_t leap = max(1, <Py_ssize_t> (0.6180339887498949 * <double> n)), a, b
+    while True:
+        a, b = n, leap
+        while b > 0:
+            a, b = b, a % b
+        if a == 1:
+            return leap
+        leap += 1
+
+
+cdef Py_ssize_t find_rows(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, const workspace_t *space,
+                          Py_ssize_t n_wanted, Py_ssize_t *found) noexcept nogil:
+    """found[k] is how many distinct rows component k has, and the k-th n_wanted after all of these which. Returns how
+    many components want more."""
+    cdef Py_ssize_t n_components = p.family.n_components, n_open = 0, k, r, i
+    cdef int real_bytes = p.family.real_bytes
+    cdef Py_ssize_t *own
+    for k in range(n_components):
+        own = found + n_components + k * n_wanted
+        for r in range(chunk.n_rows):
+            if found[k] == n_wanted:
+                break
+            if get(space.resp, real_bytes, k * chunk.stride + r) > 0.5 * get(space.weight, real_bytes, r):
+                for i in range(found[k]):
+                    if are_equal(&p.rows, own[i], start + r):
+                        break
+                else:
+                    own[found[k]] = start + r
+                    found[k] += 1
+        n_open += found[k] < n_wanted
+    return n_open
+
+
+def look_for_spurious(EM em not None, Py_ssize_t n_wanted):
+    """Adds SPURIOUS_COMPONENT to em's status where a component takes more than half of fewer than n_wanted distinct
+    rows."""
+    cdef Py_ssize_t *found = <Py_ssize_t *> malloc(bytes_to_find(em.c.family.n_components, n_wanted) + 1)
+    cdef int code
+    if found == NULL:
+        raise MemoryError
+    try:
+        with nogil:
+            code = note_lack_of_rows(&em.em, n_wanted, found)
+        em.check(code)
+    finally:
+        free(found)
