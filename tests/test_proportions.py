@@ -1,10 +1,12 @@
 """Proportions: weights that are given, weights with a Dirichlet prior, for every estimator, alone and in batches."""
 
+import copy
+import pickle
 import warnings
 
 import numpy as np
 import pytest
-from batches import assert_equals_alone
+from batches import assert_equals_alone, assert_same_results
 from estimators_table import ESTIMATORS, every_mixture
 from twins import EVERY_FAMILY, make_em, random_weights
 
@@ -97,6 +99,17 @@ def test_batches_have_the_bits_of_fits_alone(init_params, kind):
         estimator = GaussianMixture(2, covariance_type=covariance_type, init_params=init_params, **OPTIONS[kind])
         assert_equals_alone(problems, estimator)
         assert_equals_alone(problems, estimator, sample_weight=[rng.uniform(0.5, 2, len(X)) for X in problems])
+
+
+@pytest.mark.parametrize("again", [copy.deepcopy, lambda result: pickle.loads(pickle.dumps(result))])
+@pytest.mark.parametrize("options", [{}, *OPTIONS.values()], ids=["free", *OPTIONS])
+def test_a_batch_is_pickled_and_copied(options, again):
+    X = ESTIMATORS["Gaussian full"].X
+    result = fit_many([X, X[:30]], GaussianMixture(2, random_state=0, **options))
+    copied = again(result)
+    assert_same_results(copied, result)
+    assert copied[0].bic(X) == result[0].bic(X)
+    assert np.array_equal(np.concatenate(copied.predict([X, X[:30]])), np.concatenate(result.predict([X, X[:30]])))
 
 
 @pytest.mark.parametrize("flip", [False, True])

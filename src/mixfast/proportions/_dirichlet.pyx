@@ -34,5 +34,8 @@ cdef class DirichletWeights(Proportions):
         self.c.maximise, self.c.log_prior, self.c.ranked = maximise, log_prior, NULL
         self.c.context = &self.concentration
 
+    def __reduce__(self):
+        return DirichletWeights, (self.concentration,)
+
     def n_parameters(self, n_components):
         return n_components - 1

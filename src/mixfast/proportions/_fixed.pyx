@@ -36,5 +36,8 @@ cdef class FixedWeights(Proportions):
         self.c.maximise, self.c.log_prior = maximise, NULL
         self.c.context, self.c.ranked = &self.weights[0], &self.ranked[0]
 
+    def __reduce__(self):
+        return FixedWeights, (np.asarray(self.weights), len(self.weights))
+
     def n_parameters(self, n_components):
         return 0

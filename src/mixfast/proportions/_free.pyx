@@ -24,5 +24,8 @@ cdef class FreeWeights(Proportions):
     def __cinit__(self):
         self.c = FREE
 
+    def __reduce__(self):
+        return FreeWeights, ()
+
     def n_parameters(self, n_components):
         return n_components - 1
