@@ -194,7 +194,7 @@ def test_what_a_component_never_sees_it_takes_from_all_rows(form, dtype):
     X = np.column_stack([np.repeat([1, 0], 500), rng.integers(2, size=1000), np.full(1000, np.nan)]).astype(dtype)
     X[:500, 1] = np.nan
     labels = np.repeat([0, 1], 500)
-    model = BernoulliMixture(2, alpha=0, init_params=labels).fit(form(X))
+    model = BernoulliMixture(2, alpha=0, init_params=np.eye(2)[labels]).fit(form(X))
     expected = np.nanmean(X[:, 1])
     np.testing.assert_allclose(model.probabilities_, [[1, expected, 0.5], [0, expected, 0.5]], rtol=1e-6)
     with_prior = BernoulliMixture(2, alpha=1, init_params=labels).fit(form(X))

@@ -138,7 +138,7 @@ def test_the_prior_adds_pseudo_counts_and_the_objective_holds_it(alpha):
 
 def test_a_row_that_no_component_allows_is_minus_infinity_and_shared():
     X = np.array([[0, 0], [0, 0], [1, 1], [1, 1.0]])
-    model = CategoricalMixture(2, alpha=0, init_params=[0, 0, 1, 1]).fit(X)
+    model = CategoricalMixture(2, alpha=0, init_params=np.eye(2)[[0, 0, 1, 1]]).fit(X)
     with pytest.warns(UserWarning, match="density zero under every component"):
         assert_array_equal(model.score_samples([[0, 1], [0, 0]]), [-np.inf, math.log(0.5)])
     with pytest.warns(UserWarning, match="density zero under every component"):

@@ -143,7 +143,7 @@ def test_a_component_of_empty_rows_has_the_words_of_all_rows(form):
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 def test_without_smoothing_unseen_words_are_impossible(dtype, form):
     X = np.array([[3, 1, 0, 0], [1, 1, 0, 0], [0, 0, 2, 4], [0, 1, 3, 0]], dtype)
-    model = MultinomialMixture(2, alpha=0, init_params=[0, 0, 1, 1]).fit(form(X))
+    model = MultinomialMixture(2, alpha=0, init_params=np.eye(2)[[0, 0, 1, 1]]).fit(form(X))
     np.testing.assert_array_equal(model.probabilities_ == 0, [[0, 0, 1, 1], [1, 0, 0, 0]])
     new = form(np.array([[1, 0, 1, 0], [0, 5, 0, 0], [2, 0, 0, 0]], dtype))
     with pytest.warns(UserWarning, match="density zero under every component"):

@@ -113,7 +113,7 @@ def test_huge_counts_and_tiny_rates_have_all_their_digits(scale, form):
 def test_what_a_component_never_counts_has_rate_zero(exposed, form):
     X = np.array([[3, 0, 0], [1, 2, 0], [0, 2, 0], [0, 5, 0.0]])
     given = {"exposure": np.array([1, 2, 1, 3.0])} if exposed else {}
-    model = PoissonMixture(2, init_params=[0, 0, 1, 1]).fit(form(X), **given)
+    model = PoissonMixture(2, init_params=np.eye(2)[[0, 0, 1, 1]]).fit(form(X), **given)
     np.testing.assert_array_equal(model.rates_ == 0, [[0, 0, 1], [1, 0, 1]])
     given = {"exposure": np.full(3, 2.0)} if exposed else {}
     with pytest.warns(UserWarning, match="density zero under every component"):
@@ -171,7 +171,7 @@ def test_equal_exposures_scale_the_rates_and_nothing_else(dtype, form):
 def test_a_long_row_is_many_short_ones_of_the_same_component(form):
     """Sums of Poisson variables: the M-step sees the total of counts and of exposures alone."""
     X, labels, exposure = events()
-    once = PoissonMixture(3, init_params=labels, max_iter=0).fit(form(X), exposure=exposure)
+    once = PoissonMixture(3, init_params=np.eye(3)[labels], max_iter=0).fit(form(X), exposure=exposure)
     sums = np.array([X[labels == k].sum(axis=0) / exposure[labels == k].sum() for k in range(3)])
     np.testing.assert_allclose(once.rates_, sums, rtol=1e-13)
 

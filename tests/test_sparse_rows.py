@@ -96,7 +96,7 @@ def test_a_fit_to_sparse_rows_is_that_to_dense_ones(init_params, alpha):
 def test_certain_columns_of_sparse_rows():
     """With alpha=0 a column may be certain: rows that lack a required one are impossible, as are those with a
     forbidden one."""
-    model = BernoulliMixture(2, alpha=0.0, init_params=[0, 0, 1, 1])
+    model = BernoulliMixture(2, alpha=0.0, init_params=np.eye(2)[[0, 0, 1, 1]])
     X = np.array([[1, 1, 0, 0], [1, 0, 0, 0], [0, 0, 1, 1], [0, 1, 1, 1.0]])
     model.fit(sp.csr_matrix(X))
     assert_array_equal(model.probabilities_[:, [0, 2, 3]], [[1, 0, 0], [0, 1, 1]])

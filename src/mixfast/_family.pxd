@@ -98,6 +98,7 @@ cdef extern from "family.h" nogil:
         int isa
         int needs_gil
         int gathers_rows
+        int starts_inside
         const void *context
         void *owner
         prepare_component_fn prepare_component

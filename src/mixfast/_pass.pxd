@@ -78,6 +78,9 @@ cdef struct pass_t:
     double *common             # [n_common], once has_common
     bint has_common
     Py_ssize_t *everything     # 0 .. n_components - 1
+    # a start from labels: of each row, `own` goes to the component of its label, alike[k] to each whatever the label is
+    double own
+    double *alike              # [n_components], where own < 1
     void *tables
     char *scratch
     size_t scratch_size        # bytes, for one thread

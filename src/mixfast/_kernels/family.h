@@ -11,8 +11,7 @@
  * the rows are. Every pointer except `context` is owned by the caller; the verbs only fill what they are given.
  *
  * The struct travels to Python in a capsule named MIXFAST_FAMILY_CAPSULE; the number in the name goes up when a field or
- * its meaning changes, and capsules of another number are refused. v5: `isa` and `flops_per_row` may be 0 ("the engine
- * chooses", which it writes into the struct), and instruction sets are counted from 1.
+ * its meaning changes, and capsules of another number are refused. v6: `starts_inside`.
  */
 #ifndef MIXFAST_FAMILY_H
 #define MIXFAST_FAMILY_H
@@ -20,7 +19,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define MIXFAST_FAMILY_CAPSULE "mixfast.family_v5"
+#define MIXFAST_FAMILY_CAPSULE "mixfast.family_v6"
 
 /* What `maximise` says of the parameters that it wrote: a sum of these, or MIXFAST_FAILED. */
 enum {
@@ -169,6 +168,8 @@ struct mixfast_family {
     int gathers_rows;                 /* statistics cost so much that a component's rows are better gathered first */
     int takes_sparse_rows;            /* chunks are sparse */
     int needs_gil;                    /* a family in Python: the pass then runs on one thread */
+    int starts_inside;                /* rows of one component alone may put parameters to the edge of their domain (a
+                                         probability of 0), which EM does not leave: starts share rows among components */
     const void *context;              /* the family's own constants: read-only while a pass runs */
     void *owner;                      /* a Python object, or NULL; its `error` is raised after MIXFAST_FAILED */
     mixfast_prepare_component prepare_component;

@@ -87,6 +87,11 @@ def fit(X, sample_weight, weights, family, params, n_iter, share=share_softly, p
     return weights, params, bounds
 
 
+def shared(resp, sample_weight):
+    """Responsibilities to start inside the domain: half of each row to all components, in proportion to what they have."""
+    return (resp + np.sum(sample_weight[:, np.newaxis] * resp, axis=0) / np.sum(sample_weight)) / 2
+
+
 def start(X, resp, weights, family, params):
     """Parameters from weighted responsibilities (n, K): the M-step twice, the second about the first's means."""
     for _ in range(2):

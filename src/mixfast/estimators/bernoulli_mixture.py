@@ -34,6 +34,8 @@ class BernoulliMixture(BaseMixture):
     tol, max_iter, n_init, init_params, random_state, warm_start, verbose, verbose_interval, n_threads, accelerate,
     n_init_policy
         As in `GaussianMixture`.
+        With alpha below 1 a start from labels, k-means' or given, or from single rows gives half of each row to all
+        components, so that no probability begins at 0 or 1; given responsibilities are taken as they are.
     canonical_order : bool, default=False
         As in `GaussianMixture`, by `probabilities_`.
     weights, weight_concentration

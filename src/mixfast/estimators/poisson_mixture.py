@@ -40,6 +40,8 @@ class PoissonMixture(BaseMixture):
     tol, max_iter, n_init, init_params, random_state, warm_start, verbose, verbose_interval, n_threads, accelerate,
     n_init_policy
         As in `GaussianMixture`. k-means and k-means++ look at counts divided by the exposure.
+        With alpha below 1 a start from labels, k-means' or given, or from single rows gives half of each row to all
+        components, so that no rate begins at 0; given responsibilities are taken as they are.
     canonical_order : bool, default=False
         As in `GaussianMixture`, by `rates_`.
     weights, weight_concentration

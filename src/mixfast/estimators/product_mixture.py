@@ -47,7 +47,8 @@ class ProductMixture(BaseMixture):
     tol, max_iter, n_init, init_params, random_state, warm_start, verbose, verbose_interval, n_threads, accelerate,
     n_init_policy
         As in `GaussianMixture`. k-means sees Gaussian and Bernoulli columns standardised to variance 1, and a column of
-        zeros and ones for each category. `accelerate` needs families that all can be extrapolated.
+        zeros and ones for each category. `accelerate` needs families that all can be extrapolated. Where a part has no
+        prior of a pseudo-count or more, starts give half of each row to all components, as in `BernoulliMixture`.
     canonical_order : bool, default=False
         As in `GaussianMixture`, by the parameters of the first part.
     weights, weight_concentration

@@ -21,6 +21,7 @@ from mixfast._family cimport (
     totals_t,
 )
 from mixfast._isa cimport resolve_isa
+from mixfast.families._edge cimport is_left_by_prior
 
 ctypedef struct context_t:
     categorical_t categorical
@@ -196,4 +197,5 @@ def bind_categorical(n_components, n_categories, int real_bytes, object isa, dou
     f.log_density, f.accumulate = context.categorical.kernels.log_density, context.categorical.kernels.accumulate
     f.maximise, f.maximise_component, f.log_prior = maximise, maximise_component, log_prior
     f.unconstrain, f.constrain = unconstrain, constrain
+    f.starts_inside = not is_left_by_prior(alpha)
     return capsule_of(f)

@@ -10,6 +10,7 @@ from libc.math cimport INFINITY, exp, isfinite, isinf, log
 
 from mixfast._capsule cimport capsule_of
 from mixfast._family cimport MIXFAST_NOT_FINITE, MIXFAST_OK, family_t, totals_t
+from mixfast.families._edge cimport is_left_by_prior
 from mixfast.families._linear cimport (
     coefficients_in,
     constant_in,
@@ -115,4 +116,5 @@ def bind_multinomial(Py_ssize_t n_components, Py_ssize_t n_features, int real_by
     f.n_free = f.n_params
     f.prepare_component, f.maximise_component, f.log_prior = prepare_component, maximise_component, log_prior
     f.unconstrain, f.constrain = unconstrain, constrain
+    f.starts_inside = not is_left_by_prior(alpha)
     return capsule_of(f)

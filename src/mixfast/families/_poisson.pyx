@@ -11,6 +11,7 @@ from libc.math cimport exp, isfinite, isinf, log
 
 from mixfast._capsule cimport capsule_of
 from mixfast._family cimport MIXFAST_NOT_FINITE, MIXFAST_OK, family_t, totals_t
+from mixfast.families._edge cimport is_left_by_prior
 from mixfast.families._linear cimport check_shape, coefficients_in, constant_in, linear_t, new_linear, sums_of, sums_t
 
 ctypedef struct context_t:
@@ -110,4 +111,5 @@ def bind_poisson(Py_ssize_t n_components, Py_ssize_t n_features, int real_bytes,
     f.n_params = f.n_free = n_components * (n_features - is_exposed)
     f.prepare_component, f.maximise_component, f.log_prior = prepare_component, maximise_component, log_prior
     f.unconstrain, f.constrain = unconstrain, constrain
+    f.starts_inside = not is_left_by_prior(alpha)
     return capsule_of(f)

@@ -303,6 +303,7 @@ def bind_product(capsules):
         f.flops_per_row += own.flops_per_row
         f.gathers_rows |= own.gathers_rows
         f.needs_gil |= own.needs_gil
+        f.starts_inside |= own.starts_inside
         context.n_shared_columns = max(context.n_shared_columns, own.n_scratch_columns)
         part += 1
     f.n_scratch_columns = context.n_shared_columns + f.n_components

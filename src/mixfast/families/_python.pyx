@@ -187,6 +187,7 @@ def bind_python(family, Py_ssize_t n_components, Py_ssize_t n_features):
     if f == NULL:
         raise MemoryError
     f.n_components, f.n_features, f.real_bytes, f.needs_gil = n_components, n_features, 8, 1
+    f.starts_inside = family.starts_inside
     f.n_params, f.n_stats = verbs.params_layout.size, verbs.stats_layout.size
     f.n_tables = sizeof(tables_t) // sizeof(double)
     f.flops_per_row = 100_000  # rather more signal checks than fewer: Python is slow, and no thread hangs on it

@@ -167,6 +167,10 @@ class PythonFamily(Family):
     dtypes: tuple = (np.float64,)
     batches = False  # a batch runs without the GIL
 
+    #: Whether rows of one component alone may put its parameters to the edge of their domain (a probability of 0), which
+    #: EM does not leave: starts then give half of each row to all components. A prior keeps them away from it.
+    starts_inside: bool = False
+
     #: Optional methods, both or neither, for `accelerate="auto"`: `unconstrain(params)` gives `n_parameters` numbers in
     #: an array of any shape, and `constrain(free)` makes `Params` of any such numbers in that shape: logarithms of what
     #: is positive, log odds of what lies between 0 and 1. A number may be infinite where a parameter is at the edge of
