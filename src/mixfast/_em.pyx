@@ -117,10 +117,10 @@ cdef double EMPTY_SHARE = 1e-250
 cdef double EMPTY_SHARE_FLOAT = 1e-25
 
 # Of each row in a start from labels of a family that `starts_inside`: so much goes to all components, in proportion to
-# what else they have, so that each begins halfway between its own rows and all rows. Without it k-means puts probabilities to 0
-# and 1 in the columns that it splits by, and EM stays there. Of 50 fits with tol=1e-10 to the 3,000 binary rows of
-# test_starts_inside.py 50 reached the best bound; with 0.4 and 0.6 as well, with 0.3 48, with 0.2 44, with none 22.
-# A few pseudo-counts, a share that falls with the number of rows, did less for 3,000 rows and nothing for 100,000.
+# what else they have, so that each begins halfway between its own rows and all rows. Without it k-means puts
+# probabilities to 0 and 1 in the columns that it splits by, and EM stays there. Of 50 fits with tol=1e-10 to the 3,000
+# binary rows of test_starts_inside.py 50 reached the best bound; with 0.4 and 0.6 as well, with 0.3 48, with 0.2 44,
+# with none 22. A few pseudo-counts, a share that falls with the number of rows, did less, and nothing for 100,000 rows.
 cdef double SHARED_AT_START = 0.5
 
 ctypedef struct draw_t:
@@ -178,7 +178,7 @@ cdef inline void add(void *values, int real_bytes, Py_ssize_t i, double value) n
 
 cdef int labelled(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, workspace_t *space,
                   double *lane) noexcept nogil:
-    """A row to the component that assign_data, an int64 array, names, none for -1; it weighs as much as it gives away."""
+    """A row to the component that assign_data, an int64 array, names, none for -1. It weighs what it gives away."""
     cdef const int64_t *labels = <const int64_t *> p.assign_data
     cdef int real_bytes = p.family.real_bytes
     cdef double alike = share_alike(p, chunk, space), weight

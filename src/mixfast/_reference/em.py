@@ -88,7 +88,7 @@ def fit(X, sample_weight, weights, family, params, n_iter, share=share_softly, p
 
 
 def shared(resp, sample_weight):
-    """Responsibilities to start inside the domain: half of each row to all components, in proportion to what they have."""
+    """Responsibilities to start inside the domain: half of each row to all components, by their weight."""
     return (resp + np.sum(sample_weight[:, np.newaxis] * resp, axis=0) / np.sum(sample_weight)) / 2
 
 

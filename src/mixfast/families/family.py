@@ -167,8 +167,8 @@ class PythonFamily(Family):
     dtypes: tuple = (np.float64,)
     batches = False  # a batch runs without the GIL
 
-    #: Whether rows of one component alone may put its parameters to the edge of their domain (a probability of 0), which
-    #: EM does not leave: starts then give half of each row to all components. A prior keeps them away from it.
+    #: Whether rows of one component alone may put its parameters to the edge of their domain (a probability of 0), and
+    #: EM does not leave it: starts then give half of each row to all components. A prior keeps them away from it.
     starts_inside: bool = False
 
     #: Optional methods, both or neither, for `accelerate="auto"`: `unconstrain(params)` gives `n_parameters` numbers in
