@@ -451,3 +451,23 @@ def test_problems_with_missing_entries_leave_the_others_compiled(form, n_threads
     grid = fit_many(problems, estimator, n_components=[1, 2], random_state=3, n_threads=n_threads)
     without = [X for X in problems if not np.any(np.isnan(X.sum()))]
     assert_same_results(fit_many(without, estimator, n_components=[1, 2], random_state=3), grid, [0, 2, 4, 5])
+
+
+class InUnitsOfAThousand(GaussianMixture):
+    """A subclass as users write them."""
+
+    def fit(self, X, y=None, sample_weight=None):
+        return super().fit(np.asarray(X) / 1000, y, sample_weight)
+
+    def predict(self, X):
+        return 1 - super().predict(np.asarray(X) / 1000)
+
+
+def test_a_subclass_with_methods_of_its_own_is_fitted_and_predicts_by_them():
+    problems = [1000 * X for X in ragged([40, 60], 2)]
+    estimator = InUnitsOfAThousand(2, random_state=0)
+    result = fit_many(problems, estimator)
+    for i, X in enumerate(problems):
+        alone = fit_alone(estimator, X, 0)
+        assert_same_fit(result[i], alone)
+        assert np.array_equal(result.predict(problems)[i], alone.predict(X))

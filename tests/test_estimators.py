@@ -183,3 +183,14 @@ def test_one_row_of_positive_weight_is_too_few_as_one_row_is(name):
     for rows, weight in ((entry.X[:1], None), (entry.X, np.arange(N_ROWS) == 7)):
         with pytest.raises(ValueError, match="minimum of 2 is required"):
             entry.make(n_components=1).fit(rows, sample_weight=weight)
+
+
+# ---- parameters ------------------------------------------------------------------------------------------------------
+
+
+@every_estimator
+@pytest.mark.parametrize("parameter", ["n_components", "n_init", "n_threads"])
+def test_true_is_no_number(name, parameter):
+    entry = ESTIMATORS[name]
+    with pytest.raises(ValueError, match=f"'{parameter}' parameter"):
+        entry.make().set_params(**{parameter: True}).fit(entry.X)

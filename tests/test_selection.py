@@ -302,7 +302,7 @@ def test_the_picture_has_a_line_for_each_structure_the_best_and_what_failed():
         (TypeError, "'covariances' is a parameter neither of select nor of GaussianMixture", {"covariances": ["full"]}),
         (InvalidParameterError, "'covariance_type' parameter", {"covariance_type": ["ful"]}),
         (InvalidParameterError, "'n_components' parameter", {"n_components": [0, 1]}),
-        (ValueError, "n_splits=1", {"criterion": "heldout", "n_folds": 1}),
+        (ValueError, "n_folds=1", {"criterion": "heldout", "n_folds": 1}),
         (ValueError, "No cell of the grid has a bic.*contains NaN", {"X": np.full((9, 2), np.nan)}),
         (ValueError, "Negative values in data passed to `sample_weight`", {"sample_weight": -np.ones(300)}),
     ],
@@ -317,3 +317,10 @@ def test_the_example_in_the_docstring_runs():
     failures, tried = doctest.testmod(selection)
     assert tried > 3
     assert failures == 0
+
+
+@pytest.mark.parametrize("n_folds", [1, 2.5, True, "five"])
+def test_folds_are_named_as_the_caller_names_them(n_folds):
+    X = np.random.default_rng(0).normal(size=(30, 2))
+    with pytest.raises(ValueError, match=r"n_folds=.*at least 2"):
+        select(X, GaussianMixture(), n_components=[1], criterion="heldout", n_folds=n_folds)

@@ -51,9 +51,18 @@ class Cell:
     def needs_estimator(self, problems):
         """Which problems `_batch.pyx` cannot fit, a mask: an estimator does, one by one. Rows with missing entries are
         encoded in the way of each."""
-        if not self.family.batches or getattr(self.estimator, "n_init_policy", "all") == "halving":
+        halves = getattr(self.estimator, "n_init_policy", "all") == "halving"
+        if not self.family.batches or halves or self._has_methods_of_its_own():
             return np.ones(len(problems), dtype=bool)
         return have_missing(problems) if self.estimator._accepts_missing else np.zeros(len(problems), dtype=bool)
+
+    def _has_methods_of_its_own(self):
+        """Whether a subclass outside mixfast fits or predicts in its own way, which compiled code cannot know."""
+        cls = type(self.estimator)
+        homes = [
+            next(base for base in cls.__mro__ if name in vars(base)) for name in ("fit", "predict", "score_samples")
+        ]
+        return any(home.__module__.partition(".")[0] != "mixfast" for home in homes)
 
     def has_units(self):
         """Whether rows are fitted in units of their own, which are not those of other structures."""

@@ -392,6 +392,8 @@ def select(
     check_mixture(estimator)
     if criterion not in CRITERIA:
         raise ValueError(f"criterion={criterion!r} should be one of {', '.join(map(repr, CRITERIA))}")
+    if isinstance(n_folds, bool) or not isinstance(n_folds, Integral) or n_folds < 2:
+        raise ValueError(f"n_folds={n_folds!r} should be an integer of at least 2")
     numbers, grid = sorted(set(_values("n_components", n_components))), _check_grid(estimator, grid)
     seed = _seed(estimator.random_state if random_state is None else random_state)
     fixed = {"random_state": seed} | ({} if n_threads is None else {"n_threads": n_threads})

@@ -10,7 +10,7 @@ import inspect
 import math
 from abc import abstractmethod
 from functools import cache
-from numbers import Integral, Real
+from numbers import Real
 from typing import NamedTuple
 
 import numpy as np
@@ -27,6 +27,7 @@ from mixfast._spurious import look_for_spurious
 from mixfast._threads import resolve_threads
 from mixfast._warnings import warn
 from mixfast.convergence import Monitor, Status
+from mixfast.estimators._constraints import WholeNumber
 from mixfast.estimators._density import DensityEstimator, fitting
 from mixfast.problems import canonical, check_eager
 from mixfast.proportions._dirichlet import DirichletWeights
@@ -96,17 +97,17 @@ class BaseMixture(DensityEstimator):
     """Base of the mixture estimators."""
 
     _parameter_constraints: dict = {
-        "n_components": [Interval(Integral, 1, None, closed="left")],
+        "n_components": [WholeNumber(1)],
         "tol": [Interval(Real, 0.0, None, closed="left")],
-        "max_iter": [Interval(Integral, 0, None, closed="left")],
-        "n_init": [Interval(Integral, 1, None, closed="left")],
+        "max_iter": [WholeNumber(0)],
+        "n_init": [WholeNumber(1)],
         "n_init_policy": [StrOptions({"all", "halving"})],
         "init_params": [StrOptions(set(seeding.METHODS)), "array-like"],
         "random_state": ["random_state"],
         "warm_start": ["boolean"],
         "verbose": ["verbose"],
-        "verbose_interval": [Interval(Integral, 1, None, closed="left")],
-        "n_threads": [Interval(Integral, 1, None, closed="left"), None],
+        "verbose_interval": [WholeNumber(1)],
+        "n_threads": [WholeNumber(1), None],
         "accelerate": [StrOptions({"auto"}), None],
         "canonical_order": ["boolean"],
         "weights": ["array-like", None],

@@ -8,10 +8,11 @@ from numbers import Integral
 import numpy as np
 from sklearn.base import BaseEstimator, DensityMixin, _fit_context
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval, validate_parameter_constraints
+from sklearn.utils._param_validation import validate_parameter_constraints
 from sklearn.utils.validation import check_is_fitted
 
 from mixfast import persistence
+from mixfast.estimators._constraints import WholeNumber
 from mixfast.weights import counted_rows
 
 
@@ -38,9 +39,9 @@ class DensityEstimator(DensityMixin, BaseEstimator):
 
     #: What fitted attributes are, as `_parameter_constraints` says it of parameters.
     _attribute_constraints: dict = {
-        "n_features_in_": [Interval(Integral, 1, None, closed="left")],
+        "n_features_in_": [WholeNumber(1)],
         "feature_names_in_": [np.ndarray],
-        "n_iter_": [Interval(Integral, 0, None, closed="left")],
+        "n_iter_": [WholeNumber(0)],
     }
 
     def _seed(self):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from numbers import Integral, Real
+from numbers import Real
 
 import numpy as np
 import scipy.sparse
@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from mixfast._gibbs import Chains, Documents, evaluate
 from mixfast._threads import resolve_threads
 from mixfast.convergence import Monitor
+from mixfast.estimators._constraints import WholeNumber
 from mixfast.estimators._density import DensityEstimator, fitting
 from mixfast.estimators._domain import LARGEST_COUNT
 from mixfast.estimators._given_totals import GivenTotals
@@ -107,15 +108,15 @@ class GSDMM(GivenTotals, ClusterMixin, DensityEstimator):
     """
 
     _parameter_constraints: dict = {
-        "n_components": [Interval(Integral, 1, 2**31 - 1, closed="left")],
+        "n_components": [WholeNumber(1, 2**31 - 1)],
         "alpha": [Interval(Real, 1e-100, 1e100, closed="both")],
         "beta": [Interval(Real, 1e-100, 1e100, closed="both")],
-        "n_iter": [Interval(Integral, 1, None, closed="left")],
-        "n_init": [Interval(Integral, 1, 2**31 - 1, closed="left")],
+        "n_iter": [WholeNumber(1)],
+        "n_init": [WholeNumber(1, 2**31 - 1)],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
-        "verbose_interval": [Interval(Integral, 1, None, closed="left")],
-        "n_threads": [Interval(Integral, 1, None, closed="left"), None],
+        "verbose_interval": [WholeNumber(1)],
+        "n_threads": [WholeNumber(1), None],
     }
 
     def __init__(
