@@ -41,6 +41,7 @@ def fit_problems(
     lloyd_tol: float,
     lloyd_max_iter: int,
     criterion: str | None,
+    n_effective: np.ndarray | None,
     prunes: bool,
     n_threads: int,
     progress: Callable[[int, int], None] | None,

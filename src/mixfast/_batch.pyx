@@ -155,6 +155,7 @@ ctypedef struct worker_t:
     rows_t rows
     rows_t seeding_rows
     double total_weight
+    double n_effective             # rows that a criterion takes the weights for
     # a start
     int64_t *labels
     int64_t *indices
@@ -203,6 +204,7 @@ cdef struct batch_t:
     Py_ssize_t lloyd_max_iter
     criterion_fn criterion         # the lower the better; NULL where there is nothing to choose
     int passed_over                # statuses of fits that are chosen only where there is no other
+    const double *n_effective      # [n_problems], NULL where it is the sum of the weights
     # results: [n_problems][n_slots] of each; a slot for the best model or for every one
     Py_ssize_t n_slots, largest_weights, largest_params
     double *weights
@@ -373,20 +375,22 @@ cdef double log_likelihood(worker_t *w) noexcept nogil:
 
 
 cdef double bic(worker_t *w, double n_free) noexcept nogil:
-    return -2 * log_likelihood(w) + n_free * log(w.fit.total_weight)
+    return -2 * log_likelihood(w) * (w.n_effective / w.total_weight) + n_free * log(w.n_effective)
 
 
 cdef double aic(worker_t *w, double n_free) noexcept nogil:
-    return -2 * log_likelihood(w) + 2 * n_free
+    return -2 * log_likelihood(w) * (w.n_effective / w.total_weight) + 2 * n_free
 
 
 cdef double icl(worker_t *w, double n_free) noexcept nogil:
     cdef pass_t p = w.fit
+    cdef double completed
     p.rows.order = NULL
     p.deliver = add_completed
     if run_pass(&p) != 0:
         return NAN
-    return -2 * (evidence_of(&p) + p.lanes[LANE_COUNTS + p.family.n_components]) + n_free * log(p.total_weight)
+    completed = evidence_of(&p) + p.lanes[LANE_COUNTS + p.family.n_components]
+    return -2 * completed * (w.n_effective / w.total_weight) + n_free * log(w.n_effective)
 
 
 cdef criterion_fn criterion_named(name) except NULL:
@@ -535,6 +539,7 @@ cdef void fit_group(worker_t *w, const batch_t *b, const group_t *group, Py_ssiz
     cdef int code = 0
     place_starts(w, b, group, problem)
     w.total_weight = n_rows if w.rows.weight == NULL else sum_of_weights(w.rows.weight, n_rows)
+    w.n_effective = w.total_weight if b.n_effective == NULL else b.n_effective[problem]
     for i in range(group.n_models):
         w.trials[i].fit.lower_bound, w.trials[i].fit.n_iter, w.trials[i].criterion = NAN, 0, NAN
         w.trials[i].fit.status, w.trials[i].fails = TOO_FEW_ROWS if too_few else 0, too_few
@@ -750,7 +755,8 @@ cdef class Model:
 def fit_problems(Rows rows not None, Rows seeding_rows not None, const int64_t[::1] offsets not None,
                  const uint64_t[::1] seeds not None, models, *, Py_ssize_t n_init, Py_ssize_t max_iter, double tol,
                  int stop_on, int passed_over, bint accelerates, init_params, double lloyd_tol,
-                 Py_ssize_t lloyd_max_iter, criterion, bint prunes, int n_threads, progress,
+                 Py_ssize_t lloyd_max_iter, criterion, const double[::1] n_effective, bint prunes, int n_threads,
+                 progress,
                  double[:, :, ::1] weights not None, double[:, :, ::1] params not None,
                  double[:, ::1] lower_bounds not None, int32_t[:, ::1] n_iter not None,
                  int32_t[:, ::1] status not None, double[:, ::1] criteria not None, int32_t[::1] chosen not None):
@@ -778,6 +784,7 @@ def fit_problems(Rows rows not None, Rows seeding_rows not None, const int64_t[:
     b.lloyd_tol, b.lloyd_max_iter = lloyd_tol, lloyd_max_iter
     b.criterion = criterion_named(criterion) if criterion is not None else NULL
     b.passed_over = passed_over
+    b.n_effective = &n_effective[0] if n_effective is not None else NULL
     b.n_slots, b.largest_weights, b.largest_params = weights.shape[1], weights.shape[2], params.shape[2]
     b.weights, b.params, b.lower_bounds = &weights[0, 0, 0], &params[0, 0, 0], &lower_bounds[0, 0]
     b.n_iter, b.status, b.chosen = &n_iter[0, 0], &status[0, 0], &chosen[0]

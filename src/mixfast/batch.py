@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import itertools
 import warnings
-from numbers import Integral
+from numbers import Integral, Real
 from typing import NamedTuple
 
 import numpy as np
@@ -33,9 +33,11 @@ from mixfast.problems import (
     out_of_range,
     part_of,
     some_of,
+    sums_of_weights,
     without_weightless_rows,
     zeros_like,
 )
+from mixfast.weights import check_n_effective, effective_number, is_far, warn_of_sum
 
 N_FOLDS = 5
 
@@ -112,6 +114,7 @@ def fit_many(
     keep="best",
     allow_spurious=False,
     sample_weight=None,
+    n_effective=None,
     seeds=None,
     random_state=None,
     n_threads=None,
@@ -147,8 +150,7 @@ def fit_many(
         `reg_covar=0`, unless the estimator has another `reg_covar` or `regularization` than its class' defaults: 1e-6
         of the squared unit of the data distorts columns of small scale. A singular covariance is repaired.
         'heldout' is minus the mean log density of a row under the fit to four fifths of the rows that it does not
-        belong to, so that lower is better here too, whereas `select` has the mean itself, the higher the better; the
-        fifths are drawn from the problem's seed. Each model is then fitted six times.
+        belong to; the fifths are drawn from the problem's seed. Each model is then fitted six times.
     keep : {'best', 'all'}, default='best'
         'all' keeps the fits of all models, in `result.models`.
     allow_spurious : bool, default=False
@@ -156,6 +158,10 @@ def fit_many(
         By default it is only where there is no other.
     sample_weight : array-like, default=None
         Weights of the rows, in the form of the problems: a list, an array (n_problems, n_samples), or a flat array.
+    n_effective : {'sum', 'kish'} or float, default=None
+        The number of independent rows that the weights of a problem stand for, as in `GaussianMixture.bic`; a number is
+        that of every problem. 'heldout' has no use for it. None is 'sum', with a warning where that is far from the
+        number of rows of a problem.
     seeds : array-like of int of shape (n_problems,), default=None
         A seed for each problem, from 0 to 2**32 - 1.
     random_state : int, RandomState instance or None, default=None
@@ -190,6 +196,7 @@ def fit_many(
         raise ValueError(f"keep={keep!r} should be 'best' or 'all'")
     if criterion not in CRITERIA:
         raise ValueError(f"criterion={criterion!r} should be one of {', '.join(map(repr, CRITERIA))}")
+    check_n_effective(n_effective)
     check_mixture(estimator)
     n_threads = resolve_threads(n_threads)
     problems = gather_problems(problems, sample_weight)
@@ -208,9 +215,11 @@ def fit_many(
     has_slots = keep == "all" or holds_out or np.any(alone) or n_bytes <= FEW_BYTES
     found = _nothing_found(len(problems), cells, len(cells) if has_slots else 1)
     found.status[...] = status[:, np.newaxis]
+    criterion_in_fit = None if holds_out or len(cells) == 1 else criterion
     choice = Choice(
-        criterion=None if holds_out or len(cells) == 1 else criterion,
+        criterion=criterion_in_fit,
         passed_over=Status.OK if allow_spurious else Status.SPURIOUS_COMPONENT,
+        n_effective=None if criterion_in_fit is None else _n_effective(problems, n_effective, status),
     )
     with _Bar(found.status.size, progress) as report:
         _fit_all(problems, alone, cells, seeds, choice, found, n_threads, report)
@@ -323,10 +332,31 @@ class Choice(NamedTuple):
 
     criterion : name of one that is computed with the fits, or None
     passed_over : statuses of fits that are chosen only where there is no other
+    n_effective : float64 (n_problems,), the numbers of rows that weights stand for; None where these are their sums
     """
 
     criterion: str | None
     passed_over: Status
+    n_effective: np.ndarray | None = None
+
+    def some_of(self, chosen):
+        return self if self.n_effective is None else self._replace(n_effective=self.n_effective[chosen])
+
+
+def _n_effective(problems, n_effective, status):
+    """Numbers of rows that weights stand for, None where these are their sums; with a warning where those are taken so
+    for want of a word, and are far from the numbers of rows."""
+    if problems.sample_weight is None and not isinstance(n_effective, Real):
+        return None
+    n_rows, total, squares = np.diff(problems.offsets), *sums_of_weights(problems)
+    if n_effective is None:
+        far = is_far(total, n_rows) & (status == Status.INTERRUPTED) & (n_rows > 0)
+        if np.any(far):
+            i = int(np.argmax(far))
+            warn_of_sum(
+                f"sample_weight: the weights of problem {i}, and of {far.sum() - 1} others,", total[i], n_rows[i]
+            )
+    return None if n_effective is None or n_effective == "sum" else effective_number(n_effective, total, squares)
 
 
 class _Found(NamedTuple):
@@ -397,7 +427,7 @@ def _fit_all(problems, alone, cells, seeds, choice, found, n_threads, report):
             return
         part = _Found(*(array[chosen] for array in found))
         then = report and (lambda done, bad, before=(n_done, n_bad): report(before[0] + done, before[1] + bad))
-        fit(some_of(problems, chosen), cells, seeds[chosen], choice, part, n_threads, then)
+        fit(some_of(problems, chosen), cells, seeds[chosen], choice.some_of(chosen), part, n_threads, then)
         for array, values in zip(found, part, strict=True):
             array[chosen] = values
         n_done, n_bad = n_done + part.status.size, n_bad + int(np.sum(~is_usable(part.status)))
@@ -430,6 +460,7 @@ def _fit_compiled(problems, cells, seeds, choice, found, n_threads, report):
         lloyd_max_iter=seeding.LLOYD_MAX_ITER,
         criterion=choice.criterion,
         passed_over=int(choice.passed_over),
+        n_effective=choice.n_effective,
         prunes=not is_mapped(encoded.rows),
         n_threads=n_threads,
         progress=report,
@@ -498,7 +529,7 @@ def _fit_one_by_one(problems, cells, seeds, choice, found, n_threads, report):
                 with warnings.catch_warnings():
                     warnings.simplefilter("ignore")
                     fits = [_fit_alone(cell, X, weight, int(seeds[i]), n_threads) for cell in cells]
-                    _keep(found, i, cells, fits, choice.criterion, X, weight)
+                    _keep(found, i, cells, fits, choice, X, weight)
             except KeyboardInterrupt:
                 _leave_undone(found, [i])
                 return
@@ -522,8 +553,9 @@ def _fit_alone(cell, X, sample_weight, seed, n_threads):
         return Status.NOT_FINITE
 
 
-def _keep(found, i, cells, fits, criterion, X, sample_weight):
+def _keep(found, i, cells, fits, choice, X, sample_weight):
     """Fits of problem i, by all models, become results."""
+    n_effective = "sum" if choice.n_effective is None else float(choice.n_effective[i])
     for j, (cell, fit) in enumerate(zip(cells, fits, strict=True)):
         if isinstance(fit, Status):
             found.status[i, j] = fit
@@ -531,8 +563,9 @@ def _keep(found, i, cells, fits, criterion, X, sample_weight):
         weights, params = fit._packed_state(cell.layout)
         found.weights[i, j, : len(weights)], found.params[i, j, : len(params)] = weights, params
         found.status[i, j], found.lower_bounds[i, j], found.n_iter[i, j] = fit.status_, fit.lower_bound_, fit.n_iter_
-        if criterion is not None:
-            found.criteria[i, j] = getattr(fit, criterion)(X, sample_weight=sample_weight)
+        if choice.criterion is not None:
+            evaluate = getattr(fit, choice.criterion)
+            found.criteria[i, j] = evaluate(X, sample_weight=sample_weight, n_effective=n_effective)
 
 
 def _hold_out(problems, candidates, seeds, found, n_threads):

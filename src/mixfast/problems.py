@@ -250,6 +250,16 @@ def below_zero(problems):
     return _of_weights(problems, np.minimum) < 0
 
 
+def sums_of_weights(problems):
+    """Sums of the weights of each problem, and of their squares; of ones where there are no weights."""
+    weight = np.ones(problems.n_rows) if problems.sample_weight is None else problems.sample_weight
+    found = np.zeros((2, len(problems)))
+    filled = np.diff(problems.offsets) > 0
+    for own, values in zip(found, (weight, np.square(weight)), strict=True):
+        own[filled] = np.add.reduceat(values, problems.offsets[:-1][filled]) if np.any(filled) else 0
+    return found
+
+
 def _of_weights(problems, function):
     """The least or the largest weight of each problem, NaN where one is; 1 where there are none."""
     found = np.ones(len(problems))

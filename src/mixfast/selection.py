@@ -22,7 +22,7 @@ from mixfast.convergence import Status
 from mixfast.estimators._base import BaseMixture, check_mixture
 from mixfast.families.family import is_sparse
 from mixfast.hierarchy import Hierarchy
-from mixfast.weights import counted_rows, take
+from mixfast.weights import check_n_effective, counted_rows, is_far, take, warn_of_sum
 
 
 class Data(NamedTuple):
@@ -51,18 +51,17 @@ class Criterion(NamedTuple):
     """What fits are compared by.
 
     label : what a picture calls it
-    sign : 1 where higher is better, -1 where lower is. Nothing else knows: the best fit has the largest sign * value
     decimals : that are worth printing, of a sum or a mean over rows
-    evaluate : (fitted model, Data, folds) -> value; folds are pairs of training and test rows
+    evaluate : (fitted model, Data, n_effective, folds) -> value, the lower the better; folds are pairs of training and
+        test rows
     """
 
     label: str
-    sign: int
     decimals: int
-    evaluate: Callable[[BaseMixture, Data, list], float]
+    evaluate: Callable[[BaseMixture, Data, object, list], float]
 
 
-def _heldout(model, data, folds):
+def _heldout(model, data, n_effective, folds):
     total = 0.0
     for number, (training, test) in enumerate(folds):
         held = data.take(test)
@@ -70,15 +69,25 @@ def _heldout(model, data, folds):
             score = data.take(training).fit(model).score(held.X, sample_weight=held.sample_weight)
         except ValueError as error:
             raise ValueError(f"without the rows of fold {number}: {error}") from None
-        total += score * held.total_weight
+        total -= score * held.total_weight
     return total / data.total_weight
 
 
+def _of_method(name):
+    """The criterion that a method of the estimator has."""
+
+    def evaluate(model, data, n_effective, folds):
+        return getattr(model, name)(data.X, data.sample_weight, n_effective=n_effective)
+
+    return evaluate
+
+
 CRITERIA = {
-    "bic": Criterion("BIC", -1, 2, lambda model, data, folds: model.bic(data.X, data.sample_weight)),
-    "aic": Criterion("AIC", -1, 2, lambda model, data, folds: model.aic(data.X, data.sample_weight)),
-    "icl": Criterion("ICL", -1, 2, lambda model, data, folds: model.icl(data.X, data.sample_weight)),
-    "heldout": Criterion("mean held-out log density", 1, 5, _heldout),
+    "bic": Criterion("BIC", 2, _of_method("bic")),
+    "aic": Criterion("AIC", 2, _of_method("aic")),
+    "icl": Criterion("ICL", 2, _of_method("icl")),
+    "laplace": Criterion("minus log evidence, by Laplace", 2, _of_method("laplace")),
+    "heldout": Criterion("minus mean held-out log density", 5, _heldout),
 }
 
 #: These take a pass over the rows each, so every table has them.
@@ -227,6 +236,7 @@ class Search(NamedTuple):
     data: Data
     criteria: tuple
     folds: list
+    n_effective: object
     warm_start: bool
     allow_spurious: bool
     hierarchy: Callable[[], Hierarchy | None]
@@ -250,7 +260,7 @@ class Search(NamedTuple):
         if model is not None:
             try:
                 for name in self.criteria:
-                    scores[name] = float(CRITERIA[name].evaluate(model, self.data, self.folds))
+                    scores[name] = CRITERIA[name].evaluate(model, self.data, self.n_effective, self.folds)
             except ValueError as error:
                 failure = str(error)
         return Cell(params, model, start, scores, failure)
@@ -303,6 +313,7 @@ def select(
     warm_start=True,
     allow_spurious=False,
     sample_weight=None,
+    n_effective=None,
     random_state=None,
     n_threads=None,
     progress=False,
@@ -324,13 +335,13 @@ def select(
         in the grid, are taken as they are, and so is `reg_covar` with `regularization='relative'`.
     n_components : iterable of int, default=range(1, 10)
         Numbers of components to try.
-    criterion : {'bic', 'aic', 'icl', 'heldout'}, default='bic'
-        What the choice is made by:
+    criterion : {'bic', 'aic', 'icl', 'laplace', 'heldout'}, default='bic'
+        What the choice is made by, the lower the better:
 
-        - 'bic', 'aic', 'icl': the estimator's methods of these names, the lower the better;
-        - 'heldout': the mean log density of a row under the mixture fitted without the row's fold, the higher the
-          better (`fit_many` has its negative, the lower the better). Costs `n_folds` fits more for each cell, from the
-          estimator's own starts.
+        - 'bic', 'aic', 'icl': the estimator's methods of these names;
+        - 'laplace': likewise, for `DirichletMultinomialMixture`, which alone has it;
+        - 'heldout': minus the mean log density of a row under the mixture fitted without the row's fold. Costs
+          `n_folds` fits more for each cell, from the estimator's own starts.
     n_folds : int, default=5
         Folds of 'heldout': `KFold(n_folds, shuffle=True)` of scikit-learn, the same ones for all cells.
     warm_start : bool, default=True
@@ -350,6 +361,9 @@ def select(
         share.
     sample_weight : array-like of shape (n_samples,), default=None
         How often each row counts, as in `fit`.
+    n_effective : {'sum', 'kish'} or float, default=None
+        The number of independent rows that the weights stand for, as in `GaussianMixture.bic`; 'heldout' has no use for
+        it. None is 'sum', with a warning where that is far from the number of rows.
     random_state : int, RandomState instance or None, default=None
         Seed of the starts, the same for each cell, and of the folds. None takes that of the estimator.
     n_threads : int or None, default=None
@@ -394,17 +408,24 @@ def select(
         raise ValueError(f"criterion={criterion!r} should be one of {', '.join(map(repr, CRITERIA))}")
     if isinstance(n_folds, bool) or not isinstance(n_folds, Integral) or n_folds < 2:
         raise ValueError(f"n_folds={n_folds!r} should be an integer of at least 2")
+    if criterion == "laplace" and not hasattr(estimator, criterion):
+        raise ValueError(
+            "criterion='laplace' is a method of DirichletMultinomialMixture, which "
+            f"{type(estimator).__name__} has not: take 'bic', 'aic', 'icl' or 'heldout'"
+        )
     numbers, grid = sorted(set(_values("n_components", n_components))), _check_grid(estimator, grid)
     seed = _seed(estimator.random_state if random_state is None else random_state)
     fixed = {"random_state": seed} | ({} if n_threads is None else {"n_threads": n_threads})
     data = _check_data(X, sample_weight)
     estimator = clone(estimator._for_parts_of(data.X))
     estimator.set_params(**fixed | _fit_to_compare(estimator))
+    n_effective = _checked_n_effective(data, n_effective, criterion)
     search = Search(
         estimator=estimator,
         data=data,
         criteria=tuple(dict.fromkeys((*ALWAYS, criterion))),
         folds=_folds(data, n_folds, seed) if criterion == "heldout" else [],
+        n_effective=n_effective,
         warm_start=warm_start,
         allow_spurious=allow_spurious,
         hierarchy=_hierarchy_of(estimator, data, seed),
@@ -459,6 +480,17 @@ def _check_data(X, sample_weight):
     return Data(X, sample_weight)
 
 
+def _checked_n_effective(data, n_effective, criterion):
+    """What the estimators' methods are to take; the warning is given here, once for all cells."""
+    check_n_effective(n_effective)
+    if n_effective is not None:
+        return n_effective
+    total, n_rows = data.total_weight, _num_samples(data.X)
+    if criterion != "heldout" and is_far(total, n_rows):
+        warn_of_sum("The values of sample_weight", total, n_rows)
+    return "sum"
+
+
 def _folds(data, n_folds, seed):
     rows = np.arange(_num_samples(data.X))
     return list(KFold(n_folds, shuffle=True, random_state=seed).split(rows))
@@ -476,9 +508,9 @@ class Selection:
         What the choice was made by.
     table : list of dict
         A row for each cell, in the order of the grid: `n_components` and the other parameters, `bic`, `aic`, `icl` and,
-        if it was asked for, `heldout` (NaN where the fit failed), `lower_bound`, `n_iter`, `status` (the flags of
-        `mixfast.Status`, or 'FAILED'), `start` ('own': by `init_params`, 'split': from the next smaller mixture,
-        'hierarchy': from Ward's groups) and `failure`, the reason where there is one.
+        if it was asked for, `laplace` or `heldout` (all the lower the better, NaN where the fit failed), `lower_bound`,
+        `n_iter`, `status` (the flags of `mixfast.Status`, or 'FAILED'), `start` ('own': by `init_params`, 'split': from
+        the next smaller mixture, 'hierarchy': from Ward's groups) and `failure`, the reason where there is one.
     estimators_ : list
         The fitted estimators, in the order of the table; None where the fit failed. Those whose `start` is 'own' are
         what a clone's `fit` would give.
@@ -495,13 +527,13 @@ class Selection:
         self.criterion = criterion
         self.table = [cell.row() for cell in cells]
         self.estimators_ = [cell.model for cell in cells]
-        values = CRITERIA[criterion].sign * np.array([cell.scores[criterion] for cell in cells])
+        values = np.array([cell.scores[criterion] for cell in cells])
         if np.all(np.isnan(values)):
             raise ValueError(f"No cell of the grid has a {criterion}. The first: {cells[0].failure}")
         clean = np.where([cell.is_spurious for cell in cells], np.nan, values)
         if not allow_spurious and not np.all(np.isnan(clean)):
             values = clean
-        self.best_index_ = int(np.nanargmax(values))
+        self.best_index_ = int(np.nanargmin(values))
         self.best_ = self.estimators_[self.best_index_]
         self.best_params_ = cells[self.best_index_].params
 
@@ -568,13 +600,12 @@ class Selection:
 
     def __repr__(self):
         chosen = ", ".join(f"{name}={value!r}" for name, value in self.best_params_.items())
-        better = "higher" if CRITERIA[self.criterion].sign > 0 else "lower"
         spurious = ", ~ has a spurious component" if any(cell.is_spurious for cell in self._cells) else ""
         lines = self._lines()
         widths = [max(13, len(name) + 2) for name in lines]
         text = [
             f"Selection: {chosen}",
-            f"{self.criterion}, the {better} the better (* is the best{spurious})",
+            f"{self.criterion}, the lower the better (* is the best{spurious})",
             "n_components" + "".join(f"{name:>{width}}" for name, width in zip(lines, widths, strict=True)),
         ]
         for cells in zip(*lines.values(), strict=True):

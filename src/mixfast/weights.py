@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from numbers import Real
+
 import numpy as np
 import scipy.sparse
 from sklearn.utils import _safe_indexing, assert_all_finite
-from sklearn.utils.validation import _check_sample_weight
+from sklearn.utils.validation import _check_sample_weight, _num_samples
 
+from mixfast._warnings import warn
 from mixfast.problems import check_eager
+
+#: Sums of weights are far from the number of rows beyond this factor. Two blobs, means -4 and 4 in two columns, 300
+#: rows, 40 draws, K from 1 to 9 by BIC, three starts, all weights w: two components are chosen in 40 draws for w from
+#: 0.03 to 1, in 39 for 2, 36 for 3, 20 for 5, none for 10; in 12 for 0.01, none for 0.003. Below 1 it takes less clear
+#: data to go wrong, so the same factor holds there.
+FAR = 3.0
 
 
 def check_weights(sample_weight, X):
@@ -40,3 +49,62 @@ def take(X, rows):
     if hasattr(type(X), "take_rows"):
         return X.take_rows(rows)
     return _safe_indexing(X.tocsr() if scipy.sparse.issparse(X) else X, rows)
+
+
+# ---- what criteria take for the number of rows ----
+
+
+def check_n_effective(n_effective):
+    """Raise ValueError for what is none of the ways to say it."""
+    is_number = isinstance(n_effective, Real) and not isinstance(n_effective, bool)
+    if n_effective is None or (isinstance(n_effective, str) and n_effective in ("sum", "kish")):
+        return
+    if not (is_number and 1 <= n_effective < np.inf):
+        raise ValueError(f"n_effective={n_effective!r} should be 'sum', 'kish' or a number of at least 1")
+
+
+def effective_number(n_effective, total, squares):
+    """The number of rows that weights stand for, from their sum and the sum of their squares; arrays are of several
+    data sets. Kish, "Survey Sampling" (1965), section 11.7: a mean of n equally weighted rows has the variance of this
+    one's where n is (sum w)^2 / sum w^2."""
+    if n_effective == "kish":
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            return total * (total / squares)
+    return total if n_effective is None or n_effective == "sum" else total * 0.0 + float(n_effective)
+
+
+def is_far(total, n_rows):
+    """Whether sums of weights are far from numbers of rows."""
+    return (total > FAR * n_rows) | (total * FAR < n_rows)
+
+
+def warn_of_sum(whose, total, n_rows):
+    """That a criterion takes a sum of weights, far from the number of rows, for that number."""
+    warn(
+        f"{whose} sum to {total:.4g} over {n_rows} rows, and the criterion takes that sum for the number of rows: "
+        "what is chosen by it has too many components, or too few. Where the weights are relative, pass "
+        "n_effective='kish' or the number of independent rows, or scale them to sum to it; where they count rows, "
+        "n_effective='sum'.",
+        UserWarning,
+    )
+
+
+def observed(X, sample_weight, n_effective):
+    """(rows that count, weights that sum to the number of rows that they stand for, or None)
+
+    Criteria are those of weights scaled so: the log-likelihood is multiplied by n_effective / sum(w) wherever it
+    stands, and n is n_effective. Warns where `n_effective` is None and the sum is far from the number of rows.
+    """
+    check_n_effective(n_effective)
+    X, sample_weight, _ = counted_rows(X, sample_weight)
+    n_rows = _num_samples(X)
+    if sample_weight is None:
+        if n_effective is None or isinstance(n_effective, str):
+            return X, None
+        sample_weight = np.ones(n_rows)
+    total = float(np.sum(sample_weight))
+    if n_effective is None and is_far(total, n_rows):
+        warn_of_sum("The values of sample_weight", total, n_rows)
+    if n_effective is None or n_effective == "sum":
+        return X, sample_weight
+    return X, sample_weight * (effective_number(n_effective, total, float(np.sum(np.square(sample_weight)))) / total)

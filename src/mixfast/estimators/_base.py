@@ -34,7 +34,7 @@ from mixfast.proportions._dirichlet import DirichletWeights
 from mixfast.proportions._fixed import FixedWeights
 from mixfast.proportions._free import FreeWeights
 from mixfast.units import DataUnits
-from mixfast.weights import counted_rows
+from mixfast.weights import counted_rows, observed
 
 #: Iterations asked of the engine at once; only there so that any max_iter fits its integers.
 MAX_STEPS = 100_000
@@ -232,8 +232,8 @@ class BaseMixture(DensityEstimator):
             Present for API consistency by convention.
         sample_weight : array-like of shape (n_samples,), default=None
             How often each row counts. A weight of 2 equals repeating the row, 0 equals leaving it out, whatever it
-            holds. Criteria and priors take the sum of the weights for the number of rows: scale weights that are only
-            relative to sum to n_samples.
+            holds. Priors take the sum of the weights for the number of rows, and so do criteria unless they are told
+            `n_effective`: scale weights that are only relative to sum to n_samples.
 
         Returns
         -------
@@ -667,31 +667,49 @@ class BaseMixture(DensityEstimator):
         own = self._family().n_parameters(n_components, self._n_fitted_features())
         return own + self._proportions().n_parameters(n_components)
 
-    def bic(self, X, sample_weight=None):
+    def bic(self, X, sample_weight=None, n_effective=None):
         """Bayesian information criterion, -2 log-likelihood + n_parameters log(n); the lower the better.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
         sample_weight : array-like of shape (n_samples,), default=None
-            n is then the sum of the weights; rows of weight 0 are not looked at.
+            How often each row counts; rows of weight 0 are not looked at.
+        n_effective : {'sum', 'kish'} or float, default=None
+            The number n of independent rows that the weights stand for:
+
+            - 'sum': the sum of the weights, right where they count rows;
+            - 'kish': (sum w)^2 / sum w^2, for weights that are only relative, such as those of a survey: n_samples
+              where all are equal, less the more unequal they are. Kish, "Survey Sampling" (1965), section 11.7;
+            - a number of at least 1;
+            - None: 'sum', with a warning where that is more than 3 times n_samples, or less than a third.
+
+            The criterion is that of weights scaled to the sum n: -2 (n / sum w) sum_i w_i log p(x_i) + n_parameters
+            log(n), the pseudo-likelihood of Lumley & Scott, "AIC and BIC for modeling with complex survey data",
+            Journal of Survey Statistics and Methodology 3 (2015), doi:10.1093/jssam/smu021, with n for their sample
+            size. Multiplying all weights by a number so changes it for 'sum' alone.
 
         Returns
         -------
         bic : float
+
+        Warns
+        -----
+        UserWarning
+            Where the weights' sum is far from the number of rows and `n_effective` is None.
         """
-        total, weight = self._log_likelihood(X, sample_weight)
+        total, weight = self._log_likelihood(*observed(X, sample_weight, n_effective))
         return -2 * total + self._n_parameters() * math.log(weight)
 
-    def aic(self, X, sample_weight=None):
+    def aic(self, X, sample_weight=None, n_effective=None):
         """Akaike information criterion, -2 log-likelihood + 2 n_parameters; the lower the better.
 
         Parameters and return as in `bic`.
         """
-        total, _ = self._log_likelihood(X, sample_weight)
+        total, _ = self._log_likelihood(*observed(X, sample_weight, n_effective))
         return -2 * total + 2 * self._n_parameters()
 
-    def icl(self, X, sample_weight=None):
+    def icl(self, X, sample_weight=None, n_effective=None):
         """Integrated completed likelihood, BIC - 2 sum_i log max_k resp_ik; the lower the better.
 
         BIC with a penalty for rows whose component is in doubt: Biernacki, Celeux & Govaert, IEEE PAMI 22 (2000),
@@ -699,7 +717,7 @@ class BaseMixture(DensityEstimator):
 
         Parameters and return as in `bic`.
         """
-        X, sample_weight, _ = counted_rows(X, sample_weight)
+        X, sample_weight = observed(X, sample_weight, n_effective)
         result = self._evaluate(X, log_norm=True, labels=True, largest=True)
         if sample_weight is None:
             sample_weight = np.ones(len(result.log_norm))

@@ -18,7 +18,7 @@ from mixfast.families.dirichlet_multinomial import (
     FixedDirichletMultinomial,
     SymmetricDirichletMultinomial,
 )
-from mixfast.weights import counted_rows
+from mixfast.weights import observed
 
 #: The families by the names that `concentration` gives them.
 FAMILIES = {"free": DirichletMultinomial, "symmetric": SymmetricDirichletMultinomial}
@@ -165,7 +165,7 @@ class DirichletMultinomialMixture(GivenTotalsMixture):
             raise ValueError(f"Row {row} of X sums to {totals[row]}: totals should be at most 2**53")
         return X
 
-    def laplace(self, X, sample_weight=None):
+    def laplace(self, X, sample_weight=None, n_effective=None):
         """Laplace's approximation of minus the log evidence; the lower the better.
 
         The log posterior is taken for a Gaussian about the fitted model, in the logarithms of the concentrations and in
@@ -177,6 +177,9 @@ class DirichletMultinomialMixture(GivenTotalsMixture):
         X : array-like or sparse matrix of shape (n_samples, n_features)
             The rows that the model was fitted to.
         sample_weight : array-like of shape (n_samples,), default=None
+        n_effective : {'sum', 'kish'} or float, default=None
+            As in `bic`: the posterior is that of the weights scaled so. Better scale them before `fit`, whose prior
+            then has its share: the model is the maximum of that posterior.
 
         Returns
         -------
@@ -198,7 +201,7 @@ class DirichletMultinomialMixture(GivenTotalsMixture):
             raise ValueError(
                 "laplace is for weights without a prior: fit with weights=None and weight_concentration=None"
             )
-        X, sample_weight, _ = counted_rows(X, sample_weight)
+        X, sample_weight = observed(X, sample_weight, n_effective)
         log_likelihood, n = self._log_likelihood(X, sample_weight)
         X = self._validate_rows(X, reset=False)
         weight = np.ones(X.shape[0]) if sample_weight is None else sample_weight

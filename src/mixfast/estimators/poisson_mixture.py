@@ -218,17 +218,17 @@ class PoissonMixture(BaseMixture):
         """The mean log density of the rows, in nats. Parameters as in `fit`."""
         return super().score(exposed(X, exposure), y, sample_weight)
 
-    def bic(self, X, sample_weight=None, exposure=None):
-        """Bayesian information criterion, as in `GaussianMixture.bic`. Parameters as in `fit`."""
-        return super().bic(exposed(X, exposure), sample_weight)
+    def bic(self, X, sample_weight=None, exposure=None, n_effective=None):
+        """Bayesian information criterion, as in `GaussianMixture.bic`. Parameters as there and in `fit`."""
+        return super().bic(exposed(X, exposure), sample_weight, n_effective)
 
-    def aic(self, X, sample_weight=None, exposure=None):
-        """Akaike information criterion, as in `GaussianMixture.aic`. Parameters as in `fit`."""
-        return super().aic(exposed(X, exposure), sample_weight)
+    def aic(self, X, sample_weight=None, exposure=None, n_effective=None):
+        """Akaike information criterion, as in `GaussianMixture.aic`. Parameters as there and in `fit`."""
+        return super().aic(exposed(X, exposure), sample_weight, n_effective)
 
-    def icl(self, X, sample_weight=None, exposure=None):
-        """Integrated completed likelihood, as in `GaussianMixture.icl`. Parameters as in `fit`."""
-        return super().icl(exposed(X, exposure), sample_weight)
+    def icl(self, X, sample_weight=None, exposure=None, n_effective=None):
+        """Integrated completed likelihood, as in `GaussianMixture.icl`. Parameters as there and in `fit`."""
+        return super().icl(exposed(X, exposure), sample_weight, n_effective)
 
     def sample(self, n_samples=1, random_state=None, exposure=1.0):
         """Draw rows from the fitted model.
