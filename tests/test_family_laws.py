@@ -104,8 +104,8 @@ def test_bernoulli_samples_and_recovery():
     rng = np.random.default_rng(5)
     truth = BernoulliMixture(2, binarize=None)
     truth.weights_ = np.array([0.3, 0.7])
-    truth.probabilities_ = rng.choice([0.1, 0.9], size=(2, 12))
-    truth.probabilities_[1] = 1 - truth.probabilities_[0]
+    certain = rng.choice([0.1, 0.9], size=12)
+    truth.probabilities_ = np.array([certain, 1 - certain])
     truth.n_features_in_ = 12
     X, labels = truth.sample(20_000, random_state=0)
     assert set(np.unique(X)) == {0.0, 1.0}

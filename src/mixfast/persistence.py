@@ -318,9 +318,8 @@ def make_object(class_name, params, attributes, classes):
     if unknown:
         raise ValueError(f"mixfast {mixfast.__version__} has no {unknown} in {class_name}: update mixfast")
     estimator = cls(**params)
-    for name, value in attributes.items():
-        setattr(estimator, name, value)
     if attributes:
+        estimator.__setstate__(attributes)
         estimator._check_state()
     else:
         estimator._validate_params()

@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 import scipy.sparse
+from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_array, get_tags
 from sklearn.utils._param_validation import Interval, StrOptions
@@ -29,6 +30,7 @@ from mixfast._warnings import warn
 from mixfast.convergence import Monitor, Status
 from mixfast.estimators._constraints import WholeNumber
 from mixfast.estimators._density import DensityEstimator, fitting
+from mixfast.estimators._domain import first_outside
 from mixfast.problems import canonical, check_eager
 from mixfast.proportions._dirichlet import DirichletWeights
 from mixfast.proportions._fixed import FixedWeights
@@ -81,6 +83,13 @@ class Evaluation(NamedTuple):
     largest: np.ndarray | None
 
 
+def _warm_start_error(reason):
+    return ValueError(
+        f"warm_start=True needs the columns, categories, n_components and structure of the last fit: {reason}. "
+        "Set warm_start=False to begin anew."
+    )
+
+
 def check_mixture(estimator):
     """Raises TypeError where the estimator is no mixture with a likelihood, such as several can be compared by."""
     if isinstance(estimator, BaseMixture):
@@ -128,6 +137,9 @@ class BaseMixture(DensityEstimator):
 
     #: Whether X may have entries that are missing, NaN.
     _accepts_missing: bool = False
+
+    #: Parameters of the constructor that say what the fitted parameters are; a warm start needs them as they were.
+    _structural: tuple = ()
 
     #: For subclasses whose constructor has no such parameter.
     accelerate = None
@@ -243,11 +255,15 @@ class BaseMixture(DensityEstimator):
         if sample_weight is not None:
             self._check_unit_of_weights(sample_weight)
             self._check_number_of_rows(len(sample_weight), " of positive weight")
-        X = self._validate_rows(X, ensure_min_samples=2)
+        X = self._rows_of_fit(X)
         init_params = self._check_init_params(X.shape[0], kept)
         self._check_all_begun(init_params)
         self._check_number_of_rows(X.shape[0])
-        self._fit_rows(X, sample_weight, init_params)
+        try:
+            self._fit_rows(X, sample_weight, init_params)
+        except ValueError:
+            self._check_finite(X)  # scikit-learn's assume_finite=True lets through what is not
+            raise
         return self
 
     def _fit_rows(self, X, sample_weight, init_params):
@@ -290,7 +306,7 @@ class BaseMixture(DensityEstimator):
         def go_on(fit, n_steps):
             return self._iterate(em, fit, n_steps, monitor, X.dtype, family.n_rows_needed(X.shape[1]))
 
-        if self.warm_start and hasattr(self, "converged_"):
+        if self._goes_on():
             monitor.begin_start(0)
             bound = self.lower_bound_ + units.log_volume
             best = go_on(Fit(0, *self._warm_state(layout, units), bound_before=bound), self.max_iter)
@@ -327,6 +343,21 @@ class BaseMixture(DensityEstimator):
             best = fit if fit.beats(best) else best
         return best
 
+    def _goes_on(self):
+        """Whether a fit begins where the last one stopped."""
+        return self.warm_start and hasattr(self, "converged_")
+
+    def _rows_of_fit(self, X):
+        """Validated rows, of new columns or of those of the last fit."""
+        if not (self._goes_on() and hasattr(self, "n_features_in_")):  # put together by hand, it has no columns yet
+            return self._validate_rows(X, ensure_min_samples=2)
+        try:
+            self._check_structure()
+            return self._validate_rows(X, reset=False, ensure_min_samples=2)
+        except ValueError as error:
+            clone(self)._validate_rows(X, ensure_min_samples=2)  # raises what is wrong whatever was fitted before
+            raise _warm_start_error(error) from None
+
     def _warm_state(self, layout, units):
         """The fitted parameters, to go on from."""
         try:
@@ -334,11 +365,23 @@ class BaseMixture(DensityEstimator):
             if weights.shape != (self.n_components,):
                 raise ValueError(f"there are {len(weights)} fitted components")
         except ValueError as error:
-            raise ValueError(
-                f"warm_start=True needs the columns, n_components and structure of the last fit: {error}. "
-                "Set warm_start=False to begin anew."
-            ) from None
+            raise _warm_start_error(error) from None
         return weights, layout.pack(units.enter(layout.view(params)))
+
+    def _remember_structure(self):
+        """Keep what the fitted parameters are parameters of."""
+        self._fitted_structure = {name: getattr(self, name) for name in self._structural}
+
+    def __setstate__(self, state):
+        super().__setstate__(state)
+        if hasattr(self, "weights_") and "_fitted_structure" not in state:  # files, and pickles of before, have none
+            self._remember_structure()
+
+    def _check_structure(self):
+        """Raises ValueError where the estimator has been given another structure since its fit."""
+        for name, value in vars(self).get("_fitted_structure", {}).items():
+            if getattr(self, name) != value:
+                raise ValueError(f"{name} is {getattr(self, name)!r}, and was {value!r} in that fit")
 
     def _seed_parameters(self, em, family, seeding_rows, init_params, seed, start):
         """Put the engine at the parameters that `init_params` leads to."""
@@ -399,6 +442,7 @@ class BaseMixture(DensityEstimator):
             order = self._family().canonical_order(self._collect())
             self.weights_ = self.weights_[order]
             self._publish(self._family().reorder(layout.view(best.params), order), dtype)
+        self._remember_structure()
         self.converged_ = best.converged
         self.n_iter_ = best.n_passes
         self.lower_bound_ = scalar(best.lower_bound)
@@ -452,6 +496,14 @@ class BaseMixture(DensityEstimator):
         return self.fit(X, y, sample_weight=sample_weight).predict(X)
 
     # ---- checks ----
+
+    def _check_finite(self, X):
+        """Raises ValueError where prepared rows hold infinity, or NaN that is no missing value."""
+        kinds = {"infinity": np.isinf} if self._accepts_missing else {"infinity": np.isinf, "NaN": np.isnan}
+        for name, is_it in kinds.items():
+            found = first_outside(X, is_it)
+            if found is not None:
+                raise ValueError(f"Input X contains {name} in row {found[0]}: leave such rows out, or fill them in.")
 
     def _validate_rows(self, X, **options):
         """Rows as the family wants them; those that are sparse without zeros, their columns in order."""

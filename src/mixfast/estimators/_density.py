@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from mixfast import persistence
 from mixfast.estimators._constraints import WholeNumber
+from mixfast.estimators._published import PublishedArrays
 from mixfast.weights import counted_rows
 
 
@@ -34,7 +35,7 @@ def fitting(fit):
     return all_or_nothing
 
 
-class DensityEstimator(DensityMixin, BaseEstimator):
+class DensityEstimator(PublishedArrays, DensityMixin, BaseEstimator):
     """Base of the estimators: their seed, scores from `score_samples`, files."""
 
     #: What fitted attributes are, as `_parameter_constraints` says it of parameters.

@@ -17,6 +17,18 @@ from mixfast.units import DataUnits, StandardUnits
 UNITS = {"absolute": DataUnits, "relative": StandardUnits}
 
 
+#: Attributes that say how wide components are.
+SCALES = {"covariances_", "precisions_cholesky_", "precisions_"}
+
+#: (given, wanted) -> (family, values) -> what is wanted
+CONVERSIONS = {
+    ("covariances_", "precisions_cholesky_"): lambda family, values: family.factor_covariances(values),
+    ("precisions_", "precisions_cholesky_"): lambda family, values: family.cholesky_of_precisions(values),
+    ("precisions_cholesky_", "covariances_"): lambda family, values: family.covariances(values),
+    ("precisions_cholesky_", "precisions_"): lambda family, values: family.precisions(values),
+}
+
+
 class EllipticalMixture(BaseMixture):
     """Base of the estimators whose family is `Elliptical`: parameters become attributes of their names."""
 
@@ -37,6 +49,8 @@ class EllipticalMixture(BaseMixture):
         "precisions_": [np.ndarray, list],
     }
 
+    _structural = ("covariance_type",)
+
     def _published(self, params):
         return *params, self._family().precisions(params.precisions_cholesky)
 
@@ -45,20 +59,30 @@ class EllipticalMixture(BaseMixture):
             arrays = [array.astype(dtype) for array in self._published(params)]
         if not all(np.all(np.isfinite(array)) for array in arrays):
             raise self._status_error(Status.NOT_FINITE, dtype)
-        for name, array in zip((*params._fields, "precisions"), arrays, strict=True):
-            setattr(self, f"{name}_", array)
+        names = (f"{name}_" for name in (*params._fields, "precisions"))
+        self._publish_together(**dict(zip(names, arrays, strict=True)))
 
     def _collect(self):
-        # a model put together by hand may hold the one or the other only
-        covariances = getattr(self, "covariances_", None)
-        factors = getattr(self, "precisions_cholesky_", None)
-        family = self._family()
-        if factors is None:
-            factors = family.factor_covariances(np.asarray(covariances, dtype=np.float64))
-        elif covariances is None:
-            covariances = family.covariances(np.asarray(factors, dtype=np.float64))
-        others = (getattr(self, f"{name}_") for name in family.Params._fields[3:])
-        return family.Params(self.means_, covariances, factors, *others)
+        params = self._family().Params
+        return params(*(getattr(self, f"{name}_") for name in params._fields))
+
+    #: The same in three ways: the two others follow whichever is assigned.
+    _followers = {name: tuple(SCALES - {name}) for name in SCALES}
+
+    def _follow(self, name):
+        known = SCALES & vars(self).keys()
+        if name not in SCALES or not known:
+            return super()._follow(name)
+        # factors lie between the two others
+        given = "precisions_cholesky_"
+        if name == given:
+            given = "covariances_" if "covariances_" in known else "precisions_"
+        values = getattr(self, given)
+        try:
+            made = CONVERSIONS[given, name](self._family(), values.astype(np.float64))
+        except ValueError as wanted:
+            raise ValueError(f"{given} should be {wanted}: covariance_type={self.covariance_type!r}") from None
+        return np.array(made, dtype=values.dtype if values.dtype == np.float32 else np.float64)
 
     def covariance_matrices(self):
         """Covariances of all components as matrices, whatever `covariance_type` is.

@@ -158,6 +158,16 @@ class CategoricalMixture(BaseMixture):
         if getattr(self, "n_features_in_", len(self.categories_)) != len(self.categories_):
             raise ValueError(f"there are {len(self.categories_)} categories_ for {self.n_features_in_} columns")
 
+    def _check_structure(self):
+        super()._check_structure()
+        if isinstance(self.categories, str):
+            return
+        for j, (given, fitted) in enumerate(
+            zip(check_categories(self.categories, len(self.categories_)), self.categories_, strict=True)
+        ):
+            if given.tolist() != fitted.tolist():
+                raise ValueError(f"categories[{j}] is {given.tolist()}, and was {fitted.tolist()} in that fit")
+
     def _for_parts_of(self, X):
         if isinstance(self.categories, str):
             return clone(self).set_params(categories=[categories_of(own) for own in Columns(X).all_answers()])

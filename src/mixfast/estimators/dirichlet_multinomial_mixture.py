@@ -104,6 +104,8 @@ class DirichletMultinomialMixture(GivenTotalsMixture):
         "prior_rate": [Interval(Real, 0.0, None, closed="left")],
     }
 
+    _structural = ("concentration",)
+
     def __init__(
         self,
         n_components=1,

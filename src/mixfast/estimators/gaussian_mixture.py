@@ -108,6 +108,8 @@ class GaussianMixture(EllipticalMixture):
             (n_components, n_features)             if 'diag',
             (n_components,)                        if 'spherical'
 
+        Fitted arrays, these and all others, are read-only. Every method uses what is assigned, such as
+        `model.covariances_ = 4 * model.covariances_`, and the two others of these three follow.
     converged_ : bool
         Whether the best start converged.
     n_iter_ : int

@@ -17,6 +17,7 @@ from mixfast.estimators._constraints import WholeNumber
 from mixfast.estimators._density import DensityEstimator, fitting
 from mixfast.estimators._domain import LARGEST_COUNT
 from mixfast.estimators._given_totals import GivenTotals
+from mixfast.estimators._published import frozen
 from mixfast.families.counts import log_multinomial_coefficients
 from mixfast.families.dirichlet_multinomial import DirichletMultinomial, DirichletMultinomialParams
 from mixfast.problems import canonical
@@ -200,14 +201,24 @@ class GSDMM(GivenTotals, ClusterMixin, DensityEstimator):
     def _publish(self, X, labels):
         sizes = np.bincount(labels, minlength=self.n_components)
         order = np.argsort(-sizes, kind="stable")
-        self.labels_ = np.argsort(order)[labels]
-        self.document_counts_ = sizes[order]
-        self.n_clusters_ = int(np.count_nonzero(sizes))
+        labels = np.argsort(order)[labels]
         members = scipy.sparse.csr_array(
-            (np.ones(len(labels)), (self.labels_, np.arange(len(labels)))), shape=(self.n_components, len(labels))
+            (np.ones(len(labels)), (labels, np.arange(len(labels)))), shape=(self.n_components, len(labels))
         )
-        self.word_counts_ = (members @ X).toarray().astype(np.int64)
-        self.word_totals_ = self.word_counts_.sum(axis=1)
+        word_counts = (members @ X).toarray().astype(np.int64)
+        self._publish_together(labels_=labels, document_counts_=sizes[order], word_counts_=word_counts)
+        # asked for here, so that they are among the attributes of a fit
+        self.n_clusters_, self.word_totals_ = self._follow("n_clusters_"), self._follow("word_totals_")
+
+    _followers = {"document_counts_": ("n_clusters_",), "word_counts_": ("word_totals_",)}
+
+    def _follow(self, name):
+        fitted = vars(self)
+        if name == "n_clusters_" and "document_counts_" in fitted:
+            return int(np.count_nonzero(self.document_counts_))
+        if name == "word_totals_" and "word_counts_" in fitted:
+            return self.word_counts_.sum(axis=1)
+        return super()._follow(name)
 
     def _check_state(self):
         super()._check_state()
@@ -239,13 +250,14 @@ class GSDMM(GivenTotals, ClusterMixin, DensityEstimator):
 
     @property
     def weights_(self):
-        alpha = float(self.alpha)  # an int may be larger than those of NumPy
-        return (self.document_counts_ + alpha) / (self.document_counts_.sum() + len(self.document_counts_) * alpha)
+        alpha, counts = float(self.alpha), self.document_counts_  # an int may be larger than those of NumPy
+        return frozen((counts + alpha) / (counts.sum() + len(counts) * alpha), copy=False)
 
     @property
     def probabilities_(self):
         beta, n_words = float(self.beta), self.word_counts_.shape[1]
-        return (self.word_counts_ + beta) / (self.word_totals_ + n_words * beta)[:, np.newaxis]
+        totals = self.word_totals_ + n_words * beta
+        return frozen((self.word_counts_ + beta) / totals[:, np.newaxis], copy=False)
 
     def _evaluate(self, X, **wanted):
         """Fill the arrays that are wanted; of the empty clusters one stands for all."""

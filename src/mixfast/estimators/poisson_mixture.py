@@ -143,6 +143,9 @@ class PoissonMixture(BaseMixture):
         check_counts(X)
         return X
 
+    def _check_finite(self, X):
+        """Counts and exposures are finite."""
+
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.positive_only = True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from numbers import Integral
 from typing import NamedTuple
 
@@ -226,10 +227,36 @@ class ProductMixture(BaseMixture):
         return Product([own._family() for own in mixtures], [own.n_features_in_ for own in mixtures])
 
     def _publish(self, params, dtype):
-        self.components_ = self._mixtures()
+        # copies: what was fitted before stays as it is, for a fit that fails after this
+        self.components_ = {name: copy.copy(own) for name, own in self._mixtures().items()}
         for own, record in zip(self.components_.values(), self._family().split(params), strict=True):
             own.weights_ = self.weights_.copy()
             own._publish(record, dtype)
+            own._remember_structure()
+
+    def __setattr__(self, name, value):
+        super().__setattr__(name, value)
+        if name == "weights_":  # those of all margins
+            for own in vars(self).get("components_", {}).values():
+                own.weights_ = self.weights_
+
+    def _check_structure(self):
+        groups = self._groups(self._column_names())
+        if [group.name for group in groups] != list(self.components_):
+            raise ValueError(
+                f"parts has the columns {[group.name for group in groups]}, and had those of "
+                f"{list(self.components_)} in that fit"
+            )
+        components = {}
+        for group, own in zip(groups, self.components_.values(), strict=True):
+            new = group.part.mixture(self.n_components)
+            if type(new) is not type(own):
+                raise ValueError(
+                    f"part {group.name!r} is for a {type(new).__name__}, and was for a {type(own).__name__} in that fit"
+                )
+            components[group.name] = copy.copy(own).set_params(**new.get_params())
+            components[group.name]._check_structure()
+        self.components_ = components  # whose other hyper-parameters may have changed
 
     def _collect(self):
         return self._family().join([own._collect() for own in self.components_.values()])
@@ -269,8 +296,7 @@ class ProductMixture(BaseMixture):
         if reset:
             places = sorted(place for group in groups for place in group.places)
             self.columns_ = [columns.names[place] for place in places]
-            if not (self.warm_start and hasattr(self, "components_")):
-                self.components_ = self._new_components(groups)
+            self.components_ = self._new_components(groups)
             if hasattr(self, "feature_names_in_"):
                 for group, own in zip(groups, self.components_.values(), strict=True):
                     own.feature_names_in_ = self.feature_names_in_[group.places]
@@ -354,6 +380,9 @@ def _numbers(group, mixture, answers, dtype):
                 "values: leave such rows out, or fill them in"
             )
         block[:, j] = own.values
+        if np.any(np.isinf(block[:, j])):
+            row = int(np.argmax(np.isinf(block[:, j])))
+            raise ValueError(f"Column {own.name!r} of X contains infinity in row {row}: leave such rows out")
         block[own.is_missing, j] = np.nan
     try:
         return mixture._prepare_rows(block)

@@ -77,6 +77,7 @@ class VonMisesFisherMixture(BaseMixture):
     }
 
     _accepts_sparse = "csr"
+    _structural = ("concentration_type",)
 
     def __init__(
         self,
@@ -157,8 +158,8 @@ def _normalized(X):
     """A copy whose rows have norm 1; of numbers of any size."""
     largest = abs(X).max(axis=1)
     largest = largest.toarray().ravel() if scipy.sparse.issparse(X) else largest
-    if not np.all(largest > 0):
-        raise ValueError(f"Row {int(np.argmin(largest > 0))} of X is all zeros and has no direction: leave it out")
+    if np.any(largest == 0):
+        raise ValueError(f"Row {int(np.argmax(largest == 0))} of X is all zeros and has no direction: leave it out")
     X = _divided(X, largest)
     return _divided(X, _norms(X))
 

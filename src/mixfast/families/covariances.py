@@ -50,11 +50,13 @@ class Elliptical(Family):
 
     @abstractmethod
     def covariances(self, precisions_cholesky):
-        """Covariances from `precisions_cholesky`, where parameters were given and never estimated."""
+        """Covariances from `precisions_cholesky`, where parameters were given and never estimated; ValueError says what
+        these should be, where they are not."""
 
     @abstractmethod
     def factor_covariances(self, covariances):
-        """`precisions_cholesky` from covariances, where these were given."""
+        """`precisions_cholesky` from covariances, where these were given; ValueError says what they should be, where
+        they are not."""
 
     def n_rows_needed(self, n_features):
         return 3  # a variance of one row is zero, of two as small as chance will have it
@@ -98,19 +100,17 @@ class _Matrices(Elliptical):
 
     def cholesky_of_precisions(self, precisions):
         # P = U U' with U upper triangular: reversing rows and columns turns it into the usual factor
-        try:
-            if np.allclose(precisions, np.swapaxes(precisions, -1, -2)):
-                return np.linalg.cholesky(precisions[..., ::-1, ::-1])[..., ::-1, ::-1]
-        except np.linalg.LinAlgError:
-            pass
-        raise ValueError("symmetric, positive-definite")
+        return _cholesky(precisions[..., ::-1, ::-1])[..., ::-1, ::-1]
 
     def covariances(self, precisions_cholesky):
-        factor = np.swapaxes(np.linalg.inv(precisions_cholesky), -1, -2)
+        try:
+            factor = np.swapaxes(np.linalg.inv(precisions_cholesky), -1, -2)
+        except np.linalg.LinAlgError:
+            raise ValueError("upper triangular, without zeros on the diagonal") from None
         return factor @ np.swapaxes(factor, -1, -2)
 
     def factor_covariances(self, covariances):
-        return np.swapaxes(np.linalg.inv(np.linalg.cholesky(covariances)), -1, -2)
+        return np.swapaxes(np.linalg.inv(_cholesky(covariances)), -1, -2)
 
     def _scaled(self, covariances, precisions_cholesky, scale):
         return covariances * np.multiply.outer(scale, scale), precisions_cholesky / scale[:, np.newaxis]
@@ -130,15 +130,13 @@ class _Variances(Elliptical):
         return precisions_cholesky**2
 
     def cholesky_of_precisions(self, precisions):
-        if not np.all(precisions > 0):
-            raise ValueError("positive")
-        return np.sqrt(precisions)
+        return np.sqrt(_positive(precisions))
 
     def covariances(self, precisions_cholesky):
         return precisions_cholesky**-2.0
 
     def factor_covariances(self, covariances):
-        return covariances**-0.5
+        return _positive(covariances) ** -0.5
 
     def _scaled(self, covariances, precisions_cholesky, scale):
         return covariances * scale**2, precisions_cholesky / scale
@@ -146,6 +144,22 @@ class _Variances(Elliptical):
     @staticmethod
     def _unit(n_features):
         return 1.0
+
+
+def _cholesky(matrices):
+    """The lower factors of matrices; ValueError says what these should be, where they are not."""
+    try:
+        if np.allclose(matrices, np.swapaxes(matrices, -1, -2)):
+            return np.linalg.cholesky(matrices)
+    except np.linalg.LinAlgError:
+        pass
+    raise ValueError("symmetric, positive-definite")
+
+
+def _positive(variances):
+    if not np.all((variances > 0) & np.isfinite(variances)):
+        raise ValueError("positive")
+    return variances
 
 
 class FullCovariances(_Matrices):

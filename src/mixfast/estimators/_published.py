@@ -1,0 +1,60 @@
+"""Fitted attributes: arrays that nobody changes in place, and attributes that follow others.
+
+A fitted attribute may be assigned, and every method uses what was assigned last: an array of which something else has
+been made, such as a factor of a covariance, must not change behind its back. So arrays are read-only, and what is made
+of an attribute is dropped when that is assigned, and made again when it is asked for.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+class PublishedArrays:
+    """Base of objects whose attributes with names that end in an underscore are published so."""
+
+    #: name -> names of the attributes that follow it when it is assigned
+    _followers: dict = {}
+
+    def _follow(self, name):
+        """The attribute of that name, made of those that were assigned; AttributeError where these are not there."""
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+    def __setattr__(self, name, value):
+        if is_published(name):
+            value = frozen(np.array(value) if name in self._followers else value)
+            for follower in self._followers.get(name, ()):
+                vars(self).pop(follower, None)
+        super().__setattr__(name, value)
+
+    def __getattr__(self, name):  # asked for what vars(self) has not
+        value = frozen(self._follow(name), copy=False)
+        vars(self)[name] = value
+        return value
+
+    def _publish_together(self, **arrays):
+        """Set attributes that belong together and were made for this object: none is copied, none dropped."""
+        vars(self).update((name, frozen(array, copy=False)) for name, array in arrays.items())
+
+    def __setstate__(self, state):
+        """Of pickles, copies and files: these do not keep that an array is read-only."""
+        super().__setstate__(
+            {name: frozen(value, copy=False) if is_published(name) else value for name, value in state.items()}
+        )
+
+
+def is_published(name):
+    """Whether that is the name of a fitted attribute, by scikit-learn's convention."""
+    return name[-1:] == "_" and name[:1] != "_"
+
+
+def frozen(value, copy=True):
+    """Arrays, and those in a list, that are read-only; `copy` leaves the one that is given to its owner."""
+    if isinstance(value, np.ndarray):
+        if value.flags.writeable:
+            value = np.array(value) if copy else value
+            value.flags.writeable = False
+        return value
+    if type(value) is list and value and all(isinstance(item, np.ndarray) for item in value):
+        return [frozen(item, copy) for item in value]
+    return value
