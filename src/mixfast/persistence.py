@@ -278,7 +278,7 @@ def save_estimator(estimator, path):
 
 def sections_of(estimator):
     """Parameters and fitted attributes."""
-    attributes = {name: value for name, value in vars(estimator).items() if _is_fitted_attribute(name)}
+    attributes = {name: value for name, value in vars(estimator).items() if is_fitted_attribute(name)}
     return {"params": estimator.get_params(deep=False), "attributes": attributes}
 
 
@@ -313,7 +313,7 @@ def make_object(class_name, params, attributes, classes):
     cls = class_of(class_name, classes)
     unknown = [
         *(params.keys() - set(cls._get_param_names())),
-        *(name for name in attributes if not _is_fitted_attribute(name)),
+        *(name for name in attributes if not is_fitted_attribute(name) or hasattr(cls, name)),  # computed ones
     ]
     if unknown:
         raise ValueError(f"mixfast {mixfast.__version__} has no {unknown} in {class_name}: update mixfast")
@@ -349,7 +349,7 @@ def _is_estimator(cls):
     return isinstance(cls, type) and issubclass(cls, BaseEstimator)
 
 
-def _is_fitted_attribute(name):
+def is_fitted_attribute(name):
     """scikit-learn's convention; n_features_in_ and feature_names_in_ belong to it."""
     return name.endswith("_") and not name.startswith("_")
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from mixfast.persistence import is_fitted_attribute
+
 
 class PublishedArrays:
     """Base of objects whose attributes with names that end in an underscore are published so."""
@@ -21,7 +23,7 @@ class PublishedArrays:
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     def __setattr__(self, name, value):
-        if is_published(name):
+        if is_fitted_attribute(name):
             value = frozen(np.array(value) if name in self._followers else value)
             for follower in self._followers.get(name, ()):
                 vars(self).pop(follower, None)
@@ -39,13 +41,8 @@ class PublishedArrays:
     def __setstate__(self, state):
         """Of pickles, copies and files: these do not keep that an array is read-only."""
         super().__setstate__(
-            {name: frozen(value, copy=False) if is_published(name) else value for name, value in state.items()}
+            {name: frozen(value, copy=False) if is_fitted_attribute(name) else value for name, value in state.items()}
         )
-
-
-def is_published(name):
-    """Whether that is the name of a fitted attribute, by scikit-learn's convention."""
-    return name[-1:] == "_" and name[:1] != "_"
 
 
 def frozen(value, copy=True):
