@@ -344,14 +344,20 @@ def test_predictions_have_the_bits_of_the_estimators(estimator, dtype):
         for n_threads in (1, 2):
             labels = result.predict(rows, n_threads=n_threads)
             log_prob = result.score_samples(rows, n_threads=n_threads)
-            assert len(labels) == len(log_prob) == len(rows)
+            resp = result.predict_proba(rows, n_threads=n_threads)
+            assert len(labels) == len(log_prob) == len(resp) == len(rows)
         for i, X in enumerate(rows):
             if i < 2:
                 assert labels[i].tolist() == [-1] * len(X)
                 assert np.all(np.isnan(log_prob[i]))
+                assert resp[i].shape == (len(X), 3)
+                assert np.all(np.isnan(resp[i]))
             elif len(X):
                 assert same_bits(labels[i], result[i].predict(X))
                 assert same_bits(log_prob[i], result[i].score_samples(X))
+                assert same_bits(resp[i], result[i].predict_proba(X))
+            else:
+                assert resp[i].shape == (0, 3)
 
 
 def test_predictions_of_the_best_of_a_grid_have_the_bits_of_the_estimators():
@@ -360,6 +366,11 @@ def test_predictions_of_the_best_of_a_grid_have_the_bits_of_the_estimators():
     for i, X in enumerate(problems):
         assert same_bits(result.predict(problems)[i], result[i].predict(X))
         assert same_bits(result.score_samples(problems)[i], result[i].score_samples(X))
+        assert same_bits(result.predict_proba(problems)[i], result[i].predict_proba(X))
+    assert [own.shape for own in result.predict_proba(problems)] == list(
+        zip((5, 60, 300), result.n_components.tolist(), strict=True)
+    )
+    assert len(set(result.n_components.tolist())) > 1
 
 
 def test_predictions_of_a_family_in_python_have_the_bits_of_the_estimators():
@@ -368,6 +379,7 @@ def test_predictions_of_a_family_in_python_have_the_bits_of_the_estimators():
     result = fit_many(problems, GeometricMixture(2), random_state=0)
     assert same_bits(result.predict(problems)[2], result[2].predict(problems[2]))
     assert same_bits(result.score_samples(problems)[1], result[1].score_samples(problems[1]))
+    assert same_bits(result.predict_proba(problems)[1], result[1].predict_proba(problems[1]))
 
 
 def test_predictions_refuse_other_problems():
@@ -442,12 +454,13 @@ def test_problems_with_missing_entries_leave_the_others_compiled(form, n_threads
     estimator = BernoulliMixture(2, binarize=None)
     result = fit_many(problems, estimator, random_state=3, n_threads=n_threads)
     assert result.status[2] & Status.TOO_FEW_ROWS
-    labels, scores = result.predict(problems), result.score_samples(problems)
+    labels, scores, resp = result.predict(problems), result.score_samples(problems), result.predict_proba(problems)
     for i in (0, 1, 3, 4, 5):
         alone = fit_alone(estimator, problems[i], 3)
         assert_same_fit(result[i], alone)
         np.testing.assert_array_equal(labels[i], alone.predict(problems[i]))
         np.testing.assert_array_equal(scores[i], alone.score_samples(problems[i]))
+        np.testing.assert_array_equal(resp[i], alone.predict_proba(problems[i]))
     grid = fit_many(problems, estimator, n_components=[1, 2], random_state=3, n_threads=n_threads)
     without = [X for X in problems if not np.any(np.isnan(X.sum()))]
     assert_same_results(fit_many(without, estimator, n_components=[1, 2], random_state=3), grid, [0, 2, 4, 5])

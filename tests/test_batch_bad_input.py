@@ -369,6 +369,10 @@ def test_predictions_pass_over_what_could_not_be_fitted():
     bad[3, 1] = np.nan
     result = fit_many([good, bad], GaussianMixture(2, random_state=0))
     labels, log_prob = result.predict([good, bad]), result.score_samples([good, bad])
+    resp = result.predict_proba([good, bad])
+    assert np.array_equal(resp[0], result[0].predict_proba(good))
+    assert np.isnan(resp[1]).all()
+    assert resp[1].shape == (50, 2)
     assert np.array_equal(labels[0], result[0].predict(good))
     assert np.all(labels[1] == -1)
     assert np.all(np.isnan(log_prob[1]))
@@ -417,12 +421,15 @@ def test_predictions_look_at_no_row_of_a_problem_without_parameters(kind):
     assert result.status[[1, 2, 3, 5]].tolist() == statuses
     assert result.has_parameters.tolist() == [True, False, False, False, True, False]
     labels, log_prob = result.predict(problems), result.score_samples(problems)
-    assert list(map(len, labels)) == list(map(len, log_prob)) == list(map(len, problems))
+    resp = result.predict_proba(problems)
+    assert list(map(len, labels)) == list(map(len, log_prob)) == list(map(len, resp)) == list(map(len, problems))
     for i, X in enumerate(problems):
         if result.has_parameters[i]:
             assert np.array_equal(labels[i], result[i].predict(X))
             assert np.array_equal(log_prob[i], result[i].score_samples(X))
+            assert np.array_equal(resp[i], result[i].predict_proba(X))
         else:
+            assert np.all(np.isnan(resp[i]))
             assert np.all(labels[i] == -1)
             assert np.all(np.isnan(log_prob[i]))
 
@@ -433,7 +440,7 @@ def test_an_error_of_a_prediction_names_the_problem_and_its_row(kind):
     problems = [make(np.random.default_rng(i), 50) for i in range(3)]
     result = fit_many(problems, estimator, random_state=0)
     problems[1] = with_value(-1.0, 2, 1, problems[1])
-    for method in (result.predict, result.score_samples):
+    for method in (result.predict, result.score_samples, result.predict_proba):
         with pytest.raises(ValueError, match=f"problem 1: .*{message}"):
             method(problems)
 
@@ -465,6 +472,7 @@ def test_predictions_where_no_problem_has_parameters_are_blank(sparse):
     assert not np.any(result.has_parameters)
     assert [labels.tolist() for labels in result.predict([X, X])] == [[-1], [-1]]
     assert all(np.isnan(log_prob).tolist() == [True] for log_prob in result.score_samples([X, X]))
+    assert all(np.isnan(resp).tolist() == [[True, True]] for resp in result.predict_proba([X, X]))
 
 
 def test_categories_are_those_of_the_problems_that_can_be_fitted():

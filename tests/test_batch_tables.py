@@ -226,7 +226,7 @@ def test_tables_whose_columns_differ_are_refused(as_table):
     result = fit_many(tables, ESTIMATOR)
     with pytest.raises(ValueError, match=message):
         result.predict(swapped)
-    for method in (result.predict, result.score_samples):
+    for method in (result.predict, result.score_samples, result.predict_proba):
         with pytest.raises(ValueError, match=r"problems have the columns \['x', 'z'\], those .* fitted \['x', 'y'\]"):
             method([other] * 3)
 

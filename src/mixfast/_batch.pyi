@@ -64,4 +64,5 @@ def evaluate_problems(
     n_threads: int,
     labels: NDArray[np.int64] | None = None,
     log_norm: NDArray[Any] | None = None,
+    resp: NDArray[Any] | None = None,
 ) -> None: ...

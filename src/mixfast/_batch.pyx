@@ -925,16 +925,17 @@ cdef size_t room_for_evaluation(const batch_t *b, const int64_t[::1] problems, s
     return largest + CACHE_LINE
 
 
-cdef int evaluate_problem(worker_t *w, const batch_t *b, Py_ssize_t problem, int64_t *labels,
-                          char *log_norm) noexcept nogil:
-    """Labels and log densities of the problem's rows under its chosen model, where they are wanted."""
+cdef int evaluate_problem(worker_t *w, const batch_t *b, Py_ssize_t problem, const results_t *out,
+                          const int64_t *resp_offsets) noexcept nogil:
+    """What is wanted of the problem's rows under its chosen model, of those of all problems."""
     cdef const model_t *m = &b.models[b.chosen[problem]]
     cdef results_t results
     memset(&results, 0, sizeof(results_t))
-    results.labels = NULL if labels == NULL else labels + b.offsets[problem]
-    results.log_norm = NULL if log_norm == NULL else log_norm + b.offsets[problem] * m.family.real_bytes
+    results.labels = NULL if out.labels == NULL else out.labels + b.offsets[problem]
+    results.log_norm = NULL if out.log_norm == NULL else out.log_norm + b.offsets[problem] * m.family.real_bytes
+    results.resp = NULL if out.resp == NULL else out.resp + resp_offsets[problem] * m.family.real_bytes
     place_evaluation(w, b, m, problem)
-    w.fit.assign = nearest if log_norm == NULL else expected
+    w.fit.assign = nearest if out.log_norm == NULL and out.resp == NULL else expected
     w.fit.deliver, w.fit.deliver_data = write_results, &results
     memcpy(w.fit.weights, b.weights + problem * b.largest_weights, m.family.n_components * sizeof(double))
     memcpy(w.fit.params, b.params + problem * b.largest_params, m.family.n_params * sizeof(double))
@@ -943,17 +944,22 @@ cdef int evaluate_problem(worker_t *w, const batch_t *b, Py_ssize_t problem, int
 
 def evaluate_problems(Rows rows not None, const int64_t[::1] offsets not None, models, int32_t[::1] chosen not None,
                       double[:, ::1] weights not None, double[:, ::1] params not None, *, int n_threads,
-                      int64_t[::1] labels=None, log_norm=None):
-    """Fill `labels` (n_rows,) and `log_norm` (n_rows,), reals of X's precision, whichever is given: problem i under the
-    model chosen[i] with weights[i] and params[i]; none where chosen[i] is -1. Raises KeyboardInterrupt."""
+                      int64_t[::1] labels=None, log_norm=None, resp=None):
+    """Fill `labels` (n_rows,), `log_norm` (n_rows,) and `resp`, the (rows, n_components) of each problem one after the
+    other, reals of X's precision, whichever is given: problem i under the model chosen[i] with weights[i] and
+    params[i]; none where chosen[i] is -1, which has no rows. Raises KeyboardInterrupt."""
     cdef batch_t b
     cdef Py_ssize_t i
     cdef int64_t[::1] narrow, wide
-    cdef int64_t *own_labels = NULL if labels is None else &labels[0]
-    cdef char *own_log_norm = NULL if log_norm is None else <char *> <size_t> log_norm.ctypes.data
+    cdef int64_t[::1] resp_offsets
+    cdef results_t out
     cdef Model model
     errors = []
     memset(&b, 0, sizeof(batch_t))
+    memset(&out, 0, sizeof(results_t))
+    out.labels = NULL if labels is None else &labels[0]
+    out.log_norm = NULL if log_norm is None else <char *> <size_t> log_norm.ctypes.data
+    out.resp = NULL if resp is None else <char *> <size_t> resp.ctypes.data
     b.rows = rows.c
     b.offsets, b.chosen, b.n_models = &offsets[0], &chosen[0], len(models)
     b.largest_weights, b.largest_params = weights.shape[1], params.shape[1]
@@ -969,6 +975,8 @@ def evaluate_problems(Rows rows not None, const int64_t[::1] offsets not None, m
         sizes, n_values, of = np.diff(offsets), rows.n_values_of(offsets), np.asarray(chosen)
         per_row, per_value = np.array([(b.models[i].family.flops_per_row, b.models[i].family.flops_per_value)
                                        for i in range(b.n_models)], dtype=float).T
+        widths = np.array([b.models[i].family.n_components for i in range(b.n_models)], dtype=np.int64)
+        resp_offsets = np.cumsum(sizes * widths[of]) - sizes * widths[of]
         flops = sizes * per_row[of] + n_values * per_value[of]
         wanted = np.flatnonzero((of >= 0) & (sizes > 0))
         on_all_threads = is_wide(flops[wanted], flops[wanted], n_threads)
@@ -984,10 +992,10 @@ def evaluate_problems(Rows rows not None, const int64_t[::1] offsets not None, m
         with nogil:
             for i in range(wide.shape[0]):
                 if b.stop == 0:
-                    evaluate_problem(&b.workers[n_threads], &b, wide[i], own_labels, own_log_norm)
+                    evaluate_problem(&b.workers[n_threads], &b, wide[i], &out, &resp_offsets[0])
             for i in prange(narrow.shape[0], schedule="dynamic", num_threads=n_threads):
                 if b.stop == 0:
-                    evaluate_problem(&b.workers[threadid()], &b, narrow[i], own_labels, own_log_norm)
+                    evaluate_problem(&b.workers[threadid()], &b, narrow[i], &out, &resp_offsets[0])
     finally:
         for i in range(n_threads + 1 if b.workers != NULL else 0):
             free(b.workers[i].block)

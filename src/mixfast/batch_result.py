@@ -24,6 +24,9 @@ from mixfast.units import DataUnits
 #: What models can be compared by.
 CRITERIA = ("bic", "aic", "icl", "heldout")
 
+#: What estimators call what `evaluate_problems` fills.
+METHODS = {"labels": "predict", "log_norm": "score_samples", "resp": "predict_proba"}
+
 
 def is_usable(status):
     """Whether there are parameters: statuses with these flags have none."""
@@ -369,6 +372,30 @@ class BatchResult:
         problems = self._check_problems(problems)
         return self._of_rows(problems, n_threads, "labels", np.int64(-1))
 
+    def predict_proba(self, problems, n_threads=None):
+        """The probability of each component given each row of each problem, the responsibilities.
+
+        Parameters
+        ----------
+        problems : as in `predict`
+        n_threads : int or None, default=None
+
+        Returns
+        -------
+        resp : list of ndarray of shape (n_samples_i, n_components[i])
+            Rows sum to one; NaN where a problem has no parameters.
+
+        Raises
+        ------
+        ValueError
+            As in `predict`.
+        """
+        problems = self._check_problems(problems)
+        widths = self.n_components
+        flat = self._flat(problems, n_threads, "resp", problems.X.dtype.type(np.nan), widths)
+        ends = np.cumsum(np.diff(problems.offsets) * widths)
+        return [own.reshape(-1, k) for own, k in zip(np.split(flat, ends[:-1]), widths.tolist(), strict=True)]
+
     def score_samples(self, problems, n_threads=None):
         """The log density of each row of each problem, in nats.
 
@@ -405,18 +432,24 @@ class BatchResult:
 
     def _of_rows(self, problems, n_threads, name, blank):
         """An array of values for each problem, `blank` where it has no parameters: such rows are not looked at."""
+        return np.split(self._flat(problems, n_threads, name, blank, 1), problems.offsets[1:-1])
+
+    def _flat(self, problems, n_threads, name, blank, widths):
+        """Values of all rows, `widths` of each problem's, one after the other."""
         usable = self.has_parameters
         fitted = only_of(problems, usable)
         wrong = not_finite(fitted, self._cells[0].estimator._allows_nan(fitted.X.shape[1]))
         if np.any(wrong):
             raise ValueError(f"problem {int(np.argmax(wrong))} holds values that are not finite")
-        values = np.full(fitted.n_rows, blank)
+        values = np.full(np.sum(np.diff(fitted.offsets) * widths), blank)
         if len(values):
-            self._evaluate(fitted, n_threads, **{name: values})
-        if fitted is not problems:
-            found, values = values, np.full(problems.n_rows, blank)
-            values[usable[problems.owners()]] = found
-        return np.split(values, problems.offsets[1:-1])
+            self._evaluate(fitted, n_threads, name, values, widths)
+        if fitted is problems:
+            return values
+        n_values = np.diff(problems.offsets) * widths
+        full = np.full(np.sum(n_values), blank)
+        full[np.repeat(usable, n_values)] = values
+        return full
 
     def _prepared(self, problems):
         """Rows as the family wants them; an error names the problem and counts its rows."""
@@ -429,29 +462,23 @@ class BatchResult:
                     prepare(problems.X[problems.rows(i)])
             raise
 
-    def _evaluate(self, problems, n_threads, **out):
-        """Fill `labels` or `log_norm`, a value for each row."""
-        alone = self._cells[0].needs_estimator(problems)
-        for i in np.flatnonzero(alone & (np.diff(problems.offsets) > 0)):
-            self._evaluate_alone(i, problems, **out)
+    def _evaluate(self, problems, n_threads, name, values, widths):
+        """Fill the values, of which each row of problem i has widths[i]."""
+        alone, n_values = self._cells[0].needs_estimator(problems), np.diff(problems.offsets) * widths
+        ends = np.cumsum(n_values)
+        for i in np.flatnonzero(alone & (n_values > 0)):
+            with _naming(i):
+                rows = problems.X[problems.rows(i)]
+                values[ends[i] - n_values[i] : ends[i]] = getattr(self._estimator(i, None), METHODS[name])(rows).ravel()
         if not np.any(alone):
-            self._evaluate_compiled(problems, n_threads, **out)
+            self._evaluate_compiled(problems, n_threads, name, values)
         elif not np.all(alone):
-            rows = ~alone[problems.owners()]
-            own = {name: values[rows] for name, values in out.items()}
-            self._evaluate_compiled(only_of(problems, ~alone), n_threads, **own)
-            for name, values in own.items():
-                out[name][rows] = values
+            compiled = np.repeat(~alone, n_values)
+            own = values[compiled]
+            self._evaluate_compiled(only_of(problems, ~alone), n_threads, name, own)
+            values[compiled] = own
 
-    def _evaluate_alone(self, i, problems, labels=None, log_norm=None):
-        rows, model = problems.rows(i), self._estimator(i, None)
-        with _naming(i):
-            if labels is not None:
-                labels[rows] = model.predict(problems.X[rows])
-            else:
-                log_norm[rows] = model.score_samples(problems.X[rows])
-
-    def _evaluate_compiled(self, problems, n_threads, labels=None, log_norm=None):
+    def _evaluate_compiled(self, problems, n_threads, name, values):
         # as an estimator has them: rounded to the precision of the data
         rounded = self._params.astype(self.dtype).astype(np.float64)
         encoded = self._cells[0].family.encode(self._prepared(problems))._replace(seeds=None)
@@ -463,8 +490,7 @@ class BatchResult:
             self.weights.astype(np.float64),
             rounded,
             n_threads=resolve_threads(n_threads),
-            labels=labels,
-            log_norm=log_norm,
+            **{name: values},
         )
 
 
