@@ -6,10 +6,11 @@ import sys
 import warnings
 from pathlib import Path
 
+import joblib
 import sklearn
 
-#: Code in these folders is not the user's: scikit-learn's stands between a method and those it wraps.
-FOLDERS = tuple(f"{Path(file).parent.as_posix()}/" for file in (__file__, sklearn.__file__))
+#: Code in these folders is not the user's: scikit-learn wraps `fit`, and its pipelines and searches call it.
+FOLDERS = tuple(f"{Path(file).parent.as_posix()}/" for file in (__file__, sklearn.__file__, joblib.__file__))
 
 
 def warn(message, category):

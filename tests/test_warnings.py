@@ -1,0 +1,85 @@
+"""Every warning points at the user's line, however deep below it the warning comes from."""
+
+import inspect
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from estimators_table import COUNTS, ESTIMATORS, every_estimator, every_mixture
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
+
+import mixfast
+from mixfast import PoissonMixture
+
+PACKAGE = Path(mixfast.__file__).parent
+
+
+def assert_points_here(category, match, call):
+    """`call`, a lambda in the test, warns, and the warnings are said to come from its line."""
+    with pytest.warns(category, match=match) as caught:
+        call()
+    _, line = inspect.getsourcelines(call)
+    assert caught
+    for warning in caught:
+        assert (warning.filename, warning.lineno) == (__file__, line), str(warning.message)
+
+
+@every_mixture
+def test_warnings_of_a_fit_point_at_its_caller(name):
+    entry = ESTIMATORS[name]
+    model, match = entry.make(max_iter=1, tol=0), "did not converge"
+    assert_points_here(ConvergenceWarning, match, lambda: model.fit(entry.X))
+    assert_points_here(ConvergenceWarning, match, lambda: model.fit_predict(entry.X))
+    pipeline = make_pipeline(FunctionTransformer(), model)
+    assert_points_here(ConvergenceWarning, match, lambda: pipeline.fit(entry.X))
+    assert_points_here(ConvergenceWarning, match, lambda: cross_val_score(model, entry.X, cv=2))
+
+
+@every_estimator
+def test_warnings_of_predictions_point_at_their_caller(name):
+    entry = ESTIMATORS[name]
+    if not entry.takes_weights:
+        assert not hasattr(entry.make(), "bic")  # every row is possible under its clusters
+        return
+    model, X, match = entry.make().fit(entry.X), entry.X, "density zero under every component"
+    model.weights_ = np.zeros(2)
+    assert_points_here(UserWarning, match, lambda: model.predict(X))
+    assert_points_here(UserWarning, match, lambda: model.predict_proba(X))
+    assert_points_here(UserWarning, match, lambda: model.score_samples(X))
+    assert_points_here(UserWarning, match, lambda: model.score(X))
+    assert_points_here(UserWarning, match, lambda: model.bic(X))
+    assert_points_here(UserWarning, match, lambda: model.aic(X))
+    assert_points_here(UserWarning, match, lambda: model.icl(X))
+
+
+def test_warnings_of_rows_without_exposures_point_at_their_caller():
+    model, match = PoissonMixture(2, random_state=0).fit(COUNTS, exposure=2.0), "fitted with exposures"
+    assert_points_here(UserWarning, match, lambda: model.predict(COUNTS))
+    assert_points_here(UserWarning, match, lambda: model.predict_proba(COUNTS))
+    assert_points_here(UserWarning, match, lambda: model.score_samples(COUNTS))
+    assert_points_here(UserWarning, match, lambda: model.score(COUNTS))
+    assert_points_here(UserWarning, match, lambda: model.bic(COUNTS))
+    model.set_params(max_iter=1, tol=0)
+    assert_points_here(ConvergenceWarning, "did not converge", lambda: model.fit(COUNTS, exposure=2.0))
+    assert_points_here(ConvergenceWarning, "did not converge", lambda: model.fit_predict(COUNTS, exposure=2.0))
+
+
+def test_a_subclass_with_a_fit_of_its_own_is_the_users_code():
+    class Own(PoissonMixture):
+        def fit(self, X, y=None, sample_weight=None, exposure=None):
+            return super().fit(X)
+
+    with pytest.warns(ConvergenceWarning, match="did not converge") as caught:
+        Own(2, max_iter=1, tol=0, random_state=0).fit(COUNTS)
+    lines, first = inspect.getsourcelines(Own.fit)
+    assert [(w.filename, w.lineno) for w in caught] == [(__file__, first + len(lines) - 1)]
+
+
+def test_no_other_room_counts_the_calls_between_a_warning_and_the_user():
+    for path in PACKAGE.rglob("*.py*"):
+        if path.suffix in (".py", ".pyx") and path.name != "_warnings.py":
+            assert not re.search(r"warnings\.warn\b|stacklevel|warn_explicit", path.read_text()), path.name
