@@ -6,16 +6,15 @@ python examples/demo.py [picture.png]
 from __future__ import annotations
 
 import sys
-import warnings
+import textwrap
 from pathlib import Path
 
 import matplotlib
 import numpy as np
 from sklearn.datasets import load_digits, load_iris
 from sklearn.decomposition import PCA
-from sklearn.exceptions import ConvergenceWarning
 
-from mixfast import GaussianMixture, plot_mixture
+from mixfast import GaussianMixture, plot_mixture, select
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
@@ -36,31 +35,6 @@ def data_sets():
     ]
 
 
-def fit_all(X, numbers):
-    """Models by (number of components, covariance type)."""
-    models = {}
-    with warnings.catch_warnings():
-        # some of the models in the table are too rich for the data: their status says so
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        for n_components in numbers:
-            for covariance_type in COVARIANCE_TYPES:
-                model = GaussianMixture(n_components, covariance_type=covariance_type, n_init=5, max_iter=500,
-                                        random_state=0)  # fmt: skip
-                models[n_components, covariance_type] = model.fit(X)
-    return models
-
-
-def print_table(bic, numbers, best):
-    print("  BIC (the lower the better; * marks the choice)")
-    print("  components" + "".join(f"{name:>13}" for name in COVARIANCE_TYPES))
-    for n_components in numbers:
-        cells = (
-            f"{bic[n_components, name]:12.1f}{'*' if (n_components, name) == best else ' '}"
-            for name in COVARIANCE_TYPES
-        )
-        print(f"  {n_components:10d}" + "".join(cells))
-
-
 def print_model(model, columns):
     print(f"  chosen: {model.n_components} components, {model.covariance_type} covariances; "
           f"{model.n_iter_} iterations, {model.status_}")  # fmt: skip
@@ -76,17 +50,16 @@ def main(picture):
     figure, axes = plt.subplots(1, len(sets), figsize=(5 * len(sets), 4.5), layout="constrained")
     for (name, X, columns, numbers), ax in zip(sets, axes, strict=True):
         print(f"{name}: {len(X)} rows, {X.shape[1]} columns")
-        models = fit_all(X, numbers)
-        bic = {key: model.bic(X) for key, model in models.items()}
-        best = min(bic, key=bic.get)
-        print_table(bic, numbers, best)
-        print_model(models[best], columns)
+        estimator = GaussianMixture(n_init=5)
+        chosen = select(X, estimator, n_components=numbers, covariance_type=COVARIANCE_TYPES, random_state=0)
+        print(textwrap.indent(repr(chosen), "  "))
+        print_model(chosen.best_, columns)
         print()
         features = (2, 3) if name == "iris" else (0, 1)
-        plot_mixture(models[best], X, features=features, ax=ax)
-        ax.set(
-            title=f"{name}: {best[0]} components, {best[1]}", xlabel=columns[features[0]], ylabel=columns[features[1]]
-        )
+        plot_mixture(chosen.best_, X, features=features, ax=ax)
+        best = chosen.best_params_
+        ax.set(title=f"{name}:\n{best['n_components']} components, {best['covariance_type']}",
+               xlabel=columns[features[0]], ylabel=columns[features[1]])  # fmt: skip
     figure.savefig(picture, dpi=120)
     print(f"picture of the fits: {picture}")
 

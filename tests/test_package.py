@@ -46,6 +46,18 @@ def test_reference_twins_import_nothing_compiled():
     assert result.stdout.strip() == "[]"
 
 
+def test_the_demo_shows_what_mclust_finds(tmp_path):
+    """BIC of mclust over our four structures: faithful, EEE with 3 components 2314.316; iris, VVV with 2 574.018."""
+    picture = tmp_path / "demo.png"
+    result = subprocess.run(
+        [sys.executable, str(ROOT / "examples" / "demo.py"), str(picture)], capture_output=True, text=True, check=True
+    )
+    chosen = [float(value) for value in re.findall(r"([\d.]+)\*$", result.stdout.replace("*", "*\n"), re.MULTILINE)]
+    assert chosen[:2] == pytest.approx([2314.3, 574.02], abs=0.05)
+    assert picture.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
+    assert not result.stderr
+
+
 def test_importing_mixfast_is_light():
     heavy = ("sklearn", "scipy", "matplotlib", "pandas")
     code = f"import sys, mixfast; print([name for name in {heavy} if name in sys.modules])"

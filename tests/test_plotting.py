@@ -69,3 +69,21 @@ def test_columns_can_be_named_and_wrong_ones_are_said_to_be_wrong():
     binary = BernoulliMixture(2, random_state=0).fit(X)
     with pytest.raises(TypeError, match="draws a GaussianMixture, got a BernoulliMixture"):
         plot_mixture(binary, X)
+
+
+@pytest.mark.parametrize("period", [2, 3, 5])
+def test_clusters_that_alternate_all_come_into_the_picture(period):
+    """By their shares: each of 5,000 points is of any cluster with the same probability."""
+    n = 5000 * period
+    cluster = np.arange(n) % period
+    X = np.random.default_rng(0).normal(size=(n, 2)) + 50 * np.c_[cluster, cluster]
+    model = GaussianMixture(period, init_params=cluster).fit(X)
+    (points,) = plot_mixture(model, X).collections
+    shown = np.asarray(points.get_offsets())
+    assert len(shown) == 5000
+    counts = np.bincount(np.round(shown[:, 0] / 50).astype(int), minlength=period)
+    # five standard deviations of a binomial count
+    assert np.all(np.abs(counts - 5000 / period) < 5 * np.sqrt(5000 / period * (1 - 1 / period)))
+    assert len(np.unique(points.get_facecolors(), axis=0)) == period
+    (again,) = plot_mixture(model, X).collections
+    np.testing.assert_array_equal(again.get_offsets(), shown)
