@@ -1,4 +1,4 @@
-"""What warm starts along the number of components bring to `select`, and what they cost.
+"""What the starts of `select` beside the estimator's own bring, and what they cost.
 
 python benchmarks/selection.py               # both tables of docs/selection.md: some minutes
 """
@@ -20,7 +20,7 @@ from mixfast._threads import resolve_threads
 
 COVARIANCE_TYPES = ("full", "tied", "diag", "spherical")
 #: Name of a way to search: n_init and warm_start.
-WAYS = {"one start": (1, False), "two": (2, False), "three": (3, False), "one and a split": (1, True)}
+WAYS = {"one start": (1, False), "two": (2, False), "three": (3, False), "all three kinds": (1, True)}
 
 
 def searches(X, estimator, n_init, warm_start, n_seeds, **grid):
