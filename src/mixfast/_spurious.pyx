@@ -15,8 +15,8 @@ from mixfast._family cimport MIXFAST_FAILED, MIXFAST_SPURIOUS_COMPONENT, chunk_t
 from mixfast._pass cimport STOPPED, cut, get, pack_chunk, pass_t, workspace_t
 
 cdef enum:
-    # In a block, for each row that is wanted: components are seldom of one size. 500 x 1, K=3: the look takes 3 % of the
-    # instructions of a fit from k-means++ (with 4); the fewer rows, the less where components are of a size.
+    # In a block, for each row that is wanted: components are seldom of one size. 500 x 1, K=3: the look takes 3 % of
+    # the instructions of a fit from k-means++ with 4; the fewer rows, the less where components are of a size.
     ROWS_PER_WANTED = 2
 cdef double LOOK_FLOPS = 3e9   # between two looks for Ctrl-C, half a second
 
