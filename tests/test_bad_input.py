@@ -257,14 +257,6 @@ def test_data_that_is_not_binary_needs_a_threshold(value, method):
     fit(BernoulliMixture(2, random_state=0), X)
 
 
-@every_family
-@pytest.mark.parametrize(("n_components", "n_columns"), [(3, None), (2, 2)])
-def test_a_warm_start_of_another_shape_says_so(n_components, n_columns, mixture, X):
-    model = mixture(2, warm_start=True, random_state=0).fit(X)
-    with pytest.raises(ValueError, match="warm_start"):
-        model.set_params(n_components=n_components).fit(X[:, :n_columns])
-
-
 # ---- what is repaired -----------------------------------------------------------------------------------------------
 
 
@@ -335,12 +327,6 @@ def test_a_repair_is_relative_to_the_variance_of_all_rows(covariance_type):
         np.testing.assert_allclose(raised, 1e-6 * X.var(axis=0).max() * 2.0**40, rtol=1e-6)
 
 
-def test_a_warning_points_at_the_call_of_fit():
-    with pytest.warns(ConvergenceWarning, match="ill-defined") as caught:
-        GaussianMixture(reg_covar=0.0).fit(np.ones((5, 2)))
-    assert [w.filename for w in caught] == [__file__]
-
-
 # ---- scales and weights ---------------------------------------------------------------------------------------------
 
 
@@ -405,17 +391,6 @@ def test_the_unit_of_the_weights_does_not_matter_or_has_to_be_changed(unit, dtyp
         for mixture in (GaussianMixture, BernoulliMixture):
             with pytest.raises(ValueError, match=r"largest sample_weight is .*: scale the weights so"):
                 mixture(2, **options).fit(X, sample_weight=weight)
-
-
-@every_family
-@every_dtype
-def test_rows_of_weight_zero_are_left_out_whatever_they_hold(dtype, mixture, X):
-    largest = 2.0**53 if X is COUNTS else 1e30
-    X = np.r_[X, np.full((5, X.shape[1]), largest)].astype(dtype)
-    model = fit(mixture(3, random_state=0), X, np.arange(65) < 60)
-    alone = mixture(3, random_state=0).fit(X[:60])
-    np.testing.assert_allclose(model.weights_, alone.weights_, rtol=1e-5)
-    np.testing.assert_allclose(model.lower_bounds_, alone.lower_bounds_, rtol=1e-5)
 
 
 @pytest.mark.parametrize("alpha", [1e-300, 1e-17, 1e-10, 1.0])

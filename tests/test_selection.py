@@ -125,16 +125,6 @@ def test_the_held_out_criterion_is_minus_the_mean_log_density_of_rows_not_fitted
     assert chosen.table[chosen.best_index_]["heldout"] == min(row["heldout"] for row in chosen.table)
 
 
-def test_rows_of_weight_zero_are_left_out():
-    weights = np.arange(len(SLANTED)) % 4.0
-    kept = weights > 0
-    a, b = (
-        select(X, GaussianMixture(), n_components=[1, 2, 3], criterion="heldout", sample_weight=w, random_state=0)
-        for X, w in ((SLANTED, weights), (SLANTED[kept], weights[kept]))
-    )
-    assert a.table == b.table
-
-
 @pytest.mark.parametrize(
     ("estimator", "X"),
     [

@@ -488,6 +488,7 @@ class BaseMixture(DensityEstimator):
         X : array-like of shape (n_samples, n_features)
         y : Ignored
         sample_weight : array-like of shape (n_samples,), default=None
+            Rows of weight 0 have labels too, so they must be such as `predict` takes.
 
         Returns
         -------

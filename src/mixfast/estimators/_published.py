@@ -11,6 +11,9 @@ import numpy as np
 
 from mixfast.persistence import is_fitted_attribute
 
+#: What holds arrays. Asked first: a fit of 200 rows sets nine attributes, and takes 0.4 ms.
+ARRAYS = (np.ndarray, list, tuple)
+
 
 class PublishedArrays:
     """Base of objects whose attributes with names that end in an underscore are published so."""
@@ -23,11 +26,11 @@ class PublishedArrays:
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     def __setattr__(self, name, value):
-        if is_fitted_attribute(name):
+        if isinstance(value, ARRAYS) and is_fitted_attribute(name):
             value = frozen(np.array(value) if name in self._followers else value)
             for follower in self._followers.get(name, ()):
                 vars(self).pop(follower, None)
-        super().__setattr__(name, value)
+        object.__setattr__(self, name, value)
 
     def __getattr__(self, name):  # asked for what vars(self) has not
         value = frozen(self._follow(name), copy=False)

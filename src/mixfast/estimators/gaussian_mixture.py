@@ -51,7 +51,8 @@ class GaussianMixture(EllipticalMixture):
     random_state : int, RandomState instance or None, default=None
         Seed of the starts, and of `sample`. An int gives the same result each time, for any number of threads.
     warm_start : bool, default=False
-        If True, a second call of `fit` goes on from the parameters of the first, and `n_init` is ignored.
+        If True, a second call of `fit` goes on from the parameters of the first, and `n_init` is ignored. Other
+        columns, categories, `n_components` or structure than in the first are an error.
     verbose : int, default=0
         1 prints starts and iterations, 2 also times and changes of the lower bound.
     verbose_interval : int, default=10
