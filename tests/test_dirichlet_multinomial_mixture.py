@@ -360,8 +360,7 @@ def test_the_objective_never_falls_whatever_the_counts(n_words, concentration):
                 max_iter=500,
             ).fit(X)
             assert np.all(model.concentrations_ > 0)
-            if not model.status_ & Status.EMPTIED_COMPONENT:  # what becomes of such a one is no step of EM
-                assert np.diff(model.lower_bounds_).min(initial=0) > -1e-9 * abs(model.lower_bound_)
+            assert np.diff(model.lower_bounds_).min(initial=0) > -1e-9 * abs(model.lower_bound_)
 
 
 def test_a_large_sum_is_nearly_a_multinomial_mixture():
@@ -392,7 +391,7 @@ def test_counts_that_vary_less_than_multinomial_ones_end_at_the_cap(concentratio
     assert not DirichletMultinomialMixture().fit(X).status_ & Status.CAPPED_PARAMETER
 
 
-def test_a_component_that_loses_its_rows_has_the_concentrations_of_all():
+def test_a_component_that_loses_its_rows_stays_and_one_that_begins_with_none_has_those_of_all():
     X, _ = documents(100)
     twins = CELL_FAMILIES["dirichlet_multinomial"]
     em = make_em(twins, X, np.array([1.0, 0.0]), [np.ones((2, 30))])
@@ -400,8 +399,47 @@ def test_a_component_that_loses_its_rows_has_the_concentrations_of_all():
         em.step()
     weights, concentrations = em.state()
     np.testing.assert_array_equal(weights, [1, 0])
-    np.testing.assert_allclose(concentrations[30:], concentrations[:30], rtol=1e-9)
+    np.testing.assert_array_equal(concentrations[30:], 1)
     assert em.status & Status.EMPTIED_COMPONENT
+    em.set_state(np.array([0.5, 0.5]), np.zeros(60))
+    em.start_from_labels(np.zeros(100, dtype=np.int64), located=True)
+    weights, concentrations = em.state()
+    np.testing.assert_array_equal(weights, [1, 0])
+    np.testing.assert_array_equal(concentrations[30:], concentrations[:30])
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("scale", [1, 3, 100])
+@pytest.mark.parametrize("prior", [0.0, 0.1])
+@pytest.mark.parametrize("concentration", [*TIES, 1e30])
+@pytest.mark.parametrize("n_components", [1, 2, 3])
+def test_the_bound_of_equal_rows_never_falls(n_components, concentration, prior, scale):
+    """They have no likelihood to gain by a second component, and concentrations without end."""
+    X = scale * np.tile([3.0, 5, 2], (50, 1))
+    model = DirichletMultinomialMixture(
+        n_components, concentration=concentration, prior_shape=prior, prior_rate=prior, tol=0, random_state=0
+    ).fit(X)
+    assert np.diff(model.lower_bounds_).min(initial=0) >= -1e-12 * abs(model.lower_bound_)
+    assert not model.status_ & Status.LOWER_BOUND_FELL
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("n_words", [20, 500])
+@pytest.mark.parametrize("concentration", [1e12, 1e18, 1e19, 1e20, 1e25, 1e30])
+def test_the_largest_sums_are_multinomial_mixtures(concentration, n_words, dtype):
+    X = np.random.default_rng(0).multinomial(n_words, [0.5, 0.3, 0.15, 0.05], 100).astype(dtype)
+    X[0] = [n_words, 0, 0, 0]
+    model = DirichletMultinomialMixture(1, concentration=concentration, prior_shape=0, tol=1e-12).fit(X)
+    shares = X.sum(axis=0, dtype=float) / X.sum(dtype=float)
+    expected = stats.multinomial.logpmf(X.astype(float), n_words, shares)
+    tolerance = {np.float64: 1e-5, np.float32: 1e-3}[dtype]  # shares are right to 1e-6; row 0 has 500 times that
+    np.testing.assert_allclose(model.score_samples(X), expected, rtol=tolerance, atol=tolerance)
+    assert model.status_ == Status.CONVERGED
+
+
+def test_a_sum_beyond_the_largest_is_refused():
+    with pytest.raises(ValueError, match="concentration"):
+        DirichletMultinomialMixture(concentration=1e31).fit(np.ones((4, 2)))
 
 
 # ---- rows -----------------------------------------------------------------------------------------------------------

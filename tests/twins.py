@@ -284,8 +284,8 @@ CELL_FAMILIES = {
         symmetric_params,
     ),
     "fixed_dirichlet_multinomial": Twins(
-        FixedDirichletMultinomial(12.0, 0.1, 0.1),
-        dirichlet_multinomial_twin.FixedDirichletMultinomial(12.0, 0.1, 0.1),
+        FixedDirichletMultinomial(12.0, 0.1),
+        dirichlet_multinomial_twin.FixedDirichletMultinomial(12.0, 0.1),
         overdispersed_rows,
         fixed_params,
     ),

@@ -63,9 +63,14 @@ class DirichletMultinomial:
         return ()
 
     def maximise(self, counts, stats, weights, params, common=()):
+        """An empty component stays where it is; at the start it has the concentrations of all rows."""
         (cells,) = stats
         fitted = [
-            self.fit_component(own if count > 0 else cells.sum(axis=0), count if count > 0 else counts.sum(), a)
+            self.fit_component(own, count, a)
+            if count > 0
+            else a
+            if a.sum() > 0
+            else self.fit_component(cells.sum(axis=0), counts.sum(), a)
             for own, count, a in zip(cells, counts, params[0], strict=True)
         ]
         return (np.array(fitted),)
@@ -204,8 +209,8 @@ class SymmetricDirichletMultinomial(DirichletMultinomial):
 class FixedDirichletMultinomial(DirichletMultinomial):
     """Concentrations of every component have a given sum."""
 
-    def __init__(self, total, shape=0.0, rate=0.0):
-        super().__init__(shape, rate)
+    def __init__(self, total, shape=0.0):
+        super().__init__(shape, 0.0)
         self.total = total
 
     def within(self, a):

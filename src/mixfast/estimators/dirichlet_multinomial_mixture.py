@@ -43,14 +43,15 @@ class DirichletMultinomialMixture(GivenTotalsMixture):
     concentration : {"free", "symmetric"} or float, default="free"
         "free": every component has a concentration for each column. "symmetric": one for all columns, so that
         components differ in how unequal the proportions of a row are, not in which columns have more. A number: the sum
-        A_k of each component's concentrations, the larger the closer to a multinomial distribution; only the mean
-        proportions are estimated.
+        A_k of each component's concentrations, up to 1e30, the larger the closer to a multinomial distribution; only
+        the mean proportions are estimated.
     prior_shape, prior_rate : float, default=0.1
         Of a Gamma distribution of each concentration (of the one of a component where they are symmetric), whose
         density with respect to the logarithm of the concentration is the prior: what the iterations increase, the lower
         bound, is mean log probability + 1 / n sum_kj (shape log a_kj - rate a_kj + shape log rate - log Gamma(shape)),
         the last two terms only where neither is zero. 0 and 0 are maximum likelihood. The default is that of R's
-        DirichletMultinomial.
+        DirichletMultinomial. Where `concentration` is a number, the rate and those two terms, which are the same for
+        all parameters, are left out.
     tol, max_iter, n_init, init_params, random_state, warm_start, verbose, verbose_interval, n_threads, accelerate,
     n_init_policy
         As in `GaussianMixture`. k-means and k-means++ look at the square roots of the proportions of each row.
@@ -99,7 +100,7 @@ class DirichletMultinomialMixture(GivenTotalsMixture):
 
     _parameter_constraints: dict = {
         **GivenTotalsMixture._parameter_constraints,
-        "concentration": [StrOptions(set(FAMILIES)), Interval(Real, 0.0, None, closed="neither")],
+        "concentration": [StrOptions(set(FAMILIES)), Interval(Real, 0.0, 1e30, closed="right")],
         "prior_shape": [Interval(Real, 0.0, None, closed="left")],
         "prior_rate": [Interval(Real, 0.0, None, closed="left")],
     }
@@ -148,10 +149,9 @@ class DirichletMultinomialMixture(GivenTotalsMixture):
         self.weight_concentration = weight_concentration
 
     def _family(self):
-        prior = {"shape": self.prior_shape, "rate": self.prior_rate}
         if self.concentration in FAMILIES:
-            return FAMILIES[self.concentration](**prior)
-        return FixedDirichletMultinomial(self.concentration, **prior)
+            return FAMILIES[self.concentration](self.prior_shape, self.prior_rate)
+        return FixedDirichletMultinomial(self.concentration, self.prior_shape)
 
     def _publish(self, params, dtype):
         self.concentrations_ = params.concentrations.astype(dtype)

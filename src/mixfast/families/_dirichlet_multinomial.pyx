@@ -69,6 +69,9 @@ cdef double LEAP = 4
 # what that gains halves.
 cdef double GROWTH = 1.5
 
+# Factors, and their ratios, up to here and down to its reciprocal: products of FEW of them are finite and not zero.
+cdef double MODERATE = 1e18
+
 cdef double[FEW + 1] RECIPROCAL_FACTORIAL
 RECIPROCAL_FACTORIAL[0] = 1
 for _n in range(1, FEW + 1):
@@ -144,7 +147,7 @@ cdef void log_ways(double a, Py_ssize_t n, const double *counts, double sign, do
     cdef double product = 1, log_gamma
     cdef Py_ssize_t j = 0
     cdef int i = 0
-    while j < n and counts[j] <= FEW:
+    while j < n and counts[j] <= FEW and a < MODERATE:
         while i < counts[j]:
             product *= a + i
             i += 1
@@ -174,22 +177,31 @@ cdef inline double gain(const context_t *context, const double *weights, Py_ssiz
     if a == b:
         return 0
     if n == 1 and counts[0] == 1:
-        return (weights[context.first[j]] + extra) * log(b / a)
+        return (weights[context.first[j]] + extra) * log_ratio(b, a)
     return (gain_of_many(n, counts, weights + context.first[j], a, b, b - a)
-            + (extra * log(b / a) if extra > 0 else 0))
+            + (extra * log_ratio(b, a) if extra > 0 else 0))
+
+
+cdef inline double log_ratio(double b, double a) noexcept nogil:
+    cdef double ratio = b / a
+    return log(ratio) if 1 / MODERATE < ratio < MODERATE else log(b) - log(a)
 
 
 cdef double gain_of_many(Py_ssize_t n, const double *counts, const double *weights, double a, double b,
                          double step) noexcept nogil:
     """sum of weights * (w(b, counts) - w(a, counts)); `step` is b - a with more digits than these may have."""
-    cdef double product = 1, total = 0
+    cdef double product = 1, logs = 0, total = 0
     cdef Py_ssize_t j = 0
     cdef int i = 0
+    cdef bint is_moderate = 1 / MODERATE < b / a < MODERATE
     while j < n and counts[j] <= FEW:
         while i < counts[j]:
-            product *= (b + i) / (a + i)
+            if is_moderate:
+                product *= (b + i) / (a + i)
+            else:
+                logs += log_ratio(b + i, a + i)
             i += 1
-        total += weights[j] * log(product)
+        total += weights[j] * (log(product) if is_moderate else logs)
         j += 1
     if j == n:
         return total
@@ -200,11 +212,15 @@ cdef double gain_of_many(Py_ssize_t n, const double *counts, const double *weigh
 
 cdef inline double rise_of_many(Py_ssize_t n, const double *counts, const double *weights, double a,
                                 double step) noexcept nogil:
-    """`step` is the same for all: the difference of a + step + count and a + count would not be."""
+    """`step` is the same for all: the difference of a + step + count and a + count would not be. What is subtracted
+    grows with the step, or with the count: it should be the smaller, or digits are lost where a is large."""
     cdef double total = 0, of_gamma = lgamma_rise(a, step)
     cdef Py_ssize_t j
     for j in range(n):
-        total += weights[j] * (lgamma_rise(a + counts[j], step) - of_gamma)
+        if step > counts[j]:
+            total += weights[j] * (lgamma_rise(a + step, counts[j]) - lgamma_rise(a, counts[j]))
+        else:
+            total += weights[j] * (lgamma_rise(a + counts[j], step) - of_gamma)
     return total
 
 
@@ -552,19 +568,24 @@ cdef void begin_component(component_t *c, double *a) noexcept nogil:
 
 cdef int maximise_component(const family_t *f, Py_ssize_t k, const totals_t *totals, const double *work,
                             double *own_work, double *params) noexcept nogil:
-    """An empty component has the concentrations of all rows. Concentrations that are all zero are not known yet."""
+    """Concentrations that are all zero are not known yet. An empty component stays where it is, or the prior of it, which
+    the objective has, might fall; at the start it has those of all rows."""
     cdef component_t c
     cdef sums_t sums = sums_of(f, totals, work)
     cdef double *a
     cdef double before = 0
     cdef int _round
+    cdef bint is_known
     c.context = context_of(f)
     c.weights, c.count = sums.of_components + k * f.n_features, totals.counts[k]
-    if c.count == 0:
-        c.weights, c.count = sums.of_all, sums.total
     c.u, c.v, c.goal = own_work, own_work + c.context.n_columns, own_work + 2 * c.context.n_columns
     a = params + k * c.context.n_columns
-    if not sum_of(a, c.context.n_columns) > 0:
+    is_known = sum_of(a, c.context.n_columns) > 0
+    if c.count == 0:
+        if is_known:
+            return MIXFAST_OK
+        c.weights, c.count = sums.of_all, sums.total
+    if not is_known:
         begin_component(&c, a)
     for _round in range(MAX_STEPS):
         before = sum_of(a, c.context.n_columns)
@@ -666,8 +687,8 @@ def bind_symmetric(cells, n_components, real_bytes, isa, shape, rate):
     return bind(SYMMETRIC, cells, n_components, real_bytes, isa, shape, rate, 0)
 
 
-def bind_fixed(cells, n_components, real_bytes, isa, shape, rate, total):
-    return bind(FIXED, cells, n_components, real_bytes, isa, shape, rate, total)
+def bind_fixed(cells, n_components, real_bytes, isa, shape, total):
+    return bind(FIXED, cells, n_components, real_bytes, isa, shape, 0, total)
 
 
 def surrogates(Cells cells, const double[::1] weights, const double[::1] concentrations):

@@ -120,17 +120,17 @@ class SymmetricDirichletMultinomial(DirichletMultinomial):
 
 
 class FixedDirichletMultinomial(DirichletMultinomial):
-    """Concentrations of every component have the sum `total`."""
+    """Concentrations of every component have the sum `total`. A rate would say nothing: its term is the same for all."""
 
-    def __init__(self, total, shape=0.0, rate=0.0):
-        super().__init__(shape, rate)
+    def __init__(self, total, shape=0.0):
+        super().__init__(shape)
         self.total = total
 
     def n_parameters(self, n_components, n_features):
         return n_components * (n_features - 1)
 
     def bind(self, n_components, n_features, dtype, isa=None, is_sparse=True):
-        return bind_fixed(self.cells, n_components, np.dtype(dtype).itemsize, isa, self.shape, self.rate, self.total)
+        return bind_fixed(self.cells, n_components, np.dtype(dtype).itemsize, isa, self.shape, self.total)
 
 
 def _dirichlet(concentrations, rng):
