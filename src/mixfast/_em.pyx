@@ -440,7 +440,7 @@ cdef totals_t totals_of(const pass_t *p) noexcept nogil:
     cdef totals_t totals
     totals.counts = p.lanes + LANE_COUNTS
     totals.pivot, totals.stats = p.pivot, totals.counts + p.family.n_components
-    totals.origin, totals.common = p.origin, p.common
+    totals.origin, totals.common, totals.least_weight = p.origin, p.common, p.least_weight
     return totals
 
 
@@ -490,6 +490,7 @@ cdef void shape_pass(pass_t *p, const family_t *family, const rows_t *rows, doub
     cdef double flops
     memset(p, 0, sizeof(pass_t))
     p.family, p.rows, p.total_weight, p.total_base = family, rows[0], total_weight, total_of_base(rows)
+    p.least_weight = least_weight_of(rows)
     p.proportions = free_proportions()
     p.kernels = mixfast_select_rows(family.isa, family.real_bytes)
     p.assign, p.deliver, p.finish = expected, add_statistics, finish_nothing
@@ -629,6 +630,17 @@ cdef double total_of_base(const rows_t *rows) noexcept nogil:
         lost = (raised - total) - term
         total = raised
     return total
+
+
+cdef double least_weight_of(const rows_t *rows) noexcept nogil:
+    cdef double least = INFINITY
+    cdef Py_ssize_t i
+    if rows.weight == NULL:
+        return 1
+    for i in range(rows.n_rows):
+        if 0 < rows.weight[i] < least:
+            least = rows.weight[i]
+    return least
 
 
 cdef double flops_of(const pass_t *p) noexcept nogil:

@@ -64,6 +64,7 @@ cdef extern from "family.h" nogil:
         const double *stats
         const double *origin
         const double *common
+        double least_weight
 
     ctypedef double (*common_evidence_fn "mixfast_common_evidence")(
         const family_t *, const totals_t *, const double *params, double *work) noexcept nogil

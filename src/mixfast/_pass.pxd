@@ -64,6 +64,7 @@ cdef struct pass_t:
     Py_ssize_t chunk_rows, stride, n_chunks, n_lanes, lane_size, n_rounds
     int n_threads
     double total_weight        # of the rows
+    double least_weight        # above zero
     double total_base          # sum of weight * base of the rows
     look_fn look
     void *look_data

@@ -18,6 +18,7 @@ from mixfast._em import Rows
 from mixfast._threads import resolve_threads
 from mixfast.convergence import Status
 from mixfast.estimators._base import Fit
+from mixfast.families.rounding import rounded_above_zero
 from mixfast.problems import gather_problems, have_missing, not_finite, only_of
 from mixfast.units import DataUnits
 
@@ -158,7 +159,7 @@ class BatchResult:
         self.status = np.where(fails, status | Status.NOT_FINITE, status).astype(np.int32)
         bad = fails | np.isnan(weights[:, 0])
         weights[bad] = self._params[bad] = np.nan
-        self._weights, self.weights = weights, weights.astype(self.dtype)
+        self._weights, self.weights = weights, rounded_above_zero(weights, self.dtype)
         self.lower_bound = np.where(bad, np.nan, lower_bound).astype(self.dtype)
 
     def _named(self, names, feature_names):
@@ -199,7 +200,7 @@ class BatchResult:
         padded = np.full((len(self), max(shape[0] for shape in shapes), *shapes[0][1:]), np.nan, dtype=self.dtype)
         for j, shape in enumerate(shapes):
             own, record = self._of_model(j)
-            padded[own, : shape[0]] = record[field]
+            padded[own, : shape[0]] = self._cells[j].family.rounded(record, self.dtype)[field]
         return padded
 
     def __dir__(self):
@@ -211,7 +212,7 @@ class BatchResult:
             if cell.estimator.canonical_order:
                 for i in np.flatnonzero((self.chosen == j) & np.isfinite(weights[:, 0])):
                     record = cell.layout.view(self._params[i, : cell.layout.size])
-                    order = cell.family.canonical_order([array.astype(self.dtype) for array in record])
+                    order = cell.family.canonical_order(cell.family.rounded(record, self.dtype))
                     self._params[i, : cell.layout.size] = cell.layout.pack(cell.family.reorder(record, order))
                     weights[i, : cell.n_components] = weights[i, order]
 
@@ -480,7 +481,12 @@ class BatchResult:
 
     def _evaluate_compiled(self, problems, n_threads, name, values):
         # as an estimator has them: rounded to the precision of the data
-        rounded = self._params.astype(self.dtype).astype(np.float64)
+        rounded = np.full(self._params.shape, np.nan)
+        for j, cell in enumerate(self._cells):
+            own, record = self._of_model(j)
+            sizes = np.diff(cell.layout.offsets)
+            arrays = zip(cell.family.rounded(record, self.dtype), sizes, strict=True)
+            rounded[own, : cell.layout.size] = np.concatenate([a.reshape(len(own), size) for a, size in arrays], axis=1)
         encoded = self._cells[0].family.encode(self._prepared(problems))._replace(seeds=None)
         evaluate_problems(
             Rows(encoded.rows, base=encoded.base),

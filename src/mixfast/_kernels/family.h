@@ -11,7 +11,7 @@
  * the rows are. Every pointer except `context` is owned by the caller; the verbs only fill what they are given.
  *
  * The struct travels to Python in a capsule named MIXFAST_FAMILY_CAPSULE; the number in the name goes up when a field or
- * its meaning changes, and capsules of another number are refused. v6: `starts_inside`.
+ * its meaning changes, and capsules of another number are refused. v6: `starts_inside`, `least_weight`.
  */
 #ifndef MIXFAST_FAMILY_H
 #define MIXFAST_FAMILY_H
@@ -124,6 +124,7 @@ typedef struct {
     const double *stats;
     const double *origin; /* [n_features], of `common` */
     const double *common;
+    double least_weight;  /* of a row, of those above zero: beside large ones it may be lost in sums */
 } mixfast_totals;
 
 /* Once per pass: the total over all rows of weight times the term that `log_density` leaves out (of `totals`, only

@@ -31,6 +31,7 @@ from mixfast.convergence import Monitor, Status
 from mixfast.estimators._constraints import WholeNumber
 from mixfast.estimators._density import DensityEstimator, fitting
 from mixfast.estimators._domain import first_outside
+from mixfast.families.rounding import rounded_above_zero
 from mixfast.problems import canonical, check_eager
 from mixfast.proportions._dirichlet import DirichletWeights
 from mixfast.proportions._fixed import FixedWeights
@@ -435,7 +436,7 @@ class BaseMixture(DensityEstimator):
     def _finish(self, best, layout, dtype):
         """Publish the best start and warn of what its status says."""
         scalar = dtype.type
-        self.weights_ = best.weights.astype(dtype)
+        self.weights_ = rounded_above_zero(best.weights, dtype)
         self._publish(layout.view(best.params), dtype)
         if self.canonical_order:
             # of what was published: rounding to float32 makes equals

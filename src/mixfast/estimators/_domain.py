@@ -43,9 +43,3 @@ def first_outside(X, is_outside):
             row = int(np.argmax(wrong))
             return row, j, X[row, j]
     return None
-
-
-def rounded_above_zero(values, dtype):
-    """What is possible must not become impossible by rounding to float32."""
-    rounded = values.astype(dtype)
-    return np.where(values > 0, np.maximum(rounded, np.nextafter(dtype.type(0), dtype.type(1))), rounded)

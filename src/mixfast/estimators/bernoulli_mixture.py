@@ -118,11 +118,7 @@ class BernoulliMixture(BaseMixture):
         return Bernoulli(alpha=self.alpha)
 
     def _publish(self, params, dtype):
-        rounded = params.probabilities.astype(dtype)
-        # what is almost certain must not become certain by rounding to float32: the other value would be impossible
-        above_zero, below_one = np.nextafter(np.array([0, 1], dtype), np.array([1, 0], dtype))
-        rounded = np.where(params.probabilities > 0, np.maximum(rounded, above_zero), rounded)
-        self.probabilities_ = np.where(params.probabilities < 1, np.minimum(rounded, below_one), rounded)
+        self.probabilities_ = self._family().rounded(params, dtype).probabilities
 
     def _collect(self):
         return BernoulliParams(self.probabilities_)

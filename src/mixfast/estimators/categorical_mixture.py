@@ -11,7 +11,6 @@ from sklearn.utils.validation import validate_data
 
 from mixfast.estimators._base import BaseMixture
 from mixfast.estimators._categories import Columns, categories_of, check_categories, codes_of, decode
-from mixfast.estimators._domain import rounded_above_zero
 from mixfast.families.categorical import Categorical, CategoricalParams
 
 
@@ -140,7 +139,7 @@ class CategoricalMixture(BaseMixture):
 
     def _publish(self, params, dtype):
         self.categories_ = self._known_categories()
-        rounded = rounded_above_zero(params.probabilities, dtype)
+        rounded = self._family().rounded(params, dtype).probabilities
         ends = np.cumsum([len(own) for own in self.categories_])
         self.probabilities_ = [np.ascontiguousarray(own) for own in np.split(rounded, ends[:-1], axis=1)]
 

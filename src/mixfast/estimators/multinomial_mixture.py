@@ -6,7 +6,6 @@ from numbers import Real
 
 from sklearn.utils._param_validation import Interval
 
-from mixfast.estimators._domain import rounded_above_zero
 from mixfast.estimators._given_totals import GivenTotalsMixture
 from mixfast.families.multinomial import Multinomial, MultinomialParams
 
@@ -117,7 +116,7 @@ class MultinomialMixture(GivenTotalsMixture):
         return Multinomial(alpha=self.alpha)
 
     def _publish(self, params, dtype):
-        self.probabilities_ = rounded_above_zero(params.probabilities, dtype)
+        self.probabilities_ = self._family().rounded(params, dtype).probabilities
 
     def _collect(self):
         return MultinomialParams(self.probabilities_)

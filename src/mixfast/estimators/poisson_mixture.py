@@ -11,7 +11,7 @@ from sklearn.utils._param_validation import Interval
 from mixfast._warnings import warn
 from mixfast.estimators._base import BaseMixture
 from mixfast.estimators._density import fitting
-from mixfast.estimators._domain import check_counts, rounded_above_zero
+from mixfast.estimators._domain import check_counts
 from mixfast.families.poisson import Exposed, Poisson, PoissonParams
 
 
@@ -134,7 +134,7 @@ class PoissonMixture(BaseMixture):
         return Poisson(alpha=self.alpha, beta=self.beta)
 
     def _publish(self, params, dtype):
-        self.rates_ = rounded_above_zero(params.rates, dtype)
+        self.rates_ = self._family().rounded(params, dtype).rates
 
     def _collect(self):
         return PoissonParams(self.rates_)

@@ -9,7 +9,7 @@ columns with missing entries, what is not zero: one or missing. A last column is
 of all, added up as the others are, so that nothing is left over of a column that was never observed.
 """
 
-from libc.float cimport DBL_EPSILON, DBL_MIN
+from libc.float cimport DBL_EPSILON, DBL_MIN, FLT_EPSILON
 from libc.math cimport INFINITY, exp, isinf, log, log1p
 from libc.stdint cimport int32_t
 
@@ -71,29 +71,37 @@ cdef int maximise_component(const family_t *f, Py_ssize_t k, const totals_t *tot
     cdef Py_ssize_t d = context.n_probabilities, j, m
     cdef sums_t sums = sums_of(f, totals, work)
     cdef const double *own = sums.of_components + k * f.n_features
-    cdef double count = totals.counts[k], alpha = context.alpha
+    cdef double count = totals.counts[k], alpha = context.alpha, most = most_of(f, totals, sums.total)
     cdef double *probabilities = params + k * d
     if count == 0:
         own, count = sums.of_all, sums.total
     for j in range(d):
-        probabilities[j] = share_of(own[j], count, alpha)
+        probabilities[j] = share_of(own[j], count, alpha, most)
     for m in range(context.n_missing):
         j = context.missing[m]
         count = n_observed(context, own, m)
         if count > 0 or alpha > 0:
-            probabilities[j] = share_of(own[j], count, alpha)
+            probabilities[j] = share_of(own[j], count, alpha, most)
         else:
-            probabilities[j] = share_of(sums.of_all[j], n_observed(context, sums.of_all, m), alpha)
+            probabilities[j] = share_of(sums.of_all[j], n_observed(context, sums.of_all, m), alpha, most)
     return MIXFAST_OK
 
 
-cdef inline double share_of(double ones, double count, double alpha) noexcept nogil:
+cdef inline double share_of(double ones, double count, double alpha, double most) noexcept nogil:
     """Sums of responsibilities may round past the count; and with a prior nothing is certain, even where alpha is lost
     beside the count. Half where there is nothing to go by."""
-    cdef double least = 0.0 if alpha == 0 else DBL_MIN, most = 1.0 if alpha == 0 else 1 - DBL_EPSILON
     if count + 2 * alpha == 0:
         return 0.5
-    return min(max((ones + alpha) / (count + 2 * alpha), least), most)
+    return min(max((ones + alpha) / (count + 2 * alpha), 0.0 if alpha == 0 else DBL_MIN), most)
+
+
+cdef inline double most_of(const family_t *f, const totals_t *totals, double total) noexcept nogil:
+    """What a probability is at most: certain only where a zero cannot have been lost in the sums, or its row would be
+    impossible. A component has a Kth of some row, and a sum over a chunk an error of sqrt(480) roundings or so."""
+    cdef double rounding = 32 * (DBL_EPSILON if f.real_bytes == 8 else FLT_EPSILON)
+    if context_of(f).alpha > 0 or totals.least_weight <= <double> f.n_components * rounding * total:
+        return 1 - DBL_EPSILON
+    return 1
 
 
 cdef inline double n_observed(const context_t *context, const double *sums, Py_ssize_t m) noexcept nogil:

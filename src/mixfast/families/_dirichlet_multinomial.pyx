@@ -568,8 +568,8 @@ cdef void begin_component(component_t *c, double *a) noexcept nogil:
 
 cdef int maximise_component(const family_t *f, Py_ssize_t k, const totals_t *totals, const double *work,
                             double *own_work, double *params) noexcept nogil:
-    """Concentrations that are all zero are not known yet. An empty component stays where it is, or the prior of it, which
-    the objective has, might fall; at the start it has those of all rows."""
+    """Concentrations that are all zero are not known yet. An empty component stays where it is, or its prior, which the
+    objective has, might fall; at the start it has those of all rows."""
     cdef component_t c
     cdef sums_t sums = sums_of(f, totals, work)
     cdef double *a

@@ -75,6 +75,7 @@ cdef totals_t totals_of(const part_t *part, const totals_t *totals) noexcept nog
     cdef totals_t own
     own.counts, own.pivot, own.stats = totals.counts, totals.pivot + part.column, totals.stats + part.stats
     own.origin, own.common = totals.origin + part.column, totals.common + part.common
+    own.least_weight = totals.least_weight
     return own
 
 

@@ -9,6 +9,7 @@ import scipy.sparse
 
 from mixfast.families._bernoulli import bind_bernoulli
 from mixfast.families.family import Encoded, Family
+from mixfast.families.rounding import rounded_above_zero, rounded_below_one
 
 
 class BernoulliParams(NamedTuple):
@@ -68,6 +69,10 @@ class Bernoulli(Family):
     def bind(self, n_components, n_features, dtype, isa=None, is_sparse=False):
         real_bytes = np.dtype(dtype).itemsize
         return bind_bernoulli(n_components, n_features, real_bytes, isa, is_sparse, self.alpha, self.missing)
+
+    def rounded(self, params, dtype):
+        above_zero = rounded_above_zero(params.probabilities, dtype)
+        return self.Params(np.where(above_zero > 0.5, rounded_below_one(params.probabilities, dtype), above_zero))
 
     def sample(self, params, labels, rng):
         probabilities = params.probabilities[labels]

@@ -10,6 +10,7 @@ import scipy.sparse
 
 from mixfast.families._categorical import bind_categorical
 from mixfast.families.family import Encoded, Family
+from mixfast.families.rounding import rounded_above_zero
 
 #: The sums of the components lie in groups of so many: SUMS_AT_ONCE of _kernels/categorical.c.
 SUMS_AT_ONCE = 4
@@ -76,6 +77,9 @@ class Categorical(Family):
         return bind_categorical(
             n_components, self._numbers(n_features), np.dtype(dtype).itemsize, isa, float(self.alpha)
         )
+
+    def rounded(self, params, dtype):
+        return self.Params(rounded_above_zero(params.probabilities, dtype))
 
     def sample(self, params, labels, rng):
         numbers = self.n_categories

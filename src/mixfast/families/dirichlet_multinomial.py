@@ -120,7 +120,7 @@ class SymmetricDirichletMultinomial(DirichletMultinomial):
 
 
 class FixedDirichletMultinomial(DirichletMultinomial):
-    """Concentrations of every component have the sum `total`. A rate would say nothing: its term is the same for all."""
+    """Concentrations of every component have the sum `total`. A rate's term would be the same for all."""
 
     def __init__(self, total, shape=0.0):
         super().__init__(shape)

@@ -150,6 +150,11 @@ class Family(ABC):
             )
         )
 
+    def rounded(self, params, dtype):
+        """`params`, whose arrays may have more dimensions in front, in the precision of the data. A subclass sees to it
+        that nothing comes to the edge of its domain by rounding."""
+        return self.Params(*(array.astype(dtype) for array in params))
+
     def params_layout(self, n_components, n_features):
         return Layout(self.Params, self.param_shapes(n_components, n_features))
 

@@ -9,6 +9,7 @@ import numpy as np
 from mixfast.families._multinomial import bind_multinomial
 from mixfast.families.counts import log_multinomial_coefficients, root_proportions
 from mixfast.families.family import Encoded, Family
+from mixfast.families.rounding import rounded_above_zero
 
 
 class MultinomialParams(NamedTuple):
@@ -56,6 +57,9 @@ class Multinomial(Family):
 
     def bind(self, n_components, n_features, dtype, isa=None, is_sparse=False):
         return bind_multinomial(n_components, n_features, np.dtype(dtype).itemsize, isa, is_sparse, self.alpha)
+
+    def rounded(self, params, dtype):
+        return self.Params(rounded_above_zero(params.probabilities, dtype))
 
     def sample(self, params, labels, rng, totals):
         """`totals`, an integer for each row, are their sums."""

@@ -12,6 +12,7 @@ from sklearn.utils.validation import _num_samples
 from mixfast.families._poisson import bind_poisson
 from mixfast.families.counts import log_factorials, row_totals
 from mixfast.families.family import Encoded, Family
+from mixfast.families.rounding import rounded_above_zero
 from mixfast.weights import take
 
 
@@ -117,6 +118,9 @@ class Poisson(Family):
         return bind_poisson(
             n_components, n_features, real_bytes, isa, is_sparse, self.alpha, self.beta, self.is_exposed
         )
+
+    def rounded(self, params, dtype):
+        return self.Params(rounded_above_zero(params.rates, dtype))
 
     def sample(self, params, labels, rng, exposure=1.0):
         """`exposure`, a number or one for each row."""

@@ -64,6 +64,11 @@ class Product(Family):
         """What `split` takes apart."""
         return self.Params(*chain(*records))
 
+    def rounded(self, params, dtype):
+        return self.join(
+            [family.rounded(own, dtype) for family, own in zip(self.families, self.split(params), strict=True)]
+        )
+
     def columns(self, X):
         """The columns of each part."""
         ends = np.cumsum([0, *self.widths])

@@ -1,0 +1,17 @@
+"""Parameters in the precision of the data."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def rounded_above_zero(values, dtype):
+    """What is possible must not become impossible by rounding to float32."""
+    rounded = values.astype(dtype)
+    return np.where(values > 0, np.maximum(rounded, np.nextafter(dtype.type(0), dtype.type(1))), rounded)
+
+
+def rounded_below_one(values, dtype):
+    """Nor must what is almost certain become certain: the other value would be impossible."""
+    rounded = values.astype(dtype)
+    return np.where(values < 1, np.minimum(rounded, np.nextafter(dtype.type(1), dtype.type(0))), rounded)
