@@ -124,6 +124,29 @@ def test_rows_count_that_a_component_takes_more_than_half_of(covariance_type):
     assert min(seen.values()) >= 3
 
 
+@every_type
+def test_a_column_that_groups_share_a_value_in_is_held_up_or_rounding(covariance_type):
+    """Components of one value each have no variance in that column; what tied ones have is rounding."""
+    X = np.c_[np.random.default_rng(0).normal(size=(100, 1)), np.repeat(10 * np.arange(5), 20)]
+    model = GaussianMixture(
+        5, covariance_type=covariance_type, reg_covar=0, init_params=X[:, 1].astype(int) // 10, max_iter=3
+    )
+    assert is_spurious(model.fit(X)) == (covariance_type != "spherical")
+    chosen = select(X, GaussianMixture(covariance_type=covariance_type), random_state=0)
+    assert not is_spurious(chosen.best_)
+
+
+@pytest.mark.parametrize("thickness", [1e-6, 1e-2])
+def test_rows_in_a_plane_to_a_few_digits_are_spurious(thickness):
+    """Nothing is added to such a covariance, and none is singular."""
+    rng = np.random.default_rng(0)
+    flat = rng.normal(size=(60, 3)) @ np.diag([1, 1, thickness]) @ np.linalg.qr(rng.normal(size=(3, 3)))[0]
+    X = np.concatenate([rng.normal(size=(200, 3)), flat + 20])
+    model = GaussianMixture(2, reg_covar=0, init_params=np.repeat([0, 1], [200, 60])).fit(X)
+    assert not model.status_ & Status.REPAIRED_COVARIANCE
+    assert is_spurious(model) == (thickness < 1e-4)
+
+
 def unit_rows(rows):
     return rows / np.linalg.norm(rows, axis=1, keepdims=True)
 

@@ -18,6 +18,7 @@ from libc.string cimport memset
 
 from mixfast._capsule cimport capsule_of
 from mixfast._family cimport (
+    MIXFAST_SPURIOUS_COMPONENT,
     family_t,
     gaussian_kernels_t,
     prepare_carry_fn,
@@ -38,6 +39,7 @@ from mixfast.families._covariances cimport (
     tied_unconstrain,
 )
 
+cdef double ROUNDING = 1e-14       # 64 eps: of a difference of sums, relative to these
 cdef double CARRY_ROUNDING = 1e-6   # a ceiling is kept as a float: 2^-23 of it is lost, and it must not sink
 
 
@@ -109,7 +111,9 @@ cdef int tied_maximise(const family_t *f, const totals_t *totals, double *work, 
     cdef double *means = params
     cdef double *covariance = means + n_components * d
     cdef double *centred = work + 4 * d
+    cdef const double *pooled = work + d  # of finish_tied
     cdef double n = 0
+    cdef int status
     for k in range(n_components):
         n += counts[k]
         for j in range(d):
@@ -125,7 +129,12 @@ cdef int tied_maximise(const family_t *f, const totals_t *totals, double *work, 
             covariance[i * d + j] /= n
             covariance[j * d + i] = covariance[i * d + j]
         covariance[i * d + i] += context_of(f).reg_covar
-    return finish_tied(f, counts, work, params)
+    status = finish_tied(f, counts, work, params)
+    for j in range(d):
+        # what is left of the difference above is its rounding: groups have one value each in this column
+        if covariance[j * d + j] < ROUNDING * pooled[j]:
+            status |= MIXFAST_SPURIOUS_COMPONENT
+    return status
 
 
 cdef double tied_common_evidence(const family_t *f, const totals_t *totals, const double *params,
