@@ -3,14 +3,23 @@
 import doctest
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.base import clone
 
-from mixfast import GSDMM, BernoulliMixture, CategoricalMixture, GaussianMixture, bootstrap, bootstrap_lrt
+from mixfast import (
+    GSDMM,
+    BernoulliMixture,
+    CategoricalMixture,
+    GaussianMixture,
+    ProductMixture,
+    bootstrap,
+    bootstrap_lrt,
+)
+from mixfast.parts import Categorical, Gaussian
 
 RNG = np.random.default_rng(0)
 TWO = np.concatenate([RNG.normal(-3, 1, (60, 1)), RNG.normal(3, 1, (60, 1))])
-WORDS = np.array([["yes", "no"], ["no", "no"], ["yes", "yes"]], dtype=object)
 
 
 def test_a_clear_second_component_is_found_and_a_third_is_not():
@@ -118,11 +127,6 @@ def test_it_says_what_it_found_and_how_far_it_is_when_asked(capsys):
     [
         (TypeError, "should be a mixture of mixfast", (TWO, GaussianMixture, 1)),
         (TypeError, "finds the number of clusters itself and has no likelihood", (TWO, GSDMM(), 1)),
-        (
-            ValueError,
-            "^X should be an array .* of numbers, got object .*number categories",
-            (WORDS, CategoricalMixture(), 1),
-        ),
         (ValueError, "n_components=0 should be an integer of at least 1", (TWO, GaussianMixture(), 0)),
         (ValueError, "n_components=1.5 should be", (TWO, GaussianMixture(), 1.5)),
         (ValueError, "Expected n_samples >= n_components", (TWO[:3], GaussianMixture(), 3)),
@@ -139,3 +143,20 @@ def test_the_example_in_the_docstring_runs():
     failures, tried = doctest.testmod(bootstrap)
     assert tried > 3
     assert failures == 0
+
+
+def test_strings_and_tables_are_tested_as_codes_are():
+    rng = np.random.default_rng(0)
+    codes = np.where(rng.random((60, 1)) < 0.5, rng.random((60, 3)) < 0.9, rng.random((60, 3)) < 0.1).astype(int)
+    words = np.array(["no", "yes"], dtype=object)[codes]
+    options = {"n_bootstrap": 9, "random_state": 0}
+    wanted = bootstrap_lrt(codes.astype(float), CategoricalMixture(), 1, **options)
+    assert wanted.p_value == 0.1
+    for rows in (words, pd.DataFrame(words, columns=["a", "b", "c"])):
+        found = bootstrap_lrt(rows, CategoricalMixture(), 1, **options)
+        assert found.statistic == pytest.approx(wanted.statistic, rel=1e-12)
+        assert found.p_value == wanted.p_value
+    table = pd.DataFrame({1: codes[:, 0], 0: rng.normal(size=60), "c": words[:, 2]}, dtype=object)
+    table.columns = ["x", "y", "z"]
+    mixed = ProductMixture([("y", Gaussian()), (["z", "x"], Categorical())])
+    assert 0 < bootstrap_lrt(table.astype({"y": float}), mixed, 1, **options).p_value <= 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import itertools
 import warnings
+from collections.abc import Iterable
 from numbers import Integral, Real
 from typing import NamedTuple
 
@@ -21,11 +22,7 @@ from mixfast.batch_result import CRITERIA, BatchResult, Cell, is_usable
 from mixfast.convergence import Status
 from mixfast.estimators._base import BaseMixture, check_mixture
 from mixfast.problems import (
-    as_reals,
     below_zero,
-    columns_of,
-    feature_names,
-    frame_of,
     gather_problems,
     join,
     not_finite,
@@ -37,6 +34,7 @@ from mixfast.problems import (
     without_weightless_rows,
     zeros_like,
 )
+from mixfast.tables import Table, columns_of, declared_categories, feature_names, is_same_name
 from mixfast.weights import check_n_effective, effective_number, is_far, warn_of_sum
 
 N_FOLDS = 5
@@ -273,44 +271,72 @@ def fit_many_groups(data, estimator, *, by, columns=None, **options):
     data : pandas, polars or pyarrow table
         Read through narwhals.
     estimator : as in `fit_many`
-    by : str or list of str
-        The columns whose values say the group; rows where one is missing are left out.
-    columns : list of str, default=None
-        The columns to fit, of numbers; None is all others. They are `feature_names_in_` of `result[i]`.
+    by : name of a column, or list of them
+        The columns whose values say the group; rows where one is missing are left out. Names are what the table has:
+        strings, numbers, dates, tuples.
+    columns : list of names, default=None
+        The columns to fit, of numbers; None is all others. Where they are strings, they are `feature_names_in_` of
+        `result[i]`.
     **options : as in `fit_many`
         But for `sample_weight`.
 
     Returns
     -------
     result : BatchResult
-        `result.names` has the values of `by` for each group, tuples where there are several; groups are sorted by them.
+        `result.names` has the values of `by` for each group, tuples where there are several; groups are sorted by them,
+        those of a categorical or an Enum in the order of its categories.
     """
     _refuse("sample_weight", options, "fit_many_groups")
     check_mixture(estimator)
-    frame = frame_of(data)
-    by = [by] if isinstance(by, str) else list(by)
-    columns = [name for name in frame.columns if name not in by] if columns is None else list(columns)
-    unknown = [name for name in [*by, *columns] if name not in frame.columns]
-    if unknown or not by or not columns:
-        raise ValueError(f"by={by} and columns={columns} should name columns of the table, which has {frame.columns}")
-    frame = frame.select(*by, *columns).drop_nulls(subset=by)
-    X = np.column_stack([as_reals(frame[name]) for name in columns])
-    kept = ~np.any(np.isnan(X) & ~estimator._allows_nan(len(columns)), axis=1)
-    for name in by:
-        values = frame[name].to_numpy()
-        kept &= ~np.isnan(values) if values.dtype.kind == "f" else True  # NaN is a null in pandas only
+    table = Table(data)
+    keys = _places_given("by", by, table)
+    if columns is None:
+        places = [place for place in range(len(table.names)) if place not in keys]
+    else:
+        places = _places_given("columns", columns, table)
+    if not keys or not places:
+        raise ValueError(f"by={by!r} and columns={columns!r} should name columns of the table, which has {table.names}")
+    series = [table.series[place] for place in keys]
+    X = np.column_stack([table.reals(place) for place in places])
+    kept = ~np.any(np.isnan(X) & ~estimator._allows_nan(len(places)), axis=1)
+    for place in keys:
+        kept &= ~table.is_missing(place)
     if not np.any(kept):
         raise ValueError("no row of the table has values in all columns")
-    names, groups = _group_rows([list(itertools.compress(frame[name].to_list(), kept)) for name in by])
-    X = X[kept]
+    declared = [declared_categories(own) for own in series]
+    names, groups = _group_rows([list(itertools.compress(own.to_list(), kept)) for own in series], declared)
+    X, columns = X[kept], [table.names[place] for place in places]
     offsets = np.concatenate([[0], np.cumsum(np.bincount(groups, minlength=len(names)))])
     result = fit_many((X[np.argsort(groups, kind="stable")], offsets), estimator, **options)
     return result._named(names, feature_names(columns))
 
 
-def _group_rows(keys):
+def _places_given(argument, given, table):
+    """The places of the columns that an argument names, one or several in a list."""
+    is_name = isinstance(given, str) or any(is_same_name(name, given) for name in table.names)
+    if not is_name and not isinstance(given, Iterable):
+        raise ValueError(f"{argument}={given!r} should name columns of the table, which has {table.names}")
+    try:
+        return [table.place_of(name) for name in ([given] if is_name else given)]
+    except ValueError as error:
+        raise ValueError(f"{argument}={given!r}: {error}") from None
+
+
+def _in_order(values, declared):
+    """The distinct values: as the type of the column orders them where it does, else from the least to the largest;
+    values of several types, which have no order, by the names of their types first."""
+    distinct = set(values)
+    if declared is not None:
+        return [value for value in declared.tolist() if value in distinct]
+    try:
+        return sorted(distinct)
+    except TypeError:
+        return sorted(distinct, key=lambda value: (type(value).__name__, str(value)))
+
+
+def _group_rows(keys, declared):
     """(the distinct keys in order, the number of each row's); keys are the values of one column or of several."""
-    distinct = [sorted(set(values)) for values in keys]
+    distinct = [_in_order(*own) for own in zip(keys, declared, strict=True)]
     codes = []
     for own, values in zip(distinct, keys, strict=True):
         places = {value: place for place, value in enumerate(own)}

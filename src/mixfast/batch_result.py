@@ -56,7 +56,7 @@ class Cell:
         """Which problems `_batch.pyx` cannot fit, a mask: an estimator does, one by one. Rows with missing entries are
         encoded in the way of each."""
         halves = getattr(self.estimator, "n_init_policy", "all") == "halving"
-        if not self.family.batches or halves or self._has_methods_of_its_own():
+        if not self.family.batches or halves or self._has_methods_of_its_own() or self.estimator._may_meet_unseen():
             return np.ones(len(problems), dtype=bool)
         return have_missing(problems) if self.estimator._accepts_missing else np.zeros(len(problems), dtype=bool)
 

@@ -15,7 +15,7 @@ from sklearn.utils.validation import _num_samples
 from mixfast.batch import fit_many
 from mixfast.convergence import Status
 from mixfast.estimators._base import BaseMixture, check_mixture
-from mixfast.problems import as_columns
+from mixfast.tables import adopted
 
 #: Samples that are drawn and fitted at a time hold at most so many numbers (128 MB): memory does not grow with
 #: n_bootstrap.
@@ -64,7 +64,7 @@ def bootstrap_lrt(X, estimator, n_components, *, n_bootstrap=99, random_state=No
     Parameters
     ----------
     X : array-like of shape (n_samples, n_features)
-        Of numbers.
+        As in the `fit` of the estimator; where columns hold strings, samples are fitted one after the other.
     estimator : mixture estimator
         Gives all parameters but `n_components`. It is cloned, never fitted. All fits are its own, from its own starts:
         with few of them (`n_init`) local optima make the test a noisy one.
@@ -110,7 +110,7 @@ def bootstrap_lrt(X, estimator, n_components, *, n_bootstrap=99, random_state=No
         if not isinstance(number, Integral) or number < 1:
             raise ValueError(f"{name}={number!r} should be an integer of at least 1")
     # a sample that lacks a category of X has it all the same, whichever samples are fitted with it
-    template = estimator._for_parts_of(as_columns(X, "X"))
+    template, X = estimator._for_parts_of(adopted(X))._by_position(X)
     models = [clone(template).set_params(n_components=number) for number in (n_components, n_components + 1)]
     rng = check_random_state(estimator.random_state if random_state is None else random_state)
     seeds = rng.randint(np.iinfo(np.int32).max, size=(1 + n_bootstrap, len(models)))
@@ -124,7 +124,8 @@ def bootstrap_lrt(X, estimator, n_components, *, n_bootstrap=99, random_state=No
         statistics = []
         while (done := len(statistics)) < n_bootstrap:
             block_seeds = seeds[1 + done :][:block]
-            samples = [null.sample(n_samples, random_state=rng)[0].astype(dtype) for _ in block_seeds]
+            samples = [null.sample(n_samples, random_state=rng)[0] for _ in block_seeds]
+            samples = [own if own.dtype == object else own.astype(dtype) for own in samples]
             pairs = _fit_pairs(samples, models, block_seeds, n_threads, progress)
             statistics += [_statistic(rows, *pair) for rows, pair in zip(samples, pairs, strict=True)]
         return BootstrapLRT(_statistic(X, null, alternative), np.array(statistics), null, alternative)
@@ -142,6 +143,10 @@ def _fit_pairs(problems, models, seeds, n_threads, progress):
 
 def _fit_all(problems, estimator, seeds, n_threads, progress):
     """The estimator fitted to each problem from its own seed."""
+    if problems[0].dtype == object:  # fit_many takes numbers only
+        return [
+            clone(estimator).set_params(random_state=int(seed)).fit(X) for X, seed in zip(problems, seeds, strict=True)
+        ]
     result = fit_many(problems, estimator, seeds=seeds, n_threads=n_threads, progress=progress)
     if np.any(result.status & Status.INTERRUPTED):
         raise KeyboardInterrupt

@@ -44,9 +44,10 @@ class Categorical(Part):
 
     _mixture = CategoricalMixture
 
-    def __init__(self, alpha=1.0, categories="auto"):
+    def __init__(self, alpha=1.0, categories="auto", unseen="error"):
         self.alpha = alpha
         self.categories = categories
+        self.unseen = unseen
 
 
 class Exponential(Part):

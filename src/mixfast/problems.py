@@ -8,8 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import scipy.sparse
 
-#: What to do where categories are strings.
-NUMBER_THEM = "number categories first, as sklearn.preprocessing.OrdinalEncoder does, fitted to all rows together"
+from mixfast.tables import as_columns, feature_names, is_table, names_of
 
 
 @dataclass(frozen=True)
@@ -45,32 +44,6 @@ class Problems:
         return np.repeat(np.arange(len(self)), np.diff(self.offsets))
 
 
-def as_columns(X, name):
-    """An array of reals with two dimensions, or a sparse matrix in CSR form; a single dimension is one column."""
-    X = scipy.sparse.csr_matrix(X) if scipy.sparse.issparse(X) else np.asarray(X)
-    if X.ndim == 1:
-        X = X[:, np.newaxis]
-    if X.ndim != 2 or X.dtype.kind not in "fiub":
-        raise ValueError(
-            f"{name} should be an array (n_samples, n_features) of numbers, got {X.dtype} {X.shape}"
-            + (f": {NUMBER_THEM}" if X.ndim == 2 and X.dtype.kind in "OUS" else "")
-        )
-    return X
-
-
-def check_eager(X):
-    """Raises TypeError for a polars LazyFrame and its like."""
-    if hasattr(type(X), "collect"):
-        raise TypeError(f"a {type(X).__name__} has no rows yet: pass its .collect()")
-
-
-def names_of(X):
-    """Names of the columns of a table, pandas', polars' or pyarrow's; None for all else."""
-    check_eager(X)
-    names = getattr(X, "column_names", getattr(X, "columns", None))
-    return None if names is None else list(names)
-
-
 def _common_names(problems):
     """Names of the columns, an object array; None where a problem has no names, or names that are no strings.
 
@@ -87,15 +60,10 @@ def _common_names(problems):
     return feature_names(names[0]) if names and len(known) == len(names) else None
 
 
-def feature_names(names):
-    """An object array, as scikit-learn's feature_names_in_; None where some are no strings."""
-    return np.array(names, dtype=object) if all(isinstance(name, str) for name in names) else None
-
-
 def gather_problems(problems, sample_weight=None):
     """`Problems` from any of the forms that `fit_many` takes."""
     names = None
-    if names_of(problems) is not None or isinstance(problems, dict):
+    if is_table(problems) or isinstance(problems, dict):
         raise ValueError(
             f"problems should be a list with an array or a table for each problem, got one {type(problems).__name__}. "
             "For one problem for each column of a table there is fit_many_columns, for each group of its rows "
@@ -267,34 +235,3 @@ def _of_weights(problems, function):
         filled = np.diff(problems.offsets) > 0
         found[filled] = function.reduceat(problems.sample_weight, problems.offsets[:-1][filled])
     return found
-
-
-def frame_of(data):
-    try:
-        import narwhals as nw
-    except ImportError:
-        raise ImportError("reading tables needs narwhals: install mixfast[tables], or take fit_many") from None
-    check_eager(data)
-    return nw.from_native(data, eager_only=True)
-
-
-def as_reals(series):
-    """float32 where the column has it, else float64; null is NaN."""
-    values = series.to_numpy()
-    if values.dtype == object or values.dtype.kind not in "fiub":
-        try:
-            nulls = series.is_null().to_list()
-            values = [np.nan if null else value for value, null in zip(series.to_list(), nulls, strict=True)]
-            values = np.array(values, dtype=np.float64)
-        except (TypeError, ValueError):
-            raise ValueError(f"column {series.name!r} is not numeric: leave it out, or {NUMBER_THEM}") from None
-    return values if values.dtype in (np.float32, np.float64) else values.astype(np.float64)
-
-
-def columns_of(data):
-    """(names or None, arrays)"""
-    if isinstance(data, (np.ndarray, list, tuple)):
-        X = as_columns(data, "data")
-        return None, list(X.T)
-    frame = frame_of(data)
-    return list(frame.columns), [as_reals(frame[name]) for name in frame.columns]

@@ -11,6 +11,7 @@ from numbers import Integral
 from typing import NamedTuple
 
 import numpy as np
+import scipy.sparse
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import KFold
@@ -22,6 +23,7 @@ from mixfast.convergence import Status
 from mixfast.estimators._base import BaseMixture, check_mixture
 from mixfast.families.family import is_sparse
 from mixfast.hierarchy import Hierarchy
+from mixfast.tables import adopted
 from mixfast.weights import check_n_effective, counted_rows, is_far, take, warn_of_sum
 
 
@@ -476,7 +478,8 @@ def _seed(random_state):
 
 def _check_data(X, sample_weight):
     """The rows of positive weight: nothing below, folds for instance, depends on others."""
-    X, sample_weight, _ = counted_rows(X, sample_weight)
+    X = adopted(X)
+    X, sample_weight, _ = counted_rows(X.tocsr() if scipy.sparse.issparse(X) else X, sample_weight)
     return Data(X, sample_weight)
 
 

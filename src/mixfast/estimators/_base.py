@@ -32,15 +32,19 @@ from mixfast.estimators._constraints import WholeNumber
 from mixfast.estimators._density import DensityEstimator, fitting
 from mixfast.estimators._domain import first_outside
 from mixfast.families.rounding import rounded_above_zero
-from mixfast.problems import canonical, check_eager
+from mixfast.problems import canonical
 from mixfast.proportions._dirichlet import DirichletWeights
 from mixfast.proportions._fixed import FixedWeights
 from mixfast.proportions._free import FreeWeights
+from mixfast.tables import adopted, as_columns, check_no_dates, check_no_missing, check_numbers, objects_as_reals
 from mixfast.units import DataUnits
 from mixfast.weights import counted_rows, observed
 
 #: Iterations asked of the engine at once; only there so that any max_iter fits its integers.
 MAX_STEPS = 100_000
+
+#: The estimators that have a place for missing values, for errors of those that have not.
+TAKES_MISSING = "BernoulliMixture, CategoricalMixture or ProductMixture"
 
 #: The loops by the names that `accelerate` gives them.
 LOOPS = {None: EM, "auto": AcceleratedEM}
@@ -197,6 +201,14 @@ class BaseMixture(DensityEstimator):
     def _without_default_regularization(self):
         """Parameters to set where a criterion compares fits: what is added to estimates by default alone is not."""
         return {}
+
+    def _by_position(self, X):
+        """(the estimator, the rows as an array), what it says of columns being said by their places."""
+        return self, as_columns(X, "X")
+
+    def _may_meet_unseen(self):
+        """Whether values that no fit has seen are missing: rows are then encoded one problem at a time."""
+        return False
 
     def _units(self, family, X, sample_weight):
         """The units that the rows are fitted in."""
@@ -509,15 +521,22 @@ class BaseMixture(DensityEstimator):
 
     def _validate_rows(self, X, **options):
         """Rows as the family wants them; those that are sparse without zeros, their columns in order."""
-        check_eager(X)
-        X = validate_data(
-            self,
-            X,
-            dtype=[np.float64, np.float32],
-            accept_sparse=self._accepts_sparse,
-            ensure_all_finite="allow-nan" if self._accepts_missing else True,
-            **options,
-        )
+        X = objects_as_reals(adopted(X))
+        check_no_dates(X)
+        try:
+            X = validate_data(
+                self,
+                X,
+                dtype=[np.float64, np.float32],
+                accept_sparse=self._accepts_sparse,
+                ensure_all_finite="allow-nan" if self._accepts_missing else True,
+                **options,
+            )
+        except (TypeError, ValueError):
+            check_numbers(X, type(self).__name__)
+            if not self._accepts_missing:
+                check_no_missing(X, type(self).__name__, TAKES_MISSING)
+            raise
         return self._prepare_rows(canonical(X) if scipy.sparse.issparse(X) else X)
 
     def __sklearn_tags__(self):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import NamedTuple
 
 import numpy as np
 from sklearn.utils import check_array
 
-from mixfast.problems import frame_of, names_of
+from mixfast.tables import Table, adopted, as_values, declared_categories, is_nothing, is_table
 
 
 class Answers(NamedTuple):
@@ -21,55 +22,59 @@ class Answers(NamedTuple):
 
 
 class Columns:
-    """The columns of X, read as `Answers` one by one; raises ValueError where X is no table."""
+    """The columns of X, read as `Answers` one by one; raises ValueError where X has not two dimensions."""
 
     def __init__(self, X, ensure_min_samples=1):
-        if names_of(X) is not None:
-            self._frame = frame_of(X)
-            self.names = list(self._frame.columns)
-            self._series = list(self._frame.iter_columns())
-            if len(self._frame) < ensure_min_samples or not self.names:
+        X = adopted(X)
+        self._table = Table(X) if is_table(X) else None
+        if self._table is not None:
+            self.names = self._table.names
+            n_rows = len(self._table)
+            if n_rows < ensure_min_samples or not self.names:
                 raise ValueError(
-                    f"Found array with {len(self._frame)} sample(s) (shape={self._frame.shape}) while a minimum of "
+                    f"Found array with {n_rows} sample(s) (shape={(n_rows, len(self.names))}) while a minimum of "
                     f"{ensure_min_samples} is required, and one column."
                 )
             return
         if not hasattr(X, "dtype") and np.asarray(X).dtype.kind in "US":
             X = np.asarray(X, dtype=object)  # NumPy would make strings of numbers among them
-        self._frame = None
         self._X = check_array(X, dtype=None, order="F", ensure_all_finite=False, ensure_min_samples=ensure_min_samples)
         self.names = list(range(self._X.shape[1]))
+
+    @property
+    def are_named(self):
+        """Whether X is a table, whose columns have names and not only places."""
+        return self._table is not None
 
     def __len__(self):
         return len(self.names)
 
     def answers(self, place):
         name = self.names[place]
-        if self._frame is None:
+        if self._table is None:
             return Answers(name, *_plain(name, self._X[:, place]))
-        series = self._series[place]
-        values, is_missing = _plain(name, series.to_numpy())
-        return Answers(name, values, is_missing | series.is_null().to_numpy(), _declared(series))
+        series = self._table.series[place]
+        declared = declared_categories(series)
+        # values of a type that declares its categories may be anything, as intervals
+        values, is_missing = _plain(name, series.to_numpy(), declared is not None)
+        return Answers(name, values, is_missing | series.is_null().to_numpy(), declared)
+
+    def as_array(self):
+        """All columns, (n_samples, n_columns): reals where all hold numbers, else objects; NaN is missing."""
+        columns = []
+        for own in self.all_answers():
+            values = own.values.astype(object if own.values.dtype == object else np.float64)
+            values[own.is_missing] = np.nan
+            columns.append(values)
+        return np.column_stack(columns)
 
     def all_answers(self):
         return [self.answers(place) for place in range(len(self))]
 
 
-def _declared(series):
-    """The categories of a polars Enum or a pandas categorical, in their order; None where the type has none."""
-    categories = getattr(series.dtype, "categories", None)  # of an Enum, and of ordered ones of pandas
-    if categories is None:
-        categories = getattr(getattr(series.to_native(), "cat", None), "categories", None)
-    return None if categories is None else _as_array(list(categories))
-
-
-def _as_array(values):
-    array = np.asarray(values)
-    return array.astype(object) if array.dtype.kind in "US" else array
-
-
-def _plain(name, values):
-    """Values as numbers or as an object array of strings, and where they are missing."""
+def _plain(name, values, is_declared=False):
+    """Values as numbers or as an object array of strings, and where they are missing; those whose categories are
+    declared as they are."""
     if values.dtype.kind in "US":
         values = values.astype(object)
     if values.dtype != object:
@@ -79,11 +84,11 @@ def _plain(name, values):
             raise ValueError(f"Column {name!r} of X holds infinity: Input X contains infinity or a value too large.")
         is_missing = np.isnan(values) if values.dtype.kind == "f" else np.zeros(len(values), dtype=bool)
         return values, is_missing
-    is_missing = np.array([_is_nothing(value) for value in values], dtype=bool)
+    is_missing = np.array([is_nothing(value) for value in values], dtype=bool)
     known = values[~is_missing]
-    if all(isinstance(value, str) for value in known):
+    if is_declared or all(isinstance(value, str) for value in known):
         return values, is_missing
-    numbers = np.array(known.tolist())
+    numbers = np.array([float(value) if isinstance(value, Decimal) else value for value in known.tolist()])
     if any(isinstance(value, str) for value in known):
         kinds = ", ".join(sorted({type(value).__name__ for value in known}))
         raise ValueError(f"Column {name!r} of X should hold either strings or numbers, got {kinds}")
@@ -93,11 +98,6 @@ def _plain(name, values):
     full = np.zeros(len(values), dtype=numbers.dtype)
     full[~is_missing] = numbers
     return full, is_missing
-
-
-def _is_nothing(value):
-    """None, NaN, or what pandas has for them."""
-    return value is None or type(value).__name__ in ("NAType", "NaTType") or (value != value)
 
 
 def categories_of(answers):
@@ -129,28 +129,31 @@ def check_categories(given, n_features):
         raise ValueError(f"categories has {len(given)} lists for the {n_features} columns of X")
     arrays = []
     for j, values in enumerate(given):
-        array = _as_array(values)
+        array = as_values(values)
         if array.ndim != 1 or not len(array) or len(set(array.tolist())) < len(array):
             raise ValueError(f"categories[{j}] should be a list of distinct values, got {values!r}")
         arrays.append(array)
     return arrays
 
 
-def codes_of(answers, categories):
-    """The place of each answer among the categories, NaN where it is missing; raises ValueError for other values."""
+def codes_of(answers, categories, unseen="error"):
+    """The place of each answer among the categories, NaN where it is missing; values that are none of them raise
+    ValueError, or are missing too where `unseen` says so."""
     known = answers.values[~answers.is_missing]
     if known.dtype == object or categories.dtype == object:
         places = {value: place for place, value in enumerate(categories.tolist())}
         found = np.array([places.get(value, -1) for value in known.tolist()], dtype=np.float64)
     else:
         found = _places(known, categories)
-    if np.any(found < 0):
+    if unseen == "missing":
+        found = np.where(found < 0, np.nan, found)
+    elif np.any(found < 0):
         row = np.flatnonzero(~answers.is_missing)[np.argmax(found < 0)]
         value = answers.values[row : row + 1].tolist()[0]
         shown = ", ".join(map(repr, categories[:10].tolist())) + (", ..." if len(categories) > 10 else "")
         raise ValueError(
             f"Column {answers.name!r} of X has the value {value!r} in row {row}, which is none of its categories "
-            f"({shown}): fit with `categories` that name it, or make it missing"
+            f"({shown}): fit with `categories` that name it, or set unseen='missing' to take such values as missing"
         )
     codes = np.full(len(answers.values), np.nan)
     codes[~answers.is_missing] = found

@@ -12,6 +12,7 @@ from sklearn.utils.validation import validate_data
 from mixfast.estimators._base import BaseMixture
 from mixfast.estimators._categories import Columns, categories_of, check_categories, codes_of, decode
 from mixfast.families.categorical import Categorical, CategoricalParams
+from mixfast.tables import adopted
 
 
 class CategoricalMixture(BaseMixture):
@@ -44,6 +45,9 @@ class CategoricalMixture(BaseMixture):
         As in `GaussianMixture`, by `probabilities_`.
     weights, weight_concentration
         As in `GaussianMixture`.
+    unseen : {'error', 'missing'}, default='error'
+        What values are that are none of the categories, in predictions and, where `categories` are given, in `fit`: an
+        error, or missing, as if the answer were not there. Cross-validation meets them wherever a category is rare.
 
     Attributes
     ----------
@@ -82,6 +86,7 @@ class CategoricalMixture(BaseMixture):
         **BaseMixture._parameter_constraints,
         "alpha": [Interval(Real, 0.0, None, closed="left")],
         "categories": [StrOptions({"auto"}), list, tuple, np.ndarray],
+        "unseen": [StrOptions({"error", "missing"})],
     }
 
     def __init__(
@@ -104,6 +109,7 @@ class CategoricalMixture(BaseMixture):
         canonical_order=False,
         weights=None,
         weight_concentration=None,
+        unseen="error",
     ):
         self.n_components = n_components
         self.alpha = alpha
@@ -122,6 +128,7 @@ class CategoricalMixture(BaseMixture):
         self.canonical_order = canonical_order
         self.weights = weights
         self.weight_concentration = weight_concentration
+        self.unseen = unseen
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -172,12 +179,18 @@ class CategoricalMixture(BaseMixture):
             return clone(self).set_params(categories=[categories_of(own) for own in Columns(X).all_answers()])
         return self
 
+    def _by_position(self, X):
+        return self, Columns(X).as_array()
+
+    def _may_meet_unseen(self):
+        return self.unseen == "missing"
+
     def _prepare_rows(self, X):
         return self._coded(Columns(X).all_answers(), X.dtype)
 
     def _validate_rows(self, X, reset=True, ensure_min_samples=1):
         answers = Columns(X, ensure_min_samples).all_answers()
-        validate_data(self, X, reset=reset, skip_check_array=True)
+        validate_data(self, adopted(X), reset=reset, skip_check_array=True)
         if reset:
             self._learn_categories(answers)
         is_float32 = all(own.values.dtype == np.float32 for own in answers)
@@ -192,7 +205,7 @@ class CategoricalMixture(BaseMixture):
     def _coded(self, answers, dtype):
         codes = np.empty((len(answers[0].values), len(answers)), dtype=dtype, order="F")
         for j, (own, categories) in enumerate(zip(answers, self._known_categories(), strict=True)):
-            codes[:, j] = codes_of(own, categories)
+            codes[:, j] = codes_of(own, categories, self.unseen)
         return codes
 
     def sample(self, n_samples=1, random_state=None):

@@ -16,7 +16,7 @@ from mixfast.estimators._base import BaseMixture
 from mixfast.estimators._categories import Columns, categories_of, decode
 from mixfast.families.product import Product
 from mixfast.parts import Categorical, Part
-from mixfast.problems import names_of
+from mixfast.tables import adopted, places_called
 
 
 class Group(NamedTuple):
@@ -40,7 +40,8 @@ class ProductMixture(BaseMixture):
         Columns and then their family, for instance
         `[("age", "height", Gaussian()), ("smoker", Bernoulli()), ("job", Categorical())]`, with families of
         `mixfast.parts`: Bernoulli, Categorical, Exponential, Gamma, Gaussian, Poisson, StudentT. Columns are named, or
-        numbered from 0, and may stand in a list. A tuple of a family alone takes all columns that no other names;
+        numbered from 0, and may stand in a list; a number is the name of the column that is called so, where a table
+        has one, and else a place. A tuple of a family alone takes all columns that no other names;
         without such a part, columns that are not named are not looked at. Where all are named, tables are read by these
         names: they may have other columns, and in another order, than in `fit`.
     n_components : int, default=1
@@ -62,6 +63,8 @@ class ProductMixture(BaseMixture):
         For each part, by its name (its columns, joined by ", "), the fitted mixture of its columns alone, the margin of
         this one: a `GaussianMixture`, `CategoricalMixture` and so on with the same `weights_`, and their attributes,
         such as `components_["age, height"].means_`.
+    column_names_in_ : list
+        The names of X's columns in `fit`, where X was a table whose names are not all strings.
     columns_ : list
         The columns that parts have, in the order of X: those of what `sample` draws, so that
         `pandas.DataFrame(model.sample(9)[0], columns=model.columns_)` is a table as in `fit`.
@@ -147,14 +150,13 @@ class ProductMixture(BaseMixture):
         """The parts with their columns as places; `names` are those of X's columns, or their numbers."""
         if not self.parts:
             raise ValueError("parts is empty: name some columns and their family")
-        known = {name: place for place, name in enumerate(names)}
         taken, groups = {}, []
         for part in self.parts:
             if not _is_part(part):
                 raise ValueError(
                     f"parts should hold tuples of columns and then a family of mixfast.parts, got {part!r}"
                 )
-            places = [self._place(column, known, len(names)) for column in _columns_of(part)]
+            places = [_place(column, names) for column in _columns_of(part, names)]
             for place in places:
                 if place in taken:
                     raise ValueError(f"parts name column {names[place]!r} twice")
@@ -174,18 +176,11 @@ class ProductMixture(BaseMixture):
             for places, part in zip(groups, self.parts, strict=True)
         ]
 
-    @staticmethod
-    def _place(column, known, n_columns):
-        if column in known:
-            return known[column]
-        if isinstance(column, Integral) and 0 <= column < n_columns:
-            return int(column)
-        raise ValueError(f"parts name column {column!r}, but X has {', '.join(map(repr, known))}")
-
-    def _names_all_columns(self):
-        return all(
-            _columns_of(part) and all(isinstance(name, str) for name in _columns_of(part)) for part in self.parts
-        )
+    def _finds_all_by_name(self):
+        """Whether every part names its columns, and these names are those of the table that was fitted."""
+        fitted = getattr(self, "column_names_in_", getattr(self, "feature_names_in_", ()))
+        wanted = [_columns_of(part, fitted) for part in self.parts]
+        return all(wanted) and all(len(places_called(column, fitted)) == 1 for part in wanted for column in part)
 
     def _new_components(self, groups):
         components = {}
@@ -200,11 +195,13 @@ class ProductMixture(BaseMixture):
 
     def _column_names(self):
         """Those of the fit; before one, numbers up to the last that parts name."""
+        if hasattr(self, "column_names_in_"):
+            return self.column_names_in_
         if hasattr(self, "feature_names_in_"):
             return list(self.feature_names_in_)
         if hasattr(self, "n_features_in_"):
             return list(range(self.n_features_in_))
-        return list(range(1 + max(column for part in self.parts for column in _columns_of(part))))
+        return list(range(1 + max(column for part in self.parts for column in _columns_of(part, ()))))
 
     def _mixtures(self):
         """Those of the parts: fitted, or else new."""
@@ -277,6 +274,14 @@ class ProductMixture(BaseMixture):
             parts.append((*(columns.names[place] for place in group.places), part))
         return clone(self).set_params(parts=parts)
 
+    def _by_position(self, X):
+        columns = Columns(X)
+        parts = [(*group.places, group.part) for group in self._groups(columns.names)]
+        return clone(self).set_params(parts=parts), columns.as_array()
+
+    def _may_meet_unseen(self):
+        return any(part[-1].unseen == "missing" for part in self.parts if isinstance(part[-1], Categorical))
+
     def _without_default_regularization(self):
         return {
             "parts": [
@@ -289,11 +294,16 @@ class ProductMixture(BaseMixture):
 
     def _validate_rows(self, X, reset=True, ensure_min_samples=1):
         columns = Columns(X, ensure_min_samples)
-        if not reset and names_of(X) is not None and self._names_all_columns():
+        if not reset and columns.are_named and self._finds_all_by_name():
             return self._block(columns, self._groups(columns.names), self._mixtures().values())
-        validate_data(self, X, reset=reset, skip_check_array=True)
+        validate_data(self, adopted(X), reset=reset, skip_check_array=True)
+        if not reset and columns.are_named and columns.names != getattr(self, "column_names_in_", columns.names):
+            raise ValueError(f"X has the columns {columns.names}, and had {self.column_names_in_} in fit")
         groups = self._groups(columns.names if reset else self._column_names())
         if reset:
+            vars(self).pop("column_names_in_", None)
+            if columns.are_named and not hasattr(self, "feature_names_in_"):
+                self.column_names_in_ = list(columns.names)
             places = sorted(place for group in groups for place in group.places)
             self.columns_ = [columns.names[place] for place in places]
             self.components_ = self._new_components(groups)
@@ -350,15 +360,31 @@ class ProductMixture(BaseMixture):
         return np.column_stack([columns[place] for place in sorted(columns)]), labels
 
 
+def _place(column, names):
+    """The place of the column of that name; a number that no column is called is a place itself."""
+    places = places_called(column, names)
+    if len(places) > 1:
+        raise ValueError(f"parts name column {column!r}, and {len(places)} columns of X are called so: name them apart")
+    if places:
+        return places[0]
+    if isinstance(column, Integral) and 0 <= column < len(names):
+        return int(column)
+    raise ValueError(f"parts name column {column!r}, but X has {', '.join(map(repr, names))}")
+
+
 def _is_part(part):
     return isinstance(part, (tuple, list)) and len(part) > 0 and isinstance(part[-1], Part)
 
 
-def _columns_of(part):
-    """Those that a part names, one by one or in lists."""
-    return [
-        column for given in part[:-1] for column in (given if isinstance(given, (list, tuple, np.ndarray)) else [given])
-    ]
+def _columns_of(part, names):
+    """Those that a part names, one by one or in lists; a tuple is a list too, unless a column is called so."""
+    columns = []
+    for given in part[:-1]:
+        is_list = isinstance(given, (list, np.ndarray)) or (
+            isinstance(given, tuple) and not places_called(given, names)
+        )
+        columns += list(given) if is_list else [given]
+    return columns
 
 
 def _is_categorical(group):

@@ -1,0 +1,343 @@
+"""Tables and arrays of every form, read column by column.
+
+A table is what has names of columns: of pandas, polars, pyarrow and whatever else narwhals knows. Names may be
+anything, numbers and dates included; columns are read by their place, and a name is looked up in the list of names, so
+that it means the same wherever it is used.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Hashable
+from functools import cached_property
+
+import numpy as np
+import scipy.sparse
+from sklearn.utils import check_array
+
+#: What to do where categories are strings.
+NUMBER_THEM = "number categories first, as sklearn.preprocessing.OrdinalEncoder does, fitted to all rows together"
+
+
+#: Types that NumPy would make numbers of.
+NO_NUMBERS = (str, bytes, datetime.date, datetime.timedelta, np.datetime64, np.timedelta64)
+
+
+#: How the names of types of dates and durations begin, in NumPy, pandas, polars and pyarrow.
+DATES = ("date", "time", "duration", "period")
+
+
+def check_eager(X):
+    """Raises TypeError for a polars LazyFrame and its like."""
+    if hasattr(type(X), "collect"):
+        raise TypeError(f"a {type(X).__name__} has no rows yet: pass its .collect()")
+
+
+def names_of(X):
+    """Names of the columns of a table, as they are; None for all else."""
+    check_eager(X)
+    # the type is asked, for a column may have any name; a pyarrow table has its columns themselves as `columns`
+    for attribute in ("column_names", "columns"):
+        if hasattr(type(X), attribute):
+            return list(getattr(X, attribute))
+    return None
+
+
+def is_table(X):
+    return names_of(X) is not None
+
+
+def adopted(X):
+    """X in a form that the rest of the package reads: what a masked array hides is NaN, or None among objects, and what
+    only speaks Arrow is a table."""
+    check_eager(X)
+    if isinstance(X, np.ma.MaskedArray):
+        return _unmasked(X)
+    speaks_arrow = any(hasattr(type(X), f"__arrow_c_{form}__") for form in ("stream", "array"))
+    if not speaks_arrow or hasattr(X, "__array__"):  # pandas, polars and pyarrow tables have that too
+        return X
+    try:
+        import pyarrow
+
+        return pyarrow.table(X)
+    except ImportError:
+        import polars
+
+        return polars.DataFrame(X)
+
+
+def _unmasked(X):
+    if not np.any(np.ma.getmaskarray(X)):
+        return X.data
+    if X.dtype.kind not in "fiub":
+        return X.astype(object).filled(None)
+    return (X if X.dtype.kind == "f" else X.astype(np.float64)).filled(np.nan)
+
+
+def check_no_dates(X):
+    """Raises ValueError where columns of a table, or an array, hold dates or durations: as numbers they would be
+    nanoseconds, and a missing one -9e18."""
+    names = names_of(X)
+    if names is None:
+        names, types = ["of X"], [getattr(X, "dtype", "")]
+    else:
+        types = X.dtypes if hasattr(type(X), "dtypes") else X.schema.types  # pyarrow has the latter
+    for name, kind in zip(names, types, strict=True):
+        if str(kind).lower().startswith(DATES):
+            raise ValueError(
+                f"Column {name!r} holds {kind}: leave dates and durations out, or make numbers of them, for instance "
+                "days since the first one"
+            )
+
+
+def feature_names(names):
+    """An object array, as scikit-learn's feature_names_in_; None where there are none, or some are no strings."""
+    if names is None or not all(isinstance(name, str) for name in names):
+        return None
+    return np.array(names, dtype=object)
+
+
+class Table:
+    """A table's columns by place, whatever they are called.
+
+    Attributes
+    ----------
+    names : list
+        Names of the columns as the table has them: strings, numbers, dates, tuples; some may be the same.
+    """
+
+    def __init__(self, X):
+        try:
+            import narwhals as nw
+        except ImportError:
+            raise ImportError("reading tables needs narwhals: install mixfast[tables], or pass an array") from None
+        X = adopted(X)
+        names = names_of(X)
+        if names is None:
+            raise TypeError(f"a {type(X).__name__} is no table: pass one of pandas, polars or pyarrow")
+        self.names = names
+        self._frame = nw.from_native(_with_plain_names(X, len(names)), eager_only=True)
+        self._places = _places_by_name(names)
+
+    def __len__(self):
+        return len(self._frame)
+
+    @cached_property
+    def series(self):
+        """The columns, narwhals' series."""
+        return list(self._frame.iter_columns())
+
+    def place_of(self, name):
+        """The place of the column of that name; raises ValueError where none or several have it."""
+        places = places_called(name, self.names, self._places)
+        if not places:
+            raise ValueError(f"there is no column {name!r}: the table has {self.names}")
+        if len(places) > 1:
+            raise ValueError(f"{len(places)} columns are called {name!r}: give each a name of its own")
+        return places[0]
+
+    def reals(self, place):
+        """A column of numbers: float32 where it has that, else float64; nothing is NaN."""
+        return as_reals(self.series[place], self.names[place])
+
+    def is_missing(self, place):
+        """Where a column of any type has nothing, or NaN."""
+        missing, values = self.series[place].is_null().to_numpy().astype(bool), self.series[place].to_numpy()
+        return missing | np.isnan(values) if values.dtype.kind == "f" else missing
+
+
+def _with_plain_names(X, n_columns):
+    """The same table with names that every library can look up: numbers of the columns as strings."""
+    names = [str(place) for place in range(n_columns)]
+    if hasattr(type(X), "rename_columns"):  # pyarrow, where two columns may have the same name
+        return X.rename_columns(names)
+    if hasattr(type(X), "set_axis"):  # pandas and its kin, where names may be anything
+        return X.set_axis(names, axis="columns")
+    return X  # polars: names are different strings
+
+
+def is_same_name(one, other):
+    """Whether two names are the same; 1, 1.0 and True are, as in a dict. What cannot be compared is not."""
+    try:
+        return bool(one == other)
+    except (TypeError, ValueError):
+        return False
+
+
+def _places_by_name(names):
+    """name -> places of the columns that are called so, of names that can be hashed."""
+    places = {}
+    for place, name in enumerate(names):
+        if isinstance(name, Hashable):
+            places.setdefault(name, []).append(place)
+    return places
+
+
+def places_called(name, names, places=None):
+    """The places of the columns of that name; `places` is what `_places_by_name` found."""
+    if isinstance(name, Hashable):
+        return (_places_by_name(names) if places is None else places).get(name, [])
+    return [place for place, own in enumerate(names) if is_same_name(own, name)]
+
+
+def as_reals(series, name):
+    values = series.to_numpy()
+    if series.dtype.is_temporal() or series.dtype.is_nested():
+        raise ValueError(
+            f"column {name!r} holds {series.dtype}, which is no number: leave it out, or make numbers of it"
+        )
+    if values.dtype.kind not in "fiub":
+        nulls = series.is_null().to_list()
+        values = _reals([np.nan if null else value for value, null in zip(series.to_list(), nulls, strict=True)])
+        if values is None:
+            raise ValueError(f"column {name!r} is not numeric: leave it out, or {NUMBER_THEM}")
+    return values if values.dtype in (np.float32, np.float64) else values.astype(np.float64)
+
+
+def declared_categories(series):
+    """The categories of a polars Enum or a pandas categorical, in their order; None where the type has none."""
+    categories = getattr(series.dtype, "categories", None)  # of an Enum, and of ordered ones of pandas
+    if categories is None:
+        categories = getattr(getattr(series.to_native(), "cat", None), "categories", None)
+    return None if categories is None else as_values(list(categories))
+
+
+def as_values(values):
+    """An array of one dimension: of numbers where they are such, else of objects as they are."""
+    array = np.asarray(values) if not any(np.ndim(value) for value in values) else np.empty(0)
+    if array.ndim == 1 and len(array) == len(values) and array.dtype.kind in "biuf":
+        return array
+    array = np.empty(len(values), dtype=object)
+    array[:] = list(values)
+    return array
+
+
+def _reals(values):
+    """float64 of numbers of any type, decimals included; None where some are none, strings that look like them too."""
+    if any(isinstance(value, NO_NUMBERS) for value in values):
+        return None
+    try:
+        reals = np.array(values, dtype=np.float64)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return reals if reals.ndim == 1 else None
+
+
+def is_nothing(value):
+    """None, NaN, or what pandas has for them."""
+    if value is None or type(value).__name__ in ("NAType", "NaTType"):
+        return True
+    return isinstance(value, (float, np.floating)) and bool(value != value)
+
+
+def objects_as_reals(X):
+    """An object array of numbers as float64, NaN where there is nothing; X itself where it holds anything else."""
+    if not isinstance(X, np.ndarray) or X.dtype != object or X.ndim == 0:
+        return X
+    flat = _reals([np.nan if is_nothing(value) else value for value in X.ravel().tolist()])
+    return X if flat is None else flat.reshape(X.shape)
+
+
+def as_columns(X, name):
+    """An array of reals with two dimensions, or a sparse matrix in CSR form; a single dimension is one column."""
+    X = adopted(X)
+    if is_table(X):
+        try:
+            return table_of_reals(X)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"{name}: {error}") from None
+    X = scipy.sparse.csr_matrix(X) if scipy.sparse.issparse(X) else objects_as_reals(np.asarray(X))
+    if X.ndim == 1:
+        X = X[:, np.newaxis]
+    if X.ndim != 2 or X.dtype.kind not in "fiub":
+        raise ValueError(
+            f"{name} should be an array (n_samples, n_features) of numbers, got {X.dtype} {X.shape}"
+            + (f": {NUMBER_THEM}" if X.ndim == 2 and X.dtype.kind in "OUS" else "")
+        )
+    return X
+
+
+def table_of_reals(X):
+    """A table of numbers as an array, as scikit-learn reads it: float32 or float64; nothing is NaN. Raises ValueError
+    that names the column, or scikit-learn's, for what is no number."""
+    try:
+        array = check_array(
+            X, dtype=[np.float64, np.float32], ensure_all_finite=False, ensure_min_samples=0, ensure_min_features=0
+        )
+    except (TypeError, ValueError):
+        check_numbers(X, "the mixture")
+        raise
+    check_no_dates(X)
+    return array
+
+
+def columns_of(data):
+    """(names or None, arrays of reals)"""
+    data = adopted(data)
+    if not is_table(data):
+        X = as_columns(data, "data")
+        return None, [X[:, [j]].toarray().ravel() if scipy.sparse.issparse(X) else X[:, j] for j in range(X.shape[1])]
+    table = Table(data)
+    return table.names, [table.reals(place) for place in range(len(table.names))]
+
+
+# ---- what is wrong with rows that were refused ----
+
+
+def check_numbers(X, what):
+    """Raises ValueError that names the first column of strings or dates of a table or an array that `what`, an
+    estimator's name, refused; nothing where all columns are numbers."""
+    for name, values in _columns_that_are_no_numbers(X):
+        text = next((value for value in values if isinstance(value, str)), None)
+        if text is None:
+            continue
+        raise ValueError(
+            f"Column {name!r} of X holds strings such as {_shortened(text)!r}, and {what} wants numbers: "
+            + (
+                "count the words of texts first, as sklearn.feature_extraction.text.CountVectorizer does"
+                if len(text.split()) > 3 or (not is_table(X) and np.ndim(X) == 1)
+                else "leave it out, number its categories, or take ProductMixture or CategoricalMixture, which have a "
+                "place for categories"
+            )
+        )
+
+
+def _shortened(text):
+    return text if len(text) <= 40 else text[:37] + "..."
+
+
+def _columns_that_are_no_numbers(X):
+    """(name or number, list of values) of each column of objects."""
+    if scipy.sparse.issparse(X):
+        return
+    if is_table(X):
+        table = Table(X)
+        for name, series in zip(table.names, table.series, strict=True):
+            if series.to_numpy().dtype.kind not in "fiub":
+                yield name, series.to_list()
+        return
+    X = np.asarray(X, dtype=object)
+    for j, column in enumerate(X.T if X.ndim == 2 else [X.ravel()]):
+        yield j, column.tolist()
+
+
+def check_no_missing(X, what, estimators):
+    """Raises ValueError that names the first column in which something is missing, and what to do, where `what` has no
+    place for it; nothing where all is there."""
+    if scipy.sparse.issparse(X):
+        return
+    if is_table(X):
+        table = Table(X)
+        columns = ((name, table.reals(place)) for place, name in enumerate(table.names))
+        found = [(name, int(np.argmax(np.isnan(own)))) for name, own in columns if np.any(np.isnan(own))]
+    else:
+        X = objects_as_reals(np.asarray(X))
+        if X.ndim != 2 or X.dtype.kind != "f":
+            return
+        found = [(j, int(np.argmax(np.isnan(own)))) for j, own in enumerate(X.T) if np.any(np.isnan(own))]
+    if found:
+        name, row = found[0]
+        raise ValueError(
+            f"Input X contains NaN: column {name!r}, row {row}. {what} has no place for missing values: leave such "
+            f"rows out, fill them in, or take {estimators}, which have"
+        )
