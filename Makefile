@@ -5,7 +5,7 @@ FROM ?= .
 ENV := build/env
 BIN := $(ENV)/bin
 
-.PHONY: demo test lint docs package clean
+.PHONY: demo test test-isa lint docs package clean
 
 # Fit three data sets, print tables of BIC, draw the fits.
 demo: $(ENV)/demo-installed
@@ -14,6 +14,17 @@ demo: $(ENV)/demo-installed
 # The whole suite against the installed package. MIXFAST_INSTALLED makes the tests of the installation insist on it.
 test: $(ENV)/test-installed
 	MIXFAST_INSTALLED=1 $(BIN)/python -m pytest -n auto
+
+# What rests on the last bits of sums: fits, their starts and their limits. Under every instruction set of the machine but
+# the one that `test` takes.
+NUMERIC := acceleration algebra bernoulli_mixture categorical_mixture em_laws family_laws gamma_mixture mclust \
+	multinomial_mixture poisson_mixture possible_rows product_mixture seeding starts_inside student_t_mixture \
+	von_mises_fisher_mixture
+ISAS = $$($(BIN)/python -c "from mixfast import _isa; print(*(set(_isa.available_isas()) - {_isa.CHOSEN_ISA}))")
+
+test-isa: $(ENV)/test-installed
+	for isa in $(ISAS); do echo "MIXFAST_ISA=$$isa"; \
+		MIXFAST_ISA=$$isa $(BIN)/python -m pytest -n auto $(NUMERIC:%=tests/test_%.py) || exit 1; done
 
 lint: $(ENV)/dev-installed
 	$(BIN)/ruff check .

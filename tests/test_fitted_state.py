@@ -433,3 +433,29 @@ def test_what_is_not_finite_is_named_behind_assume_finite_too(kind, name):
                 model.fit(X)
             assert "family of your own" not in str(raised.value)
             assert fitted_attributes(model) == {}
+
+
+# ---- sampling from what is no number ---------------------------------------------------------------------------------
+
+
+@every_mixture
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_no_row_is_drawn_from_parameters_that_are_no_numbers(name, value):
+    entry = ESTIMATORS[name]
+    model = entry.make(n_components=2, random_state=0).fit(entry.X)
+    model.sample(3)
+    parts = model.components_.values() if isinstance(model, ProductMixture) else [model]
+    for part in parts:
+        record = part._collect()
+        for field in ["weights", *record._fields]:
+            own = part if field != "weights" else model
+            values = getattr(own, f"{field}_", None)
+            if values is None:
+                continue
+            several = isinstance(values, list)
+            wrong = [np.full_like(array, value) for array in values] if several else np.full_like(values, value)
+            setattr(own, f"{field}_", wrong)
+            with np.errstate(all="ignore"), pytest.raises(ValueError, match="finite|positive"):
+                model.sample(3)
+            setattr(own, f"{field}_", values)
+        model.sample(3)

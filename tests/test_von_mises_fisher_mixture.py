@@ -358,3 +358,23 @@ def test_components_are_ordered_by_their_directions():
     X = directions(np.random.default_rng(17), 300, 3)
     model = VonMisesFisherMixture(3, random_state=0, canonical_order=True).fit(X)
     assert list(model.mean_directions_[:, 0]) == sorted(model.mean_directions_[:, 0])
+
+
+# ---- concentrations that are assigned --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("concentration", [1e8, 1e100, 1e300, 1e307, 1e308, np.finfo(float).max])
+def test_rows_of_the_largest_concentrations_are_the_mean_direction(concentration):
+    model = VonMisesFisherMixture(1).fit(np.eye(3))
+    direction = np.array([2.0, -1.0, 2.0]) / 3
+    model.mean_directions_, model.concentrations_ = direction[np.newaxis], np.array([concentration])
+    X, _ = model.sample(50, random_state=0)
+    np.testing.assert_allclose(X, np.tile(direction, (50, 1)), rtol=0, atol=1e-15 + 6 / np.sqrt(concentration))
+
+
+@pytest.mark.parametrize("concentration", [np.nan, np.inf, -np.inf, -1.0, -1e308])
+def test_rows_of_no_concentration_are_refused(concentration):
+    model = VonMisesFisherMixture(1).fit(np.eye(3))
+    model.concentrations_ = np.array([concentration])
+    with pytest.raises(ValueError, match="concentrations"):
+        model.sample(5)

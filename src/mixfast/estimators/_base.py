@@ -29,7 +29,7 @@ from mixfast._threads import resolve_threads
 from mixfast._warnings import warn
 from mixfast.convergence import Monitor, Status
 from mixfast.estimators._constraints import WholeNumber
-from mixfast.estimators._density import DensityEstimator, fitting
+from mixfast.estimators._density import DensityEstimator, check_finite, fitting
 from mixfast.estimators._domain import first_outside
 from mixfast.families.rounding import rounded_above_zero
 from mixfast.problems import canonical
@@ -821,4 +821,6 @@ class BaseMixture(DensityEstimator):
         family = self._family()
         layout = family.params_layout(len(self.weights_), self._n_fitted_features())
         params = layout.view(layout.pack(self._collect()))
+        for name, array in zip(params._fields, params, strict=True):
+            check_finite(name, array)
         return family.sample(params, labels, rng, **given), labels

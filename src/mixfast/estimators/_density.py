@@ -35,6 +35,13 @@ def fitting(fit):
     return all_or_nothing
 
 
+def check_finite(name, array):
+    """Raises ValueError where parameters that rows are drawn from are no numbers."""
+    wrong = np.asarray(array)[~np.isfinite(array)]
+    if len(wrong):
+        raise ValueError(f"Rows cannot be drawn from a model whose {name} are not all finite: there is {wrong[0]}.")
+
+
 class DensityEstimator(PublishedArrays, DensityMixin, BaseEstimator):
     """Base of the estimators: their seed, scores from `score_samples`, files."""
 
@@ -87,6 +94,7 @@ class DensityEstimator(PublishedArrays, DensityMixin, BaseEstimator):
     def _draw_components(self, n_samples, rng):
         """The component of each row, in order."""
         weights = np.asarray(self.weights_, dtype=np.float64)
+        check_finite("weights", weights)
         counts = rng.multinomial(n_samples, weights / weights.sum())
         return np.repeat(np.arange(len(weights), dtype=np.int64), counts)
 

@@ -55,7 +55,10 @@ class VonMisesFisher(Family):
     def sample(self, params, labels, rng):
         """By rejection of the cosine with the mean direction: Wood, Commun. Statist. - Simula. 23 (1994), 157-164,
         after Ulrich, J. R. Stat. Soc. C 33 (1984), 158-163."""
-        directions, concentrations = params.mean_directions[labels], params.concentrations[labels]
+        if np.any(params.concentrations < 0):
+            raise ValueError(f"concentrations should not be negative, got {params.concentrations.min()}")
+        # of larger ones twice is infinite; these, too, leave no digit of a row but the mean direction's
+        directions, concentrations = params.mean_directions[labels], np.minimum(params.concentrations, 1e300)[labels]
         directions = directions / np.linalg.norm(directions, axis=1, keepdims=True)
         shortfall = _one_minus_cosines(concentrations, directions.shape[1], rng)[:, np.newaxis]
         tangents = rng.standard_normal(directions.shape)
