@@ -455,7 +455,7 @@ def test_no_row_is_drawn_from_parameters_that_are_no_numbers(name, value):
             several = isinstance(values, list)
             wrong = [np.full_like(array, value) for array in values] if several else np.full_like(values, value)
             setattr(own, f"{field}_", wrong)
-            with np.errstate(all="ignore"), pytest.raises(ValueError, match="finite|positive"):
+            with np.errstate(all="ignore"), pytest.raises(ValueError, match=r"finite|positive"):
                 model.sample(3)
             setattr(own, f"{field}_", values)
         model.sample(3)
