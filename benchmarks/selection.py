@@ -20,7 +20,7 @@ from mixfast._threads import resolve_threads
 
 COVARIANCE_TYPES = ("full", "tied", "diag", "spherical")
 #: Name of a way to search: n_init and warm_start.
-WAYS = {"one start": (1, False), "two": (2, False), "three": (3, False), "all three kinds": (1, True)}
+WAYS = {"one start": (1, False), "two": (2, False), "three": (3, False), "all kinds": (1, True)}
 
 
 def searches(X, estimator, n_init, warm_start, n_seeds, **grid):

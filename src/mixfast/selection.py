@@ -178,6 +178,9 @@ def split_labels(estimator, data, labels, n_groups):
 TOL = 1e-6
 MAX_ITER = 1000
 
+#: Starts from random rows, all but one of which are dropped early.
+N_RANDOM = 8
+
 
 def _fit_to_compare(estimator):
     """Parameters to set, so that criteria differ by what fits are rather than by where they stopped, or by what was
@@ -191,7 +194,7 @@ class Cell(NamedTuple):
 
     params : n_components and the parameters of the grid
     model : the fitted estimator, None where there is none
-    start : 'own' (by `init_params`), 'split' or 'hierarchy', where `model` comes from
+    start : 'own' (by `init_params`), 'split', 'hierarchy' or 'random', where `model` comes from
     scores : name of a criterion -> value, NaN where it could not be had
     failure : why a fit, or a criterion, could not be had; else empty
     """
@@ -247,14 +250,16 @@ class Search(NamedTuple):
         """Fit a point of the grid; `smaller` is the next smaller mixture of its kind, or None."""
         template = clone(self.estimator).set_params(**params)
         model, start, failure = None, "", ""
-        for name, labels in self._starts(template, smaller):
+        for name, options in self._starts(template, smaller):
             try:
-                fit = self.data.fit(template) if labels is None else self._fit_labels(template, labels)
+                fit = self.data.fit(template, **options)
             except InvalidParameterError:
                 raise
             except ValueError as error:
                 failure = failure or str(error)
                 continue
+            # labels belong to these rows: a clone of the model shall be of use for others
+            fit.set_params(**{option: getattr(template, option) for option in options})
             if model is None or self._rank(fit) > self._rank(model):
                 model, start = fit, name
         failure = failure if model is None else ""
@@ -272,23 +277,20 @@ class Search(NamedTuple):
         return self.allow_spurious or not model.status_ & Status.SPURIOUS_COMPONENT, model.lower_bound_
 
     def _starts(self, template, smaller):
-        """(what a start is called, its labels; None where the estimator finds them)"""
-        yield "own", None
+        """(what a start is called, the parameters that lead to it)"""
+        yield "own", {}
         if not self.warm_start or template.n_components == 1:
             return
         if smaller is not None:
             labels = split_labels(template, self.data, smaller.predict(self.data.X), template.n_components)
             if labels is not None:
-                yield "split", labels
+                yield "split", {"init_params": labels, "n_init": 1}
         hierarchy = self.hierarchy()
         labels = hierarchy and hierarchy.labels(template.n_components)
         if labels is not None:
-            yield "hierarchy", labels
-
-    def _fit_labels(self, template, labels):
-        model = self.data.fit(template, init_params=labels, n_init=1)
-        # labels belong to these rows: a clone of the model shall be of use for others
-        return model.set_params(init_params=template.init_params, n_init=template.n_init)
+            yield "hierarchy", {"init_params": labels, "n_init": 1}
+        if "n_init_policy" in template.get_params():
+            yield "random", {"init_params": "random_from_data", "n_init": N_RANDOM, "n_init_policy": "halving"}
 
 
 def _hierarchy_of(estimator, data, seed):
@@ -347,15 +349,16 @@ def select(
     n_folds : int, default=5
         Folds of 'heldout': `KFold(n_folds, shuffle=True)` of scikit-learn, the same ones for all cells.
     warm_start : bool, default=True
-        Whether a mixture also starts in two other ways; the fit with the largest lower bound is kept:
+        Whether a mixture also starts in three other ways; the fit with the largest lower bound is kept:
 
         - 'split', from the next smaller one of its kind with one component split: the one whose rows have the largest
           sum of squares about their mean, columns relative to their variance, by the labels of two components fitted to
           these rows;
         - 'hierarchy', from the groups of Ward's hierarchy over the rows as k-means sees them, columns relative to their
-          variance (over 2,000 of them that are drawn, where there are more; not where they are sparse).
+          variance (over 2,000 of them that are drawn, where there are more; not where they are sparse);
+        - 'random', from random rows, the best of eight by `n_init_policy='halving'`.
 
-        Costs two to three starts more for each cell of thousands of rows, up to five of hundreds.
+        Costs three to four starts more for each cell of thousands of rows, up to seven of hundreds.
     allow_spurious : bool, default=False
         Whether a fit may be chosen that has a spurious component, `Status.SPURIOUS_COMPONENT`: one on so few rows, or
         rows so much alike, that its likelihood has no bound. By default such a fit is chosen only where there is no
@@ -513,7 +516,8 @@ class Selection:
         A row for each cell, in the order of the grid: `n_components` and the other parameters, `bic`, `aic`, `icl` and,
         if it was asked for, `laplace` or `heldout` (all the lower the better, NaN where the fit failed), `lower_bound`,
         `n_iter`, `status` (the flags of `mixfast.Status`, or 'FAILED'), `start` ('own': by `init_params`, 'split': from
-        the next smaller mixture, 'hierarchy': from Ward's groups) and `failure`, the reason where there is one.
+        the next smaller mixture, 'hierarchy': from Ward's groups, 'random': from random rows) and `failure`, the reason
+        where there is one.
     estimators_ : list
         The fitted estimators, in the order of the table; None where the fit failed. Those whose `start` is 'own' are
         what a clone's `fit` would give.
