@@ -90,10 +90,9 @@ def test_a_verb_that_no_family_can_do_without_is_named(member):
     ("family", "members"),
     [
         (Bernoulli(1.0), ("unconstrain", "constrain")),
-        (TiedGaussian(1e-6), ("accumulate_common", "common_log_density", "common_evidence")),
         (DiagonalGaussian(1e-6), ("bounded_log_density", "prepare_carry", "carry")),
     ],
-    ids=["free numbers", "common", "bounds"],
+    ids=["free numbers", "bounds"],
 )
 def test_verbs_that_need_each_other_are_named(family, members):
     for member in members:

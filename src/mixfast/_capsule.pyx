@@ -61,14 +61,33 @@ cdef object _fault_of(const family_t *f):
             return f"{name} is NULL, and no family can do without it"
     for verbs in (
         (("unconstrain", f.unconstrain != NULL), ("constrain", f.constrain != NULL)),
-        (("accumulate_common", f.accumulate_common != NULL), ("common_log_density", f.common_log_density != NULL),
-         ("common_evidence", f.common_evidence != NULL)),
         (("bounded_log_density", f.bounded_log_density != NULL), ("prepare_carry", f.prepare_carry != NULL),
          ("carry", f.carry != NULL)),
     ):
         missing = [name for name, is_there in verbs if not is_there]
         if 0 < len(missing) < len(verbs):
             return f"{missing[0]} is NULL: of {', '.join(name for name, _ in verbs)} there must be all or none"
+    return None if f.quick == NULL else _fault_of_quick(f.quick, f)
+
+
+cdef object _fault_of_quick(const family_t *quick, const family_t *f):
+    for name, is_there in (("prepare", quick.prepare != NULL), ("log_density", quick.log_density != NULL),
+                           ("accumulate", quick.accumulate != NULL), ("maximise", quick.maximise != NULL),
+                           ("accumulate_common", quick.accumulate_common != NULL),
+                           ("common_evidence", quick.common_evidence != NULL),
+                           ("loses_digits", quick.loses_digits != NULL)):
+        if not is_there:
+            return f"{name} of its quick family is NULL, and no quick family can do without it"
+    for name, size, own in (
+        ("n_components", quick.n_components, f.n_components), ("n_features", quick.n_features, f.n_features),
+        ("real_bytes", quick.real_bytes, f.real_bytes), ("n_params", quick.n_params, f.n_params),
+        ("n_stats", quick.n_stats, f.n_stats), ("n_tables", quick.n_tables, f.n_tables),
+        ("n_work", quick.n_work, f.n_work), ("n_own_work", quick.n_own_work, f.n_own_work),
+        ("n_carry", quick.n_carry, f.n_carry),
+        ("n_scratch_columns", quick.n_scratch_columns, f.n_scratch_columns),
+    ):
+        if size != own:
+            return f"{name} of its quick family is {size}, its own {own}: they must be the same"
     return None
 
 

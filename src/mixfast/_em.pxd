@@ -17,6 +17,7 @@ cdef struct em_t:
     pruning_t pruning
     bint prunes                # whether a pass may leave out what is zero
     int status                 # what the M-steps said since the start
+    bint is_careful            # the quick family has lost digits since the start: it makes no more passes
     Py_ssize_t n_passes        # since the start
     double n_impossible        # rows, in the last pass
 

@@ -22,6 +22,7 @@ from libc.string cimport memcpy, memset
 from mixfast._capsule cimport family_in
 from mixfast._family cimport (
     MIXFAST_FAILED,
+    MIXFAST_LOST_DIGITS,
     MIXFAST_NOT_FINITE,
     MIXFAST_SPURIOUS_COMPONENT,
     chunk_t,
@@ -115,6 +116,10 @@ cdef double ROUND_FLOPS = 3e9
 # Until then they are: a responsibility of 1e-200 is as exact as one of 0.5, and such a component can come back.
 cdef double EMPTY_SHARE = 1e-250
 cdef double EMPTY_SHARE_FLOAT = 1e-25
+# Values whose squares, or products with the root of the largest precision, are infinite. Rows of less have NaN for a
+# density only where a family is wrong.
+cdef double BEYOND = 1e100
+cdef double BEYOND_FLOAT = 1e12
 
 # Of each row in a start from labels of a family that `starts_inside`: so much goes to all components, in proportion to
 # what else they have, so that each begins halfway between its own rows and all rows. Without it k-means puts
@@ -130,27 +135,87 @@ ctypedef struct draw_t:
 
 # ---- assign: how a chunk's rows are shared --------------------------------------------------------------------------
 
+ctypedef Py_ssize_t (*share_fn)(
+    Py_ssize_t n_components, Py_ssize_t n_rows, Py_ssize_t stride, const void *weight, void *log_prob, void *log_norm,
+    void *scratch, double *counts, double *evidence) noexcept nogil
+
+
+cdef int densities(const pass_t *p, const chunk_t *chunk, workspace_t *space) noexcept nogil:
+    return p.family.log_density(p.family, p.tables, chunk, &space.selection, space.family_scratch, space.resp)
+
+
+cdef bint is_beyond(const pass_t *p, const chunk_t *chunk, Py_ssize_t r) noexcept nogil:
+    """Whether row r has values, and no NaN, whose products with others may be infinite."""
+    cdef double largest = BEYOND if p.family.real_bytes == 8 else BEYOND_FLOAT, value
+    cdef bint is_large = False
+    cdef Py_ssize_t j
+    cdef int64_t t
+    if p.family.takes_sparse_rows:
+        for t in range(chunk.begin[r], chunk.end[r]):
+            value = fabs(get(chunk.values + t * chunk.value_stride, chunk.value_bytes, 0))
+            if value != value:
+                return False
+            is_large |= value > largest
+        return is_large
+    for j in range(p.family.n_features):
+        value = fabs(get(chunk.columns, p.family.real_bytes, j * chunk.stride + r))
+        if value != value:
+            return False
+        is_large |= value > largest
+    return is_large
+
+
+cdef void mend_overflow(const pass_t *p, const chunk_t *chunk, workspace_t *space) noexcept nogil:
+    """A row so far out that its log density is infinity minus infinity, or infinity, has density 0."""
+    cdef Py_ssize_t a, i, r
+    cdef double value
+    for r in range(chunk.n_rows):
+        if is_beyond(p, chunk, r):
+            for a in range(space.selection.n):
+                i = a * chunk.stride + r
+                value = get(space.resp, p.family.real_bytes, i)
+                if not value < INFINITY:
+                    put(space.resp, p.family.real_bytes, i, -INFINITY)
+
+
+cdef int share_by(share_fn share, const pass_t *p, const chunk_t *chunk, workspace_t *space,
+                  double *lane) noexcept nogil:
+    """Rows are shared by their log densities; where numbers overflowed on the way, a second time."""
+    cdef Py_ssize_t n_components = p.family.n_components, n_impossible = 0, k
+    cdef double evidence = 0, total
+    cdef int attempt
+    for attempt in range(2):
+        if densities(p, chunk, space) != 0:
+            return 1
+        if attempt == 1:
+            mend_overflow(p, chunk, space)
+        evidence = 0
+        memset(space.counts, 0, n_components * sizeof(double))
+        n_impossible = share(n_components, chunk.n_rows, chunk.stride, space.weight, space.resp, space.log_norm,
+                             space.softmax_scratch, space.counts, &evidence)
+        total = evidence
+        for k in range(n_components):
+            total += space.counts[k]
+        if total == total:
+            break
+    lane[LANE_IMPOSSIBLE] += <double> n_impossible
+    lane[LANE_EVIDENCE] += evidence
+    for k in range(n_components):
+        lane[LANE_COUNTS + k] += space.counts[k]
+    return 0
+
+
 cdef int expected(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, workspace_t *space,
                   double *lane) noexcept nogil:
     """The E-step: responsibilities from log densities."""
-    if p.family.log_density(p.family, p.tables, chunk, &space.selection, space.family_scratch, space.resp) != 0:
-        return 1
     lane[LANE_DENSITIES] += <double> (p.family.n_components * chunk.n_rows)
-    lane[LANE_IMPOSSIBLE] += p.kernels.softmax(
-        p.family.n_components, chunk.n_rows, chunk.stride, space.weight, space.resp, space.log_norm,
-        space.softmax_scratch, lane + LANE_COUNTS, lane + LANE_EVIDENCE)
-    return 0
+    return share_by(p.kernels.softmax, p, chunk, space, lane)
 
 
 cdef int nearest(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, workspace_t *space,
                  double *lane) noexcept nogil:
     """The C-step: all of a row to its most likely component. With spherical components of one size, this is k-means."""
-    if p.family.log_density(p.family, p.tables, chunk, &space.selection, space.family_scratch, space.resp) != 0:
-        return 1
-    lane[LANE_IMPOSSIBLE] += p.kernels.hardmax(
-        p.family.n_components, chunk.n_rows, chunk.stride, space.weight, space.resp, space.log_norm,
-        space.softmax_scratch, lane + LANE_COUNTS, lane + LANE_EVIDENCE)
-    return 0
+    return share_by(p.kernels.hardmax, p, chunk, space, lane)
 
 
 cdef void clear_resp(const pass_t *p, const chunk_t *chunk, const workspace_t *space) noexcept nogil:
@@ -261,7 +326,10 @@ cdef int drawn(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, workspac
 cdef int unnormalised(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, workspace_t *space,
                       double *lane) noexcept nogil:
     """Log densities, weights of the components included, as they are: nothing is shared."""
-    return p.family.log_density(p.family, p.tables, chunk, &space.selection, space.family_scratch, space.resp)
+    cdef int code = densities(p, chunk, space)
+    if code == 0:
+        mend_overflow(p, chunk, space)
+    return code
 
 
 # ---- deliver: what becomes of a chunk -------------------------------------------------------------------------------
@@ -270,16 +338,11 @@ cdef int write_log_density(const pass_t *p, Py_ssize_t start, const chunk_t *chu
                            double *lane) noexcept nogil:
     """Rows start .. of deliver_data (n_samples, n_components), reals of the family's precision."""
     cdef Py_ssize_t n_components = p.family.n_components, real_bytes = p.family.real_bytes, k, r, i
-    cdef bint has_common = p.family.common_log_density != NULL
-    cdef double of_row
-    if has_common:
-        p.family.common_log_density(p.family, p.tables, chunk, space.family_scratch, space.softmax_scratch)
-    for r in range(chunk.n_rows):
-        of_row = get(space.softmax_scratch, real_bytes, r) if has_common else 0
-        of_row += p.rows.base[start + r] if p.rows.base != NULL else 0
-        for k in range(n_components):
-            i = k * chunk.stride + r
-            put(space.resp, real_bytes, i, get(space.resp, real_bytes, i) + of_row)
+    if p.rows.base != NULL:
+        for r in range(chunk.n_rows):
+            for k in range(n_components):
+                i = k * chunk.stride + r
+                put(space.resp, real_bytes, i, get(space.resp, real_bytes, i) + p.rows.base[start + r])
     p.kernels.transpose(n_components, chunk.n_rows, chunk.stride, space.resp,
                         <char *> p.deliver_data + start * n_components * real_bytes)
     return 0
@@ -291,11 +354,6 @@ cdef int write_results(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, 
     cdef const results_t *results = <const results_t *> p.deliver_data
     cdef Py_ssize_t n_components = p.family.n_components, real_bytes = p.family.real_bytes, r
     if results.log_norm != NULL:
-        if p.family.common_log_density != NULL:
-            p.family.common_log_density(p.family, p.tables, chunk, space.family_scratch, space.softmax_scratch)
-            for r in range(chunk.n_rows):
-                put(space.log_norm, real_bytes, r,
-                    get(space.log_norm, real_bytes, r) + get(space.softmax_scratch, real_bytes, r))
         if p.rows.base != NULL:
             for r in range(chunk.n_rows):
                 put(space.log_norm, real_bytes, r, get(space.log_norm, real_bytes, r) + p.rows.base[start + r])
@@ -483,6 +541,10 @@ cdef inline Py_ssize_t round_up(Py_ssize_t value, Py_ssize_t unit) noexcept nogi
     return (value + unit - 1) // unit * unit
 
 
+cdef inline Py_ssize_t n_common_of(const family_t *family) noexcept nogil:
+    return 0 if family.quick == NULL else family.quick.n_common
+
+
 cdef void shape_pass(pass_t *p, const family_t *family, const rows_t *rows, double total_weight,
                      Py_ssize_t n_threads, Py_ssize_t chunk_rows) noexcept nogil:
     """All that follows from the shape of the problem, and the usual strategy. chunk_rows=0 chooses."""
@@ -504,7 +566,7 @@ cdef void shape_pass(pass_t *p, const family_t *family, const rows_t *rows, doub
         n_chunks = max(1, (rows.n_rows + chunk_rows - 1) // chunk_rows)
         chunk_rows = max(1, round_up((rows.n_rows + n_chunks - 1) // n_chunks, p.kernels.strip))
     cut(p, chunk_rows)
-    lane_room = LANE_COUNTS + family.n_components + max(family.n_stats, family.n_common, family.n_features + 1)
+    lane_room = LANE_COUNTS + family.n_components + max(family.n_stats, n_common_of(family), family.n_features + 1)
     p.lane_size = round_up(lane_room, CACHE_LINE // sizeof(double))
     p.n_lanes = clip(p.n_chunks // CHUNKS_PER_LANE, 1,
                      clip(LANES_BYTES // <Py_ssize_t> (p.lane_size * sizeof(double)),
@@ -532,7 +594,9 @@ cdef void place_pass(pass_t *p, arena_t *arena) noexcept nogil:
     p.everything = <Py_ssize_t *> take(arena, family.n_components * sizeof(Py_ssize_t))
     p.alike = <double *> take(arena, family.n_components * sizeof(double))
     p.origin = <double *> take(arena, family.n_features * sizeof(double))
-    p.common = <double *> take(arena, family.n_common * sizeof(double))
+    p.common = <double *> take(arena, n_common_of(family) * sizeof(double))
+    if family.quick != NULL:
+        p.last_state = <double *> take(arena, (family.n_components + family.n_params) * sizeof(double))
     p.own_work = <double *> take(arena, p.n_threads * family.n_own_work * sizeof(double))
     if arena.base != NULL:
         for k in range(family.n_components):
@@ -560,13 +624,6 @@ cdef int visit(pass_t *p) noexcept nogil:
 
 cdef int run_pass(pass_t *p) noexcept nogil:
     """One pass at the present parameters; the total ends in lane 0. 0, MIXFAST_FAILED or STOPPED."""
-    cdef int code
-    if (p.family.common_evidence != NULL and not p.has_common and p.deliver != write_results
-            and p.total_weight > 0):
-        code = gather_common(p, unshared, NULL)
-        if code != 0:
-            return code
-        p.has_common = True
     prepare(p)
     return visit(p)
 
@@ -663,14 +720,13 @@ cdef double sum_of_weights(const double *weight, Py_ssize_t n) noexcept nogil:
     return total
 
 
-cdef int gather_common(const pass_t *p, assign_fn assign, const void *data) noexcept nogil:
-    """What no parameter enters, about the mean of the rows, which is found about the first of them. `assign` says what
-    rows weigh."""
+cdef int gather_common(const pass_t *p) noexcept nogil:
+    """What no parameter enters, about the mean of the rows, which is found about the first of them."""
     cdef pass_t own = p[0]
     cdef const double *total = p.lanes + LANE_COUNTS + p.family.n_components
     cdef Py_ssize_t d = p.family.n_features, j
     cdef int code
-    own.assign, own.assign_data, own.deliver, own.finish = assign, data, add_rows, finish_nothing
+    own.assign, own.deliver, own.finish = unshared, add_rows, finish_nothing
     for j in range(d):
         own.origin[j] = value_of(&p.rows, 0, j)
     memcpy(own.pivot, own.origin, d * sizeof(double))
@@ -708,7 +764,7 @@ cdef int maximise_all(em_t *em) noexcept nogil:
     if status < 0:
         return MIXFAST_FAILED
     em.status = em.status & ~MIXFAST_SPURIOUS_COMPONENT | status
-    if status & MIXFAST_NOT_FINITE:
+    if status & (MIXFAST_NOT_FINITE | MIXFAST_LOST_DIGITS):
         return 0
     if p.family.maximise_component == NULL:
         look_at_params(em)
@@ -739,6 +795,7 @@ cdef void begin_em(em_t *em) noexcept nogil:
     """A new start: what was said of the last one is forgotten."""
     em.status = 0
     em.n_impossible = 0
+    em.is_careful = False
     em.n_passes = 0
     reset(&em.pruning, em.p)
 
@@ -751,9 +808,6 @@ cdef int start_em(em_t *em, assign_fn assign, const void *data, int n_passes) no
     cdef assign_fn regular = p.assign
     cdef int _round, code = 0
     reset(&em.pruning, p)
-    if p.family.common_evidence != NULL:
-        code = gather_common(p, assign, data)
-        p.has_common = True
     p.assign, p.assign_data = assign, data
     for _round in range(n_passes):
         if code == 0:
@@ -763,7 +817,6 @@ cdef int start_em(em_t *em, assign_fn assign, const void *data, int n_passes) no
             code = maximise_all(em)
     p.assign, p.assign_data = regular, NULL
     p.own = 1
-    p.has_common = False  # some rows may have been left out of the start
     return code
 
 
@@ -853,7 +906,34 @@ cdef int run_pruned(em_t *em) noexcept nogil:
 
 cdef int advance(em_t *em, double *objective) noexcept nogil:
     """One iteration. The objective is that of the parameters that went in, per unit of weight, (log-likelihood + log
-    prior) / total weight: it comes out of the same pass that makes the next ones."""
+    prior) / total weight: it comes out of the same pass that makes the next ones. A quick family makes it where that
+    loses no digits, neither at these parameters nor at the next."""
+    cdef pass_t *p = em.p
+    cdef const family_t *family = p.family
+    cdef int status = em.status, code = 0
+    em.n_passes += 1
+    if (family.quick == NULL or em.is_careful or not p.total_weight > 0
+            or family.quick.loses_digits(family.quick, p.weights, p.params, p.work)):
+        return advance_by_one(em, objective)
+    memcpy(p.last_state, p.weights, family.n_components * sizeof(double))
+    memcpy(p.last_state + family.n_components, p.params, family.n_params * sizeof(double))
+    p.family = family.quick
+    if not p.has_common:
+        code = gather_common(p)
+        p.has_common = code == 0
+    if code == 0:
+        code = advance_by_one(em, objective)
+    p.family = family
+    if code != 0 or not em.status & (MIXFAST_LOST_DIGITS | MIXFAST_NOT_FINITE):
+        return code
+    em.status, em.is_careful = status, True
+    memcpy(p.weights, p.last_state, family.n_components * sizeof(double))
+    memcpy(p.params, p.last_state + family.n_components, family.n_params * sizeof(double))
+    return advance_by_one(em, objective)
+
+
+cdef int advance_by_one(em_t *em, double *objective) noexcept nogil:
+    """`advance` with the family as it is set."""
     cdef pass_t *p = em.p
     cdef double log_prior = 0 if p.family.log_prior == NULL else p.family.log_prior(p.family, p.params)
     cdef int code
@@ -864,7 +944,6 @@ cdef int advance(em_t *em, double *objective) noexcept nogil:
     code = run_pruned(em)
     if code != 0:
         return code
-    em.n_passes += 1
     em.n_impossible = p.lanes[LANE_IMPOSSIBLE]
     objective[0] = (evidence_of(p) + log_prior) / p.total_weight
     if objective[0] != objective[0] or objective[0] == INFINITY:

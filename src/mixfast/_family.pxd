@@ -11,6 +11,7 @@ cdef extern from "family.h" nogil:
     int MIXFAST_EMPTIED_COMPONENT
     int MIXFAST_NOT_FINITE
     int MIXFAST_CAPPED_PARAMETER
+    int MIXFAST_LOST_DIGITS
     int MIXFAST_SPURIOUS_COMPONENT
     int MIXFAST_FAILED
     int MIXFAST_ISA_CHOSEN
@@ -55,8 +56,6 @@ cdef extern from "family.h" nogil:
     ctypedef void (*carry_fn "mixfast_carry")(const family_t *, const double *carry, float *ceiling) noexcept nogil
     ctypedef void (*accumulate_common_fn "mixfast_accumulate_common")(
         const family_t *, const chunk_t *, const void *weight, void *scratch, double *common) noexcept nogil
-    ctypedef void (*common_log_density_fn "mixfast_common_log_density")(
-        const family_t *, const void *tables, const chunk_t *, void *scratch, void *out) noexcept nogil
 
     ctypedef struct totals_t "mixfast_totals":
         const double *counts
@@ -68,6 +67,8 @@ cdef extern from "family.h" nogil:
 
     ctypedef double (*common_evidence_fn "mixfast_common_evidence")(
         const family_t *, const totals_t *, const double *params, double *work) noexcept nogil
+    ctypedef int (*loses_digits_fn "mixfast_loses_digits")(
+        const family_t *, const double *weights, const double *params, double *work) noexcept nogil
     ctypedef int (*maximise_fn "mixfast_maximise")(
         const family_t *, const totals_t *, double *work, double *params) noexcept nogil
     ctypedef int (*maximise_component_fn "mixfast_maximise_component")(
@@ -110,11 +111,12 @@ cdef extern from "family.h" nogil:
         maximise_component_fn maximise_component
         log_prior_fn log_prior
         accumulate_common_fn accumulate_common
-        common_log_density_fn common_log_density
         common_evidence_fn common_evidence
+        loses_digits_fn loses_digits
         bounded_log_density_fn bounded_log_density
         prepare_carry_fn prepare_carry
         carry_fn carry
+        const family_t *quick
         unconstrain_fn unconstrain
         constrain_fn constrain
 
@@ -179,8 +181,9 @@ cdef extern from "gaussian.h" nogil:
         accumulate_fn diagonal_accumulate
         log_density_fn tied_log_density
         accumulate_fn tied_accumulate
-        accumulate_common_fn tied_accumulate_common
-        common_log_density_fn tied_common_log_density
+        log_density_fn linear_log_density
+        accumulate_fn linear_accumulate
+        accumulate_common_fn linear_accumulate_common
 
 
 cdef extern from "linear.h" nogil:

@@ -76,8 +76,9 @@ cdef struct pass_t:
     double *own_work           # [n_threads][n_own_work]
     double *lanes
     double *origin             # [n_features]
-    double *common             # [n_common], once has_common
+    double *common             # [n_common] of the quick family, once has_common
     bint has_common
+    double *last_state         # weights and parameters before a step of the quick family
     Py_ssize_t *everything     # 0 .. n_components - 1
     # a start from labels: of each row, `own` goes to the component of its label, alike[k] to each whatever the label is
     double own

@@ -11,7 +11,7 @@
  * the rows are. Every pointer except `context` is owned by the caller; the verbs only fill what they are given.
  *
  * The struct travels to Python in a capsule named MIXFAST_FAMILY_CAPSULE; the number in the name goes up when a field or
- * its meaning changes, and capsules of another number are refused. v6: `starts_inside`, `least_weight`.
+ * its meaning changes, and capsules of another number are refused. v6: `starts_inside`, `least_weight`, `quick`.
  */
 #ifndef MIXFAST_FAMILY_H
 #define MIXFAST_FAMILY_H
@@ -29,6 +29,8 @@ enum {
     MIXFAST_NOT_FINITE = 4,          /* the statistics overflowed; the parameters are of no use. The pass adds it itself
                                         where a parameter is not finite after the M-step */
     MIXFAST_CAPPED_PARAMETER = 1024, /* a parameter that would be infinite, or nearly, is the largest that is allowed */
+    MIXFAST_LOST_DIGITS = 1 << 20,   /* only from a `quick` family: the new parameters are of no use, and the pass is
+                                        made again without it */
     MIXFAST_SPURIOUS_COMPONENT = 4096, /* a component is what was added to its estimate, or a cap, more than its rows:
                                           the others are gathered from all M-steps, this is of the last one */
     MIXFAST_FAILED = -1              /* a family in Python raised; `owner` keeps the exception */
@@ -105,17 +107,16 @@ typedef void (*mixfast_prepare_carry)(const mixfast_family *, ptrdiff_t k, const
  * parameters, becomes the same at this one's. Infinite ones stay as they are. */
 typedef void (*mixfast_carry)(const mixfast_family *, const double *carry, float *ceiling);
 
-/* What all components have in common need not be computed for each, nor in every pass. A family may leave a term of the
- * row out of `log_density`; it then has the next three verbs, else none. */
+/* What all components have in common need not be computed for each, nor in every pass, as long as that loses no digits.
+ * So a family may have a `quick` one: of the same parameters and sizes, but for n_common, with verbs of its own, of which
+ * `log_density` leaves out a term of the row. It makes those iterations of EM for which `loses_digits` is 0; the family
+ * itself makes all others, and starts and predictions. The next three verbs are those of a quick family, and of no
+ * other. */
 
 /* Once for a set of rows: add to common[n_common] the sums that no parameter enters, over rows about an origin that stays
  * the same. weight[r] is the row's. */
 typedef void (*mixfast_accumulate_common)(const mixfast_family *, const mixfast_chunk *, const void *weight,
                                           void *scratch, double *common);
-
-/* Once per chunk where densities are wanted row by row: out[r] = the term that `log_density` leaves out. */
-typedef void (*mixfast_common_log_density)(const mixfast_family *, const void *tables, const mixfast_chunk *,
-                                           void *scratch, void *out);
 
 /* What a pass adds up, for all rows. */
 typedef struct {
@@ -131,6 +132,9 @@ typedef struct {
  * pivot, origin and common are set). */
 typedef double (*mixfast_common_evidence)(const mixfast_family *, const mixfast_totals *, const double *params,
                                           double *work);
+
+/* Before a pass: nonzero where sums or log densities at these parameters would lose too many digits. */
+typedef int (*mixfast_loses_digits)(const mixfast_family *, const double *weights, const double *params, double *work);
 
 /* Once per pass: `params` holds the parameters that the statistics were gathered at, and receives the new ones, which are
  * finite even where counts[k] is 0: a component that lost its rows has no statistics, and keeps weight 0. */
@@ -181,11 +185,12 @@ struct mixfast_family {
     mixfast_maximise_component maximise_component; /* NULL where `maximise` does it all */
     mixfast_log_prior log_prior;      /* NULL means a flat prior */
     mixfast_accumulate_common accumulate_common;
-    mixfast_common_log_density common_log_density;
     mixfast_common_evidence common_evidence;
+    mixfast_loses_digits loses_digits;
     mixfast_bounded_log_density bounded_log_density; /* the last three all, or NULL: bounds are not kept */
     mixfast_prepare_carry prepare_carry;
     mixfast_carry carry;
+    const mixfast_family *quick;      /* NULL means that this one makes all passes */
     mixfast_unconstrain unconstrain;  /* NULL means that the family is never extrapolated */
     mixfast_constrain constrain;
 };

@@ -229,14 +229,16 @@ static void large_moments(ptrdiff_t d, ptrdiff_t stride, const real *x, const re
     triangle_of_products(d, stride, rooted, second);
 }
 
-static int full_accumulate(const mixfast_family *family, const void *tables, const mixfast_chunk *chunk,
-                           const mixfast_selection *selection, const void *resp_real, void *scratch, double *stats) {
-    ptrdiff_t K = family->n_components, d = family->n_features, stride = chunk->stride, n_pairs = d * (d + 1) / 2;
+/* Component k's second moments are at second + k * apart. */
+ALWAYS_INLINE int accumulate_moments(const mixfast_family *family, const void *tables, const mixfast_chunk *chunk,
+                                     const mixfast_selection *selection, const void *resp_real, void *scratch,
+                                     double *stats, ptrdiff_t apart) {
+    ptrdiff_t K = family->n_components, d = family->n_features, stride = chunk->stride;
     const real *means = (const real *)tables + K, *resp = resp_real, *x = chunk->columns;
     for (ptrdiff_t a = 0; a < selection->n; a++, resp += stride) {
         ptrdiff_t k = selection->component[a];
         const real *mean = means + k * d;
-        double *first = stats + k * d, *second = stats + K * d + k * n_pairs;
+        double *first = stats + k * d, *second = stats + K * d + k * apart;
         switch (d) {
             case 1: small_moments(1, stride, x, mean, resp, first, second); break;
             case 2: small_moments(2, stride, x, mean, resp, first, second); break;
@@ -246,6 +248,12 @@ static int full_accumulate(const mixfast_family *family, const void *tables, con
         }
     }
     return 0;
+}
+
+static int full_accumulate(const mixfast_family *family, const void *tables, const mixfast_chunk *chunk,
+                           const mixfast_selection *selection, const void *resp, void *scratch, double *stats) {
+    ptrdiff_t d = family->n_features;
+    return accumulate_moments(family, tables, chunk, selection, resp, scratch, stats, d * (d + 1) / 2);
 }
 
 static int diagonal_log_density(const mixfast_family *family, const void *tables, const mixfast_chunk *chunk,
@@ -331,7 +339,41 @@ static int diagonal_accumulate(const mixfast_family *family, const void *tables,
     return 0;
 }
 
+/* whitened = U' x */
+ALWAYS_INLINE void whiten(ptrdiff_t d, ptrdiff_t stride, const real *packed, const real *x, real *whitened) {
+    static const real zeros[PANEL] = {0};
+    for (ptrdiff_t c = 0, width; c < d; c += width) {
+        width = panel_width(d - c);
+        for (ptrdiff_t r = 0; r < stride; r += STRIP) {
+            vec y[PANEL][TILE_VECTORS];
+            switch (width) {
+                case 4: panel_product(4, c, stride, packed, zeros, x + r, y); break;
+                case 3: panel_product(3, c, stride, packed, zeros, x + r, y); break;
+                case 2: panel_product(2, c, stride, packed, zeros, x + r, y); break;
+                default: panel_product(1, c, stride, packed, zeros, x + r, y);
+            }
+            for (ptrdiff_t b = 0; b < width; b++)
+                for (int v = 0; v < TILE_VECTORS; v++) store(whitened + (c + b) * stride + r + v * WIDTH, y[b][v]);
+        }
+        packed += width * c + width * (width + 1) / 2;
+    }
+}
+
 static int tied_log_density(const mixfast_family *family, const void *tables, const mixfast_chunk *chunk,
+                            const mixfast_selection *selection, void *scratch, void *out) {
+    ptrdiff_t K = family->n_components, d = family->n_features;
+    const real *constant = tables, *shift = constant + K + K * d;
+    whiten(d, chunk->stride, shift + K * d, chunk->columns, scratch);
+    scaled_distances(selection, d, chunk->stride, constant, NULL, shift, scratch, out);
+    return 0;
+}
+
+static int tied_accumulate(const mixfast_family *family, const void *tables, const mixfast_chunk *chunk,
+                           const mixfast_selection *selection, const void *resp, void *scratch, double *stats) {
+    return accumulate_moments(family, tables, chunk, selection, resp, scratch, stats, 0);
+}
+
+static int linear_log_density(const mixfast_family *family, const void *tables, const mixfast_chunk *chunk,
                             const mixfast_selection *selection, void *scratch, void *out) {
     (void)scratch;
     const real *constant = tables, *coef = constant + family->n_components;
@@ -339,26 +381,14 @@ static int tied_log_density(const mixfast_family *family, const void *tables, co
     return 0;
 }
 
-static void tied_common_log_density(const mixfast_family *family, const void *tables, const mixfast_chunk *chunk,
-                                    void *scratch, void *out) {
-    (void)scratch;
-    ptrdiff_t d = family->n_features;
-    const real *zeros = (const real *)tables + family->n_components * (1 + d), *packed = zeros + d;
-    for (ptrdiff_t r = 0; r < chunk->stride; r += STRIP) {
-        vec distance[TILE_VECTORS];
-        mahalanobis(d, chunk->stride, packed, zeros, (const real *)chunk->columns + r, distance);
-        store_density(0, distance, (real *)out + r);
-    }
-}
-
-static int tied_accumulate(const mixfast_family *family, const void *tables, const mixfast_chunk *chunk,
+static int linear_accumulate(const mixfast_family *family, const void *tables, const mixfast_chunk *chunk,
                            const mixfast_selection *selection, const void *resp, void *scratch, double *stats) {
     (void)tables, (void)scratch;
     weighted_sums(selection, family->n_features, chunk->stride, resp, chunk->columns, stats);
     return 0;
 }
 
-static void tied_accumulate_common(const mixfast_family *family, const mixfast_chunk *chunk, const void *weight_real,
+static void linear_accumulate_common(const mixfast_family *family, const mixfast_chunk *chunk, const void *weight_real,
                                    void *scratch, double *common) {
     ptrdiff_t d = family->n_features, stride = chunk->stride, one[1] = {0};
     const real *weight = weight_real, *x = chunk->columns;
@@ -377,5 +407,5 @@ const mixfast_gaussian_kernels MIXFAST_TABLE(gaussian) = {
     full_log_density,     full_bounded_log_density,     full_accumulate,
     diagonal_log_density, diagonal_bounded_log_density, diagonal_accumulate,
     tied_log_density,     tied_accumulate,
-    tied_accumulate_common, tied_common_log_density,
+    linear_log_density,     linear_accumulate,              linear_accumulate_common,
 };

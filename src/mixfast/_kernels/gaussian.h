@@ -24,14 +24,20 @@ typedef struct {
     mixfast_bounded_log_density diagonal_bounded_log_density;
     mixfast_accumulate diagonal_accumulate;
 
-    /* Tied. tables: constant[K] | coef[K][d] | zeros[d] | packed U, where P = U U' is the common precision,
-     * coef_k = P mean_k and constant_k has -mean_k' P mean_k / 2: log densities are linear forms, up to the common term
-     * -x' P x / 2. stats: first[K][d], sums of resp x about the pivot. common: first[d] | second[d (d + 1) / 2] | total, sums
-     * of w x and of w x x' about the origin, lower triangle by rows, and of w. scratch: d + 1 columns. */
+    /* Tied. tables: constant[K] | mean[K][d] | shift[K][d] | packed U, the factor of the common precision; shift_k =
+     * U' mean_k. stats: first[K][d] as full ones | second[d (d + 1) / 2], theirs of all components together. scratch:
+     * d + 1 columns. */
     mixfast_log_density tied_log_density;
     mixfast_accumulate tied_accumulate;
-    mixfast_accumulate_common tied_accumulate_common;
-    mixfast_common_log_density tied_common_log_density;
+
+    /* Tied, where means are so near each other that products of coordinates keep their digits. tables: constant[K] |
+     * coef[K][d], where P = U U' is the common precision, coef_k = P mean_k and constant_k has -mean_k' P mean_k / 2: log
+     * densities are linear forms, up to the common term -x' P x / 2. stats: first[K][d], sums of resp x about the pivot.
+     * common: first[d] | second[d (d + 1) / 2] | total, sums of w x and of w x x' about the origin, lower triangle by
+     * rows, and of w. scratch: d + 1 columns. */
+    mixfast_log_density linear_log_density;
+    mixfast_accumulate linear_accumulate;
+    mixfast_accumulate_common linear_accumulate_common;
 } mixfast_gaussian_kernels;
 
 #endif

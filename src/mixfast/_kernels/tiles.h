@@ -71,14 +71,15 @@ ALWAYS_INLINE void add_distance(ptrdiff_t first, ptrdiff_t last, ptrdiff_t strid
     }
 }
 
-/* The same over all columns for `n` components at once, and out = constant - distance / 2. */
+/* The same over all columns for `n` components at once, and out = constant - distance / 2. Where `scale` is NULL, a
+ * constant at every call, x is scaled already. */
 ALWAYS_INLINE void distance_tile(int n, const ptrdiff_t *component, ptrdiff_t n_features, ptrdiff_t stride,
                                  const real *constant, const real *scale, const real *shift, const real *x, real *out) {
     vec distance[SUM_TILE][TILE_VECTORS];
     const real *own_scale[SUM_TILE], *own_shift[SUM_TILE];
     UNROLL(4)
     for (int a = 0; a < n; a++) {
-        own_scale[a] = scale + component[a] * n_features;
+        own_scale[a] = scale ? scale + component[a] * n_features : NULL;
         own_shift[a] = shift + component[a] * n_features;
         UNROLL(3)
         for (int v = 0; v < TILE_VECTORS; v++) distance[a][v] = splat(0);
@@ -91,7 +92,8 @@ ALWAYS_INLINE void distance_tile(int n, const ptrdiff_t *component, ptrdiff_t n_
         for (int a = 0; a < n; a++) {
             UNROLL(3)
             for (int v = 0; v < TILE_VECTORS; v++) {
-                vec y = own_scale[a][j] * column[v] - own_shift[a][j];
+                vec y = column[v] - own_shift[a][j];
+                if (scale) y = own_scale[a][j] * column[v] - own_shift[a][j];
                 distance[a][v] += y * y;
             }
         }
@@ -104,7 +106,7 @@ ALWAYS_INLINE void distance_tile(int n, const ptrdiff_t *component, ptrdiff_t n_
     }
 }
 
-/* out[a][r] = constant[k] - 1/2 sum_j (scale[k][j] x[j][r] - shift[k][j])^2, k = component[a] */
+/* out[a][r] = constant[k] - 1/2 sum_j (scale[k][j] x[j][r] - shift[k][j])^2, k = component[a]; scale NULL: 1 */
 ALWAYS_INLINE void scaled_distances(const mixfast_selection *selection, ptrdiff_t n_features, ptrdiff_t stride,
                                     const real *constant, const real *scale, const real *shift, const real *x,
                                     real *out) {

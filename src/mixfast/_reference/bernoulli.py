@@ -18,7 +18,7 @@ class Bernoulli:
     def accumulate(self, X, resp, weights, params):
         return (resp.T @ X,)
 
-    def maximise(self, counts, stats, weights, params, common=()):
+    def maximise(self, counts, stats, weights, params):
         (ones,) = stats
         with np.errstate(invalid="ignore", divide="ignore"):
             probabilities = (ones + self.alpha) / (counts[:, np.newaxis] + 2 * self.alpha)
@@ -26,9 +26,6 @@ class Bernoulli:
         if self.alpha == 0:
             return (np.clip(probabilities, 0, 1),)
         return (np.clip(probabilities, np.finfo(float).tiny, 1 - np.finfo(float).eps),)
-
-    def common(self, X, sample_weight):
-        return ()
 
     def unconstrain(self, params):
         return logit(params[0]).ravel()

@@ -41,7 +41,7 @@ class Categorical:
             sums.append(own)
         return (np.concatenate(sums),)
 
-    def maximise(self, counts, stats, weights, params, common=()):
+    def maximise(self, counts, stats, weights, params):
         answers = stats[0][:, : len(counts)].T
         found, place, sizes = [], 0, self._sizes(stats[0].shape[0])
         for number in sizes:
@@ -60,9 +60,6 @@ class Categorical:
         if np.ndim(self.n_categories):
             return self.n_categories
         return [self.n_categories] * (n_rows // (self.n_categories + 1))
-
-    def common(self, X, sample_weight):
-        return ()
 
     def unconstrain(self, params):
         (probabilities,) = params

@@ -59,10 +59,7 @@ class DirichletMultinomial:
         has = [(values[:, w] == n) & (n > 0) for w, n in zip(self.columns, self.counts, strict=True)]
         return ((np.array(has).astype(float) @ resp).T,)
 
-    def common(self, X, sample_weight):
-        return ()
-
-    def maximise(self, counts, stats, weights, params, common=()):
+    def maximise(self, counts, stats, weights, params):
         """An empty component stays where it is; at the start it has the concentrations of all rows."""
         (cells,) = stats
         fitted = [

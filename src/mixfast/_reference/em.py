@@ -1,8 +1,7 @@
 """Twin of the pass and of the steps of EM (`_em.pyx`).
 
-A twin family has `log_density(X, params)` (n, K), `accumulate(X, resp, weights, params)`, `common(X, sample_weight)`,
-the sums that no parameter enters, and `maximise(counts, stats, weights, params, common)`; parameters and statistics are
-tuples of arrays in the order of the compiled family's buffers.
+A twin family has `log_density(X, params)` (n, K), `accumulate(X, resp, weights, params)` and `maximise(counts, stats,
+weights, params)`; parameters and statistics are tuples of arrays in the order of the compiled family's buffers.
 """
 
 from __future__ import annotations
@@ -24,7 +23,6 @@ class Gathered(NamedTuple):
     n_impossible: int
     counts: np.ndarray
     stats: tuple
-    common: tuple
 
 
 def weighted_log_density(X, weights, family, params):
@@ -65,14 +63,13 @@ def gather(X, sample_weight, weights, family, params, share=share_softly):
         int(np.isneginf(log_norm).sum()),
         weighted.sum(axis=0),
         family.accumulate(X, weighted, weights, params),
-        family.common(X, sample_weight),
     )
 
 
 def maximise(gathered, weights, family, params, proportions=Free()):  # noqa: B008 - it has no state
     """The M-step: new (weights, params)."""
     counts = np.where(gathered.counts <= EMPTY_SHARE * gathered.counts.sum(), 0, gathered.counts)
-    return proportions.maximise(counts), family.maximise(counts, gathered.stats, weights, params, gathered.common)
+    return proportions.maximise(counts), family.maximise(counts, gathered.stats, weights, params)
 
 
 def fit(X, sample_weight, weights, family, params, n_iter, share=share_softly, proportions=Free()):  # noqa: B008
@@ -95,7 +92,6 @@ def shared(resp, sample_weight):
 def start(X, resp, weights, family, params):
     """Parameters from weighted responsibilities (n, K): the M-step twice, the second about the first's means."""
     for _ in range(2):
-        stats, common = family.accumulate(X, resp, weights, params), family.common(X, resp.sum(axis=1))
-        gathered = Gathered(0.0, 0, resp.sum(axis=0), stats, common)
+        gathered = Gathered(0.0, 0, resp.sum(axis=0), family.accumulate(X, resp, weights, params))
         weights, params = maximise(gathered, weights, family, params)
     return weights, params

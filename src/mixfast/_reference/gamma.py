@@ -27,7 +27,7 @@ class Gamma:
     def accumulate(self, X, resp, weights, params):
         return (resp.T @ np.hstack([X, np.log(X)]),)
 
-    def maximise(self, counts, stats, weights, params, common=()):
+    def maximise(self, counts, stats, weights, params):
         (sums,) = stats
         own = np.where(counts[:, np.newaxis] > 0, sums, sums.sum(axis=0))
         count = np.where(counts > 0, counts, counts.sum())[:, np.newaxis]
@@ -36,9 +36,6 @@ class Gamma:
         is_capped = s <= 0.5 / LARGEST_SHAPE
         shapes = np.where(is_capped, LARGEST_SHAPE, shape(np.where(is_capped, 1, s)))
         return shapes, mean / shapes
-
-    def common(self, X, sample_weight):
-        return ()
 
     def unconstrain(self, params):
         shapes, scales = params
@@ -61,14 +58,11 @@ class Exponential:
     def accumulate(self, X, resp, weights, params):
         return (resp.T @ X,)
 
-    def maximise(self, counts, stats, weights, params, common=()):
+    def maximise(self, counts, stats, weights, params):
         (sums,) = stats
         own = np.where(counts[:, np.newaxis] > 0, sums, sums.sum(axis=0))
         count = np.where(counts > 0, counts, counts.sum())[:, np.newaxis]
         return (1 / np.maximum(own / count, 1 / LARGEST_RATE),)
-
-    def common(self, X, sample_weight):
-        return ()
 
     def unconstrain(self, params):
         return np.log(params[0]).ravel()

@@ -27,9 +27,6 @@ class _Gaussian:
     def __init__(self, reg_covar=0.0):
         self.reg_covar = reg_covar
 
-    def common(self, X, sample_weight):
-        return ()
-
     def log_prior(self, params):
         return 0.0
 
@@ -79,7 +76,7 @@ class FullGaussian(_Gaussian):
             second.append(((share[:, np.newaxis] * centred).T @ centred)[lower])
         return np.array(first), np.array(second)
 
-    def maximise(self, counts, stats, weights, params, common=(), masses=None):
+    def maximise(self, counts, stats, weights, params, masses=None):
         """`masses` are what moments are divided by where rows weigh more or less than they count."""
         masses = counts if masses is None else masses
         means, covariances, factors = (array.copy() for array in params)
@@ -113,23 +110,19 @@ class TiedGaussian(_Gaussian):
         return FullGaussian().distances(X, self._as_full(params))
 
     def accumulate(self, X, resp, weights, params):
-        return (resp.T @ (X - weights @ params[0]),)
+        first, second = FullGaussian().accumulate(X, resp, weights, self._as_full(params))
+        return first, second.sum(axis=0)
 
-    def common(self, X, sample_weight):
-        """The mean of the rows, and the sum of w x x' about it."""
-        origin = sample_weight @ X / max(sample_weight.sum(), np.finfo(float).tiny)
-        return origin, (sample_weight[:, np.newaxis] * (X - origin)).T @ (X - origin)
-
-    def maximise(self, counts, stats, weights, params, common=()):
-        n_features = params[0].shape[1]
-        origin, total = common
-        used = counts > 0
-        means = np.empty_like(params[0])
-        means[used] = weights @ params[0] + stats[0][used] / counts[used, np.newaxis]
+    def maximise(self, counts, stats, weights, params):
+        used, n_features = counts > 0, params[0].shape[1]
+        deltas = stats[0][used] / counts[used, np.newaxis]
+        means = params[0].copy()
+        means[used] += deltas
         means[~used] = counts[used] / counts.sum() @ means[used]
-        shifts = means[used] - origin
-        covariance = (total - (counts[used] * shifts.T) @ shifts) / counts.sum()
-        covariance += self.reg_covar * np.eye(n_features)
+        covariance = np.zeros((n_features, n_features))
+        covariance[np.tril_indices(n_features)] = stats[1]
+        covariance += np.tril(covariance, -1).T - (counts[used] * deltas.T) @ deltas
+        covariance = covariance / counts.sum() + self.reg_covar * np.eye(n_features)
         return means, covariance, precision_factor(covariance)
 
 
@@ -159,7 +152,7 @@ class DiagonalGaussian(_Gaussian):
             delta = stats[0] / masses[:, np.newaxis]
             return params[0] + delta, stats[1] / masses[:, np.newaxis] - delta**2
 
-    def maximise(self, counts, stats, weights, params, common=(), masses=None):
+    def maximise(self, counts, stats, weights, params, masses=None):
         means, variances = self._columns(counts if masses is None else masses, stats, params)
         variances = variances + self.reg_covar
         empty = counts == 0
@@ -180,7 +173,7 @@ class SphericalGaussian(DiagonalGaussian):
     def distances(self, X, params):
         return super().distances(X, self._as_diagonal(params))
 
-    def maximise(self, counts, stats, weights, params, common=(), masses=None):
+    def maximise(self, counts, stats, weights, params, masses=None):
         means, columns = self._columns(counts if masses is None else masses, stats, params)
         variances = columns.mean(axis=1) + self.reg_covar
         empty = counts == 0

@@ -18,7 +18,7 @@ class Multinomial:
     def accumulate(self, X, resp, weights, params):
         return (resp.T @ X,)
 
-    def maximise(self, counts, stats, weights, params, common=()):
+    def maximise(self, counts, stats, weights, params):
         (words,) = stats
         n_features = words.shape[1]
         has_none = (counts == 0) | ((words.sum(axis=1) == 0) & (self.alpha == 0))
@@ -27,9 +27,6 @@ class Multinomial:
         with np.errstate(invalid="ignore"):
             probabilities = np.where(total > 0, words / total, 1 / n_features)
         return (np.clip(probabilities, 0 if self.alpha == 0 else np.finfo(float).tiny, 1),)
-
-    def common(self, X, sample_weight):
-        return ()
 
     def unconstrain(self, params):
         with np.errstate(divide="ignore"):

@@ -19,16 +19,13 @@ class Poisson:
     def accumulate(self, X, resp, weights, params):
         return (resp.T @ X,)
 
-    def maximise(self, counts, stats, weights, params, common=()):
+    def maximise(self, counts, stats, weights, params):
         (events,) = stats
         is_empty = counts == 0
         events = np.where(is_empty[:, np.newaxis], events.sum(axis=0), events)
         exposure = np.where(is_empty, counts.sum(), counts)
         rates = (events + self.alpha) / (exposure[:, np.newaxis] + self.beta)
         return (np.maximum(rates, 0 if self.alpha == 0 else np.finfo(float).tiny),)
-
-    def common(self, X, sample_weight):
-        return ()
 
     def unconstrain(self, params):
         with np.errstate(divide="ignore"):

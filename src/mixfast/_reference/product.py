@@ -35,21 +35,17 @@ class Product:
         each = [family.accumulate(own, resp, shares, record) for family, own, shares, record in parts]
         return tuple(array for record in each for array in record)
 
-    def maximise(self, counts, stats, weights, params, common=()):
+    def maximise(self, counts, stats, weights, params):
         equal = np.full(len(weights), 1 / len(weights))
         parts = zip(
             self.families,
             self._split(stats, self.n_stats),
             [weights, *[equal] * (len(self.families) - 1)],
             self._split(params, self.n_params),
-            common or [()] * len(self.families),
             strict=True,
         )
         each = [family.maximise(counts, *own) for family, *own in parts]
         return tuple(array for record in each for array in record)
-
-    def common(self, X, sample_weight):
-        return [family.common(own, sample_weight) for family, own in zip(self.families, self._parts(X), strict=True)]
 
     def log_prior(self, params):
         return sum(self._each("log_prior", self._split(params, self.n_params)))

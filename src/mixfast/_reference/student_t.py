@@ -37,9 +37,6 @@ class StudentT:
     def __init__(self, structure, n_groups, first):
         self.structure, self.moments, self.n_groups, self.first = structure, structure, n_groups, first
 
-    def common(self, X, sample_weight):
-        return ()
-
     def log_prior(self, params):
         return 0.0
 
@@ -60,7 +57,7 @@ class StudentT:
         located = self.structure.maximise(counts, stats[:2], weights, params[:3], masses=stats[2])
         return located, np.ones(len(counts))
 
-    def maximise(self, counts, stats, weights, params, common=()):
+    def maximise(self, counts, stats, weights, params):
         located, ratios = self.locate(counts, stats, weights, params)
         n_groups, degrees = self.n_groups(len(counts)), params[3].copy()
         if n_groups == 0 or np.isinf(degrees[0]):

@@ -40,7 +40,7 @@ class VonMisesFisher:
     def accumulate(self, X, resp, weights, params):
         return (resp.T @ X,)
 
-    def maximise(self, counts, stats, weights, params, common=()):
+    def maximise(self, counts, stats, weights, params):
         (sums,) = stats
         own = np.where(counts[:, np.newaxis] > 0, sums, sums.sum(axis=0))
         count = np.where(counts > 0, counts, counts.sum())
@@ -50,9 +50,6 @@ class VonMisesFisher:
             lengths = np.full(len(counts), (counts * lengths).sum() / counts.sum())
         concentrations = np.array([concentration(own.shape[1], length) for length in lengths])
         return own / norms[:, np.newaxis], np.minimum(concentrations, 1e6 * max(own.shape[1] - 1, 1))
-
-    def common(self, X, sample_weight):
-        return ()
 
     def unconstrain(self, params):
         directions, concentrations = params

@@ -25,7 +25,6 @@ ctypedef struct structure_t:
 # The context of such a family, or the first member of it.
 ctypedef struct covariances_t:
     double reg_covar
-    double pooled_share            # how much of the pooled variance packed coordinates have (`rounding_of`)
     const rows_kernels_t *rows
     const gaussian_kernels_t *gaussian
     structure_t structure
@@ -45,7 +44,7 @@ cdef inline void *real_at(const family_t *f, void *tables, Py_ssize_t i) noexcep
 
 
 cdef family_t *new_family(Py_ssize_t n_components, Py_ssize_t n_features, int real_bytes, object isa, double reg_covar,
-                          double pooled_share, size_t context_bytes) except NULL
+                          size_t context_bytes) except NULL
 cdef void size_moments(family_t *f) noexcept
 cdef void make_full(family_t *f, structure_t *structure) noexcept
 cdef void make_diagonal(family_t *f, structure_t *structure) noexcept
@@ -56,6 +55,6 @@ cdef void factor_tables(const family_t *f, const double *factors, Py_ssize_t ste
                         void *tables) noexcept nogil
 cdef void move_mean(const family_t *f, double mass, const double *pivot, const double *first, double *mean,
                     double *delta) noexcept nogil
-cdef int finish_tied(const family_t *f, const double *counts, double *work, double *params) noexcept nogil
+cdef int finish_tied(const family_t *f, const totals_t *totals, double *work, double *params) noexcept nogil
 cdef int tied_unconstrain(const family_t *f, const double *params, double *numbers) noexcept nogil
 cdef int tied_constrain(const family_t *f, const double *numbers, double *work, double *params) noexcept nogil

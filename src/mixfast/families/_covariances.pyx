@@ -24,6 +24,7 @@ from mixfast._family cimport (
 from mixfast._isa cimport resolve_isa
 from mixfast._linalg cimport covariance_of_factor, log_diagonal, precision_factor, upper_transposed_times
 
+cdef double EPSILON = 2.220446049250313e-16
 cdef double REPAIR = 1e-6      # the size that scikit-learn's reg_covar has for standardised columns
 cdef int MAX_REPAIRS = 30      # tenfold each: more than the range of double needs
 # A component is spurious where an eigenvalue is below so many times what was added; columns that are constant are not
@@ -40,7 +41,7 @@ cdef enum:
 
 cdef inline double epsilon(const family_t *f) noexcept nogil:
     """The rounding of the precision that statistics were computed in."""
-    return 2.220446049250313e-16 if f.real_bytes == 8 else 1.1920928955078125e-07
+    return EPSILON if f.real_bytes == 8 else 1.1920928955078125e-07
 
 
 cdef inline double as_packed(const family_t *f, double value) noexcept nogil:
@@ -138,21 +139,31 @@ cdef void pooled_moments(const family_t *f, const double *counts, const double *
                 variance[j] += counts[k] / total * (variances[k * row_step + j * column_step] + delta * delta)
 
 
-cdef inline double rounding_of(const family_t *f, double mean, double pooled) noexcept nogil:
-    """A variance that the rounding of the coordinates alone can make, or whose inverse the precision cannot hold."""
-    cdef double rounding = 4 * epsilon(f), spread = context_of(f).pooled_share * pooled
-    return rounding * rounding * (mean * mean + spread) + (DBL_MIN if f.real_bytes == 8 else FLT_MIN)
+cdef inline double rounding_of(const family_t *f, double mean, double offset) noexcept nogil:
+    """A variance that rounding alone can make, of coordinates as far as `offset` from the pivot, or of the mean, which
+    is a double; or whose inverse the precision cannot hold. Rows are what they are, however far from the origin: the
+    pivot is taken off them before they are rounded."""
+    cdef double rounding = 4 * epsilon(f), rounding_of_mean = 4 * EPSILON
+    return (rounding * rounding * offset * offset + rounding_of_mean * rounding_of_mean * mean * mean
+            + (DBL_MIN if f.real_bytes == 8 else FLT_MIN))
+
+
+cdef inline double about_the_mean(const family_t *f, double square, double delta) noexcept nogil:
+    """A variance from the mean square about another point than the mean: 0 where no digit of it is left. Sums of
+    equal numbers lose up to some 8 eps in a chunk."""
+    cdef double variance = square - delta * delta
+    return 0 if variance < 16 * epsilon(f) * square else variance
 
 
 cdef inline double largest_real(const family_t *f) noexcept nogil:
     return DBL_MAX if f.real_bytes == 8 else FLT_MAX
 
 
-cdef inline bint is_degenerate(const family_t *f, double variance, double mean, double pooled) noexcept nogil:
-    return not (variance > rounding_of(f, mean, pooled) and isfinite(variance))
+cdef inline bint is_degenerate(const family_t *f, double variance, double mean, double offset) noexcept nogil:
+    return not (variance > rounding_of(f, mean, offset) and isfinite(variance))
 
 
-cdef int repair_floors(const family_t *f, Py_ssize_t d, const double *mean, const double *pooled,
+cdef int repair_floors(const family_t *f, Py_ssize_t d, const double *mean, const double *offset, const double *pooled,
                        double *floors) noexcept nogil:
     """What a repair adds to each of d columns: REPAIR times its pooled variance, or where it is constant, times the
     largest of the others', or times 1; and no less than what rounding makes."""
@@ -161,10 +172,10 @@ cdef int repair_floors(const family_t *f, Py_ssize_t d, const double *mean, cons
     for j in range(d):
         if not pooled[j] < largest_real(f):
             return MIXFAST_NOT_FINITE
-        if pooled[j] > rounding_of(f, mean[j], pooled[j]):
+        if pooled[j] > rounding_of(f, mean[j], offset[j]):
             largest = max(largest, pooled[j])
     for j in range(d):
-        rounding = rounding_of(f, mean[j], max(pooled[j], 0.0))
+        rounding = rounding_of(f, mean[j], offset[j])
         scale = pooled[j] if pooled[j] > rounding else largest if largest > 0 else 1
         floors[j] = max(REPAIR * scale, 4 * rounding)
         if not floors[j] < largest_real(f):
@@ -178,7 +189,7 @@ cdef inline double rounding_share(const family_t *f) noexcept nogil:
     return epsilon(f) * 8 * <double> f.n_features
 
 
-cdef bint factor_fails(const family_t *f, const double *mean, const double *pooled, const double *covariance,
+cdef bint factor_fails(const family_t *f, const double *mean, const double *offset, const double *covariance,
                        double *work, double *factor) noexcept nogil:
     """factor = the precision's; true if the covariance is not positive definite to working precision.
 
@@ -186,7 +197,7 @@ cdef bint factor_fails(const family_t *f, const double *mean, const double *pool
     """
     cdef Py_ssize_t d = f.n_features, j
     for j in range(d):
-        if is_degenerate(f, covariance[j * d + j], mean[j], pooled[j]):
+        if is_degenerate(f, covariance[j * d + j], mean[j], offset[j]):
             return True
     if precision_factor(d, covariance, work, factor) != 0:
         return True
@@ -197,13 +208,14 @@ cdef bint factor_fails(const family_t *f, const double *mean, const double *pool
     return False
 
 
-cdef inline bint is_constant_column(const family_t *f, double mean, double pooled) noexcept nogil:
+cdef inline bint is_constant_column(const family_t *f, double mean, double offset, double pooled) noexcept nogil:
     """Whether all rows together have no variance there but reg_covar: that says nothing of a component."""
-    return pooled - context_of(f).reg_covar <= 1e-9 * context_of(f).reg_covar + rounding_of(f, mean, pooled)
+    return pooled - context_of(f).reg_covar <= 1e-9 * context_of(f).reg_covar + rounding_of(f, mean, offset)
 
 
-cdef bint is_held_up(const family_t *f, const double *mean, const double *pooled, const double *floors, double raised,
-                     double *covariance, double *work, double *factor) noexcept nogil:
+cdef bint is_held_up(const family_t *f, const double *mean, const double *offset, const double *pooled,
+                     const double *floors, double raised, double *covariance, double *work,
+                     double *factor) noexcept nogil:
     """Whether an eigenvalue is below SPURIOUS_TIMES what was added to the covariance, reg_covar + raised * floors, in
     the metric of that, or about rounding. `work` holds 2 n_features doubles; covariance and factor stay."""
     cdef Py_ssize_t d = f.n_features, n_varying = 0, i, j
@@ -213,7 +225,7 @@ cdef bint is_held_up(const family_t *f, const double *mean, const double *pooled
     for i in range(d):
         if factor[i * d + i] * factor[i * d + i] * covariance[i * d + i] * share > 1:
             return True
-        if not is_constant_column(f, mean[i], pooled[i]):
+        if not is_constant_column(f, mean[i], offset[i], pooled[i]):
             own = 0
             for j in range(i, d):
                 own += factor[i * d + j] * factor[i * d + j]
@@ -226,7 +238,7 @@ cdef bint is_held_up(const family_t *f, const double *mean, const double *pooled
         return True
     for j in range(d):
         kept[j] = covariance[j * d + j]
-        if not is_constant_column(f, mean[j], pooled[j]):
+        if not is_constant_column(f, mean[j], offset[j], pooled[j]):
             covariance[j * d + j] -= SPURIOUS_TIMES * (context_of(f).reg_covar + raised * floors[j])
     fails = precision_factor(d, covariance, work, factor) != 0
     for j in range(d):
@@ -235,15 +247,15 @@ cdef bint is_held_up(const family_t *f, const double *mean, const double *pooled
     return fails
 
 
-cdef int factor_or_repair(const family_t *f, const double *mean, const double *pooled, const double *floors,
-                          double *covariance, double *work, double *factor) noexcept nogil:
+cdef int factor_or_repair(const family_t *f, const double *mean, const double *offset, const double *pooled,
+                          const double *floors, double *covariance, double *work, double *factor) noexcept nogil:
     """`work` holds 2 n_features doubles."""
     cdef Py_ssize_t d = f.n_features, j
     cdef double step = 1, raised = 0
     cdef int status = MIXFAST_OK, _attempt
     for _attempt in range(MAX_REPAIRS + 1):
-        if not factor_fails(f, mean, pooled, covariance, work, factor):
-            if is_held_up(f, mean, pooled, floors, raised, covariance, work, factor):
+        if not factor_fails(f, mean, offset, covariance, work, factor):
+            if is_held_up(f, mean, offset, pooled, floors, raised, covariance, work, factor):
                 status |= MIXFAST_SPURIOUS_COMPONENT
             return status
         status = MIXFAST_REPAIRED_COVARIANCE
@@ -254,16 +266,39 @@ cdef int factor_or_repair(const family_t *f, const double *mean, const double *p
     return MIXFAST_NOT_FINITE
 
 
-cdef int variance_or_repair(const family_t *f, double mean, double pooled, double floor, double *variance,
-                            double *factor) noexcept nogil:
+cdef int variance_or_repair(const family_t *f, double mean, double offset, double pooled, double floor,
+                            double *variance, double *factor) noexcept nogil:
     cdef int status = MIXFAST_OK
-    if is_degenerate(f, variance[0], mean, pooled):
+    if is_degenerate(f, variance[0], mean, offset):
         variance[0] = floor if not variance[0] > 0 else variance[0] + floor
         status = MIXFAST_REPAIRED_COVARIANCE if isfinite(variance[0]) else MIXFAST_NOT_FINITE
     if status != MIXFAST_OK or variance[0] < SPURIOUS_TIMES * context_of(f).reg_covar:
-        status |= MIXFAST_OK if is_constant_column(f, mean, pooled) else MIXFAST_SPURIOUS_COMPONENT
+        status |= MIXFAST_OK if is_constant_column(f, mean, offset, pooled) else MIXFAST_SPURIOUS_COMPONENT
     factor[0] = 1 / sqrt(variance[0])
     return status
+
+
+cdef inline void offsets_of(Py_ssize_t d, const double *mean, const double *pivot, double *offset) noexcept nogil:
+    cdef Py_ssize_t j
+    for j in range(d):
+        offset[j] = mean[j] - pivot[j]
+
+
+cdef void mean_offsets(const family_t *f, const totals_t *totals, const double *means, double *offset) noexcept nogil:
+    """The root of the mean square of all components' offsets, in each column."""
+    cdef Py_ssize_t n_components = f.n_components, d = f.n_features, k, j
+    cdef double total = 0, own
+    for k in range(n_components):
+        total += totals.counts[k]
+    for j in range(d):
+        offset[j] = 0
+    for k in range(n_components):
+        if totals.counts[k] > 0:
+            for j in range(d):
+                own = means[k * d + j] - totals.pivot[j]
+                offset[j] += totals.counts[k] / total * own * own
+    for j in range(d):
+        offset[j] = sqrt(offset[j])
 
 
 cdef void move_mean(const family_t *f, double mass, const double *pivot, const double *first, double *mean,
@@ -292,13 +327,15 @@ cdef int full_maximise(const family_t *f, const totals_t *totals, const double *
             move_mean(f, masses[k], totals.pivot, totals.stats + k * d, means + k * d, delta)
             covariance = covariances + k * d * d
             for i in range(d):
-                for j in range(i + 1):
+                for j in range(i):
                     covariance[i * d + j] = second[k * n_pairs + i * (i + 1) // 2 + j] / masses[k]
                     covariance[i * d + j] -= delta[i] * delta[j]
                     covariance[j * d + i] = covariance[i * d + j]
-                covariance[i * d + i] += reg_covar
+                covariance[i * d + i] = about_the_mean(
+                    f, second[k * n_pairs + i * (i + 1) // 2 + i] / masses[k], delta[i]) + reg_covar
     pooled_moments(f, totals.counts, means, covariances, d * d, d + 1, mean, pooled)
-    return repair_floors(f, d, mean, pooled, floors)
+    offsets_of(d, mean, totals.pivot, delta)
+    return repair_floors(f, d, mean, delta, pooled, floors)
 
 
 cdef int full_maximise_component(const family_t *f, Py_ssize_t k, const totals_t *totals, const double *work,
@@ -318,19 +355,24 @@ cdef int full_maximise_component(const family_t *f, Py_ssize_t k, const totals_t
         for j in range(d):
             own_mean[j] = mean[j]
             covariance[j * d + j] = pooled[j]
-    return status | factor_or_repair(f, own_mean, pooled, floors, covariance, own_work, factor)
+    offsets_of(d, own_mean, totals.pivot, own_work)
+    return status | factor_or_repair(f, own_mean, own_work, pooled, floors, covariance, own_work + d, factor)
 
-cdef int finish_tied(const family_t *f, const double *counts, double *work, double *params) noexcept nogil:
+
+cdef int finish_tied(const family_t *f, const totals_t *totals, double *work, double *params) noexcept nogil:
     """The factor of the common covariance, which is there but for repairs, and means of components without rows; `work`
-    holds 5 d doubles."""
+    holds 6 d doubles."""
     cdef Py_ssize_t n_components = f.n_components, d = f.n_features, k, j
+    cdef const double *counts = totals.counts
     cdef double *covariance = params + n_components * d
     cdef double *mean = work
     cdef double *pooled = mean + d
     cdef double *floors = pooled + d
+    cdef double *offset = floors + d
     cdef int status
     pooled_moments(f, counts, params, covariance, 0, d + 1, mean, pooled)
-    status = repair_floors(f, d, mean, pooled, floors)
+    mean_offsets(f, totals, params, offset)
+    status = repair_floors(f, d, mean, offset, pooled, floors)
     if status != MIXFAST_OK:
         return status
     for k in range(n_components):
@@ -338,7 +380,7 @@ cdef int finish_tied(const family_t *f, const double *counts, double *work, doub
             status |= MIXFAST_EMPTIED_COMPONENT
             for j in range(d):
                 params[k * d + j] = mean[j]
-    return status | factor_or_repair(f, mean, pooled, floors, covariance, floors + d, covariance + d * d)
+    return status | factor_or_repair(f, mean, offset, pooled, floors, covariance, offset + d, covariance + d * d)
 
 
 cdef int diagonal_maximise(const family_t *f, const totals_t *totals, const double *masses, double *work,
@@ -358,9 +400,10 @@ cdef int diagonal_maximise(const family_t *f, const totals_t *totals, const doub
             move_mean(f, masses[k], totals.pivot, totals.stats + k * d, means + k * d, delta)
             for j in range(d):
                 i = k * d + j
-                variances[i] = second[i] / masses[k] - delta[j] * delta[j] + context_of(f).reg_covar
+                variances[i] = about_the_mean(f, second[i] / masses[k], delta[j]) + context_of(f).reg_covar
     pooled_moments(f, totals.counts, means, variances, d, 1, mean, pooled)
-    status = repair_floors(f, d, mean, pooled, floors)
+    offsets_of(d, mean, totals.pivot, delta)
+    status = repair_floors(f, d, mean, delta, pooled, floors)
     if status != MIXFAST_OK:
         return status
     for k in range(n_components):
@@ -370,7 +413,8 @@ cdef int diagonal_maximise(const family_t *f, const totals_t *totals, const doub
             i = k * d + j
             if totals.counts[k] == 0:
                 means[i], variances[i] = mean[j], pooled[j]
-            status |= variance_or_repair(f, means[i], pooled[j], floors[j], variances + i, precisions + i)
+            status |= variance_or_repair(f, means[i], means[i] - totals.pivot[j], pooled[j], floors[j],
+                                         variances + i, precisions + i)
     return status
 
 
@@ -386,22 +430,21 @@ cdef int spherical_maximise(const family_t *f, const totals_t *totals, const dou
     cdef double *mean = delta + d
     cdef double *pooled = mean + d
     cdef double *floors = pooled + d
-    cdef double average = 0, square = 0, total
+    cdef double average = 0, square, offset, total
     cdef int status
     for k in range(n_components):
         if totals.counts[k] > 0:
             move_mean(f, masses[k], totals.pivot, totals.stats + k * d, means + k * d, delta)
             total = 0
             for j in range(d):
-                total += second[k * d + j] / masses[k] - delta[j] * delta[j]
+                total += about_the_mean(f, second[k * d + j] / masses[k], delta[j])
             variances[k] = total / <double> d + context_of(f).reg_covar
     pooled_moments(f, totals.counts, means, variances, 1, 0, mean, pooled)
     for j in range(d):
         average += pooled[j] / <double> d
-    for j in range(d):
-        square += mean[j] * mean[j] / <double> d
-    square = sqrt(square)
-    status = repair_floors(f, 1, &square, &average, floors)
+    square = root_mean_square(d, mean, NULL)
+    offset = root_mean_square(d, mean, totals.pivot)
+    status = repair_floors(f, 1, &square, &offset, &average, floors)
     if status != MIXFAST_OK:
         return status
     for k in range(n_components):
@@ -410,11 +453,20 @@ cdef int spherical_maximise(const family_t *f, const totals_t *totals, const dou
             variances[k] = average
             for j in range(d):
                 means[k * d + j] = mean[j]
-        square = 0
-        for j in range(d):
-            square += means[k * d + j] * means[k * d + j] / <double> d
-        status |= variance_or_repair(f, sqrt(square), average, floors[0], variances + k, precisions + k)
+        status |= variance_or_repair(f, root_mean_square(d, means + k * d, NULL),
+                                     root_mean_square(d, means + k * d, totals.pivot), average, floors[0],
+                                     variances + k, precisions + k)
     return status
+
+
+cdef double root_mean_square(Py_ssize_t d, const double *mean, const double *pivot) noexcept nogil:
+    """Of mean - pivot; NULL is the origin."""
+    cdef Py_ssize_t j
+    cdef double total = 0, own
+    for j in range(d):
+        own = mean[j] if pivot == NULL else mean[j] - pivot[j]
+        total += own * own / <double> d
+    return sqrt(total)
 
 
 # ---- unconstrain and constrain --------------------------------------------------------------------------------------
@@ -535,7 +587,7 @@ cdef int spherical_constrain(const family_t *f, const double *numbers, double *w
 # ---- families -------------------------------------------------------------------------------------------------------
 
 cdef family_t *new_family(Py_ssize_t n_components, Py_ssize_t n_features, int real_bytes, object isa, double reg_covar,
-                          double pooled_share, size_t context_bytes) except NULL:
+                          size_t context_bytes) except NULL:
     """A family with a context of so many bytes, the first of which are a covariances_t."""
     cdef int level = resolve_isa(isa)
     if n_components < 1 or n_features < 1 or real_bytes not in (4, 8):
@@ -547,7 +599,7 @@ cdef family_t *new_family(Py_ssize_t n_components, Py_ssize_t n_features, int re
         free(f)
         free(context)
         raise MemoryError
-    context.reg_covar, context.pooled_share = reg_covar, pooled_share
+    context.reg_covar = reg_covar
     context.rows = mixfast_select_rows(level, real_bytes)
     context.gaussian = mixfast_select_gaussian(level, real_bytes)
     f.n_components, f.n_features = n_components, n_features
@@ -573,7 +625,7 @@ cdef void make_full(family_t *f, structure_t *structure) noexcept:
     size_moments(f)
     f.n_params = n_components * (d + 2 * d * d)
     f.n_free = n_components * (d + d * (d + 1) // 2)
-    f.n_own_work = 2 * d
+    f.n_own_work = 3 * d
     f.flops_per_component = d * d * d
     f.maximise_component = full_maximise_component
     structure.log_determinants, structure.fill_tables = full_determinants, full_tables

@@ -8,8 +8,8 @@ Parameters, C order, one after the other (K components, d features):
     diagonal    means[K][d]   covariances[K][d]      precisions_cholesky[K][d]
     spherical   means[K][d]   covariances[K]         precisions_cholesky[K]
 
-Statistics are laid out in `_kernels/gaussian.h`. Second moments are taken about the means of the pass (tied: about its
-pivot) and corrected by the shift of the mean, S / N - delta delta'; never E[x^2] - m^2.
+Statistics are laid out in `_kernels/gaussian.h`. Second moments are taken about the means of the pass and corrected by
+the shift of the mean, S / N - delta delta'; never E[x^2] - m^2, but where that loses nothing (`linear_loses_digits`).
 """
 
 from libc.float cimport FLT_MAX
@@ -18,7 +18,9 @@ from libc.string cimport memset
 
 from mixfast._capsule cimport capsule_of
 from mixfast._family cimport (
-    MIXFAST_SPURIOUS_COMPONENT,
+    MIXFAST_LOST_DIGITS,
+    MIXFAST_NOT_FINITE,
+    MIXFAST_REPAIRED_COVARIANCE,
     family_t,
     gaussian_kernels_t,
     prepare_carry_fn,
@@ -32,6 +34,7 @@ from mixfast.families._covariances cimport (
     make_diagonal,
     make_full,
     make_spherical,
+    move_mean,
     new_family,
     real_at,
     structure_of,
@@ -39,7 +42,6 @@ from mixfast.families._covariances cimport (
     tied_unconstrain,
 )
 
-cdef double ROUNDING = 1e-14       # 64 eps: of a difference of sums, relative to these
 cdef double CARRY_ROUNDING = 1e-6   # a ceiling is kept as a float: 2^-23 of it is lost, and it must not sink
 
 
@@ -74,16 +76,30 @@ cdef void prepare(const family_t *f, const double *weights, const double *params
 
 cdef void tied_prepare(const family_t *f, const double *weights, const double *params, double *work, double *pivot,
                        void *tables) noexcept nogil:
+    cdef Py_ssize_t n_components = f.n_components, d = f.n_features, k
+    cdef const double *factor = params + n_components * d + d * d
+    cdef double *constant = work
+    cdef double *mean = constant + n_components
+    cdef double *shift = mean + n_components * d
+    cdef double log_det = log_diagonal(d, factor)
+    centre_means(f, weights, params, pivot, mean)
+    for k in range(n_components):
+        constant[k] = log(weights[k]) + log_normaliser(d) + log_det
+        upper_transposed_times(d, factor, mean + k * d, shift + k * d)
+    context_of(f).rows.round_to_real(n_components * (1 + 2 * d), work, tables)
+    context_of(f).gaussian.pack_triangle(d, factor, real_at(f, tables, n_components * (1 + 2 * d)))
+
+
+cdef void linear_prepare(const family_t *f, const double *weights, const double *params, double *work, double *pivot,
+                         void *tables) noexcept nogil:
     cdef Py_ssize_t n_components = f.n_components, d = f.n_features, k, i, j
     cdef const double *factor = params + n_components * d + d * d
     cdef double *constant = work
     cdef double *coef = constant + n_components
-    cdef double *zeros = coef + n_components * d
-    cdef double *mean = zeros + d
+    cdef double *mean = coef + n_components * d
     cdef double *whitened = mean + n_components * d
     cdef double log_det = log_diagonal(d, factor)
     centre_means(f, weights, params, pivot, mean)
-    memset(zeros, 0, d * sizeof(double))
     for k in range(n_components):
         constant[k] = log(weights[k]) + log_normaliser(d) + log_det
         upper_transposed_times(d, factor, mean + k * d, whitened)
@@ -92,8 +108,7 @@ cdef void tied_prepare(const family_t *f, const double *weights, const double *p
             coef[k * d + i] = 0
             for j in range(i, d):
                 coef[k * d + i] += factor[i * d + j] * whitened[j]
-    context_of(f).rows.round_to_real(n_components * (1 + d) + d, work, tables)
-    context_of(f).gaussian.pack_triangle(d, factor, real_at(f, tables, n_components * (1 + d) + d))
+    context_of(f).rows.round_to_real(n_components * (1 + d), work, tables)
 
 
 # ---- maximise -------------------------------------------------------------------------------------------------------
@@ -103,15 +118,71 @@ cdef int maximise(const family_t *f, const totals_t *totals, double *work, doubl
 
 
 cdef int tied_maximise(const family_t *f, const totals_t *totals, double *work, double *params) noexcept nogil:
-    """covariance = (sum of w x x' - sum over k of N_k m_k m_k') / N, all about the origin. Needs no d^2 work in a pass;
-    loses (spread of the means / standard deviation)^2 of the relative precision."""
+    """covariance = (the second moments of all components about the means of the pass - sum of N_k delta_k delta_k') / N"""
+    cdef Py_ssize_t n_components = f.n_components, d = f.n_features, k, i, j
+    cdef const double *counts = totals.counts
+    cdef const double *second = totals.stats + n_components * d
+    cdef double *covariance = params + n_components * d
+    cdef double *delta = work
+    cdef double n = 0
+    for k in range(n_components):
+        n += counts[k]
+    for i in range(d):
+        for j in range(i + 1):
+            covariance[i * d + j] = second[i * (i + 1) // 2 + j] / n
+    for k in range(n_components):
+        if counts[k] > 0:
+            move_mean(f, counts[k], totals.pivot, totals.stats + k * d, params + k * d, delta)
+            for i in range(d):
+                for j in range(i + 1):
+                    covariance[i * d + j] -= counts[k] / n * delta[i] * delta[j]
+    for i in range(d):
+        covariance[i * d + i] += context_of(f).reg_covar
+        for j in range(i):
+            covariance[j * d + i] = covariance[i * d + j]
+    return finish_tied(f, totals, work, params)
+
+
+# ---- linear forms ---------------------------------------------------------------------------------------------------
+
+# The quick family of tied covariances needs no d^2 work in a pass, and loses about D^2 of the relative precision, where
+# D is the largest distance of a mean from the pivot in standard deviations: log densities differ by about 1 and are
+# differences of numbers as large as D^2, and so are the covariances. PLACEHOLDER
+cdef double MOST_SQUARED = 1e6
+cdef double MOST_SQUARED_FLOAT = 1e3
+
+
+cdef int linear_loses_digits(const family_t *f, const double *weights, const double *params,
+                             double *work) noexcept nogil:
+    """work: centred[K][d] | pivot[d] | whitened[d]"""
+    cdef Py_ssize_t n_components = f.n_components, d = f.n_features, k, i
+    cdef const double *factor = params + n_components * d + d * d
+    cdef double *centred = work
+    cdef double *pivot = centred + n_components * d
+    cdef double *whitened = pivot + d
+    cdef double limit = MOST_SQUARED if f.real_bytes == 8 else MOST_SQUARED_FLOAT
+    cdef double square
+    memset(pivot, 0, d * sizeof(double))
+    centre_means(f, weights, params, pivot, centred)
+    for k in range(n_components):
+        square = 0
+        upper_transposed_times(d, factor, centred + k * d, whitened)
+        for i in range(d):
+            square += whitened[i] * whitened[i]
+        if not square < limit:
+            return 1
+    return 0
+
+
+cdef int linear_maximise(const family_t *f, const totals_t *totals, double *work, double *params) noexcept nogil:
+    """covariance = (sum of w x x' - sum over k of N_k m_k m_k') / N, all about the origin."""
     cdef Py_ssize_t n_components = f.n_components, d = f.n_features, k, i, j
     cdef const double *counts = totals.counts
     cdef const double *second = totals.common + d
     cdef double *means = params
     cdef double *covariance = means + n_components * d
     cdef double *centred = work + 4 * d
-    cdef const double *pooled = work + d  # of finish_tied
+    cdef double *shares = centred + n_components * d
     cdef double n = 0
     cdef int status
     for k in range(n_components):
@@ -129,16 +200,16 @@ cdef int tied_maximise(const family_t *f, const totals_t *totals, double *work, 
             covariance[i * d + j] /= n
             covariance[j * d + i] = covariance[i * d + j]
         covariance[i * d + i] += context_of(f).reg_covar
-    status = finish_tied(f, counts, work, params)
-    for j in range(d):
-        # what is left of the difference above is its rounding: groups have one value each in this column
-        if covariance[j * d + j] < ROUNDING * pooled[j]:
-            status |= MIXFAST_SPURIOUS_COMPONENT
-    return status
+    status = finish_tied(f, totals, work, params)
+    if status & (MIXFAST_REPAIRED_COVARIANCE | MIXFAST_NOT_FINITE):
+        return MIXFAST_LOST_DIGITS  # perhaps it is singular, perhaps only what is left of it here
+    for k in range(n_components):
+        shares[k] = counts[k] / n
+    return MIXFAST_LOST_DIGITS if linear_loses_digits(f, shares, params, work) else status
 
 
-cdef double tied_common_evidence(const family_t *f, const totals_t *totals, const double *params,
-                                 double *work) noexcept nogil:
+cdef double linear_common_evidence(const family_t *f, const totals_t *totals, const double *params,
+                                   double *work) noexcept nogil:
     """-1/2 sum of w (x - pivot)' U U' (x - pivot): over the columns u of U, u' S u, S the second moments about the
     pivot."""
     cdef Py_ssize_t d = f.n_features, i, j, c
@@ -276,8 +347,7 @@ cdef void spherical_prepare_carry(const family_t *f, Py_ssize_t k, const double 
 
 cdef family_t *new_gaussian(Py_ssize_t n_components, Py_ssize_t n_features, int real_bytes, object isa,
                             double reg_covar) except NULL:
-    # the pivot is the mean of the mixture: coordinates are as large as the pooled variance
-    return new_family(n_components, n_features, real_bytes, isa, reg_covar, 1, sizeof(covariances_t))
+    return new_family(n_components, n_features, real_bytes, isa, reg_covar, sizeof(covariances_t))
 
 
 cdef object capsule_with_bounds(family_t *f, prepare_carry_fn prepare_carry):
@@ -298,22 +368,34 @@ def bind_full(Py_ssize_t n_components, Py_ssize_t n_features, int real_bytes, ob
     return capsule_with_bounds(f, full_prepare_carry)
 
 
+# The context of tied covariances, and their quick family, which has the same.
+ctypedef struct tied_t:
+    covariances_t covariances  # the first member: `_covariances.pyx` sees no other
+    family_t quick
+
+
 def bind_tied(Py_ssize_t n_components, Py_ssize_t n_features, int real_bytes, object isa, double reg_covar):
-    cdef family_t *f = new_gaussian(n_components, n_features, real_bytes, isa, reg_covar)
+    cdef family_t *f = new_family(n_components, n_features, real_bytes, isa, reg_covar, sizeof(tied_t))
+    cdef family_t *quick = &(<tied_t *> f.context).quick
     cdef const gaussian_kernels_t *kernels = context_of(f).gaussian
+    cdef Py_ssize_t n_pairs = n_features * (n_features + 1) // 2
     f.n_params = n_components * n_features + 2 * n_features * n_features
-    f.n_stats = n_components * n_features
-    f.n_common = n_features + n_features * (n_features + 1) // 2 + 1
-    f.n_tables = n_components * (1 + n_features) + n_features + kernels.packed_triangle_size(n_features)
+    f.n_stats = n_components * n_features + n_pairs
+    f.n_tables = n_components * (1 + 2 * n_features) + kernels.packed_triangle_size(n_features)
     f.n_scratch_columns = n_features + 1
     f.n_work = n_components * (1 + 2 * n_features) + 4 * n_features
     f.flops_per_row = n_components * (4 * n_features + 40)
+    f.n_free = n_components * n_features + n_pairs
     f.prepare, f.maximise = tied_prepare, tied_maximise
-    f.n_free = n_components * n_features + n_features * (n_features + 1) // 2
     f.unconstrain, f.constrain = tied_unconstrain, tied_constrain
     f.log_density, f.accumulate = kernels.tied_log_density, kernels.tied_accumulate
-    f.accumulate_common, f.common_evidence = kernels.tied_accumulate_common, tied_common_evidence
-    f.common_log_density = kernels.tied_common_log_density
+    quick[0] = f[0]
+    quick.n_common = n_features + n_pairs + 1
+    quick.prepare, quick.maximise = linear_prepare, linear_maximise
+    quick.log_density, quick.accumulate = kernels.linear_log_density, kernels.linear_accumulate
+    quick.accumulate_common, quick.common_evidence = kernels.linear_accumulate_common, linear_common_evidence
+    quick.loses_digits = linear_loses_digits
+    f.quick = quick
     return capsule_of(f)
 
 

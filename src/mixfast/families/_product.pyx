@@ -183,7 +183,7 @@ cdef double log_prior(const family_t *f, const double *params) noexcept nogil:
     return total
 
 
-# ---- what all components have in common -----------------------------------------------------------------------------
+# ---- the quick product: of the quick families of those parts that have one -----------------------------------------
 
 cdef void accumulate_common(const family_t *f, const chunk_t *chunk, const void *weight, void *scratch,
                             double *common) noexcept nogil:
@@ -195,24 +195,6 @@ cdef void accumulate_common(const family_t *f, const chunk_t *chunk, const void 
         if part.family.accumulate_common != NULL:
             own = columns_of(f, part, chunk)
             part.family.accumulate_common(part.family, &own, weight, scratch, common + part.common)
-
-
-cdef void common_log_density(const family_t *f, const void *tables, const chunk_t *chunk, void *scratch,
-                             void *out) noexcept nogil:
-    cdef const part_t *part
-    cdef void *terms = <void *> real_at(f, scratch, context_of(f).n_shared_columns * chunk.stride)
-    cdef chunk_t own
-    cdef Py_ssize_t i
-    cdef bint has_any = False
-    for i in range(context_of(f).n_parts):
-        part = context_of(f).parts + i
-        if part.family.common_log_density != NULL:
-            own = columns_of(f, part, chunk)
-            part.family.common_log_density(part.family, real_at(f, tables, part.tables), &own, scratch,
-                                           terms if has_any else out)
-            if has_any:
-                add_reals(f, chunk.stride, terms, 0, out)
-            has_any = True
 
 
 cdef double common_evidence(const family_t *f, const totals_t *totals, const double *params,
@@ -227,6 +209,17 @@ cdef double common_evidence(const family_t *f, const totals_t *totals, const dou
             own = totals_of(part, totals)
             evidence += part.family.common_evidence(part.family, &own, params + part.params, work + part.work)
     return evidence
+
+
+cdef int loses_digits(const family_t *f, const double *weights, const double *params, double *work) noexcept nogil:
+    cdef const part_t *part
+    cdef Py_ssize_t i
+    for i in range(context_of(f).n_parts):
+        part = context_of(f).parts + i
+        if part.family.loses_digits != NULL and part.family.loses_digits(
+                part.family, weights_for(f, i, weights), params + part.params, work + part.work):
+            return 1
+    return 0
 
 
 # ---- free numbers ---------------------------------------------------------------------------------------------------
@@ -261,35 +254,26 @@ cdef inline Py_ssize_t in_cache_lines(Py_ssize_t n_reals, int real_bytes) noexce
     return (n_reals + line - 1) // line * line
 
 
-def bind_product(capsules):
-    """The capsule of a product of families, which are bound to the same number of components and the same precision."""
-    cdef Py_ssize_t n_parts = len(capsules), i, k
+cdef inline const family_t *quickest(const family_t *own) noexcept nogil:
+    return own if own.quick == NULL else own.quick
+
+
+cdef void join(family_t *f, list capsules, bint is_quick, context_t *context, part_t *parts) except *:
+    """Fill f and its context, which has the shares already."""
+    cdef Py_ssize_t n_parts = len(capsules), i
     cdef const family_t *first = family_in(capsules[0])
     cdef const family_t *own
-    cdef bint has_numbers = True, has_common = False
-    for capsule in capsules:
-        own = family_in(capsule)
-        if (own.n_components, own.real_bytes, own.isa) != (first.n_components, first.real_bytes, first.isa):
-            raise ValueError("parts of a product should be bound to one number of components and one precision")
-        if own.takes_sparse_rows:
-            raise ValueError("a part of a product was bound to sparse rows: its columns should be dense")
-        has_numbers &= own.unconstrain != NULL
-        has_common |= own.common_evidence != NULL
-    cdef family_t *f = <family_t *> calloc(1, sizeof(family_t))
-    cdef context_t *context = <context_t *> calloc(
-        1, sizeof(context_t) + n_parts * sizeof(part_t) + first.n_components * sizeof(double))
-    if f == NULL or context == NULL:
-        free(f)
-        free(context)
-        raise MemoryError
-    cdef part_t *part = <part_t *> (context + 1)
-    context.n_parts, context.parts, context.shares = n_parts, part, <double *> (part + n_parts)
+    cdef part_t *part
+    cdef bint has_numbers = True
+    context.n_parts, context.parts, context.n_shared_columns = n_parts, parts, 0
     context.log_number = log(<double> first.n_components)
-    for k in range(first.n_components):
-        context.shares[k] = 1 / <double> first.n_components
     f.n_components, f.real_bytes, f.isa, f.context = first.n_components, first.real_bytes, first.isa, context
     for i in range(n_parts):
+        part = parts + i
         own = family_in(capsules[i])
+        if is_quick:
+            own = quickest(own)
+        has_numbers &= own.unconstrain != NULL
         part.family, part.column, part.params, part.stats = own, f.n_features, f.n_params, f.n_stats
         part.common, part.numbers, part.work, part.tables = f.n_common, f.n_free, f.n_work, f.n_tables
         f.n_features += own.n_features
@@ -306,15 +290,46 @@ def bind_product(capsules):
         f.needs_gil |= own.needs_gil
         f.starts_inside |= own.starts_inside
         context.n_shared_columns = max(context.n_shared_columns, own.n_scratch_columns)
-        part += 1
     f.n_scratch_columns = context.n_shared_columns + f.n_components
     f.prepare_component, f.prepare, f.log_density, f.accumulate = prepare_component, prepare, log_density, accumulate
     f.maximise, f.maximise_component, f.log_prior = maximise, maximise_component, log_prior
-    if has_common:
-        f.accumulate_common, f.common_log_density = accumulate_common, common_log_density
-        f.common_evidence = common_evidence
+    if is_quick:
+        f.accumulate_common, f.common_evidence, f.loses_digits = accumulate_common, common_evidence, loses_digits
     if has_numbers:
         f.unconstrain, f.constrain = unconstrain, constrain
+
+
+def bind_product(capsules):
+    """The capsule of a product of families, which are bound to the same number of components and the same precision."""
+    cdef Py_ssize_t n_parts = len(capsules), n_components, k
+    cdef const family_t *first = family_in(capsules[0])
+    cdef const family_t *own
+    cdef bint has_quick = False
+    for capsule in capsules:
+        own = family_in(capsule)
+        if (own.n_components, own.real_bytes, own.isa) != (first.n_components, first.real_bytes, first.isa):
+            raise ValueError("parts of a product should be bound to one number of components and one precision")
+        if own.takes_sparse_rows:
+            raise ValueError("a part of a product was bound to sparse rows: its columns should be dense")
+        has_quick |= own.quick != NULL
+    n_components = first.n_components
+    cdef family_t *f = <family_t *> calloc(1, sizeof(family_t))
+    # one block: the contexts of the product and of its quick product, the latter, the parts of both and the shares
+    cdef context_t *context = <context_t *> calloc(
+        1, 2 * sizeof(context_t) + sizeof(family_t) + 2 * n_parts * sizeof(part_t) + n_components * sizeof(double))
+    if f == NULL or context == NULL:
+        free(f)
+        free(context)
+        raise MemoryError
+    cdef family_t *quick = <family_t *> (context + 2)
+    cdef part_t *parts = <part_t *> (quick + 1)
+    context[0].shares = context[1].shares = <double *> (parts + 2 * n_parts)
+    for k in range(n_components):
+        context.shares[k] = 1 / <double> n_components
+    join(f, list(capsules), False, context, parts)
+    if has_quick:
+        join(quick, list(capsules), True, context + 1, parts + n_parts)
+        f.quick = quick
     owner = Capsules(list(capsules))
     Py_INCREF(owner)
     f.owner = <void *> owner

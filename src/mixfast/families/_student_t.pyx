@@ -274,7 +274,7 @@ cdef int tied_maximise(const family_t *f, const totals_t *totals, const double *
         covariance[i * d + i] += context_of(f).covariances.reg_covar
         for j in range(i):
             covariance[j * d + i] = covariance[i * d + j]
-    status = finish_tied(f, counts, work, params)
+    status = finish_tied(f, totals, work, params)
     precision_of(d, factor, precision)
     for k in range(n_components):
         if counts[k] > 0:
@@ -339,7 +339,7 @@ cdef void make_tied(family_t *f, structure_t *structure) noexcept:
     size_moments(f)
     f.n_params = n_means + 2 * d * d
     f.n_free = n_means + d * (d + 1) // 2
-    f.n_work = max(f.n_work, 4 * d + d * d)
+    f.n_work = max(f.n_work, 6 * d, 4 * d + d * d)
     structure.log_determinants, structure.fill_tables = tied_determinants, tied_tables
     structure.maximise = tied_maximise
     structure.unconstrain, structure.constrain = tied_unconstrain, tied_constrain
@@ -351,8 +351,7 @@ cdef family_t *new_student_t(Py_ssize_t n_components, Py_ssize_t n_features, int
                              double reg_covar, Py_ssize_t n_groups, double start) except NULL:
     if n_groups not in (0, 1, n_components) or not LEAST_DEGREES <= start <= MOST_DEGREES:
         raise ValueError(f"cannot bind {n_groups} groups of {n_components} components with {start} degrees of freedom")
-    # coordinates are as large as the component's own mean: see `nearest_means`
-    cdef family_t *f = new_family(n_components, n_features, real_bytes, isa, reg_covar, 0, sizeof(context_t))
+    cdef family_t *f = new_family(n_components, n_features, real_bytes, isa, reg_covar, sizeof(context_t))
     cdef context_t *context = <context_t *> f.context
     context.n_groups, context.start = n_groups, start
     return f

@@ -36,12 +36,6 @@ class CentredMoments(NamedTuple):
     second: np.ndarray
 
 
-class PivotSums(NamedTuple):
-    """Sums over rows of resp (x - pivot of the pass)."""
-
-    first: np.ndarray
-
-
 class Gaussian(Elliptical):
     """What all structures share."""
 
@@ -83,14 +77,12 @@ class FullGaussian(Gaussian, FullCovariances):
 class TiedGaussian(Gaussian, TiedCovariances):
     """Covariances (d, d).
 
-    x' P x is common to all components and cancels from the responsibilities, so log densities are linear forms; the sum
-    of x x' is the same in every pass and is taken once.
+    Second moments are those of all components together. x' P x is common to all components and cancels from the
+    responsibilities: where means are not far apart, log densities are linear forms and the sum of x x' is taken once.
     """
 
-    Stats = PivotSums
-
     def stat_shapes(self, n_components, n_features):
-        return ((n_components, n_features),)
+        return (n_components, n_features), self.moment_shape(n_components, n_features)[1:]
 
     def bind(self, n_components, n_features, dtype, isa=None):
         return _gaussian.bind_tied(n_components, n_features, np.dtype(dtype).itemsize, isa, self.reg_covar)
