@@ -164,3 +164,20 @@ def test_a_set_that_is_told_is_taken(isa):
     capsule = Bernoulli(1.0).bind(2, 3, np.float64, isa)
     EM(capsule, Rows(binary()))
     assert struct_in(capsule).isa == 1 + ("base", "v2", "v3", "v4").index(isa)
+
+
+@pytest.mark.parametrize("member", ["prepare", "log_density", "accumulate_common", "common_evidence", "loses_digits"])
+def test_what_a_quick_family_lacks_is_named(member):
+    capsule = TiedGaussian(1e-6).bind(2, 3, np.float64)
+    setattr(Struct.from_address(struct_in(capsule).quick), member, None)
+    with pytest.raises(ValueError, match=f"{member} of its quick family is NULL"):
+        EM(capsule, Rows(binary()))
+
+
+def test_a_quick_family_of_other_sizes_is_refused():
+    capsule = TiedGaussian(1e-6).bind(2, 3, np.float64)
+    Struct.from_address(struct_in(capsule).quick).n_stats = 6
+    with pytest.raises(ValueError, match="n_stats of its quick family is 6, its own 12: they must be the same"):
+        EM(capsule, Rows(binary()))
+    with_none = changed(TiedGaussian(1e-6), quick=None).bind(2, 3, np.float64)
+    EM(with_none, Rows(binary())).step()

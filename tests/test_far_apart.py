@@ -96,7 +96,9 @@ def test_float32_rows_far_from_the_origin_are_fitted_as_float64_ones(name, kind,
     got, wanted = MODELS[name](kind, **options).fit(X), MODELS[name](kind, **options).fit(X.astype(float))
     assert got.status_ == wanted.status_
     np.testing.assert_allclose(got.covariances_, wanted.covariances_, rtol=1e-3)
-    np.testing.assert_allclose(got.means_, wanted.means_, rtol=0, atol=(0.5 + 1e-3 * widest) * ulp)  # published as float32
+    np.testing.assert_allclose(
+        got.means_, wanted.means_, rtol=0, atol=(0.5 + 1e-3 * widest) * ulp
+    )  # published as float32
 
 
 @pytest.mark.parametrize("kind", STRUCTURES)

@@ -118,7 +118,7 @@ cdef int maximise(const family_t *f, const totals_t *totals, double *work, doubl
 
 
 cdef int tied_maximise(const family_t *f, const totals_t *totals, double *work, double *params) noexcept nogil:
-    """covariance = (the second moments of all components about the means of the pass - sum of N_k delta_k delta_k') / N"""
+    """covariance = (second moments about the means of the pass, of all components - sum of N_k delta_k delta_k') / N"""
     cdef Py_ssize_t n_components = f.n_components, d = f.n_features, k, i, j
     cdef const double *counts = totals.counts
     cdef const double *second = totals.stats + n_components * d
@@ -146,8 +146,10 @@ cdef int tied_maximise(const family_t *f, const totals_t *totals, double *work, 
 # ---- linear forms ---------------------------------------------------------------------------------------------------
 
 # The quick family of tied covariances needs no d^2 work in a pass, and loses about D^2 of the relative precision, where
-# D is the largest distance of a mean from the pivot in standard deviations: log densities differ by about 1 and are
-# differences of numbers as large as D^2, and so are the covariances. PLACEHOLDER
+# D is the largest distance of a mean from the pivot in standard deviations: log densities and covariances are
+# differences of numbers as large as D^2. 20,000 x 4, 5 components, one step, errors of a covariance that is about 1:
+# D = 10, 30, 100, 900 in float64 8e-15, 6e-14, 7e-13, 4e-11; D = 3, 10, 30 in float32 6e-8, 2e-7, 2e-6. Beyond these
+# limits the family itself makes the pass: 1e-7 in float32 at D = 100 and 900.
 cdef double MOST_SQUARED = 1e6
 cdef double MOST_SQUARED_FLOAT = 1e3
 
