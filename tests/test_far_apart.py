@@ -39,8 +39,8 @@ def moved_together(X, apart):
 @pytest.mark.parametrize("name", MODELS)
 def test_how_far_groups_are_apart_changes_their_means_alone(name, kind, dtype, apart):
     X = groups(apart, dtype)
-    # means that move by a unit of the last place of float32 coordinates move the bound by up to 1e-5
-    tol, left = (1e-7, 2e-5) if dtype == np.float64 else (1e-4, 1e-3)
+    # the last places of float32 coordinates 1e5 from the pivot move the bound by up to 3e-4 from pass to pass
+    tol, left = (1e-7, 2e-5) if dtype == np.float64 else (1e-3, 2e-3)
     options = {"init_params": LABELS, "reg_covar": 0.0, "tol": tol}
     far = MODELS[name](kind, **options).fit(X)
     near = MODELS[name](kind, **options).fit(moved_together(X, apart))
