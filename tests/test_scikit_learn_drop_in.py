@@ -417,7 +417,6 @@ WRONG_ROWS = {
     "no columns": np.ones((5, 0)),
     "one dimension": np.ones(5),
     "three dimensions": np.ones((5, 3, 1)),
-    "NaN": np.full((5, 3), np.nan),
     "infinity": np.full((5, 3), np.inf),
     "sparse": sparse.csr_matrix(np.ones((5, 3))),
     "complex": np.ones((5, 3)) * 1j,
@@ -439,6 +438,18 @@ def test_rows_that_cannot_be_predicted_give_scikit_learns_error(X, name):
     models = fit_both(clusters(), tol=0.1, **fixed_start(clusters()))
     theirs, ours = errors(lambda model: getattr(model, name)(X), models)
     assert ours == theirs
+
+
+@pytest.mark.parametrize("name", ["fit", "fit_predict", *ON_ROWS])
+def test_missing_values_are_refused_as_by_scikit_learn_and_placed(name):
+    """The advice is another one: mixfast has mixtures for missing values."""
+    models = fit_both(clusters(), tol=0.1, **fixed_start(clusters()))
+    X = clusters()
+    X[4, 1] = np.nan
+    theirs, ours = errors(lambda model: getattr(model, name)(X), models)
+    assert ours[0] is theirs[0]
+    assert theirs[1].startswith("Input X contains NaN")
+    assert ours[1].startswith("Input X contains NaN: column 1, row 4. GaussianMixture has no place for missing values")
 
 
 @pytest.mark.parametrize("name", [*ON_ROWS, "sample"])

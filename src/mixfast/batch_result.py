@@ -236,7 +236,7 @@ class BatchResult:
         return self._estimator(i, self.feature_names)
 
     def _estimator(self, i, feature_names):
-        if not isinstance(i, Integral):
+        if not isinstance(i, Integral) or isinstance(i, bool):
             raise TypeError(f"a problem is an integer, got {i!r}")
         if not -len(self) <= i < len(self):
             raise IndexError(f"problem {i} of {len(self)}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass, replace
+from numbers import Real
 
 import numpy as np
 import scipy.sparse
@@ -91,6 +92,11 @@ def gather_problems(problems, sample_weight=None):
         offsets = np.arange(n_problems + 1, dtype=np.int64) * n_samples
     else:
         problems = list(problems)
+        if problems and isinstance(problems[0], tuple) and len(problems[0]) == 2 and is_table(problems[0][1]):
+            raise ValueError(
+                "problems should be a list of tables, got pairs of a key and a table, as groupby makes them: pass "
+                "[rows for _, rows in ...], or the whole table to fit_many_groups"
+            )
         if not {np.ndarray}.issuperset(map(type, problems)):
             names = _common_names(problems)
         arrays = [as_columns(X, f"problems[{i}]") for i, X in enumerate(problems)]
@@ -133,6 +139,8 @@ def canonical(X):
 def _gather_weights(sample_weight, offsets):
     if sample_weight is None:
         return None
+    if isinstance(sample_weight, Real):  # the same for all rows, as `fit` takes it
+        return np.full(offsets[-1], float(sample_weight))
     if not isinstance(sample_weight, np.ndarray) or sample_weight.dtype == object:
         sample_weight = list(sample_weight)
     if np.ndim(sample_weight[0] if len(sample_weight) else 0):

@@ -36,9 +36,20 @@ from mixfast.problems import canonical
 from mixfast.proportions._dirichlet import DirichletWeights
 from mixfast.proportions._fixed import FixedWeights
 from mixfast.proportions._free import FreeWeights
-from mixfast.tables import adopted, as_columns, check_no_dates, check_no_missing, check_numbers, objects_as_reals
+from mixfast.tables import (
+    adopted,
+    as_columns,
+    check_no_dates,
+    check_no_missing,
+    check_numbers,
+    names_of,
+    objects_as_reals,
+)
 from mixfast.units import DataUnits
 from mixfast.weights import counted_rows, observed
+
+#: Assigned weights may miss 1 by so much: float32 ones of thousands of components do.
+SUM_TOLERANCE = 1e-3
 
 #: Iterations asked of the engine at once; only there so that any max_iter fits its integers.
 MAX_STEPS = 100_000
@@ -366,6 +377,7 @@ class BaseMixture(DensityEstimator):
             return self._validate_rows(X, ensure_min_samples=2)
         try:
             self._check_structure()
+            self._take_up_parameters()
             return self._validate_rows(X, reset=False, ensure_min_samples=2)
         except ValueError as error:
             clone(self)._validate_rows(X, ensure_min_samples=2)  # raises what is wrong whatever was fitted before
@@ -389,6 +401,9 @@ class BaseMixture(DensityEstimator):
         super().__setstate__(state)
         if hasattr(self, "weights_") and "_fitted_structure" not in state:  # files, and pickles of before, have none
             self._remember_structure()
+
+    def _take_up_parameters(self):
+        """Parameters that were set since the last fit, and are no part of its structure, hold from now on."""
 
     def _check_structure(self):
         """Raises ValueError where the estimator has been given another structure since its fit."""
@@ -523,6 +538,8 @@ class BaseMixture(DensityEstimator):
         """Rows as the family wants them; those that are sparse without zeros, their columns in order."""
         X = objects_as_reals(adopted(X))
         check_no_dates(X)
+        if names_of(X) == []:
+            raise ValueError("X has no columns: 0 feature(s) while a minimum of 1 is required")
         try:
             X = validate_data(
                 self,
@@ -629,11 +646,23 @@ class BaseMixture(DensityEstimator):
         self._family().params_layout(len(weights), self._n_fitted_features()).check(self._collect())
 
     def _packed_state(self, layout):
-        return np.asarray(self.weights_, dtype=np.float64), layout.pack(self._collect())
+        """Weights and parameters, which may have been assigned; raises ValueError where they make no mixture."""
+        weights, params = np.asarray(self.weights_, dtype=np.float64), layout.pack(self._collect())
+        if not (np.all(weights >= 0) and abs(weights.sum() - 1) < SUM_TOLERANCE):
+            raise ValueError(f"weights_={self.weights_} should not be negative, and sum to 1")
+        if not np.all(np.isfinite(params)):
+            raise ValueError(
+                f"parameters of this {type(self).__name__} are not finite: assign others, or fit the model again"
+            )
+        return weights, params
 
     def _pass_over(self, X):
         """A pass over X at the fitted parameters, and the dtype that results should have."""
         check_is_fitted(self)
+        try:
+            self._check_structure()
+        except ValueError as error:
+            raise ValueError(f"{error}: fit again, or set the parameter back") from None
         X = self._validate_rows(X, reset=False)
         weights = np.asarray(self.weights_, dtype=np.float64)
         encoded = self._family().encode(X)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from numbers import Integral
 from typing import NamedTuple
 
 import numpy as np
@@ -55,8 +56,10 @@ class Columns:
             return Answers(name, *_plain(name, self._X[:, place]))
         series = self._table.series[place]
         declared = declared_categories(series)
+        # beside a missing value integers become float64, and large ones their neighbours
+        known = series.fill_null(0) if series.dtype.is_integer() else series
         # values of a type that declares its categories may be anything, as intervals
-        values, is_missing = _plain(name, series.to_numpy(), declared is not None)
+        values, is_missing = _plain(name, known.to_numpy(), declared is not None)
         return Answers(name, values, is_missing | series.is_null().to_numpy(), declared)
 
     def as_array(self):
@@ -75,6 +78,8 @@ class Columns:
 def _plain(name, values, is_declared=False):
     """Values as numbers or as an object array of strings, and where they are missing; those whose categories are
     declared as they are."""
+    if values.ndim != 1:
+        raise ValueError(f"Column {name!r} of X should hold strings or numbers, got lists of them")
     if values.dtype.kind in "US":
         values = values.astype(object)
     if values.dtype != object:
@@ -92,7 +97,13 @@ def _plain(name, values, is_declared=False):
     if any(isinstance(value, str) for value in known):
         kinds = ", ".join(sorted({type(value).__name__ for value in known}))
         raise ValueError(f"Column {name!r} of X should hold either strings or numbers, got {kinds}")
-    if numbers.dtype.kind not in "biuf" or numbers.ndim != 1:
+    if numbers.ndim == 1 and all(isinstance(value, Integral) for value in known):
+        if numbers.dtype.kind not in "biu":
+            raise ValueError(
+                f"Column {name!r} of X holds integers that 64 bits are too few for, such as {max(known, key=abs)}: "
+                "make strings of them"
+            )
+    elif numbers.dtype.kind not in "biuf" or numbers.ndim != 1:
         kinds = ", ".join(sorted({type(value).__name__ for value in known}))
         raise TypeError(f"Column {name!r} of X: its argument must be a string or a number, got {kinds}")
     full = np.zeros(len(values), dtype=numbers.dtype)

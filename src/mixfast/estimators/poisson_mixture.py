@@ -13,6 +13,7 @@ from mixfast.estimators._base import BaseMixture
 from mixfast.estimators._density import fitting
 from mixfast.estimators._domain import check_counts
 from mixfast.families.poisson import Exposed, Poisson, PoissonParams
+from mixfast.tables import check_no_dates
 
 
 def exposed(X, exposure):
@@ -256,6 +257,7 @@ class PoissonMixture(BaseMixture):
 
 def _check_exposure(exposure, n_samples, dtype):
     """One for each row, float64; those of `dtype`, which rows are computed in, must be above zero."""
+    check_no_dates(exposure)
     exposure = check_array(np.atleast_1d(exposure), ensure_2d=False, dtype=np.float64, input_name="exposure")
     if exposure.shape not in ((n_samples,), (1,)):
         raise ValueError(f"exposure should have the shape of {(n_samples,)}, got {exposure.shape}")

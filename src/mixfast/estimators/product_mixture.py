@@ -244,16 +244,19 @@ class ProductMixture(BaseMixture):
                 f"parts has the columns {[group.name for group in groups]}, and had those of "
                 f"{list(self.components_)} in that fit"
             )
-        components = {}
         for group, own in zip(groups, self.components_.values(), strict=True):
             new = group.part.mixture(self.n_components)
             if type(new) is not type(own):
                 raise ValueError(
                     f"part {group.name!r} is for a {type(new).__name__}, and was for a {type(own).__name__} in that fit"
                 )
-            components[group.name] = copy.copy(own).set_params(**new.get_params())
-            components[group.name]._check_structure()
-        self.components_ = components  # whose other hyper-parameters may have changed
+            _with_parameters_of(new, own)._check_structure()
+
+    def _take_up_parameters(self):
+        self.components_ = {
+            group.name: _with_parameters_of(group.part.mixture(self.n_components), own)
+            for group, own in zip(self._groups(self._column_names()), self.components_.values(), strict=True)
+        }
 
     def _collect(self):
         return self._family().join([own._collect() for own in self.components_.values()])
@@ -358,6 +361,11 @@ class ProductMixture(BaseMixture):
             own = decode(block, mixture.categories_) if _is_categorical(group) else block
             columns.update(zip(group.places, own.T, strict=True))
         return np.column_stack([columns[place] for place in sorted(columns)]), labels
+
+
+def _with_parameters_of(new, fitted):
+    """The fitted mixture of a part with the parameters that the part has now."""
+    return copy.copy(fitted).set_params(**new.get_params())
 
 
 def _place(column, names):

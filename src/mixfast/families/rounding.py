@@ -7,8 +7,9 @@ import numpy as np
 
 def rounded_above_zero(values, dtype):
     """What is possible must not become impossible by rounding to float32."""
-    rounded = values.astype(dtype)
-    return np.where(values > 0, np.maximum(rounded, np.nextafter(dtype.type(0), dtype.type(1))), rounded)
+    with np.errstate(under="ignore"):
+        rounded = values.astype(dtype)
+    return np.where(values > 0, np.maximum(rounded, np.finfo(dtype).smallest_subnormal), rounded)
 
 
 def rounded_below_one(values, dtype):
