@@ -53,8 +53,9 @@ def adopted(X):
     check_eager(X)
     if isinstance(X, np.ma.MaskedArray):
         return _unmasked(X)
-    speaks_arrow = any(hasattr(type(X), f"__arrow_c_{form}__") for form in ("stream", "array"))
-    if not speaks_arrow or hasattr(X, "__array__"):  # pandas, polars and pyarrow tables have that too
+    speaks_arrow = [hasattr(type(X), f"__arrow_c_{form}__") for form in ("stream", "array")]
+    is_batch = speaks_arrow[1] and hasattr(type(X), "column_names")  # pyarrow's, which narwhals does not read
+    if not any(speaks_arrow) or (hasattr(X, "__array__") and not is_batch):  # tables have that too
         return X
     try:
         import pyarrow
@@ -64,6 +65,12 @@ def adopted(X):
         import polars
 
         return polars.DataFrame(X)
+
+
+def as_named(X):
+    """X for scikit-learn, which wants names to be different: an array, which has none, where two columns share one."""
+    names = names_of(X)
+    return X if names is None or len(set(map(str, names))) == len(names) else np.asarray(X)
 
 
 def _unmasked(X):

@@ -39,6 +39,7 @@ from mixfast.proportions._free import FreeWeights
 from mixfast.tables import (
     adopted,
     as_columns,
+    as_named,
     check_no_dates,
     check_no_missing,
     check_numbers,
@@ -543,7 +544,7 @@ class BaseMixture(DensityEstimator):
         try:
             X = validate_data(
                 self,
-                X,
+                as_named(X),
                 dtype=[np.float64, np.float32],
                 accept_sparse=self._accepts_sparse,
                 ensure_all_finite="allow-nan" if self._accepts_missing else True,

@@ -12,7 +12,7 @@ from sklearn.utils.validation import validate_data
 from mixfast.estimators._base import BaseMixture
 from mixfast.estimators._categories import Columns, categories_of, check_categories, codes_of, decode
 from mixfast.families.categorical import Categorical, CategoricalParams
-from mixfast.tables import adopted
+from mixfast.tables import adopted, as_named
 
 
 class CategoricalMixture(BaseMixture):
@@ -190,7 +190,7 @@ class CategoricalMixture(BaseMixture):
 
     def _validate_rows(self, X, reset=True, ensure_min_samples=1):
         answers = Columns(X, ensure_min_samples).all_answers()
-        validate_data(self, adopted(X), reset=reset, skip_check_array=True)
+        validate_data(self, as_named(adopted(X)), reset=reset, skip_check_array=True)
         if reset:
             self._learn_categories(answers)
         is_float32 = all(own.values.dtype == np.float32 for own in answers)

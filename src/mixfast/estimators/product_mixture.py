@@ -16,7 +16,7 @@ from mixfast.estimators._base import BaseMixture
 from mixfast.estimators._categories import Columns, categories_of, decode
 from mixfast.families.product import Product
 from mixfast.parts import Categorical, Part
-from mixfast.tables import adopted, places_called
+from mixfast.tables import adopted, as_named, places_called
 
 
 class Group(NamedTuple):
@@ -299,7 +299,7 @@ class ProductMixture(BaseMixture):
         columns = Columns(X, ensure_min_samples)
         if not reset and columns.are_named and self._finds_all_by_name():
             return self._block(columns, self._groups(columns.names), self._mixtures().values())
-        validate_data(self, adopted(X), reset=reset, skip_check_array=True)
+        validate_data(self, as_named(adopted(X)), reset=reset, skip_check_array=True)
         if not reset and columns.are_named and columns.names != getattr(self, "column_names_in_", columns.names):
             raise ValueError(f"X has the columns {columns.names}, and had {self.column_names_in_} in fit")
         groups = self._groups(columns.names if reset else self._column_names())

@@ -1,0 +1,343 @@
+"""Tables: columns are read by place or by name, whatever the names are, and mean the same in every method."""
+
+import datetime
+from decimal import Decimal
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+import scipy.sparse
+from numpy.testing import assert_array_equal
+
+from mixfast import (
+    BernoulliMixture,
+    CategoricalMixture,
+    GaussianMixture,
+    PoissonMixture,
+    ProductMixture,
+    fit_many,
+    fit_many_columns,
+    fit_many_groups,
+    select,
+)
+from mixfast.parts import Bernoulli, Categorical, Gaussian, StudentT
+
+RNG = np.random.default_rng(0)
+X = RNG.normal([0, 100, -50], 1, (200, 3))
+ORDER = [2, 0, 1]
+
+#: Three names of columns each; polars and pyarrow take strings only.
+NAMES = {
+    "strings": ["a", "b", "c"],
+    "names of attributes": ["column_names", "columns", "rename_columns"],
+    "strings of digits": ["2", "0", "1"],
+    "integers": [2, 0, 1],
+    "large integers": [10, 20, 30],
+    "years": [1990, 2000, 2010],
+    "dates": [datetime.date(2020, 1, day) for day in (1, 2, 3)],
+    "timestamps": list(pd.date_range("2020-01-01", periods=3)),
+    "tuples": [("a", 1), ("a", 2), ("b", 1)],
+    "floats": [0.5, 1.5, 2.5],
+}
+
+
+def in_pandas(X, names):
+    table = pd.DataFrame(X)
+    table.columns = pd.MultiIndex.from_tuples(names) if isinstance(names[0], tuple) else pd.Index(names, dtype=object)
+    return table
+
+
+MAKERS = {
+    "pandas": in_pandas,
+    "polars": lambda X, names: pl.DataFrame({name: own for name, own in zip(names, X.T, strict=True)}),
+    "pyarrow": lambda X, names: pa.table({name: own for name, own in zip(names, X.T, strict=True)}),
+}
+GRID = [
+    (kind, name)
+    for kind in MAKERS
+    for name, own in NAMES.items()
+    if kind == "pandas" or all(isinstance(column, str) for column in own)
+]
+every_table = pytest.mark.parametrize(("kind", "name"), GRID)
+
+
+def same(one, other):
+    assert_array_equal(np.asarray(one), np.asarray(other))
+
+
+@every_table
+def test_a_single_fit_reads_columns_by_place(kind, name):
+    table, alone = MAKERS[kind](X, NAMES[name]), GaussianMixture(2, random_state=0).fit(X)
+    model = GaussianMixture(2, random_state=0).fit(table)
+    same(model.means_, alone.means_)
+    same(model.score_samples(table), alone.score_samples(X))
+    chosen = select(table, GaussianMixture(), n_components=[1, 2], random_state=0)
+    same(chosen.best_.means_, select(X, GaussianMixture(), n_components=[1, 2], random_state=0).best_.means_)
+
+
+@every_table
+def test_columns_are_fitted_and_named(kind, name):
+    names = NAMES[name]
+    result = fit_many_columns(MAKERS[kind](X, names), GaussianMixture(1))
+    assert result.names == names
+    assert result.n_samples.tolist() == [200] * 3
+    np.testing.assert_allclose(result.means.ravel(), X.mean(axis=0), rtol=1e-12)
+
+
+@every_table
+def test_lists_of_tables_are_read_as_arrays(kind, name):
+    tables = [MAKERS[kind](rows, NAMES[name]) for rows in (X, X[:50])]
+    result = fit_many(tables, GaussianMixture(2, random_state=0))
+    wanted = fit_many([X, X[:50]], GaussianMixture(2, random_state=0))
+    same(result.means, wanted.means)
+    for found, expected in zip(result.predict(tables), wanted.predict([X, X[:50]]), strict=True):
+        same(found, expected)
+
+
+@every_table
+def test_groups_are_made_by_name(kind, name):
+    names = NAMES[name]
+    keyed = np.column_stack([X[:, 0], np.arange(200) % 2, X[:, 2]])
+    result = fit_many_groups(MAKERS[kind](keyed, names), GaussianMixture(1), by=names[1], columns=[names[2], names[0]])
+    assert result.names == [0, 1]
+    for group in (0, 1):
+        np.testing.assert_allclose(result.means[group, 0], X[group::2][:, [2, 0]].mean(axis=0), rtol=1e-12)
+
+
+@every_table
+def test_parts_of_a_product_name_the_same_columns_in_every_method(kind, name):
+    names = NAMES[name]
+    parts = [(names[2], Gaussian()), (names[0], names[1], StudentT())]
+    model = ProductMixture(parts, 2, random_state=0).fit(MAKERS[kind](X, names))
+    by_place = ProductMixture([(2, Gaussian()), (0, 1, StudentT())], 2, random_state=0).fit(X)
+    table = MAKERS[kind](X, names)
+    assert model.score(table) == pytest.approx(by_place.score(X), rel=1e-12)
+    assert abs(model.score(table) - model.lower_bound_) < 0.1
+    # in another order, and with a column more
+    shuffled = MAKERS[kind](X[:, ORDER], [names[place] for place in ORDER])
+    same(model.predict_proba(shuffled), model.predict_proba(table))
+    drawn, _ = model.sample(5, random_state=0)
+    assert model.columns_ == names
+    same(model.predict(MAKERS[kind](drawn, model.columns_)), by_place.predict(drawn))
+
+
+def test_a_number_is_a_name_where_a_column_has_it_and_else_a_place():
+    table = in_pandas(X, [1, 0, 7])
+    model = ProductMixture([(0, Gaussian()), (1, StudentT())]).fit(table)
+    np.testing.assert_allclose(model.components_["0"].means_[0, 0], X[:, 1].mean())
+    assert abs(model.score(table) - model.lower_bound_) < 0.1
+    placed = ProductMixture([(2, Gaussian())]).fit(table)  # no column is called 2
+    np.testing.assert_allclose(placed.components_["7"].means_[0, 0], X[:, 2].mean())
+    with pytest.raises(ValueError, match="and had"):
+        placed.predict(in_pandas(X, [1, 0, 8]))
+
+
+def test_columns_of_the_same_name_are_read_by_place_and_not_by_name():
+    table = in_pandas(X, ["a", "b", "a"])
+    same(GaussianMixture(2, random_state=0).fit(table).means_, GaussianMixture(2, random_state=0).fit(X).means_)
+    assert fit_many_columns(table, GaussianMixture(1)).names == ["a", "b", "a"]
+    with pytest.raises(ValueError, match="2 columns of X are called so"):
+        ProductMixture([("a", Gaussian())]).fit(table)
+    with pytest.raises(ValueError, match="2 columns are called 'a'"):
+        fit_many_groups(table, GaussianMixture(1), by="a")
+    arrow = pa.Table.from_arrays([pa.array(own) for own in X.T], names=["a", "b", "a"])
+    np.testing.assert_allclose(fit_many_columns(arrow, GaussianMixture(1)).means.ravel(), X.mean(axis=0), rtol=1e-12)
+
+
+COUNTS = RNG.poisson(3, (60, 2))
+
+
+@pytest.mark.parametrize(
+    "convert",
+    [
+        lambda table: table.convert_dtypes(),
+        lambda table: table.astype({"a": "Int64"}),
+        lambda table: table.astype("Float64"),
+        lambda table: table.astype("Float32"),
+        lambda table: table.astype({"a": "float32", "b": "int8"}),
+        lambda table: table.astype({"a": "float32", "b": "bool"}),
+        lambda table: table.astype("int64[pyarrow]"),
+        lambda table: table.astype(object),
+        lambda table: table.map(Decimal),
+        lambda table: table.astype("category"),
+        lambda table: pl.from_pandas(table),
+        lambda table: pa.Table.from_pandas(table),
+        lambda table: pa.RecordBatch.from_pandas(table),
+        lambda table: OnlyArrow(pa.Table.from_pandas(table)),
+        lambda table: table.to_numpy().tolist(),
+    ],
+)
+def test_a_batch_reads_every_form_as_a_fit_does(convert):
+    rows = convert(pd.DataFrame(COUNTS, columns=["a", "b"]))
+    alone = PoissonMixture(2, random_state=0).fit(rows)
+    result = fit_many([rows, rows], PoissonMixture(2, random_state=0))
+    assert result.dtype == alone.rates_.dtype
+    same(result[0].rates_, alone.rates_)
+    chosen = select(rows, PoissonMixture(), n_components=[1, 2], random_state=0)
+    array = PoissonMixture()._validate_rows(rows)
+    wanted = select(array, PoissonMixture(), n_components=[1, 2], random_state=0)
+    assert chosen.best_.score(rows) == wanted.best_.score(array)
+
+
+class OnlyArrow:
+    """What speaks Arrow and nothing else."""
+
+    def __init__(self, table):
+        self.table = table
+
+    def __arrow_c_stream__(self, requested_schema=None):
+        return self.table.__arrow_c_stream__(requested_schema)
+
+
+@pytest.mark.parametrize("form", ["csr", "csc", "coo", "bsr", "dia", "lil", "dok"])
+def test_every_sparse_form_is_read(form):
+    dense = COUNTS.astype(float)
+    for kind in ("array", "matrix"):
+        rows = getattr(scipy.sparse, f"{form}_{kind}")(dense)
+        wanted = select(dense, PoissonMixture(), n_components=[1, 2], random_state=0)
+        found = select(rows, PoissonMixture(), n_components=[1, 2], random_state=0)
+        assert found.best_params_ == wanted.best_params_
+        np.testing.assert_allclose(found.best_.rates_, wanted.best_.rates_, rtol=1e-12)
+        columns = fit_many_columns(rows, PoissonMixture(1))
+        np.testing.assert_allclose(columns.rates.ravel(), dense.mean(axis=0), rtol=1e-12)
+
+
+# ---- missing values --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("nothing", [None, np.nan, pd.NA])
+def test_nothing_in_objects_is_missing(nothing):
+    answers = np.array([[1, 0], [0, nothing], [1, 1], [0, 0]], dtype=object)
+    wanted = np.array([[1, 0], [0, np.nan], [1, 1], [0, 0]])
+    same(BernoulliMixture(1).fit(answers).probabilities_, BernoulliMixture(1).fit(wanted).probabilities_)
+    same(fit_many([answers], BernoulliMixture(1))[0].probabilities_, BernoulliMixture(1).fit(wanted).probabilities_)
+    with pytest.raises(ValueError, match=r"column 1, row 1\. GaussianMixture has no place for missing values"):
+        GaussianMixture(1).fit(answers)
+
+
+def test_what_a_masked_array_hides_is_missing():
+    hidden = np.ma.masked_array(X.copy(), mask=np.zeros(X.shape, bool))
+    hidden[:10, 0] = 1e6
+    hidden.mask[:10, 0] = True
+    with pytest.raises(ValueError, match="column 0, row 0"):
+        GaussianMixture(1).fit(hidden)
+    assert not fit_many([hidden], GaussianMixture(1)).has_parameters[0]
+    result = fit_many_columns(hidden, GaussianMixture(1))
+    assert result.n_samples.tolist() == [190, 200, 200]
+    answers = np.ma.masked_array((np.arange(20) >= 10).astype(float)[:, None], mask=(np.arange(20) < 10)[:, None])
+    assert BernoulliMixture(1, alpha=0).fit(answers).probabilities_[0, 0] == 1
+    with pytest.raises(ValueError, match="hides some of its values"):
+        GaussianMixture(1).fit(X, sample_weight=np.ma.masked_array(np.ones(200), mask=np.arange(200) == 3))
+
+
+@pytest.mark.parametrize("kind", MAKERS)
+def test_large_integers_stay_apart_beside_a_missing_one(kind):
+    ids = [None, *[2**53] * 10, *[2**53 + 1] * 30]
+    table = {
+        "pandas": lambda: pd.DataFrame({"id": pd.array(ids, dtype="Int64")}),
+        "polars": lambda: pl.DataFrame({"id": ids}),
+        "pyarrow": lambda: pa.table({"id": pa.array(ids)}),
+    }[kind]()
+    model = CategoricalMixture(1, alpha=0).fit(table)
+    assert model.categories_[0].tolist() == [2**53, 2**53 + 1]
+    np.testing.assert_allclose(model.probabilities_[0], [[0.25, 0.75]])
+
+
+def test_an_unseen_category_is_an_error_or_missing():
+    rows = np.array(["a", "b"] * 30, dtype=object)[:, None]
+    with_new = np.array([["a"], ["new"]], dtype=object)
+    with pytest.raises(ValueError, match="unseen='missing'"):
+        CategoricalMixture(1).fit(rows).predict(with_new)
+    model = CategoricalMixture(2, random_state=0, unseen="missing").fit(rows)
+    log_prob = model.score_samples(with_new)
+    assert log_prob[1] == pytest.approx(0)  # nothing is known of the row
+    np.testing.assert_allclose(model.predict_proba(with_new)[1], model.weights_)
+    same(model.score_samples(np.array([["a"], [None]], dtype=object)), log_prob)
+    product = ProductMixture([(0, Categorical(unseen="missing"))], 2, random_state=0).fit(rows)
+    assert product.score_samples(with_new)[1] == pytest.approx(0)
+    given = CategoricalMixture(1, categories=[["a"]], alpha=0, unseen="missing").fit(rows)
+    assert given.score_samples(rows).tolist() == pytest.approx([0] * 60)
+    codes = np.array([[0.0], [1.0]] * 30)
+    result = fit_many([codes], CategoricalMixture(1, unseen="missing"))
+    assert result.score_samples([np.array([[0.0], [7.0]])])[0][1] == pytest.approx(0)
+
+
+# ---- orders ----------------------------------------------------------------------------------------------------------
+
+
+def test_intervals_are_categories():
+    ages = RNG.uniform(0, 90, 60)
+    table = pd.DataFrame({"age": pd.cut(ages, 3)})
+    model = CategoricalMixture(2, random_state=0).fit(table)
+    assert model.categories_[0].tolist() == table["age"].cat.categories.tolist()
+    by_text = CategoricalMixture(2, random_state=0).fit(table.astype(str))
+    assert model.score(table) == pytest.approx(by_text.score(table.astype(str)))
+
+
+def test_groups_keep_the_order_of_their_categories():
+    sizes = ["small", "large", "huge", "small", "large", "huge"]
+    order = ["small", "large", "huge"]
+    for form in (
+        pd.DataFrame({"size": pd.Categorical(sizes, order, ordered=True), "x": np.arange(6.0)}),
+        pl.DataFrame({"size": pl.Series(sizes, dtype=pl.Enum(order)), "x": np.arange(6.0)}),
+    ):
+        assert fit_many_groups(form, GaussianMixture(1), by="size").names == order
+
+
+# ---- what is refused -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        (pd.DataFrame({"x": X[:, 0], "town": ["Kiel"] * 200}), r"Column 'town' of X holds strings.*ProductMixture"),
+        (pl.DataFrame({"x": X[:, 0], "town": ["Kiel"] * 200}), r"Column 'town' of X holds strings.*ProductMixture"),
+        (["a text of some words", "and another one of these"], "CountVectorizer"),
+        (["good day", "bye now"], "CountVectorizer"),
+        (pd.DataFrame({"x": X[:, 0], "when": pd.to_datetime(["2020-01-01", None] * 100)}), "Column 'when' holds date"),
+        (pl.DataFrame({"when": [datetime.date(2020, 1, 1), None]}), "Column 'when' holds [Dd]ate"),
+        (pa.table({"when": [datetime.timedelta(1), None]}), "Column 'when' holds duration"),
+        (np.array([["2020-01-01"], ["NaT"]], "M8[D]"), "holds datetime64"),
+        (pd.DataFrame(index=range(5)), "X has no columns"),
+    ],
+)
+def test_what_is_refused_names_the_column_and_the_remedy(rows, message):
+    for call in (lambda: GaussianMixture(1).fit(rows), lambda: select(rows, GaussianMixture(), n_components=[1])):
+        with pytest.raises(ValueError, match=message):
+            call()
+
+
+def test_batches_name_what_they_cannot_read():
+    table = pd.DataFrame({"x": X[:, 0], "g": np.repeat([0, 1], 100), "town": "Kiel"})
+    with pytest.raises(ValueError, match=r"problems\[0\].*Column 'town' of X holds strings"):
+        fit_many([table], GaussianMixture(1))
+    with pytest.raises(ValueError, match="fit_many_groups"):
+        fit_many(table.groupby("g"), GaussianMixture(1))
+    with pytest.raises(ValueError, match="'town' is not numeric"):
+        fit_many_groups(table, GaussianMixture(1), by="g")
+    with pytest.raises(ValueError, match=r"by=None should name columns"):
+        fit_many_groups(table, GaussianMixture(1), by=None)
+    with pytest.raises(TypeError, match="no rows yet"):
+        fit_many_columns(pl.DataFrame({"x": X[:, 0]}).lazy(), GaussianMixture(1))
+    weighted = fit_many([X, X], GaussianMixture(2, random_state=0), sample_weight=2.0)
+    same(weighted.means, fit_many([X, X], GaussianMixture(2, random_state=0), sample_weight=np.full(400, 2.0)).means)
+
+
+def test_integers_that_64_bits_are_too_few_for_are_named():
+    with pytest.raises(ValueError, match="64 bits are too few"):
+        CategoricalMixture(1).fit([[10**20], [10**20 + 1]] * 5)
+
+
+def test_durations_are_no_exposures():
+    hours = pd.Series(pd.to_timedelta(np.ones(60), unit="h"))
+    with pytest.raises(ValueError, match="dates and durations"):
+        PoissonMixture(1).fit(COUNTS, exposure=hours)
+
+
+def test_decimals_and_strings_stand_in_a_product():
+    table = pd.DataFrame({"price": [Decimal(f"{value:.2f}") for value in X[:, 1]], "smokes": np.arange(200) % 2})
+    model = ProductMixture([("price", Gaussian()), ("smokes", Bernoulli())], 2, random_state=0).fit(table)
+    floats = table.astype({"price": float})
+    assert model.score(table) == pytest.approx(model.score(floats), rel=1e-14)
