@@ -11,7 +11,8 @@ from threadpoolctl import threadpool_limits
 from twins import DTYPES, EVERY_FAMILY, FAMILIES, ISAS, make_em, random_weights
 
 from mixfast import BernoulliMixture, GaussianMixture
-from mixfast._em import EM, Rows
+from mixfast._em import EM, Pass, Rows
+from mixfast.families.gaussian import STRUCTURES
 
 # many lanes and a ragged last chunk: with few rows a thread test tests nothing
 N_ROWS = 250_011
@@ -181,3 +182,13 @@ def test_a_forked_child_fits_on_one_thread_and_does_not_hang():
     """OpenMP's threads are not there after a fork; waiting for them would be for ever."""
     result = subprocess.run([sys.executable, "-W", "ignore", "-c", FORKED], capture_output=True, text=True, check=False)
     assert result.stdout.strip() == "True", result.stderr
+
+
+@pytest.mark.parametrize(("n_features", "n_components", "largest"), [(600, 8, 130), (1000, 4, 180)])
+def test_work_space_of_large_parameters_is_some_three_times_their_size(n_features, n_components, largest):
+    """MiB. Lanes, 12 to 16 MB each here, are fewer where they are large; with eight of them it was 165 and 240."""
+    family = STRUCTURES["full"](reg_covar=0.0)
+    rows = Rows(np.zeros((4000, n_features)))
+    work = Pass(family.bind(n_components, n_features, np.dtype(np.float64)), rows, n_threads=2)
+    assert work.n_lanes <= 5
+    assert work.n_bytes < largest * 2**20

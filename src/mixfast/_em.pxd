@@ -69,6 +69,7 @@ cdef class Pass:
     cdef object capsule, proportions
     cdef readonly Rows rows
     cdef void *memory
+    cdef readonly size_t n_bytes   # of it
     cdef int check(self, int code) except -1
     cdef int run(self) except -1
     cdef object raise_error_of_family(self)

@@ -24,6 +24,7 @@ class Rows:
 @disjoint_base
 class Pass:
     rows: Rows
+    n_bytes: int
     def __new__(
         cls,
         capsule: object,

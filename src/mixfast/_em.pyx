@@ -104,7 +104,7 @@ cdef enum:
     CHUNKS_PER_LANE = 4        # with fewer, zeroing and adding lanes shows in small fits
     MAX_LANES = 64
     LANES_BYTES = 67108864     # all lanes together, unless that leaves fewer than MIN_LANES
-    MIN_LANES = 8
+    MIN_LANES = 4              # a lane of 8 full covariances of 600 columns is 12 MB: eight were a third of such a fit
     MIN_SPARSE_LANES = 4       # a lane for 50 components of 50,000 words is 20 MB, and memory is what a pass waits for
     SLICE = 1024               # doubles of each lane that are added up at once
 
@@ -1082,6 +1082,7 @@ cdef class Pass:
             self.c.proportions = &proportions.c
         measure_arena(&arena)
         place_pass(&self.c, &arena)
+        self.n_bytes = arena.used
         self.memory = calloc(arena.used, 1)
         if self.memory == NULL:
             raise MemoryError(f"a pass over {rows.c.n_rows} rows needs {arena.used} bytes of work space")

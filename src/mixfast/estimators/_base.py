@@ -67,11 +67,12 @@ COMPARE_EVERY = 5
 
 
 class Fit(NamedTuple):
-    """How far a start has come. `lower_bounds` has one for each iteration, `bound_before` is that before the first."""
+    """How far a start has come. `lower_bounds` has one for each iteration, `bound_before` is that before the first; of
+    a start without iterations the engine alone has weights and parameters."""
 
     start: int
-    weights: np.ndarray
-    params: np.ndarray
+    weights: np.ndarray | None = None
+    params: np.ndarray | None = None
     bound_before: float = -math.inf
     lower_bounds: tuple = ()
     n_passes: int = 0
@@ -297,8 +298,10 @@ class BaseMixture(DensityEstimator):
         encoded = family.encode(units.rows(X))
         layout = encoded.family.params_layout(self.n_components, X.shape[1])
         best = self._search(X, sample_weight, init_params, units, encoded, layout)
+        fitted = layout.view(best.params)
+        left = units.leave(fitted)
         best = best._replace(
-            params=layout.pack(units.leave(layout.view(best.params))),
+            params=best.params if left is fitted else layout.pack(left),  # units of the data: nothing to copy
             lower_bounds=[bound - units.log_volume for bound in best.lower_bounds],
         )
         self._finish(best, layout, X.dtype)
@@ -320,13 +323,12 @@ class BaseMixture(DensityEstimator):
 
         def begin(start):
             monitor.begin_start(start)
-            blank = family.blank(self.n_components, X.shape[1])
-            em.set_state(np.full(self.n_components, 1 / self.n_components), blank)
+            em.set_state(np.full(self.n_components, 1 / self.n_components), family.blank(self.n_components, X.shape[1]))
             if not self._start_is_given():
                 self._seed_parameters(em, family, seeding_rows, init_params, seed, start)
                 self._stop_on_status(em, X.dtype)
             em.set_state(*self._override_start(*em.state(), X.shape[1], units))
-            return Fit(start, *em.state())
+            return Fit(start)
 
         def go_on(fit, n_steps):
             return self._iterate(em, fit, n_steps, monitor, X.dtype, family.n_rows_needed(X.shape[1]))
@@ -425,10 +427,11 @@ class BaseMixture(DensityEstimator):
         """The start after up to n_steps passes more, max_iter in all."""
         n_last = min(fit.n_passes + n_steps, self.max_iter)
         if fit.converged or fit.n_passes == n_last:
-            return fit
+            return Fit(fit.start, *em.state()) if fit.params is None else fit
         if fit.n_passes:
             monitor.begin_start(fit.start)
-        em.set_state(fit.weights, fit.params)
+        if fit.params is not None:
+            em.set_state(fit.weights, fit.params)
         lower_bounds, n_passes, converged = list(fit.lower_bounds), fit.n_passes, False
         bound = fit.lower_bound if lower_bounds else fit.bound_before
         while n_passes < n_last and not converged:
