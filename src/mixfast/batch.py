@@ -374,7 +374,8 @@ def _n_effective(problems, n_effective, status):
     for want of a word, and are far from the numbers of rows."""
     if problems.sample_weight is None and not isinstance(n_effective, Real):
         return None
-    n_rows, total, squares = np.diff(problems.offsets), *sums_of_weights(problems)
+    n_rows = np.diff(problems.offsets)
+    total, squares = sums_of_weights(problems)
     if n_effective is None:
         far = is_far(total, n_rows) & (status == Status.INTERRUPTED) & (n_rows > 0)
         if np.any(far):

@@ -157,7 +157,7 @@ class BaseMixture(DensityEstimator):
     _accepts_missing: bool = False
 
     #: Parameters of the constructor that say what the fitted parameters are; a warm start needs them as they were.
-    _structural: tuple = ()
+    _structural: tuple[str, ...] = ()
 
     #: For subclasses whose constructor has no such parameter.
     accelerate = None

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from abc import ABCMeta
 from numbers import Integral
 
 from sklearn.utils._param_validation import Interval
 
 
-class WholeNumber(Interval):
+class WholeNumber(Interval, metaclass=ABCMeta):  # as its base, which type checkers cannot see into
     """An integer from `least` to below `end`; True, which Python counts among the integers, is none."""
 
     def __init__(self, least, end=None):

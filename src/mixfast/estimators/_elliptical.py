@@ -49,7 +49,7 @@ class EllipticalMixture(BaseMixture):
         "precisions_": [np.ndarray, list],
     }
 
-    _structural = ("covariance_type",)
+    _structural: tuple[str, ...] = ("covariance_type",)
 
     def _published(self, params):
         return *params, self._family().precisions(params.precisions_cholesky)

@@ -105,7 +105,7 @@ class DirichletMultinomialMixture(GivenTotalsMixture):
         "prior_rate": [Interval(Real, 0.0, None, closed="left")],
     }
 
-    _structural = ("concentration",)
+    _structural: tuple[str, ...] = ("concentration",)
 
     def __init__(
         self,

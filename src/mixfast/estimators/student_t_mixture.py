@@ -85,7 +85,7 @@ class StudentTMixture(EllipticalMixture):
         "degrees_of_freedom": [StrOptions(set(DEGREES)), Interval(Real, *DEGREES_LIMITS, closed="both")],
     }
 
-    _structural = ("covariance_type", "degrees_of_freedom")
+    _structural: tuple[str, ...] = ("covariance_type", "degrees_of_freedom")
 
     def __init__(
         self,

@@ -77,7 +77,7 @@ class VonMisesFisherMixture(BaseMixture):
     }
 
     _accepts_sparse = "csr"
-    _structural = ("concentration_type",)
+    _structural: tuple[str, ...] = ("concentration_type",)
 
     def __init__(
         self,

@@ -1,6 +1,3 @@
-from typing_extensions import disjoint_base
-
 from mixfast.proportions._proportions import Proportions
 
-@disjoint_base
 class FreeWeights(Proportions): ...
