@@ -378,7 +378,7 @@ def check_alone(block, i, rng):
         if name in ("lower_bound_",):
             allowed |= (array == -np.inf) & (not model.max_iter or bool(_status(model) & Status.IMPOSSIBLE_ROWS))
         demand(np.all(allowed), f"{name} is not finite, status {_status(model)!s}")
-    kept = slice(None) if weight is None else weight > 0
+    kept = slice(None) if weight is None or isinstance(model, GSDMM) else weight > 0
     log_prob = check_predictions(model, X[kept], "fitted rows")
     status = _status(model)
     demand(
