@@ -12,14 +12,17 @@ import scipy.sparse
 from numpy.testing import assert_array_equal
 
 from mixfast import (
+    GSDMM,
     BernoulliMixture,
     CategoricalMixture,
     GaussianMixture,
+    MultinomialMixture,
     PoissonMixture,
     ProductMixture,
     fit_many,
     fit_many_columns,
     fit_many_groups,
+    load,
     select,
 )
 from mixfast.parts import Bernoulli, Categorical, Gaussian, StudentT
@@ -136,14 +139,41 @@ def test_a_number_is_a_name_where_a_column_has_it_and_else_a_place():
 
 def test_columns_of_the_same_name_are_read_by_place_and_not_by_name():
     table = in_pandas(X, ["a", "b", "a"])
-    same(GaussianMixture(2, random_state=0).fit(table).means_, GaussianMixture(2, random_state=0).fit(X).means_)
+    by_place = GaussianMixture(2, random_state=0).fit(X)
+    same(GaussianMixture(2, random_state=0).fit(table).means_, by_place.means_)
+    same(by_place.fit(table).score_samples(table), by_place.fit(X).score_samples(X))
+    codes = in_pandas(COUNTS % 3, ["a", "a"])
+    by_code = CategoricalMixture(1, random_state=0).fit(COUNTS % 3)
+    same(CategoricalMixture(1, random_state=0).fit(codes).score_samples(codes), by_code.score_samples(COUNTS % 3))
     assert fit_many_columns(table, GaussianMixture(1)).names == ["a", "b", "a"]
+    same(fit_many([table], GaussianMixture(2, random_state=0))[0].predict(table), by_place.predict(X))
+    placed = ProductMixture([(0, 2, Gaussian()), (1, StudentT())], 2, random_state=0)
+    same(placed.fit(table).predict_proba(table), placed.fit(X).predict_proba(X))
     with pytest.raises(ValueError, match="2 columns of X are called so"):
         ProductMixture([("a", Gaussian())]).fit(table)
     with pytest.raises(ValueError, match="2 columns are called 'a'"):
         fit_many_groups(table, GaussianMixture(1), by="a")
     arrow = pa.Table.from_arrays([pa.array(own) for own in X.T], names=["a", "b", "a"])
+    same(GaussianMixture(2, random_state=0).fit(arrow).score_samples(arrow), by_place.score_samples(X))
     np.testing.assert_allclose(fit_many_columns(arrow, GaussianMixture(1)).means.ravel(), X.mean(axis=0), rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("names", "parts"),
+    [
+        (["a", "a", "b"], [(0, Gaussian()), (1, StudentT()), (2, Gaussian())]),
+        ([7, "7", "b"], [(7, Gaussian()), ("7", StudentT()), ("b", Gaussian())]),
+    ],
+)
+def test_parts_whose_columns_read_the_same_stay_apart(names, parts, tmp_path):
+    wanted = [(0, Gaussian()), (1, StudentT()), (2, Gaussian())]
+    table = in_pandas(X, names)
+    model = ProductMixture(parts, 2, random_state=0).fit(table)
+    assert len(model.components_) == len(parts)
+    by_place = ProductMixture(wanted, 2, random_state=0).fit(X)
+    same(model.score_samples(table), by_place.score_samples(X))
+    model.save(tmp_path / "model.mix")
+    same(load(tmp_path / "model.mix").score_samples(table), by_place.score_samples(X))
 
 
 COUNTS = RNG.poisson(3, (60, 2))
@@ -170,15 +200,18 @@ COUNTS = RNG.poisson(3, (60, 2))
     ],
 )
 def test_a_batch_reads_every_form_as_a_fit_does(convert):
-    rows = convert(pd.DataFrame(COUNTS, columns=["a", "b"]))
+    table = pd.DataFrame(COUNTS, columns=["a", "b"])
+    rows, numbers = convert(table), COUNTS.astype(float)
+    if hasattr(rows, "dtypes") and "bool" in map(str, rows.dtypes):
+        numbers[:, 1] = COUNTS[:, 1] > 0
     alone = PoissonMixture(2, random_state=0).fit(rows)
     result = fit_many([rows, rows], PoissonMixture(2, random_state=0))
     assert result.dtype == alone.rates_.dtype
     same(result[0].rates_, alone.rates_)
-    chosen = select(rows, PoissonMixture(), n_components=[1, 2], random_state=0)
-    array = PoissonMixture()._validate_rows(rows)
-    wanted = select(array, PoissonMixture(), n_components=[1, 2], random_state=0)
-    assert chosen.best_.score(rows) == wanted.best_.score(array)
+    wanted = select(numbers, PoissonMixture(), n_components=[1, 2], random_state=0)
+    found = select(rows, PoissonMixture(), n_components=[1, 2], random_state=0)
+    assert found.best_params_ == wanted.best_params_
+    np.testing.assert_allclose(found.best_.rates_, wanted.best_.rates_, rtol=1e-6)  # some forms are float32
 
 
 class OnlyArrow:
@@ -228,8 +261,39 @@ def test_what_a_masked_array_hides_is_missing():
     assert result.n_samples.tolist() == [190, 200, 200]
     answers = np.ma.masked_array((np.arange(20) >= 10).astype(float)[:, None], mask=(np.arange(20) < 10)[:, None])
     assert BernoulliMixture(1, alpha=0).fit(answers).probabilities_[0, 0] == 1
-    with pytest.raises(ValueError, match="hides some of its values"):
-        GaussianMixture(1).fit(X, sample_weight=np.ma.masked_array(np.ones(200), mask=np.arange(200) == 3))
+    words = np.ma.masked_array([["a"], ["b"], ["b"]] * 4, mask=[[True], [False], [False]] * 4)
+    assert CategoricalMixture(1).fit(words).categories_[0].tolist() == ["b"]
+
+
+def wrong_numbers(name):
+    """One number for each row of which some are no numbers, and what is said of them."""
+    ones = np.ones(60)
+    yield np.ma.masked_array(ones, mask=np.arange(60) == 3), f"{name} hides some of its values"
+    yield ones.astype("m8[h]"), f"{name} holds timedelta64"
+    yield pd.Series(pd.to_timedelta(ones, unit="h")), f"{name} holds timedelta64"
+    yield pl.Series(ones.astype("m8[us]")), f"{name} holds Duration"
+    yield pa.chunked_array([ones.astype("m8[us]")]), f"{name} holds duration"
+
+
+def test_weights_and_exposures_are_numbers_that_nothing_hides():
+    model = GaussianMixture(1).fit(X[:60])
+    for weights, message in wrong_numbers("sample_weight"):
+        for call in (GaussianMixture(1).fit, model.score, model.bic):
+            with pytest.raises(ValueError, match=message):
+                call(X[:60], sample_weight=weights)
+        with pytest.raises(ValueError, match=message):
+            select(X[:60], GaussianMixture(), n_components=[1], sample_weight=weights)
+    for weights, message in wrong_numbers(r"sample_weight\[1\]"):
+        with pytest.raises(ValueError, match=message):
+            fit_many([X[:60], X[:60]], GaussianMixture(1), sample_weight=[np.ones(60), weights])
+    for exposure, message in wrong_numbers("exposure"):
+        with pytest.raises(ValueError, match=message):
+            PoissonMixture(1).fit(COUNTS, exposure=exposure)
+    nothing_hidden = np.ma.masked_array(np.arange(60.0), mask=False)
+    same(
+        GaussianMixture(1, random_state=0).fit(X[:60], sample_weight=nothing_hidden).means_,
+        GaussianMixture(1, random_state=0).fit(X[:60], sample_weight=np.arange(60.0)).means_,
+    )
 
 
 @pytest.mark.parametrize("kind", MAKERS)
@@ -309,6 +373,35 @@ def test_what_is_refused_names_the_column_and_the_remedy(rows, message):
             call()
 
 
+def test_raw_texts_are_told_of_counting_words():
+    texts = ["a text of some words", "and another one of these"] * 5
+    for call in (
+        lambda: MultinomialMixture(1).fit(texts),
+        lambda: GSDMM(2).fit(texts),
+        lambda: GSDMM(2).fit(pd.Series(texts)),
+        lambda: select(texts, MultinomialMixture(), n_components=[1]),
+        lambda: fit_many([texts], MultinomialMixture(1)),
+        lambda: fit_many_columns(texts, GaussianMixture(1)),
+    ):
+        with pytest.raises(ValueError, match="CountVectorizer"):
+            call()
+
+
+@pytest.mark.parametrize("criterion", ["bic", "aic", "icl"])
+def test_criteria_without_rows_ask_for_them(criterion):
+    for model in (GaussianMixture(1).fit(X), PoissonMixture(1).fit(COUNTS)):
+        with pytest.raises(TypeError, match=rf"{criterion}\(\) needs the rows"):
+            getattr(model, criterion)()
+
+
+def test_options_that_a_batch_lacks_are_named_as_its_own():
+    table = pd.DataFrame({"x": X[:, 0], "g": np.repeat([0, 1], 100)})
+    with pytest.raises(TypeError, match="fit_many_columns has no parameter 'verbose': progress=True"):
+        fit_many_columns(table, GaussianMixture(1), verbose=1)
+    with pytest.raises(TypeError, match="fit_many_groups has no parameter 'seed'"):
+        fit_many_groups(table, GaussianMixture(1), by="g", seed=1)
+
+
 def test_batches_name_what_they_cannot_read():
     table = pd.DataFrame({"x": X[:, 0], "g": np.repeat([0, 1], 100), "town": "Kiel"})
     with pytest.raises(ValueError, match=r"problems\[0\].*Column 'town' of X holds strings"):
@@ -328,12 +421,6 @@ def test_batches_name_what_they_cannot_read():
 def test_integers_that_64_bits_are_too_few_for_are_named():
     with pytest.raises(ValueError, match="64 bits are too few"):
         CategoricalMixture(1).fit([[10**20], [10**20 + 1]] * 5)
-
-
-def test_durations_are_no_exposures():
-    hours = pd.Series(pd.to_timedelta(np.ones(60), unit="h"))
-    with pytest.raises(ValueError, match="dates and durations"):
-        PoissonMixture(1).fit(COUNTS, exposure=hours)
 
 
 def test_decimals_and_strings_stand_in_a_product():

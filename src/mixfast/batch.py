@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import itertools
 import warnings
 from collections.abc import Iterable
@@ -254,7 +255,7 @@ def fit_many_columns(data, estimator, **options):
     >>> fit_many_columns(table, GaussianMixture(2, random_state=0)).n_samples[4:7]
     array([500, 499, 500])
     """
-    _refuse("sample_weight", options, "fit_many_columns")
+    _check_options(options, "fit_many_columns")
     names, columns = columns_of(data)
     present = [column[~np.isnan(column)] if column.dtype.kind == "f" else column for column in columns]
     return fit_many(present, estimator, **options)._named(names, None)
@@ -286,7 +287,7 @@ def fit_many_groups(data, estimator, *, by, columns=None, **options):
         `result.names` has the values of `by` for each group, tuples where there are several; groups are sorted by them,
         those of a categorical or an Enum in the order of its categories.
     """
-    _refuse("sample_weight", options, "fit_many_groups")
+    _check_options(options, "fit_many_groups")
     check_mixture(estimator)
     table = Table(data)
     keys = _places_given("by", by, table)
@@ -348,9 +349,13 @@ def _group_rows(keys, declared):
     return names, groups.ravel()
 
 
-def _refuse(name, options, function):
-    if name in options:
-        raise TypeError(f"{function} has no parameter {name!r}: take fit_many")
+def _check_options(options, function):
+    """Raises TypeError for what is no parameter of `function`, or has no meaning for it."""
+    if "sample_weight" in options:
+        raise TypeError(f"{function} has no parameter 'sample_weight': take fit_many")
+    for name in options.keys() - inspect.signature(fit_many).parameters.keys():
+        remedy = ": progress=True shows how many problems are done" if name == "verbose" else ""
+        raise TypeError(f"{function} has no parameter {name!r}{remedy}")
 
 
 class Choice(NamedTuple):

@@ -9,7 +9,7 @@ from numbers import Real
 import numpy as np
 import scipy.sparse
 
-from mixfast.tables import as_columns, feature_names, is_table, names_of
+from mixfast.tables import as_columns, check_one_number_a_row, feature_names, is_table, names_of
 
 
 @dataclass(frozen=True)
@@ -141,6 +141,7 @@ def _gather_weights(sample_weight, offsets):
         return None
     if isinstance(sample_weight, Real):  # the same for all rows, as `fit` takes it
         return np.full(offsets[-1], float(sample_weight))
+    check_one_number_a_row(sample_weight, "sample_weight")
     if not isinstance(sample_weight, np.ndarray) or sample_weight.dtype == object:
         sample_weight = list(sample_weight)
     if np.ndim(sample_weight[0] if len(sample_weight) else 0):
@@ -151,6 +152,8 @@ def _gather_weights(sample_weight, offsets):
                 "sample_weight should have as many values as each problem has rows, but "
                 f"sample_weight[{wrong[0]}] does not: {len(sizes)} problems have weights, {len(wanted)} rows"
             )
+        for i, weights in enumerate(sample_weight):
+            check_one_number_a_row(weights, f"sample_weight[{i}]")
         flat = np.concatenate([np.ravel(weights) for weights in sample_weight])
     else:
         flat = np.asarray(sample_weight)

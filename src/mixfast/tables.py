@@ -67,39 +67,50 @@ def adopted(X):
         return polars.DataFrame(X)
 
 
-def as_named(X):
-    """X for scikit-learn, which wants names to be different: an array, which has none, where two columns share one."""
-    names = names_of(X)
-    return X if names is None or len(set(map(str, names))) == len(names) else np.asarray(X)
-
-
 def _unmasked(X):
     if not np.any(np.ma.getmaskarray(X)):
         return X.data
     if X.dtype.kind not in "fiub":
-        return X.astype(object).filled(None)
+        values = np.array(X.data, dtype=object)  # .filled(None) would put the array's own fill value
+        values[np.ma.getmaskarray(X)] = None
+        return values
     return (X if X.dtype.kind == "f" else X.astype(np.float64)).filled(np.nan)
 
 
-def check_no_dates(X):
-    """Raises ValueError where columns of a table, or an array, hold dates or durations: as numbers they would be
-    nanoseconds, and a missing one -9e18."""
+def check_no_dates(X, what="X"):
+    """Raises ValueError where columns of a table, or an array that is called `what`, hold dates or durations: as
+    numbers they would be nanoseconds, and a missing one -9e18."""
     names = names_of(X)
     if names is None:
-        names, types = ["of X"], [getattr(X, "dtype", "")]
+        kinds = {what: getattr(X, "dtype", getattr(X, "type", ""))}.items()  # pyarrow's columns have the latter
     else:
         types = X.dtypes if hasattr(type(X), "dtypes") else X.schema.types  # pyarrow has the latter
-    for name, kind in zip(names, types, strict=True):
+        kinds = ((f"Column {name!r}", kind) for name, kind in zip(names, types, strict=True))
+    for whose, kind in kinds:
         if str(kind).lower().startswith(DATES):
             raise ValueError(
-                f"Column {name!r} holds {kind}: leave dates and durations out, or make numbers of them, for instance "
-                "days since the first one"
+                f"{whose} holds {kind}: leave dates and durations out, or make numbers of them, for instance days "
+                "since the first one"
             )
 
 
+def check_one_number_a_row(values, name):
+    """Raises ValueError where an argument such as `sample_weight` holds dates, or a mask hides some of its values."""
+    check_no_dates(values, name)
+    if isinstance(values, np.ma.MaskedArray) and np.any(np.ma.getmaskarray(values)):
+        raise ValueError(f"{name} hides some of its values: leave these rows out, or fill the values in with .filled()")
+
+
+def share_names(names):
+    """Whether several columns have the same name; 1 and "1" are the same here, for scikit-learn wants names to be
+    different strings."""
+    return len(set(map(str, names))) < len(names)
+
+
 def feature_names(names):
-    """An object array, as scikit-learn's feature_names_in_; None where there are none, or some are no strings."""
-    if names is None or not all(isinstance(name, str) for name in names):
+    """An object array, as scikit-learn's feature_names_in_; None where there are none, some are no strings, or some are
+    the same."""
+    if names is None or not all(isinstance(name, str) for name in names) or share_names(names):
         return None
     return np.array(names, dtype=object)
 
@@ -254,6 +265,11 @@ def as_columns(X, name):
         except (TypeError, ValueError) as error:
             raise ValueError(f"{name}: {error}") from None
     X = scipy.sparse.csr_matrix(X) if scipy.sparse.issparse(X) else objects_as_reals(np.asarray(X))
+    if X.ndim in (1, 2) and X.dtype.kind in "OUS":
+        try:
+            check_numbers(X, "the mixture")
+        except ValueError as error:
+            raise ValueError(f"{name}: {error}") from None
     if X.ndim == 1:
         X = X[:, np.newaxis]
     if X.ndim != 2 or X.dtype.kind not in "fiub":
@@ -267,6 +283,9 @@ def as_columns(X, name):
 def table_of_reals(X):
     """A table of numbers as an array, as scikit-learn reads it: float32 or float64; nothing is NaN. Raises ValueError
     that names the column, or scikit-learn's, for what is no number."""
+    if share_names(names_of(X)):  # which scikit-learn does not read
+        table = Table(X)
+        return np.column_stack([table.reals(place) for place in range(len(table.names))])
     try:
         array = check_array(
             X, dtype=[np.float64, np.float32], ensure_all_finite=False, ensure_min_samples=0, ensure_min_features=0

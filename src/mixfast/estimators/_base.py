@@ -19,7 +19,7 @@ from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_array, get_tags
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from mixfast import seeding
 from mixfast._acceleration import AcceleratedEM
@@ -29,23 +29,15 @@ from mixfast._threads import resolve_threads
 from mixfast._warnings import warn
 from mixfast.convergence import Monitor, Status
 from mixfast.estimators._constraints import WholeNumber
-from mixfast.estimators._density import DensityEstimator, check_finite, fitting
+from mixfast.estimators._density import DensityEstimator, check_finite, fitting, of_rows
 from mixfast.estimators._domain import first_outside
+from mixfast.estimators._rows import read_rows
 from mixfast.families.rounding import rounded_above_zero
 from mixfast.problems import canonical
 from mixfast.proportions._dirichlet import DirichletWeights
 from mixfast.proportions._fixed import FixedWeights
 from mixfast.proportions._free import FreeWeights
-from mixfast.tables import (
-    adopted,
-    as_columns,
-    as_named,
-    check_no_dates,
-    check_no_missing,
-    check_numbers,
-    names_of,
-    objects_as_reals,
-)
+from mixfast.tables import as_columns
 from mixfast.units import DataUnits
 from mixfast.weights import counted_rows, observed
 
@@ -54,9 +46,6 @@ SUM_TOLERANCE = 1e-3
 
 #: Iterations asked of the engine at once; only there so that any max_iter fits its integers.
 MAX_STEPS = 100_000
-
-#: The estimators that have a place for missing values, for errors of those that have not.
-TAKES_MISSING = "BernoulliMixture, CategoricalMixture or ProductMixture"
 
 #: The loops by the names that `accelerate` gives them.
 LOOPS = {None: EM, "auto": AcceleratedEM}
@@ -540,24 +529,14 @@ class BaseMixture(DensityEstimator):
 
     def _validate_rows(self, X, **options):
         """Rows as the family wants them; those that are sparse without zeros, their columns in order."""
-        X = objects_as_reals(adopted(X))
-        check_no_dates(X)
-        if names_of(X) == []:
-            raise ValueError("X has no columns: 0 feature(s) while a minimum of 1 is required")
-        try:
-            X = validate_data(
-                self,
-                as_named(X),
-                dtype=[np.float64, np.float32],
-                accept_sparse=self._accepts_sparse,
-                ensure_all_finite="allow-nan" if self._accepts_missing else True,
-                **options,
-            )
-        except (TypeError, ValueError):
-            check_numbers(X, type(self).__name__)
-            if not self._accepts_missing:
-                check_no_missing(X, type(self).__name__, TAKES_MISSING)
-            raise
+        X = read_rows(
+            self,
+            X,
+            self._accepts_missing,
+            dtype=[np.float64, np.float32],
+            accept_sparse=self._accepts_sparse,
+            **options,
+        )
         return self._prepare_rows(canonical(X) if scipy.sparse.issparse(X) else X)
 
     def __sklearn_tags__(self):
@@ -773,6 +752,7 @@ class BaseMixture(DensityEstimator):
         own = self._family().n_parameters(n_components, self._n_fitted_features())
         return own + self._proportions().n_parameters(n_components)
 
+    @of_rows
     def bic(self, X, sample_weight=None, n_effective=None):
         """Bayesian information criterion, -2 log-likelihood + n_parameters log(n); the lower the better.
 
@@ -807,6 +787,7 @@ class BaseMixture(DensityEstimator):
         total, weight = self._log_likelihood(*observed(X, sample_weight, n_effective))
         return -2 * total + self._n_parameters() * math.log(weight)
 
+    @of_rows
     def aic(self, X, sample_weight=None, n_effective=None):
         """Akaike information criterion, -2 log-likelihood + 2 n_parameters; the lower the better.
 
@@ -815,6 +796,7 @@ class BaseMixture(DensityEstimator):
         total, _ = self._log_likelihood(*observed(X, sample_weight, n_effective))
         return -2 * total + 2 * self._n_parameters()
 
+    @of_rows
     def icl(self, X, sample_weight=None, n_effective=None):
         """Integrated completed likelihood, BIC - 2 sum_i log max_k resp_ik; the lower the better.
 

@@ -42,6 +42,22 @@ def check_finite(name, array):
         raise ValueError(f"Rows cannot be drawn from a model whose {name} are not all finite: there is {wrong[0]}.")
 
 
+def of_rows(criterion):
+    """Decorates a criterion, which other libraries keep from the fit, so that a call without rows is told of them; its
+    signature stays scikit-learn's."""
+
+    @wraps(criterion)
+    def with_rows(estimator, *args, **kwargs):
+        if not args and "X" not in kwargs:
+            name = criterion.__name__
+            raise TypeError(
+                f"{name}() needs the rows, as {name}(X): a fitted {type(estimator).__name__} does not keep them"
+            )
+        return criterion(estimator, *args, **kwargs)
+
+    return with_rows
+
+
 class DensityEstimator(PublishedArrays, DensityMixin, BaseEstimator):
     """Base of the estimators: their seed, scores from `score_samples`, files."""
 

@@ -7,12 +7,11 @@ from numbers import Real
 import numpy as np
 from sklearn.base import clone
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import validate_data
 
 from mixfast.estimators._base import BaseMixture
 from mixfast.estimators._categories import Columns, categories_of, check_categories, codes_of, decode
+from mixfast.estimators._rows import check_names
 from mixfast.families.categorical import Categorical, CategoricalParams
-from mixfast.tables import adopted, as_named
 
 
 class CategoricalMixture(BaseMixture):
@@ -190,7 +189,7 @@ class CategoricalMixture(BaseMixture):
 
     def _validate_rows(self, X, reset=True, ensure_min_samples=1):
         answers = Columns(X, ensure_min_samples).all_answers()
-        validate_data(self, as_named(adopted(X)), reset=reset, skip_check_array=True)
+        check_names(self, X, reset)
         if reset:
             self._learn_categories(answers)
         is_float32 = all(own.values.dtype == np.float32 for own in answers)

@@ -9,6 +9,7 @@ import numpy as np
 from scipy.special import gammaln
 from sklearn.utils._param_validation import Interval, StrOptions
 
+from mixfast.estimators._density import of_rows
 from mixfast.estimators._domain import LARGEST_COUNT
 from mixfast.estimators._given_totals import GivenTotalsMixture
 from mixfast.families.counts import row_totals
@@ -167,6 +168,7 @@ class DirichletMultinomialMixture(GivenTotalsMixture):
             raise ValueError(f"Row {row} of X sums to {totals[row]}: totals should be at most 2**53")
         return X
 
+    @of_rows
     def laplace(self, X, sample_weight=None, n_effective=None):
         """Laplace's approximation of minus the log evidence; the lower the better.
 

@@ -8,7 +8,7 @@ import numpy as np
 import scipy.sparse
 from sklearn.base import ClusterMixin
 from sklearn.utils._param_validation import Interval
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from mixfast._gibbs import Chains, Documents, evaluate
 from mixfast._threads import resolve_threads
@@ -18,6 +18,7 @@ from mixfast.estimators._density import DensityEstimator, fitting
 from mixfast.estimators._domain import LARGEST_COUNT
 from mixfast.estimators._given_totals import GivenTotals
 from mixfast.estimators._published import frozen
+from mixfast.estimators._rows import read_rows
 from mixfast.families.counts import log_multinomial_coefficients
 from mixfast.families.dirichlet_multinomial import DirichletMultinomial, DirichletMultinomialParams
 from mixfast.problems import canonical
@@ -237,7 +238,7 @@ class GSDMM(GivenTotals, ClusterMixin, DensityEstimator):
             raise ValueError(f"n_clusters_={self.n_clusters_!r} is not the number of clusters with documents")
 
     def _validate_rows(self, X, reset):
-        X = validate_data(self, X, reset=reset, accept_sparse="csr", dtype=np.float64)
+        X = read_rows(self, X, False, reset=reset, accept_sparse="csr", dtype=np.float64)
         X = canonical(scipy.sparse.csr_array(self._prepare_rows(X)))
         if np.sum(X.data) > LARGEST_COUNT:
             raise ValueError(

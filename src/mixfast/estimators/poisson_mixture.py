@@ -10,10 +10,10 @@ from sklearn.utils._param_validation import Interval
 
 from mixfast._warnings import warn
 from mixfast.estimators._base import BaseMixture
-from mixfast.estimators._density import fitting
+from mixfast.estimators._density import fitting, of_rows
 from mixfast.estimators._domain import check_counts
 from mixfast.families.poisson import Exposed, Poisson, PoissonParams
-from mixfast.tables import check_no_dates
+from mixfast.tables import check_one_number_a_row
 
 
 def exposed(X, exposure):
@@ -222,14 +222,17 @@ class PoissonMixture(BaseMixture):
         """The mean log density of the rows, in nats. Parameters as in `fit`."""
         return super().score(exposed(X, exposure), y, sample_weight)
 
+    @of_rows
     def bic(self, X, sample_weight=None, exposure=None, n_effective=None):
         """Bayesian information criterion, as in `GaussianMixture.bic`. Parameters as there and in `fit`."""
         return super().bic(exposed(X, exposure), sample_weight, n_effective)
 
+    @of_rows
     def aic(self, X, sample_weight=None, exposure=None, n_effective=None):
         """Akaike information criterion, as in `GaussianMixture.aic`. Parameters as there and in `fit`."""
         return super().aic(exposed(X, exposure), sample_weight, n_effective)
 
+    @of_rows
     def icl(self, X, sample_weight=None, exposure=None, n_effective=None):
         """Integrated completed likelihood, as in `GaussianMixture.icl`. Parameters as there and in `fit`."""
         return super().icl(exposed(X, exposure), sample_weight, n_effective)
@@ -257,7 +260,7 @@ class PoissonMixture(BaseMixture):
 
 def _check_exposure(exposure, n_samples, dtype):
     """One for each row, float64; those of `dtype`, which rows are computed in, must be above zero."""
-    check_no_dates(exposure)
+    check_one_number_a_row(exposure, "exposure")
     exposure = check_array(np.atleast_1d(exposure), ensure_2d=False, dtype=np.float64, input_name="exposure")
     if exposure.shape not in ((n_samples,), (1,)):
         raise ValueError(f"exposure should have the shape of {(n_samples,)}, got {exposure.shape}")

@@ -10,13 +10,13 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.utils import get_tags
 from sklearn.utils._param_validation import InvalidParameterError
-from sklearn.utils.validation import validate_data
 
 from mixfast.estimators._base import BaseMixture
 from mixfast.estimators._categories import Columns, categories_of, decode
+from mixfast.estimators._rows import check_names
 from mixfast.families.product import Product
 from mixfast.parts import Categorical, Part
-from mixfast.tables import adopted, as_named, places_called
+from mixfast.tables import places_called
 
 
 class Group(NamedTuple):
@@ -171,10 +171,10 @@ class ProductMixture(BaseMixture):
                 f"X has n_features = {len(names)}, all named by other parts: none is left for the family without "
                 "columns"
             )
-        return [
-            Group(", ".join(str(names[place]) for place in places), places, part[-1])
-            for places, part in zip(groups, self.parts, strict=True)
-        ]
+        labels = [", ".join(str(names[place]) for place in places) for places in groups]
+        if len(set(labels)) < len(labels):  # columns of the same name, or 1 and "1"
+            labels = [f"{label} at {', '.join(map(str, places))}" for label, places in zip(labels, groups, strict=True)]
+        return [Group(label, places, part[-1]) for label, places, part in zip(labels, groups, self.parts, strict=True)]
 
     def _finds_all_by_name(self):
         """Whether every part names its columns, and these names are those of the table that was fitted."""
@@ -299,7 +299,7 @@ class ProductMixture(BaseMixture):
         columns = Columns(X, ensure_min_samples)
         if not reset and columns.are_named and self._finds_all_by_name():
             return self._block(columns, self._groups(columns.names), self._mixtures().values())
-        validate_data(self, as_named(adopted(X)), reset=reset, skip_check_array=True)
+        check_names(self, X, reset)
         if not reset and columns.are_named and columns.names != getattr(self, "column_names_in_", columns.names):
             raise ValueError(f"X has the columns {columns.names}, and had {self.column_names_in_} in fit")
         groups = self._groups(columns.names if reset else self._column_names())
