@@ -322,6 +322,7 @@ def test_what_are_no_answers_is_refused(X, message):
     [
         ([["a", "b"]], "categories has 1 lists for the 2 columns"),
         ([["a", "b"], ["x", "x"]], r"categories\[1\] should be a list of distinct values"),
+        ([["a", "b"], [["x"], ["y"]]], r"categories\[1\] should be a list of distinct values"),
         ([["a", "b"], ["x"]], "Column 1 of X has the value 'y' in row 1"),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from decimal import Decimal
 from numbers import Integral
 from typing import NamedTuple
@@ -141,7 +142,8 @@ def check_categories(given, n_features):
     arrays = []
     for j, values in enumerate(given):
         array = as_values(values)
-        if array.ndim != 1 or not len(array) or len(set(array.tolist())) < len(array):
+        are_values = all(isinstance(value, Hashable) for value in array.tolist())
+        if not are_values or not len(array) or len(set(array.tolist())) < len(array):
             raise ValueError(f"categories[{j}] should be a list of distinct values, got {values!r}")
         arrays.append(array)
     return arrays
