@@ -336,6 +336,15 @@ def _status(model):
     return getattr(model, "status_", Status.OK)  # Gibbs sampling has none
 
 
+def check_numbers(model, whose=""):
+    """All are finite; a lower bound may be -inf where the status has impossible rows, or nothing was iterated."""
+    status = _status(model)
+    for name, array in numbers_of(model):
+        may_be_infinite = name == "lower_bound_" and (status & Status.IMPOSSIBLE_ROWS or model.max_iter == 0)
+        finite = np.isfinite(array) | (bool(may_be_infinite) & (array == -np.inf))
+        demand(np.all(finite), f"{whose}{name} is not finite, status {status!s}")
+
+
 def in_layout(rng, X, takes_sparse):
     """The same rows, stored otherwise."""
     wide = np.full((2 * X.shape[0], 2 * X.shape[1]), np.nan, X.dtype)
@@ -373,11 +382,7 @@ def check_alone(block, i, rng):
         left = [name for name in vars(model) if name.endswith("_") and not name.startswith("_")]
         demand(not left, f"a fit that failed left {left}")
         return None, rows
-    for name, array in numbers_of(model):
-        allowed = np.isfinite(array)
-        if name in ("lower_bound_",):
-            allowed |= (array == -np.inf) & (not model.max_iter or bool(_status(model) & Status.IMPOSSIBLE_ROWS))
-        demand(np.all(allowed), f"{name} is not finite, status {_status(model)!s}")
+    check_numbers(model)
     kept = slice(None) if weight is None or isinstance(model, GSDMM) else weight > 0
     log_prob = check_predictions(model, X[kept], "fitted rows")
     status = _status(model)
@@ -408,10 +413,7 @@ def check_batch(block):
     demand(np.all(np.isfinite(result.weights[usable][own[usable]])), "weights are not finite")
     demand(np.all(np.isnan(result.weights[~usable])), "weights of a problem without parameters")
     for i in np.flatnonzero(usable):
-        for name, array in numbers_of(result[i]):
-            says = (result.status[i] & int(Status.IMPOSSIBLE_ROWS)) or block.estimator.max_iter == 0
-            finite = np.isfinite(array) | ((array == -np.inf) & bool(name == "lower_bound_" and says))
-            demand(np.all(finite), f"problem {i}: {name} is not finite, status {Status(int(result.status[i]))!s}")
+        check_numbers(result[i], f"problem {i}: ")
     return result
 
 

@@ -104,8 +104,9 @@ cdef enum:
     CHUNKS_PER_LANE = 4        # with fewer, zeroing and adding lanes shows in small fits
     MAX_LANES = 64
     LANES_BYTES = 67108864     # all lanes together, unless that leaves fewer than MIN_LANES
-    MIN_LANES = 4              # a lane of 8 full covariances of 600 columns is 12 MB: eight were a third of such a fit
-    MIN_SPARSE_LANES = 4       # a lane for 50 components of 50,000 words is 20 MB, and memory is what a pass waits for
+    # A lane of 8 full covariances of 600 columns is 12 MB: eight were a third of such a fit. One for 50 components of
+    # 50,000 words, sparse, is 20 MB, and memory is what such a pass waits for.
+    MIN_LANES = 4
     SLICE = 1024               # doubles of each lane that are added up at once
 
 # Half a second on one thread at 6 GF/s, the slowest kernels measured (base, d=2), so that Ctrl-C is heard within one.
@@ -325,28 +326,20 @@ cdef int drawn(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, workspac
 
 cdef int unnormalised(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, workspace_t *space,
                       double *lane) noexcept nogil:
-    """Log densities, weights of the components included, as they are: nothing is shared."""
+    """Log densities, weights of the components included, in the place of responsibilities: nothing is shared."""
+    cdef Py_ssize_t k, r
     cdef int code = densities(p, chunk, space)
-    if code == 0:
-        mend_overflow(p, chunk, space)
-    return code
+    if code != 0:
+        return code
+    mend_overflow(p, chunk, space)
+    if p.rows.base != NULL:
+        for r in range(chunk.n_rows):
+            for k in range(p.family.n_components):
+                add(space.resp, p.family.real_bytes, k * chunk.stride + r, p.rows.base[start + r])
+    return 0
 
 
 # ---- deliver: what becomes of a chunk -------------------------------------------------------------------------------
-
-cdef int write_log_density(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, const workspace_t *space,
-                           double *lane) noexcept nogil:
-    """Rows start .. of deliver_data (n_samples, n_components), reals of the family's precision."""
-    cdef Py_ssize_t n_components = p.family.n_components, real_bytes = p.family.real_bytes, k, r, i
-    if p.rows.base != NULL:
-        for r in range(chunk.n_rows):
-            for k in range(n_components):
-                i = k * chunk.stride + r
-                put(space.resp, real_bytes, i, get(space.resp, real_bytes, i) + p.rows.base[start + r])
-    p.kernels.transpose(n_components, chunk.n_rows, chunk.stride, space.resp,
-                        <char *> p.deliver_data + start * n_components * real_bytes)
-    return 0
-
 
 cdef int write_results(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, const workspace_t *space,
                        double *lane) noexcept nogil:
@@ -356,7 +349,7 @@ cdef int write_results(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, 
     if results.log_norm != NULL:
         if p.rows.base != NULL:
             for r in range(chunk.n_rows):
-                put(space.log_norm, real_bytes, r, get(space.log_norm, real_bytes, r) + p.rows.base[start + r])
+                add(space.log_norm, real_bytes, r, p.rows.base[start + r])
         memcpy(results.log_norm + start * real_bytes, space.log_norm, chunk.n_rows * real_bytes)
     if results.resp != NULL:
         p.kernels.transpose(n_components, chunk.n_rows, chunk.stride, space.resp,
@@ -569,8 +562,7 @@ cdef void shape_pass(pass_t *p, const family_t *family, const rows_t *rows, doub
     lane_room = LANE_COUNTS + family.n_components + max(family.n_stats, n_common_of(family), family.n_features + 1)
     p.lane_size = round_up(lane_room, CACHE_LINE // sizeof(double))
     p.n_lanes = clip(p.n_chunks // CHUNKS_PER_LANE, 1,
-                     clip(LANES_BYTES // <Py_ssize_t> (p.lane_size * sizeof(double)),
-                          MIN_LANES if rows.indptr == NULL else MIN_SPARSE_LANES, MAX_LANES))
+                     clip(LANES_BYTES // <Py_ssize_t> (p.lane_size * sizeof(double)), MIN_LANES, MAX_LANES))
     flops = flops_of(p)
     p.n_rounds = 1 + <Py_ssize_t> (flops / ROUND_FLOPS)
     p.n_threads = 1 if family.needs_gil else <int> clip(
@@ -1209,9 +1201,12 @@ cdef class EM(Pass):
 
     def arrange_clusters(self, int64_t[::1] labels not None, double[:, ::1] centres not None):
         """Give the clusters of a start the components that suit them, in place: see `_proportions.pxd`."""
+        cdef double[::1] counts
+        cdef Py_ssize_t[::1] places
+        if self.c.proportions.ranked == NULL:  # nothing to arrange, as in nearly all fits
+            return
         n_components = self.c.family.n_components
-        cdef double[::1] counts = np.empty(n_components)
-        cdef Py_ssize_t[::1] places = np.empty(n_components, dtype=np.intp)
+        counts, places = np.empty(n_components), np.empty(n_components, dtype=np.intp)
         arrange_clusters(self.c.proportions, n_components, labels.shape[0], self.c.rows.weight, &counts[0], &places[0],
                          &labels[0], centres.shape[1], &centres[0, 0])
 
@@ -1330,29 +1325,31 @@ def evaluate(Pass p not None, bint classify=False, log_norm=None, labels=None, r
     results.labels = <int64_t *> address(labels)
     results.resp = <char *> address(resp)
     results.largest = <char *> address(largest)
-    cdef pass_t regular = p.c
-    p.c.assign = nearest if classify else expected
-    p.c.deliver, p.c.deliver_data = write_results, &results
-    p.c.rows.order = NULL
-    try:
-        p.run()
-    finally:
-        p.c = regular
+    run_to_write(p, nearest if classify else expected, &results)
     return int(p.c.lanes[LANE_IMPOSSIBLE])
 
 
 def evaluate_components(Pass p not None, out not None):
     """Fill out (n_samples, n_components), contiguous and of the family's precision, with the log density of each row
     under each component at p's parameters, in one pass. p's weights are part of it."""
-    cdef pass_t regular = p.c
+    cdef results_t results
     if out.shape != (p.c.rows.n_rows, p.c.family.n_components) or out.itemsize != p.c.family.real_bytes:
         raise ValueError(f"out has shape {out.shape} and {out.dtype}")
-    p.c.assign, p.c.deliver, p.c.deliver_data = unnormalised, write_log_density, address(_checked_reals(out))
+    memset(&results, 0, sizeof(results_t))
+    results.resp = <char *> address(_checked_reals(out))
+    run_to_write(p, unnormalised, &results)
+
+
+cdef int run_to_write(Pass p, assign_fn assign, const results_t *results) except -1:
+    """A pass that shares rows as `assign` says and writes the results; the strategy is then what it was."""
+    cdef pass_t regular = p.c
+    p.c.assign, p.c.deliver, p.c.deliver_data = assign, write_results, results
     p.c.rows.order = NULL
     try:
         p.run()
     finally:
         p.c = regular
+    return 0
 
 
 def _checked_reals(x):

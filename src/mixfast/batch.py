@@ -35,7 +35,7 @@ from mixfast.problems import (
     without_weightless_rows,
     zeros_like,
 )
-from mixfast.tables import Table, columns_of, declared_categories, feature_names, is_same_name
+from mixfast.tables import Table, columns_of, declared_categories, feature_names
 from mixfast.weights import check_n_effective, effective_number, is_far, warn_of_sum
 
 N_FOLDS = 5
@@ -314,7 +314,7 @@ def fit_many_groups(data, estimator, *, by, columns=None, **options):
 
 def _places_given(argument, given, table):
     """The places of the columns that an argument names, one or several in a list."""
-    is_name = isinstance(given, str) or any(is_same_name(name, given) for name in table.names)
+    is_name = isinstance(given, str) or table.is_name(given)
     if not is_name and not isinstance(given, Iterable):
         raise ValueError(f"{argument}={given!r} should name columns of the table, which has {table.names}")
     try:

@@ -63,9 +63,8 @@ class Cell:
     def _has_methods_of_its_own(self):
         """Whether a subclass outside mixfast fits or predicts in its own way, which compiled code cannot know."""
         cls = type(self.estimator)
-        homes = [
-            next(base for base in cls.__mro__ if name in vars(base)) for name in ("fit", "predict", "score_samples")
-        ]
+        names = "fit", *METHODS.values()
+        homes = [next(base for base in cls.__mro__ if name in vars(base)) for name in names]
         return any(home.__module__.partition(".")[0] != "mixfast" for home in homes)
 
     def has_units(self):

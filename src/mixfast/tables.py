@@ -18,10 +18,8 @@ from sklearn.utils import check_array
 #: What to do where categories are strings.
 NUMBER_THEM = "number categories first, as sklearn.preprocessing.OrdinalEncoder does, fitted to all rows together"
 
-
 #: Types that NumPy would make numbers of.
 NO_NUMBERS = (str, bytes, datetime.date, datetime.timedelta, np.datetime64, np.timedelta64)
-
 
 #: How the names of types of dates and durations begin, in NumPy, pandas, polars and pyarrow.
 DATES = ("date", "time", "duration", "period")
@@ -115,6 +113,39 @@ def feature_names(names):
     return np.array(names, dtype=object)
 
 
+class Names:
+    """Names of columns, and where they are: looking one up takes no walk through all of them.
+
+    Iterates over the names as the table has them: strings, numbers, dates, tuples; some may be the same.
+    """
+
+    def __init__(self, names):
+        self._names, self._places = list(names), {}
+        for place, name in enumerate(self._names):
+            if isinstance(name, Hashable):
+                self._places.setdefault(name, []).append(place)
+
+    def __len__(self):
+        return len(self._names)
+
+    def __getitem__(self, place):
+        return self._names[place]
+
+    def places_of(self, name):
+        """The places of the columns of that name; 1, 1.0 and True are the same name, as in a dict."""
+        if isinstance(name, Hashable):
+            return self._places.get(name, [])
+        return [place for place, own in enumerate(self._names) if _is_same(own, name)]
+
+
+def _is_same(one, other):
+    """Whether two names are the same. What cannot be compared is not."""
+    try:
+        return bool(one == other)
+    except (TypeError, ValueError):
+        return False
+
+
 class Table:
     """A table's columns by place, whatever they are called.
 
@@ -135,7 +166,6 @@ class Table:
             raise TypeError(f"a {type(X).__name__} is no table: pass one of pandas, polars or pyarrow")
         self.names = names
         self._frame = nw.from_native(_with_plain_names(X, len(names)), eager_only=True)
-        self._places = _places_by_name(names)
 
     def __len__(self):
         return len(self._frame)
@@ -145,9 +175,17 @@ class Table:
         """The columns, narwhals' series."""
         return list(self._frame.iter_columns())
 
+    @cached_property
+    def _known(self):
+        return Names(self.names)
+
+    def is_name(self, name):
+        """Whether a column is called so."""
+        return bool(self._known.places_of(name))
+
     def place_of(self, name):
         """The place of the column of that name; raises ValueError where none or several have it."""
-        places = places_called(name, self.names, self._places)
+        places = self._known.places_of(name)
         if not places:
             raise ValueError(f"there is no column {name!r}: the table has {self.names}")
         if len(places) > 1:
@@ -172,30 +210,6 @@ def _with_plain_names(X, n_columns):
     if hasattr(type(X), "set_axis"):  # pandas and its kin, where names may be anything
         return X.set_axis(names, axis="columns")
     return X  # polars: names are different strings
-
-
-def is_same_name(one, other):
-    """Whether two names are the same; 1, 1.0 and True are, as in a dict. What cannot be compared is not."""
-    try:
-        return bool(one == other)
-    except (TypeError, ValueError):
-        return False
-
-
-def _places_by_name(names):
-    """name -> places of the columns that are called so, of names that can be hashed."""
-    places = {}
-    for place, name in enumerate(names):
-        if isinstance(name, Hashable):
-            places.setdefault(name, []).append(place)
-    return places
-
-
-def places_called(name, names, places=None):
-    """The places of the columns of that name; `places` is what `_places_by_name` found."""
-    if isinstance(name, Hashable):
-        return (_places_by_name(names) if places is None else places).get(name, [])
-    return [place for place, own in enumerate(names) if is_same_name(own, name)]
 
 
 def as_reals(series, name):

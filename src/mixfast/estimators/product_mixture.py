@@ -16,7 +16,7 @@ from mixfast.estimators._categories import Columns, categories_of, decode
 from mixfast.estimators._rows import check_names
 from mixfast.families.product import Product
 from mixfast.parts import Categorical, Part
-from mixfast.tables import places_called
+from mixfast.tables import Names
 
 
 class Group(NamedTuple):
@@ -150,13 +150,13 @@ class ProductMixture(BaseMixture):
         """The parts with their columns as places; `names` are those of X's columns, or their numbers."""
         if not self.parts:
             raise ValueError("parts is empty: name some columns and their family")
-        taken, groups = {}, []
+        known, taken, groups = Names(names), {}, []
         for part in self.parts:
             if not _is_part(part):
                 raise ValueError(
                     f"parts should hold tuples of columns and then a family of mixfast.parts, got {part!r}"
                 )
-            places = [_place(column, names) for column in _columns_of(part, names)]
+            places = [_place(column, known) for column in _columns_of(part, known)]
             for place in places:
                 if place in taken:
                     raise ValueError(f"parts name column {names[place]!r} twice")
@@ -178,9 +178,9 @@ class ProductMixture(BaseMixture):
 
     def _finds_all_by_name(self):
         """Whether every part names its columns, and these names are those of the table that was fitted."""
-        fitted = getattr(self, "column_names_in_", getattr(self, "feature_names_in_", ()))
+        fitted = Names(getattr(self, "column_names_in_", getattr(self, "feature_names_in_", ())))
         wanted = [_columns_of(part, fitted) for part in self.parts]
-        return all(wanted) and all(len(places_called(column, fitted)) == 1 for part in wanted for column in part)
+        return all(wanted) and all(len(fitted.places_of(column)) == 1 for part in wanted for column in part)
 
     def _new_components(self, groups):
         components = {}
@@ -201,7 +201,7 @@ class ProductMixture(BaseMixture):
             return list(self.feature_names_in_)
         if hasattr(self, "n_features_in_"):
             return list(range(self.n_features_in_))
-        return list(range(1 + max(column for part in self.parts for column in _columns_of(part, ()))))
+        return list(range(1 + max(column for part in self.parts for column in _columns_of(part, Names(())))))
 
     def _mixtures(self):
         """Those of the parts: fitted, or else new."""
@@ -370,7 +370,7 @@ def _with_parameters_of(new, fitted):
 
 def _place(column, names):
     """The place of the column of that name; a number that no column is called is a place itself."""
-    places = places_called(column, names)
+    places = names.places_of(column)
     if len(places) > 1:
         raise ValueError(f"parts name column {column!r}, and {len(places)} columns of X are called so: name them apart")
     if places:
@@ -388,9 +388,7 @@ def _columns_of(part, names):
     """Those that a part names, one by one or in lists; a tuple is a list too, unless a column is called so."""
     columns = []
     for given in part[:-1]:
-        is_list = isinstance(given, (list, np.ndarray)) or (
-            isinstance(given, tuple) and not places_called(given, names)
-        )
+        is_list = isinstance(given, (list, np.ndarray)) or (isinstance(given, tuple) and not names.places_of(given))
         columns += list(given) if is_list else [given]
     return columns
 
