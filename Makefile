@@ -20,7 +20,7 @@ test: $(ENV)/test-installed
 NUMERIC := acceleration algebra bernoulli_mixture categorical_mixture em_laws family_laws gamma_mixture mclust \
 	multinomial_mixture poisson_mixture possible_rows product_mixture seeding starts_inside student_t_mixture \
 	von_mises_fisher_mixture
-ISAS = $$($(BIN)/python -c "from mixfast import _isa; print(*(set(_isa.available_isas()) - {_isa.CHOSEN_ISA}))")
+ISAS = $$($(BIN)/python -c "from mixfast.engine import _isa; print(*(set(_isa.available_isas()) - {_isa.CHOSEN_ISA}))")
 
 test-isa: $(ENV)/test-installed
 	for isa in $(ISAS); do echo "MIXFAST_ISA=$$isa"; \

@@ -20,7 +20,7 @@ def processor():
 
 def heading(command):
     """Where, with what and when a table was made."""
-    from mixfast._isa import CHOSEN_ISA  # after compare.py has said how many threads libraries may start
+    from mixfast.engine._isa import CHOSEN_ISA  # after compare.py has said how many threads libraries may start
 
     processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return (

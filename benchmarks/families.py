@@ -258,7 +258,7 @@ def von_mises_fisher():
     X = rng.standard_normal((10, d))[own] + 1.5 * rng.standard_normal((20_000, d))
     X /= np.linalg.norm(X, axis=1, keepdims=True)
     labels = rough(own, rng)
-    special = import_module("mixfast._special")  # SciPy's Bessel functions underflow here
+    special = import_module("mixfast.engine._special")  # SciPy's Bessel functions underflow here
 
     def maximise(resp, params):
         sums = resp.T @ X

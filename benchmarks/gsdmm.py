@@ -21,7 +21,7 @@ from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.metrics import normalized_mutual_info_score
 
 from mixfast import GSDMM
-from mixfast._gibbs import Chains, Documents
+from mixfast.engine._gibbs import Chains, Documents
 
 ALPHA = BETA = 0.1
 SWEEPS = 10

@@ -13,9 +13,9 @@ from sklearn.exceptions import ConvergenceWarning
 from twins import CELL_FAMILIES, DTYPES, ISAS, flat, make_em, random_weights
 
 from mixfast import DirichletMultinomialMixture, Status, bootstrap_lrt, fit_many, load, select
-from mixfast._acceleration import free_point, set_free_point
 from mixfast._reference import acceleration as acceleration_twin
 from mixfast._reference import em as reference
+from mixfast.engine._acceleration import free_point, set_free_point
 from mixfast.families._cells import cells_of_rows
 
 FORMS = {"dense": np.asarray, "csr": sp.csr_matrix}

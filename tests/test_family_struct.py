@@ -9,9 +9,10 @@ import pytest
 from twins import EVERY_FAMILY
 
 import mixfast
-from mixfast import BernoulliMixture, _isa, fit_many
-from mixfast._capsule import sizes_in
+from mixfast import BernoulliMixture, fit_many
 from mixfast._em import EM, Rows
+from mixfast.engine import _isa
+from mixfast.engine._capsule import sizes_in
 from mixfast.families.bernoulli import Bernoulli
 from mixfast.families.gaussian import DiagonalGaussian, TiedGaussian
 

@@ -15,9 +15,9 @@ from sklearn.metrics import adjusted_rand_score
 from sklearn.pipeline import make_pipeline
 
 from mixfast import GSDMM, load
-from mixfast._gibbs import Chains, Documents, evaluate
-from mixfast._isa import available_isas
 from mixfast._reference import gibbs as twin
+from mixfast.engine._gibbs import Chains, Documents, evaluate
+from mixfast.engine._isa import available_isas
 
 ISAS = available_isas()
 

@@ -6,11 +6,12 @@ import sys
 
 import pytest
 
-from mixfast import _isa
+from mixfast.engine import _isa
 
 FIT = """
 import numpy as np
-from mixfast import GaussianMixture, _isa
+from mixfast import GaussianMixture
+from mixfast.engine import _isa
 X = np.random.default_rng(0).normal(size=(500, 3))
 print(_isa.CHOSEN_ISA, GaussianMixture(2, random_state=0).fit(X).lower_bound_)
 """

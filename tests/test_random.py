@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from mixfast import _random
 from mixfast._reference import random as reference
+from mixfast.engine import _random
 
 # Random123's known answers for philox4x32-10 (its kat_vectors): key, counter, words.
 KNOWN_ANSWERS = [

@@ -9,7 +9,7 @@ from twins import DTYPES, FAMILIES, ISAS
 from mixfast import GaussianMixture, seeding
 from mixfast._em import EM, Rows
 from mixfast._reference import seeding as reference
-from mixfast._seeding import Lloyd
+from mixfast.engine._seeding import Lloyd
 from mixfast.estimators import _base as estimators_base
 from mixfast.families._centres import bind_centres
 from mixfast.families.gaussian import DiagonalGaussian

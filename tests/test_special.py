@@ -4,7 +4,7 @@ import mpmath
 import numpy as np
 import pytest
 
-from mixfast import _special as special
+from mixfast.engine import _special as special
 
 # Largest errors seen: 7e-15 (gamma's family), 5e-14 (Bessel's); 4e-12 for the slope of the mean resultant length.
 TOLERANCE = 1e-13

@@ -15,7 +15,7 @@ from sklearn.metrics import normalized_mutual_info_score
 from twins import directions, unit_vectors
 
 from mixfast import Status, VonMisesFisherMixture, fit_many, load, select
-from mixfast._special import mean_resultant_length
+from mixfast.engine._special import mean_resultant_length
 
 TYPES = ["own", "shared"]
 HOUSEHOLD = np.loadtxt(Path(__file__).parent / "data" / "household.csv", delimiter=",", skiprows=1)

@@ -12,8 +12,8 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from mixfast._config import get_include, show_config
-    from mixfast.batch import fit_many, fit_many_columns, fit_many_groups
-    from mixfast.batch_result import BatchResult
+    from mixfast.batches.fit_many import fit_many, fit_many_columns, fit_many_groups
+    from mixfast.batches.result import BatchResult
     from mixfast.bootstrap import BootstrapLRT, bootstrap_lrt
     from mixfast.convergence import Status
     from mixfast.estimators.bernoulli_mixture import BernoulliMixture
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 #: Where each public name lives.
 _HOMES = {
-    "BatchResult": "mixfast.batch_result",
+    "BatchResult": "mixfast.batches.result",
     "BernoulliMixture": "mixfast.estimators.bernoulli_mixture",
     "BootstrapLRT": "mixfast.bootstrap",
     "CategoricalMixture": "mixfast.estimators.categorical_mixture",
@@ -50,9 +50,9 @@ _HOMES = {
     "StudentTMixture": "mixfast.estimators.student_t_mixture",
     "VonMisesFisherMixture": "mixfast.estimators.von_mises_fisher_mixture",
     "bootstrap_lrt": "mixfast.bootstrap",
-    "fit_many": "mixfast.batch",
-    "fit_many_columns": "mixfast.batch",
-    "fit_many_groups": "mixfast.batch",
+    "fit_many": "mixfast.batches.fit_many",
+    "fit_many_columns": "mixfast.batches.fit_many",
+    "fit_many_groups": "mixfast.batches.fit_many",
     "get_include": "mixfast._config",
     "load": "mixfast.persistence",
     "plot_mixture": "mixfast.plotting",

@@ -15,8 +15,8 @@ def show_config():
 
     from mixfast import __version__
     from mixfast._em import HAS_OPENMP
-    from mixfast._isa import CHOSEN_ISA, available_isas
     from mixfast._threads import allowed_threads
+    from mixfast.engine._isa import CHOSEN_ISA, available_isas
 
     print(f"mixfast {__version__}")
     print(f"  instruction set: {CHOSEN_ISA} (available: {', '.join(available_isas())}; MIXFAST_ISA forces one)")

@@ -1,8 +1,8 @@
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
-from mixfast._family cimport chunk_t, family_t, rows_t
-from mixfast._pass cimport arena_t, assign_fn, pass_t, workspace_t
-from mixfast._pruning cimport pruning_t
+from mixfast.engine._family cimport chunk_t, family_t, rows_t
+from mixfast.engine._pass cimport arena_t, assign_fn, pass_t, workspace_t
+from mixfast.engine._pruning cimport pruning_t
 
 # Arrays that a prediction fills, or NULL.
 cdef struct results_t:

@@ -19,8 +19,8 @@ from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t, uintptr_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, memset
 
-from mixfast._capsule cimport family_in
-from mixfast._family cimport (
+from mixfast.engine._capsule cimport family_in
+from mixfast.engine._family cimport (
     MIXFAST_FAILED,
     MIXFAST_LOST_DIGITS,
     MIXFAST_NOT_FINITE,
@@ -31,8 +31,8 @@ from mixfast._family cimport (
     rows_t,
     totals_t,
 )
-from mixfast._isa cimport resolve_isa
-from mixfast._pass cimport (
+from mixfast.engine._isa cimport resolve_isa
+from mixfast.engine._pass cimport (
     CACHE_LINE,
     CHOOSING_ROWS,
     LANE_COUNTS,
@@ -57,7 +57,7 @@ from mixfast._pass cimport (
     threads_for_components,
     workspace_t,
 )
-from mixfast._pruning cimport (
+from mixfast.engine._pruning cimport (
     add_statistics,
     begin_pass as begin_pruning,
     end_pass as end_pruning,
@@ -66,7 +66,7 @@ from mixfast._pruning cimport (
     release,
     reset,
 )
-from mixfast._random cimport RANDOM_RESPONSIBILITIES, uniform
+from mixfast.engine._random cimport RANDOM_RESPONSIBILITIES, uniform
 from mixfast.proportions._free cimport free_proportions
 from mixfast.proportions._proportions cimport Proportions, arrange_clusters
 

@@ -12,7 +12,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import _num_samples
 
-from mixfast.batch import fit_many
+from mixfast.batches.fit_many import fit_many
 from mixfast.convergence import Status
 from mixfast.estimators._base import BaseMixture, check_mixture
 from mixfast.tables import adopted

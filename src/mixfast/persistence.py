@@ -355,7 +355,7 @@ def is_fitted_attribute(name):
 
 
 def _load_batch(contents):
-    from mixfast.batch_result import load_batch  # which saves by this module
+    from mixfast.batches.result import load_batch  # which saves by this module
 
     return load_batch(contents)
 

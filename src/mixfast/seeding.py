@@ -11,9 +11,9 @@ from typing import NamedTuple
 import numpy as np
 
 from mixfast._em import Pass
-from mixfast._seeding import Lloyd
-from mixfast._seeding import kmeans_plusplus as _kmeans_plusplus
-from mixfast._seeding import random_rows as _random_rows
+from mixfast.engine._seeding import Lloyd
+from mixfast.engine._seeding import kmeans_plusplus as _kmeans_plusplus
+from mixfast.engine._seeding import random_rows as _random_rows
 from mixfast.families._centres import bind_centres
 from mixfast.families.family import is_sparse
 

@@ -22,18 +22,18 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from mixfast import seeding
-from mixfast._acceleration import AcceleratedEM
 from mixfast._em import EM, Pass, Rows, evaluate, evaluate_components
-from mixfast._spurious import look_for_spurious
 from mixfast._threads import resolve_threads
 from mixfast._warnings import warn
+from mixfast.batches.problems import canonical
 from mixfast.convergence import Monitor, Status
+from mixfast.engine._acceleration import AcceleratedEM
+from mixfast.engine._spurious import look_for_spurious
 from mixfast.estimators._constraints import WholeNumber
 from mixfast.estimators._density import DensityEstimator, check_finite, fitting, of_rows
 from mixfast.estimators._domain import first_outside
 from mixfast.estimators._rows import read_rows
 from mixfast.families.rounding import rounded_above_zero
-from mixfast.problems import canonical
 from mixfast.proportions._dirichlet import DirichletWeights
 from mixfast.proportions._fixed import FixedWeights
 from mixfast.proportions._free import FreeWeights

@@ -10,9 +10,10 @@ from sklearn.base import ClusterMixin
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 
-from mixfast._gibbs import Chains, Documents, evaluate
 from mixfast._threads import resolve_threads
+from mixfast.batches.problems import canonical
 from mixfast.convergence import Monitor
+from mixfast.engine._gibbs import Chains, Documents, evaluate
 from mixfast.estimators._constraints import WholeNumber
 from mixfast.estimators._density import DensityEstimator, fitting
 from mixfast.estimators._domain import LARGEST_COUNT
@@ -21,7 +22,6 @@ from mixfast.estimators._published import frozen
 from mixfast.estimators._rows import read_rows
 from mixfast.families.counts import log_multinomial_coefficients
 from mixfast.families.dirichlet_multinomial import DirichletMultinomial, DirichletMultinomialParams
-from mixfast.problems import canonical
 
 
 class GSDMM(GivenTotals, ClusterMixin, DensityEstimator):

@@ -13,8 +13,8 @@ from libc.float cimport DBL_EPSILON, DBL_MIN, FLT_EPSILON
 from libc.math cimport INFINITY, exp, isinf, log, log1p
 from libc.stdint cimport int32_t
 
-from mixfast._capsule cimport capsule_of
-from mixfast._family cimport MIXFAST_OK, family_t, totals_t
+from mixfast.engine._capsule cimport capsule_of
+from mixfast.engine._family cimport MIXFAST_OK, family_t, totals_t
 from mixfast.families._edge cimport is_left_by_prior
 from mixfast.families._linear cimport check_shape, coefficients_in, constant_in, linear_t, new_linear, sums_of, sums_t
 

@@ -11,8 +11,8 @@ from libc.math cimport INFINITY, exp, isinf, log
 from libc.stdlib cimport calloc, free
 from libc.string cimport memset
 
-from mixfast._capsule cimport capsule_of
-from mixfast._family cimport (
+from mixfast.engine._capsule cimport capsule_of
+from mixfast.engine._family cimport (
     MIXFAST_EMPTIED_COMPONENT,
     MIXFAST_OK,
     categorical_t,
@@ -20,7 +20,7 @@ from mixfast._family cimport (
     mixfast_select_categorical,
     totals_t,
 )
-from mixfast._isa cimport resolve_isa
+from mixfast.engine._isa cimport resolve_isa
 from mixfast.families._edge cimport is_left_by_prior
 
 ctypedef struct context_t:

@@ -5,8 +5,8 @@ Parameters: centres[K][d]. Statistics: sums[K][d] of weight * (row - its centre)
 
 from libc.stdlib cimport calloc, free
 
-from mixfast._capsule cimport capsule_of
-from mixfast._family cimport (
+from mixfast.engine._capsule cimport capsule_of
+from mixfast.engine._family cimport (
     MIXFAST_FAILED,
     MIXFAST_OK,
     centres_kernels_t,
@@ -17,7 +17,7 @@ from mixfast._family cimport (
     selection_t,
     totals_t,
 )
-from mixfast._isa cimport resolve_isa
+from mixfast.engine._isa cimport resolve_isa
 
 ctypedef struct context_t:
     const centres_kernels_t *kernels

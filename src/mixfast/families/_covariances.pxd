@@ -1,6 +1,6 @@
 # What families of components with a mean and a covariance have in common.
 
-from mixfast._family cimport (
+from mixfast.engine._family cimport (
     constrain_fn,
     family_t,
     gaussian_kernels_t,

@@ -12,7 +12,7 @@ from libc.math cimport exp, isfinite, log, sqrt
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, memset
 
-from mixfast._family cimport (
+from mixfast.engine._family cimport (
     MIXFAST_EMPTIED_COMPONENT,
     MIXFAST_NOT_FINITE,
     MIXFAST_OK,
@@ -21,8 +21,8 @@ from mixfast._family cimport (
     mixfast_select_gaussian,
     mixfast_select_rows,
 )
-from mixfast._isa cimport resolve_isa
-from mixfast._linalg cimport covariance_of_factor, log_diagonal, precision_factor, upper_transposed_times
+from mixfast.engine._isa cimport resolve_isa
+from mixfast.engine._linalg cimport covariance_of_factor, log_diagonal, precision_factor, upper_transposed_times
 
 cdef double EPSILON = 2.220446049250313e-16
 cdef double REPAIR = 1e-6      # the size that scikit-learn's reg_covar has for standardised columns

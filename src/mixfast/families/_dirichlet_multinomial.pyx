@@ -30,9 +30,9 @@ from libc.math cimport INFINITY, exp, fabs, lgamma, log, sqrt
 from libc.stdint cimport int64_t
 from libc.string cimport memcpy
 
-from mixfast._capsule cimport capsule_of
-from mixfast._family cimport MIXFAST_CAPPED_PARAMETER, MIXFAST_OK, family_t, totals_t
-from mixfast._special cimport (
+from mixfast.engine._capsule cimport capsule_of
+from mixfast.engine._family cimport MIXFAST_CAPPED_PARAMETER, MIXFAST_OK, family_t, totals_t
+from mixfast.engine._special cimport (
     digamma,
     digamma_rise,
     lgamma_rise,

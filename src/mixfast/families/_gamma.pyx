@@ -9,8 +9,8 @@ Exponential: parameters: rates[K][d]; statistics: sums[K][d], of x. The M-step i
 from libc.float cimport DBL_MIN
 from libc.math cimport exp, fabs, isfinite, lgamma, log, sqrt
 
-from mixfast._capsule cimport capsule_of
-from mixfast._family cimport (
+from mixfast.engine._capsule cimport capsule_of
+from mixfast.engine._family cimport (
     MIXFAST_CAPPED_PARAMETER,
     MIXFAST_NOT_FINITE,
     MIXFAST_OK,
@@ -18,7 +18,7 @@ from mixfast._family cimport (
     family_t,
     totals_t,
 )
-from mixfast._special cimport log_minus_digamma, trigamma_minus_reciprocal
+from mixfast.engine._special cimport log_minus_digamma, trigamma_minus_reciprocal
 from mixfast.families._linear cimport coefficients_in, constant_in, linear_t, new_linear, sums_of, sums_t
 
 ctypedef struct context_t:

@@ -16,8 +16,8 @@ from libc.float cimport FLT_MAX
 from libc.math cimport INFINITY, M_PI, fabs, isfinite, log, sqrt
 from libc.string cimport memset
 
-from mixfast._capsule cimport capsule_of
-from mixfast._family cimport (
+from mixfast.engine._capsule cimport capsule_of
+from mixfast.engine._family cimport (
     MIXFAST_LOST_DIGITS,
     MIXFAST_NOT_FINITE,
     MIXFAST_REPAIRED_COVARIANCE,
@@ -26,7 +26,7 @@ from mixfast._family cimport (
     prepare_carry_fn,
     totals_t,
 )
-from mixfast._linalg cimport invert_upper, log_diagonal, upper_transposed_times
+from mixfast.engine._linalg cimport invert_upper, log_diagonal, upper_transposed_times
 from mixfast.families._covariances cimport (
     context_of,
     covariances_t,

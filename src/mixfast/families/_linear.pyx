@@ -6,7 +6,7 @@ parameters its sums give (`maximise_component`, with `sums_of`). Rows may be den
 
 from libc.stdlib cimport calloc, free
 
-from mixfast._family cimport (
+from mixfast.engine._family cimport (
     MIXFAST_EMPTIED_COMPONENT,
     MIXFAST_OK,
     family_t,
@@ -14,7 +14,7 @@ from mixfast._family cimport (
     mixfast_select_sparse_linear,
     totals_t,
 )
-from mixfast._isa cimport resolve_isa
+from mixfast.engine._isa cimport resolve_isa
 
 
 cdef inline const linear_t *linear_of(const family_t *f) noexcept nogil:

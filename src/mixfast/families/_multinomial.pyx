@@ -8,8 +8,8 @@ increases the log-likelihood plus alpha * sum of log p.
 from libc.float cimport DBL_MIN
 from libc.math cimport INFINITY, exp, isfinite, isinf, log
 
-from mixfast._capsule cimport capsule_of
-from mixfast._family cimport MIXFAST_NOT_FINITE, MIXFAST_OK, family_t, totals_t
+from mixfast.engine._capsule cimport capsule_of
+from mixfast.engine._family cimport MIXFAST_NOT_FINITE, MIXFAST_OK, family_t, totals_t
 from mixfast.families._edge cimport is_left_by_prior
 from mixfast.families._linear cimport (
     coefficients_in,

@@ -9,8 +9,8 @@ log-likelihood plus the sum of alpha log(rate) - beta rate.
 from libc.float cimport DBL_MIN
 from libc.math cimport exp, isfinite, isinf, log
 
-from mixfast._capsule cimport capsule_of
-from mixfast._family cimport MIXFAST_NOT_FINITE, MIXFAST_OK, family_t, totals_t
+from mixfast.engine._capsule cimport capsule_of
+from mixfast.engine._family cimport MIXFAST_NOT_FINITE, MIXFAST_OK, family_t, totals_t
 from mixfast.families._edge cimport is_left_by_prior
 from mixfast.families._linear cimport check_shape, coefficients_in, constant_in, linear_t, new_linear, sums_of, sums_t
 

@@ -9,8 +9,8 @@ from cpython.ref cimport Py_INCREF
 from libc.math cimport log
 from libc.stdlib cimport calloc, free
 
-from mixfast._capsule cimport capsule_of, family_in
-from mixfast._family cimport MIXFAST_FAILED, chunk_t, family_t, selection_t, totals_t
+from mixfast.engine._capsule cimport capsule_of, family_in
+from mixfast.engine._family cimport MIXFAST_FAILED, chunk_t, family_t, selection_t, totals_t
 
 # A part, and where what belongs to it begins.
 ctypedef struct part_t:

@@ -8,8 +8,8 @@ from cpython.ref cimport Py_INCREF
 from libc.math cimport log
 from libc.stdlib cimport calloc
 
-from mixfast._capsule cimport capsule_of
-from mixfast._family cimport (
+from mixfast.engine._capsule cimport capsule_of
+from mixfast.engine._family cimport (
     MIXFAST_EMPTIED_COMPONENT,
     MIXFAST_FAILED,
     MIXFAST_OK,

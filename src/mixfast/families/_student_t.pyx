@@ -26,8 +26,8 @@ differs from 1, and the equation gets more terms (`excess`).
 from libc.math cimport INFINITY, M_PI, exp, fabs, isfinite, isinf, log, log1p
 from libc.string cimport memset
 
-from mixfast._capsule cimport capsule_of
-from mixfast._family cimport (
+from mixfast.engine._capsule cimport capsule_of
+from mixfast.engine._family cimport (
     MIXFAST_NOT_FINITE,
     MIXFAST_OK,
     family_t,
@@ -35,8 +35,8 @@ from mixfast._family cimport (
     student_t_kernels_t,
     totals_t,
 )
-from mixfast._linalg cimport log_diagonal
-from mixfast._special cimport lgamma_rise, log_minus_digamma, trigamma_minus_reciprocal
+from mixfast.engine._linalg cimport log_diagonal
+from mixfast.engine._special cimport lgamma_rise, log_minus_digamma, trigamma_minus_reciprocal
 from mixfast.families._covariances cimport (
     covariances_t,
     factor_tables,

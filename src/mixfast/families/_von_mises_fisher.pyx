@@ -7,8 +7,8 @@ or where the concentration is shared, A_d(kappa) = the total of all |sum| / the 
 
 from libc.math cimport isfinite, log, sqrt
 
-from mixfast._capsule cimport capsule_of
-from mixfast._family cimport (
+from mixfast.engine._capsule cimport capsule_of
+from mixfast.engine._family cimport (
     MIXFAST_CAPPED_PARAMETER,
     MIXFAST_NOT_FINITE,
     MIXFAST_OK,
@@ -16,7 +16,7 @@ from mixfast._family cimport (
     family_t,
     totals_t,
 )
-from mixfast._special cimport concentration, log_sphere_normaliser
+from mixfast.engine._special cimport concentration, log_sphere_normaliser
 from mixfast.families._linear cimport (
     coefficients_in,
     constant_in,

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import scipy.sparse
 
-from mixfast._capsule import sizes_in
+from mixfast.engine._capsule import sizes_in
 from mixfast.families.layout import Layout
 
 

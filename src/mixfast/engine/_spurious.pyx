@@ -11,8 +11,8 @@ from libc.stdlib cimport free, malloc
 from libc.string cimport memset
 
 from mixfast._em cimport EM, are_equal, em_t, open_workspace, prepare
-from mixfast._family cimport MIXFAST_FAILED, MIXFAST_SPURIOUS_COMPONENT, chunk_t
-from mixfast._pass cimport STOPPED, cut, get, pack_chunk, pass_t, workspace_t
+from mixfast.engine._family cimport MIXFAST_FAILED, MIXFAST_SPURIOUS_COMPONENT, chunk_t
+from mixfast.engine._pass cimport STOPPED, cut, get, pack_chunk, pass_t, workspace_t
 
 cdef enum:
     # In a block, for each row that is wanted: components are seldom of one size. 500 x 1, K=3: the look takes 3 % of

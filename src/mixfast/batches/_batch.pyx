@@ -22,8 +22,8 @@ from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, memset
 
-from mixfast._acceleration cimport acceleration_t, forget, iterate_accelerated, place_acceleration
-from mixfast._capsule cimport family_in
+from mixfast.engine._acceleration cimport acceleration_t, forget, iterate_accelerated, place_acceleration
+from mixfast.engine._capsule cimport family_in
 from mixfast._em cimport (
     Rows,
     begin_course,
@@ -47,9 +47,9 @@ from mixfast._em cimport (
     sum_of_weights,
     write_results,
 )
-from mixfast._family cimport MIXFAST_NOT_FINITE, MIXFAST_SPURIOUS_COMPONENT, chunk_t, family_t, rows_t
-from mixfast._line cimport line_t, place_line, suits_line
-from mixfast._pass cimport (
+from mixfast.engine._family cimport MIXFAST_NOT_FINITE, MIXFAST_SPURIOUS_COMPONENT, chunk_t, family_t, rows_t
+from mixfast.engine._line cimport line_t, place_line, suits_line
+from mixfast.engine._pass cimport (
     CACHE_LINE,
     LANE_COUNTS,
     arena_t,
@@ -61,8 +61,8 @@ from mixfast._pass cimport (
     take,
     workspace_t,
 )
-from mixfast._pruning cimport pruning_t, release
-from mixfast._seeding cimport (
+from mixfast.engine._pruning cimport pruning_t, release
+from mixfast.engine._seeding cimport (
     begin_lloyd,
     choose_rows,
     deliver_nothing,
@@ -72,7 +72,7 @@ from mixfast._seeding cimport (
     seeding_t,
     settle,
 )
-from mixfast._spurious cimport bytes_to_find, note_lack_of_rows
+from mixfast.engine._spurious cimport bytes_to_find, note_lack_of_rows
 from mixfast.proportions._proportions cimport Proportions, arrange_clusters, proportions_t
 
 from time import sleep

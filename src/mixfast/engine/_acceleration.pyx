@@ -19,14 +19,14 @@ from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy
 
 from mixfast._em cimport EM, Pass, advance, course_t, em_t, note_fall
-from mixfast._family cimport (
+from mixfast.engine._family cimport (
     MIXFAST_FAILED,
     MIXFAST_NOT_FINITE,
     MIXFAST_REPAIRED_COVARIANCE,
     MIXFAST_SPURIOUS_COMPONENT,
     family_t,
 )
-from mixfast._pass cimport arena_t, measure_arena, open_arena, pass_t, take
+from mixfast.engine._pass cimport arena_t, measure_arena, open_arena, pass_t, take
 
 import numpy as np
 

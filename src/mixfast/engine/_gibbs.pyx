@@ -11,10 +11,10 @@ from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, memmove, memset
 
-from mixfast._isa cimport resolve_isa
-from mixfast._pass cimport THREAD_FLOPS, arena_t, measure_arena, open_arena, take
-from mixfast._random cimport GIBBS, RANDOM_LABELS, uniform
-from mixfast._special cimport lgamma_rise
+from mixfast.engine._isa cimport resolve_isa
+from mixfast.engine._pass cimport THREAD_FLOPS, arena_t, measure_arena, open_arena, take
+from mixfast.engine._random cimport GIBBS, RANDOM_LABELS, uniform
+from mixfast.engine._special cimport lgamma_rise
 
 import numpy as np
 

@@ -1,7 +1,7 @@
 from libc.stdint cimport int32_t, uint32_t
 
-from mixfast._family cimport chunk_t
-from mixfast._pass cimport deliver_fn, pass_t, workspace_t
+from mixfast.engine._family cimport chunk_t
+from mixfast.engine._pass cimport deliver_fn, pass_t, workspace_t
 
 cdef struct pruning_t:
     Py_ssize_t n_passes        # since the start

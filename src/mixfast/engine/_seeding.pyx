@@ -8,7 +8,7 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t, uintptr_t
 from libc.stdlib cimport free, malloc
 
 from mixfast._em cimport Pass, Rows, copy_row, run_pass
-from mixfast._family cimport (
+from mixfast.engine._family cimport (
     centres_kernels_t,
     chunk_t,
     mixfast_select_centres,
@@ -16,8 +16,8 @@ from mixfast._family cimport (
     rows_t,
     totals_t,
 )
-from mixfast._line cimport draw_line, leave_line, line_t, place_line, step_on_line, suits_line
-from mixfast._pass cimport (
+from mixfast.engine._line cimport draw_line, leave_line, line_t, place_line, step_on_line, suits_line
+from mixfast.engine._pass cimport (
     LANE_COUNTS,
     LANE_EVIDENCE,
     arena_t,
@@ -31,7 +31,7 @@ from mixfast._pass cimport (
     take,
     workspace_t,
 )
-from mixfast._random cimport FIRST_CENTRE, NEXT_CENTRE, RANDOM_ROWS, uniform
+from mixfast.engine._random cimport FIRST_CENTRE, NEXT_CENTRE, RANDOM_ROWS, uniform
 
 import numpy as np
 

@@ -15,14 +15,11 @@ from sklearn.base import clone
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import validate_parameter_constraints
 
-from mixfast import _random, seeding
-from mixfast._batch import fit_problems
+from mixfast import seeding
 from mixfast._em import Rows, is_mapped
 from mixfast._threads import resolve_threads
-from mixfast.batch_result import CRITERIA, BatchResult, Cell, is_usable
-from mixfast.convergence import Status
-from mixfast.estimators._base import BaseMixture, check_mixture
-from mixfast.problems import (
+from mixfast.batches._batch import fit_problems
+from mixfast.batches.problems import (
     below_zero,
     gather_problems,
     join,
@@ -35,6 +32,10 @@ from mixfast.problems import (
     without_weightless_rows,
     zeros_like,
 )
+from mixfast.batches.result import CRITERIA, BatchResult, Cell, is_usable
+from mixfast.convergence import Status
+from mixfast.engine import _random
+from mixfast.estimators._base import BaseMixture, check_mixture
 from mixfast.tables import Table, columns_of, declared_categories, feature_names
 from mixfast.weights import check_n_effective, effective_number, is_far, warn_of_sum
 

@@ -1,5 +1,5 @@
 from mixfast._em cimport EM, course_t, em_t
-from mixfast._pass cimport arena_t
+from mixfast.engine._pass cimport arena_t
 
 cdef struct acceleration_t:
     em_t *em

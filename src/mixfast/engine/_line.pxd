@@ -1,6 +1,6 @@
 from libc.stdint cimport uint32_t, uint64_t
 
-from mixfast._pass cimport arena_t, pass_t
+from mixfast.engine._pass cimport arena_t, pass_t
 
 # Rows of one column in ascending order, with running sums: the sums of any run of rows are differences of two.
 cdef struct line_t:

@@ -26,8 +26,8 @@ from libc.stdint cimport int32_t, uint32_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset
 
-from mixfast._family cimport chunk_t, family_t, rows_t, selection_t
-from mixfast._pass cimport (
+from mixfast.engine._family cimport chunk_t, family_t, rows_t, selection_t
+from mixfast.engine._pass cimport (
     CHOOSING_ROWS,
     LANE_COUNTS,
     LANE_DENSITIES,

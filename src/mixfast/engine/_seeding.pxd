@@ -1,8 +1,8 @@
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
-from mixfast._family cimport chunk_t, rows_t
-from mixfast._line cimport line_t
-from mixfast._pass cimport arena_t, pass_t, workspace_t
+from mixfast.engine._family cimport chunk_t, rows_t
+from mixfast.engine._line cimport line_t
+from mixfast.engine._pass cimport arena_t, pass_t, workspace_t
 
 # What the passes of one k-means++ hand on.
 cdef struct seeding_t:

@@ -13,13 +13,13 @@ import numpy as np
 from sklearn.base import clone
 
 from mixfast import persistence, seeding
-from mixfast._batch import Model, evaluate_problems
 from mixfast._em import Rows
 from mixfast._threads import resolve_threads
+from mixfast.batches._batch import Model, evaluate_problems
+from mixfast.batches.problems import gather_problems, have_missing, not_finite, only_of
 from mixfast.convergence import Status
 from mixfast.estimators._base import Fit
 from mixfast.families.rounding import rounded_above_zero
-from mixfast.problems import gather_problems, have_missing, not_finite, only_of
 from mixfast.units import DataUnits
 
 #: What models can be compared by.

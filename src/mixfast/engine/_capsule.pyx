@@ -9,8 +9,8 @@ from cpython.pycapsule cimport PyCapsule_GetPointer, PyCapsule_IsValid, PyCapsul
 from cpython.ref cimport Py_DECREF
 from libc.stdlib cimport free
 
-from mixfast._family cimport MIXFAST_FAMILY_CAPSULE, MIXFAST_ISA_CHOSEN, family_t, mixfast_select_rows
-from mixfast._isa cimport resolve_isa
+from mixfast.engine._family cimport MIXFAST_FAMILY_CAPSULE, MIXFAST_ISA_CHOSEN, family_t, mixfast_select_rows
+from mixfast.engine._isa cimport resolve_isa
 
 
 cdef void _free_family(object capsule) noexcept:
