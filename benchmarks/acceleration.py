@@ -16,13 +16,17 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mixfast import seeding
-from mixfast._em import Rows
-from mixfast.estimators._base import LOOPS
+from mixfast import GaussianMixture
+from mixfast._em import EM, Rows
+from mixfast.engine._acceleration import AcceleratedEM
+from mixfast.engine._fit import fit_rows
 from mixfast.families.gaussian import STRUCTURES
+from mixfast.fitting import bind_model, plan_of
+from mixfast.proportions._free import FreeWeights
 
 DATA = Path(__file__).parents[1] / "tests" / "data"
 REFERENCE = ("faithful", "iris", "diabetes", "acidity", "galaxies")
+LOOPS = {None: EM, "auto": AcceleratedEM}
 TRIALS, TRIAL_PASSES = 6, 15  # the table starts from the best of so many, after so many passes of EM
 TIGHT = 1e-10
 MAX_PASSES = 50_000
@@ -85,12 +89,13 @@ def engine(problem, loop):
 
 def started(problem, method, seed):
     """(weights, params) of a start."""
-    em = engine(problem, None)
-    family = STRUCTURES[problem.structure](1e-6)
-    uniform = np.full(problem.n_components, 1 / problem.n_components)
-    em.set_state(uniform, family.blank(problem.n_components, problem.X.shape[1]))
-    seeding.METHODS[method](em, family, em.rows, seed, 0)
-    return em.state()
+    K, (_, d) = problem.n_components, problem.X.shape
+    encoded = STRUCTURES[problem.structure](1e-6).encode(problem.X)
+    rows = Rows(encoded.rows)
+    unknown = np.full(K, np.nan), np.full(encoded.family.params_layout(K, d).size, np.nan)
+    model = bind_model(encoded, rows.X, K, d, problem.X.dtype, FreeWeights(), unknown)
+    start = fit_rows(rows, rows, model, plan_of(GaussianMixture(max_iter=0), method, rows.X), seed, 1)
+    return start.weights, start.params
 
 
 def best_of_trials(problem):

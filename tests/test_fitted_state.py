@@ -49,10 +49,15 @@ def _interrupt(*args, **kwargs):
 
 
 def _interrupted_at(monkeypatch, entry):
-    """Ctrl-C after the start has been found: in the first M-step, or sweep."""
+    """Ctrl-C when all has been computed and nothing is published yet, or in the first sweep."""
     if entry.takes_weights:
-        loop = mixfast.estimators._base.LOOPS[None]
-        monkeypatch.setitem(mixfast.estimators._base.LOOPS, None, type("Interrupted", (loop,), {"iterate": _interrupt}))
+        fit_rows = mixfast.estimators._base.fit_rows
+
+        def stopped(*args):
+            fit_rows(*args)
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(mixfast.estimators._base, "fit_rows", stopped)
     else:
         chains = mixfast.estimators.gsdmm.Chains
         monkeypatch.setattr(mixfast.estimators.gsdmm, "Chains", type("Interrupted", (chains,), {"sweep": _interrupt}))

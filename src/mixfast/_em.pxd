@@ -21,17 +21,27 @@ cdef struct em_t:
     Py_ssize_t n_passes        # since the start
     double n_impossible        # rows, in the last pass
 
+cdef struct course_t
+
+# Told of every step: by how much it changed the objective, and whether it is accepted, so that the course has its
+# objective. Nonzero stops the loop.
+ctypedef int (*note_fn)(void *note_data, const course_t *, double change, bint is_accepted) noexcept nogil
+
 # How a fit goes. A step is a pass; it is accepted unless it was made at an extrapolated point that turned out worse.
 cdef struct course_t:
     Py_ssize_t n_steps, max_steps, n_accepted
     double bound               # the last accepted objective; at first, the one before
     bint converged
-    double *objectives         # those of accepted steps, or NULL where nobody asks
+    note_fn note               # NULL where nobody asks
+    void *note_data
 
 cdef inline void begin_course(course_t *course, double bound, Py_ssize_t max_steps) noexcept nogil:
     course.n_steps = course.n_accepted = 0
     course.max_steps, course.bound, course.converged = max_steps, bound, False
-    course.objectives = NULL
+    course.note = NULL
+
+cdef inline int tell_of_step(const course_t *course, double change, bint is_accepted) noexcept nogil:
+    return 0 if course.note == NULL else course.note(course.note_data, course, change, is_accepted)
 
 # A loop of EM: goes on until it converges, the status gains a bit of `stop_on`, or the steps are used up.
 ctypedef int (*loop_fn)(em_t *, void *loop_data, double tol, int stop_on, course_t *) noexcept nogil
@@ -52,10 +62,14 @@ cdef double sum_of_weights(const double *weight, Py_ssize_t n) noexcept nogil
 cdef void begin_em(em_t *em) noexcept nogil
 cdef int start_from_labels(em_t *em, const int64_t *labels, int n_passes, uint32_t *order,
                            Py_ssize_t *places) noexcept nogil
+cdef int start_from_responsibilities(em_t *em, const double *resp) noexcept nogil
 cdef int start_from_draws(em_t *em, uint64_t seed, uint32_t start) noexcept nogil
 cdef int advance(em_t *em, double *objective) noexcept nogil
 cdef void note_fall(em_t *em, double objective, double before) noexcept nogil
 cdef int iterate_plain(em_t *em, void *nothing, double tol, int stop_on, course_t *course) noexcept nogil
+
+cdef int look_for_signals(void *nothing) noexcept nogil
+cdef int raise_error_of(const family_t *family) except -1
 
 cdef class Rows:
     cdef rows_t c
@@ -72,7 +86,6 @@ cdef class Pass:
     cdef readonly size_t n_bytes   # of it
     cdef int check(self, int code) except -1
     cdef int run(self) except -1
-    cdef object raise_error_of_family(self)
 
 cdef class EM(Pass):
     cdef em_t em

@@ -68,7 +68,7 @@ from mixfast.engine._pruning cimport (
 )
 from mixfast.engine._random cimport RANDOM_RESPONSIBILITIES, uniform
 from mixfast.proportions._free cimport free_proportions
-from mixfast.proportions._proportions cimport Proportions, arrange_clusters
+from mixfast.proportions._proportions cimport Proportions
 
 import numpy as np
 
@@ -867,6 +867,11 @@ cdef Py_ssize_t sort_by_label(Py_ssize_t n_rows, const int64_t *labels, Py_ssize
     return n_unlabelled
 
 
+cdef int start_from_responsibilities(em_t *em, const double *resp) noexcept nogil:
+    """`start_em` from responsibilities (n_rows, n_components)."""
+    return start_em(em, given, resp, 2)
+
+
 cdef int start_from_draws(em_t *em, uint64_t seed, uint32_t start) noexcept nogil:
     """`start_em` from uniform random responsibilities, which are not stored."""
     cdef draw_t draw
@@ -953,7 +958,7 @@ cdef void note_fall(em_t *em, double objective, double before) noexcept nogil:
 
 cdef int iterate_plain(em_t *em, void *nothing, double tol, int stop_on, course_t *course) noexcept nogil:
     """Plain EM: converged when the objective moves by less than tol."""
-    cdef double objective = 0
+    cdef double objective = 0, before
     cdef int code
     while course.n_steps < course.max_steps:
         course.n_steps += 1
@@ -961,16 +966,20 @@ cdef int iterate_plain(em_t *em, void *nothing, double tol, int stop_on, course_
         if code != 0:
             return code
         course.n_accepted += 1
-        if course.objectives != NULL:
-            course.objectives[course.n_accepted - 1] = objective
-        if em.status & (stop_on | MIXFAST_NOT_FINITE):
-            course.bound = objective
-            return 0
-        note_fall(em, objective, course.bound)
-        course.converged = fabs(objective - course.bound) < tol
-        course.bound = objective
+        before, course.bound = course.bound, objective
+        code = tell_of_step(course, objective - before, True)
+        if code != 0 or em.status & (stop_on | MIXFAST_NOT_FINITE):
+            return code
+        note_fall(em, objective, before)
+        course.converged = fabs(objective - before) < tol
         if course.converged:
             return 0
+    return 0
+
+
+cdef int write_objective(void *objectives, const course_t *course, double change, bint is_accepted) noexcept nogil:
+    if is_accepted:
+        (<double *> objectives)[course.n_accepted - 1] = course.bound
     return 0
 
 
@@ -1045,6 +1054,15 @@ cdef class Rows:
         return bool(is_constant(&self.c))
 
 
+cdef int raise_error_of(const family_t *family) except -1:
+    """What a verb of the family that failed has to say."""
+    if family.owner == NULL:
+        raise RuntimeError("a family's verb failed without saying why")
+    owner = <object> family.owner
+    error, owner.error = owner.error, None  # or the traceback would hold the pass, and the pass its owner
+    raise error if error is not None else ValueError("a family's verb failed, or gave a prior that is not a number")
+
+
 cdef class Pass:
     """One family over one set of rows: the memory, the state and the strategy of a pass.
 
@@ -1089,7 +1107,7 @@ cdef class Pass:
         if code == STOPPED:
             return -1  # Python has the exception already
         if code != 0:
-            self.raise_error_of_family()
+            raise_error_of(self.c.family)
         return 0
 
     cdef int run(self) except -1:
@@ -1098,13 +1116,6 @@ cdef class Pass:
         with nogil:
             code = run_pass(&self.c)
         return self.check(code)
-
-    cdef object raise_error_of_family(self):
-        if self.c.family.owner == NULL:
-            raise RuntimeError("a family's verb failed without saying why")
-        owner = <object> self.c.family.owner
-        error, owner.error = owner.error, None  # or the traceback would hold the pass, and the pass its owner
-        raise error if error is not None else ValueError("a family's verb failed, or gave a prior that is not a number")
 
     def set_state(self, const double[::1] weights not None, const double[::1] params not None):
         """The parameters that the next pass is made at: weights (n_components,), params as the family lays them out."""
@@ -1199,17 +1210,6 @@ cdef class EM(Pass):
             code = start_from_labels(&self.em, &labels[0], n_passes, sorted_rows, &places[0])
         self.check(code)
 
-    def arrange_clusters(self, int64_t[::1] labels not None, double[:, ::1] centres not None):
-        """Give the clusters of a start the components that suit them, in place: see `_proportions.pxd`."""
-        cdef double[::1] counts
-        cdef Py_ssize_t[::1] places
-        if self.c.proportions.ranked == NULL:  # nothing to arrange, as in nearly all fits
-            return
-        n_components = self.c.family.n_components
-        counts, places = np.empty(n_components), np.empty(n_components, dtype=np.intp)
-        arrange_clusters(self.c.proportions, n_components, labels.shape[0], self.c.rows.weight, &counts[0], &places[0],
-                         &labels[0], centres.shape[1], &centres[0, 0])
-
     def start_from_responsibilities(self, const double[:, ::1] resp not None):
         """Parameters from responsibilities (n_samples, n_components)."""
         cdef int code
@@ -1217,7 +1217,7 @@ cdef class EM(Pass):
             raise ValueError(f"responsibilities have shape {tuple(resp.shape)[:2]}, expected "
                              f"({self.c.rows.n_rows}, {self.c.family.n_components})")
         with nogil:
-            code = start_em(&self.em, given, &resp[0, 0], 2)
+            code = start_from_responsibilities(&self.em, &resp[0, 0])
         self.check(code)
 
     def start_from_draws(self, uint64_t seed, uint32_t start):
@@ -1254,9 +1254,9 @@ cdef class EM(Pass):
         Stops early when the status gains a bit of `stop_on`, or is not finite. Returns (objectives, converged).
         """
         cdef course_t course
-        cdef double[::1] objectives = np.empty(n_steps)
+        cdef double[::1] objectives = np.empty(max(n_steps, 1))
         begin_course(&course, previous, n_steps)
-        course.objectives = &objectives[0] if n_steps > 0 else NULL
+        course.note, course.note_data = write_objective, &objectives[0]
         self.follow(tol, stop_on, &course)
         return [objectives[i] for i in range(course.n_accepted)], bool(course.converged)
 

@@ -41,7 +41,7 @@ class KMeansResult(NamedTuple):
 
 def bind_centres_to(X, n_centres, isa=None):
     """The capsule of the centres family for these rows."""
-    return bind_centres(n_centres, X.shape[1], X.dtype.itemsize, isa, is_sparse(X))
+    return bind_centres(n_centres, X.shape[1], X.data.itemsize, isa, is_sparse(X))
 
 
 def _centres_pass(kind, rows, n_centres, n_threads, isa):
@@ -116,41 +116,11 @@ def random_rows(rows, n_clusters, seed, start=0):
     return _random_rows(rows, n_clusters, seed, start)
 
 
-def _known_rows(n_rows, indices):
-    """Labels that say the component of the rows at `indices` only."""
-    labels = np.full(n_rows, -1, dtype=np.int64)
-    labels[indices] = np.arange(len(indices))
-    return labels
+#: The methods by the names that scikit-learn's `init_params` gives them, and whether they measure distances between
+#: rows. `engine/_fit.pyx` has the starts.
+METHODS = {"kmeans": True, "k-means++": True, "random": False, "random_from_data": False}
 
 
-def start_from_kmeans(em, family, seeding_rows, seed, start):
-    """The M-step on the labels, about the centres: they are the means of the rows so labelled."""
-    found = kmeans(seeding_rows, em.n_components, seed, start, em.n_threads)
-    em.arrange_clusters(found.labels, found.centres)
-    params = family.located(found.centres)
-    if params is not None:
-        em.set_state(np.full(em.n_components, 1 / em.n_components), params)
-    em.start_from_labels(found.labels, located=params is not None)
-
-
-def start_from_kmeans_plusplus(em, family, seeding_rows, seed, start):
-    indices = kmeans_plusplus(seeding_rows, em.n_components, seed, start, em.n_threads)
-    em.start_from_labels(_known_rows(em.rows.X.shape[0], indices))
-
-
-def start_from_random_rows(em, family, seeding_rows, seed, start):
-    em.start_from_labels(_known_rows(em.rows.X.shape[0], random_rows(em.rows, em.n_components, seed, start)))
-
-
-def start_from_random_responsibilities(em, family, seeding_rows, seed, start):
-    em.start_from_draws(seed, start)
-
-
-#: The methods by the names that scikit-learn's `init_params` gives them; each puts the engine `em` at a start, with
-#: k-means of `seeding_rows`.
-METHODS = {
-    "kmeans": start_from_kmeans,
-    "k-means++": start_from_kmeans_plusplus,
-    "random": start_from_random_responsibilities,
-    "random_from_data": start_from_random_rows,
-}
+def measures_distances(init_params):
+    """Whether a start is found by distances between rows, those that k-means is made of."""
+    return isinstance(init_params, str) and METHODS[init_params]

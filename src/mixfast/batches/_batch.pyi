@@ -1,28 +1,11 @@
 from collections.abc import Callable
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from typing_extensions import disjoint_base
 
 from mixfast._em import Rows
-from mixfast.proportions._proportions import Proportions
-
-@disjoint_base
-class Model:
-    def __new__(
-        cls,
-        family: object,
-        proportions: Proportions,
-        centres: object,
-        candidates: object,
-        blank: NDArray[np.float64],
-        located: NDArray[np.int64] | None,
-        given_weights: NDArray[np.float64],
-        given_params: NDArray[np.float64],
-        n_free: float,
-        n_rows_needed: int,
-    ) -> Self: ...
+from mixfast.engine._fit import Model, Plan
 
 def fit_problems(
     rows: Rows,
@@ -30,28 +13,13 @@ def fit_problems(
     offsets: NDArray[np.int64],
     seeds: NDArray[np.uint64],
     models: list[Model],
+    plan: Plan,
+    found: Any,
     *,
-    n_init: int,
-    max_iter: int,
-    tol: float,
-    stop_on: int,
     passed_over: int,
-    accelerates: bool,
-    init_params: str,
-    lloyd_tol: float,
-    lloyd_max_iter: int,
-    criterion: str | None,
-    n_effective: np.ndarray | None,
-    prunes: bool,
+    n_effective: NDArray[np.float64] | None,
     n_threads: int,
     progress: Callable[[int, int], None] | None,
-    weights: NDArray[np.float64],
-    params: NDArray[np.float64],
-    lower_bounds: NDArray[np.float64],
-    n_iter: NDArray[np.int32],
-    status: NDArray[np.int32],
-    criteria: NDArray[np.float64],
-    chosen: NDArray[np.int32],
 ) -> bool: ...
 def evaluate_problems(
     rows: Rows,

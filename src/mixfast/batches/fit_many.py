@@ -15,8 +15,7 @@ from sklearn.base import clone
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import validate_parameter_constraints
 
-from mixfast import seeding
-from mixfast._em import Rows, is_mapped
+from mixfast._em import Rows
 from mixfast._threads import resolve_threads
 from mixfast.batches._batch import fit_problems
 from mixfast.batches.problems import (
@@ -36,6 +35,7 @@ from mixfast.batches.result import CRITERIA, BatchResult, Cell, is_usable
 from mixfast.convergence import Status
 from mixfast.engine import _random
 from mixfast.estimators._base import BaseMixture, check_mixture
+from mixfast.fitting import plan_of
 from mixfast.tables import Table, columns_of, declared_categories, feature_names
 from mixfast.weights import check_n_effective, effective_number, is_far, warn_of_sum
 
@@ -483,27 +483,12 @@ def _fit_compiled(problems, cells, seeds, choice, found, n_threads, report):
         problems.offsets,
         seeds,
         [cell.bind(encoded) for cell in cells],
-        n_init=estimator.n_init,
-        max_iter=min(estimator.max_iter, 2**62),
-        tol=estimator.tol,
-        stop_on=int(estimator._raises_on()),
-        accelerates=estimator.accelerate is not None,
-        init_params=estimator.init_params,
-        lloyd_tol=seeding.LLOYD_TOL,
-        lloyd_max_iter=seeding.LLOYD_MAX_ITER,
-        criterion=choice.criterion,
+        plan_of(estimator, estimator.init_params, encoded.rows, criterion=choice.criterion),
+        found,
         passed_over=int(choice.passed_over),
         n_effective=choice.n_effective,
-        prunes=not is_mapped(encoded.rows),
         n_threads=n_threads,
         progress=report,
-        weights=found.weights,
-        params=found.params,
-        lower_bounds=found.lower_bounds,
-        n_iter=found.n_iter,
-        status=found.status,
-        criteria=found.criteria,
-        chosen=found.chosen,
     )
     _leave_undone(found, np.flatnonzero(np.any(found.status == Status.INTERRUPTED, axis=1)))
     for i, own in units.items():

@@ -12,14 +12,15 @@ from numbers import Integral, Number
 import numpy as np
 from sklearn.base import clone
 
-from mixfast import persistence, seeding
+from mixfast import persistence
 from mixfast._em import Rows
 from mixfast._threads import resolve_threads
-from mixfast.batches._batch import Model, evaluate_problems
+from mixfast.batches._batch import evaluate_problems
 from mixfast.batches.problems import gather_problems, have_missing, not_finite, only_of
 from mixfast.convergence import Status
-from mixfast.estimators._base import Fit
+from mixfast.engine._fit import Fit
 from mixfast.families.rounding import rounded_above_zero
+from mixfast.fitting import bind_model
 from mixfast.units import DataUnits
 
 #: What models can be compared by.
@@ -55,8 +56,7 @@ class Cell:
     def needs_estimator(self, problems):
         """Which problems `_batch.pyx` cannot fit, a mask: an estimator does, one by one. Rows with missing entries are
         encoded in the way of each."""
-        halves = getattr(self.estimator, "n_init_policy", "all") == "halving"
-        if not self.family.batches or halves or self._has_methods_of_its_own() or self.estimator._may_meet_unseen():
+        if not self.family.batches or self._has_methods_of_its_own() or self.estimator._may_meet_unseen():
             return np.ones(len(problems), dtype=bool)
         return have_missing(problems) if self.estimator._accepts_missing else np.zeros(len(problems), dtype=bool)
 
@@ -83,25 +83,19 @@ class Cell:
         return self.estimator._override_start(*unknown, self.n_features, DataUnits(self.family, None, None))
 
     def bind(self, encoded):
-        """The `Model` that `_batch.pyx` works with, for rows that the family of one of the cells has encoded: another
-        one differs in the structure of covariances, which rows know nothing of."""
-        n_components = self.n_components
+        """The `Model` for rows that the family of one of the cells has encoded: another differs in the structure of its
+        covariances, and encodes rows in the same way."""
         family = encoded.family if type(encoded.family) is type(self.family) else self.family
         seeds = encoded.rows if encoded.seeds is None else encoded.seeds
-        located = self.family.located(np.full((n_components, seeds.shape[1]), np.nan))
-        encoded = encoded._replace(family=family)
-        capsule = encoded.bind(n_components, self.dtype)
-        encoded.check_layout(capsule, n_components, self.n_features)
-        return Model(
-            capsule,
+        return bind_model(
+            encoded._replace(family=family),
+            seeds,
+            self.n_components,
+            self.n_features,
+            self.dtype,
             self.proportions,
-            seeding.bind_centres_to(seeds, n_components),
-            seeding.bind_centres_to(seeds, 1 + seeding.n_kmeans_plusplus_candidates(n_components)),
-            self.family.blank(n_components, self.n_features),
-            None if located is None else np.flatnonzero(np.isnan(located)).astype(np.int64),
-            *self.given_start,
+            self.given_start,
             self.n_free,
-            self.family.n_rows_needed(self.n_features),
         )
 
 
@@ -245,13 +239,14 @@ class BatchResult:
         estimator = clone(cell.estimator).set_params(random_state=int(self.seeds[i]))
         status = Status(int(self.status[i]))
         fit = Fit(
-            0,
             self._weights[i, : cell.n_components],
             self._params[i, : cell.layout.size],
-            lower_bounds=(self.lower_bound[i],) if self.n_iter[i] else (),
-            n_passes=int(self.n_iter[i]),
+            lower_bounds=[self.lower_bound[i]] if self.n_iter[i] else [],
+            lower_bound=self.lower_bound[i],
+            n_iter=int(self.n_iter[i]),
             converged=bool(status & Status.CONVERGED),
-            status=status & ~(Status.CONVERGED | Status.MAX_ITER),
+            status=status,
+            fails=False,
         )
         estimator.n_features_in_ = cell.n_features
         if feature_names is not None:

@@ -18,7 +18,7 @@ from libc.math cimport INFINITY, exp, fabs, isfinite, log, sqrt
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy
 
-from mixfast._em cimport EM, Pass, advance, course_t, em_t, note_fall
+from mixfast._em cimport EM, Pass, advance, course_t, em_t, note_fall, raise_error_of, tell_of_step
 from mixfast.engine._family cimport (
     MIXFAST_FAILED,
     MIXFAST_NOT_FINITE,
@@ -131,6 +131,7 @@ cdef int iterate_accelerated(em_t *em, void *acceleration, double tol, int stop_
     """
     cdef acceleration_t *a = <acceleration_t *> acceleration
     cdef bint is_accepted = False
+    cdef double before
     cdef int code
     if em.n_passes == 0:
         a.bound = course.bound
@@ -139,13 +140,16 @@ cdef int iterate_accelerated(em_t *em, void *acceleration, double tol, int stop_
         code = make_pass(a, &is_accepted)
         if code != 0:
             return code
+        before = course.bound
+        if is_accepted:
+            course.n_accepted += 1
+            note_fall(em, a.bound, course.bound)
+            course.bound = a.bound
+        code = tell_of_step(course, course.bound - before if is_accepted else 0, is_accepted)
+        if code != 0:
+            return code
         if not is_accepted:
             continue
-        course.n_accepted += 1
-        note_fall(em, a.bound, course.bound)
-        course.bound = a.bound
-        if course.objectives != NULL:
-            course.objectives[course.n_accepted - 1] = a.bound
         if em.status & (stop_on | MIXFAST_NOT_FINITE):
             return 0
         course.converged = a.moved < tol and a.gain < tol
@@ -287,7 +291,7 @@ def free_point(Pass p not None):
     out = np.empty(point_size(p.c.family))
     point = out
     if point_of(&p.c, &point[0]) < 0:
-        p.raise_error_of_family()
+        raise_error_of(p.c.family)
     return out
 
 
@@ -298,7 +302,7 @@ def set_free_point(Pass p not None, const double[::1] point not None):
         raise ValueError("this is no point of the family")
     status = go_to(&p.c, &point[0])
     if status < 0:
-        p.raise_error_of_family()
+        raise_error_of(p.c.family)
     return status == 0
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import inspect
 import math
 from abc import abstractmethod
-from functools import cache
 from numbers import Real
 from typing import NamedTuple
 
@@ -22,18 +21,18 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from mixfast import seeding
-from mixfast._em import EM, Pass, Rows, evaluate, evaluate_components
+from mixfast._em import Pass, Rows, evaluate, evaluate_components
 from mixfast._threads import resolve_threads
 from mixfast._warnings import warn
 from mixfast.batches.problems import canonical
 from mixfast.convergence import Monitor, Status
-from mixfast.engine._acceleration import AcceleratedEM
-from mixfast.engine._spurious import look_for_spurious
+from mixfast.engine._fit import fit_rows
 from mixfast.estimators._constraints import WholeNumber
 from mixfast.estimators._density import DensityEstimator, check_finite, fitting, of_rows
 from mixfast.estimators._domain import first_outside
 from mixfast.estimators._rows import read_rows
 from mixfast.families.rounding import rounded_above_zero
+from mixfast.fitting import bind_model, plan_of
 from mixfast.proportions._dirichlet import DirichletWeights
 from mixfast.proportions._fixed import FixedWeights
 from mixfast.proportions._free import FreeWeights
@@ -43,42 +42,6 @@ from mixfast.weights import counted_rows, observed
 
 #: Assigned weights may miss 1 by so much: float32 ones of thousands of components do.
 SUM_TOLERANCE = 1e-3
-
-#: Iterations asked of the engine at once; only there so that any max_iter fits its integers.
-MAX_STEPS = 100_000
-
-#: The loops by the names that `accelerate` gives them.
-LOOPS = {None: EM, "auto": AcceleratedEM}
-
-
-#: With n_init_policy="halving" starts are compared after so many iterations each. docs/seeding.md has the measurement.
-COMPARE_EVERY = 5
-
-
-class Fit(NamedTuple):
-    """How far a start has come. `lower_bounds` has one for each iteration, `bound_before` is that before the first; of
-    a start without iterations the engine alone has weights and parameters."""
-
-    start: int
-    weights: np.ndarray | None = None
-    params: np.ndarray | None = None
-    bound_before: float = -math.inf
-    lower_bounds: tuple = ()
-    n_passes: int = 0
-    converged: bool = False
-    status: int = 0
-
-    @property
-    def lower_bound(self):
-        return self.lower_bounds[-1] if self.lower_bounds else -math.inf
-
-    @property
-    def rank(self):
-        """The larger the better: fits with a spurious component come behind all others."""
-        return not self.status & Status.SPURIOUS_COMPONENT, self.lower_bound
-
-    def beats(self, other):
-        return self.rank > other.rank or other.lower_bound == -math.inf
 
 
 class Evaluation(NamedTuple):
@@ -95,6 +58,10 @@ def _warm_start_error(reason):
         f"warm_start=True needs the columns, categories, n_components and structure of the last fit: {reason}. "
         "Set warm_start=False to begin anew."
     )
+
+
+def has_nan(values):
+    return bool(np.isnan(values).any())
 
 
 def check_mixture(estimator):
@@ -224,7 +191,8 @@ class BaseMixture(DensityEstimator):
         return False
 
     def _override_start(self, weights, params, n_features, units):
-        """Parameters the user gave for the start replace those that seeding found, in the units of the fit."""
+        """Weights and packed parameters, in the units of the fit, with those in place that the user gave for the start;
+        what stays NaN is found by the start."""
         return weights, params
 
     def _raises_on(self):
@@ -291,6 +259,7 @@ class BaseMixture(DensityEstimator):
         left = units.leave(fitted)
         best = best._replace(
             params=best.params if left is fitted else layout.pack(left),  # units of the data: nothing to copy
+            lower_bound=best.lower_bound - units.log_volume,
             lower_bounds=[bound - units.log_volume for bound in best.lower_bounds],
         )
         self._finish(best, layout, X.dtype)
@@ -298,65 +267,24 @@ class BaseMixture(DensityEstimator):
 
     def _search(self, X, sample_weight, init_params, units, encoded, layout):
         """The best start. What passes work in, ten times the parameters and more, is gone when this returns."""
-        family = encoded.family
-        capsule = encoded.bind(self.n_components, self._kernel_dtype(family, X.dtype))
-        encoded.check_layout(capsule, self.n_components, X.shape[1])
         rows = Rows(encoded.rows, sample_weight, encoded.base)
-        em = LOOPS[self.accelerate](capsule, rows, resolve_threads(self.n_threads), proportions=self._proportions())
-        monitor = Monitor(self.verbose, self.verbose_interval, units.log_volume)
-        seed = self._seed()
-
-        @cache
-        def seeding_rows():
-            return rows if encoded.seeds is None else Rows(encoded.make_seeds(), sample_weight)
-
-        def begin(start):
-            monitor.begin_start(start)
-            em.set_state(np.full(self.n_components, 1 / self.n_components), family.blank(self.n_components, X.shape[1]))
-            if not self._start_is_given():
-                self._seed_parameters(em, family, seeding_rows, init_params, seed, start)
-                self._stop_on_status(em, X.dtype)
-            em.set_state(*self._override_start(*em.state(), X.shape[1], units))
-            return Fit(start)
-
-        def go_on(fit, n_steps):
-            return self._iterate(em, fit, n_steps, monitor, X.dtype, family.n_rows_needed(X.shape[1]))
-
+        options = {"traces": True}
         if self._goes_on():
-            monitor.begin_start(0)
-            bound = self.lower_bound_ + units.log_volume
-            best = go_on(Fit(0, *self._warm_state(layout, units), bound_before=bound), self.max_iter)
-        elif getattr(self, "n_init_policy", "all") == "halving":
-            best = self._best_by_halving(begin, go_on)
+            given = self._warm_state(layout, units)
+            options |= {"n_init": 1, "policy": "all", "before": float(self.lower_bound_) + units.log_volume}
         else:
-            best = self._best_of_all(begin, go_on)
-        return best._replace(status=best.status | Status.CONSTANT_DATA) if em.rows.is_constant() else best
-
-    def _best_of_all(self, begin, go_on):
-        """Every start to convergence."""
-        best = None
-        for start in range(self.n_init):
-            fit = go_on(begin(start), self.max_iter)
-            best = fit if best is None or fit.beats(best) else best
-        return best
-
-    def _best_by_halving(self, begin, go_on):
-        """Successive halving: all starts make some iterations, the better half of them as many again, and so on until
-        one is left to converge. Of equals the first is kept. One that ends spurious brings back the last that was
-        dropped, until one does not."""
-        fits = [go_on(begin(start), COMPARE_EVERY) for start in range(self.n_init)]
-        dropped = []
-        while len(fits) > 1:
-            fits = sorted(fits, key=lambda fit: fit.rank, reverse=True)
-            n_kept = (len(fits) + 1) // 2
-            dropped = fits[n_kept:] + dropped
-            fits = [go_on(fit, COMPARE_EVERY) for fit in fits[:n_kept]]
-        best = go_on(fits[0], self.max_iter)
-        for fit in dropped:
-            if not best.status & Status.SPURIOUS_COMPONENT:
-                break
-            fit = go_on(fit, self.max_iter)
-            best = fit if fit.beats(best) else best
+            unknown = np.full(self.n_components, np.nan), np.full(layout.size, np.nan)
+            given = self._override_start(*unknown, X.shape[1], units)
+        seeding_rows = rows
+        if encoded.seeds is not None and seeding.measures_distances(init_params) and any(map(has_nan, given)):
+            seeding_rows = Rows(encoded.make_seeds(), sample_weight)
+        dtype = self._kernel_dtype(encoded.family, X.dtype)
+        model = bind_model(encoded, seeding_rows.X, self.n_components, X.shape[1], dtype, self._proportions(), given)
+        plan = plan_of(self, init_params, encoded.rows, **options)
+        monitor = Monitor(self.verbose, self.verbose_interval, units.log_volume) if self.verbose else None
+        best = fit_rows(rows, seeding_rows, model, plan, self._seed(), resolve_threads(self.n_threads), monitor)
+        if best.fails:
+            self._raise_failure(best, X.dtype)
         return best
 
     def _goes_on(self):
@@ -403,55 +331,15 @@ class BaseMixture(DensityEstimator):
             if getattr(self, name) != value:
                 raise ValueError(f"{name} is {getattr(self, name)!r}, and was {value!r} in that fit")
 
-    def _seed_parameters(self, em, family, seeding_rows, init_params, seed, start):
-        """Put the engine at the parameters that `init_params` leads to."""
-        if isinstance(init_params, str):
-            seeding.METHODS[init_params](em, family, seeding_rows(), seed, start)
-        elif init_params.ndim == 1:
-            em.start_from_labels(init_params)
-        else:
-            em.start_from_responsibilities(init_params)
-
-    def _iterate(self, em, fit, n_steps, monitor, dtype, n_rows_needed):
-        """The start after up to n_steps passes more, max_iter in all."""
-        n_last = min(fit.n_passes + n_steps, self.max_iter)
-        if fit.converged or fit.n_passes == n_last:
-            return Fit(fit.start, *em.state()) if fit.params is None else fit
-        if fit.n_passes:
-            monitor.begin_start(fit.start)
-        if fit.params is not None:
-            em.set_state(fit.weights, fit.params)
-        lower_bounds, n_passes, converged = list(fit.lower_bounds), fit.n_passes, False
-        bound = fit.lower_bound if lower_bounds else fit.bound_before
-        while n_passes < n_last and not converged:
-            n_asked = 1 if monitor.verbose else min(n_last - n_passes, MAX_STEPS)
-            objectives, converged = em.iterate(n_asked, self.tol, bound, self._raises_on())
-            self._stop_on_status(em, dtype)
-            n_passes = fit.n_passes + em.n_passes
-            change = objectives[-1] - bound if objectives else 0.0  # an extrapolation that was worse leaves nothing
-            monitor.end_iteration(n_passes, change)
-            lower_bounds += objectives
-            bound = lower_bounds[-1] if lower_bounds else bound
-        if converged or n_passes == self.max_iter:
-            monitor.end_start(bound, converged)
-        look_for_spurious(em, n_rows_needed)
-        status = (fit.status & ~(Status.IMPOSSIBLE_ROWS | Status.SPURIOUS_COMPONENT)) | em.status
-        if em.n_impossible:  # at the last iteration
-            status |= Status.IMPOSSIBLE_ROWS
-        return Fit(fit.start, *em.state(), fit.bound_before, lower_bounds, n_passes, converged, status)
-
-    def _stop_on_status(self, em, dtype):
-        if not em.status & self._raises_on():
-            return
-        weights, params = em.state()
-        emptied = np.flatnonzero(weights == 0)
-        if em.status & Status.NOT_FINITE and len(emptied) and not np.all(np.isfinite(params)):
+    def _raise_failure(self, fit, dtype):
+        emptied = np.flatnonzero(fit.weights == 0)
+        if fit.status & Status.NOT_FINITE and len(emptied) and has_nan(fit.params):
             raise ValueError(
                 "Fitting the mixture model failed because parameters are not finite after an M-step in which component "
                 f"{emptied[0]} had no rows. A family of your own should give finite ones where counts[k] is 0; if "
                 "it does, or is mixfast's, sums overflowed: scale the columns of X to moderate size."
             )
-        raise self._status_error(em.status, dtype)
+        raise self._status_error(fit.status if fit.status & self._raises_on() else Status.NOT_FINITE, dtype)
 
     def _finish(self, best, layout, dtype):
         """Publish the best start and warn of what its status says."""
@@ -465,20 +353,16 @@ class BaseMixture(DensityEstimator):
             self._publish(self._family().reorder(layout.view(best.params), order), dtype)
         self._remember_structure()
         self.converged_ = best.converged
-        self.n_iter_ = best.n_passes
+        self.n_iter_ = best.n_iter
         self.lower_bound_ = scalar(best.lower_bound)
         self.lower_bounds_ = [scalar(bound) for bound in best.lower_bounds]
-        status = Status(best.status)
-        if best.converged:
-            status |= Status.CONVERGED
-        elif self.max_iter > 0:
-            status |= Status.MAX_ITER
+        self.status_ = status = Status(best.status)
+        if status & Status.MAX_ITER:
             warn(
                 "Best performing initialization did not converge. Try different init parameters, or increase max_iter, "
                 "tol, or check for degenerate data.",
                 ConvergenceWarning,
             )
-        self.status_ = status
         if status & Status.REPAIRED_COVARIANCE:
             warn(
                 "Some components had an ill-defined covariance (for instance caused by singleton or collapsed "

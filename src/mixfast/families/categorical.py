@@ -68,7 +68,7 @@ class Categorical(Family):
         numbers = np.array(self._numbers(X.shape[1]), dtype=X.dtype)
         is_missing = np.isnan(X)
         rows = np.where(is_missing, numbers, X) if np.any(is_missing) else X
-        return Encoded(self, rows, seeds=lambda offsets: one_hot(X, is_missing, numbers))
+        return Encoded(self, rows, seeds=lambda offsets: one_hot(rows, numbers))
 
     def located(self, centres):
         return np.zeros(np.size(centres))  # statistics are measured from nothing; seeds have a column for each category
@@ -92,12 +92,13 @@ class Categorical(Family):
         return codes
 
 
-def one_hot(X, is_missing, n_categories):
-    """A column of zeros and ones for each category, as a sparse matrix; missing answers have no one."""
+def one_hot(codes, n_categories):
+    """A column of zeros and ones for each category, as a sparse matrix; missing answers, whose code is the number of
+    categories, have no one."""
     first = np.cumsum(n_categories) - n_categories
-    known = ~is_missing
-    columns = (X + first)[known].astype(np.int32)
+    known = codes < n_categories
+    columns = (codes + first)[known].astype(np.int32)
     indptr = np.concatenate([[0], np.cumsum(np.sum(known, axis=1))])
     return scipy.sparse.csr_matrix(
-        (np.ones(len(columns), X.dtype), columns, indptr), shape=(X.shape[0], int(np.sum(n_categories)))
+        (np.ones(len(columns), codes.dtype), columns, indptr), shape=(codes.shape[0], int(np.sum(n_categories)))
     )

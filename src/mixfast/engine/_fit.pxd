@@ -1,0 +1,140 @@
+# One fit: starts, EM from each, the best of them, criteria. What a thread needs for it is a worker, made, used for any
+# number of problems and closed without Python. An estimator's fit is a problem on all threads; a batch deals problems
+# to workers of one thread each.
+
+from libc.stdint cimport int64_t, uint32_t, uint64_t
+
+from mixfast._em cimport course_t, em_t, loop_fn
+from mixfast.engine._acceleration cimport acceleration_t
+from mixfast.engine._family cimport family_t, rows_t
+from mixfast.engine._pass cimport arena_t, look_fn, pass_t
+from mixfast.proportions._proportions cimport proportions_t
+
+# What functions of a fit return beside 0, MIXFAST_FAILED and STOPPED.
+cdef enum:
+    NO_MEMORY = -3
+
+# One model that rows are fitted with.
+ctypedef struct model_t:
+    const family_t *family
+    const proportions_t *proportions
+    const family_t *centres        # of k-means, n_components of them
+    const family_t *candidates     # of k-means++: the last centre and the candidates for the next
+    const double *blank            # [n_params], to measure the first responsibilities from
+    const int64_t *located         # places in params that take the centres of k-means; NULL: none do
+    Py_ssize_t n_located
+    const double *given_weights    # [n_components], NaN where a start has to find them
+    const double *given_params     # [n_params]
+    bint has_start                 # all are given
+    double n_free                  # parameters that a criterion counts
+    Py_ssize_t n_rows_needed       # see _spurious.pyx
+
+# The objectives of the accepted passes of a fit, where they are asked for.
+ctypedef struct trace_t:
+    double *values
+    Py_ssize_t n, room
+
+# How far a start has come.
+ctypedef struct fit_t:
+    uint32_t start
+    double before                  # the objective that the first pass is compared with
+    double lower_bound             # -INFINITY before the first accepted pass
+    Py_ssize_t n_iter              # passes
+    bint converged
+    int status
+    double *weights
+    double *params
+    trace_t trace
+
+# What came of a model.
+ctypedef struct trial_t:
+    fit_t fit                      # the best so far
+    fit_t *starts                  # [n_init], where starts are compared before they are done
+    int code                       # of the start that ended all
+    bint fails                     # there are no parameters; fit.status says why
+    double criterion
+
+# Who is told how a fit goes: before a start, after each pass, when a start has converged or used up its iterations.
+# Nonzero stops the fit.
+cdef struct observer_t:
+    int (*begin_start)(void *data, uint32_t start) noexcept nogil
+    int (*end_pass)(void *data, Py_ssize_t n_iter, double change) noexcept nogil
+    int (*end_start)(void *data, double lower_bound, bint converged) noexcept nogil
+    void *data
+
+cdef struct worker_t
+cdef struct plan_t
+
+# A start is found once for models with as many components (its labels, centres or rows); each of them begins there.
+ctypedef int (*start_fn)(worker_t *, const plan_t *, const model_t *, uint64_t seed, uint32_t start) noexcept nogil
+ctypedef struct start_t:
+    start_fn find
+    start_fn begin
+
+# Which starts go how far: `take` is told of each start when the engine is at it, `conclude` when there are no more.
+ctypedef struct search_t:
+    bint compares                  # starts before they are done
+    int (*take)(worker_t *, const plan_t *, const model_t *, trial_t *, uint32_t start) noexcept nogil
+    int (*conclude)(worker_t *, const plan_t *, const model_t *, trial_t *) noexcept nogil
+
+ctypedef double (*criterion_fn)(worker_t *, double n_free) noexcept nogil
+
+# How fits are made, whatever the problem.
+cdef struct plan_t:
+    Py_ssize_t n_init, max_iter
+    double tol
+    int stop_on                    # statuses that end a fit without parameters
+    bint prunes
+    bint traces                    # whether objectives are kept
+    loop_fn loop
+    search_t search
+    start_t start
+    const void *given              # labels (n_rows,) or responsibilities (n_rows, n_components) of a start
+    double before                  # see fit_t
+    double lloyd_tol
+    Py_ssize_t lloyd_max_iter
+    criterion_fn criterion         # the lower the better; NULL where there is nothing to choose
+    const observer_t *observer     # or NULL
+
+# What a thread, or all of them, work in, on one problem at a time.
+cdef struct worker_t:
+    look_fn look
+    void *look_data
+    int n_threads
+    void *block
+    arena_t arena
+    rows_t rows
+    rows_t seeding_rows            # those that k-means is made of
+    double total_weight
+    double n_effective             # rows that a criterion takes the weights for
+    double *weights                # where the first model's best fit is put, NULL: in the arena
+    double *params
+    # a start
+    int64_t *labels
+    int64_t *indices
+    double *arrivals
+    double *centres
+    uint32_t *order
+    Py_ssize_t *places
+    trial_t *trials                # [n_models]
+    size_t after_starts            # how much of the arena that takes; passes use what is beyond, one after the other
+    pass_t fit
+    em_t em
+    acceleration_t acceleration
+    Py_ssize_t *found              # rows of the components
+
+cdef size_t room_for(const plan_t *plan, const model_t *models, Py_ssize_t n_models, const rows_t *rows,
+                     const rows_t *seeding_rows, int n_threads) noexcept nogil
+cdef int open_worker(worker_t *w, int n_threads, look_fn look, void *look_data, size_t room) noexcept nogil
+cdef void close_worker(worker_t *w) noexcept nogil
+cdef void place_beyond_starts(worker_t *w, const family_t *family, const rows_t *rows) noexcept nogil
+cdef int fit_models(worker_t *w, const plan_t *plan, const model_t *models, Py_ssize_t n_models, const rows_t *rows,
+                    const rows_t *seeding_rows, const double *n_effective, uint64_t seed) noexcept nogil
+
+cdef class Model:
+    cdef model_t c
+    cdef object kept
+
+cdef class Plan:
+    cdef plan_t c
+    cdef object kept

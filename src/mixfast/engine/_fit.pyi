@@ -1,0 +1,65 @@
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from typing_extensions import disjoint_base
+
+from mixfast._em import Rows
+from mixfast.convergence import Monitor
+from mixfast.proportions._proportions import Proportions
+
+@disjoint_base
+class Model:
+    def __new__(
+        cls,
+        family: object,
+        proportions: Proportions,
+        centres: object,
+        candidates: object,
+        blank: NDArray[np.float64],
+        located: NDArray[np.int64] | None,
+        given_weights: NDArray[np.float64],
+        given_params: NDArray[np.float64],
+        n_free: float,
+        n_rows_needed: int,
+    ) -> Self: ...
+
+@disjoint_base
+class Plan:
+    def __new__(
+        cls,
+        init_params: str | NDArray[Any],
+        *,
+        n_init: int,
+        policy: str,
+        max_iter: int,
+        tol: float,
+        stop_on: int,
+        accelerates: bool,
+        prunes: bool,
+        lloyd_tol: float,
+        lloyd_max_iter: int,
+        traces: bool = False,
+        before: float = ...,
+        criterion: str | None = None,
+    ) -> Self: ...
+
+class Fit(NamedTuple):
+    weights: NDArray[np.float64]
+    params: NDArray[np.float64]
+    lower_bounds: list[float]
+    lower_bound: float
+    n_iter: int
+    converged: bool
+    status: int
+    fails: bool
+
+def fit_rows(
+    rows: Rows,
+    seeding_rows: Rows,
+    model: Model,
+    plan: Plan,
+    seed: int,
+    n_threads: int,
+    monitor: Monitor | None = None,
+) -> Fit: ...

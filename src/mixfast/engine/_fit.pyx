@@ -1,0 +1,842 @@
+"""One fit: where EM starts, EM from each start, the best of the starts, criteria. Without the GIL, on any number of
+threads, in one block of memory.
+
+A worker is what that takes: `open_worker` makes it as large as the largest problem wants (`room_for`), `fit_models`
+uses it for one problem after the other, `close_worker` frees it. None of them needs Python. An estimator's fit
+(`fit_rows`) and a batch (`batches/_batch.pyx`) differ in who deals problems to workers, and in nothing else.
+
+Models with as many components have their starts in common: k-means is made once for all covariance types.
+"""
+
+from libc.math cimport INFINITY, NAN, isfinite, log
+from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.stdlib cimport calloc, free, realloc
+from libc.string cimport memcpy, memset
+
+from mixfast._em cimport (
+    Rows,
+    begin_course,
+    begin_em,
+    copy_row,
+    course_t,
+    evidence_of,
+    is_constant,
+    iterate_plain,
+    look_for_signals,
+    place_pass,
+    raise_error_of,
+    run_pass,
+    shape_pass,
+    start_from_draws,
+    start_from_labels,
+    start_from_responsibilities,
+    sum_of_weights,
+)
+from mixfast.engine._acceleration cimport forget, iterate_accelerated, place_acceleration
+from mixfast.engine._capsule cimport family_in
+from mixfast.engine._family cimport MIXFAST_SPURIOUS_COMPONENT, chunk_t, family_t, rows_t
+from mixfast.engine._line cimport line_t, place_line, suits_line
+from mixfast.engine._pass cimport (
+    CACHE_LINE,
+    LANE_COUNTS,
+    STOPPED,
+    get,
+    look_fn,
+    measure_arena,
+    open_arena,
+    pass_t,
+    take,
+    workspace_t,
+)
+from mixfast.engine._pruning cimport pruning_t, release
+from mixfast.engine._seeding cimport (
+    begin_lloyd,
+    choose_rows,
+    deliver_nothing,
+    kmeans_t,
+    place_seeding,
+    seed_greedily,
+    seeding_t,
+    settle,
+)
+from mixfast.engine._spurious cimport bytes_to_find, note_lack_of_rows
+from mixfast.proportions._proportions cimport Proportions, arrange_clusters
+
+from typing import NamedTuple
+
+import numpy as np
+
+from mixfast.convergence import Status
+
+cdef int IMPOSSIBLE_ROWS = Status.IMPOSSIBLE_ROWS
+cdef int CONVERGED = Status.CONVERGED
+cdef int MAX_ITER = Status.MAX_ITER
+cdef int TOO_FEW_ROWS = Status.TOO_FEW_ROWS
+cdef int CONSTANT_DATA = Status.CONSTANT_DATA
+
+cdef enum:
+    # With n_init_policy="halving" starts are compared after so many passes each. docs/seeding.md has the measurement.
+    COMPARE_EVERY = 5
+    FIRST_TRACE = 64               # objectives that there is room for at first
+
+
+# ---- a worker -------------------------------------------------------------------------------------------------------
+
+cdef int open_worker(worker_t *w, int n_threads, look_fn look, void *look_data, size_t room) noexcept nogil:
+    """What passes of a fit ask between rounds whether to stop is `look`. NO_MEMORY where there are not `room` bytes."""
+    memset(w, 0, sizeof(worker_t))
+    w.n_threads, w.look, w.look_data = n_threads, look, look_data
+    w.block = calloc(room, 1)
+    if w.block == NULL:
+        return NO_MEMORY
+    open_arena(&w.arena, w.block)
+    return 0
+
+
+cdef void close_worker(worker_t *w) noexcept nogil:
+    release(&w.em.pruning)
+    free(w.block)
+    w.block = NULL
+
+
+cdef void place_starts(worker_t *w, const plan_t *plan, const model_t *models, Py_ssize_t n_models) noexcept nogil:
+    """Where the starts and the best fits of the models lie in the worker's arena."""
+    cdef const family_t *family = models.family
+    cdef trial_t *trial
+    cdef Py_ssize_t i
+    w.arena.used = 0
+    w.labels = <int64_t *> take(&w.arena, w.rows.n_rows * sizeof(int64_t))
+    w.indices = <int64_t *> take(&w.arena, family.n_components * sizeof(int64_t))
+    w.arrivals = <double *> take(&w.arena, family.n_components * sizeof(double))
+    w.centres = <double *> take(&w.arena, models.centres.n_params * sizeof(double))
+    w.order = NULL
+    # a family in Python cannot be asked for some components alone, which rows in order do
+    if w.rows.n_rows <= <Py_ssize_t> 0xFFFFFFFF and not family.needs_gil:
+        w.order = <uint32_t *> take(&w.arena, w.rows.n_rows * sizeof(uint32_t))
+    w.places = <Py_ssize_t *> take(&w.arena, (family.n_components + 2) * sizeof(Py_ssize_t))
+    w.trials = <trial_t *> take(&w.arena, n_models * sizeof(trial_t))
+    for i in range(n_models):
+        trial = &w.trials[i] if w.arena.base != NULL else NULL
+        place_trial(w, trial, models[i].family, plan.n_init if plan.search.compares else 0)
+    if w.arena.base != NULL and w.weights != NULL:
+        w.trials.fit.weights, w.trials.fit.params = w.weights, w.params
+    w.after_starts = w.arena.used
+
+
+cdef void place_trial(worker_t *w, trial_t *trial, const family_t *family, Py_ssize_t n_starts) noexcept nogil:
+    """`trial` is NULL where the arena is measured only."""
+    cdef fit_t *starts = <fit_t *> take(&w.arena, n_starts * sizeof(fit_t))
+    cdef Py_ssize_t i
+    if trial != NULL:
+        memset(trial, 0, sizeof(trial_t))
+        memset(starts, 0, n_starts * sizeof(fit_t))
+        trial.starts = starts
+    if w.weights == NULL or trial != w.trials:
+        place_fit_state(w, &trial.fit if trial != NULL else NULL, family)
+    for i in range(n_starts):
+        place_fit_state(w, &starts[i] if trial != NULL else NULL, family)
+
+
+cdef void place_fit_state(worker_t *w, fit_t *fit, const family_t *family) noexcept nogil:
+    cdef double *weights = <double *> take(&w.arena, family.n_components * sizeof(double))
+    cdef double *params = <double *> take(&w.arena, family.n_params * sizeof(double))
+    if fit != NULL:
+        fit.weights, fit.params = weights, params
+
+
+cdef void place_beyond_starts(worker_t *w, const family_t *family, const rows_t *rows) noexcept nogil:
+    """The worker's pass, in what starts leave of the arena."""
+    w.arena.used = w.after_starts
+    shape_pass(&w.fit, family, rows, w.total_weight, w.n_threads, 0)
+    w.fit.look, w.fit.look_data = w.look, w.look_data
+    place_pass(&w.fit, &w.arena)
+
+
+cdef void place_em(worker_t *w, const plan_t *plan, const model_t *m) noexcept nogil:
+    """EM of the model, in what starts leave of the arena."""
+    release(&w.em.pruning)  # it was cut for other rows
+    memset(&w.em.pruning, 0, sizeof(pruning_t))
+    place_beyond_starts(w, m.family, &w.rows)
+    w.fit.proportions = m.proportions
+    w.em.p = &w.fit
+    w.em.prunes = plan.prunes
+    if plan.loop == <loop_fn> iterate_accelerated:
+        place_acceleration(&w.acceleration, &w.em, &w.arena)
+    w.found = <Py_ssize_t *> take(&w.arena, bytes_to_find(m.family.n_components, m.n_rows_needed))
+
+
+cdef size_t room_for(const plan_t *plan, const model_t *models, Py_ssize_t n_models, const rows_t *rows,
+                     const rows_t *seeding_rows, int n_threads) noexcept nogil:
+    """Bytes that `fit_models` wants."""
+    cdef worker_t w
+    cdef seeding_t seeding
+    cdef line_t line
+    cdef size_t largest
+    cdef Py_ssize_t i
+    memset(&w, 0, sizeof(worker_t))
+    w.n_threads, w.rows, w.seeding_rows = n_threads, rows[0], seeding_rows[0]
+    measure_arena(&w.arena)
+    place_starts(&w, plan, models, n_models)
+    place_beyond_starts(&w, models.candidates, &w.seeding_rows)
+    place_seeding(&seeding, &w.fit, &w.arena)
+    largest = w.arena.used
+    place_beyond_starts(&w, models.centres, &w.seeding_rows)
+    if suits_line(&w.fit):
+        place_line(&line, &w.fit, &w.arena)
+    largest = max(largest, w.arena.used)
+    for i in range(n_models):
+        place_em(&w, plan, &models[i])
+        largest = max(largest, w.arena.used)
+    return largest + CACHE_LINE  # the block may begin anywhere
+
+
+# ---- starts ---------------------------------------------------------------------------------------------------------
+
+cdef int find_seeds(worker_t *w, const model_t *m, uint64_t seed, uint32_t start) noexcept nogil:
+    cdef seeding_t seeding
+    place_beyond_starts(w, m.candidates, &w.seeding_rows)
+    place_seeding(&seeding, &w.fit, &w.arena)
+    return seed_greedily(&w.fit, &seeding, m.family.n_components, seed, start, w.indices)
+
+
+cdef int find_clusters(worker_t *w, const plan_t *plan, const model_t *m, uint64_t seed,
+                       uint32_t start) noexcept nogil:
+    """k-means: labels and centres."""
+    cdef pass_t *p = &w.fit
+    cdef kmeans_t found
+    cdef line_t line
+    cdef bint has_line
+    cdef Py_ssize_t k
+    cdef int code = find_seeds(w, m, seed, start)
+    if code != 0:
+        return code
+    place_beyond_starts(w, m.centres, &w.seeding_rows)
+    begin_lloyd(p, w.labels)
+    for k in range(m.family.n_components):
+        copy_row(&p.rows, w.indices[k], p.params + k * p.family.n_features)
+    has_line = suits_line(p)
+    if has_line:
+        place_line(&line, p, &w.arena)
+    code = settle(p, plan.lloyd_tol, plan.lloyd_max_iter, &line if has_line else NULL, &found)
+    memcpy(w.centres, p.params, p.family.n_params * sizeof(double))
+    arrange_clusters(m.proportions, m.family.n_components, w.rows.n_rows, w.rows.weight, w.arrivals, w.places, w.labels,
+                     p.family.n_features, w.centres)
+    return code
+
+
+cdef int begin_at_clusters(worker_t *w, const plan_t *plan, const model_t *m, uint64_t seed,
+                           uint32_t start) noexcept nogil:
+    """About the centres, where the family can say parameters that lie there: they are the means of the rows."""
+    cdef Py_ssize_t j
+    for j in range(m.n_located):
+        w.fit.params[m.located[j]] = w.centres[j]
+    return start_from_labels(&w.em, w.labels, 2 if m.located == NULL else 1, w.order, w.places)
+
+
+cdef int find_far_rows(worker_t *w, const plan_t *plan, const model_t *m, uint64_t seed,
+                       uint32_t start) noexcept nogil:
+    """k-means++."""
+    return find_seeds(w, m, seed, start)
+
+
+cdef int find_random_rows(worker_t *w, const plan_t *plan, const model_t *m, uint64_t seed,
+                          uint32_t start) noexcept nogil:
+    choose_rows(&w.rows, m.family.n_components, seed, start, w.arrivals, w.indices)
+    return 0
+
+
+cdef int begin_at_rows(worker_t *w, const plan_t *plan, const model_t *m, uint64_t seed,
+                       uint32_t start) noexcept nogil:
+    """Components begin with the rows at `indices`, one each."""
+    cdef Py_ssize_t i
+    for i in range(w.rows.n_rows):
+        w.labels[i] = -1
+    for i in range(m.family.n_components):
+        w.labels[w.indices[i]] = i
+    return start_from_labels(&w.em, w.labels, 2, w.order, w.places)
+
+
+cdef int find_nothing(worker_t *w, const plan_t *plan, const model_t *m, uint64_t seed, uint32_t start) noexcept nogil:
+    return 0
+
+
+cdef int begin_at_draws(worker_t *w, const plan_t *plan, const model_t *m, uint64_t seed,
+                        uint32_t start) noexcept nogil:
+    return start_from_draws(&w.em, seed, start)
+
+
+cdef int begin_at_labels(worker_t *w, const plan_t *plan, const model_t *m, uint64_t seed,
+                         uint32_t start) noexcept nogil:
+    return start_from_labels(&w.em, <const int64_t *> plan.given, 2, w.order, w.places)
+
+
+cdef int begin_at_responsibilities(worker_t *w, const plan_t *plan, const model_t *m, uint64_t seed,
+                                   uint32_t start) noexcept nogil:
+    return start_from_responsibilities(&w.em, <const double *> plan.given)
+
+
+cdef start_t start_of(start_fn find, start_fn begin):
+    cdef start_t start
+    start.find, start.begin = find, begin
+    return start
+
+
+cdef start_t start_named(name):
+    """By the names that `init_params` gives them."""
+    if name == "kmeans":
+        return start_of(find_clusters, begin_at_clusters)
+    if name == "k-means++":
+        return start_of(find_far_rows, begin_at_rows)
+    if name == "random_from_data":
+        return start_of(find_random_rows, begin_at_rows)
+    if name == "random":
+        return start_of(find_nothing, begin_at_draws)
+    raise ValueError(f"there is no start {name!r}")
+
+
+# ---- EM from a start ------------------------------------------------------------------------------------------------
+
+# Who is told of the passes of a fit.
+ctypedef struct witness_t:
+    fit_t *fit
+    const observer_t *observer
+    bint traces
+    Py_ssize_t n_before            # passes
+
+
+cdef int note_pass(void *data, const course_t *course, double change, bint is_accepted) noexcept nogil:
+    cdef witness_t *witness = <witness_t *> data
+    cdef int code = 0
+    if witness.traces and is_accepted:
+        code = append(&witness.fit.trace, course.bound)
+    if code == 0 and witness.observer != NULL:
+        code = witness.observer.end_pass(witness.observer.data, witness.n_before + course.n_steps, change)
+    return code
+
+
+cdef int append(trace_t *trace, double value) noexcept nogil:
+    cdef double *longer
+    if trace.n == trace.room:
+        longer = <double *> realloc(trace.values, max(FIRST_TRACE, 2 * trace.room) * sizeof(double))
+        if longer == NULL:
+            return NO_MEMORY
+        trace.values, trace.room = longer, max(FIRST_TRACE, 2 * trace.room)
+    trace.values[trace.n] = value
+    trace.n += 1
+    return 0
+
+
+cdef int begin(worker_t *w, const plan_t *plan, const model_t *m, uint64_t seed, uint32_t start,
+               int *status) noexcept nogil:
+    """The engine at a start that was found; what the user gave is put over it."""
+    cdef const family_t *family = m.family
+    cdef Py_ssize_t i
+    cdef int code = 0
+    status[0] = 0
+    place_em(w, plan, m)
+    begin_em(&w.em)
+    for i in range(family.n_components):
+        w.fit.weights[i] = 1.0 / <double> family.n_components
+    memcpy(w.fit.params, m.blank, family.n_params * sizeof(double))
+    if not m.has_start:
+        code = plan.start.begin(w, plan, m, seed, start)
+        status[0] = w.em.status
+        if code != 0 or status[0] & plan.stop_on:
+            return code
+    for i in range(family.n_components):
+        if m.given_weights[i] == m.given_weights[i]:
+            w.fit.weights[i] = m.given_weights[i]
+    for i in range(family.n_params):
+        if m.given_params[i] == m.given_params[i]:
+            w.fit.params[i] = m.given_params[i]
+    return code
+
+
+cdef int go_on(worker_t *w, const plan_t *plan, const model_t *m, fit_t *fit, Py_ssize_t n_steps) noexcept nogil:
+    """Up to n_steps passes more, max_iter in all, from the state that the engine has."""
+    cdef course_t course
+    cdef witness_t witness
+    cdef int code
+    n_steps = min(n_steps, plan.max_iter - fit.n_iter)
+    if n_steps == 0 or fit.converged:
+        return 0
+    if fit.n_iter > 0 and plan.observer != NULL:
+        code = plan.observer.begin_start(plan.observer.data, fit.start)
+        if code != 0:
+            return code
+    begin_em(&w.em)
+    forget(&w.acceleration)
+    begin_course(&course, fit.before if fit.lower_bound == -INFINITY else fit.lower_bound, n_steps)
+    if plan.traces or plan.observer != NULL:
+        witness.fit, witness.observer, witness.traces, witness.n_before = fit, plan.observer, plan.traces, fit.n_iter
+        course.note, course.note_data = note_pass, &witness
+    code = plan.loop(&w.em, &w.acceleration, plan.tol, plan.stop_on, &course)
+    if code == 0 and course.n_steps > 0 and not w.em.status & plan.stop_on:
+        code = note_lack_of_rows(&w.em, m.n_rows_needed, w.found)
+    fit.status = fit.status & ~(IMPOSSIBLE_ROWS | MIXFAST_SPURIOUS_COMPONENT) | w.em.status
+    if w.em.n_impossible > 0:
+        fit.status |= IMPOSSIBLE_ROWS
+    if course.n_accepted > 0:
+        fit.lower_bound = course.bound
+    fit.n_iter += course.n_steps
+    fit.converged = course.converged
+    if code == 0 and plan.observer != NULL and (fit.converged or fit.n_iter == plan.max_iter):
+        code = plan.observer.end_start(plan.observer.data, fit.lower_bound, fit.converged)
+    return code
+
+
+cdef int take_up(worker_t *w, const plan_t *plan, const model_t *m, fit_t *fit, Py_ssize_t n_steps) noexcept nogil:
+    """A start that was left goes on."""
+    cdef int code
+    place_em(w, plan, m)
+    memcpy(w.fit.weights, fit.weights, m.family.n_components * sizeof(double))
+    memcpy(w.fit.params, fit.params, m.family.n_params * sizeof(double))
+    code = go_on(w, plan, m, fit, n_steps)
+    leave(w, fit)
+    return code
+
+
+cdef void leave(const worker_t *w, fit_t *fit) noexcept nogil:
+    """The fit keeps the engine's state."""
+    memcpy(fit.weights, w.fit.weights, w.fit.family.n_components * sizeof(double))
+    memcpy(fit.params, w.fit.params, w.fit.family.n_params * sizeof(double))
+
+
+cdef void begin_fit(fit_t *fit, const plan_t *plan, uint32_t start) noexcept nogil:
+    """Nothing is known of the start yet."""
+    fit.start, fit.before, fit.lower_bound = start, plan.before, -INFINITY
+    fit.n_iter = fit.status = 0
+    fit.converged = False
+    memset(&fit.trace, 0, sizeof(trace_t))
+
+
+cdef void take_over(fit_t *fit, fit_t *other) noexcept nogil:
+    """What is known of the other fit but its state; its trace changes hands."""
+    cdef double *weights = fit.weights
+    cdef double *params = fit.params
+    free(fit.trace.values)
+    fit[0] = other[0]
+    fit.weights, fit.params = weights, params
+    memset(&other.trace, 0, sizeof(trace_t))
+
+
+# ---- the best of several starts -------------------------------------------------------------------------------------
+
+cdef bint is_better(const fit_t *fit, const fit_t *other) noexcept nogil:
+    """Fits with a spurious component come behind all others; of those the larger bound is better."""
+    cdef bint is_spurious = fit.status & MIXFAST_SPURIOUS_COMPONENT != 0
+    cdef bint other_is = other.status & MIXFAST_SPURIOUS_COMPONENT != 0
+    return other_is if is_spurious != other_is else fit.lower_bound > other.lower_bound
+
+
+cdef bint beats(const fit_t *fit, const fit_t *other) noexcept nogil:
+    return other.lower_bound == -INFINITY or is_better(fit, other)
+
+
+cdef void note_failure(const plan_t *plan, trial_t *trial, const fit_t *fit, int code) noexcept nogil:
+    """A start that cannot be fitted ends all."""
+    trial.code = code
+    trial.fails = code != 0 or fit.status & plan.stop_on != 0
+
+
+cdef int converge(worker_t *w, const plan_t *plan, const model_t *m, trial_t *trial, uint32_t start) noexcept nogil:
+    """Every start is followed to its end, and the best is kept."""
+    cdef fit_t fit
+    begin_fit(&fit, plan, start)
+    note_failure(plan, trial, &fit, go_on(w, plan, m, &fit, plan.max_iter))
+    if trial.fails or start == 0 or beats(&fit, &trial.fit):
+        leave(w, &trial.fit)
+        take_over(&trial.fit, &fit)
+    free(fit.trace.values)
+    return trial.code
+
+
+cdef int nothing_left(worker_t *w, const plan_t *plan, const model_t *m, trial_t *trial) noexcept nogil:
+    return 0
+
+
+cdef int go_a_little(worker_t *w, const plan_t *plan, const model_t *m, trial_t *trial,
+                     uint32_t start) noexcept nogil:
+    """Every start makes a few passes; `halve` says which go on."""
+    cdef fit_t *fit = &trial.starts[start]
+    cdef int code
+    begin_fit(fit, plan, start)
+    code = go_on(w, plan, m, fit, COMPARE_EVERY)
+    leave(w, fit)
+    return end_of_a_little(plan, m, trial, fit, code)
+
+
+cdef int end_of_a_little(const plan_t *plan, const model_t *m, trial_t *trial, fit_t *fit, int code) noexcept nogil:
+    note_failure(plan, trial, fit, code)
+    if trial.fails:
+        keep(m, trial, fit)
+    return code
+
+
+cdef void keep(const model_t *m, trial_t *trial, fit_t *fit) noexcept nogil:
+    """One of the starts that are compared is what came of the model."""
+    take_over(&trial.fit, fit)
+    memcpy(trial.fit.weights, fit.weights, m.family.n_components * sizeof(double))
+    memcpy(trial.fit.params, fit.params, m.family.n_params * sizeof(double))
+
+
+cdef void sort_by_rank(fit_t *fits, Py_ssize_t n) noexcept nogil:
+    """The best first; of equals the one that was first. By insertion: starts are few."""
+    cdef Py_ssize_t i, j
+    cdef fit_t fit
+    for i in range(1, n):
+        fit = fits[i]
+        j = i
+        while j > 0 and is_better(&fit, &fits[j - 1]):
+            fits[j] = fits[j - 1]
+            j -= 1
+        fits[j] = fit
+
+
+cdef int halve(worker_t *w, const plan_t *plan, const model_t *m, trial_t *trial) noexcept nogil:
+    """Successive halving: all starts made some passes, the better half of them makes as many again, and so on until one
+    is left to converge. One that ends spurious brings back the last that was dropped, until one does not."""
+    cdef Py_ssize_t n = plan.n_init, i
+    cdef fit_t *fits = trial.starts
+    while n > 1:
+        sort_by_rank(fits, n)
+        n = (n + 1) // 2
+        for i in range(n):
+            end_of_a_little(plan, m, trial, &fits[i], take_up(w, plan, m, &fits[i], COMPARE_EVERY))
+            if trial.fails:
+                return trial.code
+    for i in range(plan.n_init):
+        if i > 0 and not trial.fit.status & MIXFAST_SPURIOUS_COMPONENT:
+            break
+        end_of_a_little(plan, m, trial, &fits[i], take_up(w, plan, m, &fits[i], plan.max_iter))
+        if trial.fails:
+            return trial.code
+        if i == 0 or beats(&fits[i], &trial.fit):
+            keep(m, trial, &fits[i])
+    return 0
+
+
+cdef search_t search_named(name):
+    """By the names that `n_init_policy` gives them."""
+    cdef search_t search
+    if name == "all":
+        search.compares, search.take, search.conclude = False, converge, nothing_left
+    elif name == "halving":
+        search.compares, search.take, search.conclude = True, go_a_little, halve
+    else:
+        raise ValueError(f"there is no policy {name!r}")
+    return search
+
+
+# ---- criteria -------------------------------------------------------------------------------------------------------
+
+cdef int add_completed(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, const workspace_t *space,
+                       double *lane) noexcept nogil:
+    """The sum of weight * log of the largest responsibility, in place of the statistics."""
+    cdef double *total = lane + LANE_COUNTS + p.family.n_components
+    cdef Py_ssize_t r
+    cdef double weight
+    p.kernels.argmax(p.family.n_components, chunk.n_rows, chunk.stride, space.resp, space.places,
+                     space.softmax_scratch)
+    for r in range(chunk.n_rows):
+        weight = get(space.weight, p.family.real_bytes, r)
+        total[0] += weight * log(get(space.softmax_scratch, p.family.real_bytes, r) / weight)
+    return 0
+
+
+cdef double log_likelihood(worker_t *w) noexcept nogil:
+    cdef pass_t p = w.fit
+    p.rows.order = NULL
+    p.deliver = deliver_nothing
+    return evidence_of(&p) if run_pass(&p) == 0 else NAN
+
+
+cdef double bic(worker_t *w, double n_free) noexcept nogil:
+    return -2 * log_likelihood(w) * (w.n_effective / w.total_weight) + n_free * log(w.n_effective)
+
+
+cdef double aic(worker_t *w, double n_free) noexcept nogil:
+    return -2 * log_likelihood(w) * (w.n_effective / w.total_weight) + 2 * n_free
+
+
+cdef double icl(worker_t *w, double n_free) noexcept nogil:
+    cdef pass_t p = w.fit
+    cdef double completed
+    p.rows.order = NULL
+    p.deliver = add_completed
+    if run_pass(&p) != 0:
+        return NAN
+    completed = evidence_of(&p) + p.lanes[LANE_COUNTS + p.family.n_components]
+    return -2 * completed * (w.n_effective / w.total_weight) + n_free * log(w.n_effective)
+
+
+cdef criterion_fn criterion_named(name) except NULL:
+    if name == "bic":
+        return bic
+    if name == "aic":
+        return aic
+    if name == "icl":
+        return icl
+    raise ValueError(f"there is no criterion {name!r} that a pass computes")
+
+
+# ---- one problem ----------------------------------------------------------------------------------------------------
+
+cdef int fit_models(worker_t *w, const plan_t *plan, const model_t *models, Py_ssize_t n_models, const rows_t *rows,
+                    const rows_t *seeding_rows, const double *n_effective, uint64_t seed) noexcept nogil:
+    """The best of all starts of each model, in `trials`; they have as many components, and all or none has its whole
+    start given. `n_effective` is NULL where it is the sum of the weights. STOPPED where `look` or an observer says so;
+    what else stops a model is told by its trial."""
+    cdef Py_ssize_t n_rows = rows.n_rows, start, i
+    cdef bint too_few = n_rows < max(models.family.n_components, 2)
+    cdef int found, code
+    w.rows, w.seeding_rows = rows[0], seeding_rows[0]
+    w.total_weight = n_rows if rows.weight == NULL else sum_of_weights(rows.weight, n_rows)
+    w.n_effective = w.total_weight if n_effective == NULL else n_effective[0]
+    place_starts(w, plan, models, n_models)
+    for i in range(n_models):
+        begin_fit(&w.trials[i].fit, plan, 0)
+        w.trials[i].criterion = NAN
+        w.trials[i].fit.status, w.trials[i].fails = TOO_FEW_ROWS if too_few else 0, too_few
+    if too_few:
+        return 0
+    for start in range(plan.n_init):
+        code = 0 if plan.observer == NULL else plan.observer.begin_start(plan.observer.data, <uint32_t> start)
+        if code != 0:
+            return code
+        found = 0 if models.has_start else plan.start.find(w, plan, models, seed, <uint32_t> start)
+        for i in range(n_models):
+            if not w.trials[i].fails:
+                code = try_start(w, plan, &models[i], &w.trials[i], found, seed, <uint32_t> start)
+            if code == STOPPED:
+                return code
+    for i in range(n_models):
+        code = 0 if w.trials[i].fails else plan.search.conclude(w, plan, &models[i], &w.trials[i])
+        close_starts(plan, &w.trials[i])
+        if code == STOPPED:
+            return code
+        judge(w, plan, &models[i], &w.trials[i])
+    return 0
+
+
+cdef int try_start(worker_t *w, const plan_t *plan, const model_t *m, trial_t *trial, int found, uint64_t seed,
+                   uint32_t start) noexcept nogil:
+    """One start more of a model; `found` says how the search for it ended."""
+    cdef int status = 0
+    cdef int code = found if found != 0 else begin(w, plan, m, seed, start, &status)
+    if code == 0 and not status & plan.stop_on:
+        return plan.search.take(w, plan, m, trial, start)
+    trial.code, trial.fails, trial.fit.status = code, True, status
+    if found == 0:
+        leave(w, &trial.fit)
+    return code
+
+
+cdef void close_starts(const plan_t *plan, trial_t *trial) noexcept nogil:
+    cdef Py_ssize_t i
+    if plan.search.compares:
+        for i in range(plan.n_init):
+            free(trial.starts[i].trace.values)
+            trial.starts[i].trace.values = NULL
+
+
+cdef void judge(worker_t *w, const plan_t *plan, const model_t *m, trial_t *trial) noexcept nogil:
+    """The status of a model's best fit, and the criterion where there is a choice."""
+    trial.fails = trial.fails or not (is_finite(trial.fit.weights, m.family.n_components)
+                                      and is_finite(trial.fit.params, m.family.n_params))
+    if is_constant(&w.rows):
+        trial.fit.status |= CONSTANT_DATA
+    if trial.fails:
+        return
+    if trial.fit.converged:
+        trial.fit.status |= CONVERGED
+    elif plan.max_iter > 0:
+        trial.fit.status |= MAX_ITER
+    if plan.criterion != NULL:
+        place_em(w, plan, m)
+        memcpy(w.fit.weights, trial.fit.weights, m.family.n_components * sizeof(double))
+        memcpy(w.fit.params, trial.fit.params, m.family.n_params * sizeof(double))
+        trial.criterion = plan.criterion(w, m.n_free)
+
+
+cdef bint is_finite(const double *values, Py_ssize_t n) noexcept nogil:
+    cdef Py_ssize_t i
+    for i in range(n):
+        if not isfinite(values[i]):
+            return False
+    return True
+
+
+# ---- for Python -----------------------------------------------------------------------------------------------------
+
+cdef bint has_unknown(const double[::1] given) noexcept:
+    cdef Py_ssize_t i
+    for i in range(given.shape[0]):
+        if given[i] != given[i]:
+            return True
+    return False
+
+
+cdef class Model:
+    """A model that rows are fitted with: see `model_t`.
+
+    Parameters
+    ----------
+    family, centres, candidates : capsules
+    proportions : Proportions
+    blank : (n_params,), located : int64 (n_located,) or None
+    given_weights (n_components,), given_params (n_params,) : NaN where a start has to find them
+    n_free, n_rows_needed : int
+    """
+
+    def __cinit__(self, family, Proportions proportions not None, centres, candidates,
+                  const double[::1] blank not None, located,
+                  const double[::1] given_weights not None, const double[::1] given_params not None, double n_free,
+                  Py_ssize_t n_rows_needed):
+        cdef const int64_t[::1] places
+        self.c.family, self.c.centres, self.c.candidates = family_in(family), family_in(centres), family_in(candidates)
+        self.c.proportions = &proportions.c
+        self.kept = family, proportions, centres, candidates, blank, located, given_weights, given_params
+        if (blank.shape[0] != self.c.family.n_params or given_params.shape[0] != self.c.family.n_params
+                or given_weights.shape[0] != self.c.family.n_components):
+            raise ValueError("a model's arrays have the wrong size")
+        self.c.blank, self.c.given_weights, self.c.given_params = &blank[0], &given_weights[0], &given_params[0]
+        if located is not None:
+            places = located
+            self.c.n_located = places.shape[0]
+            self.c.located = &places[0] if places.shape[0] else <const int64_t *> self.c.blank  # never read then
+        self.c.n_free, self.c.n_rows_needed = n_free, n_rows_needed
+        self.c.has_start = not has_unknown(given_weights) and not has_unknown(given_params)
+
+
+cdef class Plan:
+    """How fits are made, whatever the problem: see `plan_t`.
+
+    Parameters
+    ----------
+    init_params : str, int64 labels (n_rows,) or float64 responsibilities (n_rows, n_components)
+    n_init, max_iter, stop_on, lloyd_max_iter : int
+    tol, lloyd_tol : float
+    policy : str, `n_init_policy`
+    accelerates, prunes, traces : bool
+    before : float, the objective that the first pass is compared with
+    criterion : str or None
+    """
+
+    def __cinit__(self, init_params, *, Py_ssize_t n_init, policy, Py_ssize_t max_iter, double tol, int stop_on,
+                  bint accelerates, bint prunes, double lloyd_tol, Py_ssize_t lloyd_max_iter, bint traces=False,
+                  double before=-INFINITY, criterion=None):
+        cdef const int64_t[::1] labels
+        cdef const double[:, ::1] resp
+        self.kept = init_params
+        self.c.n_init, self.c.max_iter, self.c.tol, self.c.stop_on = n_init, max_iter, tol, stop_on
+        self.c.prunes, self.c.traces, self.c.before = prunes, traces, before
+        self.c.loop = iterate_accelerated if accelerates else iterate_plain
+        self.c.search = search_named(policy)
+        self.c.lloyd_tol, self.c.lloyd_max_iter = lloyd_tol, lloyd_max_iter
+        self.c.criterion = criterion_named(criterion) if criterion is not None else NULL
+        if isinstance(init_params, str):
+            self.c.start = start_named(init_params)
+        elif init_params.ndim == 1:
+            labels = init_params
+            self.c.given, self.c.start = &labels[0], start_of(find_nothing, begin_at_labels)
+        else:
+            resp = init_params
+            self.c.given, self.c.start = &resp[0, 0], start_of(find_nothing, begin_at_responsibilities)
+
+
+class Fit(NamedTuple):
+    """The best start of a model.
+
+    weights (n_components,), params (n_params,) : as they are where it failed
+    lower_bounds : list of float, one for each accepted pass
+    lower_bound : float, the last of them; -inf where there is none
+    n_iter : int, passes
+    converged : bool
+    status : int
+    fails : bool, there are no parameters; the status says why
+    """
+
+    weights: np.ndarray
+    params: np.ndarray
+    lower_bounds: list
+    lower_bound: float
+    n_iter: int
+    converged: bool
+    status: int
+    fails: bool
+
+
+cdef int tell_start(void *errors, uint32_t start) noexcept nogil:
+    with gil:
+        return tell(errors, "begin_start", (start,))
+
+
+cdef int tell_pass(void *errors, Py_ssize_t n_iter, double change) noexcept nogil:
+    with gil:
+        return tell(errors, "end_iteration", (n_iter, change))
+
+
+cdef int tell_end(void *errors, double lower_bound, bint converged) noexcept nogil:
+    with gil:
+        return tell(errors, "end_start", (lower_bound, bool(converged)))
+
+
+cdef int tell(void *errors, method, args) noexcept:
+    """Call a method of the monitor, the first of the list; what it raises is put behind it, and the fit stops."""
+    cdef list heard = <list> errors
+    try:
+        getattr(heard[0], method)(*args)
+        return 0
+    except BaseException as error:
+        heard.append(error)
+        return STOPPED
+
+
+def fit_rows(Rows rows not None, Rows seeding_rows not None, Model model not None, Plan plan not None, uint64_t seed,
+             int n_threads, monitor=None):
+    """The best start of one model, on all threads: `Fit`. `monitor` is told how it goes."""
+    cdef worker_t w
+    cdef plan_t own = plan.c
+    cdef observer_t observer
+    cdef const family_t *family = model.c.family
+    cdef trial_t *trial
+    cdef double[::1] weights = np.empty(family.n_components), params = np.empty(family.n_params)
+    cdef int code
+    heard = [monitor]
+    if monitor is not None:
+        observer.begin_start, observer.end_pass, observer.end_start = tell_start, tell_pass, tell_end
+        observer.data = <void *> heard
+        own.observer = &observer
+    room = room_for(&own, &model.c, 1, &rows.c, &seeding_rows.c, n_threads)
+    if open_worker(&w, n_threads, look_for_signals, NULL, room) != 0:
+        raise MemoryError(f"a fit to {rows.c.n_rows} rows needs {room} bytes of work space")
+    w.weights, w.params = &weights[0], &params[0] if family.n_params else NULL
+    try:
+        with nogil:
+            code = fit_models(&w, &own, &model.c, 1, &rows.c, &seeding_rows.c, NULL, seed)
+        trial = w.trials
+        if len(heard) > 1:
+            raise heard[1]
+        check(family, code if code != 0 else trial.code)
+        return Fit(
+            np.asarray(weights), np.asarray(params),
+            [trial.fit.trace.values[i] for i in range(trial.fit.trace.n)],
+            trial.fit.lower_bound, trial.fit.n_iter, bool(trial.fit.converged), trial.fit.status, bool(trial.fails),
+        )
+    finally:
+        if w.trials != NULL:
+            free(w.trials.fit.trace.values)
+            close_starts(&own, w.trials)
+        close_worker(&w)
+
+
+cdef int check(const family_t *family, int code) except -1:
+    """Raise what stopped a fit."""
+    if code == STOPPED:
+        return -1  # Python has the exception already
+    if code == NO_MEMORY:
+        raise MemoryError("there is no memory for the lower bounds of a fit")
+    if code != 0:
+        raise_error_of(family)
+    return 0

@@ -1,0 +1,62 @@
+"""What a compiled fit is made of: a model bound to its rows, and the plan that an estimator's parameters say.
+
+Both are the same for one fit and for a batch.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mixfast import seeding
+from mixfast._em import is_mapped
+from mixfast.engine._fit import Model, Plan
+
+
+def bind_model(encoded, seeding_rows, n_components, n_features, dtype, proportions, given, n_free=0.0):
+    """The `Model` of the family that knows the encoded rows.
+
+    Parameters
+    ----------
+    encoded : Encoded
+    seeding_rows : ndarray or sparse matrix, the rows that k-means is made of
+    n_components, n_features : int, columns of the user's rows
+    dtype : float32 or float64, the precision that rows are computed in
+    proportions : Proportions
+    given : (weights (n_components,), packed parameters), NaN where a start has to find them
+    n_free : float, parameters that a criterion counts
+    """
+    family = encoded.family
+    capsule = encoded.bind(n_components, dtype)
+    encoded.check_layout(capsule, n_components, n_features)
+    located = family.located(np.full((n_components, seeding_rows.shape[1]), np.nan))
+    return Model(
+        capsule,
+        proportions,
+        seeding.bind_centres_to(seeding_rows, n_components),
+        seeding.bind_centres_to(seeding_rows, 1 + seeding.n_kmeans_plusplus_candidates(n_components)),
+        family.blank(n_components, n_features),
+        None if located is None else np.flatnonzero(np.isnan(located)).astype(np.int64, copy=False),
+        *given,
+        n_free,
+        family.n_rows_needed(n_features),
+    )
+
+
+def plan_of(estimator, init_params, rows, **options):
+    """The `Plan` of an estimator's parameters for these rows; `options` are the plan's."""
+    options = {
+        "n_init": estimator.n_init,
+        "policy": getattr(estimator, "n_init_policy", "all"),
+        **options,
+    }
+    return Plan(
+        init_params,
+        max_iter=min(estimator.max_iter, 2**62),
+        tol=estimator.tol,
+        stop_on=int(estimator._raises_on()),
+        accelerates=estimator.accelerate is not None,
+        prunes=not is_mapped(rows),  # rows on disk are read as they lie: in another order each would be a seek
+        lloyd_tol=seeding.LLOYD_TOL,
+        lloyd_max_iter=seeding.LLOYD_MAX_ITER,
+        **options,
+    )
