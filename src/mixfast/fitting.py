@@ -28,14 +28,21 @@ def bind_model(encoded, seeding_rows, n_components, n_features, dtype, proportio
     family = encoded.family
     capsule = encoded.bind(n_components, dtype)
     encoded.check_layout(capsule, n_components, n_features)
-    located = family.located(np.full((n_components, seeding_rows.shape[1]), np.nan))
+    located, places = family.located(np.full((n_components, seeding_rows.shape[1]), np.nan)), None
+    if located is not None:
+        places = np.isnan(located).nonzero()[0].astype(np.int64, copy=False)
+    if places is not None and len(places):
+        blank = located
+        blank[places] = 0
+    else:
+        blank = family.blank(n_components, n_features)
     return Model(
         capsule,
         proportions,
         seeding.bind_centres_to(seeding_rows, n_components),
         seeding.bind_centres_to(seeding_rows, 1 + seeding.n_kmeans_plusplus_candidates(n_components)),
-        family.blank(n_components, n_features),
-        None if located is None else np.flatnonzero(np.isnan(located)).astype(np.int64, copy=False),
+        blank,
+        places,
         *given,
         n_free,
         family.n_rows_needed(n_features),

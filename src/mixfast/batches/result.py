@@ -240,7 +240,7 @@ class BatchResult:
         status = Status(int(self.status[i]))
         fit = Fit(
             self._weights[i, : cell.n_components],
-            self._params[i, : cell.layout.size],
+            self._params[i, : cell.layout.size].copy(),  # the estimator keeps it
             lower_bounds=[self.lower_bound[i]] if self.n_iter[i] else [],
             lower_bound=self.lower_bound[i],
             n_iter=int(self.n_iter[i]),

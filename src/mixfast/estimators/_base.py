@@ -44,6 +44,29 @@ from mixfast.weights import counted_rows, observed
 SUM_TOLERANCE = 1e-3
 
 
+#: What a fit warns of, in this order.
+WARNINGS = {
+    Status.MAX_ITER: (
+        "Best performing initialization did not converge. Try different init parameters, or increase max_iter, tol, or "
+        "check for degenerate data."
+    ),
+    Status.REPAIRED_COVARIANCE: (
+        "Some components had an ill-defined covariance (for instance caused by singleton or collapsed samples); its "
+        "diagonal was raised by a fraction of the variance of all rows. Try to decrease the number of components, "
+        "increase reg_covar, or scale the input data."
+    ),
+    Status.CAPPED_PARAMETER: (
+        "Some components are so narrow (for instance because all their rows are equal) that a parameter was kept at "
+        "its maximum. Decrease n_components, or look for repeated rows and constant columns."
+    ),
+    Status.EMPTIED_COMPONENT: (
+        "Some components lost all their rows and have weight 0. Decrease n_components, or try another random_state or "
+        "init_params."
+    ),
+}
+WARNED = int(sum(WARNINGS) | Status.IMPOSSIBLE_ROWS)  # an int: asking an enumeration takes a microsecond
+
+
 class Evaluation(NamedTuple):
     """Per row: log density, most likely component, responsibilities, the largest of them. None where not asked for."""
 
@@ -356,32 +379,14 @@ class BaseMixture(DensityEstimator):
         self.n_iter_ = best.n_iter
         self.lower_bound_ = scalar(best.lower_bound)
         self.lower_bounds_ = [scalar(bound) for bound in best.lower_bounds]
-        self.status_ = status = Status(best.status)
-        if status & Status.MAX_ITER:
-            warn(
-                "Best performing initialization did not converge. Try different init parameters, or increase max_iter, "
-                "tol, or check for degenerate data.",
-                ConvergenceWarning,
-            )
-        if status & Status.REPAIRED_COVARIANCE:
-            warn(
-                "Some components had an ill-defined covariance (for instance caused by singleton or collapsed "
-                "samples); its diagonal was raised by a fraction of the variance of all rows. Try to decrease the "
-                "number of components, increase reg_covar, or scale the input data.",
-                ConvergenceWarning,
-            )
-        if status & Status.CAPPED_PARAMETER:
-            warn(
-                "Some components are so narrow (for instance because all their rows are equal) that a parameter was "
-                "kept at its maximum. Decrease n_components, or look for repeated rows and constant columns.",
-                ConvergenceWarning,
-            )
-        if status & Status.EMPTIED_COMPONENT:
-            warn(
-                "Some components lost all their rows and have weight 0. Decrease n_components, or try another "
-                "random_state or init_params.",
-                ConvergenceWarning,
-            )
+        self.status_ = Status(best.status)
+        if best.status & WARNED:
+            self._warn_of_status(best.status)
+
+    def _warn_of_status(self, status):
+        for flag, said in WARNINGS.items():
+            if status & flag:
+                warn(said, ConvergenceWarning)
         if status & Status.IMPOSSIBLE_ROWS:
             self._warn_of_impossible_rows()
 

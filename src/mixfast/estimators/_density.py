@@ -6,13 +6,15 @@ from functools import wraps
 from numbers import Integral
 
 import numpy as np
-from sklearn.base import BaseEstimator, DensityMixin, _fit_context
+from sklearn import get_config
+from sklearn.base import DensityMixin
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import validate_parameter_constraints
 from sklearn.utils.validation import check_is_fitted
 
 from mixfast import persistence
 from mixfast.estimators._constraints import WholeNumber
+from mixfast.estimators._parameters import CheckedParameters
 from mixfast.estimators._published import PublishedArrays
 from mixfast.weights import counted_rows
 
@@ -22,9 +24,10 @@ def fitting(fit):
     leaves the estimator as it was, with the last model or none. Fitted attributes are replaced, never changed, so what
     they were is all there is to keep."""
 
-    @_fit_context(prefer_skip_nested_validation=True)
     @wraps(fit)
     def all_or_nothing(estimator, *args, **kwargs):
+        if not get_config()["skip_parameter_validation"]:
+            estimator._validate_params()
         before = vars(estimator).copy()
         try:
             return fit(estimator, *args, **kwargs)
@@ -58,7 +61,7 @@ def of_rows(criterion):
     return with_rows
 
 
-class DensityEstimator(PublishedArrays, DensityMixin, BaseEstimator):
+class DensityEstimator(PublishedArrays, DensityMixin, CheckedParameters):
     """Base of the estimators: their seed, scores from `score_samples`, files."""
 
     #: What fitted attributes are, as `_parameter_constraints` says it of parameters.

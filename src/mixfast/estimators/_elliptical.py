@@ -56,8 +56,8 @@ class EllipticalMixture(BaseMixture):
 
     def _publish(self, params, dtype):
         with np.errstate(over="ignore", invalid="ignore"):
-            arrays = [array.astype(dtype) for array in self._published(params)]
-        if not all(np.all(np.isfinite(array)) for array in arrays):
+            arrays = [array.astype(dtype, copy=False) for array in self._published(params)]
+        if not all(np.isfinite(array).all() for array in arrays):
             raise self._status_error(Status.NOT_FINITE, dtype)
         names = (f"{name}_" for name in (*params._fields, "precisions"))
         self._publish_together(**dict(zip(names, arrays, strict=True)))
@@ -109,6 +109,8 @@ class EllipticalMixture(BaseMixture):
         return not any(given is None for given in (weights, self.means_init, self.precisions_init))
 
     def _override_start(self, weights, params, n_features, units):
+        if all(given is None for given in (self.weights, self.weights_init, self.means_init, self.precisions_init)):
+            return weights, params
         family = self._family()
         layout = family.params_layout(self.n_components, n_features)
         record = layout.view(params)

@@ -238,7 +238,7 @@ class GSDMM(GivenTotals, ClusterMixin, DensityEstimator):
             raise ValueError(f"n_clusters_={self.n_clusters_!r} is not the number of clusters with documents")
 
     def _validate_rows(self, X, reset):
-        X = read_rows(self, X, False, reset=reset, accept_sparse="csr", dtype=np.float64)
+        X = read_rows(self, X, False, reset=reset, accept_sparse="csr", dtype=[np.float64])
         X = canonical(scipy.sparse.csr_array(self._prepare_rows(X)))
         if np.sum(X.data) > LARGEST_COUNT:
             raise ValueError(

@@ -10,7 +10,7 @@ import numpy as np
 import scipy.sparse
 
 from mixfast.engine._capsule import sizes_in
-from mixfast.families.layout import Layout
+from mixfast.families.layout import layout_of
 
 
 class Encoded(NamedTuple):
@@ -128,7 +128,8 @@ class Family(ABC):
 
     def located(self, centres):
         """Parameters to measure a set of responsibilities from when the components are known to lie about `centres`
-        (n_components, n_features), packed; None if it takes an M-step to find such parameters."""
+        (n_components, n_features), packed: those of `blank` with each centre in its place. None if it takes an M-step
+        to find such parameters."""
         return None
 
     def canonical_order(self, params):
@@ -156,10 +157,10 @@ class Family(ABC):
         return self.Params(*(array.astype(dtype) for array in params))
 
     def params_layout(self, n_components, n_features):
-        return Layout(self.Params, self.param_shapes(n_components, n_features))
+        return layout_of(self.Params, tuple(self.param_shapes(n_components, n_features)))
 
     def stats_layout(self, n_components, n_features):
-        return Layout(self.Stats, self.stat_shapes(n_components, n_features))
+        return layout_of(self.Stats, tuple(self.stat_shapes(n_components, n_features)))
 
 
 class PythonFamily(Family):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from itertools import accumulate
 from math import prod
 
@@ -54,3 +55,9 @@ class Layout:
             if array.shape != shape:
                 raise ValueError(f"{self.record.__name__}.{name} should have the shape of {shape}, got {array.shape}")
         return arrays
+
+
+@lru_cache(maxsize=1024)  # a fit asks four times for the same two
+def layout_of(record, shapes):
+    """The layout of a record whose arrays have these shapes, a tuple of tuples; it is never changed, and so shared."""
+    return Layout(record, shapes)

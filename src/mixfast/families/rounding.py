@@ -7,6 +7,8 @@ import numpy as np
 
 def rounded_above_zero(values, dtype):
     """What is possible must not become impossible by rounding to float32."""
+    if values.dtype == dtype:
+        return values.copy()
     with np.errstate(under="ignore"):
         rounded = values.astype(dtype)
     return np.where(values > 0, np.maximum(rounded, np.finfo(dtype).smallest_subnormal), rounded)
