@@ -92,8 +92,7 @@ def started(problem, method, seed):
     K, (_, d) = problem.n_components, problem.X.shape
     encoded = STRUCTURES[problem.structure](1e-6).encode(problem.X)
     rows = Rows(encoded.rows)
-    unknown = np.full(K, np.nan), np.full(encoded.family.params_layout(K, d).size, np.nan)
-    model = bind_model(encoded, rows.X, K, d, problem.X.dtype, FreeWeights(), unknown)
+    model = bind_model(encoded, rows.X, K, d, problem.X.dtype, FreeWeights(), None)
     start = fit_rows(rows, rows, model, plan_of(GaussianMixture(max_iter=0), method, rows.X), seed, 1)
     return start.weights, start.params
 

@@ -22,7 +22,7 @@ def bind_model(encoded, seeding_rows, n_components, n_features, dtype, proportio
     n_components, n_features : int, columns of the user's rows
     dtype : float32 or float64, the precision that rows are computed in
     proportions : Proportions
-    given : (weights (n_components,), packed parameters), NaN where a start has to find them
+    given : (weights (n_components,), packed parameters), NaN where a start has to find them, or None for nothing
     n_free : float, parameters that a criterion counts
     """
     family = encoded.family
@@ -35,7 +35,7 @@ def bind_model(encoded, seeding_rows, n_components, n_features, dtype, proportio
         blank = located
         blank[places] = 0
     else:
-        blank = family.blank(n_components, n_features)
+        blank = np.array(family.blank(n_components, n_features))  # a fit may overwrite it
     return Model(
         capsule,
         proportions,
@@ -43,7 +43,7 @@ def bind_model(encoded, seeding_rows, n_components, n_features, dtype, proportio
         seeding.bind_centres_to(seeding_rows, 1 + seeding.n_kmeans_plusplus_candidates(n_components)),
         blank,
         places,
-        *given,
+        given,
         n_free,
         family.n_rows_needed(n_features),
     )

@@ -442,7 +442,7 @@ def _for_parts_of(problems, estimator, status):
 
 def _need_estimators(problems, cells):
     """Which problems `_batch.pyx` does not fit, a mask: units want one structure for all, and a start in the same."""
-    if any(cell.has_units() for cell in cells) and (len(cells) > 1 or cells[0].start_is_partly_given()):
+    if any(cell.has_units() for cell in cells) and (len(cells) > 1 or cells[0].given_start is not None):
         return np.ones(len(problems), dtype=bool)
     return np.any([cell.needs_estimator(problems) for cell in cells], axis=0)
 

@@ -72,15 +72,10 @@ class Cell:
         units = self.estimator._units(self.family, np.zeros((1, self.n_features)), None)
         return not isinstance(units, DataUnits)
 
-    def start_is_partly_given(self):
-        weights, params = self.given_start
-        return not (np.all(np.isnan(weights)) and np.all(np.isnan(params)))
-
     @cached_property
     def given_start(self):
-        """Weights and parameters that the user gave to start from, NaN where there are none."""
-        unknown = np.full(self.n_components, np.nan), np.full(self.layout.size, np.nan)
-        return self.estimator._override_start(*unknown, self.n_features, DataUnits(self.family, None, None))
+        """Weights and parameters that the user gave to start from, NaN where there are none; None: nothing."""
+        return self.estimator._given_start(self.n_features, DataUnits(self.family, None, None))
 
     def bind(self, encoded):
         """The `Model` for rows that the family of one of the cells has encoded: another differs in the structure of its

@@ -23,7 +23,7 @@ ctypedef struct model_t:
     const double *blank            # [n_params], to measure the first responsibilities from
     const int64_t *located         # places in params that take the centres of k-means; NULL: none do
     Py_ssize_t n_located
-    const double *given_weights    # [n_components], NaN where a start has to find them
+    const double *given_weights    # [n_components], NaN where a start has to find them; NULL: nothing is given
     const double *given_params     # [n_params]
     bint has_start                 # all are given
     double n_free                  # parameters that a criterion counts
@@ -133,7 +133,7 @@ cdef int fit_models(worker_t *w, const plan_t *plan, const model_t *models, Py_s
 
 cdef class Model:
     cdef model_t c
-    cdef object kept
+    cdef object kept, blank
 
 cdef class Plan:
     cdef plan_t c

@@ -18,8 +18,7 @@ class Model:
         candidates: object,
         blank: NDArray[np.float64],
         located: NDArray[np.int64] | None,
-        given_weights: NDArray[np.float64],
-        given_params: NDArray[np.float64],
+        given: tuple[NDArray[np.float64], NDArray[np.float64]] | None,
         n_free: float,
         n_rows_needed: int,
     ) -> Self: ...

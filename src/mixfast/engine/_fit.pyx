@@ -326,23 +326,29 @@ cdef int append(trace_t *trace, double value) noexcept nogil:
     return 0
 
 
-cdef int begin(worker_t *w, const plan_t *plan, const model_t *m, uint64_t seed, uint32_t start,
+cdef int begin(worker_t *w, const plan_t *plan, const model_t *m, trial_t *trial, uint64_t seed, uint32_t start,
                int *status) noexcept nogil:
-    """The engine at a start that was found; what the user gave is put over it."""
+    """The engine at a start that was found; what the user gave is put over it. A start without others is fitted where
+    its result is wanted: parameters are 46 MB for 8 full covariances of 600 columns."""
     cdef const family_t *family = m.family
     cdef Py_ssize_t i
     cdef int code = 0
     status[0] = 0
     place_em(w, plan, m)
+    if plan.n_init == 1 and not plan.search.compares:
+        w.fit.params = trial.fit.params
     begin_em(&w.em)
     for i in range(family.n_components):
         w.fit.weights[i] = 1.0 / <double> family.n_components
-    memcpy(w.fit.params, m.blank, family.n_params * sizeof(double))
+    if w.fit.params != m.blank:
+        memcpy(w.fit.params, m.blank, family.n_params * sizeof(double))
     if not m.has_start:
         code = plan.start.begin(w, plan, m, seed, start)
         status[0] = w.em.status
         if code != 0 or status[0] & plan.stop_on:
             return code
+    if m.given_params == NULL:
+        return code
     for i in range(family.n_components):
         if m.given_weights[i] == m.given_weights[i]:
             w.fit.weights[i] = m.given_weights[i]
@@ -399,7 +405,8 @@ cdef int take_up(worker_t *w, const plan_t *plan, const model_t *m, fit_t *fit, 
 cdef void leave(const worker_t *w, fit_t *fit) noexcept nogil:
     """The fit keeps the engine's state."""
     memcpy(fit.weights, w.fit.weights, w.fit.family.n_components * sizeof(double))
-    memcpy(fit.params, w.fit.params, w.fit.family.n_params * sizeof(double))
+    if fit.params != w.fit.params:
+        memcpy(fit.params, w.fit.params, w.fit.family.n_params * sizeof(double))
 
 
 cdef void begin_fit(fit_t *fit, const plan_t *plan, uint32_t start) noexcept nogil:
@@ -623,7 +630,7 @@ cdef int try_start(worker_t *w, const plan_t *plan, const model_t *m, trial_t *t
                    uint32_t start) noexcept nogil:
     """One start more of a model; `found` says how the search for it ended."""
     cdef int status = 0
-    cdef int code = found if found != 0 else begin(w, plan, m, seed, start, &status)
+    cdef int code = found if found != 0 else begin(w, plan, m, trial, seed, start, &status)
     if code == 0 and not status & plan.stop_on:
         return plan.search.take(w, plan, m, trial, start)
     trial.code, trial.fails, trial.fit.status = code, True, status
@@ -684,29 +691,34 @@ cdef class Model:
     ----------
     family, centres, candidates : capsules
     proportions : Proportions
-    blank : (n_params,), located : int64 (n_located,) or None
-    given_weights (n_components,), given_params (n_params,) : NaN where a start has to find them
+    blank : (n_params,)
+    located : int64 (n_located,) or None
+    given : (weights (n_components,), parameters (n_params,)), NaN where a start has to find them, or None for nothing
     n_free, n_rows_needed : int
     """
 
-    def __cinit__(self, family, Proportions proportions not None, centres, candidates,
-                  const double[::1] blank not None, located,
-                  const double[::1] given_weights not None, const double[::1] given_params not None, double n_free,
-                  Py_ssize_t n_rows_needed):
+    def __cinit__(self, family, Proportions proportions not None, centres, candidates, double[::1] blank not None,
+                  located, given, double n_free, Py_ssize_t n_rows_needed):
         cdef const int64_t[::1] places
+        cdef const double[::1] weights, params
         self.c.family, self.c.centres, self.c.candidates = family_in(family), family_in(centres), family_in(candidates)
         self.c.proportions = &proportions.c
-        self.kept = family, proportions, centres, candidates, blank, located, given_weights, given_params
-        if (blank.shape[0] != self.c.family.n_params or given_params.shape[0] != self.c.family.n_params
-                or given_weights.shape[0] != self.c.family.n_components):
-            raise ValueError("a model's arrays have the wrong size")
-        self.c.blank, self.c.given_weights, self.c.given_params = &blank[0], &given_weights[0], &given_params[0]
+        self.kept, self.blank = (family, proportions, centres, candidates, located, given), blank
+        if blank.shape[0] != self.c.family.n_params:
+            raise ValueError(f"blank has {blank.shape[0]} numbers, the family {self.c.family.n_params} parameters")
+        self.c.blank = &blank[0]
+        if given is not None:
+            weights, params = given
+            if weights.shape[0] != self.c.family.n_components or params.shape[0] != self.c.family.n_params:
+                raise ValueError(f"given are {weights.shape[0]} weights and {params.shape[0]} parameters, the family "
+                                 f"has {self.c.family.n_components} and {self.c.family.n_params}")
+            self.c.given_weights, self.c.given_params = &weights[0], &params[0]
+            self.c.has_start = not has_unknown(weights) and not has_unknown(params)
         if located is not None:
             places = located
             self.c.n_located = places.shape[0]
             self.c.located = &places[0] if places.shape[0] else <const int64_t *> self.c.blank  # never read then
         self.c.n_free, self.c.n_rows_needed = n_free, n_rows_needed
-        self.c.has_start = not has_unknown(given_weights) and not has_unknown(given_params)
 
 
 cdef class Plan:
@@ -795,14 +807,23 @@ cdef int tell(void *errors, method, args) noexcept:
 
 def fit_rows(Rows rows not None, Rows seeding_rows not None, Model model not None, Plan plan not None, uint64_t seed,
              int n_threads, monitor=None):
-    """The best start of one model, on all threads: `Fit`. `monitor` is told how it goes."""
+    """The best start of one model, on all threads: `Fit`. `monitor` is told how it goes.
+
+    The model's own memory becomes that of the result where there is one start alone: it can be fitted once then.
+    """
     cdef worker_t w
     cdef plan_t own = plan.c
     cdef observer_t observer
     cdef const family_t *family = model.c.family
     cdef trial_t *trial
-    cdef double[::1] weights = np.empty(family.n_components), params = np.empty(family.n_params)
+    cdef double[::1] weights = np.empty(family.n_components), params
     cdef int code
+    if model.blank is None:
+        raise ValueError("this model has been fitted: bind another one")
+    if own.n_init == 1:
+        params, model.blank = model.blank, None
+    else:
+        params = np.empty(family.n_params)
     heard = [monitor]
     if monitor is not None:
         observer.begin_start, observer.end_pass, observer.end_start = tell_start, tell_pass, tell_end
@@ -811,7 +832,7 @@ def fit_rows(Rows rows not None, Rows seeding_rows not None, Model model not Non
     room = room_for(&own, &model.c, 1, &rows.c, &seeding_rows.c, n_threads)
     if open_worker(&w, n_threads, look_for_signals, NULL, room) != 0:
         raise MemoryError(f"a fit to {rows.c.n_rows} rows needs {room} bytes of work space")
-    w.weights, w.params = &weights[0], &params[0] if family.n_params else NULL
+    w.weights, w.params = &weights[0], &params[0]
     try:
         with nogil:
             code = fit_models(&w, &own, &model.c, 1, &rows.c, &seeding_rows.c, NULL, seed)

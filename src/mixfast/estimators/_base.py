@@ -209,14 +209,10 @@ class BaseMixture(DensityEstimator):
     def _learn_design(self, X, sample_weight):
         """Keep what `sample` has to know of the rows, prepared as for a fit, beside the parameters."""
 
-    def _start_is_given(self):
-        """Whether the user gave all parameters to start from, so that no seeding is needed."""
-        return False
-
-    def _override_start(self, weights, params, n_features, units):
-        """Weights and packed parameters, in the units of the fit, with those in place that the user gave for the start;
-        what stays NaN is found by the start."""
-        return weights, params
+    def _given_start(self, n_features, units):
+        """Weights and packed parameters that the user gave for the start, in the units of the fit, NaN where a start
+        has to find them; None where nothing was given."""
+        return None
 
     def _raises_on(self):
         """Statuses that stop a fit and raise `_status_error`."""
@@ -296,10 +292,13 @@ class BaseMixture(DensityEstimator):
             given = self._warm_state(layout, units)
             options |= {"n_init": 1, "policy": "all", "before": float(self.lower_bound_) + units.log_volume}
         else:
-            unknown = np.full(self.n_components, np.nan), np.full(layout.size, np.nan)
-            given = self._override_start(*unknown, X.shape[1], units)
+            given = self._given_start(X.shape[1], units)
         seeding_rows = rows
-        if encoded.seeds is not None and seeding.measures_distances(init_params) and any(map(has_nan, given)):
+        if (
+            encoded.seeds is not None
+            and seeding.measures_distances(init_params)
+            and (given is None or any(map(has_nan, given)))
+        ):
             seeding_rows = Rows(encoded.make_seeds(), sample_weight)
         dtype = self._kernel_dtype(encoded.family, X.dtype)
         model = bind_model(encoded, seeding_rows.X, self.n_components, X.shape[1], dtype, self._proportions(), given)

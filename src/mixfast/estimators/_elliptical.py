@@ -108,11 +108,12 @@ class EllipticalMixture(BaseMixture):
         weights = self.weights_init if self.weights is None else self.weights
         return not any(given is None for given in (weights, self.means_init, self.precisions_init))
 
-    def _override_start(self, weights, params, n_features, units):
+    def _given_start(self, n_features, units):
         if all(given is None for given in (self.weights, self.weights_init, self.means_init, self.precisions_init)):
-            return weights, params
+            return None
         family = self._family()
         layout = family.params_layout(self.n_components, n_features)
+        weights, params = np.full(self.n_components, np.nan), np.full(layout.size, np.nan)
         record = layout.view(params)
         if self.weights is not None:
             if self.weights_init is not None:

@@ -142,10 +142,10 @@ class StudentTMixture(EllipticalMixture):
         degrees = DEGREES.get(self.degrees_of_freedom) or GivenDegrees(self.degrees_of_freedom)
         return STRUCTURES[self.covariance_type](reg_covar=self.reg_covar, degrees=degrees)
 
-    def _override_start(self, weights, params, n_features, units):
-        weights, params = super()._override_start(weights, params, n_features, units)
-        if self._start_is_given():
+    def _given_start(self, n_features, units):
+        given = super()._given_start(n_features, units)
+        if given is not None and self._start_is_given():
             family = self._family()
-            record = family.params_layout(self.n_components, n_features).view(params)
+            record = family.params_layout(self.n_components, n_features).view(given[1])
             record.degrees_of_freedom[...] = family.degrees.start
-        return weights, params
+        return given
