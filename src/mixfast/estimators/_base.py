@@ -31,6 +31,7 @@ from mixfast.estimators._constraints import WholeNumber
 from mixfast.estimators._density import DensityEstimator, check_finite, fitting, of_rows
 from mixfast.estimators._domain import first_outside
 from mixfast.estimators._rows import read_rows
+from mixfast.families.domains import SUM_TOLERANCE
 from mixfast.families.rounding import rounded_above_zero
 from mixfast.fitting import bind_model, plan_of
 from mixfast.proportions._dirichlet import DirichletWeights
@@ -39,10 +40,6 @@ from mixfast.proportions._free import FreeWeights
 from mixfast.tables import as_columns
 from mixfast.units import DataUnits
 from mixfast.weights import counted_rows, observed
-
-#: Assigned weights may miss 1 by so much: float32 ones of thousands of components do.
-SUM_TOLERANCE = 1e-3
-
 
 #: What a fit warns of, in this order.
 WARNINGS = {

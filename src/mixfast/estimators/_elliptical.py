@@ -11,6 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from mixfast.convergence import Status
 from mixfast.estimators._base import BaseMixture
+from mixfast.estimators._given import check_parameters, check_weights, finish_given, numbers, precision_of
 from mixfast.units import DataUnits, StandardUnits
 
 #: What `reg_covar` is measured in, by the names that `regularization` gives them.
@@ -27,6 +28,23 @@ CONVERSIONS = {
     ("precisions_cholesky_", "covariances_"): lambda family, values: family.covariances(values),
     ("precisions_cholesky_", "precisions_"): lambda family, values: family.precisions(values),
 }
+
+
+def self_consistent(family, given):
+    """Covariances and factors of precisions from those that are `given` by name; ValueError where they differ."""
+    ways = [name for name in ("covariances", "precisions_cholesky", "precisions") if name in given]
+    if not ways:
+        raise ValueError("covariances, precisions and precisions_cholesky are None: give one of them")
+    factors = {
+        name: given[name]
+        if name == "precisions_cholesky"
+        else CONVERSIONS[f"{name}_", "precisions_cholesky_"](family, given[name])
+        for name in ways
+    }
+    covariances = [given[name] if name == "covariances" else family.covariances(factors[name]) for name in ways]
+    if not all(family.agree(covariances[0], other) for other in covariances[1:]):
+        raise ValueError(f"{' and '.join(ways)} are not those of one model: give one of them alone")
+    return covariances[0], factors.get("precisions_cholesky", factors[ways[0]])
 
 
 class EllipticalMixture(BaseMixture):
@@ -83,6 +101,23 @@ class EllipticalMixture(BaseMixture):
         except ValueError as wanted:
             raise ValueError(f"{given} should be {wanted}: covariance_type={self.covariance_type!r}") from None
         return np.array(made, dtype=values.dtype if values.dtype == np.float32 else np.float64)
+
+    @classmethod
+    def _of_given(cls, weights, parameters, feature_names, options):
+        """What `from_parameters` makes, of those of `parameters` that are not None."""
+        weights = check_weights(weights)
+        model = cls(len(weights), **options)
+        model._validate_params()
+        family = model._family()
+        given = {name: own for name, own in parameters.items() if own is not None or f"{name}_" not in SCALES}
+        n_features = numbers("means", given["means"], 2).shape[1]
+        scale_shape = family.covariance_shape(len(weights), n_features)
+        arrays = check_parameters(family, len(weights), n_features, given, also={"precisions": scale_shape})
+        record = {name: array.astype(np.float64) for name, array in arrays.items()}
+        record["covariances"], record["precisions_cholesky"] = self_consistent(family, record)
+        record.pop("precisions", None)
+        dtype = precision_of([weights, *arrays.values()])
+        return finish_given(model, weights, family.Params(**record), dtype, n_features, feature_names, given)
 
     def covariance_matrices(self):
         """Covariances of all components as matrices, whatever `covariance_type` is.

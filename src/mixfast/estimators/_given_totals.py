@@ -7,7 +7,23 @@ from sklearn.utils import check_array
 
 from mixfast.estimators._base import BaseMixture
 from mixfast.estimators._domain import check_counts
+from mixfast.estimators._given import numbers
 from mixfast.families.counts import row_totals
+from mixfast.families.domains import COUNT, DISTRIBUTION, check_domain
+
+
+def check_totals(totals, total_shares):
+    """The attributes that `sample` draws totals by, without underscore: none where None is given for both."""
+    if totals is None and total_shares is None:
+        return {}
+    if totals is None or total_shares is None:
+        raise ValueError(f"totals={totals!r} and total_shares={total_shares!r}: give both, or leave both out")
+    totals, shares = numbers("totals", totals, 1), numbers("total_shares", total_shares, 1)
+    if totals.shape != shares.shape:
+        raise ValueError(f"totals and total_shares should have one shape, got {totals.shape} and {shares.shape}")
+    check_domain("totals", totals, [COUNT])
+    check_domain("total_shares", shares, DISTRIBUTION)
+    return {"totals": totals, "total_shares": shares / shares.sum()}
 
 
 class GivenTotals:

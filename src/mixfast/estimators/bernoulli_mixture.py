@@ -10,6 +10,7 @@ from sklearn.utils._param_validation import Interval
 
 from mixfast.estimators._base import BaseMixture
 from mixfast.estimators._domain import first_outside
+from mixfast.estimators._given import check_weights, model_of
 from mixfast.families.bernoulli import Bernoulli, BernoulliParams
 
 
@@ -113,6 +114,32 @@ class BernoulliMixture(BaseMixture):
         self.canonical_order = canonical_order
         self.weights = weights
         self.weight_concentration = weight_concentration
+
+    @classmethod
+    def from_parameters(cls, *, weights, probabilities, feature_names=None, **options):
+        """A fitted model of given parameters, as `GaussianMixture.from_parameters` makes it.
+
+        Parameters
+        ----------
+        weights : array-like of shape (n_components,)
+        probabilities : array-like of shape (n_components, n_features)
+            From 0 to 1.
+        feature_names, **options
+            As there.
+
+        Returns
+        -------
+        model : object
+            Fitted.
+
+        Raises
+        ------
+        ValueError, TypeError
+            As there.
+        """
+        weights = check_weights(weights)
+        parameters = {"probabilities": probabilities}
+        return model_of(cls(len(weights), **options), weights, parameters, feature_names)
 
     def _family(self):
         return Bernoulli(alpha=self.alpha)

@@ -10,8 +10,10 @@ from sklearn.utils._param_validation import Interval, StrOptions
 
 from mixfast.estimators._base import BaseMixture
 from mixfast.estimators._categories import Columns, categories_of, check_categories, codes_of, decode
+from mixfast.estimators._given import check_weights, finish_given, numbers, precision_of
 from mixfast.estimators._rows import check_names
 from mixfast.families.categorical import Categorical, CategoricalParams
+from mixfast.families.domains import DISTRIBUTION, check_domain
 
 
 class CategoricalMixture(BaseMixture):
@@ -133,6 +135,52 @@ class CategoricalMixture(BaseMixture):
         tags = super().__sklearn_tags__()
         tags.input_tags.categorical = tags.input_tags.allow_nan = tags.input_tags.string = True
         return tags
+
+    @classmethod
+    def from_parameters(cls, *, weights, probabilities, categories, feature_names=None, **options):
+        """A fitted model of given parameters, as `GaussianMixture.from_parameters` makes it.
+
+        Parameters
+        ----------
+        weights : array-like of shape (n_components,)
+        probabilities : list of array-like of shape (n_components, n_categories)
+            One for each column; rows sum to 1 within 0.001.
+        categories : list of array-like of shape (n_categories,)
+            Strings or numbers, in the order of `probabilities`. The constructor's parameter of that name, those of a
+            later fit, is set by `set_params`.
+        feature_names, **options
+            As there.
+
+        Returns
+        -------
+        model : object
+            Fitted.
+
+        Raises
+        ------
+        ValueError, TypeError
+            As there.
+        """
+        weights = check_weights(weights)
+        model = cls(len(weights), **options)
+        model._validate_params()
+        if isinstance(categories, str):
+            raise ValueError(f"categories should be a list of categories for each column, got {categories!r}")
+        model.categories_ = check_categories(categories, len(probabilities))
+        arrays = []
+        for j, (values, own) in enumerate(zip(probabilities, model.categories_, strict=True)):
+            array = numbers(f"probabilities[{j}]", values, 2)
+            if array.shape != (len(weights), len(own)):
+                raise ValueError(
+                    f"probabilities[{j}] should have the shape of {(len(weights), len(own))}, got {array.shape}: there "
+                    f"are {len(weights)} weights of components and {len(own)} categories[{j}]"
+                )
+            check_domain(f"probabilities[{j}]", array, DISTRIBUTION)
+            arrays.append(array)
+        params = CategoricalParams(np.concatenate(arrays, axis=1).astype(np.float64))
+        dtype = precision_of([weights, *arrays])
+        given = ["probabilities", "categories"]
+        return finish_given(model, weights, params, dtype, len(arrays), feature_names, given)
 
     def _known_categories(self):
         """Those of the fit, else those given."""

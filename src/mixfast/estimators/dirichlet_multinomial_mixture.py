@@ -11,7 +11,8 @@ from sklearn.utils._param_validation import Interval, StrOptions
 
 from mixfast.estimators._density import of_rows
 from mixfast.estimators._domain import LARGEST_COUNT
-from mixfast.estimators._given_totals import GivenTotalsMixture
+from mixfast.estimators._given import check_weights, model_of
+from mixfast.estimators._given_totals import GivenTotalsMixture, check_totals
 from mixfast.families.counts import row_totals
 from mixfast.families.dirichlet_multinomial import (
     DirichletMultinomial,
@@ -148,6 +149,36 @@ class DirichletMultinomialMixture(GivenTotalsMixture):
         self.canonical_order = canonical_order
         self.weights = weights
         self.weight_concentration = weight_concentration
+
+    @classmethod
+    def from_parameters(cls, *, weights, concentrations, totals=None, total_shares=None, feature_names=None, **options):
+        """A fitted model of given parameters, as `GaussianMixture.from_parameters` makes it.
+
+        Parameters
+        ----------
+        weights : array-like of shape (n_components,)
+        concentrations : array-like of shape (n_components, n_features)
+            Above 0; equal in each row, or of the sum, that `concentration` asks for.
+        totals, total_shares : array-like of shape (n_totals,), default=None
+            Sums of rows, and the share of the rows that has each, for `sample`; both or neither.
+        feature_names, **options
+            As there.
+
+        Returns
+        -------
+        model : object
+            Fitted.
+
+        Raises
+        ------
+        ValueError, TypeError
+            As there.
+        """
+        weights = check_weights(weights)
+        parameters = {"concentrations": concentrations}
+        return model_of(
+            cls(len(weights), **options), weights, parameters, feature_names, **check_totals(totals, total_shares)
+        )
 
     def _family(self):
         if self.concentration in FAMILIES:

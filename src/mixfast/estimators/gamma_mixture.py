@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mixfast.estimators._base import BaseMixture
 from mixfast.estimators._domain import first_outside
+from mixfast.estimators._given import check_weights, model_of
 from mixfast.families.gamma import Exponential, ExponentialParams, Gamma, GammaParams
 
 
@@ -97,6 +98,34 @@ class GammaMixture(_PositiveMixture):
     [60.0, 0.0]
     """
 
+    @classmethod
+    def from_parameters(cls, *, weights, shapes, scales, feature_names=None, **options):
+        """A fitted model of given parameters, as `GaussianMixture.from_parameters` makes it.
+
+        Parameters
+        ----------
+        weights : array-like of shape (n_components,)
+        shapes : array-like of shape (n_components, n_features)
+            Above 0.
+        scales : array-like of shape (n_components, n_features)
+            Above 0.
+        feature_names, **options
+            As there.
+
+        Returns
+        -------
+        model : object
+            Fitted.
+
+        Raises
+        ------
+        ValueError, TypeError
+            As there.
+        """
+        weights = check_weights(weights)
+        parameters = {"shapes": shapes, "scales": scales}
+        return model_of(cls(len(weights), **options), weights, parameters, feature_names)
+
     def _family(self):
         return Gamma()
 
@@ -156,6 +185,32 @@ class ExponentialMixture(_PositiveMixture):
     >>> (1 / model.rates_).round(-1).ravel().tolist()
     [100.0, 0.0]
     """
+
+    @classmethod
+    def from_parameters(cls, *, weights, rates, feature_names=None, **options):
+        """A fitted model of given parameters, as `GaussianMixture.from_parameters` makes it.
+
+        Parameters
+        ----------
+        weights : array-like of shape (n_components,)
+        rates : array-like of shape (n_components, n_features)
+            Above 0.
+        feature_names, **options
+            As there.
+
+        Returns
+        -------
+        model : object
+            Fitted.
+
+        Raises
+        ------
+        ValueError, TypeError
+            As there.
+        """
+        weights = check_weights(weights)
+        parameters = {"rates": rates}
+        return model_of(cls(len(weights), **options), weights, parameters, feature_names)
 
     def _family(self):
         return Exponential()

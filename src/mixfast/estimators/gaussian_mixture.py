@@ -197,5 +197,67 @@ class GaussianMixture(EllipticalMixture):
         self.weights = weights
         self.weight_concentration = weight_concentration
 
+    @classmethod
+    def from_parameters(
+        cls,
+        *,
+        weights,
+        means,
+        covariances=None,
+        precisions=None,
+        precisions_cholesky=None,
+        feature_names=None,
+        **options,
+    ):
+        """A fitted model of given parameters, as another program or a publication has them.
+
+        It is what a fit without iterations leaves: `converged_` is False, `n_iter_` is 0 and `lower_bound_` is -inf. A
+        fit with `warm_start=True` goes on from it.
+
+        Parameters
+        ----------
+        weights : array-like of shape (n_components,)
+            At least 0, and summing to 1 within 0.001; taken as they are. Arrays are float32 in the model where all that
+            are given are, else float64.
+        means : array-like of shape (n_components, n_features)
+        covariances, precisions, precisions_cholesky : array-like, default=None
+            One of them, of the shape that `covariance_type` says, or several, which should agree within a hundredth:
+            what is not given is computed. `covariances` and `precisions_cholesky` of a fit make a model of the same
+            densities and draws to the last bit.
+        feature_names : list of str of length n_features, default=None
+            The names of the columns, as a fit to a data frame keeps them.
+        **options
+            Parameters of the constructor but `n_components`. That which has the name of a parameter above, `weights`,
+            is what the constructor has for it: `set_params` sets it.
+
+        Returns
+        -------
+        model : object
+            Fitted.
+
+        Raises
+        ------
+        ValueError
+            For parameters that are no numbers or not finite, of other shapes or outside their domain; it says which.
+        TypeError
+            For options that the constructor does not have.
+
+        Examples
+        --------
+        >>> from mixfast import GaussianMixture
+        >>> model = GaussianMixture.from_parameters(
+        ...     weights=[0.3, 0.7], means=[[0.0], [8.0]], covariances=[1.0, 4.0], covariance_type="spherical"
+        ... )
+        >>> model.predict([[1.0], [7.0]])
+        array([0, 1])
+        """
+        parameters = {
+            "means": means,
+            "covariances": covariances,
+            "precisions": precisions,
+            "precisions_cholesky": precisions_cholesky,
+        }
+        return cls._of_given(weights, parameters, feature_names, options)
+
     def _family(self):
         return STRUCTURES[self.covariance_type](reg_covar=self.reg_covar)

@@ -17,11 +17,13 @@ from mixfast.engine._gibbs import Chains, Documents, evaluate
 from mixfast.estimators._constraints import WholeNumber
 from mixfast.estimators._density import DensityEstimator, fitting
 from mixfast.estimators._domain import LARGEST_COUNT
-from mixfast.estimators._given_totals import GivenTotals
+from mixfast.estimators._given import check_column_names, numbers
+from mixfast.estimators._given_totals import GivenTotals, check_totals
 from mixfast.estimators._published import frozen
 from mixfast.estimators._rows import read_rows
 from mixfast.families.counts import log_multinomial_coefficients
 from mixfast.families.dirichlet_multinomial import DirichletMultinomial, DirichletMultinomialParams
+from mixfast.families.domains import COUNT, check_domain
 
 
 class GSDMM(GivenTotals, ClusterMixin, DensityEstimator):
@@ -185,6 +187,57 @@ class GSDMM(GivenTotals, ClusterMixin, DensityEstimator):
         self.n_iter_ = self.n_iter
         return self
 
+    @classmethod
+    def from_parameters(
+        cls, *, document_counts, word_counts, totals=None, total_shares=None, feature_names=None, **options
+    ):
+        """A fitted model of the counts of given clusters, as `GaussianMixture.from_parameters` makes it; it has no
+        documents: `labels_` and `log_joint_` are empty.
+
+        Parameters
+        ----------
+        document_counts : array-like of shape (n_components,)
+            Documents in each cluster: whole numbers. Clusters are numbered anew where these do not fall.
+        word_counts : array-like of shape (n_components, n_features)
+            How often each word comes in each cluster: whole numbers.
+        totals, total_shares : array-like of shape (n_totals,), default=None
+            Numbers of words of documents, and the share of the documents that has each, for `sample`; both or neither.
+        feature_names, **options
+            As there.
+
+        Returns
+        -------
+        model : object
+            Fitted.
+
+        Raises
+        ------
+        ValueError, TypeError
+            As there.
+        """
+        sizes, words = numbers("document_counts", document_counts, 1), numbers("word_counts", word_counts, 2)
+        if len(words) != len(sizes):
+            raise ValueError(
+                f"word_counts should have the shape of ({len(sizes)}, n_features), got {words.shape}: there are "
+                f"{len(sizes)} document_counts of clusters"
+            )
+        for name, counts in (("document_counts", sizes), ("word_counts", words)):
+            check_domain(name, counts, [COUNT])
+            if counts.sum() > LARGEST_COUNT:
+                raise ValueError(f"{name} sum to {counts.sum():.3g}: they should sum to at most 2**53")
+        model = cls(len(sizes), **options)
+        model._validate_params()
+        model.n_features_in_, names = words.shape[1], check_column_names(feature_names, words.shape[1])
+        if names is not None:
+            model.feature_names_in_ = names
+        for name, value in check_totals(totals, total_shares).items():
+            setattr(model, f"{name}_", value)
+        order = np.argsort(-sizes, kind="stable")
+        model._publish_counts(np.empty(0, np.int64), sizes[order].astype(np.int64), words[order].astype(np.int64))
+        model.log_joint_, model.n_iter_ = np.empty(0), 0
+        model._check_state()
+        return model
+
     def _sweep(self, chains):
         """Log joint probabilities (n_iter, n_init) after each sweep."""
         if not self.verbose:
@@ -207,7 +260,10 @@ class GSDMM(GivenTotals, ClusterMixin, DensityEstimator):
             (np.ones(len(labels)), (labels, np.arange(len(labels)))), shape=(self.n_components, len(labels))
         )
         word_counts = (members @ X).toarray().astype(np.int64)
-        self._publish_together(labels_=labels, document_counts_=sizes[order], word_counts_=word_counts)
+        self._publish_counts(labels, sizes[order], word_counts)
+
+    def _publish_counts(self, labels, document_counts, word_counts):
+        self._publish_together(labels_=labels, document_counts_=document_counts, word_counts_=word_counts)
         # asked for here, so that they are among the attributes of a fit
         self.n_clusters_, self.word_totals_ = self._follow("n_clusters_"), self._follow("word_totals_")
 

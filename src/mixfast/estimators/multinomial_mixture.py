@@ -6,7 +6,8 @@ from numbers import Real
 
 from sklearn.utils._param_validation import Interval
 
-from mixfast.estimators._given_totals import GivenTotalsMixture
+from mixfast.estimators._given import check_weights, model_of
+from mixfast.estimators._given_totals import GivenTotalsMixture, check_totals
 from mixfast.families.multinomial import Multinomial, MultinomialParams
 
 
@@ -111,6 +112,36 @@ class MultinomialMixture(GivenTotalsMixture):
         self.canonical_order = canonical_order
         self.weights = weights
         self.weight_concentration = weight_concentration
+
+    @classmethod
+    def from_parameters(cls, *, weights, probabilities, totals=None, total_shares=None, feature_names=None, **options):
+        """A fitted model of given parameters, as `GaussianMixture.from_parameters` makes it.
+
+        Parameters
+        ----------
+        weights : array-like of shape (n_components,)
+        probabilities : array-like of shape (n_components, n_features)
+            Rows sum to 1 within 0.001.
+        totals, total_shares : array-like of shape (n_totals,), default=None
+            Sums of rows, and the share of the rows that has each, for `sample`; both or neither.
+        feature_names, **options
+            As there.
+
+        Returns
+        -------
+        model : object
+            Fitted.
+
+        Raises
+        ------
+        ValueError, TypeError
+            As there.
+        """
+        weights = check_weights(weights)
+        parameters = {"probabilities": probabilities}
+        return model_of(
+            cls(len(weights), **options), weights, parameters, feature_names, **check_totals(totals, total_shares)
+        )
 
     def _family(self):
         return Multinomial(alpha=self.alpha)

@@ -12,6 +12,7 @@ from mixfast._warnings import warn
 from mixfast.estimators._base import BaseMixture
 from mixfast.estimators._density import fitting, of_rows
 from mixfast.estimators._domain import check_counts
+from mixfast.estimators._given import check_weights, model_of
 from mixfast.families.poisson import Exposed, Poisson, PoissonParams
 from mixfast.tables import check_one_number_a_row
 
@@ -130,6 +131,34 @@ class PoissonMixture(BaseMixture):
         self.canonical_order = canonical_order
         self.weights = weights
         self.weight_concentration = weight_concentration
+
+    @classmethod
+    def from_parameters(cls, *, weights, rates, is_exposed=False, feature_names=None, **options):
+        """A fitted model of given parameters, as `GaussianMixture.from_parameters` makes it.
+
+        Parameters
+        ----------
+        weights : array-like of shape (n_components,)
+        rates : array-like of shape (n_components, n_features)
+            At least 0.
+        is_exposed : bool, default=False
+            Whether counts are those of exposures, which methods then warn of where they are not given.
+        feature_names, **options
+            As there.
+
+        Returns
+        -------
+        model : object
+            Fitted.
+
+        Raises
+        ------
+        ValueError, TypeError
+            As there.
+        """
+        weights = check_weights(weights)
+        parameters = {"rates": rates}
+        return model_of(cls(len(weights), **options), weights, parameters, feature_names, is_exposed=bool(is_exposed))
 
     def _family(self):
         return Poisson(alpha=self.alpha, beta=self.beta)

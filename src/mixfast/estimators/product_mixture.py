@@ -13,6 +13,8 @@ from sklearn.utils._param_validation import InvalidParameterError
 
 from mixfast.estimators._base import BaseMixture
 from mixfast.estimators._categories import Columns, categories_of, decode
+from mixfast.estimators._constraints import WholeNumber
+from mixfast.estimators._given import check_column_names, check_weights, finish_given, precision_of
 from mixfast.estimators._rows import check_names
 from mixfast.families.product import Product
 from mixfast.parts import Categorical, Part
@@ -143,6 +145,75 @@ class ProductMixture(BaseMixture):
         tags.input_tags.string = any(kind.string for kind in kinds)
         tags.input_tags.categorical = any(kind.categorical for kind in kinds)
         return tags
+
+    # ---- given parameters ----
+
+    @classmethod
+    def from_parameters(cls, *, parts, weights, components, feature_names=None, n_features=None, **options):
+        """A fitted model of given parameters, as `GaussianMixture.from_parameters` makes it.
+
+        Parameters
+        ----------
+        parts : list of tuple
+            As in the constructor.
+        weights : array-like of shape (n_components,)
+        components : dict
+            For each part the parameters that `from_parameters` of its mixture wants beside the weights, by the name
+            that the part has in `components_`, its columns: ``{"age, height": {"means": ..., "covariances": ...}}``.
+        feature_names : list of str, default=None
+            The names of all columns of the table.
+        n_features : int, default=None
+            The number of columns, where these have no names; None is up to the last that `parts` name by number.
+        **options
+            As there.
+
+        Returns
+        -------
+        model : object
+            Fitted.
+
+        Raises
+        ------
+        ValueError, TypeError
+            As there.
+        """
+        weights = check_weights(weights)
+        model = cls(parts, len(weights), **options)
+        model._validate_params()
+        columns = model._given_columns(feature_names, n_features)
+        groups = model._groups(columns)
+        if not isinstance(components, dict) or components.keys() != {group.name for group in groups}:
+            raise ValueError(
+                f"components should be a dict of the parts {[group.name for group in groups]}, got "
+                f"{list(components) if isinstance(components, dict) else components!r}"
+            )
+        names = check_column_names(feature_names, len(columns))
+        model.components_ = {
+            group.name: _given_margin(group, weights, components[group.name], names) for group in groups
+        }
+        places = sorted(place for group in groups for place in group.places)
+        params = model._collect()
+        dtype = precision_of([weights, *(own.weights_ for own in model.components_.values())])
+        return finish_given(
+            model, weights, params, dtype, len(columns), feature_names, (), columns=[columns[j] for j in places]
+        )
+
+    def _given_columns(self, feature_names, n_features):
+        """Names or numbers of the columns of the table."""
+        if feature_names is not None:
+            return list(feature_names)
+        named = [column for part in self.parts if _is_part(part) for column in _columns_of(part, Names(()))]
+        if n_features is None:
+            have_all = all(_is_part(part) and _columns_of(part, Names(())) for part in self.parts)
+            if not named or not have_all or not all(isinstance(column, Integral) for column in named):
+                raise ValueError(
+                    f"parts={self.parts} do not say which columns there are: give feature_names, or n_features where "
+                    "columns have numbers"
+                )
+            n_features = 1 + max(named)
+        if not WholeNumber(1).is_satisfied_by(n_features):
+            raise ValueError(f"n_features should be a whole number of at least 1, got {n_features!r}")
+        return list(range(n_features))
 
     # ---- parts ----
 
@@ -361,6 +432,24 @@ class ProductMixture(BaseMixture):
             own = decode(block, mixture.categories_) if _is_categorical(group) else block
             columns.update(zip(group.places, own.T, strict=True))
         return np.column_stack([columns[place] for place in sorted(columns)]), labels
+
+
+def _given_margin(group, weights, parameters, names):
+    """The mixture of a part, of given parameters."""
+    wanted = group.part.mixture(len(weights))
+    options = {name: value for name, value in group.part.get_params().items() if name not in parameters}
+    own_names = None if names is None else names[group.places]
+    try:
+        own = type(wanted).from_parameters(weights=weights, feature_names=own_names, **parameters, **options)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"Part {group.name!r}: {error}") from None
+    if own.n_features_in_ != len(group.places):
+        raise ValueError(
+            f"Part {group.name!r} has {len(group.places)} column(s), and parameters of {own.n_features_in_}"
+        )
+    own.set_params(**wanted.get_params())  # what has the name of a parameter that was given, too
+    own._remember_structure()
+    return own
 
 
 def _with_parameters_of(new, fitted):

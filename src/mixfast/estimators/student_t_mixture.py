@@ -138,6 +138,52 @@ class StudentTMixture(EllipticalMixture):
         self.weights = weights
         self.weight_concentration = weight_concentration
 
+    @classmethod
+    def from_parameters(
+        cls,
+        *,
+        weights,
+        means,
+        degrees_of_freedom,
+        covariances=None,
+        precisions=None,
+        precisions_cholesky=None,
+        feature_names=None,
+        **options,
+    ):
+        """A fitted model of given parameters, as `GaussianMixture.from_parameters` makes it.
+
+        Parameters
+        ----------
+        weights : array-like of shape (n_components,)
+        means : array-like of shape (n_components, n_features)
+        degrees_of_freedom : array-like of shape (n_components,)
+            From 0.01 to 1e8. The constructor's parameter of that name, what a later fit makes of them, is set by
+            `set_params`.
+        covariances, precisions, precisions_cholesky : array-like, default=None
+            Scale matrices, their inverses or factors of these: at least one.
+        feature_names, **options
+            As there.
+
+        Returns
+        -------
+        model : object
+            Fitted.
+
+        Raises
+        ------
+        ValueError, TypeError
+            As there.
+        """
+        parameters = {
+            "means": means,
+            "covariances": covariances,
+            "precisions": precisions,
+            "precisions_cholesky": precisions_cholesky,
+            "degrees_of_freedom": degrees_of_freedom,
+        }
+        return cls._of_given(weights, parameters, feature_names, options)
+
     def _family(self):
         degrees = DEGREES.get(self.degrees_of_freedom) or GivenDegrees(self.degrees_of_freedom)
         return STRUCTURES[self.covariance_type](reg_covar=self.reg_covar, degrees=degrees)

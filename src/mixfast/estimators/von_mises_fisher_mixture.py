@@ -7,6 +7,7 @@ import scipy.sparse
 from sklearn.utils._param_validation import StrOptions
 
 from mixfast.estimators._base import BaseMixture
+from mixfast.estimators._given import check_weights, model_of
 from mixfast.families.von_mises_fisher import CONCENTRATIONS, VonMisesFisherParams
 
 #: By how much the norm of a row may differ from 1, as in SciPy: rounding to float32 is far less.
@@ -117,6 +118,34 @@ class VonMisesFisherMixture(BaseMixture):
         self.canonical_order = canonical_order
         self.weights = weights
         self.weight_concentration = weight_concentration
+
+    @classmethod
+    def from_parameters(cls, *, weights, mean_directions, concentrations, feature_names=None, **options):
+        """A fitted model of given parameters, as `GaussianMixture.from_parameters` makes it.
+
+        Parameters
+        ----------
+        weights : array-like of shape (n_components,)
+        mean_directions : array-like of shape (n_components, n_features)
+            Of norm 1 within 0.001.
+        concentrations : array-like of shape (n_components,)
+            At least 0; all equal where `concentration_type` is 'shared'.
+        feature_names, **options
+            As there.
+
+        Returns
+        -------
+        model : object
+            Fitted.
+
+        Raises
+        ------
+        ValueError, TypeError
+            As there.
+        """
+        weights = check_weights(weights)
+        parameters = {"mean_directions": mean_directions, "concentrations": concentrations}
+        return model_of(cls(len(weights), **options), weights, parameters, feature_names)
 
     def _family(self):
         return CONCENTRATIONS[self.concentration_type]()

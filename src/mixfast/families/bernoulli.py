@@ -8,6 +8,7 @@ import numpy as np
 import scipy.sparse
 
 from mixfast.families._bernoulli import bind_bernoulli
+from mixfast.families.domains import PROBABILITY
 from mixfast.families.family import Encoded, Family
 from mixfast.families.rounding import rounded_above_zero, rounded_below_one
 
@@ -41,6 +42,7 @@ class Bernoulli(Family):
 
     Params = BernoulliParams
     Stats = BernoulliStats
+    domains = {"probabilities": (PROBABILITY,)}
 
     def __init__(self, alpha=0.0, missing=()):
         self.alpha = alpha

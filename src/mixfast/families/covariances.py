@@ -9,7 +9,11 @@ from abc import abstractmethod
 
 import numpy as np
 
+from mixfast.families.domains import COVARIANCE, FACTOR, POSITIVE
 from mixfast.families.family import Family
+
+#: Relative difference of covariances that are given in two ways: inverses of ill-conditioned float32 ones lose digits.
+AGREEMENT = 1e-2
 
 
 class Elliptical(Family):
@@ -54,6 +58,10 @@ class Elliptical(Family):
         these should be, where they are not."""
 
     @abstractmethod
+    def agree(self, covariances, others):
+        """Whether two sets of covariances are the same but for what rounding to float32 changes."""
+
+    @abstractmethod
     def factor_covariances(self, covariances):
         """`precisions_cholesky` from covariances, where these were given; ValueError says what they should be, where
         they are not."""
@@ -92,6 +100,8 @@ class Elliptical(Family):
 class _Matrices(Elliptical):
     """Structures whose covariances are matrices: stacks of (n_features, n_features)."""
 
+    domains: dict = {"covariances": (COVARIANCE,), "precisions": (COVARIANCE,), "precisions_cholesky": (FACTOR,)}
+
     def moment_shape(self, n_components, n_features):
         return n_components, n_features * (n_features + 1) // 2  # lower triangles by rows
 
@@ -112,6 +122,11 @@ class _Matrices(Elliptical):
     def factor_covariances(self, covariances):
         return np.swapaxes(np.linalg.inv(_cholesky(covariances)), -1, -2)
 
+    def agree(self, covariances, others):
+        spreads = np.sqrt(np.diagonal(covariances, axis1=-2, axis2=-1))
+        unit = spreads[..., :, np.newaxis] * spreads[..., np.newaxis, :]
+        return bool(np.all(np.abs(covariances - others) <= AGREEMENT * unit))
+
     def _scaled(self, covariances, precisions_cholesky, scale):
         return covariances * np.multiply.outer(scale, scale), precisions_cholesky / scale[:, np.newaxis]
 
@@ -122,6 +137,8 @@ class _Matrices(Elliptical):
 
 class _Variances(Elliptical):
     """Structures whose covariances are variances."""
+
+    domains: dict = {"covariances": (POSITIVE,), "precisions": (POSITIVE,), "precisions_cholesky": (POSITIVE,)}
 
     def moment_shape(self, n_components, n_features):
         return n_components, n_features
@@ -137,6 +154,9 @@ class _Variances(Elliptical):
 
     def factor_covariances(self, covariances):
         return _positive(covariances) ** -0.5
+
+    def agree(self, covariances, others):
+        return bool(np.all(np.abs(covariances - others) <= AGREEMENT * covariances))
 
     def _scaled(self, covariances, precisions_cholesky, scale):
         return covariances * scale**2, precisions_cholesky / scale

@@ -11,6 +11,7 @@ import scipy.sparse
 from mixfast.families._cells import cells_of_rows
 from mixfast.families._dirichlet_multinomial import bind_fixed, bind_free, bind_symmetric, surrogates
 from mixfast.families.counts import root_proportions
+from mixfast.families.domains import POSITIVE, SAME_FOR_ALL_COLUMNS, of_sum
 from mixfast.families.family import Encoded, Family
 
 
@@ -47,6 +48,7 @@ class DirichletMultinomial(Family):
 
     Params = DirichletMultinomialParams
     Stats = DirichletMultinomialStats
+    domains: dict = {"concentrations": (POSITIVE,)}
     batches = False  # a problem would have the cells of all
 
     #: The cells of the rows that are encoded.
@@ -112,6 +114,8 @@ class DirichletMultinomial(Family):
 class SymmetricDirichletMultinomial(DirichletMultinomial):
     """One concentration for all columns of a component."""
 
+    domains: dict = {"concentrations": (POSITIVE, SAME_FOR_ALL_COLUMNS)}
+
     def n_parameters(self, n_components, n_features):
         return n_components
 
@@ -125,6 +129,7 @@ class FixedDirichletMultinomial(DirichletMultinomial):
     def __init__(self, total, shape=0.0):
         super().__init__(shape)
         self.total = total
+        self.domains = {"concentrations": (POSITIVE, of_sum(total))}
 
     def n_parameters(self, n_components, n_features):
         return n_components * (n_features - 1)

@@ -92,6 +92,9 @@ class Family(ABC):
     Params: type
     Stats: type
 
+    #: name of an array of `Params` -> `Domain`s that parameters which are given must be in, beside being finite
+    domains: dict = {}
+
     @abstractmethod
     def param_shapes(self, n_components, n_features):
         """Shapes of the fields of `Params`."""

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from mixfast.families._gamma import bind_exponential, bind_gamma
+from mixfast.families.domains import POSITIVE
 from mixfast.families.family import Encoded, Family
 
 
@@ -28,6 +29,7 @@ class Gamma(Family):
 
     Params = GammaParams
     Stats = GammaStats
+    domains = {"shapes": (POSITIVE,), "scales": (POSITIVE,)}
 
     def param_shapes(self, n_components, n_features):
         return (n_components, n_features), (n_components, n_features)
@@ -81,6 +83,7 @@ class Exponential(Family):
 
     Params = ExponentialParams
     Stats = ExponentialStats
+    domains = {"rates": (POSITIVE,)}
 
     def param_shapes(self, n_components, n_features):
         return ((n_components, n_features),)

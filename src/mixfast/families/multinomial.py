@@ -8,6 +8,7 @@ import numpy as np
 
 from mixfast.families._multinomial import bind_multinomial
 from mixfast.families.counts import log_multinomial_coefficients, root_proportions
+from mixfast.families.domains import DISTRIBUTION
 from mixfast.families.family import Encoded, Family
 from mixfast.families.rounding import rounded_above_zero
 
@@ -35,6 +36,7 @@ class Multinomial(Family):
 
     Params = MultinomialParams
     Stats = MultinomialStats
+    domains = {"probabilities": DISTRIBUTION}
 
     def __init__(self, alpha=0.0):
         self.alpha = alpha

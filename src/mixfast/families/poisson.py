@@ -11,6 +11,7 @@ from sklearn.utils.validation import _num_samples
 
 from mixfast.families._poisson import bind_poisson
 from mixfast.families.counts import log_factorials, row_totals
+from mixfast.families.domains import NOT_NEGATIVE
 from mixfast.families.family import Encoded, Family
 from mixfast.families.rounding import rounded_above_zero
 from mixfast.weights import take
@@ -88,6 +89,7 @@ class Poisson(Family):
 
     Params = PoissonParams
     Stats = PoissonStats
+    domains = {"rates": (NOT_NEGATIVE,)}
 
     def __init__(self, alpha=0.0, beta=0.0, is_exposed=False):
         self.alpha = alpha

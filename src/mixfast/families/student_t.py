@@ -21,6 +21,7 @@ from mixfast.families.covariances import (
     SphericalCovariances,
     TiedCovariances,
 )
+from mixfast.families.domains import between
 from mixfast.families.family import Encoded
 from mixfast.families.seeds import drawn_in
 
@@ -97,6 +98,7 @@ class StudentT(Elliptical):
     def __init__(self, reg_covar=0.0, degrees=DEGREES["component"]):
         super().__init__(reg_covar)
         self.degrees = degrees
+        self.domains = self.domains | {"degrees_of_freedom": (between(*DEGREES_LIMITS),)}
 
     def param_shapes(self, n_components, n_features):
         covariance = self.covariance_shape(n_components, n_features)

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from mixfast.families._von_mises_fisher import bind_von_mises_fisher
+from mixfast.families.domains import NOT_NEGATIVE, SAME_FOR_ALL_COMPONENTS, UNIT_VECTOR
 from mixfast.families.family import Family
 
 
@@ -29,6 +30,7 @@ class VonMisesFisher(Family):
 
     Params = VonMisesFisherParams
     Stats = VonMisesFisherStats
+    domains: dict = {"mean_directions": (UNIT_VECTOR,), "concentrations": (NOT_NEGATIVE,)}
 
     #: Whether all components have one concentration.
     is_shared = False
@@ -72,6 +74,7 @@ class SharedVonMisesFisher(VonMisesFisher):
     """The same with one concentration for all components."""
 
     is_shared = True
+    domains: dict = VonMisesFisher.domains | {"concentrations": (NOT_NEGATIVE, SAME_FOR_ALL_COMPONENTS)}
 
     def n_parameters(self, n_components, n_features):
         return n_components * (n_features - 1) + 1

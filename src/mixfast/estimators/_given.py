@@ -1,0 +1,109 @@
+"""Fitted models of parameters that are given, what every `from_parameters` does.
+
+A model is what a fit without iterations leaves, published by what publishes a fit; before that, what no fit would leave
+is refused.
+"""
+
+from __future__ import annotations
+
+import math
+from types import SimpleNamespace
+
+import numpy as np
+
+from mixfast.convergence import Status
+from mixfast.families.domains import DISTRIBUTION, FINITE, check_domain
+from mixfast.tables import share_names
+
+
+def numbers(name, value, n_dimensions):
+    """What was given under that name as an array; float32 stays, all else is float64."""
+    try:
+        array = np.asarray(value)
+        is_number = array.dtype.kind in "biuf"
+    except ValueError:  # lists of different lengths
+        is_number = False
+    if not is_number or array.ndim != n_dimensions or not array.size:
+        got = f"the shape of {array.shape}" if is_number else repr(value)
+        raise ValueError(f"{name} should be an array of numbers with {n_dimensions} dimension(s), got {got}")
+    array = array.astype(np.float32 if array.dtype == np.float32 else np.float64)
+    check_domain(name, array, [FINITE])
+    return array
+
+
+def check_weights(weights):
+    """Weights of components as an array."""
+    weights = numbers("weights", weights, 1)
+    check_domain("weights", weights, DISTRIBUTION)
+    return weights
+
+
+def check_column_names(feature_names, n_features):
+    """Names as scikit-learn keeps them, or None."""
+    if feature_names is None:
+        return None
+    names = list(feature_names)
+    if len(names) != n_features or not all(isinstance(name, str) for name in names) or share_names(names):
+        raise ValueError(
+            f"feature_names should be {n_features} different strings, one for each column, got {feature_names!r}"
+        )
+    return np.array(names, dtype=object)
+
+
+def check_parameters(family, n_components, n_features, parameters, also=()):
+    """The arrays of `parameters`, by name, which have the shapes of the family's and are in their domains. `also` has
+    shapes of what is given beside the fields of `family.Params`."""
+    shapes = dict(zip(family.Params._fields, family.param_shapes(n_components, n_features), strict=True)) | dict(also)
+    arrays = {}
+    for name, value in parameters.items():
+        array = arrays[name] = numbers(name, value, len(shapes[name]))
+        if array.shape != shapes[name]:
+            raise ValueError(
+                f"{name} should have the shape of {shapes[name]}, got {array.shape}: there are {n_components} weights "
+                f"of components and {n_features} columns"
+            )
+        check_domain(name, array, family.domains.get(name, ()))
+    return arrays
+
+
+def precision_of(arrays):
+    """float32 where all arrays have it, as those of a fit to float32 rows."""
+    return np.result_type(*arrays)
+
+
+def finish_given(model, weights, params, dtype, n_features, feature_names, given, **design):
+    """The model, fitted: with a record of float64 parameters and attributes `design` that `sample` wants to know.
+
+    `given` are names of parameters. Where the constructor has one of the same name, that may still be set.
+    """
+    model.n_features_in_ = n_features
+    names = check_column_names(feature_names, n_features)
+    if names is not None:
+        model.feature_names_in_ = names
+    for name, value in design.items():
+        setattr(model, f"{name}_", value)
+    layout = model._family().params_layout(len(weights), n_features)
+    without_iterations = SimpleNamespace(
+        weights=weights.astype(np.float64),
+        params=layout.pack(params),
+        converged=False,
+        n_iter=0,
+        lower_bound=-math.inf,
+        lower_bounds=[],
+        status=Status.OK,
+    )
+    model._finish(without_iterations, layout, np.dtype(dtype))
+    for name in model._fitted_structure.keys() & set(given):
+        del model._fitted_structure[name]
+    model._check_state()
+    return model
+
+
+def model_of(model, weights, parameters, feature_names, **design):
+    """The model, new, with given `parameters` by name; the first is of shape (n_components, n_features)."""
+    model._validate_params()
+    n_features = numbers(*next(iter(parameters.items())), 2).shape[1]
+    family = model._family()
+    arrays = check_parameters(family, len(weights), n_features, parameters)
+    dtype = precision_of([weights, *arrays.values()])
+    return finish_given(model, weights, family.Params(**arrays), dtype, n_features, feature_names, parameters, **design)

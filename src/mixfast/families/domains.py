@@ -1,0 +1,85 @@
+"""Which numbers the parameters of components may be. Estimates lie within; what a user gives is checked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+#: Numbers that sum to 1 may miss it by so much: float32 ones of thousands of components do.
+SUM_TOLERANCE = 1e-3
+
+
+class Domain(NamedTuple):
+    """What an array of parameters should be.
+
+    wanted : after "should be", with what to do where that is not plain
+    is_outside : (array) -> bool for each number of it, or for each row or matrix
+    """
+
+    wanted: str
+    is_outside: Callable
+
+
+def check_domain(name, values, domains):
+    """Raises ValueError for the first of the values that is not finite, or is outside one of the domains."""
+    for domain in (FINITE, *domains):
+        outside = np.asarray(domain.is_outside(values))
+        if np.any(outside):
+            place = tuple(map(int, np.unravel_index(np.argmax(outside), outside.shape)))
+            where = f"{name}[{', '.join(map(str, place))}]" if place else name
+            raise ValueError(f"{where} is {np.asarray(values)[place]}, but {name} should be {domain.wanted}")
+
+
+def _is_no_covariance(matrices):
+    stack = np.reshape(matrices, (-1, *np.shape(matrices)[-2:]))
+    return np.reshape([not _is_positive_definite(matrix) for matrix in stack], np.shape(matrices)[:-2])
+
+
+def _is_positive_definite(matrix):
+    if not np.allclose(matrix, matrix.T):
+        return False
+    try:
+        np.linalg.cholesky(matrix)
+    except np.linalg.LinAlgError:
+        return False
+    return True
+
+
+def _is_no_factor(matrices):
+    diagonal = np.diagonal(matrices, axis1=-2, axis2=-1)
+    return np.any(np.tril(matrices, -1) != 0, axis=(-2, -1)) | np.any(diagonal <= 0, axis=-1)
+
+
+FINITE = Domain("finite", lambda values: ~np.isfinite(values))
+POSITIVE = Domain("above 0", lambda values: values <= 0)
+NOT_NEGATIVE = Domain("at least 0", lambda values: values < 0)
+COUNT = Domain("whole numbers of at least 0", lambda values: (values < 0) | (values != np.floor(values)))
+PROBABILITY = Domain("from 0 to 1", lambda values: (values < 0) | (values > 1))
+SUM_IS_ONE = Domain(
+    "numbers that sum to 1: divide them by their sum",
+    lambda values: np.abs(np.sum(values, axis=-1) - 1) > SUM_TOLERANCE,
+)
+UNIT_VECTOR = Domain(
+    "unit vectors: divide each by its norm",
+    lambda values: np.abs(np.linalg.norm(values, axis=-1) - 1) > SUM_TOLERANCE,
+)
+COVARIANCE = Domain("symmetric, positive-definite", _is_no_covariance)
+FACTOR = Domain("upper triangular, with a diagonal above 0", _is_no_factor)
+SAME_FOR_ALL_COMPONENTS = Domain("the same for all components", lambda values: values != values[:1])
+SAME_FOR_ALL_COLUMNS = Domain("the same for all columns of a component", lambda values: values != values[:, :1])
+
+#: Of probabilities of which one comes true, and of weights.
+DISTRIBUTION = (NOT_NEGATIVE, SUM_IS_ONE)
+
+
+def between(least, most):
+    return Domain(f"from {least} to {most}", lambda values: (values < least) | (values > most))
+
+
+def of_sum(total):
+    return Domain(
+        f"numbers of sum {total} for each component",
+        lambda values: np.abs(np.sum(values, axis=-1) / total - 1) > SUM_TOLERANCE,
+    )
