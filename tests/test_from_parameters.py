@@ -159,7 +159,11 @@ OUTSIDE = [
     (GaussianMixture, {**TWO, **MEANS, "precisions": SKEW}, r"precisions\[0\] .* symmetric, positive-definite"),
     (GaussianMixture, {**TWO, **MEANS, "precisions_cholesky": -EYES}, r"precisions_cholesky\[0\] .* upper triangular"),
     (GaussianMixture, {**TWO, **MEANS, "covariances": 2 * EYES, "precisions": EYES}, "are not those of one model"),
-    (GaussianMixture, {**TWO, **MEANS, "covariances": EYES[0]}, "covariances should be an array of numbers with 3"),
+    (
+        GaussianMixture,
+        {**TWO, **MEANS, "covariances": EYES[0]},
+        r"covariances should have the shape of \(2, 2, 2\), got \(2, 2\)",
+    ),
     (
         GaussianMixture,
         {**TWO, **MEANS, "covariances": [1.0, 0.0], "covariance_type": "spherical"},
@@ -208,6 +212,12 @@ OUTSIDE = [
     ),
     (CategoricalMixture, {**TWO, "probabilities": [RATES], "categories": [["a", "a"]]}, "distinct values"),
     (CategoricalMixture, {**TWO, "probabilities": [RATES], "categories": "auto"}, "categories should be a list"),
+    (CategoricalMixture, {**TWO, "probabilities": [], "categories": []}, r"probabilities should be a list .*got \[\]"),
+    (
+        GaussianMixture,
+        {**TWO, **MEANS, "covariances": [1e-320, 1], "covariance_type": "spherical"},
+        "covariances should have finite inverses",
+    ),
     (GSDMM, {"document_counts": [1.5], "word_counts": [[1]]}, r"document_counts\[0\] is 1.5.*whole numbers"),
     (
         GSDMM,

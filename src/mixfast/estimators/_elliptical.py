@@ -35,13 +35,17 @@ def self_consistent(family, given):
     ways = [name for name in ("covariances", "precisions_cholesky", "precisions") if name in given]
     if not ways:
         raise ValueError("covariances, precisions and precisions_cholesky are None: give one of them")
-    factors = {
-        name: given[name]
-        if name == "precisions_cholesky"
-        else CONVERSIONS[f"{name}_", "precisions_cholesky_"](family, given[name])
-        for name in ways
-    }
-    covariances = [given[name] if name == "covariances" else family.covariances(factors[name]) for name in ways]
+    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+        factors = {
+            name: given[name]
+            if name == "precisions_cholesky"
+            else CONVERSIONS[f"{name}_", "precisions_cholesky_"](family, given[name])
+            for name in ways
+        }
+        covariances = [given[name] if name == "covariances" else family.covariances(factors[name]) for name in ways]
+        precisions = [family.precisions(own) for own in factors.values()]
+    if not all(np.all(np.isfinite(own)) for own in [*covariances, *precisions]):
+        raise ValueError(f"{' or '.join(ways)} should have finite inverses: scale all parameters to moderate size")
     if not all(family.agree(covariances[0], other) for other in covariances[1:]):
         raise ValueError(f"{' and '.join(ways)} are not those of one model: give one of them alone")
     return covariances[0], factors.get("precisions_cholesky", factors[ways[0]])

@@ -16,16 +16,18 @@ from mixfast.families.domains import DISTRIBUTION, FINITE, check_domain
 from mixfast.tables import share_names
 
 
-def numbers(name, value, n_dimensions):
-    """What was given under that name as an array; float32 stays, all else is float64."""
+def numbers(name, value, n_dimensions=None):
+    """What was given under that name as an array; float32 stays, all else is float64. None is any number of
+    dimensions."""
     try:
         array = np.asarray(value)
         is_number = array.dtype.kind in "biuf"
     except ValueError:  # lists of different lengths
         is_number = False
-    if not is_number or array.ndim != n_dimensions or not array.size:
-        got = f"the shape of {array.shape}" if is_number else repr(value)
-        raise ValueError(f"{name} should be an array of numbers with {n_dimensions} dimension(s), got {got}")
+    if not is_number or not array.size:
+        raise ValueError(f"{name} should be an array of numbers, got {value!r}")
+    if n_dimensions not in (None, array.ndim):
+        raise ValueError(f"{name} should have {n_dimensions} dimension(s), got the shape of {array.shape}")
     array = array.astype(np.float32 if array.dtype == np.float32 else np.float64)
     check_domain(name, array, [FINITE])
     return array
@@ -56,7 +58,7 @@ def check_parameters(family, n_components, n_features, parameters, also=()):
     shapes = dict(zip(family.Params._fields, family.param_shapes(n_components, n_features), strict=True)) | dict(also)
     arrays = {}
     for name, value in parameters.items():
-        array = arrays[name] = numbers(name, value, len(shapes[name]))
+        array = arrays[name] = numbers(name, value)
         if array.shape != shapes[name]:
             raise ValueError(
                 f"{name} should have the shape of {shapes[name]}, got {array.shape}: there are {n_components} weights "

@@ -164,8 +164,9 @@ class CategoricalMixture(BaseMixture):
         weights = check_weights(weights)
         model = cls(len(weights), **options)
         model._validate_params()
-        if isinstance(categories, str):
-            raise ValueError(f"categories should be a list of categories for each column, got {categories!r}")
+        for name, own in (("probabilities", probabilities), ("categories", categories)):
+            if not isinstance(own, (list, tuple, np.ndarray)) or not len(own):
+                raise ValueError(f"{name} should be a list with an array for each column, got {own!r}")
         model.categories_ = check_categories(categories, len(probabilities))
         arrays = []
         for j, (values, own) in enumerate(zip(probabilities, model.categories_, strict=True)):
