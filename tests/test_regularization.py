@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.optimize import brentq
 
-from mixfast import GaussianMixture
+from mixfast import GaussianMixture, Status
 from mixfast._em import EM, Rows
 from mixfast.families.gaussian import STRUCTURES
 from mixfast.units import DataUnits, StandardUnits, column_moments
@@ -251,6 +252,24 @@ def test_a_warm_start_stops_by_the_change_since_the_last_fit():
     model = relative(tol=1e-3, max_iter=100, warm_start=True).fit(X)
     assert model.converged_
     assert model.fit(X).n_iter_ == 1
+
+
+@pytest.mark.parametrize("regularization", ["absolute", "relative"])
+def test_a_warm_start_on_other_rows_does_not_compare_bounds_with_those_of_the_last(regularization):
+    """Rows under which the fitted parameters have the same bound as under the last ones, by stretching them: the fit
+    goes on all the same, and no bound is said to have fallen."""
+    rng = np.random.default_rng(0)
+    first = np.concatenate([rng.normal(-1.2, 1, 1000), rng.normal(1.2, 1, 1000)])[:, np.newaxis]
+    other = np.concatenate([rng.normal(-2, 0.5, 300), rng.normal(1, 1, 1700)])[:, np.newaxis]
+    options = {"random_state": 0, "tol": 1e-5, "max_iter": 1000, "regularization": regularization}
+    model = GaussianMixture(2, warm_start=True, **options).fit(first)
+    other *= brentq(lambda scale: model.score(scale * other) - model.lower_bound_, 1, 3)
+    model.fit(other)
+    assert model.n_iter_ > 5
+    assert model.lower_bound_ > GaussianMixture(2, **options).fit(other).lower_bound_ - 1e-2
+    for shift in (0.5, 0.0):
+        model.fit(first + shift)
+        assert model.status_ == Status.CONVERGED
 
 
 def test_a_warm_start_on_rows_of_other_units_begins_at_the_parameters():

@@ -312,8 +312,7 @@ def test_a_spurious_fit_is_chosen_where_there_is_no_other():
     result = fit_many([X], GaussianMixture(random_state=0), n_components=[1, 2])
     assert is_spurious(chosen.best_)
     assert result.status[0] & Status.SPURIOUS_COMPONENT
-    values = [row["bic"] for row in chosen.table]
-    assert chosen.best_index_ == np.argmin(values) == result.chosen[0]
+    assert chosen.best_index_ == result.chosen[0] == 0
 
 
 def test_the_table_and_the_picture_say_which_are_spurious():
@@ -364,3 +363,18 @@ def test_the_units_of_a_column_change_no_choice():
     assert chosen.best_params_ == small.best_params_ == {"n_components": 2, "covariance_type": "full"}
     volume = 2 * X.size * np.log(1e-3)
     assert small.best_.bic(X * 1e-3) - volume == pytest.approx(chosen.best_.bic(X), abs=1e-3)
+
+
+@pytest.mark.parametrize("n_columns", [1, 2])
+@pytest.mark.parametrize("keep", ["best", "all"])
+def test_where_all_fits_are_spurious_the_one_with_the_fewest_parameters_is_chosen(keep, n_columns):
+    """Likelihoods without a bound: a criterion would take the most components."""
+    rng = np.random.default_rng(0)
+    problems = [rng.normal(size=(n, n_columns)) for n in (2, 3)]
+    result = fit_many(problems, GaussianMixture(random_state=0), n_components=[1, 2, 3], keep=keep)
+    assert np.all(result.n_components[result.status & Status.SPURIOUS_COMPONENT != 0] == 1)
+    assert result.status[0] & Status.SPURIOUS_COMPONENT
+    for X in problems:
+        chosen = select(X, GaussianMixture(), n_components=[1, 2], random_state=0)
+        if chosen.best_.status_ & Status.SPURIOUS_COMPONENT:
+            assert chosen.best_.n_components == 1

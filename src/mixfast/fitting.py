@@ -5,11 +5,17 @@ Both are the same for one fit and for a batch.
 
 from __future__ import annotations
 
+from zlib import crc32
+
 import numpy as np
 
 from mixfast import seeding
 from mixfast._em import is_mapped
 from mixfast.engine._fit import Model, Plan
+from mixfast.families.family import is_sparse
+
+#: Rows that are made contiguous at a time.
+BLOCK = 65536
 
 
 def bind_model(encoded, seeding_rows, n_components, n_features, dtype, proportions, given, n_free=0.0):
@@ -67,3 +73,13 @@ def plan_of(estimator, init_params, rows, **options):
         lloyd_max_iter=seeding.LLOYD_MAX_ITER,
         **options,
     )
+
+
+def fingerprint(rows, sample_weight):
+    """A number that tells encoded rows and their weights from others: CRC-32 of their bytes, whatever their layout."""
+    parts = (rows.indptr, rows.indices, rows.data) if is_sparse(rows) else (rows,)
+    found = 0
+    for part in (*parts, *(() if sample_weight is None else (sample_weight,))):
+        for first in range(0, len(part), BLOCK):
+            found = crc32(np.ascontiguousarray(part[first : first + BLOCK]), found)
+    return found

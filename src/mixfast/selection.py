@@ -362,8 +362,8 @@ def select(
     allow_spurious : bool, default=False
         Whether a fit may be chosen that has a spurious component, `Status.SPURIOUS_COMPONENT`: one on so few rows, or
         rows so much alike, that its likelihood has no bound. By default such a fit is chosen only where there is no
-        other, and the same holds among the starts of a cell. True is for data with true atoms, values that many rows
-        share.
+        other, then the one with the fewest parameters, and among the starts of a cell likewise. True is for data with
+        true atoms, values that many rows share.
     sample_weight : array-like of shape (n_samples,), default=None
         How often each row counts, as in `fit`.
     n_effective : {'sum', 'kish'} or float, default=None
@@ -537,9 +537,11 @@ class Selection:
         values = np.array([cell.scores[criterion] for cell in cells])
         if np.all(np.isnan(values)):
             raise ValueError(f"No cell of the grid has a {criterion}. The first: {cells[0].failure}")
-        clean = np.where([cell.is_spurious for cell in cells], np.nan, values)
-        if not allow_spurious and not np.all(np.isnan(clean)):
-            values = clean
+        if not allow_spurious:
+            clean = np.where([cell.is_spurious for cell in cells], np.nan, values)
+            # where every likelihood is without a bound, a criterion made of it would prefer the most components
+            fewest = [np.nan if np.isnan(cell.scores[criterion]) else cell.model._n_parameters() for cell in cells]
+            values = fewest if np.all(np.isnan(clean)) else clean
         self.best_index_ = int(np.nanargmin(values))
         self.best_ = self.estimators_[self.best_index_]
         self.best_params_ = cells[self.best_index_].params

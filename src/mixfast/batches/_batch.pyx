@@ -171,7 +171,7 @@ cdef void fit_problem(taker_t *t, const batch_t *b, Py_ssize_t problem) noexcept
     """All models, the best of which is kept. What an interrupt leaves undone stays marked so."""
     cdef const trial_t *trial
     cdef Py_ssize_t model = 0, i, j
-    cdef double least = INFINITY
+    cdef double value, least = INFINITY
     cdef int rank, best_rank = FAILS
     if b.status[problem] != INTERRUPTED:
         t.n_done += 1
@@ -186,10 +186,11 @@ cdef void fit_problem(taker_t *t, const batch_t *b, Py_ssize_t problem) noexcept
             trial = &t.own.trials[j]
             b.criteria[problem * b.n_models + model] = trial.criterion
             rank = rank_of(b, trial)
-            if model == 0 or rank < best_rank or (rank == best_rank < FAILS and trial.criterion < least):
+            value = trial.criterion if rank == 0 else b.models[model].n_free
+            if model == 0 or rank < best_rank or (rank == best_rank < FAILS and value < least):
                 keep(b, &b.models[model], trial, problem)
                 b.chosen[problem] = <int32_t> model
-                least = trial.criterion if trial.criterion == trial.criterion else INFINITY
+                least = value if value == value else INFINITY
                 best_rank = rank
             model += 1
     t.n_done += 1
@@ -197,7 +198,8 @@ cdef void fit_problem(taker_t *t, const batch_t *b, Py_ssize_t problem) noexcept
 
 
 cdef int rank_of(const batch_t *b, const trial_t *trial) noexcept nogil:
-    """The smaller the better; of equals the criterion decides."""
+    """The smaller the better. Of fits of rank 0 the criterion decides; of those that are passed over, whose likelihood
+    has no bound, the number of parameters."""
     return FAILS if trial.fails else trial.fit.status & b.passed_over != 0
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import inspect
 import itertools
 import warnings
@@ -34,6 +33,7 @@ from mixfast.batches.result import CRITERIA, BatchResult, Cell, is_usable
 from mixfast.convergence import Status
 from mixfast.engine import _random
 from mixfast.estimators._base import BaseMixture, check_mixture
+from mixfast.estimators._parameters import unfitted_copy
 from mixfast.fitting import plan_of
 from mixfast.tables import Table, columns_of, declared_categories, feature_names
 from mixfast.weights import check_n_effective, effective_number, is_far, warn_of_sum
@@ -67,7 +67,7 @@ def _seeds(estimator, seeds, random_state, n_problems):
 
 def _candidates(estimator, n_components, covariance_type):
     """The estimators of the grid."""
-    template, grid = _unfitted_copy(estimator), {}
+    template, grid = unfitted_copy(estimator), {}
     for name, values in (("n_components", n_components), ("covariance_type", covariance_type)):
         if values is not None:
             if name not in vars(template):
@@ -84,15 +84,6 @@ def _candidates(estimator, n_components, covariance_type):
     if not isinstance(estimator.init_params, str):
         raise ValueError("init_params of a batch should name a method: labels or responsibilities belong to one X")
     return found
-
-
-def _unfitted_copy(estimator):
-    """As `clone(estimator)`, which asks for signatures: 0.25 ms instead of 0.02, a third of a fit to 200 rows."""
-    copied = type(estimator).__new__(type(estimator))
-    vars(copied).update(
-        (name, copy.deepcopy(value)) for name, value in vars(estimator).items() if not name.endswith("_")
-    )
-    return copied
 
 
 def _changed(template, params):
@@ -153,7 +144,7 @@ def fit_many(
         'all' keeps the fits of all models, in `result.models`.
     allow_spurious : bool, default=False
         Whether a model may be chosen whose fit has a spurious component, `Status.SPURIOUS_COMPONENT`, as in `select`.
-        By default it is only where there is no other.
+        By default it is only where there is no other, and then the one with the fewest parameters.
     sample_weight : array-like, default=None
         Weights of the rows, in the form of the problems: a list, an array (n_problems, n_samples), or a flat array.
     n_effective : {'sum', 'kish'} or float, default=None
@@ -638,17 +629,19 @@ def _result(problems, cells, seeds, criterion, choice, found, keep):
 
     if keep == "best" and found.status.shape[1] == 1:
         return of(np.zeros_like(found.chosen), found.chosen)
-    chosen = _best(found, choice)
+    chosen = _best(found, choice, cells)
     return of(chosen, chosen, [of_model(i) for i in range(len(cells))] if keep == "all" else None)
 
 
-def _best(found, choice):
-    """The first model of each problem with the least criterion, of those that could be fitted and are not passed over
-    for another."""
+def _best(found, choice, cells):
+    """The first model of each problem with the least criterion, of those that could be fitted and are not passed over;
+    where all are passed over, whose likelihood has no bound, the one with the fewest parameters."""
     fitted = np.isfinite(found.weights[:, :, 0])
     clean = fitted & (found.status & int(choice.passed_over) == 0)
-    eligible = np.where(np.any(clean, axis=1, keepdims=True), clean, fitted)
-    value = np.where(eligible & ~np.isnan(found.criteria), found.criteria, np.inf)
+    some_clean = np.any(clean, axis=1, keepdims=True)
+    eligible = np.where(some_clean, clean, fitted)
+    value = np.where(some_clean, found.criteria, [cell.n_free for cell in cells])
+    value = np.where(eligible & ~np.isnan(value), value, np.inf)
     is_least = eligible & (value == np.min(value, axis=1, keepdims=True))
     return np.argmax(is_least, axis=1).astype(np.int32)
 

@@ -10,7 +10,6 @@ from functools import cached_property
 from numbers import Integral, Number
 
 import numpy as np
-from sklearn.base import clone
 
 from mixfast import persistence
 from mixfast._em import Rows
@@ -19,6 +18,7 @@ from mixfast.batches._batch import evaluate_problems
 from mixfast.batches.problems import gather_problems, have_missing, not_finite, only_of
 from mixfast.convergence import Status
 from mixfast.engine._fit import Fit
+from mixfast.estimators._parameters import unfitted_copy
 from mixfast.families.rounding import rounded_above_zero
 from mixfast.fitting import bind_model
 from mixfast.units import DataUnits
@@ -231,7 +231,8 @@ class BatchResult:
         if np.isnan(self._weights[i, 0]):
             raise ValueError(f"problem {i} has no parameters: its status is {Status(int(self.status[i]))}")
         cell = self._cells[self.chosen[i]]
-        estimator = clone(cell.estimator).set_params(random_state=int(self.seeds[i]))
+        estimator = unfitted_copy(cell.estimator)
+        estimator.random_state = int(self.seeds[i])
         status = Status(int(self.status[i]))
         fit = Fit(
             self._weights[i, : cell.n_components],

@@ -33,7 +33,7 @@ from mixfast.estimators._domain import first_outside
 from mixfast.estimators._rows import read_rows
 from mixfast.families.domains import SUM_TOLERANCE
 from mixfast.families.rounding import rounded_above_zero
-from mixfast.fitting import bind_model, plan_of
+from mixfast.fitting import bind_model, fingerprint, plan_of
 from mixfast.proportions._dirichlet import DirichletWeights
 from mixfast.proportions._fixed import FixedWeights
 from mixfast.proportions._free import FreeWeights
@@ -285,9 +285,12 @@ class BaseMixture(DensityEstimator):
         """The best start. What passes work in, ten times the parameters and more, is gone when this returns."""
         rows = Rows(encoded.rows, sample_weight, encoded.base)
         options = {"traces": True}
+        which = fingerprint(encoded.rows, sample_weight) if self.warm_start else None
         if self._goes_on():
             given = self._warm_state(layout, units)
-            options |= {"n_init": 1, "policy": "all", "before": float(self.lower_bound_) + units.log_volume}
+            options |= {"n_init": 1, "policy": "all"}
+            if vars(self).get("_fitted_rows") == which:  # the bound of other rows says nothing about these
+                options["before"] = float(self.lower_bound_) + units.log_volume
         else:
             given = self._given_start(X.shape[1], units)
         seeding_rows = rows
@@ -304,6 +307,8 @@ class BaseMixture(DensityEstimator):
         best = fit_rows(rows, seeding_rows, model, plan, self._seed(), resolve_threads(self.n_threads), monitor)
         if best.fails:
             self._raise_failure(best, X.dtype)
+        if self.warm_start:
+            self._fitted_rows = which
         return best
 
     def _goes_on(self):

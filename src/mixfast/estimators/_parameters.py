@@ -6,6 +6,7 @@ to 200 rows of 2 columns took.
 
 from __future__ import annotations
 
+import copy
 from inspect import signature
 from typing import NamedTuple
 
@@ -56,3 +57,12 @@ class CheckedParameters(BaseEstimator):
             for rule in self._rules
         ):
             super()._validate_params()
+
+
+def unfitted_copy(estimator):
+    """As `clone(estimator)`, which asks for signatures: 0.25 ms instead of 0.02, more than a fit to 200 rows."""
+    copied = type(estimator).__new__(type(estimator))
+    vars(copied).update(
+        (name, copy.deepcopy(value)) for name, value in vars(estimator).items() if not name.endswith("_")
+    )
+    return copied

@@ -18,7 +18,7 @@ from mixfast.tables import (
 )
 
 #: The mixtures that have a place for missing values.
-TAKES_MISSING = "BernoulliMixture, CategoricalMixture or ProductMixture"
+TAKES_MISSING = "BernoulliMixture, CategoricalMixture or a ProductMixture with Bernoulli and Categorical parts"
 
 
 def read_rows(estimator, X, accepts_missing, **options):
