@@ -11,10 +11,10 @@ from sklearn.exceptions import ConvergenceWarning
 from twins import DTYPES, FAMILIES, random_weights
 
 from mixfast._em import EM, Rows
-from mixfast.convergence import Status
 from mixfast.estimators._base import BaseMixture
 from mixfast.families.family import PythonFamily
 from mixfast.families.gaussian import GaussianParams
+from mixfast.status import Status
 
 
 class GeometricParams(NamedTuple):

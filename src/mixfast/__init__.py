@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from mixfast.batches.fit_many import fit_many, fit_many_columns, fit_many_groups
     from mixfast.batches.result import BatchResult
     from mixfast.bootstrap import BootstrapLRT, bootstrap_lrt
-    from mixfast.convergence import Status
     from mixfast.estimators.bernoulli_mixture import BernoulliMixture
     from mixfast.estimators.categorical_mixture import CategoricalMixture
     from mixfast.estimators.dirichlet_multinomial_mixture import DirichletMultinomialMixture
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
     from mixfast.persistence import load
     from mixfast.plotting import plot_mixture
     from mixfast.selection import Selection, select
+    from mixfast.status import Status
 
 #: Where each public name lives.
 _HOMES = {
@@ -46,7 +46,7 @@ _HOMES = {
     "PoissonMixture": "mixfast.estimators.poisson_mixture",
     "ProductMixture": "mixfast.estimators.product_mixture",
     "Selection": "mixfast.selection",
-    "Status": "mixfast.convergence",
+    "Status": "mixfast.status",
     "StudentTMixture": "mixfast.estimators.student_t_mixture",
     "VonMisesFisherMixture": "mixfast.estimators.von_mises_fisher_mixture",
     "bootstrap_lrt": "mixfast.bootstrap",

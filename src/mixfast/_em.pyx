@@ -39,6 +39,7 @@ from mixfast.engine._pass cimport (
     LANE_DENSITIES,
     LANE_EVIDENCE,
     LANE_IMPOSSIBLE,
+    LANE_STATISTICS,
     STOPPED,
     THREAD_FLOPS,
     arena_t,
@@ -58,10 +59,8 @@ from mixfast.engine._pass cimport (
     workspace_t,
 )
 from mixfast.engine._pruning cimport (
-    add_statistics,
     begin_pass as begin_pruning,
     end_pass as end_pruning,
-    finish_nothing,
     lost_count,
     release,
     reset,
@@ -72,8 +71,8 @@ from mixfast.proportions._proportions cimport Proportions
 
 import numpy as np
 
-from mixfast.convergence import Status
 from mixfast.gathered import Gathered
+from mixfast.status import Status
 
 cdef int LOWER_BOUND_FELL = Status.LOWER_BOUND_FELL
 
@@ -341,6 +340,14 @@ cdef int unnormalised(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, w
 
 # ---- deliver: what becomes of a chunk -------------------------------------------------------------------------------
 
+cdef int add_statistics(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, const workspace_t *space,
+                        double *lane) noexcept nogil:
+    """What a fit needs of the components that are selected."""
+    lane[LANE_STATISTICS] += <double> (space.selection.n * chunk.n_rows)
+    return p.family.accumulate(p.family, p.tables, chunk, &space.selection, space.resp, space.family_scratch,
+                               lane + LANE_COUNTS + p.family.n_components)
+
+
 cdef int write_results(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, const workspace_t *space,
                        double *lane) noexcept nogil:
     """Rows start .. of the arrays in deliver_data, where they are wanted; they hold reals of the family's precision."""
@@ -388,6 +395,10 @@ cdef int add_rows(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, const
         for r in range(chunk.n_rows):
             sums[j] += (get(space.weight, real_bytes, r)
                         * get(chunk.columns, real_bytes, j * chunk.stride + r))
+    return 0
+
+
+cdef int finish_nothing(const pass_t *p, const workspace_t *space, double *lane) noexcept nogil:
     return 0
 
 
@@ -1177,7 +1188,7 @@ def is_mapped(X):
 cdef class EM(Pass):
     """The loop: expectation and maximisation in turn, from a start.
 
-    `status` gathers what the M-steps said since the start, as bits of `mixfast.convergence.Status`; `n_passes` counts
+    `status` gathers what the M-steps said since the start, as bits of `mixfast.status.Status`; `n_passes` counts
     the steps.
     """
 

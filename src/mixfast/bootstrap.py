@@ -13,8 +13,8 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import _num_samples
 
 from mixfast.batches.fit_many import fit_many
-from mixfast.convergence import Status
 from mixfast.estimators._base import BaseMixture, check_mixture
+from mixfast.status import Status
 from mixfast.tables import adopted
 
 #: Samples that are drawn and fitted at a time hold at most so many numbers (128 MB): memory does not grow with

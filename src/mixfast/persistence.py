@@ -19,8 +19,8 @@ import numpy as np
 
 import mixfast
 from mixfast import archive
-from mixfast.convergence import Status
 from mixfast.dates import DATES, date_form
+from mixfast.status import Status
 
 FORMAT = "mixfast"
 #: Goes up when a file can no longer be read by what wrote the files before.

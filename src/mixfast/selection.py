@@ -19,10 +19,10 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import InvalidParameterError
 from sklearn.utils.validation import _num_samples
 
-from mixfast.convergence import Status
 from mixfast.estimators._base import BaseMixture, check_mixture
 from mixfast.families.family import is_sparse
 from mixfast.hierarchy import Hierarchy
+from mixfast.status import Status
 from mixfast.tables import adopted
 from mixfast.weights import check_n_effective, counted_rows, is_far, take, warn_of_sum
 

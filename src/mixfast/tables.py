@@ -294,6 +294,16 @@ def as_columns(X, name):
     return X
 
 
+def canonical(X):
+    """A sparse matrix in CSR form without zeros, the columns of each row in order; `X` itself where it is so."""
+    if X.has_canonical_format and np.all(X.data):
+        return X
+    X = X.copy()
+    X.sum_duplicates()
+    X.eliminate_zeros()
+    return X
+
+
 def table_of_reals(X):
     """A table of numbers as an array, as scikit-learn reads it: float32 or float64; nothing is NaN. Raises ValueError
     that names the column, or scikit-learn's, for what is no number."""

@@ -50,7 +50,7 @@ from time import sleep
 
 import numpy as np
 
-from mixfast.convergence import Status
+from mixfast.status import Status
 
 cdef extern from "Python.h":
     int PyErr_CheckSignals() except -1

@@ -30,11 +30,11 @@ from mixfast.batches.problems import (
     zeros_like,
 )
 from mixfast.batches.result import CRITERIA, BatchResult, Cell, is_usable
-from mixfast.convergence import Status
 from mixfast.engine import _random
 from mixfast.estimators._base import BaseMixture, check_mixture
 from mixfast.estimators._parameters import unfitted_copy
 from mixfast.fitting import plan_of
+from mixfast.status import Status
 from mixfast.tables import Table, columns_of, declared_categories, feature_names
 from mixfast.weights import check_n_effective, effective_number, is_far, warn_of_sum
 

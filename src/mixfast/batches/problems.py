@@ -9,7 +9,7 @@ from numbers import Real
 import numpy as np
 import scipy.sparse
 
-from mixfast.tables import as_columns, check_one_number_a_row, feature_names, is_table, names_of
+from mixfast.tables import as_columns, canonical, check_one_number_a_row, feature_names, is_table, names_of
 
 
 @dataclass(frozen=True)
@@ -124,16 +124,6 @@ def zeros_like(X, n_rows):
     """Rows of zeros, with the columns of X."""
     shape = n_rows, X.shape[1]
     return X.__class__(shape, dtype=X.dtype) if scipy.sparse.issparse(X) else np.zeros(shape, X.dtype)
-
-
-def canonical(X):
-    """A sparse matrix in CSR form without zeros, the columns of each row in order; `X` itself where it is so."""
-    if X.has_canonical_format and np.all(X.data):
-        return X
-    X = X.copy()
-    X.sum_duplicates()
-    X.eliminate_zeros()
-    return X
 
 
 def _gather_weights(sample_weight, offsets):

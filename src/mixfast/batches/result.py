@@ -16,11 +16,11 @@ from mixfast._em import Rows
 from mixfast._threads import resolve_threads
 from mixfast.batches._batch import evaluate_problems
 from mixfast.batches.problems import gather_problems, have_missing, not_finite, only_of
-from mixfast.convergence import Status
 from mixfast.engine._fit import Fit
 from mixfast.estimators._parameters import unfitted_copy
 from mixfast.families.rounding import rounded_above_zero
 from mixfast.fitting import bind_model
+from mixfast.status import Status
 from mixfast.units import DataUnits
 
 #: What models can be compared by.

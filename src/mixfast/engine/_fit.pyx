@@ -66,7 +66,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mixfast.convergence import Status
+from mixfast.status import Status
 
 cdef int IMPOSSIBLE_ROWS = Status.IMPOSSIBLE_ROWS
 cdef int CONVERGED = Status.CONVERGED

@@ -42,6 +42,3 @@ cdef bint lost_count(const pruning_t *pruning, const pass_t *p) noexcept nogil
 cdef void end_pass(pruning_t *pruning, pass_t *p) noexcept nogil
 cdef void reset(pruning_t *pruning, pass_t *p) noexcept nogil
 cdef void release(pruning_t *pruning) noexcept nogil
-cdef int add_statistics(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, const workspace_t *space,
-                        double *lane) noexcept nogil
-cdef int finish_nothing(const pass_t *p, const workspace_t *space, double *lane) noexcept nogil

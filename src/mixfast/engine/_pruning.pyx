@@ -259,17 +259,6 @@ cdef void share_among(const pruning_t *pruning, const pass_t *p, const chunk_t *
     space.selection.n = n_kept
 
 
-cdef int add_statistics(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, const workspace_t *space,
-                        double *lane) noexcept nogil:
-    lane[LANE_STATISTICS] += <double> (space.selection.n * chunk.n_rows)
-    return p.family.accumulate(p.family, p.tables, chunk, &space.selection, space.resp, space.family_scratch,
-                               lane + LANE_COUNTS + p.family.n_components)
-
-
-cdef int finish_nothing(const pass_t *p, const workspace_t *space, double *lane) noexcept nogil:
-    return 0
-
-
 cdef int label_and_add(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, const workspace_t *space,
                        double *lane) noexcept nogil:
     """The most likely component of each row and its log norm, before the statistics."""
@@ -351,7 +340,7 @@ cdef int put_in_basket(const pass_t *p, Py_ssize_t k, Py_ssize_t start, Py_ssize
 
 cdef int fill_baskets(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, const workspace_t *space,
                       double *lane) noexcept nogil:
-    """add_statistics over the rows alone that hold something, where these are few."""
+    """Statistics of the rows alone that hold something, where these are few."""
     cdef const pruning_t *pruning = <const pruning_t *> p.deliver_data
     cdef double *stats = lane + LANE_COUNTS + p.family.n_components
     cdef Py_ssize_t most = <Py_ssize_t> (FEW * <double> chunk.n_rows), n, a
@@ -421,7 +410,7 @@ cdef void begin_pass(pruning_t *pruning, pass_t *p, double mean_weight) noexcept
         return
     set_limits(pruning, p, mean_weight)
     p.deliver_data = p.assign_data = pruning
-    pruning.add = add_statistics
+    pruning.add = p.deliver  # what the dense pass does
     if fills:
         pruning.add, p.finish = fill_baskets, empty_baskets
         memset(pruning.n_in_basket, 0, p.n_lanes * p.family.n_components * sizeof(int32_t))

@@ -24,8 +24,7 @@ from mixfast import seeding
 from mixfast._em import Pass, Rows, evaluate, evaluate_components
 from mixfast._threads import resolve_threads
 from mixfast._warnings import warn
-from mixfast.batches.problems import canonical
-from mixfast.convergence import Monitor, Status
+from mixfast.convergence import Monitor
 from mixfast.engine._fit import fit_rows
 from mixfast.estimators._constraints import WholeNumber
 from mixfast.estimators._density import DensityEstimator, check_finite, fitting, of_rows
@@ -37,7 +36,8 @@ from mixfast.fitting import bind_model, fingerprint, plan_of
 from mixfast.proportions._dirichlet import DirichletWeights
 from mixfast.proportions._fixed import FixedWeights
 from mixfast.proportions._free import FreeWeights
-from mixfast.tables import as_columns
+from mixfast.status import Status
+from mixfast.tables import as_columns, canonical
 from mixfast.units import DataUnits
 from mixfast.weights import counted_rows, observed
 

@@ -9,9 +9,9 @@ from sklearn.utils import check_array
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from mixfast.convergence import Status
 from mixfast.estimators._base import BaseMixture
 from mixfast.estimators._given import check_parameters, check_weights, finish_given, numbers, precision_of
+from mixfast.status import Status
 from mixfast.units import DataUnits, StandardUnits
 
 #: What `reg_covar` is measured in, by the names that `regularization` gives them.

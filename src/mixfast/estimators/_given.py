@@ -11,8 +11,8 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from mixfast.convergence import Status
 from mixfast.families.domains import DISTRIBUTION, FINITE, check_domain
+from mixfast.status import Status
 from mixfast.tables import share_names
 
 

@@ -11,7 +11,6 @@ from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 
 from mixfast._threads import resolve_threads
-from mixfast.batches.problems import canonical
 from mixfast.convergence import Monitor
 from mixfast.engine._gibbs import Chains, Documents, evaluate
 from mixfast.estimators._constraints import WholeNumber
@@ -24,6 +23,7 @@ from mixfast.estimators._rows import read_rows
 from mixfast.families.counts import log_multinomial_coefficients
 from mixfast.families.dirichlet_multinomial import DirichletMultinomial, DirichletMultinomialParams
 from mixfast.families.domains import COUNT, check_domain
+from mixfast.tables import canonical
 
 
 class GSDMM(GivenTotals, ClusterMixin, DensityEstimator):

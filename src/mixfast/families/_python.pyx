@@ -21,7 +21,7 @@ from mixfast.engine._family cimport (
 
 import numpy as np
 
-from mixfast.convergence import Status
+from mixfast.status import Status
 
 # What `prepare` leaves in the tables: where this pass's parameters are.
 ctypedef struct tables_t:
