@@ -1,15 +1,17 @@
 """What is installed, what importing costs, and that the documents tell the truth."""
 
+import ast
 import os
 import re
 import subprocess
 import sys
-from importlib import metadata
+from importlib import import_module, metadata
 from pathlib import Path
 
 import pytest
 
 import mixfast
+from mixfast._names import HOMES, KINDS, PARTS
 
 ROOT = Path(__file__).parent.parent
 SOURCES = ROOT / "src" / "mixfast"
@@ -83,6 +85,22 @@ def test_all_public_names_can_be_had_and_nothing_else():
         assert name in dir(mixfast)
     with pytest.raises(AttributeError, match="has no attribute 'Gausian'"):
         mixfast.Gausian  # noqa: B018
+
+
+def test_the_table_of_names_says_where_they_live():
+    assert mixfast.__all__ == list(HOMES)
+    for name, home in [*HOMES.items(), *PARTS.items()]:
+        assert getattr(import_module(home), name).__module__ == home, name
+    for kind, maker in KINDS.items():
+        assert maker is None or maker in HOMES, kind
+
+
+def test_type_checkers_are_told_the_same_names():
+    """They read the imports of `__init__.py` that are never run."""
+    tree = ast.parse((SOURCES / "__init__.py").read_text())
+    block = next(node for node in tree.body if isinstance(node, ast.If))
+    told = [(alias.asname, node.module) for node in block.body for alias in node.names]
+    assert sorted(told) == sorted(HOMES.items())
 
 
 def test_show_config_says_what_runs(capsys):

@@ -13,9 +13,9 @@ def show_config():
     import sklearn
     from threadpoolctl import threadpool_info
 
-    from mixfast import __version__
     from mixfast._em import HAS_OPENMP
     from mixfast._threads import allowed_threads
+    from mixfast._version import __version__
     from mixfast.engine._isa import CHOSEN_ISA, available_isas
 
     print(f"mixfast {__version__}")

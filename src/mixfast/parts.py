@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from sklearn.base import BaseEstimator
 
+from mixfast._names import PARTS
 from mixfast.estimators.bernoulli_mixture import BernoulliMixture
 from mixfast.estimators.categorical_mixture import CategoricalMixture
 from mixfast.estimators.gamma_mixture import ExponentialMixture, GammaMixture
 from mixfast.estimators.gaussian_mixture import GaussianMixture
 from mixfast.estimators.poisson_mixture import PoissonMixture
 from mixfast.estimators.student_t_mixture import StudentTMixture
+from mixfast.persistence import Storable
 
-__all__ = ["Bernoulli", "Categorical", "Exponential", "Gamma", "Gaussian", "Part", "Poisson", "StudentT"]
+__all__ = [*PARTS, "Part"]
 
 
-class Part(BaseEstimator):
+class Part(Storable, BaseEstimator):
     """A family of components, for some columns of a table. A subclass names the mixture of that family, from which it
     has its hyper-parameters and what they mean."""
 
@@ -93,7 +95,3 @@ class StudentT(Part):
         self.covariance_type = covariance_type
         self.degrees_of_freedom = degrees_of_freedom
         self.reg_covar = reg_covar
-
-
-#: The parts by name.
-PARTS = {cls.__name__: cls for cls in (Bernoulli, Categorical, Exponential, Gamma, Gaussian, Poisson, StudentT)}

@@ -1,10 +1,9 @@
 """Models in files: a header in JSON and arrays, never a pickle. The project's docs/files.md has the format.
 
-A file holds a kind of content, the name of its class, and sections of named values. Another kind of content is a
-function that makes the object of what `read` gives, and its line in `LOADERS`.
-
-scikit-learn is imported where objects are looked at or made, not before: it takes 125 MB (with pandas beside it), which
-a file that is refused has no claim to.
+A file holds a kind of content, the name of a class, and sections of named values. Classes say themselves how they are
+taken apart and made again: `_contents` and `_from_contents` of what is saved by itself, `Storable` of what may also be
+a value of another. This room knows them by the names that a file may have, and imports one when a file has its name:
+scikit-learn takes 125 MB (with pandas beside it), which a file that is refused has no claim to.
 """
 
 from __future__ import annotations
@@ -13,12 +12,14 @@ import json
 import math
 from contextlib import contextmanager
 from datetime import date
+from importlib import import_module
 from typing import NamedTuple
 
 import numpy as np
 
-import mixfast
 from mixfast import archive
+from mixfast._names import HOMES, KINDS, PARTS
+from mixfast._version import __version__
 from mixfast.dates import DATES, date_form
 from mixfast.status import Status
 
@@ -61,12 +62,12 @@ def _strings(values):
 def _status(value):
     known = sum(Status)
     if type(value) is not int or value & ~known:
-        raise ValueError(f"mixfast {mixfast.__version__} has no status {value!r}: update mixfast")
+        raise ValueError(f"mixfast {__version__} has no status {value!r}: update mixfast")
     return Status(value)
 
 
 #: How what is no plain value is made again, by where it is in the file and the form that the header names; "object" is
-#: left to `make_object`.
+#: left to `object_of`.
 DECODERS = {
     "entry": {
         "array": lambda array: array[()],  # a NumPy scalar where there are no dimensions
@@ -95,9 +96,9 @@ def _parts(value):
         return ("tuple" if isinstance(value, tuple) else "items"), list(value)
     if isinstance(value, dict):
         return "dict", [list(value), *value.values()]
-    if _is_estimator(type(value)):
+    if isinstance(value, Storable):
         check_name(value)
-        return "object", [type(value).__name__, *sections_of(value).values()]
+        return "object", [type(value).__name__, *value._sections().values()]
     return None
 
 
@@ -183,7 +184,7 @@ def write(path, contents):
     header = {
         "format": FORMAT,
         "version": VERSION,
-        "mixfast": mixfast.__version__,
+        "mixfast": __version__,
         "kind": contents.kind,
         "class": contents.class_name,
         "sections": sections,
@@ -199,7 +200,7 @@ def _check_header(path, header):
         raise _unreadable(path, f"its version is {version!r}")
     if version > VERSION:
         raise RefusedFileError(
-            f"'{path}' is in version {version} of the format, this mixfast {mixfast.__version__} reads up to "
+            f"'{path}' is in version {version} of the format, this mixfast {__version__} reads up to "
             f"{VERSION}: load it with mixfast {header.get('mixfast')} or a later one"
         )
     types = {"format": str, "version": int, "mixfast": str, "kind": str, "class": str, "sections": dict}
@@ -218,7 +219,7 @@ def read(path, classes=()):
         For a file that mixfast did not write, that is damaged, or that is in a newer version of the format.
     """
     known = {cls.__name__: cls for cls in classes}
-    objects = {"object": lambda parts: make_object(*parts, known)}
+    objects = {"object": lambda parts: object_of(*parts, known)}
     decoders = DECODERS | {"items": DECODERS["items"] | objects}
     with open(path, "rb") as file, _promised(path):
         entries = archive.Archive(file)
@@ -263,29 +264,69 @@ def _unreadable(path, reason):
     )
 
 
-# ---- kinds ----------------------------------------------------------------------------------------------------------
+# ---- objects --------------------------------------------------------------------------------------------------------
 
 
-def save_estimator(estimator, path):
-    """What `DensityEstimator.save` does."""
-    from sklearn.utils.validation import check_is_fitted
+class Storable:
+    """Base of estimators and of their parts, which files hold as the parameters of their constructor and, once fitted,
+    their fitted attributes."""
 
-    check_is_fitted(estimator)
-    check_name(estimator)
-    estimator._check_state()
-    write(path, Contents("estimator", type(estimator).__name__, sections_of(estimator)))
+    def _sections(self):
+        """Parameters and fitted attributes."""
+        attributes = {name: value for name, value in vars(self).items() if is_fitted_attribute(name)}
+        return {"params": self.get_params(deep=False), "attributes": attributes}
+
+    @classmethod
+    def _from_sections(cls, params, attributes):
+        """What `_sections` took apart; ValueError for what no object of the class has."""
+        unknown = [
+            *(params.keys() - set(cls._get_param_names())),
+            *(name for name in attributes if not is_fitted_attribute(name) or hasattr(cls, name)),  # computed ones
+        ]
+        if unknown:
+            raise ValueError(f"mixfast {__version__} has no {unknown} in {cls.__name__}: update mixfast")
+        made = cls(**params)
+        if attributes:
+            made.__setstate__(attributes)
+            made._check_state()
+        else:
+            made._validate_params()
+        return made
 
 
-def sections_of(estimator):
-    """Parameters and fitted attributes."""
-    attributes = {name: value for name, value in vars(estimator).items() if is_fitted_attribute(name)}
-    return {"params": estimator.get_params(deep=False), "attributes": attributes}
+def is_fitted_attribute(name):
+    """scikit-learn's convention; n_features_in_ and feature_names_in_ belong to it."""
+    return name.endswith("_") and not name.startswith("_")
+
+
+def public_class(name):
+    """A class by its public name, None where mixfast has none; nothing else is ever imported."""
+    home = HOMES.get(name) or PARTS.get(name)
+    found = home and getattr(import_module(home), name)
+    return found if isinstance(found, type) else None
+
+
+def class_of(name, classes):
+    """A class of mixfast's own, or one of `classes`, by name, whose objects a file may hold."""
+    cls = public_class(name) or classes.get(name)
+    if not _is_storable(cls):
+        raise unknown_class(name)
+    return cls
+
+
+def object_of(class_name, params, attributes, classes):
+    """An estimator or a part, of a class of mixfast's own or one of `classes`, by name."""
+    return class_of(class_name, classes)._from_sections(params, attributes)
+
+
+def _is_storable(cls):
+    return isinstance(cls, type) and issubclass(cls, Storable)
 
 
 def unknown_class(name):
     return RefusedFileError(
-        f"mixfast {mixfast.__version__} has no estimator {name!r}: update mixfast or, where {name} is a class of your "
-        f"own, give it, mixfast.load(path, classes=[{name}])"
+        f"mixfast {__version__} has no estimator {name!r}: update mixfast or, where {name} is a class of your own, "
+        f"give it, mixfast.load(path, classes=[{name}])"
     )
 
 
@@ -294,74 +335,6 @@ def check_name(estimator):
     name = type(estimator).__name__
     if public_class(name) not in (None, type(estimator)):
         raise ValueError(f"{type(estimator)} has the name of mixfast's own {name}: give your class another to save it")
-
-
-def _load_estimator(contents):
-    sections = contents.sections
-    if sections.keys() != {"params", "attributes"}:
-        raise ValueError(f"an estimator's file has sections params and attributes, this one {list(sections)}")
-    if not sections["attributes"]:
-        raise ValueError("it has no fitted attributes")
-    estimator = make_object(contents.class_name, sections["params"], sections["attributes"], contents.classes)
-    if not hasattr(estimator, "save"):
-        raise unknown_class(contents.class_name)
-    return estimator
-
-
-def make_object(class_name, params, attributes, classes):
-    """What `sections_of` took apart, of a class of mixfast's own or one of `classes`, by name."""
-    cls = class_of(class_name, classes)
-    unknown = [
-        *(params.keys() - set(cls._get_param_names())),
-        *(name for name in attributes if not is_fitted_attribute(name) or hasattr(cls, name)),  # computed ones
-    ]
-    if unknown:
-        raise ValueError(f"mixfast {mixfast.__version__} has no {unknown} in {class_name}: update mixfast")
-    estimator = cls(**params)
-    if attributes:
-        estimator.__setstate__(attributes)
-        estimator._check_state()
-    else:
-        estimator._validate_params()
-    return estimator
-
-
-def public_class(name):
-    """A class by its public name, None where mixfast has none; nothing else is ever imported."""
-    from mixfast.parts import PARTS  # whose mixtures save by this module
-
-    found = getattr(mixfast, name) if name in mixfast.__all__ else PARTS.get(name)
-    return found if isinstance(found, type) else None
-
-
-def class_of(name, classes):
-    """A class of mixfast's own, or one of `classes`, by name, whose objects `make_object` may make."""
-    cls = public_class(name) or classes.get(name)
-    if not _is_estimator(cls):
-        raise unknown_class(name)
-    return cls
-
-
-def _is_estimator(cls):
-    """Whether it is a class of estimators, or of their parts."""
-    from sklearn.base import BaseEstimator
-
-    return isinstance(cls, type) and issubclass(cls, BaseEstimator)
-
-
-def is_fitted_attribute(name):
-    """scikit-learn's convention; n_features_in_ and feature_names_in_ belong to it."""
-    return name.endswith("_") and not name.startswith("_")
-
-
-def _load_batch(contents):
-    from mixfast.batches.result import load_batch  # which saves by this module
-
-    return load_batch(contents)
-
-
-#: What makes an object of `Contents`, by their kind.
-LOADERS = {"batch": _load_batch, "estimator": _load_estimator}
 
 
 def load(path, classes=()):
@@ -398,15 +371,18 @@ def load(path, classes=()):
     array([[2.]])
     """
     for cls in classes:
-        if not _is_estimator(cls):
+        if not _is_storable(cls):
             raise TypeError(f"classes should be estimators' classes, got {cls!r}")
         if public_class(cls.__name__) not in (None, cls):
             raise ValueError(f"{cls} in classes has the name of mixfast's own {cls.__name__}: give it another")
     contents = read(path, classes)
-    if contents.kind not in LOADERS:
+    if contents.kind not in KINDS:
         raise RefusedFileError(
-            f"'{path}' holds the kind {contents.kind!r}, mixfast {mixfast.__version__} knows {sorted(LOADERS)}: "
-            "update mixfast"
+            f"'{path}' holds the kind {contents.kind!r}, mixfast {__version__} knows {sorted(KINDS)}: update mixfast"
         )
     with _promised(path):
-        return LOADERS[contents.kind](contents)
+        maker = KINDS[contents.kind]
+        cls = class_of(contents.class_name, contents.classes) if maker is None else public_class(maker)
+        if not hasattr(cls, "_from_contents"):  # a part is saved in its mixture alone
+            raise unknown_class(contents.class_name)
+        return cls._from_contents(contents)

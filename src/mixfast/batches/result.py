@@ -316,6 +316,10 @@ class BatchResult:
             For an estimator of your own that has the name of one of mixfast's.
         """
         persistence.check_name(self.candidates[0])
+        persistence.write(path, self._contents())
+
+    def _contents(self):
+        """What a file of it holds."""
         result = self._fits() | {
             "seeds": self.seeds,
             "n_samples": self.n_samples,
@@ -331,7 +335,53 @@ class BatchResult:
         for i, model in enumerate(self.models or []):
             # the places of all candidates, as in the result
             sections[f"model{i}"] = model._fits() | {"criteria": self.criteria, "chosen": np.full_like(self.chosen, i)}
-        persistence.write(path, persistence.Contents("batch", type(self.candidates[0]).__name__, sections))
+        return persistence.Contents("batch", type(self.candidates[0]).__name__, sections)
+
+    @classmethod
+    def _from_contents(cls, contents):
+        """The result of `Contents` that `save` wrote; KeyError, TypeError or ValueError where it is none."""
+        sections = dict(contents.sections)
+        result, names = sections.pop("result"), sections.pop("names", None)
+        model_class = persistence.class_of(contents.class_name, contents.classes)
+        if not hasattr(model_class, "save"):
+            raise persistence.unknown_class(contents.class_name)
+        if result["dtype"] not in ("float32", "float64") or result["criterion"] not in CRITERIA:
+            raise ValueError(f"its dtype is {result['dtype']!r}, its criterion {result['criterion']!r}")
+        dtype, n_problems, n_candidates = np.dtype(result["dtype"]), len(result["chosen"]), result["criteria"].shape[1]
+        _check_integer("n_features", result["n_features"], at_least=1)
+        _check_integer("n_models", result["n_models"], at_least=0)
+        if result["n_models"] not in (0, n_candidates) or len(sections) != n_candidates + result["n_models"]:
+            raise ValueError(f"it has {result['n_models']} models of {n_candidates} candidates in {list(sections)}")
+        candidates = [model_class._from_sections(sections[f"candidate{i}"], {}) for i in range(n_candidates)]
+        cells = [Cell(candidate, result["n_features"], dtype) for candidate in candidates]
+        size = max(cell.layout.size for cell in cells)
+
+        def check(own, n_components):
+            shapes = {"weights": (n_components,), "params": (size,), "criteria": (n_candidates,)}
+            for name, wanted in (FITTED | (COMMON if own is result else {})).items():
+                array, shape = own[name], (n_problems, *shapes.get(name, ()))
+                if array.dtype != (wanted or dtype) or array.shape != shape:
+                    raise ValueError(f"{name} should be {wanted or dtype} {shape}, got {array.dtype} {array.shape}")
+            if np.any((own["chosen"] < 0) | (own["chosen"] >= n_candidates)):
+                raise ValueError("chosen names a model that is none of the candidates")
+
+        check(result, max(cell.n_components for cell in cells))
+        common = result["seeds"], result["n_samples"], result["criterion"]
+
+        def of_model(i):
+            own = sections[f"model{i}"]
+            check(own, cells[i].n_components)
+            own = own | {"criteria": own["criteria"][:, [i]], "chosen": np.zeros_like(own["chosen"])}
+            return cls([cells[i]], dtype, *(own[name] for name in FITTED), *common)
+
+        models = [of_model(i) for i in range(result["n_models"])] or None
+        found = cls(cells, dtype, *(result[name] for name in FITTED), *common, models=models)
+        names, feature_names = _names_of_section(names), result.get("feature_names")  # older files have none
+        if names is not None and len(names) != n_problems:
+            raise ValueError(f"there are {len(names)} names for {n_problems} problems")
+        if feature_names is not None and np.shape(feature_names) != (result["n_features"],):
+            raise ValueError(f"feature_names are {feature_names!r} for {result['n_features']} columns")
+        return found._named(names, feature_names)
 
     def _fits(self):
         """The arrays that differ between models, by the names of the constructor."""
@@ -543,55 +593,6 @@ FITTED = {
     "criteria": np.float64,
     "chosen": np.int32,
 }
-
-
-def load_batch(contents):
-    """The result of `Contents` that `BatchResult.save` wrote; KeyError, TypeError or ValueError where it is none."""
-    sections = dict(contents.sections)
-    result, names = sections.pop("result"), sections.pop("names", None)
-    cls = persistence.class_of(contents.class_name, contents.classes)
-    if not hasattr(cls, "save"):
-        raise persistence.unknown_class(contents.class_name)
-    if result["dtype"] not in ("float32", "float64") or result["criterion"] not in CRITERIA:
-        raise ValueError(f"its dtype is {result['dtype']!r}, its criterion {result['criterion']!r}")
-    dtype, n_problems, n_candidates = np.dtype(result["dtype"]), len(result["chosen"]), result["criteria"].shape[1]
-    _check_integer("n_features", result["n_features"], at_least=1)
-    _check_integer("n_models", result["n_models"], at_least=0)
-    if result["n_models"] not in (0, n_candidates) or len(sections) != n_candidates + result["n_models"]:
-        raise ValueError(f"it has {result['n_models']} models of {n_candidates} candidates in {list(sections)}")
-    candidates = [
-        persistence.make_object(contents.class_name, sections[f"candidate{i}"], {}, contents.classes)
-        for i in range(n_candidates)
-    ]
-    cells = [Cell(candidate, result["n_features"], dtype) for candidate in candidates]
-    size = max(cell.layout.size for cell in cells)
-
-    def check(own, n_components):
-        shapes = {"weights": (n_components,), "params": (size,), "criteria": (n_candidates,)}
-        for name, wanted in (FITTED | (COMMON if own is result else {})).items():
-            array, shape = own[name], (n_problems, *shapes.get(name, ()))
-            if array.dtype != (wanted or dtype) or array.shape != shape:
-                raise ValueError(f"{name} should be {wanted or dtype} {shape}, got {array.dtype} {array.shape}")
-        if np.any((own["chosen"] < 0) | (own["chosen"] >= n_candidates)):
-            raise ValueError("chosen names a model that is none of the candidates")
-
-    check(result, max(cell.n_components for cell in cells))
-    common = result["seeds"], result["n_samples"], result["criterion"]
-
-    def of_model(i):
-        own = sections[f"model{i}"]
-        check(own, cells[i].n_components)
-        own = own | {"criteria": own["criteria"][:, [i]], "chosen": np.zeros_like(own["chosen"])}
-        return BatchResult([cells[i]], dtype, *(own[name] for name in FITTED), *common)
-
-    models = [of_model(i) for i in range(result["n_models"])] or None
-    found = BatchResult(cells, dtype, *(result[name] for name in FITTED), *common, models=models)
-    names, feature_names = _names_of_section(names), result.get("feature_names")  # older files have none
-    if names is not None and len(names) != n_problems:
-        raise ValueError(f"there are {len(names)} names for {n_problems} problems")
-    if feature_names is not None and np.shape(feature_names) != (result["n_features"],):
-        raise ValueError(f"feature_names are {feature_names!r} for {result['n_features']} columns")
-    return found._named(names, feature_names)
 
 
 def _check_integer(name, value, at_least):

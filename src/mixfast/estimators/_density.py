@@ -12,10 +12,10 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import validate_parameter_constraints
 from sklearn.utils.validation import check_is_fitted
 
-from mixfast import persistence
 from mixfast.estimators._constraints import WholeNumber
 from mixfast.estimators._parameters import CheckedParameters
 from mixfast.estimators._published import PublishedArrays
+from mixfast.persistence import Contents, Storable, check_name, write
 from mixfast.weights import counted_rows
 
 
@@ -61,7 +61,7 @@ def of_rows(criterion):
     return with_rows
 
 
-class DensityEstimator(PublishedArrays, DensityMixin, CheckedParameters):
+class DensityEstimator(PublishedArrays, Storable, DensityMixin, CheckedParameters):
     """Base of the estimators: their seed, scores from `score_samples`, files."""
 
     #: What fitted attributes are, as `_parameter_constraints` says it of parameters.
@@ -150,4 +150,21 @@ class DensityEstimator(PublishedArrays, DensityMixin, CheckedParameters):
             Where the file cannot be written whole, for want of space perhaps. The file that was there stays as it was:
             the new one is written beside it, in the same folder, and takes its place when it is complete.
         """
-        persistence.save_estimator(self, path)
+        check_is_fitted(self)
+        check_name(self)
+        self._check_state()
+        write(path, self._contents())
+
+    def _contents(self):
+        """What a file of it holds."""
+        return Contents("estimator", type(self).__name__, self._sections())
+
+    @classmethod
+    def _from_contents(cls, contents):
+        """The estimator of `Contents` that `save` wrote; ValueError where it is none."""
+        sections = contents.sections
+        if sections.keys() != {"params", "attributes"}:
+            raise ValueError(f"an estimator's file has sections params and attributes, this one {list(sections)}")
+        if not sections["attributes"]:
+            raise ValueError("it has no fitted attributes")
+        return cls._from_sections(sections["params"], sections["attributes"])

@@ -1,10 +1,11 @@
+from typing import Any
+
 from typing_extensions import disjoint_base
 
-from mixfast.families.family import PythonFamily
-
+# `family` is a `PythonFamily`, whose room imports this one
 @disjoint_base
 class Verbs:
     error: BaseException | None
-    def __init__(self, family: PythonFamily, n_components: int, n_features: int) -> None: ...
+    def __init__(self, family: Any, n_components: int, n_features: int) -> None: ...
 
-def bind_python(family: PythonFamily, n_components: int, n_features: int) -> object: ...
+def bind_python(family: Any, n_components: int, n_features: int) -> object: ...

@@ -10,6 +10,7 @@ import numpy as np
 import scipy.sparse
 
 from mixfast.engine._capsule import sizes_in
+from mixfast.families._python import bind_python
 from mixfast.families.layout import layout_of
 
 
@@ -212,6 +213,4 @@ class PythonFamily(Family):
         return 0.0
 
     def bind(self, n_components, n_features, dtype, isa=None):
-        from mixfast.families._python import bind_python
-
         return bind_python(self, n_components, n_features)

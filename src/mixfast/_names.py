@@ -1,0 +1,40 @@
+"""Where public names live: data alone, so that rooms on low floors know names and import nothing from above."""
+
+from __future__ import annotations
+
+#: The names of `mixfast`, and the modules that they are imported from when they are first used.
+HOMES = {
+    "BatchResult": "mixfast.batches.result",
+    "BernoulliMixture": "mixfast.estimators.bernoulli_mixture",
+    "BootstrapLRT": "mixfast.bootstrap",
+    "CategoricalMixture": "mixfast.estimators.categorical_mixture",
+    "DirichletMultinomialMixture": "mixfast.estimators.dirichlet_multinomial_mixture",
+    "ExponentialMixture": "mixfast.estimators.gamma_mixture",
+    "GSDMM": "mixfast.estimators.gsdmm",
+    "GammaMixture": "mixfast.estimators.gamma_mixture",
+    "GaussianMixture": "mixfast.estimators.gaussian_mixture",
+    "MultinomialMixture": "mixfast.estimators.multinomial_mixture",
+    "PoissonMixture": "mixfast.estimators.poisson_mixture",
+    "ProductMixture": "mixfast.estimators.product_mixture",
+    "Selection": "mixfast.selection",
+    "Status": "mixfast.status",
+    "StudentTMixture": "mixfast.estimators.student_t_mixture",
+    "VonMisesFisherMixture": "mixfast.estimators.von_mises_fisher_mixture",
+    "bootstrap_lrt": "mixfast.bootstrap",
+    "fit_many": "mixfast.batches.fit_many",
+    "fit_many_columns": "mixfast.batches.fit_many",
+    "fit_many_groups": "mixfast.batches.fit_many",
+    "get_include": "mixfast._config",
+    "load": "mixfast.persistence",
+    "plot_mixture": "mixfast.plotting",
+    "select": "mixfast.selection",
+    "show_config": "mixfast._config",
+}
+
+#: The parts of product mixtures, which files may name as well.
+PARTS = dict.fromkeys(
+    ["Bernoulli", "Categorical", "Exponential", "Gamma", "Gaussian", "Poisson", "StudentT"], "mixfast.parts"
+)
+
+#: What makes the object of a file of a kind; None where that is the class that the file names.
+KINDS = {"batch": "BatchResult", "estimator": None}
