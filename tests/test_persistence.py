@@ -15,10 +15,12 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+from estimators_table import public_estimators
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 
 import mixfast
 from mixfast import (
+    BatchResult,
     BernoulliMixture,
     GaussianMixture,
     ProductMixture,
@@ -29,6 +31,8 @@ from mixfast import (
     load,
     persistence,
 )
+from mixfast._names import PARTS
+from mixfast.families.gaussian import STRUCTURES
 from mixfast.parts import Gaussian
 
 RNG = np.random.default_rng(0)
@@ -420,23 +424,35 @@ def test_a_new_kind_of_content_is_a_class_of_values_in_sections(tmp_path):
 # ---- files of before, and changed ones ------------------------------------------------------------------------------
 
 FILES = Path(__file__).parent / "data" / "files"
-KNOWN = json.loads((FILES / "log_densities.json").read_text())
+KNOWN = json.loads((FILES / "predictions.json").read_text())
+
+
+def rows_of(name):
+    """The rows that the numbers of a file are about."""
+    known = KNOWN[name]
+    if "columns" in known:
+        return pd.DataFrame(known["rows"], columns=known["columns"])
+    return np.array(known["rows"], dtype=object) if name == "categorical" else known["rows"]
 
 
 @pytest.mark.parametrize("name", KNOWN)
 def test_files_of_the_first_writer_are_read(name):
-    model, known = load(FILES / f"{name}.mixfast"), KNOWN[name]
-    rows = known["rows"]
-    if "columns" in known:
-        rows = pd.DataFrame(rows, columns=known["columns"])
-    elif name == "categorical":
-        rows = np.array(rows, dtype=object)
+    model, known, rows = load(FILES / f"{name}.mixfast"), KNOWN[name], rows_of(name)
     if name == "batch":
-        np.testing.assert_allclose(model.score_samples([rows, rows]), known["log_density"], rtol=1e-12)
         assert [len(one) for one in model.models] == [2, 2]
-    else:
-        # float32 is computed in it where the rows are, and here they are not
-        np.testing.assert_allclose(model.score_samples(rows), known["log_density"], rtol=1e-12)
+        rows = [rows, rows]
+    # float32 is computed in it where the rows are, and here they are not
+    np.testing.assert_allclose(model.score_samples(rows), known["log_density"], rtol=1e-12)
+    np.testing.assert_array_equal(model.predict(rows), known["labels"])
+
+
+def test_there_is_a_file_of_every_class_that_can_be_saved():
+    """Add one, and its predictions, for a new class: what is saved today is to be read by every later version."""
+    found = [load(FILES / f"{name}.mixfast") for name in KNOWN]
+    parts = [own[-1] for model in found if isinstance(model, ProductMixture) for own in model.parts]
+    assert {type(model) for model in found} == public_estimators() | {BatchResult}
+    assert {type(part).__name__ for part in parts} == set(PARTS)
+    assert {model.covariance_type for model in found if type(model) is GaussianMixture} == set(STRUCTURES)
 
 
 def test_names_in_a_file_of_the_first_writer_are_read():
@@ -462,9 +478,7 @@ def use(model, name):
     """What a model says of rows."""
     if name.startswith("batch"):
         return [*model.score_samples([KNOWN["batch"]["rows"]] * len(model)), model.names]
-    known = KNOWN[name]
-    rows = pd.DataFrame(known["rows"], columns=known["columns"]) if "columns" in known else known["rows"]
-    rows = np.array(rows, dtype=object) if name == "categorical" else rows
+    rows = rows_of(name)
     return [model.score_samples(rows), model.predict_proba(rows), *model.sample(3, random_state=0)]
 
 
@@ -506,7 +520,7 @@ def test_a_changed_header_is_a_value_error_or_a_model_that_works(name, tmp_path)
                     raise
             else:
                 after = use(model, name)
-            is_param = "params" in path or any(str(key).startswith("candidate") for key in path) or name == "product"
+            is_param = "params" in path or any(str(key).startswith("candidate") for key in path) or name.startswith("product")
             if not is_param and "names" not in path:
                 for got, wanted in zip(after, before, strict=True):
                     np.testing.assert_array_equal(got, wanted, err_msg=f"{path} {other!r}")

@@ -289,6 +289,7 @@ class ProductMixture(BaseMixture):
         if not isinstance(self.columns_, list):
             raise ValueError(f"columns_ should be a list, got {self.columns_!r}")
         super()._check_state()
+        self._check_structure()
 
     def _family(self):
         mixtures = self._mixtures().values()
