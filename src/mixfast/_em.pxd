@@ -1,6 +1,8 @@
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
-from mixfast.engine._family cimport chunk_t, family_t, rows_t
+from mixfast.engine._capsule cimport BoundFamily
+from mixfast.engine._family cimport chunk_t, family_t
+from mixfast.engine._kernels cimport rows_t
 from mixfast.engine._pass cimport arena_t, assign_fn, pass_t, workspace_t
 from mixfast.engine._pruning cimport pruning_t
 
@@ -80,7 +82,8 @@ cdef class Rows:
 
 cdef class Pass:
     cdef pass_t c
-    cdef object capsule, proportions
+    cdef BoundFamily bound
+    cdef object proportions
     cdef readonly Rows rows
     cdef void *memory
     cdef readonly size_t n_bytes   # of it

@@ -19,7 +19,7 @@ from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t, uintptr_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, memset
 
-from mixfast.engine._capsule cimport family_in
+from mixfast.engine._capsule cimport BoundFamily
 from mixfast.engine._family cimport (
     MIXFAST_FAILED,
     MIXFAST_LOST_DIGITS,
@@ -27,11 +27,10 @@ from mixfast.engine._family cimport (
     MIXFAST_SPURIOUS_COMPONENT,
     chunk_t,
     family_t,
-    mixfast_select_rows,
-    rows_t,
     totals_t,
 )
 from mixfast.engine._isa cimport resolve_isa
+from mixfast.engine._kernels cimport mixfast_select_rows, rows_t
 from mixfast.engine._pass cimport (
     CACHE_LINE,
     CHOOSING_ROWS,
@@ -378,8 +377,8 @@ cdef int unshared(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, works
 
 cdef int add_common(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, const workspace_t *space,
                     double *lane) noexcept nogil:
-    p.family.accumulate_common(p.family, chunk, space.weight, space.family_scratch,
-                               lane + LANE_COUNTS + p.family.n_components)
+    p.family.shared_term.accumulate_common(p.family, chunk, space.weight, space.family_scratch,
+                                           lane + LANE_COUNTS + p.family.n_components)
     return 0
 
 
@@ -546,7 +545,7 @@ cdef inline Py_ssize_t round_up(Py_ssize_t value, Py_ssize_t unit) noexcept nogi
 
 
 cdef inline Py_ssize_t n_common_of(const family_t *family) noexcept nogil:
-    return 0 if family.quick == NULL else family.quick.n_common
+    return 0 if family.quick == NULL else family.quick.shared_term.n_common
 
 
 cdef void shape_pass(pass_t *p, const family_t *family, const rows_t *rows, double total_weight,
@@ -742,7 +741,7 @@ cdef int gather_common(const pass_t *p) noexcept nogil:
     memcpy(own.pivot, own.origin, d * sizeof(double))
     code = visit(&own)
     if code == 0:
-        memcpy(own.common, total, p.family.n_common * sizeof(double))
+        memcpy(own.common, total, p.family.shared_term.n_common * sizeof(double))
     return code
 
 
@@ -750,9 +749,9 @@ cdef double evidence_of(const pass_t *p) noexcept nogil:
     """The total log-likelihood, with what `log_density` leaves out."""
     cdef totals_t totals
     cdef double evidence = p.lanes[LANE_EVIDENCE] + p.total_base
-    if p.family.common_evidence != NULL:
+    if p.family.shared_term != NULL:
         totals = totals_of(p)
-        evidence += p.family.common_evidence(p.family, &totals, p.params, p.work)
+        evidence += p.family.shared_term.common_evidence(p.family, &totals, p.params, p.work)
     return evidence
 
 
@@ -921,7 +920,7 @@ cdef int advance(em_t *em, double *objective) noexcept nogil:
     cdef int status = em.status, code = 0
     em.n_passes += 1
     if (family.quick == NULL or em.is_careful or not p.total_weight > 0
-            or family.quick.loses_digits(family.quick, p.weights, p.params, p.work)):
+            or family.quick.shared_term.loses_digits(family.quick, p.weights, p.params, p.work)):
         return advance_by_one(em, objective)
     memcpy(p.last_state, p.weights, family.n_components * sizeof(double))
     memcpy(p.last_state + family.n_components, p.params, family.n_params * sizeof(double))
@@ -1088,7 +1087,8 @@ cdef class Pass:
 
     def __cinit__(self, capsule, Rows rows not None, Py_ssize_t n_threads=1, chunk_rows=None,
                   Proportions proportions=None):
-        cdef const family_t *family = family_in(capsule)
+        cdef BoundFamily bound = BoundFamily(capsule)
+        cdef const family_t *family = &bound.c
         cdef arena_t arena
         if rows.c.n_features != family.n_features:
             raise ValueError(f"rows have {rows.c.n_features} features, the family was bound to {family.n_features}")
@@ -1097,7 +1097,7 @@ cdef class Pass:
                              f"{'sparse' if family.takes_sparse_rows else 'dense'}, these are not")
         if chunk_rows is not None and chunk_rows < 1:
             raise ValueError(f"chunk_rows={chunk_rows} should be at least 1")
-        self.capsule, self.rows, self.proportions = capsule, rows, proportions
+        self.bound, self.rows, self.proportions = bound, rows, proportions
         shape_pass(&self.c, family, &rows.c, rows.total_weight, n_threads, 0 if chunk_rows is None else chunk_rows)
         if proportions is not None:
             self.c.proportions = &proportions.c

@@ -10,8 +10,14 @@
  * `real` below is float or double, as `real_bytes` says. Parameters and statistics are flat arrays of double whatever
  * the rows are. Every pointer except `context` is owned by the caller; the verbs only fill what they are given.
  *
- * The struct travels to Python in a capsule named MIXFAST_FAMILY_CAPSULE; the number in the name goes up when a field or
- * its meaning changes, and capsules of another number are refused. v6: `starts_inside`, `least_weight`, `quick`.
+ * Each verb says what it is given and what it fills: IN is read, OUT is filled whatever it held, INOUT is changed or added
+ * to. K is n_components, d n_features, A the number of selected components; `work` and `own_work` are room, [n_work] and
+ * [n_own_work], whose contents last where it is said.
+ *
+ * The struct travels to Python in a capsule named MIXFAST_FAMILY_CAPSULE. It begins with its size: members are only ever
+ * added at its end, and those that a family was built without are zero, which is the default. The number in the name
+ * goes up when a member or a verb changes its meaning; capsules of another number are refused. v7: groups of optional
+ * verbs.
  */
 #ifndef MIXFAST_FAMILY_H
 #define MIXFAST_FAMILY_H
@@ -19,7 +25,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define MIXFAST_FAMILY_CAPSULE "mixfast.family_v6"
+#define MIXFAST_FAMILY_CAPSULE "mixfast.family_v7"
 
 /* What `maximise` says of the parameters that it wrote: a sum of these, or MIXFAST_FAILED. */
 enum {
@@ -72,101 +78,145 @@ typedef struct {
 
 typedef struct mixfast_family mixfast_family;
 
-/* Optional. Once per pass and component, before `prepare`: whatever takes long and concerns one component alone, left in
- * `work`. Runs in several threads, each with `own_work`. */
-typedef void (*mixfast_prepare_component)(const mixfast_family *, ptrdiff_t k, const double *weights,
-                                          const double *params, double *own_work, double *work);
+/* What a pass adds up, for all rows. */
+typedef struct {
+    const double *counts; /* [K], the sums of the responsibilities */
+    const double *pivot;  /* [d], as `prepare` gave it: what `stats` are centred about can be read here */
+    const double *stats;  /* [n_stats] */
+    const double *origin; /* [d], of `common` */
+    const double *common; /* [n_common] of a shared term, and for its verbs alone */
+    double least_weight;  /* of a row, of those above zero: beside large ones it may be lost in sums */
+} mixfast_totals;
 
-/* Once per pass: params -> tables, and the point that is taken off every row before it is packed (`pivot[n_features]`,
- * all zero on entry). Log densities must include the logarithm of `weights`, so it belongs in the tables. Sparse rows have no pivot. */
+/* ---- what every family has ----------------------------------------------------------------------------------------- */
+
+/* Once per pass: params -> tables, and the point that is taken off every row before it is packed. Log densities must
+ * include the logarithm of `weights`, so it belongs in the tables. Sparse rows have no pivot.
+ * IN weights[K], params[n_params]; INOUT work, with what `prepare_component` left; OUT pivot[d], all zero on entry,
+ * tables[n_tables] of real. */
 typedef void (*mixfast_prepare)(const mixfast_family *, const double *weights, const double *params, double *work,
                                 double *pivot, void *tables);
 
-/* Once per chunk: out[a * stride + r] = log weight + log density of row r under component[a]. */
+/* Once per chunk: out[a * stride + r] = log weight + log density of row r under component[a].
+ * IN tables, the chunk, the selection; scratch is room, [n_scratch_columns][stride] of real; OUT out[A][stride] of real.
+ * Returns 0, or MIXFAST_FAILED. */
 typedef int (*mixfast_log_density)(const mixfast_family *, const void *tables, const mixfast_chunk *,
                                    const mixfast_selection *, void *scratch, void *out);
 
 /* Once per chunk: add the chunk's statistics of the selected components; resp[a * stride + r] is already multiplied by
- * the row's weight. */
+ * the row's weight.
+ * IN tables, the chunk, the selection, resp[A][stride] of real; scratch as above; INOUT stats[n_stats].
+ * Returns 0, or MIXFAST_FAILED. */
 typedef int (*mixfast_accumulate)(const mixfast_family *, const void *tables, const mixfast_chunk *,
                                   const mixfast_selection *, const void *resp, void *scratch, double *stats);
 
+/* Once per pass: new parameters, which are finite even where counts[k] is 0: a component that lost its rows has no
+ * statistics, and keeps weight 0.
+ * IN totals; OUT work, for `maximise_component`; INOUT params[n_params], on entry those that the statistics were gathered
+ * at. Returns a status. */
+typedef int (*mixfast_maximise)(const mixfast_family *, const mixfast_totals *, double *work, double *params);
+
+/* ---- optional verbs: NULL, or there ---------------------------------------------------------------------------------- */
+
+/* Once per pass and component, before `prepare`: whatever takes long and concerns one component alone, left in `work`.
+ * Runs in several threads, each with `own_work`.
+ * IN weights[K], params[n_params]; OUT the part of work that is component k's. */
+typedef void (*mixfast_prepare_component)(const mixfast_family *, ptrdiff_t k, const double *weights,
+                                          const double *params, double *own_work, double *work);
+
+/* Once per pass and component, after `maximise` and with what it left in `work`: whatever takes long and concerns one
+ * component alone. Runs in several threads, each with `own_work`.
+ * IN totals, work; INOUT what of params[n_params] is component k's. Returns a status. */
+typedef int (*mixfast_maximise_component)(const mixfast_family *, ptrdiff_t k, const mixfast_totals *,
+                                          const double *work, double *own_work, double *params);
+
+/* Log density of the prior at params, up to a constant; without it the prior is flat. IN params[n_params]. */
+typedef double (*mixfast_log_prior)(const mixfast_family *, const double *params);
+
+/* ---- groups of optional verbs: NULL, or complete. A group never grows; there will be others -------------------------- */
+
+/* Bounds: what no row of a chunk is above, so that components far from it need not be asked. */
+
 /* As log_density, for components that are likely to be out of reach: where a row's log density is certain to be below
- * floor[a], -inf may stand for it. ceiling[a] receives what no row's log density is above, floor or not. */
+ * floor[a], -inf may stand for it. ceiling[a] receives what no row's log density is above, floor or not.
+ * IN tables, the chunk, the selection, floor[A]; scratch as there; OUT out[A][stride] of real, ceiling[A]. */
 typedef void (*mixfast_bounded_log_density)(const mixfast_family *, const void *tables, const mixfast_chunk *,
                                             const mixfast_selection *, const double *floor, void *scratch, void *out,
                                             float *ceiling);
 
 /* Once per pass and component: what `carry` needs to know of the way from the last pass's parameters to this one's. Runs
- * in several threads, each with `own_work`. */
+ * in several threads, each with `own_work`.
+ * IN last_weights[K], last_params[n_params], weights[K], params[n_params]; OUT what of carry[n_carry] is component k's. */
 typedef void (*mixfast_prepare_carry)(const mixfast_family *, ptrdiff_t k, const double *last_weights,
                                       const double *last_params, const double *weights, const double *params,
                                       double *own_work, double *carry);
 
 /* Once per chunk: ceiling[k], what no log density of the chunk's rows under component k was above at the last pass's
- * parameters, becomes the same at this one's. Infinite ones stay as they are. */
+ * parameters, becomes the same at this one's. Infinite ones stay as they are.
+ * IN carry[n_carry]; INOUT ceiling[K]. */
 typedef void (*mixfast_carry)(const mixfast_family *, const double *carry, float *ceiling);
 
-/* What all components have in common need not be computed for each, nor in every pass, as long as that loses no digits.
- * So a family may have a `quick` one: of the same parameters and sizes, but for n_common, with verbs of its own, of which
- * `log_density` leaves out a term of the row. It makes those iterations of EM for which `loses_digits` is 0; the family
- * itself makes all others, and starts and predictions. The next three verbs are those of a quick family, and of no
- * other. */
+typedef struct {
+    ptrdiff_t n_carry; /* doubles */
+    mixfast_bounded_log_density bounded_log_density;
+    mixfast_prepare_carry prepare_carry;
+    mixfast_carry carry;
+} mixfast_bounds;
 
-/* Once for a set of rows: add to common[n_common] the sums that no parameter enters, over rows about an origin that stays
- * the same. weight[r] is the row's. */
+/* Free numbers: any of which make parameters, so that the course of EM can be extrapolated in a straight line. A number is
+ * infinite where a parameter is at the edge of its domain for good (a probability of 0): it is given back as it was. A
+ * finite number never makes a parameter of the edge. Both verbs return 0; nonzero where the parameters would not be finite,
+ * or MIXFAST_FAILED. */
+
+/* IN params[n_params]; OUT numbers[n_free]. */
+typedef int (*mixfast_unconstrain)(const mixfast_family *, const double *params, double *numbers);
+
+/* IN numbers[n_free]; work is room; OUT params[n_params]. */
+typedef int (*mixfast_constrain)(const mixfast_family *, const double *numbers, double *work, double *params);
+
+typedef struct {
+    ptrdiff_t n_free; /* doubles */
+    mixfast_unconstrain unconstrain;
+    mixfast_constrain constrain;
+} mixfast_free_numbers;
+
+/* A shared term: what all components have in common need not be computed for each, nor in every pass, as long as that
+ * loses no digits. So a family may have a `quick` one: of the same parameters and sizes, with verbs of its own, of which
+ * `log_density` leaves out a term of the row. It makes those iterations of EM for which `loses_digits` is 0; the family
+ * itself makes all others, and starts and predictions. This group is that of a quick family, and of no other. */
+
+/* Once for a set of rows: add the sums that no parameter enters, over rows about an origin that stays the same.
+ * IN the chunk, weight[stride] of real, the rows'; scratch as that of log_density; INOUT common[n_common]. */
 typedef void (*mixfast_accumulate_common)(const mixfast_family *, const mixfast_chunk *, const void *weight,
                                           void *scratch, double *common);
 
-/* What a pass adds up, for all rows. */
-typedef struct {
-    const double *counts; /* [n_components], the sums of the responsibilities */
-    const double *pivot;  /* [n_features], as `prepare` gave it: what `stats` are centred about can be read here */
-    const double *stats;
-    const double *origin; /* [n_features], of `common` */
-    const double *common;
-    double least_weight;  /* of a row, of those above zero: beside large ones it may be lost in sums */
-} mixfast_totals;
-
-/* Once per pass: the total over all rows of weight times the term that `log_density` leaves out (of `totals`, only
- * pivot, origin and common are set). */
+/* Once per pass: the total over all rows of weight times the term that `log_density` leaves out.
+ * IN totals, of which only pivot, origin and common are set, params[n_params]; work is room. */
 typedef double (*mixfast_common_evidence)(const mixfast_family *, const mixfast_totals *, const double *params,
                                           double *work);
 
-/* Before a pass: nonzero where sums or log densities at these parameters would lose too many digits. */
+/* Before a pass: nonzero where sums or log densities at these parameters would lose too many digits.
+ * IN weights[K], params[n_params]; work is room. */
 typedef int (*mixfast_loses_digits)(const mixfast_family *, const double *weights, const double *params, double *work);
 
-/* Once per pass: `params` holds the parameters that the statistics were gathered at, and receives the new ones, which are
- * finite even where counts[k] is 0: a component that lost its rows has no statistics, and keeps weight 0. */
-typedef int (*mixfast_maximise)(const mixfast_family *, const mixfast_totals *, double *work, double *params);
-
-/* Once per pass and component, after `maximise` and with what it left in `work`: whatever takes long and concerns one
- * component alone. Runs in several threads, each with `own_work`. A status. */
-typedef int (*mixfast_maximise_component)(const mixfast_family *, ptrdiff_t k, const mixfast_totals *,
-                                          const double *work, double *own_work, double *params);
-
-/* Log density of the prior at params, up to a constant. */
-typedef double (*mixfast_log_prior)(const mixfast_family *, const double *params);
-
-/* Optional, both or neither: params as n_free numbers, any of which makes parameters, and back, so that the course of EM
- * can be extrapolated in a straight line. A number is infinite where a parameter is at the edge of its domain for good (a
- * probability of 0): it is given back as it was. A finite number never makes a parameter of the edge. Both return 0;
- * nonzero where the parameters would not be finite, or MIXFAST_FAILED. */
-typedef int (*mixfast_unconstrain)(const mixfast_family *, const double *params, double *free);
-typedef int (*mixfast_constrain)(const mixfast_family *, const double *free, double *work, double *params);
+typedef struct {
+    ptrdiff_t n_common; /* doubles */
+    mixfast_accumulate_common accumulate_common;
+    mixfast_common_evidence common_evidence;
+    mixfast_loses_digits loses_digits;
+} mixfast_shared_term;
 
 struct mixfast_family {
+    size_t struct_size;               /* sizeof(mixfast_family) where the family was built */
     ptrdiff_t n_components, n_features;
-    ptrdiff_t n_params, n_stats, n_common; /* doubles */
-    ptrdiff_t n_free;                 /* doubles that `unconstrain` writes */
+    ptrdiff_t n_params, n_stats;      /* doubles */
     ptrdiff_t n_tables;               /* reals */
     ptrdiff_t n_scratch_columns;      /* scratch for one thread: so many columns of a chunk's stride, aligned as they are */
-    ptrdiff_t n_work;                 /* doubles of work space for `prepare`, `maximise`, `common_evidence`, `constrain` */
+    ptrdiff_t n_work;                 /* doubles of work space for verbs that are asked about all components */
     ptrdiff_t n_own_work;             /* doubles of work space for verbs that are asked about one component */
     ptrdiff_t flops_per_component;    /* rough, of these verbs */
-    ptrdiff_t n_carry;                /* doubles */
     ptrdiff_t flops_per_row;          /* rough, of all components: for the choice of threads, of signal checks and of what
-                                         pays. 0: estimated, see family_in in _capsule.pyx */
+                                         pays. 0: estimated, see BoundFamily in _capsule.pyx */
     ptrdiff_t flops_per_value;        /* the same for each value of a sparse row */
     int real_bytes;                   /* 4: rows are computed in float, 8: in double */
     int isa;                          /* which compiled kernels the pass itself takes; 0: the engine chooses */
@@ -177,22 +227,21 @@ struct mixfast_family {
                                          probability of 0), which EM does not leave: starts share rows among components */
     const void *context;              /* the family's own constants: read-only while a pass runs */
     void *owner;                      /* a Python object, or NULL; its `error` is raised after MIXFAST_FAILED */
-    mixfast_prepare_component prepare_component;
     mixfast_prepare prepare;
-    mixfast_log_density log_density;  /* 0, or MIXFAST_FAILED */
-    mixfast_accumulate accumulate;    /* 0, or MIXFAST_FAILED */
-    mixfast_maximise maximise;        /* a status */
-    mixfast_maximise_component maximise_component; /* NULL where `maximise` does it all */
-    mixfast_log_prior log_prior;      /* NULL means a flat prior */
-    mixfast_accumulate_common accumulate_common;
-    mixfast_common_evidence common_evidence;
-    mixfast_loses_digits loses_digits;
-    mixfast_bounded_log_density bounded_log_density; /* the last three all, or NULL: bounds are not kept */
-    mixfast_prepare_carry prepare_carry;
-    mixfast_carry carry;
-    const mixfast_family *quick;      /* NULL means that this one makes all passes */
-    mixfast_unconstrain unconstrain;  /* NULL means that the family is never extrapolated */
-    mixfast_constrain constrain;
+    mixfast_log_density log_density;
+    mixfast_accumulate accumulate;
+    mixfast_maximise maximise;
+    /* optional from here on */
+    mixfast_prepare_component prepare_component;
+    mixfast_maximise_component maximise_component;
+    mixfast_log_prior log_prior;
+    const mixfast_bounds *bounds;
+    const mixfast_free_numbers *free_numbers;
+    const mixfast_family *quick;
+    const mixfast_shared_term *shared_term; /* of a quick family */
 };
+
+/* What a struct holds at least: all that is not optional. */
+#define MIXFAST_FAMILY_LEAST_SIZE offsetof(mixfast_family, prepare_component)
 
 #endif

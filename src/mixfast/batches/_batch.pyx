@@ -30,7 +30,7 @@ from mixfast._em cimport (
     run_pass,
     write_results,
 )
-from mixfast.engine._family cimport MIXFAST_NOT_FINITE, family_t, rows_t
+from mixfast.engine._family cimport MIXFAST_NOT_FINITE, family_t
 from mixfast.engine._fit cimport (
     Model,
     Plan,
@@ -44,6 +44,7 @@ from mixfast.engine._fit cimport (
     trial_t,
     worker_t,
 )
+from mixfast.engine._kernels cimport rows_t
 from mixfast.engine._pass cimport CACHE_LINE, measure_arena
 
 from time import sleep

@@ -80,7 +80,7 @@ cdef int point_of(const pass_t *p, double *point) noexcept nogil:
     cdef Py_ssize_t k
     for k in range(p.family.n_components):
         point[k] = log(p.weights[k])
-    return p.family.unconstrain(p.family, p.params, point + p.family.n_components)
+    return p.family.free_numbers.unconstrain(p.family, p.params, point + p.family.n_components)
 
 
 cdef int go_to(pass_t *p, const double *point) noexcept nogil:
@@ -96,11 +96,11 @@ cdef int go_to(pass_t *p, const double *point) noexcept nogil:
         return 1
     for k in range(p.family.n_components):
         p.weights[k] /= total
-    return p.family.constrain(p.family, point + p.family.n_components, p.work, p.params)
+    return p.family.free_numbers.constrain(p.family, point + p.family.n_components, p.work, p.params)
 
 
 cdef inline Py_ssize_t point_size(const family_t *family) noexcept nogil:
-    return family.n_components + family.n_free if family.unconstrain != NULL else 0
+    return 0 if family.free_numbers == NULL else family.n_components + family.free_numbers.n_free
 
 
 cdef void place_acceleration(acceleration_t *a, em_t *em, arena_t *arena) noexcept nogil:
@@ -286,7 +286,7 @@ cdef class AcceleratedEM(EM):
 def free_point(Pass p not None):
     """The present weights and parameters as a point, or None where the family has no free numbers."""
     cdef double[::1] point
-    if p.c.family.unconstrain == NULL:
+    if p.c.family.free_numbers == NULL:
         return None
     out = np.empty(point_size(p.c.family))
     point = out
@@ -298,7 +298,7 @@ def free_point(Pass p not None):
 def set_free_point(Pass p not None, const double[::1] point not None):
     """Put the engine at a point; False where its parameters would not be finite."""
     cdef int status
-    if p.c.family.unconstrain == NULL or point.shape[0] != point_size(p.c.family):
+    if p.c.family.free_numbers == NULL or point.shape[0] != point_size(p.c.family):
         raise ValueError("this is no point of the family")
     status = go_to(&p.c, &point[0])
     if status < 0:

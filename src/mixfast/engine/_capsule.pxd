@@ -1,4 +1,26 @@
-from mixfast.engine._family cimport family_t
+from mixfast.engine._family cimport (
+    bounded_log_density_fn,
+    bounds_t,
+    carry_fn,
+    constrain_fn,
+    family_t,
+    free_numbers_t,
+    prepare_carry_fn,
+    shared_term_t,
+    unconstrain_fn,
+)
 
+# For those who make a family.
+cdef family_t *new_struct(size_t context_bytes) except NULL
+cdef void give_bounds(family_t *family, Py_ssize_t n_carry, bounded_log_density_fn bounded_log_density,
+                      prepare_carry_fn prepare_carry, carry_fn carry) noexcept
+cdef void give_free_numbers(family_t *family, Py_ssize_t n_free, unconstrain_fn unconstrain,
+                            constrain_fn constrain) noexcept
 cdef object capsule_of(family_t *family)
-cdef const family_t *family_in(object capsule) except NULL
+
+
+# For those who call it.
+cdef class BoundFamily:
+    cdef family_t c
+    cdef family_t quick            # where c.quick points to
+    cdef object capsule            # owns what both point to

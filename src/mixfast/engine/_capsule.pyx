@@ -1,16 +1,53 @@
-"""The capsule in which a bound family travels through Python.
+"""How a bound family travels through Python, and how the pass takes it over.
 
 A capsule owns its `family_t`, its context (freed together) and a reference to the owner, if there is one. Third parties
-may make capsules of the same name from C, Cython or Numba, whose destructors free what they allocated; the pass asks
-only for the name, and looks at the struct when it takes it over.
+may make capsules of the same name from C, Cython or Numba, whose destructors free what they allocated.
+
+The pass works on a copy, a `BoundFamily`, which has the members of this build whatever the family was built with, and
+in which is chosen what the family leaves to the engine.
 """
 
 from cpython.pycapsule cimport PyCapsule_GetPointer, PyCapsule_IsValid, PyCapsule_New
 from cpython.ref cimport Py_DECREF
-from libc.stdlib cimport free
+from libc.stdlib cimport calloc, free
+from libc.string cimport memcpy, memset
 
-from mixfast.engine._family cimport MIXFAST_FAMILY_CAPSULE, MIXFAST_ISA_CHOSEN, family_t, mixfast_select_rows
+from mixfast.engine._family cimport MIXFAST_FAMILY_CAPSULE, MIXFAST_FAMILY_LEAST_SIZE, MIXFAST_ISA_CHOSEN
 from mixfast.engine._isa cimport resolve_isa
+from mixfast.engine._kernels cimport mixfast_select_rows
+
+# A family of mixfast's own, with room for its groups of optional verbs.
+ctypedef struct with_groups_t:
+    family_t family                # the first member: others see no other
+    bounds_t bounds
+    free_numbers_t free_numbers
+
+
+cdef family_t *new_struct(size_t context_bytes) except NULL:
+    """A family that is zeros but for its context, which is zeros too; `capsule_of` takes both over."""
+    cdef with_groups_t *made = <with_groups_t *> calloc(1, sizeof(with_groups_t))
+    cdef void *context = calloc(1, max(context_bytes, 1))
+    if made == NULL or context == NULL:
+        free(made)
+        free(context)
+        raise MemoryError
+    made.family.struct_size, made.family.context = sizeof(family_t), context
+    return &made.family
+
+
+cdef void give_bounds(family_t *family, Py_ssize_t n_carry, bounded_log_density_fn bounded_log_density,
+                      prepare_carry_fn prepare_carry, carry_fn carry) noexcept:
+    cdef bounds_t *bounds = &(<with_groups_t *> family).bounds
+    bounds.n_carry, bounds.bounded_log_density = n_carry, bounded_log_density
+    bounds.prepare_carry, bounds.carry = prepare_carry, carry
+    family.bounds = bounds
+
+
+cdef void give_free_numbers(family_t *family, Py_ssize_t n_free, unconstrain_fn unconstrain,
+                            constrain_fn constrain) noexcept:
+    cdef free_numbers_t *numbers = &(<with_groups_t *> family).free_numbers
+    numbers.n_free, numbers.unconstrain, numbers.constrain = n_free, unconstrain, constrain
+    family.free_numbers = numbers
 
 
 cdef void _free_family(object capsule) noexcept:
@@ -22,29 +59,106 @@ cdef void _free_family(object capsule) noexcept:
 
 
 cdef object capsule_of(family_t *family):
-    """Wrap a malloc'ed family, whose context is malloc'ed and whose owner (or NULL) has been Py_INCREF'ed."""
+    """Wrap a family from `new_struct`, whose owner (or NULL) has been Py_INCREF'ed."""
     return PyCapsule_New(family, MIXFAST_FAMILY_CAPSULE, _free_family)
 
 
-cdef const family_t *family_in(object capsule) except NULL:
-    """The family, which the pass may call; what it leaves to the engine is chosen here."""
-    if not PyCapsule_IsValid(capsule, MIXFAST_FAMILY_CAPSULE):
-        raise TypeError(
-            f"expected a capsule named {MIXFAST_FAMILY_CAPSULE.decode()!r}, as Family.bind returns, got {capsule!r}; "
-            "a package that was compiled against another mixfast has to be compiled again"
-        )
-    cdef family_t *family = <family_t *> PyCapsule_GetPointer(capsule, MIXFAST_FAMILY_CAPSULE)
-    fault = _fault_of(family)
-    if fault:
-        raise ValueError(f"a family's struct cannot be used: {fault}")
-    if family.isa == MIXFAST_ISA_CHOSEN:
-        family.isa = resolve_isa(None)
-    if mixfast_select_rows(family.isa, family.real_bytes) == NULL:
-        raise ValueError(f"a family's struct cannot be used: isa is {family.isa}, for which this build has no kernels; "
-                         "0 lets the engine choose")
-    if family.flops_per_row == 0:  # what a linear family takes: 40 for a responsibility, and 4 for each of its values
-        family.flops_per_row = family.n_components * (40 + (0 if family.takes_sparse_rows else 4 * family.n_features))
-    return family
+cdef class BoundFamily:
+    """The family in a capsule, which the pass may call.
+
+    Raises TypeError for what is no capsule of this version, ValueError that names the member where the struct cannot be
+    used.
+    """
+
+    def __cinit__(self, capsule):
+        if not PyCapsule_IsValid(capsule, MIXFAST_FAMILY_CAPSULE):
+            raise TypeError(
+                f"expected a capsule named {MIXFAST_FAMILY_CAPSULE.decode()!r}, as Family.bind returns, got "
+                f"{capsule!r}; a package that was compiled against another mixfast has to be compiled again"
+            )
+        self.capsule = capsule
+        copy_struct(&self.c, <const family_t *> PyCapsule_GetPointer(capsule, MIXFAST_FAMILY_CAPSULE), "")
+        if self.c.quick != NULL:
+            copy_struct(&self.quick, self.c.quick, " of its quick family")
+            self.c.quick = &self.quick
+        fault = _fault_of(&self.c)
+        if fault:
+            raise ValueError(f"a family's struct cannot be used: {fault}")
+        if self.c.isa == MIXFAST_ISA_CHOSEN:
+            self.c.isa = resolve_isa(None)
+        if mixfast_select_rows(self.c.isa, self.c.real_bytes) == NULL:
+            raise ValueError(f"a family's struct cannot be used: isa is {self.c.isa}, for which this build has no "
+                             "kernels; 0 lets the engine choose")
+        if self.c.flops_per_row == 0:  # what a linear family takes: 40 for a responsibility, 4 for each of its values
+            self.c.flops_per_row = self.c.n_components * (
+                40 + (0 if self.c.takes_sparse_rows else 4 * self.c.n_features))
+
+    @property
+    def n_components(self):
+        return self.c.n_components
+
+    @property
+    def n_features(self):
+        return self.c.n_features
+
+    @property
+    def real_bytes(self):
+        return self.c.real_bytes
+
+    @property
+    def n_params(self):
+        return self.c.n_params
+
+    @property
+    def n_stats(self):
+        return self.c.n_stats
+
+    @property
+    def n_free(self):
+        """None where there are no free numbers."""
+        return None if self.c.free_numbers == NULL else self.c.free_numbers.n_free
+
+    @property
+    def isa(self):
+        """The number of the instruction set that the pass's own loops take."""
+        return self.c.isa
+
+
+cdef int copy_struct(family_t *to, const family_t *source, str whose) except -1:
+    """What a family was built without stays zero; what this build does not know, since it is newer, is left."""
+    cdef size_t size = source.struct_size
+    if size < MIXFAST_FAMILY_LEAST_SIZE:
+        raise ValueError(f"a family's struct cannot be used: struct_size{whose} is {size}, it should be "
+                         f"sizeof(mixfast_family), which is {sizeof(family_t)} here")
+    memset(to, 0, sizeof(family_t))
+    memcpy(to, source, min(size, sizeof(family_t)))
+    return 0
+
+
+cdef object _missing_verb(const family_t *f):
+    """The first that is missing of those that every family has."""
+    for name, is_there in (("prepare", f.prepare != NULL), ("log_density", f.log_density != NULL),
+                           ("accumulate", f.accumulate != NULL), ("maximise", f.maximise != NULL)):
+        if not is_there:
+            return name
+    return None
+
+
+cdef object _missing_of_group(const family_t *f):
+    """The first that is missing of a group of which there are others."""
+    verbs = []
+    if f.bounds != NULL:
+        verbs += [("bounded_log_density of bounds", f.bounds.bounded_log_density != NULL),
+                  ("prepare_carry of bounds", f.bounds.prepare_carry != NULL),
+                  ("carry of bounds", f.bounds.carry != NULL)]
+    if f.free_numbers != NULL:
+        verbs += [("unconstrain of free_numbers", f.free_numbers.unconstrain != NULL),
+                  ("constrain of free_numbers", f.free_numbers.constrain != NULL)]
+    if f.shared_term != NULL:
+        verbs += [("accumulate_common of shared_term", f.shared_term.accumulate_common != NULL),
+                  ("common_evidence of shared_term", f.shared_term.common_evidence != NULL),
+                  ("loses_digits of shared_term", f.shared_term.loses_digits != NULL)]
+    return next((name for name, is_there in verbs if not is_there), None)
 
 
 cdef object _fault_of(const family_t *f):
@@ -55,45 +169,27 @@ cdef object _fault_of(const family_t *f):
         return f"real_bytes is {f.real_bytes}, it should be 4 (float) or 8 (double)"
     if f.flops_per_row < 0 or f.flops_per_value < 0:
         return f"flops_per_row is {f.flops_per_row} and flops_per_value {f.flops_per_value}, neither may be negative"
-    for name, is_there in (("prepare", f.prepare != NULL), ("log_density", f.log_density != NULL),
-                           ("accumulate", f.accumulate != NULL), ("maximise", f.maximise != NULL)):
-        if not is_there:
-            return f"{name} is NULL, and no family can do without it"
-    for verbs in (
-        (("unconstrain", f.unconstrain != NULL), ("constrain", f.constrain != NULL)),
-        (("bounded_log_density", f.bounded_log_density != NULL), ("prepare_carry", f.prepare_carry != NULL),
-         ("carry", f.carry != NULL)),
-    ):
-        missing = [name for name, is_there in verbs if not is_there]
-        if 0 < len(missing) < len(verbs):
-            return f"{missing[0]} is NULL: of {', '.join(name for name, _ in verbs)} there must be all or none"
+    missing = _missing_verb(f)
+    if missing:
+        return f"{missing} is NULL, and no family can do without it"
+    missing = _missing_of_group(f)
+    if missing:
+        return f"{missing} is NULL: a group of verbs is NULL or complete"
     return None if f.quick == NULL else _fault_of_quick(f.quick, f)
 
 
 cdef object _fault_of_quick(const family_t *quick, const family_t *f):
-    for name, is_there in (("prepare", quick.prepare != NULL), ("log_density", quick.log_density != NULL),
-                           ("accumulate", quick.accumulate != NULL), ("maximise", quick.maximise != NULL),
-                           ("accumulate_common", quick.accumulate_common != NULL),
-                           ("common_evidence", quick.common_evidence != NULL),
-                           ("loses_digits", quick.loses_digits != NULL)):
-        if not is_there:
-            return f"{name} of its quick family is NULL, and no quick family can do without it"
+    missing = _missing_verb(quick) or ("shared_term" if quick.shared_term == NULL else _missing_of_group(quick))
+    if missing:
+        return f"{missing} of its quick family is NULL, and no quick family can do without it"
     for name, size, own in (
         ("n_components", quick.n_components, f.n_components), ("n_features", quick.n_features, f.n_features),
         ("real_bytes", quick.real_bytes, f.real_bytes), ("n_params", quick.n_params, f.n_params),
         ("n_stats", quick.n_stats, f.n_stats), ("n_tables", quick.n_tables, f.n_tables),
         ("n_work", quick.n_work, f.n_work), ("n_own_work", quick.n_own_work, f.n_own_work),
-        ("n_carry", quick.n_carry, f.n_carry),
+        ("n_carry", 0 if quick.bounds == NULL else quick.bounds.n_carry, 0 if f.bounds == NULL else f.bounds.n_carry),
         ("n_scratch_columns", quick.n_scratch_columns, f.n_scratch_columns),
     ):
         if size != own:
             return f"{name} of its quick family is {size}, its own {own}: they must be the same"
     return None
-
-
-def sizes_in(capsule):
-    """(n_components, n_features, real_bytes, n_params, n_stats, n_free) of a bound family; n_free is None where it has
-    no `unconstrain`."""
-    cdef const family_t *f = family_in(capsule)
-    n_free = None if f.unconstrain == NULL else f.n_free
-    return f.n_components, f.n_features, f.real_bytes, f.n_params, f.n_stats, n_free

@@ -1,7 +1,7 @@
 # The contract between a family and the pass, as Cython sees it. What each verb owes is written once, in
-# _kernels/family.h and _kernels/rows.h.
+# _kernels/family.h.
 
-from libc.stdint cimport int32_t, int64_t, uint32_t
+from libc.stdint cimport int32_t, int64_t
 
 
 cdef extern from "family.h" nogil:
@@ -35,9 +35,14 @@ cdef extern from "family.h" nogil:
 
     ctypedef struct family_t "mixfast_family"
 
-    ctypedef void (*prepare_component_fn "mixfast_prepare_component")(
-        const family_t *, Py_ssize_t k, const double *weights, const double *params, double *own_work,
-        double *work) noexcept nogil
+    ctypedef struct totals_t "mixfast_totals":
+        const double *counts
+        const double *pivot
+        const double *stats
+        const double *origin
+        const double *common
+        double least_weight
+
     ctypedef void (*prepare_fn "mixfast_prepare")(
         const family_t *, const double *weights, const double *params, double *work, double *pivot,
         void *tables) noexcept nogil
@@ -47,6 +52,16 @@ cdef extern from "family.h" nogil:
     ctypedef int (*accumulate_fn "mixfast_accumulate")(
         const family_t *, const void *tables, const chunk_t *, const selection_t *, const void *resp, void *scratch,
         double *stats) noexcept nogil
+    ctypedef int (*maximise_fn "mixfast_maximise")(
+        const family_t *, const totals_t *, double *work, double *params) noexcept nogil
+    ctypedef void (*prepare_component_fn "mixfast_prepare_component")(
+        const family_t *, Py_ssize_t k, const double *weights, const double *params, double *own_work,
+        double *work) noexcept nogil
+    ctypedef int (*maximise_component_fn "mixfast_maximise_component")(
+        const family_t *, Py_ssize_t k, const totals_t *, const double *work, double *own_work,
+        double *params) noexcept nogil
+    ctypedef double (*log_prior_fn "mixfast_log_prior")(const family_t *, const double *params) noexcept nogil
+
     ctypedef void (*bounded_log_density_fn "mixfast_bounded_log_density")(
         const family_t *, const void *tables, const chunk_t *, const selection_t *, const double *floor, void *scratch,
         void *out, float *ceiling) noexcept nogil
@@ -54,201 +69,67 @@ cdef extern from "family.h" nogil:
         const family_t *, Py_ssize_t k, const double *last_weights, const double *last_params, const double *weights,
         const double *params, double *own_work, double *carry) noexcept nogil
     ctypedef void (*carry_fn "mixfast_carry")(const family_t *, const double *carry, float *ceiling) noexcept nogil
+
+    ctypedef struct bounds_t "mixfast_bounds":
+        Py_ssize_t n_carry
+        bounded_log_density_fn bounded_log_density
+        prepare_carry_fn prepare_carry
+        carry_fn carry
+
+    ctypedef int (*unconstrain_fn "mixfast_unconstrain")(
+        const family_t *, const double *params, double *numbers) noexcept nogil
+    ctypedef int (*constrain_fn "mixfast_constrain")(
+        const family_t *, const double *numbers, double *work, double *params) noexcept nogil
+
+    ctypedef struct free_numbers_t "mixfast_free_numbers":
+        Py_ssize_t n_free
+        unconstrain_fn unconstrain
+        constrain_fn constrain
+
     ctypedef void (*accumulate_common_fn "mixfast_accumulate_common")(
         const family_t *, const chunk_t *, const void *weight, void *scratch, double *common) noexcept nogil
-
-    ctypedef struct totals_t "mixfast_totals":
-        const double *counts
-        const double *pivot
-        const double *stats
-        const double *origin
-        const double *common
-        double least_weight
-
     ctypedef double (*common_evidence_fn "mixfast_common_evidence")(
         const family_t *, const totals_t *, const double *params, double *work) noexcept nogil
     ctypedef int (*loses_digits_fn "mixfast_loses_digits")(
         const family_t *, const double *weights, const double *params, double *work) noexcept nogil
-    ctypedef int (*maximise_fn "mixfast_maximise")(
-        const family_t *, const totals_t *, double *work, double *params) noexcept nogil
-    ctypedef int (*maximise_component_fn "mixfast_maximise_component")(
-        const family_t *, Py_ssize_t k, const totals_t *, const double *work, double *own_work,
-        double *params) noexcept nogil
-    ctypedef double (*log_prior_fn "mixfast_log_prior")(const family_t *, const double *params) noexcept nogil
-    ctypedef int (*unconstrain_fn "mixfast_unconstrain")(
-        const family_t *, const double *params, double *free) noexcept nogil
-    ctypedef int (*constrain_fn "mixfast_constrain")(
-        const family_t *, const double *free, double *work, double *params) noexcept nogil
+
+    ctypedef struct shared_term_t "mixfast_shared_term":
+        Py_ssize_t n_common
+        accumulate_common_fn accumulate_common
+        common_evidence_fn common_evidence
+        loses_digits_fn loses_digits
 
     ctypedef struct family_t "mixfast_family":
+        size_t struct_size
         Py_ssize_t n_components
         Py_ssize_t n_features
         Py_ssize_t n_params
         Py_ssize_t n_stats
-        Py_ssize_t n_common
-        Py_ssize_t n_free
         Py_ssize_t n_tables
         Py_ssize_t n_scratch_columns
         Py_ssize_t n_work
         Py_ssize_t n_own_work
         Py_ssize_t flops_per_component
-        Py_ssize_t n_carry
         Py_ssize_t flops_per_row
         Py_ssize_t flops_per_value
-        int takes_sparse_rows
         int real_bytes
         int isa
-        int needs_gil
         int gathers_rows
+        int takes_sparse_rows
+        int needs_gil
         int starts_inside
         const void *context
         void *owner
-        prepare_component_fn prepare_component
         prepare_fn prepare
         log_density_fn log_density
         accumulate_fn accumulate
         maximise_fn maximise
+        prepare_component_fn prepare_component
         maximise_component_fn maximise_component
         log_prior_fn log_prior
-        accumulate_common_fn accumulate_common
-        common_evidence_fn common_evidence
-        loses_digits_fn loses_digits
-        bounded_log_density_fn bounded_log_density
-        prepare_carry_fn prepare_carry
-        carry_fn carry
+        const bounds_t *bounds
+        const free_numbers_t *free_numbers
         const family_t *quick
-        unconstrain_fn unconstrain
-        constrain_fn constrain
+        const shared_term_t *shared_term
 
-
-cdef extern from "rows.h" nogil:
-    ctypedef struct rows_t "mixfast_rows":
-        const char *data
-        Py_ssize_t n_rows
-        Py_ssize_t n_features
-        Py_ssize_t row_stride
-        Py_ssize_t column_stride
-        int real_bytes
-        const int64_t *indptr
-        const int32_t *indices
-        const double *weight
-        const double *base
-        const uint32_t *order
-
-    ctypedef struct rows_kernels_t "mixfast_rows_kernels":
-        int strip
-        void (*pack)(
-            const rows_t *, Py_ssize_t start, Py_ssize_t n_rows, Py_ssize_t stride, const double *pivot,
-            void *columns, void *weight) noexcept nogil
-        Py_ssize_t (*softmax)(
-            Py_ssize_t n_components, Py_ssize_t n_rows, Py_ssize_t stride, const void *weight, void *log_prob,
-            void *log_norm, void *scratch, double *counts, double *evidence) noexcept nogil
-        Py_ssize_t (*hardmax)(
-            Py_ssize_t n_components, Py_ssize_t n_rows, Py_ssize_t stride, const void *weight, void *log_prob,
-            void *log_norm, void *scratch, double *counts, double *evidence) noexcept nogil
-        void (*count)(
-            Py_ssize_t n_components, Py_ssize_t stride, const void *resp, double *counts) noexcept nogil
-        void (*transpose)(
-            Py_ssize_t n_components, Py_ssize_t n_rows, Py_ssize_t stride, const void *resp,
-            void *out) noexcept nogil
-        void (*argmax)(
-            Py_ssize_t n, Py_ssize_t n_rows, Py_ssize_t stride, const void *resp, void *place,
-            void *largest) noexcept nogil
-        double (*least_best)(
-            Py_ssize_t n, Py_ssize_t n_rows, Py_ssize_t stride, const void *values, void *scratch) noexcept nogil
-        void (*maxima)(
-            Py_ssize_t n, Py_ssize_t n_rows, Py_ssize_t stride, const void *values, float *largest) noexcept nogil
-        Py_ssize_t (*count_below)(
-            Py_ssize_t n, Py_ssize_t n_rows, Py_ssize_t stride, const void *values, const double *limit) noexcept nogil
-        Py_ssize_t (*choose_rows)(
-            Py_ssize_t n_rows, const void *resp, double limit, Py_ssize_t most, int32_t *index,
-            void *chosen_resp) noexcept nogil
-        void (*round_to_real)(Py_ssize_t n, const double *values, void *out) noexcept nogil
-        void (*exp_nonpositive)(Py_ssize_t n, const void *x, void *y) noexcept nogil
-        void (*log_above_one)(Py_ssize_t n, const void *x, void *y) noexcept nogil
-        void (*log_one_plus)(Py_ssize_t n, const void *x, void *y) noexcept nogil
-
-
-cdef extern from "gaussian.h" nogil:
-    ctypedef struct gaussian_kernels_t "mixfast_gaussian_kernels":
-        Py_ssize_t (*packed_triangle_size)(Py_ssize_t n) noexcept nogil
-        void (*pack_triangle)(Py_ssize_t n, const double *upper, void *packed) noexcept nogil
-        log_density_fn full_log_density
-        bounded_log_density_fn full_bounded_log_density
-        accumulate_fn full_accumulate
-        log_density_fn diagonal_log_density
-        bounded_log_density_fn diagonal_bounded_log_density
-        accumulate_fn diagonal_accumulate
-        log_density_fn tied_log_density
-        accumulate_fn tied_accumulate
-        log_density_fn linear_log_density
-        accumulate_fn linear_accumulate
-        accumulate_common_fn linear_accumulate_common
-
-
-cdef extern from "linear.h" nogil:
-    ctypedef struct linear_kernels_t "mixfast_linear_kernels":
-        Py_ssize_t (*n_tables)(Py_ssize_t n_components, Py_ssize_t n_features) noexcept nogil
-        Py_ssize_t (*n_stats)(Py_ssize_t n_components, Py_ssize_t n_features) noexcept nogil
-        Py_ssize_t (*n_scratch_columns)(Py_ssize_t n_components) noexcept nogil
-        void (*lay_out)(
-            Py_ssize_t n_components, Py_ssize_t n_features, const double *forms, void *tables) noexcept nogil
-        log_density_fn log_density
-        accumulate_fn accumulate
-        const double *(*collect)(
-            Py_ssize_t n_components, Py_ssize_t n_features, const double *stats, double *room) noexcept nogil
-
-
-cdef extern from "student_t.h" nogil:
-    ctypedef struct student_t_kernels_t "mixfast_student_t_kernels":
-        log_density_fn full_log_density
-        accumulate_fn full_accumulate
-        log_density_fn diagonal_log_density
-        accumulate_fn diagonal_accumulate
-
-
-cdef extern from "categorical.h" nogil:
-    ctypedef struct categorical_kernels_t "mixfast_categorical_kernels":
-        Py_ssize_t (*n_tables)(Py_ssize_t n_components, Py_ssize_t n_rows) noexcept nogil
-        Py_ssize_t (*n_sums)(Py_ssize_t n_components) noexcept nogil
-        Py_ssize_t (*n_scratch_columns)(Py_ssize_t n_components, Py_ssize_t n_features) noexcept nogil
-        void (*lay_out)(
-            const family_t *, const double *log_weights, const double *log_probabilities, void *tables) noexcept nogil
-        log_density_fn log_density
-        accumulate_fn accumulate
-
-    ctypedef struct categorical_t "mixfast_categorical":
-        const categorical_kernels_t *kernels
-        double alpha
-        const Py_ssize_t *first
-
-
-cdef extern from "centres.h" nogil:
-    ctypedef struct centres_kernels_t "mixfast_centres_kernels":
-        Py_ssize_t (*n_tables)(Py_ssize_t n_centres, Py_ssize_t n_features) noexcept nogil
-        void (*lay_out)(
-            Py_ssize_t n_centres, Py_ssize_t n_features, const double *centres, void *tables) noexcept nogil
-        void (*take_centre)(
-            Py_ssize_t n_centres, Py_ssize_t n_features, const chunk_t *, const void *tables, Py_ssize_t which,
-            void *closest) noexcept nogil
-        void (*try_candidates)(
-            Py_ssize_t n_centres, Py_ssize_t n_features, const chunk_t *, const void *tables, const void *weight,
-            void *closest, void *scratch, double *potentials) noexcept nogil
-        double (*nearest)(
-            Py_ssize_t n_centres, Py_ssize_t n_features, const chunk_t *, const void *tables, const void *weight,
-            int64_t *labels, void *distance, void *scratch) noexcept nogil
-        void (*add_rows)(
-            const rows_t *, Py_ssize_t start, Py_ssize_t n_rows, const int64_t *labels, const double *centres,
-            double *counts, double *sums) noexcept nogil
-
-
-cdef extern from "select.h" nogil:
-    int mixfast_isa_is_available(int isa)
-    const rows_kernels_t *mixfast_select_rows(int isa, int real_bytes)
-    const gaussian_kernels_t *mixfast_select_gaussian(int isa, int real_bytes)
-    const linear_kernels_t *mixfast_select_linear(int isa, int real_bytes)
-    const linear_kernels_t *mixfast_select_sparse_linear(int isa, int real_bytes)
-    const categorical_kernels_t *mixfast_select_categorical(int isa, int real_bytes)
-    const centres_kernels_t *mixfast_select_centres(int isa, int real_bytes)
-    const centres_kernels_t *mixfast_select_sparse_centres(int isa, int real_bytes)
-    const student_t_kernels_t *mixfast_select_student_t(int isa, int real_bytes)
+    size_t MIXFAST_FAMILY_LEAST_SIZE

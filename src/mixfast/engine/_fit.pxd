@@ -6,7 +6,8 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from mixfast._em cimport course_t, em_t, loop_fn
 from mixfast.engine._acceleration cimport acceleration_t
-from mixfast.engine._family cimport family_t, rows_t
+from mixfast.engine._family cimport family_t
+from mixfast.engine._kernels cimport rows_t
 from mixfast.engine._pass cimport arena_t, look_fn, pass_t
 from mixfast.proportions._proportions cimport proportions_t
 

@@ -33,8 +33,9 @@ from mixfast._em cimport (
     sum_of_weights,
 )
 from mixfast.engine._acceleration cimport forget, iterate_accelerated, place_acceleration
-from mixfast.engine._capsule cimport family_in
-from mixfast.engine._family cimport MIXFAST_SPURIOUS_COMPONENT, chunk_t, family_t, rows_t
+from mixfast.engine._capsule cimport BoundFamily
+from mixfast.engine._family cimport MIXFAST_SPURIOUS_COMPONENT, chunk_t, family_t
+from mixfast.engine._kernels cimport rows_t
 from mixfast.engine._line cimport line_t, place_line, suits_line
 from mixfast.engine._pass cimport (
     CACHE_LINE,
@@ -701,9 +702,10 @@ cdef class Model:
                   located, given, double n_free, Py_ssize_t n_rows_needed):
         cdef const int64_t[::1] places
         cdef const double[::1] weights, params
-        self.c.family, self.c.centres, self.c.candidates = family_in(family), family_in(centres), family_in(candidates)
+        cdef BoundFamily fitted = BoundFamily(family), moved = BoundFamily(centres), drawn = BoundFamily(candidates)
+        self.c.family, self.c.centres, self.c.candidates = &fitted.c, &moved.c, &drawn.c
         self.c.proportions = &proportions.c
-        self.kept, self.blank = (family, proportions, centres, candidates, located, given), blank
+        self.kept, self.blank = (fitted, proportions, moved, drawn, located, given), blank
         if blank.shape[0] != self.c.family.n_params:
             raise ValueError(f"blank has {blank.shape[0]} numbers, the family {self.c.family.n_params} parameters")
         self.c.blank = &blank[0]

@@ -5,7 +5,8 @@ The environment variable MIXFAST_ISA (base, v2, v3 or v4; read once, at import) 
 
 import os
 
-from mixfast.engine._family cimport MIXFAST_ISA_BASE, MIXFAST_ISA_END, mixfast_isa_is_available
+from mixfast.engine._family cimport MIXFAST_ISA_BASE, MIXFAST_ISA_END
+from mixfast.engine._kernels cimport mixfast_isa_is_available
 
 _NAMES = ("chosen", "base", "v2", "v3", "v4")  # in the order of the enum in _kernels/family.h
 

@@ -2,7 +2,8 @@
 
 from libc.stdint cimport int32_t, int64_t, uintptr_t
 
-from mixfast.engine._family cimport chunk_t, family_t, rows_kernels_t, rows_t, selection_t
+from mixfast.engine._family cimport chunk_t, family_t, selection_t
+from mixfast.engine._kernels cimport rows_kernels_t, rows_t
 from mixfast.proportions._proportions cimport proportions_t
 
 # A lane is one slot of the reduction: [log evidence, impossible rows, work, counts[K], the family's statistics]. Work

@@ -26,7 +26,8 @@ from libc.stdint cimport int32_t, uint32_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset
 
-from mixfast.engine._family cimport chunk_t, family_t, rows_t, selection_t
+from mixfast.engine._family cimport chunk_t, family_t, selection_t
+from mixfast.engine._kernels cimport rows_t
 from mixfast.engine._pass cimport (
     CHOOSING_ROWS,
     LANE_COUNTS,
@@ -109,7 +110,8 @@ cdef void place(pruning_t *pruning, const pass_t *p, arena_t *arena) noexcept no
     pruning.last_pair = <Py_ssize_t *> take(arena, n_components * N_LEVELS * sizeof(Py_ssize_t))
     pruning.limits = <double *> take(arena, n_components * sizeof(double))
     pruning.log_limits = <double *> take(arena, n_components * sizeof(double))
-    pruning.carry = <double *> take(arena, p.family.n_carry * sizeof(double))
+    pruning.carry = <double *> take(
+        arena, (0 if p.family.bounds == NULL else p.family.bounds.n_carry) * sizeof(double))
     pruning.last_weights = <double *> take(arena, n_components * sizeof(double))
     pruning.last_params = <double *> take(arena, p.family.n_params * sizeof(double))
     pruning.best = <float *> take(arena, n_components * sizeof(float))
@@ -186,7 +188,7 @@ cdef int within_reach(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, w
     cdef float *ceiling = ceilings_of(pruning, p, start)
     cdef double worst
     cdef selection_t more
-    p.family.carry(p.family, pruning.carry, ceiling)
+    p.family.bounds.carry(p.family, pruning.carry, ceiling)
     for k in range(n_components):
         if ceiling[k] == INFINITY:
             space.chosen[n_first] = k
@@ -207,8 +209,8 @@ cdef int within_reach(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, w
             space.floors[n_more] = worst + pruning.log_limits[k]
             n_more += 1
     more.n, more.component = n_more, space.chosen + n_first
-    p.family.bounded_log_density(p.family, p.tables, chunk, &more, space.floors, space.family_scratch,
-                                 column_of(p, space, n_first), space.ceilings)
+    p.family.bounds.bounded_log_density(p.family, p.tables, chunk, &more, space.floors, space.family_scratch,
+                                        column_of(p, space, n_first), space.ceilings)
     n_kept = n_first
     for a in range(n_more):
         ceiling[more.component[a]] = space.ceilings[a]
@@ -377,8 +379,8 @@ cdef void prepare_carry(pruning_t *pruning, const pass_t *p) noexcept nogil:
     cdef Py_ssize_t k
     cdef int n_threads = threads_for_components(p)
     for k in prange(p.family.n_components, schedule="dynamic", num_threads=n_threads):
-        p.family.prepare_carry(p.family, k, pruning.last_weights, pruning.last_params, p.weights, p.params,
-                               p.own_work + threadid() * p.family.n_own_work, pruning.carry)
+        p.family.bounds.prepare_carry(p.family, k, pruning.last_weights, pruning.last_params, p.weights, p.params,
+                                      p.own_work + threadid() * p.family.n_own_work, pruning.carry)
 
 
 cdef inline bint fills_unordered(const family_t *family) noexcept nogil:
@@ -419,7 +421,7 @@ cdef void begin_pass(pruning_t *pruning, pass_t *p, double mean_weight) noexcept
         p.deliver = label_and_add if pruning.is_on else count_label_and_add
     if pruning.is_on:
         p.assign = all_densities
-        if p.family.bounded_log_density != NULL:
+        if p.family.bounds != NULL:
             prepare_carry(pruning, p)
             p.assign = within_reach
     if pruning.is_on or pruning.probes:
@@ -463,7 +465,7 @@ cdef void end_pass(pruning_t *pruning, pass_t *p) noexcept nogil:
         elif pruning.probes:
             put_in_order(pruning, p)
     elif pruning.probes and needed < SWITCH_ON:
-        ordered = 0.5 * (needed + (needed if p.family.bounded_log_density != NULL else 1))
+        ordered = 0.5 * (needed + (needed if p.family.bounds != NULL else 1))
         if (unordered_work(p, needed) - ordered) * <double> p.family.flops_per_row > ORDER_FLOPS:
             switch_on(pruning, p)
 

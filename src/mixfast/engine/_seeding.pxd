@@ -1,6 +1,7 @@
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
-from mixfast.engine._family cimport chunk_t, rows_t
+from mixfast.engine._family cimport chunk_t
+from mixfast.engine._kernels cimport rows_t
 from mixfast.engine._line cimport line_t
 from mixfast.engine._pass cimport arena_t, pass_t, workspace_t
 

@@ -8,14 +8,8 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t, uintptr_t
 from libc.stdlib cimport free, malloc
 
 from mixfast._em cimport Pass, Rows, copy_row, run_pass
-from mixfast.engine._family cimport (
-    centres_kernels_t,
-    chunk_t,
-    mixfast_select_centres,
-    mixfast_select_sparse_centres,
-    rows_t,
-    totals_t,
-)
+from mixfast.engine._family cimport chunk_t, totals_t
+from mixfast.engine._kernels cimport centres_kernels_t, mixfast_select_centres, mixfast_select_sparse_centres, rows_t
 from mixfast.engine._line cimport draw_line, leave_line, line_t, place_line, step_on_line, suits_line
 from mixfast.engine._pass cimport (
     LANE_COUNTS,

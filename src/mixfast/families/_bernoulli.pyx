@@ -13,7 +13,7 @@ from libc.float cimport DBL_EPSILON, DBL_MIN, FLT_EPSILON
 from libc.math cimport INFINITY, exp, isinf, log, log1p
 from libc.stdint cimport int32_t
 
-from mixfast.engine._capsule cimport capsule_of
+from mixfast.engine._capsule cimport capsule_of, give_free_numbers
 from mixfast.engine._family cimport MIXFAST_OK, family_t, totals_t
 from mixfast.families._edge cimport is_left_by_prior
 from mixfast.families._linear cimport check_shape, coefficients_in, constant_in, linear_t, new_linear, sums_of, sums_t
@@ -150,8 +150,8 @@ def bind_bernoulli(Py_ssize_t n_components, Py_ssize_t n_features, int real_byte
     context.alpha, context.n_probabilities, context.n_missing = alpha, n_probabilities, n_missing
     for m in range(n_missing):
         context.missing[m] = missing[m]
-    f.n_params = f.n_free = n_components * n_probabilities
+    f.n_params = n_components * n_probabilities
     f.prepare_component, f.maximise_component, f.log_prior = prepare_component, maximise_component, log_prior
-    f.unconstrain, f.constrain = unconstrain, constrain
+    give_free_numbers(f, f.n_params, unconstrain, constrain)
     f.starts_inside = not is_left_by_prior(alpha)
     return capsule_of(f)

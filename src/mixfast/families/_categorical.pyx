@@ -8,19 +8,12 @@ counted, and EM increases the log-likelihood plus alpha * sum of log p.
 
 from libc.float cimport DBL_MIN
 from libc.math cimport INFINITY, exp, isinf, log
-from libc.stdlib cimport calloc, free
 from libc.string cimport memset
 
-from mixfast.engine._capsule cimport capsule_of
-from mixfast.engine._family cimport (
-    MIXFAST_EMPTIED_COMPONENT,
-    MIXFAST_OK,
-    categorical_t,
-    family_t,
-    mixfast_select_categorical,
-    totals_t,
-)
+from mixfast.engine._capsule cimport capsule_of, give_free_numbers, new_struct
+from mixfast.engine._family cimport MIXFAST_EMPTIED_COMPONENT, MIXFAST_OK, family_t, totals_t
 from mixfast.engine._isa cimport resolve_isa
+from mixfast.engine._kernels cimport categorical_t, mixfast_select_categorical
 from mixfast.families._edge cimport is_left_by_prior
 
 ctypedef struct context_t:
@@ -171,22 +164,17 @@ def bind_categorical(n_components, n_categories, int real_bytes, object isa, dou
     if n_components < 1 or n_features < 1 or min(n_categories) < 1 or real_bytes not in (4, 8):
         raise ValueError(f"cannot bind {n_components} components and columns of {n_categories} categories, "
                          f"{real_bytes} bytes: there must be some of each, float32 or float64")
-    cdef family_t *f = <family_t *> calloc(1, sizeof(family_t))
-    cdef context_t *context = <context_t *> calloc(1, sizeof(context_t) + (n_features + 1) * sizeof(Py_ssize_t))
-    if f == NULL or context == NULL:
-        free(f)
-        free(context)
-        raise MemoryError
+    cdef family_t *f = new_struct(sizeof(context_t) + (n_features + 1) * sizeof(Py_ssize_t))
+    cdef context_t *context = <context_t *> f.context
     context.first = <Py_ssize_t *> (context + 1)
     for j in range(n_features):
         context.first[j + 1] = context.first[j] + <Py_ssize_t> n_categories[j] + 1
     context.categorical.first, context.categorical.alpha = context.first, alpha
     context.categorical.kernels = mixfast_select_categorical(level, real_bytes)
     f.n_components, f.n_features = n_components, n_features
-    f.real_bytes, f.isa, f.context = real_bytes, level, context
+    f.real_bytes, f.isa = real_bytes, level
     cdef Py_ssize_t n_rows = n_rows_of(f), width = context.categorical.kernels.n_sums(n_components)
     f.n_params = n_components * n_own_of(f)
-    f.n_free = n_components * (n_own_of(f) - n_features)
     f.n_stats = n_rows * width
     f.n_tables = context.categorical.kernels.n_tables(n_components, n_rows)
     f.n_scratch_columns = context.categorical.kernels.n_scratch_columns(n_components, n_features)
@@ -196,6 +184,6 @@ def bind_categorical(n_components, n_categories, int real_bytes, object isa, dou
     f.prepare_component, f.prepare = prepare_component, prepare
     f.log_density, f.accumulate = context.categorical.kernels.log_density, context.categorical.kernels.accumulate
     f.maximise, f.maximise_component, f.log_prior = maximise, maximise_component, log_prior
-    f.unconstrain, f.constrain = unconstrain, constrain
+    give_free_numbers(f, n_components * (n_own_of(f) - n_features), unconstrain, constrain)
     f.starts_inside = not is_left_by_prior(alpha)
     return capsule_of(f)

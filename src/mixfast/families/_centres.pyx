@@ -3,21 +3,11 @@
 Parameters: centres[K][d]. Statistics: sums[K][d] of weight * (row - its centre). Loops are in `_kernels/centres.c`.
 """
 
-from libc.stdlib cimport calloc, free
 
-from mixfast.engine._capsule cimport capsule_of
-from mixfast.engine._family cimport (
-    MIXFAST_FAILED,
-    MIXFAST_OK,
-    centres_kernels_t,
-    chunk_t,
-    family_t,
-    mixfast_select_centres,
-    mixfast_select_sparse_centres,
-    selection_t,
-    totals_t,
-)
+from mixfast.engine._capsule cimport capsule_of, new_struct
+from mixfast.engine._family cimport MIXFAST_FAILED, MIXFAST_OK, chunk_t, family_t, selection_t, totals_t
 from mixfast.engine._isa cimport resolve_isa
+from mixfast.engine._kernels cimport centres_kernels_t, mixfast_select_centres, mixfast_select_sparse_centres
 
 ctypedef struct context_t:
     const centres_kernels_t *kernels
@@ -82,16 +72,12 @@ cdef int no_accumulate(const family_t *f, const void *tables, const chunk_t *chu
 def bind_centres(Py_ssize_t n_centres, Py_ssize_t n_features, int real_bytes, object isa, bint is_sparse=False):
     """The capsule for rows of `real_bytes`, 4 or 8, on the instruction set `isa`; None is the one chosen at import."""
     cdef int level = resolve_isa(isa)
-    cdef family_t *f = <family_t *> calloc(1, sizeof(family_t))
-    cdef context_t *context = <context_t *> calloc(1, sizeof(context_t))
-    if f == NULL or context == NULL:
-        free(f)
-        free(context)
-        raise MemoryError
+    cdef family_t *f = new_struct(sizeof(context_t))
+    cdef context_t *context = <context_t *> f.context
     context.kernels = (mixfast_select_sparse_centres(level, real_bytes) if is_sparse
                        else mixfast_select_centres(level, real_bytes))
     f.n_components, f.n_features = n_centres, n_features
-    f.real_bytes, f.isa, f.context = real_bytes, level, context
+    f.real_bytes, f.isa = real_bytes, level
     f.n_params = f.n_stats = n_centres * n_features
     f.n_work = n_centres * (1 + n_features)
     f.n_tables = context.kernels.n_tables(n_centres, n_features)

@@ -1,13 +1,7 @@
 # What families of components with a mean and a covariance have in common.
 
-from mixfast.engine._family cimport (
-    constrain_fn,
-    family_t,
-    gaussian_kernels_t,
-    rows_kernels_t,
-    totals_t,
-    unconstrain_fn,
-)
+from mixfast.engine._family cimport constrain_fn, family_t, totals_t, unconstrain_fn
+from mixfast.engine._kernels cimport gaussian_kernels_t, rows_kernels_t
 
 # The verbs of a structure of covariances. Parameters begin with means[K][d], covariances and factors, as _gaussian.pyx
 # lays them out, and statistics with first[K][d] and second moments, as _kernels/gaussian.h does.
@@ -19,6 +13,7 @@ ctypedef struct structure_t:
     # masses[k] is what the moments of component k are divided by; totals.counts what it weighs beside the others
     int (*maximise)(const family_t *, const totals_t *totals, const double *masses, double *work,
                     double *params) noexcept nogil
+    Py_ssize_t n_free
     unconstrain_fn unconstrain
     constrain_fn constrain
 

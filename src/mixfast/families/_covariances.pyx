@@ -9,19 +9,18 @@ has over all components together is added to its diagonal, tenfold until it is (
 
 from libc.float cimport DBL_MAX, DBL_MIN, FLT_MAX, FLT_MIN
 from libc.math cimport exp, isfinite, log, sqrt
-from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, memset
 
+from mixfast.engine._capsule cimport new_struct
 from mixfast.engine._family cimport (
     MIXFAST_EMPTIED_COMPONENT,
     MIXFAST_NOT_FINITE,
     MIXFAST_OK,
     MIXFAST_REPAIRED_COVARIANCE,
     MIXFAST_SPURIOUS_COMPONENT,
-    mixfast_select_gaussian,
-    mixfast_select_rows,
 )
 from mixfast.engine._isa cimport resolve_isa
+from mixfast.engine._kernels cimport mixfast_select_gaussian, mixfast_select_rows
 from mixfast.engine._linalg cimport covariance_of_factor, log_diagonal, precision_factor, upper_transposed_times
 
 cdef double EPSILON = 2.220446049250313e-16
@@ -593,17 +592,13 @@ cdef family_t *new_family(Py_ssize_t n_components, Py_ssize_t n_features, int re
     if n_components < 1 or n_features < 1 or real_bytes not in (4, 8):
         raise ValueError(f"cannot bind {n_components} components and {n_features} features of {real_bytes} bytes: "
                          "there must be some of each, float32 or float64")
-    cdef family_t *f = <family_t *> calloc(1, sizeof(family_t))
-    cdef covariances_t *context = <covariances_t *> calloc(1, context_bytes)
-    if f == NULL or context == NULL:
-        free(f)
-        free(context)
-        raise MemoryError
+    cdef family_t *f = new_struct(context_bytes)
+    cdef covariances_t *context = <covariances_t *> f.context
     context.reg_covar = reg_covar
     context.rows = mixfast_select_rows(level, real_bytes)
     context.gaussian = mixfast_select_gaussian(level, real_bytes)
     f.n_components, f.n_features = n_components, n_features
-    f.real_bytes, f.isa, f.context = real_bytes, level, context
+    f.real_bytes, f.isa = real_bytes, level
     return f
 
 
@@ -624,7 +619,7 @@ cdef void make_full(family_t *f, structure_t *structure) noexcept:
     cdef Py_ssize_t n_components = f.n_components, d = f.n_features
     size_moments(f)
     f.n_params = n_components * (d + 2 * d * d)
-    f.n_free = n_components * (d + d * (d + 1) // 2)
+    structure.n_free = n_components * (d + d * (d + 1) // 2)
     f.n_own_work = 3 * d
     f.flops_per_component = d * d * d
     f.maximise_component = full_maximise_component
@@ -645,7 +640,7 @@ cdef void size_squares(family_t *f) noexcept:
 cdef void make_diagonal(family_t *f, structure_t *structure) noexcept:
     size_squares(f)
     f.n_params = 3 * f.n_components * f.n_features
-    f.n_free = 2 * f.n_components * f.n_features
+    structure.n_free = 2 * f.n_components * f.n_features
     structure.log_determinants, structure.fill_tables = diagonal_determinants, diagonal_tables
     structure.maximise = diagonal_maximise
     structure.unconstrain, structure.constrain = diagonal_unconstrain, diagonal_constrain
@@ -654,7 +649,7 @@ cdef void make_diagonal(family_t *f, structure_t *structure) noexcept:
 cdef void make_spherical(family_t *f, structure_t *structure) noexcept:
     size_squares(f)
     f.n_params = f.n_components * (f.n_features + 2)
-    f.n_free = f.n_components * (f.n_features + 1)
+    structure.n_free = f.n_components * (f.n_features + 1)
     structure.log_determinants, structure.fill_tables = spherical_determinants, spherical_tables
     structure.maximise = spherical_maximise
     structure.unconstrain, structure.constrain = spherical_unconstrain, spherical_constrain

@@ -30,7 +30,7 @@ from libc.math cimport INFINITY, exp, fabs, lgamma, log, sqrt
 from libc.stdint cimport int64_t
 from libc.string cimport memcpy
 
-from mixfast.engine._capsule cimport capsule_of
+from mixfast.engine._capsule cimport capsule_of, give_free_numbers
 from mixfast.engine._family cimport MIXFAST_CAPPED_PARAMETER, MIXFAST_OK, family_t, totals_t
 from mixfast.engine._special cimport (
     digamma,
@@ -641,7 +641,7 @@ cdef int unconstrain(const family_t *f, const double *params, double *numbers) n
     """Logarithms."""
     cdef const context_t *context = context_of(f)
     cdef Py_ssize_t stride = context.n_columns if context.tie.is_symmetric else 1, i
-    for i in range(f.n_free):
+    for i in range(f.free_numbers.n_free):
         numbers[i] = log(params[i * stride])
     return 0
 
@@ -650,7 +650,7 @@ cdef int constrain(const family_t *f, const double *numbers, double *work, doubl
     cdef const context_t *context = context_of(f)
     cdef Py_ssize_t stride = context.n_columns if context.tie.is_symmetric else 1, i, k
     cdef double total
-    for i in range(f.n_free):
+    for i in range(f.free_numbers.n_free):
         params[i * stride] = exp(numbers[i])
     for k in range(f.n_components):
         total = params[k * context.n_columns] if stride > 1 else sum_of(
@@ -669,11 +669,10 @@ cdef object bind(tie_t tie, Cells cells, Py_ssize_t n_components, int real_bytes
     context.tie, context.shape, context.rate, context.sum = tie, shape, rate, total
     context.count, context.first, context.n_columns = cells.count, cells.first, cells.n_columns
     f.n_params = n_components * cells.n_columns
-    f.n_free = n_components if tie.is_symmetric else f.n_params
     f.n_own_work = 3 * cells.n_columns
     f.flops_per_component = 100 * len(cells) + 50 * cells.n_columns
     f.prepare_component, f.maximise_component, f.log_prior = prepare_component, maximise_component, log_prior
-    f.unconstrain, f.constrain = unconstrain, constrain
+    give_free_numbers(f, n_components if tie.is_symmetric else f.n_params, unconstrain, constrain)
     f.owner = <void *> cells   # whose arrays the context looks at
     Py_INCREF(cells)
     return capsule_of(f)

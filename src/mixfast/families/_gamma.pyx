@@ -9,7 +9,7 @@ Exponential: parameters: rates[K][d]; statistics: sums[K][d], of x. The M-step i
 from libc.float cimport DBL_MIN
 from libc.math cimport exp, fabs, isfinite, lgamma, log, sqrt
 
-from mixfast.engine._capsule cimport capsule_of
+from mixfast.engine._capsule cimport capsule_of, give_free_numbers
 from mixfast.engine._family cimport (
     MIXFAST_CAPPED_PARAMETER,
     MIXFAST_NOT_FINITE,
@@ -122,10 +122,9 @@ def bind_gamma(Py_ssize_t n_components, Py_ssize_t n_columns, int real_bytes, ob
     cdef family_t *f = new_linear(sizeof(context_t), n_components, n_columns, real_bytes, isa, False)
     cdef context_t *context = <context_t *> f.context
     context.most = largest_shape(real_bytes)
-    f.n_free = f.n_params
     f.flops_per_component = 500 * n_columns  # some steps of Newton's method for every other
     f.prepare_component, f.maximise_component = prepare_gamma, maximise_gamma
-    f.unconstrain, f.constrain = unconstrain_gamma, constrain_gamma
+    give_free_numbers(f, f.n_params, unconstrain_gamma, constrain_gamma)
     return capsule_of(f)
 
 
@@ -186,7 +185,6 @@ def bind_exponential(Py_ssize_t n_components, Py_ssize_t n_features, int real_by
     cdef family_t *f = new_linear(sizeof(context_t), n_components, n_features, real_bytes, isa, False)
     cdef context_t *context = <context_t *> f.context
     context.most = largest_rate(real_bytes)
-    f.n_free = f.n_params
     f.prepare_component, f.maximise_component = prepare_exponential, maximise_exponential
-    f.unconstrain, f.constrain = unconstrain_exponential, constrain_exponential
+    give_free_numbers(f, f.n_params, unconstrain_exponential, constrain_exponential)
     return capsule_of(f)

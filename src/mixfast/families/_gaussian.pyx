@@ -16,16 +16,18 @@ from libc.float cimport FLT_MAX
 from libc.math cimport INFINITY, M_PI, fabs, isfinite, log, sqrt
 from libc.string cimport memset
 
-from mixfast.engine._capsule cimport capsule_of
+from mixfast.engine._capsule cimport capsule_of, give_bounds, give_free_numbers
 from mixfast.engine._family cimport (
     MIXFAST_LOST_DIGITS,
     MIXFAST_NOT_FINITE,
     MIXFAST_REPAIRED_COVARIANCE,
+    bounded_log_density_fn,
     family_t,
-    gaussian_kernels_t,
     prepare_carry_fn,
+    shared_term_t,
     totals_t,
 )
+from mixfast.engine._kernels cimport gaussian_kernels_t
 from mixfast.engine._linalg cimport invert_upper, log_diagonal, upper_transposed_times
 from mixfast.families._covariances cimport (
     context_of,
@@ -38,6 +40,7 @@ from mixfast.families._covariances cimport (
     new_family,
     real_at,
     structure_of,
+    structure_t,
     tied_constrain,
     tied_unconstrain,
 )
@@ -352,11 +355,12 @@ cdef family_t *new_gaussian(Py_ssize_t n_components, Py_ssize_t n_features, int 
     return new_family(n_components, n_features, real_bytes, isa, reg_covar, sizeof(covariances_t))
 
 
-cdef object capsule_with_bounds(family_t *f, prepare_carry_fn prepare_carry):
-    f.n_carry = 4 * f.n_components
+cdef object capsule_with_bounds(family_t *f, bounded_log_density_fn bounded_log_density,
+                                prepare_carry_fn prepare_carry):
+    cdef structure_t *structure = structure_of(f)
     f.prepare, f.maximise = prepare, maximise
-    f.unconstrain, f.constrain = structure_of(f).unconstrain, structure_of(f).constrain
-    f.prepare_carry, f.carry = prepare_carry, carry_ceilings
+    give_free_numbers(f, structure.n_free, structure.unconstrain, structure.constrain)
+    give_bounds(f, 4 * f.n_components, bounded_log_density, prepare_carry, carry_ceilings)
     return capsule_of(f)
 
 
@@ -366,19 +370,20 @@ def bind_full(Py_ssize_t n_components, Py_ssize_t n_features, int real_bytes, ob
     make_full(f, structure_of(f))
     f.n_own_work = 2 * n_features * (n_features + 1)
     f.log_density, f.accumulate = kernels.full_log_density, kernels.full_accumulate
-    f.bounded_log_density = kernels.full_bounded_log_density
-    return capsule_with_bounds(f, full_prepare_carry)
+    return capsule_with_bounds(f, kernels.full_bounded_log_density, full_prepare_carry)
 
 
 # The context of tied covariances, and their quick family, which has the same.
 ctypedef struct tied_t:
     covariances_t covariances  # the first member: `_covariances.pyx` sees no other
     family_t quick
+    shared_term_t shared_term
 
 
 def bind_tied(Py_ssize_t n_components, Py_ssize_t n_features, int real_bytes, object isa, double reg_covar):
     cdef family_t *f = new_family(n_components, n_features, real_bytes, isa, reg_covar, sizeof(tied_t))
     cdef family_t *quick = &(<tied_t *> f.context).quick
+    cdef shared_term_t *shared_term = &(<tied_t *> f.context).shared_term
     cdef const gaussian_kernels_t *kernels = context_of(f).gaussian
     cdef Py_ssize_t n_pairs = n_features * (n_features + 1) // 2
     f.n_params = n_components * n_features + 2 * n_features * n_features
@@ -387,16 +392,16 @@ def bind_tied(Py_ssize_t n_components, Py_ssize_t n_features, int real_bytes, ob
     f.n_scratch_columns = n_features + 1
     f.n_work = n_components * (1 + 2 * n_features) + 4 * n_features
     f.flops_per_row = n_components * (4 * n_features + 40)
-    f.n_free = n_components * n_features + n_pairs
     f.prepare, f.maximise = tied_prepare, tied_maximise
-    f.unconstrain, f.constrain = tied_unconstrain, tied_constrain
+    give_free_numbers(f, n_components * n_features + n_pairs, tied_unconstrain, tied_constrain)
     f.log_density, f.accumulate = kernels.tied_log_density, kernels.tied_accumulate
     quick[0] = f[0]
-    quick.n_common = n_features + n_pairs + 1
     quick.prepare, quick.maximise = linear_prepare, linear_maximise
     quick.log_density, quick.accumulate = kernels.linear_log_density, kernels.linear_accumulate
-    quick.accumulate_common, quick.common_evidence = kernels.linear_accumulate_common, linear_common_evidence
-    quick.loses_digits = linear_loses_digits
+    shared_term.n_common = n_features + n_pairs + 1
+    shared_term.accumulate_common = kernels.linear_accumulate_common
+    shared_term.common_evidence, shared_term.loses_digits = linear_common_evidence, linear_loses_digits
+    quick.shared_term = shared_term
     f.quick = quick
     return capsule_of(f)
 
@@ -405,8 +410,7 @@ cdef object capsule_of_columns(family_t *f, prepare_carry_fn prepare_carry):
     cdef const gaussian_kernels_t *kernels = context_of(f).gaussian
     f.flops_per_component = 20 * f.n_features
     f.log_density, f.accumulate = kernels.diagonal_log_density, kernels.diagonal_accumulate
-    f.bounded_log_density = kernels.diagonal_bounded_log_density
-    return capsule_with_bounds(f, prepare_carry)
+    return capsule_with_bounds(f, kernels.diagonal_bounded_log_density, prepare_carry)
 
 
 def bind_diagonal(Py_ssize_t n_components, Py_ssize_t n_features, int real_bytes, object isa, double reg_covar):

@@ -1,7 +1,8 @@
 # What families have in common whose log densities are linear forms of the rows: see _kernels/linear.h. Their parameters
 # and sums are [n_components][n_features].
 
-from mixfast.engine._family cimport family_t, linear_kernels_t, totals_t
+from mixfast.engine._family cimport family_t, totals_t
+from mixfast.engine._kernels cimport linear_kernels_t
 
 # The context of such a family begins with this.
 cdef struct linear_t:

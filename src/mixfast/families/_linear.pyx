@@ -4,17 +4,10 @@ Such a family says what a component's form is (`prepare_component`, with `consta
 parameters its sums give (`maximise_component`, with `sums_of`). Rows may be dense or sparse.
 """
 
-from libc.stdlib cimport calloc, free
-
-from mixfast.engine._family cimport (
-    MIXFAST_EMPTIED_COMPONENT,
-    MIXFAST_OK,
-    family_t,
-    mixfast_select_linear,
-    mixfast_select_sparse_linear,
-    totals_t,
-)
+from mixfast.engine._capsule cimport new_struct
+from mixfast.engine._family cimport MIXFAST_EMPTIED_COMPONENT, MIXFAST_OK, family_t, totals_t
 from mixfast.engine._isa cimport resolve_isa
+from mixfast.engine._kernels cimport mixfast_select_linear, mixfast_select_sparse_linear
 
 
 cdef inline const linear_t *linear_of(const family_t *f) noexcept nogil:
@@ -63,16 +56,12 @@ cdef family_t *new_linear(size_t context_bytes, Py_ssize_t n_components, Py_ssiz
     """A family with what such ones have in common filled in; its context, which begins with a `linear_t`, is zeros."""
     cdef int level = resolve_isa(isa)
     check_shape(n_components, n_features, real_bytes)
-    cdef family_t *f = <family_t *> calloc(1, sizeof(family_t))
-    cdef linear_t *linear = <linear_t *> calloc(1, context_bytes)
-    if f == NULL or linear == NULL:
-        free(f)
-        free(linear)
-        raise MemoryError
+    cdef family_t *f = new_struct(context_bytes)
+    cdef linear_t *linear = <linear_t *> f.context
     linear.kernels = (mixfast_select_sparse_linear(level, real_bytes) if is_sparse
                       else mixfast_select_linear(level, real_bytes))
     f.n_components, f.n_features = n_components, n_features
-    f.real_bytes, f.isa, f.context, f.takes_sparse_rows = real_bytes, level, linear, is_sparse
+    f.real_bytes, f.isa, f.takes_sparse_rows = real_bytes, level, is_sparse
     f.n_params = n_components * n_features
     f.n_stats = linear.kernels.n_stats(n_components, n_features)
     f.n_tables = linear.kernels.n_tables(n_components, n_features)

@@ -8,7 +8,7 @@ increases the log-likelihood plus alpha * sum of log p.
 from libc.float cimport DBL_MIN
 from libc.math cimport INFINITY, exp, isfinite, isinf, log
 
-from mixfast.engine._capsule cimport capsule_of
+from mixfast.engine._capsule cimport capsule_of, give_free_numbers
 from mixfast.engine._family cimport MIXFAST_NOT_FINITE, MIXFAST_OK, family_t, totals_t
 from mixfast.families._edge cimport is_left_by_prior
 from mixfast.families._linear cimport (
@@ -113,8 +113,7 @@ def bind_multinomial(Py_ssize_t n_components, Py_ssize_t n_features, int real_by
     cdef family_t *f = new_linear(sizeof(context_t), n_components, n_features, real_bytes, isa, is_sparse)
     cdef context_t *context = <context_t *> f.context
     context.alpha = alpha
-    f.n_free = f.n_params
     f.prepare_component, f.maximise_component, f.log_prior = prepare_component, maximise_component, log_prior
-    f.unconstrain, f.constrain = unconstrain, constrain
+    give_free_numbers(f, f.n_params, unconstrain, constrain)
     f.starts_inside = not is_left_by_prior(alpha)
     return capsule_of(f)

@@ -9,7 +9,7 @@ log-likelihood plus the sum of alpha log(rate) - beta rate.
 from libc.float cimport DBL_MIN
 from libc.math cimport exp, isfinite, isinf, log
 
-from mixfast.engine._capsule cimport capsule_of
+from mixfast.engine._capsule cimport capsule_of, give_free_numbers
 from mixfast.engine._family cimport MIXFAST_NOT_FINITE, MIXFAST_OK, family_t, totals_t
 from mixfast.families._edge cimport is_left_by_prior
 from mixfast.families._linear cimport check_shape, coefficients_in, constant_in, linear_t, new_linear, sums_of, sums_t
@@ -108,8 +108,8 @@ def bind_poisson(Py_ssize_t n_components, Py_ssize_t n_features, int real_bytes,
     cdef family_t *f = new_linear(sizeof(context_t), n_components, n_features, real_bytes, isa, is_sparse)
     cdef context_t *context = <context_t *> f.context
     context.alpha, context.beta, context.is_exposed = alpha, beta, is_exposed
-    f.n_params = f.n_free = n_components * (n_features - is_exposed)
+    f.n_params = n_components * (n_features - is_exposed)
     f.prepare_component, f.maximise_component, f.log_prior = prepare_component, maximise_component, log_prior
-    f.unconstrain, f.constrain = unconstrain, constrain
+    give_free_numbers(f, f.n_params, unconstrain, constrain)
     f.starts_inside = not is_left_by_prior(alpha)
     return capsule_of(f)

@@ -7,10 +7,9 @@ which are taken off again. Ones would do without that, but families take the mea
 
 from cpython.ref cimport Py_INCREF
 from libc.math cimport log
-from libc.stdlib cimport calloc, free
 
-from mixfast.engine._capsule cimport capsule_of, family_in
-from mixfast.engine._family cimport MIXFAST_FAILED, chunk_t, family_t, selection_t, totals_t
+from mixfast.engine._capsule cimport BoundFamily, capsule_of, give_free_numbers, new_struct
+from mixfast.engine._family cimport MIXFAST_FAILED, chunk_t, family_t, selection_t, shared_term_t, totals_t
 
 # A part, and where what belongs to it begins.
 ctypedef struct part_t:
@@ -30,18 +29,29 @@ ctypedef struct context_t:
     double log_number              # of the components
     part_t *parts
 
+# The context of a product is the first member of a block that is freed with it.
+ctypedef struct contexts_t:
+    context_t own
+    context_t of_quick
+    family_t quick
+    shared_term_t shared_term
 
-cdef class Capsules:
+
+cdef class Parts:
     """Keeps the parts alive, and hands on what one of them raised."""
-    cdef readonly list capsules
+    cdef readonly list bound
 
     def __init__(self, capsules):
-        self.capsules = capsules
+        self.bound = [BoundFamily(capsule) for capsule in capsules]
+
+    cdef const family_t *family(self, Py_ssize_t i):
+        return &(<BoundFamily> self.bound[i]).c
 
     def _owners(self):
-        for capsule in self.capsules:
-            if family_in(capsule).owner != NULL:
-                yield <object> family_in(capsule).owner
+        cdef BoundFamily part
+        for part in self.bound:
+            if part.c.owner != NULL:
+                yield <object> part.c.owner
 
     @property
     def error(self):
@@ -192,9 +202,9 @@ cdef void accumulate_common(const family_t *f, const chunk_t *chunk, const void 
     cdef Py_ssize_t i
     for i in range(context_of(f).n_parts):
         part = context_of(f).parts + i
-        if part.family.accumulate_common != NULL:
+        if part.family.shared_term != NULL:
             own = columns_of(f, part, chunk)
-            part.family.accumulate_common(part.family, &own, weight, scratch, common + part.common)
+            part.family.shared_term.accumulate_common(part.family, &own, weight, scratch, common + part.common)
 
 
 cdef double common_evidence(const family_t *f, const totals_t *totals, const double *params,
@@ -205,9 +215,10 @@ cdef double common_evidence(const family_t *f, const totals_t *totals, const dou
     cdef double evidence = 0
     for i in range(context_of(f).n_parts):
         part = context_of(f).parts + i
-        if part.family.common_evidence != NULL:
+        if part.family.shared_term != NULL:
             own = totals_of(part, totals)
-            evidence += part.family.common_evidence(part.family, &own, params + part.params, work + part.work)
+            evidence += part.family.shared_term.common_evidence(part.family, &own, params + part.params,
+                                                                work + part.work)
     return evidence
 
 
@@ -216,7 +227,7 @@ cdef int loses_digits(const family_t *f, const double *weights, const double *pa
     cdef Py_ssize_t i
     for i in range(context_of(f).n_parts):
         part = context_of(f).parts + i
-        if part.family.loses_digits != NULL and part.family.loses_digits(
+        if part.family.shared_term != NULL and part.family.shared_term.loses_digits(
                 part.family, weights_for(f, i, weights), params + part.params, work + part.work):
             return 1
     return 0
@@ -231,7 +242,7 @@ cdef int unconstrain(const family_t *f, const double *params, double *numbers) n
     for i in range(context_of(f).n_parts):
         part = context_of(f).parts + i
         if code == 0:
-            code = part.family.unconstrain(part.family, params + part.params, numbers + part.numbers)
+            code = part.family.free_numbers.unconstrain(part.family, params + part.params, numbers + part.numbers)
     return code
 
 
@@ -242,7 +253,8 @@ cdef int constrain(const family_t *f, const double *numbers, double *work, doubl
     for i in range(context_of(f).n_parts):
         part = context_of(f).parts + i
         if code == 0:
-            code = part.family.constrain(part.family, numbers + part.numbers, work + part.work, params + part.params)
+            code = part.family.free_numbers.constrain(part.family, numbers + part.numbers, work + part.work,
+                                                      params + part.params)
     return code
 
 
@@ -258,29 +270,28 @@ cdef inline const family_t *quickest(const family_t *own) noexcept nogil:
     return own if own.quick == NULL else own.quick
 
 
-cdef void join(family_t *f, list capsules, bint is_quick, context_t *context, part_t *parts) except *:
-    """Fill f and its context, which has the shares already."""
-    cdef Py_ssize_t n_parts = len(capsules), i
-    cdef const family_t *first = family_in(capsules[0])
+cdef Py_ssize_t join(family_t *f, Parts parts_of, bint is_quick, context_t *context, part_t *parts) except -1:
+    """Fill f and its context, which has the shares already; how many doubles the sums of shared terms are."""
+    cdef Py_ssize_t n_parts = len(parts_of.bound), n_common = 0, n_free = 0, i
+    cdef const family_t *first = parts_of.family(0)
     cdef const family_t *own
     cdef part_t *part
-    cdef bint has_numbers = True
     context.n_parts, context.parts, context.n_shared_columns = n_parts, parts, 0
     context.log_number = log(<double> first.n_components)
+    f.struct_size = sizeof(family_t)
     f.n_components, f.real_bytes, f.isa, f.context = first.n_components, first.real_bytes, first.isa, context
     for i in range(n_parts):
         part = parts + i
-        own = family_in(capsules[i])
+        own = parts_of.family(i)
         if is_quick:
             own = quickest(own)
-        has_numbers &= own.unconstrain != NULL
         part.family, part.column, part.params, part.stats = own, f.n_features, f.n_params, f.n_stats
-        part.common, part.numbers, part.work, part.tables = f.n_common, f.n_free, f.n_work, f.n_tables
+        part.common, part.numbers, part.work, part.tables = n_common, n_free, f.n_work, f.n_tables
         f.n_features += own.n_features
         f.n_params += own.n_params
         f.n_stats += own.n_stats
-        f.n_common += own.n_common
-        f.n_free += own.n_free
+        n_common += 0 if own.shared_term == NULL else own.shared_term.n_common
+        n_free += 0 if own.free_numbers == NULL else own.free_numbers.n_free
         f.n_work += own.n_work
         f.n_tables += in_cache_lines(own.n_tables, own.real_bytes)
         f.n_own_work = max(f.n_own_work, own.n_own_work)
@@ -293,44 +304,55 @@ cdef void join(family_t *f, list capsules, bint is_quick, context_t *context, pa
     f.n_scratch_columns = context.n_shared_columns + f.n_components
     f.prepare_component, f.prepare, f.log_density, f.accumulate = prepare_component, prepare, log_density, accumulate
     f.maximise, f.maximise_component, f.log_prior = maximise, maximise_component, log_prior
-    if is_quick:
-        f.accumulate_common, f.common_evidence, f.loses_digits = accumulate_common, common_evidence, loses_digits
-    if has_numbers:
-        f.unconstrain, f.constrain = unconstrain, constrain
+    return n_common
+
+
+cdef void join_free_numbers(family_t *f, Parts parts_of):
+    """Of all parts, or there are none."""
+    cdef Py_ssize_t n_free = 0, i
+    for i in range(len(parts_of.bound)):
+        if parts_of.family(i).free_numbers == NULL:
+            return
+        n_free += parts_of.family(i).free_numbers.n_free
+    give_free_numbers(f, n_free, unconstrain, constrain)
 
 
 def bind_product(capsules):
-    """The capsule of a product of families, which are bound to the same number of components and the same precision."""
-    cdef Py_ssize_t n_parts = len(capsules), n_components, k
-    cdef const family_t *first = family_in(capsules[0])
+    """The capsule of a product of families, which are bound to the same number of components and the same precision.
+
+    It has the groups of verbs that all its parts have, but for bounds: `carry` is given the ceiling of a sum, of which
+    nobody knows what each part has of it, so that no part could say what becomes of its own.
+    """
+    cdef Parts parts_of = Parts(list(capsules))
+    cdef Py_ssize_t n_parts = len(parts_of.bound), n_components, k, i
+    cdef const family_t *first = parts_of.family(0)
     cdef const family_t *own
     cdef bint has_quick = False
-    for capsule in capsules:
-        own = family_in(capsule)
+    for i in range(n_parts):
+        own = parts_of.family(i)
         if (own.n_components, own.real_bytes, own.isa) != (first.n_components, first.real_bytes, first.isa):
             raise ValueError("parts of a product should be bound to one number of components and one precision")
         if own.takes_sparse_rows:
             raise ValueError("a part of a product was bound to sparse rows: its columns should be dense")
         has_quick |= own.quick != NULL
     n_components = first.n_components
-    cdef family_t *f = <family_t *> calloc(1, sizeof(family_t))
-    # one block: the contexts of the product and of its quick product, the latter, the parts of both and the shares
-    cdef context_t *context = <context_t *> calloc(
-        1, 2 * sizeof(context_t) + sizeof(family_t) + 2 * n_parts * sizeof(part_t) + n_components * sizeof(double))
-    if f == NULL or context == NULL:
-        free(f)
-        free(context)
-        raise MemoryError
-    cdef family_t *quick = <family_t *> (context + 2)
-    cdef part_t *parts = <part_t *> (quick + 1)
-    context[0].shares = context[1].shares = <double *> (parts + 2 * n_parts)
+    # the contexts of the product and of its quick product, the latter, the parts of both and the shares
+    cdef family_t *f = new_struct(sizeof(contexts_t) + 2 * n_parts * sizeof(part_t) + n_components * sizeof(double))
+    cdef contexts_t *contexts = <contexts_t *> f.context
+    cdef part_t *parts = <part_t *> (contexts + 1)
+    cdef double *shares = <double *> (parts + 2 * n_parts)
+    contexts.own.shares = contexts.of_quick.shares = shares
     for k in range(n_components):
-        context.shares[k] = 1 / <double> n_components
-    join(f, list(capsules), False, context, parts)
+        shares[k] = 1 / <double> n_components
+    join(f, parts_of, False, &contexts.own, parts)
+    join_free_numbers(f, parts_of)
     if has_quick:
-        join(quick, list(capsules), True, context + 1, parts + n_parts)
-        f.quick = quick
-    owner = Capsules(list(capsules))
-    Py_INCREF(owner)
-    f.owner = <void *> owner
+        contexts.shared_term.n_common = join(&contexts.quick, parts_of, True, &contexts.of_quick, parts + n_parts)
+        contexts.shared_term.accumulate_common = accumulate_common
+        contexts.shared_term.common_evidence = common_evidence
+        contexts.shared_term.loses_digits = loses_digits
+        contexts.quick.shared_term = &contexts.shared_term
+        f.quick = &contexts.quick
+    Py_INCREF(parts_of)
+    f.owner = <void *> parts_of
     return capsule_of(f)

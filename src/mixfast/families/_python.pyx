@@ -6,9 +6,8 @@ same. An exception is kept in `Verbs.error`, the verb reports failure, and the p
 
 from cpython.ref cimport Py_INCREF
 from libc.math cimport log
-from libc.stdlib cimport calloc
 
-from mixfast.engine._capsule cimport capsule_of
+from mixfast.engine._capsule cimport capsule_of, give_free_numbers, new_struct
 from mixfast.engine._family cimport (
     MIXFAST_EMPTIED_COMPONENT,
     MIXFAST_FAILED,
@@ -90,17 +89,17 @@ cdef class Verbs:
 
     cdef int unconstrain(self, const family_t *f, const double *params, double *free) except -1:
         values = np.asarray(self.family.unconstrain(self._params(f, params)), dtype=float)
-        if values.size != f.n_free:
+        if values.size != f.free_numbers.n_free:
             raise ValueError(f"{type(self.family).__name__}.unconstrain returned {values.size} numbers, of shape "
-                             f"{values.shape}, expected {f.n_free}: as many as n_parameters says")
-        np.asarray(<double[:f.n_free]> free)[:] = values.ravel()
+                             f"{values.shape}, expected {f.free_numbers.n_free}: as many as n_parameters says")
+        np.asarray(<double[:f.free_numbers.n_free]> free)[:] = values.ravel()
         if self.free_shape is None:  # at the first pass: else what does not fit shows when EM is extrapolated
             self.params_layout.pack(self.family.constrain(values.copy()))
         self.free_shape = values.shape
         return 0
 
     cdef int constrain(self, const family_t *f, const double *free, double *params) except -1:
-        values = _array(free, f.n_free)
+        values = _array(free, f.free_numbers.n_free)
         if self.free_shape is not None:
             values = values.reshape(self.free_shape)
         packed = self.params_layout.pack(self.family.constrain(values))
@@ -183,9 +182,7 @@ def bind_python(family, Py_ssize_t n_components, Py_ssize_t n_features):
     verbs = Verbs(family, n_components, n_features)
     if (family.unconstrain is None) != (family.constrain is None):
         raise TypeError(f"{type(family).__name__} has one of unconstrain and constrain, and needs both or neither")
-    cdef family_t *f = <family_t *> calloc(1, sizeof(family_t))
-    if f == NULL:
-        raise MemoryError
+    cdef family_t *f = new_struct(0)
     f.n_components, f.n_features, f.real_bytes, f.needs_gil = n_components, n_features, 8, 1
     f.starts_inside = family.starts_inside
     f.n_params, f.n_stats = verbs.params_layout.size, verbs.stats_layout.size
@@ -194,8 +191,7 @@ def bind_python(family, Py_ssize_t n_components, Py_ssize_t n_features):
     f.prepare, f.log_density, f.accumulate, f.maximise = prepare, log_density, accumulate, maximise
     f.log_prior = log_prior
     if family.unconstrain is not None:
-        f.n_free = family.n_parameters(n_components, n_features)
-        f.unconstrain, f.constrain = unconstrain, constrain
+        give_free_numbers(f, family.n_parameters(n_components, n_features), unconstrain, constrain)
     Py_INCREF(verbs)
     f.owner = <void *> verbs
     return capsule_of(f)

@@ -26,15 +26,9 @@ differs from 1, and the equation gets more terms (`excess`).
 from libc.math cimport INFINITY, M_PI, exp, fabs, isfinite, isinf, log, log1p
 from libc.string cimport memset
 
-from mixfast.engine._capsule cimport capsule_of
-from mixfast.engine._family cimport (
-    MIXFAST_NOT_FINITE,
-    MIXFAST_OK,
-    family_t,
-    mixfast_select_student_t,
-    student_t_kernels_t,
-    totals_t,
-)
+from mixfast.engine._capsule cimport capsule_of, give_free_numbers
+from mixfast.engine._family cimport MIXFAST_NOT_FINITE, MIXFAST_OK, family_t, totals_t
+from mixfast.engine._kernels cimport mixfast_select_student_t, student_t_kernels_t
 from mixfast.engine._linalg cimport log_diagonal
 from mixfast.engine._special cimport lgamma_rise, log_minus_digamma, trigamma_minus_reciprocal
 from mixfast.families._covariances cimport (
@@ -304,13 +298,13 @@ cdef int unconstrain(const family_t *f, const double *params, double *numbers) n
     cdef Py_ssize_t n_groups = context_of(f).n_groups, i
     cdef const double *degrees = params + degrees_at(f)
     for i in range(n_groups):
-        numbers[f.n_free - n_groups + i] = log(degrees[i * f.n_components // n_groups])
+        numbers[f.free_numbers.n_free - n_groups + i] = log(degrees[i * f.n_components // n_groups])
     return context_of(f).covariances.structure.unconstrain(f, params, numbers)
 
 
 cdef int constrain(const family_t *f, const double *numbers, double *work, double *params) noexcept nogil:
     cdef Py_ssize_t n_groups = context_of(f).n_groups, k
-    cdef const double *own = numbers + f.n_free - n_groups
+    cdef const double *own = numbers + f.free_numbers.n_free - n_groups
     cdef double *degrees = params + degrees_at(f)
     for k in range(f.n_components):
         if n_groups == 0:
@@ -338,7 +332,7 @@ cdef void make_tied(family_t *f, structure_t *structure) noexcept:
     cdef Py_ssize_t n_means = f.n_components * f.n_features, d = f.n_features
     size_moments(f)
     f.n_params = n_means + 2 * d * d
-    f.n_free = n_means + d * (d + 1) // 2
+    structure.n_free = n_means + d * (d + 1) // 2
     f.n_work = max(f.n_work, 6 * d, 4 * d + d * d)
     structure.log_determinants, structure.fill_tables = tied_determinants, tied_tables
     structure.maximise = tied_maximise
@@ -361,14 +355,13 @@ cdef object finish(family_t *f):
     """What the degrees of freedom add to a structure, and the capsule."""
     cdef Py_ssize_t n_components = f.n_components
     f.n_params += n_components
-    f.n_free += context_of(f).n_groups
     f.n_stats += 3 * n_components
     f.n_tables += 3 * n_components
     f.n_work += 3 * n_components
     f.n_scratch_columns = 1 + max(f.n_scratch_columns, 2)
     f.flops_per_row += f.flops_per_row // 2 + 80 * n_components
     f.prepare, f.maximise = prepare, maximise
-    f.unconstrain, f.constrain = unconstrain, constrain
+    give_free_numbers(f, structure_of(f).n_free + context_of(f).n_groups, unconstrain, constrain)
     return capsule_of(f)
 
 

@@ -7,7 +7,7 @@ or where the concentration is shared, A_d(kappa) = the total of all |sum| / the 
 
 from libc.math cimport isfinite, log, sqrt
 
-from mixfast.engine._capsule cimport capsule_of
+from mixfast.engine._capsule cimport capsule_of, give_free_numbers
 from mixfast.engine._family cimport (
     MIXFAST_CAPPED_PARAMETER,
     MIXFAST_NOT_FINITE,
@@ -160,12 +160,11 @@ def bind_von_mises_fisher(Py_ssize_t n_components, Py_ssize_t n_features, int re
     cdef context_t *context = <context_t *> f.context
     context.most = largest_concentration(n_features, real_bytes)
     f.n_params = n_components * (n_features + 1)
-    f.n_free = n_components * n_features
     f.flops_per_component = 4 * n_features + 10_000  # five or so Bessel functions
     f.prepare_component = prepare_component
     if is_shared:
         f.maximise = maximise_shared
     else:
         f.maximise_component = maximise_component
-    f.unconstrain, f.constrain = unconstrain, constrain_shared if is_shared else constrain
+    give_free_numbers(f, n_components * n_features, unconstrain, constrain_shared if is_shared else constrain)
     return capsule_of(f)

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import scipy.sparse
 
-from mixfast.engine._capsule import sizes_in
+from mixfast.engine._capsule import BoundFamily
 from mixfast.families._python import bind_python
 from mixfast.families.layout import layout_of
 
@@ -39,10 +39,14 @@ class Encoded(NamedTuple):
         """The capsule with the family's verbs for these rows, computed in `dtype`."""
         options = {"is_sparse": True} if is_sparse(self.rows) else {}
         capsule = self.family.bind(n_components, self.rows.shape[1], dtype, isa, **options)
-        asked = n_components, self.rows.shape[1], np.dtype(dtype).itemsize
-        for name, size, wanted in zip(
-            ("n_components", "n_features", "real_bytes"), sizes_in(capsule), asked, strict=False
-        ):
+        bound = BoundFamily(capsule)
+        asked = {
+            "n_components": n_components,
+            "n_features": self.rows.shape[1],
+            "real_bytes": np.dtype(dtype).itemsize,
+        }
+        for name, wanted in asked.items():
+            size = getattr(bound, name)
             if size != wanted:
                 raise ValueError(
                     f"{type(self.family).__name__}.bind was asked for {name} = {wanted}, and gave {name} = {size}"
@@ -52,22 +56,22 @@ class Encoded(NamedTuple):
     def check_layout(self, capsule, n_components, n_features):
         """Raise ValueError where a bound family has other sizes than its `Params`, or less room than its `Stats` want;
         X has `n_features` columns."""
-        *_, n_params, n_stats, n_free = sizes_in(capsule)
+        bound = BoundFamily(capsule)
         name, params = type(self.family).__name__, self.family.params_layout(n_components, n_features)
-        if n_params != params.size:
+        if bound.n_params != params.size:
             raise ValueError(
-                f"{name}.bind gave n_params = {n_params}, but {params.record.__name__} has {params.size} numbers"
+                f"{name}.bind gave n_params = {bound.n_params}, but {params.record.__name__} has {params.size} numbers"
             )
         stats = self.family.stats_layout(n_components, n_features)
-        if n_stats < stats.size:  # more are the family's own business: room to align, sums over what is missing
+        if bound.n_stats < stats.size:  # more are the family's own business: room to align, sums over what is missing
             raise ValueError(
-                f"{name}.bind gave n_stats = {n_stats}, but {stats.record.__name__} has {stats.size} numbers"
+                f"{name}.bind gave n_stats = {bound.n_stats}, but {stats.record.__name__} has {stats.size} numbers"
             )
         # a family whose parameters are all given has none: columns of one category
-        lacks_free_numbers = n_free is not None and n_free < 1
+        lacks_free_numbers = bound.n_free is not None and bound.n_free < 1
         if lacks_free_numbers and self.family.n_parameters(n_components, n_features) > 0:
             raise ValueError(
-                f"{name}.bind gave unconstrain, but n_free = 0: it should say how many numbers that writes"
+                f"{name}.bind gave free_numbers, but n_free = 0: it should say how many numbers that writes"
             )
 
 

@@ -78,6 +78,7 @@ static PyObject *bind(PyObject *module, PyObject *args) {
     if (!PyArg_ParseTuple(args, "nn", &n_components, &n_features)) return NULL;
     f = calloc(1, sizeof *f); /* verbs and sizes that are not named are none */
     if (!f) return PyErr_NoMemory();
+    f->struct_size = sizeof *f;
     f->n_components = n_components, f->n_features = n_features;
     f->n_params = f->n_stats = n_components * n_features;
     f->n_tables = n_components * (1 + n_features);
