@@ -93,6 +93,9 @@ cdef class Pass:
 cdef class EM(Pass):
     cdef em_t em
     cdef int follow(self, double tol, int stop_on, course_t *course) except -1
+    cdef double *stats(self) noexcept
+    cdef object record(self)
+    cdef int take_up(self, const double[::1] counts, const double[::1] record) except -1
 
 cdef int expected(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, workspace_t *space,
                   double *lane) noexcept nogil

@@ -1,10 +1,9 @@
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import disjoint_base
 
-from mixfast.gathered import Gathered
 from mixfast.proportions._proportions import Proportions
 
 HAS_OPENMP: bool
@@ -48,6 +47,12 @@ class Pass:
     @property
     def n_threads(self) -> int: ...
 
+class Gathered(NamedTuple):
+    evidence: float
+    n_impossible: float
+    counts: NDArray[np.float64]
+    stats: NDArray[np.float64]
+
 @disjoint_base
 class EM(Pass):
     prunes: bool
@@ -66,6 +71,14 @@ class EM(Pass):
     def step(self) -> float: ...
     def iterate(self, n_steps: int, tol: float, previous: float, stop_on: int) -> tuple[list[float], bool]: ...
     def gather(self) -> Gathered: ...
+    def maximise(self, counts: NDArray[np.float64], record: NDArray[np.float64], least_weight: float) -> float: ...
+    def recentre(
+        self,
+        counts: NDArray[np.float64],
+        record: NDArray[np.float64],
+        weights: NDArray[np.float64],
+        params: NDArray[np.float64],
+    ) -> NDArray[np.float64] | None: ...
 
 def is_mapped(X: NDArray[Any]) -> bool: ...
 def evaluate(

@@ -19,7 +19,7 @@ from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t, uintptr_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, memset
 
-from mixfast.engine._capsule cimport BoundFamily
+from mixfast.engine._capsule cimport BoundFamily, record_size
 from mixfast.engine._family cimport (
     MIXFAST_FAILED,
     MIXFAST_LOST_DIGITS,
@@ -68,9 +68,10 @@ from mixfast.engine._random cimport RANDOM_RESPONSIBILITIES, uniform
 from mixfast.proportions._free cimport free_proportions
 from mixfast.proportions._proportions cimport Proportions
 
+from typing import NamedTuple
+
 import numpy as np
 
-from mixfast.gathered import Gathered
 from mixfast.status import Status
 
 cdef int LOWER_BOUND_FELL = Status.LOWER_BOUND_FELL
@@ -939,13 +940,19 @@ cdef int advance(em_t *em, double *objective) noexcept nogil:
     return advance_by_one(em, objective)
 
 
+cdef double log_prior_of(const pass_t *p) noexcept nogil:
+    """Of the present weights and parameters; not a number where a family in Python failed."""
+    cdef double log_prior = 0 if p.family.log_prior == NULL else p.family.log_prior(p.family, p.params)
+    if p.proportions.log_prior != NULL:
+        log_prior += p.proportions.log_prior(p.proportions, p.family.n_components, p.weights)
+    return log_prior
+
+
 cdef int advance_by_one(em_t *em, double *objective) noexcept nogil:
     """`advance` with the family as it is set."""
     cdef pass_t *p = em.p
-    cdef double log_prior = 0 if p.family.log_prior == NULL else p.family.log_prior(p.family, p.params)
+    cdef double log_prior = log_prior_of(p)
     cdef int code
-    if p.proportions.log_prior != NULL:
-        log_prior += p.proportions.log_prior(p.proportions, p.family.n_components, p.weights)
     if log_prior != log_prior and p.family.needs_gil:
         return MIXFAST_FAILED
     code = run_pruned(em)
@@ -1185,6 +1192,21 @@ def is_mapped(X):
     return False
 
 
+class Gathered(NamedTuple):
+    """What a pass adds up over its rows; what passes at the same parameters have gathered may be added.
+
+    evidence : the log-likelihood of the rows
+    n_impossible : how many of them no component can have made
+    counts : (n_components,) sums of the responsibilities
+    stats : (n_record,), the arrays of the family's `Stats`, one after the other
+    """
+
+    evidence: float
+    n_impossible: float
+    counts: np.ndarray
+    stats: np.ndarray
+
+
 cdef class EM(Pass):
     """The loop: expectation and maximisation in turn, from a start.
 
@@ -1273,12 +1295,70 @@ cdef class EM(Pass):
 
     def gather(self):
         """One pass at the present parameters, nothing updated: `Gathered`."""
-        cdef const family_t *family = self.c.family
         self.run()
         return Gathered(evidence_of(&self.c), self.c.lanes[LANE_IMPOSSIBLE],
-                        _copy(self.c.lanes + LANE_COUNTS, family.n_components),
-                        _copy(self.c.lanes + LANE_COUNTS + family.n_components, family.n_stats),
-                        np.concatenate(self.state()))
+                        _copy(self.c.lanes + LANE_COUNTS, self.c.family.n_components), self.record())
+
+    cdef double *stats(self) noexcept:
+        """Those of lane 0."""
+        return self.c.lanes + LANE_COUNTS + self.c.family.n_components
+
+    cdef object record(self):
+        """The statistics of lane 0 as they travel."""
+        cdef const family_t *family = self.c.family
+        cdef double[::1] view
+        if family.record == NULL:
+            return _copy(self.stats(), family.n_stats)
+        out = np.empty(family.record.n_record)
+        view = out
+        if family.record.n_record:
+            family.record.collect(family, self.stats(), &view[0])
+        return out
+
+    cdef int take_up(self, const double[::1] counts, const double[::1] record) except -1:
+        """Into lane 0, as if a pass at the present parameters had added them up."""
+        cdef const family_t *family = self.c.family
+        if counts.shape[0] != family.n_components or record.shape[0] != record_size(family):
+            raise ValueError(f"expected {family.n_components} counts and a record of {record_size(family)} numbers, "
+                             f"got {counts.shape[0]} and {record.shape[0]}")
+        prepare(&self.c)
+        memset(self.c.lanes, 0, self.c.lane_size * sizeof(double))
+        memcpy(self.c.lanes + LANE_COUNTS, &counts[0], family.n_components * sizeof(double))
+        if record.shape[0] == 0:
+            return 0
+        if family.record == NULL:
+            memcpy(self.stats(), &record[0], family.n_stats * sizeof(double))
+        else:
+            family.record.restore(family, &record[0], self.stats())
+        return 0
+
+    def maximise(self, const double[::1] counts not None, const double[::1] record not None, double least_weight):
+        """The M-step on what passes at the present parameters have gathered; `least_weight` is that of a row, of those
+        above zero. Returns the log prior of the parameters that went in; `status` has what the M-step says."""
+        cdef double log_prior = log_prior_of(&self.c)
+        cdef int code = MIXFAST_FAILED if log_prior != log_prior and self.c.family.needs_gil else 0
+        self.take_up(counts, record)
+        self.c.least_weight = least_weight
+        if code == 0:
+            with nogil:
+                code = maximise_all(&self.em)
+        self.check(code)
+        return log_prior
+
+    def recentre(self, const double[::1] counts not None, const double[::1] record not None, weights, params):
+        """A record gathered at the present parameters, as it would be at others with the same responsibilities;
+        None where the family cannot tell. The parameters are then the others."""
+        cdef const family_t *family = self.c.family
+        cdef double[::1] last_pivot, last_params
+        if family.recentre == NULL:
+            return None
+        self.take_up(counts, record)
+        last_pivot, last_params = _copy(self.c.pivot, family.n_features), _copy(self.c.params, family.n_params)
+        self.set_state(weights, params)
+        prepare(&self.c)
+        family.recentre(family, &counts[0], &last_pivot[0], &last_params[0] if family.n_params else NULL,
+                        self.c.pivot, self.c.params, self.stats())
+        return self.record()
 
     @property
     def status(self):

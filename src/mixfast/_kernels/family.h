@@ -133,6 +133,13 @@ typedef int (*mixfast_maximise_component)(const mixfast_family *, ptrdiff_t k, c
 /* Log density of the prior at params, up to a constant; without it the prior is flat. IN params[n_params]. */
 typedef double (*mixfast_log_prior)(const mixfast_family *, const double *params);
 
+/* Statistics that were gathered at some parameters, as the same responsibilities and weights of rows would have given them
+ * at others: sums about other points, so that `maximise` finds from them there what it would have found here. Only where
+ * that is exact; without it statistics stay where they were gathered.
+ * IN counts[K], last_pivot[d], last_params[n_params], pivot[d], params[n_params]; INOUT stats[n_stats]. */
+typedef void (*mixfast_recentre)(const mixfast_family *, const double *counts, const double *last_pivot,
+                                 const double *last_params, const double *pivot, const double *params, double *stats);
+
 /* ---- groups of optional verbs: NULL, or complete. A group never grows; there will be others -------------------------- */
 
 /* Bounds: what no row of a chunk is above, so that components far from it need not be asked. */
@@ -206,6 +213,21 @@ typedef struct {
     mixfast_loses_digits loses_digits;
 } mixfast_shared_term;
 
+/* A record: statistics in a layout that follows from the sizes alone, whatever the instruction set and the precision, so
+ * that they can be added to those of another machine. Without the group statistics are a record as they are. */
+
+/* IN stats[n_stats]; OUT record[n_record]. */
+typedef void (*mixfast_collect)(const mixfast_family *, const double *stats, double *record);
+
+/* The inverse. IN record[n_record]; OUT stats[n_stats], all zero on entry. */
+typedef void (*mixfast_restore)(const mixfast_family *, const double *record, double *stats);
+
+typedef struct {
+    ptrdiff_t n_record; /* doubles */
+    mixfast_collect collect;
+    mixfast_restore restore;
+} mixfast_record;
+
 struct mixfast_family {
     size_t struct_size;               /* sizeof(mixfast_family) where the family was built */
     ptrdiff_t n_components, n_features;
@@ -239,6 +261,8 @@ struct mixfast_family {
     const mixfast_free_numbers *free_numbers;
     const mixfast_family *quick;
     const mixfast_shared_term *shared_term; /* of a quick family */
+    const mixfast_record *record;
+    mixfast_recentre recentre;
 };
 
 /* What a struct holds at least: all that is not optional. */

@@ -62,6 +62,10 @@ static const double *collect(ptrdiff_t n_components, ptrdiff_t n_features, const
     return stats;
 }
 
+static void restore(ptrdiff_t n_components, ptrdiff_t n_features, const double *sums, double *stats) {
+    memcpy(stats, sums, (size_t)n_stats(n_components, n_features) * sizeof(double));
+}
+
 const mixfast_linear_kernels MIXFAST_TABLE(linear) = {
-    n_tables, n_stats, n_scratch_columns, lay_out, log_density, accumulate, collect,
+    n_tables, n_stats, n_scratch_columns, lay_out, log_density, accumulate, collect, restore,
 };

@@ -23,6 +23,8 @@ typedef struct {
     mixfast_accumulate accumulate;
     /* The statistics as sums[K][d]: where they are, or in `room`, of that size. */
     const double *(*collect)(ptrdiff_t n_components, ptrdiff_t n_features, const double *stats, double *room);
+    /* The inverse: statistics, zeros on entry, from sums[K][d]. */
+    void (*restore)(ptrdiff_t n_components, ptrdiff_t n_features, const double *sums, double *stats);
 } mixfast_linear_kernels;
 
 typedef mixfast_linear_kernels mixfast_sparse_linear_kernels; /* `select.c` wants a type by the name of the room */

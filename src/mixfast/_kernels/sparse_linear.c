@@ -120,6 +120,12 @@ static const double *collect(ptrdiff_t n_components, ptrdiff_t n_features, const
     return room;
 }
 
+static void restore(ptrdiff_t n_components, ptrdiff_t n_features, const double *sums, double *stats) {
+    ptrdiff_t slots = slots_of(n_components);
+    for (ptrdiff_t k = 0; k < n_components; k++)
+        for (ptrdiff_t j = 0; j < n_features; j++) stats[j * slots + k] = sums[k * n_features + j];
+}
+
 const mixfast_sparse_linear_kernels MIXFAST_TABLE(sparse_linear) = {
-    n_tables, n_stats, n_scratch_columns, lay_out, log_density, accumulate, collect,
+    n_tables, n_stats, n_scratch_columns, lay_out, log_density, accumulate, collect, restore,
 };

@@ -5,8 +5,6 @@ from __future__ import annotations
 import numpy as np
 from scipy.special import expit
 
-SUMS_AT_ONCE = 4
-
 
 class Categorical:
     """With n_categories, a number for all columns or one for each."""
@@ -31,18 +29,16 @@ class Categorical:
         return total
 
     def accumulate(self, X, resp, weights, params):
-        n_components = resp.shape[1]
-        width = -(-n_components // SUMS_AT_ONCE) * SUMS_AT_ONCE
         sums = []
         for codes, number in zip(X.T, self._numbers(X.shape[1]), strict=True):
-            own = np.zeros((number + 1, width))
+            own = np.zeros((number + 1, resp.shape[1]))
             for c in range(number + 1):
-                own[c, :n_components] = resp[codes == c].sum(axis=0)
+                own[c] = resp[codes == c].sum(axis=0)
             sums.append(own)
         return (np.concatenate(sums),)
 
     def maximise(self, counts, stats, weights, params):
-        answers = stats[0][:, : len(counts)].T
+        answers = stats[0].T
         found, place, sizes = [], 0, self._sizes(stats[0].shape[0])
         for number in sizes:
             own = answers[:, place : place + number] + self.alpha

@@ -2,10 +2,13 @@ from mixfast.engine._family cimport (
     bounded_log_density_fn,
     bounds_t,
     carry_fn,
+    collect_fn,
     constrain_fn,
     family_t,
     free_numbers_t,
     prepare_carry_fn,
+    record_t,
+    restore_fn,
     shared_term_t,
     unconstrain_fn,
 )
@@ -16,10 +19,13 @@ cdef void give_bounds(family_t *family, Py_ssize_t n_carry, bounded_log_density_
                       prepare_carry_fn prepare_carry, carry_fn carry) noexcept
 cdef void give_free_numbers(family_t *family, Py_ssize_t n_free, unconstrain_fn unconstrain,
                             constrain_fn constrain) noexcept
+cdef void give_record(family_t *family, Py_ssize_t n_record, collect_fn collect, restore_fn restore) noexcept
 cdef object capsule_of(family_t *family)
 
 
 # For those who call it.
+cdef Py_ssize_t record_size(const family_t *family) noexcept nogil
+
 cdef class BoundFamily:
     cdef family_t c
     cdef family_t quick            # where c.quick points to

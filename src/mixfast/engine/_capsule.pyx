@@ -21,6 +21,7 @@ ctypedef struct with_groups_t:
     family_t family                # the first member: others see no other
     bounds_t bounds
     free_numbers_t free_numbers
+    record_t record
 
 
 cdef family_t *new_struct(size_t context_bytes) except NULL:
@@ -48,6 +49,12 @@ cdef void give_free_numbers(family_t *family, Py_ssize_t n_free, unconstrain_fn 
     cdef free_numbers_t *numbers = &(<with_groups_t *> family).free_numbers
     numbers.n_free, numbers.unconstrain, numbers.constrain = n_free, unconstrain, constrain
     family.free_numbers = numbers
+
+
+cdef void give_record(family_t *family, Py_ssize_t n_record, collect_fn collect, restore_fn restore) noexcept:
+    cdef record_t *record = &(<with_groups_t *> family).record
+    record.n_record, record.collect, record.restore = n_record, collect, restore
+    family.record = record
 
 
 cdef void _free_family(object capsule) noexcept:
@@ -119,9 +126,23 @@ cdef class BoundFamily:
         return None if self.c.free_numbers == NULL else self.c.free_numbers.n_free
 
     @property
+    def has_record(self):
+        """Whether statistics travel in a layout of their own."""
+        return self.c.record != NULL
+
+    @property
+    def n_record(self):
+        """Doubles of the statistics as they travel."""
+        return record_size(&self.c)
+
+    @property
     def isa(self):
         """The number of the instruction set that the pass's own loops take."""
         return self.c.isa
+
+
+cdef Py_ssize_t record_size(const family_t *family) noexcept nogil:
+    return family.n_stats if family.record == NULL else family.record.n_record
 
 
 cdef int copy_struct(family_t *to, const family_t *source, str whose) except -1:
@@ -154,6 +175,8 @@ cdef object _missing_of_group(const family_t *f):
     if f.free_numbers != NULL:
         verbs += [("unconstrain of free_numbers", f.free_numbers.unconstrain != NULL),
                   ("constrain of free_numbers", f.free_numbers.constrain != NULL)]
+    if f.record != NULL:
+        verbs += [("collect of record", f.record.collect != NULL), ("restore of record", f.record.restore != NULL)]
     if f.shared_term != NULL:
         verbs += [("accumulate_common of shared_term", f.shared_term.accumulate_common != NULL),
                   ("common_evidence of shared_term", f.shared_term.common_evidence != NULL),

@@ -99,6 +99,19 @@ cdef extern from "family.h" nogil:
         common_evidence_fn common_evidence
         loses_digits_fn loses_digits
 
+    ctypedef void (*recentre_fn "mixfast_recentre")(
+        const family_t *, const double *counts, const double *last_pivot, const double *last_params,
+        const double *pivot, const double *params, double *stats) noexcept nogil
+    ctypedef void (*collect_fn "mixfast_collect")(
+        const family_t *, const double *stats, double *record) noexcept nogil
+    ctypedef void (*restore_fn "mixfast_restore")(
+        const family_t *, const double *record, double *stats) noexcept nogil
+
+    ctypedef struct record_t "mixfast_record":
+        Py_ssize_t n_record
+        collect_fn collect
+        restore_fn restore
+
     ctypedef struct family_t "mixfast_family":
         size_t struct_size
         Py_ssize_t n_components
@@ -131,5 +144,7 @@ cdef extern from "family.h" nogil:
         const free_numbers_t *free_numbers
         const family_t *quick
         const shared_term_t *shared_term
+        const record_t *record
+        recentre_fn recentre
 
     size_t MIXFAST_FAMILY_LEAST_SIZE

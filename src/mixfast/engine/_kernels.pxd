@@ -89,6 +89,8 @@ cdef extern from "linear.h" nogil:
         accumulate_fn accumulate
         const double *(*collect)(
             Py_ssize_t n_components, Py_ssize_t n_features, const double *stats, double *room) noexcept nogil
+        void (*restore)(
+            Py_ssize_t n_components, Py_ssize_t n_features, const double *sums, double *stats) noexcept nogil
 
 
 cdef extern from "student_t.h" nogil:

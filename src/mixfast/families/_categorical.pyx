@@ -10,7 +10,7 @@ from libc.float cimport DBL_MIN
 from libc.math cimport INFINITY, exp, isinf, log
 from libc.string cimport memset
 
-from mixfast.engine._capsule cimport capsule_of, give_free_numbers, new_struct
+from mixfast.engine._capsule cimport capsule_of, give_free_numbers, give_record, new_struct
 from mixfast.engine._family cimport MIXFAST_EMPTIED_COMPONENT, MIXFAST_OK, family_t, totals_t
 from mixfast.engine._isa cimport resolve_isa
 from mixfast.engine._kernels cimport categorical_t, mixfast_select_categorical
@@ -117,6 +117,28 @@ cdef double log_prior(const family_t *f, const double *params) noexcept nogil:
     return alpha * total
 
 
+# ---- statistics that travel -----------------------------------------------------------------------------------------
+
+cdef void collect(const family_t *f, const double *stats, double *record) noexcept nogil:
+    """record: sums[rows][K]"""
+    cdef Py_ssize_t width = categorical_of(f).kernels.n_sums(f.n_components), row, k
+    for row in range(n_rows_of(f)):
+        for k in range(f.n_components):
+            record[row * f.n_components + k] = stats[row * width + k]
+
+
+cdef void restore(const family_t *f, const double *record, double *stats) noexcept nogil:
+    cdef Py_ssize_t width = categorical_of(f).kernels.n_sums(f.n_components), row, k
+    for row in range(n_rows_of(f)):
+        for k in range(f.n_components):
+            stats[row * width + k] = record[row * f.n_components + k]
+
+
+cdef void stay(const family_t *f, const double *counts, const double *last_pivot, const double *last_params,
+               const double *pivot, const double *params, double *stats) noexcept nogil:
+    """Numbers of answers are about nothing that the parameters say."""
+
+
 # ---- free numbers ---------------------------------------------------------------------------------------------------
 
 cdef int unconstrain(const family_t *f, const double *params, double *numbers) noexcept nogil:
@@ -176,6 +198,8 @@ def bind_categorical(n_components, n_categories, int real_bytes, object isa, dou
     cdef Py_ssize_t n_rows = n_rows_of(f), width = context.categorical.kernels.n_sums(n_components)
     f.n_params = n_components * n_own_of(f)
     f.n_stats = n_rows * width
+    give_record(f, n_rows * n_components, collect, restore)
+    f.recentre = stay
     f.n_tables = context.categorical.kernels.n_tables(n_components, n_rows)
     f.n_scratch_columns = context.categorical.kernels.n_scratch_columns(n_components, n_features)
     f.n_work = max(n_rows, n_components + f.n_params)

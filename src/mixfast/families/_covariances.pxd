@@ -3,6 +3,13 @@
 from mixfast.engine._family cimport constrain_fn, family_t, totals_t, unconstrain_fn
 from mixfast.engine._kernels cimport gaussian_kernels_t, rows_kernels_t
 
+# From the points that moments are about to others.
+ctypedef struct move_t:
+    const double *last_pivot
+    const double *last_params
+    const double *pivot
+    const double *params
+
 # The verbs of a structure of covariances. Parameters begin with means[K][d], covariances and factors, as _gaussian.pyx
 # lays them out, and statistics with first[K][d] and second moments, as _kernels/gaussian.h does.
 ctypedef struct structure_t:
@@ -16,6 +23,8 @@ ctypedef struct structure_t:
     Py_ssize_t n_free
     unconstrain_fn unconstrain
     constrain_fn constrain
+    # moments about other points; masses[k] is the weight of component k's
+    void (*recentre)(const family_t *, const double *masses, const move_t *move, double *stats) noexcept nogil
 
 # The context of such a family, or the first member of it.
 ctypedef struct covariances_t:
@@ -48,6 +57,8 @@ cdef void make_spherical(family_t *f, structure_t *structure) noexcept
 # For structures that a family has to itself.
 cdef void factor_tables(const family_t *f, const double *factors, Py_ssize_t step, double *work,
                         void *tables) noexcept nogil
+cdef void recentre_matrices(const family_t *f, const double *masses, const move_t *move, double *stats) noexcept nogil
+cdef void recentre_pooled(const family_t *f, const double *masses, const move_t *move, double *stats) noexcept nogil
 cdef void move_mean(const family_t *f, double mass, const double *pivot, const double *first, double *mean,
                     double *delta) noexcept nogil
 cdef int finish_tied(const family_t *f, const totals_t *totals, double *work, double *params) noexcept nogil

@@ -468,6 +468,62 @@ cdef double root_mean_square(Py_ssize_t d, const double *mean, const double *piv
     return sqrt(total)
 
 
+# ---- moments about other points -------------------------------------------------------------------------------------
+
+# With shift = last centre - centre: first' = first + mass shift, and
+# second' = second + first shift' + shift first' + mass shift shift'.
+
+cdef inline double shift_of(const family_t *f, const move_t *move, Py_ssize_t k, Py_ssize_t j) noexcept nogil:
+    """Between what the kernels took a column's mean for, then and now."""
+    cdef Py_ssize_t i = k * f.n_features + j
+    return (move.last_pivot[j] - move.pivot[j]) + (as_packed(f, move.last_params[i] - move.last_pivot[j])
+                                                   - as_packed(f, move.params[i] - move.pivot[j]))
+
+
+cdef void shift_first(const family_t *f, const double *masses, const move_t *move, double *first) noexcept nogil:
+    cdef Py_ssize_t k, j
+    for k in range(f.n_components):
+        for j in range(f.n_features):
+            first[k * f.n_features + j] += masses[k] * shift_of(f, move, k, j)
+
+
+cdef void shift_matrices(const family_t *f, const double *masses, const move_t *move, Py_ssize_t step,
+                         double *stats) noexcept nogil:
+    """Component k's second moments begin at step k of all."""
+    cdef Py_ssize_t d = f.n_features, k, i, j
+    cdef const double *first
+    cdef double *second
+    cdef double shift, other
+    for k in range(f.n_components):
+        first, second = stats + k * d, stats + f.n_components * d + k * step
+        for i in range(d):
+            shift = shift_of(f, move, k, i)
+            for j in range(i + 1):
+                other = shift_of(f, move, k, j)
+                second[i * (i + 1) // 2 + j] += shift * first[j] + (first[i] + masses[k] * shift) * other
+    shift_first(f, masses, move, stats)
+
+
+cdef void recentre_matrices(const family_t *f, const double *masses, const move_t *move, double *stats) noexcept nogil:
+    shift_matrices(f, masses, move, f.n_features * (f.n_features + 1) // 2, stats)
+
+
+cdef void recentre_pooled(const family_t *f, const double *masses, const move_t *move, double *stats) noexcept nogil:
+    """One matrix of second moments, to which each component's rows contributed."""
+    shift_matrices(f, masses, move, 0, stats)
+
+
+cdef void recentre_squares(const family_t *f, const double *masses, const move_t *move, double *stats) noexcept nogil:
+    cdef Py_ssize_t d = f.n_features, k, i
+    cdef double *second = stats + f.n_components * d
+    cdef double shift
+    for k in range(f.n_components):
+        for i in range(k * d, (k + 1) * d):
+            shift = shift_of(f, move, k, i - k * d)
+            second[i] += (2 * stats[i] + masses[k] * shift) * shift
+    shift_first(f, masses, move, stats)
+
+
 # ---- unconstrain and constrain --------------------------------------------------------------------------------------
 
 # Free numbers: the means, then the logarithms of the square roots of precisions; for matrices the factors U by rows:
@@ -624,7 +680,7 @@ cdef void make_full(family_t *f, structure_t *structure) noexcept:
     f.flops_per_component = d * d * d
     f.maximise_component = full_maximise_component
     structure.log_determinants, structure.fill_tables = full_determinants, full_tables
-    structure.maximise = full_maximise
+    structure.maximise, structure.recentre = full_maximise, recentre_matrices
     structure.unconstrain, structure.constrain = full_unconstrain, full_constrain
 
 
@@ -642,7 +698,7 @@ cdef void make_diagonal(family_t *f, structure_t *structure) noexcept:
     f.n_params = 3 * f.n_components * f.n_features
     structure.n_free = 2 * f.n_components * f.n_features
     structure.log_determinants, structure.fill_tables = diagonal_determinants, diagonal_tables
-    structure.maximise = diagonal_maximise
+    structure.maximise, structure.recentre = diagonal_maximise, recentre_squares
     structure.unconstrain, structure.constrain = diagonal_unconstrain, diagonal_constrain
 
 
@@ -651,5 +707,5 @@ cdef void make_spherical(family_t *f, structure_t *structure) noexcept:
     f.n_params = f.n_components * (f.n_features + 2)
     structure.n_free = f.n_components * (f.n_features + 1)
     structure.log_determinants, structure.fill_tables = spherical_determinants, spherical_tables
-    structure.maximise = spherical_maximise
+    structure.maximise, structure.recentre = spherical_maximise, recentre_squares
     structure.unconstrain, structure.constrain = spherical_unconstrain, spherical_constrain

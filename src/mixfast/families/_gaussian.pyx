@@ -37,8 +37,10 @@ from mixfast.families._covariances cimport (
     make_full,
     make_spherical,
     move_mean,
+    move_t,
     new_family,
     real_at,
+    recentre_pooled,
     structure_of,
     structure_t,
     tied_constrain,
@@ -239,6 +241,15 @@ cdef double linear_common_evidence(const family_t *f, const totals_t *totals, co
     return -0.5 * total
 
 
+# ---- moments about other points -------------------------------------------------------------------------------------
+
+cdef void recentre(const family_t *f, const double *counts, const double *last_pivot, const double *last_params,
+                   const double *pivot, const double *params, double *stats) noexcept nogil:
+    cdef move_t move
+    move.last_pivot, move.last_params, move.pivot, move.params = last_pivot, last_params, pivot, params
+    context_of(f).structure.recentre(f, counts, &move, stats)
+
+
 # ---- carry ----------------------------------------------------------------------------------------------------------
 
 # A chunk's rows are all at a Mahalanobis distance of m or more from a component: |U' (x - mean)| >= m. When (mean, U)
@@ -358,7 +369,7 @@ cdef family_t *new_gaussian(Py_ssize_t n_components, Py_ssize_t n_features, int 
 cdef object capsule_with_bounds(family_t *f, bounded_log_density_fn bounded_log_density,
                                 prepare_carry_fn prepare_carry):
     cdef structure_t *structure = structure_of(f)
-    f.prepare, f.maximise = prepare, maximise
+    f.prepare, f.maximise, f.recentre = prepare, maximise, recentre
     give_free_numbers(f, structure.n_free, structure.unconstrain, structure.constrain)
     give_bounds(f, 4 * f.n_components, bounded_log_density, prepare_carry, carry_ceilings)
     return capsule_of(f)
@@ -392,7 +403,8 @@ def bind_tied(Py_ssize_t n_components, Py_ssize_t n_features, int real_bytes, ob
     f.n_scratch_columns = n_features + 1
     f.n_work = n_components * (1 + 2 * n_features) + 4 * n_features
     f.flops_per_row = n_components * (4 * n_features + 40)
-    f.prepare, f.maximise = tied_prepare, tied_maximise
+    f.prepare, f.maximise, f.recentre = tied_prepare, tied_maximise, recentre
+    structure_of(f).recentre = recentre_pooled
     give_free_numbers(f, n_components * n_features + n_pairs, tied_unconstrain, tied_constrain)
     f.log_density, f.accumulate = kernels.tied_log_density, kernels.tied_accumulate
     quick[0] = f[0]

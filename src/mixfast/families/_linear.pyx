@@ -4,7 +4,7 @@ Such a family says what a component's form is (`prepare_component`, with `consta
 parameters its sums give (`maximise_component`, with `sums_of`). Rows may be dense or sparse.
 """
 
-from mixfast.engine._capsule cimport new_struct
+from mixfast.engine._capsule cimport give_record, new_struct
 from mixfast.engine._family cimport MIXFAST_EMPTIED_COMPONENT, MIXFAST_OK, family_t, totals_t
 from mixfast.engine._isa cimport resolve_isa
 from mixfast.engine._kernels cimport mixfast_select_linear, mixfast_select_sparse_linear
@@ -44,6 +44,20 @@ cdef sums_t sums_of(const family_t *f, const totals_t *totals, const double *wor
     return sums
 
 
+cdef void collect(const family_t *f, const double *stats, double *record) noexcept nogil:
+    """record: sums[K][d], as the statistics of dense rows are anyway."""
+    linear_of(f).kernels.collect(f.n_components, f.n_features, stats, record)
+
+
+cdef void restore(const family_t *f, const double *record, double *stats) noexcept nogil:
+    linear_of(f).kernels.restore(f.n_components, f.n_features, record, stats)
+
+
+cdef void stay(const family_t *f, const double *counts, const double *last_pivot, const double *last_params,
+               const double *pivot, const double *params, double *stats) noexcept nogil:
+    """Sums of the rows are about nothing that the parameters say."""
+
+
 cdef int check_shape(Py_ssize_t n_components, Py_ssize_t n_features, int real_bytes) except -1:
     if n_components < 1 or n_features < 1 or real_bytes not in (4, 8):
         raise ValueError(f"cannot bind {n_components} components and {n_features} features of {real_bytes} bytes: "
@@ -70,6 +84,8 @@ cdef family_t *new_linear(size_t context_bytes, Py_ssize_t n_components, Py_ssiz
     f.flops_per_row = n_components * 40 + (0 if is_sparse else n_components * 4 * n_features)
     f.flops_per_value = n_components * 4
     f.flops_per_component = 40 * n_features  # some logarithms
-    f.prepare, f.maximise = prepare, maximise_linear
+    f.prepare, f.maximise, f.recentre = prepare, maximise_linear, stay
+    if is_sparse:
+        give_record(f, n_components * n_features, collect, restore)
     f.log_density, f.accumulate = linear.kernels.log_density, linear.kernels.accumulate
     return f

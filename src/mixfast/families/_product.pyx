@@ -7,8 +7,9 @@ which are taken off again. Ones would do without that, but families take the mea
 
 from cpython.ref cimport Py_INCREF
 from libc.math cimport log
+from libc.string cimport memcpy
 
-from mixfast.engine._capsule cimport BoundFamily, capsule_of, give_free_numbers, new_struct
+from mixfast.engine._capsule cimport BoundFamily, capsule_of, give_free_numbers, give_record, new_struct, record_size
 from mixfast.engine._family cimport MIXFAST_FAILED, chunk_t, family_t, selection_t, shared_term_t, totals_t
 
 # A part, and where what belongs to it begins.
@@ -17,6 +18,7 @@ ctypedef struct part_t:
     Py_ssize_t column
     Py_ssize_t params
     Py_ssize_t stats
+    Py_ssize_t record
     Py_ssize_t common
     Py_ssize_t numbers
     Py_ssize_t work
@@ -233,6 +235,40 @@ cdef int loses_digits(const family_t *f, const double *weights, const double *pa
     return 0
 
 
+# ---- statistics that travel -----------------------------------------------------------------------------------------
+
+cdef void collect(const family_t *f, const double *stats, double *record) noexcept nogil:
+    cdef const part_t *part
+    cdef Py_ssize_t i
+    for i in range(context_of(f).n_parts):
+        part = context_of(f).parts + i
+        if part.family.record == NULL:
+            memcpy(record + part.record, stats + part.stats, part.family.n_stats * sizeof(double))
+        else:
+            part.family.record.collect(part.family, stats + part.stats, record + part.record)
+
+
+cdef void restore(const family_t *f, const double *record, double *stats) noexcept nogil:
+    cdef const part_t *part
+    cdef Py_ssize_t i
+    for i in range(context_of(f).n_parts):
+        part = context_of(f).parts + i
+        if part.family.record == NULL:
+            memcpy(stats + part.stats, record + part.record, part.family.n_stats * sizeof(double))
+        else:
+            part.family.record.restore(part.family, record + part.record, stats + part.stats)
+
+
+cdef void recentre(const family_t *f, const double *counts, const double *last_pivot, const double *last_params,
+                   const double *pivot, const double *params, double *stats) noexcept nogil:
+    cdef const part_t *part
+    cdef Py_ssize_t i
+    for i in range(context_of(f).n_parts):
+        part = context_of(f).parts + i
+        part.family.recentre(part.family, counts, last_pivot + part.column, last_params + part.params,
+                             pivot + part.column, params + part.params, stats + part.stats)
+
+
 # ---- free numbers ---------------------------------------------------------------------------------------------------
 
 cdef int unconstrain(const family_t *f, const double *params, double *numbers) noexcept nogil:
@@ -272,7 +308,7 @@ cdef inline const family_t *quickest(const family_t *own) noexcept nogil:
 
 cdef Py_ssize_t join(family_t *f, Parts parts_of, bint is_quick, context_t *context, part_t *parts) except -1:
     """Fill f and its context, which has the shares already; how many doubles the sums of shared terms are."""
-    cdef Py_ssize_t n_parts = len(parts_of.bound), n_common = 0, n_free = 0, i
+    cdef Py_ssize_t n_parts = len(parts_of.bound), n_common = 0, n_free = 0, n_record = 0, i
     cdef const family_t *first = parts_of.family(0)
     cdef const family_t *own
     cdef part_t *part
@@ -285,11 +321,13 @@ cdef Py_ssize_t join(family_t *f, Parts parts_of, bint is_quick, context_t *cont
         own = parts_of.family(i)
         if is_quick:
             own = quickest(own)
-        part.family, part.column, part.params, part.stats = own, f.n_features, f.n_params, f.n_stats
+        part.family, part.column, part.params = own, f.n_features, f.n_params
+        part.stats, part.record = f.n_stats, n_record
         part.common, part.numbers, part.work, part.tables = n_common, n_free, f.n_work, f.n_tables
         f.n_features += own.n_features
         f.n_params += own.n_params
         f.n_stats += own.n_stats
+        n_record += record_size(own)
         n_common += 0 if own.shared_term == NULL else own.shared_term.n_common
         n_free += 0 if own.free_numbers == NULL else own.free_numbers.n_free
         f.n_work += own.n_work
@@ -307,14 +345,22 @@ cdef Py_ssize_t join(family_t *f, Parts parts_of, bint is_quick, context_t *cont
     return n_common
 
 
-cdef void join_free_numbers(family_t *f, Parts parts_of):
-    """Of all parts, or there are none."""
-    cdef Py_ssize_t n_free = 0, i
+cdef void join_optional(family_t *f, Parts parts_of):
+    """Free numbers and `recentre`, where all parts have them; and the records of all."""
+    cdef const family_t *own
+    cdef Py_ssize_t n_free = 0, n_record = 0, i
+    cdef bint are_free = True, move = True
     for i in range(len(parts_of.bound)):
-        if parts_of.family(i).free_numbers == NULL:
-            return
-        n_free += parts_of.family(i).free_numbers.n_free
-    give_free_numbers(f, n_free, unconstrain, constrain)
+        own = parts_of.family(i)
+        are_free &= own.free_numbers != NULL
+        move &= own.recentre != NULL
+        n_free += 0 if own.free_numbers == NULL else own.free_numbers.n_free
+        n_record += record_size(own)
+    if are_free:
+        give_free_numbers(f, n_free, unconstrain, constrain)
+    if move:
+        f.recentre = recentre
+    give_record(f, n_record, collect, restore)
 
 
 def bind_product(capsules):
@@ -345,7 +391,7 @@ def bind_product(capsules):
     for k in range(n_components):
         shares[k] = 1 / <double> n_components
     join(f, parts_of, False, &contexts.own, parts)
-    join_free_numbers(f, parts_of)
+    join_optional(f, parts_of)
     if has_quick:
         contexts.shared_term.n_common = join(&contexts.quick, parts_of, True, &contexts.of_quick, parts + n_parts)
         contexts.shared_term.accumulate_common = accumulate_common

@@ -39,8 +39,10 @@ from mixfast.families._covariances cimport (
     make_full,
     make_spherical,
     move_mean,
+    move_t,
     new_family,
     real_at,
+    recentre_matrices,
     size_moments,
     structure_of,
     structure_t,
@@ -291,6 +293,37 @@ cdef void precision_of(Py_ssize_t n, const double *factor, double *out) noexcept
                 out[i * n + j] += factor[i * n + m] * factor[j * n + m]
 
 
+# ---- moments about other points -------------------------------------------------------------------------------------
+
+cdef void recentre(const family_t *f, const double *counts, const double *last_pivot, const double *last_params,
+                   const double *pivot, const double *params, double *stats) noexcept nogil:
+    """Rows keep their weights, (n + d) / (n + D), whatever the degrees of freedom n are now: sums of n / (n + D) are
+    brought to the new n, so that the factor that the M-step puts before them makes the same of them."""
+    cdef Py_ssize_t n_components = f.n_components, n_own = (f.n_stats - 3 * n_components) // n_components, d, k, i
+    cdef double *mass = stats + f.n_stats - 3 * n_components
+    cdef double *far = mass + n_components
+    cdef double *log_far = far + n_components
+    cdef double *first = stats
+    cdef double *second = stats + n_components * f.n_features
+    cdef double inverse, last_inverse, excess_of_factor
+    cdef move_t move
+    d = f.n_features
+    n_own -= d  # second moments
+    for k in range(n_components):
+        inverse = 1 / params[degrees_at(f) + k]
+        last_inverse = 1 / last_params[degrees_at(f) + k]
+        excess_of_factor = <double> d * (last_inverse - inverse) / (1 + <double> d * inverse)
+        far[k] -= excess_of_factor * mass[k]
+        log_far[k] -= counts[k] * log1p(excess_of_factor)
+        mass[k] += excess_of_factor * mass[k]
+        for i in range(d):
+            first[k * d + i] += excess_of_factor * first[k * d + i]
+        for i in range(n_own):
+            second[k * n_own + i] += excess_of_factor * second[k * n_own + i]
+    move.last_pivot, move.last_params, move.pivot, move.params = last_pivot, last_params, pivot, params
+    context_of(f).covariances.structure.recentre(f, mass, &move, stats)
+
+
 # ---- unconstrain and constrain --------------------------------------------------------------------------------------
 
 cdef int unconstrain(const family_t *f, const double *params, double *numbers) noexcept nogil:
@@ -335,7 +368,7 @@ cdef void make_tied(family_t *f, structure_t *structure) noexcept:
     structure.n_free = n_means + d * (d + 1) // 2
     f.n_work = max(f.n_work, 6 * d, 4 * d + d * d)
     structure.log_determinants, structure.fill_tables = tied_determinants, tied_tables
-    structure.maximise = tied_maximise
+    structure.maximise, structure.recentre = tied_maximise, recentre_matrices
     structure.unconstrain, structure.constrain = tied_unconstrain, tied_constrain
 
 
@@ -360,7 +393,7 @@ cdef object finish(family_t *f):
     f.n_work += 3 * n_components
     f.n_scratch_columns = 1 + max(f.n_scratch_columns, 2)
     f.flops_per_row += f.flops_per_row // 2 + 80 * n_components
-    f.prepare, f.maximise = prepare, maximise
+    f.prepare, f.maximise, f.recentre = prepare, maximise, recentre
     give_free_numbers(f, structure_of(f).n_free + context_of(f).n_groups, unconstrain, constrain)
     return capsule_of(f)
 

@@ -20,7 +20,8 @@ class BernoulliParams(NamedTuple):
 
 
 class BernoulliStats(NamedTuple):
-    """ones (K, d): weighted number of ones."""
+    """ones (K, d), or (K, d + missing columns + 1): weighted sums of the encoded rows, of ones and, where there are missing
+    entries, of what is not zero in each column that has some, and of all rows."""
 
     ones: np.ndarray
 
@@ -52,7 +53,7 @@ class Bernoulli(Family):
         return ((n_components, n_features),)
 
     def stat_shapes(self, n_components, n_features):
-        return ((n_components, n_features),)
+        return ((n_components, n_features + (len(self.missing) + 1 if len(self.missing) else 0)),)
 
     def n_parameters(self, n_components, n_features):
         return n_components * n_features

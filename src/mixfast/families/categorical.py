@@ -12,9 +12,6 @@ from mixfast.families._categorical import bind_categorical
 from mixfast.families.family import Encoded, Family
 from mixfast.families.rounding import rounded_above_zero
 
-#: The sums of the components lie in groups of so many: SUMS_AT_ONCE of _kernels/categorical.c.
-SUMS_AT_ONCE = 4
-
 
 class CategoricalParams(NamedTuple):
     """probabilities (K, sum of n_categories): those of all columns side by side."""
@@ -23,8 +20,8 @@ class CategoricalParams(NamedTuple):
 
 
 class CategoricalStats(NamedTuple):
-    """answers (sum of n_categories + 1, K in groups): the weighted number of each answer of each column; missing ones
-    are the last of a column."""
+    """answers (sum of n_categories + 1, K): the weighted number of each answer of each column; missing ones are the
+    last of a column."""
 
     answers: np.ndarray
 
@@ -58,8 +55,7 @@ class Categorical(Family):
         return ((n_components, sum(self._numbers(n_features))),)
 
     def stat_shapes(self, n_components, n_features):
-        groups = -(-n_components // SUMS_AT_ONCE)
-        return ((sum(self._numbers(n_features)) + n_features, groups * SUMS_AT_ONCE),)
+        return ((sum(self._numbers(n_features)) + n_features, n_components),)
 
     def n_parameters(self, n_components, n_features):
         return n_components * sum(number - 1 for number in self._numbers(n_features))

@@ -63,9 +63,10 @@ class Encoded(NamedTuple):
                 f"{name}.bind gave n_params = {bound.n_params}, but {params.record.__name__} has {params.size} numbers"
             )
         stats = self.family.stats_layout(n_components, n_features)
-        if bound.n_stats < stats.size:  # more are the family's own business: room to align, sums over what is missing
+        member, size = ("n_record", bound.n_record) if bound.has_record else ("n_stats", bound.n_stats)
+        if size != stats.size:
             raise ValueError(
-                f"{name}.bind gave n_stats = {bound.n_stats}, but {stats.record.__name__} has {stats.size} numbers"
+                f"{name}.bind gave {member} = {size}, but {stats.record.__name__} has {stats.size} numbers"
             )
         # a family whose parameters are all given has none: columns of one category
         lacks_free_numbers = bound.n_free is not None and bound.n_free < 1

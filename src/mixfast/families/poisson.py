@@ -24,7 +24,7 @@ class PoissonParams(NamedTuple):
 
 
 class PoissonStats(NamedTuple):
-    """events (K, d): weighted sums of the counts."""
+    """events (K, d), or (K, d + 1): weighted sums of the counts, and of the exposures where there are any."""
 
     events: np.ndarray
 
@@ -100,7 +100,7 @@ class Poisson(Family):
         return ((n_components, n_features),)
 
     def stat_shapes(self, n_components, n_features):
-        return ((n_components, n_features),)
+        return ((n_components, n_features + self.is_exposed),)
 
     def n_parameters(self, n_components, n_features):
         return n_components * n_features
