@@ -20,8 +20,8 @@ class BernoulliParams(NamedTuple):
 
 
 class BernoulliStats(NamedTuple):
-    """ones (K, d), or (K, d + missing columns + 1): weighted sums of the encoded rows, of ones and, where there are missing
-    entries, of what is not zero in each column that has some, and of all rows."""
+    """ones (K, d), or (K, d + missing columns + 1): weighted sums of the encoded rows, of ones and, where entries are
+    missing, of what is not zero in each column that has some, and of all rows."""
 
     ones: np.ndarray
 
