@@ -141,6 +141,13 @@ def test_folders_import_nothing_by_themselves():
     assert {module for module, targets in house().items() if module.endswith("/__init__") and targets} == set()
 
 
+@pytest.mark.parametrize("folder", ["batches/", "engine/", "estimators/", "families/", "proportions/"])
+def test_a_folder_says_its_floor(folder):
+    said = re.search(r"^Floors? (\d+(?: and \d+)*)", (SOURCES / folder / "__init__.py").read_text(), re.MULTILINE)
+    modules = [module for module in house() if module.startswith(folder)]
+    assert {int(floor) for floor in said[1].split(" and ")} == {floor_of(module, FLOORS) for module in modules}
+
+
 def test_the_map_shows_the_same_floors():
     text = (ROOT / "docs" / "architecture.md").read_text()
     shown = [

@@ -520,7 +520,9 @@ def test_a_changed_header_is_a_value_error_or_a_model_that_works(name, tmp_path)
                     raise
             else:
                 after = use(model, name)
-            is_param = "params" in path or any(str(key).startswith("candidate") for key in path) or name.startswith("product")
+            is_param = (
+                "params" in path or any(str(key).startswith("candidate") for key in path) or name.startswith("product")
+            )
             if not is_param and "names" not in path:
                 for got, wanted in zip(after, before, strict=True):
                     np.testing.assert_array_equal(got, wanted, err_msg=f"{path} {other!r}")

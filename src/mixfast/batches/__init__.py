@@ -1,4 +1,4 @@
-"""Many fits at once: the public calls, the problems they are given, what they found, and the compiled loop over them.
+"""Many fits at once: the calls, the problems they are given, the models, what they found, the compiled loop over them.
 
-Imports estimators and everything below them; nothing but `selection` and `bootstrap` imports it.
+Floor 7. They import estimators and all below; only `bootstrap` and the public names are above.
 """

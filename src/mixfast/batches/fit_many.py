@@ -16,6 +16,7 @@ from sklearn.utils import check_random_state
 from mixfast._em import Rows
 from mixfast._threads import resolve_threads
 from mixfast.batches._batch import fit_problems
+from mixfast.batches.bound_model import BoundModel
 from mixfast.batches.problems import (
     below_zero,
     gather_problems,
@@ -29,7 +30,7 @@ from mixfast.batches.problems import (
     without_weightless_rows,
     zeros_like,
 )
-from mixfast.batches.result import CRITERIA, BatchResult, Cell, is_usable
+from mixfast.batches.result import CRITERIA, BatchResult, is_usable
 from mixfast.engine import _random
 from mixfast.estimators._base import BaseMixture, check_mixture
 from mixfast.estimators._parameters import unfitted_copy
@@ -195,29 +196,29 @@ def fit_many(
     status = _look_at_rows(problems, estimator, wrong_weights)
     estimator = _for_parts_of(problems, estimator, status)
     candidates = _candidates(estimator, n_components, covariance_type)
-    cells = [Cell(candidate, problems.X.shape[1], problems.X.dtype) for candidate in candidates]
-    for cell in cells:
-        cell.given_start  # noqa: B018 - raises what is wrong for all problems
-    n_bytes = 8 * len(problems) * len(cells) * max(cell.layout.size for cell in cells)
-    holds_out = criterion == "heldout" and len(cells) > 1
-    alone = _need_estimators(problems, cells)
+    bound_models = [BoundModel(candidate, problems.X.shape[1], problems.X.dtype) for candidate in candidates]
+    for model in bound_models:
+        model.given_start  # noqa: B018 - raises what is wrong for all problems
+    n_bytes = 8 * len(problems) * len(bound_models) * max(model.layout.size for model in bound_models)
+    holds_out = criterion == "heldout" and len(bound_models) > 1
+    alone = _need_estimators(problems, bound_models)
     has_slots = keep == "all" or holds_out or np.any(alone) or n_bytes <= FEW_BYTES
-    found = _nothing_found(len(problems), cells, len(cells) if has_slots else 1)
+    found = _nothing_found(len(problems), bound_models, len(bound_models) if has_slots else 1)
     found.status[...] = status[:, np.newaxis]
-    criterion_in_fit = None if holds_out or len(cells) == 1 else criterion
+    criterion_in_fit = None if holds_out or len(bound_models) == 1 else criterion
     choice = Choice(
         criterion=criterion_in_fit,
         passed_over=Status.OK if allow_spurious else Status.SPURIOUS_COMPONENT,
         n_effective=None if criterion_in_fit is None else _n_effective(problems, n_effective, status),
     )
     with _Bar(found.status.size, progress) as report:
-        _fit_all(problems, alone, cells, seeds, choice, found, n_threads, report)
+        _fit_all(problems, alone, bound_models, seeds, choice, found, n_threads, report)
     if holds_out:
         try:
             _hold_out(problems, candidates, seeds, found, n_threads)
         except KeyboardInterrupt:
             _leave_undone(found, np.flatnonzero(np.any(is_usable(found.status), axis=1)))
-    return _result(problems, cells, seeds, criterion, choice, found, keep)._named(None, problems.feature_names)
+    return _result(problems, bound_models, seeds, criterion, choice, found, keep)._named(None, problems.feature_names)
 
 
 def fit_many_columns(data, estimator, **options):
@@ -393,14 +394,14 @@ class _Found(NamedTuple):
     chosen: np.ndarray  # [problem]
 
 
-def _nothing_found(n_problems, cells, n_slots):
+def _nothing_found(n_problems, bound_models, n_slots):
     return _Found(
-        np.full((n_problems, n_slots, max(cell.n_components for cell in cells)), np.nan),
-        np.full((n_problems, n_slots, max(cell.layout.size for cell in cells)), np.nan),
+        np.full((n_problems, n_slots, max(model.n_components for model in bound_models)), np.nan),
+        np.full((n_problems, n_slots, max(model.layout.size for model in bound_models)), np.nan),
         np.full((n_problems, n_slots), np.nan),
         np.zeros((n_problems, n_slots), dtype=np.int32),
         np.full((n_problems, n_slots), Status.INTERRUPTED, dtype=np.int32),
-        np.full((n_problems, len(cells)), np.nan),
+        np.full((n_problems, len(bound_models)), np.nan),
         np.zeros(n_problems, dtype=np.int32),
     )
 
@@ -431,25 +432,27 @@ def _for_parts_of(problems, estimator, status):
     return estimator._for_parts_of(np.zeros((1, problems.X.shape[1])))
 
 
-def _need_estimators(problems, cells):
+def _need_estimators(problems, bound_models):
     """Which problems `_batch.pyx` does not fit, a mask: units want one structure for all, and a start in the same."""
-    if any(cell.has_units() for cell in cells) and (len(cells) > 1 or cells[0].given_start is not None):
+    if any(model.has_units() for model in bound_models) and (
+        len(bound_models) > 1 or bound_models[0].given_start is not None
+    ):
         return np.ones(len(problems), dtype=bool)
-    return np.any([cell.needs_estimator(problems) for cell in cells], axis=0)
+    return np.any([model.needs_estimator(problems) for model in bound_models], axis=0)
 
 
-def _fit_all(problems, alone, cells, seeds, choice, found, n_threads, report):
+def _fit_all(problems, alone, bound_models, seeds, choice, found, n_threads, report):
     """Those that are `alone` one by one, all others together and first; after Ctrl-C nothing more."""
     n_done, n_bad = 0, 0
     for fit, chosen in ((_fit_compiled, ~alone), (_fit_one_by_one, alone)):
         if not np.any(chosen):
             continue
         if np.all(chosen):  # nothing is copied then
-            fit(problems, cells, seeds, choice, found, n_threads, report)
+            fit(problems, bound_models, seeds, choice, found, n_threads, report)
             return
         part = _Found(*(array[chosen] for array in found))
         then = report and (lambda done, bad, before=(n_done, n_bad): report(before[0] + done, before[1] + bad))
-        fit(some_of(problems, chosen), cells, seeds[chosen], choice.some_of(chosen), part, n_threads, then)
+        fit(some_of(problems, chosen), bound_models, seeds[chosen], choice.some_of(chosen), part, n_threads, then)
         for array, values in zip(found, part, strict=True):
             array[chosen] = values
         n_done, n_bad = n_done + part.status.size, n_bad + int(np.sum(~is_usable(part.status)))
@@ -457,11 +460,11 @@ def _fit_all(problems, alone, cells, seeds, choice, found, n_threads, report):
             return
 
 
-def _fit_compiled(problems, cells, seeds, choice, found, n_threads, report):
-    estimator = cells[0].estimator
+def _fit_compiled(problems, bound_models, seeds, choice, found, n_threads, report):
+    estimator = bound_models[0].estimator
     X = _prepare_rows(problems, estimator, found.status)
-    units = _units(problems, X, cells[0], found.status) if cells[0].has_units() else {}
-    encoded = cells[0].family.encode(_in_units(problems, X, units) if units else X)
+    units = _units(problems, X, bound_models[0], found.status) if bound_models[0].has_units() else {}
+    encoded = bound_models[0].family.encode(_in_units(problems, X, units) if units else X)
     rows = Rows(encoded.rows, problems.sample_weight, encoded.base)
     if encoded.seeds is not None:
         encoded = encoded._replace(seeds=encoded.make_seeds(problems.offsets))
@@ -471,7 +474,7 @@ def _fit_compiled(problems, cells, seeds, choice, found, n_threads, report):
         seeding_rows,
         problems.offsets,
         seeds,
-        [cell.bind(encoded) for cell in cells],
+        [model.bind(encoded) for model in bound_models],
         plan_of(estimator, estimator.init_params, encoded.rows, criterion=choice.criterion),
         found,
         passed_over=int(choice.passed_over),
@@ -482,20 +485,20 @@ def _fit_compiled(problems, cells, seeds, choice, found, n_threads, report):
     _leave_undone(found, np.flatnonzero(np.any(found.status == Status.INTERRUPTED, axis=1)))
     for i, own in units.items():
         if is_usable(found.status[i, 0]):
-            params = found.params[i, 0, : cells[0].layout.size]
-            params[...] = cells[0].layout.pack(own.leave(cells[0].layout.view(params)))
+            params = found.params[i, 0, : bound_models[0].layout.size]
+            params[...] = bound_models[0].layout.pack(own.leave(bound_models[0].layout.view(params)))
             found.lower_bounds[i, 0] -= own.log_volume
 
 
-def _units(problems, X, cell, status):
+def _units(problems, X, model, status):
     """Those of each problem that can be fitted; where there are none, the status says so."""
     units = {}
     for i in np.flatnonzero(status[:, 0] == Status.INTERRUPTED):
         rows = problems.rows(i)
-        if rows.stop - rows.start < max(2, cell.n_components):
+        if rows.stop - rows.start < max(2, model.n_components):
             continue
         try:
-            units[i] = cell.estimator._units(cell.family, X[rows], problems.weights_of(i))
+            units[i] = model.estimator._units(model.family, X[rows], problems.weights_of(i))
         except ValueError:
             status[i] = Status.NOT_FINITE
     return units
@@ -525,7 +528,7 @@ def _prepare_rows(problems, estimator, status):
     return join([zeros_like(like, size) if rows is None else rows for rows, size in zip(prepared, sizes, strict=True)])
 
 
-def _fit_one_by_one(problems, cells, seeds, choice, found, n_threads, report):
+def _fit_one_by_one(problems, bound_models, seeds, choice, found, n_threads, report):
     """What `_batch.pyx` cannot do, by estimators: families in Python, dropping starts early, units that differ between
     the models."""
     n_bad = 0
@@ -535,8 +538,8 @@ def _fit_one_by_one(problems, cells, seeds, choice, found, n_threads, report):
             try:
                 with warnings.catch_warnings():
                     warnings.simplefilter("ignore")
-                    fits = [_fit_alone(cell, X, weight, int(seeds[i]), n_threads) for cell in cells]
-                    _keep(found, i, cells, fits, choice, X, weight)
+                    fits = [_fit_alone(model, X, weight, int(seeds[i]), n_threads) for model in bound_models]
+                    _keep(found, i, bound_models, fits, choice, X, weight)
             except KeyboardInterrupt:
                 _leave_undone(found, [i])
                 return
@@ -545,11 +548,11 @@ def _fit_one_by_one(problems, cells, seeds, choice, found, n_threads, report):
             report((i + 1) * found.status.shape[1], n_bad)
 
 
-def _fit_alone(cell, X, sample_weight, seed, n_threads):
+def _fit_alone(model, X, sample_weight, seed, n_threads):
     """The fitted estimator, or the status that says why there is none."""
-    if X.shape[0] < max(2, cell.n_components):
+    if X.shape[0] < max(2, model.n_components):
         return Status.TOO_FEW_ROWS
-    estimator = clone(cell.estimator).set_params(random_state=seed, n_threads=n_threads, verbose=0)
+    estimator = clone(model.estimator).set_params(random_state=seed, n_threads=n_threads, verbose=0)
     try:
         estimator._prepare_rows(X)
     except ValueError:
@@ -560,14 +563,14 @@ def _fit_alone(cell, X, sample_weight, seed, n_threads):
         return Status.NOT_FINITE
 
 
-def _keep(found, i, cells, fits, choice, X, sample_weight):
+def _keep(found, i, bound_models, fits, choice, X, sample_weight):
     """Fits of problem i, by all models, become results."""
     n_effective = "sum" if choice.n_effective is None else float(choice.n_effective[i])
-    for j, (cell, fit) in enumerate(zip(cells, fits, strict=True)):
+    for j, (model, fit) in enumerate(zip(bound_models, fits, strict=True)):
         if isinstance(fit, Status):
             found.status[i, j] = fit
             continue
-        weights, params = fit._packed_state(cell.layout)
+        weights, params = fit._packed_state(model.layout)
         found.weights[i, j, : len(weights)], found.params[i, j, : len(params)] = weights, params
         found.status[i, j], found.lower_bounds[i, j], found.n_iter[i, j] = fit.status_, fit.lower_bound_, fit.n_iter_
         if choice.criterion is not None:
@@ -612,35 +615,37 @@ def _folds(problems, seeds):
     return (place - problems.offsets[owner]) % N_FOLDS
 
 
-def _result(problems, cells, seeds, criterion, choice, found, keep):
+def _result(problems, bound_models, seeds, criterion, choice, found, keep):
     n_samples, dtype = np.diff(problems.offsets), problems.X.dtype
 
     def of(slots, chosen, models=None):
         each = np.arange(len(seeds))
         arrays = (array[each, slots] for array in found[:5])
-        return BatchResult(cells, dtype, *arrays, found.criteria, chosen, seeds, n_samples, criterion, models=models)
+        return BatchResult(
+            bound_models, dtype, *arrays, found.criteria, chosen, seeds, n_samples, criterion, models=models
+        )
 
     def of_model(i):
         weights, *others = (array[:, i].copy() for array in found[:5])
-        weights, chosen = weights[:, : cells[i].n_components], np.zeros_like(found.chosen)
+        weights, chosen = weights[:, : bound_models[i].n_components], np.zeros_like(found.chosen)
         return BatchResult(
-            [cells[i]], dtype, weights, *others, found.criteria[:, [i]], chosen, seeds, n_samples, criterion
+            [bound_models[i]], dtype, weights, *others, found.criteria[:, [i]], chosen, seeds, n_samples, criterion
         )
 
     if keep == "best" and found.status.shape[1] == 1:
         return of(np.zeros_like(found.chosen), found.chosen)
-    chosen = _best(found, choice, cells)
-    return of(chosen, chosen, [of_model(i) for i in range(len(cells))] if keep == "all" else None)
+    chosen = _best(found, choice, bound_models)
+    return of(chosen, chosen, [of_model(i) for i in range(len(bound_models))] if keep == "all" else None)
 
 
-def _best(found, choice, cells):
+def _best(found, choice, bound_models):
     """The first model of each problem with the least criterion, of those that could be fitted and are not passed over;
     where all are passed over, whose likelihood has no bound, the one with the fewest parameters."""
     fitted = np.isfinite(found.weights[:, :, 0])
     clean = fitted & (found.status & int(choice.passed_over) == 0)
     some_clean = np.any(clean, axis=1, keepdims=True)
     eligible = np.where(some_clean, clean, fitted)
-    value = np.where(some_clean, found.criteria, [cell.n_free for cell in cells])
+    value = np.where(some_clean, found.criteria, [model.n_free for model in bound_models])
     value = np.where(eligible & ~np.isnan(value), value, np.inf)
     is_least = eligible & (value == np.min(value, axis=1, keepdims=True))
     return np.argmax(is_least, axis=1).astype(np.int32)

@@ -6,7 +6,6 @@ import warnings
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date
-from functools import cached_property
 from numbers import Integral, Number
 
 import numpy as np
@@ -15,83 +14,21 @@ from mixfast import persistence
 from mixfast._em import Rows
 from mixfast._threads import resolve_threads
 from mixfast.batches._batch import evaluate_problems
-from mixfast.batches.problems import gather_problems, have_missing, not_finite, only_of
+from mixfast.batches.bound_model import METHODS, BoundModel
+from mixfast.batches.problems import gather_problems, not_finite, only_of
 from mixfast.engine._fit import Fit
 from mixfast.estimators._parameters import unfitted_copy
 from mixfast.families.rounding import rounded_above_zero
-from mixfast.fitting import bind_model
 from mixfast.status import Status
-from mixfast.units import DataUnits
 
 #: What models can be compared by.
 CRITERIA = ("bic", "aic", "icl", "heldout")
-
-#: What estimators call what `evaluate_problems` fills.
-METHODS = {"labels": "predict", "log_norm": "score_samples", "resp": "predict_proba"}
 
 
 def is_usable(status):
     """Whether there are parameters: statuses with these flags have none."""
     without = Status.NOT_FINITE | Status.TOO_FEW_ROWS | Status.INTERRUPTED | Status.OUT_OF_DOMAIN
     return (np.asarray(status) & int(without)) == 0
-
-
-class Cell:
-    """One model of the grid, bound to a number of columns and a precision."""
-
-    def __init__(self, estimator, n_features, dtype):
-        self.estimator = estimator
-        self.family = estimator._family()
-        self.n_components = estimator.n_components
-        self.layout = self.family.params_layout(self.n_components, n_features)
-        self.n_features = n_features
-        self.dtype = estimator._kernel_dtype(self.family, dtype)
-        self.proportions = estimator._proportions()
-        own = self.family.n_parameters(self.n_components, n_features)
-        self.n_free = own + self.proportions.n_parameters(self.n_components)
-
-    def with_dtype(self, dtype):
-        return Cell(self.estimator, self.n_features, dtype)
-
-    def needs_estimator(self, problems):
-        """Which problems `_batch.pyx` cannot fit, a mask: an estimator does, one by one. Rows with missing entries are
-        encoded in the way of each."""
-        if not self.family.batches or self._has_methods_of_its_own() or self.estimator._may_meet_unseen():
-            return np.ones(len(problems), dtype=bool)
-        return have_missing(problems) if self.estimator._accepts_missing else np.zeros(len(problems), dtype=bool)
-
-    def _has_methods_of_its_own(self):
-        """Whether a subclass outside mixfast fits or predicts in its own way, which compiled code cannot know."""
-        cls = type(self.estimator)
-        names = "fit", *METHODS.values()
-        homes = [next(base for base in cls.__mro__ if name in vars(base)) for name in names]
-        return any(home.__module__.partition(".")[0] != "mixfast" for home in homes)
-
-    def has_units(self):
-        """Whether rows are fitted in units of their own, which are not those of other structures."""
-        units = self.estimator._units(self.family, np.zeros((1, self.n_features)), None)
-        return not isinstance(units, DataUnits)
-
-    @cached_property
-    def given_start(self):
-        """Weights and parameters that the user gave to start from, NaN where there are none; None: nothing."""
-        return self.estimator._given_start(self.n_features, DataUnits(self.family, None, None))
-
-    def bind(self, encoded):
-        """The `Model` for rows that the family of one of the cells has encoded: another differs in the structure of its
-        covariances, and encodes rows in the same way."""
-        family = encoded.family if type(encoded.family) is type(self.family) else self.family
-        seeds = encoded.rows if encoded.seeds is None else encoded.seeds
-        return bind_model(
-            encoded._replace(family=family),
-            seeds,
-            self.n_components,
-            self.n_features,
-            self.dtype,
-            self.proportions,
-            self.given_start,
-            self.n_free,
-        )
 
 
 class BatchResult:
@@ -134,9 +71,9 @@ class BatchResult:
         With `keep='all'`: for each of the candidates, its fits to all problems.
     """
 
-    def __init__(self, cells, dtype, weights, params, lower_bound, n_iter, status, criteria, chosen, seeds, n_samples,
-                 criterion, models=None):  # fmt: skip
-        self._cells, self._params, self.dtype = cells, params, np.dtype(dtype)
+    def __init__(self, bound_models, dtype, weights, params, lower_bound, n_iter, status, criteria, chosen, seeds,
+                 n_samples, criterion, models=None):  # fmt: skip
+        self._bound_models, self._params, self.dtype = bound_models, params, np.dtype(dtype)
         self.n_iter, self.chosen, self.seeds, self.n_samples = n_iter, chosen, seeds, n_samples
         self.criteria, self.criterion, self.models = criteria, criterion, models
         self._named(None, None)
@@ -161,15 +98,15 @@ class BatchResult:
 
     @property
     def candidates(self):
-        return [cell.estimator for cell in self._cells]
+        return [model.estimator for model in self._bound_models]
 
     @property
     def n_components(self):
-        return np.array([cell.n_components for cell in self._cells])[self.chosen]
+        return np.array([model.n_components for model in self._bound_models])[self.chosen]
 
     def _of_model(self, j):
         """Which problems chose model j, and the record of their packed parameters."""
-        own, layout = np.flatnonzero(self.chosen == j), self._cells[j].layout
+        own, layout = np.flatnonzero(self.chosen == j), self._bound_models[j].layout
         pieces = zip(layout.offsets, layout.offsets[1:], layout.shapes, strict=False)
         arrays = (self._params[own, start:stop].reshape(len(own), *shape) for start, stop, shape in pieces)
         return own, layout.record(*arrays)
@@ -179,30 +116,30 @@ class BatchResult:
         return ~np.isnan(self._weights[:, 0])
 
     def __getattr__(self, name):
-        if name.startswith("_") or name not in self._cells[0].layout.record._fields:
+        if name.startswith("_") or name not in self._bound_models[0].layout.record._fields:
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-        field = self._cells[0].layout.record._fields.index(name)
-        shapes = [cell.layout.shapes[field] for cell in self._cells]
+        field = self._bound_models[0].layout.record._fields.index(name)
+        shapes = [model.layout.shapes[field] for model in self._bound_models]
         if len({shape[1:] for shape in shapes}) > 1:
             raise AttributeError(f"{name} has another shape for each covariance_type: take result[i].{name}_")
         padded = np.full((len(self), max(shape[0] for shape in shapes), *shapes[0][1:]), np.nan, dtype=self.dtype)
         for j, shape in enumerate(shapes):
             own, record = self._of_model(j)
-            padded[own, : shape[0]] = self._cells[j].family.rounded(record, self.dtype)[field]
+            padded[own, : shape[0]] = self._bound_models[j].family.rounded(record, self.dtype)[field]
         return padded
 
     def __dir__(self):
-        return sorted([*super().__dir__(), *self._cells[0].layout.record._fields])
+        return sorted([*super().__dir__(), *self._bound_models[0].layout.record._fields])
 
     def _put_in_order(self, weights):
         """Components in the order that the estimator says: as `BaseMixture._finish`."""
-        for j, cell in enumerate(self._cells):
-            if cell.estimator.canonical_order:
+        for j, model in enumerate(self._bound_models):
+            if model.estimator.canonical_order:
                 for i in np.flatnonzero((self.chosen == j) & np.isfinite(weights[:, 0])):
-                    record = cell.layout.view(self._params[i, : cell.layout.size])
-                    order = cell.family.canonical_order(cell.family.rounded(record, self.dtype))
-                    self._params[i, : cell.layout.size] = cell.layout.pack(cell.family.reorder(record, order))
-                    weights[i, : cell.n_components] = weights[i, order]
+                    record = model.layout.view(self._params[i, : model.layout.size])
+                    order = model.family.canonical_order(model.family.rounded(record, self.dtype))
+                    self._params[i, : model.layout.size] = model.layout.pack(model.family.reorder(record, order))
+                    weights[i, : model.n_components] = weights[i, order]
 
     def _can_be_published(self, weights):
         """Which problems have parameters that are finite in the precision of the data."""
@@ -210,7 +147,7 @@ class BatchResult:
         for j in np.flatnonzero(np.bincount(self.chosen)):
             own, record = self._of_model(j)
             finite[own] = True
-            for array in self._cells[j].estimator._published(record):
+            for array in self._bound_models[j].estimator._published(record):
                 finite[own] &= np.all(np.isfinite(array.astype(self.dtype)), axis=tuple(range(1, array.ndim)))
         return finite
 
@@ -230,13 +167,13 @@ class BatchResult:
             raise IndexError(f"problem {i} of {len(self)}")
         if np.isnan(self._weights[i, 0]):
             raise ValueError(f"problem {i} has no parameters: its status is {Status(int(self.status[i]))}")
-        cell = self._cells[self.chosen[i]]
-        estimator = unfitted_copy(cell.estimator)
+        model = self._bound_models[self.chosen[i]]
+        estimator = unfitted_copy(model.estimator)
         estimator.random_state = int(self.seeds[i])
         status = Status(int(self.status[i]))
         fit = Fit(
-            self._weights[i, : cell.n_components],
-            self._params[i, : cell.layout.size].copy(),  # the estimator keeps it
+            self._weights[i, : model.n_components],
+            self._params[i, : model.layout.size].copy(),  # the estimator keeps it
             lower_bounds=[self.lower_bound[i]] if self.n_iter[i] else [],
             lower_bound=self.lower_bound[i],
             n_iter=int(self.n_iter[i]),
@@ -244,12 +181,12 @@ class BatchResult:
             status=status,
             fails=False,
         )
-        estimator.n_features_in_ = cell.n_features
+        estimator.n_features_in_ = model.n_features
         if feature_names is not None:
             estimator.feature_names_in_ = feature_names.copy()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            estimator._finish(fit, cell.layout, self.dtype)
+            estimator._finish(fit, model.layout, self.dtype)
         return estimator
 
     def __iter__(self):
@@ -258,7 +195,8 @@ class BatchResult:
     def __repr__(self):
         counts = {flag: int(np.sum(self.status & flag != 0)) for flag in Status if flag}
         said = ", ".join(f"{count:,} {flag.name}" for flag, count in counts.items() if count)
-        models = self._cells[0].estimator if len(self._cells) == 1 else f"the best of {len(self._cells)} models"
+        n_models = len(self._bound_models)
+        models = self.candidates[0] if n_models == 1 else f"the best of {n_models} models"
         return f"<BatchResult: {len(self):,} problems, {models}; {said or 'no iterations'}>"
 
     def to_frame(self):
@@ -288,12 +226,12 @@ class BatchResult:
 
     def _fields_by_component(self):
         """The first parameter, and those that are a number or a row for each component in all models."""
-        fields = self._cells[0].layout.record._fields
+        fields = self._bound_models[0].layout.record._fields
         return [name for j, name in enumerate(fields) if j == 0 or self._is_by_component(j)]
 
     def _is_by_component(self, j):
-        shapes = [cell.layout.shapes[j] for cell in self._cells]
-        grown = [cell.family.param_shapes(cell.n_components + 1, cell.n_features)[j] for cell in self._cells]
+        shapes = [model.layout.shapes[j] for model in self._bound_models]
+        grown = [model.family.param_shapes(model.n_components + 1, model.n_features)[j] for model in self._bound_models]
         grow = all(more[:1] > shape[:1] for shape, more in zip(shapes, grown, strict=True))
         return grow and len({shape[1:] for shape in shapes}) == 1 and len(shapes[0]) <= 2
 
@@ -323,7 +261,7 @@ class BatchResult:
         result = self._fits() | {
             "seeds": self.seeds,
             "n_samples": self.n_samples,
-            "n_features": self._cells[0].n_features,
+            "n_features": self._bound_models[0].n_features,
             "dtype": self.dtype.name,
             "criterion": self.criterion,
             "n_models": 0 if self.models is None else len(self.models),
@@ -353,8 +291,8 @@ class BatchResult:
         if result["n_models"] not in (0, n_candidates) or len(sections) != n_candidates + result["n_models"]:
             raise ValueError(f"it has {result['n_models']} models of {n_candidates} candidates in {list(sections)}")
         candidates = [model_class._from_sections(sections[f"candidate{i}"], {}) for i in range(n_candidates)]
-        cells = [Cell(candidate, result["n_features"], dtype) for candidate in candidates]
-        size = max(cell.layout.size for cell in cells)
+        bound_models = [BoundModel(candidate, result["n_features"], dtype) for candidate in candidates]
+        size = max(model.layout.size for model in bound_models)
 
         def check(own, n_components):
             shapes = {"weights": (n_components,), "params": (size,), "criteria": (n_candidates,)}
@@ -365,17 +303,17 @@ class BatchResult:
             if np.any((own["chosen"] < 0) | (own["chosen"] >= n_candidates)):
                 raise ValueError("chosen names a model that is none of the candidates")
 
-        check(result, max(cell.n_components for cell in cells))
+        check(result, max(model.n_components for model in bound_models))
         common = result["seeds"], result["n_samples"], result["criterion"]
 
         def of_model(i):
             own = sections[f"model{i}"]
-            check(own, cells[i].n_components)
+            check(own, bound_models[i].n_components)
             own = own | {"criteria": own["criteria"][:, [i]], "chosen": np.zeros_like(own["chosen"])}
-            return cls([cells[i]], dtype, *(own[name] for name in FITTED), *common)
+            return cls([bound_models[i]], dtype, *(own[name] for name in FITTED), *common)
 
         models = [of_model(i) for i in range(result["n_models"])] or None
-        found = cls(cells, dtype, *(result[name] for name in FITTED), *common, models=models)
+        found = cls(bound_models, dtype, *(result[name] for name in FITTED), *common, models=models)
         names, feature_names = _names_of_section(names), result.get("feature_names")  # older files have none
         if names is not None and len(names) != n_problems:
             raise ValueError(f"there are {len(names)} names for {n_problems} problems")
@@ -461,7 +399,7 @@ class BatchResult:
 
     def _check_problems(self, problems):
         problems = gather_problems(problems)
-        n_features = self._cells[0].n_features
+        n_features = self._bound_models[0].n_features
         if len(problems) != len(self):
             raise ValueError(f"there are {len(problems)} problems, and {len(self)} were fitted")
         if problems.X.shape[1] != n_features:
@@ -479,7 +417,7 @@ class BatchResult:
         """Values of all rows, `widths` of each problem's, one after the other."""
         usable = self.has_parameters
         fitted = only_of(problems, usable)
-        wrong = not_finite(fitted, self._cells[0].estimator._allows_nan(fitted.X.shape[1]))
+        wrong = not_finite(fitted, self._bound_models[0].estimator._allows_nan(fitted.X.shape[1]))
         if np.any(wrong):
             raise ValueError(f"problem {int(np.argmax(wrong))} holds values that are not finite")
         values = np.full(np.sum(np.diff(fitted.offsets) * widths), blank)
@@ -494,7 +432,7 @@ class BatchResult:
 
     def _prepared(self, problems):
         """Rows as the family wants them; an error names the problem and counts its rows."""
-        prepare = self._cells[0].estimator._prepare_rows
+        prepare = self._bound_models[0].estimator._prepare_rows
         try:
             return prepare(problems.X)
         except ValueError:
@@ -505,7 +443,7 @@ class BatchResult:
 
     def _evaluate(self, problems, n_threads, name, values, widths):
         """Fill the values, of which each row of problem i has widths[i]."""
-        alone, n_values = self._cells[0].needs_estimator(problems), np.diff(problems.offsets) * widths
+        alone, n_values = self._bound_models[0].needs_estimator(problems), np.diff(problems.offsets) * widths
         ends = np.cumsum(n_values)
         for i in np.flatnonzero(alone & (n_values > 0)):
             with _naming(i):
@@ -522,16 +460,18 @@ class BatchResult:
     def _evaluate_compiled(self, problems, n_threads, name, values):
         # as an estimator has them: rounded to the precision of the data
         rounded = np.full(self._params.shape, np.nan)
-        for j, cell in enumerate(self._cells):
+        for j, model in enumerate(self._bound_models):
             own, record = self._of_model(j)
-            sizes = np.diff(cell.layout.offsets)
-            arrays = zip(cell.family.rounded(record, self.dtype), sizes, strict=True)
-            rounded[own, : cell.layout.size] = np.concatenate([a.reshape(len(own), size) for a, size in arrays], axis=1)
-        encoded = self._cells[0].family.encode(self._prepared(problems))._replace(seeds=None)
+            sizes = np.diff(model.layout.offsets)
+            arrays = zip(model.family.rounded(record, self.dtype), sizes, strict=True)
+            rounded[own, : model.layout.size] = np.concatenate(
+                [a.reshape(len(own), size) for a, size in arrays], axis=1
+            )
+        encoded = self._bound_models[0].family.encode(self._prepared(problems))._replace(seeds=None)
         evaluate_problems(
             Rows(encoded.rows, base=encoded.base),
             problems.offsets,
-            [cell.with_dtype(problems.X.dtype).bind(encoded) for cell in self._cells],
+            [model.with_dtype(problems.X.dtype).bind(encoded) for model in self._bound_models],
             np.where(self.has_parameters, self.chosen, -1).astype(np.int32),
             self.weights.astype(np.float64),
             rounded,

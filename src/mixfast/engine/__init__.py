@@ -1,4 +1,5 @@
-"""The compiled engine: passes over rows, EM's loops, seeding, random numbers, linear algebra.
+"""The compiled engine: passes over rows, EM's loops, seeding, whole fits, random numbers, linear algebra.
 
-`_family` and `_pass` are the contracts. Imports `mixfast._em`, the loop that it serves, and nothing above it.
+Floors 2 and 3. `_family` and `_pass`, the contracts, and the tools import each other and `proportions`; what works on
+passes is on the floor of `mixfast._em`, the loop, and imports it too. Nothing here knows a family.
 """

@@ -1,1 +1,5 @@
-"""Families of component distributions: a file each. `docs/extending.md` shows how to add one."""
+"""Families of component distributions: for each a Python face, and its compiled verbs in `_name.pyx`.
+
+Floor 4. They import the contracts and tools of the engine, `units` and `weights`; nothing that fits them.
+`docs/extending.md` shows how to add one.
+"""

@@ -1,0 +1,72 @@
+"""A model of the grid, with all that the compiled loop has to know of it."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import numpy as np
+
+from mixfast.batches.problems import have_missing
+from mixfast.fitting import bind_model
+from mixfast.units import DataUnits
+
+#: What estimators call what `evaluate_problems` fills.
+METHODS = {"labels": "predict", "log_norm": "score_samples", "resp": "predict_proba"}
+
+
+class BoundModel:
+    """One model of the grid, an estimator, bound to a number of columns and a precision."""
+
+    def __init__(self, estimator, n_features, dtype):
+        self.estimator = estimator
+        self.family = estimator._family()
+        self.n_components = estimator.n_components
+        self.layout = self.family.params_layout(self.n_components, n_features)
+        self.n_features = n_features
+        self.dtype = estimator._kernel_dtype(self.family, dtype)
+        self.proportions = estimator._proportions()
+        own = self.family.n_parameters(self.n_components, n_features)
+        self.n_free = own + self.proportions.n_parameters(self.n_components)
+
+    def with_dtype(self, dtype):
+        return BoundModel(self.estimator, self.n_features, dtype)
+
+    def needs_estimator(self, problems):
+        """Which problems `_batch.pyx` cannot fit, a mask: an estimator does, one by one. Rows with missing entries are
+        encoded in the way of each."""
+        if not self.family.batches or self._has_methods_of_its_own() or self.estimator._may_meet_unseen():
+            return np.ones(len(problems), dtype=bool)
+        return have_missing(problems) if self.estimator._accepts_missing else np.zeros(len(problems), dtype=bool)
+
+    def _has_methods_of_its_own(self):
+        """Whether a subclass outside mixfast fits or predicts in its own way, which compiled code cannot know."""
+        cls = type(self.estimator)
+        names = "fit", *METHODS.values()
+        homes = [next(base for base in cls.__mro__ if name in vars(base)) for name in names]
+        return any(home.__module__.partition(".")[0] != "mixfast" for home in homes)
+
+    def has_units(self):
+        """Whether rows are fitted in units of their own, which are not those of other structures."""
+        units = self.estimator._units(self.family, np.zeros((1, self.n_features)), None)
+        return not isinstance(units, DataUnits)
+
+    @cached_property
+    def given_start(self):
+        """Weights and parameters that the user gave to start from, NaN where there are none; None: nothing."""
+        return self.estimator._given_start(self.n_features, DataUnits(self.family, None, None))
+
+    def bind(self, encoded):
+        """The `Model` for rows that the family of one of the models has encoded: another differs in the structure of
+        its covariances, and encodes rows in the same way."""
+        family = encoded.family if type(encoded.family) is type(self.family) else self.family
+        seeds = encoded.rows if encoded.seeds is None else encoded.seeds
+        return bind_model(
+            encoded._replace(family=family),
+            seeds,
+            self.n_components,
+            self.n_features,
+            self.dtype,
+            self.proportions,
+            self.given_start,
+            self.n_free,
+        )
