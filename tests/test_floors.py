@@ -14,7 +14,7 @@ SOURCES = ROOT / "src" / "mixfast"
 FLOORS = [
     ["_kernels/"],
     ["status", "_names", "_version", "convergence", "_threads", "_warnings", "archive", "dates"],
-    ["engine/", "proportions/", "tables", "weights", "units"],
+    ["engine/", "proportions/", "tables", "weights", "row_data", "units"],
     [
         "_em",
         *(

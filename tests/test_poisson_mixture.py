@@ -4,12 +4,29 @@ from itertools import pairwise, product
 
 import mpmath
 import numpy as np
+import pandas as pd
 import pytest
 import scipy.sparse as sp
+import sklearn
+from batches import assert_same_results
+from estimators_table import assert_same_state
 from scipy import stats
 from scipy.special import logsumexp
+from sklearn.base import clone
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
 
-from mixfast import PoissonMixture, Status, bootstrap_lrt, fit_many, load, select
+from mixfast import (
+    GaussianMixture,
+    PoissonMixture,
+    Status,
+    bootstrap_lrt,
+    fit_many,
+    fit_many_columns,
+    fit_many_groups,
+    load,
+    select,
+)
 
 FORMS = {"dense": np.asarray, "csr": sp.csr_matrix}
 each_form = pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
@@ -290,12 +307,22 @@ def test_a_saved_model_has_the_same_bits(tmp_path):
 
 
 def test_scikit_learn_routes_exposures():
-    import sklearn
-
+    X, _, exposure = events()
+    alone = PoissonMixture(2, random_state=0).fit(X, exposure=exposure)
     with sklearn.config_context(enable_metadata_routing=True):
-        model = PoissonMixture(2).set_fit_request(exposure=True, sample_weight=False).set_predict_request(exposure=True)
-        assert model.get_metadata_routing().consumes("fit", ["exposure"]) == {"exposure"}
-        assert model.get_metadata_routing().consumes("predict", ["exposure"]) == {"exposure"}
+        model = PoissonMixture(2, random_state=0)
+        for method in ("fit", "predict", "predict_proba", "score"):
+            getattr(model, f"set_{method}_request")(exposure=True)
+            assert model.get_metadata_routing().consumes(method, ["exposure"]) == {"exposure"}
+        assert GaussianMixture().get_metadata_routing().consumes("fit", ["exposure"]) == set()
+        pipeline = make_pipeline(FunctionTransformer(), model).fit(X, exposure=exposure)
+        np.testing.assert_array_equal(pipeline[-1].rates_, alone.rates_)
+        np.testing.assert_array_equal(
+            pipeline.predict_proba(X, exposure=exposure), alone.predict_proba(X, exposure=exposure)
+        )
+        assert pipeline.score(X, exposure=exposure) == alone.score(X, exposure=exposure)
+    pipeline = make_pipeline(PoissonMixture(2, random_state=0)).fit(X, poissonmixture__exposure=exposure)
+    np.testing.assert_array_equal(pipeline[-1].rates_, alone.rates_)
 
 
 def test_a_model_that_knows_exposures_warns_where_they_are_missing():
@@ -310,3 +337,212 @@ def test_a_model_that_knows_exposures_warns_where_they_are_missing():
         model.sample(3, exposure=[1, 2])
     with pytest.raises(ValueError, match="exposure should be finite and above zero, in row 0 it is -1"):
         model.sample(3, exposure=-1)
+
+
+def test_exposures_follow_the_other_arguments_by_position():
+    X, _, exposure = events()
+    weight = np.random.default_rng(6).integers(1, 3, len(X)).astype(float)
+    model = PoissonMixture(2, random_state=0).fit(X, None, weight, exposure)
+    named = {"sample_weight": weight, "exposure": exposure}
+    assert_same_state(model, PoissonMixture(2, random_state=0).fit(X, **named))
+    assert model.is_exposed_
+    for name in ("predict", "predict_proba", "score_samples", "component_log_density"):
+        method = getattr(model, name)
+        np.testing.assert_array_equal(method(X, exposure), method(X, exposure=exposure))
+    np.testing.assert_array_equal(model.fit_predict(X, None, weight, exposure), model.fit_predict(X, **named))
+    assert model.score(X, None, weight, exposure) == model.score(X, **named)
+    for criterion in (model.bic, model.aic, model.icl):
+        assert criterion(X, weight, exposure, "kish") == criterion(X, n_effective="kish", **named)
+        with pytest.raises(TypeError, match="multiple values for argument 'exposure'"):
+            criterion(X, weight, exposure, exposure=exposure)
+
+
+def test_what_a_row_has_is_known_by_name():
+    X, _, exposure = events()
+    model = PoissonMixture(2, random_state=0).fit(X)
+    with pytest.raises(
+        TypeError, match=r"PoissonMixture.predict\(\) got an unexpected .* 'exposures': it takes X, exp"
+    ):
+        model.predict(X, exposures=exposure)
+    takes = "it takes X, y, sample_weight$"
+    with pytest.raises(TypeError, match=rf"GaussianMixture.fit\(\) got an unexpected .* 'exposure': {takes}"):
+        GaussianMixture(2).fit(X, exposure=exposure)
+    with pytest.raises(TypeError, match="score_samples"):
+        model.score_samples(X, exposure, 3)
+    for call in (fit_many, select):
+        with pytest.raises(TypeError, match="'exposure'"):
+            call([X, X], GaussianMixture(), exposure=[exposure, exposure])
+    with pytest.raises(TypeError, match=r"'exposure': .* a GaussianMixture may have beside their values is nothing"):
+        bootstrap_lrt(X, GaussianMixture(), 1, exposure=exposure)
+
+
+def test_a_subclass_sees_rows_and_exposures_apart():
+    class Own(PoissonMixture):
+        def score_samples(self, X, exposure=None):
+            self.seen = type(X), type(exposure)
+            return super().score_samples(X, exposure=exposure)
+
+    X, _, exposure = events()
+    model = Own(2, random_state=0).fit(X, exposure=exposure)
+    weight = np.arange(len(X)) % 2
+    assert model.score(X, sample_weight=weight, exposure=exposure) == pytest.approx(
+        PoissonMixture(2, random_state=0).fit(X, exposure=exposure).score(X[1::2], exposure=exposure[1::2])
+    )
+    assert model.seen == (np.ndarray, np.ndarray)
+
+
+# ---- exposures of many problems, and in choices ----------------------------------------------------------------------
+
+
+def exposed_problems(form=np.asarray, dtype=np.float64):
+    """Problems with the exposures and weights of their rows."""
+    X, _, exposure = events(360)
+    weight = np.random.default_rng(5).integers(0, 3, len(X)).astype(float)
+    cuts = [slice(a, b) for a, b in pairwise([0, 120, 200, 360])]
+    return [form(X[own].astype(dtype)) for own in cuts], [exposure[own] for own in cuts], [weight[own] for own in cuts]
+
+
+@each_form
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("n_init_policy", ["all", "halving"])
+def test_a_batch_with_exposures_has_the_bits_of_fits_alone(form, dtype, weighted, n_init_policy):
+    problems, exposure, weight = exposed_problems(form, dtype)
+    template = PoissonMixture(n_init=2, n_init_policy=n_init_policy, alpha=0.5, beta=1.0)
+    weights = {"sample_weight": weight} if weighted else {}
+    for criterion in ("bic", "icl"):
+        result = fit_many(
+            problems, template, n_components=[1, 2, 3], criterion=criterion, random_state=3, keep="all",
+            exposure=exposure, **weights
+        )  # fmt: skip
+        assert result.row_data == ("exposure",)
+        predictions = [
+            getattr(result, name)(problems, exposure=exposure) for name in ("predict", "predict_proba", "score_samples")
+        ]
+        for i, (problem, own) in enumerate(zip(problems, exposure, strict=True)):
+            given = {"exposure": own} | ({"sample_weight": weight[i]} if weighted else {})
+            for j, n_components in enumerate([1, 2, 3]):
+                alone = clone(template).set_params(n_components=n_components, random_state=3).fit(problem, **given)
+                np.testing.assert_array_equal(result.models[j][i].rates_, alone.rates_)
+                assert result.models[j][i].is_exposed_
+                value = getattr(alone, criterion)(problem, n_effective="sum", **given)
+                assert result.criteria[i, j] == pytest.approx(value, rel=1e-6 if dtype == np.float32 else 1e-12)
+            alone = clone(template).set_params(n_components=result.n_components[i], random_state=3)
+            alone.fit(problem, **given)
+            np.testing.assert_array_equal(predictions[0][i], alone.predict(problem, own))
+            np.testing.assert_array_equal(predictions[1][i], alone.predict_proba(problem, own))
+            np.testing.assert_array_equal(predictions[2][i], alone.score_samples(problem, own))
+
+
+def test_exposures_of_problems_have_the_forms_of_weights(tmp_path):
+    X, _, exposure = events(300)
+    wanted = fit_many([X[:150], X[150:]], PoissonMixture(2, random_state=0), exposure=[exposure[:150], exposure[150:]])
+    flat = fit_many((X, [0, 150, 300]), PoissonMixture(2, random_state=0), exposure=exposure)
+    cube = fit_many(X.reshape(2, 150, 6), PoissonMixture(2, random_state=0), exposure=exposure.reshape(2, 150))
+    for got in (flat, cube):
+        assert_same_results(got, wanted)
+    wanted.save(tmp_path / "result")
+    again = load(tmp_path / "result")
+    assert_same_results(again, wanted)
+    assert again[0].is_exposed_
+    twice = fit_many([X, X], PoissonMixture(2, random_state=0), exposure=2.0)
+    np.testing.assert_array_equal(twice[0].rates_, PoissonMixture(2, random_state=0).fit(X, exposure=2.0).rates_)
+    assert not fit_many([X], PoissonMixture(2, random_state=0))[0].is_exposed_
+    with pytest.warns(UserWarning, match="fitted with exposures"):
+        wanted.predict([X[:150], X[150:]])
+    with pytest.raises(ValueError, match=r"as many values as each problem has rows, but exposure\[1\] does not"):
+        fit_many([X, X], PoissonMixture(2), exposure=[exposure, exposure[1:]])
+    with pytest.raises(ValueError, match="exposure has 299 values for 300 rows"):
+        fit_many((X, [0, 150, 300]), PoissonMixture(2), exposure=exposure[1:])
+    with pytest.raises(ValueError, match="problem 1: exposure should be finite and above zero, in row 2 it is -1"):
+        wanted.predict([X[:150], X[150:]], exposure=np.where(np.arange(300) == 152, -1, exposure))
+    with pytest.raises(ValueError, match="problem 1 "):
+        wanted.predict([X[:150], X[150:]], exposure=np.where(np.arange(300) == 152, np.nan, exposure))
+
+
+@pytest.mark.parametrize("n_init_policy", ["all", "halving"])
+@pytest.mark.parametrize("bad", [0.0, -1.0, np.nan, np.inf])
+@pytest.mark.filterwarnings("error")
+def test_a_problem_with_an_exposure_that_is_none_has_a_status(bad, n_init_policy):
+    problems, exposure, weight = exposed_problems()
+    template = PoissonMixture(2, random_state=0, n_init_policy=n_init_policy, n_init=2)
+    wanted = fit_many(problems, template, exposure=exposure)
+    spoilt = [exposure[0], np.where(np.arange(80) == 7, bad, exposure[1]), exposure[2]]
+    got = fit_many(problems, template, exposure=spoilt)
+    assert got.has_parameters.tolist() == [True, False, True]
+    assert Status(int(got.status[1])) == (Status.NOT_FINITE if not np.isfinite(bad) else Status.OUT_OF_DOMAIN)
+    for i in (0, 2):
+        assert_same_state(got[i], wanted[i])
+    assert got.predict(problems, exposure=spoilt)[1].tolist() == [-1] * 80
+    assert not np.any(fit_many(problems[1:2], template, exposure=spoilt[1:2]).has_parameters)
+    weight[1][7] = 0
+    assert np.all(fit_many(problems, template, sample_weight=weight, exposure=spoilt).has_parameters)
+
+
+def test_held_out_rows_keep_their_exposures():
+    problems, exposure, weight = exposed_problems()
+    options = {"n_components": [1, 3], "criterion": "heldout", "random_state": 0}
+    got = fit_many(problems, PoissonMixture(), exposure=exposure, **options)
+    assert got.n_components.tolist() == [3, 3, 3]
+    scaled = fit_many(problems, PoissonMixture(), exposure=[4 * own for own in exposure], **options)
+    np.testing.assert_allclose(scaled.criteria, got.criteria, rtol=1e-6)
+    assert np.all(np.abs(fit_many(problems, PoissonMixture(), **options).criteria - got.criteria) > 0.01)
+    twice = fit_many(problems, PoissonMixture(), exposure=exposure, sample_weight=weight, **options)
+    counted = [own[w > 0] for own, w in zip(problems, weight, strict=True)]
+    kept = [own[w > 0] for own, w in zip(exposure, weight, strict=True)]
+    weights = [w[w > 0] for w in weight]
+    assert_same_results(fit_many(counted, PoissonMixture(), exposure=kept, sample_weight=weights, **options), twice)
+
+
+def test_groups_of_a_table_have_a_column_of_exposures():
+    X, _, exposure = events(300)
+    table = pd.DataFrame(X, columns=list("abcdef")).assign(hours=exposure, who=np.arange(300) % 2)
+    table.loc[4, "hours"] = np.nan
+    model = PoissonMixture(2, random_state=0)
+    result = fit_many_groups(table, model, by="who", exposure="hours")
+    assert result.n_samples.tolist() == [149, 150]
+    for group in (0, 1):
+        own = table[(table.who == group) & table.hours.notna()]
+        alone = clone(model).fit(own[list("abcdef")], exposure=own.hours)
+        alone.lower_bounds_ = alone.lower_bounds_[-1:]  # a batch keeps the last
+        assert_same_state(result[group], alone)
+    with pytest.raises(ValueError, match="exposure='minutes': there is no column"):
+        fit_many_groups(table, model, by="who", exposure="minutes")
+    with pytest.raises(ValueError, match="should name one column"):
+        fit_many_groups(table, model, by="who", exposure=["hours", "a"])
+    with pytest.raises(TypeError, match="fit_many_columns has no parameter 'exposure': take fit_many"):
+        fit_many_columns(X, model, exposure=exposure)
+    assert fit_many_groups(table, model, by="who", exposure=None, columns=["a"])[0].n_features_in_ == 1
+
+
+@each_form
+@pytest.mark.parametrize("criterion", ["bic", "heldout"])
+def test_a_choice_takes_exposures(criterion, form):
+    X, _, exposure = events()
+    options = {"n_components": [1, 2, 3, 4], "criterion": criterion, "random_state": 0}
+    chosen = select(form(X), PoissonMixture(), exposure=exposure, **options)
+    assert chosen.best_params_ == {"n_components": 3}
+    assert chosen.best_.is_exposed_
+    assert chosen.table[2]["bic"] == chosen.best_.bic(form(X), exposure=exposure)
+    weight = np.random.default_rng(6).integers(0, 3, len(X)).astype(float)
+    spoilt = np.where(weight > 0, exposure, np.nan)
+    got = select(form(X), PoissonMixture(), exposure=spoilt, sample_weight=weight, **options)
+    kept = weight > 0
+    wanted = select(form(X[kept]), PoissonMixture(), exposure=exposure[kept], sample_weight=weight[kept], **options)
+    assert_same_state(got.estimators_, wanted.estimators_)
+
+
+def test_the_bootstrap_takes_exposures():
+    """Rows of one rate and of very unequal exposures: without these, there are two groups at least."""
+    rng = np.random.default_rng(2)
+    exposure = np.r_[np.full(100, 0.2), np.full(100, 5.0)]
+    X = rng.poisson(exposure[:, np.newaxis] * [2.0, 3.0]).astype(float)
+    options = {"n_bootstrap": 19, "random_state": 0}
+    assert bootstrap_lrt(X, PoissonMixture(), 1, **options).p_value == pytest.approx(0.05)
+    test = bootstrap_lrt(X, PoissonMixture(), 1, exposure=exposure, **options)
+    assert test.p_value > 0.2
+    assert test.null.is_exposed_
+    assert test.statistic == pytest.approx(
+        2 * len(X) * (test.alternative.score(X, exposure=exposure) - test.null.score(X, exposure=exposure))
+    )
+    assert bootstrap_lrt(X, PoissonMixture(), 1, exposure=2.0, **options).p_value == pytest.approx(0.05)

@@ -14,6 +14,7 @@ from sklearn.utils.validation import _num_samples
 
 from mixfast.batches.fit_many import fit_many
 from mixfast.estimators._base import BaseMixture, check_mixture
+from mixfast.row_data import check_names, rows_with, separated, take_data
 from mixfast.status import Status
 from mixfast.tables import adopted
 
@@ -54,7 +55,9 @@ class BootstrapLRT:
         )
 
 
-def bootstrap_lrt(X, estimator, n_components, *, n_bootstrap=99, random_state=None, n_threads=None, progress=False):
+def bootstrap_lrt(
+    X, estimator, n_components, *, n_bootstrap=99, random_state=None, n_threads=None, progress=False, **row_data
+):
     """Test whether K components are enough, against K + 1, by the parametric bootstrap of the likelihood ratio.
 
     K and K + 1 components are fitted to the rows, and to each of `n_bootstrap` samples of as many rows drawn from the
@@ -78,6 +81,9 @@ def bootstrap_lrt(X, estimator, n_components, *, n_bootstrap=99, random_state=No
         Threads to use at most; None is all that the process may use. The result does not depend on it.
     progress : bool, default=False
         Show a bar for each set of fits (needs tqdm).
+    **row_data : array-like
+        What the `fit` of the estimator takes of each row: `exposure`, see `PoissonMixture`. Samples have the same
+        exposures, in an order that is drawn anew for each.
 
     Returns
     -------
@@ -86,7 +92,7 @@ def bootstrap_lrt(X, estimator, n_components, *, n_bootstrap=99, random_state=No
     Raises
     ------
     TypeError
-        For an estimator that is no mixture.
+        For an estimator that is no mixture, and row data that it does not know.
     ValueError
         For numbers below one, and as the `fit` of the estimator does.
 
@@ -109,30 +115,44 @@ def bootstrap_lrt(X, estimator, n_components, *, n_bootstrap=99, random_state=No
     for name, number in (("n_components", n_components), ("n_bootstrap", n_bootstrap)):
         if not isinstance(number, Integral) or number < 1:
             raise ValueError(f"{name}={number!r} should be an integer of at least 1")
+    check_names("bootstrap_lrt", estimator, row_data)
     # a sample that lacks a category of X has it all the same, whichever samples are fitted with it
     template, X = estimator._for_parts_of(adopted(X))._by_position(X)
     models = [clone(template).set_params(n_components=number) for number in (n_components, n_components + 1)]
     rng = check_random_state(estimator.random_state if random_state is None else random_state)
     seeds = rng.randint(np.iinfo(np.int32).max, size=(1 + n_bootstrap, len(models)))
+    rows = rows_with(X, row_data)
+    if rows is not X:
+        rows = clone(template)._read_rows(rows)  # one number for each row
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         warnings.filterwarnings("ignore", "Some rows have density zero", UserWarning)
-        ((null, alternative),) = _fit_pairs([X], models, seeds[:1], n_threads, False)
-        null._learn_design(null._validate_rows(X, reset=False), None)  # a batch keeps parameters alone
+        ((null, alternative),) = _fit_pairs([rows], models, seeds[:1], n_threads, False)
+        known, data = separated(null._read_rows(rows, reset=False))
+        null._learn_design(known, None)  # a batch keeps parameters alone
         n_samples, dtype = _num_samples(X), null.weights_.dtype
         block = max(1, BLOCK // (n_samples * null.n_features_in_))
         statistics = []
         while (done := len(statistics)) < n_bootstrap:
             block_seeds = seeds[1 + done :][:block]
-            samples = [null.sample(n_samples, random_state=rng)[0] for _ in block_seeds]
-            samples = [own if own.dtype == object else own.astype(dtype) for own in samples]
+            samples = [_sample(null, n_samples, dtype, data, rng) for _ in block_seeds]
             pairs = _fit_pairs(samples, models, block_seeds, n_threads, progress)
-            statistics += [_statistic(rows, *pair) for rows, pair in zip(samples, pairs, strict=True)]
-        return BootstrapLRT(_statistic(X, null, alternative), np.array(statistics), null, alternative)
+            statistics += [_statistic(own, *pair) for own, pair in zip(samples, pairs, strict=True)]
+        return BootstrapLRT(_statistic(rows, null, alternative), np.array(statistics), null, alternative)
+
+
+def _sample(null, n_samples, dtype, data, rng):
+    """Rows drawn from the null, with what those of the test have: rows come component by component, so it is dealt
+    out to them."""
+    if data:
+        data = take_data(data, rng.permutation(n_samples), n_samples)
+    X, _ = null.sample(n_samples, random_state=rng, **data)
+    return rows_with(X if X.dtype == object else X.astype(dtype), data)
 
 
 def _statistic(X, null, alternative):
-    return 2 * _num_samples(X) * float(alternative.score(X) - null.score(X))
+    X, data = separated(X)
+    return 2 * _num_samples(X) * float(alternative.score(X, **data) - null.score(X, **data))
 
 
 def _fit_pairs(problems, models, seeds, n_threads, progress):
@@ -142,16 +162,18 @@ def _fit_pairs(problems, models, seeds, n_threads, progress):
 
 
 def _fit_all(problems, estimator, seeds, n_threads, progress):
-    """The estimator fitted to each problem from its own seed."""
+    """The estimator fitted to each problem, rows with what they have, from its own seed."""
+
+    def alone(i):
+        X, data = separated(problems[i])
+        return clone(estimator).set_params(random_state=int(seeds[i])).fit(X, **data)
+
     if problems[0].dtype == object:  # fit_many takes numbers only
-        return [
-            clone(estimator).set_params(random_state=int(seed)).fit(X) for X, seed in zip(problems, seeds, strict=True)
-        ]
-    result = fit_many(problems, estimator, seeds=seeds, n_threads=n_threads, progress=progress)
+        return [alone(i) for i in range(len(problems))]
+    rows, data = zip(*map(separated, problems), strict=True)
+    data = {name: [own[name] for own in data] for name in data[0]}
+    result = fit_many(list(rows), estimator, seeds=seeds, n_threads=n_threads, progress=progress, **data)
     if np.any(result.status & Status.INTERRUPTED):
         raise KeyboardInterrupt
-    return [
-        # what has no parameters raises here, and says why
-        clone(estimator).set_params(random_state=int(seeds[i])).fit(problems[i]) if np.isnan(weights[0]) else result[i]
-        for i, weights in enumerate(result.weights)
-    ]
+    # what has no parameters raises here, and says why
+    return [alone(i) if np.isnan(weights[0]) else result[i] for i, weights in enumerate(result.weights)]

@@ -22,13 +22,15 @@ from sklearn.utils.validation import _num_samples
 from mixfast.estimators._base import BaseMixture, check_mixture
 from mixfast.families.family import is_sparse
 from mixfast.hierarchy import Hierarchy
+from mixfast.row_data import rows_with, separated
 from mixfast.status import Status
 from mixfast.tables import adopted
 from mixfast.weights import check_n_effective, counted_rows, is_far, take, warn_of_sum
 
 
 class Data(NamedTuple):
-    """Rows, in any container that the estimators take, and their weights or None."""
+    """Rows, in any container that the estimators take or with what each has beside its values, and their weights or
+    None."""
 
     X: object
     sample_weight: np.ndarray | None
@@ -43,7 +45,17 @@ class Data(NamedTuple):
 
     def fit(self, estimator, **params):
         """A clone of the estimator with these parameters, fitted."""
-        return clone(estimator).set_params(**params).fit(self.X, sample_weight=self.sample_weight)
+        return self.given_to(clone(estimator).set_params(**params).fit)
+
+    def given_to(self, method, **options):
+        """What a method of an estimator makes of the rows with all that they have."""
+        X, data = separated(self.X)
+        return method(X, sample_weight=self.sample_weight, **data, **options)
+
+    def labels(self, model):
+        """What a fitted mixture predicts."""
+        X, data = separated(self.X)
+        return model.predict(X, **data)
 
 
 # ---- criteria ----
@@ -68,7 +80,7 @@ def _heldout(model, data, n_effective, folds):
     for number, (training, test) in enumerate(folds):
         held = data.take(test)
         try:
-            score = data.take(training).fit(model).score(held.X, sample_weight=held.sample_weight)
+            score = held.given_to(data.take(training).fit(model).score)
         except ValueError as error:
             raise ValueError(f"without the rows of fold {number}: {error}") from None
         total -= score * held.total_weight
@@ -79,7 +91,7 @@ def _of_method(name):
     """The criterion that a method of the estimator has."""
 
     def evaluate(model, data, n_effective, folds):
-        return getattr(model, name)(data.X, data.sample_weight, n_effective=n_effective)
+        return data.given_to(getattr(model, name), n_effective=n_effective)
 
     return evaluate
 
@@ -102,7 +114,7 @@ ALWAYS = ("bic", "aic", "icl")
 def _seeding_rows(estimator, X):
     """As k-means sees them: without missing entries, counts in proportion."""
     estimator = clone(estimator)
-    rows = estimator._validate_rows(X)  # the family may have to know them
+    rows = estimator._read_rows(X)  # the family may have to know them
     encoded = estimator._family().encode(rows)
     return encoded.rows if encoded.seeds is None else encoded.make_seeds()
 
@@ -122,7 +134,7 @@ def _halves(estimator, data, rows):
     """Rows in two, by the labels of two components fitted to them; empty where that gives no halves."""
     own = data.take(rows)
     try:
-        labels = own.fit(estimator, n_components=2, n_init=1).predict(own.X)
+        labels = own.labels(own.fit(estimator, n_components=2, n_init=1))
     except ValueError:  # too few rows, or whatever else the estimator cannot fit
         return []
     return [rows[labels == 0], rows[labels == 1]] if 0 < labels.sum() < len(rows) else []
@@ -282,7 +294,7 @@ class Search(NamedTuple):
         if not self.warm_start or template.n_components == 1:
             return
         if smaller is not None:
-            labels = split_labels(template, self.data, smaller.predict(self.data.X), template.n_components)
+            labels = split_labels(template, self.data, self.data.labels(smaller), template.n_components)
             if labels is not None:
                 yield "split", {"init_params": labels, "n_init": 1}
         hierarchy = self.hierarchy()
@@ -377,6 +389,7 @@ def select(
         Whether to print a line for each cell.
     **grid : lists
         Values of other parameters of the estimator: ``covariance_type=["full", "tied"]``. Every combination is tried.
+        What `fit` takes of each row beside `sample_weight` is taken here too: `exposure`, see `PoissonMixture`.
 
     Returns
     -------
@@ -418,11 +431,12 @@ def select(
             "criterion='laplace' is a method of DirichletMultinomialMixture, which "
             f"{type(estimator).__name__} has not: take 'bic', 'aic', 'icl' or 'heldout'"
         )
+    row_data = {name: grid.pop(name) for name in estimator._row_data if name in grid}
     numbers, grid = sorted(set(_values("n_components", n_components))), _check_grid(estimator, grid)
     seed = _seed(estimator.random_state if random_state is None else random_state)
     fixed = {"random_state": seed} | ({} if n_threads is None else {"n_threads": n_threads})
-    data = _check_data(X, sample_weight)
-    estimator = clone(estimator._for_parts_of(data.X))
+    data = _check_data(X, sample_weight, row_data)
+    estimator = clone(estimator._for_parts_of(separated(data.X)[0]))
     estimator.set_params(**fixed | _fit_to_compare(estimator))
     n_effective = _checked_n_effective(data, n_effective, criterion)
     search = Search(
@@ -479,10 +493,11 @@ def _seed(random_state):
     )
 
 
-def _check_data(X, sample_weight):
+def _check_data(X, sample_weight, row_data):
     """The rows of positive weight: nothing below, folds for instance, depends on others."""
     X = adopted(X)
-    X, sample_weight, _ = counted_rows(X.tocsr() if scipy.sparse.issparse(X) else X, sample_weight)
+    X = rows_with(X.tocsr() if scipy.sparse.issparse(X) else X, row_data)
+    X, sample_weight, _ = counted_rows(X, sample_weight)
     return Data(X, sample_weight)
 
 

@@ -20,7 +20,6 @@ from mixfast.batches.bound_model import BoundModel
 from mixfast.batches.problems import (
     below_zero,
     gather_problems,
-    join,
     not_finite,
     only_of,
     out_of_range,
@@ -28,13 +27,13 @@ from mixfast.batches.problems import (
     some_of,
     sums_of_weights,
     without_weightless_rows,
-    zeros_like,
 )
 from mixfast.batches.result import CRITERIA, BatchResult, is_usable
 from mixfast.engine import _random
 from mixfast.estimators._base import BaseMixture, check_mixture
 from mixfast.estimators._parameters import unfitted_copy
 from mixfast.fitting import plan_of
+from mixfast.row_data import check_names, rows_with, separated
 from mixfast.status import Status
 from mixfast.tables import Table, columns_of, declared_categories, feature_names
 from mixfast.weights import check_n_effective, effective_number, is_far, warn_of_sum
@@ -109,6 +108,7 @@ def fit_many(
     random_state=None,
     n_threads=None,
     progress=False,
+    **row_data,
 ):
     """Fit a mixture to each of many problems.
 
@@ -160,6 +160,10 @@ def fit_many(
         None is all that the process may use.
     progress : bool, default=False
         Show a bar with fits per second and the number of those without usable parameters (needs tqdm).
+    **row_data : array-like
+        What the `fit` of the estimator takes of each row beside these, in the form of the problems: `exposure`, see
+        `PoissonMixture`. A problem with an exposure that is no finite number has `Status.NOT_FINITE`, one with an
+        exposure that is not above zero `Status.OUT_OF_DOMAIN`.
 
     Returns
     -------
@@ -171,7 +175,7 @@ def fit_many(
     ValueError
         For arguments that are wrong for all problems, and tables whose columns differ.
     TypeError
-        For an estimator that is no mixture, and a lazy table.
+        For an estimator that is no mixture, a lazy table, and row data that the estimator does not know.
 
     Examples
     --------
@@ -188,8 +192,9 @@ def fit_many(
         raise ValueError(f"criterion={criterion!r} should be one of {', '.join(map(repr, CRITERIA))}")
     check_n_effective(n_effective)
     check_mixture(estimator)
+    check_names("fit_many", estimator, row_data)
     n_threads = resolve_threads(n_threads)
-    problems = gather_problems(problems, sample_weight)
+    problems = gather_problems(problems, sample_weight, row_data)
     seeds = _seeds(estimator, seeds, random_state, len(problems))
     wrong_weights = _look_at_weights(problems)
     problems = without_weightless_rows(problems)
@@ -230,7 +235,7 @@ def fit_many_columns(data, estimator, **options):
         NaN and null are left out, column by column. Tables other than arrays are read through narwhals.
     estimator : as in `fit_many`
     **options : as in `fit_many`
-        But for `sample_weight`.
+        But for `sample_weight` and row data.
 
     Returns
     -------
@@ -246,7 +251,8 @@ def fit_many_columns(data, estimator, **options):
     >>> fit_many_columns(table, GaussianMixture(2, random_state=0)).n_samples[4:7]
     array([500, 499, 500])
     """
-    _check_options(options, "fit_many_columns")
+    check_mixture(estimator)
+    _check_options(options, "fit_many_columns", estimator)
     names, columns = columns_of(data)
     present = [column[~np.isnan(column)] if column.dtype.kind == "f" else column for column in columns]
     return fit_many(present, estimator, **options)._named(names, None)
@@ -270,7 +276,8 @@ def fit_many_groups(data, estimator, *, by, columns=None, **options):
         The columns to fit, of numbers; None is all others. Where they are strings, they are `feature_names_in_` of
         `result[i]`.
     **options : as in `fit_many`
-        But for `sample_weight`.
+        But for `sample_weight`. Row data are names of columns, such as `exposure="hours"` for a `PoissonMixture`; rows
+        where these have nothing are left out.
 
     Returns
     -------
@@ -278,12 +285,14 @@ def fit_many_groups(data, estimator, *, by, columns=None, **options):
         `result.names` has the values of `by` for each group, tuples where there are several; groups are sorted by them,
         those of a categorical or an Enum in the order of its categories.
     """
-    _check_options(options, "fit_many_groups")
     check_mixture(estimator)
+    named = {name: options.pop(name, None) for name in estimator._row_data}
+    _check_options(options, "fit_many_groups", estimator)
     table = Table(data)
     keys = _places_given("by", by, table)
+    data_places = {name: _place_given(name, column, table) for name, column in named.items() if column is not None}
     if columns is None:
-        places = [place for place in range(len(table.names)) if place not in keys]
+        places = [place for place in range(len(table.names)) if place not in (*keys, *data_places.values())]
     else:
         places = _places_given("columns", columns, table)
     if not keys or not places:
@@ -291,7 +300,7 @@ def fit_many_groups(data, estimator, *, by, columns=None, **options):
     series = [table.series[place] for place in keys]
     X = np.column_stack([table.reals(place) for place in places])
     kept = ~np.any(np.isnan(X) & ~estimator._allows_nan(len(places)), axis=1)
-    for place in keys:
+    for place in (*keys, *data_places.values()):
         kept &= ~table.is_missing(place)
     if not np.any(kept):
         raise ValueError("no row of the table has values in all columns")
@@ -299,7 +308,9 @@ def fit_many_groups(data, estimator, *, by, columns=None, **options):
     names, groups = _group_rows([list(itertools.compress(own.to_list(), kept)) for own in series], declared)
     X, columns = X[kept], [table.names[place] for place in places]
     offsets = np.concatenate([[0], np.cumsum(np.bincount(groups, minlength=len(names)))])
-    result = fit_many((X[np.argsort(groups, kind="stable")], offsets), estimator, **options)
+    order = np.argsort(groups, kind="stable")
+    row_data = {name: table.reals(place)[kept][order] for name, place in data_places.items()}
+    result = fit_many((X[order], offsets), estimator, **options, **row_data)
     return result._named(names, feature_names(columns))
 
 
@@ -312,6 +323,14 @@ def _places_given(argument, given, table):
         return [table.place_of(name) for name in ([given] if is_name else given)]
     except ValueError as error:
         raise ValueError(f"{argument}={given!r}: {error}") from None
+
+
+def _place_given(argument, given, table):
+    """The place of the column that an argument names."""
+    places = _places_given(argument, given, table)
+    if len(places) != 1:
+        raise ValueError(f"{argument}={given!r} should name one column of the table, which has {table.names}")
+    return places[0]
 
 
 def _in_order(values, declared):
@@ -340,12 +359,14 @@ def _group_rows(keys, declared):
     return names, groups.ravel()
 
 
-def _check_options(options, function):
-    """Raises TypeError for what is no parameter of `function`, or has no meaning for it."""
-    if "sample_weight" in options:
-        raise TypeError(f"{function} has no parameter 'sample_weight': take fit_many")
-    for name in options.keys() - inspect.signature(fit_many).parameters.keys():
-        remedy = ": progress=True shows how many problems are done" if name == "verbose" else ""
+def _check_options(options, function, estimator):
+    """Raises TypeError for what is no option of `fit_many`, or has no meaning for `function`."""
+    of_each_row = {"sample_weight", *estimator._row_data}
+    parameters = inspect.signature(fit_many).parameters.values()
+    known = {own.name for own in parameters if own.kind is own.KEYWORD_ONLY} - of_each_row
+    for name in options.keys() - known:
+        remedy = ": take fit_many" if name in of_each_row else ""
+        remedy = ": progress=True shows how many problems are done" if name == "verbose" else remedy
         raise TypeError(f"{function} has no parameter {name!r}{remedy}")
 
 
@@ -462,9 +483,13 @@ def _fit_all(problems, alone, bound_models, seeds, choice, found, n_threads, rep
 
 def _fit_compiled(problems, bound_models, seeds, choice, found, n_threads, report):
     estimator = bound_models[0].estimator
-    X = _prepare_rows(problems, estimator, found.status)
+    problems, prepared = _prepare_rows(problems, estimator, found.status)
+    if prepared is None:
+        found.status[found.status == Status.INTERRUPTED] = Status.TOO_FEW_ROWS
+        return
+    X, data = separated(prepared)
     units = _units(problems, X, bound_models[0], found.status) if bound_models[0].has_units() else {}
-    encoded = bound_models[0].family.encode(_in_units(problems, X, units) if units else X)
+    encoded = bound_models[0].family.encode(rows_with(_in_units(problems, X, units) if units else X, data))
     rows = Rows(encoded.rows, problems.sample_weight, encoded.base)
     if encoded.seeds is not None:
         encoded = encoded._replace(seeds=encoded.make_seeds(problems.offsets))
@@ -512,20 +537,19 @@ def _in_units(problems, X, units):
 
 
 def _prepare_rows(problems, estimator, status):
-    """As the family wants them; problems that are outside its domain are marked."""
+    """(problems, all their rows as the family wants them); those outside its domain are marked, and have none then.
+    None for the rows where none are left."""
     try:
-        return estimator._prepare_rows(problems.X)
+        return problems, estimator._prepared(problems.all_rows())
     except ValueError:
         pass
-    prepared = [None] * len(problems)
-    sizes = np.diff(problems.offsets)
-    for i in np.flatnonzero((status[:, 0] == Status.INTERRUPTED) & (sizes > 0)):
+    for i in np.flatnonzero((status[:, 0] == Status.INTERRUPTED) & (np.diff(problems.offsets) > 0)):
         try:
-            prepared[i] = estimator._prepare_rows(problems.X[problems.rows(i)])
+            estimator._prepared(problems.rows_of(i))
         except ValueError:
             status[i] = Status.OUT_OF_DOMAIN
-    like = next((rows for rows in prepared if rows is not None), problems.X)
-    return join([zeros_like(like, size) if rows is None else rows for rows, size in zip(prepared, sizes, strict=True)])
+    problems = only_of(problems, status[:, 0] == Status.INTERRUPTED)
+    return problems, estimator._prepared(problems.all_rows()) if problems.n_rows else None
 
 
 def _fit_one_by_one(problems, bound_models, seeds, choice, found, n_threads, report):
@@ -534,12 +558,12 @@ def _fit_one_by_one(problems, bound_models, seeds, choice, found, n_threads, rep
     n_bad = 0
     for i in range(len(problems)):
         if found.status[i, 0] == Status.INTERRUPTED:
-            X, weight = problems.X[problems.rows(i)], problems.weights_of(i)
+            rows, weight = problems.rows_of(i), problems.weights_of(i)
             try:
                 with warnings.catch_warnings():
                     warnings.simplefilter("ignore")
-                    fits = [_fit_alone(model, X, weight, int(seeds[i]), n_threads) for model in bound_models]
-                    _keep(found, i, bound_models, fits, choice, X, weight)
+                    fits = [_fit_alone(model, rows, weight, int(seeds[i]), n_threads) for model in bound_models]
+                    _keep(found, i, bound_models, fits, choice, rows, weight)
             except KeyboardInterrupt:
                 _leave_undone(found, [i])
                 return
@@ -548,23 +572,25 @@ def _fit_one_by_one(problems, bound_models, seeds, choice, found, n_threads, rep
             report((i + 1) * found.status.shape[1], n_bad)
 
 
-def _fit_alone(model, X, sample_weight, seed, n_threads):
+def _fit_alone(model, rows, sample_weight, seed, n_threads):
     """The fitted estimator, or the status that says why there is none."""
-    if X.shape[0] < max(2, model.n_components):
+    if rows.shape[0] < max(2, model.n_components):
         return Status.TOO_FEW_ROWS
     estimator = clone(model.estimator).set_params(random_state=seed, n_threads=n_threads, verbose=0)
     try:
-        estimator._prepare_rows(X)
+        estimator._prepared(rows)
     except ValueError:
         return Status.OUT_OF_DOMAIN
     try:
-        return estimator.fit(X, sample_weight=sample_weight)
+        X, data = separated(rows)
+        return estimator.fit(X, sample_weight=sample_weight, **data)
     except ValueError:
         return Status.NOT_FINITE
 
 
-def _keep(found, i, bound_models, fits, choice, X, sample_weight):
+def _keep(found, i, bound_models, fits, choice, rows, sample_weight):
     """Fits of problem i, by all models, become results."""
+    X, data = separated(rows)
     n_effective = "sum" if choice.n_effective is None else float(choice.n_effective[i])
     for j, (model, fit) in enumerate(zip(bound_models, fits, strict=True)):
         if isinstance(fit, Status):
@@ -575,7 +601,7 @@ def _keep(found, i, bound_models, fits, choice, X, sample_weight):
         found.status[i, j], found.lower_bounds[i, j], found.n_iter[i, j] = fit.status_, fit.lower_bound_, fit.n_iter_
         if choice.criterion is not None:
             evaluate = getattr(fit, choice.criterion)
-            found.criteria[i, j] = evaluate(X, sample_weight=sample_weight, n_effective=n_effective)
+            found.criteria[i, j] = evaluate(X, sample_weight=sample_weight, n_effective=n_effective, **data)
 
 
 def _hold_out(problems, candidates, seeds, found, n_threads):
@@ -594,12 +620,18 @@ def _hold_out(problems, candidates, seeds, found, n_threads):
         weights += np.bincount(part_owner, weights=weight, minlength=len(part))
         for j, candidate in enumerate(candidates):
             fits = fit_many(
-                (rest.X, rest.offsets), candidate, sample_weight=rest.sample_weight, seeds=seeds, n_threads=n_threads
+                (rest.X, rest.offsets),
+                candidate,
+                sample_weight=rest.sample_weight,
+                seeds=seeds,
+                n_threads=n_threads,
+                **rest.row_data,
             )
             if np.any(fits.status & Status.INTERRUPTED):
                 raise KeyboardInterrupt
-            log_prob = np.concatenate(fits.score_samples((part.X, part.offsets), n_threads)).astype(np.float64)
-            total[:, j] -= np.bincount(part_owner, weights=weight * log_prob, minlength=len(part))
+            log_prob = np.concatenate(fits.score_samples((part.X, part.offsets), n_threads, **part.row_data))
+            weighted = weight * log_prob.astype(np.float64)
+            total[:, j] -= np.bincount(part_owner, weights=weighted, minlength=len(part))
     with np.errstate(invalid="ignore"):
         found.criteria[done] = (total / weights[:, np.newaxis])[done]
 
@@ -618,19 +650,17 @@ def _folds(problems, seeds):
 def _result(problems, bound_models, seeds, criterion, choice, found, keep):
     n_samples, dtype = np.diff(problems.offsets), problems.X.dtype
 
+    common = seeds, n_samples, criterion, tuple(problems.row_data)
+
     def of(slots, chosen, models=None):
         each = np.arange(len(seeds))
         arrays = (array[each, slots] for array in found[:5])
-        return BatchResult(
-            bound_models, dtype, *arrays, found.criteria, chosen, seeds, n_samples, criterion, models=models
-        )
+        return BatchResult(bound_models, dtype, *arrays, found.criteria, chosen, *common, models=models)
 
     def of_model(i):
         weights, *others = (array[:, i].copy() for array in found[:5])
         weights, chosen = weights[:, : bound_models[i].n_components], np.zeros_like(found.chosen)
-        return BatchResult(
-            [bound_models[i]], dtype, weights, *others, found.criteria[:, [i]], chosen, seeds, n_samples, criterion
-        )
+        return BatchResult([bound_models[i]], dtype, weights, *others, found.criteria[:, [i]], chosen, *common)
 
     if keep == "best" and found.status.shape[1] == 1:
         return of(np.zeros_like(found.chosen), found.chosen)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from numbers import Real
 
 import numpy as np
 import scipy.sparse
 
+from mixfast.row_data import rows_with, take_data
 from mixfast.tables import as_columns, canonical, check_one_number_a_row, feature_names, is_table, names_of
 
 
@@ -19,12 +21,14 @@ class Problems:
     X : (n_rows, n_features), float32 or float64, rows contiguous, or a sparse matrix in CSR form
     offsets : int64 (n_problems + 1,); problem i has the rows offsets[i] .. offsets[i + 1]
     sample_weight : float64 (n_rows,) or None
+    row_data : what rows have beside their values, by name, float64 (n_rows,)
     feature_names : object (n_features,), names of the columns, or None where not all problems have them
     """
 
     X: np.ndarray | scipy.sparse.csr_matrix
     offsets: np.ndarray
     sample_weight: np.ndarray | None
+    row_data: Mapping = field(default_factory=dict)
     feature_names: np.ndarray | None = None
 
     def __len__(self):
@@ -36,6 +40,14 @@ class Problems:
 
     def rows(self, i):
         return slice(self.offsets[i], self.offsets[i + 1])
+
+    def all_rows(self):
+        """With what they have."""
+        return rows_with(self.X, self.row_data)
+
+    def rows_of(self, i):
+        """Those of problem i, with what they have."""
+        return rows_with(self.X[self.rows(i)], take_data(self.row_data, self.rows(i), self.n_rows))
 
     def weights_of(self, i):
         return None if self.sample_weight is None else self.sample_weight[self.rows(i)]
@@ -61,8 +73,8 @@ def _common_names(problems):
     return feature_names(names[0]) if names and len(known) == len(names) else None
 
 
-def gather_problems(problems, sample_weight=None):
-    """`Problems` from any of the forms that `fit_many` takes."""
+def gather_problems(problems, sample_weight=None, row_data=None):
+    """`Problems` from any of the forms that `fit_many` takes; weights and `row_data`, by name, have the same form."""
     names = None
     if is_table(problems) or isinstance(problems, dict):
         raise ValueError(
@@ -110,7 +122,14 @@ def gather_problems(problems, sample_weight=None):
         raise ValueError("problems should have at least one column")
     dtype = X.dtype if X.dtype in (np.float32, np.float64) else np.float64
     X = canonical(X.astype(dtype, copy=False)) if scipy.sparse.issparse(X) else np.ascontiguousarray(X, dtype=dtype)
-    return Problems(X, offsets, _gather_weights(sample_weight, offsets), names)
+    given = {name: values for name, values in (row_data or {}).items() if values is not None}
+    return Problems(
+        X,
+        offsets,
+        None if sample_weight is None else _one_a_row("sample_weight", sample_weight, offsets),
+        {name: _one_a_row(name, values, offsets) for name, values in given.items()},
+        names,
+    )
 
 
 def join(arrays):
@@ -120,35 +139,28 @@ def join(arrays):
     return np.concatenate(arrays)
 
 
-def zeros_like(X, n_rows):
-    """Rows of zeros, with the columns of X."""
-    shape = n_rows, X.shape[1]
-    return X.__class__(shape, dtype=X.dtype) if scipy.sparse.issparse(X) else np.zeros(shape, X.dtype)
-
-
-def _gather_weights(sample_weight, offsets):
-    if sample_weight is None:
-        return None
-    if isinstance(sample_weight, Real):  # the same for all rows, as `fit` takes it
-        return np.full(offsets[-1], float(sample_weight))
-    check_one_number_a_row(sample_weight, "sample_weight")
-    if not isinstance(sample_weight, np.ndarray) or sample_weight.dtype == object:
-        sample_weight = list(sample_weight)
-    if np.ndim(sample_weight[0] if len(sample_weight) else 0):
-        sizes, wanted = [np.size(weights) for weights in sample_weight], np.diff(offsets).tolist()
+def _one_a_row(name, values, offsets):
+    """An argument in the form of the problems, as a number for each row, float64."""
+    if isinstance(values, Real):  # the same for all rows, as `fit` takes it
+        return np.full(offsets[-1], float(values))
+    check_one_number_a_row(values, name)
+    if not isinstance(values, np.ndarray) or values.dtype == object:
+        values = list(values)
+    if np.ndim(values[0] if len(values) else 0):
+        sizes, wanted = [np.size(own) for own in values], np.diff(offsets).tolist()
         wrong = [i for i, pair in enumerate(itertools.zip_longest(sizes, wanted)) if len(set(pair)) > 1]
         if wrong:
             raise ValueError(
-                "sample_weight should have as many values as each problem has rows, but "
-                f"sample_weight[{wrong[0]}] does not: {len(sizes)} problems have weights, {len(wanted)} rows"
+                f"{name} should have as many values as each problem has rows, but {name}[{wrong[0]}] does not: "
+                f"{len(sizes)} problems have some, {len(wanted)} rows"
             )
-        for i, weights in enumerate(sample_weight):
-            check_one_number_a_row(weights, f"sample_weight[{i}]")
-        flat = np.concatenate([np.ravel(weights) for weights in sample_weight])
+        for i, own in enumerate(values):
+            check_one_number_a_row(own, f"{name}[{i}]")
+        flat = np.concatenate([np.ravel(own) for own in values])
     else:
-        flat = np.asarray(sample_weight)
+        flat = np.asarray(values)
     if len(flat) != offsets[-1]:
-        raise ValueError(f"sample_weight has {len(flat)} values for {offsets[-1]} rows in all problems")
+        raise ValueError(f"{name} has {len(flat)} values for {offsets[-1]} rows in all problems")
     return np.ascontiguousarray(flat, dtype=np.float64)
 
 
@@ -163,7 +175,8 @@ def part_of(problems, kept):
     """The rows that are kept, a mask, of each problem."""
     offsets = np.concatenate([[0], np.cumsum(kept)])[problems.offsets].astype(np.int64)
     weight = None if problems.sample_weight is None else problems.sample_weight[kept]
-    return Problems(problems.X[kept], offsets, weight, problems.feature_names)
+    data = take_data(problems.row_data, kept, problems.n_rows)
+    return Problems(problems.X[kept], offsets, weight, data, problems.feature_names)
 
 
 def only_of(problems, kept):
@@ -187,13 +200,17 @@ def have_missing(problems):
 
 
 def not_finite(problems, allows_nan):
-    """Which problems hold a value that is no finite number; NaN may be allowed, (n_features,), column by column."""
+    """Which problems hold a value, or have one beside their rows, that is no finite number; NaN may be allowed,
+    (n_features,), column by column."""
+    found = np.zeros(len(problems), dtype=bool)
+    for values in problems.row_data.values():
+        found[problems.owners()[~np.isfinite(values)]] = True
     values = problems.X.data if scipy.sparse.issparse(problems.X) else problems.X
     with np.errstate(over="ignore", invalid="ignore"):
         if np.isfinite(np.sum(values)):
-            return np.zeros(len(problems), dtype=bool)
+            return found
     allowed = allows_nan[problems.X.indices] if scipy.sparse.issparse(problems.X) else allows_nan
-    return _owners_of(problems, np.isinf(values) | (np.isnan(values) & ~allowed))
+    return found | _owners_of(problems, np.isinf(values) | (np.isnan(values) & ~allowed))
 
 
 def _owners_of(problems, marked):

@@ -19,6 +19,7 @@ from mixfast.batches.problems import gather_problems, not_finite, only_of
 from mixfast.engine._fit import Fit
 from mixfast.estimators._parameters import unfitted_copy
 from mixfast.families.rounding import rounded_above_zero
+from mixfast.row_data import check_names, separated
 from mixfast.status import Status
 
 #: What models can be compared by.
@@ -62,6 +63,8 @@ class BatchResult:
     seeds : uint64 ndarray of shape (n_problems,)
     n_samples : int64 ndarray of shape (n_problems,)
         Rows of positive weight.
+    row_data : tuple of str
+        What the rows were given beside their values, such as 'exposure'.
     names : list or None
         Names of the problems, where they come from a table.
     feature_names : object ndarray of shape (n_features,) or None
@@ -72,10 +75,11 @@ class BatchResult:
     """
 
     def __init__(self, bound_models, dtype, weights, params, lower_bound, n_iter, status, criteria, chosen, seeds,
-                 n_samples, criterion, models=None):  # fmt: skip
+                 n_samples, criterion, row_data=(), models=None):  # fmt: skip
         self._bound_models, self._params, self.dtype = bound_models, params, np.dtype(dtype)
         self.n_iter, self.chosen, self.seeds, self.n_samples = n_iter, chosen, seeds, n_samples
         self.criteria, self.criterion, self.models = criteria, criterion, models
+        self.row_data = row_data
         self._named(None, None)
         self._put_in_order(weights)
         # a number that is finite in float64 need not be in float32
@@ -187,6 +191,7 @@ class BatchResult:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             estimator._finish(fit, model.layout, self.dtype)
+        estimator._learn_row_data(self.row_data)
         return estimator
 
     def __iter__(self):
@@ -266,6 +271,7 @@ class BatchResult:
             "criterion": self.criterion,
             "n_models": 0 if self.models is None else len(self.models),
             "feature_names": self.feature_names,
+            "row_data": list(self.row_data),
         }
         sections = {"result": result} | _sections_of_names(self.names)
         for i, candidate in enumerate(self.candidates):
@@ -304,7 +310,10 @@ class BatchResult:
                 raise ValueError("chosen names a model that is none of the candidates")
 
         check(result, max(model.n_components for model in bound_models))
-        common = result["seeds"], result["n_samples"], result["criterion"]
+        row_data = tuple(result.get("row_data", ()))  # older files have none
+        if not set(row_data) <= set(model_class._row_data):
+            raise ValueError(f"its rows have {row_data}, and those of a {contents.class_name} have no such data")
+        common = result["seeds"], result["n_samples"], result["criterion"], row_data
 
         def of_model(i):
             own = sections[f"model{i}"]
@@ -328,7 +337,7 @@ class BatchResult:
 
     # ---- predictions ----
 
-    def predict(self, problems, n_threads=None):
+    def predict(self, problems, n_threads=None, **row_data):
         """The most likely component of each row of each problem.
 
         Parameters
@@ -336,6 +345,8 @@ class BatchResult:
         problems : as in `fit_many`
             As many as were fitted; rows may be others. Those of problems without parameters are not looked at.
         n_threads : int or None, default=None
+        **row_data : array-like
+            As in `fit_many`.
 
         Returns
         -------
@@ -348,15 +359,15 @@ class BatchResult:
             For values that are not finite or outside the family's domain, with their problem, and for tables with other
             columns than those that were fitted.
         """
-        problems = self._check_problems(problems)
+        problems = self._check_problems(problems, "predict", row_data)
         return self._of_rows(problems, n_threads, "labels", np.int64(-1))
 
-    def predict_proba(self, problems, n_threads=None):
+    def predict_proba(self, problems, n_threads=None, **row_data):
         """The probability of each component given each row of each problem, the responsibilities.
 
         Parameters
         ----------
-        problems : as in `predict`
+        problems, **row_data : as in `predict`
         n_threads : int or None, default=None
 
         Returns
@@ -369,18 +380,18 @@ class BatchResult:
         ValueError
             As in `predict`.
         """
-        problems = self._check_problems(problems)
+        problems = self._check_problems(problems, "predict_proba", row_data)
         widths = self.n_components
         flat = self._flat(problems, n_threads, "resp", problems.X.dtype.type(np.nan), widths)
         ends = np.cumsum(np.diff(problems.offsets) * widths)
         return [own.reshape(-1, k) for own, k in zip(np.split(flat, ends[:-1]), widths.tolist(), strict=True)]
 
-    def score_samples(self, problems, n_threads=None):
+    def score_samples(self, problems, n_threads=None, **row_data):
         """The log density of each row of each problem, in nats.
 
         Parameters
         ----------
-        problems : as in `predict`
+        problems, **row_data : as in `predict`
         n_threads : int or None, default=None
 
         Returns
@@ -394,11 +405,12 @@ class BatchResult:
             For values that are not finite or outside the family's domain, with their problem, and for tables with other
             columns than those that were fitted.
         """
-        problems = self._check_problems(problems)
+        problems = self._check_problems(problems, "score_samples", row_data)
         return self._of_rows(problems, n_threads, "log_norm", problems.X.dtype.type(np.nan))
 
-    def _check_problems(self, problems):
-        problems = gather_problems(problems)
+    def _check_problems(self, problems, method, row_data):
+        check_names(f"{type(self).__name__}.{method}", self._bound_models[0].estimator, row_data)
+        problems = gather_problems(problems, None, row_data)
         n_features = self._bound_models[0].n_features
         if len(problems) != len(self):
             raise ValueError(f"there are {len(problems)} problems, and {len(self)} were fitted")
@@ -432,13 +444,14 @@ class BatchResult:
 
     def _prepared(self, problems):
         """Rows as the family wants them; an error names the problem and counts its rows."""
-        prepare = self._bound_models[0].estimator._prepare_rows
+        estimator = unfitted_copy(self._bound_models[0].estimator)
+        estimator._learn_row_data(self.row_data)
         try:
-            return prepare(problems.X)
+            return estimator._prepared(problems.all_rows(), reset=False)
         except ValueError:
             for i in np.flatnonzero(np.diff(problems.offsets)):
                 with _naming(i):
-                    prepare(problems.X[problems.rows(i)])
+                    estimator._prepared(problems.rows_of(i), reset=False)
             raise
 
     def _evaluate(self, problems, n_threads, name, values, widths):
@@ -447,8 +460,9 @@ class BatchResult:
         ends = np.cumsum(n_values)
         for i in np.flatnonzero(alone & (n_values > 0)):
             with _naming(i):
-                rows = problems.X[problems.rows(i)]
-                values[ends[i] - n_values[i] : ends[i]] = getattr(self._estimator(i, None), METHODS[name])(rows).ravel()
+                rows, data = separated(problems.rows_of(i))
+                predict = getattr(self._estimator(i, None), METHODS[name])
+                values[ends[i] - n_values[i] : ends[i]] = predict(rows, **data).ravel()
         if not np.any(alone):
             self._evaluate_compiled(problems, n_threads, name, values)
         elif not np.all(alone):

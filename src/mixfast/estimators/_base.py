@@ -36,6 +36,7 @@ from mixfast.fitting import bind_model, fingerprint, plan_of
 from mixfast.proportions._dirichlet import DirichletWeights
 from mixfast.proportions._fixed import FixedWeights
 from mixfast.proportions._free import FreeWeights
+from mixfast.row_data import rows_with, separated
 from mixfast.status import Status
 from mixfast.tables import as_columns, canonical
 from mixfast.units import DataUnits
@@ -203,6 +204,9 @@ class BaseMixture(DensityEstimator):
         """The units that the rows are fitted in."""
         return DataUnits(family, X, sample_weight)
 
+    def _learn_row_data(self, names):
+        """Keep what the rows of a fit had beside their values."""
+
     def _learn_design(self, X, sample_weight):
         """Keep what `sample` has to know of the rows, prepared as for a fit, beside the parameters."""
 
@@ -226,7 +230,8 @@ class BaseMixture(DensityEstimator):
     # ---- fitting ----
 
     @fitting
-    def fit(self, X, y=None, sample_weight=None):
+    @of_rows
+    def fit(self, X, y=None, sample_weight=None, **row_data):
         """Estimate the parameters with EM.
 
         The model is fitted from `n_init` starts and the one with the largest lower bound is kept; `n_init_policy` says
@@ -245,12 +250,15 @@ class BaseMixture(DensityEstimator):
             How often each row counts. A weight of 2 equals repeating the row, 0 equals leaving it out, whatever it
             holds. Priors take the sum of the weights for the number of rows, and so do criteria unless they are told
             `n_effective`: scale weights that are only relative to sum to n_samples.
+        **row_data
+            What each row has beside its values, of the names that the class knows: `exposure`, see `PoissonMixture`.
+            Rows of weight 0 may have anything there.
 
         Returns
         -------
         self : object
         """
-        X, sample_weight, kept = counted_rows(X, sample_weight)
+        X, sample_weight, kept = counted_rows(rows_with(X, row_data), sample_weight)
         if sample_weight is not None:
             self._check_unit_of_weights(sample_weight)
             self._check_number_of_rows(len(sample_weight), " of positive weight")
@@ -261,14 +269,15 @@ class BaseMixture(DensityEstimator):
         try:
             self._fit_rows(X, sample_weight, init_params)
         except ValueError:
-            self._check_finite(X)  # scikit-learn's assume_finite=True lets through what is not
+            self._check_finite(separated(X)[0])  # scikit-learn's assume_finite=True lets through what is not
             raise
         return self
 
     def _fit_rows(self, X, sample_weight, init_params):
         family = self._family()
-        units = self._units(family, X, sample_weight)
-        encoded = family.encode(units.rows(X))
+        rows, data = separated(X)
+        units = self._units(family, rows, sample_weight)
+        encoded = family.encode(rows_with(units.rows(rows), data))
         layout = encoded.family.params_layout(self.n_components, X.shape[1])
         best = self._search(X, sample_weight, init_params, units, encoded, layout)
         fitted = layout.view(best.params)
@@ -279,7 +288,8 @@ class BaseMixture(DensityEstimator):
             lower_bounds=[bound - units.log_volume for bound in best.lower_bounds],
         )
         self._finish(best, layout, X.dtype)
-        self._learn_design(X, sample_weight)
+        self._learn_row_data(data)
+        self._learn_design(rows, sample_weight)
 
     def _search(self, X, sample_weight, init_params, units, encoded, layout):
         """The best start. What passes work in, ten times the parameters and more, is gone when this returns."""
@@ -318,13 +328,13 @@ class BaseMixture(DensityEstimator):
     def _rows_of_fit(self, X):
         """Validated rows, of new columns or of those of the last fit."""
         if not (self._goes_on() and hasattr(self, "n_features_in_")):  # put together by hand, it has no columns yet
-            return self._validate_rows(X, ensure_min_samples=2)
+            return self._read_rows(X, ensure_min_samples=2)
         try:
             self._check_structure()
             self._take_up_parameters()
-            return self._validate_rows(X, reset=False, ensure_min_samples=2)
+            return self._read_rows(X, reset=False, ensure_min_samples=2)
         except ValueError as error:
-            clone(self)._validate_rows(X, ensure_min_samples=2)  # raises what is wrong whatever was fitted before
+            clone(self)._read_rows(X, ensure_min_samples=2)  # raises what is wrong whatever was fitted before
             raise _warm_start_error(error) from None
 
     def _warm_state(self, layout, units):
@@ -391,7 +401,8 @@ class BaseMixture(DensityEstimator):
         if status & Status.IMPOSSIBLE_ROWS:
             self._warn_of_impossible_rows()
 
-    def fit_predict(self, X, y=None, sample_weight=None):
+    @of_rows
+    def fit_predict(self, X, y=None, sample_weight=None, **row_data):
         """Fit, then the most likely component of each row: `fit(X).predict(X)`.
 
         Parameters
@@ -400,12 +411,14 @@ class BaseMixture(DensityEstimator):
         y : Ignored
         sample_weight : array-like of shape (n_samples,), default=None
             Rows of weight 0 have labels too, so they must be such as `predict` takes.
+        **row_data
+            As in `fit`.
 
         Returns
         -------
         labels : ndarray of shape (n_samples,), int64
         """
-        return self.fit(X, y, sample_weight=sample_weight).predict(X)
+        return self.fit(X, y, sample_weight=sample_weight, **row_data).predict(X, **row_data)
 
     # ---- checks ----
 
@@ -416,6 +429,22 @@ class BaseMixture(DensityEstimator):
             found = first_outside(X, is_it)
             if found is not None:
                 raise ValueError(f"Input X contains {name} in row {found[0]}: leave such rows out, or fill them in.")
+
+    def _read_rows(self, X, reset=True, **options):
+        """Validated rows with what each has beside its values; `options` are those of `_validate_rows`."""
+        rows, data = separated(X)
+        rows = self._validate_rows(rows, reset=reset, **options)
+        return rows_with(rows, self._check_row_data(data, rows, reset))
+
+    def _prepared(self, X, reset=True):
+        """As `_read_rows`, for rows that are arrays already and have been looked at."""
+        rows, data = separated(X)
+        rows = self._prepare_rows(rows)
+        return rows_with(rows, self._check_row_data(data, rows, reset))
+
+    def _check_row_data(self, data, rows, reset):
+        """What each of the validated rows has, checked; `reset` as in `_validate_rows`: for a fit that begins anew."""
+        return {name: self._row_data[name](name, values, rows.shape[0], rows.dtype) for name, values in data.items()}
 
     def _validate_rows(self, X, **options):
         """Rows as the family wants them; those that are sparse without zeros, their columns in order."""
@@ -536,7 +565,7 @@ class BaseMixture(DensityEstimator):
             self._check_structure()
         except ValueError as error:
             raise ValueError(f"{error}: fit again, or set the parameter back") from None
-        X = self._validate_rows(X, reset=False)
+        X = self._read_rows(X, reset=False)
         weights = np.asarray(self.weights_, dtype=np.float64)
         encoded = self._family().encode(X)
         out_dtype = np.result_type(X.dtype, np.asarray(self.weights_).dtype)
@@ -577,59 +606,71 @@ class BaseMixture(DensityEstimator):
             UserWarning,
         )
 
-    def predict(self, X):
+    @of_rows
+    def predict(self, X, **row_data):
         """The most likely component of each row.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
+        **row_data
+            As in `fit`.
 
         Returns
         -------
         labels : ndarray of shape (n_samples,), int64
         """
-        return self._evaluate(X, labels=True).labels
+        return self._evaluate(rows_with(X, row_data), labels=True).labels
 
-    def predict_proba(self, X):
+    @of_rows
+    def predict_proba(self, X, **row_data):
         """The probability of each component given each row, the responsibilities.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
+        **row_data
+            As in `fit`.
 
         Returns
         -------
         resp : ndarray of shape (n_samples, n_components)
             Rows sum to one.
         """
-        return self._evaluate(X, resp=True).resp
+        return self._evaluate(rows_with(X, row_data), resp=True).resp
 
-    def score_samples(self, X):
+    @of_rows
+    def score_samples(self, X, **row_data):
         """The log density of each row, in nats.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
+        **row_data
+            As in `fit`.
 
         Returns
         -------
         log_prob : ndarray of shape (n_samples,)
         """
-        return self._evaluate(X, log_norm=True).log_norm
+        return self._evaluate(rows_with(X, row_data), log_norm=True).log_norm
 
-    def component_log_density(self, X):
+    @of_rows
+    def component_log_density(self, X, **row_data):
         """The log density of each row under each component, in nats, without the weights of the components.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
+        **row_data
+            As in `fit`.
 
         Returns
         -------
         log_density : ndarray of shape (n_samples, n_components)
             ``logsumexp(log_density + log(weights_), axis=1)`` is `score_samples`.
         """
-        p, out_dtype = self._pass_over(X)
+        p, out_dtype = self._pass_over(rows_with(X, row_data))
         # not the fitted weights: the logarithm of 0 could not be taken off again
         p.set_state(np.full(p.n_components, 1 / p.n_components), p.state()[1])
         out = np.empty((p.rows.X.shape[0], p.n_components), p.dtype)
@@ -643,7 +684,7 @@ class BaseMixture(DensityEstimator):
         return own + self._proportions().n_parameters(n_components)
 
     @of_rows
-    def bic(self, X, sample_weight=None, n_effective=None):
+    def bic(self, X, sample_weight=None, n_effective=None, **row_data):
         """Bayesian information criterion, -2 log-likelihood + n_parameters log(n); the lower the better.
 
         Parameters
@@ -664,6 +705,8 @@ class BaseMixture(DensityEstimator):
             log(n), the pseudo-likelihood of Lumley & Scott, "AIC and BIC for modeling with complex survey data",
             Journal of Survey Statistics and Methodology 3 (2015), doi:10.1093/jssam/smu021, with n for their sample
             size. Multiplying all weights by a number so changes it for 'sum' alone.
+        **row_data
+            As in `fit`.
 
         Returns
         -------
@@ -674,20 +717,20 @@ class BaseMixture(DensityEstimator):
         UserWarning
             Where the weights' sum is far from the number of rows and `n_effective` is None.
         """
-        total, weight = self._log_likelihood(*observed(X, sample_weight, n_effective))
+        total, weight = self._log_likelihood(*observed(rows_with(X, row_data), sample_weight, n_effective))
         return -2 * total + self._n_parameters() * math.log(weight)
 
     @of_rows
-    def aic(self, X, sample_weight=None, n_effective=None):
+    def aic(self, X, sample_weight=None, n_effective=None, **row_data):
         """Akaike information criterion, -2 log-likelihood + 2 n_parameters; the lower the better.
 
         Parameters and return as in `bic`.
         """
-        total, _ = self._log_likelihood(*observed(X, sample_weight, n_effective))
+        total, _ = self._log_likelihood(*observed(rows_with(X, row_data), sample_weight, n_effective))
         return -2 * total + 2 * self._n_parameters()
 
     @of_rows
-    def icl(self, X, sample_weight=None, n_effective=None):
+    def icl(self, X, sample_weight=None, n_effective=None, **row_data):
         """Integrated completed likelihood, BIC - 2 sum_i log max_k resp_ik; the lower the better.
 
         BIC with a penalty for rows whose component is in doubt: Biernacki, Celeux & Govaert, IEEE PAMI 22 (2000),
@@ -695,7 +738,7 @@ class BaseMixture(DensityEstimator):
 
         Parameters and return as in `bic`.
         """
-        X, sample_weight = observed(X, sample_weight, n_effective)
+        X, sample_weight = observed(rows_with(X, row_data), sample_weight, n_effective)
         result = self._evaluate(X, log_norm=True, labels=True, largest=True)
         if sample_weight is None:
             sample_weight = np.ones(len(result.log_norm))

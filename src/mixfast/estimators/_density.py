@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import wraps
+from inspect import signature
 from numbers import Integral
 
 import numpy as np
@@ -16,6 +18,7 @@ from mixfast.estimators._constraints import WholeNumber
 from mixfast.estimators._parameters import CheckedParameters
 from mixfast.estimators._published import PublishedArrays
 from mixfast.persistence import Contents, Storable, check_name, write
+from mixfast.row_data import rows_with, separated
 from mixfast.weights import counted_rows
 
 
@@ -45,24 +48,46 @@ def check_finite(name, array):
         raise ValueError(f"Rows cannot be drawn from a model whose {name} are not all finite: there is {wrong[0]}.")
 
 
-def of_rows(criterion):
-    """Decorates a criterion, which other libraries keep from the fit, so that a call without rows is told of them; its
-    signature stays scikit-learn's."""
+def of_rows(method):
+    """Decorates a method that looks at rows and takes `**row_data`, which are checked by their names here.
 
-    @wraps(criterion)
+    By position they follow the method's own arguments up to `sample_weight`. Other libraries keep rows from the fit, so
+    a call without them is told of that. The signature stays scikit-learn's.
+    """
+    own = [name for name, own in signature(method).parameters.items() if own.kind is not own.VAR_KEYWORD][1:]
+    first = own[: own.index("n_effective")] if "n_effective" in own else own
+
+    @wraps(method)
     def with_rows(estimator, *args, **kwargs):
         if not args and "X" not in kwargs:
-            name = criterion.__name__
+            name = method.__name__
+            raise TypeError(f"{name}() needs the rows, as {name}(X): a {type(estimator).__name__} does not keep them")
+        declared = estimator._row_data
+        known = [*first, *declared, *own[len(first) :]] if declared else own
+        wrong = [name for name in kwargs if name not in known]
+        if wrong:
             raise TypeError(
-                f"{name}() needs the rows, as {name}(X): a fitted {type(estimator).__name__} does not keep them"
+                f"{type(estimator).__name__}.{method.__name__}() got an unexpected keyword argument {wrong[0]!r}: it "
+                f"takes {', '.join(known)}"
             )
-        return criterion(estimator, *args, **kwargs)
+        if declared and len(first) < len(args) <= len(known):
+            placed = dict(zip(known[len(first) :], args[len(first) :], strict=False))
+            args = args[: len(first)]
+            twice = [name for name in placed if name in kwargs]
+            if twice:
+                raise TypeError(f"{method.__name__}() got multiple values for argument {twice[0]!r}")
+            kwargs = kwargs | placed
+        return method(estimator, *args, **kwargs)
 
     return with_rows
 
 
 class DensityEstimator(PublishedArrays, Storable, DensityMixin, CheckedParameters):
     """Base of the estimators: their seed, scores from `score_samples`, files."""
+
+    #: What methods take of each row beside its values: name -> (name, values, n_samples, dtype of the rows) -> checked
+    #: values, one for each row, or a ValueError. See `row_data.py`.
+    _row_data: dict[str, Callable] = {}
 
     #: What fitted attributes are, as `_parameter_constraints` says it of parameters.
     _attribute_constraints: dict = {
@@ -71,13 +96,20 @@ class DensityEstimator(PublishedArrays, Storable, DensityMixin, CheckedParameter
         "n_iter_": [WholeNumber(0)],
     }
 
+    def __init_subclass__(cls, **kwargs):
+        if "_row_data" in vars(cls):  # what scikit-learn routes to the methods
+            for method in ("fit", "predict", "predict_proba", "score"):
+                setattr(cls, f"__metadata_request__{method}", dict.fromkeys(cls._row_data))
+        super().__init_subclass__(**kwargs)
+
     def _seed(self):
         """64 bits that all random numbers of a fit come from."""
         if isinstance(self.random_state, Integral):
             return int(self.random_state)
         return int(check_random_state(self.random_state).randint(0, 2**63, dtype=np.int64))
 
-    def score(self, X, y=None, sample_weight=None):
+    @of_rows
+    def score(self, X, y=None, sample_weight=None, **row_data):
         """The mean log density of the rows, in nats.
 
         Parameters
@@ -86,18 +118,21 @@ class DensityEstimator(PublishedArrays, Storable, DensityMixin, CheckedParameter
         y : Ignored
         sample_weight : array-like of shape (n_samples,), default=None
             Rows of weight 0 are not looked at.
+        **row_data
+            As in `fit`.
 
         Returns
         -------
         log_likelihood : float
         """
-        total, weight = self._log_likelihood(X, sample_weight)
+        total, weight = self._log_likelihood(rows_with(X, row_data), sample_weight)
         return total / weight
 
     def _log_likelihood(self, X, sample_weight):
         """(sum of weight * log density, sum of weights)"""
         X, sample_weight, _ = counted_rows(X, sample_weight)
-        log_norm = self.score_samples(X).astype(np.float64, copy=False)
+        rows, data = separated(X)
+        log_norm = self.score_samples(rows, **data).astype(np.float64, copy=False)
         if sample_weight is None:
             return float(np.sum(log_norm)), len(log_norm)
         return float(np.dot(sample_weight, log_norm)), float(np.sum(sample_weight))

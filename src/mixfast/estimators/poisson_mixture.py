@@ -5,29 +5,26 @@ from __future__ import annotations
 from numbers import Real
 
 import numpy as np
-from sklearn.utils import check_array
 from sklearn.utils._param_validation import Interval
 
 from mixfast._warnings import warn
 from mixfast.estimators._base import BaseMixture
-from mixfast.estimators._density import fitting, of_rows
 from mixfast.estimators._domain import check_counts
 from mixfast.estimators._given import check_weights, model_of
-from mixfast.families.poisson import Exposed, Poisson, PoissonParams
-from mixfast.tables import check_one_number_a_row
-
-
-def exposed(X, exposure):
-    """What is passed on as X."""
-    return X if exposure is None else Exposed(X, exposure)
+from mixfast.families.poisson import Poisson, PoissonParams
+from mixfast.row_data import check_positive
 
 
 class PoissonMixture(BaseMixture):
     """Mixture of Poisson distributions, fitted by EM: soft clusters of counts.
 
     The probability of a row of counts x with exposure e is sum_k weights_k prod_j Poisson(x_j; e rates_kj). The
-    exposure is what counts are proportional to, the time or the area of the observation; 1 where none is given. Methods
-    that look at rows take it as an argument, `exposure`, float or array-like of shape (n_samples,) and above zero.
+    exposure is what counts are proportional to, the time or the area of the observation; 1 where none is given.
+
+    Every method that looks at rows, `fit_many`, `select`, `bootstrap_lrt` and the predictions of a `BatchResult` take
+    it as an argument, `exposure`: float or array-like of shape (n_samples,), finite and above zero. It may also follow
+    X, y and sample_weight, as many of them as the method has, by position. In a pipeline, with scikit-learn's
+    `enable_metadata_routing`, `set_fit_request(exposure=True)` asks for it, and likewise for other methods.
 
     Parameters
     ----------
@@ -62,13 +59,12 @@ class PoissonMixture(BaseMixture):
     Raises
     ------
     ValueError
-        By `fit` and the predictions, for values that are no counts: negative, fractions, or above 2**53; by `fit` also
-        as in `GaussianMixture`.
+        By `fit` and the predictions, for values that are no counts: negative, fractions, or above 2**53; for exposures
+        that are not finite and above zero, or not one for each row; by `fit` also as in `GaussianMixture`.
 
     Notes
     -----
-    X may be sparse (CSR); it is never made dense, and time grows with its nonzeros. `fit_many` and `select` know no
-    exposure.
+    X may be sparse (CSR); it is never made dense, and time grows with its nonzeros.
 
     Examples
     --------
@@ -90,6 +86,8 @@ class PoissonMixture(BaseMixture):
     }
 
     _accepts_sparse = "csr"
+
+    _row_data: dict = {"exposure": check_positive}
 
     _attribute_constraints: dict = {**BaseMixture._attribute_constraints, "is_exposed_": ["boolean"]}
 
@@ -181,90 +179,16 @@ class PoissonMixture(BaseMixture):
         tags.input_tags.positive_only = True
         return tags
 
-    def _validate_rows(self, X, reset=True, **options):
-        if isinstance(X, Exposed):
-            counts = super()._validate_rows(X.counts, reset=reset, **options)
-            return Exposed(counts, _check_exposure(X.exposure, counts.shape[0], counts.dtype))
-        if not reset and getattr(self, "is_exposed_", False):
+    def _check_row_data(self, data, rows, reset):
+        if not reset and "exposure" not in data and getattr(self, "is_exposed_", False):
             warn(
                 "This model was fitted with exposures, and the rows are taken to have exposures of 1: pass exposure.",
                 UserWarning,
             )
-        return super()._validate_rows(X, reset=reset, **options)
+        return super()._check_row_data(data, rows, reset)
 
-    def _learn_design(self, X, sample_weight):
-        self.is_exposed_ = isinstance(X, Exposed)
-
-    @fitting
-    def fit(self, X, y=None, sample_weight=None, exposure=None):
-        """Estimate the parameters with EM.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Counts; otherwise as in `GaussianMixture.fit`.
-        y : Ignored
-            Present for API consistency by convention.
-        sample_weight : array-like of shape (n_samples,), default=None
-            As in `GaussianMixture.fit`.
-        exposure : float or array-like of shape (n_samples,), default=None
-            What the counts of each row are proportional to; None is 1.
-
-        Returns
-        -------
-        self : object
-        """
-        return super().fit(exposed(X, exposure), y, sample_weight)
-
-    def fit_predict(self, X, y=None, sample_weight=None, exposure=None):
-        """Fit, then the most likely component of each row. Parameters as in `fit`, return as in `predict`."""
-        return super().fit_predict(exposed(X, exposure), y, sample_weight)
-
-    def predict(self, X, exposure=None):
-        """The most likely component of each row.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-        exposure : float or array-like of shape (n_samples,), default=None
-            As in `fit`; 1 if it is not given, with a warning where `fit` had exposures.
-
-        Returns
-        -------
-        labels : ndarray of shape (n_samples,), int64
-        """
-        return super().predict(exposed(X, exposure))
-
-    def predict_proba(self, X, exposure=None):
-        """The probability of each component given each row, (n_samples, n_components). Parameters as in `predict`."""
-        return super().predict_proba(exposed(X, exposure))
-
-    def score_samples(self, X, exposure=None):
-        """The log density of each row, in nats, (n_samples,). Parameters as in `predict`."""
-        return super().score_samples(exposed(X, exposure))
-
-    def component_log_density(self, X, exposure=None):
-        """The log density of each row under each component, (n_samples, n_components). Parameters as in `predict`."""
-        return super().component_log_density(exposed(X, exposure))
-
-    def score(self, X, y=None, sample_weight=None, exposure=None):
-        """The mean log density of the rows, in nats. Parameters as in `fit`."""
-        return super().score(exposed(X, exposure), y, sample_weight)
-
-    @of_rows
-    def bic(self, X, sample_weight=None, exposure=None, n_effective=None):
-        """Bayesian information criterion, as in `GaussianMixture.bic`. Parameters as there and in `fit`."""
-        return super().bic(exposed(X, exposure), sample_weight, n_effective)
-
-    @of_rows
-    def aic(self, X, sample_weight=None, exposure=None, n_effective=None):
-        """Akaike information criterion, as in `GaussianMixture.aic`. Parameters as there and in `fit`."""
-        return super().aic(exposed(X, exposure), sample_weight, n_effective)
-
-    @of_rows
-    def icl(self, X, sample_weight=None, exposure=None, n_effective=None):
-        """Integrated completed likelihood, as in `GaussianMixture.icl`. Parameters as there and in `fit`."""
-        return super().icl(exposed(X, exposure), sample_weight, n_effective)
+    def _learn_row_data(self, names):
+        self.is_exposed_ = "exposure" in names
 
     def sample(self, n_samples=1, random_state=None, exposure=1.0):
         """Draw rows from the fitted model.
@@ -284,18 +208,4 @@ class PoissonMixture(BaseMixture):
             The component of each row.
         """
         rng = self._rng_of_sample(n_samples, random_state)
-        return self._draw(n_samples, rng, exposure=_check_exposure(exposure, n_samples, np.float64))
-
-
-def _check_exposure(exposure, n_samples, dtype):
-    """One for each row, float64; those of `dtype`, which rows are computed in, must be above zero."""
-    check_one_number_a_row(exposure, "exposure")
-    exposure = check_array(np.atleast_1d(exposure), ensure_2d=False, dtype=np.float64, input_name="exposure")
-    if exposure.shape not in ((n_samples,), (1,)):
-        raise ValueError(f"exposure should have the shape of {(n_samples,)}, got {exposure.shape}")
-    exposure = np.broadcast_to(exposure, n_samples)
-    wrong = ~((exposure.astype(dtype) > 0) & np.isfinite(exposure.astype(dtype)))
-    if np.any(wrong):
-        row = int(np.argmax(wrong))
-        raise ValueError(f"exposure should be finite and above zero, in row {row} it is {exposure[row]}")
-    return exposure
+        return self._draw(n_samples, rng, exposure=check_positive("exposure", exposure, n_samples, np.float64))

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 import scipy.sparse
-from sklearn.utils.validation import _num_samples
 
 from mixfast.families._poisson import bind_poisson
 from mixfast.families.counts import log_factorials, row_totals
 from mixfast.families.domains import NOT_NEGATIVE
 from mixfast.families.family import Encoded, Family
 from mixfast.families.rounding import rounded_above_zero
-from mixfast.weights import take
+from mixfast.row_data import separated
 
 
 class PoissonParams(NamedTuple):
@@ -29,50 +27,23 @@ class PoissonStats(NamedTuple):
     events: np.ndarray
 
 
-@dataclass(frozen=True)
-class Exposed:
-    """Rows of counts that were not all observed for the same time, or in the same area.
+def design(counts, exposure):
+    """Counts and, in a last column, exposures."""
+    exposure = exposure.astype(counts.dtype)
+    if not scipy.sparse.issparse(counts):
+        return np.column_stack([counts, exposure])
+    ends = counts.indptr[1:]
+    values, columns = np.insert(counts.data, ends, exposure), np.insert(counts.indices, ends, counts.shape[1])
+    indptr = counts.indptr + np.arange(len(counts.indptr), dtype=counts.indptr.dtype)
+    return scipy.sparse.csr_matrix((values, columns, indptr), (counts.shape[0], counts.shape[1] + 1))
 
-    counts : (n_samples, n_features), dense or sparse
-    exposure : (n_samples,)
-    """
 
-    counts: np.ndarray | scipy.sparse.csr_matrix
-    exposure: np.ndarray
-
-    @property
-    def shape(self):
-        return self.counts.shape
-
-    @property
-    def dtype(self):
-        return self.counts.dtype
-
-    def __len__(self):
-        return _num_samples(self.counts)
-
-    def take_rows(self, rows):
-        """Some rows, by their numbers; exposures that are not one for each row stay as they are."""
-        exposure = np.asarray(self.exposure)
-        return Exposed(take(self.counts, rows), exposure[rows] if exposure.shape == (len(self),) else exposure)
-
-    def design(self):
-        """Counts and, in a last column, exposures."""
-        counts, exposure = self.counts, self.exposure.astype(self.dtype)
-        if not scipy.sparse.issparse(counts):
-            return np.column_stack([counts, exposure])
-        ends = counts.indptr[1:]
-        values, columns = np.insert(counts.data, ends, exposure), np.insert(counts.indices, ends, counts.shape[1])
-        indptr = counts.indptr + np.arange(len(counts.indptr), dtype=counts.indptr.dtype)
-        return scipy.sparse.csr_matrix((values, columns, indptr), (counts.shape[0], counts.shape[1] + 1))
-
-    def rates(self):
-        """Counts at an exposure of 1."""
-        if not scipy.sparse.issparse(self.counts):
-            return self.counts / self.exposure[:, np.newaxis].astype(self.dtype)
-        counts = self.counts
-        rates = counts.data / np.repeat(self.exposure, np.diff(counts.indptr)).astype(self.dtype)
-        return scipy.sparse.csr_matrix((rates, counts.indices, counts.indptr), counts.shape)
+def rates(counts, exposure):
+    """Counts at an exposure of 1."""
+    if not scipy.sparse.issparse(counts):
+        return counts / exposure[:, np.newaxis].astype(counts.dtype)
+    values = counts.data / np.repeat(exposure, np.diff(counts.indptr)).astype(counts.dtype)
+    return scipy.sparse.csr_matrix((values, counts.indices, counts.indptr), counts.shape)
 
 
 class Poisson(Family):
@@ -106,11 +77,14 @@ class Poisson(Family):
         return n_components * n_features
 
     def encode(self, X):
-        """Of counts, or of `Exposed` ones; k-means compares rates."""
-        if not isinstance(X, Exposed):
-            return Encoded(self, X, -log_factorials(X))
-        base = row_totals(X.counts) * np.log(X.exposure) - log_factorials(X.counts)
-        return Encoded(Poisson(self.alpha, self.beta, is_exposed=True), X.design(), base, lambda offsets: X.rates())
+        """Of counts, perhaps with the `exposure` of each row; k-means compares rates."""
+        counts, data = separated(X)
+        if "exposure" not in data:
+            return Encoded(self, counts, -log_factorials(counts))
+        exposure = data["exposure"]
+        base = row_totals(counts) * np.log(exposure) - log_factorials(counts)
+        exposed = Poisson(self.alpha, self.beta, is_exposed=True)
+        return Encoded(exposed, design(counts, exposure), base, lambda offsets: rates(counts, exposure))
 
     def located(self, centres):
         return self.blank(*np.shape(centres))  # its statistics are measured from nothing
