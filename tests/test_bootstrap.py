@@ -16,7 +16,7 @@ from mixfast import (
     bootstrap,
     bootstrap_lrt,
 )
-from mixfast.parts import Categorical, Gaussian
+from mixfast.parts import Bernoulli, Categorical, Gaussian
 
 RNG = np.random.default_rng(0)
 TWO = np.concatenate([RNG.normal(-3, 1, (60, 1)), RNG.normal(3, 1, (60, 1))])
@@ -85,7 +85,7 @@ def test_the_size_of_blocks_bounds_memory_and_changes_nothing(monkeypatch):
     monkeypatch.setattr(bootstrap, "BLOCK", 3 * len(TWO))
     monkeypatch.setattr(bootstrap, "_fit_all", counted)
     parts = bootstrap_lrt(TWO, GaussianMixture(), 1, n_bootstrap=7, random_state=0)
-    assert sizes == [1, 1, 3, 3, 3, 3, 1, 1]
+    assert sizes == [3, 3, 3, 3, 1, 1]
     np.testing.assert_array_equal(parts.bootstrap_statistics, whole.bootstrap_statistics)
 
 
@@ -160,3 +160,38 @@ def test_strings_and_tables_are_tested_as_codes_are():
     table.columns = ["x", "y", "z"]
     mixed = ProductMixture([("y", Gaussian()), (["z", "x"], Categorical())])
     assert 0 < bootstrap_lrt(table.astype({"y": float}), mixed, 1, **options).p_value <= 1
+
+
+def test_columns_that_no_part_names_are_left_out():
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame({"id": "a text", "x": TWO[:, 0], "y": rng.normal(size=120)})
+    wanted = bootstrap_lrt(table[["x"]], ProductMixture([(Gaussian(),)]), 1, n_bootstrap=9, random_state=0)
+    assert wanted.p_value == 0.1
+    renumbered = table.set_axis([2, 1, 0], axis=1)
+    for rows, name in ((table, "x"), (renumbered, 1)):
+        found = bootstrap_lrt(rows, ProductMixture([(name, Gaussian())]), 1, n_bootstrap=9, random_state=0)
+        np.testing.assert_array_equal(found.bootstrap_statistics, wanted.bootstrap_statistics)
+        assert found.null.score(rows) == wanted.null.score(table[["x"]])
+
+
+def test_categories_of_any_type_are_tested_as_strings_are():
+    rng = np.random.default_rng(0)
+    ages = pd.DataFrame({"age": pd.cut(rng.uniform(0, 90, 60), 3), "other": pd.cut(rng.uniform(0, 90, 60), 3)})
+    parts = ProductMixture([("age", "other", Categorical())])
+    for estimator in (CategoricalMixture(), parts):
+        found, wanted = (
+            bootstrap_lrt(rows, estimator, 1, n_bootstrap=3, random_state=0) for rows in (ages, ages.astype(str))
+        )
+        np.testing.assert_array_equal(found.bootstrap_statistics, wanted.bootstrap_statistics)
+        assert found.null.score(ages) == wanted.null.score(ages.astype(str))
+
+
+def test_samples_of_zeros_and_ones_are_not_made_binary_again():
+    bits = (RNG.random((80, 3)) < 0.4).astype(float)
+    options = {"n_bootstrap": 9, "random_state": 0}
+    wanted = bootstrap_lrt(bits, BernoulliMixture(binarize=None), 1, **options)
+    for binarize, rows in ((100, 255 * bits), (-2, 3 * bits - 3)):
+        found = bootstrap_lrt(rows, BernoulliMixture(binarize=binarize), 1, **options)
+        np.testing.assert_array_equal(found.bootstrap_statistics, wanted.bootstrap_statistics)
+        parts = ProductMixture([(Bernoulli(binarize=binarize),)])
+        assert len(set(bootstrap_lrt(rows, parts, 1, **options).bootstrap_statistics)) > 1

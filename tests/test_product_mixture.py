@@ -386,6 +386,24 @@ def test_going_on_and_a_canonical_order():
     assert_array_equal(again.components_["smoker"].weights_, again.weights_)
 
 
+def test_margins_have_the_weights_of_the_whole():
+    table, _ = people()
+    model = ProductMixture(PARTS, 2, random_state=0).fit(table)
+    before = model.weights_.copy()
+    copied = copy.copy(model)
+    copied.weights_ = np.array([0.9, 0.1])
+    for own, weights in ((model, before), (copied, [0.9, 0.1])):
+        for margin in own.components_.values():
+            assert_array_equal(margin.weights_, weights)
+        assert_allclose(own.score_samples(table), by_parts(own, table), rtol=1e-11)
+    model.components_["smoker"].weights_ = [0.9, 0.1]
+    for call in (model.predict, model.score, model.bic, lambda _: model.sample(), lambda _: model.save("unwritten")):
+        with pytest.raises(ValueError, match=r"components_\['smoker'\]\.weights_ is .* assign those"):
+            call(table)
+    model.weights_ = [0.9, 0.1]
+    assert_array_equal(model.score_samples(table), copied.score_samples(table))
+
+
 # ---- errors ----------------------------------------------------------------------------------------------------------
 
 

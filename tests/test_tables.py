@@ -10,6 +10,7 @@ import pyarrow as pa
 import pytest
 import scipy.sparse
 from numpy.testing import assert_array_equal
+from sklearn.base import clone
 
 from mixfast import (
     GSDMM,
@@ -135,6 +136,52 @@ def test_a_number_is_a_name_where_a_column_has_it_and_else_a_place():
     np.testing.assert_allclose(placed.components_["7"].means_[0, 0], X[:, 2].mean())
     with pytest.raises(ValueError, match="and had"):
         placed.predict(in_pandas(X, [1, 0, 8]))
+
+
+def test_a_column_that_is_missing_is_never_replaced_by_the_one_in_its_place():
+    table = in_pandas(X, [0, 1, 2])
+    model = ProductMixture([(0, Gaussian()), (1, StudentT())], 2, random_state=0, warm_start=True).fit(table)
+    message = "parts name column 1, but X has 0, 2"
+    for call in (model.score, model.fit, clone(model).fit):
+        with pytest.raises(ValueError, match=message):
+            call(table[[0, 2]])
+    with pytest.raises(ValueError, match="parts name column 1, but X has 0, 5, 2"):
+        model.fit(in_pandas(X, [0, 5, 2]))
+    same(model.predict_proba(table[[1, 0]]), model.predict_proba(table))
+    same(model.predict_proba(X), model.predict_proba(table))
+
+
+@pytest.mark.parametrize("names", [[0, 1, "label"], [1.5, "b", pd.Timestamp("2020-01-01")], ["a", np.nan, 3]])
+def test_names_of_several_types_are_read_by_place(names):
+    table, again = in_pandas(X, names), in_pandas(X, [float("nan") if name != name else name for name in names])
+    alone = GaussianMixture(2, random_state=0).fit(X)
+    model = GaussianMixture(2, random_state=0).fit(table)
+    same(model.score_samples(table), alone.score_samples(X))
+    chosen = select(table, GaussianMixture(), n_components=[1])
+    same(chosen.best_.means_, select(X, GaussianMixture(), n_components=[1]).best_.means_)
+    counts = np.abs(X).round()
+    same(GSDMM(2, random_state=0).fit(in_pandas(counts, names)).labels_, GSDMM(2, random_state=0).fit(counts).labels_)
+    parts = [(names[1], Gaussian()), (names[2], names[0], StudentT())]
+    by_place = ProductMixture([(1, Gaussian()), (2, 0, StudentT())], 2, random_state=0).fit(X)
+    for own in (parts, [(Gaussian(),)]):
+        product = ProductMixture(own, 2, random_state=0).fit(table)
+        same(product.score_samples(again), product.score_samples(table))
+        if own is parts:
+            same(product.score_samples(table), by_place.score_samples(X))
+    with pytest.raises(ValueError, match=r"Column .* holds strings such as 'k', and GaussianMixture wants numbers"):
+        model.fit(in_pandas(np.array([["k", 1, 2]] * 3, dtype=object), names))
+
+
+def test_columns_of_the_same_name_are_chosen_among_and_weighted():
+    arrow = pa.Table.from_arrays([pa.array(own) for own in X.T], names=["a", "b", "a"])
+    weight = (np.arange(200) >= 20).astype(float)
+    for table in (in_pandas(X, ["a", "b", "a"]), arrow, arrow.to_batches()[0]):
+        for estimator in (GaussianMixture(), ProductMixture([(StudentT(),)])):
+            chosen = select(table, estimator, n_components=[1, 2], random_state=0, sample_weight=weight)
+            wanted = select(X, estimator, n_components=[1, 2], random_state=0, sample_weight=weight)
+            assert chosen.table == wanted.table
+            model = clone(estimator).fit(table, sample_weight=weight)
+            assert model.score(table, sample_weight=weight) == pytest.approx(model.score(X[20:]), rel=1e-12)
 
 
 def test_columns_of_the_same_name_are_read_by_place_and_not_by_name():
@@ -326,6 +373,15 @@ def test_an_unseen_category_is_an_error_or_missing():
     codes = np.array([[0.0], [1.0]] * 30)
     result = fit_many([codes], CategoricalMixture(1, unseen="missing"))
     assert result.score_samples([np.array([[0.0], [7.0]])])[0][1] == pytest.approx(0)
+
+
+def test_nan_in_a_sparse_matrix_is_named():
+    counts = COUNTS.astype(float)
+    counts[7, 1] = np.nan
+    for form in ("csr", "csc", "coo"):
+        for estimator in (MultinomialMixture(1), GSDMM(2)):
+            with pytest.raises(ValueError, match="Input X contains NaN: column 1, row 7"):
+                estimator.fit(getattr(scipy.sparse, f"{form}_array")(counts))
 
 
 # ---- orders ----------------------------------------------------------------------------------------------------------

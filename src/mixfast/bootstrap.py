@@ -16,7 +16,6 @@ from mixfast.batches.fit_many import fit_many
 from mixfast.estimators._base import BaseMixture, check_mixture
 from mixfast.row_data import check_names, rows_with, separated, take_data
 from mixfast.status import Status
-from mixfast.tables import adopted
 
 #: Samples that are drawn and fitted at a time hold at most so many numbers (128 MB): memory does not grow with
 #: n_bootstrap.
@@ -67,7 +66,7 @@ def bootstrap_lrt(
     Parameters
     ----------
     X : array-like of shape (n_samples, n_features)
-        As in the `fit` of the estimator; where columns hold strings, samples are fitted one after the other.
+        As in the `fit` of the estimator.
     estimator : mixture estimator
         Gives all parameters but `n_components`. It is cloned, never fitted. All fits are its own, from its own starts:
         with few of them (`n_init`) local optima make the test a noisy one.
@@ -116,20 +115,23 @@ def bootstrap_lrt(
         if not isinstance(number, Integral) or number < 1:
             raise ValueError(f"{name}={number!r} should be an integer of at least 1")
     check_names("bootstrap_lrt", estimator, row_data)
-    # a sample that lacks a category of X has it all the same, whichever samples are fitted with it
-    template, X = estimator._for_parts_of(adopted(X))._by_position(X)
-    models = [clone(template).set_params(n_components=number) for number in (n_components, n_components + 1)]
+    fixed = {} if n_threads is None else {"n_threads": n_threads}
     rng = check_random_state(estimator.random_state if random_state is None else random_state)
-    seeds = rng.randint(np.iinfo(np.int32).max, size=(1 + n_bootstrap, len(models)))
-    rows = rows_with(X, row_data)
-    if rows is not X:
-        rows = clone(template)._read_rows(rows)  # one number for each row
+    seeds = rng.randint(np.iinfo(np.int32).max, size=(1 + n_bootstrap, 2))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         warnings.filterwarnings("ignore", "Some rows have density zero", UserWarning)
-        ((null, alternative),) = _fit_pairs([rows], models, seeds[:1], n_threads, False)
-        known, data = separated(null._read_rows(rows, reset=False))
-        null._learn_design(known, None)  # a batch keeps parameters alone
+        null, alternative = (
+            clone(estimator)
+            .set_params(n_components=n_components + more, random_state=int(seed), **fixed)
+            .fit(X, **row_data)
+            for more, seed in enumerate(seeds[0])
+        )
+        rows = rows_with(X, row_data)
+        data = {} if rows is X else separated(null._read_rows(rows, reset=False))[1]  # one number for each row
+        # a sample that lacks a category of X has it all the same, whichever samples are fitted with it
+        coded = clone(null).set_params(**null._params_of_codes())
+        models = [clone(coded).set_params(n_components=n_components + more) for more in (0, 1)]
         n_samples, dtype = _num_samples(X), null.weights_.dtype
         block = max(1, BLOCK // (n_samples * null.n_features_in_))
         statistics = []
@@ -146,8 +148,7 @@ def _sample(null, n_samples, dtype, data, rng):
     out to them."""
     if data:
         data = take_data(data, rng.permutation(n_samples), n_samples)
-    X, _ = null.sample(n_samples, random_state=rng, **data)
-    return rows_with(X if X.dtype == object else X.astype(dtype), data)
+    return rows_with(null._sample_codes(n_samples, rng, **data).astype(dtype), data)
 
 
 def _statistic(X, null, alternative):
@@ -168,8 +169,6 @@ def _fit_all(problems, estimator, seeds, n_threads, progress):
         X, data = separated(problems[i])
         return clone(estimator).set_params(random_state=int(seeds[i])).fit(X, **data)
 
-    if problems[0].dtype == object:  # fit_many takes numbers only
-        return [alone(i) for i in range(len(problems))]
     rows, data = zip(*map(separated, problems), strict=True)
     data = {name: [own[name] for own in data] for name in data[0]}
     result = fit_many(list(rows), estimator, seeds=seeds, n_threads=n_threads, progress=progress, **data)

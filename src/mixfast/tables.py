@@ -8,6 +8,7 @@ that it means the same wherever it is used.
 from __future__ import annotations
 
 import datetime
+import math
 from collections.abc import Hashable
 from functools import cached_property
 
@@ -105,12 +106,30 @@ def share_names(names):
     return len(set(map(str, names))) < len(names)
 
 
+def scikit_learn_refuses(names):
+    """Whether a table with these names has to be read by place, as an array: scikit-learn wants different strings, or
+    no strings at all."""
+    return share_names(names) or 0 < sum(isinstance(name, str) for name in names) < len(names)
+
+
 def feature_names(names):
     """An object array, as scikit-learn's feature_names_in_; None where there are none, some are no strings, or some are
     the same."""
     if names is None or not all(isinstance(name, str) for name in names) or share_names(names):
         return None
     return np.array(names, dtype=object)
+
+
+def _comparable(name):
+    """The name, with one NaN for all of them, which are not equal to each other; in tuples too."""
+    if isinstance(name, tuple):
+        return tuple(map(_comparable, name))
+    return math.nan if isinstance(name, (float, np.floating)) and name != name else name
+
+
+def same_names(one, other):
+    """Whether two lists of names are equal; NaN is the same name as NaN."""
+    return list(map(_comparable, one)) == list(map(_comparable, other))
 
 
 class Names:
@@ -123,7 +142,7 @@ class Names:
         self._names, self._places = list(names), {}
         for place, name in enumerate(self._names):
             if isinstance(name, Hashable):
-                self._places.setdefault(name, []).append(place)
+                self._places.setdefault(_comparable(name), []).append(place)
 
     def __len__(self):
         return len(self._names)
@@ -132,9 +151,9 @@ class Names:
         return self._names[place]
 
     def places_of(self, name):
-        """The places of the columns of that name; 1, 1.0 and True are the same name, as in a dict."""
+        """The places of the columns of that name; 1, 1.0 and True are one name, as in a dict, and all NaN are."""
         if isinstance(name, Hashable):
-            return self._places.get(name, [])
+            return self._places.get(_comparable(name), [])
         return [place for place, own in enumerate(self._names) if _is_same(own, name)]
 
 
@@ -375,8 +394,10 @@ def check_no_missing(X, what, estimators):
     """Raises ValueError that names the first column in which something is missing, and what to do, where `what` has no
     place for it; nothing where all is there."""
     if scipy.sparse.issparse(X):
-        return
-    if is_table(X):
+        entries = X.tocoo()
+        wrong = np.flatnonzero(np.isnan(entries.data)) if entries.data.dtype.kind == "f" else []
+        found = [(int(entries.col[place]), int(entries.row[place])) for place in wrong[:1]]
+    elif is_table(X):
         table = Table(X)
         columns = ((name, table.reals(place)) for place, name in enumerate(table.names))
         found = [(name, int(np.argmax(np.isnan(own)))) for name, own in columns if np.any(np.isnan(own))]

@@ -49,6 +49,8 @@ def take(X, rows):
     """Some rows, by their numbers, of an array, a table, a sparse matrix, a list, or what has a method `take_rows`."""
     if hasattr(type(X), "take_rows"):
         return X.take_rows(rows)
+    if hasattr(type(X), "rename_columns"):  # pyarrow's, of which scikit-learn takes no rows where names are the same
+        return X.take(rows)
     return _safe_indexing(X.tocsr() if scipy.sparse.issparse(X) else X, rows)
 
 

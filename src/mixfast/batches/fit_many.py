@@ -198,6 +198,7 @@ def fit_many(
     seeds = _seeds(estimator, seeds, random_state, len(problems))
     wrong_weights = _look_at_weights(problems)
     problems = without_weightless_rows(problems)
+    estimator = estimator._by_place(list(range(problems.X.shape[1])))
     status = _look_at_rows(problems, estimator, wrong_weights)
     estimator = _for_parts_of(problems, estimator, status)
     candidates = _candidates(estimator, n_components, covariance_type)

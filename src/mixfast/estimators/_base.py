@@ -38,7 +38,7 @@ from mixfast.proportions._fixed import FixedWeights
 from mixfast.proportions._free import FreeWeights
 from mixfast.row_data import rows_with, separated
 from mixfast.status import Status
-from mixfast.tables import as_columns, canonical
+from mixfast.tables import canonical
 from mixfast.units import DataUnits
 from mixfast.weights import counted_rows, observed
 
@@ -192,9 +192,18 @@ class BaseMixture(DensityEstimator):
         """Parameters to set where a criterion compares fits: what is added to estimates by default alone is not."""
         return {}
 
-    def _by_position(self, X):
-        """(the estimator, the rows as an array), what it says of columns being said by their places."""
-        return self, as_columns(X, "X")
+    def _by_place(self, names):
+        """The estimator for arrays whose columns are called so: what it says of columns is said by their places."""
+        return self
+
+    def _params_of_codes(self):
+        """Parameters to set for a fit to rows of `_sample_codes`."""
+        return {}
+
+    def _sample_codes(self, n_samples, random_state, **row_data):
+        """As `sample`, rows as the family draws them: categories are numbered, and parts have their columns side by
+        side."""
+        return self.sample(n_samples, random_state, **row_data)[0]
 
     def _may_meet_unseen(self):
         """Whether values that no fit has seen are missing: rows are then encoded one problem at a time."""

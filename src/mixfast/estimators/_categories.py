@@ -63,15 +63,6 @@ class Columns:
         values, is_missing = _plain(name, known.to_numpy(), declared is not None)
         return Answers(name, values, is_missing | series.is_null().to_numpy(), declared)
 
-    def as_array(self):
-        """All columns, (n_samples, n_columns): reals where all hold numbers, else objects; NaN is missing."""
-        columns = []
-        for own in self.all_answers():
-            values = own.values.astype(object if own.values.dtype == object else np.float64)
-            values[own.is_missing] = np.nan
-            columns.append(values)
-        return np.column_stack(columns)
-
     def all_answers(self):
         return [self.answers(place) for place in range(len(self))]
 

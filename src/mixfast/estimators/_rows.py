@@ -13,7 +13,7 @@ from mixfast.tables import (
     feature_names,
     names_of,
     objects_as_reals,
-    share_names,
+    scikit_learn_refuses,
     table_of_reals,
 )
 
@@ -31,10 +31,9 @@ def read_rows(estimator, X, accepts_missing, **options):
     names = names_of(X)
     if names == []:
         raise ValueError("X has no columns: 0 feature(s) while a minimum of 1 is required")
-    if names is not None and share_names(names):  # they are read by place, as an array's
-        X = table_of_reals(X)
     try:
-        return validate_data(estimator, X, ensure_all_finite="allow-nan" if accepts_missing else True, **options)
+        by_place = table_of_reals(X) if names is not None and scikit_learn_refuses(names) else X
+        return validate_data(estimator, by_place, ensure_all_finite="allow-nan" if accepts_missing else True, **options)
     except (TypeError, ValueError):
         check_numbers(X, type(estimator).__name__)
         if not accepts_missing:

@@ -150,6 +150,9 @@ class BernoulliMixture(BaseMixture):
     def _collect(self):
         return BernoulliParams(self.probabilities_)
 
+    def _params_of_codes(self):
+        return {"binarize": None}  # what is drawn are zeros and ones
+
     def _prepare_rows(self, X):
         if self.binarize is not None:
             return self._binarized(X)

@@ -227,8 +227,11 @@ class CategoricalMixture(BaseMixture):
             return clone(self).set_params(categories=[categories_of(own) for own in Columns(X).all_answers()])
         return self
 
-    def _by_position(self, X):
-        return self, Columns(X).as_array()
+    def _params_of_codes(self):
+        return {"categories": [np.arange(len(own)) for own in self.categories_], "unseen": "error"}
+
+    def _sample_codes(self, n_samples, random_state):
+        return super().sample(n_samples, random_state)[0]
 
     def _may_meet_unseen(self):
         return self.unseen == "missing"

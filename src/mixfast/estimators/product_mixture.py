@@ -18,7 +18,7 @@ from mixfast.estimators._given import check_column_names, check_weights, finish_
 from mixfast.estimators._rows import check_names
 from mixfast.families.product import Product
 from mixfast.parts import Categorical, Part
-from mixfast.tables import Names
+from mixfast.tables import Names, same_names
 
 
 class Group(NamedTuple):
@@ -42,8 +42,8 @@ class ProductMixture(BaseMixture):
         Columns and then their family, for instance
         `[("age", "height", Gaussian()), ("smoker", Bernoulli()), ("job", Categorical())]`, with families of
         `mixfast.parts`: Bernoulli, Categorical, Exponential, Gamma, Gaussian, Poisson, StudentT. Columns are named, or
-        numbered from 0, and may stand in a list; a number is the name of the column that is called so, where a table
-        has one, and else a place. A tuple of a family alone takes all columns that no other names;
+        numbered from 0, and may stand in a list; numbers are names where a table has a column of one of them for its
+        name, and else places. A tuple of a family alone takes all columns that no other names;
         without such a part, columns that are not named are not looked at. Where all are named, tables are read by these
         names: they may have other columns, and in another order, than in `fit`.
     n_components : int, default=1
@@ -217,17 +217,19 @@ class ProductMixture(BaseMixture):
 
     # ---- parts ----
 
-    def _groups(self, names):
-        """The parts with their columns as places; `names` are those of X's columns, or their numbers."""
+    def _groups(self, names, are_names=None):
+        """The parts with their columns as places; `names` are those of X's columns, or their numbers. `are_names` says
+        that numbers in parts are names too, never places; by default they are where some of them are."""
         if not self.parts:
             raise ValueError("parts is empty: name some columns and their family")
         known, taken, groups = Names(names), {}, []
+        are_names = self._have_names(known) if are_names is None else are_names
         for part in self.parts:
             if not _is_part(part):
                 raise ValueError(
                     f"parts should hold tuples of columns and then a family of mixfast.parts, got {part!r}"
                 )
-            places = [_place(column, known) for column in _columns_of(part, known)]
+            places = [_place(column, known, are_names) for column in _columns_of(part, known)]
             for place in places:
                 if place in taken:
                     raise ValueError(f"parts name column {names[place]!r} twice")
@@ -246,6 +248,11 @@ class ProductMixture(BaseMixture):
         if len(set(labels)) < len(labels):  # columns of the same name, or 1 and "1"
             labels = [f"{label} at {', '.join(map(str, places))}" for label, places in zip(labels, groups, strict=True)]
         return [Group(label, places, part[-1]) for label, places, part in zip(labels, groups, self.parts, strict=True)]
+
+    def _have_names(self, known):
+        """Whether some number in parts is the name of a column."""
+        columns = (column for part in self.parts if _is_part(part) for column in _columns_of(part, known))
+        return any(isinstance(column, Integral) and known.places_of(column) for column in columns)
 
     def _finds_all_by_name(self):
         """Whether every part names its columns, and these names are those of the table that was fitted."""
@@ -305,8 +312,9 @@ class ProductMixture(BaseMixture):
 
     def __setattr__(self, name, value):
         super().__setattr__(name, value)
-        if name == "weights_":  # those of all margins
-            for own in vars(self).get("components_", {}).values():
+        if name == "weights_" and "components_" in vars(self):  # those of all margins; a copy may share the old ones
+            self.components_ = {name: copy.copy(own) for name, own in self.components_.items()}
+            for own in self.components_.values():
                 own.weights_ = self.weights_
 
     def _check_structure(self):
@@ -331,6 +339,12 @@ class ProductMixture(BaseMixture):
         }
 
     def _collect(self):
+        for name, own in self.components_.items():
+            if not _are_equal(own.weights_, vars(self).get("weights_", own.weights_)):
+                raise ValueError(
+                    f"components_[{name!r}].weights_ is {own.weights_}, and weights_ is {self.weights_}: margins have "
+                    "the weights of the whole; assign those, which gives them to all margins"
+                )
         return self._family().join([own._collect() for own in self.components_.values()])
 
     def _allows_nan(self, n_features):
@@ -342,17 +356,26 @@ class ProductMixture(BaseMixture):
     def _for_parts_of(self, X):
         columns = Columns(X)
         parts = []
-        for group in self._groups(columns.names):
+        for (*given, _), group in zip(self.parts, self._groups(columns.names), strict=True):
             part = clone(group.part)
             if isinstance(part, Categorical) and isinstance(part.categories, str):
                 part.categories = [categories_of(columns.answers(place)) for place in group.places]
-            parts.append((*(columns.names[place] for place in group.places), part))
+            parts.append((*given, part))
         return clone(self).set_params(parts=parts)
 
-    def _by_position(self, X):
-        columns = Columns(X)
-        parts = [(*group.places, group.part) for group in self._groups(columns.names)]
-        return clone(self).set_params(parts=parts), columns.as_array()
+    def _by_place(self, names):
+        return clone(self).set_params(parts=[(*group.places, group.part) for group in self._groups(names)])
+
+    def _params_of_codes(self):
+        parts, start = [], 0
+        for (*_, part), own in zip(self.parts, self.components_.values(), strict=True):
+            stop = start + own.n_features_in_
+            parts.append((*range(start, stop), clone(part).set_params(**own._params_of_codes())))
+            start = stop
+        return {"parts": parts}
+
+    def _sample_codes(self, n_samples, random_state):
+        return super().sample(n_samples, random_state)[0]
 
     def _may_meet_unseen(self):
         return any(part[-1].unseen == "missing" for part in self.parts if isinstance(part[-1], Categorical))
@@ -370,10 +393,11 @@ class ProductMixture(BaseMixture):
     def _validate_rows(self, X, reset=True, ensure_min_samples=1):
         columns = Columns(X, ensure_min_samples)
         if not reset and columns.are_named and self._finds_all_by_name():
-            return self._block(columns, self._groups(columns.names), self._mixtures().values())
+            return self._block(columns, self._groups(columns.names, are_names=True), self._mixtures().values())
         check_names(self, X, reset)
-        if not reset and columns.are_named and columns.names != getattr(self, "column_names_in_", columns.names):
-            raise ValueError(f"X has the columns {columns.names}, and had {self.column_names_in_} in fit")
+        fitted = getattr(self, "column_names_in_", columns.names)
+        if not reset and columns.are_named and not same_names(columns.names, fitted):
+            raise ValueError(f"X has the columns {columns.names}, and had {fitted} in fit")
         groups = self._groups(columns.names if reset else self._column_names())
         if reset:
             vars(self).pop("column_names_in_", None)
@@ -458,14 +482,14 @@ def _with_parameters_of(new, fitted):
     return copy.copy(fitted).set_params(**new.get_params())
 
 
-def _place(column, names):
-    """The place of the column of that name; a number that no column is called is a place itself."""
+def _place(column, names, are_names):
+    """The place of the column of that name; a number is a place itself, unless numbers are names."""
     places = names.places_of(column)
     if len(places) > 1:
         raise ValueError(f"parts name column {column!r}, and {len(places)} columns of X are called so: name them apart")
     if places:
         return places[0]
-    if isinstance(column, Integral) and 0 <= column < len(names):
+    if not are_names and isinstance(column, Integral) and 0 <= column < len(names):
         return int(column)
     raise ValueError(f"parts name column {column!r}, but X has {', '.join(map(repr, names))}")
 
@@ -481,6 +505,10 @@ def _columns_of(part, names):
         is_list = isinstance(given, (list, np.ndarray)) or (isinstance(given, tuple) and not names.places_of(given))
         columns += list(given) if is_list else [given]
     return columns
+
+
+def _are_equal(one, other):
+    return one is other or np.array_equal(np.asarray(one, np.float64), np.asarray(other, np.float64), equal_nan=True)
 
 
 def _is_categorical(group):
