@@ -17,9 +17,10 @@ from typing import NamedTuple
 import numpy as np
 
 from mixfast import GaussianMixture
-from mixfast._em import EM, Rows
+from mixfast._em import EM
 from mixfast.engine._acceleration import AcceleratedEM
 from mixfast.engine._fit import fit_rows
+from mixfast.engine._rows import Rows
 from mixfast.families.gaussian import STRUCTURES
 from mixfast.fitting import bind_model, plan_of
 from mixfast.proportions._free import FreeWeights

@@ -34,7 +34,8 @@ def groups(n_samples, n_features, n_components, spread, seed=0):
 
 
 def engine(structure, X, means, prunes, n_threads):
-    from mixfast._em import EM, Rows
+    from mixfast._em import EM
+    from mixfast.engine._rows import Rows
     from mixfast.families.gaussian import STRUCTURES
 
     n_components, n_features = means.shape

@@ -19,8 +19,9 @@ from compare import choice, positive, processor
 from data import CASES, generate
 
 from mixfast import GaussianMixture, seeding
-from mixfast._em import EM, Rows
+from mixfast._em import EM
 from mixfast._threads import resolve_threads
+from mixfast.engine._rows import Rows
 from mixfast.estimators import _base
 from mixfast.families.gaussian import STRUCTURES
 

@@ -17,7 +17,8 @@ N_ITER = 15
 
 
 def engine(problem, n_threads):
-    from mixfast._em import EM, Rows
+    from mixfast._em import EM
+    from mixfast.engine._rows import Rows
     from mixfast.families.gaussian import STRUCTURES
 
     case = problem.case

@@ -12,9 +12,10 @@ from test_python_family import Geometric, GeometricMixture, GeometricParams, cou
 from twins import DTYPES, EVERY_FAMILY, FAMILIES, bernoulli_params, flat, make_em, random_weights, unit_vectors
 
 from mixfast import BernoulliMixture, GaussianMixture, Status
-from mixfast._em import EM, Rows
+from mixfast._em import EM
 from mixfast._reference import acceleration as reference
 from mixfast.engine._acceleration import AcceleratedEM, extrapolate, free_point, set_free_point
+from mixfast.engine._rows import Rows
 from mixfast.families._centres import bind_centres
 from mixfast.families.bernoulli import Bernoulli
 

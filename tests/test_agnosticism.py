@@ -11,7 +11,9 @@ from threadpoolctl import threadpool_limits
 from twins import DTYPES, EVERY_FAMILY, FAMILIES, ISAS, make_em, random_weights
 
 from mixfast import BernoulliMixture, GaussianMixture
-from mixfast._em import EM, Pass, Rows
+from mixfast._em import EM
+from mixfast.engine._pass import Pass
+from mixfast.engine._rows import Rows
 from mixfast.families.gaussian import STRUCTURES
 
 # many lanes and a ragged last chunk: with few rows a thread test tests nothing

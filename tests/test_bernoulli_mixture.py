@@ -11,8 +11,9 @@ import scipy.sparse as sp
 from scipy.special import xlog1py, xlogy
 
 from mixfast import BernoulliMixture, Status, fit_many, select
-from mixfast._em import EM, Rows
+from mixfast._em import EM
 from mixfast._reference import em as reference
+from mixfast.engine._rows import Rows
 from mixfast.families.bernoulli import Bernoulli
 
 

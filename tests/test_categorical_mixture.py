@@ -12,9 +12,10 @@ from numpy.testing import assert_allclose, assert_array_equal
 from twins import DTYPES, ISAS
 
 from mixfast import CategoricalMixture, Status, fit_many, load, select
-from mixfast._em import EM, Rows
+from mixfast._em import EM
 from mixfast._reference import categorical as twin
 from mixfast._reference import em as reference
+from mixfast.engine._rows import Rows
 from mixfast.families.categorical import Categorical, CategoricalParams
 
 CARCINOMA = np.loadtxt(Path(__file__).parent / "data" / "carcinoma.csv", delimiter=",", skiprows=1)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from twins import DTYPES, ISAS
 
-from mixfast._em import exp_nonpositive, log_above_one, log_one_plus
+from mixfast.engine._elementary import exp_nonpositive, log_above_one, log_one_plus
 
 # Largest errors measured over these grids: exp 0.9 ulp, log 0.9 ulp (float64), 1.0 and 0.9 (float32); without fused
 # multiply-add (base, v2) exp reaches 1.0 and 1.1.

@@ -10,9 +10,10 @@ from twins import EVERY_FAMILY
 
 import mixfast
 from mixfast import BernoulliMixture, fit_many
-from mixfast._em import EM, Rows
+from mixfast._em import EM
 from mixfast.engine import _isa
 from mixfast.engine._capsule import BoundFamily
+from mixfast.engine._rows import Rows
 from mixfast.families.bernoulli import Bernoulli
 from mixfast.families.gaussian import DiagonalGaussian, TiedGaussian
 

@@ -6,7 +6,8 @@ from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
 from mixfast import GaussianMixture, Status, StudentTMixture, fit_many
-from mixfast._em import EM, Rows
+from mixfast._em import EM
+from mixfast.engine._rows import Rows
 from mixfast.families.gaussian import TiedGaussian
 
 STRUCTURES = ("full", "tied", "diag", "spherical")

@@ -7,7 +7,8 @@ import pytest
 from scipy import sparse
 
 from mixfast import GSDMM, GaussianMixture
-from mixfast._em import EM, Rows
+from mixfast._em import EM
+from mixfast.engine._rows import Rows
 from mixfast.families.gaussian import FullGaussian
 
 

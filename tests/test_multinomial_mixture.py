@@ -293,8 +293,9 @@ def test_a_saved_model_draws_the_same_rows(tmp_path):
 
 def test_tiny_numbers_are_given_back_as_they_were():
     """Extrapolated logarithms make nothing impossible; what is impossible stays so."""
-    from mixfast._em import EM, Rows
+    from mixfast._em import EM
     from mixfast.engine._acceleration import free_point, set_free_point
+    from mixfast.engine._rows import Rows
 
     encoded = Multinomial(0.0).encode(np.ones((3, 3)))
     em = EM(encoded.bind(2, np.dtype(float)), Rows(encoded.rows))

@@ -26,10 +26,12 @@ from mixfast import (
     load,
     select,
 )
-from mixfast._em import EM, Rows, evaluate
+from mixfast._em import EM
 from mixfast._reference import em as reference
 from mixfast._reference import product as twin
 from mixfast.engine._acceleration import AcceleratedEM
+from mixfast.engine._predictions import evaluate
+from mixfast.engine._rows import Rows
 from mixfast.families.product import Product
 from mixfast.parts import Bernoulli, Categorical, Exponential, Gamma, Gaussian, Poisson, StudentT
 

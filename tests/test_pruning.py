@@ -5,7 +5,7 @@ import pytest
 from twins import FAMILIES, ISAS, make_em
 
 from mixfast import Status
-from mixfast._em import evaluate
+from mixfast.engine._predictions import evaluate
 
 N_COMPONENTS, N_FEATURES = 64, 6
 GAUSSIANS = ["full", "diagonal", "spherical", "tied"]

@@ -10,7 +10,8 @@ from scipy import stats
 from sklearn.exceptions import ConvergenceWarning
 from twins import DTYPES, FAMILIES, random_weights
 
-from mixfast._em import EM, Rows
+from mixfast._em import EM
+from mixfast.engine._rows import Rows
 from mixfast.estimators._base import BaseMixture
 from mixfast.families.family import PythonFamily
 from mixfast.families.gaussian import GaussianParams

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from scipy.optimize import brentq
 
 from mixfast import GaussianMixture, Status
-from mixfast._em import EM, Rows
+from mixfast._em import EM
+from mixfast.engine._rows import Rows
 from mixfast.families.gaussian import STRUCTURES
 from mixfast.units import DataUnits, StandardUnits, column_moments
 

@@ -7,9 +7,10 @@ from sklearn.exceptions import ConvergenceWarning
 from twins import DTYPES, FAMILIES, ISAS
 
 from mixfast import BernoulliMixture, GaussianMixture, seeding
-from mixfast._em import EM, Rows
+from mixfast._em import EM
 from mixfast._reference import seeding as reference
 from mixfast.engine._fit import fit_rows
+from mixfast.engine._rows import Rows
 from mixfast.engine._seeding import Lloyd
 from mixfast.families._centres import bind_centres
 from mixfast.families.gaussian import DiagonalGaussian

@@ -8,8 +8,9 @@ import scipy.sparse as sp
 from numpy.testing import assert_allclose, assert_array_equal
 
 from mixfast import BernoulliMixture, fit_many
-from mixfast._em import EM, Rows
+from mixfast._em import EM
 from mixfast.engine._isa import available_isas
+from mixfast.engine._rows import Rows
 from mixfast.families.bernoulli import Bernoulli
 from mixfast.seeding import kmeans, kmeans_plusplus
 

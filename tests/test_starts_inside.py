@@ -30,7 +30,7 @@ from mixfast import (
     parts,
     seeding,
 )
-from mixfast._em import Rows
+from mixfast.engine._rows import Rows
 
 N_SEEDS = 50
 STARTS = ["kmeans", "k-means++", "random_from_data", "labels"]

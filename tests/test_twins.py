@@ -5,8 +5,8 @@ import pytest
 from test_family_struct import struct_in
 from twins import DTYPES, FAMILIES, ISAS, flat, make_em, random_weights
 
-from mixfast._em import evaluate
 from mixfast._reference import em as reference
+from mixfast.engine._predictions import evaluate
 
 # float64 rows: 1e-12 of the size of the whole array, by the rule. float32 rows are computed in float32, whose rounding
 # is 6e-8: a log density of some hundreds carries an absolute error of 1e-5, so responsibilities one of 1e-5 to 1e-4.

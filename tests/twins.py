@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mixfast._em import EM, Rows
+from mixfast._em import EM
 from mixfast._reference import bernoulli as bernoulli_twin
 from mixfast._reference import categorical as categorical_twin
 from mixfast._reference import dirichlet_multinomial as dirichlet_multinomial_twin
@@ -17,6 +17,7 @@ from mixfast._reference import poisson as poisson_twin
 from mixfast._reference import student_t as student_t_twin
 from mixfast._reference import von_mises_fisher as von_mises_fisher_twin
 from mixfast.engine._isa import available_isas
+from mixfast.engine._rows import Rows
 from mixfast.families.bernoulli import Bernoulli, BernoulliParams
 from mixfast.families.categorical import Categorical, CategoricalParams
 from mixfast.families.dirichlet_multinomial import (

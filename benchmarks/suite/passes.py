@@ -4,8 +4,9 @@ import numpy as np
 from data import generate
 from pruning import N_ITER, engine, groups
 
-from mixfast._em import EM, Rows
+from mixfast._em import EM
 from mixfast._threads import allowed_threads
+from mixfast.engine._rows import Rows
 from mixfast.families.bernoulli import Bernoulli
 from mixfast.families.gaussian import STRUCTURES
 

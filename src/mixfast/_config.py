@@ -13,10 +13,10 @@ def show_config():
     import sklearn
     from threadpoolctl import threadpool_info
 
-    from mixfast._em import HAS_OPENMP
     from mixfast._threads import allowed_threads
     from mixfast._version import __version__
     from mixfast.engine._isa import CHOSEN_ISA, available_isas
+    from mixfast.engine._pass import HAS_OPENMP
 
     print(f"mixfast {__version__}")
     print(f"  instruction set: {CHOSEN_ISA} (available: {', '.join(available_isas())}; MIXFAST_ISA forces one)")

@@ -1,51 +1,10 @@
-from typing import Any, NamedTuple, Self
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import disjoint_base
 
-from mixfast.proportions._proportions import Proportions
-
-HAS_OPENMP: bool
-
-@disjoint_base
-class Rows:
-    X: Any
-    sample_weight: NDArray[np.float64] | None
-    base: NDArray[np.float64] | None
-    total_weight: float
-    def __new__(
-        cls, X: Any, sample_weight: NDArray[np.float64] | None = None, base: NDArray[np.float64] | None = None
-    ) -> Self: ...
-    def n_values_of(self, offsets: NDArray[np.int64]) -> NDArray[np.int64]: ...
-    def is_constant(self) -> bool: ...
-
-@disjoint_base
-class Pass:
-    rows: Rows
-    n_bytes: int
-    def __new__(
-        cls,
-        capsule: object,
-        rows: Rows,
-        n_threads: int = 1,
-        chunk_rows: int | None = None,
-        proportions: Proportions | None = None,
-    ) -> Self: ...
-    def set_state(self, weights: NDArray[np.float64], params: NDArray[np.float64]) -> None: ...
-    def state(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]: ...
-    @property
-    def n_components(self) -> int: ...
-    @property
-    def dtype(self) -> np.dtype[Any]: ...
-    @property
-    def chunk_rows(self) -> int: ...
-    @property
-    def n_rounds(self) -> int: ...
-    @property
-    def n_lanes(self) -> int: ...
-    @property
-    def n_threads(self) -> int: ...
+from mixfast.engine._pass import Pass
 
 class Gathered(NamedTuple):
     evidence: float
@@ -79,17 +38,3 @@ class EM(Pass):
         weights: NDArray[np.float64],
         params: NDArray[np.float64],
     ) -> NDArray[np.float64] | None: ...
-
-def is_mapped(X: NDArray[Any]) -> bool: ...
-def evaluate(
-    p: Pass,
-    classify: bool = False,
-    log_norm: NDArray[Any] | None = None,
-    labels: NDArray[np.int64] | None = None,
-    resp: NDArray[Any] | None = None,
-    largest: NDArray[Any] | None = None,
-) -> int: ...
-def evaluate_components(p: Pass, out: NDArray[Any]) -> None: ...
-def exp_nonpositive(x: NDArray[Any], isa: str | None = None) -> NDArray[Any]: ...
-def log_above_one(x: NDArray[Any], isa: str | None = None) -> NDArray[Any]: ...
-def log_one_plus(x: NDArray[Any], isa: str | None = None) -> NDArray[Any]: ...

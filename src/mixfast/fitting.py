@@ -10,8 +10,8 @@ from zlib import crc32
 import numpy as np
 
 from mixfast import seeding
-from mixfast._em import is_mapped
 from mixfast.engine._fit import Model, Plan
+from mixfast.engine._rows import is_mapped
 from mixfast.families.family import is_sparse
 
 #: Rows that are made contiguous at a time.

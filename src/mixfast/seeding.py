@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mixfast._em import Pass
+from mixfast.engine._pass import Pass
 from mixfast.engine._seeding import Lloyd
 from mixfast.engine._seeding import kmeans_plusplus as _kmeans_plusplus
 from mixfast.engine._seeding import random_rows as _random_rows

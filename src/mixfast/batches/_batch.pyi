@@ -4,8 +4,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mixfast._em import Rows
 from mixfast.engine._fit import Model, Plan
+from mixfast.engine._rows import Rows
 
 def fit_problems(
     rows: Rows,

@@ -21,15 +21,6 @@ from libc.stdint cimport int32_t, int64_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, memset
 
-from mixfast._em cimport (
-    Rows,
-    expected,
-    flops_of,
-    nearest,
-    results_t,
-    run_pass,
-    write_results,
-)
 from mixfast.engine._family cimport MIXFAST_NOT_FINITE, family_t
 from mixfast.engine._fit cimport (
     Model,
@@ -45,7 +36,9 @@ from mixfast.engine._fit cimport (
     worker_t,
 )
 from mixfast.engine._kernels cimport rows_t
-from mixfast.engine._pass cimport CACHE_LINE, measure_arena
+from mixfast.engine._pass cimport CACHE_LINE, expected, flops_of, measure_arena, nearest, run_pass, strategy_t
+from mixfast.engine._predictions cimport results_t, writing
+from mixfast.engine._rows cimport Rows
 
 from time import sleep
 
@@ -468,16 +461,16 @@ cdef int evaluate_problem(worker_t *w, const batch_t *b, Py_ssize_t problem, con
     """What is wanted of the problem's rows under its chosen model, of those of all problems."""
     cdef const model_t *m = &b.models[b.chosen[problem]]
     cdef results_t results
+    cdef strategy_t strategy
     memset(&results, 0, sizeof(results_t))
     results.labels = NULL if out.labels == NULL else out.labels + b.offsets[problem]
     results.log_norm = NULL if out.log_norm == NULL else out.log_norm + b.offsets[problem] * m.family.real_bytes
     results.resp = NULL if out.resp == NULL else out.resp + resp_offsets[problem] * m.family.real_bytes
     place_evaluation(w, b, m, problem)
-    w.fit.assign = nearest if out.log_norm == NULL and out.resp == NULL else expected
-    w.fit.deliver, w.fit.deliver_data = write_results, &results
+    strategy = writing(nearest if out.log_norm == NULL and out.resp == NULL else expected, &results)
     memcpy(w.fit.weights, b.weights + problem * b.largest_weights, m.family.n_components * sizeof(double))
     memcpy(w.fit.params, b.params + problem * b.largest_params, m.family.n_params * sizeof(double))
-    return run_pass(&w.fit)
+    return run_pass(&w.fit, &strategy)
 
 
 def evaluate_problems(Rows rows not None, const int64_t[::1] offsets not None, models, int32_t[::1] chosen not None,

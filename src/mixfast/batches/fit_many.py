@@ -13,7 +13,6 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.utils import check_random_state
 
-from mixfast._em import Rows
 from mixfast._threads import resolve_threads
 from mixfast.batches._batch import fit_problems
 from mixfast.batches.bound_model import BoundModel
@@ -30,6 +29,7 @@ from mixfast.batches.problems import (
 )
 from mixfast.batches.result import CRITERIA, BatchResult, is_usable
 from mixfast.engine import _random
+from mixfast.engine._rows import Rows
 from mixfast.estimators._base import BaseMixture, check_mixture
 from mixfast.estimators._parameters import unfitted_copy
 from mixfast.fitting import plan_of

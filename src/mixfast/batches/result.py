@@ -11,12 +11,12 @@ from numbers import Integral, Number
 import numpy as np
 
 from mixfast import persistence
-from mixfast._em import Rows
 from mixfast._threads import resolve_threads
 from mixfast.batches._batch import evaluate_problems
 from mixfast.batches.bound_model import METHODS, BoundModel
 from mixfast.batches.problems import gather_problems, not_finite, only_of
 from mixfast.engine._fit import Fit
+from mixfast.engine._rows import Rows
 from mixfast.estimators._parameters import unfitted_copy
 from mixfast.families.rounding import rounded_above_zero
 from mixfast.row_data import check_names, separated

@@ -2,7 +2,8 @@ import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import disjoint_base
 
-from mixfast._em import EM, Pass
+from mixfast._em import EM
+from mixfast.engine._pass import Pass
 
 @disjoint_base
 class AcceleratedEM(EM):

@@ -18,7 +18,7 @@ from libc.math cimport INFINITY, exp, fabs, isfinite, log, sqrt
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy
 
-from mixfast._em cimport EM, Pass, advance, course_t, em_t, note_fall, raise_error_of, tell_of_step
+from mixfast._em cimport EM, advance, course_t, em_t, note_fall, tell_of_step
 from mixfast.engine._family cimport (
     MIXFAST_FAILED,
     MIXFAST_NOT_FINITE,
@@ -26,7 +26,7 @@ from mixfast.engine._family cimport (
     MIXFAST_SPURIOUS_COMPONENT,
     family_t,
 )
-from mixfast.engine._pass cimport arena_t, measure_arena, open_arena, pass_t, take
+from mixfast.engine._pass cimport Pass, arena_t, measure_arena, open_arena, pass_t, raise_error_of, take
 
 import numpy as np
 

@@ -4,8 +4,8 @@ import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import disjoint_base
 
-from mixfast._em import Rows
 from mixfast.convergence import Monitor
+from mixfast.engine._rows import Rows
 from mixfast.proportions._proportions import Proportions
 
 @disjoint_base

@@ -14,23 +14,14 @@ from libc.stdlib cimport calloc, free, realloc
 from libc.string cimport memcpy, memset
 
 from mixfast._em cimport (
-    Rows,
     begin_course,
     begin_em,
-    copy_row,
     course_t,
     evidence_of,
-    is_constant,
     iterate_plain,
-    look_for_signals,
-    place_pass,
-    raise_error_of,
-    run_pass,
-    shape_pass,
     start_from_draws,
     start_from_labels,
     start_from_responsibilities,
-    sum_of_weights,
 )
 from mixfast.engine._acceleration cimport forget, iterate_accelerated, place_acceleration
 from mixfast.engine._capsule cimport BoundFamily
@@ -41,17 +32,24 @@ from mixfast.engine._pass cimport (
     CACHE_LINE,
     LANE_COUNTS,
     STOPPED,
-    get,
     look_fn,
+    look_for_signals,
     measure_arena,
     open_arena,
     pass_t,
+    place_pass,
+    raise_error_of,
+    run_pass,
+    shape_pass,
+    strategy_t,
     take,
+    usual,
     workspace_t,
 )
 from mixfast.engine._pruning cimport pruning_t, release
+from mixfast.engine._reals cimport get
+from mixfast.engine._rows cimport Rows, copy_row, is_constant, sum_of_weights
 from mixfast.engine._seeding cimport (
-    begin_lloyd,
     choose_rows,
     deliver_nothing,
     kmeans_t,
@@ -212,13 +210,13 @@ cdef int find_clusters(worker_t *w, const plan_t *plan, const model_t *m, uint64
     if code != 0:
         return code
     place_beyond_starts(w, m.centres, &w.seeding_rows)
-    begin_lloyd(p, w.labels)
     for k in range(m.family.n_components):
+        p.weights[k] = 1
         copy_row(&p.rows, w.indices[k], p.params + k * p.family.n_features)
     has_line = suits_line(p)
     if has_line:
         place_line(&line, p, &w.arena)
-    code = settle(p, plan.lloyd_tol, plan.lloyd_max_iter, &line if has_line else NULL, &found)
+    code = settle(p, w.labels, plan.lloyd_tol, plan.lloyd_max_iter, &line if has_line else NULL, &found)
     memcpy(w.centres, p.params, p.family.n_params * sizeof(double))
     arrange_clusters(m.proportions, m.family.n_components, w.rows.n_rows, w.rows.weight, w.arrivals, w.places, w.labels,
                      p.family.n_features, w.centres)
@@ -554,9 +552,10 @@ cdef int add_completed(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, 
 
 cdef double log_likelihood(worker_t *w) noexcept nogil:
     cdef pass_t p = w.fit
+    cdef strategy_t strategy = usual()
     p.rows.order = NULL
-    p.deliver = deliver_nothing
-    return evidence_of(&p) if run_pass(&p) == 0 else NAN
+    strategy.deliver = deliver_nothing
+    return evidence_of(&p) if run_pass(&p, &strategy) == 0 else NAN
 
 
 cdef double bic(worker_t *w, double n_free) noexcept nogil:
@@ -569,10 +568,11 @@ cdef double aic(worker_t *w, double n_free) noexcept nogil:
 
 cdef double icl(worker_t *w, double n_free) noexcept nogil:
     cdef pass_t p = w.fit
+    cdef strategy_t strategy = usual()
     cdef double completed
     p.rows.order = NULL
-    p.deliver = add_completed
-    if run_pass(&p) != 0:
+    strategy.deliver = add_completed
+    if run_pass(&p, &strategy) != 0:
         return NAN
     completed = evidence_of(&p) + p.lanes[LANE_COUNTS + p.family.n_components]
     return -2 * completed * (w.n_effective / w.total_weight) + n_free * log(w.n_effective)

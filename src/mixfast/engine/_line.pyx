@@ -7,8 +7,8 @@ from libc.float cimport DBL_EPSILON
 from libc.stdint cimport uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 
-from mixfast._em cimport value_of
 from mixfast.engine._pass cimport arena_t, pass_t, take
+from mixfast.engine._rows cimport value_of
 
 cdef enum:
     DIGIT_BITS = 11            # six digits of 64 bits; the counts of one are 16 KiB

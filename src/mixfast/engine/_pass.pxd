@@ -2,8 +2,10 @@
 
 from libc.stdint cimport int32_t, int64_t, uintptr_t
 
-from mixfast.engine._family cimport chunk_t, family_t, selection_t
+from mixfast.engine._capsule cimport BoundFamily
+from mixfast.engine._family cimport chunk_t, family_t, selection_t, totals_t
 from mixfast.engine._kernels cimport rows_kernels_t, rows_t
+from mixfast.engine._rows cimport Rows
 from mixfast.proportions._proportions cimport proportions_t
 
 # A lane is one slot of the reduction: [log evidence, impossible rows, work, counts[K], the family's statistics]. Work
@@ -50,6 +52,14 @@ ctypedef int (*deliver_fn)(const pass_t *, Py_ssize_t start, const chunk_t *, co
 # What `deliver` has put off, when the lane has no more chunks.
 ctypedef int (*finish_fn)(const pass_t *, const workspace_t *, double *lane) noexcept nogil
 
+# What a pass does with its rows: handed to `run_pass`, which leaves nothing of it behind.
+cdef struct strategy_t:
+    assign_fn assign
+    const void *assign_data
+    deliver_fn deliver
+    finish_fn finish
+    const void *deliver_data       # of `finish` too
+
 # Asked between rounds whether to stop: nonzero says so.
 ctypedef int (*look_fn)(void *) noexcept nogil
 
@@ -81,18 +91,11 @@ cdef struct pass_t:
     bint has_common
     double *last_state         # weights and parameters before a step of the quick family
     Py_ssize_t *everything     # 0 .. n_components - 1
-    # a start from labels: of each row, `own` goes to the component of its label, alike[k] to each whatever the label is
-    double own
-    double *alike              # [n_components], where own < 1
+    double *alike              # [n_components], room for starts from labels
     void *tables
     char *scratch
     size_t scratch_size        # bytes, for one thread
-    # the strategy: three verbs, the last two with the same data
-    assign_fn assign
-    const void *assign_data
-    deliver_fn deliver
-    finish_fn finish
-    const void *deliver_data
+    const strategy_t *strategy  # of the pass that is being made
 
 
 # One block of memory, cut into pieces that start on cache lines. Without a block, `used` says how large it has to be.
@@ -160,12 +163,43 @@ cdef inline int threads_for_components(const pass_t *p) noexcept nogil:
     return p.n_threads if wanted > p.n_threads else <int> wanted
 
 
-cdef inline double get(const void *values, int real_bytes, Py_ssize_t i) noexcept nogil:
-    return (<const double *> values)[i] if real_bytes == 8 else (<const float *> values)[i]
+cdef inline Py_ssize_t clip(Py_ssize_t value, Py_ssize_t low, Py_ssize_t high) noexcept nogil:
+    return low if value < low else high if value > high else value
 
 
-cdef inline void put(void *values, int real_bytes, Py_ssize_t i, double value) noexcept nogil:
-    if real_bytes == 8:
-        (<double *> values)[i] = value
-    else:
-        (<float *> values)[i] = <float> value
+# Half a second on one thread at 6 GF/s, the slowest kernels measured (base, d=2), so that Ctrl-C is heard within one.
+# With a sixth of it, rounds of large problems held too few chunks to share among threads.
+cdef inline double round_flops() noexcept nogil:
+    return 3e9
+
+
+cdef strategy_t usual() noexcept nogil
+cdef int densities(const pass_t *p, const chunk_t *chunk, workspace_t *space) noexcept nogil
+cdef void mend_overflow(const pass_t *p, const chunk_t *chunk, workspace_t *space) noexcept nogil
+cdef int expected(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, workspace_t *space,
+                  double *lane) noexcept nogil
+cdef int nearest(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, workspace_t *space,
+                 double *lane) noexcept nogil
+cdef int finish_nothing(const pass_t *p, const workspace_t *space, double *lane) noexcept nogil
+cdef void shape_pass(pass_t *p, const family_t *family, const rows_t *rows, double total_weight,
+                     Py_ssize_t n_threads, Py_ssize_t chunk_rows) noexcept nogil
+cdef void place_pass(pass_t *p, arena_t *arena) noexcept nogil
+cdef void open_workspace(const pass_t *p, int thread, workspace_t *space) noexcept nogil
+cdef void prepare(pass_t *p) noexcept nogil
+cdef int visit(pass_t *p, const strategy_t *strategy) noexcept nogil
+cdef int run_pass(pass_t *p, const strategy_t *strategy) noexcept nogil
+cdef totals_t totals_of(const pass_t *p) noexcept nogil
+cdef double flops_of(const pass_t *p) noexcept nogil
+cdef int look_for_signals(void *nothing) noexcept nogil
+cdef int raise_error_of(const family_t *family) except -1
+cdef object copy_of(const double *values, Py_ssize_t n)
+
+cdef class Pass:
+    cdef pass_t c
+    cdef BoundFamily bound
+    cdef object proportions
+    cdef readonly Rows rows
+    cdef void *memory
+    cdef readonly size_t n_bytes   # of it
+    cdef int check(self, int code) except -1
+    cdef int run(self, const strategy_t *strategy) except -1

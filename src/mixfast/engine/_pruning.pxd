@@ -1,7 +1,7 @@
 from libc.stdint cimport int32_t, uint32_t
 
 from mixfast.engine._family cimport chunk_t
-from mixfast.engine._pass cimport deliver_fn, pass_t, workspace_t
+from mixfast.engine._pass cimport deliver_fn, pass_t, strategy_t, workspace_t
 
 cdef struct pruning_t:
     Py_ssize_t n_passes        # since the start
@@ -37,7 +37,7 @@ cdef struct pruning_t:
     uint32_t *basket_rows      # as they lie in memory
     char *basket_resp          # reals
 
-cdef void begin_pass(pruning_t *pruning, pass_t *p, double mean_weight) noexcept nogil
+cdef void begin_pass(pruning_t *pruning, pass_t *p, double mean_weight, strategy_t *strategy) noexcept nogil
 cdef bint lost_count(const pruning_t *pruning, const pass_t *p) noexcept nogil
 cdef void end_pass(pruning_t *pruning, pass_t *p) noexcept nogil
 cdef void reset(pruning_t *pruning, pass_t *p) noexcept nogil

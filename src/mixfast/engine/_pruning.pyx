@@ -38,13 +38,14 @@ from mixfast.engine._pass cimport (
     LANE_STATISTICS,
     arena_t,
     cut,
-    get,
     measure_arena,
     open_arena,
+    strategy_t,
     stride_of,
     take,
     threads_for_components,
 )
+from mixfast.engine._reals cimport get
 
 # A responsibility that is less than this of a component's weight in every row is less than this of its count: a
 # hundredth of the rounding of doubles.
@@ -183,7 +184,7 @@ cdef inline void keep(const pass_t *p, workspace_t *space, Py_ssize_t *n_kept, P
 cdef int within_reach(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, workspace_t *space,
                       double *lane) noexcept nogil:
     """The E-step over the components that some row of the chunk can belong to; assign_data is a pruning_t."""
-    cdef const pruning_t *pruning = <const pruning_t *> p.assign_data
+    cdef const pruning_t *pruning = <const pruning_t *> p.strategy.assign_data
     cdef Py_ssize_t n_components = p.family.n_components, n_first = 0, n_more = 0, n_kept, a, k
     cdef float *ceiling = ceilings_of(pruning, p, start)
     cdef double worst
@@ -226,7 +227,7 @@ cdef int within_reach(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, w
 cdef int all_densities(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, workspace_t *space,
                        double *lane) noexcept nogil:
     """`within_reach` for families without bounds: what is out of reach is seen only once it is computed."""
-    cdef const pruning_t *pruning = <const pruning_t *> p.assign_data
+    cdef const pruning_t *pruning = <const pruning_t *> p.strategy.assign_data
     cdef Py_ssize_t n_components = p.family.n_components, n_kept = 0, a
     cdef double worst
     if p.family.log_density(p.family, p.tables, chunk, &space.selection, space.family_scratch, space.resp) != 0:
@@ -264,7 +265,7 @@ cdef void share_among(const pruning_t *pruning, const pass_t *p, const chunk_t *
 cdef int label_and_add(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, const workspace_t *space,
                        double *lane) noexcept nogil:
     """The most likely component of each row and its log norm, before the statistics."""
-    cdef const pruning_t *pruning = <const pruning_t *> p.deliver_data
+    cdef const pruning_t *pruning = <const pruning_t *> p.strategy.deliver_data
     cdef Py_ssize_t r
     p.kernels.argmax(space.selection.n, chunk.n_rows, chunk.stride, space.resp, space.places, space.softmax_scratch)
     for r in range(chunk.n_rows):
@@ -277,7 +278,7 @@ cdef int label_and_add(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, 
 cdef int count_label_and_add(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, const workspace_t *space,
                              double *lane) noexcept nogil:
     """Also how many pairs of a dense pass hold something."""
-    cdef const pruning_t *pruning = <const pruning_t *> p.deliver_data
+    cdef const pruning_t *pruning = <const pruning_t *> p.strategy.deliver_data
     cdef Py_ssize_t n = space.selection.n
     lane[LANE_NEEDED] += <double> (n * chunk.n_rows - p.kernels.count_below(
         n, chunk.n_rows, chunk.stride, space.resp, pruning.limits))
@@ -297,7 +298,7 @@ cdef inline Py_ssize_t basket_of(const pass_t *p, const double *lane, Py_ssize_t
 
 cdef int empty_basket(const pass_t *p, Py_ssize_t k, const workspace_t *space, double *lane) noexcept nogil:
     """Add the statistics of a basket's rows, in a chunk no longer than they need."""
-    cdef const pruning_t *pruning = <const pruning_t *> p.deliver_data
+    cdef const pruning_t *pruning = <const pruning_t *> p.strategy.deliver_data
     cdef Py_ssize_t basket = basket_of(p, lane, k), real_bytes = p.family.real_bytes
     cdef char *resp = pruning.basket_resp + basket * pruning.basket_stride * real_bytes
     cdef rows_t rows = p.rows
@@ -319,7 +320,7 @@ cdef int empty_basket(const pass_t *p, Py_ssize_t k, const workspace_t *space, d
 cdef int put_in_basket(const pass_t *p, Py_ssize_t k, Py_ssize_t start, Py_ssize_t n, const workspace_t *space,
                        double *lane) noexcept nogil:
     """n rows of the chunk at `start`, as `choose_rows` left them in `index` and `softmax_scratch`."""
-    cdef const pruning_t *pruning = <const pruning_t *> p.deliver_data
+    cdef const pruning_t *pruning = <const pruning_t *> p.strategy.deliver_data
     cdef Py_ssize_t basket = basket_of(p, lane, k), first = basket * pruning.basket_stride, done = 0, fit, i
     cdef Py_ssize_t real_bytes = p.family.real_bytes
     cdef uint32_t *row
@@ -343,7 +344,7 @@ cdef int put_in_basket(const pass_t *p, Py_ssize_t k, Py_ssize_t start, Py_ssize
 cdef int fill_baskets(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, const workspace_t *space,
                       double *lane) noexcept nogil:
     """Statistics of the rows alone that hold something, where these are few."""
-    cdef const pruning_t *pruning = <const pruning_t *> p.deliver_data
+    cdef const pruning_t *pruning = <const pruning_t *> p.strategy.deliver_data
     cdef double *stats = lane + LANE_COUNTS + p.family.n_components
     cdef Py_ssize_t most = <Py_ssize_t> (FEW * <double> chunk.n_rows), n, a
     cdef selection_t one
@@ -365,7 +366,7 @@ cdef int fill_baskets(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, c
 
 
 cdef int empty_baskets(const pass_t *p, const workspace_t *space, double *lane) noexcept nogil:
-    cdef const pruning_t *pruning = <const pruning_t *> p.deliver_data
+    cdef const pruning_t *pruning = <const pruning_t *> p.strategy.deliver_data
     cdef Py_ssize_t k
     for k in range(p.family.n_components):
         if pruning.n_in_basket[basket_of(p, lane, k)] > 0 and empty_basket(p, k, space, lane) != 0:
@@ -396,8 +397,8 @@ cdef void set_limits(pruning_t *pruning, const pass_t *p, double mean_weight) no
         pruning.log_limits[k] = log(NEGLIGIBLE * p.weights[k]) if p.weights[k] > 0 else INFINITY
 
 
-cdef void begin_pass(pruning_t *pruning, pass_t *p, double mean_weight) noexcept nogil:
-    """Choose the strategy of the pass; it stays the dense one where there is no memory for another."""
+cdef void begin_pass(pruning_t *pruning, pass_t *p, double mean_weight, strategy_t *strategy) noexcept nogil:
+    """Change the strategy of the pass; it stays the dense one where there is no memory for another."""
     cdef bint fills = p.family.gathers_rows and (pruning.is_on or fills_unordered(p.family))
     pruning.n_passes += 1
     # where all the work of a row is less than what reading it out of order costs, order is never tried: see end_pass
@@ -411,19 +412,19 @@ cdef void begin_pass(pruning_t *pruning, pass_t *p, double mean_weight) noexcept
         pruning.probes = pruning.leaves_out = False
         return
     set_limits(pruning, p, mean_weight)
-    p.deliver_data = p.assign_data = pruning
-    pruning.add = p.deliver  # what the dense pass does
+    strategy.deliver_data = strategy.assign_data = pruning
+    pruning.add = strategy.deliver  # what the dense pass does
     if fills:
-        pruning.add, p.finish = fill_baskets, empty_baskets
+        pruning.add, strategy.finish = fill_baskets, empty_baskets
         memset(pruning.n_in_basket, 0, p.n_lanes * p.family.n_components * sizeof(int32_t))
-    p.deliver = pruning.add
+    strategy.deliver = pruning.add
     if pruning.probes:
-        p.deliver = label_and_add if pruning.is_on else count_label_and_add
+        strategy.deliver = label_and_add if pruning.is_on else count_label_and_add
     if pruning.is_on:
-        p.assign = all_densities
+        strategy.assign = all_densities
         if p.family.bounds != NULL:
             prepare_carry(pruning, p)
-            p.assign = within_reach
+            strategy.assign = within_reach
     if pruning.is_on or pruning.probes:
         memcpy(pruning.last_weights, p.weights, p.family.n_components * sizeof(double))
         memcpy(pruning.last_params, p.params, p.family.n_params * sizeof(double))

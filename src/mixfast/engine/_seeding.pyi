@@ -2,7 +2,8 @@ import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import disjoint_base
 
-from mixfast._em import Pass, Rows
+from mixfast.engine._pass import Pass
+from mixfast.engine._rows import Rows
 
 def kmeans_plusplus(p: Pass, n_clusters: int, seed: int, start: int) -> NDArray[np.int64]: ...
 

@@ -4,28 +4,31 @@ What is added up is added by chunk or by lane, in order, so results are the same
 """
 
 from libc.math cimport INFINITY, log1p
-from libc.stdint cimport int64_t, uint32_t, uint64_t, uintptr_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 
-from mixfast._em cimport Pass, Rows, copy_row, run_pass
 from mixfast.engine._family cimport chunk_t, totals_t
 from mixfast.engine._kernels cimport centres_kernels_t, mixfast_select_centres, mixfast_select_sparse_centres, rows_t
 from mixfast.engine._line cimport draw_line, leave_line, line_t, place_line, step_on_line, suits_line
 from mixfast.engine._pass cimport (
     LANE_COUNTS,
     LANE_EVIDENCE,
+    Pass,
     arena_t,
-    get,
     measure_arena,
     open_arena,
     pack_chunk,
     packed_columns,
     pass_t,
-    put,
+    run_pass,
+    strategy_t,
     take,
+    usual,
     workspace_t,
 )
 from mixfast.engine._random cimport FIRST_CENTRE, NEXT_CENTRE, RANDOM_ROWS, uniform
+from mixfast.engine._reals cimport get, put
+from mixfast.engine._rows cimport Rows, copy_row
 
 import numpy as np
 
@@ -57,7 +60,7 @@ cdef inline char *closest_of(const pass_t *p, const seeding_t *seeding, Py_ssize
 cdef int try_candidates(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, workspace_t *space,
                         double *lane) noexcept nogil:
     """Takes the centre chosen last, and measures what each candidate for the next one would leave."""
-    cdef const seeding_t *seeding = <const seeding_t *> p.assign_data
+    cdef const seeding_t *seeding = <const seeding_t *> p.strategy.assign_data
     cdef Py_ssize_t index = start // p.chunk_rows
     kernels_of(p).try_candidates(
         p.family.n_components, p.family.n_features, chunk, p.tables, space.weight, closest_of(p, seeding, index),
@@ -127,11 +130,12 @@ cdef void put_centre(pass_t *p, Py_ssize_t k, Py_ssize_t row) noexcept nogil:
     copy_row(&p.rows, row, p.params + k * p.family.n_features)
 
 
-cdef int measure(pass_t *p, const seeding_t *seeding, Py_ssize_t *winner, double *left) noexcept nogil:
+cdef int measure(pass_t *p, const strategy_t *strategy, const seeding_t *seeding, Py_ssize_t *winner,
+                 double *left) noexcept nogil:
     """One pass: the candidate that would leave least, the first of equals, and what it would leave."""
     cdef Py_ssize_t n_candidates = p.family.n_components - 1, chunk, i
     cdef double total
-    cdef int code = run_pass(p)
+    cdef int code = run_pass(p, strategy)
     winner[0] = 0
     for i in range(n_candidates):
         total = 0
@@ -169,14 +173,15 @@ cdef int seed_greedily(pass_t *p, seeding_t *seeding, Py_ssize_t n_clusters, uin
     """
     cdef Py_ssize_t n_candidates = p.family.n_components - 1, chosen, winner = 0, i
     cdef double draw, left = 0
+    cdef strategy_t strategy = usual()
     cdef int code
-    p.assign, p.assign_data, p.deliver = try_candidates, seeding, deliver_nothing
+    strategy.assign, strategy.assign_data, strategy.deliver = try_candidates, seeding, deliver_nothing
     for i in range(p.n_chunks * p.stride):
         put(seeding.closest, p.family.real_bytes, i, INFINITY)
     indices[0] = draw_by_weight(p, uniform(seed, start, FIRST_CENTRE, 0))
     for i in range(1 + n_candidates):
         put_centre(p, i, indices[0])
-    code = measure(p, seeding, &winner, &left)
+    code = measure(p, &strategy, seeding, &winner, &left)
     for chosen in range(1, n_clusters):
         if code != 0:
             return code
@@ -187,7 +192,7 @@ cdef int seed_greedily(pass_t *p, seeding_t *seeding, Py_ssize_t n_clusters, uin
         put_centre(p, 0, indices[chosen - 1])
         for i in range(n_candidates):
             put_centre(p, 1 + i, seeding.candidates[i])
-        code = measure(p, seeding, &winner, &left)
+        code = measure(p, &strategy, seeding, &winner, &left)
         indices[chosen] = seeding.candidates[winner]
     return code
 
@@ -211,7 +216,6 @@ def kmeans_plusplus(Pass p not None, Py_ssize_t n_clusters, uint64_t seed, uint3
             code = seed_greedily(&p.c, &seeding, n_clusters, seed, start, &chosen[0])
         p.check(code)
     finally:
-        p.c.assign_data = NULL
         free(block)
     return indices
 
@@ -223,29 +227,25 @@ cdef int find_nearest(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, w
     """Labels of the chunk's rows, to assign_data; the evidence is the sum of weight * square distance."""
     lane[LANE_EVIDENCE] += kernels_of(p).nearest(
         p.family.n_components, p.family.n_features, chunk, p.tables, space.weight,
-        (<int64_t *> p.assign_data) + start, space.log_norm, space.resp)
+        (<int64_t *> p.strategy.assign_data) + start, space.log_norm, space.resp)
     return 0
 
 
 cdef int add_rows(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, const workspace_t *space,
                   double *lane) noexcept nogil:
-    kernels_of(p).add_rows(&p.rows, start, chunk.n_rows, (<const int64_t *> p.assign_data) + start, p.params,
+    kernels_of(p).add_rows(&p.rows, start, chunk.n_rows, (<const int64_t *> p.strategy.assign_data) + start, p.params,
                            lane + LANE_COUNTS, lane + LANE_COUNTS + p.family.n_components)
     return 0
 
 
-cdef void begin_lloyd(pass_t *p, int64_t *labels) noexcept nogil:
-    """Make `p` a pass of Lloyd's k-means: `step_lloyd` labels each row and moves the centres to their rows."""
-    cdef Py_ssize_t k
-    p.assign, p.assign_data, p.deliver = find_nearest, labels, add_rows
-    for k in range(p.family.n_components):
-        p.weights[k] = 1
-
-
-cdef int step_lloyd(pass_t *p, double *distortion) noexcept nogil:
-    """One iteration; the mean square distance of the rows to the centres that went in."""
+cdef int step_lloyd(pass_t *p, int64_t *labels, double *distortion) noexcept nogil:
+    """One iteration: labels (n_rows,) of the centres that go in, which move to the means of their rows; the mean square
+    distance of the rows to the centres that went in."""
     cdef totals_t totals
-    cdef int code = run_pass(p)
+    cdef strategy_t strategy = usual()
+    cdef int code
+    strategy.assign, strategy.assign_data, strategy.deliver = find_nearest, labels, add_rows
+    code = run_pass(p, &strategy)
     if code != 0:
         return code
     totals.counts, totals.pivot = p.lanes + LANE_COUNTS, p.pivot
@@ -255,12 +255,13 @@ cdef int step_lloyd(pass_t *p, double *distortion) noexcept nogil:
     return 0
 
 
-cdef int settle(pass_t *p, double tol, Py_ssize_t max_iter, line_t *line, kmeans_t *found) noexcept nogil:
+cdef int settle(pass_t *p, int64_t *labels, double tol, Py_ssize_t max_iter, line_t *line,
+                kmeans_t *found) noexcept nogil:
     """Lloyd's iterations, two at least, until one lowers the mean square distance by less than tol times what the seeds
     left, or there were max_iter. Where there is a `line`, many are made on it."""
     cdef double first, last
     cdef bint is_on_line = False
-    cdef int code = step_lloyd(p, &first)
+    cdef int code = step_lloyd(p, labels, &first)
     found.distortion, found.n_iter = first, 1
     while code == 0:
         last = found.distortion
@@ -269,14 +270,14 @@ cdef int settle(pass_t *p, double tol, Py_ssize_t max_iter, line_t *line, kmeans
         if is_on_line:
             found.distortion = step_on_line(line, p)
         else:
-            code = step_lloyd(p, &found.distortion)
+            code = step_lloyd(p, labels, &found.distortion)
         found.n_iter += 1
         # not so where sums overflow
         if not last - found.distortion >= tol * first or found.n_iter >= max_iter:
             break
     if code == 0 and is_on_line:  # the last step again, for the labels
         leave_line(line, p)
-        code = step_lloyd(p, &found.distortion)
+        code = step_lloyd(p, labels, &found.distortion)
     return code
 
 
@@ -288,17 +289,19 @@ cdef class Lloyd(Pass):
     """
 
     cdef readonly object labels
+    cdef int64_t[::1] own
 
     def __cinit__(self, *args, **kwargs):
-        self.labels = np.zeros(self.c.rows.n_rows, dtype=np.int64)
-        begin_lloyd(&self.c, <int64_t *> <uintptr_t> self.labels.ctypes.data)
+        self.labels = self.own = np.zeros(self.c.rows.n_rows, dtype=np.int64)
+        for k in range(self.c.family.n_components):
+            self.c.weights[k] = 1
 
     def step(self):
         """One iteration; the mean square distance of the rows to the centres that went in."""
         cdef double distortion = 0
         cdef int code
         with nogil:
-            code = step_lloyd(&self.c, &distortion)
+            code = step_lloyd(&self.c, &self.own[0], &distortion)
         self.check(code)
         return distortion
 
@@ -318,7 +321,7 @@ cdef class Lloyd(Pass):
             open_arena(&arena, block)
             place_line(&line, &self.c, &arena)
         with nogil:
-            code = settle(&self.c, tol, max_iter, NULL if block == NULL else &line, &found)
+            code = settle(&self.c, &self.own[0], tol, max_iter, NULL if block == NULL else &line, &found)
         free(block)
         self.check(code)
         return found.distortion, found.n_iter

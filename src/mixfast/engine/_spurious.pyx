@@ -10,9 +10,11 @@ once. What is found does not depend on the order, which leaps about so that rows
 from libc.stdlib cimport free, malloc
 from libc.string cimport memset
 
-from mixfast._em cimport EM, are_equal, em_t, open_workspace, prepare
+from mixfast._em cimport EM, em_t
 from mixfast.engine._family cimport MIXFAST_FAILED, MIXFAST_SPURIOUS_COMPONENT, chunk_t
-from mixfast.engine._pass cimport STOPPED, cut, get, pack_chunk, pass_t, workspace_t
+from mixfast.engine._pass cimport STOPPED, cut, expected, open_workspace, pack_chunk, pass_t, prepare, workspace_t
+from mixfast.engine._reals cimport get
+from mixfast.engine._rows cimport are_equal
 
 cdef enum:
     # In a block, for each row that is wanted: components are seldom of one size. 500 x 1, K=3: the look takes 3 % of
@@ -46,7 +48,7 @@ cdef int note_lack_of_rows(em_t *em, Py_ssize_t n_wanted, Py_ssize_t *found) noe
     for _visit in range(p.n_chunks):
         pack_chunk(&p, index * p.chunk_rows, space.columns, space.weight, &chunk)
         space.selection.n, space.selection.component = n_components, p.everything
-        if p.assign(&p, index * p.chunk_rows, &chunk, &space, p.lanes) != 0:
+        if expected(&p, index * p.chunk_rows, &chunk, &space, p.lanes) != 0:
             return MIXFAST_FAILED
         n_open = find_rows(&p, index * p.chunk_rows, &chunk, &space, n_wanted, found)
         if n_open == 0:

@@ -21,11 +21,13 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from mixfast import seeding
-from mixfast._em import Pass, Rows, evaluate, evaluate_components
 from mixfast._threads import resolve_threads
 from mixfast._warnings import warn
 from mixfast.convergence import Monitor
 from mixfast.engine._fit import fit_rows
+from mixfast.engine._pass import Pass
+from mixfast.engine._predictions import evaluate, evaluate_components
+from mixfast.engine._rows import Rows
 from mixfast.estimators._constraints import WholeNumber
 from mixfast.estimators._density import DensityEstimator, check_finite, fitting, of_rows
 from mixfast.estimators._domain import first_outside

@@ -11,14 +11,7 @@ from libc.math cimport INFINITY, exp, isfinite, isinf, log
 from mixfast.engine._capsule cimport capsule_of, give_free_numbers
 from mixfast.engine._family cimport MIXFAST_NOT_FINITE, MIXFAST_OK, family_t, totals_t
 from mixfast.families._edge cimport is_left_by_prior
-from mixfast.families._linear cimport (
-    coefficients_in,
-    constant_in,
-    linear_t,
-    new_linear,
-    sums_of,
-    sums_t,
-)
+from mixfast.families._linear cimport coefficients_in, constant_in, linear_t, new_linear, sums_of, sums_t
 
 ctypedef struct context_t:
     linear_t linear

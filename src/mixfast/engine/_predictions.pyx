@@ -1,0 +1,121 @@
+"""Predictions: passes that write arrays, a number or a row of numbers for each of X, at given parameters."""
+
+from libc.stdint cimport int64_t, uint32_t, uintptr_t
+from libc.string cimport memcpy, memset
+
+from mixfast.engine._family cimport chunk_t, family_t
+from mixfast.engine._pass cimport (
+    LANE_IMPOSSIBLE,
+    Pass,
+    assign_fn,
+    densities,
+    expected,
+    finish_nothing,
+    mend_overflow,
+    nearest,
+    pass_t,
+    strategy_t,
+    workspace_t,
+)
+from mixfast.engine._reals cimport add, get
+
+import numpy as np
+
+
+cdef int unnormalised(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, workspace_t *space,
+                      double *lane) noexcept nogil:
+    """Log densities, weights of the components included, in the place of responsibilities: nothing is shared."""
+    cdef Py_ssize_t k, r
+    cdef int code = densities(p, chunk, space)
+    if code != 0:
+        return code
+    mend_overflow(p, chunk, space)
+    if p.rows.base != NULL:
+        for r in range(chunk.n_rows):
+            for k in range(p.family.n_components):
+                add(space.resp, p.family.real_bytes, k * chunk.stride + r, p.rows.base[start + r])
+    return 0
+
+
+cdef int write_results(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, const workspace_t *space,
+                       double *lane) noexcept nogil:
+    """Rows start .. of the arrays in deliver_data, where they are wanted; they hold reals of the family's precision."""
+    cdef const results_t *results = <const results_t *> p.strategy.deliver_data
+    cdef Py_ssize_t n_components = p.family.n_components, real_bytes = p.family.real_bytes, r
+    if results.log_norm != NULL:
+        if p.rows.base != NULL:
+            for r in range(chunk.n_rows):
+                add(space.log_norm, real_bytes, r, p.rows.base[start + r])
+        memcpy(results.log_norm + start * real_bytes, space.log_norm, chunk.n_rows * real_bytes)
+    if results.resp != NULL:
+        p.kernels.transpose(n_components, chunk.n_rows, chunk.stride, space.resp,
+                            results.resp + start * n_components * real_bytes)
+    if results.labels != NULL:
+        p.kernels.argmax(n_components, chunk.n_rows, chunk.stride, space.resp, space.places, space.softmax_scratch)
+        for r in range(chunk.n_rows):
+            results.labels[start + r] = <int64_t> get(space.places, real_bytes, r)
+        if results.largest != NULL:
+            memcpy(results.largest + start * real_bytes, space.softmax_scratch, chunk.n_rows * real_bytes)
+    return 0
+
+
+cdef void *address(array) except? NULL:
+    return <void *> <uintptr_t> array.ctypes.data if array is not None else NULL
+
+
+def evaluate(Pass p not None, bint classify=False, log_norm=None, labels=None, resp=None, largest=None):
+    """Fill whichever arrays are given, in one pass at p's parameters; returns the number of impossible rows.
+
+    log_norm (n_samples,) log densities, resp (n_samples, n_components) responsibilities, labels (n_samples,) int64 the
+    most likely components, largest (n_samples,) their responsibilities. All contiguous and, but for labels, of the
+    family's precision. `classify` spares the exponentials: labels only.
+    """
+    cdef results_t results
+    cdef const family_t *family = p.c.family
+    n_rows, real = p.c.rows.n_rows, np.float64 if family.real_bytes == 8 else np.float32
+    for name, array, shape, dtype in (
+        ("log_norm", log_norm, (n_rows,), real),
+        ("labels", labels, (n_rows,), np.int64),
+        ("resp", resp, (n_rows, family.n_components), real),
+        ("largest", largest, (n_rows,), real),
+    ):
+        if array is not None and not (array.shape == shape and array.dtype == dtype and array.flags.c_contiguous):
+            raise ValueError(f"{name} should be contiguous, {np.dtype(dtype)}, of shape {shape}; "
+                             f"got {array.dtype}, {array.shape}")
+    results.log_norm = <char *> address(log_norm)
+    results.labels = <int64_t *> address(labels)
+    results.resp = <char *> address(resp)
+    results.largest = <char *> address(largest)
+    run_to_write(p, nearest if classify else expected, &results)
+    return int(p.c.lanes[LANE_IMPOSSIBLE])
+
+
+def evaluate_components(Pass p not None, out not None):
+    """Fill out (n_samples, n_components), contiguous and of the family's precision, with the log density of each row
+    under each component at p's parameters, in one pass. p's weights are part of it."""
+    cdef results_t results
+    if (out.shape != (p.c.rows.n_rows, p.c.family.n_components) or out.dtype != p.dtype
+            or not out.flags.c_contiguous):
+        raise ValueError(f"out has shape {out.shape} and {out.dtype}")
+    memset(&results, 0, sizeof(results_t))
+    results.resp = <char *> address(out)
+    run_to_write(p, unnormalised, &results)
+
+
+cdef int run_to_write(Pass p, assign_fn assign, const results_t *results) except -1:
+    """A pass that shares rows as `assign` says and writes the results."""
+    cdef strategy_t strategy = writing(assign, results)
+    cdef const uint32_t *order = p.c.rows.order
+    p.c.rows.order = NULL
+    try:
+        p.run(&strategy)
+    finally:
+        p.c.rows.order = order
+    return 0
+
+
+cdef strategy_t writing(assign_fn assign, const results_t *results) noexcept nogil:
+    cdef strategy_t strategy
+    strategy.assign, strategy.assign_data = assign, NULL
+    strategy.deliver, strategy.finish, strategy.deliver_data = write_results, finish_nothing, results
+    return strategy

@@ -1,0 +1,172 @@
+"""Rows as the engine sees them: a view of the user's array or sparse matrix, with what is known of each row."""
+
+from libc.math cimport INFINITY
+from libc.stdint cimport int32_t, int64_t, uintptr_t
+from libc.string cimport memset
+
+from mixfast.engine._kernels cimport rows_t
+from mixfast.engine._reals cimport get
+
+import numpy as np
+
+
+cdef double value_of(const rows_t *rows, Py_ssize_t row, Py_ssize_t column) noexcept nogil:
+    """Of dense rows."""
+    return get(rows.data + row * rows.row_stride + column * rows.column_stride, rows.real_bytes, 0)
+
+
+cdef void copy_row(const rows_t *rows, Py_ssize_t row, double *out) noexcept nogil:
+    """out[n_features]"""
+    cdef Py_ssize_t j
+    cdef int64_t t
+    if rows.indptr == NULL:
+        for j in range(rows.n_features):
+            out[j] = value_of(rows, row, j)
+        return
+    memset(out, 0, rows.n_features * sizeof(double))
+    for t in range(rows.indptr[row], rows.indptr[row + 1]):
+        out[rows.indices[t]] = get(rows.data + t * rows.column_stride, rows.real_bytes, 0)
+
+
+cdef bint are_equal(const rows_t *rows, Py_ssize_t row, Py_ssize_t other) noexcept nogil:
+    cdef Py_ssize_t j
+    cdef int64_t t, u
+    if rows.indptr == NULL:
+        for j in range(rows.n_features):
+            if value_of(rows, row, j) != value_of(rows, other, j):
+                return False
+        return True
+    t, u = rows.indptr[row], rows.indptr[other]
+    if rows.indptr[row + 1] - t != rows.indptr[other + 1] - u:
+        return False
+    for j in range(rows.indptr[row + 1] - t):
+        if rows.indices[t + j] != rows.indices[u + j] or (
+                get(rows.data + (t + j) * rows.column_stride, rows.real_bytes, 0)
+                != get(rows.data + (u + j) * rows.column_stride, rows.real_bytes, 0)):
+            return False
+    return True
+
+
+cdef bint is_constant(const rows_t *rows) noexcept nogil:
+    """Whether there are several rows, all equal."""
+    cdef Py_ssize_t row
+    for row in range(1, rows.n_rows):
+        if not are_equal(rows, row, 0):
+            return False
+    return rows.n_rows > 1
+
+
+cdef double total_of_base(const rows_t *rows) noexcept nogil:
+    """The sum of weight * base, with Kahan's compensation as `sum_of_weights`."""
+    cdef double total = 0, lost = 0, raised, term
+    cdef Py_ssize_t i
+    if rows.base == NULL:
+        return 0
+    for i in range(rows.n_rows):
+        term = rows.base[i] if rows.weight == NULL else rows.weight[i] * rows.base[i]
+        term -= lost
+        raised = total + term
+        lost = (raised - total) - term
+        total = raised
+    return total
+
+
+cdef double least_weight_of(const rows_t *rows) noexcept nogil:
+    cdef double least = INFINITY
+    cdef Py_ssize_t i
+    if rows.weight == NULL:
+        return 1
+    for i in range(rows.n_rows):
+        if 0 < rows.weight[i] < least:
+            least = rows.weight[i]
+    return least
+
+
+cdef double sum_of_weights(const double *weight, Py_ssize_t n) noexcept nogil:
+    """With Kahan's compensation: millions of weights keep their digits."""
+    cdef double total = 0, lost = 0, raised, term
+    cdef Py_ssize_t i
+    for i in range(n):
+        term = weight[i] - lost
+        raised = total + term
+        lost = (raised - total) - term
+        total = raised
+    return total
+
+
+cdef class Rows:
+    """A view of X (n_samples, n_features), float32 or float64 with any strides, and of the weights of its rows.
+
+    X may be sparse instead, in CSR form with rising indices and no zeros: a scipy.sparse matrix, or what has its
+    attributes `shape`, `indptr`, `indices` and `data`. `sample_weight` and `base`, a term of the log density that no
+    parameter enters, are None or float64 (n_samples,), contiguous. Nothing is copied but int64 indices; the arrays must
+    not change or move.
+    """
+
+    def __cinit__(self, X, sample_weight=None, base=None):
+        cdef const double[:, :] doubles
+        cdef const float[:, :] floats
+        cdef const double[::1] per_row
+        if not isinstance(X, np.ndarray):
+            self.view_sparse(X)
+        elif X.dtype == np.float32:
+            floats = X
+            self.c.data = <const char *> &floats[0, 0]
+            self.c.row_stride, self.c.column_stride = floats.strides[0], floats.strides[1]
+            self.c.real_bytes = 4
+        else:
+            doubles = X
+            self.c.data = <const char *> &doubles[0, 0]
+            self.c.row_stride, self.c.column_stride = doubles.strides[0], doubles.strides[1]
+            self.c.real_bytes = 8
+        self.c.n_rows, self.c.n_features = X.shape
+        self.X, self.sample_weight, self.base = X, sample_weight, base
+        self.total_weight = self.c.n_rows
+        if sample_weight is not None:
+            per_row = sample_weight
+            if per_row.shape[0] != self.c.n_rows:
+                raise ValueError(f"sample_weight has {per_row.shape[0]} values for {self.c.n_rows} rows")
+            self.c.weight = &per_row[0]
+            self.total_weight = sum_of_weights(&per_row[0], per_row.shape[0])
+        if base is not None:
+            per_row = base
+            if per_row.shape[0] != self.c.n_rows:
+                raise ValueError(f"base has {per_row.shape[0]} values for {self.c.n_rows} rows")
+            self.c.base = &per_row[0]
+
+    cdef int view_sparse(self, X) except -1:
+        """Its values may be one number that stands for all."""
+        cdef const int64_t[::1] indptr = X.indptr.astype(np.int64, copy=False)
+        cdef const int32_t[::1] indices = X.indices.astype(np.int32, copy=False)
+        if len(indptr) != X.shape[0] + 1 or indptr[0] != 0 or indptr[len(indptr) - 1] != len(indices):
+            raise ValueError("sparse rows should be a scipy.sparse matrix in CSR form")
+        if X.data.dtype not in (np.float32, np.float64):
+            raise ValueError(f"sparse rows should hold float32 or float64, got {X.data.dtype}")
+        if len(X.data) not in (1, len(indices)) or not X.data.flags.c_contiguous:
+            raise ValueError(f"{len(X.data)} values for {len(indices)} indices of sparse rows")
+        self.indptr, self.indices = indptr, indices
+        self.c.indptr = &indptr[0]
+        self.c.indices = &indices[0] if len(indices) else NULL
+        self.c.data = <const char *> <uintptr_t> X.data.ctypes.data
+        self.c.real_bytes = X.data.itemsize
+        self.c.column_stride = 0 if len(X.data) == 1 else X.data.itemsize
+        return 0
+
+    def n_values_of(self, const int64_t[::1] offsets not None):
+        """How many values each slice of rows, from offsets[i] to offsets[i + 1], has where it is sparse; else 0."""
+        if self.indptr is None:
+            return np.zeros(offsets.shape[0] - 1, dtype=np.int64)
+        return np.diff(np.asarray(self.indptr)[np.asarray(offsets)])
+
+    def is_constant(self):
+        """Whether there are several rows, all equal."""
+        return bool(is_constant(&self.c))
+
+
+def is_mapped(X):
+    """Whether the rows lie on disk."""
+    while X is not None:
+        if isinstance(X, np.memmap):
+            return True
+        X = getattr(X, "base", None)
+    return False
