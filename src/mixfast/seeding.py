@@ -58,7 +58,7 @@ def kmeans_plusplus(rows, n_clusters, seed, start=0, n_threads=1, isa=None):
 
     Parameters
     ----------
-    rows : mixfast._em.Rows
+    rows : mixfast.engine._rows.Rows
     n_clusters : int
     seed, start : int
         The draws depend on these two alone.
