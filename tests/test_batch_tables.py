@@ -5,7 +5,8 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
-from batches import DTYPES, assert_same_fit, assert_same_results, fit_alone, groups, same_bits
+from batches import DTYPES, assert_same_fit, assert_same_results, attributes, fit_alone, groups, same_bits
+from sklearn.base import clone
 
 from mixfast import (
     BernoulliMixture,
@@ -194,8 +195,27 @@ def test_wrong_columns_of_groups_are_named():
             fit_many_groups(GROUPED, ESTIMATOR, **wrong)
     with pytest.raises(ValueError, match="no row of the table has values in all columns"):
         fit_many_groups(pd.DataFrame({"a": [1, 2], "x": [np.nan, np.nan]}), ESTIMATOR, by="a")
-    with pytest.raises(TypeError, match="fit_many_groups has no parameter 'sample_weight': take fit_many"):
-        fit_many_groups(GROUPED, ESTIMATOR, by="site", sample_weight=np.ones(300))
+    for wrong in (np.ones(300), pd.Series(np.ones(300))):
+        with pytest.raises(ValueError, match=r"sample_weight, a \w+ of 300, should name columns of the table"):
+            fit_many_groups(GROUPED, ESTIMATOR, by="site", sample_weight=wrong)
+    with pytest.raises(ValueError, match="by, a Series of 300, should name columns of the table: there is no column"):
+        fit_many_groups(GROUPED, ESTIMATOR, by=GROUPED.site)
+    with pytest.raises(ValueError, match=r"sample_weight=\['x', 'y'\] should name one column"):
+        fit_many_groups(GROUPED, ESTIMATOR, by="site", sample_weight=["x", "y"])
+
+
+@every_group_table
+def test_weights_of_groups_are_a_column_that_is_not_fitted(kind):
+    weight = np.random.default_rng(2).integers(0, 3, 300).astype(float)
+    table = GROUPED.assign(year=weight)
+    table = (
+        table if kind.startswith("pandas") else {"polars": pl.from_pandas, "pyarrow": pa.Table.from_pandas}[kind](table)
+    )
+    result = fit_many_groups(table, ESTIMATOR, by="site", sample_weight="year")
+    assert result.feature_names.tolist() == ["x", "y"]
+    for i, name in enumerate(result.names):
+        own = name == SITES
+        assert_same_fit(result[i], fit_alone(ESTIMATOR, GROUPED[own][["x", "y"]], 0, sample_weight=weight[own]))
 
 
 # ---- names of columns -----------------------------------------------------------------------------------------------
@@ -243,6 +263,54 @@ def test_columns_without_names_or_with_numbers_give_no_names():
     with pytest.raises(ValueError, match=r"problems\[1\] has the columns \[0, 1\]"):
         fit_many([numbered[0], numbered[1].set_axis([0, 1], axis=1)], ESTIMATOR)
     assert fit_many_columns(GROUPED[["x", "y"]], ESTIMATOR).feature_names is None
+
+
+def assert_same_product(got, wanted):
+    """With its margins; names of columns may be NaN."""
+    states = [{name: repr(value) for name, value in attributes(model).items()} for model in (got, wanted)]
+    assert states[0] == states[1]
+    for one, other in zip(got.components_.values(), wanted.components_.values(), strict=True):
+        assert attributes(one).keys() == attributes(other).keys()
+        assert all(same_bits(value, attributes(other)[name]) for name, value in attributes(one).items())
+    assert same_bits(got.weights_, wanted.weights_)
+
+
+@pytest.mark.parametrize("names", [["a", "b", "c"], [1, 0, 2], [7, "b", 0], [1.5, np.nan, ("a", 2)]])
+def test_parts_name_the_columns_of_a_batch_as_those_of_a_fit(names, tmp_path):
+    places = np.random.default_rng(3).normal([0, 100, -50], 1, (80, 3))
+    table = pd.DataFrame(places).set_axis(pd.Index(names, dtype=object, tupleize_cols=False), axis=1)
+    noted = table.assign(note="text", key=np.arange(80) % 2)
+    parts = [(names[1], Gaussian()), (names[0], Bernoulli(binarize=0.0))]
+    estimator = ProductMixture(parts, 2, random_state=0)
+    alone = clone(estimator).fit(noted)
+    offsets = np.array([0, 30, 80])
+    calls = {
+        "list": fit_many([noted], estimator),
+        "pair": fit_many((noted, np.array([0, 80])), estimator),
+        "grid": fit_many([noted], estimator, n_components=[2], criterion="heldout", keep="all"),
+    }
+    for result in calls.values():
+        assert_same_product(result[0], alone)
+        assert same_bits(result[0].score_samples(noted), alone.score_samples(noted))
+        assert same_bits(result.score_samples([noted])[0], alone.score_samples(noted))
+        assert same_bits(clone(result.candidates[0]).set_params(random_state=0).fit(noted).weights_, alone.weights_)
+        with pytest.raises(ValueError, match="problems have the columns"):
+            result.predict([noted[[*noted.columns[::-1]]]])
+    pieces = fit_many((noted, offsets), estimator)
+    assert_same_product(pieces[1], clone(estimator).fit(noted[30:]))
+    groups = fit_many_groups(noted, estimator, by="key")
+    assert_same_product(groups[1], clone(estimator).fit(noted.drop(columns="key")[1::2]))
+    calls["grid"].save(tmp_path / "result")
+    calls["grid"][0].save(tmp_path / "model")
+    assert same_bits(load(tmp_path / "result")[0].score_samples(noted), alone.score_samples(noted))
+    assert same_bits(load(tmp_path / "model").score_samples(noted), alone.score_samples(noted))
+    with pytest.raises(ValueError, match=r"problems\[0\]: parts name column"):
+        fit_many([noted.drop(columns=[names[1]])], estimator)
+    shared = table.set_axis(["a", "a", "b"], axis=1)
+    estimator = ProductMixture([("b", Gaussian()), (0, Gaussian())], random_state=0)
+    assert same_bits(
+        fit_many([shared], estimator)[0].score_samples(shared), estimator.fit(shared).score_samples(shared)
+    )
 
 
 def test_estimators_one_by_one_predict_tables_without_a_warning():

@@ -289,12 +289,14 @@ def objects_as_reals(X):
     return X if flat is None else flat.reshape(X.shape)
 
 
-def as_columns(X, name):
-    """An array of reals with two dimensions, or a sparse matrix in CSR form; a single dimension is one column."""
+def as_columns(X, name, reads=None):
+    """An array of reals with two dimensions, or a sparse matrix in CSR form; a single dimension is one column.
+    `reads(names)` is a mask of the columns of a table that somebody looks at: others may hold anything and are 0."""
     X = adopted(X)
     if is_table(X):
         try:
-            return table_of_reals(X)
+            looked_at = [True] if reads is None else reads(names_of(X))
+            return table_of_reals(X) if all(looked_at) else columns_of_reals(Table(X), range(len(looked_at)), looked_at)
         except (TypeError, ValueError) as error:
             raise ValueError(f"{name}: {error}") from None
     X = scipy.sparse.csr_matrix(X) if scipy.sparse.issparse(X) else objects_as_reals(np.asarray(X))
@@ -338,6 +340,12 @@ def table_of_reals(X):
         raise
     check_no_dates(X)
     return array
+
+
+def columns_of_reals(table, places, looked_at):
+    """Columns of a `Table` as an array; those that nobody looks at are 0."""
+    zeros = np.zeros(len(table), dtype=np.float32)  # of a precision that makes no other column wider
+    return np.column_stack([table.reals(j) if looked else zeros for j, looked in zip(places, looked_at, strict=True)])
 
 
 def columns_of(data):

@@ -17,6 +17,7 @@ from mixfast._threads import resolve_threads
 from mixfast.batches._batch import fit_problems
 from mixfast.batches.bound_model import BoundModel
 from mixfast.batches.problems import (
+    Problems,
     below_zero,
     gather_problems,
     not_finite,
@@ -35,7 +36,7 @@ from mixfast.estimators._parameters import unfitted_copy
 from mixfast.fitting import plan_of
 from mixfast.row_data import check_names, rows_with, separated
 from mixfast.status import Status
-from mixfast.tables import Table, columns_of, declared_categories, feature_names
+from mixfast.tables import Table, columns_of, columns_of_reals, declared_categories, share_names
 from mixfast.weights import check_n_effective, effective_number, is_far, warn_of_sum
 
 N_FOLDS = 5
@@ -127,8 +128,8 @@ def fit_many(
         three-dimensional arrays of float32 or float64 are read in place, lists are copied. An array with a single
         dimension is one column. float32 is computed in float32; a list with both precisions in float64.
         Tables of pandas, polars or pyarrow should have the same columns in the same order; where all have names that
-        are strings, these are `feature_names_in_` of `result[i]`. Categories should be numbers, and so should the
-        columns that the parts of a `ProductMixture` name.
+        are strings, these are `feature_names_in_` of `result[i]`. The parts of a `ProductMixture` name columns as in
+        its `fit`. Categories should be numbers.
     estimator : GaussianMixture, BernoulliMixture or any other mixture of this package
         What is fitted, with its parameters. `n_threads`, `verbose` and `warm_start` play no role.
     n_components : int or list of int, default=None
@@ -194,11 +195,11 @@ def fit_many(
     check_mixture(estimator)
     check_names("fit_many", estimator, row_data)
     n_threads = resolve_threads(n_threads)
-    problems = gather_problems(problems, sample_weight, row_data)
+    problems = gather_problems(problems, sample_weight, row_data, estimator._reads)
     seeds = _seeds(estimator, seeds, random_state, len(problems))
     wrong_weights = _look_at_weights(problems)
     problems = without_weightless_rows(problems)
-    estimator = estimator._by_place(list(range(problems.X.shape[1])))
+    estimator = estimator._by_place(problems.columns)
     status = _look_at_rows(problems, estimator, wrong_weights)
     estimator = _for_parts_of(problems, estimator, status)
     candidates = _candidates(estimator, n_components, covariance_type)
@@ -224,7 +225,8 @@ def fit_many(
             _hold_out(problems, candidates, seeds, found, n_threads)
         except KeyboardInterrupt:
             _leave_undone(found, np.flatnonzero(np.any(is_usable(found.status), axis=1)))
-    return _result(problems, bound_models, seeds, criterion, choice, found, keep)._named(None, problems.feature_names)
+    names = None if problems.names is None or share_names(problems.names) else problems.names
+    return _result(problems, bound_models, seeds, criterion, choice, found, keep)._named(None, names)
 
 
 def fit_many_columns(data, estimator, **options):
@@ -277,8 +279,8 @@ def fit_many_groups(data, estimator, *, by, columns=None, **options):
         The columns to fit, of numbers; None is all others. Where they are strings, they are `feature_names_in_` of
         `result[i]`.
     **options : as in `fit_many`
-        But for `sample_weight`. Row data are names of columns, such as `exposure="hours"` for a `PoissonMixture`; rows
-        where these have nothing are left out.
+        `sample_weight` and row data are names of columns, such as `exposure="hours"` for a `PoissonMixture`, which are
+        not fitted then; rows where these have nothing are left out.
 
     Returns
     -------
@@ -287,7 +289,7 @@ def fit_many_groups(data, estimator, *, by, columns=None, **options):
         those of a categorical or an Enum in the order of its categories.
     """
     check_mixture(estimator)
-    named = {name: options.pop(name, None) for name in estimator._row_data}
+    named = {name: options.pop(name, None) for name in ("sample_weight", *estimator._row_data)}
     _check_options(options, "fit_many_groups", estimator)
     table = Table(data)
     keys = _places_given("by", by, table)
@@ -299,38 +301,41 @@ def fit_many_groups(data, estimator, *, by, columns=None, **options):
     if not keys or not places:
         raise ValueError(f"by={by!r} and columns={columns!r} should name columns of the table, which has {table.names}")
     series = [table.series[place] for place in keys]
-    X = np.column_stack([table.reals(place) for place in places])
-    kept = ~np.any(np.isnan(X) & ~estimator._allows_nan(len(places)), axis=1)
+    columns = [table.names[place] for place in places]
+    X = columns_of_reals(table, places, estimator._reads(columns))
+    kept = ~np.any(np.isnan(X) & ~estimator._by_place(columns)._allows_nan(len(places)), axis=1)
     for place in (*keys, *data_places.values()):
         kept &= ~table.is_missing(place)
     if not np.any(kept):
         raise ValueError("no row of the table has values in all columns")
     declared = [declared_categories(own) for own in series]
     names, groups = _group_rows([list(itertools.compress(own.to_list(), kept)) for own in series], declared)
-    X, columns = X[kept], [table.names[place] for place in places]
     offsets = np.concatenate([[0], np.cumsum(np.bincount(groups, minlength=len(names)))])
-    order = np.argsort(groups, kind="stable")
-    row_data = {name: table.reals(place)[kept][order] for name, place in data_places.items()}
-    result = fit_many((X[order], offsets), estimator, **options, **row_data)
-    return result._named(names, feature_names(columns))
+    rows = np.flatnonzero(kept)[np.argsort(groups, kind="stable")]
+    row_data = {name: table.reals(place)[rows].astype(np.float64) for name, place in data_places.items()}
+    problems = Problems(X[rows], offsets, row_data.pop("sample_weight", None), row_data, columns)
+    result = fit_many(problems, estimator, **options)
+    return result._named(names, result._column_names)
 
 
 def _places_given(argument, given, table):
     """The places of the columns that an argument names, one or several in a list."""
     is_name = isinstance(given, str) or table.is_name(given)
+    is_array = hasattr(type(given), "__array__") and np.ndim(given)  # whose values nobody wants to read
+    shown = f"{argument}, a {type(given).__name__} of {len(given)}," if is_array else f"{argument}={given!r}"
     if not is_name and not isinstance(given, Iterable):
-        raise ValueError(f"{argument}={given!r} should name columns of the table, which has {table.names}")
+        raise ValueError(f"{shown} should name columns of the table, which has {table.names}")
     try:
         return [table.place_of(name) for name in ([given] if is_name else given)]
     except ValueError as error:
-        raise ValueError(f"{argument}={given!r}: {error}") from None
+        raise ValueError(f"{shown} should name columns of the table: {error}") from None
 
 
 def _place_given(argument, given, table):
     """The place of the column that an argument names."""
     places = _places_given(argument, given, table)
     if len(places) != 1:
-        raise ValueError(f"{argument}={given!r} should name one column of the table, which has {table.names}")
+        raise ValueError(f"{argument}={given!r} should name one column of the table, not {len(places)}")
     return places[0]
 
 

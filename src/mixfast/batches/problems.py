@@ -11,7 +11,7 @@ import numpy as np
 import scipy.sparse
 
 from mixfast.row_data import rows_with, take_data
-from mixfast.tables import as_columns, canonical, check_one_number_a_row, feature_names, is_table, names_of
+from mixfast.tables import as_columns, canonical, check_one_number_a_row, is_table, names_of, same_names
 
 
 @dataclass(frozen=True)
@@ -22,14 +22,14 @@ class Problems:
     offsets : int64 (n_problems + 1,); problem i has the rows offsets[i] .. offsets[i + 1]
     sample_weight : float64 (n_rows,) or None
     row_data : what rows have beside their values, by name, float64 (n_rows,)
-    feature_names : object (n_features,), names of the columns, or None where not all problems have them
+    names : list (n_features,), names of the columns, whatever they are, or None where not all problems have them
     """
 
     X: np.ndarray | scipy.sparse.csr_matrix
     offsets: np.ndarray
     sample_weight: np.ndarray | None
     row_data: Mapping = field(default_factory=dict)
-    feature_names: np.ndarray | None = None
+    names: list | None = None
 
     def __len__(self):
         return len(self.offsets) - 1
@@ -52,29 +52,37 @@ class Problems:
     def weights_of(self, i):
         return None if self.sample_weight is None else self.sample_weight[self.rows(i)]
 
+    @property
+    def columns(self):
+        """Names or numbers of the columns."""
+        return list(range(self.X.shape[1])) if self.names is None else self.names
+
     def owners(self):
         """The problem of each row."""
         return np.repeat(np.arange(len(self)), np.diff(self.offsets))
 
 
 def _common_names(problems):
-    """Names of the columns, an object array; None where a problem has no names, or names that are no strings.
+    """Names of the columns, a list; None where a problem has no names.
 
     Raises ValueError where the names of two tables differ.
     """
     names = [names_of(X) for X in problems]
     known = [i for i, own in enumerate(names) if own is not None]
     for i in known:
-        if names[i] != names[known[0]]:
+        if not same_names(names[i], names[known[0]]):
             raise ValueError(
                 f"problems[{i}] has the columns {names[i]}, problems[{known[0]}] has {names[known[0]]}: all should "
                 "have the same columns in the same order"
             )
-    return feature_names(names[0]) if names and len(known) == len(names) else None
+    return names[0] if names and len(known) == len(names) else None
 
 
-def gather_problems(problems, sample_weight=None, row_data=None):
-    """`Problems` from any of the forms that `fit_many` takes; weights and `row_data`, by name, have the same form."""
+def gather_problems(problems, sample_weight=None, row_data=None, reads=None):
+    """`Problems` from any of the forms that `fit_many` takes; weights and `row_data`, by name, have the same form.
+    `reads` is as in `as_columns`."""
+    if isinstance(problems, Problems):
+        return problems
     names = None
     if is_table(problems) or isinstance(problems, dict):
         raise ValueError(
@@ -84,7 +92,7 @@ def gather_problems(problems, sample_weight=None, row_data=None):
         )
     if isinstance(problems, tuple) and len(problems) == 2 and np.ndim(problems[1]) == 1:
         names = _common_names(problems[:1])
-        X, offsets = as_columns(problems[0], "problems[0]"), np.asarray(problems[1])
+        X, offsets = as_columns(problems[0], "problems[0]", reads), np.asarray(problems[1])
         if not np.issubdtype(offsets.dtype, np.integer):
             raise ValueError(f"offsets should be integers, got {offsets.dtype}")
         offsets = np.ascontiguousarray(offsets, dtype=np.int64)
@@ -111,7 +119,7 @@ def gather_problems(problems, sample_weight=None, row_data=None):
             )
         if not {np.ndarray}.issuperset(map(type, problems)):
             names = _common_names(problems)
-        arrays = [as_columns(X, f"problems[{i}]") for i, X in enumerate(problems)]
+        arrays = [as_columns(X, f"problems[{i}]", reads) for i, X in enumerate(problems)]
         if arrays and len({X.shape[1] for X in arrays}) > 1:
             raise ValueError(f"problems should have one number of columns, got {sorted({X.shape[1] for X in arrays})}")
         offsets = np.concatenate([[0], np.cumsum([X.shape[0] for X in arrays], dtype=np.int64)]).astype(np.int64)
@@ -176,7 +184,7 @@ def part_of(problems, kept):
     offsets = np.concatenate([[0], np.cumsum(kept)])[problems.offsets].astype(np.int64)
     weight = None if problems.sample_weight is None else problems.sample_weight[kept]
     data = take_data(problems.row_data, kept, problems.n_rows)
-    return Problems(problems.X[kept], offsets, weight, data, problems.feature_names)
+    return Problems(problems.X[kept], offsets, weight, data, problems.names)
 
 
 def only_of(problems, kept):

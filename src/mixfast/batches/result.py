@@ -21,6 +21,7 @@ from mixfast.estimators._parameters import unfitted_copy
 from mixfast.families.rounding import rounded_above_zero
 from mixfast.row_data import check_names, separated
 from mixfast.status import Status
+from mixfast.tables import feature_names, same_names
 
 #: What models can be compared by.
 CRITERIA = ("bic", "aic", "icl", "heldout")
@@ -91,18 +92,24 @@ class BatchResult:
         self._weights, self.weights = weights, rounded_above_zero(weights, self.dtype)
         self.lower_bound = np.where(bad, np.nan, lower_bound).astype(self.dtype)
 
-    def _named(self, names, feature_names):
+    def _named(self, names, column_names):
         """The result with names of the problems and of their columns, as have its models."""
-        self.names, self.feature_names = names, feature_names
+        self.names, self._column_names = names, column_names
         for model in self.models or []:
-            model._named(names, feature_names)
+            model._named(names, column_names)
         return self
+
+    @property
+    def feature_names(self):
+        return None if self._column_names is None else feature_names(self._column_names)
 
     # ---- arrays ----
 
     @property
     def candidates(self):
-        return [model.estimator for model in self._bound_models]
+        names = self._column_names
+        estimators = [model.estimator for model in self._bound_models]
+        return estimators if names is None else [estimator._by_name(names) for estimator in estimators]
 
     @property
     def n_components(self):
@@ -162,9 +169,9 @@ class BatchResult:
 
     def __getitem__(self, i):
         """The fitted estimator of problem i; nothing is fitted again. ValueError where it has no parameters."""
-        return self._estimator(i, self.feature_names)
+        return self._estimator(i, self._column_names)
 
-    def _estimator(self, i, feature_names):
+    def _estimator(self, i, column_names):
         if not isinstance(i, Integral) or isinstance(i, bool):
             raise TypeError(f"a problem is an integer, got {i!r}")
         if not -len(self) <= i < len(self):
@@ -172,7 +179,7 @@ class BatchResult:
         if np.isnan(self._weights[i, 0]):
             raise ValueError(f"problem {i} has no parameters: its status is {Status(int(self.status[i]))}")
         model = self._bound_models[self.chosen[i]]
-        estimator = unfitted_copy(model.estimator)
+        estimator = unfitted_copy(model.estimator if column_names is None else model.estimator._by_name(column_names))
         estimator.random_state = int(self.seeds[i])
         status = Status(int(self.status[i]))
         fit = Fit(
@@ -185,9 +192,7 @@ class BatchResult:
             status=status,
             fails=False,
         )
-        estimator.n_features_in_ = model.n_features
-        if feature_names is not None:
-            estimator.feature_names_in_ = feature_names.copy()
+        estimator._learn_columns(model.n_features, column_names)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             estimator._finish(fit, model.layout, self.dtype)
@@ -273,9 +278,11 @@ class BatchResult:
             "feature_names": self.feature_names,
             "row_data": list(self.row_data),
         }
+        if self.feature_names is None and self._column_names is not None:
+            result["column_names"] = self._column_names
         sections = {"result": result} | _sections_of_names(self.names)
-        for i, candidate in enumerate(self.candidates):
-            sections[f"candidate{i}"] = candidate.get_params(deep=False)
+        for i, model in enumerate(self._bound_models):
+            sections[f"candidate{i}"] = model.estimator.get_params(deep=False)
         for i, model in enumerate(self.models or []):
             # the places of all candidates, as in the result
             sections[f"model{i}"] = model._fits() | {"criteria": self.criteria, "chosen": np.full_like(self.chosen, i)}
@@ -323,12 +330,13 @@ class BatchResult:
 
         models = [of_model(i) for i in range(result["n_models"])] or None
         found = cls(bound_models, dtype, *(result[name] for name in FITTED), *common, models=models)
-        names, feature_names = _names_of_section(names), result.get("feature_names")  # older files have none
+        names, column_names = _names_of_section(names), result.get("feature_names")  # older files have none
+        column_names = result.get("column_names") if column_names is None else list(column_names)
         if names is not None and len(names) != n_problems:
             raise ValueError(f"there are {len(names)} names for {n_problems} problems")
-        if feature_names is not None and np.shape(feature_names) != (result["n_features"],):
-            raise ValueError(f"feature_names are {feature_names!r} for {result['n_features']} columns")
-        return found._named(names, feature_names)
+        if column_names is not None and len(column_names) != result["n_features"]:
+            raise ValueError(f"names of columns are {column_names!r} for {result['n_features']} columns")
+        return found._named(names, column_names)
 
     def _fits(self):
         """The arrays that differ between models, by the names of the constructor."""
@@ -409,17 +417,22 @@ class BatchResult:
         return self._of_rows(problems, n_threads, "log_norm", problems.X.dtype.type(np.nan))
 
     def _check_problems(self, problems, method, row_data):
-        check_names(f"{type(self).__name__}.{method}", self._bound_models[0].estimator, row_data)
-        problems = gather_problems(problems, None, row_data)
-        n_features = self._bound_models[0].n_features
+        estimator, n_features = self._bound_models[0].estimator, self._bound_models[0].n_features
+        check_names(f"{type(self).__name__}.{method}", estimator, row_data)
+        problems = gather_problems(problems, None, row_data, self._reads)
         if len(problems) != len(self):
             raise ValueError(f"there are {len(problems)} problems, and {len(self)} were fitted")
         if problems.X.shape[1] != n_features:
             raise ValueError(f"problems have {problems.X.shape[1]} columns, those that were fitted {n_features}")
-        names = problems.feature_names, self.feature_names
-        if all(own is not None for own in names) and not np.array_equal(*names):
-            raise ValueError("problems have the columns {}, those that were fitted {}".format(*map(list, names)))
         return replace(problems, X=problems.X.astype(np.result_type(problems.X.dtype, self.dtype), copy=False))
+
+    def _reads(self, names):
+        """Which columns of a table are looked at, a mask; ValueError where they are not those that were fitted."""
+        estimator, fitted = self._bound_models[0].estimator, self._column_names
+        compares = estimator._looks_up_names or (feature_names(names) is not None and self.feature_names is not None)
+        if fitted is not None and compares and not same_names(names, fitted):
+            raise ValueError(f"problems have the columns {names}, those that were fitted {fitted}")
+        return estimator._reads(range(len(names)))
 
     def _of_rows(self, problems, n_threads, name, blank):
         """An array of values for each problem, `blank` where it has no parameters: such rows are not looked at."""

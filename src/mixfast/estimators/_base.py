@@ -40,7 +40,7 @@ from mixfast.proportions._fixed import FixedWeights
 from mixfast.proportions._free import FreeWeights
 from mixfast.row_data import rows_with, separated
 from mixfast.status import Status
-from mixfast.tables import canonical
+from mixfast.tables import canonical, feature_names
 from mixfast.units import DataUnits
 from mixfast.weights import counted_rows, observed
 
@@ -135,6 +135,9 @@ class BaseMixture(DensityEstimator):
     #: Whether X may have entries that are missing, NaN.
     _accepts_missing: bool = False
 
+    #: Whether columns are looked up by their names, whatever these are.
+    _looks_up_names: bool = False
+
     #: Parameters of the constructor that say what the fitted parameters are; a warm start needs them as they were.
     _structural: tuple[str, ...] = ()
 
@@ -197,6 +200,21 @@ class BaseMixture(DensityEstimator):
     def _by_place(self, names):
         """The estimator for arrays whose columns are called so: what it says of columns is said by their places."""
         return self
+
+    def _by_name(self, names):
+        """What `_by_place` was made of, for columns that all have names of their own."""
+        return self
+
+    def _reads(self, names):
+        """Which columns are looked at, a mask, of those that are called so."""
+        return np.ones(len(names), dtype=bool)
+
+    def _learn_columns(self, n_features, names):
+        """Keep what a fit keeps of the columns: how many they are, and their names or None."""
+        self.n_features_in_ = n_features
+        strings = None if names is None else feature_names(names)
+        if strings is not None:
+            self.feature_names_in_ = strings
 
     def _params_of_codes(self):
         """Parameters to set for a fit to rows of `_sample_codes`."""

@@ -96,6 +96,8 @@ class ProductMixture(BaseMixture):
 
     _parameter_constraints: dict = {**BaseMixture._parameter_constraints, "parts": [list, tuple]}
 
+    _looks_up_names = True
+
     def __init__(
         self,
         parts,
@@ -269,6 +271,8 @@ class ProductMixture(BaseMixture):
             except InvalidParameterError as error:
                 raise InvalidParameterError(f"Part {group.name!r}: {error}") from None
             own.n_features_in_ = len(group.places)
+            if hasattr(self, "feature_names_in_"):
+                own.feature_names_in_ = self.feature_names_in_[group.places]
         return components
 
     def _column_names(self):
@@ -366,6 +370,27 @@ class ProductMixture(BaseMixture):
     def _by_place(self, names):
         return clone(self).set_params(parts=[(*group.places, group.part) for group in self._groups(names)])
 
+    def _by_name(self, names):
+        parts = [(*(names[place] for place in _columns_of(part, Names(()))), part[-1]) for part in self.parts]
+        return clone(self).set_params(parts=parts)
+
+    def _reads(self, names):
+        looked_at = np.zeros(len(names), dtype=bool)
+        for group in self._groups(names):
+            looked_at[group.places] = True
+        return looked_at
+
+    def _learn_columns(self, n_features, names):
+        super()._learn_columns(n_features, names)
+        self._keep_names(names)
+
+    def _keep_names(self, names):
+        vars(self).pop("column_names_in_", None)
+        if names is not None and not hasattr(self, "feature_names_in_"):
+            self.column_names_in_ = list(names)
+        known = self._column_names()
+        self.columns_ = [known[place] for place in np.flatnonzero(self._reads(known))]
+
     def _params_of_codes(self):
         parts, start = [], 0
         for (*_, part), own in zip(self.parts, self.components_.values(), strict=True):
@@ -400,15 +425,8 @@ class ProductMixture(BaseMixture):
             raise ValueError(f"X has the columns {columns.names}, and had {fitted} in fit")
         groups = self._groups(columns.names if reset else self._column_names())
         if reset:
-            vars(self).pop("column_names_in_", None)
-            if columns.are_named and not hasattr(self, "feature_names_in_"):
-                self.column_names_in_ = list(columns.names)
-            places = sorted(place for group in groups for place in group.places)
-            self.columns_ = [columns.names[place] for place in places]
+            self._keep_names(columns.names if columns.are_named else None)
             self.components_ = self._new_components(groups)
-            if hasattr(self, "feature_names_in_"):
-                for group, own in zip(groups, self.components_.values(), strict=True):
-                    own.feature_names_in_ = self.feature_names_in_[group.places]
         return self._block(columns, groups, self.components_.values(), reset)
 
     def _prepare_rows(self, X):
