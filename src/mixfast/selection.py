@@ -104,8 +104,16 @@ CRITERIA = {
     "heldout": Criterion("minus mean held-out log density", 5, _heldout),
 }
 
-#: These take a pass over the rows each, so every table has them.
+#: These take one pass over the rows together, so every table has them.
 ALWAYS = ("bic", "aic", "icl")
+
+
+def _scores(model, data, n_effective):
+    """Those of `ALWAYS`; by the methods of these names where a class of the user's has its own."""
+    cls = type(model)
+    if all(getattr(cls, name) is getattr(BaseMixture, name) for name in (*ALWAYS, "score_samples")):
+        return data.given_to(model._criteria, n_effective=n_effective)
+    return {name: CRITERIA[name].evaluate(model, data, n_effective, []) for name in ALWAYS}
 
 
 # ---- a start from a smaller mixture ----
@@ -278,8 +286,10 @@ class Search(NamedTuple):
         scores = dict.fromkeys(self.criteria, math.nan)
         if model is not None:
             try:
+                scores |= _scores(model, self.data, self.n_effective)
                 for name in self.criteria:
-                    scores[name] = CRITERIA[name].evaluate(model, self.data, self.n_effective, self.folds)
+                    if name not in ALWAYS:
+                        scores[name] = CRITERIA[name].evaluate(model, self.data, self.n_effective, self.folds)
             except ValueError as error:
                 failure = str(error)
         return Cell(params, model, start, scores, failure)

@@ -54,6 +54,14 @@ def take(X, rows):
     return _safe_indexing(X.tocsr() if scipy.sparse.issparse(X) else X, rows)
 
 
+def weighted_sum(values, sample_weight):
+    """(sum of weight * value, sum of the weights), in float64; weights are None for ones."""
+    values = values.astype(np.float64, copy=False)
+    if sample_weight is None:
+        return float(np.sum(values)), len(values)
+    return float(np.dot(sample_weight, values)), float(np.sum(sample_weight))
+
+
 # ---- what criteria take for the number of rows ----
 
 

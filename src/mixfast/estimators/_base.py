@@ -42,7 +42,7 @@ from mixfast.row_data import rows_with, separated
 from mixfast.status import Status
 from mixfast.tables import canonical, feature_names
 from mixfast.units import DataUnits
-from mixfast.weights import counted_rows, observed
+from mixfast.weights import counted_rows, observed, weighted_sum
 
 #: What a fit warns of, in this order.
 WARNINGS = {
@@ -767,12 +767,17 @@ class BaseMixture(DensityEstimator):
 
         Parameters and return as in `bic`.
         """
+        return self._criteria(X, sample_weight, n_effective, **row_data)["icl"]
+
+    def _criteria(self, X, sample_weight, n_effective, **row_data):
+        """BIC, AIC and ICL by their names, from one pass over the rows."""
         X, sample_weight = observed(rows_with(X, row_data), sample_weight, n_effective)
         result = self._evaluate(X, log_norm=True, labels=True, largest=True)
-        if sample_weight is None:
-            sample_weight = np.ones(len(result.log_norm))
-        completed = result.log_norm.astype(np.float64) + np.log(result.largest.astype(np.float64))
-        return -2 * float(np.dot(sample_weight, completed)) + self._n_parameters() * math.log(sample_weight.sum())
+        doubt = np.log(result.largest.astype(np.float64))
+        (total, weight), (in_doubt, _) = (weighted_sum(values, sample_weight) for values in (result.log_norm, doubt))
+        n_parameters = self._n_parameters()
+        bic = -2 * total + n_parameters * math.log(weight)
+        return {"bic": bic, "aic": -2 * total + 2 * n_parameters, "icl": bic - 2 * in_doubt}
 
     def sample(self, n_samples=1, random_state=None):
         """Draw rows from the fitted model.

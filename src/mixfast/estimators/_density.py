@@ -19,7 +19,7 @@ from mixfast.estimators._parameters import CheckedParameters
 from mixfast.estimators._published import PublishedArrays
 from mixfast.persistence import Contents, Storable, check_name, write
 from mixfast.row_data import rows_with, separated
-from mixfast.weights import counted_rows
+from mixfast.weights import counted_rows, weighted_sum
 
 
 def fitting(fit):
@@ -132,10 +132,7 @@ class DensityEstimator(PublishedArrays, Storable, DensityMixin, CheckedParameter
         """(sum of weight * log density, sum of weights)"""
         X, sample_weight, _ = counted_rows(X, sample_weight)
         rows, data = separated(X)
-        log_norm = self.score_samples(rows, **data).astype(np.float64, copy=False)
-        if sample_weight is None:
-            return float(np.sum(log_norm)), len(log_norm)
-        return float(np.dot(sample_weight, log_norm)), float(np.sum(sample_weight))
+        return weighted_sum(self.score_samples(rows, **data), sample_weight)
 
     def _rng_of_sample(self, n_samples, random_state):
         check_is_fitted(self)
