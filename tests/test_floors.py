@@ -23,7 +23,7 @@ FLOORS = [
         ),
     ],
     ["families/"],
-    ["seeding", "fitting", "hierarchy", "persistence"],
+    ["seeding", "fitting", "hierarchy", "persistence", "statistics", "design"],
     ["estimators/", "parts", "plotting"],
     ["batches/", "selection"],
     ["bootstrap"],

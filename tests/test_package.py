@@ -112,7 +112,10 @@ def test_show_config_says_what_runs(capsys):
 
 @pytest.mark.parametrize(
     "document",
-    ["README.md", *(f"docs/{name}.md" for name in ("acceleration", "batch", "extending", "families", "selection"))],
+    [
+        "README.md",
+        *(f"docs/{name}.md" for name in ("acceleration", "batch", "extending", "families", "selection", "statistics")),
+    ],
 )
 def test_the_code_in_the_documents_runs(document, tmp_path, monkeypatch, capsys):
     """All Python blocks of a document, in order, as one program."""

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from mixfast.batches.result import BatchResult as BatchResult
     from mixfast.bootstrap import BootstrapLRT as BootstrapLRT
     from mixfast.bootstrap import bootstrap_lrt as bootstrap_lrt
+    from mixfast.design import Design as Design
     from mixfast.estimators.bernoulli_mixture import BernoulliMixture as BernoulliMixture
     from mixfast.estimators.categorical_mixture import CategoricalMixture as CategoricalMixture
     from mixfast.estimators.dirichlet_multinomial_mixture import (
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from mixfast.plotting import plot_mixture as plot_mixture
     from mixfast.selection import Selection as Selection
     from mixfast.selection import select as select
+    from mixfast.statistics import Statistics as Statistics
     from mixfast.status import Status as Status
 
 __all__ = list(_HOMES)

@@ -31,6 +31,8 @@ LOCAL_HEADER = struct.Struct("<4s22xHH")
 #: What `force_zip64` puts there: sizes in 64 bits.
 ZIP64_EXTRA = 20
 UTF8_NAME = 0x800
+#: What an archive without a comment ends with: a signature, and 18 bytes more.
+END, END_SIZE = b"PK\5\6", 22
 
 
 # ---- writing --------------------------------------------------------------------------------------------------------
@@ -82,7 +84,13 @@ def write(path, header, arrays):
     arrays : dict
         By name. Of dtypes of `KINDS`.
     """
-    with replacing(path) as file, zipfile.ZipFile(file, "w") as archive:
+    with replacing(path) as file:
+        write_to(file, header, arrays)
+
+
+def write_to(file, header, arrays):
+    """The same to an open binary file."""
+    with zipfile.ZipFile(file, "w") as archive:
         archive.writestr(zipfile.ZipInfo(HEADER), header)  # ZipInfo knows no clock: the same model, the same bytes
         for name, array in arrays.items():
             with archive.open(name + SUFFIX, "w", force_zip64=True) as entry:
@@ -116,7 +124,8 @@ class Archive:
         end = 0
         for entry in self._entries:
             end = self._check_entry(entry, end)
-        if end != self._archive.start_dir or self._archive.comment:
+        self._file.seek(-END_SIZE, os.SEEK_END)
+        if end != self._archive.start_dir or self._archive.comment or self._file.read(4) != END:
             raise ValueError("it holds more than its entries")
         return {entry.filename.removesuffix(SUFFIX): self._array(entry) for entry in self._entries[1:]}
 

@@ -8,6 +8,7 @@ scikit-learn takes 125 MB (with pandas beside it), which a file that is refused 
 
 from __future__ import annotations
 
+import io
 import json
 import math
 from contextlib import contextmanager
@@ -176,6 +177,11 @@ def write(path, contents):
     OSError
         Where the file cannot be written whole. What was there before stays.
     """
+    archive.write(path, *_laid_out(contents))
+
+
+def _laid_out(contents):
+    """The header and the arrays."""
     arrays = {}
     sections = {
         section: {name: _encode(value, f"{section}.{name}", arrays) for name, value in values.items()}
@@ -189,7 +195,7 @@ def write(path, contents):
         "class": contents.class_name,
         "sections": sections,
     }
-    archive.write(path, json.dumps(header, allow_nan=False, indent=1), arrays)
+    return json.dumps(header, allow_nan=False, indent=1), arrays
 
 
 def _check_header(path, header):
@@ -222,23 +228,55 @@ def read(path, classes=()):
     objects = {"object": lambda parts: object_of(*parts, known)}
     decoders = DECODERS | {"items": DECODERS["items"] | objects}
     with open(path, "rb") as file, _promised(path):
-        entries = archive.Archive(file)
-        header = json.loads(entries.header())
-        _check_header(path, header)
-        sections = header["sections"]
-        arrays = entries.arrays(
-            [
-                entry
-                for section, values in sections.items()
-                for name, item in values.items()
-                for entry in _entries_of(item, f"{section}.{name}")
-            ]
-        )
-        decoded = {
-            section: {name: _decode(item, f"{section}.{name}", arrays, decoders) for name, item in values.items()}
-            for section, values in sections.items()
-        }
+        header, decoded = _sections_in(file, path, decoders)
         return Contents(header["kind"], header["class"], decoded, known)
+
+
+def _sections_in(file, path, decoders):
+    """(the header, the sections of values) of an open file."""
+    entries = archive.Archive(file)
+    header = json.loads(entries.header())
+    _check_header(path, header)
+    sections = header["sections"]
+    arrays = entries.arrays(
+        [
+            entry
+            for section, values in sections.items()
+            for name, item in values.items()
+            for entry in _entries_of(item, f"{section}.{name}")
+        ]
+    )
+    decoded = {
+        section: {name: _decode(item, f"{section}.{name}", arrays, decoders) for name, item in values.items()}
+        for section, values in sections.items()
+    }
+    return header, decoded
+
+
+# ---- bytes ----------------------------------------------------------------------------------------------------------
+
+
+def to_bytes(contents):
+    """What `write` would put in a file."""
+    file = io.BytesIO()
+    archive.write_to(file, *_laid_out(contents))
+    return file.getvalue()
+
+
+def from_bytes(data, kind, make):
+    """The object of a kind that `make` makes of its sections; whatever is wrong with the bytes is a ValueError."""
+    if not isinstance(data, (bytes, bytearray, memoryview)):
+        raise TypeError(f"expected bytes, got {type(data).__name__}")
+    try:
+        header, sections = _sections_in(io.BytesIO(data), "bytes", DECODERS)
+        if header["kind"] != kind:
+            raise ValueError(f"they are of the kind {header['kind']!r}")
+        return make(sections)
+    except Exception as error:
+        raise ValueError(
+            f"these are no bytes of {kind} that mixfast made, or they are damaged ({error}): make them again, with "
+            "the method to_bytes"
+        ) from error
 
 
 class RefusedFileError(ValueError):

@@ -6,6 +6,8 @@ the logarithm of the unit of volume: what log densities in the data's units are 
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 #: Rows that are converted to float64 at a time: 4 MiB of 128 columns.
@@ -19,6 +21,15 @@ class DataUnits:
 
     def __init__(self, family, X, sample_weight):
         pass
+
+    @classmethod
+    def from_design(cls, family, design):
+        """Units that do not depend on the rows."""
+        return cls(family, None, None)
+
+    def design(self):
+        """What was learned of the rows, arrays by name."""
+        return {}
 
     def rows(self, X):
         return X
@@ -45,14 +56,28 @@ class StandardUnits:
     """
 
     def __init__(self, family, X, sample_weight):
-        self._family = family
+        with np.errstate(over="ignore", invalid="ignore"):
+            self._set(family, *column_moments(X, sample_weight))
+
+    def _set(self, family, mean, deviation):
+        self._family, self._mean, self._deviation = family, mean, deviation
         with np.errstate(over="ignore", invalid="ignore"):  # the caller sees it in log_volume
-            self._mean, deviation = column_moments(X, sample_weight)
             unit = family.column_units(deviation)
-            unit = np.where(unit == 0, family.column_units(np.abs(self._mean)), unit)
+            unit = np.where(unit == 0, family.column_units(np.abs(mean)), unit)
             self._unit = np.where(unit == 0, 1.0, unit)
             self._varies = deviation > 0
             self.log_volume = float(np.sum(np.log(self._unit)))
+
+    @classmethod
+    def from_design(cls, family, design):
+        """Those of rows with the column means and deviations of a design."""
+        mean, deviation = arrays_named(design, "column_means", "column_deviations")
+        units = cls.__new__(cls)
+        units._set(family, mean, deviation)
+        return units
+
+    def design(self):
+        return {"column_means": self._mean, "column_deviations": self._deviation}
 
     def rows(self, X):
         """A copy in these units, of the same dtype."""
@@ -71,6 +96,32 @@ class StandardUnits:
         """`params` in the data's units."""
         with np.errstate(over="ignore", invalid="ignore"):
             return self._family.transformed(params, 0.0, self._unit, self._mean)
+
+
+def joined(one, other, share):
+    """The design of the rows of two, of which the second has this share of the weight. No square overflows; a constant
+    column has exactly its value."""
+    if not one:
+        return {}
+    step = other["column_means"] - one["column_means"]
+    mean = one["column_means"] + share * step
+    within = np.hypot(math.sqrt(1 - share) * one["column_deviations"], math.sqrt(share) * other["column_deviations"])
+    deviation = np.hypot(within, math.sqrt(share * (1 - share)) * step)
+    deviation[deviation <= 4 * np.finfo(float).eps * np.abs(mean)] = 0
+    return {"column_means": mean, "column_deviations": deviation}
+
+
+def arrays_named(design, *names):
+    """Arrays (n_features,) of a design; ValueError where they are not there, or no means and deviations."""
+    arrays = [design.get(name) for name in names]
+    if any(array is None or array.dtype != np.float64 or array.ndim != 1 for array in arrays):
+        raise ValueError(
+            f"units need {', '.join(names)} of all rows, float64 (n_features,), and the design has {sorted(design)}: "
+            "pass the design of these"
+        )
+    if len({len(array) for array in arrays}) > 1 or not np.all(np.isfinite(arrays)) or np.any(arrays[1] < 0):
+        raise ValueError(f"{', '.join(names)} of a design should be finite, and deviations not negative")
+    return arrays
 
 
 def column_moments(X, sample_weight):

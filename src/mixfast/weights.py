@@ -29,15 +29,17 @@ def check_weights(sample_weight, X):
     return np.ascontiguousarray(sample_weight)
 
 
-def counted_rows(X, sample_weight):
+def counted_rows(X, sample_weight, needs_some=True):
     """(rows of positive weight, their weights or None, a mask of the rows that count or None where all do).
 
     A weight of 0 equals leaving the row out: this comes before anything is learned or asked of the values of X, so that
-    such rows may hold what they want.
+    such rows may hold what they want. `needs_some=False` says that no row need be left.
     """
     if sample_weight is None:
         return X, None, None
     X = adopted(X)
+    if not needs_some and np.shape(sample_weight) == (_num_samples(X),) and not np.any(sample_weight):
+        return take(X, np.empty(0, dtype=np.intp)), None, None
     sample_weight = check_weights(sample_weight, X)
     kept = sample_weight > 0
     if np.all(kept):

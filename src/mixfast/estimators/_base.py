@@ -32,6 +32,7 @@ from mixfast.estimators._constraints import WholeNumber
 from mixfast.estimators._density import DensityEstimator, check_finite, fitting, of_rows
 from mixfast.estimators._domain import first_outside
 from mixfast.estimators._rows import read_rows
+from mixfast.estimators._statistics import FromStatistics
 from mixfast.families.domains import SUM_TOLERANCE
 from mixfast.families.rounding import rounded_above_zero
 from mixfast.fitting import bind_model, fingerprint, plan_of
@@ -99,7 +100,7 @@ def check_mixture(estimator):
     raise TypeError(f"estimator={estimator!r} should be a mixture of mixfast, such as GaussianMixture(2)")
 
 
-class BaseMixture(DensityEstimator):
+class BaseMixture(FromStatistics, DensityEstimator):
     """Base of the mixture estimators."""
 
     _parameter_constraints: dict = {
@@ -228,6 +229,10 @@ class BaseMixture(DensityEstimator):
     def _may_meet_unseen(self):
         """Whether values that no fit has seen are missing: rows are then encoded one problem at a time."""
         return False
+
+    def _known_units(self, family, moments):
+        """The units of rows with the moments that a design has."""
+        return DataUnits(family, None, None)
 
     def _units(self, family, X, sample_weight):
         """The units that the rows are fitted in."""
@@ -404,12 +409,12 @@ class BaseMixture(DensityEstimator):
             )
         raise self._status_error(fit.status if fit.status & self._raises_on() else Status.NOT_FINITE, dtype)
 
-    def _finish(self, best, layout, dtype):
+    def _finish(self, best, layout, dtype, reorders=True):
         """Publish the best start and warn of what its status says."""
         scalar = dtype.type
         self.weights_ = rounded_above_zero(best.weights, dtype)
         self._publish(layout.view(best.params), dtype)
-        if self.canonical_order:
+        if self.canonical_order and reorders:
             # of what was published: rounding to float32 makes equals
             order = self._family().canonical_order(self._collect())
             self.weights_ = self.weights_[order]
@@ -587,13 +592,17 @@ class BaseMixture(DensityEstimator):
             )
         return weights, params
 
-    def _pass_over(self, X):
-        """A pass over X at the fitted parameters, and the dtype that results should have."""
+    def _check_ready(self):
+        """Raises where there is no model, or it is not what the parameters say."""
         check_is_fitted(self)
         try:
             self._check_structure()
         except ValueError as error:
             raise ValueError(f"{error}: fit again, or set the parameter back") from None
+
+    def _pass_over(self, X):
+        """A pass over X at the fitted parameters, and the dtype that results should have."""
+        self._check_ready()
         X = self._read_rows(X, reset=False)
         weights = np.asarray(self.weights_, dtype=np.float64)
         encoded = self._family().encode(X)

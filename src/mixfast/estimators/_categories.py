@@ -103,16 +103,17 @@ def _plain(name, values, is_declared=False):
     return full, is_missing
 
 
-def categories_of(answers):
-    """Those that the type of the column names, or else its distinct values, sorted."""
+def categories_of(answers, needs_some=True):
+    """Those that the type of the column names, or else its distinct values, sorted; a part of the rows need not have
+    some."""
     if answers.declared is not None:
         return answers.declared
     known = answers.values[~answers.is_missing]
-    if not len(known):
+    if not len(known) and needs_some:
         raise ValueError(f"Column {answers.name!r} of X has no answers: leave it out, or give its categories")
     if known.dtype == object:
         return np.array(sorted(set(known)), dtype=object)
-    steps = _steps(known, known.min())
+    steps = _steps(known, known.min()) if len(known) else None
     if steps is not None and steps.max() < len(known):  # a count takes a tenth of the time of a sort
         return (np.flatnonzero(np.bincount(steps)) + known.min()).astype(known.dtype)
     return np.unique(known)

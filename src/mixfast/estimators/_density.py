@@ -55,7 +55,7 @@ def of_rows(method):
     a call without them is told of that. The signature stays scikit-learn's.
     """
     own = [name for name, own in signature(method).parameters.items() if own.kind is not own.VAR_KEYWORD][1:]
-    first = own[: own.index("n_effective")] if "n_effective" in own else own
+    first = own[: own.index("sample_weight") + 1] if "sample_weight" in own else own
 
     @wraps(method)
     def with_rows(estimator, *args, **kwargs):

@@ -137,6 +137,9 @@ class EllipticalMixture(BaseMixture):
         is_default = self._has_default("reg_covar") and self._has_default("regularization")
         return {"reg_covar": 0.0} if is_default else {}
 
+    def _known_units(self, family, moments):
+        return UNITS[self.regularization].from_design(family, moments)
+
     def _units(self, family, X, sample_weight):
         units = UNITS[self.regularization](family, X, sample_weight)
         if not np.isfinite(units.log_volume):

@@ -233,6 +233,12 @@ class CategoricalMixture(BaseMixture):
     def _sample_codes(self, n_samples, random_state):
         return super().sample(n_samples, random_state)[0]
 
+    def _names_of_codes(self):
+        return self._known_categories()
+
+    def _with_categories(self, categories):
+        return clone(self).set_params(categories=categories)
+
     def _may_meet_unseen(self):
         return self.unseen == "missing"
 
@@ -243,13 +249,13 @@ class CategoricalMixture(BaseMixture):
         answers = Columns(X, ensure_min_samples).all_answers()
         check_names(self, X, reset)
         if reset:
-            self._learn_categories(answers)
+            self._learn_categories(answers, ensure_min_samples > 0)
         is_float32 = all(own.values.dtype == np.float32 for own in answers)
         return self._coded(answers, np.float32 if is_float32 else np.float64)
 
-    def _learn_categories(self, answers):
+    def _learn_categories(self, answers, needs_some=True):
         if isinstance(self.categories, str):
-            self.categories_ = [categories_of(own) for own in answers]
+            self.categories_ = [categories_of(own, needs_some) for own in answers]
         else:
             self.categories_ = check_categories(self.categories, len(answers))
 

@@ -402,6 +402,22 @@ class ProductMixture(BaseMixture):
     def _sample_codes(self, n_samples, random_state):
         return super().sample(n_samples, random_state)[0]
 
+    def _no_rows(self, dtype):
+        return np.empty((0, sum(own.n_features_in_ for own in self.components_.values())), dtype=dtype)
+
+    def _names_of_codes(self):
+        of_parts = [own._names_of_codes() for own in self._mixtures().values()]
+        categories = [own for part in of_parts if part is not None for own in part]
+        return categories or None
+
+    def _with_categories(self, categories):
+        left = iter(categories)
+        parts = [(*columns, clone(part)) for *columns, part in self.parts]
+        for group, part in zip(self._groups(self._column_names()), parts, strict=True):
+            if isinstance(part[-1], Categorical):
+                part[-1].categories = [next(left) for _ in group.places]
+        return clone(self).set_params(parts=parts)
+
     def _may_meet_unseen(self):
         return any(part[-1].unseen == "missing" for part in self.parts if isinstance(part[-1], Categorical))
 
@@ -427,12 +443,12 @@ class ProductMixture(BaseMixture):
         if reset:
             self._keep_names(columns.names if columns.are_named else None)
             self.components_ = self._new_components(groups)
-        return self._block(columns, groups, self.components_.values(), reset)
+        return self._block(columns, groups, self.components_.values(), reset, ensure_min_samples > 0)
 
     def _prepare_rows(self, X):
         return self._block(Columns(X), self._groups(self._column_names()), self._mixtures().values())
 
-    def _block(self, columns, groups, mixtures, learns=False):
+    def _block(self, columns, groups, mixtures, learns=False, needs_some=True):
         """The columns of all parts as numbers, side by side."""
         answers = [[columns.answers(place) for place in group.places] for group in groups]
         floats = [
@@ -444,7 +460,7 @@ class ProductMixture(BaseMixture):
         for group, mixture, own in zip(groups, mixtures, answers, strict=True):
             if _is_categorical(group):
                 if learns:
-                    mixture._learn_categories(own)
+                    mixture._learn_categories(own, needs_some)
                 blocks.append(mixture._coded(own, dtype))
             else:
                 blocks.append(_numbers(group, mixture, own, dtype))
@@ -539,7 +555,7 @@ def _numbers(group, mixture, answers, dtype):
     block = np.empty((len(answers[0].values), len(answers)), dtype=dtype, order="F")
     allows_nan = get_tags(mixture).input_tags.allow_nan
     for j, own in enumerate(answers):
-        if own.values.dtype == object:
+        if own.values.dtype == object and len(own.values):
             raise ValueError(f"Column {own.name!r} of X should hold numbers, as it is {kind}, but it holds strings")
         if np.any(own.is_missing) and not allows_nan:
             row = int(np.argmax(own.is_missing))

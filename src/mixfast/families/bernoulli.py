@@ -9,7 +9,7 @@ import scipy.sparse
 
 from mixfast.families._bernoulli import bind_bernoulli
 from mixfast.families.domains import PROBABILITY
-from mixfast.families.family import Encoded, Family
+from mixfast.families.family import Encoded, Family, arrays_of
 from mixfast.families.rounding import rounded_above_zero, rounded_below_one
 
 
@@ -39,15 +39,18 @@ class Bernoulli(Family):
     missing : int32 ndarray, default none
         The columns that have missing entries, of rows that `encode` has made: a column for each of these is added to
         them, which is 0 where the entry is 0, else 1; and then a column of ones.
+    knows : bool, default False
+        Whether rows that are encoded have these columns added and no others.
     """
 
     Params = BernoulliParams
     Stats = BernoulliStats
     domains = {"probabilities": (PROBABILITY,)}
 
-    def __init__(self, alpha=0.0, missing=()):
+    def __init__(self, alpha=0.0, missing=(), knows=False):
         self.alpha = alpha
         self.missing = np.asarray(missing, dtype=np.int32)
+        self.knows = knows
 
     def param_shapes(self, n_components, n_features):
         return ((n_components, n_features),)
@@ -60,11 +63,26 @@ class Bernoulli(Family):
 
     def encode(self, X):
         """k-means takes the mean of a column for what is missing in it."""
-        if not np.isnan(X.sum()):
+        given = self.missing if self.knows else ()
+        if not np.isnan(X.sum()) and not len(given):
             return Encoded(self, X)
         split = _split_sparse if scipy.sparse.issparse(X) else _split_dense
-        missing, rows, seeds = split(X)
+        missing, rows, seeds = split(X, given)
+        if self.knows and len(missing) > len(given):
+            raise ValueError(
+                f"Column {np.setdiff1d(missing, given)[0]} of X has missing entries, and none in the rows of the "
+                "design: make the design of all rows"
+            )
         return Encoded(Bernoulli(self.alpha, missing), rows, None, seeds)
+
+    def design(self):
+        return {"missing": self.missing}
+
+    def with_design(self, design):
+        (missing,) = arrays_of(design, missing=(np.int32, 1))
+        if np.any(missing < 0) or np.any(np.diff(missing) <= 0):
+            raise ValueError(f"missing should be columns in order, got {missing}")
+        return Bernoulli(self.alpha, missing, knows=True)
 
     def located(self, centres):
         return self.blank(*np.shape(centres))  # its statistics are measured from nothing
@@ -82,10 +100,11 @@ class Bernoulli(Family):
         return (rng.uniform(size=probabilities.shape) < probabilities).astype(np.float64)
 
 
-def _split_dense(X):
-    """(columns with missing entries, rows as the kernels see them, rows with means in the place of what is missing)"""
+def _split_dense(X, given):
+    """(columns with missing entries and those given, rows as the kernels see them, rows with means in the place of what
+    is missing)"""
     is_missing = np.isnan(X)
-    missing = np.flatnonzero(is_missing.any(axis=0))
+    missing = np.union1d(np.flatnonzero(is_missing.any(axis=0)), given).astype(np.intp)
     ones = np.where(is_missing, 0, X)
     means = ones.sum(axis=0) / np.maximum(len(X) - is_missing.sum(axis=0), 1)
     not_zero = (X[:, missing] != 0).astype(X.dtype)
@@ -93,11 +112,11 @@ def _split_dense(X):
     return missing, rows, np.where(is_missing, means, X).astype(X.dtype, copy=False)
 
 
-def _split_sparse(X):
+def _split_sparse(X, given):
     """The same of what is stored, ones and NaN."""
     n_rows, n_features = X.shape
     is_missing = np.isnan(X.data)
-    missing = np.unique(X.indices[is_missing])
+    missing = np.union1d(X.indices[is_missing], given).astype(np.intp)
     place = np.full(n_features, -1)
     place[missing] = n_features + np.arange(len(missing))
     row, column = X.tocoo().coords

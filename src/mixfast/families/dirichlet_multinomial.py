@@ -8,11 +8,12 @@ from typing import NamedTuple
 import numpy as np
 import scipy.sparse
 
-from mixfast.families._cells import cells_of_rows
+from mixfast.families._cells import Cells, cells_of_rows
 from mixfast.families._dirichlet_multinomial import bind_fixed, bind_free, bind_symmetric, surrogates
+from mixfast.families.cells import places_in
 from mixfast.families.counts import root_proportions
 from mixfast.families.domains import POSITIVE, SAME_FOR_ALL_COLUMNS, of_sum
-from mixfast.families.family import Encoded, Family
+from mixfast.families.family import Encoded, Family, arrays_of
 
 
 class DirichletMultinomialParams(NamedTuple):
@@ -53,6 +54,8 @@ class DirichletMultinomial(Family):
 
     #: The cells of the rows that are encoded.
     cells = None
+    #: Names of the cells that rows to be encoded may have, None where these teach them.
+    known = None
 
     def __init__(self, shape=0.0, rate=0.0):
         self.shape = shape
@@ -75,9 +78,29 @@ class DirichletMultinomial(Family):
         rows = scipy.sparse.csr_matrix(X)
         family = copy.copy(self)
         family.cells, indptr, indices = cells_of_rows(rows)
+        if self.known is not None:
+            indices = places_in(self.known, _names_of(family.cells)).astype(np.int32)[indices]
+            if np.any(indices < 0):
+                raise ValueError("X has counts or totals that no row of the design has: make the design of all rows")
+            if self.known[-1, 0] > rows.shape[1]:
+                raise ValueError(f"the design has cells of column {self.known[-1, 0]}, X has {rows.shape[1]} columns")
+            family.cells = Cells(self.known[:, 0].astype(np.int32), self.known[:, 1], rows.shape[1])
         ones = np.ones(1, dtype=rows.dtype)
         cell_rows = CellRows((rows.shape[0], len(family.cells)), indptr, indices, ones)
         return Encoded(family, cell_rows, seeds=lambda offsets: root_proportions(rows))
+
+    def design(self):
+        """cells (n, 2): column and count; the number of columns stands for totals."""
+        return {"cells": _names_of(self.cells)}
+
+    def with_design(self, design):
+        (cells,) = arrays_of(design, cells=(np.int64, 2))
+        is_rising = np.array_equal(np.unique(cells, axis=0), cells)
+        if not is_rising or cells.shape[1:] != (2,) or not len(cells) or cells.min() < 0 or cells.max() > 2**53:
+            raise ValueError(f"cells should be columns and counts in order, got {cells}")
+        family = copy.copy(self)
+        family.known = cells
+        return family
 
     def bind(self, n_components, n_features, dtype, isa=None, is_sparse=True):
         return bind_free(self.cells, n_components, np.dtype(dtype).itemsize, isa, self.shape, self.rate)
@@ -136,6 +159,11 @@ class FixedDirichletMultinomial(DirichletMultinomial):
 
     def bind(self, n_components, n_features, dtype, isa=None, is_sparse=True):
         return bind_fixed(self.cells, n_components, np.dtype(dtype).itemsize, isa, self.shape, self.total)
+
+
+def _names_of(cells):
+    columns = np.repeat(np.arange(cells.n_columns + 1), np.diff(cells.begin))
+    return np.column_stack([columns, cells.counts]).astype(np.int64)
 
 
 def _dirichlet(concentrations, rng):

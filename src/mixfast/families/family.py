@@ -76,6 +76,19 @@ class Encoded(NamedTuple):
             )
 
 
+def arrays_of(design, **kinds):
+    """The arrays of a design by name; ValueError unless these are all that it has, of these dtypes and dimensions."""
+    if design.keys() != kinds.keys():
+        raise ValueError(f"a design should have {sorted(kinds)}, this one has {sorted(design)}")
+    for name, (dtype, ndim) in kinds.items():
+        if design[name].dtype != dtype or design[name].ndim != ndim:
+            raise ValueError(
+                f"{name} of a design should be {np.dtype(dtype)} of {ndim} dimensions, got {design[name].dtype} of "
+                f"{design[name].ndim}"
+            )
+    return [design[name] for name in kinds]
+
+
 def is_sparse(rows):
     """Whether rows are stored by their values that are not zero."""
     return not isinstance(rows, np.ndarray)
@@ -112,6 +125,23 @@ class Family(ABC):
     def encode(self, X):
         """Validated rows of the user as `Encoded`, once for a fit or a prediction."""
         return Encoded(self, X)
+
+    def design(self):
+        """What `encode` has learned of rows, said by the family that it gave: sets by name, arrays whose rows are in
+        order. The design of more rows is the union."""
+        return {}
+
+    def with_design(self, design):
+        """A family whose `encode` makes of any rows what it would make of them among the rows that the design is of.
+
+        Raises
+        ------
+        ValueError
+            Where this is no design of the family's; by `encode`, for rows that it is not of.
+        """
+        if design:
+            raise ValueError(f"{type(self).__name__} learns nothing of rows, and the design has {sorted(design)}")
+        return self
 
     @abstractmethod
     def bind(self, n_components, n_features, dtype, isa=None):

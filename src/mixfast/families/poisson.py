@@ -10,7 +10,7 @@ import scipy.sparse
 from mixfast.families._poisson import bind_poisson
 from mixfast.families.counts import log_factorials, row_totals
 from mixfast.families.domains import NOT_NEGATIVE
-from mixfast.families.family import Encoded, Family
+from mixfast.families.family import Encoded, Family, arrays_of
 from mixfast.families.rounding import rounded_above_zero
 from mixfast.row_data import separated
 
@@ -79,12 +79,20 @@ class Poisson(Family):
     def encode(self, X):
         """Of counts, perhaps with the `exposure` of each row; k-means compares rates."""
         counts, data = separated(X)
-        if "exposure" not in data:
+        if "exposure" not in data and not self.is_exposed:
             return Encoded(self, counts, -log_factorials(counts))
-        exposure = data["exposure"]
+        exposure = data["exposure"] if "exposure" in data else np.ones(counts.shape[0])
         base = row_totals(counts) * np.log(exposure) - log_factorials(counts)
         exposed = Poisson(self.alpha, self.beta, is_exposed=True)
         return Encoded(exposed, design(counts, exposure), base, lambda offsets: rates(counts, exposure))
+
+    def design(self):
+        """exposures: empty, or 1 where there are any."""
+        return {"exposures": np.ones(int(self.is_exposed), dtype=np.int32)}
+
+    def with_design(self, design):
+        (exposures,) = arrays_of(design, exposures=(np.int32, 1))
+        return Poisson(self.alpha, self.beta, len(exposures) > 0)
 
     def located(self, centres):
         return self.blank(*np.shape(centres))  # its statistics are measured from nothing

@@ -86,6 +86,26 @@ class Product(Family):
             lambda offsets: join_seeds(parts, offsets),
         )
 
+    def design(self):
+        """Those of the parts, with their numbers before the names."""
+        return {
+            f"{i}.{name}": array for i, family in enumerate(self.families) for name, array in family.design().items()
+        }
+
+    def _split_design(self, design):
+        """One for each part."""
+        parts = [{} for _ in self.families]
+        for name, array in design.items():
+            place, _, own = name.partition(".")
+            if not place.isdecimal() or not int(place) < len(parts):
+                raise ValueError(f"a design of {len(parts)} parts has {name!r}")
+            parts[int(place)][own] = array
+        return parts
+
+    def with_design(self, design):
+        parts = zip(self.families, self._split_design(design), strict=True)
+        return Product([family.with_design(own) for family, own in parts], self.widths)
+
     def blank(self, n_components, n_features):
         return np.concatenate([family.blank(n_components, width) for family, width in self._parts()])
 

@@ -1,0 +1,153 @@
+"""What encoding learns of rows, so that parts of them can be encoded as the whole would be: `Design`."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mixfast import persistence, units
+
+KIND = "design"
+
+
+class Design:
+    """What an estimator learns of rows before it looks at their values.
+
+    Counts that occur, columns with missing entries, categories, the means and deviations of columns where they are
+    units: statistics of parts of the rows can only be added where they were made with the design of all.
+    `estimator.design(X)` makes it of one part; `+` joins two; `estimator.statistics(X, design=design)` takes it.
+
+    Attributes
+    ----------
+    n_rows : int
+        Number of rows of positive weight.
+    weight : float
+        The sum of their weights.
+    categories : list of ndarray, or None
+        Of each categorical column, of those estimators that learn them; sorted.
+
+    Notes
+    -----
+    Pickles hold `to_bytes`.
+
+    Examples
+    --------
+    >>> from mixfast import CategoricalMixture
+    >>> model = CategoricalMixture(2)
+    >>> design = model.design([["red"], ["blue"]]) + model.design([["green"]])
+    >>> [own.tolist() for own in design.categories]
+    [['blue', 'green', 'red']]
+    """
+
+    __slots__ = ("_categories", "_estimator", "_moments", "_n_rows", "_sets", "_weight")
+
+    def __init__(self, *, estimator, n_rows, weight, sets, moments, categories):
+        """For estimators: raises ValueError where this is no design. `sets` is the family's, `moments` of the units."""
+        if type(estimator) is not str or type(n_rows) is not int or n_rows < 0 or type(weight) is not float:
+            raise ValueError(f"a design of {estimator!r} has {n_rows!r} rows of weight {weight!r}")
+        if not 0 <= weight < np.inf:
+            raise ValueError(f"rows have the weight {weight}")
+        for array in (*sets.values(), *moments.values(), *(categories or ())):
+            if not isinstance(array, np.ndarray) or array.ndim == 0:
+                raise ValueError(f"a design should hold arrays, got {array!r}")
+        self._estimator, self._n_rows, self._weight = estimator, n_rows, weight
+        self._sets, self._moments, self._categories = sets, moments, categories
+
+    @property
+    def n_rows(self):
+        return self._n_rows
+
+    @property
+    def weight(self):
+        return self._weight
+
+    @property
+    def categories(self):
+        return None if self._categories is None else list(self._categories)
+
+    def __repr__(self):
+        return f"<Design of {self._n_rows} rows for {self._estimator}>"
+
+    def __add__(self, other):
+        """The design of the rows of both; a design of no rows changes nothing.
+
+        Raises
+        ------
+        ValueError
+            For designs of other estimators, or of rows with other columns.
+        """
+        if not isinstance(other, Design):
+            return NotImplemented
+        if self._estimator != other._estimator:
+            raise ValueError(f"designs for {self._estimator} and {other._estimator} cannot be added")
+        if not (self._n_rows and other._n_rows):
+            return self if self._n_rows else other
+        own, its = _widths(self), _widths(other)
+        if own != its:
+            raise ValueError(f"designs of rows with other columns cannot be added: {own} and {its}")
+        weight = self._weight + other._weight
+        return Design(
+            estimator=self._estimator,
+            n_rows=self._n_rows + other._n_rows,
+            weight=weight,
+            sets={name: _union(array, other._sets[name]) for name, array in self._sets.items()},
+            moments=units.joined(self._moments, other._moments, other._weight / weight),
+            categories=None
+            if self._categories is None
+            else [_union(*pair) for pair in zip(self._categories, other._categories, strict=True)],
+        )
+
+    # ---- bytes ----
+
+    def to_bytes(self):
+        """All of it, without pickle; the layout is that of the project's docs/files.md.
+
+        Returns
+        -------
+        data : bytes
+        """
+        fields = {"estimator": self._estimator, "n_rows": self._n_rows, "weight": self._weight}
+        contents = {KIND: {**fields, "categories": self._categories}, "sets": self._sets, "moments": self._moments}
+        return persistence.to_bytes(persistence.Contents(KIND, "Design", contents))
+
+    @classmethod
+    def from_bytes(cls, data):
+        """A design from what `to_bytes` made.
+
+        Parameters
+        ----------
+        data : bytes
+            From anybody: nothing in it is run.
+
+        Returns
+        -------
+        design : Design
+
+        Raises
+        ------
+        ValueError
+            For other bytes.
+        """
+        return persistence.from_bytes(data, KIND, lambda sections: cls(**sections.pop(KIND), **sections))
+
+    def __reduce__(self):
+        return Design.from_bytes, (self.to_bytes(),)
+
+
+def _union(one, other):
+    """Of sets, in order; equal ones stay in the order that they have."""
+    if not (len(one) and len(other)):
+        return one if len(one) else other
+    if one.dtype == other.dtype and np.array_equal(one, other):
+        return one
+    if one.dtype == object or other.dtype == object:
+        return np.array(sorted({*one.tolist(), *other.tolist()}), dtype=object)
+    return np.unique(np.concatenate([one, other]), axis=0)
+
+
+def _widths(design):
+    """What does not depend on values: names, dimensions, columns."""
+    return (
+        {name: array.shape[1:] for name, array in design._sets.items()},
+        {name: array.shape for name, array in design._moments.items()},
+        None if design._categories is None else len(design._categories),
+    )

@@ -1,0 +1,342 @@
+"""Fits to rows that are not all here: sums of the parts, an M-step on their total, and what parts have in common."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+
+import numpy as np
+from sklearn.base import clone
+
+from mixfast._em import EM
+from mixfast._threads import resolve_threads
+from mixfast.design import Design
+from mixfast.engine._fit import Fit
+from mixfast.engine._rows import Rows
+from mixfast.estimators._density import fitting, of_rows
+from mixfast.row_data import rows_with, separated
+from mixfast.statistics import DIGEST_SIZE, Seen, Statistics
+from mixfast.status import Status
+from mixfast.weights import counted_rows
+
+
+class FromStatistics:
+    """The methods of mixtures that EM fits, for rows in parts."""
+
+    # ---- what a subclass says ----
+
+    def _no_rows(self, dtype):
+        """(0, n_columns), prepared rows of the fitted model."""
+        return np.empty((0, self._n_fitted_features()), dtype=dtype)
+
+    def _names_of_codes(self):
+        """What codes in prepared rows stand for, the categories of each column; None where rows hold numbers."""
+        return None
+
+    def _with_categories(self, categories):
+        """A copy, not fitted, that has these for the categories of its columns."""
+        return clone(self)
+
+    # ---- design ----
+
+    @of_rows
+    def design(self, X, sample_weight=None, **row_data):
+        """What this estimator learns of rows before it looks at their values, so that parts of them can be encoded as
+        the whole would be.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            A part of the rows; none will do where an array says their columns.
+        sample_weight : array-like of shape (n_samples,), default=None
+        **row_data
+            As in `fit`.
+
+        Returns
+        -------
+        design : Design
+            Add those of all parts, and pass the sum to `statistics`.
+
+        Raises
+        ------
+        ValueError
+            For rows that `fit` refuses, whatever their number.
+        """
+        X, sample_weight, _ = counted_rows(rows_with(X, row_data), sample_weight, needs_some=False)
+        learner = clone(self)
+        X = learner._read_rows(X, ensure_min_samples=0)
+        sets, moments, weight = {}, {}, float(X.shape[0] if sample_weight is None else np.sum(sample_weight))
+        if X.shape[0]:
+            family = learner._family()
+            units = learner._units(family, separated(X)[0], sample_weight)
+            sets, moments = family.encode(X).family.design(), units.design()
+        return Design(
+            estimator=type(self).__name__,
+            n_rows=int(X.shape[0]),
+            weight=weight,
+            sets=sets,
+            moments=moments,
+            categories=learner._names_of_codes(),
+        )
+
+    def with_design(self, design):
+        """A copy, not fitted, whose fits to some of the rows have parameters for all: categories that the rows at hand
+        do not show.
+
+        Parameters
+        ----------
+        design : Design
+            Of all rows.
+
+        Returns
+        -------
+        estimator : object
+            Of the same class and parameters but for `categories`.
+        """
+        self._check_design(design)
+        return clone(self) if design.categories is None else self._with_categories(design.categories)
+
+    def _check_design(self, design):
+        if not isinstance(design, Design):
+            raise TypeError(f"design should be what the method design returns, got {type(design).__name__}")
+        if design._estimator != type(self).__name__:
+            raise ValueError(f"the design is for {design._estimator}, this is a {type(self).__name__}")
+
+    # ---- statistics ----
+
+    @of_rows
+    def statistics(self, X, sample_weight=None, *, design=None, **row_data):
+        """What an M-step needs to know of these rows: sums over them, in one pass at the fitted parameters.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Any number of rows, one or none too.
+        sample_weight : array-like of shape (n_samples,), default=None
+            As in `fit`.
+        design : Design, default=None
+            Of all the rows whose statistics are to be added, where these are a part of them. None learns it of `X`,
+            which will do for families that learn nothing of rows, and for Dirichlet-multinomial ones.
+        **row_data
+            As in `fit`.
+
+        Returns
+        -------
+        statistics : Statistics
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`.
+        ValueError
+            For rows that predictions refuse, for some that the design is not of, and for sums that overflow.
+        """
+        self._check_ready()
+        family = self._family()
+        if design is not None:
+            self._check_design(design)
+            self._check_categories(design)
+            family = family.with_design(design._sets)
+        X, sample_weight, _ = counted_rows(rows_with(X, row_data), sample_weight, needs_some=False)
+        X = self._read_rows(X, reset=False, ensure_min_samples=0)
+        values, data = separated(X)
+        units = self._units_of(family, values, sample_weight, design)
+        encoded = family.encode(rows_with(units.rows(values), data))
+        dtype = np.result_type(X.dtype, np.asarray(self.weights_).dtype)
+        rows = Rows(encoded.rows, sample_weight, encoded.base)
+        em = self._engine(encoded, rows, dtype, units)
+        gathered = em.gather()
+        layout = encoded.family.stats_layout(len(self.weights_), self._n_fitted_features())
+        return Statistics(
+            family=type(family).__name__,
+            dtype=dtype.name,
+            parameters=self._digest(),
+            design={**encoded.family.design(), **units.design()},
+            seen=Seen(
+                int(X.shape[0]),
+                int(gathered.n_impossible),
+                float(rows.total_weight),
+                least_above_zero(sample_weight, X.shape[0]),
+            ),
+            log_likelihood=float(gathered.evidence) - rows.total_weight * units.log_volume,
+            counts=gathered.counts,
+            sums=layout.view(gathered.stats)._asdict(),
+        )
+
+    @fitting
+    def update(self, statistics):
+        """The M-step: parameters from the statistics of rows, wherever these are.
+
+        Proportions, regularization and priors are those of the estimator. Fitted attributes are those of a fit of one
+        iteration: `lower_bound_` is that of the parameters that went in, and `converged_` says whether it is within
+        `tol` of the last one. Components are flagged as spurious by what the M-step says alone, and keep their numbers
+        whatever `canonical_order` says, so that older statistics are of the same ones.
+
+        Parameters
+        ----------
+        statistics : Statistics
+            Of all rows, at the present parameters.
+
+        Returns
+        -------
+        self : object
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`.
+        ValueError
+            For statistics at other parameters, of another family or of no rows, and where parameters would not be
+            finite. The model is then what it was.
+        """
+        self._check_ready()
+        self._check_statistics(statistics)
+        if not statistics.weight > 0:
+            raise ValueError("these are statistics of no rows: there is nothing to make an M-step of")
+        encoded, units, em = self._engine_of(statistics)
+        layout = encoded.family.params_layout(len(self.weights_), self._n_fitted_features())
+        log_prior = em.maximise(statistics.counts, self._record(encoded, statistics), statistics._seen.least)
+        bound = (statistics.log_likelihood + log_prior) / statistics.weight
+        status = em.status | int(statistics.status)
+        if math.isnan(bound) or bound == math.inf:
+            status |= Status.NOT_FINITE
+        weights, params = em.state()
+        converged = abs(bound - float(getattr(self, "lower_bound_", -math.inf))) < self.tol
+        if converged:
+            status |= Status.CONVERGED
+        fails = bool(status & self._raises_on())
+        best = Fit(weights, params, [bound], bound, 1, converged, int(status), fails)
+        if fails:
+            self._raise_failure(best, statistics.dtype)
+        left = units.leave(layout.view(params))
+        self._finish(best._replace(params=layout.pack(left)), layout, statistics.dtype, reorders=False)
+        vars(self).pop("_fitted_rows", None)  # the bound is of others now
+        return self
+
+    def recentre(self, statistics, model):
+        """The same statistics at the parameters of another model, as the same responsibilities would have given them.
+
+        Sums of squares are about means: old ones can be added to new ones where they are about the same.
+
+        Parameters
+        ----------
+        statistics : Statistics
+            At the parameters of this model.
+        model : object
+            Of the same class and structure, with other parameters: this one after an update, perhaps, of which this one
+            is a copy from before.
+
+        Returns
+        -------
+        statistics : Statistics
+            At the parameters of `model`. Their log-likelihood is still that of the
+            parameters at which the rows were seen.
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`.
+        ValueError
+            For statistics at other parameters, for a model of another structure, and for families whose sums depend on
+            the parameters in other ways than by where they are centred.
+        """
+        self._check_ready()
+        model._check_ready()
+        self._check_statistics(statistics)
+        ours, theirs = self._structure(), model._structure()
+        if ours != theirs:
+            raise ValueError(f"statistics cannot be moved from a model of {ours} to one of {theirs}")
+        encoded, units, em = self._engine_of(statistics)
+        state = model._state_in(encoded, units)
+        record = em.recentre(statistics.counts, self._record(encoded, statistics), *state)
+        if record is None:
+            raise ValueError(
+                f"statistics of {type(encoded.family).__name__} cannot be moved to other parameters, on which its sums "
+                "depend in other ways: make new ones of the rows"
+            )
+        sums = encoded.family.stats_layout(len(self.weights_), self._n_fitted_features()).view(record)._asdict()
+        return statistics._replaced(sums=sums, parameters=model._digest())
+
+    # ---- how ----
+
+    def _structure(self):
+        return {
+            "class": type(self).__name__,
+            "n_components": len(self.weights_),
+            "n_features": self._n_fitted_features(),
+            **{name: getattr(self, name) for name in self._structural},
+            "categories": _as_lists(self._names_of_codes()),
+        }
+
+    def _digest(self):
+        """Stands for the parameters."""
+        state = self._packed_state(self._family().params_layout(len(self.weights_), self._n_fitted_features()))
+        digest = hashlib.blake2b(repr(self._structure()).encode(), digest_size=DIGEST_SIZE)
+        for array in state:
+            digest.update(np.ascontiguousarray(array, dtype="<f8").tobytes())
+        return digest.digest()
+
+    def _check_categories(self, design):
+        if design._n_rows and _as_lists(design.categories) != _as_lists(self._names_of_codes()):
+            raise ValueError(
+                "the design has other categories than the fitted model: fit with estimator.with_design(design)"
+            )
+
+    def _units_of(self, family, X, sample_weight, design):
+        if design is not None:
+            return self._known_units(family, design._moments)
+        if X.shape[0]:
+            return self._units(family, X, sample_weight)
+        return self._known_units(family, {})
+
+    def _state_in(self, encoded, units):
+        """Weights and parameters in the units that rows are summed in."""
+        layout = encoded.family.params_layout(len(self.weights_), self._n_fitted_features())
+        weights, params = self._packed_state(layout)
+        return weights, layout.pack(units.enter(layout.view(params)))
+
+    def _engine(self, encoded, rows, dtype, units):
+        """At the fitted parameters."""
+        n_components = len(self.weights_)
+        capsule = encoded.bind(n_components, self._kernel_dtype(encoded.family, dtype))
+        encoded.check_layout(capsule, n_components, self._n_fitted_features())
+        em = EM(capsule, rows, resolve_threads(self.n_threads), proportions=self._proportions())
+        em.set_state(*self._state_in(encoded, units))
+        return em
+
+    def _engine_of(self, statistics):
+        """(encoded, units, engine) for statistics, without rows."""
+        design = statistics._design
+        moments = {name: array for name, array in design.items() if name.startswith("column_")}
+        family = self._family().with_design({name: array for name, array in design.items() if name not in moments})
+        units = self._known_units(family, moments)
+        encoded = family.encode(self._no_rows(statistics.dtype))
+        rows = Rows(encoded.rows, None, encoded.base)
+        return encoded, units, self._engine(encoded, rows, statistics.dtype, units)
+
+    def _check_statistics(self, statistics):
+        if not isinstance(statistics, Statistics):
+            raise TypeError(f"expected Statistics, got {type(statistics).__name__}")
+        if statistics._family != type(self._family()).__name__ or statistics.parameters != self._digest():
+            raise ValueError(
+                "these statistics were not made at the parameters of this model: make new ones of the rows, or move "
+                "them with the method recentre of the model that made them"
+            )
+
+    def _record(self, encoded, statistics):
+        """Sums as the engine wants them; ValueError where they are none of this family."""
+        layout, sums = encoded.family.stats_layout(len(self.weights_), self._n_fitted_features()), statistics._sums
+        if sums.keys() != set(layout.record._fields):
+            raise ValueError(f"the statistics have sums {sorted(sums)}, and should have {layout.record._fields}")
+        return layout.pack(layout.record(**sums))
+
+
+def least_above_zero(sample_weight, n_rows):
+    """The smallest weight of a row; infinite where there is none."""
+    if n_rows == 0:
+        return math.inf
+    return 1.0 if sample_weight is None else float(sample_weight.min())
+
+
+def _as_lists(categories):
+    return None if categories is None else [own.tolist() for own in categories]

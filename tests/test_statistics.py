@@ -1,0 +1,654 @@
+"""Statistics that travel: a fit from parts of the rows is a fit to the rows."""
+
+import contextlib
+import copy
+import os
+import pickle
+import subprocess
+import sys
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+import scipy.sparse
+from estimators_table import ESTIMATORS, assert_same_state, every_mixture
+from sklearn.exceptions import NotFittedError
+from test_python_family import GeometricMixture
+
+from mixfast import (
+    BernoulliMixture,
+    CategoricalMixture,
+    Design,
+    DirichletMultinomialMixture,
+    GaussianMixture,
+    MultinomialMixture,
+    PoissonMixture,
+    ProductMixture,
+    Statistics,
+    Status,
+    StudentTMixture,
+    persistence,
+)
+from mixfast.engine._isa import available_isas
+from mixfast.parts import Bernoulli, Categorical, Gaussian
+
+# fits of a few steps, on purpose, and sums of nobody's rows
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+CUTS = [0, 1, 20, 20, 60]  # a row, some, none, many
+DTYPES = [np.float64, np.float32]
+# float32 parameters are rounded after each step by hand, and not within a fit; Student-t degrees magnify that
+RTOL = {np.float64: 1e-12, np.float32: 1e-4, object: 1e-12}
+
+with_dtypes = pytest.mark.parametrize(
+    ("name", "dtype"),
+    [(name, dtype) for name, entry in ESTIMATORS.items() if entry.takes_weights for dtype in entry.dtypes],
+)
+
+
+def parts_of(X):
+    return [X[first:last] for first, last in pairwise(CUTS)]
+
+
+def responsibilities(n_rows=60, n_components=2):
+    return np.random.default_rng(0).dirichlet(np.ones(n_components), n_rows)
+
+
+def at_start(entry, X, **options):
+    return entry.make(max_iter=0, tol=0, init_params=responsibilities(len(X)), **options).fit(X)
+
+
+def packed(model):
+    return np.concatenate([np.ravel(np.asarray(array, dtype=float)) for array in (model.weights_, *model._collect())])
+
+
+def assert_near(model, other, rtol):
+    for got, wanted in zip((model.weights_, *model._collect()), (other.weights_, *other._collect()), strict=True):
+        wanted = np.asarray(wanted, dtype=float)
+        np.testing.assert_allclose(np.asarray(got, dtype=float), wanted, rtol=rtol, atol=rtol * np.abs(wanted).max())
+
+
+def design_of(model, parts, **options):
+    designs = [model.design(part, **options) for part in parts]
+    total = designs[0]
+    for design in designs[1:]:
+        total = total + design
+    return total
+
+
+def fit_by_hand(model, parts, n_steps, design=None):
+    for _ in range(n_steps):
+        model.update(Statistics.sum([model.statistics(part, design=design) for part in parts]))
+    return model
+
+
+# ---- the law --------------------------------------------------------------------------------------------------------
+
+
+@with_dtypes
+def test_a_fit_from_parts_is_a_fit_to_the_whole(name, dtype):
+    entry = ESTIMATORS[name]
+    X = entry.X.astype(dtype)
+    whole = entry.make(max_iter=6, tol=0, init_params=responsibilities()).fit(X)
+    model = at_start(entry, X)
+    design = design_of(model, parts_of(X))
+    fit_by_hand(model, parts_of(X), 6, pickle.loads(pickle.dumps(design)))
+    assert_near(model, whole, RTOL[dtype])
+    np.testing.assert_allclose(model.lower_bound_, whole.lower_bound_, rtol=RTOL[dtype])
+    assert model.lower_bound_.dtype == whole.lower_bound_.dtype
+    passing = Status.MAX_ITER | Status.CONVERGED | Status.LOWER_BOUND_FELL | Status.SPURIOUS_COMPONENT
+    assert (model.status_ | passing) == (whole.status_ | passing)
+    assert (model.n_iter_, model.lower_bounds_) == (1, [model.lower_bound_])
+
+
+@every_mixture
+def test_statistics_of_parts_add_up_to_those_of_the_whole(name):
+    entry = ESTIMATORS[name]
+    model = at_start(entry, entry.X)
+    design = model.design(entry.X)
+    whole = model.statistics(entry.X, design=design)
+    parts = [model.statistics(part, design=design) for part in parts_of(entry.X)]
+    total = parts[0] + parts[1] + parts[2] + parts[3]
+    assert [part.n_rows for part in parts] == [1, 19, 0, 40]
+    assert (total.n_rows, total.weight, total.status) == (60, 60.0, Status.OK)
+    np.testing.assert_allclose(total.log_likelihood, model.score_samples(entry.X).sum(), rtol=1e-12)
+    np.testing.assert_allclose(total.counts, whole.counts, rtol=1e-12)
+    for field, array in whole.sums.items():
+        np.testing.assert_allclose(total.sums[field], array, rtol=1e-11, atol=1e-11 * np.abs(array).max())
+    again = Statistics.sum(iter(parts))
+    assert again.to_bytes() == ((parts[0] + parts[1]) + (parts[2] + parts[3])).to_bytes()
+
+
+@every_mixture
+def test_an_integer_weight_equals_repeating_the_row_and_zero_leaving_it_out(name):
+    entry = ESTIMATORS[name]
+    model = at_start(entry, entry.X)
+    repeats = np.random.default_rng(1).integers(0, 4, 60)
+    design = model.design(entry.X, repeats)
+    weighted = model.statistics(entry.X, repeats, design=design)
+    repeated = model.statistics(np.repeat(entry.X, repeats, axis=0), design=design)
+    assert weighted.n_rows == np.count_nonzero(repeats)
+    assert weighted.weight == repeated.weight == repeats.sum()
+    np.testing.assert_allclose(weighted.log_likelihood, repeated.log_likelihood, rtol=1e-12)
+    for field, array in repeated.sums.items():
+        np.testing.assert_allclose(weighted.sums[field], array, rtol=1e-11, atol=1e-11 * np.abs(array).max())
+    none = model.statistics(entry.X, np.zeros(60), design=design)
+    assert (none.n_rows, none.weight) == (0, 0.0)
+    assert (weighted + none).to_bytes() == weighted.to_bytes()
+
+
+@pytest.mark.parametrize("options", [{"weights": [0.3, 0.7]}, {"weight_concentration": 3.0}], ids=str)
+def test_the_proportions_of_the_estimator_hold(options):
+    entry = ESTIMATORS["Gaussian full"]
+    whole = entry.make(max_iter=4, tol=0, init_params=responsibilities(), **options).fit(entry.X)
+    model = fit_by_hand(at_start(entry, entry.X, **options), parts_of(entry.X), 4)
+    assert_near(model, whole, 1e-12)
+    np.testing.assert_allclose(model.lower_bound_, whole.lower_bound_, rtol=1e-12)
+
+
+def test_rows_far_from_the_origin_keep_their_digits():
+    entry = ESTIMATORS["Gaussian full"]
+    X = entry.X + 1e6
+    whole = entry.make(max_iter=4, tol=0, init_params=responsibilities()).fit(X)
+    model = fit_by_hand(at_start(entry, X), parts_of(X), 4)
+    # numbers of 1e6 have steps of 1e-10: so much is left of a covariance about 1
+    np.testing.assert_allclose(model.covariances_, whole.covariances_, rtol=1e-8)
+
+
+def test_a_plain_fit_is_converged_where_updates_are():
+    entry = ESTIMATORS["Gaussian full"]
+    model = entry.make(max_iter=0, tol=1e-6, init_params=responsibilities()).fit(entry.X)
+    whole = entry.make(max_iter=500, tol=1e-6, init_params=responsibilities()).fit(entry.X)
+    n_steps = 0
+    while not model.converged_:
+        fit_by_hand(model, parts_of(entry.X), 1)
+        n_steps += 1
+    assert n_steps == whole.n_iter_
+    assert model.status_ & Status.CONVERGED
+    assert_near(model, whole, 1e-10)
+
+
+def test_sparse_rows_give_the_statistics_of_dense_ones():
+    entry = ESTIMATORS["multinomial"]
+    model = at_start(entry, entry.X)
+    dense, sparse = model.statistics(entry.X), model.statistics(scipy.sparse.csr_array(entry.X))
+    np.testing.assert_allclose(sparse.sums["words"], dense.sums["words"], rtol=1e-12)
+    model.update(dense + sparse)
+
+
+# ---- designs --------------------------------------------------------------------------------------------------------
+
+
+def binary_with_gaps():
+    X = ESTIMATORS["Bernoulli"].X.copy()
+    X[[3, 30, 31], [0, 2, 2]] = np.nan
+    return X
+
+
+@pytest.mark.parametrize("is_sparse", [False, True])
+def test_missing_entries_of_some_parts(is_sparse):
+    X = scipy.sparse.csr_array(binary_with_gaps()) if is_sparse else binary_with_gaps()
+    options = {"binarize": None, "init_params": responsibilities(), "tol": 0}
+    whole = BernoulliMixture(2, max_iter=5, **options).fit(X)
+    model = BernoulliMixture(2, max_iter=0, **options).fit(X)
+    parts = parts_of(X)
+    with pytest.raises(ValueError, match="rows that were encoded differently cannot be added: make a design"):
+        Statistics.sum([model.statistics(part) for part in parts])
+    fit_by_hand(model, parts, 5, design_of(model, parts))
+    assert_near(model, whole, 1e-12)
+    with pytest.raises(ValueError, match="Column 2 of X has missing entries, and none in the rows of the design"):
+        model.statistics(X, design=model.design(parts[1]))
+
+
+def test_cells_are_joined_without_a_design():
+    entry = ESTIMATORS["Dirichlet-multinomial, free"]
+    model, joined = at_start(entry, entry.X), at_start(entry, entry.X)
+    parts = parts_of(entry.X)
+    fit_by_hand(joined, parts, 3)
+    fit_by_hand(model, parts, 3, design_of(model, parts))
+    assert_near(joined, model, 1e-12)
+    one, other = joined.statistics(parts[0]), joined.statistics(parts[3])
+    total = one + other
+    assert one.sums["weights"].shape[1] < total.sums["weights"].shape[1]
+    np.testing.assert_array_equal(total._design["cells"], (other + one)._design["cells"])
+    with pytest.raises(ValueError, match="X has counts or totals that no row of the design has"):
+        model.statistics(parts[3], design=model.design(parts[0]))
+
+
+def test_exposures_of_some_parts():
+    X, exposure = ESTIMATORS["Poisson"].X, np.linspace(0.5, 2, 60)
+    exposure[:20] = 1
+    options = {"init_params": responsibilities(), "tol": 0}
+    whole = PoissonMixture(2, max_iter=5, **options).fit(X, exposure=exposure)
+    model = PoissonMixture(2, max_iter=0, **options).fit(X, exposure=exposure)
+    design = model.design(X[:20]) + model.design(X[20:], exposure=exposure[20:])
+    for _ in range(5):
+        known = model.statistics(X[:20], design=design, exposure=np.ones(20))
+        model.update(known + model.statistics(X[20:], design=design, exposure=exposure[20:]))
+    assert_near(model, whole, 1e-12)
+
+
+def test_categories_that_the_first_rows_do_not_show():
+    X = np.array([["red"], ["blue"]] * 10 + [["green"], [None]] * 5, dtype=object)
+    unfitted = CategoricalMixture(2, random_state=0, max_iter=3, tol=0)
+    design = unfitted.design(X[:20]) + unfitted.design(X[20:]) + unfitted.design(X[:0])
+    assert [own.tolist() for own in design.categories] == [["blue", "green", "red"]]
+    model = unfitted.with_design(design).fit(X[:20])
+    assert model.probabilities_[0].shape == (2, 3)
+    fit_by_hand(model, [X[:20], X[20:]], 2, design)
+    without = CategoricalMixture(2, random_state=0).fit(X[:20])
+    with pytest.raises(ValueError, match=r"other categories than the fitted model: fit with estimator\.with_design"):
+        without.statistics(X, design=design)
+
+
+def test_a_product_with_gaps_and_categories_in_some_parts():
+    X = ESTIMATORS["product"].X.copy()
+    X[40, 2], X[41, 3], X[42, 3] = np.nan, "violet", None
+    make = ProductMixture([(0, 1, Gaussian()), (2, Bernoulli()), (3, Categorical())], 2, tol=0)
+    design = design_of(make, parts_of(X))
+    make = make.with_design(design).set_params(init_params=responsibilities())
+    whole = copy.deepcopy(make).set_params(max_iter=5).fit(X)
+    model = fit_by_hand(make.set_params(max_iter=0).fit(X), parts_of(X), 5, design)
+    assert_near(model, whole, 1e-12)
+
+
+def test_relative_units_need_the_design_of_all_rows():
+    entry = ESTIMATORS["Gaussian, relative"]
+    model, parts = at_start(entry, entry.X), parts_of(entry.X)
+    with pytest.raises(ValueError, match="encoded differently"):
+        model.statistics(parts[1]) + model.statistics(parts[3])
+    with pytest.raises(ValueError, match="units need column_means, column_deviations of all rows"):
+        model.statistics(parts[2])
+
+
+def test_the_design_of_parts_has_the_moments_of_the_whole():
+    X = ESTIMATORS["Gaussian full"].X * [1e-200, 1.0, 1e200] + [0.0, 1e6, 0.0]
+    X = np.column_stack([X, np.full(60, 0.1)])
+    model = GaussianMixture(2, regularization="relative")
+    weight = np.random.default_rng(0).uniform(0.5, 2, 60)
+    whole, total = model.design(X, weight), model.design(X[:0])
+    for first, last in pairwise(CUTS):
+        total = total + model.design(X[first:last], weight[first:last])
+    np.testing.assert_allclose(total.weight, whole.weight, rtol=1e-14)
+    for name, array in whole._moments.items():
+        # a mean of 1e6 has steps of 1e-10, and so has what a part's deviation is about
+        np.testing.assert_allclose(total._moments[name], array, rtol=1e-11, err_msg=name)
+    assert total._moments["column_deviations"][3] == 0
+    assert total._moments["column_means"][3] == 0.1
+
+
+@every_mixture
+def test_designs_travel(name):
+    entry = ESTIMATORS[name]
+    design = entry.make().design(entry.X)
+    again = pickle.loads(pickle.dumps(design))
+    assert again.to_bytes() == design.to_bytes()
+    assert (again.n_rows, again.weight, repr(again)) == (60, 60.0, repr(design))
+    assert (design + again).n_rows == 120
+    none = entry.make().design(entry.X[:0])
+    assert (none + design).to_bytes() == (design + none).to_bytes() == design.to_bytes()
+
+
+def test_designs_of_others_are_refused():
+    one, other = ESTIMATORS["Bernoulli"], ESTIMATORS["categorical"]
+    with pytest.raises(ValueError, match="designs for BernoulliMixture and CategoricalMixture cannot be added"):
+        one.make().design(one.X) + other.make().design(other.X)
+    with pytest.raises(ValueError, match="rows with other columns"):
+        other.make().design(other.X) + other.make().design(other.X[:, :2])
+    with pytest.raises(ValueError, match="the design is for CategoricalMixture, this is a BernoulliMixture"):
+        at_start(one, one.X).statistics(one.X, design=other.make().design(other.X))
+    with pytest.raises(TypeError, match="design should be what the method design returns, got str"):
+        at_start(one, one.X).statistics(one.X, design="all")
+
+
+# ---- bytes ----------------------------------------------------------------------------------------------------------
+
+
+@with_dtypes
+def test_statistics_travel(name, dtype):
+    entry = ESTIMATORS[name]
+    model = at_start(entry, entry.X.astype(dtype))
+    statistics = model.statistics(entry.X.astype(dtype))
+    for again in (Statistics.from_bytes(statistics.to_bytes()), pickle.loads(pickle.dumps(statistics))):
+        assert again.to_bytes() == statistics.to_bytes()
+        assert again.log_likelihood == statistics.log_likelihood
+        assert again.sums.keys() == statistics.sums.keys()
+        assert again.dtype == np.dtype(np.float64 if dtype is object else dtype)
+        assert len(again.parameters) == 16
+        model.update(again)
+        assert not again.counts.flags.writeable
+        model = at_start(entry, entry.X.astype(dtype))
+
+
+@pytest.mark.parametrize("kind", [Statistics, Design])
+def test_foreign_bytes_are_an_error_and_no_crash(kind):
+    entry = ESTIMATORS["Dirichlet-multinomial, free"]
+    model = at_start(entry, entry.X)
+    made = {Statistics: model.statistics(entry.X[:5]), Design: model.design(entry.X[:5])}
+    data = made.pop(kind).to_bytes()
+    (other,) = made.values()
+    rng = np.random.default_rng(0)
+    for bad in [b"", b"PK", rng.bytes(1000), data[:-1], data + b"x", data[: len(data) // 2], other.to_bytes()]:
+        with pytest.raises(ValueError, match="no bytes of"):
+            kind.from_bytes(bad)
+    for place in rng.integers(0, len(data), 400):
+        bad = bytearray(data)
+        bad[place] ^= 1 << rng.integers(8)
+        with contextlib.suppress(ValueError):  # some bits say nothing, as those of the version that wrote it
+            kind.from_bytes(bytes(bad))
+    with pytest.raises(TypeError, match="expected bytes, got str"):
+        kind.from_bytes("PK")
+
+
+def with_fields(statistics, section, **fields):
+    """Its bytes with other values, in a zip that is whole."""
+    own = statistics._fields()
+    sections = {"sums": own.pop("sums"), "design": own.pop("design")}
+    sections["statistics"] = {**own, "parameters": own["parameters"].hex(), "seen": own["seen"]._asdict()}
+    sections[section] = {**sections[section], **fields}
+    return persistence.to_bytes(persistence.Contents("statistics", "Statistics", sections))
+
+
+@pytest.mark.parametrize(
+    ("section", "fields", "match"),
+    [
+        ("statistics", {"dtype": "float16"}, "dtype"),
+        ("statistics", {"parameters": "00"}, "digest"),
+        ("statistics", {"parameters": "zz" * 16}, "hexadecimal"),
+        ("statistics", {"log_likelihood": float("nan")}, "log-likelihood"),
+        ("statistics", {"log_likelihood": 1}, "log-likelihood"),
+        ("statistics", {"counts": np.array([1.0, np.nan])}, "counts are not finite"),
+        ("statistics", {"counts": np.array([1.0, -1.0])}, "counts should be"),
+        ("statistics", {"counts": np.array([1, 1])}, "counts should be float64"),
+        ("statistics", {"counts": None}, "float64"),
+        ("statistics", {"more": 1}, "more"),
+        ("statistics", {"seen": {"n_rows": -1, "n_impossible": 0, "weight": 1.0, "least": 1.0}}, "rows"),
+        ("statistics", {"seen": {"n_rows": 1, "n_impossible": 0, "weight": -1.0, "least": 1.0}}, "weight"),
+        ("statistics", {"seen": {"n_rows": 1}}, "missing"),
+        ("sums", {"weights": np.full((2, 3), np.inf)}, "weights are not finite"),
+        ("sums", {"weights": np.zeros((2, 3))}, "sums of another number"),
+        ("design", {"cells": np.zeros((3, 2), dtype=np.int64)}, "not in order"),
+        ("design", {"cells": np.zeros((3, 2))}, "int64"),
+        ("design", {"cells": "all"}, "int64"),
+    ],
+)
+def test_bytes_that_are_whole_and_say_nonsense_are_an_error(section, fields, match):
+    entry = ESTIMATORS["Dirichlet-multinomial, free"]
+    statistics = at_start(entry, entry.X).statistics(entry.X[:5])
+    assert Statistics.from_bytes(with_fields(statistics, section)).to_bytes() == statistics.to_bytes()
+    with pytest.raises(ValueError, match=rf"no bytes of statistics that mixfast made.*{match}"):
+        Statistics.from_bytes(with_fields(statistics, section, **fields))
+
+
+@every_mixture
+def test_sums_that_no_rows_have_are_an_error_or_an_m_step(name):
+    """Of the right shapes, from somebody else: parameters are finite then, or it is a ValueError."""
+    entry = ESTIMATORS[name]
+    model = at_start(entry, entry.X)
+    statistics = model.statistics(entry.X)
+    rng = np.random.default_rng(0)
+    for scale in (1.0, 1e-300, 1e150, 1e300):
+        sums = {field: scale * rng.normal(size=array.shape) for field, array in statistics.sums.items()}
+        strange = Statistics.from_bytes(with_fields(statistics, "sums", **sums))
+        try:
+            after = copy.deepcopy(model).update(strange)
+        except ValueError:
+            continue
+        assert np.all(np.isfinite(packed(after)))
+
+
+@pytest.mark.parametrize(
+    ("design", "match"),
+    [
+        ({"cells": np.array([[9, 1]])}, "the design has cells of column 9, X has 4 columns"),
+        ({"cells": np.array([[-1, 1]])}, "cells should be columns and counts in order"),
+        ({"columns": np.zeros(2)}, "a design should have"),
+    ],
+)
+def test_designs_that_no_rows_have_are_an_error(design, match):
+    entry = ESTIMATORS["Dirichlet-multinomial, free"]
+    model = at_start(entry, entry.X)
+    own = model.statistics(entry.X[:5])
+    strange = own._replaced(design=design, sums={"weights": np.ones((2, 1))})
+    with pytest.raises(ValueError, match=match):
+        model.update(strange)
+
+
+def test_sums_of_another_shape_are_an_error():
+    entry = ESTIMATORS["Gaussian full"]
+    model = at_start(entry, entry.X)
+    own = model.statistics(entry.X)
+    with pytest.raises(ValueError, match=r"CentredMoments.first should have the shape of \(2, 3\), got \(2, 4\)"):
+        model.update(own._replaced(sums={**own.sums, "first": np.zeros((2, 4))}))
+    with pytest.raises(ValueError, match=r"the statistics have sums \['first'\], and should have"):
+        model.update(own._replaced(sums={"first": own.sums["first"]}))
+    with pytest.raises(ValueError, match="expected 2 counts"):
+        model.update(own._replaced(counts=np.ones(3)))
+
+
+def test_the_layout_is_that_of_every_instruction_set():
+    script = (
+        "import sys, pickle, warnings; warnings.simplefilter('ignore'); "
+        "from test_statistics import made_here; sys.stdout.buffer.write(pickle.dumps(made_here()))"
+    )
+    here = made_here()
+    for isa in available_isas():
+        environment = {**os.environ, "MIXFAST_ISA": isa}
+        found = subprocess.run(
+            [sys.executable, "-c", script], cwd=Path(__file__).parent, env=environment, capture_output=True, check=True
+        )
+        for name, theirs in pickle.loads(found.stdout).items():
+            assert {field: array.shape for field, array in theirs.sums.items()} == {
+                field: array.shape for field, array in here[name].sums.items()
+            }, (isa, name)
+            both = here[name] * 0.5 + theirs * 0.5
+            for field, array in here[name].sums.items():
+                np.testing.assert_allclose(both.sums[field], array, rtol=1e-11, atol=1e-11 * np.abs(array).max())
+
+
+def made_here():
+    """Statistics of every estimator, at parameters that no instruction set has a say in, of dense and sparse rows."""
+    made = {}
+    for name, entry in ESTIMATORS.items():
+        if entry.takes_weights:
+            model = settled(at_start(entry, entry.X))
+            made[name] = model.statistics(entry.X, design=model.design(entry.X))
+            if entry.takes_sparse:
+                made[f"{name}, sparse"] = model.statistics(scipy.sparse.csr_array(entry.X))
+    return made
+
+
+def settled(model):
+    """With parameters rounded to a few digits: the last ones depend on the instruction set."""
+    record = model._collect()
+    shrunk = record._replace(**{record._fields[0]: np.round(np.asarray(record[0], dtype=float), 3)})
+    model.weights_ = np.array([0.5, 0.5])
+    model._publish(
+        type(record)(*(np.round(np.asarray(array, dtype=float), 3) for array in shrunk)), np.dtype(np.float64)
+    )
+    return model
+
+
+# ---- refusals -------------------------------------------------------------------------------------------------------
+
+
+@every_mixture
+def test_statistics_of_other_parameters_are_refused(name):
+    entry = ESTIMATORS[name]
+    model = at_start(entry, entry.X)
+    design = model.design(entry.X)
+    before, statistics = copy.deepcopy(model), model.statistics(entry.X, design=design)
+    model.update(statistics)
+    with pytest.raises(ValueError, match="statistics of different parameters cannot be added"):
+        statistics + model.statistics(entry.X, design=design)
+    with pytest.raises(ValueError, match="were not made at the parameters of this model"):
+        model.update(statistics)
+    before.update(statistics)
+    assert_same_state(before, model)
+
+
+def test_statistics_of_other_kinds_are_refused():
+    entry = ESTIMATORS["Gaussian full"]
+    model = at_start(entry, entry.X)
+    statistics = model.statistics(entry.X)
+    diagonal = at_start(ESTIMATORS["Gaussian diag"], entry.X)
+    with pytest.raises(ValueError, match="statistics of family FullGaussian and DiagonalGaussian cannot be added"):
+        statistics + diagonal.statistics(entry.X)
+    single = at_start(entry, entry.X.astype(np.float32)).statistics(entry.X.astype(np.float32))
+    with pytest.raises(ValueError, match="statistics of dtype float64 and float32 cannot be added"):
+        statistics + single
+    with pytest.raises(ValueError, match="were not made at the parameters of this model"):
+        diagonal.update(statistics)
+    with pytest.raises(TypeError, match="expected Statistics, got list"):
+        model.update([statistics])
+    with pytest.raises(TypeError, match="sum is of Statistics, got int"):
+        Statistics.sum([1])
+    with pytest.raises(TypeError, match="unsupported operand"):
+        statistics + 1
+    with pytest.raises(TypeError, match=r"unsupported operand|can't multiply"):
+        statistics * "2"
+    with pytest.raises(ValueError, match="there are no statistics to add"):
+        Statistics.sum([])
+    with pytest.raises(ValueError, match="finite numbers of at least 0, got -1"):
+        statistics * -1
+    with pytest.raises(AttributeError):
+        statistics.counts = 0
+
+
+def test_there_must_be_a_model():
+    X = ESTIMATORS["Gaussian full"].X
+    model = GaussianMixture(2)
+    for call in (lambda: model.statistics(X), lambda: model.update(None), lambda: model.recentre(None, model)):
+        with pytest.raises(NotFittedError):
+            call()
+    fitted = GaussianMixture(2, random_state=0).fit(X)
+    statistics = fitted.statistics(X)
+    with pytest.raises(ValueError, match="covariance_type is 'diag', and was 'full' in that fit: fit again"):
+        fitted.set_params(covariance_type="diag").update(statistics)
+
+
+def test_an_update_that_fails_leaves_the_old_model():
+    entry = ESTIMATORS["Gaussian full"]
+    model = at_start(entry, entry.X, on_degenerate="raise", reg_covar=0.0)
+    before = copy.deepcopy(model)
+    with pytest.raises(ValueError, match="ill-defined empirical covariance"):
+        model.update(model.statistics(entry.X[:1]))
+    with pytest.raises(ValueError, match="statistics of no rows"):
+        model.update(model.statistics(entry.X[:0]))
+    with pytest.raises(ValueError, match="statistics of no rows"):
+        model.update(model.statistics(entry.X) * 0)
+    assert_same_state(model, before)
+
+
+def test_impossible_rows_are_told():
+    model = CategoricalMixture(1, alpha=0, max_iter=0).fit([[0], [0], [1]])
+    model.probabilities_ = [np.array([[1.0, 0.0]])]
+    statistics = model.statistics([[1], [0]])
+    assert statistics.status == Status.IMPOSSIBLE_ROWS
+    assert statistics.log_likelihood == -np.inf
+    assert Statistics.from_bytes(statistics.to_bytes()).log_likelihood == -np.inf
+    with pytest.warns(UserWarning, match="density zero under every component"):
+        model.update(statistics)
+    assert model.status_ & Status.IMPOSSIBLE_ROWS
+
+
+# ---- scaling and moving ---------------------------------------------------------------------------------------------
+
+
+@every_mixture
+def test_scaled_statistics_are_those_of_scaled_weights(name):
+    entry = ESTIMATORS[name]
+    model = at_start(entry, entry.X)
+    design = model.design(entry.X)
+    scaled, half = 0.5 * model.statistics(entry.X, design=design), np.full(60, 0.5)
+    weighted = model.statistics(entry.X, half, design=design)
+    assert (scaled.weight, scaled.n_rows, scaled._seen.least) == (30.0, 60, 0.5)
+    np.testing.assert_allclose(scaled.log_likelihood, weighted.log_likelihood, rtol=1e-12)
+    for field, array in weighted.sums.items():
+        np.testing.assert_allclose(scaled.sums[field], array, rtol=1e-11, atol=1e-11 * np.abs(array).max())
+
+
+@with_dtypes
+def test_moved_statistics_make_the_same_m_step(name, dtype):
+    entry = ESTIMATORS[name]
+    X = entry.X.astype(dtype)
+    old = at_start(entry, X)
+    new = fit_by_hand(copy.deepcopy(old), [X], 3, old.design(X))
+    statistics = old.statistics(X, design=old.design(X))
+    moved = old.recentre(statistics, new)
+    assert moved.parameters == new.statistics(X).parameters
+    there, here = copy.deepcopy(new).update(moved), copy.deepcopy(old).update(statistics)
+    if "Dirichlet" in name:  # its M-step is some steps uphill from the present parameters: others end elsewhere
+        for field, array in statistics.sums.items():
+            np.testing.assert_array_equal(moved.sums[field], array)
+        return
+    # degrees of freedom are the root of an equation that flattens where they are many
+    rtol = (1e-12 if "Student" not in name else 1e-9) if dtype != np.float32 else 1e-4
+    assert_near(there, here, rtol)
+    back = new.recentre(moved, old)
+    for field, array in statistics.sums.items():
+        np.testing.assert_allclose(back.sums[field], array, rtol=1e-11, atol=1e-11 * np.abs(array).max())
+
+
+def test_moments_are_moved_to_those_about_other_means():
+    """The same responsibilities: those of components that are all alike are their weights wherever the means are."""
+    X = ESTIMATORS["Gaussian full"].X
+    for kind, options in ((GaussianMixture, {}), (StudentTMixture, {"degrees_of_freedom": 5.0})):
+        for covariance_type in ("full", "tied", "diag", "spherical"):
+            old = kind(1, covariance_type=covariance_type, max_iter=0, **options).fit(X)
+            new = copy.deepcopy(old)
+            new.means_ = old.means_ + np.array([0.3, -2.0, 1.0])
+            moved, weight = old.recentre(old.statistics(X), new), np.ones(len(X))
+            if kind is StudentTMixture:
+                factor = np.atleast_2d(np.squeeze(old.covariance_matrices()))
+                distance = np.einsum("ij,jk,ik->i", X - old.means_, np.linalg.inv(factor), X - old.means_)
+                weight = 1 / (1 + distance / 5)
+            about = X - new.means_
+            np.testing.assert_allclose(moved.sums["first"][0], weight @ about, rtol=1e-10)
+            second = np.einsum("i,ij,ik->jk", weight, about, about)
+            wanted = second[np.tril_indices(3)] if covariance_type in ("full", "tied") else np.diag(second)
+            np.testing.assert_allclose(np.ravel(moved.sums["second"]), wanted, rtol=1e-10)
+
+
+def test_statistics_that_cannot_be_moved_are_refused():
+    X = np.random.default_rng(0).geometric(0.3, (60, 2)) - 1.0
+    old = GeometricMixture(2, random_state=0, max_iter=1).fit(X)
+    new = fit_by_hand(copy.deepcopy(old), [X], 1)
+    with pytest.raises(ValueError, match="statistics of Geometric cannot be moved to other parameters"):
+        old.recentre(old.statistics(X), new)
+    model = MultinomialMixture(2, random_state=0).fit(X)
+    other = MultinomialMixture(3, random_state=0).fit(X)
+    with pytest.raises(ValueError, match="cannot be moved from a model of"):
+        model.recentre(model.statistics(X), other)
+    with pytest.raises(ValueError, match="were not made at the parameters of this model"):
+        model.recentre(other.statistics(X), model)
+
+
+def test_a_stream_of_batches_is_learned_with_forgetting():
+    rng = np.random.default_rng(0)
+    centres = np.array([[0.0, 0.0], [6.0, 6.0]])
+    X = centres[rng.integers(0, 2, 6000)] + rng.normal(size=(6000, 2))
+    batches = np.array_split(X, 60)
+    model = GaussianMixture(2, random_state=0, max_iter=1, tol=0).fit(batches[0])
+    memory = model.statistics(batches[0])
+    for batch in batches[1:]:
+        before = copy.copy(model)
+        model.update(memory)
+        memory = 0.9 * before.recentre(memory, model) + model.statistics(batch)
+    order = np.argsort(model.means_[:, 0])
+    np.testing.assert_allclose(model.means_[order], centres, atol=0.2)
+    np.testing.assert_allclose(model.covariances_[order], [np.eye(2)] * 2, atol=0.3)
+
+
+def test_a_python_family_has_statistics_too():
+    X = np.random.default_rng(0).geometric(0.3, (60, 2)) - 1.0
+    whole = GeometricMixture(2, max_iter=4, tol=0, init_params=responsibilities()).fit(X)
+    model = GeometricMixture(2, max_iter=0, tol=0, init_params=responsibilities()).fit(X)
+    assert_near(fit_by_hand(model, parts_of(X), 4), whole, 1e-12)
+
+
+def test_the_names_of_a_model_say_what_it_is_for():
+    entry = ESTIMATORS["Dirichlet-multinomial, free"]
+    statistics = DirichletMultinomialMixture(2, random_state=0).fit(entry.X).statistics(entry.X)
+    assert repr(statistics).startswith("<Statistics of 60 rows for 2 components, DirichletMultinomial, float64")
