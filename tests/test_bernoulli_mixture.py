@@ -51,13 +51,6 @@ def test_the_prior_adds_pseudo_counts_and_the_objective_holds_it(alpha):
     assert model.lower_bound_ == pytest.approx(model.score(X) + prior / len(X), rel=1e-12)
 
 
-def test_the_penalised_objective_never_falls():
-    X, _ = answers()
-    for seed in range(5):
-        model = BernoulliMixture(4, alpha=2.0, tol=1e-9, max_iter=5000, random_state=seed).fit(X)
-        assert np.diff(model.lower_bounds_).min() >= -1e-9 * abs(model.lower_bound_)
-
-
 def test_a_row_that_certain_columns_exclude_is_minus_infinity_and_shared():
     model = BernoulliMixture(2, binarize=None)
     model.weights_ = np.array([0.25, 0.75])

@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 from sklearn.exceptions import ConvergenceWarning
-from twins import DTYPES, EVERY_FAMILY, random_weights
+from twins import CELL_FAMILIES, DTYPES, EVERY_FAMILY, FAMILIES, random_weights
 
 from mixfast import BernoulliMixture, GaussianMixture, StudentTMixture
 
@@ -97,7 +97,7 @@ def test_a_warm_start_goes_on_from_the_components_in_their_order(name):
         np.testing.assert_allclose(parameters(model)[parameter], values, rtol=1e-9, atol=1e-12)
 
 
-@pytest.mark.parametrize("name", EVERY_FAMILY)
+@pytest.mark.parametrize("name", FAMILIES | CELL_FAMILIES)
 def test_a_family_orders_by_the_first_column_and_equals_by_the_next(name):
     family, params = EVERY_FAMILY[name].compiled, EVERY_FAMILY[name].make_params(np.random.default_rng(1), 4, 4)
     params[0][:] = 0  # a family may have more numbers than columns
@@ -116,8 +116,7 @@ def test_reordering_twice_comes_back_and_keeps_what_is_shared(name, n_features):
     order = np.array([2, 0, 3, 1])
     there = family.reorder(params, order)
     back = family.reorder(there, np.argsort(order))
-    for field, moved, same, array in zip(params._fields, there, back, params, strict=True):
-        shared = name.endswith("tied") and field in ("covariances", "precisions_cholesky")
+    for shared, moved, same, array in zip(EVERY_FAMILY[name].is_shared(), there, back, params, strict=True):
         np.testing.assert_array_equal(moved, array if shared else array[order])
         np.testing.assert_array_equal(same, array)
 

@@ -9,13 +9,8 @@ import pandas as pd
 import polars as pl
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from twins import DTYPES, ISAS
 
 from mixfast import CategoricalMixture, Status, fit_many, load, select
-from mixfast._em import EM
-from mixfast._reference import categorical as twin
-from mixfast._reference import em as reference
-from mixfast.engine._rows import Rows
 from mixfast.families.categorical import Categorical, CategoricalParams
 
 CARCINOMA = np.loadtxt(Path(__file__).parent / "data" / "carcinoma.csv", delimiter=",", skiprows=1)
@@ -60,31 +55,7 @@ def test_classes_of_carcinoma_are_those_of_polca(n_classes, log_likelihood, n_pa
     assert model.aic(CARCINOMA) == pytest.approx(-2 * total + 2 * n_parameters, rel=1e-12)
 
 
-# ---- columns of different numbers of categories ----------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("isa", ISAS)
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("n_components", [1, 3, 4, 5, 17, 40])
-@pytest.mark.parametrize("alpha", [0.0, 0.3])
-def test_passes_over_columns_of_different_numbers_equal_the_twins(n_components, dtype, isa, alpha):
-    rng = np.random.default_rng(n_components)
-    X = codes(500)[0]
-    X[rng.uniform(size=X.shape) < 0.2] = np.nan
-    family = Categorical(NUMBERS, alpha)
-    rows = family.encode(X).rows
-    weights = rng.dirichlet(np.ones(n_components))
-    params = np.concatenate([rng.dirichlet(np.ones(number), n_components) for number in NUMBERS], axis=1)
-    em = EM(family.bind(n_components, 4, dtype, isa), Rows(rows.astype(dtype)))
-    em.set_state(weights, params.ravel())
-    objective = em.step()
-    wanted_weights, wanted, objectives = reference.fit(
-        rows, None, weights, twin.Categorical(NUMBERS, alpha), (params,), 1
-    )
-    tolerance = 1e-12 if dtype == np.float64 else 1e-4
-    assert_allclose(objective, objectives[0], rtol=tolerance)
-    assert_allclose(em.state()[0], wanted_weights, rtol=tolerance)
-    assert_allclose(em.state()[1], wanted[0].ravel(), rtol=tolerance, atol=tolerance)
+# ---- probabilities --------------------------------------------------------------------------------------------------
 
 
 def test_probabilities_of_all_rows_sum_to_one():
@@ -146,20 +117,6 @@ def test_a_row_that_no_component_allows_is_minus_infinity_and_shared():
         assert_array_equal(model.predict_proba([[0, 1], [0, np.nan]]), [[0.5, 0.5], [1, 0]])
 
 
-@pytest.mark.parametrize("init_params", ["kmeans", "k-means++", "random", "random_from_data"])
-@pytest.mark.parametrize("alpha", [0.0, 1.0])
-def test_the_objective_never_falls_and_extrapolation_ends_no_lower(init_params, alpha):
-    X, _ = codes()
-    X[np.random.default_rng(1).uniform(size=X.shape) < 0.1] = np.nan
-    options = {"alpha": alpha, "init_params": init_params, "random_state": 0, "tol": 1e-8, "max_iter": 20_000}
-    plain = CategoricalMixture(3, **options).fit(X)
-    assert np.diff(plain.lower_bounds_).min() >= -1e-12
-    fast = CategoricalMixture(3, **options, accelerate="auto").fit(X)
-    assert np.diff(fast.lower_bounds_).min() >= -1e-12
-    assert fast.lower_bound_ > plain.lower_bound_ - 1e-6
-    assert fast.n_iter_ < plain.n_iter_
-
-
 # ---- missing answers -------------------------------------------------------------------------------------------------
 
 
@@ -180,18 +137,6 @@ def test_a_component_without_any_answer_in_a_column_has_the_probabilities_of_all
     X = np.array([[0, np.nan], [0, np.nan], [1, 5], [1, 6.0]])
     model = CategoricalMixture(2, alpha=0, init_params=[0, 0, 1, 1]).fit(X)
     assert_array_equal(model.probabilities_[1], [[0.5, 0.5], [0.5, 0.5]])
-
-
-def test_a_weight_equals_repeating_the_row_and_a_share_of_it():
-    X, _ = codes(300)
-    X[::7, 1] = np.nan
-    repeats = np.random.default_rng(3).integers(1, 4, len(X))
-    labels = np.arange(len(X)) % 2
-    model = CategoricalMixture(2, init_params=labels, tol=1e-8, max_iter=1000)
-    weighted = model.fit(X, sample_weight=repeats.astype(float)).probabilities_
-    repeated = model.set_params(init_params=np.repeat(labels, repeats)).fit(np.repeat(X, repeats, axis=0))
-    for got, wanted in zip(weighted, repeated.probabilities_, strict=True):
-        assert_allclose(got, wanted, rtol=1e-9)
 
 
 # ---- values of every kind --------------------------------------------------------------------------------------------
@@ -333,23 +278,6 @@ def test_categories_that_do_not_fit_the_columns_are_refused(categories, message)
 
 
 # ---- with the rest of the package ------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("kind", ["codes", "pandas"])
-def test_saved_models_come_back(kind, tmp_path):
-    X = with_holes()
-    rows = X if kind == "codes" else TABLES[kind](X)
-    categories = "auto" if kind == "codes" else [list(own) for own in NAMES]
-    model = CategoricalMixture(2, categories=categories, random_state=0).fit(rows)
-    model.save(tmp_path / "model")
-    same = load(tmp_path / "model")
-    assert same.get_params() == model.get_params()
-    for name in ("categories_", "probabilities_"):
-        for got, wanted in zip(getattr(same, name), getattr(model, name), strict=True):
-            assert got.dtype == wanted.dtype
-            assert_array_equal(got, wanted)
-    assert_array_equal(same.score_samples(rows), model.score_samples(rows))
-    assert_array_equal(same.sample(9)[0], model.sample(9)[0])
 
 
 def test_a_batch_has_the_bits_of_fits_alone_with_the_categories_of_all(tmp_path):

@@ -6,13 +6,12 @@ import polars as pl
 import pyarrow as pa
 import pytest
 import scipy.sparse
-from batches import assert_same_results, same_bits
+from batches import OF_ROWS, assert_same_fit, assert_same_results, assert_same_state, attributes, fit_alone, same_bits
 from estimators_table import (
     COUNTS,
     ESTIMATORS,
     GROUP,
     N_ROWS,
-    assert_same_state,
     every_estimator,
     every_mixture,
     log_density,
@@ -20,7 +19,7 @@ from estimators_table import (
 )
 from scipy.special import logsumexp
 
-from mixfast import PoissonMixture, fit_many, select
+from mixfast import PoissonMixture, Status, fit_many, load, select
 
 
 def test_the_table_has_every_public_estimator():
@@ -197,3 +196,177 @@ def test_true_is_no_number(name, parameter):
     entry = ESTIMATORS[name]
     with pytest.raises(ValueError, match=f"'{parameter}' parameter"):
         entry.make().set_params(**{parameter: True}).fit(entry.X)
+
+
+# ---- EM --------------------------------------------------------------------------------------------------------------
+
+
+STARTS = ["kmeans", "k-means++", "random", "random_from_data"]
+#: The mixtures whose objective has no prior and no regularization: what is added to a covariance is in no objective.
+MAXIMUM_LIKELIHOOD = {"alpha": 0.0, "beta": 0.0, "prior_shape": 0.0, "prior_rate": 0.0, "reg_covar": 0.0}
+
+
+def priors(entry):
+    """Parameters of the estimator as it is, and without what is added to estimates."""
+    own = entry.make().get_params(deep=False)
+    without = {name: value for name, value in MAXIMUM_LIKELIHOOD.items() if name in own}
+    return [{}, without] if without else [{}]
+
+
+def assert_never_falls(model):
+    """Unless a covariance was repaired, which adds to it what the likelihood does not ask for: the status says so."""
+    bounds = np.asarray(model.lower_bounds_, dtype=float)
+    if np.diff(bounds).min(initial=0) < -1e-9 * np.abs(bounds).max():
+        assert Status.REPAIRED_COVARIANCE | Status.LOWER_BOUND_FELL in model.status_
+
+
+@quietly
+@every_mixture
+@pytest.mark.parametrize("init_params", STARTS)
+def test_the_objective_never_falls_and_extrapolation_ends_no_lower(init_params, name):
+    entry = ESTIMATORS[name]
+    for options in priors(entry):
+        options = options | {"n_components": 3, "init_params": init_params, "tol": 1e-8, "max_iter": 2000}
+        plain, fast = (entry.make(**options, accelerate=loop).fit(entry.X) for loop in (None, "auto"))
+        for model in (plain, fast):
+            assert_never_falls(model)
+            assert model.lower_bound_ == model.lower_bounds_[-1]
+            assert model.weights_.sum() == pytest.approx(1, rel=1e-12)
+            resp = model.predict_proba(entry.X)
+            np.testing.assert_allclose(resp.sum(axis=1), 1, rtol=1e-12)
+            assert np.all(resp >= 0)
+
+
+def test_a_fall_would_be_seen_in_a_fit():
+    model = ESTIMATORS["Gaussian full"].make()
+    model.lower_bounds_, model.status_ = [-3.0, -2.0, -2.0 - 1e-6, -1.0], Status.REPAIRED_COVARIANCE
+    with pytest.raises(AssertionError):
+        assert_never_falls(model)
+
+
+@quietly
+@every_mixture
+def test_a_fit_that_has_converged_is_a_fixed_point(name):
+    entry = ESTIMATORS[name]
+    model = entry.make(tol=1e-13, max_iter=20_000, warm_start=True).fit(entry.X)
+    before = model.score_samples(entry.X)
+    model.set_params(max_iter=2).fit(entry.X)
+    np.testing.assert_allclose(model.score_samples(entry.X), before, rtol=1e-4)
+
+
+@quietly
+@every_mixture
+def test_the_same_bits_for_any_number_of_threads(name):
+    """Of rows that fill all lanes, each with a weight of its own."""
+    entry = ESTIMATORS[name]
+    weight = np.random.default_rng(6).uniform(0.5, 2, 330 * N_ROWS)
+    rows = np.tile(entry.X, (330, 1))
+    for put_in in (np.asarray, scipy.sparse.csr_array) if entry.takes_sparse else (np.asarray,):
+        for dtype in entry.dtypes:
+            X = put_in(rows.astype(dtype))
+            fits = [entry.make(max_iter=4, tol=0, n_threads=n).fit(X, sample_weight=weight) for n in (1, 2, 5)]
+            resp = [model.predict_proba(X) for model in fits]
+            for model, other in zip(fits[1:], resp[1:], strict=True):
+                model.n_threads = fits[0].n_threads
+                assert_same_state(model, fits[0])
+                assert same_bits(other, resp[0])
+
+
+@quietly
+@every_mixture
+def test_a_weight_equals_repeating_the_row(name):
+    entry = ESTIMATORS[name]
+    repeats = np.random.default_rng(7).integers(0, 4, N_ROWS)
+    options = {"tol": 1e-10, "max_iter": 5000}
+    weighted = entry.make(**options, init_params=GROUP).fit(entry.X, sample_weight=repeats)
+    repeated = entry.make(**options, init_params=np.repeat(GROUP, repeats)).fit(np.repeat(entry.X, repeats, axis=0))
+    assert weighted.lower_bound_ == pytest.approx(repeated.lower_bound_, rel=1e-12)
+    shown = entry.X[repeats > 0]
+    np.testing.assert_allclose(weighted.score_samples(shown), repeated.score_samples(shown), rtol=1e-7)
+    np.testing.assert_allclose(weighted.predict_proba(shown), repeated.predict_proba(shown), rtol=1e-5, atol=1e-9)
+
+
+@quietly
+@every_mixture
+@pytest.mark.parametrize("init_params", STARTS)
+def test_a_fit_to_sparse_rows_is_that_to_dense_ones(init_params, name):
+    entry = ESTIMATORS[name]
+    if not entry.takes_sparse:
+        with pytest.raises((TypeError, ValueError), match=r"[Ss]parse"):
+            entry.make().fit(scipy.sparse.csr_matrix(np.ones((9, entry.X.shape[1]))))
+        return
+    for options in priors(entry):
+        for dtype in entry.dtypes:
+            X = entry.X.astype(dtype)
+            C = scipy.sparse.csr_matrix(X)
+            options = options | {"init_params": init_params, "tol": 1e-8, "max_iter": 2000}
+            dense = entry.make(**options).fit(X, sample_weight=WEIGHTS)
+            sparse = entry.make(**options).fit(C, sample_weight=WEIGHTS)
+            rtol = 1e-6 if dtype == np.float64 else 2e-3
+            np.testing.assert_allclose(sparse.score_samples(C), dense.score_samples(X), rtol=rtol, atol=rtol)
+            np.testing.assert_allclose(sparse.predict_proba(C), dense.predict_proba(X), rtol=rtol, atol=rtol)
+            for attribute in OF_ROWS & vars(dense).keys():
+                assert_same_state(getattr(sparse, attribute), getattr(dense, attribute))
+            for one, other in ((sparse.bic(C), dense.bic(X)), (sparse.icl(C), dense.icl(X))):
+                assert one == pytest.approx(other, rel=rtol)
+            np.testing.assert_allclose(dense.score_samples(C), dense.score_samples(X), rtol=rtol, atol=rtol)
+
+
+# ---- batches, files --------------------------------------------------------------------------------------------------
+
+
+@quietly
+@every_mixture
+@pytest.mark.parametrize("init_params", STARTS)
+def test_a_problem_of_a_batch_has_the_bits_of_its_fit_alone(init_params, name, tmp_path):
+    entry = ESTIMATORS[name]
+    if entry.X.dtype == object:  # a batch has numbers
+        return
+    others = {"accelerate": "auto", "tol": 1e-6, "n_init": 2, "max_iter": 200}
+    forms = [np.asarray, scipy.sparse.csr_matrix] if entry.takes_sparse else [np.asarray]
+    for put_in in forms:
+        for dtype in entry.dtypes:
+            # all have all categories: those of a batch are common to its problems
+            problems = [put_in(X.astype(dtype)) for X in (entry.X, entry.X[::-1], entry.X[:40], entry.X[7:8])]
+            for options in ({}, {"n_components": 1}, others):
+                estimator = entry.make(**options, init_params=init_params)
+                result = fit_many(problems, estimator, random_state=3, n_threads=2)
+                assert result.status[3] & Status.TOO_FEW_ROWS
+                scores, resp = result.score_samples(problems), result.predict_proba(problems)
+                for i, X in enumerate(problems[:3]):
+                    wanted = fit_alone(estimator, X, 3)
+                    assert_same_fit(result[i], wanted)
+                    assert result.status[i] == wanted.status_
+                    assert same_bits(scores[i], wanted.score_samples(X))
+                    assert same_bits(resp[i], wanted.predict_proba(X))
+                result[0].save(tmp_path / "model")
+                assert same_bits(load(tmp_path / "model").score_samples(problems[0]), scores[0])
+
+
+@every_mixture
+def test_a_problem_outside_the_domain_says_so_and_leaves_the_others(name):
+    entry = ESTIMATORS[name]
+    if entry.X.dtype == object:
+        return
+    for kind, row in entry.refused_rows().items():
+        result = fit_many([entry.X, np.concatenate([entry.X, row])], entry.make(), random_state=3)
+        assert result.status[1] & (Status.OUT_OF_DOMAIN | Status.NOT_FINITE), kind
+        assert result.has_parameters.tolist() == [True, False]
+
+
+@every_estimator
+def test_a_saved_model_has_the_same_bits(name, tmp_path):
+    entry = ESTIMATORS[name]
+    for dtype in entry.dtypes:
+        X = entry.X.astype(dtype)
+        model = entry.make().fit(pd.DataFrame(X, columns=[f"x{j}" for j in range(X.shape[1])]))
+        model.save(tmp_path / "model")
+        same = load(tmp_path / "model")
+        assert type(same) is type(model)
+        assert_same_state(attributes(same), attributes(model))
+        table = pd.DataFrame(X, columns=model.feature_names_in_)
+        for method in ("predict", "predict_proba", "score_samples"):
+            assert same_bits(getattr(same, method)(table), getattr(model, method)(table))
+        for got, wanted in zip(same.sample(20, random_state=1), model.sample(20, random_state=1), strict=True):
+            assert same_bits(got, wanted)
+        assert_same_state(attributes(same.fit(table)), attributes(model.fit(table)))

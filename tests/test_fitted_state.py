@@ -9,19 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import sklearn.mixture
-from batches import same_bits
-from estimators_table import (
-    CODES,
-    COUNTS,
-    ESTIMATORS,
-    MIXED,
-    PARTS,
-    REALS,
-    assert_same_state,
-    every_estimator,
-    every_mixture,
-    log_density,
-)
+from batches import assert_same_state, same_bits
+from estimators_table import CODES, COUNTS, ESTIMATORS, MIXED, PARTS, REALS, every_estimator, every_mixture, log_density
 from numpy.testing import assert_allclose
 from sklearn.base import BaseEstimator, clone
 from sklearn.exceptions import ConvergenceWarning

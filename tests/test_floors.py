@@ -24,7 +24,7 @@ FLOORS = [
     ],
     ["families/"],
     ["seeding", "fitting", "hierarchy", "persistence", "statistics", "design"],
-    ["estimators/", "parts", "plotting"],
+    ["estimators/", "parts", "plot"],
     ["batches/", "selection"],
     ["bootstrap"],
     ["__init__", "_config"],

@@ -7,8 +7,8 @@ import pickle
 import numpy as np
 import pandas as pd
 import pytest
-from batches import same_bits
-from estimators_table import ESTIMATORS, MIXED, PARTS, REALS, assert_same_state, every_estimator, public_estimators
+from batches import assert_same_state, same_bits
+from estimators_table import ESTIMATORS, MIXED, PARTS, REALS, every_estimator, public_estimators
 
 from mixfast import (
     GSDMM,

@@ -1,7 +1,7 @@
 """MultinomialMixture's own behaviour: words, empty rows, what is impossible, huge counts, totals."""
 
 import re
-from itertools import pairwise, product
+from itertools import product
 
 import mpmath
 import numpy as np
@@ -10,7 +10,7 @@ import scipy.sparse as sp
 from scipy import stats
 from scipy.special import logsumexp
 
-from mixfast import MultinomialMixture, Status, bootstrap_lrt, fit_many, load, select
+from mixfast import MultinomialMixture, Status, bootstrap_lrt, select
 from mixfast.families import counts
 from mixfast.families.multinomial import Multinomial
 
@@ -196,22 +196,6 @@ def test_what_is_possible_stays_so_in_float32():
 # ---- sparse rows ----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("dtype", [np.float64, np.float32])
-@pytest.mark.parametrize("init_params", ["kmeans", "k-means++", "random", "random_from_data"])
-@pytest.mark.parametrize("alpha", [0.0, 0.5])
-def test_a_fit_to_sparse_rows_is_that_to_dense_ones(alpha, init_params, dtype):
-    X, _ = documents()
-    X = X.astype(dtype)
-    C, weight = sp.csr_matrix(X), np.random.default_rng(6).integers(1, 4, len(X)).astype(float)
-    model = MultinomialMixture(3, alpha=alpha, init_params=init_params, random_state=0, tol=1e-7, max_iter=1000)
-    model.fit(X, sample_weight=weight)
-    expected = model.probabilities_, model.predict_proba(X), model.icl(X), model.totals_, model.total_shares_
-    model.fit(C, sample_weight=weight)
-    got = model.probabilities_, model.predict_proba(C), model.icl(C), model.totals_, model.total_shares_
-    for one, other in zip(got, expected, strict=True):
-        np.testing.assert_allclose(one, other, rtol=1e-6 if dtype == np.float64 else 1e-3, atol=1e-6)
-
-
 @pytest.mark.parametrize("bad", [-1.0, 0.5, 2.0**54])
 @each_form
 def test_what_is_no_count_is_named(bad, form):
@@ -259,19 +243,6 @@ def test_a_fit_recovers_the_model_that_made_the_rows():
 
 
 @each_form
-def test_a_batch_has_the_bits_of_fits_alone(form):
-    X = form(documents(300)[0])
-    problems = [X[a:b] for a, b in pairwise([0, 100, 180, 300])]
-    estimator = MultinomialMixture(alpha=0.1, accelerate="auto")
-    result = fit_many(problems, estimator, n_components=[1, 2, 3], random_state=3)
-    for i, problem in enumerate(problems):
-        alone = MultinomialMixture(result.n_components[i], alpha=0.1, accelerate="auto", random_state=3).fit(problem)
-        np.testing.assert_array_equal(result[i].probabilities_, alone.probabilities_)
-        assert result.criteria[i].min() == pytest.approx(alone.bic(problem), rel=1e-12)
-        np.testing.assert_array_equal(result.score_samples(problems)[i], alone.score_samples(problem))
-
-
-@each_form
 def test_the_number_of_topics_is_chosen(form):
     X, _ = documents()
     chosen = select(form(X), MultinomialMixture(alpha=0.01), n_components=range(1, 5), random_state=0)
@@ -282,13 +253,6 @@ def test_the_bootstrap_draws_rows_with_the_totals_of_the_data():
     X, _ = documents(100, n_features=5, n_topics=2)
     test = bootstrap_lrt(X, MultinomialMixture(alpha=0.01), 1, n_bootstrap=9, random_state=0)
     assert test.p_value == pytest.approx(0.1)
-
-
-def test_a_saved_model_draws_the_same_rows(tmp_path):
-    model = MultinomialMixture(2, random_state=0).fit(documents()[0])
-    model.save(tmp_path / "model")
-    for one, other in zip(load(tmp_path / "model").sample(5), model.sample(5), strict=True):
-        np.testing.assert_array_equal(one, other)
 
 
 def test_tiny_numbers_are_given_back_as_they_were():

@@ -8,8 +8,7 @@ import pandas as pd
 import pytest
 import scipy.sparse as sp
 import sklearn
-from batches import assert_same_results
-from estimators_table import assert_same_state
+from batches import assert_same_results, assert_same_state
 from scipy import stats
 from scipy.special import logsumexp
 from sklearn.base import clone
@@ -211,10 +210,9 @@ def test_exposures_follow_their_rows(form):
 
 
 @pytest.mark.parametrize("init_params", ["kmeans", "k-means++", "random", "random_from_data"])
-@pytest.mark.parametrize("exposed", [False, True])
-def test_a_fit_to_sparse_rows_is_that_to_dense_ones(exposed, init_params):
+def test_a_fit_to_sparse_rows_with_exposures_is_that_to_dense_ones(init_params):
     X, _, exposure = events()
-    given, C = {"exposure": exposure} if exposed else {}, sp.csr_matrix(X)
+    given, C = {"exposure": exposure}, sp.csr_matrix(X)
     model = PoissonMixture(3, init_params=init_params, random_state=0, tol=1e-8, max_iter=2000)
     expected = model.fit(X, **given).rates_, model.predict_proba(X, **given)
     got = model.fit(C, **given).rates_, model.predict_proba(C, **given)
@@ -273,17 +271,6 @@ def test_samples_and_recovery():
 
 
 # ---- many, few, files -----------------------------------------------------------------------------------------------
-
-
-@each_form
-def test_a_batch_has_the_bits_of_fits_alone(form):
-    X = form(events(300)[0])
-    problems = [X[a:b] for a, b in pairwise([0, 100, 180, 300])]
-    result = fit_many(problems, PoissonMixture(), n_components=[1, 2, 3], random_state=3)
-    for i, problem in enumerate(problems):
-        alone = PoissonMixture(result.n_components[i], random_state=3).fit(problem)
-        np.testing.assert_array_equal(result[i].rates_, alone.rates_)
-        np.testing.assert_array_equal(result.score_samples(problems)[i], alone.score_samples(problem))
 
 
 @each_form

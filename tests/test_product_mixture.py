@@ -10,7 +10,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from test_python_family import Geometric
-from twins import DTYPES, FAMILIES, ISAS, flat, random_weights
+from twins import DTYPES, FAMILIES, PRODUCTS, random_weights
 
 from mixfast import (
     BernoulliMixture,
@@ -23,36 +23,21 @@ from mixfast import (
     Status,
     StudentTMixture,
     fit_many,
-    load,
     select,
 )
 from mixfast._em import EM
-from mixfast._reference import em as reference
-from mixfast._reference import product as twin
 from mixfast.engine._acceleration import AcceleratedEM
 from mixfast.engine._predictions import evaluate
 from mixfast.engine._rows import Rows
 from mixfast.families.product import Product
 from mixfast.parts import Bernoulli, Categorical, Exponential, Gamma, Gaussian, Poisson, StudentT
 
-#: Families of parts and their columns. Tied Gaussians have terms that all components have in common.
-PRODUCTS = {
-    "gaussian, binary, categories": (("full", "bernoulli", "categorical"), (3, 2, 4)),
-    "categories, tied, diagonal, tied": (("categorical", "tied", "diagonal", "tied"), (2, 3, 6, 1)),
-    "one": (("spherical",), (2,)),
-}
-
 
 def made(name, rng, n_rows=900, n_components=4):
     """(family, twin, rows, weights, params)"""
-    names, widths = PRODUCTS[name]
-    parts = [FAMILIES[own] for own in names]
-    family = Product([own.compiled for own in parts], widths)
-    counts = [[len(getattr(own.compiled, kind)._fields) for own in parts] for kind in ("Params", "Stats")]
-    own_twin = twin.Product([own.reference for own in parts], widths, *counts)
-    rows = np.concatenate([own.make_rows(rng, n_rows, width) for own, width in zip(parts, widths, strict=True)], axis=1)
-    params = family.join([own.make_params(rng, n_components, width) for own, width in zip(parts, widths, strict=True)])
-    return family, own_twin, rows, random_weights(rng, n_components), params
+    twins = PRODUCTS[name]
+    rows, params = twins.make_rows(rng, n_rows, None), twins.make_params(rng, n_components, None)
+    return twins.compiled, twins.reference, rows, random_weights(rng, n_components), params
 
 
 def engine(family, X, weights, params, kind=EM, isa=None, sample_weight=None, **options):
@@ -64,30 +49,6 @@ def engine(family, X, weights, params, kind=EM, isa=None, sample_weight=None, **
 # ---- the family ------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("isa", ISAS)
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("name", PRODUCTS)
-@pytest.mark.parametrize("n_components", [1, 4, 7])
-def test_a_pass_and_an_m_step_equal_the_twins(name, dtype, n_components, isa):
-    rng = np.random.default_rng(n_components)
-    family, own_twin, X, weights, params = made(name, rng, n_components=n_components)
-    X = X.astype(dtype)
-    sample_weight = rng.uniform(0.5, 2, len(X))
-    em = engine(family, X, weights, params, isa=isa, sample_weight=sample_weight)
-    tolerance = 1e-11 if dtype == np.float64 else 2e-4
-    evidence, n_impossible, counts, stats = em.gather()
-    expected = reference.gather(X.astype(float), sample_weight, weights, own_twin, params)
-    assert_allclose(evidence, expected.evidence, rtol=tolerance)
-    assert n_impossible == 0
-    assert_allclose(counts, expected.counts, rtol=tolerance)
-    assert_allclose(stats, flat(expected.stats), atol=tolerance * np.abs(stats).max())
-    em.step()
-    _, wanted = reference.maximise(expected, weights, own_twin, params)
-    layout = family.params_layout(n_components, X.shape[1])
-    for got, array in zip(layout.view(em.state()[1]), wanted, strict=True):
-        assert_allclose(got, array, atol=10 * tolerance * np.abs(array).max())
-
-
 @pytest.mark.parametrize("name", PRODUCTS)
 def test_log_densities_are_the_sums_of_those_of_the_parts(name):
     rng = np.random.default_rng(2)
@@ -97,43 +58,6 @@ def test_log_densities_are_the_sums_of_those_of_the_parts(name):
     evaluate(engine(family, X, weights, params), log_norm=log_norm, resp=resp)
     assert_allclose(log_norm, np.logaddexp.reduce(total, axis=1), rtol=1e-12)
     assert_allclose(np.log(resp), total - log_norm[:, np.newaxis], rtol=1e-10, atol=1e-10)
-
-
-@pytest.mark.parametrize("name", PRODUCTS)
-def test_the_objective_never_falls_and_the_limit_is_a_fixed_point(name):
-    family, own_twin, X, weights, params = made(name, np.random.default_rng(3), n_components=3)
-    em = engine(family, X, weights, params)
-    objectives, _ = em.iterate(3000, 0, -np.inf, 0)
-    assert np.diff(objectives).min() >= -1e-10 * abs(objectives[-1])
-    _, _, wanted = reference.fit(X, None, weights, own_twin, tuple(params), 5)
-    assert_allclose(objectives[:5], wanted, rtol=1e-11)
-    last_weights, last_params = em.state()
-    em.step()
-    assert_allclose(em.state()[0], last_weights, rtol=1e-6)
-    assert_allclose(em.state()[1], last_params, rtol=1e-5, atol=1e-6)
-
-
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("name", PRODUCTS)
-def test_the_same_bits_for_any_number_of_threads(name, dtype):
-    family, _, X, weights, params = made(name, np.random.default_rng(4), n_rows=60_000)
-    results = []
-    for n_threads in (1, 2, 3):
-        em = engine(family, X.astype(dtype), weights, params, n_threads=n_threads)
-        objectives, _ = em.iterate(3, 0, -np.inf, 0)
-        results.append((*objectives, *em.state()[0], *em.state()[1]))
-    assert results[1] == results[0]
-    assert results[2] == results[0]
-
-
-@pytest.mark.parametrize("name", PRODUCTS)
-def test_statistics_of_parts_of_the_rows_add_up(name):
-    family, _, X, weights, params = made(name, np.random.default_rng(5))
-    whole = engine(family, X, weights, params).gather()
-    parts = [engine(family, rows, weights, params).gather() for rows in (X[:1], X[1:500], X[500:])]
-    for index in (0, 2, 3):
-        total = sum(part[index] for part in parts)
-        assert_allclose(total, whole[index], rtol=1e-11, atol=1e-11 * np.abs(whole[index]).max())
 
 
 def test_extrapolation_ends_no_lower_in_fewer_passes():
@@ -445,19 +369,6 @@ def test_an_unseen_category_names_column_and_value():
 
 
 # ---- with the rest of the package ------------------------------------------------------------------------------------
-
-
-def test_saved_models_come_back(tmp_path):
-    table, _ = people(holes=0.1)
-    parts = [PARTS[0], PARTS[1], ("job", "town", Categorical(categories=[["pilot", "baker"], ["Ulm", "Kiel", "Bonn"]]))]
-    model = ProductMixture(parts, 2, random_state=0).fit(table)
-    model.save(tmp_path / "model")
-    same = load(tmp_path / "model")
-    assert repr(same) == repr(model)
-    assert list(same.components_) == list(model.components_)
-    assert_array_equal(same.score_samples(table), model.score_samples(table))
-    assert_array_equal(same.sample(9)[0], model.sample(9)[0])
-    assert_array_equal(same.fit(table).weights_, model.weights_)
 
 
 def test_a_batch_has_the_bits_of_fits_alone():

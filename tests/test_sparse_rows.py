@@ -78,22 +78,6 @@ def test_equal_sparse_rows_are_not_drawn_twice(dtype):
         assert len(np.unique(X[chosen].toarray(), axis=0)) == 6
 
 
-@pytest.mark.parametrize("init_params", ["k-means++", "random", "random_from_data"])
-@pytest.mark.parametrize("alpha", [0.0, 1.0])
-def test_a_fit_to_sparse_rows_is_that_to_dense_ones(init_params, alpha):
-    X = binary_rows()
-    weight = np.random.default_rng(8).integers(0, 3, len(X)).astype(float)
-    model = BernoulliMixture(3, alpha=alpha, init_params=init_params, random_state=0, tol=1e-6, max_iter=1000)
-    dense = model.fit(X, sample_weight=weight)
-    expected = dense.probabilities_, dense.score_samples(X), dense.predict_proba(X), dense.bic(X)
-    sparse = model.fit(sp.csr_matrix(X), sample_weight=weight)
-    C = sp.csr_matrix(X)
-    got = sparse.probabilities_, sparse.score_samples(C), sparse.predict_proba(C), sparse.bic(C)
-    for one, other in zip(got, expected, strict=True):
-        assert_allclose(one, other, rtol=1e-8, atol=1e-8)
-    assert_array_equal(sparse.predict(C), sparse.predict(X))
-
-
 def test_certain_columns_of_sparse_rows():
     """With alpha=0 a column may be certain: rows that lack a required one are impossible, as are those with a
     forbidden one."""

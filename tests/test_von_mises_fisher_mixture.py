@@ -8,13 +8,12 @@ import mpmath
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from numpy.testing import assert_allclose, assert_array_equal
+from numpy.testing import assert_allclose
 from scipy import stats
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.metrics import normalized_mutual_info_score
 from twins import directions, unit_vectors
 
-from mixfast import Status, VonMisesFisherMixture, fit_many, load, select
+from mixfast import Status, VonMisesFisherMixture, fit_many, select
 from mixfast.engine._special import mean_resultant_length
 
 TYPES = ["own", "shared"]
@@ -181,23 +180,6 @@ def test_one_component_is_fitted_in_closed_form():
     assert mean_resultant_length(6, model.concentrations_[0]) == pytest.approx(length, rel=1e-13)
 
 
-@pytest.mark.filterwarnings("ignore:Best performing initialization did not converge")
-@pytest.mark.parametrize("init_params", ["kmeans", "k-means++", "random", "random_from_data"])
-@pytest.mark.parametrize("concentration_type", TYPES)
-def test_the_log_likelihood_never_falls(concentration_type, init_params):
-    X = directions(np.random.default_rng(7), 600, 5)
-    for seed in range(5):
-        model = VonMisesFisherMixture(
-            4,
-            concentration_type=concentration_type,
-            init_params=init_params,
-            random_state=seed,
-            tol=0,
-            max_iter=300,
-        ).fit(X)
-        assert np.diff(model.lower_bounds_).min() >= -1e-12 * abs(model.lower_bound_)
-
-
 def test_shared_concentrations_are_one_and_cost_one_parameter():
     X = directions(np.random.default_rng(8), 400, 5)
     own, shared = (VonMisesFisherMixture(3, concentration_type=name, random_state=0).fit(X) for name in TYPES)
@@ -306,52 +288,11 @@ def documents(n_rows=400, n_features=300, dtype=np.float64, seed=14):
     return unit_vectors(counts).astype(dtype), labels
 
 
-@pytest.mark.parametrize("dtype", [np.float64, np.float32])
-@pytest.mark.parametrize("concentration_type", TYPES)
-@pytest.mark.parametrize("init_params", ["kmeans", "k-means++", "random", "random_from_data"])
-def test_a_fit_to_sparse_rows_is_that_to_dense_ones(init_params, concentration_type, dtype):
-    X, labels = documents(dtype=dtype)
-    model = VonMisesFisherMixture(
-        3, concentration_type=concentration_type, init_params=init_params, random_state=0, tol=1e-6, max_iter=500
-    )
-    weight = np.random.default_rng(15).uniform(0.5, 2, len(X))
-    expected = [getattr(model.fit(X, sample_weight=weight), name) for name in ("mean_directions_", "concentrations_")]
-    C = sp.csr_matrix(X)
-    rtol = 1e-8 if dtype == np.float64 else 1e-3
-    sparse = model.fit(C, sample_weight=weight)
-    assert_allclose(sparse.mean_directions_, expected[0], rtol=rtol, atol=rtol)
-    assert_allclose(sparse.concentrations_, expected[1], rtol=rtol)
-    assert_allclose(sparse.score_samples(C), sparse.score_samples(X), rtol=rtol)
-    assert_array_equal(sparse.predict(C), sparse.predict(X))
-    if init_params == "kmeans":
-        assert normalized_mutual_info_score(labels, sparse.predict(C)) > 0.9
-
-
-def test_many_fits_have_the_bits_of_fits_alone():
-    rng = np.random.default_rng(16)
-    problems = [directions(rng, n_rows, 4) for n_rows in (30, 100, 7)]
-    result = fit_many(problems, VonMisesFisherMixture(2), random_state=3)
-    for i, X in enumerate(problems):
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            alone = VonMisesFisherMixture(2, random_state=3).fit(X)
-        assert_array_equal(result[i].mean_directions_, alone.mean_directions_)
-        assert_array_equal(result.concentrations[i], alone.concentrations_)
-    problems[1] = 2 * problems[1]
-    result = fit_many(problems, VonMisesFisherMixture(2), random_state=3)
-    assert result.status[1] == Status.OUT_OF_DOMAIN
-
-
-def test_the_number_of_components_is_chosen_and_the_choice_saved(tmp_path):
+def test_the_number_of_components_is_chosen():
     truth = model_of([0.4, 0.6], [[1, 0, 0], [0, 0, 1]], [50.0, 30.0])
     X, _ = truth.sample(500, random_state=0)
     chosen = select(X, VonMisesFisherMixture(), n_components=[1, 2, 3], concentration_type=TYPES, random_state=0)
-    model = chosen.best_
-    assert model.n_components == 2
-    model.save(tmp_path / "model")
-    again = load(tmp_path / "model")
-    assert_array_equal(again.concentrations_, model.concentrations_)
-    assert_array_equal(again.predict_proba(X), model.predict_proba(X))
+    assert chosen.best_.n_components == 2
 
 
 def test_components_are_ordered_by_their_directions():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+import scipy.sparse
 
 from mixfast._em import EM
 from mixfast._reference import bernoulli as bernoulli_twin
@@ -14,6 +15,7 @@ from mixfast._reference import gamma as gamma_twin
 from mixfast._reference import gaussian as gaussian_twin
 from mixfast._reference import multinomial as multinomial_twin
 from mixfast._reference import poisson as poisson_twin
+from mixfast._reference import product as product_twin
 from mixfast._reference import student_t as student_t_twin
 from mixfast._reference import von_mises_fisher as von_mises_fisher_twin
 from mixfast.engine._isa import available_isas
@@ -36,6 +38,7 @@ from mixfast.families.gaussian import (
 )
 from mixfast.families.multinomial import Multinomial, MultinomialParams
 from mixfast.families.poisson import Poisson, PoissonParams
+from mixfast.families.product import Product
 from mixfast.families.student_t import (
     DiagonalStudentT,
     FullStudentT,
@@ -52,13 +55,44 @@ ISAS = available_isas()
 DTYPES = (np.float64, np.float32)
 
 
+#: Numbers of columns, about the lengths of vectors and strips.
+WIDTHS = (1, 2, 3, 5, 16, 67)
+
+
 class Twins(NamedTuple):
-    """A compiled family, its twin, and makers of rows and of parameters."""
+    """A compiled family, its twin, and makers of rows and of parameters.
+
+    widths : the numbers of columns to try
+    numbers : the numbers of components to try
+    takes_sparse : whether rows may be in CSR form
+    step_rtol : by dtype, how far the parameters after a step may be off, where a step moves by more than its sums
+    """
 
     compiled: object
     reference: object
     make_rows: callable
     make_params: callable
+    widths: tuple = WIDTHS
+    numbers: tuple = (1, 2, 7, 33)
+    takes_sparse: bool = False
+    step_rtol: dict | None = None
+
+    def forms(self):
+        """name -> function that puts rows in memory so."""
+        dense = {"rows": np.ascontiguousarray, "columns": np.asfortranarray}
+        return dense | ({"csr": scipy.sparse.csr_matrix} if self.takes_sparse else {})
+
+    def is_shared(self):
+        """For each array of parameters, whether all components have it in common."""
+        width = self.widths[0]
+        one, two = (self.compiled.param_shapes(n_components, width) for n_components in (1001, 1002))
+        return [a == b for a, b in zip(one, two, strict=True)]
+
+    def are_matrices(self):
+        """For each array of parameters, whether it is of square matrices."""
+        return [
+            len(shape) > 1 and shape[-1] == shape[-2] for shape in self.compiled.param_shapes(1001, self.widths[-1])
+        ]
 
 
 def gaussian_rows(rng, n_rows, n_features):
@@ -253,22 +287,28 @@ FAMILIES = {
         heavy_tailed_rows,
         with_degrees(spherical_params, GIVEN),
     ),
-    "bernoulli": Twins(Bernoulli(0.5), bernoulli_twin.Bernoulli(0.5), binary_rows, bernoulli_params),
-    "multinomial": Twins(Multinomial(0.5), multinomial_twin.Multinomial(0.5), count_rows, multinomial_params),
-    "poisson": Twins(Poisson(0.5, 0.2), poisson_twin.Poisson(0.5, 0.2), count_rows, poisson_params),
+    "bernoulli": Twins(Bernoulli(0.5), bernoulli_twin.Bernoulli(0.5), binary_rows, bernoulli_params, takes_sparse=True),
+    "multinomial": Twins(
+        Multinomial(0.5), multinomial_twin.Multinomial(0.5), count_rows, multinomial_params, takes_sparse=True
+    ),
+    "poisson": Twins(Poisson(0.5, 0.2), poisson_twin.Poisson(0.5, 0.2), count_rows, poisson_params, takes_sparse=True),
     "von_mises_fisher": Twins(
-        VonMisesFisher(), von_mises_fisher_twin.VonMisesFisher(), directions, von_mises_fisher_params
+        VonMisesFisher(), von_mises_fisher_twin.VonMisesFisher(), directions, von_mises_fisher_params, takes_sparse=True
     ),
     "shared_von_mises_fisher": Twins(
         SharedVonMisesFisher(),
         von_mises_fisher_twin.SharedVonMisesFisher(),
         directions,
         shared_von_mises_fisher_params,
+        takes_sparse=True,
     ),
     "gamma": Twins(Gamma(), gamma_twin.Gamma(), positive_rows, gamma_params),
     "exponential": Twins(Exponential(), gamma_twin.Exponential(), positive_rows, exponential_params),
     "categorical": Twins(Categorical(3, 0.5), categorical_twin.Categorical(3, 0.5), answers, categorical_params),
 }
+
+#: A step goes where surrogates meet, which moves by more than they do.
+CELLS = {"widths": (1, 2, 5, 16), "numbers": (1, 2, 7), "step_rtol": {np.float64: 1e-9, np.float32: 1e-2}}
 
 #: Families whose statistics are laid out by the rows that are encoded: those of other rows are other sums.
 CELL_FAMILIES = {
@@ -277,22 +317,87 @@ CELL_FAMILIES = {
         dirichlet_multinomial_twin.DirichletMultinomial(0.1, 0.1),
         overdispersed_rows,
         dirichlet_multinomial_params,
+        **CELLS,
     ),
     "symmetric_dirichlet_multinomial": Twins(
         SymmetricDirichletMultinomial(0.3, 0.2),
         dirichlet_multinomial_twin.SymmetricDirichletMultinomial(0.3, 0.2),
         unequal_rows,
         symmetric_params,
+        **CELLS,
     ),
     "fixed_dirichlet_multinomial": Twins(
         FixedDirichletMultinomial(12.0, 0.1),
         dirichlet_multinomial_twin.FixedDirichletMultinomial(12.0, 0.1),
         overdispersed_rows,
         fixed_params,
+        **CELLS,
     ),
 }
 
-EVERY_FAMILY = FAMILIES | CELL_FAMILIES
+
+def product_of(names, widths):
+    """Columns of several families, side by side."""
+    parts = [FAMILIES[name] for name in names]
+    counts = [[len(getattr(part.compiled, kind)._fields) for part in parts] for kind in ("Params", "Stats")]
+    compiled = Product([part.compiled for part in parts], widths)
+
+    def make_rows(rng, n_rows, n_features):
+        return np.concatenate(
+            [part.make_rows(rng, n_rows, width) for part, width in zip(parts, widths, strict=True)], axis=1
+        )
+
+    def make_params(rng, n_components, n_features):
+        return compiled.join(
+            [part.make_params(rng, n_components, width) for part, width in zip(parts, widths, strict=True)]
+        )
+
+    reference = product_twin.Product([part.reference for part in parts], widths, *counts)
+    return Twins(compiled, reference, make_rows, make_params, widths=(sum(widths),), numbers=(1, 4, 7))
+
+
+#: Tied Gaussians have terms that all components have in common.
+PRODUCTS = {
+    "gaussian, binary, categories": product_of(("full", "bernoulli", "categorical"), (3, 2, 4)),
+    "categories, tied, diagonal, tied": product_of(("categorical", "tied", "diagonal", "tied"), (2, 3, 6, 1)),
+    "one": product_of(("spherical",), (2,)),
+}
+
+
+def unequal_answers(rng, n_rows, n_features):
+    """Codes of as many categories as UNEQUAL says, or one more for a missing answer."""
+    return np.column_stack([rng.integers(0, number + 1, n_rows) for number in UNEQUAL]).astype(float)
+
+
+def unequal_answer_params(rng, n_components, n_features):
+    own = [rng.dirichlet(np.full(number, 2.0), n_components) for number in UNEQUAL]
+    return CategoricalParams(np.concatenate(own, axis=1))
+
+
+#: Numbers of categories of the columns of one table.
+UNEQUAL = (2, 5, 1, 3)
+
+#: What other tests cannot use: columns of their own.
+FIXED_COLUMNS = {
+    "categorical of unequal columns": Twins(
+        Categorical(UNEQUAL, 0.3),
+        categorical_twin.Categorical(UNEQUAL, 0.3),
+        unequal_answers,
+        unequal_answer_params,
+        widths=(4,),
+        numbers=(1, 3, 4, 5, 17, 40),
+    ),
+    "categorical of unequal columns, maximum likelihood": Twins(
+        Categorical(UNEQUAL, 0.0),
+        categorical_twin.Categorical(UNEQUAL, 0.0),
+        unequal_answers,
+        unequal_answer_params,
+        widths=(4,),
+        numbers=(1, 3, 4, 5, 17, 40),
+    ),
+}
+
+EVERY_FAMILY = FAMILIES | CELL_FAMILIES | PRODUCTS
 
 
 def random_weights(rng, n_components):

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from mixfast.estimators.student_t_mixture import StudentTMixture as StudentTMixture
     from mixfast.estimators.von_mises_fisher_mixture import VonMisesFisherMixture as VonMisesFisherMixture
     from mixfast.persistence import load as load
-    from mixfast.plotting import plot_mixture as plot_mixture
+    from mixfast.plot import plot_mixture as plot_mixture
     from mixfast.selection import Selection as Selection
     from mixfast.selection import select as select
     from mixfast.statistics import Statistics as Statistics
@@ -44,12 +44,17 @@ if TYPE_CHECKING:
 
 __all__ = list(_HOMES)
 
+#: Public modules that `import mixfast` alone finds.
+_MODULES = ("plot",)
+
 
 def __getattr__(name):
+    if name in _MODULES:
+        return import_module(f"mixfast.{name}")
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(_HOMES[name]), name)
 
 
 def __dir__():
-    return sorted([*globals(), *_HOMES])
+    return sorted([*globals(), *_HOMES, *_MODULES])

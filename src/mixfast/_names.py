@@ -28,7 +28,7 @@ HOMES = {
     "fit_many_groups": "mixfast.batches.fit_many",
     "get_include": "mixfast._config",
     "load": "mixfast.persistence",
-    "plot_mixture": "mixfast.plotting",
+    "plot_mixture": "mixfast.plot",
     "select": "mixfast.selection",
     "show_config": "mixfast._config",
 }

@@ -1,4 +1,7 @@
-"""Pictures of fitted mixtures: functions that draw on an Axes and return it. They import matplotlib when called."""
+"""Pictures: functions that draw on an Axes of matplotlib, which they import when called, and return it.
+
+`mixture` is also `mixfast.plot_mixture`.
+"""
 
 from __future__ import annotations
 
@@ -62,6 +65,9 @@ def plot_mixture(model, X, features=(0, 1), ax=None):
         _plot_ellipses(model, X, rows, features, ax)
         ax.set(xlabel=names[features[0]], ylabel=names[features[1]])
     return ax
+
+
+mixture = plot_mixture
 
 
 def _colours(n_components):

@@ -1,5 +1,8 @@
 """Pictures: what is drawn, not how it looks."""
 
+import subprocess
+import sys
+
 import matplotlib
 import numpy as np
 import pytest
@@ -15,6 +18,13 @@ import matplotlib.pyplot as plt
 def _close_figures():
     yield
     plt.close("all")
+
+
+def test_pictures_are_found_by_importing_mixfast_alone():
+    code = (
+        "import sys, mixfast\nassert mixfast.plot.mixture is mixfast.plot_mixture and 'matplotlib' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 @pytest.mark.parametrize("covariance_type", ["full", "tied", "diag", "spherical"])
