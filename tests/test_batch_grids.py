@@ -6,7 +6,7 @@ from batches import STARTS, TYPES, UNUSABLE, assert_same_fit, bits, fit_alone, r
 from sklearn.base import clone
 from test_python_family import GeometricMixture
 
-import mixfast.batches.fit_many
+import mixfast.batches.plan
 from mixfast import BernoulliMixture, GaussianMixture, Status, fit_many, load
 
 CRITERIA = ["bic", "aic", "icl"]
@@ -18,7 +18,7 @@ every_criterion = pytest.mark.parametrize("criterion", CRITERIA)
 def _either_choice(request, monkeypatch):
     """Small batches keep all models until the end, large ones choose in the compiled loop."""
     if request.param.startswith("each"):
-        monkeypatch.setattr(mixfast.batches.fit_many, "FEW_BYTES", 0)
+        monkeypatch.setattr(mixfast.batches.plan, "FEW_BYTES", 0)
 
 
 either_choice = pytest.mark.usefixtures("_either_choice")

@@ -6,92 +6,23 @@ import inspect
 import itertools
 import warnings
 from collections.abc import Iterable
-from numbers import Integral, Real
 from typing import NamedTuple
 
 import numpy as np
 from sklearn.base import clone
-from sklearn.utils import check_random_state
 
 from mixfast._threads import resolve_threads
 from mixfast.batches._batch import fit_problems
-from mixfast.batches.bound_model import BoundModel
-from mixfast.batches.problems import (
-    Problems,
-    below_zero,
-    gather_problems,
-    not_finite,
-    only_of,
-    out_of_range,
-    part_of,
-    some_of,
-    sums_of_weights,
-    without_weightless_rows,
-)
+from mixfast.batches.plan import N_FOLDS, grid_of, make_plan, seeds_of
+from mixfast.batches.problems import Problems, part_of, read_problems, some_of, with_status_of_weights
 from mixfast.batches.result import CRITERIA, BatchResult, is_usable
-from mixfast.engine import _random
 from mixfast.engine._rows import Rows
-from mixfast.estimators._base import BaseMixture, check_mixture
-from mixfast.estimators._parameters import unfitted_copy
+from mixfast.estimators._base import check_mixture
 from mixfast.fitting import plan_of
 from mixfast.row_data import check_names, rows_with, separated
 from mixfast.status import Status
 from mixfast.tables import Table, columns_of, columns_of_reals, declared_categories, share_names
-from mixfast.weights import check_n_effective, effective_number, is_far, warn_of_sum
-
-N_FOLDS = 5
-
-#: So little is kept of all models until the best are chosen, so that threads can share the models of a single problem.
-FEW_BYTES = 2**26
-
-#: scikit-learn takes no larger random_state, and each problem's estimator has its seed there.
-N_SEEDS = 2**32
-
-
-def _seeds(estimator, seeds, random_state, n_problems):
-    """One for each problem, uint64."""
-    if seeds is not None:
-        seeds = np.asarray(seeds)
-        is_seed = np.issubdtype(seeds.dtype, np.integer) and not np.any((seeds < 0) | (seeds >= N_SEEDS))
-        if seeds.shape != (n_problems,) or not is_seed:
-            raise ValueError(f"seeds should be {n_problems} integers from 0 to {N_SEEDS - 1}, got {seeds!r}")
-        if random_state is not None:
-            raise ValueError("random_state and seeds were both given: seeds has the seed of each problem already")
-        return np.ascontiguousarray(seeds, dtype=np.uint64)
-    random_state = estimator.random_state if random_state is None else random_state
-    if isinstance(random_state, Integral):
-        if not 0 <= random_state < N_SEEDS:
-            raise ValueError(f"random_state={random_state} should be from 0 to {N_SEEDS - 1}")
-        return np.full(n_problems, random_state, dtype=np.uint64)
-    return check_random_state(random_state).randint(N_SEEDS, size=n_problems, dtype=np.uint64)
-
-
-def _candidates(estimator, n_components, covariance_type):
-    """The estimators of the grid."""
-    template, grid = unfitted_copy(estimator), {}
-    for name, values in (("n_components", n_components), ("covariance_type", covariance_type)):
-        if values is not None:
-            if name not in vars(template):
-                raise ValueError(f"{type(estimator).__name__} has no parameter {name!r}")
-            grid[name] = list(values) if np.iterable(values) and not isinstance(values, str) else [values]
-            if not grid[name]:
-                raise ValueError(f"{name} should have at least one value")
-    points = [dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())]
-    if len(points) > 1:
-        template = _changed(template, template._without_default_regularization())
-    found = [_changed(template, point) for point in points]
-    for point in found:
-        point._validate_params()
-    if not isinstance(estimator.init_params, str):
-        raise ValueError("init_params of a batch should name a method: labels or responsibilities belong to one X")
-    return found
-
-
-def _changed(template, params):
-    """A copy with other parameters, as `set_params` makes it; it shares those that stay with the template."""
-    changed = type(template).__new__(type(template))
-    vars(changed).update(vars(template) | params)
-    return changed
+from mixfast.weights import check_n_effective
 
 
 def fit_many(
@@ -195,38 +126,20 @@ def fit_many(
     check_mixture(estimator)
     check_names("fit_many", estimator, row_data)
     n_threads = resolve_threads(n_threads)
-    problems = gather_problems(problems, sample_weight, row_data, estimator._reads)
-    seeds = _seeds(estimator, seeds, random_state, len(problems))
-    wrong_weights = _look_at_weights(problems)
-    problems = without_weightless_rows(problems)
-    estimator = estimator._by_place(problems.columns)
-    status = _look_at_rows(problems, estimator, wrong_weights)
-    estimator = _for_parts_of(problems, estimator, status)
-    candidates = _candidates(estimator, n_components, covariance_type)
-    bound_models = [BoundModel(candidate, problems.X.shape[1], problems.X.dtype) for candidate in candidates]
-    for model in bound_models:
-        model.given_start  # noqa: B018 - raises what is wrong for all problems
-    n_bytes = 8 * len(problems) * len(bound_models) * max(model.layout.size for model in bound_models)
-    holds_out = criterion == "heldout" and len(bound_models) > 1
-    alone = _need_estimators(problems, bound_models)
-    has_slots = keep == "all" or holds_out or np.any(alone) or n_bytes <= FEW_BYTES
-    found = _nothing_found(len(problems), bound_models, len(bound_models) if has_slots else 1)
-    found.status[...] = status[:, np.newaxis]
-    criterion_in_fit = None if holds_out or len(bound_models) == 1 else criterion
-    choice = Choice(
-        criterion=criterion_in_fit,
-        passed_over=Status.OK if allow_spurious else Status.SPURIOUS_COMPONENT,
-        n_effective=None if criterion_in_fit is None else _n_effective(problems, n_effective, status),
-    )
+    template, points = grid_of(estimator, n_components, covariance_type)
+    problems, template = read_problems(problems, template, sample_weight, row_data)
+    seeds = seeds_of(estimator, seeds, random_state, len(problems))
+    plan = make_plan(problems, template, points, criterion, keep == "all", allow_spurious, n_effective, seeds)
+    found = _nothing_found(problems, plan)
     with _Bar(found.status.size, progress) as report:
-        _fit_all(problems, alone, bound_models, seeds, choice, found, n_threads, report)
-    if holds_out:
+        _fit_all(problems, plan, found, n_threads, report)
+    if plan.folds is not None:
         try:
-            _hold_out(problems, candidates, seeds, found, n_threads)
+            _hold_out(problems, plan, found, n_threads)
         except KeyboardInterrupt:
             _leave_undone(found, np.flatnonzero(np.any(is_usable(found.status), axis=1)))
     names = None if problems.names is None or share_names(problems.names) else problems.names
-    return _result(problems, bound_models, seeds, criterion, choice, found, keep)._named(None, names)
+    return _result(problems, plan, found, keep)._named(None, names)
 
 
 def fit_many_columns(data, estimator, **options):
@@ -376,39 +289,6 @@ def _check_options(options, function, estimator):
         raise TypeError(f"{function} has no parameter {name!r}{remedy}")
 
 
-class Choice(NamedTuple):
-    """How one of several models is chosen.
-
-    criterion : name of one that is computed with the fits, or None
-    passed_over : statuses of fits that are chosen only where there is no other
-    n_effective : float64 (n_problems,), the numbers of rows that weights stand for; None where these are their sums
-    """
-
-    criterion: str | None
-    passed_over: Status
-    n_effective: np.ndarray | None = None
-
-    def some_of(self, chosen):
-        return self if self.n_effective is None else self._replace(n_effective=self.n_effective[chosen])
-
-
-def _n_effective(problems, n_effective, status):
-    """Numbers of rows that weights stand for, None where these are their sums; with a warning where those are taken so
-    for want of a word, and are far from the numbers of rows."""
-    if problems.sample_weight is None and not isinstance(n_effective, Real):
-        return None
-    n_rows = np.diff(problems.offsets)
-    total, squares = sums_of_weights(problems)
-    if n_effective is None:
-        far = is_far(total, n_rows) & (status == Status.INTERRUPTED) & (n_rows > 0)
-        if np.any(far):
-            i = int(np.argmax(far))
-            warn_of_sum(
-                f"sample_weight: the weights of problem {i}, and of {far.sum() - 1} others,", total[i], n_rows[i]
-            )
-    return None if n_effective is None or n_effective == "sum" else effective_number(n_effective, total, squares)
-
-
 class _Found(NamedTuple):
     """What the fits fill: [problem, slot] of each, a slot for the best model or for every one."""
 
@@ -421,65 +301,34 @@ class _Found(NamedTuple):
     chosen: np.ndarray  # [problem]
 
 
-def _nothing_found(n_problems, bound_models, n_slots):
-    return _Found(
-        np.full((n_problems, n_slots, max(model.n_components for model in bound_models)), np.nan),
-        np.full((n_problems, n_slots, max(model.layout.size for model in bound_models)), np.nan),
+def _nothing_found(problems, plan):
+    n_problems, n_models = len(problems), len(plan.models)
+    n_slots = n_models if plan.keeps_all else 1
+    found = _Found(
+        np.full((n_problems, n_slots, max(model.n_components for model in plan.models)), np.nan),
+        np.full((n_problems, n_slots, max(model.layout.size for model in plan.models)), np.nan),
         np.full((n_problems, n_slots), np.nan),
         np.zeros((n_problems, n_slots), dtype=np.int32),
-        np.full((n_problems, n_slots), Status.INTERRUPTED, dtype=np.int32),
-        np.full((n_problems, len(bound_models)), np.nan),
+        np.empty((n_problems, n_slots), dtype=np.int32),
+        np.full((n_problems, n_models), np.nan),
         np.zeros(n_problems, dtype=np.int32),
     )
+    found.status[...] = problems.status[:, np.newaxis]
+    return found
 
 
-def _look_at_weights(problems):
-    """The status of each problem, INTERRUPTED where nothing is wrong with its weights."""
-    status = np.full(len(problems), Status.INTERRUPTED, dtype=np.int32)
-    status[below_zero(problems)] = Status.OUT_OF_DOMAIN
-    status[out_of_range(problems)] = Status.NOT_FINITE
-    return status
-
-
-def _look_at_rows(problems, estimator, status):
-    """The status of each problem, from that of its weights and the rows that count."""
-    wrong = not_finite(problems, estimator._allows_nan(problems.X.shape[1]))
-    return np.where(wrong, Status.NOT_FINITE, status).astype(np.int32)
-
-
-def _for_parts_of(problems, estimator, status):
-    """The estimator with what all problems are to have in common, of those that can be fitted."""
-    if type(estimator)._for_parts_of is BaseMixture._for_parts_of:
-        return estimator  # which spares a copy of all rows where a problem is left out
-    try:
-        return estimator._for_parts_of(only_of(problems, status == Status.INTERRUPTED).X)
-    except ValueError:
-        pass  # no rows are left, or a column has not a single value: there is nothing to fit
-    status[(status == Status.INTERRUPTED) & (np.diff(problems.offsets) > 0)] = Status.NOT_FINITE
-    return estimator._for_parts_of(np.zeros((1, problems.X.shape[1])))
-
-
-def _need_estimators(problems, bound_models):
-    """Which problems `_batch.pyx` does not fit, a mask: units want one structure for all, and a start in the same."""
-    if any(model.has_units() for model in bound_models) and (
-        len(bound_models) > 1 or bound_models[0].given_start is not None
-    ):
-        return np.ones(len(problems), dtype=bool)
-    return np.any([model.needs_estimator(problems) for model in bound_models], axis=0)
-
-
-def _fit_all(problems, alone, bound_models, seeds, choice, found, n_threads, report):
-    """Those that are `alone` one by one, all others together and first; after Ctrl-C nothing more."""
+def _fit_all(problems, plan, found, n_threads, report):
+    """Those that are fitted alone one by one, all others together and first; after Ctrl-C nothing more."""
     n_done, n_bad = 0, 0
-    for fit, chosen in ((_fit_compiled, ~alone), (_fit_one_by_one, alone)):
+    for fit, chosen in ((_fit_compiled, ~plan.alone), (_fit_one_by_one, plan.alone)):
         if not np.any(chosen):
             continue
         if np.all(chosen):  # nothing is copied then
-            fit(problems, bound_models, seeds, choice, found, n_threads, report)
+            fit(problems, plan, found, n_threads, report)
             return
         part = _Found(*(array[chosen] for array in found))
         then = report and (lambda done, bad, before=(n_done, n_bad): report(before[0] + done, before[1] + bad))
-        fit(some_of(problems, chosen), bound_models, seeds[chosen], choice.some_of(chosen), part, n_threads, then)
+        fit(some_of(problems, chosen), plan.some_of(chosen), part, n_threads, then)
         for array, values in zip(found, part, strict=True):
             array[chosen] = values
         n_done, n_bad = n_done + part.status.size, n_bad + int(np.sum(~is_usable(part.status)))
@@ -487,15 +336,13 @@ def _fit_all(problems, alone, bound_models, seeds, choice, found, n_threads, rep
             return
 
 
-def _fit_compiled(problems, bound_models, seeds, choice, found, n_threads, report):
-    estimator = bound_models[0].estimator
-    problems, prepared = _prepare_rows(problems, estimator, found.status)
-    if prepared is None:
+def _fit_compiled(problems, plan, found, n_threads, report):
+    if not problems.n_rows:
         found.status[found.status == Status.INTERRUPTED] = Status.TOO_FEW_ROWS
         return
-    X, data = separated(prepared)
-    units = _units(problems, X, bound_models[0], found.status) if bound_models[0].has_units() else {}
-    encoded = bound_models[0].family.encode(rows_with(_in_units(problems, X, units) if units else X, data))
+    model, estimator = plan.models[0], plan.models[0].estimator
+    units, X = _in_units(problems, model, found.status)
+    encoded = model.family.encode(rows_with(X, problems.row_data))
     rows = Rows(encoded.rows, problems.sample_weight, encoded.base)
     if encoded.seeds is not None:
         encoded = encoded._replace(seeds=encoded.make_seeds(problems.offsets))
@@ -504,72 +351,52 @@ def _fit_compiled(problems, bound_models, seeds, choice, found, n_threads, repor
         rows,
         seeding_rows,
         problems.offsets,
-        seeds,
-        [model.bind(encoded) for model in bound_models],
-        plan_of(estimator, estimator.init_params, encoded.rows, criterion=choice.criterion),
+        plan.seeds,
+        [own.bind(encoded) for own in plan.models],
+        plan_of(estimator, estimator.init_params, encoded.rows, criterion=plan.criterion_in_fit),
         found,
-        passed_over=int(choice.passed_over),
-        n_effective=choice.n_effective,
+        passed_over=int(plan.passed_over),
+        n_effective=plan.n_effective,
         n_threads=n_threads,
         progress=report,
     )
     _leave_undone(found, np.flatnonzero(np.any(found.status == Status.INTERRUPTED, axis=1)))
     for i, own in units.items():
         if is_usable(found.status[i, 0]):
-            params = found.params[i, 0, : bound_models[0].layout.size]
-            params[...] = bound_models[0].layout.pack(own.leave(bound_models[0].layout.view(params)))
+            params = found.params[i, 0, : model.layout.size]
+            params[...] = model.layout.pack(own.leave(model.layout.view(params)))
             found.lower_bounds[i, 0] -= own.log_volume
 
 
-def _units(problems, X, model, status):
-    """Those of each problem that can be fitted; where there are none, the status says so."""
-    units = {}
-    for i in np.flatnonzero(status[:, 0] == Status.INTERRUPTED):
+def _in_units(problems, model, status):
+    """(the units of each problem that can be fitted, all rows in them); where there are none, the status says so."""
+    units, X = {}, problems.prepared
+    if not model.has_units():
+        return units, X
+    X = X.copy()
+    are_enough = np.diff(problems.offsets) >= max(2, model.n_components)
+    for i in np.flatnonzero((status[:, 0] == Status.INTERRUPTED) & are_enough):
         rows = problems.rows(i)
-        if rows.stop - rows.start < max(2, model.n_components):
-            continue
         try:
             units[i] = model.estimator._units(model.family, X[rows], problems.weights_of(i))
         except ValueError:
             status[i] = Status.NOT_FINITE
-    return units
+        else:
+            X[rows] = units[i].rows(X[rows])
+    return units, X
 
 
-def _in_units(problems, X, units):
-    standard = X.copy()
-    for i, own in units.items():
-        standard[problems.rows(i)] = own.rows(X[problems.rows(i)])
-    return standard
-
-
-def _prepare_rows(problems, estimator, status):
-    """(problems, all their rows as the family wants them); those outside its domain are marked, and have none then.
-    None for the rows where none are left."""
-    try:
-        return problems, estimator._prepared(problems.all_rows())
-    except ValueError:
-        pass
-    for i in np.flatnonzero((status[:, 0] == Status.INTERRUPTED) & (np.diff(problems.offsets) > 0)):
-        try:
-            estimator._prepared(problems.rows_of(i))
-        except ValueError:
-            status[i] = Status.OUT_OF_DOMAIN
-    problems = only_of(problems, status[:, 0] == Status.INTERRUPTED)
-    return problems, estimator._prepared(problems.all_rows()) if problems.n_rows else None
-
-
-def _fit_one_by_one(problems, bound_models, seeds, choice, found, n_threads, report):
+def _fit_one_by_one(problems, plan, found, n_threads, report):
     """What `_batch.pyx` cannot do, by estimators: families in Python, dropping starts early, units that differ between
     the models."""
     n_bad = 0
     for i in range(len(problems)):
         if found.status[i, 0] == Status.INTERRUPTED:
-            rows, weight = problems.rows_of(i), problems.weights_of(i)
             try:
                 with warnings.catch_warnings():
                     warnings.simplefilter("ignore")
-                    fits = [_fit_alone(model, rows, weight, int(seeds[i]), n_threads) for model in bound_models]
-                    _keep(found, i, bound_models, fits, choice, rows, weight)
+                    for j in range(len(plan.models)):
+                        _fit_alone(problems, plan, found, i, j, n_threads)
             except KeyboardInterrupt:
                 _leave_undone(found, [i])
                 return
@@ -578,110 +405,82 @@ def _fit_one_by_one(problems, bound_models, seeds, choice, found, n_threads, rep
             report((i + 1) * found.status.shape[1], n_bad)
 
 
-def _fit_alone(model, rows, sample_weight, seed, n_threads):
-    """The fitted estimator, or the status that says why there is none."""
+def _fit_alone(problems, plan, found, i, j, n_threads):
+    """Find what model j makes of problem i, or the status that says why there is nothing."""
+    (rows, data), model = separated(problems.rows_of(i)), plan.models[j]
     if rows.shape[0] < max(2, model.n_components):
-        return Status.TOO_FEW_ROWS
-    estimator = clone(model.estimator).set_params(random_state=seed, n_threads=n_threads, verbose=0)
+        found.status[i, j] = Status.TOO_FEW_ROWS
+        return
+    estimator = clone(model.estimator).set_params(random_state=int(plan.seeds[i]), n_threads=n_threads, verbose=0)
+    given = {"sample_weight": problems.weights_of(i), **data}
     try:
-        estimator._prepared(rows)
+        fit = estimator.fit(rows, **given)
     except ValueError:
-        return Status.OUT_OF_DOMAIN
-    try:
-        X, data = separated(rows)
-        return estimator.fit(X, sample_weight=sample_weight, **data)
-    except ValueError:
-        return Status.NOT_FINITE
+        found.status[i, j] = Status.NOT_FINITE
+        return
+    weights, params = fit._packed_state(model.layout)
+    found.weights[i, j, : len(weights)], found.params[i, j, : len(params)] = weights, params
+    found.status[i, j], found.lower_bounds[i, j], found.n_iter[i, j] = fit.status_, fit.lower_bound_, fit.n_iter_
+    if plan.criterion_in_fit is not None:
+        n_effective = "sum" if plan.n_effective is None else float(plan.n_effective[i])
+        found.criteria[i, j] = getattr(fit, plan.criterion_in_fit)(rows, n_effective=n_effective, **given)
 
 
-def _keep(found, i, bound_models, fits, choice, rows, sample_weight):
-    """Fits of problem i, by all models, become results."""
-    X, data = separated(rows)
-    n_effective = "sum" if choice.n_effective is None else float(choice.n_effective[i])
-    for j, (model, fit) in enumerate(zip(bound_models, fits, strict=True)):
-        if isinstance(fit, Status):
-            found.status[i, j] = fit
-            continue
-        weights, params = fit._packed_state(model.layout)
-        found.weights[i, j, : len(weights)], found.params[i, j, : len(params)] = weights, params
-        found.status[i, j], found.lower_bounds[i, j], found.n_iter[i, j] = fit.status_, fit.lower_bound_, fit.n_iter_
-        if choice.criterion is not None:
-            evaluate = getattr(fit, choice.criterion)
-            found.criteria[i, j] = evaluate(X, sample_weight=sample_weight, n_effective=n_effective, **data)
-
-
-def _hold_out(problems, candidates, seeds, found, n_threads):
+def _hold_out(problems, plan, found, n_threads):
     """Fill `criteria` with minus the mean held-out log density; NaN where a model could not be fitted to all parts.
     After Ctrl-C nothing is chosen, and nothing is kept: KeyboardInterrupt."""
     if np.any(found.status & Status.INTERRUPTED):
         raise KeyboardInterrupt
-    done = ~np.any(found.status == Status.INTERRUPTED, axis=1) & np.any(is_usable(found.status), axis=1)
-    fold = _folds(problems, seeds)
+    done = np.any(is_usable(found.status), axis=1)
     owner = problems.owners()
     total, weights = np.zeros(found.criteria.shape), np.zeros(len(problems))
     for held in range(N_FOLDS):
-        rest, part = (part_of(problems, done[owner] & chosen) for chosen in (fold != held, fold == held))
+        rest, part = (
+            part_of(problems, done[owner] & chosen) for chosen in (plan.folds != held, plan.folds == held)
+        )  # fmt: skip
+        rest = with_status_of_weights(rest)
         weight = np.ones(part.n_rows) if part.sample_weight is None else part.sample_weight
         part_owner = part.owners()
         weights += np.bincount(part_owner, weights=weight, minlength=len(part))
-        for j, candidate in enumerate(candidates):
-            fits = fit_many(
-                (rest.X, rest.offsets),
-                candidate,
-                sample_weight=rest.sample_weight,
-                seeds=seeds,
-                n_threads=n_threads,
-                **rest.row_data,
-            )
+        for j in range(len(plan.models)):
+            own = plan.of_model(j, rest)
+            fits = _nothing_found(rest, own)
+            _fit_all(rest, own, fits, n_threads, None)
             if np.any(fits.status & Status.INTERRUPTED):
                 raise KeyboardInterrupt
-            log_prob = np.concatenate(fits.score_samples((part.X, part.offsets), n_threads, **part.row_data))
-            weighted = weight * log_prob.astype(np.float64)
+            weighted = weight * _result(rest, own, fits, "best")._log_densities(part, n_threads).astype(np.float64)
             total[:, j] -= np.bincount(part_owner, weights=weighted, minlength=len(part))
     with np.errstate(invalid="ignore"):
         found.criteria[done] = (total / weights[:, np.newaxis])[done]
 
 
-def _folds(problems, seeds):
-    """The fold of each row: those of a problem, in an order that is drawn from its seed, are dealt out in turn."""
-    draws = np.empty(problems.n_rows)
-    for i, seed in enumerate(seeds.tolist()):
-        _random.fill_uniform(seed, 0, _random.PURPOSE_FOLDS, draws[problems.rows(i)])
-    owner = problems.owners()
-    place = np.empty(len(draws), dtype=np.int64)
-    place[np.lexsort((draws, owner))] = np.arange(len(draws))
-    return (place - problems.offsets[owner]) % N_FOLDS
+def _result(problems, plan, found, keep):
+    common = plan.seeds, problems.n_samples, plan.criterion, tuple(problems.row_data)
+    models, dtype = plan.models, problems.X.dtype
 
-
-def _result(problems, bound_models, seeds, criterion, choice, found, keep):
-    n_samples, dtype = np.diff(problems.offsets), problems.X.dtype
-
-    common = seeds, n_samples, criterion, tuple(problems.row_data)
-
-    def of(slots, chosen, models=None):
-        each = np.arange(len(seeds))
-        arrays = (array[each, slots] for array in found[:5])
-        return BatchResult(bound_models, dtype, *arrays, found.criteria, chosen, *common, models=models)
+    def of(slots, chosen, of_models=None):
+        arrays = (array[np.arange(len(problems)), slots] for array in found[:5])
+        return BatchResult(models, dtype, *arrays, found.criteria, chosen, *common, models=of_models)
 
     def of_model(i):
         weights, *others = (array[:, i].copy() for array in found[:5])
-        weights, chosen = weights[:, : bound_models[i].n_components], np.zeros_like(found.chosen)
-        return BatchResult([bound_models[i]], dtype, weights, *others, found.criteria[:, [i]], chosen, *common)
+        weights, chosen = weights[:, : models[i].n_components], np.zeros_like(found.chosen)
+        return BatchResult([models[i]], dtype, weights, *others, found.criteria[:, [i]], chosen, *common)
 
     if keep == "best" and found.status.shape[1] == 1:
         return of(np.zeros_like(found.chosen), found.chosen)
-    chosen = _best(found, choice, bound_models)
-    return of(chosen, chosen, [of_model(i) for i in range(len(bound_models))] if keep == "all" else None)
+    chosen = _best(found, plan)
+    return of(chosen, chosen, [of_model(i) for i in range(len(models))] if keep == "all" else None)
 
 
-def _best(found, choice, bound_models):
+def _best(found, plan):
     """The first model of each problem with the least criterion, of those that could be fitted and are not passed over;
     where all are passed over, whose likelihood has no bound, the one with the fewest parameters."""
     fitted = np.isfinite(found.weights[:, :, 0])
-    clean = fitted & (found.status & int(choice.passed_over) == 0)
+    clean = fitted & (found.status & int(plan.passed_over) == 0)
     some_clean = np.any(clean, axis=1, keepdims=True)
     eligible = np.where(some_clean, clean, fitted)
-    value = np.where(some_clean, found.criteria, [model.n_free for model in bound_models])
+    value = np.where(some_clean, found.criteria, [model.n_free for model in plan.models])
     value = np.where(eligible & ~np.isnan(value), value, np.inf)
     is_least = eligible & (value == np.min(value, axis=1, keepdims=True))
     return np.argmax(is_least, axis=1).astype(np.int32)

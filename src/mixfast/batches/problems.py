@@ -10,7 +10,9 @@ from numbers import Real
 import numpy as np
 import scipy.sparse
 
-from mixfast.row_data import rows_with, take_data
+from mixfast.estimators._base import BaseMixture
+from mixfast.row_data import rows_with, separated, take_data
+from mixfast.status import Status
 from mixfast.tables import as_columns, canonical, check_one_number_a_row, is_table, names_of, same_names
 
 
@@ -23,6 +25,12 @@ class Problems:
     sample_weight : float64 (n_rows,) or None
     row_data : what rows have beside their values, by name, float64 (n_rows,)
     names : list (n_features,), names of the columns, whatever they are, or None where not all problems have them
+    status : int32 (n_problems,), what is wrong with each; INTERRUPTED where nothing is
+    n_samples : int64 (n_problems,), rows of positive weight. Those of problems with which something is wrong may be
+        left out
+    prepared : the rows as the family wants them
+
+    The last three are there once problems have been read for an estimator.
     """
 
     X: np.ndarray | scipy.sparse.csr_matrix
@@ -30,6 +38,9 @@ class Problems:
     sample_weight: np.ndarray | None
     row_data: Mapping = field(default_factory=dict)
     names: list | None = None
+    status: np.ndarray | None = None
+    n_samples: np.ndarray | None = None
+    prepared: np.ndarray | scipy.sparse.csr_matrix | None = None
 
     def __len__(self):
         return len(self.offsets) - 1
@@ -40,6 +51,11 @@ class Problems:
 
     def rows(self, i):
         return slice(self.offsets[i], self.offsets[i + 1])
+
+    @property
+    def are_fine(self):
+        """Which problems have nothing wrong with them, a mask."""
+        return self.status == Status.INTERRUPTED
 
     def all_rows(self):
         """With what they have."""
@@ -123,7 +139,8 @@ def gather_problems(problems, sample_weight=None, row_data=None, reads=None):
         if arrays and len({X.shape[1] for X in arrays}) > 1:
             raise ValueError(f"problems should have one number of columns, got {sorted({X.shape[1] for X in arrays})}")
         offsets = np.concatenate([[0], np.cumsum([X.shape[0] for X in arrays], dtype=np.int64)]).astype(np.int64)
-        X = join(arrays) if arrays else np.empty((0, 1))
+        is_any_sparse = any(map(scipy.sparse.issparse, arrays))
+        X = scipy.sparse.vstack(arrays, "csr") if is_any_sparse else np.concatenate(arrays or [np.empty((0, 1))])
     if len(offsets) < 2:
         raise ValueError("there are no problems to fit")
     if X.shape[1] == 0:
@@ -138,13 +155,6 @@ def gather_problems(problems, sample_weight=None, row_data=None, reads=None):
         {name: _one_a_row(name, values, offsets) for name, values in given.items()},
         names,
     )
-
-
-def join(arrays):
-    """Rows of all, one after the other; sparse where some are."""
-    if any(map(scipy.sparse.issparse, arrays)):
-        return scipy.sparse.vstack(arrays, format="csr")
-    return np.concatenate(arrays)
 
 
 def _one_a_row(name, values, offsets):
@@ -172,19 +182,92 @@ def _one_a_row(name, values, offsets):
     return np.ascontiguousarray(flat, dtype=np.float64)
 
 
-def without_weightless_rows(problems):
-    """As an estimator does: a row of weight 0 is left out."""
-    if problems.sample_weight is None or np.all(problems.sample_weight > 0):
-        return problems
-    return part_of(problems, problems.sample_weight > 0)
+# ---- what is wrong with problems ----
+
+
+def read_problems(problems, estimator, sample_weight, row_data):
+    """(`Problems` that know what is wrong with each of them, the estimator with what all have in common)
+
+    Raises ValueError for what is wrong with the arguments, whatever the estimator.
+    """
+    problems = with_status_of_weights(gather_problems(problems, sample_weight, row_data, estimator._reads))
+    estimator = estimator._by_place(problems.columns)
+    if problems.sample_weight is not None and not np.all(problems.sample_weight > 0):
+        problems = part_of(problems, problems.sample_weight > 0)  # as an estimator does: such rows may hold anything
+    wrong = not_finite(problems, estimator._allows_nan(problems.X.shape[1]))
+    status = np.where(wrong, Status.NOT_FINITE, problems.status).astype(np.int32)
+    problems = replace(problems, status=status, n_samples=np.diff(problems.offsets))
+    estimator = _with_what_is_common(problems, estimator)
+    return _prepare(problems, estimator), estimator
+
+
+def with_status_of_weights(problems):
+    """The problems with a status where their weights are such as `fit` refuses."""
+    status = np.full(len(problems), Status.INTERRUPTED, np.int32) if problems.status is None else problems.status.copy()
+    filled = np.flatnonzero(np.diff(problems.offsets))
+    if problems.sample_weight is not None and len(filled):
+        first = problems.offsets[filled]
+        least, largest = (of.reduceat(problems.sample_weight, first) for of in (np.minimum, np.maximum))
+        status[filled[least < 0]] = Status.OUT_OF_DOMAIN
+        # no numbers, or see `BaseMixture._check_unit_of_weights`
+        status[filled[(largest != 0) & ~(largest < 0) & ~((largest > 1e-30) & (largest < 1e30))]] = Status.NOT_FINITE
+    return replace(problems, status=status)
+
+
+def _with_what_is_common(problems, estimator):
+    """The estimator with what all problems are to have in common, of those that can be fitted."""
+    if type(estimator)._for_parts_of is BaseMixture._for_parts_of:
+        return estimator  # which spares a copy of all rows where a problem is left out
+    try:
+        return estimator._for_parts_of(only_of(problems, problems.are_fine).X)
+    except ValueError:
+        pass  # no rows are left, or a column has not a single value: there is nothing to fit
+    problems.status[problems.are_fine & (np.diff(problems.offsets) > 0)] = Status.NOT_FINITE
+    return estimator._for_parts_of(np.zeros((1, problems.X.shape[1])))
+
+
+def _prepare(problems, estimator):
+    """The problems with prepared rows; those outside the domain of the family get a status, and have none then."""
+    try:
+        return with_prepared_rows(problems, estimator)
+    except ValueError:
+        for i, _ in outside_domain(only_of(problems, problems.are_fine), estimator):
+            problems.status[i] = Status.OUT_OF_DOMAIN
+    return with_prepared_rows(only_of(problems, problems.are_fine), estimator)
+
+
+def with_prepared_rows(problems, estimator, reset=True):
+    """The problems with rows as the family wants them; raises ValueError where some are outside its domain."""
+    X, data = separated(estimator._prepared(problems.all_rows(), reset)) if problems.n_rows else (problems.X, {})
+    return replace(problems, prepared=X, row_data=data)
+
+
+def outside_domain(problems, estimator):
+    """(number, error) of each problem that is outside the domain of the family."""
+    for i in np.flatnonzero(np.diff(problems.offsets)):
+        try:
+            estimator._prepared(problems.rows_of(i))
+        except ValueError as error:
+            yield i, error
+
+
+# ---- some of the problems, or of their rows ----
 
 
 def part_of(problems, kept):
     """The rows that are kept, a mask, of each problem."""
-    offsets = np.concatenate([[0], np.cumsum(kept)])[problems.offsets].astype(np.int64)
     weight = None if problems.sample_weight is None else problems.sample_weight[kept]
-    data = take_data(problems.row_data, kept, problems.n_rows)
-    return Problems(problems.X[kept], offsets, weight, data, problems.names)
+    X, prepared = problems.X[kept], problems.prepared
+    if prepared is not None:
+        prepared = X if prepared is problems.X else prepared[kept]
+    return replace(
+        problems,
+        X=X,
+        offsets=np.concatenate([[0], np.cumsum(kept)])[problems.offsets].astype(np.int64),
+        sample_weight=weight,
+        row_data=take_data(problems.row_data, kept, problems.n_rows),
+        prepared=prepared,
+    )
 
 
 def only_of(problems, kept):
@@ -196,7 +279,12 @@ def some_of(problems, chosen):
     """The problems that are chosen, a mask."""
     kept = part_of(problems, chosen[problems.owners()])
     ends = np.cumsum(np.diff(problems.offsets)[chosen])
-    return replace(kept, offsets=np.concatenate([[0], ends]).astype(np.int64))
+    return replace(
+        kept,
+        offsets=np.concatenate([[0], ends]).astype(np.int64),
+        status=problems.status[chosen],
+        n_samples=problems.n_samples[chosen],
+    )
 
 
 def have_missing(problems):
@@ -232,18 +320,6 @@ def _owners_of(problems, marked):
     return found
 
 
-def out_of_range(problems):
-    """Which problems have weights that `fit` refuses, but for negative ones: those that are no numbers, and see
-    `BaseMixture._check_unit_of_weights`."""
-    largest = _of_weights(problems, np.maximum)
-    return (largest != 0) & ~(largest < 0) & ~((largest > 1e-30) & (largest < 1e30))
-
-
-def below_zero(problems):
-    """Which problems have negative weights."""
-    return _of_weights(problems, np.minimum) < 0
-
-
 def sums_of_weights(problems):
     """Sums of the weights of each problem, and of their squares; of ones where there are no weights."""
     weight = np.ones(problems.n_rows) if problems.sample_weight is None else problems.sample_weight
@@ -251,13 +327,4 @@ def sums_of_weights(problems):
     filled = np.diff(problems.offsets) > 0
     for own, values in zip(found, (weight, np.square(weight)), strict=True):
         own[filled] = np.add.reduceat(values, problems.offsets[:-1][filled]) if np.any(filled) else 0
-    return found
-
-
-def _of_weights(problems, function):
-    """The least or the largest weight of each problem, NaN where one is; 1 where there are none."""
-    found = np.ones(len(problems))
-    if problems.sample_weight is not None:
-        filled = np.diff(problems.offsets) > 0
-        found[filled] = function.reduceat(problems.sample_weight, problems.offsets[:-1][filled])
     return found

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date
 from numbers import Integral, Number
@@ -14,12 +13,12 @@ from mixfast import persistence
 from mixfast._threads import resolve_threads
 from mixfast.batches._batch import evaluate_problems
 from mixfast.batches.bound_model import METHODS, BoundModel
-from mixfast.batches.problems import gather_problems, not_finite, only_of
+from mixfast.batches.problems import gather_problems, not_finite, only_of, outside_domain, with_prepared_rows
 from mixfast.engine._fit import Fit
 from mixfast.engine._rows import Rows
 from mixfast.estimators._parameters import unfitted_copy
 from mixfast.families.rounding import rounded_above_zero
-from mixfast.row_data import check_names, separated
+from mixfast.row_data import check_names, rows_with, separated
 from mixfast.status import Status
 from mixfast.tables import feature_names, same_names
 
@@ -368,7 +367,7 @@ class BatchResult:
             columns than those that were fitted.
         """
         problems = self._check_problems(problems, "predict", row_data)
-        return self._of_rows(problems, n_threads, "labels", np.int64(-1))
+        return np.split(self._flat(problems, n_threads, "labels", np.int64(-1), 1), problems.offsets[1:-1])
 
     def predict_proba(self, problems, n_threads=None, **row_data):
         """The probability of each component given each row of each problem, the responsibilities.
@@ -414,7 +413,7 @@ class BatchResult:
             columns than those that were fitted.
         """
         problems = self._check_problems(problems, "score_samples", row_data)
-        return self._of_rows(problems, n_threads, "log_norm", problems.X.dtype.type(np.nan))
+        return np.split(self._log_densities(problems, n_threads), problems.offsets[1:-1])
 
     def _check_problems(self, problems, method, row_data):
         estimator, n_features = self._bound_models[0].estimator, self._bound_models[0].n_features
@@ -434,12 +433,13 @@ class BatchResult:
             raise ValueError(f"problems have the columns {names}, those that were fitted {fitted}")
         return estimator._reads(range(len(names)))
 
-    def _of_rows(self, problems, n_threads, name, blank):
-        """An array of values for each problem, `blank` where it has no parameters: such rows are not looked at."""
-        return np.split(self._flat(problems, n_threads, name, blank, 1), problems.offsets[1:-1])
+    def _log_densities(self, problems, n_threads):
+        """Of all rows of gathered problems, as `score_samples`."""
+        return self._flat(problems, n_threads, "log_norm", problems.X.dtype.type(np.nan), 1)
 
     def _flat(self, problems, n_threads, name, blank, widths):
-        """Values of all rows, `widths` of each problem's, one after the other."""
+        """Values of all rows, `widths` of each problem's, one after the other; `blank` where it has no parameters: such
+        rows are not looked at."""
         usable = self.has_parameters
         fitted = only_of(problems, usable)
         wrong = not_finite(fitted, self._bound_models[0].estimator._allows_nan(fitted.X.shape[1]))
@@ -447,7 +447,7 @@ class BatchResult:
             raise ValueError(f"problem {int(np.argmax(wrong))} holds values that are not finite")
         values = np.full(np.sum(np.diff(fitted.offsets) * widths), blank)
         if len(values):
-            self._evaluate(fitted, n_threads, name, values, widths)
+            self._evaluate(self._prepared(fitted), n_threads, name, values, widths)
         if fitted is problems:
             return values
         n_values = np.diff(problems.offsets) * widths
@@ -456,15 +456,14 @@ class BatchResult:
         return full
 
     def _prepared(self, problems):
-        """Rows as the family wants them; an error names the problem and counts its rows."""
+        """The problems with rows as the family wants them; an error names the problem and counts its rows."""
         estimator = unfitted_copy(self._bound_models[0].estimator)
         estimator._learn_row_data(self.row_data)
         try:
-            return estimator._prepared(problems.all_rows(), reset=False)
+            return with_prepared_rows(problems, estimator, reset=False)
         except ValueError:
-            for i in np.flatnonzero(np.diff(problems.offsets)):
-                with _naming(i):
-                    estimator._prepared(problems.rows_of(i), reset=False)
+            for i, error in outside_domain(problems, estimator):
+                raise ValueError(f"problem {i}: {error}") from None
             raise
 
     def _evaluate(self, problems, n_threads, name, values, widths):
@@ -472,10 +471,9 @@ class BatchResult:
         alone, n_values = self._bound_models[0].needs_estimator(problems), np.diff(problems.offsets) * widths
         ends = np.cumsum(n_values)
         for i in np.flatnonzero(alone & (n_values > 0)):
-            with _naming(i):
-                rows, data = separated(problems.rows_of(i))
-                predict = getattr(self._estimator(i, None), METHODS[name])
-                values[ends[i] - n_values[i] : ends[i]] = predict(rows, **data).ravel()
+            rows, data = separated(problems.rows_of(i))
+            predict = getattr(self._estimator(i, None), METHODS[name])
+            values[ends[i] - n_values[i] : ends[i]] = predict(rows, **data).ravel()
         if not np.any(alone):
             self._evaluate_compiled(problems, n_threads, name, values)
         elif not np.all(alone):
@@ -494,7 +492,8 @@ class BatchResult:
             rounded[own, : model.layout.size] = np.concatenate(
                 [a.reshape(len(own), size) for a, size in arrays], axis=1
             )
-        encoded = self._bound_models[0].family.encode(self._prepared(problems))._replace(seeds=None)
+        rows = rows_with(problems.prepared, problems.row_data)
+        encoded = self._bound_models[0].family.encode(rows)._replace(seeds=None)
         evaluate_problems(
             Rows(encoded.rows, base=encoded.base),
             problems.offsets,
@@ -505,15 +504,6 @@ class BatchResult:
             n_threads=resolve_threads(n_threads),
             **{name: values},
         )
-
-
-@contextmanager
-def _naming(i):
-    """What is wrong with rows is wrong with those of problem i."""
-    try:
-        yield
-    except ValueError as error:
-        raise ValueError(f"problem {i}: {error}") from None
 
 
 def _sections_of_names(names):

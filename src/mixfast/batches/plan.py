@@ -1,0 +1,159 @@
+"""What is done to which problem: the models, the seeds, the folds, and what compiled code cannot do."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass, replace
+from numbers import Integral, Real
+
+import numpy as np
+from sklearn.utils import check_random_state
+
+from mixfast.batches.bound_model import BoundModel
+from mixfast.batches.problems import sums_of_weights
+from mixfast.engine import _random
+from mixfast.estimators._parameters import unfitted_copy
+from mixfast.status import Status
+from mixfast.weights import effective_number, is_far, warn_of_sum
+
+N_FOLDS = 5
+
+#: So little is kept of all models until the best are chosen, so that threads can share the models of a single problem.
+FEW_BYTES = 2**26
+
+#: scikit-learn takes no larger random_state, and each problem's estimator has its seed there.
+N_SEEDS = 2**32
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How problems are fitted, and one of several models is chosen.
+
+    models : list of BoundModel, those of the grid
+    seeds : uint64 (n_problems,)
+    alone : bool (n_problems,), which problems estimators fit, one by one
+    criterion : what models are compared by
+    criterion_in_fit : the same where it is computed with the fits, else None
+    passed_over : statuses of fits that are chosen only where there is no other
+    n_effective : float64 (n_problems,), the numbers of rows that weights stand for; None where these are their sums
+    folds : int64 (n_rows,), the fold of each row; None where nothing is held out
+    keeps_all : whether the fits of all models are found, or those of the best alone
+    """
+
+    models: list
+    seeds: np.ndarray
+    alone: np.ndarray
+    criterion: str
+    criterion_in_fit: str | None
+    passed_over: Status
+    n_effective: np.ndarray | None
+    folds: np.ndarray | None
+    keeps_all: bool
+
+    def some_of(self, chosen):
+        """Of the problems that are chosen, a mask; these are then fitted as all are."""
+        n_effective = None if self.n_effective is None else self.n_effective[chosen]
+        return replace(self, seeds=self.seeds[chosen], alone=self.alone[chosen], n_effective=n_effective)
+
+    def of_model(self, j, problems):
+        """Of a single model, for some rows of the problems."""
+        models = [self.models[j]]
+        return replace(self, models=models, alone=_need_estimators(problems, models), criterion_in_fit=None, folds=None)
+
+
+def grid_of(estimator, n_components, covariance_type):
+    """(an unfitted copy of the estimator, the parameters of each model); raises what is wrong for all problems."""
+    template, grid = unfitted_copy(estimator), {}
+    for name, values in (("n_components", n_components), ("covariance_type", covariance_type)):
+        if values is not None:
+            if name not in vars(template):
+                raise ValueError(f"{type(estimator).__name__} has no parameter {name!r}")
+            grid[name] = list(values) if np.iterable(values) and not isinstance(values, str) else [values]
+            if not grid[name]:
+                raise ValueError(f"{name} should have at least one value")
+    points = [dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())]
+    for point in points:
+        _changed(template, point)._validate_params()
+    if not isinstance(estimator.init_params, str):
+        raise ValueError("init_params of a batch should name a method: labels or responsibilities belong to one X")
+    return template, points
+
+
+def _changed(template, params):
+    """A copy with other parameters, as `set_params` makes it; it shares those that stay with the template."""
+    changed = type(template).__new__(type(template))
+    vars(changed).update(vars(template) | params)
+    return changed
+
+
+def make_plan(problems, template, points, criterion, keeps_all, allow_spurious, n_effective, seeds):
+    """The `Plan` for problems that have been read."""
+    if len(points) > 1:
+        template = _changed(template, template._without_default_regularization())
+    models = [BoundModel(_changed(template, point), problems.X.shape[1], problems.X.dtype) for point in points]
+    for model in models:
+        model.given_start  # noqa: B018 - raises what is wrong for all problems
+    holds_out = criterion == "heldout" and len(models) > 1
+    alone = _need_estimators(problems, models)
+    n_bytes = 8 * len(problems) * len(models) * max(model.layout.size for model in models)
+    criterion_in_fit = None if holds_out or len(models) == 1 else criterion
+    passed_over = Status.OK if allow_spurious else Status.SPURIOUS_COMPONENT
+    n_effective = None if criterion_in_fit is None else _n_effective(problems, n_effective)
+    folds = _folds(problems, seeds) if holds_out else None
+    keeps_all = bool(keeps_all or holds_out or np.any(alone) or n_bytes <= FEW_BYTES)
+    return Plan(models, seeds, alone, criterion, criterion_in_fit, passed_over, n_effective, folds, keeps_all)
+
+
+def seeds_of(estimator, seeds, random_state, n_problems):
+    """One for each problem, uint64."""
+    if seeds is not None:
+        seeds = np.asarray(seeds)
+        is_seed = np.issubdtype(seeds.dtype, np.integer) and not np.any((seeds < 0) | (seeds >= N_SEEDS))
+        if seeds.shape != (n_problems,) or not is_seed:
+            raise ValueError(f"seeds should be {n_problems} integers from 0 to {N_SEEDS - 1}, got {seeds!r}")
+        if random_state is not None:
+            raise ValueError("random_state and seeds were both given: seeds has the seed of each problem already")
+        return np.ascontiguousarray(seeds, dtype=np.uint64)
+    random_state = estimator.random_state if random_state is None else random_state
+    if isinstance(random_state, Integral):
+        if not 0 <= random_state < N_SEEDS:
+            raise ValueError(f"random_state={random_state} should be from 0 to {N_SEEDS - 1}")
+        return np.full(n_problems, random_state, dtype=np.uint64)
+    return check_random_state(random_state).randint(N_SEEDS, size=n_problems, dtype=np.uint64)
+
+
+def _n_effective(problems, n_effective):
+    """Numbers of rows that weights stand for, None where these are their sums; with a warning where those are taken so
+    for want of a word, and are far from the numbers of rows."""
+    if problems.sample_weight is None and not isinstance(n_effective, Real):
+        return None
+    n_rows = np.diff(problems.offsets)
+    total, squares = sums_of_weights(problems)
+    if n_effective is None:
+        far = is_far(total, n_rows) & problems.are_fine & (n_rows > 0)
+        if np.any(far):
+            i = int(np.argmax(far))
+            warn_of_sum(
+                f"sample_weight: the weights of problem {i}, and of {far.sum() - 1} others,", total[i], n_rows[i]
+            )
+    return None if n_effective is None or n_effective == "sum" else effective_number(n_effective, total, squares)
+
+
+def _need_estimators(problems, bound_models):
+    """Which problems `_batch.pyx` does not fit, a mask: units want one structure for all, and a start in the same."""
+    if any(model.has_units() for model in bound_models) and (
+        len(bound_models) > 1 or bound_models[0].given_start is not None
+    ):
+        return np.ones(len(problems), dtype=bool)
+    return np.any([model.needs_estimator(problems) for model in bound_models], axis=0)
+
+
+def _folds(problems, seeds):
+    """The fold of each row: those of a problem, in an order that is drawn from its seed, are dealt out in turn."""
+    draws = np.empty(problems.n_rows)
+    for i, seed in enumerate(seeds.tolist()):
+        _random.fill_uniform(seed, 0, _random.PURPOSE_FOLDS, draws[problems.rows(i)])
+    owner = problems.owners()
+    place = np.empty(len(draws), dtype=np.int64)
+    place[np.lexsort((draws, owner))] = np.arange(len(draws))
+    return (place - problems.offsets[owner]) % N_FOLDS
