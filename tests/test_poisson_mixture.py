@@ -493,7 +493,7 @@ def test_groups_of_a_table_have_a_column_of_exposures():
         alone = clone(model).fit(own[list("abcdef")], exposure=own.hours)
         alone.lower_bounds_ = alone.lower_bounds_[-1:]  # a batch keeps the last
         assert_same_state(result[group], alone)
-    with pytest.raises(ValueError, match="exposure='minutes': there is no column"):
+    with pytest.raises(ValueError, match="exposure='minutes' should name columns of the table: there is no column"):
         fit_many_groups(table, model, by="who", exposure="minutes")
     with pytest.raises(ValueError, match="should name one column"):
         fit_many_groups(table, model, by="who", exposure=["hours", "a"])
