@@ -438,11 +438,9 @@ def test_no_row_is_drawn_from_parameters_that_are_no_numbers(name, value):
     entry = ESTIMATORS[name]
     model = entry.make(n_components=2, random_state=0).fit(entry.X)
     model.sample(3)
-    parts = model.components_.values() if isinstance(model, ProductMixture) else [model]
-    for part in parts:
-        record = part._collect()
-        for field in ["weights", *record._fields]:
-            own = part if field != "weights" else model
+    for place, part in enumerate(owners(model)):
+        for field in ["weights", *part._collect()._fields]:
+            own = owners(model)[place] if field != "weights" else model  # weights that are assigned make new margins
             values = getattr(own, f"{field}_", None)
             if values is None:
                 continue
