@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 from threadpoolctl import threadpool_limits
-from twins import DTYPES, EVERY_FAMILY, FAMILIES, ISAS, make_em, random_weights
+from twins import DTYPES, EVERY_FAMILY, FAMILIES, ISAS, make_em, precisions_of, random_weights
 
 from mixfast import BernoulliMixture, GaussianMixture
 from mixfast._em import EM
@@ -28,8 +28,7 @@ def problem(name, dtype=np.float64, n_rows=N_ROWS, n_components=6, n_features=4)
     return twins, X, weights, params, rng.uniform(0.5, 2, n_rows)
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("name", EVERY_FAMILY)
+@pytest.mark.parametrize(("name", "dtype"), precisions_of(EVERY_FAMILY))
 def test_the_same_bits_for_any_number_of_threads(name, dtype):
     twins, X, weights, params, sample_weight = problem(name, dtype)
     results = []

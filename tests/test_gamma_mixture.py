@@ -8,7 +8,8 @@ from scipy import stats
 from sklearn.exceptions import ConvergenceWarning
 from twins import positive_rows
 
-from mixfast import ExponentialMixture, GammaMixture, Status, select
+from mixfast import ExponentialMixture, GammaMixture, ProductMixture, Status, select
+from mixfast.parts import Gamma, Gaussian
 
 MIXTURES = [GammaMixture, ExponentialMixture]
 
@@ -169,18 +170,42 @@ def test_parameters_are_counted():
         assert model.aic(X) + 2 * 300 * model.score(X) == pytest.approx(2 * n_parameters)
 
 
-@pytest.mark.parametrize(("dtype", "most"), [(np.float64, 1e6), (np.float32, 1e3)])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
 @pytest.mark.parametrize("value", [3.0, 1e-30, 1e30])
-def test_a_constant_column_is_capped_and_says_so(dtype, most, value):
+def test_a_constant_column_is_capped_and_says_so(dtype, value):
     X = np.random.default_rng(8).gamma(2.0, 1.0, size=(60, 2)).astype(dtype)
     X[:, 1] = value
     with pytest.warns(ConvergenceWarning, match="kept at its maximum"):
         model = GammaMixture(1).fit(X)
     assert model.status_ & Status.CAPPED_PARAMETER
-    assert model.shapes_[0, 1] == most
+    assert model.shapes_[0, 1] == 1e6
     assert model.shapes_[0, 0] < 4
     assert model.shapes_[0, 1] * model.scales_[0, 1] == pytest.approx(value, rel=1e-6)
     assert np.all(np.isfinite(model.score_samples(X)))
+
+
+@pytest.mark.parametrize("spread", [0.1, 0.03, 0.01, 0.002])
+def test_float32_rows_of_narrow_components_have_their_shapes_densities_and_number(spread):
+    rng = np.random.default_rng(0)
+    means = np.repeat([1000.0, 2000.0], 300)[:, np.newaxis]
+    X = rng.gamma(spread**-2, means * spread**2).astype(np.float32)
+    wide, narrow = (GammaMixture(2, random_state=0, tol=1e-8, max_iter=500).fit(own) for own in (X.astype(float), X))
+    assert not narrow.status_ & (Status.CAPPED_PARAMETER | Status.SPURIOUS_COMPONENT)
+    assert_allclose(narrow.shapes_, wide.shapes_, rtol=1e-6)
+    assert_allclose(narrow.score_samples(X), wide.score_samples(X.astype(float)), rtol=1e-4, atol=1e-4)
+    chosen = [select(own, GammaMixture(), n_components=range(1, 4), random_state=0) for own in (X.astype(float), X)]
+    assert chosen[0].best_params_ == chosen[1].best_params_ == {"n_components": 2}
+
+
+def test_float32_rows_of_narrow_gamma_parts_have_the_choice_of_float64_ones():
+    rng = np.random.default_rng(1)
+    group = np.arange(400) % 2
+    X = np.stack([rng.normal(1000 + 300 * group, 10), rng.normal(3 * group, 1)], axis=1).astype(np.float32)
+    model = ProductMixture([(0, Gamma()), (1, Gaussian())])
+    chosen = [select(own, model, n_components=range(1, 4), random_state=0) for own in (X.astype(float), X)]
+    assert chosen[0].best_params_ == chosen[1].best_params_ == {"n_components": 2}
+    assert chosen[1].best_.components_["0"].shapes_.dtype == np.float32
+    assert_allclose(chosen[1].best_.lower_bound_, chosen[0].best_.lower_bound_, rtol=1e-5)
 
 
 def test_a_component_of_equal_rows_keeps_the_log_likelihood_rising():

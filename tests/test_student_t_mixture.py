@@ -428,3 +428,23 @@ def test_studenttmixture_has_the_same_likelihood():
     assert 600 * model.score(X) == pytest.approx(-3054.0979067870085, abs=1e-5)
     assert 600 * model.score(X) > -3054.0979067870085
     np.testing.assert_allclose(model.degrees_of_freedom_, [5.97110469, 3.9700346, 3.11865349], rtol=2e-3)
+
+
+# ---- far from the origin ----
+
+
+@pytest.mark.parametrize("covariance_type", ["full", "tied", "diag", "spherical"])
+@pytest.mark.parametrize(
+    ("dtype", "offset"), [(np.float32, 1e4), (np.float32, 1e6), (np.float64, 1e6), (np.float64, 1e9)]
+)
+def test_rows_far_from_the_origin_have_the_degrees_of_freedom_of_rows_about_it(covariance_type, dtype, offset):
+    rng = np.random.default_rng(0)
+    X = rng.standard_t(4, size=(800, 2)) + np.repeat([0, 30], 400)[:, np.newaxis]
+    X = (offset + X).astype(dtype)  # rounded there, so that both fits are of the same rows
+    options = {"covariance_type": covariance_type, "random_state": 0}
+    near = StudentTMixture(2, **options).fit(X.astype(np.float64) - offset)
+    far = StudentTMixture(2, **options).fit(X)
+    assert np.all(near.degrees_of_freedom_ < 6)
+    np.testing.assert_allclose(far.degrees_of_freedom_, near.degrees_of_freedom_, rtol=1e-4)
+    np.testing.assert_allclose(far.lower_bounds_, near.lower_bounds_, rtol=1e-6)
+    assert far.n_iter_ == near.n_iter_

@@ -5,7 +5,7 @@ from itertools import product
 import numpy as np
 import pytest
 from test_family_struct import struct_in
-from twins import DTYPES, EVERY_FAMILY, FAMILIES, FIXED_COLUMNS, ISAS, flat, make_em, random_weights
+from twins import EVERY_FAMILY, FAMILIES, FIXED_COLUMNS, ISAS, flat, make_em, precisions_of, random_weights
 
 from mixfast._reference import em as reference
 from mixfast.engine._predictions import evaluate
@@ -32,15 +32,14 @@ def row_numbers(chunk, n_components, n_features):
 
 TABLE = EVERY_FAMILY | FIXED_COLUMNS
 SHAPES = [
-    (name, n_components, n_features)
-    for name, twins in TABLE.items()
-    for n_components in twins.numbers
-    for n_features in twins.widths
+    (name, dtype, n_components, n_features)
+    for name, dtype in precisions_of(TABLE)
+    for n_components in TABLE[name].numbers
+    for n_features in TABLE[name].widths
 ]
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize(("name", "n_components", "n_features"), SHAPES)
+@pytest.mark.parametrize(("name", "dtype", "n_components", "n_features"), SHAPES)
 def test_a_pass_and_an_m_step_equal_the_twins(name, n_components, n_features, dtype):
     """In every instruction set and layout of the rows: the twin, which takes the time, is asked once for all."""
     rng = np.random.default_rng([n_components, n_features])
@@ -97,9 +96,9 @@ def _split(buffer, arrays):
     return tuple(piece.reshape(np.shape(array)) for piece, array in zip(pieces, arrays, strict=True))
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize(
-    ("name", "n_components"), [(name, number) for name, twins in TABLE.items() for number in twins.numbers]
+    ("name", "dtype", "n_components"),
+    [(name, dtype, number) for name, dtype in precisions_of(TABLE) for number in TABLE[name].numbers],
 )
 def test_predictions_equal_the_twins(name, n_components, dtype):
     rng = np.random.default_rng(n_components)

@@ -400,6 +400,11 @@ FIXED_COLUMNS = {
 EVERY_FAMILY = FAMILIES | CELL_FAMILIES | PRODUCTS
 
 
+def precisions_of(families):
+    """(name, dtype) for each of a table of families, and each precision that it has verbs for."""
+    return [(name, dtype) for name, twins in families.items() for dtype in DTYPES if dtype in twins.compiled.dtypes]
+
+
 def random_weights(rng, n_components):
     weights = rng.uniform(0.5, 2, n_components)
     return weights / weights.sum()

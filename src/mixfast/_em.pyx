@@ -216,13 +216,13 @@ cdef void begin_em(em_t *em) noexcept nogil:
 cdef int start_em(em_t *em, assign_fn assign, const void *data, int n_passes) noexcept nogil:
     """Parameters from rows that are shared as `assign` says. The M-step is made twice: families centre second moments
     about the means that they have, so the first pass is there to find the means and the second to measure about them.
-    Where the means are known, n_passes=1 is enough."""
+    Where the means are known, n_passes=1 is enough; a family may want some after these."""
     cdef pass_t *p = em.p
     cdef strategy_t strategy = usual()
     cdef int _round, code = 0
     reset(&em.pruning, p)
     strategy.assign, strategy.assign_data = assign, data
-    for _round in range(n_passes):
+    for _round in range(n_passes + p.family.further_start_passes):
         if code == 0:
             em.status = 0
             code = run_pass(p, &strategy)

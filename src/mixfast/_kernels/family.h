@@ -263,6 +263,7 @@ struct mixfast_family {
     const mixfast_shared_term *shared_term; /* of a quick family */
     const mixfast_record *record;
     mixfast_recentre recentre;
+    int further_start_passes;         /* M-steps of a start after the one that measures about the means */
 };
 
 /* What a struct holds at least: all that is not optional. */

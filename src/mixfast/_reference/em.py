@@ -90,8 +90,9 @@ def shared(resp, sample_weight):
 
 
 def start(X, resp, weights, family, params):
-    """Parameters from weighted responsibilities (n, K): the M-step twice, the second about the first's means."""
-    for _ in range(2):
+    """Parameters from weighted responsibilities (n, K): the M-step twice, the second about the first's means, and as
+    often again as the family wants."""
+    for _ in range(2 + getattr(family, "further_start_passes", 0)):
         gathered = Gathered(0.0, 0, resp.sum(axis=0), family.accumulate(X, resp, weights, params))
         weights, params = maximise(gathered, weights, family, params)
     return weights, params

@@ -10,6 +10,9 @@ from mixfast._reference.gaussian import FullGaussian, TiedGaussian, precision_fa
 
 LIMITS = (1e-2, 1e8)
 
+#: Degrees of freedom after the first M-step of a start: the next measures scales about the means.
+LOCATED = np.finfo(float).max
+
 
 def log_gap(degrees):
     return np.log(degrees / 2) - digamma(degrees / 2)
@@ -33,6 +36,8 @@ def solve(n_features, shares, gaps, ratios):
 class StudentT:
     """`structure` is the twin of the Gaussian family; `n_groups(n_components)` says how many groups of components have
     degrees of freedom of their own, which begin as `first`: none, and these are given."""
+
+    further_start_passes = 1
 
     def __init__(self, structure, n_groups, first):
         self.structure, self.moments, self.n_groups, self.first = structure, structure, n_groups, first
@@ -60,7 +65,9 @@ class StudentT:
     def maximise(self, counts, stats, weights, params):
         located, ratios = self.locate(counts, stats, weights, params)
         n_groups, degrees = self.n_groups(len(counts)), params[3].copy()
-        if n_groups == 0 or np.isinf(degrees[0]):
+        if np.isinf(degrees[0]):
+            return *located, np.full_like(degrees, LOCATED)
+        if n_groups == 0 or degrees[0] == LOCATED:
             return *located, np.full_like(degrees, self.first)
         for group in np.split(np.arange(len(counts)), n_groups):
             own = group[counts[group] > 0]
@@ -101,7 +108,7 @@ class TiedStudentT(StudentT):
             scatters[k] += np.tril(scatters[k], -1).T - mass[k] * np.outer(delta, delta)
         means[counts == 0] = counts[used] / counts.sum() @ means[used]
         weight = 1 + n_features / degrees[used]
-        share = counts[used] * (1 if np.isinf(degrees[0]) else degrees[used])
+        share = counts[used] * (1 if degrees[0] >= LOCATED else degrees[used])
         scale = share @ (weight * mass[used] / counts[used]) / share.sum()
         covariance = np.tensordot(weight, scatters[used], 1) / scale / counts.sum()
         covariance += self.structure.reg_covar * np.eye(n_features)

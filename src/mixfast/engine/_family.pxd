@@ -146,5 +146,6 @@ cdef extern from "family.h" nogil:
         const shared_term_t *shared_term
         const record_t *record
         recentre_fn recentre
+        int further_start_passes
 
     size_t MIXFAST_FAMILY_LEAST_SIZE

@@ -75,8 +75,8 @@ class GammaMixture(_PositiveMixture):
     ----------
     weights_ : ndarray of shape (n_components,)
     shapes_ : ndarray of shape (n_components, n_features)
-        At most 1e6, and 1e3 for float32 rows, which a column that is constant within a component reaches; `status_`
-        then has `Status.CAPPED_PARAMETER`. The standard deviation is the mean divided by the root of the shape.
+        At most 1e6, which a column that is constant within a component reaches; `status_` then has
+        `Status.CAPPED_PARAMETER`. The standard deviation is the mean divided by the root of the shape.
     scales_ : ndarray of shape (n_components, n_features)
         Means divided by shapes.
     converged_, n_iter_, lower_bound_, lower_bounds_, status_, n_features_in_, feature_names_in_

@@ -45,9 +45,8 @@ class VonMisesFisherMixture(BaseMixture):
     mean_directions_ : ndarray of shape (n_components, n_features)
         Unit vectors.
     concentrations_ : ndarray of shape (n_components,)
-        At most 1e6 (n_features - 1), and 1e3 (n_features - 1) for float32 rows, which a component of equal directions
-        reaches; `status_` then has `Status.CAPPED_PARAMETER`. The root mean square angle to the mean direction is
-        then 0.001 and 0.03.
+        At most 1e6 (n_features - 1), which a component of equal directions reaches; `status_` then has
+        `Status.CAPPED_PARAMETER`. The root mean square angle to the mean direction is then 0.001.
     converged_, n_iter_, lower_bound_, lower_bounds_, status_, n_features_in_, feature_names_in_
         As in `GaussianMixture`.
 

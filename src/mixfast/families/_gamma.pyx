@@ -30,10 +30,10 @@ cdef inline double most_of(const family_t *f) noexcept nogil:
     return (<const context_t *> f.context).most
 
 
-def largest_shape(int real_bytes):
-    """Where shapes are capped, at a standard deviation of a thousandth of the mean, in float32 a thirtieth. The terms
-    of the log density, some shape times log x, nearly cancel: it has an error of 1e-9 here, in float32 of 1e-3."""
-    return 1e6 if real_bytes == 8 else 1e3
+# Where shapes are capped, at a standard deviation of a thousandth of the mean. The terms of the log density, some shape
+# times log x, nearly cancel: it has an error of 1e-9 here. In float32 it would have one of 0.7 nats where the standard
+# deviation is a hundredth of the mean, so whatever the rows are, all is computed in float64.
+cdef double LARGEST_SHAPE = 1e6
 
 
 def largest_rate(int real_bytes):
@@ -116,12 +116,12 @@ cdef int constrain_gamma(const family_t *f, const double *numbers, double *work,
     return 0
 
 
-def bind_gamma(Py_ssize_t n_components, Py_ssize_t n_columns, int real_bytes, object isa):
+def bind_gamma(Py_ssize_t n_components, Py_ssize_t n_columns, object isa):
     if n_columns % 2:
         raise ValueError(f"rows of {n_columns} columns are not x and log x")
-    cdef family_t *f = new_linear(sizeof(context_t), n_components, n_columns, real_bytes, isa, False)
+    cdef family_t *f = new_linear(sizeof(context_t), n_components, n_columns, sizeof(double), isa, False)
     cdef context_t *context = <context_t *> f.context
-    context.most = largest_shape(real_bytes)
+    context.most = LARGEST_SHAPE
     f.flops_per_component = 500 * n_columns  # some steps of Newton's method for every other
     f.prepare_component, f.maximise_component = prepare_gamma, maximise_gamma
     give_free_numbers(f, f.n_params, unconstrain_gamma, constrain_gamma)

@@ -346,7 +346,7 @@ cdef Py_ssize_t join(family_t *f, Parts parts_of, bint is_quick, context_t *cont
 
 
 cdef void join_optional(family_t *f, Parts parts_of):
-    """Free numbers and `recentre`, where all parts have them; and the records of all."""
+    """Free numbers and `recentre`, where all parts have them; the records, and the passes of a start, of all."""
     cdef const family_t *own
     cdef Py_ssize_t n_free = 0, n_record = 0, i
     cdef bint are_free = True, move = True
@@ -356,6 +356,7 @@ cdef void join_optional(family_t *f, Parts parts_of):
         move &= own.recentre != NULL
         n_free += 0 if own.free_numbers == NULL else own.free_numbers.n_free
         n_record += record_size(own)
+        f.further_start_passes = max(f.further_start_passes, own.further_start_passes)
     if are_free:
         give_free_numbers(f, n_free, unconstrain, constrain)
     if move:

@@ -23,6 +23,7 @@ scale is found, and each has its own while its degrees of freedom are; r, the me
 differs from 1, and the equation gets more terms (`excess`).
 """
 
+from libc.float cimport DBL_MAX
 from libc.math cimport INFINITY, M_PI, exp, fabs, isfinite, isinf, log, log1p
 from libc.string cimport memset
 
@@ -53,6 +54,8 @@ from mixfast.families._covariances cimport (
 cdef double LEAST_DEGREES = 1e-2
 cdef double MOST_DEGREES = 1e8  # the log density of a row at distance D is D^2 / 4e8 above a Gaussian's
 
+cdef double LOCATED = DBL_MAX
+
 DEGREES_LIMITS = (LEAST_DEGREES, MOST_DEGREES)
 
 ctypedef struct context_t:
@@ -66,8 +69,10 @@ cdef inline const context_t *context_of(const family_t *f) noexcept nogil:
 
 
 cdef inline Py_ssize_t degrees_at(const family_t *f) noexcept nogil:
-    """Where the degrees of freedom are among the parameters: infinite ones say that nothing is known yet, and every row
-    weighs the same."""
+    """Where the degrees of freedom are among the parameters. Those of a start are none that a row's weight depends on:
+    infinite where nothing is known yet, LOCATED where means are, but scales were measured from zero. Of means that are
+    2e7 standard deviations from it, 700 in float32, no digit of the scales is left (`about_the_mean`); weights made of
+    such scales would put degrees of freedom to the upper limit, which EM takes thousands of steps to leave."""
     return f.n_params - f.n_components
 
 
@@ -181,10 +186,12 @@ cdef int update_degrees(const family_t *f, const totals_t *totals, double *work,
     cdef const double *far = mass + n_components
     cdef const double *log_far = far + n_components
     cdef double *gaps = work
+    cdef double start
     cdef group_t group
-    if context.n_groups == 0 or isinf(degrees[0]):
+    if isinf(degrees[0]) or degrees[0] == LOCATED or context.n_groups == 0:
+        start = LOCATED if isinf(degrees[0]) else context.start
         for k in range(n_components):
-            degrees[k] = context.start
+            degrees[k] = start
         return MIXFAST_OK
     for k in range(n_components):
         if totals.counts[k] > 0:
@@ -394,6 +401,7 @@ cdef object finish(family_t *f):
     f.n_scratch_columns = 1 + max(f.n_scratch_columns, 2)
     f.flops_per_row += f.flops_per_row // 2 + 80 * n_components
     f.prepare, f.maximise, f.recentre = prepare, maximise, recentre
+    f.further_start_passes = 1  # the first whose weights draw means and scales away from outliers
     give_free_numbers(f, structure_of(f).n_free + context_of(f).n_groups, unconstrain, constrain)
     return capsule_of(f)
 

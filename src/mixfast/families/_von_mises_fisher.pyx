@@ -40,10 +40,11 @@ cdef inline double most_of(const family_t *f) noexcept nogil:
     return (<const context_t *> f.context).most
 
 
-def largest_concentration(Py_ssize_t n_features, int real_bytes):
+cdef double largest_concentration(Py_ssize_t n_features) noexcept nogil:
     """Where concentrations are capped. log C_d(kappa) and kappa mu'x nearly cancel: their sum, some
-    (d - 1) / 2 log kappa, keeps eight digits in float64 here, and three in float32."""
-    return (1e6 if real_bytes == 8 else 1e3) * max(n_features - 1, 1)
+    (d - 1) / 2 log kappa, keeps eight digits here. In float32 it would keep three at 1e3 (d - 1), where directions
+    still differ by 2 degrees, so whatever the rows are, all is computed in float64."""
+    return 1e6 * <double> max(n_features - 1, 1)
 
 
 cdef void prepare_component(const family_t *f, Py_ssize_t k, const double *weights, const double *params,
@@ -51,8 +52,10 @@ cdef void prepare_component(const family_t *f, Py_ssize_t k, const double *weigh
     cdef Py_ssize_t d = f.n_features, j
     cdef double *coefficients = coefficients_in(f, work, k)
     cdef double kappa = concentrations_in(f, <double *> params)[k]
+    # kappa times the rounding of a float32 direction's length is 0.06 at 1e6
+    cdef double length = length_of(params + k * d, 1, d)
     for j in range(d):
-        coefficients[j] = kappa * params[k * d + j]
+        coefficients[j] = kappa * (params[k * d + j] / length)
     constant_in(f, work, k)[0] = log(weights[k]) + log_sphere_normaliser(d, kappa)
 
 
@@ -154,11 +157,10 @@ cdef int constrain_shared(const family_t *f, const double *numbers, double *work
     return 0
 
 
-def bind_von_mises_fisher(Py_ssize_t n_components, Py_ssize_t n_features, int real_bytes, object isa, bint is_sparse,
-                          bint is_shared):
-    cdef family_t *f = new_linear(sizeof(context_t), n_components, n_features, real_bytes, isa, is_sparse)
+def bind_von_mises_fisher(Py_ssize_t n_components, Py_ssize_t n_features, object isa, bint is_sparse, bint is_shared):
+    cdef family_t *f = new_linear(sizeof(context_t), n_components, n_features, sizeof(double), isa, is_sparse)
     cdef context_t *context = <context_t *> f.context
-    context.most = largest_concentration(n_features, real_bytes)
+    context.most = largest_concentration(n_features)
     f.n_params = n_components * (n_features + 1)
     f.flops_per_component = 4 * n_features + 10_000  # five or so Bessel functions
     f.prepare_component = prepare_component

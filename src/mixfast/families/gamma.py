@@ -27,6 +27,10 @@ class GammaStats(NamedTuple):
 class Gamma(Family):
     """log p(x | k) = sum_j (a_kj - 1) log x_j - x_j / scale_kj - a_kj log scale_kj - log Gamma(a_kj), for x > 0."""
 
+    # float32 has no digits for the log density of shapes beyond 1e3, ordinary ones. 100,000 x 8 rows of it, K=8: a fit
+    # takes 1.2 times as long as in float32.
+    dtypes = (np.float64,)
+
     Params = GammaParams
     Stats = GammaStats
     domains = {"shapes": (POSITIVE,), "scales": (POSITIVE,)}
@@ -46,10 +50,10 @@ class Gamma(Family):
     def encode(self, X):
         """Rows of x and log x; k-means is made of log x, where a scale is a shift."""
         n_features = X.shape[1]
-        rows = np.empty((X.shape[0], 2 * n_features), X.dtype)
+        rows = np.empty((X.shape[0], 2 * n_features))
         rows[:, :n_features] = X
         with np.errstate(divide="ignore"):  # a batch has zeros in the place of problems that are outside the domain
-            np.log(X, out=rows[:, n_features:])
+            np.log(rows[:, :n_features], out=rows[:, n_features:])
         return Encoded(self, rows, seeds=rows[:, n_features:])
 
     def blank(self, n_components, n_features):
@@ -59,7 +63,7 @@ class Gamma(Family):
         return self.blank(*np.shape(centres))  # its statistics are measured from nothing
 
     def bind(self, n_components, n_features, dtype, isa=None):
-        return bind_gamma(n_components, n_features, np.dtype(dtype).itemsize, isa)
+        return bind_gamma(n_components, n_features, isa)
 
     def sample(self, params, labels, rng):
         X = rng.gamma(params.shapes[labels], params.scales[labels])

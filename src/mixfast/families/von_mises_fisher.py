@@ -28,6 +28,10 @@ class VonMisesFisher(Family):
     """log p(x | k) = log C_d(kappa_k) + kappa_k mu_k'x for unit vectors x, each component with a concentration of its
     own."""
 
+    # float32 has no digits for the log density of concentrations beyond 1e3 (d - 1), ordinary ones. With float32 rows a
+    # fit takes 1.5 times as long as in float32: 50,000 x 50 dense, and 20,000 x 5,000 of which 1 % is stored, K=10.
+    dtypes = (np.float64,)
+
     Params = VonMisesFisherParams
     Stats = VonMisesFisherStats
     domains: dict = {"mean_directions": (UNIT_VECTOR,), "concentrations": (NOT_NEGATIVE,)}
@@ -51,8 +55,7 @@ class VonMisesFisher(Family):
         return self.blank(*np.shape(centres))  # its statistics are measured from nothing
 
     def bind(self, n_components, n_features, dtype, isa=None, is_sparse=False):
-        real_bytes = np.dtype(dtype).itemsize
-        return bind_von_mises_fisher(n_components, n_features, real_bytes, isa, is_sparse, self.is_shared)
+        return bind_von_mises_fisher(n_components, n_features, isa, is_sparse, self.is_shared)
 
     def sample(self, params, labels, rng):
         """By rejection of the cosine with the mean direction: Wood, Commun. Statist. - Simula. 23 (1994), 157-164,
