@@ -1,5 +1,7 @@
 """Tables: a mixture for each column or each group, missing values left out."""
 
+import warnings
+
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -86,7 +88,7 @@ def test_columns_of_integers_and_booleans_are_numbers():
 @pytest.mark.parametrize("as_table", [pd.DataFrame, pl.DataFrame, pa.table])
 def test_columns_that_are_not_numeric_are_named(as_table):
     table = as_table({"height": [1.0, 2.0], "species": ["finch", "tit"]})
-    with pytest.raises(ValueError, match=r"column 'species' is not numeric: .* number categories first"):
+    with pytest.raises(ValueError, match=r"column 'species' is not numeric: .* categories first.*CategoricalMixture"):
         fit_many_columns(table, ESTIMATOR)
     with pytest.raises(ValueError, match=r"column 'species' is not numeric: .* number categories first"):
         fit_many_groups(table, ESTIMATOR, by="height")
@@ -351,6 +353,26 @@ def test_a_lazy_table_has_to_be_collected():
     for call in calls:
         with pytest.raises(TypeError, match=r"LazyFrame has no rows yet: pass its \.collect\(\)"):
             call()
+
+
+def test_rows_that_no_component_can_have_made_are_warned_of():
+    ones, holes = np.ones((20, 2)), np.array([[1.0, np.nan]] * 20)
+    for problems, estimator in (
+        ([ones, ones], BernoulliMixture(1, alpha=0, binarize=None)),
+        ([ones, holes], BernoulliMixture(1, alpha=0, binarize=None)),  # the second by itself
+    ):
+        result = fit_many(problems, estimator)
+        rows = [ones, np.zeros((1, 2))]
+        for method in (result.score_samples, result.predict, result.predict_proba):
+            with pytest.warns(UserWarning, match="Some rows have density zero"):
+                found = method(rows)
+        with pytest.warns(UserWarning, match="Some rows have density zero"):
+            assert result.score_samples(rows)[1].tolist() == [-np.inf]
+        assert found[1].shape == (1, 1)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            result.score_samples(problems)
+            fit_many([np.vstack([ones, np.zeros((1, 2))])], estimator, n_components=[1, 2], criterion="heldout")
 
 
 # ---- the result as a table ------------------------------------------------------------------------------------------

@@ -193,6 +193,21 @@ def test_every_criterion_is_lower_where_it_is_better():
 def test_laplace_of_estimators_that_have_none_is_an_error():
     with pytest.raises(ValueError, match="which GaussianMixture has not: take 'bic', 'aic', 'icl' or 'heldout'"):
         select(two_blobs(), GaussianMixture(), criterion="laplace")
+    with pytest.raises(ValueError, match="which GaussianMixture has not: take 'bic', 'aic', 'icl' or 'heldout'"):
+        fit_many([two_blobs()], GaussianMixture(), criterion="laplace")
     counts = np.random.default_rng(0).poisson(3, size=(60, 3))
     with pytest.raises(ValueError, match=r"No cell of the grid has a laplace.*concentration='free'"):
         select(counts, DirichletMultinomialMixture(concentration=3.0), n_components=[1, 2], criterion="laplace")
+    with pytest.raises(ValueError, match=r"concentration='free'"):
+        fit_many([counts], DirichletMultinomialMixture(concentration=3.0), n_components=[1, 2], criterion="laplace")
+
+
+def test_a_batch_chooses_by_laplace():
+    rng = np.random.default_rng(0)
+    X = np.concatenate([rng.multinomial(60, p, size=30) for p in ([0.8, 0.1, 0.1], [0.1, 0.1, 0.8])]).astype(float)
+    problems, estimator = [X, X[:30]], DirichletMultinomialMixture(random_state=0)
+    result = fit_many(problems, estimator, n_components=[1, 2], criterion="laplace", keep="all")
+    assert result.n_components.tolist() == [2, 1]
+    for j, model in enumerate(result.models):
+        for i, own in enumerate(problems):
+            assert result.criteria[i, j] == model[i].laplace(own)

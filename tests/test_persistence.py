@@ -6,7 +6,7 @@ import pickle
 import subprocess
 import sys
 import zipfile
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -22,6 +22,7 @@ import mixfast
 from mixfast import (
     BatchResult,
     BernoulliMixture,
+    CategoricalMixture,
     GaussianMixture,
     ProductMixture,
     Status,
@@ -33,7 +34,7 @@ from mixfast import (
 )
 from mixfast._names import PARTS
 from mixfast.families.gaussian import STRUCTURES
-from mixfast.parts import Gaussian
+from mixfast.parts import Categorical, Gaussian
 
 RNG = np.random.default_rng(0)
 ROWS = RNG.normal(size=(60, 3)) + np.repeat([[5.0], [0.0]], 30, axis=0)
@@ -615,6 +616,12 @@ NAMES = {
     "timestamps with zones": list(pd.date_range("2024-03-30 12:00", periods=3, tz="Europe/Berlin")),
     "tuples": [(date(2024, 1, 1), 1), (date(2024, 1, 1), 2), (date(2024, 1, 2), 1)],
     "tuples of several types": [(1, "a"), ("1", pd.Timestamp("2024")), (None, 2.5)],
+    "tuples and strings": [("a", 1), "b", ("a", 1, 2.5)],
+    "decimals": [Decimal("0.10"), Decimal("1E+3"), Decimal("-Infinity")],
+    "timedeltas": [timedelta(days=-3, microseconds=7), timedelta.max, timedelta.min],
+    "durations": [pd.Timedelta(7, "ns"), pd.Timedelta(np.timedelta64(10**10, "s")), pd.Timedelta("-1 day")],
+    "periods": [pd.Period("2024-02", "M"), pd.Period("1960-01-01", "D"), pd.Period("2024-03-01 12:00", "h")],
+    "intervals": [pd.Interval(0, 1), pd.Interval(-0.5, 2.5, "left"), pd.Interval(*pd.date_range("2024", periods=2))],
 }
 
 
@@ -645,9 +652,37 @@ def test_groups_keyed_by_dates_are_saved(library, tmp_path):
     assert load(tmp_path / "batch").names == result.names == sorted(set(days))
 
 
+CUT = np.random.default_rng(2).uniform(0, 90, 60)
+KEYS = {
+    "intervals": lambda: pd.cut(CUT, 3),
+    "intervals of dates": lambda: pd.cut(pd.to_datetime("2024-01-01") + pd.to_timedelta(CUT, "D"), 3),
+    "periods": lambda: pd.period_range("2024-01", periods=3, freq="M").take((CUT // 30).astype(int)),
+    "durations": lambda: pd.to_timedelta(CUT // 30, "D"),
+    "decimals": lambda: [Decimal(int(value)) / 10 for value in CUT // 30],
+}
+
+
+@pytest.mark.parametrize("kind", KEYS)
+def test_groups_of_every_type_are_saved(kind, tmp_path):
+    table = pd.DataFrame({"key": KEYS[kind](), "x": ROWS[:60, 0]})
+    result = fit_many_groups(table, GaussianMixture(1, random_state=0), by="key")
+    result.save(tmp_path / "batch")
+    assert len(result) == 3
+    assert load(tmp_path / "batch").names == result.names
+
+
+@pytest.mark.parametrize("kind", sorted(KEYS.keys() - {"durations"}))  # which are no categories
+def test_categories_of_every_type_are_saved(kind, tmp_path):
+    table = pd.DataFrame({"key": pd.Categorical(KEYS[kind]())})
+    for estimator in (CategoricalMixture(2, random_state=0), ProductMixture([("key", Categorical())], 2)):
+        model = estimator.fit(table)
+        model.save(tmp_path / "model")
+        assert_same_bits(load(tmp_path / "model").score_samples(table), model.score_samples(table))
+
+
 def test_names_that_no_file_can_hold_are_named(tmp_path):
     result = fit_many([ROWS], GaussianMixture(random_state=0))
-    for name in (object(), Decimal(1), pd.NaT, pd.Interval(0, 1)):
+    for name in (object(), pd.NaT, (1, object())):
         result.names = [name]
         with pytest.raises(TypeError, match="names"):
             result.save(tmp_path / "batch")

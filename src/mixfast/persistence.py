@@ -12,7 +12,6 @@ import io
 import json
 import math
 from contextlib import contextmanager
-from datetime import date
 from importlib import import_module
 from typing import NamedTuple
 
@@ -21,7 +20,7 @@ import numpy as np
 from mixfast import archive
 from mixfast._names import HOMES, KINDS, PARTS
 from mixfast._version import __version__
-from mixfast.dates import DATES, date_form
+from mixfast.scalars import SCALARS, class_name_of, form_of
 from mixfast.status import Status
 
 FORMAT = "mixfast"
@@ -60,6 +59,18 @@ def _strings(values):
     return np.array(values, dtype=object)
 
 
+def _objects(values):
+    array = np.empty(len(values), dtype=object)
+    array[:] = values
+    return array
+
+
+def _interval(parts):
+    import pandas as pd
+
+    return pd.Interval(*parts)
+
+
 def _status(value):
     known = sum(Status)
     if type(value) is not int or value & ~known:
@@ -78,8 +89,10 @@ DECODERS = {
         "items": list,
         "tuple": tuple,
         "dict": lambda parts: dict(zip(parts[0], parts[1:], strict=True)),
+        "objects": _objects,
+        "interval": _interval,
     },
-    "value": {"strings": _strings, "status": _status, "float": NOT_FINITE.__getitem__, **DATES},
+    "value": {"strings": _strings, "status": _status, "float": NOT_FINITE.__getitem__, **SCALARS},
 }
 
 
@@ -100,7 +113,15 @@ def _parts(value):
     if isinstance(value, Storable):
         check_name(value)
         return "object", [type(value).__name__, *value._sections().values()]
+    if class_name_of(value) == ("pandas", "Interval"):
+        return "interval", [value.left, value.right, value.closed]
+    if isinstance(value, np.ndarray) and value.dtype == object and value.ndim == 1 and not _are_strings(value):
+        return "objects", list(value)
     return None
+
+
+def _are_strings(values):
+    return all(type(value) is str for value in values)
 
 
 def _encode(value, name, arrays):
@@ -115,10 +136,10 @@ def _encode(value, name, arrays):
         return value
     if isinstance(value, Status):
         return {"form": "status", "value": int(value)}
-    if isinstance(value, date) and (form := date_form(value)) is not None:
+    if (form := form_of(value)) is not None:
         return form
     array = np.asarray(value)
-    if array.ndim == 1 and array.dtype == object and all(type(item) is str for item in array):
+    if array.ndim == 1 and array.dtype == object and _are_strings(array):
         return {"form": "strings", "value": array.tolist()}
     if array.dtype.kind not in archive.KINDS:
         raise TypeError(
@@ -127,6 +148,15 @@ def _encode(value, name, arrays):
         )
     arrays[name] = array
     return {"form": "list" if isinstance(value, list) and array.ndim == 1 else "array", "entry": name}
+
+
+def can_hold(value):
+    """Whether a file can hold a value."""
+    try:
+        _encode(value, "", {})
+    except TypeError:
+        return False
+    return True
 
 
 def _entries_of(item, name):
@@ -165,8 +195,8 @@ def write(path, contents):
     path : str or path-like
         Taken as it is: no suffix is added.
     contents : Contents
-        Values are numbers, strings, None, dates, `Status`, arrays without objects, object arrays of strings, estimators
-        and parts, and lists, tuples and dicts of these.
+        Values are numbers, strings, None, dates, durations, periods, intervals, `Status`, arrays without objects,
+        estimators and parts, and lists, object arrays, tuples and dicts of these.
 
     Raises
     ------

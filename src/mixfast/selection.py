@@ -19,7 +19,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import InvalidParameterError
 from sklearn.utils.validation import _num_samples
 
-from mixfast.estimators._base import BaseMixture, check_mixture
+from mixfast.estimators._base import BaseMixture, check_criterion, check_mixture
 from mixfast.families.family import is_sparse
 from mixfast.hierarchy import Hierarchy
 from mixfast.row_data import rows_with, separated
@@ -432,15 +432,9 @@ def select(
     >>> labels = chosen.best_.predict(X)
     """
     check_mixture(estimator)
-    if criterion not in CRITERIA:
-        raise ValueError(f"criterion={criterion!r} should be one of {', '.join(map(repr, CRITERIA))}")
+    check_criterion(estimator, criterion)
     if isinstance(n_folds, bool) or not isinstance(n_folds, Integral) or n_folds < 2:
         raise ValueError(f"n_folds={n_folds!r} should be an integer of at least 2")
-    if criterion == "laplace" and not hasattr(estimator, criterion):
-        raise ValueError(
-            "criterion='laplace' is a method of DirichletMultinomialMixture, which "
-            f"{type(estimator).__name__} has not: take 'bic', 'aic', 'icl' or 'heldout'"
-        )
     row_data = {name: grid.pop(name) for name in estimator._row_data if name in grid}
     numbers, grid = sorted(set(_values("n_components", n_components))), _check_grid(estimator, grid)
     seed = _seed(estimator.random_state if random_state is None else random_state)

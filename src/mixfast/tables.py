@@ -17,7 +17,10 @@ import scipy.sparse
 from sklearn.utils import check_array
 
 #: What to do where categories are strings.
-NUMBER_THEM = "number categories first, as sklearn.preprocessing.OrdinalEncoder does, fitted to all rows together"
+NUMBER_THEM = (
+    "number categories first, as sklearn.preprocessing.OrdinalEncoder does, fitted to all rows together, and take "
+    "ProductMixture or CategoricalMixture, which have a place for them"
+)
 
 #: Types that NumPy would make numbers of.
 NO_NUMBERS = (str, bytes, datetime.date, datetime.timedelta, np.datetime64, np.timedelta64)

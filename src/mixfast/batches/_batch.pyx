@@ -36,7 +36,16 @@ from mixfast.engine._fit cimport (
     worker_t,
 )
 from mixfast.engine._kernels cimport rows_t
-from mixfast.engine._pass cimport CACHE_LINE, expected, flops_of, measure_arena, nearest, run_pass, strategy_t
+from mixfast.engine._pass cimport (
+    CACHE_LINE,
+    LANE_IMPOSSIBLE,
+    expected,
+    flops_of,
+    measure_arena,
+    nearest,
+    run_pass,
+    strategy_t,
+)
 from mixfast.engine._predictions cimport results_t, writing
 from mixfast.engine._rows cimport Rows
 
@@ -457,7 +466,7 @@ cdef size_t room_for_evaluation(const batch_t *b, const int64_t[::1] problems, s
 
 
 cdef int evaluate_problem(worker_t *w, const batch_t *b, Py_ssize_t problem, const results_t *out,
-                          const int64_t *resp_offsets) noexcept nogil:
+                          const int64_t *resp_offsets, double *n_impossible) noexcept nogil:
     """What is wanted of the problem's rows under its chosen model, of those of all problems."""
     cdef const model_t *m = &b.models[b.chosen[problem]]
     cdef results_t results
@@ -470,7 +479,9 @@ cdef int evaluate_problem(worker_t *w, const batch_t *b, Py_ssize_t problem, con
     strategy = writing(nearest if out.log_norm == NULL and out.resp == NULL else expected, &results)
     memcpy(w.fit.weights, b.weights + problem * b.largest_weights, m.family.n_components * sizeof(double))
     memcpy(w.fit.params, b.params + problem * b.largest_params, m.family.n_params * sizeof(double))
-    return run_pass(&w.fit, &strategy)
+    cdef int stopped = run_pass(&w.fit, &strategy)
+    n_impossible[problem] = w.fit.lanes[LANE_IMPOSSIBLE]
+    return stopped
 
 
 def evaluate_problems(Rows rows not None, const int64_t[::1] offsets not None, models, int32_t[::1] chosen not None,
@@ -478,8 +489,10 @@ def evaluate_problems(Rows rows not None, const int64_t[::1] offsets not None, m
                       int64_t[::1] labels=None, log_norm=None, resp=None):
     """Fill `labels` (n_rows,), `log_norm` (n_rows,) and `resp`, the (rows, n_components) of each problem one after the
     other, reals of X's precision, whichever is given: problem i under the model chosen[i] with weights[i] and
-    params[i]; none where chosen[i] is -1, which has no rows. Raises KeyboardInterrupt."""
+    params[i]; none where chosen[i] is -1, which has no rows. Returns the number of impossible rows. Raises
+    KeyboardInterrupt."""
     cdef batch_t b
+    cdef double[::1] n_impossible = np.zeros(len(offsets) - 1)
     cdef Py_ssize_t i
     cdef int64_t[::1] narrow, wide
     cdef int64_t[::1] resp_offsets
@@ -523,10 +536,11 @@ def evaluate_problems(Rows rows not None, const int64_t[::1] offsets not None, m
         with nogil:
             for i in range(wide.shape[0]):
                 if b.stop == 0:
-                    evaluate_problem(&b.workers[n_threads].own, &b, wide[i], &out, &resp_offsets[0])
+                    evaluate_problem(&b.workers[n_threads].own, &b, wide[i], &out, &resp_offsets[0], &n_impossible[0])
             for i in prange(narrow.shape[0], schedule="dynamic", num_threads=n_threads):
                 if b.stop == 0:
-                    evaluate_problem(&b.workers[threadid()].own, &b, narrow[i], &out, &resp_offsets[0])
+                    evaluate_problem(&b.workers[threadid()].own, &b, narrow[i], &out, &resp_offsets[0],
+                                     &n_impossible[0])
     finally:
         for i in range(n_threads + 1 if b.workers != NULL else 0):
             close_worker(&b.workers[i].own)
@@ -534,3 +548,4 @@ def evaluate_problems(Rows rows not None, const int64_t[::1] offsets not None, m
         free(b.models)
     if b.stop:
         raise errors[0] if errors else KeyboardInterrupt
+    return int(np.sum(n_impossible))

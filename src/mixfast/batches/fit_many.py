@@ -15,9 +15,9 @@ from mixfast._threads import resolve_threads
 from mixfast.batches._batch import fit_problems
 from mixfast.batches.plan import N_FOLDS, grid_of, make_plan, seeds_of
 from mixfast.batches.problems import Problems, part_of, read_problems, some_of, with_status_of_weights
-from mixfast.batches.result import CRITERIA, BatchResult, is_usable
+from mixfast.batches.result import BatchResult, is_usable
 from mixfast.engine._rows import Rows
-from mixfast.estimators._base import check_mixture
+from mixfast.estimators._base import check_criterion, check_mixture
 from mixfast.fitting import plan_of
 from mixfast.row_data import check_names, rows_with, separated
 from mixfast.status import Status
@@ -67,10 +67,11 @@ def fit_many(
         Numbers of components to try, in place of the estimator's.
     covariance_type : str or list of str, default=None
         Structures of the covariance to try, likewise.
-    criterion : {'bic', 'aic', 'icl', 'heldout'}, default='bic'
+    criterion : {'bic', 'aic', 'icl', 'laplace', 'heldout'}, default='bic'
         Where there are several models for each problem, the one with the least is kept. They are then fitted with
         `reg_covar=0`, unless the estimator has another `reg_covar` or `regularization` than its class' defaults: 1e-6
         of the squared unit of the data distorts columns of small scale. A singular covariance is repaired.
+        'laplace' is for `DirichletMultinomialMixture`, which alone has it.
         'heldout' is minus the mean log density of a row under the fit to four fifths of the rows that it does not
         belong to; the fifths are drawn from the problem's seed. Each model is then fitted six times.
     keep : {'best', 'all'}, default='best'
@@ -120,10 +121,9 @@ def fit_many(
     """
     if keep not in ("best", "all"):
         raise ValueError(f"keep={keep!r} should be 'best' or 'all'")
-    if criterion not in CRITERIA:
-        raise ValueError(f"criterion={criterion!r} should be one of {', '.join(map(repr, CRITERIA))}")
     check_n_effective(n_effective)
     check_mixture(estimator)
+    check_criterion(estimator, criterion)
     check_names("fit_many", estimator, row_data)
     n_threads = resolve_threads(n_threads)
     template, points = grid_of(estimator, n_components, covariance_type)
@@ -448,7 +448,10 @@ def _hold_out(problems, plan, found, n_threads):
             _fit_all(rest, own, fits, n_threads, None)
             if np.any(fits.status & Status.INTERRUPTED):
                 raise KeyboardInterrupt
-            weighted = weight * _result(rest, own, fits, "best")._log_densities(part, n_threads).astype(np.float64)
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", "Some rows have density zero", UserWarning)  # -inf says it
+                log_prob = _result(rest, own, fits, "best")._log_densities(part, n_threads)
+            weighted = weight * log_prob.astype(np.float64)
             total[:, j] -= np.bincount(part_owner, weights=weighted, minlength=len(part))
     with np.errstate(invalid="ignore"):
         found.criteria[done] = (total / weights[:, np.newaxis])[done]

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import replace
-from datetime import date
-from numbers import Integral, Number
+from numbers import Integral
 
 import numpy as np
 
@@ -16,14 +15,12 @@ from mixfast.batches.bound_model import METHODS, BoundModel
 from mixfast.batches.problems import gather_problems, not_finite, only_of, outside_domain, with_prepared_rows
 from mixfast.engine._fit import Fit
 from mixfast.engine._rows import Rows
+from mixfast.estimators._base import CRITERIA, BaseMixture
 from mixfast.estimators._parameters import unfitted_copy
 from mixfast.families.rounding import rounded_above_zero
 from mixfast.row_data import check_names, rows_with, separated
 from mixfast.status import Status
 from mixfast.tables import feature_names, same_names
-
-#: What models can be compared by.
-CRITERIA = ("bic", "aic", "icl", "heldout")
 
 
 def is_usable(status):
@@ -257,7 +254,8 @@ class BatchResult:
         Raises
         ------
         TypeError
-            For names of problems that are no strings, numbers or dates, and parameters of the estimator that are no
+            For names of problems that are no strings, numbers, dates, durations, periods, intervals or tuples of these,
+            and parameters of the estimator that are no
             numbers, strings, None or arrays of these.
         ValueError
             For an estimator of your own that has the name of one of mixfast's.
@@ -360,6 +358,11 @@ class BatchResult:
         labels : list of int64 ndarray of shape (n_samples_i,)
             -1 where a problem has no parameters.
 
+        Warns
+        -----
+        UserWarning
+            Where rows have density zero under every component, as the predictions of an estimator do.
+
         Raises
         ------
         ValueError
@@ -382,10 +385,9 @@ class BatchResult:
         resp : list of ndarray of shape (n_samples_i, n_components[i])
             Rows sum to one; NaN where a problem has no parameters.
 
-        Raises
-        ------
-        ValueError
-            As in `predict`.
+        Warns, Raises
+        -------------
+        As in `predict`.
         """
         problems = self._check_problems(problems, "predict_proba", row_data)
         widths = self.n_components
@@ -406,11 +408,9 @@ class BatchResult:
         log_prob : list of ndarray of shape (n_samples_i,)
             NaN where a problem has no parameters.
 
-        Raises
-        ------
-        ValueError
-            For values that are not finite or outside the family's domain, with their problem, and for tables with other
-            columns than those that were fitted.
+        Warns, Raises
+        -------------
+        As in `predict`.
         """
         problems = self._check_problems(problems, "score_samples", row_data)
         return np.split(self._log_densities(problems, n_threads), problems.offsets[1:-1])
@@ -494,7 +494,7 @@ class BatchResult:
             )
         rows = rows_with(problems.prepared, problems.row_data)
         encoded = self._bound_models[0].family.encode(rows)._replace(seeds=None)
-        evaluate_problems(
+        n_impossible = evaluate_problems(
             Rows(encoded.rows, base=encoded.base),
             problems.offsets,
             [model.with_dtype(problems.X.dtype).bind(encoded) for model in self._bound_models],
@@ -504,15 +504,18 @@ class BatchResult:
             n_threads=resolve_threads(n_threads),
             **{name: values},
         )
+        if n_impossible:
+            BaseMixture._warn_of_impossible_rows()
 
 
 def _sections_of_names(names):
-    """Names of columns or groups: strings, numbers, dates, or tuples of them."""
+    """Names of columns or groups: what `persistence.can_hold` says, or tuples of that."""
     if names is None:
         return {}
-    rows = [name if isinstance(name, tuple) else (name,) for name in names]
-    columns = {str(j): _column_of_names(column) for j, column in enumerate(zip(*rows, strict=True))}
-    return {"names": {"are_tuples": any(isinstance(name, tuple) for name in names), **columns}}
+    lengths = {len(name) if isinstance(name, tuple) else 0 for name in names}
+    are_tuples = len(lengths) == 1 and lengths != {0}
+    columns = zip(*names, strict=True) if are_tuples else [names]
+    return {"names": {"are_tuples": are_tuples, **{str(j): _column_of_names(own) for j, own in enumerate(columns)}}}
 
 
 def _column_of_names(values):
@@ -520,11 +523,12 @@ def _column_of_names(values):
     types = set(map(type, values))
     if types <= {str}:
         return np.array(values, dtype=object)
-    if len(types) == 1 and np.array(values).dtype.kind in "biufM":
+    if len(types) == 1 and tuple not in types and np.array(values).dtype.kind in "biufM":
         return np.array(values)
-    if any(value is not None and not isinstance(value, (str, Number, date, np.generic)) for value in values):
+    if not all(map(persistence.can_hold, values)):
         raise TypeError(
-            "names of problems should be strings, numbers or dates to be saved: set result.names to such, or None"
+            "names of problems should be strings, numbers, dates, durations, periods, intervals or tuples of these to "
+            "be saved: set result.names to such, or None"
         )
     return list(values)
 

@@ -100,6 +100,21 @@ def check_mixture(estimator):
     raise TypeError(f"estimator={estimator!r} should be a mixture of mixfast, such as GaussianMixture(2)")
 
 
+#: What several mixtures of the same rows can be compared by, the lower the better; all but the last are methods.
+CRITERIA = ("bic", "aic", "icl", "laplace", "heldout")
+
+
+def check_criterion(estimator, criterion):
+    """Raises ValueError where fits of the estimator cannot be compared so."""
+    if criterion not in CRITERIA:
+        raise ValueError(f"criterion={criterion!r} should be one of {', '.join(map(repr, CRITERIA))}")
+    if criterion == "laplace" and not hasattr(estimator, criterion):
+        raise ValueError(
+            "criterion='laplace' is a method of DirichletMultinomialMixture, which "
+            f"{type(estimator).__name__} has not: take 'bic', 'aic', 'icl' or 'heldout'"
+        )
+
+
 class BaseMixture(FromStatistics, DensityEstimator):
     """Base of the mixture estimators."""
 
