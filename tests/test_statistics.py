@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import scipy.sparse
-from estimators_table import ESTIMATORS, assert_same_state, every_mixture
+from batches import assert_same_state
+from estimators_table import ESTIMATORS, every_mixture
 from sklearn.exceptions import NotFittedError
 from test_python_family import GeometricMixture
 
