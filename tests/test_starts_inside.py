@@ -161,7 +161,7 @@ def test_a_small_move_to_the_inside_leads_nowhere(name, start):
 def test_hard_starts_would_be_seen(start):
     class Hard(BernoulliMixture):
         def _family(self):
-            return changed(super()._family(), starts_inside=0)
+            return changed(super()._family(), {"starts_inside": 0})
 
     gained = np.array(list(gains(Case(binary, partial(Hard, alpha=0.0), ("probabilities_",)), start)))
     assert np.sum(gained > 1e-6) >= 10
