@@ -448,3 +448,25 @@ def test_rows_far_from_the_origin_have_the_degrees_of_freedom_of_rows_about_it(c
     np.testing.assert_allclose(far.degrees_of_freedom_, near.degrees_of_freedom_, rtol=1e-4)
     np.testing.assert_allclose(far.lower_bounds_, near.lower_bounds_, rtol=1e-6)
     assert far.n_iter_ == near.n_iter_
+
+
+# ---- spikes ----
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_noise_is_one_component_and_spikes_with_wide_tails_are_spurious(seed):
+    X = np.random.default_rng(seed).normal(size=(60, 5))
+    chosen = select(X, StudentTMixture(), n_components=range(1, 6), covariance_type=["full", "tied"], random_state=0)
+    assert chosen.best_params_["n_components"] == 1
+    for model in chosen.estimators_:
+        scales = np.diagonal(model.covariance_matrices(), axis1=1, axis2=2)
+        is_spike = (model.degrees_of_freedom_ < 0.5) & np.any(scales < 1e-9 * X.var(axis=0), axis=1)
+        assert not np.any(is_spike) or model.status_ & Status.SPURIOUS_COMPONENT
+
+
+@pytest.mark.parametrize("covariance_type", ["full", "tied", "diag", "spherical"])
+def test_heavy_tails_of_whole_clusters_are_not_spurious(covariance_type):
+    rng = np.random.default_rng(0)
+    X = rng.standard_t(0.8, size=(600, 1)) + np.repeat([0, 1e4], 300)[:, np.newaxis]
+    model = StudentTMixture(2, covariance_type=covariance_type, random_state=0, max_iter=500).fit(X)
+    assert not model.status_ & Status.SPURIOUS_COMPONENT

@@ -40,7 +40,9 @@ class Status(IntFlag):
         where all its directions are one, the shape of a Gamma distribution where a column of it is constant.
     SPURIOUS_COMPONENT
         A component, at the end of the fit, is no find but a place where the likelihood has no bound. Gaussian and
-        Student-t: an eigenvalue of its covariance is below ten times what `reg_covar` or a repair added to it. Gamma,
+        Student-t: an eigenvalue of its covariance is below ten times what `reg_covar` or a repair added to it.
+        Student-t also: in a column its squared scale is below 1e-8 of the variance, with less than 0.5 degrees of
+        freedom. Gamma,
         exponential and von Mises-Fisher: a parameter is at the family's maximum. All but exponential: it takes more
         than half of fewer distinct rows than it needs, d + 2 for a full covariance of d columns, 3 for others, 2 for
         Gamma and von Mises-Fisher. Of several starts such a fit loses against any other, and `select` and `fit_many`

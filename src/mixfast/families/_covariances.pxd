@@ -57,6 +57,8 @@ cdef void make_spherical(family_t *f, structure_t *structure) noexcept
 # For structures that a family has to itself.
 cdef void factor_tables(const family_t *f, const double *factors, Py_ssize_t step, double *work,
                         void *tables) noexcept nogil
+cdef void pooled_moments(const family_t *f, const double *counts, const double *means, const double *variances,
+                         Py_ssize_t row_step, Py_ssize_t column_step, double *mean, double *variance) noexcept nogil
 cdef void recentre_matrices(const family_t *f, const double *masses, const move_t *move, double *stats) noexcept nogil
 cdef void recentre_pooled(const family_t *f, const double *masses, const move_t *move, double *stats) noexcept nogil
 cdef void move_mean(const family_t *f, double mass, const double *pivot, const double *first, double *mean,
