@@ -18,6 +18,7 @@ from sklearn.exceptions import ConvergenceWarning
 import mixfast.estimators._base
 import mixfast.estimators.gsdmm
 from mixfast import (
+    BernoulliMixture,
     CategoricalMixture,
     DirichletMultinomialMixture,
     GaussianMixture,
@@ -427,6 +428,26 @@ def test_what_is_not_finite_is_named_behind_assume_finite_too(kind, name):
                 model.fit(X)
             assert "family of your own" not in str(raised.value)
             assert fitted_attributes(model) == {}
+
+
+@every_mixture
+@pytest.mark.parametrize("assume_finite", [False, True])
+@pytest.mark.parametrize("wrong", [[np.nan], [np.inf], [np.nan, -5.0]])
+def test_weights_are_checked_behind_assume_finite_too(name, wrong, assume_finite):
+    entry = ESTIMATORS[name]
+    if not entry.takes_weights:
+        return
+    weights = np.ones(len(entry.X))
+    weights[: len(wrong)] = wrong
+    with sklearn.config_context(assume_finite=assume_finite), pytest.raises(ValueError, match="sample_weight"):
+        entry.make().fit(entry.X, sample_weight=weights)
+
+
+def test_infinity_is_no_bit_behind_assume_finite_too():
+    X = np.random.default_rng(0).normal(size=(50, 3))
+    X[4, 1] = np.inf
+    with sklearn.config_context(assume_finite=True), pytest.raises(ValueError, match="infinity in row 4"):
+        BernoulliMixture(2, binarize=0.5).fit(X)
 
 
 # ---- sampling from what is no number ---------------------------------------------------------------------------------

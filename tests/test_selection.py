@@ -2,17 +2,20 @@
 
 import doctest
 import math
+import tracemalloc
 
 import matplotlib
 import numpy as np
 import pandas as pd
 import pytest
+import sklearn
 from sklearn.base import clone
 from sklearn.model_selection import KFold
 from sklearn.utils._param_validation import InvalidParameterError
 from test_mclust import read
 
 from mixfast import GSDMM, BernoulliMixture, GaussianMixture, Status, select, selection
+from mixfast.hierarchy import Hierarchy
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
@@ -314,3 +317,22 @@ def test_folds_are_named_as_the_caller_names_them(n_folds):
     X = np.random.default_rng(0).normal(size=(30, 2))
     with pytest.raises(ValueError, match=r"n_folds=.*at least 2"):
         select(X, GaussianMixture(), n_components=[1], criterion="heldout", n_folds=n_folds)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_what_is_not_finite_is_named_behind_assume_finite_too(value):
+    X = np.random.default_rng(0).normal(size=(60, 2))
+    X[3, 1] = value
+    with sklearn.config_context(assume_finite=True), pytest.raises(ValueError, match="row 3"):
+        select(X, GaussianMixture(), n_components=[1, 2, 3], random_state=0)
+
+
+def test_a_hierarchy_copies_no_rows_but_those_that_it_draws():
+    X = np.random.default_rng(0).normal(size=(200_000, 10)).astype(np.float32)
+    X[::2] += 8
+    tracemalloc.start()
+    labels = Hierarchy(X, 0).labels(2)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert np.mean(labels[::2] != labels[1]) > 0.99
+    assert most < 36e6  # 28: pairs of 2,000 rows, and blocks; with copies in float64 50

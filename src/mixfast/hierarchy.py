@@ -6,6 +6,8 @@ import numpy as np
 from scipy.cluster.hierarchy import leaves_list, linkage
 from sklearn.utils import check_random_state
 
+from mixfast.units import column_moments
+
 #: A hierarchy is made of so many rows at most, drawn at random: it takes 8 bytes for each pair, 16 MB, and 0.1 s.
 MOST_ROWS = 2000
 
@@ -19,23 +21,35 @@ class Hierarchy:
 
     Parameters
     ----------
-    rows : ndarray of shape (n_samples, n_features)
-        Columns are taken relative to their standard deviation.
+    rows : ndarray of shape (n_samples, n_features), float32 or float64
+        Columns are taken relative to their standard deviation. Kept, not copied.
     seed : int
         Of the rows that are drawn where there are more than MOST_ROWS; the others go to the nearest mean.
+
+    Raises
+    ------
+    ValueError
+        Where values, or their sums, are not finite.
     """
 
     def __init__(self, rows, seed):
-        rows = np.asarray(rows, dtype=np.float64)
-        rows = rows - rows.mean(axis=0)
-        spread = rows.std(axis=0)
-        self._rows = rows / np.where(spread > 0, spread, 1)
-        self._drawn = np.arange(len(rows))
+        self._rows = rows
+        with np.errstate(over="ignore", invalid="ignore"):
+            self._mean, deviation = column_moments(rows, None)
+        if not (np.all(np.isfinite(self._mean)) and np.all(np.isfinite(deviation))):
+            raise ValueError("Rows without a finite mean and standard deviation have no hierarchy.")
+        self._unit = np.where(deviation > 0, deviation, np.inf)  # a constant column keeps no rounding
+        drawn = np.arange(len(rows))
         if len(rows) > MOST_ROWS:
-            self._drawn = np.sort(check_random_state(seed).choice(len(rows), MOST_ROWS, replace=False))
-        self._merges = linkage(self._rows[self._drawn], "ward")
+            drawn = np.sort(check_random_state(seed).choice(len(rows), MOST_ROWS, replace=False))
+        self._drawn = self._standardised(rows[drawn])
+        self._merges = linkage(self._drawn, "ward")
         self._leaves = leaves_list(self._merges)
         self._labels = {}
+
+    def _standardised(self, rows):
+        """Some of the rows: of all at once it would be a copy of them in float64."""
+        return (rows - self._mean) / self._unit
 
     def labels(self, n_groups):
         """Of that many groups, int64, or None where there are fewer rows than these."""
@@ -66,12 +80,11 @@ class Hierarchy:
 
     def _nearest(self, own, n_groups):
         """Labels of all rows, by the means of the groups of those that were drawn."""
-        drawn = self._rows[self._drawn]
-        means = [drawn[own == k].mean(axis=0) for k in range(n_groups)]
+        means = [self._drawn[own == k].mean(axis=0) for k in range(n_groups)]
         labels = np.empty(len(self._rows), dtype=np.int64)
         step = max(1, BLOCK // self._rows.shape[1])
         for first in range(0, len(labels), step):
-            block = self._rows[first : first + step]
+            block = self._standardised(self._rows[first : first + step])
             squares = [np.sum(np.square(block - mean), axis=1) for mean in means]
             labels[first : first + step] = np.argmin(squares, axis=0)
         return labels

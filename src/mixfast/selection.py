@@ -322,9 +322,9 @@ def _hierarchy_of(estimator, data, seed):
     def make():
         try:
             rows = _seeding_rows(estimator, data.X)
+            return None if is_sparse(rows) or rows.shape[0] < 2 else Hierarchy(rows, seed)
         except ValueError:  # the fits say what is wrong
             return None
-        return None if is_sparse(rows) or rows.shape[0] < 2 else Hierarchy(rows, seed)
 
     return make
 

@@ -6,6 +6,7 @@ from numbers import Real
 
 import numpy as np
 import scipy.sparse
+from sklearn import config_context
 from sklearn.utils import _safe_indexing, assert_all_finite
 from sklearn.utils.validation import _check_sample_weight, _num_samples
 
@@ -22,8 +23,9 @@ FAR = 3.0
 def check_weights(sample_weight, X):
     """One for each row of X, float64, contiguous; some are above zero, none is below."""
     check_one_number_a_row(sample_weight, "sample_weight")
-    sample_weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
-    assert_all_finite(sample_weight, input_name="sample_weight")
+    with config_context(assume_finite=False):  # that is said of rows: NaN would count as 0, and hide what is below it
+        sample_weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+        assert_all_finite(sample_weight, input_name="sample_weight")
     if not np.any(sample_weight > 0):
         raise ValueError("All values of sample_weight are zero: at least one row needs a positive weight.")
     return np.ascontiguousarray(sample_weight)

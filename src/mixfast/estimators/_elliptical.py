@@ -5,6 +5,7 @@ from __future__ import annotations
 from numbers import Real
 
 import numpy as np
+from sklearn import config_context
 from sklearn.utils import check_array
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
@@ -180,7 +181,8 @@ class EllipticalMixture(BaseMixture):
 
     @staticmethod
     def _check_shape(given, shape, name):
-        given = check_array(given, dtype=[np.float64, np.float32], ensure_2d=False, allow_nd=True)
+        with config_context(assume_finite=False):  # that is said of rows: NaN would be what a start has to find
+            given = check_array(given, dtype=[np.float64, np.float32], ensure_2d=False, allow_nd=True)
         if given.shape != shape:
             raise ValueError(f"The parameter '{name}' should have the shape of {shape}, but got {given.shape}")
         return given.astype(np.float64)

@@ -166,6 +166,7 @@ class BernoulliMixture(BaseMixture):
         )
 
     def _binarized(self, X):
+        self._check_finite(X)
         if not scipy.sparse.issparse(X):
             return self._bits(X)
         if self.binarize < 0:
