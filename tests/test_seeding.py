@@ -333,6 +333,15 @@ def test_halving_goes_on_from_one_of_the_starts_and_costs_less(capsys):
     assert n_passes["halving"] < 0.6 * n_passes["all"]
 
 
+@pytest.mark.parametrize("n_init_policy", ["all", "halving"])
+def test_a_start_that_fails_ends_the_fit(n_init_policy, capsys):
+    X = np.random.default_rng(0).normal(size=(100, 2))
+    X[3, 1] = 1e200
+    with pytest.raises(ValueError, match="not finite"):
+        GaussianMixture(2, n_init=4, verbose=1, random_state=0, n_init_policy=n_init_policy).fit(X)
+    assert capsys.readouterr().out.count("Initialization") == 1
+
+
 def test_halving_of_one_start_is_that_start():
     X, _ = groups(np.random.default_rng(15), 500, 5)
     usual = GaussianMixture(5, max_iter=500, random_state=0).fit(X)

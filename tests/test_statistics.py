@@ -642,6 +642,21 @@ def test_a_stream_of_batches_is_learned_with_forgetting():
     np.testing.assert_allclose(model.covariances_[order], [np.eye(2)] * 2, atol=0.3)
 
 
+def test_forgetting_goes_on_for_thousands_of_steps():
+    """What was seen first has no weight left that a double could hold."""
+    X = np.random.default_rng(0).normal(size=(50, 2))
+    model = GaussianMixture(1).fit(X)
+    batch = model.statistics(X)
+    memory = batch
+    for _ in range(3000):
+        memory = 0.5 * memory + batch
+    again = Statistics.from_bytes(memory.to_bytes())
+    np.testing.assert_allclose(again.weight, 100)
+    before = model.means_
+    model.update(again)
+    np.testing.assert_allclose(model.means_, before, rtol=1e-12)
+
+
 def test_a_python_family_has_statistics_too():
     X = np.random.default_rng(0).geometric(0.3, (60, 2)) - 1.0
     whole = GeometricMixture(2, max_iter=4, tol=0, init_params=responsibilities()).fit(X)

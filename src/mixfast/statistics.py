@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from numbers import Real
 from typing import NamedTuple
 
@@ -170,12 +171,15 @@ class Statistics:
         self._check_addable(other)
         one, other = _with_one_index(self, other)
         seen, more = one._seen, other._seen
+        weight = seen.weight + more.weight
+        # where older sums are forgotten step by step, their lightest row ends as nothing beside the others
+        least = max(min(seen.least, more.least), sys.float_info.epsilon * weight)
         return one._replaced(
             seen=Seen(
                 seen.n_rows + more.n_rows,
                 seen.n_impossible + more.n_impossible,
-                seen.weight + more.weight,
-                min(seen.least, more.least),
+                weight,
+                least if weight else math.inf,
             ),
             log_likelihood=one._log_likelihood + other._log_likelihood,
             counts=one._counts + other._counts,
@@ -237,10 +241,9 @@ class Statistics:
         number = float(number)
         if not 0 <= number < math.inf:
             raise ValueError(f"statistics are scaled by finite numbers of at least 0, got {number}")
+        weight, least = self._seen.weight * number, (self._seen.least * number if number else math.inf)
         return self._replaced(
-            seen=self._seen._replace(
-                weight=self._seen.weight * number, least=self._seen.least * number if number else math.inf
-            ),
+            seen=self._seen._replace(weight=weight, least=least or math.inf),
             log_likelihood=self._log_likelihood * number if number else 0.0,
             counts=self._counts * number,
             sums={name: array * number for name, array in self._sums.items()},

@@ -117,7 +117,9 @@ cdef struct worker_t:
     double *centres
     uint32_t *order
     Py_ssize_t *places
-    trial_t *trials                # [n_models]
+    trial_t *trials                # [n_trials], a model each
+    Py_ssize_t n_trials
+    Py_ssize_t n_compared          # starts of each that are compared before they are done
     size_t after_starts            # how much of the arena that takes; passes use what is beyond, one after the other
     pass_t fit
     em_t em

@@ -93,6 +93,7 @@ cdef int open_worker(worker_t *w, int n_threads, look_fn look, void *look_data, 
 
 
 cdef void close_worker(worker_t *w) noexcept nogil:
+    drop_traces(w)
     release(&w.em.pruning)
     free(w.block)
     w.block = NULL
@@ -217,6 +218,8 @@ cdef int find_clusters(worker_t *w, const plan_t *plan, const model_t *m, uint64
     if has_line:
         place_line(&line, p, &w.arena)
     code = settle(p, w.labels, plan.lloyd_tol, plan.lloyd_max_iter, &line if has_line else NULL, &found)
+    if code != 0:
+        return code  # some rows may have no labels yet
     memcpy(w.centres, p.params, p.family.n_params * sizeof(double))
     arrange_clusters(m.proportions, m.family.n_components, w.rows.n_rows, w.rows.weight, w.arrivals, w.places, w.labels,
                      p.family.n_features, w.centres)
@@ -592,16 +595,19 @@ cdef criterion_fn criterion_named(name) except NULL:
 
 cdef int fit_models(worker_t *w, const plan_t *plan, const model_t *models, Py_ssize_t n_models, const rows_t *rows,
                     const rows_t *seeding_rows, const double *n_effective, uint64_t seed) noexcept nogil:
-    """The best of all starts of each model, in `trials`; they have as many components, and all or none has its whole
-    start given. `n_effective` is NULL where it is the sum of the weights. STOPPED where `look` or an observer says so;
-    what else stops a model is told by its trial."""
+    """The best of all starts of each model, in `trials`, until the worker's next problem. Models have as many
+    components, and all or none has its whole start given. `n_effective` is NULL where it is the sum of the weights.
+    STOPPED where `look` or an observer says so; what else stops a model is told by its trial."""
     cdef Py_ssize_t n_rows = rows.n_rows, start, i
     cdef bint too_few = n_rows < max(models.family.n_components, 2)
+    cdef Py_ssize_t n_left
     cdef int found, code
     w.rows, w.seeding_rows = rows[0], seeding_rows[0]
     w.total_weight = n_rows if rows.weight == NULL else sum_of_weights(rows.weight, n_rows)
     w.n_effective = w.total_weight if n_effective == NULL else n_effective[0]
+    drop_traces(w)
     place_starts(w, plan, models, n_models)
+    w.n_trials, w.n_compared = n_models, plan.n_init if plan.search.compares else 0
     for i in range(n_models):
         begin_fit(&w.trials[i].fit, plan, 0)
         w.trials[i].criterion = NAN
@@ -613,14 +619,19 @@ cdef int fit_models(worker_t *w, const plan_t *plan, const model_t *models, Py_s
         if code != 0:
             return code
         found = 0 if models.has_start else plan.start.find(w, plan, models, seed, <uint32_t> start)
+        if found == STOPPED:
+            return found
+        n_left = 0
         for i in range(n_models):
             if not w.trials[i].fails:
                 code = try_start(w, plan, &models[i], &w.trials[i], found, seed, <uint32_t> start)
             if code == STOPPED:
                 return code
+            n_left += not w.trials[i].fails
+        if n_left == 0:
+            break
     for i in range(n_models):
         code = 0 if w.trials[i].fails else plan.search.conclude(w, plan, &models[i], &w.trials[i])
-        close_starts(plan, &w.trials[i])
         if code == STOPPED:
             return code
         judge(w, plan, &models[i], &w.trials[i])
@@ -640,12 +651,14 @@ cdef int try_start(worker_t *w, const plan_t *plan, const model_t *m, trial_t *t
     return code
 
 
-cdef void close_starts(const plan_t *plan, trial_t *trial) noexcept nogil:
-    cdef Py_ssize_t i
-    if plan.search.compares:
-        for i in range(plan.n_init):
-            free(trial.starts[i].trace.values)
-            trial.starts[i].trace.values = NULL
+cdef void drop_traces(worker_t *w) noexcept nogil:
+    """What the last problem left beside the arena."""
+    cdef Py_ssize_t i, j
+    for i in range(w.n_trials):
+        free(w.trials[i].fit.trace.values)
+        for j in range(w.n_compared):
+            free(w.trials[i].starts[j].trace.values)
+    w.n_trials = 0
 
 
 cdef void judge(worker_t *w, const plan_t *plan, const model_t *m, trial_t *trial) noexcept nogil:
@@ -848,9 +861,6 @@ def fit_rows(Rows rows not None, Rows seeding_rows not None, Model model not Non
             trial.fit.lower_bound, trial.fit.n_iter, bool(trial.fit.converged), trial.fit.status, bool(trial.fails),
         )
     finally:
-        if w.trials != NULL:
-            free(w.trials.fit.trace.values)
-            close_starts(&own, w.trials)
         close_worker(&w)
 
 

@@ -351,15 +351,20 @@ cdef int look_for_signals(void *nothing) noexcept nogil:
 cdef int visit(pass_t *p, const strategy_t *strategy) noexcept nogil:
     """All rows; the total ends in lane 0. 0, MIXFAST_FAILED or STOPPED."""
     cdef Py_ssize_t round_
+    cdef int code = 0
     p.strategy = strategy
     memset(p.lanes, 0, p.n_lanes * p.lane_size * sizeof(double))
     for round_ in range(p.n_rounds):
         if visit_all_lanes(p, round_) != 0:
-            return MIXFAST_FAILED
-        if p.look(p.look_data) != 0:
-            return STOPPED
-    add_up_lanes(p)
-    return 0
+            code = MIXFAST_FAILED
+        elif p.look(p.look_data) != 0:
+            code = STOPPED
+        if code != 0:
+            break
+    p.strategy = NULL
+    if code == 0:
+        add_up_lanes(p)
+    return code
 
 
 cdef int run_pass(pass_t *p, const strategy_t *strategy) noexcept nogil:

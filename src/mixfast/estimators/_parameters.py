@@ -62,7 +62,7 @@ class CheckedParameters(BaseEstimator):
 def unfitted_copy(estimator):
     """As `clone(estimator)`, which asks for signatures: 0.25 ms instead of 0.02, more than a fit to 200 rows."""
     copied = type(estimator).__new__(type(estimator))
-    vars(copied).update(
-        (name, copy.deepcopy(value)) for name, value in vars(estimator).items() if not name.endswith("_")
-    )
+    for name, value in vars(estimator).items():
+        if not (name.endswith("_") or name.startswith("_fitted")):
+            vars(copied)[name] = copy.deepcopy(value)
     return copied
