@@ -41,7 +41,7 @@ class Status(IntFlag):
     SPURIOUS_COMPONENT
         A component, at the end of the fit, is no find but a place where the likelihood has no bound. Gaussian and
         Student-t: an eigenvalue of its covariance is below ten times what `reg_covar` or a repair added to it.
-        Student-t also: in a column its squared scale is below 1e-8 of the variance, with less than 0.5 degrees of
+        Student-t also: in a column its squared scale is below 1e-6 of the variance, with less than 0.5 degrees of
         freedom. Gamma,
         exponential and von Mises-Fisher: a parameter is at the family's maximum. All but exponential: it takes more
         than half of fewer distinct rows than it needs, d + 2 for a full covariance of d columns, 3 for others, 2 for
