@@ -7,10 +7,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from estimators_table import ESTIMATORS, assert_same_state, every_estimator
+from sklearn.base import clone
 from threadpoolctl import threadpool_limits
 from twins import DTYPES, EVERY_FAMILY, FAMILIES, ISAS, make_em, precisions_of, random_weights
 
-from mixfast import BernoulliMixture, GaussianMixture
+from mixfast import BernoulliMixture, GaussianMixture, MultinomialMixture, PoissonMixture, VonMisesFisherMixture
 from mixfast._em import EM
 from mixfast.engine._pass import Pass
 from mixfast.engine._rows import Rows
@@ -99,6 +101,37 @@ def test_memory_of_X_does_not_matter(dtype, tmp_path):
         np.testing.assert_array_equal(other.means_, usual.means_, how)
         np.testing.assert_array_equal(usual.predict_proba(same), usual.predict_proba(X), how)
         assert BernoulliMixture(**options, binarize=8.0).fit(same).lower_bounds_ == binary.lower_bounds_, how
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@every_estimator
+def test_memory_of_X_does_not_matter_to_any_estimator(name, tmp_path):
+    entry = ESTIMATORS[name]
+    for dtype in entry.dtypes:
+        X = entry.X.astype(dtype)
+        same_rows = {"columns first": np.asfortranarray(X)} if dtype is object else layouts(X, tmp_path)
+        usual = entry.make().fit(X)
+        for same in same_rows.values():
+            assert_same_state(entry.make().fit(same), usual)
+            np.testing.assert_array_equal(usual.score_samples(same), usual.score_samples(X))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("n_features", [2, 3, 50, 9000])
+def test_memory_of_directions_that_are_normalized_does_not_matter(n_features, dtype, tmp_path):
+    X = np.random.default_rng(0).normal(size=(50, n_features)).astype(dtype) * dtype(1e3)
+    usual = VonMisesFisherMixture(2, normalize=True, random_state=0).fit(X)
+    for same in layouts(X, tmp_path).values():
+        assert_same_state(VonMisesFisherMixture(2, normalize=True, random_state=0).fit(same), usual)
+        np.testing.assert_array_equal(usual.score_samples(same), usual.score_samples(X))
+
+
+def test_memory_of_counts_whose_sums_are_rounded_does_not_matter(tmp_path):
+    X = np.random.default_rng(0).integers(0, 2**53, (40, 60)).astype(float)
+    for estimator in (MultinomialMixture(2, random_state=0), PoissonMixture(2, random_state=0)):
+        usual = clone(estimator).fit(X)
+        for same in layouts(X, tmp_path).values():
+            assert_same_state(clone(estimator).fit(same), usual)
 
 
 @pytest.mark.parametrize("isa", ISAS)

@@ -8,6 +8,7 @@ from sklearn.utils._param_validation import StrOptions
 
 from mixfast.estimators._base import BaseMixture
 from mixfast.estimators._given import check_weights, model_of
+from mixfast.families.counts import row_sums
 from mixfast.families.von_mises_fisher import CONCENTRATIONS, VonMisesFisherParams
 
 #: By how much the norm of a row may differ from 1, as in SciPy: rounding to float32 is far less.
@@ -179,7 +180,7 @@ def _norms(X):
     if scipy.sparse.issparse(X):
         rows = np.repeat(np.arange(X.shape[0]), np.diff(X.indptr))
         return np.sqrt(np.bincount(rows, weights=X.data.astype(np.float64) ** 2, minlength=X.shape[0]))
-    return np.sqrt(np.einsum("ij,ij->i", X, X, dtype=np.float64))
+    return np.sqrt(row_sums(X, np.square))
 
 
 def _normalized(X):

@@ -49,7 +49,19 @@ def stirling_remainder(counts):
 
 def row_totals(X):
     """The sum of each row, float64 (n_samples,)."""
-    return np.asarray(X.sum(axis=1, dtype=np.float64)).ravel()
+    if scipy.sparse.issparse(X):
+        return np.asarray(X.sum(axis=1, dtype=np.float64)).ravel()
+    return row_sums(X, lambda counts: counts)
+
+
+def row_sums(X, term):
+    """The sum over each row of term(values), float64 (n_samples,), for a dense X.
+
+    Values lie one after the other when they are added: the bits do not depend on the memory that X lies in."""
+    sums = np.empty(X.shape[0])
+    for rows in blocks(X.shape[0], X.size):
+        np.sum(term(np.ascontiguousarray(X[rows], dtype=np.float64)), axis=1, out=sums[rows])
+    return sums
 
 
 def root_proportions(X):
