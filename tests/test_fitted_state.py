@@ -248,6 +248,26 @@ def test_published_arrays_are_read_only(name, tmp_path):
             assert_read_only(fit_many([entry.X], entry.make())[0])
 
 
+@pytest.mark.parametrize(
+    "name", [name for name, own in ESTIMATORS.items() if own.takes_weights and own.X.dtype != object]
+)
+def test_a_batch_is_as_it_was_fitted(name, tmp_path):
+    entry = ESTIMATORS[name]
+    result = fit_many([entry.X, entry.X[:40]], entry.make(), n_components=[1, 2], keep="all")
+    result.save(tmp_path / "batch")
+    copies = pickle.loads(pickle.dumps(result)), copy.copy(result), copy.deepcopy(result), load(tmp_path / "batch")
+    for own in (result, *copies, *result.models, *copies[0].models):
+        public = {attribute: getattr(own, attribute) for attribute in dir(own) if not attribute.startswith("_")}
+        arrays = {attribute: value for attribute, value in public.items() if isinstance(value, np.ndarray)}
+        assert {"weights", "status", "n_iter", "lower_bound", "chosen", "criteria", "seeds", "n_samples"} <= set(arrays)
+        assert len(arrays) >= 11  # n_components, has_parameters and parameters as well
+        for attribute, array in arrays.items():
+            assert not array.flags.writeable, attribute
+            with pytest.raises(AttributeError):
+                setattr(own, attribute, array)
+        own.names = ["first", "second"]
+
+
 @every_estimator
 def test_an_array_that_is_assigned_stays_its_owners(name):
     model = ESTIMATORS[name].make().fit(ESTIMATORS[name].X)

@@ -14,6 +14,7 @@ from sklearn.utils.validation import _num_samples
 
 from mixfast.batches.fit_many import fit_many
 from mixfast.estimators._base import BaseMixture, check_mixture
+from mixfast.estimators._published import frozen
 from mixfast.row_data import check_names, rows_with, separated, take_data
 from mixfast.status import Status
 
@@ -140,7 +141,8 @@ def bootstrap_lrt(
             samples = [_sample(null, n_samples, dtype, data, rng) for _ in block_seeds]
             pairs = _fit_pairs(samples, models, block_seeds, n_threads, progress)
             statistics += [_statistic(own, *pair) for own, pair in zip(samples, pairs, strict=True)]
-        return BootstrapLRT(_statistic(rows, null, alternative), np.array(statistics), null, alternative)
+        drawn = frozen(np.array(statistics), copy=False)
+        return BootstrapLRT(_statistic(rows, null, alternative), drawn, null, alternative)
 
 
 def _sample(null, n_samples, dtype, data, rng):

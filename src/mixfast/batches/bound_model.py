@@ -28,6 +28,9 @@ class BoundModel:
         own = self.family.n_parameters(self.n_components, n_features)
         self.n_free = own + self.proportions.n_parameters(self.n_components)
 
+    def __reduce__(self):  # a family may have records of its own, which pickle does not find
+        return BoundModel, (self.estimator, self.n_features, self.dtype)
+
     def with_dtype(self, dtype):
         return BoundModel(self.estimator, self.n_features, dtype)
 

@@ -17,10 +17,14 @@ from mixfast.engine._fit import Fit
 from mixfast.engine._rows import Rows
 from mixfast.estimators._base import CRITERIA, BaseMixture
 from mixfast.estimators._parameters import unfitted_copy
+from mixfast.estimators._published import frozen
 from mixfast.families.rounding import rounded_above_zero
 from mixfast.row_data import check_names, rows_with, separated
 from mixfast.status import Status
 from mixfast.tables import feature_names, same_names
+
+#: Attributes that no fit follows from.
+ASSIGNABLE = ("names",)
 
 
 def is_usable(status):
@@ -31,6 +35,9 @@ def is_usable(status):
 
 class BatchResult:
     """What `fit_many` found: arrays over problems, and a fitted estimator for each at `result[i]`.
+
+    Its arrays are read-only, and no attribute but `names` can be assigned: what is to be changed is an estimator,
+    `result[i]`.
 
     `result[i]` raises ValueError for a problem without parameters, so that a loop over the result stops there; those
     that can be had are `[result[i] for i in np.flatnonzero(result.has_parameters)]`.
@@ -88,6 +95,17 @@ class BatchResult:
         self._weights, self.weights = weights, rounded_above_zero(weights, self.dtype)
         self.lower_bound = np.where(bad, np.nan, lower_bound).astype(self.dtype)
 
+    def __setattr__(self, name, value):
+        if name.startswith("_") or name in ASSIGNABLE or name not in dir(self):
+            object.__setattr__(self, name, value if name.startswith("_") else frozen(value))
+        else:
+            raise AttributeError(
+                f"{name} of a batch is as it was fitted: take an estimator, result[i], and assign there"
+            )
+
+    def __setstate__(self, state):  # copies and pickles do not keep that an array is read-only
+        vars(self).update((name, frozen(value, copy=False)) for name, value in state.items())
+
     def _named(self, names, column_names):
         """The result with names of the problems and of their columns, as have its models."""
         self.names, self._column_names = names, column_names
@@ -109,7 +127,7 @@ class BatchResult:
 
     @property
     def n_components(self):
-        return np.array([model.n_components for model in self._bound_models])[self.chosen]
+        return frozen(np.array([model.n_components for model in self._bound_models])[self.chosen], copy=False)
 
     def _of_model(self, j):
         """Which problems chose model j, and the record of their packed parameters."""
@@ -120,7 +138,7 @@ class BatchResult:
 
     @property
     def has_parameters(self):
-        return ~np.isnan(self._weights[:, 0])
+        return frozen(~np.isnan(self._weights[:, 0]), copy=False)
 
     def __getattr__(self, name):
         if name.startswith("_") or name not in self._bound_models[0].layout.record._fields:
@@ -133,7 +151,7 @@ class BatchResult:
         for j, shape in enumerate(shapes):
             own, record = self._of_model(j)
             padded[own, : shape[0]] = self._bound_models[j].family.rounded(record, self.dtype)[field]
-        return padded
+        return frozen(padded, copy=False)
 
     def __dir__(self):
         return sorted([*super().__dir__(), *self._bound_models[0].layout.record._fields])
