@@ -462,3 +462,13 @@ def test_verbose_prints_iterations(capsys):
     assert capsys.readouterr().out == "Initialization 0\nInitialization 1\n  Iteration 2\n  Iteration 4\n"
     fitted(n_iter=1, verbose=2, verbose_interval=1)
     assert "  Iteration 1\t time lapse 0." in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["word_counts_", "document_counts_", "totals_", "total_shares_"])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_no_row_is_drawn_from_numbers_that_are_not_finite(name, value):
+    model = fitted()
+    model.sample(3)
+    setattr(model, name, np.full(getattr(model, name).shape, value))
+    with np.errstate(all="ignore"), pytest.raises(ValueError, match="not all finite"):
+        model.sample(3)

@@ -220,7 +220,7 @@ def test_samples_have_the_totals_of_the_rows_or_those_that_are_asked_for():
     np.testing.assert_allclose(got, expected, atol=5 * np.sqrt(0.25 / 50_000))
     np.testing.assert_array_equal(model.sample(5, totals=7)[0].sum(axis=1), 7)
     np.testing.assert_array_equal(model.sample(3, totals=[0, 10**12, 5])[0].sum(axis=1), [0, 10**12, 5])
-    for wrong in (-1, 2.5):
+    for wrong in (-1, 2.5, 2.0**63):
         with pytest.raises(ValueError, match="totals should be whole numbers"):
             model.sample(2, totals=wrong)
     with pytest.raises(ValueError, match="pass totals"):
@@ -273,3 +273,10 @@ def test_tiny_numbers_are_given_back_as_they_were():
     assert 0 < probabilities[1, 0] < 1e-300
     point[5] = np.nan
     assert not set_free_point(em, point)
+
+
+def test_sums_of_fitted_rows_that_no_row_can_be_drawn_with_are_named():
+    model = MultinomialMixture(1).fit(np.full((3, 2048), 2.0**53))
+    with pytest.raises(ValueError, match=r"sum of 1\.8446.*below 2\*\*63 only: pass totals"):
+        model.sample()
+    np.testing.assert_allclose(model.sample(totals=2**62)[0].sum(), 2.0**62, rtol=1e-12)

@@ -270,6 +270,30 @@ def test_samples_and_recovery():
     assert Status.CONVERGED in fit.status_
 
 
+@pytest.mark.parametrize("rate", [0.99e12, 1.01e12, 1e13, 1e15, 1e16, 9e18, 1e19, 1e30, 1e300])
+def test_samples_of_huge_rates_have_the_poisson_distribution(rate):
+    """NumPy's Poisson variates have too large a variance from 1e13 on, and are refused beyond 9.2e18."""
+    X, _ = by_hand([1.0], [[rate, 2.0]]).sample(50_000, random_state=0)
+    # steps of float64 are as large as the standard deviation at 1e32
+    resolved = np.sqrt(rate) > 100 * np.spacing(rate)
+    if resolved:
+        assert stats.kstest((X[:, 0] - rate) / np.sqrt(rate), "norm").pvalue > 0.01
+    else:
+        np.testing.assert_allclose(X[:, 0], rate, rtol=1e-13)
+    assert np.all(X == np.rint(X))
+    np.testing.assert_allclose(X[:, 1].mean(), 2, atol=5 * np.sqrt(2 / 50_000))
+
+
+def test_a_rate_that_no_count_is_drawn_at_is_named():
+    model = by_hand([0.5, 0.5], [[1.0, 2.0], [3.0, 1e300]])
+    model.sample(5, exposure=1e8)
+    with pytest.raises(ValueError, match=r"rate 1e\+300 of component 1 in column 1, with the exposure 1000.*\.0.* inf"):
+        model.sample(50, exposure=1e10)
+    model.rates_ = np.array([[1.0, -2.0], [3.0, 1.0]])
+    with pytest.raises(ValueError, match=r"rate -2\.0 of component 0 in column 1"):
+        model.sample(50)
+
+
 # ---- many, few, files -----------------------------------------------------------------------------------------------
 
 

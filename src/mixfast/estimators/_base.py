@@ -29,7 +29,7 @@ from mixfast.engine._pass import Pass
 from mixfast.engine._predictions import evaluate, evaluate_components
 from mixfast.engine._rows import Rows
 from mixfast.estimators._constraints import WholeNumber
-from mixfast.estimators._density import DensityEstimator, check_finite, fitting, of_rows
+from mixfast.estimators._density import DensityEstimator, check_drawable, fitting, of_rows
 from mixfast.estimators._domain import first_outside
 from mixfast.estimators._rows import read_rows
 from mixfast.estimators._statistics import FromStatistics
@@ -256,6 +256,11 @@ class BaseMixture(FromStatistics, DensityEstimator):
     def _learn_row_data(self, names):
         """Keep what the rows of a fit had beside their values."""
 
+    def _narrow_columns(self, X, offsets):
+        """Which columns of prepared rows, (n_problems, n_features), differ by so little that squares of the differences
+        are lost, or None where there are none; problem i has the rows offsets[i] to offsets[i + 1]."""
+        return None
+
     def _learn_design(self, X, sample_weight):
         """Keep what `sample` has to know of the rows, prepared as for a fit, beside the parameters."""
 
@@ -272,7 +277,8 @@ class BaseMixture(FromStatistics, DensityEstimator):
         """The error that says what `status` means and what to do."""
         return ValueError(
             "Fitting the mixture model failed because log densities, sums over the data or parameters made of them are "
-            "not finite. Scale the columns of X to moderate size, and with them the start where one is given"
+            "not finite, or variances are less than the precision of X can hold. Scale the columns of X to moderate "
+            "size, and with them the start where one is given"
             + (", or pass float64 data instead of float32." if dtype == np.float32 else ".")
         )
 
@@ -323,6 +329,8 @@ class BaseMixture(FromStatistics, DensityEstimator):
         return self
 
     def _fit_rows(self, X, sample_weight, init_params):
+        if self._narrow_columns(X, (0, X.shape[0])) is not None:
+            raise self._status_error(Status.NOT_FINITE, X.dtype)
         family = self._family()
         rows, data = separated(X)
         units = self._units(family, rows, sample_weight)
@@ -828,5 +836,5 @@ class BaseMixture(FromStatistics, DensityEstimator):
         layout = family.params_layout(len(self.weights_), self._n_fitted_features())
         params = layout.view(layout.pack(self._collect()))
         for name, array in zip(params._fields, params, strict=True):
-            check_finite(name, array)
+            check_drawable(name, array)
         return family.sample(params, labels, rng, **given), labels

@@ -6,6 +6,7 @@ import numpy as np
 from sklearn.utils import check_array
 
 from mixfast.estimators._base import BaseMixture
+from mixfast.estimators._density import check_drawable
 from mixfast.estimators._domain import check_counts
 from mixfast.estimators._given import numbers
 from mixfast.families.counts import row_totals
@@ -24,6 +25,10 @@ def check_totals(totals, total_shares):
     check_domain("totals", totals, [COUNT])
     check_domain("total_shares", shares, DISTRIBUTION)
     return {"totals": totals, "total_shares": shares / shares.sum()}
+
+
+#: Rows are drawn with sums that int64 holds.
+END_OF_TOTALS = 2.0**63
 
 
 class GivenTotals:
@@ -59,7 +64,8 @@ class GivenTotals:
         random_state : int, RandomState instance or None, default=None
             None takes the estimator's own `random_state`; if that is an int, each call gives the same rows.
         totals : int or array-like of shape (n_samples,), default=None
-            Sums of the rows, which the model says nothing of. None draws them from those of the rows in `fit`.
+            Sums of the rows, below 2**63, which the model says nothing of. None draws them from those of the rows in
+            `fit`.
 
         Returns
         -------
@@ -75,12 +81,20 @@ class GivenTotals:
         if totals is None:
             if not hasattr(self, "totals_"):
                 raise ValueError("This model does not know the totals of the rows that it was fitted to: pass totals")
-            return rng.choice(self.totals_, size=n_samples, p=self.total_shares_).astype(np.int64)
+            check_drawable("totals", self.totals_)
+            check_drawable("total_shares", self.total_shares_)
+            totals = rng.choice(self.totals_, size=n_samples, p=self.total_shares_)
+            if np.max(totals) >= END_OF_TOTALS:
+                raise ValueError(
+                    f"Rows of fit have a sum of {np.max(totals)}, and rows are drawn with sums below 2**63 only: pass "
+                    "totals"
+                )
+            return totals.astype(np.int64)
         totals = np.broadcast_to(
             check_array(np.atleast_1d(totals), ensure_2d=False, input_name="totals", dtype=np.float64), n_samples
         )
-        if np.any((totals < 0) | (totals != np.floor(totals))):
-            raise ValueError(f"totals should be whole numbers of at least 0, got {totals}")
+        if np.any((totals < 0) | (totals != np.floor(totals)) | (totals >= END_OF_TOTALS)):
+            raise ValueError(f"totals should be whole numbers of at least 0 and below 2**63, got {totals}")
         return totals.astype(np.int64)
 
 

@@ -78,7 +78,7 @@ class GammaMixture(_PositiveMixture):
         At most 1e6, which a column that is constant within a component reaches; `status_` then has
         `Status.CAPPED_PARAMETER`. The standard deviation is the mean divided by the root of the shape.
     scales_ : ndarray of shape (n_components, n_features)
-        Means divided by shapes.
+        Means divided by shapes. `sample` gives the largest float64 for draws beyond it.
     converged_, n_iter_, lower_bound_, lower_bounds_, status_, n_features_in_, feature_names_in_
         As in `GaussianMixture`.
 
@@ -166,7 +166,8 @@ class ExponentialMixture(_PositiveMixture):
     weights_ : ndarray of shape (n_components,)
     rates_ : ndarray of shape (n_components, n_features)
         One over the means. At most 1e300, and 1e30 for float32 rows, which a column of zeros within a component
-        reaches; `status_` then has `Status.CAPPED_PARAMETER`.
+        reaches; `status_` then has `Status.CAPPED_PARAMETER`. `sample` gives the largest float64 for draws beyond it,
+        which rates below 1e-305 make.
     converged_, n_iter_, lower_bound_, lower_bounds_, status_, n_features_in_, feature_names_in_
         As in `GaussianMixture`.
 

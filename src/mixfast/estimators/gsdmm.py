@@ -14,7 +14,7 @@ from mixfast._threads import resolve_threads
 from mixfast.convergence import Monitor
 from mixfast.engine._gibbs import Chains, Documents, evaluate
 from mixfast.estimators._constraints import WholeNumber
-from mixfast.estimators._density import DensityEstimator, fitting
+from mixfast.estimators._density import DensityEstimator, check_drawable, fitting
 from mixfast.estimators._domain import LARGEST_COUNT
 from mixfast.estimators._given import check_column_names, numbers
 from mixfast.estimators._given_totals import GivenTotals, check_totals
@@ -392,5 +392,6 @@ class GSDMM(GivenTotals, ClusterMixin, DensityEstimator):
 
     def _draw(self, n_samples, rng, totals):
         labels = self._draw_components(n_samples, rng)
+        check_drawable("word_counts", self.word_counts_)
         params = DirichletMultinomialParams(self.word_counts_ + float(self.beta))
         return DirichletMultinomial().sample(params, labels, rng, totals), labels

@@ -203,9 +203,15 @@ class PoissonMixture(BaseMixture):
         Returns
         -------
         X : ndarray of shape (n_samples, n_features), float64
-            Grouped by component.
+            Grouped by component. Expected counts above 1e12 have normal draws, rounded; beyond 2**53 these are not all
+            whole numbers but those that float64 has.
         y : ndarray of shape (n_samples,), int64
             The component of each row.
+
+        Raises
+        ------
+        ValueError
+            For rates times exposures that are no finite numbers of at least 0, with the component and the column.
         """
         rng = self._rng_of_sample(n_samples, random_state)
         return self._draw(n_samples, rng, exposure=check_positive("exposure", exposure, n_samples, np.float64))

@@ -66,8 +66,9 @@ class Gamma(Family):
         return bind_gamma(n_components, n_features, isa)
 
     def sample(self, params, labels, rng):
-        X = rng.gamma(params.shapes[labels], params.scales[labels])
-        return np.maximum(X, np.finfo(float).tiny)  # a small shape draws what float64 rounds to zero
+        with np.errstate(over="ignore"):
+            X = rng.gamma(params.shapes[labels], params.scales[labels])
+        return np.clip(X, np.finfo(float).tiny, np.finfo(float).max)  # a small shape draws what float64 rounds to zero
 
 
 class ExponentialParams(NamedTuple):
@@ -112,4 +113,8 @@ class Exponential(Family):
         return bind_exponential(n_components, n_features, np.dtype(dtype).itemsize, isa)
 
     def sample(self, params, labels, rng):
-        return rng.exponential(1 / params.rates[labels])
+        rates = params.rates[labels]
+        if not np.all(rates > 0):
+            raise ValueError(f"rates should be above zero, got {rates.min()}")
+        with np.errstate(over="ignore"):
+            return np.minimum(rng.standard_exponential(rates.shape) / rates, np.finfo(float).max)

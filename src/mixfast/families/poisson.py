@@ -14,6 +14,11 @@ from mixfast.families.family import Encoded, Family, arrays_of
 from mixfast.families.rounding import rounded_above_zero
 from mixfast.row_data import separated
 
+#: From here on counts are drawn from the normal distribution, whose distribution function is within 7e-8 of the Poisson
+#: distribution's: 1 / (6 sqrt(2 pi rate)). NumPy's draws lose digits: 10^6 of them have a variance 0.1% too large at
+#: 1e13, 4% at 1e15, 42% at 1e16, and beyond 9.2e18 there are none.
+LARGE_RATE = 1e12
+
 
 class PoissonParams(NamedTuple):
     """rates (K, d): expected counts at an exposure of 1."""
@@ -108,4 +113,24 @@ class Poisson(Family):
 
     def sample(self, params, labels, rng, exposure=1.0):
         """`exposure`, a number or one for each row."""
-        return rng.poisson(params.rates[labels] * np.reshape(exposure, (-1, 1))).astype(np.float64)
+        with np.errstate(over="ignore"):
+            expected = params.rates[labels] * np.reshape(exposure, (-1, 1))
+        wrong = np.argwhere(~((expected >= 0) & np.isfinite(expected)))
+        if len(wrong):
+            row, column = wrong[0]
+            rate = params.rates[labels[row], column]
+            raise ValueError(
+                f"Counts cannot be drawn at the rate {rate} of component {labels[row]} in column {column}, with the "
+                f"exposure {np.broadcast_to(exposure, len(labels))[row]}: their product is {expected[row, column]}, "
+                "and should be a finite number of at least 0. Set rates_ to such, or pass a smaller exposure."
+            )
+        return _counts(expected, rng)
+
+
+def _counts(expected, rng):
+    """A draw for each of the expected counts, float64."""
+    is_large = expected > LARGE_RATE
+    counts = rng.poisson(np.where(is_large, 0, expected)).astype(np.float64)
+    large = expected[is_large]
+    counts[is_large] = np.rint(large + np.sqrt(large) * rng.standard_normal(len(large)))
+    return counts
