@@ -47,7 +47,7 @@ from mixfast.engine._pass cimport (
     strategy_t,
 )
 from mixfast.engine._predictions cimport results_t, writing
-from mixfast.engine._rows cimport Rows
+from mixfast.engine._rows cimport Rows, weigh
 
 from time import sleep
 
@@ -443,7 +443,7 @@ cdef int open_taker(taker_t *t, batch_t *b, int n_threads, bint listens, size_t 
 
 cdef void place_evaluation(worker_t *w, const batch_t *b, const model_t *m, Py_ssize_t problem) noexcept nogil:
     w.rows, w.after_starts = rows_of(&b.rows, b.offsets, problem), 0
-    w.total_weight = w.rows.n_rows
+    w.weighed = weigh(&w.rows)
     place_beyond_starts(w, m.family, &w.rows)
 
 

@@ -9,6 +9,7 @@ from mixfast.engine._acceleration cimport acceleration_t
 from mixfast.engine._family cimport family_t
 from mixfast.engine._kernels cimport rows_t
 from mixfast.engine._pass cimport arena_t, look_fn, pass_t
+from mixfast.engine._rows cimport weighed_t
 from mixfast.proportions._proportions cimport proportions_t
 
 # What functions of a fit return beside 0, MIXFAST_FAILED and STOPPED.
@@ -106,7 +107,7 @@ cdef struct worker_t:
     arena_t arena
     rows_t rows
     rows_t seeding_rows            # those that k-means is made of
-    double total_weight
+    weighed_t weighed
     double n_effective             # rows that a criterion takes the weights for
     double *weights                # where the first model's best fit is put, NULL: in the arena
     double *params

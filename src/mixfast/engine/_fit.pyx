@@ -48,7 +48,7 @@ from mixfast.engine._pass cimport (
 )
 from mixfast.engine._pruning cimport pruning_t, release
 from mixfast.engine._reals cimport get
-from mixfast.engine._rows cimport Rows, copy_row, is_constant, sum_of_weights
+from mixfast.engine._rows cimport Rows, copy_row, is_constant, weigh
 from mixfast.engine._seeding cimport (
     choose_rows,
     deliver_nothing,
@@ -147,7 +147,7 @@ cdef void place_fit_state(worker_t *w, fit_t *fit, const family_t *family) noexc
 cdef void place_beyond_starts(worker_t *w, const family_t *family, const rows_t *rows) noexcept nogil:
     """The worker's pass, in what starts leave of the arena."""
     w.arena.used = w.after_starts
-    shape_pass(&w.fit, family, rows, w.total_weight, w.n_threads, 0)
+    shape_pass(&w.fit, family, rows, w.weighed, w.n_threads, 0)
     w.fit.look, w.fit.look_data = w.look, w.look_data
     place_pass(&w.fit, &w.arena)
 
@@ -562,11 +562,11 @@ cdef double log_likelihood(worker_t *w) noexcept nogil:
 
 
 cdef double bic(worker_t *w, double n_free) noexcept nogil:
-    return -2 * log_likelihood(w) * (w.n_effective / w.total_weight) + n_free * log(w.n_effective)
+    return -2 * log_likelihood(w) * (w.n_effective / w.weighed.total) + n_free * log(w.n_effective)
 
 
 cdef double aic(worker_t *w, double n_free) noexcept nogil:
-    return -2 * log_likelihood(w) * (w.n_effective / w.total_weight) + 2 * n_free
+    return -2 * log_likelihood(w) * (w.n_effective / w.weighed.total) + 2 * n_free
 
 
 cdef double icl(worker_t *w, double n_free) noexcept nogil:
@@ -578,7 +578,7 @@ cdef double icl(worker_t *w, double n_free) noexcept nogil:
     if run_pass(&p, &strategy) != 0:
         return NAN
     completed = evidence_of(&p) + p.lanes[LANE_COUNTS + p.family.n_components]
-    return -2 * completed * (w.n_effective / w.total_weight) + n_free * log(w.n_effective)
+    return -2 * completed * (w.n_effective / w.weighed.total) + n_free * log(w.n_effective)
 
 
 cdef criterion_fn criterion_named(name) except NULL:
@@ -603,8 +603,8 @@ cdef int fit_models(worker_t *w, const plan_t *plan, const model_t *models, Py_s
     cdef Py_ssize_t n_left
     cdef int found, code
     w.rows, w.seeding_rows = rows[0], seeding_rows[0]
-    w.total_weight = n_rows if rows.weight == NULL else sum_of_weights(rows.weight, n_rows)
-    w.n_effective = w.total_weight if n_effective == NULL else n_effective[0]
+    w.weighed = weigh(rows)
+    w.n_effective = w.weighed.total if n_effective == NULL else n_effective[0]
     drop_traces(w)
     place_starts(w, plan, models, n_models)
     w.n_trials, w.n_compared = n_models, plan.n_init if plan.search.compares else 0

@@ -5,7 +5,7 @@ from libc.stdint cimport int32_t, int64_t, uintptr_t
 from mixfast.engine._capsule cimport BoundFamily
 from mixfast.engine._family cimport chunk_t, family_t, selection_t, totals_t
 from mixfast.engine._kernels cimport rows_kernels_t, rows_t
-from mixfast.engine._rows cimport Rows
+from mixfast.engine._rows cimport Rows, weighed_t
 from mixfast.proportions._proportions cimport proportions_t
 
 # A lane is one slot of the reduction: [log evidence, impossible rows, work, counts[K], the family's statistics]. Work
@@ -181,7 +181,7 @@ cdef int expected(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, works
 cdef int nearest(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, workspace_t *space,
                  double *lane) noexcept nogil
 cdef int finish_nothing(const pass_t *p, const workspace_t *space, double *lane) noexcept nogil
-cdef void shape_pass(pass_t *p, const family_t *family, const rows_t *rows, double total_weight,
+cdef void shape_pass(pass_t *p, const family_t *family, const rows_t *rows, weighed_t weighed,
                      Py_ssize_t n_threads, Py_ssize_t chunk_rows) noexcept nogil
 cdef void place_pass(pass_t *p, arena_t *arena) noexcept nogil
 cdef void open_workspace(const pass_t *p, int thread, workspace_t *space) noexcept nogil

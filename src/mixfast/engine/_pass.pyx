@@ -23,7 +23,7 @@ from mixfast.engine._capsule cimport BoundFamily
 from mixfast.engine._family cimport MIXFAST_FAILED, chunk_t, family_t, totals_t
 from mixfast.engine._kernels cimport mixfast_select_rows, rows_t
 from mixfast.engine._reals cimport get, put
-from mixfast.engine._rows cimport Rows, least_weight_of, total_of_base
+from mixfast.engine._rows cimport Rows, total_of_base, weighed_t
 from mixfast.proportions._free cimport free_proportions
 from mixfast.proportions._proportions cimport Proportions
 
@@ -287,14 +287,14 @@ cdef inline Py_ssize_t n_common_of(const family_t *family) noexcept nogil:
     return 0 if family.quick == NULL else family.quick.shared_term.n_common
 
 
-cdef void shape_pass(pass_t *p, const family_t *family, const rows_t *rows, double total_weight,
+cdef void shape_pass(pass_t *p, const family_t *family, const rows_t *rows, weighed_t weighed,
                      Py_ssize_t n_threads, Py_ssize_t chunk_rows) noexcept nogil:
     """All that follows from the shape of the problem. chunk_rows=0 chooses."""
     cdef Py_ssize_t column_reals, lane_room, unit, n_chunks
     cdef double flops
     memset(p, 0, sizeof(pass_t))
-    p.family, p.rows, p.total_weight, p.total_base = family, rows[0], total_weight, total_of_base(rows)
-    p.least_weight = least_weight_of(rows)
+    p.family, p.rows, p.total_base = family, rows[0], total_of_base(rows)
+    p.total_weight, p.least_weight = weighed.total, weighed.least
     p.proportions = free_proportions()
     p.kernels = mixfast_select_rows(family.isa, family.real_bytes)
     p.look = look_for_signals
@@ -425,7 +425,7 @@ cdef class Pass:
         if chunk_rows is not None and chunk_rows < 1:
             raise ValueError(f"chunk_rows={chunk_rows} should be at least 1")
         self.bound, self.rows, self.proportions = bound, rows, proportions
-        shape_pass(&self.c, family, &rows.c, rows.total_weight, n_threads, 0 if chunk_rows is None else chunk_rows)
+        shape_pass(&self.c, family, &rows.c, rows.weighed, n_threads, 0 if chunk_rows is None else chunk_rows)
         if proportions is not None:
             self.c.proportions = &proportions.c
         measure_arena(&arena)

@@ -71,15 +71,18 @@ cdef double total_of_base(const rows_t *rows) noexcept nogil:
     return total
 
 
-cdef double least_weight_of(const rows_t *rows) noexcept nogil:
-    cdef double least = INFINITY
+cdef weighed_t weigh(const rows_t *rows) noexcept nogil:
+    """What the weights of the rows come to: a walk over all of them."""
+    cdef weighed_t weighed
     cdef Py_ssize_t i
     if rows.weight == NULL:
-        return 1
+        weighed.total, weighed.least = rows.n_rows, 1
+        return weighed
+    weighed.total, weighed.least = sum_of_weights(rows.weight, rows.n_rows), INFINITY
     for i in range(rows.n_rows):
-        if 0 < rows.weight[i] < least:
-            least = rows.weight[i]
-    return least
+        if 0 < rows.weight[i] < weighed.least:
+            weighed.least = rows.weight[i]
+    return weighed
 
 
 cdef double sum_of_weights(const double *weight, Py_ssize_t n) noexcept nogil:
@@ -121,18 +124,18 @@ cdef class Rows:
             self.c.real_bytes = 8
         self.c.n_rows, self.c.n_features = X.shape
         self.X, self.sample_weight, self.base = X, sample_weight, base
-        self.total_weight = self.c.n_rows
         if sample_weight is not None:
             per_row = sample_weight
             if per_row.shape[0] != self.c.n_rows:
                 raise ValueError(f"sample_weight has {per_row.shape[0]} values for {self.c.n_rows} rows")
             self.c.weight = &per_row[0]
-            self.total_weight = sum_of_weights(&per_row[0], per_row.shape[0])
         if base is not None:
             per_row = base
             if per_row.shape[0] != self.c.n_rows:
                 raise ValueError(f"base has {per_row.shape[0]} values for {self.c.n_rows} rows")
             self.c.base = &per_row[0]
+        self.weighed = weigh(&self.c)
+        self.total_weight = self.weighed.total
 
     cdef int view_sparse(self, X) except -1:
         """Its values may be one number that stands for all."""
