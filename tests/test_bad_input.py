@@ -8,10 +8,21 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils._param_validation import InvalidParameterError
 
-from mixfast import BernoulliMixture, GaussianMixture, MultinomialMixture, PoissonMixture, Status, StudentTMixture
+from mixfast import (
+    BernoulliMixture,
+    GaussianMixture,
+    MultinomialMixture,
+    PoissonMixture,
+    ProductMixture,
+    Status,
+    StudentTMixture,
+    fit_many,
+)
+from mixfast.parts import Bernoulli, Gaussian, StudentT
 
 STARTS = ["kmeans", "k-means++", "random", "random_from_data"]
 TYPES = ["full", "tied", "diag", "spherical"]
@@ -356,6 +367,70 @@ def test_columns_whose_squares_overflow_or_vanish_fit_or_raise(dtype, unit, reg_
         fit_or_say_scale(model.set_params(random_state=0), (ROWS * unit).astype(dtype))
 
 
+def bound_and_status(model, X):
+    """Of the model fitted alone, and in a batch beside a good problem; None where both say that X is too small."""
+    result = fit_many([ROWS.astype(X.dtype), X], model, seeds=[0, 0])
+    if not result.has_parameters[1]:
+        assert result.status.tolist()[1] == Status.NOT_FINITE
+        with pytest.raises(ValueError, match=r"variances are less than the precision of X can hold\. Scale"):
+            clone(model).fit(X)
+        return None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        alone = clone(model).fit(X)
+    assert result.has_parameters.all()
+    assert (result.lower_bound[1], result.status[1]) == (alone.lower_bound_, alone.status_)
+    return float(alone.lower_bound_), alone.status_
+
+
+@every_type
+@pytest.mark.parametrize("n_components", [1, 2])
+@pytest.mark.parametrize("mixture", [GaussianMixture, StudentTMixture])
+@pytest.mark.parametrize(
+    ("dtype", "powers"),
+    [
+        (np.float32, [-50, *range(-66, -58), -70, -75, -80, -100, -126, -146]),
+        (np.float64, [-500, *range(-514, -508), -520, -530, -540, -800, -1000, -1070]),
+    ],
+)
+def test_tiny_units_give_the_same_fit_or_an_error(dtype, powers, mixture, n_components, covariance_type):
+    model = mixture(n_components, covariance_type=covariance_type, reg_covar=0.0, random_state=0)
+    plain, status = bound_and_status(model, ROWS.astype(dtype))
+    for power in powers:
+        X = (ROWS.astype(dtype) * 2.0**power).astype(dtype)
+        found = bound_and_status(model, X)
+        if found is not None:
+            expected = plain - 3 * power * np.log(2)
+            np.testing.assert_allclose(found[0], expected, atol=2e-3 if dtype is np.float32 else 1e-9)
+            assert found[1] == status
+        variance = 4.0**power * ROWS.var(axis=0)
+        assert found is not None or np.min(variance) < 64 * np.finfo(dtype).tiny
+        assert found is None or np.max(variance) > np.finfo(dtype).tiny
+
+
+@every_type
+@pytest.mark.parametrize("mixture", [GaussianMixture, StudentTMixture])
+@pytest.mark.parametrize(("dtype", "unit"), [(np.float32, 1e-21), (np.float32, 1e-30), (np.float64, 1e-170)])
+def test_one_tiny_column_is_an_error_unless_its_variance_is_averaged(dtype, unit, mixture, covariance_type):
+    X = np.asarray(ROWS * [1, unit, 1], dtype=dtype)
+    model = mixture(2, covariance_type=covariance_type, reg_covar=0.0, random_state=0)
+    assert (bound_and_status(model, X) is None) == (covariance_type != "spherical")
+    # a constant column has no digits to lose
+    X[:, 1] = unit
+    assert bound_and_status(model, X) is not None
+
+
+@pytest.mark.parametrize("part", [Gaussian, StudentT])
+def test_a_tiny_column_of_a_part_is_an_error(part):
+    X = np.column_stack([BITS[:, 0], 1e-170 * ROWS[:, 0]])
+    product = ProductMixture([(0, Bernoulli()), (1, part(reg_covar=0.0))], 2, random_state=0)
+    with pytest.raises(ValueError, match="Scale the columns"):
+        product.fit(X)
+    result = fit_many([X, X * [1, 2.0**500]], product)
+    assert result.status[0] == Status.NOT_FINITE
+    assert result.has_parameters.tolist() == [False, True]
+
+
 @pytest.mark.parametrize("covariance_type", ["full", "tied"])
 def test_precisions_beyond_the_largest_float64_are_never_infinite(covariance_type):
     X = 1e-151 * np.c_[ROWS[:, 0], 1e4 * ROWS[:, 0] + ROWS[:, 1]]
@@ -469,8 +544,10 @@ def test_small_problems_fit_or_say_why_not(problem, covariance_type, reg_covar, 
         return
     low, high = (1e-147, 1e148) if X.dtype == np.float64 else (1e-11, 1e16)
     sizes = np.abs(X).max(axis=0)
-    # relative: a millionth of the square of a small unit, and its inverse, must be numbers as well
-    may_raise = sizes.max() > high or (regularization == "relative" and np.any((sizes > 0) & (sizes < low)))
+    # relative: a millionth of the square of a small unit, and its inverse, must be numbers as well; without
+    # regularization so must the variance of a component that shrinks
+    may_vanish = regularization == "relative" or reg_covar == 0
+    may_raise = sizes.max() > high or (may_vanish and np.any((sizes > 0) & (sizes < low)))
     assert fit_or_say_scale(model, X, weights) or may_raise
     heavy = StudentTMixture(**model.get_params(), degrees_of_freedom=degrees_of_freedom)
     assert fit_or_say_scale(heavy, X, weights) or may_raise

@@ -8,7 +8,7 @@ from scipy import stats
 from sklearn.exceptions import ConvergenceWarning
 from twins import positive_rows
 
-from mixfast import ExponentialMixture, GammaMixture, ProductMixture, Status, select
+from mixfast import ExponentialMixture, GammaMixture, ProductMixture, Status, fit_many, select
 from mixfast.parts import Gamma, Gaussian
 
 MIXTURES = [GammaMixture, ExponentialMixture]
@@ -106,6 +106,28 @@ def test_a_sample_of_a_tiny_shape_is_in_the_domain():
     X, _ = model.sample(1000, random_state=0)
     assert X.min() > 0
     assert np.all(np.isfinite(model.score_samples(X)))
+
+
+@pytest.mark.parametrize("mean", [1e300, 1e307, 1e308, 1.7e308, np.finfo(float).max])
+def test_a_sample_of_the_largest_means_is_finite(mean):
+    X = np.full((16, 1), mean / 16)  # so that their sum is finite
+    fitted = ExponentialMixture(1).fit(X)
+    for model in (fitted, exponential_model([1.0], [[1 / mean]]), exponential_model([1.0], [[5e-324]])):
+        drawn, _ = model.sample(1000, random_state=0)
+        assert np.all(np.isfinite(drawn))
+        assert np.all(np.isfinite(model.score_samples(drawn)))
+    drawn, _ = gamma_model([1.0], [[2.0]], [[mean / 2]]).sample(1000, random_state=0)
+    assert np.all(np.isfinite(drawn))
+    # a draw beyond the largest float64 is that: the others have their distribution
+    drawn, _ = exponential_model([1.0], [[1 / mean]]).sample(20_000, random_state=0)
+    expected = np.exp(-np.finfo(float).max / mean)
+    assert_allclose(np.mean(drawn == np.finfo(float).max), expected, atol=5 * np.sqrt(0.25 / 20_000))
+
+
+@pytest.mark.parametrize("rate", [0.0, -1.0])
+def test_rows_of_a_rate_that_is_none_are_refused(rate):
+    with pytest.raises(ValueError, match="rates should be above zero, got"):
+        exponential_model([1.0], [[rate]]).sample(5)
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
@@ -285,3 +307,23 @@ def test_components_are_ordered_by_the_first_parameter(mixture, name):
     X = positive_rows(np.random.default_rng(15), 400, 2)
     first = getattr(mixture(3, random_state=0, canonical_order=True).fit(X), name)[:, 0]
     assert list(first) == sorted(first)
+
+
+def test_a_bound_of_minus_infinity_is_said():
+    """A start at a row with zeros has the largest rates; the others' log densities are some -1e297, and those times
+    weights of 1e18 sum to minus infinity."""
+    rng = np.random.default_rng(0)
+    X = rng.gamma(1.0, 1e-3, (16, 3))
+    X[::2, 1:] = 0
+    weight = np.full(16, 1e18)
+    estimator = ExponentialMixture(1, max_iter=1, init_params="random_from_data")
+    result = fit_many([X] * 20, estimator, sample_weight=[weight] * 20, seeds=np.arange(20))
+    is_infinite = result.lower_bound == -np.inf
+    assert 0 < is_infinite.sum() < 20
+    np.testing.assert_array_equal(is_infinite, result.status & int(Status.IMPOSSIBLE_ROWS) != 0)
+    for seed in np.flatnonzero(is_infinite).tolist():
+        model = estimator.set_params(random_state=seed)
+        with pytest.warns((UserWarning, ConvergenceWarning)):
+            model.fit(X, sample_weight=weight)
+        assert model.lower_bound_ == -np.inf
+        assert Status.IMPOSSIBLE_ROWS in model.status_

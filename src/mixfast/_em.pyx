@@ -338,6 +338,8 @@ cdef int advance_by_one(em_t *em, double *objective) noexcept nogil:
     if objective[0] != objective[0] or objective[0] == INFINITY:
         em.status |= MIXFAST_NOT_FINITE
         return 0
+    if objective[0] == -INFINITY:  # of rows that are possible: their log densities, times weights, sum to it
+        em.n_impossible = max(em.n_impossible, 1.0)
     return maximise_all(em)
 
 

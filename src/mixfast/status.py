@@ -18,9 +18,12 @@ class Status(IntFlag):
         A component lost all its rows. It keeps weight 0 and the parameters of all rows together.
     NOT_FINITE
         Values of the data, log densities, sums or parameters were not finite, or the largest weight of a row is not
-        between 1e-30 and 1e30. `fit` raises; in a batch the parameters are NaN.
+        between 1e-30 and 1e30. Or a variance, Gaussian or Student-t, is less than the precision of the rows can hold,
+        2.2e-308 in float64 and 1.2e-38 in float32, and `reg_covar` does not make it larger. `fit` raises; in a batch
+        the parameters are NaN.
     IMPOSSIBLE_ROWS
-        Some rows had density zero under every component; they were shared equally among the components.
+        Some rows had density zero under every component; they were shared equally among the components. Or log
+        densities are so low that their weighted sum is minus infinity in float64. The lower bound is -inf.
     CONVERGED
         The lower bound moved by less than `tol` between two iterations.
     MAX_ITER
@@ -50,7 +53,8 @@ class Status(IntFlag):
     LOWER_BOUND_FELL
         The lower bound fell in some iteration by more than rounding: by a millionth of 1 + abs(bound), by 1e-4 of it
         where rows are float32. `reg_covar` does that where it is not small beside the variances, since it is added to
-        them after the M-step, and repairs do.
+        them after the M-step, and repairs do; so does rounding where float32 rows are 1e5 standard deviations from
+        their mean and more.
 
     Examples
     --------

@@ -124,6 +124,20 @@ def arrays_named(design, *names):
     return arrays
 
 
+def ranges_of_columns(X, offsets):
+    """The range of each column in each problem, (n_problems, n_features); 0 where it has no rows. Problem i has the
+    rows offsets[i] to offsets[i + 1]."""
+    ranges, offsets = np.zeros((len(offsets) - 1, X.shape[1]), X.dtype), np.asarray(offsets)
+    filled = np.diff(offsets) > 0
+    first = offsets[:-1][filled]
+    with np.errstate(over="ignore", invalid="ignore"):
+        if len(first) == 1:  # 0.03 s for 10^6 rows of 16 columns, by reduceat 0.6 s
+            ranges[filled] = X.max(axis=0) - X.min(axis=0)
+        elif len(first):
+            ranges[filled] = np.maximum.reduceat(X, first, axis=0) - np.minimum.reduceat(X, first, axis=0)
+    return ranges
+
+
 def column_moments(X, sample_weight):
     """Weighted mean and standard deviation of each column; no square overflows or vanishes on the way.
 
@@ -146,7 +160,7 @@ def column_moments(X, sample_weight):
     reach = np.maximum(highest - mean, mean - lowest)
     reach[reach == 0] = 1
     deviation = reach * np.sqrt(_weighted_sum(X, share, lambda rows: ((rows - mean) / reach) ** 2))
-    # the bound of families/_gaussian.pyx, rounding_of
+    # the bound of families/_covariances.pyx, rounding_alone
     deviation[deviation <= 4 * np.finfo(X.dtype).eps * np.abs(mean)] = 0
     return mean, deviation
 

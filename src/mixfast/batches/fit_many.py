@@ -341,6 +341,8 @@ def _fit_compiled(problems, plan, found, n_threads, report):
         found.status[found.status == Status.INTERRUPTED] = Status.TOO_FEW_ROWS
         return
     model, estimator = plan.models[0], plan.models[0].estimator
+    narrow = _are_narrow(problems, plan.models) & (found.status[:, 0] == Status.INTERRUPTED)
+    found.status[narrow] = Status.NOT_FINITE
     units, X = _in_units(problems, model, found.status)
     encoded = model.family.encode(rows_with(X, problems.row_data))
     rows = Rows(encoded.rows, problems.sample_weight, encoded.base)
@@ -366,6 +368,16 @@ def _fit_compiled(problems, plan, found, n_threads, report):
             params = found.params[i, 0, : model.layout.size]
             params[...] = model.layout.pack(own.leave(model.layout.view(params)))
             found.lower_bounds[i, 0] -= own.log_volume
+
+
+def _are_narrow(problems, models):
+    """Which problems have columns that vary by less than some model can hold, as `fit` says it."""
+    sizes, are_narrow = np.diff(problems.offsets), np.zeros(len(problems), dtype=bool)
+    for model in models:
+        columns = model.estimator._narrow_columns(problems.prepared, problems.offsets)
+        if columns is not None:
+            are_narrow |= np.any(columns, axis=1) & (sizes >= max(2, model.n_components))
+    return are_narrow
 
 
 def _in_units(problems, model, status):

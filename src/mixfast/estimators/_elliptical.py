@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 from mixfast.estimators._base import BaseMixture
 from mixfast.estimators._given import check_parameters, check_weights, finish_given, numbers, precision_of
 from mixfast.status import Status
-from mixfast.units import DataUnits, StandardUnits
+from mixfast.units import DataUnits, StandardUnits, ranges_of_columns
 
 #: What `reg_covar` is measured in, by the names that `regularization` gives them.
 UNITS = {"absolute": DataUnits, "relative": StandardUnits}
@@ -146,6 +146,17 @@ class EllipticalMixture(BaseMixture):
         if not np.isfinite(units.log_volume):
             raise self._status_error(Status.NOT_FINITE, X.dtype)
         return units
+
+    def _narrow_columns(self, X, offsets):
+        least_variance = np.finfo(X.dtype).tiny
+        if self.regularization == "relative" or self.reg_covar >= least_variance:
+            return None
+        ranges, least = ranges_of_columns(X, offsets), np.sqrt(least_variance)
+        narrow = (ranges > 0) & (ranges < least)
+        with np.errstate(over="ignore", invalid="ignore"):  # a range may be infinite
+            for i in np.flatnonzero(np.any(narrow, axis=1)):
+                narrow[i] &= self._family().column_units(ranges[i]) < least
+        return narrow if np.any(narrow) else None
 
     def _start_is_given(self):
         weights = self.weights_init if self.weights is None else self.weights

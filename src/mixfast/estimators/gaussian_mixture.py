@@ -131,7 +131,8 @@ class GaussianMixture(EllipticalMixture):
     ------
     ValueError
         By `fit`, for X or weights that are empty, not finite or of the wrong shape, for fewer rows than components, and
-        for sums that overflow.
+        for sums that overflow, and for columns whose variance is less than the precision of X can hold, 2.2e-308, or
+        1.2e-38 where X is float32, unless `reg_covar` makes it larger.
 
     Examples
     --------

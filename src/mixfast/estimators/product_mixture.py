@@ -357,6 +357,14 @@ class ProductMixture(BaseMixture):
             allows[group.places] = get_tags(group.part.mixture(1)).input_tags.allow_nan
         return allows
 
+    def _narrow_columns(self, X, offsets):
+        parts = list(zip(self._mixtures().values(), self._family().columns(X), strict=True))
+        found = [own._narrow_columns(columns, offsets) for own, columns in parts]
+        if all(own is None for own in found):
+            return None
+        wide = [np.zeros((len(offsets) - 1, columns.shape[1]), dtype=bool) for _, columns in parts]
+        return np.concatenate([b if a is None else a for a, b in zip(found, wide, strict=True)], axis=1)
+
     def _for_parts_of(self, X):
         columns = Columns(X)
         parts = []

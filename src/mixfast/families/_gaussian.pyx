@@ -154,7 +154,8 @@ cdef int tied_maximise(const family_t *f, const totals_t *totals, double *work, 
 # D is the largest distance of a mean from the pivot in standard deviations: log densities and covariances are
 # differences of numbers as large as D^2. 20,000 x 4, 5 components, one step, errors of a covariance that is about 1:
 # D = 10, 30, 100, 900 in float64 8e-15, 6e-14, 7e-13, 4e-11; D = 3, 10, 30 in float32 6e-8, 2e-7, 2e-6. Beyond these
-# limits the family itself makes the pass: 1e-7 in float32 at D = 100 and 900.
+# limits the family itself makes the pass: 1e-7 in float32 at D = 100 and 900. It whitens a row before it takes off
+# whitened means, which loses D eps of a standard deviation: docs/performance.md has what becomes of float32 bounds.
 cdef double MOST_SQUARED = 1e6
 cdef double MOST_SQUARED_FLOAT = 1e3
 

@@ -320,6 +320,8 @@ cdef int tied_maximise(const family_t *f, const totals_t *totals, const double *
                     trace += 2 * precision[i * d + j] * scatter(f, totals, masses[k], k, i, j)
                 trace += precision[i * d + i] * scatter(f, totals, masses[k], k, i, i)
             ratios[k] = trace / (<double> d * masses[k])
+            if not isfinite(ratios[k]):  # nor is a precision, and degrees of freedom would be those of NaN
+                return MIXFAST_NOT_FINITE
     return status
 
 
