@@ -470,3 +470,14 @@ def test_heavy_tails_of_whole_clusters_are_not_spurious(covariance_type):
     X = rng.standard_t(0.8, size=(600, 1)) + np.repeat([0, 1e4], 300)[:, np.newaxis]
     model = StudentTMixture(2, covariance_type=covariance_type, random_state=0, max_iter=500).fit(X)
     assert not model.status_ & Status.SPURIOUS_COMPONENT
+
+
+@pytest.mark.parametrize("degrees_of_freedom", [0.01, 0.4, 4.0])
+@pytest.mark.parametrize("covariance_type", ["full", "tied", "diag", "spherical"])
+def test_a_component_without_rows_has_the_mean_of_all(covariance_type, degrees_of_freedom):
+    X = np.tile([1.0, -2.0], (8, 1))
+    model = StudentTMixture(2, covariance_type=covariance_type, degrees_of_freedom=degrees_of_freedom, random_state=0)
+    with pytest.warns(ConvergenceWarning):
+        model.fit(X)
+    assert Status.EMPTIED_COMPONENT in model.status_
+    np.testing.assert_array_equal(model.means_, X[:2])

@@ -244,18 +244,20 @@ cdef int maximise(const family_t *f, const totals_t *totals, double *work, doubl
 
 
 cdef bint has_spike(const family_t *f, const double *counts, double *work, const double *params) noexcept nogil:
-    """work: 2 n_features doubles."""
+    """work: 3 n_features doubles, of which the last two have, for `maximise_component`, what is put there again: means
+    and variances of the columns."""
     cdef const context_t *context = context_of(f)
     cdef Py_ssize_t d = f.n_features, k, j
     cdef const double *squares = params + f.n_components * d
     cdef const double *degrees = params + degrees_at(f)
-    cdef double *pooled = work + d
+    cdef double *mean = work + d
+    cdef double *pooled = mean + d
     cdef bint has_few = False
     for k in range(f.n_components):
         has_few |= counts[k] > 0 and degrees[k] < SPIKE_DEGREES
     if not has_few:
         return False
-    pooled_moments(f, counts, params, squares, context.row_step, context.column_step, work, pooled)
+    pooled_moments(f, counts, params, squares, context.row_step, context.column_step, mean, pooled)
     for k in range(f.n_components):
         if counts[k] > 0 and degrees[k] < SPIKE_DEGREES:
             for j in range(d):
