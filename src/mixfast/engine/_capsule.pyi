@@ -1,5 +1,10 @@
+from typing import Self
+
+from typing_extensions import disjoint_base
+
+@disjoint_base
 class BoundFamily:
-    def __init__(self, capsule: object) -> None: ...
+    def __new__(cls, capsule: object) -> Self: ...
     @property
     def n_components(self) -> int: ...
     @property

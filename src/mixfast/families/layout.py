@@ -57,7 +57,9 @@ class Layout:
         return arrays
 
 
-@lru_cache(maxsize=1024)  # a fit asks four times for the same two
+_shared = lru_cache(maxsize=1024)(Layout)  # a fit asks four times for the same two
+
+
 def layout_of(record, shapes):
     """The layout of a record whose arrays have these shapes, a tuple of tuples; it is never changed, and so shared."""
-    return Layout(record, shapes)
+    return _shared(record, shapes)
