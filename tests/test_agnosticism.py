@@ -7,7 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from estimators_table import ESTIMATORS, assert_same_state, every_estimator
+from batches import assert_same_state
+from estimators_table import ESTIMATORS, every_estimator
 from sklearn.base import clone
 from threadpoolctl import threadpool_limits
 from twins import DTYPES, EVERY_FAMILY, FAMILIES, ISAS, make_em, precisions_of, random_weights

@@ -34,6 +34,8 @@ def test_an_m_step_on_what_was_gathered_is_a_step(name, dtype, isa):
     """Also where it was gathered by the kernels of another instruction set: the layout is the same."""
     rng = np.random.default_rng(5)
     twins = EVERY_FAMILY[name]
+    if dtype not in twins.compiled.dtypes:  # computed in float64 whatever the rows are
+        return
     X, weights = twins.make_rows(rng, 1501, 3).astype(dtype), random_weights(rng, 4)
     params = twins.make_params(rng, 4, 3)
     gathered = make_em(twins, X, weights, params, isa=isa).gather()

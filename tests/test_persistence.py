@@ -200,7 +200,7 @@ def test_a_model_that_is_not_fitted_is_not_saved(mixture, tmp_path):
     [
         ("random_state", np.random.RandomState(0), r"(?s)params.random_state is .*random_state: to an int or None"),
         ("random_state", object(), "'random_state' parameter of GaussianMixture must be"),
-        ("means_init", np.array([None]), "params.means_init is "),
+        ("means_init", np.array([1 + 2j]), "params.means_init is "),
     ],
 )
 def test_a_parameter_that_needs_a_pickle_is_named_and_the_old_file_stays(name, value, match, tmp_path):

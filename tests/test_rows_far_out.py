@@ -38,7 +38,8 @@ def test_finite_rows_have_densities_and_shares(name):
                 assert np.all(resp >= 0)
                 np.testing.assert_allclose(resp.sum(axis=1), 1, rtol=1e-6)
                 assert 0 <= labels[1] < resp.shape[1]
-                if log_density[1] == -np.inf:
+                # a log density below float32's range has shares of its own where it is computed in float64
+                if log_density[1] == -np.inf and (dtype in model._family().dtypes or dtype == np.float64):
                     np.testing.assert_allclose(resp[1], 1 / resp.shape[1], rtol=1e-6)
                     assert any("density zero" in str(warning.message) for warning in caught)
     reals = name.startswith(("Gaussian", "Student-t", "exponential", "Gamma"))

@@ -516,6 +516,10 @@ def evaluate_problems(Rows rows not None, const int64_t[::1] offsets not None, m
         for i in range(b.n_models):
             model = models[i]
             b.models[i] = model.c
+        for filled in (log_norm, resp):
+            if filled is not None and filled.itemsize != b.models[0].family.real_bytes:
+                raise ValueError(f"results of {filled.dtype} for models computed in reals of "
+                                 f"{b.models[0].family.real_bytes} bytes")
         sizes, n_values, of = np.diff(offsets), rows.n_values_of(offsets), np.asarray(chosen)
         per_row, per_value = np.array([(b.models[i].family.flops_per_row, b.models[i].family.flops_per_value)
                                        for i in range(b.n_models)], dtype=float).T

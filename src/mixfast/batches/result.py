@@ -512,16 +512,22 @@ class BatchResult:
             )
         rows = rows_with(problems.prepared, problems.row_data)
         encoded = self._bound_models[0].family.encode(rows)._replace(seeds=None)
+        bound = [model.with_dtype(problems.X.dtype) for model in self._bound_models]
+        # some families are computed in float64 whatever the rows are
+        dtype = values.dtype if name == "labels" else bound[0].dtype
+        computed = values if values.dtype == dtype else np.empty(values.shape, dtype)
         n_impossible = evaluate_problems(
             Rows(encoded.rows, base=encoded.base),
             problems.offsets,
-            [model.with_dtype(problems.X.dtype).bind(encoded) for model in self._bound_models],
+            [model.bind(encoded) for model in bound],
             np.where(self.has_parameters, self.chosen, -1).astype(np.int32),
             self.weights.astype(np.float64),
             rounded,
             n_threads=resolve_threads(n_threads),
-            **{name: values},
+            **{name: computed},
         )
+        if computed is not values:
+            values[...] = computed
         if n_impossible:
             BaseMixture._warn_of_impossible_rows()
 
