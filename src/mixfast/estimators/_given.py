@@ -101,8 +101,11 @@ def finish_given(model, weights, params, dtype, n_features, feature_names, given
     return model
 
 
-def model_of(model, weights, parameters, feature_names, **design):
-    """The model, new, with given `parameters` by name; the first is of shape (n_components, n_features)."""
+def model_of(cls, options, weights, parameters, feature_names, **design):
+    """A model of a class, with options of its constructor, of given `parameters` by name; the first is of shape
+    (n_components, n_features)."""
+    weights = check_weights(weights)
+    model = cls(len(weights), **options)
     model._validate_params()
     n_features = numbers(*next(iter(parameters.items())), 2).shape[1]
     family = model._family()

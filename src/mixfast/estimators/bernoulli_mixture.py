@@ -10,7 +10,7 @@ from sklearn.utils._param_validation import Interval
 
 from mixfast.estimators._base import BaseMixture
 from mixfast.estimators._domain import first_outside
-from mixfast.estimators._given import check_weights, model_of
+from mixfast.estimators._given import model_of
 from mixfast.families.bernoulli import Bernoulli, BernoulliParams
 
 
@@ -137,9 +137,8 @@ class BernoulliMixture(BaseMixture):
         ValueError, TypeError
             As there.
         """
-        weights = check_weights(weights)
         parameters = {"probabilities": probabilities}
-        return model_of(cls(len(weights), **options), weights, parameters, feature_names)
+        return model_of(cls, options, weights, parameters, feature_names)
 
     def _family(self):
         return Bernoulli(alpha=self.alpha)

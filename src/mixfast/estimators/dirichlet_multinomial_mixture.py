@@ -11,7 +11,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 
 from mixfast.estimators._density import of_rows
 from mixfast.estimators._domain import LARGEST_COUNT
-from mixfast.estimators._given import check_weights, model_of
+from mixfast.estimators._given import model_of
 from mixfast.estimators._given_totals import GivenTotalsMixture, check_totals
 from mixfast.families.counts import row_totals
 from mixfast.families.dirichlet_multinomial import (
@@ -174,11 +174,8 @@ class DirichletMultinomialMixture(GivenTotalsMixture):
         ValueError, TypeError
             As there.
         """
-        weights = check_weights(weights)
         parameters = {"concentrations": concentrations}
-        return model_of(
-            cls(len(weights), **options), weights, parameters, feature_names, **check_totals(totals, total_shares)
-        )
+        return model_of(cls, options, weights, parameters, feature_names, **check_totals(totals, total_shares))
 
     def _family(self):
         if self.concentration in FAMILIES:

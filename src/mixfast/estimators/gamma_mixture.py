@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mixfast.estimators._base import BaseMixture
 from mixfast.estimators._domain import first_outside
-from mixfast.estimators._given import check_weights, model_of
+from mixfast.estimators._given import model_of
 from mixfast.families.gamma import Exponential, ExponentialParams, Gamma, GammaParams
 
 
@@ -122,9 +122,8 @@ class GammaMixture(_PositiveMixture):
         ValueError, TypeError
             As there.
         """
-        weights = check_weights(weights)
         parameters = {"shapes": shapes, "scales": scales}
-        return model_of(cls(len(weights), **options), weights, parameters, feature_names)
+        return model_of(cls, options, weights, parameters, feature_names)
 
     def _family(self):
         return Gamma()
@@ -209,9 +208,8 @@ class ExponentialMixture(_PositiveMixture):
         ValueError, TypeError
             As there.
         """
-        weights = check_weights(weights)
         parameters = {"rates": rates}
-        return model_of(cls(len(weights), **options), weights, parameters, feature_names)
+        return model_of(cls, options, weights, parameters, feature_names)
 
     def _family(self):
         return Exponential()

@@ -6,7 +6,7 @@ from numbers import Real
 
 from sklearn.utils._param_validation import Interval
 
-from mixfast.estimators._given import check_weights, model_of
+from mixfast.estimators._given import model_of
 from mixfast.estimators._given_totals import GivenTotalsMixture, check_totals
 from mixfast.families.multinomial import Multinomial, MultinomialParams
 
@@ -137,11 +137,8 @@ class MultinomialMixture(GivenTotalsMixture):
         ValueError, TypeError
             As there.
         """
-        weights = check_weights(weights)
         parameters = {"probabilities": probabilities}
-        return model_of(
-            cls(len(weights), **options), weights, parameters, feature_names, **check_totals(totals, total_shares)
-        )
+        return model_of(cls, options, weights, parameters, feature_names, **check_totals(totals, total_shares))
 
     def _family(self):
         return Multinomial(alpha=self.alpha)

@@ -10,7 +10,7 @@ from sklearn.utils._param_validation import Interval
 from mixfast._warnings import warn
 from mixfast.estimators._base import BaseMixture
 from mixfast.estimators._domain import check_counts
-from mixfast.estimators._given import check_weights, model_of
+from mixfast.estimators._given import model_of
 from mixfast.families.poisson import Poisson, PoissonParams
 from mixfast.row_data import check_positive
 
@@ -154,9 +154,8 @@ class PoissonMixture(BaseMixture):
         ValueError, TypeError
             As there.
         """
-        weights = check_weights(weights)
         parameters = {"rates": rates}
-        return model_of(cls(len(weights), **options), weights, parameters, feature_names, is_exposed=bool(is_exposed))
+        return model_of(cls, options, weights, parameters, feature_names, is_exposed=bool(is_exposed))
 
     def _family(self):
         return Poisson(alpha=self.alpha, beta=self.beta)

@@ -7,7 +7,7 @@ import scipy.sparse
 from sklearn.utils._param_validation import StrOptions
 
 from mixfast.estimators._base import BaseMixture
-from mixfast.estimators._given import check_weights, model_of
+from mixfast.estimators._given import model_of
 from mixfast.families.counts import row_sums
 from mixfast.families.von_mises_fisher import CONCENTRATIONS, VonMisesFisherParams
 
@@ -143,9 +143,8 @@ class VonMisesFisherMixture(BaseMixture):
         ValueError, TypeError
             As there.
         """
-        weights = check_weights(weights)
         parameters = {"mean_directions": mean_directions, "concentrations": concentrations}
-        return model_of(cls(len(weights), **options), weights, parameters, feature_names)
+        return model_of(cls, options, weights, parameters, feature_names)
 
     def _family(self):
         return CONCENTRATIONS[self.concentration_type]()

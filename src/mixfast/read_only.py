@@ -1,0 +1,17 @@
+"""Arrays that nobody changes in place."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def frozen(value, copy=True):
+    """Arrays, and those in a list, that are read-only; `copy` leaves the one that is given to its owner."""
+    if isinstance(value, np.ndarray):
+        if value.flags.writeable:
+            value = np.array(value) if copy else value
+            value.flags.writeable = False
+        return value
+    if type(value) is list and value and all(isinstance(item, np.ndarray) for item in value):
+        return [frozen(item, copy) for item in value]
+    return value
