@@ -15,7 +15,8 @@ class Status(IntFlag):
         variance that the column has over all rows that the M-step counted, tenfold until it was. Parameters are finite
         and usable; the log-likelihood may have fallen at that iteration.
     EMPTIED_COMPONENT
-        A component lost all its rows. It keeps weight 0 and the parameters of all rows together.
+        A component lost all its rows. It has the parameters of all rows together, and weight 0 unless
+        weights are given or have a prior.
     NOT_FINITE
         Values of the data, log densities, sums or parameters were not finite, or the largest weight of a row is not
         between 1e-30 and 1e30. Or a variance, Gaussian or Student-t, is less than the precision of the rows can hold,

@@ -111,7 +111,7 @@ typedef int (*mixfast_accumulate)(const mixfast_family *, const void *tables, co
                                   const mixfast_selection *, const void *resp, void *scratch, double *stats);
 
 /* Once per pass: new parameters, which are finite even where counts[k] is 0: a component that lost its rows has no
- * statistics, and keeps weight 0.
+ * statistics, and what weight its proportions say.
  * IN totals; OUT work, for `maximise_component`; INOUT params[n_params], on entry those that the statistics were gathered
  * at. Returns a status. */
 typedef int (*mixfast_maximise)(const mixfast_family *, const mixfast_totals *, double *work, double *params);

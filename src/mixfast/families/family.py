@@ -20,8 +20,9 @@ class Encoded(NamedTuple):
     family : Family, perhaps one that knows these rows
     rows : ndarray (n_samples, n_columns) or a sparse matrix in CSR form, float32 or float64
     base : float64 (n_samples,), a term of each row's log density that no parameter enters, or None
-    seeds : the rows that k-means is made of where these are others, or None; or a function that makes them, which
-        predictions do not need, of the offsets of problems, whose columns may be brought to a scale problem by problem
+    seeds : the rows that k-means sees, where it should see others than EM (counts as proportions, say); None where it
+        sees `rows`. A function makes them when a start needs them: seeds(offsets) of the problems that the rows belong
+        to, problem i being rows offsets[i] to offsets[i + 1], so that columns can be scaled by what a problem holds
     """
 
     family: Family
