@@ -315,22 +315,21 @@ cdef int advance(em_t *em, double *objective) noexcept nogil:
     return advance_by_one(em, objective)
 
 
-cdef double log_prior_of(const pass_t *p) noexcept nogil:
-    """Of the present weights and parameters; not a number where a family in Python failed."""
-    cdef double log_prior = 0 if p.family.log_prior == NULL else p.family.log_prior(p.family, p.params)
+cdef int find_log_prior(const pass_t *p, double *log_prior) noexcept nogil:
+    """Of the present weights and parameters; MIXFAST_FAILED where a family in Python failed."""
+    log_prior[0] = 0 if p.family.log_prior == NULL else p.family.log_prior(p.family, p.params)
     if p.proportions.log_prior != NULL:
-        log_prior += p.proportions.log_prior(p.proportions, p.family.n_components, p.weights)
-    return log_prior
+        log_prior[0] += p.proportions.log_prior(p.proportions, p.family.n_components, p.weights)
+    return MIXFAST_FAILED if log_prior[0] != log_prior[0] and p.family.needs_gil else 0
 
 
 cdef int advance_by_one(em_t *em, double *objective) noexcept nogil:
     """`advance` with the family as it is set."""
     cdef pass_t *p = em.p
-    cdef double log_prior = log_prior_of(p)
-    cdef int code
-    if log_prior != log_prior and p.family.needs_gil:
-        return MIXFAST_FAILED
-    code = run_pruned(em)
+    cdef double log_prior = 0
+    cdef int code = find_log_prior(p, &log_prior)
+    if code == 0:
+        code = run_pruned(em)
     if code != 0:
         return code
     em.n_impossible = p.lanes[LANE_IMPOSSIBLE]
@@ -523,8 +522,8 @@ cdef class EM(Pass):
     def maximise(self, const double[::1] counts not None, const double[::1] record not None, double least_weight):
         """The M-step on what passes at the present parameters have gathered; `least_weight` is that of a row, of those
         above zero. Returns the log prior of the parameters that went in; `status` has what the M-step says."""
-        cdef double log_prior = log_prior_of(&self.c)
-        cdef int code = MIXFAST_FAILED if log_prior != log_prior and self.c.family.needs_gil else 0
+        cdef double log_prior = 0
+        cdef int code = find_log_prior(&self.c, &log_prior)
         self.take_up(counts, record)
         self.c.least_weight = least_weight
         if code == 0:

@@ -14,7 +14,7 @@ from sklearn.utils.validation import _num_samples
 
 from mixfast.batches.fit_many import fit_many
 from mixfast.estimators._base import BaseMixture, check_mixture
-from mixfast.estimators._published import frozen
+from mixfast.read_only import frozen
 from mixfast.row_data import check_names, rows_with, separated, take_data
 from mixfast.status import Status
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from mixfast import persistence
 from mixfast.families.cells import places_in
+from mixfast.read_only import frozen
 from mixfast.status import Status
 
 KIND = "statistics"
@@ -100,7 +101,7 @@ class Statistics:
         if self._counts.ndim != 1 or not len(self._counts) or not np.all(self._counts >= 0):
             raise ValueError(f"counts should be one number of at least 0 for each component, got {counts!r}")
         self._sums = {_name(name): _numbers(name, array) for name, array in sums.items()}
-        self._design = {_name(name): _frozen(np.asarray(array)) for name, array in design.items()}
+        self._design = {_name(name): frozen(np.asarray(array)) for name, array in design.items()}
         self._check_index()
 
     def _check_index(self):
@@ -325,13 +326,6 @@ def _name(name):
     return name
 
 
-def _frozen(array):
-    if array.flags.writeable:
-        array = array.copy()
-        array.flags.writeable = False
-    return array
-
-
 def _numbers(name, array):
     """Finite float64, read-only."""
     array = np.asarray(array)
@@ -339,7 +333,7 @@ def _numbers(name, array):
         raise ValueError(f"{name} should be float64, got {array.dtype}")
     if not np.all(np.isfinite(array)):
         raise ValueError(f"{name} are not finite: sums over the rows overflowed. Scale the columns of X.")
-    return _frozen(array)
+    return frozen(array)
 
 
 def _shapes(statistics):

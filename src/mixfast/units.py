@@ -107,7 +107,7 @@ def joined(one, other, share):
     mean = one["column_means"] + share * step
     within = np.hypot(math.sqrt(1 - share) * one["column_deviations"], math.sqrt(share) * other["column_deviations"])
     deviation = np.hypot(within, math.sqrt(share * (1 - share)) * step)
-    deviation[deviation <= 4 * np.finfo(float).eps * np.abs(mean)] = 0
+    _drop_rounding(deviation, mean, np.float64)
     return {"column_means": mean, "column_deviations": deviation}
 
 
@@ -160,9 +160,14 @@ def column_moments(X, sample_weight):
     reach = np.maximum(highest - mean, mean - lowest)
     reach[reach == 0] = 1
     deviation = reach * np.sqrt(_weighted_sum(X, share, lambda rows: ((rows - mean) / reach) ** 2))
-    # the bound of families/_covariances.pyx, rounding_alone
-    deviation[deviation <= 4 * np.finfo(X.dtype).eps * np.abs(mean)] = 0
+    _drop_rounding(deviation, mean, X.dtype)
     return mean, deviation
+
+
+def _drop_rounding(deviation, mean, dtype):
+    """Deviations that the rounding of values of that precision makes are 0: the bound of families/_covariances.pyx,
+    rounding_alone."""
+    deviation[deviation <= 4 * np.finfo(dtype).eps * np.abs(mean)] = 0
 
 
 def _weighted_sum(X, share, function):

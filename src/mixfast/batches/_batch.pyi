@@ -21,6 +21,13 @@ def fit_problems(
     n_threads: int,
     progress: Callable[[int, int], None] | None,
 ) -> bool: ...
+def choose(
+    weights: NDArray[np.float64],
+    status: NDArray[np.int32],
+    criteria: NDArray[np.float64],
+    n_free: NDArray[np.float64],
+    passed_over: int,
+) -> NDArray[np.int32]: ...
 def evaluate_problems(
     rows: Rows,
     offsets: NDArray[np.int64],

@@ -16,7 +16,7 @@ from cpython.pythread cimport (
     PyThread_type_lock,
 )
 from cython.parallel cimport prange, threadid
-from libc.math cimport INFINITY, NAN
+from libc.math cimport INFINITY, NAN, isfinite
 from libc.stdint cimport int32_t, int64_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, memset
@@ -129,6 +129,45 @@ cdef struct batch_t:
     void *error                    # what it raised
 
 
+# ---- which model is the best ----------------------------------------------------------------------------------------
+
+# The best model of a problem so far.
+ctypedef struct choice_t:
+    Py_ssize_t model
+    int rank
+    double least
+
+
+cdef bint choose_if_better(choice_t *choice, Py_ssize_t model, bint fails, int status, int passed_over,
+                           double criterion, double n_free) noexcept nogil:
+    """Whether the model, the next of a problem, becomes its choice, which is the first with the least criterion. Fits
+    that are passed over come behind all others; their likelihood has no bound, so of these the one with the fewest
+    parameters is best. Without parameters a model is chosen where there is no other."""
+    cdef int rank = FAILS if fails else status & passed_over != 0
+    cdef double value = criterion if rank == 0 else n_free
+    if value != value:
+        value = INFINITY
+    if model > 0 and not (rank < choice.rank or (rank == choice.rank < FAILS and value < choice.least)):
+        return False
+    choice.model, choice.rank, choice.least = model, rank, value
+    return True
+
+
+def choose(const double[:, :, ::1] weights not None, const int32_t[:, ::1] status not None,
+           const double[:, ::1] criteria not None, const double[::1] n_free not None, int passed_over):
+    """The best model of each problem, int32 (n_problems,), of fits to all: those of `fit_problems` with a slot for each
+    model. n_free (n_models,) are numbers of parameters."""
+    cdef int32_t[::1] chosen = np.zeros(weights.shape[0], dtype=np.int32)
+    cdef choice_t choice
+    cdef Py_ssize_t i, j
+    for i in range(weights.shape[0]):
+        for j in range(weights.shape[1]):
+            choose_if_better(&choice, j, not isfinite(weights[i, j, 0]), status[i, j], passed_over, criteria[i, j],
+                             n_free[j])
+        chosen[i] = <int32_t> choice.model
+    return np.asarray(chosen)
+
+
 # ---- one problem ----------------------------------------------------------------------------------------------------
 
 cdef size_t most_room(const batch_t *b, problems, sizes, int n_threads):
@@ -151,7 +190,7 @@ cdef void fit_group(taker_t *t, const batch_t *b, const group_t *group, Py_ssize
     """The best of all starts of each model, in the worker's trials."""
     cdef rows_t rows = rows_of(&b.rows, b.offsets, problem)
     cdef rows_t seeding_rows = rows_of(&b.seeding_rows, b.offsets, problem)
-    fit_models(&t.own, b.plan, group.models, group.n_models, &rows, &seeding_rows,
+    fit_models(&t.own, b.plan, group.models, group.n_models, &rows, &seeding_rows, weigh(&rows),
                NULL if b.n_effective == NULL else b.n_effective + problem, b.seeds[problem])
 
 
@@ -174,8 +213,7 @@ cdef void fit_problem(taker_t *t, const batch_t *b, Py_ssize_t problem) noexcept
     """All models, the best of which is kept. What an interrupt leaves undone stays marked so."""
     cdef const trial_t *trial
     cdef Py_ssize_t model = 0, i, j
-    cdef double value, least = INFINITY
-    cdef int rank, best_rank = FAILS
+    cdef choice_t choice
     if b.status[problem] != INTERRUPTED:
         t.n_done += 1
         t.n_bad += 1
@@ -188,22 +226,13 @@ cdef void fit_problem(taker_t *t, const batch_t *b, Py_ssize_t problem) noexcept
         for j in range(b.groups[i].n_models):
             trial = &t.own.trials[j]
             b.criteria[problem * b.n_models + model] = trial.criterion
-            rank = rank_of(b, trial)
-            value = trial.criterion if rank == 0 else b.models[model].n_free
-            if model == 0 or rank < best_rank or (rank == best_rank < FAILS and value < least):
+            if choose_if_better(&choice, model, trial.fails, trial.fit.status, b.passed_over, trial.criterion,
+                                b.models[model].n_free):
                 keep(b, &b.models[model], trial, problem)
-                b.chosen[problem] = <int32_t> model
-                least = value if value == value else INFINITY
-                best_rank = rank
             model += 1
+    b.chosen[problem] = <int32_t> choice.model
     t.n_done += 1
-    t.n_bad += best_rank == FAILS
-
-
-cdef int rank_of(const batch_t *b, const trial_t *trial) noexcept nogil:
-    """The smaller the better. Of fits of rank 0 the criterion decides; of those that are passed over, whose likelihood
-    has no bound, the number of parameters."""
-    return FAILS if trial.fails else trial.fit.status & b.passed_over != 0
+    t.n_bad += choice.rank == FAILS
 
 
 cdef void fit_pair(taker_t *t, const batch_t *b, Py_ssize_t pair) noexcept nogil:

@@ -9,15 +9,15 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
-from sklearn.base import clone
 
 from mixfast._threads import resolve_threads
-from mixfast.batches._batch import fit_problems
+from mixfast.batches._batch import choose, fit_problems
 from mixfast.batches.plan import N_FOLDS, grid_of, make_plan, seeds_of
 from mixfast.batches.problems import Problems, part_of, read_problems, some_of, with_status_of_weights
 from mixfast.batches.result import BatchResult, is_usable
 from mixfast.engine._rows import Rows
 from mixfast.estimators._base import check_criterion, check_mixture
+from mixfast.estimators._parameters import unfitted_copy
 from mixfast.fitting import plan_of
 from mixfast.row_data import check_names, rows_with, separated
 from mixfast.status import Status
@@ -399,8 +399,7 @@ def _in_units(problems, model, status):
 
 
 def _fit_one_by_one(problems, plan, found, n_threads, report):
-    """What `_batch.pyx` cannot do, by estimators: families in Python, dropping starts early, units that differ between
-    the models."""
+    """What `_batch.pyx` cannot do, by estimators: families in Python, units that differ between the models."""
     n_bad = 0
     for i in range(len(problems)):
         if found.status[i, 0] == Status.INTERRUPTED:
@@ -423,7 +422,8 @@ def _fit_alone(problems, plan, found, i, j, n_threads):
     if rows.shape[0] < max(2, model.n_components):
         found.status[i, j] = Status.TOO_FEW_ROWS
         return
-    estimator = clone(model.estimator).set_params(random_state=int(plan.seeds[i]), n_threads=n_threads, verbose=0)
+    estimator = unfitted_copy(model.estimator)
+    estimator.random_state, estimator.n_threads, estimator.verbose = int(plan.seeds[i]), n_threads, 0
     given = {"sample_weight": problems.weights_of(i), **data}
     try:
         fit = estimator.fit(rows, **given)
@@ -484,21 +484,9 @@ def _result(problems, plan, found, keep):
 
     if keep == "best" and found.status.shape[1] == 1:
         return of(np.zeros_like(found.chosen), found.chosen)
-    chosen = _best(found, plan)
+    n_free = np.array([model.n_free for model in models], dtype=np.float64)
+    chosen = choose(found.weights, found.status, found.criteria, n_free, int(plan.passed_over))
     return of(chosen, chosen, [of_model(i) for i in range(len(models))] if keep == "all" else None)
-
-
-def _best(found, plan):
-    """The first model of each problem with the least criterion, of those that could be fitted and are not passed over;
-    where all are passed over, whose likelihood has no bound, the one with the fewest parameters."""
-    fitted = np.isfinite(found.weights[:, :, 0])
-    clean = fitted & (found.status & int(plan.passed_over) == 0)
-    some_clean = np.any(clean, axis=1, keepdims=True)
-    eligible = np.where(some_clean, clean, fitted)
-    value = np.where(some_clean, found.criteria, [model.n_free for model in plan.models])
-    value = np.where(eligible & ~np.isnan(value), value, np.inf)
-    is_least = eligible & (value == np.min(value, axis=1, keepdims=True))
-    return np.argmax(is_least, axis=1).astype(np.int32)
 
 
 def _leave_undone(found, problems):

@@ -26,7 +26,7 @@ N_SEEDS = 2**32
 
 
 @dataclass(frozen=True)
-class Plan:
+class BatchPlan:
     """How problems are fitted, and one of several models is chosen.
 
     models : list of BoundModel, those of the grid
@@ -87,7 +87,7 @@ def _changed(template, params):
 
 
 def make_plan(problems, template, points, criterion, keeps_all, allow_spurious, n_effective, seeds):
-    """The `Plan` for problems that have been read."""
+    """The `BatchPlan` for problems that have been read."""
     if len(points) > 1:
         template = _changed(template, template._without_default_regularization())
     models = [BoundModel(_changed(template, point), problems.X.shape[1], problems.X.dtype) for point in points]
@@ -101,7 +101,7 @@ def make_plan(problems, template, points, criterion, keeps_all, allow_spurious, 
     n_effective = None if criterion_in_fit is None else _n_effective(problems, n_effective)
     folds = _folds(problems, seeds) if holds_out else None
     keeps_all = bool(keeps_all or holds_out or np.any(alone) or n_bytes <= FEW_BYTES)
-    return Plan(models, seeds, alone, criterion, criterion_in_fit, passed_over, n_effective, folds, keeps_all)
+    return BatchPlan(models, seeds, alone, criterion, criterion_in_fit, passed_over, n_effective, folds, keeps_all)
 
 
 def seeds_of(estimator, seeds, random_state, n_problems):

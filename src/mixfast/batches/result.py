@@ -17,8 +17,8 @@ from mixfast.engine._fit import Fit
 from mixfast.engine._rows import Rows
 from mixfast.estimators._base import CRITERIA, BaseMixture
 from mixfast.estimators._parameters import unfitted_copy
-from mixfast.estimators._published import frozen
 from mixfast.families.rounding import rounded_above_zero
+from mixfast.read_only import frozen
 from mixfast.row_data import check_names, rows_with, separated
 from mixfast.status import Status
 from mixfast.tables import feature_names, same_names

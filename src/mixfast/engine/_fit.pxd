@@ -133,7 +133,8 @@ cdef int open_worker(worker_t *w, int n_threads, look_fn look, void *look_data, 
 cdef void close_worker(worker_t *w) noexcept nogil
 cdef void place_beyond_starts(worker_t *w, const family_t *family, const rows_t *rows) noexcept nogil
 cdef int fit_models(worker_t *w, const plan_t *plan, const model_t *models, Py_ssize_t n_models, const rows_t *rows,
-                    const rows_t *seeding_rows, const double *n_effective, uint64_t seed) noexcept nogil
+                    const rows_t *seeding_rows, weighed_t weighed, const double *n_effective,
+                    uint64_t seed) noexcept nogil
 
 cdef class Model:
     cdef model_t c

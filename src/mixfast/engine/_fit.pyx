@@ -48,7 +48,7 @@ from mixfast.engine._pass cimport (
 )
 from mixfast.engine._pruning cimport pruning_t, release
 from mixfast.engine._reals cimport get
-from mixfast.engine._rows cimport Rows, copy_row, is_constant, weigh
+from mixfast.engine._rows cimport Rows, copy_row, is_constant, weighed_t
 from mixfast.engine._seeding cimport (
     choose_rows,
     deliver_nothing,
@@ -594,16 +594,18 @@ cdef criterion_fn criterion_named(name) except NULL:
 # ---- one problem ----------------------------------------------------------------------------------------------------
 
 cdef int fit_models(worker_t *w, const plan_t *plan, const model_t *models, Py_ssize_t n_models, const rows_t *rows,
-                    const rows_t *seeding_rows, const double *n_effective, uint64_t seed) noexcept nogil:
+                    const rows_t *seeding_rows, weighed_t weighed, const double *n_effective,
+                    uint64_t seed) noexcept nogil:
     """The best of all starts of each model, in `trials`, until the worker's next problem. Models have as many
-    components, and all or none has its whole start given. `n_effective` is NULL where it is the sum of the weights.
+    components, and all or none has its whole start given. `weighed` is what `weigh` says of the rows;
+    `n_effective` is NULL where it is the sum of the weights.
     STOPPED where `look` or an observer says so; what else stops a model is told by its trial."""
     cdef Py_ssize_t n_rows = rows.n_rows, start, i
     cdef bint too_few = n_rows < max(models.family.n_components, 2)
     cdef Py_ssize_t n_left
     cdef int found, code
     w.rows, w.seeding_rows = rows[0], seeding_rows[0]
-    w.weighed = weigh(rows)
+    w.weighed = weighed
     w.n_effective = w.weighed.total if n_effective == NULL else n_effective[0]
     drop_traces(w)
     place_starts(w, plan, models, n_models)
@@ -850,7 +852,7 @@ def fit_rows(Rows rows not None, Rows seeding_rows not None, Model model not Non
     w.weights, w.params = &weights[0], &params[0]
     try:
         with nogil:
-            code = fit_models(&w, &own, &model.c, 1, &rows.c, &seeding_rows.c, NULL, seed)
+            code = fit_models(&w, &own, &model.c, 1, &rows.c, &seeding_rows.c, rows.weighed, NULL, seed)
         trial = w.trials
         if len(heard) > 1:
             raise heard[1]

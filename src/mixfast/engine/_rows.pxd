@@ -17,5 +17,5 @@ cdef class Rows:
     cdef readonly object X, sample_weight, base
     cdef object indptr, indices    # of sparse rows
     cdef weighed_t weighed
-    cdef readonly double total_weight
+    cdef readonly double total_weight, least_weight
     cdef int view_sparse(self, X) except -1

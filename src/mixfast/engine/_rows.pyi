@@ -10,6 +10,7 @@ class Rows:
     sample_weight: NDArray[np.float64] | None
     base: NDArray[np.float64] | None
     total_weight: float
+    least_weight: float
     def __new__(
         cls, X: Any, sample_weight: NDArray[np.float64] | None = None, base: NDArray[np.float64] | None = None
     ) -> Self: ...

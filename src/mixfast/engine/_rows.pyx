@@ -76,7 +76,7 @@ cdef weighed_t weigh(const rows_t *rows) noexcept nogil:
     cdef weighed_t weighed
     cdef Py_ssize_t i
     if rows.weight == NULL:
-        weighed.total, weighed.least = rows.n_rows, 1
+        weighed.total, weighed.least = rows.n_rows, 1 if rows.n_rows > 0 else INFINITY
         return weighed
     weighed.total, weighed.least = sum_of_weights(rows.weight, rows.n_rows), INFINITY
     for i in range(rows.n_rows):
@@ -135,7 +135,7 @@ cdef class Rows:
                 raise ValueError(f"base has {per_row.shape[0]} values for {self.c.n_rows} rows")
             self.c.base = &per_row[0]
         self.weighed = weigh(&self.c)
-        self.total_weight = self.weighed.total
+        self.total_weight, self.least_weight = self.weighed.total, self.weighed.least
 
     cdef int view_sparse(self, X) except -1:
         """Its values may be one number that stands for all."""

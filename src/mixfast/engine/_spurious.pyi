@@ -1,3 +1,0 @@
-from mixfast._em import EM
-
-def look_for_spurious(em: EM, n_wanted: int) -> None: ...

@@ -7,10 +7,9 @@ Rows are looked at in blocks until each component has enough, a few dozen in mos
 once. What is found does not depend on the order, which leaps about so that rows sorted by cluster take no longer.
 """
 
-from libc.stdlib cimport free, malloc
 from libc.string cimport memset
 
-from mixfast._em cimport EM, em_t
+from mixfast._em cimport em_t
 from mixfast.engine._family cimport MIXFAST_FAILED, MIXFAST_SPURIOUS_COMPONENT, chunk_t
 from mixfast.engine._pass cimport STOPPED, cut, expected, open_workspace, pack_chunk, pass_t, prepare, workspace_t
 from mixfast.engine._reals cimport get
@@ -97,18 +96,3 @@ cdef Py_ssize_t find_rows(const pass_t *p, Py_ssize_t start, const chunk_t *chun
                     found[k] += 1
         n_open += found[k] < n_wanted
     return n_open
-
-
-def look_for_spurious(EM em not None, Py_ssize_t n_wanted):
-    """Adds SPURIOUS_COMPONENT to em's status where a component takes more than half of fewer than n_wanted distinct
-    rows."""
-    cdef Py_ssize_t *found = <Py_ssize_t *> malloc(bytes_to_find(em.c.family.n_components, n_wanted) + 1)
-    cdef int code
-    if found == NULL:
-        raise MemoryError
-    try:
-        with nogil:
-            code = note_lack_of_rows(&em.em, n_wanted, found)
-        em.check(code)
-    finally:
-        free(found)

@@ -779,7 +779,7 @@ class BaseMixture(FromStatistics, DensityEstimator):
             Where the weights' sum is far from the number of rows and `n_effective` is None.
         """
         total, weight = self._log_likelihood(*observed(rows_with(X, row_data), sample_weight, n_effective))
-        return -2 * total + self._n_parameters() * math.log(weight)
+        return self._penalised(total, weight)["bic"]
 
     @of_rows
     def aic(self, X, sample_weight=None, n_effective=None, **row_data):
@@ -787,8 +787,8 @@ class BaseMixture(FromStatistics, DensityEstimator):
 
         Parameters and return as in `bic`.
         """
-        total, _ = self._log_likelihood(*observed(rows_with(X, row_data), sample_weight, n_effective))
-        return -2 * total + 2 * self._n_parameters()
+        total, weight = self._log_likelihood(*observed(rows_with(X, row_data), sample_weight, n_effective))
+        return self._penalised(total, weight)["aic"]
 
     @of_rows
     def icl(self, X, sample_weight=None, n_effective=None, **row_data):
@@ -807,9 +807,16 @@ class BaseMixture(FromStatistics, DensityEstimator):
         result = self._evaluate(X, log_norm=True, labels=True, largest=True)
         doubt = np.log(result.largest.astype(np.float64))
         (total, weight), (in_doubt, _) = (weighted_sum(values, sample_weight) for values in (result.log_norm, doubt))
+        found = self._penalised(total, weight)
+        return found | {"icl": found["bic"] - 2 * in_doubt}
+
+    def _penalised(self, log_likelihood, weight):
+        """BIC and AIC by their names, of rows that count for so many."""
         n_parameters = self._n_parameters()
-        bic = -2 * total + n_parameters * math.log(weight)
-        return {"bic": bic, "aic": -2 * total + 2 * n_parameters, "icl": bic - 2 * in_doubt}
+        return {
+            "bic": -2 * log_likelihood + n_parameters * math.log(weight),
+            "aic": -2 * log_likelihood + 2 * n_parameters,
+        }
 
     def sample(self, n_samples=1, random_state=None):
         """Draw rows from the fitted model.

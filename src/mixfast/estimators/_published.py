@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from mixfast.persistence import is_fitted_attribute
+from mixfast.read_only import frozen
 
 #: What holds arrays. Asked first: a fit of 200 rows sets nine attributes, and takes 0.4 ms.
 ARRAYS = (np.ndarray, list, tuple)
@@ -46,15 +47,3 @@ class PublishedArrays:
         super().__setstate__(
             {name: frozen(value, copy=False) if is_fitted_attribute(name) else value for name, value in state.items()}
         )
-
-
-def frozen(value, copy=True):
-    """Arrays, and those in a list, that are read-only; `copy` leaves the one that is given to its owner."""
-    if isinstance(value, np.ndarray):
-        if value.flags.writeable:
-            value = np.array(value) if copy else value
-            value.flags.writeable = False
-        return value
-    if type(value) is list and value and all(isinstance(item, np.ndarray) for item in value):
-        return [frozen(item, copy) for item in value]
-    return value

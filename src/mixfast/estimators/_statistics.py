@@ -156,7 +156,7 @@ class FromStatistics:
                 int(X.shape[0]),
                 int(gathered.n_impossible),
                 float(rows.total_weight),
-                least_above_zero(sample_weight, X.shape[0]),
+                float(rows.least_weight),
             ),
             log_likelihood=float(gathered.evidence) - rows.total_weight * units.log_volume,
             counts=gathered.counts,
@@ -329,13 +329,6 @@ class FromStatistics:
         if sums.keys() != set(layout.record._fields):
             raise ValueError(f"the statistics have sums {sorted(sums)}, and should have {layout.record._fields}")
         return layout.pack(layout.record(**sums))
-
-
-def least_above_zero(sample_weight, n_rows):
-    """The smallest weight of a row; infinite where there is none."""
-    if n_rows == 0:
-        return math.inf
-    return 1.0 if sample_weight is None else float(sample_weight.min())
 
 
 def _as_lists(categories):

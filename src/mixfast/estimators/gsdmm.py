@@ -18,11 +18,11 @@ from mixfast.estimators._density import DensityEstimator, check_drawable, fittin
 from mixfast.estimators._domain import LARGEST_COUNT
 from mixfast.estimators._given import check_column_names, numbers
 from mixfast.estimators._given_totals import GivenTotals, check_totals
-from mixfast.estimators._published import frozen
 from mixfast.estimators._rows import read_rows
 from mixfast.families.counts import log_multinomial_coefficients
 from mixfast.families.dirichlet_multinomial import DirichletMultinomial, DirichletMultinomialParams
 from mixfast.families.domains import COUNT, check_domain
+from mixfast.read_only import frozen
 from mixfast.tables import canonical
 
 
