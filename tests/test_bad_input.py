@@ -420,6 +420,24 @@ def test_one_tiny_column_is_an_error_unless_its_variance_is_averaged(dtype, unit
     assert bound_and_status(model, X) is not None
 
 
+@every_type
+@pytest.mark.parametrize("init_params", STARTS)
+@pytest.mark.parametrize("mixture", [GaussianMixture, StudentTMixture])
+@pytest.mark.parametrize(("dtype", "unit"), [(np.float32, 1e-12), (np.float32, 1e-8), (np.float64, 1e-149)])
+def test_small_units_that_the_precision_holds_fit_from_every_start(dtype, unit, mixture, init_params, covariance_type):
+    """Starts from single rows have the variance that rounding leaves; Student-t components shrink onto equal rows."""
+    rng = np.random.default_rng(0)
+    X = unit * rng.standard_cauchy(20)[rng.integers(20, size=(12, 1))]
+    options = {"covariance_type": covariance_type, "init_params": init_params, "reg_covar": 0.0}
+    for seed in range(8):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            model = mixture(1, random_state=seed, **options).fit(
+                X.astype(dtype), sample_weight=rng.exponential(size=12)
+            )
+        assert np.isfinite(model.lower_bound_)
+
+
 @pytest.mark.parametrize("part", [Gaussian, StudentT])
 def test_a_tiny_column_of_a_part_is_an_error(part):
     X = np.column_stack([BITS[:, 0], 1e-170 * ROWS[:, 0]])
@@ -544,10 +562,8 @@ def test_small_problems_fit_or_say_why_not(problem, covariance_type, reg_covar, 
         return
     low, high = (1e-147, 1e148) if X.dtype == np.float64 else (1e-11, 1e16)
     sizes = np.abs(X).max(axis=0)
-    # relative: a millionth of the square of a small unit, and its inverse, must be numbers as well; without
-    # regularization so must the variance of a component that shrinks
-    may_vanish = regularization == "relative" or reg_covar == 0
-    may_raise = sizes.max() > high or (may_vanish and np.any((sizes > 0) & (sizes < low)))
+    # relative: a millionth of the square of a small unit, and its inverse, must be numbers as well
+    may_raise = sizes.max() > high or (regularization == "relative" and np.any((sizes > 0) & (sizes < low)))
     assert fit_or_say_scale(model, X, weights) or may_raise
     heavy = StudentTMixture(**model.get_params(), degrees_of_freedom=degrees_of_freedom)
     assert fit_or_say_scale(heavy, X, weights) or may_raise

@@ -327,3 +327,15 @@ def test_a_bound_of_minus_infinity_is_said():
             model.fit(X, sample_weight=weight)
         assert model.lower_bound_ == -np.inf
         assert Status.IMPOSSIBLE_ROWS in model.status_
+
+
+def test_a_batch_of_float32_rows_predicts_what_its_models_do():
+    """They are computed in float64: nothing is written beyond float32 arrays."""
+    rng = np.random.default_rng(0)
+    problems = [rng.gamma(2, 1, (n, 2)).astype(np.float32) for n in (400, 30, 1000)]
+    result = fit_many(problems, GammaMixture(3, random_state=0))
+    found = zip(problems, result, result.score_samples(problems), result.predict_proba(problems), strict=True)
+    for X, model, log_prob, resp in found:
+        assert log_prob.dtype == resp.dtype == np.float32
+        np.testing.assert_array_equal(log_prob, model.score_samples(X))
+        np.testing.assert_array_equal(resp, model.predict_proba(X))

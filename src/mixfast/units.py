@@ -166,7 +166,7 @@ def column_moments(X, sample_weight):
 
 def _drop_rounding(deviation, mean, dtype):
     """Deviations that the rounding of values of that precision makes are 0: the bound of families/_covariances.pyx,
-    rounding_alone."""
+    rounding_of."""
     deviation[deviation <= 4 * np.finfo(dtype).eps * np.abs(mean)] = 0
 
 

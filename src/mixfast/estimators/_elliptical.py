@@ -18,6 +18,10 @@ from mixfast.units import DataUnits, StandardUnits, ranges_of_columns
 #: What `reg_covar` is measured in, by the names that `regularization` gives them.
 UNITS = {"absolute": DataUnits, "relative": StandardUnits}
 
+#: The least range of a column, in roots of the least variance that is held: components of a sixteenth of the width of
+#: all rows still have it. The M-step cannot say it: in a start from single rows it sees what rounding leaves of a
+#: variance, and Student-t components that shrink onto equal rows pass through any.
+LEAST_RANGE = 16
 
 #: Attributes that say how wide components are.
 SCALES = {"covariances_", "precisions_cholesky_", "precisions_"}
@@ -151,7 +155,7 @@ class EllipticalMixture(BaseMixture):
         least_variance = np.finfo(X.dtype).tiny
         if self.regularization == "relative" or self.reg_covar >= least_variance:
             return None
-        ranges, least = ranges_of_columns(X, offsets), np.sqrt(least_variance)
+        ranges, least = ranges_of_columns(X, offsets), LEAST_RANGE * np.sqrt(least_variance)
         narrow = (ranges > 0) & (ranges < least)
         with np.errstate(over="ignore", invalid="ignore"):  # a range may be infinite
             for i in np.flatnonzero(np.any(narrow, axis=1)):

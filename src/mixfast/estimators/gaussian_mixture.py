@@ -131,8 +131,8 @@ class GaussianMixture(EllipticalMixture):
     ------
     ValueError
         By `fit`, for X or weights that are empty, not finite or of the wrong shape, for fewer rows than components, and
-        for sums that overflow, and for columns whose variance is less than the precision of X can hold, 2.2e-308, or
-        1.2e-38 where X is float32, unless `reg_covar` makes it larger.
+        for sums that overflow, and for columns that vary, but with a range below 2.4e-153, or 1.7e-18 where X is
+        float32, whose variances the precision cannot hold, unless `reg_covar` makes them larger.
 
     Examples
     --------

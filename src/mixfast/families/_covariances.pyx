@@ -138,29 +138,14 @@ cdef void pooled_moments(const family_t *f, const double *counts, const double *
                 variance[j] += counts[k] / total * (variances[k * row_step + j * column_step] + delta * delta)
 
 
-cdef inline double rounding_alone(const family_t *f, double mean, double offset) noexcept nogil:
-    """A variance that rounding alone can make, of coordinates as far as `offset` from the pivot, or of the mean, which
-    is a double. Rows are what they are, however far from the origin: the pivot is taken off them before they are
-    rounded."""
-    cdef double rounding = 4 * epsilon(f), rounding_of_mean = 4 * EPSILON
-    return rounding * rounding * offset * offset + rounding_of_mean * rounding_of_mean * mean * mean
-
-
-cdef inline double least_variance(const family_t *f) noexcept nogil:
-    """Squares of rows below it lose digits, and the precision does not hold the inverses."""
-    return DBL_MIN if f.real_bytes == 8 else FLT_MIN
-
-
 cdef inline double rounding_of(const family_t *f, double mean, double offset) noexcept nogil:
-    """A variance that rounding alone can make, or less than the precision can hold."""
-    return rounding_alone(f, mean, offset) + least_variance(f)
-
-
-cdef inline bint is_lost(const family_t *f, double variance, double mean, double offset, double pooled) noexcept nogil:
-    """Whether a variance is less than the precision can hold, but more than rounding makes, and no speck beside that of
-    all rows: a repair would put something else in its place, as it would in no other unit of the column."""
-    return (variance <= least_variance(f) and variance > rounding_alone(f, mean, offset)
-            and variance > REPAIR * pooled)
+    """A variance that rounding alone can make, of coordinates as far as `offset` from the pivot, or of the mean, which
+    is a double; or whose inverse the precision cannot hold, as of a component that shrinks: rows that vary by so little
+    are refused before (`_narrow_columns`). Rows are what they are, however far from the origin: the pivot is taken off
+    them before they are rounded."""
+    cdef double rounding = 4 * epsilon(f), rounding_of_mean = 4 * EPSILON
+    return (rounding * rounding * offset * offset + rounding_of_mean * rounding_of_mean * mean * mean
+            + (DBL_MIN if f.real_bytes == 8 else FLT_MIN))
 
 
 cdef inline double about_the_mean(const family_t *f, double square, double delta) noexcept nogil:
@@ -181,12 +166,11 @@ cdef inline bint is_degenerate(const family_t *f, double variance, double mean, 
 cdef int repair_floors(const family_t *f, Py_ssize_t d, const double *mean, const double *offset, const double *pooled,
                        double *floors) noexcept nogil:
     """What a repair adds to each of d columns: REPAIR times its pooled variance, or where it is constant, times the
-    largest of the others', or times 1; and no less than what rounding makes. Rows whose squares overflow or vanish are
-    not finite."""
+    largest of the others', or times 1; and no less than what rounding makes."""
     cdef Py_ssize_t j
     cdef double largest = 0, rounding, scale
     for j in range(d):
-        if not pooled[j] < largest_real(f) or is_lost(f, pooled[j], mean[j], offset[j], pooled[j]):
+        if not pooled[j] < largest_real(f):
             return MIXFAST_NOT_FINITE
         if pooled[j] > rounding_of(f, mean[j], offset[j]):
             largest = max(largest, pooled[j])
@@ -275,9 +259,6 @@ cdef int factor_or_repair(const family_t *f, const double *mean, const double *o
     cdef Py_ssize_t d = f.n_features, j
     cdef double step = 1, raised = 0
     cdef int status = MIXFAST_OK, _attempt
-    for j in range(d):
-        if is_lost(f, covariance[j * d + j], mean[j], offset[j], pooled[j]):
-            return MIXFAST_NOT_FINITE
     for _attempt in range(MAX_REPAIRS + 1):
         if not factor_fails(f, mean, offset, covariance, work, factor):
             if is_held_up(f, mean, offset, pooled, floors, raised, covariance, work, factor):
@@ -294,8 +275,6 @@ cdef int factor_or_repair(const family_t *f, const double *mean, const double *o
 cdef int variance_or_repair(const family_t *f, double mean, double offset, double pooled, double floor,
                             double *variance, double *factor) noexcept nogil:
     cdef int status = MIXFAST_OK
-    if is_lost(f, variance[0], mean, offset, pooled):
-        return MIXFAST_NOT_FINITE
     if is_degenerate(f, variance[0], mean, offset):
         variance[0] = floor if not variance[0] > 0 else variance[0] + floor
         status = MIXFAST_REPAIRED_COVARIANCE if isfinite(variance[0]) else MIXFAST_NOT_FINITE
