@@ -57,6 +57,31 @@ def test_an_integer_weight_equals_repeating_the_row(name):
     assert_same(weighted, repeated)
 
 
+@pytest.mark.parametrize("scale", [1e-200, 0.01, 1000.0])
+@pytest.mark.parametrize("name", EVERY_FAMILY)
+def test_weights_need_not_sum_to_one(name, scale):
+    """The log density of each row moves by the logarithm of what they sum to, and nothing else does."""
+    rng = np.random.default_rng(6)
+    twins = EVERY_FAMILY[name]
+    X, weights, params = twins.make_rows(rng, 701, 3), random_weights(rng, 4), twins.make_params(rng, 4, 3)
+    usual, scaled = (make_em(twins, X, factor * weights, params).gather() for factor in (1, scale))
+    rtol = 1e-12 * max(1, abs(np.log(scale)))  # of log densities that are so much larger
+    np.testing.assert_allclose(scaled.evidence, usual.evidence + len(X) * np.log(scale), rtol=rtol)
+    for got, wanted in zip(scaled[2:], usual[2:], strict=True):
+        np.testing.assert_allclose(got, wanted, rtol=rtol, atol=rtol * np.max(np.abs(wanted), initial=0))
+
+
+@pytest.mark.parametrize("name", EVERY_FAMILY)
+def test_where_no_component_has_a_weight_every_row_is_impossible(name):
+    rng = np.random.default_rng(6)
+    twins = EVERY_FAMILY[name]
+    X, params = twins.make_rows(rng, 101, 3), twins.make_params(rng, 4, 3)
+    gathered = make_em(twins, X, np.zeros(4), params).gather()
+    assert gathered.n_impossible == len(X)
+    np.testing.assert_allclose(gathered.counts, len(X) / 4)
+    assert np.all(np.isfinite(gathered.stats))
+
+
 @pytest.mark.parametrize("name", FAMILIES)
 def test_the_order_of_rows_does_not_matter(name):
     rng, twins, X, weights, params = setting(name)

@@ -29,6 +29,7 @@ from mixfast.engine._pass cimport (
     clip,
     copy_of,
     cut,
+    find_log_weights,
     pass_t,
     prepare,
     round_flops,
@@ -287,6 +288,12 @@ cdef int run_pruned(em_t *em) noexcept nogil:
     return 0
 
 
+cdef bint quick_loses_digits(pass_t *p) noexcept nogil:
+    """Whether a pass of the quick family would lose digits at the present parameters."""
+    find_log_weights(p)
+    return p.family.quick.shared_term.loses_digits(p.family.quick, p.log_weights, p.params, p.work) != 0
+
+
 cdef int advance(em_t *em, double *objective) noexcept nogil:
     """One iteration. The objective is that of the parameters that went in, per unit of weight, (log-likelihood + log
     prior) / total weight: it comes out of the same pass that makes the next ones. A quick family makes it where that
@@ -295,8 +302,7 @@ cdef int advance(em_t *em, double *objective) noexcept nogil:
     cdef const family_t *family = p.family
     cdef int status = em.status, code = 0
     em.n_passes += 1
-    if (family.quick == NULL or em.is_careful or not p.total_weight > 0
-            or family.quick.shared_term.loses_digits(family.quick, p.weights, p.params, p.work)):
+    if family.quick == NULL or em.is_careful or not p.total_weight > 0 or quick_loses_digits(p):
         return advance_by_one(em, objective)
     memcpy(p.last_state, p.weights, family.n_components * sizeof(double))
     memcpy(p.last_state + family.n_components, p.params, family.n_params * sizeof(double))

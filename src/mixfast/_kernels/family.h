@@ -14,10 +14,14 @@
  * to. K is n_components, d n_features, A the number of selected components; `work` and `own_work` are room, [n_work] and
  * [n_own_work], whose contents last where it is said.
  *
+ * `log_weights` are the logarithms of how likely each component is before a row is seen, and no more than that: they need
+ * not be those of a distribution. Their exponentials may sum to less than 1, or to more, and a component that no row can
+ * be of has -infinity; all of them may have it.
+ *
  * The struct travels to Python in a capsule named MIXFAST_FAMILY_CAPSULE. It begins with its size: members are only ever
  * added at its end, and those that a family was built without are zero, which is the default. The number in the name
- * goes up when a member or a verb changes its meaning; capsules of another number are refused. v7: groups of optional
- * verbs.
+ * goes up when a member or a verb changes its meaning; capsules of another number are refused. v8: verbs are
+ * given logarithms of the weights.
  */
 #ifndef MIXFAST_FAMILY_H
 #define MIXFAST_FAMILY_H
@@ -25,7 +29,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define MIXFAST_FAMILY_CAPSULE "mixfast.family_v7"
+#define MIXFAST_FAMILY_CAPSULE "mixfast.family_v8"
 
 /* What `maximise` says of the parameters that it wrote: a sum of these, or MIXFAST_FAILED. */
 enum {
@@ -91,10 +95,10 @@ typedef struct {
 /* ---- what every family has ----------------------------------------------------------------------------------------- */
 
 /* Once per pass: params -> tables, and the point that is taken off every row before it is packed. Log densities must
- * include the logarithm of `weights`, so it belongs in the tables. Sparse rows have no pivot.
- * IN weights[K], params[n_params]; INOUT work, with what `prepare_component` left; OUT pivot[d], all zero on entry,
+ * include the log weight, so it belongs in the tables. Sparse rows have no pivot.
+ * IN log_weights[K], params[n_params]; INOUT work, with what `prepare_component` left; OUT pivot[d], all zero on entry,
  * tables[n_tables] of real. */
-typedef void (*mixfast_prepare)(const mixfast_family *, const double *weights, const double *params, double *work,
+typedef void (*mixfast_prepare)(const mixfast_family *, const double *log_weights, const double *params, double *work,
                                 double *pivot, void *tables);
 
 /* Once per chunk: out[a * stride + r] = log weight + log density of row r under component[a].
@@ -120,8 +124,8 @@ typedef int (*mixfast_maximise)(const mixfast_family *, const mixfast_totals *, 
 
 /* Once per pass and component, before `prepare`: whatever takes long and concerns one component alone, left in `work`.
  * Runs in several threads, each with `own_work`.
- * IN weights[K], params[n_params]; OUT the part of work that is component k's. */
-typedef void (*mixfast_prepare_component)(const mixfast_family *, ptrdiff_t k, const double *weights,
+ * IN log_weights[K], params[n_params]; OUT the part of work that is component k's. */
+typedef void (*mixfast_prepare_component)(const mixfast_family *, ptrdiff_t k, const double *log_weights,
                                           const double *params, double *own_work, double *work);
 
 /* Once per pass and component, after `maximise` and with what it left in `work`: whatever takes long and concerns one
@@ -153,9 +157,10 @@ typedef void (*mixfast_bounded_log_density)(const mixfast_family *, const void *
 
 /* Once per pass and component: what `carry` needs to know of the way from the last pass's parameters to this one's. Runs
  * in several threads, each with `own_work`.
- * IN last_weights[K], last_params[n_params], weights[K], params[n_params]; OUT what of carry[n_carry] is component k's. */
-typedef void (*mixfast_prepare_carry)(const mixfast_family *, ptrdiff_t k, const double *last_weights,
-                                      const double *last_params, const double *weights, const double *params,
+ * IN last_log_weights[K], last_params[n_params], log_weights[K], params[n_params]; OUT what of carry[n_carry] is
+ * component k's. */
+typedef void (*mixfast_prepare_carry)(const mixfast_family *, ptrdiff_t k, const double *last_log_weights,
+                                      const double *last_params, const double *log_weights, const double *params,
                                       double *own_work, double *carry);
 
 /* Once per chunk: ceiling[k], what no log density of the chunk's rows under component k was above at the last pass's
@@ -203,8 +208,9 @@ typedef double (*mixfast_common_evidence)(const mixfast_family *, const mixfast_
                                           double *work);
 
 /* Before a pass: nonzero where sums or log densities at these parameters would lose too many digits.
- * IN weights[K], params[n_params]; work is room. */
-typedef int (*mixfast_loses_digits)(const mixfast_family *, const double *weights, const double *params, double *work);
+ * IN log_weights[K], params[n_params]; work is room. */
+typedef int (*mixfast_loses_digits)(const mixfast_family *, const double *log_weights, const double *params,
+                                    double *work);
 
 typedef struct {
     ptrdiff_t n_common; /* doubles */

@@ -25,10 +25,10 @@ class Gathered(NamedTuple):
     stats: tuple
 
 
-def weighted_log_density(X, weights, family, params):
+def weighted_log_density(X, log_weights, family, params):
     """log weight of k + log density of row i under k: (n, K)."""
     with np.errstate(divide="ignore"):
-        return np.log(weights) + family.log_density(X, params)
+        return log_weights + family.log_density(X, params)
 
 
 def share_softly(log_prob):
@@ -53,10 +53,10 @@ def share_hard(log_prob):
     return resp, top
 
 
-def gather(X, sample_weight, weights, family, params, share=share_softly):
+def gather(X, sample_weight, weights, family, params, share=share_softly, proportions=Free()):  # noqa: B008
     """One pass: evidence, impossible rows, counts and statistics at the given parameters."""
     sample_weight = np.ones(len(X)) if sample_weight is None else sample_weight
-    resp, log_norm = share(weighted_log_density(X, weights, family, params))
+    resp, log_norm = share(weighted_log_density(X, proportions.log_weights(weights), family, params))
     weighted = sample_weight[:, np.newaxis] * resp
     return Gathered(
         float(np.sum(sample_weight * log_norm)),
@@ -77,7 +77,7 @@ def fit(X, sample_weight, weights, family, params, n_iter, share=share_softly, p
     total = len(X) if sample_weight is None else sample_weight.sum()
     bounds = []
     for _ in range(n_iter):
-        gathered = gather(X, sample_weight, weights, family, params, share)
+        gathered = gather(X, sample_weight, weights, family, params, share, proportions)
         log_prior = family.log_prior(params) + proportions.log_prior(weights)
         bounds.append((gathered.evidence + log_prior) / total)
         weights, params = maximise(gathered, weights, family, params, proportions)

@@ -29,18 +29,16 @@ class Product:
         return sum(self._each("log_density", self._parts(X), self._split(params, self.n_params)))
 
     def accumulate(self, X, resp, weights, params):
-        equal = np.full(len(weights), 1 / len(weights))
-        own_weights = [weights, *[equal] * (len(self.families) - 1)]
+        own_weights = [weights, *[np.ones(len(weights))] * (len(self.families) - 1)]
         parts = zip(self.families, self._parts(X), own_weights, self._split(params, self.n_params), strict=True)
         each = [family.accumulate(own, resp, shares, record) for family, own, shares, record in parts]
         return tuple(array for record in each for array in record)
 
     def maximise(self, counts, stats, weights, params):
-        equal = np.full(len(weights), 1 / len(weights))
         parts = zip(
             self.families,
             self._split(stats, self.n_stats),
-            [weights, *[equal] * (len(self.families) - 1)],
+            [weights, *[np.ones(len(weights))] * (len(self.families) - 1)],
             self._split(params, self.n_params),
             strict=True,
         )

@@ -1,4 +1,5 @@
-"""Twins of the kinds of proportions: what the M-step makes of counts (K,), and the log prior of weights (K,)."""
+"""Twins of the kinds of proportions: what the M-step makes of counts (K,), and of weights (K,) the log prior and
+what families are given."""
 
 from __future__ import annotations
 
@@ -8,6 +9,10 @@ import numpy as np
 class Free:
     def maximise(self, counts):
         return counts / counts.sum()
+
+    def log_weights(self, weights):
+        with np.errstate(divide="ignore"):  # a weight of 0
+            return np.log(weights)
 
     def log_prior(self, weights):
         return 0.0

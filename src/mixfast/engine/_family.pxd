@@ -44,7 +44,7 @@ cdef extern from "family.h" nogil:
         double least_weight
 
     ctypedef void (*prepare_fn "mixfast_prepare")(
-        const family_t *, const double *weights, const double *params, double *work, double *pivot,
+        const family_t *, const double *log_weights, const double *params, double *work, double *pivot,
         void *tables) noexcept nogil
     ctypedef int (*log_density_fn "mixfast_log_density")(
         const family_t *, const void *tables, const chunk_t *, const selection_t *, void *scratch,
@@ -55,7 +55,7 @@ cdef extern from "family.h" nogil:
     ctypedef int (*maximise_fn "mixfast_maximise")(
         const family_t *, const totals_t *, double *work, double *params) noexcept nogil
     ctypedef void (*prepare_component_fn "mixfast_prepare_component")(
-        const family_t *, Py_ssize_t k, const double *weights, const double *params, double *own_work,
+        const family_t *, Py_ssize_t k, const double *log_weights, const double *params, double *own_work,
         double *work) noexcept nogil
     ctypedef int (*maximise_component_fn "mixfast_maximise_component")(
         const family_t *, Py_ssize_t k, const totals_t *, const double *work, double *own_work,
@@ -66,8 +66,8 @@ cdef extern from "family.h" nogil:
         const family_t *, const void *tables, const chunk_t *, const selection_t *, const double *floor, void *scratch,
         void *out, float *ceiling) noexcept nogil
     ctypedef void (*prepare_carry_fn "mixfast_prepare_carry")(
-        const family_t *, Py_ssize_t k, const double *last_weights, const double *last_params, const double *weights,
-        const double *params, double *own_work, double *carry) noexcept nogil
+        const family_t *, Py_ssize_t k, const double *last_log_weights, const double *last_params,
+        const double *log_weights, const double *params, double *own_work, double *carry) noexcept nogil
     ctypedef void (*carry_fn "mixfast_carry")(const family_t *, const double *carry, float *ceiling) noexcept nogil
 
     ctypedef struct bounds_t "mixfast_bounds":
@@ -91,7 +91,7 @@ cdef extern from "family.h" nogil:
     ctypedef double (*common_evidence_fn "mixfast_common_evidence")(
         const family_t *, const totals_t *, const double *params, double *work) noexcept nogil
     ctypedef int (*loses_digits_fn "mixfast_loses_digits")(
-        const family_t *, const double *weights, const double *params, double *work) noexcept nogil
+        const family_t *, const double *log_weights, const double *params, double *work) noexcept nogil
 
     ctypedef struct shared_term_t "mixfast_shared_term":
         Py_ssize_t n_common

@@ -81,6 +81,7 @@ cdef struct pass_t:
     void *look_data
     # the state
     double *weights
+    double *log_weights        # of them, as `find_log_weights` left them
     double *params
     double *pivot
     double *work
@@ -185,6 +186,7 @@ cdef void shape_pass(pass_t *p, const family_t *family, const rows_t *rows, weig
                      Py_ssize_t n_threads, Py_ssize_t chunk_rows) noexcept nogil
 cdef void place_pass(pass_t *p, arena_t *arena) noexcept nogil
 cdef void open_workspace(const pass_t *p, int thread, workspace_t *space) noexcept nogil
+cdef void find_log_weights(pass_t *p) noexcept nogil
 cdef void prepare(pass_t *p) noexcept nogil
 cdef int visit(pass_t *p, const strategy_t *strategy) noexcept nogil
 cdef int run_pass(pass_t *p, const strategy_t *strategy) noexcept nogil

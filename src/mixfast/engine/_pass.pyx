@@ -231,11 +231,17 @@ cdef int visit_all_lanes(const pass_t *p, Py_ssize_t round_) noexcept nogil:
     return n_failed
 
 
+cdef void find_log_weights(pass_t *p) noexcept nogil:
+    """Of the present weights, for verbs of the family."""
+    p.proportions.log_weights(p.proportions, p.family.n_components, p.weights, p.log_weights)
+
+
 cdef void prepare(pass_t *p) noexcept nogil:
+    find_log_weights(p)
     memset(p.pivot, 0, p.family.n_features * sizeof(double))
     if p.family.prepare_component != NULL:
         prepare_components(p)
-    p.family.prepare(p.family, p.weights, p.params, p.work, p.pivot, p.tables)
+    p.family.prepare(p.family, p.log_weights, p.params, p.work, p.pivot, p.tables)
 
 
 cdef void prepare_components(pass_t *p) noexcept nogil:
@@ -243,10 +249,10 @@ cdef void prepare_components(pass_t *p) noexcept nogil:
     cdef int n_threads = threads_for_components(p)
     if n_threads == 1:
         for k in range(p.family.n_components):
-            p.family.prepare_component(p.family, k, p.weights, p.params, p.own_work, p.work)
+            p.family.prepare_component(p.family, k, p.log_weights, p.params, p.own_work, p.work)
         return
     for k in prange(p.family.n_components, schedule="dynamic", num_threads=n_threads):
-        p.family.prepare_component(p.family, k, p.weights, p.params,
+        p.family.prepare_component(p.family, k, p.log_weights, p.params,
                                    p.own_work + threadid() * p.family.n_own_work, p.work)
 
 
@@ -324,6 +330,7 @@ cdef void place_pass(pass_t *p, arena_t *arena) noexcept nogil:
     cdef const family_t *family = p.family
     cdef Py_ssize_t k
     p.weights = <double *> take(arena, family.n_components * sizeof(double))
+    p.log_weights = <double *> take(arena, family.n_components * sizeof(double))
     p.params = <double *> take(arena, family.n_params * sizeof(double))
     p.pivot = <double *> take(arena, family.n_features * sizeof(double))
     p.work = <double *> take(arena, family.n_work * sizeof(double))

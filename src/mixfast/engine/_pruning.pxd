@@ -29,7 +29,7 @@ cdef struct pruning_t:
     double *limits             # [n_components], a responsibility that is nothing
     double *log_limits         # its logarithm, per unit of row weight
     double *carry
-    double *last_weights
+    double *last_log_weights
     double *last_params
     # a basket for each [n_lanes][n_components]
     Py_ssize_t basket_stride   # rows that one has room for

@@ -21,7 +21,7 @@ alone, never on clocks or threads.
 
 from cython.parallel cimport prange, threadid
 from libc.float cimport FLT_MAX
-from libc.math cimport INFINITY, log
+from libc.math cimport INFINITY, exp, log
 from libc.stdint cimport int32_t, uint32_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset
@@ -38,6 +38,7 @@ from mixfast.engine._pass cimport (
     LANE_STATISTICS,
     arena_t,
     cut,
+    find_log_weights,
     measure_arena,
     open_arena,
     strategy_t,
@@ -113,7 +114,7 @@ cdef void place(pruning_t *pruning, const pass_t *p, arena_t *arena) noexcept no
     pruning.log_limits = <double *> take(arena, n_components * sizeof(double))
     pruning.carry = <double *> take(
         arena, (0 if p.family.bounds == NULL else p.family.bounds.n_carry) * sizeof(double))
-    pruning.last_weights = <double *> take(arena, n_components * sizeof(double))
+    pruning.last_log_weights = <double *> take(arena, n_components * sizeof(double))
     pruning.last_params = <double *> take(arena, p.family.n_params * sizeof(double))
     pruning.best = <float *> take(arena, n_components * sizeof(float))
     pruning.worst = <float *> take(arena, n_components * sizeof(float))
@@ -380,8 +381,8 @@ cdef void prepare_carry(pruning_t *pruning, const pass_t *p) noexcept nogil:
     cdef Py_ssize_t k
     cdef int n_threads = threads_for_components(p)
     for k in prange(p.family.n_components, schedule="dynamic", num_threads=n_threads):
-        p.family.bounds.prepare_carry(p.family, k, pruning.last_weights, pruning.last_params, p.weights, p.params,
-                                      p.own_work + threadid() * p.family.n_own_work, pruning.carry)
+        p.family.bounds.prepare_carry(p.family, k, pruning.last_log_weights, pruning.last_params, p.log_weights,
+                                      p.params, p.own_work + threadid() * p.family.n_own_work, pruning.carry)
 
 
 cdef inline bint fills_unordered(const family_t *family) noexcept nogil:
@@ -391,10 +392,12 @@ cdef inline bint fills_unordered(const family_t *family) noexcept nogil:
 
 cdef void set_limits(pruning_t *pruning, const pass_t *p, double mean_weight) noexcept nogil:
     cdef Py_ssize_t k
+    cdef double weight
     for k in range(p.family.n_components):
+        weight = exp(p.log_weights[k])
         # a component without weight is nothing whatever it does
-        pruning.limits[k] = NEGLIGIBLE * p.weights[k] * mean_weight if p.weights[k] > 0 else INFINITY
-        pruning.log_limits[k] = log(NEGLIGIBLE * p.weights[k]) if p.weights[k] > 0 else INFINITY
+        pruning.limits[k] = NEGLIGIBLE * weight * mean_weight if weight > 0 else INFINITY
+        pruning.log_limits[k] = log(NEGLIGIBLE) + p.log_weights[k] if weight > 0 else INFINITY
 
 
 cdef void begin_pass(pruning_t *pruning, pass_t *p, double mean_weight, strategy_t *strategy) noexcept nogil:
@@ -411,6 +414,7 @@ cdef void begin_pass(pruning_t *pruning, pass_t *p, double mean_weight, strategy
     if <double> p.rows.n_rows > LARGEST_ROW or (pruning.memory == NULL and allocate(pruning, p) != 0):
         pruning.probes = pruning.leaves_out = False
         return
+    find_log_weights(p)
     set_limits(pruning, p, mean_weight)
     strategy.deliver_data = strategy.assign_data = pruning
     pruning.add = strategy.deliver  # what the dense pass does
@@ -426,21 +430,22 @@ cdef void begin_pass(pruning_t *pruning, pass_t *p, double mean_weight, strategy
             prepare_carry(pruning, p)
             strategy.assign = within_reach
     if pruning.is_on or pruning.probes:
-        memcpy(pruning.last_weights, p.weights, p.family.n_components * sizeof(double))
+        memcpy(pruning.last_log_weights, p.log_weights, p.family.n_components * sizeof(double))
         memcpy(pruning.last_params, p.params, p.family.n_params * sizeof(double))
 
 
 cdef bint lost_count(const pruning_t *pruning, const pass_t *p) noexcept nogil:
     """Whether a component shrank so much that what was left out, less than NEGLIGIBLE of its last weight, counts."""
     cdef const double *counts = p.lanes + LANE_COUNTS
-    cdef double total = 0
+    cdef double total = 0, weight
     cdef Py_ssize_t k
     if not pruning.leaves_out:
         return False
     for k in range(p.family.n_components):
         total += counts[k]
     for k in range(p.family.n_components):
-        if p.weights[k] > 0 and not counts[k] >= SHRUNK * p.weights[k] * total:
+        weight = exp(p.log_weights[k])
+        if weight > 0 and not counts[k] >= SHRUNK * weight * total:
             return True
     return False
 

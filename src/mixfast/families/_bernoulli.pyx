@@ -30,7 +30,7 @@ cdef inline const context_t *context_of(const family_t *f) noexcept nogil:
     return <const context_t *> f.context
 
 
-cdef void prepare_component(const family_t *f, Py_ssize_t k, const double *weights, const double *params,
+cdef void prepare_component(const family_t *f, Py_ssize_t k, const double *log_weights, const double *params,
                             double *own_work, double *work) noexcept nogil:
     """log p(x) = sum_j log(1 - p_j) + x . log odds"""
     cdef const context_t *context = context_of(f)
@@ -38,7 +38,7 @@ cdef void prepare_component(const family_t *f, Py_ssize_t k, const double *weigh
     cdef const double *probabilities = params + k * d
     cdef double *log_odds = coefficients_in(f, work, k)
     cdef double *not_zero = log_odds + d
-    cdef double constant = log(weights[k]), p
+    cdef double constant = log_weights[k], p
     for j in range(d):
         p = probabilities[j]
         if p <= 0:

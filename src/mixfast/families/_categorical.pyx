@@ -37,17 +37,17 @@ cdef inline Py_ssize_t n_own_of(const family_t *f) noexcept nogil:
 
 # ---- prepare --------------------------------------------------------------------------------------------------------
 
-cdef void prepare_component(const family_t *f, Py_ssize_t k, const double *weights, const double *params,
+cdef void prepare_component(const family_t *f, Py_ssize_t k, const double *log_weights, const double *params,
                             double *own_work, double *work) noexcept nogil:
     """work: log_weights[K], log_probabilities[K][C]"""
     cdef Py_ssize_t n_own = n_own_of(f), i
     cdef double *log_probabilities = work + f.n_components + k * n_own
-    work[k] = log(weights[k])
+    work[k] = log_weights[k]
     for i in range(n_own):
         log_probabilities[i] = log(params[k * n_own + i])
 
 
-cdef void prepare(const family_t *f, const double *weights, const double *params, double *work, double *pivot,
+cdef void prepare(const family_t *f, const double *log_weights, const double *params, double *work, double *pivot,
                   void *tables) noexcept nogil:
     categorical_of(f).kernels.lay_out(f, work, work + f.n_components, tables)
 

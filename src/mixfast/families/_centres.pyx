@@ -17,7 +17,7 @@ cdef inline const centres_kernels_t *kernels_of(const family_t *f) noexcept nogi
     return (<const context_t *> f.context).kernels
 
 
-cdef void prepare(const family_t *f, const double *weights, const double *params, double *work, double *pivot,
+cdef void prepare(const family_t *f, const double *log_weights, const double *params, double *work, double *pivot,
                   void *tables) noexcept nogil:
     """half_square | centres from the pivot, the mean of the centres where rows are dense. |c|^2 is that of the rounded
     centre."""

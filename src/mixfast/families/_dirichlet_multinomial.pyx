@@ -602,7 +602,7 @@ cdef int maximise_component(const family_t *f, Py_ssize_t k, const totals_t *tot
 
 # ---- the other verbs ------------------------------------------------------------------------------------------------
 
-cdef void prepare_component(const family_t *f, Py_ssize_t k, const double *weights, const double *params,
+cdef void prepare_component(const family_t *f, Py_ssize_t k, const double *log_weights, const double *params,
                             double *own_work, double *work) noexcept nogil:
     cdef const context_t *context = context_of(f)
     cdef Py_ssize_t d = context.n_columns, j
@@ -612,7 +612,7 @@ cdef void prepare_component(const family_t *f, Py_ssize_t k, const double *weigh
         log_ways(a[j], n_cells_of(context, j), context.count + context.first[j], 1, coefficients + context.first[j])
     log_ways(sum_of(a, d), n_cells_of(context, d), context.count + context.first[d], -1,
              coefficients + context.first[d])
-    constant_in(f, work, k)[0] = log(weights[k])
+    constant_in(f, work, k)[0] = log_weights[k]
 
 
 cdef double log_prior(const family_t *f, const double *params) noexcept nogil:

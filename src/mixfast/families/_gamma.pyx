@@ -43,14 +43,14 @@ def largest_rate(int real_bytes):
 
 # ---- Gamma ----
 
-cdef void prepare_gamma(const family_t *f, Py_ssize_t k, const double *weights, const double *params, double *own_work,
-                        double *work) noexcept nogil:
+cdef void prepare_gamma(const family_t *f, Py_ssize_t k, const double *log_weights, const double *params,
+                        double *own_work, double *work) noexcept nogil:
     """log p(x) = sum_j (a_j - 1) log x_j - x_j / scale_j - a_j log scale_j - log Gamma(a_j)"""
     cdef Py_ssize_t d = f.n_features // 2, j
     cdef const double *shapes = params + k * d
     cdef const double *scales = params + (f.n_components + k) * d
     cdef double *coefficients = coefficients_in(f, work, k)
-    cdef double constant = log(weights[k])
+    cdef double constant = log_weights[k]
     for j in range(d):
         coefficients[j] = -1 / scales[j]
         coefficients[d + j] = shapes[j] - 1
@@ -130,12 +130,12 @@ def bind_gamma(Py_ssize_t n_components, Py_ssize_t n_columns, object isa):
 
 # ---- exponential ----
 
-cdef void prepare_exponential(const family_t *f, Py_ssize_t k, const double *weights, const double *params,
+cdef void prepare_exponential(const family_t *f, Py_ssize_t k, const double *log_weights, const double *params,
                               double *own_work, double *work) noexcept nogil:
     """log p(x) = sum_j log rate_j - rate_j x_j"""
     cdef Py_ssize_t d = f.n_features, j
     cdef double *coefficients = coefficients_in(f, work, k)
-    cdef double constant = log(weights[k])
+    cdef double constant = log_weights[k]
     for j in range(d):
         coefficients[j] = -params[k * d + j]
         constant += log(params[k * d + j])

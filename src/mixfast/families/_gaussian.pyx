@@ -13,7 +13,7 @@ the shift of the mean, S / N - delta delta'; never E[x^2] - m^2, but where that 
 """
 
 from libc.float cimport FLT_MAX
-from libc.math cimport INFINITY, M_PI, fabs, isfinite, log, sqrt
+from libc.math cimport INFINITY, M_PI, exp, fabs, isfinite, log, sqrt
 from libc.string cimport memset
 
 from mixfast.engine._capsule cimport capsule_of, give_bounds, give_free_numbers
@@ -52,13 +52,24 @@ cdef double CARRY_ROUNDING = 1e-6   # a ceiling is kept as a float: 2^-23 of it 
 
 # ---- prepare --------------------------------------------------------------------------------------------------------
 
-cdef void centre_means(const family_t *f, const double *weights, const double *means, double *pivot,
+cdef inline double relative_weight(double log_weight, double largest) noexcept nogil:
+    """1 for the largest, whatever its logarithm is, and for all where that is -infinity."""
+    return exp(log_weight - largest) if isfinite(largest) else 1
+
+
+cdef void centre_means(const family_t *f, const double *log_weights, const double *means, double *pivot,
                        double *centred) noexcept nogil:
-    """pivot = the mean of the mixture; centred = means - pivot."""
+    """pivot = the mean of the mixture, that of the means where no component has a weight; centred = means - pivot."""
     cdef Py_ssize_t k, j, n_components = f.n_components, d = f.n_features
+    cdef double largest = -INFINITY, total = 0, share
     for k in range(n_components):
+        largest = max(largest, log_weights[k])
+    for k in range(n_components):
+        total += relative_weight(log_weights[k], largest)
+    for k in range(n_components):
+        share = relative_weight(log_weights[k], largest) / total
         for j in range(d):
-            pivot[j] += weights[k] * means[k * d + j]
+            pivot[j] += share * means[k * d + j]
     for k in range(n_components):
         for j in range(d):
             centred[k * d + j] = means[k * d + j] - pivot[j]
@@ -68,18 +79,18 @@ cdef inline double log_normaliser(Py_ssize_t d) noexcept nogil:
     return -0.5 * <double> d * log(2 * M_PI)
 
 
-cdef void prepare(const family_t *f, const double *weights, const double *params, double *work, double *pivot,
+cdef void prepare(const family_t *f, const double *log_weights, const double *params, double *work, double *pivot,
                   void *tables) noexcept nogil:
     cdef Py_ssize_t k
     cdef double *constant = work
     context_of(f).structure.log_determinants(f, params, constant)
     for k in range(f.n_components):
-        constant[k] += log(weights[k]) + log_normaliser(f.n_features)
-    centre_means(f, weights, params, pivot, work + f.n_components)
+        constant[k] += log_weights[k] + log_normaliser(f.n_features)
+    centre_means(f, log_weights, params, pivot, work + f.n_components)
     context_of(f).structure.fill_tables(f, params, work, tables)
 
 
-cdef void tied_prepare(const family_t *f, const double *weights, const double *params, double *work, double *pivot,
+cdef void tied_prepare(const family_t *f, const double *log_weights, const double *params, double *work, double *pivot,
                        void *tables) noexcept nogil:
     cdef Py_ssize_t n_components = f.n_components, d = f.n_features, k
     cdef const double *factor = params + n_components * d + d * d
@@ -87,16 +98,16 @@ cdef void tied_prepare(const family_t *f, const double *weights, const double *p
     cdef double *mean = constant + n_components
     cdef double *shift = mean + n_components * d
     cdef double log_det = log_diagonal(d, factor)
-    centre_means(f, weights, params, pivot, mean)
+    centre_means(f, log_weights, params, pivot, mean)
     for k in range(n_components):
-        constant[k] = log(weights[k]) + log_normaliser(d) + log_det
+        constant[k] = log_weights[k] + log_normaliser(d) + log_det
         upper_transposed_times(d, factor, mean + k * d, shift + k * d)
     context_of(f).rows.round_to_real(n_components * (1 + 2 * d), work, tables)
     context_of(f).gaussian.pack_triangle(d, factor, real_at(f, tables, n_components * (1 + 2 * d)))
 
 
-cdef void linear_prepare(const family_t *f, const double *weights, const double *params, double *work, double *pivot,
-                         void *tables) noexcept nogil:
+cdef void linear_prepare(const family_t *f, const double *log_weights, const double *params, double *work,
+                         double *pivot, void *tables) noexcept nogil:
     cdef Py_ssize_t n_components = f.n_components, d = f.n_features, k, i, j
     cdef const double *factor = params + n_components * d + d * d
     cdef double *constant = work
@@ -104,9 +115,9 @@ cdef void linear_prepare(const family_t *f, const double *weights, const double 
     cdef double *mean = coef + n_components * d
     cdef double *whitened = mean + n_components * d
     cdef double log_det = log_diagonal(d, factor)
-    centre_means(f, weights, params, pivot, mean)
+    centre_means(f, log_weights, params, pivot, mean)
     for k in range(n_components):
-        constant[k] = log(weights[k]) + log_normaliser(d) + log_det
+        constant[k] = log_weights[k] + log_normaliser(d) + log_det
         upper_transposed_times(d, factor, mean + k * d, whitened)
         for i in range(d):
             constant[k] -= 0.5 * whitened[i] * whitened[i]
@@ -160,7 +171,7 @@ cdef double MOST_SQUARED = 1e6
 cdef double MOST_SQUARED_FLOAT = 1e3
 
 
-cdef int linear_loses_digits(const family_t *f, const double *weights, const double *params,
+cdef int linear_loses_digits(const family_t *f, const double *log_weights, const double *params,
                              double *work) noexcept nogil:
     """work: centred[K][d] | pivot[d] | whitened[d]"""
     cdef Py_ssize_t n_components = f.n_components, d = f.n_features, k, i
@@ -171,7 +182,7 @@ cdef int linear_loses_digits(const family_t *f, const double *weights, const dou
     cdef double limit = MOST_SQUARED if f.real_bytes == 8 else MOST_SQUARED_FLOAT
     cdef double square
     memset(pivot, 0, d * sizeof(double))
-    centre_means(f, weights, params, pivot, centred)
+    centre_means(f, log_weights, params, pivot, centred)
     for k in range(n_components):
         square = 0
         upper_transposed_times(d, factor, centred + k * d, whitened)
@@ -293,9 +304,9 @@ cdef double norm_bound(Py_ssize_t n, const double *upper, double *square) noexce
     return sqrt(sqrt(total))
 
 
-cdef void full_prepare_carry(const family_t *f, Py_ssize_t k, const double *last_weights, const double *last_params,
-                             const double *weights, const double *params, double *own_work,
-                             double *carry) noexcept nogil:
+cdef void full_prepare_carry(const family_t *f, Py_ssize_t k, const double *last_log_weights,
+                             const double *last_params, const double *log_weights, const double *params,
+                             double *own_work, double *carry) noexcept nogil:
     """1 / sigma_min(A) = |A^-1| = |R U|, R the inverse of V, and that is at most 1 + |R U - I|, which is small when
     little has changed."""
     cdef Py_ssize_t n_components = f.n_components, d = f.n_features, i, j, m
@@ -307,8 +318,8 @@ cdef void full_prepare_carry(const family_t *f, Py_ssize_t k, const double *last
     cdef double *step = product + d * d
     cdef double *moved = step + d
     cdef double total = 0
-    carry[k] = log(last_weights[k]) + log_normaliser(d) + log_diagonal(d, last_factor)
-    carry[n_components + k] = log(weights[k]) + log_normaliser(d) + log_diagonal(d, factor)
+    carry[k] = last_log_weights[k] + log_normaliser(d) + log_diagonal(d, last_factor)
+    carry[n_components + k] = log_weights[k] + log_normaliser(d) + log_diagonal(d, factor)
     for j in range(d):
         step[j] = params[k * d + j] - last_params[k * d + j]
     upper_transposed_times(d, last_factor, step, moved)
@@ -327,15 +338,15 @@ cdef void full_prepare_carry(const family_t *f, Py_ssize_t k, const double *last
     carry[2 * n_components + k] = 1 / (1 + norm_bound(d, product, inverse))
 
 
-cdef void variances_prepare_carry(const family_t *f, Py_ssize_t k, const double *last_weights,
-                                  const double *last_params, const double *weights, const double *params,
+cdef void variances_prepare_carry(const family_t *f, Py_ssize_t k, const double *last_log_weights,
+                                  const double *last_params, const double *log_weights, const double *params,
                                   Py_ssize_t row_step, Py_ssize_t column_step, double *carry) noexcept nogil:
     """Diagonal matrices: sigma_min is the least ratio of scales, which stand at [k * row_step + j * column_step]."""
     cdef Py_ssize_t n_components = f.n_components, d = f.n_features, j, i
     cdef Py_ssize_t skipped = n_components * (d + row_step)
     cdef double last_scale, scale, shrink = INFINITY, total = 0, step
-    carry[k] = log(last_weights[k]) + log_normaliser(d)
-    carry[n_components + k] = log(weights[k]) + log_normaliser(d)
+    carry[k] = last_log_weights[k] + log_normaliser(d)
+    carry[n_components + k] = log_weights[k] + log_normaliser(d)
     for j in range(d):
         i = k * row_step + j * column_step
         last_scale, scale = last_params[skipped + i], params[skipped + i]
@@ -348,16 +359,16 @@ cdef void variances_prepare_carry(const family_t *f, Py_ssize_t k, const double 
     carry[3 * n_components + k] = sqrt(total)
 
 
-cdef void diagonal_prepare_carry(const family_t *f, Py_ssize_t k, const double *last_weights,
-                                 const double *last_params, const double *weights, const double *params,
+cdef void diagonal_prepare_carry(const family_t *f, Py_ssize_t k, const double *last_log_weights,
+                                 const double *last_params, const double *log_weights, const double *params,
                                  double *own_work, double *carry) noexcept nogil:
-    variances_prepare_carry(f, k, last_weights, last_params, weights, params, f.n_features, 1, carry)
+    variances_prepare_carry(f, k, last_log_weights, last_params, log_weights, params, f.n_features, 1, carry)
 
 
-cdef void spherical_prepare_carry(const family_t *f, Py_ssize_t k, const double *last_weights,
-                                  const double *last_params, const double *weights, const double *params,
+cdef void spherical_prepare_carry(const family_t *f, Py_ssize_t k, const double *last_log_weights,
+                                  const double *last_params, const double *log_weights, const double *params,
                                   double *own_work, double *carry) noexcept nogil:
-    variances_prepare_carry(f, k, last_weights, last_params, weights, params, 1, 0, carry)
+    variances_prepare_carry(f, k, last_log_weights, last_params, log_weights, params, 1, 0, carry)
 
 
 # ---- bind -----------------------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ cdef inline const linear_t *linear_of(const family_t *f) noexcept nogil:
     return <const linear_t *> f.context
 
 
-cdef void prepare(const family_t *f, const double *weights, const double *params, double *work, double *pivot,
+cdef void prepare(const family_t *f, const double *log_weights, const double *params, double *work, double *pivot,
                   void *tables) noexcept nogil:
     """Tables of the forms that `prepare_component` made."""
     linear_of(f).kernels.lay_out(f.n_components, f.n_features, work, tables)

@@ -22,12 +22,12 @@ cdef inline double alpha_of(const family_t *f) noexcept nogil:
     return (<const context_t *> f.context).alpha
 
 
-cdef void prepare_component(const family_t *f, Py_ssize_t k, const double *weights, const double *params,
+cdef void prepare_component(const family_t *f, Py_ssize_t k, const double *log_weights, const double *params,
                             double *own_work, double *work) noexcept nogil:
     """log p(x) = x . log p"""
     cdef Py_ssize_t d = f.n_features, j
     cdef double *log_p = coefficients_in(f, work, k)
-    constant_in(f, work, k)[0] = log(weights[k])
+    constant_in(f, work, k)[0] = log_weights[k]
     for j in range(d):
         log_p[j] = log(params[k * d + j])
 

@@ -30,7 +30,7 @@ cdef inline Py_ssize_t n_rates(const family_t *f) noexcept nogil:
     return f.n_features - context_of(f).is_exposed
 
 
-cdef void prepare_component(const family_t *f, Py_ssize_t k, const double *weights, const double *params,
+cdef void prepare_component(const family_t *f, Py_ssize_t k, const double *log_weights, const double *params,
                             double *own_work, double *work) noexcept nogil:
     """log p(x) = x . log rates - exposure * sum of rates"""
     cdef Py_ssize_t d = n_rates(f), j
@@ -40,7 +40,7 @@ cdef void prepare_component(const family_t *f, Py_ssize_t k, const double *weigh
     for j in range(d):
         log_rates[j] = log(rates[j])
         total += rates[j]
-    constant_in(f, work, k)[0] = log(weights[k])
+    constant_in(f, work, k)[0] = log_weights[k]
     if context_of(f).is_exposed:
         log_rates[d] = -total
     else:

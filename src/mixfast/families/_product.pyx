@@ -1,12 +1,10 @@
 """The verbs of a product of families: each part's verbs, called on its columns of the same chunk.
 
 Columns, parameters, statistics, tables and whatever else is laid out by the family are those of the parts, one after
-the other. Log densities add; the first part has the weights of the components in its own, the others have equal ones,
-which are taken off again. Ones would do without that, but families take the mean of the mixture for their pivot.
+the other. Log densities add; the first part has the weights of the components in its own, all others have weights of 1.
 """
 
 from cpython.ref cimport Py_INCREF
-from libc.math cimport log
 from libc.string cimport memcpy
 
 from mixfast.engine._capsule cimport BoundFamily, capsule_of, give_free_numbers, give_record, new_struct, record_size
@@ -27,8 +25,7 @@ ctypedef struct part_t:
 ctypedef struct context_t:
     Py_ssize_t n_parts
     Py_ssize_t n_shared_columns    # of scratch, which all parts use in turn
-    double *shares                 # [n_components], 1 / n_components each
-    double log_number              # of the components
+    double *log_ones               # [n_components], the logarithm of 1 each
     part_t *parts
 
 # The context of a product is the first member of a block that is freed with it.
@@ -73,8 +70,8 @@ cdef inline const void *real_at(const family_t *f, const void *values, Py_ssize_
     return <const char *> values + i * f.real_bytes
 
 
-cdef inline const double *weights_for(const family_t *f, Py_ssize_t i, const double *weights) noexcept nogil:
-    return weights if i == 0 else context_of(f).shares
+cdef inline const double *log_weights_for(const family_t *f, Py_ssize_t i, const double *log_weights) noexcept nogil:
+    return log_weights if i == 0 else context_of(f).log_ones
 
 
 cdef chunk_t columns_of(const family_t *f, const part_t *part, const chunk_t *chunk) noexcept nogil:
@@ -91,35 +88,35 @@ cdef totals_t totals_of(const part_t *part, const totals_t *totals) noexcept nog
     return own
 
 
-cdef void add_reals(const family_t *f, Py_ssize_t n, const void *terms, double shift, void *out) noexcept nogil:
-    """out += terms + shift"""
+cdef void add_reals(const family_t *f, Py_ssize_t n, const void *terms, void *out) noexcept nogil:
+    """out += terms"""
     cdef Py_ssize_t i
     if f.real_bytes == 8:
         for i in range(n):
-            (<double *> out)[i] += (<const double *> terms)[i] + shift
+            (<double *> out)[i] += (<const double *> terms)[i]
     else:
         for i in range(n):
-            (<float *> out)[i] += (<const float *> terms)[i] + <float> shift
+            (<float *> out)[i] += (<const float *> terms)[i]
 
 
-cdef void prepare_component(const family_t *f, Py_ssize_t k, const double *weights, const double *params,
+cdef void prepare_component(const family_t *f, Py_ssize_t k, const double *log_weights, const double *params,
                             double *own_work, double *work) noexcept nogil:
     cdef const part_t *part
     cdef Py_ssize_t i
     for i in range(context_of(f).n_parts):
         part = context_of(f).parts + i
         if part.family.prepare_component != NULL:
-            part.family.prepare_component(part.family, k, weights_for(f, i, weights), params + part.params, own_work,
-                                          work + part.work)
+            part.family.prepare_component(part.family, k, log_weights_for(f, i, log_weights), params + part.params,
+                                          own_work, work + part.work)
 
 
-cdef void prepare(const family_t *f, const double *weights, const double *params, double *work, double *pivot,
+cdef void prepare(const family_t *f, const double *log_weights, const double *params, double *work, double *pivot,
                   void *tables) noexcept nogil:
     cdef const part_t *part
     cdef Py_ssize_t i
     for i in range(context_of(f).n_parts):
         part = context_of(f).parts + i
-        part.family.prepare(part.family, weights_for(f, i, weights), params + part.params, work + part.work,
+        part.family.prepare(part.family, log_weights_for(f, i, log_weights), params + part.params, work + part.work,
                             pivot + part.column, <void *> real_at(f, tables, part.tables))
 
 
@@ -136,7 +133,7 @@ cdef int log_density(const family_t *f, const void *tables, const chunk_t *chunk
                                    out if i == 0 else terms) != 0:
             return MIXFAST_FAILED
         if i > 0:
-            add_reals(f, selection.n * chunk.stride, terms, context_of(f).log_number, out)
+            add_reals(f, selection.n * chunk.stride, terms, out)
     return 0
 
 
@@ -224,13 +221,13 @@ cdef double common_evidence(const family_t *f, const totals_t *totals, const dou
     return evidence
 
 
-cdef int loses_digits(const family_t *f, const double *weights, const double *params, double *work) noexcept nogil:
+cdef int loses_digits(const family_t *f, const double *log_weights, const double *params, double *work) noexcept nogil:
     cdef const part_t *part
     cdef Py_ssize_t i
     for i in range(context_of(f).n_parts):
         part = context_of(f).parts + i
         if part.family.shared_term != NULL and part.family.shared_term.loses_digits(
-                part.family, weights_for(f, i, weights), params + part.params, work + part.work):
+                part.family, log_weights_for(f, i, log_weights), params + part.params, work + part.work):
             return 1
     return 0
 
@@ -307,13 +304,12 @@ cdef inline const family_t *quickest(const family_t *own) noexcept nogil:
 
 
 cdef Py_ssize_t join(family_t *f, Parts parts_of, bint is_quick, context_t *context, part_t *parts) except -1:
-    """Fill f and its context, which has the shares already; how many doubles the sums of shared terms are."""
+    """Fill f and its context, which has its log_ones already; how many doubles the sums of shared terms are."""
     cdef Py_ssize_t n_parts = len(parts_of.bound), n_common = 0, n_free = 0, n_record = 0, i
     cdef const family_t *first = parts_of.family(0)
     cdef const family_t *own
     cdef part_t *part
     context.n_parts, context.parts, context.n_shared_columns = n_parts, parts, 0
-    context.log_number = log(<double> first.n_components)
     f.struct_size = sizeof(family_t)
     f.n_components, f.real_bytes, f.isa, f.context = first.n_components, first.real_bytes, first.isa, context
     for i in range(n_parts):
@@ -383,14 +379,14 @@ def bind_product(capsules):
             raise ValueError("a part of a product was bound to sparse rows: its columns should be dense")
         has_quick |= own.quick != NULL
     n_components = first.n_components
-    # the contexts of the product and of its quick product, the latter, the parts of both and the shares
+    # the contexts of the product and of its quick product, the latter, the parts of both and the logarithms of ones
     cdef family_t *f = new_struct(sizeof(contexts_t) + 2 * n_parts * sizeof(part_t) + n_components * sizeof(double))
     cdef contexts_t *contexts = <contexts_t *> f.context
     cdef part_t *parts = <part_t *> (contexts + 1)
-    cdef double *shares = <double *> (parts + 2 * n_parts)
-    contexts.own.shares = contexts.of_quick.shares = shares
+    cdef double *log_ones = <double *> (parts + 2 * n_parts)
+    contexts.own.log_ones = contexts.of_quick.log_ones = log_ones
     for k in range(n_components):
-        shares[k] = 1 / <double> n_components
+        log_ones[k] = 0
     join(f, parts_of, False, &contexts.own, parts)
     join_optional(f, parts_of)
     if has_quick:

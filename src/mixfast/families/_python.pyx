@@ -5,7 +5,6 @@ same. An exception is kept in `Verbs.error`, the verb reports failure, and the p
 """
 
 from cpython.ref cimport Py_INCREF
-from libc.math cimport log
 
 from mixfast.engine._capsule cimport capsule_of, give_free_numbers, new_struct
 from mixfast.engine._family cimport (
@@ -24,7 +23,7 @@ from mixfast.status import Status
 
 # What `prepare` leaves in the tables: where this pass's parameters are.
 ctypedef struct tables_t:
-    const double *weights
+    const double *log_weights
     const double *params
 
 
@@ -62,7 +61,7 @@ cdef class Verbs:
         target[:, :n_rows] = values.T
         target[:, n_rows:] = 0
         for k in range(f.n_components):
-            target[k, :n_rows] += log(tables.weights[k])
+            target[k, :n_rows] += tables.log_weights[k]
         return 0
 
     cdef int accumulate(self, const family_t *f, const tables_t *tables, const chunk_t *chunk, const double *resp,
@@ -109,9 +108,9 @@ cdef class Verbs:
         return 0
 
 
-cdef void prepare(const family_t *f, const double *weights, const double *params, double *work, double *pivot,
+cdef void prepare(const family_t *f, const double *log_weights, const double *params, double *work, double *pivot,
                   void *tables) noexcept nogil:
-    (<tables_t *> tables).weights = weights
+    (<tables_t *> tables).log_weights = log_weights
     (<tables_t *> tables).params = params
 
 

@@ -100,7 +100,7 @@ cdef void nearest_means(const family_t *f, const double *means, double *pivot) n
                 pivot[j] = means[k * d + j]
 
 
-cdef void prepare(const family_t *f, const double *weights, const double *params, double *work, double *pivot,
+cdef void prepare(const family_t *f, const double *log_weights, const double *params, double *work, double *pivot,
                   void *tables) noexcept nogil:
     cdef Py_ssize_t n_components = f.n_components, d = f.n_features, k, j
     cdef const double *degrees = params + degrees_at(f)
@@ -112,7 +112,7 @@ cdef void prepare(const family_t *f, const double *weights, const double *params
     cdef double *mean = gaussian + n_components
     structure.log_determinants(f, params, constant)
     for k in range(n_components):
-        constant[k] += (log(weights[k]) + lgamma_rise(0.5 * degrees[k], 0.5 * <double> d)
+        constant[k] += (log_weights[k] + lgamma_rise(0.5 * degrees[k], 0.5 * <double> d)
                         - 0.5 * <double> d * log(M_PI * degrees[k]))
         exponent[k] = 0.5 * (degrees[k] + <double> d)
         factor[k] = -2 / degrees[k]

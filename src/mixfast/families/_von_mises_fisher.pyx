@@ -5,7 +5,7 @@ C_d(kappa) exp(kappa mu'x); the M-step is mu = sum / |sum| and A_d(kappa) = |sum
 or where the concentration is shared, A_d(kappa) = the total of all |sum| / the total weight.
 """
 
-from libc.math cimport isfinite, log, sqrt
+from libc.math cimport isfinite, sqrt
 
 from mixfast.engine._capsule cimport capsule_of, give_free_numbers
 from mixfast.engine._family cimport (
@@ -47,7 +47,7 @@ cdef double largest_concentration(Py_ssize_t n_features) noexcept nogil:
     return 1e6 * <double> max(n_features - 1, 1)
 
 
-cdef void prepare_component(const family_t *f, Py_ssize_t k, const double *weights, const double *params,
+cdef void prepare_component(const family_t *f, Py_ssize_t k, const double *log_weights, const double *params,
                             double *own_work, double *work) noexcept nogil:
     cdef Py_ssize_t d = f.n_features, j
     cdef double *coefficients = coefficients_in(f, work, k)
@@ -56,7 +56,7 @@ cdef void prepare_component(const family_t *f, Py_ssize_t k, const double *weigh
     cdef double length = length_of(params + k * d, 1, d)
     for j in range(d):
         coefficients[j] = kappa * (params[k * d + j] / length)
-    constant_in(f, work, k)[0] = log(weights[k]) + log_sphere_normaliser(d, kappa)
+    constant_in(f, work, k)[0] = log_weights[k] + log_sphere_normaliser(d, kappa)
 
 
 cdef double length_of(const double *sums, double count, Py_ssize_t d) noexcept nogil:

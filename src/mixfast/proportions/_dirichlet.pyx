@@ -2,7 +2,7 @@
 
 from libc.math cimport INFINITY, log
 
-from mixfast.proportions._proportions cimport Proportions, proportions_t
+from mixfast.proportions._proportions cimport Proportions, proportions_t, take_logarithms
 
 
 cdef void maximise(const proportions_t *proportions, Py_ssize_t n, const double *counts, double total,
@@ -31,7 +31,8 @@ cdef class DirichletWeights(Proportions):
 
     def __cinit__(self, double concentration):
         self.concentration = concentration
-        self.c.maximise, self.c.log_prior, self.c.ranked = maximise, log_prior, NULL
+        self.c.maximise, self.c.log_weights = maximise, take_logarithms
+        self.c.log_prior, self.c.ranked = log_prior, NULL
         self.c.context = &self.concentration
 
     def __reduce__(self):

@@ -1,6 +1,6 @@
 """Weights by maximum likelihood: a component's share of the rows."""
 
-from mixfast.proportions._proportions cimport Proportions, proportions_t
+from mixfast.proportions._proportions cimport Proportions, proportions_t, take_logarithms
 
 
 cdef void maximise(const proportions_t *proportions, Py_ssize_t n, const double *counts, double total,
@@ -11,7 +11,8 @@ cdef void maximise(const proportions_t *proportions, Py_ssize_t n, const double 
 
 
 cdef proportions_t FREE
-FREE.maximise, FREE.log_prior, FREE.ranked, FREE.context = maximise, NULL, NULL, NULL
+FREE.maximise, FREE.log_weights = maximise, take_logarithms
+FREE.log_prior, FREE.ranked, FREE.context = NULL, NULL, NULL
 
 
 cdef const proportions_t *free_proportions() noexcept nogil:

@@ -9,17 +9,26 @@ cdef struct proportions_t
 # lost its rows.
 ctypedef void (*maximise_weights_fn)(const proportions_t *, Py_ssize_t n, const double *counts, double total,
                                      double *weights) noexcept nogil
+# log_weights[n], what families take for the logarithms of how likely each component is, from weights[n]; -infinity
+# where a component has none.
+ctypedef void (*log_weights_fn)(const proportions_t *, Py_ssize_t n, const double *weights,
+                                double *log_weights) noexcept nogil
 # The log density of the prior at weights[n], up to a constant.
 ctypedef double (*log_prior_fn)(const proportions_t *, Py_ssize_t n, const double *weights) noexcept nogil
 
 cdef struct proportions_t:
     maximise_weights_fn maximise
+    log_weights_fn log_weights
     log_prior_fn log_prior         # NULL: a flat prior
     const Py_ssize_t *ranked       # [n], components from the largest to the smallest where a start should know; or NULL
     const void *context            # the kind's own constants
 
 cdef class Proportions:
     cdef proportions_t c
+
+# `log_weights` of kinds whose numbers are the weights themselves.
+cdef void take_logarithms(const proportions_t *, Py_ssize_t n, const double *weights,
+                          double *log_weights) noexcept nogil
 
 # Which cluster becomes which component: where some components are to be larger than others, they take the larger
 # clusters. Changes labels[n_rows] and the rows of centres[n, d]; `counts` and `places` are room for n numbers.

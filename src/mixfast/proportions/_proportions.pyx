@@ -1,5 +1,6 @@
 """What every kind of proportions is: see `_proportions.pxd` for the verbs."""
 
+from libc.math cimport INFINITY, log
 from libc.stdint cimport int64_t
 
 
@@ -9,6 +10,13 @@ cdef class Proportions:
     def n_parameters(self, n_components):
         """How many numbers of the weights are free, for criteria."""
         raise NotImplementedError
+
+
+cdef void take_logarithms(const proportions_t *proportions, Py_ssize_t n, const double *weights,
+                          double *log_weights) noexcept nogil:
+    cdef Py_ssize_t k
+    for k in range(n):
+        log_weights[k] = -INFINITY if weights[k] == 0 else log(weights[k])
 
 
 cdef void arrange_clusters(const proportions_t *proportions, Py_ssize_t n, Py_ssize_t n_rows,

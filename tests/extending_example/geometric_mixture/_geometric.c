@@ -8,12 +8,12 @@
 
 #include "family.h"
 
-static void prepare(const mixfast_family *f, const double *weights, const double *params, double *work, double *pivot,
-                    void *tables) {
+static void prepare(const mixfast_family *f, const double *log_weights, const double *params, double *work,
+                    double *pivot, void *tables) {
     double *constant = tables, *slope = constant + f->n_components;
     (void)work, (void)pivot; /* the rows are wanted as they are */
     for (ptrdiff_t k = 0; k < f->n_components; k++) {
-        constant[k] = log(weights[k]);
+        constant[k] = log_weights[k];
         for (ptrdiff_t j = 0; j < f->n_features; j++) {
             constant[k] += log(params[k * f->n_features + j]);
             slope[k * f->n_features + j] = log1p(-params[k * f->n_features + j]);
