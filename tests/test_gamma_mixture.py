@@ -249,6 +249,46 @@ def test_a_column_of_zeros_has_the_largest_rate(dtype, most):
     assert np.all(np.isfinite(model.score_samples(X)))
 
 
+@pytest.mark.parametrize("unit", [1e-30, 1e30])
+def test_scales_are_right_as_long_as_the_precision_holds_them(unit):
+    X = (unit * positive_rows(np.random.default_rng(14), 200, 2)).astype(np.float32)
+    model = GammaMixture(1).fit(X)
+    assert_allclose(model.shapes_[0] * model.scales_[0], X.mean(axis=0, dtype=float), rtol=1e-6)
+    assert_allclose(model.shapes_, GammaMixture(1).fit(X.astype(float)).shapes_, rtol=1e-6)
+    log_prob = stats.gamma(model.shapes_[0], scale=model.scales_[0].astype(float)).logpdf(X).sum(axis=1)
+    assert_allclose(model.score_samples(X), log_prob, rtol=1e-5)
+
+
+@pytest.mark.parametrize(("dtype", "small"), [(np.float32, 1e-36), (np.float64, 1e-305)])
+def test_scales_that_the_precision_does_not_hold_are_an_error(dtype, small):
+    """Shapes are 2500: 0 would be no scale, and one with few digits the scale of other rows."""
+    X = (small * np.random.default_rng(15).normal(1, 0.02, (50, 1))).astype(dtype)
+    with pytest.raises(ValueError, match="Scale the columns of X"):
+        GammaMixture(1).fit(X)
+    result = fit_many([X, X / dtype(small)], GammaMixture(1))
+    assert result.status[0] == Status.NOT_FINITE
+    assert_allclose(result.shapes[1] * result.scales[1], (X / dtype(small)).mean(), rtol=1e-6)
+    heavy = np.full((50, 1), np.finfo(dtype).tiny)
+    heavy[:5] = np.finfo(dtype).max  # a tenth of it is the mean, and the shape is below 0.01
+    assert fit_many([heavy], GammaMixture(1)).status[0] == Status.NOT_FINITE
+
+
+def test_log_densities_of_possible_rows_are_finite_in_float32():
+    """They are computed in float64, and may be beyond the least float32."""
+    least = np.finfo(np.float32).min
+    model = GammaMixture.from_parameters(
+        weights=np.ones(1, np.float32), shapes=np.ones((1, 1), np.float32), scales=np.full((1, 1), 1e-30, np.float32)
+    )
+    X = np.array([[1e-30], [1e20]], np.float32)
+    assert_allclose(model.score_samples(X), [-1 - np.log(1e-30), least], rtol=1e-6)
+    assert_allclose(model.component_log_density(X)[:, 0], model.score_samples(X), rtol=1e-6)
+    assert model.score_samples(X.astype(float))[1] == pytest.approx(-1e50)
+    rows = np.random.default_rng(17).gamma(2, 1e-15, (20, 1)).astype(np.float32)
+    result = fit_many([rows], GammaMixture(1))
+    for predict in (result[0].score_samples, lambda far: result.score_samples([far])[0]):
+        assert_allclose(predict(np.array([[1e-15], [1e30]], np.float32)), [33.7, least], atol=1)
+
+
 def test_a_scale_of_the_data_moves_the_parameters_alone():
     X = positive_rows(np.random.default_rng(11), 500, 2)
     for mixture, volume in ((GammaMixture, -np.log(1e200) * 2), (ExponentialMixture, -np.log(1e200) * 2)):

@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
 from test_python_family import Geometric
 from twins import DTYPES, FAMILIES, PRODUCTS, random_weights
 
@@ -44,6 +45,43 @@ def engine(family, X, weights, params, kind=EM, isa=None, sample_weight=None, **
     em = kind(family.bind(len(weights), X.shape[1], X.dtype, isa), Rows(X, sample_weight), **options)
     em.set_state(weights, family.params_layout(len(weights), X.shape[1]).pack(params))
     return em
+
+
+# ---- float32 rows that are computed in float64 --------------------------------------------------------------------
+
+
+def test_a_column_of_zeros_beside_a_gamma_part_has_the_rate_of_float32():
+    X = np.random.default_rng(3).gamma(2, size=(50, 2)).astype(np.float32)
+    X[:, 1] = 0
+    model = ProductMixture([(0, Gamma()), (1, Exponential())])
+    with pytest.warns(ConvergenceWarning, match="kept at its maximum"):
+        fitted = clone(model).fit(X)
+    assert fitted.components_["1"].rates_[0, 0] == np.float32(1e30)
+    gamma = GammaMixture().fit(X[:, :1])
+    assert_allclose(fitted.score_samples(X), gamma.score_samples(X[:, :1]) + np.log(1e30), rtol=1e-6)
+    assert fitted.lower_bound_ == pytest.approx(gamma.lower_bound_ + np.log(1e30), rel=1e-6)
+    result = fit_many([X], model)
+    assert result.status[0] == fitted.status_
+    assert result[0].components_["1"].rates_[0, 0] == np.float32(1e30)
+
+
+@pytest.mark.parametrize("part", [Gaussian, StudentT])
+def test_precisions_beyond_float32_are_an_error_beside_a_gamma_part(part):
+    X = np.ones((4000, 2), np.float32)
+    X[:, 0] = np.random.default_rng(4).gamma(2, size=4000)
+    X[:, 1] = 0
+    X[:2, 1] = -1e-18, 1e-18  # a variance of 5e-40
+    for covariance_type in ("diag", "full"):
+        model = ProductMixture([(0, Gamma()), (1, part(covariance_type=covariance_type, reg_covar=0.0))], max_iter=0)
+        with pytest.raises(ValueError, match="pass float64 data"):
+            clone(model).fit(X)
+        result = fit_many([X, 1e9 * X], model)
+        assert result.status.tolist() == [Status.NOT_FINITE, Status.OK]
+        assert np.all(np.isnan(result.weights[0]))
+        variance = result[1].components_["1"].covariances_.ravel()
+        assert_allclose(
+            variance, clone(model).fit(1e9 * X.astype(float)).components_["1"].covariances_.ravel(), rtol=1e-6
+        )
 
 
 # ---- the family ------------------------------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from mixfast.engine._fit import Fit
 from mixfast.engine._rows import Rows
 from mixfast.estimators._base import CRITERIA, BaseMixture
 from mixfast.estimators._parameters import unfitted_copy
-from mixfast.families.rounding import rounded_above_zero
+from mixfast.families.rounding import rounded_above_zero, rounded_finite
 from mixfast.read_only import frozen
 from mixfast.row_data import check_names, rows_with, separated
 from mixfast.status import Status
@@ -93,7 +93,7 @@ class BatchResult:
         bad = fails | np.isnan(weights[:, 0])
         weights[bad] = self._params[bad] = np.nan
         self._weights, self.weights = weights, rounded_above_zero(weights, self.dtype)
-        self.lower_bound = np.where(bad, np.nan, lower_bound).astype(self.dtype)
+        self.lower_bound = rounded_finite(np.where(bad, np.nan, lower_bound), self.dtype)
 
     def __setattr__(self, name, value):
         if name.startswith("_") or name in ASSIGNABLE or name not in dir(self):
@@ -527,7 +527,7 @@ class BatchResult:
             **{name: computed},
         )
         if computed is not values:
-            values[...] = computed
+            values[...] = rounded_finite(computed, values.dtype)
         if n_impossible:
             BaseMixture._warn_of_impossible_rows()
 

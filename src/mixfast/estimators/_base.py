@@ -34,7 +34,7 @@ from mixfast.estimators._domain import first_outside
 from mixfast.estimators._rows import read_rows
 from mixfast.estimators._statistics import FromStatistics
 from mixfast.families.domains import SUM_TOLERANCE
-from mixfast.families.rounding import rounded_above_zero
+from mixfast.families.rounding import rounded_above_zero, rounded_finite
 from mixfast.fitting import bind_model, fingerprint, plan_of
 from mixfast.proportions._dirichlet import DirichletWeights
 from mixfast.proportions._fixed import FixedWeights
@@ -434,7 +434,6 @@ class BaseMixture(FromStatistics, DensityEstimator):
 
     def _finish(self, best, layout, dtype, reorders=True):
         """Publish the best start and warn of what its status says."""
-        scalar = dtype.type
         self.weights_ = rounded_above_zero(best.weights, dtype)
         self._publish(layout.view(best.params), dtype)
         if self.canonical_order and reorders:
@@ -442,11 +441,12 @@ class BaseMixture(FromStatistics, DensityEstimator):
             order = self._family().canonical_order(self._collect())
             self.weights_ = self.weights_[order]
             self._publish(self._family().reorder(layout.view(best.params), order), dtype)
+        if not all(np.all(np.isfinite(array)) for array in self._collect()):  # in the precision of the data
+            raise self._status_error(Status.NOT_FINITE, dtype)
         self._remember_structure()
         self.converged_ = best.converged
         self.n_iter_ = best.n_iter
-        self.lower_bound_ = scalar(best.lower_bound)
-        self.lower_bounds_ = [scalar(bound) for bound in best.lower_bounds]
+        self.lower_bound_, *self.lower_bounds_ = rounded_finite([best.lower_bound, *best.lower_bounds], dtype)
         self.status_ = Status(best.status)
         if best.status & WARNED:
             self._warn_of_status(best.status)
@@ -652,7 +652,7 @@ class BaseMixture(FromStatistics, DensityEstimator):
         if dtype != out_dtype:
             out = out._replace(
                 **{
-                    name: values.astype(out_dtype)
+                    name: rounded_finite(values, out_dtype)
                     for name, values in out._asdict().items()
                     if values is not None and name != "labels"
                 }
@@ -737,7 +737,7 @@ class BaseMixture(FromStatistics, DensityEstimator):
         out = np.empty((p.rows.X.shape[0], p.n_components), p.dtype)
         evaluate_components(p, out)
         out += math.log(p.n_components)
-        return out.astype(out_dtype, copy=False)
+        return rounded_finite(out, out_dtype)
 
     def _n_parameters(self):
         n_components = len(self.weights_)

@@ -78,7 +78,8 @@ class GammaMixture(_PositiveMixture):
         At most 1e6, which a column that is constant within a component reaches; `status_` then has
         `Status.CAPPED_PARAMETER`. The standard deviation is the mean divided by the root of the shape.
     scales_ : ndarray of shape (n_components, n_features)
-        Means divided by shapes. `sample` gives the largest float64 for draws beyond it.
+        Means divided by shapes; those that the precision of the rows cannot hold, below 2.2e-308, and below 1.2e-38 or
+        above 3.4e38 for float32 rows, are an error. `sample` gives the largest float64 for draws beyond it.
     converged_, n_iter_, lower_bound_, lower_bounds_, status_, n_features_in_, feature_names_in_
         As in `GaussianMixture`.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from itertools import chain
 from numbers import Integral
 from typing import NamedTuple
 
@@ -305,6 +306,10 @@ class ProductMixture(BaseMixture):
     def _family(self):
         mixtures = self._mixtures().values()
         return Product([own._family() for own in mixtures], [own.n_features_in_ for own in mixtures])
+
+    def _published(self, params):
+        parts = zip(self._mixtures().values(), self._family().split(params), strict=True)
+        return tuple(chain(*(own._published(record) for own, record in parts)))
 
     def _publish(self, params, dtype):
         # copies: what was fitted before stays as it is, for a fit that fails after this

@@ -6,7 +6,7 @@ With m the mean of x and s = log m - mean of log x, the M-step is log a - psi(a)
 Exponential: parameters: rates[K][d]; statistics: sums[K][d], of x. The M-step is rate 1 / m.
 """
 
-from libc.float cimport DBL_MIN
+from libc.float cimport DBL_MAX, DBL_MIN, FLT_MAX, FLT_MIN
 from libc.math cimport exp, fabs, isfinite, lgamma, log, sqrt
 
 from mixfast.engine._capsule cimport capsule_of, give_free_numbers
@@ -24,10 +24,16 @@ from mixfast.families._linear cimport coefficients_in, constant_in, linear_t, ne
 ctypedef struct context_t:
     linear_t linear
     double most    # the largest shape or rate
+    double least_scale, most_scale    # numbers that the precision of the rows holds with all digits
 
 
 cdef inline double most_of(const family_t *f) noexcept nogil:
     return (<const context_t *> f.context).most
+
+
+cdef inline bint is_scale(const family_t *f, double scale) noexcept nogil:
+    cdef const context_t *context = <const context_t *> f.context
+    return context.least_scale <= scale <= context.most_scale
 
 
 # Where shapes are capped, at a standard deviation of a thousandth of the mean. The terms of the log density, some shape
@@ -36,9 +42,9 @@ cdef inline double most_of(const family_t *f) noexcept nogil:
 cdef double LARGEST_SHAPE = 1e6
 
 
-def largest_rate(int real_bytes):
+cdef double largest_rate(int bytes_of_rows):
     """Where rates are capped: only zeros have larger ones. It is finite in the precision of the rows."""
-    return 1e300 if real_bytes == 8 else 1e30
+    return 1e300 if bytes_of_rows == 8 else 1e30
 
 
 # ---- Gamma ----
@@ -93,7 +99,9 @@ cdef int maximise_gamma(const family_t *f, Py_ssize_t k, const totals_t *totals,
         else:
             shapes[j] = most
             status = MIXFAST_CAPPED_PARAMETER | MIXFAST_SPURIOUS_COMPONENT
-        scales[j] = max(mean / shapes[j], DBL_MIN)
+        scales[j] = mean / shapes[j]
+        if not is_scale(f, scales[j]):
+            return MIXFAST_NOT_FINITE
     return status
 
 
@@ -111,17 +119,22 @@ cdef int constrain_gamma(const family_t *f, const double *numbers, double *work,
     for i in range(n):
         params[i] = min(exp(numbers[i]), most_of(f))
         params[n + i] = exp(numbers[n + i]) / params[i]
-        if not (params[i] >= DBL_MIN and params[n + i] >= DBL_MIN and isfinite(params[n + i])):
+        if not (params[i] >= DBL_MIN and is_scale(f, params[n + i])):
             return 1
     return 0
 
 
-def bind_gamma(Py_ssize_t n_components, Py_ssize_t n_columns, object isa):
+def bind_gamma(Py_ssize_t n_components, Py_ssize_t n_columns, object isa, int bytes_of_rows):
+    """`bytes_of_rows`: 4 or 8, of a number of the user's rows, whose precision parameters are rounded to."""
     if n_columns % 2:
         raise ValueError(f"rows of {n_columns} columns are not x and log x")
     cdef family_t *f = new_linear(sizeof(context_t), n_components, n_columns, sizeof(double), isa, False)
     cdef context_t *context = <context_t *> f.context
     context.most = LARGEST_SHAPE
+    if bytes_of_rows == 8:
+        context.least_scale, context.most_scale = DBL_MIN, DBL_MAX
+    else:
+        context.least_scale, context.most_scale = FLT_MIN, FLT_MAX
     f.flops_per_component = 500 * n_columns  # some steps of Newton's method for every other
     f.prepare_component, f.maximise_component = prepare_gamma, maximise_gamma
     give_free_numbers(f, f.n_params, unconstrain_gamma, constrain_gamma)
@@ -181,10 +194,11 @@ cdef int constrain_exponential(const family_t *f, const double *numbers, double 
     return 0
 
 
-def bind_exponential(Py_ssize_t n_components, Py_ssize_t n_features, int real_bytes, object isa):
+def bind_exponential(Py_ssize_t n_components, Py_ssize_t n_features, int real_bytes, object isa, int bytes_of_rows):
+    """`bytes_of_rows`: as in `bind_gamma`; beside a Gamma part float32 rows are computed in float64."""
     cdef family_t *f = new_linear(sizeof(context_t), n_components, n_features, real_bytes, isa, False)
     cdef context_t *context = <context_t *> f.context
-    context.most = largest_rate(real_bytes)
+    context.most = largest_rate(bytes_of_rows)
     f.prepare_component, f.maximise_component = prepare_exponential, maximise_exponential
     give_free_numbers(f, f.n_params, unconstrain_exponential, constrain_exponential)
     return capsule_of(f)

@@ -24,7 +24,15 @@ class GammaStats(NamedTuple):
     sums: np.ndarray
 
 
-class Gamma(Family):
+class _OfRows(Family):
+    """A family that knows the precision of the user's rows, which parameters are rounded to: rows may be computed in
+    another."""
+
+    def __init__(self, dtype=np.float64):
+        self.dtype = np.dtype(dtype)
+
+
+class Gamma(_OfRows):
     """log p(x | k) = sum_j (a_kj - 1) log x_j - x_j / scale_kj - a_kj log scale_kj - log Gamma(a_kj), for x > 0."""
 
     # float32 has no digits for the log density of shapes beyond 1e3, ordinary ones. 100,000 x 8 rows of it, K=8: a fit
@@ -54,7 +62,7 @@ class Gamma(Family):
         rows[:, :n_features] = X
         with np.errstate(divide="ignore"):  # a batch has zeros in the place of problems that are outside the domain
             np.log(rows[:, :n_features], out=rows[:, n_features:])
-        return Encoded(self, rows, seeds=rows[:, n_features:])
+        return Encoded(type(self)(X.dtype), rows, seeds=rows[:, n_features:])
 
     def blank(self, n_components, n_features):
         return np.ones(self.params_layout(n_components, n_features).size)
@@ -63,7 +71,7 @@ class Gamma(Family):
         return self.blank(*np.shape(centres))  # its statistics are measured from nothing
 
     def bind(self, n_components, n_features, dtype, isa=None):
-        return bind_gamma(n_components, n_features, isa)
+        return bind_gamma(n_components, n_features, isa, self.dtype.itemsize)
 
     def sample(self, params, labels, rng):
         with np.errstate(over="ignore"):
@@ -83,7 +91,7 @@ class ExponentialStats(NamedTuple):
     sums: np.ndarray
 
 
-class Exponential(Family):
+class Exponential(_OfRows):
     """log p(x | k) = sum_j log rate_kj - rate_kj x_j, for x >= 0."""
 
     Params = ExponentialParams
@@ -101,7 +109,7 @@ class Exponential(Family):
 
     def encode(self, X):
         """k-means is made of cube roots, which are nearly normal: Wilson & Hilferty, PNAS 17 (1931), 684-688."""
-        return Encoded(self, X, seeds=lambda offsets: np.cbrt(X))
+        return Encoded(type(self)(X.dtype), X, seeds=lambda offsets: np.cbrt(X))
 
     def blank(self, n_components, n_features):
         return np.ones(self.params_layout(n_components, n_features).size)
@@ -110,7 +118,8 @@ class Exponential(Family):
         return self.blank(*np.shape(centres))  # its statistics are measured from nothing
 
     def bind(self, n_components, n_features, dtype, isa=None):
-        return bind_exponential(n_components, n_features, np.dtype(dtype).itemsize, isa)
+        real_bytes = np.dtype(dtype).itemsize
+        return bind_exponential(n_components, n_features, real_bytes, isa, min(real_bytes, self.dtype.itemsize))
 
     def sample(self, params, labels, rng):
         rates = params.rates[labels]

@@ -14,6 +14,15 @@ def rounded_above_zero(values, dtype):
     return np.where(values > 0, np.maximum(rounded, np.finfo(dtype).smallest_subnormal), rounded)
 
 
+def rounded_finite(values, dtype):
+    """Nor does a finite log density become that of an impossible row: beyond the largest number it is that."""
+    values = np.asarray(values)
+    if values.dtype == dtype:
+        return values
+    most = np.finfo(dtype).max
+    return np.where(np.isfinite(values), np.clip(values, -most, most), values).astype(dtype)
+
+
 def rounded_below_one(values, dtype):
     """Nor must what is almost certain become certain: the other value would be impossible."""
     rounded = values.astype(dtype)
