@@ -15,12 +15,14 @@ from mixfast.engine._family cimport (
     MIXFAST_LOST_DIGITS,
     MIXFAST_NOT_FINITE,
     MIXFAST_SPURIOUS_COMPONENT,
+    accumulate_common_fn,
     chunk_t,
     family_t,
     totals_t,
 )
 from mixfast.engine._pass cimport (
     LANE_COUNTS,
+    LANE_ENTROPY,
     LANE_EVIDENCE,
     LANE_IMPOSSIBLE,
     STOPPED,
@@ -30,6 +32,7 @@ from mixfast.engine._pass cimport (
     copy_of,
     cut,
     find_log_weights,
+    n_common_of,
     pass_t,
     prepare,
     round_flops,
@@ -80,8 +83,9 @@ cdef int unshared(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, works
 
 cdef int add_common(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, const workspace_t *space,
                     double *lane) noexcept nogil:
-    p.family.shared_term.accumulate_common(p.family, chunk, space.weight, space.family_scratch,
-                                           lane + LANE_COUNTS + p.family.n_components)
+    cdef accumulate_common_fn accumulate = (p.family.posterior.accumulate_common if p.family.shared_term == NULL
+                                            else p.family.shared_term.accumulate_common)
+    accumulate(p.family, chunk, space.weight, space.family_scratch, lane + LANE_COUNTS + p.family.n_components)
     return 0
 
 
@@ -100,13 +104,15 @@ cdef int add_rows(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, const
     return 0
 
 
-cdef int gather_common(const pass_t *p) noexcept nogil:
-    """What no parameter enters, about the mean of the rows, which is found about the first of them."""
+cdef int gather_common(pass_t *p) noexcept nogil:
+    """Once for a set of rows: what no parameter enters, about the mean of the rows, which is found about the first of them."""
     cdef pass_t own = p[0]
     cdef const double *total = p.lanes + LANE_COUNTS + p.family.n_components
     cdef Py_ssize_t d = p.family.n_features, j
     cdef strategy_t strategy = usual()
     cdef int code
+    if p.has_common or n_common_of(p.family) == 0:
+        return 0
     strategy.assign, strategy.deliver = unshared, add_rows
     for j in range(d):
         own.origin[j] = value_of(&p.rows, 0, j)
@@ -120,8 +126,13 @@ cdef int gather_common(const pass_t *p) noexcept nogil:
     memcpy(own.pivot, own.origin, d * sizeof(double))
     code = visit(&own, &strategy)
     if code == 0:
-        memcpy(own.common, total, p.family.shared_term.n_common * sizeof(double))
+        memcpy(own.common, total, n_common_of(p.family) * sizeof(double))
+        p.has_common = True
     return code
+
+
+cdef int gather_common_of_prior(pass_t *p) noexcept nogil:
+    return 0 if p.family.posterior == NULL else gather_common(p)
 
 
 cdef double evidence_of(const pass_t *p) noexcept nogil:
@@ -220,8 +231,9 @@ cdef int start_em(em_t *em, assign_fn assign, const void *data, int n_passes) no
     Where the means are known, n_passes=1 is enough; a family may want some after these."""
     cdef pass_t *p = em.p
     cdef strategy_t strategy = usual()
-    cdef int _round, code = 0
+    cdef int _round, code
     reset(&em.pruning, p)
+    code = gather_common_of_prior(p)
     strategy.assign, strategy.assign_data = assign, data
     for _round in range(n_passes + p.family.further_start_passes):
         if code == 0:
@@ -302,14 +314,14 @@ cdef int advance(em_t *em, double *objective) noexcept nogil:
     cdef const family_t *family = p.family
     cdef int status = em.status, code = 0
     em.n_passes += 1
+    if family.posterior != NULL:
+        return update_posterior(em, objective)
     if family.quick == NULL or em.is_careful or not p.total_weight > 0 or quick_loses_digits(p):
         return advance_by_one(em, objective)
     memcpy(p.last_state, p.weights, family.n_components * sizeof(double))
     memcpy(p.last_state + family.n_components, p.params, family.n_params * sizeof(double))
     p.family = family.quick
-    if not p.has_common:
-        code = gather_common(p)
-        p.has_common = code == 0
+    code = gather_common(p)
     if code == 0:
         code = advance_by_one(em, objective)
     p.family = family
@@ -327,6 +339,39 @@ cdef int find_log_prior(const pass_t *p, double *log_prior) noexcept nogil:
     if p.proportions.log_prior != NULL:
         log_prior[0] += p.proportions.log_prior(p.proportions, p.family.n_components, p.weights)
     return MIXFAST_FAILED if log_prior[0] != log_prior[0] and p.family.needs_gil else 0
+
+
+cdef double evidence_lower_bound(const pass_t *p) noexcept nogil:
+    """After the M-step of a posterior, in nats: the sum over components of the log evidence of their statistics, that of
+    the counts, and the entropy of the responsibilities. No lower bound of any other posterior is higher at these
+    responsibilities."""
+    cdef const double *counts = p.lanes + LANE_COUNTS
+    cdef double total = p.lanes[LANE_ENTROPY] + p.total_base
+    cdef Py_ssize_t k
+    total += p.family.posterior.log_evidence(p.family, counts, p.params, p.work)
+    for k in range(p.family.n_components):
+        total += p.work[k]
+    return total + p.proportions.log_evidence(p.proportions, p.family.n_components, p.weights)
+
+
+cdef int update_posterior(em_t *em, double *objective) noexcept nogil:
+    """`advance` by variational Bayes: the objective is the evidence lower bound at the responsibilities of the pass."""
+    cdef pass_t *p = em.p
+    cdef int code = gather_common_of_prior(p)
+    if code == 0:
+        code = run_pruned(em)
+    if code != 0:
+        return code
+    em.n_impossible = p.lanes[LANE_IMPOSSIBLE]
+    objective[0] = p.lanes[LANE_EVIDENCE]
+    if objective[0] == objective[0] and objective[0] < INFINITY:
+        code = maximise_all(em)
+        if code != 0 or em.status & MIXFAST_NOT_FINITE:
+            return code
+        objective[0] = evidence_lower_bound(p)
+    if objective[0] != objective[0] or objective[0] == INFINITY:
+        em.status |= MIXFAST_NOT_FINITE
+    return 0
 
 
 cdef int advance_by_one(em_t *em, double *objective) noexcept nogil:

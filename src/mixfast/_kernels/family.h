@@ -234,6 +234,22 @@ typedef struct {
     mixfast_restore restore;
 } mixfast_record;
 
+/* Posteriors: parameters that are those of the components' posterior under a conjugate prior, of which `prepare` makes
+ * expected log densities. `maximise` then is the update of variational Bayes, and EM increases the evidence lower bound. */
+
+/* The log marginal likelihood of the rows that gave a component its statistics, f(rows) = integral of the likelihood
+ * under the prior, but for terms of rows alone. What `maximise` added to the statistics (`reg_covar`) is taken into
+ * account. Returns what all components have in common.
+ * IN counts[K], params[n_params]; OUT own[K]. */
+typedef double (*mixfast_log_evidence)(const mixfast_family *, const double *counts, const double *params, double *own);
+
+typedef struct {
+    mixfast_log_evidence log_evidence;
+    ptrdiff_t n_common; /* doubles; 0 where the prior does not depend on the rows */
+    mixfast_accumulate_common accumulate_common; /* then: as that of a shared term. `maximise` finds the sums in
+                                                    `common` */
+} mixfast_posterior;
+
 struct mixfast_family {
     size_t struct_size;               /* sizeof(mixfast_family) where the family was built */
     ptrdiff_t n_components, n_features;
@@ -270,6 +286,7 @@ struct mixfast_family {
     const mixfast_record *record;
     mixfast_recentre recentre;
     int further_start_passes;         /* M-steps of a start after the one that measures about the means */
+    const mixfast_posterior *posterior;
 };
 
 /* What a struct holds at least: all that is not optional. */

@@ -171,6 +171,25 @@ ALWAYS_INLINE void exponentiate(ptrdiff_t n_components, ptrdiff_t n, ptrdiff_t s
     }
 }
 
+/* The same, and the sums of term * (log_prob - top), of which the entropy of the responsibilities is made. A term that is
+ * nothing adds nothing, though its logarithm may be infinite. */
+ALWAYS_INLINE void exponentiate_and_weigh(ptrdiff_t n_components, ptrdiff_t n, ptrdiff_t stride,
+                                          real *MIXFAST_RESTRICT log_prob, const real *top,
+                                          real *MIXFAST_RESTRICT total, real *MIXFAST_RESTRICT weighed) {
+    const real least = (real)-1000; /* exp of it is 0 in both precisions */
+    for (ptrdiff_t r = 0; r < n; r++) total[r] = weighed[r] = 0;
+    for (ptrdiff_t k = 0; k < n_components; k++) {
+        real *MIXFAST_RESTRICT row = log_prob + k * stride;
+        for (ptrdiff_t r = 0; r < n; r++) {
+            real below = row[r] - top[r];
+            real e = exp_nonpositive(below);
+            row[r] = e;
+            total[r] += e;
+            weighed[r] += e * (below > least ? below : least);
+        }
+    }
+}
+
 /* The least of n numbers, a multiple of a vector's width; -inf is found beside a NaN as well. */
 ALWAYS_INLINE real least_of_all(ptrdiff_t n, const real *values) {
     vec least = splat((real)INFINITY);
@@ -199,33 +218,60 @@ static void mend_padding(ptrdiff_t n_components, ptrdiff_t first, ptrdiff_t n, p
         for (ptrdiff_t r = first; r < n; r++) term[k * stride + r] = 0;
 }
 
-static ptrdiff_t softmax(ptrdiff_t n_components, ptrdiff_t n_rows, ptrdiff_t stride, const void *weight_in,
-                         void *log_prob_inout, void *log_norm_out, void *scratch, double *counts, double *evidence) {
-    const real *weight = weight_in;
-    real *log_prob = log_prob_inout, *log_norm = log_norm_out, *top = scratch, *factor = top + stride;
+/* -sum of r log r over the responsibilities r of a block's rows, times their weights. */
+static double entropy_of(ptrdiff_t n, const real *weight, const real *total, const real *weighed) {
+    double entropy = 0;
+    for (ptrdiff_t r = 0; r < n; r++) /* r log r = e / total * (log e - log total) */
+        entropy += (double)weight[r] * (double)(log_above_one(total[r]) - weighed[r] / total[r]);
+    return entropy;
+}
+
+/* sums_entropy is a constant at every call. */
+ALWAYS_INLINE ptrdiff_t soften(int sums_entropy, ptrdiff_t n_components, ptrdiff_t n_rows, ptrdiff_t stride,
+                               const real *weight, real *log_prob, real *log_norm, void *scratch, double *counts,
+                               double *evidence) {
+    real *top = scratch, *factor = top + stride;
     ptrdiff_t n_impossible = 0;
     for (ptrdiff_t start = 0; start < stride; start += BLOCK) {
         ptrdiff_t n = stride - start < BLOCK ? stride - start : BLOCK;
         real *block = log_prob + start;
         ptrdiff_t n_own = n_rows - start < n ? n_rows - start : n; /* the rest is padding */
-        real total[BLOCK];
+        real total[BLOCK], weighed[BLOCK];
         largest(n_components, n, stride, block, top);
-        exponentiate(n_components, n, stride, block, top, total);
-        if (least_of_all(n, top) == -(real)INFINITY) /* -inf - -inf is not a number */
+        if (sums_entropy)
+            exponentiate_and_weigh(n_components, n, stride, block, top, total, weighed);
+        else
+            exponentiate(n_components, n, stride, block, top, total);
+        if (least_of_all(n, top) == -(real)INFINITY) { /* -inf - -inf is not a number */
             n_impossible += mend_impossible(n_components, n_own, stride, block, top, total);
+            if (sums_entropy)
+                for (ptrdiff_t r = 0; r < n_own; r++) weighed[r] = top[r] == -(real)INFINITY ? 0 : weighed[r];
+        }
         if (n_own < n) mend_padding(n_components, n_own > 0 ? n_own : 0, n, stride, block, total);
         for (ptrdiff_t r = 0; r < n; r++) {
             log_norm[start + r] = top[r] + log_above_one(total[r]);
             factor[r] = weight[start + r] / total[r];
         }
+        if (sums_entropy && n_own > 0) evidence[1] += entropy_of(n_own, weight + start, total, weighed);
         for (ptrdiff_t k = 0; k < n_components; k++) {
             real *MIXFAST_RESTRICT row = block + k * stride;
             for (ptrdiff_t r = 0; r < n; r++) row[r] *= factor[r];
         }
     }
     count(n_components, stride, log_prob, counts);
-    *evidence += weighted_sum(n_rows, weight, log_norm);
+    evidence[0] += weighted_sum(n_rows, weight, log_norm);
     return n_impossible;
+}
+
+static ptrdiff_t softmax(ptrdiff_t n_components, ptrdiff_t n_rows, ptrdiff_t stride, const void *weight,
+                         void *log_prob, void *log_norm, void *scratch, double *counts, double *evidence) {
+    return soften(0, n_components, n_rows, stride, weight, log_prob, log_norm, scratch, counts, evidence);
+}
+
+static ptrdiff_t softmax_with_entropy(ptrdiff_t n_components, ptrdiff_t n_rows, ptrdiff_t stride, const void *weight,
+                                      void *log_prob, void *log_norm, void *scratch, double *counts,
+                                      double *evidence) {
+    return soften(1, n_components, n_rows, stride, weight, log_prob, log_norm, scratch, counts, evidence);
 }
 
 static ptrdiff_t hardmax(ptrdiff_t n_components, ptrdiff_t n_rows, ptrdiff_t stride, const void *weight_in,
@@ -344,7 +390,7 @@ static void log1p_of(ptrdiff_t n, const void *x_in, void *y_out) {
 }
 
 const mixfast_rows_kernels MIXFAST_TABLE(rows) = {
-    STRIP,      pack,   softmax,     hardmax,       count,  transpose, argmax,
+    STRIP,      pack,   softmax,     softmax_with_entropy, hardmax, count, transpose, argmax,
     least_best, maxima, count_below, choose_rows,   round_to_real, exp_of, log_of,
     log1p_of,
 };

@@ -36,7 +36,11 @@ typedef struct {
     ptrdiff_t (*softmax)(ptrdiff_t n_components, ptrdiff_t n_rows, ptrdiff_t stride, const void *weight, void *log_prob,
                          void *log_norm, void *scratch, double *counts, double *evidence);
 
-    /* The same with all of a row's weight on its most likely component (the first of equals), and log_norm the largest
+    /* As softmax, and adds the entropy of the responsibilities, -sum of weight[r] r log r, to evidence[1]. */
+    ptrdiff_t (*softmax_with_entropy)(ptrdiff_t n_components, ptrdiff_t n_rows, ptrdiff_t stride, const void *weight,
+                                      void *log_prob, void *log_norm, void *scratch, double *counts, double *evidence);
+
+    /* As softmax with all of a row's weight on its most likely component (the first of equals), and log_norm the largest
      * log_prob: k-means and classification. */
     ptrdiff_t (*hardmax)(ptrdiff_t n_components, ptrdiff_t n_rows, ptrdiff_t stride, const void *weight, void *log_prob,
                          void *log_norm, void *scratch, double *counts, double *evidence);

@@ -1,4 +1,5 @@
 from mixfast.engine._family cimport (
+    accumulate_common_fn,
     bounded_log_density_fn,
     bounds_t,
     carry_fn,
@@ -6,6 +7,8 @@ from mixfast.engine._family cimport (
     constrain_fn,
     family_t,
     free_numbers_t,
+    log_evidence_fn,
+    posterior_t,
     prepare_carry_fn,
     record_t,
     restore_fn,
@@ -20,6 +23,8 @@ cdef void give_bounds(family_t *family, Py_ssize_t n_carry, bounded_log_density_
 cdef void give_free_numbers(family_t *family, Py_ssize_t n_free, unconstrain_fn unconstrain,
                             constrain_fn constrain) noexcept
 cdef void give_record(family_t *family, Py_ssize_t n_record, collect_fn collect, restore_fn restore) noexcept
+cdef void give_posterior(family_t *family, log_evidence_fn log_evidence) noexcept
+cdef void learn_rows(family_t *family, Py_ssize_t n_common, accumulate_common_fn accumulate_common) noexcept
 cdef object capsule_of(family_t *family)
 
 

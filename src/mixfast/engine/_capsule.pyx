@@ -22,6 +22,7 @@ ctypedef struct with_groups_t:
     bounds_t bounds
     free_numbers_t free_numbers
     record_t record
+    posterior_t posterior
 
 
 cdef family_t *new_struct(size_t context_bytes) except NULL:
@@ -55,6 +56,18 @@ cdef void give_record(family_t *family, Py_ssize_t n_record, collect_fn collect,
     cdef record_t *record = &(<with_groups_t *> family).record
     record.n_record, record.collect, record.restore = n_record, collect, restore
     family.record = record
+
+
+cdef void give_posterior(family_t *family, log_evidence_fn log_evidence) noexcept:
+    cdef posterior_t *posterior = &(<with_groups_t *> family).posterior
+    posterior.log_evidence = log_evidence
+    family.posterior = posterior
+
+
+cdef void learn_rows(family_t *family, Py_ssize_t n_common, accumulate_common_fn accumulate_common) noexcept:
+    """The prior of a posterior depends on all rows."""
+    cdef posterior_t *posterior = &(<with_groups_t *> family).posterior
+    posterior.n_common, posterior.accumulate_common = n_common, accumulate_common
 
 
 cdef void _free_family(object capsule) noexcept:
@@ -175,6 +188,8 @@ cdef object _missing_of_group(const family_t *f):
     if f.free_numbers != NULL:
         verbs += [("unconstrain of free_numbers", f.free_numbers.unconstrain != NULL),
                   ("constrain of free_numbers", f.free_numbers.constrain != NULL)]
+    if f.posterior != NULL:
+        verbs += [("log_evidence of posterior", f.posterior.log_evidence != NULL)]
     if f.record != NULL:
         verbs += [("collect of record", f.record.collect != NULL), ("restore of record", f.record.restore != NULL)]
     if f.shared_term != NULL:

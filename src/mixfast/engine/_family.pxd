@@ -112,6 +112,14 @@ cdef extern from "family.h" nogil:
         collect_fn collect
         restore_fn restore
 
+    ctypedef double (*log_evidence_fn "mixfast_log_evidence")(
+        const family_t *, const double *counts, const double *params, double *own) noexcept nogil
+
+    ctypedef struct posterior_t "mixfast_posterior":
+        log_evidence_fn log_evidence
+        Py_ssize_t n_common
+        accumulate_common_fn accumulate_common
+
     ctypedef struct family_t "mixfast_family":
         size_t struct_size
         Py_ssize_t n_components
@@ -147,5 +155,6 @@ cdef extern from "family.h" nogil:
         const record_t *record
         recentre_fn recentre
         int further_start_passes
+        const posterior_t *posterior
 
     size_t MIXFAST_FAMILY_LEAST_SIZE

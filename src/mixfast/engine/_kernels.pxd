@@ -35,6 +35,9 @@ cdef extern from "rows.h" nogil:
         Py_ssize_t (*softmax)(
             Py_ssize_t n_components, Py_ssize_t n_rows, Py_ssize_t stride, const void *weight, void *log_prob,
             void *log_norm, void *scratch, double *counts, double *evidence) noexcept nogil
+        Py_ssize_t (*softmax_with_entropy)(
+            Py_ssize_t n_components, Py_ssize_t n_rows, Py_ssize_t stride, const void *weight, void *log_prob,
+            void *log_norm, void *scratch, double *counts, double *evidence) noexcept nogil
         Py_ssize_t (*hardmax)(
             Py_ssize_t n_components, Py_ssize_t n_rows, Py_ssize_t stride, const void *weight, void *log_prob,
             void *log_norm, void *scratch, double *counts, double *evidence) noexcept nogil

@@ -8,7 +8,7 @@ from mixfast.engine._kernels cimport rows_kernels_t, rows_t
 from mixfast.engine._rows cimport Rows, weighed_t
 from mixfast.proportions._proportions cimport proportions_t
 
-# A lane is one slot of the reduction: [log evidence, impossible rows, work, counts[K], the family's statistics]. Work
+# A lane is one slot of the reduction: [log evidence, entropy of the responsibilities, impossible rows, work, counts[K], the family's statistics]. Work
 # is counted in pairs of a row and a component: densities and statistics that were computed, and how many pairs a pass
 # with rows in order could not do without.
 cdef enum:
@@ -17,11 +17,12 @@ cdef enum:
     # with 48, 6.5 with 144.
     CHOOSING_ROWS = 96
     LANE_EVIDENCE = 0
-    LANE_IMPOSSIBLE = 1
-    LANE_DENSITIES = 2
-    LANE_STATISTICS = 3
-    LANE_NEEDED = 4
-    LANE_COUNTS = 5
+    LANE_ENTROPY = 1           # after the evidence: kernels are given both; 0 where the family is no posterior
+    LANE_IMPOSSIBLE = 2
+    LANE_DENSITIES = 3
+    LANE_STATISTICS = 4
+    LANE_NEEDED = 5
+    LANE_COUNTS = 6
 
 # What one thread works in, cut from one block of memory.
 cdef struct workspace_t:
@@ -43,6 +44,10 @@ cdef struct workspace_t:
 
 cdef struct pass_t
 
+# Responsibilities from log densities, with what kernels add up of them: see softmax in _kernels/rows.h.
+ctypedef Py_ssize_t (*share_fn)(
+    Py_ssize_t n_components, Py_ssize_t n_rows, Py_ssize_t stride, const void *weight, void *log_prob, void *log_norm,
+    void *scratch, double *counts, double *evidence) noexcept nogil
 # How a chunk's rows are shared among the components: fills resp and log_norm, adds counts and evidence to the lane.
 ctypedef int (*assign_fn)(const pass_t *, Py_ssize_t start, const chunk_t *, workspace_t *,
                           double *lane) noexcept nogil
@@ -71,6 +76,7 @@ cdef struct pass_t:
     const family_t *family
     const proportions_t *proportions
     const rows_kernels_t *kernels
+    share_fn soften                # of the E-step
     rows_t rows
     Py_ssize_t chunk_rows, stride, n_chunks, n_lanes, lane_size, n_rounds
     int n_threads
@@ -88,7 +94,7 @@ cdef struct pass_t:
     double *own_work           # [n_threads][n_own_work]
     double *lanes
     double *origin             # [n_features]
-    double *common             # [n_common] of the quick family, once has_common
+    double *common             # [n_common] of the quick family or the prior, once has_common
     bint has_common
     double *last_state         # weights and parameters before a step of the quick family
     Py_ssize_t *everything     # 0 .. n_components - 1
@@ -191,6 +197,7 @@ cdef void prepare(pass_t *p) noexcept nogil
 cdef int visit(pass_t *p, const strategy_t *strategy) noexcept nogil
 cdef int run_pass(pass_t *p, const strategy_t *strategy) noexcept nogil
 cdef totals_t totals_of(const pass_t *p) noexcept nogil
+cdef Py_ssize_t n_common_of(const family_t *family) noexcept nogil
 cdef double flops_of(const pass_t *p) noexcept nogil
 cdef int look_for_signals(void *nothing) noexcept nogil
 cdef int raise_error_of(const family_t *family) except -1

@@ -69,11 +69,6 @@ cdef double BEYOND_FLOAT = 1e12
 
 # ---- how a chunk's rows are shared ----------------------------------------------------------------------------------
 
-ctypedef Py_ssize_t (*share_fn)(
-    Py_ssize_t n_components, Py_ssize_t n_rows, Py_ssize_t stride, const void *weight, void *log_prob, void *log_norm,
-    void *scratch, double *counts, double *evidence) noexcept nogil
-
-
 cdef int densities(const pass_t *p, const chunk_t *chunk, workspace_t *space) noexcept nogil:
     return p.family.log_density(p.family, p.tables, chunk, &space.selection, space.family_scratch, space.resp)
 
@@ -116,24 +111,26 @@ cdef int share_by(share_fn share, const pass_t *p, const chunk_t *chunk, workspa
                   double *lane) noexcept nogil:
     """Rows are shared by their log densities; where numbers overflowed on the way, a second time."""
     cdef Py_ssize_t n_components = p.family.n_components, n_impossible = 0, k
-    cdef double evidence = 0, total
+    cdef double[2] evidence
+    cdef double total
     cdef int attempt
     for attempt in range(2):
         if densities(p, chunk, space) != 0:
             return 1
         if attempt == 1:
             mend_overflow(p, chunk, space)
-        evidence = 0
+        evidence[0] = evidence[1] = 0
         memset(space.counts, 0, n_components * sizeof(double))
         n_impossible = share(n_components, chunk.n_rows, chunk.stride, space.weight, space.resp, space.log_norm,
-                             space.softmax_scratch, space.counts, &evidence)
-        total = evidence
+                             space.softmax_scratch, space.counts, evidence)
+        total = evidence[0]
         for k in range(n_components):
             total += space.counts[k]
         if total == total:
             break
     lane[LANE_IMPOSSIBLE] += <double> n_impossible
-    lane[LANE_EVIDENCE] += evidence
+    lane[LANE_EVIDENCE] += evidence[0]
+    lane[LANE_ENTROPY] += evidence[1]
     for k in range(n_components):
         lane[LANE_COUNTS + k] += space.counts[k]
     return 0
@@ -143,7 +140,7 @@ cdef int expected(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, works
                   double *lane) noexcept nogil:
     """The E-step: responsibilities from log densities."""
     lane[LANE_DENSITIES] += <double> (p.family.n_components * chunk.n_rows)
-    return share_by(p.kernels.softmax, p, chunk, space, lane)
+    return share_by(p.soften, p, chunk, space, lane)
 
 
 cdef int nearest(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, workspace_t *space,
@@ -289,8 +286,13 @@ cdef inline Py_ssize_t round_up(Py_ssize_t value, Py_ssize_t unit) noexcept nogi
     return (value + unit - 1) // unit * unit
 
 
-cdef inline Py_ssize_t n_common_of(const family_t *family) noexcept nogil:
-    return 0 if family.quick == NULL else family.quick.shared_term.n_common
+cdef Py_ssize_t n_common_of(const family_t *family) noexcept nogil:
+    """Of the sums over all rows that no parameter enters: those of a quick family, or of a posterior's prior."""
+    if family.quick != NULL:
+        return n_common_of(family.quick)
+    if family.shared_term != NULL:
+        return family.shared_term.n_common
+    return 0 if family.posterior == NULL else family.posterior.n_common
 
 
 cdef void shape_pass(pass_t *p, const family_t *family, const rows_t *rows, weighed_t weighed,
@@ -303,6 +305,7 @@ cdef void shape_pass(pass_t *p, const family_t *family, const rows_t *rows, weig
     p.total_weight, p.least_weight = weighed.total, weighed.least
     p.proportions = free_proportions()
     p.kernels = mixfast_select_rows(family.isa, family.real_bytes)
+    p.soften = p.kernels.softmax if family.posterior == NULL else p.kernels.softmax_with_entropy
     p.look = look_for_signals
     column_reals = packed_columns(family) + 5 + family.n_components + family.n_scratch_columns
     if chunk_rows == 0:

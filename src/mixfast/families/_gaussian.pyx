@@ -373,40 +373,28 @@ cdef void spherical_prepare_carry(const family_t *f, Py_ssize_t k, const double 
 
 # ---- bind -----------------------------------------------------------------------------------------------------------
 
-cdef family_t *new_gaussian(Py_ssize_t n_components, Py_ssize_t n_features, int real_bytes, object isa,
-                            double reg_covar) except NULL:
-    return new_family(n_components, n_features, real_bytes, isa, reg_covar, sizeof(covariances_t))
-
-
-cdef object capsule_with_bounds(family_t *f, bounded_log_density_fn bounded_log_density,
-                                prepare_carry_fn prepare_carry):
+cdef void give_verbs(family_t *f, bounded_log_density_fn bounded_log_density, prepare_carry_fn prepare_carry) noexcept:
+    """Those of structures in which each component has its own covariance."""
     cdef structure_t *structure = structure_of(f)
     f.prepare, f.maximise, f.recentre = prepare, maximise, recentre
     give_free_numbers(f, structure.n_free, structure.unconstrain, structure.constrain)
     give_bounds(f, 4 * f.n_components, bounded_log_density, prepare_carry, carry_ceilings)
-    return capsule_of(f)
 
 
-def bind_full(Py_ssize_t n_components, Py_ssize_t n_features, int real_bytes, object isa, double reg_covar):
-    cdef family_t *f = new_gaussian(n_components, n_features, real_bytes, isa, reg_covar)
+cdef family_t *new_full(Py_ssize_t n_components, Py_ssize_t n_features, int real_bytes, object isa, double reg_covar,
+                        size_t context_bytes) except NULL:
+    cdef family_t *f = new_family(n_components, n_features, real_bytes, isa, reg_covar, context_bytes)
     cdef const gaussian_kernels_t *kernels = context_of(f).gaussian
     make_full(f, structure_of(f))
     f.n_own_work = 2 * n_features * (n_features + 1)
     f.log_density, f.accumulate = kernels.full_log_density, kernels.full_accumulate
-    return capsule_with_bounds(f, kernels.full_bounded_log_density, full_prepare_carry)
+    give_verbs(f, kernels.full_bounded_log_density, full_prepare_carry)
+    return f
 
 
-# The context of tied covariances, and their quick family, which has the same.
-ctypedef struct tied_t:
-    covariances_t covariances  # the first member: `_covariances.pyx` sees no other
-    family_t quick
-    shared_term_t shared_term
-
-
-def bind_tied(Py_ssize_t n_components, Py_ssize_t n_features, int real_bytes, object isa, double reg_covar):
-    cdef family_t *f = new_family(n_components, n_features, real_bytes, isa, reg_covar, sizeof(tied_t))
-    cdef family_t *quick = &(<tied_t *> f.context).quick
-    cdef shared_term_t *shared_term = &(<tied_t *> f.context).shared_term
+cdef family_t *new_tied(Py_ssize_t n_components, Py_ssize_t n_features, int real_bytes, object isa, double reg_covar,
+                        size_t context_bytes) except NULL:
+    cdef family_t *f = new_family(n_components, n_features, real_bytes, isa, reg_covar, context_bytes)
     cdef const gaussian_kernels_t *kernels = context_of(f).gaussian
     cdef Py_ssize_t n_pairs = n_features * (n_features + 1) // 2
     f.n_params = n_components * n_features + 2 * n_features * n_features
@@ -419,10 +407,52 @@ def bind_tied(Py_ssize_t n_components, Py_ssize_t n_features, int real_bytes, ob
     structure_of(f).recentre = recentre_pooled
     give_free_numbers(f, n_components * n_features + n_pairs, tied_unconstrain, tied_constrain)
     f.log_density, f.accumulate = kernels.tied_log_density, kernels.tied_accumulate
+    return f
+
+
+cdef void give_columns(family_t *f, prepare_carry_fn prepare_carry) noexcept:
+    cdef const gaussian_kernels_t *kernels = context_of(f).gaussian
+    f.flops_per_component = 20 * f.n_features
+    f.log_density, f.accumulate = kernels.diagonal_log_density, kernels.diagonal_accumulate
+    give_verbs(f, kernels.diagonal_bounded_log_density, prepare_carry)
+
+
+cdef family_t *new_diagonal(Py_ssize_t n_components, Py_ssize_t n_features, int real_bytes, object isa,
+                            double reg_covar, size_t context_bytes) except NULL:
+    cdef family_t *f = new_family(n_components, n_features, real_bytes, isa, reg_covar, context_bytes)
+    make_diagonal(f, structure_of(f))
+    give_columns(f, diagonal_prepare_carry)
+    return f
+
+
+cdef family_t *new_spherical(Py_ssize_t n_components, Py_ssize_t n_features, int real_bytes, object isa,
+                             double reg_covar, size_t context_bytes) except NULL:
+    cdef family_t *f = new_family(n_components, n_features, real_bytes, isa, reg_covar, context_bytes)
+    make_spherical(f, structure_of(f))
+    give_columns(f, spherical_prepare_carry)
+    return f
+
+
+def bind_full(Py_ssize_t n_components, Py_ssize_t n_features, int real_bytes, object isa, double reg_covar):
+    return capsule_of(new_full(n_components, n_features, real_bytes, isa, reg_covar, sizeof(covariances_t)))
+
+
+# The context of tied covariances, and their quick family, which has the same.
+ctypedef struct tied_t:
+    covariances_t covariances  # the first member: `_covariances.pyx` sees no other
+    family_t quick
+    shared_term_t shared_term
+
+
+def bind_tied(Py_ssize_t n_components, Py_ssize_t n_features, int real_bytes, object isa, double reg_covar):
+    cdef family_t *f = new_tied(n_components, n_features, real_bytes, isa, reg_covar, sizeof(tied_t))
+    cdef family_t *quick = &(<tied_t *> f.context).quick
+    cdef shared_term_t *shared_term = &(<tied_t *> f.context).shared_term
+    cdef const gaussian_kernels_t *kernels = context_of(f).gaussian
     quick[0] = f[0]
     quick.prepare, quick.maximise = linear_prepare, linear_maximise
     quick.log_density, quick.accumulate = kernels.linear_log_density, kernels.linear_accumulate
-    shared_term.n_common = n_features + n_pairs + 1
+    shared_term.n_common = n_features + n_features * (n_features + 1) // 2 + 1
     shared_term.accumulate_common = kernels.linear_accumulate_common
     shared_term.common_evidence, shared_term.loses_digits = linear_common_evidence, linear_loses_digits
     quick.shared_term = shared_term
@@ -430,20 +460,9 @@ def bind_tied(Py_ssize_t n_components, Py_ssize_t n_features, int real_bytes, ob
     return capsule_of(f)
 
 
-cdef object capsule_of_columns(family_t *f, prepare_carry_fn prepare_carry):
-    cdef const gaussian_kernels_t *kernels = context_of(f).gaussian
-    f.flops_per_component = 20 * f.n_features
-    f.log_density, f.accumulate = kernels.diagonal_log_density, kernels.diagonal_accumulate
-    return capsule_with_bounds(f, kernels.diagonal_bounded_log_density, prepare_carry)
-
-
 def bind_diagonal(Py_ssize_t n_components, Py_ssize_t n_features, int real_bytes, object isa, double reg_covar):
-    cdef family_t *f = new_gaussian(n_components, n_features, real_bytes, isa, reg_covar)
-    make_diagonal(f, structure_of(f))
-    return capsule_of_columns(f, diagonal_prepare_carry)
+    return capsule_of(new_diagonal(n_components, n_features, real_bytes, isa, reg_covar, sizeof(covariances_t)))
 
 
 def bind_spherical(Py_ssize_t n_components, Py_ssize_t n_features, int real_bytes, object isa, double reg_covar):
-    cdef family_t *f = new_gaussian(n_components, n_features, real_bytes, isa, reg_covar)
-    make_spherical(f, structure_of(f))
-    return capsule_of_columns(f, spherical_prepare_carry)
+    return capsule_of(new_spherical(n_components, n_features, real_bytes, isa, reg_covar, sizeof(covariances_t)))

@@ -16,10 +16,14 @@ ctypedef void (*log_weights_fn)(const proportions_t *, Py_ssize_t n, const doubl
 # The log density of the prior at weights[n], up to a constant.
 ctypedef double (*log_prior_fn)(const proportions_t *, Py_ssize_t n, const double *weights) noexcept nogil
 
+# The log marginal likelihood of the components of the rows, under the prior of weights whose posterior the numbers are.
+ctypedef double (*log_evidence_fn)(const proportions_t *, Py_ssize_t n, const double *numbers) noexcept nogil
+
 cdef struct proportions_t:
     maximise_weights_fn maximise
     log_weights_fn log_weights
     log_prior_fn log_prior         # NULL: a flat prior
+    log_evidence_fn log_evidence   # of posteriors, and of no others
     const Py_ssize_t *ranked       # [n], components from the largest to the smallest where a start should know; or NULL
     const void *context            # the kind's own constants
 

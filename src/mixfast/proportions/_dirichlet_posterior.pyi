@@ -1,0 +1,7 @@
+from typing_extensions import disjoint_base
+
+from mixfast.proportions._proportions import Proportions
+
+@disjoint_base
+class DirichletPosterior(Proportions):
+    def __new__(cls, concentration: float) -> DirichletPosterior: ...

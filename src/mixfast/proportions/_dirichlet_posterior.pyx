@@ -1,0 +1,48 @@
+"""Weights whose posterior under a symmetric Dirichlet prior is fitted by variational Bayes."""
+
+from mixfast.engine._special cimport digamma, lgamma_rise
+from mixfast.proportions._counted cimport take_counts
+from mixfast.proportions._proportions cimport Proportions, proportions_t
+
+
+cdef inline double concentration_of(const proportions_t *proportions) noexcept nogil:
+    return (<const double *> proportions.context)[0]
+
+
+cdef void log_weights(const proportions_t *proportions, Py_ssize_t n, const double *counts,
+                      double *out) noexcept nogil:
+    """E log w_k = psi(a + n_k) - psi(K a + N)"""
+    cdef double a = concentration_of(proportions), total = 0
+    cdef Py_ssize_t k
+    for k in range(n):
+        total += counts[k]
+    total = digamma(<double> n * a + total)
+    for k in range(n):
+        out[k] = digamma(a + counts[k]) - total
+
+
+cdef double log_evidence(const proportions_t *proportions, Py_ssize_t n, const double *counts) noexcept nogil:
+    """log Gamma(K a) / Gamma(K a + N) + sum of log Gamma(a + n_k) / Gamma(a)"""
+    cdef double a = concentration_of(proportions), total = 0, evidence = 0
+    cdef Py_ssize_t k
+    for k in range(n):
+        total += counts[k]
+        evidence += lgamma_rise(a, counts[k])
+    return evidence - lgamma_rise(<double> n * a, total)
+
+
+cdef class DirichletPosterior(Proportions):
+    """w ~ Dirichlet(a, ..., a); the posterior is Dirichlet(a + n_1, ..., a + n_K): Bishop (2006), 10.57 to 10.66."""
+
+    cdef double concentration
+
+    def __cinit__(self, double concentration):
+        self.concentration = concentration
+        self.c.maximise, self.c.log_weights, self.c.log_evidence = take_counts, log_weights, log_evidence
+        self.c.context = &self.concentration
+
+    def __reduce__(self):
+        return DirichletPosterior, (self.concentration,)
+
+    def n_parameters(self, n_components):
+        return n_components - 1
