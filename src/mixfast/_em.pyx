@@ -105,7 +105,8 @@ cdef int add_rows(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, const
 
 
 cdef int gather_common(pass_t *p) noexcept nogil:
-    """Once for a set of rows: what no parameter enters, about the mean of the rows, which is found about the first of them."""
+    """Once for a set of rows: what no parameter enters, about the mean of the rows, which is found about the first of
+    them."""
     cdef pass_t own = p[0]
     cdef const double *total = p.lanes + LANE_COUNTS + p.family.n_components
     cdef Py_ssize_t d = p.family.n_features, j
@@ -342,9 +343,8 @@ cdef int find_log_prior(const pass_t *p, double *log_prior) noexcept nogil:
 
 
 cdef double evidence_lower_bound(const pass_t *p) noexcept nogil:
-    """After the M-step of a posterior, in nats: the sum over components of the log evidence of their statistics, that of
-    the counts, and the entropy of the responsibilities. No lower bound of any other posterior is higher at these
-    responsibilities."""
+    """After the M-step of a posterior, in nats: the log evidence of the components' statistics, that of the counts, and
+    the entropy of the responsibilities. At these no other posterior has a higher bound."""
     cdef const double *counts = p.lanes + LANE_COUNTS
     cdef double total = p.lanes[LANE_ENTROPY] + p.total_base
     cdef Py_ssize_t k

@@ -8,9 +8,9 @@ from mixfast.engine._kernels cimport rows_kernels_t, rows_t
 from mixfast.engine._rows cimport Rows, weighed_t
 from mixfast.proportions._proportions cimport proportions_t
 
-# A lane is one slot of the reduction: [log evidence, entropy of the responsibilities, impossible rows, work, counts[K], the family's statistics]. Work
-# is counted in pairs of a row and a component: densities and statistics that were computed, and how many pairs a pass
-# with rows in order could not do without.
+# A lane is one slot of the reduction: [log evidence, entropy of the responsibilities, impossible rows, work,
+# counts[K], the family's statistics]. Work is counted in pairs of a row and a component: densities and statistics that
+# were computed, and how many pairs a pass with rows in order could not do without.
 cdef enum:
     # Rows in a chunk at most where components are chosen: the fewer, the more alike, but the sums of shorter columns
     # cost more. Full, 100,000 x 16, 256 components at 17 standard deviations: 7.6 times as fast as dense with 96, 7.2

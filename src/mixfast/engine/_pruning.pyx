@@ -253,7 +253,7 @@ cdef void share_among(const pruning_t *pruning, const pass_t *p, const chunk_t *
     cdef Py_ssize_t n_kept = 0, a
     memset(space.counts, 0, n * sizeof(double))
     lane[LANE_IMPOSSIBLE] += p.soften(n, chunk.n_rows, chunk.stride, space.weight, space.resp, space.log_norm,
-                                    space.softmax_scratch, space.counts, lane + LANE_EVIDENCE)
+                                      space.softmax_scratch, space.counts, lane + LANE_EVIDENCE)
     for a in range(n):
         lane[LANE_COUNTS + space.chosen[a]] += space.counts[a]
     p.kernels.maxima(n, chunk.n_rows, chunk.stride, space.resp, space.ceilings)

@@ -4,9 +4,10 @@ Prior, for rows x of d columns:
 
     full, tied   mean | P ~ N(m0, (kappa0 P)^-1), precision matrix P ~ Wishart(nu0, Psi0^-1)
     diagonal     the same for each column by itself: precision ~ Gamma(nu0 / 2, rate Psi0_j / 2)
-    spherical    one precision for all columns: ~ Gamma(nu0 / 2, rate Psi0 / 2)
+    spherical    one precision for all columns: ~ Gamma(d nu0 / 2, rate d Psi0 / 2)
 
-A component of n rows has kappa = kappa0 + n and nu = nu0 + n (spherical: nu0 + n d; tied: nu0 + the number of all rows).
+A component of n rows has kappa = kappa0 + n and nu = nu0 + n (tied: nu0 + the number of all rows), whatever the form,
+and the expected precision is the inverse of Psi / nu.
 Parameters are those of the Gaussian family, with m for the means and Psi / nu for the covariances, then kappa[K],
 nu[K] (tied: one), and the prior: m0[d], Psi0 ([d][d], diagonal [d], spherical one number) and log |Psi0|. Bishop,
 "Pattern recognition and machine learning" (2006), 10.60 to 10.63.
@@ -56,8 +57,8 @@ ctypedef struct structure_t:
     double (*log_determinant)(const family_t *, const double *scale0, double *room) noexcept nogil
     Py_ssize_t n_nu            # numbers nu: one for each component, or one
     Py_ssize_t n_scale         # numbers of Psi0
-    Py_ssize_t scale_step      # from one number of its diagonal to the next
-    double rows_per_nu         # by how much a row raises nu
+    Py_ssize_t n_diagonal      # numbers of its diagonal
+    Py_ssize_t scale_step      # from one of these to the next
 
 ctypedef struct context_t:
     covariances_t covariances  # the first member: the Gaussian verbs see no other
@@ -177,8 +178,8 @@ cdef int set_prior(const family_t *f, const totals_t *totals, double *room, doub
         if isfinite(scale0[n_scale]):
             return status
         status = MIXFAST_REPAIRED_COVARIANCE
-        for j in range(0, n_scale, context.structure.scale_step):
-            scale0[j] += step * scale0[j]
+        for j in range(context.structure.n_diagonal):
+            scale0[j * context.structure.scale_step] *= 1 + step
         step *= 10
     return MIXFAST_NOT_FINITE
 
@@ -201,6 +202,11 @@ cdef double matrix_determinant(const family_t *f, Py_ssize_t k, const double *pa
 
 cdef double column_determinant(const family_t *f, Py_ssize_t k, const double *params) noexcept nogil:
     return -<double> f.n_features * log_minus_digamma(0.5 * nu_of(f, k, params))
+
+
+cdef double sphere_determinant(const family_t *f, Py_ssize_t k, const double *params) noexcept nogil:
+    cdef double d = <double> f.n_features
+    return -d * log_minus_digamma(0.5 * d * nu_of(f, k, params))
 
 
 cdef void prepare(const family_t *f, const double *log_weights, const double *params, double *work, double *pivot,
@@ -284,7 +290,8 @@ cdef int full_component(const family_t *f, Py_ssize_t k, const totals_t *totals,
     for i in range(d):
         for j in range(i + 1):
             if i == j:
-                total = scatter_of(second[i * (i + 1) // 2 + i], count, delta[i]) + count * context.covariances.reg_covar
+                total = scatter_of(second[i * (i + 1) // 2 + i], count, delta[i])
+                total += count * context.covariances.reg_covar
             else:
                 total = second[i * (i + 1) // 2 + j] - count * delta[i] * delta[j]
             total = (scale0_of(f, params)[i * d + j] + total + pull * away[i] * away[j]) / nu
@@ -355,13 +362,13 @@ cdef int spherical_component(const family_t *f, Py_ssize_t k, const totals_t *to
     cdef double *variance = params + n_components * d + k
     cdef double *delta = own_work
     cdef double *away = own_work + d
-    cdef double count = totals.counts[k], nu = context.nu0 + count * <double> d, total = scale0_of(f, params)[0]
+    cdef double count = totals.counts[k], nu = context.nu0 + count, total = 0
     cdef double pull = place_mean(f, k, totals, params, delta, away)
     nus_in(f, params)[k] = nu
     for j in range(d):
         total += scatter_of(second[j], count, delta[j]) + count * context.covariances.reg_covar
         total += pull * away[j] * away[j]
-    variance[0] = total / nu
+    variance[0] = (scale0_of(f, params)[0] + total / <double> d) / nu
     return scale_of(variance[0], variance + n_components)
 
 
@@ -372,10 +379,10 @@ cdef int spherical_component(const family_t *f, Py_ssize_t k, const totals_t *to
 # where it adds reg_covar to each row's outer product: then E of what the exponents differ by is to be added,
 # n reg_covar tr(nu Psi^-1) / 2.
 
-cdef double evidence_of_scale(const family_t *f, Py_ssize_t dimension, double n_reals, double nu, double log_scale,
+cdef double evidence_of_scale(Py_ssize_t dimension, double n_reals, double nu, double log_scale, double nu0,
                               double log_scale0) noexcept nogil:
     """Of a Wishart of that dimension, from n_reals numbers of rows; log_scale = log |Psi|."""
-    cdef double nu0 = context_of(f).nu0, total = -0.5 * (n_reals * log(M_PI) + nu * log_scale - nu0 * log_scale0)
+    cdef double total = -0.5 * (n_reals * log(M_PI) + nu * log_scale - nu0 * log_scale0)
     cdef Py_ssize_t j
     for j in range(dimension):
         total += lgamma_rise(0.5 * (nu0 - <double> j), 0.5 * (nu - nu0))
@@ -395,8 +402,8 @@ cdef double evidence_of_matrix(const family_t *f, const double *params, double c
     """From the factor of nu Psi^-1."""
     cdef Py_ssize_t d = f.n_features
     cdef double reg_covar = context_of(f).covariances.reg_covar
-    return (evidence_of_scale(f, d, count * <double> d, nu, <double> d * log(nu) - 2 * log_diagonal(d, factor),
-                              scale0_of(f, params)[d * d])
+    return (evidence_of_scale(d, count * <double> d, nu, <double> d * log(nu) - 2 * log_diagonal(d, factor),
+                              context_of(f).nu0, scale0_of(f, params)[d * d])
             + 0.5 * count * reg_covar * sum_of_squares(d * d, factor))
 
 
@@ -429,7 +436,7 @@ cdef double diagonal_log_evidence(const family_t *f, const double *counts, const
         nu = nu_of(f, k, params)
         own[k] = 0.5 * counts[k] * context.covariances.reg_covar * sum_of_squares(d, scales + k * d)
         for j in range(d):
-            own[k] += evidence_of_scale(f, 1, counts[k], nu, log(nu) - 2 * log(scales[k * d + j]),
+            own[k] += evidence_of_scale(1, counts[k], nu, log(nu) - 2 * log(scales[k * d + j]), context.nu0,
                                         log(scale0_of(f, params)[j]))
     return 0
 
@@ -438,10 +445,11 @@ cdef double spherical_log_evidence(const family_t *f, const double *counts, cons
                                    double *own) noexcept nogil:
     cdef Py_ssize_t d = f.n_features, k
     cdef const double *scales = params + f.n_components * (d + 1)
-    cdef double nu, n_reals
+    cdef double nu, n_reals, columns = <double> d
     for k in range(f.n_components):
-        nu, n_reals = nu_of(f, k, params), counts[k] * <double> d
-        own[k] = (evidence_of_scale(f, 1, n_reals, nu, log(nu) - 2 * log(scales[k]), scale0_of(f, params)[1])
+        nu, n_reals = nu_of(f, k, params), counts[k] * columns
+        own[k] = (evidence_of_scale(1, n_reals, columns * nu, log(columns * nu) - 2 * log(scales[k]),
+                                    columns * context_of(f).nu0, log(columns) + scale0_of(f, params)[1])
                   + 0.5 * n_reals * context_of(f).covariances.reg_covar * scales[k] * scales[k])
     return 0
 
@@ -476,7 +484,7 @@ cdef int constrain(const family_t *f, const double *numbers, double *work, doubl
         if not isfinite(count):
             return 1
         kappas_in(f, params)[k] = context.kappa0 + count
-        nus[k if context.structure.n_nu > 1 else 0] += count * context.structure.rows_per_nu
+        nus[k if context.structure.n_nu > 1 else 0] += count
     return context.plain_numbers.constrain(&context.plain, numbers + f.n_components, work, params)
 
 
@@ -524,8 +532,9 @@ cdef inline size_t context_bytes(Py_ssize_t n_features, Py_ssize_t n_scale):
 
 cdef void give_matrices(family_t *f, structure_t *structure) noexcept:
     structure.expected_log_determinant, structure.log_determinant = matrix_determinant, matrix_log_determinant
-    structure.scale_from, structure.rows_per_nu = matrix_from, 1
-    structure.n_scale, structure.scale_step = f.n_features * f.n_features, f.n_features + 1
+    structure.scale_from = matrix_from
+    structure.n_scale, structure.n_diagonal = f.n_features * f.n_features, f.n_features
+    structure.scale_step = f.n_features + 1
 
 
 def bind_full_posterior(Py_ssize_t n_components, Py_ssize_t n_features, int real_bytes, object isa, double reg_covar,
@@ -559,8 +568,9 @@ def bind_diagonal_posterior(Py_ssize_t n_components, Py_ssize_t n_features, int 
                                     context_bytes(n_features, n_features))
     cdef structure_t *structure = &(<context_t *> f.context).structure
     structure.expected_log_determinant, structure.log_determinant = column_determinant, scales_log_determinant
-    structure.scale_from, structure.rows_per_nu = columns_from, 1
-    structure.n_scale, structure.scale_step = n_features, 1
+    structure.scale_from = columns_from
+    structure.n_scale = structure.n_diagonal = n_features
+    structure.scale_step = 1
     structure.log_evidence, structure.n_nu = diagonal_log_evidence, n_components
     f.maximise, f.maximise_component = maximise, diagonal_component
     return posterior_of(f, kappa0, nu0, m0, scale0, share)
@@ -572,9 +582,9 @@ def bind_spherical_posterior(Py_ssize_t n_components, Py_ssize_t n_features, int
     cdef family_t *f = new_spherical(n_components, n_features, real_bytes, isa, reg_covar,
                                      context_bytes(n_features, 1))
     cdef structure_t *structure = &(<context_t *> f.context).structure
-    structure.expected_log_determinant, structure.log_determinant = column_determinant, scales_log_determinant
-    structure.scale_from, structure.rows_per_nu = sphere_from, <double> n_features
-    structure.n_scale = structure.scale_step = 1
+    structure.expected_log_determinant, structure.log_determinant = sphere_determinant, scales_log_determinant
+    structure.scale_from = sphere_from
+    structure.n_scale = structure.n_diagonal = structure.scale_step = 1
     structure.log_evidence, structure.n_nu = spherical_log_evidence, n_components
     f.maximise, f.maximise_component = maximise, spherical_component
     return posterior_of(f, kappa0, nu0, m0, scale0, share)
