@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 from scipy.integrate import quad
-from scipy.special import betaln, gammaln
+from scipy.special import betaln, digamma, gammaln
 from scipy.stats import multivariate_t
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import BayesianGaussianMixture
@@ -256,6 +256,20 @@ def test_the_bound_of_a_finite_mixture_is_below_its_exact_evidence(name):
         assert found.elbo[-1] <= exact
 
 
+def test_the_bound_with_unknown_concentration_is_below_the_exact_evidence():
+    case = EXACT[0]
+    X, prior, proportions = np.array(case["X"]), exact_prior(case), SticksOfUnknownConcentration(2.0, 4.0)
+
+    def joint(alpha):
+        given = enumerate_partitions(X, prior, DirichletProcess(alpha)).log_evidence
+        return np.exp(given + np.log(alpha) - 4 * alpha + 2 * np.log(4))
+
+    exact = np.log(quad(joint, 0, 12, epsabs=0, epsrel=1e-8)[0])
+    for n_components in (2, 3, 6):
+        start = np.eye(n_components)[case["map_partition"]]
+        assert variational(X, start, prior, proportions, 40).elbo[-1] <= exact
+
+
 # ---- law 3: one component -------------------------------------------------------------------------------------------
 
 
@@ -315,6 +329,33 @@ def test_a_weight_of_two_is_a_row_given_twice(name, kind):
     repeated = variational(np.repeat(X, weights, axis=0), np.repeat(resp, weights, axis=0), prior, proportions, 5)
     np.testing.assert_allclose(weighted.elbo, repeated.elbo, rtol=1e-12)
     np.testing.assert_allclose(np.repeat(weighted.resp, weights, axis=0), repeated.resp, rtol=1e-9)
+
+
+@each_problem
+@each_proportions
+def test_odd_data_stay_finite(name, kind):
+    """One row, fewer rows than columns, rows that are all the same, components without rows."""
+    prior, X = PROBLEMS[name]
+    for rows in (X[:1], X[:2], np.repeat(X[:1], 7, axis=0)):
+        resp = np.zeros((len(rows), 4))
+        resp[:, 1] = 1
+        found = variational(rows, resp, prior, PROPORTIONS[kind], 3)
+        assert np.isfinite(found.elbo).all()
+        assert np.isfinite(found.resp).all()
+        assert np.isfinite(log_predictive(X, found.resp, rows, prior, found.proportions)).all()
+
+
+def test_with_unknown_concentration_empty_sticks_cost_something():
+    """q of alpha and q of the sticks are independent, so that each costs log E alpha - E log alpha."""
+    prior, X = PROBLEMS["full"]
+    proportions = PROPORTIONS["unknown concentration"].updated(np.array([12.0, 12.0]))
+    resp = responsibilities(len(X), 2)
+    more = np.column_stack([resp, np.zeros(len(X))])
+    shape, rate = proportions.q
+    cost = np.log(shape / rate) - (digamma(shape) - np.log(rate))
+    change = elbo(more, X, prior, proportions) - elbo(resp, X, prior, proportions)
+    assert cost > 0
+    assert change == pytest.approx(-cost, rel=1e-9)
 
 
 # ---- law 5: units ---------------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ rises enough to keep them. Sample weights are left out.
 from __future__ import annotations
 
 import numpy as np
+from scipy.special import expit, softmax
 
 from mixfast._reference.bayesian.variational import Fit, elbo, variational, variational_pass
 
@@ -54,8 +55,7 @@ def delete(resp, X, prior, proportions, k, n_passes=3):
         statistics = prior.statistics(X, result)
         log_weights = proportions.expected_log_weights(proportions.posterior(result.sum(axis=0)))
         logs = prior.expected_log_density(X[rows], prior.posterior(statistics)) + log_weights
-        logs -= logs.max(axis=1, keepdims=True)
-        result[rows] = np.exp(logs) / np.exp(logs).sum(axis=1, keepdims=True)
+        result[rows] = softmax(logs, axis=1)
     return result
 
 
@@ -88,7 +88,7 @@ def birth(resp, X, prior, proportions, k, rng, at=0.5, n_inner=10, n_full=2, mos
     posterior = prior.posterior(prior.statistics(X[own], parts))
     log_weights = proportions.expected_log_weights(proportions.posterior(parts.sum(axis=0)))
     logs = prior.expected_log_density(X, posterior) + log_weights
-    second = resp[:, k] / (1 + np.exp(np.clip(logs[:, 0] - logs[:, 1], -700, 700)))
+    second = resp[:, k] * expit(logs[:, 1] - logs[:, 0])
     result = np.column_stack([resp, second])
     result[:, k] -= second
     for _ in range(n_full):
