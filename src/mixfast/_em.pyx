@@ -30,6 +30,8 @@ from mixfast.engine._pass cimport (
     assign_fn,
     clip,
     copy_of,
+    copy_state_from,
+    copy_state_to,
     cut,
     find_log_weights,
     n_common_of,
@@ -149,7 +151,7 @@ cdef double evidence_of(const pass_t *p) noexcept nogil:
 # ---- the M-step -----------------------------------------------------------------------------------------------------
 
 cdef int maximise(pass_t *p) noexcept nogil:
-    """The M-step on the total: new weights and parameters in place; the family's status."""
+    """The M-step on the total: new mixing and parameters in place; the family's status."""
     cdef Py_ssize_t n_components = p.family.n_components, k
     cdef double *counts = p.lanes + LANE_COUNTS
     cdef double total = 0, kept = 0
@@ -160,7 +162,7 @@ cdef int maximise(pass_t *p) noexcept nogil:
         if counts[k] <= (EMPTY_SHARE if p.family.real_bytes == 8 else EMPTY_SHARE_FLOAT) * total:
             counts[k] = 0
         kept += counts[k]
-    p.proportions.maximise(p.proportions, n_components, counts, kept, p.weights)
+    p.proportions.maximise(p.proportions, n_components, counts, kept, p.mixing)
     return p.family.maximise(p.family, &totals, p.work, p.params)
 
 
@@ -319,8 +321,7 @@ cdef int advance(em_t *em, double *objective) noexcept nogil:
         return update_posterior(em, objective)
     if family.quick == NULL or em.is_careful or not p.total_weight > 0 or quick_loses_digits(p):
         return advance_by_one(em, objective)
-    memcpy(p.last_state, p.weights, family.n_components * sizeof(double))
-    memcpy(p.last_state + family.n_components, p.params, family.n_params * sizeof(double))
+    copy_state_to(p, p.last_state)
     p.family = family.quick
     code = gather_common(p)
     if code == 0:
@@ -329,16 +330,15 @@ cdef int advance(em_t *em, double *objective) noexcept nogil:
     if code != 0 or not em.status & (MIXFAST_LOST_DIGITS | MIXFAST_NOT_FINITE):
         return code
     em.status, em.is_careful = status, True
-    memcpy(p.weights, p.last_state, family.n_components * sizeof(double))
-    memcpy(p.params, p.last_state + family.n_components, family.n_params * sizeof(double))
+    copy_state_from(p, p.last_state)
     return advance_by_one(em, objective)
 
 
 cdef int find_log_prior(const pass_t *p, double *log_prior) noexcept nogil:
-    """Of the present weights and parameters; MIXFAST_FAILED where a family in Python failed."""
+    """Of the present mixing and parameters; MIXFAST_FAILED where a family in Python failed."""
     log_prior[0] = 0 if p.family.log_prior == NULL else p.family.log_prior(p.family, p.params)
     if p.proportions.log_prior != NULL:
-        log_prior[0] += p.proportions.log_prior(p.proportions, p.family.n_components, p.weights)
+        log_prior[0] += p.proportions.log_prior(p.proportions, p.family.n_components, p.mixing)
     return MIXFAST_FAILED if log_prior[0] != log_prior[0] and p.family.needs_gil else 0
 
 
@@ -351,7 +351,7 @@ cdef double evidence_lower_bound(const pass_t *p) noexcept nogil:
     total += p.family.posterior.log_evidence(p.family, counts, p.params, p.work)
     for k in range(p.family.n_components):
         total += p.work[k]
-    return total + p.proportions.log_evidence(p.proportions, p.family.n_components, p.weights)
+    return total + p.proportions.log_evidence(p.proportions, p.family.n_components, p.mixing)
 
 
 cdef int update_posterior(em_t *em, double *objective) noexcept nogil:

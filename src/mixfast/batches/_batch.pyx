@@ -28,6 +28,7 @@ from mixfast.engine._fit cimport (
     close_worker,
     fit_models,
     model_t,
+    n_mixing_of,
     open_worker,
     place_beyond_starts,
     plan_t,
@@ -108,8 +109,8 @@ cdef struct batch_t:
     int passed_over                # statuses of fits that are chosen only where there is no other
     const double *n_effective      # [n_problems], NULL where it is the sum of the weights
     # results: [n_problems][n_slots] of each; a slot for the best model or for every one
-    Py_ssize_t n_slots, largest_weights, largest_params
-    double *weights
+    Py_ssize_t n_slots, largest_mixing, largest_params
+    double *mixing
     double *params
     double *lower_bounds
     int32_t *n_iter
@@ -255,14 +256,14 @@ cdef void fit_pair(taker_t *t, const batch_t *b, Py_ssize_t pair) noexcept nogil
 
 cdef void keep(const batch_t *b, const model_t *m, const trial_t *trial, Py_ssize_t slot) noexcept nogil:
     """A model's fit becomes the result; NaN where it failed and beyond its components."""
-    cdef double *weights = b.weights + slot * b.largest_weights
+    cdef double *mixing = b.mixing + slot * b.largest_mixing
     cdef double *params = b.params + slot * b.largest_params
-    cdef Py_ssize_t n_weights = 0 if trial.fails else m.family.n_components
+    cdef Py_ssize_t n_mixing = 0 if trial.fails else n_mixing_of(m)
     cdef Py_ssize_t n_params = 0 if trial.fails else m.family.n_params, i
-    memcpy(weights, trial.fit.weights, n_weights * sizeof(double))
+    memcpy(mixing, trial.fit.mixing, n_mixing * sizeof(double))
     memcpy(params, trial.fit.params, n_params * sizeof(double))
-    for i in range(n_weights, b.largest_weights):
-        weights[i] = NAN
+    for i in range(n_mixing, b.largest_mixing):
+        mixing[i] = NAN
     for i in range(n_params, b.largest_params):
         params[i] = NAN
     b.lower_bounds[slot] = NAN if trial.fails else trial.fit.lower_bound
@@ -357,8 +358,8 @@ def fit_problems(Rows rows not None, Rows seeding_rows not None, const int64_t[:
     b.n_models, b.plan = len(models), &plan.c
     b.passed_over = passed_over
     b.n_effective = &n_effective[0] if n_effective is not None else NULL
-    b.n_slots, b.largest_weights, b.largest_params = weights.shape[1], weights.shape[2], params.shape[2]
-    b.weights, b.params, b.lower_bounds = &weights[0, 0, 0], &params[0, 0, 0], &lower_bounds[0, 0]
+    b.n_slots, b.largest_mixing, b.largest_params = weights.shape[1], weights.shape[2], params.shape[2]
+    b.mixing, b.params, b.lower_bounds = &weights[0, 0, 0], &params[0, 0, 0], &lower_bounds[0, 0]
     b.n_iter, b.status, b.chosen = &n_iter[0, 0], &status[0, 0], &chosen[0]
     b.criteria = &criteria[0, 0]
     b.progress = <void *> progress if progress is not None else NULL
@@ -375,6 +376,8 @@ def fit_problems(Rows rows not None, Rows seeding_rows not None, const int64_t[:
         for i in range(b.n_models):
             model = models[i]
             b.models[i] = model.c
+            if n_mixing_of(&model.c) > b.largest_mixing or model.c.family.n_params > b.largest_params:
+                raise ValueError(f"results have room for {b.largest_mixing} weights and {b.largest_params} parameters")
         group_models(&b, True)
         b.do_task = fit_problem if b.n_slots == 1 else fit_pair
         flops = flops_of_groups(&b, sizes, n_values)
@@ -473,7 +476,7 @@ cdef int open_taker(taker_t *t, batch_t *b, int n_threads, bint listens, size_t 
 cdef void place_evaluation(worker_t *w, const batch_t *b, const model_t *m, Py_ssize_t problem) noexcept nogil:
     w.rows, w.after_starts = rows_of(&b.rows, b.offsets, problem), 0
     w.weighed = weigh(&w.rows)
-    place_beyond_starts(w, m.family, &w.rows)
+    place_beyond_starts(w, m.family, m.proportions, &w.rows)
 
 
 cdef size_t room_for_evaluation(const batch_t *b, const int64_t[::1] problems, sizes, int n_threads):
@@ -506,7 +509,7 @@ cdef int evaluate_problem(worker_t *w, const batch_t *b, Py_ssize_t problem, con
     results.resp = NULL if out.resp == NULL else out.resp + resp_offsets[problem] * m.family.real_bytes
     place_evaluation(w, b, m, problem)
     strategy = writing(nearest if out.log_norm == NULL and out.resp == NULL else expected, &results)
-    memcpy(w.fit.weights, b.weights + problem * b.largest_weights, m.family.n_components * sizeof(double))
+    memcpy(w.fit.mixing, b.mixing + problem * b.largest_mixing, w.fit.n_mixing * sizeof(double))
     memcpy(w.fit.params, b.params + problem * b.largest_params, m.family.n_params * sizeof(double))
     cdef int stopped = run_pass(&w.fit, &strategy)
     n_impossible[problem] = w.fit.lanes[LANE_IMPOSSIBLE]
@@ -535,8 +538,8 @@ def evaluate_problems(Rows rows not None, const int64_t[::1] offsets not None, m
     out.resp = NULL if resp is None else <char *> <size_t> resp.ctypes.data
     b.rows = rows.c
     b.offsets, b.chosen, b.n_models = &offsets[0], &chosen[0], len(models)
-    b.largest_weights, b.largest_params = weights.shape[1], params.shape[1]
-    b.weights, b.params, b.error = &weights[0, 0], &params[0, 0], <void *> errors
+    b.largest_mixing, b.largest_params = weights.shape[1], params.shape[1]
+    b.mixing, b.params, b.error = &weights[0, 0], &params[0, 0], <void *> errors
     b.models = <model_t *> calloc(b.n_models, sizeof(model_t))
     b.workers = <taker_t *> calloc(n_threads + 1, sizeof(taker_t))
     try:

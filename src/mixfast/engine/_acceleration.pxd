@@ -3,7 +3,7 @@ from mixfast.engine._pass cimport arena_t
 
 cdef struct acceleration_t:
     em_t *em
-    double *image              # the state to go back to: weights and parameters
+    double *image              # the state to go back to: mixing and parameters
     (double *)[3] points       # images of consecutive plain steps, oldest first; n_points of them, the newest
     Py_ssize_t n_point, n_points, n_slow
     int said                   # what the M-step at the last accepted point said

@@ -9,14 +9,13 @@ A cycle is three passes: one at the extrapolated point and two of plain EM, for 
 off the line. The pass that is made at a point tells its objective and its image at once, so the safeguard costs a pass
 only where it strikes: a point that is worse than the last accepted one is dropped, and EM goes on from there.
 
-Points are the logarithms of the weights and the free numbers of the family (`unconstrain` in `_kernels/family.h`). Only
-points are extrapolated: the parameters of a fit always come from an M-step. All of this is serial and follows from the
-objectives and the images alone, so the same bits come out for any number of threads.
+Points are the free numbers of the proportions and of the family (`unconstrain` in `proportions/_proportions.pxd` and in
+`_kernels/family.h`). Only points are extrapolated: the parameters of a fit always come from an M-step. All of this is
+serial and follows from the objectives and the images alone, so the same bits come out for any number of threads.
 """
 
-from libc.math cimport INFINITY, exp, fabs, isfinite, log, sqrt
+from libc.math cimport INFINITY, fabs, isfinite, sqrt
 from libc.stdlib cimport calloc, free
-from libc.string cimport memcpy
 
 from mixfast._em cimport EM, advance, course_t, em_t, note_fall, tell_of_step
 from mixfast.engine._family cimport (
@@ -24,9 +23,19 @@ from mixfast.engine._family cimport (
     MIXFAST_NOT_FINITE,
     MIXFAST_REPAIRED_COVARIANCE,
     MIXFAST_SPURIOUS_COMPONENT,
-    family_t,
 )
-from mixfast.engine._pass cimport Pass, arena_t, measure_arena, open_arena, pass_t, raise_error_of, take
+from mixfast.engine._pass cimport (
+    Pass,
+    arena_t,
+    copy_state_from,
+    copy_state_to,
+    measure_arena,
+    n_state_of,
+    open_arena,
+    pass_t,
+    raise_error_of,
+    take,
+)
 
 import numpy as np
 
@@ -75,40 +84,36 @@ cdef double extrapolate_points(Py_ssize_t n, double *oldest, const double *middl
     return length
 
 
+cdef inline Py_ssize_t n_free_mixing(const pass_t *p) noexcept nogil:
+    if p.proportions.free_numbers == NULL:
+        return 0
+    return p.proportions.free_numbers.n_free(p.proportions, p.family.n_components)
+
+
+cdef inline Py_ssize_t point_size(const pass_t *p) noexcept nogil:
+    return 0 if p.family.free_numbers == NULL else n_free_mixing(p) + p.family.free_numbers.n_free
+
+
 cdef int point_of(const pass_t *p, double *point) noexcept nogil:
-    """The present weights and parameters as a point; a component without weight is at -inf for good. A status."""
-    cdef Py_ssize_t k
-    for k in range(p.family.n_components):
-        point[k] = log(p.weights[k])
-    return p.family.free_numbers.unconstrain(p.family, p.params, point + p.family.n_components)
+    """The present state as a point; a component without weight is at -inf for good. A status."""
+    if p.proportions.free_numbers != NULL:
+        p.proportions.free_numbers.unconstrain(p.proportions, p.family.n_components, p.mixing, point)
+    return p.family.free_numbers.unconstrain(p.family, p.params, point + n_free_mixing(p))
 
 
 cdef int go_to(pass_t *p, const double *point) noexcept nogil:
-    """Put the pass at a point. Nonzero, with the state spoilt, where its parameters would not be finite."""
-    cdef Py_ssize_t k
-    cdef double top = -INFINITY, total = 0
-    for k in range(p.family.n_components):
-        top = max(top, point[k])
-    for k in range(p.family.n_components):
-        p.weights[k] = exp(point[k] - top)
-        total += p.weights[k]
-    if not isfinite(total):
+    """Put the pass at a point. Nonzero, with the state spoilt, where it would not be finite."""
+    if p.proportions.free_numbers != NULL and p.proportions.free_numbers.constrain(
+            p.proportions, p.family.n_components, point, p.mixing) != 0:
         return 1
-    for k in range(p.family.n_components):
-        p.weights[k] /= total
-    return p.family.free_numbers.constrain(p.family, point + p.family.n_components, p.work, p.params)
-
-
-cdef inline Py_ssize_t point_size(const family_t *family) noexcept nogil:
-    return 0 if family.free_numbers == NULL else family.n_components + family.free_numbers.n_free
+    return p.family.free_numbers.constrain(p.family, point + n_free_mixing(p), p.work, p.params)
 
 
 cdef void place_acceleration(acceleration_t *a, em_t *em, arena_t *arena) noexcept nogil:
-    cdef const family_t *family = em.p.family
     cdef int i
     a.em = em
-    a.n_point = point_size(family)
-    a.image = <double *> take(arena, (family.n_components + family.n_params) * sizeof(double))
+    a.n_point = point_size(em.p)
+    a.image = <double *> take(arena, n_state_of(em.p) * sizeof(double))
     for i in range(3):
         a.points[i] = <double *> take(arena, a.n_point * sizeof(double))
 
@@ -234,8 +239,7 @@ cdef int extrapolate_state(acceleration_t *a, double *length) noexcept nogil:
         return 0
     length[0] = extrapolate_points(a.n_point, a.points[0], a.points[1], a.points[2], a.longest)
     if length[0] > 1:
-        memcpy(a.image, p.weights, p.family.n_components * sizeof(double))
-        memcpy(a.image + p.family.n_components, p.params, p.family.n_params * sizeof(double))
+        copy_state_to(p, a.image)
         status = go_to(p, a.points[0])
         if status <= 0:
             return MIXFAST_FAILED if status < 0 else 0
@@ -247,9 +251,7 @@ cdef int extrapolate_state(acceleration_t *a, double *length) noexcept nogil:
 
 cdef void go_back(acceleration_t *a) noexcept nogil:
     """To the image of the last accepted point."""
-    cdef pass_t *p = a.em.p
-    memcpy(p.weights, a.image, p.family.n_components * sizeof(double))
-    memcpy(p.params, a.image + p.family.n_components, p.family.n_params * sizeof(double))
+    copy_state_from(a.em.p, a.image)
 
 
 cdef class AcceleratedEM(EM):
@@ -284,11 +286,11 @@ cdef class AcceleratedEM(EM):
 # ---- doors for tests ------------------------------------------------------------------------------------------------
 
 def free_point(Pass p not None):
-    """The present weights and parameters as a point, or None where the family has no free numbers."""
+    """The present state as a point, or None where the family has no free numbers."""
     cdef double[::1] point
     if p.c.family.free_numbers == NULL:
         return None
-    out = np.empty(point_size(p.c.family))
+    out = np.empty(point_size(&p.c))
     point = out
     if point_of(&p.c, &point[0]) < 0:
         raise_error_of(p.c.family)
@@ -298,7 +300,7 @@ def free_point(Pass p not None):
 def set_free_point(Pass p not None, const double[::1] point not None):
     """Put the engine at a point; False where its parameters would not be finite."""
     cdef int status
-    if p.c.family.free_numbers == NULL or point.shape[0] != point_size(p.c.family):
+    if p.c.family.free_numbers == NULL or point.shape[0] != point_size(&p.c):
         raise ValueError("this is no point of the family")
     status = go_to(&p.c, &point[0])
     if status < 0:

@@ -25,7 +25,7 @@ ctypedef struct model_t:
     const double *blank            # [n_params], to measure the first responsibilities from
     const int64_t *located         # places in params that take the centres of k-means; NULL: none do
     Py_ssize_t n_located
-    const double *given_weights    # [n_components], NaN where a start has to find them; NULL: nothing is given
+    const double *given_mixing     # [n_mixing], NaN where a start has to find them; NULL: nothing is given
     const double *given_params     # [n_params]
     bint has_start                 # all are given
     double n_free                  # parameters that a criterion counts
@@ -44,7 +44,7 @@ ctypedef struct fit_t:
     Py_ssize_t n_iter              # passes
     bint converged
     int status
-    double *weights
+    double *mixing
     double *params
     trace_t trace
 
@@ -109,7 +109,7 @@ cdef struct worker_t:
     rows_t seeding_rows            # those that k-means is made of
     weighed_t weighed
     double n_effective             # rows that a criterion takes the weights for
-    double *weights                # where the first model's best fit is put, NULL: in the arena
+    double *mixing                 # where the first model's best fit is put, NULL: in the arena
     double *params
     # a start
     int64_t *labels
@@ -131,7 +131,11 @@ cdef size_t room_for(const plan_t *plan, const model_t *models, Py_ssize_t n_mod
                      const rows_t *seeding_rows, int n_threads) noexcept nogil
 cdef int open_worker(worker_t *w, int n_threads, look_fn look, void *look_data, size_t room) noexcept nogil
 cdef void close_worker(worker_t *w) noexcept nogil
-cdef void place_beyond_starts(worker_t *w, const family_t *family, const rows_t *rows) noexcept nogil
+cdef inline Py_ssize_t n_mixing_of(const model_t *m) noexcept nogil:
+    return m.proportions.n_numbers(m.proportions, m.family.n_components)
+
+cdef void place_beyond_starts(worker_t *w, const family_t *family, const proportions_t *proportions,
+                              const rows_t *rows) noexcept nogil
 cdef int fit_models(worker_t *w, const plan_t *plan, const model_t *models, Py_ssize_t n_models, const rows_t *rows,
                     const rows_t *seeding_rows, weighed_t weighed, const double *n_effective,
                     uint64_t seed) noexcept nogil

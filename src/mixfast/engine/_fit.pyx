@@ -59,7 +59,8 @@ from mixfast.engine._seeding cimport (
     settle,
 )
 from mixfast.engine._spurious cimport bytes_to_find, note_lack_of_rows
-from mixfast.proportions._proportions cimport Proportions, arrange_clusters
+from mixfast.proportions._free cimport free_proportions
+from mixfast.proportions._proportions cimport Proportions, arrange_clusters, proportions_t
 
 from typing import NamedTuple
 
@@ -117,13 +118,13 @@ cdef void place_starts(worker_t *w, const plan_t *plan, const model_t *models, P
     w.trials = <trial_t *> take(&w.arena, n_models * sizeof(trial_t))
     for i in range(n_models):
         trial = &w.trials[i] if w.arena.base != NULL else NULL
-        place_trial(w, trial, models[i].family, plan.n_init if plan.search.compares else 0)
-    if w.arena.base != NULL and w.weights != NULL:
-        w.trials.fit.weights, w.trials.fit.params = w.weights, w.params
+        place_trial(w, trial, &models[i], plan.n_init if plan.search.compares else 0)
+    if w.arena.base != NULL and w.mixing != NULL:
+        w.trials.fit.mixing, w.trials.fit.params = w.mixing, w.params
     w.after_starts = w.arena.used
 
 
-cdef void place_trial(worker_t *w, trial_t *trial, const family_t *family, Py_ssize_t n_starts) noexcept nogil:
+cdef void place_trial(worker_t *w, trial_t *trial, const model_t *m, Py_ssize_t n_starts) noexcept nogil:
     """`trial` is NULL where the arena is measured only."""
     cdef fit_t *starts = <fit_t *> take(&w.arena, n_starts * sizeof(fit_t))
     cdef Py_ssize_t i
@@ -131,23 +132,24 @@ cdef void place_trial(worker_t *w, trial_t *trial, const family_t *family, Py_ss
         memset(trial, 0, sizeof(trial_t))
         memset(starts, 0, n_starts * sizeof(fit_t))
         trial.starts = starts
-    if w.weights == NULL or trial != w.trials:
-        place_fit_state(w, &trial.fit if trial != NULL else NULL, family)
+    if w.mixing == NULL or trial != w.trials:
+        place_fit_state(w, &trial.fit if trial != NULL else NULL, m)
     for i in range(n_starts):
-        place_fit_state(w, &starts[i] if trial != NULL else NULL, family)
+        place_fit_state(w, &starts[i] if trial != NULL else NULL, m)
 
 
-cdef void place_fit_state(worker_t *w, fit_t *fit, const family_t *family) noexcept nogil:
-    cdef double *weights = <double *> take(&w.arena, family.n_components * sizeof(double))
-    cdef double *params = <double *> take(&w.arena, family.n_params * sizeof(double))
+cdef void place_fit_state(worker_t *w, fit_t *fit, const model_t *m) noexcept nogil:
+    cdef double *mixing = <double *> take(&w.arena, n_mixing_of(m) * sizeof(double))
+    cdef double *params = <double *> take(&w.arena, m.family.n_params * sizeof(double))
     if fit != NULL:
-        fit.weights, fit.params = weights, params
+        fit.mixing, fit.params = mixing, params
 
 
-cdef void place_beyond_starts(worker_t *w, const family_t *family, const rows_t *rows) noexcept nogil:
+cdef void place_beyond_starts(worker_t *w, const family_t *family, const proportions_t *proportions,
+                              const rows_t *rows) noexcept nogil:
     """The worker's pass, in what starts leave of the arena."""
     w.arena.used = w.after_starts
-    shape_pass(&w.fit, family, rows, w.weighed, w.n_threads, 0)
+    shape_pass(&w.fit, family, proportions, rows, w.weighed, w.n_threads, 0)
     w.fit.look, w.fit.look_data = w.look, w.look_data
     place_pass(&w.fit, &w.arena)
 
@@ -156,8 +158,7 @@ cdef void place_em(worker_t *w, const plan_t *plan, const model_t *m) noexcept n
     """EM of the model, in what starts leave of the arena."""
     release(&w.em.pruning)  # it was cut for other rows
     memset(&w.em.pruning, 0, sizeof(pruning_t))
-    place_beyond_starts(w, m.family, &w.rows)
-    w.fit.proportions = m.proportions
+    place_beyond_starts(w, m.family, m.proportions, &w.rows)
     w.em.p = &w.fit
     w.em.prunes = plan.prunes
     if plan.loop == <loop_fn> iterate_accelerated:
@@ -177,10 +178,10 @@ cdef size_t room_for(const plan_t *plan, const model_t *models, Py_ssize_t n_mod
     w.n_threads, w.rows, w.seeding_rows = n_threads, rows[0], seeding_rows[0]
     measure_arena(&w.arena)
     place_starts(&w, plan, models, n_models)
-    place_beyond_starts(&w, models.candidates, &w.seeding_rows)
+    place_beyond_starts(&w, models.candidates, free_proportions(), &w.seeding_rows)
     place_seeding(&seeding, &w.fit, &w.arena)
     largest = w.arena.used
-    place_beyond_starts(&w, models.centres, &w.seeding_rows)
+    place_beyond_starts(&w, models.centres, free_proportions(), &w.seeding_rows)
     if suits_line(&w.fit):
         place_line(&line, &w.fit, &w.arena)
     largest = max(largest, w.arena.used)
@@ -194,7 +195,7 @@ cdef size_t room_for(const plan_t *plan, const model_t *models, Py_ssize_t n_mod
 
 cdef int find_seeds(worker_t *w, const model_t *m, uint64_t seed, uint32_t start) noexcept nogil:
     cdef seeding_t seeding
-    place_beyond_starts(w, m.candidates, &w.seeding_rows)
+    place_beyond_starts(w, m.candidates, free_proportions(), &w.seeding_rows)
     place_seeding(&seeding, &w.fit, &w.arena)
     return seed_greedily(&w.fit, &seeding, m.family.n_components, seed, start, w.indices)
 
@@ -210,9 +211,9 @@ cdef int find_clusters(worker_t *w, const plan_t *plan, const model_t *m, uint64
     cdef int code = find_seeds(w, m, seed, start)
     if code != 0:
         return code
-    place_beyond_starts(w, m.centres, &w.seeding_rows)
+    place_beyond_starts(w, m.centres, free_proportions(), &w.seeding_rows)
+    p.proportions.begin(p.proportions, m.family.n_components, p.mixing)
     for k in range(m.family.n_components):
-        p.weights[k] = 1
         copy_row(&p.rows, w.indices[k], p.params + k * p.family.n_features)
     has_line = suits_line(p)
     if has_line:
@@ -340,8 +341,7 @@ cdef int begin(worker_t *w, const plan_t *plan, const model_t *m, trial_t *trial
     if plan.n_init == 1 and not plan.search.compares:
         w.fit.params = trial.fit.params
     begin_em(&w.em)
-    for i in range(family.n_components):
-        w.fit.weights[i] = 1.0 / <double> family.n_components
+    m.proportions.begin(m.proportions, family.n_components, w.fit.mixing)
     if w.fit.params != m.blank:
         memcpy(w.fit.params, m.blank, family.n_params * sizeof(double))
     if not m.has_start:
@@ -351,9 +351,9 @@ cdef int begin(worker_t *w, const plan_t *plan, const model_t *m, trial_t *trial
             return code
     if m.given_params == NULL:
         return code
-    for i in range(family.n_components):
-        if m.given_weights[i] == m.given_weights[i]:
-            w.fit.weights[i] = m.given_weights[i]
+    for i in range(w.fit.n_mixing):
+        if m.given_mixing[i] == m.given_mixing[i]:
+            w.fit.mixing[i] = m.given_mixing[i]
     for i in range(family.n_params):
         if m.given_params[i] == m.given_params[i]:
             w.fit.params[i] = m.given_params[i]
@@ -397,7 +397,7 @@ cdef int take_up(worker_t *w, const plan_t *plan, const model_t *m, fit_t *fit, 
     """A start that was left goes on."""
     cdef int code
     place_em(w, plan, m)
-    memcpy(w.fit.weights, fit.weights, m.family.n_components * sizeof(double))
+    memcpy(w.fit.mixing, fit.mixing, w.fit.n_mixing * sizeof(double))
     memcpy(w.fit.params, fit.params, m.family.n_params * sizeof(double))
     code = go_on(w, plan, m, fit, n_steps)
     leave(w, fit)
@@ -406,7 +406,7 @@ cdef int take_up(worker_t *w, const plan_t *plan, const model_t *m, fit_t *fit, 
 
 cdef void leave(const worker_t *w, fit_t *fit) noexcept nogil:
     """The fit keeps the engine's state."""
-    memcpy(fit.weights, w.fit.weights, w.fit.family.n_components * sizeof(double))
+    memcpy(fit.mixing, w.fit.mixing, w.fit.n_mixing * sizeof(double))
     if fit.params != w.fit.params:
         memcpy(fit.params, w.fit.params, w.fit.family.n_params * sizeof(double))
 
@@ -421,11 +421,11 @@ cdef void begin_fit(fit_t *fit, const plan_t *plan, uint32_t start) noexcept nog
 
 cdef void take_over(fit_t *fit, fit_t *other) noexcept nogil:
     """What is known of the other fit but its state; its trace changes hands."""
-    cdef double *weights = fit.weights
+    cdef double *mixing = fit.mixing
     cdef double *params = fit.params
     free(fit.trace.values)
     fit[0] = other[0]
-    fit.weights, fit.params = weights, params
+    fit.mixing, fit.params = mixing, params
     memset(&other.trace, 0, sizeof(trace_t))
 
 
@@ -485,7 +485,7 @@ cdef int end_of_a_little(const plan_t *plan, const model_t *m, trial_t *trial, f
 cdef void keep(const model_t *m, trial_t *trial, fit_t *fit) noexcept nogil:
     """One of the starts that are compared is what came of the model."""
     take_over(&trial.fit, fit)
-    memcpy(trial.fit.weights, fit.weights, m.family.n_components * sizeof(double))
+    memcpy(trial.fit.mixing, fit.mixing, n_mixing_of(m) * sizeof(double))
     memcpy(trial.fit.params, fit.params, m.family.n_params * sizeof(double))
 
 
@@ -665,7 +665,7 @@ cdef void drop_traces(worker_t *w) noexcept nogil:
 
 cdef void judge(worker_t *w, const plan_t *plan, const model_t *m, trial_t *trial) noexcept nogil:
     """The status of a model's best fit, and the criterion where there is a choice."""
-    trial.fails = trial.fails or not (is_finite(trial.fit.weights, m.family.n_components)
+    trial.fails = trial.fails or not (is_finite(trial.fit.mixing, n_mixing_of(m))
                                       and is_finite(trial.fit.params, m.family.n_params))
     if is_constant(&w.rows):
         trial.fit.status |= CONSTANT_DATA
@@ -677,7 +677,7 @@ cdef void judge(worker_t *w, const plan_t *plan, const model_t *m, trial_t *tria
         trial.fit.status |= MAX_ITER
     if plan.criterion != NULL:
         place_em(w, plan, m)
-        memcpy(w.fit.weights, trial.fit.weights, m.family.n_components * sizeof(double))
+        memcpy(w.fit.mixing, trial.fit.mixing, w.fit.n_mixing * sizeof(double))
         memcpy(w.fit.params, trial.fit.params, m.family.n_params * sizeof(double))
         trial.criterion = plan.criterion(w, m.n_free)
 
@@ -709,7 +709,7 @@ cdef class Model:
     proportions : Proportions
     blank : (n_params,)
     located : int64 (n_located,) or None
-    given : (weights (n_components,), parameters (n_params,)), NaN where a start has to find them, or None for nothing
+    given : (numbers of the proportions, parameters (n_params,)), NaN where a start has to find them; None for nothing
     n_free, n_rows_needed : int
     """
 
@@ -726,10 +726,10 @@ cdef class Model:
         self.c.blank = &blank[0]
         if given is not None:
             weights, params = given
-            if weights.shape[0] != self.c.family.n_components or params.shape[0] != self.c.family.n_params:
+            if weights.shape[0] != n_mixing_of(&self.c) or params.shape[0] != self.c.family.n_params:
                 raise ValueError(f"given are {weights.shape[0]} weights and {params.shape[0]} parameters, the family "
-                                 f"has {self.c.family.n_components} and {self.c.family.n_params}")
-            self.c.given_weights, self.c.given_params = &weights[0], &params[0]
+                                 f"has {n_mixing_of(&self.c)} and {self.c.family.n_params}")
+            self.c.given_mixing, self.c.given_params = &weights[0], &params[0]
             self.c.has_start = not has_unknown(weights) and not has_unknown(params)
         if located is not None:
             places = located
@@ -777,7 +777,8 @@ cdef class Plan:
 class Fit(NamedTuple):
     """The best start of a model.
 
-    weights (n_components,), params (n_params,) : as they are where it failed
+    weights : the numbers of the proportions, which are the weights (n_components,) for all kinds but a few
+    params (n_params,) : both as they are where it failed
     lower_bounds : list of float, one for each accepted pass
     lower_bound : float, the last of them; -inf where there is none
     n_iter : int, passes
@@ -833,7 +834,7 @@ def fit_rows(Rows rows not None, Rows seeding_rows not None, Model model not Non
     cdef observer_t observer
     cdef const family_t *family = model.c.family
     cdef trial_t *trial
-    cdef double[::1] weights = np.empty(family.n_components), params
+    cdef double[::1] weights = np.empty(n_mixing_of(&model.c)), params
     cdef int code
     if model.blank is None:
         raise ValueError("this model has been fitted: bind another one")
@@ -849,7 +850,7 @@ def fit_rows(Rows rows not None, Rows seeding_rows not None, Model model not Non
     room = room_for(&own, &model.c, 1, &rows.c, &seeding_rows.c, n_threads)
     if open_worker(&w, n_threads, look_for_signals, NULL, room) != 0:
         raise MemoryError(f"a fit to {rows.c.n_rows} rows needs {room} bytes of work space")
-    w.weights, w.params = &weights[0], &params[0]
+    w.mixing, w.params = &weights[0], &params[0]
     try:
         with nogil:
             code = fit_models(&w, &own, &model.c, 1, &rows.c, &seeding_rows.c, rows.weighed, NULL, seed)

@@ -78,6 +78,7 @@ cdef struct pass_t:
     const rows_kernels_t *kernels
     share_fn soften                # of the E-step
     rows_t rows
+    Py_ssize_t n_mixing
     Py_ssize_t chunk_rows, stride, n_chunks, n_lanes, lane_size, n_rounds
     int n_threads
     double total_weight        # of the rows
@@ -86,8 +87,8 @@ cdef struct pass_t:
     look_fn look
     void *look_data
     # the state
-    double *weights
-    double *log_weights        # of them, as `find_log_weights` left them
+    double *mixing             # [n_mixing], the numbers of the proportions
+    double *log_weights        # [n_components] of them, as `find_log_weights` left them
     double *params
     double *pivot
     double *work
@@ -96,7 +97,7 @@ cdef struct pass_t:
     double *origin             # [n_features]
     double *common             # [n_common] of the quick family or the prior, once has_common
     bint has_common
-    double *last_state         # weights and parameters before a step of the quick family
+    double *last_state         # mixing and parameters before a step of the quick family
     Py_ssize_t *everything     # 0 .. n_components - 1
     double *alike              # [n_components], room for starts from labels
     void *tables
@@ -188,10 +189,13 @@ cdef int expected(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, works
 cdef int nearest(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, workspace_t *space,
                  double *lane) noexcept nogil
 cdef int finish_nothing(const pass_t *p, const workspace_t *space, double *lane) noexcept nogil
-cdef void shape_pass(pass_t *p, const family_t *family, const rows_t *rows, weighed_t weighed,
-                     Py_ssize_t n_threads, Py_ssize_t chunk_rows) noexcept nogil
+cdef void shape_pass(pass_t *p, const family_t *family, const proportions_t *proportions, const rows_t *rows,
+                     weighed_t weighed, Py_ssize_t n_threads, Py_ssize_t chunk_rows) noexcept nogil
 cdef void place_pass(pass_t *p, arena_t *arena) noexcept nogil
 cdef void open_workspace(const pass_t *p, int thread, workspace_t *space) noexcept nogil
+cdef Py_ssize_t n_state_of(const pass_t *p) noexcept nogil
+cdef void copy_state_to(const pass_t *p, double *state) noexcept nogil
+cdef void copy_state_from(pass_t *p, const double *state) noexcept nogil
 cdef void find_log_weights(pass_t *p) noexcept nogil
 cdef void prepare(pass_t *p) noexcept nogil
 cdef int visit(pass_t *p, const strategy_t *strategy) noexcept nogil

@@ -229,8 +229,8 @@ cdef int visit_all_lanes(const pass_t *p, Py_ssize_t round_) noexcept nogil:
 
 
 cdef void find_log_weights(pass_t *p) noexcept nogil:
-    """Of the present weights, for verbs of the family."""
-    p.proportions.log_weights(p.proportions, p.family.n_components, p.weights, p.log_weights)
+    """Of the present mixing, for verbs of the family."""
+    p.proportions.log_weights(p.proportions, p.family.n_components, p.mixing, p.log_weights)
 
 
 cdef void prepare(pass_t *p) noexcept nogil:
@@ -295,15 +295,15 @@ cdef Py_ssize_t n_common_of(const family_t *family) noexcept nogil:
     return 0 if family.posterior == NULL else family.posterior.n_common
 
 
-cdef void shape_pass(pass_t *p, const family_t *family, const rows_t *rows, weighed_t weighed,
-                     Py_ssize_t n_threads, Py_ssize_t chunk_rows) noexcept nogil:
+cdef void shape_pass(pass_t *p, const family_t *family, const proportions_t *proportions, const rows_t *rows,
+                     weighed_t weighed, Py_ssize_t n_threads, Py_ssize_t chunk_rows) noexcept nogil:
     """All that follows from the shape of the problem. chunk_rows=0 chooses."""
     cdef Py_ssize_t column_reals, lane_room, unit, n_chunks
     cdef double flops
     memset(p, 0, sizeof(pass_t))
     p.family, p.rows, p.total_base = family, rows[0], total_of_base(rows)
     p.total_weight, p.least_weight = weighed.total, weighed.least
-    p.proportions = free_proportions()
+    p.proportions, p.n_mixing = proportions, proportions.n_numbers(proportions, family.n_components)
     p.kernels = mixfast_select_rows(family.isa, family.real_bytes)
     p.soften = p.kernels.softmax if family.posterior == NULL else p.kernels.softmax_with_entropy
     p.look = look_for_signals
@@ -332,7 +332,7 @@ cdef void place_pass(pass_t *p, arena_t *arena) noexcept nogil:
     """Where everything lies that a pass of this shape works in."""
     cdef const family_t *family = p.family
     cdef Py_ssize_t k
-    p.weights = <double *> take(arena, family.n_components * sizeof(double))
+    p.mixing = <double *> take(arena, p.n_mixing * sizeof(double))
     p.log_weights = <double *> take(arena, family.n_components * sizeof(double))
     p.params = <double *> take(arena, family.n_params * sizeof(double))
     p.pivot = <double *> take(arena, family.n_features * sizeof(double))
@@ -345,11 +345,27 @@ cdef void place_pass(pass_t *p, arena_t *arena) noexcept nogil:
     p.origin = <double *> take(arena, family.n_features * sizeof(double))
     p.common = <double *> take(arena, n_common_of(family) * sizeof(double))
     if family.quick != NULL:
-        p.last_state = <double *> take(arena, (family.n_components + family.n_params) * sizeof(double))
+        p.last_state = <double *> take(arena, n_state_of(p) * sizeof(double))
     p.own_work = <double *> take(arena, p.n_threads * family.n_own_work * sizeof(double))
     if arena.base != NULL:
         for k in range(family.n_components):
             p.everything[k] = k
+
+
+cdef Py_ssize_t n_state_of(const pass_t *p) noexcept nogil:
+    """Doubles of mixing and parameters."""
+    return p.n_mixing + p.family.n_params
+
+
+cdef void copy_state_to(const pass_t *p, double *state) noexcept nogil:
+    """state[n_state_of]: mixing and parameters."""
+    memcpy(state, p.mixing, p.n_mixing * sizeof(double))
+    memcpy(state + p.n_mixing, p.params, p.family.n_params * sizeof(double))
+
+
+cdef void copy_state_from(pass_t *p, const double *state) noexcept nogil:
+    memcpy(p.mixing, state, p.n_mixing * sizeof(double))
+    memcpy(p.params, state + p.n_mixing, p.family.n_params * sizeof(double))
 
 
 cdef int look_for_signals(void *nothing) noexcept nogil:
@@ -435,9 +451,8 @@ cdef class Pass:
         if chunk_rows is not None and chunk_rows < 1:
             raise ValueError(f"chunk_rows={chunk_rows} should be at least 1")
         self.bound, self.rows, self.proportions = bound, rows, proportions
-        shape_pass(&self.c, family, &rows.c, rows.weighed, n_threads, 0 if chunk_rows is None else chunk_rows)
-        if proportions is not None:
-            self.c.proportions = &proportions.c
+        shape_pass(&self.c, family, free_proportions() if proportions is None else &proportions.c, &rows.c,
+                   rows.weighed, n_threads, 0 if chunk_rows is None else chunk_rows)
         measure_arena(&arena)
         place_pass(&self.c, &arena)
         self.n_bytes = arena.used
@@ -466,18 +481,20 @@ cdef class Pass:
         return self.check(code)
 
     def set_state(self, const double[::1] weights not None, const double[::1] params not None):
-        """The parameters that the next pass is made at: weights (n_components,), params as the family lays them out."""
+        """The parameters that the next pass is made at: the numbers of the proportions, which are the weights
+        (n_components,) for all kinds but a few, and params as the family lays them out."""
         cdef const family_t *family = self.c.family
-        if weights.shape[0] != family.n_components or params.shape[0] != family.n_params:
-            raise ValueError(f"expected {family.n_components} weights and {family.n_params} parameters, "
+        if weights.shape[0] != self.c.n_mixing or params.shape[0] != family.n_params:
+            raise ValueError(f"expected {self.c.n_mixing} weights and {family.n_params} parameters, "
                              f"got {weights.shape[0]} and {params.shape[0]}")
-        memcpy(self.c.weights, &weights[0], family.n_components * sizeof(double))
+        if self.c.n_mixing:
+            memcpy(self.c.mixing, &weights[0], self.c.n_mixing * sizeof(double))
         if family.n_params:
             memcpy(self.c.params, &params[0], family.n_params * sizeof(double))
 
     def state(self):
-        """Copies of the weights and of the family's parameters."""
-        return (copy_of(self.c.weights, self.c.family.n_components), copy_of(self.c.params, self.c.family.n_params))
+        """Copies of the numbers of the proportions and of the family's parameters."""
+        return (copy_of(self.c.mixing, self.c.n_mixing), copy_of(self.c.params, self.c.family.n_params))
 
     @property
     def n_components(self):

@@ -293,8 +293,7 @@ cdef class Lloyd(Pass):
 
     def __cinit__(self, *args, **kwargs):
         self.labels = self.own = np.zeros(self.c.rows.n_rows, dtype=np.int64)
-        for k in range(self.c.family.n_components):
-            self.c.weights[k] = 1
+        self.c.proportions.begin(self.c.proportions, self.c.family.n_components, self.c.mixing)
 
     def step(self):
         """One iteration; the mean square distance of the rows to the centres that went in."""

@@ -733,10 +733,9 @@ class BaseMixture(FromStatistics, DensityEstimator):
         """
         p, out_dtype = self._pass_over(rows_with(X, row_data))
         # not the fitted weights: the logarithm of 0 could not be taken off again
-        p.set_state(np.full(p.n_components, 1 / p.n_components), p.state()[1])
+        p.set_state(np.ones(p.n_components), p.state()[1])
         out = np.empty((p.rows.X.shape[0], p.n_components), p.dtype)
         evaluate_components(p, out)
-        out += math.log(p.n_components)
         return rounded_finite(out, out_dtype)
 
     def _n_parameters(self):

@@ -6,5 +6,5 @@ from mixfast.proportions._proportions cimport proportions_t
 
 
 cdef inline void take_counts(const proportions_t *proportions, Py_ssize_t n, const double *counts, double total,
-                             double *numbers) noexcept nogil:
-    memcpy(numbers, counts, n * sizeof(double))
+                             double *mixing) noexcept nogil:
+    memcpy(mixing, counts, n * sizeof(double))

@@ -2,7 +2,7 @@
 
 from libc.math cimport INFINITY, log
 
-from mixfast.proportions._proportions cimport Proportions, proportions_t, take_logarithms
+from mixfast.proportions._proportions cimport Proportions, logarithms_of_weights, one_for_each, proportions_t
 
 
 cdef void maximise(const proportions_t *proportions, Py_ssize_t n, const double *counts, double total,
@@ -31,8 +31,8 @@ cdef class DirichletWeights(Proportions):
 
     def __cinit__(self, double concentration):
         self.concentration = concentration
-        self.c.maximise, self.c.log_weights = maximise, take_logarithms
-        self.c.log_prior, self.c.ranked = log_prior, NULL
+        self.c = one_for_each(maximise)
+        self.c.log_prior, self.c.free_numbers = log_prior, logarithms_of_weights()
         self.c.context = &self.concentration
 
     def __reduce__(self):

@@ -2,7 +2,7 @@
 
 from libc.string cimport memcpy
 
-from mixfast.proportions._proportions cimport Proportions, proportions_t, take_logarithms
+from mixfast.proportions._proportions cimport Proportions, one_for_each, proportions_t
 
 import numpy as np
 
@@ -33,7 +33,7 @@ cdef class FixedWeights(Proportions):
                 f"weights={weights} should sum to 1, but sum to {weights.sum():.6g}: divide them by their sum")
         self.weights = weights / weights.sum()
         self.ranked = np.argsort(-weights, kind="stable").astype(np.intp)
-        self.c.maximise, self.c.log_weights, self.c.log_prior = maximise, take_logarithms, NULL
+        self.c = one_for_each(maximise)
         self.c.context, self.c.ranked = &self.weights[0], &self.ranked[0]
 
     def __reduce__(self):

@@ -1,6 +1,6 @@
 """Weights by maximum likelihood: a component's share of the rows."""
 
-from mixfast.proportions._proportions cimport Proportions, proportions_t, take_logarithms
+from mixfast.proportions._proportions cimport Proportions, logarithms_of_weights, one_for_each, proportions_t
 
 
 cdef void maximise(const proportions_t *proportions, Py_ssize_t n, const double *counts, double total,
@@ -10,9 +10,8 @@ cdef void maximise(const proportions_t *proportions, Py_ssize_t n, const double 
         weights[k] = counts[k] / total
 
 
-cdef proportions_t FREE
-FREE.maximise, FREE.log_weights = maximise, take_logarithms
-FREE.log_prior, FREE.ranked, FREE.context = NULL, NULL, NULL
+cdef proportions_t FREE = one_for_each(maximise)
+FREE.free_numbers = logarithms_of_weights()
 
 
 cdef const proportions_t *free_proportions() noexcept nogil:

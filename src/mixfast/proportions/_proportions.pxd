@@ -5,34 +5,57 @@ from libc.stdint cimport int64_t
 
 cdef struct proportions_t
 
-# weights[n], from counts[n], the sums of the responsibilities, and `total`, their sum. A count is 0 where a component
-# lost its rows.
-ctypedef void (*maximise_weights_fn)(const proportions_t *, Py_ssize_t n, const double *counts, double total,
-                                     double *weights) noexcept nogil
-# log_weights[n], what families take for the logarithms of how likely each component is, from weights[n]; -infinity
-# where a component has none.
-ctypedef void (*log_weights_fn)(const proportions_t *, Py_ssize_t n, const double *weights,
+# How many numbers say how likely each of n components is: the length of `mixing` below. Their weights, n of them, for
+# most kinds.
+ctypedef Py_ssize_t (*n_numbers_fn)(const proportions_t *, Py_ssize_t n) noexcept nogil
+# mixing, where nothing is known yet: all components are equally likely.
+ctypedef void (*begin_fn)(const proportions_t *, Py_ssize_t n, double *mixing) noexcept nogil
+# mixing, from counts[n], the sums of the responsibilities, and `total`, their sum. A count is 0 where a component lost
+# its rows.
+ctypedef void (*maximise_mixing_fn)(const proportions_t *, Py_ssize_t n, const double *counts, double total,
+                                    double *mixing) noexcept nogil
+# log_weights[n], what families take for the logarithms of how likely each component is, from mixing; -infinity where
+# a component is impossible.
+ctypedef void (*log_weights_fn)(const proportions_t *, Py_ssize_t n, const double *mixing,
                                 double *log_weights) noexcept nogil
-# The log density of the prior at weights[n], up to a constant.
-ctypedef double (*log_prior_fn)(const proportions_t *, Py_ssize_t n, const double *weights) noexcept nogil
+# The log density of the prior at mixing, up to a constant.
+ctypedef double (*log_prior_fn)(const proportions_t *, Py_ssize_t n, const double *mixing) noexcept nogil
 
-# The log marginal likelihood of the components of the rows, under the prior of weights whose posterior the numbers are.
-ctypedef double (*log_evidence_fn)(const proportions_t *, Py_ssize_t n, const double *numbers) noexcept nogil
+# Free numbers: any of which make a `mixing`, so that the course of EM can be extrapolated in a straight line. As those
+# of a family (`mixfast_free_numbers` in _kernels/family.h) they are infinite at the edge of the domain. `constrain`
+# returns 0; nonzero where mixing would not be finite.
+ctypedef Py_ssize_t (*n_free_fn)(const proportions_t *, Py_ssize_t n) noexcept nogil
+ctypedef void (*unconstrain_mixing_fn)(const proportions_t *, Py_ssize_t n, const double *mixing,
+                                       double *numbers) noexcept nogil
+ctypedef int (*constrain_mixing_fn)(const proportions_t *, Py_ssize_t n, const double *numbers,
+                                    double *mixing) noexcept nogil
+
+cdef struct free_mixing_t:
+    n_free_fn n_free
+    unconstrain_mixing_fn unconstrain
+    constrain_mixing_fn constrain
+
+# The log marginal likelihood of the components of the rows, under the prior of weights whose posterior mixing is.
+ctypedef double (*log_evidence_fn)(const proportions_t *, Py_ssize_t n, const double *mixing) noexcept nogil
 
 cdef struct proportions_t:
-    maximise_weights_fn maximise
+    n_numbers_fn n_numbers
+    begin_fn begin
+    maximise_mixing_fn maximise
     log_weights_fn log_weights
     log_prior_fn log_prior         # NULL: a flat prior
     log_evidence_fn log_evidence   # of posteriors, and of no others
+    const free_mixing_t *free_numbers  # NULL: mixing stays as it is where the parameters of the family are extrapolated
     const Py_ssize_t *ranked       # [n], components from the largest to the smallest where a start should know; or NULL
     const void *context            # the kind's own constants
 
 cdef class Proportions:
     cdef proportions_t c
 
-# `log_weights` of kinds whose numbers are the weights themselves.
-cdef void take_logarithms(const proportions_t *, Py_ssize_t n, const double *weights,
-                          double *log_weights) noexcept nogil
+# What kinds with one number for each component have in common: its weight, unless the kind has other `log_weights`.
+cdef proportions_t one_for_each(maximise_mixing_fn maximise) noexcept nogil
+# The free numbers of weights that an M-step changes: their logarithms.
+cdef const free_mixing_t *logarithms_of_weights() noexcept nogil
 
 # Which cluster becomes which component: where some components are to be larger than others, they take the larger
 # clusters. Changes labels[n_rows] and the rows of centres[n, d]; `counts` and `places` are room for n numbers.

@@ -1,6 +1,6 @@
 """What every kind of proportions is: see `_proportions.pxd` for the verbs."""
 
-from libc.math cimport INFINITY, log
+from libc.math cimport INFINITY, exp, isfinite, log
 from libc.stdint cimport int64_t
 
 
@@ -12,11 +12,54 @@ cdef class Proportions:
         raise NotImplementedError
 
 
+cdef Py_ssize_t one_each(const proportions_t *proportions, Py_ssize_t n) noexcept nogil:
+    return n
+
+
+cdef void share_equally(const proportions_t *proportions, Py_ssize_t n, double *weights) noexcept nogil:
+    cdef Py_ssize_t k
+    for k in range(n):
+        weights[k] = 1.0 / <double> n
+
+
 cdef void take_logarithms(const proportions_t *proportions, Py_ssize_t n, const double *weights,
                           double *log_weights) noexcept nogil:
     cdef Py_ssize_t k
     for k in range(n):
         log_weights[k] = -INFINITY if weights[k] == 0 else log(weights[k])
+
+
+cdef int normalise_exponentials(const proportions_t *proportions, Py_ssize_t n, const double *log_weights,
+                                double *weights) noexcept nogil:
+    cdef Py_ssize_t k
+    cdef double top = -INFINITY, total = 0
+    for k in range(n):
+        top = max(top, log_weights[k])
+    for k in range(n):
+        weights[k] = exp(log_weights[k] - top)
+        total += weights[k]
+    if not isfinite(total):
+        return 1
+    for k in range(n):
+        weights[k] /= total
+    return 0
+
+
+cdef free_mixing_t LOGARITHMS
+LOGARITHMS.n_free, LOGARITHMS.unconstrain = one_each, take_logarithms
+LOGARITHMS.constrain = normalise_exponentials
+
+
+cdef const free_mixing_t *logarithms_of_weights() noexcept nogil:
+    return &LOGARITHMS
+
+
+cdef proportions_t one_for_each(maximise_mixing_fn maximise) noexcept nogil:
+    cdef proportions_t kind
+    kind.n_numbers, kind.begin, kind.maximise, kind.log_weights = one_each, share_equally, maximise, take_logarithms
+    kind.log_prior, kind.log_evidence, kind.free_numbers = NULL, NULL, NULL
+    kind.ranked, kind.context = NULL, NULL
+    return kind
 
 
 cdef void arrange_clusters(const proportions_t *proportions, Py_ssize_t n, Py_ssize_t n_rows,
