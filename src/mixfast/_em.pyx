@@ -348,6 +348,7 @@ cdef double evidence_lower_bound(const pass_t *p) noexcept nogil:
     cdef const double *counts = p.lanes + LANE_COUNTS
     cdef double total = p.lanes[LANE_ENTROPY] + p.total_base
     cdef Py_ssize_t k
+    memset(p.work, 0, p.family.n_components * sizeof(double))
     total += p.family.posterior.log_evidence(p.family, counts, p.params, p.work)
     for k in range(p.family.n_components):
         total += p.work[k]

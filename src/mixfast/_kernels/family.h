@@ -239,8 +239,8 @@ typedef struct {
 
 /* The log marginal likelihood of the rows that gave a component its statistics, f(rows) = integral of the likelihood
  * under the prior, but for terms of rows alone. What `maximise` added to the statistics (`reg_covar`) is taken into
- * account. Returns what all components have in common.
- * IN counts[K], params[n_params]; OUT own[K]. */
+ * account. Adds each component's to own[K], and returns what all components have in common.
+ * IN counts[K], params[n_params]; INOUT own[K]. */
 typedef double (*mixfast_log_evidence)(const mixfast_family *, const double *counts, const double *params, double *own);
 
 typedef struct {

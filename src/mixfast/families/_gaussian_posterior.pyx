@@ -49,7 +49,8 @@ cdef enum:
 ctypedef struct structure_t:
     # E log |P| - log |E P|, of component k
     double (*expected_log_determinant)(const family_t *, Py_ssize_t k, const double *params) noexcept nogil
-    # the log evidence of all components but for -d/2 log(kappa / kappa0) of each; returns what they have in common
+    # adds to own[K] the log evidence of each component but for -d/2 log(kappa / kappa0); returns what they have in
+    # common
     double (*log_evidence)(const family_t *, const double *counts, const double *params, double *own) noexcept nogil
     # Psi0 from a covariance [d][d], of which the lower triangle is there
     void (*scale_from)(const family_t *, const double *covariance, double *scale0) noexcept nogil
@@ -412,7 +413,7 @@ cdef double full_log_evidence(const family_t *f, const double *counts, const dou
     cdef Py_ssize_t d = f.n_features, k
     cdef const double *factors = params + f.n_components * d * (1 + d)
     for k in range(f.n_components):
-        own[k] = evidence_of_matrix(f, params, counts[k], nu_of(f, k, params), factors + k * d * d)
+        own[k] += evidence_of_matrix(f, params, counts[k], nu_of(f, k, params), factors + k * d * d)
     return 0
 
 
@@ -421,7 +422,6 @@ cdef double tied_log_evidence(const family_t *f, const double *counts, const dou
     cdef Py_ssize_t d = f.n_features, k
     cdef double count = 0
     for k in range(f.n_components):
-        own[k] = 0
         count += counts[k]
     return evidence_of_matrix(f, params, count, nu_of(f, 0, params), params + (f.n_components + d) * d)
 
@@ -434,7 +434,7 @@ cdef double diagonal_log_evidence(const family_t *f, const double *counts, const
     cdef double nu
     for k in range(f.n_components):
         nu = nu_of(f, k, params)
-        own[k] = 0.5 * counts[k] * context.covariances.reg_covar * sum_of_squares(d, scales + k * d)
+        own[k] += 0.5 * counts[k] * context.covariances.reg_covar * sum_of_squares(d, scales + k * d)
         for j in range(d):
             own[k] += evidence_of_scale(1, counts[k], nu, log(nu) - 2 * log(scales[k * d + j]), context.nu0,
                                         log(scale0_of(f, params)[j]))
@@ -448,9 +448,9 @@ cdef double spherical_log_evidence(const family_t *f, const double *counts, cons
     cdef double nu, n_reals, columns = <double> d
     for k in range(f.n_components):
         nu, n_reals = nu_of(f, k, params), counts[k] * columns
-        own[k] = (evidence_of_scale(1, n_reals, columns * nu, log(columns * nu) - 2 * log(scales[k]),
-                                    columns * context_of(f).nu0, log(columns) + scale0_of(f, params)[1])
-                  + 0.5 * n_reals * context_of(f).covariances.reg_covar * scales[k] * scales[k])
+        own[k] += (evidence_of_scale(1, n_reals, columns * nu, log(columns * nu) - 2 * log(scales[k]),
+                                     columns * context_of(f).nu0, log(columns) + scale0_of(f, params)[1])
+                   + 0.5 * n_reals * context_of(f).covariances.reg_covar * scales[k] * scales[k])
     return 0
 
 

@@ -52,6 +52,10 @@ class Bernoulli(Family):
         self.missing = np.asarray(missing, dtype=np.int32)
         self.knows = knows
 
+    def _of(self, missing, knows=False):
+        """The same for rows with these missing entries."""
+        return Bernoulli(self.alpha, missing, knows)
+
     def param_shapes(self, n_components, n_features):
         return ((n_components, n_features),)
 
@@ -73,7 +77,7 @@ class Bernoulli(Family):
                 f"Column {np.setdiff1d(missing, given)[0]} of X has missing entries, and none in the rows of the "
                 "design: make the design of all rows"
             )
-        return Encoded(Bernoulli(self.alpha, missing), rows, None, seeds)
+        return Encoded(self._of(missing), rows, None, seeds)
 
     def design(self):
         return {"missing": self.missing}
@@ -82,7 +86,7 @@ class Bernoulli(Family):
         (missing,) = arrays_of(design, missing=(np.int32, 1))
         if np.any(missing < 0) or np.any(np.diff(missing) <= 0):
             raise ValueError(f"missing should be columns in order, got {missing}")
-        return Bernoulli(self.alpha, missing, knows=True)
+        return self._of(missing, knows=True)
 
     def located(self, centres):
         return self.blank(*np.shape(centres))  # its statistics are measured from nothing

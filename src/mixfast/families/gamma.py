@@ -31,6 +31,10 @@ class _OfRows(Family):
     def __init__(self, dtype=np.float64):
         self.dtype = np.dtype(dtype)
 
+    def _of(self, dtype):
+        """The same for rows of this precision."""
+        return type(self)(dtype)
+
 
 class Gamma(_OfRows):
     """log p(x | k) = sum_j (a_kj - 1) log x_j - x_j / scale_kj - a_kj log scale_kj - log Gamma(a_kj), for x > 0."""
@@ -62,7 +66,7 @@ class Gamma(_OfRows):
         rows[:, :n_features] = X
         with np.errstate(divide="ignore"):  # a batch has zeros in the place of problems that are outside the domain
             np.log(rows[:, :n_features], out=rows[:, n_features:])
-        return Encoded(type(self)(X.dtype), rows, seeds=rows[:, n_features:])
+        return Encoded(self._of(X.dtype), rows, seeds=rows[:, n_features:])
 
     def blank(self, n_components, n_features):
         return np.ones(self.params_layout(n_components, n_features).size)
@@ -109,7 +113,7 @@ class Exponential(_OfRows):
 
     def encode(self, X):
         """k-means is made of cube roots, which are nearly normal: Wilson & Hilferty, PNAS 17 (1931), 684-688."""
-        return Encoded(type(self)(X.dtype), X, seeds=lambda offsets: np.cbrt(X))
+        return Encoded(self._of(X.dtype), X, seeds=lambda offsets: np.cbrt(X))
 
     def blank(self, n_components, n_features):
         return np.ones(self.params_layout(n_components, n_features).size)

@@ -1,0 +1,212 @@
+"""Posteriors of components whose log densities are linear in the rows, under conjugate priors.
+
+The parameters of a component are those of the posterior of its parameters; `_linear_posterior.pyx` has the formulas.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from mixfast.families._linear_posterior import (
+    bind_bernoulli_posterior,
+    bind_exponential_posterior,
+    bind_multinomial_posterior,
+    bind_poisson_posterior,
+)
+from mixfast.families.bernoulli import Bernoulli, BernoulliParams
+from mixfast.families.domains import POSITIVE
+from mixfast.families.gamma import Exponential, ExponentialParams
+from mixfast.families.multinomial import Multinomial, MultinomialParams
+from mixfast.families.poisson import Poisson, PoissonParams
+from mixfast.families.rounding import rounded_above_zero
+from mixfast.row_data import separated
+
+
+class BetaParams(NamedTuple):
+    """a, b (K, d): of the Beta distribution of each probability of a one."""
+
+    a: np.ndarray
+    b: np.ndarray
+
+
+class DirichletParams(NamedTuple):
+    """concentrations (K, d): of the Dirichlet distribution of each component's probabilities."""
+
+    concentrations: np.ndarray
+
+
+class RateParams(NamedTuple):
+    """shapes (K, d), rates (K, d): of the Gamma distribution of each rate."""
+
+    shapes: np.ndarray
+    rates: np.ndarray
+
+
+class ConjugatePosterior:
+    """What these families share: hyper-parameters that are those of the prior and what the rows add, all above 0."""
+
+    Params: type
+
+    def __init_subclass__(cls):
+        super().__init_subclass__()
+        if hasattr(cls, "Params"):
+            cls.domains = dict.fromkeys(cls.Params._fields, (POSITIVE,))
+
+    def param_shapes(self, n_components, n_features):
+        return (super().param_shapes(n_components, n_features)[0],) * len(self.Params._fields)
+
+    def expected(self, params):
+        """The expected parameters of the components, as the plain family has them."""
+        raise NotImplementedError
+
+    def blank(self, n_components, n_features):
+        return np.ones(self.params_layout(n_components, n_features).size)
+
+    def canonical_order(self, params):
+        return super().canonical_order(self.expected(params))
+
+    def rounded(self, params, dtype):
+        return self.Params(*(rounded_above_zero(array, dtype) for array in params))
+
+    def sample(self, params, labels, rng, *of_rows):
+        """From the components with their expected parameters; else as the plain family."""
+        return super().sample(self.expected(params), labels, rng, *of_rows)
+
+
+def prior_arrays(n_columns, **given):
+    """Hyper-parameters of the columns, (len(given), n_columns); ValueError for what is neither a number above 0 nor
+    one for each column."""
+    arrays = np.empty((len(given), n_columns))
+    for array, (name, values) in zip(arrays, given.items(), strict=True):
+        numbers = np.asarray(values, dtype=np.float64)
+        if numbers.shape not in ((), (n_columns,)) or not np.all((numbers > 0) & np.isfinite(numbers)):
+            raise ValueError(
+                f"{name} of the prior should be a finite number above 0, or one for each of the {n_columns} columns, "
+                f"got {values!r}"
+            )
+        array[:] = numbers
+    return arrays
+
+
+class BernoulliPosterior(ConjugatePosterior, Bernoulli):
+    """The probability of a one, in each column of each component, ~ Beta(a, b).
+
+    Parameters
+    ----------
+    a, b : float or ndarray of shape (n_features,), default 1
+        So many ones and zeros the prior counts for, less one each.
+    missing, knows
+        As `Bernoulli` has them.
+    """
+
+    Params = BetaParams
+
+    def __init__(self, a=1.0, b=1.0, missing=(), knows=False):
+        super().__init__(missing=missing, knows=knows)
+        self.a, self.b = a, b
+
+    def _of(self, missing, knows=False):
+        return BernoulliPosterior(self.a, self.b, missing, knows)
+
+    def bind(self, n_components, n_features, dtype, isa=None, is_sparse=False):
+        n_added = len(self.missing) + 1 if len(self.missing) else 0
+        prior = prior_arrays(n_features - n_added, a=self.a, b=self.b)
+        real_bytes = np.dtype(dtype).itemsize
+        return bind_bernoulli_posterior(n_components, n_features, real_bytes, isa, is_sparse, prior, self.missing)
+
+    def expected(self, params):
+        return BernoulliParams(params.a / (params.a + params.b))
+
+
+class MultinomialPosterior(ConjugatePosterior, Multinomial):
+    """The probabilities of each component ~ Dirichlet(alpha).
+
+    Parameters
+    ----------
+    alpha : float or ndarray of shape (n_features,), default 1
+        Concentrations: so many words the prior counts for, less one each.
+    """
+
+    Params = DirichletParams
+
+    def __init__(self, alpha=1.0):
+        super().__init__(alpha)
+
+    def bind(self, n_components, n_features, dtype, isa=None, is_sparse=False):
+        prior = prior_arrays(n_features, alpha=self.alpha)
+        return bind_multinomial_posterior(n_components, n_features, np.dtype(dtype).itemsize, isa, is_sparse, prior)
+
+    def expected(self, params):
+        concentrations = params.concentrations
+        return MultinomialParams(concentrations / np.sum(concentrations, axis=-1, keepdims=True))
+
+
+class PoissonPosterior(ConjugatePosterior, Poisson):
+    """The rate of each column of each component ~ Gamma(shape, rate); all rows have the exposure 1.
+
+    Parameters
+    ----------
+    shape, rate : float or ndarray of shape (n_features,), default 1
+        The prior's mean is shape / rate, and it counts for `rate` rows.
+    """
+
+    Params = RateParams
+
+    def __init__(self, shape=1.0, rate=1.0):
+        super().__init__()
+        self.shape, self.rate = shape, rate
+
+    def encode(self, X):
+        _, data = separated(X)
+        if "exposure" in data:
+            raise ValueError("rows with an exposure have no posterior here: leave it out, or fit PoissonMixture")
+        return super().encode(X)
+
+    def with_design(self, design):
+        if super().with_design(design).is_exposed:
+            raise ValueError("rows with an exposure have no posterior here, and the design has exposures")
+        return self
+
+    def bind(self, n_components, n_features, dtype, isa=None, is_sparse=False):
+        prior = prior_arrays(n_features, shape=self.shape, rate=self.rate)
+        return bind_poisson_posterior(n_components, n_features, np.dtype(dtype).itemsize, isa, is_sparse, prior)
+
+    def expected(self, params):
+        return PoissonParams(params.shapes / params.rates)
+
+
+class ExponentialPosterior(ConjugatePosterior, Exponential):
+    """The rate of each column of each component ~ Gamma(shape, rate).
+
+    Parameters
+    ----------
+    shape, rate : float or ndarray of shape (n_features,), default 1
+        The prior counts for `shape` rows, whose values sum to `rate`.
+    """
+
+    Params = RateParams
+
+    def __init__(self, shape=1.0, rate=1.0):
+        super().__init__()
+        self.shape, self.rate = shape, rate
+
+    def _of(self, dtype):
+        return self
+
+    def bind(self, n_components, n_features, dtype, isa=None):
+        prior = prior_arrays(n_features, shape=self.shape, rate=self.rate)
+        return bind_exponential_posterior(n_components, n_features, np.dtype(dtype).itemsize, isa, prior)
+
+    def expected(self, params):
+        return ExponentialParams(params.shapes / params.rates)
+
+
+#: By the name of the component.
+LINEAR_POSTERIORS = {
+    "bernoulli": BernoulliPosterior,
+    "multinomial": MultinomialPosterior,
+    "poisson": PoissonPosterior,
+    "exponential": ExponentialPosterior,
+}

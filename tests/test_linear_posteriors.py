@@ -1,0 +1,242 @@
+"""Posteriors of components with linear log densities, beside their NumPy twins."""
+
+from itertools import product
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+import scipy.sparse
+from twins import ISAS
+
+from mixfast._em import EM
+from mixfast._reference.bayesian import priors as twin_priors
+from mixfast._reference.bayesian import proportions as twin_proportions
+from mixfast._reference.bayesian.variational import variational
+from mixfast.engine._acceleration import AcceleratedEM, free_point, set_free_point
+from mixfast.engine._predictions import evaluate
+from mixfast.engine._rows import Rows
+from mixfast.families.linear_posteriors import (
+    BernoulliPosterior,
+    ExponentialPosterior,
+    MultinomialPosterior,
+    PoissonPosterior,
+)
+from mixfast.proportions._dirichlet_posterior import DirichletPosterior
+from mixfast.proportions._sticks import Sticks
+from mixfast.row_data import RowData
+
+N_FEATURES = 5
+#: One for each column, and one that many columns are empty under.
+PRIOR = np.array([0.5, 1.0, 2.0, 0.001, 30.0])
+
+
+def binary(rng, n_rows):
+    probabilities = rng.beta(0.5, 0.5, (3, N_FEATURES))
+    return (rng.uniform(size=(n_rows, N_FEATURES)) < probabilities[rng.integers(3, size=n_rows)]).astype(float)
+
+
+def binary_or_missing(rng, n_rows):
+    X = binary(rng, n_rows)
+    X[rng.uniform(size=X.shape) < np.linspace(0, 0.6, N_FEATURES)] = np.nan
+    return X
+
+
+class BetaBernoulliOfSome(twin_priors.BetaBernoulli):
+    """Entries that are NaN are left out."""
+
+    def rows(self, X):
+        return np.hstack([X == 1, X == 0]).astype(float)
+
+    def posterior(self, statistics):
+        ones, zeros = np.split(statistics.sums, 2, axis=1)
+        return twin_priors.BetaPosterior(self.a + ones, self.b + zeros)
+
+    def expected_log_density(self, X, posterior):
+        expected = twin_priors.dirichlet_expected_log(self._pairs(*posterior))
+        return self.rows(X) @ np.hstack([expected[..., 0], expected[..., 1]]).T
+
+
+def counts(rng, n_rows):
+    return rng.poisson(rng.gamma(1, 3, (3, N_FEATURES))[rng.integers(3, size=n_rows)]).astype(float)
+
+
+def times(rng, n_rows):
+    return (
+        rng.standard_exponential((n_rows, N_FEATURES)) * rng.gamma(1, 3, (3, N_FEATURES))[rng.integers(3, size=n_rows)]
+    )
+
+
+class Case(NamedTuple):
+    compiled: object
+    reference: object
+    make_rows: object
+    takes_sparse: bool = True
+
+
+CASES = {
+    "bernoulli": Case(BernoulliPosterior(PRIOR, 0.7), twin_priors.BetaBernoulli(PRIOR, 0.7), binary),
+    "bernoulli, some missing": Case(BernoulliPosterior(PRIOR, 0.7), BetaBernoulliOfSome(PRIOR, 0.7), binary_or_missing),
+    "multinomial": Case(MultinomialPosterior(PRIOR), twin_priors.DirichletMultinomial(PRIOR), counts),
+    "poisson": Case(PoissonPosterior(PRIOR, 0.2), twin_priors.GammaPoisson(PRIOR, 0.2), counts),
+    "exponential": Case(
+        ExponentialPosterior(0.3, PRIOR), twin_priors.GammaExponential(0.3, PRIOR), times, takes_sparse=False
+    ),
+}
+PROPORTIONS = {
+    "sticks": (Sticks(0.7), twin_proportions.Sticks(0.7)),
+    "dirichlet": (DirichletPosterior(0.4), twin_proportions.SymmetricDirichlet(0.4)),
+}
+N_COMPONENTS = 4
+LOOPS = EM, AcceleratedEM
+
+
+def engine(family, X, proportions, weights=None, n_threads=1, chunk_rows=None, isa=None, loop=EM):
+    encoded = family.encode(X)
+    rows = Rows(encoded.rows, weights, encoded.base)
+    return loop(encoded.bind(N_COMPONENTS, X.dtype, isa), rows, n_threads, chunk_rows, proportions)
+
+
+def begun(family, X, resp, proportions, *args, **kwargs):
+    """The engine at the posterior of the responsibilities."""
+    em = engine(family, X, proportions, *args, **kwargs)
+    em.set_state(np.ones(N_COMPONENTS), family.blank(N_COMPONENTS, X.shape[1]))
+    em.start_from_responsibilities(np.ascontiguousarray(resp))
+    return em
+
+
+def responsibilities(family, X, proportions, state):
+    resp = np.empty((X.shape[0], N_COMPONENTS), X.dtype)
+    reader = engine(family, X, proportions)  # responsibilities that it gives are multiplied by the weights of the rows
+    reader.set_state(*state)
+    assert evaluate(reader, resp=resp) == 0
+    return resp
+
+
+def bounds_of(em, n_steps=8):
+    return np.array([em.step() for _ in range(n_steps)])
+
+
+def problem(case, seed=0, n_rows=701):
+    rng = np.random.default_rng(seed)
+    X = case.make_rows(rng, n_rows)
+    return X, rng.dirichlet(np.full(N_COMPONENTS, 0.3), n_rows), rng.integers(0, 4, n_rows) / 2
+
+
+@pytest.mark.parametrize("kind", PROPORTIONS)
+@pytest.mark.parametrize("name", CASES)
+def test_iterations_equal_the_twins(name, kind):
+    case, (proportions, twin) = CASES[name], PROPORTIONS[kind]
+    X, resp, weights = problem(case)
+    expected_bounds, expected_resps, own = [], [], resp
+    for _ in range(8):
+        fit = variational(X, own, case.reference, twin, 1, weights)
+        own = fit.resp
+        expected_bounds.append(fit.elbo[1])
+        expected_resps.append(own)
+    forms = [np.ascontiguousarray, np.asfortranarray] + [scipy.sparse.csr_matrix] * case.takes_sparse
+    for form, dtype, isa in product(forms, (np.float64, np.float32), ISAS):
+        own = form(X.astype(dtype))
+        em = begun(case.compiled, own, resp, proportions, weights, isa=isa)
+        for bound, wanted in zip(expected_bounds, expected_resps, strict=True):
+            got = responsibilities(case.compiled, own, proportions, em.state())
+            np.testing.assert_allclose(em.step(), bound, rtol=1e-12 if dtype == np.float64 else 1e-5)
+            # log densities of some hundreds are rounded, and responsibilities with them
+            np.testing.assert_allclose(got, wanted, atol=1e-12 if dtype == np.float64 else 1e-3)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_bound_never_falls(name):
+    """Over random problems, down to one row and up to a component for each."""
+    case = CASES[name]
+    for seed in range(50):
+        n_rows = 1 + 3 * seed
+        X, resp, weights = problem(case, seed, n_rows)
+        for kind in PROPORTIONS.values():
+            em = begun(case.compiled, X, resp, kind[0], weights if seed % 2 else None)
+            bounds = bounds_of(em, 12)
+            assert np.diff(bounds).min() >= -1e-9 * (1 + np.abs(bounds).max())
+            assert em.status == 0
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_same_bits_for_any_number_of_threads(name):
+    case = CASES[name]
+    X, resp, weights = problem(case, n_rows=150_000)
+    one, seven = (begun(case.compiled, X, resp, Sticks(1.0), weights, n_threads) for n_threads in (1, 7))
+    np.testing.assert_array_equal(bounds_of(one, 3), bounds_of(seven, 3))
+    for got, wanted in zip(one.state(), seven.state(), strict=True):
+        np.testing.assert_array_equal(got, wanted)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_chunks_change_nothing(name):
+    case = CASES[name]
+    X, resp, weights = problem(case)
+    expected = begun(case.compiled, X, resp, Sticks(1.0), weights)
+    bounds = bounds_of(expected)
+    for chunk_rows in (1, 64, 333):
+        em = begun(case.compiled, X, resp, Sticks(1.0), weights, chunk_rows=chunk_rows)
+        np.testing.assert_allclose(bounds_of(em), bounds, rtol=1e-12)
+        np.testing.assert_allclose(em.state()[1], expected.state()[1], rtol=1e-10)  # after eight steps
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_acceleration_ends_where_plain_steps_do(name):
+    case = CASES[name]
+    X, resp, _ = problem(case, 1, 1000)
+    rng = np.random.default_rng(1)
+    X = np.column_stack([rng.permutation(column) for column in X.T])  # nothing to find: slow
+    plain, accelerated = (begun(case.compiled, X, resp, DirichletPosterior(3.0), loop=loop) for loop in LOOPS)
+    bounds, ends = [], []
+    for em in (plain, accelerated):
+        own, converged = em.iterate(20_000, 1e-11, -np.inf, 0)
+        assert converged
+        assert np.diff(own).min() > -1e-8
+        bounds.append(own[-1])
+        ends.append(em.state()[1])
+    assert accelerated.n_passes < plain.n_passes
+    np.testing.assert_allclose(bounds[1], bounds[0], rtol=1e-11)
+    np.testing.assert_allclose(ends[1], ends[0], rtol=1e-3)  # where the bound is flat
+    assert set_free_point(accelerated, free_point(accelerated))
+    np.testing.assert_allclose(accelerated.state()[1], ends[1], rtol=1e-12)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_component_without_rows_has_the_prior(name):
+    case = CASES[name]
+    X, resp, _ = problem(case)
+    resp[:, 3] = 0
+    resp /= resp.sum(axis=1, keepdims=True)
+    em = begun(case.compiled, X, resp, Sticks(1.0))
+    params = case.compiled.params_layout(N_COMPONENTS, N_FEATURES).view(em.state()[1])
+    given = [getattr(case.reference, field) for field in vars(case.reference)]
+    for array, prior in zip(params, given, strict=True):
+        np.testing.assert_array_equal(array[3], np.broadcast_to(prior, N_FEATURES))
+    assert em.status == 0
+    # nothing is added to such hyper-parameters, and extrapolation leaves them there
+    numbers = free_point(em)[-em.state()[1].size :].reshape(len(params), N_COMPONENTS, N_FEATURES)
+    assert np.all(numbers[:, 3] == -np.inf)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_rows_are_drawn_from_expected_parameters(name):
+    case = CASES[name]
+    rng = np.random.RandomState(0)
+    params = case.compiled.Params(*(rng.gamma(3.0, size=(2, N_FEATURES)) + 1 for _ in case.compiled.Params._fields))
+    labels = np.repeat([0, 1], 40_000)
+    extra = (np.full(80_000, 10),) if name == "multinomial" else ()
+    X = case.compiled.sample(params, labels, rng, *extra)
+    (expected,) = case.compiled.expected(params)
+    means = {"multinomial": 10 * expected, "exponential": 1 / expected}.get(name, expected)
+    for k in range(2):
+        own = X[labels == k]
+        np.testing.assert_allclose(own.mean(axis=0), means[k], atol=6 * own.std(axis=0).max() / 200)
+
+
+def test_refused():
+    with pytest.raises(ValueError, match=r"a of the prior should be a finite number above 0, .* 5 columns, got 0"):
+        BernoulliPosterior(0).bind(2, 5, np.float64)
+    with pytest.raises(ValueError, match="rate of the prior should be a finite number above 0, or one for each"):
+        PoissonPosterior(1, [1.0, 2.0]).bind(2, 5, np.float64)
+    with pytest.raises(ValueError, match="rows with an exposure have no posterior"):
+        PoissonPosterior().encode(RowData(np.ones((2, 3)), {"exposure": np.ones(2)}))
