@@ -288,7 +288,8 @@ cdef int run_pruned(em_t *em) noexcept nogil:
     cdef pass_t *p = em.p
     cdef strategy_t strategy = usual()
     cdef int code
-    if not em.prunes or p.family.needs_gil:
+    # ceilings and limits are of log weight + log density: they do not know what a row adds to that
+    if not em.prunes or p.family.needs_gil or p.proportions.add_row_terms != NULL:
         return run_pass(p, &strategy)
     begin_pruning(&em.pruning, p, p.total_weight / <double> p.rows.n_rows, &strategy)
     code = run_pass(p, &strategy)

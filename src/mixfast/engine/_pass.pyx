@@ -69,8 +69,13 @@ cdef double BEYOND_FLOAT = 1e12
 
 # ---- how a chunk's rows are shared ----------------------------------------------------------------------------------
 
-cdef int densities(const pass_t *p, const chunk_t *chunk, workspace_t *space) noexcept nogil:
-    return p.family.log_density(p.family, p.tables, chunk, &space.selection, space.family_scratch, space.resp)
+cdef int densities(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, workspace_t *space) noexcept nogil:
+    """log weight + log density of each row under the selected components, in the place of responsibilities."""
+    cdef int code = p.family.log_density(p.family, p.tables, chunk, &space.selection, space.family_scratch, space.resp)
+    if code == 0 and p.proportions.add_row_terms != NULL:
+        p.proportions.add_row_terms(p.proportions, p.family.n_components, p.mixing, &p.rows, start, chunk.n_rows,
+                                    chunk.stride, &space.selection, p.family.real_bytes, space.resp)
+    return code
 
 
 cdef bint is_beyond(const pass_t *p, const chunk_t *chunk, Py_ssize_t r) noexcept nogil:
@@ -107,7 +112,7 @@ cdef void mend_overflow(const pass_t *p, const chunk_t *chunk, workspace_t *spac
                     put(space.resp, p.family.real_bytes, i, -INFINITY)
 
 
-cdef int share_by(share_fn share, const pass_t *p, const chunk_t *chunk, workspace_t *space,
+cdef int share_by(share_fn share, const pass_t *p, Py_ssize_t start, const chunk_t *chunk, workspace_t *space,
                   double *lane) noexcept nogil:
     """Rows are shared by their log densities; where numbers overflowed on the way, a second time."""
     cdef Py_ssize_t n_components = p.family.n_components, n_impossible = 0, k
@@ -115,7 +120,7 @@ cdef int share_by(share_fn share, const pass_t *p, const chunk_t *chunk, workspa
     cdef double total
     cdef int attempt
     for attempt in range(2):
-        if densities(p, chunk, space) != 0:
+        if densities(p, start, chunk, space) != 0:
             return 1
         if attempt == 1:
             mend_overflow(p, chunk, space)
@@ -140,13 +145,13 @@ cdef int expected(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, works
                   double *lane) noexcept nogil:
     """The E-step: responsibilities from log densities."""
     lane[LANE_DENSITIES] += <double> (p.family.n_components * chunk.n_rows)
-    return share_by(p.soften, p, chunk, space, lane)
+    return share_by(p.soften, p, start, chunk, space, lane)
 
 
 cdef int nearest(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, workspace_t *space,
                  double *lane) noexcept nogil:
     """The C-step: all of a row to its most likely component. With spherical components of one size, this is k-means."""
-    return share_by(p.kernels.hardmax, p, chunk, space, lane)
+    return share_by(p.kernels.hardmax, p, start, chunk, space, lane)
 
 
 # ---- what becomes of a chunk ----------------------------------------------------------------------------------------

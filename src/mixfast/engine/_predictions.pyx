@@ -26,7 +26,7 @@ cdef int unnormalised(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, w
                       double *lane) noexcept nogil:
     """Log densities, weights of the components included, in the place of responsibilities: nothing is shared."""
     cdef Py_ssize_t k, r
-    cdef int code = densities(p, chunk, space)
+    cdef int code = densities(p, start, chunk, space)
     if code != 0:
         return code
     mend_overflow(p, chunk, space)

@@ -3,6 +3,9 @@
 
 from libc.stdint cimport int64_t
 
+from mixfast.engine._family cimport selection_t
+from mixfast.engine._kernels cimport rows_t
+
 cdef struct proportions_t
 
 # How many numbers say how likely each of n components is: the length of `mixing` below. Their weights, n of them, for
@@ -18,6 +21,13 @@ ctypedef void (*maximise_mixing_fn)(const proportions_t *, Py_ssize_t n, const d
 # a component is impossible.
 ctypedef void (*log_weights_fn)(const proportions_t *, Py_ssize_t n, const double *mixing,
                                 double *log_weights) noexcept nogil
+# Once per chunk, where it depends on the row how likely components are: adds to log_prob[A][stride], reals that hold
+# log weight + log density of n_rows rows under the A selected components, what row and component have beside that.
+# Row r of the chunk is row order[start + r] of rows, start + r where `order` is NULL; those from n_rows to stride are
+# none. Sums over all components are over all n, selected or not. Runs in several threads.
+ctypedef void (*add_row_terms_fn)(const proportions_t *, Py_ssize_t n, const double *mixing, const rows_t *rows,
+                                  Py_ssize_t start, Py_ssize_t n_rows, Py_ssize_t stride, const selection_t *,
+                                  int real_bytes, void *log_prob) noexcept nogil
 # The log density of the prior at mixing, up to a constant.
 ctypedef double (*log_prior_fn)(const proportions_t *, Py_ssize_t n, const double *mixing) noexcept nogil
 
@@ -43,6 +53,7 @@ cdef struct proportions_t:
     begin_fn begin
     maximise_mixing_fn maximise
     log_weights_fn log_weights
+    add_row_terms_fn add_row_terms  # NULL: components are as likely for every row
     log_prior_fn log_prior         # NULL: a flat prior
     log_evidence_fn log_evidence   # of posteriors, and of no others
     const free_mixing_t *free_numbers  # NULL: mixing stays as it is where the parameters of the family are extrapolated
