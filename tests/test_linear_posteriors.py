@@ -9,6 +9,7 @@ import scipy.sparse
 from twins import ISAS
 
 from mixfast._em import EM
+from mixfast._reference.bayesian import gaussian as twin_gaussian
 from mixfast._reference.bayesian import priors as twin_priors
 from mixfast._reference.bayesian import proportions as twin_proportions
 from mixfast._reference.bayesian.variational import variational
@@ -21,6 +22,9 @@ from mixfast.families.linear_posteriors import (
     MultinomialPosterior,
     PoissonPosterior,
 )
+from mixfast.families.poisson import Poisson
+from mixfast.families.posteriors import POSTERIORS
+from mixfast.families.product import Product
 from mixfast.proportions._dirichlet_posterior import DirichletPosterior
 from mixfast.proportions._sticks import Sticks
 from mixfast.row_data import RowData
@@ -64,6 +68,30 @@ def times(rng, n_rows):
     return (
         rng.standard_exponential((n_rows, N_FEATURES)) * rng.gamma(1, 3, (3, N_FEATURES))[rng.integers(3, size=n_rows)]
     )
+
+
+class Joined:
+    """Twin of a product: log densities of columns side by side add up."""
+
+    def __init__(self, parts, widths):
+        self.parts, self.ends = parts, np.cumsum(widths)[:-1]
+
+    def statistics(self, X, resp):
+        columns = np.split(X, self.ends, axis=1)
+        return [part.statistics(own, resp) for part, own in zip(self.parts, columns, strict=True)]
+
+    def posterior(self, statistics):
+        return [part.posterior(own) for part, own in zip(self.parts, statistics, strict=True)]
+
+    def log_evidence(self, statistics):
+        return sum(np.sum(part.log_evidence(own)) for part, own in zip(self.parts, statistics, strict=True))
+
+    def expected_log_density(self, X, posterior):
+        parts = zip(self.parts, np.split(X, self.ends, axis=1), posterior, strict=True)
+        return sum(part.expected_log_density(columns, own) for part, columns, own in parts)
+
+    def kl(self, posterior):
+        return sum(np.sum(part.kl(own)) for part, own in zip(self.parts, posterior, strict=True))
 
 
 class Case(NamedTuple):
@@ -240,3 +268,85 @@ def test_refused():
         PoissonPosterior(1, [1.0, 2.0]).bind(2, 5, np.float64)
     with pytest.raises(ValueError, match="rows with an exposure have no posterior"):
         PoissonPosterior().encode(RowData(np.ones((2, 3)), {"exposure": np.ones(2)}))
+
+
+# ---- products -------------------------------------------------------------------------------------------------------
+
+
+def mixed(rng, n_rows):
+    """Two columns of numbers, five that are binary, one of numbers, five of counts, three of numbers."""
+    numbers = 3 + rng.standard_normal((n_rows, 6)) @ rng.standard_normal((6, 6))
+    return np.hstack(
+        [numbers[:, :2], binary_or_missing(rng, n_rows), numbers[:, 2:3], counts(rng, n_rows), numbers[:, 3:]]
+    )
+
+
+WIDTHS = (2, N_FEATURES, 1, N_FEATURES, 3)
+MIXED = Product(
+    [
+        POSTERIORS["full"](0.5, 4.0),
+        BernoulliPosterior(PRIOR, 0.7),
+        POSTERIORS["spherical"](0.1, 1.0, np.zeros(1), np.ones(1)),
+        PoissonPosterior(PRIOR, 0.2),
+        POSTERIORS["tied"](0.3, 5.0, share=0.1),
+    ],
+    WIDTHS,
+)
+
+
+def mean_of(X, weights):
+    return np.average(X, axis=0, weights=weights)
+
+
+def mixed_twin(X, weights):
+    """Gaussian parts whose prior is not given have that of the rows."""
+    first, last = X[:, : WIDTHS[0]], X[:, -WIDTHS[-1] :]
+    parts = [
+        twin_gaussian.NormalInverseWishart(mean_of(first, weights), 0.5, 4.0, np.cov(first.T, fweights=weights)),
+        BetaBernoulliOfSome(PRIOR, 0.7),
+        twin_gaussian.SphericalNormalGamma(np.zeros(1), 0.1, 1.0, 1.0),
+        twin_priors.GammaPoisson(PRIOR, 0.2),
+        twin_gaussian.TiedNormalInverseWishart(
+            mean_of(last, weights), 0.3, 5.0, 0.1 * np.cov(last.T, fweights=weights)
+        ),
+    ]
+    return Joined(parts, WIDTHS)
+
+
+def test_a_product_equals_its_twin():
+    rng = np.random.default_rng(3)
+    X, weights = mixed(rng, 400), rng.integers(0, 4, 400)
+    resp = rng.dirichlet(np.full(N_COMPONENTS, 0.3), 400)
+    twin = mixed_twin(X, weights)
+    proportions, twin_sticks = PROPORTIONS["sticks"]
+    em = begun(MIXED, X, resp, proportions, weights.astype(float))
+    for _ in range(8):
+        fit = variational(X, resp, twin, twin_sticks, 1, weights.astype(float))
+        resp = fit.resp
+        got = responsibilities(MIXED, X, proportions, em.state())
+        np.testing.assert_allclose(em.step(), fit.elbo[1], rtol=1e-12)
+        np.testing.assert_allclose(got, resp, atol=1e-11)  # covariances have a condition
+    assert em.status == 0
+
+
+def test_a_product_in_parts_and_threads():
+    rng = np.random.default_rng(3)
+    X = np.tile(mixed(rng, 400), (100, 1))
+    resp = rng.dirichlet(np.full(N_COMPONENTS, 0.3), len(X))
+    one, seven, chunked = (
+        begun(MIXED, X, resp, Sticks(1.0), n_threads=n_threads, chunk_rows=chunk_rows)
+        for n_threads, chunk_rows in ((1, None), (7, None), (1, 64))
+    )
+    bounds = bounds_of(one)
+    assert np.diff(bounds).min() > 0
+    np.testing.assert_array_equal(bounds_of(seven), bounds)
+    np.testing.assert_array_equal(seven.state()[1], one.state()[1])
+    np.testing.assert_allclose(bounds_of(chunked), bounds, rtol=1e-12)
+    accelerated = begun(MIXED, X, resp, Sticks(1.0), loop=AcceleratedEM)
+    (end,), (wanted,) = (em.iterate(2000, 1e-9, -np.inf, 0)[0][-1:] for em in (accelerated, one))
+    np.testing.assert_allclose(end, wanted, rtol=1e-9)
+
+
+def test_a_product_of_posteriors_and_others_is_refused():
+    with pytest.raises(ValueError, match="parts of a product should all be posteriors, or none of them"):
+        Product([BernoulliPosterior(), Poisson()], (2, 2)).bind(2, 4, np.float64)

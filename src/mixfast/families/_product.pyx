@@ -7,8 +7,25 @@ the other. Log densities add; the first part has the weights of the components i
 from cpython.ref cimport Py_INCREF
 from libc.string cimport memcpy
 
-from mixfast.engine._capsule cimport BoundFamily, capsule_of, give_free_numbers, give_record, new_struct, record_size
-from mixfast.engine._family cimport MIXFAST_FAILED, chunk_t, family_t, selection_t, shared_term_t, totals_t
+from mixfast.engine._capsule cimport (
+    BoundFamily,
+    capsule_of,
+    give_free_numbers,
+    give_posterior,
+    give_record,
+    learn_rows,
+    new_struct,
+    record_size,
+)
+from mixfast.engine._family cimport (
+    MIXFAST_FAILED,
+    accumulate_common_fn,
+    chunk_t,
+    family_t,
+    selection_t,
+    shared_term_t,
+    totals_t,
+)
 
 # A part, and where what belongs to it begins.
 ctypedef struct part_t:
@@ -192,7 +209,18 @@ cdef double log_prior(const family_t *f, const double *params) noexcept nogil:
     return total
 
 
-# ---- the quick product: of the quick families of those parts that have one -----------------------------------------
+# ---- sums over all rows that no parameter enters --------------------------------------------------------------------
+
+cdef inline Py_ssize_t n_common_of(const family_t *part) noexcept nogil:
+    """Of a shared term, or of a prior that depends on the rows."""
+    if part.shared_term != NULL:
+        return part.shared_term.n_common
+    return 0 if part.posterior == NULL else part.posterior.n_common
+
+
+cdef inline accumulate_common_fn common_verb_of(const family_t *part) noexcept nogil:
+    return part.posterior.accumulate_common if part.shared_term == NULL else part.shared_term.accumulate_common
+
 
 cdef void accumulate_common(const family_t *f, const chunk_t *chunk, const void *weight, void *scratch,
                             double *common) noexcept nogil:
@@ -201,10 +229,12 @@ cdef void accumulate_common(const family_t *f, const chunk_t *chunk, const void 
     cdef Py_ssize_t i
     for i in range(context_of(f).n_parts):
         part = context_of(f).parts + i
-        if part.family.shared_term != NULL:
+        if n_common_of(part.family) > 0:
             own = columns_of(f, part, chunk)
-            part.family.shared_term.accumulate_common(part.family, &own, weight, scratch, common + part.common)
+            common_verb_of(part.family)(part.family, &own, weight, scratch, common + part.common)
 
+
+# ---- the quick product: of the quick families of those parts that have one -----------------------------------------
 
 cdef double common_evidence(const family_t *f, const totals_t *totals, const double *params,
                             double *work) noexcept nogil:
@@ -230,6 +260,18 @@ cdef int loses_digits(const family_t *f, const double *log_weights, const double
                 part.family, log_weights_for(f, i, log_weights), params + part.params, work + part.work):
             return 1
     return 0
+
+
+# ---- posteriors -----------------------------------------------------------------------------------------------------
+
+cdef double log_evidence(const family_t *f, const double *counts, const double *params, double *own) noexcept nogil:
+    cdef const part_t *part
+    cdef Py_ssize_t i
+    cdef double shared = 0
+    for i in range(context_of(f).n_parts):
+        part = context_of(f).parts + i
+        shared += part.family.posterior.log_evidence(part.family, counts, params + part.params, own)
+    return shared
 
 
 # ---- statistics that travel -----------------------------------------------------------------------------------------
@@ -324,7 +366,7 @@ cdef Py_ssize_t join(family_t *f, Parts parts_of, bint is_quick, context_t *cont
         f.n_params += own.n_params
         f.n_stats += own.n_stats
         n_record += record_size(own)
-        n_common += 0 if own.shared_term == NULL else own.shared_term.n_common
+        n_common += n_common_of(own)
         n_free += 0 if own.free_numbers == NULL else own.free_numbers.n_free
         f.n_work += own.n_work
         f.n_tables += in_cache_lines(own.n_tables, own.real_bytes)
@@ -341,18 +383,24 @@ cdef Py_ssize_t join(family_t *f, Parts parts_of, bint is_quick, context_t *cont
     return n_common
 
 
-cdef void join_optional(family_t *f, Parts parts_of):
-    """Free numbers and `recentre`, where all parts have them; the records, and the passes of a start, of all."""
+cdef void join_optional(family_t *f, Parts parts_of, Py_ssize_t n_common):
+    """Posteriors, free numbers and `recentre`, where all parts have them; the records, and the passes of a start, of
+    all. `n_common` sums are of posteriors' priors."""
     cdef const family_t *own
     cdef Py_ssize_t n_free = 0, n_record = 0, i
-    cdef bint are_free = True, move = True
+    cdef bint are_posteriors = True, are_free = True, move = True
     for i in range(len(parts_of.bound)):
         own = parts_of.family(i)
+        are_posteriors &= own.posterior != NULL
         are_free &= own.free_numbers != NULL
         move &= own.recentre != NULL
         n_free += 0 if own.free_numbers == NULL else own.free_numbers.n_free
         n_record += record_size(own)
         f.further_start_passes = max(f.further_start_passes, own.further_start_passes)
+    if are_posteriors:
+        give_posterior(f, log_evidence)
+        if n_common > 0:
+            learn_rows(f, n_common, accumulate_common)
     if are_free:
         give_free_numbers(f, n_free, unconstrain, constrain)
     if move:
@@ -367,7 +415,7 @@ def bind_product(capsules):
     nobody knows what each part has of it, so that no part could say what becomes of its own.
     """
     cdef Parts parts_of = Parts(list(capsules))
-    cdef Py_ssize_t n_parts = len(parts_of.bound), n_components, k, i
+    cdef Py_ssize_t n_parts = len(parts_of.bound), n_components, n_common, k, i
     cdef const family_t *first = parts_of.family(0)
     cdef const family_t *own
     cdef bint has_quick = False
@@ -377,6 +425,8 @@ def bind_product(capsules):
             raise ValueError("parts of a product should be bound to one number of components and one precision")
         if own.takes_sparse_rows:
             raise ValueError("a part of a product was bound to sparse rows: its columns should be dense")
+        if (own.posterior == NULL) != (first.posterior == NULL):
+            raise ValueError("parts of a product should all be posteriors, or none of them")
         has_quick |= own.quick != NULL
     n_components = first.n_components
     # the contexts of the product and of its quick product, the latter, the parts of both and the logarithms of ones
@@ -387,8 +437,8 @@ def bind_product(capsules):
     contexts.own.log_ones = contexts.of_quick.log_ones = log_ones
     for k in range(n_components):
         log_ones[k] = 0
-    join(f, parts_of, False, &contexts.own, parts)
-    join_optional(f, parts_of)
+    n_common = join(f, parts_of, False, &contexts.own, parts)
+    join_optional(f, parts_of, n_common)
     if has_quick:
         contexts.shared_term.n_common = join(&contexts.quick, parts_of, True, &contexts.of_quick, parts + n_parts)
         contexts.shared_term.accumulate_common = accumulate_common

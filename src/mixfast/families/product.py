@@ -64,6 +64,10 @@ class Product(Family):
         """What `split` takes apart."""
         return self.Params(*chain(*records))
 
+    def canonical_order(self, params):
+        """That of the first part."""
+        return self.families[0].canonical_order(self.split(params)[0])
+
     def rounded(self, params, dtype):
         return self.join(
             [family.rounded(own, dtype) for family, own in zip(self.families, self.split(params), strict=True)]
