@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from scipy import stats
+from scipy.special import digamma, polygamma
 
 from mixfast._reference import random as reference
 from mixfast.engine import _random
@@ -42,3 +44,25 @@ def test_streams_differ_by_seed_start_and_purpose():
         assert out.max() < 1
         assert abs(out.mean() - 0.5) < 4 / np.sqrt(12 * 1000)
     assert np.abs(np.corrcoef(streams) - np.eye(4)).max() < 0.15
+
+
+@pytest.mark.parametrize("shape", [0.01, 0.3, 1.0, 2.5, 1e4])
+def test_streams_have_the_distributions_that_they_name(shape):
+    normals, logs = np.empty(20_000), np.empty(20_000)
+    _random.fill_normal(3, 1, 8, 5, normals)
+    _random.fill_log_gamma(3, 1, 8, 6, shape, logs)
+    assert stats.kstest(normals, "norm").pvalue > 1e-3
+    # exp(log variate) underflows for small shapes, which the distribution function takes for what they are
+    assert stats.kstest(np.exp(logs), stats.gamma(shape).cdf).pvalue > 1e-3
+    error = np.sqrt(polygamma(1, shape) / len(logs))
+    assert abs(logs.mean() - digamma(shape)) < 4 * error
+
+
+def test_a_stream_depends_on_where_it_begins():
+    streams = []
+    for seed, sweep, purpose, index in [(0, 0, 8, 0), (1, 0, 8, 0), (0, 1, 8, 0), (0, 0, 9, 0), (0, 0, 8, 1)]:
+        out = np.empty(1000)
+        _random.fill_normal(seed, sweep, purpose, index, out)
+        streams.append(out)
+    correlations = np.corrcoef(streams) - np.eye(len(streams))
+    assert np.abs(correlations).max() < 0.15

@@ -243,11 +243,32 @@ typedef struct {
  * IN counts[K], params[n_params]; INOUT own[K]. */
 typedef double (*mixfast_log_evidence)(const mixfast_family *, const double *counts, const double *params, double *own);
 
+/* A stream of random numbers, each of which moves it on: what comes depends on nothing but where the stream began. The
+ * functions are there; what else is in it is theirs. */
+typedef struct mixfast_stream mixfast_stream;
+struct mixfast_stream {
+    double (*normal)(mixfast_stream *);                  /* mean 0, variance 1 */
+    double (*log_gamma)(mixfast_stream *, double shape); /* the logarithm of a Gamma(shape, rate 1) variate: of small
+                                                            shapes these are below what a double holds */
+    uint64_t seed;
+    uint32_t counter[4];
+    double spare; /* another normal variate, where has_spare */
+    int has_spare;
+};
+
+/* Parameters of component k, drawn from its posterior. IN params[n_params]; INOUT stream; OUT what of
+ * drawn[plain->n_params] is component k's. Runs in several threads, each with `own_work`. */
+typedef void (*mixfast_draw)(const mixfast_family *, ptrdiff_t k, const double *params, mixfast_stream *stream,
+                             double *own_work, double *drawn);
+
 typedef struct {
     mixfast_log_evidence log_evidence;
     ptrdiff_t n_common; /* doubles; 0 where the prior does not depend on the rows */
     mixfast_accumulate_common accumulate_common; /* then: as that of a shared term. `maximise` finds the sums in
                                                     `common` */
+    const mixfast_family *plain; /* the family of given parameters, of the same rows and components */
+    mixfast_draw draw;           /* parameters of that; both are NULL where components are not independent given their
+                                    rows: such a posterior is for variational Bayes alone */
 } mixfast_posterior;
 
 struct mixfast_family {

@@ -4,6 +4,7 @@ from mixfast.engine._family cimport (
     bounds_t,
     carry_fn,
     collect_fn,
+    draw_fn,
     constrain_fn,
     family_t,
     free_numbers_t,
@@ -24,6 +25,7 @@ cdef void give_free_numbers(family_t *family, Py_ssize_t n_free, unconstrain_fn 
                             constrain_fn constrain) noexcept
 cdef void give_record(family_t *family, Py_ssize_t n_record, collect_fn collect, restore_fn restore) noexcept
 cdef void give_posterior(family_t *family, log_evidence_fn log_evidence) noexcept
+cdef void give_draws(family_t *family, const family_t *plain, draw_fn draw) noexcept
 cdef void learn_rows(family_t *family, Py_ssize_t n_common, accumulate_common_fn accumulate_common) noexcept
 cdef object capsule_of(family_t *family)
 
@@ -34,4 +36,6 @@ cdef Py_ssize_t record_size(const family_t *family) noexcept nogil
 cdef class BoundFamily:
     cdef family_t c
     cdef family_t quick            # where c.quick points to
-    cdef object capsule            # owns what both point to
+    cdef posterior_t posterior     # where c.posterior points to
+    cdef family_t plain            # where that points to
+    cdef object capsule            # owns what all of them point to

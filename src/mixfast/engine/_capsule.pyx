@@ -64,6 +64,12 @@ cdef void give_posterior(family_t *family, log_evidence_fn log_evidence) noexcep
     family.posterior = posterior
 
 
+cdef void give_draws(family_t *family, const family_t *plain, draw_fn draw) noexcept:
+    """Parameters of the family `plain`, which the context holds, can be drawn from the posterior."""
+    cdef posterior_t *posterior = &(<with_groups_t *> family).posterior
+    posterior.plain, posterior.draw = plain, draw
+
+
 cdef void learn_rows(family_t *family, Py_ssize_t n_common, accumulate_common_fn accumulate_common) noexcept:
     """The prior of a posterior depends on all rows."""
     cdef posterior_t *posterior = &(<with_groups_t *> family).posterior
@@ -101,17 +107,18 @@ cdef class BoundFamily:
         if self.c.quick != NULL:
             copy_struct(&self.quick, self.c.quick, " of its quick family")
             self.c.quick = &self.quick
+        if self.c.posterior != NULL:
+            self.posterior = self.c.posterior[0]
+            self.c.posterior = &self.posterior
+        if self.c.posterior != NULL and self.posterior.plain != NULL:
+            copy_struct(&self.plain, self.posterior.plain, " of its plain family")
+            self.posterior.plain = &self.plain
         fault = _fault_of(&self.c)
         if fault:
             raise ValueError(f"a family's struct cannot be used: {fault}")
-        if self.c.isa == MIXFAST_ISA_CHOSEN:
-            self.c.isa = resolve_isa(None)
-        if mixfast_select_rows(self.c.isa, self.c.real_bytes) == NULL:
-            raise ValueError(f"a family's struct cannot be used: isa is {self.c.isa}, for which this build has no "
-                             "kernels; 0 lets the engine choose")
-        if self.c.flops_per_row == 0:  # what a linear family takes: 40 for a responsibility, 4 for each of its values
-            self.c.flops_per_row = self.c.n_components * (
-                40 + (0 if self.c.takes_sparse_rows else 4 * self.c.n_features))
+        choose(&self.c)
+        if self.posterior.plain != NULL:
+            choose(&self.plain)
 
     @property
     def n_components(self):
@@ -169,6 +176,18 @@ cdef int copy_struct(family_t *to, const family_t *source, str whose) except -1:
     return 0
 
 
+cdef int choose(family_t *f) except -1:
+    """What the family leaves to the engine."""
+    if f.isa == MIXFAST_ISA_CHOSEN:
+        f.isa = resolve_isa(None)
+    if mixfast_select_rows(f.isa, f.real_bytes) == NULL:
+        raise ValueError(f"a family's struct cannot be used: isa is {f.isa}, for which this build has no "
+                         "kernels; 0 lets the engine choose")
+    if f.flops_per_row == 0:  # what a linear family takes: 40 for a responsibility, 4 for each of its values
+        f.flops_per_row = f.n_components * (40 + (0 if f.takes_sparse_rows else 4 * f.n_features))
+    return 0
+
+
 cdef object _missing_verb(const family_t *f):
     """The first that is missing of those that every family has."""
     for name, is_there in (("prepare", f.prepare != NULL), ("log_density", f.log_density != NULL),
@@ -190,6 +209,9 @@ cdef object _missing_of_group(const family_t *f):
                   ("constrain of free_numbers", f.free_numbers.constrain != NULL)]
     if f.posterior != NULL:
         verbs += [("log_evidence of posterior", f.posterior.log_evidence != NULL)]
+        if f.posterior.plain != NULL or f.posterior.draw != NULL:
+            verbs += [("plain of posterior", f.posterior.plain != NULL),
+                      ("draw of posterior", f.posterior.draw != NULL)]
     if f.record != NULL:
         verbs += [("collect of record", f.record.collect != NULL), ("restore of record", f.record.restore != NULL)]
     if f.shared_term != NULL:
@@ -213,7 +235,25 @@ cdef object _fault_of(const family_t *f):
     missing = _missing_of_group(f)
     if missing:
         return f"{missing} is NULL: a group of verbs is NULL or complete"
+    if f.posterior != NULL and f.posterior.plain != NULL:
+        fault = _fault_of_plain(f.posterior.plain, f)
+        if fault:
+            return fault
     return None if f.quick == NULL else _fault_of_quick(f.quick, f)
+
+
+cdef object _fault_of_plain(const family_t *plain, const family_t *f):
+    missing = _missing_verb(plain)
+    if missing:
+        return f"{missing} of its plain family is NULL, and no family can do without it"
+    for name, size, own in (
+        ("n_components", plain.n_components, f.n_components), ("n_features", plain.n_features, f.n_features),
+        ("real_bytes", plain.real_bytes, f.real_bytes),
+        ("takes_sparse_rows", plain.takes_sparse_rows, f.takes_sparse_rows),
+    ):
+        if size != own:
+            return f"{name} of its plain family is {size}, its own {own}: they must be the same"
+    return None
 
 
 cdef object _fault_of_quick(const family_t *quick, const family_t *f):

@@ -1,7 +1,7 @@
 # The contract between a family and the pass, as Cython sees it. What each verb owes is written once, in
 # _kernels/family.h.
 
-from libc.stdint cimport int32_t, int64_t
+from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 
 
 cdef extern from "family.h" nogil:
@@ -115,10 +115,24 @@ cdef extern from "family.h" nogil:
     ctypedef double (*log_evidence_fn "mixfast_log_evidence")(
         const family_t *, const double *counts, const double *params, double *own) noexcept nogil
 
+    ctypedef struct stream_t "mixfast_stream":
+        double (*normal)(stream_t *) noexcept nogil
+        double (*log_gamma)(stream_t *, double shape) noexcept nogil
+        uint64_t seed
+        uint32_t counter[4]
+        double spare
+        bint has_spare
+
+    ctypedef void (*draw_fn "mixfast_draw")(
+        const family_t *, Py_ssize_t k, const double *params, stream_t *stream, double *own_work,
+        double *drawn) noexcept nogil
+
     ctypedef struct posterior_t "mixfast_posterior":
         log_evidence_fn log_evidence
         Py_ssize_t n_common
         accumulate_common_fn accumulate_common
+        const family_t *plain
+        draw_fn draw
 
     ctypedef struct family_t "mixfast_family":
         size_t struct_size

@@ -4,6 +4,8 @@
 
 from libc.stdint cimport uint32_t, uint64_t
 
+from mixfast.engine._family cimport stream_t
+
 # What a stream is for. A new use takes a new number; the old ones never change.
 cdef enum purpose_t:
     RANDOM_ROWS = 1
@@ -13,6 +15,14 @@ cdef enum purpose_t:
     FOLDS = 5
     RANDOM_LABELS = 6
     GIBBS = 7
+    DRAWN_PARAMETERS = 8
+    DRAWN_WEIGHTS = 9
+    DRAWN_LABELS = 10
+    PROPOSALS = 11
+    LAUNCHED_LABELS = 12
+    LAUNCHED_PARAMETERS = 13
+    LAUNCHED_WEIGHTS = 14
+    CONCENTRATION = 15
 
 
 cdef inline void philox(uint64_t key, const uint32_t *counter, uint32_t *out) noexcept nogil:
@@ -45,4 +55,14 @@ cdef inline double uniform(uint64_t seed, uint32_t start, uint32_t purpose, uint
     counter[2] = purpose
     counter[3] = start
     philox(seed, counter, words)
+    return as_uniform(words)
+
+
+cdef inline double as_uniform(const uint32_t *words) noexcept nogil:
+    """A double in [0, 1) from two words."""
     return ((<uint64_t> (words[0] >> 5) << 26) + (words[1] >> 6)) * (1.0 / 9007199254740992.0)
+
+
+# A stream of numbers, a function of (seed, sweep, purpose, index) as a whole: a family gets one for what it draws.
+cdef stream_t open_stream(uint64_t seed, uint32_t sweep, uint32_t purpose, uint32_t index) noexcept nogil
+cdef double next_uniform(stream_t *stream) noexcept nogil

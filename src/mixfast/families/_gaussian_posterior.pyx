@@ -26,17 +26,26 @@ the loops, the bounds and the tables are the Gaussian family's, at other log wei
 from libc.math cimport M_PI, NAN, exp, isfinite, log, sqrt
 from libc.string cimport memcpy
 
-from mixfast.engine._capsule cimport capsule_of, give_bounds, give_free_numbers, give_posterior, learn_rows
+from mixfast.engine._capsule cimport (
+    capsule_of,
+    give_bounds,
+    give_draws,
+    give_free_numbers,
+    give_posterior,
+    learn_rows,
+)
 from mixfast.engine._family cimport (
     MIXFAST_NOT_FINITE,
     MIXFAST_OK,
     MIXFAST_REPAIRED_COVARIANCE,
     bounds_t,
+    draw_fn,
     family_t,
     free_numbers_t,
+    stream_t,
     totals_t,
 )
-from mixfast.engine._linalg cimport log_diagonal, precision_factor
+from mixfast.engine._linalg cimport covariance_of_factor, log_diagonal, precision_factor
 from mixfast.engine._special cimport lgamma_rise, log_minus_digamma
 from mixfast.families._covariances cimport covariances_t, move_mean
 from mixfast.families._gaussian cimport new_diagonal, new_full, new_spherical, new_tied
@@ -56,6 +65,7 @@ ctypedef struct structure_t:
     void (*scale_from)(const family_t *, const double *covariance, double *scale0) noexcept nogil
     # log |Psi0|, in room for d (d + 1) doubles; not finite where Psi0 is not positive definite
     double (*log_determinant)(const family_t *, const double *scale0, double *room) noexcept nogil
+    draw_fn draw               # NULL: there is none
     Py_ssize_t n_nu            # numbers nu: one for each component, or one
     Py_ssize_t n_scale         # numbers of Psi0
     Py_ssize_t n_diagonal      # numbers of its diagonal
@@ -462,6 +472,71 @@ cdef double log_evidence(const family_t *f, const double *counts, const double *
     return shared
 
 
+# ---- draws ----------------------------------------------------------------------------------------------------------
+
+cdef void draw_factor(Py_ssize_t d, double nu, const double *factor, stream_t *stream, double *row,
+                      double *drawn) noexcept nogil:
+    """drawn = U = factor B / sqrt(nu), where U U' is Wishart of nu degrees of freedom and mean factor factor'. B is
+    upper triangular, B_ii^2 ~ chi^2(nu - d + i), i from 1, with normal variates above: Bartlett, "On the theory of
+    statistical regression", Proceedings of the Royal Society of Edinburgh 53 (1933). row[d] is room for a row of it."""
+    cdef Py_ssize_t i, j, k
+    for i in range(d * d):
+        drawn[i] = 0
+    for k in range(d):
+        # chi^2 / nu is Gamma((nu - d + k + 1) / 2) / (nu / 2)
+        row[k] = exp(0.5 * (stream.log_gamma(stream, 0.5 * (nu - <double> (d - 1 - k))) - log(0.5 * nu)))
+        for j in range(k + 1, d):
+            row[j] = stream.normal(stream) / sqrt(nu)
+        for i in range(k + 1):
+            for j in range(k, d):
+                drawn[i * d + j] += factor[i * d + k] * row[j]
+
+
+cdef void full_draw(const family_t *f, Py_ssize_t k, const double *params, stream_t *stream, double *own_work,
+                    double *drawn) noexcept nogil:
+    """mean = m + U'^-1 z / sqrt(kappa), z normal, U the drawn factor of the precision"""
+    cdef Py_ssize_t n_components = f.n_components, d = f.n_features, i, j
+    cdef Py_ssize_t covariances = n_components * d + k * d * d
+    cdef Py_ssize_t factors = covariances + n_components * d * d
+    cdef double *factor = drawn + factors
+    cdef double *mean = drawn + k * d
+    cdef double kappa = kappa_of(f, k, params), total
+    draw_factor(d, nu_of(f, k, params), params + factors, stream, own_work, factor)
+    covariance_of_factor(d, factor, own_work, drawn + covariances)
+    for i in range(d):
+        total = stream.normal(stream) / sqrt(kappa)
+        for j in range(i):
+            total -= factor[j * d + i] * own_work[j]
+        own_work[i] = total / factor[i * d + i]
+        mean[i] = params[k * d + i] + own_work[i]
+
+
+cdef inline double draw_ratio(stream_t *stream, double shape) noexcept nogil:
+    """The root of a precision over that of its mean, of the posterior Gamma(shape, ..)."""
+    return exp(0.5 * (stream.log_gamma(stream, shape) - log(shape)))
+
+
+cdef void diagonal_draw(const family_t *f, Py_ssize_t k, const double *params, stream_t *stream, double *own_work,
+                        double *drawn) noexcept nogil:
+    cdef Py_ssize_t n = f.n_components * f.n_features, i
+    cdef double kappa = kappa_of(f, k, params), nu = nu_of(f, k, params)
+    for i in range(k * f.n_features, (k + 1) * f.n_features):
+        drawn[2 * n + i] = params[2 * n + i] * draw_ratio(stream, 0.5 * nu)
+        drawn[n + i] = 1 / (drawn[2 * n + i] * drawn[2 * n + i])
+        drawn[i] = params[i] + stream.normal(stream) / (sqrt(kappa) * drawn[2 * n + i])
+
+
+cdef void spherical_draw(const family_t *f, Py_ssize_t k, const double *params, stream_t *stream, double *own_work,
+                         double *drawn) noexcept nogil:
+    cdef Py_ssize_t d = f.n_features, n = f.n_components, i
+    cdef double kappa = kappa_of(f, k, params), nu = nu_of(f, k, params)
+    cdef double root = params[n * d + n + k] * draw_ratio(stream, 0.5 * nu * <double> d)
+    drawn[n * d + n + k] = root
+    drawn[n * d + k] = 1 / (root * root)
+    for i in range(k * d, (k + 1) * d):
+        drawn[i] = params[i] + stream.normal(stream) / (sqrt(kappa) * root)
+
+
 # ---- free numbers: the Gaussian's, and the logarithm of each component's number of rows ------------------------------
 
 cdef int unconstrain(const family_t *f, const double *params, double *numbers) noexcept nogil:
@@ -516,6 +591,8 @@ cdef object posterior_of(family_t *f, double kappa0, double nu0, m0, scale0, dou
                     context.plain_bounds.carry)
     give_free_numbers(f, context.plain_numbers.n_free + f.n_components, unconstrain, constrain)
     give_posterior(f, log_evidence)
+    if context.structure.draw != NULL:
+        give_draws(f, &context.plain, context.structure.draw)
     if m0 is None or scale0 is None:
         f.n_scratch_columns = max(f.n_scratch_columns, d + 1)
         learn_rows(f, d + n_pairs + 1, context.covariances.gaussian.linear_accumulate_common)
@@ -545,6 +622,7 @@ def bind_full_posterior(Py_ssize_t n_components, Py_ssize_t n_features, int real
     cdef structure_t *structure = &(<context_t *> f.context).structure
     give_matrices(f, structure)
     structure.log_evidence, structure.n_nu = full_log_evidence, n_components
+    structure.draw = full_draw
     f.maximise, f.maximise_component = maximise, full_component
     return posterior_of(f, kappa0, nu0, m0, scale0, share)
 
@@ -572,6 +650,7 @@ def bind_diagonal_posterior(Py_ssize_t n_components, Py_ssize_t n_features, int 
     structure.n_scale = structure.n_diagonal = n_features
     structure.scale_step = 1
     structure.log_evidence, structure.n_nu = diagonal_log_evidence, n_components
+    structure.draw = diagonal_draw
     f.maximise, f.maximise_component = maximise, diagonal_component
     return posterior_of(f, kappa0, nu0, m0, scale0, share)
 
@@ -586,5 +665,6 @@ def bind_spherical_posterior(Py_ssize_t n_components, Py_ssize_t n_features, int
     structure.scale_from = sphere_from
     structure.n_scale = structure.n_diagonal = structure.scale_step = 1
     structure.log_evidence, structure.n_nu = spherical_log_evidence, n_components
+    structure.draw = spherical_draw
     f.maximise, f.maximise_component = maximise, spherical_component
     return posterior_of(f, kappa0, nu0, m0, scale0, share)
