@@ -80,6 +80,7 @@ def test_huge_counts_and_tiny_probabilities_have_all_their_digits(scale, form):
     rng = np.random.default_rng(3)
     weights, probabilities = np.array([0.3, 0.7]), rng.dirichlet(np.ones(5), size=2)
     probabilities[0, 0], probabilities[1, 1], probabilities[1, 2] = 1e-300, 1e-200, 5e-324
+    probabilities /= probabilities.sum(axis=1, keepdims=True)
     X = np.floor(rng.uniform(size=(12, 5)) * scale)
     X[0] = np.round(scale * probabilities[0])  # as expected: what is left is a billionth of the terms
     got = by_hand(weights, probabilities).score_samples(form(X))

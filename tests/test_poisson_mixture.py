@@ -290,7 +290,7 @@ def test_a_rate_that_no_count_is_drawn_at_is_named():
     with pytest.raises(ValueError, match=r"rate 1e\+300 of component 1 in column 1, with the exposure 1000.*\.0.* inf"):
         model.sample(50, exposure=1e10)
     model.rates_ = np.array([[1.0, -2.0], [3.0, 1.0]])
-    with pytest.raises(ValueError, match=r"rate -2\.0 of component 0 in column 1"):
+    with pytest.raises(ValueError, match=r"rates_\[0, 1\] is -2\.0"):
         model.sample(50)
 
 
@@ -515,7 +515,7 @@ def test_groups_of_a_table_have_a_column_of_exposures():
     for group in (0, 1):
         own = table[(table.who == group) & table.hours.notna()]
         alone = clone(model).fit(own[list("abcdef")], exposure=own.hours)
-        alone.lower_bounds_ = alone.lower_bounds_[-1:]  # a batch keeps the last
+        del alone.lower_bounds_[:-1]  # a batch keeps the last
         assert_same_state(result[group], alone)
     with pytest.raises(ValueError, match="exposure='minutes' should name columns of the table: there is no column"):
         fit_many_groups(table, model, by="who", exposure="minutes")
