@@ -18,6 +18,7 @@ from mixfast.engine._predictions import evaluate
 from mixfast.engine._rows import Rows
 from mixfast.families.linear_posteriors import (
     BernoulliPosterior,
+    CategoricalPosterior,
     ExponentialPosterior,
     MultinomialPosterior,
     PoissonPosterior,
@@ -70,6 +71,19 @@ def times(rng, n_rows):
     )
 
 
+N_CATEGORIES = (2, 5, 1, 3, 4)
+CONCENTRATIONS = [np.linspace(0.01, 2, number) for number in N_CATEGORIES]
+
+
+def answers(rng, n_rows):
+    """Three groups, and answers that are missing."""
+    labels = rng.integers(3, size=n_rows)
+    shares = [rng.dirichlet(np.full(number, 0.5), 3)[labels].cumsum(axis=1)[:, :-1] for number in N_CATEGORIES]
+    X = np.column_stack([np.sum(rng.uniform(size=(n_rows, 1)) > own, axis=1) for own in shares]).astype(float)
+    X[rng.uniform(size=X.shape) < 0.1] = np.nan
+    return X
+
+
 class Joined:
     """Twin of a product: log densities of columns side by side add up."""
 
@@ -104,6 +118,12 @@ class Case(NamedTuple):
 CASES = {
     "bernoulli": Case(BernoulliPosterior(PRIOR, 0.7), twin_priors.BetaBernoulli(PRIOR, 0.7), binary),
     "bernoulli, some missing": Case(BernoulliPosterior(PRIOR, 0.7), BetaBernoulliOfSome(PRIOR, 0.7), binary_or_missing),
+    "categorical": Case(
+        CategoricalPosterior(N_CATEGORIES, CONCENTRATIONS),
+        twin_priors.DirichletCategorical(CONCENTRATIONS),
+        answers,
+        takes_sparse=False,
+    ),
     "multinomial": Case(MultinomialPosterior(PRIOR), twin_priors.DirichletMultinomial(PRIOR), counts),
     "poisson": Case(PoissonPosterior(PRIOR, 0.2), twin_priors.GammaPoisson(PRIOR, 0.2), counts),
     "exponential": Case(
@@ -237,12 +257,12 @@ def test_a_component_without_rows_has_the_prior(name):
     resp /= resp.sum(axis=1, keepdims=True)
     em = begun(case.compiled, X, resp, Sticks(1.0))
     params = case.compiled.params_layout(N_COMPONENTS, N_FEATURES).view(em.state()[1])
-    given = [getattr(case.reference, field) for field in vars(case.reference)]
-    for array, prior in zip(params, given, strict=True):
-        np.testing.assert_array_equal(array[3], np.broadcast_to(prior, N_FEATURES))
+    for array, prior in zip(params, vars(case.reference).values(), strict=True):
+        start = np.concatenate(prior) if name == "categorical" else prior
+        np.testing.assert_array_equal(array[3], np.broadcast_to(start, array[3].shape))
     assert em.status == 0
     # nothing is added to such hyper-parameters, and extrapolation leaves them there
-    numbers = free_point(em)[-em.state()[1].size :].reshape(len(params), N_COMPONENTS, N_FEATURES)
+    numbers = free_point(em)[-em.state()[1].size :].reshape(len(params), N_COMPONENTS, -1)
     assert np.all(numbers[:, 3] == -np.inf)
 
 
@@ -250,11 +270,14 @@ def test_a_component_without_rows_has_the_prior(name):
 def test_rows_are_drawn_from_expected_parameters(name):
     case = CASES[name]
     rng = np.random.RandomState(0)
-    params = case.compiled.Params(*(rng.gamma(3.0, size=(2, N_FEATURES)) + 1 for _ in case.compiled.Params._fields))
+    layout = case.compiled.params_layout(2, N_FEATURES)
+    params = layout.view(rng.gamma(3.0, size=layout.size) + 1)
     labels = np.repeat([0, 1], 40_000)
     extra = (np.full(80_000, 10),) if name == "multinomial" else ()
     X = case.compiled.sample(params, labels, rng, *extra)
     (expected,) = case.compiled.expected(params)
+    if name == "categorical":
+        X = np.column_stack([X[:, [j]] == np.arange(number) for j, number in enumerate(N_CATEGORIES)])
     means = {"multinomial": 10 * expected, "exponential": 1 / expected}.get(name, expected)
     for k in range(2):
         own = X[labels == k]
@@ -266,6 +289,8 @@ def test_refused():
         BernoulliPosterior(0).bind(2, 5, np.float64)
     with pytest.raises(ValueError, match="rate of the prior should be a finite number above 0, or one for each"):
         PoissonPosterior(1, [1.0, 2.0]).bind(2, 5, np.float64)
+    with pytest.raises(ValueError, match="an array for each of the 2 columns, got 3 arrays"):
+        CategoricalPosterior((2, 2), [np.ones(2)] * 3).bind(2, 2, np.float64)
     with pytest.raises(ValueError, match="rows with an exposure have no posterior"):
         PoissonPosterior().encode(RowData(np.ones((2, 3)), {"exposure": np.ones(2)}))
 
@@ -274,20 +299,20 @@ def test_refused():
 
 
 def mixed(rng, n_rows):
-    """Two columns of numbers, five that are binary, one of numbers, five of counts, three of numbers."""
+    """Columns of several kinds, side by side."""
     numbers = 3 + rng.standard_normal((n_rows, 6)) @ rng.standard_normal((6, 6))
-    return np.hstack(
-        [numbers[:, :2], binary_or_missing(rng, n_rows), numbers[:, 2:3], counts(rng, n_rows), numbers[:, 3:]]
-    )
+    others = binary_or_missing(rng, n_rows), counts(rng, n_rows), answers(rng, n_rows)
+    return np.hstack([numbers[:, :2], others[0], numbers[:, 2:3], *others[1:], numbers[:, 3:]])
 
 
-WIDTHS = (2, N_FEATURES, 1, N_FEATURES, 3)
+WIDTHS = (2, N_FEATURES, 1, N_FEATURES, N_FEATURES, 3)
 MIXED = Product(
     [
         POSTERIORS["full"](0.5, 4.0),
         BernoulliPosterior(PRIOR, 0.7),
         POSTERIORS["spherical"](0.1, 1.0, np.zeros(1), np.ones(1)),
         PoissonPosterior(PRIOR, 0.2),
+        CategoricalPosterior(N_CATEGORIES, CONCENTRATIONS),
         POSTERIORS["tied"](0.3, 5.0, share=0.1),
     ],
     WIDTHS,
@@ -306,6 +331,7 @@ def mixed_twin(X, weights):
         BetaBernoulliOfSome(PRIOR, 0.7),
         twin_gaussian.SphericalNormalGamma(np.zeros(1), 0.1, 1.0, 1.0),
         twin_priors.GammaPoisson(PRIOR, 0.2),
+        twin_priors.DirichletCategorical(CONCENTRATIONS),
         twin_gaussian.TiedNormalInverseWishart(
             mean_of(last, weights), 0.3, 5.0, 0.1 * np.cov(last.T, fweights=weights)
         ),
