@@ -61,8 +61,8 @@ WARNINGS = {
         "its maximum. Decrease n_components, or look for repeated rows and constant columns."
     ),
     Status.EMPTIED_COMPONENT: (
-        "Some components lost all their rows and have weight 0. Decrease n_components, or try another random_state or "
-        "init_params."
+        "Some components lost all their rows: they have the parameters of all rows together, and weight 0 unless "
+        "weights are given or have a prior. Decrease n_components, or try another random_state or init_params."
     ),
 }
 WARNED = int(sum(WARNINGS) | Status.IMPOSSIBLE_ROWS)  # an int: asking an enumeration takes a microsecond
