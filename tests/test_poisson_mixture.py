@@ -284,6 +284,25 @@ def test_samples_of_huge_rates_have_the_poisson_distribution(rate):
     np.testing.assert_allclose(X[:, 1].mean(), 2, atol=5 * np.sqrt(2 / 50_000))
 
 
+@each_form
+@pytest.mark.parametrize("scale", [1e2, 1e4, 1e6])
+def test_float32_rows_of_large_counts_have_the_digits_of_float64(scale, form):
+    rng = np.random.default_rng(6)
+    groups = scale * rng.uniform(0.2, 1, 5) * (1 + 3 / np.sqrt(scale) * rng.normal(size=(3, 5)))
+    X = rng.poisson(groups[rng.integers(3, size=600)])
+    options = {"random_state": 0, "tol": 1e-5, "max_iter": 30, "canonical_order": True}
+    fine = PoissonMixture(3, **options).fit(form(X.astype(float)))
+    rows = form(X.astype(np.float32))
+    coarse = PoissonMixture(3, **options).fit(rows)
+    np.testing.assert_allclose(coarse.rates_, fine.rates_, rtol=2e-7)
+    assert coarse.lower_bound_ == pytest.approx(fine.lower_bound_, rel=1e-6)
+    wanted = fine.score_samples(form(X.astype(float)))
+    rtol = 1e-6 + 1e-11 * scale  # rates are rounded
+    np.testing.assert_allclose(coarse.score_samples(rows), wanted, rtol=rtol)
+    result = fit_many([rows], PoissonMixture(3, **options), random_state=0)
+    np.testing.assert_allclose(result.score_samples([rows])[0], wanted, rtol=rtol)
+
+
 def test_a_rate_that_no_count_is_drawn_at_is_named():
     model = by_hand([0.5, 0.5], [[1.0, 2.0], [3.0, 1e300]])
     model.sample(5, exposure=1e8)

@@ -297,7 +297,8 @@ class BaseMixture(FromStatistics, DensityEstimator):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            float32 rows are computed in float32 and summed in float64; everything else is converted to float64. Any
+            float32 rows are computed in float32 and summed in float64, those of Gamma, multinomial and Poisson mixtures
+            in float64, and parameters are rounded to float32; everything else is converted to float64. Any
             memory layout is read in place.
         y : Ignored
             Present for API consistency by convention.
