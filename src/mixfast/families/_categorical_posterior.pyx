@@ -7,19 +7,23 @@ missing ones are not counted. Loops and statistics are those of `_categorical.py
 from libc.string cimport memcpy
 
 from mixfast.engine._capsule cimport capsule_of, give_free_numbers, give_posterior
-from mixfast.engine._family cimport MIXFAST_OK, family_t, totals_t
+from mixfast.engine._family cimport MIXFAST_OK, family_t, stream_t, totals_t
 from mixfast.engine._kernels cimport categorical_t
 from mixfast.engine._special cimport digamma
 from mixfast.families._categorical cimport categorical_of, n_categories_of, n_own_of, new_categorical
 from mixfast.families._conjugate cimport (
     constrain_added,
     dirichlet_log_evidence,
+    draw_dirichlet,
+    give_plain,
     own_array,
     own_array_in,
     prior_array,
     prior_t,
     unconstrain_added,
 )
+
+from mixfast.families._categorical import bind_categorical
 
 ctypedef struct context_t:
     categorical_t categorical
@@ -85,6 +89,17 @@ cdef double log_evidence(const family_t *f, const double *counts, const double *
     return 0
 
 
+cdef void draw(const family_t *f, Py_ssize_t k, const double *params, stream_t *stream, double *own_work,
+               double *drawn) noexcept nogil:
+    cdef const double *own = own_array(prior_of(f), f.n_components, k, 0, params)
+    cdef Py_ssize_t j
+    drawn += k * n_own_of(f)
+    for j in range(f.n_features):
+        draw_dirichlet(stream, n_categories_of(f, j), own, drawn)
+        own += n_categories_of(f, j)
+        drawn += n_categories_of(f, j)
+
+
 cdef int unconstrain(const family_t *f, const double *params, double *numbers) noexcept nogil:
     return unconstrain_added(prior_of(f), f.n_components, params, numbers)
 
@@ -108,4 +123,5 @@ def bind_categorical_posterior(n_components, n_categories, int real_bytes, objec
     f.prepare_component, f.maximise, f.maximise_component = prepare_component, maximise, maximise_component
     give_free_numbers(f, f.n_params, unconstrain, constrain)
     give_posterior(f, log_evidence)
+    give_plain(f, bind_categorical(n_components, n_categories, real_bytes, isa, 0.0), draw)
     return capsule_of(f)
