@@ -23,7 +23,7 @@ FLOORS = [
         ),
     ],
     ["families/"],
-    ["seeding", "fitting", "hierarchy", "persistence", "statistics", "design"],
+    ["seeding", "fitting", "hierarchy", "moves", "persistence", "statistics", "design"],
     ["estimators/", "parts", "plot"],
     ["batches/", "selection"],
     ["bootstrap"],

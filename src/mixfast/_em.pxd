@@ -53,4 +53,5 @@ cdef class EM(Pass):
     cdef int follow(self, double tol, int stop_on, course_t *course) except -1
     cdef double *stats(self) noexcept
     cdef object record(self)
+    cdef object gathered(self)
     cdef int take_up(self, const double[::1] counts, const double[::1] record) except -1

@@ -11,6 +11,12 @@ class Gathered(NamedTuple):
     n_impossible: float
     counts: NDArray[np.float64]
     stats: NDArray[np.float64]
+    entropy: float
+
+class LogEvidence(NamedTuple):
+    components: NDArray[np.float64]
+    common: float
+    proportions: float
 
 @disjoint_base
 class EM(Pass):
@@ -30,7 +36,9 @@ class EM(Pass):
     def step(self) -> float: ...
     def iterate(self, n_steps: int, tol: float, previous: float, stop_on: int) -> tuple[list[float], bool]: ...
     def gather(self) -> Gathered: ...
+    def revisit(self, weights: NDArray[np.float64], params: NDArray[np.float64]) -> Gathered: ...
     def maximise(self, counts: NDArray[np.float64], record: NDArray[np.float64], least_weight: float) -> float: ...
+    def log_evidence(self) -> LogEvidence: ...
     def recentre(
         self,
         counts: NDArray[np.float64],

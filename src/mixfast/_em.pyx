@@ -438,12 +438,27 @@ class Gathered(NamedTuple):
     n_impossible : how many of them no component can have made
     counts : (n_components,) sums of the responsibilities
     stats : (n_record,), the arrays of the family's `Stats`, one after the other
+    entropy : of the responsibilities, in nats; 0 where the family is no posterior
     """
 
     evidence: float
     n_impossible: float
     counts: np.ndarray
     stats: np.ndarray
+    entropy: float
+
+
+class LogEvidence(NamedTuple):
+    """The terms of the evidence lower bound after the M-step of a posterior, but for the entropy and `base` of the rows.
+
+    components : (n_components,), of the statistics of each
+    common : what they have in common, where they share parameters
+    proportions : of the counts
+    """
+
+    components: np.ndarray
+    common: float
+    proportions: float
 
 
 cdef class EM(Pass):
@@ -536,8 +551,22 @@ cdef class EM(Pass):
         """One pass at the present parameters, nothing updated: `Gathered`."""
         cdef strategy_t strategy = usual()
         self.run(&strategy)
+        return self.gathered()
+
+    def revisit(self, weights, params):
+        """`gather` at other parameters, which leaves out what is zero, as iterations do where these are near the last."""
+        cdef int code
+        Pass.set_state(self, weights, params)
+        with nogil:
+            code = run_pruned(&self.em)
+        self.check(code)
+        return self.gathered()
+
+    cdef object gathered(self):
+        """What the last pass added up."""
         return Gathered(evidence_of(&self.c), self.c.lanes[LANE_IMPOSSIBLE],
-                        copy_of(self.c.lanes + LANE_COUNTS, self.c.family.n_components), self.record())
+                        copy_of(self.c.lanes + LANE_COUNTS, self.c.family.n_components), self.record(),
+                        self.c.lanes[LANE_ENTROPY])
 
     cdef double *stats(self) noexcept:
         """Those of lane 0."""
@@ -584,6 +613,16 @@ cdef class EM(Pass):
                 code = maximise_all(&self.em)
         self.check(code)
         return log_prior
+
+    def log_evidence(self):
+        """Of what the last M-step was made of: `LogEvidence`. Posteriors only."""
+        cdef const family_t *family = self.c.family
+        cdef double common
+        if family.posterior == NULL or self.c.proportions.log_evidence == NULL:
+            raise ValueError("the log evidence is that of posteriors, of the components and of their proportions")
+        common = family.posterior.log_evidence(family, self.c.lanes + LANE_COUNTS, self.c.params, self.c.work)
+        return LogEvidence(copy_of(self.c.work, family.n_components), common,
+                           self.c.proportions.log_evidence(self.c.proportions, family.n_components, self.c.mixing))
 
     def recentre(self, const double[::1] counts not None, const double[::1] record not None, weights, params):
         """A record gathered at the present parameters, as it would be at others with the same responsibilities;

@@ -1,5 +1,9 @@
+import numpy as np
+from numpy.typing import NDArray
 from typing_extensions import disjoint_base
 
 @disjoint_base
 class Proportions:
     def n_parameters(self, n_components: int) -> int: ...
+    def begun(self, counts: NDArray[np.float64]) -> NDArray[np.float64]: ...
+    def log_evidence(self, counts: NDArray[np.float64]) -> float: ...

@@ -3,6 +3,8 @@
 from libc.math cimport INFINITY, exp, isfinite, log
 from libc.stdint cimport int64_t
 
+import numpy as np
+
 
 cdef class Proportions:
     """Base of the kinds of proportions; each fills the struct in its `__cinit__`."""
@@ -10,6 +12,25 @@ cdef class Proportions:
     def n_parameters(self, n_components):
         """How many numbers of the weights are free, for criteria."""
         raise NotImplementedError
+
+    def begun(self, const double[::1] counts not None):
+        """The numbers that the M-step makes of counts (n_components,) where no others were before."""
+        cdef Py_ssize_t n = counts.shape[0], k
+        cdef double total = 0
+        numbers = np.empty(self.c.n_numbers(&self.c, n))
+        cdef double[::1] view = numbers
+        for k in range(n):
+            total += counts[k]
+        self.c.begin(&self.c, n, &view[0])
+        self.c.maximise(&self.c, n, &counts[0], total, &view[0])
+        return numbers
+
+    def log_evidence(self, const double[::1] counts not None):
+        """The log marginal likelihood of so many rows in each component, of kinds that are posteriors."""
+        if self.c.log_evidence == NULL:
+            raise ValueError(f"{type(self).__name__} is no posterior, and has no evidence")
+        cdef const double[::1] numbers = self.begun(counts)
+        return self.c.log_evidence(&self.c, counts.shape[0], &numbers[0])
 
 
 cdef Py_ssize_t one_each(const proportions_t *proportions, Py_ssize_t n) noexcept nogil:

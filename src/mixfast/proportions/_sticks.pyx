@@ -1,6 +1,9 @@
 """Weights of a Dirichlet process by stick-breaking, truncated, whose posterior is fitted by variational Bayes."""
 
-from mixfast.engine._special cimport digamma, lgamma_rise
+from libc.math cimport fabs, log
+from libc.string cimport memcpy
+
+from mixfast.engine._special cimport digamma, lgamma_rise, log_minus_digamma
 from mixfast.proportions._counted cimport take_counts
 from mixfast.proportions._proportions cimport Proportions, one_for_each, proportions_t
 
@@ -9,11 +12,10 @@ cdef inline double concentration_of(const proportions_t *proportions) noexcept n
     return (<const double *> proportions.context)[0]
 
 
-cdef void log_weights(const proportions_t *proportions, Py_ssize_t n, const double *counts,
-                      double *out) noexcept nogil:
+cdef void find_log_weights(double alpha, Py_ssize_t n, const double *counts, double *out) noexcept nogil:
     """E log w_k = psi(a_k) - psi(a_k + b_k) + sum over j < k of psi(b_j) - psi(a_j + b_j), a_k = 1 + n_k, b_k =
     alpha + the counts of all after k"""
-    cdef double alpha = concentration_of(proportions), after = 0, before = 0, whole
+    cdef double after = 0, before = 0, whole
     cdef Py_ssize_t k
     for k in range(n - 1, -1, -1):  # from the last on: sums of counts, not differences
         out[k] = after
@@ -25,15 +27,24 @@ cdef void log_weights(const proportions_t *proportions, Py_ssize_t n, const doub
         before += digamma(after) - whole
 
 
-cdef double log_evidence(const proportions_t *proportions, Py_ssize_t n, const double *counts) noexcept nogil:
+cdef double evidence_of(double alpha, Py_ssize_t n, const double *counts) noexcept nogil:
     """Sum of log B(1 + n_k, alpha + n_after) / B(1, alpha)"""
-    cdef double alpha = concentration_of(proportions), after = 0, evidence = 0
+    cdef double after = 0, evidence = 0
     cdef Py_ssize_t k
     for k in range(n - 1, -1, -1):
         evidence += (lgamma_rise(1, counts[k]) + lgamma_rise(alpha, after)
                      - lgamma_rise(1 + alpha, counts[k] + after))
         after += counts[k]
     return evidence
+
+
+cdef void log_weights(const proportions_t *proportions, Py_ssize_t n, const double *counts,
+                      double *out) noexcept nogil:
+    find_log_weights(concentration_of(proportions), n, counts, out)
+
+
+cdef double log_evidence(const proportions_t *proportions, Py_ssize_t n, const double *counts) noexcept nogil:
+    return evidence_of(concentration_of(proportions), n, counts)
 
 
 cdef class Sticks(Proportions):
@@ -53,3 +64,88 @@ cdef class Sticks(Proportions):
 
     def n_parameters(self, n_components):
         return n_components
+
+
+# ---- of a concentration that is not known ---------------------------------------------------------------------------
+
+# alpha ~ Gamma(shape, rate); its posterior is Gamma(shape + K, rate - sum of E log(1 - v_k)), and the sticks see E alpha.
+# The numbers are the counts and that rate. Blei & Jordan (2006), appendix.
+
+cdef enum:
+    MAX_ROUNDS = 50            # of updates of alpha and the sticks in turn, to 1e-10
+
+ctypedef struct gamma_t:
+    double shape
+    double rate
+
+
+cdef inline const gamma_t *prior_of(const proportions_t *proportions) noexcept nogil:
+    return <const gamma_t *> proportions.context
+
+
+cdef inline double shape_of(const proportions_t *proportions, Py_ssize_t n) noexcept nogil:
+    return prior_of(proportions).shape + <double> n
+
+
+cdef Py_ssize_t counts_and_rate(const proportions_t *proportions, Py_ssize_t n) noexcept nogil:
+    return n + 1
+
+
+cdef void begin_learning(const proportions_t *proportions, Py_ssize_t n, double *numbers) noexcept nogil:
+    """alpha is what the prior expects."""
+    cdef const gamma_t *prior = prior_of(proportions)
+    cdef Py_ssize_t k
+    for k in range(n):
+        numbers[k] = 1.0 / <double> n
+    numbers[n] = shape_of(proportions, n) * prior.rate / prior.shape
+
+
+cdef void learn(const proportions_t *proportions, Py_ssize_t n, const double *counts, double total,
+                double *numbers) noexcept nogil:
+    cdef double alpha, after, rate
+    cdef bint is_settled
+    cdef Py_ssize_t k
+    cdef int _round
+    memcpy(numbers, counts, n * sizeof(double))
+    for _round in range(MAX_ROUNDS):
+        alpha, after, rate = shape_of(proportions, n) / numbers[n], 0, prior_of(proportions).rate
+        for k in range(n - 1, -1, -1):
+            rate += digamma(1 + counts[k] + alpha + after) - digamma(alpha + after)
+            after += counts[k]
+        is_settled = fabs(rate - numbers[n]) <= 1e-10 * rate
+        numbers[n] = rate
+        if is_settled:
+            break
+
+
+cdef void learned_log_weights(const proportions_t *proportions, Py_ssize_t n, const double *numbers,
+                              double *out) noexcept nogil:
+    find_log_weights(shape_of(proportions, n) / numbers[n], n, numbers, out)
+
+
+cdef double learned_log_evidence(const proportions_t *proportions, Py_ssize_t n, const double *numbers) noexcept nogil:
+    """With E alpha and E log alpha, less the divergence of the posterior of alpha from its prior."""
+    cdef const gamma_t *prior = prior_of(proportions)
+    cdef double shape = shape_of(proportions, n), rate = numbers[n], divergence
+    divergence = (<double> n * digamma(shape) - lgamma_rise(prior.shape, <double> n)
+                  + prior.shape * log(rate / prior.rate) + shape * (prior.rate - rate) / rate)
+    return evidence_of(shape / rate, n, numbers) - <double> n * log_minus_digamma(shape) - divergence
+
+
+cdef class LearnedSticks(Proportions):
+    """`Sticks` whose concentration has a prior Gamma(shape, rate)."""
+
+    cdef gamma_t prior
+
+    def __cinit__(self, double shape, double rate):
+        self.prior.shape, self.prior.rate = shape, rate
+        self.c = one_for_each(learn)
+        self.c.n_numbers, self.c.begin = counts_and_rate, begin_learning
+        self.c.log_weights, self.c.log_evidence = learned_log_weights, learned_log_evidence
+        self.c.context = &self.prior
+
+    def __reduce__(self):
+        return LearnedSticks, (self.prior.shape, self.prior.rate)
+
+    def n_parameters(self, n_components):
+        return n_components + 1
