@@ -449,7 +449,7 @@ class Gathered(NamedTuple):
 
 
 class LogEvidence(NamedTuple):
-    """The terms of the evidence lower bound after the M-step of a posterior, but for the entropy and `base` of the rows.
+    """The terms of the evidence lower bound after the M-step of a posterior, but for the entropy and `base` of rows.
 
     components : (n_components,), of the statistics of each
     common : what they have in common, where they share parameters
@@ -554,7 +554,7 @@ cdef class EM(Pass):
         return self.gathered()
 
     def revisit(self, weights, params):
-        """`gather` at other parameters, which leaves out what is zero, as iterations do where these are near the last."""
+        """`gather` at other parameters; leaves out what is zero, as iterations do where they are near the last."""
         cdef int code
         Pass.set_state(self, weights, params)
         with nogil:
@@ -620,6 +620,7 @@ cdef class EM(Pass):
         cdef double common
         if family.posterior == NULL or self.c.proportions.log_evidence == NULL:
             raise ValueError("the log evidence is that of posteriors, of the components and of their proportions")
+        memset(self.c.work, 0, family.n_components * sizeof(double))
         common = family.posterior.log_evidence(family, self.c.lanes + LANE_COUNTS, self.c.params, self.c.work)
         return LogEvidence(copy_of(self.c.work, family.n_components), common,
                            self.c.proportions.log_evidence(self.c.proportions, family.n_components, self.c.mixing))

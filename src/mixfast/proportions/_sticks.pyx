@@ -68,8 +68,8 @@ cdef class Sticks(Proportions):
 
 # ---- of a concentration that is not known ---------------------------------------------------------------------------
 
-# alpha ~ Gamma(shape, rate); its posterior is Gamma(shape + K, rate - sum of E log(1 - v_k)), and the sticks see E alpha.
-# The numbers are the counts and that rate. Blei & Jordan (2006), appendix.
+# alpha ~ Gamma(shape, rate); its posterior is Gamma(shape + K, rate - sum of E log(1 - v_k)), and the sticks see
+# E alpha. The numbers are the counts and that rate. Blei & Jordan (2006), appendix.
 
 cdef enum:
     MAX_ROUNDS = 50            # of updates of alpha and the sticks in turn, to 1e-10
