@@ -9,7 +9,7 @@ import pytest
 from twins import EVERY_FAMILY
 
 import mixfast
-from mixfast import BernoulliMixture, fit_many
+from mixfast import BernoulliMixture, Status, fit_many
 from mixfast._em import EM
 from mixfast.engine import _isa
 from mixfast.engine._capsule import BoundFamily
@@ -177,6 +177,60 @@ def test_a_batch_looks_at_the_sizes_too():
     kind = type("OwnMixture", (OwnMixture,), {"members": {"n_stats": 5}})
     with pytest.raises(ValueError, match="bind gave n_stats = 5"):
         fit_many(binary().reshape(4, 100, 3), kind(2), random_state=0)
+
+
+class Chunk(ctypes.Structure):
+    _fields_ = list(fields_in(re.search(r"typedef struct \{([^}]*)\} mixfast_chunk;", CODE)[1]))
+
+
+def failing_at(verb, n_rows):
+    """A verb of a Bernoulli family that fails at chunks of so many rows, and is its own otherwise; the chunk is the
+    third of its arguments."""
+    places = {"log_density": 6, "accumulate": 7}[verb]
+    kind = ctypes.CFUNCTYPE(ctypes.c_int, *[ctypes.c_void_p] * places)
+    capsule = Bernoulli(1.0).bind(2, 3, np.float64)
+    usual = kind(getattr(struct_in(capsule), verb))
+
+    def called(*args):
+        return -1 if Chunk.from_address(args[2]).n_rows == n_rows else usual(*args)
+
+    own = kind(called)
+    own.usual = usual
+    return own
+
+
+@pytest.mark.parametrize("n_threads", [1, 2])
+@pytest.mark.parametrize("verb", ["log_density", "accumulate"])
+def test_a_problem_whose_family_fails_has_a_status_and_no_numbers(verb, n_threads):
+    problems = [binary(40), binary(133), binary(50)]
+    own = failing_at(verb, 133)
+    kind = type("OwnMixture", (OwnMixture,), {"members": {verb: ctypes.cast(own, ctypes.c_void_p).value}})
+    options = {"random_state": 0, "n_threads": n_threads}
+    with pytest.raises(RuntimeError, match="a family's verb failed"):
+        kind(2, random_state=0).fit(problems[1])
+    for n_components in (None, [1, 2]):
+        result = fit_many(problems, kind(2), n_components=n_components, **options)
+        usual = fit_many(problems, BernoulliMixture(2), n_components=n_components, **options)
+        assert result.status[1] & Status.NOT_FINITE
+        assert np.all(np.isnan(result.weights[1]))
+        assert np.all(np.isnan(result.probabilities[1]))
+        assert np.isnan(result.lower_bound[1])
+        assert n_components is None or np.all(np.isnan(result.criteria[1]))
+        for i in (0, 2):
+            np.testing.assert_array_equal(result.probabilities[i], usual.probabilities[i])
+            assert result.lower_bound[i] == usual.lower_bound[i]
+    if verb == "log_density":
+        fitted = problems[::2]
+        result, usual = fit_many(fitted, kind(2), **options), fit_many(fitted, BernoulliMixture(2), **options)
+        rows = [binary(144 + 133), binary(60)]  # two chunks, of which the first does not fail
+        labels, log_prob, resp = result.predict(rows), result.score_samples(rows), result.predict_proba(rows)
+        assert np.all(labels[0] == -1)
+        assert log_prob[0].shape == (277,)
+        assert np.all(np.isnan(log_prob[0]))
+        assert np.all(np.isnan(resp[0]))
+        np.testing.assert_array_equal(labels[1], usual.predict(rows)[1])
+        np.testing.assert_array_equal(log_prob[1], usual.score_samples(rows)[1])
+        np.testing.assert_array_equal(resp[1], usual.predict_proba(rows)[1])
 
 
 @pytest.mark.parametrize("name", EVERY_FAMILY)

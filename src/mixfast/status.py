@@ -20,8 +20,8 @@ class Status(IntFlag):
     NOT_FINITE
         Values of the data, log densities, sums or parameters were not finite, or the largest weight of a row is not
         between 1e-30 and 1e30. Or a column, Gaussian or Student-t, varies, but with a range below 2.4e-153, 1.7e-18
-        for float32 rows, so that the precision cannot hold variances, and `reg_covar` does not make them larger. `fit`
-        raises; in a batch the parameters are NaN.
+        for float32 rows, so that the precision cannot hold variances, and `reg_covar` does not make them larger. Or a
+        compiled family of another package says that it failed. `fit` raises; in a batch the parameters are NaN.
     IMPOSSIBLE_ROWS
         Some rows had density zero under every component; they were shared equally among the components. Or log
         densities are so low that their weighted sum is minus infinity in float64. The lower bound is -inf.

@@ -48,6 +48,7 @@ from mixfast.engine._pass cimport (
     strategy_t,
 )
 from mixfast.engine._predictions cimport results_t, writing
+from mixfast.engine._reals cimport put
 from mixfast.engine._rows cimport Rows, weigh
 
 from time import sleep
@@ -188,7 +189,8 @@ cdef size_t most_room(const batch_t *b, problems, sizes, int n_threads):
 
 
 cdef void fit_group(taker_t *t, const batch_t *b, const group_t *group, Py_ssize_t problem) noexcept nogil:
-    """The best of all starts of each model, in the worker's trials."""
+    """The best of all starts of each model, in the worker's trials. These say too where a verb of the family failed;
+    the code here says no more than that the batch is to stop."""
     cdef rows_t rows = rows_of(&b.rows, b.offsets, problem)
     cdef rows_t seeding_rows = rows_of(&b.seeding_rows, b.offsets, problem)
     fit_models(&t.own, b.plan, group.models, group.n_models, &rows, &seeding_rows, weigh(&rows),
@@ -497,9 +499,10 @@ cdef size_t room_for_evaluation(const batch_t *b, const int64_t[::1] problems, s
     return largest + CACHE_LINE
 
 
-cdef int evaluate_problem(worker_t *w, const batch_t *b, Py_ssize_t problem, const results_t *out,
-                          const int64_t *resp_offsets, double *n_impossible) noexcept nogil:
-    """What is wanted of the problem's rows under its chosen model, of those of all problems."""
+cdef void evaluate_problem(worker_t *w, const batch_t *b, Py_ssize_t problem, const results_t *out,
+                           const int64_t *resp_offsets, double *n_impossible) noexcept nogil:
+    """What is wanted of the problem's rows under its chosen model, of those of all problems; NaN, and labels of -1,
+    where a verb of the family fails."""
     cdef const model_t *m = &b.models[b.chosen[problem]]
     cdef results_t results
     cdef strategy_t strategy
@@ -511,9 +514,20 @@ cdef int evaluate_problem(worker_t *w, const batch_t *b, Py_ssize_t problem, con
     strategy = writing(nearest if out.log_norm == NULL and out.resp == NULL else expected, &results)
     memcpy(w.fit.mixing, b.mixing + problem * b.largest_mixing, w.fit.n_mixing * sizeof(double))
     memcpy(w.fit.params, b.params + problem * b.largest_params, m.family.n_params * sizeof(double))
-    cdef int stopped = run_pass(&w.fit, &strategy)
-    n_impossible[problem] = w.fit.lanes[LANE_IMPOSSIBLE]
-    return stopped
+    if run_pass(&w.fit, &strategy) == 0:
+        n_impossible[problem] = w.fit.lanes[LANE_IMPOSSIBLE]
+    else:
+        fill_with_nothing(&results, w.fit.rows.n_rows, m.family)
+
+
+cdef void fill_with_nothing(const results_t *results, Py_ssize_t n_rows, const family_t *family) noexcept nogil:
+    cdef Py_ssize_t i
+    for i in range(n_rows if results.labels != NULL else 0):
+        results.labels[i] = -1
+    for i in range(n_rows if results.log_norm != NULL else 0):
+        put(results.log_norm, family.real_bytes, i, NAN)
+    for i in range(n_rows * family.n_components if results.resp != NULL else 0):
+        put(results.resp, family.real_bytes, i, NAN)
 
 
 def evaluate_problems(Rows rows not None, const int64_t[::1] offsets not None, models, int32_t[::1] chosen not None,

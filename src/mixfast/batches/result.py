@@ -389,7 +389,7 @@ class BatchResult:
         Returns
         -------
         labels : list of int64 ndarray of shape (n_samples_i,)
-            -1 where a problem has no parameters.
+            -1 where a problem has no parameters, and where a compiled family of another package fails.
 
         Warns
         -----
@@ -416,7 +416,7 @@ class BatchResult:
         Returns
         -------
         resp : list of ndarray of shape (n_samples_i, n_components[i])
-            Rows sum to one; NaN where a problem has no parameters.
+            Rows sum to one; NaN where `predict` has -1.
 
         Warns, Raises
         -------------
@@ -439,7 +439,7 @@ class BatchResult:
         Returns
         -------
         log_prob : list of ndarray of shape (n_samples_i,)
-            NaN where a problem has no parameters.
+            NaN where `predict` has -1.
 
         Warns, Raises
         -------------
