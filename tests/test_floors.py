@@ -14,16 +14,26 @@ SOURCES = ROOT / "src" / "mixfast"
 FLOORS = [
     ["_kernels/"],
     ["status", "_names", "_version", "convergence", "_threads", "_warnings", "archive", "scalars", "read_only"],
-    ["engine/", "proportions/", "tables", "weights", "row_data", "units"],
+    ["engine/", "proportions/", "tables", "weights", "row_data", "units", "partitions"],
     [
         "_em",
         *(
             f"engine/{name}"
-            for name in ("_pruning", "_acceleration", "_spurious", "_seeding", "_line", "_fit", "_gibbs")
+            for name in (
+                "_pruning",
+                "_acceleration",
+                "_spurious",
+                "_seeding",
+                "_line",
+                "_fit",
+                "_gibbs",
+                "_drawing",
+                "_partitions",
+            )
         ),
     ],
     ["families/"],
-    ["seeding", "fitting", "hierarchy", "moves", "persistence", "statistics", "design"],
+    ["seeding", "fitting", "hierarchy", "moves", "sampler", "persistence", "statistics", "design"],
     ["estimators/", "parts", "plot"],
     ["batches/", "selection"],
     ["bootstrap"],

@@ -1,13 +1,26 @@
 """The sampler of partitions: draws of parameters, exact posteriors, the same bits for any number of threads."""
 
+import json
+import signal
+from pathlib import Path
+
 import numpy as np
 import pytest
 from scipy import stats
 
+from mixfast import partitions
 from mixfast._em import EM
+from mixfast._reference.bayesian import partitions as reference
+from mixfast._reference.bayesian.gaussian import NormalInverseWishart
 from mixfast.engine._drawing import draw_from_posterior
 from mixfast.engine._rows import Rows
-from mixfast.families.posteriors import POSTERIORS
+from mixfast.families.posteriors import POSTERIORS, FullPosterior
+from mixfast.partitions import DirichletProcess, FiniteMixtures, PitmanYorProcess
+from mixfast.sampler import Draws, PartitionSampler
+
+DATA = Path(__file__).parent / "data"
+EXACT = {case["name"]: case for case in json.loads((DATA / "golden_exact.json").read_text())}
+GALAXIES = {case["name"]: case for case in json.loads((DATA / "golden_galaxies.json").read_text())}
 
 # ---- draws of parameters --------------------------------------------------------------------------------------------
 
@@ -84,3 +97,278 @@ def test_parameters_of_tied_covariances_cannot_be_drawn():
     family = POSTERIORS["tied"](1.0, 4.0)
     with pytest.raises(ValueError, match="cannot be drawn"):
         draw_from_posterior(family.bind(2, 3, np.float64), np.ones(family.params_layout(2, 3).size), 0, 0)
+
+
+# ---- exact posteriors -----------------------------------------------------------------------------------------------
+
+PROCESSES = {
+    "dp": lambda case: DirichletProcess(case["alpha"]),
+    "py": lambda case: PitmanYorProcess(case["alpha"], case["discount"]),
+    "mfm": lambda case: FiniteMixtures(case["gamma"]),
+}
+FAMILIES = {
+    "gaussian-full": lambda case: FullPosterior(
+        case["kappa0"], case["nu0"], np.array(case["m0"]), np.array(case["Psi0"])
+    ),
+}
+
+
+def sampler_of(case, X=None, **options):
+    X = np.array(case["X"]) if X is None else X
+    component = case["component"]
+    return PartitionSampler(
+        Rows(X, options.pop("sample_weight", None)),
+        FAMILIES[component["family"]](component),
+        PROCESSES[case["process"]["kind"]](case["process"]),
+        **options,
+    )
+
+
+def agree(draws, expected, n_batches=40):
+    """Means of draws (n_draws, ..), to five standard errors from batches, and from the expected variance were one draw
+    in ten independent: what is rare may not be there, and batches know no error of that."""
+    draws = draws[: len(draws) // n_batches * n_batches].astype(float)
+    batches = draws.reshape(n_batches, -1, *draws.shape[1:]).mean(axis=1)
+    error = batches.std(axis=0, ddof=1) / np.sqrt(n_batches)
+    expected = np.minimum(expected, 1.0)  # some are 1 and a rounding
+    floor = np.sqrt(expected * (1 - expected) * 10 / len(draws))
+    away = np.abs(draws.mean(axis=0) - expected)
+    assert np.all(away <= 5 * np.maximum(error, floor) + 1e-12), (draws.mean(axis=0), expected)
+
+
+@pytest.mark.parametrize("begins_with", ["one cluster", "a cluster for each row"])
+@pytest.mark.parametrize("name", [name for name, case in EXACT.items() if case["component"]["family"] in FAMILIES])
+def test_draws_have_the_exact_posterior(name, begins_with):
+    case = EXACT[name]
+    n = len(case["X"])
+    labels = None if begins_with == "one cluster" else np.arange(n)
+    sampler = sampler_of(case, labels=labels, seed=len(name), n_threads=1)
+    sampler.sweep(100)
+    draws = sampler.draw(16_000, keep_labels=True)
+    agree(draws.n_clusters[:, np.newaxis] == np.arange(1, n + 1), np.array(case["p_k"]))
+    labels = draws.labels
+    agree(labels[:, :, np.newaxis] == labels[:, np.newaxis], np.array(case["coclustering"]))
+    np.testing.assert_array_equal(
+        partitions.coclustering(labels, [0, 2]), partitions.coclustering(labels)[::2, ::2][:2, :2]
+    )
+
+
+@pytest.mark.parametrize("name", [name for name, case in EXACT.items() if case["component"]["family"] in FAMILIES])
+def test_the_log_joint_is_that_of_the_partition(name):
+    case = EXACT[name]
+    sampler = sampler_of(case, labels=np.array(case["map_partition"]), n_threads=1)
+    expected = case["log_marginal_likelihood"] + np.log(case["map_probability"])
+    assert sampler.log_joint == pytest.approx(expected, abs=1e-9)
+    sampler.sweep(50)
+    again = sampler_of(case, labels=sampler.labels, n_threads=1)
+    assert sampler.log_joint == pytest.approx(again.log_joint, abs=1e-9)
+    np.testing.assert_array_equal(np.sort(sampler.sizes), np.sort(np.bincount(sampler.labels)))
+
+
+def test_rows_of_integer_weight_are_rows_that_move_together():
+    case = EXACT["six-1d-dp"]
+    X, weight = np.array(case["X"]), np.array([2.0, 1.0, 3.0, 1.0, 1.0, 1.0])
+    repeated = np.repeat(X, weight.astype(int), axis=0)
+    component = case["component"]
+    prior = NormalInverseWishart(*(component[name] for name in ("m0", "kappa0", "nu0", "Psi0")))
+    exact = reference.enumerate_partitions(repeated, prior, reference.DirichletProcess(1.0))
+    first = np.concatenate([[0], np.cumsum(weight.astype(int))])[:-1]
+    together = np.all(exact.labels == np.repeat(exact.labels[:, first], weight.astype(int), axis=1), axis=1)
+    shares = exact.probabilities[together] / exact.probabilities[together].sum()
+    n_clusters = exact.labels[together].max(axis=1) + 1
+    sampler = sampler_of(case, sample_weight=weight, seed=3, n_threads=1)
+    draws = sampler.draw(8000)
+    agree(draws.n_clusters[:, np.newaxis] == np.arange(1, 7), np.bincount(n_clusters, shares, minlength=7)[1:])
+    assert sampler.sizes.sum() == 9
+
+
+def test_weights_that_are_no_integers_are_refused():
+    with pytest.raises(ValueError, match=r"sample_weight has 0\.5"):
+        sampler_of(EXACT["six-1d-dp"], sample_weight=np.array([1, 1, 0.5, 1, 1, 1]))
+
+
+def test_galaxies_with_an_unknown_concentration():
+    case = GALAXIES["galaxies-dp-alpha-hyperprior"]
+    X = np.loadtxt(DATA / "galaxies.csv", delimiter=",", skiprows=1, ndmin=2)[:, -1:]
+    X = X / 1000 if X.max() > 1000 else X
+    X = (X - X.mean()) / X.std(ddof=1)
+    component = case["component"]
+    sampler = PartitionSampler(
+        Rows(X), FAMILIES["gaussian-full"](component), DirichletProcess((2.0, 4.0)), seed=1, n_threads=1
+    )
+    sampler.sweep(200)
+    draws = sampler.draw(12_000)
+    found = draws.n_clusters
+    for k in range(2, 8):
+        expected, error = case["split_merge"]["p_clusters"][str(k)]
+        batches = (found == k).reshape(40, -1).mean(axis=1)
+        assert abs(batches.mean() - expected) < 5 * np.hypot(error, batches.std(ddof=1) / np.sqrt(40))
+    batches = draws.concentration.reshape(40, -1).mean(axis=1)
+    # the standard error of the expected mean is not known, and smaller: it is of 25 times as many draws
+    assert abs(batches.mean() - case["split_merge"]["mean_alpha"]) < 6 * batches.std(ddof=1) / np.sqrt(40)
+
+
+@pytest.mark.parametrize("process", [DirichletProcess(1.5), PitmanYorProcess(0.5, 0.3), FiniteMixtures(0.7)])
+def test_rows_that_are_drawn_again_leave_the_prior(process):
+    """Geweke, "Getting it right", Journal of the American Statistical Association 99 (2004): where rows are drawn from
+    the labels and labels from the rows, labels are those of the prior."""
+    rng = np.random.default_rng(0)
+    n, kappa0, nu0, scale0 = 8, 0.5, 4.0, 2.0
+    X = rng.normal(size=(n, 1))
+    sampler = PartitionSampler(
+        Rows(X), FullPosterior(kappa0, nu0, np.zeros(1), np.array([[scale0]])), process, seed=9, n_threads=1
+    )
+    found = np.empty(6000)
+    for i in range(len(found)):
+        labels = sampler.labels
+        precisions = rng.gamma(nu0 / 2, 2 / scale0, size=n)
+        means = rng.normal(size=n) / np.sqrt(kappa0 * precisions)
+        X[:, 0] = means[labels] + rng.normal(size=n) / np.sqrt(precisions[labels])
+        sampler.labels = labels  # the rows are other ones
+        sampler.sweep()
+        found[i] = sampler.n_clusters
+    sizes = [np.bincount(labels) for labels in reference.all_partitions(n)]
+    shares = np.exp([process.log_probability(own) for own in sizes])
+    assert shares.sum() == pytest.approx(1)
+    expected = np.bincount([len(own) for own in sizes], shares, minlength=n + 1)[1:]
+    agree(found[:, np.newaxis] == np.arange(1, n + 1), expected)
+
+
+# ---- what must not matter -------------------------------------------------------------------------------------------
+
+
+def groups(n, d, n_groups, seed=0):
+    rng = np.random.default_rng(seed)
+    return rng.normal(size=(n_groups, d))[rng.integers(n_groups, size=n)] * 6 + rng.normal(size=(n, d))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_threads_change_no_bit(dtype):
+    X = groups(5000, 24, 5).astype(dtype)
+    family = POSTERIORS["full"](0.01, 26.0, share=0.5)
+    results = []
+    for n_threads in (1, 7):
+        sampler = PartitionSampler(Rows(X), family, DirichletProcess((1.0, 1.0)), seed=2, n_threads=n_threads)
+        sampler.sweep(8)
+        results.append((sampler.labels, sampler.log_joint, sampler.concentration))
+    np.testing.assert_array_equal(results[0][0], results[1][0])
+    assert results[0][1:] == results[1][1:]
+    assert len(np.unique(results[0][0])) > 1
+
+
+@pytest.mark.parametrize("kind", ["full", "diag", "spherical"])
+def test_odd_rows(kind):
+    rng = np.random.default_rng(0)
+    odd = {
+        "one row": rng.normal(size=(1, 2)),
+        "duplicates": np.repeat(rng.normal(size=(3, 2)), 5, axis=0),
+        "a constant column": np.column_stack([rng.normal(size=12), np.ones(12)]),
+        "more columns than rows": rng.normal(size=(4, 9)),
+        "far from the origin": rng.normal(size=(12, 2)) + 1e6,
+    }
+    for what, X in odd.items():
+        sampler = PartitionSampler(Rows(X), POSTERIORS[kind](0.01, X.shape[1] + 2.0), seed=1, n_threads=1)
+        draws = sampler.draw(60)
+        assert np.all(np.isfinite(draws.log_joint)), what
+        assert draws.n_clusters.max() <= len(X)
+
+
+def test_float32_rows_find_the_groups():
+    X = groups(400, 2, 4, seed=3)
+    labels = []
+    for dtype in (np.float32, np.float64):
+        sampler = PartitionSampler(Rows(X.astype(dtype)), POSTERIORS["full"](0.01, 4.0, share=0.1), seed=5, n_threads=1)
+        sampler.sweep(150)
+        labels.append(partitions.point_partition(sampler.draw(50, keep_labels=True).labels, n_threads=1))
+    np.testing.assert_array_equal(*labels)
+
+
+def test_tied_covariances_cannot_be_sampled():
+    with pytest.raises(ValueError, match="independent"):
+        PartitionSampler(Rows(groups(10, 2, 2)), POSTERIORS["tied"](0.01, 4.0))
+
+
+def test_an_interrupt_keeps_what_was_drawn():
+    sampler = PartitionSampler(Rows(groups(300, 2, 3)), POSTERIORS["full"](0.01, 4.0), n_threads=1)
+    draws = Draws(keeps_labels=True)
+    before = signal.signal(signal.SIGALRM, signal.default_int_handler)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.2)
+        with pytest.raises(KeyboardInterrupt):
+            sampler.draw(10**9, draws=draws)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert len(draws) > 0
+    assert draws.labels.shape[1] == 300
+    sampler.sweep(3)
+    assert np.isfinite(sampler.log_joint)
+
+
+# ---- priors of partitions, and what is said of draws ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("process", "twin"),
+    [
+        (DirichletProcess(0.7), reference.DirichletProcess(0.7)),
+        (PitmanYorProcess(0.5, 0.3), reference.PitmanYor(0.5, 0.3)),
+        (FiniteMixtures(1.3), reference.MixtureOfFiniteMixtures(1.3, reference.geometric_log_prior())),
+        (
+            FiniteMixtures(1.0, np.ones(5)),
+            reference.MixtureOfFiniteMixtures(1.0, reference.uniform_log_prior(5)),
+        ),
+    ],
+)
+def test_priors_equal_the_twins(process, twin):
+    for n in (1, 7, 500):
+        k = np.arange(1, min(n, 40) + 1)
+        np.testing.assert_allclose(process.log_v(n, k), [twin.log_v(n, value) for value in k], rtol=1e-11, atol=1e-9)
+    sizes = [3, 1, 2]
+    assert process.log_probability(sizes) == pytest.approx(twin.log_probability(sizes))
+
+
+@pytest.mark.parametrize(
+    ("make", "match"),
+    [
+        (lambda: DirichletProcess(0.0), "concentration=0.0"),
+        (lambda: DirichletProcess((1.0, -1.0)), "the rate of concentration=-1.0"),
+        (lambda: PitmanYorProcess(1.0, 1.0), "discount=1.0"),
+        (lambda: PitmanYorProcess((1.0, 1.0)), "Dirichlet processes only"),
+        (lambda: FiniteMixtures(-1.0), "concentration=-1.0"),
+        (lambda: FiniteMixtures(1.0, [0.0]), "probabilities"),
+    ],
+)
+def test_what_is_no_prior_is_refused(make, match):
+    with pytest.raises(ValueError, match=match):
+        make()
+
+
+def test_the_point_partition_is_the_twins():
+    draws = np.random.default_rng(0).integers(4, size=(30, 12)) // 2
+    draws = np.concatenate([draws, draws[:7]])
+    expected = reference.expected_vi(draws)
+    np.testing.assert_allclose(partitions.expected_variation_of_information(draws, n_threads=2), expected, atol=1e-12)
+    chosen = draws[reference.point_partition(draws)]
+    np.testing.assert_array_equal(partitions.point_partition(draws), partitions.canonical(chosen))
+    weight = np.random.default_rng(1).integers(1, 4, size=12)
+    np.testing.assert_allclose(
+        partitions.expected_variation_of_information(draws, weight),
+        reference.expected_vi(np.repeat(draws, weight, axis=1)),
+        atol=1e-12,
+    )
+
+
+def test_the_effective_sample_size_of_an_autoregression():
+    rng = np.random.default_rng(0)
+    for rho in (0.0, 0.5, 0.9):
+        trace = np.empty(40_000)
+        trace[0] = 0
+        for i, noise in enumerate(rng.normal(size=len(trace) - 1)):
+            trace[i + 1] = rho * trace[i] + noise
+        assert partitions.effective_sample_size(trace) == pytest.approx(40_000 * (1 - rho) / (1 + rho), rel=0.15)
+    assert partitions.effective_sample_size(np.ones(10)) == 10
+
+
+def test_shares_of_numbers_of_clusters():
+    assert partitions.n_clusters_posterior([2, 3, 2, 2]) == {2: 0.75, 3: 0.25}

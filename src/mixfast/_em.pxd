@@ -42,6 +42,8 @@ cdef double evidence_of(const pass_t *p) noexcept nogil
 cdef void begin_em(em_t *em) noexcept nogil
 cdef int start_from_labels(em_t *em, const int64_t *labels, int n_passes, uint32_t *order,
                            Py_ssize_t *places) noexcept nogil
+cdef int start_from_order(em_t *em, const int64_t *labels, int n_passes) noexcept nogil
+cdef int gather_common_of_prior(pass_t *p) noexcept nogil
 cdef int start_from_responsibilities(em_t *em, const double *resp) noexcept nogil
 cdef int start_from_draws(em_t *em, uint64_t seed, uint32_t start) noexcept nogil
 cdef int advance(em_t *em, double *objective) noexcept nogil

@@ -32,7 +32,6 @@ from mixfast.engine._pass cimport (
     copy_of,
     copy_state_from,
     copy_state_to,
-    cut,
     find_log_weights,
     n_common_of,
     pass_t,
@@ -44,6 +43,7 @@ from mixfast.engine._pass cimport (
     totals_of,
     usual,
     visit,
+    visit_only,
     workspace_t,
 )
 from mixfast.engine._pruning cimport begin_pass as begin_pruning, end_pass as end_pruning, lost_count, release, reset
@@ -255,18 +255,24 @@ cdef int start_from_labels(em_t *em, const int64_t *labels, int n_passes, uint32
     cdef pass_t *p = em.p
     cdef Py_ssize_t n_rows, n_unlabelled
     cdef labels_t known = share_rows(p, labels)
-    cdef int code
+    cdef int code, n_threads = p.n_threads
     if order == NULL or known.own < 1:
         return start_em(em, labelled, &known, n_passes)
     n_rows = p.rows.n_rows
-    n_unlabelled = sort_by_label(n_rows, labels, p.family.n_components, order, places)
+    n_unlabelled = sort_by_label(NULL, n_rows, labels, p.family.n_components, order, places)
     reset(&em.pruning, p)
-    p.rows.order, p.rows.n_rows = order + n_unlabelled, n_rows - n_unlabelled
-    cut(p, p.chunk_rows)
+    visit_only(p, order + n_unlabelled, n_rows - n_unlabelled, n_threads)
     code = start_em(em, labelled_in_order, &known, n_passes)
-    p.rows.order, p.rows.n_rows = NULL, n_rows
-    cut(p, p.chunk_rows)
+    visit_only(p, NULL, n_rows, n_threads)
     return code
+
+
+cdef int start_from_order(em_t *em, const int64_t *labels, int n_passes) noexcept nogil:
+    """`start_em` from labels of the rows that the pass visits, in the order of these labels; nothing is shared,
+    whatever the family would like at a start."""
+    cdef labels_t known
+    known.labels, known.own, known.alike = labels, 1, NULL
+    return start_em(em, labelled_in_order, &known, n_passes)
 
 
 cdef int start_from_responsibilities(em_t *em, const double *resp) noexcept nogil:

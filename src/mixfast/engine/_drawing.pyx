@@ -1,55 +1,161 @@
-"""Draws of what EM would estimate, by the pass of a posterior: parameters of its plain family.
+"""Draws of what EM would estimate: parameters of components by the pass of their posterior, weights, labels of rows by
+that of given parameters.
 
-Random numbers are counted (`_random.pxd`): what is drawn depends on seed, sweep and component, and on no thread.
+Random numbers are counted (`_random.pxd`): what is drawn depends on seed, sweep and the number of the component or the
+row, and on no thread.
 """
 
 from cython.parallel cimport prange, threadid
+from libc.math cimport log
 from libc.stdint cimport uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
+from libc.string cimport memcpy
 
 from mixfast.engine._capsule cimport BoundFamily
-from mixfast.engine._family cimport family_t, stream_t
-from mixfast.engine._pass cimport copy_of, pass_t, threads_for_components
-from mixfast.engine._random cimport DRAWN_PARAMETERS, open_stream
+from mixfast.engine._family cimport chunk_t, family_t, stream_t
+from mixfast.engine._pass cimport (
+    LANE_EVIDENCE,
+    copy_of,
+    finish_nothing,
+    pass_t,
+    share_by,
+    strategy_t,
+    threads_for_components,
+    workspace_t,
+)
+from mixfast.engine._random cimport DRAWN_PARAMETERS, open_stream, uniform
+from mixfast.engine._reals cimport get
+from mixfast.engine._seeding cimport deliver_nothing
+from mixfast.proportions._proportions cimport one_for_each, proportions_t
+
+cdef enum:
+    # Components that one index of a source may have: streams of the next index begin after them.
+    STREAMS_OF_INDEX = 1 << 20
 
 
-cdef void draw_component(const family_t *f, Py_ssize_t k, const double *params, const streams_t *streams,
+# ---- parameters and weights -----------------------------------------------------------------------------------------
+
+cdef void draw_component(const family_t *f, Py_ssize_t k, const double *params, const source_t *source,
                          double *own_work, double *drawn) noexcept nogil:
-    cdef stream_t stream = open_stream(streams.seed, streams.sweep, streams.purpose, streams.first + <uint32_t> k)
+    cdef stream_t stream = stream_of(source, k)
     f.posterior.draw(f, k, params, &stream, own_work, drawn)
 
 
-cdef void draw_parameters(const pass_t *p, Py_ssize_t n, const streams_t *streams, double *drawn) noexcept nogil:
+cdef stream_t stream_of(const source_t *source, Py_ssize_t k) noexcept nogil:
+    return open_stream(source.seed, source.sweep, source.purpose, source.index * STREAMS_OF_INDEX + <uint32_t> k)
+
+
+cdef void draw_parameters(const pass_t *p, Py_ssize_t n, const source_t *source, double *drawn) noexcept nogil:
     """Of the first n components, from the posterior whose pass it is, on all threads where that is long."""
     cdef Py_ssize_t k
     cdef int n_threads = threads_for_components(p)
     if n_threads == 1:
         for k in range(n):
-            draw_component(p.family, k, p.params, streams, p.own_work, drawn)
+            draw_component(p.family, k, p.params, source, p.own_work, drawn)
         return
     for k in prange(n, schedule="dynamic", num_threads=n_threads):
-        draw_component(p.family, k, p.params, streams, p.own_work + threadid() * p.family.n_own_work, drawn)
+        draw_component(p.family, k, p.params, source, p.own_work + threadid() * p.family.n_own_work, drawn)
 
+
+cdef void draw_log_weights(Py_ssize_t n, const double *counts, double more, const source_t *source,
+                           double *out) noexcept nogil:
+    """out[k] = the logarithm of a Gamma(counts[k] + more) variate: all of them, divided by their sum, are Dirichlet."""
+    cdef stream_t stream
+    cdef Py_ssize_t k
+    for k in range(n):
+        stream = stream_of(source, k)
+        out[k] = stream.log_gamma(&stream, counts[k] + more)
+
+
+cdef void stay(const proportions_t *proportions, Py_ssize_t n, const double *counts, double total,
+               double *mixing) noexcept nogil:
+    """There is no M-step."""
+    pass
+
+
+cdef void take(const proportions_t *proportions, Py_ssize_t n, const double *mixing,
+               double *log_weights) noexcept nogil:
+    memcpy(log_weights, mixing, n * sizeof(double))
+
+
+cdef proportions_t LOGARITHMS = one_for_each(stay)
+LOGARITHMS.log_weights = take
+
+
+cdef const proportions_t *logarithms() noexcept nogil:
+    return &LOGARITHMS
+
+
+# ---- labels ---------------------------------------------------------------------------------------------------------
+
+cdef inline Py_ssize_t draw_label(const workspace_t *space, int real_bytes, Py_ssize_t stride, Py_ssize_t r,
+                                  double total, double u) noexcept nogil:
+    """The component at which the running sum of row r's probabilities passes u times their total."""
+    cdef double left = u * total
+    cdef Py_ssize_t a, last = 0
+    for a in range(space.selection.n):
+        if get(space.resp, real_bytes, a * stride + r) > 0:
+            left -= get(space.resp, real_bytes, a * stride + r)
+            if left < 0:
+                return a
+            last = a
+    return last  # rounding
+
+
+cdef int share_and_draw(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, workspace_t *space,
+                        double *lane) noexcept nogil:
+    """Labels of the chunk's rows, one uniform variate each. The logarithms of the probabilities that they have,
+    rounded as they are drawn with, are added up in the place of the evidence."""
+    cdef const labelling_t *labelling = <const labelling_t *> p.strategy.assign_data
+    cdef const source_t *source = &labelling.source
+    cdef int real_bytes = p.family.real_bytes
+    cdef double evidence = lane[LANE_EVIDENCE], total
+    cdef Py_ssize_t r, a, row
+    space.selection.n = labelling.n_components
+    if share_by(p.kernels.softmax, p, start, chunk, space, lane) != 0:
+        return 1
+    for r in range(chunk.n_rows):
+        row = start + r if p.rows.order == NULL else <Py_ssize_t> p.rows.order[start + r]
+        total = 0
+        for a in range(space.selection.n):
+            total += get(space.resp, real_bytes, a * chunk.stride + r)
+        if not labelling.are_given:
+            labelling.labels[row] = draw_label(
+                space, real_bytes, chunk.stride, r, total,
+                uniform(source.seed, source.sweep, source.purpose, (<uint64_t> source.index << 32) + <uint64_t> row))
+        evidence += log(get(space.resp, real_bytes, labelling.labels[row] * chunk.stride + r) / total)
+    lane[LANE_EVIDENCE] = evidence
+    return 0
+
+
+cdef strategy_t labelling_by(const labelling_t *labelling) noexcept nogil:
+    cdef strategy_t strategy
+    strategy.assign, strategy.assign_data = share_and_draw, labelling
+    strategy.deliver, strategy.finish, strategy.deliver_data = deliver_nothing, finish_nothing, NULL
+    return strategy
+
+
+# ---- for Python -----------------------------------------------------------------------------------------------------
 
 def draw_from_posterior(capsule, const double[::1] params not None, uint64_t seed, uint32_t sweep):
     """Parameters of the plain family, drawn from the posterior that `params` are of: an array as that family lays them
     out. The same for the same seed and sweep."""
     cdef BoundFamily bound = BoundFamily(capsule)
     cdef const family_t *f = &bound.c
-    cdef streams_t streams
+    cdef source_t source
     cdef double *room
     cdef Py_ssize_t k
     if f.posterior == NULL or f.posterior.draw == NULL:
         raise ValueError("parameters cannot be drawn: the family is no posterior of independent components")
     if params.shape[0] != f.n_params:
         raise ValueError(f"expected {f.n_params} parameters, got {params.shape[0]}")
-    streams.seed, streams.sweep, streams.purpose, streams.first = seed, sweep, DRAWN_PARAMETERS, 0
+    source.seed, source.sweep, source.purpose, source.index = seed, sweep, DRAWN_PARAMETERS, 0
     room = <double *> calloc(f.posterior.plain.n_params + f.n_own_work + 1, sizeof(double))
     if room == NULL:
         raise MemoryError
     try:
         for k in range(f.n_components):
-            draw_component(f, k, &params[0], &streams, room + f.posterior.plain.n_params, room)
+            draw_component(f, k, &params[0], &source, room + f.posterior.plain.n_params, room)
         return copy_of(room, f.posterior.plain.n_params)
     finally:
         free(room)

@@ -1,6 +1,6 @@
 # What a pass is made of, for everything that works on one: structs, and the few lines that all of these need.
 
-from libc.stdint cimport int32_t, int64_t, uintptr_t
+from libc.stdint cimport int32_t, int64_t, uint32_t, uintptr_t
 
 from mixfast.engine._capsule cimport BoundFamily
 from mixfast.engine._family cimport chunk_t, family_t, selection_t, totals_t
@@ -77,6 +77,7 @@ cdef struct pass_t:
     const proportions_t *proportions
     const rows_kernels_t *kernels
     share_fn soften                # of the E-step
+    bint moves_together            # a row's weight multiplies its log density, not what becomes of it
     rows_t rows
     Py_ssize_t n_mixing
     Py_ssize_t chunk_rows, stride, n_chunks, n_lanes, lane_size, n_rounds
@@ -184,6 +185,8 @@ cdef inline double round_flops() noexcept nogil:
 cdef strategy_t usual() noexcept nogil
 cdef int densities(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, workspace_t *space) noexcept nogil
 cdef void mend_overflow(const pass_t *p, const chunk_t *chunk, workspace_t *space) noexcept nogil
+cdef int share_by(share_fn share, const pass_t *p, Py_ssize_t start, const chunk_t *chunk, workspace_t *space,
+                  double *lane) noexcept nogil
 cdef int expected(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, workspace_t *space,
                   double *lane) noexcept nogil
 cdef int nearest(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, workspace_t *space,
@@ -191,6 +194,7 @@ cdef int nearest(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, worksp
 cdef int finish_nothing(const pass_t *p, const workspace_t *space, double *lane) noexcept nogil
 cdef void shape_pass(pass_t *p, const family_t *family, const proportions_t *proportions, const rows_t *rows,
                      weighed_t weighed, Py_ssize_t n_threads, Py_ssize_t chunk_rows) noexcept nogil
+cdef void visit_only(pass_t *p, const uint32_t *order, Py_ssize_t n_rows, Py_ssize_t n_threads) noexcept nogil
 cdef void place_pass(pass_t *p, arena_t *arena) noexcept nogil
 cdef void open_workspace(const pass_t *p, int thread, workspace_t *space) noexcept nogil
 cdef Py_ssize_t n_state_of(const pass_t *p) noexcept nogil

@@ -15,7 +15,7 @@ Nothing here knows what a component is: see `_kernels/family.h` for the contract
 
 from cython.parallel cimport prange, threadid
 from libc.math cimport INFINITY, fabs
-from libc.stdint cimport int32_t, int64_t
+from libc.stdint cimport int32_t, int64_t, uint32_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, memset
 
@@ -112,10 +112,25 @@ cdef void mend_overflow(const pass_t *p, const chunk_t *chunk, workspace_t *spac
                     put(space.resp, p.family.real_bytes, i, -INFINITY)
 
 
+cdef void multiply_by_weights(const pass_t *p, Py_ssize_t start, const chunk_t *chunk,
+                              workspace_t *space) noexcept nogil:
+    """A row of weight w is w rows of one component: so is its log density, and it is shared once."""
+    cdef int real_bytes = p.family.real_bytes
+    cdef Py_ssize_t a, r, i
+    cdef double weight
+    for r in range(chunk.n_rows):
+        weight = p.rows.weight[start + r if p.rows.order == NULL else p.rows.order[start + r]]
+        put(space.weight, real_bytes, r, 1)
+        for a in range(space.selection.n):
+            i = a * chunk.stride + r
+            put(space.resp, real_bytes, i, weight * get(space.resp, real_bytes, i))
+
+
 cdef int share_by(share_fn share, const pass_t *p, Py_ssize_t start, const chunk_t *chunk, workspace_t *space,
                   double *lane) noexcept nogil:
-    """Rows are shared by their log densities; where numbers overflowed on the way, a second time."""
-    cdef Py_ssize_t n_components = p.family.n_components, n_impossible = 0, k
+    """Rows are shared among the selected components by their log densities; where numbers overflowed on the way, a
+    second time."""
+    cdef Py_ssize_t n_components = space.selection.n, n_impossible = 0, k
     cdef double[2] evidence
     cdef double total
     cdef int attempt
@@ -124,6 +139,8 @@ cdef int share_by(share_fn share, const pass_t *p, Py_ssize_t start, const chunk
             return 1
         if attempt == 1:
             mend_overflow(p, chunk, space)
+        if p.moves_together:
+            multiply_by_weights(p, start, chunk, space)
         evidence[0] = evidence[1] = 0
         memset(space.counts, 0, n_components * sizeof(double))
         n_impossible = share(n_components, chunk.n_rows, chunk.stride, space.weight, space.resp, space.log_norm,
@@ -137,7 +154,7 @@ cdef int share_by(share_fn share, const pass_t *p, Py_ssize_t start, const chunk
     lane[LANE_EVIDENCE] += evidence[0]
     lane[LANE_ENTROPY] += evidence[1]
     for k in range(n_components):
-        lane[LANE_COUNTS + k] += space.counts[k]
+        lane[LANE_COUNTS + space.selection.component[k]] += space.counts[k]
     return 0
 
 
@@ -300,11 +317,23 @@ cdef Py_ssize_t n_common_of(const family_t *family) noexcept nogil:
     return 0 if family.posterior == NULL else family.posterior.n_common
 
 
+cdef int threads_for_rows(const pass_t *p, Py_ssize_t n_threads) noexcept nogil:
+    return <int> clip(<Py_ssize_t> min(flops_of(p) / THREAD_FLOPS, <double> n_threads), 1, p.n_lanes)
+
+
+cdef void visit_only(pass_t *p, const uint32_t *order, Py_ssize_t n_rows, Py_ssize_t n_threads) noexcept nogil:
+    """The rows of further passes, in this order, on so many threads at most: no more rows and threads than the pass was
+    shaped for. NULL: the first n_rows as they lie in memory."""
+    p.rows.order, p.rows.n_rows = order, n_rows
+    cut(p, p.chunk_rows)
+    if not p.family.needs_gil:
+        p.n_threads = threads_for_rows(p, n_threads)
+
+
 cdef void shape_pass(pass_t *p, const family_t *family, const proportions_t *proportions, const rows_t *rows,
                      weighed_t weighed, Py_ssize_t n_threads, Py_ssize_t chunk_rows) noexcept nogil:
     """All that follows from the shape of the problem. chunk_rows=0 chooses."""
     cdef Py_ssize_t column_reals, lane_room, unit, n_chunks
-    cdef double flops
     memset(p, 0, sizeof(pass_t))
     p.family, p.rows, p.total_base = family, rows[0], total_of_base(rows)
     p.total_weight, p.least_weight = weighed.total, weighed.least
@@ -324,10 +353,8 @@ cdef void shape_pass(pass_t *p, const family_t *family, const proportions_t *pro
     p.lane_size = round_up(lane_room, CACHE_LINE // sizeof(double))
     p.n_lanes = clip(p.n_chunks // CHUNKS_PER_LANE, 1,
                      clip(LANES_BYTES // <Py_ssize_t> (p.lane_size * sizeof(double)), MIN_LANES, MAX_LANES))
-    flops = flops_of(p)
-    p.n_rounds = 1 + <Py_ssize_t> (flops / round_flops())
-    p.n_threads = 1 if family.needs_gil else <int> clip(
-        <Py_ssize_t> min(flops / THREAD_FLOPS, <double> n_threads), 1, p.n_lanes)
+    p.n_rounds = 1 + <Py_ssize_t> (flops_of(p) / round_flops())
+    p.n_threads = 1 if family.needs_gil else threads_for_rows(p, n_threads)
     p.scratch_size = round_up(
         column_reals * p.stride * family.real_bytes + family.n_components * ROOM_TO_CHOOSE
         + p.stride * sizeof(int32_t), CACHE_LINE) + gathered_bytes(p)

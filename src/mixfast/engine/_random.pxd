@@ -19,10 +19,10 @@ cdef enum purpose_t:
     DRAWN_WEIGHTS = 9
     DRAWN_LABELS = 10
     PROPOSALS = 11
-    LAUNCHED_LABELS = 12
-    LAUNCHED_PARAMETERS = 13
-    LAUNCHED_WEIGHTS = 14
-    CONCENTRATION = 15
+    SCANNED_PARAMETERS = 12
+    SCANNED_WEIGHTS = 13
+    SCANNED_LABELS = 14
+    CONCENTRATIONS = 15
 
 
 cdef inline void philox(uint64_t key, const uint32_t *counter, uint32_t *out) noexcept nogil:

@@ -16,8 +16,8 @@ ctypedef struct draw_t:
     uint32_t start
 
 cdef labels_t share_rows(pass_t *p, const int64_t *labels) noexcept nogil
-cdef Py_ssize_t sort_by_label(Py_ssize_t n_rows, const int64_t *labels, Py_ssize_t n_components, uint32_t *order,
-                              Py_ssize_t *places) noexcept nogil
+cdef Py_ssize_t sort_by_label(const uint32_t *rows, Py_ssize_t n_rows, const int64_t *labels, Py_ssize_t n_components,
+                              uint32_t *order, Py_ssize_t *places) noexcept nogil
 cdef int labelled(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, workspace_t *space,
                   double *lane) noexcept nogil
 cdef int labelled_in_order(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, workspace_t *space,

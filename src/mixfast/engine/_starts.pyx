@@ -136,18 +136,19 @@ cdef labels_t share_rows(pass_t *p, const int64_t *labels) noexcept nogil:
     return known
 
 
-cdef Py_ssize_t sort_by_label(Py_ssize_t n_rows, const int64_t *labels, Py_ssize_t n_components, uint32_t *order,
-                              Py_ssize_t *places) noexcept nogil:
-    """The rows in the order of their labels, -1 first, as they lie within each: 4 bytes a row, where argsort takes 8
-    and room to sort in. Returns the number of the first."""
-    cdef Py_ssize_t row, k, n_unlabelled
+cdef Py_ssize_t sort_by_label(const uint32_t *rows, Py_ssize_t n_rows, const int64_t *labels, Py_ssize_t n_components,
+                              uint32_t *order, Py_ssize_t *places) noexcept nogil:
+    """Rows, NULL for the first n_rows, in the order of their labels, -1 first, as they lie within each: 4 bytes a row,
+    where argsort takes 8 and room to sort in. Returns the number of the first."""
+    cdef Py_ssize_t i, row, k, n_unlabelled
     memset(places, 0, (n_components + 2) * sizeof(Py_ssize_t))
-    for row in range(n_rows):
-        places[labels[row] + 2] += 1
+    for i in range(n_rows):
+        places[labels[i if rows == NULL else <Py_ssize_t> rows[i]] + 2] += 1
     for k in range(n_components + 1):
         places[k + 1] += places[k]
     n_unlabelled = places[1]
-    for row in range(n_rows):
+    for i in range(n_rows):
+        row = i if rows == NULL else <Py_ssize_t> rows[i]
         k = labels[row] + 1
         order[places[k]] = <uint32_t> row
         places[k] += 1

@@ -120,8 +120,7 @@ class _Matrices(Elliptical):
         return factor @ np.swapaxes(factor, -1, -2)
 
     def factor_covariances(self, covariances):
-        # inv leaves rounding on the other side of the diagonal
-        return np.triu(np.swapaxes(np.linalg.inv(_cholesky(covariances)), -1, -2))
+        return np.swapaxes(np.linalg.inv(_cholesky(covariances)), -1, -2)
 
     def agree(self, covariances, others):
         spreads = np.sqrt(np.diagonal(covariances, axis1=-2, axis2=-1))

@@ -1,0 +1,4 @@
+import numpy as np
+from numpy.typing import NDArray
+
+def joint_entropies(draws: NDArray[np.int32], share: NDArray[np.float64], n_threads: int) -> NDArray[np.float64]: ...

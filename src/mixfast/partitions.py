@@ -1,0 +1,293 @@
+"""Partitions of rows: priors of Gibbs type, and what is said of many draws."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.special import gammaln, logsumexp
+
+from mixfast._threads import resolve_threads
+from mixfast.engine._information import joint_entropies
+
+# ---- priors ---------------------------------------------------------------------------------------------------------
+
+
+class GibbsTypePrior:
+    """A prior that gives a partition of n rows into K clusters of sizes n_k the probability
+
+        V(n, K) prod_k Gamma(n_k + c)
+
+    Gnedin & Pitman, "Exchangeable Gibbs partitions and Stirling triangles", Journal of Mathematical Sciences 138
+    (2006).
+
+    Attributes
+    ----------
+    c : float
+    concentration : float
+        As given, or where a chain begins.
+    concentration_prior : tuple of (shape, rate) or None
+        Of the Gamma distribution of the concentration, where that is not given.
+    """
+
+    c: float = 0.0
+    concentration: float
+    concentration_prior: tuple | None = None
+
+    def log_v(self, n, n_clusters):
+        """log V(n, K).
+
+        Parameters
+        ----------
+        n : float
+            The number of rows, or the sum of their weights.
+        n_clusters : int ndarray of shape (n_values,)
+            K, in rising order.
+
+        Returns
+        -------
+        ndarray of shape (n_values,)
+            With all constants, so that the probabilities of partitions sum to 1.
+        """
+        raise NotImplementedError
+
+    def log_probability(self, sizes):
+        """The logarithm of the probability of a partition into clusters of these sizes, an array (n_clusters,)."""
+        sizes = np.asarray(sizes)
+        return float(self.log_v(sizes.sum(), np.array([len(sizes)]))[0] + gammaln(sizes + self.c).sum())
+
+
+def _positive(name, value):
+    if not 0 < value < np.inf:
+        raise ValueError(f"{name}={value} should be a positive number")
+    return float(value)
+
+
+class DirichletProcess(GibbsTypePrior):
+    """Ferguson's process: a new row begins a cluster with probability alpha / (alpha + n).
+
+    Parameters
+    ----------
+    concentration : float or tuple of (shape, rate), default 1.0
+        alpha > 0, or the Gamma prior of it, whose mean is shape / rate. n rows have about alpha log(1 + n / alpha)
+        clusters.
+    """
+
+    def __init__(self, concentration=1.0):
+        if isinstance(concentration, tuple):
+            if len(concentration) != 2:
+                raise ValueError(
+                    f"concentration={concentration} should be a number, or (shape, rate) of its Gamma prior"
+                )
+            shape, rate = concentration
+            self.concentration_prior = (
+                _positive("the shape of concentration", shape),
+                _positive("the rate of concentration", rate),
+            )
+            self.concentration = self.concentration_prior[0] / self.concentration_prior[1]
+        else:
+            self.concentration = _positive("concentration", concentration)
+
+    def log_v(self, n, n_clusters):
+        alpha = self.concentration
+        return np.asarray(n_clusters) * np.log(alpha) + gammaln(alpha) - gammaln(alpha + n)
+
+
+class PitmanYorProcess(GibbsTypePrior):
+    """A new row begins a cluster with probability (alpha + K sigma) / (alpha + n): numbers of clusters that grow as a
+    power of n. Pitman & Yor, "The two-parameter Poisson-Dirichlet distribution", Annals of Probability 25 (1997).
+
+    Parameters
+    ----------
+    concentration : float, default 1.0
+        alpha > -discount
+    discount : float, default 0.5
+        sigma, at least 0 and below 1; 0 is a Dirichlet process.
+    """
+
+    def __init__(self, concentration=1.0, discount=0.5):
+        if not 0 <= discount < 1:
+            raise ValueError(f"discount={discount} should be at least 0 and below 1")
+        if isinstance(concentration, tuple) or not -discount < concentration < np.inf:
+            raise ValueError(
+                f"concentration={concentration} should be a number above -discount={-discount}: a Gamma prior of it is "
+                "there for Dirichlet processes only"
+            )
+        self.concentration, self.discount = float(concentration), float(discount)
+        self.c = -self.discount
+
+    def log_v(self, n, n_clusters):
+        alpha, sigma, n_clusters = self.concentration, self.discount, np.asarray(n_clusters)
+        steps = np.log(alpha + sigma * np.arange(1, n_clusters[-1]))
+        grown = np.concatenate([[0.0], np.cumsum(steps)])[n_clusters - 1]
+        return grown + gammaln(alpha + 1) - gammaln(alpha + n) - n_clusters * gammaln(1 - sigma)
+
+
+class FiniteMixtures(GibbsTypePrior):
+    """Mixtures of finite mixtures: the number of components is k with probability p(k), their weights are
+    Dirichlet(gamma). Miller & Harrison, "Mixture models with a prior on the number of components", Journal of the
+    American Statistical Association 113 (2018).
+
+    Parameters
+    ----------
+    concentration : float, default 1.0
+        gamma > 0
+    probabilities : array-like of shape (most_components,) or None
+        p(1), p(2), .., which are divided by their sum; None is 2^-k for all k.
+    """
+
+    def __init__(self, concentration=1.0, probabilities=None):
+        if isinstance(concentration, tuple):
+            raise ValueError(
+                f"concentration={concentration} should be a number: a Gamma prior of it is there for Dirichlet "
+                "processes only"
+            )
+        self.concentration = self.c = _positive("concentration", concentration)
+        self.probabilities = None
+        if probabilities is not None:
+            probabilities = np.array(probabilities, dtype=np.float64)
+            if probabilities.ndim != 1 or not np.all(probabilities >= 0) or not 0 < probabilities.sum() < np.inf:
+                raise ValueError(
+                    "probabilities should be those of 1, 2, .. components, at least 0 and some of them more"
+                )
+            self.probabilities = probabilities / probabilities.sum()
+
+    def _log_prior(self, most):
+        """log p(1), log p(2), .. as far as that matters to `most` clusters: from 4 `most` on a term of V(n, K) is at
+        most 2 / 3 of the one before, and 200 more leave nothing that a double could hold."""
+        if self.probabilities is None:
+            return -np.log(2) * np.arange(1, 4 * most + 201)
+        with np.errstate(divide="ignore"):
+            return np.log(self.probabilities)
+
+    def log_v(self, n, n_clusters):
+        """V(n, K) = sum over k >= K of p(k) k! / (k - K)! Gamma(gamma k) / Gamma(gamma k + n), Gamma(gamma)^-K"""
+        n_clusters = np.asarray(n_clusters)
+        log_prior = self._log_prior(n_clusters[-1])
+        k = np.arange(1, len(log_prior) + 1)
+        own = log_prior + gammaln(self.c * k) - gammaln(self.c * k + n) + gammaln(k + 1)
+        log_factorials = gammaln(k)  # of 0, 1, ..
+        return np.array(
+            [
+                logsumexp(own[value - 1 :] - log_factorials[: len(k) - value + 1]) if value <= len(k) else -np.inf
+                for value in n_clusters
+            ]
+        ) - n_clusters * gammaln(self.c)
+
+
+# ---- draws ----------------------------------------------------------------------------------------------------------
+
+
+def canonical(labels):
+    """Labels (n_rows,) or draws of them (n_draws, n_rows), int32, with clusters numbered in the order of their first
+    rows."""
+    labels = np.asarray(labels)
+    if labels.ndim == 1:
+        _, first, inverse = np.unique(labels, return_index=True, return_inverse=True)
+        places = np.empty(len(first), dtype=np.int32)
+        places[np.argsort(first)] = np.arange(len(first))
+        return places[inverse]
+    return np.stack([canonical(draw) for draw in labels])
+
+
+def n_clusters_posterior(n_clusters):
+    """Shares of draws, {number of clusters: probability}, from numbers of clusters (n_draws,)."""
+    values, counts = np.unique(n_clusters, return_counts=True)
+    return {int(value): float(count / len(n_clusters)) for value, count in zip(values, counts, strict=True)}
+
+
+def coclustering(draws, rows=None):
+    """How often two rows share a cluster.
+
+    Parameters
+    ----------
+    draws : int ndarray of shape (n_draws, n_rows)
+        Labels.
+    rows : int array-like of shape (n_chosen,) or None
+        Numbers of rows; None is all of them.
+
+    Returns
+    -------
+    ndarray of shape (n_chosen, n_chosen)
+        Probabilities, ones on the diagonal.
+    """
+    draws = np.asarray(draws)
+    chosen = draws if rows is None else draws[:, rows]
+    together = np.zeros((chosen.shape[1],) * 2)
+    for labels in chosen:
+        together += labels[:, np.newaxis] == labels
+    return together / len(chosen)
+
+
+def expected_variation_of_information(draws, sample_weight=None, n_threads=None):
+    """Mean variation of information of each draw from all draws.
+
+    Parameters
+    ----------
+    draws : int ndarray of shape (n_draws, n_rows)
+        Labels.
+    sample_weight : ndarray of shape (n_rows,) or None
+        How often each row counts.
+    n_threads : int or None
+        None for all that the process may use.
+
+    Returns
+    -------
+    ndarray of shape (n_draws,)
+        In nats. Meila, "Comparing clusterings - an information based distance", Journal of Multivariate Analysis 98
+        (2007).
+    """
+    draws = canonical(draws)
+    different, which, counts = np.unique(draws, axis=0, return_inverse=True, return_counts=True)
+    weight = np.ones(draws.shape[1]) if sample_weight is None else np.array(sample_weight, dtype=np.float64)
+    joint = joint_entropies(np.ascontiguousarray(different), weight / weight.sum(), resolve_threads(n_threads))
+    own = np.diag(joint)
+    distances = 2 * joint - own - own[:, np.newaxis]
+    return (distances @ counts / counts.sum())[which.reshape(-1)]
+
+
+def point_partition(draws, sample_weight=None, n_threads=None):
+    """The draw of least expected variation of information, the first of several.
+
+    Parameters
+    ----------
+    draws, sample_weight, n_threads
+        As `expected_variation_of_information` takes them. Time grows with the square of the number of draws.
+
+    Returns
+    -------
+    int32 ndarray of shape (n_rows,)
+        Its labels; clusters are numbered in the order of their first rows. Wade & Ghahramani, "Bayesian cluster
+        analysis: point estimation and credible balls", Bayesian Analysis 13 (2018).
+    """
+    expected = expected_variation_of_information(draws, sample_weight, n_threads)
+    # draws that are one partition in other words differ in rounding at most
+    return canonical(np.asarray(draws)[np.argmax(expected <= expected.min() + 1e-12)])
+
+
+def effective_sample_size(trace):
+    """How many independent draws say as much of the mean of a trace.
+
+    Autocorrelations are added up by pairs, as long as pairs are positive, and no pair counts for more than the one
+    before: Geyer, "Practical Markov chain Monte Carlo", Statistical Science 7 (1992).
+
+    Parameters
+    ----------
+    trace : array-like of shape (n_draws,)
+
+    Returns
+    -------
+    float
+        At most 1 for each draw that is there; n_draws for a trace that never moves.
+    """
+    trace = np.asarray(trace, dtype=np.float64)
+    n = len(trace)
+    away = trace - trace.mean() if n else trace
+    if n < 4 or not np.any(away):
+        return float(n)
+    size = 2 ** int(np.ceil(np.log2(2 * n)))
+    spectrum = np.fft.rfft(away, size)
+    correlations = np.fft.irfft(spectrum * np.conj(spectrum), size)[:n]
+    correlations /= correlations[0]
+    pairs = correlations[: n // 2 * 2].reshape(-1, 2).sum(axis=1)
+    negative = np.flatnonzero(pairs <= 0)
+    pairs = pairs[: negative[0]] if len(negative) else pairs
+    return float(min(n, n / max(2 * np.minimum.accumulate(pairs).sum() - 1, 1 / n)))

@@ -1,0 +1,204 @@
+"""Draws of partitions from their posterior under a Dirichlet process or a kin of it."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mixfast._threads import resolve_threads
+from mixfast.engine._partitions import Chain
+from mixfast.partitions import DirichletProcess
+
+#: Scans of a launch, for fewer than MANY_ROWS rows and for as many or more: with 6 instead of 2 a chain that begins
+#: with one cluster finds six of 1,200 rows in 60 sweeps; for few rows they are time lost.
+FEW_SCANS, MANY_SCANS, MANY_ROWS = 2, 6, 100
+
+
+class Draws:
+    """What a chain has drawn.
+
+    Attributes
+    ----------
+    n_clusters : int ndarray of shape (n_draws,)
+    concentration : ndarray of shape (n_draws,)
+    log_joint : ndarray of shape (n_draws,)
+        log p(partition, rows), given the concentration.
+    labels : int32 ndarray of shape (n_draws, n_rows) or None
+        Where they are kept.
+    """
+
+    def __init__(self, keeps_labels):
+        self._traces = [], [], []
+        self._labels = [] if keeps_labels else None
+
+    def __len__(self):
+        return len(self._traces[0])
+
+    def take(self, sampler):
+        """The partition of a sampler as it is."""
+        for trace, value in zip(
+            self._traces, (sampler.n_clusters, sampler.concentration, sampler.log_joint), strict=True
+        ):
+            trace.append(value)
+        if self._labels is not None:
+            self._labels.append(sampler.labels.astype(np.int32))
+
+    @property
+    def n_clusters(self):
+        return np.array(self._traces[0], dtype=np.int64)
+
+    @property
+    def concentration(self):
+        return np.array(self._traces[1])
+
+    @property
+    def log_joint(self):
+        return np.array(self._traces[2])
+
+    @property
+    def labels(self):
+        return None if self._labels is None else np.array(self._labels)
+
+
+class PartitionSampler:
+    """A chain of partitions, whose distribution is the posterior given the rows.
+
+    A sweep draws the label of every row given parameters and weights of the clusters that are there, and proposes to
+    split clusters and to merge pairs; `engine/_partitions.pyx` has the formulas. All of it is exact: there is no
+    truncation, and no move that does not leave the posterior as it is.
+
+    Parameters
+    ----------
+    rows : Rows
+        As the family encodes them. Weights are positive integers: a row of weight w is w equal rows that share a
+        cluster.
+    family : family of a posterior
+        With its prior, `FullPosterior` for instance; one whose components are independent given their rows.
+    process : GibbsTypePrior, default DirichletProcess(1.0)
+        The prior of partitions.
+    labels : int ndarray of shape (n_rows,) or None
+        Where the chain begins: any numbers. None is one cluster.
+    seed : int, default 0
+        Of all random numbers: the same draws for the same seed, whatever n_threads is.
+    n_proposals : int, default 2
+        Splits and merges that a sweep proposes.
+    n_scans : int or None
+        Scans that a proposal makes, on the rows that it is about; None is 6, and 2 for fewer than 100 rows.
+    n_threads : int or None
+        None for all that the process may use.
+
+    Attributes
+    ----------
+    process : GibbsTypePrior
+
+    Raises
+    ------
+    ValueError
+        Where weights are no positive integers, or the parameters of the family cannot be drawn.
+    """
+
+    def __init__(self, rows, family, process=None, *, labels=None, seed=0, n_proposals=2, n_scans=None, n_threads=None):
+        X, weight = rows.X, rows.sample_weight
+        if weight is not None and not np.all((weight > 0) & (weight == np.rint(weight))):
+            wrong = weight[~((weight > 0) & (weight == np.rint(weight)))][0]
+            raise ValueError(
+                f"sample_weight has {wrong}: the sampler takes positive integers, which stand for rows that are "
+                "repeated"
+            )
+        self.process = DirichletProcess() if process is None else process
+        n_rows, n_features = X.shape
+        self._family, self._n_features, self._dtype = family, n_features, X.dtype
+        shape, rate = self.process.concentration_prior or (0.0, 0.0)
+        labels = np.zeros(n_rows, dtype=np.int64) if labels is None else _numbered(labels)
+        self._chain = Chain(
+            self._bind,
+            rows,
+            self.process.c,
+            None if self.process.concentration_prior else (lambda n: self.process.log_v(rows.total_weight, n)),
+            self.process.concentration,
+            shape,
+            rate,
+            labels,
+            seed,
+            resolve_threads(n_threads),
+            n_scans if n_scans is not None else FEW_SCANS if n_rows < MANY_ROWS else MANY_SCANS,
+            n_proposals,
+        )
+
+    def _bind(self, n_components):
+        located = self._family.located(np.zeros((n_components, self._n_features)))
+        blank = self._family.blank(n_components, self._n_features) if located is None else located
+        capsule = self._family.bind(n_components, self._n_features, self._dtype)
+        return capsule, np.array(blank, dtype=np.float64)
+
+    def sweep(self, n_sweeps=1):
+        """So many sweeps.
+
+        Ctrl-C stops the one that it falls into, between two passes; the partition that is there is one of the chain,
+        from which it can go on.
+        """
+        self._chain.sweep(n_sweeps)
+
+    def draw(self, n_draws, *, thin=1, draws=None, keep_labels=False):
+        """Draws, `thin` sweeps apart.
+
+        Parameters
+        ----------
+        n_draws : int
+        thin : int, default 1
+        draws : Draws or None
+            Which to add them to: what an interrupt, KeyboardInterrupt, leaves is there.
+        keep_labels : bool, default False
+            Whether new Draws keep labels, 4 bytes for each row and draw.
+
+        Returns
+        -------
+        Draws
+        """
+        draws = Draws(keep_labels) if draws is None else draws
+        for _ in range(n_draws):
+            self._chain.sweep(thin)
+            draws.take(self)
+        return draws
+
+    @property
+    def labels(self):
+        """The cluster of each row, int64 (n_rows,), from 0 on; clusters are in no order. Settable, to any numbers: what
+        is known of the rows is then found again."""
+        return self._chain.labels
+
+    @labels.setter
+    def labels(self, labels):
+        self._chain.labels = _numbered(labels)
+
+    @property
+    def n_clusters(self):
+        """int"""
+        return self._chain.n_clusters
+
+    @property
+    def sizes(self):
+        """Numbers of rows, weights that is, of the clusters: (n_clusters,)"""
+        return self._chain.sizes
+
+    @property
+    def concentration(self):
+        """float, the present one"""
+        return self._chain.concentration
+
+    @property
+    def log_joint(self):
+        """float, log p(partition, rows), given the concentration"""
+        return self._chain.log_joint
+
+    @property
+    def acceptance(self):
+        """Shares of proposals that were accepted, {"split": .., "merge": ..}; NaN where there were none."""
+        return {
+            name: accepted / proposed if proposed else np.nan
+            for name, (proposed, accepted) in (("split", self._chain.splits), ("merge", self._chain.merges))
+        }
+
+
+def _numbered(labels):
+    """Any labels as numbers from 0 on."""
+    return np.unique(np.asarray(labels), return_inverse=True)[1].reshape(-1).astype(np.int64, copy=False)
