@@ -11,8 +11,10 @@ from mixfast import (
     GSDMM,
     BernoulliMixture,
     CategoricalMixture,
+    GammaMixture,
     GaussianMixture,
     ProductMixture,
+    StudentTMixture,
     bootstrap,
     bootstrap_lrt,
 )
@@ -29,6 +31,26 @@ def test_a_clear_second_component_is_found_and_a_third_is_not():
     assert one.statistic > 2 * one.bootstrap_statistics.max()
     two = bootstrap_lrt(TWO, estimator, 2, n_bootstrap=49, random_state=0)
     assert two.p_value > 0.2
+
+
+def test_draws_beyond_float32_are_rows_of_a_float32_test():
+    """A Gamma distribution of a small shape draws 1e-60, which float32 rounds to zero; a Student-t of few degrees of
+    freedom 1e40, which it rounds to infinity."""
+    limits = np.finfo(np.float32)
+    few = GammaMixture.from_parameters(weights=[1.0], shapes=[[0.02]], scales=[[1.0]])
+    heavy = StudentTMixture.from_parameters(
+        weights=[1.0], means=[[0.0]], covariances=[[[1.0]]], degrees_of_freedom=[0.05]
+    )
+    for model in (few, heavy):
+        wanted = model.sample(300, random_state=np.random.RandomState(1))[0]
+        drawn = bootstrap._sample(model, 300, np.dtype(np.float32), {}, np.random.RandomState(1))
+        assert drawn.dtype == np.float32
+        assert np.any(np.abs(wanted) < limits.tiny) or np.any(np.abs(wanted) > limits.max)
+        inside = np.sign(wanted) * np.clip(np.abs(wanted), limits.tiny, limits.max)
+        np.testing.assert_allclose(drawn, inside, rtol=1e-6)
+    X = np.clip(few.sample(60, random_state=0)[0], limits.tiny, None).astype(np.float32)
+    found = bootstrap_lrt(X, GammaMixture(tol=1e-2), 1, n_bootstrap=5, random_state=0)
+    assert np.all(np.isfinite(found.bootstrap_statistics))
 
 
 def test_p_values_are_uniform_under_the_null():

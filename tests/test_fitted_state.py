@@ -300,7 +300,7 @@ OTHERS = {
     "rates_": lambda old: 2 * old,
     "shapes_": lambda old: old / 2,
     "scales_": lambda old: 3 * old,
-    "concentrations_": lambda old: 2 * old,
+    "concentrations_": lambda old: old[:, ::-1] if old.ndim == 2 and np.ptp(old.sum(axis=1)) < 1e-9 else 2 * old,
     "mean_directions_": lambda old: old[:, ::-1],
     "probabilities_": lambda old: [own[::-1] for own in old] if isinstance(old, list) else old[::-1],
     "document_counts_": lambda old: np.sort(2 * old)[::-1],
@@ -342,6 +342,111 @@ def test_every_method_uses_what_was_assigned(name, tmp_path):
             assert same_bits(same.score_samples(entry.X), model.score_samples(entry.X)), attribute
             assert_same_state(same.sample(20, random_state=0), model.sample(20, random_state=0), attribute)
         assert_read_only(model)
+
+
+def _with_first(value):
+    """Values of which the first is another; of columns, those of the last."""
+
+    def changed(old):
+        arrays = [np.array(array) for array in (old if isinstance(old, list) else [old])]
+        arrays[-1].flat[0] = value
+        return arrays if isinstance(old, list) else arrays[0]
+
+    return changed
+
+
+#: name of a parameter -> values outside its domain
+OUTSIDE = {
+    "weights_": [lambda old: 2 * old, lambda old: np.array([1.5, -0.5]), _with_first(np.nan)],
+    "means_": [_with_first(np.inf)],
+    "covariances_": [lambda old: -old, _with_first(-1.0), _with_first(np.nan)],
+    "precisions_": [lambda old: -old, _with_first(0.0)],
+    "precisions_cholesky_": [lambda old: -old, _with_first(0.0), _with_first(np.inf)],
+    "degrees_of_freedom_": [_with_first(-1.0), _with_first(np.nan)],
+    "rates_": [_with_first(-1.0), _with_first(np.nan)],
+    "shapes_": [_with_first(0.0), _with_first(-1.0)],
+    "scales_": [_with_first(0.0), _with_first(np.inf)],
+    "concentrations_": [_with_first(-1.0), _with_first(np.nan)],
+    "mean_directions_": [lambda old: 2 * old],
+    "probabilities_": [_with_first(2.0), _with_first(-0.5), _with_first(np.nan)],
+    "document_counts_": [lambda old: -old],
+    "word_counts_": [_with_first(-1)],
+    "totals_": [_with_first(-1.0)],
+    "total_shares_": [lambda old: 3 * old],
+}
+
+
+def _cases_outside(model):
+    """(place of the owner, attribute, what makes a wrong value of it)"""
+    for place, own in enumerate(owners(model)):
+        for attribute in vars(own).keys() & OUTSIDE.keys():
+            yield from ((place, attribute, wrong) for wrong in OUTSIDE[attribute])
+
+
+@every_estimator
+def test_parameters_that_are_assigned_outside_their_domain_are_named(name, tmp_path):
+    entry = ESTIMATORS[name]
+    fitted = entry.make().fit(entry.X)
+    seen = set()
+    for place, attribute, wrong in _cases_outside(fitted):
+        model = copy.deepcopy(fitted)
+        own = model if attribute == "weights_" else owners(model)[place]
+        old = getattr(own, attribute)
+        setattr(own, attribute, wrong(old))
+        uses = {
+            "sample": lambda model=model: model.sample(3),
+            "save": lambda model=model: model.save(tmp_path / "model"),
+        }
+        if not attribute.startswith("total"):  # densities are given these
+            for method in ("predict", "predict_proba", "score_samples"):
+                uses[method] = lambda model=model, method=method: getattr(model, method)(entry.X)
+        for use in uses.values():
+            for _again in range(2):
+                with pytest.raises(ValueError, match=attribute):
+                    use()
+        assert not (tmp_path / "model").exists()
+        setattr(own, attribute, old)
+        assert_allclose(model.score_samples(entry.X), fitted.score_samples(entry.X), rtol=1e-9)
+        seen.add(attribute)
+    parameters = {f"{field}_" for own in owners(fitted) if entry.takes_weights for field in own._collect()._fields}
+    assert seen >= parameters
+
+
+@every_estimator
+def test_a_file_with_parameters_outside_their_domain_is_refused(name, tmp_path):
+    entry = ESTIMATORS[name]
+    fitted = entry.make().fit(entry.X)
+    for place, attribute, wrong in _cases_outside(fitted):
+        model = copy.deepcopy(fitted)
+        for own in [model, *owners(model)] if attribute == "weights_" else [owners(model)[place]]:
+            vars(own)[attribute] = wrong(getattr(own, attribute))  # not as users assign it
+        model.save(tmp_path / "model")
+        with pytest.raises(ValueError, match=attribute):
+            load(tmp_path / "model")
+
+
+@pytest.mark.parametrize(
+    "name", [name for name, entry in ESTIMATORS.items() if entry.takes_weights and entry.X.dtype != object]
+)
+def test_a_file_of_a_batch_with_parameters_outside_their_domain_is_refused(name, tmp_path):
+    entry = ESTIMATORS[name]
+    result = fit_many([entry.X, entry.X[:1]], entry.make())
+    result.save(tmp_path / "batch")
+    assert same_bits(load(tmp_path / "batch").weights, result.weights)
+    model = result._bound_models[0]
+    fields = model.layout.record._fields
+    starts = {field: start for field, start in zip(fields, model.layout.offsets, strict=False)}
+    cases = [("_weights", 0, 2.0, "weights"), ("_weights", 0, -1.0, "weights")]
+    cases += [("_params", starts[field], -3.0, field) for field in fields if model.family.domains.get(field)]
+    assert len(cases) > 2
+    for attribute, place, value, said in cases:
+        wrong = copy.deepcopy(result)
+        array = np.array(getattr(wrong, attribute))
+        array[0, place] = value
+        setattr(wrong, attribute, array)
+        wrong.save(tmp_path / "batch")
+        with pytest.raises(ValueError, match=said):
+            load(tmp_path / "batch")
 
 
 @pytest.mark.parametrize("mixture", [GaussianMixture, StudentTMixture])
@@ -488,7 +593,7 @@ def test_no_row_is_drawn_from_parameters_that_are_no_numbers(name, value):
             several = isinstance(values, list)
             wrong = [np.full_like(array, value) for array in values] if several else np.full_like(values, value)
             setattr(own, f"{field}_", wrong)
-            with np.errstate(all="ignore"), pytest.raises(ValueError, match=r"finite|positive"):
+            with np.errstate(all="ignore"), pytest.raises(ValueError, match=r"finite|positive|above 0"):
                 model.sample(3)
             setattr(own, f"{field}_", values)
         model.sample(3)

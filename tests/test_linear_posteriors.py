@@ -1,11 +1,14 @@
 """Posteriors of components with linear log densities, beside their NumPy twins."""
 
+import ctypes
 from itertools import product
 from typing import NamedTuple
 
 import numpy as np
 import pytest
 import scipy.sparse
+from scipy import stats
+from test_family_struct import CAPSULE, group, struct_in
 from twins import ISAS
 
 from mixfast._em import EM
@@ -14,14 +17,21 @@ from mixfast._reference.bayesian import priors as twin_priors
 from mixfast._reference.bayesian import proportions as twin_proportions
 from mixfast._reference.bayesian.variational import variational
 from mixfast.engine._acceleration import AcceleratedEM, free_point, set_free_point
+from mixfast.engine._drawing import draw_from_posterior
 from mixfast.engine._predictions import evaluate
 from mixfast.engine._rows import Rows
+from mixfast.families.bernoulli import Bernoulli
+from mixfast.families.categorical import Categorical
+from mixfast.families.gamma import Exponential
+from mixfast.families.gaussian import FullGaussian, SphericalGaussian
 from mixfast.families.linear_posteriors import (
     BernoulliPosterior,
+    CategoricalPosterior,
     ExponentialPosterior,
     MultinomialPosterior,
     PoissonPosterior,
 )
+from mixfast.families.multinomial import Multinomial
 from mixfast.families.poisson import Poisson
 from mixfast.families.posteriors import POSTERIORS
 from mixfast.families.product import Product
@@ -70,6 +80,19 @@ def times(rng, n_rows):
     )
 
 
+N_CATEGORIES = (2, 5, 1, 3, 4)
+CONCENTRATIONS = [np.linspace(0.01, 2, number) for number in N_CATEGORIES]
+
+
+def answers(rng, n_rows):
+    """Three groups, and answers that are missing."""
+    labels = rng.integers(3, size=n_rows)
+    shares = [rng.dirichlet(np.full(number, 0.5), 3)[labels].cumsum(axis=1)[:, :-1] for number in N_CATEGORIES]
+    X = np.column_stack([np.sum(rng.uniform(size=(n_rows, 1)) > own, axis=1) for own in shares]).astype(float)
+    X[rng.uniform(size=X.shape) < 0.1] = np.nan
+    return X
+
+
 class Joined:
     """Twin of a product: log densities of columns side by side add up."""
 
@@ -104,6 +127,12 @@ class Case(NamedTuple):
 CASES = {
     "bernoulli": Case(BernoulliPosterior(PRIOR, 0.7), twin_priors.BetaBernoulli(PRIOR, 0.7), binary),
     "bernoulli, some missing": Case(BernoulliPosterior(PRIOR, 0.7), BetaBernoulliOfSome(PRIOR, 0.7), binary_or_missing),
+    "categorical": Case(
+        CategoricalPosterior(N_CATEGORIES, CONCENTRATIONS),
+        twin_priors.DirichletCategorical(CONCENTRATIONS),
+        answers,
+        takes_sparse=False,
+    ),
     "multinomial": Case(MultinomialPosterior(PRIOR), twin_priors.DirichletMultinomial(PRIOR), counts),
     "poisson": Case(PoissonPosterior(PRIOR, 0.2), twin_priors.GammaPoisson(PRIOR, 0.2), counts),
     "exponential": Case(
@@ -237,12 +266,12 @@ def test_a_component_without_rows_has_the_prior(name):
     resp /= resp.sum(axis=1, keepdims=True)
     em = begun(case.compiled, X, resp, Sticks(1.0))
     params = case.compiled.params_layout(N_COMPONENTS, N_FEATURES).view(em.state()[1])
-    given = [getattr(case.reference, field) for field in vars(case.reference)]
-    for array, prior in zip(params, given, strict=True):
-        np.testing.assert_array_equal(array[3], np.broadcast_to(prior, N_FEATURES))
+    for array, prior in zip(params, vars(case.reference).values(), strict=True):
+        start = np.concatenate(prior) if name == "categorical" else prior
+        np.testing.assert_array_equal(array[3], np.broadcast_to(start, array[3].shape))
     assert em.status == 0
     # nothing is added to such hyper-parameters, and extrapolation leaves them there
-    numbers = free_point(em)[-em.state()[1].size :].reshape(len(params), N_COMPONENTS, N_FEATURES)
+    numbers = free_point(em)[-em.state()[1].size :].reshape(len(params), N_COMPONENTS, -1)
     assert np.all(numbers[:, 3] == -np.inf)
 
 
@@ -250,11 +279,14 @@ def test_a_component_without_rows_has_the_prior(name):
 def test_rows_are_drawn_from_expected_parameters(name):
     case = CASES[name]
     rng = np.random.RandomState(0)
-    params = case.compiled.Params(*(rng.gamma(3.0, size=(2, N_FEATURES)) + 1 for _ in case.compiled.Params._fields))
+    layout = case.compiled.params_layout(2, N_FEATURES)
+    params = layout.view(rng.gamma(3.0, size=layout.size) + 1)
     labels = np.repeat([0, 1], 40_000)
     extra = (np.full(80_000, 10),) if name == "multinomial" else ()
     X = case.compiled.sample(params, labels, rng, *extra)
     (expected,) = case.compiled.expected(params)
+    if name == "categorical":
+        X = np.column_stack([X[:, [j]] == np.arange(number) for j, number in enumerate(N_CATEGORIES)])
     means = {"multinomial": 10 * expected, "exponential": 1 / expected}.get(name, expected)
     for k in range(2):
         own = X[labels == k]
@@ -266,28 +298,80 @@ def test_refused():
         BernoulliPosterior(0).bind(2, 5, np.float64)
     with pytest.raises(ValueError, match="rate of the prior should be a finite number above 0, or one for each"):
         PoissonPosterior(1, [1.0, 2.0]).bind(2, 5, np.float64)
+    with pytest.raises(ValueError, match="an array for each of the 2 columns, got 3 arrays"):
+        CategoricalPosterior((2, 2), [np.ones(2)] * 3).bind(2, 2, np.float64)
     with pytest.raises(ValueError, match="rows with an exposure have no posterior"):
         PoissonPosterior().encode(RowData(np.ones((2, 3)), {"exposure": np.ones(2)}))
+
+
+# ---- draws ----------------------------------------------------------------------------------------------------------
+
+
+def drawn(family, n_features, packed, n_draws, dtype=np.float64):
+    """Draws of the plain parameters of two components, (n_draws, n_params)."""
+    capsule = family.bind(2, n_features, dtype)
+    return np.array([draw_from_posterior(capsule, packed, 5, sweep) for sweep in range(n_draws)])
+
+
+def distributions(name, params, k):
+    """SciPy's distribution of each drawn number of component k."""
+    if name == "bernoulli":
+        return stats.beta(params.a[k], params.b[k])
+    if name in ("poisson", "exponential"):
+        return stats.gamma(params.shapes[k], scale=1 / params.rates[k])
+    own = params.concentrations[k]
+    ends = np.cumsum(N_CATEGORIES)[:-1] if name == "categorical" else [len(own)]
+    return stats.beta(own, np.concatenate([np.full(len(c), c.sum()) for c in np.split(own, ends)]) - own)
+
+
+@pytest.mark.parametrize("name", ["bernoulli", "categorical", "exponential", "multinomial", "poisson"])
+def test_parameters_are_drawn_from_the_posterior(name):
+    family = CASES[name].compiled
+    layout = family.params_layout(2, N_FEATURES)
+    rng = np.random.default_rng(1)
+    packed = np.where(rng.uniform(size=layout.size) < 0.5, 0.3, 1) * rng.uniform(1, 20, layout.size)
+    params = layout.view(packed)
+    draws = drawn(family, N_FEATURES, packed, 3000).reshape(3000, 2, -1)
+    for k in range(2):
+        uniform = distributions(name, params, k).cdf(draws[:, k])
+        for j in range(draws.shape[2]):
+            if name == "categorical" and j == sum(N_CATEGORIES[:2]):  # the only category of its column
+                assert np.all(draws[:, k, j] == 1)
+            else:
+                assert stats.kstest(uniform[:, j], "uniform").pvalue > 1e-4
+    if name in ("multinomial", "categorical"):
+        np.testing.assert_allclose(draws.sum(axis=2), 1 if name == "multinomial" else N_FEATURES)
+
+
+@pytest.mark.parametrize("name", ["bernoulli", "categorical", "multinomial", "poisson"])
+def test_no_draw_is_impossible(name):
+    """However small the hyper-parameters are: a row that has it would be."""
+    family = CASES[name].compiled
+    packed = np.full(family.params_layout(2, N_FEATURES).size, 1e-4)
+    draws = drawn(family, N_FEATURES, packed, 200)
+    assert np.all(np.isfinite(draws))
+    assert np.all(draws > 0)
+    assert name != "bernoulli" or np.all(draws < 1)
 
 
 # ---- products -------------------------------------------------------------------------------------------------------
 
 
 def mixed(rng, n_rows):
-    """Two columns of numbers, five that are binary, one of numbers, five of counts, three of numbers."""
+    """Columns of several kinds, side by side."""
     numbers = 3 + rng.standard_normal((n_rows, 6)) @ rng.standard_normal((6, 6))
-    return np.hstack(
-        [numbers[:, :2], binary_or_missing(rng, n_rows), numbers[:, 2:3], counts(rng, n_rows), numbers[:, 3:]]
-    )
+    others = binary_or_missing(rng, n_rows), counts(rng, n_rows), answers(rng, n_rows)
+    return np.hstack([numbers[:, :2], others[0], numbers[:, 2:3], *others[1:], numbers[:, 3:]])
 
 
-WIDTHS = (2, N_FEATURES, 1, N_FEATURES, 3)
+WIDTHS = (2, N_FEATURES, 1, N_FEATURES, N_FEATURES, 3)
 MIXED = Product(
     [
         POSTERIORS["full"](0.5, 4.0),
         BernoulliPosterior(PRIOR, 0.7),
         POSTERIORS["spherical"](0.1, 1.0, np.zeros(1), np.ones(1)),
         PoissonPosterior(PRIOR, 0.2),
+        CategoricalPosterior(N_CATEGORIES, CONCENTRATIONS),
         POSTERIORS["tied"](0.3, 5.0, share=0.1),
     ],
     WIDTHS,
@@ -306,6 +390,7 @@ def mixed_twin(X, weights):
         BetaBernoulliOfSome(PRIOR, 0.7),
         twin_gaussian.SphericalNormalGamma(np.zeros(1), 0.1, 1.0, 1.0),
         twin_priors.GammaPoisson(PRIOR, 0.2),
+        twin_priors.DirichletCategorical(CONCENTRATIONS),
         twin_gaussian.TiedNormalInverseWishart(
             mean_of(last, weights), 0.3, 5.0, 0.1 * np.cov(last.T, fweights=weights)
         ),
@@ -350,3 +435,87 @@ def test_a_product_in_parts_and_threads():
 def test_a_product_of_posteriors_and_others_is_refused():
     with pytest.raises(ValueError, match="parts of a product should all be posteriors, or none of them"):
         Product([BernoulliPosterior(), Poisson()], (2, 2)).bind(2, 4, np.float64)
+
+
+def test_products_draw_what_their_parts_do():
+    """All but the tied part, whose components are not independent."""
+    parts, widths = MIXED.families[:-1], WIDTHS[:-1]
+    packed = np.concatenate([np.ravel(array) for array in product_params(parts, widths)])
+    draws = drawn(Product(parts, widths), sum(widths), packed, 2000)
+    alone, first = [], 0
+    for part, width in zip(parts, widths, strict=True):
+        size = part.params_layout(2, width).size
+        alone.append(drawn(part, width, packed[first : first + size], 2000))
+        first += size
+    joined = np.concatenate(alone, axis=1)
+    assert draws.shape == joined.shape
+    for own, wanted in zip(draws.T, joined.T, strict=True):
+        # the first part has the same numbers, the others later ones of the stream
+        assert np.all(own == wanted) or stats.ks_2samp(own, wanted).pvalue > 1e-4
+    with pytest.raises(ValueError, match="cannot be drawn"):
+        drawn(MIXED, sum(WIDTHS), np.ones(MIXED.params_layout(2, sum(WIDTHS)).size), 1)
+
+
+def product_params(parts, widths):
+    """The arrays of two components, part by part."""
+    rng = np.random.default_rng(0)
+    for part, width in zip(parts, widths, strict=True):
+        layout = part.params_layout(2, width)
+        if hasattr(part, "kappa0"):
+            params = layout.view(part.blank(2, width))
+            yield from params._replace(mean_precision=np.array([1.0, 9.0]), degrees_of_freedom=np.array([5.0, 9.0]))
+        else:
+            yield rng.uniform(1, 5, layout.size)
+
+
+def plain_of(capsule):
+    """The plain family of a posterior, as long as its capsule lives."""
+    new = ctypes.pythonapi.PyCapsule_New
+    new.restype, new.argtypes = ctypes.py_object, [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p]
+    return new(group("posterior").from_address(struct_in(capsule).posterior).plain, CAPSULE, None)
+
+
+PLAIN = Product(
+    [FullGaussian(0.0), Bernoulli(), SphericalGaussian(0.0), Poisson(), Categorical(N_CATEGORIES)], WIDTHS[:-1]
+)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_what_a_product_draws_are_parameters_of_its_plain_family(dtype):
+    rng = np.random.default_rng(0)
+    X = mixed(rng, 300)[:, : sum(WIDTHS[:-1])].astype(dtype)
+    family = Product(MIXED.families[:-1], WIDTHS[:-1])
+    encoded = family.encode(X)
+    labels = rng.integers(0, 2, len(X))
+    capsule = encoded.bind(2, dtype)
+    em = EM(capsule, Rows(encoded.rows, None, encoded.base), 1, None, Sticks(1.0))
+    em.set_state(np.ones(2), family.blank(2, X.shape[1]))
+    em.start_from_labels(labels)
+    params = draw_from_posterior(capsule, em.state()[1], 0, 0)
+    evidences = []
+    for own in (plain_of(capsule), PLAIN.encode(X).bind(2, dtype)):
+        plain = EM(own, Rows(encoded.rows, None, encoded.base))
+        plain.set_state(np.full(2, 0.5), params)
+        evidences.append(plain.gather().evidence)
+    assert np.isfinite(evidences[0])
+    assert evidences[0] == evidences[1]
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_plain_family_of_a_posterior(name):
+    """Sparse where the posterior is."""
+    case = CASES[name]
+    plain = {"bernoulli": Bernoulli, "multinomial": Multinomial, "poisson": Poisson, "exponential": Exponential}
+    plain["bernoulli, some missing"], plain["categorical"] = Bernoulli, lambda: Categorical(N_CATEGORIES)
+    X, _, weights = problem(case)
+    for form in (np.asarray, scipy.sparse.csr_matrix) if case.takes_sparse else (np.asarray,):
+        encoded = case.compiled.encode(form(X))
+        capsule = encoded.bind(2, X.dtype)
+        params = draw_from_posterior(capsule, np.full(case.compiled.params_layout(2, N_FEATURES).size, 2.0), 0, 0)
+        evidences = []
+        for own in (plain_of(capsule), plain[name]().encode(form(X)).bind(2, X.dtype)):
+            em = EM(own, Rows(encoded.rows, weights, encoded.base))
+            em.set_state(np.full(2, 0.5), params)
+            evidences.append(em.gather().evidence)
+        assert np.isfinite(evidences[0])
+        assert evidences[0] == evidences[1]

@@ -10,7 +10,7 @@ import scipy.sparse as sp
 from scipy import stats
 from scipy.special import logsumexp
 
-from mixfast import MultinomialMixture, Status, bootstrap_lrt, select
+from mixfast import MultinomialMixture, Status, bootstrap_lrt, fit_many, select
 from mixfast.families import counts
 from mixfast.families.multinomial import Multinomial
 
@@ -80,6 +80,7 @@ def test_huge_counts_and_tiny_probabilities_have_all_their_digits(scale, form):
     rng = np.random.default_rng(3)
     weights, probabilities = np.array([0.3, 0.7]), rng.dirichlet(np.ones(5), size=2)
     probabilities[0, 0], probabilities[1, 1], probabilities[1, 2] = 1e-300, 1e-200, 5e-324
+    probabilities /= probabilities.sum(axis=1, keepdims=True)
     X = np.floor(rng.uniform(size=(12, 5)) * scale)
     X[0] = np.round(scale * probabilities[0])  # as expected: what is left is a billionth of the terms
     got = by_hand(weights, probabilities).score_samples(form(X))
@@ -87,6 +88,26 @@ def test_huge_counts_and_tiny_probabilities_have_all_their_digits(scale, form):
         expected, size = log_density(x, weights, probabilities)
         assert abs(value - expected) <= 4 * np.finfo(float).eps * size
         assert value == pytest.approx(expected, rel=1e-12) or abs(expected) < 1e-3 * size
+
+
+@each_form
+@pytest.mark.parametrize("scale", [1e2, 1e4, 1e6])
+def test_float32_rows_of_large_counts_have_the_digits_of_float64(scale, form):
+    rng = np.random.default_rng(6)
+    groups = rng.dirichlet(np.full(5, 20.0)) * (1 + 3 / np.sqrt(scale) * rng.normal(size=(3, 5)))
+    X = np.array([rng.multinomial(int(5 * scale), groups[k] / groups[k].sum()) for k in rng.integers(3, size=600)])
+    options = {"random_state": 0, "tol": 1e-5, "max_iter": 30, "canonical_order": True}
+    fine = MultinomialMixture(3, **options).fit(form(X.astype(float)))
+    rows = form(X.astype(np.float32))
+    coarse = MultinomialMixture(3, **options).fit(rows)
+    np.testing.assert_allclose(coarse.probabilities_, fine.probabilities_, rtol=2e-7)
+    assert coarse.lower_bound_ == pytest.approx(fine.lower_bound_, rel=1e-6)
+    result = fit_many([rows], MultinomialMixture(3, **options), random_state=0)
+    same = by_hand(coarse.weights_, coarse.probabilities_)  # float64
+    for model, tolerance in ((same, 1e-7), (fine, 3e-8 * 5 * scale / 10 + 1e-6)):  # probabilities are rounded
+        wanted = model.score_samples(form(X.astype(float)))
+        np.testing.assert_allclose(coarse.score_samples(rows), wanted, rtol=tolerance)
+        np.testing.assert_allclose(result.score_samples([rows])[0], wanted, rtol=tolerance)
 
 
 @pytest.mark.parametrize("scale", [1, 20, 1e3, 1e6, 1e9, 1e15])

@@ -463,10 +463,10 @@ def made_here():
 def settled(model):
     """With parameters rounded to a few digits: the last ones depend on the instruction set."""
     record = model._collect()
-    shrunk = record._replace(**{record._fields[0]: np.round(np.asarray(record[0], dtype=float), 3)})
+    shrunk = record._replace(**{record._fields[0]: np.round(np.asarray(record[0], dtype=float), 4)})
     model.weights_ = np.array([0.5, 0.5])
     model._publish(
-        type(record)(*(np.round(np.asarray(array, dtype=float), 3) for array in shrunk)), np.dtype(np.float64)
+        type(record)(*(np.round(np.asarray(array, dtype=float), 4) for array in shrunk)), np.dtype(np.float64)
     )
     return model
 

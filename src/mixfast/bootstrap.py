@@ -14,6 +14,7 @@ from sklearn.utils.validation import _num_samples
 
 from mixfast.batches.fit_many import fit_many
 from mixfast.estimators._base import BaseMixture, check_mixture
+from mixfast.families.rounding import rounded_rows
 from mixfast.read_only import frozen
 from mixfast.row_data import check_names, rows_with, separated, take_data
 from mixfast.status import Status
@@ -150,7 +151,7 @@ def _sample(null, n_samples, dtype, data, rng):
     out to them."""
     if data:
         data = take_data(data, rng.permutation(n_samples), n_samples)
-    return rows_with(null._sample_codes(n_samples, rng, **data).astype(dtype), data)
+    return rows_with(rounded_rows(null._sample_codes(n_samples, rng, **data), dtype), data)
 
 
 def _statistic(X, null, alternative):

@@ -25,6 +25,7 @@ from mixfast.hierarchy import Hierarchy
 from mixfast.row_data import rows_with, separated
 from mixfast.status import Status
 from mixfast.tables import adopted
+from mixfast.units import column_moments
 from mixfast.weights import check_n_effective, counted_rows, is_far, take, warn_of_sum
 
 
@@ -129,10 +130,10 @@ def _seeding_rows(estimator, X):
 
 def _squares(X, weight):
     """Sum of squares of each column about its mean."""
-    weight = np.ones(X.shape[0]) if weight is None else weight
     if not is_sparse(X):
-        X = np.asarray(X, dtype=np.float64)
-        return weight @ np.square(X - np.average(X, axis=0, weights=weight))
+        _, deviation = column_moments(X, weight)
+        return (len(X) if weight is None else weight.sum()) * np.square(deviation)
+    weight = np.ones(X.shape[0]) if weight is None else weight
     about_zero = weight @ X.power(2)
     squares = about_zero - np.square(weight @ X) / weight.sum()
     return np.where(squares > 1e-12 * about_zero, squares, 0)  # less is rounding

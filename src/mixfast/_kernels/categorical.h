@@ -17,10 +17,9 @@ typedef struct {
     mixfast_accumulate accumulate; /* statistics: sums[n_rows][n_sums] */
 } mixfast_categorical_kernels;
 
-/* The context of such a family. */
+/* The context of such a family begins with it. */
 typedef struct {
     const mixfast_categorical_kernels *kernels;
-    double alpha;
     const ptrdiff_t *first; /* [n_features + 1], the last is the number of rows */
 } mixfast_categorical;
 

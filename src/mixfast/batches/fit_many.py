@@ -57,7 +57,7 @@ def fit_many(
         A list has an array (n_samples, n_features) for each problem.
         In a pair, X (n_rows, n_features) has all rows, and problem i those from offsets[i] to offsets[i + 1]; X and
         three-dimensional arrays of float32 or float64 are read in place, lists are copied. An array with a single
-        dimension is one column. float32 is computed in float32; a list with both precisions in float64.
+        dimension is one column. float32 is computed as in `fit`; a list with both precisions in float64.
         Tables of pandas, polars or pyarrow should have the same columns in the same order; where all have names that
         are strings, these are `feature_names_in_` of `result[i]`. The parts of a `ProductMixture` name columns as in
         its `fit`. Categories should be numbers.

@@ -17,6 +17,7 @@ from mixfast.engine._fit import Fit
 from mixfast.engine._rows import Rows
 from mixfast.estimators._base import CRITERIA, BaseMixture
 from mixfast.estimators._parameters import unfitted_copy
+from mixfast.families.domains import DISTRIBUTION, check_domain
 from mixfast.families.rounding import rounded_above_zero, rounded_finite
 from mixfast.read_only import frozen
 from mixfast.row_data import check_names, rows_with, separated
@@ -175,6 +176,18 @@ class BatchResult:
             for array in self._bound_models[j].estimator._published(record):
                 finite[own] &= np.all(np.isfinite(array.astype(self.dtype)), axis=tuple(range(1, array.ndim)))
         return finite
+
+    def _check_domains(self):
+        """Raises ValueError for the first parameter, in the precision of the data, that no fit leaves."""
+        for j, model in enumerate(self._bound_models):
+            own, record = self._of_model(j)
+            usable = self.has_parameters[own]
+            check_domain("weights", self._weights[own[usable], : model.n_components], DISTRIBUTION)
+            rounded = model.family.rounded(
+                record._replace(**{k: a[usable] for k, a in record._asdict().items()}), self.dtype
+            )
+            for name, array in rounded._asdict().items():
+                check_domain(name, array, model.family.domains.get(name, ()))
 
     # ---- problems ----
 
@@ -345,6 +358,8 @@ class BatchResult:
 
         models = [of_model(i) for i in range(result["n_models"])] or None
         found = cls(bound_models, dtype, *(result[name] for name in FITTED), *common, models=models)
+        for own in [found, *(models or [])]:
+            own._check_domains()
         names, column_names = _names_of_section(names), result.get("feature_names")  # older files have none
         column_names = result.get("column_names") if column_names is None else list(column_names)
         if names is not None and len(names) != n_problems:

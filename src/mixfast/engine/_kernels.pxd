@@ -116,7 +116,6 @@ cdef extern from "categorical.h" nogil:
 
     ctypedef struct categorical_t "mixfast_categorical":
         const categorical_kernels_t *kernels
-        double alpha
         const Py_ssize_t *first
 
 

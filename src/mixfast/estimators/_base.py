@@ -29,11 +29,11 @@ from mixfast.engine._pass import Pass
 from mixfast.engine._predictions import evaluate, evaluate_components
 from mixfast.engine._rows import Rows
 from mixfast.estimators._constraints import WholeNumber
-from mixfast.estimators._density import DensityEstimator, check_drawable, fitting, of_rows
+from mixfast.estimators._density import DensityEstimator, fitting, of_rows
 from mixfast.estimators._domain import first_outside
 from mixfast.estimators._rows import read_rows
 from mixfast.estimators._statistics import FromStatistics
-from mixfast.families.domains import SUM_TOLERANCE
+from mixfast.families.domains import DISTRIBUTION, check_domain
 from mixfast.families.rounding import rounded_above_zero, rounded_finite
 from mixfast.fitting import bind_model, fingerprint, plan_of
 from mixfast.proportions._dirichlet import DirichletWeights
@@ -61,8 +61,8 @@ WARNINGS = {
         "its maximum. Decrease n_components, or look for repeated rows and constant columns."
     ),
     Status.EMPTIED_COMPONENT: (
-        "Some components lost all their rows and have weight 0. Decrease n_components, or try another random_state or "
-        "init_params."
+        "Some components lost all their rows: they have the parameters of all rows together, and weight 0 unless "
+        "weights are given or have a prior. Decrease n_components, or try another random_state or init_params."
     ),
 }
 WARNED = int(sum(WARNINGS) | Status.IMPOSSIBLE_ROWS)  # an int: asking an enumeration takes a microsecond
@@ -297,7 +297,8 @@ class BaseMixture(FromStatistics, DensityEstimator):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            float32 rows are computed in float32 and summed in float64; everything else is converted to float64. Any
+            float32 rows are computed in float32 and summed in float64, those of Gamma, multinomial and Poisson mixtures
+            in float64, and parameters are rounded to float32; everything else is converted to float64. Any
             memory layout is read in place.
         y : Ignored
             Present for API consistency by convention.
@@ -448,6 +449,7 @@ class BaseMixture(FromStatistics, DensityEstimator):
         self.n_iter_ = best.n_iter
         self.lower_bound_, *self.lower_bounds_ = rounded_finite([best.lower_bound, *best.lower_bounds], dtype)
         self.status_ = Status(best.status)
+        self._note_checked()
         if best.status & WARNED:
             self._warn_of_status(best.status)
 
@@ -600,19 +602,24 @@ class BaseMixture(FromStatistics, DensityEstimator):
     def _check_state(self):
         super()._check_state()
         weights = np.asarray(self.weights_, dtype=np.float64)
-        if weights.ndim != 1 or not len(weights) or not np.all(weights >= 0):
-            raise ValueError(f"weights_ should be numbers of at least 0, one for each component, got {weights}")
+        if weights.ndim != 1 or not len(weights):
+            raise ValueError(f"weights_ should have a number for each component, got {self.weights_!r}")
         self._family().params_layout(len(weights), self._n_fitted_features()).check(self._collect())
+        self._check_assigned()
+
+    def _check_domains(self):
+        check_domain("weights_", np.asarray(self.weights_, dtype=np.float64), DISTRIBUTION)
+        self._check_domains_of_components()
+
+    def _check_domains_of_components(self):
+        domains, record = self._family().domains, self._collect()
+        for name, array in record._asdict().items():
+            check_domain(f"{name}_", np.asarray(array), domains.get(name, ()))
 
     def _packed_state(self, layout):
         """Weights and parameters, which may have been assigned; raises ValueError where they make no mixture."""
         weights, params = np.asarray(self.weights_, dtype=np.float64), layout.pack(self._collect())
-        if not (np.all(weights >= 0) and abs(weights.sum() - 1) < SUM_TOLERANCE):
-            raise ValueError(f"weights_={self.weights_} should not be negative, and sum to 1")
-        if not np.all(np.isfinite(params)):
-            raise ValueError(
-                f"parameters of this {type(self).__name__} are not finite: assign others, or fit the model again"
-            )
+        self._check_assigned()
         return weights, params
 
     def _check_ready(self):
@@ -840,7 +847,4 @@ class BaseMixture(FromStatistics, DensityEstimator):
         labels = self._draw_components(n_samples, rng)
         family = self._family()
         layout = family.params_layout(len(self.weights_), self._n_fitted_features())
-        params = layout.view(layout.pack(self._collect()))
-        for name, array in zip(params._fields, params, strict=True):
-            check_drawable(name, array)
-        return family.sample(params, labels, rng, **given), labels
+        return family.sample(layout.view(layout.pack(self._collect())), labels, rng, **given), labels

@@ -41,13 +41,6 @@ def fitting(fit):
     return all_or_nothing
 
 
-def check_drawable(name, array):
-    """Raises ValueError where numbers that rows are drawn from are not finite."""
-    wrong = np.asarray(array)[~np.isfinite(array)]
-    if len(wrong):
-        raise ValueError(f"Rows cannot be drawn from a model whose {name} are not all finite: there is {wrong[0]}.")
-
-
 def of_rows(method):
     """Decorates a method that looks at rows and takes `**row_data`, which are checked by their names here.
 
@@ -144,8 +137,8 @@ class DensityEstimator(PublishedArrays, Storable, DensityMixin, CheckedParameter
 
     def _draw_components(self, n_samples, rng):
         """The component of each row, in order."""
+        self._check_assigned()
         weights = np.asarray(self.weights_, dtype=np.float64)
-        check_drawable("weights", weights)
         counts = rng.multinomial(n_samples, weights / weights.sum())
         return np.repeat(np.arange(len(weights), dtype=np.int64), counts)
 

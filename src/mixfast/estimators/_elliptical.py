@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from mixfast.estimators._base import BaseMixture
 from mixfast.estimators._given import check_parameters, check_weights, finish_given, numbers, precision_of
+from mixfast.families.domains import check_domain
 from mixfast.status import Status
 from mixfast.units import DataUnits, StandardUnits, ranges_of_columns
 
@@ -93,6 +94,11 @@ class EllipticalMixture(BaseMixture):
         params = self._family().Params
         return params(*(getattr(self, f"{name}_") for name in params._fields))
 
+    def _check_domains_of_components(self):
+        super()._check_domains_of_components()
+        if "precisions_" in vars(self):
+            check_domain("precisions_", np.asarray(self.precisions_), self._family().domains["precisions"])
+
     #: The same in three ways: the two others follow whichever is assigned.
     _followers = {name: tuple(SCALES - {name}) for name in SCALES}
 
@@ -106,9 +112,11 @@ class EllipticalMixture(BaseMixture):
             given = "covariances_" if "covariances_" in known else "precisions_"
         values = getattr(self, given)
         try:
-            made = CONVERSIONS[given, name](self._family(), values.astype(np.float64))
+            with np.errstate(all="ignore"):  # what is no scale is said by name
+                made = CONVERSIONS[given, name](self._family(), values.astype(np.float64))
         except ValueError as wanted:
             raise ValueError(f"{given} should be {wanted}: covariance_type={self.covariance_type!r}") from None
+        check_domain(given, values, self._family().domains[given.removesuffix("_")])
         return np.array(made, dtype=values.dtype if values.dtype == np.float32 else np.float64)
 
     @classmethod

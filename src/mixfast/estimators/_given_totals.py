@@ -6,7 +6,6 @@ import numpy as np
 from sklearn.utils import check_array
 
 from mixfast.estimators._base import BaseMixture
-from mixfast.estimators._density import check_drawable
 from mixfast.estimators._domain import check_counts
 from mixfast.estimators._given import numbers
 from mixfast.families.counts import row_totals
@@ -50,10 +49,16 @@ class GivenTotals:
             if totals.ndim != 1 or totals.shape != shares.shape:
                 raise ValueError(f"totals_ and total_shares_ have shapes {totals.shape} and {shares.shape}")
 
+    def _check_domains(self):
+        super()._check_domains()
+        if hasattr(self, "totals_"):
+            check_domain("totals_", np.asarray(self.totals_), [COUNT])
+            check_domain("total_shares_", np.asarray(self.total_shares_), DISTRIBUTION)
+
     def _learn_design(self, X, sample_weight):
-        self.totals_, place = np.unique(row_totals(X), return_inverse=True)
+        totals, place = np.unique(row_totals(X), return_inverse=True)
         share = np.bincount(place, weights=sample_weight)
-        self.total_shares_ = share / share.sum()
+        self._publish_together(totals_=totals, total_shares_=share / share.sum())
 
     def sample(self, n_samples=1, random_state=None, totals=None):
         """Draw rows from the fitted model.
@@ -81,8 +86,7 @@ class GivenTotals:
         if totals is None:
             if not hasattr(self, "totals_"):
                 raise ValueError("This model does not know the totals of the rows that it was fitted to: pass totals")
-            check_drawable("totals", self.totals_)
-            check_drawable("total_shares", self.total_shares_)
+            self._check_assigned()
             totals = rng.choice(self.totals_, size=n_samples, p=self.total_shares_)
             if np.max(totals) >= END_OF_TOTALS:
                 raise ValueError(

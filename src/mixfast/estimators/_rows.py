@@ -24,7 +24,8 @@ TAKES_MISSING = "BernoulliMixture, CategoricalMixture or a ProductMixture with B
 def read_rows(estimator, X, accepts_missing, **options):
     """An array or a sparse matrix of numbers; `options` are scikit-learn's."""
     if is_plain(estimator, X, **options):
-        estimator.n_features_in_ = X.shape[1]
+        if options.get("reset", True):
+            estimator.n_features_in_ = X.shape[1]
         return X
     X = objects_as_reals(adopted(X))
     check_no_dates(X)

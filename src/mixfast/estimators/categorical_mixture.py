@@ -212,6 +212,10 @@ class CategoricalMixture(BaseMixture):
         if getattr(self, "n_features_in_", len(self.categories_)) != len(self.categories_):
             raise ValueError(f"there are {len(self.categories_)} categories_ for {self.n_features_in_} columns")
 
+    def _check_domains_of_components(self):
+        for j, array in enumerate(self.probabilities_):
+            check_domain(f"probabilities_[{j}]", array, DISTRIBUTION)
+
     def _check_structure(self):
         super()._check_structure()
         if isinstance(self.categories, str):

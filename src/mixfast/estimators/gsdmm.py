@@ -14,7 +14,7 @@ from mixfast._threads import resolve_threads
 from mixfast.convergence import Monitor
 from mixfast.engine._gibbs import Chains, Documents, evaluate
 from mixfast.estimators._constraints import WholeNumber
-from mixfast.estimators._density import DensityEstimator, check_drawable, fitting
+from mixfast.estimators._density import DensityEstimator, fitting
 from mixfast.estimators._domain import LARGEST_COUNT
 from mixfast.estimators._given import check_column_names, numbers
 from mixfast.estimators._given_totals import GivenTotals, check_totals
@@ -185,6 +185,7 @@ class GSDMM(GivenTotals, ClusterMixin, DensityEstimator):
         self._learn_design(X, None)
         self.log_joint_ = log_joints[:, best] + np.sum(log_multinomial_coefficients(X))
         self.n_iter_ = self.n_iter
+        self._note_checked()
         return self
 
     @classmethod
@@ -292,6 +293,12 @@ class GSDMM(GivenTotals, ClusterMixin, DensityEstimator):
                 raise ValueError(f"{name} should be numbers of shape {shape}, got {own.dtype} {own.shape}")
         if self.n_clusters_ != np.count_nonzero(self.document_counts_):
             raise ValueError(f"n_clusters_={self.n_clusters_!r} is not the number of clusters with documents")
+        self._check_assigned()
+
+    def _check_domains(self):
+        super()._check_domains()
+        for name in ("document_counts_", "word_counts_"):
+            check_domain(name, np.asarray(getattr(self, name)), [COUNT])
 
     def _validate_rows(self, X, reset):
         X = read_rows(self, X, False, reset=reset, accept_sparse="csr", dtype=[np.float64])
@@ -318,6 +325,7 @@ class GSDMM(GivenTotals, ClusterMixin, DensityEstimator):
 
     def _evaluate(self, X, **wanted):
         """Fill the arrays that are wanted; of the empty clusters one stands for all."""
+        self._check_assigned()
         n_distinct = min(self.n_clusters_ + 1, len(self.document_counts_))
         words, place = np.unique(X.indices, return_inverse=True)  # the rows of a table for these documents
         evaluate(
@@ -392,6 +400,5 @@ class GSDMM(GivenTotals, ClusterMixin, DensityEstimator):
 
     def _draw(self, n_samples, rng, totals):
         labels = self._draw_components(n_samples, rng)
-        check_drawable("word_counts", self.word_counts_)
         params = DirichletMultinomialParams(self.word_counts_ + float(self.beta))
         return DirichletMultinomial().sample(params, labels, rng, totals), labels

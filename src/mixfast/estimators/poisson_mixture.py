@@ -187,7 +187,7 @@ class PoissonMixture(BaseMixture):
         return super()._check_row_data(data, rows, reset)
 
     def _learn_row_data(self, names):
-        self.is_exposed_ = "exposure" in names
+        self._publish_together(is_exposed_="exposure" in names)
 
     def sample(self, n_samples=1, random_state=None, exposure=1.0):
         """Draw rows from the fitted model.

@@ -326,6 +326,22 @@ class ProductMixture(BaseMixture):
             for own in self.components_.values():
                 own.weights_ = self.weights_
 
+    def _check_domains_of_components(self):
+        """Parts look at theirs."""
+
+    def _check_assigned(self):
+        super()._check_assigned()
+        for name, own in self.components_.items():
+            try:
+                own._check_assigned()
+            except ValueError as error:
+                raise ValueError(f"Part {name!r}: {error}") from None
+
+    def _note_checked(self):
+        super()._note_checked()
+        for own in self.components_.values():
+            own._note_checked()
+
     def _check_structure(self):
         groups = self._groups(self._column_names())
         if [group.name for group in groups] != list(self.components_):

@@ -18,21 +18,11 @@ from mixfast.families._edge cimport is_left_by_prior
 
 ctypedef struct context_t:
     categorical_t categorical
-    Py_ssize_t *first          # as `categorical.first`
+    double alpha
 
 
-cdef inline const categorical_t *categorical_of(const family_t *f) noexcept nogil:
-    return <const categorical_t *> f.context
-
-
-cdef inline Py_ssize_t n_rows_of(const family_t *f) noexcept nogil:
-    """Of the table: one for each category, and one for missing answers in each column."""
-    return categorical_of(f).first[f.n_features]
-
-
-cdef inline Py_ssize_t n_own_of(const family_t *f) noexcept nogil:
-    """Parameters of a component: one for each category."""
-    return n_rows_of(f) - f.n_features
+cdef inline double alpha_of(const family_t *f) noexcept nogil:
+    return (<const context_t *> f.context).alpha
 
 
 # ---- prepare --------------------------------------------------------------------------------------------------------
@@ -74,7 +64,7 @@ cdef int maximise_component(const family_t *f, Py_ssize_t k, const totals_t *tot
     cdef Py_ssize_t width = categorical_of(f).kernels.n_sums(f.n_components), j
     cdef double *own = params + k * n_own_of(f)
     cdef Py_ssize_t n_categories
-    cdef double alpha = categorical_of(f).alpha
+    cdef double alpha = alpha_of(f)
     cdef bint is_empty = totals.counts[k] == 0
     for j in range(f.n_features):
         n_categories = first[j + 1] - first[j] - 1
@@ -108,7 +98,7 @@ cdef void share_equally(Py_ssize_t n_categories, double *probabilities) noexcept
 
 
 cdef double log_prior(const family_t *f, const double *params) noexcept nogil:
-    cdef double alpha = categorical_of(f).alpha, total = 0
+    cdef double alpha = alpha_of(f), total = 0
     cdef Py_ssize_t i
     if alpha == 0:
         return 0
@@ -179,35 +169,41 @@ cdef int constrain(const family_t *f, const double *numbers, double *work, doubl
     return 0
 
 
-def bind_categorical(n_components, n_categories, int real_bytes, object isa, double alpha):
-    """The capsule; `n_categories` has a number for each column."""
+cdef family_t *new_categorical(size_t context_bytes, Py_ssize_t n_components, object n_categories, int real_bytes,
+                               object isa) except NULL:
     cdef int level = resolve_isa(isa)
     cdef Py_ssize_t n_features = len(n_categories), j
     if n_components < 1 or n_features < 1 or min(n_categories) < 1 or real_bytes not in (4, 8):
         raise ValueError(f"cannot bind {n_components} components and columns of {n_categories} categories, "
                          f"{real_bytes} bytes: there must be some of each, float32 or float64")
-    cdef family_t *f = new_struct(sizeof(context_t) + (n_features + 1) * sizeof(Py_ssize_t))
-    cdef context_t *context = <context_t *> f.context
-    context.first = <Py_ssize_t *> (context + 1)
+    cdef family_t *f = new_struct(context_bytes + (n_features + 1) * sizeof(Py_ssize_t))
+    cdef categorical_t *categorical = <categorical_t *> f.context
+    cdef Py_ssize_t *first = <Py_ssize_t *> (<char *> f.context + context_bytes)
     for j in range(n_features):
-        context.first[j + 1] = context.first[j] + <Py_ssize_t> n_categories[j] + 1
-    context.categorical.first, context.categorical.alpha = context.first, alpha
-    context.categorical.kernels = mixfast_select_categorical(level, real_bytes)
+        first[j + 1] = first[j] + <Py_ssize_t> n_categories[j] + 1
+    categorical.first, categorical.kernels = first, mixfast_select_categorical(level, real_bytes)
     f.n_components, f.n_features = n_components, n_features
     f.real_bytes, f.isa = real_bytes, level
-    cdef Py_ssize_t n_rows = n_rows_of(f), width = context.categorical.kernels.n_sums(n_components)
+    cdef Py_ssize_t n_rows = n_rows_of(f), width = categorical.kernels.n_sums(n_components)
     f.n_params = n_components * n_own_of(f)
     f.n_stats = n_rows * width
     give_record(f, n_rows * n_components, collect, restore)
     f.recentre = stay
-    f.n_tables = context.categorical.kernels.n_tables(n_components, n_rows)
-    f.n_scratch_columns = context.categorical.kernels.n_scratch_columns(n_components, n_features)
+    f.n_tables = categorical.kernels.n_tables(n_components, n_rows)
+    f.n_scratch_columns = categorical.kernels.n_scratch_columns(n_components, n_features)
     f.n_work = max(n_rows, n_components + f.n_params)
     f.flops_per_row = n_components * 40 + n_features * (10 + 2 * width)
     f.flops_per_component = 20 * n_rows
-    f.prepare_component, f.prepare = prepare_component, prepare
-    f.log_density, f.accumulate = context.categorical.kernels.log_density, context.categorical.kernels.accumulate
-    f.maximise, f.maximise_component, f.log_prior = maximise, maximise_component, log_prior
-    give_free_numbers(f, n_components * (n_own_of(f) - n_features), unconstrain, constrain)
+    f.prepare, f.log_density, f.accumulate = prepare, categorical.kernels.log_density, categorical.kernels.accumulate
+    return f
+
+
+def bind_categorical(n_components, n_categories, int real_bytes, object isa, double alpha):
+    """The capsule; `n_categories` has a number for each column."""
+    cdef family_t *f = new_categorical(sizeof(context_t), n_components, n_categories, real_bytes, isa)
+    (<context_t *> f.context).alpha = alpha
+    f.prepare_component, f.maximise, f.maximise_component = prepare_component, maximise, maximise_component
+    f.log_prior = log_prior
+    give_free_numbers(f, n_components * (n_own_of(f) - f.n_features), unconstrain, constrain)
     f.starts_inside = not is_left_by_prior(alpha)
     return capsule_of(f)

@@ -1,9 +1,7 @@
 # Posteriors whose hyper-parameters are those of the prior and what the rows add to them: arrays [n_components][n_own],
-# one after the other. And the log marginal likelihoods of rows under a Dirichlet and under a Gamma prior.
+# one after the other.
 
-from libc.math cimport exp, isfinite, log, log1p
-
-from mixfast.engine._special cimport lgamma_rise
+from mixfast.engine._family cimport draw_fn, family_t, stream_t
 
 # The prior, as it lies in the context of a family.
 cdef struct prior_t:
@@ -27,52 +25,19 @@ cdef inline double *own_array_in(const prior_t *prior, Py_ssize_t n_components, 
     return params + (i * n_components + k) * prior.n_own
 
 
-# ---- free numbers: the logarithm of what the rows added to each hyper-parameter, -inf for nothing --------------------
+# Free numbers: the logarithm of what the rows added to each hyper-parameter, -inf for nothing.
+cdef int unconstrain_added(const prior_t *prior, Py_ssize_t n_components, const double *params,
+                           double *numbers) noexcept nogil
+cdef int constrain_added(const prior_t *prior, Py_ssize_t n_components, const double *numbers,
+                         double *params) noexcept nogil
 
-cdef inline int unconstrain_added(const prior_t *prior, Py_ssize_t n_components, const double *params,
-                                  double *numbers) noexcept nogil:
-    cdef const double *start
-    cdef Py_ssize_t i, _k, j
-    for i in range(prior.n_arrays):
-        start = prior_array(prior, i)
-        for _k in range(n_components):
-            for j in range(prior.n_own):
-                numbers[j] = log(params[j] - start[j])
-            numbers += prior.n_own
-            params += prior.n_own
-    return 0
+# Log marginal likelihoods of rows, and draws of parameters.
+cdef double dirichlet_log_evidence(Py_ssize_t n, const double *prior, const double *own) noexcept nogil
+cdef double gamma_log_evidence(double prior_shape, double prior_rate, double shape, double rate) noexcept nogil
+cdef double draw_beta(stream_t *stream, double a, double b) noexcept nogil
+cdef void draw_dirichlet(stream_t *stream, Py_ssize_t n, const double *concentrations,
+                         double *probabilities) noexcept nogil
+cdef double draw_gamma(stream_t *stream, double shape, double rate) noexcept nogil
 
-
-cdef inline int constrain_added(const prior_t *prior, Py_ssize_t n_components, const double *numbers,
-                                double *params) noexcept nogil:
-    cdef const double *start
-    cdef Py_ssize_t i, _k, j
-    for i in range(prior.n_arrays):
-        start = prior_array(prior, i)
-        for _k in range(n_components):
-            for j in range(prior.n_own):
-                params[j] = start[j] + exp(numbers[j])
-                if not isfinite(params[j]):
-                    return 1
-            numbers += prior.n_own
-            params += prior.n_own
-    return 0
-
-
-# ---- log marginal likelihoods ---------------------------------------------------------------------------------------
-
-cdef inline double dirichlet_log_evidence(Py_ssize_t n, const double *prior, const double *own) noexcept nogil:
-    """log B(own) - log B(prior), B the normaliser of the Dirichlet distribution."""
-    cdef double start = 0, added = 0, evidence = 0
-    cdef Py_ssize_t j
-    for j in range(n):
-        evidence += lgamma_rise(prior[j], own[j] - prior[j])
-        start += prior[j]
-        added += own[j] - prior[j]
-    return evidence - lgamma_rise(start, added)
-
-
-cdef inline double gamma_log_evidence(double prior_shape, double prior_rate, double shape, double rate) noexcept nogil:
-    """log Z(shape, rate) - log Z(prior), Z = Gamma(shape) / rate^shape the normaliser of the Gamma distribution."""
-    return (lgamma_rise(prior_shape, shape - prior_shape) - (shape - prior_shape) * log(rate)
-            - prior_shape * log1p((rate - prior_rate) / prior_rate))
+# `draw` gives parameters of the family in the capsule, which is bound as f is, and which f owns from here on.
+cdef int give_plain(family_t *f, object capsule, draw_fn draw) except -1

@@ -18,12 +18,16 @@ from libc.stdint cimport int32_t
 from libc.string cimport memcpy
 
 from mixfast.engine._capsule cimport capsule_of, give_free_numbers, give_posterior
-from mixfast.engine._family cimport MIXFAST_OK, family_t, log_evidence_fn, totals_t
+from mixfast.engine._family cimport MIXFAST_OK, family_t, log_evidence_fn, stream_t, totals_t
 from mixfast.engine._special cimport digamma, digamma_rise, lgamma_rise
 from mixfast.families._conjugate cimport (
     constrain_added,
     dirichlet_log_evidence,
+    draw_beta,
+    draw_dirichlet,
+    draw_gamma,
     gamma_log_evidence,
+    give_plain,
     own_array,
     own_array_in,
     prior_array,
@@ -31,6 +35,11 @@ from mixfast.families._conjugate cimport (
     unconstrain_added,
 )
 from mixfast.families._linear cimport check_shape, coefficients_in, constant_in, linear_t, new_linear, sums_of, sums_t
+
+from mixfast.families._bernoulli import bind_bernoulli
+from mixfast.families._gamma import bind_exponential
+from mixfast.families._multinomial import bind_multinomial
+from mixfast.families._poisson import bind_poisson
 
 ctypedef struct context_t:
     linear_t linear
@@ -137,6 +146,15 @@ cdef double bernoulli_log_evidence(const family_t *f, const double *counts, cons
     return 0
 
 
+cdef void bernoulli_draw(const family_t *f, Py_ssize_t k, const double *params, stream_t *stream, double *own_work,
+                         double *drawn) noexcept nogil:
+    cdef Py_ssize_t d = context_of(f).prior.n_own, j
+    cdef const double *a = own_of(f, k, 0, params)
+    cdef const double *b = own_of(f, k, 1, params)
+    for j in range(d):
+        drawn[k * d + j] = draw_beta(stream, a[j], b[j])
+
+
 # ---- multinomial ----------------------------------------------------------------------------------------------------
 
 cdef void prepare_multinomial(const family_t *f, Py_ssize_t k, const double *log_weights, const double *params,
@@ -170,6 +188,11 @@ cdef double multinomial_log_evidence(const family_t *f, const double *counts, co
     return 0
 
 
+cdef void multinomial_draw(const family_t *f, Py_ssize_t k, const double *params, stream_t *stream, double *own_work,
+                           double *drawn) noexcept nogil:
+    draw_dirichlet(stream, f.n_features, own_of(f, k, 0, params), drawn + k * f.n_features)
+
+
 # ---- rates ----------------------------------------------------------------------------------------------------------
 
 cdef double rates_log_evidence(const family_t *f, const double *counts, const double *params,
@@ -184,6 +207,15 @@ cdef double rates_log_evidence(const family_t *f, const double *counts, const do
         for j in range(f.n_features):
             own[k] += gamma_log_evidence(prior_shapes[j], prior_rates[j], shapes[j], rates[j])
     return 0
+
+
+cdef void rates_draw(const family_t *f, Py_ssize_t k, const double *params, stream_t *stream, double *own_work,
+                     double *drawn) noexcept nogil:
+    cdef const double *shapes = own_of(f, k, 0, params)
+    cdef const double *rates = own_of(f, k, 1, params)
+    cdef Py_ssize_t j
+    for j in range(f.n_features):
+        drawn[k * f.n_features + j] = draw_gamma(stream, shapes[j], rates[j])
 
 
 cdef void add_count(Py_ssize_t n, const double *prior, double count, double *own) noexcept nogil:
@@ -283,6 +315,8 @@ def bind_bernoulli_posterior(Py_ssize_t n_components, Py_ssize_t n_features, int
         own_missing[m] = missing[m]
     context.n_missing, context.missing = n_missing, own_missing
     f.prepare_component, f.maximise_component = prepare_bernoulli, maximise_bernoulli
+    plain = bind_bernoulli(n_components, n_features, real_bytes, isa, is_sparse, 0.0, missing)
+    give_plain(f, plain, bernoulli_draw)
     return capsule_of(f)
 
 
@@ -292,6 +326,7 @@ def bind_multinomial_posterior(Py_ssize_t n_components, Py_ssize_t n_features, i
     cdef family_t *f = new_posterior(n_components, n_features, real_bytes, isa, is_sparse, prior, 0,
                                      multinomial_log_evidence)
     f.prepare_component, f.maximise_component = prepare_multinomial, maximise_multinomial
+    give_plain(f, bind_multinomial(n_components, n_features, real_bytes, isa, is_sparse, 0.0), multinomial_draw)
     return capsule_of(f)
 
 
@@ -300,6 +335,7 @@ def bind_poisson_posterior(Py_ssize_t n_components, Py_ssize_t n_features, int r
     """prior: shapes and rates, (2, n_features)"""
     cdef family_t *f = new_posterior(n_components, n_features, real_bytes, isa, is_sparse, prior, 0, rates_log_evidence)
     f.prepare_component, f.maximise_component = prepare_poisson, maximise_poisson
+    give_plain(f, bind_poisson(n_components, n_features, real_bytes, isa, is_sparse, 0.0, 0.0, False), rates_draw)
     return capsule_of(f)
 
 
@@ -308,4 +344,5 @@ def bind_exponential_posterior(Py_ssize_t n_components, Py_ssize_t n_features, i
     """prior: shapes and rates, (2, n_features)"""
     cdef family_t *f = new_posterior(n_components, n_features, real_bytes, isa, False, prior, 0, rates_log_evidence)
     f.prepare_component, f.maximise_component = prepare_exponential, maximise_exponential
+    give_plain(f, bind_exponential(n_components, n_features, real_bytes, isa, real_bytes), rates_draw)
     return capsule_of(f)

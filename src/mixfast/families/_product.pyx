@@ -10,6 +10,7 @@ from libc.string cimport memcpy
 from mixfast.engine._capsule cimport (
     BoundFamily,
     capsule_of,
+    give_draws,
     give_free_numbers,
     give_posterior,
     give_record,
@@ -24,6 +25,7 @@ from mixfast.engine._family cimport (
     family_t,
     selection_t,
     shared_term_t,
+    stream_t,
     totals_t,
 )
 
@@ -44,6 +46,7 @@ ctypedef struct context_t:
     Py_ssize_t n_shared_columns    # of scratch, which all parts use in turn
     double *log_ones               # [n_components], the logarithm of 1 each
     part_t *parts
+    part_t *plain_parts            # of posteriors whose parameters can be drawn
 
 # The context of a product is the first member of a block that is freed with it.
 ctypedef struct contexts_t:
@@ -51,6 +54,11 @@ ctypedef struct contexts_t:
     context_t of_quick
     family_t quick
     shared_term_t shared_term
+    context_t of_plain
+    family_t plain
+
+# Which family of a part is joined.
+ctypedef const family_t *(*choose_fn)(const family_t *) noexcept nogil
 
 
 cdef class Parts:
@@ -274,6 +282,16 @@ cdef double log_evidence(const family_t *f, const double *counts, const double *
     return shared
 
 
+cdef void draw(const family_t *f, Py_ssize_t k, const double *params, stream_t *stream, double *own_work,
+               double *drawn) noexcept nogil:
+    cdef const part_t *part
+    cdef Py_ssize_t i
+    for i in range(context_of(f).n_parts):
+        part = context_of(f).parts + i
+        part.family.posterior.draw(part.family, k, params + part.params, stream, own_work,
+                                   drawn + context_of(f).plain_parts[i].params)
+
+
 # ---- statistics that travel -----------------------------------------------------------------------------------------
 
 cdef void collect(const family_t *f, const double *stats, double *record) noexcept nogil:
@@ -341,11 +359,19 @@ cdef inline Py_ssize_t in_cache_lines(Py_ssize_t n_reals, int real_bytes) noexce
     return (n_reals + line - 1) // line * line
 
 
-cdef inline const family_t *quickest(const family_t *own) noexcept nogil:
+cdef const family_t *itself(const family_t *own) noexcept nogil:
+    return own
+
+
+cdef const family_t *quickest(const family_t *own) noexcept nogil:
     return own if own.quick == NULL else own.quick
 
 
-cdef Py_ssize_t join(family_t *f, Parts parts_of, bint is_quick, context_t *context, part_t *parts) except -1:
+cdef const family_t *plain_of(const family_t *own) noexcept nogil:
+    return own.posterior.plain
+
+
+cdef Py_ssize_t join(family_t *f, Parts parts_of, choose_fn choose, context_t *context, part_t *parts) except -1:
     """Fill f and its context, which has its log_ones already; how many doubles the sums of shared terms are."""
     cdef Py_ssize_t n_parts = len(parts_of.bound), n_common = 0, n_free = 0, n_record = 0, i
     cdef const family_t *first = parts_of.family(0)
@@ -356,9 +382,7 @@ cdef Py_ssize_t join(family_t *f, Parts parts_of, bint is_quick, context_t *cont
     f.n_components, f.real_bytes, f.isa, f.context = first.n_components, first.real_bytes, first.isa, context
     for i in range(n_parts):
         part = parts + i
-        own = parts_of.family(i)
-        if is_quick:
-            own = quickest(own)
+        own = choose(parts_of.family(i))
         part.family, part.column, part.params = own, f.n_features, f.n_params
         part.stats, part.record = f.n_stats, n_record
         part.common, part.numbers, part.work, part.tables = n_common, n_free, f.n_work, f.n_tables
@@ -418,7 +442,7 @@ def bind_product(capsules):
     cdef Py_ssize_t n_parts = len(parts_of.bound), n_components, n_common, k, i
     cdef const family_t *first = parts_of.family(0)
     cdef const family_t *own
-    cdef bint has_quick = False
+    cdef bint has_quick = False, has_draws = True
     for i in range(n_parts):
         own = parts_of.family(i)
         if (own.n_components, own.real_bytes, own.isa) != (first.n_components, first.real_bytes, first.isa):
@@ -428,24 +452,29 @@ def bind_product(capsules):
         if (own.posterior == NULL) != (first.posterior == NULL):
             raise ValueError("parts of a product should all be posteriors, or none of them")
         has_quick |= own.quick != NULL
+        has_draws &= own.posterior != NULL and own.posterior.draw != NULL
     n_components = first.n_components
-    # the contexts of the product and of its quick product, the latter, the parts of both and the logarithms of ones
-    cdef family_t *f = new_struct(sizeof(contexts_t) + 2 * n_parts * sizeof(part_t) + n_components * sizeof(double))
+    # the contexts of the product and of its quick and its plain one, these, the parts of all and the logarithms of ones
+    cdef family_t *f = new_struct(sizeof(contexts_t) + 3 * n_parts * sizeof(part_t) + n_components * sizeof(double))
     cdef contexts_t *contexts = <contexts_t *> f.context
     cdef part_t *parts = <part_t *> (contexts + 1)
-    cdef double *log_ones = <double *> (parts + 2 * n_parts)
-    contexts.own.log_ones = contexts.of_quick.log_ones = log_ones
+    cdef double *log_ones = <double *> (parts + 3 * n_parts)
+    contexts.own.log_ones = contexts.of_quick.log_ones = contexts.of_plain.log_ones = log_ones
     for k in range(n_components):
         log_ones[k] = 0
-    n_common = join(f, parts_of, False, &contexts.own, parts)
+    n_common = join(f, parts_of, itself, &contexts.own, parts)
     join_optional(f, parts_of, n_common)
     if has_quick:
-        contexts.shared_term.n_common = join(&contexts.quick, parts_of, True, &contexts.of_quick, parts + n_parts)
+        contexts.shared_term.n_common = join(&contexts.quick, parts_of, quickest, &contexts.of_quick, parts + n_parts)
         contexts.shared_term.accumulate_common = accumulate_common
         contexts.shared_term.common_evidence = common_evidence
         contexts.shared_term.loses_digits = loses_digits
         contexts.quick.shared_term = &contexts.shared_term
         f.quick = &contexts.quick
+    if has_draws:
+        contexts.own.plain_parts = parts + 2 * n_parts
+        join(&contexts.plain, parts_of, plain_of, &contexts.of_plain, contexts.own.plain_parts)
+        give_draws(f, &contexts.plain, draw)
     Py_INCREF(parts_of)
     f.owner = <void *> parts_of
     return capsule_of(f)

@@ -9,6 +9,7 @@ import numpy as np
 import scipy.sparse
 
 from mixfast.families._categorical import bind_categorical
+from mixfast.families.domains import NOT_NEGATIVE, sums_are_one
 from mixfast.families.family import Encoded, Family
 from mixfast.families.rounding import rounded_above_zero
 
@@ -46,6 +47,8 @@ class Categorical(Family):
     def __init__(self, n_categories, alpha=0.0):
         self.n_categories = n_categories
         self.alpha = alpha
+        if not isinstance(n_categories, Integral):
+            self.domains = {"probabilities": (NOT_NEGATIVE, sums_are_one(n_categories))}
 
     def _numbers(self, n_features):
         """The number of categories of each column."""

@@ -120,7 +120,8 @@ class _Matrices(Elliptical):
         return factor @ np.swapaxes(factor, -1, -2)
 
     def factor_covariances(self, covariances):
-        return np.swapaxes(np.linalg.inv(_cholesky(covariances)), -1, -2)
+        # inv leaves rounding on the other side of the diagonal
+        return np.triu(np.swapaxes(np.linalg.inv(_cholesky(covariances)), -1, -2))
 
     def agree(self, covariances, others):
         spreads = np.sqrt(np.diagonal(covariances, axis1=-2, axis2=-1))

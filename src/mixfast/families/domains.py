@@ -10,12 +10,16 @@ import numpy as np
 #: Numbers that sum to 1 may miss it by so much: float32 ones of thousands of components do.
 SUM_TOLERANCE = 1e-3
 
+#: Correlations of a matrix that is given, in so many digits, may miss those on the other side of the diagonal by so
+#: much; what is below the diagonal of a factor, rounding of an inverse, may be so far from zero, in units of it.
+SYMMETRY = 1e-5
+
 
 class Domain(NamedTuple):
     """What an array of parameters should be.
 
     wanted : after "should be", with what to do where that is not plain
-    is_outside : (array) -> bool for each number of it, or for each row or matrix
+    is_outside : (array) -> bool for each number of it, or for each row or matrix; there may be more axes in front
     """
 
     wanted: str
@@ -33,23 +37,25 @@ def check_domain(name, values, domains):
 
 
 def _is_no_covariance(matrices):
-    stack = np.reshape(matrices, (-1, *np.shape(matrices)[-2:]))
-    return np.reshape([not _is_positive_definite(matrix) for matrix in stack], np.shape(matrices)[:-2])
-
-
-def _is_positive_definite(matrix):
-    if not np.allclose(matrix, matrix.T):
-        return False
-    try:
-        np.linalg.cholesky(matrix)
-    except np.linalg.LinAlgError:
-        return False
-    return True
+    """Up to rounding: a positive-definite matrix need not be one in float32."""
+    matrices = np.asarray(matrices)
+    d = matrices.shape[-1]
+    rounding = 16 * d * np.finfo(np.result_type(matrices.dtype, np.float32)).eps
+    variances = np.diagonal(matrices, axis1=-2, axis2=-1).astype(np.float64)
+    is_positive = np.all(variances > 0, axis=-1)
+    spreads = np.sqrt(np.where(variances > 0, variances, 1))
+    correlations = matrices.astype(np.float64) / spreads[..., :, np.newaxis] / spreads[..., np.newaxis, :]
+    mirrored = np.swapaxes(correlations, -1, -2)
+    is_symmetric = np.all(np.abs(correlations - mirrored) <= SYMMETRY, axis=(-2, -1))
+    return ~(is_positive & is_symmetric & (np.linalg.eigvalsh((correlations + mirrored) / 2)[..., 0] > -rounding))
 
 
 def _is_no_factor(matrices):
-    diagonal = np.diagonal(matrices, axis1=-2, axis2=-1)
-    return np.any(np.tril(matrices, -1) != 0, axis=(-2, -1)) | np.any(diagonal <= 0, axis=-1)
+    diagonal = np.diagonal(matrices, axis1=-2, axis2=-1).astype(np.float64)
+    is_positive = np.all(diagonal > 0, axis=-1)
+    roots = np.sqrt(np.where(diagonal > 0, diagonal, 1))
+    below = np.abs(np.tril(matrices, -1)) > SYMMETRY * roots[..., :, np.newaxis] * roots[..., np.newaxis, :]
+    return ~is_positive | np.any(below, axis=(-2, -1))
 
 
 FINITE = Domain("finite", lambda values: ~np.isfinite(values))
@@ -67,8 +73,8 @@ UNIT_VECTOR = Domain(
 )
 COVARIANCE = Domain("symmetric, positive-definite", _is_no_covariance)
 FACTOR = Domain("upper triangular, with a diagonal above 0", _is_no_factor)
-SAME_FOR_ALL_COMPONENTS = Domain("the same for all components", lambda values: values != values[:1])
-SAME_FOR_ALL_COLUMNS = Domain("the same for all columns of a component", lambda values: values != values[:, :1])
+SAME_FOR_ALL_COMPONENTS = Domain("the same for all components", lambda values: values != values[..., :1])
+SAME_FOR_ALL_COLUMNS = Domain("the same for all columns of a component", lambda values: values != values[..., :1])
 
 #: Of probabilities of which one comes true, and of weights.
 DISTRIBUTION = (NOT_NEGATIVE, SUM_IS_ONE)
@@ -76,6 +82,14 @@ DISTRIBUTION = (NOT_NEGATIVE, SUM_IS_ONE)
 
 def between(least, most):
     return Domain(f"from {least} to {most}", lambda values: (values < least) | (values > most))
+
+
+def sums_are_one(numbers):
+    """The first so many numbers sum to 1, and so do the next."""
+    starts = np.cumsum([0, *numbers[:-1]])
+    return SUM_IS_ONE._replace(
+        is_outside=lambda values: np.abs(np.add.reduceat(values, starts, axis=-1) - 1) > SUM_TOLERANCE
+    )
 
 
 def of_sum(total):

@@ -1,14 +1,17 @@
 """Posteriors of components whose log densities are linear in the rows, under conjugate priors.
 
-The parameters of a component are those of the posterior of its parameters; `_linear_posterior.pyx` has the formulas.
+The parameters of a component are those of the posterior of its parameters; `_linear_posterior.pyx` and
+`_categorical_posterior.pyx` have the formulas.
 """
 
 from __future__ import annotations
 
+from numbers import Real
 from typing import NamedTuple
 
 import numpy as np
 
+from mixfast.families._categorical_posterior import bind_categorical_posterior
 from mixfast.families._linear_posterior import (
     bind_bernoulli_posterior,
     bind_exponential_posterior,
@@ -16,6 +19,7 @@ from mixfast.families._linear_posterior import (
     bind_poisson_posterior,
 )
 from mixfast.families.bernoulli import Bernoulli, BernoulliParams
+from mixfast.families.categorical import Categorical, CategoricalParams
 from mixfast.families.domains import POSITIVE
 from mixfast.families.gamma import Exponential, ExponentialParams
 from mixfast.families.multinomial import Multinomial, MultinomialParams
@@ -32,7 +36,8 @@ class BetaParams(NamedTuple):
 
 
 class DirichletParams(NamedTuple):
-    """concentrations (K, d): of the Dirichlet distribution of each component's probabilities."""
+    """concentrations (K, d): of the Dirichlet distribution of each component's probabilities. Categorical columns have
+    one each: (K, sum of n_categories), side by side."""
 
     concentrations: np.ndarray
 
@@ -62,6 +67,7 @@ class ConjugatePosterior:
         raise NotImplementedError
 
     def blank(self, n_components, n_features):
+        """Sums over rows are measured from nothing, whatever the parameters."""
         return np.ones(self.params_layout(n_components, n_features).size)
 
     def canonical_order(self, params):
@@ -118,6 +124,41 @@ class BernoulliPosterior(ConjugatePosterior, Bernoulli):
 
     def expected(self, params):
         return BernoulliParams(params.a / (params.a + params.b))
+
+
+class CategoricalPosterior(ConjugatePosterior, Categorical):
+    """The probabilities of each column of each component ~ Dirichlet(alpha_j).
+
+    Parameters
+    ----------
+    n_categories : int or sequence of int
+        For all columns, or for each.
+    alpha : float or sequence of ndarray of shape (n_categories_j,), default 1
+        Concentrations, one array for each column: so many answers the prior counts for, less one each.
+    """
+
+    Params = DirichletParams
+
+    def __init__(self, n_categories, alpha=1.0):
+        super().__init__(n_categories, alpha)
+
+    def located(self, centres):
+        return np.ones(np.size(centres))  # statistics are measured from nothing; seeds have a column for each category
+
+    def bind(self, n_components, n_features, dtype, isa=None):
+        numbers = self._numbers(n_features)
+        columns = [self.alpha] * n_features if isinstance(self.alpha, Real) else self.alpha
+        if len(columns) != n_features:
+            raise ValueError(
+                f"alpha of the prior should be a number above 0, or an array for each of the {n_features} columns, got "
+                f"{len(columns)} arrays"
+            )
+        prior = [prior_arrays(number, alpha=own)[0] for number, own in zip(numbers, columns, strict=True)]
+        return bind_categorical_posterior(n_components, numbers, np.dtype(dtype).itemsize, isa, np.concatenate(prior))
+
+    def expected(self, params):
+        columns = np.split(params.concentrations, np.cumsum(self.n_categories)[:-1], axis=-1)
+        return CategoricalParams(np.concatenate([own / own.sum(axis=-1, keepdims=True) for own in columns], axis=-1))
 
 
 class MultinomialPosterior(ConjugatePosterior, Multinomial):
@@ -206,6 +247,7 @@ class ExponentialPosterior(ConjugatePosterior, Exponential):
 #: By the name of the component.
 LINEAR_POSTERIORS = {
     "bernoulli": BernoulliPosterior,
+    "categorical": CategoricalPosterior,
     "multinomial": MultinomialPosterior,
     "poisson": PoissonPosterior,
     "exponential": ExponentialPosterior,

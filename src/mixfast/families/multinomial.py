@@ -34,6 +34,10 @@ class Multinomial(Family):
         Pseudo-count that is added to each column of each component: the mode under a Dirichlet(1 + alpha) prior.
     """
 
+    # Counts times logarithms nearly cancel: float32 log densities of -40 nats had errors of 0.6 nats at counts of 1e6
+    # in 5 columns, responsibilities of 0.2. 100,000 x 32 rows of it, K=8: a fit takes 1 to 2 times as long.
+    dtypes = (np.float64,)
+
     Params = MultinomialParams
     Stats = MultinomialStats
     domains = {"probabilities": DISTRIBUTION}

@@ -63,6 +63,10 @@ class Poisson(Family):
         Whether rows, once encoded, have a last column of exposures; they are 1 otherwise.
     """
 
+    # Counts times logarithms nearly cancel: float32 log densities of -40 nats had errors of 4 nats at counts of 1e6
+    # in 5 columns, responsibilities of 0.9. 100,000 x 32 rows of it, K=8: a fit takes 1 to 2 times as long.
+    dtypes = (np.float64,)
+
     Params = PoissonParams
     Stats = PoissonStats
     domains = {"rates": (NOT_NEGATIVE,)}

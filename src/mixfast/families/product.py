@@ -32,6 +32,7 @@ class Product(Family):
         self.encoded_widths = widths if encoded_widths is None else encoded_widths
         self.batches = all(family.batches for family in families)
         self.dtypes = tuple(dtype for dtype in Family.dtypes if all(dtype in family.dtypes for family in families))
+        self.domains = {f"{name}_{i}": own for i, family in enumerate(families) for name, own in family.domains.items()}
         self.Params, self.Stats = (
             namedtuple(
                 name, [f"{field}_{i}" for i, family in enumerate(families) for field in getattr(family, name)._fields]

@@ -23,6 +23,15 @@ def rounded_finite(values, dtype):
     return np.where(np.isfinite(values), np.clip(values, -most, most), values).astype(dtype)
 
 
+def rounded_rows(X, dtype):
+    """Rows that were drawn in float64: they stay finite, and what is not zero does not become zero."""
+    rounded = rounded_finite(X, dtype)
+    if rounded.dtype == X.dtype:
+        return rounded
+    least = np.finfo(dtype).tiny
+    return np.where((X != 0) & (np.abs(X) < least), np.copysign(least, X), rounded).astype(dtype)
+
+
 def rounded_below_one(values, dtype):
     """Nor must what is almost certain become certain: the other value would be impossible."""
     rounded = values.astype(dtype)
