@@ -13,6 +13,7 @@ from sklearn.utils import get_tags
 import mixfast
 from mixfast import (
     GSDMM,
+    BayesianGaussianMixture,
     BernoulliMixture,
     CategoricalMixture,
     DirichletMultinomialMixture,
@@ -25,6 +26,7 @@ from mixfast import (
     StudentTMixture,
     VonMisesFisherMixture,
 )
+from mixfast.estimators._likelihood import LikelihoodMixture
 from mixfast.parts import Bernoulli, Categorical, Gamma, Gaussian
 
 N_ROWS = 60
@@ -61,6 +63,10 @@ class Entry(NamedTuple):
     @property
     def takes_weights(self):
         return not issubclass(type(self.make()), GSDMM)
+
+    @property
+    def has_likelihood(self):
+        return issubclass(type(self.make()), LikelihoodMixture)
 
     @property
     def takes_sparse(self):
@@ -117,6 +123,27 @@ def _gaussian(model, X):
     return np.column_stack([part.logpdf(X) for part in parts])
 
 
+def _predictive_matrices(model, X):
+    """Of a posterior: t distributions with n + n0 + 1 - d degrees of freedom."""
+    matrices, kappa, d = model.covariance_matrices(), model.mean_precision_, X.shape[1]
+    nu = np.broadcast_to(model.degrees_of_freedom_, kappa.shape)
+    wider = nu / (nu - d + 1) * (1 + kappa) / kappa
+    columns = zip(model.means_, wider[:, np.newaxis, np.newaxis] * matrices, nu - d + 1, strict=True)
+    return np.column_stack([stats.multivariate_t.logpdf(X, m, S, df) for m, S, df in columns])
+
+
+def _predictive_columns(model, k, X):
+    """Of a posterior with a variance for each column."""
+    scales = np.sqrt(model.covariances_[k] * (1 + 1 / model.mean_precision_[k]))
+    return stats.t.logpdf(X, model.degrees_of_freedom_[k], model.means_[k], scales).sum(axis=1)
+
+
+def _predictive_spheres(model, k, X):
+    """Of a posterior with one variance."""
+    matrix = model.covariances_[k] * (1 + 1 / model.mean_precision_[k]) * np.eye(X.shape[1])
+    return stats.multivariate_t.logpdf(X, model.means_[k], matrix, X.shape[1] * model.degrees_of_freedom_[k])
+
+
 def _student_t(model, X):
     matrices = model.covariance_matrices()
     columns = zip(model.means_, matrices, model.degrees_of_freedom_, strict=True)
@@ -168,6 +195,20 @@ ESTIMATORS = {
         for name in ("full", "tied", "diag", "spherical")
     },
     "Gaussian, relative": _elliptical(GaussianMixture, _gaussian, regularization="relative", canonical_order=True),
+    **{
+        f"Bayesian Gaussian {name}": _elliptical(
+            BayesianGaussianMixture,
+            log_densities,
+            covariance_type=name,
+            weight_concentration_prior_type="dirichlet_distribution",  # sticks leave some weight to other components
+        )
+        for name, log_densities in (
+            ("full", _predictive_matrices),
+            ("tied", _predictive_matrices),
+            ("diag", _by_component(_predictive_columns)),
+            ("spherical", _by_component(_predictive_spheres)),
+        )
+    },
     "Student-t": _elliptical(StudentTMixture, _student_t),
     "Student-t tied": _elliptical(StudentTMixture, _student_t, covariance_type="tied", degrees_of_freedom="shared"),
     "Student-t diag": _elliptical(StudentTMixture, _student_t, covariance_type="diag", degrees_of_freedom=4.0),
@@ -226,8 +267,14 @@ ESTIMATORS = {
 }
 
 every_estimator = pytest.mark.parametrize("name", ESTIMATORS)
-#: Those that take sample_weight, and so have a batch, criteria and a choice.
+#: Those that take sample_weight, and so have a batch.
 every_mixture = pytest.mark.parametrize("name", [name for name, entry in ESTIMATORS.items() if entry.takes_weights])
+#: Those that can be made of given parameters: all but posteriors.
+every_given = pytest.mark.parametrize(
+    "name", [name for name, entry in ESTIMATORS.items() if entry.has_likelihood or not entry.takes_weights]
+)
+#: Those that are fitted by maximum likelihood, and so have criteria, a choice and statistics.
+every_likelihood = pytest.mark.parametrize("name", [name for name, entry in ESTIMATORS.items() if entry.has_likelihood])
 
 
 def public_estimators():

@@ -4,7 +4,7 @@ import warnings
 
 import numpy as np
 import pytest
-from estimators_table import ESTIMATORS, every_mixture
+from estimators_table import ESTIMATORS, every_likelihood
 
 from mixfast import (
     BernoulliMixture,
@@ -35,7 +35,7 @@ def kish(weight):
     return np.sum(weight) ** 2 / np.sum(weight**2)
 
 
-@every_mixture
+@every_likelihood
 @pytest.mark.parametrize("criterion", CRITERIA)
 def test_a_criterion_is_that_of_the_rows_that_weights_stand_for(name, criterion):
     entry = ESTIMATORS[name]
@@ -51,7 +51,7 @@ def test_a_criterion_is_that_of_the_rows_that_weights_stand_for(name, criterion)
         assert evaluate(entry.X, n_effective=n_effective) == pytest.approx(wanted, rel=1e-10)
 
 
-@every_mixture
+@every_likelihood
 @pytest.mark.parametrize("scale", [1 / 6000, 1e-9, 1e9])
 def test_the_unit_of_weights_is_of_no_account_to_kish_and_to_numbers(name, scale):
     entry = ESTIMATORS[name]
@@ -66,7 +66,7 @@ def test_the_unit_of_weights_is_of_no_account_to_kish_and_to_numbers(name, scale
             assert got == pytest.approx(wanted, rel=1e-10)
 
 
-@every_mixture
+@every_likelihood
 def test_sums_that_are_far_from_the_number_of_rows_are_warned_of(name):
     entry = ESTIMATORS[name]
     model = entry.make().fit(entry.X)

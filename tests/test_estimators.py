@@ -13,6 +13,7 @@ from estimators_table import (
     GROUP,
     N_ROWS,
     every_estimator,
+    every_likelihood,
     every_mixture,
     log_density,
     public_estimators,
@@ -96,7 +97,7 @@ def test_a_fit_with_rows_of_weight_zero_is_the_fit_without_them(name):
     for put_in in every_container(entry).values():
         alone = entry.make().fit(put_in(entry.X), sample_weight=WEIGHTS)
         assert_same_state(entry.make().fit(put_in(X), sample_weight=weight), alone)
-        for method in ("score", "bic", "aic", "icl"):
+        for method in ("score", "bic", "aic", "icl") if entry.has_likelihood else ("score",):
             for options in ({},) if method == "score" else ({}, {"n_effective": "kish"}, {"n_effective": 40}):
                 wanted = getattr(alone, method)(put_in(entry.X), sample_weight=WEIGHTS, **options)
                 assert same_bits(getattr(alone, method)(put_in(X), sample_weight=weight, **options), wanted), method
@@ -133,7 +134,8 @@ def test_a_batch_with_rows_of_weight_zero_is_the_batch_without_them(name):
     X, weight = with_strange_rows(entry)
     problems, weights = [X, entry.X[::-1], X[::-1]], [weight, WEIGHTS[::-1], weight[::-1]]
     counted = [own[w > 0] for own, w in zip(problems, weights, strict=True)]
-    for options in ({}, {"n_components": [1, 2], "criterion": "heldout"}, {"n_components": [2, 1], "criterion": "icl"}):
+    grids = {"n_components": [1, 2], "criterion": "heldout"}, {"n_components": [2, 1], "criterion": "icl"}
+    for options in ({}, *grids) if entry.has_likelihood else ({},):
         got = fit_many(problems, entry.make(), sample_weight=weights, **options)
         wanted = fit_many(counted, entry.make(), sample_weight=[w[w > 0] for w in weights], **options)
         assert np.all(got.has_parameters)
@@ -143,7 +145,7 @@ def test_a_batch_with_rows_of_weight_zero_is_the_batch_without_them(name):
 
 
 @quietly
-@every_mixture
+@every_likelihood
 def test_a_choice_with_rows_of_weight_zero_is_the_choice_without_them(name):
     entry = ESTIMATORS[name]
     X, weight = with_strange_rows(entry)

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from batches import assert_same_state, same_bits
-from estimators_table import ESTIMATORS, MIXED, PARTS, REALS, every_estimator, public_estimators
+from estimators_table import ESTIMATORS, MIXED, PARTS, REALS, every_given, public_estimators
 
 from mixfast import (
     GSDMM,
@@ -62,7 +62,7 @@ def made_again(model, **changes):
     return type(model).from_parameters(**parameters_of(model) | options | changes).set_params(**hidden)
 
 
-@every_estimator
+@every_given
 def test_parameters_of_a_fit_make_the_model_again(name, tmp_path):
     entry = ESTIMATORS[name]
     for dtype in entry.dtypes:
@@ -85,7 +85,7 @@ def test_parameters_of_a_fit_make_the_model_again(name, tmp_path):
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-@every_estimator
+@every_given
 def test_a_fit_goes_on_from_given_parameters(name):
     entry = ESTIMATORS[name]
     if not entry.takes_weights:
@@ -98,7 +98,7 @@ def test_a_fit_goes_on_from_given_parameters(name):
     assert model.lower_bounds_ == wanted.lower_bounds_
 
 
-@every_estimator
+@every_given
 def test_given_parameters_have_the_names_of_columns(name):
     entry = ESTIMATORS[name]
     fitted = entry.make().fit(entry.X)
@@ -128,7 +128,7 @@ def wrong_arrays(given):
     yield "ragged", [[1.0], [1.0, 2.0]]
 
 
-@every_estimator
+@every_given
 def test_what_is_no_parameter_is_refused_by_name(name):
     fitted = ESTIMATORS[name].make().fit(ESTIMATORS[name].X)
     for keyword, given in parameters_of(fitted).items():

@@ -7,7 +7,7 @@ import warnings
 import numpy as np
 import pytest
 from batches import assert_equals_alone, assert_same_results
-from estimators_table import ESTIMATORS, every_mixture
+from estimators_table import ESTIMATORS, every_likelihood
 from twins import EVERY_FAMILY, make_em, random_weights
 
 import mixfast
@@ -69,7 +69,7 @@ def test_what_is_extrapolated_are_the_logarithms_of_weights_that_are_not_given(k
 
 @pytest.mark.parametrize("kind", OPTIONS)
 @pytest.mark.parametrize("accelerate", [None, "auto"])
-@every_mixture
+@every_likelihood
 def test_the_objective_never_falls(name, accelerate, kind):
     model = fitted(name, accelerate=accelerate, **OPTIONS[kind])
     bounds = np.array(model.lower_bounds_, dtype=float)
@@ -78,7 +78,7 @@ def test_the_objective_never_falls(name, accelerate, kind):
     assert not model.status_ & mixfast.Status.LOWER_BOUND_FELL
 
 
-@every_mixture
+@every_likelihood
 def test_given_weights_stay_and_are_not_counted(name):
     entry, model, free = ESTIMATORS[name], fitted(name, weights=FIXED), fitted(name)
     assert sorted(model.weights_.tolist()) == sorted(FIXED)  # canonical_order may number components anew
@@ -88,7 +88,7 @@ def test_given_weights_stay_and_are_not_counted(name):
     assert model.lower_bound_ <= free.lower_bound_ + 1e-6
 
 
-@every_mixture
+@every_likelihood
 def test_weights_with_a_prior_are_its_mode(name):
     """At the limit (n_k + c - 1) / (n + K (c - 1)), n_k summed over the responsibilities."""
     entry, model, free = ESTIMATORS[name], fitted(name, weight_concentration=CONCENTRATION), fitted(name)

@@ -12,7 +12,7 @@ from twins import DTYPES, FAMILIES, random_weights
 
 from mixfast._em import EM
 from mixfast.engine._rows import Rows
-from mixfast.estimators._base import BaseMixture
+from mixfast.estimators._likelihood import LikelihoodMixture
 from mixfast.families.family import PythonFamily
 from mixfast.families.gaussian import GaussianParams
 from mixfast.status import Status
@@ -52,7 +52,7 @@ class Geometric(PythonFamily):
         return rng.geometric(params.probabilities[labels]) - 1.0
 
 
-class GeometricMixture(BaseMixture):
+class GeometricMixture(LikelihoodMixture):
     """The whole estimator: hyper-parameters, the family, and what its parameters are called."""
 
     def __init__(self, n_components=1, *, tol=1e-6, max_iter=500, n_init=1, init_params="kmeans", random_state=None,

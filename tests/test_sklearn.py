@@ -8,6 +8,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from mixfast import (
     GSDMM,
+    BayesianGaussianMixture,
     BernoulliMixture,
     CategoricalMixture,
     DirichletMultinomialMixture,
@@ -98,6 +99,9 @@ def expected_failures(estimator):
         GaussianMixture(2, covariance_type="diag", init_params="k-means++"),
         GaussianMixture(2, covariance_type="spherical", init_params="random"),
         GaussianMixture(2, covariance_type="diag", regularization="relative", canonical_order=True),
+        BayesianGaussianMixture(),
+        BayesianGaussianMixture(3, covariance_type="diag", init_params="random"),
+        BayesianGaussianMixture(2, covariance_type="tied", weight_concentration_prior_type="dirichlet_distribution"),
         StudentTMixture(),
         StudentTMixture(2, covariance_type="tied", degrees_of_freedom="shared"),
         StudentTMixture(2, covariance_type="diag", degrees_of_freedom=4, init_params="random"),

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import scipy.sparse
 from batches import assert_same_state
-from estimators_table import ESTIMATORS, every_mixture
+from estimators_table import ESTIMATORS, every_likelihood
 from sklearn.exceptions import NotFittedError
 from test_python_family import GeometricMixture
 
@@ -44,7 +44,7 @@ RTOL = {np.float64: 1e-12, np.float32: 1e-4, object: 1e-12}
 
 with_dtypes = pytest.mark.parametrize(
     ("name", "dtype"),
-    [(name, dtype) for name, entry in ESTIMATORS.items() if entry.takes_weights for dtype in entry.dtypes],
+    [(name, dtype) for name, entry in ESTIMATORS.items() if entry.has_likelihood for dtype in entry.dtypes],
 )
 
 
@@ -103,7 +103,7 @@ def test_a_fit_from_parts_is_a_fit_to_the_whole(name, dtype):
     assert (model.n_iter_, model.lower_bounds_) == (1, [model.lower_bound_])
 
 
-@every_mixture
+@every_likelihood
 def test_statistics_of_parts_add_up_to_those_of_the_whole(name):
     entry = ESTIMATORS[name]
     model = at_start(entry, entry.X)
@@ -121,7 +121,7 @@ def test_statistics_of_parts_add_up_to_those_of_the_whole(name):
     assert again.to_bytes() == ((parts[0] + parts[1]) + (parts[2] + parts[3])).to_bytes()
 
 
-@every_mixture
+@every_likelihood
 def test_an_integer_weight_equals_repeating_the_row_and_zero_leaving_it_out(name):
     entry = ESTIMATORS[name]
     model = at_start(entry, entry.X)
@@ -279,7 +279,7 @@ def test_the_design_of_parts_has_the_moments_of_the_whole():
     assert total._moments["column_means"][3] == 0.1
 
 
-@every_mixture
+@every_likelihood
 def test_designs_travel(name):
     entry = ESTIMATORS[name]
     design = entry.make().design(entry.X)
@@ -382,7 +382,7 @@ def test_bytes_that_are_whole_and_say_nonsense_are_an_error(section, fields, mat
         Statistics.from_bytes(with_fields(statistics, section, **fields))
 
 
-@every_mixture
+@every_likelihood
 def test_sums_that_no_rows_have_are_an_error_or_an_m_step(name):
     """Of the right shapes, from somebody else: parameters are finite then, or it is a ValueError."""
     entry = ESTIMATORS[name]
@@ -452,7 +452,7 @@ def made_here():
     """Statistics of every estimator, at parameters that no instruction set has a say in, of dense and sparse rows."""
     made = {}
     for name, entry in ESTIMATORS.items():
-        if entry.takes_weights:
+        if entry.has_likelihood:
             model = settled(at_start(entry, entry.X))
             made[name] = model.statistics(entry.X, design=model.design(entry.X))
             if entry.takes_sparse:
@@ -474,7 +474,7 @@ def settled(model):
 # ---- refusals -------------------------------------------------------------------------------------------------------
 
 
-@every_mixture
+@every_likelihood
 def test_statistics_of_other_parameters_are_refused(name):
     entry = ESTIMATORS[name]
     model = at_start(entry, entry.X)
@@ -557,7 +557,7 @@ def test_impossible_rows_are_told():
 # ---- scaling and moving ---------------------------------------------------------------------------------------------
 
 
-@every_mixture
+@every_likelihood
 def test_scaled_statistics_are_those_of_scaled_weights(name):
     entry = ESTIMATORS[name]
     model = at_start(entry, entry.X)

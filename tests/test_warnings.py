@@ -56,6 +56,8 @@ def test_warnings_of_predictions_point_at_their_caller(name, monkeypatch):
     model, X, match = entry.make().fit(entry.X), entry.X, "density zero under every component"
     # parameters that make all rows impossible, whatever the family: such weights are refused where they are assigned
     monkeypatch.setattr(type(model), "_packed_state", lambda self, layout: (np.zeros(2), layout.pack(self._collect())))
+    if not entry.has_likelihood:  # counts of 0 have a prior that makes them possible
+        return
     # rows have no density there but under each component, or none; or the result says it, and `update` warns
     silent = {"component_log_density", "design", "statistics"}
     if getattr(model, "concentration", "free") != "free":

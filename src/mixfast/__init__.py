@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from mixfast.bootstrap import BootstrapLRT as BootstrapLRT
     from mixfast.bootstrap import bootstrap_lrt as bootstrap_lrt
     from mixfast.design import Design as Design
+    from mixfast.estimators.bayesian_gaussian_mixture import BayesianGaussianMixture as BayesianGaussianMixture
     from mixfast.estimators.bernoulli_mixture import BernoulliMixture as BernoulliMixture
     from mixfast.estimators.categorical_mixture import CategoricalMixture as CategoricalMixture
     from mixfast.estimators.dirichlet_multinomial_mixture import (

@@ -255,7 +255,10 @@ cdef int start_from_labels(em_t *em, const int64_t *labels, int n_passes, uint32
     cdef pass_t *p = em.p
     cdef Py_ssize_t n_rows, n_unlabelled
     cdef labels_t known = share_rows(p, labels)
-    cdef int code, n_threads = p.n_threads
+    cdef int n_threads = p.n_threads
+    cdef int code = gather_common_of_prior(p)  # of all rows, with labels or without
+    if code != 0:
+        return code
     if order == NULL or known.own < 1:
         return start_em(em, labelled, &known, n_passes)
     n_rows = p.rows.n_rows

@@ -13,7 +13,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import _num_samples
 
 from mixfast.batches.fit_many import fit_many
-from mixfast.estimators._base import BaseMixture, check_mixture
+from mixfast.estimators._likelihood import LikelihoodMixture, check_comparable
 from mixfast.families.rounding import rounded_rows
 from mixfast.read_only import frozen
 from mixfast.row_data import check_names, rows_with, separated, take_data
@@ -40,8 +40,8 @@ class BootstrapLRT:
 
     statistic: float
     bootstrap_statistics: np.ndarray
-    null: BaseMixture
-    alternative: BaseMixture
+    null: LikelihoodMixture
+    alternative: LikelihoodMixture
 
     @property
     def p_value(self):
@@ -112,7 +112,7 @@ def bootstrap_lrt(
     >>> bootstrap_lrt(X, GaussianMixture(), 1, n_bootstrap=19, random_state=0).p_value
     0.05
     """
-    check_mixture(estimator)
+    check_comparable(estimator)
     for name, number in (("n_components", n_components), ("n_bootstrap", n_bootstrap)):
         if not isinstance(number, Integral) or number < 1:
             raise ValueError(f"{name}={number!r} should be an integer of at least 1")

@@ -19,7 +19,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import InvalidParameterError
 from sklearn.utils.validation import _num_samples
 
-from mixfast.estimators._base import BaseMixture, check_criterion, check_mixture
+from mixfast.estimators._likelihood import LikelihoodMixture, check_comparable, check_criterion
 from mixfast.families.family import is_sparse
 from mixfast.hierarchy import Hierarchy
 from mixfast.row_data import rows_with, separated
@@ -73,7 +73,7 @@ class Criterion(NamedTuple):
 
     label: str
     decimals: int
-    evaluate: Callable[[BaseMixture, Data, object, list], float]
+    evaluate: Callable[[LikelihoodMixture, Data, object, list], float]
 
 
 def _heldout(model, data, n_effective, folds):
@@ -112,7 +112,7 @@ ALWAYS = ("bic", "aic", "icl")
 def _scores(model, data, n_effective):
     """Those of `ALWAYS`; by the methods of these names where a class of the user's has its own."""
     cls = type(model)
-    if all(getattr(cls, name) is getattr(BaseMixture, name) for name in (*ALWAYS, "score_samples")):
+    if all(getattr(cls, name) is getattr(LikelihoodMixture, name) for name in (*ALWAYS, "score_samples")):
         return data.given_to(model._criteria, n_effective=n_effective)
     return {name: CRITERIA[name].evaluate(model, data, n_effective, []) for name in ALWAYS}
 
@@ -221,7 +221,7 @@ class Cell(NamedTuple):
     """
 
     params: dict
-    model: BaseMixture | None
+    model: LikelihoodMixture | None
     start: str
     scores: dict
     failure: str
@@ -258,7 +258,7 @@ class Cell(NamedTuple):
 class Search(NamedTuple):
     """What the cells of a grid have in common."""
 
-    estimator: BaseMixture
+    estimator: LikelihoodMixture
     data: Data
     criteria: tuple
     folds: list
@@ -432,7 +432,7 @@ def select(
     {'n_components': 2, 'covariance_type': 'tied'}
     >>> labels = chosen.best_.predict(X)
     """
-    check_mixture(estimator)
+    check_comparable(estimator)
     check_criterion(estimator, criterion)
     if isinstance(n_folds, bool) or not isinstance(n_folds, Integral) or n_folds < 2:
         raise ValueError(f"n_folds={n_folds!r} should be an integer of at least 2")

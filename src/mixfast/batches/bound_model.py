@@ -41,6 +41,10 @@ class BoundModel:
             return np.ones(len(problems), dtype=bool)
         return have_missing(problems) if self.estimator._accepts_missing else np.zeros(len(problems), dtype=bool)
 
+    def predicted_alone(self):
+        """Which of `METHODS` estimators compute, one by one: densities that are not those of the family's pass."""
+        return () if self.estimator._scores_by_its_family else ("log_norm",)
+
     def _has_methods_of_its_own(self):
         """Whether a subclass outside mixfast fits or predicts in its own way, which compiled code cannot know."""
         cls = type(self.estimator)
@@ -52,6 +56,11 @@ class BoundModel:
         """Whether rows are fitted in units of their own, which are not those of other structures."""
         units = self.estimator._units(self.family, np.zeros((1, self.n_features)), None)
         return not isinstance(units, DataUnits)
+
+    def has_given_prior(self):
+        """Whether the family has to know the units of rows that have some of their own."""
+        units = self.estimator._units(self.family, np.zeros((1, self.n_features)), None)
+        return self.estimator._given_prior(self.family, units, self.n_features) is not self.family
 
     @cached_property
     def given_start(self):

@@ -16,7 +16,7 @@ from mixfast.batches.plan import N_FOLDS, grid_of, make_plan, seeds_of
 from mixfast.batches.problems import Problems, part_of, read_problems, some_of, with_status_of_weights
 from mixfast.batches.result import BatchResult, is_usable
 from mixfast.engine._rows import Rows
-from mixfast.estimators._base import check_criterion, check_mixture
+from mixfast.estimators._likelihood import check_comparable, check_criterion, check_mixture
 from mixfast.estimators._parameters import unfitted_copy
 from mixfast.fitting import plan_of
 from mixfast.row_data import check_names, rows_with, separated
@@ -127,6 +127,8 @@ def fit_many(
     check_names("fit_many", estimator, row_data)
     n_threads = resolve_threads(n_threads)
     template, points = grid_of(estimator, n_components, covariance_type)
+    if len(points) > 1:
+        check_comparable(estimator)
     problems, template = read_problems(problems, template, sample_weight, row_data)
     seeds = seeds_of(estimator, seeds, random_state, len(problems))
     plan = make_plan(problems, template, points, criterion, keep == "all", allow_spurious, n_effective, seeds)
@@ -367,7 +369,9 @@ def _fit_compiled(problems, plan, found, n_threads, report):
         if is_usable(found.status[i, 0]):
             params = found.params[i, 0, : model.layout.size]
             params[...] = model.layout.pack(own.leave(model.layout.view(params)))
-            found.lower_bounds[i, 0] -= own.log_volume
+            weights = problems.weights_of(i)
+            total = np.diff(problems.offsets)[i] if weights is None else weights.sum()
+            found.lower_bounds[i, 0] -= model.estimator._volume(own, total)
 
 
 def _are_narrow(problems, models):

@@ -140,9 +140,10 @@ def _n_effective(problems, n_effective):
 
 
 def _need_estimators(problems, bound_models):
-    """Which problems `_batch.pyx` does not fit, a mask: units want one structure for all, and a start in the same."""
+    """Which problems `_batch.pyx` does not fit, a mask: units want one structure for all, and a start or a prior in the
+    same."""
     if any(model.has_units() for model in bound_models) and (
-        len(bound_models) > 1 or bound_models[0].given_start is not None
+        len(bound_models) > 1 or bound_models[0].given_start is not None or bound_models[0].has_given_prior()
     ):
         return np.ones(len(problems), dtype=bool)
     return np.any([model.needs_estimator(problems) for model in bound_models], axis=0)

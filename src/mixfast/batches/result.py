@@ -15,7 +15,8 @@ from mixfast.batches.bound_model import METHODS, BoundModel
 from mixfast.batches.problems import gather_problems, not_finite, only_of, outside_domain, with_prepared_rows
 from mixfast.engine._fit import Fit
 from mixfast.engine._rows import Rows
-from mixfast.estimators._base import CRITERIA, BaseMixture
+from mixfast.estimators._base import BaseMixture
+from mixfast.estimators._likelihood import CRITERIA
 from mixfast.estimators._parameters import unfitted_copy
 from mixfast.families.domains import DISTRIBUTION, check_domain
 from mixfast.families.rounding import rounded_above_zero, rounded_finite
@@ -93,7 +94,7 @@ class BatchResult:
         self.status = np.where(fails, status | Status.NOT_FINITE, status).astype(np.int32)
         bad = fails | np.isnan(weights[:, 0])
         weights[bad] = self._params[bad] = np.nan
-        self._weights, self.weights = weights, rounded_above_zero(weights, self.dtype)
+        self._mixing, self.weights = weights, self._rounded_weights(weights)
         self.lower_bound = rounded_finite(np.where(bad, np.nan, lower_bound), self.dtype)
 
     def __setattr__(self, name, value):
@@ -139,7 +140,7 @@ class BatchResult:
 
     @property
     def has_parameters(self):
-        return frozen(~np.isnan(self._weights[:, 0]), copy=False)
+        return frozen(~np.isnan(self._mixing[:, 0]), copy=False)
 
     def __getattr__(self, name):
         if name.startswith("_") or name not in self._bound_models[0].layout.record._fields:
@@ -148,14 +149,24 @@ class BatchResult:
         shapes = [model.layout.shapes[field] for model in self._bound_models]
         if len({shape[1:] for shape in shapes}) > 1:
             raise AttributeError(f"{name} has another shape for each covariance_type: take result[i].{name}_")
-        padded = np.full((len(self), max(shape[0] for shape in shapes), *shapes[0][1:]), np.nan, dtype=self.dtype)
+        largest = max(shape[:1] for shape in shapes)  # () where a problem has one number
+        padded = np.full((len(self), *largest, *shapes[0][1:]), np.nan, dtype=self.dtype)
         for j, shape in enumerate(shapes):
             own, record = self._of_model(j)
-            padded[own, : shape[0]] = self._bound_models[j].family.rounded(record, self.dtype)[field]
+            padded[(own, *map(slice, shape[:1]))] = self._bound_models[j].family.rounded(record, self.dtype)[field]
         return frozen(padded, copy=False)
 
     def __dir__(self):
         return sorted([*super().__dir__(), *self._bound_models[0].layout.record._fields])
+
+    def _rounded_weights(self, mixing):
+        """The weights of components from the numbers of their proportions, in the precision of the data."""
+        weights = np.full(mixing.shape, np.nan)
+        for j in np.flatnonzero(np.bincount(self.chosen)):
+            own, model = self.chosen == j, self._bound_models[j]
+            rounded = model.estimator._rounded_mixing(mixing[own, : model.n_components], self.dtype)
+            weights[own, : model.n_components] = model.estimator._weights_of(rounded)
+        return rounded_above_zero(weights, self.dtype)
 
     def _put_in_order(self, weights):
         """Components in the order that the estimator says: as `BaseMixture._finish`."""
@@ -182,7 +193,8 @@ class BatchResult:
         for j, model in enumerate(self._bound_models):
             own, record = self._of_model(j)
             usable = self.has_parameters[own]
-            check_domain("weights", self._weights[own[usable], : model.n_components], DISTRIBUTION)
+            mixing = self._mixing[own[usable], : model.n_components]
+            check_domain("weights", model.estimator._weights_of(mixing), DISTRIBUTION)
             rounded = model.family.rounded(
                 record._replace(**{k: a[usable] for k, a in record._asdict().items()}), self.dtype
             )
@@ -203,14 +215,14 @@ class BatchResult:
             raise TypeError(f"a problem is an integer, got {i!r}")
         if not -len(self) <= i < len(self):
             raise IndexError(f"problem {i} of {len(self)}")
-        if np.isnan(self._weights[i, 0]):
+        if np.isnan(self._mixing[i, 0]):
             raise ValueError(f"problem {i} has no parameters: its status is {Status(int(self.status[i]))}")
         model = self._bound_models[self.chosen[i]]
         estimator = unfitted_copy(model.estimator if column_names is None else model.estimator._by_name(column_names))
         estimator.random_state = int(self.seeds[i])
         status = Status(int(self.status[i]))
         fit = Fit(
-            self._weights[i, : model.n_components],
+            self._mixing[i, : model.n_components],
             self._params[i, : model.layout.size].copy(),  # the estimator keeps it
             lower_bounds=[self.lower_bound[i]] if self.n_iter[i] else [],
             lower_bound=self.lower_bound[i],
@@ -371,7 +383,7 @@ class BatchResult:
     def _fits(self):
         """The arrays that differ between models, by the names of the constructor."""
         fields = ("lower_bound", "n_iter", "status", "criteria", "chosen")
-        return {"weights": self._weights, "params": self._params} | {name: getattr(self, name) for name in fields}
+        return {"weights": self._mixing, "params": self._params} | {name: getattr(self, name) for name in fields}
 
     # ---- predictions ----
 
@@ -501,7 +513,8 @@ class BatchResult:
 
     def _evaluate(self, problems, n_threads, name, values, widths):
         """Fill the values, of which each row of problem i has widths[i]."""
-        alone, n_values = self._bound_models[0].needs_estimator(problems), np.diff(problems.offsets) * widths
+        alone = self._bound_models[0].needs_estimator(problems) | (name in self._bound_models[0].predicted_alone())
+        n_values = np.diff(problems.offsets) * widths
         ends = np.cumsum(n_values)
         for i in np.flatnonzero(alone & (n_values > 0)):
             rows, data = separated(problems.rows_of(i))
@@ -517,9 +530,11 @@ class BatchResult:
 
     def _evaluate_compiled(self, problems, n_threads, name, values):
         # as an estimator has them: rounded to the precision of the data
-        rounded = np.full(self._params.shape, np.nan)
+        rounded, mixing = np.full(self._params.shape, np.nan), np.full(self._mixing.shape, np.nan)
         for j, model in enumerate(self._bound_models):
             own, record = self._of_model(j)
+            its_mixing = self._mixing[own, : model.n_components]
+            mixing[own, : model.n_components] = model.estimator._rounded_mixing(its_mixing, self.dtype)
             sizes = np.diff(model.layout.offsets)
             arrays = zip(model.family.rounded(record, self.dtype), sizes, strict=True)
             rounded[own, : model.layout.size] = np.concatenate(
@@ -536,7 +551,7 @@ class BatchResult:
             problems.offsets,
             [model.bind(encoded) for model in bound],
             np.where(self.has_parameters, self.chosen, -1).astype(np.int32),
-            self.weights.astype(np.float64),
+            mixing,
             rounded,
             n_threads=resolve_threads(n_threads),
             **{name: computed},

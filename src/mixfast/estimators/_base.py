@@ -7,7 +7,6 @@ Nothing here knows a family: a subclass says which one it is (`_family`), how it
 from __future__ import annotations
 
 import inspect
-import math
 from abc import abstractmethod
 from numbers import Real
 from typing import NamedTuple
@@ -32,7 +31,6 @@ from mixfast.estimators._constraints import WholeNumber
 from mixfast.estimators._density import DensityEstimator, fitting, of_rows
 from mixfast.estimators._domain import first_outside
 from mixfast.estimators._rows import read_rows
-from mixfast.estimators._statistics import FromStatistics
 from mixfast.families.domains import DISTRIBUTION, check_domain
 from mixfast.families.rounding import rounded_above_zero, rounded_finite
 from mixfast.fitting import bind_model, fingerprint, plan_of
@@ -43,7 +41,7 @@ from mixfast.row_data import rows_with, separated
 from mixfast.status import Status
 from mixfast.tables import canonical, feature_names
 from mixfast.units import DataUnits
-from mixfast.weights import counted_rows, observed, weighted_sum
+from mixfast.weights import counted_rows
 
 #: What a fit warns of, in this order.
 WARNINGS = {
@@ -88,34 +86,7 @@ def has_nan(values):
     return bool(np.isnan(values).any())
 
 
-def check_mixture(estimator):
-    """Raises TypeError where the estimator is no mixture with a likelihood, such as several can be compared by."""
-    if isinstance(estimator, BaseMixture):
-        return
-    if isinstance(estimator, DensityEstimator):
-        raise TypeError(
-            f"estimator={estimator!r} finds the number of clusters itself and has no likelihood to compare: call its "
-            "own method fit"
-        )
-    raise TypeError(f"estimator={estimator!r} should be a mixture of mixfast, such as GaussianMixture(2)")
-
-
-#: What several mixtures of the same rows can be compared by, the lower the better; all but the last are methods.
-CRITERIA = ("bic", "aic", "icl", "laplace", "heldout")
-
-
-def check_criterion(estimator, criterion):
-    """Raises ValueError where fits of the estimator cannot be compared so."""
-    if criterion not in CRITERIA:
-        raise ValueError(f"criterion={criterion!r} should be one of {', '.join(map(repr, CRITERIA))}")
-    if criterion == "laplace" and not hasattr(estimator, criterion):
-        raise ValueError(
-            "criterion='laplace' is a method of DirichletMultinomialMixture, which "
-            f"{type(estimator).__name__} has not: take 'bic', 'aic', 'icl' or 'heldout'"
-        )
-
-
-class BaseMixture(FromStatistics, DensityEstimator):
+class BaseMixture(DensityEstimator):
     """Base of the mixture estimators."""
 
     _parameter_constraints: dict = {
@@ -154,6 +125,9 @@ class BaseMixture(FromStatistics, DensityEstimator):
     #: Whether columns are looked up by their names, whatever these are.
     _looks_up_names: bool = False
 
+    #: Whether `score_samples` is what a pass of the family over the rows finds.
+    _scores_by_its_family: bool = True
+
     #: Parameters of the constructor that say what the fitted parameters are; a warm start needs them as they were.
     _structural: tuple[str, ...] = ()
 
@@ -179,6 +153,31 @@ class BaseMixture(FromStatistics, DensityEstimator):
                 "that stay as they are have no prior. Set one of them to None."
             )
         return FixedWeights(self.weights, self.n_components)
+
+    def _weights_of(self, mixing):
+        """Weights, float64, from the numbers of the proportions, which may have more dimensions in front: these are the
+        weights, for most."""
+        return mixing
+
+    def _publish_mixing(self, mixing, dtype):
+        """Set the fitted attributes of the proportions from their numbers, float64."""
+        self.weights_ = rounded_above_zero(mixing, dtype)
+
+    def _rounded_mixing(self, mixing, dtype):
+        """What `_mixing` gives after `_publish_mixing`; there may be more dimensions in front."""
+        return rounded_above_zero(mixing, dtype).astype(np.float64)
+
+    def _mixing(self):
+        """What `_publish_mixing` was given, from the fitted attributes."""
+        return np.asarray(self.weights_, dtype=np.float64)
+
+    def _volume(self, units, total_weight):
+        """What the lower bound loses to the units that rows are fitted in."""
+        return units.log_volume
+
+    def _given_prior(self, family, units, n_features):
+        """The family with what the user said of it in units of the data in those that rows are fitted in."""
+        return family
 
     @abstractmethod
     def _publish(self, params, dtype):
@@ -335,21 +334,22 @@ class BaseMixture(FromStatistics, DensityEstimator):
         family = self._family()
         rows, data = separated(X)
         units = self._units(family, rows, sample_weight)
-        encoded = family.encode(rows_with(units.rows(rows), data))
+        encoded = self._given_prior(family, units, X.shape[1]).encode(rows_with(units.rows(rows), data))
         layout = encoded.family.params_layout(self.n_components, X.shape[1])
-        best = self._search(X, sample_weight, init_params, units, encoded, layout)
+        volume = self._volume(units, X.shape[0] if sample_weight is None else sample_weight.sum())
+        best = self._search(X, sample_weight, init_params, units, volume, encoded, layout)
         fitted = layout.view(best.params)
         left = units.leave(fitted)
         best = best._replace(
             params=best.params if left is fitted else layout.pack(left),  # units of the data: nothing to copy
-            lower_bound=best.lower_bound - units.log_volume,
-            lower_bounds=[bound - units.log_volume for bound in best.lower_bounds],
+            lower_bound=best.lower_bound - volume,
+            lower_bounds=[bound - volume for bound in best.lower_bounds],
         )
         self._finish(best, layout, X.dtype)
         self._learn_row_data(data)
         self._learn_design(rows, sample_weight)
 
-    def _search(self, X, sample_weight, init_params, units, encoded, layout):
+    def _search(self, X, sample_weight, init_params, units, volume, encoded, layout):
         """The best start. What passes work in, ten times the parameters and more, is gone when this returns."""
         rows = Rows(encoded.rows, sample_weight, encoded.base)
         options = {"traces": True}
@@ -358,7 +358,7 @@ class BaseMixture(FromStatistics, DensityEstimator):
             given = self._warm_state(layout, units)
             options |= {"n_init": 1, "policy": "all"}
             if vars(self).get("_fitted_rows") == which:  # the bound of other rows says nothing about these
-                options["before"] = float(self.lower_bound_) + units.log_volume
+                options["before"] = float(self.lower_bound_) + volume
         else:
             given = self._given_start(X.shape[1], units)
         seeding_rows = rows
@@ -371,7 +371,7 @@ class BaseMixture(FromStatistics, DensityEstimator):
         dtype = self._kernel_dtype(encoded.family, X.dtype)
         model = bind_model(encoded, seeding_rows.X, self.n_components, X.shape[1], dtype, self._proportions(), given)
         plan = plan_of(self, init_params, encoded.rows, **options)
-        monitor = Monitor(self.verbose, self.verbose_interval, units.log_volume) if self.verbose else None
+        monitor = Monitor(self.verbose, self.verbose_interval, volume) if self.verbose else None
         best = fit_rows(rows, seeding_rows, model, plan, self._seed(), resolve_threads(self.n_threads), monitor)
         if best.fails:
             self._raise_failure(best, X.dtype)
@@ -435,12 +435,12 @@ class BaseMixture(FromStatistics, DensityEstimator):
 
     def _finish(self, best, layout, dtype, reorders=True):
         """Publish the best start and warn of what its status says."""
-        self.weights_ = rounded_above_zero(best.weights, dtype)
+        self._publish_mixing(best.weights, dtype)
         self._publish(layout.view(best.params), dtype)
         if self.canonical_order and reorders:
             # of what was published: rounding to float32 makes equals
             order = self._family().canonical_order(self._collect())
-            self.weights_ = self.weights_[order]
+            self._publish_mixing(best.weights[order], dtype)
             self._publish(self._family().reorder(layout.view(best.params), order), dtype)
         if not all(np.all(np.isfinite(array)) for array in self._collect()):  # in the precision of the data
             raise self._status_error(Status.NOT_FINITE, dtype)
@@ -617,10 +617,10 @@ class BaseMixture(FromStatistics, DensityEstimator):
             check_domain(f"{name}_", np.asarray(array), domains.get(name, ()))
 
     def _packed_state(self, layout):
-        """Weights and parameters, which may have been assigned; raises ValueError where they make no mixture."""
-        weights, params = np.asarray(self.weights_, dtype=np.float64), layout.pack(self._collect())
+        """Numbers of the proportions and parameters, which may have been assigned; ValueError where they make no
+        mixture."""
         self._check_assigned()
-        return weights, params
+        return self._mixing(), layout.pack(self._collect())
 
     def _check_ready(self):
         """Raises where there is no model, or it is not what the parameters say."""
@@ -630,22 +630,32 @@ class BaseMixture(FromStatistics, DensityEstimator):
         except ValueError as error:
             raise ValueError(f"{error}: fit again, or set the parameter back") from None
 
+    def _proportions_of_predictions(self):
+        """What makes log weights of `_mixing`; None where these are the weights."""
+        return None
+
     def _pass_over(self, X):
         """A pass over X at the fitted parameters, and the dtype that results should have."""
         self._check_ready()
         X = self._read_rows(X, reset=False)
-        weights = np.asarray(self.weights_, dtype=np.float64)
         encoded = self._family().encode(X)
-        out_dtype = np.result_type(X.dtype, np.asarray(self.weights_).dtype)
-        dtype = self._kernel_dtype(encoded.family, out_dtype)
+        state = self._packed_state(encoded.family.params_layout(len(self.weights_), X.shape[1]))
+        return self._pass_at(encoded, X.dtype, len(self.weights_), state, self._proportions_of_predictions())
+
+    def _pass_at(self, encoded, dtype, n_components, state, proportions=None):
+        """A pass over encoded rows of X, which has this dtype, and the dtype that results should have."""
+        out_dtype = np.result_type(dtype, np.asarray(self.weights_).dtype)
         rows = Rows(encoded.rows, base=encoded.base)
-        p = Pass(encoded.bind(len(weights), dtype), rows, resolve_threads(self.n_threads))
-        p.set_state(*self._packed_state(encoded.family.params_layout(len(weights), X.shape[1])))
+        capsule = encoded.bind(n_components, self._kernel_dtype(encoded.family, out_dtype))
+        p = Pass(capsule, rows, resolve_threads(self.n_threads), proportions=proportions)
+        p.set_state(*state)
         return p, out_dtype
 
-    def _evaluate(self, X, log_norm=False, labels=False, resp=False, largest=False):
+    def _evaluate(self, X, **asked):
         """One pass over X at the fitted parameters."""
-        p, out_dtype = self._pass_over(X)
+        return self._evaluate_pass(*self._pass_over(X), **asked)
+
+    def _evaluate_pass(self, p, out_dtype, log_norm=False, labels=False, resp=False, largest=False):
         n_samples, dtype = p.rows.X.shape[0], p.dtype
         out = Evaluation(
             np.empty(n_samples, dtype) if log_norm else None,
@@ -744,85 +754,6 @@ class BaseMixture(FromStatistics, DensityEstimator):
         out = np.empty((p.rows.X.shape[0], p.n_components), p.dtype)
         evaluate_components(p, out)
         return rounded_finite(out, out_dtype)
-
-    def _n_parameters(self):
-        n_components = len(self.weights_)
-        own = self._family().n_parameters(n_components, self._n_fitted_features())
-        return own + self._proportions().n_parameters(n_components)
-
-    @of_rows
-    def bic(self, X, sample_weight=None, n_effective=None, **row_data):
-        """Bayesian information criterion, -2 log-likelihood + n_parameters log(n); the lower the better.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-        sample_weight : array-like of shape (n_samples,), default=None
-            How often each row counts; rows of weight 0 are not looked at.
-        n_effective : {'sum', 'kish'} or float, default=None
-            The number n of independent rows that the weights stand for:
-
-            - 'sum': the sum of the weights, right where they count rows;
-            - 'kish': (sum w)^2 / sum w^2, for weights that are only relative, such as those of a survey: n_samples
-              where all are equal, less the more unequal they are. Kish, "Survey Sampling" (1965), section 11.7;
-            - a number of at least 1;
-            - None: 'sum', with a warning where that is more than 3 times n_samples, or less than a third.
-
-            The criterion is that of weights scaled to the sum n: -2 (n / sum w) sum_i w_i log p(x_i) + n_parameters
-            log(n), the pseudo-likelihood of Lumley & Scott, "AIC and BIC for modeling with complex survey data",
-            Journal of Survey Statistics and Methodology 3 (2015), doi:10.1093/jssam/smu021, with n for their sample
-            size. Multiplying all weights by a number so changes it for 'sum' alone.
-        **row_data
-            As in `fit`.
-
-        Returns
-        -------
-        bic : float
-
-        Warns
-        -----
-        UserWarning
-            Where the weights' sum is far from the number of rows and `n_effective` is None.
-        """
-        total, weight = self._log_likelihood(*observed(rows_with(X, row_data), sample_weight, n_effective))
-        return self._penalised(total, weight)["bic"]
-
-    @of_rows
-    def aic(self, X, sample_weight=None, n_effective=None, **row_data):
-        """Akaike information criterion, -2 log-likelihood + 2 n_parameters; the lower the better.
-
-        Parameters and return as in `bic`.
-        """
-        total, weight = self._log_likelihood(*observed(rows_with(X, row_data), sample_weight, n_effective))
-        return self._penalised(total, weight)["aic"]
-
-    @of_rows
-    def icl(self, X, sample_weight=None, n_effective=None, **row_data):
-        """Integrated completed likelihood, BIC - 2 sum_i log max_k resp_ik; the lower the better.
-
-        BIC with a penalty for rows whose component is in doubt: Biernacki, Celeux & Govaert, IEEE PAMI 22 (2000),
-        doi:10.1109/34.865189, with the most likely labels as in R's mclust (which has the opposite sign).
-
-        Parameters and return as in `bic`.
-        """
-        return self._criteria(X, sample_weight, n_effective, **row_data)["icl"]
-
-    def _criteria(self, X, sample_weight, n_effective, **row_data):
-        """BIC, AIC and ICL by their names, from one pass over the rows."""
-        X, sample_weight = observed(rows_with(X, row_data), sample_weight, n_effective)
-        result = self._evaluate(X, log_norm=True, labels=True, largest=True)
-        doubt = np.log(result.largest.astype(np.float64))
-        (total, weight), (in_doubt, _) = (weighted_sum(values, sample_weight) for values in (result.log_norm, doubt))
-        found = self._penalised(total, weight)
-        return found | {"icl": found["bic"] - 2 * in_doubt}
-
-    def _penalised(self, log_likelihood, weight):
-        """BIC and AIC by their names, of rows that count for so many."""
-        n_parameters = self._n_parameters()
-        return {
-            "bic": -2 * log_likelihood + n_parameters * math.log(weight),
-            "aic": -2 * log_likelihood + 2 * n_parameters,
-        }
 
     def sample(self, n_samples=1, random_state=None):
         """Draw rows from the fitted model.

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from sklearn.utils import check_array
 
-from mixfast.estimators._base import BaseMixture
 from mixfast.estimators._domain import check_counts
 from mixfast.estimators._given import numbers
+from mixfast.estimators._likelihood import LikelihoodMixture
 from mixfast.families.counts import row_totals
 from mixfast.families.domains import COUNT, DISTRIBUTION, check_domain
 
@@ -102,7 +102,7 @@ class GivenTotals:
         return totals.astype(np.int64)
 
 
-class GivenTotalsMixture(GivenTotals, BaseMixture):
+class GivenTotalsMixture(GivenTotals, LikelihoodMixture):
     """Base of those that are fitted by EM."""
 
     _accepts_sparse = "csr"

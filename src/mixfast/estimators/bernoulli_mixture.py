@@ -8,13 +8,13 @@ import numpy as np
 import scipy.sparse
 from sklearn.utils._param_validation import Interval
 
-from mixfast.estimators._base import BaseMixture
 from mixfast.estimators._domain import first_outside
 from mixfast.estimators._given import model_of
+from mixfast.estimators._likelihood import LikelihoodMixture
 from mixfast.families.bernoulli import Bernoulli, BernoulliParams
 
 
-class BernoulliMixture(BaseMixture):
+class BernoulliMixture(LikelihoodMixture):
     """Mixture of Bernoulli distributions, fitted by EM; also known as latent class analysis of binary items.
 
     The probability of a row of zeros and ones is sum_k weights_k prod_j p_kj^x_j (1 - p_kj)^(1 - x_j). Entries that
@@ -68,7 +68,7 @@ class BernoulliMixture(BaseMixture):
     """
 
     _parameter_constraints: dict = {
-        **BaseMixture._parameter_constraints,
+        **LikelihoodMixture._parameter_constraints,
         "alpha": [Interval(Real, 0.0, None, closed="left")],
         "binarize": [None, Interval(Real, None, None, closed="neither")],
     }

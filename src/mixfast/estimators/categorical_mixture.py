@@ -8,15 +8,15 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from mixfast.estimators._base import BaseMixture
 from mixfast.estimators._categories import Columns, categories_of, check_categories, codes_of, decode
 from mixfast.estimators._given import check_weights, finish_given, numbers, precision_of
+from mixfast.estimators._likelihood import LikelihoodMixture
 from mixfast.estimators._rows import check_names
 from mixfast.families.categorical import Categorical, CategoricalParams
 from mixfast.families.domains import DISTRIBUTION, check_domain
 
 
-class CategoricalMixture(BaseMixture):
+class CategoricalMixture(LikelihoodMixture):
     """Mixture of categorical distributions, fitted by EM; also known as latent class analysis.
 
     The probability of a row is sum_k weights_k prod_j p_kj(x_j), over the columns j whose answer is known: within a
@@ -84,7 +84,7 @@ class CategoricalMixture(BaseMixture):
     """
 
     _parameter_constraints: dict = {
-        **BaseMixture._parameter_constraints,
+        **LikelihoodMixture._parameter_constraints,
         "alpha": [Interval(Real, 0.0, None, closed="left")],
         "categories": [StrOptions({"auto"}), list, tuple, np.ndarray],
         "unseen": [StrOptions({"error", "missing"})],

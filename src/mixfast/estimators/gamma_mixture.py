@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from mixfast.estimators._base import BaseMixture
 from mixfast.estimators._domain import first_outside
 from mixfast.estimators._given import model_of
+from mixfast.estimators._likelihood import LikelihoodMixture
 from mixfast.families.gamma import Exponential, ExponentialParams, Gamma, GammaParams
 
 
-class _PositiveMixture(BaseMixture):
+class _PositiveMixture(LikelihoodMixture):
     """What both have in common: the parameters of the constructor."""
 
     def __init__(

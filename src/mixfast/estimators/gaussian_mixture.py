@@ -5,10 +5,11 @@ from __future__ import annotations
 from sklearn.utils._param_validation import StrOptions
 
 from mixfast.estimators._elliptical import EllipticalMixture
+from mixfast.estimators._likelihood import LikelihoodMixture
 from mixfast.families.gaussian import STRUCTURES
 
 
-class GaussianMixture(EllipticalMixture):
+class GaussianMixture(EllipticalMixture, LikelihoodMixture):
     """Mixture of Gaussians, fitted by EM: a drop-in for scikit-learn's class of the same name.
 
     The density of a row is sum_k weights_k N(x; means_k, covariances_k). From the same start each iteration gives

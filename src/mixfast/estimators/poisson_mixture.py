@@ -8,14 +8,14 @@ import numpy as np
 from sklearn.utils._param_validation import Interval
 
 from mixfast._warnings import warn
-from mixfast.estimators._base import BaseMixture
 from mixfast.estimators._domain import check_counts
 from mixfast.estimators._given import model_of
+from mixfast.estimators._likelihood import LikelihoodMixture
 from mixfast.families.poisson import Poisson, PoissonParams
 from mixfast.row_data import check_positive
 
 
-class PoissonMixture(BaseMixture):
+class PoissonMixture(LikelihoodMixture):
     """Mixture of Poisson distributions, fitted by EM: soft clusters of counts.
 
     The probability of a row of counts x with exposure e is sum_k weights_k prod_j Poisson(x_j; e rates_kj). The
@@ -80,7 +80,7 @@ class PoissonMixture(BaseMixture):
     """
 
     _parameter_constraints: dict = {
-        **BaseMixture._parameter_constraints,
+        **LikelihoodMixture._parameter_constraints,
         "alpha": [Interval(Real, 0.0, None, closed="left")],
         "beta": [Interval(Real, 0.0, None, closed="left")],
     }
@@ -89,7 +89,7 @@ class PoissonMixture(BaseMixture):
 
     _row_data: dict = {"exposure": check_positive}
 
-    _attribute_constraints: dict = {**BaseMixture._attribute_constraints, "is_exposed_": ["boolean"]}
+    _attribute_constraints: dict = {**LikelihoodMixture._attribute_constraints, "is_exposed_": ["boolean"]}
 
     def __init__(
         self,

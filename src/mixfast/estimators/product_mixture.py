@@ -12,10 +12,10 @@ from sklearn.base import clone
 from sklearn.utils import get_tags
 from sklearn.utils._param_validation import InvalidParameterError
 
-from mixfast.estimators._base import BaseMixture
 from mixfast.estimators._categories import Columns, categories_of, decode
 from mixfast.estimators._constraints import WholeNumber
 from mixfast.estimators._given import check_column_names, check_weights, finish_given, precision_of
+from mixfast.estimators._likelihood import LikelihoodMixture
 from mixfast.estimators._rows import check_names
 from mixfast.families.product import Product
 from mixfast.parts import Categorical, Part
@@ -30,7 +30,7 @@ class Group(NamedTuple):
     part: Part
 
 
-class ProductMixture(BaseMixture):
+class ProductMixture(LikelihoodMixture):
     """Mixture for tables of mixed types, fitted by EM: within a component, groups of columns are independent, each with
     a distribution of its own.
 
@@ -95,7 +95,7 @@ class ProductMixture(BaseMixture):
     [1.25, 7.25]
     """
 
-    _parameter_constraints: dict = {**BaseMixture._parameter_constraints, "parts": [list, tuple]}
+    _parameter_constraints: dict = {**LikelihoodMixture._parameter_constraints, "parts": [list, tuple]}
 
     _looks_up_names = True
 
@@ -296,7 +296,7 @@ class ProductMixture(BaseMixture):
         names = [group.name for group in self._groups(self._column_names())]
         if not isinstance(self.components_, dict) or list(self.components_) != names:
             raise ValueError(f"components_ should be a dict with the parts {names}")
-        if not all(isinstance(own, BaseMixture) for own in self.components_.values()):
+        if not all(isinstance(own, LikelihoodMixture) for own in self.components_.values()):
             raise ValueError("components_ holds what is no mixture")
         if not isinstance(self.columns_, list):
             raise ValueError(f"columns_ should be a list, got {self.columns_!r}")

@@ -7,10 +7,11 @@ from numbers import Real
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from mixfast.estimators._elliptical import EllipticalMixture
+from mixfast.estimators._likelihood import LikelihoodMixture
 from mixfast.families.student_t import DEGREES, DEGREES_LIMITS, STRUCTURES, GivenDegrees
 
 
-class StudentTMixture(EllipticalMixture):
+class StudentTMixture(EllipticalMixture, LikelihoodMixture):
     """Mixture of multivariate Student-t distributions, fitted by maximum likelihood: heavy tails, outliers.
 
     The density of a row x of d columns is sum_k weights_k t(x; means_k, covariances_k, n_k) with

@@ -6,8 +6,8 @@ import numpy as np
 import scipy.sparse
 from sklearn.utils._param_validation import StrOptions
 
-from mixfast.estimators._base import BaseMixture
 from mixfast.estimators._given import model_of
+from mixfast.estimators._likelihood import LikelihoodMixture
 from mixfast.families.counts import row_sums
 from mixfast.families.von_mises_fisher import CONCENTRATIONS, VonMisesFisherParams
 
@@ -15,7 +15,7 @@ from mixfast.families.von_mises_fisher import CONCENTRATIONS, VonMisesFisherPara
 NORM_TOLERANCE = 1e-5
 
 
-class VonMisesFisherMixture(BaseMixture):
+class VonMisesFisherMixture(LikelihoodMixture):
     """Mixture of von Mises-Fisher distributions on the unit sphere, fitted by EM: for directions, and for texts and
     embeddings that are compared by cosines.
 
@@ -72,7 +72,7 @@ class VonMisesFisherMixture(BaseMixture):
     """
 
     _parameter_constraints: dict = {
-        **BaseMixture._parameter_constraints,
+        **LikelihoodMixture._parameter_constraints,
         "concentration_type": [StrOptions(set(CONCENTRATIONS))],
         "normalize": ["boolean"],
     }

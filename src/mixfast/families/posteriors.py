@@ -13,12 +13,14 @@ import numpy as np
 from mixfast.families import _gaussian_posterior
 from mixfast.families.domains import POSITIVE
 from mixfast.families.gaussian import CentredMoments, DiagonalGaussian, FullGaussian, SphericalGaussian, TiedGaussian
+from mixfast.families.product import Product
+from mixfast.families.student_t import DiagonalStudentT, FullStudentT, SphericalStudentT
 
 
 class GaussianPosteriorParams(NamedTuple):
     """means (K, d), covariances Psi / nu and precisions_cholesky as those of Gaussians, mean_precision kappa (K,),
-    degrees_of_freedom nu (K,), tied (1,); then the prior: mean_prior (d,), covariance_prior Psi0, of the shape of one
-    component's covariance, and its log-determinant (1,)."""
+    degrees_of_freedom nu (K,), tied (); then the prior: mean_prior (d,), covariance_prior Psi0, of the shape of
+    one component's covariance, and its log-determinant ()."""
 
     means: np.ndarray
     covariances: np.ndarray
@@ -30,6 +32,10 @@ class GaussianPosteriorParams(NamedTuple):
     prior_log_determinant: np.ndarray
 
 
+#: What the parameters of a posterior are beside those of Gaussians.
+OF_POSTERIORS = {"mean_precision": (POSITIVE,), "degrees_of_freedom": (POSITIVE,)}
+
+
 class GaussianPosterior:
     """What the structures share: the prior, beside what the Gaussian family of the structure is.
 
@@ -37,8 +43,8 @@ class GaussianPosterior:
     ----------
     kappa0 : float
         How many rows the prior's mean counts for.
-    nu0 : float
-        Degrees of freedom of the prior: more than n_features - 1, for variances more than 0.
+    nu0 : float or None
+        Degrees of freedom of the prior: more than n_features - 1, for variances more than 0. None is n_features.
     m0 : ndarray of shape (n_features,) or None
         The prior's mean; None is the mean of the rows of the fit.
     scale0 : ndarray or None
@@ -57,18 +63,15 @@ class GaussianPosterior:
         super().__init__(reg_covar)
         self.kappa0, self.nu0, self.m0, self.scale0, self.share = kappa0, nu0, m0, scale0, share
 
-    domains: dict = {"mean_precision": (POSITIVE,), "degrees_of_freedom": (POSITIVE,)}
-
     def param_shapes(self, n_components, n_features):
-        n_nu = 1 if self.one_precision else n_components
         shape = self.covariance_shape(1, n_features)
         return (
             *super().param_shapes(n_components, n_features),
             (n_components,),
-            (n_nu,),
+            () if self.one_precision else (n_components,),
             (n_features,),
             shape if self.one_precision else shape[1:],
-            (1,),
+            (),
         )
 
     #: Whether all components share one precision.
@@ -85,6 +88,58 @@ class GaussianPosterior:
         params.covariances[...] = params.precisions_cholesky[...] = self._unit(np.shape(centres)[1])
         return packed
 
+    def transformed(self, params, origin, scale, shift):
+        """The prior is that of shift + scale (x - origin) too."""
+        moved = super().transformed(params, origin, scale, shift)
+        covariance, _ = self._scaled(params.covariance_prior, np.ones(np.shape(params.covariance_prior)), scale)
+        n_numbers = self._n_logarithms(len(params.mean_prior))
+        return moved._replace(
+            mean_prior=shift + scale * (params.mean_prior - origin),
+            covariance_prior=covariance,
+            prior_log_determinant=params.prior_log_determinant + n_numbers * np.mean(np.log(scale)),
+        )
+
+    def predictive(self, params):
+        """(family, parameters) of the posterior predictive densities of the components and, after them, of a component
+        that has no rows yet.
+
+        Murphy, "Machine learning: a probabilistic perspective" (2012), 4.6.3.5; Bishop (2006), 10.81. For tied
+        covariances the precision is that of the posterior, which a new component shares.
+        """
+        alone = params.covariance_prior
+        more = {
+            "means": params.mean_prior,
+            "mean_precision": np.asarray(self.kappa0, dtype=np.float64),
+        }
+        if not self.one_precision:
+            nu0 = float(params.means.shape[1] if self.nu0 is None else self.nu0)
+            more |= {
+                "covariances": alone / nu0,
+                "precisions_cholesky": self.factor_covariances(alone[np.newaxis] / nu0)[0],
+                "degrees_of_freedom": np.asarray(nu0),
+            }
+        joined = {name: np.concatenate([getattr(params, name), own[np.newaxis]]) for name, own in more.items()}
+        return self._predictive(params._replace(**joined))
+
+    def in_units(self, units, n_features):
+        """The family whose prior is given in other units than the data's."""
+        layout = self.params_layout(1, n_features)
+        record = layout.view(np.ones(layout.size))
+        given = {"mean_prior": self.m0, "covariance_prior": self.scale0}
+        record = units.enter(record._replace(**{name: own for name, own in given.items() if own is not None}))
+        m0 = None if self.m0 is None else record.mean_prior
+        scale0 = None if self.scale0 is None else record.covariance_prior
+        return type(self)(self.kappa0, self.nu0, m0, scale0, self.share, self.reg_covar)
+
+    def log_determinant(self, covariance):
+        """Of one component's covariance, whatever its form: the sum of the logarithms of its numbers where these are
+        variances."""
+        return np.sum(np.log(covariance))
+
+    def _n_logarithms(self, n_features):
+        """By how much `log_determinant` of c^2 covariance is more, in units of log c."""
+        return 2 * n_features
+
     def bind(self, n_components, n_features, dtype, isa=None):
         flat = None if self.scale0 is None else np.ascontiguousarray(self.scale0, dtype=np.float64).reshape(-1)
         return self._bind(
@@ -94,22 +149,41 @@ class GaussianPosterior:
             isa,
             self.reg_covar,
             self.kappa0,
-            self.nu0,
+            n_features if self.nu0 is None else self.nu0,
             None if self.m0 is None else np.ascontiguousarray(self.m0, dtype=np.float64),
             flat,
             self.share,
         )
 
 
-class FullPosterior(GaussianPosterior, FullGaussian):
+class _MatrixPosterior(GaussianPosterior):
+    """Structures whose precisions are matrices."""
+
+    def log_determinant(self, covariance):
+        return np.linalg.slogdet(covariance)[1]
+
+    def _predictive(self, params):
+        """A multivariate t with nu - d + 1 degrees of freedom."""
+        n_features = params.means.shape[1]
+        degrees = np.broadcast_to(params.degrees_of_freedom, len(params.means)) - (n_features - 1)
+        shrunk = degrees / params.degrees_of_freedom * params.mean_precision / (1 + params.mean_precision)
+        factors = np.broadcast_to(params.precisions_cholesky, (len(params.means), n_features, n_features))
+        factors = factors * np.sqrt(shrunk)[:, np.newaxis, np.newaxis]
+        scales = np.broadcast_to(np.eye(n_features), factors.shape)  # densities are made of factors alone
+        return FullStudentT(), FullStudentT.Params(params.means, scales, factors, degrees)
+
+
+class FullPosterior(_MatrixPosterior, FullGaussian):
     """A precision matrix for each component."""
 
+    domains: dict = FullGaussian.domains | OF_POSTERIORS
     _bind = staticmethod(_gaussian_posterior.bind_full_posterior)
 
 
-class TiedPosterior(GaussianPosterior, TiedGaussian):
+class TiedPosterior(_MatrixPosterior, TiedGaussian):
     """One precision matrix for all components."""
 
+    domains: dict = TiedGaussian.domains | OF_POSTERIORS
     one_precision = True
     _bind = staticmethod(_gaussian_posterior.bind_tied_posterior)
 
@@ -117,13 +191,42 @@ class TiedPosterior(GaussianPosterior, TiedGaussian):
 class DiagonalPosterior(GaussianPosterior, DiagonalGaussian):
     """A precision for each column of each component."""
 
+    domains: dict = DiagonalGaussian.domains | OF_POSTERIORS
     _bind = staticmethod(_gaussian_posterior.bind_diagonal_posterior)
+
+    def _predictive(self, params):
+        """A product of t distributions with nu degrees of freedom, one for each column."""
+        n_features = params.means.shape[1]
+        columns = DiagonalStudentT()
+        factors = params.precisions_cholesky * _narrower(params)[:, np.newaxis]
+        family = Product([columns] * n_features, [1] * n_features)
+        records = [
+            columns.Params(params.means[:, [j]], factors[:, [j]] ** -2.0, factors[:, [j]], params.degrees_of_freedom)
+            for j in range(n_features)
+        ]
+        return family, family.join(records)
 
 
 class SphericalPosterior(GaussianPosterior, SphericalGaussian):
     """One precision for all columns of a component."""
 
+    domains: dict = SphericalGaussian.domains | OF_POSTERIORS
     _bind = staticmethod(_gaussian_posterior.bind_spherical_posterior)
+
+    def _n_logarithms(self, n_features):
+        return 2
+
+    def _predictive(self, params):
+        """A multivariate t with d nu degrees of freedom."""
+        family = SphericalStudentT()
+        factors = params.precisions_cholesky * _narrower(params)
+        degrees = params.means.shape[1] * params.degrees_of_freedom
+        return family, family.Params(params.means, factors**-2.0, factors, degrees)
+
+
+def _narrower(params):
+    """By what a predictive's factor is less than that of Psi / nu, for each component: its mean is not known."""
+    return np.sqrt(params.mean_precision / (1 + params.mean_precision))
 
 
 #: The structures by the names that scikit-learn's `covariance_type` gives them.

@@ -1,8 +1,8 @@
 """Weights whose posterior under a symmetric Dirichlet prior is fitted by variational Bayes."""
 
 from mixfast.engine._special cimport digamma, lgamma_rise
-from mixfast.proportions._counted cimport take_counts
-from mixfast.proportions._proportions cimport Proportions, one_for_each, proportions_t
+from mixfast.proportions._counted cimport made_of_counts
+from mixfast.proportions._proportions cimport Proportions, proportions_t
 
 
 cdef inline double concentration_of(const proportions_t *proportions) noexcept nogil:
@@ -38,7 +38,7 @@ cdef class DirichletPosterior(Proportions):
 
     def __cinit__(self, double concentration):
         self.concentration = concentration
-        self.c = one_for_each(take_counts)
+        self.c = made_of_counts()
         self.c.log_weights, self.c.log_evidence = log_weights, log_evidence
         self.c.context = &self.concentration
 

@@ -4,7 +4,7 @@ from libc.math cimport fabs, log
 from libc.string cimport memcpy
 
 from mixfast.engine._special cimport digamma, lgamma_rise, log_minus_digamma
-from mixfast.proportions._counted cimport take_counts
+from mixfast.proportions._counted cimport made_of_counts
 from mixfast.proportions._proportions cimport Proportions, one_for_each, proportions_t
 
 
@@ -55,7 +55,7 @@ cdef class Sticks(Proportions):
 
     def __cinit__(self, double concentration):
         self.concentration = concentration
-        self.c = one_for_each(take_counts)
+        self.c = made_of_counts()
         self.c.log_weights, self.c.log_evidence = log_weights, log_evidence
         self.c.context = &self.concentration
 

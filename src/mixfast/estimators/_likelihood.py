@@ -1,0 +1,133 @@
+"""Mixtures that are fitted by maximum likelihood, or its penalised kin: criteria that compare them, and fits to sums of
+rows."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from mixfast.estimators._base import BaseMixture
+from mixfast.estimators._density import DensityEstimator, of_rows
+from mixfast.estimators._statistics import FromStatistics
+from mixfast.row_data import rows_with
+from mixfast.weights import observed, weighted_sum
+
+#: What several mixtures of the same rows can be compared by, the lower the better; all but the last are methods.
+CRITERIA = ("bic", "aic", "icl", "laplace", "heldout")
+
+
+def check_mixture(estimator):
+    """Raises TypeError where the estimator is no mixture that several rows, or sets of rows, can be fitted by."""
+    if isinstance(estimator, BaseMixture):
+        return
+    if isinstance(estimator, DensityEstimator):
+        raise TypeError(
+            f"estimator={estimator!r} finds the number of clusters itself and has no likelihood to compare: call its "
+            "own method fit"
+        )
+    raise TypeError(f"estimator={estimator!r} should be a mixture of mixfast, such as GaussianMixture(2)")
+
+
+def check_comparable(estimator):
+    """Raises TypeError where the estimator has no likelihood, such as several mixtures can be compared by."""
+    check_mixture(estimator)
+    if not isinstance(estimator, LikelihoodMixture):
+        raise TypeError(
+            f"estimator={estimator!r} has a posterior and no likelihood to compare by: it leaves components empty that "
+            "the rows do not need, so call its own method fit with as many as there may be"
+        )
+
+
+def check_criterion(estimator, criterion):
+    """Raises ValueError where fits of the estimator cannot be compared so."""
+    if criterion not in CRITERIA:
+        raise ValueError(f"criterion={criterion!r} should be one of {', '.join(map(repr, CRITERIA))}")
+    if criterion == "laplace" and not hasattr(estimator, criterion):
+        raise ValueError(
+            "criterion='laplace' is a method of DirichletMultinomialMixture, which "
+            f"{type(estimator).__name__} has not: take 'bic', 'aic', 'icl' or 'heldout'"
+        )
+
+
+class LikelihoodMixture(FromStatistics, BaseMixture):
+    """Base of the estimators whose likelihood can be compared between fits, by the number of their parameters."""
+
+    def _n_parameters(self):
+        n_components = len(self.weights_)
+        own = self._family().n_parameters(n_components, self._n_fitted_features())
+        return own + self._proportions().n_parameters(n_components)
+
+    @of_rows
+    def bic(self, X, sample_weight=None, n_effective=None, **row_data):
+        """Bayesian information criterion, -2 log-likelihood + n_parameters log(n); the lower the better.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+        sample_weight : array-like of shape (n_samples,), default=None
+            How often each row counts; rows of weight 0 are not looked at.
+        n_effective : {'sum', 'kish'} or float, default=None
+            The number n of independent rows that the weights stand for:
+
+            - 'sum': the sum of the weights, right where they count rows;
+            - 'kish': (sum w)^2 / sum w^2, for weights that are only relative, such as those of a survey: n_samples
+              where all are equal, less the more unequal they are. Kish, "Survey Sampling" (1965), section 11.7;
+            - a number of at least 1;
+            - None: 'sum', with a warning where that is more than 3 times n_samples, or less than a third.
+
+            The criterion is that of weights scaled to the sum n: -2 (n / sum w) sum_i w_i log p(x_i) + n_parameters
+            log(n), the pseudo-likelihood of Lumley & Scott, "AIC and BIC for modeling with complex survey data",
+            Journal of Survey Statistics and Methodology 3 (2015), doi:10.1093/jssam/smu021, with n for their sample
+            size. Multiplying all weights by a number so changes it for 'sum' alone.
+        **row_data
+            As in `fit`.
+
+        Returns
+        -------
+        bic : float
+
+        Warns
+        -----
+        UserWarning
+            Where the weights' sum is far from the number of rows and `n_effective` is None.
+        """
+        total, weight = self._log_likelihood(*observed(rows_with(X, row_data), sample_weight, n_effective))
+        return self._penalised(total, weight)["bic"]
+
+    @of_rows
+    def aic(self, X, sample_weight=None, n_effective=None, **row_data):
+        """Akaike information criterion, -2 log-likelihood + 2 n_parameters; the lower the better.
+
+        Parameters and return as in `bic`.
+        """
+        total, weight = self._log_likelihood(*observed(rows_with(X, row_data), sample_weight, n_effective))
+        return self._penalised(total, weight)["aic"]
+
+    @of_rows
+    def icl(self, X, sample_weight=None, n_effective=None, **row_data):
+        """Integrated completed likelihood, BIC - 2 sum_i log max_k resp_ik; the lower the better.
+
+        BIC with a penalty for rows whose component is in doubt: Biernacki, Celeux & Govaert, IEEE PAMI 22 (2000),
+        doi:10.1109/34.865189, with the most likely labels as in R's mclust (which has the opposite sign).
+
+        Parameters and return as in `bic`.
+        """
+        return self._criteria(X, sample_weight, n_effective, **row_data)["icl"]
+
+    def _criteria(self, X, sample_weight, n_effective, **row_data):
+        """BIC, AIC and ICL by their names, from one pass over the rows."""
+        X, sample_weight = observed(rows_with(X, row_data), sample_weight, n_effective)
+        result = self._evaluate(X, log_norm=True, labels=True, largest=True)
+        doubt = np.log(result.largest.astype(np.float64))
+        (total, weight), (in_doubt, _) = (weighted_sum(values, sample_weight) for values in (result.log_norm, doubt))
+        found = self._penalised(total, weight)
+        return found | {"icl": found["bic"] - 2 * in_doubt}
+
+    def _penalised(self, log_likelihood, weight):
+        """BIC and AIC by their names, of rows that count for so many."""
+        n_parameters = self._n_parameters()
+        return {
+            "bic": -2 * log_likelihood + n_parameters * math.log(weight),
+            "aic": -2 * log_likelihood + 2 * n_parameters,
+        }

@@ -1,0 +1,467 @@
+"""Gaussian mixtures with priors on everything, fitted by variational Bayes."""
+
+from __future__ import annotations
+
+from numbers import Real
+
+import numpy as np
+from sklearn.utils._param_validation import Interval, StrOptions
+
+from mixfast.engine._predictions import evaluate_components
+from mixfast.estimators._density import of_rows
+from mixfast.estimators._elliptical import EllipticalMixture
+from mixfast.families.domains import POSITIVE, check_domain
+from mixfast.families.posteriors import POSTERIORS
+from mixfast.families.rounding import rounded_finite
+from mixfast.proportions._dirichlet_posterior import DirichletPosterior
+from mixfast.proportions._sticks import Sticks
+from mixfast.row_data import rows_with
+
+#: A component with fewer expected rows is none of `n_clusters_`.
+LEAST_COUNT = 0.5
+
+
+class SymmetricDirichlet:
+    """Weights with a Dirichlet prior; `weight_concentration_` (K,) is a + n_k."""
+
+    @staticmethod
+    def proportions(concentration):
+        return DirichletPosterior(concentration)
+
+    @staticmethod
+    def numbers(counts, concentration):
+        return concentration + counts
+
+    @staticmethod
+    def counts(numbers, concentration):
+        return numbers - concentration
+
+    @staticmethod
+    def expected_weights(counts, concentration):
+        """(weights, what remains for components that are not there)"""
+        numbers = concentration + counts
+        return numbers / numbers.sum(axis=-1, keepdims=True), np.zeros(counts.shape[:-1])
+
+
+class StickBreaking:
+    """Weights of a truncated Dirichlet process; `weight_concentration_` (2, K) are 1 + n_k, and alpha plus the counts
+    of all later components."""
+
+    @staticmethod
+    def proportions(concentration):
+        return Sticks(concentration)
+
+    @staticmethod
+    def numbers(counts, concentration):
+        later = np.cumsum(counts[..., ::-1], axis=-1)[..., ::-1] - counts
+        return np.stack([1 + counts, concentration + later], axis=-2)
+
+    @staticmethod
+    def counts(numbers, concentration):
+        return numbers[..., 0, :] - 1
+
+    @staticmethod
+    def expected_weights(counts, concentration):
+        """As that of `SymmetricDirichlet`."""
+        numbers = StickBreaking.numbers(counts, concentration)
+        taken, left = numbers[..., 0, :], numbers[..., 1, :]
+        remaining = np.cumprod(left / (taken + left), axis=-1)
+        before = np.concatenate([np.ones((*counts.shape[:-1], 1)), remaining[..., :-1]], axis=-1)
+        return taken / (taken + left) * before, remaining[..., -1]
+
+
+#: What is known of the weights before the rows, by the names that scikit-learn gives it.
+WEIGHT_PRIORS = {"dirichlet_process": StickBreaking, "dirichlet_distribution": SymmetricDirichlet}
+
+
+class BayesianGaussianMixture(EllipticalMixture):
+    """Gaussian mixture with a posterior of its weights, means and covariances: a drop-in for scikit-learn's class.
+
+    Each component has a conjugate prior, mean | precision ~ N(mean_prior, 1 / (mean_precision_prior precision)),
+    precision ~ Wishart(degrees_of_freedom_prior, 1 / covariance_prior), and the weights a Dirichlet prior or that of a
+    Dirichlet process. Variational Bayes approximates the posterior by one in which the parameters and the components of
+    the rows are independent, and raises a lower bound of the log evidence, log p(X), in each iteration (Bishop,
+    "Pattern recognition and machine learning", 2006, section 10.2; Blei & Jordan, Bayesian Analysis 1, 2006,
+    doi:10.1214/06-BA104).
+
+    `covariance_type='full'` has scikit-learn's numbers, iteration by iteration from the same start. For 'tied', 'diag'
+    and 'spherical' scikit-learn's update is not that of the model: it has the expected log-determinant of a Wishart
+    matrix for variances that are independent, and n / n_components rows for a matrix that all share. On 80 x 6 rows
+    with 4 diagonal components its parameters have the bound -786.791 after 12 iterations and -787.458 after 20. Here
+    all four are exact, and no iteration lowers the bound.
+
+    Parameters
+    ----------
+    n_components : int, default=1
+        Number of components at most: those that the rows do not need get a weight near 0, and `n_clusters_` counts the
+        others.
+    covariance_type : {'full', 'tied', 'diag', 'spherical'}, default='full'
+        - 'full': each component has a precision matrix of its own;
+        - 'tied': all components share one;
+        - 'diag': each component has a precision for each column;
+        - 'spherical': each component has one for all columns.
+    tol : float, default=1e-3
+        Iterations stop when the lower bound, in nats and of all rows together, moves by less.
+    reg_covar : float, default=1e-6
+        Added to the outer product of each row, in the unit that `regularization` says. The prior keeps covariances
+        from being singular anyway; with 0 each iteration is exact coordinate ascent.
+    max_iter : int, default=100
+        Largest number of iterations from a start. 0 keeps the start itself.
+    n_init : int, default=1
+        Number of starts; that with the largest lower bound is kept.
+    init_params : {'kmeans', 'k-means++', 'random', 'random_from_data'} or array-like, default='kmeans'
+        Where the first responsibilities come from, as in `GaussianMixture`: a method, labels (n_samples,), -1 for rows
+        of which nothing is known, or responsibilities (n_samples, n_components).
+    weight_concentration_prior_type : {'dirichlet_process', 'dirichlet_distribution'}, default='dirichlet_process'
+        - 'dirichlet_process': by stick-breaking, w_k = v_k prod over j < k of (1 - v_j), v_k ~ Beta(1, alpha);
+        - 'dirichlet_distribution': w ~ Dirichlet(alpha, ..., alpha).
+    weight_concentration_prior : float, default=None
+        alpha > 0. None is 1 / n_components. A Dirichlet process expects about alpha log(1 + n / alpha) clusters of n
+        rows. alpha enters the bound by terms of the size of log n only: on clear clusters it changes little.
+    mean_precision_prior : float, default=None
+        How many rows `mean_prior` counts for, more than 0. None is 1.
+    mean_prior : array-like of shape (n_features,), default=None
+        None is the mean of X.
+    degrees_of_freedom_prior : float, default=None
+        How many rows `covariance_prior` counts for: more than n_features - 1 for 'full' and 'tied', more than 0 for
+        others. None is n_features.
+    covariance_prior : float or array-like, default=None
+        The prior's scale, of the shape of one component's covariance: (n_features, n_features), (n_features,) for
+        'diag', a number for 'spherical'; `covariance_prior / degrees_of_freedom_prior` is about the covariance that is
+        expected. None is the covariance of X, the variances of its columns, or their mean; a column that does not vary
+        counts for one of variance 1.
+    random_state : int, RandomState instance or None, default=None
+        Seed of the starts, and of `sample`. An int gives the same result each time, for any number of threads.
+    warm_start : bool, default=False
+        If True, a second call of `fit` goes on from the posterior of the first, and `n_init` is ignored.
+    verbose : int, default=0
+        1 prints starts and iterations, 2 also times and changes of the lower bound.
+    verbose_interval : int, default=10
+        Number of iterations between two lines.
+    n_threads : int or None, default=None
+        Threads to use at most; None is all that the process may use. The result does not depend on it.
+    canonical_order : bool, default=False
+        If True, components are numbered by `means_`, as in `GaussianMixture`. Sticks are then broken in that order, for
+        which the bound is a little lower than `lower_bound_`.
+    regularization : {'absolute', 'relative'}, default='absolute'
+        What `reg_covar` is measured in, as in `GaussianMixture`. Default priors do not depend on units either way.
+    accelerate : {'auto'} or None, default=None
+        'auto' extrapolates the course of the iterations where it is slow, as in `GaussianMixture`.
+    n_init_policy : {'all', 'halving'}, default='all'
+        What becomes of the starts, where there are several, as in `GaussianMixture`.
+
+    Attributes
+    ----------
+    weights_ : ndarray of shape (n_components,)
+        Expected weights, scaled to sum to one.
+    weight_concentration_ : ndarray of shape (2, n_components) or (n_components,)
+        For a Dirichlet process the two parameters of each stick's Beta distribution, else those of the Dirichlet
+        distribution.
+    means_ : ndarray of shape (n_components, n_features)
+        Expected means.
+    mean_precision_ : ndarray of shape (n_components,)
+        How many rows each mean counts for.
+    covariances_, precisions_, precisions_cholesky_ : ndarray
+        The inverse of the expected precision, Psi / nu, that precision, and its upper triangular factor, as in
+        `GaussianMixture`.
+    degrees_of_freedom_ : ndarray of shape (n_components,), or of shape () for 'tied'
+    weight_concentration_prior_, mean_precision_prior_, degrees_of_freedom_prior_ : float
+    mean_prior_ : ndarray of shape (n_features,)
+    covariance_prior_ : ndarray
+        The prior, defaults filled in.
+    n_clusters_ : int
+        Components with at least half a row.
+    converged_ : bool
+    n_iter_ : int
+        Number of iterations of the best start; each is one pass over the rows.
+    lower_bound_ : float
+        The exact evidence lower bound, in nats, summed over rows, after the last iteration's update: no constant is
+        left out, so bounds can be compared between numbers of components, priors and structures. With c columns of X
+        in another unit it moves by n log of that unit alone.
+    lower_bounds_ : list of float
+        The same for each iteration.
+    status_ : mixfast.Status
+        What happened, as flags.
+    n_features_in_ : int
+    feature_names_in_ : ndarray of shape (n_features,)
+
+    Raises
+    ------
+    ValueError
+        By `fit`, for X or weights that are empty, not finite or of the wrong shape, for fewer rows than components, for
+        priors that are none, and for sums that overflow.
+
+    See Also
+    --------
+    DirichletProcessMixture : components that are born, merge and are deleted, and exact draws from the posterior.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mixfast import BayesianGaussianMixture
+    >>> X = np.random.default_rng(0).normal(size=(300, 2)) + np.repeat([[0, 0], [9, 0], [0, 9]], 100, axis=0)
+    >>> model = BayesianGaussianMixture(n_components=8, max_iter=500, random_state=0).fit(X)
+    >>> int(np.sum(model.weights_ > 0.05))
+    3
+    """
+
+    _parameter_constraints: dict = {
+        **{
+            name: constraint
+            for name, constraint in EllipticalMixture._parameter_constraints.items()
+            if name
+            not in ("weights", "weight_concentration", "weights_init", "means_init", "precisions_init", "on_degenerate")
+        },
+        "covariance_type": [StrOptions(set(POSTERIORS))],
+        "weight_concentration_prior_type": [StrOptions(set(WEIGHT_PRIORS))],
+        "weight_concentration_prior": [None, Interval(Real, 0.0, None, closed="neither")],
+        "mean_precision_prior": [None, Interval(Real, 0.0, None, closed="neither")],
+        "mean_prior": [None, "array-like"],
+        "degrees_of_freedom_prior": [None, Interval(Real, 0.0, None, closed="neither")],
+        "covariance_prior": [None, "array-like", Interval(Real, 0.0, None, closed="neither")],
+    }
+
+    _attribute_constraints: dict = {
+        **EllipticalMixture._attribute_constraints,
+        "weight_concentration_": [np.ndarray, list, tuple],
+        "mean_precision_": [np.ndarray, list],
+        "degrees_of_freedom_": [np.ndarray, list, Real],
+        "mean_prior_": [np.ndarray, list],
+        "covariance_prior_": [np.ndarray, list, Real],
+    }
+
+    _structural: tuple[str, ...] = ("covariance_type", "weight_concentration_prior_type")
+
+    _scores_by_its_family = False
+
+    on_degenerate = "repair"
+
+    def __init__(
+        self,
+        n_components=1,
+        *,
+        covariance_type="full",
+        tol=1e-3,
+        reg_covar=1e-6,
+        max_iter=100,
+        n_init=1,
+        init_params="kmeans",
+        weight_concentration_prior_type="dirichlet_process",
+        weight_concentration_prior=None,
+        mean_precision_prior=None,
+        mean_prior=None,
+        degrees_of_freedom_prior=None,
+        covariance_prior=None,
+        random_state=None,
+        warm_start=False,
+        verbose=0,
+        verbose_interval=10,
+        n_threads=None,
+        canonical_order=False,
+        regularization="absolute",
+        accelerate=None,
+        n_init_policy="all",
+    ):
+        self.n_components = n_components
+        self.covariance_type = covariance_type
+        self.tol = tol
+        self.reg_covar = reg_covar
+        self.max_iter = max_iter
+        self.n_init = n_init
+        self.init_params = init_params
+        self.weight_concentration_prior_type = weight_concentration_prior_type
+        self.weight_concentration_prior = weight_concentration_prior
+        self.mean_precision_prior = mean_precision_prior
+        self.mean_prior = mean_prior
+        self.degrees_of_freedom_prior = degrees_of_freedom_prior
+        self.covariance_prior = covariance_prior
+        self.random_state = random_state
+        self.warm_start = warm_start
+        self.verbose = verbose
+        self.verbose_interval = verbose_interval
+        self.n_threads = n_threads
+        self.canonical_order = canonical_order
+        self.regularization = regularization
+        self.accelerate = accelerate
+        self.n_init_policy = n_init_policy
+
+    # ---- the prior ----
+
+    @property
+    def weight_concentration_prior_(self):
+        given = self.weight_concentration_prior
+        return 1.0 / self.n_components if given is None else float(given)
+
+    @property
+    def mean_precision_prior_(self):
+        return 1.0 if self.mean_precision_prior is None else float(self.mean_precision_prior)
+
+    @property
+    def degrees_of_freedom_prior_(self):
+        given = self.degrees_of_freedom_prior
+        return float(self._n_fitted_features() if given is None else given)
+
+    @property
+    def n_clusters_(self):
+        return int(np.sum(self._mixing() >= LEAST_COUNT))
+
+    def _weight_prior(self):
+        return WEIGHT_PRIORS[self.weight_concentration_prior_type]
+
+    def _family(self):
+        return POSTERIORS[self.covariance_type](
+            self.mean_precision_prior_,
+            self.degrees_of_freedom_prior,
+            self.mean_prior,
+            self.covariance_prior,
+            reg_covar=self.reg_covar,
+        )
+
+    def _proportions(self):
+        return self._weight_prior().proportions(self.weight_concentration_prior_)
+
+    def _proportions_of_predictions(self):
+        return self._proportions()
+
+    def _given_prior(self, family, units, n_features):
+        if self.regularization == "absolute" or (self.mean_prior is None and self.covariance_prior is None):
+            return family
+        return family.in_units(units, n_features)
+
+    def _start_is_given(self):
+        return False
+
+    def _given_start(self, n_features, units):
+        """Nothing can be given but a start by `init_params`. Priors are looked at here, where the columns are known."""
+        family = self._family()
+        if self.mean_prior is not None:
+            self._check_shape(self.mean_prior, (n_features,), "mean_prior")
+        shape = family.param_shapes(1, n_features)[family.Params._fields.index("covariance_prior")]
+        if self.covariance_prior is not None and not (shape == () and isinstance(self.covariance_prior, Real)):
+            scale = self._check_shape(self.covariance_prior, shape, "covariance_prior")
+            try:
+                family.factor_covariances(scale)
+            except ValueError as wanted:
+                raise ValueError(
+                    f"The parameter 'covariance_prior' should be {wanted} for covariance_type={self.covariance_type!r}"
+                ) from None
+        least = n_features - 1 if len(shape) == 2 else 0
+        given = self.degrees_of_freedom_prior
+        if given is not None and not given > least:
+            raise ValueError(
+                f"The parameter 'degrees_of_freedom_prior' should be greater than {least}, but got {given:.3f}."
+            )
+
+    def _narrow_columns(self, X, offsets):
+        return None  # the prior's variances are added
+
+    def _volume(self, units, total_weight):
+        return units.log_volume * total_weight
+
+    # ---- what is published ----
+
+    def _weights_of(self, mixing):
+        weights, _ = self._weight_prior().expected_weights(mixing, self.weight_concentration_prior_)
+        return weights / weights.sum(axis=-1, keepdims=True)
+
+    def _publish_mixing(self, mixing, dtype):
+        mixing = self._rounded_mixing(mixing, dtype)  # all of what is published belongs together
+        numbers = self._weight_prior().numbers(mixing, self.weight_concentration_prior_)
+        self.weight_concentration_ = numbers.astype(dtype)
+        self._publish_together(weights_=self._weights_of(mixing).astype(dtype))
+
+    def _rounded_mixing(self, mixing, dtype):
+        prior, concentration = self._weight_prior(), self.weight_concentration_prior_
+        numbers = prior.numbers(mixing, concentration).astype(dtype).astype(np.float64)
+        return np.maximum(prior.counts(numbers, concentration), 0)
+
+    def _mixing(self):
+        numbers = np.asarray(self.weight_concentration_, dtype=np.float64)
+        return np.maximum(self._weight_prior().counts(numbers, self.weight_concentration_prior_), 0)
+
+    def _check_domains(self):
+        check_domain("weight_concentration_", np.asarray(self.weight_concentration_), (POSITIVE,))
+        self._check_domains_of_components()
+
+    def _published(self, params):
+        *arrays, _ = params
+        return *arrays, self._family().precisions(params.precisions_cholesky)
+
+    def _publish(self, params, dtype):
+        with np.errstate(over="ignore", invalid="ignore"):
+            arrays = [array.astype(dtype, copy=False) for array in self._published(params)]
+        arrays = [array if array.ndim else array[()] for array in arrays]  # a number where components have one
+        names = (f"{name}_" for name in (*params._fields[:-1], "precisions"))
+        self._publish_together(**dict(zip(names, arrays, strict=True)))
+
+    def _collect(self):
+        family = self._family()
+        *names, _ = family.Params._fields
+        arrays = [np.asarray(getattr(self, f"{name}_")) for name in names]
+        return family.Params(*arrays, family.log_determinant(np.asarray(self.covariance_prior_, dtype=np.float64)))
+
+    #: Weights follow the posterior that they are expectations of.
+    _followers = {**EllipticalMixture._followers, "weight_concentration_": ("weights_",)}
+
+    def _follow(self, name):
+        if name != "weights_" or "weight_concentration_" not in vars(self):
+            return super()._follow(name)
+        return self._weights_of(self._mixing()).astype(np.asarray(self.weight_concentration_).dtype)
+
+    def __setattr__(self, name, value):
+        if name == "weights_":
+            raise AttributeError("weights_ are expectations: assign the posterior, weight_concentration_, instead")
+        super().__setattr__(name, value)
+
+    # ---- predictions ----
+
+    def _predictive(self, X):
+        """(encoded rows, dtype of X, weights and parameters of the predictive densities); the last component is one
+        that has no rows."""
+        self._check_ready()
+        X = self._read_rows(X, reset=False)
+        layout = self._family().params_layout(len(self.weights_), X.shape[1])
+        mixing, packed = self._packed_state(layout)
+        weights, rest = self._weight_prior().expected_weights(mixing, self.weight_concentration_prior_)
+        family, params = self._family().predictive(layout.view(packed))
+        encoded = family.encode(X)
+        state = np.append(weights, rest), encoded.family.params_layout(len(weights) + 1, X.shape[1]).pack(params)
+        return encoded, X.dtype, state
+
+    @of_rows
+    def score_samples(self, X, **row_data):
+        """The log posterior predictive density of each row, in nats: what the posterior says of a new row.
+
+        It is a mixture of t distributions, with the expected weights; what these leave of 1 goes to a component with
+        the prior's own. It integrates to 1. scikit-learn's is the expectation of logarithms, whose exponential does
+        not: to 0.65 after a fit to six rows, to 0.36 with one component, 100 rows and 20 columns.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        log_prob : ndarray of shape (n_samples,)
+        """
+        encoded, dtype, state = self._predictive(rows_with(X, row_data))
+        p, out_dtype = self._pass_at(encoded, dtype, len(state[0]), state)
+        return self._evaluate_pass(p, out_dtype, log_norm=True).log_norm
+
+    @of_rows
+    def component_log_density(self, X, **row_data):
+        """The log posterior predictive density of each row under each component, in nats, without the weights.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        log_density : ndarray of shape (n_samples, n_components)
+        """
+        encoded, dtype, (weights, params) = self._predictive(rows_with(X, row_data))
+        p, out_dtype = self._pass_at(encoded, dtype, len(weights), (np.ones(len(weights)), params))
+        out = np.empty((p.rows.X.shape[0], p.n_components), p.dtype)
+        evaluate_components(p, out)
+        return rounded_finite(np.ascontiguousarray(out[:, :-1]), out_dtype)

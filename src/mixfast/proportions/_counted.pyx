@@ -1,0 +1,43 @@
+"""Proportions that are made of the components' counts: these are what is kept, and the M-step takes them as they are.
+"""
+
+from libc.math cimport exp, isfinite, log
+from libc.string cimport memcpy
+
+from mixfast.proportions._proportions cimport free_mixing_t, one_for_each, proportions_t
+
+
+cdef void take_counts(const proportions_t *proportions, Py_ssize_t n, const double *counts, double total,
+                      double *mixing) noexcept nogil:
+    memcpy(mixing, counts, n * sizeof(double))
+
+
+cdef Py_ssize_t one_each(const proportions_t *proportions, Py_ssize_t n) noexcept nogil:
+    return n
+
+
+cdef void take_logarithms(const proportions_t *proportions, Py_ssize_t n, const double *counts,
+                          double *numbers) noexcept nogil:
+    cdef Py_ssize_t k
+    for k in range(n):
+        numbers[k] = log(counts[k])
+
+
+cdef int take_exponentials(const proportions_t *proportions, Py_ssize_t n, const double *numbers,
+                           double *counts) noexcept nogil:
+    cdef Py_ssize_t k
+    cdef bint fails = False
+    for k in range(n):
+        counts[k] = exp(numbers[k])
+        fails |= not isfinite(counts[k])
+    return fails
+
+
+cdef free_mixing_t LOGARITHMS
+LOGARITHMS.n_free, LOGARITHMS.unconstrain, LOGARITHMS.constrain = one_each, take_logarithms, take_exponentials
+
+
+cdef proportions_t made_of_counts() noexcept nogil:
+    cdef proportions_t kind = one_for_each(take_counts)
+    kind.free_numbers = &LOGARITHMS
+    return kind
