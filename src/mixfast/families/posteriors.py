@@ -134,7 +134,8 @@ class GaussianPosterior:
     def log_determinant(self, covariance):
         """Of one component's covariance, whatever its form: the sum of the logarithms of its numbers where these are
         variances."""
-        return np.sum(np.log(covariance))
+        with np.errstate(invalid="ignore", divide="ignore"):  # NaN where it is none, which is looked at elsewhere
+            return np.sum(np.log(covariance))
 
     def _n_logarithms(self, n_features):
         """By how much `log_determinant` of c^2 covariance is more, in units of log c."""
@@ -176,14 +177,14 @@ class _MatrixPosterior(GaussianPosterior):
 class FullPosterior(_MatrixPosterior, FullGaussian):
     """A precision matrix for each component."""
 
-    domains: dict = FullGaussian.domains | OF_POSTERIORS
+    domains: dict = FullGaussian.domains | OF_POSTERIORS | {"covariance_prior": FullGaussian.domains["covariances"]}
     _bind = staticmethod(_gaussian_posterior.bind_full_posterior)
 
 
 class TiedPosterior(_MatrixPosterior, TiedGaussian):
     """One precision matrix for all components."""
 
-    domains: dict = TiedGaussian.domains | OF_POSTERIORS
+    domains: dict = TiedGaussian.domains | OF_POSTERIORS | {"covariance_prior": TiedGaussian.domains["covariances"]}
     one_precision = True
     _bind = staticmethod(_gaussian_posterior.bind_tied_posterior)
 
@@ -191,7 +192,9 @@ class TiedPosterior(_MatrixPosterior, TiedGaussian):
 class DiagonalPosterior(GaussianPosterior, DiagonalGaussian):
     """A precision for each column of each component."""
 
-    domains: dict = DiagonalGaussian.domains | OF_POSTERIORS
+    domains: dict = (
+        DiagonalGaussian.domains | OF_POSTERIORS | {"covariance_prior": DiagonalGaussian.domains["covariances"]}
+    )
     _bind = staticmethod(_gaussian_posterior.bind_diagonal_posterior)
 
     def _predictive(self, params):
@@ -210,7 +213,9 @@ class DiagonalPosterior(GaussianPosterior, DiagonalGaussian):
 class SphericalPosterior(GaussianPosterior, SphericalGaussian):
     """One precision for all columns of a component."""
 
-    domains: dict = SphericalGaussian.domains | OF_POSTERIORS
+    domains: dict = (
+        SphericalGaussian.domains | OF_POSTERIORS | {"covariance_prior": SphericalGaussian.domains["covariances"]}
+    )
     _bind = staticmethod(_gaussian_posterior.bind_spherical_posterior)
 
     def _n_logarithms(self, n_features):
