@@ -30,6 +30,7 @@ from mixfast import (
     select,
 )
 from mixfast.parts import Bernoulli, Categorical, Gaussian
+from mixfast.read_only import frozen
 
 # ---- a fit that fails -----------------------------------------------------------------------------------------------
 
@@ -424,6 +425,18 @@ def test_parameters_that_are_assigned_outside_their_domain_are_named(name, tmp_p
     assert seen >= parameters - {"prior_log_determinant_"}  # follows the prior's covariance
 
 
+def test_probabilities_that_are_put_in_the_list_of_all_columns_are_looked_at():
+    model = CategoricalMixture(2, random_state=0).fit(CODES)
+    own = np.array(model.probabilities_[1])
+    wanted = model.score_samples(CODES)
+    model.probabilities_[1] = own
+    assert_allclose(model.score_samples(CODES), wanted)
+    own[0, 0] = 2.0
+    for use in (model.score_samples, model.predict, lambda X: model.sample(3)):
+        with pytest.raises(ValueError, match=r"probabilities_\[1\]\[0\] is .*sum to 1"):
+            use(CODES)
+
+
 @every_estimator
 def test_a_file_with_parameters_outside_their_domain_is_refused(name, tmp_path):
     entry = ESTIMATORS[name]
@@ -431,7 +444,7 @@ def test_a_file_with_parameters_outside_their_domain_is_refused(name, tmp_path):
     for place, attribute, wrong in _cases_outside(fitted):
         model = copy.deepcopy(fitted)
         for own in [model, *owners(model)] if attribute == "weights_" else [owners(model)[place]]:
-            vars(own)[attribute] = wrong(getattr(own, attribute))  # not as users assign it
+            vars(own)[attribute] = frozen(wrong(getattr(own, attribute)))  # not as users assign it
         model.save(tmp_path / "model")
         with pytest.raises(ValueError, match=attribute):
             load(tmp_path / "model")

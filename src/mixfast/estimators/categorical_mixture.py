@@ -11,6 +11,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from mixfast.estimators._categories import Columns, categories_of, check_categories, codes_of, decode
 from mixfast.estimators._given import check_weights, finish_given, numbers, precision_of
 from mixfast.estimators._likelihood import LikelihoodMixture
+from mixfast.estimators._published import CHECKED
 from mixfast.estimators._rows import check_names
 from mixfast.families.categorical import Categorical, CategoricalParams
 from mixfast.families.domains import DISTRIBUTION, check_domain
@@ -212,9 +213,15 @@ class CategoricalMixture(LikelihoodMixture):
         if getattr(self, "n_features_in_", len(self.categories_)) != len(self.categories_):
             raise ValueError(f"there are {len(self.categories_)} categories_ for {self.n_features_in_} columns")
 
+    def _check_assigned(self):
+        # arrays may have been put in the list, which are not read-only then, and may change again
+        if not all(isinstance(array, np.ndarray) and not array.flags.writeable for array in self.probabilities_):
+            vars(self).pop(CHECKED, None)
+        super()._check_assigned()
+
     def _check_domains_of_components(self):
         for j, array in enumerate(self.probabilities_):
-            check_domain(f"probabilities_[{j}]", array, DISTRIBUTION)
+            check_domain(f"probabilities_[{j}]", np.asarray(array), DISTRIBUTION)
 
     def _check_structure(self):
         super()._check_structure()
