@@ -37,7 +37,13 @@ class BoundModel:
     def needs_estimator(self, problems):
         """Which problems `_batch.pyx` cannot fit, a mask: an estimator does, one by one. Rows with missing entries are
         encoded in the way of each."""
-        if not self.family.batches or self._has_methods_of_its_own() or self.estimator._may_meet_unseen():
+        estimator = self.estimator
+        if (
+            not self.family.batches
+            or self._has_methods_of_its_own()
+            or estimator._may_meet_unseen()
+            or estimator._fits_alone
+        ):
             return np.ones(len(problems), dtype=bool)
         return have_missing(problems) if self.estimator._accepts_missing else np.zeros(len(problems), dtype=bool)
 

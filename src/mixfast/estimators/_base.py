@@ -128,6 +128,9 @@ class BaseMixture(DensityEstimator):
     #: Whether `score_samples` is what a pass of the family over the rows finds.
     _scores_by_its_family: bool = True
 
+    #: Whether a fit is more than a search of compiled starts, so that batches leave it to the estimator.
+    _fits_alone: bool = False
+
     #: Parameters of the constructor that say what the fitted parameters are; a warm start needs them as they were.
     _structural: tuple[str, ...] = ()
 

@@ -7,18 +7,25 @@ from numbers import Real
 import numpy as np
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from mixfast.engine._predictions import evaluate_components
+from mixfast._threads import resolve_threads
+from mixfast.engine._pass import Pass
+from mixfast.engine._predictions import evaluate, evaluate_components
+from mixfast.engine._rows import Rows
 from mixfast.estimators._density import of_rows
 from mixfast.estimators._elliptical import EllipticalMixture
+from mixfast.estimators._parameters import unfitted_copy
 from mixfast.families.domains import POSITIVE, check_domain
 from mixfast.families.posteriors import POSTERIORS
 from mixfast.families.rounding import rounded_finite
+from mixfast.moves import least_rise
 from mixfast.proportions._dirichlet_posterior import DirichletPosterior
 from mixfast.proportions._sticks import Sticks
 from mixfast.row_data import rows_with
 
 #: A component with fewer expected rows is none of `n_clusters_`.
 LEAST_COUNT = 0.5
+#: Iterations after which a move is given up that has not raised the bound.
+MOVE_ITERATIONS = 10
 
 
 class SymmetricDirichlet:
@@ -147,6 +154,11 @@ class BayesianGaussianMixture(EllipticalMixture):
         What `reg_covar` is measured in, as in `GaussianMixture`. Default priors do not depend on units either way.
     accelerate : {'auto'} or None, default=None
         'auto' extrapolates the course of the iterations where it is slow, as in `GaussianMixture`.
+    prune : bool, default=False
+        If True, the fit goes on with moves: two components are merged, or one gives its rows to the others, wherever
+        that raises the bound; sticks are sorted, the largest first. What is left over is empty: there are still
+        `n_components`, and `n_clusters_` says how many have rows. It takes some iterations for each component. False
+        never moves a component.
     n_init_policy : {'all', 'halving'}, default='all'
         What becomes of the starts, where there are several, as in `GaussianMixture`.
 
@@ -213,6 +225,7 @@ class BayesianGaussianMixture(EllipticalMixture):
             not in ("weights", "weight_concentration", "weights_init", "means_init", "precisions_init", "on_degenerate")
         },
         "covariance_type": [StrOptions(set(POSTERIORS))],
+        "prune": ["boolean"],
         "weight_concentration_prior_type": [StrOptions(set(WEIGHT_PRIORS))],
         "weight_concentration_prior": [None, Interval(Real, 0.0, None, closed="neither")],
         "mean_precision_prior": [None, Interval(Real, 0.0, None, closed="neither")],
@@ -261,6 +274,7 @@ class BayesianGaussianMixture(EllipticalMixture):
         regularization="absolute",
         accelerate=None,
         n_init_policy="all",
+        prune=False,
     ):
         self.n_components = n_components
         self.covariance_type = covariance_type
@@ -284,6 +298,7 @@ class BayesianGaussianMixture(EllipticalMixture):
         self.regularization = regularization
         self.accelerate = accelerate
         self.n_init_policy = n_init_policy
+        self.prune = prune
 
     # ---- the prior ----
 
@@ -357,6 +372,77 @@ class BayesianGaussianMixture(EllipticalMixture):
 
     def _volume(self, units, total_weight):
         return units.log_volume * total_weight
+
+    # ---- moves ----
+
+    @property
+    def _fits_alone(self):
+        return self.prune
+
+    def _search(self, X, sample_weight, init_params, units, volume, encoded, layout):
+        search = super()._search
+        best = search(X, sample_weight, init_params, units, volume, encoded, layout)
+        if not self.prune:
+            return best
+        trial = unfitted_copy(self).set_params(n_init=1, warm_start=False, prune=False, verbose=0)
+
+        def refitted(resp, max_iter):
+            trial.max_iter = max_iter
+            return trial._search(X, sample_weight, np.ascontiguousarray(resp), units, volume, encoded, layout)
+
+        total = X.shape[0] if sample_weight is None else sample_weight.sum()
+        while True:
+            resp = self._responsibilities(encoded, X.dtype, best)
+            weighted = resp if sample_weight is None else resp * sample_weight[:, np.newaxis]
+            for moved in self._moved(resp, weighted):
+                least = best.lower_bound + least_rise(best.lower_bound, total)
+                quick = refitted(moved, min(MOVE_ITERATIONS, self.max_iter))
+                if not quick.lower_bound > least:
+                    continue
+                fit = refitted(moved, self.max_iter)
+                if fit.lower_bound > least:
+                    best = fit._replace(
+                        lower_bounds=best.lower_bounds + fit.lower_bounds, n_iter=best.n_iter + fit.n_iter
+                    )
+                    break
+            else:
+                return best
+
+    def _responsibilities(self, encoded, dtype, best):
+        """(n, K), float64, at a fit in the units of the encoded rows."""
+        capsule = encoded.bind(self.n_components, self._kernel_dtype(encoded.family, dtype))
+        threads = resolve_threads(self.n_threads)
+        p = Pass(capsule, Rows(encoded.rows), threads, proportions=self._proportions())
+        p.set_state(best.weights, best.params)
+        resp = np.empty((p.rows.X.shape[0], self.n_components), p.dtype)
+        evaluate(p, resp=resp)
+        return resp.astype(np.float64)
+
+    def _moved(self, resp, weighted):
+        """Responsibilities after each move that may be worth it: sticks sorted, two components merged, those that have
+        most rows in common first, one deleted, the smallest first."""
+        counts = weighted.sum(axis=0)
+        order = np.argsort(-counts, kind="stable")
+        if self.weight_concentration_prior_type == "dirichlet_process" and np.any(order != np.arange(len(order))):
+            yield resp[:, order]
+        resp, weighted, counts = resp[:, order], weighted[:, order], counts[order]
+        present = np.flatnonzero(counts >= LEAST_COUNT)
+        common = np.triu(weighted.T @ resp, 1)[np.ix_(present, present)]
+        for place in np.argsort(-common, axis=None, kind="stable")[: len(present)]:
+            k, other = present[np.array(np.unravel_index(place, common.shape))]
+            if k < other:
+                merged = resp.copy()
+                merged[:, k] += merged[:, other]
+                merged[:, other] = 0
+                yield merged
+        for k in present[::-1]:
+            if len(present) > 1:
+                left = resp.copy()
+                left[:, k] = 0
+                rest = left.sum(axis=1, keepdims=True)
+                largest = present[0] if k != present[0] else present[1]
+                left[:, largest] += rest[:, 0] == 0
+                yield left / np.where(rest > 0, rest, 1)
 
     # ---- what is published ----
 

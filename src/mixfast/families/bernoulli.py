@@ -43,7 +43,7 @@ class Bernoulli(Family):
         Whether rows that are encoded have these columns added and no others.
     """
 
-    Params = BernoulliParams
+    Params: type = BernoulliParams
     Stats = BernoulliStats
     domains = {"probabilities": (PROBABILITY,)}
 

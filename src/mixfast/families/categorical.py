@@ -41,7 +41,7 @@ class Categorical(Family):
         Dirichlet(1 + alpha) prior.
     """
 
-    Params = CategoricalParams
+    Params: type = CategoricalParams
     Stats = CategoricalStats
 
     def __init__(self, n_categories, alpha=0.0):

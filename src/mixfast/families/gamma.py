@@ -98,7 +98,7 @@ class ExponentialStats(NamedTuple):
 class Exponential(_OfRows):
     """log p(x | k) = sum_j log rate_kj - rate_kj x_j, for x >= 0."""
 
-    Params = ExponentialParams
+    Params: type = ExponentialParams
     Stats = ExponentialStats
     domains = {"rates": (POSITIVE,)}
 

@@ -39,7 +39,7 @@ class CentredMoments(NamedTuple):
 class Gaussian(Elliptical):
     """What all structures share."""
 
-    Params = GaussianParams
+    Params: type = GaussianParams
     Stats: type = CentredMoments
 
     def param_shapes(self, n_components, n_features):

@@ -107,7 +107,7 @@ class BernoulliPosterior(ConjugatePosterior, Bernoulli):
         As `Bernoulli` has them.
     """
 
-    Params = BetaParams
+    Params: type = BetaParams
 
     def __init__(self, a=1.0, b=1.0, missing=(), knows=False):
         super().__init__(missing=missing, knows=knows)
@@ -137,7 +137,7 @@ class CategoricalPosterior(ConjugatePosterior, Categorical):
         Concentrations, one array for each column: so many answers the prior counts for, less one each.
     """
 
-    Params = DirichletParams
+    Params: type = DirichletParams
 
     def __init__(self, n_categories, alpha=1.0):
         super().__init__(n_categories, alpha)
@@ -170,7 +170,7 @@ class MultinomialPosterior(ConjugatePosterior, Multinomial):
         Concentrations: so many words the prior counts for, less one each.
     """
 
-    Params = DirichletParams
+    Params: type = DirichletParams
 
     def __init__(self, alpha=1.0):
         super().__init__(alpha)
@@ -193,7 +193,7 @@ class PoissonPosterior(ConjugatePosterior, Poisson):
         The prior's mean is shape / rate, and it counts for `rate` rows.
     """
 
-    Params = RateParams
+    Params: type = RateParams
 
     def __init__(self, shape=1.0, rate=1.0):
         super().__init__()
@@ -227,7 +227,7 @@ class ExponentialPosterior(ConjugatePosterior, Exponential):
         The prior counts for `shape` rows, whose values sum to `rate`.
     """
 
-    Params = RateParams
+    Params: type = RateParams
 
     def __init__(self, shape=1.0, rate=1.0):
         super().__init__()

@@ -38,7 +38,7 @@ class Multinomial(Family):
     # in 5 columns, responsibilities of 0.2. 100,000 x 32 rows of it, K=8: a fit takes 1 to 2 times as long.
     dtypes = (np.float64,)
 
-    Params = MultinomialParams
+    Params: type = MultinomialParams
     Stats = MultinomialStats
     domains = {"probabilities": DISTRIBUTION}
 

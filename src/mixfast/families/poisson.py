@@ -67,7 +67,7 @@ class Poisson(Family):
     # in 5 columns, responsibilities of 0.9. 100,000 x 32 rows of it, K=8: a fit takes 1 to 2 times as long.
     dtypes = (np.float64,)
 
-    Params = PoissonParams
+    Params: type = PoissonParams
     Stats = PoissonStats
     domains = {"rates": (NOT_NEGATIVE,)}
 

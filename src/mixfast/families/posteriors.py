@@ -56,7 +56,7 @@ class GaussianPosterior:
         Added to the outer product of each row, in the squared unit of the data.
     """
 
-    Params = GaussianPosteriorParams
+    Params: type = GaussianPosteriorParams
     Stats: type = CentredMoments
 
     def __init__(self, kappa0, nu0, m0=None, scale0=None, share=1.0, reg_covar=0.0):

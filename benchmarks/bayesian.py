@@ -1,0 +1,227 @@
+"""Bayesian mixtures beside EM and beside scikit-learn: `python benchmarks/bayesian.py [--cases a,b] [--repeats 5]`.
+
+    iteration    one iteration of variational Bayes beside one of EM on the same rows, and of scikit-learn's class
+    fit          a default fit beside scikit-learn's
+    many         10,000 fits of 500 rows of one column, by `fit_many`, beside a loop of scikit-learn's over some
+    columns      the columns of a table, 10 components each, as encoders of tables make them: time and bound
+    clusters     births, ten, twenty: clusters found from one component, and what scikit-learn finds with too many
+
+Contenders of a case run in turns, in one process; figures are medians, ratios are of the same run. Rows are seeded.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+import warnings
+
+import numpy as np
+
+
+def clusters(n, d, n_clusters, spread, seed=0):
+    """(rows, labels): standard normal around centres of that standard deviation."""
+    rng = np.random.default_rng(seed)
+    centres = rng.normal(size=(n_clusters, d)) * spread
+    labels = rng.integers(n_clusters, size=n)
+    return centres[labels] + rng.normal(size=(n, d)), labels
+
+
+def planar(n, n_clusters, spread, seed):
+    """(rows, labels): two columns, each cluster with a covariance of its own."""
+    rng = np.random.default_rng(seed)
+    centres = rng.normal(size=(n_clusters, 2)) * spread
+    factors = rng.normal(size=(n_clusters, 2, 2)) * 0.6 + np.eye(2)
+    labels = rng.integers(n_clusters, size=n)
+    return centres[labels] + np.einsum("nij,nj->ni", factors[labels], rng.normal(size=(n, 2))), labels
+
+
+def seconds(function):
+    start = time.perf_counter()
+    function()
+    return time.perf_counter() - start
+
+
+def in_turns(functions, repeats):
+    """Medians of the seconds of each, which run one after the other, so many times."""
+    taken = {name: [] for name in functions}
+    for _ in range(repeats):
+        for name, function in functions.items():
+            taken[name].append(seconds(function))
+    return {name: statistics.median(own) for name, own in taken.items()}
+
+
+def per_iteration(fit, few, many):
+    """Seconds of an iteration: what those between take."""
+    return (seconds(lambda: fit(many)) - seconds(lambda: fit(few))) / (many - few)
+
+
+def iteration(repeats):
+    from sklearn.mixture import BayesianGaussianMixture as Theirs
+
+    from mixfast import BayesianGaussianMixture, GaussianMixture
+
+    for n, d, k in ((50_000, 8, 16), (100_000, 16, 32)):
+        X, labels = clusters(n, d, k, 3.0)
+        options = {"tol": 0, "init_params": labels}
+        fits = {
+            "EM": lambda n_iter, X=X, k=k, own=options: GaussianMixture(k, max_iter=n_iter, **own).fit(X),
+            "variational": lambda n_iter, X=X, k=k, own=options: BayesianGaussianMixture(k, max_iter=n_iter, **own).fit(
+                X
+            ),
+        }
+        taken = {name: [] for name in fits}
+        for _ in range(repeats):
+            for name, fit in fits.items():
+                taken[name].append(per_iteration(fit, 5, 45))
+        theirs = [
+            per_iteration(
+                lambda n_iter, X=X, k=k: Theirs(n_components=k, tol=0, max_iter=n_iter, random_state=0).fit(X), 1, 4
+            )
+            for _ in range(max(repeats // 2, 1))
+        ]
+        em, vb = (statistics.median(taken[name]) for name in ("EM", "variational"))
+        ratio = statistics.median(b / a for a, b in zip(*taken.values(), strict=True))
+        print(
+            f"iteration {n} x {d}, K={k}: EM {em * 1e3:.2f} ms, variational {vb * 1e3:.2f} ms, ratio {ratio:.2f}; "
+            f"scikit-learn {statistics.median(theirs) * 1e3:.0f} ms, {statistics.median(theirs) / vb:.0f} times",
+            flush=True,
+        )
+
+
+def fit(repeats):
+    from sklearn.mixture import BayesianGaussianMixture as Theirs
+
+    from mixfast import BayesianGaussianMixture
+
+    for n, d, k in ((50_000, 8, 16), (100_000, 16, 32)):
+        X, _ = clusters(n, d, k, 3.0)
+        found = {}
+
+        def run(cls, name, X=X, k=k, found=found):
+            found[name] = cls(n_components=k, random_state=0).fit(X)
+
+        taken = in_turns(
+            {
+                "mixfast": lambda run=run: run(BayesianGaussianMixture, "mixfast"),
+                "scikit-learn": lambda run=run: run(Theirs, "scikit-learn"),
+            },
+            max(repeats // 2, 1),
+        )
+        ours, theirs = found["mixfast"], found["scikit-learn"]
+        print(
+            f"fit {n} x {d}, K={k}: mixfast {taken['mixfast']:.3f} s, {ours.n_iter_} iterations; scikit-learn "
+            f"{taken['scikit-learn']:.2f} s, {theirs.n_iter_}; {taken['scikit-learn'] / taken['mixfast']:.0f} times",
+            flush=True,
+        )
+
+
+def many(repeats):
+    from sklearn.mixture import BayesianGaussianMixture as Theirs
+
+    from mixfast import BayesianGaussianMixture, fit_many
+
+    rng = np.random.default_rng(0)
+    problems = rng.normal(size=(10_000, 500, 1)) + 4 * (rng.random((10_000, 500, 1)) < 0.4)
+    some = 30
+    for k in (2, 10):
+        found = {}
+
+        def ours(k=k, found=found):
+            found["ours"] = fit_many(problems, BayesianGaussianMixture(k, random_state=0))
+
+        def theirs(k=k, found=found):
+            found["theirs"] = [Theirs(n_components=k, random_state=0).fit(X) for X in problems[:some]]
+
+        taken = in_turns({"ours": ours, "theirs": theirs}, max(repeats // 2, 1))
+        own, other = taken["ours"] / len(problems), taken["theirs"] / some
+        print(
+            f"many, K={k}: mixfast {own * 1e6:.0f} us a fit, {found['ours'].n_iter.mean():.1f} iterations; "
+            "scikit-learn "
+            f"{other * 1e3:.1f} ms, {np.mean([m.n_iter_ for m in found['theirs']]):.1f}; {other / own:.0f} times",
+            flush=True,
+        )
+
+
+def columns(repeats):
+    from sklearn.mixture import BayesianGaussianMixture as Theirs
+
+    from mixfast import BayesianGaussianMixture, fit_many_columns
+    from mixfast._reference.bayesian import gaussian, proportions, variational
+
+    rng = np.random.default_rng(1)
+    n, n_columns, some = 5_000, 200, 6
+    table = np.column_stack(
+        [
+            np.concatenate([rng.normal(rng.normal(0, 5), rng.uniform(0.2, 2), size=n // 4) for _ in range(4)])
+            for _ in range(n_columns)
+        ]
+    )
+    options = {"n_components": 10, "weight_concentration_prior": 0.001, "random_state": 0}
+    found = {}
+
+    def ours():
+        found["ours"] = fit_many_columns(table, BayesianGaussianMixture(**options))
+
+    def theirs():
+        found["theirs"] = [Theirs(**options).fit(table[:, [j]]) for j in range(some)]
+
+    taken = in_turns({"ours": ours, "theirs": theirs}, max(repeats // 2, 1))
+    own, other = taken["ours"] / n_columns, taken["theirs"] / some
+    differences = []
+    for j, model in enumerate(found["theirs"]):
+        X = table[:, [j]]
+        prior = gaussian.NormalInverseWishart(X.mean(axis=0), 1.0, 1.0, np.atleast_2d(np.cov(X.T)))
+        exact = variational.elbo(model.predict_proba(X), X, prior, proportions.Sticks(0.001))
+        differences.append(found["ours"].lower_bound[j] - exact)
+    print(
+        f"columns of {n} rows, K=10: mixfast {own * 1e3:.2f} ms a column, "
+        f"{found['ours'].n_iter.mean():.1f} iterations; "
+        f"scikit-learn {other:.2f} s, {np.mean([m.n_iter_ for m in found['theirs']]):.1f}; {other / own:.0f} times; "
+        f"bounds higher by {np.round(differences, 3).tolist()} nats",
+        flush=True,
+    )
+
+
+def clusters_found(repeats):
+    from sklearn.metrics import normalized_mutual_info_score
+
+    from mixfast import DirichletProcessMixture
+
+    X, labels = clusters(20_000, 8, 16, 3.0)
+    prior = {"m0": np.zeros(8), "kappa0": 1e-4, "nu0": 10, "Psi0": np.eye(8)}
+    cases = {
+        "births": (X, labels, {"prior": prior}),
+        "ten": (*planar(10_000, 10, 10.0, 1), {}),
+        "twenty": (*planar(20_000, 20, 14.0, 2), {}),
+    }
+    for name, (rows, truth, options) in cases.items():
+        for algorithm, more in (("variational", {}), ("sampler", {"burn_in": 60, "n_draws": 40})):
+            if name == "births" and algorithm == "sampler":
+                continue
+            model = DirichletProcessMixture("full", algorithm=algorithm, random_state=0, **options, **more)
+            taken = in_turns({"": lambda model=model, rows=rows: model.fit(rows)}, repeats)[""]
+            found = model.labels_ if algorithm == "sampler" else model.predict(rows)
+            bound = f", bound {model.lower_bound_:.3f}" if algorithm == "variational" else ""
+            print(
+                f"{name}, {algorithm}: {len(np.unique(found))} clusters, NMI "
+                f"{normalized_mutual_info_score(truth, found):.4f}{bound}, {taken:.2f} s",
+                flush=True,
+            )
+
+
+CASES = {"iteration": iteration, "fit": fit, "many": many, "columns": columns, "clusters": clusters_found}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--cases", default=",".join(CASES), help="some of " + ", ".join(CASES))
+    parser.add_argument("--repeats", type=int, default=5)
+    options = parser.parse_args()
+    warnings.simplefilter("ignore")
+    for name in options.cases.split(","):
+        CASES[name](options.repeats)
+
+
+if __name__ == "__main__":
+    main()
