@@ -206,7 +206,7 @@ cdef void accept_plain(acceleration_t *a, double objective) noexcept nogil:
     """What a step of EM tells: whether it is slow, and whether its points lie on a line yet."""
     cdef double increment = objective - a.bound
     cdef const pass_t *p = a.em.p
-    cdef double unit = 1 if p.family.posterior == NULL else p.total_weight  # bounds of posteriors are sums over the rows
+    cdef double unit = 1 if p.family.posterior == NULL else p.total_weight  # those of posteriors are of all rows
     a.moved = fabs(increment)
     a.bound = objective
     # where EM itself falls by a hair, as reg_covar lets it, extrapolating back up would go on for ever
