@@ -6,7 +6,9 @@ import numpy as np
 
 from mixfast._threads import resolve_threads
 from mixfast.engine._partitions import Chain
+from mixfast.engine._rows import Rows
 from mixfast.partitions import DirichletProcess
+from mixfast.row_data import separated
 
 #: Scans of a launch, for fewer than MANY_ROWS rows and for as many or more: with 6 instead of 2 a chain that begins
 #: with one cluster finds six of 1,200 rows in 60 sweeps; for few rows they are time lost.
@@ -68,13 +70,14 @@ class PartitionSampler:
 
     Parameters
     ----------
-    rows : Rows
-        As the family encodes them. Weights are positive integers: a row of weight w is w equal rows that share a
-        cluster.
+    X : ndarray or sparse matrix in CSR form, of shape (n_rows, n_features)
+        Float32 or float64, valid for the family; RowData where that takes it.
     family : family of a posterior
         With its prior, `FullPosterior` for instance; one whose components are independent given their rows.
     process : GibbsTypePrior, default DirichletProcess(1.0)
         The prior of partitions.
+    sample_weight : ndarray of shape (n_rows,) or None
+        Positive integers: a row of weight w is w equal rows that share a cluster.
     labels : int ndarray of shape (n_rows,) or None
         Where the chain begins: any numbers. None is one cluster.
     seed : int, default 0
@@ -96,17 +99,25 @@ class PartitionSampler:
         Where weights are no positive integers, or the parameters of the family cannot be drawn.
     """
 
-    def __init__(self, rows, family, process=None, *, labels=None, seed=0, n_proposals=2, n_scans=None, n_threads=None):
-        X, weight = rows.X, rows.sample_weight
-        if weight is not None and not np.all((weight > 0) & (weight == np.rint(weight))):
-            wrong = weight[~((weight > 0) & (weight == np.rint(weight)))][0]
-            raise ValueError(
-                f"sample_weight has {wrong}: the sampler takes positive integers, which stand for rows that are "
-                "repeated"
-            )
+    def __init__(
+        self,
+        X,
+        family,
+        process=None,
+        *,
+        sample_weight=None,
+        labels=None,
+        seed=0,
+        n_proposals=2,
+        n_scans=None,
+        n_threads=None,
+    ):
         self.process = DirichletProcess() if process is None else process
-        n_rows, n_features = X.shape
-        self._family, self._n_features, self._dtype = family, n_features, X.dtype
+        n_rows, self._n_features = separated(X)[0].shape
+        self._encoded = family.encode(X)
+        dtype = self._encoded.rows.dtype
+        self._dtype = dtype if dtype in self._encoded.family.dtypes else np.dtype(np.float64)
+        rows = Rows(self._encoded.rows, _counted(sample_weight), self._encoded.base)
         shape, rate = self.process.concentration_prior or (0.0, 0.0)
         labels = np.zeros(n_rows, dtype=np.int64) if labels is None else _numbered(labels)
         self._chain = Chain(
@@ -125,10 +136,10 @@ class PartitionSampler:
         )
 
     def _bind(self, n_components):
-        located = self._family.located(np.zeros((n_components, self._n_features)))
-        blank = self._family.blank(n_components, self._n_features) if located is None else located
-        capsule = self._family.bind(n_components, self._n_features, self._dtype)
-        return capsule, np.array(blank, dtype=np.float64)
+        family = self._encoded.family
+        located = family.located(np.zeros((n_components, self._encoded.rows.shape[1])))
+        blank = family.blank(n_components, self._n_features) if located is None else located
+        return self._encoded.bind(n_components, self._dtype), np.array(blank, dtype=np.float64)
 
     def sweep(self, n_sweeps=1):
         """So many sweeps.
@@ -197,6 +208,20 @@ class PartitionSampler:
             name: accepted / proposed if proposed else np.nan
             for name, (proposed, accepted) in (("split", self._chain.splits), ("merge", self._chain.merges))
         }
+
+
+def _counted(sample_weight):
+    """Weights, float64, that are numbers of rows."""
+    if sample_weight is None:
+        return None
+    weight = np.array(sample_weight, dtype=np.float64)
+    wrong = weight[~((weight > 0) & (weight == np.rint(weight)))]
+    if len(wrong):
+        raise ValueError(
+            f"sample_weight has {wrong[0]}: the sampler takes positive integers, which stand for rows that are "
+            "repeated; leave out rows of weight 0"
+        )
+    return weight
 
 
 def _numbered(labels):
