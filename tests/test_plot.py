@@ -7,8 +7,10 @@ import matplotlib
 import numpy as np
 import pytest
 from matplotlib.patches import Ellipse
+from sklearn.base import BaseEstimator, clone
+from sklearn.exceptions import NotFittedError
 
-from mixfast import BernoulliMixture, GaussianMixture, plot_mixture
+from mixfast import GSDMM, BayesianGaussianMixture, BernoulliMixture, GaussianMixture, partitions, plot, plot_mixture
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
@@ -77,7 +79,7 @@ def test_columns_can_be_named_and_wrong_ones_are_said_to_be_wrong():
         with pytest.raises(ValueError, match="should be two of the model's 3 columns"):
             plot_mixture(model, X, features=wrong)
     binary = BernoulliMixture(2, random_state=0).fit(X)
-    with pytest.raises(TypeError, match="draws a GaussianMixture, got a BernoulliMixture"):
+    with pytest.raises(TypeError, match="draws a GaussianMixture or a BayesianGaussianMixture, got a BernoulliMixture"):
         plot_mixture(binary, X)
 
 
@@ -97,3 +99,154 @@ def test_clusters_that_alternate_all_come_into_the_picture(period):
     assert len(np.unique(points.get_facecolors(), axis=0)) == period
     (again,) = plot_mixture(model, X).collections
     np.testing.assert_array_equal(again.get_offsets(), shown)
+
+
+@pytest.mark.parametrize("covariance_type", ["full", "tied", "diag", "spherical"])
+def test_ellipses_of_a_posterior_are_those_of_its_expectations(covariance_type):
+    X = np.random.default_rng(0).normal(size=(200, 2)) + np.repeat([[0, 0], [9, 9]], 100, axis=0)
+    bayesian = BayesianGaussianMixture(2, covariance_type=covariance_type, random_state=0).fit(X)
+    plain = GaussianMixture.from_parameters(
+        weights=bayesian.weights_,
+        means=bayesian.means_,
+        covariances=bayesian.covariances_,
+        covariance_type=covariance_type,
+    )
+    pictures = [
+        [(tuple(e.center), e.width, e.height, e.angle) for e in plot_mixture(model, X).patches]
+        for model in (bayesian, plain)
+    ]
+    assert len(pictures[0]) == 4
+    np.testing.assert_allclose(*(np.array([np.hstack(e) for e in picture]) for picture in pictures))
+
+
+def test_components_that_no_row_is_of_have_no_ellipses():
+    X = np.random.default_rng(0).normal(size=(300, 2)) + np.repeat([[0, 0], [9, 0], [0, 9]], 100, axis=0)
+    model = BayesianGaussianMixture(8, max_iter=500, random_state=0).fit(X)
+    assert model.n_clusters_ == 3
+    ax = plot_mixture(model, X)
+    assert len(ax.patches) == 6
+    assert {tuple(ellipse.center) for ellipse in ax.patches} == {
+        tuple(mean) for mean in model.means_[model.weights_ > 0.1]
+    }
+
+
+def test_a_posterior_of_one_column_is_drawn_by_its_expectations():
+    X = np.random.default_rng(0).normal(size=(300, 1))
+    model = BayesianGaussianMixture(1, random_state=0).fit(X)
+    total, part = (line.get_xydata() for line in plot_mixture(model, X).lines)
+    np.testing.assert_array_equal(total, part)
+    peak = total[np.argmax(total[:, 1])]
+    assert peak[1] == pytest.approx(1 / np.sqrt(2 * np.pi * model.covariances_[0, 0, 0]), rel=1e-3)
+
+
+class Sampled(BaseEstimator):
+    """What pictures need of a model that is fitted by draws of partitions."""
+
+    def __init__(self, draws):
+        self.draws = draws
+        self.labels_ = partitions.point_partition(draws)
+        self.n_clusters_posterior_ = partitions.n_clusters_posterior([len(set(draw)) for draw in draws])
+        self.log_joint_draws_ = -np.arange(len(draws), dtype=float)
+
+    def fit(self):
+        """The draws are given."""
+
+    def coclustering(self, rows=None):
+        return partitions.coclustering(self.draws, rows)
+
+
+#: The second draw joins the third cluster to the first; the last two are equal.
+FOUR_DRAWS = np.array([[0, 1, 0, 1, 2, 0], [0, 1, 0, 1, 0, 0], [1, 0, 1, 0, 2, 1], [1, 0, 1, 0, 2, 1]])
+
+
+def bars(ax):
+    return {round(bar.get_x() + bar.get_width() / 2): bar.get_height() for bar in ax.patches}
+
+
+def test_bars_are_as_high_as_the_posterior_of_the_number_of_clusters():
+    expected = {2: 0.25, 3: 0.75}
+    ax = plot.n_clusters(Sampled(FOUR_DRAWS))
+    assert bars(ax) == expected
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("number of clusters", "posterior probability")
+    _, own = plt.subplots()
+    assert plot.n_clusters({3: 0.75, 2: 0.25}, ax=own) is own
+    assert bars(own) == expected
+    assert all(float(tick).is_integer() for tick in own.get_xticks())
+
+
+def test_a_trace_is_that_of_lower_bounds_or_of_draws():
+    X = np.random.default_rng(0).normal(size=(200, 2))
+    for model in (GaussianMixture(3, random_state=0).fit(X), BayesianGaussianMixture(3, random_state=0).fit(X)):
+        ax = plot.trace(model)
+        (line,) = ax.lines
+        np.testing.assert_array_equal(line.get_xdata(), np.arange(1, model.n_iter_ + 1))
+        np.testing.assert_array_equal(line.get_ydata(), model.lower_bounds_)
+        assert (ax.get_xlabel(), ax.get_ylabel()) == ("iteration", "lower bound (nats)")
+    sampled = Sampled(FOUR_DRAWS)
+    ax = plot.trace(sampled)
+    (line,) = ax.lines
+    np.testing.assert_array_equal(line.get_xydata(), np.c_[[1, 2, 3, 4], sampled.log_joint_draws_])
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("draw", "log joint (nats)")
+    sampled.log_joint_draws_ = np.array([[-1.0, -2.0, -3.0], [-4.0, -5.0, -6.0]])
+    chains = plot.trace(sampled).lines
+    np.testing.assert_array_equal([chain.get_ydata() for chain in chains], sampled.log_joint_draws_)
+
+
+def test_pairs_of_rows_are_in_the_order_of_the_point_partition():
+    model = Sampled(FOUR_DRAWS)
+    assert model.labels_.tolist() == [0, 1, 0, 1, 2, 0]
+    ax = plot.coclustering(model)
+    (image,) = ax.images
+    a, b = np.ones((3, 3)), np.ones((2, 2))
+    last = np.array([[0.25], [0.25], [0.25], [0], [0], [1]])
+    blocks = np.block([[a, np.zeros((3, 2))], [np.zeros((2, 3)), b], [last[:-1].T]])
+    np.testing.assert_array_equal(image.get_array(), np.hstack([blocks, last]))
+    assert image.get_clim() == (0, 1)
+    # lines stand where a cluster ends, across and along
+    assert [line.get_ydata()[0] for line in ax.lines[::2]] == [2.5, 4.5]
+    assert [line.get_xdata()[0] for line in ax.lines[1::2]] == [2.5, 4.5]
+
+
+def test_pairs_of_chosen_rows_keep_their_order_within_a_cluster():
+    draws = np.array([[0, 0, 0, 1], [0, 0, 0, 1], [0, 0, 1, 1]])
+    _, ax = plt.subplots()
+    assert plot.coclustering(Sampled(draws), rows=[3, 2, 0], ax=ax) is ax
+    (image,) = ax.images
+    third = 1 / 3
+    np.testing.assert_allclose(image.get_array(), [[1, 2 * third, third], [2 * third, 1, 0], [third, 0, 1]])
+
+
+def test_of_many_rows_the_same_ones_are_shown_each_time_from_all_clusters():
+    n, most = 3000, 300
+    draws = np.arange(n)[np.newaxis] % 3
+    pictures = [plot.coclustering(Sampled(draws), max_rows=most).images[0].get_array() for _ in range(2)]
+    assert pictures[0].shape == (most, most)
+    np.testing.assert_array_equal(*pictures)
+    # rows of a cluster have the same ones; its size is a binomial count, taken to five standard deviations
+    different, sizes = np.unique(pictures[0], axis=0, return_counts=True)
+    assert len(different) == 3
+    assert np.all(np.abs(sizes - most / 3) < 5 * np.sqrt(most * 2 / 9))
+
+
+@pytest.mark.parametrize(
+    ("picture", "model", "missing"),
+    [
+        (plot.n_clusters, GaussianMixture(2, random_state=0), "n_clusters_posterior_"),
+        (plot.coclustering, GaussianMixture(2, random_state=0), "coclustering"),
+        (plot.trace, GSDMM(random_state=0), "lower_bounds_"),
+    ],
+)
+def test_a_model_without_what_is_drawn_is_refused_and_said_what_it_lacks(picture, model, missing):
+    model = clone(model)
+    with pytest.raises(NotFittedError):
+        picture(model)
+    model.fit(np.eye(5, dtype=int))
+    with pytest.raises(TypeError, match=f"draws {missing}, which this {type(model).__name__} has not: pass a "):
+        picture(model)
+    assert not plt.get_fignums()
+
+
+@pytest.mark.parametrize("rows", [[0, 6], [-1], [], [[0, 1]], [0.5], [True, False]])
+def test_rows_that_are_not_there_are_refused(rows):
+    with pytest.raises(ValueError, match="should be numbers of rows from 0 to 5"):
+        plot.coclustering(Sampled(FOUR_DRAWS), rows=rows)
