@@ -28,6 +28,7 @@ from sklearn.base import clone
 
 from mixfast import (
     GSDMM,
+    BayesianGaussianMixture,
     BernoulliMixture,
     CategoricalMixture,
     DirichletMultinomialMixture,
@@ -222,6 +223,15 @@ def _degrees(rng):
     return {"degrees_of_freedom": rng.choice(np.array(["component", "shared", 4.0, 1e6], dtype=object))}
 
 
+def _prior(rng):
+    return {
+        "weight_concentration_prior_type": str(rng.choice(["dirichlet_process", "dirichlet_distribution"])),
+        "weight_concentration_prior": rng.choice(np.array([None, 1e-6, 1.0, 1e6], dtype=object)),
+        "mean_precision_prior": rng.choice(np.array([None, 1e-8, 1e4], dtype=object)),
+        "prune": bool(rng.random() < 0.1),
+    }
+
+
 def _product(rng, n_features):
     """Parts for columns of numbers; which rows they take follows from the parts."""
     kinds = (
@@ -276,6 +286,7 @@ ESTIMATORS = {
         True,
     ),
     "product": (None, None, False),
+    "bayesian": (lambda r: BayesianGaussianMixture(**_common(r), **_elliptical(r), **_prior(r)), "reals", False),
     "gsdmm": (lambda r: GSDMM(int(r.integers(1, 10)), n_iter=5, n_threads=1), "counts", True),
 }
 

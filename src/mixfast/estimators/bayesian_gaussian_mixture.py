@@ -484,7 +484,7 @@ class BayesianGaussianMixture(EllipticalMixture):
         family = self._family()
         *names, _ = family.Params._fields
         arrays = [np.asarray(getattr(self, f"{name}_")) for name in names]
-        return family.Params(*arrays, family.log_determinant(np.asarray(self.covariance_prior_, dtype=np.float64)))
+        return family.Params(*arrays, np.zeros(()))  # the log-determinant of the prior: no prediction asks for it
 
     #: Weights follow the posterior that they are expectations of.
     _followers = {**EllipticalMixture._followers, "weight_concentration_": ("weights_",)}

@@ -23,6 +23,7 @@ the loops, the bounds and the tables are the Gaussian family's, at other log wei
 `reg_covar` is added to each row's outer product, as scikit-learn does.
 """
 
+from libc.float cimport DBL_EPSILON, FLT_EPSILON
 from libc.math cimport M_PI, NAN, exp, isfinite, log, sqrt
 from libc.string cimport memcpy
 
@@ -137,9 +138,24 @@ cdef void sphere_from(const family_t *f, const double *covariance, double *scale
         scale0[0] += context_of(f).share * covariance[j * (d + 1)] / <double> d
 
 
+cdef inline double narrowest(const family_t *f) noexcept nogil:
+    """The least share of a column's variance that others may leave of it, so that Psi0 is positive definite in the
+    precision of the rows too."""
+    return 64 * <double> f.n_features * (DBL_EPSILON if f.real_bytes == 8 else FLT_EPSILON)
+
+
 cdef double matrix_log_determinant(const family_t *f, const double *scale0, double *room) noexcept nogil:
-    cdef Py_ssize_t d = f.n_features
-    return NAN if precision_factor(d, scale0, room + d * d, room) != 0 else -2 * log_diagonal(d, room)
+    cdef Py_ssize_t d = f.n_features, i, j
+    cdef double inverse
+    if precision_factor(d, scale0, room + d * d, room) != 0:
+        return NAN
+    for j in range(d):
+        inverse = 0
+        for i in range(j, d):
+            inverse += room[j * d + i] * room[j * d + i]
+        if context_of(f).scale0 == NULL and not inverse * scale0[j * (d + 1)] * narrowest(f) < 1:
+            return NAN
+    return -2 * log_diagonal(d, room)
 
 
 cdef double scales_log_determinant(const family_t *f, const double *scale0, double *room) noexcept nogil:
@@ -171,7 +187,7 @@ cdef int set_prior(const family_t *f, const totals_t *totals, double *room, doub
     cdef Py_ssize_t d = f.n_features, n_scale = context.structure.n_scale, j
     cdef double *m0 = params + first_of_prior(f)
     cdef double *scale0 = m0 + d
-    cdef double step = 1e-12, count
+    cdef double step = narrowest(f), count
     cdef int status = MIXFAST_OK, _attempt
     if context.m0 != NULL:
         memcpy(m0, context.m0, d * sizeof(double))

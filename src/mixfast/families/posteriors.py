@@ -20,7 +20,7 @@ from mixfast.families.student_t import DiagonalStudentT, FullStudentT, Spherical
 class GaussianPosteriorParams(NamedTuple):
     """means (K, d), covariances Psi / nu and precisions_cholesky as those of Gaussians, mean_precision kappa (K,),
     degrees_of_freedom nu (K,), tied (); then the prior: mean_prior (d,), covariance_prior Psi0, of the shape of
-    one component's covariance, and its log-determinant ()."""
+    one component's covariance, and its log-determinant (), which each M-step finds anew."""
 
     means: np.ndarray
     covariances: np.ndarray
@@ -92,11 +92,9 @@ class GaussianPosterior:
         """The prior is that of shift + scale (x - origin) too."""
         moved = super().transformed(params, origin, scale, shift)
         covariance, _ = self._scaled(params.covariance_prior, np.ones(np.shape(params.covariance_prior)), scale)
-        n_numbers = self._n_logarithms(len(params.mean_prior))
         return moved._replace(
             mean_prior=shift + scale * (params.mean_prior - origin),
             covariance_prior=covariance,
-            prior_log_determinant=params.prior_log_determinant + n_numbers * np.mean(np.log(scale)),
         )
 
     def predictive(self, params):
@@ -131,16 +129,6 @@ class GaussianPosterior:
         scale0 = None if self.scale0 is None else record.covariance_prior
         return type(self)(self.kappa0, self.nu0, m0, scale0, self.share, self.reg_covar)
 
-    def log_determinant(self, covariance):
-        """Of one component's covariance, whatever its form: the sum of the logarithms of its numbers where these are
-        variances."""
-        with np.errstate(invalid="ignore", divide="ignore"):  # NaN where it is none, which is looked at elsewhere
-            return np.sum(np.log(covariance))
-
-    def _n_logarithms(self, n_features):
-        """By how much `log_determinant` of c^2 covariance is more, in units of log c."""
-        return 2 * n_features
-
     def bind(self, n_components, n_features, dtype, isa=None):
         flat = None if self.scale0 is None else np.ascontiguousarray(self.scale0, dtype=np.float64).reshape(-1)
         return self._bind(
@@ -159,9 +147,6 @@ class GaussianPosterior:
 
 class _MatrixPosterior(GaussianPosterior):
     """Structures whose precisions are matrices."""
-
-    def log_determinant(self, covariance):
-        return np.linalg.slogdet(covariance)[1]
 
     def _predictive(self, params):
         """A multivariate t with nu - d + 1 degrees of freedom."""
@@ -217,9 +202,6 @@ class SphericalPosterior(GaussianPosterior, SphericalGaussian):
         SphericalGaussian.domains | OF_POSTERIORS | {"covariance_prior": SphericalGaussian.domains["covariances"]}
     )
     _bind = staticmethod(_gaussian_posterior.bind_spherical_posterior)
-
-    def _n_logarithms(self, n_features):
-        return 2
 
     def _predictive(self, params):
         """A multivariate t with d nu degrees of freedom."""
