@@ -114,7 +114,10 @@ def test_show_config_says_what_runs(capsys):
     "document",
     [
         "README.md",
-        *(f"docs/{name}.md" for name in ("acceleration", "batch", "extending", "families", "selection", "statistics")),
+        *(
+            f"docs/{name}.md"
+            for name in ("acceleration", "batch", "bayesian", "extending", "families", "selection", "statistics")
+        ),
     ],
 )
 def test_the_code_in_the_documents_runs(document, tmp_path, monkeypatch, capsys):
