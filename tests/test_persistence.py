@@ -23,6 +23,7 @@ from mixfast import (
     BatchResult,
     BernoulliMixture,
     CategoricalMixture,
+    DirichletProcessMixture,
     GaussianMixture,
     ProductMixture,
     Status,
@@ -451,7 +452,7 @@ def test_there_is_a_file_of_every_class_that_can_be_saved():
     """Add one, and its predictions, for a new class: what is saved today is to be read by every later version."""
     found = [load(FILES / f"{name}.mixfast") for name in KNOWN]
     parts = [own[-1] for model in found if isinstance(model, ProductMixture) for own in model.parts]
-    assert {type(model) for model in found} == public_estimators() | {BatchResult}
+    assert {type(model) for model in found} == public_estimators() | {BatchResult, DirichletProcessMixture}
     assert {type(part).__name__ for part in parts} == set(PARTS)
     assert {model.covariance_type for model in found if type(model) is GaussianMixture} == set(STRUCTURES)
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from mixfast.estimators.dirichlet_multinomial_mixture import (
         DirichletMultinomialMixture as DirichletMultinomialMixture,
     )
+    from mixfast.estimators.dirichlet_process_mixture import DirichletProcessMixture as DirichletProcessMixture
     from mixfast.estimators.gamma_mixture import ExponentialMixture as ExponentialMixture
     from mixfast.estimators.gamma_mixture import GammaMixture as GammaMixture
     from mixfast.estimators.gaussian_mixture import GaussianMixture as GaussianMixture

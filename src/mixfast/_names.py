@@ -11,6 +11,7 @@ HOMES = {
     "CategoricalMixture": "mixfast.estimators.categorical_mixture",
     "Design": "mixfast.design",
     "DirichletMultinomialMixture": "mixfast.estimators.dirichlet_multinomial_mixture",
+    "DirichletProcessMixture": "mixfast.estimators.dirichlet_process_mixture",
     "ExponentialMixture": "mixfast.estimators.gamma_mixture",
     "GSDMM": "mixfast.estimators.gsdmm",
     "GammaMixture": "mixfast.estimators.gamma_mixture",

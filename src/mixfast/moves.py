@@ -199,12 +199,11 @@ class Problem:
 
     def blank(self, n_components):
         """A state to start from labels at."""
-        family, n_columns = self.encoded.family, self.encoded.rows.shape[1]
-        located = family.located(np.zeros((n_components, n_columns)))
         numbers = self.proportions.begun(np.full(n_components, 1.0 / n_components))
-        if located is None:
-            located = np.array(family.blank(n_components, n_columns))
-        return State(numbers, located)
+        size, seeds = self.params.layout_of(n_components).size, self.encoded.make_seeds()
+        n_columns = (self.encoded.rows if seeds is None else seeds).shape[1]
+        located = self.encoded.family.located(np.zeros((n_components, n_columns)))
+        return State(numbers, np.ones(size) if located is None else located)
 
     @property
     def features(self):
@@ -212,7 +211,7 @@ class Problem:
         if self._features is None:
             seeds, rows = self.encoded.make_seeds(), self.encoded.rows
             if seeds is None and not is_sparse(rows):
-                scale = rows.std(axis=0, dtype=np.float64)
+                scale = weighted_deviations(rows, self.sample_weight)
                 scale[~(scale > 1e-12 * np.abs(rows).max(axis=0))] = np.inf  # a constant column has no direction
                 self._features = lambda index: rows[index].astype(np.float64) / scale
             else:
@@ -355,9 +354,15 @@ class Blocks:
         return bounds, abs(bounds[-1] - previous) < tol
 
 
-def direction(features):
+def weighted_deviations(rows, weights):
+    """The standard deviations of dense columns, float64."""
+    centre = np.average(rows, axis=0, weights=weights)
+    return np.sqrt(np.average(np.square(rows - centre), axis=0, weights=weights))
+
+
+def direction(features, weights):
     """The principal axis of rows, by power iteration from the row that is farthest out."""
-    mean = np.asarray(features.mean(axis=0)).reshape(-1)
+    mean = features.T @ weights / weights.sum()
     if is_sparse(features):
         squares = np.asarray(features.multiply(features).sum(axis=1)).reshape(-1) - 2 * (features @ mean)
         axis = features[int(np.argmax(squares))].toarray().reshape(-1) - mean
@@ -369,14 +374,14 @@ def direction(features):
         if not length > 0:
             return None
         axis = axis / length
-        along = features @ axis - mean @ axis
+        along = weights * (features @ axis - mean @ axis)
         axis = features.T @ along - along.sum() * mean
     return axis
 
 
 def behind(features, weights, at):
     """Which rows lie beyond a quantile of their principal axis; None where that divides nothing."""
-    axis = direction(features)
+    axis = direction(features, weights)
     if axis is None or not np.linalg.norm(axis) > 0:
         return None
     along = features @ (axis / np.linalg.norm(axis))
@@ -435,19 +440,20 @@ class Search:
     def run(self):
         """Until no move raises the bound; self."""
         settled = False  # whether the last iterations converged, and no move was kept since
-        while True:
+        while not self.converged:
             settled = self._iterate(self.max_iter if settled or not self.moves else BETWEEN)
             if self.moves and self._sort():
                 settled = False  # the bound is higher now
+            if not self.moves:
+                self.converged = settled
             if self.status & NOT_FINITE or not self.moves or self.n_iter >= self.max_iter:
                 break
             if self._move(settled):
                 settled = False
-                continue
-            if settled:
-                break
-            settled = True
-        self.converged = settled
+            elif settled:
+                self.converged = True
+            else:
+                settled = True
         if self.moves and not self.status & NOT_FINITE:
             self._drop_empty()
         return self

@@ -20,6 +20,8 @@ from mixfast.families._linear_posterior import (
 )
 from mixfast.families.bernoulli import Bernoulli, BernoulliParams
 from mixfast.families.categorical import Categorical, CategoricalParams
+from mixfast.families.compound import Lomax, NegativeBinomial
+from mixfast.families.dirichlet_multinomial import DirichletMultinomial, DirichletMultinomialParams
 from mixfast.families.domains import POSITIVE
 from mixfast.families.gamma import Exponential, ExponentialParams
 from mixfast.families.multinomial import Multinomial, MultinomialParams
@@ -64,6 +66,27 @@ class ConjugatePosterior:
 
     def expected(self, params):
         """The expected parameters of the components, as the plain family has them."""
+        raise NotImplementedError
+
+    def prior(self, n_columns):
+        """The record of a component that has no rows."""
+        raise NotImplementedError
+
+    def predictive(self, params):
+        """(family, parameters) of the posterior predictive densities of the components and, after them, of a component
+        that has no rows yet: those of the plain family at the expected parameters, where it has one value of a row."""
+        return self._predictive(self._with_prior(params))
+
+    def _with_prior(self, params):
+        width = np.shape(params[0])[1]
+        pairs = zip(params, self.prior(width), strict=True)
+        return self.Params(*(np.concatenate([own, np.reshape(new, (1, -1))]) for own, new in pairs))
+
+    def _predictive(self, params):
+        return self._plain(), self.expected(params)
+
+    def _plain(self):
+        """The family of given parameters."""
         raise NotImplementedError
 
     def blank(self, n_components, n_features):
@@ -125,6 +148,12 @@ class BernoulliPosterior(ConjugatePosterior, Bernoulli):
     def expected(self, params):
         return BernoulliParams(params.a / (params.a + params.b))
 
+    def prior(self, n_columns):
+        return BetaParams(*prior_arrays(n_columns, a=self.a, b=self.b))
+
+    def _plain(self):
+        return Bernoulli()
+
 
 class CategoricalPosterior(ConjugatePosterior, Categorical):
     """The probabilities of each column of each component ~ Dirichlet(alpha_j).
@@ -145,7 +174,8 @@ class CategoricalPosterior(ConjugatePosterior, Categorical):
     def located(self, centres):
         return np.ones(np.size(centres))  # statistics are measured from nothing; seeds have a column for each category
 
-    def bind(self, n_components, n_features, dtype, isa=None):
+    def _concentrations(self, n_features):
+        """Of the prior, of all columns one after the other."""
         numbers = self._numbers(n_features)
         columns = [self.alpha] * n_features if isinstance(self.alpha, Real) else self.alpha
         if len(columns) != n_features:
@@ -154,7 +184,17 @@ class CategoricalPosterior(ConjugatePosterior, Categorical):
                 f"{len(columns)} arrays"
             )
         prior = [prior_arrays(number, alpha=own)[0] for number, own in zip(numbers, columns, strict=True)]
-        return bind_categorical_posterior(n_components, numbers, np.dtype(dtype).itemsize, isa, np.concatenate(prior))
+        return np.concatenate(prior)
+
+    def bind(self, n_components, n_features, dtype, isa=None):
+        numbers, prior = self._numbers(n_features), self._concentrations(n_features)
+        return bind_categorical_posterior(n_components, numbers, np.dtype(dtype).itemsize, isa, prior)
+
+    def prior(self, n_columns):
+        return DirichletParams(self._concentrations(len(self.n_categories)))
+
+    def _plain(self):
+        return Categorical(self.n_categories)
 
     def expected(self, params):
         columns = np.split(params.concentrations, np.cumsum(self.n_categories)[:-1], axis=-1)
@@ -178,6 +218,12 @@ class MultinomialPosterior(ConjugatePosterior, Multinomial):
     def bind(self, n_components, n_features, dtype, isa=None, is_sparse=False):
         prior = prior_arrays(n_features, alpha=self.alpha)
         return bind_multinomial_posterior(n_components, n_features, np.dtype(dtype).itemsize, isa, is_sparse, prior)
+
+    def prior(self, n_columns):
+        return DirichletParams(*prior_arrays(n_columns, alpha=self.alpha))
+
+    def _predictive(self, params):
+        return DirichletMultinomial(), DirichletMultinomialParams(params.concentrations)
 
     def expected(self, params):
         concentrations = params.concentrations
@@ -217,6 +263,12 @@ class PoissonPosterior(ConjugatePosterior, Poisson):
     def expected(self, params):
         return PoissonParams(params.shapes / params.rates)
 
+    def prior(self, n_columns):
+        return RateParams(*prior_arrays(n_columns, shape=self.shape, rate=self.rate))
+
+    def _predictive(self, params):
+        return NegativeBinomial(RateParams), params
+
 
 class ExponentialPosterior(ConjugatePosterior, Exponential):
     """The rate of each column of each component ~ Gamma(shape, rate).
@@ -242,6 +294,12 @@ class ExponentialPosterior(ConjugatePosterior, Exponential):
 
     def expected(self, params):
         return ExponentialParams(params.shapes / params.rates)
+
+    def prior(self, n_columns):
+        return RateParams(*prior_arrays(n_columns, shape=self.shape, rate=self.rate))
+
+    def _predictive(self, params):
+        return Lomax(RateParams), params
 
 
 #: By the name of the component.

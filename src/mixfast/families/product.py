@@ -65,6 +65,12 @@ class Product(Family):
         """What `split` takes apart."""
         return self.Params(*chain(*records))
 
+    def predictive(self, params):
+        """(family, parameters) of the posterior predictive densities, of parts that are posteriors."""
+        parts = [family.predictive(own) for family, own in zip(self.families, self.split(params), strict=True)]
+        joined = Product([family for family, _ in parts], self.widths)
+        return joined, joined.join([own for _, own in parts])
+
     def canonical_order(self, params):
         """That of the first part."""
         return self.families[0].canonical_order(self.split(params)[0])

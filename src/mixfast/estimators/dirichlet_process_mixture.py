@@ -1,0 +1,673 @@
+"""Dirichlet process mixtures: as many components as the rows ask for."""
+
+from __future__ import annotations
+
+from numbers import Real
+
+import numpy as np
+import scipy.sparse
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import check_is_fitted
+
+from mixfast import seeding
+from mixfast._threads import resolve_threads
+from mixfast._warnings import warn
+from mixfast.convergence import Monitor
+from mixfast.engine._pass import Pass
+from mixfast.engine._predictions import evaluate
+from mixfast.engine._rows import Rows
+from mixfast.estimators._base import WARNINGS
+from mixfast.estimators._categories import decode
+from mixfast.estimators._conjugate import COMPONENTS
+from mixfast.estimators._constraints import WholeNumber
+from mixfast.estimators._density import DensityEstimator, fitting, of_rows
+from mixfast.families.counts import row_totals
+from mixfast.families.domains import NOT_NEGATIVE, POSITIVE, check_domain
+from mixfast.moves import MOVES, PRESENT, Problem, Search, State, n_blocks_for
+from mixfast.proportions._sticks import LearnedSticks, Sticks
+from mixfast.read_only import frozen
+from mixfast.status import Status
+from mixfast.weights import counted_rows
+
+#: What reading rows leaves in the estimator: their columns, and what these may hold.
+OF_COLUMNS = ("n_features_in_", "feature_names_in_", "categories_")
+#: Rows that predictive densities are computed of at a time.
+BLOCK = 65536
+
+
+class DirichletProcessMixture(DensityEstimator):
+    """Mixture with a Dirichlet process prior: how many components there are follows from the rows.
+
+    Components have conjugate priors, and all of their parameters, the weights and, if asked for, the concentration are
+    distributions that are fitted by variational Bayes. Moves divide, merge and take away components; each is kept
+    only if the exact evidence lower bound, a bound of log p(X) that is reported in full, rises.
+
+    Parameters
+    ----------
+    component : {'full', 'tied', 'diag', 'spherical', 'bernoulli', 'categorical', 'multinomial', 'poisson', \
+'exponential'}, default='full'
+        What a component is: a Gaussian with such a covariance, or a product of independent distributions of the
+        columns; 'multinomial' for rows of counts given their sums.
+    process : {'dirichlet', 'pitman-yor', 'mfm'}, default='dirichlet'
+        The prior of partitions. The two others are for `algorithm="sampler"`.
+    concentration : float or tuple (shape, rate), default=1.0
+        alpha: the prior expects about alpha log(1 + n / alpha) clusters of n rows. A tuple is a Gamma prior, and alpha
+        is learned.
+    discount : float, default=0.0
+        Of a Pitman-Yor process, from 0 to below 1.
+    prior : dict or None, default=None
+        Hyper-parameters by name; those that are left out have defaults that follow from the rows and do not depend on
+        units:
+
+        - 'full', 'tied': mean | covariance ~ N(m0, covariance / kappa0), covariance ~ inverse Wishart(nu0, Psi0).
+          `m0` is the mean of the rows, `kappa0` 0.01, `nu0` n_features + 2, `Psi0` the covariance of the rows times
+          10^(-2 / n_features): ten clusters fill the space of the rows;
+        - 'diag', 'spherical': the same with precisions ~ Gamma(`shape`, `rate`);
+        - 'bernoulli': probabilities ~ Beta(`a`, `b`), both 1;
+        - 'categorical', 'multinomial': probabilities ~ Dirichlet(`alpha`), 1;
+        - 'poisson': rates ~ Gamma(`shape` 1, `rate`), whose mean is that of the column;
+        - 'exponential': rates ~ Gamma(`shape` 1, `rate`): one row with the mean of the column.
+    algorithm : {'variational', 'sampler'}, default='variational'
+        How the posterior is found.
+    init_components : int, default=1
+        Components to begin with, by k-means.
+    max_components : int or None, default=None
+        The most that there may be.
+    moves : tuple of {'birth', 'merge', 'delete'}, default=('birth', 'merge', 'delete')
+        Which moves are tried. An empty tuple keeps the components of the start.
+    n_batches : 'auto' or int, default='auto'
+        Blocks of rows after each of which parameters are updated, with the statistics of all blocks in memory. 'auto'
+        is 8 where there are many rows, else 1.
+    n_draws, burn_in, thin, n_chains, keep_labels, n_components_prior
+        Of the sampler.
+    tol : float, default=1e-3
+        Converged when an iteration changes the lower bound by less, in nats, summed over the rows.
+    max_iter : int, default=1000
+        Iterations over all rows, those of moves included.
+    random_state : int, RandomState instance or None, default=None
+        Says which rows of large components births look at.
+    n_threads : int or None, default=None
+        None takes what the process may use. The bits do not depend on it.
+    verbose : int, default=0
+    verbose_interval : int, default=10
+
+    Attributes
+    ----------
+    n_clusters_ : int
+        Components that hold at least half a row.
+    weights_ : ndarray of shape (n_components,)
+        Expected weights, the largest first. They sum to less than 1: `remaining_weight_` is that of all components that
+        no row was of.
+    counts_ : ndarray of shape (n_components,)
+        Expected number of rows of each component.
+    concentration_ : float
+        alpha, its expectation where it has a prior.
+    concentration_posterior_ : ndarray (shape, rate) or None
+        Of the Gamma distribution of alpha, where it has a prior.
+    prior_ : dict
+        All hyper-parameters, by name.
+    means_, covariances_, precisions_cholesky_, mean_precision_, degrees_of_freedom_
+        Of Gaussians: the posterior's m, Psi / nu and the factor of its inverse, kappa and nu, of each component.
+    a_, b_, concentrations_, shapes_, rates_
+        The posterior of Bernoulli, of categorical and multinomial, of Poisson and exponential components,
+        (n_components, n_features); for categorical columns these lie side by side.
+    lower_bound_ : float
+        The evidence lower bound, in nats, summed over the rows: below log p(X).
+    lower_bounds_ : list of float
+        After each iteration and each move that was kept.
+    n_moves_ : dict
+        How many times moves of each name were kept.
+    n_iter_ : int
+        Iterations over all rows.
+    converged_ : bool
+    status_ : Status
+    n_features_in_, feature_names_in_, categories_
+        As in `GaussianMixture` and `CategoricalMixture`.
+
+    Raises
+    ------
+    ValueError
+        For a prior that has no density, a concentration that is not finite and above 0, options of the sampler where
+        it is not asked for; rows as in the mixtures of these components.
+
+    Notes
+    -----
+    A Dirichlet process expects more clusters the more rows there are, so the number of clusters that it finds is no
+    consistent estimate of a number that is fixed: Miller & Harrison, "A simple example of Dirichlet process mixture
+    inconsistency for the number of components", NIPS 2013.
+
+    Blei & Jordan, "Variational inference for Dirichlet process mixtures", Bayesian Analysis 1 (2006); Hughes &
+    Sudderth, "Memoized online variational inference for Dirichlet process mixture models", NIPS 2013.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mixfast import DirichletProcessMixture
+    >>> rng = np.random.default_rng(0)
+    >>> X = np.concatenate([rng.normal(place, 1, (100, 2)) for place in (-6, 0, 6)])
+    >>> model = DirichletProcessMixture(random_state=0).fit(X)
+    >>> model.n_clusters_, model.counts_.round()
+    (3, array([100., 100., 100.]))
+    """
+
+    _parameter_constraints: dict = {
+        "component": [StrOptions(set(COMPONENTS))],
+        "process": [StrOptions({"dirichlet", "pitman-yor", "mfm"})],
+        "concentration": [Interval(Real, 0.0, None, closed="neither"), tuple, list, np.ndarray],
+        "discount": [Interval(Real, 0.0, 1.0, closed="left")],
+        "prior": [dict, None],
+        "algorithm": [StrOptions({"variational", "sampler"})],
+        "init_components": [WholeNumber(1)],
+        "max_components": [WholeNumber(1), None],
+        "moves": [tuple, list],
+        "n_batches": [StrOptions({"auto"}), WholeNumber(1)],
+        "n_draws": [WholeNumber(1)],
+        "burn_in": [WholeNumber(0)],
+        "thin": [WholeNumber(1)],
+        "n_chains": [WholeNumber(1)],
+        "keep_labels": ["boolean", None],
+        "n_components_prior": [StrOptions({"geometric", "uniform"}), "array-like"],
+        "tol": [Interval(Real, 0.0, None, closed="left")],
+        "max_iter": [WholeNumber(1)],
+        "random_state": ["random_state"],
+        "n_threads": [WholeNumber(1), None],
+        "verbose": ["verbose"],
+        "verbose_interval": [WholeNumber(1)],
+    }
+
+    _attribute_constraints: dict = {
+        **DensityEstimator._attribute_constraints,
+        "counts_": [np.ndarray, list, tuple],
+        "prior_": [dict],
+        "concentration_": [Real],
+        "concentration_posterior_": [np.ndarray, list, tuple, None],
+        "converged_": ["boolean"],
+        "lower_bound_": [Real],
+        "lower_bounds_": [list],
+        "n_moves_": [dict],
+        "status_": [Status],
+    }
+
+    def __init__(
+        self,
+        component="full",
+        *,
+        process="dirichlet",
+        concentration=1.0,
+        discount=0.0,
+        prior=None,
+        algorithm="variational",
+        init_components=1,
+        max_components=None,
+        moves=MOVES,
+        n_batches="auto",
+        n_draws=500,
+        burn_in=500,
+        thin=1,
+        n_chains=1,
+        keep_labels=None,
+        n_components_prior="geometric",
+        tol=1e-3,
+        max_iter=1000,
+        random_state=None,
+        n_threads=None,
+        verbose=0,
+        verbose_interval=10,
+    ):
+        self.component = component
+        self.process = process
+        self.concentration = concentration
+        self.discount = discount
+        self.prior = prior
+        self.algorithm = algorithm
+        self.init_components = init_components
+        self.max_components = max_components
+        self.moves = moves
+        self.n_batches = n_batches
+        self.n_draws = n_draws
+        self.burn_in = burn_in
+        self.thin = thin
+        self.n_chains = n_chains
+        self.keep_labels = keep_labels
+        self.n_components_prior = n_components_prior
+        self.tol = tol
+        self.max_iter = max_iter
+        self.random_state = random_state
+        self.n_threads = n_threads
+        self.verbose = verbose
+        self.verbose_interval = verbose_interval
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags = self._reader().__sklearn_tags__().input_tags
+        return tags
+
+    # ---- what the parameters say ----
+
+    def _check_options(self):
+        """Raises ValueError for parameters that do not go together."""
+        self._proportions()
+        unknown = [move for move in self.moves if move not in MOVES]
+        if unknown:
+            raise ValueError(f"moves={self.moves!r} has {unknown[0]!r}: there are {', '.join(MOVES)}")
+        if self.max_components is not None and self.max_components < self.init_components:
+            raise ValueError(
+                f"init_components={self.init_components} is more than max_components={self.max_components}"
+            )
+        if self.algorithm == "sampler":
+            if self.component == "tied":
+                raise ValueError(
+                    "component='tied' has no sampler, since its clusters are not independent: take "
+                    "algorithm='variational', or component='full'"
+                )
+            raise NotImplementedError("algorithm='sampler' is not there yet: take algorithm='variational'")
+        if self.process != "dirichlet":
+            raise ValueError(
+                f"process={self.process!r} has no variational algorithm: set algorithm='sampler', or "
+                "process='dirichlet'"
+            )
+        if self.discount != 0:
+            raise ValueError(
+                f"discount={self.discount} belongs to process='pitman-yor' with algorithm='sampler': set it to 0"
+            )
+
+    def _proportions(self):
+        """The prior of the weights; raises ValueError where the concentration makes none."""
+        given = self.concentration
+        numbers = tuple(given) if self._learns_concentration() else (given,)
+        are_numbers = all(isinstance(number, Real) and not isinstance(number, bool) for number in numbers)
+        if not (
+            are_numbers
+            and len(numbers) == 1 + self._learns_concentration()
+            and all(0 < number < np.inf for number in numbers)
+        ):
+            raise ValueError(
+                f"concentration={given!r} should be a finite number above 0, or a tuple of two of them, the shape and "
+                "the rate of a Gamma prior"
+            )
+        return (LearnedSticks if self._learns_concentration() else Sticks)(*map(float, numbers))
+
+    def _learns_concentration(self):
+        return isinstance(self.concentration, (tuple, list, np.ndarray))
+
+    def _component(self):
+        return COMPONENTS[self.component]
+
+    def _reader(self):
+        """What reads rows: a mixture of such components, with what the fit has learned of the columns."""
+        reader = self._component().reader(type(self).__name__)
+        for name in OF_COLUMNS:
+            if name in vars(self):
+                setattr(reader, name, vars(self)[name])
+        return reader
+
+    def _family(self):
+        return self._component().posterior(self.prior_, self._reader())
+
+    # ---- fitting ----
+
+    @fitting
+    @of_rows
+    def fit(self, X, y=None, sample_weight=None):
+        """Find the components and their posterior.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            What the mixture of such components takes: `GaussianMixture`, `BernoulliMixture` and so on. float32 rows of
+            Gaussians, Bernoulli, categorical and exponential components are computed in float32 and summed in float64;
+            the posterior is float64.
+        y : Ignored
+            Present for API consistency by convention.
+        sample_weight : array-like of shape (n_samples,), default=None
+            How often each row counts.
+
+        Returns
+        -------
+        self : object
+        """
+        self._check_options()
+        X, sample_weight, _ = counted_rows(X, sample_weight)
+        for name in OF_COLUMNS:
+            vars(self).pop(name, None)
+        reader = self._reader()
+        if sample_weight is not None:
+            reader._check_unit_of_weights(sample_weight)
+        X = reader._read_rows(X, ensure_min_samples=1)
+        for name in OF_COLUMNS:
+            if name in vars(reader):
+                setattr(self, name, vars(reader)[name])
+        if X.shape[0] < self.init_components:
+            raise ValueError(f"init_components={self.init_components} is more than n_samples={X.shape[0]}")
+        component = self._component()
+        with np.errstate(over="ignore", invalid="ignore"):
+            self.prior_ = component.prior(self.prior or {}, X, sample_weight)
+        if not all(np.all(np.isfinite(own)) for own in _flat(self.prior_.values())):
+            raise reader._status_error(Status.NOT_FINITE, X.dtype)
+        self._fit_variational(X, sample_weight, component.posterior(self.prior_, reader), reader)
+        if self.component == "multinomial":
+            totals, place = np.unique(row_totals(X), return_inverse=True)
+            share = np.bincount(place, weights=sample_weight)
+            self._publish_together(totals_=totals, total_shares_=share / share.sum())
+        self._note_checked()
+        return self
+
+    def _fit_variational(self, X, sample_weight, family, reader):
+        encoded = family.encode(X)
+        dtype = reader._kernel_dtype(encoded.family, X.dtype)
+        n_batches = self.n_batches
+        if n_batches == "auto":
+            n_batches = n_blocks_for(X.shape[0], family.stats_layout(1, X.shape[1]).size)
+        problem = Problem(
+            encoded,
+            X.shape[1],
+            dtype,
+            self._proportions(),
+            sample_weight,
+            resolve_threads(self.n_threads),
+            n_batches,
+        )
+        seed = self._seed()
+        start = self._start(problem, seed)
+        search = Search(
+            problem,
+            self.init_components,
+            start,
+            tuple(self.moves),
+            self.tol,
+            self.max_iter,
+            self.max_components,
+            seed,
+            self._monitor(),
+        ).run()
+        if search.status & Status.NOT_FINITE or not np.all(np.isfinite(search.state.params)):
+            raise reader._status_error(Status.NOT_FINITE, X.dtype)
+        self._publish(search, family)
+
+    def _start(self, problem, seed):
+        """The state that begins with `init_components` components."""
+        n_components = self.init_components
+        labels = np.zeros(problem.n_rows, dtype=np.int64)
+        if n_components > 1:
+            seeds = problem.encoded.make_seeds()
+            rows = problem.rows if seeds is None else Rows(seeds, problem.sample_weight)
+            labels = seeding.kmeans(rows, n_components, seed, n_threads=problem.n_threads).labels
+        em = problem.em(n_components)
+        em.set_state(*problem.blank(n_components))
+        em.start_from_labels(np.ascontiguousarray(labels, dtype=np.int64))
+        return State(*em.state())
+
+    def _monitor(self):
+        if not self.verbose:
+            return None
+        monitor = Monitor(self.verbose, self.verbose_interval, 0.0)
+        steps = [0, -np.inf]
+
+        def note(bound, n_components):
+            steps[0] += 1
+            monitor.end_iteration(steps[0], bound - steps[1])
+            steps[1] = bound
+
+        return note
+
+    def _publish(self, search, family):
+        n_components, n_features = len(search.names), self.n_features_in_
+        numbers, packed = search.state
+        self._publish_together(counts_=numbers[:n_components].copy())
+        if self._learns_concentration():
+            shape, rate = float(self.concentration[0] + n_components), float(numbers[n_components])
+            self.concentration_posterior_, self.concentration_ = np.array([shape, rate]), shape / rate
+        else:
+            self.concentration_posterior_, self.concentration_ = None, float(self.concentration)
+        record = family.params_layout(n_components, n_features).view(packed.copy())
+        for name, array in record._asdict().items():
+            if name in PUBLISHED:
+                self._publish_together(**{f"{name}_": array})
+        self.lower_bounds_ = [float(bound) for bound in search.bounds]
+        self.lower_bound_ = self.lower_bounds_[-1]
+        self.n_iter_, self.converged_, self.n_moves_ = search.n_iter, bool(search.converged), dict(search.n_moves)
+        status = int(search.status & ~Status.EMPTIED_COMPONENT & ~Status.LOWER_BOUND_FELL)
+        self.status_ = Status(status | (Status.CONVERGED if self.converged_ else Status.MAX_ITER))
+        if not self.converged_:
+            warn(
+                f"The search did not end within max_iter={self.max_iter} iterations. Increase max_iter or tol.",
+                ConvergenceWarning,
+            )
+        if self.status_ & Status.REPAIRED_COVARIANCE:
+            warn(WARNINGS[Status.REPAIRED_COVARIANCE], ConvergenceWarning)
+
+    # ---- the fitted model ----
+
+    def _sticks(self):
+        """(a, b) of the Beta posterior of each stick."""
+        counts = np.asarray(self.counts_, dtype=np.float64)
+        later = np.cumsum(counts[::-1])[::-1] - counts
+        return 1 + counts, self.concentration_ + np.maximum(later, 0)
+
+    def _expected_weights(self):
+        """Those of the components, and what remains."""
+        check_is_fitted(self)
+        a, b = self._sticks()
+        rest = np.cumprod(b / (a + b))
+        return a / (a + b) * np.append(1.0, rest[:-1]), rest[-1]
+
+    @property
+    def weights_(self):
+        return frozen(self._expected_weights()[0], copy=False)
+
+    @property
+    def remaining_weight_(self):
+        return float(self._expected_weights()[1])
+
+    @property
+    def n_clusters_(self):
+        check_is_fitted(self)
+        return int(np.count_nonzero(np.asarray(self.counts_) >= PRESENT))
+
+    def _numbers(self):
+        """Of the proportions."""
+        counts = np.asarray(self.counts_, dtype=np.float64)
+        return counts if self.concentration_posterior_ is None else np.append(counts, self.concentration_posterior_[1])
+
+    def _collect(self, family):
+        """The record of parameters from the fitted attributes and the prior."""
+        arrays = dict(of_prior(family))
+        for name in family.Params._fields:
+            if name in PUBLISHED:
+                arrays[name] = np.asarray(getattr(self, f"{name}_"), dtype=np.float64)
+        return family.Params(**arrays)
+
+    def _check_state(self):
+        super()._check_state()
+        self._check_options()
+        counts = np.asarray(self.counts_)
+        if counts.ndim != 1 or not len(counts):
+            raise ValueError(f"counts_ should have a number for each component, got {self.counts_!r}")
+        prior = self._component().prior_names
+        if sorted(self.prior_) != sorted(prior):
+            raise ValueError(f"prior_ should have {', '.join(prior)}, got {sorted(self.prior_)}")
+        family = self._family()
+        family.params_layout(len(counts), self.n_features_in_).check(self._collect(family))
+        self._check_assigned()
+
+    def _check_domains(self):
+        check_domain("counts_", np.asarray(self.counts_), (NOT_NEGATIVE,))
+        check_domain("concentration_", np.asarray(self.concentration_), (POSITIVE,))
+        family = self._family()
+        for name, array in self._collect(family)._asdict().items():
+            check_domain(f"{name}_", np.asarray(array), family.domains.get(name, ()))
+
+    def _state_for(self, X):
+        """(rows as the reader has them, family, record of parameters)"""
+        check_is_fitted(self)
+        self._check_assigned()
+        X = self._reader()._read_rows(X, reset=False)
+        family = self._family()
+        return X, family, self._collect(family)
+
+    def _shares(self, X, **wanted):
+        """Fills arrays with what the posterior's expected log densities say of rows, in one pass."""
+        X, family, record = self._state_for(X)
+        encoded = family.encode(X)
+        n_components = len(self.counts_)
+        dtype = self._reader()._kernel_dtype(encoded.family, X.dtype)
+        rows = Rows(encoded.rows, base=encoded.base)
+        p = Pass(encoded.bind(n_components, dtype), rows, resolve_threads(self.n_threads), None, self._proportions())
+        p.set_state(self._numbers(), encoded.family.params_layout(n_components, X.shape[1]).pack(record))
+        arrays = {"labels": ((X.shape[0],), np.int64), "resp": ((X.shape[0], n_components), dtype)}
+        out = {name: np.empty(*arrays[name]) for name in wanted}
+        if evaluate(p, classify="resp" not in wanted, **out):
+            self._reader()._warn_of_impossible_rows()
+        return out, X.dtype
+
+    @of_rows
+    def predict(self, X):
+        """The most likely component of each row.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        labels : ndarray of shape (n_samples,), int64
+        """
+        return self._shares(X, labels=True)[0]["labels"]
+
+    @of_rows
+    def fit_predict(self, X, y=None, sample_weight=None):
+        """Fit, then the most likely component of each row: `fit(X).predict(X)`.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+        y : Ignored
+        sample_weight : array-like of shape (n_samples,), default=None
+
+        Returns
+        -------
+        labels : ndarray of shape (n_samples,), int64
+        """
+        return self.fit(X, y, sample_weight=sample_weight).predict(X)
+
+    @of_rows
+    def predict_proba(self, X):
+        """The probability of each component given each row, as the fit shares rows among components: responsibilities.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        resp : ndarray of shape (n_samples, n_components)
+            Rows sum to one.
+        """
+        out, dtype = self._shares(X, resp=True)
+        return out["resp"].astype(dtype, copy=False)
+
+    def _predictive(self, family, record):
+        """(family, parameters, weights) of the posterior predictive density: after the components one without rows."""
+        weights, rest = self._expected_weights()
+        predictive, params = family.predictive(record)
+        return predictive, params, np.append(weights, rest)
+
+    @of_rows
+    def score_samples(self, X):
+        """The log posterior predictive density of each row, in nats: what the posterior says of a new row.
+
+        A mixture with the expected weights of the components' predictive densities, Student-t for Gaussians, and of
+        the prior's, with the weight that remains. It integrates to 1.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        log_prob : ndarray of shape (n_samples,)
+        """
+        X, family, record = self._state_for(X)
+        predictive, params, weights = self._predictive(family, record)
+        packed = predictive.params_layout(len(weights), X.shape[1]).pack(params)
+        result = np.empty(X.shape[0], dtype=X.dtype)
+        for first in range(0, X.shape[0], BLOCK):
+            block = X[first : first + BLOCK]
+            if scipy.sparse.issparse(block) and not predictive_takes_sparse(predictive):
+                block = block.toarray()
+            encoded = predictive.encode(block)
+            dtype = self._reader()._kernel_dtype(encoded.family, X.dtype)
+            rows = Rows(encoded.rows, base=encoded.base)
+            p = Pass(encoded.bind(len(weights), dtype), rows, resolve_threads(self.n_threads))
+            p.set_state(weights, packed)
+            out = np.empty(block.shape[0], dtype=dtype)
+            evaluate(p, log_norm=out)
+            result[first : first + BLOCK] = out
+        return result
+
+    def sample(self, n_samples=1, random_state=None):
+        """Draw rows from the posterior predictive density.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+        random_state : int, RandomState instance or None, default=None
+            None takes the estimator's own `random_state`; if that is an int, each call gives the same rows.
+
+        Returns
+        -------
+        X : ndarray of shape (n_samples, n_features)
+            Grouped by component. The sums of rows of counts are those of the rows in `fit`, for 'multinomial'.
+        y : ndarray of shape (n_samples,), int64
+            The component of each row; n_components for a row of a component that no row of the fit was of.
+        """
+        rng = self._rng_of_sample(n_samples, random_state)
+        self._check_assigned()
+        family = self._family()
+        predictive, params, weights = self._predictive(family, self._collect(family))
+        labels = np.repeat(np.arange(len(weights)), rng.multinomial(n_samples, weights / weights.sum()))
+        more = ()
+        if "totals_" in vars(self):
+            more = (rng.choice(self.totals_, size=n_samples, p=self.total_shares_).astype(np.int64),)
+        X = predictive.sample(params, labels, rng, *more)
+        if "categories_" in vars(self):
+            X = decode(X, self.categories_)
+        return X, labels
+
+
+#: The fields of records that are attributes; the others are those of the prior.
+PUBLISHED = {
+    "means",
+    "covariances",
+    "precisions_cholesky",
+    "mean_precision",
+    "degrees_of_freedom",
+    "a",
+    "b",
+    "concentrations",
+    "shapes",
+    "rates",
+}
+
+
+def of_prior(family):
+    """What records of Gaussians have of their prior."""
+    if not hasattr(family, "scale0"):
+        return {}
+    scale = np.asarray(family.scale0, dtype=np.float64)
+    return {
+        "mean_prior": np.asarray(family.m0, dtype=np.float64),
+        "covariance_prior": scale,
+        "prior_log_determinant": np.zeros(()),  # which each M-step finds anew
+    }
+
+
+def predictive_takes_sparse(family):
+    """Whether a predictive density is computed of sparse rows: those in Python are not."""
+    return not hasattr(family, "log_density")
+
+
+def _flat(values):
+    for value in values:
+        yield from value if isinstance(value, list) else [value]

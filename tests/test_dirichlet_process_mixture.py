@@ -1,0 +1,321 @@
+"""`DirichletProcessMixture`: priors and predictive densities in closed form, laws of the bound, what is refused."""
+
+import itertools
+import pickle
+
+import numpy as np
+import pytest
+import scipy.sparse
+from scipy import stats
+from scipy.special import gammaln, logsumexp
+from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
+
+from mixfast import DirichletProcessMixture, Status, load, select
+
+RNG = np.random.default_rng(7)
+GROUP = RNG.integers(3, size=240)
+REALS = np.array([[-5.0, 0.0], [0.0, 4.0], [5.0, 0.0]])[GROUP] + RNG.normal(size=(240, 2))
+BITS = (RNG.random((240, 6)) < RNG.beta(0.2, 0.2, (3, 6))[GROUP]).astype(float)
+COUNTS = RNG.poisson(RNG.gamma(1, 6, (3, 4))[GROUP]).astype(float)
+TIMES = RNG.exponential(RNG.gamma(0.3, 1, (3, 4))[GROUP])
+CODES = RNG.binomial(3, np.array([[0.05, 0.9, 0.5], [0.9, 0.1, 0.9], [0.5, 0.5, 0.05]])[GROUP]).astype(float)
+
+ROWS = {
+    "full": REALS,
+    "tied": REALS,
+    "diag": REALS,
+    "spherical": REALS,
+    "bernoulli": BITS,
+    "categorical": CODES,
+    "multinomial": COUNTS,
+    "poisson": COUNTS,
+    "exponential": TIMES,
+}
+GAUSSIANS = ("full", "tied", "diag", "spherical")
+every_component = pytest.mark.parametrize("component", ROWS)
+every_gaussian = pytest.mark.parametrize("component", GAUSSIANS)
+
+
+def fitted(component, X=None, **options):
+    return DirichletProcessMixture(component, random_state=0, **options).fit(ROWS[component] if X is None else X)
+
+
+@every_component
+@pytest.mark.parametrize("concentration", [1.0, (2.0, 4.0)])
+def test_what_a_fit_leaves(component, concentration, tmp_path):
+    X = ROWS[component]
+    model = fitted(component, concentration=concentration)
+    assert model.n_clusters_ > 1
+    assert model.converged_
+    assert model.status_ & Status.CONVERGED
+    assert model.lower_bound_ == model.lower_bounds_[-1]
+    np.testing.assert_allclose(model.counts_.sum(), len(X), rtol=1e-6)
+    np.testing.assert_allclose(model.weights_.sum() + model.remaining_weight_, 1)
+    assert np.all(np.diff(model.counts_) <= 0)
+    # the last step may be one without empty components, which may have been worth a little
+    assert np.all(np.diff(model.lower_bounds_)[:-1] > -1e-9 * abs(model.lower_bound_))
+    resp = model.predict_proba(X)
+    np.testing.assert_allclose(resp.sum(axis=1), 1)
+    np.testing.assert_array_equal(resp.argmax(axis=1), model.predict(X))
+    np.testing.assert_allclose(resp.sum(axis=0), model.counts_, atol=0.1)
+    drawn, labels = model.sample(50, random_state=0)
+    assert drawn.shape == (50, X.shape[1])
+    assert labels.max() <= len(model.counts_)
+    assert np.all(np.isfinite(model.score_samples(drawn)))
+    model.save(tmp_path / "model")
+    for same in (load(tmp_path / "model"), pickle.loads(pickle.dumps(model))):
+        np.testing.assert_array_equal(same.score_samples(X), model.score_samples(X))
+        np.testing.assert_array_equal(same.predict(X), model.predict(X))
+    assert clone(model).get_params() == model.get_params()
+
+
+@every_component
+def test_same_bits_for_any_number_of_threads(component):
+    X = np.tile(ROWS[component], (10, 1))
+    one, seven = (fitted(component, X, n_threads=n_threads) for n_threads in (1, 7))
+    assert one.lower_bounds_ == seven.lower_bounds_
+    np.testing.assert_array_equal(one.counts_, seven.counts_)
+
+
+@pytest.mark.parametrize("component", ["full", "tied", "diag"])
+def test_shifts_and_scales_of_columns_change_nothing_but_the_volume(component):
+    scale, shift = np.array([1e5, 1e-3]), np.array([3e6, -0.02])
+    model, moved = fitted(component), fitted(component, scale * REALS + shift)
+    volume = len(REALS) * np.log(scale).sum()
+    np.testing.assert_allclose(moved.lower_bound_, model.lower_bound_ - volume, rtol=1e-9)
+    np.testing.assert_allclose(
+        moved.predict_proba(scale * REALS + shift), model.predict_proba(REALS), rtol=0, atol=1e-7
+    )
+    np.testing.assert_allclose(moved.means_, scale * model.means_ + shift, rtol=1e-7)
+
+
+def test_one_unit_for_all_columns_changes_nothing_but_the_volume():
+    model, moved = fitted("spherical"), fitted("spherical", 1e4 * REALS + 5)
+    np.testing.assert_allclose(moved.lower_bound_, model.lower_bound_ - 2 * len(REALS) * np.log(1e4), rtol=1e-9)
+
+
+def test_units_of_waiting_times_change_nothing_but_the_volume():
+    model, moved = fitted("exponential"), fitted("exponential", 1e-6 * TIMES)
+    np.testing.assert_allclose(moved.lower_bound_, model.lower_bound_ + TIMES.size * np.log(1e6), rtol=1e-9)
+
+
+def test_weights_are_repetitions():
+    weights = RNG.integers(0, 3, len(REALS))
+    weighted = DirichletProcessMixture(random_state=0, tol=1e-6).fit(REALS, sample_weight=weights)
+    repeated = fitted("full", np.repeat(REALS, weights, axis=0), tol=1e-6)
+    np.testing.assert_allclose(weighted.lower_bound_, repeated.lower_bound_, rtol=1e-9)
+    np.testing.assert_allclose(weighted.means_, repeated.means_, rtol=1e-4)
+
+
+def test_float32_and_sparse_rows():
+    np.testing.assert_allclose(
+        fitted("full", REALS.astype(np.float32)).lower_bound_, fitted("full").lower_bound_, rtol=1e-5
+    )
+    for component in ("multinomial", "poisson", "bernoulli"):
+        X = scipy.sparse.csr_matrix(ROWS[component])
+        model, dense = fitted(component, X), fitted(component)
+        np.testing.assert_allclose(model.lower_bound_, dense.lower_bound_, rtol=1e-9)
+        np.testing.assert_allclose(model.score_samples(X), dense.score_samples(ROWS[component]), rtol=1e-6)
+
+
+# ---- predictive densities -------------------------------------------------------------------------------------------
+
+
+def one_component(component, X, **prior):
+    """(model of one component, log p(X) of the components' evidence by the bound, log weights)"""
+    return DirichletProcessMixture(component, prior=prior, moves=()).fit(X)
+
+
+@every_component
+def test_predictive_densities_are_ratios_of_evidence(component):
+    """With one component the bound is exact: log f(X) + log alpha + log B(1 + n, alpha); the predictive density of a
+    new row under it is log f(X and the row) - log f(X)."""
+    X, row = ROWS[component][:30], ROWS[component][30:31]
+    prior = fitted(component, X, moves=()).prior_
+    small, large = one_component(component, X, **prior), one_component(component, np.vstack([X, row]), **prior)
+    evidence = [model.lower_bound_ + np.log(1 + len(rows)) for model, rows in ((small, X), (large, [*X, row]))]
+    share = small.weights_[0]
+    np.testing.assert_allclose(share, 31 / 32)
+    known = np.log(share) + evidence[1] - evidence[0]
+    if component == "tied":  # the new component shares the precision: by itself it is no ratio that one fit gives
+        assert small.score_samples(row)[0] > known
+        return
+    # a component without rows: the evidence of the row alone
+    if component == "categorical":  # of which a fit would know one category of each column
+        new = -np.log([len(own) for own in small.categories_]).sum()
+    else:
+        new = one_component(component, row, **prior).lower_bound_ + np.log(2)
+    new += np.log(small.remaining_weight_)
+    np.testing.assert_allclose(small.score_samples(row), logsumexp([known, new]), rtol=1e-9)
+
+
+def test_predictive_probabilities_sum_to_one():
+    model = fitted("bernoulli")
+    rows = np.array(list(itertools.product([0.0, 1.0], repeat=6)))
+    np.testing.assert_allclose(np.exp(model.score_samples(rows)).sum(), 1)
+    model = fitted("categorical")
+    rows = np.array(list(itertools.product(*model.categories_)))
+    np.testing.assert_allclose(np.exp(model.score_samples(rows)).sum(), 1)
+    model = fitted("multinomial")
+    rows = np.array([row for row in itertools.product(range(6), repeat=4) if sum(row) == 5], dtype=float)
+    np.testing.assert_allclose(np.exp(model.score_samples(rows)).sum(), 1)
+    model = fitted("poisson", COUNTS[:, :1])
+    np.testing.assert_allclose(np.exp(model.score_samples(np.arange(20_000.0)[:, np.newaxis])).sum(), 1, atol=1e-6)
+
+
+@every_gaussian
+def test_predictive_densities_integrate_to_one(component):
+    X = REALS[:, :1]
+    model = fitted(component, X)
+    grid = np.sinh(np.linspace(-12, 12, 40_001))  # t distributions have long tails
+    density = np.exp(model.score_samples(grid[:, np.newaxis]))
+    np.testing.assert_allclose(np.trapezoid(density, grid), 1, atol=1e-4)
+
+
+def test_a_full_component_is_a_student_t():
+    model = one_component("full", REALS)
+    nu, kappa = model.degrees_of_freedom_[0], model.mean_precision_[0]
+    shape = model.covariances_[0] * nu * (kappa + 1) / (kappa * (nu - 1))
+    known = stats.multivariate_t.logpdf(REALS, model.means_[0], shape, nu - 1)
+    prior = model.prior_
+    shape = prior["Psi0"] * (prior["kappa0"] + 1) / (prior["kappa0"] * (prior["nu0"] - 1))
+    new = stats.multivariate_t.logpdf(REALS, prior["m0"], shape, prior["nu0"] - 1)
+    logs = np.column_stack([known + np.log(model.weights_[0]), new + np.log(model.remaining_weight_)])
+    np.testing.assert_allclose(model.score_samples(REALS), logsumexp(logs, axis=1), rtol=1e-10)
+
+
+def test_waiting_times_are_lomax_and_counts_negative_binomial():
+    model = one_component("exponential", TIMES)
+    lomax = stats.lomax.logpdf(TIMES, model.shapes_[0], scale=model.rates_[0]).sum(axis=1)
+    prior = model.prior_
+    new = stats.lomax.logpdf(TIMES, prior["shape"], scale=prior["rate"]).sum(axis=1)
+    logs = np.column_stack([lomax + np.log(model.weights_[0]), new + np.log(model.remaining_weight_)])
+    np.testing.assert_allclose(model.score_samples(TIMES), logsumexp(logs, axis=1), rtol=1e-10)
+    model = one_component("poisson", COUNTS)
+    prior = model.prior_
+    known, new = (
+        stats.nbinom.logpmf(COUNTS, shape, rate / (1 + rate)).sum(axis=1)
+        for shape, rate in ((model.shapes_[0], model.rates_[0]), (prior["shape"], prior["rate"]))
+    )
+    logs = np.column_stack([known + np.log(model.weights_[0]), new + np.log(model.remaining_weight_)])
+    np.testing.assert_allclose(model.score_samples(COUNTS), logsumexp(logs, axis=1), rtol=1e-10)
+
+
+# ---- what is odd, and what is refused -------------------------------------------------------------------------------
+
+
+@every_gaussian
+@pytest.mark.parametrize(
+    "X",
+    [
+        np.array([[1.0, 2.0]]),
+        np.ones((20, 2)),
+        np.repeat(np.array([[0.0, 1.0], [5.0, 1.0]]), 10, axis=0),
+        np.column_stack([np.arange(30.0), np.full(30, 0.1)]),
+        np.column_stack([np.arange(30.0), 2 * np.arange(30.0)]),
+        np.random.default_rng(0).normal(size=(5, 12)),
+        1e12 + np.random.default_rng(0).normal(size=(50, 2)),
+    ],
+    ids=["one row", "duplicates", "two points", "constant column", "dependent columns", "wide", "far from the origin"],
+)
+def test_odd_rows(component, X):
+    model = DirichletProcessMixture(component, random_state=0).fit(X)
+    assert np.isfinite(model.lower_bound_)
+    assert np.all(np.isfinite(model.score_samples(X)))
+    np.testing.assert_allclose(model.counts_.sum(), len(X), rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("options", "match"),
+    [
+        ({"concentration": 0}, "concentration.*0"),
+        ({"concentration": np.inf}, "concentration.*inf"),
+        ({"concentration": (1.0, -1.0)}, r"concentration=\(1.0, -1.0\) should be a finite number above 0, or a tuple"),
+        ({"process": "mfm"}, "process='mfm' has no variational algorithm: set algorithm='sampler'"),
+        ({"process": "pitman-yor"}, "process='pitman-yor' has no variational algorithm"),
+        ({"discount": 0.5}, "discount=0.5 belongs to process='pitman-yor'"),
+        ({"prior": {"nu0": 1.0}}, r"prior\['nu0'\]=1.0 should be a number above 1"),
+        ({"prior": {"m0": [0.0]}}, r"prior\['m0'\] should have the shape of \(2,\), got \(1,\)"),
+        ({"prior": {"Psi0": np.eye(3)}}, r"prior\['Psi0'\] should have the shape of \(2, 2\)"),
+        ({"prior": {"Psi0": -np.eye(2)}}, r"prior\['Psi0'\] should be a symmetric, positive definite matrix"),
+        ({"prior": {"kappa0": 0.0}}, r"prior\['kappa0'\]=0.0 should be a number above 0"),
+        ({"prior": {"kappa0": np.nan}}, r"prior\['kappa0'\]=nan should be finite"),
+        ({"prior": {"width": 1.0}}, "prior has 'width': these components have m0, kappa0, nu0, Psi0"),
+        ({"moves": ("jump",)}, "has 'jump': there are birth, merge, delete"),
+        ({"component": "tied", "algorithm": "sampler"}, "component='tied' has no sampler"),
+        ({"init_components": 5, "max_components": 3}, "init_components=5 is more than max_components=3"),
+        ({"init_components": 500}, "init_components=500 is more than n_samples=240"),
+    ],
+)
+def test_what_is_refused(options, match):
+    with pytest.raises(ValueError, match=match):
+        DirichletProcessMixture(**options).fit(REALS)
+
+
+@pytest.mark.parametrize(
+    ("component", "X", "match"),
+    [
+        ("bernoulli", COUNTS, "not binary"),
+        ("poisson", REALS, "not all counts"),
+        ("exponential", REALS, "DirichletProcessMixture|negative"),
+        ("full", np.array([[1.0, np.nan], [2.0, 3.0]]), "DirichletProcessMixture"),
+    ],
+)
+def test_rows_outside_the_domain(component, X, match):
+    with pytest.raises(ValueError, match=match):
+        DirichletProcessMixture(component).fit(X)
+
+
+def test_it_has_no_choice_to_make():
+    with pytest.raises(TypeError, match="finds the number of clusters itself"):
+        select(REALS, DirichletProcessMixture())
+
+
+def test_a_search_that_is_cut_short_warns():
+    with pytest.warns(ConvergenceWarning, match="max_iter=2"):
+        model = DirichletProcessMixture(max_iter=2, random_state=0).fit(REALS)
+    assert not model.converged_
+    assert model.status_ & Status.MAX_ITER
+
+
+def test_a_failed_fit_leaves_the_last_model():
+    model = fitted("full")
+    before = model.score_samples(REALS)
+    with pytest.raises(ValueError, match="nu0"):
+        model.set_params(prior={"nu0": 0.5}).fit(REALS)
+    np.testing.assert_array_equal(model.score_samples(REALS), before)
+    with pytest.raises(ValueError, match="read-only"):
+        model.counts_[0] = 1
+
+
+def test_starts_with_more_components_end_where_those_with_one_do():
+    many = fitted("full", init_components=12)
+    assert many.n_clusters_ == 3
+    np.testing.assert_allclose(many.lower_bound_, fitted("full").lower_bound_, atol=0.1)
+    assert fitted("full", max_components=2).n_clusters_ == 2
+    assert len(fitted("full", moves=(), init_components=5).counts_) == 5
+
+
+def test_columns_are_known_by_their_names():
+    pandas = pytest.importorskip("pandas")
+    model = fitted("full", pandas.DataFrame(REALS, columns=["a", "b"]))
+    assert list(model.feature_names_in_) == ["a", "b"]
+    words = np.array(["low", "mid", "high", "top"], dtype=object)[CODES.astype(int)]
+    model = fitted("categorical", words)
+    assert set(model.sample(5)[0].ravel()) <= set(words.ravel())
+    assert model.predict(words).shape == (240,)
+
+
+def test_the_bound_of_one_component_is_the_evidence():
+    """Law 3: the bound is log f(X) + log alpha + log B(1 + n, alpha); Poisson evidence in closed form."""
+    model = DirichletProcessMixture("poisson", prior={"shape": 1.5, "rate": 0.3}, concentration=0.7, moves=()).fit(
+        COUNTS
+    )
+    n, sums = len(COUNTS), COUNTS.sum(axis=0)
+    evidence = (
+        np.sum(1.5 * np.log(0.3) - gammaln(1.5) + gammaln(1.5 + sums) - (1.5 + sums) * np.log(0.3 + n))
+        - gammaln(COUNTS + 1).sum()
+    )
+    weights = np.log(0.7) + gammaln(1 + n) + gammaln(0.7) - gammaln(1.7 + n)
+    np.testing.assert_allclose(model.lower_bound_, evidence + weights, rtol=1e-12)
