@@ -87,8 +87,13 @@ class EllipticalMixture(BaseMixture):
             arrays = [array.astype(dtype, copy=False) for array in self._published(params)]
         if not all(np.isfinite(array).all() for array in arrays):
             raise self._status_error(Status.NOT_FINITE, dtype)
-        names = (f"{name}_" for name in (*params._fields, "precisions"))
+        arrays = [array if array.ndim else array[()] for array in arrays]  # a number where components have one
+        names = (f"{name}_" for name in (*self._published_fields(params), "precisions"))
         self._publish_together(**dict(zip(names, arrays, strict=True)))
+
+    def _published_fields(self, params):
+        """The names of those arrays of a record that become attributes."""
+        return params._fields
 
     def _collect(self):
         params = self._family().Params

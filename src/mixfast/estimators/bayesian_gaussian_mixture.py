@@ -473,12 +473,9 @@ class BayesianGaussianMixture(EllipticalMixture):
         *arrays, _ = params
         return *arrays, self._family().precisions(params.precisions_cholesky)
 
-    def _publish(self, params, dtype):
-        with np.errstate(over="ignore", invalid="ignore"):
-            arrays = [array.astype(dtype, copy=False) for array in self._published(params)]
-        arrays = [array if array.ndim else array[()] for array in arrays]  # a number where components have one
-        names = (f"{name}_" for name in (*params._fields[:-1], "precisions"))
-        self._publish_together(**dict(zip(names, arrays, strict=True)))
+    def _published_fields(self, params):
+        *names, _ = params._fields
+        return names
 
     def _collect(self):
         family = self._family()

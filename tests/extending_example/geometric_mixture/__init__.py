@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from geometric_mixture._geometric import bind
-from mixfast.estimators._base import BaseMixture
+from mixfast.estimators._likelihood import LikelihoodMixture
 from mixfast.families.family import Family
 
 
@@ -39,7 +39,7 @@ class Geometric(Family):
         return rng.geometric(params.probabilities[labels]) - 1.0
 
 
-class GeometricMixture(BaseMixture):
+class GeometricMixture(LikelihoodMixture):
     """Mixture of geometric distributions; parameters as in `mixfast.GaussianMixture`."""
 
     def __init__(
