@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import scipy.sparse
 from scipy import stats
 
 from mixfast import partitions
@@ -156,6 +157,15 @@ def test_draws_have_the_exact_posterior(name, begins_with):
     )
 
 
+@pytest.mark.parametrize("moves", [{"move_singles": False}, {"n_proposals": 0}, {"move_singles": False, "n_scans": 1}])
+@pytest.mark.parametrize("name", ["six-1d-py", "six-1d-mfm"])
+def test_each_kind_of_moves_alone_has_the_exact_posterior(name, moves):
+    case = EXACT[name]
+    sampler = sampler_of(case, seed=11, n_threads=1, **moves)
+    draws = sampler.draw(16_000)
+    agree(draws.n_clusters[:, np.newaxis] == np.arange(1, 7), np.array(case["p_k"]))
+
+
 @pytest.mark.parametrize("name", list(EXACT))
 def test_the_log_joint_is_that_of_the_partition(name):
     case = EXACT[name]
@@ -284,6 +294,14 @@ def test_float32_rows_find_the_groups():
         sampler.sweep(150)
         labels.append(partitions.point_partition(sampler.draw(50, keep_labels=True).labels, n_threads=1))
     np.testing.assert_array_equal(*labels)
+
+
+def test_sparse_rows_have_the_posterior_of_dense_ones():
+    case = EXACT["seven-poisson-dp"]
+    X = scipy.sparse.csr_matrix(np.array(case["X"]))
+    sampler = sampler_of(case, X, seed=4, n_threads=1)
+    draws = sampler.draw(8000)
+    agree(draws.n_clusters[:, np.newaxis] == np.arange(1, 8), np.array(case["p_k"]))
 
 
 def test_tied_covariances_cannot_be_sampled():

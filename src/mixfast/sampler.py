@@ -86,6 +86,8 @@ class PartitionSampler:
         Splits and merges that a sweep proposes.
     n_scans : int or None
         Scans that a proposal makes, on the rows that it is about; None is 6, and 2 for fewer than 100 rows.
+    move_singles : bool, default True
+        Whether rows are moved one by one too, up to 1000 in a sweep.
     n_threads : int or None
         None for all that the process may use.
 
@@ -110,6 +112,7 @@ class PartitionSampler:
         seed=0,
         n_proposals=2,
         n_scans=None,
+        move_singles=True,
         n_threads=None,
     ):
         self.process = DirichletProcess() if process is None else process
@@ -133,6 +136,7 @@ class PartitionSampler:
             resolve_threads(n_threads),
             n_scans if n_scans is not None else FEW_SCANS if n_rows < MANY_ROWS else MANY_SCANS,
             n_proposals,
+            move_singles,
         )
 
     def _bind(self, n_components):

@@ -25,4 +25,11 @@ cdef const proportions_t *logarithms() noexcept nogil
 cdef void draw_parameters(const pass_t *p, Py_ssize_t n, const source_t *source, double *drawn) noexcept nogil
 cdef void draw_log_weights(Py_ssize_t n, const double *counts, double more, const source_t *source,
                            double *out) noexcept nogil
+# Where a pass writes log densities: those of component a at table[a * size ..], in the order of its rows.
+ctypedef struct tabulation_t:
+    Py_ssize_t n_components        # the first so many
+    Py_ssize_t size
+    double *table
+
+cdef strategy_t tabulating_by(const tabulation_t *tabulation) noexcept nogil
 cdef strategy_t labelling_by(const labelling_t *labelling) noexcept nogil

@@ -16,7 +16,10 @@ from mixfast.engine._family cimport chunk_t, family_t, stream_t
 from mixfast.engine._pass cimport (
     LANE_EVIDENCE,
     copy_of,
+    densities,
     finish_nothing,
+    mend_overflow,
+    multiply_by_weights,
     pass_t,
     share_by,
     strategy_t,
@@ -131,6 +134,31 @@ cdef int share_and_draw(const pass_t *p, Py_ssize_t start, const chunk_t *chunk,
 cdef strategy_t labelling_by(const labelling_t *labelling) noexcept nogil:
     cdef strategy_t strategy
     strategy.assign, strategy.assign_data = share_and_draw, labelling
+    strategy.deliver, strategy.finish, strategy.deliver_data = deliver_nothing, finish_nothing, NULL
+    return strategy
+
+
+cdef int tabulate(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, workspace_t *space,
+                  double *lane) noexcept nogil:
+    """Log densities, with log weights, times the weight of the row where it is rows that move together."""
+    cdef const tabulation_t *tabulation = <const tabulation_t *> p.strategy.assign_data
+    cdef Py_ssize_t a, r
+    space.selection.n = tabulation.n_components
+    if densities(p, start, chunk, space) != 0:
+        return 1
+    mend_overflow(p, chunk, space)
+    if p.moves_together:
+        multiply_by_weights(p, start, chunk, space)
+    for a in range(tabulation.n_components):
+        for r in range(chunk.n_rows):
+            tabulation.table[a * tabulation.size + start + r] = get(space.resp, p.family.real_bytes,
+                                                                    a * chunk.stride + r)
+    return 0
+
+
+cdef strategy_t tabulating_by(const tabulation_t *tabulation) noexcept nogil:
+    cdef strategy_t strategy
+    strategy.assign, strategy.assign_data = tabulate, tabulation
     strategy.deliver, strategy.finish, strategy.deliver_data = deliver_nothing, finish_nothing, NULL
     return strategy
 

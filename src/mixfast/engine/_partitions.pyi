@@ -28,6 +28,7 @@ class Chain:
         n_threads: int,
         n_scans: int,
         n_proposals: int,
+        moves_singles: bool,
     ) -> Self: ...
     def sweep(self, n_sweeps: int = 1) -> None: ...
     @property

@@ -4,7 +4,7 @@ The prior is of Gibbs type: a partition into K clusters of sizes n_k has the pro
 (Gnedin & Pitman, "Exchangeable Gibbs partitions and Stirling triangles", Journal of Mathematical Sciences 138, 2006).
 With f_k the log evidence of the rows of cluster k the posterior is proportional to that times prod_k exp(f_k).
 
-A sweep has three kinds of moves, each of which leaves the posterior as it is:
+A sweep has four kinds of moves, each of which leaves the posterior as it is:
 
 *Labels.* Given weights w_k ~ Gamma(n_k + c) and parameters from the posterior of each cluster, every row draws its
 label among the clusters that are there, in one pass of the plain family. Rows are independent but for one thing: no
@@ -22,6 +22,13 @@ ones:
             whole - sum_i log r_i(z_i) - log(K + 1)
 
 for a split of K clusters; minus that of K - 1 for a merge.
+
+*Single rows* (Neal, "Markov chain sampling methods for Dirichlet process mixture models", Journal of Computational and
+Graphical Statistics 9 (2000), algorithm 2). Given parameters of the clusters, some rows, one after the other, leave
+their cluster and go to one of the others with a probability proportional to (n_k + c) f(x | parameters), or begin one
+of their own, proportional to V(n, K + 1) / V(n, K) Gamma(1 + c) f_x, f_x the evidence of that row alone. So small
+clusters come and go: 1,000 sweeps of 82 galaxies (`galaxies-dp-fixed-alpha` of the golden posteriors) are worth 84
+independent draws of K and take 37 ms; without these moves 5, and 19 ms.
 
 *Concentration* of a Dirichlet process, where it has a Gamma prior (Escobar & West, "Bayesian density estimation and
 inference using mixtures", Journal of the American Statistical Association 90 (1995), section 6).
@@ -44,6 +51,8 @@ from mixfast.engine._drawing cimport (
     labelling_t,
     logarithms,
     source_t,
+    tabulating_by,
+    tabulation_t,
 )
 from mixfast.engine._family cimport MIXFAST_NOT_FINITE, family_t, stream_t
 from mixfast.engine._kernels cimport rows_t
@@ -72,6 +81,8 @@ from mixfast.engine._random cimport (
     SCANNED_LABELS,
     SCANNED_PARAMETERS,
     SCANNED_WEIGHTS,
+    SINGLE_PARAMETERS,
+    SINGLE_ROWS,
     next_uniform,
     open_stream,
     uniform,
@@ -87,6 +98,8 @@ cdef enum:
     NOT_FINITE = -4            # a code as those of passes: parameters of a posterior that are no numbers
     MOST_SCANS = 32            # in a launch
     MOST_PROPOSALS = 64        # in a sweep
+    MOST_SINGLES = 1000        # rows that a sweep moves one by one
+    SINGLES_AT_ONCE = 32       # clusters of one row whose evidence is found together
 
 
 cdef int raise_what_stopped(const family_t *f, int code) except -1:
@@ -102,7 +115,7 @@ cdef int raise_what_stopped(const family_t *f, int code) except -1:
 # The prior of partitions: log V(n, K) + sum of lgamma(n_k + c).
 cdef struct process_t:
     double c
-    double *log_v                  # [K], up to the room of the clusters and one more
+    double *log_v                  # [K], up to room + n_singles and one more
     double concentration
     double shape, rate             # of the concentration's prior, where a Dirichlet process has one; else 0
 
@@ -127,10 +140,17 @@ cdef struct chain_t:
     int64_t *drawn                 # [n_rows], not yet in effect
     uint32_t *order                # [n_rows], room to sort
     uint32_t *members              # [n_rows], rows of a proposal
-    Py_ssize_t *n_members          # [room], rows of each cluster
-    double *sizes                  # [room], and their weights
-    double *log_evidence           # [room], of each, once has_evidence
+    Py_ssize_t *n_members          # [room + n_singles], rows of each cluster
+    double *sizes                  # [room + n_singles], and their weights
+    double *log_evidence           # [room + n_singles], of each, once has_evidence
     double *pair_evidence          # [2]
+    clusters_t *singles            # SINGLES_AT_ONCE clusters of one row
+    Py_ssize_t n_singles           # rows that a sweep moves one by one: a block of them, the next in each sweep
+    double *single_evidence        # [n_rows], of clusters of one row; NaN where it was not wanted yet
+    double *some_evidence          # [SINGLES_AT_ONCE]
+    double *table                  # [room + n_singles][n_singles], log densities
+    Py_ssize_t *columns            # [room + n_singles], of the clusters in the table
+    double *log_terms              # [room + n_singles]
     bint has_evidence
     bint has_parameters            # those of `all` are of the present labels
     bint is_near                   # or of labels that few rows have changed since
@@ -249,8 +269,8 @@ cdef inline double weight_of(const chain_t *c, Py_ssize_t row) noexcept nogil:
 
 cdef void count_members(chain_t *c) noexcept nogil:
     cdef Py_ssize_t row, k
-    memset(c.n_members, 0, c.all.room * sizeof(Py_ssize_t))
-    memset(c.sizes, 0, c.all.room * sizeof(double))
+    memset(c.n_members, 0, (c.all.room + c.n_singles) * sizeof(Py_ssize_t))
+    memset(c.sizes, 0, (c.all.room + c.n_singles) * sizeof(double))
     for row in range(c.n_rows):
         k = c.labels[row]
         c.n_members[k] += 1
@@ -465,6 +485,138 @@ cdef int propose(chain_t *c, uint32_t number) noexcept nogil:
     return try_merge(c, first, second + (second >= first), number, &stream)
 
 
+# ---- single rows ----------------------------------------------------------------------------------------------------
+
+cdef int find_single_evidence(chain_t *c, const uint32_t *rows, Py_ssize_t n) noexcept nogil:
+    """Of clusters of one row, where it is not known."""
+    cdef Py_ssize_t i = 0, n_wanted, k
+    cdef uint32_t[SINGLES_AT_ONCE] wanted
+    cdef int code
+    while i < n:
+        n_wanted = 0
+        while i < n and n_wanted < SINGLES_AT_ONCE:
+            if c.single_evidence[rows[i]] != c.single_evidence[rows[i]]:
+                c.drawn[rows[i]] = n_wanted
+                wanted[n_wanted] = rows[i]
+                n_wanted += 1
+            i += 1
+        if n_wanted > 0:
+            code = find_parameters(c, c.singles, c.drawn, wanted, n_wanted, n_wanted, 2)
+            if code != 0:
+                return code
+            find_evidence(c.singles, c.some_evidence)
+            for k in range(n_wanted):
+                c.single_evidence[wanted[k]] = c.some_evidence[k]
+    return 0
+
+
+cdef int tabulate(chain_t *c, clusters_t *clusters, Py_ssize_t n_clusters, const uint32_t *rows, Py_ssize_t n,
+                  double *table) noexcept nogil:
+    """Log densities of rows under the parameters that were drawn."""
+    cdef tabulation_t tabulation
+    cdef strategy_t strategy = tabulating_by(&tabulation)
+    cdef Py_ssize_t k
+    if n == 0:
+        return 0
+    for k in range(n_clusters):
+        clusters.plain.mixing[k] = 0
+    tabulation.n_components, tabulation.size, tabulation.table = n_clusters, c.n_singles, table
+    visit_only(&clusters.plain, rows, n, c.n_threads)
+    return run_pass(&clusters.plain, &strategy)
+
+
+cdef Py_ssize_t draw_term(Py_ssize_t n, double *log_terms, double u) noexcept nogil:
+    """One of n by probabilities that are proportional to the exponentials; overwrites them."""
+    cdef double top = -INFINITY, total = 0
+    cdef Py_ssize_t k, last = n - 1
+    for k in range(n):
+        top = max(top, log_terms[k])
+    for k in range(n):
+        log_terms[k] = exp(log_terms[k] - top)
+        total += log_terms[k]
+    total *= u
+    for k in range(n):
+        if log_terms[k] > 0:
+            total -= log_terms[k]
+            if total < 0:
+                return k
+            last = k
+    return last  # rounding
+
+
+cdef int move_single(chain_t *c, Py_ssize_t place, Py_ssize_t *n_columns) noexcept nogil:
+    """The row at a place of the block. Columns of the table from n_columns on are free."""
+    cdef Py_ssize_t row = c.members[place], old = c.labels[row], k, new
+    cdef double weight = weight_of(c, row), own = c.process.c
+    cdef bint was_alone = c.n_members[old] == 1
+    cdef Py_ssize_t n_others = c.n_clusters - was_alone
+    cdef double *terms = c.log_terms
+    cdef int code = 0
+    c.n_members[old] -= 1
+    c.sizes[old] -= weight
+    for k in range(c.n_clusters):
+        if c.n_members[k] == 0:
+            terms[k] = -INFINITY
+        else:
+            terms[k] = c.table[c.columns[k] * c.n_singles + place] + (
+                log(c.sizes[k] + own) if weight == 1 else lgamma(c.sizes[k] + weight + own) - lgamma(c.sizes[k] + own))
+    # a row that was alone may stay so, with the parameters that its cluster has
+    new = old if was_alone else c.n_clusters
+    terms[new] = (c.process.log_v[n_others + 1] - c.process.log_v[n_others] + lgamma(weight + own)
+                  + c.single_evidence[row])
+    k = draw_term(n_others + 1, terms, uniform(c.seed, c.sweep, SINGLE_ROWS, <uint64_t> row))
+    if k == c.n_clusters:
+        c.n_members[k] = 0
+        c.sizes[k] = 0
+        c.columns[k] = n_columns[0]
+        n_columns[0] += 1
+        c.n_clusters += 1
+        c.is_near = False
+        c.drawn[row] = 0
+        code = find_parameters(c, c.pair, c.drawn, &c.members[place], 1, 1, 2)
+        if code == 0:
+            draw_clusters(c.pair, 1, 1, source_of(c, SINGLE_PARAMETERS, place), source_of(c, SINGLE_PARAMETERS, place))
+            code = tabulate(c, c.pair, 1, c.members + place + 1, c.n_singles - place - 1,
+                            c.table + c.columns[k] * c.n_singles + place + 1)
+    # even where that stopped: the labels are those of a partition
+    c.labels[row] = k
+    c.n_members[k] += 1
+    c.sizes[k] += weight
+    if was_alone and k != old:
+        c.columns[old] = c.columns[c.n_clusters - 1]
+        leave_no_gap(c, old)
+        c.is_near = False
+    return code
+
+
+cdef int move_singles(chain_t *c) noexcept nogil:
+    """The next block of rows, one after the other."""
+    cdef Py_ssize_t n = c.n_singles, first = (<Py_ssize_t> c.sweep * n) % c.n_rows, i, n_columns = c.n_clusters
+    cdef int code
+    if n == 0:
+        return 0
+    code = ensure_parameters(c)
+    if code != 0:
+        return code
+    for i in range(n):
+        c.members[i] = <uint32_t> ((first + i) % c.n_rows)
+    for i in range(c.n_clusters):
+        c.columns[i] = i
+    code = find_single_evidence(c, c.members, n)
+    if code != 0:
+        return code
+    draw_clusters(c.all, c.n_clusters, c.process.c, source_of(c, DRAWN_PARAMETERS, 1), source_of(c, DRAWN_WEIGHTS, 1))
+    code = tabulate(c, c.all, c.n_clusters, c.members, n, c.table)
+    if code != 0:
+        return code
+    c.has_parameters = c.has_evidence = False
+    for i in range(n):
+        code = move_single(c, i, &n_columns)
+        if code != 0:
+            return code
+    return 0
+
+
 # ---- the concentration ----------------------------------------------------------------------------------------------
 
 cdef void find_log_v(process_t *process, double total, Py_ssize_t n) noexcept nogil:
@@ -490,11 +642,12 @@ cdef void draw_concentration(chain_t *c) noexcept nogil:
         shape -= 1
     # at least what a double can hold the logarithm of
     process.concentration = max(exp(stream.log_gamma(&stream, shape)) / rate, 1e-300)
-    find_log_v(process, c.total, c.all.room + 1)
+    find_log_v(process, c.total, c.all.room + c.n_singles + 1)
 
 
 cdef int sweep(chain_t *c) noexcept nogil:
-    """The chain's clusters have room for one more by each proposal."""
+    """The chain's clusters have room for one more by each proposal; those of single rows, which come last, find theirs
+    before the next sweep."""
     cdef uint32_t number
     cdef int code
     c.sweep += 1
@@ -504,7 +657,7 @@ cdef int sweep(chain_t *c) noexcept nogil:
     for number in range(<uint32_t> c.n_proposals):
         if code == 0:
             code = propose(c, number)
-    return code
+    return move_singles(c) if code == 0 else code
 
 
 # ---- for Python -----------------------------------------------------------------------------------------------------
@@ -527,19 +680,22 @@ cdef class Chain:
     labels : int64 (n_rows,), each number from 0 to the largest at least once
     seed : int
     n_threads, n_scans, n_proposals : int
+    moves_singles : bool
+        Whether rows are moved one by one too.
     """
 
     cdef chain_t c
     cdef object bind, log_v, arrays
     cdef Rows rows
-    cdef Clusters all, pair
+    cdef Clusters all, pair, singles
     cdef int64_t[::1] own_labels, drawn
     cdef uint32_t[::1] order, members
     cdef Py_ssize_t[::1] n_members
-    cdef double[::1] sizes, log_evidence, pair_evidence, own_log_v
+    cdef double[::1] sizes, log_evidence, pair_evidence, own_log_v, single_evidence, some_evidence, table, log_terms
+    cdef Py_ssize_t[::1] columns
 
     def __cinit__(self, bind, Rows rows not None, double c, log_v, double concentration, double shape, double rate,
-                  labels, uint64_t seed, int n_threads, int n_scans, int n_proposals):
+                  labels, uint64_t seed, int n_threads, int n_scans, int n_proposals, bint moves_singles):
         if not 1 <= n_scans < MOST_SCANS:
             raise ValueError(f"n_scans={n_scans} should be from 1 to {MOST_SCANS - 1}")
         if not 0 <= n_proposals <= MOST_PROPOSALS:
@@ -560,6 +716,12 @@ cdef class Chain:
         self.c.pair = &self.pair.c
         self.pair_evidence = np.zeros(2)
         self.c.pair_evidence = &self.pair_evidence[0]
+        self.c.n_singles = min(n_rows, MOST_SINGLES) if moves_singles else 0
+        if moves_singles:
+            self.singles = self.clusters_of(SINGLES_AT_ONCE)
+            self.c.singles = &self.singles.c
+        self.single_evidence, self.some_evidence = np.empty(n_rows), np.zeros(SINGLES_AT_ONCE)
+        self.c.single_evidence, self.c.some_evidence = &self.single_evidence[0], &self.some_evidence[0]
         self.labels = labels
 
     cdef Clusters clusters_of(self, Py_ssize_t n_components):
@@ -572,21 +734,25 @@ cdef class Chain:
         if self.c.all != NULL and wanted <= self.c.all.room <= 4 * wanted + 32:
             return 0
         room = max(8, wanted + wanted // 4)
-        evidence = np.zeros(room)
-        if self.c.has_evidence:
-            evidence[:self.c.n_clusters] = self.log_evidence[:self.c.n_clusters]
         self.all = self.clusters_of(room)
         self.c.all = &self.all.c
-        self.n_members, self.sizes = np.zeros(room, dtype=np.intp), np.zeros(room)
-        self.log_evidence, self.own_log_v = evidence, np.zeros(room + 2)
-        self.c.n_members, self.c.sizes = &self.n_members[0], &self.sizes[0]
-        self.c.log_evidence, self.c.process.log_v = &self.log_evidence[0], &self.own_log_v[0]
+        n_places = room + self.c.n_singles
+        evidence = np.zeros(n_places)
+        if self.c.has_evidence:
+            evidence[:self.c.n_clusters] = self.log_evidence[:self.c.n_clusters]
+        self.n_members, self.columns = np.zeros(n_places, dtype=np.intp), np.zeros(n_places, dtype=np.intp)
+        self.sizes, self.log_evidence, self.log_terms = np.zeros(n_places), evidence, np.zeros(n_places)
+        self.own_log_v = np.zeros(n_places + 2)
+        self.table = np.empty(max(1, n_places * self.c.n_singles))
+        self.c.n_members, self.c.columns = &self.n_members[0], &self.columns[0]
+        self.c.sizes, self.c.log_evidence, self.c.log_terms = &self.sizes[0], &self.log_evidence[0], &self.log_terms[0]
+        self.c.process.log_v, self.c.table = &self.own_log_v[0], &self.table[0]
         count_members(&self.c)
         self.c.has_parameters = self.c.is_near = False
         if self.log_v is None:
-            find_log_v(&self.c.process, self.c.total, room + 1)
+            find_log_v(&self.c.process, self.c.total, n_places + 1)
         else:
-            np.asarray(self.own_log_v)[1:] = self.log_v(np.arange(1, room + 2))
+            np.asarray(self.own_log_v)[1:] = self.log_v(np.arange(1, n_places + 2))
         return 0
 
     def sweep(self, Py_ssize_t n_sweeps=1):
@@ -611,6 +777,7 @@ cdef class Chain:
         if not np.array_equal(np.unique(labels), np.arange(np.max(labels) + 1)):
             raise ValueError("labels should be the numbers from 0 to the largest of them, each of some row")
         self.own_labels[:] = labels
+        self.single_evidence[:] = np.nan
         self.c.n_clusters = np.max(labels) + 1
         self.c.has_parameters = self.c.has_evidence = self.c.is_near = False
         if self.c.all != NULL and self.c.n_clusters <= self.c.all.room:

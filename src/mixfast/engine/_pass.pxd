@@ -185,6 +185,8 @@ cdef inline double round_flops() noexcept nogil:
 cdef strategy_t usual() noexcept nogil
 cdef int densities(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, workspace_t *space) noexcept nogil
 cdef void mend_overflow(const pass_t *p, const chunk_t *chunk, workspace_t *space) noexcept nogil
+cdef void multiply_by_weights(const pass_t *p, Py_ssize_t start, const chunk_t *chunk,
+                              workspace_t *space) noexcept nogil
 cdef int share_by(share_fn share, const pass_t *p, Py_ssize_t start, const chunk_t *chunk, workspace_t *space,
                   double *lane) noexcept nogil
 cdef int expected(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, workspace_t *space,

@@ -23,6 +23,8 @@ cdef enum purpose_t:
     SCANNED_WEIGHTS = 13
     SCANNED_LABELS = 14
     CONCENTRATIONS = 15
+    SINGLE_ROWS = 16
+    SINGLE_PARAMETERS = 17
 
 
 cdef inline void philox(uint64_t key, const uint32_t *counter, uint32_t *out) noexcept nogil:
