@@ -1,7 +1,9 @@
 """`DirichletProcessMixture`: priors and predictive densities in closed form, laws of the bound, what is refused."""
 
 import itertools
+import json
 import pickle
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
 from mixfast import DirichletProcessMixture, Status, load, select
+from mixfast.sampler import PartitionSampler
 
 RNG = np.random.default_rng(7)
 GROUP = RNG.integers(3, size=240)
@@ -319,3 +322,115 @@ def test_the_bound_of_one_component_is_the_evidence():
     )
     weights = np.log(0.7) + gammaln(1 + n) + gammaln(0.7) - gammaln(1.7 + n)
     np.testing.assert_allclose(model.lower_bound_, evidence + weights, rtol=1e-12)
+
+
+# ---- the sampler ----------------------------------------------------------------------------------------------------
+
+EXACT = {case["name"]: case for case in json.loads((Path(__file__).parent / "data" / "golden_exact.json").read_text())}
+PROCESSES = {
+    "six-1d-dp": {},
+    "six-1d-py": {"process": "pitman-yor", "concentration": 0.5, "discount": 0.3},
+    "six-1d-mfm": {"process": "mfm"},
+}
+
+
+def sampled(component="full", X=REALS, **options):
+    options = {"n_draws": 60, "burn_in": 40} | options
+    return DirichletProcessMixture(component, algorithm="sampler", random_state=0, **options).fit(X)
+
+
+@pytest.mark.parametrize("name", PROCESSES)
+def test_draws_are_of_the_exact_posterior(name):
+    case = EXACT[name]
+    X, prior = np.array(case["X"]), {key: case["component"][key] for key in ("m0", "kappa0", "nu0", "Psi0")}
+    model = sampled("full", X, prior=prior, n_draws=4000, burn_in=200, **PROCESSES[name])
+    # five standard errors of shares of as many independent draws
+    n_effective = model.effective_sample_size_["n_clusters"]
+    for n_clusters, wanted in enumerate(case["p_k"], start=1):
+        error = np.sqrt(wanted * (1 - wanted) / n_effective) + 1e-3
+        assert abs(model.n_clusters_posterior_.get(n_clusters, 0.0) - wanted) < 5 * error
+    together = np.array(case["coclustering"])
+    error = np.sqrt(np.clip(together * (1 - together), 0, None) / n_effective) + 1e-3
+    assert np.all(np.abs(model.coclustering() - together) < 5 * error)
+    np.testing.assert_array_equal(model.labels_, case["map_partition"])
+    rows = np.array([known["x"] for known in case["log_predictive"]])
+    # averaged over a hundred draws
+    np.testing.assert_allclose(
+        model.score_samples(rows), [known["value"] for known in case["log_predictive"]], atol=0.1
+    )
+    assert sum(model.n_clusters_posterior_.values()) == pytest.approx(1)
+    np.testing.assert_allclose(model.weights_.sum() + model.remaining_weight_, 1)
+
+
+@pytest.mark.parametrize("component", [name for name in ROWS if name != "tied"])
+def test_what_sampling_leaves(component, tmp_path):
+    X = ROWS[component]
+    model = sampled(component, X, n_chains=2, concentration=(2.0, 4.0))
+    assert model.n_clusters_draws_.shape == model.concentration_draws_.shape == model.log_joint_draws_.shape == (2, 60)
+    assert model.labels_.shape == (240,)
+    assert model.labels_draws_.shape == (120, 240)
+    assert model.n_clusters_ == model.labels_.max() + 1
+    assert np.all(np.diff(model.counts_) <= 0)
+    assert model.r_hat_.keys() == {"n_clusters", "concentration", "log_joint"}
+    assert model.acceptance_.keys() == {"split", "merge"}
+    assert np.all(np.isfinite(model.score_samples(X)))
+    np.testing.assert_allclose(model.predict_proba(X).sum(axis=1), 1)
+    assert np.mean(model.predict(X) == model.labels_) > 0.8
+    assert model.sample(20, random_state=0)[0].shape == (20, X.shape[1])
+    assert model.coclustering([0, 1, 2]).shape == (3, 3)
+    model.save(tmp_path / "model")
+    same = load(tmp_path / "model")
+    np.testing.assert_array_equal(same.score_samples(X), model.score_samples(X))
+    np.testing.assert_array_equal(same.coclustering([0, 5]), model.coclustering([0, 5]))
+    assert same.n_clusters_posterior_ == model.n_clusters_posterior_
+
+
+def test_draws_do_not_depend_on_threads():
+    one, seven = (sampled(n_threads=n_threads) for n_threads in (1, 7))
+    np.testing.assert_array_equal(one.log_joint_draws_, seven.log_joint_draws_)
+    np.testing.assert_array_equal(one.labels_, seven.labels_)
+
+
+def test_draws_without_labels():
+    model = sampled(keep_labels=False)
+    assert model.labels_.shape == (240,)
+    with pytest.raises(AttributeError, match="keep_labels=True"):
+        model.coclustering()
+    model.set_params(algorithm="variational").fit(REALS)
+    assert not hasattr(model, "log_joint_draws_")
+    assert model.lower_bound_ < 0
+
+
+def test_what_the_sampler_refuses():
+    with pytest.raises(ValueError, match="positive integers"):
+        DirichletProcessMixture(algorithm="sampler").fit(REALS, sample_weight=np.full(240, 0.5))
+    with pytest.raises(ValueError, match="Gamma prior of it is there for Dirichlet"):
+        sampled(process="mfm", concentration=(1.0, 1.0))
+    with pytest.raises(ValueError, match="log probabilities"):
+        sampled(process="mfm", n_components_prior=[np.nan, 0.0])
+    with pytest.raises(AttributeError, match="fit with algorithm='sampler'"):
+        fitted("full").to_arviz()
+
+
+def test_priors_of_the_number_of_components():
+    logs = np.log([0.5, 0.25, 0.125])
+    model = sampled(process="mfm", n_components_prior=logs)
+    assert max(model.n_clusters_posterior_) <= 3
+    model = sampled(process="mfm", n_components_prior="uniform", max_components=2)
+    assert max(model.n_clusters_posterior_) <= 2
+    assert sampled(init_components=4, n_draws=10, burn_in=0).n_clusters_ >= 3
+
+
+def test_an_interrupt_keeps_the_draws_that_were_made(monkeypatch):
+    sweep, n_left = PartitionSampler.sweep, iter([None] * 30)
+
+    def stopped(self, n_sweeps=1):
+        if next(n_left, self) is self:
+            raise KeyboardInterrupt
+        return sweep(self, n_sweeps)
+
+    monkeypatch.setattr(PartitionSampler, "sweep", stopped)
+    with pytest.warns(ConvergenceWarning, match="interrupted: the model has the 29 draws"):
+        model = sampled()
+    assert model.log_joint_draws_.shape == (29,)
+    assert model.status_ == Status.INTERRUPTED

@@ -22,9 +22,20 @@ from mixfast.estimators._categories import decode
 from mixfast.estimators._conjugate import COMPONENTS
 from mixfast.estimators._constraints import WholeNumber
 from mixfast.estimators._density import DensityEstimator, fitting, of_rows
+from mixfast.estimators._sampled import (
+    MANY_LABELS,
+    MANY_PAIRS,
+    Chains,
+    process_of,
+    r_hat,
+    sampler_for,
+    shares_of,
+    sizes_of_effect,
+)
 from mixfast.families.counts import row_totals
 from mixfast.families.domains import NOT_NEGATIVE, POSITIVE, check_domain
 from mixfast.moves import MOVES, PRESENT, Problem, Search, State, n_blocks_for
+from mixfast.partitions import coclustering, n_clusters_posterior, point_partition
 from mixfast.proportions._sticks import LearnedSticks, Sticks
 from mixfast.read_only import frozen
 from mixfast.status import Status
@@ -39,9 +50,11 @@ BLOCK = 65536
 class DirichletProcessMixture(DensityEstimator):
     """Mixture with a Dirichlet process prior: how many components there are follows from the rows.
 
-    Components have conjugate priors, and all of their parameters, the weights and, if asked for, the concentration are
-    distributions that are fitted by variational Bayes. Moves divide, merge and take away components; each is kept
-    only if the exact evidence lower bound, a bound of log p(X) that is reported in full, rises.
+    Components have conjugate priors. With `algorithm="variational"` all of their parameters, the weights and, if asked
+    for, the concentration are distributions that are fitted by variational Bayes. Moves divide, merge and take away
+    components; each is kept only if the exact evidence lower bound, a bound of log p(X) that is reported in full,
+    rises. With `algorithm="sampler"` partitions of the rows are drawn from their exact posterior, which also says how
+    sure the number of clusters is.
 
     Parameters
     ----------
@@ -79,8 +92,18 @@ class DirichletProcessMixture(DensityEstimator):
     n_batches : 'auto' or int, default='auto'
         Blocks of rows after each of which parameters are updated, with the statistics of all blocks in memory. 'auto'
         is 8 where there are many rows, else 1.
-    n_draws, burn_in, thin, n_chains, keep_labels, n_components_prior
-        Of the sampler.
+    n_draws : int, default=500
+        Draws of each chain.
+    burn_in : int, default=500
+        Sweeps before the first draw.
+    thin : int, default=1
+        Sweeps for each draw.
+    n_chains : int, default=1
+    keep_labels : bool or None, default=None
+        Whether labels of draws are kept; None keeps them where they are at most 1e9 numbers.
+    n_components_prior : {'geometric', 'uniform'} or array-like, default='geometric'
+        Of the number of components of `process="mfm"`, whose `concentration` is that of Dirichlet weights: 2^-K; the
+        same for all up to `max_components`, or the number of rows; or log probabilities of 1, 2, .. components.
     tol : float, default=1e-3
         Converged when an iteration changes the lower bound by less, in nats, summed over the rows.
     max_iter : int, default=1000
@@ -122,6 +145,23 @@ class DirichletProcessMixture(DensityEstimator):
         Iterations over all rows.
     converged_ : bool
     status_ : Status
+    n_clusters_draws_, concentration_draws_, log_joint_draws_ : ndarray of shape (n_draws,) or (n_chains, n_draws)
+        Of the sampler, as all from here on. log p(partition, X), given the concentration.
+    n_clusters_posterior_ : dict
+        K -> probability.
+    labels_ : ndarray of shape (n_samples,)
+        The draw of least expected variation of information, or that of the largest log joint where labels are not kept;
+        `counts_`, `weights_` and the posterior's arrays, `predict` and `predict_proba` are about its clusters, the
+        largest first.
+    labels_draws_ : ndarray of shape (n_draws of all chains, n_samples)
+        Where they are kept. Numbers of clusters mean nothing across draws.
+    effective_sample_size_, r_hat_ : dict
+        Of the traces; the second where there are several chains, near 1 where they agree.
+    acceptance_ : dict
+        Shares of the splits and merges that were accepted.
+    shares_, averaged_
+        How likely a new row is of each cluster of `labels_`, and of a new one; the components of at most 100 draws,
+        over which `score_samples` is averaged.
     n_features_in_, feature_names_in_, categories_
         As in `GaussianMixture` and `CategoricalMixture`.
 
@@ -261,7 +301,8 @@ class DirichletProcessMixture(DensityEstimator):
                     "component='tied' has no sampler, since its clusters are not independent: take "
                     "algorithm='variational', or component='full'"
                 )
-            raise NotImplementedError("algorithm='sampler' is not there yet: take algorithm='variational'")
+            process_of(self, 1)
+            return
         if self.process != "dirichlet":
             raise ValueError(
                 f"process={self.process!r} has no variational algorithm: set algorithm='sampler', or "
@@ -321,11 +362,16 @@ class DirichletProcessMixture(DensityEstimator):
         y : Ignored
             Present for API consistency by convention.
         sample_weight : array-like of shape (n_samples,), default=None
-            How often each row counts.
+            How often each row counts. The sampler takes whole numbers: such a row stands for equal rows of one cluster.
 
         Returns
         -------
         self : object
+
+        Notes
+        -----
+        Ctrl-C leaves the last model as it was; after the first draw of the sampler it keeps the draws that were made,
+        with a warning and `Status.INTERRUPTED`.
         """
         self._check_options()
         X, sample_weight, _ = counted_rows(X, sample_weight)
@@ -345,7 +391,10 @@ class DirichletProcessMixture(DensityEstimator):
             self.prior_ = component.prior(self.prior or {}, X, sample_weight)
         if not all(np.all(np.isfinite(own)) for own in _flat(self.prior_.values())):
             raise reader._status_error(Status.NOT_FINITE, X.dtype)
-        self._fit_variational(X, sample_weight, component.posterior(self.prior_, reader), reader)
+        for name in [*SAMPLED, *OF_BOUND]:
+            vars(self).pop(name, None)
+        fit = self._fit_sampler if self.algorithm == "sampler" else self._fit_variational
+        fit(X, sample_weight, component.posterior(self.prior_, reader), reader)
         if self.component == "multinomial":
             totals, place = np.unique(row_totals(X), return_inverse=True)
             share = np.bincount(place, weights=sample_weight)
@@ -385,18 +434,88 @@ class DirichletProcessMixture(DensityEstimator):
             raise reader._status_error(Status.NOT_FINITE, X.dtype)
         self._publish(search, family)
 
+    def _fit_sampler(self, X, sample_weight, family, reader):
+        encoded = family.encode(X)
+        dtype = reader._kernel_dtype(encoded.family, X.dtype)
+        n_threads, seed = resolve_threads(self.n_threads), self._seed()
+        problem = Problem(encoded, X.shape[1], dtype, Sticks(1.0), sample_weight, n_threads)
+        process = process_of(self, X.shape[0])
+
+        def components(labels, concentration):
+            sizes = np.bincount(labels, weights=sample_weight)
+            params = state_of_labels(problem, labels, len(sizes)).params
+            return shares_of(process, concentration, sizes), params, sizes
+
+        n_labels = X.shape[0] * self.n_draws * self.n_chains
+        keeps_labels = n_labels <= MANY_LABELS if self.keep_labels is None else self.keep_labels
+        labels = self._labels_of_start(problem, seed) if self.init_components > 1 else None
+        make = sampler_for(self, X, family, process, sample_weight, labels, seed, n_threads)
+        chains = Chains(make, self, components, keeps_labels, self._monitor()).run()
+        self._publish_draws(chains, family, components, sample_weight)
+
+    def _publish_draws(self, chains, family, components, sample_weight):
+        names = {"n_clusters": "n_clusters_draws_", "concentration": "concentration_draws_"}
+        traces = {name: chains.trace(name) for name in (*names, "log_joint")}
+        self._publish_together(
+            n_clusters_draws_=traces["n_clusters"],
+            concentration_draws_=traces["concentration"],
+            log_joint_draws_=traces["log_joint"],
+        )
+        self.n_clusters_posterior_ = n_clusters_posterior(traces["n_clusters"].ravel())
+        self.effective_sample_size_ = sizes_of_effect(traces)
+        if self.n_chains > 1:
+            self.r_hat_ = {name: r_hat(trace) for name, trace in traces.items()}
+        accepted = [chain.acceptance for chain in chains.chains]
+        self.acceptance_ = {name: float(np.mean([own[name] for own in accepted])) for name in ("split", "merge")}
+        if chains.keeps_labels:
+            draws = np.concatenate([np.array(chain.labels) for chain in chains.chains])
+            self._publish_together(labels_draws_=draws)
+            most = int(max(10, np.sqrt(MANY_PAIRS / draws.shape[1])))
+            some = draws[:: -(-len(draws) // most)]
+            labels = point_partition(some, sample_weight, resolve_threads(self.n_threads))
+        else:
+            labels = max((chain.best for chain in chains.chains), key=lambda best: best[0])[1]
+        labels = by_size(labels, sample_weight)
+        self.concentration_ = float(np.mean(traces["concentration"]))
+        shares, params, sizes = components(labels, self.concentration_)
+        self._publish_together(labels_=labels, counts_=sizes.astype(np.float64), shares_=shares)
+        self._publish_record(family.params_layout(len(sizes), self.n_features_in_).view(params))
+        self._publish_averaged(family, [one for chain in chains.chains for one in chain.components])
+        self.concentration_posterior_ = None
+        self.n_iter_ = (self.burn_in + self.n_draws * self.thin) * self.n_chains
+        self.converged_ = not chains.interrupted
+        self.status_ = Status.INTERRUPTED if chains.interrupted else Status.CONVERGED
+        if chains.interrupted:
+            warn(
+                f"The sampler was interrupted: the model has the {traces['n_clusters'].size} draws that were made.",
+                ConvergenceWarning,
+            )
+
+    def _publish_averaged(self, family, draws):
+        """The components of some draws side by side, and how likely a new row is of each; the last is a new one."""
+        n_features, layout = self.n_features_in_, family.params_layout
+        records = [layout(len(sizes), n_features).view(params) for _, params, sizes in draws]
+        averaged = {
+            name: np.concatenate([getattr(record, name) for record in records])
+            for name in family.Params._fields
+            if name in PUBLISHED
+        }
+        weights = np.concatenate([shares[:-1] for shares, *_ in draws]) / len(draws)
+        rest = np.mean([shares[-1] for shares, *_ in draws])
+        self.averaged_ = averaged | {"weights": np.append(weights, rest)}
+
+    def _labels_of_start(self, problem, seed):
+        seeds = problem.encoded.make_seeds()
+        rows = problem.rows if seeds is None else Rows(seeds, problem.sample_weight)
+        labels = seeding.kmeans(rows, self.init_components, seed, n_threads=problem.n_threads).labels
+        return np.ascontiguousarray(labels, dtype=np.int64)
+
     def _start(self, problem, seed):
         """The state that begins with `init_components` components."""
-        n_components = self.init_components
         labels = np.zeros(problem.n_rows, dtype=np.int64)
-        if n_components > 1:
-            seeds = problem.encoded.make_seeds()
-            rows = problem.rows if seeds is None else Rows(seeds, problem.sample_weight)
-            labels = seeding.kmeans(rows, n_components, seed, n_threads=problem.n_threads).labels
-        em = problem.em(n_components)
-        em.set_state(*problem.blank(n_components))
-        em.start_from_labels(np.ascontiguousarray(labels, dtype=np.int64))
-        return State(*em.state())
+        if self.init_components > 1:
+            labels = self._labels_of_start(problem, seed)
+        return state_of_labels(problem, labels, self.init_components)
 
     def _monitor(self):
         if not self.verbose:
@@ -420,10 +539,7 @@ class DirichletProcessMixture(DensityEstimator):
             self.concentration_posterior_, self.concentration_ = np.array([shape, rate]), shape / rate
         else:
             self.concentration_posterior_, self.concentration_ = None, float(self.concentration)
-        record = family.params_layout(n_components, n_features).view(packed.copy())
-        for name, array in record._asdict().items():
-            if name in PUBLISHED:
-                self._publish_together(**{f"{name}_": array})
+        self._publish_record(family.params_layout(n_components, n_features).view(packed.copy()))
         self.lower_bounds_ = [float(bound) for bound in search.bounds]
         self.lower_bound_ = self.lower_bounds_[-1]
         self.n_iter_, self.converged_, self.n_moves_ = search.n_iter, bool(search.converged), dict(search.n_moves)
@@ -437,7 +553,55 @@ class DirichletProcessMixture(DensityEstimator):
         if self.status_ & Status.REPAIRED_COVARIANCE:
             warn(WARNINGS[Status.REPAIRED_COVARIANCE], ConvergenceWarning)
 
+    def _publish_record(self, record):
+        for name, array in record._asdict().items():
+            if name in PUBLISHED:
+                self._publish_together(**{f"{name}_": array})
+
     # ---- the fitted model ----
+
+    def coclustering(self, rows=None):
+        """How often two rows shared a cluster, after `algorithm="sampler"`.
+
+        Parameters
+        ----------
+        rows : array-like of int, default=None
+            Numbers of rows of the fit; None is all of them.
+
+        Returns
+        -------
+        together : ndarray of shape (n_rows, n_rows)
+            Probabilities.
+
+        Raises
+        ------
+        AttributeError
+            Where labels of draws were not kept.
+        """
+        check_is_fitted(self)
+        if "labels_draws_" not in vars(self):
+            raise AttributeError(
+                "there are no labels of draws: fit with algorithm='sampler', and keep_labels=True where there are many"
+            )
+        return coclustering(self.labels_draws_, rows)
+
+    def to_arviz(self):
+        """The traces as ArviZ's `InferenceData`; ImportError where that is not installed.
+
+        Returns
+        -------
+        data : arviz.InferenceData
+            With `n_clusters`, `concentration` and `log_joint`.
+        """
+        check_is_fitted(self)
+        if "log_joint_draws_" not in vars(self):
+            raise AttributeError("there are no draws: fit with algorithm='sampler'")
+        try:
+            import arviz
+        except ImportError as error:
+            raise ImportError("to_arviz needs ArviZ: install it with pip install arviz") from error
+        names = ("n_clusters", "concentration", "log_joint")
+        return arviz.from_dict(posterior={name: np.atleast_2d(getattr(self, f"{name}_draws_")) for name in names})
 
     def _sticks(self):
         """(a, b) of the Beta posterior of each stick."""
@@ -448,6 +612,8 @@ class DirichletProcessMixture(DensityEstimator):
     def _expected_weights(self):
         """Those of the components, and what remains."""
         check_is_fitted(self)
+        if "shares_" in vars(self):
+            return self.shares_[:-1], self.shares_[-1]
         a, b = self._sticks()
         rest = np.cumprod(b / (a + b))
         return a / (a + b) * np.append(1.0, rest[:-1]), rest[-1]
@@ -507,14 +673,18 @@ class DirichletProcessMixture(DensityEstimator):
         return X, family, self._collect(family)
 
     def _shares(self, X, **wanted):
-        """Fills arrays with what the posterior's expected log densities say of rows, in one pass."""
+        """Fills arrays with what the posterior's expected log densities say of rows, in one pass; those of the point
+        partition have the expected weights."""
         X, family, record = self._state_for(X)
         encoded = family.encode(X)
         n_components = len(self.counts_)
         dtype = self._reader()._kernel_dtype(encoded.family, X.dtype)
         rows = Rows(encoded.rows, base=encoded.base)
-        p = Pass(encoded.bind(n_components, dtype), rows, resolve_threads(self.n_threads), None, self._proportions())
-        p.set_state(self._numbers(), encoded.family.params_layout(n_components, X.shape[1]).pack(record))
+        is_sampled = "shares_" in vars(self)
+        proportions = None if is_sampled else self._proportions()
+        p = Pass(encoded.bind(n_components, dtype), rows, resolve_threads(self.n_threads), None, proportions)
+        numbers = self.weights_.astype(np.float64) if is_sampled else self._numbers()
+        p.set_state(numbers, encoded.family.params_layout(n_components, X.shape[1]).pack(record))
         arrays = {"labels": ((X.shape[0],), np.int64), "resp": ((X.shape[0], n_components), dtype)}
         out = {name: np.empty(*arrays[name]) for name in wanted}
         if evaluate(p, classify="resp" not in wanted, **out):
@@ -569,9 +739,11 @@ class DirichletProcessMixture(DensityEstimator):
 
     def _predictive(self, family, record):
         """(family, parameters, weights) of the posterior predictive density: after the components one without rows."""
+        if "averaged_" in vars(self):
+            arrays = {name: own for name, own in self.averaged_.items() if name != "weights"}
+            return *family.predictive(family.Params(**of_prior(family), **arrays)), self.averaged_["weights"]
         weights, rest = self._expected_weights()
-        predictive, params = family.predictive(record)
-        return predictive, params, np.append(weights, rest)
+        return *family.predictive(record), np.append(weights, rest)
 
     @of_rows
     def score_samples(self, X):
@@ -635,6 +807,38 @@ class DirichletProcessMixture(DensityEstimator):
             X = decode(X, self.categories_)
         return X, labels
 
+
+def state_of_labels(problem, labels, n_components):
+    """The state that the M-step makes of labels."""
+    em = problem.em(n_components)
+    em.set_state(*problem.blank(n_components))
+    em.start_from_labels(labels.astype(np.int64, copy=False))
+    return State(*em.state())
+
+
+def by_size(labels, sample_weight):
+    """Labels whose clusters are numbered by their size, the largest first."""
+    sizes = np.bincount(labels, weights=sample_weight)
+    places = np.empty(len(sizes), dtype=np.int64)
+    places[np.argsort(-sizes, kind="stable")] = np.arange(len(sizes))
+    return places[labels]
+
+
+#: What the two algorithms leave that the other does not.
+OF_BOUND = ("lower_bound_", "lower_bounds_", "n_moves_")
+SAMPLED = (
+    "n_clusters_draws_",
+    "concentration_draws_",
+    "log_joint_draws_",
+    "labels_draws_",
+    "n_clusters_posterior_",
+    "effective_sample_size_",
+    "r_hat_",
+    "acceptance_",
+    "labels_",
+    "shares_",
+    "averaged_",
+)
 
 #: The fields of records that are attributes; the others are those of the prior.
 PUBLISHED = {
