@@ -4,6 +4,7 @@
     fit          a default fit beside scikit-learn's
     many         10,000 fits of 500 rows of one column, by `fit_many`, beside a loop of scikit-learn's over some
     columns      the columns of a table, 10 components each, as encoders of tables make them: time and bound
+    grid         labels found in drawn clusters of many shapes; takes an hour
     clusters     births, ten, twenty: clusters found from one component, and what scikit-learn finds with too many
 
 Contenders of a case run in turns, in one process; figures are medians, ratios are of the same run. Rows are seeded.
@@ -210,7 +211,62 @@ def clusters_found(repeats):
             )
 
 
-CASES = {"iteration": iteration, "fit": fit, "many": many, "columns": columns, "clusters": clusters_found}
+def drawn_clusters(n, d, n_clusters, seed):
+    """(rows, labels): centres of variance 100 a column, 0.1 beyond four columns, and inverse Wishart covariances with
+    d + 2 degrees of freedom; weights from a flat Dirichlet distribution."""
+    rng = np.random.default_rng(seed)
+    centres = rng.normal(size=(n_clusters, d)) * np.sqrt(100 if d <= 4 else 0.1)
+    labels = rng.choice(n_clusters, size=n, p=rng.dirichlet(np.ones(n_clusters)))
+    rows = np.empty((n, d))
+    for k in range(n_clusters):
+        own = labels == k
+        precision = rng.normal(size=(d + 2, d))
+        root = np.linalg.inv(np.linalg.cholesky(precision.T @ precision)).T
+        rows[own] = centres[k] + rng.normal(size=(own.sum(), d)) @ root.T
+    return rows, labels
+
+
+def grid(repeats):
+    """Normalised mutual information with the true labels over seeds, beside scikit-learn's Gaussian mixture with the
+    true number and its Bayesian one with five times as many."""
+    from sklearn.metrics import normalized_mutual_info_score
+    from sklearn.mixture import BayesianGaussianMixture, GaussianMixture
+
+    from mixfast import DirichletProcessMixture
+
+    for n in (1_000, 10_000):
+        for d in (2, 8, 32):
+            for k in (4, 8, 16, 32):
+                prior = {"m0": np.zeros(d), "kappa0": 1.0, "nu0": d + 1.0, "Psi0": np.eye(d)}
+                makers = {
+                    "DirichletProcessMixture": lambda seed, own=prior: DirichletProcessMixture(
+                        "full", prior=own, random_state=seed
+                    ),
+                    "GaussianMixture(K)": lambda seed, k=k: GaussianMixture(k, random_state=seed),
+                    "BayesianGaussianMixture(5 K)": lambda seed, k=k: BayesianGaussianMixture(
+                        n_components=5 * k, random_state=seed
+                    ),
+                }
+                found = {name: [] for name in makers}
+                for seed in range(5):
+                    X, labels = drawn_clusters(n, d, k, seed)
+                    for name, make in makers.items():
+                        start = time.perf_counter()
+                        own = make(seed).fit(X).predict(X)
+                        taken = time.perf_counter() - start
+                        found[name].append((normalized_mutual_info_score(labels, own), taken, len(np.unique(own))))
+                said = []
+                for name, values in found.items():
+                    scores, times, clusters_of = zip(*values, strict=True)
+                    error = np.std(scores, ddof=1) / np.sqrt(len(scores))
+                    said.append(
+                        f"{name} {np.mean(scores):.3f} ({error:.3f}), {np.mean(clusters_of):.1f} clusters, "
+                        f"{statistics.median(times):.2f} s"
+                    )
+                print(f"grid {n} x {d}, K={k}: " + "; ".join(said), flush=True)
+
+
+CASES = {"iteration": iteration, "fit": fit, "many": many, "columns": columns, "clusters": clusters_found, "grid": grid}
 
 
 def main():
