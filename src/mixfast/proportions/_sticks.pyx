@@ -1,6 +1,6 @@
 """Weights of a Dirichlet process by stick-breaking, truncated, whose posterior is fitted by variational Bayes."""
 
-from libc.math cimport fabs, log
+from libc.math cimport fabs, log, log1p
 from libc.string cimport memcpy
 
 from mixfast.engine._special cimport digamma, lgamma_rise, log_minus_digamma
@@ -14,28 +14,28 @@ cdef inline double concentration_of(const proportions_t *proportions) noexcept n
 
 cdef void find_log_weights(double alpha, Py_ssize_t n, const double *counts, double *out) noexcept nogil:
     """E log w_k = psi(a_k) - psi(a_k + b_k) + sum over j < k of psi(b_j) - psi(a_j + b_j), a_k = 1 + n_k, b_k =
-    alpha + the counts of all after k"""
-    cdef double after = 0, before = 0, whole
+    alpha + the counts of all after k. Since a_k + b_k = 1 + b_(k-1), with b_(-1) = alpha + N, and psi(1 + b) = psi(b) +
+    1 / b, the sum is psi(1 + n_k) - psi(alpha + N) - sum over j <= k of 1 / b_(j-1)."""
+    cdef double after = alpha, passed = 0, whole
     cdef Py_ssize_t k
     for k in range(n - 1, -1, -1):  # from the last on: sums of counts, not differences
-        out[k] = after
         after += counts[k]
+        out[k] = 1 / after
+    whole = digamma(after)
     for k in range(n):
-        after = alpha + out[k]
-        whole = digamma(1 + counts[k] + after)
-        out[k] = before + digamma(1 + counts[k]) - whole
-        before += digamma(after) - whole
+        passed += out[k]
+        out[k] = digamma(1 + counts[k]) - whole - passed
 
 
 cdef double evidence_of(double alpha, Py_ssize_t n, const double *counts) noexcept nogil:
-    """Sum of log B(1 + n_k, alpha + n_after) / B(1, alpha)"""
+    """Sum of log B(1 + n_k, b_k) / B(1, alpha), b_k as above. Since Gamma(1 + b) = b Gamma(b), it is the sum of log
+    Gamma(1 + n_k) - log(b_(k-1) / alpha), less log Gamma(alpha + N) / Gamma(alpha)."""
     cdef double after = 0, evidence = 0
     cdef Py_ssize_t k
     for k in range(n - 1, -1, -1):
-        evidence += (lgamma_rise(1, counts[k]) + lgamma_rise(alpha, after)
-                     - lgamma_rise(1 + alpha, counts[k] + after))
         after += counts[k]
-    return evidence
+        evidence += lgamma_rise(1, counts[k]) - log1p(after / alpha)
+    return evidence - lgamma_rise(alpha, after)
 
 
 cdef void log_weights(const proportions_t *proportions, Py_ssize_t n, const double *counts,
