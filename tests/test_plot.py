@@ -10,7 +10,16 @@ from matplotlib.patches import Ellipse
 from sklearn.base import BaseEstimator, clone
 from sklearn.exceptions import NotFittedError
 
-from mixfast import GSDMM, BayesianGaussianMixture, BernoulliMixture, GaussianMixture, partitions, plot, plot_mixture
+from mixfast import (
+    GSDMM,
+    BayesianGaussianMixture,
+    BernoulliMixture,
+    DirichletProcessMixture,
+    GaussianMixture,
+    partitions,
+    plot,
+    plot_mixture,
+)
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
@@ -226,6 +235,21 @@ def test_of_many_rows_the_same_ones_are_shown_each_time_from_all_clusters():
     different, sizes = np.unique(pictures[0], axis=0, return_counts=True)
     assert len(different) == 3
     assert np.all(np.abs(sizes - most / 3) < 5 * np.sqrt(most * 2 / 9))
+
+
+def test_draws_of_a_dirichlet_process_mixture_have_all_three_pictures():
+    X = np.random.default_rng(0).normal(size=(40, 1)) + np.repeat([[-8], [8]], 20, axis=0)
+    options = {"algorithm": "sampler", "n_draws": 20, "burn_in": 20, "n_chains": 2, "random_state": 0}
+    model = DirichletProcessMixture(**options).fit(X)
+    assert bars(plot.n_clusters(model)) == model.n_clusters_posterior_
+    np.testing.assert_array_equal([line.get_ydata() for line in plot.trace(model).lines], model.log_joint_draws_)
+    order = np.argsort(model.labels_, kind="stable")
+    (image,) = plot.coclustering(model).images
+    np.testing.assert_array_equal(image.get_array(), model.coclustering()[np.ix_(order, order)])
+    variational = DirichletProcessMixture(random_state=0).fit(X)
+    np.testing.assert_array_equal(plot.trace(variational).lines[0].get_ydata(), variational.lower_bounds_)
+    with pytest.raises(TypeError, match="labels_, which this DirichletProcessMixture has not: pass a "):
+        plot.coclustering(variational)
 
 
 @pytest.mark.parametrize(
