@@ -285,7 +285,11 @@ def test_one_component_is_exact(structure):
         ({"degrees_of_freedom_prior": 2.0}, "degrees_of_freedom_prior.*greater than 2"),
         ({"degrees_of_freedom_prior": np.inf}, "degrees_of_freedom_prior"),
         ({"mean_prior": [0.0, 1.0]}, "mean_prior"),
-        ({"mean_prior": [0.0, 1.0, np.nan]}, "NaN"),
+        ({"mean_prior": [0.0, 1.0, np.nan]}, "mean_prior.*finite"),
+        ({"mean_prior": "centre"}, "mean_prior"),
+        ({"covariance_prior": 2.0}, "covariance_prior.*shape"),
+        ({"mean_precision_prior": 5e-324}, "mean_precision_prior"),
+        ({"degrees_of_freedom_prior": 1e308}, "degrees_of_freedom_prior"),
         ({"covariance_prior": np.eye(2)}, "covariance_prior"),
         ({"covariance_prior": -np.eye(3)}, "covariance_prior.*positive-definite"),
         ({"covariance_prior": [[1, 2, 0], [0, 1, 0], [0, 0, 1]]}, "covariance_prior.*symmetric"),
@@ -395,3 +399,60 @@ def test_the_order_of_sticks_is_that_of_the_start_unless_they_are_pruned():
     assert pruned.lower_bound_ == pytest.approx(-1183.15856, abs=1e-5)
     assert plain.weights_[0] < plain.weights_[1]
     assert pruned.weights_[0] > pruned.weights_[1]
+
+
+# ---- what a reader found ---------------------------------------------------------------------------------------------
+
+
+@quietly
+@pytest.mark.parametrize("total", [1e-3, 1.0, 1 + 1e-9, 1.0001, 1.5, 2.0, 5.0])
+def test_relative_weights_leave_the_default_prior_sane(total):
+    weights = np.random.default_rng(0).random(len(X))
+    model = BayesianGaussianMixture(3, random_state=0).fit(X, sample_weight=weights * total / weights.sum())
+    covariance = np.cov(X.T, aweights=weights, ddof=0)
+    assert np.all(np.linalg.eigvalsh(np.linalg.solve(covariance, model.covariance_prior_)) < 2.01)
+
+
+@quietly
+@all_kinds
+def test_parameters_that_change_after_a_fit_change_no_prediction(structure, weights):
+    model = made(structure, weights, max_iter=20).fit(X)
+    before = model.score_samples(X), model.predict_proba(X), model.n_clusters_, model.weights_
+    fitted = [model.weight_concentration_prior_, model.mean_precision_prior_, model.degrees_of_freedom_prior_]
+    model.set_params(n_components=60, weight_concentration_prior=500.0, mean_precision_prior=7.0,
+                     degrees_of_freedom_prior=500.0)  # fmt: skip
+    after = model.score_samples(X), model.predict_proba(X), model.n_clusters_, model.weights_
+    for one, other in zip(before, after, strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert fitted == [0.3, 0.5, 5.0]
+    assert fitted == [model.weight_concentration_prior_, model.mean_precision_prior_, model.degrees_of_freedom_prior_]
+
+
+def test_bounds_of_float32_rows_are_float64():
+    model = BayesianGaussianMixture(2, random_state=0).fit(X.astype(np.float32))
+    (in_batch,) = result = fit_many([X.astype(np.float32)], BayesianGaussianMixture(2, random_state=0))
+    assert model.lower_bound_.dtype == model.lower_bounds_[0].dtype == result.lower_bound.dtype == np.float64
+    assert in_batch.lower_bound_ == model.lower_bound_
+
+
+@pytest.mark.parametrize("structure", STRUCTURES)
+@pytest.mark.parametrize("value", [0.0, 5.0, 0.1])
+def test_a_constant_column_has_no_unit_of_its_own(structure, value):
+    rows = np.column_stack([X, np.full(len(X), value)])
+    options = {"covariance_type": structure, "reg_covar": 0, "random_state": 0, "max_iter": 1000}
+    one = BayesianGaussianMixture(3, **options).fit(rows)
+    for scale in (1e-3, 1e4):
+        other = BayesianGaussianMixture(3, **options).fit(rows * scale)
+        np.testing.assert_allclose(other.covariance_prior_, scale**2 * one.covariance_prior_, rtol=1e-9)
+        np.testing.assert_allclose(other.lower_bound_, one.lower_bound_ - rows.size * np.log(scale), rtol=1e-8)
+
+
+@quietly
+@pytest.mark.parametrize("weights", WEIGHT_PRIORS)
+@pytest.mark.parametrize("concentration", [1e-90, 1e12, 1e90])
+def test_clusters_are_counted_whatever_the_concentration(concentration, weights):
+    model = BayesianGaussianMixture(
+        4, weight_concentration_prior=concentration, weight_concentration_prior_type=weights, random_state=0
+    ).fit(X)
+    assert np.isfinite(model.lower_bound_)
+    assert model.n_clusters_ == np.sum(model.mean_precision_ - 1 >= 0.5) > 0

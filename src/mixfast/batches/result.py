@@ -95,7 +95,8 @@ class BatchResult:
         bad = fails | np.isnan(weights[:, 0])
         weights[bad] = self._params[bad] = np.nan
         self._mixing, self.weights = weights, self._rounded_weights(weights)
-        self.lower_bound = rounded_finite(np.where(bad, np.nan, lower_bound), self.dtype)
+        bound_dtype = bound_models[0].estimator._bound_dtype(self.dtype)
+        self.lower_bound = rounded_finite(np.where(bad, np.nan, lower_bound), bound_dtype)
 
     def __setattr__(self, name, value):
         if name.startswith("_") or name in ASSIGNABLE or name not in dir(self):
@@ -349,10 +350,11 @@ class BatchResult:
 
         def check(own, n_components):
             shapes = {"weights": (n_components,), "params": (size,), "criteria": (n_candidates,)}
-            for name, wanted in (FITTED | (COMMON if own is result else {})).items():
+            dtypes = FITTED | {"lower_bound": candidates[0]._bound_dtype(dtype)} | (COMMON if own is result else {})
+            for name, wanted in dtypes.items():
                 array, shape = own[name], (n_problems, *shapes.get(name, ()))
-                if array.dtype != (wanted or dtype) or array.shape != shape:
-                    raise ValueError(f"{name} should be {wanted or dtype} {shape}, got {array.dtype} {array.shape}")
+                if array.dtype != wanted or array.shape != shape:
+                    raise ValueError(f"{name} should be {wanted} {shape}, got {array.dtype} {array.shape}")
             if np.any((own["chosen"] < 0) | (own["chosen"] >= n_candidates)):
                 raise ValueError("chosen names a model that is none of the candidates")
 
@@ -602,7 +604,7 @@ COMMON = {"seeds": np.uint64, "n_samples": np.int64}
 FITTED = {
     "weights": np.float64,
     "params": np.float64,
-    "lower_bound": None,  # that of the data
+    "lower_bound": None,  # as the estimator says
     "n_iter": np.int32,
     "status": np.int32,
     "criteria": np.float64,

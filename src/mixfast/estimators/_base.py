@@ -125,6 +125,9 @@ class BaseMixture(DensityEstimator):
     #: Whether columns are looked up by their names, whatever these are.
     _looks_up_names: bool = False
 
+    #: What the class says in the place of `WARNINGS`, by flag.
+    _warnings: dict = {}
+
     #: Whether `score_samples` is what a pass of the family over the rows finds.
     _scores_by_its_family: bool = True
 
@@ -177,6 +180,10 @@ class BaseMixture(DensityEstimator):
     def _volume(self, units, total_weight):
         """What the lower bound loses to the units that rows are fitted in."""
         return units.log_volume
+
+    def _bound_dtype(self, dtype):
+        """What lower bounds are published in, for rows of this dtype."""
+        return dtype
 
     def _given_prior(self, family, units, n_features):
         """The family with what the user said of it in units of the data in those that rows are fitted in."""
@@ -450,7 +457,8 @@ class BaseMixture(DensityEstimator):
         self._remember_structure()
         self.converged_ = best.converged
         self.n_iter_ = best.n_iter
-        self.lower_bound_, *self.lower_bounds_ = rounded_finite([best.lower_bound, *best.lower_bounds], dtype)
+        bounds = [best.lower_bound, *best.lower_bounds]
+        self.lower_bound_, *self.lower_bounds_ = rounded_finite(bounds, self._bound_dtype(dtype))
         self.status_ = Status(best.status)
         self._note_checked()
         if best.status & WARNED:
@@ -459,7 +467,7 @@ class BaseMixture(DensityEstimator):
     def _warn_of_status(self, status):
         for flag, said in WARNINGS.items():
             if status & flag:
-                warn(said, ConvergenceWarning)
+                warn(self._warnings.get(flag, said), ConvergenceWarning)
         if status & Status.IMPOSSIBLE_ROWS:
             self._warn_of_impossible_rows()
 

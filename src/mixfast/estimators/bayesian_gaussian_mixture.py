@@ -11,6 +11,7 @@ from mixfast._threads import resolve_threads
 from mixfast.engine._pass import Pass
 from mixfast.engine._predictions import evaluate, evaluate_components
 from mixfast.engine._rows import Rows
+from mixfast.estimators._constraints import WholeNumber
 from mixfast.estimators._density import of_rows
 from mixfast.estimators._elliptical import EllipticalMixture
 from mixfast.estimators._parameters import unfitted_copy
@@ -21,9 +22,12 @@ from mixfast.moves import least_rise
 from mixfast.proportions._dirichlet_posterior import DirichletPosterior
 from mixfast.proportions._sticks import Sticks
 from mixfast.row_data import rows_with
+from mixfast.status import Status
 
 #: A component with fewer expected rows is none of `n_clusters_`.
 LEAST_COUNT = 0.5
+#: Hyper-parameters are between these, so that nothing that is made of them overflows.
+SMALLEST_PRIOR, LARGEST_PRIOR = 1e-100, 1e100
 #: Iterations after which a move is given up that has not raised the bound.
 MOVE_ITERATIONS = 10
 
@@ -136,7 +140,8 @@ class BayesianGaussianMixture(EllipticalMixture):
         The prior's scale, of the shape of one component's covariance: (n_features, n_features), (n_features,) for
         'diag', a number for 'spherical'; `covariance_prior / degrees_of_freedom_prior` is about the covariance that is
         expected. None is the covariance of X, the variances of its columns, or their mean; a column that does not vary
-        counts for one of variance 1.
+        counts for one with the geometric mean of the other columns' variances. Weights that sum to less than 2 have
+        half their sum in the place of the number of rows less one.
     random_state : int, RandomState instance or None, default=None
         Seed of the starts, and of `sample`. An int gives the same result each time, for any number of threads.
     warm_start : bool, default=False
@@ -157,8 +162,8 @@ class BayesianGaussianMixture(EllipticalMixture):
     prune : bool, default=False
         If True, the fit goes on with moves: two components are merged, or one gives its rows to the others, wherever
         that raises the bound; sticks are sorted, the largest first. What is left over is empty: there are still
-        `n_components`, and `n_clusters_` says how many have rows. It takes some iterations for each component. False
-        never moves a component.
+        `n_components`, and `n_clusters_` says how many have rows. Each move that is kept goes on for up to `max_iter`
+        iterations more, which `n_iter_` counts. False never moves a component.
     n_init_policy : {'all', 'halving'}, default='all'
         What becomes of the starts, where there are several, as in `GaussianMixture`.
 
@@ -182,7 +187,7 @@ class BayesianGaussianMixture(EllipticalMixture):
     covariance_prior_ : ndarray
         The prior, defaults filled in.
     n_clusters_ : int
-        Components with at least half a row.
+        Components whose rows have a weight of half a row or more.
     converged_ : bool
     n_iter_ : int
         Number of iterations of the best start; each is one pass over the rows.
@@ -227,15 +232,20 @@ class BayesianGaussianMixture(EllipticalMixture):
         "covariance_type": [StrOptions(set(POSTERIORS))],
         "prune": ["boolean"],
         "weight_concentration_prior_type": [StrOptions(set(WEIGHT_PRIORS))],
-        "weight_concentration_prior": [None, Interval(Real, 0.0, None, closed="neither")],
-        "mean_precision_prior": [None, Interval(Real, 0.0, None, closed="neither")],
+        "weight_concentration_prior": [None, Interval(Real, SMALLEST_PRIOR, LARGEST_PRIOR, closed="both")],
+        "mean_precision_prior": [None, Interval(Real, SMALLEST_PRIOR, LARGEST_PRIOR, closed="both")],
         "mean_prior": [None, "array-like"],
-        "degrees_of_freedom_prior": [None, Interval(Real, 0.0, None, closed="neither")],
-        "covariance_prior": [None, "array-like", Interval(Real, 0.0, None, closed="neither")],
+        "degrees_of_freedom_prior": [None, Interval(Real, SMALLEST_PRIOR, LARGEST_PRIOR, closed="both")],
+        "covariance_prior": [None, "array-like", Interval(Real, 0.0, LARGEST_PRIOR, closed="right")],
     }
 
     _attribute_constraints: dict = {
         **EllipticalMixture._attribute_constraints,
+        **dict.fromkeys(
+            ["weight_concentration_prior_", "mean_precision_prior_", "degrees_of_freedom_prior_"],
+            [Interval(Real, SMALLEST_PRIOR, LARGEST_PRIOR, closed="both")],
+        ),
+        "n_clusters_": [WholeNumber(0)],
         "weight_concentration_": [np.ndarray, list, tuple],
         "mean_precision_": [np.ndarray, list],
         "degrees_of_freedom_": [np.ndarray, list, Real],
@@ -244,6 +254,14 @@ class BayesianGaussianMixture(EllipticalMixture):
     }
 
     _structural: tuple[str, ...] = ("covariance_type", "weight_concentration_prior_type")
+
+    _warnings = {
+        Status.REPAIRED_COVARIANCE: (
+            "The columns of X depend on each other, or there are fewer rows than columns, so that their covariance is "
+            "singular: the diagonal of the default covariance_prior was raised, or that of a component's covariance. "
+            "Give a covariance_prior, or leave columns out."
+        )
+    }
 
     _scores_by_its_family = False
 
@@ -302,30 +320,20 @@ class BayesianGaussianMixture(EllipticalMixture):
 
     # ---- the prior ----
 
-    @property
-    def weight_concentration_prior_(self):
+    def _concentration(self):
+        """That of the weights, which a fit takes and keeps as `weight_concentration_prior_`."""
         given = self.weight_concentration_prior
         return 1.0 / self.n_components if given is None else float(given)
 
-    @property
-    def mean_precision_prior_(self):
+    def _mean_precision(self):
         return 1.0 if self.mean_precision_prior is None else float(self.mean_precision_prior)
-
-    @property
-    def degrees_of_freedom_prior_(self):
-        given = self.degrees_of_freedom_prior
-        return float(self._n_fitted_features() if given is None else given)
-
-    @property
-    def n_clusters_(self):
-        return int(np.sum(self._mixing() >= LEAST_COUNT))
 
     def _weight_prior(self):
         return WEIGHT_PRIORS[self.weight_concentration_prior_type]
 
     def _family(self):
         return POSTERIORS[self.covariance_type](
-            self.mean_precision_prior_,
+            self._mean_precision(),
             self.degrees_of_freedom_prior,
             self.mean_prior,
             self.covariance_prior,
@@ -333,10 +341,10 @@ class BayesianGaussianMixture(EllipticalMixture):
         )
 
     def _proportions(self):
-        return self._weight_prior().proportions(self.weight_concentration_prior_)
+        return self._weight_prior().proportions(self._concentration())
 
     def _proportions_of_predictions(self):
-        return self._proportions()
+        return self._weight_prior().proportions(self.weight_concentration_prior_)
 
     def _given_prior(self, family, units, n_features):
         if self.regularization == "absolute" or (self.mean_prior is None and self.covariance_prior is None):
@@ -350,10 +358,10 @@ class BayesianGaussianMixture(EllipticalMixture):
         """Nothing can be given but a start by `init_params`. Priors are looked at here, where the columns are known."""
         family = self._family()
         if self.mean_prior is not None:
-            self._check_shape(self.mean_prior, (n_features,), "mean_prior")
+            self._checked_prior("mean_prior", (n_features,))
         shape = family.param_shapes(1, n_features)[family.Params._fields.index("covariance_prior")]
-        if self.covariance_prior is not None and not (shape == () and isinstance(self.covariance_prior, Real)):
-            scale = self._check_shape(self.covariance_prior, shape, "covariance_prior")
+        if self.covariance_prior is not None:
+            scale = self._checked_prior("covariance_prior", shape)
             try:
                 family.factor_covariances(scale)
             except ValueError as wanted:
@@ -367,8 +375,34 @@ class BayesianGaussianMixture(EllipticalMixture):
                 f"The parameter 'degrees_of_freedom_prior' should be greater than {least}, but got {given:.3f}."
             )
 
+    def _checked_prior(self, name, shape):
+        """A hyper-parameter that is an array, float64; ValueError where it is none of that shape."""
+        given = getattr(self, name)
+        try:
+            array = np.asarray(given, dtype=np.float64)
+        except (TypeError, ValueError):
+            raise ValueError(f"The parameter {name!r} should hold numbers, but got {given!r}") from None
+        if array.shape != shape:
+            raise ValueError(
+                f"The parameter {name!r} should have the shape of {shape} for covariance_type="
+                f"{self.covariance_type!r}, but got {array.shape}"
+            )
+        if not np.all(np.abs(array) < LARGEST_PRIOR):
+            raise ValueError(f"The parameter {name!r} should be finite and below {LARGEST_PRIOR:g}, but got {given!r}")
+        return array
+
     def _narrow_columns(self, X, offsets):
         return None  # the prior's variances are added
+
+    def _bound_dtype(self, dtype):
+        return np.dtype(np.float64)  # bounds are sums over the rows: float32 has steps of 0.1 at a million
+
+    def _finish(self, best, layout, dtype, reorders=True):
+        self.weight_concentration_prior_ = self._concentration()
+        self.mean_precision_prior_ = self._mean_precision()
+        given = self.degrees_of_freedom_prior
+        self.degrees_of_freedom_prior_ = float(layout.shapes[0][1] if given is None else given)
+        super()._finish(best, layout, dtype, reorders)
 
     def _volume(self, units, total_weight):
         return units.log_volume * total_weight
@@ -382,7 +416,7 @@ class BayesianGaussianMixture(EllipticalMixture):
     def _search(self, X, sample_weight, init_params, units, volume, encoded, layout):
         search = super()._search
         best = search(X, sample_weight, init_params, units, volume, encoded, layout)
-        if not self.prune:
+        if not self.prune or best.n_iter == 0:
             return best
         trial = unfitted_copy(self).set_params(n_init=1, warm_start=False, prune=False, verbose=0)
 
@@ -447,17 +481,22 @@ class BayesianGaussianMixture(EllipticalMixture):
     # ---- what is published ----
 
     def _weights_of(self, mixing):
-        weights, _ = self._weight_prior().expected_weights(mixing, self.weight_concentration_prior_)
+        weights, _ = self._weight_prior().expected_weights(mixing, self._prior_of_weights())
         return weights / weights.sum(axis=-1, keepdims=True)
 
+    def _prior_of_weights(self):
+        """Of the fit, or of one that is to come."""
+        return vars(self).get("weight_concentration_prior_", self._concentration())
+
     def _publish_mixing(self, mixing, dtype):
+        n_clusters = int(np.sum(mixing >= LEAST_COUNT))
         mixing = self._rounded_mixing(mixing, dtype)  # all of what is published belongs together
-        numbers = self._weight_prior().numbers(mixing, self.weight_concentration_prior_)
+        numbers = self._weight_prior().numbers(mixing, self._prior_of_weights())
         self.weight_concentration_ = numbers.astype(dtype)
-        self._publish_together(weights_=self._weights_of(mixing).astype(dtype))
+        self._publish_together(weights_=self._weights_of(mixing).astype(dtype), n_clusters_=n_clusters)
 
     def _rounded_mixing(self, mixing, dtype):
-        prior, concentration = self._weight_prior(), self.weight_concentration_prior_
+        prior, concentration = self._weight_prior(), self._prior_of_weights()
         numbers = prior.numbers(mixing, concentration).astype(dtype).astype(np.float64)
         return np.maximum(prior.counts(numbers, concentration), 0)
 
@@ -483,12 +522,14 @@ class BayesianGaussianMixture(EllipticalMixture):
         arrays = [np.asarray(getattr(self, f"{name}_")) for name in names]
         return family.Params(*arrays, np.zeros(()))  # the log-determinant of the prior: no prediction asks for it
 
-    #: Weights follow the posterior that they are expectations of.
-    _followers = {**EllipticalMixture._followers, "weight_concentration_": ("weights_",)}
+    #: What is made of the posterior of the weights.
+    _followers = {**EllipticalMixture._followers, "weight_concentration_": ("weights_", "n_clusters_")}
 
     def _follow(self, name):
-        if name != "weights_" or "weight_concentration_" not in vars(self):
+        if name not in ("weights_", "n_clusters_") or "weight_concentration_" not in vars(self):
             return super()._follow(name)
+        if name == "n_clusters_":
+            return int(np.sum(self._mixing() >= LEAST_COUNT))
         return self._weights_of(self._mixing()).astype(np.asarray(self.weight_concentration_).dtype)
 
     def __setattr__(self, name, value):
@@ -506,7 +547,9 @@ class BayesianGaussianMixture(EllipticalMixture):
         layout = self._family().params_layout(len(self.weights_), X.shape[1])
         mixing, packed = self._packed_state(layout)
         weights, rest = self._weight_prior().expected_weights(mixing, self.weight_concentration_prior_)
-        family, params = self._family().predictive(layout.view(packed))
+        fitted = self._family()
+        fitted.kappa0, fitted.nu0 = self.mean_precision_prior_, self.degrees_of_freedom_prior_
+        family, params = fitted.predictive(layout.view(packed))
         encoded = family.encode(X)
         state = np.append(weights, rest), encoded.family.params_layout(len(weights) + 1, X.shape[1]).pack(params)
         return encoded, X.dtype, state

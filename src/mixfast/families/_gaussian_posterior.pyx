@@ -167,18 +167,30 @@ cdef double scales_log_determinant(const family_t *f, const double *scale0, doub
 
 
 cdef void covariance_of_rows(const family_t *f, const totals_t *totals, double *covariance) noexcept nogil:
-    """The lower triangle, with the number of rows less one, and the variance 1 for columns that do not vary."""
-    cdef Py_ssize_t d = f.n_features, i, j
+    """The lower triangle, with the number of rows less one. A column that does not vary has the geometric mean of the
+    variances of those that do, which has their units, or 1. Weights may be relative: where they sum to less than 2,
+    half their sum takes the place of the number less one."""
+    cdef Py_ssize_t d = f.n_features, n_varying = 0, i, j
     cdef const double *first = totals.common
     cdef const double *second = first + d
-    cdef double count = second[d * (d + 1) // 2], square
+    cdef double count = second[d * (d + 1) // 2], logs = 0, square, rounding
+    cdef double divisor = max(count - 1, 0.5 * count)
     for i in range(d):
         for j in range(i + 1):
             square = second[i * (i + 1) // 2 + j]
-            covariance[i * d + j] = (square - first[i] * first[j] / count) / (count - 1 if count > 1 else count)
-        # moments are about the mean but for rounding
-        if not covariance[i * (d + 1)] > 0:
-            covariance[i * (d + 1)] = 1
+            covariance[i * d + j] = (square - first[i] * first[j] / count) / divisor
+        # moments are about the mean but for rounding, which is all that a column of equal numbers has
+        rounding = 4 * DBL_EPSILON * totals.origin[i]
+        if covariance[i * (d + 1)] > rounding * rounding:
+            n_varying += 1
+            logs += log(covariance[i * (d + 1)])
+        else:
+            covariance[i * (d + 1)] = 0
+    for i in range(d):
+        if covariance[i * (d + 1)] == 0:
+            for j in range(d):
+                covariance[max(i, j) * d + min(i, j)] = 0
+            covariance[i * (d + 1)] = exp(logs / <double> n_varying) if n_varying > 0 else 1
 
 
 cdef int set_prior(const family_t *f, const totals_t *totals, double *room, double *params) noexcept nogil:

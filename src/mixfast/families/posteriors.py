@@ -49,8 +49,8 @@ class GaussianPosterior:
         The prior's mean; None is the mean of the rows of the fit.
     scale0 : ndarray or None
         Psi0, of the shape of one component's covariance; None is `share` times the covariance of the rows, with the
-        number of rows less one. A column that does not vary counts for one of variance 1, and the diagonal is raised
-        where columns depend on each other.
+        number of rows less one. A column that does not vary counts for one with the geometric mean of the others'
+        variances, and the diagonal is raised where columns depend on each other.
     share : float, default 1
     reg_covar : float, default 0
         Added to the outer product of each row, in the squared unit of the data.
