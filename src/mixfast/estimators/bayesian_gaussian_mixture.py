@@ -241,10 +241,10 @@ class BayesianGaussianMixture(EllipticalMixture):
 
     _attribute_constraints: dict = {
         **EllipticalMixture._attribute_constraints,
-        **dict.fromkeys(
-            ["weight_concentration_prior_", "mean_precision_prior_", "degrees_of_freedom_prior_"],
-            [Interval(Real, SMALLEST_PRIOR, LARGEST_PRIOR, closed="both")],
-        ),
+        **{
+            name: [Interval(Real, SMALLEST_PRIOR, LARGEST_PRIOR, closed="both")]
+            for name in ("weight_concentration_prior_", "mean_precision_prior_", "degrees_of_freedom_prior_")
+        },
         "n_clusters_": [WholeNumber(0)],
         "weight_concentration_": [np.ndarray, list, tuple],
         "mean_precision_": [np.ndarray, list],
