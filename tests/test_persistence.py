@@ -525,7 +525,8 @@ def test_a_changed_header_is_a_value_error_or_a_model_that_works(name, tmp_path)
             is_param = (
                 "params" in path
                 or any(str(key).startswith("candidate") for key in path)
-                or any(str(key).endswith("prior_") for key in path)  # fitted numbers, which densities are made of
+                # fitted numbers, which densities are made of
+                or any(str(key).endswith("prior_") or key == "concentration_" for key in path)
                 or name.startswith("product")
             )
             if not is_param and "names" not in path:

@@ -130,6 +130,11 @@ class GaussianPosterior:
         return type(self)(self.kappa0, self.nu0, m0, scale0, self.share, self.reg_covar)
 
     def bind(self, n_components, n_features, dtype, isa=None):
+        shapes = self.param_shapes(n_components, n_features)
+        for name, given, field in (("m0", self.m0, "mean_prior"), ("scale0", self.scale0, "covariance_prior")):
+            shape = shapes[self.Params._fields.index(field)]
+            if given is not None and not (np.shape(given) == shape and np.all(np.isfinite(given))):
+                raise ValueError(f"{name} of the prior should be finite numbers of shape {shape}, got {given!r}")
         flat = None if self.scale0 is None else np.ascontiguousarray(self.scale0, dtype=np.float64).reshape(-1)
         return self._bind(
             n_components,
