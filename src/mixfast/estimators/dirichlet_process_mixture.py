@@ -152,7 +152,7 @@ class DirichletProcessMixture(DensityEstimator):
     labels_ : ndarray of shape (n_samples,)
         The draw of least expected variation of information, or that of the largest log joint where labels are not kept;
         `counts_`, `weights_` and the posterior's arrays, `predict` and `predict_proba` are about its clusters, the
-        largest first.
+        largest first. Rows of weight 0 are none of the samples here, and none that `coclustering` counts.
     labels_draws_ : ndarray of shape (n_draws of all chains, n_samples)
         Where they are kept. Numbers of clusters mean nothing across draws.
     effective_sample_size_, r_hat_ : dict
