@@ -171,6 +171,8 @@ class Problem:
         if encoded.base is not None:
             self.total_base = float(encoded.base.sum() if sample_weight is None else sample_weight @ encoded.base)
         self._measures, self._features = {}, None
+        self._seeds = encoded.make_seeds()  # which may have other columns than the rows: one for each category
+        self._n_places = (encoded.rows if self._seeds is None else self._seeds).shape[1]
 
     def em(self, n_components, rows=None):
         return EM(
@@ -200,16 +202,15 @@ class Problem:
     def blank(self, n_components):
         """A state to start from labels at."""
         numbers = self.proportions.begun(np.full(n_components, 1.0 / n_components))
-        size, seeds = self.params.layout_of(n_components).size, self.encoded.make_seeds()
-        n_columns = (self.encoded.rows if seeds is None else seeds).shape[1]
-        located = self.encoded.family.located(np.zeros((n_components, n_columns)))
+        size = self.params.layout_of(n_components).size
+        located = self.encoded.family.located(np.zeros((n_components, self._n_places)))
         return State(numbers, np.ones(size) if located is None else located)
 
     @property
     def features(self):
         """The rows in which births look for principal axes: columns that have no unit."""
         if self._features is None:
-            seeds, rows = self.encoded.make_seeds(), self.encoded.rows
+            seeds, rows = self._seeds, self.encoded.rows
             if seeds is None and not is_sparse(rows):
                 scale = weighted_deviations(rows, self.sample_weight)
                 scale[~(scale > 1e-12 * np.abs(rows).max(axis=0))] = np.inf  # a constant column has no direction

@@ -118,6 +118,8 @@ class PartitionSampler:
         self.process = DirichletProcess() if process is None else process
         n_rows, self._n_features = separated(X)[0].shape
         self._encoded = family.encode(X)
+        seeds = self._encoded.make_seeds()  # which may have other columns than the rows: one for each category
+        self._n_places = (self._encoded.rows if seeds is None else seeds).shape[1]
         dtype = self._encoded.rows.dtype
         self._dtype = dtype if dtype in self._encoded.family.dtypes else np.dtype(np.float64)
         rows = Rows(self._encoded.rows, _counted(sample_weight), self._encoded.base)
@@ -141,7 +143,7 @@ class PartitionSampler:
 
     def _bind(self, n_components):
         family = self._encoded.family
-        located = family.located(np.zeros((n_components, self._encoded.rows.shape[1])))
+        located = family.located(np.zeros((n_components, self._n_places)))
         blank = family.blank(n_components, self._n_features) if located is None else located
         return self._encoded.bind(n_components, self._dtype), np.array(blank, dtype=np.float64)
 
