@@ -26,7 +26,7 @@ GALAXIES = {case["name"]: case for case in json.loads((DATA / "golden_galaxies.j
 
 # ---- draws of parameters --------------------------------------------------------------------------------------------
 
-SCALE = {"full": np.diag([1.0, 2.0, 0.5]) + 0.1, "diag": np.array([1.0, 2.0, 0.5]), "spherical": np.array([1.5])}
+SCALE = {"full": np.diag([1.0, 2.0, 0.5]) + 0.1, "diag": np.array([1.0, 2.0, 0.5]), "spherical": np.array(1.5)}
 
 
 def posterior_of(X, family, labels, n_components):
