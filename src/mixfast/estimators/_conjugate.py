@@ -31,10 +31,12 @@ EXPECTED_CLUSTERS = 10
 MEAN_COUNT = 0.01
 
 
-@cache
-def reader_of(mixture, name):
+def _reading_as(mixture, name):
     """A mixture that reads rows for the estimator of that name, which messages say."""
     return type(name, (mixture,), {"__module__": mixture.__module__})
+
+
+_reader_of = cache(_reading_as)  # a class each time would never be freed
 
 
 class Component:
@@ -54,7 +56,7 @@ class Component:
         self.mixture, self.options = mixture, options
 
     def reader(self, name):
-        return reader_of(self.mixture, name)(1, **self.options)
+        return _reader_of(self.mixture, name)(1, **self.options)
 
     def prior(self, given, X, sample_weight):
         """All hyper-parameters by name, those that are not given by default, from prepared rows."""
