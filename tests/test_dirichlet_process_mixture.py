@@ -434,3 +434,14 @@ def test_an_interrupt_keeps_the_draws_that_were_made(monkeypatch):
         model = sampled()
     assert model.log_joint_draws_.shape == (29,)
     assert model.status_ == Status.INTERRUPTED
+
+
+def test_chains_begin_at_different_partitions():
+    rows = np.random.default_rng(0).normal(size=(200, 2))
+    for process, most in (("dirichlet", None), ("mfm", 3)):
+        options = {} if most is None else {"n_components_prior": "uniform", "max_components": most}
+        model = DirichletProcessMixture(algorithm="sampler", process=process, n_chains=3, burn_in=0, n_draws=2,
+                                        keep_labels=True, random_state=0, **options).fit(rows)  # fmt: skip
+        assert model.n_clusters_draws_.shape == (3, 2)
+        assert len(np.unique(model.n_clusters_draws_[:, 0])) > 1
+        assert np.max(model.n_clusters_draws_) <= (most or 200)

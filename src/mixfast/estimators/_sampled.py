@@ -7,13 +7,15 @@ from math import lgamma
 
 import numpy as np
 
-from mixfast.partitions import DirichletProcess, FiniteMixtures, PitmanYorProcess, effective_sample_size
+from mixfast.partitions import DirichletProcess, FiniteMixtures, PitmanYorProcess, canonical, effective_sample_size
 from mixfast.sampler import PartitionSampler
 
 #: Predictive densities are averaged over so many draws at most, evenly spaced.
 AVERAGED = 100
 #: Labels of draws are kept without being asked for up to so many numbers.
 MANY_LABELS = 1e9
+#: Every other chain begins at so many random groups.
+N_RANDOM_GROUPS = 10
 #: The point partition is sought among draws whose pairs, times the rows, are at most so many.
 MANY_PAIRS = 4e9
 
@@ -153,7 +155,17 @@ def sizes_of_effect(traces):
 
 
 def sampler_for(estimator, X, family, process, sample_weight, labels, seed, n_threads):
-    """A function that makes the sampler of a chain by its number."""
+    """A function that makes the sampler of a chain by its number. The first begins at `labels`, every other one at
+    random groups: chains that begin alike agree even where none has found its way."""
+    most = min(N_RANDOM_GROUPS, X.shape[0])
+    if getattr(process, "probabilities", None) is not None:
+        most = min(most, int(np.flatnonzero(process.probabilities)[-1]) + 1)
+
+    def begins_at(number):
+        if number % 2 == 0:
+            return labels
+        groups = np.random.default_rng([seed, number]).integers(most, size=X.shape[0])
+        return canonical(groups)
 
     def make(number):
         own = np.random.SeedSequence([seed, number]).generate_state(1, np.uint64)[0]
@@ -162,7 +174,7 @@ def sampler_for(estimator, X, family, process, sample_weight, labels, seed, n_th
             family,
             process,
             sample_weight=sample_weight,
-            labels=labels,
+            labels=begins_at(number),
             seed=int(own),
             n_threads=n_threads,
         )

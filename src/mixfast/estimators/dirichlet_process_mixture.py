@@ -99,6 +99,7 @@ class DirichletProcessMixture(DensityEstimator):
     thin : int, default=1
         Sweeps for each draw.
     n_chains : int, default=1
+        Of several, every other one begins at ten random groups of rows, whatever `init_components` says.
     keep_labels : bool or None, default=None
         Whether labels of draws are kept; None keeps them where they are at most 1e9 numbers.
     n_components_prior : {'geometric', 'uniform'} or array-like, default='geometric'
