@@ -445,3 +445,17 @@ def test_chains_begin_at_different_partitions():
         assert model.n_clusters_draws_.shape == (3, 2)
         assert len(np.unique(model.n_clusters_draws_[:, 0])) > 1
         assert np.max(model.n_clusters_draws_) <= (most or 200)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"algorithm": "sampler", "max_components": 3},
+        {"algorithm": "sampler", "process": "mfm", "max_components": 3},
+        {"algorithm": "sampler", "process": "mfm", "discount": 0.2},
+        {"n_chains": 2},
+    ],
+)
+def test_options_that_play_no_role_are_refused_by_name(options):
+    with pytest.raises(ValueError, match=list(options)[-1]):
+        DirichletProcessMixture(**options).fit(np.arange(10.0)[:, np.newaxis])

@@ -371,7 +371,7 @@ MIXED = Product(
     [
         POSTERIORS["full"](0.5, 4.0),
         BernoulliPosterior(PRIOR, 0.7),
-        POSTERIORS["spherical"](0.1, 1.0, np.zeros(1), np.ones(1)),
+        POSTERIORS["spherical"](0.1, 1.0, np.zeros(1), 1.0),
         PoissonPosterior(PRIOR, 0.2),
         CategoricalPosterior(N_CATEGORIES, CONCENTRATIONS),
         POSTERIORS["tied"](0.3, 5.0, share=0.1),

@@ -641,6 +641,10 @@ class BaseMixture(DensityEstimator):
         except ValueError as error:
             raise ValueError(f"{error}: fit again, or set the parameter back") from None
 
+    def _fitted_family(self):
+        """The family as predictions want it, whatever parameters have been set since the fit."""
+        return self._family()
+
     def _proportions_of_predictions(self):
         """What makes log weights of `_mixing`; None where these are the weights."""
         return None
@@ -649,7 +653,7 @@ class BaseMixture(DensityEstimator):
         """A pass over X at the fitted parameters, and the dtype that results should have."""
         self._check_ready()
         X = self._read_rows(X, reset=False)
-        encoded = self._family().encode(X)
+        encoded = self._fitted_family().encode(X)
         state = self._packed_state(encoded.family.params_layout(len(self.weights_), X.shape[1]))
         return self._pass_at(encoded, X.dtype, len(self.weights_), state, self._proportions_of_predictions())
 

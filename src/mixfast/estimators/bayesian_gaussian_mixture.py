@@ -343,6 +343,10 @@ class BayesianGaussianMixture(EllipticalMixture):
     def _proportions(self):
         return self._weight_prior().proportions(self._concentration())
 
+    def _fitted_family(self):
+        priors = self.mean_precision_prior_, self.degrees_of_freedom_prior_
+        return POSTERIORS[self.covariance_type](*priors)  # the rest of the prior is among the parameters
+
     def _proportions_of_predictions(self):
         return self._weight_prior().proportions(self.weight_concentration_prior_)
 
@@ -547,9 +551,7 @@ class BayesianGaussianMixture(EllipticalMixture):
         layout = self._family().params_layout(len(self.weights_), X.shape[1])
         mixing, packed = self._packed_state(layout)
         weights, rest = self._weight_prior().expected_weights(mixing, self.weight_concentration_prior_)
-        fitted = self._family()
-        fitted.kappa0, fitted.nu0 = self.mean_precision_prior_, self.degrees_of_freedom_prior_
-        family, params = fitted.predictive(layout.view(packed))
+        family, params = self._fitted_family().predictive(layout.view(packed))
         encoded = family.encode(X)
         state = np.append(weights, rest), encoded.family.params_layout(len(weights) + 1, X.shape[1]).pack(params)
         return encoded, X.dtype, state

@@ -302,8 +302,21 @@ class DirichletProcessMixture(DensityEstimator):
                     "component='tied' has no sampler, since its clusters are not independent: take "
                     "algorithm='variational', or component='full'"
                 )
+            if self.max_components is not None and not (
+                self.process == "mfm"
+                and isinstance(self.n_components_prior, str)
+                and self.n_components_prior == "uniform"
+            ):
+                raise ValueError(
+                    f"max_components={self.max_components} bounds no draws: it is for algorithm='variational', or for "
+                    "process='mfm' with n_components_prior='uniform'. Set it to None"
+                )
+            if self.discount != 0 and self.process != "pitman-yor":
+                raise ValueError(f"discount={self.discount} belongs to process='pitman-yor': set it to 0")
             process_of(self, 1)
             return
+        if self.n_chains > 1:
+            raise ValueError(f"n_chains={self.n_chains} belongs to algorithm='sampler': set it to 1")
         if self.process != "dirichlet":
             raise ValueError(
                 f"process={self.process!r} has no variational algorithm: set algorithm='sampler', or "
@@ -656,6 +669,7 @@ class DirichletProcessMixture(DensityEstimator):
             raise ValueError(f"prior_ should have {', '.join(prior)}, got {sorted(self.prior_)}")
         family = self._family()
         family.params_layout(len(counts), self.n_features_in_).check(self._collect(family))
+        family.bind(len(counts), self.n_features_in_, np.float64)  # looks at the prior
         self._check_assigned()
 
     def _check_domains(self):
