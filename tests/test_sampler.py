@@ -393,3 +393,16 @@ def test_the_effective_sample_size_of_an_autoregression():
 
 def test_shares_of_numbers_of_clusters():
     assert partitions.n_clusters_posterior([2, 3, 2, 2]) == {2: 0.75, 3: 0.25}
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_clear_clusters_of_many_columns_are_found_from_one(seed):
+    """Launches from coins alone put both halves at one mean: five clusters of 20 columns stayed at K=2 to 4."""
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(5, size=1000)
+    X = rng.normal(size=(5, 20))[labels] * 8 + rng.normal(size=(1000, 20))
+    family, process = FullPosterior(0.01, 22.0, np.zeros(20), np.eye(20)), DirichletProcess(1.0)
+    sampler = PartitionSampler(X, family, process, seed=seed)
+    sampler.sweep(150)
+    truth = PartitionSampler(X, family, process, seed=seed, labels=labels)
+    assert sampler.log_joint > truth.log_joint - 30

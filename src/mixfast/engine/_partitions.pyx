@@ -87,7 +87,7 @@ from mixfast.engine._random cimport (
     open_stream,
     uniform,
 )
-from mixfast.engine._rows cimport Rows, weighed_t
+from mixfast.engine._rows cimport Rows, value_of, weighed_t
 from mixfast.engine._special cimport lgamma_rise
 from mixfast.engine._starts cimport sort_by_label
 from mixfast.proportions._free cimport free_proportions
@@ -99,6 +99,7 @@ cdef enum:
     MOST_SCANS = 32            # in a launch
     MOST_PROPOSALS = 64        # in a sweep
     MOST_SINGLES = 1000        # rows that a sweep moves one by one
+    SPREAD_OF = 200            # members that tell the spread of the columns
     SINGLES_AT_ONCE = 32       # clusters of one row whose evidence is found together
 
 
@@ -140,6 +141,7 @@ cdef struct chain_t:
     int64_t *drawn                 # [n_rows], not yet in effect
     uint32_t *order                # [n_rows], room to sort
     uint32_t *members              # [n_rows], rows of a proposal
+    double *direction              # [n_features], between two of them
     Py_ssize_t *n_members          # [room + n_singles], rows of each cluster
     double *sizes                  # [room + n_singles], and their weights
     double *log_evidence           # [room + n_singles], of each, once has_evidence
@@ -333,18 +335,48 @@ cdef Py_ssize_t find_members(chain_t *c, Py_ssize_t first, Py_ssize_t second) no
     return n
 
 
+cdef void divide(chain_t *c, Py_ssize_t n, uint32_t number) noexcept nogil:
+    """Where a launch begins: a coin for each member, or, for every other proposal, whichever of two members drawn at
+    random is nearer, in columns that are scaled by their spread. Neither looks at what divides the members now. Coins
+    alone put both halves at one mean, which few scans leave where there are many columns."""
+    cdef const rows_t *rows = &c.all.plain.rows
+    cdef uint64_t index = <uint64_t> (number * MOST_SCANS + MOST_SCANS - 1) << 32
+    cdef Py_ssize_t step = (n + SPREAD_OF - 1) // SPREAD_OF, n_seen = (n + step - 1) // step, first, second, i, j
+    cdef double middle = 0, mean, square, value, along
+    for i in range(n):
+        c.drawn[c.members[i]] = uniform(c.seed, c.sweep, SCANNED_LABELS, index + <uint64_t> c.members[i]) < 0.5
+    if number % 2 == 1 or rows.indptr != NULL:
+        return
+    # no row has these indices
+    first = c.members[<Py_ssize_t> (n * uniform(c.seed, c.sweep, SCANNED_LABELS, index + <uint64_t> c.n_rows))]
+    second = c.members[<Py_ssize_t> (n * uniform(c.seed, c.sweep, SCANNED_LABELS, index + <uint64_t> c.n_rows + 1))]
+    if first == second:
+        return
+    for j in range(rows.n_features):
+        mean = square = 0
+        for i in range(n_seen):
+            mean += value_of(rows, c.members[i * step], j) / <double> n_seen
+        for i in range(n_seen):
+            value = value_of(rows, c.members[i * step], j) - mean
+            square += value * value
+        c.direction[j] = (value_of(rows, second, j) - value_of(rows, first, j)) / square if square > 0 else 0
+        middle += 0.5 * c.direction[j] * (value_of(rows, second, j) + value_of(rows, first, j))
+    for i in range(n):
+        along = -middle
+        for j in range(rows.n_features):
+            along += c.direction[j] * value_of(rows, c.members[i], j)
+        if along != 0:
+            c.drawn[c.members[i]] = along > 0
+
+
 cdef int launch(chain_t *c, Py_ssize_t n, uint32_t number) noexcept nogil:
     """Two clusters in the members, whatever divides them now: parameters and weights that the last scan goes by."""
     cdef uint32_t first_index = number * MOST_SCANS
     cdef labelling_t labelling
-    cdef Py_ssize_t i
     cdef double log_probability
     cdef int scan, code
     labelling.n_components, labelling.labels, labelling.are_given = 2, c.drawn, False
-    for i in range(n):
-        c.drawn[c.members[i]] = uniform(
-            c.seed, c.sweep, SCANNED_LABELS,
-            (<uint64_t> (first_index + MOST_SCANS - 1) << 32) + <uint64_t> c.members[i]) < 0.5
+    divide(c, n, number)
     for scan in range(c.n_scans):
         # rounding may spoil a launch, but not what follows from it: it is the same for both directions
         code = find_parameters(c, c.pair, c.drawn, c.members, n, 2, 2 if scan == 0 else 1)
@@ -691,6 +723,7 @@ cdef class Chain:
     cdef int64_t[::1] own_labels, drawn
     cdef uint32_t[::1] order, members
     cdef Py_ssize_t[::1] n_members
+    cdef double[::1] direction
     cdef double[::1] sizes, log_evidence, pair_evidence, own_log_v, single_evidence, some_evidence, table, log_terms
     cdef Py_ssize_t[::1] columns
 
@@ -712,6 +745,8 @@ cdef class Chain:
         self.order, self.members = np.zeros(n_rows, dtype=np.uint32), np.zeros(n_rows, dtype=np.uint32)
         self.c.labels, self.c.drawn = &self.own_labels[0], &self.drawn[0]
         self.c.order, self.c.members = &self.order[0], &self.members[0]
+        self.direction = np.zeros(rows.c.n_features)
+        self.c.direction = &self.direction[0]
         self.pair = self.clusters_of(2)
         self.c.pair = &self.pair.c
         self.pair_evidence = np.zeros(2)
