@@ -352,17 +352,26 @@ cdef int find_log_prior(const pass_t *p, double *log_prior) noexcept nogil:
     return MIXFAST_FAILED if log_prior[0] != log_prior[0] and p.family.needs_gil else 0
 
 
+cdef double log_evidence_of_components(const pass_t *p) noexcept nogil:
+    """Of the statistics of the last M-step: leaves each component's own in `work`, and returns what they have in
+    common."""
+    memset(p.work, 0, p.family.n_components * sizeof(double))
+    return p.family.posterior.log_evidence(p.family, p.lanes + LANE_COUNTS, p.params, p.work)
+
+
+cdef double log_evidence_of_counts(const pass_t *p) noexcept nogil:
+    return p.proportions.log_evidence(p.proportions, p.family.n_components, p.mixing)
+
+
 cdef double evidence_lower_bound(const pass_t *p) noexcept nogil:
     """After the M-step of a posterior, in nats: the log evidence of the components' statistics, that of the counts, and
     the entropy of the responsibilities. At these no other posterior has a higher bound."""
-    cdef const double *counts = p.lanes + LANE_COUNTS
     cdef double total = p.lanes[LANE_ENTROPY] + p.total_base
     cdef Py_ssize_t k
-    memset(p.work, 0, p.family.n_components * sizeof(double))
-    total += p.family.posterior.log_evidence(p.family, counts, p.params, p.work)
+    total += log_evidence_of_components(p)
     for k in range(p.family.n_components):
         total += p.work[k]
-    return total + p.proportions.log_evidence(p.proportions, p.family.n_components, p.mixing)
+    return total + log_evidence_of_counts(p)
 
 
 cdef int update_posterior(em_t *em, double *objective) noexcept nogil:
@@ -629,10 +638,8 @@ cdef class EM(Pass):
         cdef double common
         if family.posterior == NULL or self.c.proportions.log_evidence == NULL:
             raise ValueError("the log evidence is that of posteriors, of the components and of their proportions")
-        memset(self.c.work, 0, family.n_components * sizeof(double))
-        common = family.posterior.log_evidence(family, self.c.lanes + LANE_COUNTS, self.c.params, self.c.work)
-        return LogEvidence(copy_of(self.c.work, family.n_components), common,
-                           self.c.proportions.log_evidence(self.c.proportions, family.n_components, self.c.mixing))
+        common = log_evidence_of_components(&self.c)
+        return LogEvidence(copy_of(self.c.work, family.n_components), common, log_evidence_of_counts(&self.c))
 
     def recentre(self, const double[::1] counts not None, const double[::1] record not None, weights, params):
         """A record gathered at the present parameters, as it would be at others with the same responsibilities;

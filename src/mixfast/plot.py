@@ -9,8 +9,9 @@ from __future__ import annotations
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from mixfast.estimators.bayesian_gaussian_mixture import LEAST_COUNT, BayesianGaussianMixture
+from mixfast.estimators.bayesian_gaussian_mixture import BayesianGaussianMixture
 from mixfast.estimators.gaussian_mixture import GaussianMixture
+from mixfast.moves import PRESENT
 
 #: Ellipses hold these shares of a component's mass.
 ELLIPSE_SHARES = (0.5, 0.95)
@@ -233,7 +234,7 @@ def _shown(n_rows, most=MAX_POINTS):
 def _present(model):
     """Which components to draw. Of a posterior those without rows are the prior, as wide as all rows."""
     if isinstance(model, BayesianGaussianMixture):
-        return model._mixing() >= LEAST_COUNT
+        return model._mixing() >= PRESENT
     return model.weights_ > 0
 
 

@@ -15,74 +15,18 @@ from mixfast.estimators._constraints import WholeNumber
 from mixfast.estimators._density import of_rows
 from mixfast.estimators._elliptical import EllipticalMixture
 from mixfast.estimators._parameters import unfitted_copy
+from mixfast.estimators._weight_priors import WEIGHT_PRIORS
 from mixfast.families.domains import POSITIVE, check_domain
 from mixfast.families.posteriors import POSTERIORS
 from mixfast.families.rounding import rounded_finite
-from mixfast.moves import least_rise
-from mixfast.proportions._dirichlet_posterior import DirichletPosterior
-from mixfast.proportions._sticks import Sticks
+from mixfast.moves import PRESENT, least_rise
 from mixfast.row_data import rows_with
 from mixfast.status import Status
 
-#: A component with fewer expected rows is none of `n_clusters_`.
-LEAST_COUNT = 0.5
 #: Hyper-parameters are between these, so that nothing that is made of them overflows.
 SMALLEST_PRIOR, LARGEST_PRIOR = 1e-100, 1e100
 #: Iterations after which a move is given up that has not raised the bound.
 MOVE_ITERATIONS = 10
-
-
-class SymmetricDirichlet:
-    """Weights with a Dirichlet prior; `weight_concentration_` (K,) is a + n_k."""
-
-    @staticmethod
-    def proportions(concentration):
-        return DirichletPosterior(concentration)
-
-    @staticmethod
-    def numbers(counts, concentration):
-        return concentration + counts
-
-    @staticmethod
-    def counts(numbers, concentration):
-        return numbers - concentration
-
-    @staticmethod
-    def expected_weights(counts, concentration):
-        """(weights, what remains for components that are not there)"""
-        numbers = concentration + counts
-        return numbers / numbers.sum(axis=-1, keepdims=True), np.zeros(counts.shape[:-1])
-
-
-class StickBreaking:
-    """Weights of a truncated Dirichlet process; `weight_concentration_` (2, K) are 1 + n_k, and alpha plus the counts
-    of all later components."""
-
-    @staticmethod
-    def proportions(concentration):
-        return Sticks(concentration)
-
-    @staticmethod
-    def numbers(counts, concentration):
-        later = np.cumsum(counts[..., ::-1], axis=-1)[..., ::-1] - counts
-        return np.stack([1 + counts, concentration + later], axis=-2)
-
-    @staticmethod
-    def counts(numbers, concentration):
-        return numbers[..., 0, :] - 1
-
-    @staticmethod
-    def expected_weights(counts, concentration):
-        """As that of `SymmetricDirichlet`."""
-        numbers = StickBreaking.numbers(counts, concentration)
-        taken, left = numbers[..., 0, :], numbers[..., 1, :]
-        remaining = np.cumprod(left / (taken + left), axis=-1)
-        before = np.concatenate([np.ones((*counts.shape[:-1], 1)), remaining[..., :-1]], axis=-1)
-        return taken / (taken + left) * before, remaining[..., -1]
-
-
-#: What is known of the weights before the rows, by the names that scikit-learn gives it.
-WEIGHT_PRIORS = {"dirichlet_process": StickBreaking, "dirichlet_distribution": SymmetricDirichlet}
 
 
 class BayesianGaussianMixture(EllipticalMixture):
@@ -464,7 +408,7 @@ class BayesianGaussianMixture(EllipticalMixture):
         if self.weight_concentration_prior_type == "dirichlet_process" and np.any(order != np.arange(len(order))):
             yield resp[:, order]
         resp, weighted, counts = resp[:, order], weighted[:, order], counts[order]
-        present = np.flatnonzero(counts >= LEAST_COUNT)
+        present = np.flatnonzero(counts >= PRESENT)
         common = np.triu(weighted.T @ resp, 1)[np.ix_(present, present)]
         for place in np.argsort(-common, axis=None, kind="stable")[: len(present)]:
             k, other = present[np.array(np.unravel_index(place, common.shape))]
@@ -493,7 +437,7 @@ class BayesianGaussianMixture(EllipticalMixture):
         return vars(self).get("weight_concentration_prior_", self._concentration())
 
     def _publish_mixing(self, mixing, dtype):
-        n_clusters = int(np.sum(mixing >= LEAST_COUNT))
+        n_clusters = int(np.sum(mixing >= PRESENT))
         mixing = self._rounded_mixing(mixing, dtype)  # all of what is published belongs together
         numbers = self._weight_prior().numbers(mixing, self._prior_of_weights())
         self.weight_concentration_ = numbers.astype(dtype)
@@ -533,7 +477,7 @@ class BayesianGaussianMixture(EllipticalMixture):
         if name not in ("weights_", "n_clusters_") or "weight_concentration_" not in vars(self):
             return super()._follow(name)
         if name == "n_clusters_":
-            return int(np.sum(self._mixing() >= LEAST_COUNT))
+            return int(np.sum(self._mixing() >= PRESENT))
         return self._weights_of(self._mixing()).astype(np.asarray(self.weight_concentration_).dtype)
 
     def __setattr__(self, name, value):

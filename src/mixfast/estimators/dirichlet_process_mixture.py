@@ -32,6 +32,7 @@ from mixfast.estimators._sampled import (
     shares_of,
     sizes_of_effect,
 )
+from mixfast.estimators._weight_priors import StickBreaking
 from mixfast.families.counts import row_totals
 from mixfast.families.domains import NOT_NEGATIVE, POSITIVE, check_domain
 from mixfast.moves import MOVES, PRESENT, Problem, Search, State, n_blocks_for
@@ -617,20 +618,12 @@ class DirichletProcessMixture(DensityEstimator):
         names = ("n_clusters", "concentration", "log_joint")
         return arviz.from_dict(posterior={name: np.atleast_2d(getattr(self, f"{name}_draws_")) for name in names})
 
-    def _sticks(self):
-        """(a, b) of the Beta posterior of each stick."""
-        counts = np.asarray(self.counts_, dtype=np.float64)
-        later = np.cumsum(counts[::-1])[::-1] - counts
-        return 1 + counts, self.concentration_ + np.maximum(later, 0)
-
     def _expected_weights(self):
         """Those of the components, and what remains."""
         check_is_fitted(self)
         if "shares_" in vars(self):
             return self.shares_[:-1], self.shares_[-1]
-        a, b = self._sticks()
-        rest = np.cumprod(b / (a + b))
-        return a / (a + b) * np.append(1.0, rest[:-1]), rest[-1]
+        return StickBreaking.expected_weights(np.asarray(self.counts_, dtype=np.float64), self.concentration_)
 
     @property
     def weights_(self):

@@ -57,7 +57,7 @@ class Gaussian(Elliptical):
 
     def located(self, centres):
         layout = self.params_layout(*np.shape(centres))
-        packed = np.empty(layout.size)
+        packed = np.ones(layout.size)  # posteriors have more parameters: counts, all 1 here
         params = layout.view(packed)
         params.means[...] = centres
         params.covariances[...] = params.precisions_cholesky[...] = self._unit(np.shape(centres)[1])

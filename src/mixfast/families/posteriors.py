@@ -32,8 +32,13 @@ class GaussianPosteriorParams(NamedTuple):
     prior_log_determinant: np.ndarray
 
 
-#: What the parameters of a posterior are beside those of Gaussians.
-OF_POSTERIORS = {"mean_precision": (POSITIVE,), "degrees_of_freedom": (POSITIVE,)}
+def domains_of_posterior(of_gaussian):
+    """Of the parameters of a posterior, from those of the Gaussians of its structure."""
+    return of_gaussian | {
+        "mean_precision": (POSITIVE,),
+        "degrees_of_freedom": (POSITIVE,),
+        "covariance_prior": of_gaussian["covariances"],
+    }
 
 
 class GaussianPosterior:
@@ -79,14 +84,6 @@ class GaussianPosterior:
 
     def n_rows_needed(self, n_features):
         return 0  # a prior is there whatever the rows are
-
-    def located(self, centres):
-        layout = self.params_layout(*np.shape(centres))
-        packed = np.ones(layout.size)
-        params = layout.view(packed)
-        params.means[...] = centres
-        params.covariances[...] = params.precisions_cholesky[...] = self._unit(np.shape(centres)[1])
-        return packed
 
     def transformed(self, params, origin, scale, shift):
         """The prior is that of shift + scale (x - origin) too."""
@@ -167,14 +164,14 @@ class _MatrixPosterior(GaussianPosterior):
 class FullPosterior(_MatrixPosterior, FullGaussian):
     """A precision matrix for each component."""
 
-    domains: dict = FullGaussian.domains | OF_POSTERIORS | {"covariance_prior": FullGaussian.domains["covariances"]}
+    domains: dict = domains_of_posterior(FullGaussian.domains)
     _bind = staticmethod(_gaussian_posterior.bind_full_posterior)
 
 
 class TiedPosterior(_MatrixPosterior, TiedGaussian):
     """One precision matrix for all components."""
 
-    domains: dict = TiedGaussian.domains | OF_POSTERIORS | {"covariance_prior": TiedGaussian.domains["covariances"]}
+    domains: dict = domains_of_posterior(TiedGaussian.domains)
     one_precision = True
     _bind = staticmethod(_gaussian_posterior.bind_tied_posterior)
 
@@ -182,9 +179,7 @@ class TiedPosterior(_MatrixPosterior, TiedGaussian):
 class DiagonalPosterior(GaussianPosterior, DiagonalGaussian):
     """A precision for each column of each component."""
 
-    domains: dict = (
-        DiagonalGaussian.domains | OF_POSTERIORS | {"covariance_prior": DiagonalGaussian.domains["covariances"]}
-    )
+    domains: dict = domains_of_posterior(DiagonalGaussian.domains)
     _bind = staticmethod(_gaussian_posterior.bind_diagonal_posterior)
 
     def _predictive(self, params):
@@ -203,9 +198,7 @@ class DiagonalPosterior(GaussianPosterior, DiagonalGaussian):
 class SphericalPosterior(GaussianPosterior, SphericalGaussian):
     """One precision for all columns of a component."""
 
-    domains: dict = (
-        SphericalGaussian.domains | OF_POSTERIORS | {"covariance_prior": SphericalGaussian.domains["covariances"]}
-    )
+    domains: dict = domains_of_posterior(SphericalGaussian.domains)
     _bind = staticmethod(_gaussian_posterior.bind_spherical_posterior)
 
     def _predictive(self, params):

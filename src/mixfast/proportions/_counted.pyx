@@ -1,26 +1,15 @@
 """Proportions that are made of the components' counts: these are what is kept, and the M-step takes them as they are.
 """
 
-from libc.math cimport exp, isfinite, log
+from libc.math cimport exp, isfinite
 from libc.string cimport memcpy
 
-from mixfast.proportions._proportions cimport free_mixing_t, one_for_each, proportions_t
+from mixfast.proportions._proportions cimport free_mixing_t, one_each, one_for_each, proportions_t, take_logarithms
 
 
 cdef void take_counts(const proportions_t *proportions, Py_ssize_t n, const double *counts, double total,
                       double *mixing) noexcept nogil:
     memcpy(mixing, counts, n * sizeof(double))
-
-
-cdef Py_ssize_t one_each(const proportions_t *proportions, Py_ssize_t n) noexcept nogil:
-    return n
-
-
-cdef void take_logarithms(const proportions_t *proportions, Py_ssize_t n, const double *counts,
-                          double *numbers) noexcept nogil:
-    cdef Py_ssize_t k
-    for k in range(n):
-        numbers[k] = log(counts[k])
 
 
 cdef int take_exponentials(const proportions_t *proportions, Py_ssize_t n, const double *numbers,

@@ -65,6 +65,9 @@ cdef class Proportions:
 
 # What kinds with one number for each component have in common: its weight, unless the kind has other `log_weights`.
 cdef proportions_t one_for_each(maximise_mixing_fn maximise) noexcept nogil
+# What free numbers are made of where there is one for each component: how many, and the logarithms of what is positive.
+cdef Py_ssize_t one_each(const proportions_t *, Py_ssize_t n) noexcept nogil
+cdef void take_logarithms(const proportions_t *, Py_ssize_t n, const double *mixing, double *numbers) noexcept nogil
 # The free numbers of weights that an M-step changes: their logarithms.
 cdef const free_mixing_t *logarithms_of_weights() noexcept nogil
 
