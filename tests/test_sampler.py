@@ -356,6 +356,12 @@ def test_priors_equal_the_twins(process, twin):
         (lambda: DirichletProcess((1.0, -1.0)), "the rate of concentration=-1.0"),
         (lambda: PitmanYorProcess(1.0, 1.0), "discount=1.0"),
         (lambda: PitmanYorProcess((1.0, 1.0)), "Dirichlet processes only"),
+        (lambda: DirichletProcess(True), "concentration=True should be"),
+        (lambda: DirichletProcess("x"), "concentration='x' should be"),
+        (lambda: DirichletProcess([1.0, 2.0, 3.0]), r"concentration=\[1.0, 2.0, 3.0\] should be"),
+        (lambda: DirichletProcess([1.0, "x"]), "the rate of concentration='x'"),
+        (lambda: PitmanYorProcess("x"), "concentration='x' should be"),
+        (lambda: FiniteMixtures([1.0, 1.0]), "Dirichlet processes only"),
         (lambda: FiniteMixtures(-1.0), "concentration=-1.0"),
         (lambda: FiniteMixtures(1.0, [0.0]), "probabilities"),
     ],
@@ -363,6 +369,31 @@ def test_priors_equal_the_twins(process, twin):
 def test_what_is_no_prior_is_refused(make, match):
     with pytest.raises(ValueError, match=match):
         make()
+
+
+@pytest.mark.parametrize("pair", [(2, 4), [2, 4], np.array([2.0, 4.0])])
+def test_a_prior_of_the_concentration_is_any_pair(pair):
+    assert DirichletProcess(pair).concentration_prior == (2.0, 4.0)
+
+
+@pytest.mark.parametrize("make", [DirichletProcess, lambda alpha: PitmanYorProcess(alpha, 0.0)])
+def test_large_concentrations_do_not_cancel(make):
+    # Gamma(alpha) / Gamma(alpha + 3) alpha^3 = 1 / ((1 + 1 / alpha) (1 + 2 / alpha))
+    expected = -np.log1p(1e-12) - np.log1p(2e-12)
+    assert make(1e12).log_v(3, np.array([3]))[0] == pytest.approx(expected, abs=2e-14)
+
+
+def test_labels_of_more_clusters_than_the_prior_allows_are_refused():
+    X, family, process = groups(10, 2, 2), POSTERIORS["full"](0.01, 4.0), FiniteMixtures(1.0, [0.5, 0.5, 0.0])
+    with pytest.raises(ValueError, match="5 clusters, the prior allows 2"):
+        PartitionSampler(X, family, process, labels=np.arange(10) % 5)
+    sampler = PartitionSampler(X, family, process, labels=np.arange(10) % 2, n_threads=1)
+    with pytest.raises(ValueError, match="5 clusters, the prior allows 2"):
+        sampler.labels = np.arange(10) % 5
+    draws = sampler.draw(20, keep_labels=True)
+    assert np.all(np.isfinite(draws.log_joint))
+    assert draws.n_clusters.max() <= 2
+    assert draws.labels.dtype == np.uint8
 
 
 def test_the_point_partition_is_the_twins():
@@ -388,7 +419,8 @@ def test_the_effective_sample_size_of_an_autoregression():
         for i, noise in enumerate(rng.normal(size=len(trace) - 1)):
             trace[i + 1] = rho * trace[i] + noise
         assert partitions.effective_sample_size(trace) == pytest.approx(40_000 * (1 - rho) / (1 + rho), rel=0.15)
-    assert partitions.effective_sample_size(np.ones(10)) == 10
+    for constant in (np.ones(10), np.full(7, 0.1), []):
+        assert np.isnan(partitions.effective_sample_size(constant))
 
 
 def test_shares_of_numbers_of_clusters():

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from numbers import Real
+
 import numpy as np
-from scipy.special import gammaln, logsumexp
+from scipy.special import gammaln
 
 from mixfast._threads import resolve_threads
 from mixfast.engine._information import joint_entropies
+from mixfast.engine._special import lgamma_rise
 
 # ---- priors ---------------------------------------------------------------------------------------------------------
 
@@ -26,11 +29,14 @@ class GibbsTypePrior:
         As given, or where a chain begins.
     concentration_prior : tuple of (shape, rate) or None
         Of the Gamma distribution of the concentration, where that is not given.
+    most_clusters : float
+        More have the probability 0; inf where there is no such number.
     """
 
     c: float = 0.0
     concentration: float
     concentration_prior: tuple | None = None
+    most_clusters: float = np.inf
 
     def log_v(self, n, n_clusters):
         """log V(n, K).
@@ -55,9 +61,13 @@ class GibbsTypePrior:
         return float(self.log_v(sizes.sum(), np.array([len(sizes)]))[0] + gammaln(sizes + self.c).sum())
 
 
+def _is_number(value):
+    return isinstance(value, Real) and not isinstance(value, (bool, np.bool_))
+
+
 def _positive(name, value):
-    if not 0 < value < np.inf:
-        raise ValueError(f"{name}={value} should be a positive number")
+    if not (_is_number(value) and 0 < value < np.inf):
+        raise ValueError(f"{name}={value!r} should be a positive number")
     return float(value)
 
 
@@ -66,29 +76,30 @@ class DirichletProcess(GibbsTypePrior):
 
     Parameters
     ----------
-    concentration : float or tuple of (shape, rate), default 1.0
-        alpha > 0, or the Gamma prior of it, whose mean is shape / rate. n rows have about alpha log(1 + n / alpha)
-        clusters.
+    concentration : float or pair of (shape, rate), default 1.0
+        alpha > 0, or a tuple, a list or an array of two positive numbers: the Gamma prior of it, whose mean is shape /
+        rate. n rows have about alpha log(1 + n / alpha) clusters.
     """
 
     def __init__(self, concentration=1.0):
-        if isinstance(concentration, tuple):
-            if len(concentration) != 2:
-                raise ValueError(
-                    f"concentration={concentration} should be a number, or (shape, rate) of its Gamma prior"
-                )
-            shape, rate = concentration
-            self.concentration_prior = (
-                _positive("the shape of concentration", shape),
-                _positive("the rate of concentration", rate),
-            )
-            self.concentration = self.concentration_prior[0] / self.concentration_prior[1]
-        else:
+        if _is_number(concentration):
             self.concentration = _positive("concentration", concentration)
+            return
+        if not isinstance(concentration, (tuple, list, np.ndarray)) or np.shape(concentration) != (2,):
+            raise ValueError(
+                f"concentration={concentration!r} should be a positive number, or a pair of them, (shape, rate) of its "
+                "Gamma prior"
+            )
+        shape, rate = concentration
+        self.concentration_prior = (
+            _positive("the shape of concentration", shape),
+            _positive("the rate of concentration", rate),
+        )
+        self.concentration = self.concentration_prior[0] / self.concentration_prior[1]
 
     def log_v(self, n, n_clusters):
         alpha = self.concentration
-        return np.asarray(n_clusters) * np.log(alpha) + gammaln(alpha) - gammaln(alpha + n)
+        return np.asarray(n_clusters) * np.log(alpha) - lgamma_rise(alpha, n)
 
 
 class PitmanYorProcess(GibbsTypePrior):
@@ -104,12 +115,12 @@ class PitmanYorProcess(GibbsTypePrior):
     """
 
     def __init__(self, concentration=1.0, discount=0.5):
-        if not 0 <= discount < 1:
-            raise ValueError(f"discount={discount} should be at least 0 and below 1")
-        if isinstance(concentration, tuple) or not -discount < concentration < np.inf:
+        if not (_is_number(discount) and 0 <= discount < 1):
+            raise ValueError(f"discount={discount!r} should be at least 0 and below 1")
+        if not (_is_number(concentration) and -discount < concentration < np.inf):
             raise ValueError(
-                f"concentration={concentration} should be a number above -discount={-discount}: a Gamma prior of it is "
-                "there for Dirichlet processes only"
+                f"concentration={concentration!r} should be a number above -discount={-discount}: a Gamma prior of it "
+                "is there for Dirichlet processes only"
             )
         self.concentration, self.discount = float(concentration), float(discount)
         self.c = -self.discount
@@ -118,7 +129,7 @@ class PitmanYorProcess(GibbsTypePrior):
         alpha, sigma, n_clusters = self.concentration, self.discount, np.asarray(n_clusters)
         steps = np.log(alpha + sigma * np.arange(1, n_clusters[-1]))
         grown = np.concatenate([[0.0], np.cumsum(steps)])[n_clusters - 1]
-        return grown + gammaln(alpha + 1) - gammaln(alpha + n) - n_clusters * gammaln(1 - sigma)
+        return grown - lgamma_rise(alpha + 1, n - 1) - n_clusters * gammaln(1 - sigma)
 
 
 class FiniteMixtures(GibbsTypePrior):
@@ -135,10 +146,10 @@ class FiniteMixtures(GibbsTypePrior):
     """
 
     def __init__(self, concentration=1.0, probabilities=None):
-        if isinstance(concentration, tuple):
+        if not _is_number(concentration):
             raise ValueError(
-                f"concentration={concentration} should be a number: a Gamma prior of it is there for Dirichlet "
-                "processes only"
+                f"concentration={concentration!r} should be a positive number: a Gamma prior of it is there for "
+                "Dirichlet processes only"
             )
         self.concentration = self.c = _positive("concentration", concentration)
         self.probabilities = None
@@ -149,6 +160,7 @@ class FiniteMixtures(GibbsTypePrior):
                     "probabilities should be those of 1, 2, .. components, at least 0 and some of them more"
                 )
             self.probabilities = probabilities / probabilities.sum()
+            self.most_clusters = int(np.flatnonzero(self.probabilities)[-1]) + 1
 
     def _log_prior(self, most):
         """log p(1), log p(2), .. as far as that matters to `most` clusters: from 4 `most` on a term of V(n, K) is at
@@ -163,14 +175,17 @@ class FiniteMixtures(GibbsTypePrior):
         n_clusters = np.asarray(n_clusters)
         log_prior = self._log_prior(n_clusters[-1])
         k = np.arange(1, len(log_prior) + 1)
-        own = log_prior + gammaln(self.c * k) - gammaln(self.c * k + n) + gammaln(k + 1)
+        own = log_prior - [lgamma_rise(self.c * value, n) for value in k] + gammaln(k + 1)
         log_factorials = gammaln(k)  # of 0, 1, ..
-        return np.array(
-            [
-                logsumexp(own[value - 1 :] - log_factorials[: len(k) - value + 1]) if value <= len(k) else -np.inf
-                for value in n_clusters
-            ]
-        ) - n_clusters * gammaln(self.c)
+
+        def log_sum(value):
+            if value > self.most_clusters:
+                return -np.inf
+            terms = own[value - 1 :] - log_factorials[: len(k) - value + 1]
+            top = terms.max()
+            return top + np.log(np.exp(terms - top).sum())
+
+        return np.array([log_sum(value) for value in n_clusters]) - n_clusters * gammaln(self.c)
 
 
 # ---- draws ----------------------------------------------------------------------------------------------------------
@@ -276,13 +291,15 @@ def effective_sample_size(trace):
     Returns
     -------
     float
-        At most 1 for each draw that is there; n_draws for a trace that never moves.
+        At most 1 for each draw that is there; NaN for a trace that never moves, which says nothing of that.
     """
     trace = np.asarray(trace, dtype=np.float64)
     n = len(trace)
-    away = trace - trace.mean() if n else trace
-    if n < 4 or not np.any(away):
+    if n == 0 or np.all(trace == trace[0]):
+        return np.nan
+    if n < 4:
         return float(n)
+    away = trace - trace.mean()
     size = 2 ** int(np.ceil(np.log2(2 * n)))
     spectrum = np.fft.rfft(away, size)
     correlations = np.fft.irfft(spectrum * np.conj(spectrum), size)[:n]

@@ -24,8 +24,8 @@ class Draws:
     concentration : ndarray of shape (n_draws,)
     log_joint : ndarray of shape (n_draws,)
         log p(partition, rows), given the concentration.
-    labels : int32 ndarray of shape (n_draws, n_rows) or None
-        Where they are kept.
+    labels : ndarray of shape (n_draws, n_rows) or None
+        Where they are kept, of the smallest unsigned integers that hold them.
     """
 
     def __init__(self, keeps_labels):
@@ -42,7 +42,7 @@ class Draws:
         ):
             trace.append(value)
         if self._labels is not None:
-            self._labels.append(sampler.labels.astype(np.int32))
+            self._labels.append(sampler.labels.astype(np.min_scalar_type(sampler.n_clusters - 1)))
 
     @property
     def n_clusters(self):
@@ -98,7 +98,8 @@ class PartitionSampler:
     Raises
     ------
     ValueError
-        Where weights are no positive integers, or the parameters of the family cannot be drawn.
+        Where weights are no positive integers, the parameters of the family cannot be drawn, or labels have more
+        clusters than the prior allows.
     """
 
     def __init__(
@@ -124,7 +125,7 @@ class PartitionSampler:
         self._dtype = dtype if dtype in self._encoded.family.dtypes else np.dtype(np.float64)
         rows = Rows(self._encoded.rows, _counted(sample_weight), self._encoded.base)
         shape, rate = self.process.concentration_prior or (0.0, 0.0)
-        labels = np.zeros(n_rows, dtype=np.int64) if labels is None else _numbered(labels)
+        labels = np.zeros(n_rows, dtype=np.int64) if labels is None else self._allowed(labels)
         self._chain = Chain(
             self._bind,
             rows,
@@ -147,6 +148,17 @@ class PartitionSampler:
         blank = family.blank(n_components, self._n_features) if located is None else located
         return self._encoded.bind(n_components, self._dtype), np.array(blank, dtype=np.float64)
 
+    def _allowed(self, labels):
+        """Labels as numbers from 0 on, of no more clusters than the prior allows."""
+        numbers = np.unique(np.asarray(labels), return_inverse=True)[1].reshape(-1).astype(np.int64, copy=False)
+        n_clusters = numbers.max(initial=-1) + 1
+        if n_clusters > self.process.most_clusters:
+            raise ValueError(
+                f"labels have {n_clusters} clusters, the prior allows {self.process.most_clusters}: begin with fewer, "
+                "or give more probabilities"
+            )
+        return numbers
+
     def sweep(self, n_sweeps=1):
         """So many sweeps.
 
@@ -165,7 +177,7 @@ class PartitionSampler:
         draws : Draws or None
             Which to add them to: what an interrupt, KeyboardInterrupt, leaves is there.
         keep_labels : bool, default False
-            Whether new Draws keep labels, 4 bytes for each row and draw.
+            Whether new Draws keep labels: a byte for each row and draw up to 256 clusters.
 
         Returns
         -------
@@ -185,7 +197,7 @@ class PartitionSampler:
 
     @labels.setter
     def labels(self, labels):
-        self._chain.labels = _numbered(labels)
+        self._chain.labels = self._allowed(labels)
 
     @property
     def n_clusters(self):
@@ -228,8 +240,3 @@ def _counted(sample_weight):
             "repeated; leave out rows of weight 0"
         )
     return weight
-
-
-def _numbered(labels):
-    """Any labels as numbers from 0 on."""
-    return np.unique(np.asarray(labels), return_inverse=True)[1].reshape(-1).astype(np.int64, copy=False)

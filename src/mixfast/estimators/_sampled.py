@@ -148,7 +148,7 @@ def r_hat(traces):
 
 
 def sizes_of_effect(traces):
-    """Effective sample sizes by name, of all chains together."""
+    """Effective sample sizes by name, of all chains together; NaN where one of them never moves."""
     return {
         name: float(sum(effective_sample_size(own) for own in np.atleast_2d(trace))) for name, trace in traces.items()
     }
@@ -157,9 +157,7 @@ def sizes_of_effect(traces):
 def sampler_for(estimator, X, family, process, sample_weight, labels, seed, n_threads):
     """A function that makes the sampler of a chain by its number. The first begins at `labels`, every other one at
     random groups: chains that begin alike agree even where none has found its way."""
-    most = min(N_RANDOM_GROUPS, X.shape[0])
-    if getattr(process, "probabilities", None) is not None:
-        most = min(most, int(np.flatnonzero(process.probabilities)[-1]) + 1)
+    most = int(min(N_RANDOM_GROUPS, X.shape[0], process.most_clusters))
 
     def begins_at(number):
         if number % 2 == 0:
