@@ -13,7 +13,7 @@ from scipy.special import gammaln, logsumexp
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
-from mixfast import DirichletProcessMixture, Status, load, select
+from mixfast import BayesianGaussianMixture, DirichletProcessMixture, Status, load, select
 from mixfast.sampler import PartitionSampler
 
 RNG = np.random.default_rng(7)
@@ -101,6 +101,51 @@ def test_one_unit_for_all_columns_changes_nothing_but_the_volume():
 def test_units_of_waiting_times_change_nothing_but_the_volume():
     model, moved = fitted("exponential"), fitted("exponential", 1e-6 * TIMES)
     np.testing.assert_allclose(moved.lower_bound_, model.lower_bound_ + TIMES.size * np.log(1e6), rtol=1e-9)
+
+
+def rows_with_a_constant_column():
+    return np.column_stack([1e3 * REALS[:, 0], np.full(len(REALS), 7.0), 1e-3 * REALS[:, 1]])
+
+
+@every_gaussian
+def test_default_priors_are_those_of_the_engine(component):
+    """The same moments as those of `BayesianGaussianMixture`: a constant column is one as wide as the others."""
+    X = rows_with_a_constant_column()
+    prior = fitted(component, X).prior_
+    bayesian = BayesianGaussianMixture(covariance_type=component).fit(X)
+    share = 10 ** (-2 / 3)
+    scale0 = prior["Psi0"] if "Psi0" in prior else 2 * prior["rate"] / (3 if component == "spherical" else 1)
+    np.testing.assert_allclose(scale0, share * bayesian.covariance_prior_, rtol=1e-12)
+    np.testing.assert_allclose(prior["m0"], bayesian.mean_prior_, rtol=1e-12)
+    assert prior["kappa0"] == 0.01
+    if "nu0" in prior:
+        assert prior["nu0"] == 5
+        variances = np.diagonal(prior["Psi0"]) / share
+        np.testing.assert_allclose(variances[[0, 2]], X.var(axis=0, ddof=1)[[0, 2]], rtol=1e-12)
+        np.testing.assert_allclose(variances[1], np.sqrt(variances[0] * variances[2]), rtol=1e-12)
+
+
+@every_gaussian
+def test_priors_of_relative_weights_do_not_explode(component):
+    """Weights that sum to just over 1 are divided by half their sum, not by what they sum to less one."""
+    weights = np.full(len(REALS), (1 + 1e-9) / len(REALS))
+    model = DirichletProcessMixture(component, random_state=0).fit(REALS, sample_weight=weights)
+    variances = np.average((REALS - REALS.mean(axis=0)) ** 2, axis=0)
+    prior = model.prior_
+    if component in ("full", "tied"):
+        np.testing.assert_allclose(np.diagonal(prior["Psi0"]), 2 * variances / 10, rtol=1e-6)
+    else:
+        rate = variances / 10 if component == "diag" else 2 * variances.mean() / 10
+        np.testing.assert_allclose(prior["rate"], rate, rtol=1e-6)
+
+
+def test_prior_of_fewer_rows_than_columns_is_not_flat():
+    X = np.random.default_rng(0).normal(size=(5, 12))
+    Psi0 = fitted("full", X).prior_["Psi0"]
+    wanted = 10 ** (-2 / 12) * np.cov(X.T)
+    np.testing.assert_allclose(np.diagonal(Psi0), np.diagonal(wanted), rtol=1e-12)
+    np.testing.assert_allclose(Psi0[np.triu_indices(12, 1)], 0.5 * wanted[np.triu_indices(12, 1)], rtol=1e-9)
+    assert np.linalg.cond(Psi0) < 100
 
 
 def test_weights_are_repetitions():
@@ -223,7 +268,12 @@ def test_waiting_times_are_lomax_and_counts_negative_binomial():
     ids=["one row", "duplicates", "two points", "constant column", "dependent columns", "wide", "far from the origin"],
 )
 def test_odd_rows(component, X):
-    model = DirichletProcessMixture(component, random_state=0).fit(X)
+    model = DirichletProcessMixture(component, random_state=0)
+    if component in ("full", "tied") and np.all(X[:, 1] == 2 * X[:, 0]) and not np.all(X == X[0]):
+        with pytest.warns(ConvergenceWarning, match="columns of X depend on each other"):
+            model.fit(X)
+    else:
+        model.fit(X)
     assert np.isfinite(model.lower_bound_)
     assert np.all(np.isfinite(model.score_samples(X)))
     np.testing.assert_allclose(model.counts_.sum(), len(X), rtol=1e-6)

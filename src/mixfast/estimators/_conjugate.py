@@ -10,6 +10,8 @@ from numbers import Real
 
 import numpy as np
 
+from mixfast._em import EM
+from mixfast.engine._rows import Rows
 from mixfast.estimators.bernoulli_mixture import BernoulliMixture
 from mixfast.estimators.categorical_mixture import CategoricalMixture
 from mixfast.estimators.gamma_mixture import ExponentialMixture
@@ -24,6 +26,7 @@ from mixfast.families.linear_posteriors import (
     PoissonPosterior,
 )
 from mixfast.families.posteriors import POSTERIORS
+from mixfast.proportions._sticks import Sticks
 
 #: Clusters are expected to be as wide as so many of them together fill the space of the rows.
 EXPECTED_CLUSTERS = 10
@@ -58,12 +61,13 @@ class Component:
     def reader(self, name):
         return _reader_of(self.mixture, name)(1, **self.options)
 
-    def prior(self, given, X, sample_weight):
+    def prior(self, given, X, sample_weight, n_threads):
         """All hyper-parameters by name, those that are not given by default, from prepared rows."""
         unknown = sorted(given.keys() - set(self.prior_names))
         if unknown:
             raise ValueError(f"prior has {unknown[0]!r}: these components have {', '.join(self.prior_names)}")
-        return self._defaults(X, sample_weight) | {name: self._number(name, own) for name, own in given.items()}
+        defaults = {} if given.keys() == set(self.prior_names) else self._defaults(X, sample_weight, n_threads)
+        return defaults | {name: self._number(name, own) for name, own in given.items()}
 
     @staticmethod
     def _number(name, values):
@@ -76,7 +80,7 @@ class Component:
             raise ValueError(f"prior[{name!r}]={values!r} should be finite")
         return array[()]
 
-    def _defaults(self, X, sample_weight):
+    def _defaults(self, X, sample_weight, n_threads):
         return dict.fromkeys(self.prior_names, 1.0)
 
     def posterior(self, prior, reader):
@@ -91,56 +95,46 @@ def column_means(X, sample_weight):
     return np.asarray(X.T.astype(np.float64) @ weight).reshape(-1) / total
 
 
-def moments(X, sample_weight):
-    """Weighted means and covariance of the columns, with the number of rows less one; a column that does not vary
-    counts for one of variance 1."""
-    first = X[0].astype(np.float64)
-    centred = X.astype(np.float64) - first
-    shift = column_means(centred, sample_weight)
-    centred -= shift
-    weighted = centred if sample_weight is None else centred * sample_weight[:, np.newaxis]
-    total = float(len(X)) if sample_weight is None else float(sample_weight.sum())
-    covariance = weighted.T @ centred / (total - 1 if total > 1 else total)
-    constant = X.max(axis=0) == X.min(axis=0)
-    covariance[constant] = 0
-    covariance[:, constant] = 0
-    covariance[constant, constant] = 1
-    return first + shift, covariance, total
-
-
-def positive_definite(covariance, n_rows):
-    """A covariance that has an inverse: drawn to its diagonal by half where there are no more rows than columns, and
-    else by as little as is needed."""
-    scale = np.sqrt(np.diagonal(covariance))
-    correlation = covariance / np.outer(scale, scale)
-    share = 0.5 if n_rows <= len(scale) else 0.0
-    while True:
-        shrunk = (1 - share) * correlation
-        np.fill_diagonal(shrunk, 1.0)
-        if np.linalg.eigvalsh(shrunk)[0] > 1e-9:
-            return shrunk * np.outer(scale, scale)
-        share = max(10 * share, 1e-8) if share < 0.1 else 1.0
-
-
-class MatrixGaussian(Component):
-    """Full and tied covariances, under a normal-inverse-Wishart prior."""
-
-    prior_names = ("m0", "kappa0", "nu0", "Psi0")
+class GaussianComponent(Component):
+    """Gaussians under conjugate priors; what these have by default follows from the moments of the rows, as the engine
+    finds them for every posterior."""
 
     def __init__(self, structure):
         super().__init__(GaussianMixture, covariance_type=structure)
         self.structure = structure
 
-    def _defaults(self, X, sample_weight):
-        mean, covariance, total = moments(X, sample_weight)
-        n_features = len(mean)
+    def _degrees_of_freedom(self, n_features):
+        """By default."""
+        return n_features + 2.0
+
+    def _of_rows(self, X, sample_weight, n_threads):
+        """(m0, Psi0): the mean of the rows, and their covariance as narrow as a cluster's is expected to be.
+
+        Where there are no more rows than columns, these are dependent whatever their distribution is: half of what they
+        have in common is left then, for no cluster is as flat as that.
+        """
+        n_features = X.shape[1]
         share = EXPECTED_CLUSTERS ** (-2 / n_features)
-        return {
-            "m0": mean,
-            "kappa0": MEAN_COUNT,
-            "nu0": n_features + 2.0,
-            "Psi0": share * positive_definite(covariance, total),
-        }
+        family = POSTERIORS[self.structure](MEAN_COUNT, self._degrees_of_freedom(n_features), share=share)
+        rows = Rows(X, sample_weight)
+        em = EM(family.encode(X).bind(1, X.dtype), rows, n_threads, None, Sticks(1.0))
+        em.set_state(np.ones(1), family.blank(1, n_features))
+        em.start_from_labels(np.zeros(len(X), dtype=np.int64))
+        fitted = family.params_layout(1, n_features).view(em.state()[1])
+        scale0 = fitted.covariance_prior
+        if rows.total_weight <= n_features and scale0.ndim == 2:
+            scale0 = 0.5 * (scale0 + np.diag(np.diagonal(scale0)))
+        return fitted.mean_prior, scale0
+
+
+class MatrixGaussian(GaussianComponent):
+    """Full and tied covariances, under a normal-inverse-Wishart prior."""
+
+    prior_names = ("m0", "kappa0", "nu0", "Psi0")
+
+    def _defaults(self, X, sample_weight, n_threads):
+        m0, Psi0 = self._of_rows(X, sample_weight, n_threads)
+        return {"m0": m0, "kappa0": MEAN_COUNT, "nu0": self._degrees_of_freedom(len(m0)), "Psi0": Psi0}
 
     def posterior(self, prior, reader):
         n_features = reader.n_features_in_
@@ -151,28 +145,31 @@ class MatrixGaussian(Component):
         check_above(
             "nu0", prior["nu0"], n_features - 1, f", the degrees of freedom of X with n_features = {n_features}"
         )
-        if not np.allclose(Psi0, Psi0.T, rtol=1e-8, atol=0) or not np.linalg.eigvalsh(Psi0)[0] > 0:
-            raise ValueError(f"prior['Psi0'] should be a symmetric, positive definite matrix, got {Psi0}")
-        return POSTERIORS[self.structure](float(prior["kappa0"]), float(prior["nu0"]), m0, Psi0)
+        family = POSTERIORS[self.structure](float(prior["kappa0"]), float(prior["nu0"]), m0, Psi0)
+        try:
+            family.factor_covariances(Psi0)
+        except ValueError:
+            raise ValueError(f"prior['Psi0'] should be a symmetric, positive definite matrix, got {Psi0}") from None
+        return family
 
 
-class VarianceGaussian(Component):
+class VarianceGaussian(GaussianComponent):
     """Diagonal and spherical covariances: precisions ~ Gamma(shape, rate), one for each column or one for all."""
 
     prior_names = ("m0", "kappa0", "shape", "rate")
 
-    def __init__(self, structure):
-        super().__init__(GaussianMixture, covariance_type=structure)
-        self.structure = structure
+    def _n_alike(self, n_features):
+        """Columns that a precision is of."""
+        return 1 if self.structure == "diag" else n_features
 
-    def _defaults(self, X, sample_weight):
-        mean, covariance, _ = moments(X, sample_weight)
-        n_features = len(mean)
-        variances = EXPECTED_CLUSTERS ** (-2 / n_features) * np.diagonal(covariance)
-        shape = {"m0": mean, "kappa0": MEAN_COUNT}
-        if self.structure == "diag":
-            return shape | {"shape": 1.5, "rate": 0.5 * variances}
-        return shape | {"shape": 0.5 * n_features + 1, "rate": 0.5 * n_features * variances.mean()}
+    def _degrees_of_freedom(self, n_features):
+        return 1 + 2 / self._n_alike(n_features)
+
+    def _defaults(self, X, sample_weight, n_threads):
+        m0, scale0 = self._of_rows(X, sample_weight, n_threads)
+        half = 0.5 * self._n_alike(len(m0))
+        shape = half * self._degrees_of_freedom(len(m0))
+        return {"m0": m0, "kappa0": MEAN_COUNT, "shape": shape, "rate": half * scale0}
 
     def posterior(self, prior, reader):
         n_features = reader.n_features_in_
@@ -229,7 +226,7 @@ class PoissonComponent(Component):
 
     prior_names = ("shape", "rate")
 
-    def _defaults(self, X, sample_weight):
+    def _defaults(self, X, sample_weight, n_threads):
         mean = column_means(X, sample_weight)
         return {"shape": 1.0, "rate": 1 / np.where(mean > 0, mean, 1.0)}
 
@@ -242,7 +239,7 @@ class ExponentialComponent(Component):
 
     prior_names = ("shape", "rate")
 
-    def _defaults(self, X, sample_weight):
+    def _defaults(self, X, sample_weight, n_threads):
         mean = column_means(X, sample_weight)
         return {"shape": 1.0, "rate": np.where(mean > 0, mean, 1.0)}
 

@@ -27,6 +27,12 @@ from mixfast.status import Status
 SMALLEST_PRIOR, LARGEST_PRIOR = 1e-100, 1e100
 #: Iterations after which a move is given up that has not raised the bound.
 MOVE_ITERATIONS = 10
+#: What a fit warns of.
+FLAT = (
+    "The columns of X depend on each other, or there are fewer rows than columns, so that their covariance is "
+    "singular: the diagonal of the default prior's was raised, or that of a component's. Give a prior "
+    "(covariance_prior, Psi0), or leave columns out."
+)
 
 
 class BayesianGaussianMixture(EllipticalMixture):
@@ -199,13 +205,7 @@ class BayesianGaussianMixture(EllipticalMixture):
 
     _structural: tuple[str, ...] = ("covariance_type", "weight_concentration_prior_type")
 
-    _warnings = {
-        Status.REPAIRED_COVARIANCE: (
-            "The columns of X depend on each other, or there are fewer rows than columns, so that their covariance is "
-            "singular: the diagonal of the default covariance_prior was raised, or that of a component's covariance. "
-            "Give a covariance_prior, or leave columns out."
-        )
-    }
+    _warnings = {Status.REPAIRED_COVARIANCE: FLAT}
 
     _scores_by_its_family = False
 

@@ -17,7 +17,6 @@ from mixfast.convergence import Monitor
 from mixfast.engine._pass import Pass
 from mixfast.engine._predictions import evaluate
 from mixfast.engine._rows import Rows
-from mixfast.estimators._base import WARNINGS
 from mixfast.estimators._categories import decode
 from mixfast.estimators._conjugate import COMPONENTS
 from mixfast.estimators._constraints import WholeNumber
@@ -33,6 +32,7 @@ from mixfast.estimators._sampled import (
     sizes_of_effect,
 )
 from mixfast.estimators._weight_priors import StickBreaking
+from mixfast.estimators.bayesian_gaussian_mixture import FLAT
 from mixfast.families.counts import row_totals
 from mixfast.families.domains import NOT_NEGATIVE, POSITIVE, check_domain
 from mixfast.moves import MOVES, PRESENT, Problem, Search, State, n_blocks_for
@@ -76,7 +76,9 @@ class DirichletProcessMixture(DensityEstimator):
 
         - 'full', 'tied': mean | covariance ~ N(m0, covariance / kappa0), covariance ~ inverse Wishart(nu0, Psi0).
           `m0` is the mean of the rows, `kappa0` 0.01, `nu0` n_features + 2, `Psi0` the covariance of the rows times
-          10^(-2 / n_features): ten clusters fill the space of the rows;
+          10^(-2 / n_features): ten clusters fill the space of the rows. A column that does not vary counts for one with
+          the geometric mean of the other columns' variances; where rows are no more than columns, what columns have in
+          common counts half;
         - 'diag', 'spherical': the same with precisions ~ Gamma(`shape`, `rate`);
         - 'bernoulli': probabilities ~ Beta(`a`, `b`), both 1;
         - 'categorical', 'multinomial': probabilities ~ Dirichlet(`alpha`), 1;
@@ -403,7 +405,7 @@ class DirichletProcessMixture(DensityEstimator):
             raise ValueError(f"init_components={self.init_components} is more than n_samples={X.shape[0]}")
         component = self._component()
         with np.errstate(over="ignore", invalid="ignore"):
-            self.prior_ = component.prior(self.prior or {}, X, sample_weight)
+            self.prior_ = component.prior(self.prior or {}, X, sample_weight, resolve_threads(self.n_threads))
         if not all(np.all(np.isfinite(own)) for own in _flat(self.prior_.values())):
             raise reader._status_error(Status.NOT_FINITE, X.dtype)
         for name in [*SAMPLED, *OF_BOUND]:
@@ -566,7 +568,7 @@ class DirichletProcessMixture(DensityEstimator):
                 ConvergenceWarning,
             )
         if self.status_ & Status.REPAIRED_COVARIANCE:
-            warn(WARNINGS[Status.REPAIRED_COVARIANCE], ConvergenceWarning)
+            warn(FLAT, ConvergenceWarning)
 
     def _publish_record(self, record):
         for name, array in record._asdict().items():
