@@ -33,7 +33,7 @@ FLOORS = [
         ),
     ],
     ["families/"],
-    ["seeding", "fitting", "hierarchy", "moves", "sampler", "persistence", "statistics", "design"],
+    ["seeding", "fitting", "hierarchy", "moves", "sampler", "persistence", "statistics", "design", "inference"],
     ["estimators/", "parts", "plot"],
     ["batches/", "selection"],
     ["bootstrap"],

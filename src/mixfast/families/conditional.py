@@ -1,0 +1,298 @@
+"""How y is distributed given the linear predictors of its row, for each kind of expert: means, spreads, distribution
+functions, draws, and scores. Loops of EM are elsewhere, compiled; this is for what is asked of a fitted model.
+
+All functions take `eta` (n, m), linear predictors with the offset in them, m = 1 but for the multinomial, and
+`dispersion` (d,), what the distribution has beside coefficients, all above zero. A mean is (n,), or (n, C) for the
+multinomial; those of a binomial and of a multinomial, and their variances, are of one trial.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import special
+
+#: exp of more overflows.
+LARGEST_PREDICTOR = 700.0
+
+
+def _exp(eta):
+    """exp, of linear predictors that are held below what overflows; of complex ones too."""
+    if np.iscomplexobj(eta):
+        return np.exp(np.minimum(eta.real, LARGEST_PREDICTOR) + 1j * eta.imag)
+    return np.exp(np.minimum(eta, LARGEST_PREDICTOR))
+
+
+class Distribution:
+    """What all have in common. `score` is analytic in its arguments, which may be complex: so `curvature` follows from
+    it by steps along the imaginary axis, without a formula of its own and without loss of digits."""
+
+    #: Names of `dispersion`, in its order.
+    dispersions: tuple = ()
+
+    #: Whether y is one number, so that quantiles can be asked for, and whether it is whole.
+    is_number, is_whole = True, False
+
+    def score(self, y, eta, dispersion):
+        """Derivatives of log f(y) by eta and by the logs of `dispersion`: (n, m + d)."""
+        raise NotImplementedError
+
+    def curvature(self, y, eta, dispersion):
+        """Minus the second derivatives: (n, m + d, m + d), symmetric."""
+        m, size = eta.shape[1], eta.shape[1] + len(self.dispersions)
+        found = np.empty((len(eta), size, size))
+        for place in range(size):
+            moved_eta, moved = eta.astype(complex), np.array(dispersion, dtype=complex)
+            if place < m:
+                moved_eta[:, place] += 1e-30j
+            else:
+                moved[place - m] *= np.exp(1e-30j)
+            found[:, place] = -self.score(y, moved_eta, moved).imag / 1e-30
+        return (found + found.transpose(0, 2, 1)) / 2
+
+
+class Gaussian(Distribution):
+    dispersions = ("sigma",)
+
+    def score(self, y, eta, dispersion):
+        residual = (y[:, np.newaxis] - eta) / dispersion[0]
+        return np.hstack([residual / dispersion[0], residual**2 - 1])
+
+    def mean(self, eta, dispersion):
+        return eta[:, 0]
+
+    def variance(self, eta, dispersion):
+        return np.full(len(eta), dispersion[0] ** 2)
+
+    def cdf(self, y, eta, dispersion):
+        return special.ndtr((y - eta[:, 0]) / dispersion[0])
+
+    def quantile(self, q, eta, dispersion):
+        return eta[:, 0] + dispersion[0] * special.ndtri(q)
+
+    def draw(self, rng, eta, dispersion):
+        return rng.normal(eta[:, 0], dispersion[0])
+
+
+class StudentT(Distribution):
+    """The mean is the median where there is none, with degrees of freedom of 1 or less; the variance is then
+    infinite, as it is up to 2."""
+
+    dispersions = ("scale", "degrees_of_freedom")
+
+    def score(self, y, eta, dispersion):
+        scale, degrees = dispersion
+        residual = (y[:, np.newaxis] - eta) / scale
+        square = residual**2
+        pull = (degrees + 1) / (degrees + square)
+        of_degrees = (
+            special.digamma((degrees + 1) / 2)
+            - special.digamma(degrees / 2)
+            - 1 / degrees
+            - np.log1p(square / degrees)
+            + pull * square / degrees
+        )
+        return np.hstack([pull * residual / scale, pull * square - 1, degrees / 2 * of_degrees])
+
+    def mean(self, eta, dispersion):
+        return eta[:, 0]
+
+    def variance(self, eta, dispersion):
+        scale, degrees = dispersion
+        return np.full(len(eta), scale**2 * degrees / (degrees - 2) if degrees > 2 else np.inf)
+
+    def cdf(self, y, eta, dispersion):
+        return special.stdtr(dispersion[1], (y - eta[:, 0]) / dispersion[0])
+
+    def quantile(self, q, eta, dispersion):
+        return eta[:, 0] + dispersion[0] * special.stdtrit(dispersion[1], q)
+
+    def draw(self, rng, eta, dispersion):
+        return eta[:, 0] + dispersion[0] * rng.standard_t(dispersion[1], size=len(eta))
+
+
+class Gamma(Distribution):
+    """Log link."""
+
+    dispersions = ("shape",)
+
+    def score(self, y, eta, dispersion):
+        shape, ratio = dispersion[0], y[:, np.newaxis] * _exp(-eta)
+        of_shape = 1 + np.log(shape) - special.digamma(shape) + np.log(y)[:, np.newaxis] - eta - ratio
+        return np.hstack([shape * (ratio - 1), shape * of_shape])
+
+    def mean(self, eta, dispersion):
+        return _exp(eta[:, 0])
+
+    def variance(self, eta, dispersion):
+        return _exp(2 * eta[:, 0]) / dispersion[0]
+
+    def cdf(self, y, eta, dispersion):
+        return special.gammainc(dispersion[0], dispersion[0] * np.maximum(y, 0) * _exp(-eta[:, 0]))
+
+    def quantile(self, q, eta, dispersion):
+        return special.gammaincinv(dispersion[0], q) / dispersion[0] * _exp(eta[:, 0])
+
+    def draw(self, rng, eta, dispersion):
+        return rng.gamma(dispersion[0], 1 / dispersion[0], size=len(eta)) * _exp(eta[:, 0])
+
+
+class Poisson(Distribution):
+    """Log link."""
+
+    is_whole = True
+
+    def score(self, y, eta, dispersion):
+        return y[:, np.newaxis] - _exp(eta)
+
+    def mean(self, eta, dispersion):
+        return _exp(eta[:, 0])
+
+    def variance(self, eta, dispersion):
+        return _exp(eta[:, 0])
+
+    def cdf(self, y, eta, dispersion):
+        return np.where(y < 0, 0.0, special.pdtr(np.maximum(y, 0), _exp(eta[:, 0])))
+
+    def quantile(self, q, eta, dispersion):
+        return np.ceil(np.maximum(special.pdtrik(q, _exp(eta[:, 0])), 0))
+
+    def draw(self, rng, eta, dispersion):
+        return rng.poisson(_exp(eta[:, 0])).astype(np.float64)
+
+
+class NegativeBinomial(Distribution):
+    """Log link; the variance is mean + mean^2 / theta."""
+
+    dispersions = ("theta",)
+    is_whole = True
+
+    def score(self, y, eta, dispersion):
+        theta, count, mean = dispersion[0], y[:, np.newaxis], _exp(eta)
+        of_theta = special.digamma(y + theta)[:, np.newaxis] - special.digamma(theta) - np.log1p(mean / theta)
+        gap = (count - mean) / (mean + theta)
+        return np.hstack([theta * gap, theta * (of_theta - gap)])
+
+    def mean(self, eta, dispersion):
+        return _exp(eta[:, 0])
+
+    def variance(self, eta, dispersion):
+        mean = _exp(eta[:, 0])
+        return mean + mean**2 / dispersion[0]
+
+    def cdf(self, y, eta, dispersion):
+        theta = dispersion[0]
+        return np.where(y < 0, 0.0, special.betainc(theta, np.maximum(y, 0) + 1, theta / (theta + _exp(eta[:, 0]))))
+
+    def quantile(self, q, eta, dispersion):
+        from scipy.stats import nbinom
+
+        theta = dispersion[0]
+        return np.maximum(nbinom.ppf(q, theta, theta / (theta + _exp(eta[:, 0]))), 0)
+
+    def draw(self, rng, eta, dispersion):
+        return rng.poisson(Gamma().draw(rng, eta, dispersion)).astype(np.float64)
+
+
+class Multinomial(Distribution):
+    """y (n, C): counts. eta (n, C - 1): log odds against category 0."""
+
+    is_number = False
+
+    @staticmethod
+    def _log_shares(eta):
+        padded = np.column_stack([np.zeros(len(eta)), eta])
+        top = padded.real.max(axis=1, keepdims=True)
+        return padded - top - np.log(np.exp(padded - top).sum(axis=1, keepdims=True))
+
+    def score(self, y, eta, dispersion):
+        return y[:, 1:] - y.sum(axis=1, keepdims=True) * np.exp(self._log_shares(eta)[:, 1:])
+
+    def mean(self, eta, dispersion):
+        return np.exp(self._log_shares(eta))
+
+    def variance(self, eta, dispersion):
+        share = self.mean(eta, dispersion)
+        return share * (1 - share)
+
+    def draw(self, rng, eta, dispersion):
+        """One trial a row: the numbers of the categories."""
+        ends = np.cumsum(self.mean(eta, dispersion), axis=1)
+        return np.sum(rng.random(len(eta))[:, np.newaxis] * ends[:, -1:] >= ends[:, :-1], axis=1)
+
+
+class Binomial(Distribution):
+    """y (n, 2): successes and failures; eta: log odds of a success. A number is that of one trial, 0 or 1."""
+
+    is_whole = True
+
+    def score(self, y, eta, dispersion):
+        return y[:, :1] - y.sum(axis=1, keepdims=True) / (1 + _exp(-eta))
+
+    def mean(self, eta, dispersion):
+        return special.expit(eta[:, 0])
+
+    def variance(self, eta, dispersion):
+        return special.expit(eta[:, 0]) * special.expit(-eta[:, 0])
+
+    def cdf(self, y, eta, dispersion):
+        return np.where(y < 0, 0.0, np.where(y < 1, special.expit(-eta[:, 0]), 1.0))
+
+    def quantile(self, q, eta, dispersion):
+        return np.where(q <= special.expit(-eta[:, 0]), 0.0, 1.0)
+
+    def draw(self, rng, eta, dispersion):
+        return (rng.random(len(eta)) < self.mean(eta, dispersion)).astype(np.float64)
+
+
+#: By the names of experts.
+DISTRIBUTIONS = {
+    "gaussian": Gaussian(),
+    "student_t": StudentT(),
+    "gamma": Gamma(),
+    "poisson": Poisson(),
+    "negative_binomial": NegativeBinomial(),
+    "binomial": Binomial(),
+    "multinomial": Multinomial(),
+}
+
+
+# ---- mixtures of them -----------------------------------------------------------------------------------------------
+
+
+def mixture_moments(distribution, shares, etas, dispersions):
+    """Mean and standard deviation of y, (n,) or (n, C), of shares (n, K) of components with `etas` (K, n, m) and
+    `dispersions` (K, d). The variance is that within components and that of their means."""
+    means = np.stack([distribution.mean(*one) for one in zip(etas, dispersions, strict=True)])
+    variances = np.stack([distribution.variance(*one) for one in zip(etas, dispersions, strict=True)])
+    shares = shares.T.reshape(shares.shape[::-1] + (1,) * (means.ndim - 2))
+    mean = np.sum(shares * means, axis=0)
+    # a component of no share may have no variance
+    within = np.sum(np.where(shares > 0, shares * np.where(shares > 0, variances, 0), 0), axis=0)
+    return mean, np.sqrt(within + np.sum(shares * (means - mean) ** 2, axis=0))
+
+
+def mixture_cdf(distribution, y, shares, etas, dispersions):
+    """P(Y <= y) of each row: (n,)."""
+    each = [distribution.cdf(y, *one) for one in zip(etas, dispersions, strict=True)]
+    return np.sum(shares * np.stack(each, axis=1), axis=1)
+
+
+def mixture_quantile(distribution, q, shares, etas, dispersions):
+    """The smallest y of each row with P(Y <= y) >= q: (n,).
+
+    It lies between the smallest and the largest of the components' own quantiles; these are halved until nothing is
+    between them, whole numbers or floats.
+    """
+    own = np.stack([distribution.quantile(q, *one) for one in zip(etas, dispersions, strict=True)], axis=1)
+    is_there = shares > 0
+    low = np.where(is_there, own, np.inf).min(axis=1)
+    high = np.where(is_there, own, -np.inf).max(axis=1)
+    if distribution.is_whole:
+        low = low - 1  # below the answer always
+    while True:
+        middle = np.floor(low + (high - low) / 2) if distribution.is_whole else low + (high - low) / 2
+        is_open = (low < middle) & (middle < high)
+        if not is_open.any():
+            return high
+        reached = mixture_cdf(distribution, middle, shares, etas, dispersions) >= q
+        low, high = np.where(is_open & ~reached, middle, low), np.where(is_open & reached, middle, high)

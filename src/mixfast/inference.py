@@ -1,0 +1,393 @@
+"""How sure the parameters of a mixture of experts are: the observed information by Louis' identity, its inverse and the
+sandwich, and tables of tests.
+
+Louis, "Finding the observed information matrix when using the EM algorithm", JRSS B 44 (1982): with complete-data
+scores s_k and informations B_k of a row, should component k have made it, and its responsibilities r_k,
+
+    I = sum over rows of  sum_k r_k (B_k - s_k s_k') + (sum_k r_k s_k)(sum_k r_k s_k)'
+
+and sum_k r_k s_k is the row's own score. A group of rows that share a component is one row here: its s_k and B_k are
+sums.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+from scipy.sparse import csr_array
+from scipy.special import ndtr, ndtri
+
+from mixfast._warnings import warn
+from mixfast.families.conditional import Distribution
+from mixfast.read_only import frozen
+
+#: Of the information in units that make its diagonal 1, an eigenvalue below this says that nothing is known of what it
+#: belongs to: derivatives of responsibilities near 0 and 1 have digits enough for five more.
+SINGULAR = 1e-11
+
+
+class Response(NamedTuple):
+    """One response and what its experts are.
+
+    design (n, p): with a column of 1 where there is an intercept. shared (n, q): columns whose coefficients all
+    components have in common. own (K, p, m), fixed (q, m), dispersions (K, d): the parameters. `n_free` dispersions,
+    the first, were estimated; `is_common` says that all components share them. alpha: the ridge on slopes of `own`, of
+    all columns but the first `n_intercepts`.
+    """
+
+    distribution: Distribution
+    y: np.ndarray
+    design: np.ndarray
+    shared: np.ndarray
+    offset: np.ndarray
+    own: np.ndarray
+    fixed: np.ndarray
+    dispersions: np.ndarray
+    n_free: int
+    is_common: bool = False
+    alpha: float = 0.0
+    n_intercepts: int = 1
+
+    def predictors(self, k):
+        """eta (n, m) of component k."""
+        return self.design @ self.own[k] + self.shared @ self.fixed + self.offset[:, np.newaxis]
+
+
+class Gate(NamedTuple):
+    """Z (n_groups, q): with a column of 1 first; that alone for constant weights. theta (K, q): component 0 at zero.
+    ridge: on slopes about their mean over components."""
+
+    Z: np.ndarray
+    theta: np.ndarray
+    ridge: float = 0.0
+
+    def shares(self):
+        eta = self.Z @ self.theta.T
+        raised = np.exp(eta - eta.max(axis=1, keepdims=True))
+        return raised / raised.sum(axis=1, keepdims=True)
+
+
+class Places(NamedTuple):
+    """Where each parameter is: of each response `own` (K, p, m), `fixed` (q, m) and `dispersions` (K, n_free), equal in
+    all components where they are common; `gate` (K - 1, q)."""
+
+    own: list
+    fixed: list
+    dispersions: list
+    gate: np.ndarray
+    size: int
+
+
+def places_of(responses, gate):
+    """Component by component, then what they share, then the gate."""
+    size = 0
+
+    def take(*shape):
+        nonlocal size
+        first, size = size, size + int(np.prod(shape))
+        return np.arange(first, size).reshape(shape)
+
+    n_components = len(gate.theta)
+    own, dispersions = [[] for _ in responses], [[] for _ in responses]
+    for k in range(n_components):
+        for place, response in enumerate(responses):
+            own[place].append(take(*response.own[k].shape))
+            if not response.is_common:
+                dispersions[place].append(take(response.n_free))
+    fixed = []
+    for place, response in enumerate(responses):
+        fixed.append(take(*response.fixed.shape))
+        if response.is_common:
+            dispersions[place] = [take(response.n_free)] * n_components
+    of_gate = take(n_components - 1, gate.theta.shape[1])
+    return Places([np.stack(each) for each in own], fixed, [np.stack(each) for each in dispersions], of_gate, size)
+
+
+def _summed(values, numbers, n_groups):
+    """Sums of rows over groups; None for `numbers` says that each row is one."""
+    if numbers is None:
+        return values
+    n_rows = len(values)
+    member = csr_array((np.ones(n_rows), (numbers, np.arange(n_rows))), shape=(n_groups, n_rows))
+    return member @ values
+
+
+def _add_response(response, k, own_places, information, weight):
+    """Adds the curvature of a response, should component k have made all rows, weighted; returns the rows' scores and
+    where they belong."""
+    eta, dispersion = response.predictors(k), response.dispersions[k]
+    kept = eta.shape[1] + response.n_free
+    m = eta.shape[1]
+    score = response.distribution.score(response.y, eta, dispersion)[:, :kept]
+    curvature = response.distribution.curvature(response.y, eta, dispersion)[:, :kept, :kept]
+    design = np.hstack([response.design, response.shared])
+    coefficients, dispersions = own_places
+    # each linear predictor has the columns of the design, each dispersion a 1
+    columns = [(coefficients[:, place], design) for place in range(m)]
+    columns += [(dispersions[[place]], np.ones((len(eta), 1))) for place in range(response.n_free)]
+    for a, (rows, left) in enumerate(columns):
+        for b, (others, right) in enumerate(columns):
+            information[np.ix_(rows, others)] += (left * (weight * curvature[:, a, b])[:, np.newaxis]).T @ right
+    scores = np.hstack([values * score[:, [place]] for place, (_, values) in enumerate(columns)])
+    return scores, np.concatenate([rows for rows, _ in columns])
+
+
+def observed_information(responses, gate, resp, weights, numbers=None):
+    """The observed information (P, P) of the penalised log-likelihood and the scores (n_groups, P) of groups, without
+    penalties, in the order of `places_of`.
+
+    resp (n_groups, K): responsibilities. weights (n_groups,): how often each group counts. numbers (n,): the group of
+    each row; None where each row is one.
+    """
+    places, n_groups, n_components = places_of(responses, gate), len(resp), len(gate.theta)
+    information, scores = np.zeros((places.size, places.size)), np.zeros((n_groups, places.size))
+    shares = gate.shares()
+    for k in range(n_components):
+        share = weights * resp[:, k]
+        of_rows = share if numbers is None else share[numbers]
+        found, where = [], []
+        for place, response in enumerate(responses):
+            coefficients = np.vstack([places.own[place][k], places.fixed[place]])
+            one, its_places = _add_response(
+                response, k, (coefficients, places.dispersions[place][k]), information, of_rows
+            )
+            found.append(_summed(one, numbers, n_groups))
+            where.append(its_places)
+        for other in range(1, n_components):
+            found.append(gate.Z * ((other == k) - shares[:, [other]]))
+            where.append(places.gate[other - 1])
+        score, where = np.hstack(found), np.concatenate(where)
+        information[np.ix_(where, where)] -= (score * share[:, np.newaxis]).T @ score
+        scores[:, where] += resp[:, [k]] * score
+    information += (scores * weights[:, np.newaxis]).T @ scores
+    _add_gate(gate, places.gate, shares, weights, information)
+    for response, own in zip(responses, places.own, strict=True):
+        slopes = own[:, response.n_intercepts :].ravel()
+        information[slopes, slopes] += response.alpha
+    return (information + information.T) / 2, scores
+
+
+def _add_gate(gate, places, shares, weights, information):
+    n_components = len(gate.theta)
+    about_mean = np.eye(n_components) - 1 / n_components
+    for a in range(1, n_components):
+        for b in range(1, n_components):
+            spread = weights * shares[:, a] * ((a == b) - shares[:, b])
+            block = (gate.Z * spread[:, np.newaxis]).T @ gate.Z
+            slopes = np.arange(1, gate.Z.shape[1])
+            block[slopes, slopes] += gate.ridge * about_mean[a, b]
+            information[np.ix_(places[a - 1], places[b - 1])] += block
+
+
+def inverse(information):
+    """The inverse, with NaN in rows and columns of parameters that the information says nothing of, and whether there
+    are such.
+
+    Eigenvectors of an information in units that make its diagonal 1: those of eigenvalues that are not above rounding
+    are directions in which the log-likelihood is flat, or rises.
+    """
+    scale = np.sqrt(np.abs(np.diag(information)))
+    scale = np.where(scale > 0, scale, 1.0)
+    values, vectors = np.linalg.eigh(information / np.outer(scale, scale))
+    is_known = values > SINGULAR * max(values[-1], 1.0)
+    known = vectors[:, is_known]
+    found = (known / values[is_known]) @ known.T / np.outer(scale, scale)
+    # a parameter is unknown where a flat direction has a part of it, rounding apart
+    is_lost = np.sum(vectors[:, ~is_known] ** 2, axis=1) > 1e-8
+    found[is_lost], found[:, is_lost] = np.nan, np.nan
+    return found, bool(is_lost.any())
+
+
+def sandwich(information, scores, weights, clusters=None):
+    """The covariance that does not rest on the model being true: the inverse of the information on both sides of the
+    spread of scores, summed over clusters first where these are given. A row of weight w is w rows of one cluster if
+    there are clusters, else w rows apart.
+
+    With clusters, G of them, the result is multiplied by G / (G - 1), as is usual for few.
+    """
+    bread, is_singular = inverse(information)
+    if clusters is None:
+        meat = (scores * weights[:, np.newaxis]).T @ scores
+    else:
+        names, numbers = np.unique(clusters, return_inverse=True)
+        summed = _summed(scores * weights[:, np.newaxis], numbers, len(names))
+        meat = summed.T @ summed * len(names) / (len(names) - 1)
+    if not is_singular:
+        return bread @ meat @ bread, False
+    is_known = ~np.isnan(np.diag(bread))
+    found, kept = np.full_like(bread, np.nan), np.ix_(is_known, is_known)
+    found[kept] = bread[kept] @ meat[kept] @ bread[kept]
+    return found, True
+
+
+# ---- the result -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, repr=False)
+class Inference:
+    """Estimates of a mixture of experts, their standard errors and Wald tests.
+
+    Attributes
+    ----------
+    components : tuple of (int or None)
+        The component that each parameter belongs to; None where all share it.
+    terms : tuple of str
+        What each is a coefficient of. `"log(sigma)"` and its like are logs of dispersions; `"gate: x"` are log odds of
+        a component against component 0.
+    estimates : ndarray of shape (n_parameters,)
+    covariance : ndarray of shape (n_parameters, n_parameters)
+        Of the estimates; NaN for parameters that the rows say nothing of.
+    kind : {'information', 'robust', 'clusters'}
+        Where the covariance comes from.
+    """
+
+    components: tuple
+    terms: tuple
+    estimates: np.ndarray
+    covariance: np.ndarray
+    kind: str
+
+    @cached_property
+    def standard_errors(self):
+        """Square roots of the diagonal of `covariance`: (n_parameters,)."""
+        with np.errstate(invalid="ignore"):
+            return frozen(np.sqrt(np.diag(self.covariance)))
+
+    @property
+    def z_values(self):
+        """Estimates in units of their standard errors: (n_parameters,)."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return self.estimates / self.standard_errors
+
+    @property
+    def p_values(self):
+        """Of the two-sided test that a parameter is 0: (n_parameters,)."""
+        return 2 * ndtr(-np.abs(self.z_values))
+
+    def confidence_limits(self, level=0.95):
+        """Lower and upper limits of the parameters.
+
+        Parameters
+        ----------
+        level : float, default=0.95
+            Between 0 and 1.
+
+        Returns
+        -------
+        limits : ndarray of shape (n_parameters, 2)
+
+        Raises
+        ------
+        ValueError
+            For a level that is not between 0 and 1.
+        """
+        if not 0 < level < 1:
+            raise ValueError(f"level={level!r} should be between 0 and 1")
+        reach = ndtri((1 + level) / 2) * self.standard_errors
+        return np.column_stack([self.estimates - reach, self.estimates + reach])
+
+    def to_frame(self, level=0.95):
+        """A table with one row for each parameter (needs pandas).
+
+        Parameters
+        ----------
+        level : float, default=0.95
+            Of the confidence limits.
+
+        Returns
+        -------
+        table : pandas.DataFrame
+            Columns component, term, estimate, standard_error, z, p, lower, upper. The component is missing where all
+            share the parameter.
+
+        Raises
+        ------
+        ValueError
+            For a level that is not between 0 and 1.
+        """
+        import pandas as pd
+
+        limits = self.confidence_limits(level)
+        return pd.DataFrame(
+            {
+                "component": pd.array(list(self.components), dtype="Int64"),
+                "term": list(self.terms),
+                "estimate": self.estimates,
+                "standard_error": self.standard_errors,
+                "z": self.z_values,
+                "p": self.p_values,
+                "lower": limits[:, 0],
+                "upper": limits[:, 1],
+            }
+        )
+
+    def __repr__(self):
+        rows = [("component", "term", "estimate", "std.err.", "z", "p")]
+        columns = (self.components, self.terms, self.estimates, self.standard_errors, self.z_values, self.p_values)
+        for component, term, estimate, error, z, p in zip(*columns, strict=True):
+            rows.append(
+                (
+                    "" if component is None else str(component),
+                    term,
+                    f"{estimate:.5g}",
+                    f"{error:.3g}",
+                    f"{z:.2f}",
+                    "<1e-4" if p < 1e-4 else f"{p:.4f}",
+                )
+            )
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        lines = (
+            "  ".join(
+                cell.ljust(width) if place < 2 else cell.rjust(width)
+                for place, (cell, width) in enumerate(zip(row, widths, strict=True))
+            ).rstrip()
+            for row in rows
+        )
+        return "\n".join(lines)
+
+
+def infer(responses, gate, resp, weights, terms, gate_terms, numbers=None, robust=False, clusters=None):
+    """An `Inference` of fitted parameters.
+
+    terms: of each response (names of `own`'s (p, m) in order, of `fixed`'s (q, m), of free dispersions); gate_terms:
+    names of the gate's columns. clusters (n_groups,). The rest as in `observed_information`.
+    """
+    information, scores = observed_information(responses, gate, resp, weights, numbers)
+    if robust or clusters is not None:
+        covariance, is_singular = sandwich(information, scores, weights, clusters)
+    else:
+        covariance, is_singular = inverse(information)
+    places, n_components = places_of(responses, gate), len(gate.theta)
+    estimates = np.empty(places.size)
+    components, names = [None] * places.size, [""] * places.size
+
+    def name(where, values, words, component):
+        for place, value, word in zip(where.ravel(), np.ravel(values), words, strict=True):
+            estimates[place], components[place], names[place] = value, component, word
+
+    for place, (response, (own, fixed, dispersions)) in enumerate(zip(responses, terms, strict=True)):
+        for k in range(n_components):
+            name(places.own[place][k], response.own[k], own, k)
+            logs = np.log(response.dispersions[k, : response.n_free])
+            owner = None if response.is_common else k
+            name(places.dispersions[place][k], logs, [f"log({word})" for word in dispersions], owner)
+        name(places.fixed[place], response.fixed, fixed, None)
+    for k in range(1, n_components):
+        name(places.gate[k - 1], gate.theta[k], [f"gate: {word}" for word in gate_terms], k)
+    if is_singular:
+        lost = [
+            names[place] if components[place] is None else f"{names[place]} of component {components[place]}"
+            for place in np.flatnonzero(np.isnan(np.diag(covariance)))
+        ]
+        shown = ", ".join(lost[:6]) + (f" and {len(lost) - 6} more" if len(lost) > 6 else "")
+        warn(
+            f"The information is singular, so the standard errors of {shown} are NaN: the rows say nothing of these. "
+            "Components may be empty or alike, columns collinear, or the fit not yet converged (a smaller tol, a "
+            "larger max_iter).",
+            UserWarning,
+        )
+    kind = "clusters" if clusters is not None else "robust" if robust else "information"
+    return Inference(tuple(components), tuple(names), frozen(estimates), frozen(covariance), kind)
