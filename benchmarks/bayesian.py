@@ -197,7 +197,7 @@ def clusters_found(repeats):
         "twenty": (*planar(20_000, 20, 14.0, 2), {}),
     }
     for name, (rows, truth, options) in cases.items():
-        for algorithm, more in (("variational", {}), ("sampler", {"burn_in": 60, "n_draws": 40})):
+        for algorithm, more in (("variational", {}), ("sampler", {"burn_in": 60, "n_draws": 40, "thin": 1})):
             if name == "births" and algorithm == "sampler":
                 continue
             model = DirichletProcessMixture("full", algorithm=algorithm, random_state=0, **options, **more)

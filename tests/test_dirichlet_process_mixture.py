@@ -3,6 +3,9 @@
 import itertools
 import json
 import pickle
+import re
+import signal
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +17,9 @@ from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
 from mixfast import BayesianGaussianMixture, DirichletProcessMixture, Status, load, select
+from mixfast.estimators import _sampled
+from mixfast.estimators._sampled import what_is_wrong
+from mixfast.partitions import point_partition
 from mixfast.sampler import PartitionSampler
 
 RNG = np.random.default_rng(7)
@@ -385,8 +391,11 @@ PROCESSES = {
 
 
 def sampled(component="full", X=REALS, **options):
-    options = {"n_draws": 60, "burn_in": 40} | options
-    return DirichletProcessMixture(component, algorithm="sampler", random_state=0, **options).fit(X)
+    """By few draws, which tests of what they say make more."""
+    options = {"n_draws": 60, "burn_in": 40, "thin": 1} | options
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The draws do not tell", ConvergenceWarning)
+        return DirichletProcessMixture(component, algorithm="sampler", random_state=0, **options).fit(X)
 
 
 @pytest.mark.parametrize("name", PROCESSES)
@@ -456,8 +465,6 @@ def test_what_the_sampler_refuses():
         DirichletProcessMixture(algorithm="sampler").fit(REALS, sample_weight=np.full(240, 0.5))
     with pytest.raises(ValueError, match="Gamma prior of it is there for Dirichlet"):
         sampled(process="mfm", concentration=(1.0, 1.0))
-    with pytest.raises(ValueError, match="log probabilities"):
-        sampled(process="mfm", n_components_prior=[np.nan, 0.0])
     with pytest.raises(AttributeError, match="fit with algorithm='sampler'"):
         fitted("full").to_arviz()
 
@@ -471,8 +478,33 @@ def test_priors_of_the_number_of_components():
     assert sampled(init_components=4, n_draws=10, burn_in=0).n_clusters_ >= 3
 
 
-def test_an_interrupt_keeps_the_draws_that_were_made(monkeypatch):
-    sweep, n_left = PartitionSampler.sweep, iter([None] * 30)
+@pytest.mark.parametrize(
+    ("prior", "match"),
+    [
+        ([0.9, 0.1], r"has 0\.9, and should be log probabilities, none above 0: of probabilities pass np\.log"),
+        ([1.0], "has 1,"),
+        (np.log([3.0, 2.0]), r"has 1\.09861,.*subtract their largest"),
+        ([np.nan, 0.0], "log probabilities"),
+        ([-np.inf, -np.inf], "log probabilities"),
+    ],
+)
+def test_what_is_no_log_probability_is_refused(prior, match):
+    with pytest.raises(ValueError, match=match):
+        sampled(process="mfm", n_components_prior=prior)
+
+
+def test_logarithms_of_probabilities_are_taken_up_to_a_constant_and_rounding():
+    draws = [
+        sampled(process="mfm", n_components_prior=logs, n_draws=5).log_joint_draws_
+        for logs in (np.log([0.5, 0.5]), np.zeros(2), [1e-12, 0.0], [-3.0, -3.0])
+    ]
+    for other in draws[1:]:
+        np.testing.assert_allclose(other, draws[0], rtol=1e-12)
+
+
+def stopping_after(n_sweeps, monkeypatch):
+    """Ctrl-C in the sweep after so many, of all chains."""
+    sweep, n_left = PartitionSampler.sweep, iter([None] * n_sweeps)
 
     def stopped(self, n_sweeps=1):
         if next(n_left, self) is self:
@@ -480,18 +512,157 @@ def test_an_interrupt_keeps_the_draws_that_were_made(monkeypatch):
         return sweep(self, n_sweeps)
 
     monkeypatch.setattr(PartitionSampler, "sweep", stopped)
+
+
+def test_an_interrupt_keeps_the_draws_that_were_made(monkeypatch):
+    stopping_after(30, monkeypatch)
     with pytest.warns(ConvergenceWarning, match="interrupted: the model has the 29 draws"):
         model = sampled()
     assert model.log_joint_draws_.shape == (29,)
     assert model.status_ == Status.INTERRUPTED
+    assert not model.converged_
+    assert model.n_iter_ == 69
+
+
+def test_an_interrupt_keeps_as_many_draws_of_each_chain(monkeypatch):
+    whole = sampled(n_chains=3)
+    stopping_after(3 + 20, monkeypatch)  # burn-in is one call
+    with pytest.warns(ConvergenceWarning, match="interrupted: the model has the 18 draws"):
+        model = sampled(n_chains=3)
+    np.testing.assert_array_equal(model.log_joint_draws_, whole.log_joint_draws_[:, :6])
+    assert model.labels_draws_.shape == (18, 240)
+    assert np.all(np.isfinite(model.score_samples(REALS)))
+
+
+def test_an_interrupt_before_the_first_draw_leaves_the_last_model(monkeypatch):
+    model = sampled()
+    before = model.score_samples(REALS)
+    stopping_after(1, monkeypatch)
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(REALS)
+    np.testing.assert_array_equal(model.score_samples(REALS), before)
+
+
+def test_after_an_interrupt_few_draws_are_looked_at_for_the_point_partition(monkeypatch):
+    """Which takes time with the square of their number."""
+    seen = []
+
+    def watched(draws, *rest):
+        seen.append(len(draws))
+        return point_partition(draws, *rest)
+
+    monkeypatch.setattr(_sampled, "point_partition", watched)
+    monkeypatch.setattr(_sampled, "PROMPT_PAIRS", 240 * 15**2)
+    before = signal.signal(signal.SIGALRM, signal.default_int_handler)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.5)
+        with pytest.warns(ConvergenceWarning, match="interrupted"):
+            model = sampled(n_draws=10**6, keep_labels=True)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert len(model.labels_draws_) > 15
+    assert len(seen) == 1
+    assert 8 <= seen[0] <= 15
+
+
+def test_an_interrupt_while_the_point_partition_is_sought_keeps_all_draws(monkeypatch):
+    calls = []
+
+    def stopped(draws, *rest):
+        calls.append(len(draws))
+        if len(calls) == 1:
+            raise KeyboardInterrupt
+        return point_partition(draws, *rest)
+
+    monkeypatch.setattr(_sampled, "point_partition", stopped)
+    with pytest.warns(ConvergenceWarning, match="interrupted: the model has the 60 draws"):
+        model = sampled()
+    assert len(calls) == 2
+    assert model.n_clusters_ == model.labels_.max() + 1
+
+
+# ---- whether draws are enough ---------------------------------------------------------------------------------------
+
+GALAXIES = np.loadtxt(Path(__file__).parent / "data" / "galaxies.csv", delimiter=",", skiprows=1, ndmin=2)[:, -1:]
+
+
+def drawn(**options):
+    return DirichletProcessMixture(algorithm="sampler", **{"random_state": 0} | options)
+
+
+@pytest.mark.parametrize("process", ["dirichlet", "mfm"])
+def test_default_draws_of_the_galaxies_are_enough(process):
+    model = drawn(process=process).fit(GALAXIES)
+    assert model.converged_
+    assert model.status_ == Status.CONVERGED
+    assert min(model.effective_sample_size_[name] for name in ("n_clusters", "log_joint")) > 100
+
+
+def test_few_draws_are_said_to_be_few_at_the_line_of_the_fit():
+    with pytest.warns(ConvergenceWarning) as caught:
+        model = drawn(process="mfm", n_draws=500, thin=1).fit(GALAXIES)
+    assert [own.filename for own in caught] == [__file__]
+    size = model.effective_sample_size_["n_clusters"]
+    n_times = int(np.ceil(100 / size))
+    assert n_times > 5
+    assert (
+        f"effective sample size of n_clusters is {size:.0f} of 500 draws, and should be at least 100. Take more "
+        f"sweeps, thin={n_times} or n_draws={500 * n_times}, and look at mixfast.plot.trace"
+    ) in str(caught[0].message)
+    assert not model.converged_
+    assert model.status_ == Status.MAX_ITER
+
+
+def test_draws_that_are_few_have_to_be_more():
+    with pytest.warns(ConvergenceWarning, match=r"Take more sweeps, n_draws=\d+, and"):
+        drawn(n_draws=30, thin=50).fit(GALAXIES)
+
+
+def test_chains_that_disagree_have_not_converged():
+    """Chains that begin at one cluster and at ten groups are not yet of one distribution after twenty sweeps."""
+    with pytest.warns(ConvergenceWarning, match=r"r_hat of \w+ is .*at most 1\.05: chains disagree"):
+        model = drawn(process="mfm", n_chains=2, n_draws=20, burn_in=0, thin=1).fit(GALAXIES)
+    assert max(model.r_hat_.values()) > 1.05
+    assert not model.converged_
+
+
+@pytest.mark.parametrize(
+    ("effective", "r_hats", "said"),
+    [
+        ({"n_clusters": 400.0, "log_joint": 401.0}, {"n_clusters": 1.05}, None),
+        ({"n_clusters": np.nan, "log_joint": 400.0}, {"n_clusters": 1.0}, None),
+        (
+            {"n_clusters": 399.0, "log_joint": 4000.0},
+            {},
+            "n_clusters is 399 of 4000 draws.* at least 400.*, thin=40 or",
+        ),
+        ({"n_clusters": 400.0, "log_joint": 20.0}, {}, "log_joint is 20 of 4000 draws.*, thin=400 or n_draws=20000,"),
+        ({"n_clusters": 300.0}, {"n_clusters": 1.2}, r"n_clusters is 300 .*; r_hat of n_clusters is 1\.20"),
+        ({"n_clusters": np.nan}, {"n_clusters": np.inf}, "r_hat of n_clusters is inf, .*, thin=40 or n_draws=2000,"),
+    ],
+)
+def test_what_speaks_against_draws(effective, r_hats, said):
+    wrong = what_is_wrong(effective, r_hats, n_draws=1000, n_chains=4, thin=20)
+    assert (wrong == "") if said is None else re.search(said, wrong)
+
+
+def test_draws_that_never_move_speak_against_nothing():
+    rows = np.repeat([[0.0], [100.0]], 30, axis=0) + np.random.default_rng(0).normal(size=(60, 1))
+    prior = {"m0": [50], "kappa0": 1e-4, "nu0": 3, "Psi0": [[3]]}
+    options = {"n_chains": 2, "prior": prior, "concentration": 1e-9, "init_components": 2, "n_draws": 300}
+    model = drawn(**options).fit(rows)
+    assert set(model.n_clusters_draws_.ravel()) == {2}
+    assert np.isnan(model.effective_sample_size_["n_clusters"])
+    assert model.r_hat_["n_clusters"] == 1
+    assert model.converged_
 
 
 def test_chains_begin_at_different_partitions():
     rows = np.random.default_rng(0).normal(size=(200, 2))
     for process, most in (("dirichlet", None), ("mfm", 3)):
         options = {} if most is None else {"n_components_prior": "uniform", "max_components": most}
-        model = DirichletProcessMixture(algorithm="sampler", process=process, n_chains=3, burn_in=0, n_draws=2,
-                                        keep_labels=True, random_state=0, **options).fit(rows)  # fmt: skip
+        model = sampled("full", rows, process=process, n_chains=3, burn_in=0, n_draws=2, **options)
         assert model.n_clusters_draws_.shape == (3, 2)
         assert len(np.unique(model.n_clusters_draws_[:, 0])) > 1
         assert np.max(model.n_clusters_draws_) <= (most or 200)

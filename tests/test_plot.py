@@ -237,6 +237,7 @@ def test_of_many_rows_the_same_ones_are_shown_each_time_from_all_clusters():
     assert np.all(np.abs(sizes - most / 3) < 5 * np.sqrt(most * 2 / 9))
 
 
+@pytest.mark.filterwarnings("ignore:The draws do not tell")  # they are few
 def test_draws_of_a_dirichlet_process_mixture_have_all_three_pictures():
     X = np.random.default_rng(0).normal(size=(40, 1)) + np.repeat([[-8], [8]], 20, axis=0)
     options = {"algorithm": "sampler", "n_draws": 20, "burn_in": 20, "n_chains": 2, "random_state": 0}

@@ -8,12 +8,14 @@ import numpy as np
 import pytest
 import scipy.sparse
 from scipy import stats
+from scipy.signal import lfilter
 
 from mixfast import partitions
 from mixfast._em import EM
 from mixfast._reference.bayesian import partitions as reference
 from mixfast._reference.bayesian.gaussian import NormalInverseWishart
 from mixfast.engine._drawing import draw_from_posterior
+from mixfast.engine._information import joint_entropies
 from mixfast.engine._rows import Rows
 from mixfast.families.linear_posteriors import BernoulliPosterior, PoissonPosterior
 from mixfast.families.posteriors import POSTERIORS, FullPosterior
@@ -419,8 +421,64 @@ def test_the_effective_sample_size_of_an_autoregression():
         for i, noise in enumerate(rng.normal(size=len(trace) - 1)):
             trace[i + 1] = rho * trace[i] + noise
         assert partitions.effective_sample_size(trace) == pytest.approx(40_000 * (1 - rho) / (1 + rho), rel=0.15)
-    for constant in (np.ones(10), np.full(7, 0.1), []):
+    for constant in (np.ones(10), np.full(7, 0.1), [], np.ones((3, 8))):
         assert np.isnan(partitions.effective_sample_size(constant))
+
+
+def autoregressions(n_chains, n_draws, rho, seed):
+    return lfilter([1], [1, -rho], np.random.default_rng(seed).normal(size=(n_chains, n_draws + 500)))[:, 500:]
+
+
+def test_chains_that_agree_are_worth_the_sum_and_others_little():
+    traces = autoregressions(4, 20_000, 0.5, seed=0)
+    assert partitions.effective_sample_size(traces) == pytest.approx(4 * 20_000 / 3, rel=0.1)
+    apart = traces + 20 * np.arange(4)[:, np.newaxis]
+    assert partitions.effective_sample_size(apart) < 10
+    still = np.repeat([[1.0], [2.0]], 50, axis=1)  # each constant: two draws, about
+    assert partitions.effective_sample_size(still) == pytest.approx(100 / 99)
+
+
+@pytest.mark.parametrize(
+    ("n_chains", "n_draws", "rho", "digits", "known"),
+    [(4, 200, 0.5, 3, 1.0306754576535), (2, 301, 0.9, 0, 1.1155306257334594), (3, 60, 0.0, 1, 1.0137770895688305)],
+)
+def test_r_hat_is_that_of_arviz(n_chains, n_draws, rho, digits, known):
+    """`arviz.rhat(traces, method="rank")` of version 0.22."""
+    traces = autoregressions(n_chains, n_draws, rho, seed=1) + 0.2 * np.arange(n_chains)[:, np.newaxis]
+    assert partitions.r_hat(traces.round(digits)) == pytest.approx(known, abs=1e-9)
+
+
+def test_r_hat_of_what_does_not_move_and_of_few_draws():
+    assert partitions.r_hat(np.ones((3, 10))) == 1
+    assert partitions.r_hat(np.repeat([[1.0], [2.0]], 10, axis=1)) == np.inf
+    assert np.isnan(partitions.r_hat(np.zeros((2, 3))))
+
+
+def test_r_hat_sees_chains_that_are_wider_than_others():
+    traces = np.random.default_rng(0).normal(size=(4, 1000)) * np.array([[1], [1], [1], [3]])
+    assert partitions.r_hat(traces) > 1.05
+
+
+def test_what_partitions_say_of_each_other_can_be_interrupted():
+    draws = np.random.default_rng(0).integers(20, size=(4000, 3000), dtype=np.int32)
+    before = signal.signal(signal.SIGALRM, signal.default_int_handler)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.2)
+        with pytest.raises(KeyboardInterrupt):
+            joint_entropies(draws, np.full(3000, 1 / 3000), 1)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def test_rounds_of_entropies_change_nothing():
+    """More work than one round has: the first partitions are those of a small call."""
+    draws = np.random.default_rng(0).integers(5, size=(700, 900), dtype=np.int32)
+    share = np.full(900, 1 / 900)
+    whole = joint_entropies(draws, share, 2)
+    np.testing.assert_array_equal(whole[:20, :20], joint_entropies(draws[:20], share, 1))
+    np.testing.assert_array_equal(whole[-20:, -20:], joint_entropies(draws[-20:], share, 1))
+    np.testing.assert_array_equal(whole, whole.T)
 
 
 def test_shares_of_numbers_of_clusters():

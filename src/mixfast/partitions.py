@@ -5,7 +5,8 @@ from __future__ import annotations
 from numbers import Real
 
 import numpy as np
-from scipy.special import gammaln
+from scipy.special import gammaln, ndtri
+from scipy.stats import rankdata
 
 from mixfast._threads import resolve_threads
 from mixfast.engine._information import joint_entropies
@@ -278,33 +279,74 @@ def point_partition(draws, sample_weight=None, n_threads=None):
     return canonical(np.asarray(draws)[np.argmax(expected <= expected.min() + 1e-12)])
 
 
-def effective_sample_size(trace):
+def effective_sample_size(traces):
     """How many independent draws say as much of the mean of a trace.
 
-    Autocorrelations are added up by pairs, as long as pairs are positive, and no pair counts for more than the one
-    before: Geyer, "Practical Markov chain Monte Carlo", Statistical Science 7 (1992).
+    Autocorrelations are those of all chains about their common mean, so that chains that disagree are worth little:
+    Vehtari et al., "Rank-normalization, folding, and localization: an improved R-hat for assessing convergence of
+    MCMC", Bayesian Analysis 16 (2021), section 3. They are added up by pairs, as long as pairs are positive, and no
+    pair counts for more than the one before: Geyer, "Practical Markov chain Monte Carlo", Statistical Science 7 (1992).
 
     Parameters
     ----------
-    trace : array-like of shape (n_draws,)
+    traces : array-like of shape (n_draws,) or (n_chains, n_draws)
 
     Returns
     -------
     float
-        At most 1 for each draw that is there; NaN for a trace that never moves, which says nothing of that.
+        At most 1 for each draw that is there; NaN where all draws are equal, which says nothing of that.
     """
-    trace = np.asarray(trace, dtype=np.float64)
-    n = len(trace)
-    if n == 0 or np.all(trace == trace[0]):
+    chains = np.atleast_2d(np.asarray(traces, dtype=np.float64))
+    n = chains.shape[1]
+    if chains.size == 0 or np.all(chains == chains[0, 0]):
         return np.nan
     if n < 4:
-        return float(n)
-    away = trace - trace.mean()
+        return float(chains.size)
+    means = chains.mean(axis=1, keepdims=True)
+    between = means.var(ddof=1) if len(chains) > 1 else 0.0
     size = 2 ** int(np.ceil(np.log2(2 * n)))
-    spectrum = np.fft.rfft(away, size)
-    correlations = np.fft.irfft(spectrum * np.conj(spectrum), size)[:n]
-    correlations /= correlations[0]
+    spectrum = np.fft.rfft(chains - means, size)
+    covariances = np.fft.irfft(spectrum * np.conj(spectrum), size)[:, :n].mean(axis=0) / n
+    correlations = (covariances + between) / (covariances[0] + between)
     pairs = correlations[: n // 2 * 2].reshape(-1, 2).sum(axis=1)
     negative = np.flatnonzero(pairs <= 0)
     pairs = pairs[: negative[0]] if len(negative) else pairs
-    return float(min(n, n / max(2 * np.minimum.accumulate(pairs).sum() - 1, 1 / n)))
+    return float(chains.size / max(2 * np.minimum.accumulate(pairs).sum() - 1, 1.0))
+
+
+def r_hat(traces):
+    """How much wider the draws of all chains are than those within halves of them.
+
+    The larger of two ratios of standard deviations, of the ranks of the draws as normal quantiles, and of those of
+    their distances from the median: chains that are in other places, and those that are wider than others. Vehtari et
+    al. (2021), section 4.
+
+    Parameters
+    ----------
+    traces : array-like of shape (n_chains, n_draws)
+
+    Returns
+    -------
+    float
+        1, but for chance, where chains agree, and where all draws are equal; inf where each half is constant and they
+        differ; NaN for fewer than four draws.
+    """
+    traces = np.asarray(traces, dtype=np.float64)
+    n = traces.shape[1] // 2
+    if n < 2:
+        return np.nan
+    halves = np.concatenate([traces[:, :n], traces[:, -n:]])
+    return max(_width_ratio(_normal_scores(own)) for own in (halves, np.abs(halves - np.median(halves))))
+
+
+def _normal_scores(values):
+    """Ranks as quantiles of the standard normal distribution (Blom)."""
+    return ndtri((rankdata(values).reshape(values.shape) - 0.375) / (values.size + 0.25))
+
+
+def _width_ratio(halves):
+    n = halves.shape[1]
+    within, between = halves.var(axis=1, ddof=1).mean(), halves.mean(axis=1).var(ddof=1)
+    if within == 0:
+        return 1.0 if between == 0 else np.inf
+    return float(np.sqrt((n - 1) / n + between / within))

@@ -29,36 +29,38 @@ class Draws:
     """
 
     def __init__(self, keeps_labels):
-        self._traces = [], [], []
-        self._labels = [] if keeps_labels else None
+        self._keeps_labels = keeps_labels
+        self._taken = []  # a tuple of all of it, appended at once: an interrupt leaves whole draws
 
     def __len__(self):
-        return len(self._traces[0])
+        return len(self._taken)
 
     def take(self, sampler):
         """The partition of a sampler as it is."""
-        for trace, value in zip(
-            self._traces, (sampler.n_clusters, sampler.concentration, sampler.log_joint), strict=True
-        ):
-            trace.append(value)
-        if self._labels is not None:
-            self._labels.append(sampler.labels.astype(np.min_scalar_type(sampler.n_clusters - 1)))
+        labels = None
+        if self._keeps_labels:
+            labels = sampler.labels.astype(np.min_scalar_type(sampler.n_clusters - 1))
+        self._taken.append((sampler.n_clusters, sampler.concentration, sampler.log_joint, labels))
+
+    def keep(self, n_draws):
+        """The first so many only."""
+        del self._taken[n_draws:]
 
     @property
     def n_clusters(self):
-        return np.array(self._traces[0], dtype=np.int64)
+        return np.array([taken[0] for taken in self._taken], dtype=np.int64)
 
     @property
     def concentration(self):
-        return np.array(self._traces[1])
+        return np.array([taken[1] for taken in self._taken])
 
     @property
     def log_joint(self):
-        return np.array(self._traces[2])
+        return np.array([taken[2] for taken in self._taken])
 
     @property
     def labels(self):
-        return None if self._labels is None else np.array(self._labels)
+        return np.array([taken[3] for taken in self._taken]) if self._keeps_labels else None
 
 
 class PartitionSampler:
@@ -220,12 +222,23 @@ class PartitionSampler:
         return self._chain.log_joint
 
     @property
+    def tallies(self):
+        """How many proposals there were and how many were accepted, {"split": (proposed, accepted), "merge": ..}"""
+        return {"split": self._chain.splits, "merge": self._chain.merges}
+
+    @property
     def acceptance(self):
         """Shares of proposals that were accepted, {"split": .., "merge": ..}; NaN where there were none."""
-        return {
-            name: accepted / proposed if proposed else np.nan
-            for name, (proposed, accepted) in (("split", self._chain.splits), ("merge", self._chain.merges))
-        }
+        return acceptance_of([self.tallies])
+
+
+def acceptance_of(tallies):
+    """The shares that the tallies of some samplers come to."""
+    shares = {}
+    for name in ("split", "merge"):
+        proposed, accepted = np.sum([own[name] for own in tallies], axis=0)
+        shares[name] = float(accepted / proposed) if proposed else np.nan
+    return shares
 
 
 def _counted(sample_weight):

@@ -26,9 +26,10 @@ class Status(IntFlag):
         Some rows had density zero under every component; they were shared equally among the components. Or log
         densities are so low that their weighted sum is minus infinity in float64. The lower bound is -inf.
     CONVERGED
-        The lower bound moved by less than `tol` between two iterations.
+        The lower bound moved by less than `tol` between two iterations. Draws of a Dirichlet process mixture: they are
+        worth enough independent ones, and chains agree.
     MAX_ITER
-        `max_iter` iterations were done without that.
+        `max_iter` iterations were done without that, or all draws that were asked for.
     TOO_FEW_ROWS
         There are fewer rows (of positive weight) than components, or fewer than two. `fit` raises; in a batch the
         parameters are NaN.

@@ -1,5 +1,6 @@
 """How much partitions of the same rows say of each other."""
 
+from cpython.exc cimport PyErr_CheckSignals
 from cython.parallel cimport prange
 from libc.math cimport log
 from libc.stdint cimport int32_t
@@ -7,6 +8,9 @@ from libc.stdlib cimport calloc, free
 from libc.string cimport memset
 
 import numpy as np
+
+cdef enum:
+    WORK_OF_ROUND = 100000000      # rows and places of tables between two looks for Ctrl-C: 0.3 s of one core
 
 
 cdef double joint_entropy(Py_ssize_t n_rows, const int32_t *first, const int32_t *second, Py_ssize_t n_first,
@@ -45,7 +49,7 @@ def joint_entropies(const int32_t[:, ::1] draws not None, const double[::1] shar
 
     draws (n_draws, n_rows) hold labels from 0 on, share (n_rows,) what part of the whole each row is.
     """
-    cdef Py_ssize_t n_draws = draws.shape[0], draw
+    cdef Py_ssize_t n_draws = draws.shape[0], first = 0, last, work, draw
     cdef int failed = 0
     if draws.shape[1] != share.shape[0] or share.shape[0] == 0:
         raise ValueError(f"{draws.shape[1]} labels of rows that have {share.shape[0]} shares")
@@ -54,8 +58,16 @@ def joint_entropies(const int32_t[:, ::1] draws not None, const double[::1] shar
     cdef const Py_ssize_t[::1] n_clusters = np.max(draws, axis=1, initial=0).astype(np.intp) + 1
     result = np.empty((n_draws, n_draws))
     cdef double[:, ::1] out = result
-    for draw in prange(n_draws, nogil=True, schedule="dynamic", num_threads=n_threads):
-        failed += fill_row(draw, draws, n_clusters, share, out)
-    if failed:
-        raise MemoryError("no room for the clusters of two draws together")
+    cdef Py_ssize_t most = np.max(n_clusters, initial=0)
+    while first < n_draws:
+        last, work = first, 0
+        while last < n_draws and work < WORK_OF_ROUND:
+            work += (last + 1) * (draws.shape[1] + n_clusters[last] * most)
+            last += 1
+        for draw in prange(first, last, nogil=True, schedule="dynamic", num_threads=n_threads):
+            failed += fill_row(draw, draws, n_clusters, share, out)
+        if failed:
+            raise MemoryError("no room for the clusters of two draws together")
+        PyErr_CheckSignals()
+        first = last
     return result

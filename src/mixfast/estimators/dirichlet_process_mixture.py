@@ -23,20 +23,20 @@ from mixfast.estimators._constraints import WholeNumber
 from mixfast.estimators._density import DensityEstimator, fitting, of_rows
 from mixfast.estimators._sampled import (
     MANY_LABELS,
-    MANY_PAIRS,
     Chains,
+    effective_sample_sizes,
     process_of,
-    r_hat,
     sampler_for,
     shares_of,
-    sizes_of_effect,
+    sweeps_of_draw,
+    what_is_wrong,
 )
 from mixfast.estimators._weight_priors import StickBreaking
 from mixfast.estimators.bayesian_gaussian_mixture import FLAT
 from mixfast.families.counts import row_totals
 from mixfast.families.domains import NOT_NEGATIVE, POSITIVE, check_domain
 from mixfast.moves import MOVES, PRESENT, Problem, Search, State, n_blocks_for
-from mixfast.partitions import coclustering, n_clusters_posterior, point_partition
+from mixfast.partitions import coclustering, n_clusters_posterior, r_hat
 from mixfast.proportions._sticks import LearnedSticks, Sticks
 from mixfast.read_only import frozen
 from mixfast.status import Status
@@ -95,19 +95,20 @@ class DirichletProcessMixture(DensityEstimator):
     n_batches : 'auto' or int, default='auto'
         Blocks of rows after each of which parameters are updated, with the statistics of all blocks in memory. 'auto'
         is 8 where there are many rows, else 1.
-    n_draws : int, default=500
+    n_draws : int, default=1000
         Draws of each chain.
     burn_in : int, default=500
         Sweeps before the first draw.
-    thin : int, default=1
-        Sweeps for each draw.
+    thin : 'auto' or int, default='auto'
+        Sweeps for each draw. 'auto' is 20 for up to 1,000 rows, and 20,000 / n_samples, but at least 1, for more.
     n_chains : int, default=1
         Of several, every other one begins at ten random groups of rows, whatever `init_components` says.
     keep_labels : bool or None, default=None
         Whether labels of draws are kept; None keeps them where they are at most 1e9 numbers.
     n_components_prior : {'geometric', 'uniform'} or array-like, default='geometric'
         Of the number of components of `process="mfm"`, whose `concentration` is that of Dirichlet weights: 2^-K; the
-        same for all up to `max_components`, or the number of rows; or log probabilities of 1, 2, .. components.
+        same for all up to `max_components`, or the number of rows; or log probabilities of 1, 2, .. components, none
+        above 0, up to a constant: `np.log([0.5, 0.3, 0.2])`.
     tol : float, default=1e-3
         Converged when an iteration changes the lower bound by less, in nats, summed over the rows.
     max_iter : int, default=1000
@@ -148,6 +149,8 @@ class DirichletProcessMixture(DensityEstimator):
     n_iter_ : int
         Iterations over all rows.
     converged_ : bool
+        Of the sampler: whether draws are worth 100 independent ones of the number of clusters and of the log joint for
+        each chain, and no `r_hat_` is above 1.05. What is not is said by a ConvergenceWarning.
     status_ : Status
     n_clusters_draws_, concentration_draws_, log_joint_draws_ : ndarray of shape (n_draws,) or (n_chains, n_draws)
         Of the sampler, as all from here on. log p(partition, X), given the concentration.
@@ -160,7 +163,9 @@ class DirichletProcessMixture(DensityEstimator):
     labels_draws_ : ndarray of shape (n_draws of all chains, n_samples)
         Where they are kept. Numbers of clusters mean nothing across draws.
     effective_sample_size_, r_hat_ : dict
-        Of the traces; the second where there are several chains, near 1 where they agree.
+        How many independent draws those of all chains are worth, by trace: `n_clusters`, `concentration`, `log_joint`;
+        NaN where all draws are equal. And where there are several chains the rank-normalised ratio of the width of all
+        draws to that within halves of chains, near 1 where they agree.
     acceptance_ : dict
         Shares of the splits and merges that were accepted.
     shares_, averaged_
@@ -208,7 +213,7 @@ class DirichletProcessMixture(DensityEstimator):
         "n_batches": [StrOptions({"auto"}), WholeNumber(1)],
         "n_draws": [WholeNumber(1)],
         "burn_in": [WholeNumber(0)],
-        "thin": [WholeNumber(1)],
+        "thin": [StrOptions({"auto"}), WholeNumber(1)],
         "n_chains": [WholeNumber(1)],
         "keep_labels": ["boolean", None],
         "n_components_prior": [StrOptions({"geometric", "uniform"}), "array-like"],
@@ -246,9 +251,9 @@ class DirichletProcessMixture(DensityEstimator):
         max_components=None,
         moves=MOVES,
         n_batches="auto",
-        n_draws=500,
+        n_draws=1000,
         burn_in=500,
-        thin=1,
+        thin="auto",
         n_chains=1,
         keep_labels=None,
         n_components_prior="geometric",
@@ -387,8 +392,9 @@ class DirichletProcessMixture(DensityEstimator):
 
         Notes
         -----
-        Ctrl-C leaves the last model as it was; after the first draw of the sampler it keeps the draws that were made,
-        with a warning and `Status.INTERRUPTED`.
+        Ctrl-C leaves the last model as it was; once each chain of the sampler has a draw it keeps the draws that were
+        made, as many of each chain, with a warning and `Status.INTERRUPTED`; the point partition is then sought among
+        fewer of them.
         """
         self._check_options()
         X, sample_weight, _ = counted_rows(X, sample_weight)
@@ -467,7 +473,8 @@ class DirichletProcessMixture(DensityEstimator):
         keeps_labels = n_labels <= MANY_LABELS if self.keep_labels is None else self.keep_labels
         labels = self._labels_of_start(problem, seed) if self.init_components > 1 else None
         make = sampler_for(self, X, family, process, sample_weight, labels, seed, n_threads)
-        chains = Chains(make, self, components, keeps_labels, self._monitor()).run()
+        thin = sweeps_of_draw(self.thin, X.shape[0])
+        chains = Chains(make, self, thin, components, keeps_labels, self._monitor()).run()
         self._publish_draws(chains, family, components, sample_weight)
 
     def _publish_draws(self, chains, family, components, sample_weight):
@@ -479,34 +486,31 @@ class DirichletProcessMixture(DensityEstimator):
             log_joint_draws_=traces["log_joint"],
         )
         self.n_clusters_posterior_ = n_clusters_posterior(traces["n_clusters"].ravel())
-        self.effective_sample_size_ = sizes_of_effect(traces)
+        self.effective_sample_size_ = effective_sample_sizes(traces)
         if self.n_chains > 1:
             self.r_hat_ = {name: r_hat(trace) for name, trace in traces.items()}
-        accepted = [chain.acceptance for chain in chains.chains]
-        self.acceptance_ = {name: float(np.mean([own[name] for own in accepted])) for name in ("split", "merge")}
+        self.acceptance_ = chains.acceptance()
         if chains.keeps_labels:
-            draws = np.concatenate([np.array(chain.labels) for chain in chains.chains])
-            self._publish_together(labels_draws_=draws)
-            most = int(max(10, np.sqrt(MANY_PAIRS / draws.shape[1])))
-            some = draws[:: -(-len(draws) // most)]
-            labels = point_partition(some, sample_weight, resolve_threads(self.n_threads))
-        else:
-            labels = max((chain.best for chain in chains.chains), key=lambda best: best[0])[1]
-        labels = by_size(labels, sample_weight)
+            self._publish_together(labels_draws_=chains.labels())
+        labels = by_size(chains.point_partition(sample_weight, resolve_threads(self.n_threads)), sample_weight)
         self.concentration_ = float(np.mean(traces["concentration"]))
         shares, params, sizes = components(labels, self.concentration_)
         self._publish_together(labels_=labels, counts_=sizes.astype(np.float64), shares_=shares)
         self._publish_record(family.params_layout(len(sizes), self.n_features_in_).view(params))
         self._publish_averaged(family, [one for chain in chains.chains for one in chain.components])
         self.concentration_posterior_ = None
-        self.n_iter_ = (self.burn_in + self.n_draws * self.thin) * self.n_chains
-        self.converged_ = not chains.interrupted
-        self.status_ = Status.INTERRUPTED if chains.interrupted else Status.CONVERGED
+        n_draws = traces["n_clusters"].shape[-1]
+        self.n_iter_ = (self.burn_in + n_draws * chains.thin) * self.n_chains
         if chains.interrupted:
-            warn(
-                f"The sampler was interrupted: the model has the {traces['n_clusters'].size} draws that were made.",
-                ConvergenceWarning,
-            )
+            self.status_ = Status.INTERRUPTED
+            wrong = f"The sampler was interrupted: the model has the {n_draws * self.n_chains} draws that were made."
+        else:
+            known = {name: self.effective_sample_size_[name] for name in ("n_clusters", "log_joint")}
+            wrong = what_is_wrong(known, getattr(self, "r_hat_", {}), n_draws, self.n_chains, chains.thin)
+            self.status_ = Status.MAX_ITER if wrong else Status.CONVERGED
+        self.converged_ = not wrong
+        if wrong:
+            warn(wrong, ConvergenceWarning)
 
     def _publish_averaged(self, family, draws):
         """The components of some draws side by side, and how likely a new row is of each; the last is a new one."""
