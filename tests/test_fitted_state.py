@@ -15,7 +15,7 @@ from numpy.testing import assert_allclose
 from sklearn.base import BaseEstimator, clone
 from sklearn.exceptions import ConvergenceWarning
 
-import mixfast.estimators._base
+import mixfast.estimators._by_em
 import mixfast.estimators.gsdmm
 from mixfast import (
     BernoulliMixture,
@@ -42,13 +42,13 @@ def _interrupt(*args, **kwargs):
 def _interrupted_at(monkeypatch, entry):
     """Ctrl-C when all has been computed and nothing is published yet, or in the first sweep."""
     if entry.takes_weights:
-        fit_rows = mixfast.estimators._base.fit_rows
+        fit_rows = mixfast.estimators._by_em.fit_rows
 
         def stopped(*args):
             fit_rows(*args)
             raise KeyboardInterrupt
 
-        monkeypatch.setattr(mixfast.estimators._base, "fit_rows", stopped)
+        monkeypatch.setattr(mixfast.estimators._by_em, "fit_rows", stopped)
     else:
         chains = mixfast.estimators.gsdmm.Chains
         monkeypatch.setattr(mixfast.estimators.gsdmm, "Chains", type("Interrupted", (chains,), {"sweep": _interrupt}))

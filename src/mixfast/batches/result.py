@@ -170,7 +170,7 @@ class BatchResult:
         return rounded_above_zero(weights, self.dtype)
 
     def _put_in_order(self, weights):
-        """Components in the order that the estimator says: as `BaseMixture._finish`."""
+        """Components in the order that the estimator says: as `MixtureByEM._finish`."""
         for j, model in enumerate(self._bound_models):
             if model.estimator.canonical_order:
                 for i in np.flatnonzero((self.chosen == j) & np.isfinite(weights[:, 0])):

@@ -10,7 +10,7 @@ from sklearn.utils import check_array
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from mixfast.estimators._base import BaseMixture
+from mixfast.estimators._by_em import MixtureByEM
 from mixfast.estimators._given import check_parameters, check_weights, finish_given, numbers, precision_of
 from mixfast.families.domains import check_domain
 from mixfast.status import Status
@@ -57,11 +57,11 @@ def self_consistent(family, given):
     return covariances[0], factors.get("precisions_cholesky", factors[ways[0]])
 
 
-class EllipticalMixture(BaseMixture):
+class EllipticalMixture(MixtureByEM):
     """Base of the estimators whose family is `Elliptical`: parameters become attributes of their names."""
 
     _parameter_constraints: dict = {
-        **BaseMixture._parameter_constraints,
+        **MixtureByEM._parameter_constraints,
         "reg_covar": [Interval(Real, 0.0, None, closed="left")],
         "weights_init": ["array-like", None],
         "means_init": ["array-like", None],
@@ -71,7 +71,7 @@ class EllipticalMixture(BaseMixture):
     }
 
     _attribute_constraints: dict = {
-        **BaseMixture._attribute_constraints,
+        **MixtureByEM._attribute_constraints,
         "covariances_": [np.ndarray, list],
         "precisions_cholesky_": [np.ndarray, list],
         "precisions_": [np.ndarray, list],

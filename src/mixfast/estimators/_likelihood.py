@@ -8,6 +8,7 @@ import math
 import numpy as np
 
 from mixfast.estimators._base import BaseMixture
+from mixfast.estimators._by_em import MixtureByEM
 from mixfast.estimators._density import DensityEstimator, of_rows
 from mixfast.estimators._statistics import FromStatistics
 from mixfast.row_data import rows_with
@@ -50,7 +51,7 @@ def check_criterion(estimator, criterion):
         )
 
 
-class LikelihoodMixture(FromStatistics, BaseMixture):
+class LikelihoodMixture(FromStatistics, MixtureByEM):
     """Base of the estimators whose likelihood can be compared between fits, by the number of their parameters."""
 
     def _n_parameters(self):
