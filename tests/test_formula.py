@@ -1,0 +1,119 @@
+"""Formulas: what their terms make of tables of pandas, polars and pyarrow, the same of later ones; errors that say what
+to do."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+
+from mixfast.formula import learn_formula
+
+TABLE = pd.DataFrame(
+    {
+        "y": [1.0, 2.0, 4.0, 3.0],
+        "x": [1.0, 2.0, 3.0, 5.0],
+        "kind": ["a", "b", "a", "c"],
+        "won": [1, 2, 3, 4],
+        "lost": [4, 3, 2, 1],
+        "hours": [1, 2, 2, 4],
+        "id": ["p", "p", "q", "q"],
+    }
+)
+
+
+@pytest.mark.parametrize(
+    "form", [pd.DataFrame, pl.from_pandas, pa.Table.from_pandas], ids=["pandas", "polars", "arrow"]
+)
+def test_matrices_of_every_table(form):
+    learned, X, y, gate = learn_formula(
+        "y ~ x + I(x**2) + kind", form(TABLE), "~ log(hours)", columns={"exposure": "hours", "groups": "id"}
+    )
+    assert list(X.columns) == list(learned.names) == ["x", "I(x ** 2)", "kind[T.b]", "kind[T.c]"]
+    np.testing.assert_array_equal(X["I(x ** 2)"], TABLE.x**2)
+    np.testing.assert_array_equal(X["kind[T.c]"], [0, 0, 0, 1])
+    np.testing.assert_array_equal(y, TABLE.y)
+    np.testing.assert_allclose(gate["log(hours)"], np.log(TABLE.hours))
+    assert learned.has_intercept
+    row_data = learned.row_data(form(TABLE))
+    assert list(row_data) == ["exposure", "groups"]
+    assert row_data["exposure"].dtype == np.float64
+    assert list(row_data["groups"]) == list(TABLE.id)
+
+
+def test_later_tables_have_the_same_columns():
+    learned, X, _, _ = learn_formula("y ~ center(x) + kind", TABLE)
+    later = TABLE.iloc[[2]]
+    np.testing.assert_array_equal(learned.design(later), X.iloc[[2]])
+    np.testing.assert_array_equal(learned.design(pl.from_pandas(later)), X.iloc[[2]])
+    np.testing.assert_array_equal(learned.responses(later), [4.0])
+
+
+def test_no_intercept_and_no_terms():
+    learned, X, _, gate = learn_formula("y ~ 0 + x", TABLE)
+    assert not learned.has_intercept
+    assert list(X.columns) == ["x"]
+    assert gate is None
+    learned, X, _, gate = learn_formula("y ~ 1", TABLE, gate="~ 1")
+    assert X.shape == (4, 0)
+    assert gate is None
+
+
+def test_shared_columns_come_last():
+    learned, X, _, _ = learn_formula("y ~ x", TABLE, shared="~ kind")
+    assert list(X.columns) == ["x", "kind[T.b]", "kind[T.c]"]
+    assert learned.n_shared == 2
+    np.testing.assert_array_equal(learned.design(TABLE), X)
+
+
+def test_several_columns_and_categories_on_the_left():
+    np.testing.assert_array_equal(learn_formula("won + lost ~ x", TABLE)[2], TABLE[["won", "lost"]])
+    np.testing.assert_array_equal(learn_formula("kind ~ x", TABLE)[2], np.eye(3)[[0, 1, 0, 2]])
+
+
+@pytest.mark.parametrize(
+    ("formula", "options", "message"),
+    [
+        ("y ~ nothere", {}, "cannot be evaluated: .*nothere"),
+        ("y ~ x +", {}, r"'y ~ x \+' cannot be read"),
+        ("~ x", {}, "should have two sides"),
+        ("y ~ x", {"gate": "y ~ x"}, "gate='y ~ x' should have one side"),
+        ("y ~ x", {"gate": "~ x - 1"}, "gate='~ x - 1' has no intercept"),
+        ("y ~ x", {"shared": "~ x"}, "'x' is a term of formula='y ~ x' and of fixed='~ x'"),
+        ("y ~ x", {"columns": {"exposure": "days"}}, "there is no column 'days'"),
+    ],
+)
+def test_what_is_wrong_is_said(formula, options, message):
+    with pytest.raises(ValueError, match=message):
+        learn_formula(formula, TABLE, **options)
+
+
+def test_missing_values_are_said():
+    with pytest.raises(ValueError, match=r"missing values: `x` contains null values.*dropna"):
+        learn_formula("y ~ x", TABLE.assign(x=[1, np.nan, 2, 3]))
+
+
+def test_categories_that_were_not_learned_are_said():
+    learned, *_ = learn_formula("y ~ kind", TABLE)
+    with pytest.raises(ValueError, match=r"without the categories \{'z'\}"):
+        learned.design(TABLE.assign(kind="z"))
+
+
+def test_what_is_no_table_is_said():
+    with pytest.raises(TypeError, match="is no table"):
+        learn_formula("y ~ x", {"x": [1], "y": [2]})
+
+
+def test_formulaic_is_optional():
+    script = (
+        "import sys; sys.modules['formulaic'] = None\n"
+        "import pandas as pd\n"
+        "from mixfast.formula import learn_formula\n"
+        "try:\n    learn_formula('y ~ x', pd.DataFrame({'y': [1], 'x': [2]}))\n"
+        "except ImportError as error:\n    print(error)\n"
+    )
+    said = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
+    assert "install mixfast[formula]" in said
