@@ -7,6 +7,7 @@ import matplotlib
 import numpy as np
 import pytest
 from matplotlib.patches import Ellipse
+from scipy.stats import norm
 from sklearn.base import BaseEstimator, clone
 from sklearn.exceptions import NotFittedError
 
@@ -88,7 +89,7 @@ def test_columns_can_be_named_and_wrong_ones_are_said_to_be_wrong():
         with pytest.raises(ValueError, match="should be two of the model's 3 columns"):
             plot_mixture(model, X, features=wrong)
     binary = BernoulliMixture(2, random_state=0).fit(X)
-    with pytest.raises(TypeError, match="draws a GaussianMixture or a BayesianGaussianMixture, got a BernoulliMixture"):
+    with pytest.raises(TypeError, match="a BayesianGaussianMixture or a DirichletProcessMixture, got a Bernoulli"):
         plot_mixture(binary, X)
 
 
@@ -146,6 +147,64 @@ def test_a_posterior_of_one_column_is_drawn_by_its_expectations():
     np.testing.assert_array_equal(total, part)
     peak = total[np.argmax(total[:, 1])]
     assert peak[1] == pytest.approx(1 / np.sqrt(2 * np.pi * model.covariances_[0, 0, 0]), rel=1e-3)
+
+
+@pytest.mark.filterwarnings("ignore:The draws do not tell")  # they are few
+@pytest.mark.parametrize("algorithm", ["variational", "sampler"])
+@pytest.mark.parametrize("component", ["full", "tied", "diag", "spherical"])
+def test_components_of_a_dirichlet_process_are_drawn(component, algorithm):
+    if (component, algorithm) == ("tied", "sampler"):
+        return  # there is none
+    X = np.random.default_rng(0).normal(size=(200, 3)) + np.repeat([[0, 0, 5], [9, 9, 0]], 100, axis=0)
+    options = {"n_draws": 20, "burn_in": 20} if algorithm == "sampler" else {}
+    model = DirichletProcessMixture(component, algorithm=algorithm, random_state=0, **options).fit(X)
+    ax = plot_mixture(model, X, features=(0, 2))
+    plain = GaussianMixture.from_parameters(
+        weights=model.weights_ / model.weights_.sum(),
+        means=model.means_,
+        covariances=model.covariances_,
+        covariance_type=component,
+    )
+    pictures = [
+        [(*e.center, e.width, e.height, e.angle) for e in own.patches]
+        for own in (ax, plot_mixture(plain, X, features=(0, 2)))
+    ]
+    assert len(pictures[0]) == 2 * model.n_clusters_ >= 4
+    np.testing.assert_allclose(*pictures)
+    (points,) = ax.collections
+    # rows of a component have its colour, and no other's
+    colours = np.unique(points.get_facecolors(), axis=0, return_inverse=True)[1].reshape(-1)
+    labels = model.predict(X)
+    assert len(set(zip(colours, labels, strict=True))) == len(set(colours)) == len(set(labels))
+
+
+@pytest.mark.filterwarnings("ignore:The draws do not tell")
+@pytest.mark.parametrize("algorithm", ["variational", "sampler"])
+@pytest.mark.parametrize("n", [1, 100])
+def test_one_column_of_a_dirichlet_process_gives_the_predictive_density(algorithm, n):
+    import pandas as pd
+
+    X = pd.DataFrame({"length": np.random.default_rng(0).normal(size=n)})
+    options = {"n_draws": 20, "burn_in": 20} if algorithm == "sampler" else {}
+    model = DirichletProcessMixture(algorithm=algorithm, random_state=0, **options).fit(X)
+    ax = plot_mixture(model, X)
+    total, *parts = (line.get_xydata() for line in ax.lines)
+    density = np.exp(model.score_samples(pd.DataFrame({"length": total[:, 0]})))
+    np.testing.assert_array_equal(total[:, 1], density)
+    for k, part in enumerate(parts):
+        scale = np.sqrt(model.covariances_[k, 0, 0])
+        expected = model.weights_[k] * norm.pdf(part[:, 0], model.means_[k, 0], scale)
+        np.testing.assert_allclose(part[:, 1], expected, rtol=1e-9, atol=1e-300)  # denormal numbers have few digits
+    assert len(parts) == model.n_clusters_
+    assert ax.get_xlabel() == "length"
+
+
+def test_components_that_are_no_gaussians_are_not_drawn():
+    counts = np.random.default_rng(0).poisson(3, size=(50, 2))
+    model = DirichletProcessMixture("poisson").fit(counts)
+    assert not hasattr(model, "covariance_matrices")
+    with pytest.raises(TypeError, match="plot_mixture draws Gaussian components, got component='poisson'"):
+        plot_mixture(model, counts)
 
 
 class Sampled(BaseEstimator):

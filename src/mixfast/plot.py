@@ -10,6 +10,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from mixfast.estimators.bayesian_gaussian_mixture import BayesianGaussianMixture
+from mixfast.estimators.dirichlet_process_mixture import DirichletProcessMixture
 from mixfast.estimators.gaussian_mixture import GaussianMixture
 from mixfast.moves import PRESENT
 
@@ -31,12 +32,15 @@ def plot_mixture(model, X, features=(0, 1), ax=None):
     95 % of its mass in these two columns. Of more than 5,000 rows that many are shown, drawn at random, always the
     same.
 
+    Components of a posterior are drawn as the Gaussians of `weights_`, `means_` and `covariances_`, which are
+    expectations; those with less than half a row, which are the prior, have no ellipses.
+
     Parameters
     ----------
-    model : GaussianMixture or BayesianGaussianMixture
-        Fitted. Of the latter what is drawn are the Gaussians of its `weights_`, `means_` and `covariances_`, which are
-        expectations, not the posterior predictive density; ellipses of components with less than half a row, which
-        are the prior, are left out.
+    model : GaussianMixture, BayesianGaussianMixture or DirichletProcessMixture
+        Fitted; of the last one with Gaussian components. The density of a Dirichlet process mixture of one column is
+        the posterior predictive one, `score_samples`, of which components are no parts to the letter: draws of
+        `algorithm="sampler"` are averaged for it, and the components are those of the point partition, `labels_`.
     X : array-like of shape (n_samples, n_features)
     features : pair of int or str, default=(0, 1)
         The columns to draw, by number or, where the model was fitted to a data frame, by name.
@@ -54,10 +58,13 @@ def plot_mixture(model, X, features=(0, 1), ax=None):
     ValueError
         For columns that the model does not have.
     """
-    if not isinstance(model, GaussianMixture | BayesianGaussianMixture):
+    if not isinstance(model, GaussianMixture | BayesianGaussianMixture | DirichletProcessMixture):
         raise TypeError(
-            f"plot_mixture draws a GaussianMixture or a BayesianGaussianMixture, got a {type(model).__name__}"
+            "plot_mixture draws a GaussianMixture, a BayesianGaussianMixture or a DirichletProcessMixture, got a "
+            f"{type(model).__name__}"
         )
+    if not hasattr(model, "covariance_matrices"):
+        raise TypeError(f"plot_mixture draws Gaussian components, got component={model.component!r}")
     check_is_fitted(model)
     rows = np.asarray(X, dtype=float)
     names = list(getattr(model, "feature_names_in_", [f"column {j}" for j in range(rows.shape[1])]))
@@ -67,7 +74,7 @@ def plot_mixture(model, X, features=(0, 1), ax=None):
         raise ValueError(f"features={features} should be two of the model's {n_features} columns, by number or name")
     ax = _axes(ax)
     if rows.shape[1] == 1:
-        _plot_density(model, rows[:, 0], ax)
+        _plot_density(model, X, rows[:, 0], ax)
         ax.set(xlabel=names[0], ylabel="density")
     else:
         _plot_ellipses(model, X, rows, features, ax)
@@ -212,14 +219,19 @@ def _colours(n_components):
     return [palette[k % len(palette)] for k in range(n_components)]
 
 
-def _plot_density(model, values, ax):
-    margin = 0.1 * np.ptp(values)
+def _plot_density(model, X, values, ax):
+    variances = model.covariance_matrices()[:, 0, 0]
+    margin = 0.1 * np.ptp(values) or 3 * np.sqrt(variances.max())  # of rows that are all equal
     grid = np.linspace(values.min() - margin, values.max() + margin, 500)
     ax.hist(values, bins="auto", density=True, color="0.85")
-    variances = model.covariance_matrices()[:, 0, 0]
     parts = model.weights_ * np.exp(-((grid[:, np.newaxis] - model.means_[:, 0]) ** 2) / (2 * variances))
     parts = parts / np.sqrt(2 * np.pi * variances)
-    ax.plot(grid, parts.sum(axis=1), color="black", linewidth=3, alpha=0.6)
+    total = parts.sum(axis=1)
+    if isinstance(model, DirichletProcessMixture):
+        column = grid[:, np.newaxis]
+        # a model that knows names of columns asks for them
+        total = np.exp(model.score_samples(type(X)({X.columns[0]: grid}) if hasattr(X, "columns") else column))
+    ax.plot(grid, total, color="black", linewidth=3, alpha=0.6)
     for part, colour in zip(parts.T, _colours(len(variances)), strict=True):
         ax.plot(grid, part, color=colour)
 
@@ -235,6 +247,8 @@ def _present(model):
     """Which components to draw. Of a posterior those without rows are the prior, as wide as all rows."""
     if isinstance(model, BayesianGaussianMixture):
         return model._mixing() >= PRESENT
+    if isinstance(model, DirichletProcessMixture):
+        return np.asarray(model.counts_) >= PRESENT
     return model.weights_ > 0
 
 

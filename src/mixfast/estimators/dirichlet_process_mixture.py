@@ -8,6 +8,7 @@ import numpy as np
 import scipy.sparse
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from mixfast import seeding
@@ -35,6 +36,7 @@ from mixfast.estimators._weight_priors import StickBreaking
 from mixfast.estimators.bayesian_gaussian_mixture import FLAT
 from mixfast.families.counts import row_totals
 from mixfast.families.domains import NOT_NEGATIVE, POSITIVE, check_domain
+from mixfast.families.posteriors import POSTERIORS
 from mixfast.moves import MOVES, PRESENT, Problem, Search, State, n_blocks_for
 from mixfast.partitions import coclustering, n_clusters_posterior, r_hat
 from mixfast.proportions._sticks import LearnedSticks, Sticks
@@ -580,6 +582,18 @@ class DirichletProcessMixture(DensityEstimator):
                 self._publish_together(**{f"{name}_": array})
 
     # ---- the fitted model ----
+
+    @available_if(lambda self: self.component in POSTERIORS)
+    def covariance_matrices(self):
+        """Covariances of all components as matrices, for Gaussian components, whatever their structure.
+
+        Returns
+        -------
+        matrices : ndarray of shape (n_components, n_features, n_features)
+        """
+        check_is_fitted(self)
+        family = self._family()
+        return family.covariance_matrices(self._collect(family))
 
     def coclustering(self, rows=None):
         """How often two rows shared a cluster, after `algorithm="sampler"`.
