@@ -280,9 +280,13 @@ class BaseMixture(DensityEstimator):
         state = self._packed_state(encoded.family.params_layout(len(self.weights_), X.shape[1]))
         return self._pass_at(encoded, X.dtype, len(self.weights_), state, self._proportions_of_predictions())
 
+    def _dtype_of_results(self, dtype):
+        """Of predictions for rows of this dtype."""
+        return np.result_type(dtype, np.asarray(self.weights_).dtype)
+
     def _pass_at(self, encoded, dtype, n_components, state, proportions=None):
         """A pass over encoded rows of X, which has this dtype, and the dtype that results should have."""
-        out_dtype = np.result_type(dtype, np.asarray(self.weights_).dtype)
+        out_dtype = self._dtype_of_results(dtype)
         rows = Rows(encoded.rows, base=encoded.base)
         capsule = encoded.bind(n_components, self._kernel_dtype(encoded.family, out_dtype))
         p = Pass(capsule, rows, resolve_threads(self.n_threads), proportions=proportions)

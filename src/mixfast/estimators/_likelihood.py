@@ -7,7 +7,6 @@ import math
 
 import numpy as np
 
-from mixfast.estimators._base import BaseMixture
 from mixfast.estimators._by_em import MixtureByEM
 from mixfast.estimators._density import DensityEstimator, of_rows
 from mixfast.estimators._statistics import FromStatistics
@@ -20,7 +19,7 @@ CRITERIA = ("bic", "aic", "icl", "laplace", "heldout")
 
 def check_mixture(estimator):
     """Raises TypeError where the estimator is no mixture that several rows, or sets of rows, can be fitted by."""
-    if isinstance(estimator, BaseMixture):
+    if isinstance(estimator, MixtureByEM):
         return
     if isinstance(estimator, DensityEstimator):
         raise TypeError(

@@ -9,33 +9,25 @@ from sklearn.utils._param_validation import Interval, StrOptions
 
 from mixfast._threads import resolve_threads
 from mixfast.engine._pass import Pass
-from mixfast.engine._predictions import evaluate, evaluate_components
+from mixfast.engine._predictions import evaluate
 from mixfast.engine._rows import Rows
 from mixfast.estimators._constraints import WholeNumber
-from mixfast.estimators._density import of_rows
 from mixfast.estimators._elliptical import EllipticalMixture
 from mixfast.estimators._parameters import unfitted_copy
+from mixfast.estimators._posterior import FLAT, PosteriorMixture
 from mixfast.estimators._weight_priors import WEIGHT_PRIORS
 from mixfast.families.domains import POSITIVE, check_domain
 from mixfast.families.posteriors import POSTERIORS
-from mixfast.families.rounding import rounded_finite
 from mixfast.moves import PRESENT, least_rise
-from mixfast.row_data import rows_with
 from mixfast.status import Status
 
 #: Hyper-parameters are between these, so that nothing that is made of them overflows.
 SMALLEST_PRIOR, LARGEST_PRIOR = 1e-100, 1e100
 #: Iterations after which a move is given up that has not raised the bound.
 MOVE_ITERATIONS = 10
-#: What a fit warns of.
-FLAT = (
-    "The columns of X depend on each other, or there are fewer rows than columns, so that their covariance is "
-    "singular: the diagonal of the default prior's was raised, or that of a component's. Give a prior "
-    "(covariance_prior, Psi0), or leave columns out."
-)
 
 
-class BayesianGaussianMixture(EllipticalMixture):
+class BayesianGaussianMixture(PosteriorMixture, EllipticalMixture):
     """Gaussian mixture with a posterior of its weights, means and covariances: a drop-in for scikit-learn's class.
 
     Each component has a conjugate prior, mean | precision ~ N(mean_prior, 1 / (mean_precision_prior precision)),
@@ -206,8 +198,6 @@ class BayesianGaussianMixture(EllipticalMixture):
     _structural: tuple[str, ...] = ("covariance_type", "weight_concentration_prior_type")
 
     _warnings = {Status.REPAIRED_COVARIANCE: FLAT}
-
-    _scores_by_its_family = False
 
     on_degenerate = "repair"
 
@@ -487,53 +477,8 @@ class BayesianGaussianMixture(EllipticalMixture):
 
     # ---- predictions ----
 
-    def _predictive(self, X):
-        """(encoded rows, dtype of X, weights and parameters of the predictive densities); the last component is one
-        that has no rows."""
-        self._check_ready()
-        X = self._read_rows(X, reset=False)
-        layout = self._family().params_layout(len(self.weights_), X.shape[1])
+    def _predictive(self):
+        layout = self._family().params_layout(len(self.weights_), self._n_fitted_features())
         mixing, packed = self._packed_state(layout)
         weights, rest = self._weight_prior().expected_weights(mixing, self.weight_concentration_prior_)
-        family, params = self._fitted_family().predictive(layout.view(packed))
-        encoded = family.encode(X)
-        state = np.append(weights, rest), encoded.family.params_layout(len(weights) + 1, X.shape[1]).pack(params)
-        return encoded, X.dtype, state
-
-    @of_rows
-    def score_samples(self, X, **row_data):
-        """The log posterior predictive density of each row, in nats: what the posterior says of a new row.
-
-        It is a mixture of t distributions, with the expected weights; what these leave of 1 goes to a component with
-        the prior's own. It integrates to 1. scikit-learn's is the expectation of logarithms, whose exponential does
-        not: to 0.65 after a fit to six rows, to 0.36 with one component, 100 rows and 20 columns.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-
-        Returns
-        -------
-        log_prob : ndarray of shape (n_samples,)
-        """
-        encoded, dtype, state = self._predictive(rows_with(X, row_data))
-        p, out_dtype = self._pass_at(encoded, dtype, len(state[0]), state)
-        return self._evaluate_pass(p, out_dtype, log_norm=True).log_norm
-
-    @of_rows
-    def component_log_density(self, X, **row_data):
-        """The log posterior predictive density of each row under each component, in nats, without the weights.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-
-        Returns
-        -------
-        log_density : ndarray of shape (n_samples, n_components)
-        """
-        encoded, dtype, (weights, params) = self._predictive(rows_with(X, row_data))
-        p, out_dtype = self._pass_at(encoded, dtype, len(weights), (np.ones(len(weights)), params))
-        out = np.empty((p.rows.X.shape[0], p.n_components), p.dtype)
-        evaluate_components(p, out)
-        return rounded_finite(np.ascontiguousarray(out[:, :-1]), out_dtype)
+        return *self._fitted_family().predictive(layout.view(packed)), np.append(weights, rest)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from numbers import Real
 
 import numpy as np
-import scipy.sparse
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
@@ -15,13 +14,12 @@ from mixfast import seeding
 from mixfast._threads import resolve_threads
 from mixfast._warnings import warn
 from mixfast.convergence import Monitor
-from mixfast.engine._pass import Pass
-from mixfast.engine._predictions import evaluate
 from mixfast.engine._rows import Rows
 from mixfast.estimators._categories import decode
 from mixfast.estimators._conjugate import COMPONENTS
 from mixfast.estimators._constraints import WholeNumber
-from mixfast.estimators._density import DensityEstimator, fitting, of_rows
+from mixfast.estimators._density import fitting, of_rows
+from mixfast.estimators._posterior import FLAT, PosteriorMixture
 from mixfast.estimators._sampled import (
     MANY_LABELS,
     Chains,
@@ -33,8 +31,6 @@ from mixfast.estimators._sampled import (
     what_is_wrong,
 )
 from mixfast.estimators._weight_priors import StickBreaking
-from mixfast.estimators.bayesian_gaussian_mixture import FLAT
-from mixfast.families.counts import row_totals
 from mixfast.families.domains import NOT_NEGATIVE, POSITIVE, check_domain
 from mixfast.families.posteriors import POSTERIORS
 from mixfast.moves import MOVES, PRESENT, Problem, Search, State, n_blocks_for
@@ -44,13 +40,11 @@ from mixfast.read_only import frozen
 from mixfast.status import Status
 from mixfast.weights import counted_rows
 
-#: What reading rows leaves in the estimator: their columns, and what these may hold.
-OF_COLUMNS = ("n_features_in_", "feature_names_in_", "categories_")
-#: Rows that predictive densities are computed of at a time.
-BLOCK = 65536
+#: What is learned of rows beside the posterior: their columns, what these may hold, sums of rows.
+OF_ROWS = ("n_features_in_", "feature_names_in_", "categories_", "totals_", "total_shares_")
 
 
-class DirichletProcessMixture(DensityEstimator):
+class DirichletProcessMixture(PosteriorMixture):
     """Mixture with a Dirichlet process prior: how many components there are follows from the rows.
 
     Components have conjugate priors. With `algorithm="variational"` all of their parameters, the weights and, if asked
@@ -228,17 +222,17 @@ class DirichletProcessMixture(DensityEstimator):
     }
 
     _attribute_constraints: dict = {
-        **DensityEstimator._attribute_constraints,
+        **PosteriorMixture._attribute_constraints,
         "counts_": [np.ndarray, list, tuple],
         "prior_": [dict],
         "concentration_": [Real],
         "concentration_posterior_": [np.ndarray, list, tuple, None],
-        "converged_": ["boolean"],
-        "lower_bound_": [Real],
-        "lower_bounds_": [list],
         "n_moves_": [dict],
-        "status_": [Status],
     }
+
+    _structural: tuple[str, ...] = ("component",)
+
+    _fits_alone = True
 
     def __init__(
         self,
@@ -359,16 +353,42 @@ class DirichletProcessMixture(DensityEstimator):
     def _component(self):
         return COMPONENTS[self.component]
 
+    def _family(self):
+        return self._component().posterior(self.prior_, self._reader())
+
+    # ---- rows, which a mixture of such components reads ----
+
     def _reader(self):
-        """What reads rows: a mixture of such components, with what the fit has learned of the columns."""
+        """A mixture of such components, with what the fit has learned of the rows."""
         reader = self._component().reader(type(self).__name__)
-        for name in OF_COLUMNS:
+        for name in OF_ROWS:
             if name in vars(self):
                 setattr(reader, name, vars(self)[name])
         return reader
 
-    def _family(self):
-        return self._component().posterior(self.prior_, self._reader())
+    def _learn_from(self, reader):
+        """Keep what it has learned of the rows, and nothing of others."""
+        for name in OF_ROWS:
+            vars(self).pop(name, None)
+            if name in vars(reader):
+                setattr(self, name, vars(reader)[name])
+
+    @property
+    def _accepts_missing(self):
+        return self._reader()._accepts_missing
+
+    def _validate_rows(self, X, reset=True, **options):
+        reader = self._reader()
+        X = reader._validate_rows(X, reset=reset, **options)
+        if reset:
+            self._learn_from(reader)
+        return X
+
+    def _prepare_rows(self, X):
+        return self._reader()._prepare_rows(X)
+
+    def _allows_nan(self, n_features):
+        return self._reader()._allows_nan(n_features)
 
     # ---- fitting ----
 
@@ -400,36 +420,30 @@ class DirichletProcessMixture(DensityEstimator):
         """
         self._check_options()
         X, sample_weight, _ = counted_rows(X, sample_weight)
-        for name in OF_COLUMNS:
-            vars(self).pop(name, None)
-        reader = self._reader()
         if sample_weight is not None:
-            reader._check_unit_of_weights(sample_weight)
-        X = reader._read_rows(X, ensure_min_samples=1)
-        for name in OF_COLUMNS:
-            if name in vars(reader):
-                setattr(self, name, vars(reader)[name])
+            self._check_unit_of_weights(sample_weight)
+        X = self._read_rows(X, ensure_min_samples=1)
         if X.shape[0] < self.init_components:
             raise ValueError(f"init_components={self.init_components} is more than n_samples={X.shape[0]}")
         component = self._component()
         with np.errstate(over="ignore", invalid="ignore"):
             self.prior_ = component.prior(self.prior or {}, X, sample_weight, resolve_threads(self.n_threads))
         if not all(np.all(np.isfinite(own)) for own in _flat(self.prior_.values())):
-            raise reader._status_error(Status.NOT_FINITE, X.dtype)
+            raise self._status_error(Status.NOT_FINITE, X.dtype)
         for name in [*SAMPLED, *OF_BOUND]:
             vars(self).pop(name, None)
         fit = self._fit_sampler if self.algorithm == "sampler" else self._fit_variational
-        fit(X, sample_weight, component.posterior(self.prior_, reader), reader)
-        if self.component == "multinomial":
-            totals, place = np.unique(row_totals(X), return_inverse=True)
-            share = np.bincount(place, weights=sample_weight)
-            self._publish_together(totals_=totals, total_shares_=share / share.sum())
+        fit(X, sample_weight, self._family())
+        reader = self._reader()
+        reader._learn_design(X, sample_weight)
+        self._learn_from(reader)
+        self._remember_structure()
         self._note_checked()
         return self
 
-    def _fit_variational(self, X, sample_weight, family, reader):
+    def _fit_variational(self, X, sample_weight, family):
         encoded = family.encode(X)
-        dtype = reader._kernel_dtype(encoded.family, X.dtype)
+        dtype = self._kernel_dtype(encoded.family, X.dtype)
         n_batches = self.n_batches
         if n_batches == "auto":
             n_batches = n_blocks_for(X.shape[0], family.stats_layout(1, X.shape[1]).size)
@@ -456,12 +470,12 @@ class DirichletProcessMixture(DensityEstimator):
             self._monitor(),
         ).run()
         if search.status & Status.NOT_FINITE or not np.all(np.isfinite(search.state.params)):
-            raise reader._status_error(Status.NOT_FINITE, X.dtype)
+            raise self._status_error(Status.NOT_FINITE, X.dtype)
         self._publish(search, family)
 
-    def _fit_sampler(self, X, sample_weight, family, reader):
+    def _fit_sampler(self, X, sample_weight, family):
         encoded = family.encode(X)
-        dtype = reader._kernel_dtype(encoded.family, X.dtype)
+        dtype = self._kernel_dtype(encoded.family, X.dtype)
         n_threads, seed = resolve_threads(self.n_threads), self._seed()
         problem = Problem(encoded, X.shape[1], dtype, Sticks(1.0), sample_weight, n_threads)
         process = process_of(self, X.shape[0])
@@ -592,8 +606,7 @@ class DirichletProcessMixture(DensityEstimator):
         matrices : ndarray of shape (n_components, n_features, n_features)
         """
         check_is_fitted(self)
-        family = self._family()
-        return family.covariance_matrices(self._collect(family))
+        return self._family().covariance_matrices(self._collect())
 
     def coclustering(self, rows=None):
         """How often two rows shared a cluster, after `algorithm="sampler"`.
@@ -658,13 +671,21 @@ class DirichletProcessMixture(DensityEstimator):
         check_is_fitted(self)
         return int(np.count_nonzero(np.asarray(self.counts_) >= PRESENT))
 
-    def _numbers(self):
-        """Of the proportions."""
-        counts = np.asarray(self.counts_, dtype=np.float64)
-        return counts if self.concentration_posterior_ is None else np.append(counts, self.concentration_posterior_[1])
+    def _is_sampled(self):
+        """Whether the model is a point partition of draws."""
+        return "shares_" in vars(self)
 
-    def _collect(self, family):
-        """The record of parameters from the fitted attributes and the prior."""
+    def _mixing(self):
+        return np.asarray(self.weights_ if self._is_sampled() else self.counts_, dtype=np.float64)
+
+    def _proportions_of_predictions(self):
+        return None if self._is_sampled() else Sticks(float(self.concentration_))
+
+    def _dtype_of_results(self, dtype):
+        return dtype  # the posterior is float64 whatever rows are
+
+    def _collect(self):
+        family = self._family()
         arrays = dict(of_prior(family))
         for name in family.Params._fields:
             if name in PUBLISHED:
@@ -672,7 +693,7 @@ class DirichletProcessMixture(DensityEstimator):
         return family.Params(**arrays)
 
     def _check_state(self):
-        super()._check_state()
+        self._validate_params()
         self._check_options()
         counts = np.asarray(self.counts_)
         if counts.ndim != 1 or not len(counts):
@@ -680,131 +701,25 @@ class DirichletProcessMixture(DensityEstimator):
         prior = self._component().prior_names
         if sorted(self.prior_) != sorted(prior):
             raise ValueError(f"prior_ should have {', '.join(prior)}, got {sorted(self.prior_)}")
-        family = self._family()
-        family.params_layout(len(counts), self.n_features_in_).check(self._collect(family))
-        family.bind(len(counts), self.n_features_in_, np.float64)  # looks at the prior
-        self._check_assigned()
+        super()._check_state()
+        self._family().bind(len(counts), self.n_features_in_, np.float64)  # looks at the prior
 
     def _check_domains(self):
         check_domain("counts_", np.asarray(self.counts_), (NOT_NEGATIVE,))
         check_domain("concentration_", np.asarray(self.concentration_), (POSITIVE,))
-        family = self._family()
-        for name, array in self._collect(family)._asdict().items():
-            check_domain(f"{name}_", np.asarray(array), family.domains.get(name, ()))
+        self._check_domains_of_components()
 
-    def _state_for(self, X):
-        """(rows as the reader has them, family, record of parameters)"""
-        check_is_fitted(self)
-        self._check_assigned()
-        X = self._reader()._read_rows(X, reset=False)
-        family = self._family()
-        return X, family, self._collect(family)
-
-    def _shares(self, X, **wanted):
-        """Fills arrays with what the posterior's expected log densities say of rows, in one pass; those of the point
-        partition have the expected weights."""
-        X, family, record = self._state_for(X)
-        encoded = family.encode(X)
-        n_components = len(self.counts_)
-        dtype = self._reader()._kernel_dtype(encoded.family, X.dtype)
-        rows = Rows(encoded.rows, base=encoded.base)
-        is_sampled = "shares_" in vars(self)
-        proportions = None if is_sampled else self._proportions()
-        p = Pass(encoded.bind(n_components, dtype), rows, resolve_threads(self.n_threads), None, proportions)
-        numbers = self.weights_.astype(np.float64) if is_sampled else self._numbers()
-        p.set_state(numbers, encoded.family.params_layout(n_components, X.shape[1]).pack(record))
-        arrays = {"labels": ((X.shape[0],), np.int64), "resp": ((X.shape[0], n_components), dtype)}
-        out = {name: np.empty(*arrays[name]) for name in wanted}
-        if evaluate(p, classify="resp" not in wanted, **out):
-            self._reader()._warn_of_impossible_rows()
-        return out, X.dtype
-
-    @of_rows
-    def predict(self, X):
-        """The most likely component of each row.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-
-        Returns
-        -------
-        labels : ndarray of shape (n_samples,), int64
-        """
-        return self._shares(X, labels=True)[0]["labels"]
-
-    @of_rows
-    def fit_predict(self, X, y=None, sample_weight=None):
-        """Fit, then the most likely component of each row: `fit(X).predict(X)`.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-        y : Ignored
-        sample_weight : array-like of shape (n_samples,), default=None
-
-        Returns
-        -------
-        labels : ndarray of shape (n_samples,), int64
-        """
-        return self.fit(X, y, sample_weight=sample_weight).predict(X)
-
-    @of_rows
-    def predict_proba(self, X):
-        """The probability of each component given each row, as the fit shares rows among components: responsibilities.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-
-        Returns
-        -------
-        resp : ndarray of shape (n_samples, n_components)
-            Rows sum to one.
-        """
-        out, dtype = self._shares(X, resp=True)
-        return out["resp"].astype(dtype, copy=False)
-
-    def _predictive(self, family, record):
-        """(family, parameters, weights) of the posterior predictive density: after the components one without rows."""
-        if "averaged_" in vars(self):
-            arrays = {name: own for name, own in self.averaged_.items() if name != "weights"}
-            return *family.predictive(family.Params(**of_prior(family), **arrays)), self.averaged_["weights"]
+    def _predictive(self):
         weights, rest = self._expected_weights()
-        return *family.predictive(record), np.append(weights, rest)
+        return *self._family().predictive(self._collect()), np.append(weights, rest)
 
-    @of_rows
-    def score_samples(self, X):
-        """The log posterior predictive density of each row, in nats: what the posterior says of a new row.
-
-        A mixture with the expected weights of the components' predictive densities, Student-t for Gaussians, and of
-        the prior's, with the weight that remains. It integrates to 1.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-
-        Returns
-        -------
-        log_prob : ndarray of shape (n_samples,)
-        """
-        X, family, record = self._state_for(X)
-        predictive, params, weights = self._predictive(family, record)
-        packed = predictive.params_layout(len(weights), X.shape[1]).pack(params)
-        result = np.empty(X.shape[0], dtype=X.dtype)
-        for first in range(0, X.shape[0], BLOCK):
-            block = X[first : first + BLOCK]
-            if scipy.sparse.issparse(block) and not predictive_takes_sparse(predictive):
-                block = block.toarray()
-            encoded = predictive.encode(block)
-            dtype = self._reader()._kernel_dtype(encoded.family, X.dtype)
-            rows = Rows(encoded.rows, base=encoded.base)
-            p = Pass(encoded.bind(len(weights), dtype), rows, resolve_threads(self.n_threads))
-            p.set_state(weights, packed)
-            out = np.empty(block.shape[0], dtype=dtype)
-            evaluate(p, log_norm=out)
-            result[first : first + BLOCK] = out
-        return result
+    def _averaged_predictive(self):
+        """Over draws."""
+        if "averaged_" not in vars(self):
+            return self._predictive()
+        family = self._family()
+        arrays = {name: own for name, own in self.averaged_.items() if name != "weights"}
+        return *family.predictive(family.Params(**of_prior(family), **arrays)), self.averaged_["weights"]
 
     def sample(self, n_samples=1, random_state=None):
         """Draw rows from the posterior predictive density.
@@ -824,8 +739,7 @@ class DirichletProcessMixture(DensityEstimator):
         """
         rng = self._rng_of_sample(n_samples, random_state)
         self._check_assigned()
-        family = self._family()
-        predictive, params, weights = self._predictive(family, self._collect(family))
+        predictive, params, weights = self._averaged_predictive()
         labels = np.repeat(np.arange(len(weights)), rng.multinomial(n_samples, weights / weights.sum()))
         more = ()
         if "totals_" in vars(self):
@@ -893,11 +807,6 @@ def of_prior(family):
         "covariance_prior": scale,
         "prior_log_determinant": np.zeros(()),  # which each M-step finds anew
     }
-
-
-def predictive_takes_sparse(family):
-    """Whether a predictive density is computed of sparse rows: those in Python are not."""
-    return not hasattr(family, "log_density")
 
 
 def _flat(values):

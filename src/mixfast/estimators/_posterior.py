@@ -1,0 +1,100 @@
+"""Mixtures with a posterior of their parameters: what they say of new rows is the posterior predictive density."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+
+import numpy as np
+import scipy.sparse
+
+from mixfast.engine._predictions import evaluate_components
+from mixfast.estimators._base import BaseMixture
+from mixfast.estimators._density import of_rows
+from mixfast.families.rounding import rounded_finite
+from mixfast.row_data import rows_with
+
+#: Rows that predictive densities are computed of at a time: some families want dense ones.
+BLOCK = 65536
+
+#: What a fit says where a covariance had no inverse.
+FLAT = (
+    "The columns of X depend on each other, or there are fewer rows than columns, so that their covariance is "
+    "singular: the diagonal of the default prior's was raised, or that of a component's. Give a prior "
+    "(covariance_prior, Psi0), or leave columns out."
+)
+
+
+class PosteriorMixture(BaseMixture):
+    """Base of the estimators whose components and weights have posteriors."""
+
+    _scores_by_its_family = False
+
+    @abstractmethod
+    def _predictive(self):
+        """(family, parameters, weights) of the posterior predictive density; the last component is one that no row of
+        the fit was of."""
+
+    def _averaged_predictive(self):
+        """The same of all that is known, of which `_predictive` may be a part."""
+        return self._predictive()
+
+    def _passes(self, X, family, params, weights):
+        """(rows as a slice, a pass over them, the dtype of results) for rows that have been read, block by block."""
+        for first in range(0, X.shape[0], BLOCK):
+            block = X[first : first + BLOCK]
+            if scipy.sparse.issparse(block) and not takes_sparse(family):
+                block = block.toarray()
+            encoded = family.encode(block)
+            state = weights, encoded.family.params_layout(len(weights), X.shape[1]).pack(params)
+            yield slice(first, first + BLOCK), *self._pass_at(encoded, X.dtype, len(weights), state)
+
+    @of_rows
+    def score_samples(self, X, **row_data):
+        """The log posterior predictive density of each row, in nats: what the posterior says of a new row.
+
+        It is a mixture of the components' predictive densities, t distributions for Gaussians, with the expected
+        weights; what these leave of 1 goes to a component with the prior's own. It integrates to 1. scikit-learn's is
+        the expectation of logarithms, whose exponential does not: to 0.65 after a fit to six rows, to 0.36 with one
+        component, 100 rows and 20 columns.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        log_prob : ndarray of shape (n_samples,)
+        """
+        self._check_ready()
+        X = self._read_rows(rows_with(X, row_data), reset=False)
+        out = np.empty(X.shape[0], self._dtype_of_results(X.dtype))
+        for rows, p, dtype in self._passes(X, *self._averaged_predictive()):
+            out[rows] = self._evaluate_pass(p, dtype, log_norm=True).log_norm
+        return out
+
+    @of_rows
+    def component_log_density(self, X, **row_data):
+        """The log posterior predictive density of each row under each component, in nats, without the weights.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        log_density : ndarray of shape (n_samples, n_components)
+        """
+        self._check_ready()
+        X = self._read_rows(rows_with(X, row_data), reset=False)
+        family, params, weights = self._predictive()
+        out = np.empty((X.shape[0], len(weights) - 1), self._dtype_of_results(X.dtype))
+        for rows, p, dtype in self._passes(X, family, params, np.ones(len(weights))):
+            block = np.empty((p.rows.X.shape[0], p.n_components), p.dtype)
+            evaluate_components(p, block)
+            out[rows] = rounded_finite(np.ascontiguousarray(block[:, :-1]), dtype)
+        return out
+
+
+def takes_sparse(family):
+    """Whether a predictive density is computed of sparse rows: those in Python are not."""
+    return not hasattr(family, "log_density")
