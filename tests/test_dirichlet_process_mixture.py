@@ -99,6 +99,38 @@ def test_shifts_and_scales_of_columns_change_nothing_but_the_volume(component):
     np.testing.assert_allclose(moved.means_, scale * model.means_ + shift, rtol=1e-7)
 
 
+def test_affine_maps_change_nothing_but_the_volume():
+    A, shift = np.array([[30.0, 1.0], [-7.0, 0.2]]), np.array([5.0, -800.0])
+    model, moved = fitted("full"), fitted("full", REALS @ A.T + shift)
+    volume = len(REALS) * np.linalg.slogdet(A)[1]
+    np.testing.assert_allclose(moved.lower_bound_, model.lower_bound_ - volume, rtol=1e-9)
+    np.testing.assert_allclose(moved.predict_proba(REALS @ A.T + shift), model.predict_proba(REALS), rtol=0, atol=1e-7)
+
+
+@every_component
+def test_default_priors_are_those_of_the_table_in_the_guide(component):
+    X = ROWS[component]
+    d, mean, variances = X.shape[1], X.mean(axis=0), X.var(axis=0, ddof=1)
+    share = 10 ** (-2 / d)
+    gaussian = {"m0": mean, "kappa0": 0.01}
+    matrix = gaussian | {"nu0": d + 2, "Psi0": share * np.cov(X.T)}
+    table = {
+        "full": matrix,
+        "tied": matrix,
+        "diag": gaussian | {"shape": 1.5, "rate": 0.5 * share * variances},
+        "spherical": gaussian | {"shape": d / 2 + 1, "rate": d / 2 * share * variances.mean()},
+        "bernoulli": {"a": 1, "b": 1},
+        "categorical": {"alpha": 1},
+        "multinomial": {"alpha": 1},
+        "poisson": {"shape": 1, "rate": 1 / mean},
+        "exponential": {"shape": 1, "rate": mean},
+    }
+    prior = fitted(component).prior_
+    assert prior.keys() == table[component].keys()
+    for name, wanted in table[component].items():
+        np.testing.assert_allclose(prior[name], wanted, rtol=1e-12, atol=1e-12)
+
+
 def test_one_unit_for_all_columns_changes_nothing_but_the_volume():
     model, moved = fitted("spherical"), fitted("spherical", 1e4 * REALS + 5)
     np.testing.assert_allclose(moved.lower_bound_, model.lower_bound_ - 2 * len(REALS) * np.log(1e4), rtol=1e-9)
