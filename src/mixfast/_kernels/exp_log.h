@@ -1,6 +1,6 @@
 /* exp of what is not positive and log of what is not below one: all that a log-sum-exp needs once the largest term is
- * taken off; and log(1 + x) of what is not negative. Branch-free, so that compilers turn a loop over rows into vector
- * code; the libm functions are calls.
+ * taken off; and log(1 + x) of what is not negative. The first takes a vector; the others are branch-free, so that
+ * compilers turn a loop over rows into vector code; the libm functions are calls.
  *
  * exp(x) = 2^n exp(r), n = round(x / log 2), |r| <= log(2) / 2, exp(r) = 1 + r + r^2 Q(r).
  * log(x) = n log 2 + log m, m in [sqrt(1/2), sqrt(2)), s = (m - 1) / (m + 1), log m = 2 s + s^3 L(s^2).
@@ -41,12 +41,12 @@
 #define LARGEST_BESIDE_ONE 0x1p+126f
 #endif
 
-ALWAYS_INLINE real exp_nonpositive(real x) {
-    real shifted = x * (real)INV_LOG_2 + ROUNDER;
-    real n = shifted - ROUNDER;
-    real r = (x - n * LOG_2_HIGH) - n * LOG_2_LOW;
+ALWAYS_INLINE vec exp_nonpositive(vec x) {
+    vec shifted = x * (real)INV_LOG_2 + ROUNDER;
+    vec n = shifted - ROUNDER;
+    vec r = (x - n * LOG_2_HIGH) - n * LOG_2_LOW;
 #if REAL_IS_DOUBLE
-    real q = 2.5100385495510319078e-8;
+    vec q = splat(2.5100385495510319078e-8);
     q = q * r + 2.7620088445409748161e-7;
     q = q * r + 2.7557268459997064772e-6;
     q = q * r + 2.4801521295954375131e-5;
@@ -57,23 +57,20 @@ ALWAYS_INLINE real exp_nonpositive(real x) {
     q = q * r + 1.6666666666666667453e-1;
     q = q * r + 5.0000000000000010221e-1;
 #else
-    real q = 1.3926183587713494542e-3f;
+    vec q = splat(1.3926183587713494542e-3f);
     q = q * r + 8.3631790527225773704e-3f;
     q = q * r + 4.1666554617204574203e-2f;
     q = q * r + 1.6666576989698775683e-1f;
     q = q * r + 0.5f;
 #endif
-    real p = (real)1 + (r + r * r * q);
-    unsigned_bits exponent, bits;
+    vec p = (real)1 + r * ((real)1 + r * q);
+    vec_bits exponent, bits;
     memcpy(&exponent, &shifted, sizeof exponent);
     memcpy(&bits, &p, sizeof bits);
     bits += exponent << MANTISSA_BITS; /* the low bits of `shifted` hold n: p * 2^n */
-    /* Below the lowest argument: zero, by a mask, because GCC turns `?:` into a branch here and then does not vectorise
-     * the caller's loop (3.8 ns against 1 ns for each exponential). A NaN that arithmetic made has no low bits to shift
-     * into the exponent and is not below anything, so it stays one. */
-    bits &= (unsigned_bits)(x < (real)EXP_LOWEST) - 1;
     memcpy(&p, &bits, sizeof p);
-    return p;
+    /* A NaN that arithmetic made has no low bits to shift into the exponent and is not below anything, so it stays one. */
+    return if_smaller(x, splat((real)EXP_LOWEST), splat(0), p);
 }
 
 /* x >= 1 as 2^n m with m in [sqrt(1/2), sqrt(2)): m, and n as a real and in place of an exponent's bits. */

@@ -64,6 +64,7 @@ typedef uint32_t unsigned_bits;
 #endif
 #define VECTOR_BYTES_ARE_A_VECTOR 1
 typedef real vec __attribute__((vector_size(VECTOR_BYTES), may_alias));
+typedef unsigned_bits vec_bits __attribute__((vector_size(VECTOR_BYTES)));
 #define WIDTH ((int)(VECTOR_BYTES / sizeof(real)))
 ALWAYS_INLINE vec splat(real a) { return a - (vec){0}; } /* a - 0, not a + 0: keeps the sign of a zero */
 /* The sum of a vector's elements, by halves: one chain of WIDTH additions cost as much as the loop before it. */
@@ -83,12 +84,13 @@ ALWAYS_INLINE real sum_of(vec a) {
 #define VECTOR_BYTES ((int)sizeof(real))
 #define VECTOR_BYTES_ARE_A_VECTOR 0
 typedef real vec;
+typedef unsigned_bits vec_bits;
 #define WIDTH 1
 ALWAYS_INLINE vec splat(real a) { return a; }
 ALWAYS_INLINE real sum_of(vec a) { return a; }
 #endif
-/* `if_smaller`: element by element, a < b ? yes : no. `minimum`: the smaller of two, the second where either is not a
- * number. `exceeds`: whether all elements of three vectors are larger than a limit. */
+/* `if_smaller`: element by element, a < b ? yes : no. `minimum`, `maximum`: the smaller and the larger of two, the second
+ * where either is not a number, which is one instruction where there is one for it. `exceeds`: whether all elements of three vectors are larger than a limit. */
 #if VECTOR_BYTES_ARE_A_VECTOR
 #if REAL_IS_DOUBLE
 typedef int64_t vec_mask __attribute__((vector_size(VECTOR_BYTES)));
@@ -99,12 +101,21 @@ ALWAYS_INLINE vec if_smaller(vec a, vec b, vec yes, vec no) {
     vec_mask smaller = (vec_mask)(a < b);
     return (vec)((smaller & (vec_mask)yes) | (~smaller & (vec_mask)no));
 }
-#if defined(__AVX__) && VECTOR_BYTES == 32 && REAL_IS_DOUBLE
+#if VECTOR_BYTES == 64 && REAL_IS_DOUBLE
+ALWAYS_INLINE vec minimum(vec a, vec b) { return _mm512_min_pd(a, b); }
+ALWAYS_INLINE vec maximum(vec a, vec b) { return _mm512_max_pd(a, b); }
+#elif VECTOR_BYTES == 64
+ALWAYS_INLINE vec minimum(vec a, vec b) { return _mm512_min_ps(a, b); }
+ALWAYS_INLINE vec maximum(vec a, vec b) { return _mm512_max_ps(a, b); }
+#elif VECTOR_BYTES == 32 && REAL_IS_DOUBLE
 ALWAYS_INLINE vec minimum(vec a, vec b) { return _mm256_min_pd(a, b); }
-#elif defined(__AVX__) && VECTOR_BYTES == 32
+ALWAYS_INLINE vec maximum(vec a, vec b) { return _mm256_max_pd(a, b); }
+#elif VECTOR_BYTES == 32
 ALWAYS_INLINE vec minimum(vec a, vec b) { return _mm256_min_ps(a, b); }
+ALWAYS_INLINE vec maximum(vec a, vec b) { return _mm256_max_ps(a, b); }
 #else
 ALWAYS_INLINE vec minimum(vec a, vec b) { return if_smaller(a, b, a, b); }
+ALWAYS_INLINE vec maximum(vec a, vec b) { return if_smaller(b, a, a, b); }
 #endif
 ALWAYS_INLINE int exceeds(vec a, vec b, vec c, real limit) {
     vec_mask larger = (vec_mask)(a > limit) & (vec_mask)(b > limit) & (vec_mask)(c > limit);
@@ -125,6 +136,7 @@ ALWAYS_INLINE real least_element(vec a) {
 #else
 ALWAYS_INLINE vec if_smaller(vec a, vec b, vec yes, vec no) { return a < b ? yes : no; }
 ALWAYS_INLINE vec minimum(vec a, vec b) { return a < b ? a : b; }
+ALWAYS_INLINE vec maximum(vec a, vec b) { return a > b ? a : b; }
 ALWAYS_INLINE int exceeds(vec a, vec b, vec c, real limit) { return a > limit && b > limit && c > limit; }
 ALWAYS_INLINE real least_element(vec a) { return a; }
 #endif

@@ -157,37 +157,23 @@ static double weighted_sum(ptrdiff_t n, const real *weight, const real *value) {
     return (part[0] + part[1]) + (part[2] + part[3]);
 }
 
-/* exp(log_prob - top) in place for rows [0, n) of a block, and their sums over the components. */
-ALWAYS_INLINE void exponentiate(ptrdiff_t n_components, ptrdiff_t n, ptrdiff_t stride, real *MIXFAST_RESTRICT log_prob,
-                                const real *top, real *MIXFAST_RESTRICT total) {
-    for (ptrdiff_t r = 0; r < n; r++) total[r] = log_prob[r] = exp_nonpositive(log_prob[r] - top[r]);
-    for (ptrdiff_t k = 1; k < n_components; k++) {
-        real *MIXFAST_RESTRICT row = log_prob + k * stride;
-        for (ptrdiff_t r = 0; r < n; r++) {
-            real e = exp_nonpositive(row[r] - top[r]);
-            row[r] = e;
-            total[r] += e;
-        }
-    }
-}
-
-/* The same, and the sums of term * (log_prob - top), of which the entropy of the responsibilities is made. A term that is
- * nothing adds nothing, though its logarithm may be infinite. */
-ALWAYS_INLINE void exponentiate_and_weigh(ptrdiff_t n_components, ptrdiff_t n, ptrdiff_t stride,
-                                          real *MIXFAST_RESTRICT log_prob, const real *top,
-                                          real *MIXFAST_RESTRICT total, real *MIXFAST_RESTRICT weighed) {
-    const real least = (real)-1000; /* exp of it is 0 in both precisions */
-    for (ptrdiff_t r = 0; r < n; r++) total[r] = weighed[r] = 0;
+/* exp(log_prob - top) in place for a vector of rows, `top` the largest of their log probabilities, and the sums over the
+ * components; where `weighs`, a constant at every call, the sums of term * (log_prob - top) too, of which the entropy of
+ * the responsibilities is made. A term that is nothing adds nothing, though its logarithm may be infinite. */
+ALWAYS_INLINE void exponentiate(int weighs, ptrdiff_t n_components, ptrdiff_t stride, real *log_prob, real *top_out,
+                                real *total_out, real *weighed_out) {
+    const vec least = splat((real)-1000); /* exp of it is 0 in both precisions */
+    vec top = load(log_prob), total = splat(0), weighed = splat(0);
+    for (ptrdiff_t k = 1; k < n_components; k++) top = maximum(load(log_prob + k * stride), top);
     for (ptrdiff_t k = 0; k < n_components; k++) {
-        real *MIXFAST_RESTRICT row = log_prob + k * stride;
-        for (ptrdiff_t r = 0; r < n; r++) {
-            real below = row[r] - top[r];
-            real e = exp_nonpositive(below);
-            row[r] = e;
-            total[r] += e;
-            weighed[r] += e * (below > least ? below : least);
-        }
+        vec below = load(log_prob + k * stride) - top, term = exp_nonpositive(below);
+        store(log_prob + k * stride, term);
+        total += term;
+        if (weighs) weighed += term * maximum(below, least);
     }
+    store(top_out, top);
+    store(total_out, total);
+    if (weighs) store(weighed_out, weighed);
 }
 
 /* The least of n numbers, a multiple of a vector's width; -inf is found beside a NaN as well. */
@@ -218,30 +204,20 @@ static void mend_padding(ptrdiff_t n_components, ptrdiff_t first, ptrdiff_t n, p
         for (ptrdiff_t r = first; r < n; r++) term[k * stride + r] = 0;
 }
 
-/* -sum of r log r over the responsibilities r of a block's rows, times their weights. */
-static double entropy_of(ptrdiff_t n, const real *weight, const real *total, const real *weighed) {
-    double entropy = 0;
-    for (ptrdiff_t r = 0; r < n; r++) /* r log r = e / total * (log e - log total) */
-        entropy += (double)weight[r] * (double)(log_above_one(total[r]) - weighed[r] / total[r]);
-    return entropy;
-}
-
 /* sums_entropy is a constant at every call. */
 ALWAYS_INLINE ptrdiff_t soften(int sums_entropy, ptrdiff_t n_components, ptrdiff_t n_rows, ptrdiff_t stride,
                                const real *weight, real *log_prob, real *log_norm, void *scratch, double *counts,
                                double *evidence) {
-    real *top = scratch, *factor = top + stride;
+    real *factor = scratch, *entropy = factor + stride;
     ptrdiff_t n_impossible = 0;
     for (ptrdiff_t start = 0; start < stride; start += BLOCK) {
         ptrdiff_t n = stride - start < BLOCK ? stride - start : BLOCK;
         real *block = log_prob + start;
         ptrdiff_t n_own = n_rows - start < n ? n_rows - start : n; /* the rest is padding */
-        real total[BLOCK], weighed[BLOCK];
-        largest(n_components, n, stride, block, top);
-        if (sums_entropy)
-            exponentiate_and_weigh(n_components, n, stride, block, top, total, weighed);
-        else
-            exponentiate(n_components, n, stride, block, top, total);
+        vec room[3 * BLOCK / WIDTH];
+        real *top = (real *)room, *total = top + BLOCK, *weighed = total + BLOCK;
+        for (ptrdiff_t r = 0; r < n; r += WIDTH)
+            exponentiate(sums_entropy, n_components, stride, block + r, top + r, total + r, weighed + r);
         if (least_of_all(n, top) == -(real)INFINITY) { /* -inf - -inf is not a number */
             n_impossible += mend_impossible(n_components, n_own, stride, block, top, total);
             if (sums_entropy)
@@ -249,10 +225,12 @@ ALWAYS_INLINE ptrdiff_t soften(int sums_entropy, ptrdiff_t n_components, ptrdiff
         }
         if (n_own < n) mend_padding(n_components, n_own > 0 ? n_own : 0, n, stride, block, total);
         for (ptrdiff_t r = 0; r < n; r++) {
-            log_norm[start + r] = top[r] + log_above_one(total[r]);
-            factor[r] = weight[start + r] / total[r];
+            real log_total = log_above_one(total[r]), share = (real)1 / total[r];
+            log_norm[start + r] = top[r] + log_total;
+            factor[r] = weight[start + r] * share;
+            /* -sum of r log r, r = term / total, log r = log term - log total */
+            if (sums_entropy) entropy[start + r] = log_total - weighed[r] * share;
         }
-        if (sums_entropy && n_own > 0) evidence[1] += entropy_of(n_own, weight + start, total, weighed);
         for (ptrdiff_t k = 0; k < n_components; k++) {
             real *MIXFAST_RESTRICT row = block + k * stride;
             for (ptrdiff_t r = 0; r < n; r++) row[r] *= factor[r];
@@ -260,6 +238,7 @@ ALWAYS_INLINE ptrdiff_t soften(int sums_entropy, ptrdiff_t n_components, ptrdiff
     }
     count(n_components, stride, log_prob, counts);
     evidence[0] += weighted_sum(n_rows, weight, log_norm);
+    if (sums_entropy) evidence[1] += weighted_sum(n_rows, weight, entropy);
     return n_impossible;
 }
 
@@ -374,7 +353,13 @@ static void round_to_real(ptrdiff_t n, const double *in, void *out) {
 static void exp_of(ptrdiff_t n, const void *x_in, void *y_out) {
     const real *x = x_in;
     real *MIXFAST_RESTRICT y = y_out;
-    for (ptrdiff_t i = 0; i < n; i++) y[i] = exp_nonpositive(x[i]);
+    for (ptrdiff_t i = 0; i < n; i += WIDTH) {
+        size_t n_bytes = (size_t)(n - i < WIDTH ? n - i : WIDTH) * sizeof(real);
+        vec own = splat(0);
+        memcpy(&own, x + i, n_bytes);
+        own = exp_nonpositive(own);
+        memcpy(y + i, &own, n_bytes);
+    }
 }
 
 static void log_of(ptrdiff_t n, const void *x_in, void *y_out) {
