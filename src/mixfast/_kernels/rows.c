@@ -147,14 +147,18 @@ static ptrdiff_t share_impossible(ptrdiff_t n_components, ptrdiff_t n_rows, ptrd
     return n_impossible;
 }
 
-/* Four partial sums: one chain of additions would wait for itself. */
+/* Sixteen partial sums: one chain of additions would wait for itself. */
 static double weighted_sum(ptrdiff_t n, const real *weight, const real *value) {
-    double part[4] = {0, 0, 0, 0};
+    double part[16] = {0};
     ptrdiff_t r = 0;
-    for (; r + 4 <= n; r += 4)
-        for (int i = 0; i < 4; i++) part[i] += (double)weight[r + i] * (double)value[r + i];
+    for (; r + 16 <= n; r += 16) {
+        UNROLL(16)
+        for (int i = 0; i < 16; i++) part[i] += (double)weight[r + i] * (double)value[r + i];
+    }
     for (; r < n; r++) part[0] += (double)weight[r] * (double)value[r];
-    return (part[0] + part[1]) + (part[2] + part[3]);
+    for (int half = 8; half > 0; half /= 2)
+        for (int i = 0; i < half; i++) part[i] += part[i + half];
+    return part[0];
 }
 
 /* exp(log_prob - top) in place for a vector of rows, `top` the largest of their log probabilities, and the sums over the

@@ -56,6 +56,9 @@ cdef int precision_factor(Py_ssize_t n, const double *covariance, double *work, 
     With covariance = R' R, U is the inverse of R: what scikit-learn calls precisions_cholesky. `work` holds n doubles.
     """
     cdef Py_ssize_t i, j
+    if n == 1:  # the same bits in a tenth of the time, for the columns of tables
+        out[0] = 1 / sqrt(covariance[0])
+        return 0 if 0 < covariance[0] < INFINITY else 1
     for i in range(n):
         for j in range(n):
             out[i * n + j] = covariance[i * n + j] if j >= i else 0

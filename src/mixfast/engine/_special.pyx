@@ -109,13 +109,13 @@ cpdef double lgamma_rise(double a, double n) noexcept nogil:
             numerator *= a + i
         return log(numerator)
     # Gamma(a + n) / Gamma(a) = Gamma(a + m + n) / Gamma(a + m) * product of (a + i) / (a + i + n)
-    if 0.5 <= n < 1e30:
+    if 0.5 <= n < 1e20 and a > 1e-100:  # the ratio is at least 1e-300
         while a < LARGE:
             numerator *= a
             denominator *= a + n
             a += 1
         if denominator != 1:
-            logs = log(numerator) - log(denominator)
+            logs = log(numerator / denominator)
     else:
         while a < LARGE:
             logs -= log1p(n / a) if n / a < INFINITY else log(n) - log(a)

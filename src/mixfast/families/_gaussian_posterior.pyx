@@ -232,9 +232,9 @@ cdef double shift_of(const family_t *f, Py_ssize_t k, const double *params) noex
 
 
 cdef double matrix_determinant(const family_t *f, Py_ssize_t k, const double *params) noexcept nogil:
-    cdef double nu = nu_of(f, k, params), total = 0
+    cdef double nu = nu_of(f, k, params), total = -log_minus_digamma(0.5 * nu)
     cdef Py_ssize_t j
-    for j in range(f.n_features):  # digamma((nu - j) / 2) - log(nu / 2)
+    for j in range(1, f.n_features):  # digamma((nu - j) / 2) - log(nu / 2)
         total += log((nu - <double> j) / nu) - log_minus_digamma(0.5 * (nu - <double> j))
     return total
 
