@@ -43,7 +43,7 @@ def test_draws_have_mean_and_variance(name):
     ours, n = DISTRIBUTIONS[name], 20_000
     eta = np.full((n, 1), 0.8) if name != "multinomial" else np.tile([0.8, -0.3], (n, 1))
     dispersion = {"student_t": [0.7, 9.0]}.get(name, DISPERSIONS.get(name, []))
-    drawn = ours.draw(np.random.default_rng(0), eta, dispersion)
+    drawn = ours.draw(np.random.RandomState(0), eta, dispersion)
     values = np.eye(3)[drawn] if name == "multinomial" else drawn
     mean, variance = ours.mean(eta, dispersion)[0], ours.variance(eta, dispersion)[0]
     np.testing.assert_array_less(np.abs(values.mean(axis=0) - mean), 5 * np.sqrt(variance / n))
@@ -90,7 +90,7 @@ def test_moments_are_those_of_draws(name):
     if name == "student_t":
         dispersions[:, 1] = 9
     mean, deviation = mixture_moments(ours, shares, etas, dispersions)
-    rng, n, row = np.random.default_rng(2), 40_000, 5
+    rng, n, row = np.random.RandomState(2), 40_000, 5
     component = rng.choice(3, p=shares[row], size=n)
     drawn = np.concatenate(
         [
@@ -113,3 +113,15 @@ def test_predictors_that_overflow_stay_finite():
     assert np.isfinite(DISTRIBUTIONS["poisson"].mean(eta, [])).all()
     assert np.isfinite(DISTRIBUTIONS["poisson"].score(np.array([1.0]), eta, [])).all()
     assert DISTRIBUTIONS["binomial"].score(np.array([[1.0, 0.0]]), -eta, [])[0, 0] == pytest.approx(1)
+
+
+@pytest.mark.parametrize(("name", "width"), [("binomial", 2), ("multinomial", 3)])
+def test_draws_like_others_have_their_trials(name, width):
+    rng = np.random.RandomState(3)
+    y = rng.poisson(4, size=(4000, width)).astype(float)
+    eta = np.tile([0.8, -0.3][: width - 1], (4000, 1))
+    drawn = DISTRIBUTIONS[name].draw_like(rng, y, eta, [])
+    np.testing.assert_array_equal(drawn.sum(axis=1), y.sum(axis=1))
+    share = DISTRIBUTIONS[name].mean(eta, [])[0]
+    first = share if name == "binomial" else share[0]
+    assert drawn[:, 0].sum() / y.sum() == pytest.approx(first, abs=0.02)

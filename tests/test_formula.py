@@ -38,7 +38,7 @@ def test_matrices_of_every_table(form):
     np.testing.assert_array_equal(y, TABLE.y)
     np.testing.assert_allclose(gate["log(hours)"], np.log(TABLE.hours))
     assert learned.has_intercept
-    row_data = learned.row_data(form(TABLE))
+    row_data = learned.row_data(form(TABLE), learned.columns)
     assert list(row_data) == ["exposure", "groups"]
     assert row_data["exposure"].dtype == np.float64
     assert list(row_data["groups"]) == list(TABLE.id)

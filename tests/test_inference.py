@@ -32,7 +32,6 @@ def fitted(parts, found, rows, ridge=0.0):
         dispersions = c.dispersion[:, np.newaxis][:, : len(distribution.dispersions)]
         if distribution is DISTRIBUTIONS["student_t"]:
             dispersions = np.column_stack([c.dispersion, np.full(len(c.dispersion), part.expert.degrees)])
-        n_free = int(part.expert.has_dispersion)
         responses.append(
             Response(
                 distribution,
@@ -43,8 +42,7 @@ def fitted(parts, found, rows, ridge=0.0):
                 c.own,
                 c.fixed,
                 dispersions,
-                n_free,
-                part.common,
+                (part.common,) * part.expert.has_dispersion,
             )
         )
     resp = em.responsibilities(em.joint(parts, found.coefficients, found.theta, rows))
@@ -56,8 +54,8 @@ def in_order_of_the_twin(places, responses):
     """Of the twin's flat parameters, where each is in ours."""
     order = [places.gate.ravel()]
     for place, response in enumerate(responses):
-        own = places.dispersions[place][:1] if response.is_common else places.dispersions[place]
-        order += [places.own[place].ravel(), places.fixed[place].ravel(), own.ravel()]
+        dispersions = places.dispersions[place][:1] if any(response.common) else places.dispersions[place]
+        order += [places.own[place].ravel(), places.fixed[place].ravel(), dispersions.ravel()]
     return np.concatenate(order)
 
 
@@ -177,7 +175,7 @@ def least_squares(weights=None):
         beta[np.newaxis, :, np.newaxis],
         np.empty((0, 1)),
         np.array([[sigma]]),
-        1,
+        (False,),
     )
     return response, Gate(np.ones((40, 1)), np.zeros((1, 1))), np.ones((40, 1)), weights
 

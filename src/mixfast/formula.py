@@ -120,12 +120,12 @@ class Formula:
         values, _ = _terms(self.response.get_model_matrix, _as_pandas(data))
         return values[:, 0] if values.shape[1] == 1 else values
 
-    def row_data(self, data):
-        """What rows have beside their values, by its name."""
+    def row_data(self, data, names):
+        """What rows have beside their values, by its name, some of `columns`."""
         table = Table(data)
         found = {}
-        for name, column in self.columns.items():
-            place = table.place_of(column)
+        for name in names:
+            place = table.place_of(self.columns[name])
             found[name] = table.series[place].to_numpy() if name == "groups" else table.reals(place)
         return found
 
@@ -198,5 +198,5 @@ def learn_formula(formula, data, gate=None, shared=None, columns=None):
         INTERCEPT in both.rhs.column_names,
         dict(columns or {}),
     )
-    learned.row_data(data)  # columns that are not there
+    learned.row_data(data, learned.columns)  # says what columns are not there
     return learned, learned.design(data), learned.responses(data), learned.gate_design(data)

@@ -28,14 +28,17 @@ from mixfast.read_only import frozen
 #: belongs to: derivatives of responsibilities near 0 and 1 have digits enough for five more.
 SINGULAR = 1e-11
 
+#: The square root of an information that is nothing: that of a component whose weight is 0, as logs can hold it.
+NOTHING = 1e-150
+
 
 class Response(NamedTuple):
     """One response and what its experts are.
 
     design (n, p): with a column of 1 where there is an intercept. shared (n, q): columns whose coefficients all
-    components have in common. own (K, p, m), fixed (q, m), dispersions (K, d): the parameters. `n_free` dispersions,
-    the first, were estimated; `is_common` says that all components share them. alpha: the ridge on slopes of `own`, of
-    all columns but the first `n_intercepts`.
+    components have in common. own (K, p, m), fixed (q, m), dispersions (K, d): the parameters. The first dispersions
+    were estimated, as many as there are in `common`, which says of each whether all components share it. alpha: the
+    ridge on slopes of `own`, of all columns but the first `n_intercepts`.
     """
 
     distribution: Distribution
@@ -46,8 +49,7 @@ class Response(NamedTuple):
     own: np.ndarray
     fixed: np.ndarray
     dispersions: np.ndarray
-    n_free: int
-    is_common: bool = False
+    common: tuple = ()
     alpha: float = 0.0
     n_intercepts: int = 1
 
@@ -71,8 +73,8 @@ class Gate(NamedTuple):
 
 
 class Places(NamedTuple):
-    """Where each parameter is: of each response `own` (K, p, m), `fixed` (q, m) and `dispersions` (K, n_free), equal in
-    all components where they are common; `gate` (K - 1, q)."""
+    """Where each parameter is: of each response `own` (K, p, m), `fixed` (q, m) and `dispersions` (K, those that
+    were estimated), equal in all components where they are common; `gate` (K - 1, q)."""
 
     own: list
     fixed: list
@@ -91,19 +93,20 @@ def places_of(responses, gate):
         return np.arange(first, size).reshape(shape)
 
     n_components = len(gate.theta)
-    own, dispersions = [[] for _ in responses], [[] for _ in responses]
+    own = [[] for _ in responses]
+    dispersions = [np.empty((n_components, len(response.common)), dtype=int) for response in responses]
     for k in range(n_components):
         for place, response in enumerate(responses):
             own[place].append(take(*response.own[k].shape))
-            if not response.is_common:
-                dispersions[place].append(take(response.n_free))
+            is_own = ~np.array(response.common, dtype=bool)
+            dispersions[place][k, is_own] = take(is_own.sum())
     fixed = []
     for place, response in enumerate(responses):
         fixed.append(take(*response.fixed.shape))
-        if response.is_common:
-            dispersions[place] = [take(response.n_free)] * n_components
+        is_common = np.array(response.common, dtype=bool)
+        dispersions[place][:, is_common] = take(is_common.sum())
     of_gate = take(n_components - 1, gate.theta.shape[1])
-    return Places([np.stack(each) for each in own], fixed, [np.stack(each) for each in dispersions], of_gate, size)
+    return Places([np.stack(each) for each in own], fixed, dispersions, of_gate, size)
 
 
 def _summed(values, numbers, n_groups):
@@ -119,15 +122,15 @@ def _add_response(response, k, own_places, information, weight):
     """Adds the curvature of a response, should component k have made all rows, weighted; returns the rows' scores and
     where they belong."""
     eta, dispersion = response.predictors(k), response.dispersions[k]
-    kept = eta.shape[1] + response.n_free
-    m = eta.shape[1]
+    m, n_free = eta.shape[1], len(response.common)
+    kept = m + n_free
     score = response.distribution.score(response.y, eta, dispersion)[:, :kept]
     curvature = response.distribution.curvature(response.y, eta, dispersion)[:, :kept, :kept]
     design = np.hstack([response.design, response.shared])
     coefficients, dispersions = own_places
     # each linear predictor has the columns of the design, each dispersion a 1
     columns = [(coefficients[:, place], design) for place in range(m)]
-    columns += [(dispersions[[place]], np.ones((len(eta), 1))) for place in range(response.n_free)]
+    columns += [(dispersions[[place]], np.ones((len(eta), 1))) for place in range(n_free)]
     for a, (rows, left) in enumerate(columns):
         for b, (others, right) in enumerate(columns):
             information[np.ix_(rows, others)] += (left * (weight * curvature[:, a, b])[:, np.newaxis]).T @ right
@@ -190,7 +193,7 @@ def inverse(information):
     are directions in which the log-likelihood is flat, or rises.
     """
     scale = np.sqrt(np.abs(np.diag(information)))
-    scale = np.where(scale > 0, scale, 1.0)
+    scale = np.where(scale > NOTHING, scale, 1.0)
     values, vectors = np.linalg.eigh(information / np.outer(scale, scale))
     is_known = values > SINGULAR * max(values[-1], 1.0)
     known = vectors[:, is_known]
@@ -371,9 +374,9 @@ def infer(responses, gate, resp, weights, terms, gate_terms, numbers=None, robus
     for place, (response, (own, fixed, dispersions)) in enumerate(zip(responses, terms, strict=True)):
         for k in range(n_components):
             name(places.own[place][k], response.own[k], own, k)
-            logs = np.log(response.dispersions[k, : response.n_free])
-            owner = None if response.is_common else k
-            name(places.dispersions[place][k], logs, [f"log({word})" for word in dispersions], owner)
+            for one, word in enumerate(dispersions):
+                owner = None if response.common[one] else k
+                name(places.dispersions[place][k, one], np.log(response.dispersions[k, one]), [f"log({word})"], owner)
         name(places.fixed[place], response.fixed, fixed, None)
     for k in range(1, n_components):
         name(places.gate[k - 1], gate.theta[k], [f"gate: {word}" for word in gate_terms], k)

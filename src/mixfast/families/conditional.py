@@ -11,6 +11,8 @@ from __future__ import annotations
 import numpy as np
 from scipy import special
 
+from mixfast.families.poisson import drawn_counts
+
 #: exp of more overflows.
 LARGEST_PREDICTOR = 700.0
 
@@ -35,6 +37,14 @@ class Distribution:
     def score(self, y, eta, dispersion):
         """Derivatives of log f(y) by eta and by the logs of `dispersion`: (n, m + d)."""
         raise NotImplementedError
+
+    def draw(self, rng, eta, dispersion):
+        """y for each row of eta: (n,); `rng` is a RandomState."""
+        raise NotImplementedError
+
+    def draw_like(self, rng, y, eta, dispersion):
+        """Draws of the shape of y (n, C), as many trials in each row as there."""
+        return self.draw(rng, eta, dispersion)[:, np.newaxis]
 
     def curvature(self, y, eta, dispersion):
         """Minus the second derivatives: (n, m + d, m + d), symmetric."""
@@ -157,7 +167,7 @@ class Poisson(Distribution):
         return np.ceil(np.maximum(special.pdtrik(q, _exp(eta[:, 0])), 0))
 
     def draw(self, rng, eta, dispersion):
-        return rng.poisson(_exp(eta[:, 0])).astype(np.float64)
+        return drawn_counts(_exp(eta[:, 0]), rng)
 
 
 class NegativeBinomial(Distribution):
@@ -190,7 +200,7 @@ class NegativeBinomial(Distribution):
         return np.maximum(nbinom.ppf(q, theta, theta / (theta + _exp(eta[:, 0]))), 0)
 
     def draw(self, rng, eta, dispersion):
-        return rng.poisson(Gamma().draw(rng, eta, dispersion)).astype(np.float64)
+        return drawn_counts(Gamma().draw(rng, eta, dispersion), rng)
 
 
 class Multinomial(Distribution):
@@ -217,7 +227,12 @@ class Multinomial(Distribution):
     def draw(self, rng, eta, dispersion):
         """One trial a row: the numbers of the categories."""
         ends = np.cumsum(self.mean(eta, dispersion), axis=1)
-        return np.sum(rng.random(len(eta))[:, np.newaxis] * ends[:, -1:] >= ends[:, :-1], axis=1)
+        return np.sum(rng.random_sample(len(eta))[:, np.newaxis] * ends[:, -1:] >= ends[:, :-1], axis=1)
+
+    def draw_like(self, rng, y, eta, dispersion):
+        share = self.mean(eta, dispersion)
+        trials = y.sum(axis=1).astype(np.int64)
+        return np.array([rng.multinomial(*one) for one in zip(trials, share, strict=True)], dtype=np.float64)
 
 
 class Binomial(Distribution):
@@ -241,7 +256,12 @@ class Binomial(Distribution):
         return np.where(q <= special.expit(-eta[:, 0]), 0.0, 1.0)
 
     def draw(self, rng, eta, dispersion):
-        return (rng.random(len(eta)) < self.mean(eta, dispersion)).astype(np.float64)
+        return (rng.random_sample(len(eta)) < self.mean(eta, dispersion)).astype(np.float64)
+
+    def draw_like(self, rng, y, eta, dispersion):
+        trials = y.sum(axis=1)
+        successes = rng.binomial(trials.astype(np.int64), self.mean(eta, dispersion)).astype(np.float64)
+        return np.column_stack([successes, trials - successes])
 
 
 #: By the names of experts.

@@ -128,11 +128,11 @@ class Poisson(Family):
                 f"exposure {np.broadcast_to(exposure, len(labels))[row]}: their product is {expected[row, column]}, "
                 "and should be a finite number of at least 0. Set rates_ to such, or pass a smaller exposure."
             )
-        return _counts(expected, rng)
+        return drawn_counts(expected, rng)
 
 
-def _counts(expected, rng):
-    """A draw for each of the expected counts, float64."""
+def drawn_counts(expected, rng):
+    """A draw for each of the expected counts, float64; of large ones normal, rounded."""
     is_large = expected > LARGE_RATE
     counts = rng.poisson(np.where(is_large, 0, expected)).astype(np.float64)
     large = expected[is_large]
