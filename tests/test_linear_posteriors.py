@@ -345,7 +345,7 @@ def test_parameters_are_drawn_from_the_posterior(name):
         np.testing.assert_allclose(draws.sum(axis=2), 1 if name == "multinomial" else N_FEATURES)
 
 
-@pytest.mark.parametrize("name", ["bernoulli", "categorical", "multinomial", "poisson"])
+@pytest.mark.parametrize("name", ["bernoulli", "categorical", "exponential", "multinomial", "poisson"])
 def test_no_draw_is_impossible(name):
     """However small the hyper-parameters are: a row that has it would be."""
     family = CASES[name].compiled

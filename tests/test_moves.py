@@ -94,7 +94,9 @@ def test_what_moves_promise_is_the_bound_of_their_responsibilities(name, monkeyp
     monkeypatch.setattr(moves, "DELETING", n_passes)
     # responsibilities of at most 1e-8 are left out of entropies and of passes over parts
     tolerance = {"rtol": 1e-6, "atol": 1e-5}
-    for move in search._merges(summary, sparse, bound, -np.inf):
+    merges = search._merges(summary, sparse, bound, -np.inf)
+    assert merges
+    for move in merges:
         merged = twin_moves.merge(resp, *sorted(search.names.index(name) for name in move.pair))
         merged = twin_moves.sort(merged, proportions)
         np.testing.assert_allclose(bound + move.gain, elbo(merged, X, twin, proportions), **tolerance)
@@ -102,13 +104,20 @@ def test_what_moves_promise_is_the_bound_of_their_responsibilities(name, monkeyp
         changed = search._deleted(summary, sparse, k)
         deleted = twin_moves.delete(resp, X, twin, proportions, k, n_passes)
         np.testing.assert_allclose(search.problem.bound(changed)[0], elbo(deleted, X, twin, proportions), **tolerance)
+    gather, states = search.problem.gather, []
+    monkeypatch.setattr(search.problem, "gather", lambda em, state: states.append(state) or gather(em, state))
     births = search._births(summary, sparse, bound, -np.inf, 0.5)
     assert len(births) == 4
+    parts = [state for state in states if len(state.numbers) == 2]  # of each component
+    assert len(parts) == 4
     for move in births:
         k = search.names.index(move.name)
         divided, names = move.apply(summary, search.names)
         np.testing.assert_allclose(divided.counts[-2:].sum(), summary.counts[k], atol=1e-5)
         assert len(names) == 5
+        two = resp[:, [k]] * responsibilities(search.problem, parts[k], 2)
+        born = twin_moves.sort(np.hstack([np.delete(resp, k, axis=1), two]), proportions)
+        np.testing.assert_allclose(bound + move.gain, elbo(born, X, twin, proportions), **tolerance)
 
 
 @pytest.mark.parametrize("name", GAUSSIANS)

@@ -197,9 +197,18 @@ def test_rows_of_integer_weight_are_rows_that_move_together():
     assert sampler.sizes.sum() == 9
 
 
-def test_weights_that_are_no_integers_are_refused():
-    with pytest.raises(ValueError, match=r"sample_weight has 0\.5"):
-        sampler_of(EXACT["six-1d-dp"], sample_weight=np.array([1, 1, 0.5, 1, 1, 1]))
+@pytest.mark.parametrize("wrong", [0.5, 0.0, -1.0, np.nan, np.inf])
+def test_weights_that_are_no_integers_are_refused(wrong):
+    with pytest.raises(ValueError, match=f"sample_weight has {wrong}"):
+        sampler_of(EXACT["six-1d-dp"], sample_weight=np.array([1, 1, wrong, 1, 1, 1]))
+
+
+@pytest.mark.parametrize("labels", [np.zeros(5), np.zeros((2, 3)), 0])
+def test_labels_are_one_for_each_row(labels):
+    with pytest.raises(ValueError, match="labels should have one number for each of 6 rows"):
+        sampler_of(EXACT["six-1d-dp"], labels=labels)
+    with pytest.raises(ValueError, match="labels should have one number for each of 6 rows"):
+        sampler_of(EXACT["six-1d-dp"]).labels = labels
 
 
 def test_galaxies_with_an_unknown_concentration():
@@ -349,6 +358,29 @@ def test_priors_equal_the_twins(process, twin):
         np.testing.assert_allclose(process.log_v(n, k), [twin.log_v(n, value) for value in k], rtol=1e-11, atol=1e-9)
     sizes = [3, 1, 2]
     assert process.log_probability(sizes) == pytest.approx(twin.log_probability(sizes))
+
+
+def far(most):
+    """Probabilities of 1 and of so many components, and of none between."""
+    return np.r_[0.5, np.zeros(most - 2), 0.5]
+
+
+@pytest.mark.parametrize("probabilities", [np.ones(5000), far(5000), 0.99 ** np.arange(5000)])
+@pytest.mark.parametrize(("n", "gamma"), [(3, 1.0), (40, 0.3), (500, 2.0), (5000, 1.0)])
+def test_what_is_left_out_of_sums_over_numbers_of_components_is_nothing(probabilities, n, gamma):
+    process = FiniteMixtures(gamma, probabilities)
+    with np.errstate(divide="ignore"):
+        twin = reference.MixtureOfFiniteMixtures(gamma, np.log(process.probabilities))
+    n_clusters = np.array([1, 2, min(n, 300)])
+    # sums of logarithms of thousands of numbers
+    np.testing.assert_allclose(process.log_v(n, n_clusters), [twin.log_v(n, k) for k in n_clusters], rtol=1e-10)
+
+
+def test_sums_over_numbers_of_components_end_where_terms_are_nothing():
+    """However many components the prior allows: each number has a price."""
+    n = 1_000_000
+    assert len(FiniteMixtures(1.0, np.ones(n))._log_terms(n, 20)) == 280
+    assert len(FiniteMixtures(1.0, np.ones(300))._log_terms(1, 1)) == 300
 
 
 @pytest.mark.parametrize(

@@ -119,7 +119,7 @@ class PartitionSampler:
         n_threads=None,
     ):
         self.process = DirichletProcess() if process is None else process
-        n_rows, self._n_features = separated(X)[0].shape
+        self._n_rows, self._n_features = separated(X)[0].shape
         self._encoded = family.encode(X)
         seeds = self._encoded.make_seeds()  # which may have other columns than the rows: one for each category
         self._n_places = (self._encoded.rows if seeds is None else seeds).shape[1]
@@ -127,7 +127,7 @@ class PartitionSampler:
         self._dtype = dtype if dtype in self._encoded.family.dtypes else np.dtype(np.float64)
         rows = Rows(self._encoded.rows, _counted(sample_weight), self._encoded.base)
         shape, rate = self.process.concentration_prior or (0.0, 0.0)
-        labels = np.zeros(n_rows, dtype=np.int64) if labels is None else self._allowed(labels)
+        labels = np.zeros(self._n_rows, dtype=np.int64) if labels is None else self._allowed(labels)
         self._chain = Chain(
             self._bind,
             rows,
@@ -139,7 +139,7 @@ class PartitionSampler:
             labels,
             seed,
             resolve_threads(n_threads),
-            n_scans if n_scans is not None else FEW_SCANS if n_rows < MANY_ROWS else MANY_SCANS,
+            n_scans if n_scans is not None else FEW_SCANS if self._n_rows < MANY_ROWS else MANY_SCANS,
             n_proposals,
             move_singles,
         )
@@ -152,7 +152,9 @@ class PartitionSampler:
 
     def _allowed(self, labels):
         """Labels as numbers from 0 on, of no more clusters than the prior allows."""
-        numbers = np.unique(np.asarray(labels), return_inverse=True)[1].reshape(-1).astype(np.int64, copy=False)
+        if np.shape(labels) != (self._n_rows,):
+            raise ValueError(f"labels should have one number for each of {self._n_rows} rows, got {np.shape(labels)}")
+        numbers = np.unique(labels, return_inverse=True)[1].astype(np.int64, copy=False)
         n_clusters = numbers.max(initial=-1) + 1
         if n_clusters > self.process.most_clusters:
             raise ValueError(
@@ -246,7 +248,7 @@ def _counted(sample_weight):
     if sample_weight is None:
         return None
     weight = np.array(sample_weight, dtype=np.float64)
-    wrong = weight[~((weight > 0) & (weight == np.rint(weight)))]
+    wrong = weight[~((weight > 0) & (weight == np.rint(weight)) & np.isfinite(weight))]
     if len(wrong):
         raise ValueError(
             f"sample_weight has {wrong[0]}: the sampler takes positive integers, which stand for rows that are "

@@ -15,6 +15,7 @@ from mixfast.engine._capsule cimport BoundFamily
 from mixfast.engine._family cimport chunk_t, family_t, stream_t
 from mixfast.engine._pass cimport (
     LANE_EVIDENCE,
+    assign_fn,
     copy_of,
     densities,
     finish_nothing,
@@ -131,11 +132,16 @@ cdef int share_and_draw(const pass_t *p, Py_ssize_t start, const chunk_t *chunk,
     return 0
 
 
-cdef strategy_t labelling_by(const labelling_t *labelling) noexcept nogil:
+cdef strategy_t only(assign_fn assign, const void *data) noexcept nogil:
+    """All that the pass does: it takes up nothing."""
     cdef strategy_t strategy
-    strategy.assign, strategy.assign_data = share_and_draw, labelling
+    strategy.assign, strategy.assign_data = assign, data
     strategy.deliver, strategy.finish, strategy.deliver_data = deliver_nothing, finish_nothing, NULL
     return strategy
+
+
+cdef strategy_t labelling_by(const labelling_t *labelling) noexcept nogil:
+    return only(share_and_draw, labelling)
 
 
 cdef int tabulate(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, workspace_t *space,
@@ -157,10 +163,7 @@ cdef int tabulate(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, works
 
 
 cdef strategy_t tabulating_by(const tabulation_t *tabulation) noexcept nogil:
-    cdef strategy_t strategy
-    strategy.assign, strategy.assign_data = tabulate, tabulation
-    strategy.deliver, strategy.finish, strategy.deliver_data = deliver_nothing, finish_nothing, NULL
-    return strategy
+    return only(tabulate, tabulation)
 
 
 # ---- for Python -----------------------------------------------------------------------------------------------------

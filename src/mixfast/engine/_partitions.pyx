@@ -285,9 +285,10 @@ cdef int ensure_parameters(chain_t *c) noexcept nogil:
     if c.has_parameters:
         return 0
     code = find_parameters(c, c.all, c.labels, NULL, c.n_rows, c.n_clusters, 1 if c.is_near else 2)
+    c.is_near = code == 0  # Ctrl-C leaves parameters of some rows
     if code == 0:
         find_evidence(c.all, c.log_evidence)
-        c.has_parameters = c.has_evidence = c.is_near = True
+        c.has_parameters = c.has_evidence = True
     return code
 
 
@@ -607,6 +608,7 @@ cdef int move_single(chain_t *c, Py_ssize_t place, Py_ssize_t *n_columns) noexce
         c.drawn[row] = 0
         code = find_parameters(c, c.pair, c.drawn, &c.members[place], 1, 1, 2)
         if code == 0:
+            # weights play no role in the table: those that are drawn are not looked at
             draw_clusters(c.pair, 1, 1, source_of(c, SINGLE_PARAMETERS, place), source_of(c, SINGLE_PARAMETERS, place))
             code = tabulate(c, c.pair, 1, c.members + place + 1, c.n_singles - place - 1,
                             c.table + c.columns[k] * c.n_singles + place + 1)

@@ -125,7 +125,7 @@ class BernoulliPosterior(ConjugatePosterior, Bernoulli):
     Parameters
     ----------
     a, b : float or ndarray of shape (n_features,), default 1
-        So many ones and zeros the prior counts for, less one each.
+        The prior's mean is a / (a + b), and counts for a + b rows.
     missing, knows
         As `Bernoulli` has them.
     """
@@ -163,7 +163,8 @@ class CategoricalPosterior(ConjugatePosterior, Categorical):
     n_categories : int or sequence of int
         For all columns, or for each.
     alpha : float or sequence of ndarray of shape (n_categories_j,), default 1
-        Concentrations, one array for each column: so many answers the prior counts for, less one each.
+        Concentrations, one array for each column: the prior's mean is alpha_j divided by its sum, and counts for so
+        many answers as that sum.
     """
 
     Params: type = DirichletParams
@@ -207,7 +208,7 @@ class MultinomialPosterior(ConjugatePosterior, Multinomial):
     Parameters
     ----------
     alpha : float or ndarray of shape (n_features,), default 1
-        Concentrations: so many words the prior counts for, less one each.
+        Concentrations: the prior's mean is alpha divided by its sum, and counts for so many words as that sum.
     """
 
     Params: type = DirichletParams
