@@ -113,7 +113,7 @@ def assert_equals_alone(problems, estimator, seed=3, sample_weight=None, n_threa
 def arrays(result):
     """All numbers of a result by name."""
     names = ["weights", "lower_bound", "n_iter", "status", "criteria", "chosen", "n_components", "n_samples", "seeds"]
-    return {name: getattr(result, name) for name in [*names, *result._bound_models[0].layout.record._fields]}
+    return {name: getattr(result, name) for name in [*names, *result._fields]}
 
 
 def assert_same_results(got, wanted, of=slice(None)):
@@ -126,5 +126,5 @@ def assert_same_results(got, wanted, of=slice(None)):
 def assert_without_parameters(result, i):
     assert result.status[i] & UNUSABLE, str(Status(int(result.status[i])))
     assert np.isnan(result.lower_bound[i])
-    for name in ("weights", *result._bound_models[0].layout.record._fields):
+    for name in ("weights", *result._fields):
         assert np.all(np.isnan(getattr(result, name)[i])), name

@@ -18,6 +18,7 @@ from mixfast import (
     BernoulliMixture,
     CategoricalMixture,
     DirichletMultinomialMixture,
+    DirichletProcessMixture,
     ExponentialMixture,
     GammaMixture,
     GaussianMixture,
@@ -109,6 +110,16 @@ class Entry(NamedTuple):
 def _maker(cls, *args, **fixed):
     def make(**params):
         return cls(*args, **({"n_components": 2, "random_state": 0} | fixed | params))
+
+    return make
+
+
+def _process_maker(component, **fixed):
+    """Of a Dirichlet process mixture whose moves are left out, so that it has as many components as it begins with."""
+
+    def make(n_components=2, **params):
+        options = {"init_components": n_components, "moves": (), "random_state": 0} | fixed | params
+        return DirichletProcessMixture(component, **options)
 
     return make
 

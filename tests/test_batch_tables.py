@@ -50,7 +50,8 @@ def test_each_column_is_fitted_without_its_missing_values(kind):
     assert result.names == NAMES
     assert result.n_samples.tolist() == [80, 79, 50, 0]
     for i in range(3):
-        assert_same_fit(result[i], fit_alone(ESTIMATOR, TABLE[~np.isnan(TABLE[:, i])][:, [i]], 0))
+        known = pd.DataFrame(TABLE[~np.isnan(TABLE[:, i])][:, [i]], columns=[NAMES[i]])
+        assert_same_fit(result[i], fit_alone(ESTIMATOR, known, 0))
     assert result.status[3] == Status.TOO_FEW_ROWS
 
 

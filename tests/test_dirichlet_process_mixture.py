@@ -359,7 +359,7 @@ def test_rows_outside_the_domain(component, X, match):
 
 
 def test_it_has_no_choice_to_make():
-    with pytest.raises(TypeError, match="finds the number of clusters itself"):
+    with pytest.raises(TypeError, match="has a posterior and no likelihood to compare by"):
         select(REALS, DirichletProcessMixture())
 
 

@@ -40,5 +40,10 @@ PARTS = dict.fromkeys(
     ["Bernoulli", "Categorical", "Exponential", "Gamma", "Gaussian", "Poisson", "StudentT"], "mixfast.parts"
 )
 
-#: What makes the object of a file of a kind; None where that is the class that the file names.
-KINDS = {"batch": "BatchResult", "estimator": None}
+#: Module and name of the class that makes the object of a file of a kind; None where that is the class that the file
+#: names.
+KINDS = {
+    "batch": ("mixfast.batches.result", "BatchResult"),
+    "estimator": None,
+    "estimators": ("mixfast.batches.one_by_one", "EstimatorsResult"),
+}

@@ -450,7 +450,10 @@ def load(path, classes=()):
         )
     with _promised(path):
         maker = KINDS[contents.kind]
-        cls = class_of(contents.class_name, contents.classes) if maker is None else public_class(maker)
+        cls = class_of(contents.class_name, contents.classes)
+        if maker is not None:
+            home, name = maker
+            cls = getattr(import_module(home), name)
         if not hasattr(cls, "_from_contents"):  # a part is saved in its mixture alone
             raise unknown_class(contents.class_name)
         return cls._from_contents(contents)

@@ -12,6 +12,7 @@ import numpy as np
 
 from mixfast._threads import resolve_threads
 from mixfast.batches._batch import choose, fit_problems
+from mixfast.batches.one_by_one import fit_one_by_one
 from mixfast.batches.plan import N_FOLDS, grid_of, make_plan, seeds_of
 from mixfast.batches.problems import Problems, part_of, read_problems, some_of, with_status_of_weights
 from mixfast.batches.result import BatchResult, is_usable
@@ -131,6 +132,10 @@ def fit_many(
         check_comparable(estimator)
     problems, template = read_problems(problems, template, sample_weight, row_data)
     seeds = seeds_of(estimator, seeds, random_state, len(problems))
+    names = None if problems.names is None or share_names(problems.names) else problems.names
+    if template._finds_components:
+        with _Bar(len(problems), progress) as report:
+            return fit_one_by_one(problems, template, seeds, n_threads, report)._named(None, names)
     plan = make_plan(problems, template, points, criterion, keep == "all", allow_spurious, n_effective, seeds)
     found = _nothing_found(problems, plan)
     with _Bar(found.status.size, progress) as report:
@@ -140,7 +145,6 @@ def fit_many(
             _hold_out(problems, plan, found, n_threads)
         except KeyboardInterrupt:
             _leave_undone(found, np.flatnonzero(np.any(is_usable(found.status), axis=1)))
-    names = None if problems.names is None or share_names(problems.names) else problems.names
     return _result(problems, plan, found, keep)._named(None, names)
 
 
@@ -158,7 +162,8 @@ def fit_many_columns(data, estimator, **options):
     Returns
     -------
     result : BatchResult
-        `result.names` has the names of the columns, where there are any.
+        `result.names` has the names of the columns, where there are any, and `result[i]` knows its own. Predictions
+        take a table with these columns too.
 
     Examples
     --------
@@ -173,7 +178,7 @@ def fit_many_columns(data, estimator, **options):
     _check_options(options, "fit_many_columns", estimator)
     names, columns = columns_of(data)
     present = [column[~np.isnan(column)] if column.dtype.kind == "f" else column for column in columns]
-    return fit_many(present, estimator, **options)._named(names, None)
+    return fit_many(present, estimator, **options)._named(names, None, are_columns=True)
 
 
 def fit_many_groups(data, estimator, *, by, columns=None, **options):

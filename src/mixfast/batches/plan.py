@@ -74,8 +74,7 @@ def grid_of(estimator, n_components, covariance_type):
     points = [dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())]
     for point in points:
         _changed(template, point)._validate_params()
-    if not isinstance(estimator.init_params, str):
-        raise ValueError("init_params of a batch should name a method: labels or responsibilities belong to one X")
+    template._check_for_batches()
     return template, points
 
 

@@ -23,7 +23,7 @@ from mixfast.families.rounding import rounded_above_zero, rounded_finite
 from mixfast.read_only import frozen
 from mixfast.row_data import check_names, rows_with, separated
 from mixfast.status import Status
-from mixfast.tables import feature_names, same_names
+from mixfast.tables import Table, columns_of, feature_names, is_table, names_of, same_names
 
 #: Attributes that no fit follows from.
 ASSIGNABLE = ("names",)
@@ -73,6 +73,8 @@ class BatchResult:
         What the rows were given beside their values, such as 'exposure'.
     names : list or None
         Names of the problems, where they come from a table.
+    n_clusters : int64 ndarray of shape (n_problems,)
+        Of posteriors: components that hold at least half a row; -1 where there are no parameters.
     feature_names : object ndarray of shape (n_features,) or None
         Names of the columns that are fitted, where all problems have names that are strings: `feature_names_in_` of
         `result[i]`.
@@ -109,11 +111,12 @@ class BatchResult:
     def __setstate__(self, state):  # copies and pickles do not keep that an array is read-only
         vars(self).update((name, frozen(value, copy=False)) for name, value in state.items())
 
-    def _named(self, names, column_names):
-        """The result with names of the problems and of their columns, as have its models."""
-        self.names, self._column_names = names, column_names
+    def _named(self, names, column_names, are_columns=False):
+        """The result with names of the problems and of their columns, as have its models; `are_columns` where each
+        problem is a column, of its own name."""
+        self.names, self._column_names, self._are_columns = names, column_names, are_columns
         for model in self.models or []:
-            model._named(names, column_names)
+            model._named(names, column_names, are_columns)
         return self
 
     @property
@@ -123,10 +126,18 @@ class BatchResult:
     # ---- arrays ----
 
     @property
+    def _estimators(self):
+        """The models that were tried, of columns by their places."""
+        return [model.estimator for model in self._bound_models]
+
+    @property
+    def _n_features(self):
+        return self._bound_models[0].n_features
+
+    @property
     def candidates(self):
         names = self._column_names
-        estimators = [model.estimator for model in self._bound_models]
-        return estimators if names is None else [estimator._by_name(names) for estimator in estimators]
+        return self._estimators if names is None else [own._by_name(names) for own in self._estimators]
 
     @property
     def n_components(self):
@@ -143,10 +154,29 @@ class BatchResult:
     def has_parameters(self):
         return frozen(~np.isnan(self._mixing[:, 0]), copy=False)
 
+    @property
+    def n_clusters(self):
+        """int64 (n_problems,), components that have rows, of posteriors; -1 where there are no parameters."""
+        if not hasattr(self._estimators[0], "_n_clusters_of"):
+            raise AttributeError(f"components of {type(self._estimators[0]).__name__} are all there: see n_components")
+        return frozen(np.where(self.has_parameters, self._count_clusters(), -1), copy=False)
+
+    def _count_clusters(self):
+        return self._estimators[0]._n_clusters_of(self._mixing)
+
+    @property
+    def _fields(self):
+        """Names of the parameters that are arrays over problems."""
+        return self._bound_models[0].layout.record._fields
+
     def __getattr__(self, name):
-        if name.startswith("_") or name not in self._bound_models[0].layout.record._fields:
+        if name.startswith("_") or name not in self._fields:
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-        field = self._bound_models[0].layout.record._fields.index(name)
+        return self._padded(name)
+
+    def _padded(self, name):
+        """A parameter of all problems."""
+        field = self._fields.index(name)
         shapes = [model.layout.shapes[field] for model in self._bound_models]
         if len({shape[1:] for shape in shapes}) > 1:
             raise AttributeError(f"{name} has another shape for each covariance_type: take result[i].{name}_")
@@ -158,7 +188,7 @@ class BatchResult:
         return frozen(padded, copy=False)
 
     def __dir__(self):
-        return sorted([*super().__dir__(), *self._bound_models[0].layout.record._fields])
+        return sorted([*super().__dir__(), *self._fields])
 
     def _rounded_weights(self, mixing):
         """The weights of components from the numbers of their proportions, in the precision of the data."""
@@ -209,15 +239,19 @@ class BatchResult:
 
     def __getitem__(self, i):
         """The fitted estimator of problem i; nothing is fitted again. ValueError where it has no parameters."""
-        return self._estimator(i, self._column_names)
-
-    def _estimator(self, i, column_names):
         if not isinstance(i, Integral) or isinstance(i, bool):
             raise TypeError(f"a problem is an integer, got {i!r}")
         if not -len(self) <= i < len(self):
             raise IndexError(f"problem {i} of {len(self)}")
-        if np.isnan(self._mixing[i, 0]):
+        if not self.has_parameters[i]:
             raise ValueError(f"problem {i} has no parameters: its status is {Status(int(self.status[i]))}")
+        return self._estimator(i, self._columns_of(i))
+
+    def _columns_of(self, i):
+        """Names of the columns of problem i, or None."""
+        return [self.names[i]] if self._are_columns and self.names is not None else self._column_names
+
+    def _estimator(self, i, column_names):
         model = self._bound_models[self.chosen[i]]
         estimator = unfitted_copy(model.estimator if column_names is None else model.estimator._by_name(column_names))
         estimator.random_state = int(self.seeds[i])
@@ -245,7 +279,7 @@ class BatchResult:
     def __repr__(self):
         counts = {flag: int(np.sum(self.status & flag != 0)) for flag in Status if flag}
         said = ", ".join(f"{count:,} {flag.name}" for flag, count in counts.items() if count)
-        n_models = len(self._bound_models)
+        n_models = len(self._estimators)
         models = self.candidates[0] if n_models == 1 else f"the best of {n_models} models"
         return f"<BatchResult: {len(self):,} problems, {models}; {said or 'no iterations'}>"
 
@@ -266,6 +300,8 @@ class BatchResult:
         for name in ("n_components", "covariance_type"):
             if name in tried[0]:
                 columns[name] = np.array([params[name] for params in tried])[self.chosen]
+        if hasattr(self, "n_clusters"):
+            columns["n_clusters"] = self.n_clusters
         columns["n_iter"], columns["lower_bound"] = self.n_iter, self.lower_bound
         if len(tried) > 1 or not np.all(np.isnan(self.criteria)):
             columns[self.criterion] = self.criteria[np.arange(len(self)), self.chosen]
@@ -312,22 +348,29 @@ class BatchResult:
         result = self._fits() | {
             "seeds": self.seeds,
             "n_samples": self.n_samples,
-            "n_features": self._bound_models[0].n_features,
+            "n_features": self._n_features,
             "dtype": self.dtype.name,
             "criterion": self.criterion,
             "n_models": 0 if self.models is None else len(self.models),
-            "feature_names": self.feature_names,
             "row_data": list(self.row_data),
         }
-        if self.feature_names is None and self._column_names is not None:
-            result["column_names"] = self._column_names
-        sections = {"result": result} | _sections_of_names(self.names)
+        sections = {"result": result | self._names_of_columns()} | self._sections_of_names()
         for i, model in enumerate(self._bound_models):
             sections[f"candidate{i}"] = model.estimator.get_params(deep=False)
         for i, model in enumerate(self.models or []):
             # the places of all candidates, as in the result
             sections[f"model{i}"] = model._fits() | {"criteria": self.criteria, "chosen": np.full_like(self.chosen, i)}
         return persistence.Contents("batch", type(self.candidates[0]).__name__, sections)
+
+    def _names_of_columns(self):
+        """What the section of the result has of them."""
+        names = {"feature_names": self.feature_names, "are_columns": self._are_columns}
+        if self.feature_names is None and self._column_names is not None:
+            names["column_names"] = self._column_names
+        return names
+
+    def _sections_of_names(self):
+        return _sections_of_names(self.names)
 
     @classmethod
     def _from_contents(cls, contents):
@@ -374,13 +417,20 @@ class BatchResult:
         found = cls(bound_models, dtype, *(result[name] for name in FITTED), *common, models=models)
         for own in [found, *(models or [])]:
             own._check_domains()
+        return found._with_names_of(result, names)
+
+    def _with_names_of(self, result, names):
+        """With the names that the sections of a file have."""
         names, column_names = _names_of_section(names), result.get("feature_names")  # older files have none
         column_names = result.get("column_names") if column_names is None else list(column_names)
-        if names is not None and len(names) != n_problems:
-            raise ValueError(f"there are {len(names)} names for {n_problems} problems")
-        if column_names is not None and len(column_names) != result["n_features"]:
-            raise ValueError(f"names of columns are {column_names!r} for {result['n_features']} columns")
-        return found._named(names, column_names)
+        if names is not None and len(names) != len(self):
+            raise ValueError(f"there are {len(names)} names for {len(self)} problems")
+        if column_names is not None and len(column_names) != self._n_features:
+            raise ValueError(f"names of columns are {column_names!r} for {self._n_features} columns")
+        are_columns = result.get("are_columns", False)
+        if type(are_columns) is not bool or (are_columns and self._n_features != 1):
+            raise ValueError(f"are_columns is {are_columns!r} for {self._n_features} columns")
+        return self._named(names, column_names, are_columns)
 
     def _fits(self):
         """The arrays that differ between models, by the names of the constructor."""
@@ -395,7 +445,9 @@ class BatchResult:
         Parameters
         ----------
         problems : as in `fit_many`
-            As many as were fitted; rows may be others. Those of problems without parameters are not looked at.
+            As many as were fitted; rows may be others. Those of problems without parameters are not looked at. For a
+            result of `fit_many_columns` also a table or an array with its columns: where values are missing, the
+            predictions are those of problems without parameters.
         n_threads : int or None, default=None
         **row_data : array-like
             As in `fit_many`.
@@ -416,8 +468,9 @@ class BatchResult:
             For values that are not finite or outside the family's domain, with their problem, and for tables with other
             columns than those that were fitted.
         """
-        problems = self._check_problems(problems, "predict", row_data)
-        return np.split(self._flat(problems, n_threads, "labels", np.int64(-1), 1), problems.offsets[1:-1])
+        problems, gaps = self._check_problems(problems, "predict", row_data)
+        flat = self._flat(problems, n_threads, "labels", np.int64(-1), 1)
+        return gaps.filled(np.split(flat, problems.offsets[1:-1]), -1)
 
     def predict_proba(self, problems, n_threads=None, **row_data):
         """The probability of each component given each row of each problem, the responsibilities.
@@ -436,11 +489,12 @@ class BatchResult:
         -------------
         As in `predict`.
         """
-        problems = self._check_problems(problems, "predict_proba", row_data)
+        problems, gaps = self._check_problems(problems, "predict_proba", row_data)
         widths = self.n_components
         flat = self._flat(problems, n_threads, "resp", problems.X.dtype.type(np.nan), widths)
-        ends = np.cumsum(np.diff(problems.offsets) * widths)
-        return [own.reshape(-1, k) for own, k in zip(np.split(flat, ends[:-1]), widths.tolist(), strict=True)]
+        sizes = np.diff(problems.offsets)
+        parts = zip(np.split(flat, np.cumsum(sizes * widths)[:-1]), sizes, widths, strict=True)
+        return gaps.filled([own.reshape(size, width) for own, size, width in parts], np.nan)
 
     def score_samples(self, problems, n_threads=None, **row_data):
         """The log density of each row of each problem, in nats.
@@ -459,22 +513,39 @@ class BatchResult:
         -------------
         As in `predict`.
         """
-        problems = self._check_problems(problems, "score_samples", row_data)
-        return np.split(self._log_densities(problems, n_threads), problems.offsets[1:-1])
+        problems, gaps = self._check_problems(problems, "score_samples", row_data)
+        return gaps.filled(np.split(self._log_densities(problems, n_threads), problems.offsets[1:-1]), np.nan)
 
     def _check_problems(self, problems, method, row_data):
-        estimator, n_features = self._bound_models[0].estimator, self._bound_models[0].n_features
-        check_names(f"{type(self).__name__}.{method}", estimator, row_data)
+        """(the problems, where they have no rows for values that are missing)"""
+        n_features, gaps = self._n_features, NO_GAPS
+        check_names(f"BatchResult.{method}", self._estimators[0], row_data)
+        if self._are_columns and (is_table(problems) or getattr(problems, "ndim", 0) == 2):
+            problems, gaps = self._split_columns(problems)
         problems = gather_problems(problems, None, row_data, self._reads)
         if len(problems) != len(self):
             raise ValueError(f"there are {len(problems)} problems, and {len(self)} were fitted")
         if problems.X.shape[1] != n_features:
             raise ValueError(f"problems have {problems.X.shape[1]} columns, those that were fitted {n_features}")
-        return replace(problems, X=problems.X.astype(np.result_type(problems.X.dtype, self.dtype), copy=False))
+        X = problems.X.astype(np.result_type(problems.X.dtype, self.dtype), copy=False)
+        return replace(problems, X=X), gaps
+
+    def _split_columns(self, data):
+        """(rows of each column that was fitted, by its name where there are names, the gaps between them)"""
+        if self.names is None or not is_table(data) or same_names(names_of(data), self.names):
+            _, columns = columns_of(data)
+        else:
+            table = Table(data)
+            try:
+                columns = [table.reals(table.place_of(name)) for name in self.names]
+            except ValueError as error:
+                raise ValueError(f"problems should have the columns {self.names}, which were fitted: {error}") from None
+        gaps = Gaps([np.isnan(own) if own.dtype.kind == "f" else np.zeros(len(own), dtype=bool) for own in columns])
+        return [own[~is_missing] for own, is_missing in zip(columns, gaps.are_missing, strict=True)], gaps
 
     def _reads(self, names):
         """Which columns of a table are looked at, a mask; ValueError where they are not those that were fitted."""
-        estimator, fitted = self._bound_models[0].estimator, self._column_names
+        estimator, fitted = self._estimators[0], self._column_names
         compares = estimator._looks_up_names or (feature_names(names) is not None and self.feature_names is not None)
         if fitted is not None and compares and not same_names(names, fitted):
             raise ValueError(f"problems have the columns {names}, those that were fitted {fitted}")
@@ -489,7 +560,7 @@ class BatchResult:
         rows are not looked at."""
         usable = self.has_parameters
         fitted = only_of(problems, usable)
-        wrong = not_finite(fitted, self._bound_models[0].estimator._allows_nan(fitted.X.shape[1]))
+        wrong = not_finite(fitted, self._estimators[0]._allows_nan(fitted.X.shape[1]))
         if np.any(wrong):
             raise ValueError(f"problem {int(np.argmax(wrong))} holds values that are not finite")
         values = np.full(np.sum(np.diff(fitted.offsets) * widths), blank)
@@ -504,7 +575,7 @@ class BatchResult:
 
     def _prepared(self, problems):
         """The problems with rows as the family wants them; an error names the problem and counts its rows."""
-        estimator = unfitted_copy(self._bound_models[0].estimator)
+        estimator = unfitted_copy(self._estimators[0])
         estimator._learn_row_data(self.row_data)
         try:
             return with_prepared_rows(problems, estimator, reset=False)
@@ -515,7 +586,7 @@ class BatchResult:
 
     def _evaluate(self, problems, n_threads, name, values, widths):
         """Fill the values, of which each row of problem i has widths[i]."""
-        alone = self._bound_models[0].needs_estimator(problems) | (name in self._bound_models[0].predicted_alone())
+        alone = self._predicted_alone(problems, name)
         n_values = np.diff(problems.offsets) * widths
         ends = np.cumsum(n_values)
         for i in np.flatnonzero(alone & (n_values > 0)):
@@ -529,6 +600,11 @@ class BatchResult:
             own = values[compiled]
             self._evaluate_compiled(only_of(problems, ~alone), n_threads, name, own)
             values[compiled] = own
+
+    def _predicted_alone(self, problems, name):
+        """Which problems estimators compute, one by one."""
+        model = self._bound_models[0]
+        return model.needs_estimator(problems) | (name in model.predicted_alone())
 
     def _evaluate_compiled(self, problems, n_threads, name, values):
         # as an estimator has them: rounded to the precision of the data
@@ -562,6 +638,35 @@ class BatchResult:
             values[...] = rounded_finite(computed, values.dtype)
         if n_impossible:
             BaseMixture._warn_of_impossible_rows()
+
+
+class Gaps:
+    """Where values of columns are missing, whose rows are left out.
+
+    Parameters
+    ----------
+    are_missing : list of bool ndarray (n_samples,), one for each column, or None where no row is left out
+    """
+
+    def __init__(self, are_missing):
+        self.are_missing = are_missing
+
+    def filled(self, values, blank):
+        """Arrays with a first axis of the rows that are there as such of all rows."""
+        if self.are_missing is None:
+            return values
+        return [self._fill(own, is_missing, blank) for own, is_missing in zip(values, self.are_missing, strict=True)]
+
+    @staticmethod
+    def _fill(values, is_missing, blank):
+        if not np.any(is_missing):
+            return values
+        full = np.full((len(is_missing), *values.shape[1:]), blank, dtype=values.dtype)
+        full[~is_missing] = values
+        return full
+
+
+NO_GAPS = Gaps(None)
 
 
 def _sections_of_names(names):

@@ -63,8 +63,8 @@ class BaseMixture(DensityEstimator):
     #: Whether `score_samples` is what a pass of the family over the rows finds.
     _scores_by_its_family: bool = True
 
-    #: Whether a fit is more than a search of compiled starts, so that batches leave it to the estimator.
-    _fits_alone: bool = False
+    #: Whether a fit finds how many components there are.
+    _finds_components: bool = False
 
     #: Parameters of the constructor that say what the fitted parameters are; a warm start needs them as they were.
     _structural: tuple[str, ...] = ()
@@ -113,6 +113,9 @@ class BaseMixture(DensityEstimator):
         strings = None if names is None else feature_names(names)
         if strings is not None:
             self.feature_names_in_ = strings
+
+    def _check_for_batches(self):
+        """Raises ValueError where the parameters are those of a fit to one X."""
 
     def _may_meet_unseen(self):
         """Whether values that no fit has seen are missing: rows are then encoded one problem at a time."""

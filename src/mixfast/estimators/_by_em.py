@@ -92,6 +92,9 @@ class MixtureByEM(BaseMixture):
     #: What the class says in the place of `WARNINGS`, by flag.
     _warnings: dict = {}
 
+    #: Whether a fit is more than a search of compiled starts, so that batches leave it to the estimator.
+    _fits_alone: bool = False
+
     #: For subclasses whose constructor has no such parameter.
     accelerate = None
     canonical_order = False
@@ -348,6 +351,10 @@ class MixtureByEM(BaseMixture):
             self._warn_of_impossible_rows()
 
     # ---- checks ----
+
+    def _check_for_batches(self):
+        if not isinstance(self.init_params, str):
+            raise ValueError("init_params of a batch should name a method: labels or responsibilities belong to one X")
 
     def _check_number_of_rows(self, n_samples, which=""):
         if n_samples < self.n_components:

@@ -7,6 +7,7 @@ import math
 
 import numpy as np
 
+from mixfast.estimators._base import BaseMixture
 from mixfast.estimators._by_em import MixtureByEM
 from mixfast.estimators._density import DensityEstimator, of_rows
 from mixfast.estimators._statistics import FromStatistics
@@ -19,7 +20,7 @@ CRITERIA = ("bic", "aic", "icl", "laplace", "heldout")
 
 def check_mixture(estimator):
     """Raises TypeError where the estimator is no mixture that several rows, or sets of rows, can be fitted by."""
-    if isinstance(estimator, MixtureByEM):
+    if isinstance(estimator, BaseMixture):
         return
     if isinstance(estimator, DensityEstimator):
         raise TypeError(
@@ -34,8 +35,8 @@ def check_comparable(estimator):
     check_mixture(estimator)
     if not isinstance(estimator, LikelihoodMixture):
         raise TypeError(
-            f"estimator={estimator!r} has a posterior and no likelihood to compare by: it leaves components empty that "
-            "the rows do not need, so call its own method fit with as many as there may be"
+            f"estimator={estimator!r} has a posterior and no likelihood to compare by: it leaves out or empty the "
+            "components that the rows do not need, so call its own method fit, with as many as there may be"
         )
 
 

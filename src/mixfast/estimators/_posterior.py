@@ -11,6 +11,7 @@ from mixfast.engine._predictions import evaluate_components
 from mixfast.estimators._base import BaseMixture
 from mixfast.estimators._density import of_rows
 from mixfast.families.rounding import rounded_finite
+from mixfast.moves import PRESENT
 from mixfast.row_data import rows_with
 
 #: Rows that predictive densities are computed of at a time: some families want dense ones.
@@ -28,6 +29,11 @@ class PosteriorMixture(BaseMixture):
     """Base of the estimators whose components and weights have posteriors."""
 
     _scores_by_its_family = False
+
+    @staticmethod
+    def _n_clusters_of(counts):
+        """Components that are there, from expected numbers of rows with the axis of components last."""
+        return np.sum(counts >= PRESENT, axis=-1)
 
     @abstractmethod
     def _predictive(self):

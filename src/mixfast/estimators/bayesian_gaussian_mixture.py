@@ -427,7 +427,7 @@ class BayesianGaussianMixture(PosteriorMixture, EllipticalMixture):
         return vars(self).get("weight_concentration_prior_", self._concentration())
 
     def _publish_mixing(self, mixing, dtype):
-        n_clusters = int(np.sum(mixing >= PRESENT))
+        n_clusters = int(self._n_clusters_of(mixing))
         mixing = self._rounded_mixing(mixing, dtype)  # all of what is published belongs together
         numbers = self._weight_prior().numbers(mixing, self._prior_of_weights())
         self.weight_concentration_ = numbers.astype(dtype)
@@ -467,7 +467,7 @@ class BayesianGaussianMixture(PosteriorMixture, EllipticalMixture):
         if name not in ("weights_", "n_clusters_") or "weight_concentration_" not in vars(self):
             return super()._follow(name)
         if name == "n_clusters_":
-            return int(np.sum(self._mixing() >= PRESENT))
+            return int(self._n_clusters_of(self._mixing()))
         return self._weights_of(self._mixing()).astype(np.asarray(self.weight_concentration_).dtype)
 
     def __setattr__(self, name, value):

@@ -33,7 +33,7 @@ from mixfast.estimators._sampled import (
 from mixfast.estimators._weight_priors import StickBreaking
 from mixfast.families.domains import NOT_NEGATIVE, POSITIVE, check_domain
 from mixfast.families.posteriors import POSTERIORS
-from mixfast.moves import MOVES, PRESENT, Problem, Search, State, n_blocks_for
+from mixfast.moves import MOVES, Problem, Search, State, n_blocks_for
 from mixfast.partitions import coclustering, n_clusters_posterior, r_hat
 from mixfast.proportions._sticks import LearnedSticks, Sticks
 from mixfast.read_only import frozen
@@ -232,7 +232,7 @@ class DirichletProcessMixture(PosteriorMixture):
 
     _structural: tuple[str, ...] = ("component",)
 
-    _fits_alone = True
+    _finds_components = True
 
     def __init__(
         self,
@@ -356,6 +356,19 @@ class DirichletProcessMixture(PosteriorMixture):
     def _family(self):
         return self._component().posterior(self.prior_, self._reader())
 
+    def _check_for_batches(self):
+        self._check_options()
+        if self.algorithm == "sampler":
+            raise ValueError(
+                "algorithm='sampler' has no batch, since its draws are those of one X: set algorithm='variational', or "
+                "call fit for each X"
+            )
+
+    @property
+    def _least_rows(self):
+        """That a fit needs."""
+        return self.init_components
+
     # ---- rows, which a mixture of such components reads ----
 
     def _reader(self):
@@ -385,7 +398,8 @@ class DirichletProcessMixture(PosteriorMixture):
         return X
 
     def _prepare_rows(self, X):
-        return self._reader()._prepare_rows(X)
+        """Of an estimator without a fit, rows as one that is fitted to them reads them."""
+        return self._component().reader(type(self).__name__)._validate_rows(X)
 
     def _allows_nan(self, n_features):
         return self._reader()._allows_nan(n_features)
@@ -577,8 +591,7 @@ class DirichletProcessMixture(PosteriorMixture):
         else:
             self.concentration_posterior_, self.concentration_ = None, float(self.concentration)
         self._publish_record(family.params_layout(n_components, n_features).view(packed.copy()))
-        self.lower_bounds_ = [float(bound) for bound in search.bounds]
-        self.lower_bound_ = self.lower_bounds_[-1]
+        self.lower_bound_, *self.lower_bounds_ = np.array([search.bound, *search.bounds])
         self.n_iter_, self.converged_, self.n_moves_ = search.n_iter, bool(search.converged), dict(search.n_moves)
         status = int(search.status & ~Status.EMPTIED_COMPONENT & ~Status.LOWER_BOUND_FELL)
         self.status_ = Status(status | (Status.CONVERGED if self.converged_ else Status.MAX_ITER))
@@ -669,7 +682,11 @@ class DirichletProcessMixture(PosteriorMixture):
     @property
     def n_clusters_(self):
         check_is_fitted(self)
-        return int(np.count_nonzero(np.asarray(self.counts_) >= PRESENT))
+        return int(self._n_clusters_of(np.asarray(self.counts_)))
+
+    def _arrays(self):
+        """Fitted arrays of the components by name."""
+        return {name: vars(self)[f"{name}_"] for name in ("counts", *PUBLISHED) if f"{name}_" in vars(self)}
 
     def _is_sampled(self):
         """Whether the model is a point partition of draws."""
@@ -783,7 +800,7 @@ SAMPLED = (
 )
 
 #: The fields of records that are attributes; the others are those of the prior.
-PUBLISHED = {
+PUBLISHED = (
     "means",
     "covariances",
     "precisions_cholesky",
@@ -794,7 +811,7 @@ PUBLISHED = {
     "concentrations",
     "shapes",
     "rates",
-}
+)
 
 
 def of_prior(family):

@@ -1,0 +1,161 @@
+"""Batches of estimators that find how many components there are: each problem's fit is kept as its estimator."""
+
+from __future__ import annotations
+
+import copy
+import warnings
+
+import numpy as np
+
+from mixfast import persistence
+from mixfast.batches.result import BatchResult
+from mixfast.estimators._base import BaseMixture
+from mixfast.estimators._parameters import unfitted_copy
+from mixfast.read_only import frozen
+from mixfast.row_data import separated
+from mixfast.status import Status
+
+
+def fit_one_by_one(problems, template, seeds, n_threads, report):
+    """`EstimatorsResult` of the fits to problems that have been read; after Ctrl-C of those that were done."""
+    fitted, status, n_bad = [None] * len(problems), problems.status.copy(), 0
+    try:
+        for i in range(len(problems)):
+            if status[i] == Status.INTERRUPTED:
+                fitted[i], status[i] = _fit(template, problems, i, seeds[i], n_threads)
+            n_bad += fitted[i] is None
+            if report is not None:
+                report(i + 1, n_bad)
+    except KeyboardInterrupt:
+        pass
+    dtype, n_features = problems.X.dtype, problems.X.shape[1]
+    row_data = tuple(problems.row_data)
+    return EstimatorsResult(template, n_features, dtype, fitted, status, seeds, problems.n_samples, row_data)
+
+
+def _fit(template, problems, i, seed, n_threads):
+    """(the fitted estimator or None, its status)"""
+    rows, data = separated(problems.rows_of(i))
+    if rows.shape[0] < max(1, template._least_rows):
+        return None, Status.TOO_FEW_ROWS
+    estimator = unfitted_copy(template)
+    estimator.random_state, estimator.n_threads, estimator.verbose = int(seed), n_threads, 0
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            estimator.fit(rows, sample_weight=problems.weights_of(i), **data)
+    except ValueError:
+        return None, Status.NOT_FINITE
+    estimator.n_threads, estimator.verbose = template.n_threads, template.verbose
+    return estimator, estimator.status_
+
+
+class EstimatorsResult(BatchResult):
+    """A `BatchResult` of fitted estimators, whose numbers of components are their own.
+
+    Parameters
+    ----------
+    template : estimator
+    n_features : int
+    dtype : float32 or float64
+        Of the rows.
+    fitted : list of estimator or None
+    status : int32 (n_problems,)
+    seeds : uint64 (n_problems,)
+    n_samples : int64 (n_problems,)
+    row_data : tuple of str
+    """
+
+    def __init__(self, template, n_features, dtype, fitted, status, seeds, n_samples, row_data=()):
+        self._template, self._n_columns, self._fitted, self.dtype = template, n_features, fitted, np.dtype(dtype)
+        self.status, self.seeds, self.n_samples, self.row_data = status.astype(np.int32), seeds, n_samples, row_data
+        self.n_iter = np.array([0 if own is None else own.n_iter_ for own in fitted], dtype=np.int32)
+        self.lower_bound = np.array([np.nan if own is None else own.lower_bound_ for own in fitted])
+        self.chosen, self.criterion, self.models = np.zeros(len(fitted), dtype=np.int32), "bic", None
+        self.criteria = np.full((len(fitted), 1), np.nan)
+        self.weights = self._pad([(i, own.weights_) for i, own in self._usable])
+        self._named(None, None)
+
+    @property
+    def _estimators(self):
+        return [self._template]
+
+    @property
+    def _n_features(self):
+        return self._n_columns
+
+    @property
+    def _usable(self):
+        return [(i, own) for i, own in enumerate(self._fitted) if own is not None]
+
+    @property
+    def n_components(self):
+        return frozen(np.array([0 if own is None else len(own.weights_) for own in self._fitted]), copy=False)
+
+    @property
+    def has_parameters(self):
+        return frozen(np.array([own is not None for own in self._fitted]), copy=False)
+
+    def _count_clusters(self):
+        return np.array([0 if own is None else own.n_clusters_ for own in self._fitted])
+
+    @property
+    def _fields(self):
+        return tuple(self._usable[0][1]._arrays()) if self._usable else ()
+
+    def _padded(self, name):
+        return self._pad([(i, own._arrays()[name]) for i, own in self._usable])
+
+    def _pad(self, arrays):
+        """Of some problems, by their numbers."""
+        largest = np.max([array.shape for _, array in arrays], axis=0).tolist() if arrays else [1]
+        padded = np.full((len(self._fitted), *largest), np.nan)
+        for i, array in arrays:
+            padded[(i, *map(slice, array.shape))] = array
+        return frozen(padded, copy=False)
+
+    def _fields_by_component(self):
+        return [name for name in self._fields if getattr(self, name).ndim <= 3]
+
+    def _estimator(self, i, column_names):
+        own = copy.copy(self._fitted[i])
+        own._learn_columns(self._n_columns, column_names)
+        return own
+
+    def _predicted_alone(self, problems, name):
+        return np.ones(len(problems), dtype=bool)
+
+    # ---- files ----
+
+    def _contents(self):
+        """What a file of it holds."""
+        result = {
+            "fitted": self._fitted,
+            "status": self.status,
+            "seeds": self.seeds,
+            "n_samples": self.n_samples,
+            "n_features": self._n_columns,
+            "dtype": self.dtype.name,
+            "row_data": list(self.row_data),
+        }
+        sections = {"result": result | self._names_of_columns(), "candidate0": self._template.get_params(deep=False)}
+        return persistence.Contents("estimators", type(self._template).__name__, sections | self._sections_of_names())
+
+    @classmethod
+    def _from_contents(cls, contents):
+        result, names = contents.sections["result"], contents.sections.get("names")
+        model_class = persistence.class_of(contents.class_name, contents.classes)
+        template = model_class._from_sections(contents.sections["candidate0"], {})
+        fitted, n_problems = result["fitted"], len(result["status"])
+        if type(fitted) is not list or not all(own is None or type(own) is model_class for own in fitted):
+            raise ValueError(f"fits should be a list of {contents.class_name}")
+        for name, dtype in (("status", np.int32), ("seeds", np.uint64), ("n_samples", np.int64)):
+            if result[name].dtype != dtype or result[name].shape != (n_problems,) or len(fitted) != n_problems:
+                raise ValueError(f"{name} should be {np.dtype(dtype)} for {len(fitted)} problems")
+        if result["dtype"] not in ("float32", "float64") or not isinstance(template, BaseMixture):
+            raise ValueError(f"its dtype is {result['dtype']!r}, its class {contents.class_name}")
+        arrays = (result[name] for name in ("status", "seeds", "n_samples"))
+        found = cls(template, result["n_features"], result["dtype"], fitted, *arrays, tuple(result["row_data"]))
+        if any(own.n_features_in_ != found._n_features for _, own in found._usable):
+            raise ValueError(f"there are fits of other numbers of columns than {found._n_features}")
+        return found._with_names_of(result, names)
