@@ -385,7 +385,7 @@ def changed_header(tmp_path, change):
     ("change", "match"),
     [
         (lambda header: header.update(version=2, mixfast="9.9"), "version 2 of the format.*reads up to 1.*mixfast 9.9"),
-        (lambda header: header.update(kind="forest"), r"holds the kind 'forest'.*knows \['batch', 'estimator', 'estimators'\]"),
+        (lambda header: header.update(kind="forest"), r"kind 'forest'.*knows \['batch', 'estimator', 'estimators'\]"),
         (lambda header: header["sections"].pop("params"), "has sections params and attributes"),
         (lambda header: header["sections"]["params"].update(n_trees=3), r"has no \['n_trees'\] in GaussianMixture"),
         (lambda header: header["sections"]["attributes"].update(fit=3), r"has no \['fit'\] in GaussianMixture"),
