@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from mixfast.estimators.gamma_mixture import GammaMixture as GammaMixture
     from mixfast.estimators.gaussian_mixture import GaussianMixture as GaussianMixture
     from mixfast.estimators.gsdmm import GSDMM as GSDMM
+    from mixfast.estimators.mixture_of_experts import MixtureOfExperts as MixtureOfExperts
     from mixfast.estimators.multinomial_mixture import MultinomialMixture as MultinomialMixture
     from mixfast.estimators.poisson_mixture import PoissonMixture as PoissonMixture
     from mixfast.estimators.product_mixture import ProductMixture as ProductMixture

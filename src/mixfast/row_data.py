@@ -22,7 +22,8 @@ class RowData:
     """Rows with the named data that each has.
 
     rows : (n_samples, n_features), in any container
-    data : name -> (n_samples,), or before it is checked whatever was given: a number for all rows, perhaps
+    data : name -> (n_samples,) or (n_samples, n_columns), or before it is checked whatever was given: a number for all
+        rows, perhaps
     """
 
     rows: object
@@ -69,9 +70,17 @@ def check_names(function, estimator, data):
 def take_data(data, rows, n_samples):
     """What some of n_samples rows have, by their numbers or a mask; what is not one value a row stays as it is."""
     return {
-        name: np.asanyarray(values)[rows] if np.shape(values) == (n_samples,) else values
+        name: np.asanyarray(values)[rows] if np.shape(values)[:1] == (n_samples,) else values
         for name, values in data.items()
     }
+
+
+def check_finite(name, values, n_samples, dtype):
+    """A finite number for each row, float64; `dtype`, which rows are computed in, can hold it.
+
+    Raises ValueError that names the argument and the row.
+    """
+    return _check_numbers(name, values, n_samples, dtype, np.isfinite, "finite")
 
 
 def check_positive(name, values, n_samples, dtype):
@@ -79,6 +88,12 @@ def check_positive(name, values, n_samples, dtype):
 
     Raises ValueError that names the argument and the row.
     """
+    return _check_numbers(
+        name, values, n_samples, dtype, lambda values: (values > 0) & np.isfinite(values), "finite and above zero"
+    )
+
+
+def _check_numbers(name, values, n_samples, dtype, is_right, wanted):
     check_one_number_a_row(values, name)
     values = check_array(np.atleast_1d(values), ensure_2d=False, dtype=np.float64, input_name=name)
     if values.shape not in ((n_samples,), (1,)):
@@ -86,8 +101,8 @@ def check_positive(name, values, n_samples, dtype):
     values = np.broadcast_to(values, n_samples)
     with np.errstate(over="ignore", invalid="ignore"):
         computed = values.astype(dtype)
-        wrong = ~((computed > 0) & np.isfinite(computed))
+        wrong = ~is_right(computed)
     if np.any(wrong):
         row = int(np.argmax(wrong))
-        raise ValueError(f"{name} should be finite and above zero, in row {row} it is {values[row]}")
+        raise ValueError(f"{name} should be {wanted}, in row {row} it is {values[row]}")
     return values

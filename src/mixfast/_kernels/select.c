@@ -64,17 +64,23 @@ SELECT(sparse_centres)
 SELECT(student_t)
 
 /* In double precision only. */
-#define DECLARE_GIBBS(isa) extern const mixfast_gibbs_kernels mixfast_gibbs_##isa##_double;
-DECLARE_GIBBS(base)
-WITH_V2(DECLARE_GIBBS(v2))
-WITH_V3(DECLARE_GIBBS(v3))
-WITH_V4(DECLARE_GIBBS(v4))
-const mixfast_gibbs_kernels *mixfast_select_gibbs(int isa) {
-    switch (isa) {
-        case MIXFAST_ISA_BASE: return &mixfast_gibbs_base_double;
-        WITH_V2(case MIXFAST_ISA_V2: return &mixfast_gibbs_v2_double;)
-        WITH_V3(case MIXFAST_ISA_V3: return &mixfast_gibbs_v3_double;)
-        WITH_V4(case MIXFAST_ISA_V4: return &mixfast_gibbs_v4_double;)
-        default: return NULL;
+#define CHOOSE_DOUBLE(room, isa, ISA) \
+    case MIXFAST_ISA_##ISA: return &mixfast_##room##_##isa##_double;
+#define DECLARE_DOUBLE(room, isa) extern const mixfast_##room##_kernels mixfast_##room##_##isa##_double;
+#define SELECT_DOUBLE(room)                                                      \
+    DECLARE_DOUBLE(room, base)                                                   \
+    WITH_V2(DECLARE_DOUBLE(room, v2))                                            \
+    WITH_V3(DECLARE_DOUBLE(room, v3))                                            \
+    WITH_V4(DECLARE_DOUBLE(room, v4))                                            \
+    const mixfast_##room##_kernels *mixfast_select_##room(int isa) {             \
+        switch (isa) {                                                           \
+            CHOOSE_DOUBLE(room, base, BASE)                                      \
+            WITH_V2(CHOOSE_DOUBLE(room, v2, V2))                                 \
+            WITH_V3(CHOOSE_DOUBLE(room, v3, V3))                                 \
+            WITH_V4(CHOOSE_DOUBLE(room, v4, V4))                                 \
+            default: return NULL;                                                \
+        }                                                                        \
     }
-}
+
+SELECT_DOUBLE(experts)
+SELECT_DOUBLE(gibbs)

@@ -4,6 +4,7 @@
 
 #include "categorical.h"
 #include "centres.h"
+#include "experts.h"
 #include "family.h"
 #include "gaussian.h"
 #include "gibbs.h"
@@ -23,6 +24,8 @@ const mixfast_categorical_kernels *mixfast_select_categorical(int isa, int real_
 const mixfast_centres_kernels *mixfast_select_centres(int isa, int real_bytes);
 const mixfast_sparse_centres_kernels *mixfast_select_sparse_centres(int isa, int real_bytes);
 const mixfast_student_t_kernels *mixfast_select_student_t(int isa, int real_bytes);
-const mixfast_gibbs_kernels *mixfast_select_gibbs(int isa); /* double precision only */
+/* In double precision only. */
+const mixfast_experts_kernels *mixfast_select_experts(int isa);
+const mixfast_gibbs_kernels *mixfast_select_gibbs(int isa);
 
 #endif

@@ -138,6 +138,35 @@ cdef extern from "centres.h" nogil:
             double *counts, double *sums) noexcept nogil
 
 
+cdef extern from "experts.h" nogil:
+    int MIXFAST_EXPERT_NUMBERS
+    int MIXFAST_EXPERT_SUMS
+    int MIXFAST_GAUSSIAN_EXPERT
+    int MIXFAST_STUDENT_T_EXPERT
+    int MIXFAST_POISSON_EXPERT
+    int MIXFAST_BINOMIAL_EXPERT
+    int MIXFAST_GAMMA_EXPERT
+    int MIXFAST_NEGATIVE_BINOMIAL_EXPERT
+    int MIXFAST_MULTINOMIAL_EXPERT
+
+    ctypedef struct response_t "mixfast_response":
+        int kind
+        Py_ssize_t first_y
+        Py_ssize_t offset
+        Py_ssize_t first_eta
+        Py_ssize_t n_etas
+
+    ctypedef struct experts_t "mixfast_experts":
+        Py_ssize_t n_columns
+        Py_ssize_t n_responses
+        Py_ssize_t n_etas
+        const response_t *responses
+
+    ctypedef struct experts_kernels_t "mixfast_experts_kernels":
+        log_density_fn log_density
+        accumulate_fn accumulate
+
+
 cdef extern from "select.h" nogil:
     int mixfast_isa_is_available(int isa)
     const rows_kernels_t *mixfast_select_rows(int isa, int real_bytes)
@@ -148,3 +177,4 @@ cdef extern from "select.h" nogil:
     const centres_kernels_t *mixfast_select_centres(int isa, int real_bytes)
     const centres_kernels_t *mixfast_select_sparse_centres(int isa, int real_bytes)
     const student_t_kernels_t *mixfast_select_student_t(int isa, int real_bytes)
+    const experts_kernels_t *mixfast_select_experts(int isa)

@@ -1,3 +1,4 @@
+cdef int cholesky(Py_ssize_t n, double *a) noexcept nogil
 cdef int precision_factor(Py_ssize_t n, const double *covariance, double *work, double *out) noexcept nogil
 cdef void covariance_of_factor(Py_ssize_t n, const double *factor, double *work, double *out) noexcept nogil
 cdef void upper_transposed_times(Py_ssize_t n, const double *upper, const double *x, double *y) noexcept nogil

@@ -217,7 +217,11 @@ class MixtureByEM(BaseMixture):
         -------
         self : object
         """
-        X, sample_weight, kept = counted_rows(rows_with(X, row_data), sample_weight)
+        return self._fit_counted(rows_with(X, row_data), sample_weight)
+
+    def _fit_counted(self, X, sample_weight):
+        """`fit` to rows with what they have beside their values, before any of that is looked at."""
+        X, sample_weight, kept = counted_rows(X, sample_weight)
         if sample_weight is not None:
             self._check_unit_of_weights(sample_weight)
             self._check_number_of_rows(len(sample_weight), " of positive weight")

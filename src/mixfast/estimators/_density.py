@@ -92,7 +92,8 @@ class DensityEstimator(PublishedArrays, Storable, DensityMixin, CheckedParameter
     def __init_subclass__(cls, **kwargs):
         if "_row_data" in vars(cls):  # what scikit-learn routes to the methods
             for method in ("fit", "predict", "predict_proba", "score"):
-                setattr(cls, f"__metadata_request__{method}", dict.fromkeys(cls._row_data))
+                routed = [name for name in cls._row_data if name != "y"]  # scikit-learn passes that anyway
+                setattr(cls, f"__metadata_request__{method}", dict.fromkeys(routed))
         super().__init_subclass__(**kwargs)
 
     def _seed(self):

@@ -1,0 +1,310 @@
+#include "experts.h"
+#include "exp_log.h"
+#include "tiles.h"
+
+#define LARGEST_PREDICTOR 700.0 /* exp of more overflows */
+#define LOG_2_PI 1.8378770664093454836
+
+typedef struct {
+    mixfast_expert_density density;
+    mixfast_expert_slopes slopes;
+} expert;
+
+ALWAYS_INLINE double clipped(double eta) {
+    eta = eta > LARGEST_PREDICTOR ? LARGEST_PREDICTOR : eta;
+    return eta < -LARGEST_PREDICTOR ? -LARGEST_PREDICTOR : eta;
+}
+
+/* exp of any number, as exp_nonpositive or its reciprocal. */
+ALWAYS_INLINE double exponential(double eta) {
+    double part = exp_nonpositive(-fabs(clipped(eta)));
+    return eta > 0 ? 1 / part : part;
+}
+
+/* ---- one response ------------------------------------------------------------------------------------------------- */
+
+/* numbers: 1 / sigma^2, -log(2 pi sigma^2) / 2 */
+static void gaussian_density(ptrdiff_t m, ptrdiff_t stride, const double *eta, const double *y, const double *numbers,
+                             double *MIXFAST_RESTRICT out) {
+    (void)m;
+    double precision = numbers[0], constant = numbers[1];
+    for (ptrdiff_t r = 0; r < stride; r++) {
+        double e = y[r] - eta[r];
+        out[r] += constant - 0.5 * precision * e * e;
+    }
+}
+
+/* sums: resp e^2 */
+static void gaussian_slopes(ptrdiff_t m, ptrdiff_t stride, const double *eta, const double *y, const double *numbers,
+                            const double *resp, double *MIXFAST_RESTRICT score, double *MIXFAST_RESTRICT spread,
+                            double *sums) {
+    (void)m, (void)numbers;
+    double squares[WIDTH] = {0};
+    for (ptrdiff_t r = 0; r < stride; r += WIDTH)
+        for (int i = 0; i < WIDTH; i++) {
+            double e = y[r + i] - eta[r + i];
+            score[r + i] = resp[r + i] * e;
+            spread[r + i] = resp[r + i];
+            squares[i] += score[r + i] * e;
+        }
+    for (int i = 0; i < WIDTH; i++) sums[0] += squares[i];
+}
+
+/* numbers: 1 / scale^2, the constant, degrees of freedom n, and n + 1, or n where the weights of all rows are to be 1 */
+static void student_t_density(ptrdiff_t m, ptrdiff_t stride, const double *eta, const double *y, const double *numbers,
+                              double *MIXFAST_RESTRICT out) {
+    (void)m;
+    double factor = numbers[0] / numbers[2], constant = numbers[1], exponent = 0.5 * (numbers[2] + 1);
+    for (ptrdiff_t r = 0; r < stride; r++) {
+        double e = y[r] - eta[r], square = factor * e * e;
+        square = square < LARGEST_BESIDE_ONE ? square : LARGEST_BESIDE_ONE;
+        out[r] += constant - exponent * log_one_plus(square);
+    }
+}
+
+/* A row weighs u = (n + 1) / (n + e^2 / scale^2). sums: resp u e^2, resp (log u - u) */
+static void student_t_slopes(ptrdiff_t m, ptrdiff_t stride, const double *eta, const double *y, const double *numbers,
+                             const double *resp, double *MIXFAST_RESTRICT score, double *MIXFAST_RESTRICT spread,
+                             double *sums) {
+    (void)m;
+    double precision = numbers[0], degrees = numbers[2], top = numbers[3];
+    double squares = 0, logs = 0;
+    for (ptrdiff_t r = 0; r < stride; r++) {
+        double e = y[r] - eta[r], square = precision * e * e / degrees;
+        square = square < LARGEST_BESIDE_ONE ? square : LARGEST_BESIDE_ONE;
+        double u = top / degrees / (1 + square);
+        spread[r] = resp[r] * u;
+        score[r] = spread[r] * e;
+        squares += score[r] * e;
+        logs -= resp[r] * (log_one_plus(square) + u);
+    }
+    sums[0] += squares;
+    sums[1] += logs;
+}
+
+static void poisson_density(ptrdiff_t m, ptrdiff_t stride, const double *eta, const double *y, const double *numbers,
+                            double *MIXFAST_RESTRICT out) {
+    (void)m, (void)numbers;
+    for (ptrdiff_t r = 0; r < stride; r++) out[r] += y[r] * eta[r] - exponential(eta[r]);
+}
+
+static void poisson_slopes(ptrdiff_t m, ptrdiff_t stride, const double *eta, const double *y, const double *numbers,
+                           const double *resp, double *MIXFAST_RESTRICT score, double *MIXFAST_RESTRICT spread,
+                           double *sums) {
+    (void)m, (void)numbers, (void)sums;
+    for (ptrdiff_t r = 0; r < stride; r++) {
+        double mean = exponential(eta[r]);
+        score[r] = resp[r] * (y[r] - mean);
+        spread[r] = resp[r] * mean;
+    }
+}
+
+/* y: successes and trials */
+static void binomial_density(ptrdiff_t m, ptrdiff_t stride, const double *eta, const double *y, const double *numbers,
+                             double *MIXFAST_RESTRICT out) {
+    (void)m, (void)numbers;
+    const double *trials = y + stride;
+    for (ptrdiff_t r = 0; r < stride; r++) {
+        double above = eta[r] > 0 ? eta[r] : 0;
+        out[r] += y[r] * eta[r] - trials[r] * (above + log_one_plus(exp_nonpositive(-fabs(eta[r]))));
+    }
+}
+
+static void binomial_slopes(ptrdiff_t m, ptrdiff_t stride, const double *eta, const double *y, const double *numbers,
+                            const double *resp, double *MIXFAST_RESTRICT score, double *MIXFAST_RESTRICT spread,
+                            double *sums) {
+    (void)m, (void)numbers, (void)sums;
+    const double *trials = y + stride;
+    for (ptrdiff_t r = 0; r < stride; r++) {
+        double part = exp_nonpositive(-fabs(clipped(eta[r]))), smaller = part / (1 + part), larger = 1 / (1 + part);
+        double share = eta[r] > 0 ? larger : smaller;
+        score[r] = resp[r] * (y[r] - trials[r] * share);
+        spread[r] = resp[r] * trials[r] * (smaller * larger);
+    }
+}
+
+/* y: y and log y; numbers: the shape a, a log a - log Gamma(a) */
+static void gamma_density(ptrdiff_t m, ptrdiff_t stride, const double *eta, const double *y, const double *numbers,
+                          double *MIXFAST_RESTRICT out) {
+    (void)m;
+    const double *log_y = y + stride;
+    double shape = numbers[0], constant = numbers[1];
+    for (ptrdiff_t r = 0; r < stride; r++)
+        out[r] += constant + shape * (log_y[r] - eta[r] - y[r] * exponential(-eta[r])) - log_y[r];
+}
+
+/* sums: resp (y / mean - 1 - log(y / mean)) */
+static void gamma_slopes(ptrdiff_t m, ptrdiff_t stride, const double *eta, const double *y, const double *numbers,
+                         const double *resp, double *MIXFAST_RESTRICT score, double *MIXFAST_RESTRICT spread,
+                         double *sums) {
+    (void)m, (void)numbers;
+    const double *log_y = y + stride;
+    double total = 0;
+    for (ptrdiff_t r = 0; r < stride; r++) {
+        double ratio = y[r] * exponential(-eta[r]);
+        score[r] = resp[r] * (ratio - 1);
+        spread[r] = resp[r] * ratio;
+        total += resp[r] * (ratio - 1 - log_y[r] + eta[r]);
+    }
+    sums[0] += total;
+}
+
+static const expert experts[MIXFAST_EXPERT_KINDS] = {
+    {gaussian_density, gaussian_slopes},   {student_t_density, student_t_slopes}, {poisson_density, poisson_slopes},
+    {binomial_density, binomial_slopes},   {gamma_density, gamma_slopes},
+};
+
+/* ---- a chunk ------------------------------------------------------------------------------------------------------ */
+
+ALWAYS_INLINE const mixfast_experts *experts_of(const mixfast_family *family) {
+    return family->context;
+}
+
+typedef struct {
+    const double *log_weights, *numbers, *intercepts, *coefficients;
+    int is_new;
+} parts;
+
+ALWAYS_INLINE parts parts_of_tables(const mixfast_family *family, const void *tables) {
+    const mixfast_experts *all = experts_of(family);
+    ptrdiff_t K = family->n_components;
+    parts found;
+    found.log_weights = tables;
+    found.numbers = found.log_weights + K;
+    found.intercepts = found.numbers + K * all->n_responses * MIXFAST_EXPERT_NUMBERS;
+    found.coefficients = found.intercepts + K * all->n_etas;
+    found.is_new = found.coefficients[K * all->n_etas * all->n_columns] != 0;
+    return found;
+}
+
+/* eta[a * n_etas + e][r] of the selected components */
+static void predict(const mixfast_experts *all, const parts *tables, const mixfast_chunk *chunk,
+                    const mixfast_selection *selection, double *eta) {
+    ptrdiff_t n = selection->n * all->n_etas, stride = chunk->stride, i = 0, own[4];
+    const double *x = chunk->columns;
+    for (; i < n; i += 4) {
+        ptrdiff_t left = n - i < 4 ? n - i : 4;
+        for (ptrdiff_t t = 0; t < left; t++)
+            own[t] = selection->component[(i + t) / all->n_etas] * all->n_etas + (i + t) % all->n_etas;
+        for (ptrdiff_t r = 0; r < stride; r += STRIP) {
+            double *out = eta + i * stride + r;
+            switch (left) {
+                case 4: linear_tile(4, own, all->n_columns, stride, tables->intercepts, tables->coefficients, x + r, out); break;
+                case 3: linear_tile(3, own, all->n_columns, stride, tables->intercepts, tables->coefficients, x + r, out); break;
+                case 2: linear_tile(2, own, all->n_columns, stride, tables->intercepts, tables->coefficients, x + r, out); break;
+                default: linear_tile(1, own, all->n_columns, stride, tables->intercepts, tables->coefficients, x + r, out);
+            }
+        }
+    }
+    for (ptrdiff_t j = 0; j < all->n_responses; j++) {
+        const mixfast_response *response = all->responses + j;
+        if (response->offset < 0) continue;
+        const double *offset = x + response->offset * stride;
+        for (ptrdiff_t a = 0; a < selection->n; a++)
+            for (ptrdiff_t e = 0; e < response->n_etas; e++) {
+                double *row = eta + (a * all->n_etas + response->first_eta + e) * stride;
+                for (ptrdiff_t r = 0; r < stride; r++) row[r] += offset[r];
+            }
+    }
+}
+
+static int log_density(const mixfast_family *family, const void *tables, const mixfast_chunk *chunk,
+                       const mixfast_selection *selection, void *scratch, void *out_real) {
+    const mixfast_experts *all = experts_of(family);
+    parts own = parts_of_tables(family, tables);
+    ptrdiff_t stride = chunk->stride;
+    const double *x = chunk->columns;
+    double *eta = scratch, *out = out_real;
+    predict(all, &own, chunk, selection, eta);
+    for (ptrdiff_t a = 0; a < selection->n; a++, out += stride) {
+        ptrdiff_t k = selection->component[a];
+        for (ptrdiff_t r = 0; r < stride; r++) out[r] = own.log_weights[k];
+        for (ptrdiff_t j = 0; j < all->n_responses; j++) {
+            const mixfast_response *response = all->responses + j;
+            experts[response->kind].density(response->n_etas, stride,
+                                            eta + (a * all->n_etas + response->first_eta) * stride,
+                                            x + response->first_y * stride,
+                                            own.numbers + (k * all->n_responses + j) * MIXFAST_EXPERT_NUMBERS, out);
+        }
+    }
+    return 0;
+}
+
+/* gradient[0] += sum of score; gradient[1 + j] += sum of score x[j] */
+static void add_gradient(ptrdiff_t n_columns, ptrdiff_t stride, const double *x, const double *score, double *gradient) {
+    double tile[SUM_TILE + 1][SUM_TILE];
+    vec total = splat(0);
+    for (ptrdiff_t r = 0; r < stride; r += WIDTH) total += load(score + r);
+    gradient[0] += sum_of(total);
+    for (ptrdiff_t j = 0, n; j < n_columns; j += n) {
+        n = right_size(n_columns - j);
+        product_tile_of(1, n, stride, score, x + j * stride, tile);
+        for (ptrdiff_t b = 0; b < n; b++) gradient[1 + j + b] += tile[0][b];
+    }
+}
+
+/* The triangle of products of root (1, x), root = sqrt(spread); `rooted` is room for 1 + n_columns columns. */
+static void add_information(ptrdiff_t n_columns, ptrdiff_t stride, const double *x, const double *spread,
+                            double *MIXFAST_RESTRICT rooted, double *information) {
+    for (ptrdiff_t r = 0; r < stride; r++) rooted[r] = sqrt(spread[r]);
+    for (ptrdiff_t j = 0; j < n_columns; j++) {
+        double *column = rooted + (1 + j) * stride;
+        for (ptrdiff_t r = 0; r < stride; r++) column[r] = rooted[r] * x[j * stride + r];
+    }
+    triangle_of_products(1 + n_columns, stride, rooted, information);
+}
+
+/* The sums of all columns, weighted by what the selected components have of the rows together. */
+static void add_columns(const mixfast_experts *all, const mixfast_chunk *chunk, ptrdiff_t n_selected, const double *resp,
+                        double *MIXFAST_RESTRICT weight, double *columns) {
+    ptrdiff_t stride = chunk->stride;
+    const double *x = chunk->columns;
+    for (ptrdiff_t r = 0; r < stride; r++) weight[r] = resp[r];
+    for (ptrdiff_t a = 1; a < n_selected; a++)
+        for (ptrdiff_t r = 0; r < stride; r++) weight[r] += resp[a * stride + r];
+    for (ptrdiff_t j = 0; j < all->n_columns; j++) {
+        vec total = splat(0);
+        for (ptrdiff_t r = 0; r < stride; r += WIDTH) total += load(weight + r) * load(x + j * stride + r);
+        columns[j] += sum_of(total);
+    }
+}
+
+static int accumulate(const mixfast_family *family, const void *tables, const mixfast_chunk *chunk,
+                      const mixfast_selection *selection, const void *resp_real, void *scratch, double *stats) {
+    const mixfast_experts *all = experts_of(family);
+    parts own = parts_of_tables(family, tables);
+    ptrdiff_t K = family->n_components, p = all->n_columns, stride = chunk->stride, size = (1 + p) * (2 + p) / 2;
+    const double *x = chunk->columns, *resp = resp_real;
+    ptrdiff_t n_blocks = 0, most = 0;
+    for (ptrdiff_t j = 0; j < all->n_responses; j++) {
+        ptrdiff_t m = all->responses[j].n_etas;
+        n_blocks += m * (m + 1) / 2;
+        most = m > most ? m : most;
+    }
+    double *eta = scratch, *score = eta + K * all->n_etas * stride, *spread = score + most * stride;
+    double *rooted = spread + most * (most + 1) / 2 * stride;
+    double *gradients = stats, *information = gradients + K * all->n_etas * (1 + p);
+    double *sums = information + K * n_blocks * size, *columns = sums + K * all->n_responses * MIXFAST_EXPERT_SUMS;
+    predict(all, &own, chunk, selection, eta);
+    for (ptrdiff_t a = 0; a < selection->n; a++) {
+        ptrdiff_t k = selection->component[a];
+        double *block = information + k * n_blocks * size;
+        for (ptrdiff_t j = 0; j < all->n_responses; j++) {
+            const mixfast_response *response = all->responses + j;
+            ptrdiff_t place = k * all->n_responses + j;
+            experts[response->kind].slopes(
+                response->n_etas, stride, eta + (a * all->n_etas + response->first_eta) * stride,
+                x + response->first_y * stride, own.numbers + place * MIXFAST_EXPERT_NUMBERS, resp + a * stride, score,
+                spread, sums + place * MIXFAST_EXPERT_SUMS);
+            for (ptrdiff_t e = 0; e < response->n_etas; e++)
+                add_gradient(p, stride, x, score + e * stride,
+                             gradients + (k * all->n_etas + response->first_eta + e) * (1 + p));
+            for (ptrdiff_t b = 0; b < response->n_etas * (response->n_etas + 1) / 2; b++, block += size)
+                add_information(p, stride, x, spread + b * stride, rooted, block);
+        }
+    }
+    if (own.is_new) add_columns(all, chunk, selection->n, resp, rooted, columns);
+    return 0;
+}
+
+const mixfast_experts_kernels MIXFAST_TABLE(experts) = {log_density, accumulate};

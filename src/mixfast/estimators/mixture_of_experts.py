@@ -1,0 +1,517 @@
+"""Mixtures of regressions and of experts: a response is explained by one of several regressions, which is not known."""
+
+from __future__ import annotations
+
+from numbers import Integral, Real
+
+import numpy as np
+from sklearn.base import RegressorMixin
+from sklearn.metrics import r2_score
+from sklearn.utils import check_array
+from sklearn.utils._param_validation import Interval, Options, StrOptions
+from sklearn.utils.validation import check_consistent_length, check_is_fitted
+
+from mixfast.estimators._density import fitting
+from mixfast.estimators._likelihood import LikelihoodMixture
+from mixfast.families.experts import (
+    GIVEN,
+    BinomialExpert,
+    ExpertParams,
+    Experts,
+    GammaExpert,
+    GaussianExpert,
+    PoissonExpert,
+    StudentTExpert,
+)
+from mixfast.row_data import check_finite, check_positive, rows_with, separated
+from mixfast.status import Status
+from mixfast.tables import check_no_dates
+
+#: What makes the expert of a name from the estimator.
+EXPERTS = {
+    "gaussian": lambda estimator: GaussianExpert(),
+    "student_t": lambda estimator: StudentTExpert(
+        None if estimator.degrees_of_freedom == "component" else float(estimator.degrees_of_freedom)
+    ),
+    "poisson": lambda estimator: PoissonExpert(),
+    "binomial": lambda estimator: BinomialExpert(),
+    "gamma": lambda estimator: GammaExpert(),
+}
+
+
+def gathered(y):
+    """y as an array, whatever its values; None stays."""
+    if y is None:
+        return None
+    check_no_dates(y, "y")
+    return np.asarray(y)
+
+
+class MixtureOfExperts(RegressorMixin, LikelihoodMixture):
+    """Mixture of regressions, fitted by EM: each row belongs to one of several regressions, which is not known.
+
+    The density of a response y given a row x is sum_k weights_k f(y | x' coef_k + intercept_k + offset, dispersion_k).
+
+    Parameters
+    ----------
+    n_components : int, default=1
+        Number of components.
+    expert : {'gaussian', 'student_t', 'poisson', 'binomial', 'gamma'}, default='gaussian'
+        The distribution of the response given its linear predictor eta:
+
+        - 'gaussian': mean eta and standard deviation `sigma_`;
+        - 'student_t': location eta and scale `sigma_`, robust to outliers;
+        - 'poisson': counts of mean exp(eta) times the exposure;
+        - 'binomial': success with probability 1 / (1 + exp(-eta)); y of zeros and ones, or (n_samples, 2) counts of
+          successes and failures;
+        - 'gamma': positive numbers of mean exp(eta) and shape `shape_`, by maximum likelihood.
+    variance : {'own', 'common'}, default='own'
+        Whether components have standard deviations, scales or shapes of their own.
+    degrees_of_freedom : float or 'component', default=4.0
+        Of 'student_t': a number, or 'component' where each component has its own, to be estimated.
+    fixed : list of column names or numbers, default=None
+        Columns of X whose coefficients all components share.
+    fit_intercept : bool, default=True
+    alpha : float, default=0.0
+        alpha / 2 times the sum of squared coefficients, but for intercepts and those that components share, is taken off
+        the log-likelihood that EM increases.
+    sigma_df : {0, 'n-p'}, default=0
+        What a variance is divided by: 0 is the weight of the component, maximum likelihood; 'n-p' multiplies that
+        variance by n / (n - p), n the sum of all weights and p the number of coefficients of a component, as R's flexmix
+        does. The likelihood is then not monotone: iterations stop where it moves by less than `tol`.
+    tol, max_iter, n_threads, verbose, verbose_interval, random_state, warm_start, accelerate
+        As in `GaussianMixture`.
+    n_init : int, default=10
+    n_init_policy : {'all', 'halving'}, default='halving'
+        As in `GaussianMixture`.
+    init_params : {'random', 'kmeans', 'k-means++', 'random_from_data'} or array-like, default='random'
+        As in `GaussianMixture`: a method, labels (n_samples,) or responsibilities (n_samples, n_components). Clusters of
+        the rows say little of regressions that cross: 'random' responsibilities are the better start.
+
+    Attributes
+    ----------
+    coef_ : ndarray of shape (n_components, n_features)
+    intercept_ : ndarray of shape (n_components,)
+    fixed_coef_ : ndarray of shape (n_fixed,)
+        The coefficients of the columns `fixed`, which are in `coef_` too.
+    sigma_ : ndarray of shape (n_components,)
+        Standard deviations or scales, of 'gaussian' and 'student_t'.
+    shape_ : ndarray of shape (n_components,)
+        Of 'gamma'.
+    degrees_of_freedom_ : ndarray of shape (n_components,)
+        Of 'student_t'.
+    weights_ : ndarray of shape (n_components,)
+    lower_bound_ : float
+        The log-likelihood divided by the sum of the weights, less the penalty of `alpha`.
+    converged_, n_iter_, lower_bounds_, status_, n_features_in_, feature_names_in_
+        As in `GaussianMixture`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mixfast import MixtureOfExperts
+    >>> rng = np.random.default_rng(0)
+    >>> x, group = rng.uniform(0, 10, size=200), np.arange(200) % 2
+    >>> y = np.where(group, 5 * x, 40 - x**2 / 2) + rng.normal(size=200)
+    >>> model = MixtureOfExperts(2, random_state=0).fit(np.column_stack([x, x**2]), y)
+    >>> print(np.sort(model.sigma_).round(1))
+    [1. 1.]
+    """
+
+    _parameter_constraints: dict = {
+        **LikelihoodMixture._parameter_constraints,
+        "expert": [StrOptions(set(EXPERTS))],
+        "variance": [StrOptions({"own", "common"})],
+        "degrees_of_freedom": [StrOptions({"component"}), Interval(Real, 0.1, 1e6, closed="both")],
+        "fixed": ["array-like", None],
+        "fit_intercept": ["boolean"],
+        "alpha": [Interval(Real, 0.0, None, closed="left")],
+        "sigma_df": [StrOptions({"n-p"}), Options(Real, {0})],
+    }
+
+    _structural: tuple[str, ...] = ("expert", "variance", "degrees_of_freedom", "fit_intercept")
+
+    _row_data: dict = {"y": None, "exposure": check_positive, "offset": check_finite}
+
+    _warnings: dict = {
+        Status.CAPPED_PARAMETER: (
+            "Some columns depend on each other among the rows of a component, or a component fits its rows exactly, so "
+            "that a parameter was kept where it is finite. Decrease n_components, leave columns out, or set alpha."
+        ),
+    }
+
+    def __init__(
+        self,
+        n_components=1,
+        *,
+        expert="gaussian",
+        variance="own",
+        degrees_of_freedom=4.0,
+        fixed=None,
+        fit_intercept=True,
+        alpha=0.0,
+        sigma_df=0,
+        tol=1e-6,
+        max_iter=1000,
+        n_init=10,
+        n_init_policy="halving",
+        init_params="random",
+        random_state=None,
+        warm_start=False,
+        verbose=0,
+        verbose_interval=10,
+        n_threads=None,
+        accelerate=None,
+    ):
+        self.n_components = n_components
+        self.expert = expert
+        self.variance = variance
+        self.degrees_of_freedom = degrees_of_freedom
+        self.fixed = fixed
+        self.fit_intercept = fit_intercept
+        self.alpha = alpha
+        self.sigma_df = sigma_df
+        self.tol = tol
+        self.max_iter = max_iter
+        self.n_init = n_init
+        self.n_init_policy = n_init_policy
+        self.init_params = init_params
+        self.random_state = random_state
+        self.warm_start = warm_start
+        self.verbose = verbose
+        self.verbose_interval = verbose_interval
+        self.n_threads = n_threads
+        self.accelerate = accelerate
+
+    # ---- the family ----
+
+    def _experts(self):
+        return (EXPERTS[self.expert](self),)
+
+    def _family(self):
+        return Experts(
+            self._experts(),
+            alpha=float(self.alpha),
+            is_common=self.variance == "common",
+            fixed=self._places_of("fixed"),
+            has_intercept=self.fit_intercept,
+            corrects_variance=self.sigma_df == "n-p",
+        )
+
+    def _places_of(self, parameter):
+        """The numbers of the columns of X that a parameter names."""
+        named = getattr(self, parameter)
+        if named is None:
+            return ()
+        if isinstance(named, str) or np.ndim(named) != 1:
+            raise ValueError(f"{parameter}={named!r} should be a list of names or numbers of columns")
+        names = list(getattr(self, "feature_names_in_", ()))
+        n_features = getattr(self, "n_features_in_", None)
+        places = []
+        for name in named:
+            if isinstance(name, Integral) and not isinstance(name, bool):
+                if n_features is not None and not 0 <= name < n_features:
+                    raise ValueError(f"{parameter}={named!r} names column {name}, X has {n_features}")
+                places.append(int(name))
+            elif name in names:
+                places.append(names.index(name))
+            else:
+                raise ValueError(f"{parameter}={named!r} names {name!r}, the columns of X are {names or 'not named'}")
+        if len(set(places)) < len(places):
+            raise ValueError(f"{parameter}={named!r} names a column twice")
+        return tuple(places)
+
+    def _by_place(self, names):
+        if self.fixed is None:
+            return self
+        named = [list(names).index(name) if name in list(names) else name for name in self.fixed]
+        return type(self)(**{**self.get_params(), "fixed": named})
+
+    def _publish(self, params, dtype):
+        rounded = self._family().rounded(params, dtype)
+        self.coef_ = rounded.coefficients[:, 0]
+        self.intercept_ = rounded.intercepts[:, 0]
+        if self.fixed is not None:
+            self.fixed_coef_ = self.coef_[0, list(self._places_of("fixed"))]
+        expert = self._experts()[0]
+        if expert.dispersion_name is not None:
+            setattr(self, expert.dispersion_name, rounded.dispersions[:, 0])
+        if isinstance(expert, StudentTExpert):
+            self.degrees_of_freedom_ = rounded.degrees[:, 0]
+
+    def _collect(self):
+        coefficients, expert = np.asarray(self.coef_), self._experts()[0]
+        n_components, n_features = coefficients.shape
+        ones = np.ones(n_components)
+        dispersions = ones if expert.dispersion_name is None else getattr(self, expert.dispersion_name)
+        degrees = self.degrees_of_freedom_ if isinstance(expert, StudentTExpert) else ones
+        frame = np.zeros(n_features + 2)
+        frame[n_features] = GIVEN
+        return ExpertParams(
+            coefficients[:, np.newaxis],
+            np.asarray(self.intercept_)[:, np.newaxis],
+            np.asarray(dispersions)[:, np.newaxis],
+            np.asarray(degrees)[:, np.newaxis],
+            frame,
+        )
+
+    @property
+    def n_parameters(self):
+        """Free parameters of the fitted model: coefficients, dispersions and weights."""
+        check_is_fitted(self)
+        return self._n_parameters()
+
+    # ---- rows ----
+
+    def _check_row_data(self, data, rows, reset):
+        checked = super()._check_row_data({name: own for name, own in data.items() if name != "y"}, rows, reset)
+        if "y" not in data:
+            raise ValueError(
+                f"{type(self).__name__} requires y to be passed, but the target y is None: this looks at responses"
+            )
+        if "exposure" in data and not any(expert.takes_exposure for expert in self._experts()):
+            raise ValueError(f"exposure was given, and expert={self.expert!r} has no mean that is proportional to it")
+        return checked | {"y": self._checked_y(data["y"], rows.shape[0])}
+
+    def _checked_y(self, y, n_samples):
+        """(n_samples, columns), float64, in the domains of the experts."""
+        y = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y", ensure_min_samples=0)
+        if len(y) != n_samples:
+            raise ValueError(f"Found input variables with inconsistent numbers of samples: {[n_samples, len(y)]}")
+        (expert,) = self._experts()
+        y = y.reshape(n_samples, -1)
+        if y.shape[1] not in (1, expert.width):
+            raise ValueError(f"y should have one column for expert={self.expert!r}, got the shape of {y.shape}")
+        expert.check("y", y)
+        return y
+
+    # ---- fitting ----
+
+    @fitting
+    def fit(self, X, y, sample_weight=None, *, exposure=None, offset=None):
+        """Estimate the parameters with EM, from several starts.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Computed in float64; parameters are rounded to the precision of X.
+        y : array-like of shape (n_samples,)
+            Responses; of 'binomial' also (n_samples, 2), successes and failures.
+        sample_weight : array-like of shape (n_samples,), default=None
+            How often each row counts; rows of weight 0 may hold anything.
+        exposure : float or array-like of shape (n_samples,), default=None
+            What the mean is proportional to, of 'poisson' and 'gamma': above 0.
+        offset : float or array-like of shape (n_samples,), default=None
+            Added to the linear predictors.
+
+        Returns
+        -------
+        self : object
+
+        Raises
+        ------
+        ValueError
+            For values of y outside the domain of the expert, with their row, and as in `GaussianMixture`.
+        """
+        rows = rows_with(X, {"y": gathered(y), "exposure": exposure, "offset": offset})
+        if y is not None and not np.ndim(y):
+            raise ValueError(f"y should have a value for each row, got {y!r}")
+        if y is not None:
+            check_consistent_length(X, y)
+        return self._fit_counted(rows, sample_weight)
+
+    def fit_predict(self, X, y, sample_weight=None, **row_data):
+        """Fit, then the most likely component of each row: `fit(X, y).labels(X, y)`.
+
+        Parameters
+        ----------
+        X, y, sample_weight, **row_data : as in `fit`
+
+        Returns
+        -------
+        labels : ndarray of shape (n_samples,), int64
+        """
+        return self.fit(X, y, sample_weight, **row_data).labels(X, y, **row_data)
+
+    # ---- predictions from X ----
+
+    def _predictors(self, X, offset=None, exposure=None):
+        """eta (n_samples, n_components, n_predictors), and the family."""
+        self._check_ready()
+        self._check_assigned()
+        rows = self._validate_rows(X, reset=False)
+        family, params = self._family(), self._collect()
+        eta = np.einsum("np,kep->nke", rows.astype(np.float64, copy=False), np.asarray(params.coefficients, float))
+        eta += params.intercepts
+        n = rows.shape[0]
+        if offset is not None:
+            eta += check_finite("offset", offset, n, np.float64)[:, np.newaxis, np.newaxis]
+        if exposure is not None:
+            if not any(expert.takes_exposure for expert in family.responses):
+                raise ValueError(f"exposure was given, and expert={self.expert!r} has no mean that is proportional")
+            eta += np.log(check_positive("exposure", exposure, n, np.float64))[:, np.newaxis, np.newaxis]
+        return eta, family
+
+    def predict_components(self, X, *, exposure=None, offset=None):
+        """E[y | x, k], the mean of each component.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+        exposure, offset : as in `fit`
+
+        Returns
+        -------
+        means : ndarray of shape (n_samples, n_components), float64
+        """
+        eta, family = self._predictors(X, offset, exposure)
+        return family.responses[0].mean(eta)
+
+    def predict(self, X, *, exposure=None, offset=None):
+        """E[y | x], the mean over the components.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+        exposure, offset : as in `fit`
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,), float64
+            Of 'binomial' the probability of success.
+        """
+        means = self.predict_components(X, exposure=exposure, offset=offset)
+        return np.einsum("nk,nk->n", means, self.predict_proba(X))
+
+    def predict_proba(self, X):
+        """p(k | x), how likely each component is before y is seen.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        shares : ndarray of shape (n_samples, n_components), float64
+        """
+        self._check_ready()
+        rows = self._validate_rows(X, reset=False)
+        weights = np.asarray(self.weights_, dtype=np.float64)
+        return np.tile(weights / weights.sum(), (rows.shape[0], 1))
+
+    def score(self, X, y, sample_weight=None, *, exposure=None, offset=None):
+        """R^2, the coefficient of determination of `predict(X)`.
+
+        Parameters
+        ----------
+        X, y, sample_weight, exposure, offset : as in `fit`
+
+        Returns
+        -------
+        score : float
+        """
+        return r2_score(y, self.predict(X, exposure=exposure, offset=offset), sample_weight=sample_weight)
+
+    # ---- what y adds ----
+
+    def posterior(self, X, y, **row_data):
+        """p(k | x, y), the responsibilities.
+
+        Parameters
+        ----------
+        X, y : as in `fit`
+        **row_data
+            `exposure` and `offset`, as in `fit`.
+
+        Returns
+        -------
+        resp : ndarray of shape (n_samples, n_components)
+        """
+        return self._evaluate(rows_with(X, {"y": gathered(y), **row_data}), resp=True).resp
+
+    def labels(self, X, y, **row_data):
+        """The most likely component of each row given its response.
+
+        Parameters
+        ----------
+        X, y, **row_data : as in `posterior`
+
+        Returns
+        -------
+        labels : ndarray of shape (n_samples,), int64
+        """
+        return self._evaluate(rows_with(X, {"y": gathered(y), **row_data}), labels=True).labels
+
+    def score_samples(self, X, y, **row_data):
+        """log p(y | x) of each row, in nats.
+
+        Parameters
+        ----------
+        X, y, **row_data : as in `posterior`
+
+        Returns
+        -------
+        log_prob : ndarray of shape (n_samples,)
+        """
+        return self._evaluate(rows_with(X, {"y": gathered(y), **row_data}), log_norm=True).log_norm
+
+    log_prob = score_samples
+
+    def component_log_density(self, X, y, **row_data):
+        """log f(y | x, k) of each row, in nats, without the weights of the components.
+
+        Parameters
+        ----------
+        X, y, **row_data : as in `posterior`
+
+        Returns
+        -------
+        log_density : ndarray of shape (n_samples, n_components)
+        """
+        return super().component_log_density(X, y=gathered(y), **row_data)
+
+    def bic(self, X, y, sample_weight=None, n_effective=None, **row_data):
+        """Bayesian information criterion of log p(y | x); the lower the better.
+
+        Parameters
+        ----------
+        X, y, sample_weight, **row_data : as in `fit`
+        n_effective : as in `GaussianMixture.bic`
+
+        Returns
+        -------
+        bic : float
+        """
+        return super().bic(X, sample_weight=sample_weight, n_effective=n_effective, y=gathered(y), **row_data)
+
+    def aic(self, X, y, sample_weight=None, n_effective=None, **row_data):
+        """Akaike information criterion; parameters and return as in `bic`."""
+        return super().aic(X, sample_weight=sample_weight, n_effective=n_effective, y=gathered(y), **row_data)
+
+    def icl(self, X, y, sample_weight=None, n_effective=None, **row_data):
+        """Integrated completed likelihood, BIC - 2 sum log max_k p(k | x, y); parameters and return as in `bic`."""
+        return super().icl(X, sample_weight=sample_weight, n_effective=n_effective, y=gathered(y), **row_data)
+
+    def sample(self, X, random_state=None, *, exposure=None, offset=None):
+        """Draw a response for each row of X.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+        random_state : int, RandomState instance or None, default=None
+            None takes the estimator's own.
+        exposure, offset : as in `fit`
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,), float64
+        labels : ndarray of shape (n_samples,), int64
+            The component of each row.
+        """
+        rng = self._rng_of_sample(1, random_state)
+        eta, family = self._predictors(X, offset, exposure)
+        shares = np.cumsum(self.predict_proba(X), axis=1)
+        labels = np.sum(rng.random_sample((len(eta), 1)) >= shares[:, :-1], axis=1).astype(np.int64)
+        params = self._collect()
+        own = eta[np.arange(len(eta)), labels]
+        return family.responses[0].draw(own, params.dispersions[labels, 0], params.degrees[labels, 0], rng), labels

@@ -1,0 +1,16 @@
+from typing import Any
+
+KINDS: dict[str, int]
+
+def bind_experts(
+    n_components: int,
+    n_features: int,
+    isa: Any,
+    n_columns: int,
+    responses: list[tuple[int, int, int, int]],
+    use: Any,
+    alpha: float,
+    is_common: bool,
+    degrees: float | None,
+    n_lost: float,
+) -> Any: ...

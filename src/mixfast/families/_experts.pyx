@@ -1,0 +1,799 @@
+"""The verbs of experts: distributions of responses given linear predictors; loops over rows are in `_kernels/experts.c`.
+
+Parameters, of K components, R responses with E predictors in all, and p columns: coefficients[K][E][p],
+intercepts[K][E], dispersions[K][R], degrees[K][R], and the frame: a pivot[p], the stage[1], floors[R]. Intercepts are
+about the pivot, eta = intercept + coefficients . (x - pivot) + offset, so that columns far from 0 lose no digits.
+
+The M-step is one step of Newton's method, b += H^-1 (g - alpha b), of each component by itself, or of all together where
+they share coefficients. Where log densities are quadratic in the predictor (Gaussian, and Student-t with its weights)
+that is the maximum, weighted least squares; elsewhere it may overshoot, which EM notices (`may_overshoot`).
+
+A start goes through stages: NEW, where nothing is known, the pass is made at predictors of 0 and gives intercepts and
+the pivot; BEGUN, where it gives least squares, or the first of the steps of `further_start_passes`; KNOWN. GIVEN are
+parameters without a frame, those of a fitted model: the pass that is made there finds the frame too.
+"""
+
+from libc.float cimport DBL_MIN
+from libc.math cimport INFINITY, M_PI, exp, fabs, isfinite, lgamma, log, log1p, sqrt
+from libc.string cimport memcpy, memset
+
+from mixfast.engine._capsule cimport capsule_of, give_free_numbers, new_struct
+from mixfast.engine._family cimport (
+    MIXFAST_CAPPED_PARAMETER,
+    MIXFAST_EMPTIED_COMPONENT,
+    MIXFAST_NOT_FINITE,
+    MIXFAST_OK,
+    MIXFAST_SPURIOUS_COMPONENT,
+    family_t,
+    totals_t,
+)
+from mixfast.engine._isa cimport resolve_isa
+from mixfast.engine._kernels cimport (
+    MIXFAST_BINOMIAL_EXPERT,
+    MIXFAST_EXPERT_NUMBERS,
+    MIXFAST_EXPERT_SUMS,
+    MIXFAST_GAMMA_EXPERT,
+    MIXFAST_GAUSSIAN_EXPERT,
+    MIXFAST_POISSON_EXPERT,
+    MIXFAST_STUDENT_T_EXPERT,
+    experts_kernels_t,
+    experts_t,
+    mixfast_select_experts,
+    response_t,
+)
+from mixfast.engine._linalg cimport cholesky
+from mixfast.engine._special cimport digamma, trigamma
+from mixfast.families._gamma cimport LARGEST_SHAPE, shape_of
+
+#: The numbers that `_kernels/experts.h` gives to experts.
+KINDS = {
+    "gaussian": MIXFAST_GAUSSIAN_EXPERT,
+    "student_t": MIXFAST_STUDENT_T_EXPERT,
+    "poisson": MIXFAST_POISSON_EXPERT,
+    "binomial": MIXFAST_BINOMIAL_EXPERT,
+    "gamma": MIXFAST_GAMMA_EXPERT,
+}
+
+cdef enum:
+    NEW = 0
+    BEGUN = 1
+    GIVEN = 2
+    KNOWN = 3
+    # what becomes of a coefficient
+    LEFT_OUT = 0
+    OWN = 1
+    SHARED = 2
+    FURTHER_STEPS = 7  # of Newton's method at a start, after the two passes that every start makes
+
+# A pivot of the scaled matrix below the first, of an information matrix, says that columns depend on each other; so
+# much is then added to its diagonal.
+cdef double DEPENDENT = 1e-13
+cdef double RIDGE = 1e-10
+# The largest root mean square change of a predictor in a step: a factor of 7 of a mean with a logarithmic link.
+cdef double LONGEST_STEP = 2
+# Least variances, of what a single component leaves.
+cdef double LEAST_SHARE = 1e-6
+# Means of counts and shares at which intercepts begin, where a component has none of them.
+cdef double LEAST_MEAN = 1e-10
+cdef double LEAST_DEGREES = 0.1
+cdef double MOST_DEGREES = 1e6
+
+ctypedef struct context_t:
+    experts_t experts            # the first member: kernels see no other
+    double alpha
+    bint has_intercept
+    bint is_common               # components share dispersions
+    bint estimates_degrees
+    double degrees               # the given ones, or those of a start
+    double n_lost                # variances are multiplied by n / (n - n_lost)
+    Py_ssize_t n_blocks          # of information matrices, of all responses
+    Py_ssize_t most_etas
+    response_t *responses        # [R]
+    unsigned char *use           # [R][1 + p]
+
+
+cdef inline const context_t *context_of(const family_t *f) noexcept nogil:
+    return <const context_t *> f.context
+
+
+# ---- where parameters and statistics are -----------------------------------------------------------------------------
+
+# Views into the flat arrays.
+ctypedef struct params_t:
+    double *coefficients
+    double *intercepts
+    double *dispersions
+    double *degrees
+    double *pivot
+    double *stage
+    double *floors
+
+
+cdef inline params_t view_params(const family_t *f, const double *params) noexcept nogil:
+    cdef const experts_t *all = &context_of(f).experts
+    cdef Py_ssize_t K = f.n_components
+    cdef params_t view
+    view.coefficients = <double *> params
+    view.intercepts = view.coefficients + K * all.n_etas * all.n_columns
+    view.dispersions = view.intercepts + K * all.n_etas
+    view.degrees = view.dispersions + K * all.n_responses
+    view.pivot = view.degrees + K * all.n_responses
+    view.stage = view.pivot + all.n_columns
+    view.floors = view.stage + 1
+    return view
+
+
+cdef inline Py_ssize_t triangle(Py_ssize_t n) noexcept nogil:
+    return n * (n + 1) // 2
+
+
+# What a pass left of one component and response.
+ctypedef struct sums_t:
+    const double *gradient       # [m][1 + p]
+    const double *information    # the blocks
+    const double *sums
+
+
+cdef inline sums_t sums_at(const family_t *f, const double *stats, Py_ssize_t k, Py_ssize_t j) noexcept nogil:
+    cdef const context_t *context = context_of(f)
+    cdef const experts_t *all = &context.experts
+    cdef Py_ssize_t K = f.n_components, width = 1 + all.n_columns, size = triangle(width), before = 0, i
+    cdef sums_t found
+    for i in range(j):
+        before += triangle(all.responses[i].n_etas)
+    found.gradient = stats + (k * all.n_etas + all.responses[j].first_eta) * width
+    stats += K * all.n_etas * width
+    found.information = stats + (k * context.n_blocks + before) * size
+    stats += K * context.n_blocks * size
+    found.sums = stats + (k * all.n_responses + j) * MIXFAST_EXPERT_SUMS
+    return found
+
+
+cdef inline double information_at(const double *information, Py_ssize_t width, Py_ssize_t e, Py_ssize_t i,
+                                  Py_ssize_t g, Py_ssize_t j) noexcept nogil:
+    """Of coefficient i of predictor e and coefficient j of predictor g."""
+    cdef Py_ssize_t block = triangle(e) + g if e >= g else triangle(g) + e
+    cdef Py_ssize_t place = triangle(i) + j if i >= j else triangle(j) + i
+    cdef double value = information[block * triangle(width) + place]
+    return value if e == g else -value
+
+
+cdef inline bint is_quadratic(int kind) noexcept nogil:
+    return kind == MIXFAST_GAUSSIAN_EXPERT or kind == MIXFAST_STUDENT_T_EXPERT
+
+
+cdef inline double unit_of(int kind, double dispersion) noexcept nogil:
+    """What gradients and informations are multiplied by to be those of the log density is 1 over this."""
+    if is_quadratic(kind):
+        return dispersion * dispersion
+    return 1 / dispersion if kind == MIXFAST_GAMMA_EXPERT else 1
+
+
+# ---- prepare ---------------------------------------------------------------------------------------------------------
+
+cdef void fill_numbers(const context_t *context, int kind, double dispersion, double degrees, bint is_begun,
+                       double *numbers) noexcept nogil:
+    """See `_kernels/experts.c`."""
+    cdef double square = dispersion * dispersion
+    memset(numbers, 0, MIXFAST_EXPERT_NUMBERS * sizeof(double))
+    if kind == MIXFAST_GAUSSIAN_EXPERT:
+        numbers[0], numbers[1] = 1 / square, -0.5 * log(2 * M_PI) - log(dispersion)
+    elif kind == MIXFAST_STUDENT_T_EXPERT:
+        numbers[0] = 1 / square if is_begun else 0
+        numbers[1] = (lgamma(0.5 * (degrees + 1)) - lgamma(0.5 * degrees) - 0.5 * log(M_PI * degrees)
+                      - log(dispersion))
+        numbers[2] = degrees
+        numbers[3] = degrees + 1 if is_begun else degrees
+    elif kind == MIXFAST_GAMMA_EXPERT:
+        numbers[0], numbers[1] = dispersion, dispersion * log(dispersion) - lgamma(dispersion)
+
+
+cdef void prepare(const family_t *f, const double *log_weights, const double *params, double *work, double *pivot,
+                  void *tables) noexcept nogil:
+    cdef const context_t *context = context_of(f)
+    cdef const experts_t *all = &context.experts
+    cdef Py_ssize_t K = f.n_components, R = all.n_responses, E = all.n_etas, p = all.n_columns, k, j
+    cdef params_t own = view_params(f, params)
+    cdef double *table = <double *> tables
+    cdef double *numbers = table + K
+    cdef double *intercepts = numbers + K * R * MIXFAST_EXPERT_NUMBERS
+    cdef double *coefficients = intercepts + K * E
+    cdef bint is_new = own.stage[0] == NEW
+    memcpy(table, log_weights, K * sizeof(double))
+    coefficients[K * E * p] = is_new or own.stage[0] == GIVEN
+    if is_new:
+        memset(numbers, 0, (K * R * MIXFAST_EXPERT_NUMBERS + K * E * (1 + p)) * sizeof(double))
+    else:
+        memcpy(pivot, own.pivot, p * sizeof(double))
+        memcpy(intercepts, own.intercepts, K * E * sizeof(double))
+        memcpy(coefficients, own.coefficients, K * E * p * sizeof(double))
+    for k in range(K):
+        for j in range(R):
+            fill_numbers(context, all.responses[j].kind, 1 if is_new else own.dispersions[k * R + j],
+                         context.degrees if is_new else own.degrees[k * R + j], own.stage[0] > BEGUN,
+                         numbers + (k * R + j) * MIXFAST_EXPERT_NUMBERS)
+
+
+# ---- the first pass: intercepts --------------------------------------------------------------------------------------
+
+cdef double begin_response(const context_t *context, int kind, double score, double spread, double count,
+                           const double *sums, double *dispersion) noexcept nogil:
+    """The intercept of a component without other coefficients, from sums at a predictor of 0, and its dispersion."""
+    cdef double intercept = 0, left, share
+    dispersion[0] = 1
+    if is_quadratic(kind):
+        intercept = score / spread
+        dispersion[0] = sqrt(max(sums[0] - score * intercept, 0.0) / count)
+    elif kind == MIXFAST_POISSON_EXPERT:
+        intercept = log(max((score + spread) / spread, LEAST_MEAN))
+    elif kind == MIXFAST_BINOMIAL_EXPERT:
+        share = min(max(0.5 + score / (4 * spread), LEAST_MEAN), 1 - LEAST_MEAN)
+        intercept = log(share / (1 - share))
+    elif kind == MIXFAST_GAMMA_EXPERT:
+        left = spread - count - sums[0]  # the sum of log y less the offset
+        intercept = log(spread / (spread - score))
+        dispersion[0] = shape_or_cap(spread * exp(-intercept) / count - 1 - left / count + intercept, NULL)
+    return intercept
+
+
+cdef double shape_or_cap(double s, int *status) noexcept nogil:
+    """The shape of a Gamma distribution with log a - psi(a) = s."""
+    if s > 0.5 / LARGEST_SHAPE:
+        return shape_of(s)
+    if status != NULL:
+        status[0] |= MIXFAST_CAPPED_PARAMETER | MIXFAST_SPURIOUS_COMPONENT
+    return LARGEST_SHAPE
+
+
+cdef int begin(const family_t *f, const totals_t *totals, double *work, double *params) noexcept nogil:
+    """Stage NEW to BEGUN. A component without rows has what all have together."""
+    cdef const context_t *context = context_of(f)
+    cdef const experts_t *all = &context.experts
+    cdef Py_ssize_t K = f.n_components, R = all.n_responses, E = all.n_etas, p = all.n_columns, k, j, e, i, m, c
+    cdef params_t own = view_params(f, params)
+    cdef const response_t *response
+    cdef double total = 0, count, score, spread
+    cdef double[3] sums
+    cdef sums_t found
+    memset(params, 0, f.n_params * sizeof(double))
+    own.stage[0] = BEGUN
+    for k in range(K):
+        total += totals.counts[k]
+    if context.has_intercept:
+        for i in range(p):
+            own.pivot[i] = totals.stats[f.n_stats - p + i] / total
+    for j in range(R):
+        response = &all.responses[j]
+        m = response.n_etas
+        for k in range(K):
+            for e in range(m):
+                count = score = spread = 0
+                memset(sums, 0, sizeof(sums))
+                for c in range(K):
+                    if c == k or totals.counts[k] == 0:
+                        found = sums_at(f, totals.stats, c, j)
+                        count += totals.counts[c]
+                        score += found.gradient[e * (1 + p)]
+                        spread += information_at(found.information, 1 + p, e, 0, e, 0)
+                        for i in range(MIXFAST_EXPERT_SUMS):
+                            sums[i] += found.sums[i]
+                own.intercepts[k * E + response.first_eta + e] = begin_response(
+                    context, response.kind, score, spread, count, sums, &own.dispersions[k * R + j])
+                if not context.has_intercept:
+                    own.intercepts[k * E + response.first_eta + e] = 0
+            own.degrees[k * R + j] = context.degrees
+    return MIXFAST_OK
+
+
+# ---- linear algebra --------------------------------------------------------------------------------------------------
+
+cdef int factor(Py_ssize_t n, double *a, double *scale, int *status) noexcept nogil:
+    """Overwrite the upper triangle of a, symmetric, with R, S a S = R' R, and scale[n] with the diagonal of S, which makes
+    the diagonal 1. Nonzero where a is not finite. Where rows depend on each other, or are zero, something is added to
+    the diagonal."""
+    cdef Py_ssize_t i, j
+    cdef double ridge = 0
+    cdef int attempt
+    cdef bint is_deficient
+    for i in range(n):
+        if not isfinite(a[i * n + i]):
+            return 1
+        scale[i] = 1 / sqrt(a[i * n + i]) if a[i * n + i] > DBL_MIN else 0
+    for i in range(n):  # the lower triangle keeps what the upper loses
+        for j in range(i):
+            a[i * n + j] = a[j * n + i] * scale[i] * scale[j]
+    for attempt in range(8):
+        for i in range(n):
+            for j in range(i + 1, n):
+                a[i * n + j] = a[j * n + i]
+            a[i * n + i] = 1 + ridge
+        is_deficient = cholesky(n, a) != 0
+        for i in range(n):
+            is_deficient |= not a[i * n + i] * a[i * n + i] > DEPENDENT
+        if not is_deficient:
+            return 0
+        status[0] |= MIXFAST_CAPPED_PARAMETER
+        ridge = RIDGE if ridge == 0 else 100 * ridge
+    return 1
+
+
+cdef void solve_lower(Py_ssize_t n, const double *r, Py_ssize_t n_right, double *x) noexcept nogil:
+    """x[n][n_right] = R'^-1 x"""
+    cdef Py_ssize_t i, k, c
+    for i in range(n):
+        for c in range(n_right):
+            for k in range(i):
+                x[i * n_right + c] -= r[k * n + i] * x[k * n_right + c]
+            x[i * n_right + c] /= r[i * n + i]
+
+
+cdef void solve_upper(Py_ssize_t n, const double *r, double *x) noexcept nogil:
+    """x[n] = R^-1 x"""
+    cdef Py_ssize_t i, k
+    for i in range(n - 1, -1, -1):
+        for k in range(i + 1, n):
+            x[i] -= r[i * n + k] * x[k]
+        x[i] /= r[i * n + i]
+
+
+# ---- a step of a response ---------------------------------------------------------------------------------------------
+
+# Room of a component for a step: the order of things in `work`.
+ctypedef struct system_t:
+    double *matrix       # [n_own][n_own]
+    double *beside       # [n_own][n_shared]
+    double *right        # [n_own]
+    double *scale        # [n_own]
+    double *step         # [m (1 + p)], of all coefficients, those that stay are 0
+    double *product      # [m (1 + p)], the information times the step
+
+
+cdef Py_ssize_t room_of_system(Py_ssize_t n) noexcept nogil:
+    return 2 * n * n + 4 * n
+
+
+cdef system_t system_at(double *work, Py_ssize_t n, Py_ssize_t k) noexcept nogil:
+    cdef system_t s
+    s.matrix = work + k * room_of_system(n)
+    s.beside = s.matrix + n * n
+    s.right = s.beside + n * n
+    s.scale = s.right + n
+    s.step = s.scale + n
+    s.product = s.step + n
+    return s
+
+
+cdef double quadratic(const double *information, Py_ssize_t width, Py_ssize_t m, const double *step,
+                      double *product) noexcept nogil:
+    """product = H step; step . product"""
+    cdef Py_ssize_t e, i, g, j
+    cdef double total = 0, value
+    for e in range(m):
+        for i in range(width):
+            value = 0
+            for g in range(m):
+                for j in range(width):
+                    value += information_at(information, width, e, i, g, j) * step[g * width + j]
+            product[e * width + i] = value
+            total += value * step[e * width + i]
+    return total
+
+
+cdef inline double coefficient(const params_t *own, const experts_t *all, const response_t *response, Py_ssize_t k,
+                               Py_ssize_t e, Py_ssize_t i) noexcept nogil:
+    """Of place i among 1 and the columns."""
+    cdef Py_ssize_t place = k * all.n_etas + response.first_eta + e
+    return own.intercepts[place] if i == 0 else own.coefficients[place * all.n_columns + i - 1]
+
+
+cdef int find_steps(const family_t *f, const totals_t *totals, Py_ssize_t j, const params_t *own,
+                    double *work) noexcept nogil:
+    """Leaves the steps of response j in the systems of `work`. A status, or -1 where numbers are not finite."""
+    cdef const context_t *context = context_of(f)
+    cdef const experts_t *all = &context.experts
+    cdef const response_t *response = &all.responses[j]
+    cdef const unsigned char *use = context.use + j * (1 + all.n_columns)
+    cdef Py_ssize_t K = f.n_components, width = 1 + all.n_columns, m = response.n_etas, n = m * width
+    cdef Py_ssize_t n_own, n_shared = 0, k, e, i, g, c, a, b
+    cdef double *shared = work + K * room_of_system(n)
+    cdef double *shared_right = shared + n * n
+    cdef double *shared_scale = shared_right + n
+    cdef double unit, value, ridge
+    cdef int status = MIXFAST_OK
+    cdef sums_t found
+    cdef system_t s
+    for i in range(width):
+        n_shared += m * (use[i] == SHARED)
+    memset(shared, 0, (n_shared * n_shared + n) * sizeof(double))
+    for k in range(K):
+        s = system_at(work, n, k)
+        memset(s.step, 0, n * sizeof(double))
+        if totals.counts[k] == 0:
+            continue
+        found = sums_at(f, totals.stats, k, j)
+        unit = unit_of(response.kind, own.dispersions[k * all.n_responses + j])
+        ridge = context.alpha * unit
+        n_own = 0
+        for e in range(m):
+            for i in range(width):
+                if use[i] == OWN:
+                    s.right[n_own] = found.gradient[e * width + i]
+                    if i > 0:
+                        s.right[n_own] -= ridge * coefficient(own, all, response, k, e, i)
+                    n_own += 1
+        a = 0
+        for e in range(m):
+            for i in range(width):
+                if use[i] != OWN:
+                    continue
+                b = c = 0
+                for g in range(m):
+                    for c in range(width):
+                        if use[c] == OWN:
+                            s.matrix[a * n_own + b] = information_at(found.information, width, e, i, g, c)
+                            if b == a and i > 0:
+                                s.matrix[a * n_own + b] += ridge
+                            b += 1
+                b = 0
+                for g in range(m):
+                    for c in range(width):
+                        if use[c] == SHARED:
+                            s.beside[a * n_shared + b] = information_at(found.information, width, e, i, g, c)
+                            b += 1
+                a += 1
+        if factor(n_own, s.matrix, s.scale, &status) != 0:
+            return -1
+        for a in range(n_own):
+            s.right[a] *= s.scale[a]
+            for b in range(n_shared):
+                s.beside[a * n_shared + b] *= s.scale[a]
+        solve_lower(n_own, s.matrix, 1, s.right)
+        solve_lower(n_own, s.matrix, n_shared, s.beside)
+        a = 0
+        for e in range(m):
+            for i in range(width):
+                if use[i] != SHARED:
+                    continue
+                value = found.gradient[e * width + i]
+                for c in range(n_own):
+                    value -= s.beside[c * n_shared + a] * s.right[c]
+                shared_right[a] += value / unit
+                b = 0
+                for g in range(m):
+                    for c in range(width):
+                        if use[c] == SHARED:
+                            shared[a * n_shared + b] += information_at(found.information, width, e, i, g, c) / unit
+                            b += 1
+                a += 1
+        for a in range(n_shared):
+            for b in range(n_shared):
+                value = 0
+                for c in range(n_own):
+                    value += s.beside[c * n_shared + a] * s.beside[c * n_shared + b]
+                shared[a * n_shared + b] -= value / unit
+    if n_shared > 0:
+        if factor(n_shared, shared, shared_scale, &status) != 0:
+            return -1
+        for a in range(n_shared):
+            shared_right[a] *= shared_scale[a]
+        solve_lower(n_shared, shared, 1, shared_right)
+        solve_upper(n_shared, shared, shared_right)
+        for a in range(n_shared):
+            shared_right[a] *= shared_scale[a]
+    for k in range(K):
+        s = system_at(work, n, k)
+        n_own = 0
+        for e in range(m):
+            for i in range(width):
+                n_own += use[i] == OWN
+        if totals.counts[k] > 0:
+            for a in range(n_own):
+                for b in range(n_shared):
+                    s.right[a] -= s.beside[a * n_shared + b] * shared_right[b]
+            solve_upper(n_own, s.matrix, s.right)
+        a = b = 0
+        for e in range(m):
+            for i in range(width):
+                if use[i] == SHARED:
+                    s.step[e * width + i] = shared_right[b]
+                    b += 1
+                elif use[i] == OWN and totals.counts[k] > 0:
+                    s.step[e * width + i] = s.right[a] * s.scale[a]
+                    a += 1
+    return status
+
+
+cdef double share_of_steps(const family_t *f, const totals_t *totals, Py_ssize_t j, double *work) noexcept nogil:
+    """How much of the steps is gone, so that no predictor changes by too much; leaves the products."""
+    cdef const experts_t *all = &context_of(f).experts
+    cdef const response_t *response = &all.responses[j]
+    cdef Py_ssize_t width = 1 + all.n_columns, m = response.n_etas, n = m * width, k, e
+    cdef double share = 1, change, spread
+    cdef sums_t found
+    cdef system_t s
+    for k in range(f.n_components):
+        s = system_at(work, n, k)
+        found = sums_at(f, totals.stats, k, j)
+        change = quadratic(found.information, width, m, s.step, s.product)
+        if is_quadratic(response.kind):
+            continue
+        spread = 0
+        for e in range(m):
+            spread += information_at(found.information, width, e, 0, e, 0)
+        if change > LONGEST_STEP * LONGEST_STEP * spread:
+            share = min(share, LONGEST_STEP * sqrt(spread / change))
+    return share
+
+
+cdef double loss_after(const double *gradient, double loss, double share, const system_t *s, Py_ssize_t n) noexcept nogil:
+    """A quadratic loss whose gradient is -2 times `gradient`, after the step."""
+    cdef Py_ssize_t i
+    for i in range(n):
+        loss += share * s.step[i] * (share * s.product[i] - 2 * gradient[i])
+    return loss
+
+
+# ---- dispersions ------------------------------------------------------------------------------------------------------
+
+cdef double one_for_all(const family_t *f, const totals_t *totals, Py_ssize_t j, const params_t *own,
+                        double *work) noexcept nogil:
+    """At stage BEGUN: the variance that a single component leaves, in which all have one intercept and the same
+    coefficients."""
+    cdef const experts_t *all = &context_of(f).experts
+    cdef const response_t *response = &all.responses[j]
+    cdef Py_ssize_t K = f.n_components, width = 1 + all.n_columns, k, a, b
+    cdef double *matrix = work
+    cdef double *right = matrix + width * width
+    cdef double *scale = right + width
+    cdef double total = 0, mean = 0, loss = 0, shift, largest = 0, gain = 0
+    cdef int status = 0
+    cdef sums_t found
+    memset(matrix, 0, (width * width + width) * sizeof(double))
+    for k in range(K):
+        total += totals.counts[k]
+        mean += totals.counts[k] * own.intercepts[k * all.n_etas + response.first_eta]
+    mean /= total
+    for k in range(K):
+        found = sums_at(f, totals.stats, k, j)
+        shift = own.intercepts[k * all.n_etas + response.first_eta] - mean
+        largest = max(largest, fabs(own.intercepts[k * all.n_etas + response.first_eta]))
+        loss += found.sums[0] + shift * (2 * found.gradient[0] + shift * found.information[0])
+        for a in range(width):
+            right[a] += found.gradient[a] + shift * found.information[triangle(a)]
+            for b in range(width):
+                matrix[a * width + b] += information_at(found.information, width, 0, a, 0, b)
+    if factor(width, matrix, scale, &status) == 0:
+        for a in range(width):
+            right[a] *= scale[a]
+        solve_lower(width, matrix, 1, right)
+        for a in range(width):
+            gain += right[a] * right[a]
+    # of rounding, where all rows lie on a plane
+    return max(max(loss - gain, 1e-12 * loss) / total, 1e-24 * max(largest * largest, DBL_MIN))
+
+
+cdef double degrees_after(double degrees, double count, double logs) noexcept nogil:
+    """The root n of log(n / 2) - psi(n / 2) + 1 + mean(log u - u) + psi((n0 + 1) / 2) - log((n0 + 1) / 2) = 0, from sums
+    with the weights u at n0. By Newton's method in log n, between limits."""
+    cdef double before = 0.5 * (degrees + 1)
+    cdef double wanted = -(1 + logs / count + digamma(before) - log(before))  # log(n / 2) - psi(n / 2)
+    cdef double low = log(LEAST_DEGREES), high = log(MOST_DEGREES), t = log(degrees), half, value, slope, step
+    cdef int _trial
+    if not wanted > 0:
+        return MOST_DEGREES
+    for _trial in range(100):
+        half = 0.5 * exp(t)
+        value = log((log(half) - digamma(half)) / wanted)
+        if value > 0:
+            low = t
+        else:
+            high = t
+        slope = (1 - half * trigamma(half)) / (log(half) - digamma(half))
+        step = value / slope
+        if fabs(step) < 1e-10:
+            break
+        t -= step
+        if not low < t < high:
+            t = 0.5 * (low + high)
+        if high - low < 1e-12:
+            break
+    return exp(t)
+
+
+cdef int update_dispersions(const family_t *f, const totals_t *totals, Py_ssize_t j, double share, double *work,
+                            params_t *own) noexcept nogil:
+    """Of response j, after its steps."""
+    cdef const context_t *context = context_of(f)
+    cdef const experts_t *all = &context.experts
+    cdef const response_t *response = &all.responses[j]
+    cdef Py_ssize_t K = f.n_components, R = all.n_responses, n = response.n_etas * (1 + all.n_columns), k, i
+    cdef double total = 0, pooled = 0, loss, inflation
+    cdef int kind = response.kind, status = MIXFAST_OK
+    cdef sums_t found
+    cdef system_t s
+    if not is_quadratic(kind) and kind != MIXFAST_GAMMA_EXPERT:
+        return status
+    for k in range(K):
+        total += totals.counts[k]
+    inflation = total / (total - context.n_lost) if total > context.n_lost else 1
+    # the losses of all components, in the place of their dispersions until the end
+    for k in range(K):
+        if totals.counts[k] > 0:
+            s = system_at(work, n, k)
+            found = sums_at(f, totals.stats, k, j)
+            if is_quadratic(kind):
+                loss = inflation * max(loss_after(found.gradient, found.sums[0], share, &s, n), 0.0)
+            else:
+                # to the second order; what is left vanishes where EM ends
+                loss = found.sums[0]
+                for i in range(n):
+                    loss += share * s.step[i] * (0.5 * share * s.product[i] - found.gradient[i])
+                loss = max(loss, 0.0)
+            own.dispersions[k * R + j] = loss / totals.counts[k]
+            pooled += loss / total
+    if is_quadratic(kind) and own.floors[j] == 0:
+        own.floors[j] = LEAST_SHARE * max(pooled, DBL_MIN / LEAST_SHARE)
+    for k in range(K):
+        if totals.counts[k] == 0 and not context.is_common:
+            continue
+        loss = pooled if context.is_common else own.dispersions[k * R + j]
+        if not isfinite(loss):
+            return MIXFAST_NOT_FINITE
+        if kind == MIXFAST_GAMMA_EXPERT:
+            own.dispersions[k * R + j] = shape_or_cap(loss, &status)
+        else:
+            if loss < own.floors[j]:
+                loss = own.floors[j]
+                status |= MIXFAST_CAPPED_PARAMETER | MIXFAST_SPURIOUS_COMPONENT
+            own.dispersions[k * R + j] = sqrt(loss)
+            if kind == MIXFAST_STUDENT_T_EXPERT and context.estimates_degrees and own.stage[0] > BEGUN:
+                found = sums_at(f, totals.stats, k, j)
+                own.degrees[k * R + j] = degrees_after(own.degrees[k * R + j], totals.counts[k], found.sums[1])
+    return status
+
+
+# ---- maximise ---------------------------------------------------------------------------------------------------------
+
+cdef int maximise(const family_t *f, const totals_t *totals, double *work, double *params) noexcept nogil:
+    cdef const context_t *context = context_of(f)
+    cdef const experts_t *all = &context.experts
+    cdef Py_ssize_t K = f.n_components, p = all.n_columns, E = all.n_etas, k, j, e, i, m, place
+    cdef params_t own = view_params(f, params)
+    cdef const response_t *response
+    cdef double total = 0, share, moved
+    cdef int status = MIXFAST_OK, found
+    cdef system_t s
+    for k in range(K):
+        total += totals.counts[k]
+        if totals.counts[k] == 0:
+            status |= MIXFAST_EMPTIED_COMPONENT
+    if own.stage[0] == NEW:
+        return status | begin(f, totals, work, params)
+    for j in range(all.n_responses):
+        response = &all.responses[j]
+        m = response.n_etas
+        if own.stage[0] == BEGUN and is_quadratic(response.kind):
+            own.floors[j] = LEAST_SHARE * one_for_all(f, totals, j, &own, work)
+        found = find_steps(f, totals, j, &own, work)
+        if found < 0:
+            return MIXFAST_NOT_FINITE
+        share = share_of_steps(f, totals, j, work)
+        status |= found | update_dispersions(f, totals, j, share, work, &own)
+        for k in range(K):
+            s = system_at(work, m * (1 + p), k)
+            for e in range(m):
+                place = k * E + response.first_eta + e
+                own.intercepts[place] += share * s.step[e * (1 + p)]
+                for i in range(p):
+                    own.coefficients[place * p + i] += share * s.step[e * (1 + p) + 1 + i]
+    if own.stage[0] == GIVEN and context.has_intercept:
+        for i in range(p):
+            moved = totals.stats[f.n_stats - p + i] / total
+            own.pivot[i] += moved
+            for k in range(K * E):
+                own.intercepts[k] += own.coefficients[k * p + i] * moved
+    own.stage[0] = KNOWN
+    return status
+
+
+cdef double log_prior(const family_t *f, const double *params) noexcept nogil:
+    """Of slopes that components do not share."""
+    cdef const context_t *context = context_of(f)
+    cdef const experts_t *all = &context.experts
+    cdef params_t own = view_params(f, params)
+    cdef Py_ssize_t p = all.n_columns, k, j, e, i, place
+    cdef double total = 0
+    for k in range(f.n_components):
+        for j in range(all.n_responses):
+            for e in range(all.responses[j].n_etas):
+                place = (k * all.n_etas + all.responses[j].first_eta + e) * p
+                for i in range(p):
+                    if context.use[j * (1 + p) + 1 + i] == OWN:
+                        total += own.coefficients[place + i] * own.coefficients[place + i]
+    return -0.5 * context.alpha * total
+
+
+# ---- free numbers -----------------------------------------------------------------------------------------------------
+
+cdef int unconstrain(const family_t *f, const double *params, double *numbers) noexcept nogil:
+    """Coefficients and intercepts about the pivot; logarithms of dispersions and degrees of freedom."""
+    cdef params_t own = view_params(f, params)
+    cdef Py_ssize_t n_linear = own.dispersions - own.coefficients, n = own.pivot - own.coefficients, i
+    for i in range(n):
+        numbers[i] = params[i] if i < n_linear else log(params[i])
+    return 0
+
+
+cdef int constrain(const family_t *f, const double *numbers, double *work, double *params) noexcept nogil:
+    """The frame stays as it is: that of the state that the numbers are in the place of."""
+    cdef params_t own = view_params(f, params)
+    cdef Py_ssize_t n_linear = own.dispersions - own.coefficients, n = own.pivot - own.coefficients, k, i
+    cdef Py_ssize_t R = context_of(f).experts.n_responses
+    for i in range(n):
+        params[i] = numbers[i] if i < n_linear else exp(numbers[i])
+        if not isfinite(params[i]) or (i >= n_linear and not params[i] > 0):
+            return MIXFAST_NOT_FINITE
+    for k in range(f.n_components):
+        for i in range(R):
+            if context_of(f).experts.responses[i].kind == MIXFAST_GAMMA_EXPERT:
+                own.dispersions[k * R + i] = min(own.dispersions[k * R + i], LARGEST_SHAPE)
+            elif own.floors[i] > 0 and own.dispersions[k * R + i] < sqrt(own.floors[i]):
+                return MIXFAST_NOT_FINITE
+    return 0
+
+
+# ---- binding ----------------------------------------------------------------------------------------------------------
+
+def bind_experts(Py_ssize_t n_components, Py_ssize_t n_features, object isa, Py_ssize_t n_columns, responses, use,
+                 double alpha, bint is_common, degrees, double n_lost):
+    """A capsule.
+
+    n_features : columns of the encoded rows, of which the first n_columns are x
+    responses : list of (kind, first column of y, column of the offset or -1, number of predictors)
+    use : (n_responses, 1 + n_columns) of 0, 1 and 2: coefficients that are left out, own and shared
+    degrees : of freedom, or None where they are to be estimated
+    """
+    cdef Py_ssize_t R = len(responses), j, width = 1 + n_columns
+    cdef int level = resolve_isa(isa)
+    cdef const experts_kernels_t *kernels = mixfast_select_experts(level)
+    if n_components < 1 or n_columns < 1 or n_features < n_columns:
+        raise ValueError(f"cannot bind {n_components} components and {n_columns} of {n_features} columns")
+    cdef family_t *f = new_struct(sizeof(context_t) + R * sizeof(response_t) + R * width)
+    cdef context_t *context = <context_t *> f.context
+    cdef experts_t *all = &context.experts
+    context.responses = <response_t *> (context + 1)
+    context.use = <unsigned char *> (context.responses + R)
+    all.n_columns, all.n_responses, all.responses = n_columns, R, context.responses
+    f.n_components, f.n_features, f.real_bytes, f.isa = n_components, n_features, sizeof(double), level
+    cdef Py_ssize_t n, most = 0
+    cdef bint all_quadratic = True
+    for j in range(R):
+        kind, first_y, offset, n_etas = responses[j]
+        context.responses[j].kind, context.responses[j].first_y = kind, first_y
+        context.responses[j].offset, context.responses[j].n_etas = offset, n_etas
+        context.responses[j].first_eta = all.n_etas
+        all.n_etas += n_etas
+        context.n_blocks += triangle(n_etas)
+        context.most_etas = max(context.most_etas, <Py_ssize_t> n_etas)
+        all_quadratic &= is_quadratic(kind)
+        for i in range(width):
+            context.use[j * width + i] = use[j][i]
+    context.alpha, context.is_common, context.n_lost = alpha, is_common, n_lost
+    context.has_intercept = context.use[0] != LEFT_OUT
+    context.estimates_degrees = degrees is None
+    context.degrees = 8.0 if degrees is None else degrees
+    n = context.most_etas * width
+    f.n_params = n_components * (all.n_etas * width + 2 * R) + n_columns + 1 + R
+    f.n_stats = (n_components * (all.n_etas * width + context.n_blocks * triangle(width) + R * MIXFAST_EXPERT_SUMS)
+                 + n_columns)
+    f.n_tables = n_components * (1 + R * MIXFAST_EXPERT_NUMBERS + all.n_etas * width) + 1
+    f.n_scratch_columns = n_components * all.n_etas + context.most_etas + triangle(context.most_etas) + width
+    f.n_work = n_components * room_of_system(n) + n * n + 2 * n
+    f.flops_per_row = n_components * (40 + 4 * all.n_etas * width + 2 * context.n_blocks * triangle(width))
+    f.prepare, f.maximise = prepare, maximise
+    f.log_density, f.accumulate = kernels.log_density, kernels.accumulate
+    if alpha > 0:
+        f.log_prior = log_prior
+    give_free_numbers(f, n_components * (all.n_etas * width + 2 * R), unconstrain, constrain)
+    f.further_start_passes = 0 if all_quadratic else FURTHER_STEPS
+    return capsule_of(f)

@@ -1,0 +1,2 @@
+cdef double shape_of(double s) noexcept nogil
+cdef double LARGEST_SHAPE

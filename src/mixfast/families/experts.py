@@ -1,0 +1,371 @@
+"""Experts: distributions of responses given linear predictors of the other columns of a row."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy.special import expit, gammaln
+
+from mixfast.families._experts import KINDS, bind_experts
+from mixfast.families.domains import POSITIVE
+from mixfast.families.family import Encoded, Family
+from mixfast.row_data import separated
+
+#: exp of more overflows.
+LARGEST_PREDICTOR = 700.0
+
+#: What becomes of a coefficient, by the numbers of `_experts.pyx`.
+LEFT_OUT, OWN, SHARED = 0, 1, 2
+
+#: Of `frame`: parameters of a fitted model, about the origin.
+GIVEN = 2.0
+
+STUDENT_T_START = 8.0
+
+
+def exponential(eta):
+    return np.exp(np.clip(eta, -LARGEST_PREDICTOR, LARGEST_PREDICTOR))
+
+
+class ExpertParams(NamedTuple):
+    """K components, R responses with E predictors in all, p columns.
+
+    coefficients : (K, E, p)
+    intercepts : (K, E), about the pivot of the frame
+    dispersions : (K, R): standard deviations, scales, shapes; 1 where there are none
+    degrees : (K, R), of freedom
+    frame : (p + 1 + R,): the pivot; how far the fit is; the least variance of each response
+    """
+
+    coefficients: np.ndarray
+    intercepts: np.ndarray
+    dispersions: np.ndarray
+    degrees: np.ndarray
+    frame: np.ndarray
+
+
+class ExpertStats(NamedTuple):
+    """For one step of Newton's method about the parameters of the pass; see `_kernels/experts.h`."""
+
+    gradients: np.ndarray
+    information: np.ndarray
+    sums: np.ndarray
+    columns: np.ndarray
+
+
+def refuse(name, y, wrong, wanted):
+    """Raises ValueError for the first value of y (n, columns) that is wrong, a mask."""
+    if np.any(wrong):
+        row, column = map(int, np.argwhere(wrong)[0])
+        where = f"row {row}" if y.shape[1] == 1 else f"row {row}, column {column}"
+        raise ValueError(f"{name} should be {wanted}, in {where} it is {y[row, column]}")
+
+
+# ---- experts ----------------------------------------------------------------------------------------------------------
+
+
+class Expert:
+    """A conditional distribution f(y | eta, dispersion).
+
+    `y` is (n, width), validated; `eta` (..., 1) linear predictors, `dispersion` and `degrees` broadcast to its shape
+    without the last axis.
+    """
+
+    #: Its number in the kernels.
+    kind: int
+    #: The fitted attribute that the dispersion becomes; None where there is none.
+    dispersion_name: str | None = None
+    #: Whether the mean is exp(eta), so that exposures are offsets of their logarithms.
+    takes_exposure = False
+    #: Columns of y, linear predictors, and parameters beside the coefficients.
+    width = 1
+    n_predictors = 1
+    n_dispersions = 0
+    #: Whether a component of few rows has a likelihood without bound.
+    is_unbounded = False
+    degrees: float | None = 1.0
+
+    def check(self, name, y):
+        """Raises ValueError for the first value that the distribution has no density for."""
+
+    def columns(self, y):
+        """What kernels see of y: (n, any number)."""
+        return y
+
+    def base(self, y):
+        """(n,), what no parameter enters of the log density; None for nothing."""
+        return None
+
+    def mean(self, eta):
+        """E[y], of the shape of eta without its last axis; of several trials, of one."""
+        return eta[..., 0]
+
+    def draw(self, eta, dispersion, degrees, rng):
+        """y for each row of eta (n, n_predictors); rng is a numpy RandomState."""
+        raise NotImplementedError
+
+
+class GaussianExpert(Expert):
+    """y = eta + sigma times a standard normal variate."""
+
+    kind = KINDS["gaussian"]
+    dispersion_name = "sigma_"
+    n_dispersions = 1
+    is_unbounded = True
+
+    def draw(self, eta, dispersion, degrees, rng):
+        return eta[:, 0] + dispersion * rng.standard_normal(len(eta))
+
+
+class StudentTExpert(Expert):
+    """y = eta + sigma times a Student-t variate.
+
+    Parameters
+    ----------
+    degrees : float or None
+        None where each component has its own, to be estimated.
+    """
+
+    kind = KINDS["student_t"]
+    dispersion_name = "sigma_"
+    n_dispersions = 1
+    is_unbounded = True
+
+    def __init__(self, degrees):
+        self.degrees = degrees
+
+    def draw(self, eta, dispersion, degrees, rng):
+        return eta[:, 0] + dispersion * rng.standard_t(degrees)
+
+
+class PoissonExpert(Expert):
+    """Counts of mean exp(eta)."""
+
+    kind = KINDS["poisson"]
+    takes_exposure = True
+
+    def check(self, name, y):
+        refuse(name, y, (y < 0) | (y != np.floor(y)), "counts, whole numbers of at least 0")
+
+    def base(self, y):
+        return -gammaln(y[:, 0] + 1)
+
+    def mean(self, eta):
+        return exponential(eta[..., 0])
+
+    def draw(self, eta, dispersion, degrees, rng):
+        return rng.poisson(self.mean(eta)).astype(np.float64)
+
+
+class BinomialExpert(Expert):
+    """Successes of a number of trials, each with probability 1 / (1 + exp(-eta)); y of one column are single trials."""
+
+    kind = KINDS["binomial"]
+    width = 2
+
+    def check(self, name, y):
+        if y.shape[1] == 1:
+            refuse(name, y, (y != 0) & (y != 1), "0 or 1, or two columns of successes and failures")
+        else:
+            refuse(name, y, (y < 0) | (y != np.floor(y)), "counts of successes and failures, whole numbers")
+
+    def columns(self, y):
+        return np.column_stack([y[:, 0], np.ones(len(y)) if y.shape[1] == 1 else y.sum(axis=1)])
+
+    def base(self, y):
+        if y.shape[1] == 1:
+            return None
+        return gammaln(y.sum(axis=1) + 1) - gammaln(y + 1).sum(axis=1)
+
+    def mean(self, eta):
+        return expit(eta[..., 0])
+
+    def draw(self, eta, dispersion, degrees, rng):
+        return rng.binomial(1, self.mean(eta)).astype(np.float64)
+
+
+class GammaExpert(Expert):
+    """A Gamma distribution of mean exp(eta)."""
+
+    kind = KINDS["gamma"]
+    dispersion_name = "shape_"
+    n_dispersions = 1
+    is_unbounded = True
+    takes_exposure = True
+
+    def check(self, name, y):
+        refuse(name, y, ~(y > 0), "above 0")
+
+    def columns(self, y):
+        return np.column_stack([y[:, 0], np.log(y[:, 0])])
+
+    def mean(self, eta):
+        return exponential(eta[..., 0])
+
+    def draw(self, eta, dispersion, degrees, rng):
+        return rng.gamma(dispersion, self.mean(eta) / dispersion)
+
+
+# ---- the family -------------------------------------------------------------------------------------------------------
+
+
+class Experts(Family):
+    """log p(y | x, k) = sum over responses of log f(y; intercept_k + coefficients_k . x + offset, dispersion_k)
+
+    Rows are X with `y` beside them, and perhaps `exposure` and `offset`.
+
+    Parameters
+    ----------
+    responses : tuple of Expert
+    alpha : float
+        alpha / 2 times the sum of squares of slopes that components do not share is taken off the log-likelihood.
+    is_common : bool
+        Whether components share dispersions.
+    fixed : tuple of int
+        Columns of X whose coefficients all components share.
+    has_intercept : bool
+    corrects_variance : bool
+        Whether variances are multiplied by n / (n - number of coefficients of a component), n the sum of the weights.
+    """
+
+    # counts times predictors nearly cancel, and responses far from 0 would lose their digits
+    dtypes = (np.float64,)
+
+    Params: type = ExpertParams
+    Stats: type = ExpertStats
+    domains = {"dispersions": (POSITIVE,), "degrees": (POSITIVE,)}
+
+    def __init__(
+        self, responses, alpha=0.0, is_common=False, fixed=(), has_intercept=True, corrects_variance=False, layout=None
+    ):
+        self.responses = tuple(responses)
+        self.alpha = alpha
+        self.is_common = is_common
+        self.fixed = tuple(fixed)
+        self.has_intercept = has_intercept
+        self.corrects_variance = corrects_variance
+        self._layout = layout
+
+    @property
+    def n_predictors(self):
+        return sum(expert.n_predictors for expert in self.responses)
+
+    def param_shapes(self, n_components, n_features):
+        n_predictors, n_responses = self.n_predictors, len(self.responses)
+        return (
+            (n_components, n_predictors, n_features),
+            (n_components, n_predictors),
+            (n_components, n_responses),
+            (n_components, n_responses),
+            (n_features + 1 + n_responses,),
+        )
+
+    def stat_shapes(self, n_components, n_features):
+        width = 1 + n_features
+        n_blocks = sum(own.n_predictors * (own.n_predictors + 1) // 2 for own in self.responses)
+        return (
+            (n_components, self.n_predictors, width),
+            (n_components, n_blocks, width * (width + 1) // 2),
+            (n_components, len(self.responses), 3),
+            (n_features,),
+        )
+
+    def use(self, n_features):
+        """What becomes of each coefficient: (n_responses, 1 + n_features)."""
+        use = np.full((len(self.responses), 1 + n_features), OWN)
+        use[:, 0] = OWN if self.has_intercept else LEFT_OUT
+        use[:, [1 + column for column in self.fixed]] = SHARED
+        return use
+
+    def n_parameters(self, n_components, n_features):
+        total = 0
+        for expert, use in zip(self.responses, self.use(n_features), strict=True):
+            own, shared = np.sum(use == OWN), np.sum(use == SHARED)
+            total += expert.n_predictors * int(n_components * own + shared)
+            total += expert.n_dispersions * (1 if self.is_common else n_components)
+            total += n_components * (expert.degrees is None)
+        return total
+
+    def n_rows_needed(self, n_features):
+        return n_features + 2 if any(expert.is_unbounded for expert in self.responses) else 0
+
+    def encode(self, X):
+        """Columns of X, of the responses, and of offsets where there are any."""
+        values, data = separated(X)
+        values = np.asarray(values, dtype=np.float64)
+        columns, layout, bases, place = [values], [], [], values.shape[1]
+        y = np.reshape(data["y"], (len(values), -1))
+        for expert, own in zip(self.responses, self.split(y), strict=True):
+            seen = expert.columns(own)
+            columns.append(seen)
+            layout.append([expert.kind, place, -1, expert.n_predictors])
+            place += seen.shape[1]
+            bases.append(expert.base(own))
+        offset = data.get("offset")
+        for takes_exposure in (False, True):
+            own = offset
+            if takes_exposure and "exposure" in data:
+                own = np.log(data["exposure"]) + (0.0 if offset is None else offset)
+            if own is None:
+                continue
+            mine = [i for i, expert in enumerate(self.responses) if expert.takes_exposure == takes_exposure]
+            for i in mine:
+                layout[i][2] = place
+            if mine:
+                columns.append(np.reshape(own, (-1, 1)))
+                place += 1
+        bases = [base for base in bases if base is not None]
+        knows = Experts(
+            self.responses,
+            self.alpha,
+            self.is_common,
+            self.fixed,
+            self.has_intercept,
+            self.corrects_variance,
+            (values.shape[1], [tuple(own) for own in layout]),
+        )
+        return Encoded(knows, np.column_stack(columns), sum(bases) if bases else None)
+
+    def split(self, y):
+        """The columns of each response."""
+        if len(self.responses) == 1:
+            return [y]
+        ends = np.cumsum([expert.width for expert in self.responses])[:-1]
+        return np.split(y, ends, axis=1)
+
+    def blank(self, n_components, n_features):
+        return np.zeros(self.params_layout(n_components, n_features).size)
+
+    def bind(self, n_components, n_features, dtype, isa=None):
+        n_columns, layout = self._layout
+        use = self.use(n_columns)
+        degrees = [own.degrees for own in self.responses if isinstance(own, StudentTExpert)]
+        n_lost = float(np.max(np.sum(use != LEFT_OUT, axis=1))) if self.corrects_variance else 0.0
+        return bind_experts(
+            n_components,
+            n_features,
+            isa,
+            n_columns,
+            layout,
+            use.tolist(),
+            self.alpha,
+            self.is_common,
+            degrees[0] if degrees else 1.0,
+            n_lost,
+        )
+
+    def about_origin(self, params):
+        """The same experts, of which nothing is known beside what they are; arrays may have more axes in front."""
+        n_features = params.coefficients.shape[-1]
+        pivot = params.frame[..., :n_features]
+        intercepts = params.intercepts - np.einsum("...kep,...p->...ke", params.coefficients, pivot)
+        frame = np.zeros_like(params.frame)
+        frame[..., n_features] = GIVEN
+        return params._replace(intercepts=intercepts, frame=frame)
+
+    def rounded(self, params, dtype):
+        return super().rounded(self.about_origin(params), dtype)
+
+    def sample(self, params, labels, rng):
+        raise NotImplementedError
