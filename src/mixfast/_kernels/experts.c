@@ -67,16 +67,16 @@ static void student_t_slopes(ptrdiff_t m, ptrdiff_t stride, const double *eta, c
                              const double *resp, double *MIXFAST_RESTRICT score, double *MIXFAST_RESTRICT spread,
                              double *sums) {
     (void)m;
-    double precision = numbers[0], degrees = numbers[2], top = numbers[3];
+    double precision = numbers[0], degrees = numbers[2], most = numbers[3] / degrees, log_most = log(most);
     double squares = 0, logs = 0;
     for (ptrdiff_t r = 0; r < stride; r++) {
         double e = y[r] - eta[r], square = precision * e * e / degrees;
         square = square < LARGEST_BESIDE_ONE ? square : LARGEST_BESIDE_ONE;
-        double u = top / degrees / (1 + square);
+        double u = most / (1 + square);
         spread[r] = resp[r] * u;
         score[r] = spread[r] * e;
         squares += score[r] * e;
-        logs -= resp[r] * (log_one_plus(square) + u);
+        logs += resp[r] * (log_most - log_one_plus(square) - u);
     }
     sums[0] += squares;
     sums[1] += logs;

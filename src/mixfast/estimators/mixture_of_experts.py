@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from mixfast.estimators._density import fitting
 from mixfast.estimators._likelihood import LikelihoodMixture
+from mixfast.families.conditional import DISTRIBUTIONS
 from mixfast.families.experts import (
     GIVEN,
     BinomialExpert,
@@ -23,7 +24,7 @@ from mixfast.families.experts import (
     PoissonExpert,
     StudentTExpert,
 )
-from mixfast.row_data import check_finite, check_positive, rows_with, separated
+from mixfast.row_data import check_finite, check_positive, rows_with
 from mixfast.status import Status
 from mixfast.tables import check_no_dates
 
@@ -73,20 +74,20 @@ class MixtureOfExperts(RegressorMixin, LikelihoodMixture):
         Columns of X whose coefficients all components share.
     fit_intercept : bool, default=True
     alpha : float, default=0.0
-        alpha / 2 times the sum of squared coefficients, but for intercepts and those that components share, is taken off
-        the log-likelihood that EM increases.
+        alpha / 2 times the sum of squared coefficients, but for intercepts and those that components share, is taken
+        off the log-likelihood that EM increases.
     sigma_df : {0, 'n-p'}, default=0
         What a variance is divided by: 0 is the weight of the component, maximum likelihood; 'n-p' multiplies that
-        variance by n / (n - p), n the sum of all weights and p the number of coefficients of a component, as R's flexmix
-        does. The likelihood is then not monotone: iterations stop where it moves by less than `tol`.
+        variance by n / (n - p), n the sum of all weights and p the number of coefficients of a component, as R's
+        flexmix does. The likelihood is then not monotone: iterations stop where it moves by less than `tol`.
     tol, max_iter, n_threads, verbose, verbose_interval, random_state, warm_start, accelerate
         As in `GaussianMixture`.
     n_init : int, default=10
     n_init_policy : {'all', 'halving'}, default='halving'
         As in `GaussianMixture`.
     init_params : {'random', 'kmeans', 'k-means++', 'random_from_data'} or array-like, default='random'
-        As in `GaussianMixture`: a method, labels (n_samples,) or responsibilities (n_samples, n_components). Clusters of
-        the rows say little of regressions that cross: 'random' responsibilities are the better start.
+        As in `GaussianMixture`: a method, labels (n_samples,) or responsibilities (n_samples, n_components). Clusters
+        of the rows say little of regressions that cross: 'random' responsibilities are the better start.
 
     Attributes
     ----------
@@ -112,10 +113,10 @@ class MixtureOfExperts(RegressorMixin, LikelihoodMixture):
     >>> from mixfast import MixtureOfExperts
     >>> rng = np.random.default_rng(0)
     >>> x, group = rng.uniform(0, 10, size=200), np.arange(200) % 2
-    >>> y = np.where(group, 5 * x, 40 - x**2 / 2) + rng.normal(size=200)
+    >>> y = np.where(group, 5 * x, 15 + 10 * x - x**2) + rng.normal(size=200)
     >>> model = MixtureOfExperts(2, random_state=0).fit(np.column_stack([x, x**2]), y)
-    >>> print(np.sort(model.sigma_).round(1))
-    [1. 1.]
+    >>> print(np.abs(np.sort(model.intercept_).round()), np.sort(model.sigma_).round(1))
+    [ 0. 15.] [1. 1.]
     """
 
     _parameter_constraints: dict = {
@@ -264,14 +265,17 @@ class MixtureOfExperts(RegressorMixin, LikelihoodMixture):
     # ---- rows ----
 
     def _check_row_data(self, data, rows, reset):
-        checked = super()._check_row_data({name: own for name, own in data.items() if name != "y"}, rows, reset)
         if "y" not in data:
             raise ValueError(
                 f"{type(self).__name__} requires y to be passed, but the target y is None: this looks at responses"
             )
+        offsets = self._checked_offsets({name: own for name, own in data.items() if name != "y"}, rows, reset)
+        return offsets | {"y": self._checked_y(data["y"], rows.shape[0])}
+
+    def _checked_offsets(self, data, rows, reset):
         if "exposure" in data and not any(expert.takes_exposure for expert in self._experts()):
             raise ValueError(f"exposure was given, and expert={self.expert!r} has no mean that is proportional to it")
-        return checked | {"y": self._checked_y(data["y"], rows.shape[0])}
+        return super()._check_row_data(data, rows, reset)
 
     def _checked_y(self, y, n_samples):
         """(n_samples, columns), float64, in the domains of the experts."""
@@ -336,21 +340,26 @@ class MixtureOfExperts(RegressorMixin, LikelihoodMixture):
     # ---- predictions from X ----
 
     def _predictors(self, X, offset=None, exposure=None):
-        """eta (n_samples, n_components, n_predictors), and the family."""
+        """Linear predictors of components, (n_components, n_samples, n_predictors)."""
         self._check_ready()
         self._check_assigned()
+        data = {name: own for name, own in (("exposure", exposure), ("offset", offset)) if own is not None}
         rows = self._validate_rows(X, reset=False)
-        family, params = self._family(), self._collect()
-        eta = np.einsum("np,kep->nke", rows.astype(np.float64, copy=False), np.asarray(params.coefficients, float))
-        eta += params.intercepts
-        n = rows.shape[0]
-        if offset is not None:
-            eta += check_finite("offset", offset, n, np.float64)[:, np.newaxis, np.newaxis]
-        if exposure is not None:
-            if not any(expert.takes_exposure for expert in family.responses):
-                raise ValueError(f"exposure was given, and expert={self.expert!r} has no mean that is proportional")
-            eta += np.log(check_positive("exposure", exposure, n, np.float64))[:, np.newaxis, np.newaxis]
-        return eta, family
+        data = self._checked_offsets(data, rows, reset=False)
+        params = self._collect()
+        eta = np.einsum("np,kep->kne", rows.astype(np.float64, copy=False), np.asarray(params.coefficients, float))
+        eta += np.asarray(params.intercepts, float)[:, np.newaxis]
+        if "offset" in data:
+            eta += data["offset"][:, np.newaxis]
+        if "exposure" in data:
+            eta += np.log(data["exposure"])[:, np.newaxis]
+        return eta
+
+    def _dispersions(self):
+        """What `DISTRIBUTIONS` call so, (n_components, number of them), float64."""
+        params = self._collect()
+        own = np.column_stack([params.dispersions, params.degrees]).astype(np.float64)
+        return own[:, : len(DISTRIBUTIONS[self.expert].dispersions)]
 
     def predict_components(self, X, *, exposure=None, offset=None):
         """E[y | x, k], the mean of each component.
@@ -364,8 +373,9 @@ class MixtureOfExperts(RegressorMixin, LikelihoodMixture):
         -------
         means : ndarray of shape (n_samples, n_components), float64
         """
-        eta, family = self._predictors(X, offset, exposure)
-        return family.responses[0].mean(eta)
+        eta = self._predictors(X, offset, exposure)
+        distribution = DISTRIBUTIONS[self.expert]
+        return np.stack([distribution.mean(*one) for one in zip(eta, self._dispersions(), strict=True)], axis=1)
 
     def predict(self, X, *, exposure=None, offset=None):
         """E[y | x], the mean over the components.
@@ -509,9 +519,11 @@ class MixtureOfExperts(RegressorMixin, LikelihoodMixture):
             The component of each row.
         """
         rng = self._rng_of_sample(1, random_state)
-        eta, family = self._predictors(X, offset, exposure)
-        shares = np.cumsum(self.predict_proba(X), axis=1)
-        labels = np.sum(rng.random_sample((len(eta), 1)) >= shares[:, :-1], axis=1).astype(np.int64)
-        params = self._collect()
-        own = eta[np.arange(len(eta)), labels]
-        return family.responses[0].draw(own, params.dispersions[labels, 0], params.degrees[labels, 0], rng), labels
+        eta, dispersions = self._predictors(X, offset, exposure), self._dispersions()
+        ends = np.cumsum(self.predict_proba(X), axis=1)
+        labels = np.sum(rng.random_sample((len(ends), 1)) * ends[:, -1:] >= ends[:, :-1], axis=1)
+        y = np.empty(len(labels))
+        for k in range(len(dispersions)):
+            of_it = labels == k
+            y[of_it] = DISTRIBUTIONS[self.expert].draw(rng, eta[k, of_it], dispersions[k])
+        return y, labels

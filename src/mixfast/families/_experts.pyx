@@ -1,12 +1,12 @@
-"""The verbs of experts: distributions of responses given linear predictors; loops over rows are in `_kernels/experts.c`.
+"""The verbs of experts, distributions of responses given linear predictors; loops over rows: `_kernels/experts.c`.
 
 Parameters, of K components, R responses with E predictors in all, and p columns: coefficients[K][E][p],
 intercepts[K][E], dispersions[K][R], degrees[K][R], and the frame: a pivot[p], the stage[1], floors[R]. Intercepts are
 about the pivot, eta = intercept + coefficients . (x - pivot) + offset, so that columns far from 0 lose no digits.
 
-The M-step is one step of Newton's method, b += H^-1 (g - alpha b), of each component by itself, or of all together where
-they share coefficients. Where log densities are quadratic in the predictor (Gaussian, and Student-t with its weights)
-that is the maximum, weighted least squares; elsewhere it may overshoot, which EM notices (`may_overshoot`).
+The M-step is one step of Newton's method, b += H^-1 (g - alpha b), of each component by itself, or of all together
+where they share coefficients. Where log densities are quadratic in the predictor (Gaussian, and Student-t with its
+weights) that is the maximum, weighted least squares; elsewhere it may overshoot.
 
 A start goes through stages: NEW, where nothing is known, the pass is made at predictors of 0 and gives intercepts and
 the pivot; BEGUN, where it gives least squares, or the first of the steps of `further_start_passes`; KNOWN. GIVEN are
@@ -14,7 +14,7 @@ parameters without a frame, those of a fitted model: the pass that is made there
 """
 
 from libc.float cimport DBL_MIN
-from libc.math cimport INFINITY, M_PI, exp, fabs, isfinite, lgamma, log, log1p, sqrt
+from libc.math cimport M_PI, exp, fabs, isfinite, lgamma, log, sqrt
 from libc.string cimport memcpy, memset
 
 from mixfast.engine._capsule cimport capsule_of, give_free_numbers, new_struct
@@ -96,7 +96,7 @@ cdef inline const context_t *context_of(const family_t *f) noexcept nogil:
     return <const context_t *> f.context
 
 
-# ---- where parameters and statistics are -----------------------------------------------------------------------------
+# ---- where parameters and statistics are ----------------------------------------------------------------------------
 
 # Views into the flat arrays.
 ctypedef struct params_t:
@@ -169,7 +169,7 @@ cdef inline double unit_of(int kind, double dispersion) noexcept nogil:
     return 1 / dispersion if kind == MIXFAST_GAMMA_EXPERT else 1
 
 
-# ---- prepare ---------------------------------------------------------------------------------------------------------
+# ---- prepare --------------------------------------------------------------------------------------------------------
 
 cdef void fill_numbers(const context_t *context, int kind, double dispersion, double degrees, bint is_begun,
                        double *numbers) noexcept nogil:
@@ -214,7 +214,7 @@ cdef void prepare(const family_t *f, const double *log_weights, const double *pa
                          numbers + (k * R + j) * MIXFAST_EXPERT_NUMBERS)
 
 
-# ---- the first pass: intercepts --------------------------------------------------------------------------------------
+# ---- the first pass: intercepts -------------------------------------------------------------------------------------
 
 cdef double begin_response(const context_t *context, int kind, double score, double spread, double count,
                            const double *sums, double *dispersion) noexcept nogil:
@@ -282,18 +282,31 @@ cdef int begin(const family_t *f, const totals_t *totals, double *work, double *
                 if not context.has_intercept:
                     own.intercepts[k * E + response.first_eta + e] = 0
             own.degrees[k * R + j] = context.degrees
+        if context.is_common:
+            share_dispersions(totals.counts, total, K, R, j, own.dispersions)
     return MIXFAST_OK
 
 
-# ---- linear algebra --------------------------------------------------------------------------------------------------
+cdef void share_dispersions(const double *counts, double total, Py_ssize_t K, Py_ssize_t R, Py_ssize_t j,
+                            double *dispersions) noexcept nogil:
+    """All components get the root mean square of their dispersions of response j."""
+    cdef Py_ssize_t k
+    cdef double mean = 0
+    for k in range(K):
+        mean += counts[k] / total * dispersions[k * R + j] * dispersions[k * R + j]
+    for k in range(K):
+        dispersions[k * R + j] = sqrt(mean)
+
+
+# ---- linear algebra -------------------------------------------------------------------------------------------------
 
 cdef int factor(Py_ssize_t n, double *a, double *scale, int *status) noexcept nogil:
-    """Overwrite the upper triangle of a, symmetric, with R, S a S = R' R, and scale[n] with the diagonal of S, which makes
-    the diagonal 1. Nonzero where a is not finite. Where rows depend on each other, or are zero, something is added to
-    the diagonal."""
+    """Overwrite the upper triangle of a, symmetric, with R, S a S = R' R, and scale[n] with the diagonal of S, which
+    makes the diagonal 1. Nonzero where a is not finite. Where rows depend on each other something is added to the
+    diagonal; a step along a row of zeros is 0."""
     cdef Py_ssize_t i, j
     cdef double ridge = 0
-    cdef int attempt
+    cdef int _attempt
     cdef bint is_deficient
     for i in range(n):
         if not isfinite(a[i * n + i]):
@@ -302,7 +315,7 @@ cdef int factor(Py_ssize_t n, double *a, double *scale, int *status) noexcept no
     for i in range(n):  # the lower triangle keeps what the upper loses
         for j in range(i):
             a[i * n + j] = a[j * n + i] * scale[i] * scale[j]
-    for attempt in range(8):
+    for _attempt in range(8):
         for i in range(n):
             for j in range(i + 1, n):
                 a[i * n + j] = a[j * n + i]
@@ -336,7 +349,7 @@ cdef void solve_upper(Py_ssize_t n, const double *r, double *x) noexcept nogil:
         x[i] /= r[i * n + i]
 
 
-# ---- a step of a response ---------------------------------------------------------------------------------------------
+# ---- a step of a response -------------------------------------------------------------------------------------------
 
 # Room of a component for a step: the order of things in `work`.
 ctypedef struct system_t:
@@ -404,7 +417,8 @@ cdef int find_steps(const family_t *f, const totals_t *totals, Py_ssize_t j, con
     cdef system_t s
     for i in range(width):
         n_shared += m * (use[i] == SHARED)
-    memset(shared, 0, (n_shared * n_shared + n) * sizeof(double))
+    memset(shared, 0, n_shared * n_shared * sizeof(double))
+    memset(shared_right, 0, n_shared * sizeof(double))
     for k in range(K):
         s = system_at(work, n, k)
         memset(s.step, 0, n * sizeof(double))
@@ -483,9 +497,8 @@ cdef int find_steps(const family_t *f, const totals_t *totals, Py_ssize_t j, con
     for k in range(K):
         s = system_at(work, n, k)
         n_own = 0
-        for e in range(m):
-            for i in range(width):
-                n_own += use[i] == OWN
+        for i in range(width):
+            n_own += m * (use[i] == OWN)
         if totals.counts[k] > 0:
             for a in range(n_own):
                 for b in range(n_shared):
@@ -525,7 +538,8 @@ cdef double share_of_steps(const family_t *f, const totals_t *totals, Py_ssize_t
     return share
 
 
-cdef double loss_after(const double *gradient, double loss, double share, const system_t *s, Py_ssize_t n) noexcept nogil:
+cdef double loss_after(const double *gradient, double loss, double share, const system_t *s,
+                       Py_ssize_t n) noexcept nogil:
     """A quadratic loss whose gradient is -2 times `gradient`, after the step."""
     cdef Py_ssize_t i
     for i in range(n):
@@ -533,7 +547,7 @@ cdef double loss_after(const double *gradient, double loss, double share, const 
     return loss
 
 
-# ---- dispersions ------------------------------------------------------------------------------------------------------
+# ---- dispersions ----------------------------------------------------------------------------------------------------
 
 cdef double one_for_all(const family_t *f, const totals_t *totals, Py_ssize_t j, const params_t *own,
                         double *work) noexcept nogil:
@@ -573,8 +587,8 @@ cdef double one_for_all(const family_t *f, const totals_t *totals, Py_ssize_t j,
 
 
 cdef double degrees_after(double degrees, double count, double logs) noexcept nogil:
-    """The root n of log(n / 2) - psi(n / 2) + 1 + mean(log u - u) + psi((n0 + 1) / 2) - log((n0 + 1) / 2) = 0, from sums
-    with the weights u at n0. By Newton's method in log n, between limits."""
+    """The root n of log(n / 2) - psi(n / 2) + 1 + mean(log u - u) + psi((n0 + 1) / 2) - log((n0 + 1) / 2) = 0, from
+    sums with the weights u at n0. By Newton's method in log n, between limits."""
     cdef double before = 0.5 * (degrees + 1)
     cdef double wanted = -(1 + logs / count + digamma(before) - log(before))  # log(n / 2) - psi(n / 2)
     cdef double low = log(LEAST_DEGREES), high = log(MOST_DEGREES), t = log(degrees), half, value, slope, step
@@ -652,7 +666,7 @@ cdef int update_dispersions(const family_t *f, const totals_t *totals, Py_ssize_
     return status
 
 
-# ---- maximise ---------------------------------------------------------------------------------------------------------
+# ---- maximise -------------------------------------------------------------------------------------------------------
 
 cdef int maximise(const family_t *f, const totals_t *totals, double *work, double *params) noexcept nogil:
     cdef const context_t *context = context_of(f)
@@ -713,7 +727,7 @@ cdef double log_prior(const family_t *f, const double *params) noexcept nogil:
     return -0.5 * context.alpha * total
 
 
-# ---- free numbers -----------------------------------------------------------------------------------------------------
+# ---- free numbers ---------------------------------------------------------------------------------------------------
 
 cdef int unconstrain(const family_t *f, const double *params, double *numbers) noexcept nogil:
     """Coefficients and intercepts about the pivot; logarithms of dispersions and degrees of freedom."""
@@ -742,7 +756,7 @@ cdef int constrain(const family_t *f, const double *numbers, double *work, doubl
     return 0
 
 
-# ---- binding ----------------------------------------------------------------------------------------------------------
+# ---- binding --------------------------------------------------------------------------------------------------------
 
 def bind_experts(Py_ssize_t n_components, Py_ssize_t n_features, object isa, Py_ssize_t n_columns, responses, use,
                  double alpha, bint is_common, degrees, double n_lost):
@@ -765,7 +779,7 @@ def bind_experts(Py_ssize_t n_components, Py_ssize_t n_features, object isa, Py_
     context.use = <unsigned char *> (context.responses + R)
     all.n_columns, all.n_responses, all.responses = n_columns, R, context.responses
     f.n_components, f.n_features, f.real_bytes, f.isa = n_components, n_features, sizeof(double), level
-    cdef Py_ssize_t n, most = 0
+    cdef Py_ssize_t n
     cdef bint all_quadratic = True
     for j in range(R):
         kind, first_y, offset, n_etas = responses[j]

@@ -5,27 +5,18 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import expit, gammaln
+from scipy.special import gammaln
 
 from mixfast.families._experts import KINDS, bind_experts
 from mixfast.families.domains import POSITIVE
 from mixfast.families.family import Encoded, Family
 from mixfast.row_data import separated
 
-#: exp of more overflows.
-LARGEST_PREDICTOR = 700.0
-
 #: What becomes of a coefficient, by the numbers of `_experts.pyx`.
 LEFT_OUT, OWN, SHARED = 0, 1, 2
 
 #: Of `frame`: parameters of a fitted model, about the origin.
 GIVEN = 2.0
-
-STUDENT_T_START = 8.0
-
-
-def exponential(eta):
-    return np.exp(np.clip(eta, -LARGEST_PREDICTOR, LARGEST_PREDICTOR))
 
 
 class ExpertParams(NamedTuple):
@@ -62,18 +53,15 @@ def refuse(name, y, wrong, wanted):
         raise ValueError(f"{name} should be {wanted}, in {where} it is {y[row, column]}")
 
 
-# ---- experts ----------------------------------------------------------------------------------------------------------
+# ---- experts --------------------------------------------------------------------------------------------------------
 
 
 class Expert:
-    """A conditional distribution f(y | eta, dispersion).
+    """A conditional distribution f(y | eta, dispersion), as a fit sees it; means, draws and the like are in
+    `conditional.py`, by the same names. `y` is (n, width), validated."""
 
-    `y` is (n, width), validated; `eta` (..., 1) linear predictors, `dispersion` and `degrees` broadcast to its shape
-    without the last axis.
-    """
+    name: str
 
-    #: Its number in the kernels.
-    kind: int
     #: The fitted attribute that the dispersion becomes; None where there is none.
     dispersion_name: str | None = None
     #: Whether the mean is exp(eta), so that exposures are offsets of their logarithms.
@@ -97,25 +85,14 @@ class Expert:
         """(n,), what no parameter enters of the log density; None for nothing."""
         return None
 
-    def mean(self, eta):
-        """E[y], of the shape of eta without its last axis; of several trials, of one."""
-        return eta[..., 0]
-
-    def draw(self, eta, dispersion, degrees, rng):
-        """y for each row of eta (n, n_predictors); rng is a numpy RandomState."""
-        raise NotImplementedError
-
 
 class GaussianExpert(Expert):
     """y = eta + sigma times a standard normal variate."""
 
-    kind = KINDS["gaussian"]
+    name = "gaussian"
     dispersion_name = "sigma_"
     n_dispersions = 1
     is_unbounded = True
-
-    def draw(self, eta, dispersion, degrees, rng):
-        return eta[:, 0] + dispersion * rng.standard_normal(len(eta))
 
 
 class StudentTExpert(Expert):
@@ -127,7 +104,7 @@ class StudentTExpert(Expert):
         None where each component has its own, to be estimated.
     """
 
-    kind = KINDS["student_t"]
+    name = "student_t"
     dispersion_name = "sigma_"
     n_dispersions = 1
     is_unbounded = True
@@ -135,14 +112,11 @@ class StudentTExpert(Expert):
     def __init__(self, degrees):
         self.degrees = degrees
 
-    def draw(self, eta, dispersion, degrees, rng):
-        return eta[:, 0] + dispersion * rng.standard_t(degrees)
-
 
 class PoissonExpert(Expert):
     """Counts of mean exp(eta)."""
 
-    kind = KINDS["poisson"]
+    name = "poisson"
     takes_exposure = True
 
     def check(self, name, y):
@@ -151,17 +125,11 @@ class PoissonExpert(Expert):
     def base(self, y):
         return -gammaln(y[:, 0] + 1)
 
-    def mean(self, eta):
-        return exponential(eta[..., 0])
-
-    def draw(self, eta, dispersion, degrees, rng):
-        return rng.poisson(self.mean(eta)).astype(np.float64)
-
 
 class BinomialExpert(Expert):
     """Successes of a number of trials, each with probability 1 / (1 + exp(-eta)); y of one column are single trials."""
 
-    kind = KINDS["binomial"]
+    name = "binomial"
     width = 2
 
     def check(self, name, y):
@@ -178,17 +146,11 @@ class BinomialExpert(Expert):
             return None
         return gammaln(y.sum(axis=1) + 1) - gammaln(y + 1).sum(axis=1)
 
-    def mean(self, eta):
-        return expit(eta[..., 0])
-
-    def draw(self, eta, dispersion, degrees, rng):
-        return rng.binomial(1, self.mean(eta)).astype(np.float64)
-
 
 class GammaExpert(Expert):
     """A Gamma distribution of mean exp(eta)."""
 
-    kind = KINDS["gamma"]
+    name = "gamma"
     dispersion_name = "shape_"
     n_dispersions = 1
     is_unbounded = True
@@ -200,14 +162,8 @@ class GammaExpert(Expert):
     def columns(self, y):
         return np.column_stack([y[:, 0], np.log(y[:, 0])])
 
-    def mean(self, eta):
-        return exponential(eta[..., 0])
 
-    def draw(self, eta, dispersion, degrees, rng):
-        return rng.gamma(dispersion, self.mean(eta) / dispersion)
-
-
-# ---- the family -------------------------------------------------------------------------------------------------------
+# ---- the family -----------------------------------------------------------------------------------------------------
 
 
 class Experts(Family):
@@ -299,7 +255,7 @@ class Experts(Family):
         for expert, own in zip(self.responses, self.split(y), strict=True):
             seen = expert.columns(own)
             columns.append(seen)
-            layout.append([expert.kind, place, -1, expert.n_predictors])
+            layout.append([KINDS[expert.name], place, -1, expert.n_predictors])
             place += seen.shape[1]
             bases.append(expert.base(own))
         offset = data.get("offset")
@@ -368,4 +324,4 @@ class Experts(Family):
         return super().rounded(self.about_origin(params), dtype)
 
     def sample(self, params, labels, rng):
-        raise NotImplementedError
+        raise NotImplementedError("responses are drawn for rows that are given")
