@@ -10,15 +10,17 @@ typedef struct {
     mixfast_expert_slopes slopes;
 } expert;
 
-ALWAYS_INLINE double clipped(double eta) {
-    eta = eta > LARGEST_PREDICTOR ? LARGEST_PREDICTOR : eta;
-    return eta < -LARGEST_PREDICTOR ? -LARGEST_PREDICTOR : eta;
+ALWAYS_INLINE vec magnitude(vec a) { return if_smaller(a, splat(0), -a, a); }
+
+/* exp(-|eta|), of what is held below what overflows. */
+ALWAYS_INLINE vec exponential_below_one(vec eta) {
+    return exp_nonpositive(-minimum(magnitude(eta), splat(LARGEST_PREDICTOR)));
 }
 
-/* exp of any number, as exp_nonpositive or its reciprocal. */
-ALWAYS_INLINE double exponential(double eta) {
-    double part = exp_nonpositive(-fabs(clipped(eta)));
-    return eta > 0 ? 1 / part : part;
+/* exp of any number: that, or its reciprocal. */
+ALWAYS_INLINE vec exponential(vec eta) {
+    vec part = exponential_below_one(eta);
+    return if_smaller(splat(0), eta, (real)1 / part, part);
 }
 
 /* ---- one response ------------------------------------------------------------------------------------------------- */
@@ -83,19 +85,21 @@ static void student_t_slopes(ptrdiff_t m, ptrdiff_t stride, const double *eta, c
 }
 
 static void poisson_density(ptrdiff_t m, ptrdiff_t stride, const double *eta, const double *y, const double *numbers,
-                            double *MIXFAST_RESTRICT out) {
+                            double *out) {
     (void)m, (void)numbers;
-    for (ptrdiff_t r = 0; r < stride; r++) out[r] += y[r] * eta[r] - exponential(eta[r]);
+    for (ptrdiff_t r = 0; r < stride; r += WIDTH) {
+        vec predictor = load(eta + r);
+        store(out + r, load(out + r) + (load(y + r) * predictor - exponential(predictor)));
+    }
 }
 
 static void poisson_slopes(ptrdiff_t m, ptrdiff_t stride, const double *eta, const double *y, const double *numbers,
-                           const double *resp, double *MIXFAST_RESTRICT score, double *MIXFAST_RESTRICT spread,
-                           double *sums) {
+                           const double *resp, double *score, double *spread, double *sums) {
     (void)m, (void)numbers, (void)sums;
-    for (ptrdiff_t r = 0; r < stride; r++) {
-        double mean = exponential(eta[r]);
-        score[r] = resp[r] * (y[r] - mean);
-        spread[r] = resp[r] * mean;
+    for (ptrdiff_t r = 0; r < stride; r += WIDTH) {
+        vec mean = exponential(load(eta + r)), weight = load(resp + r);
+        store(score + r, weight * (load(y + r) - mean));
+        store(spread + r, weight * mean);
     }
 }
 
@@ -104,49 +108,55 @@ static void binomial_density(ptrdiff_t m, ptrdiff_t stride, const double *eta, c
                              double *MIXFAST_RESTRICT out) {
     (void)m, (void)numbers;
     const double *trials = y + stride;
-    for (ptrdiff_t r = 0; r < stride; r++) {
-        double above = eta[r] > 0 ? eta[r] : 0;
-        out[r] += y[r] * eta[r] - trials[r] * (above + log_one_plus(exp_nonpositive(-fabs(eta[r]))));
+    double part[STRIP];
+    for (ptrdiff_t first = 0; first < stride; first += STRIP) {
+        for (ptrdiff_t i = 0; i < STRIP; i += WIDTH) store(part + i, exponential_below_one(load(eta + first + i)));
+        for (ptrdiff_t i = 0; i < STRIP; i++) {
+            ptrdiff_t r = first + i;
+            double above = eta[r] > 0 ? eta[r] : 0;
+            out[r] += y[r] * eta[r] - trials[r] * (above + log_one_plus(part[i]));
+        }
     }
 }
 
 static void binomial_slopes(ptrdiff_t m, ptrdiff_t stride, const double *eta, const double *y, const double *numbers,
-                            const double *resp, double *MIXFAST_RESTRICT score, double *MIXFAST_RESTRICT spread,
-                            double *sums) {
+                            const double *resp, double *score, double *spread, double *sums) {
     (void)m, (void)numbers, (void)sums;
     const double *trials = y + stride;
-    for (ptrdiff_t r = 0; r < stride; r++) {
-        double part = exp_nonpositive(-fabs(clipped(eta[r]))), smaller = part / (1 + part), larger = 1 / (1 + part);
-        double share = eta[r] > 0 ? larger : smaller;
-        score[r] = resp[r] * (y[r] - trials[r] * share);
-        spread[r] = resp[r] * trials[r] * (smaller * larger);
+    for (ptrdiff_t r = 0; r < stride; r += WIDTH) {
+        vec part = exponential_below_one(load(eta + r)), larger = (real)1 / ((real)1 + part), smaller = part * larger;
+        vec share = if_smaller(splat(0), load(eta + r), larger, smaller), weight = load(resp + r);
+        store(score + r, weight * (load(y + r) - load(trials + r) * share));
+        store(spread + r, weight * load(trials + r) * (smaller * larger));
     }
 }
 
 /* y: y and log y; numbers: the shape a, a log a - log Gamma(a) */
 static void gamma_density(ptrdiff_t m, ptrdiff_t stride, const double *eta, const double *y, const double *numbers,
-                          double *MIXFAST_RESTRICT out) {
+                          double *out) {
     (void)m;
     const double *log_y = y + stride;
     double shape = numbers[0], constant = numbers[1];
-    for (ptrdiff_t r = 0; r < stride; r++)
-        out[r] += constant + shape * (log_y[r] - eta[r] - y[r] * exponential(-eta[r])) - log_y[r];
+    for (ptrdiff_t r = 0; r < stride; r += WIDTH) {
+        vec predictor = load(eta + r), log_of_it = load(log_y + r);
+        vec own = constant + shape * (log_of_it - predictor - load(y + r) * exponential(-predictor)) - log_of_it;
+        store(out + r, load(out + r) + own);
+    }
 }
 
 /* sums: resp (y / mean - 1 - log(y / mean)) */
 static void gamma_slopes(ptrdiff_t m, ptrdiff_t stride, const double *eta, const double *y, const double *numbers,
-                         const double *resp, double *MIXFAST_RESTRICT score, double *MIXFAST_RESTRICT spread,
-                         double *sums) {
+                         const double *resp, double *score, double *spread, double *sums) {
     (void)m, (void)numbers;
     const double *log_y = y + stride;
-    double total = 0;
-    for (ptrdiff_t r = 0; r < stride; r++) {
-        double ratio = y[r] * exponential(-eta[r]);
-        score[r] = resp[r] * (ratio - 1);
-        spread[r] = resp[r] * ratio;
-        total += resp[r] * (ratio - 1 - log_y[r] + eta[r]);
+    vec total = splat(0);
+    for (ptrdiff_t r = 0; r < stride; r += WIDTH) {
+        vec predictor = load(eta + r), weight = load(resp + r), ratio = load(y + r) * exponential(-predictor);
+        store(score + r, weight * (ratio - (real)1));
+        store(spread + r, weight * ratio);
+        total += weight * (ratio - (real)1 - load(log_y + r) + predictor);
     }
-    sums[0] += total;
+    sums[0] += sum_of(total);
 }
 
 static const expert experts[MIXFAST_EXPERT_KINDS] = {
