@@ -278,6 +278,11 @@ class PlainDiagonal(PythonFamily):
     def maximise(self, counts, stats, params):
         return self.Params(*FAMILIES["diagonal"].reference.maximise(counts, stats, None, params))
 
+    def recentre(self, counts, stats, last_params, params):
+        step = params.means - last_params.means
+        first = stats.first - counts[:, np.newaxis] * step
+        return self.Stats(first, stats.second - step * (stats.first + first))
+
     def sample(self, params, labels, rng):
         raise NotImplementedError
 
@@ -293,3 +298,34 @@ def test_a_plain_python_twin_gives_the_compiled_familys_numbers():
         em.iterate(10, 0, -np.inf, 0)
     assert engines[1].n_threads == 1
     np.testing.assert_allclose(engines[1].state()[1], engines[0].state()[1], rtol=1e-10)
+
+
+def test_statistics_of_a_plain_python_twin_move_as_the_compiled_familys():
+    rng = np.random.default_rng(4)
+    twins = FAMILIES["diagonal"]
+    X, weights = twins.make_rows(rng, 700, 3), random_weights(rng, 2)
+    layout = twins.compiled.params_layout(2, 3)
+    here, there = (layout.pack(twins.make_params(rng, 2, 3)) for _ in range(2))
+    moved = []
+    for family in (twins.compiled, PlainDiagonal()):
+        em = EM(family.bind(2, 3, X.dtype), Rows(X))
+        em.set_state(weights, here)
+        gathered = em.gather()
+        moved.append(em.recentre(gathered.counts, gathered.stats, weights, there))
+        np.testing.assert_array_equal(em.state()[1], there)
+        back = em.recentre(gathered.counts, moved[-1], weights, here)
+        np.testing.assert_allclose(back, gathered.stats, rtol=1e-10, atol=1e-10 * np.abs(back).max())
+    np.testing.assert_allclose(moved[1], moved[0], rtol=1e-10)
+    assert np.abs(moved[0] - gathered.stats).max() > 1
+
+
+def test_an_error_in_recentre_comes_out_as_it_is():
+    class Fails(PlainDiagonal):
+        def recentre(self, counts, stats, last_params, params):
+            raise ZeroDivisionError("from recentre")
+
+    params = np.ones(Fails().params_layout(1, 1).size)
+    em = EM(Fails().bind(1, 1, np.float64), Rows(np.ones((10, 1))))
+    em.set_state(np.ones(1), params)
+    with pytest.raises(ZeroDivisionError, match="from recentre"):
+        em.recentre(np.ones(1), np.ones(2), np.ones(1), params)

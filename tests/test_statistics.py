@@ -15,7 +15,7 @@ import scipy.sparse
 from batches import assert_same_state
 from estimators_table import ESTIMATORS, every_likelihood
 from sklearn.exceptions import NotFittedError
-from test_python_family import GeometricMixture
+from test_python_family import Geometric, GeometricMixture
 
 from mixfast import (
     BernoulliMixture,
@@ -662,6 +662,18 @@ def test_a_python_family_has_statistics_too():
     whole = GeometricMixture(2, max_iter=4, tol=0, init_params=responsibilities()).fit(X)
     model = GeometricMixture(2, max_iter=0, tol=0, init_params=responsibilities()).fit(X)
     assert_near(fit_by_hand(model, parts_of(X), 4), whole, 1e-12)
+
+
+def test_statistics_of_a_python_family_that_says_how_can_be_moved(monkeypatch):
+    X = np.random.default_rng(0).geometric(0.3, (60, 2)) - 1.0
+    old = GeometricMixture(2, max_iter=0, init_params=responsibilities()).fit(X)
+    statistics = old.statistics(X)
+    new = fit_by_hand(copy.deepcopy(old), [X], 1)
+    monkeypatch.setattr(Geometric, "recentre", lambda self, counts, stats, last_params, params: stats)
+    moved = old.recentre(statistics, new)
+    assert moved.parameters == new.statistics(X).parameters
+    np.testing.assert_array_equal(moved.sums["failures"], statistics.sums["failures"])
+    assert_near(copy.deepcopy(new).update(moved), copy.deepcopy(old).update(statistics), 0)
 
 
 def test_the_names_of_a_model_say_what_it_is_for():

@@ -36,6 +36,7 @@ from mixfast.engine._pass cimport (
     n_common_of,
     pass_t,
     prepare,
+    raise_error_of,
     round_flops,
     run_pass,
     strategy_t,
@@ -654,6 +655,8 @@ cdef class EM(Pass):
         prepare(&self.c)
         family.recentre(family, &counts[0], &last_pivot[0], &last_params[0] if family.n_params else NULL,
                         self.c.pivot, self.c.params, self.stats())
+        if family.needs_gil and getattr(<object> family.owner, "error", None) is not None:
+            raise_error_of(family)
         return self.record()
 
     @property

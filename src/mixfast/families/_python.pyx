@@ -107,6 +107,13 @@ cdef class Verbs:
         np.asarray(<double[:f.n_params]> params)[:] = packed
         return 0
 
+    cdef int recentre(self, const family_t *f, const double *counts, const double *last_params, const double *params,
+                      double *stats) except -1:
+        record = self.family.recentre(_array(counts, f.n_components), self.stats_layout.view(_array(stats, f.n_stats)),
+                                      self._params(f, last_params), self._params(f, params))
+        np.asarray(<double[:f.n_stats]> stats)[:] = self.stats_layout.pack(record)
+        return 0
+
 
 cdef void prepare(const family_t *f, const double *log_weights, const double *params, double *work, double *pivot,
                   void *tables) noexcept nogil:
@@ -176,6 +183,17 @@ cdef int constrain(const family_t *f, const double *free, double *work, double *
             return MIXFAST_FAILED
 
 
+cdef void recentre(const family_t *f, const double *counts, const double *last_pivot, const double *last_params,
+                   const double *pivot, const double *params, double *stats) noexcept nogil:
+    """Chunks have no pivot. What failed is in `error`, where `EM.recentre` looks for it."""
+    with gil:
+        verbs = <Verbs> f.owner
+        try:
+            verbs.recentre(f, counts, last_params, params, stats)
+        except BaseException as error:
+            verbs.error = error
+
+
 def bind_python(family, Py_ssize_t n_components, Py_ssize_t n_features):
     """A capsule for a `PythonFamily`; rows are float64 whatever the user's are."""
     verbs = Verbs(family, n_components, n_features)
@@ -191,6 +209,8 @@ def bind_python(family, Py_ssize_t n_components, Py_ssize_t n_features):
     f.log_prior = log_prior
     if family.unconstrain is not None:
         give_free_numbers(f, family.n_parameters(n_components, n_features), unconstrain, constrain)
+    if family.recentre is not None:
+        f.recentre = recentre
     Py_INCREF(verbs)
     f.owner = <void *> verbs
     return capsule_of(f)

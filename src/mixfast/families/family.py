@@ -224,6 +224,12 @@ class PythonFamily(Family):
     unconstrain = None
     constrain = None
 
+    #: Optional method: `recentre(counts, stats, last_params, params)` gives `Stats` that were gathered at `last_params`
+    #: as the same responsibilities would have given them at `params`, so that `maximise` finds there what it would have
+    #: found here; `stats` themselves where these do not depend on the parameters. Only where that is exact: without it
+    #: `estimator.recentre` refuses.
+    recentre = None
+
     @abstractmethod
     def log_density(self, X, params):
         """Log density of each row under each component: (n, n_components), without the weights of the components."""
