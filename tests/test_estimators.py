@@ -330,7 +330,8 @@ def test_a_problem_of_a_batch_has_the_bits_of_its_fit_alone(init_params, name, t
         for dtype in entry.dtypes:
             # all have all categories: those of a batch are common to its problems
             problems = [put_in(X.astype(dtype)) for X in (entry.X, entry.X[::-1], entry.X[:40], entry.X[7:8])]
-            for options in ({}, {"n_components": 1}, others):
+            alone = [{"n_components": 1}] if put_in is np.asarray and dtype == entry.dtypes[0] else []
+            for options in ({}, *alone, others):
                 estimator = entry.make(**options, init_params=init_params)
                 result = fit_many(problems, estimator, random_state=3, n_threads=2)
                 assert result.status[3] & Status.TOO_FEW_ROWS
@@ -341,8 +342,8 @@ def test_a_problem_of_a_batch_has_the_bits_of_its_fit_alone(init_params, name, t
                     assert result.status[i] == wanted.status_
                     assert same_bits(scores[i], wanted.score_samples(X))
                     assert same_bits(resp[i], wanted.predict_proba(X))
-                result[0].save(tmp_path / "model")
-                assert same_bits(load(tmp_path / "model").score_samples(problems[0]), scores[0])
+        result[0].save(tmp_path / "model")
+        assert same_bits(load(tmp_path / "model").score_samples(problems[0]), scores[0])
 
 
 @every_mixture

@@ -1,13 +1,8 @@
 """Proportions that look at the row: a kind is compiled beside mixfast, and what the engine makes of it is NumPy's."""
 
-import importlib
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
+from compiled import build
 from numpy.testing import assert_allclose, assert_array_equal
 from twins import FAMILIES, make_em, random_weights
 
@@ -20,9 +15,6 @@ from mixfast.engine._predictions import evaluate, evaluate_components
 from mixfast.engine._rows import Rows
 from mixfast.fitting import bind_model, plan_of
 
-OWN = Path(__file__).parent / "own_proportions"
-SOURCES = Path(__file__).parent.parent / "src"
-
 COEFFICIENTS = np.array([[0.5, 1.0], [-0.2, -2.0], [0.0, 0.3]])
 OTHERS = np.array([[-1.0, 0.4], [0.3, 0.2], [0.1, -0.7]])
 #: Families whose kernels see the user's rows as they are.
@@ -32,25 +24,7 @@ RTOL = {np.float64: 1e-10, np.float32: 2e-4}
 
 @pytest.fixture(scope="module")
 def Gate(tmp_path_factory):
-    source, target = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("built")
-    for name in ("gate.pyx", "setup.py"):
-        (source / name).write_bytes((OWN / name).read_bytes())
-    command = [
-        sys.executable,
-        "setup.py",
-        "--quiet",
-        "build_ext",
-        "--build-lib",
-        target,
-        "--build-temp",
-        target / "tmp",
-    ]
-    subprocess.run(command, cwd=source, env={**os.environ, "MIXFAST_SOURCES": str(SOURCES)}, check=True)
-    sys.path.insert(0, str(target))
-    try:
-        yield importlib.import_module("gate").Gate
-    finally:
-        sys.path.remove(str(target))
+    return build("own_proportions", "gate", tmp_path_factory).Gate
 
 
 class TwinGate:

@@ -269,11 +269,11 @@ def test_counts_as_numbers_are_few_components():
 
 @pytest.mark.parametrize("name", sorted(CHOICES))
 def test_no_worse_than_mclust_on_real_data(name):
-    """By BIC over the four structures, from five seeds; and no component has a column that its rows are all equal in,
+    """By BIC over the four structures, from three seeds; and no component has a column that its rows are all equal in,
     or is flat beside all rows together."""
     X = read(name)
     inverse = np.linalg.inv(np.linalg.cholesky(np.atleast_2d(np.cov(X.T, bias=True))))
-    for seed in range(5):
+    for seed in range(3):
         chosen = select(X, GaussianMixture(), covariance_type=TYPES, random_state=seed)
         model = chosen.best_
         assert model.bic(X) <= CHOICES[name]["bic"] + 0.5

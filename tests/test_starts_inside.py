@@ -32,7 +32,7 @@ from mixfast import (
 )
 from mixfast.engine._rows import Rows
 
-N_SEEDS = 50
+N_SEEDS = 20
 STARTS = ["kmeans", "k-means++", "random_from_data", "labels"]
 
 
@@ -150,11 +150,11 @@ def gains(case, start):
 @pytest.mark.parametrize("start", STARTS)
 @pytest.mark.parametrize("name", [*CASES, *UNSHARED])
 def test_a_small_move_to_the_inside_leads_nowhere(name, start):
-    """But for one fit or two: from inside, too, EM may bring a probability so close to 1 that it is 1, before the other
+    """But for one fit: from inside, too, EM may bring a probability so close to 1 that it is 1, before the other
     parameters are where they would have called it back."""
     gained = np.array(list(gains({**CASES, **UNSHARED}[name], start)))
     assert len(gained) > 0.7 * N_SEEDS
-    assert np.sum(gained > 1e-6) <= 2
+    assert np.sum(gained > 1e-6) <= 1
 
 
 @pytest.mark.parametrize("start", ["kmeans", "labels"])
@@ -164,7 +164,7 @@ def test_hard_starts_would_be_seen(start):
             return changed(super()._family(), {"starts_inside": 0})
 
     gained = np.array(list(gains(Case(binary, partial(Hard, alpha=0.0), ("probabilities_",)), start)))
-    assert np.sum(gained > 1e-6) >= 10
+    assert np.sum(gained > 1e-6) >= 4
 
 
 @pytest.mark.parametrize("start", ["kmeans", "k-means++", "random_from_data", "labels"])

@@ -1,0 +1,36 @@
+"""Extension modules that tests build against the sources of mixfast."""
+
+import fcntl
+import importlib
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+TESTS = Path(__file__).parent
+
+
+def build(folder, module, tmp_path_factory):
+    """The extension module that `setup.py` and the sources in a folder of the tests make.
+
+    The workers of pytest-xdist share it: the first builds, others wait.
+    """
+    root = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        root = root.parent
+    source, target = root / f"{folder}_source", root / f"{folder}_built"
+    with open(root / f"{folder}.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not target.exists():
+            source.mkdir()
+            for path in (TESTS / folder).glob("*.py*"):
+                (source / path.name).write_bytes(path.read_bytes())
+            command = [sys.executable, "setup.py", "--quiet", "build_ext", "--build-lib", "built"]
+            sources = str(TESTS.parent / "src")
+            subprocess.run(command, cwd=source, env={**os.environ, "MIXFAST_SOURCES": sources}, check=True)
+            (source / "built").rename(target)
+    sys.path.insert(0, str(target))
+    try:
+        return importlib.import_module(module)
+    finally:
+        sys.path.remove(str(target))
