@@ -120,6 +120,7 @@ class EstimatorsResult(BatchResult):
     def _estimator(self, i, column_names):
         own = copy.copy(self._fitted[i])
         own._learn_columns(self._n_columns, column_names)
+        own._note_checked()
         return own
 
     def _predicted_alone(self, problems, name):

@@ -87,6 +87,10 @@ class BaseMixture(DensityEstimator):
         """Validated rows as the family wants them; raises ValueError where they are outside its domain."""
         return X
 
+    def _as_given(self, rows):
+        """Rows as the family draws them in the form that X had: categories, and columns of parts in their order."""
+        return rows
+
     def _allows_nan(self, n_features):
         """Where NaN is a missing value, a bool for each column."""
         return np.full(n_features, get_tags(self).input_tags.allow_nan)

@@ -5,6 +5,7 @@ Defaults do not depend on units: shifts and scales of the columns change nothing
 
 from __future__ import annotations
 
+import copy
 from functools import cache
 from numbers import Real
 
@@ -18,6 +19,7 @@ from mixfast.estimators.gamma_mixture import ExponentialMixture
 from mixfast.estimators.gaussian_mixture import GaussianMixture
 from mixfast.estimators.multinomial_mixture import MultinomialMixture
 from mixfast.estimators.poisson_mixture import PoissonMixture
+from mixfast.estimators.product_mixture import ProductMixture, is_part
 from mixfast.families.linear_posteriors import (
     BernoulliPosterior,
     CategoricalPosterior,
@@ -26,6 +28,8 @@ from mixfast.families.linear_posteriors import (
     PoissonPosterior,
 )
 from mixfast.families.posteriors import POSTERIORS
+from mixfast.families.product import Product
+from mixfast.parts import Bernoulli, Categorical, Exponential, Gaussian, Part, Poisson
 from mixfast.proportions._sticks import Sticks
 
 #: Clusters are expected to be as wide as so many of them together fill the space of the rows.
@@ -55,19 +59,27 @@ class Component:
 
     prior_names: tuple
 
+    #: Whether components are independent given their rows, so that partitions can be drawn.
+    has_draws = True
+
     def __init__(self, mixture, **options):
         self.mixture, self.options = mixture, options
 
     def reader(self, name):
         return _reader_of(self.mixture, name)(1, **self.options)
 
-    def prior(self, given, X, sample_weight, n_threads):
-        """All hyper-parameters by name, those that are not given by default, from prepared rows."""
+    def prior(self, given, X, sample_weight, reader, n_threads):
+        """All hyper-parameters by name, those that are not given by default, from rows that the reader has read."""
         unknown = sorted(given.keys() - set(self.prior_names))
         if unknown:
             raise ValueError(f"prior has {unknown[0]!r}: these components have {', '.join(self.prior_names)}")
         defaults = {} if given.keys() == set(self.prior_names) else self._defaults(X, sample_weight, n_threads)
         return defaults | {name: self._number(name, own) for name, own in given.items()}
+
+    def check_names(self, prior, reader):
+        """Raises ValueError where a fitted prior has not the hyper-parameters that it should have."""
+        if not isinstance(prior, dict) or sorted(prior) != sorted(self.prior_names):
+            raise ValueError(f"prior_ should have {', '.join(self.prior_names)}, got {prior!r}")
 
     @staticmethod
     def _number(name, values):
@@ -101,7 +113,7 @@ class GaussianComponent(Component):
 
     def __init__(self, structure):
         super().__init__(GaussianMixture, covariance_type=structure)
-        self.structure = structure
+        self.structure, self.has_draws = structure, not POSTERIORS[structure].one_precision
 
     def _degrees_of_freedom(self, n_features):
         """By default."""
@@ -268,3 +280,98 @@ COMPONENTS = {
     "poisson": PoissonComponent(PoissonMixture),
     "exponential": ExponentialComponent(ExponentialMixture),
 }
+
+
+#: The components that parts of products are, by their type, with the parameters that say how their rows are read.
+PARTS = {
+    Bernoulli: ("binarize", lambda part: "bernoulli"),
+    Categorical: ("categories unseen", lambda part: "categorical"),
+    Exponential: ("", lambda part: "exponential"),
+    Gaussian: ("covariance_type", lambda part: part.covariance_type),
+    Poisson: ("", lambda part: "poisson"),
+}
+
+
+def component_of(component):
+    """The `Component` of a name, of a part of a product, or of the parts of one; ValueError where a part has none."""
+    if isinstance(component, str):
+        return COMPONENTS[component]
+    if not isinstance(component, Part):
+        return ProductComponent(component)
+    if type(component) not in PARTS:
+        raise ValueError(
+            f"component has {component!r}, which has no conjugate prior: parts may be "
+            f"{', '.join(kind.__name__ for kind in PARTS)}"
+        )
+    reading, kind = PARTS[type(component)]
+    own, params, usual = copy.copy(COMPONENTS[kind(component)]), component.get_params(), type(component)().get_params()
+    for name, value in params.items():
+        if name not in reading.split() and value != usual[name]:
+            raise ValueError(
+                f"component has {component!r}, whose {name} is a matter of the prior here: leave it out, and give "
+                f"prior={{'columns of the part': {{...}}}} with {', '.join(own.prior_names)}"
+            )
+    own.options = params
+    return own
+
+
+class ProductComponent(Component):
+    """Groups of columns with components of their own kinds; priors are dicts by the names of the parts.
+
+    Parameters
+    ----------
+    parts : list of tuple
+        As those of `ProductMixture`.
+    """
+
+    def __init__(self, parts):
+        super().__init__(ProductMixture)
+        self.parts = [*parts]
+        self.has_draws = all(component_of(part[-1]).has_draws for part in self.parts if is_part(part))
+
+    def reader(self, name):
+        return _reader_of(self.mixture, name)(self.parts)
+
+    def components(self, reader):
+        """name -> (`Component`, what reads its columns)"""
+        groups = reader._groups(reader._column_names())
+        return {group.name: (component_of(group.part), reader.components_[group.name]) for group in groups}
+
+    def prior(self, given, X, sample_weight, reader, n_threads):
+        components = self.components(reader)
+        unknown = [name for name in given if name not in components]
+        if unknown:
+            raise ValueError(
+                f"prior has {unknown[0]!r}: the parts are {', '.join(map(repr, components))}, each with a dict of its "
+                "own"
+            )
+        prior, start = {}, 0
+        for name, (component, own) in components.items():
+            columns = np.ascontiguousarray(X[:, start : start + own.n_features_in_])
+            start += own.n_features_in_
+            its = given.get(name) or {}
+            if not isinstance(its, dict):
+                raise ValueError(f"prior[{name!r}]={its!r} should be a dict with {', '.join(component.prior_names)}")
+            prior[name] = self._of_part(name, component.prior, its, columns, sample_weight, own, n_threads)
+        return prior
+
+    def posterior(self, prior, reader):
+        components = self.components(reader)
+        families = [
+            self._of_part(name, component.posterior, prior[name], own) for name, (component, own) in components.items()
+        ]
+        return Product(families, [own.n_features_in_ for _, own in components.values()])
+
+    def check_names(self, prior, reader):
+        components = self.components(reader)
+        if not isinstance(prior, dict) or list(prior) != list(components):
+            raise ValueError(f"prior_ should have the parts {list(components)}, got {prior!r}")
+        for name, (component, own) in components.items():
+            self._of_part(name, component.check_names, prior[name], own)
+
+    @staticmethod
+    def _of_part(name, do, *args):
+        try:
+            return do(*args)
+        except ValueError as error:
+            raise ValueError(f"Part {name!r}: {error}") from None

@@ -43,6 +43,10 @@ class PublishedArrays:
         vars(self)[name] = value
         return value
 
+    def _margins(self):
+        """Objects with published arrays of their own that this one is made of, by name."""
+        return {}
+
     def _check_domains(self):
         """Raises ValueError for the first fitted attribute that is outside its domain."""
 
@@ -51,10 +55,17 @@ class PublishedArrays:
         if CHECKED not in vars(self):
             self._check_domains()
             vars(self)[CHECKED] = True
+        for name, own in self._margins().items():
+            try:
+                own._check_assigned()
+            except ValueError as error:
+                raise ValueError(f"Part {name!r}: {error}") from None
 
     def _note_checked(self):
-        """What a fit has published is in its domain, and that of its parts."""
+        """What a fit has published is in its domain, and that of its margins."""
         vars(self)[CHECKED] = True
+        for own in self._margins().values():
+            own._note_checked()
 
     def _publish_together(self, **arrays):
         """Set attributes that belong together and were made for this object: none is copied, none dropped."""

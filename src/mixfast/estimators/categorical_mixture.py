@@ -294,4 +294,7 @@ class CategoricalMixture(LikelihoodMixture):
             The component of each row.
         """
         codes, labels = super().sample(n_samples, random_state)
-        return decode(codes, self.categories_), labels
+        return self._as_given(codes), labels
+
+    def _as_given(self, rows):
+        return decode(rows, self.categories_)

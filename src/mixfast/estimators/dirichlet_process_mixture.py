@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 from numbers import Real
 
 import numpy as np
+from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
@@ -15,8 +17,7 @@ from mixfast._threads import resolve_threads
 from mixfast._warnings import warn
 from mixfast.convergence import Monitor
 from mixfast.engine._rows import Rows
-from mixfast.estimators._categories import decode
-from mixfast.estimators._conjugate import COMPONENTS
+from mixfast.estimators._conjugate import COMPONENTS, GaussianComponent, component_of
 from mixfast.estimators._constraints import WholeNumber
 from mixfast.estimators._density import fitting, of_rows
 from mixfast.estimators._posterior import FLAT, PosteriorMixture
@@ -32,16 +33,26 @@ from mixfast.estimators._sampled import (
 )
 from mixfast.estimators._weight_priors import StickBreaking
 from mixfast.families.domains import NOT_NEGATIVE, POSITIVE, check_domain
-from mixfast.families.posteriors import POSTERIORS
 from mixfast.moves import MOVES, Problem, Search, State, n_blocks_for
 from mixfast.partitions import coclustering, n_clusters_posterior, r_hat
+from mixfast.parts import Part
 from mixfast.proportions._sticks import LearnedSticks, Sticks
 from mixfast.read_only import frozen
 from mixfast.status import Status
 from mixfast.weights import counted_rows
 
 #: What is learned of rows beside the posterior: their columns, what these may hold, sums of rows.
-OF_ROWS = ("n_features_in_", "feature_names_in_", "categories_", "totals_", "total_shares_")
+OF_ROWS = (
+    "n_features_in_",
+    "feature_names_in_",
+    "column_names_in_",
+    "columns_",
+    "categories_",
+    "totals_",
+    "total_shares_",
+)
+#: What the margins of a product have from the whole.
+SHARED = ("counts_", "concentration_", "concentration_posterior_", "shares_")
 
 
 class DirichletProcessMixture(PosteriorMixture):
@@ -56,9 +67,12 @@ class DirichletProcessMixture(PosteriorMixture):
     Parameters
     ----------
     component : {'full', 'tied', 'diag', 'spherical', 'bernoulli', 'categorical', 'multinomial', 'poisson', \
-'exponential'}, default='full'
+'exponential'} or list of tuple, default='full'
         What a component is: a Gaussian with such a covariance, or a product of independent distributions of the
-        columns; 'multinomial' for rows of counts given their sums.
+        columns; 'multinomial' for rows of counts given their sums. For tables of mixed types the list that
+        `ProductMixture` takes, such as `[("age", "height", Gaussian()), ("job", Categorical())]`, with Bernoulli,
+        Categorical, Exponential, Gaussian and Poisson of `mixfast.parts`; one of these alone is for all columns. What
+        they have to say of priors, as `alpha` and `reg_covar`, is said by `prior` instead.
     process : {'dirichlet', 'pitman-yor', 'mfm'}, default='dirichlet'
         The prior of partitions. The two others are for `algorithm="sampler"`.
     concentration : float or tuple (shape, rate), default=1.0
@@ -79,7 +93,8 @@ class DirichletProcessMixture(PosteriorMixture):
         - 'bernoulli': probabilities ~ Beta(`a`, `b`), both 1;
         - 'categorical', 'multinomial': probabilities ~ Dirichlet(`alpha`), 1;
         - 'poisson': rates ~ Gamma(`shape` 1, `rate`), whose mean is that of the column;
-        - 'exponential': rates ~ Gamma(`shape` 1, `rate`): one row with the mean of the column.
+        - 'exponential': rates ~ Gamma(`shape` 1, `rate`): one row with the mean of the column;
+        - a list of parts: a dict of these for each part, by its columns: `{"age, height": {"kappa0": 0.1}}`.
     algorithm : {'variational', 'sampler'}, default='variational'
         How the posterior is found.
     init_components : int, default=1
@@ -136,6 +151,11 @@ class DirichletProcessMixture(PosteriorMixture):
     a_, b_, concentrations_, shapes_, rates_
         The posterior of Bernoulli, of categorical and multinomial, of Poisson and exponential components,
         (n_components, n_features); for categorical columns these lie side by side.
+    components_ : dict
+        Of a list of parts: for each, by its name (its columns, joined by ", "), the fitted mixture of its columns
+        alone, the margin of this one, with the posterior's arrays, such as `components_["age, height"].means_`.
+    columns_ : list
+        Of a list of parts: the columns that these have, in the order of X, which is that of what `sample` draws.
     lower_bound_ : float
         The evidence lower bound, in nats, summed over the rows: below log p(X).
     lower_bounds_ : list of float
@@ -197,7 +217,7 @@ class DirichletProcessMixture(PosteriorMixture):
     """
 
     _parameter_constraints: dict = {
-        "component": [StrOptions(set(COMPONENTS))],
+        "component": [StrOptions(set(COMPONENTS)), Part, list, tuple],
         "process": [StrOptions({"dirichlet", "pitman-yor", "mfm"})],
         "concentration": [Interval(Real, 0.0, None, closed="neither"), tuple, list, np.ndarray],
         "discount": [Interval(Real, 0.0, 1.0, closed="left")],
@@ -301,10 +321,10 @@ class DirichletProcessMixture(PosteriorMixture):
                 f"init_components={self.init_components} is more than max_components={self.max_components}"
             )
         if self.algorithm == "sampler":
-            if self.component == "tied":
+            if not self._component().has_draws:
                 raise ValueError(
-                    "component='tied' has no sampler, since its clusters are not independent: take "
-                    "algorithm='variational', or component='full'"
+                    f"component={self.component!r} has no sampler, since clusters with one covariance are not "
+                    "independent: take algorithm='variational', or 'full' for 'tied'"
                 )
             if self.max_components is not None and not (
                 self.process == "mfm"
@@ -351,7 +371,7 @@ class DirichletProcessMixture(PosteriorMixture):
         return isinstance(self.concentration, (tuple, list, np.ndarray))
 
     def _component(self):
-        return COMPONENTS[self.component]
+        return component_of(self.component)
 
     def _family(self):
         return self._component().posterior(self.prior_, self._reader())
@@ -373,11 +393,16 @@ class DirichletProcessMixture(PosteriorMixture):
 
     def _reader(self):
         """A mixture of such components, with what the fit has learned of the rows."""
-        reader = self._component().reader(type(self).__name__)
+        reader = self._new_reader()
         for name in OF_ROWS:
             if name in vars(self):
                 setattr(reader, name, vars(self)[name])
+        if self._margins():
+            reader.components_ = {name: own._reader() for name, own in self.components_.items()}
         return reader
+
+    def _new_reader(self):
+        return self._component().reader(type(self).__name__)
 
     def _learn_from(self, reader):
         """Keep what it has learned of the rows, and nothing of others."""
@@ -385,10 +410,15 @@ class DirichletProcessMixture(PosteriorMixture):
             vars(self).pop(name, None)
             if name in vars(reader):
                 setattr(self, name, vars(reader)[name])
+        vars(self).pop("components_", None)
+        if "components_" in vars(reader):
+            self.components_ = {}
+            for group in reader._groups(reader._column_names()):
+                own = self.components_[group.name] = type(self)(group.part)
+                own._learn_from(reader.components_[group.name])
 
-    @property
-    def _accepts_missing(self):
-        return self._reader()._accepts_missing
+    def _margins(self):
+        return vars(self).get("components_", {})
 
     def _validate_rows(self, X, reset=True, **options):
         reader = self._reader()
@@ -399,10 +429,58 @@ class DirichletProcessMixture(PosteriorMixture):
 
     def _prepare_rows(self, X):
         """Of an estimator without a fit, rows as one that is fitted to them reads them."""
-        return self._component().reader(type(self).__name__)._validate_rows(X)
+        return self._new_reader()._validate_rows(X)
 
     def _allows_nan(self, n_features):
-        return self._reader()._allows_nan(n_features)
+        return self._new_reader()._allows_nan(n_features)
+
+    def _reads(self, names):
+        return self._new_reader()._reads(names)
+
+    @property
+    def _looks_up_names(self):
+        return self._new_reader()._looks_up_names
+
+    def _by_place(self, names):
+        reader, places = self._new_reader(), list(range(len(names)))
+        return self._renamed(reader, names, reader._by_place(names), places)
+
+    def _by_name(self, names):
+        reader, places = self._new_reader(), list(range(len(names)))
+        return self._renamed(reader, places, reader._by_name(names), names)
+
+    def _renamed(self, reader, columns, other, other_columns):
+        """The estimator whose parts are those of another reader, which calls columns otherwise; without a fit."""
+        if other is reader:
+            return self
+        names = _names_of_groups(reader, columns, other, other_columns)
+        prior = self.prior and {names.get(name, name): own for name, own in self.prior.items()}
+        return clone(self).set_params(component=other.parts, prior=prior)
+
+    def _learn_columns(self, n_features, names):
+        reader = self._new_reader()
+        named = reader if names is None else reader._by_name(names)
+        if named is not reader:  # parts have the names of their columns
+            renamed = _names_of_groups(reader, list(range(n_features)), named, names)
+            self.prior = self._by_name(names).prior
+            self.component = named.parts
+            self.prior_ = {renamed[name]: own for name, own in self.prior_.items()}
+            self.components_ = {renamed[name]: copy.copy(own) for name, own in self.components_.items()}
+            self._remember_structure()
+            parts = zip(self.components_.values(), named._groups(names), strict=True)
+            for own, group in parts:
+                own._learn_columns(len(group.places), [names[place] for place in group.places])
+        elif self._margins():  # a copy has margins of its own
+            self.components_ = {name: copy.copy(own) for name, own in self.components_.items()}
+        reader = self._reader()
+        reader._learn_columns(n_features, names)
+        for name in OF_ROWS:
+            if name in vars(reader):
+                setattr(self, name, vars(reader)[name])
+
+    @property
+    def _accepts_missing(self):
+        return self._new_reader()._accepts_missing
 
     # ---- fitting ----
 
@@ -439,18 +517,20 @@ class DirichletProcessMixture(PosteriorMixture):
         X = self._read_rows(X, ensure_min_samples=1)
         if X.shape[0] < self.init_components:
             raise ValueError(f"init_components={self.init_components} is more than n_samples={X.shape[0]}")
-        component = self._component()
+        reader = self._reader()
+        reader._learn_design(X, sample_weight)
+        self._learn_from(reader)
         with np.errstate(over="ignore", invalid="ignore"):
-            self.prior_ = component.prior(self.prior or {}, X, sample_weight, resolve_threads(self.n_threads))
-        if not all(np.all(np.isfinite(own)) for own in _flat(self.prior_.values())):
+            self.prior_ = self._component().prior(
+                self.prior or {}, X, sample_weight, reader, resolve_threads(self.n_threads)
+            )
+        if not all(np.all(np.isfinite(own)) for own in _flat(self.prior_)):
             raise self._status_error(Status.NOT_FINITE, X.dtype)
         for name in [*SAMPLED, *OF_BOUND]:
             vars(self).pop(name, None)
         fit = self._fit_sampler if self.algorithm == "sampler" else self._fit_variational
         fit(X, sample_weight, self._family())
-        reader = self._reader()
-        reader._learn_design(X, sample_weight)
-        self._learn_from(reader)
+        self._share_with_margins()
         self._remember_structure()
         self._note_checked()
         return self
@@ -526,7 +606,7 @@ class DirichletProcessMixture(PosteriorMixture):
         self.concentration_ = float(np.mean(traces["concentration"]))
         shares, params, sizes = components(labels, self.concentration_)
         self._publish_together(labels_=labels, counts_=sizes.astype(np.float64), shares_=shares)
-        self._publish_record(family.params_layout(len(sizes), self.n_features_in_).view(params))
+        self._publish_record(family, family.params_layout(len(sizes), self.n_features_in_).view(params))
         self._publish_averaged(family, [one for chain in chains.chains for one in chain.components])
         self.concentration_posterior_ = None
         n_draws = traces["n_clusters"].shape[-1]
@@ -546,14 +626,23 @@ class DirichletProcessMixture(PosteriorMixture):
         """The components of some draws side by side, and how likely a new row is of each; the last is a new one."""
         n_features, layout = self.n_features_in_, family.params_layout
         records = [layout(len(sizes), n_features).view(params) for _, params, sizes in draws]
-        averaged = {
-            name: np.concatenate([getattr(record, name) for record in records])
-            for name in family.Params._fields
-            if name in PUBLISHED
-        }
         weights = np.concatenate([shares[:-1] for shares, *_ in draws]) / len(draws)
-        rest = np.mean([shares[-1] for shares, *_ in draws])
-        self.averaged_ = averaged | {"weights": np.append(weights, rest)}
+        weights = np.append(weights, np.mean([shares[-1] for shares, *_ in draws]))
+        self._average(family, records, weights)
+
+    def _average(self, family, records, weights):
+        margins, averaged = self._margins(), {}
+        if margins:
+            of_parts = zip(*map(family.split, records), strict=True)
+            for own, its_family, its_records in zip(margins.values(), family.families, of_parts, strict=True):
+                own._average(its_family, its_records, weights)
+        else:
+            averaged = {
+                name: np.concatenate([getattr(record, name) for record in records])
+                for name in family.Params._fields
+                if name in PUBLISHED
+            }
+        self.averaged_ = averaged | {"weights": weights}
 
     def _labels_of_start(self, problem, seed):
         seeds = problem.encoded.make_seeds()
@@ -590,7 +679,7 @@ class DirichletProcessMixture(PosteriorMixture):
             self.concentration_posterior_, self.concentration_ = np.array([shape, rate]), shape / rate
         else:
             self.concentration_posterior_, self.concentration_ = None, float(self.concentration)
-        self._publish_record(family.params_layout(n_components, n_features).view(packed.copy()))
+        self._publish_record(family, family.params_layout(n_components, n_features).view(packed.copy()))
         self.lower_bound_, *self.lower_bounds_ = np.array([search.bound, *search.bounds])
         self.n_iter_, self.converged_, self.n_moves_ = search.n_iter, bool(search.converged), dict(search.n_moves)
         status = int(search.status & ~Status.EMPTIED_COMPONENT & ~Status.LOWER_BOUND_FELL)
@@ -603,14 +692,36 @@ class DirichletProcessMixture(PosteriorMixture):
         if self.status_ & Status.REPAIRED_COVARIANCE:
             warn(FLAT, ConvergenceWarning)
 
-    def _publish_record(self, record):
+    def _publish_record(self, family, record):
+        margins = self._margins()
+        if margins:
+            for own, its_family, its_record in zip(
+                margins.values(), family.families, family.split(record), strict=True
+            ):
+                own._publish_record(its_family, its_record)
+            return
         for name, array in record._asdict().items():
             if name in PUBLISHED:
                 self._publish_together(**{f"{name}_": array})
 
+    def _share_with_margins(self):
+        """Weights are those of all parts, and each has its own prior."""
+        for name, own in self._margins().items():
+            own.prior_ = self.prior_[name]
+            vars(own).update((shared, vars(self)[shared]) for shared in SHARED if shared in vars(self))
+            own._remember_structure()
+            own._note_checked()
+
+    def __setattr__(self, name, value):
+        super().__setattr__(name, value)
+        if name in SHARED and self._margins():  # those of all margins; a copy may share the old ones
+            self.components_ = {part: copy.copy(own) for part, own in self.components_.items()}
+            for own in self.components_.values():
+                setattr(own, name, value)
+
     # ---- the fitted model ----
 
-    @available_if(lambda self: self.component in POSTERIORS)
+    @available_if(lambda self: isinstance(self._component(), GaussianComponent))
     def covariance_matrices(self):
         """Covariances of all components as matrices, for Gaussian components, whatever their structure.
 
@@ -703,6 +814,8 @@ class DirichletProcessMixture(PosteriorMixture):
 
     def _collect(self):
         family = self._family()
+        if self._margins():
+            return family.join([own._collect() for own in self.components_.values()])
         arrays = dict(of_prior(family))
         for name in family.Params._fields:
             if name in PUBLISHED:
@@ -715,16 +828,30 @@ class DirichletProcessMixture(PosteriorMixture):
         counts = np.asarray(self.counts_)
         if counts.ndim != 1 or not len(counts):
             raise ValueError(f"counts_ should have a number for each component, got {self.counts_!r}")
-        prior = self._component().prior_names
-        if sorted(self.prior_) != sorted(prior):
-            raise ValueError(f"prior_ should have {', '.join(prior)}, got {sorted(self.prior_)}")
+        if not isinstance(self._margins(), dict) or not all(
+            isinstance(own, DirichletProcessMixture) for own in self._margins().values()
+        ):
+            raise ValueError("components_ should be a dict of DirichletProcessMixture, one for each part")
+        self._check_margins()
+        self._component().check_names(self.prior_, self._reader())
         super()._check_state()
         self._family().bind(len(counts), self.n_features_in_, np.float64)  # looks at the prior
 
     def _check_domains(self):
         check_domain("counts_", np.asarray(self.counts_), (NOT_NEGATIVE,))
         check_domain("concentration_", np.asarray(self.concentration_), (POSITIVE,))
-        self._check_domains_of_components()
+        if not self._margins():  # which look at theirs
+            self._check_domains_of_components()
+
+    def _check_margins(self):
+        """Raises ValueError where the margins are not those of the parts."""
+        if isinstance(self.component, (list, tuple)):
+            reader = self._reader()
+            names = [group.name for group in reader._groups(reader._column_names())]
+            if list(self._margins()) != names:
+                raise ValueError(f"components_ should be a dict with the parts {names}, got {list(self._margins())}")
+        elif self._margins():
+            raise ValueError(f"component={self.component!r} has no parts, and components_ has {list(self._margins())}")
 
     def _predictive(self):
         weights, rest = self._expected_weights()
@@ -734,9 +861,14 @@ class DirichletProcessMixture(PosteriorMixture):
         """Over draws."""
         if "averaged_" not in vars(self):
             return self._predictive()
+        return *self._family().predictive(self._averaged_record()), self.averaged_["weights"]
+
+    def _averaged_record(self):
         family = self._family()
+        if self._margins():
+            return family.join([own._averaged_record() for own in self.components_.values()])
         arrays = {name: own for name, own in self.averaged_.items() if name != "weights"}
-        return *family.predictive(family.Params(**of_prior(family), **arrays)), self.averaged_["weights"]
+        return family.Params(**of_prior(family), **arrays)
 
     def sample(self, n_samples=1, random_state=None):
         """Draw rows from the posterior predictive density.
@@ -762,9 +894,7 @@ class DirichletProcessMixture(PosteriorMixture):
         if "totals_" in vars(self):
             more = (rng.choice(self.totals_, size=n_samples, p=self.total_shares_).astype(np.int64),)
         X = predictive.sample(params, labels, rng, *more)
-        if "categories_" in vars(self):
-            X = decode(X, self.categories_)
-        return X, labels
+        return self._reader()._as_given(X), labels
 
 
 def state_of_labels(problem, labels, n_components):
@@ -826,6 +956,16 @@ def of_prior(family):
     }
 
 
-def _flat(values):
-    for value in values:
-        yield from value if isinstance(value, list) else [value]
+def _flat(prior):
+    """All numbers of a prior, one array after the other."""
+    if isinstance(prior, (dict, list)):
+        for own in prior.values() if isinstance(prior, dict) else prior:
+            yield from _flat(own)
+    else:
+        yield prior
+
+
+def _names_of_groups(reader, columns, other, other_columns):
+    """name of a part -> that which it has where columns are called otherwise"""
+    groups = zip(reader._groups(columns), other._groups(other_columns), strict=True)
+    return {one.name: another.name for one, another in groups}

@@ -12,7 +12,7 @@ from sklearn.base import clone
 from sklearn.utils import get_tags
 from sklearn.utils._param_validation import InvalidParameterError
 
-from mixfast.estimators._categories import Columns, categories_of, decode
+from mixfast.estimators._categories import Columns, categories_of
 from mixfast.estimators._constraints import WholeNumber
 from mixfast.estimators._given import check_column_names, check_weights, finish_given, precision_of
 from mixfast.estimators._likelihood import LikelihoodMixture
@@ -138,11 +138,11 @@ class ProductMixture(LikelihoodMixture):
 
     @property
     def _accepts_missing(self):
-        return any(part[-1].mixture(1)._accepts_missing for part in self.parts if _is_part(part))
+        return any(part[-1].mixture(1)._accepts_missing for part in self.parts if is_part(part))
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        kinds = [get_tags(part[-1].mixture(1)).input_tags for part in self.parts if _is_part(part)]
+        kinds = [get_tags(part[-1].mixture(1)).input_tags for part in self.parts if is_part(part)]
         tags.input_tags.allow_nan = all(kind.allow_nan for kind in kinds)
         tags.input_tags.positive_only = any(kind.positive_only for kind in kinds)
         tags.input_tags.string = any(kind.string for kind in kinds)
@@ -205,9 +205,9 @@ class ProductMixture(LikelihoodMixture):
         """Names or numbers of the columns of the table."""
         if feature_names is not None:
             return list(feature_names)
-        named = [column for part in self.parts if _is_part(part) for column in _columns_of(part, Names(()))]
+        named = [column for part in self.parts if is_part(part) for column in _columns_of(part, Names(()))]
         if n_features is None:
-            have_all = all(_is_part(part) and _columns_of(part, Names(())) for part in self.parts)
+            have_all = all(is_part(part) and _columns_of(part, Names(())) for part in self.parts)
             if not named or not have_all or not all(isinstance(column, Integral) for column in named):
                 raise ValueError(
                     f"parts={self.parts} do not say which columns there are: give feature_names, or n_features where "
@@ -228,7 +228,7 @@ class ProductMixture(LikelihoodMixture):
         known, taken, groups = Names(names), {}, []
         are_names = self._have_names(known) if are_names is None else are_names
         for part in self.parts:
-            if not _is_part(part):
+            if not is_part(part):
                 raise ValueError(
                     f"parts should hold tuples of columns and then a family of mixfast.parts, got {part!r}"
                 )
@@ -254,7 +254,7 @@ class ProductMixture(LikelihoodMixture):
 
     def _have_names(self, known):
         """Whether some number in parts is the name of a column."""
-        columns = (column for part in self.parts if _is_part(part) for column in _columns_of(part, known))
+        columns = (column for part in self.parts if is_part(part) for column in _columns_of(part, known))
         return any(isinstance(column, Integral) and known.places_of(column) for column in columns)
 
     def _finds_all_by_name(self):
@@ -329,18 +329,8 @@ class ProductMixture(LikelihoodMixture):
     def _check_domains_of_components(self):
         """Parts look at theirs."""
 
-    def _check_assigned(self):
-        super()._check_assigned()
-        for name, own in self.components_.items():
-            try:
-                own._check_assigned()
-            except ValueError as error:
-                raise ValueError(f"Part {name!r}: {error}") from None
-
-    def _note_checked(self):
-        super()._note_checked()
-        for own in self.components_.values():
-            own._note_checked()
+    def _margins(self):
+        return self.components_
 
     def _check_structure(self):
         groups = self._groups(self._column_names())
@@ -513,13 +503,16 @@ class ProductMixture(LikelihoodMixture):
             The component of each row.
         """
         rows, labels = super().sample(n_samples, random_state)
+        return self._as_given(rows), labels
+
+    def _as_given(self, rows):
         groups = self._groups(self._column_names())
-        blocks = self._family().columns(rows)
+        widths = [own.n_features_in_ for own in self.components_.values()]
+        blocks = np.split(rows, np.cumsum(widths)[:-1], axis=1)
         columns = {}
         for group, mixture, block in zip(groups, self.components_.values(), blocks, strict=True):
-            own = decode(block, mixture.categories_) if _is_categorical(group) else block
-            columns.update(zip(group.places, own.T, strict=True))
-        return np.column_stack([columns[place] for place in sorted(columns)]), labels
+            columns.update(zip(group.places, mixture._as_given(block).T, strict=True))
+        return np.column_stack([columns[place] for place in sorted(columns)])
 
 
 def _given_margin(group, weights, parameters, names):
@@ -557,7 +550,7 @@ def _place(column, names, are_names):
     raise ValueError(f"parts name column {column!r}, but X has {', '.join(map(repr, names))}")
 
 
-def _is_part(part):
+def is_part(part):
     return isinstance(part, (tuple, list)) and len(part) > 0 and isinstance(part[-1], Part)
 
 
