@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from mixfast.estimators.product_mixture import ProductMixture as ProductMixture
     from mixfast.estimators.student_t_mixture import StudentTMixture as StudentTMixture
     from mixfast.estimators.von_mises_fisher_mixture import VonMisesFisherMixture as VonMisesFisherMixture
+    from mixfast.inference import Inference as Inference
     from mixfast.persistence import load as load
     from mixfast.plot import plot_mixture as plot_mixture
     from mixfast.selection import Selection as Selection

@@ -16,6 +16,7 @@ HOMES = {
     "GSDMM": "mixfast.estimators.gsdmm",
     "GammaMixture": "mixfast.estimators.gamma_mixture",
     "GaussianMixture": "mixfast.estimators.gaussian_mixture",
+    "Inference": "mixfast.inference",
     "MixtureOfExperts": "mixfast.estimators.mixture_of_experts",
     "MultinomialMixture": "mixfast.estimators.multinomial_mixture",
     "PoissonMixture": "mixfast.estimators.poisson_mixture",

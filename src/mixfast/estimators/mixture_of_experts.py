@@ -7,12 +7,14 @@ from numbers import Integral, Real
 import numpy as np
 from sklearn.base import RegressorMixin
 from sklearn.metrics import r2_score
-from sklearn.utils import check_array
+from sklearn.utils import check_array, column_or_1d
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from mixfast.estimators._density import fitting
+from mixfast.estimators._formula import FittedByFormula
 from mixfast.estimators._likelihood import LikelihoodMixture
+from mixfast.estimators._regression import RegressionStatistics
 from mixfast.families.conditional import DISTRIBUTIONS
 from mixfast.families.experts import (
     GIVEN,
@@ -48,7 +50,7 @@ def gathered(y):
     return np.asarray(y)
 
 
-class MixtureOfExperts(RegressorMixin, LikelihoodMixture):
+class MixtureOfExperts(FittedByFormula, RegressionStatistics, RegressorMixin, LikelihoodMixture):
     """Mixture of regressions, fitted by EM: each row belongs to one of several regressions, which is not known.
 
     The density of a response y given a row x is sum_k weights_k f(y | x' coef_k + intercept_k + offset, dispersion_k).
@@ -270,19 +272,21 @@ class MixtureOfExperts(RegressorMixin, LikelihoodMixture):
                 f"{type(self).__name__} requires y to be passed, but the target y is None: this looks at responses"
             )
         offsets = self._checked_offsets({name: own for name, own in data.items() if name != "y"}, rows, reset)
-        return offsets | {"y": self._checked_y(data["y"], rows.shape[0])}
+        return offsets | {"y": self._checked_y(data["y"], rows.shape[0], reset)}
 
     def _checked_offsets(self, data, rows, reset):
         if "exposure" in data and not any(expert.takes_exposure for expert in self._experts()):
             raise ValueError(f"exposure was given, and expert={self.expert!r} has no mean that is proportional to it")
         return super()._check_row_data(data, rows, reset)
 
-    def _checked_y(self, y, n_samples):
+    def _checked_y(self, y, n_samples, reset):
         """(n_samples, columns), float64, in the domains of the experts."""
         y = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y", ensure_min_samples=0)
         if len(y) != n_samples:
             raise ValueError(f"Found input variables with inconsistent numbers of samples: {[n_samples, len(y)]}")
         (expert,) = self._experts()
+        if y.ndim == 2 and y.shape[1] == 1 and reset:
+            y = column_or_1d(y, warn=True)
         y = y.reshape(n_samples, -1)
         if y.shape[1] not in (1, expert.width):
             raise ValueError(f"y should have one column for expert={self.expert!r}, got the shape of {y.shape}")
@@ -317,7 +321,8 @@ class MixtureOfExperts(RegressorMixin, LikelihoodMixture):
         ValueError
             For values of y outside the domain of the expert, with their row, and as in `GaussianMixture`.
         """
-        rows = rows_with(X, {"y": gathered(y), "exposure": exposure, "offset": offset})
+        y = gathered(y)
+        rows = rows_with(X, {"y": y, "exposure": exposure, "offset": offset})
         if y is not None and not np.ndim(y):
             raise ValueError(f"y should have a value for each row, got {y!r}")
         if y is not None:

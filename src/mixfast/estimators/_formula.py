@@ -1,0 +1,148 @@
+"""Fits by formulas, and what a model that was fitted so makes of tables."""
+
+from __future__ import annotations
+
+from functools import wraps
+from inspect import signature
+
+from mixfast.formula import learn_formula
+from mixfast.tables import names_of
+
+#: Methods that look at rows: a model that was fitted by a formula takes tables in them.
+OF_ROWS = (
+    "predict",
+    "predict_components",
+    "predict_proba",
+    "predict_std",
+    "predict_quantile",
+    "predict_interval",
+    "posterior",
+    "labels",
+    "score",
+    "score_samples",
+    "log_prob",
+    "component_log_density",
+    "sample",
+    "bic",
+    "aic",
+    "icl",
+    "inference",
+)
+
+
+def of_tables(method):
+    """Decorates a method whose first argument is X: a model that was fitted by a formula finds in a table what else
+    the method takes and was not given. Arrays, and tables of the terms, are what the formula would have made."""
+    parameters = signature(method).parameters
+    takes_all = any(own.kind is own.VAR_KEYWORD for own in parameters.values())
+
+    @wraps(method)
+    def with_formula(estimator, X, *args, **kwargs):
+        formula, names = vars(estimator).get("_fitted_formula"), names_of(X)
+        if formula is None or names is None or names == list(formula.names):
+            return method(estimator, X, *args, **kwargs)
+        given = kwargs.keys() | set(list(parameters)[2 : 2 + len(args)])
+
+        def is_wanted(name):
+            return name not in given and (name in parameters or (takes_all and name in estimator._row_data))
+
+        if "y" in parameters and "y" not in given:
+            kwargs["y"] = formula.responses(X)
+        if formula.gate_names and is_wanted("gate_X"):
+            kwargs["gate_X"] = formula.gate_design(X)
+        kwargs |= formula.row_data(X, [name for name in formula.columns if is_wanted(name)])
+        return method(estimator, formula.design(X), *args, **kwargs)
+
+    return with_formula
+
+
+class FittedByFormula:
+    """Base of regressions that can be fitted by formulas."""
+
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        for name in OF_ROWS:
+            setattr(cls, name, of_tables(getattr(cls, name)))
+
+    @classmethod
+    def from_formula(
+        cls,
+        formula,
+        data,
+        *,
+        gate=None,
+        fixed=None,
+        groups=None,
+        exposure=None,
+        offset=None,
+        sample_weight=None,
+        **params,
+    ):
+        """Fit to a table, by a formula (needs formulaic: `pip install mixfast[formula]`).
+
+        Parameters
+        ----------
+        formula : str
+            `"y ~ x + I(x**2)"`, in the language of formulaic: terms are columns, functions of them such as `log(x)`,
+            splines such as `bs(x, df=4)`, products `a:b` and `a*b`; columns of strings are categories. `0 +` leaves the
+            intercept out. Binomial counts are `"successes + failures ~ x"`.
+        data : table
+            Of pandas, polars or pyarrow.
+        gate : str, default=None
+            `"~ z"`: columns of the gate.
+        fixed : str, default=None
+            `"~ w"`: terms whose coefficients all components share, beside those of `formula`.
+        groups, exposure, offset, sample_weight : str, default=None
+            Names of columns of the table, for what `fit` takes by these names.
+        **params
+            Of the constructor: `n_components`, `expert` and all others but those above.
+
+        Returns
+        -------
+        model : object
+            Fitted. Its methods take tables with the same columns, and find there whatever they need, y too where it is
+            not given. `feature_names_in_` are the terms.
+
+        Raises
+        ------
+        ImportError
+            Without formulaic.
+        ValueError
+            For a formula that cannot be read or evaluated, missing values, and as in `fit`.
+
+        Notes
+        -----
+        A file that `save` writes does not hold the formula, which is a program: a loaded model takes tables and arrays
+        of the terms.
+
+        Examples
+        --------
+        >>> import numpy as np, pandas as pd
+        >>> from mixfast import MixtureOfExperts
+        >>> rng = np.random.default_rng(0)
+        >>> table = pd.DataFrame({"x": rng.uniform(0, 10, size=200), "line": np.arange(200) % 2})
+        >>> table["y"] = np.where(table.line, 5 * table.x, 40 - (table.x - 5) ** 2) + rng.normal(size=200)
+        >>> model = MixtureOfExperts.from_formula("y ~ x + I(x**2)", table, n_components=2, random_state=0)
+        >>> print(model.feature_names_in_, round(model.score(table), 2))
+        ['x' 'I(x ** 2)'] 0.47
+        """
+        named = {"groups": groups, "exposure": exposure, "offset": offset, "sample_weight": sample_weight}
+        columns = {name: column for name, column in named.items() if column is not None}
+        learned, X, y, gate_X = learn_formula(formula, data, gate, fixed, columns)
+        own = {"fit_intercept": learned.has_intercept}
+        if learned.n_shared:
+            own["fixed"] = list(learned.names[len(learned.names) - learned.n_shared :])
+        if gate_X is not None:
+            own["gate"] = "gate_X"
+        twice = own.keys() & params.keys()
+        if twice:
+            raise ValueError(f"{min(twice)}={params[min(twice)]!r} is said by the formula: leave it out")
+        model = cls(**own, **params)
+        beside = learned.row_data(data, columns) | ({} if gate_X is None else {"gate_X": gate_X})
+        model.fit(X, y, **beside)
+        model._fitted_formula = learned
+        return model
+
+    def _learn_row_data(self, names):
+        vars(self).pop("_fitted_formula", None)  # of another fit
+        super()._learn_row_data(names)

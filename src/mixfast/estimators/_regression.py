@@ -1,0 +1,227 @@
+"""What statisticians ask of a fitted mixture of experts: spreads, quantiles and intervals of predictions, and how sure
+the parameters are."""
+
+from __future__ import annotations
+
+from numbers import Real
+
+import numpy as np
+
+from mixfast.families.conditional import DISTRIBUTIONS, mixture_moments, mixture_quantile
+from mixfast.families.experts import OWN, SHARED
+from mixfast.inference import Gate, Response, infer
+from mixfast.row_data import rows_with, separated
+from mixfast.tables import as_values
+from mixfast.weights import counted_rows
+
+
+class RegressionStatistics:
+    """Base of `MixtureOfExperts`, which has the fit, its state, and predictions of means."""
+
+    def _names_of_experts(self):
+        """One for each response."""
+        return (self.expert,) if isinstance(self.expert, str) else tuple(self.expert)
+
+    # ---- predictions ----
+
+    def _components_of(self, X, row_data):
+        """(distribution, shares (n, K), etas (K, n, m), dispersions (K, d)) of the one response."""
+        names = self._names_of_experts()
+        if len(names) > 1:
+            raise ValueError(f"expert={self.expert!r} has {len(names)} responses: ask for those of one at a time")
+        return DISTRIBUTIONS[names[0]], self.predict_proba(X), self._predictors(X, **row_data), self._dispersions()
+
+    def predict_std(self, X, **row_data):
+        """The standard deviation of y given x: that within components and that between their means.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+        **row_data
+            As in `predict`.
+
+        Returns
+        -------
+        std : ndarray of shape (n_samples,), float64
+            In units of y. Infinite where a component of 'student_t' has 2 degrees of freedom or less. Of 'multinomial'
+            (n_samples, n_categories), of one trial.
+        """
+        return mixture_moments(*self._components_of(X, row_data))[1]
+
+    def predict_quantile(self, X, q=0.5, **row_data):
+        """Quantiles of y given x under the mixture.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+        q : float or array-like of shape (n_quantiles,), default=0.5
+            Above 0 and below 1; 0.5 is the median.
+        **row_data
+            As in `predict`.
+
+        Returns
+        -------
+        quantiles : ndarray of shape (n_samples,) or (n_samples, n_quantiles), float64
+            In units of y; of counts the smallest with at least the probability q.
+
+        Raises
+        ------
+        ValueError
+            For q that is not between 0 and 1, and for responses that have no order.
+        """
+        levels = np.asarray(q, dtype=np.float64)
+        if levels.ndim > 1 or not np.all((levels > 0) & (levels < 1)):
+            raise ValueError(f"q={q!r} should be a number above 0 and below 1, or a list of such")
+        distribution, *components = self._components_of(X, row_data)
+        if not distribution.is_number:
+            raise ValueError(f"expert={self.expert!r} has no quantiles: categories have no order")
+        found = [mixture_quantile(distribution, level, *components) for level in np.atleast_1d(levels)]
+        return np.stack(found, axis=1) if levels.ndim else found[0]
+
+    def predict_interval(self, X, level=0.9, **row_data):
+        """The interval that y given x is in with probability `level`, with as much above it as below.
+
+        It knows the spread of y under the fitted mixture, not that parameters are estimates; see `inference` for these.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+        level : float, default=0.9
+            Above 0 and below 1.
+        **row_data
+            As in `predict`.
+
+        Returns
+        -------
+        limits : ndarray of shape (n_samples, 2), float64
+            In units of y.
+
+        Raises
+        ------
+        ValueError
+            As in `predict_quantile`.
+        """
+        if not isinstance(level, Real) or not 0 < level < 1:
+            raise ValueError(f"level={level!r} should be a number above 0 and below 1")
+        return self.predict_quantile(X, [(1 - level) / 2, (1 + level) / 2], **row_data)
+
+    # ---- parameters ----
+
+    def inference(self, X, y, sample_weight=None, *, robust=False, clusters=None, **row_data):
+        """Standard errors, z values, p values and confidence limits of the parameters.
+
+        Parameters
+        ----------
+        X, y, sample_weight, **row_data : as in `fit`
+            The rows that the model was fitted to.
+        robust : bool, default=False
+            False: from the observed information, right where the model is. True: the sandwich, which also holds where
+            the distribution of y is another than the expert's.
+        clusters : array-like of shape (n_samples,), default=None
+            Rows that are not independent of each other, as those of one school: scores are summed over them first.
+            Implies `robust`.
+
+        Returns
+        -------
+        result : Inference
+            With `standard_errors`, `z_values`, `p_values`, `confidence_limits`, `covariance` and `to_frame`.
+
+        Raises
+        ------
+        ValueError
+            As in `fit`, and for clusters that are not one for each row, or only one.
+
+        Notes
+        -----
+        The observed information is found by Louis' identity in one pass over the rows. A ridge counts as part of the
+        log-likelihood. Where the information is singular, standard errors of the parameters that it says nothing of are
+        NaN, with a warning. Parameters of a component are compared with 0 as in any regression; that a component is
+        needed at all is no such question: see `bootstrap_lrt`.
+
+        A weight counts rows, as everywhere: weights that are relative should be scaled to sum to the number of rows.
+        """
+        self._check_ready()
+        clusters = None if clusters is None else _numbered(clusters, len(y))
+        X, sample_weight, kept = counted_rows(rows_with(X, {"y": np.asarray(y), **row_data}), sample_weight)
+        resp = self._evaluate(X, resp=True).resp.astype(np.float64)
+        rows, data = separated(self._read_rows(X, reset=False))
+        if clusters is not None and kept is not None:
+            clusters = clusters[kept]
+        if clusters is not None and len(np.unique(clusters)) < 2:
+            raise ValueError("clusters are all the same: there should be several, independent of each other")
+        weights = np.ones(len(rows)) if sample_weight is None else sample_weight
+        rows = np.asarray(rows, dtype=np.float64)
+        responses, terms = zip(*self._responses(rows, data), strict=True)
+        gate, gate_terms = self._gate(rows, data)
+        return infer(responses, gate, resp, weights, terms, gate_terms, None, robust, clusters)
+
+    def _terms_of_columns(self):
+        names = getattr(self, "feature_names_in_", None)
+        return [f"x{place}" for place in range(self.n_features_in_)] if names is None else list(names)
+
+    def _responses(self, rows, data):
+        """(Response, terms) of each response."""
+        family, params, columns = self._family(), self._collect(), self._terms_of_columns()
+        use, first = family.use(rows.shape[1]), 0
+        names, ys = self._names_of_experts(), family.split(data["y"])
+        for place, (name, expert, y) in enumerate(zip(names, family.responses, ys, strict=True)):
+            distribution, predictors = DISTRIBUTIONS[name], slice(first, first + expert.n_predictors)
+            first += expert.n_predictors
+            own, shared = (np.flatnonzero(use[place, 1:] == kind) for kind in (OWN, SHARED))
+            coefficients = np.asarray(params.coefficients, dtype=np.float64)[:, predictors].transpose(0, 2, 1)
+            slopes, design = coefficients[:, own], rows[:, own]
+            if self.fit_intercept:
+                intercepts = np.asarray(params.intercepts, dtype=np.float64)[:, np.newaxis, predictors]
+                slopes, design = np.hstack([intercepts, slopes]), np.column_stack([np.ones(len(rows)), design])
+            offset = np.zeros(len(rows)) + data.get("offset", 0.0)
+            if expert.takes_exposure and "exposure" in data:
+                offset = offset + np.log(data["exposure"])
+            dispersions = self._dispersions()
+            n_free = expert.n_dispersions + (expert.degrees is None)
+            common = ((self.variance == "common"), False)[:n_free]
+            response = Response(
+                distribution,
+                y[:, 0] if distribution.is_number and expert.width == 1 else _with_failures(y),
+                design,
+                rows[:, shared],
+                offset,
+                slopes,
+                coefficients[0, shared],
+                dispersions,
+                common,
+                float(self.alpha),
+                int(self.fit_intercept),
+            )
+            prefix = f"y{place}: " if len(names) > 1 else ""
+            own_terms = ["(Intercept)"] * self.fit_intercept + [columns[column] for column in own]
+            terms = (
+                _each_predictor(prefix, own_terms, expert.n_predictors),
+                _each_predictor(prefix, [columns[column] for column in shared], expert.n_predictors),
+                [f"{prefix}{word}" for word in distribution.dispersions[:n_free]],
+            )
+            yield response, terms
+
+    def _gate(self, rows, data):
+        """The gate and the names of its columns."""
+        weights = np.maximum(np.asarray(self.weights_, dtype=np.float64), np.finfo(float).tiny)
+        return Gate(np.ones((len(rows), 1)), np.log(weights / weights[0])[:, np.newaxis]), ["(Intercept)"]
+
+
+def _each_predictor(prefix, terms, n_predictors):
+    """The terms of each of several linear predictors, those of one term side by side."""
+    if n_predictors == 1:
+        return [f"{prefix}{term}" for term in terms]
+    return [f"{prefix}{term} [{category}]" for term in terms for category in range(1, n_predictors + 1)]
+
+
+def _with_failures(y):
+    """Successes and failures of binomial responses, which may be single trials."""
+    return np.column_stack([y[:, 0], 1 - y[:, 0]]) if y.shape[1] == 1 else y
+
+
+def _numbered(clusters, n_samples):
+    """Clusters of any type as numbers; ValueError where they are not one for each row."""
+    values = as_values(list(clusters)) if np.ndim(clusters) == 1 else np.empty(0)
+    if len(values) != n_samples:
+        raise ValueError(f"clusters should have the shape of {(n_samples,)}, got {np.shape(clusters)}")
+    return np.unique(values.astype(str) if values.dtype == object else values, return_inverse=True)[1]

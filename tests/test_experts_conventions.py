@@ -1,0 +1,73 @@
+"""MixtureOfExperts as a regressor of scikit-learn: scores, pipelines, searches, routed columns."""
+
+import numpy as np
+import pytest
+from sklearn import config_context
+from sklearn.base import clone, is_regressor
+from sklearn.metrics import r2_score
+from sklearn.model_selection import GridSearchCV, cross_val_predict, cross_validate
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import PolynomialFeatures, StandardScaler
+
+from mixfast import MixtureOfExperts
+
+RNG = np.random.default_rng(2)
+SIDE = np.arange(240) % 2
+X = RNG.uniform(0, 10, size=(240, 1))
+Y = np.where(SIDE, 5 * X[:, 0], 40 - (X[:, 0] - 5) ** 2) + RNG.normal(scale=3, size=240)
+HOURS = RNG.uniform(0.5, 3, size=240)
+COUNTS = RNG.poisson(HOURS * np.exp(np.where(SIDE, 1 + 0.1 * X[:, 0], 0.2)))
+
+
+def test_score_is_r2():
+    model, weights = MixtureOfExperts(2, random_state=0).fit(X, Y), RNG.random(240)
+    assert is_regressor(model)
+    assert model.score(X, Y) == r2_score(Y, model.predict(X))
+    assert model.score(X, Y, weights) == r2_score(Y, model.predict(X), sample_weight=weights)
+
+
+def test_cross_validation_and_pipelines():
+    pipe = make_pipeline(PolynomialFeatures(2, include_bias=False), MixtureOfExperts(2, random_state=0))
+    scores = cross_validate(pipe, X, Y, cv=4)["test_score"]
+    assert scores.shape == (4,)
+    assert np.all((scores > 0) & (scores < 1))
+    assert cross_val_predict(pipe, X, Y, cv=4).shape == (240,)
+
+
+def test_a_search_finds_what_predicts_best():
+    search = GridSearchCV(
+        make_pipeline(StandardScaler(), PolynomialFeatures(include_bias=False), MixtureOfExperts(random_state=0)),
+        {"polynomialfeatures__degree": [1, 2], "mixtureofexperts__n_components": [1, 2]},
+        cv=4,
+    ).fit(X, Y)
+    assert search.best_params_["polynomialfeatures__degree"] == 2
+
+    def held_out(model, X, y):
+        return model.score_samples(X, y).mean()
+
+    by_density = GridSearchCV(MixtureOfExperts(random_state=0), {"n_components": [1, 2]}, scoring=held_out, cv=4).fit(
+        np.column_stack([X, X**2]), Y
+    )
+    assert by_density.best_params_ == {"n_components": 2}
+
+
+def test_columns_beside_X_are_routed():
+    with config_context(enable_metadata_routing=True):
+        model = MixtureOfExperts(2, expert="poisson", random_state=0)
+        model.set_fit_request(exposure=True, sample_weight=True).set_score_request(exposure=True, sample_weight=True)
+        pipe = make_pipeline(StandardScaler().set_fit_request(sample_weight=False), model)
+        weights = RNG.integers(1, 3, size=240)
+        found = cross_validate(
+            pipe, X, COUNTS, cv=3, params={"exposure": HOURS, "sample_weight": weights}, return_estimator=True
+        )
+    first = np.arange(240) >= 80  # the folds are blocks, in order
+    scaled = StandardScaler().fit(X[first])
+    plain = MixtureOfExperts(2, expert="poisson", random_state=0)
+    plain.fit(scaled.transform(X[first]), COUNTS[first], weights[first], exposure=HOURS[first])
+    wanted = plain.score(scaled.transform(X[~first]), COUNTS[~first], weights[~first], exposure=HOURS[~first])
+    assert found["test_score"][0] == pytest.approx(wanted)
+
+
+def test_a_clone_is_not_fitted():
+    model = MixtureOfExperts(2, expert="student_t", degrees_of_freedom="component", fixed=[0])
+    assert clone(model).get_params() == model.get_params()
