@@ -58,4 +58,4 @@ $(ENV)/%-installed: $(ENV)/created $(SOURCES)
 	touch $@ $(if $(filter dev,$*),$(ENV)/test-installed)  # dev has all of test: building once more would take minutes
 
 clean:
-	rm -rf build docs/reference mixfast_demo.png
+	rm -rf build docs/gallery docs/reference mixfast_demo.png

@@ -7,8 +7,15 @@ author = "The mixfast developers"
 copyright = author
 release = version = mixfast.__version__
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.autosummary", "sphinx.ext.viewcode", "numpydoc"]
-exclude_patterns = ["build"]
+extensions = [
+    "myst_parser",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx.ext.viewcode",
+    "numpydoc",
+    "sphinx_gallery.gen_gallery",
+]
+exclude_patterns = ["build", "examples"]
 templates_path = ["_templates"]
 html_theme = "furo"
 html_title = f"mixfast {release}"
@@ -20,6 +27,8 @@ myst_heading_anchors = 3
 suppress_warnings = ["myst.xref_missing"]
 
 autosummary_generate = True
+# the scripts of examples/, run, with their pictures
+sphinx_gallery_conf = {"examples_dirs": "examples", "gallery_dirs": "gallery", "show_memory": False}
 # an estimator's page lists its methods; inherited ones are most of them
 autodoc_default_options = {"members": True, "inherited-members": True}
 numpydoc_show_class_members = False
