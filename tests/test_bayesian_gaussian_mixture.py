@@ -370,8 +370,15 @@ def test_pruning_raises_the_bound_and_leaves_what_a_merge_cannot_raise(structure
     assert pruned.lower_bound_ >= plain.lower_bound_
     assert 1 <= pruned.n_clusters_ <= plain.n_clusters_
     assert len(pruned.weights_) == 9
-    assert len(pruned.lower_bounds_) == pruned.n_iter_
+    # of the iterations that a move is tried by the last is there alone, and only where the move is kept
+    assert plain.n_iter_ < len(pruned.lower_bounds_) <= pruned.n_iter_
+    assert pruned.lower_bounds_[-1] == pruned.lower_bound_
     resp = pruned.predict_proba(rows)
+    # the bound is that of a mixture of nine, those that are empty included
+    one_more = BayesianGaussianMixture(9, **options | {"max_iter": 1})
+    one_more._check_all_begun = lambda init_params: None
+    one_more.set_params(init_params=resp).fit(rows)
+    assert -1e-9 * abs(pruned.lower_bound_) < one_more.lower_bound_ - pruned.lower_bound_ < 0.05
     present = np.flatnonzero(resp.sum(axis=0) >= 0.5)
     if weights == "dirichlet_process":
         assert np.all(np.diff(resp.sum(axis=0)[present]) <= 1e-6)

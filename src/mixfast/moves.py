@@ -573,6 +573,17 @@ class Search:
         self.n_moves[kind] += 1
         return True
 
+    def with_empty(self, n_components):
+        """(bound, state) of one M-step more, on the components that are there and so many without rows that there are
+        n_components."""
+        problem, n_empty = self.problem, n_components - len(self.names)
+        summary = self._summary()
+        if n_empty:
+            record = np.zeros(problem.stats.layout_of(n_empty).size)
+            centres = problem.params.take(summary.params, len(self.names), np.zeros(n_empty, dtype=int))
+            summary = problem.joined(summary, Summary(np.zeros(n_empty), 0.0, record, centres))
+        return problem.bound(summary)
+
     # ---- merge -------------------------------------------------------------------------------------------------------
 
     def _merges(self, summary, resp, bound, rise):

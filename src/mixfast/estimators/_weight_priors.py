@@ -12,8 +12,8 @@ class SymmetricDirichlet:
     """Weights with a Dirichlet prior; `weight_concentration_` (K,) is a + n_k."""
 
     @staticmethod
-    def proportions(concentration):
-        return DirichletPosterior(concentration)
+    def proportions(concentration, n_components):
+        return DirichletPosterior(concentration, n_components)
 
     @staticmethod
     def numbers(counts, concentration):
@@ -35,7 +35,7 @@ class StickBreaking:
     of all later components."""
 
     @staticmethod
-    def proportions(concentration):
+    def proportions(concentration, n_components):
         return Sticks(concentration)
 
     @staticmethod

@@ -8,23 +8,21 @@ import numpy as np
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from mixfast._threads import resolve_threads
-from mixfast.engine._pass import Pass
-from mixfast.engine._predictions import evaluate
-from mixfast.engine._rows import Rows
 from mixfast.estimators._constraints import WholeNumber
 from mixfast.estimators._elliptical import EllipticalMixture
-from mixfast.estimators._parameters import unfitted_copy
 from mixfast.estimators._posterior import FLAT, PosteriorMixture
 from mixfast.estimators._weight_priors import WEIGHT_PRIORS
 from mixfast.families.domains import POSITIVE, check_domain
 from mixfast.families.posteriors import POSTERIORS
-from mixfast.moves import PRESENT, least_rise
+from mixfast.moves import Problem, Search, State
 from mixfast.status import Status
 
 #: Hyper-parameters are between these, so that nothing that is made of them overflows.
 SMALLEST_PRIOR, LARGEST_PRIOR = 1e-100, 1e100
-#: Iterations after which a move is given up that has not raised the bound.
-MOVE_ITERATIONS = 10
+#: The moves of `prune`.
+PRUNING = ("merge", "delete")
+#: What a search with moves has no word for: how the fit before it ended, and what lies between its moves.
+UNSAID = Status.CONVERGED | Status.MAX_ITER | Status.EMPTIED_COMPONENT | Status.LOWER_BOUND_FELL
 
 
 class BayesianGaussianMixture(PosteriorMixture, EllipticalMixture):
@@ -104,7 +102,7 @@ class BayesianGaussianMixture(PosteriorMixture, EllipticalMixture):
     prune : bool, default=False
         If True, the fit goes on with moves: two components are merged, or one gives its rows to the others, wherever
         that raises the bound; sticks are sorted, the largest first. What is left over is empty: there are still
-        `n_components`, and `n_clusters_` says how many have rows. Each move that is kept goes on for up to `max_iter`
+        `n_components`, and `n_clusters_` says how many have rows. That takes up to `max_iter` times `n_components`
         iterations more, which `n_iter_` counts. False never moves a component.
     n_init_policy : {'all', 'halving'}, default='all'
         What becomes of the starts, where there are several, as in `GaussianMixture`.
@@ -138,7 +136,8 @@ class BayesianGaussianMixture(PosteriorMixture, EllipticalMixture):
         left out, so bounds can be compared between numbers of components, priors and structures. With c columns of X
         in another unit it moves by n log of that unit alone.
     lower_bounds_ : list of float
-        The same for each iteration.
+        The same for each iteration; with `prune=True` of those that moves are tried by only the last of each that was
+        kept.
     status_ : mixfast.Status
         What happened, as flags.
     n_features_in_ : int
@@ -275,14 +274,14 @@ class BayesianGaussianMixture(PosteriorMixture, EllipticalMixture):
         )
 
     def _proportions(self):
-        return self._weight_prior().proportions(self._concentration())
+        return self._weight_prior().proportions(self._concentration(), self.n_components)
 
     def _fitted_family(self):
         priors = self.mean_precision_prior_, self.degrees_of_freedom_prior_
         return POSTERIORS[self.covariance_type](*priors)  # the rest of the prior is among the parameters
 
     def _proportions_of_predictions(self):
-        return self._weight_prior().proportions(self.weight_concentration_prior_)
+        return self._weight_prior().proportions(self.weight_concentration_prior_, len(self.weights_))
 
     def _given_prior(self, family, units, n_features):
         if self.regularization == "absolute" or (self.mean_prior is None and self.covariance_prior is None):
@@ -352,69 +351,36 @@ class BayesianGaussianMixture(PosteriorMixture, EllipticalMixture):
         return self.prune
 
     def _search(self, X, sample_weight, init_params, units, volume, encoded, layout):
-        search = super()._search
-        best = search(X, sample_weight, init_params, units, volume, encoded, layout)
+        best = super()._search(X, sample_weight, init_params, units, volume, encoded, layout)
         if not self.prune or best.n_iter == 0:
             return best
-        trial = unfitted_copy(self).set_params(n_init=1, warm_start=False, prune=False, verbose=0)
-
-        def refitted(resp, max_iter):
-            trial.max_iter = max_iter
-            return trial._search(X, sample_weight, np.ascontiguousarray(resp), units, volume, encoded, layout)
-
-        total = X.shape[0] if sample_weight is None else sample_weight.sum()
-        while True:
-            resp = self._responsibilities(encoded, X.dtype, best)
-            weighted = resp if sample_weight is None else resp * sample_weight[:, np.newaxis]
-            for moved in self._moved(resp, weighted):
-                least = best.lower_bound + least_rise(best.lower_bound, total)
-                quick = refitted(moved, min(MOVE_ITERATIONS, self.max_iter))
-                if not quick.lower_bound > least:
-                    continue
-                fit = refitted(moved, self.max_iter)
-                if fit.lower_bound > least:
-                    best = fit._replace(
-                        lower_bounds=best.lower_bounds + fit.lower_bounds, n_iter=best.n_iter + fit.n_iter
-                    )
-                    break
-            else:
-                return best
-
-    def _responsibilities(self, encoded, dtype, best):
-        """(n, K), float64, at a fit in the units of the encoded rows."""
-        capsule = encoded.bind(self.n_components, self._kernel_dtype(encoded.family, dtype))
-        threads = resolve_threads(self.n_threads)
-        p = Pass(capsule, Rows(encoded.rows), threads, proportions=self._proportions())
-        p.set_state(best.weights, best.params)
-        resp = np.empty((p.rows.X.shape[0], self.n_components), p.dtype)
-        evaluate(p, resp=resp)
-        return resp.astype(np.float64)
-
-    def _moved(self, resp, weighted):
-        """Responsibilities after each move that may be worth it: sticks sorted, two components merged, those that have
-        most rows in common first, one deleted, the smallest first."""
-        counts = weighted.sum(axis=0)
-        order = np.argsort(-counts, kind="stable")
-        if self.weight_concentration_prior_type == "dirichlet_process" and np.any(order != np.arange(len(order))):
-            yield resp[:, order]
-        resp, weighted, counts = resp[:, order], weighted[:, order], counts[order]
-        present = np.flatnonzero(counts >= PRESENT)
-        common = np.triu(weighted.T @ resp, 1)[np.ix_(present, present)]
-        for place in np.argsort(-common, axis=None, kind="stable")[: len(present)]:
-            k, other = present[np.array(np.unravel_index(place, common.shape))]
-            if k < other:
-                merged = resp.copy()
-                merged[:, k] += merged[:, other]
-                merged[:, other] = 0
-                yield merged
-        for k in present[::-1]:
-            if len(present) > 1:
-                left = resp.copy()
-                left[:, k] = 0
-                rest = left.sum(axis=1, keepdims=True)
-                largest = present[0] if k != present[0] else present[1]
-                left[:, largest] += rest[:, 0] == 0
-                yield left / np.where(rest > 0, rest, 1)
+        family, record = encoded.family, layout.view(best.params)
+        given = type(family)(
+            family.kappa0, family.nu0, record.mean_prior, record.covariance_prior, reg_covar=family.reg_covar
+        )
+        problem = Problem(
+            encoded._replace(family=given),
+            X.shape[1],
+            self._kernel_dtype(family, X.dtype),
+            self._proportions(),
+            sample_weight,
+            resolve_threads(self.n_threads),
+        )
+        most = self.max_iter * self.n_components
+        search = Search(problem, self.n_components, State(best.weights, best.params), PRUNING, self.tol, most).run()
+        bound, state = search.with_empty(self.n_components)
+        if search.status & Status.NOT_FINITE or not bound > best.lower_bound:
+            return best
+        ended = Status.CONVERGED if search.converged else Status.MAX_ITER
+        return best._replace(
+            weights=state.numbers,
+            params=state.params,
+            lower_bounds=[*best.lower_bounds, *search.bounds, bound],
+            lower_bound=bound,
+            n_iter=best.n_iter + search.n_iter + 1,
+            converged=search.converged,
+            status=int((best.status | search.status) & ~UNSAID | ended),
+        )
 
     # ---- what is published ----
 

@@ -5,45 +5,63 @@ from mixfast.proportions._counted cimport made_of_counts
 from mixfast.proportions._proportions cimport Proportions, proportions_t
 
 
-cdef inline double concentration_of(const proportions_t *proportions) noexcept nogil:
-    return (<const double *> proportions.context)[0]
+ctypedef struct prior_t:
+    double a
+    Py_ssize_t n_components    # at least so many there are, those that are left out have no rows
+
+
+cdef inline const prior_t *prior_of(const proportions_t *proportions) noexcept nogil:
+    return <const prior_t *> proportions.context
+
+
+cdef inline double number_of(const proportions_t *proportions, Py_ssize_t n) noexcept nogil:
+    """K"""
+    return <double> max(n, prior_of(proportions).n_components)
 
 
 cdef void log_weights(const proportions_t *proportions, Py_ssize_t n, const double *counts,
                       double *out) noexcept nogil:
     """E log w_k = psi(a + n_k) - psi(K a + N)"""
-    cdef double a = concentration_of(proportions), total = 0
+    cdef double a = prior_of(proportions).a, total = 0
     cdef Py_ssize_t k
     for k in range(n):
         total += counts[k]
-    total = digamma(<double> n * a + total)
+    total = digamma(number_of(proportions, n) * a + total)
     for k in range(n):
         out[k] = digamma(a + counts[k]) - total
 
 
 cdef double log_evidence(const proportions_t *proportions, Py_ssize_t n, const double *counts) noexcept nogil:
     """log Gamma(K a) / Gamma(K a + N) + sum of log Gamma(a + n_k) / Gamma(a)"""
-    cdef double a = concentration_of(proportions), total = 0, evidence = 0
+    cdef double a = prior_of(proportions).a, total = 0, evidence = 0
     cdef Py_ssize_t k
     for k in range(n):
         total += counts[k]
         evidence += lgamma_rise(a, counts[k])
-    return evidence - lgamma_rise(<double> n * a, total)
+    return evidence - lgamma_rise(number_of(proportions, n) * a, total)
 
 
 cdef class DirichletPosterior(Proportions):
-    """w ~ Dirichlet(a, ..., a); the posterior is Dirichlet(a + n_1, ..., a + n_K): Bishop (2006), 10.57 to 10.66."""
+    """w ~ Dirichlet(a, ..., a); the posterior is Dirichlet(a + n_1, ..., a + n_K): Bishop (2006), 10.57 to 10.66.
 
-    cdef double concentration
+    Parameters
+    ----------
+    concentration : float
+        a
+    n_components : int, default 0
+        Of the prior, where a fit may leave out some that have no rows: with these the bound is the same.
+    """
 
-    def __cinit__(self, double concentration):
-        self.concentration = concentration
+    cdef prior_t prior
+
+    def __cinit__(self, double concentration, Py_ssize_t n_components=0):
+        self.prior.a, self.prior.n_components = concentration, n_components
         self.c = made_of_counts()
         self.c.log_weights, self.c.log_evidence = log_weights, log_evidence
-        self.c.context = &self.concentration
+        self.c.context = &self.prior
 
     def __reduce__(self):
-        return DirichletPosterior, (self.concentration,)
+        return DirichletPosterior, (self.prior.a, self.prior.n_components)
 
     def n_parameters(self, n_components):
         return n_components - 1
