@@ -39,6 +39,11 @@ if TYPE_CHECKING:
     from mixfast.estimators.student_t_mixture import StudentTMixture as StudentTMixture
     from mixfast.estimators.von_mises_fisher_mixture import VonMisesFisherMixture as VonMisesFisherMixture
     from mixfast.inference import Inference as Inference
+    from mixfast.maps import MixtureMap as MixtureMap
+    from mixfast.matching import match as match
+    from mixfast.matching import reduce as reduce
+    from mixfast.merging import MergeTree as MergeTree
+    from mixfast.merging import merge_tree as merge_tree
     from mixfast.persistence import load as load
     from mixfast.plot import plot_mixture as plot_mixture
     from mixfast.selection import Selection as Selection
@@ -49,7 +54,7 @@ if TYPE_CHECKING:
 __all__ = list(_HOMES)
 
 #: Public modules that `import mixfast` alone finds.
-_MODULES = ("plot",)
+_MODULES = ("maps", "plot")
 
 
 def __getattr__(name):

@@ -25,6 +25,7 @@ from mixfast.estimators._domain import first_outside
 from mixfast.estimators._rows import read_rows
 from mixfast.families.domains import DISTRIBUTION, check_domain
 from mixfast.families.rounding import rounded_finite
+from mixfast.relations import Components
 from mixfast.row_data import rows_with, separated
 from mixfast.status import Status
 from mixfast.tables import canonical, feature_names
@@ -403,6 +404,19 @@ class BaseMixture(DensityEstimator):
         out = np.empty((p.rows.X.shape[0], p.n_components), p.dtype)
         evaluate_components(p, out)
         return rounded_finite(out, out_dtype)
+
+    def _components(self, total=None):
+        """`Components` of the fitted model; `total` is the sum of rows, where the model says nothing of it."""
+        if total is not None:
+            raise TypeError(
+                f"total={total!r} is for mixtures of counts given their sums, not for {type(self).__name__}"
+            )
+        return self._components_of_rows()
+
+    def _components_of_rows(self, **row_data):
+        self._check_ready()
+        self._check_assigned()
+        return Components.of(self._family(), self._collect(), self.weights_, self._n_fitted_features(), **row_data)
 
     def sample(self, n_samples=1, random_state=None):
         """Draw rows from the fitted model.

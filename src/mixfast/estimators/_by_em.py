@@ -5,6 +5,7 @@ A subclass says how parameters are published as attributes (`_publish`), beside 
 
 from __future__ import annotations
 
+import copy
 import inspect
 from abc import abstractmethod
 from numbers import Real
@@ -24,6 +25,7 @@ from mixfast.engine._rows import Rows
 from mixfast.estimators._base import BaseMixture
 from mixfast.estimators._constraints import WholeNumber
 from mixfast.estimators._density import fitting, of_rows
+from mixfast.estimators._given import without_iterations
 from mixfast.families.rounding import rounded_above_zero, rounded_finite
 from mixfast.fitting import bind_model, fingerprint, plan_of
 from mixfast.proportions._dirichlet import DirichletWeights
@@ -355,6 +357,29 @@ class MixtureByEM(BaseMixture):
             self._warn_of_impossible_rows()
 
     # ---- checks ----
+
+    #: Parameters of the constructor by which components share something: name -> (value, that by which they do not).
+    _shared: dict[str, tuple[str, str]] = {}
+
+    def _take_components(self, n_components):
+        """Set parameters for so many components, which share nothing."""
+        self.n_components = n_components
+        for name, (shared, own) in self._shared.items():
+            if getattr(self, name) == shared:
+                setattr(self, name, own)
+        for name in {"weights", "weights_init", "means_init", "precisions_init"} & self.get_params(deep=False).keys():
+            setattr(self, name, None)  # those were of other components
+        if not isinstance(self.init_params, str):
+            self.init_params = "kmeans"
+
+    def _of_components(self, weights, params):
+        """A fitted model of rows of the same columns with other components, which share nothing: a record of float64
+        parameters."""
+        model = copy.copy(self)
+        model._take_components(len(weights))
+        layout = model._family().params_layout(len(weights), self._n_fitted_features())
+        model._finish(without_iterations(weights, layout.pack(params)), layout, np.asarray(self.weights_).dtype)
+        return model
 
     def _check_for_batches(self):
         if not isinstance(self.init_params, str):

@@ -143,6 +143,10 @@ class DensityEstimator(PublishedArrays, Storable, DensityMixin, CheckedParameter
         counts = rng.multinomial(n_samples, weights / weights.sum())
         return np.repeat(np.arange(len(weights), dtype=np.int64), counts)
 
+    def _shares_of_rows(self, X, **row_data):
+        """(n_samples, n_components), float64: how likely each component is, all that the rows have counted."""
+        return np.array(self.predict_proba(X, **row_data), dtype=np.float64)
+
     def _check_state(self):
         """Raise ValueError where parameters and fitted attributes, from a file perhaps, are none that `fit` leaves."""
         self._validate_params()

@@ -78,6 +78,7 @@ class EllipticalMixture(MixtureByEM):
     }
 
     _structural: tuple[str, ...] = ("covariance_type",)
+    _shared: dict = {"covariance_type": ("tied", "full")}
 
     def _published(self, params):
         return *params, self._family().precisions(params.precisions_cholesky)

@@ -73,6 +73,19 @@ def precision_of(arrays):
     return np.result_type(*arrays)
 
 
+def without_iterations(weights, params):
+    """What a fit without iterations leaves, of weights and packed parameters."""
+    return SimpleNamespace(
+        weights=weights.astype(np.float64),
+        params=params,
+        converged=False,
+        n_iter=0,
+        lower_bound=-math.inf,
+        lower_bounds=[],
+        status=Status.OK,
+    )
+
+
 def finish_given(model, weights, params, dtype, n_features, feature_names, given, **design):
     """The model, fitted: with a record of float64 parameters and attributes `design` that `sample` wants to know.
 
@@ -85,16 +98,7 @@ def finish_given(model, weights, params, dtype, n_features, feature_names, given
     for name, value in design.items():
         setattr(model, f"{name}_", value)
     layout = model._family().params_layout(len(weights), n_features)
-    without_iterations = SimpleNamespace(
-        weights=weights.astype(np.float64),
-        params=layout.pack(params),
-        converged=False,
-        n_iter=0,
-        lower_bound=-math.inf,
-        lower_bounds=[],
-        status=Status.OK,
-    )
-    model._finish(without_iterations, layout, np.dtype(dtype))
+    model._finish(without_iterations(weights, layout.pack(params)), layout, np.dtype(dtype))
     for name in model._fitted_structure.keys() & set(given):
         del model._fitted_structure[name]
     model._check_state()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from numbers import Integral
+
 import numpy as np
 from sklearn.utils import check_array
 
@@ -30,8 +32,26 @@ def check_totals(totals, total_shares):
 END_OF_TOTALS = 2.0**63
 
 
+def total_of_rows(model, total):
+    """The sum of rows that components are compared by: None is the mean of those in `fit`, rounded."""
+    if total is not None:
+        if not isinstance(total, Integral) or not 1 <= total < END_OF_TOTALS:
+            raise ValueError(f"total={total!r} should be a whole number from 1 to below 2**63")
+        return int(total)
+    if not hasattr(model, "totals_"):
+        raise ValueError(
+            "This model does not know the totals of the rows that it was fitted to, and how much components overlap "
+            "depends on these: pass total, a typical one"
+        )
+    model._check_assigned()
+    return max(1, round(float(model.totals_ @ model.total_shares_)))
+
+
 class GivenTotals:
     """Mixtures of counts given the total of each row; `sample` draws totals from those of the rows in `fit`."""
+
+    #: Whether components can be compared whatever the total is.
+    _compares_without_totals = True
 
     def _prepare_rows(self, X):
         check_counts(X)
@@ -106,3 +126,6 @@ class GivenTotalsMixture(GivenTotals, LikelihoodMixture):
     """Base of those that are fitted by EM."""
 
     _accepts_sparse = "csr"
+
+    def _components(self, total=None):
+        return self._components_of_rows(totals=total_of_rows(self, total))

@@ -20,6 +20,7 @@ from mixfast.engine._rows import Rows
 from mixfast.estimators._conjugate import COMPONENTS, GaussianComponent, component_of
 from mixfast.estimators._constraints import WholeNumber
 from mixfast.estimators._density import fitting, of_rows
+from mixfast.estimators._given_totals import total_of_rows
 from mixfast.estimators._posterior import FLAT, PosteriorMixture
 from mixfast.estimators._sampled import (
     MANY_LABELS,
@@ -869,6 +870,11 @@ class DirichletProcessMixture(PosteriorMixture):
             return family.join([own._averaged_record() for own in self.components_.values()])
         arrays = {name: own for name, own in self.averaged_.items() if name != "weights"}
         return family.Params(**of_prior(family), **arrays)
+
+    def _components(self, total=None):
+        if "totals_" not in vars(self):
+            return super()._components(total)
+        return self._components_of_rows(totals=total_of_rows(self, total))
 
     def sample(self, n_samples=1, random_state=None):
         """Draw rows from the posterior predictive density.

@@ -17,12 +17,14 @@ from mixfast.estimators._constraints import WholeNumber
 from mixfast.estimators._density import DensityEstimator, fitting
 from mixfast.estimators._domain import LARGEST_COUNT
 from mixfast.estimators._given import check_column_names, numbers
-from mixfast.estimators._given_totals import GivenTotals, check_totals
+from mixfast.estimators._given_totals import GivenTotals, check_totals, total_of_rows
 from mixfast.estimators._rows import read_rows
 from mixfast.families.counts import log_multinomial_coefficients
 from mixfast.families.dirichlet_multinomial import DirichletMultinomial, DirichletMultinomialParams
 from mixfast.families.domains import COUNT, check_domain
+from mixfast.families.multinomial import Multinomial, MultinomialParams
 from mixfast.read_only import frozen
+from mixfast.relations import Components
 from mixfast.tables import canonical
 
 
@@ -397,6 +399,15 @@ class GSDMM(GivenTotals, ClusterMixin, DensityEstimator):
         log_norm = np.empty(X.shape[0])
         self._evaluate(X, log_norm=log_norm)
         return log_norm
+
+    def _components(self, total=None):
+        """Those in use, multinomial with the expected probabilities of words."""
+        check_is_fitted(self)
+        self._check_assigned()
+        own = slice(self.n_clusters_)
+        params = MultinomialParams(self.probabilities_[own])
+        totals = total_of_rows(self, total)
+        return Components.of(Multinomial(), params, self.weights_[own], self.n_features_in_, totals=totals)
 
     def _draw(self, n_samples, rng, totals):
         labels = self._draw_components(n_samples, rng)

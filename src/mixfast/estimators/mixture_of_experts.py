@@ -7,7 +7,7 @@ from numbers import Integral, Real
 import numpy as np
 from sklearn.base import RegressorMixin
 from sklearn.metrics import r2_score
-from sklearn.utils import check_array, column_or_1d
+from sklearn.utils import check_array, check_random_state, column_or_1d
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
@@ -26,9 +26,11 @@ from mixfast.families.experts import (
     PoissonExpert,
     StudentTExpert,
 )
+from mixfast.relations import Draws
 from mixfast.row_data import check_finite, check_positive, rows_with
 from mixfast.status import Status
-from mixfast.tables import check_no_dates
+from mixfast.tables import adopted, check_no_dates
+from mixfast.weights import take
 
 #: What makes the expert of a name from the estimator.
 EXPERTS = {
@@ -506,6 +508,34 @@ class MixtureOfExperts(FittedByFormula, RegressionStatistics, RegressorMixin, Li
     def icl(self, X, y, sample_weight=None, n_effective=None, **row_data):
         """Integrated completed likelihood, BIC - 2 sum log max_k p(k | x, y); parameters and return as in `bic`."""
         return super().icl(X, sample_weight=sample_weight, n_effective=n_effective, y=gathered(y), **row_data)
+
+    def _shares_of_rows(self, X, y, **row_data):
+        return np.array(self.posterior(X, y, **row_data), dtype=np.float64)
+
+    def _components(self, total=None):
+        raise TypeError(
+            "the components of a mixture of experts are those of y given x: pass X, with y in the place of rows"
+        )
+
+    def _draws(self, X, n_samples, random_state):
+        """`Draws` of rows of X with responses that are drawn: a component is a distribution of both, of x
+        that of the rows, each as likely as the component is there."""
+        self._check_ready()
+        rng, shares = check_random_state(random_state), self.predict_proba(X)
+        shares = np.maximum(shares, np.finfo(float).tiny)
+        weights = shares.mean(axis=0)
+        labels = np.sort(np.arange(max(n_samples, len(weights))) % len(weights))
+        places, y, log_shares = np.empty(len(labels), dtype=np.intp), np.empty(len(labels)), np.log(shares)
+        for k in range(len(weights)):
+            own = labels == k
+            places[own] = rng.choice(len(shares), np.count_nonzero(own), p=shares[:, k] / shares[:, k].sum())
+        X = take(adopted(X), places)
+        eta = self._predictors(X)
+        for k, dispersion in enumerate(self._dispersions()):
+            own = labels == k
+            y[own] = DISTRIBUTIONS[self.expert].draw(rng, eta[k, own], dispersion)
+        log_densities = self.component_log_density(X, y) + log_shares[places] - np.log(weights)
+        return Draws(log_densities, weights)
 
     def sample(self, X, random_state=None, *, exposure=None, offset=None):
         """Draw a response for each row of X.

@@ -347,6 +347,14 @@ class ProductMixture(LikelihoodMixture):
                 )
             _with_parameters_of(new, own)._check_structure()
 
+    def _take_components(self, n_components):
+        super()._take_components(n_components)
+        self.parts = [(*columns, clone(part)) for *columns, part in self.parts]
+        self.components_ = {name: copy.copy(own) for name, own in self.components_.items()}
+        for (*_, part), own in zip(self.parts, self.components_.values(), strict=True):
+            own._take_components(n_components)
+            part.set_params(**{name: getattr(own, name) for name in own._shared})
+
     def _take_up_parameters(self):
         self.components_ = {
             group.name: _with_parameters_of(group.part.mixture(self.n_components), own)

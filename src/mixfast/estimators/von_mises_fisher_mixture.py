@@ -78,6 +78,8 @@ class VonMisesFisherMixture(LikelihoodMixture):
     }
 
     _accepts_sparse = "csr"
+    _shared: dict = {"concentration_type": ("shared", "own")}
+
     _structural: tuple[str, ...] = ("concentration_type",)
 
     def __init__(

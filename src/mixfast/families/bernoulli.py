@@ -6,10 +6,12 @@ from typing import NamedTuple
 
 import numpy as np
 import scipy.sparse
+from scipy.special import rel_entr
 
 from mixfast.families._bernoulli import bind_bernoulli
 from mixfast.families.domains import PROBABILITY
 from mixfast.families.family import Encoded, Family, arrays_of
+from mixfast.families.pairs import between, sums_of_logs
 from mixfast.families.rounding import rounded_above_zero, rounded_below_one
 
 
@@ -98,6 +100,17 @@ class Bernoulli(Family):
     def rounded(self, params, dtype):
         above_zero = rounded_above_zero(params.probabilities, dtype)
         return self.Params(np.where(above_zero > 0.5, rounded_below_one(params.probabilities, dtype), above_zero))
+
+    def log_affinity(self, p, q):
+        one, other = p.probabilities, q.probabilities
+        return sums_of_logs(np.sqrt(one * other) + np.sqrt((1 - one) * (1 - other)))
+
+    def divergence(self, p, q):
+        one, other = p.probabilities, q.probabilities
+        return np.sum(rel_entr(one, other) + rel_entr(1 - one, 1 - other), axis=1)
+
+    def merged(self, p, q, share):
+        return self.Params(between(p.probabilities, q.probabilities, share))
 
     def sample(self, params, labels, rng):
         probabilities = params.probabilities[labels]

@@ -7,10 +7,12 @@ from typing import NamedTuple
 
 import numpy as np
 import scipy.sparse
+from scipy.special import rel_entr
 
 from mixfast.families._categorical import bind_categorical
 from mixfast.families.domains import NOT_NEGATIVE, sums_are_one
 from mixfast.families.family import Encoded, Family
+from mixfast.families.pairs import between, sums_of_logs
 from mixfast.families.rounding import rounded_above_zero
 
 
@@ -79,6 +81,16 @@ class Categorical(Family):
 
     def rounded(self, params, dtype):
         return self.Params(rounded_above_zero(params.probabilities, dtype))
+
+    def log_affinity(self, p, q):
+        starts = np.cumsum([0, *self.n_categories[:-1]])
+        return sums_of_logs(np.add.reduceat(np.sqrt(p.probabilities * q.probabilities), starts, axis=1))
+
+    def divergence(self, p, q):
+        return np.sum(rel_entr(p.probabilities, q.probabilities), axis=1)
+
+    def merged(self, p, q, share):
+        return self.Params(between(p.probabilities, q.probabilities, share))
 
     def sample(self, params, labels, rng):
         numbers = self.n_categories

@@ -83,6 +83,16 @@ class Elliptical(Family):
         )
 
     @abstractmethod
+    def common_axes(self, p, q):
+        """Axes on which the covariances of component i of p and of component i of q are both diagonal: variances of p
+        in units of q, (n, n_axes), squared differences of the means in units of p, (n, n_axes), and how often each axis
+        counts. Axes on which nothing differs may be left out."""
+
+    @abstractmethod
+    def spread(self, differences):
+        """Covariances of n distributions of mean 0 with differences[i] or -differences[i] for a value, (n, d)."""
+
+    @abstractmethod
     def _scaled(self, covariances, precisions_cholesky, scale):
         """Both of scale x, where they are those of x."""
 
@@ -128,6 +138,16 @@ class _Matrices(Elliptical):
         unit = spreads[..., :, np.newaxis] * spreads[..., np.newaxis, :]
         return bool(np.all(np.abs(covariances - others) <= AGREEMENT * unit))
 
+    def common_axes(self, p, q):
+        own = np.linalg.inv(p.precisions_cholesky)
+        _, roots, axes = np.linalg.svd(np.swapaxes(q.precisions_cholesky, -1, -2) @ np.swapaxes(own, -1, -2))
+        apart = _along(_along(q.means - p.means, p.precisions_cholesky), np.swapaxes(axes, -1, -2))
+        with np.errstate(over="ignore"):
+            return roots**2, apart**2, 1
+
+    def spread(self, differences):
+        return differences[:, :, np.newaxis] * differences[:, np.newaxis, :]
+
     def _scaled(self, covariances, precisions_cholesky, scale):
         return covariances * np.multiply.outer(scale, scale), precisions_cholesky / scale[:, np.newaxis]
 
@@ -165,6 +185,11 @@ class _Variances(Elliptical):
     @staticmethod
     def _unit(n_features):
         return 1.0
+
+
+def _along(rows, matrices):
+    """rows[i] @ matrices[i], or @ matrices where there is one for all."""
+    return np.einsum("...j,...jk->...k", rows, matrices)
 
 
 def _cholesky(matrices):
@@ -208,6 +233,12 @@ class TiedCovariances(_Matrices):
     def n_covariance_parameters(self, n_components, n_features):
         return n_features * (n_features + 1) // 2
 
+    def common_axes(self, p, q):
+        """The one that leads from mean to mean."""
+        with np.errstate(over="ignore"):
+            distances = np.sum(_along(q.means - p.means, p.precisions_cholesky) ** 2, axis=1, keepdims=True)
+        return np.ones(distances.shape), distances, 1
+
     def covariance_matrices(self, params):
         return np.broadcast_to(params.covariances, (len(params.means), *params.covariances.shape))
 
@@ -221,6 +252,14 @@ class DiagonalCovariances(_Variances):
     def n_covariance_parameters(self, n_components, n_features):
         return n_components * n_features
 
+    def common_axes(self, p, q):
+        variances = (q.precisions_cholesky / p.precisions_cholesky) ** 2
+        with np.errstate(over="ignore"):
+            return variances, ((q.means - p.means) * p.precisions_cholesky) ** 2, 1
+
+    def spread(self, differences):
+        return differences**2
+
     def covariance_matrices(self, params):
         return params.covariances[:, :, np.newaxis] * np.eye(params.means.shape[1])
 
@@ -233,6 +272,17 @@ class SphericalCovariances(_Variances):
 
     def n_covariance_parameters(self, n_components, n_features):
         return n_components
+
+    def common_axes(self, p, q):
+        """One for all."""
+        factors = p.precisions_cholesky[:, np.newaxis]
+        variances = (q.precisions_cholesky[:, np.newaxis] / factors) ** 2
+        with np.errstate(over="ignore"):
+            distances = np.sum(((q.means - p.means) * factors) ** 2, axis=1, keepdims=True)
+        return variances, distances, p.means.shape[1]
+
+    def spread(self, differences):
+        return np.mean(differences**2, axis=1)
 
     def column_units(self, spreads):
         largest = np.max(spreads)  # squares of the ratios neither overflow nor vanish

@@ -115,6 +115,19 @@ class Family(ABC):
     #: name of an array of `Params` -> `Domain`s that parameters which are given must be in, beside being finite
     domains: dict = {}
 
+    # What two components have in common, in closed form; None where there is none, and draws have to say it. `p` and
+    # `q` are records of n components each; what is found is of p[0] and q[0], of p[1] and q[1], and so on.
+
+    #: log_affinity(p, q) -> (n,): the logarithm of the integral of sqrt(p q), Bhattacharyya's coefficient.
+    log_affinity: Callable | None = None
+    #: divergence(p, q) -> (n,): the integral of p log(p / q), Kullback and Leibler's; it may be infinite.
+    divergence: Callable | None = None
+    #: log_ratios(p, q) -> `LogRatios`, or what has its methods: the distribution of log q / p.
+    log_ratios: Callable | None = None
+    #: merged(p, q, share) -> a record of n components, share[i] p[i] + (1 - share[i]) q[i] being nearest to the i-th:
+    #: it has the means of the sufficient statistics.
+    merged: Callable | None = None
+
     @abstractmethod
     def param_shapes(self, n_components, n_features):
         """Shapes of the fields of `Params`."""
@@ -161,6 +174,22 @@ class Family(ABC):
     @abstractmethod
     def sample(self, params, labels, rng):
         """One row for each label, drawn from that component: (n, n_features)."""
+
+    def plain(self, params):
+        """(family, parameters) of what components are, of a posterior those with the expected parameters."""
+        return self, params
+
+    def kind(self):
+        """What families have in common whose parameters can be compared."""
+        return type(self)
+
+    def given(self, **row_data):
+        """The family whose closed forms of pairs are those of rows that have this beside their values."""
+        return self
+
+    def apart(self, params):
+        """(family, parameters) of the same components in a family whose components share nothing."""
+        return self, params
 
     def blank(self, n_components, n_features):
         """Parameters to measure a first set of responsibilities from: a mean of zero, say. Packed."""

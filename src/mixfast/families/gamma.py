@@ -5,10 +5,25 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+from scipy.special import digamma, gammaln, polygamma
 
 from mixfast.families._gamma import bind_exponential, bind_gamma
 from mixfast.families.domains import POSITIVE
 from mixfast.families.family import Encoded, Family
+from mixfast.families.pairs import between
+
+
+def _log_normaliser(params):
+    return gammaln(params.shapes) + params.shapes * np.log(params.scales)
+
+
+def _shapes_of(excess):
+    """Shapes a with log a - digamma(a) = excess, by Newton's method for 1 / a from Minka's start."""
+    excess = np.maximum(excess, 1e-12)
+    a = (3 - excess + np.sqrt((excess - 3) ** 2 + 24 * excess)) / (12 * excess)
+    for _ in range(10):
+        a = 1 / (1 / a + (np.log(a) - digamma(a) - excess) / (a * a * (1 / a - polygamma(1, a))))
+    return a
 
 
 class GammaParams(NamedTuple):
@@ -77,6 +92,24 @@ class Gamma(_OfRows):
     def bind(self, n_components, n_features, dtype, isa=None):
         return bind_gamma(n_components, n_features, isa, self.dtype.itemsize)
 
+    def log_affinity(self, p, q):
+        shapes, rates = (p.shapes + q.shapes) / 2, (1 / p.scales + 1 / q.scales) / 2
+        normalisers = (_log_normaliser(p) + _log_normaliser(q)) / 2
+        return np.sum(gammaln(shapes) - shapes * np.log(rates) - normalisers, axis=1)
+
+    def divergence(self, p, q):
+        ratios = p.scales / q.scales
+        of_scales = q.shapes * (ratios - 1 - np.log(ratios)) + (p.shapes - q.shapes) * (ratios - 1)
+        of_shapes = (p.shapes - q.shapes) * digamma(p.shapes) - gammaln(p.shapes) + gammaln(q.shapes)
+        return np.sum(of_scales + of_shapes, axis=1)
+
+    def merged(self, p, q, share):
+        """Those of the mean and of the mean logarithm."""
+        means = between(p.shapes * p.scales, q.shapes * q.scales, share)
+        logs = between(*(digamma(own.shapes) + np.log(own.scales) for own in (p, q)), share)
+        shapes = _shapes_of(np.log(means) - logs)
+        return self.Params(shapes, means / shapes)
+
     def sample(self, params, labels, rng):
         with np.errstate(over="ignore"):
             X = rng.gamma(params.shapes[labels], params.scales[labels])
@@ -124,6 +157,16 @@ class Exponential(_OfRows):
     def bind(self, n_components, n_features, dtype, isa=None):
         real_bytes = np.dtype(dtype).itemsize
         return bind_exponential(n_components, n_features, real_bytes, isa, min(real_bytes, self.dtype.itemsize))
+
+    def log_affinity(self, p, q):
+        return np.sum(np.log(2) + (np.log(p.rates) + np.log(q.rates)) / 2 - np.log(p.rates + q.rates), axis=1)
+
+    def divergence(self, p, q):
+        ratios = q.rates / p.rates
+        return np.sum(ratios - 1 - np.log(ratios), axis=1)
+
+    def merged(self, p, q, share):
+        return self.Params(1 / between(1 / p.rates, 1 / q.rates, share))
 
     def sample(self, params, labels, rng):
         rates = params.rates[labels]

@@ -19,6 +19,7 @@ from mixfast.families.covariances import (
     SphericalCovariances,
     TiedCovariances,
 )
+from mixfast.families.log_ratios import LogRatios
 
 
 class GaussianParams(NamedTuple):
@@ -63,6 +64,23 @@ class Gaussian(Elliptical):
         params.covariances[...] = params.precisions_cholesky[...] = self._unit(np.shape(centres)[1])
         return packed
 
+    def log_ratios(self, p, q):
+        return LogRatios.of_axes(*self.common_axes(p, q))
+
+    def log_affinity(self, p, q):
+        return self.log_ratios(p, q).log_affinity()
+
+    def divergence(self, p, q):
+        return self.log_ratios(p, q).divergence()
+
+    def merged(self, p, q, share):
+        own, other, difference = share[:, np.newaxis], 1 - share[:, np.newaxis], q.means - p.means
+        between = self.spread(difference * np.sqrt(own * other))
+        shape = (-1, *[1] * (between.ndim - 1))
+        within = share.reshape(shape) * p.covariances + (1 - share).reshape(shape) * q.covariances
+        covariances = within + between
+        return self.Params(p.means + other * difference, covariances, self.factor_covariances(covariances))
+
     def sample(self, params, labels, rng):
         return self.stretched(rng.standard_normal((len(labels), params.means.shape[1])), params, labels)
 
@@ -83,6 +101,13 @@ class TiedGaussian(Gaussian, TiedCovariances):
 
     def stat_shapes(self, n_components, n_features):
         return (n_components, n_features), self.moment_shape(n_components, n_features)[1:]
+
+    merged = None  # a covariance that all share is not that of two of them
+
+    def apart(self, params):
+        matrices = self.covariance_matrices(params)
+        factors = np.broadcast_to(params.precisions_cholesky, matrices.shape)
+        return FullGaussian(self.reg_covar), self.Params(params.means, matrices, factors)
 
     def bind(self, n_components, n_features, dtype, isa=None):
         return _gaussian.bind_tied(n_components, n_features, np.dtype(dtype).itemsize, isa, self.reg_covar)

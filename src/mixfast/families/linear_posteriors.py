@@ -68,6 +68,9 @@ class ConjugatePosterior:
         """The expected parameters of the components, as the plain family has them."""
         raise NotImplementedError
 
+    def plain(self, params):
+        return self._plain(), self.expected(params)
+
     def prior(self, n_columns):
         """The record of a component that has no rows."""
         raise NotImplementedError
@@ -223,6 +226,9 @@ class MultinomialPosterior(ConjugatePosterior, Multinomial):
     def prior(self, n_columns):
         return DirichletParams(*prior_arrays(n_columns, alpha=self.alpha))
 
+    def _plain(self):
+        return Multinomial()
+
     def _predictive(self, params):
         return DirichletMultinomial(), DirichletMultinomialParams(params.concentrations)
 
@@ -267,6 +273,9 @@ class PoissonPosterior(ConjugatePosterior, Poisson):
     def prior(self, n_columns):
         return RateParams(*prior_arrays(n_columns, shape=self.shape, rate=self.rate))
 
+    def _plain(self):
+        return Poisson()
+
     def _predictive(self, params):
         return NegativeBinomial(RateParams), params
 
@@ -298,6 +307,9 @@ class ExponentialPosterior(ConjugatePosterior, Exponential):
 
     def prior(self, n_columns):
         return RateParams(*prior_arrays(n_columns, shape=self.shape, rate=self.rate))
+
+    def _plain(self):
+        return Exponential()
 
     def _predictive(self, params):
         return Lomax(RateParams), params

@@ -6,11 +6,13 @@ from typing import NamedTuple
 
 import numpy as np
 import scipy.sparse
+from scipy.special import kl_div
 
 from mixfast.families._poisson import bind_poisson
 from mixfast.families.counts import log_factorials, row_totals
 from mixfast.families.domains import NOT_NEGATIVE
 from mixfast.families.family import Encoded, Family, arrays_of
+from mixfast.families.pairs import between
 from mixfast.families.rounding import rounded_above_zero
 from mixfast.row_data import separated
 
@@ -114,6 +116,17 @@ class Poisson(Family):
 
     def rounded(self, params, dtype):
         return self.Params(rounded_above_zero(params.rates, dtype))
+
+    def log_affinity(self, p, q):
+        """At an exposure of 1."""
+        return -0.5 * np.sum((np.sqrt(p.rates) - np.sqrt(q.rates)) ** 2, axis=1)
+
+    def divergence(self, p, q):
+        """At an exposure of 1."""
+        return np.sum(kl_div(p.rates, q.rates), axis=1)
+
+    def merged(self, p, q, share):
+        return self.Params(between(p.rates, q.rates, share))
 
     def sample(self, params, labels, rng, exposure=1.0):
         """`exposure`, a number or one for each row."""

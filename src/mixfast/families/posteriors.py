@@ -12,7 +12,14 @@ import numpy as np
 
 from mixfast.families import _gaussian_posterior
 from mixfast.families.domains import POSITIVE
-from mixfast.families.gaussian import CentredMoments, DiagonalGaussian, FullGaussian, SphericalGaussian, TiedGaussian
+from mixfast.families.gaussian import (
+    CentredMoments,
+    DiagonalGaussian,
+    FullGaussian,
+    GaussianParams,
+    SphericalGaussian,
+    TiedGaussian,
+)
 from mixfast.families.product import Product
 from mixfast.families.student_t import DiagonalStudentT, FullStudentT, SphericalStudentT
 
@@ -81,6 +88,11 @@ class GaussianPosterior:
 
     #: Whether all components share one precision.
     one_precision = False
+    #: The Gaussians of the structure.
+    gaussian: type
+
+    def plain(self, params):
+        return self.gaussian(self.reg_covar), GaussianParams(*params[:3])
 
     def n_rows_needed(self, n_features):
         return 0  # a prior is there whatever the rows are
@@ -165,6 +177,7 @@ class FullPosterior(_MatrixPosterior, FullGaussian):
     """A precision matrix for each component."""
 
     domains: dict = domains_of_posterior(FullGaussian.domains)
+    gaussian = FullGaussian
     _bind = staticmethod(_gaussian_posterior.bind_full_posterior)
 
 
@@ -172,6 +185,7 @@ class TiedPosterior(_MatrixPosterior, TiedGaussian):
     """One precision matrix for all components."""
 
     domains: dict = domains_of_posterior(TiedGaussian.domains)
+    gaussian = TiedGaussian
     one_precision = True
     _bind = staticmethod(_gaussian_posterior.bind_tied_posterior)
 
@@ -180,6 +194,7 @@ class DiagonalPosterior(GaussianPosterior, DiagonalGaussian):
     """A precision for each column of each component."""
 
     domains: dict = domains_of_posterior(DiagonalGaussian.domains)
+    gaussian = DiagonalGaussian
     _bind = staticmethod(_gaussian_posterior.bind_diagonal_posterior)
 
     def _predictive(self, params):
@@ -199,6 +214,7 @@ class SphericalPosterior(GaussianPosterior, SphericalGaussian):
     """One precision for all columns of a component."""
 
     domains: dict = domains_of_posterior(SphericalGaussian.domains)
+    gaussian = SphericalGaussian
     _bind = staticmethod(_gaussian_posterior.bind_spherical_posterior)
 
     def _predictive(self, params):

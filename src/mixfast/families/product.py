@@ -67,9 +67,48 @@ class Product(Family):
 
     def predictive(self, params):
         """(family, parameters) of the posterior predictive densities, of parts that are posteriors."""
-        parts = [family.predictive(own) for family, own in zip(self.families, self.split(params), strict=True)]
-        joined = Product([family for family, _ in parts], self.widths)
-        return joined, joined.join([own for _, own in parts])
+        return self._of_parts("predictive", params)
+
+    def _of_parts(self, method, params):
+        parts = zip(self.families, self.split(params), strict=True)
+        made = [getattr(family, method)(own) for family, own in parts]
+        family = Product([family for family, _ in made], self.widths)
+        return family, family.join([own for _, own in made])
+
+    def kind(self):
+        return [family.kind() for family in self.families], self.widths
+
+    def plain(self, params):
+        return self._of_parts("plain", params)
+
+    def apart(self, params):
+        return self._of_parts("apart", params)
+
+    def _sum_over_parts(self, closed_form):
+        """The function of pairs that adds up those of the parts; None unless all have one."""
+        forms = [getattr(family, closed_form) for family in self.families]
+        if not all(forms):
+            return None
+        return lambda p, q: sum(
+            form(one, other) for form, one, other in zip(forms, self.split(p), self.split(q), strict=True)
+        )
+
+    @property
+    def log_affinity(self):
+        return self._sum_over_parts("log_affinity")
+
+    @property
+    def divergence(self):
+        return self._sum_over_parts("divergence")
+
+    @property
+    def merged(self):
+        forms = [family.merged for family in self.families]
+        if not all(forms):
+            return None
+        return lambda p, q, share: self.join(
+            [form(one, other, share) for form, one, other in zip(forms, self.split(p), self.split(q), strict=True)]
+        )
 
     def canonical_order(self, params):
         """That of the first part."""

@@ -6,9 +6,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from mixfast.engine._special import concentration, log_bessel_i_reduced, mean_resultant_length
 from mixfast.families._von_mises_fisher import bind_von_mises_fisher
 from mixfast.families.domains import NOT_NEGATIVE, SAME_FOR_ALL_COMPONENTS, UNIT_VECTOR
 from mixfast.families.family import Family
+from mixfast.families.pairs import between
 
 
 class VonMisesFisherParams(NamedTuple):
@@ -57,6 +59,27 @@ class VonMisesFisher(Family):
     def bind(self, n_components, n_features, dtype, isa=None, is_sparse=False):
         return bind_von_mises_fisher(n_components, n_features, isa, is_sparse, self.is_shared)
 
+    def log_affinity(self, p, q):
+        d = p.mean_directions.shape[1]
+        joined = np.linalg.norm(_natural(p) + _natural(q), axis=1) / 2
+        return np.minimum(_growth(d, joined) - (_growth(d, p.concentrations) + _growth(d, q.concentrations)) / 2, 0.0)
+
+    def divergence(self, p, q):
+        d = p.mean_directions.shape[1]
+        toward = np.sum(_mean(p) * (_natural(p) - _natural(q)), axis=1)
+        return np.maximum(toward - _growth(d, p.concentrations) + _growth(d, q.concentrations), 0.0)
+
+    def merged(self, p, q, share):
+        """Those of the mean resultant vector."""
+        resultants = between(_mean(p), _mean(q), share)
+        lengths = np.linalg.norm(resultants, axis=1)
+        directions = np.where(
+            lengths[:, np.newaxis] > 0,
+            resultants / np.where(lengths > 0, lengths, 1)[:, np.newaxis],
+            p.mean_directions,  # of what has none
+        )
+        return self.Params(directions, _concentrations(resultants.shape[1], lengths))
+
     def sample(self, params, labels, rng):
         """By rejection of the cosine with the mean direction: Wood, Commun. Statist. - Simula. 23 (1994), 157-164,
         after Ulrich, J. R. Stat. Soc. C 33 (1984), 158-163."""
@@ -77,6 +100,11 @@ class SharedVonMisesFisher(VonMisesFisher):
     """The same with one concentration for all components."""
 
     is_shared = True
+    merged = None  # a concentration that all share is not that of two of them
+
+    def apart(self, params):
+        return VonMisesFisher(), params
+
     domains: dict = VonMisesFisher.domains | {"concentrations": (NOT_NEGATIVE, SAME_FOR_ALL_COMPONENTS)}
 
     def n_parameters(self, n_components, n_features):
@@ -85,6 +113,27 @@ class SharedVonMisesFisher(VonMisesFisher):
 
 #: Families by the names that `concentration_type` gives them.
 CONCENTRATIONS = {"own": VonMisesFisher, "shared": SharedVonMisesFisher}
+
+
+def _each(function):
+    """Of a dimension and an array of numbers."""
+    return np.vectorize(function, otypes=[np.float64])
+
+
+#: log of I_nu(kappa) / kappa^nu, nu = d / 2 - 1, less its value at 0: minus the logarithm of the normaliser.
+_growth = _each(lambda d, kappa: log_bessel_i_reduced(0.5 * d - 1, kappa))
+_lengths = _each(mean_resultant_length)
+_concentrations = _each(concentration)
+
+
+def _natural(params):
+    return params.concentrations[:, np.newaxis] * params.mean_directions
+
+
+def _mean(params):
+    """Mean resultant vectors, (n, d)."""
+    lengths = _lengths(params.mean_directions.shape[1], params.concentrations)
+    return lengths[:, np.newaxis] * params.mean_directions
 
 
 def _one_minus_cosines(kappa, n_features, rng):

@@ -1,0 +1,479 @@
+"""Maps of mixtures: which components overlap, which are neighbours, which would merge first, which component of one fit
+is which of another. Data first; pictures are made of them.
+
+`from mixfast.maps import MixtureMap, merge_tree, match, reduce`, or each of them from `mixfast`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import scipy.linalg
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import entr
+
+from mixfast.matching import match as match
+from mixfast.matching import reduce as reduce
+from mixfast.merging import MergeTree as MergeTree
+from mixfast.merging import merge_tree as merge_tree
+from mixfast.read_only import frozen
+from mixfast.relations import Components, Draws, Estimates, check_mixture, check_option, components_of
+
+if TYPE_CHECKING:
+    import networkx
+    import pandas
+    from matplotlib.axes import Axes
+
+Measure = Literal["overlap", "bhattacharyya", "jensen-shannon"]
+Layout = Literal["scaling", "discriminant"]
+
+#: Rows that a map keeps at most, for its picture.
+MAX_ROWS = 5000
+#: How far, of the width of the map, rows are moved by chance.
+SCATTER = 0.025
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class MixtureMap:
+    """How the components of a fitted mixture relate, as arrays.
+
+    `MixtureMap.from_estimator` makes it. Standard errors are 0 where numbers are exact, in closed form or by
+    quadrature; others come from draws from the model.
+
+    Attributes
+    ----------
+    weights : ndarray of shape (n_components,)
+    names : list of str
+        Names of the components.
+    measure : {'overlap', 'bhattacharyya', 'jensen-shannon'}
+        What `similarity` is.
+    overlap, overlap_error : ndarray of shape (n_components, n_components)
+        ``overlap[i, j]`` is the probability that component j is more likely than i, weights counted, for a row of
+        component i: P(w_j f_j > w_i f_i | i), the pairwise misclassification probability of Maitra & Melnykov,
+        "Simulating data to study performance of finite mixture modeling and clustering algorithms", J. Comput. Graph.
+        Stat. 19 (2010), doi:10.1198/jcgs.2009.08054; 1 on the diagonal. Theirs is ``overlap + overlap.T``.
+    confusion, confusion_error : ndarray of shape (n_components, n_components)
+        ``confusion[i, j]`` is the probability that j is the most likely of all components for a row of component i.
+        Rows sum to 1.
+    distance, distance_error : ndarray of shape (n_components, n_components)
+        Bhattacharyya's, minus the logarithm of the integral of sqrt(f_i f_j); with `measure` 'jensen-shannon' the
+        divergence of that name in nats, at most log 2, whatever the weights.
+    similarity : ndarray of shape (n_components, n_components)
+        What neighbours are found by: ``overlap + overlap.T``, Bhattacharyya's coefficient, or 1 less the Jensen-Shannon
+        divergence in bits, as `measure` says; 0 on the diagonal.
+    threshold : float
+    neighbours : int64 ndarray of shape (n_neighbours, 2)
+        Pairs of components whose similarity is above the threshold, the most similar first.
+    positions : ndarray of shape (n_components, 2)
+        Where the components lie on the map.
+    shown : float
+        The share of the spread of the components that two dimensions show, from 0 to 1.
+    entropy, entropy_error : float
+        The mean entropy of the classification of a row, -sum_k t_k log t_k in nats: of the rows X, or of the model.
+    total : int or None
+        The sum of the rows that all this is about, for mixtures of counts given their sums.
+    row_positions : ndarray of shape (n_rows, 2) or None
+        Of the rows X, or of 5,000 of them; the same of `row_labels`, int64, and `row_uncertainty`, 1 less the largest
+        responsibility.
+    """
+
+    weights: NDArray[np.float64]
+    names: list[str]
+    measure: Measure
+    overlap: NDArray[np.float64]
+    overlap_error: NDArray[np.float64]
+    confusion: NDArray[np.float64]
+    confusion_error: NDArray[np.float64]
+    distance: NDArray[np.float64]
+    distance_error: NDArray[np.float64]
+    similarity: NDArray[np.float64]
+    threshold: float
+    neighbours: NDArray[np.int64]
+    positions: NDArray[np.float64]
+    shown: float
+    entropy: float
+    entropy_error: float
+    total: int | None = None
+    row_positions: NDArray[np.float64] | None = None
+    row_labels: NDArray[np.int64] | None = None
+    row_uncertainty: NDArray[np.float64] | None = None
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, np.ndarray):
+                object.__setattr__(self, field.name, frozen(value))
+
+    @classmethod
+    def from_estimator(
+        cls,
+        model: Any,
+        X: ArrayLike | None = None,
+        *,
+        measure: Measure = "overlap",
+        n_samples: int = 20_000,
+        random_state: int | np.random.RandomState | None = 0,
+        threshold: float = 0.01,
+        layout: Layout = "scaling",
+        names: list[str] | None = None,
+        total: int | None = None,
+        **row_data: ArrayLike,
+    ) -> MixtureMap:
+        """The map of a fitted mixture, of any family.
+
+        Overlaps of Gaussians are exact, and so are Bhattacharyya's distances of all families but Student-t and
+        Dirichlet-multinomial components; what has no closed form is found by draws from the model. Of posteriors
+        (`BayesianGaussianMixture`, `DirichletProcessMixture`, `GSDMM`) the map shows the components with their expected
+        parameters, after `algorithm="sampler"` those of the point partition, and of `GSDMM` the clusters in use.
+
+        Parameters
+        ----------
+        model : estimator
+            Fitted.
+        X : array-like of shape (n_samples, n_features), default=None
+            Rows for the picture, by which the entropy of the classification is measured too. A mixture of experts needs
+            them: its components are distributions of x and y together, with the x of these rows, each as likely as the
+            component is there.
+        measure : {'overlap', 'bhattacharyya', 'jensen-shannon'}, default='overlap'
+            What neighbours are found by. The last also sets `distance`.
+        n_samples : int, default=20_000
+            Draws, in equal numbers from all components.
+        random_state : int, RandomState instance or None, default=0
+            Of the draws.
+        threshold : float, default=0.01
+            Similarity above which two components are neighbours.
+        layout : {'scaling', 'discriminant'}, default='scaling'
+            Classical multidimensional scaling in which log(1 + `distance`) has the place of squared distances: near
+            components of one covariance lie as their whitened means do, and far ones do not press all others into one
+            point. Or, for components with means and covariances, the means along the two directions
+            that separate the components most, in means and in covariances: those of R's `MclustDR`, Scrucca, "Dimension
+            reduction for model-based clustering", Stat. Comput. 20 (2010), doi:10.1007/s11222-009-9138-7.
+        names : list of str of length n_components, default=None
+            None takes their numbers.
+        total : int, default=None
+            For mixtures of counts given their sums, the sum of the rows that are looked at; None is the mean of
+            those in `fit`.
+        **row_data
+            What the rows have beside their values, as in the model's `fit`: `exposure`, or `y` of mixtures of experts,
+            without which their rows are not drawn.
+
+        Returns
+        -------
+        map : MixtureMap
+
+        Raises
+        ------
+        NotFittedError
+            For a model before `fit`.
+        TypeError
+            For what is no mixture, and for `total` where a model does not want it.
+        ValueError
+            For options out of range, rows that the model refuses, and counts whose totals no one said.
+
+        Examples
+        --------
+        >>> from mixfast import GaussianMixture, MixtureMap
+        >>> model = GaussianMixture.from_parameters(
+        ...     weights=[0.5, 0.3, 0.2],
+        ...     means=[[0.0, 0.0], [2.5, 0.5], [1.0, 2.0]],
+        ...     covariances=[[1.2, 0.5], [0.5, 0.8]],
+        ...     covariance_type="tied",
+        ... )
+        >>> found = MixtureMap.from_estimator(model)
+        >>> print(found.overlap.round(3))
+        [[1.    0.08  0.063]
+         [0.163 1.    0.047]
+         [0.236 0.079 1.   ]]
+        >>> found.neighbours.tolist()
+        [[0, 2], [0, 1], [1, 2]]
+        """
+        check_mixture(model)
+        check_option("measure", measure, MEASURES)
+        check_option("layout", layout, LAYOUTS)
+        if not isinstance(n_samples, int | np.integer) or isinstance(n_samples, bool) or n_samples < 1:
+            raise ValueError(f"n_samples={n_samples!r} should be a whole number of at least 1")
+        if not 0 <= threshold:
+            raise ValueError(f"threshold={threshold!r} should be at least 0")
+        is_of_rows = hasattr(model, "_draws")
+        if is_of_rows:  # what components are depends on x
+            if X is None:
+                raise ValueError(f"the components of a {type(model).__name__} are those of y given x: pass X")
+            components, draws = None, model._draws(X, int(n_samples), random_state)
+        else:
+            components = components_of(model, total)
+            draws = components.draw(int(n_samples), random_state, getattr(model, "n_threads", None))
+        K = len(draws.weights)
+        names = [str(k) for k in range(K)] if names is None else [str(name) for name in names]
+        if len(names) != K:
+            raise ValueError(f"names has {len(names)} names for {K} components")
+        overlap, distance = overlaps_and_distances(components, draws)
+        confusion = draws.confusion(None if np.any(overlap.errors) else overlap.values)
+        distance, similarity = MEASURES[measure](draws, overlap.values, distance)
+        np.fill_diagonal(similarity, 0.0)
+        positions, shown, directions = LAYOUTS[layout](components, distance.values)
+        entropy, of_rows = draws.entropy(), {}
+        if X is not None and (not is_of_rows or "y" in row_data):
+            resp = model._shares_of_rows(X, **row_data)[:, :K]
+            entropy = Estimates(float(entr(resp).sum(axis=1).mean()), 0.0)
+            of_rows = rows_on_map(resp, positions, directions, X)
+        return cls(
+            weights=draws.weights,
+            names=names,
+            measure=measure,
+            overlap=overlap.values,
+            overlap_error=overlap.errors,
+            confusion=confusion.values,
+            confusion_error=confusion.errors,
+            distance=distance.values,
+            distance_error=distance.errors,
+            similarity=similarity,
+            threshold=float(threshold),
+            neighbours=neighbours_of(similarity, threshold),
+            positions=positions,
+            shown=shown,
+            entropy=float(entropy.values),
+            entropy_error=float(entropy.errors),
+            total=None if components is None else components.row_data.get("totals"),
+            **of_rows,
+        )
+
+    def __repr__(self) -> str:
+        K, n = len(self.weights), len(self.neighbours)
+        return f"<MixtureMap: {K} components, {n} pairs of neighbours by {self.measure} above {self.threshold:g}>"
+
+    def to_frame(self, kind: Literal["components", "pairs"] = "components") -> pandas.DataFrame:
+        """The map as a pandas DataFrame.
+
+        Parameters
+        ----------
+        kind : {'components', 'pairs'}, default='components'
+            A row for each component: its name and weight, the probability that one of its rows is given to another
+            (`error`), the name of the component that is most similar, and the position. Or a row for each pair, the
+            lower number first: names, ``overlap[i, j]`` and ``overlap[j, i]``, similarity, distance, standard errors.
+
+        Returns
+        -------
+        frame : pandas.DataFrame
+        """
+        import pandas as pd
+
+        check_option("kind", kind, ("components", "pairs"))
+        names = np.array(self.names, dtype=object)
+        if kind == "components":
+            alone = len(names) == 1
+            return pd.DataFrame(
+                {
+                    "component": names,
+                    "weight": self.weights,
+                    "error": 1 - np.diagonal(self.confusion),
+                    "nearest": [None] if alone else names[np.argmax(self.similarity - np.eye(len(names)), axis=1)],
+                    "x": self.positions[:, 0],
+                    "y": self.positions[:, 1],
+                }
+            )
+        i, j = np.triu_indices(len(names), 1)
+        return pd.DataFrame(
+            {
+                "component": names[i],
+                "other": names[j],
+                "overlap": self.overlap[i, j],
+                "overlap_back": self.overlap[j, i],
+                "overlap_error": np.hypot(self.overlap_error[i, j], self.overlap_error[j, i]),
+                "similarity": self.similarity[i, j],
+                "distance": self.distance[i, j],
+                "distance_error": self.distance_error[i, j],
+            }
+        )
+
+    def to_networkx(self) -> networkx.Graph:
+        """The map as a graph of networkx.
+
+        Returns
+        -------
+        graph : networkx.Graph
+            Nodes are numbers of components with `name`, `weight` and `position`; edges join neighbours, with `weight`,
+            the similarity, and `distance`.
+
+        Raises
+        ------
+        ImportError
+            Where networkx is not installed.
+        """
+        try:
+            import networkx
+        except ImportError as error:
+            raise ImportError("to_networkx needs networkx: install it with pip install networkx") from error
+        graph = networkx.Graph(measure=self.measure)
+        for k, (name, weight, (x, y)) in enumerate(zip(self.names, self.weights, self.positions, strict=True)):
+            graph.add_node(k, name=name, weight=float(weight), position=(float(x), float(y)))
+        for i, j in self.neighbours.tolist():
+            graph.add_edge(i, j, weight=float(self.similarity[i, j]), distance=float(self.distance[i, j]))
+        return graph
+
+    def plot(self, ax: Axes | None = None, *, kind: Literal["nodes", "heatmap", "rows"] = "nodes") -> Axes:
+        """Draw the map.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            None makes a figure of its own.
+        kind : {'nodes', 'heatmap', 'rows'}, default='nodes'
+            'nodes': components at their positions, with an area that is their weight, joined where they are neighbours
+            by lines as wide as they are similar. 'heatmap': the matrix of overlaps. 'rows': rows under the nodes, the
+            darker the less sure their component is; the map needs X for it. With `layout='scaling'` a row lies at the
+            mean of the components' positions by its responsibilities, moved a little by chance so that rows do not hide
+            one another; with 'discriminant' where its values put it.
+
+        Returns
+        -------
+        ax : matplotlib Axes
+
+        Raises
+        ------
+        ValueError
+            For rows of a map that was made without X, and for another kind.
+        """
+        from mixfast import map_pictures
+
+        check_option("kind", kind, map_pictures.KINDS)
+        return map_pictures.KINDS[kind](self, ax)
+
+
+def symmetric(n: int, pairs: tuple, values: NDArray) -> NDArray[np.float64]:
+    """The matrix of numbers of all pairs, 0 on the diagonal and not -0 elsewhere."""
+    matrix = np.zeros((n, n))
+    matrix[pairs] = values + 0.0
+    return matrix + matrix.T
+
+
+def overlaps_and_distances(components: Components | None, draws: Draws) -> tuple[Estimates, Estimates]:
+    """P[i, j] = P(w_j p_j > w_i p_i | i), and Bhattacharyya's distances."""
+    if components is not None and components.family.log_ratios is not None:
+        return exact_overlaps_and_distances(components)
+    if components is not None and components.family.log_affinity is not None:
+        pairs = components.pairs()
+        logs = components.over_pairs(components.family.log_affinity, *pairs)
+        return draws.overlaps(), Estimates.exact(symmetric(len(draws.weights), pairs, -logs))
+    found = draws.affinities()
+    with np.errstate(divide="ignore"):
+        distance = Estimates(-np.log(found.values) + 0.0, found.errors / found.values)
+    return draws.overlaps(), distance
+
+
+def exact_overlaps_and_distances(components: Components) -> tuple[Estimates, Estimates]:
+    """Where the family knows the distribution of log ratios."""
+    weights, (i, j) = components.weights, components.pairs()
+
+    def relations(p, q, log_odds):
+        ratios = components.family.log_ratios(p, q)
+        return (*ratios.overlaps(log_odds), ratios.log_affinity())
+
+    with np.errstate(divide="ignore", invalid="ignore"):
+        log_odds = np.log(weights[j] / weights[i])
+    log_odds[np.isnan(log_odds)] = -np.inf  # of two components of weight 0 neither wins
+    above, below, logs = components.over_pairs(relations, i, j, log_odds)
+    overlap = np.eye(len(weights))
+    overlap[i, j], overlap[j, i] = above, np.where(weights[i] + weights[j] > 0, below, 0.0)
+    return Estimates.exact(overlap), Estimates.exact(symmetric(len(weights), (i, j), -logs))
+
+
+def _by_overlap(draws, overlap, distance):
+    return distance, overlap + overlap.T
+
+
+def _by_affinity(draws, overlap, distance):
+    return distance, np.exp(-distance.values)
+
+
+def _by_jensen_shannon(draws, overlap, distance):
+    distance = draws.jensen_shannon()
+    return distance, 1 - distance.values / np.log(2)
+
+
+#: measure -> (draws, overlap, Bhattacharyya's distances) -> distances, similarities
+MEASURES = {"overlap": _by_overlap, "bhattacharyya": _by_affinity, "jensen-shannon": _by_jensen_shannon}
+
+
+def neighbours_of(similarity: NDArray, threshold: float) -> NDArray[np.int64]:
+    """Pairs above the threshold, the most similar first."""
+    i, j = np.triu_indices(len(similarity), 1)
+    own = np.flatnonzero(similarity[i, j] > threshold)
+    own = own[np.argsort(-similarity[i, j][own], kind="stable")]
+    return np.column_stack([i[own], j[own]]).astype(np.int64)
+
+
+def by_scaling(components: Components | None, distance: NDArray) -> tuple[NDArray, float, None]:
+    """Classical multidimensional scaling in which log(1 + distance) has the place of squared distances: where there are
+    points with the squared distances `distance`, as for Gaussians of one covariance, there are some with these too
+    (Schoenberg, "Metric spaces and completely monotone functions", Ann. Math. 39 (1938)). Infinite distances count for
+    twice the largest that is not."""
+    finite = np.isfinite(distance)
+    squares = np.log1p(np.where(finite, distance, 2 * max(float(np.max(distance[finite])), 1.0)))
+    centred = squares - squares.mean(axis=0)
+    values, vectors = np.linalg.eigh(-0.5 * (centred - centred.mean(axis=1, keepdims=True)))
+    values, vectors = np.maximum(values[::-1], 0), vectors[:, ::-1]
+    positions = np.zeros((len(distance), 2))
+    n = min(2, len(distance))
+    positions[:, :n] = _upright(vectors[:, :n] * np.sqrt(values[:n]))
+    spread = values.sum()
+    return positions, float(values[:2].sum() / spread) if spread > 0 else 1.0, None
+
+
+def by_discriminants(components: Components | None, distance: NDArray) -> tuple[NDArray, float, tuple]:
+    """Means along the two directions in which means and covariances differ most, in units of the covariance of all."""
+    if components is None or not hasattr(components.family, "covariance_matrices"):
+        raise ValueError("layout='discriminant' is for components with means and covariances: take layout='scaling'")
+    family, params, weights = components.family, components.params, components.weights
+    centre = weights @ params.means
+    deviations = params.means - centre
+    between = (weights[:, np.newaxis] * deviations).T @ deviations
+    matrices = family.covariance_matrices(params)
+    within = np.einsum("k,kij->ij", weights, matrices)
+    whole = between + within
+    kernel = between @ np.linalg.solve(whole, between)
+    for weight, matrix in zip(weights, matrices, strict=True):
+        kernel += weight * (matrix - within) @ np.linalg.solve(whole, matrix - within)
+    values, directions = scipy.linalg.eigh((kernel + kernel.T) / 2, whole)
+    values, directions = np.maximum(values[::-1], 0), directions[:, ::-1][:, :2]
+    positions = np.zeros((len(weights), 2))
+    found = deviations @ directions
+    turned = _upright(found)
+    positions[:, : found.shape[1]] = turned
+    signs = np.where(np.any(turned != found, axis=0), -1.0, 1.0)
+    spread = values.sum()
+    return positions, float(values[:2].sum() / spread) if spread > 0 else 1.0, (centre, directions * signs)
+
+
+#: layout -> (components, distance) -> positions, the share that they show, centre and directions of rows or None
+LAYOUTS = {"scaling": by_scaling, "discriminant": by_discriminants}
+
+
+def _upright(positions: NDArray) -> NDArray:
+    """With the largest number of each column above 0: eigenvectors have any sign."""
+    if not positions.size:
+        return positions
+    largest = positions[np.argmax(np.abs(positions), axis=0), np.arange(positions.shape[1])]
+    return positions * np.where(largest < 0, -1.0, 1.0)
+
+
+def rows_on_map(resp: NDArray, positions: NDArray, directions: tuple | None, X: ArrayLike) -> dict[str, NDArray]:
+    """Positions, labels and uncertainties of rows, or of some of them, always the same."""
+    rng = np.random.default_rng(0)
+    shown = np.arange(len(resp))
+    if len(resp) > MAX_ROWS:
+        shown = np.sort(rng.choice(len(resp), MAX_ROWS, replace=False))
+    resp = resp[shown]
+    if directions is None:
+        scatter = SCATTER * np.max(np.ptp(positions, axis=0)) * rng.standard_normal((len(resp), 2))
+        row_positions = resp @ positions + scatter
+    else:
+        centre, along = directions
+        row_positions = np.zeros((len(resp), 2))
+        row_positions[:, : along.shape[1]] = (np.asarray(X, dtype=np.float64)[shown] - centre) @ along
+    return {
+        "row_positions": row_positions,
+        "row_labels": np.argmax(resp, axis=1).astype(np.int64),
+        "row_uncertainty": 1 - np.max(resp, axis=1),
+    }

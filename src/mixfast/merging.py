@@ -1,0 +1,295 @@
+"""Trees of merges: components joined one pair at a time, as clusters that are not of the shape of one component."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import combinations, pairwise
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import entr
+
+from mixfast.read_only import frozen
+from mixfast.relations import check_mixture, check_option
+from mixfast.row_data import rows_with, separated
+from mixfast.weights import counted_rows
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+Criterion = Literal["entropy", "icl", "overlap"]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class MergeTree:
+    """The order in which `merge_tree` merged the components of a mixture.
+
+    Attributes
+    ----------
+    model : estimator
+        The mixture. Merging leaves its density as it is.
+    criterion : {'entropy', 'icl', 'overlap'}
+    merges : list of pair of tuple of int
+        The components of the two clusters of each merge, that with the lower number first.
+    gains : ndarray of shape (n_components - 1,)
+        What each merge had more of than all others: fall of the entropy, rise of the sum of log max_k t_k, or overlap.
+    entropy : ndarray of shape (n_components,)
+        ``entropy[k - 1]`` is the entropy of the classification with k clusters -sum_i w_i sum_k t_ik log t_ik.
+    linkage : ndarray of shape (n_components - 1, 4)
+        The tree as `scipy.cluster.hierarchy` has it: `dendrogram` draws it, `fcluster` cuts it. Heights are the gains
+        added up, for gains need not fall from merge to merge; of overlaps, 1 less each.
+    """
+
+    model: Any
+    criterion: Criterion
+    merges: list[tuple[tuple[int, ...], tuple[int, ...]]]
+    gains: NDArray[np.float64]
+    entropy: NDArray[np.float64]
+    linkage: NDArray[np.float64]
+
+    def __post_init__(self) -> None:
+        for name in ("gains", "entropy", "linkage"):
+            object.__setattr__(self, name, frozen(getattr(self, name)))
+
+    def __repr__(self) -> str:
+        return f"<MergeTree: {len(self.entropy)} components of a {type(self.model).__name__}, by {self.criterion}>"
+
+    def clusters(self, n_clusters: int) -> list[tuple[int, ...]]:
+        """The components of each cluster.
+
+        Parameters
+        ----------
+        n_clusters : int
+            From 1 to the number of components.
+
+        Returns
+        -------
+        clusters : list of tuple of int
+            In the order of their lowest numbers.
+
+        Raises
+        ------
+        ValueError
+            For another number.
+        """
+        K = len(self.entropy)
+        if not isinstance(n_clusters, int | np.integer) or isinstance(n_clusters, bool) or not 1 <= n_clusters <= K:
+            raise ValueError(f"n_clusters={n_clusters!r} should be a whole number from 1 to {K}")
+        clusters = {(k,) for k in range(K)}
+        for one, other in self.merges[: K - n_clusters]:
+            clusters -= {one, other}
+            clusters.add(tuple(sorted(one + other)))
+        return sorted(clusters)
+
+    def labels(self, n_clusters: int, X: ArrayLike, **row_data: ArrayLike) -> NDArray[np.int64]:
+        """The most likely cluster of each row.
+
+        Parameters
+        ----------
+        n_clusters : int
+            From 1 to the number of components.
+        X : array-like of shape (n_samples, n_features)
+        **row_data
+            As in `merge_tree`.
+
+        Returns
+        -------
+        labels : ndarray of shape (n_samples,), int64
+            Numbers of the clusters in the order of `clusters(n_clusters)`.
+
+        Raises
+        ------
+        ValueError
+            For another number of clusters, and rows that the model refuses.
+        """
+        clusters = self.clusters(n_clusters)
+        resp = self.model._shares_of_rows(X, **row_data)
+        return np.argmax([resp[:, list(own)].sum(axis=1) for own in clusters], axis=0).astype(np.int64)
+
+    def bend(self, n_lines: int = 2) -> int | None:
+        """The number of clusters at which the entropy, drawn over the number of clusters, bends first.
+
+        Lines are fitted to its stretches by least squares, each with both of its ends, which lines need not meet in:
+        Baudry et al. (2010), section 4, and `clustCombiOptim` of R's mclust.
+
+        Parameters
+        ----------
+        n_lines : int, default=2
+
+        Returns
+        -------
+        n_clusters : int or None
+            None where there are too few components for so many lines.
+
+        Raises
+        ------
+        ValueError
+            For fewer than two lines.
+        """
+        if not isinstance(n_lines, int | np.integer) or n_lines < 2:
+            raise ValueError(f"n_lines={n_lines!r} should be a whole number of at least 2")
+        K = len(self.entropy)
+        breaks = combinations(range(2, K), int(n_lines) - 1)
+        best = min(breaks, default=None, key=lambda own: sum(map(self._misfit, pairwise((1, *own, K)))))
+        return None if best is None else best[0]
+
+    def _misfit(self, stretch: tuple[int, int]) -> float:
+        """The sum of squares that a line leaves of the entropies from one number of clusters to another."""
+        first, last = stretch
+        x, y = np.arange(first, last + 1.0), self.entropy[first - 1 : last]
+        x, y = x - x.mean(), y - y.mean()
+        return float(y @ y - (x @ y) ** 2 / (x @ x))
+
+    def plot(self, ax: Axes | None = None, *, kind: Literal["tree", "entropy"] = "tree") -> Axes:
+        """Draw the tree.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            None makes a figure of its own.
+        kind : {'tree', 'entropy'}, default='tree'
+            The dendrogram, or the entropy over the number of clusters, with its bend.
+
+        Returns
+        -------
+        ax : matplotlib Axes
+
+        Raises
+        ------
+        ValueError
+            For another kind.
+        """
+        from mixfast import map_pictures
+
+        check_option("kind", kind, map_pictures.TREES)
+        return map_pictures.TREES[kind](self, ax)
+
+
+def merge_tree(
+    model: Any,
+    X: ArrayLike,
+    *,
+    criterion: Criterion = "entropy",
+    sample_weight: ArrayLike | None = None,
+    **row_data: ArrayLike,
+) -> MergeTree:
+    """Merge the components of a fitted mixture one pair at a time, until one cluster is left.
+
+    A cluster may need several components; merging them leaves the density of the mixture as it is. Baudry, Raftery,
+    Celeux, Lo & Gottardo, "Combining mixture components for clustering", J. Comput. Graph. Stat. 19 (2010),
+    doi:10.1198/jcgs.2010.08111; R's `clustCombi`.
+
+    Parameters
+    ----------
+    model : estimator
+        Fitted.
+    X : array-like of shape (n_samples, n_features)
+        Rows whose responsibilities decide.
+    criterion : {'entropy', 'icl', 'overlap'}, default='entropy'
+        Which pair is merged next: that by which the entropy of the responsibilities falls most; that which improves the
+        integrated completed likelihood most, in which each row has its most likely cluster; or that which is mistaken
+        for each other most, by the larger of the two shares of a cluster's rows that are given to the other, as in
+        Hennig, "Methods for merging Gaussian mixture components", Adv. Data Anal. Classif. 4 (2010), section 4.4.
+    sample_weight : array-like of shape (n_samples,), default=None
+        How often each row counts.
+    **row_data
+        What the rows have beside their values, as in the model's `fit`: `exposure`, or `y` of mixtures of experts.
+
+    Returns
+    -------
+    tree : MergeTree
+
+    Raises
+    ------
+    NotFittedError
+        For a model before `fit`.
+    TypeError
+        For what is no mixture.
+    ValueError
+        For another criterion, weights that are none, and rows that the model refuses.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mixfast import GaussianMixture, merge_tree
+    >>> rng = np.random.default_rng(0)
+    >>> X = np.concatenate([rng.normal(0, 1, 300), rng.normal(2, 1, 300), rng.normal(20, 1, 300)])[:, np.newaxis]
+    >>> model = GaussianMixture(3, canonical_order=True, random_state=0).fit(X)
+    >>> tree = merge_tree(model, X)
+    >>> tree.merges[0], tree.clusters(2)
+    (((0,), (1,)), [(0, 1), (2,)])
+    """
+    check_mixture(model)
+    check_option("criterion", criterion, CRITERIA)
+    rows, weights, _ = counted_rows(rows_with(X, row_data), sample_weight)
+    rows, row_data = separated(rows)
+    resp = model._shares_of_rows(rows, **row_data)
+    weights = np.ones(len(resp)) if weights is None else weights
+    scores, height = CRITERIA[criterion]
+    return _grown(model, resp, weights, criterion, scores, height)
+
+
+def _grown(model, resp, weights, criterion, scores, height):
+    K = resp.shape[1]
+    clusters, nodes = [(k,) for k in range(K)], list(range(K))
+    merges, gains, entropy, linkage, total = [], [], [_entropy(resp, weights)], [], 0.0
+    while len(clusters) > 1:
+        gain = scores(resp, weights)
+        gain[np.tril_indices(len(gain))] = -np.inf
+        i, j = np.unravel_index(np.argmax(gain), gain.shape)
+        merges.append((clusters[i], clusters[j]))
+        gains.append(float(gain[i, j]))
+        total += height(gains[-1])
+        clusters[i] = tuple(sorted(clusters[i] + clusters[j]))
+        linkage.append([*sorted((nodes[i], nodes[j])), total, len(clusters[i])])
+        nodes[i] = K + len(linkage) - 1
+        resp[:, i] += resp[:, j]
+        resp = np.delete(resp, j, axis=1)
+        del clusters[j], nodes[j]
+        entropy.append(_entropy(resp, weights))
+    return MergeTree(
+        model, criterion, merges, np.array(gains), np.array(entropy[::-1]), np.array(linkage).reshape(-1, 4)
+    )
+
+
+def _entropy(resp, weights):
+    return float(weights @ entr(resp).sum(axis=1))
+
+
+def _by_entropy(resp, weights):
+    """The fall of the entropy by each merge."""
+    own = entr(resp)
+    return _of_pairs(resp, lambda i, sums: own[:, i : i + 1] + own[:, i + 1 :] - entr(sums), weights)
+
+
+def _by_icl(resp, weights):
+    """The rise of sum_i w_i log max_k t_ik."""
+    largest = resp.max(axis=1, keepdims=True)
+    return _of_pairs(resp, lambda i, sums: np.log(np.maximum(sums / largest, 1.0)), weights)
+
+
+def _of_pairs(resp, terms, weights):
+    """Sums over the rows of terms(i, t_i + t_j for all j > i), above the diagonal."""
+    K = resp.shape[1]
+    found = np.zeros((K, K))
+    for i in range(K - 1):
+        found[i, i + 1 :] = weights @ terms(i, resp[:, i : i + 1] + resp[:, i + 1 :])
+    return found
+
+
+def _by_overlap(resp, weights):
+    """The larger of the shares of either cluster's rows that are given to the other."""
+    best = np.argmax(resp, axis=1)[:, np.newaxis] == np.arange(resp.shape[1])
+    shared = (resp * weights[:, np.newaxis]).T @ best.astype(np.float64)
+    sizes = np.maximum(weights @ resp, np.finfo(float).tiny)[:, np.newaxis]
+    return np.maximum(shared / sizes, (shared / sizes).T)
+
+
+#: criterion -> (responsibilities, weights) -> what the pair with most of is merged next; and what a gain adds in height
+CRITERIA: dict[str, tuple[Callable, Callable]] = {
+    "entropy": (_by_entropy, lambda gain: max(gain, 0.0)),
+    "icl": (_by_icl, lambda gain: max(gain, 0.0)),
+    "overlap": (_by_overlap, lambda gain: max(1 - gain, 0.0)),
+}
