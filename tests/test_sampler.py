@@ -445,14 +445,44 @@ def test_the_point_partition_is_the_twins():
     draws = np.concatenate([draws, draws[:7]])
     expected = reference.expected_vi(draws)
     np.testing.assert_allclose(partitions.expected_variation_of_information(draws, n_threads=2), expected, atol=1e-12)
-    chosen = draws[reference.point_partition(draws)]
+    best = partitions.canonical(draws)[reference.point_partition(draws)]
+    chosen = reference.approach_draws(best, draws)
     np.testing.assert_array_equal(partitions.point_partition(draws), partitions.canonical(chosen))
+    assert reference.variation_of_information(draws, chosen).mean() < expected.min() - 1e-3  # no draw is as near
     weight = np.random.default_rng(1).integers(1, 4, size=12)
     np.testing.assert_allclose(
         partitions.expected_variation_of_information(draws, weight),
         reference.expected_vi(np.repeat(draws, weight, axis=1)),
         atol=1e-12,
     )
+    chosen = partitions.point_partition(draws, weight)  # rows of some weight move together
+    repeated, rows = np.repeat(draws, weight, axis=1), np.repeat(np.arange(12), weight)
+    least = reference.variation_of_information(repeated, chosen[rows]).mean()
+    assert least <= reference.expected_vi(repeated).min()
+    for row in range(12):
+        for k in np.unique(np.delete(chosen, row)):
+            moved = np.where(np.arange(12) == row, k, chosen)
+            assert reference.variation_of_information(repeated, moved[rows]).mean() >= least - 1e-8
+
+
+def test_a_row_between_clusters_is_put_where_it_is_most_often():
+    rng = np.random.default_rng(2)
+    often = np.concatenate([np.full(40, 0.98), np.full(10, 0.7)])
+    draws = np.stack([np.where(rng.random(100) < np.tile(often, 2), np.repeat([0, 1], 50), 2) for _ in range(60)])
+    draws[:, 40:50] %= 2  # rows of the first cluster that are in the second now and then
+    assert not any(np.array_equal(draw, np.repeat([0, 1], 50)) for draw in draws)
+    np.testing.assert_array_equal(partitions.point_partition(draws), np.repeat([0, 1], 50))
+
+
+def test_the_number_of_proposals_can_be_changed():
+    sampler = PartitionSampler(groups(200, 2, 4), POSTERIORS["full"](0.01, 4.0), n_threads=1)
+    sampler.sweep(2)
+    before = sum(n_proposed for n_proposed, _ in sampler.tallies.values())
+    sampler.n_proposals = 6
+    sampler.sweep(2)
+    assert (before, sum(n_proposed for n_proposed, _ in sampler.tallies.values())) == (4, 16)
+    with pytest.raises(ValueError, match="n_proposals=65 should be"):
+        sampler.n_proposals = 65
 
 
 def test_the_effective_sample_size_of_an_autoregression():

@@ -9,11 +9,13 @@ from scipy.special import gammaln, ndtri
 from scipy.stats import rankdata
 
 from mixfast._threads import resolve_threads
-from mixfast.engine._information import joint_entropies
+from mixfast.engine._information import approach_draws, joint_entropies
 from mixfast.engine._special import lgamma_rise
 
 #: A term of a sum is nothing where its logarithm is so much less than that of the largest: a double has 37.
 NOTHING = 40
+#: Pairs of a cluster of the point partition and one of a draw, over all draws that it is brought near to.
+MOST_PLACES = 1 << 24
 
 # ---- priors ---------------------------------------------------------------------------------------------------------
 
@@ -219,12 +221,15 @@ def canonical(labels):
     """Labels (n_rows,) or draws of them (n_draws, n_rows), int32, with clusters numbered in the order of their first
     rows."""
     labels = np.asarray(labels)
-    if labels.ndim == 1:
-        _, first, inverse = np.unique(labels, return_index=True, return_inverse=True)
-        places = np.empty(len(first), dtype=np.int32)
-        places[np.argsort(first)] = np.arange(len(first))
-        return places[inverse]
-    return np.stack([canonical(draw) for draw in labels])
+    if labels.ndim > 1:
+        return np.stack([canonical(draw) for draw in labels])
+    if not (0 <= labels.min(initial=0) and labels.max(initial=0) <= len(labels)):
+        labels = np.unique(labels, return_inverse=True)[1]
+    first = np.full(int(labels.max(initial=0)) + 1, len(labels))
+    first[labels[::-1]] = np.arange(len(labels))[::-1]  # of several that are assigned to a place the last one stays
+    places = np.empty(len(first), dtype=np.int32)
+    places[np.argsort(first)] = np.arange(len(first))
+    return places[labels]
 
 
 def n_clusters_posterior(n_clusters):
@@ -274,7 +279,10 @@ def expected_variation_of_information(draws, sample_weight=None, n_threads=None)
         In nats. Meila, "Comparing clusterings - an information based distance", Journal of Multivariate Analysis 98
         (2007).
     """
-    draws = canonical(draws)
+    return _expected_distances(canonical(draws), sample_weight, n_threads)
+
+
+def _expected_distances(draws, sample_weight, n_threads):
     different, which, counts = np.unique(draws, axis=0, return_inverse=True, return_counts=True)
     weight = np.ones(draws.shape[1]) if sample_weight is None else np.array(sample_weight, dtype=np.float64)
     joint = joint_entropies(np.ascontiguousarray(different), weight / weight.sum(), resolve_threads(n_threads))
@@ -284,7 +292,11 @@ def expected_variation_of_information(draws, sample_weight=None, n_threads=None)
 
 
 def point_partition(draws, sample_weight=None, n_threads=None):
-    """The draw of least expected variation of information, the first of several.
+    """The partition of least expected variation of information, as far as moves of single rows find it.
+
+    It begins at the draw of least expected variation of information; rows move, one by one, to the cluster in which
+    the partition is nearest to all draws, until none does. A draw itself has rows between clusters in one of them by
+    chance, where this one has each in the cluster that it is most often in.
 
     Parameters
     ----------
@@ -295,11 +307,17 @@ def point_partition(draws, sample_weight=None, n_threads=None):
     -------
     int32 ndarray of shape (n_rows,)
         Its labels; clusters are numbered in the order of their first rows. Wade & Ghahramani, "Bayesian cluster
-        analysis: point estimation and credible balls", Bayesian Analysis 13 (2018).
+        analysis: point estimation and credible balls", Bayesian Analysis 13 (2018); Rastelli & Friel, "Optimal
+        Bayesian estimators for latent variable cluster models", Statistics and Computing 28 (2018).
     """
-    expected = expected_variation_of_information(draws, sample_weight, n_threads)
+    draws = canonical(draws)
+    expected = _expected_distances(draws, sample_weight, n_threads)
     # draws that are one partition in other words differ in rounding at most
-    return canonical(np.asarray(draws)[np.argmax(expected <= expected.min() + 1e-12)])
+    nearest = draws[np.argmax(expected <= expected.min() + 1e-12)]
+    weight = np.ones(draws.shape[1]) if sample_weight is None else np.array(sample_weight, dtype=np.float64)
+    most = MOST_PLACES // ((nearest.max() + 1) * (draws.max() + 1))
+    some = draws[:: -(-len(draws) // max(int(most), 1))]
+    return canonical(approach_draws(nearest, np.ascontiguousarray(some), weight))
 
 
 def effective_sample_size(traces):

@@ -194,6 +194,16 @@ class PartitionSampler:
         return draws
 
     @property
+    def n_proposals(self):
+        """Splits and merges that a sweep proposes. Settable: each sweep leaves the posterior as it is, with however
+        many, as long as their number does not depend on the partition."""
+        return self._chain.n_proposals
+
+    @n_proposals.setter
+    def n_proposals(self, n_proposals):
+        self._chain.n_proposals = n_proposals
+
+    @property
     def labels(self):
         """The cluster of each row, int64 (n_rows,), from 0 on; clusters are in no order. Settable, to any numbers: what
         is known of the rows is then found again."""

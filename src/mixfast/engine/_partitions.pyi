@@ -14,6 +14,7 @@ class Clusters:
 @disjoint_base
 class Chain:
     labels: NDArray[np.int64]
+    n_proposals: int
     def __new__(
         cls,
         bind: Callable[[int], tuple[object, NDArray[np.float64]]],

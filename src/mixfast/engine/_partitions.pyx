@@ -733,15 +733,14 @@ cdef class Chain:
                   labels, uint64_t seed, int n_threads, int n_scans, int n_proposals, bint moves_singles):
         if not 1 <= n_scans < MOST_SCANS:
             raise ValueError(f"n_scans={n_scans} should be from 1 to {MOST_SCANS - 1}")
-        if not 0 <= n_proposals <= MOST_PROPOSALS:
-            raise ValueError(f"n_proposals={n_proposals} should be from 0 to {MOST_PROPOSALS}")
+        self.n_proposals = n_proposals
         cdef Py_ssize_t n_rows = rows.c.n_rows
         if n_rows > <Py_ssize_t> 0xFFFFFFFF:
             raise ValueError(f"{n_rows} rows are more than the sampler can number")
         self.bind, self.rows, self.log_v = bind, rows, log_v
         self.c.process.c, self.c.process.concentration = c, concentration
         self.c.process.shape, self.c.process.rate = shape, rate
-        self.c.seed, self.c.n_threads, self.c.n_scans, self.c.n_proposals = seed, n_threads, n_scans, n_proposals
+        self.c.seed, self.c.n_threads, self.c.n_scans = seed, n_threads, n_scans
         self.c.n_rows, self.c.weight, self.c.total = n_rows, rows.c.weight, rows.total_weight
         self.own_labels, self.drawn = np.zeros(n_rows, dtype=np.int64), np.zeros(n_rows, dtype=np.int64)
         self.order, self.members = np.zeros(n_rows, dtype=np.uint32), np.zeros(n_rows, dtype=np.uint32)
@@ -801,6 +800,17 @@ cdef class Chain:
             with nogil:
                 code = sweep(&self.c)
             raise_what_stopped(&self.all.bound.c, code)
+
+    @property
+    def n_proposals(self):
+        """Splits and merges that a sweep proposes. Settable."""
+        return self.c.n_proposals
+
+    @n_proposals.setter
+    def n_proposals(self, int n_proposals):
+        if not 0 <= n_proposals <= MOST_PROPOSALS:
+            raise ValueError(f"n_proposals={n_proposals} should be from 0 to {MOST_PROPOSALS}")
+        self.c.n_proposals = n_proposals
 
     @property
     def labels(self):

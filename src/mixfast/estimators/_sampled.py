@@ -19,6 +19,10 @@ from mixfast.sampler import Draws, PartitionSampler, acceptance_of
 #: Predictive densities are averaged over so many draws at most, evenly spaced. Log densities of the galaxies are then
 #: 0.014 from those of 1,000 draws, in the mean, with 10 draws 0.04; time and memory of `score_samples` grow with it.
 AVERAGED = 100
+#: Splits and merges that a sweep of the burn-in proposes. Of chains of 100 sweeps over 20,000 rows in 20 clusters that
+#: begin with one, three of seven are left with 15 to 19 clusters with the usual two proposals (normalised mutual
+#: information .88 to .93), none of four with six (.94).
+BURN_IN_PROPOSALS = 6
 #: Labels of draws are kept without being asked for up to so many numbers: a gigabyte of up to 256 clusters.
 MANY_LABELS = 1e9
 #: The logarithm of a probability of 1 may be so much above 0.
@@ -140,7 +144,9 @@ class Chains:
         self.chains = [Chain(self.make(number), self.keeps_labels) for number in range(estimator.n_chains)]
         try:
             for chain in self.chains:
+                usual, chain.sampler.n_proposals = chain.sampler.n_proposals, BURN_IN_PROPOSALS
                 self._sweep(chain, estimator.burn_in)
+                chain.sampler.n_proposals = usual
             for draw in range(estimator.n_draws):
                 for chain in self.chains:
                     self._sweep(chain, self.thin)
@@ -172,8 +178,8 @@ class Chains:
         return np.concatenate([chain.draws.labels for chain in self.chains])
 
     def point_partition(self, sample_weight, n_threads):
-        """The draw of least expected variation of information, or of the largest log joint where labels are not kept.
-        After Ctrl-C, which may come while it is sought too, it is sought among fewer draws."""
+        """That of all draws, or the draw of the largest log joint where labels are not kept. After Ctrl-C, which may
+        come while it is sought too, it is sought among fewer draws."""
         if not self.keeps_labels:
             return max((chain.best for chain in self.chains), key=lambda best: best[0])[1]
         draws = self.labels()

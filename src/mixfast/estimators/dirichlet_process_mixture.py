@@ -174,7 +174,8 @@ class DirichletProcessMixture(PosteriorMixture):
     n_clusters_posterior_ : dict
         K -> probability.
     labels_ : ndarray of shape (n_samples,)
-        The draw of least expected variation of information, or that of the largest log joint where labels are not kept;
+        The partition of least expected variation of information from the draws, as moves of single rows find it from
+        the best of them; the draw of the largest log joint where labels are not kept;
         `counts_`, `weights_` and the posterior's arrays, `predict` and `predict_proba` are about its clusters, the
         largest first. Rows of weight 0 are none of the samples here, and none that `coclustering` counts.
     labels_draws_ : ndarray of shape (n_draws of all chains, n_samples)

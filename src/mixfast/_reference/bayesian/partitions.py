@@ -170,3 +170,19 @@ def expected_vi(labels_draws):
 def point_partition(labels_draws):
     """Number of the draw of least expected variation of information, the first of several (Wade & Ghahramani 2018)."""
     return int(np.argmin(expected_vi(labels_draws)))
+
+
+def approach_draws(labels, labels_draws):
+    """Labels (n,) after rows have moved, one by one, to the cluster in which the mean variation of information from
+    draws (B, n) is least, until none does (Rastelli & Friel 2018)."""
+    labels, n = np.array(labels), len(labels)
+    least, has_moved = variation_of_information(labels_draws, labels).mean(), True
+    while has_moved:
+        has_moved = False
+        for row in range(n):
+            for k in np.unique(labels):
+                moved = np.where(np.arange(n) == row, k, labels)
+                distance = variation_of_information(labels_draws, moved).mean()
+                if distance < least - 1e-10:
+                    labels, least, has_moved = moved, distance, True
+    return labels
