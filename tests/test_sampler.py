@@ -481,8 +481,24 @@ def test_the_number_of_proposals_can_be_changed():
     sampler.n_proposals = 6
     sampler.sweep(2)
     assert (before, sum(n_proposed for n_proposed, _ in sampler.tallies.values())) == (4, 16)
+    sampler.burn_in(3)
+    assert sampler.n_proposals == 6
+    assert sum(n_proposed for n_proposed, _ in sampler.tallies.values()) == 34
     with pytest.raises(ValueError, match="n_proposals=65 should be"):
         sampler.n_proposals = 65
+
+
+def test_the_burn_in_of_many_columns_does_not_end_in_clusters_of_one_row():
+    d = 24
+    X = np.concatenate(
+        [np.random.default_rng(k).normal(size=(150, d)) @ np.diag(0.1 + np.arange(d) % (k + 2)) for k in range(6)]
+    )
+    prior = POSTERIORS["full"](1.0, d + 1.0, m0=np.zeros(d), scale0=np.eye(d))
+    told = []
+    sampler = PartitionSampler(X, prior, seed=0, n_threads=1)
+    sampler.burn_in(20, lambda log_joint, n_clusters: told.append(n_clusters))
+    assert len(told) == 20
+    assert max(told[:10]) < 15
 
 
 def test_the_effective_sample_size_of_an_autoregression():

@@ -13,6 +13,13 @@ from mixfast.row_data import separated
 #: Scans of a launch, for fewer than MANY_ROWS rows and for as many or more: with 6 instead of 2 a chain that begins
 #: with one cluster finds six of 1,200 rows in 60 sweeps; for few rows they are time lost.
 FEW_SCANS, MANY_SCANS, MANY_ROWS = 2, 6, 100
+#: Splits and merges that a sweep of the burn-in proposes. Of chains of 100 sweeps over 20,000 rows in 20 clusters that
+#: begin with one, three of seven are left with 15 to 19 clusters with the usual two proposals (normalised mutual
+#: information .88 to .93), none of four with six (.94).
+BURN_IN_PROPOSALS = 6
+#: The share of the burn-in that moves no single rows. Of 10,000 x 128 rows in 79 clusters, from one, there were 1,744
+#: clusters after 10 sweeps with such moves, most of one row, and 19 without.
+BURN_IN_ROUGHLY = 0.5
 
 
 class Draws:
@@ -192,6 +199,28 @@ class PartitionSampler:
             self._chain.sweep(thin)
             draws.take(self)
         return draws
+
+    def burn_in(self, n_sweeps, note=None):
+        """So many sweeps of a chain that may be far from where it belongs: with more splits and merges, which are what
+        finds clusters, and at first without moves of single rows. Where clusters are still together many rows are
+        likelier in a cluster of their own, and hundreds of these would have to be merged again.
+
+        Parameters
+        ----------
+        n_sweeps : int
+        note : callable or None
+            Is told log joint and number of clusters after each sweep.
+        """
+        usual = self._chain.n_proposals, self._chain.moves_singles
+        self._chain.n_proposals = max(usual[0], BURN_IN_PROPOSALS)
+        try:
+            for sweep in range(n_sweeps):
+                self._chain.moves_singles = usual[1] and sweep >= BURN_IN_ROUGHLY * n_sweeps
+                self._chain.sweep()
+                if note is not None:
+                    note(self.log_joint, self.n_clusters)
+        finally:
+            self._chain.n_proposals, self._chain.moves_singles = usual
 
     @property
     def n_proposals(self):

@@ -73,7 +73,7 @@ def joint_entropies(const int32_t[:, ::1] draws not None, const double[::1] shar
     return result
 
 
-# ---- the partition that is nearest to draws --------------------------------------------------------------------------
+# ---- the partition that is nearest to draws ----------------------------
 
 cdef enum:
     MOST_LAPS = 20                 # over all rows; four are enough for clear clusters
@@ -83,8 +83,9 @@ cdef enum:
 cdef double NEARER = 1e-8
 
 
-# What depends on a partition c in its mean variation of information from draws, times the weight of all rows, is the sum
-# of n log n over its clusters, less twice the mean over draws of that sum over what its clusters share with the draw's.
+# What depends on a partition c in its mean variation of information from draws, times the weight of all rows, is the
+# sum of n log n over its clusters, less twice the mean over draws of that sum over what its clusters share with the
+# draw's.
 cdef struct meeting_t:
     Py_ssize_t n_slots, n_draws, n_table
     const double *table            # [n_table], x log x

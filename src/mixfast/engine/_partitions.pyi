@@ -15,6 +15,7 @@ class Clusters:
 class Chain:
     labels: NDArray[np.int64]
     n_proposals: int
+    moves_singles: bool
     def __new__(
         cls,
         bind: Callable[[int], tuple[object, NDArray[np.float64]]],

@@ -148,6 +148,7 @@ cdef struct chain_t:
     double *pair_evidence          # [2]
     clusters_t *singles            # SINGLES_AT_ONCE clusters of one row
     Py_ssize_t n_singles           # rows that a sweep moves one by one: a block of them, the next in each sweep
+    bint moves_singles             # or not
     double *single_evidence        # [n_rows], of clusters of one row; NaN where it was not wanted yet
     double *some_evidence          # [SINGLES_AT_ONCE]
     double *table                  # [room + n_singles][n_singles], log densities
@@ -691,7 +692,7 @@ cdef int sweep(chain_t *c) noexcept nogil:
     for number in range(<uint32_t> c.n_proposals):
         if code == 0:
             code = propose(c, number)
-    return move_singles(c) if code == 0 else code
+    return move_singles(c) if code == 0 and c.moves_singles else code
 
 
 # ---- for Python -----------------------------------------------------------------------------------------------------
@@ -752,6 +753,7 @@ cdef class Chain:
         self.c.pair = &self.pair.c
         self.pair_evidence = np.zeros(2)
         self.c.pair_evidence = &self.pair_evidence[0]
+        self.c.moves_singles = moves_singles
         self.c.n_singles = min(n_rows, MOST_SINGLES) if moves_singles else 0
         if moves_singles:
             self.singles = self.clusters_of(SINGLES_AT_ONCE)
@@ -811,6 +813,17 @@ cdef class Chain:
         if not 0 <= n_proposals <= MOST_PROPOSALS:
             raise ValueError(f"n_proposals={n_proposals} should be from 0 to {MOST_PROPOSALS}")
         self.c.n_proposals = n_proposals
+
+    @property
+    def moves_singles(self):
+        """Whether rows are moved one by one too. Settable, where they are from the beginning."""
+        return bool(self.c.moves_singles)
+
+    @moves_singles.setter
+    def moves_singles(self, bint moves_singles):
+        if moves_singles and self.singles is None:
+            raise ValueError("a chain that was made without moves of single rows has no room for them")
+        self.c.moves_singles = moves_singles
 
     @property
     def labels(self):

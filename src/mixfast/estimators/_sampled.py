@@ -19,10 +19,6 @@ from mixfast.sampler import Draws, PartitionSampler, acceptance_of
 #: Predictive densities are averaged over so many draws at most, evenly spaced. Log densities of the galaxies are then
 #: 0.014 from those of 1,000 draws, in the mean, with 10 draws 0.04; time and memory of `score_samples` grow with it.
 AVERAGED = 100
-#: Splits and merges that a sweep of the burn-in proposes. Of chains of 100 sweeps over 20,000 rows in 20 clusters that
-#: begin with one, three of seven are left with 15 to 19 clusters with the usual two proposals (normalised mutual
-#: information .88 to .93), none of four with six (.94).
-BURN_IN_PROPOSALS = 6
 #: Labels of draws are kept without being asked for up to so many numbers: a gigabyte of up to 256 clusters.
 MANY_LABELS = 1e9
 #: The logarithm of a probability of 1 may be so much above 0.
@@ -144,9 +140,7 @@ class Chains:
         self.chains = [Chain(self.make(number), self.keeps_labels) for number in range(estimator.n_chains)]
         try:
             for chain in self.chains:
-                usual, chain.sampler.n_proposals = chain.sampler.n_proposals, BURN_IN_PROPOSALS
-                self._sweep(chain, estimator.burn_in)
-                chain.sampler.n_proposals = usual
+                chain.sampler.burn_in(estimator.burn_in, self._note_of(chain))
             for draw in range(estimator.n_draws):
                 for chain in self.chains:
                     self._sweep(chain, self.thin)
@@ -160,13 +154,17 @@ class Chains:
             self.interrupted = True
         return self
 
+    def _note_of(self, chain):
+        return self.note if chain is self.chains[0] else None
+
     def _sweep(self, chain, n_sweeps):
-        if self.note is None or chain is not self.chains[0]:
+        note = self._note_of(chain)
+        if note is None:
             chain.sampler.sweep(n_sweeps)
             return
         for _ in range(n_sweeps):
             chain.sampler.sweep()
-            self.note(chain.sampler.log_joint, chain.sampler.n_clusters)
+            note(chain.sampler.log_joint, chain.sampler.n_clusters)
 
     def trace(self, name):
         """(n_draws,) of one chain, (n_chains, n_draws) of several."""
