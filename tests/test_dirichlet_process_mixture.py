@@ -18,7 +18,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from mixfast import BayesianGaussianMixture, DirichletProcessMixture, Status, load, select
 from mixfast.estimators import _sampled
-from mixfast.estimators._sampled import what_is_wrong
+from mixfast.estimators._sampled import sweeps_of_draw, what_is_wrong
 from mixfast.partitions import point_partition
 from mixfast.sampler import PartitionSampler
 
@@ -629,6 +629,14 @@ def test_default_draws_of_the_galaxies_are_enough(process):
     assert model.converged_
     assert model.status_ == Status.CONVERGED
     assert min(model.effective_sample_size_[name] for name in ("n_clusters", "log_joint")) > 100
+
+
+@pytest.mark.parametrize(
+    ("thin", "n_rows", "sweeps"),
+    [("auto", 1, 20), ("auto", 1000, 20), ("auto", 1001, 19), ("auto", 10_000, 2), ("auto", 10**6, 1), (7, 10**6, 7)],
+)
+def test_sweeps_of_a_draw(thin, n_rows, sweeps):
+    assert sweeps_of_draw(thin, n_rows) == sweeps
 
 
 def test_few_draws_are_said_to_be_few_at_the_line_of_the_fit():

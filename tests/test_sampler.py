@@ -21,7 +21,7 @@ from mixfast.engine._rows import Rows
 from mixfast.families.linear_posteriors import BernoulliPosterior, PoissonPosterior
 from mixfast.families.posteriors import POSTERIORS, FullPosterior
 from mixfast.partitions import DirichletProcess, FiniteMixtures, PitmanYorProcess
-from mixfast.sampler import Draws, PartitionSampler
+from mixfast.sampler import Draws, PartitionSampler, acceptance_of
 
 DATA = Path(__file__).parent / "data"
 EXACT = {case["name"]: case for case in json.loads((DATA / "golden_exact.json").read_text())}
@@ -323,6 +323,18 @@ def test_sparse_rows_have_the_posterior_of_dense_ones():
     sampler = sampler_of(case, X, seed=4, n_threads=1)
     draws = sampler.draw(8000)
     agree(draws.n_clusters[:, np.newaxis] == np.arange(1, 8), np.array(case["p_k"]))
+
+
+def test_acceptance_is_that_of_all_proposals():
+    sampler = PartitionSampler(groups(100, 2, 3), POSTERIORS["full"](0.01, 4.0), n_proposals=3, n_threads=1)
+    assert np.isnan(list(sampler.acceptance.values())).all()
+    sampler.sweep(40)
+    tallies = sampler.tallies
+    assert sum(proposed for proposed, _ in tallies.values()) == 120
+    other = {"split": (10, 10), "merge": (0, 0)}
+    together = acceptance_of([tallies, other])
+    proposed, accepted = tallies["split"]
+    assert together == {"split": (accepted + 10) / (proposed + 10), "merge": sampler.acceptance["merge"]}
 
 
 def test_tied_covariances_cannot_be_sampled():

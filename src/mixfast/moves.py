@@ -366,7 +366,7 @@ class Blocks:
 
 
 def weighted_deviations(rows, weights):
-    """The standard deviations of dense columns, float64."""
+    """The standard deviations of dense columns."""
     centre = np.average(rows, axis=0, weights=weights)
     return np.sqrt(np.average(np.square(rows - centre), axis=0, weights=weights))
 
