@@ -116,7 +116,16 @@ def test_show_config_says_what_runs(capsys):
         "README.md",
         *(
             f"docs/{name}.md"
-            for name in ("acceleration", "batch", "bayesian", "extending", "families", "selection", "statistics")
+            for name in (
+                "acceleration",
+                "batch",
+                "bayesian",
+                "extending",
+                "families",
+                "maps",
+                "selection",
+                "statistics",
+            )
         ),
     ],
 )

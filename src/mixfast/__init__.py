@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from mixfast.estimators.student_t_mixture import StudentTMixture as StudentTMixture
     from mixfast.estimators.von_mises_fisher_mixture import VonMisesFisherMixture as VonMisesFisherMixture
     from mixfast.inference import Inference as Inference
+    from mixfast.maps import BatchMap as BatchMap
     from mixfast.maps import MixtureMap as MixtureMap
     from mixfast.matching import match as match
     from mixfast.matching import reduce as reduce

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 #: The names of `mixfast`, and the modules that they are imported from when they are first used.
 HOMES = {
+    "BatchMap": "mixfast.maps",
     "BatchResult": "mixfast.batches.result",
     "BayesianGaussianMixture": "mixfast.estimators.bayesian_gaussian_mixture",
     "BernoulliMixture": "mixfast.estimators.bernoulli_mixture",

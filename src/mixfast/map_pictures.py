@@ -247,7 +247,7 @@ def entropies(found: Any, ax: Axes | None = None) -> Axes:
         ax.annotate(
             f"bends at {bend}",
             (bend, found.entropy[bend - 1]),
-            (0, 24),
+            (-30, 24),
             textcoords="offset points",
             ha="center",
             arrowprops={"arrowstyle": "-", "color": "0.4"},
@@ -260,3 +260,30 @@ def entropies(found: Any, ax: Axes | None = None) -> Axes:
 
 #: Pictures of trees by name.
 TREES = {"tree": tree, "entropy": entropies}
+
+
+#: Points in the picture of a batch at most.
+MAX_POINTS = 20_000
+
+
+def batch(found: Any, ax: Axes | None = None) -> Axes:
+    """The components of all problems in the colours of those that they are matched with."""
+    ax = _axes(ax, figsize=(7, 5.2))
+    K, n = len(found.reference_weights), len(found.matched)
+    colours = _colours(K)
+    shown = np.arange(n)
+    if n > MAX_POINTS:
+        shown = np.sort(np.random.default_rng(0).choice(n, MAX_POINTS, replace=False))
+    size = float(np.clip(20_000 / max(len(shown), 1), 4, 30))
+    for k in (-1, *range(K)):
+        own = shown[found.matched[shown] == k]
+        colour = "0.6" if k < 0 else colours[k]
+        ax.scatter(*found.positions[own].T, s=size, color=[colour], alpha=0.5, linewidths=0, zorder=1 if k < 0 else 2)
+    for k, position in enumerate(found.reference_positions):
+        ax.scatter(*position, s=110, facecolors="none", edgecolors="black", linewidths=1.2, zorder=3)
+        ax.annotate(str(k), position, (7, 7), textcoords="offset points", fontweight="bold", zorder=4)
+    ax.set(xlabel=found.axes[0], ylabel=found.axes[1])
+    ax.set_title(
+        f"components of {len(np.unique(found.problems)):,} problems; circled: the reference's", fontsize="medium"
+    )
+    return ax

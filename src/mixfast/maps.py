@@ -409,16 +409,37 @@ def by_scaling(components: Components | None, distance: NDArray) -> tuple[NDArra
     points with the squared distances `distance`, as for Gaussians of one covariance, there are some with these too
     (Schoenberg, "Metric spaces and completely monotone functions", Ann. Math. 39 (1938)). Infinite distances count for
     twice the largest that is not."""
+    positions, values, _ = scaled(distance)
+    spread = values.sum()
+    return positions, float(values[:2].sum() / spread) if spread > 0 else 1.0, None
+
+
+def squares_of(distance: NDArray) -> NDArray[np.float64]:
+    """What has the place of squared distances."""
     finite = np.isfinite(distance)
-    squares = np.log1p(np.where(finite, distance, 2 * max(float(np.max(distance[finite])), 1.0)))
-    centred = squares - squares.mean(axis=0)
-    values, vectors = np.linalg.eigh(-0.5 * (centred - centred.mean(axis=1, keepdims=True)))
+    return np.log1p(np.where(finite, distance, 2 * np.max(distance, initial=1.0, where=finite)))
+
+
+def scaled(distance: NDArray) -> tuple[NDArray, NDArray, NDArray]:
+    """Positions in two dimensions, all eigenvalues, and the squared distance of each from the centre."""
+    centred = squares_of(distance)
+    centred = centred - centred.mean(axis=0)
+    products = -0.5 * (centred - centred.mean(axis=1, keepdims=True))
+    values, vectors = np.linalg.eigh(products)
     values, vectors = np.maximum(values[::-1], 0), vectors[:, ::-1]
     positions = np.zeros((len(distance), 2))
     n = min(2, len(distance))
     positions[:, :n] = _upright(vectors[:, :n] * np.sqrt(values[:n]))
-    spread = values.sum()
-    return positions, float(values[:2].sum() / spread) if spread > 0 else 1.0, None
+    return positions, values, np.diagonal(products)
+
+
+def placed(distance: NDArray, others: NDArray) -> NDArray[np.float64]:
+    """Where points lie among those of `scaled(distance)` whose distances from these are the rows of `others`: Gower,
+    "Adding a point to vector diagrams in multivariate analysis", Biometrika 55 (1968)."""
+    positions, values, squares = scaled(distance)
+    values = np.append(values, [0.0, 0.0])[:2]
+    along = positions / np.where(values > 1e-12 * max(values[0], 1e-300), values, np.inf)
+    return 0.5 * (squares - squares_of(others)) @ along
 
 
 def by_discriminants(components: Components | None, distance: NDArray) -> tuple[NDArray, float, tuple]:
@@ -477,3 +498,185 @@ def rows_on_map(resp: NDArray, positions: NDArray, directions: tuple | None, X: 
         "row_labels": np.argmax(resp, axis=1).astype(np.int64),
         "row_uncertainty": 1 - np.max(resp, axis=1),
     }
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class BatchMap:
+    """How the components of many fits fall together: each has the component of a reference that it is matched with.
+
+    `BatchMap.from_result` makes it. Its points are the components of all problems that have parameters.
+
+    Attributes
+    ----------
+    problems, components : int64 ndarray of shape (n_points,)
+        The problem of each point, and its number there.
+    matched : int64 ndarray of shape (n_points,)
+        The component of the reference that it is, -1 for none.
+    weights : ndarray of shape (n_points,)
+    positions : ndarray of shape (n_points, 2)
+    reference_positions : ndarray of shape (n_components of the reference, 2)
+    reference_weights : ndarray of shape (n_components of the reference,)
+    axes : tuple of str
+        What the two coordinates are.
+    """
+
+    problems: NDArray[np.int64]
+    components: NDArray[np.int64]
+    matched: NDArray[np.int64]
+    weights: NDArray[np.float64]
+    positions: NDArray[np.float64]
+    reference_positions: NDArray[np.float64]
+    reference_weights: NDArray[np.float64]
+    axes: tuple[str, str]
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, np.ndarray):
+                object.__setattr__(self, field.name, frozen(value))
+
+    @classmethod
+    def from_result(
+        cls, result: Any, reference: Any = None, *, features: tuple[int | str, int | str] | None = None
+    ) -> BatchMap:
+        """The map of a batch.
+
+        Parameters
+        ----------
+        result : BatchResult
+        reference : int or estimator, default=None
+            As in `BatchResult.align`.
+        features : pair of int or str, default=None
+            Columns whose means (probabilities, rates, ...) are the coordinates, by number or name. None takes both of
+            two columns; of one column its mean, and the weight of the component; of more the map of the reference, on
+            which each component lies by its distances from the reference's.
+
+        Returns
+        -------
+        map : BatchMap
+
+        Raises
+        ------
+        TypeError
+            For what is no `BatchResult`.
+        ValueError
+            For a batch without parameters, columns that it does not have, and families that are not matched without
+            rows.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from mixfast import BatchMap, GaussianMixture, fit_many
+        >>> rng = np.random.default_rng(0)
+        >>> X = [np.concatenate([rng.normal(0, 1, 90), rng.normal(8, 1, 90)])[:, np.newaxis] for _ in range(20)]
+        >>> found = BatchMap.from_result(fit_many(X, GaussianMixture(2), random_state=0))
+        >>> bool(np.ptp(found.positions[found.matched == 0, 0]) < 1)
+        True
+        """
+        if isinstance(result, type) or not hasattr(result, "align"):
+            raise TypeError(f"result={result!r} should be a BatchResult, as fit_many returns it")
+        target, aligned = result._aligned(reference)
+        fits = [(i, result._components_of(i)) for i in np.flatnonzero(result.has_parameters)]
+        names = result.feature_names
+        n_features = target.n_features
+        has_columns = np.shape(target.params[0])[1:] == (n_features,)
+        if features is None and n_features <= 2 and has_columns:
+            features = (0, 1) if n_features == 2 else (0,)
+        problems = np.repeat([i for i, _ in fits], [own.n_components for _, own in fits]).astype(np.int64)
+        components = np.concatenate([np.arange(own.n_components) for _, own in fits])
+        matched = np.full(len(problems), -1, dtype=np.int64)
+        place = {key: n for n, key in enumerate(zip(problems.tolist(), components.tolist(), strict=True))}
+        for i, _ in fits:
+            for k, own in enumerate(aligned[i].tolist()):
+                if own >= 0:
+                    matched[place[int(i), own]] = k
+        weights = np.concatenate([own.weights for _, own in fits])
+        if features is None:
+            positions, at, axes = _on_the_map(target, [own for _, own in fits])
+        else:
+            columns = [_column(feature, names, n_features) for feature in features]
+            if not has_columns:
+                raise ValueError(f"features={features} are for components with a number for each column")
+            location = np.concatenate([own.params[0] for _, own in fits])
+            of_target = target.params[0]
+            what = type(target.params)._fields[0]
+            said = [f"{what}, {names[j] if names is not None else f'column {j}'}" for j in columns]
+            if len(columns) == 1:
+                positions = np.column_stack([location[:, columns[0]], weights])
+                at, axes = np.column_stack([of_target[:, columns[0]], target.weights]), (said[0], "weight")
+            else:
+                positions, at, axes = location[:, columns], of_target[:, columns], (said[0], said[1])
+        return cls(problems, components, matched, weights, positions, at, target.weights, axes)
+
+    def __repr__(self) -> str:
+        K, n = len(self.reference_weights), len(np.unique(self.problems))
+        return f"<BatchMap: components of {n:,} problems, matched with {K} of a reference>"
+
+    def to_frame(self) -> pandas.DataFrame:
+        """A pandas DataFrame with a row for each component of each problem.
+
+        Returns
+        -------
+        frame : pandas.DataFrame
+            Columns problem, component, matched, weight, x, y.
+        """
+        import pandas as pd
+
+        return pd.DataFrame(
+            {
+                "problem": self.problems,
+                "component": self.components,
+                "matched": self.matched,
+                "weight": self.weights,
+                "x": self.positions[:, 0],
+                "y": self.positions[:, 1],
+            }
+        )
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Draw the components of all problems, in the colours of the reference's, those that are none of these in grey.
+
+        Of more than 20,000 that many are shown, drawn at random, always the same.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            None makes a figure of its own.
+
+        Returns
+        -------
+        ax : matplotlib Axes
+        """
+        from mixfast import map_pictures
+
+        return map_pictures.batch(self, ax)
+
+
+def _on_the_map(target: Components, fits: list[Components]) -> tuple[NDArray, NDArray, tuple[str, str]]:
+    """Positions of components by their distances from those of the reference, theirs, and what the axes are."""
+    target = target.apart()
+    if target.family.log_affinity is None:
+        raise ValueError(
+            f"components of a {type(target.family).__name__} have no distances in closed form: name two columns"
+        )
+    own = -target.over_pairs(target.family.log_affinity, *target.pairs())
+    distance = symmetric(target.n_components, target.pairs(), own)
+    others = np.concatenate([distances_between(one.apart(), target) for one in fits])
+    axes = ("map of the reference, first axis", "second axis")
+    return placed(distance, others), scaled(distance)[0], axes
+
+
+def distances_between(one: Components, other: Components) -> NDArray[np.float64]:
+    """Bhattacharyya's, (n_components of one, n_components of the other)."""
+    i, j = (index.ravel() for index in np.indices((one.n_components, other.n_components)))
+    p, q = one.family.reorder(one.params, i), other.family.reorder(other.params, j)
+    return -one.family.log_affinity(p, q).reshape(one.n_components, other.n_components) + 0.0
+
+
+def _column(feature: int | str, names: NDArray | None, n_features: int) -> int:
+    known = [] if names is None else list(names)
+    if feature in known:
+        return known.index(feature)
+    if isinstance(feature, int | np.integer) and not isinstance(feature, bool) and 0 <= feature < n_features:
+        return int(feature)
+    raise ValueError(f"features names column {feature!r}: there are {known or n_features}")

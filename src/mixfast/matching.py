@@ -58,7 +58,7 @@ def match(a: Any, b: Any, X: ArrayLike | None = None, **row_data: ArrayLike) -> 
     if X is not None:
         one, other = (_responsibilities(model, X, row_data) for model in (a, b))
         return assigned(-one.T @ other)
-    one, other = (_comparable(model) for model in (a, b))
+    one, other = (comparable(model) for model in (a, b))
     if _labels_of_columns(a) != _labels_of_columns(b):
         raise ValueError("the mixtures have different categories: pass X, rows of both")
     return assigned(costs_between(one, other))
@@ -69,7 +69,7 @@ def _responsibilities(model, X, row_data):
     return model._shares_of_rows(X, **row_data)
 
 
-def _comparable(model):
+def comparable(model):
     """The components, which share nothing. Divergences of counts given their sums are proportional to these, so any sum
     will do where there is none to take."""
     lacks_total = getattr(model, "_compares_without_totals", False) and not hasattr(model, "totals_")
@@ -151,7 +151,7 @@ def reduce(model: LikelihoodMixture, n_components: int) -> LikelihoodMixture:
             f"model={model!r} should be a mixture that is fitted by maximum likelihood: of a posterior take its "
             "expected parameters, GaussianMixture.from_parameters(weights=..., means=..., covariances=...)"
         )
-    components = _comparable(model)
+    components = comparable(model)
     K = components.n_components
     if not isinstance(n_components, int | np.integer) or isinstance(n_components, bool) or not 1 <= n_components <= K:
         raise ValueError(f"n_components={n_components!r} should be a whole number from 1 to {K}")

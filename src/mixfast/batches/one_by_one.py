@@ -11,6 +11,7 @@ from mixfast import persistence
 from mixfast.batches.result import BatchResult
 from mixfast.estimators._base import BaseMixture
 from mixfast.estimators._parameters import unfitted_copy
+from mixfast.matching import comparable
 from mixfast.read_only import frozen
 from mixfast.row_data import separated
 from mixfast.status import Status
@@ -122,6 +123,9 @@ class EstimatorsResult(BatchResult):
         own._learn_columns(self._n_columns, column_names)
         own._note_checked()
         return own
+
+    def _components_of(self, i):
+        return comparable(self._fitted[i])
 
     def _predicted_alone(self, problems, name):
         return np.ones(len(problems), dtype=bool)

@@ -20,7 +20,9 @@ from mixfast.estimators._likelihood import CRITERIA
 from mixfast.estimators._parameters import unfitted_copy
 from mixfast.families.domains import DISTRIBUTION, check_domain
 from mixfast.families.rounding import rounded_above_zero, rounded_finite
+from mixfast.matching import aligned, comparable
 from mixfast.read_only import frozen
+from mixfast.relations import Components
 from mixfast.row_data import check_names, rows_with, separated
 from mixfast.status import Status
 from mixfast.tables import Table, columns_of, feature_names, is_table, names_of, same_names
@@ -320,6 +322,66 @@ class BatchResult:
         grown = [model.family.param_shapes(model.n_components + 1, model.n_features)[j] for model in self._bound_models]
         grow = all(more[:1] > shape[:1] for shape, more in zip(shapes, grown, strict=True))
         return grow and len({shape[1:] for shape in shapes}) == 1 and len(shapes[0]) <= 2
+
+    def align(self, reference=None):
+        """Which component of each problem is which component of a reference.
+
+        Components are matched as `mixfast.match` does without rows: the sum of the symmetric Kullback-Leibler
+        divergences of the pairs is least.
+
+        Parameters
+        ----------
+        reference : int or estimator, default=None
+            A problem, or a fitted mixture of the same family. None is the problem with the most rows among those whose
+            number of components is the most frequent one, the first of equals.
+
+        Returns
+        -------
+        aligned : int64 ndarray of shape (n_problems, n_components of the reference)
+            ``aligned[i, k]`` is the component of problem i that is k of the reference, -1 for none: where problem i has
+            fewer components, or no parameters. ``np.take_along_axis(result.weights, aligned, axis=1)`` has weights in
+            the order of the reference, where all problems have as many components.
+
+        Raises
+        ------
+        ValueError
+            For a problem without parameters, a batch that has none at all, and a mixture of another family.
+        TypeError
+            For a reference that is neither.
+        """
+        return self._aligned(reference)[1]
+
+    def _aligned(self, reference):
+        """(`Components` of the reference, what `align` returns)"""
+        target = self._reference(reference)
+        fits = (self._components_of(i) if there else None for i, there in enumerate(self.has_parameters))
+        return target, aligned(target, fits)
+
+    def _reference(self, reference):
+        """Its `Components`."""
+        if reference is None:
+            usable = np.flatnonzero(self.has_parameters)
+            if not len(usable):
+                raise ValueError("no problem of this batch has parameters")
+            numbers = np.sum(~np.isnan(self.weights[usable]), axis=1)
+            most_frequent = usable[numbers == np.argmax(np.bincount(numbers))]
+            reference = int(most_frequent[np.argmax(self.n_samples[most_frequent])])
+        if not isinstance(reference, Integral) or isinstance(reference, bool):
+            return comparable(reference)
+        if not -len(self) <= reference < len(self):
+            raise IndexError(f"problem {reference} of {len(self)}")
+        if not self.has_parameters[reference]:
+            self[reference]  # raises for what is wrong with it
+        return self._components_of(reference)
+
+    def _components_of(self, i):
+        """`Components` of problem i, which share nothing."""
+        model = self._bound_models[self.chosen[i]]
+        if model.family.divergence is None:
+            return comparable(self[i])
+        record = model.family.rounded(model.layout.view(self._params[i, : model.layout.size]), self.dtype)
+        weights = self.weights[i, : model.n_components]
+        return Components.of(model.family, record, weights, model.n_features).apart()
 
     def save(self, path):
         """Write the result to a file that `mixfast.load` reads, without pickle.

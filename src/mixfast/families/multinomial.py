@@ -81,7 +81,7 @@ class Multinomial(Family):
         of_word = np.sum(rel_entr(p.probabilities, q.probabilities), axis=1)
         return self.total * of_word if self.total else np.zeros(len(of_word))
 
-    def given(self, totals):
+    def given(self, totals=1):
         return Multinomial(self.alpha, totals)
 
     def merged(self, p, q, share):
