@@ -45,6 +45,7 @@ FLOORS = [
         "inference",
         "formula",
         "relations",
+        "reading",
     ],
     ["estimators/", "parts", "plot", "maps", "map_pictures", "merging", "matching"],
     ["batches/", "selection"],

@@ -47,6 +47,8 @@ if TYPE_CHECKING:
     from mixfast.merging import merge_tree as merge_tree
     from mixfast.persistence import load as load
     from mixfast.plot import plot_mixture as plot_mixture
+    from mixfast.reading import Summary as Summary
+    from mixfast.reading import top_words as top_words
     from mixfast.selection import Selection as Selection
     from mixfast.selection import select as select
     from mixfast.statistics import Statistics as Statistics

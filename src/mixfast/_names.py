@@ -28,6 +28,7 @@ HOMES = {
     "Statistics": "mixfast.statistics",
     "Status": "mixfast.status",
     "StudentTMixture": "mixfast.estimators.student_t_mixture",
+    "Summary": "mixfast.reading",
     "VonMisesFisherMixture": "mixfast.estimators.von_mises_fisher_mixture",
     "bootstrap_lrt": "mixfast.bootstrap",
     "fit_many": "mixfast.batches.fit_many",
@@ -41,6 +42,7 @@ HOMES = {
     "reduce": "mixfast.matching",
     "select": "mixfast.selection",
     "show_config": "mixfast._config",
+    "top_words": "mixfast.reading",
 }
 
 #: The parts of product mixtures, which files may name as well.

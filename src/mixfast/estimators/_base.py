@@ -405,6 +405,9 @@ class BaseMixture(DensityEstimator):
         evaluate_components(p, out)
         return rounded_finite(out, out_dtype)
 
+    def _n_columns(self):
+        return self._n_fitted_features()
+
     def _components(self, total=None):
         """`Components` of the fitted model; `total` is the sum of rows, where the model says nothing of it."""
         if total is not None:

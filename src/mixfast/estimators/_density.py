@@ -18,6 +18,7 @@ from mixfast.estimators._constraints import WholeNumber
 from mixfast.estimators._parameters import CheckedParameters
 from mixfast.estimators._published import PublishedArrays
 from mixfast.persistence import Contents, Storable, check_name, write
+from mixfast.reading import Summary, frame_of
 from mixfast.row_data import rows_with, separated
 from mixfast.weights import counted_rows, weighted_sum
 
@@ -142,6 +143,66 @@ class DensityEstimator(PublishedArrays, Storable, DensityMixin, CheckedParameter
         weights = np.asarray(self.weights_, dtype=np.float64)
         counts = rng.multinomial(n_samples, weights / weights.sum())
         return np.repeat(np.arange(len(weights), dtype=np.int64), counts)
+
+    #: What `_components` wants to be told of rows where these play no role.
+    _any_rows: dict = {}
+
+    def _labels_of_columns(self):
+        """Names of the columns in the order of the family's."""
+        names = getattr(self, "feature_names_in_", None)
+        return [f"column {j}" for j in range(self._n_columns())] if names is None else list(names)
+
+    def _n_columns(self):
+        return self.n_features_in_
+
+    def _labels_of_categories(self):
+        """Those of each column, in the order of the family's, or None."""
+        return getattr(self, "categories_", None)
+
+    def to_frame(self):
+        """The components as a pandas DataFrame, a row for each component and column.
+
+        Returns
+        -------
+        frame : pandas.DataFrame
+            Columns are `component`, its `weight` (their sum is 1), `column`, the name; for categorical columns
+            `category`, one row for each; then what the component is like in the column, by family: `mean` and `sd`,
+            `location`, `scale` and `degrees_of_freedom`, `probability`, `rate`, `shape`, ... Of posteriors these are
+            expected parameters.
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`.
+        """
+        check_is_fitted(self)
+        return frame_of(self)
+
+    def summary(self, X, sample_weight=None, **row_data):
+        """What R's `summary` says of a mixture: rows, log-likelihood, criteria, sizes, and how the fit ended.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+        sample_weight : array-like of shape (n_samples,), default=None
+            How often each row counts.
+        **row_data
+            What the rows have beside their values, as in `fit`.
+
+        Returns
+        -------
+        summary : Summary
+            Printed, it is a text; its attributes are the numbers.
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`.
+        ValueError
+            For rows that the model refuses.
+        """
+        check_is_fitted(self)
+        return Summary.of(self, X, sample_weight, row_data)
 
     def _shares_of_rows(self, X, **row_data):
         """(n_samples, n_components), float64: how likely each component is, all that the rows have counted."""

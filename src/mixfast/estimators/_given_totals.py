@@ -52,6 +52,7 @@ class GivenTotals:
 
     #: Whether components can be compared whatever the total is.
     _compares_without_totals = True
+    _any_rows: dict = {"total": 1}
 
     def _prepare_rows(self, X):
         check_counts(X)

@@ -872,6 +872,10 @@ class DirichletProcessMixture(PosteriorMixture):
         arrays = {name: own for name, own in self.averaged_.items() if name != "weights"}
         return family.Params(**of_prior(family), **arrays)
 
+    @property
+    def _any_rows(self):
+        return {"total": 1} if "totals_" in vars(self) else {}
+
     def _components(self, total=None):
         if "totals_" not in vars(self):
             return super()._components(total)

@@ -509,6 +509,36 @@ class MixtureOfExperts(FittedByFormula, RegressionStatistics, RegressorMixin, Li
         """Integrated completed likelihood, BIC - 2 sum log max_k p(k | x, y); parameters and return as in `bic`."""
         return super().icl(X, sample_weight=sample_weight, n_effective=n_effective, y=gathered(y), **row_data)
 
+    def to_frame(self):
+        """The components as a pandas DataFrame, a row for each component and coefficient.
+
+        Returns
+        -------
+        frame : pandas.DataFrame
+            Columns component, weight, column and coefficient; the intercept comes first.
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`.
+        """
+        import pandas as pd
+
+        self._check_ready()
+        coefficients, columns = np.asarray(self.coef_, dtype=np.float64), self._labels_of_columns()
+        if self.fit_intercept:
+            intercepts = np.asarray(self.intercept_, dtype=np.float64)
+            coefficients, columns = np.column_stack([intercepts, coefficients]), ["intercept", *columns]
+        n_components, n = coefficients.shape
+        return pd.DataFrame(
+            {
+                "component": np.repeat(np.arange(n_components), n),
+                "weight": np.repeat(np.asarray(self.weights_, dtype=np.float64), n),
+                "column": columns * n_components,
+                "coefficient": coefficients.ravel(),
+            }
+        )
+
     def _shares_of_rows(self, X, y, **row_data):
         return np.array(self.posterior(X, y, **row_data), dtype=np.float64)
 

@@ -347,6 +347,18 @@ class ProductMixture(LikelihoodMixture):
                 )
             _with_parameters_of(new, own)._check_structure()
 
+    def _labels_of_columns(self):
+        names = self._column_names()
+        names = [name if isinstance(name, str) else f"column {name}" for name in names]
+        return [names[place] for group in self._groups(self._column_names()) for place in group.places]
+
+    def _labels_of_categories(self):
+        return [
+            category
+            for own in self.components_.values()
+            for category in getattr(own, "categories_", [None] * own.n_features_in_)
+        ]
+
     def _take_components(self, n_components):
         super()._take_components(n_components)
         self.parts = [(*columns, clone(part)) for *columns, part in self.parts]

@@ -10,7 +10,7 @@ from scipy.special import rel_entr
 
 from mixfast.families._bernoulli import bind_bernoulli
 from mixfast.families.domains import PROBABILITY
-from mixfast.families.family import Encoded, Family, arrays_of
+from mixfast.families.family import Described, Encoded, Family, arrays_of
 from mixfast.families.pairs import between, sums_of_logs
 from mixfast.families.rounding import rounded_above_zero, rounded_below_one
 
@@ -111,6 +111,9 @@ class Bernoulli(Family):
 
     def merged(self, p, q, share):
         return self.Params(between(p.probabilities, q.probabilities, share))
+
+    def described(self, params):
+        return [Described(np.arange(params.probabilities.shape[1]), {"probability": params.probabilities})]
 
     def sample(self, params, labels, rng):
         probabilities = params.probabilities[labels]

@@ -11,7 +11,7 @@ from scipy.special import rel_entr
 
 from mixfast.families._categorical import bind_categorical
 from mixfast.families.domains import NOT_NEGATIVE, sums_are_one
-from mixfast.families.family import Encoded, Family
+from mixfast.families.family import Described, Encoded, Family
 from mixfast.families.pairs import between, sums_of_logs
 from mixfast.families.rounding import rounded_above_zero
 
@@ -91,6 +91,11 @@ class Categorical(Family):
 
     def merged(self, p, q, share):
         return self.Params(between(p.probabilities, q.probabilities, share))
+
+    def described(self, params):
+        columns = np.repeat(np.arange(len(self.n_categories)), self.n_categories)
+        codes = np.concatenate([np.arange(number) for number in self.n_categories])
+        return [Described(columns, {"probability": params.probabilities}, codes)]
 
     def sample(self, params, labels, rng):
         numbers = self.n_categories

@@ -89,6 +89,10 @@ class Elliptical(Family):
         counts. Axes on which nothing differs may be left out."""
 
     @abstractmethod
+    def variances(self, params):
+        """Of the columns, (n_components, n_features)."""
+
+    @abstractmethod
     def spread(self, differences):
         """Covariances of n distributions of mean 0 with differences[i] or -differences[i] for a value, (n, d)."""
 
@@ -144,6 +148,9 @@ class _Matrices(Elliptical):
         apart = _along(_along(q.means - p.means, p.precisions_cholesky), np.swapaxes(axes, -1, -2))
         with np.errstate(over="ignore"):
             return roots**2, apart**2, 1
+
+    def variances(self, params):
+        return np.diagonal(self.covariance_matrices(params), axis1=1, axis2=2)
 
     def spread(self, differences):
         return differences[:, :, np.newaxis] * differences[:, np.newaxis, :]
@@ -257,6 +264,9 @@ class DiagonalCovariances(_Variances):
         with np.errstate(over="ignore"):
             return variances, ((q.means - p.means) * p.precisions_cholesky) ** 2, 1
 
+    def variances(self, params):
+        return params.covariances
+
     def spread(self, differences):
         return differences**2
 
@@ -280,6 +290,9 @@ class SphericalCovariances(_Variances):
         with np.errstate(over="ignore"):
             distances = np.sum(((q.means - p.means) * factors) ** 2, axis=1, keepdims=True)
         return variances, distances, p.means.shape[1]
+
+    def variances(self, params):
+        return np.broadcast_to(params.covariances[:, np.newaxis], params.means.shape)
 
     def spread(self, differences):
         return np.mean(differences**2, axis=1)

@@ -13,7 +13,7 @@ from mixfast.families._dirichlet_multinomial import bind_fixed, bind_free, bind_
 from mixfast.families.cells import places_in
 from mixfast.families.counts import root_proportions
 from mixfast.families.domains import POSITIVE, SAME_FOR_ALL_COLUMNS, of_sum
-from mixfast.families.family import Encoded, Family, arrays_of
+from mixfast.families.family import Described, Encoded, Family, arrays_of
 
 
 class DirichletMultinomialParams(NamedTuple):
@@ -125,6 +125,13 @@ class DirichletMultinomial(Family):
                 return np.inf
             total += np.sum(np.log(diagonal)) + np.log(factor)
         return total
+
+    def word_shares(self, params):
+        """Expected, of a row's words, (n_components, n_features)."""
+        return params.concentrations / params.concentrations.sum(axis=1, keepdims=True)
+
+    def described(self, params):
+        return [Described(np.arange(params.concentrations.shape[1]), {"concentration": params.concentrations})]
 
     def sample(self, params, labels, rng, totals):
         """totals (n,): sums of the rows."""

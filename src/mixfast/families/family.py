@@ -77,6 +77,19 @@ class Encoded(NamedTuple):
             )
 
 
+class Described(NamedTuple):
+    """What components are like in some columns.
+
+    columns : int (n,), their numbers, one several times where it has several numbers
+    numbers : what it is -> (n_components, n)
+    codes : int (n,), the categories that the numbers are of, or None
+    """
+
+    columns: np.ndarray
+    numbers: dict[str, np.ndarray]
+    codes: np.ndarray | None = None
+
+
 def arrays_of(design, **kinds):
     """The arrays of a design by name; ValueError unless these are all that it has, of these dtypes and dimensions."""
     if design.keys() != kinds.keys():
@@ -186,6 +199,13 @@ class Family(ABC):
     def given(self, **row_data):
         """The family whose closed forms of pairs are those of rows that have this beside their values."""
         return self
+
+    def described(self, params):
+        """A list of `Described`. By default parameters are what there is a number of for each component and column."""
+        arrays = {name: np.asarray(array) for name, array in params._asdict().items()}
+        shape = next(iter(arrays.values())).shape
+        numbers = {name: array for name, array in arrays.items() if array.ndim == 2 and array.shape == shape}
+        return [Described(np.arange(shape[1]), numbers)]
 
     def apart(self, params):
         """(family, parameters) of the same components in a family whose components share nothing."""

@@ -9,7 +9,7 @@ from scipy.special import digamma, gammaln, polygamma
 
 from mixfast.families._gamma import bind_exponential, bind_gamma
 from mixfast.families.domains import POSITIVE
-from mixfast.families.family import Encoded, Family
+from mixfast.families.family import Described, Encoded, Family
 from mixfast.families.pairs import between
 
 
@@ -110,6 +110,10 @@ class Gamma(_OfRows):
         shapes = _shapes_of(np.log(means) - logs)
         return self.Params(shapes, means / shapes)
 
+    def described(self, params):
+        numbers = {"shape": params.shapes, "scale": params.scales, "mean": params.shapes * params.scales}
+        return [Described(np.arange(params.shapes.shape[1]), numbers)]
+
     def sample(self, params, labels, rng):
         with np.errstate(over="ignore"):
             X = rng.gamma(params.shapes[labels], params.scales[labels])
@@ -167,6 +171,9 @@ class Exponential(_OfRows):
 
     def merged(self, p, q, share):
         return self.Params(1 / between(1 / p.rates, 1 / q.rates, share))
+
+    def described(self, params):
+        return [Described(np.arange(params.rates.shape[1]), {"rate": params.rates, "mean": 1 / params.rates})]
 
     def sample(self, params, labels, rng):
         rates = params.rates[labels]

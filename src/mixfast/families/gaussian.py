@@ -19,6 +19,7 @@ from mixfast.families.covariances import (
     SphericalCovariances,
     TiedCovariances,
 )
+from mixfast.families.family import Described
 from mixfast.families.log_ratios import LogRatios
 
 
@@ -72,6 +73,10 @@ class Gaussian(Elliptical):
 
     def divergence(self, p, q):
         return self.log_ratios(p, q).divergence()
+
+    def described(self, params):
+        numbers = {"mean": params.means, "sd": np.sqrt(self.variances(params))}
+        return [Described(np.arange(params.means.shape[1]), numbers)]
 
     def merged(self, p, q, share):
         own, other, difference = share[:, np.newaxis], 1 - share[:, np.newaxis], q.means - p.means

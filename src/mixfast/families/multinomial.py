@@ -10,7 +10,7 @@ from scipy.special import rel_entr
 from mixfast.families._multinomial import bind_multinomial
 from mixfast.families.counts import log_multinomial_coefficients, root_proportions
 from mixfast.families.domains import DISTRIBUTION
-from mixfast.families.family import Encoded, Family
+from mixfast.families.family import Described, Encoded, Family
 from mixfast.families.pairs import between, sums_of_logs
 from mixfast.families.rounding import rounded_above_zero
 
@@ -86,6 +86,13 @@ class Multinomial(Family):
 
     def merged(self, p, q, share):
         return self.Params(between(p.probabilities, q.probabilities, share))
+
+    def word_shares(self, params):
+        """Of a row's words, (n_components, n_features)."""
+        return params.probabilities
+
+    def described(self, params):
+        return [Described(np.arange(params.probabilities.shape[1]), {"probability": params.probabilities})]
 
     def sample(self, params, labels, rng, totals):
         """`totals`, an integer for each row, are their sums."""

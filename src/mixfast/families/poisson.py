@@ -11,7 +11,7 @@ from scipy.special import kl_div
 from mixfast.families._poisson import bind_poisson
 from mixfast.families.counts import log_factorials, row_totals
 from mixfast.families.domains import NOT_NEGATIVE
-from mixfast.families.family import Encoded, Family, arrays_of
+from mixfast.families.family import Described, Encoded, Family, arrays_of
 from mixfast.families.pairs import between
 from mixfast.families.rounding import rounded_above_zero
 from mixfast.row_data import separated
@@ -127,6 +127,9 @@ class Poisson(Family):
 
     def merged(self, p, q, share):
         return self.Params(between(p.rates, q.rates, share))
+
+    def described(self, params):
+        return [Described(np.arange(params.rates.shape[1]), {"rate": params.rates})]
 
     def sample(self, params, labels, rng, exposure=1.0):
         """`exposure`, a number or one for each row."""

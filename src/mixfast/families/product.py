@@ -75,6 +75,14 @@ class Product(Family):
         family = Product([family for family, _ in made], self.widths)
         return family, family.join([own for _, own in made])
 
+    def described(self, params):
+        starts = np.cumsum([0, *self.widths[:-1]])
+        return [
+            own._replace(columns=own.columns + start)
+            for family, record, start in zip(self.families, self.split(params), starts, strict=True)
+            for own in family.described(record)
+        ]
+
     def kind(self):
         return [family.kind() for family in self.families], self.widths
 

@@ -22,7 +22,7 @@ from mixfast.families.covariances import (
     TiedCovariances,
 )
 from mixfast.families.domains import between
-from mixfast.families.family import Encoded
+from mixfast.families.family import Described, Encoded
 from mixfast.families.seeds import drawn_in
 
 
@@ -124,6 +124,14 @@ class StudentT(Elliptical):
     def encode(self, X):
         """k-means sees outliers beside the rest: docs/families.md has what that brings."""
         return Encoded(self, X, seeds=lambda offsets: drawn_in(X, offsets))
+
+    def described(self, params):
+        numbers = {
+            "location": params.means,
+            "scale": np.sqrt(self.variances(params)),
+            "degrees_of_freedom": np.broadcast_to(params.degrees_of_freedom[:, np.newaxis], params.means.shape),
+        }
+        return [Described(np.arange(params.means.shape[1]), numbers)]
 
     def sample(self, params, labels, rng):
         rows = rng.standard_normal((len(labels), params.means.shape[1]))

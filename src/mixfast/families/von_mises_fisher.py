@@ -9,7 +9,7 @@ import numpy as np
 from mixfast.engine._special import concentration, log_bessel_i_reduced, mean_resultant_length
 from mixfast.families._von_mises_fisher import bind_von_mises_fisher
 from mixfast.families.domains import NOT_NEGATIVE, SAME_FOR_ALL_COMPONENTS, UNIT_VECTOR
-from mixfast.families.family import Family
+from mixfast.families.family import Described, Family
 from mixfast.families.pairs import between
 
 
@@ -79,6 +79,17 @@ class VonMisesFisher(Family):
             p.mean_directions,  # of what has none
         )
         return self.Params(directions, _concentrations(resultants.shape[1], lengths))
+
+    def word_shares(self, params):
+        """How much of the mean direction each column is; what is negative counts for nothing."""
+        return np.maximum(params.mean_directions, 0)
+
+    def described(self, params):
+        numbers = {
+            "mean_direction": params.mean_directions,
+            "concentration": np.broadcast_to(params.concentrations[:, np.newaxis], params.mean_directions.shape),
+        }
+        return [Described(np.arange(params.mean_directions.shape[1]), numbers)]
 
     def sample(self, params, labels, rng):
         """By rejection of the cosine with the mean direction: Wood, Commun. Statist. - Simula. 23 (1994), 157-164,

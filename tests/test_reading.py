@@ -1,0 +1,253 @@
+"""Tables, summaries and words that a person reads."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from estimators_table import ESTIMATORS, every_estimator
+from sklearn.exceptions import NotFittedError
+
+from mixfast import (
+    GSDMM,
+    DirichletMultinomialMixture,
+    DirichletProcessMixture,
+    GaussianMixture,
+    MixtureOfExperts,
+    MultinomialMixture,
+    ProductMixture,
+    Status,
+    StudentTMixture,
+    VonMisesFisherMixture,
+    top_words,
+)
+from mixfast.parts import Categorical, Gaussian, Poisson
+
+TABLE = pd.DataFrame(
+    {
+        "height": [1.6, 1.7, 1.9, 1.8, 1.5, 1.65],
+        "visits": [0, 3, 2, 5, 1, 2],
+        "job": ["cook", "smith", "smith", "cook", None, "cook"],
+        "floor": [1, 2, 1, 1, 2, 2],
+    }
+)
+
+
+# ---- tables ----
+
+
+@every_estimator
+def test_every_estimator_has_a_table_of_scalars(name, tmp_path):
+    entry = ESTIMATORS[name]
+    model = entry.make().fit(entry.X)
+    frame = model.to_frame()
+    assert frame.columns[:3].tolist() == ["component", "weight", "column"]
+    assert frame.groupby("component")["weight"].first().sum() == pytest.approx(1)
+    numbers = frame.columns.drop(["component", "column", "category"], errors="ignore")
+    assert all(frame[own].dtype == np.float64 for own in numbers)
+    assert not frame[numbers[1:]].isna().all(axis=1).any()
+    frame.to_csv(tmp_path / "table.csv", index=False)
+    frame.to_parquet(tmp_path / "table.parquet")
+    pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "table.parquet"), frame)
+    back = pd.read_csv(tmp_path / "table.csv")
+    np.testing.assert_allclose(back[numbers], frame[numbers], rtol=1e-12)
+
+
+@pytest.mark.parametrize("covariance_type", ["full", "tied", "diag", "spherical"])
+def test_means_and_standard_deviations(covariance_type):
+    X = pd.DataFrame(ESTIMATORS["Gaussian full"].X, columns=["a", "b", "c"])
+    model = GaussianMixture(2, covariance_type=covariance_type, random_state=0).fit(X)
+    frame = model.to_frame().set_index(["component", "column"])
+    for k in range(2):
+        np.testing.assert_array_equal(frame.loc[k, "mean"], model.means_[k])
+        np.testing.assert_allclose(frame.loc[k, "sd"], np.sqrt(np.diag(model.covariance_matrices()[k])))
+        assert frame.loc[k].index.tolist() == ["a", "b", "c"]
+
+
+def test_student_t_has_scales_and_degrees_of_freedom():
+    model = StudentTMixture(2, random_state=0).fit(ESTIMATORS["Gaussian full"].X)
+    frame = model.to_frame()
+    assert frame.columns[3:].tolist() == ["location", "scale", "degrees_of_freedom"]
+    np.testing.assert_array_equal(frame["degrees_of_freedom"], np.repeat(model.degrees_of_freedom_, 3))
+    np.testing.assert_array_equal(frame["column"], ["column 0", "column 1", "column 2"] * 2)
+
+
+def test_tables_of_mixed_columns_go_by_names_and_categories():
+    parts = [("job", "floor", Categorical()), ("height", Gaussian()), ("visits", Poisson(alpha=1.0, beta=1.0))]
+    model = ProductMixture(parts, 2, random_state=0).fit(TABLE)
+    frame = model.to_frame()
+    assert frame.columns.tolist() == ["component", "weight", "column", "category", "probability", "mean", "sd", "rate"]
+    first = frame[frame["component"] == 0]
+    assert first["column"].tolist() == ["job", "job", "floor", "floor", "height", "visits"]
+    assert first["category"].tolist()[:4] == ["cook", "smith", "1", "2"]
+    jobs = model.components_["job, floor"].probabilities_
+    np.testing.assert_array_equal(first["probability"][:2], jobs[0][0])
+    assert first["mean"].dropna().tolist() == [model.components_["height"].means_[0, 0]]
+    assert frame["rate"].dropna().tolist() == model.components_["visits"].rates_[:, 0].tolist()
+
+
+def test_processes_and_models_of_given_parameters():
+    X = ESTIMATORS["multinomial"].X
+    assert len(DirichletProcessMixture("multinomial", random_state=0).fit(X).to_frame()) % 4 == 0
+    given = MultinomialMixture.from_parameters(weights=[1.0], probabilities=[[0.4, 0.6]], feature_names=["cat", "dog"])
+    assert given.to_frame()["column"].tolist() == ["cat", "dog"]
+    with pytest.raises(NotFittedError):
+        GaussianMixture().to_frame()
+    one = GaussianMixture.from_parameters(weights=[1.0], means=[[2.0]], covariances=[[[9.0]]]).to_frame()
+    assert one.to_dict("list") == {
+        "component": [0], "weight": [1.0], "column": ["column 0"], "mean": [2.0], "sd": [3.0]
+    }  # fmt: skip
+
+
+def test_a_family_in_plain_python_has_a_table():
+    from typing import NamedTuple
+
+    from mixfast.families.family import PythonFamily
+
+    class Numbers(NamedTuple):
+        rates: np.ndarray
+        total: np.ndarray
+
+    class Family(PythonFamily):
+        Params = Stats = Numbers
+        param_shapes = stat_shapes = lambda self, K, d: ((K, d), ())
+        n_parameters = log_density = accumulate = maximise = sample = lambda self, *args: 0
+
+    (described,) = Family().described(Numbers(np.ones((2, 3)), np.ones(())))
+    assert list(described.numbers) == ["rates"]
+    assert described.columns.tolist() == [0, 1, 2]
+
+
+# ---- summaries ----
+
+
+@every_estimator
+def test_every_estimator_has_a_summary(name):
+    entry = ESTIMATORS[name]
+    model = entry.make().fit(entry.X)
+    said = model.summary(entry.X)
+    assert said.n_samples == 60
+    assert said.log_likelihood == pytest.approx(60 * model.score(entry.X), rel=1e-5)
+    assert said.sizes.sum() == 60
+    np.testing.assert_array_equal(said.sizes, np.bincount(model.predict(entry.X), minlength=len(said.sizes)))
+    text = str(said)
+    assert repr(said) == text
+    assert text.startswith(type(model).__name__)
+    if entry.has_likelihood:
+        assert (said.bic, said.icl) == pytest.approx((model.bic(entry.X), model.icl(entry.X)), rel=1e-6)
+        assert f"{said.bic:.3f}" in text
+    else:
+        assert said.bic is said.icl is said.n_parameters is None
+        assert "BIC" not in text
+
+
+def test_a_summary_is_this_text():
+    X = np.array([[0.0], [1.0], [2.0], [10.0], [11.0], [12.0], [13.0]])
+    model = GaussianMixture(2, random_state=0, canonical_order=True).fit(X)
+    assert str(model.summary(X)).splitlines() == [
+        "GaussianMixture(canonical_order=True, n_components=2, random_state=0)",
+        "---------------------------------------------------------------------",
+        "",
+        "n  log-likelihood  parameters     BIC     ICL",
+        f"7         {7 * model.score(X):.3f}           5  {model.bic(X):.3f}  {model.icl(X):.3f}",
+        "",
+        "component   weight       rows   share",
+        "        0    0.429          3   42.9%",
+        "        1    0.571          4   57.1%",
+        "",
+        f"The fit: converged; {model.n_iter_} iterations.",
+    ]
+
+
+def test_weights_of_rows_count_in_summaries():
+    X = ESTIMATORS["Gaussian full"].X
+    model = GaussianMixture(2, random_state=0).fit(X)
+    weights = np.arange(60) % 3
+    rows = X.copy()
+    rows[weights == 0] = np.nan
+    one, other = model.summary(rows, sample_weight=weights), model.summary(np.repeat(X, weights, axis=0))
+    assert str(one) == str(other)
+
+
+def test_what_is_said_of_a_fit():
+    with pytest.warns(match="converge"):
+        model = GaussianMixture(2, max_iter=1, tol=0, random_state=0).fit(ESTIMATORS["Gaussian full"].X)
+    assert model.summary(ESTIMATORS["Gaussian full"].X).status.startswith("not converged within max_iter")
+    model.status_ |= Status.REPAIRED_COVARIANCE
+    assert "a covariance was repaired; 1 iterations" in model.summary(ESTIMATORS["Gaussian full"].X).status
+    given = GaussianMixture.from_parameters(weights=[1.0], means=[[2.0]], covariances=[[[9.0]]])
+    assert given.summary([[1.0], [2.0]]).status == "parameters were given"
+
+
+def test_summaries_of_experts():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(100, 1))
+    y = np.where(rng.integers(0, 2, 100), 5 + x[:, 0], -x[:, 0]) + 0.1 * rng.normal(size=100)
+    model = MixtureOfExperts(2, random_state=0).fit(x, y)
+    said = model.summary(x, y=y)
+    assert said.log_likelihood == pytest.approx(np.sum(model.score_samples(x, y)))
+    np.testing.assert_array_equal(said.sizes, np.bincount(model.labels(x, y)))
+
+
+def test_tables_of_experts_have_coefficients():
+    rng = np.random.default_rng(0)
+    x = pd.DataFrame(rng.normal(size=(100, 2)), columns=["a", "b"])
+    model = MixtureOfExperts(2, random_state=0).fit(x, rng.normal(size=100))
+    frame = model.to_frame()
+    assert frame.columns.tolist() == ["component", "weight", "column", "coefficient"]
+    assert frame["column"].tolist() == ["intercept", "a", "b"] * 2
+    np.testing.assert_allclose(frame["coefficient"][:3], [model.intercept_[0], *model.coef_[0]])
+
+
+def test_bad_input_of_summaries():
+    with pytest.raises(NotFittedError):
+        GaussianMixture().summary([[1.0]])
+    model = GaussianMixture.from_parameters(weights=[1.0], means=[[2.0]], covariances=[[[9.0]]])
+    with pytest.raises(ValueError, match="2 features"):
+        model.summary([[1.0, 2.0]])
+
+
+# ---- words ----
+
+WORDS = ["the", "cat", "dog", "purrs", "barks"]
+SHARES = [[0.5, 0.3, 0.0, 0.2, 0.0], [0.6, 0.0, 0.1, 0.0, 0.3]]
+
+
+def test_words_by_probability_and_by_lift():
+    model = MultinomialMixture.from_parameters(weights=[0.5, 0.5], probabilities=SHARES, feature_names=WORDS)
+    assert top_words(model, n=2) == [["the", "cat"], ["the", "barks"]]
+    assert top_words(model, n=2, by="lift") == [["cat", "purrs"], ["dog", "barks"]]
+    assert top_words(model) == [["the", "cat", "purrs"], ["the", "barks", "dog"]]
+    assert top_words(model, feature_names=list("abcde"), n=1) == [["a"], ["a"]]
+    assert top_words(model, feature_names=np.array(list("abcde"), dtype=object), n=1) == [["a"], ["a"]]
+
+
+def test_words_of_every_mixture_of_texts():
+    rng = np.random.default_rng(0)
+    labels = np.arange(80) % 2
+    X = np.array([rng.multinomial(12, SHARES[k]) for k in labels])
+    wanted = {("cat", "purrs"), ("barks", "dog")}
+    for model in (
+        MultinomialMixture(2, random_state=0).fit(X),
+        DirichletMultinomialMixture(2, random_state=0).fit(X),
+        GSDMM(8, random_state=0).fit(X),
+        DirichletProcessMixture("multinomial", random_state=0).fit(X),
+        VonMisesFisherMixture(2, random_state=0).fit(X / np.linalg.norm(X, axis=1, keepdims=True)),
+    ):
+        found = top_words(model, WORDS, n=2, by="lift")
+        assert {tuple(sorted(own)) for own in found} == wanted, type(model).__name__
+
+
+def test_bad_input_of_words():
+    with pytest.raises(NotFittedError):
+        top_words(GSDMM())
+    with pytest.raises(TypeError, match="GaussianMixture is no mixture of words"):
+        top_words(GaussianMixture.from_parameters(weights=[1.0], means=[[2.0]], covariances=[[[9.0]]]))
+    model = MultinomialMixture.from_parameters(weights=[0.5, 0.5], probabilities=SHARES)
+    with pytest.raises(ValueError, match="feature_names has 2 names for 5 columns"):
+        top_words(model, ["a", "b"])
+    with pytest.raises(ValueError, match="n=0 should be"):
+        top_words(model, n=0)
+    with pytest.raises(ValueError, match="by='size' should be one of 'probability', 'lift'"):
+        top_words(model, by="size")
+    json.dumps(top_words(model))  # plain strings
