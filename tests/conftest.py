@@ -8,9 +8,17 @@ import os
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 import numpy as np  # noqa: F401, that its BLAS is there
+import pytest
 import scipy.linalg  # noqa: F401, and SciPy's
+from compiled import build
 from threadpoolctl import threadpool_limits
 
 # The twins multiply small matrices, and threads of BLAS wait for each other where several tests run at once: 1.8 s
 # instead of 0.03 s for a pass of 720 x 67 and 33 components on two busy cores. mixfast itself calls no BLAS in fits.
 threadpool_limits(1, user_api="blas")
+
+
+@pytest.fixture(scope="session")
+def doors(tmp_path_factory):
+    """`engine_doors/doors.pyx`, compiled: functions of the engine that have no face in Python."""
+    return build("engine_doors", "doors", tmp_path_factory)

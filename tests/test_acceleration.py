@@ -14,7 +14,7 @@ from twins import DTYPES, EVERY_FAMILY, FAMILIES, bernoulli_params, flat, make_e
 from mixfast import BernoulliMixture, GaussianMixture, Status
 from mixfast._em import EM
 from mixfast._reference import acceleration as reference
-from mixfast.engine._acceleration import AcceleratedEM, extrapolate, free_point, set_free_point
+from mixfast.engine._acceleration import AcceleratedEM
 from mixfast.engine._rows import Rows
 from mixfast.families._centres import bind_centres
 from mixfast.families.bernoulli import Bernoulli
@@ -114,34 +114,34 @@ SUPERFLUOUS = {"multinomial": 4, "shared_von_mises_fisher": 3}
 
 
 @pytest.mark.parametrize("name", FAMILIES)
-def test_free_numbers_equal_the_twins_and_lead_back(name):
+def test_free_numbers_equal_the_twins_and_lead_back(doors, name):
     rng = np.random.default_rng(0)
     twins = FAMILIES[name]
     weights, params = random_weights(rng, 4), twins.make_params(rng, 4, 3)
     em = make_em(twins, twins.make_rows(rng, 10, 3), weights, params)
-    point = free_point(em)
+    point = doors.free_point(em)
     np.testing.assert_allclose(point, reference.to_point(weights, twins.reference, params), rtol=1e-13, atol=1e-14)
     assert len(point) == 4 + twins.compiled.n_parameters(4, 3) + SUPERFLUOUS.get(name, 0)
     em.set_state(np.full(4, 0.25), twins.compiled.blank(4, 3))
-    assert set_free_point(em, point)
+    assert doors.set_free_point(em, point)
     np.testing.assert_allclose(em.state()[0], weights, rtol=1e-14)
     np.testing.assert_allclose(em.state()[1], flat(params), rtol=1e-12, atol=1e-13)
     moved = point + 0.3 * rng.standard_normal(len(point))
-    assert set_free_point(em, moved)
+    assert doors.set_free_point(em, moved)
     wanted_weights, wanted = reference.from_point(moved, 4, twins.reference, params)
     np.testing.assert_allclose(em.state()[0], wanted_weights, rtol=1e-13)
     np.testing.assert_allclose(em.state()[1], flat(wanted), rtol=1e-11, atol=1e-12)
 
 
 @pytest.mark.parametrize("longest", [1.5, 4.0, 1e6])
-def test_the_extrapolation_equals_the_twins(longest):
+def test_the_extrapolation_equals_the_twins(doors, longest):
     rng = np.random.default_rng(1)
     step = rng.standard_normal(20)
     points = np.array([np.zeros(20), step, 1.8 * step + 0.01 * rng.standard_normal(20)])
     points[:, 3] = -np.inf  # at the edge for good
     points[2, 5] = np.inf  # just arrived there
     wanted, wanted_length = reference.extrapolate(points, longest)
-    got, length = extrapolate(points.copy(), longest)
+    got, length = doors.extrapolate(points.copy(), longest)
     assert length == pytest.approx(wanted_length, rel=1e-13)
     assert 1 < length <= longest
     np.testing.assert_allclose(got, wanted, rtol=1e-12)
@@ -149,30 +149,30 @@ def test_the_extrapolation_equals_the_twins(longest):
     assert got[5] == np.inf
 
 
-def test_a_geometric_course_is_extrapolated_to_its_end():
+def test_a_geometric_course_is_extrapolated_to_its_end(doors):
     end, start = np.array([1.0, -2.0]), np.array([3.0, 5.0])
     points = np.array([end + 0.9**i * (start - end) for i in range(3)])
-    np.testing.assert_allclose(extrapolate(points, np.inf)[0], end, atol=1e-12)
+    np.testing.assert_allclose(doors.extrapolate(points, np.inf)[0], end, atol=1e-12)
 
 
 @pytest.mark.parametrize("third", [[1.0, 1.0], [0.9, 0.9], [2.0, 2.0], [np.nan, np.nan]])
-def test_points_that_say_nothing_are_left_alone(third):
+def test_points_that_say_nothing_are_left_alone(doors, third):
     """Standing still, fast, without a bend, not numbers: the newest point is EM's own."""
     points = np.array([[0.0, 0.0], [1.0, 1.0], third])
-    got, length = extrapolate(points.copy(), 10.0)
+    got, length = doors.extrapolate(points.copy(), 10.0)
     assert length == 1
     np.testing.assert_array_equal(got, third)
 
 
-def test_certain_probabilities_and_empty_components_stay_as_they_are():
+def test_certain_probabilities_and_empty_components_stay_as_they_are(doors):
     params = bernoulli_params(np.random.default_rng(2), 3, 2)
     params.probabilities[0] = 0, 1
     em = make_em(FAMILIES["bernoulli"], np.zeros((5, 2)), np.array([0.5, 0.5, 0.0]), params)
-    point = free_point(em)
+    point = doors.free_point(em)
     assert point[2] == -np.inf
     np.testing.assert_array_equal(point[3:5], [-np.inf, np.inf])
     point[6:8] = -900, 900  # finite, but beyond what a probability resolves
-    assert set_free_point(em, point)
+    assert doors.set_free_point(em, point)
     weights, probabilities = em.state()
     np.testing.assert_array_equal(weights, [0.5, 0.5, 0])
     np.testing.assert_array_equal(probabilities[:2], [0, 1])
@@ -183,20 +183,20 @@ def test_certain_probabilities_and_empty_components_stay_as_they_are():
 
 @pytest.mark.parametrize("name", ELLIPTICAL)
 @pytest.mark.parametrize("wild", [800.0, -800.0])
-def test_parameters_that_are_not_finite_are_refused(name, wild):
+def test_parameters_that_are_not_finite_are_refused(doors, name, wild):
     rng = np.random.default_rng(3)
     twins = FAMILIES[name]
     em = make_em(twins, twins.make_rows(rng, 10, 2), random_weights(rng, 2), twins.make_params(rng, 2, 2))
-    point = free_point(em)
+    point = doors.free_point(em)
     point[6] = wild  # the logarithm of a scale
-    assert not set_free_point(em, point)
+    assert not doors.set_free_point(em, point)
 
 
-def test_a_family_without_free_numbers_has_no_points():
+def test_a_family_without_free_numbers_has_no_points(doors):
     em = EM(bind_centres(2, 2, 8, None), Rows(np.zeros((3, 2))))
-    assert free_point(em) is None
+    assert doors.free_point(em) is None
     with pytest.raises(ValueError, match="no point"):
-        set_free_point(em, np.zeros(6))
+        doors.set_free_point(em, np.zeros(6))
 
 
 # ---- the loop -------------------------------------------------------------------------------------------------------

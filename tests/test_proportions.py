@@ -14,7 +14,6 @@ import mixfast
 from mixfast import GaussianMixture, fit_many, select
 from mixfast._reference import em as reference
 from mixfast._reference import proportions as twins_of_proportions
-from mixfast.engine._acceleration import free_point, set_free_point
 from mixfast.proportions._dirichlet import DirichletWeights
 from mixfast.proportions._fixed import FixedWeights
 
@@ -51,17 +50,17 @@ def test_iterations_equal_the_twins(name, kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_what_is_extrapolated_are_the_logarithms_of_weights_that_are_not_given(kind):
+def test_what_is_extrapolated_are_the_logarithms_of_weights_that_are_not_given(doors, kind):
     rng = np.random.default_rng(4)
     twins, (compiled, twin) = EVERY_FAMILY["diagonal"], KINDS[kind]
     X, counts, params = twins.make_rows(rng, 40, 2), rng.uniform(1, 9, 3), twins.make_params(rng, 3, 2)
     weights = twin.maximise(counts)
     em = make_em(twins, X, weights, params, proportions=compiled)
-    point, free = free_point(em), free_point(make_em(twins, X, weights, params))
+    point, free = doors.free_point(em), doors.free_point(make_em(twins, X, weights, params))
     np.testing.assert_array_equal(point, free[3:] if kind == "fixed" else free)
-    assert set_free_point(em, point)
+    assert doors.set_free_point(em, point)
     np.testing.assert_allclose(em.state()[0], weights, rtol=1e-14)
-    assert set_free_point(em, point - np.arange(len(point)))
+    assert doors.set_free_point(em, point - np.arange(len(point)))
     moved = np.exp(-np.arange(3)) * weights
     wanted = weights if kind == "fixed" else moved / moved.sum()
     np.testing.assert_allclose(em.state()[0], wanted, rtol=0 if kind == "fixed" else 1e-14)

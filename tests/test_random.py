@@ -21,9 +21,9 @@ KNOWN_ANSWERS = [
 
 
 @pytest.mark.parametrize(("key", "counter", "words"), KNOWN_ANSWERS)
-def test_philox_gives_the_published_answers(key, counter, words):
+def test_philox_gives_the_published_answers(doors, key, counter, words):
     out = np.empty(4, np.uint32)
-    _random.philox_words(key, np.array(counter, np.uint32), out)
+    doors.philox_words(key, np.array(counter, np.uint32), out)
     assert out.tolist() == words
     assert reference.philox(key, counter) == words
 
@@ -47,10 +47,10 @@ def test_streams_differ_by_seed_start_and_purpose():
 
 
 @pytest.mark.parametrize("shape", [0.01, 0.3, 1.0, 2.5, 1e4])
-def test_streams_have_the_distributions_that_they_name(shape):
+def test_streams_have_the_distributions_that_they_name(doors, shape):
     normals, logs = np.empty(20_000), np.empty(20_000)
-    _random.fill_normal(3, 1, 8, 5, normals)
-    _random.fill_log_gamma(3, 1, 8, 6, shape, logs)
+    doors.fill_normal(3, 1, 8, 5, normals)
+    doors.fill_log_gamma(3, 1, 8, 6, shape, logs)
     assert stats.kstest(normals, "norm").pvalue > 1e-3
     # exp(log variate) underflows for small shapes, which the distribution function takes for what they are
     assert stats.kstest(np.exp(logs), stats.gamma(shape).cdf).pvalue > 1e-3
@@ -58,11 +58,11 @@ def test_streams_have_the_distributions_that_they_name(shape):
     assert abs(logs.mean() - digamma(shape)) < 4 * error
 
 
-def test_a_stream_depends_on_where_it_begins():
+def test_a_stream_depends_on_where_it_begins(doors):
     streams = []
     for seed, sweep, purpose, index in [(0, 0, 8, 0), (1, 0, 8, 0), (0, 1, 8, 0), (0, 0, 9, 0), (0, 0, 8, 1)]:
         out = np.empty(1000)
-        _random.fill_normal(seed, sweep, purpose, index, out)
+        doors.fill_normal(seed, sweep, purpose, index, out)
         streams.append(out)
     correlations = np.corrcoef(streams) - np.eye(len(streams))
     assert np.abs(correlations).max() < 0.15

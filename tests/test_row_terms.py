@@ -9,7 +9,7 @@ from twins import FAMILIES, make_em, random_weights
 from mixfast import GaussianMixture, fit_many
 from mixfast._em import EM
 from mixfast._reference import em as reference
-from mixfast.engine._acceleration import AcceleratedEM, free_point, set_free_point
+from mixfast.engine._acceleration import AcceleratedEM
 from mixfast.engine._fit import fit_rows
 from mixfast.engine._predictions import evaluate, evaluate_components
 from mixfast.engine._rows import Rows
@@ -158,12 +158,12 @@ def test_nothing_is_left_out_by_ceilings_that_know_of_no_row(Gate):
     assert_array_equal(pruned.state()[1], plain.state()[1])
 
 
-def test_numbers_that_are_not_free_stay_where_the_rest_is_extrapolated(Gate):
+def test_numbers_that_are_not_free_stay_where_the_rest_is_extrapolated(doors, Gate):
     twins, X, params = setting("diagonal")
     em = begun(Gate(COEFFICIENTS), twins, X, params, mixing=OTHERS)
-    point = free_point(em)
+    point = doors.free_point(em)
     assert len(point) == twins.compiled.n_parameters(3, 3)
-    assert set_free_point(em, point + 0.1)
+    assert doors.set_free_point(em, point + 0.1)
     assert_array_equal(em.state()[0], OTHERS.ravel())
 
 

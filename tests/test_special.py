@@ -99,13 +99,15 @@ def spheres():
     yield 10_000, 1e6
 
 
-def test_bessel_functions_and_the_sphere():
+def test_bessel_functions_and_the_sphere(doors):
     for d, kappa in spheres():
         nu, exact = d / 2 - 1, Sphere(d, kappa)
+        length, shortfall, slope = doors.mean_resultant(d, kappa)
+        assert special.mean_resultant_length(d, kappa) == length
         for value, expected, tolerance, moves in (
-            (special.mean_resultant_length(d, kappa), exact.length, TOLERANCE, ()),
-            (special.mean_resultant_shortfall(d, kappa), exact.shortfall, TOLERANCE, ()),
-            (special.mean_resultant_slope(d, kappa), exact.slope, SLOPE_TOLERANCE, ()),
+            (length, exact.length, TOLERANCE, ()),
+            (shortfall, exact.shortfall, TOLERANCE, ()),
+            (slope, exact.slope, SLOPE_TOLERANCE, ()),
             (special.log_bessel_i_reduced(nu, kappa), exact.reduced, TOLERANCE, ()),
             (special.log_bessel_i(nu, kappa), exact.log_i, TOLERANCE, exact.log_i_moves),
             (special.log_bessel_i_scaled(nu, kappa), exact.scaled, TOLERANCE, exact.scaled_moves),
@@ -114,26 +116,24 @@ def test_bessel_functions_and_the_sphere():
             assert error(value, expected, *moves, 0) < tolerance, (d, kappa, value, expected)
 
 
-def test_concentrations_have_the_mean_resultant_lengths_that_they_are_asked_for():
+def test_concentrations_have_the_mean_resultant_lengths_that_they_are_asked_for(doors):
     rng = np.random.default_rng(3)
     lengths = [1e-300, 1e-10, 0.01, 0.999, 1 - 1e-9, 1 - 1e-14, *around(0.5), *rng.uniform(size=10)]
     for d in (2, 3, 10, 19, 102, 1000, 10_000):
         for length in lengths:
             kappa = special.concentration(d, length)
             with mpmath.workdps(40):  # the length that belongs to this concentration, and how far it is, in kappa
-                found = mpmath.mpf(special.mean_resultant_length(d, kappa))
+                found, shortfall, slope = map(mpmath.mpf, doors.mean_resultant(d, kappa))
                 if length > 0.5:
-                    found = 1 - mpmath.mpf(special.mean_resultant_shortfall(d, kappa))
-                slope = special.mean_resultant_slope(d, kappa)
+                    found = 1 - shortfall
                 assert abs(found - mpmath.mpf(length)) / slope < 1e-12 * kappa, (d, length)
 
 
-def test_the_ends_of_the_concentration():
+def test_the_ends_of_the_concentration(doors):
     for d in (2, 3, 1000):
         assert special.concentration(d, 0) == 0
         assert special.concentration(d, 1) == np.inf
-        assert special.mean_resultant_length(d, 0) == 0
-        assert special.mean_resultant_slope(d, 0) == pytest.approx(1 / d)
+        assert doors.mean_resultant(d, 0) == (0, 1, pytest.approx(1 / d))
     assert special.log_bessel_i(0, 0) == special.log_bessel_i_scaled(0, 0) == special.log_bessel_i_reduced(3, 0) == 0
     assert special.log_bessel_i(0.5, 0) == -np.inf
 

@@ -56,4 +56,4 @@ cdef class EM(Pass):
     cdef double *stats(self) noexcept
     cdef object record(self)
     cdef object gathered(self)
-    cdef int take_up(self, const double[::1] counts, const double[::1] record) except -1
+    cdef int restore(self, const double[::1] counts, const double[::1] record) except -1

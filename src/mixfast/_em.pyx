@@ -496,8 +496,9 @@ cdef class EM(Pass):
         release(&self.em.pruning)
 
     def start_from_labels(self, const int64_t[::1] labels not None, bint located=False):
-        """Parameters from labels (n_samples,); -1 is a row that nothing is known of. `located` says that the present
-        parameters are where the second moments may be taken about: one M-step is enough then."""
+        """Parameters from labels (n_samples,); -1 is a row that nothing is known of. Otherwise the first M-step finds
+        means, and a second one moments about them; `located=True` says that the means of the present parameters will
+        do, as after k-means: there is one M-step then."""
         cdef Py_ssize_t n_rows = self.c.rows.n_rows, n_components = self.c.family.n_components
         cdef uint32_t[::1] order
         cdef Py_ssize_t[::1] places = np.empty(n_components + 2, dtype=np.intp)
@@ -603,7 +604,7 @@ cdef class EM(Pass):
             family.record.collect(family, self.stats(), &view[0])
         return out
 
-    cdef int take_up(self, const double[::1] counts, const double[::1] record) except -1:
+    cdef int restore(self, const double[::1] counts, const double[::1] record) except -1:
         """Into lane 0, as if a pass at the present parameters had added them up."""
         cdef const family_t *family = self.c.family
         if counts.shape[0] != family.n_components or record.shape[0] != record_size(family):
@@ -625,7 +626,7 @@ cdef class EM(Pass):
         above zero. Returns the log prior of the parameters that went in; `status` has what the M-step says."""
         cdef double log_prior = 0
         cdef int code = find_log_prior(&self.c, &log_prior)
-        self.take_up(counts, record)
+        self.restore(counts, record)
         self.c.least_weight = least_weight
         if code == 0:
             with nogil:
@@ -649,7 +650,7 @@ cdef class EM(Pass):
         cdef double[::1] last_pivot, last_params
         if family.recentre == NULL:
             return None
-        self.take_up(counts, record)
+        self.restore(counts, record)
         last_pivot, last_params = copy_of(self.c.pivot, family.n_features), copy_of(self.c.params, family.n_params)
         self.set_state(weights, params)
         prepare(&self.c)

@@ -24,7 +24,7 @@ def bind_model(encoded, seeding_rows, n_components, n_features, dtype, proportio
     Parameters
     ----------
     encoded : Encoded
-    seeding_rows : ndarray or sparse matrix, the rows that k-means is made of
+    seeding_rows : ndarray or sparse matrix, the rows that k-means runs on
     n_components, n_features : int, columns of the user's rows
     dtype : float32 or float64, the precision that rows are computed in
     proportions : Proportions

@@ -122,5 +122,5 @@ METHODS = {"kmeans": True, "k-means++": True, "random": False, "random_from_data
 
 
 def measures_distances(init_params):
-    """Whether a start is found by distances between rows, those that k-means is made of."""
+    """Whether a start is found by distances between rows, so that `Encoded.seeds` has to be made for it."""
     return isinstance(init_params, str) and METHODS[init_params]

@@ -99,7 +99,7 @@ ctypedef void (*task_fn)(taker_t *, const batch_t *, Py_ssize_t task) noexcept n
 cdef struct batch_t:
     # the problems
     rows_t rows                    # of all problems
-    rows_t seeding_rows            # those that k-means is made of
+    rows_t seeding_rows            # those that k-means runs on
     const int64_t *offsets         # [n_problems + 1]
     const uint64_t *seeds
     # what is fitted, and how
@@ -339,7 +339,7 @@ def fit_problems(Rows rows not None, Rows seeding_rows not None, const int64_t[:
                  const double[::1] n_effective, int n_threads, progress):
     """Fit every model to every problem and fill the results, `found`.
 
-    Problem i has the rows offsets[i] .. offsets[i + 1], which are finite; k-means is made of those of `seeding_rows`.
+    Problem i has the rows offsets[i] .. offsets[i + 1], which are finite; k-means runs on those of `seeding_rows`.
     Results are (n_problems, n_slots, ...), n_slots 1 for the best model by the plan's criterion or one for each; only
     those are fitted whose status is INTERRUPTED, and that stays where Ctrl-C came first. Returns whether it did.
     """

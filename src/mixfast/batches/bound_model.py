@@ -1,4 +1,4 @@
-"""A model of the grid, with all that the compiled loop has to know of it."""
+"""What a batch knows of one of the models that it compares: `BoundModel`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ METHODS = {"labels": "predict", "log_norm": "score_samples", "resp": "predict_pr
 
 
 class BoundModel:
-    """One model of the grid, an estimator, bound to a number of columns and a precision."""
+    """An estimator with the parameters of one point of the grid, bound to a number of columns and a precision: its
+    family, its layouts, and what of it the compiled loop cannot do."""
 
     def __init__(self, estimator, n_features, dtype):
         self.estimator = estimator

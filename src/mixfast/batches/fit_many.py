@@ -325,7 +325,8 @@ def _nothing_found(problems, plan):
 
 
 def _fit_all(problems, plan, found, n_threads, report):
-    """Those that are fitted alone one by one, all others together and first; after Ctrl-C nothing more."""
+    """First all problems that the compiled loop can fit, together; then the others (`plan.alone`) one by one, by
+    estimators. Ctrl-C ends both."""
     n_done, n_bad = 0, 0
     for fit, chosen in ((_fit_compiled, ~plan.alone), (_fit_one_by_one, plan.alone)):
         if not np.any(chosen):
@@ -408,7 +409,8 @@ def _in_units(problems, model, status):
 
 
 def _fit_one_by_one(problems, plan, found, n_threads, report):
-    """What `_batch.pyx` cannot do, by estimators: families in Python, units that differ between the models."""
+    """The problems that `_batch.pyx` cannot fit, by estimators: families in Python, those whose encoding depends on
+    the problem, units that differ between the models."""
     n_bad = 0
     for i in range(len(problems)):
         if found.status[i, 0] == Status.INTERRUPTED:

@@ -56,7 +56,7 @@ class BatchPlan:
         return replace(self, seeds=self.seeds[chosen], alone=self.alone[chosen], n_effective=n_effective)
 
     def of_model(self, j, problems):
-        """Of a single model, for some rows of the problems."""
+        """The plan that fits model j alone to `problems`, which are some rows of the present ones (folds left out)."""
         models = [self.models[j]]
         return replace(self, models=models, alone=_need_estimators(problems, models), criterion_in_fit=None, folds=None)
 

@@ -1,5 +1,5 @@
 from mixfast._em cimport EM, course_t, em_t
-from mixfast.engine._pass cimport arena_t
+from mixfast.engine._pass cimport arena_t, pass_t
 
 cdef struct acceleration_t:
     em_t *em
@@ -12,6 +12,13 @@ cdef struct acceleration_t:
     double moved               # its size; infinite after an extrapolation
     double gain                # what the last extrapolation added, 0 when it was none
     double longest             # how far the next one may go
+
+# Points, which are extrapolated.
+cdef double extrapolate_points(Py_ssize_t n, double *oldest, const double *middle, const double *newest,
+                               double longest) noexcept nogil
+cdef Py_ssize_t point_size(const pass_t *p) noexcept nogil
+cdef int point_of(const pass_t *p, double *point) noexcept nogil
+cdef int go_to(pass_t *p, const double *point) noexcept nogil
 
 cdef void place_acceleration(acceleration_t *a, em_t *em, arena_t *arena) noexcept nogil
 cdef void forget(acceleration_t *a) noexcept nogil

@@ -25,7 +25,6 @@ from mixfast.engine._family cimport (
     MIXFAST_SPURIOUS_COMPONENT,
 )
 from mixfast.engine._pass cimport (
-    Pass,
     arena_t,
     copy_state_from,
     copy_state_to,
@@ -33,11 +32,9 @@ from mixfast.engine._pass cimport (
     n_state_of,
     open_arena,
     pass_t,
-    raise_error_of,
     take,
 )
 
-import numpy as np
 
 # When to extrapolate, by the increments of the objective per unit of weight. Figures were taken when the loop was
 # chosen, by changing one threshold at a time, to tol=1e-10 on five data sets with four structures, K = 2 to 5 and 40 or
@@ -93,7 +90,7 @@ cdef inline Py_ssize_t n_free_mixing(const pass_t *p) noexcept nogil:
     return p.proportions.free_numbers.n_free(p.proportions, p.family.n_components)
 
 
-cdef inline Py_ssize_t point_size(const pass_t *p) noexcept nogil:
+cdef Py_ssize_t point_size(const pass_t *p) noexcept nogil:
     return 0 if p.family.free_numbers == NULL else n_free_mixing(p) + p.family.free_numbers.n_free
 
 
@@ -287,34 +284,3 @@ cdef class AcceleratedEM(EM):
         with nogil:
             code = iterate_accelerated(&self.em, &self.acceleration, tol, stop_on, course)
         return self.check(code)
-
-
-# ---- doors for tests ------------------------------------------------------------------------------------------------
-
-def free_point(Pass p not None):
-    """The present state as a point, or None where the family has no free numbers."""
-    cdef double[::1] point
-    if p.c.family.free_numbers == NULL:
-        return None
-    out = np.empty(point_size(&p.c))
-    point = out
-    if point_of(&p.c, &point[0]) < 0:
-        raise_error_of(p.c.family)
-    return out
-
-
-def set_free_point(Pass p not None, const double[::1] point not None):
-    """Put the engine at a point; False where its parameters would not be finite."""
-    cdef int status
-    if p.c.family.free_numbers == NULL or point.shape[0] != point_size(&p.c):
-        raise ValueError("this is no point of the family")
-    status = go_to(&p.c, &point[0])
-    if status < 0:
-        raise_error_of(p.c.family)
-    return status == 0
-
-
-def extrapolate(double[:, ::1] points not None, double longest):
-    """(the point extrapolated from three, oldest first, the length gone); `points` is overwritten."""
-    length = extrapolate_points(points.shape[1], &points[0, 0], &points[1, 0], &points[2, 0], longest)
-    return np.asarray(points[0 if length > 1 else 2]), length

@@ -106,7 +106,7 @@ cdef struct worker_t:
     void *block
     arena_t arena
     rows_t rows
-    rows_t seeding_rows            # those that k-means is made of
+    rows_t seeding_rows            # those that k-means runs on
     weighed_t weighed
     double n_effective             # rows that a criterion takes the weights for
     double *mixing                 # where the first model's best fit is put, NULL: in the arena
@@ -125,7 +125,7 @@ cdef struct worker_t:
     pass_t fit
     em_t em
     acceleration_t acceleration
-    Py_ssize_t *found              # rows of the components
+    Py_ssize_t *found              # rows that each component takes most of: see _spurious.pyx
 
 cdef size_t room_for(const plan_t *plan, const model_t *models, Py_ssize_t n_models, const rows_t *rows,
                      const rows_t *seeding_rows, int n_threads) noexcept nogil

@@ -5,7 +5,7 @@ A worker is what that takes: `open_worker` makes it as large as the largest prob
 uses it for one problem after the other, `close_worker` frees it. None of them needs Python. An estimator's fit
 (`fit_rows`) and a batch (`batches/_batch.pyx`) differ in who deals problems to workers, and in nothing else.
 
-Models with as many components have their starts in common: k-means is made once for all covariance types.
+Models with as many components have their starts in common: k-means runs once for all covariance types.
 """
 
 from libc.math cimport INFINITY, NAN, isfinite, log
@@ -83,7 +83,8 @@ cdef enum:
 # ---- a worker -------------------------------------------------------------------------------------------------------
 
 cdef int open_worker(worker_t *w, int n_threads, look_fn look, void *look_data, size_t room) noexcept nogil:
-    """What passes of a fit ask between rounds whether to stop is `look`. NO_MEMORY where there are not `room` bytes."""
+    """A worker whose passes call `look(look_data)` between rounds, and stop where that is not 0. Returns 0, or
+    NO_MEMORY where `room` bytes cannot be allocated."""
     memset(w, 0, sizeof(worker_t))
     w.n_threads, w.look, w.look_data = n_threads, look, look_data
     w.block = calloc(room, 1)
@@ -229,7 +230,8 @@ cdef int find_clusters(worker_t *w, const plan_t *plan, const model_t *m, uint64
 
 cdef int begin_at_clusters(worker_t *w, const plan_t *plan, const model_t *m, uint64_t seed,
                            uint32_t start) noexcept nogil:
-    """About the centres, where the family can say parameters that lie there: they are the means of the rows."""
+    """Parameters from the labels of k-means. Where the family says parameters at the centres (`Family.located`), second
+    moments are taken about these, which are the means of the clusters: that saves an M-step."""
     cdef Py_ssize_t j
     for j in range(m.n_located):
         w.fit.params[m.located[j]] = w.centres[j]
@@ -238,12 +240,13 @@ cdef int begin_at_clusters(worker_t *w, const plan_t *plan, const model_t *m, ui
 
 cdef int find_far_rows(worker_t *w, const plan_t *plan, const model_t *m, uint64_t seed,
                        uint32_t start) noexcept nogil:
-    """k-means++."""
+    """Rows for `begin_at_rows`: those that k-means++ would take for centres."""
     return find_seeds(w, m, seed, start)
 
 
 cdef int find_random_rows(worker_t *w, const plan_t *plan, const model_t *m, uint64_t seed,
                           uint32_t start) noexcept nogil:
+    """Rows for `begin_at_rows`: drawn by their weights."""
     choose_rows(&w.rows, m.family.n_components, seed, start, w.arrivals, w.indices)
     return 0
 
@@ -260,6 +263,7 @@ cdef int begin_at_rows(worker_t *w, const plan_t *plan, const model_t *m, uint64
 
 
 cdef int find_nothing(worker_t *w, const plan_t *plan, const model_t *m, uint64_t seed, uint32_t start) noexcept nogil:
+    """Of starts that are given, or drawn while the first pass visits the rows."""
     return 0
 
 
@@ -393,19 +397,19 @@ cdef int go_on(worker_t *w, const plan_t *plan, const model_t *m, fit_t *fit, Py
     return code
 
 
-cdef int take_up(worker_t *w, const plan_t *plan, const model_t *m, fit_t *fit, Py_ssize_t n_steps) noexcept nogil:
-    """A start that was left goes on."""
+cdef int resume(worker_t *w, const plan_t *plan, const model_t *m, fit_t *fit, Py_ssize_t n_steps) noexcept nogil:
+    """Up to n_steps passes more of a start that was put aside."""
     cdef int code
     place_em(w, plan, m)
     memcpy(w.fit.mixing, fit.mixing, w.fit.n_mixing * sizeof(double))
     memcpy(w.fit.params, fit.params, m.family.n_params * sizeof(double))
     code = go_on(w, plan, m, fit, n_steps)
-    leave(w, fit)
+    put_aside(w, fit)
     return code
 
 
-cdef void leave(const worker_t *w, fit_t *fit) noexcept nogil:
-    """The fit keeps the engine's state."""
+cdef void put_aside(const worker_t *w, fit_t *fit) noexcept nogil:
+    """Copies the engine's state into the fit, so that the engine is free for another start."""
     memcpy(fit.mixing, w.fit.mixing, w.fit.n_mixing * sizeof(double))
     if fit.params != w.fit.params:
         memcpy(fit.params, w.fit.params, w.fit.family.n_params * sizeof(double))
@@ -454,7 +458,7 @@ cdef int converge(worker_t *w, const plan_t *plan, const model_t *m, trial_t *tr
     begin_fit(&fit, plan, start)
     note_failure(plan, trial, &fit, go_on(w, plan, m, &fit, plan.max_iter))
     if trial.fails or start == 0 or beats(&fit, &trial.fit):
-        leave(w, &trial.fit)
+        put_aside(w, &trial.fit)
         take_over(&trial.fit, &fit)
     free(fit.trace.values)
     return trial.code
@@ -471,7 +475,7 @@ cdef int go_a_little(worker_t *w, const plan_t *plan, const model_t *m, trial_t 
     cdef int code
     begin_fit(fit, plan, start)
     code = go_on(w, plan, m, fit, COMPARE_EVERY)
-    leave(w, fit)
+    put_aside(w, fit)
     return end_of_a_little(plan, m, trial, fit, code)
 
 
@@ -511,13 +515,13 @@ cdef int halve(worker_t *w, const plan_t *plan, const model_t *m, trial_t *trial
         sort_by_rank(fits, n)
         n = (n + 1) // 2
         for i in range(n):
-            end_of_a_little(plan, m, trial, &fits[i], take_up(w, plan, m, &fits[i], COMPARE_EVERY))
+            end_of_a_little(plan, m, trial, &fits[i], resume(w, plan, m, &fits[i], COMPARE_EVERY))
             if trial.fails:
                 return trial.code
     for i in range(plan.n_init):
         if i > 0 and not trial.fit.status & MIXFAST_SPURIOUS_COMPONENT:
             break
-        end_of_a_little(plan, m, trial, &fits[i], take_up(w, plan, m, &fits[i], plan.max_iter))
+        end_of_a_little(plan, m, trial, &fits[i], resume(w, plan, m, &fits[i], plan.max_iter))
         if trial.fails:
             return trial.code
         if i == 0 or beats(&fits[i], &trial.fit):
@@ -649,7 +653,7 @@ cdef int try_start(worker_t *w, const plan_t *plan, const model_t *m, trial_t *t
         return plan.search.take(w, plan, m, trial, start)
     trial.code, trial.fails, trial.fit.status = code, True, status
     if found == 0:
-        leave(w, &trial.fit)
+        put_aside(w, &trial.fit)
     return code
 
 
@@ -705,10 +709,11 @@ cdef class Model:
 
     Parameters
     ----------
-    family, centres, candidates : capsules
+    family : capsule of the family that is fitted
+    centres, candidates : capsules of the centres family, for k-means and for k-means++
     proportions : Proportions
-    blank : (n_params,)
-    located : int64 (n_located,) or None
+    blank : (n_params,), parameters that the first statistics are gathered at
+    located : int64 (n_located,), the places in `blank` that the centres of k-means are written to, or None
     given : (numbers of the proportions, parameters (n_params,)), NaN where a start has to find them; None for nothing
     n_free, n_rows_needed : int
     """

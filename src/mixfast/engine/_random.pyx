@@ -64,36 +64,12 @@ cdef double next_log_gamma(stream_t *stream, double shape) noexcept nogil:
             return log(scale * v)
 
 
-def philox_words(uint64_t key, const uint32_t[::1] counter not None, uint32_t[::1] out not None):
-    """Four words from a key and a counter of four words."""
-    if counter.shape[0] != 4 or out.shape[0] != 4:
-        raise ValueError("counter and out must hold 4 words")
-    philox(key, &counter[0], &out[0])
-
-
 def fill_uniform(uint64_t seed, uint32_t start, uint32_t purpose, double[::1] out not None):
     """out[i] = uniform(seed, start, purpose, i)."""
     cdef Py_ssize_t i
     with nogil:
         for i in range(out.shape[0]):
             out[i] = uniform(seed, start, purpose, <uint64_t> i)
-
-
-def fill_normal(uint64_t seed, uint32_t sweep, uint32_t purpose, uint32_t index, double[::1] out not None):
-    """The normal variates of a stream, in their order."""
-    cdef stream_t stream = open_stream(seed, sweep, purpose, index)
-    cdef Py_ssize_t i
-    for i in range(out.shape[0]):
-        out[i] = stream.normal(&stream)
-
-
-def fill_log_gamma(uint64_t seed, uint32_t sweep, uint32_t purpose, uint32_t index, double shape,
-                   double[::1] out not None):
-    """The logarithms of Gamma(shape) variates of a stream, in their order."""
-    cdef stream_t stream = open_stream(seed, sweep, purpose, index)
-    cdef Py_ssize_t i
-    for i in range(out.shape[0]):
-        out[i] = stream.log_gamma(&stream, shape)
 
 
 PURPOSE_RANDOM_ROWS = <int> RANDOM_ROWS

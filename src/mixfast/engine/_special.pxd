@@ -19,8 +19,5 @@ cdef bessel_ratio_t bessel_ratio(double nu, double x) noexcept nogil
 cpdef double log_bessel_i(double nu, double x) noexcept nogil
 cpdef double log_bessel_i_scaled(double nu, double x) noexcept nogil
 cpdef double log_bessel_i_reduced(double nu, double x) noexcept nogil
-cpdef double mean_resultant_length(double d, double kappa) noexcept nogil
-cpdef double mean_resultant_shortfall(double d, double kappa) noexcept nogil
-cpdef double mean_resultant_slope(double d, double kappa) noexcept nogil
 cpdef double concentration(double d, double length) noexcept nogil
 cpdef double log_sphere_normaliser(double d, double kappa) noexcept nogil

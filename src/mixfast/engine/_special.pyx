@@ -295,19 +295,9 @@ cpdef double log_bessel_i(double nu, double x) noexcept nogil:
 
 # ---- the sphere of d dimensions, where nu = d / 2 - 1 ----
 
-cpdef double mean_resultant_length(double d, double kappa) noexcept nogil:
+def mean_resultant_length(double d, double kappa):
     """A_d(kappa) = I_{d/2}(kappa) / I_{d/2-1}(kappa) for d >= 2 and kappa >= 0, relative to itself."""
     return bessel_ratio(0.5 * d - 1, kappa).ratio
-
-
-cpdef double mean_resultant_shortfall(double d, double kappa) noexcept nogil:
-    """1 - A_d(kappa), relative to itself."""
-    return bessel_ratio(0.5 * d - 1, kappa).complement
-
-
-cpdef double mean_resultant_slope(double d, double kappa) noexcept nogil:
-    """dA_d(kappa) / dkappa, relative to itself."""
-    return bessel_ratio(0.5 * d - 1, kappa).slope
 
 
 cpdef double concentration(double d, double length) noexcept nogil:

@@ -237,8 +237,8 @@ class FromStatistics:
         NotFittedError
             Before `fit`.
         ValueError
-            For statistics at other parameters, for a model of another structure, and for families whose sums depend on
-            the parameters in other ways than by where they are centred.
+            For statistics at other parameters, for a model of another structure, and for families of your own without
+            `recentre`.
         """
         self._check_ready()
         model._check_ready()
@@ -251,8 +251,8 @@ class FromStatistics:
         record = em.recentre(statistics.counts, self._record(encoded, statistics), *state)
         if record is None:
             raise ValueError(
-                f"statistics of {type(encoded.family).__name__} cannot be moved to other parameters, on which its sums "
-                "depend in other ways: make new ones of the rows"
+                f"statistics of {type(encoded.family).__name__} cannot be moved to other parameters: the family has no "
+                "`recentre`, which would say how. Make new ones of the rows"
             )
         sums = encoded.family.stats_layout(len(self.weights_), self._n_fitted_features()).view(record)._asdict()
         return statistics._replaced(sums=sums, parameters=model._digest())

@@ -65,7 +65,7 @@ class GammaMixture(_PositiveMixture):
         Number of components.
     tol, max_iter, n_init, init_params, random_state, warm_start, verbose, verbose_interval, n_threads, accelerate,
     n_init_policy
-        As in `GaussianMixture`. k-means is made of the logarithms of X.
+        As in `GaussianMixture`. k-means runs on the logarithms of X.
     canonical_order : bool, default=False
         As in `GaussianMixture`, by `shapes_`.
     weights, weight_concentration
@@ -155,7 +155,7 @@ class ExponentialMixture(_PositiveMixture):
         Number of components.
     tol, max_iter, n_init, init_params, random_state, warm_start, verbose, verbose_interval, n_threads, accelerate,
     n_init_policy
-        As in `GaussianMixture`. k-means is made of the cube roots of X.
+        As in `GaussianMixture`. k-means runs on the cube roots of X.
     canonical_order : bool, default=False
         As in `GaussianMixture`, by `rates_`.
     weights, weight_concentration

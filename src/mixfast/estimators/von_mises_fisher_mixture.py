@@ -34,7 +34,7 @@ class VonMisesFisherMixture(LikelihoodMixture):
         1 by more than 1e-5 is an error.
     tol, max_iter, n_init, init_params, random_state, warm_start, verbose, verbose_interval, n_threads, accelerate,
     n_init_policy
-        As in `GaussianMixture`. k-means is made of the unit vectors.
+        As in `GaussianMixture`. k-means runs on the unit vectors.
     canonical_order : bool, default=False
         As in `GaussianMixture`, by `mean_directions_`.
     weights, weight_concentration

@@ -31,7 +31,8 @@ class Encoded(NamedTuple):
     seeds: np.ndarray | scipy.sparse.csr_matrix | Callable | None = None
 
     def make_seeds(self, offsets=None):
-        """Of one problem, or of those that begin and end at the offsets."""
+        """The rows that k-means runs on, or None where these are `rows`. `offsets` (n_problems + 1,) says where each of
+        several problems begins and ends; None is a single one of all rows."""
         if not callable(self.seeds):
             return self.seeds
         return self.seeds(np.array([0, self.rows.shape[0]]) if offsets is None else offsets)
@@ -212,13 +213,14 @@ class Family(ABC):
         return self, params
 
     def blank(self, n_components, n_features):
-        """Parameters to measure a first set of responsibilities from: a mean of zero, say. Packed."""
+        """The parameters at which a start gathers its first statistics, when only responsibilities are known: moments
+        are then about a mean of zero, say. (n_params,), the arrays of `Params` one after the other."""
         return np.zeros(self.params_layout(n_components, n_features).size)
 
     def located(self, centres):
-        """Parameters to measure a set of responsibilities from when the components are known to lie about `centres`
-        (n_components, n_features), packed: those of `blank` with each centre in its place. None if it takes an M-step
-        to find such parameters."""
+        """As `blank`, for a start from k-means, whose `centres` (n_components, n_features) are the means of its
+        clusters: parameters with these in their place, so that the first M-step already has moments about the means.
+        None where centres say nothing of the parameters: the start is then made of two M-steps."""
         return None
 
     def canonical_order(self, params):

@@ -75,7 +75,7 @@ class Gamma(_OfRows):
         return 2  # one row makes a shape infinite
 
     def encode(self, X):
-        """Rows of x and log x; k-means is made of log x, where a scale is a shift."""
+        """Rows of x and log x; k-means runs on log x, where another unit of x is a shift."""
         n_features = X.shape[1]
         rows = np.empty((X.shape[0], 2 * n_features))
         rows[:, :n_features] = X
@@ -149,7 +149,7 @@ class Exponential(_OfRows):
         return n_components * n_features
 
     def encode(self, X):
-        """k-means is made of cube roots, which are nearly normal: Wilson & Hilferty, PNAS 17 (1931), 684-688."""
+        """k-means runs on cube roots, which are nearly normal: Wilson & Hilferty, PNAS 17 (1931), 684-688."""
         return Encoded(self._of(X.dtype), X, seeds=lambda offsets: np.cbrt(X))
 
     def blank(self, n_components, n_features):

@@ -1,0 +1,75 @@
+"""Functions of the engine that have no face in Python, for tests."""
+
+from libc.stdint cimport uint32_t, uint64_t
+
+from mixfast.engine._acceleration cimport extrapolate_points, go_to, point_of, point_size
+from mixfast.engine._pass cimport Pass
+from mixfast.engine._random cimport open_stream, philox, stream_t
+from mixfast.engine._special cimport bessel_ratio, bessel_ratio_t
+
+import numpy as np
+
+
+# ---- points of accelerated EM ---------------------------------------------------------------------------------------
+
+def free_point(Pass p not None):
+    """The present state as a point; None where the family has no free numbers."""
+    cdef double[::1] point
+    if p.c.family.free_numbers == NULL:
+        return None
+    out = np.empty(point_size(&p.c))
+    point = out
+    if point_of(&p.c, &point[0]) < 0:
+        raise RuntimeError("unconstrain failed")
+    return out
+
+
+def set_free_point(Pass p not None, const double[::1] point not None):
+    """Put the engine at a point; False where its parameters would not be finite."""
+    cdef int status
+    if p.c.family.free_numbers == NULL or point.shape[0] != point_size(&p.c):
+        raise ValueError("this is no point of the family")
+    status = go_to(&p.c, &point[0])
+    if status < 0:
+        raise RuntimeError("constrain failed")
+    return status == 0
+
+
+def extrapolate(double[:, ::1] points not None, double longest):
+    """(the point extrapolated from three, oldest first, the length gone); `points` is overwritten."""
+    length = extrapolate_points(points.shape[1], &points[0, 0], &points[1, 0], &points[2, 0], longest)
+    return np.asarray(points[0 if length > 1 else 2]), length
+
+
+# ---- random numbers -------------------------------------------------------------------------------------------------
+
+def philox_words(uint64_t key, const uint32_t[::1] counter not None, uint32_t[::1] out not None):
+    """Four words from a key and a counter of four words."""
+    assert counter.shape[0] == out.shape[0] == 4
+    philox(key, &counter[0], &out[0])
+
+
+def fill_normal(uint64_t seed, uint32_t sweep, uint32_t purpose, uint32_t index, double[::1] out not None):
+    """The normal variates of a stream, in their order."""
+    cdef stream_t stream = open_stream(seed, sweep, purpose, index)
+    cdef Py_ssize_t i
+    for i in range(out.shape[0]):
+        out[i] = stream.normal(&stream)
+
+
+def fill_log_gamma(uint64_t seed, uint32_t sweep, uint32_t purpose, uint32_t index, double shape,
+                   double[::1] out not None):
+    """The logarithms of Gamma(shape) variates of a stream, in their order."""
+    cdef stream_t stream = open_stream(seed, sweep, purpose, index)
+    cdef Py_ssize_t i
+    for i in range(out.shape[0]):
+        out[i] = stream.log_gamma(&stream, shape)
+
+
+# ---- special functions ----------------------------------------------------------------------------------------------
+
+def mean_resultant(double d, double kappa):
+    """(A_d(kappa), 1 - A_d(kappa), dA_d(kappa) / dkappa), A_d(kappa) = I_{d/2}(kappa) / I_{d/2-1}(kappa), each relative
+    to itself, for d >= 2 and kappa >= 0: the length of the mean of von Mises-Fisher rows."""
+    cdef bessel_ratio_t ratio = bessel_ratio(0.5 * d - 1, kappa)
+    return ratio.ratio, ratio.complement, ratio.slope
