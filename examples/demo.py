@@ -1,4 +1,4 @@
-"""Fit three real data sets, choose among models by BIC, show the choice and draw it.
+"""Fit three real data sets, choose among models by BIC, show the choice, and draw it and the map of its components.
 
 python examples/demo.py [picture.png]
 """
@@ -11,10 +11,11 @@ from pathlib import Path
 
 import matplotlib
 import numpy as np
+import pandas as pd
 from sklearn.datasets import load_digits, load_iris
 from sklearn.decomposition import PCA
 
-from mixfast import GaussianMixture, plot_mixture, select
+from mixfast import GaussianMixture, MixtureMap, plot_mixture, select
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
@@ -35,33 +36,31 @@ def data_sets():
     ]
 
 
-def print_model(model, columns):
-    print(f"  chosen: {model.n_components} components, {model.covariance_type} covariances; "
-          f"{model.n_iter_} iterations, {model.status_}")  # fmt: skip
-    deviations = np.sqrt(np.diagonal(model.covariance_matrices(), axis1=1, axis2=2))
-    print("  weight  mean (standard deviation) of " + ", ".join(columns[:4]) + (", ..." if len(columns) > 4 else ""))
-    for k in np.argsort(-model.weights_):
-        values = (f"{mean:9.2f} ({sd:.2f})" for mean, sd in zip(model.means_[k][:4], deviations[k], strict=False))
-        print(f"  {model.weights_[k]:6.3f}" + "".join(values))
-
-
 def main(picture):
     sets = data_sets()
-    figure, axes = plt.subplots(1, len(sets), figsize=(5 * len(sets), 4.5), layout="constrained")
-    for (name, X, columns, numbers), ax in zip(sets, axes, strict=True):
-        print(f"{name}: {len(X)} rows, {X.shape[1]} columns")
-        estimator = GaussianMixture(n_init=5)
-        chosen = select(X, estimator, n_components=numbers, covariance_type=COVARIANCE_TYPES, random_state=0)
+    figure, axes = plt.subplots(2, len(sets), figsize=(5.5 * len(sets), 9), layout="constrained")
+    for (name, X, columns, numbers), (ax, below) in zip(sets, axes.T, strict=True):
+        print(f"{name}: {len(X)} rows, {X.shape[1]} columns; fitting {len(numbers) * len(COVARIANCE_TYPES)} models")
+        table = pd.DataFrame(X, columns=columns)
+        chosen = select(
+            table, GaussianMixture(n_init=5), n_components=numbers, covariance_type=COVARIANCE_TYPES, random_state=0
+        )
         print(textwrap.indent(repr(chosen), "  "))
-        print_model(chosen.best_, columns)
-        print()
+        model = chosen.best_
+        print(textwrap.indent(str(model.summary(table)), "  "))
+        means = model.to_frame().pivot(index="component", columns="column", values="mean")[columns[:4]]
+        print(
+            textwrap.indent(
+                f"means{' of the first columns' if len(columns) > 4 else ''}\n{means.round(2).to_string()}\n", "  "
+            )
+        )
         features = (2, 3) if name == "iris" else (0, 1)
-        plot_mixture(chosen.best_, X, features=features, ax=ax)
-        best = chosen.best_params_
-        ax.set(title=f"{name}:\n{best['n_components']} components, {best['covariance_type']}",
-               xlabel=columns[features[0]], ylabel=columns[features[1]])  # fmt: skip
+        plot_mixture(model, table, features=features, ax=ax)
+        ax.set_title(f"{name}:\n{model.n_components} components, {model.covariance_type}")
+        MixtureMap.from_estimator(model).plot(below)
+        below.set_title("which components overlap")
     figure.savefig(picture, dpi=120)
-    print(f"picture of the fits: {picture}")
+    print(f"picture of the fits and their maps: {picture}")
 
 
 if __name__ == "__main__":

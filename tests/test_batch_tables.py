@@ -382,12 +382,21 @@ def test_rows_that_no_component_can_have_made_are_warned_of():
 def test_a_frame_has_a_row_for_each_problem():
     result = fit_many_groups(GROUPED, ESTIMATOR, by="site", columns=["x", "y"])
     frame = result.to_frame()
-    assert frame.index.tolist() == result.names
+    assert frame["problem"].tolist() == result.names
     assert frame.n_samples.tolist() == result.n_samples.tolist()
     assert frame.status.tolist() == ["CONVERGED"] * 3
-    assert same_bits(np.stack(frame.weights), result.weights)
-    assert same_bits(np.stack(frame.means), result.means)
     assert same_bits(frame.lower_bound, result.lower_bound)
+
+
+def test_a_frame_of_components_has_the_tables_of_the_estimators():
+    result = fit_many_groups(GROUPED, ESTIMATOR, by="site", columns=["x", "y"])
+    frame = result.to_frame("components")
+    assert frame.columns[:4].tolist() == ["problem", "component", "weight", "column"]
+    for i, name in enumerate(result.names):
+        own = frame[frame["problem"] == name].drop(columns="problem").reset_index(drop=True)
+        wanted = result[i].to_frame()
+        wanted["weight"] = result[i].weights_[wanted["component"]]
+        pd.testing.assert_frame_equal(own, wanted)
 
 
 def test_a_frame_of_a_grid_says_which_model_was_chosen():
@@ -395,25 +404,63 @@ def test_a_frame_of_a_grid_says_which_model_was_chosen():
     grid = {"n_components": [1, 2], "covariance_type": ["diag", "full"], "criterion": "aic"}
     result = fit_many(problems, ESTIMATOR, **grid)
     frame = result.to_frame()
-    assert frame.index.tolist() == [0, 1, 2]
+    assert frame["problem"].tolist() == [0, 1, 2]
     assert frame.n_components.tolist() == result.n_components.tolist()
     assert frame.covariance_type[0] in grid["covariance_type"]
     assert frame.aic[0] == np.nanmin(result.criteria[0])
     assert frame.status[1] == "TOO_FEW_ROWS"
     assert np.isnan(frame.aic[1])
+    tried = result.to_frame("candidates")
+    assert tried.columns.tolist() == ["problem", "candidate", "covariance_type", "n_components", "aic", "chosen"]
+    for j, candidate in enumerate(result.candidates):
+        own = tried[tried["candidate"] == j]
+        assert own["n_components"].unique().tolist() == [candidate.n_components]
+        assert own["covariance_type"].unique().tolist() == [candidate.covariance_type]
+    assert same_bits(tried.aic, result.criteria.ravel())
+    assert tried[tried["chosen"]]["candidate"].tolist() == result.chosen.tolist()
+    components = result.to_frame("components")
+    assert components["problem"].unique().tolist() == [0, 2]
+    assert components.groupby("problem")["component"].nunique().tolist() == result.n_components[[0, 2]].tolist()
 
 
-def test_a_frame_of_another_family_has_its_parameters():
-    result = fit_many([(TABLE[:, :2] > 0).astype(float)], BernoulliMixture(2, random_state=0))
-    assert same_bits(np.stack(result.to_frame().probabilities), result.probabilities)
-
-
-def test_a_frame_has_all_parameters_of_a_component_and_a_column():
+def test_a_frame_of_other_families_has_their_parameters():
     X = np.random.default_rng(0).gamma(2, size=(50, 3))
-    gamma = fit_many([X, X[:40]], GammaMixture(random_state=0), n_components=[1, 2])
-    assert gamma.to_frame().columns.tolist()[-3:] == ["weights", "shapes", "scales"]
-    assert same_bits(np.stack(gamma.to_frame().scales), gamma.scales)
-    tied = fit_many([X], StudentTMixture(3, covariance_type="tied", random_state=0))  # as many components as columns
-    assert tied.to_frame().columns.tolist()[-3:] == ["weights", "means", "degrees_of_freedom"]
+    bits = fit_many([(TABLE[:, :2] > 0).astype(float)], BernoulliMixture(2, random_state=0))
+    assert same_bits(bits.to_frame("components").probability.to_numpy(), bits.probabilities.ravel())
+    gamma = fit_many([X, X[:40]], GammaMixture(random_state=0), n_components=[1, 2]).to_frame("components")
+    assert gamma.columns.tolist()[-3:] == ["shape", "scale", "mean"]
+    tied = fit_many([X], StudentTMixture(3, covariance_type="tied", random_state=0)).to_frame("components")
+    assert tied.columns.tolist()[-3:] == ["location", "scale", "degrees_of_freedom"]
     grid = fit_many([X], GaussianMixture(random_state=0), covariance_type=["diag", "spherical"])
-    assert grid.to_frame().columns.tolist()[-2:] == ["weights", "means"]
+    assert grid.to_frame("components").columns.tolist()[-2:] == ["mean", "sd"]
+
+
+@pytest.mark.parametrize("kind", ["problems", "components", "candidates"])
+def test_frames_are_scalars_that_files_give_back(kind, tmp_path):
+    problems = [TABLE[:, :2], TABLE[:1, :2], TABLE[:40, :2]]
+    result = fit_many(problems, ESTIMATOR, n_components=[1, 2])
+    named = fit_many_groups(GROUPED, ESTIMATOR, by="site", columns=["x", "y"])
+    for own in (result, named):
+        frame = own.to_frame(kind)
+        frame.to_parquet(tmp_path / "frame.parquet")
+        pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "frame.parquet"), frame)
+        frame.to_csv(tmp_path / "frame.csv", index=False)
+        pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "frame.csv"), frame, check_dtype=False)
+
+
+def test_names_that_are_tuples_take_a_column_for_each_part():
+    table = GROUPED.assign(day=np.arange(len(GROUPED)) % 2)
+    result = fit_many_groups(table, ESTIMATOR, by=["site", "day"], columns=["x", "y"])
+    frame = result.to_frame("components")
+    assert frame.columns[:3].tolist() == ["problem_0", "problem_1", "component"]
+    pairs = frame[["problem_0", "problem_1"]].drop_duplicates().itertuples(index=False, name=None)
+    assert list(pairs) == [own for own, there in zip(result.names, result.has_parameters, strict=True) if there]
+
+
+def test_other_kinds_of_frames_and_batches_without_parameters():
+    result = fit_many([TABLE[:1, :2]], ESTIMATOR)
+    assert len(result.to_frame()) == 1
+    assert result.to_frame("components").columns.tolist() == ["problem", "component", "weight"]
+    assert len(result.to_frame("components")) == 0
+    with pytest.raises(ValueError, match="kind='cells' should be one of 'problems', 'components', 'candidates'"):
+        result.to_frame("cells")

@@ -64,6 +64,7 @@ def _draw_nodes(found, ax, share):
         edgecolors="white",
         linewidths=1.2,
         zorder=3,
+        clip_on=False,
     )
     for k in order[:NAMED]:
         _write(ax, found.names[k], found.positions[k], areas[k], colours[k])
@@ -101,7 +102,7 @@ def _frame(ax, points):
     """Room around the points; equal units in both directions; no ticks, for distances alone mean something."""
     low, high = points.min(axis=0), points.max(axis=0)
     width = float(np.max(high - low)) or 1.0
-    half = np.maximum((high - low) / 2, 0.3 * width) + 0.12 * width
+    half = np.maximum((high - low) / 2, 0.3 * width) + 0.18 * width
     centre = (high + low) / 2
     ax.set(
         xlim=(centre[0] - half[0], centre[0] + half[0]),

@@ -32,7 +32,7 @@ Layout = Literal["scaling", "discriminant"]
 #: Rows that a map keeps at most, for its picture.
 MAX_ROWS = 5000
 #: How far, of the width of the map, rows are moved by chance.
-SCATTER = 0.025
+SCATTER = 0.04
 
 
 @dataclass(frozen=True, eq=False, repr=False)

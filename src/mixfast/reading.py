@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mixfast.relations import check_mixture, check_option
+from mixfast.relations import Components, check_mixture, check_option
 from mixfast.row_data import rows_with, separated
 from mixfast.status import Status
 from mixfast.weights import counted_rows
@@ -32,27 +32,34 @@ SAID = {
 
 def frame_of(model: Any) -> pandas.DataFrame:
     """What `to_frame` of a fitted model returns."""
+    components = model._components(**model._any_rows)
+    return described_frame(components, model, component=np.arange(components.n_components))
+
+
+def described_frame(components: Components, model: Any, **of_component: ArrayLike) -> pandas.DataFrame:
+    """A row for each of the components and each column, or category of a column, of which `model` knows the names;
+    `of_component` are further columns, with a value for each component, by which rows are sorted."""
     import pandas as pd
 
-    components = model._components(**model._any_rows)
     names, categories = np.array(model._labels_of_columns(), dtype=object), model._labels_of_categories()
     K, tables = components.n_components, []
     for own in components.family.described(components.params):
         n = len(own.columns)
-        table = {"component": np.repeat(np.arange(K), n), "column": np.tile(own.columns, K)}
+        table = {"component of all": np.repeat(np.arange(K), n), "column": np.tile(own.columns, K)}
         if own.codes is not None:
             labels = [categories[j][code] for j, code in zip(own.columns, own.codes, strict=True)]
             table["category"] = np.tile(np.array([None, *labels], dtype=object)[1:], K)
         tables.append(pd.DataFrame(table | {name: np.ravel(array) for name, array in own.numbers.items()}))
-    frame = pd.concat(tables, ignore_index=True).sort_values(["component", "column"], kind="stable", ignore_index=True)
-    frame.insert(1, "weight", components.weights[frame["component"]])
-    frame["column"] = names[frame["column"]]
-    first = [name for name in ("component", "weight", "column", "category") if name in frame]
-    frame = frame[first + [name for name in frame if name not in first]]
-    if "category" in frame and len({type(own) for own in frame["category"].dropna()}) > 1:
-        frame["category"] = frame["category"].map(str, na_action="ignore")  # one type, as files want it
-    frame = frame.infer_objects()
-    return frame
+    frame = pd.concat(tables, ignore_index=True).sort_values(["component of all", "column"], kind="stable")
+    places = frame.pop("component of all").to_numpy()
+    leading = {name: np.asarray(values)[places] for name, values in of_component.items()}
+    leading |= {"weight": components.weights[places], "column": names[frame.pop("column")]}
+    if "category" in frame:
+        category = frame.pop("category")
+        if len({type(own) for own in category.dropna()}) > 1:
+            category = category.map(str, na_action="ignore")  # one type, as files want it
+        leading["category"] = category.infer_objects().to_numpy()
+    return pd.DataFrame(leading | {name: frame[name].to_numpy() for name in frame})
 
 
 @dataclass(frozen=True, eq=False)

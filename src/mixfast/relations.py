@@ -52,6 +52,14 @@ class Components(NamedTuple):
         weights = np.asarray(weights, dtype=np.float64)
         return cls(family, family.Params(*params), weights / weights.sum(), n_features, row_data)
 
+    @classmethod
+    def together(cls, several):
+        """The components of several mixtures of one family that share nothing, one after the other, with the weights
+        that they have there."""
+        arrays = zip(*(own.params for own in several), strict=True)
+        params = type(several[0].params)(*(np.concatenate(own) for own in arrays))
+        return several[0]._replace(params=params, weights=np.concatenate([own.weights for own in several]))
+
     @property
     def n_components(self):
         return len(self.weights)

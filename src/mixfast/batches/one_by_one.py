@@ -115,16 +115,13 @@ class EstimatorsResult(BatchResult):
             padded[(i, *map(slice, array.shape))] = array
         return frozen(padded, copy=False)
 
-    def _fields_by_component(self):
-        return [name for name in self._fields if getattr(self, name).ndim <= 3]
-
     def _estimator(self, i, column_names):
         own = copy.copy(self._fitted[i])
         own._learn_columns(self._n_columns, column_names)
         own._note_checked()
         return own
 
-    def _components_of(self, i):
+    def _components_of(self, i, compares=True):
         return comparable(self._fitted[i])
 
     def _predicted_alone(self, problems, name):

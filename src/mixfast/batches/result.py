@@ -22,7 +22,8 @@ from mixfast.families.domains import DISTRIBUTION, check_domain
 from mixfast.families.rounding import rounded_above_zero, rounded_finite
 from mixfast.matching import aligned, comparable
 from mixfast.read_only import frozen
-from mixfast.relations import Components
+from mixfast.reading import described_frame
+from mixfast.relations import Components, check_option
 from mixfast.row_data import check_names, rows_with, separated
 from mixfast.status import Status
 from mixfast.tables import Table, columns_of, feature_names, is_table, names_of, same_names
@@ -285,19 +286,44 @@ class BatchResult:
         models = self.candidates[0] if n_models == 1 else f"the best of {n_models} models"
         return f"<BatchResult: {len(self):,} problems, {models}; {said or 'no iterations'}>"
 
-    def to_frame(self):
-        """A pandas DataFrame with a row for each problem: its size, the model, how the fit went, its parameters.
+    def to_frame(self, kind="problems"):
+        """The result as a pandas DataFrame of scalars, such as files hold.
 
-        Parameters are arrays in cells: the weights, the first parameter, and all others that have one number for each
-        component, or for each component and column, in all models.
+        Parameters
+        ----------
+        kind : {'problems', 'components', 'candidates'}, default='problems'
+            A row for each problem: its size, the model that was chosen, how the fit went. Or a row for each component
+            and column of each problem that has parameters, as `to_frame` of its estimator. Or a row for each problem
+            and candidate: what the candidates differ in, the criterion, and whether it was chosen.
 
         Returns
         -------
         frame : pandas.DataFrame
+            The first column is `problem`, its name, or its number where problems have none; names that are tuples take
+            a column for each of their parts, `problem_0` and so on.
+
+        Raises
+        ------
+        ValueError
+            For another kind.
         """
+        check_option("kind", kind, FRAMES)
+        return FRAMES[kind](self)
+
+    def _names_of(self, problems):
+        """name of a column -> names of problems, in that order."""
+        if self.names is None:
+            return {"problem": np.asarray(problems)}
+        names = [self.names[i] for i in problems]
+        if not any(isinstance(name, tuple) for name in names):
+            return {"problem": _column(names)}
+        parts = zip(*names, strict=True)
+        return {f"problem_{j}": _column(part) for j, part in enumerate(parts)}
+
+    def _frame_of_problems(self):
         import pandas as pd
 
-        columns = {"n_samples": self.n_samples}
+        columns = self._names_of(range(len(self))) | {"n_samples": self.n_samples}
         tried = [candidate.get_params() for candidate in self.candidates]
         for name in ("n_components", "covariance_type"):
             if name in tried[0]:
@@ -308,20 +334,40 @@ class BatchResult:
         if len(tried) > 1 or not np.all(np.isnan(self.criteria)):
             columns[self.criterion] = self.criteria[np.arange(len(self)), self.chosen]
         columns["status"] = [str(Status(int(status))) for status in self.status]
-        columns["weights"] = list(self.weights)
-        columns |= {name: list(getattr(self, name)) for name in self._fields_by_component()}
-        return pd.DataFrame(columns, index=self.names)
+        return pd.DataFrame(columns)
 
-    def _fields_by_component(self):
-        """The first parameter, and those that are a number or a row for each component in all models."""
-        fields = self._bound_models[0].layout.record._fields
-        return [name for j, name in enumerate(fields) if j == 0 or self._is_by_component(j)]
+    def _frame_of_components(self):
+        import pandas as pd
 
-    def _is_by_component(self, j):
-        shapes = [model.layout.shapes[j] for model in self._bound_models]
-        grown = [model.family.param_shapes(model.n_components + 1, model.n_features)[j] for model in self._bound_models]
-        grow = all(more[:1] > shape[:1] for shape, more in zip(shapes, grown, strict=True))
-        return grow and len({shape[1:] for shape in shapes}) == 1 and len(shapes[0]) <= 2
+        frames = []
+        usable = np.flatnonzero(self.has_parameters)
+        for j in np.unique(self.chosen[usable]):
+            own = usable[self.chosen[usable] == j]
+            fits = [self._components_of(i, compares=False) for i in own]
+            numbers = [fit.n_components for fit in fits]
+            frame = described_frame(
+                Components.together(fits),
+                self[own[0]],
+                place=np.repeat(own, numbers),
+                component=np.concatenate([np.arange(n) for n in numbers]),
+            )
+            frames.append(frame)
+        if not frames:
+            return pd.DataFrame(self._names_of(()) | {"component": np.empty(0, np.int64), "weight": np.empty(0)})
+        frame = pd.concat(frames, ignore_index=True).sort_values("place", kind="stable", ignore_index=True)
+        names = pd.DataFrame(self._names_of(frame.pop("place").tolist()))
+        return pd.concat([names, frame], axis=1)
+
+    def _frame_of_candidates(self):
+        import pandas as pd
+
+        n, tried = len(self), [candidate.get_params(deep=False) for candidate in self.candidates]
+        varied = [name for name in tried[0] if len({repr(params[name]) for params in tried}) > 1]
+        problems = np.repeat(np.arange(n), len(tried))
+        columns = self._names_of(problems.tolist()) | {"candidate": np.tile(np.arange(len(tried)), n)}
+        columns |= {name: _column([params[name] for params in tried] * n) for name in varied}
+        columns |= {self.criterion: self.criteria.ravel(), "chosen": self.chosen[problems] == columns["candidate"]}
+        return pd.DataFrame(columns)
 
     def align(self, reference=None):
         """Which component of each problem is which component of a reference.
@@ -374,11 +420,11 @@ class BatchResult:
             self[reference]  # raises for what is wrong with it
         return self._components_of(reference)
 
-    def _components_of(self, i):
-        """`Components` of problem i, which share nothing."""
+    def _components_of(self, i, compares=True):
+        """`Components` of problem i, which share nothing; to compare them may take more than the batch knows."""
         model = self._bound_models[self.chosen[i]]
         if model.family.divergence is None:
-            return comparable(self[i])
+            return comparable(self[i]) if compares else self[i]._components(**self[i]._any_rows).apart()
         record = model.family.rounded(model.layout.view(self._params[i, : model.layout.size]), self.dtype)
         weights = self.weights[i, : model.n_components]
         return Components.of(model.family, record, weights, model.n_features).apart()
@@ -782,3 +828,22 @@ FITTED = {
 def _check_integer(name, value, at_least):
     if type(value) is not int or value < at_least:
         raise ValueError(f"{name} should be an integer of at least {at_least}, got {value!r}")
+
+
+def _column(values):
+    """Names or values of parameters as a column: numbers, strings, dates and the like stay what they are, and where
+    there are several kinds they are strings."""
+    import pandas as pd
+
+    values = list(values)
+    if len({type(value) for value in values}) > 1 or not all(np.ndim(value) == 0 for value in values):
+        values = [value if isinstance(value, str) else repr(value) for value in values]
+    return pd.Series(values, dtype=None if values else object).to_numpy()
+
+
+#: Tables of a result by name.
+FRAMES = {
+    "problems": BatchResult._frame_of_problems,
+    "components": BatchResult._frame_of_components,
+    "candidates": BatchResult._frame_of_candidates,
+}
