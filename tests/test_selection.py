@@ -14,7 +14,7 @@ from sklearn.model_selection import KFold
 from sklearn.utils._param_validation import InvalidParameterError
 from test_mclust import read
 
-from mixfast import GSDMM, BernoulliMixture, GaussianMixture, Status, select, selection
+from mixfast import GSDMM, BernoulliMixture, GaussianMixture, PoissonMixture, Status, load, select, selection
 from mixfast.hierarchy import Hierarchy
 
 matplotlib.use("Agg")
@@ -336,3 +336,19 @@ def test_a_hierarchy_copies_no_rows_but_those_that_it_draws():
     tracemalloc.stop()
     assert np.mean(labels[::2] != labels[1]) > 0.99
     assert most < 36e6  # 28: pairs of 2,000 rows, and blocks; with copies in float64 50
+
+
+def test_a_choice_predicts_as_the_best_mixture_does(tmp_path):
+    rng = np.random.default_rng(0)
+    X = np.concatenate([rng.normal(0, 1, (60, 2)), rng.normal(9, 1, (60, 2))])
+    chosen = select(X, GaussianMixture(), n_components=[1, 2], random_state=0)
+    for method in ("predict", "predict_proba", "score_samples"):
+        np.testing.assert_array_equal(getattr(chosen, method)(X), getattr(chosen.best_, method)(X))
+    assert str(chosen.summary(X)) == str(chosen.best_.summary(X))
+    chosen.save(tmp_path / "best.mixfast")
+    np.testing.assert_array_equal(load(tmp_path / "best.mixfast").means_, chosen.best_.means_)
+    events = rng.poisson(3, size=(50, 2))
+    exposure = np.full(50, 2.0)
+    chosen = select(events, PoissonMixture(), n_components=[1, 2], exposure=exposure, random_state=0)
+    wanted = chosen.best_.predict(events, exposure=exposure)
+    np.testing.assert_array_equal(chosen.predict(events, exposure=exposure), wanted)

@@ -577,6 +577,77 @@ class Selection:
 
         return pd.DataFrame(self.table)
 
+    def predict(self, X, **row_data):
+        """The most likely component of each row, of the best mixture.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+        **row_data
+            What the rows have beside their values, as in the mixture's `fit`.
+
+        Returns
+        -------
+        labels : ndarray of shape (n_samples,), int64
+        """
+        return self.best_.predict(X, **row_data)
+
+    def predict_proba(self, X, **row_data):
+        """The probability of each component given each row, of the best mixture.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+        **row_data
+            As in `predict`.
+
+        Returns
+        -------
+        resp : ndarray of shape (n_samples, n_components)
+        """
+        return self.best_.predict_proba(X, **row_data)
+
+    def score_samples(self, X, **row_data):
+        """The log density of each row under the best mixture, in nats.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+        **row_data
+            As in `predict`.
+
+        Returns
+        -------
+        log_prob : ndarray of shape (n_samples,)
+        """
+        return self.best_.score_samples(X, **row_data)
+
+    def summary(self, X, sample_weight=None, **row_data):
+        """What `summary` of the best mixture says.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+        sample_weight : array-like of shape (n_samples,), default=None
+        **row_data
+            As in `predict`.
+
+        Returns
+        -------
+        summary : Summary
+        """
+        return self.best_.summary(X, sample_weight, **row_data)
+
+    def save(self, path):
+        """Write the best mixture to a file that `mixfast.load` reads; the others are not kept.
+
+        Parameters
+        ----------
+        path : str or path-like
+            As in the mixture's own `save`, and so are the errors.
+        """
+        self.best_.save(path)
+
     def _lines(self):
         """name of a line -> its cells, by n_components"""
         lines = {}
