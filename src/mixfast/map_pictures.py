@@ -194,7 +194,15 @@ def rows(found: Any, ax: Axes | None = None) -> Axes:
     inside = np.quantile(found.row_positions, [0.005, 0.995], axis=0)  # outliers do not press the rest into a point
     _frame(ax, np.concatenate([found.positions, inside]))
     points = ax.scatter(
-        *found.row_positions.T, s=8, c=found.row_uncertainty, cmap=_greys(), vmin=0, vmax=0.7, linewidths=0, zorder=1
+        found.row_positions[:, 0],
+        found.row_positions[:, 1],
+        s=8,
+        c=found.row_uncertainty,
+        cmap=_greys(),
+        vmin=0,
+        vmax=0.7,
+        linewidths=0,
+        zorder=1,
     )
     _draw_nodes(found, ax, 0.3)
     ax.figure.colorbar(points, ax=ax, location="bottom", shrink=0.5, label="uncertainty of a row")
@@ -238,6 +246,8 @@ HEIGHTS = {
 
 def entropies(found: Any, ax: Axes | None = None) -> Axes:
     """The entropy over the number of clusters, with the two lines that fit it best."""
+    from matplotlib.ticker import MaxNLocator
+
     ax = _axes(ax, figsize=(6, 4.5))
     numbers = np.arange(1, len(found.entropy) + 1)
     bend = found.bend()
@@ -255,7 +265,7 @@ def entropies(found: Any, ax: Axes | None = None) -> Axes:
         )
     ax.plot(numbers, found.entropy, marker="o", color="#0072B2", zorder=2)
     ax.set(xlabel="number of clusters", ylabel="entropy of the classification (nats)")
-    ax.xaxis.get_major_locator().set_params(integer=True)
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     return ax
 
 
@@ -279,9 +289,17 @@ def batch(found: Any, ax: Axes | None = None) -> Axes:
     for k in (-1, *range(K)):
         own = shown[found.matched[shown] == k]
         colour = "0.6" if k < 0 else colours[k]
-        ax.scatter(*found.positions[own].T, s=size, color=[colour], alpha=0.5, linewidths=0, zorder=1 if k < 0 else 2)
+        ax.scatter(
+            found.positions[own, 0],
+            found.positions[own, 1],
+            s=size,
+            color=[colour],
+            alpha=0.5,
+            linewidths=0,
+            zorder=1 if k < 0 else 2,
+        )
     for k, position in enumerate(found.reference_positions):
-        ax.scatter(*position, s=110, facecolors="none", edgecolors="black", linewidths=1.2, zorder=3)
+        ax.scatter(position[0], position[1], s=110, facecolors="none", edgecolors="black", linewidths=1.2, zorder=3)
         ax.annotate(str(k), position, (7, 7), textcoords="offset points", fontweight="bold", zorder=4)
     ax.set(xlabel=found.axes[0], ylabel=found.axes[1])
     ax.set_title(

@@ -6,6 +6,7 @@ is which of another. Data first; pictures are made of them.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -537,7 +538,7 @@ class BatchMap:
 
     @classmethod
     def from_result(
-        cls, result: Any, reference: Any = None, *, features: tuple[int | str, int | str] | None = None
+        cls, result: Any, reference: Any = None, *, features: Sequence[int | str] | None = None
     ) -> BatchMap:
         """The map of a batch.
 
@@ -581,7 +582,7 @@ class BatchMap:
         n_features = target.n_features
         has_columns = np.shape(target.params[0])[1:] == (n_features,)
         if features is None and n_features <= 2 and has_columns:
-            features = (0, 1) if n_features == 2 else (0,)
+            features = tuple(range(n_features))
         problems = np.repeat([i for i, _ in fits], [own.n_components for _, own in fits]).astype(np.int64)
         components = np.concatenate([np.arange(own.n_components) for _, own in fits])
         matched = np.full(len(problems), -1, dtype=np.int64)

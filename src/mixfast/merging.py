@@ -77,7 +77,7 @@ class MergeTree:
         K = len(self.entropy)
         if not isinstance(n_clusters, int | np.integer) or isinstance(n_clusters, bool) or not 1 <= n_clusters <= K:
             raise ValueError(f"n_clusters={n_clusters!r} should be a whole number from 1 to {K}")
-        clusters = {(k,) for k in range(K)}
+        clusters: set[tuple[int, ...]] = {(k,) for k in range(K)}
         for one, other in self.merges[: K - n_clusters]:
             clusters -= {one, other}
             clusters.add(tuple(sorted(one + other)))

@@ -101,7 +101,8 @@ class Summary:
         log_density = np.asarray(model.score_samples(rows, **data), dtype=np.float64)
         resp = model._shares_of_rows(rows, **data)
         counted = np.ones(len(resp)) if weights is None else weights
-        criteria, n_parameters = {"bic": None, "icl": None}, None
+        criteria: dict[str, float | None] = {"bic": None, "icl": None}
+        n_parameters = None
         if hasattr(model, "bic"):
             options = {"sample_weight": weights, "n_effective": "sum", **data}
             criteria = {name: float(getattr(model, name)(rows, **options)) for name in criteria}
@@ -114,7 +115,7 @@ class Summary:
             n_parameters=n_parameters,
             **criteria,
             weights=np.asarray(model.weights_, dtype=np.float64),
-            sizes=np.bincount(labels, weights=counted, minlength=resp.shape[1]),
+            sizes=np.bincount(labels, weights=counted, minlength=resp.shape[1]).astype(np.float64, copy=False),
             status=status_in_words(model),
         )
 

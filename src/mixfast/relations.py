@@ -9,7 +9,7 @@ so that means are never much worse than those of its own draws, and mostly bette
 from __future__ import annotations
 
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.special import entr, rel_entr
@@ -37,8 +37,8 @@ class Components(NamedTuple):
     row_data : dict, what `family.sample` wants of each row beside its component: a number for all
     """
 
-    family: object
-    params: tuple
+    family: Any
+    params: Any
     weights: np.ndarray
     n_features: int
     row_data: dict
@@ -157,8 +157,8 @@ def check_option(name, value, allowed):
 class Estimates(NamedTuple):
     """Numbers and their standard errors, zeros where they are exact."""
 
-    values: np.ndarray
-    errors: np.ndarray
+    values: Any
+    errors: Any
 
     @classmethod
     def exact(cls, values):

@@ -107,7 +107,7 @@ class TiedGaussian(Gaussian, TiedCovariances):
     def stat_shapes(self, n_components, n_features):
         return (n_components, n_features), self.moment_shape(n_components, n_features)[1:]
 
-    merged = None  # a covariance that all share is not that of two of them
+    merged = None  # type: ignore[assignment]  # a covariance that all share is not that of two of them
 
     def apart(self, params):
         matrices = self.covariance_matrices(params)

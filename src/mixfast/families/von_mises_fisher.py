@@ -111,7 +111,7 @@ class SharedVonMisesFisher(VonMisesFisher):
     """The same with one concentration for all components."""
 
     is_shared = True
-    merged = None  # a concentration that all share is not that of two of them
+    merged = None  # type: ignore[assignment]  # a concentration that all share is not that of two of them
 
     def apart(self, params):
         return VonMisesFisher(), params
