@@ -3,6 +3,7 @@ every estimator run over it: `@every_estimator`."""
 
 from collections.abc import Callable
 from inspect import signature
+from types import SimpleNamespace
 from typing import NamedTuple
 
 import numpy as np
@@ -55,6 +56,7 @@ class Entry(NamedTuple):
     log_densities : (fitted model, X) -> (n, K), of each component, by NumPy and SciPy alone
     outside : a value of the first column that `fit` and predictions refuse; None where all finite numbers are taken
     unseen : a value of the first column that a fit to X does not know: `fit` would learn it, predictions refuse it
+    log_density_of_new : (fitted model, X) -> (n, 1), of a component that no row was of, which `remaining_weight_` is of
     """
 
     make: Callable
@@ -62,6 +64,7 @@ class Entry(NamedTuple):
     log_densities: Callable
     outside: object = None
     unseen: object = None
+    log_density_of_new: Callable | None = None
 
     @property
     def takes_weights(self):
@@ -72,13 +75,18 @@ class Entry(NamedTuple):
         return issubclass(type(self.make()), LikelihoodMixture)
 
     @property
+    def is_by_em(self):
+        """Of a number of components that is given, from starts of several kinds."""
+        return "init_params" in self.make().get_params()
+
+    @property
     def takes_sparse(self):
         return get_tags(self.make()).input_tags.sparse
 
     @property
     def takes_missing(self):
         """Whether the first column may have entries that are missing."""
-        return isinstance(self.make(), BernoulliMixture | CategoricalMixture)
+        return get_tags(self.make()).input_tags.allow_nan
 
     @property
     def dtypes(self):
@@ -116,10 +124,13 @@ def _maker(cls, *args, **fixed):
 
 
 def _process_maker(component, **fixed):
-    """Of a Dirichlet process mixture whose moves are left out, so that it has as many components as it begins with."""
+    """Of a Dirichlet process mixture without moves, which has as many components as it begins with; there is one way to
+    begin and one loop."""
 
     def make(n_components=2, **params):
         options = {"init_components": n_components, "moves": (), "random_state": 0} | fixed | params
+        for name in ("init_params", "n_init", "accelerate"):
+            options.pop(name, None)
         return DirichletProcessMixture(component, **options)
 
     return make
@@ -197,6 +208,81 @@ def _product(model, X):
     )  # fmt: skip
 
 
+def _beta(model, X):
+    shares = SimpleNamespace(probabilities_=model.a_ / (model.a_ + model.b_), weights_=model.a_)
+    return _by_component(_binary)(shares, X)
+
+
+def _dirichlet_answers(model, X):
+    columns = np.split(model.concentrations_, np.cumsum([len(own) for own in model.categories_])[:-1], axis=1)
+    shares = [own / own.sum(axis=1, keepdims=True) for own in columns]
+    return _by_component(_answers)(
+        SimpleNamespace(probabilities_=shares, categories_=model.categories_, weights_=model.concentrations_), X
+    )
+
+
+def _negative_binomial(model, k, X):
+    rates = model.rates_[k]
+    return stats.nbinom.logpmf(X, model.shapes_[k], rates / (1 + rates)).sum(axis=1)
+
+
+def _lomax(model, k, X):
+    return stats.lomax.logpdf(X, model.shapes_[k], scale=model.rates_[k]).sum(axis=1)
+
+
+def _as_matrices(model):
+    """The prior of full and tied covariances as the posterior of a component without rows; tied, of the same
+    precision."""
+    prior, is_tied = model.prior_, model.component == "tied"
+    nu = model.degrees_of_freedom_ if is_tied else prior["nu0"]
+    matrix = model.covariances_ if is_tied else prior["Psi0"] / nu
+    return {
+        "means_": prior["m0"],
+        "mean_precision_": prior["kappa0"],
+        "degrees_of_freedom_": nu,
+        "covariances_": matrix,
+    }
+
+
+def _as_variances(model):
+    prior, alike = model.prior_, 1 if model.component == "diag" else model.n_features_in_
+    nu = 2 * prior["shape"] / alike
+    return {
+        "means_": prior["m0"],
+        "mean_precision_": prior["kappa0"],
+        "degrees_of_freedom_": nu,
+        "covariances_": 2 * prior["rate"] / alike / nu,
+    }
+
+
+def _as_columns(*names):
+    """Of a prior whose numbers are those of each column; names of the attributes and of the numbers."""
+    pairs = [name.split("=") for name in names]
+
+    def of(model):
+        width = vars(model)[pairs[0][0]].shape[1]
+        return {own: np.broadcast_to(model.prior_[name], width) for own, name in pairs}
+
+    return of
+
+
+def _process(component, X, log_densities, as_component, **options):
+    """A Dirichlet process mixture; `as_component` makes attributes of one component of its prior."""
+
+    def with_new(model, X):
+        own = {name: np.asarray(value)[np.newaxis] for name, value in as_component(model).items()}
+        matrices = own.get("covariances_")
+        new = SimpleNamespace(
+            **own,
+            weights_=np.ones(1),
+            categories_=getattr(model, "categories_", None),
+            covariance_matrices=lambda: matrices,
+        )
+        return log_densities(new, X)
+
+    return Entry(_process_maker(component), X, log_densities, log_density_of_new=with_new, **options)
+
+
 def _elliptical(cls, log_densities, **options):
     return Entry(_maker(cls, **options), REALS, log_densities)
 
@@ -271,6 +357,38 @@ ESTIMATORS = {
         lambda model, X: _by_component(_gamma)(*model.components_.values(), X),
         outside=-1.0,
     ),
+    **{
+        f"Dirichlet process {name}": _process(name, X, log_densities, as_component, **options)
+        for name, X, log_densities, as_component, options in (
+            ("full", REALS, _predictive_matrices, _as_matrices, {}),
+            ("tied", REALS, _predictive_matrices, _as_matrices, {}),
+            ("diag", REALS, _by_component(_predictive_columns), _as_variances, {}),
+            ("spherical", REALS, _by_component(_predictive_spheres), _as_variances, {}),
+            ("bernoulli", BITS, _beta, _as_columns("a_=a", "b_=b"), {"outside": 2.0}),
+            ("categorical", CODES, _dirichlet_answers, _as_columns("concentrations_=alpha"), {"unseen": 7.0}),
+            (
+                "multinomial",
+                COUNTS,
+                _by_component(_words_given_totals(lambda model: model.concentrations_)),
+                _as_columns("concentrations_=alpha"),
+                {"outside": 0.5},
+            ),
+            (
+                "poisson",
+                COUNTS,
+                _by_component(_negative_binomial),
+                _as_columns("shapes_=shape", "rates_=rate"),
+                {"outside": -1.0},
+            ),
+            (
+                "exponential",
+                WAITS,
+                _by_component(_lomax),
+                _as_columns("shapes_=shape", "rates_=rate"),
+                {"outside": -1.0},
+            ),
+        )
+    },
     "GSDMM": Entry(
         _maker(GSDMM, n_components=8, n_iter=5),
         COUNTS,
@@ -282,6 +400,8 @@ ESTIMATORS = {
 every_estimator = pytest.mark.parametrize("name", ESTIMATORS)
 #: Those that take sample_weight, and so have a batch.
 every_mixture = pytest.mark.parametrize("name", [name for name, entry in ESTIMATORS.items() if entry.takes_weights])
+#: Those that are fitted by EM, from starts of several kinds.
+every_by_em = pytest.mark.parametrize("name", [name for name, entry in ESTIMATORS.items() if entry.is_by_em])
 #: Those that can be made of given parameters: all but posteriors.
 every_given = pytest.mark.parametrize(
     "name", [name for name, entry in ESTIMATORS.items() if entry.has_likelihood or not entry.takes_weights]
@@ -291,20 +411,22 @@ every_likelihood = pytest.mark.parametrize("name", [name for name, entry in ESTI
 
 
 def public_estimators():
-    """The classes of mixfast's public names that fit rows, of a number of components that is given; the laws of the one
-    that finds it are in test_dirichlet_process_mixture.py, those of rows with a response in test_mixture_of_experts.py.
-    """
+    """The classes of mixfast's public names that fit rows; the laws of those with a response are in
+    test_mixture_of_experts.py."""
     found = (getattr(mixfast, name) for name in mixfast.__all__)
     return {
         cls
         for cls in found
         if isinstance(cls, type)
         and hasattr(cls, "score_samples")
-        and "n_components" in signature(cls).parameters
+        and "random_state" in signature(cls).parameters
         and not issubclass(cls, RegressorMixin)
     }
 
 
 def log_density(entry, model, X):
     """Of the mixture, by NumPy and SciPy alone."""
-    return logsumexp(entry.log_densities(model, X) + np.log(model.weights_), axis=1)
+    logs = entry.log_densities(model, X) + np.log(model.weights_)
+    if entry.log_density_of_new is not None:
+        logs = np.column_stack([logs, entry.log_density_of_new(model, X) + np.log(model.remaining_weight_)])
+    return logsumexp(logs, axis=1)

@@ -10,7 +10,18 @@ import pandas as pd
 import pytest
 import sklearn.mixture
 from batches import assert_same_state, same_bits
-from estimators_table import CODES, COUNTS, ESTIMATORS, MIXED, PARTS, REALS, every_estimator, every_mixture, log_density
+from estimators_table import (
+    CODES,
+    COUNTS,
+    ESTIMATORS,
+    MIXED,
+    PARTS,
+    REALS,
+    every_by_em,
+    every_estimator,
+    every_mixture,
+    log_density,
+)
 from numpy.testing import assert_allclose
 from sklearn.base import BaseEstimator, clone
 from sklearn.exceptions import ConvergenceWarning
@@ -41,7 +52,9 @@ def _interrupt(*args, **kwargs):
 
 def _interrupted_at(monkeypatch, entry):
     """Ctrl-C when all has been computed and nothing is published yet, or in the first sweep."""
-    if entry.takes_weights:
+    if not entry.is_by_em and entry.takes_weights:
+        monkeypatch.setattr(mixfast.estimators.dirichlet_process_mixture.Search, "run", _interrupt)
+    elif entry.takes_weights:
         fit_rows = mixfast.estimators._by_em.fit_rows
 
         def stopped(*args):
@@ -57,8 +70,9 @@ def _interrupted_at(monkeypatch, entry):
 def ways_to_fail(entry, monkeypatch):
     """name -> function of an estimator whose `fit` raises."""
     other = entry.X[::-1]
+    two = {"n_components": 2} if "n_components" in entry.make().get_params() else {"init_components": 2}
     ways = {
-        "one row": lambda model: model.set_params(n_components=2).fit(other[:1] if entry.takes_weights else other[:0]),
+        "one row": lambda model: model.set_params(**two).fit(other[:1] if entry.takes_weights else other[:0]),
         "one dimension": lambda model: model.fit(other[:, 0]),
         "a parameter": lambda model: model.set_params(n_components=0).fit(other),
     }
@@ -70,7 +84,7 @@ def ways_to_fail(entry, monkeypatch):
         ways |= {
             "negative weights": lambda model: model.fit(learnt, sample_weight=-ones),
             "huge weights": lambda model: model.fit(learnt, sample_weight=1e40 * ones),
-            "too many components": lambda model: model.set_params(n_components=len(learnt) + 1).fit(learnt),
+            "too many components": lambda model: model.set_params(**dict.fromkeys(two, len(learnt) + 1)).fit(learnt),
             "a start of another size": lambda model: model.set_params(init_params=[0, 1]).fit(learnt),
             "a warning that is an error": lambda model: model.set_params(max_iter=1, tol=0).fit(learnt),
         }
@@ -82,7 +96,8 @@ def ways_to_fail(entry, monkeypatch):
 
     def at_the_end(model):
         with monkeypatch.context() as patch:
-            patch.setattr(type(model), "_learn_design", _interrupt)
+            last = "_learn_design" if hasattr(model, "n_components") else "_share_with_margins"
+            patch.setattr(type(model), last, _interrupt)
             model.fit(other)
 
     return ways | {"an interrupt": interrupted, "an interrupt at the end": at_the_end}
@@ -103,7 +118,7 @@ def fitted_attributes(model):
 @pytest.mark.parametrize("warm_start", [False, True])
 def test_a_fit_that_fails_leaves_the_last_model_or_none(warm_start, name, monkeypatch):
     entry = ESTIMATORS[name]
-    if warm_start and not entry.takes_weights:
+    if warm_start and not entry.is_by_em:
         assert "warm_start" not in entry.make().get_params()
         return
     options = {"warm_start": True} if warm_start else {}
@@ -133,7 +148,7 @@ def assert_no_warm_start(model, fit, match=None):
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-@every_mixture
+@every_by_em
 def test_a_warm_start_needs_the_columns_of_the_last_fit(name):
     entry = ESTIMATORS[name]
     wider = np.concatenate([entry.X, entry.X[:, :1]], axis=1)
@@ -226,7 +241,7 @@ def arrays_of(value, name="model"):
 
 def assert_read_only(model):
     found = dict(arrays_of(model))
-    assert "weights_" in found
+    assert "weights_" in found or "counts_" in found
     for name, array in found.items():
         assert not array.flags.writeable, name
         with pytest.raises(ValueError, match="read-only"):
@@ -274,7 +289,8 @@ def test_a_batch_is_as_it_was_fitted(name, tmp_path):
 def test_an_array_that_is_assigned_stays_its_owners(name):
     model = ESTIMATORS[name].make().fit(ESTIMATORS[name].X)
     attribute = "weights_" if ESTIMATORS[name].takes_weights else "document_counts_"
-    attribute = attribute if ESTIMATORS[name].has_likelihood or attribute != "weights_" else "weight_concentration_"
+    if attribute == "weights_" and not ESTIMATORS[name].has_likelihood:
+        attribute = "weight_concentration_" if ESTIMATORS[name].is_by_em else "counts_"
     mine = np.array(getattr(model, attribute))
     setattr(model, attribute, mine)
     mine[0] = 0
@@ -305,9 +321,12 @@ OTHERS = {
     "rates_": lambda old: 2 * old,
     "shapes_": lambda old: old / 2,
     "scales_": lambda old: 3 * old,
-    "concentrations_": lambda old: old[:, ::-1] if old.ndim == 2 and np.ptp(old.sum(axis=1)) < 1e-9 else 2 * old,
+    "concentrations_": lambda old: old[:, ::-1] if old.ndim == 2 and np.ptp(old, axis=1).max() > 0 else 2 * old,
     "mean_directions_": lambda old: old[:, ::-1],
     "probabilities_": lambda old: [own[::-1] for own in old] if isinstance(old, list) else old[::-1],
+    "a_": lambda old: 2 * old,
+    "b_": lambda old: old / 2,
+    "counts_": lambda old: old * [0.5, 3.0],
     "document_counts_": lambda old: np.sort(2 * old)[::-1],
     "word_counts_": lambda old: 2 * old,
 }
@@ -381,6 +400,9 @@ OUTSIDE = {
     "concentrations_": [_with_first(-1.0), _with_first(np.nan)],
     "mean_directions_": [lambda old: 2 * old],
     "probabilities_": [_with_first(2.0), _with_first(-0.5), _with_first(np.nan)],
+    "a_": [_with_first(0.0), _with_first(np.nan)],
+    "b_": [_with_first(-1.0), _with_first(np.inf)],
+    "counts_": [lambda old: -old, _with_first(np.nan)],
     "document_counts_": [lambda old: -old],
     "word_counts_": [_with_first(-1)],
     "totals_": [_with_first(-1.0)],
@@ -422,7 +444,10 @@ def test_parameters_that_are_assigned_outside_their_domain_are_named(name, tmp_p
         assert_allclose(model.score_samples(entry.X), fitted.score_samples(entry.X), rtol=1e-9)
         seen.add(attribute)
     parameters = {f"{field}_" for own in owners(fitted) if entry.takes_weights for field in own._collect()._fields}
-    assert seen >= parameters - {"prior_log_determinant_"}  # follows the prior's covariance
+    of_prior = {"prior_log_determinant_"}  # follows the prior's covariance
+    if not entry.is_by_em:
+        of_prior |= {"mean_prior_", "covariance_prior_"}  # of prior_
+    assert seen >= parameters - of_prior
 
 
 def test_probabilities_that_are_put_in_the_list_of_all_columns_are_looked_at():
@@ -451,7 +476,7 @@ def test_a_file_with_parameters_outside_their_domain_is_refused(name, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "name", [name for name, entry in ESTIMATORS.items() if entry.takes_weights and entry.X.dtype != object]
+    "name", [name for name, entry in ESTIMATORS.items() if entry.is_by_em and entry.X.dtype != object]
 )
 def test_a_file_of_a_batch_with_parameters_outside_their_domain_is_refused(name, tmp_path):
     entry = ESTIMATORS[name]

@@ -40,7 +40,7 @@ PRIOR = {"height, width": {"kappa0": 0.1}, "smoker": {"a": 2.0, "b": 3.0}, "visi
 #: The same parts as components of their own.
 KINDS = dict(zip(NAMES, ["full", "bernoulli", "categorical", "poisson", "exponential"], strict=True))
 both_algorithms = pytest.mark.parametrize(
-    "options", [{}, {"algorithm": "sampler", "n_draws": 200, "thin": 2}], ids=["variational", "sampler"]
+    "options", [{}, {"algorithm": "sampler", "n_draws": 300, "thin": 10}], ids=["variational", "sampler"]
 )
 
 
@@ -106,7 +106,7 @@ def test_a_product_of_one_part_is_that_component(name, part):
 
 
 @pytest.mark.parametrize(
-    "options", [{}, {"algorithm": "sampler", "n_draws": 200, "thin": 2}], ids=["variational", "sampler"]
+    "options", [{}, {"algorithm": "sampler", "n_draws": 300, "thin": 10}], ids=["variational", "sampler"]
 )
 def test_densities_of_components_are_products_of_those_of_parts(options):
     model = fitted(**options)
@@ -122,7 +122,7 @@ def test_same_bits_for_any_number_of_threads():
     X = pd.concat([TABLE] * 10)
     one, seven = (fitted(X=X, n_threads=n_threads) for n_threads in (1, 7))
     assert_same_fit(one, seven)
-    one, seven = (fitted(algorithm="sampler", n_draws=200, thin=5, n_threads=n_threads) for n_threads in (1, 7))
+    one, seven = (fitted(algorithm="sampler", n_draws=300, thin=10, n_threads=n_threads) for n_threads in (1, 7))
     assert same_bits(one.log_joint_draws_, seven.log_joint_draws_)
 
 
@@ -201,7 +201,7 @@ def test_draws_and_bounds_agree_with_all_partitions():
 
 
 @pytest.mark.parametrize(
-    "options", [{}, {"algorithm": "sampler", "n_draws": 200, "thin": 2}], ids=["variational", "sampler"]
+    "options", [{}, {"algorithm": "sampler", "n_draws": 300, "thin": 10}], ids=["variational", "sampler"]
 )
 def test_files_and_copies(options, tmp_path):
     model = fitted(**options)

@@ -97,7 +97,10 @@ DECODERS = {
 
 
 def _is_plain_list(value):
-    """Whether all items are numbers, or lists of numbers of one length: what is an array in the file."""
+    """Whether all items are numbers, or lists of numbers of one length: what is an array in the file. An array of
+    nothing would not say that it was a tuple."""
+    if value == ():
+        return False
     try:
         return np.asarray(value).dtype.kind in "biuf" and not any(isinstance(item, np.ndarray) for item in value)
     except ValueError:  # of different lengths

@@ -6,7 +6,7 @@ import numpy as np
 
 
 def frozen(value, copy=True):
-    """Arrays, and those in a list, that are read-only; `copy` leaves the one that is given to its owner."""
+    """Arrays, and those in a list or a dict, that are read-only; `copy` leaves the one that is given to its owner."""
     if isinstance(value, np.ndarray):
         if value.flags.writeable:
             value = np.array(value) if copy else value
@@ -14,4 +14,6 @@ def frozen(value, copy=True):
         return value
     if type(value) is list and value and all(isinstance(item, np.ndarray) for item in value):
         return [frozen(item, copy) for item in value]
+    if type(value) is dict and any(isinstance(item, (np.ndarray, dict, list)) for item in value.values()):
+        return {name: frozen(item, copy) for name, item in value.items()}
     return value

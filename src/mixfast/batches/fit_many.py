@@ -135,7 +135,7 @@ def fit_many(
     names = None if problems.names is None or share_names(problems.names) else problems.names
     if template._finds_components:
         with _Bar(len(problems), progress) as report:
-            return fit_one_by_one(problems, template, seeds, n_threads, report)._named(None, names)
+            return fit_one_by_one(problems, template, seeds, keep == "all", n_threads, report)._named(None, names)
     plan = make_plan(problems, template, points, criterion, keep == "all", allow_spurious, n_effective, seeds)
     found = _nothing_found(problems, plan)
     with _Bar(found.status.size, progress) as report:

@@ -17,7 +17,7 @@ from mixfast.row_data import separated
 from mixfast.status import Status
 
 
-def fit_one_by_one(problems, template, seeds, n_threads, report):
+def fit_one_by_one(problems, template, seeds, keeps_all, n_threads, report):
     """`EstimatorsResult` of the fits to problems that have been read; after Ctrl-C of those that were done."""
     fitted, status, n_bad = [None] * len(problems), problems.status.copy(), 0
     try:
@@ -31,7 +31,8 @@ def fit_one_by_one(problems, template, seeds, n_threads, report):
         pass
     dtype, n_features = problems.X.dtype, problems.X.shape[1]
     row_data = tuple(problems.row_data)
-    return EstimatorsResult(template, n_features, dtype, fitted, status, seeds, problems.n_samples, row_data)
+    n_samples = problems.n_samples
+    return EstimatorsResult(template, n_features, dtype, fitted, status, seeds, n_samples, row_data, keeps_all)
 
 
 def _fit(template, problems, i, seed, n_threads):
@@ -65,14 +66,18 @@ class EstimatorsResult(BatchResult):
     seeds : uint64 (n_problems,)
     n_samples : int64 (n_problems,)
     row_data : tuple of str
+    keeps_all : bool
+        Whether `models` has the fits of each model that was tried, which are the same here.
     """
 
-    def __init__(self, template, n_features, dtype, fitted, status, seeds, n_samples, row_data=()):
+    def __init__(self, template, n_features, dtype, fitted, status, seeds, n_samples, row_data=(), keeps_all=False):
         self._template, self._n_columns, self._fitted, self.dtype = template, n_features, fitted, np.dtype(dtype)
         self.status, self.seeds, self.n_samples, self.row_data = status.astype(np.int32), seeds, n_samples, row_data
         self.n_iter = np.array([0 if own is None else own.n_iter_ for own in fitted], dtype=np.int32)
         self.lower_bound = np.array([np.nan if own is None else own.lower_bound_ for own in fitted])
-        self.chosen, self.criterion, self.models = np.zeros(len(fitted), dtype=np.int32), "bic", None
+        self.chosen, self.criterion = np.zeros(len(fitted), dtype=np.int32), "bic"
+        own = template, n_features, dtype, fitted, status, seeds, n_samples, row_data
+        self.models = [EstimatorsResult(*own)] if keeps_all else None
         self.criteria = np.full((len(fitted), 1), np.nan)
         self.weights = self._pad([(i, own.weights_) for i, own in self._usable])
         self._named(None, None)
@@ -139,6 +144,7 @@ class EstimatorsResult(BatchResult):
             "n_features": self._n_columns,
             "dtype": self.dtype.name,
             "row_data": list(self.row_data),
+            "keeps_all": self.models is not None,
         }
         sections = {"result": result | self._names_of_columns(), "candidate0": self._template.get_params(deep=False)}
         return persistence.Contents("estimators", type(self._template).__name__, sections | self._sections_of_names())
@@ -157,7 +163,8 @@ class EstimatorsResult(BatchResult):
         if result["dtype"] not in ("float32", "float64") or not isinstance(template, BaseMixture):
             raise ValueError(f"its dtype is {result['dtype']!r}, its class {contents.class_name}")
         arrays = (result[name] for name in ("status", "seeds", "n_samples"))
-        found = cls(template, result["n_features"], result["dtype"], fitted, *arrays, tuple(result["row_data"]))
+        own = template, result["n_features"], result["dtype"], fitted, *arrays, tuple(result["row_data"])
+        found = cls(*own, result["keeps_all"] is True)
         if any(own.n_features_in_ != found._n_features for _, own in found._usable):
             raise ValueError(f"there are fits of other numbers of columns than {found._n_features}")
         return found._with_names_of(result, names)

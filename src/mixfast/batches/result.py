@@ -158,9 +158,14 @@ class BatchResult:
         return frozen(~np.isnan(self._mixing[:, 0]), copy=False)
 
     @property
+    def _counts_clusters(self):
+        """Whether components may be empty."""
+        return hasattr(self._estimators[0], "_n_clusters_of")
+
+    @property
     def n_clusters(self):
         """int64 (n_problems,), components that have rows, of posteriors; -1 where there are no parameters."""
-        if not hasattr(self._estimators[0], "_n_clusters_of"):
+        if not self._counts_clusters:
             raise AttributeError(f"components of {type(self._estimators[0]).__name__} are all there: see n_components")
         return frozen(np.where(self.has_parameters, self._count_clusters(), -1), copy=False)
 
@@ -191,7 +196,8 @@ class BatchResult:
         return frozen(padded, copy=False)
 
     def __dir__(self):
-        return sorted([*super().__dir__(), *self._fields])
+        names = {*super().__dir__(), *self._fields}
+        return sorted(names if self._counts_clusters else names - {"n_clusters"})
 
     def _rounded_weights(self, mixing):
         """The weights of components from the numbers of their proportions, in the precision of the data."""

@@ -10,6 +10,7 @@ from functools import cache
 from numbers import Real
 
 import numpy as np
+import scipy.sparse
 
 from mixfast._em import EM
 from mixfast.engine._rows import Rows
@@ -101,10 +102,11 @@ class Component:
 
 
 def column_means(X, sample_weight):
-    """float64, of dense or sparse rows."""
-    total = float(X.shape[0]) if sample_weight is None else float(sample_weight.sum())
-    weight = np.ones(X.shape[0]) if sample_weight is None else sample_weight
-    return np.asarray(X.T.astype(np.float64) @ weight).reshape(-1) / total
+    """float64, of dense or sparse rows, whose order in memory changes no bit."""
+    weight = np.ones(X.shape[0]) if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)
+    if scipy.sparse.issparse(X):
+        return np.asarray(X.T.astype(np.float64) @ weight).reshape(-1) / weight.sum()
+    return np.sum(np.multiply(X, weight[:, np.newaxis], order="C", dtype=np.float64), axis=0) / weight.sum()
 
 
 class GaussianComponent(Component):

@@ -72,6 +72,7 @@ class PosteriorMixture(BaseMixture):
         log_prob : ndarray of shape (n_samples,)
         """
         self._check_ready()
+        self._check_assigned()
         X = self._read_rows(rows_with(X, row_data), reset=False)
         out = np.empty(X.shape[0], self._dtype_of_results(X.dtype))
         for rows, p, dtype in self._passes(X, *self._averaged_predictive()):
@@ -91,6 +92,7 @@ class PosteriorMixture(BaseMixture):
         log_density : ndarray of shape (n_samples, n_components)
         """
         self._check_ready()
+        self._check_assigned()
         X = self._read_rows(rows_with(X, row_data), reset=False)
         family, params, weights = self._predictive()
         out = np.empty((X.shape[0], len(weights) - 1), self._dtype_of_results(X.dtype))

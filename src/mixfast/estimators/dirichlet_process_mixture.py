@@ -20,6 +20,7 @@ from mixfast.engine._rows import Rows
 from mixfast.estimators._conjugate import COMPONENTS, GaussianComponent, component_of
 from mixfast.estimators._constraints import WholeNumber
 from mixfast.estimators._density import fitting, of_rows
+from mixfast.estimators._elliptical import CONVERSIONS
 from mixfast.estimators._given_totals import total_of_rows
 from mixfast.estimators._posterior import FLAT, PosteriorMixture
 from mixfast.estimators._sampled import (
@@ -33,7 +34,7 @@ from mixfast.estimators._sampled import (
     what_is_wrong,
 )
 from mixfast.estimators._weight_priors import StickBreaking
-from mixfast.families.domains import NOT_NEGATIVE, POSITIVE, check_domain
+from mixfast.families.domains import COUNT, DISTRIBUTION, NOT_NEGATIVE, POSITIVE, check_domain
 from mixfast.moves import MOVES, Problem, Search, State, n_blocks_for
 from mixfast.partitions import coclustering, n_clusters_posterior, r_hat
 from mixfast.parts import Part
@@ -519,6 +520,14 @@ class DirichletProcessMixture(PosteriorMixture):
         X = self._read_rows(X, ensure_min_samples=1)
         if X.shape[0] < self.init_components:
             raise ValueError(f"init_components={self.init_components} is more than n_samples={X.shape[0]}")
+        try:
+            self._fit_rows(X, sample_weight)
+        except ValueError:
+            self._check_finite(X)  # scikit-learn's assume_finite=True lets through what is not
+            raise
+        return self
+
+    def _fit_rows(self, X, sample_weight):
         reader = self._reader()
         reader._learn_design(X, sample_weight)
         self._learn_from(reader)
@@ -535,7 +544,6 @@ class DirichletProcessMixture(PosteriorMixture):
         self._share_with_margins()
         self._remember_structure()
         self._note_checked()
-        return self
 
     def _fit_variational(self, X, sample_weight, family):
         encoded = family.encode(X)
@@ -688,7 +696,7 @@ class DirichletProcessMixture(PosteriorMixture):
         self.status_ = Status(status | (Status.CONVERGED if self.converged_ else Status.MAX_ITER))
         if not self.converged_:
             warn(
-                f"The search did not end within max_iter={self.max_iter} iterations. Increase max_iter or tol.",
+                f"The search did not converge within max_iter={self.max_iter} iterations. Increase max_iter or tol.",
                 ConvergenceWarning,
             )
         if self.status_ & Status.REPAIRED_COVARIANCE:
@@ -704,7 +712,23 @@ class DirichletProcessMixture(PosteriorMixture):
             return
         for name, array in record._asdict().items():
             if name in PUBLISHED:
-                self._publish_together(**{f"{name}_": array})
+                self._publish_together(**{f"{name}_": array if array.ndim else array[()]})
+
+    #: The same in two ways: each follows the other when that is assigned.
+    _followers = {"covariances_": ("precisions_cholesky_",), "precisions_cholesky_": ("covariances_",)}
+
+    def _follow(self, name):
+        given = self._followers.get(name, (name,))[0]
+        if given == name or given not in vars(self):
+            return super()._follow(name)
+        family, values = self._family(), np.asarray(vars(self)[given], dtype=np.float64)
+        try:
+            with np.errstate(all="ignore"):  # what is no scale is said by name
+                made = CONVERSIONS[given, name](family, values)
+        except ValueError as wanted:
+            raise ValueError(f"{given} should be {wanted}: component={self.component!r}") from None
+        check_domain(given, values, family.domains[given.removesuffix("_")])
+        return made
 
     def _share_with_margins(self):
         """Weights are those of all parts, and each has its own prior."""
@@ -842,6 +866,9 @@ class DirichletProcessMixture(PosteriorMixture):
     def _check_domains(self):
         check_domain("counts_", np.asarray(self.counts_), (NOT_NEGATIVE,))
         check_domain("concentration_", np.asarray(self.concentration_), (POSITIVE,))
+        if "totals_" in vars(self):
+            check_domain("totals_", np.asarray(self.totals_), (COUNT,))
+            check_domain("total_shares_", np.asarray(self.total_shares_), DISTRIBUTION)
         if not self._margins():  # which look at theirs
             self._check_domains_of_components()
 

@@ -174,6 +174,7 @@ class CategoricalPosterior(ConjugatePosterior, Categorical):
 
     def __init__(self, n_categories, alpha=1.0):
         super().__init__(n_categories, alpha)
+        self.domains = type(self).domains  # not those of probabilities
 
     def located(self, centres):
         return np.ones(np.size(centres))  # statistics are measured from nothing; seeds have a column for each category
