@@ -557,3 +557,16 @@ def test_arrays_are_read_only():
     found = MixtureMap.from_estimator(gaussians(GOLDEN["overlap"]["d2_unequal"]))
     with pytest.raises(ValueError, match="read-only"):
         found.overlap[0, 1] = 0
+
+
+def test_a_thousand_columns():
+    rng = np.random.default_rng(0)
+    model = GaussianMixture.from_parameters(
+        weights=np.full(4, 0.25),
+        means=0.1 * rng.normal(size=(4, 1000)),
+        covariances=np.exp(0.01 * rng.normal(size=(4, 1000))),
+        covariance_type="diag",
+    )
+    found = MixtureMap.from_estimator(model, n_samples=4000)
+    draws = model._components().draw(4000, 1).overlaps()
+    agree(draws.values, draws.errors, found.overlap)

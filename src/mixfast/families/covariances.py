@@ -101,7 +101,7 @@ class Elliptical(Family):
         """Both of scale x, where they are those of x."""
 
     def stretched(self, rows, params, labels):
-        """Rows (n, d) of unit covariance about zero, in place, as rows of the components that `labels` says."""
+        """Rows (n, d) of unit covariance about zero, perhaps in place, as rows of the components that `labels` says."""
         # by eigenvalues: a covariance that was set by hand may be singular
         variances, directions = np.linalg.eigh(self.covariance_matrices(params))
         roots = directions * np.sqrt(np.maximum(variances, 0))[:, np.newaxis]
@@ -176,6 +176,9 @@ class _Variances(Elliptical):
 
     def cholesky_of_precisions(self, precisions):
         return np.sqrt(_positive(precisions))
+
+    def stretched(self, rows, params, labels):
+        return params.means[labels] + rows * np.sqrt(np.maximum(self.variances(params), 0))[labels]
 
     def covariances(self, precisions_cholesky):
         return precisions_cholesky**-2.0

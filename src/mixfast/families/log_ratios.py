@@ -30,8 +30,8 @@ APPROACH = 0.8
 CONSTANT = 1e-20
 #: Roots of so many axes are multiplied before the logarithm is taken, which costs as much as four of them.
 AXES = 8
-#: Pairs times axes that are looked at together.
-BLOCK = 2**12
+#: Pairs that are looked at together.
+BLOCK = 128
 
 
 class LogRatios(NamedTuple):
@@ -58,16 +58,15 @@ class LogRatios(NamedTuple):
 
     def cumulant(self, s, log_odds=0.0):
         """K(s) of the log ratio plus `log_odds`; s (n, ...)."""
-        spread = (slice(None),) + (np.newaxis,) * (np.ndim(s) - 1)
-        total = s * (self.constant + log_odds)[spread]
+        s = np.asarray(s)
+        of_pairs = (slice(None),) + (np.newaxis,) * (s.ndim - 1)
+        total = s * (self.constant + log_odds)[of_pairs]
         for first in range(0, self.curvature.shape[1], AXES):
-            roots = 1.0
-            for axis in range(first, min(first + AXES, self.curvature.shape[1])):
-                inverse = 1 - 2 * s * self.curvature[:, axis][spread]
-                total = total + 0.5 * s * s * self.square[:, axis][spread] / inverse
-                roots = roots * np.sqrt(inverse)
+            own = (*of_pairs, slice(first, first + AXES))
+            inverse = 1 - 2 * s[..., np.newaxis] * self.curvature[own]
+            total = total + 0.5 * s * s * np.sum(self.square[own] / inverse, axis=-1)
             # the product may have gone around 0, which changes nothing in exp(K): it did so a whole number of times
-            total = total - self.times * np.log(roots)
+            total = total - self.times * np.log(np.prod(np.sqrt(inverse), axis=-1))
         return total
 
     def log_affinity(self):
@@ -97,9 +96,8 @@ class LogRatios(NamedTuple):
         hyperbolic sine for a coordinate the trapezoidal rule converges like exp(-1 / step).
         """
         above, below = np.empty(len(log_odds)), np.empty(len(log_odds))
-        at_once = max(1, BLOCK // self.curvature.shape[1])
-        for first in range(0, len(log_odds), at_once):
-            own = slice(first, first + at_once)
+        for first in range(0, len(log_odds), BLOCK):
+            own = slice(first, first + BLOCK)
             part = LogRatios(self.curvature[own], self.square[own], self.times)
             above[own], below[own] = part._tails(log_odds[own])
         return above, below
