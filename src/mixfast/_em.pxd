@@ -1,6 +1,6 @@
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
-from mixfast.engine._pass cimport Pass, pass_t
+from mixfast.engine._pass cimport Pass, arena_t, pass_t
 from mixfast.engine._pruning cimport pruning_t
 
 # EM over the rows of a pass.
@@ -11,6 +11,13 @@ cdef struct em_t:
     int status                 # what the M-steps said since the start
     bint is_careful            # the quick family has lost digits since the start: it makes no more passes
     Py_ssize_t n_passes        # since the start
+    # where an M-step may overshoot: the state that the last pass was made at, and the one before, which is not below it
+    bint guards
+    bint is_trial              # the state is extrapolated: it is taken or left as it is
+    bint has_base
+    double base_objective
+    double *base
+    double *entering
     double n_impossible        # rows, in the last pass
 
 cdef struct course_t
@@ -40,6 +47,8 @@ ctypedef int (*loop_fn)(em_t *, void *loop_data, double tol, int stop_on, course
 
 cdef double evidence_of(const pass_t *p) noexcept nogil
 cdef void begin_em(em_t *em) noexcept nogil
+cdef void place_guard(em_t *em, arena_t *arena) noexcept nogil
+cdef void rest_on_entering(em_t *em, double objective) noexcept nogil
 cdef int start_from_labels(em_t *em, const int64_t *labels, int n_passes, uint32_t *order,
                            Py_ssize_t *places) noexcept nogil
 cdef int start_from_order(em_t *em, const int64_t *labels, int n_passes) noexcept nogil
@@ -52,6 +61,7 @@ cdef int iterate_plain(em_t *em, void *nothing, double tol, int stop_on, course_
 
 cdef class EM(Pass):
     cdef em_t em
+    cdef void *room                # of its guard
     cdef int follow(self, double tol, int stop_on, course_t *course) except -1
     cdef double *stats(self) noexcept
     cdef object record(self)

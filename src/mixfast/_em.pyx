@@ -7,6 +7,7 @@ structs; `EM` wraps them for Python. A whole fit, from its starts to the best of
 from cython.parallel cimport prange, threadid
 from libc.math cimport INFINITY, fabs
 from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, memset
 
 from mixfast.engine._capsule cimport record_size
@@ -20,6 +21,7 @@ from mixfast.engine._family cimport (
     family_t,
     totals_t,
 )
+from mixfast.engine._groups cimport run_grouped
 from mixfast.engine._pass cimport (
     LANE_COUNTS,
     LANE_ENTROPY,
@@ -27,19 +29,24 @@ from mixfast.engine._pass cimport (
     LANE_IMPOSSIBLE,
     STOPPED,
     Pass,
+    arena_t,
     assign_fn,
     clip,
     copy_of,
     copy_state_from,
     copy_state_to,
     find_log_weights,
+    measure_arena,
     n_common_of,
+    n_state_of,
+    open_arena,
     pass_t,
     prepare,
     raise_error_of,
     round_flops,
     run_pass,
     strategy_t,
+    take,
     threads_for_components,
     totals_of,
     usual,
@@ -69,6 +76,12 @@ from mixfast.engine._rows import is_mapped
 from mixfast.status import Status
 
 cdef int LOWER_BOUND_FELL = Status.LOWER_BOUND_FELL
+cdef int SHORTENED_STEP = Status.SHORTENED_STEP
+
+cdef enum:
+    MOST_HALVINGS = 30
+# Of an objective, relative to 1 + its size: sums of 10^6 rows differ by less between two chunkings.
+cdef double GUARD_ROUNDING = 1e-11
 
 # A component with less than this share of the weight holds no rows: its sums are no longer numbers of full precision.
 # Until then they are: a responsibility of 1e-200 is as exact as one of 0.5, and such a component can come back.
@@ -156,15 +169,28 @@ cdef int maximise(pass_t *p) noexcept nogil:
     cdef Py_ssize_t n_components = p.family.n_components, k
     cdef double *counts = p.lanes + LANE_COUNTS
     cdef double total = 0, kept = 0
+    cdef int status = 0
     cdef totals_t totals = totals_of(p)
     for k in range(n_components):
         total += counts[k]
     for k in range(n_components):
         if counts[k] <= (EMPTY_SHARE if p.family.real_bytes == 8 else EMPTY_SHARE_FLOAT) * total:
             counts[k] = 0
+    if p.rows.groups != NULL:
+        counts += n_components + p.family.n_stats + p.n_row_stats
+    for k in range(n_components):
         kept += counts[k]
-    p.proportions.maximise(p.proportions, n_components, counts, kept, p.mixing)
-    return p.family.maximise(p.family, &totals, p.work, p.params)
+    if p.proportions.of_rows == NULL:
+        p.proportions.maximise(p.proportions, n_components, counts, kept, p.mixing)
+    else:
+        status = p.proportions.of_rows.maximise(p.proportions, n_components, counts, kept,
+                                                totals.stats + p.family.n_stats, p.pivot, p.work, p.mixing)
+    return merged(status, p.family.maximise(p.family, &totals, p.work, p.params))
+
+
+cdef inline int merged(int status, int other) noexcept nogil:
+    """Of two M-steps; MIXFAST_FAILED where one failed."""
+    return MIXFAST_FAILED if status < 0 or other < 0 else status | other
 
 
 cdef int maximise_components(pass_t *p, Py_ssize_t first, Py_ssize_t last) noexcept nogil:
@@ -224,9 +250,16 @@ cdef void begin_em(em_t *em) noexcept nogil:
     """A new start: what was said of the last one is forgotten."""
     em.status = 0
     em.n_impossible = 0
-    em.is_careful = False
+    em.is_careful = em.has_base = em.is_trial = False
     em.n_passes = 0
     reset(&em.pruning, em.p)
+
+
+cdef int further_passes(const pass_t *p) noexcept nogil:
+    """What a start makes beside the passes of every start."""
+    if p.proportions.of_rows == NULL:
+        return p.family.further_start_passes
+    return max(p.family.further_start_passes, p.proportions.of_rows.further_start_passes)
 
 
 cdef int start_em(em_t *em, assign_fn assign, const void *data, int n_passes) noexcept nogil:
@@ -239,7 +272,7 @@ cdef int start_em(em_t *em, assign_fn assign, const void *data, int n_passes) no
     reset(&em.pruning, p)
     code = gather_common_of_prior(p)
     strategy.assign, strategy.assign_data = assign, data
-    for _round in range(n_passes + p.family.further_start_passes):
+    for _round in range(n_passes + further_passes(p)):
         if code == 0:
             em.status = 0
             code = run_pass(p, &strategy)
@@ -260,7 +293,7 @@ cdef int start_from_labels(em_t *em, const int64_t *labels, int n_passes, uint32
     cdef int code = gather_common_of_prior(p)  # of all rows, with labels or without
     if code != 0:
         return code
-    if order == NULL or known.own < 1:
+    if order == NULL or known.own < 1 or p.rows.groups != NULL:
         return start_em(em, labelled, &known, n_passes)
     n_rows = p.rows.n_rows
     n_unlabelled = sort_by_label(NULL, n_rows, labels, p.family.n_components, order, places)
@@ -299,7 +332,9 @@ cdef int run_pruned(em_t *em) noexcept nogil:
     cdef strategy_t strategy = usual()
     cdef int code
     # ceilings and limits are of log weight + log density: they do not know what a row adds to that
-    if not em.prunes or p.family.needs_gil or p.proportions.add_row_terms != NULL:
+    if p.rows.groups != NULL:
+        return run_grouped(p, &strategy)
+    if not em.prunes or p.family.needs_gil or p.proportions.of_rows != NULL:
         return run_pass(p, &strategy)
     begin_pruning(&em.pruning, p, p.total_weight / <double> p.rows.n_rows, &strategy)
     code = run_pass(p, &strategy)
@@ -396,22 +431,77 @@ cdef int update_posterior(em_t *em, double *objective) noexcept nogil:
 
 
 cdef int advance_by_one(em_t *em, double *objective) noexcept nogil:
-    """`advance` with the family as it is set."""
+    """`advance` with the family as it is set. Where an M-step may overshoot, and did, it is shortened until the
+    objective is not below the one before."""
     cdef pass_t *p = em.p
-    cdef double log_prior = 0
-    cdef int code = find_log_prior(p, &log_prior)
-    if code == 0:
-        code = run_pruned(em)
-    if code != 0:
-        return code
+    cdef int code, _halving
+    if em.guards:
+        copy_state_to(p, em.entering)
+    for _halving in range(MOST_HALVINGS + 1):
+        code = find_objective(em, objective)
+        if code != 0:
+            return code
+        if not (em.guards and em.has_base and not em.is_trial) or is_no_fall(em, objective[0]):
+            break
+        go_half_way(em)
+        em.status |= SHORTENED_STEP
+        em.n_passes += 1
     em.n_impossible = p.lanes[LANE_IMPOSSIBLE]
-    objective[0] = (evidence_of(p) + log_prior) / p.total_weight
     if objective[0] != objective[0] or objective[0] == INFINITY:
         em.status |= MIXFAST_NOT_FINITE
         return 0
     if objective[0] == -INFINITY:  # of rows that are possible: their log densities, times weights, sum to it
         em.n_impossible = max(em.n_impossible, 1.0)
+    if em.guards and not em.is_trial:
+        rest_on_entering(em, objective[0])
     return maximise_all(em)
+
+
+cdef int find_objective(em_t *em, double *objective) noexcept nogil:
+    """A pass, and the objective of the state that it was made at."""
+    cdef pass_t *p = em.p
+    cdef double log_prior = 0
+    cdef int code = find_log_prior(p, &log_prior)
+    if code == 0:
+        code = run_pruned(em)
+    if code == 0:
+        objective[0] = (evidence_of(p) + log_prior) / p.total_weight
+    return code
+
+
+# ---- M-steps that may overshoot -------------------------------------------------------------------------------------
+
+cdef bint may_overshoot(const pass_t *p) noexcept nogil:
+    """Not where the M-step does not maximise the objective anyway: a fall says nothing then."""
+    if p.family.may_overshoot < 0:
+        return False
+    return p.family.may_overshoot > 0 or (p.proportions.of_rows != NULL and p.proportions.of_rows.may_overshoot)
+
+
+cdef void place_guard(em_t *em, arena_t *arena) noexcept nogil:
+    em.guards = may_overshoot(em.p)
+    if em.guards:
+        em.entering = <double *> take(arena, n_state_of(em.p) * sizeof(double))
+        em.base = <double *> take(arena, n_state_of(em.p) * sizeof(double))
+
+
+cdef bint is_no_fall(const em_t *em, double objective) noexcept nogil:
+    """But for rounding; False for what is no number."""
+    return objective >= em.base_objective - GUARD_ROUNDING * (1 + fabs(em.base_objective))
+
+
+cdef void go_half_way(em_t *em) noexcept nogil:
+    """Back to the last state."""
+    cdef Py_ssize_t i
+    for i in range(n_state_of(em.p)):
+        em.entering[i] = 0.5 * (em.entering[i] + em.base[i])
+    copy_state_from(em.p, em.entering)
+
+
+cdef void rest_on_entering(em_t *em, double objective) noexcept nogil:
+    """The state that the last pass was made at is the one that steps are shortened to."""
+    em.entering, em.base = em.base, em.entering
+    em.base_objective, em.has_base = objective, True
 
 
 cdef void note_fall(em_t *em, double objective, double before) noexcept nogil:
@@ -491,8 +581,17 @@ cdef class EM(Pass):
         self.em.p = &self.c
         # rows on disk are read as they lie: one by one in another order would be a seek each
         self.em.prunes = not is_mapped(self.rows.X)
+        cdef arena_t arena
+        measure_arena(&arena)
+        place_guard(&self.em, &arena)
+        self.room = calloc(arena.used, 1)
+        if self.room == NULL:
+            raise MemoryError
+        open_arena(&arena, self.room)
+        place_guard(&self.em, &arena)
 
     def __dealloc__(self):
+        free(self.room)
         release(&self.em.pruning)
 
     def start_from_labels(self, const int64_t[::1] labels not None, bint located=False):
@@ -570,7 +669,13 @@ cdef class EM(Pass):
     def gather(self):
         """One pass at the present parameters, nothing updated: `Gathered`."""
         cdef strategy_t strategy = usual()
-        self.run(&strategy)
+        cdef int code
+        if self.c.rows.groups == NULL:
+            self.run(&strategy)
+        else:
+            with nogil:
+                code = run_grouped(&self.c, &strategy)
+            self.check(code)
         return self.gathered()
 
     def revisit(self, weights, params):

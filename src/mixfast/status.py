@@ -57,6 +57,9 @@ class Status(IntFlag):
         where rows are float32. `reg_covar` does that where it is not small beside the variances, since it is added to
         them after the M-step, and repairs do; so does rounding where float32 rows are 1e5 standard deviations from
         their mean and more.
+    SHORTENED_STEP
+        Experts and gates: a step of Newton's method went so far that the lower bound would have fallen, and was halved
+        until it did not.
 
     Examples
     --------
@@ -83,6 +86,7 @@ class Status(IntFlag):
     CAPPED_PARAMETER = 1024
     LOWER_BOUND_FELL = 2048
     SPURIOUS_COMPONENT = 4096
+    SHORTENED_STEP = 8192
 
     def __str__(self):
         return self.name or "OK"

@@ -7,11 +7,9 @@ as there are components.
 from libc.math cimport INFINITY, exp, log
 from libc.string cimport memcpy
 
-from mixfast.engine._family cimport selection_t
-from mixfast.engine._kernels cimport rows_t
-from mixfast.engine._reals cimport add
-from mixfast.engine._rows cimport value_of
-from mixfast.proportions._proportions cimport Proportions, one_for_each, proportions_t
+from mixfast.engine._family cimport chunk_t, selection_t
+from mixfast.engine._reals cimport add, get
+from mixfast.proportions._proportions cimport Proportions, of_rows_t, one_for_each, proportions_t
 
 import numpy as np
 
@@ -37,14 +35,17 @@ cdef void log_weights(const proportions_t *proportions, Py_ssize_t n, const doub
         out[k] = 0
 
 
-cdef void add_row_terms(const proportions_t *proportions, Py_ssize_t n, const double *mixing, const rows_t *rows,
-                        Py_ssize_t start, Py_ssize_t n_rows, Py_ssize_t stride, const selection_t *selection,
-                        int real_bytes, void *log_prob) noexcept nogil:
-    cdef Py_ssize_t r, k, a, row
+cdef Py_ssize_t nothing(const proportions_t *proportions, Py_ssize_t n) noexcept nogil:
+    return 0
+
+
+cdef void add_terms(const proportions_t *proportions, Py_ssize_t n, const double *mixing, const double *pivot,
+                    const chunk_t *chunk, const selection_t *selection, int real_bytes, void *scratch,
+                    void *log_prob) noexcept nogil:
+    cdef Py_ssize_t r, k, a
     cdef double x, largest, total
-    for r in range(n_rows):
-        row = start + r if rows.order == NULL else <Py_ssize_t> rows.order[start + r]
-        x = value_of(rows, row, 0)
+    for r in range(chunk.n_rows):
+        x = get(chunk.columns, real_bytes, r) + pivot[0]
         largest, total = -INFINITY, 0
         for k in range(n):
             largest = max(largest, mixing[2 * k] + mixing[2 * k + 1] * x)
@@ -52,7 +53,26 @@ cdef void add_row_terms(const proportions_t *proportions, Py_ssize_t n, const do
             total += exp(mixing[2 * k] + mixing[2 * k + 1] * x - largest)
         for a in range(selection.n):
             k = selection.component[a]
-            add(log_prob, real_bytes, a * stride + r, mixing[2 * k] + mixing[2 * k + 1] * x - largest - log(total))
+            add(log_prob, real_bytes, a * chunk.stride + r,
+                mixing[2 * k] + mixing[2 * k + 1] * x - largest - log(total))
+
+
+cdef void accumulate(const proportions_t *proportions, Py_ssize_t n, const double *mixing, const double *pivot,
+                     const chunk_t *chunk, const selection_t *selection, int real_bytes, const void *resp, void *scratch,
+                     double *stats) noexcept nogil:
+    """Its numbers are given."""
+
+
+cdef int maximise_by_rows(const proportions_t *proportions, Py_ssize_t n, const double *counts, double total,
+                          const double *stats, const double *pivot, double *work, double *mixing) noexcept nogil:
+    begin(proportions, n, mixing)
+    return 0
+
+
+cdef of_rows_t OF_ROWS
+OF_ROWS.n_scratch_columns = OF_ROWS.n_stats = OF_ROWS.n_work = nothing
+OF_ROWS.add_terms, OF_ROWS.accumulate, OF_ROWS.maximise = add_terms, accumulate, maximise_by_rows
+OF_ROWS.further_start_passes, OF_ROWS.may_overshoot = 0, False
 
 
 cdef class Gate(Proportions):
@@ -64,7 +84,7 @@ cdef class Gate(Proportions):
         self.coefficients = np.array(coefficients, dtype=np.float64)
         self.c = one_for_each(maximise)
         self.c.n_numbers, self.c.begin, self.c.log_weights = two_for_each, begin, log_weights
-        self.c.add_row_terms, self.c.context = add_row_terms, &self.coefficients[0, 0]
+        self.c.of_rows, self.c.context = &OF_ROWS, &self.coefficients[0, 0]
 
     def n_parameters(self, n_components):
         return 0

@@ -1,6 +1,6 @@
 #include "experts.h"
 #include "exp_log.h"
-#include "tiles.h"
+#include "regression.h"
 
 #define LARGEST_PREDICTOR 700.0 /* exp of more overflows */
 #define LOG_2_PI 1.8378770664093454836
@@ -159,9 +159,121 @@ static void gamma_slopes(ptrdiff_t m, ptrdiff_t stride, const double *eta, const
     sums[0] += sum_of(total);
 }
 
+/* The derivatives of log Gamma, for x > 0: recurrences up to 8, then series in 1 / x. */
+static double digamma(double x) {
+    double total = 0, square;
+    for (; x < 8; x++) total -= 1 / x;
+    square = 1 / (x * x);
+    return total + log(x) - 0.5 / x -
+           square * (1.0 / 12 - square * (1.0 / 120 - square * (1.0 / 252 - square * (1.0 / 240 - square * (1.0 / 132)))));
+}
+
+static double trigamma(double x) {
+    double total = 0, square;
+    for (; x < 8; x++) total += 1 / (x * x);
+    square = 1 / (x * x);
+    return total + 1 / x + 0.5 * square +
+           square / x * (1.0 / 6 - square * (1.0 / 30 - square * (1.0 / 42 - square * (1.0 / 30 - square * (5.0 / 66)))));
+}
+
+/* numbers: theta, log theta, log Gamma(theta), whether its derivatives are wanted. With t = eta - log theta the log
+ * density is log Gamma(y + theta) - log Gamma(theta) + y t - (y + theta) log(1 + exp t), less log y!. */
+static void negative_binomial_density(ptrdiff_t m, ptrdiff_t stride, const double *eta, const double *y,
+                                      const double *numbers, double *MIXFAST_RESTRICT out) {
+    (void)m;
+    double theta = numbers[0], log_theta = numbers[1], log_gamma = numbers[2], part[STRIP];
+    for (ptrdiff_t first = 0; first < stride; first += STRIP) {
+        for (ptrdiff_t i = 0; i < STRIP; i += WIDTH)
+            store(part + i, exponential_below_one(load(eta + first + i) - log_theta));
+        for (ptrdiff_t i = 0; i < STRIP; i++) {
+            ptrdiff_t r = first + i;
+            double t = eta[r] - log_theta, above = t > 0 ? t : 0;
+            out[r] += lgamma(y[r] + theta) - log_gamma + y[r] * t - (y[r] + theta) * (above + log_one_plus(part[i]));
+        }
+    }
+}
+
+/* sums: resp times the first and the second derivative by theta */
+static void negative_binomial_slopes(ptrdiff_t m, ptrdiff_t stride, const double *eta, const double *y,
+                                     const double *numbers, const double *resp, double *score, double *spread,
+                                     double *sums) {
+    (void)m;
+    double theta = numbers[0], log_theta = numbers[1], own = digamma(theta), own_slope = trigamma(theta);
+    for (ptrdiff_t r = 0; r < stride; r += WIDTH) {
+        vec t = load(eta + r) - log_theta, part = exponential_below_one(t);
+        vec larger = (real)1 / ((real)1 + part), smaller = part * larger;
+        vec share = if_smaller(splat(0), t, larger, smaller), weight = load(resp + r), all = load(y + r) + theta;
+        store(score + r, weight * (load(y + r) - all * share));
+        store(spread + r, weight * all * (smaller * larger));
+    }
+    if (numbers[3] == 0) return;
+    for (ptrdiff_t r = 0; r < stride; r++) {
+        if (resp[r] == 0) continue;
+        double t = eta[r] - log_theta, part = exp(-fabs(t)), rest = (t > 0 ? part : 1) / (1 + part); /* of theta */
+        double log_rest = -(t > 0 ? t : 0) - log1p(part), all = (y[r] + theta) / theta * rest;
+        sums[0] += resp[r] * (digamma(y[r] + theta) - own + log_rest + 1 - all);
+        sums[1] += resp[r] * (trigamma(y[r] + theta) - own_slope + (1 - (2 - all) * rest) / theta);
+    }
+}
+
+/* y: counts of the categories but the first, and of all; shares of a strip, and the log of what they are divided by */
+ALWAYS_INLINE void category_shares(ptrdiff_t m, ptrdiff_t stride, const double *eta, ptrdiff_t r, double *shares,
+                                   double *log_norm) {
+    double total[STRIP];
+    for (ptrdiff_t i = 0; i < STRIP; i += WIDTH) {
+        vec top = splat(0), sum;
+        for (ptrdiff_t c = 0; c < m; c++) top = -minimum(-top, -load(eta + c * stride + r + i));
+        sum = exp_nonpositive(-top);
+        for (ptrdiff_t c = 0; c < m; c++) {
+            vec part = exp_nonpositive(load(eta + c * stride + r + i) - top);
+            if (shares) store(shares + c * stride + r + i, part);
+            sum += part;
+        }
+        if (shares)
+            for (ptrdiff_t c = 0; c < m; c++)
+                store(shares + c * stride + r + i, load(shares + c * stride + r + i) / sum);
+        store(log_norm + i, top);
+        store(total + i, sum);
+    }
+    for (ptrdiff_t i = 0; i < STRIP; i++) log_norm[i] += log_above_one(total[i]);
+}
+
+static void multinomial_density(ptrdiff_t m, ptrdiff_t stride, const double *eta, const double *y,
+                                const double *numbers, double *MIXFAST_RESTRICT out) {
+    (void)numbers;
+    double log_norm[STRIP];
+    for (ptrdiff_t r = 0; r < stride; r += STRIP) {
+        category_shares(m, stride, eta, r, NULL, log_norm);
+        for (ptrdiff_t i = 0; i < STRIP; i++) out[r + i] -= y[m * stride + r + i] * log_norm[i];
+    }
+    for (ptrdiff_t c = 0; c < m; c++)
+        for (ptrdiff_t r = 0; r < stride; r++) out[r] += y[c * stride + r] * eta[c * stride + r];
+}
+
+static void multinomial_slopes(ptrdiff_t m, ptrdiff_t stride, const double *eta, const double *y, const double *numbers,
+                               const double *resp, double *MIXFAST_RESTRICT score, double *MIXFAST_RESTRICT spread,
+                               double *sums) {
+    (void)numbers, (void)sums;
+    const double *trials = y + m * stride;
+    double log_norm[STRIP];
+    for (ptrdiff_t r = 0; r < stride; r += STRIP) category_shares(m, stride, eta, r, score, log_norm);
+    for (ptrdiff_t c = 0; c < m; c++) {
+        const double *own = score + c * stride;
+        for (ptrdiff_t d = 0; d <= c; d++, spread += stride) {
+            const double *other = score + d * stride;
+            for (ptrdiff_t r = 0; r < stride; r++)
+                spread[r] = resp[r] * trials[r] * own[r] * (c == d ? 1 - own[r] : other[r]);
+        }
+    }
+    for (ptrdiff_t c = 0; c < m; c++)
+        for (ptrdiff_t r = 0; r < stride; r++)
+            score[c * stride + r] = resp[r] * (y[c * stride + r] - trials[r] * score[c * stride + r]);
+}
+
 static const expert experts[MIXFAST_EXPERT_KINDS] = {
     {gaussian_density, gaussian_slopes},   {student_t_density, student_t_slopes}, {poisson_density, poisson_slopes},
-    {binomial_density, binomial_slopes},   {gamma_density, gamma_slopes},
+    {binomial_density, binomial_slopes},   {gamma_density, gamma_slopes},         {negative_binomial_density, negative_binomial_slopes},
+    {multinomial_density, multinomial_slopes},
 };
 
 /* ---- a chunk ------------------------------------------------------------------------------------------------------ */
@@ -238,30 +350,6 @@ static int log_density(const mixfast_family *family, const void *tables, const m
         }
     }
     return 0;
-}
-
-/* gradient[0] += sum of score; gradient[1 + j] += sum of score x[j] */
-static void add_gradient(ptrdiff_t n_columns, ptrdiff_t stride, const double *x, const double *score, double *gradient) {
-    double tile[SUM_TILE + 1][SUM_TILE];
-    vec total = splat(0);
-    for (ptrdiff_t r = 0; r < stride; r += WIDTH) total += load(score + r);
-    gradient[0] += sum_of(total);
-    for (ptrdiff_t j = 0, n; j < n_columns; j += n) {
-        n = right_size(n_columns - j);
-        product_tile_of(1, n, stride, score, x + j * stride, tile);
-        for (ptrdiff_t b = 0; b < n; b++) gradient[1 + j + b] += tile[0][b];
-    }
-}
-
-/* The triangle of products of root (1, x), root = sqrt(spread); `rooted` is room for 1 + n_columns columns. */
-static void add_information(ptrdiff_t n_columns, ptrdiff_t stride, const double *x, const double *spread,
-                            double *MIXFAST_RESTRICT rooted, double *information) {
-    for (ptrdiff_t r = 0; r < stride; r++) rooted[r] = sqrt(spread[r]);
-    for (ptrdiff_t j = 0; j < n_columns; j++) {
-        double *column = rooted + (1 + j) * stride;
-        for (ptrdiff_t r = 0; r < stride; r++) column[r] = rooted[r] * x[j * stride + r];
-    }
-    triangle_of_products(1 + n_columns, stride, rooted, information);
 }
 
 /* The sums of all columns, weighted by what the selected components have of the rows together. */

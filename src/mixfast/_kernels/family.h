@@ -308,6 +308,8 @@ struct mixfast_family {
     mixfast_recentre recentre;
     int further_start_passes;         /* M-steps of a start after the one that measures about the means */
     const mixfast_posterior *posterior;
+    int may_overshoot;                /* 1: the M-step may lower the objective, as a step of Newton's method does that is
+                                         too long: it is then halved. -1: the M-step does not maximise the objective */
 };
 
 /* What a struct holds at least: all that is not optional. */

@@ -5,6 +5,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Groups of rows that share a component: number[n_rows] of each row's, in the order of their first rows; group g has the
+ * rows[begin[g]] to rows[begin[g + 1] - 1], which rise. */
+typedef struct {
+    ptrdiff_t n_groups;
+    const int64_t *number, *begin, *rows;
+} mixfast_groups;
+
 /* A view of the user's X: any strides (in bytes), float or double. Sparse where `indptr` is not NULL: row i has the
  * values t from indptr[i] to indptr[i + 1], value t is of feature indices[t] and lies at data + t * column_stride; rows
  * have no zeros, and their features rise. `weight` may be NULL, which means all ones, and so may `base`, zeros: a term of
@@ -19,6 +26,7 @@ typedef struct {
     const double *weight;
     const double *base;
     const uint32_t *order; /* the row that is visited at each place; NULL: as they lie in memory */
+    const mixfast_groups *groups; /* NULL: each row by itself */
 } mixfast_rows;
 
 typedef struct {

@@ -83,4 +83,5 @@ SELECT(student_t)
     }
 
 SELECT_DOUBLE(experts)
+SELECT_DOUBLE(gate)
 SELECT_DOUBLE(gibbs)

@@ -6,6 +6,7 @@
 #include "centres.h"
 #include "experts.h"
 #include "family.h"
+#include "gate.h"
 #include "gaussian.h"
 #include "gibbs.h"
 #include "linear.h"
@@ -26,6 +27,7 @@ const mixfast_sparse_centres_kernels *mixfast_select_sparse_centres(int isa, int
 const mixfast_student_t_kernels *mixfast_select_student_t(int isa, int real_bytes);
 /* In double precision only. */
 const mixfast_experts_kernels *mixfast_select_experts(int isa);
+const mixfast_gate_kernels *mixfast_select_gate(int isa);
 const mixfast_gibbs_kernels *mixfast_select_gibbs(int isa);
 
 #endif

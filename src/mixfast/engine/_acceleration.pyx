@@ -17,7 +17,7 @@ serial and follows from the objectives and the images alone, so the same bits co
 from libc.math cimport INFINITY, fabs, isfinite, sqrt
 from libc.stdlib cimport calloc, free
 
-from mixfast._em cimport EM, advance, course_t, em_t, note_fall, tell_of_step
+from mixfast._em cimport EM, advance, course_t, em_t, note_fall, rest_on_entering, tell_of_step
 from mixfast.engine._family cimport (
     MIXFAST_FAILED,
     MIXFAST_NOT_FINITE,
@@ -171,8 +171,9 @@ cdef int make_pass(acceleration_t *a, bint *is_accepted) noexcept nogil:
     code = extrapolate_state(a, &length)
     if code != 0:
         return code
-    em.status = 0
+    em.status, em.is_trial = 0, length > 1
     code = advance(em, &objective)
+    em.is_trial = False
     if code != 0:
         return code
     is_accepted[0] = length == 1 or (
@@ -194,6 +195,8 @@ cdef int make_pass(acceleration_t *a, bint *is_accepted) noexcept nogil:
 
 
 cdef void accept_extrapolated(acceleration_t *a, double objective, double length) noexcept nogil:
+    if a.em.guards:
+        rest_on_entering(a.em, objective)
     a.gain = objective - a.bound
     a.moved = a.increment = INFINITY
     a.bound = objective

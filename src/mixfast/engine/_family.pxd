@@ -170,5 +170,6 @@ cdef extern from "family.h" nogil:
         recentre_fn recentre
         int further_start_passes
         const posterior_t *posterior
+        int may_overshoot
 
     size_t MIXFAST_FAMILY_LEAST_SIZE

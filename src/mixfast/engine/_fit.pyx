@@ -19,6 +19,7 @@ from mixfast._em cimport (
     course_t,
     evidence_of,
     iterate_plain,
+    place_guard,
     start_from_draws,
     start_from_labels,
     start_from_responsibilities,
@@ -162,6 +163,7 @@ cdef void place_em(worker_t *w, const plan_t *plan, const model_t *m) noexcept n
     place_beyond_starts(w, m.family, m.proportions, &w.rows)
     w.em.p = &w.fit
     w.em.prunes = plan.prunes
+    place_guard(&w.em, &w.arena)
     if plan.loop == <loop_fn> iterate_accelerated:
         place_acceleration(&w.acceleration, &w.em, &w.arena)
     w.found = <Py_ssize_t *> take(&w.arena, bytes_to_find(m.family.n_components, m.n_rows_needed))

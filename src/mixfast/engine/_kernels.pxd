@@ -10,10 +10,17 @@ from mixfast.engine._family cimport (
     chunk_t,
     family_t,
     log_density_fn,
+    selection_t,
 )
 
 
 cdef extern from "rows.h" nogil:
+    ctypedef struct groups_t "mixfast_groups":
+        Py_ssize_t n_groups
+        const int64_t *number
+        const int64_t *begin
+        const int64_t *rows
+
     ctypedef struct rows_t "mixfast_rows":
         const char *data
         Py_ssize_t n_rows
@@ -26,6 +33,7 @@ cdef extern from "rows.h" nogil:
         const double *weight
         const double *base
         const uint32_t *order
+        const groups_t *groups
 
     ctypedef struct rows_kernels_t "mixfast_rows_kernels":
         int strip
@@ -167,6 +175,18 @@ cdef extern from "experts.h" nogil:
         accumulate_fn accumulate
 
 
+cdef extern from "gate.h" nogil:
+    ctypedef struct gate_kernels_t "mixfast_gate_kernels":
+        Py_ssize_t (*n_scratch_columns)(Py_ssize_t n_components, Py_ssize_t n_columns) noexcept nogil
+        void (*add_log_shares)(
+            Py_ssize_t n_components, Py_ssize_t n_columns, const double *numbers, Py_ssize_t stride, const double *z,
+            const selection_t *, double *scratch, double *out) noexcept nogil
+        void (*accumulate)(
+            Py_ssize_t n_components, Py_ssize_t n_columns, const double *numbers, bint has_blocks, Py_ssize_t stride,
+            const double *z, const selection_t *, const double *resp, double *scratch, double *gradients,
+            double *information) noexcept nogil
+
+
 cdef extern from "select.h" nogil:
     int mixfast_isa_is_available(int isa)
     const rows_kernels_t *mixfast_select_rows(int isa, int real_bytes)
@@ -178,3 +198,4 @@ cdef extern from "select.h" nogil:
     const centres_kernels_t *mixfast_select_sparse_centres(int isa, int real_bytes)
     const student_t_kernels_t *mixfast_select_student_t(int isa, int real_bytes)
     const experts_kernels_t *mixfast_select_experts(int isa)
+    const gate_kernels_t *mixfast_select_gate(int isa)

@@ -6,7 +6,13 @@ where two fits at once cannot both hold it. These loops run along rows and vecto
 which does as much work for every few rows.
 """
 
-from libc.math cimport INFINITY, log, sqrt
+from libc.float cimport DBL_MIN
+from libc.math cimport INFINITY, isfinite, log, sqrt
+
+# The square of a pivot of a scaled matrix below the first says that rows depend on each other; so much is then added to
+# the diagonal, and more where that is not enough.
+cdef double DEPENDENT = 1e-13
+cdef double RIDGE = 1e-10
 
 
 cdef int cholesky(Py_ssize_t n, double *a) noexcept nogil:
@@ -107,3 +113,52 @@ cdef double log_diagonal(Py_ssize_t n, const double *a) noexcept nogil:
     for i in range(n):
         total += log(a[i * n + i])
     return total
+
+
+cdef int scaled_cholesky(Py_ssize_t n, double *a, double *scale, bint *is_deficient) noexcept nogil:
+    """Overwrite the upper triangle of a, symmetric, with R, S a S = R' R, and scale[n] with the diagonal of S, which
+    makes the diagonal 1. Nonzero where a is not finite. Where rows depend on each other something is added to the
+    diagonal, and `is_deficient` says so; of a row of zeros the scale is 0."""
+    cdef Py_ssize_t i, j
+    cdef double ridge = 0
+    cdef int _attempt
+    cdef bint fails
+    for i in range(n):
+        if not isfinite(a[i * n + i]):
+            return 1
+        scale[i] = 1 / sqrt(a[i * n + i]) if a[i * n + i] > DBL_MIN else 0
+    for i in range(n):  # the lower triangle keeps what the upper loses
+        for j in range(i):
+            a[i * n + j] = a[j * n + i] * scale[i] * scale[j]
+    for _attempt in range(8):
+        for i in range(n):
+            for j in range(i + 1, n):
+                a[i * n + j] = a[j * n + i]
+            a[i * n + i] = 1 + ridge
+        fails = cholesky(n, a) != 0
+        for i in range(n):
+            fails |= not a[i * n + i] * a[i * n + i] > DEPENDENT
+        if not fails:
+            return 0
+        is_deficient[0] = True
+        ridge = RIDGE if ridge == 0 else 100 * ridge
+    return 1
+
+
+cdef void solve_lower(Py_ssize_t n, const double *r, Py_ssize_t n_right, double *x) noexcept nogil:
+    """x[n][n_right] = R'^-1 x"""
+    cdef Py_ssize_t i, k, c
+    for i in range(n):
+        for c in range(n_right):
+            for k in range(i):
+                x[i * n_right + c] -= r[k * n + i] * x[k * n_right + c]
+            x[i * n_right + c] /= r[i * n + i]
+
+
+cdef void solve_upper(Py_ssize_t n, const double *r, double *x) noexcept nogil:
+    """x[n] = R^-1 x"""
+    cdef Py_ssize_t i, k
+    for i in range(n - 1, -1, -1):
+        for k in range(i + 1, n):
+            x[i] -= r[i * n + k] * x[k]
+        x[i] /= r[i * n + i]

@@ -9,8 +9,9 @@ from mixfast.engine._rows cimport Rows, weighed_t
 from mixfast.proportions._proportions cimport proportions_t
 
 # A lane is one slot of the reduction: [log evidence, entropy of the responsibilities, impossible rows, work,
-# counts[K], the family's statistics]. Work is counted in pairs of a row and a component: densities and statistics that
-# were computed, and how many pairs a pass with rows in order could not do without.
+# counts[K], the family's statistics, those of proportions that look at rows, counts of groups where rows have such].
+# Work is counted in pairs of a row and a component: densities and statistics that were computed, and how many pairs a
+# pass with rows in order could not do without.
 cdef enum:
     # Rows in a chunk at most where components are chosen: the fewer, the more alike, but the sums of shorter columns
     # cost more. Full, 100,000 x 16, 256 components at 17 standard deviations: 7.6 times as fast as dense with 96, 7.2
@@ -80,6 +81,8 @@ cdef struct pass_t:
     bint moves_together            # a row's weight multiplies its log density, not what becomes of it
     rows_t rows
     Py_ssize_t n_mixing
+    Py_ssize_t n_scratch_columns, n_work  # what family and proportions want at most
+    Py_ssize_t n_row_stats         # of proportions that look at rows
     Py_ssize_t chunk_rows, stride, n_chunks, n_lanes, lane_size, n_rounds
     int n_threads
     double total_weight        # of the rows
@@ -98,6 +101,8 @@ cdef struct pass_t:
     double *origin             # [n_features]
     double *common             # [n_common] of the quick family or the prior, once has_common
     bint has_common
+    double *joint              # of groups: [n_rows][n_components], see _groups.pyx
+    double *group_norms        # [n_groups]
     double *last_state         # mixing and parameters before a step of the quick family
     Py_ssize_t *everything     # 0 .. n_components - 1
     double *alike              # [n_components], room for starts from labels

@@ -21,7 +21,7 @@ from libc.string cimport memcpy, memset
 
 from mixfast.engine._capsule cimport BoundFamily
 from mixfast.engine._family cimport MIXFAST_FAILED, chunk_t, family_t, totals_t
-from mixfast.engine._kernels cimport mixfast_select_rows, rows_t
+from mixfast.engine._kernels cimport groups_t, mixfast_select_rows, rows_t
 from mixfast.engine._reals cimport get, put
 from mixfast.engine._rows cimport Rows, total_of_base, weighed_t
 from mixfast.proportions._free cimport free_proportions
@@ -72,9 +72,9 @@ cdef double BEYOND_FLOAT = 1e12
 cdef int densities(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, workspace_t *space) noexcept nogil:
     """log weight + log density of each row under the selected components, in the place of responsibilities."""
     cdef int code = p.family.log_density(p.family, p.tables, chunk, &space.selection, space.family_scratch, space.resp)
-    if code == 0 and p.proportions.add_row_terms != NULL:
-        p.proportions.add_row_terms(p.proportions, p.family.n_components, p.mixing, &p.rows, start, chunk.n_rows,
-                                    chunk.stride, &space.selection, p.family.real_bytes, space.resp)
+    if code == 0 and p.proportions.of_rows != NULL:
+        p.proportions.of_rows.add_terms(p.proportions, p.family.n_components, p.mixing, p.pivot, chunk,
+                                        &space.selection, p.family.real_bytes, space.family_scratch, space.resp)
     return code
 
 
@@ -176,9 +176,34 @@ cdef int nearest(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, worksp
 cdef int add_statistics(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, const workspace_t *space,
                         double *lane) noexcept nogil:
     """What a fit needs of the components that are selected."""
+    cdef double *stats = lane + LANE_COUNTS + p.family.n_components
+    cdef int code
     lane[LANE_STATISTICS] += <double> (space.selection.n * chunk.n_rows)
-    return p.family.accumulate(p.family, p.tables, chunk, &space.selection, space.resp, space.family_scratch,
-                               lane + LANE_COUNTS + p.family.n_components)
+    code = p.family.accumulate(p.family, p.tables, chunk, &space.selection, space.resp, space.family_scratch, stats)
+    if code == 0 and p.rows.groups != NULL:
+        count_groups(p, start, chunk, space, stats + p.family.n_stats + p.n_row_stats)
+    if code == 0 and p.proportions.of_rows != NULL:
+        p.proportions.of_rows.accumulate(p.proportions, p.family.n_components, p.mixing, p.pivot, chunk,
+                                         &space.selection, p.family.real_bytes, space.resp, space.family_scratch,
+                                         stats + p.family.n_stats)
+    return code
+
+
+cdef void count_groups(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, const workspace_t *space,
+                       double *counts) noexcept nogil:
+    """A group counts once, by its first row: what others have of the components is taken from them, once it has been
+    added up, and counts[n_components] are those of the groups."""
+    cdef const groups_t *groups = p.rows.groups
+    cdef int real_bytes = p.family.real_bytes
+    cdef Py_ssize_t a, r, row
+    for r in range(chunk.n_rows):
+        row = start + r
+        if groups.rows[groups.begin[groups.number[row]]] != row:
+            for a in range(space.selection.n):
+                put(space.resp, real_bytes, a * chunk.stride + r, 0)
+        else:
+            for a in range(space.selection.n):
+                counts[space.selection.component[a]] += get(space.resp, real_bytes, a * chunk.stride + r)
 
 
 cdef int finish_nothing(const pass_t *p, const workspace_t *space, double *lane) noexcept nogil:
@@ -209,7 +234,7 @@ cdef void open_workspace(const pass_t *p, int thread, workspace_t *space) noexce
     space.resp = <char *> space.softmax_scratch + 2 * column
     space.places = <char *> space.resp + p.family.n_components * column
     space.family_scratch = <char *> space.places + column
-    space.chosen = <Py_ssize_t *> (<char *> space.family_scratch + p.family.n_scratch_columns * column)
+    space.chosen = <Py_ssize_t *> (<char *> space.family_scratch + p.n_scratch_columns * column)
     space.floors = <double *> (space.chosen + p.family.n_components)
     space.counts = space.floors + p.family.n_components
     space.ceilings = <float *> (space.counts + p.family.n_components)
@@ -333,7 +358,7 @@ cdef void visit_only(pass_t *p, const uint32_t *order, Py_ssize_t n_rows, Py_ssi
 cdef void shape_pass(pass_t *p, const family_t *family, const proportions_t *proportions, const rows_t *rows,
                      weighed_t weighed, Py_ssize_t n_threads, Py_ssize_t chunk_rows) noexcept nogil:
     """All that follows from the shape of the problem. chunk_rows=0 chooses."""
-    cdef Py_ssize_t column_reals, lane_room, unit, n_chunks
+    cdef Py_ssize_t column_reals, lane_room, unit, n_chunks, n_stats
     memset(p, 0, sizeof(pass_t))
     p.family, p.rows, p.total_base = family, rows[0], total_of_base(rows)
     p.total_weight, p.least_weight = weighed.total, weighed.least
@@ -341,7 +366,13 @@ cdef void shape_pass(pass_t *p, const family_t *family, const proportions_t *pro
     p.kernels = mixfast_select_rows(family.isa, family.real_bytes)
     p.soften = p.kernels.softmax if family.posterior == NULL else p.kernels.softmax_with_entropy
     p.look = look_for_signals
-    column_reals = packed_columns(family) + 5 + family.n_components + family.n_scratch_columns
+    p.n_scratch_columns, p.n_work = family.n_scratch_columns, family.n_work
+    if proportions.of_rows != NULL:
+        p.n_scratch_columns = max(p.n_scratch_columns,
+                                  proportions.of_rows.n_scratch_columns(proportions, family.n_components))
+        p.n_work = max(p.n_work, proportions.of_rows.n_work(proportions, family.n_components))
+        p.n_row_stats = proportions.of_rows.n_stats(proportions, family.n_components)
+    column_reals = packed_columns(family) + 5 + family.n_components + p.n_scratch_columns
     if chunk_rows == 0:
         unit = CHUNK_UNIT * family.real_bytes
         chunk_rows = clip(CHUNK_BYTES // (column_reals * unit), 1, CHUNK_COLUMN_BYTES // unit) * CHUNK_UNIT
@@ -349,7 +380,8 @@ cdef void shape_pass(pass_t *p, const family_t *family, const proportions_t *pro
         n_chunks = max(1, (rows.n_rows + chunk_rows - 1) // chunk_rows)
         chunk_rows = max(1, round_up((rows.n_rows + n_chunks - 1) // n_chunks, p.kernels.strip))
     cut(p, chunk_rows)
-    lane_room = LANE_COUNTS + family.n_components + max(family.n_stats, n_common_of(family), family.n_features + 1)
+    n_stats = family.n_stats + p.n_row_stats + (0 if rows.groups == NULL else family.n_components)
+    lane_room = LANE_COUNTS + family.n_components + max(n_stats, n_common_of(family), family.n_features + 1)
     p.lane_size = round_up(lane_room, CACHE_LINE // sizeof(double))
     p.n_lanes = clip(p.n_chunks // CHUNKS_PER_LANE, 1,
                      clip(LANES_BYTES // <Py_ssize_t> (p.lane_size * sizeof(double)), MIN_LANES, MAX_LANES))
@@ -368,7 +400,7 @@ cdef void place_pass(pass_t *p, arena_t *arena) noexcept nogil:
     p.log_weights = <double *> take(arena, family.n_components * sizeof(double))
     p.params = <double *> take(arena, family.n_params * sizeof(double))
     p.pivot = <double *> take(arena, family.n_features * sizeof(double))
-    p.work = <double *> take(arena, family.n_work * sizeof(double))
+    p.work = <double *> take(arena, p.n_work * sizeof(double))
     p.lanes = <double *> take(arena, p.n_lanes * p.lane_size * sizeof(double))
     p.tables = take(arena, family.n_tables * family.real_bytes)
     p.scratch = <char *> take(arena, p.n_threads * p.scratch_size)
@@ -376,6 +408,9 @@ cdef void place_pass(pass_t *p, arena_t *arena) noexcept nogil:
     p.alike = <double *> take(arena, family.n_components * sizeof(double))
     p.origin = <double *> take(arena, family.n_features * sizeof(double))
     p.common = <double *> take(arena, n_common_of(family) * sizeof(double))
+    if p.rows.groups != NULL:
+        p.joint = <double *> take(arena, p.rows.n_rows * family.n_components * sizeof(double))
+        p.group_norms = <double *> take(arena, p.rows.groups.n_groups * sizeof(double))
     if family.quick != NULL:
         p.last_state = <double *> take(arena, n_state_of(p) * sizeof(double))
     p.own_work = <double *> take(arena, p.n_threads * family.n_own_work * sizeof(double))

@@ -4,6 +4,7 @@ from libc.stdint cimport int64_t, uint32_t, uintptr_t
 from libc.string cimport memcpy, memset
 
 from mixfast.engine._family cimport chunk_t, family_t
+from mixfast.engine._groups cimport run_grouped
 from mixfast.engine._pass cimport (
     LANE_IMPOSSIBLE,
     Pass,
@@ -107,8 +108,14 @@ cdef int run_to_write(Pass p, assign_fn assign, const results_t *results) except
     cdef strategy_t strategy = writing(assign, results)
     cdef const uint32_t *order = p.c.rows.order
     p.c.rows.order = NULL
+    cdef int code
     try:
-        p.run(&strategy)
+        if p.c.rows.groups == NULL or assign == <assign_fn> unnormalised:
+            p.run(&strategy)
+        else:
+            with nogil:
+                code = run_grouped(&p.c, &strategy)
+            p.check(code)
     finally:
         p.c.rows.order = order
     return 0

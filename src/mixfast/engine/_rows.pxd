@@ -1,4 +1,4 @@
-from mixfast.engine._kernels cimport rows_t
+from mixfast.engine._kernels cimport groups_t, rows_t
 
 # The sum of the weights of rows, and the least above zero.
 ctypedef struct weighed_t:
@@ -16,6 +16,9 @@ cdef class Rows:
     cdef rows_t c
     cdef readonly object X, sample_weight, base
     cdef object indptr, indices    # of sparse rows
+    cdef groups_t of_groups        # where c.groups points to
+    cdef object kept               # its arrays
     cdef weighed_t weighed
     cdef readonly double total_weight, least_weight
     cdef int view_sparse(self, X) except -1
+    cdef int take_groups(self, groups) except -1

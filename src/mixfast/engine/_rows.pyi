@@ -12,7 +12,11 @@ class Rows:
     total_weight: float
     least_weight: float
     def __new__(
-        cls, X: Any, sample_weight: NDArray[np.float64] | None = None, base: NDArray[np.float64] | None = None
+        cls,
+        X: Any,
+        sample_weight: NDArray[np.float64] | None = None,
+        base: NDArray[np.float64] | None = None,
+        groups: NDArray[np.int64] | None = None,
     ) -> Self: ...
     def n_values_of(self, offsets: NDArray[np.int64]) -> NDArray[np.int64]: ...
     def is_constant(self) -> bool: ...

@@ -103,10 +103,11 @@ cdef class Rows:
     X may be sparse instead, in CSR form with rising indices and no zeros: a scipy.sparse matrix, or what has its
     attributes `shape`, `indptr`, `indices` and `data`. `sample_weight` and `base`, a term of the log density that no
     parameter enters, are None or float64 (n_samples,), contiguous. Nothing is copied but int64 indices; the arrays must
-    not change or move.
+    not change or move. `groups`, int64 (n_samples,), are numbers of groups of rows that share a component, 0 for that
+    of the first row, then 1 for the next that is another, and so on; None where rows are by themselves.
     """
 
-    def __cinit__(self, X, sample_weight=None, base=None):
+    def __cinit__(self, X, sample_weight=None, base=None, groups=None):
         cdef const double[:, :] doubles
         cdef const float[:, :] floats
         cdef const double[::1] per_row
@@ -134,8 +135,22 @@ cdef class Rows:
             if per_row.shape[0] != self.c.n_rows:
                 raise ValueError(f"base has {per_row.shape[0]} values for {self.c.n_rows} rows")
             self.c.base = &per_row[0]
+        if groups is not None:
+            self.take_groups(groups)
         self.weighed = weigh(&self.c)
         self.total_weight, self.least_weight = self.weighed.total, self.weighed.least
+
+    cdef int take_groups(self, groups) except -1:
+        cdef const int64_t[::1] number = groups
+        cdef const int64_t[::1] begin = np.concatenate([[0], np.cumsum(np.bincount(groups))])
+        cdef const int64_t[::1] rows = np.argsort(groups, kind="stable").astype(np.int64, copy=False)
+        if number.shape[0] != self.c.n_rows:
+            raise ValueError(f"groups has {number.shape[0]} values for {self.c.n_rows} rows")
+        self.kept = number, begin, rows
+        self.of_groups.n_groups = begin.shape[0] - 1
+        self.of_groups.number, self.of_groups.begin, self.of_groups.rows = &number[0], &begin[0], &rows[0]
+        self.c.groups = &self.of_groups
+        return 0
 
     cdef int view_sparse(self, X) except -1:
         """Its values may be one number that stands for all."""

@@ -99,14 +99,15 @@ cdef int given(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, workspac
 cdef int drawn(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, workspace_t *space,
                double *lane) noexcept nogil:
     """Uniform random responsibilities, scaled to sum to one in each row; assign_data says the seed and the start."""
-    cdef Py_ssize_t n_components = p.family.n_components, r, k
+    cdef Py_ssize_t n_components = p.family.n_components, r, k, row
     cdef const draw_t *draw = <const draw_t *> p.strategy.assign_data
     cdef int real_bytes = p.family.real_bytes
     cdef double total, weight
     cdef uint64_t index
     clear_resp(p, chunk, space)
     for r in range(chunk.n_rows):
-        index = <uint64_t> (start + r) * <uint64_t> n_components
+        row = start + r if p.rows.groups == NULL else <Py_ssize_t> p.rows.groups.number[start + r]
+        index = <uint64_t> row * <uint64_t> n_components
         total = 0
         for k in range(n_components):
             total += uniform(draw.seed, draw.start, RANDOM_RESPONSIBILITIES, index + <uint64_t> k)

@@ -295,7 +295,7 @@ class BaseMixture(DensityEstimator):
     def _pass_at(self, encoded, dtype, n_components, state, proportions=None):
         """A pass over encoded rows of X, which has this dtype, and the dtype that results should have."""
         out_dtype = self._dtype_of_results(dtype)
-        rows = Rows(encoded.rows, base=encoded.base)
+        rows = Rows(encoded.rows, base=encoded.base, groups=encoded.groups)
         capsule = encoded.bind(n_components, self._kernel_dtype(encoded.family, out_dtype))
         p = Pass(capsule, rows, resolve_threads(self.n_threads), proportions=proportions)
         p.set_state(*state)

@@ -261,7 +261,7 @@ class MixtureByEM(BaseMixture):
 
     def _search(self, X, sample_weight, init_params, units, volume, encoded, layout):
         """The best start. What passes work in, ten times the parameters and more, is gone when this returns."""
-        rows = Rows(encoded.rows, sample_weight, encoded.base)
+        rows = Rows(encoded.rows, sample_weight, encoded.base, encoded.groups)
         options = {"traces": True}
         which = fingerprint(encoded.rows, sample_weight) if self.warm_start else None
         if self._goes_on():
@@ -271,7 +271,7 @@ class MixtureByEM(BaseMixture):
                 options["before"] = float(self.lower_bound_) + volume
         else:
             given = self._given_start(X.shape[1], units)
-        seeding_rows = rows
+        seeding_rows = rows if encoded.groups is None else Rows(encoded.rows, sample_weight)
         if (
             encoded.seeds is not None
             and seeding.measures_distances(init_params)
@@ -309,8 +309,8 @@ class MixtureByEM(BaseMixture):
         """The fitted parameters, to go on from."""
         try:
             weights, params = self._packed_state(layout)
-            if weights.shape != (self.n_components,):
-                raise ValueError(f"there are {len(weights)} fitted components")
+            if len(self.weights_) != self.n_components:
+                raise ValueError(f"there are {len(self.weights_)} fitted components")
         except ValueError as error:
             raise _warm_start_error(error) from None
         return weights, layout.pack(units.enter(layout.view(params)))

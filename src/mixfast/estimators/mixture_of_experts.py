@@ -5,12 +5,14 @@ from __future__ import annotations
 from numbers import Integral, Real
 
 import numpy as np
+from scipy.special import softmax
 from sklearn.base import RegressorMixin
 from sklearn.metrics import r2_score
 from sklearn.utils import check_array, check_random_state, column_or_1d
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
+from mixfast.engine._predictions import evaluate_components
 from mixfast.estimators._density import fitting
 from mixfast.estimators._formula import FittedByFormula
 from mixfast.estimators._likelihood import LikelihoodMixture
@@ -23,14 +25,18 @@ from mixfast.families.experts import (
     Experts,
     GammaExpert,
     GaussianExpert,
+    MultinomialExpert,
+    NegativeBinomialExpert,
     PoissonExpert,
     StudentTExpert,
 )
+from mixfast.families.rounding import rounded_finite
+from mixfast.proportions._gate import Gate
 from mixfast.relations import Draws
-from mixfast.row_data import check_finite, check_positive, rows_with
+from mixfast.row_data import check_finite, check_positive, rows_with, separated
 from mixfast.status import Status
 from mixfast.tables import adopted, check_no_dates
-from mixfast.weights import take
+from mixfast.weights import observed, take, weighted_sum
 
 #: What makes the expert of a name from the estimator.
 EXPERTS = {
@@ -41,6 +47,8 @@ EXPERTS = {
     "poisson": lambda estimator: PoissonExpert(),
     "binomial": lambda estimator: BinomialExpert(),
     "gamma": lambda estimator: GammaExpert(),
+    "negative_binomial": lambda estimator: NegativeBinomialExpert(),
+    "multinomial": lambda estimator: MultinomialExpert(len(estimator.classes_)),
 }
 
 
@@ -52,6 +60,26 @@ def gathered(y):
     return np.asarray(y)
 
 
+def numbered(groups, n_samples):
+    """Groups as int64 numbers in the order of their first rows."""
+    groups = np.asarray(groups)
+    if groups.shape != (n_samples,):
+        raise ValueError(f"groups should have the shape of {(n_samples,)}, got {groups.shape}")
+    if groups.dtype.kind == "f" and np.any(np.isnan(groups)):
+        raise ValueError(f"groups is missing in row {int(np.argmax(np.isnan(groups)))}")
+    _, first, number = np.unique(groups, return_index=True, return_inverse=True)
+    rank = np.empty(len(first), dtype=np.int64)
+    rank[np.argsort(first)] = np.arange(len(first))
+    return rank[number.ravel()]
+
+
+def firsts_of(groups):
+    """Which rows are the first of their groups, a mask."""
+    is_first = np.zeros(len(groups), dtype=bool)
+    is_first[np.unique(groups, return_index=True)[1]] = True
+    return is_first
+
+
 class MixtureOfExperts(FittedByFormula, RegressionStatistics, RegressorMixin, LikelihoodMixture):
     """Mixture of regressions, fitted by EM: each row belongs to one of several regressions, which is not known.
 
@@ -61,7 +89,8 @@ class MixtureOfExperts(FittedByFormula, RegressionStatistics, RegressorMixin, Li
     ----------
     n_components : int, default=1
         Number of components.
-    expert : {'gaussian', 'student_t', 'poisson', 'binomial', 'gamma'}, default='gaussian'
+    expert : {'gaussian', 'student_t', 'poisson', 'binomial', 'gamma', 'negative_binomial', 'multinomial'}, \
+default='gaussian'
         The distribution of the response given its linear predictor eta:
 
         - 'gaussian': mean eta and standard deviation `sigma_`;
@@ -69,17 +98,27 @@ class MixtureOfExperts(FittedByFormula, RegressionStatistics, RegressorMixin, Li
         - 'poisson': counts of mean exp(eta) times the exposure;
         - 'binomial': success with probability 1 / (1 + exp(-eta)); y of zeros and ones, or (n_samples, 2) counts of
           successes and failures;
-        - 'gamma': positive numbers of mean exp(eta) and shape `shape_`, by maximum likelihood.
+        - 'gamma': positive numbers of mean exp(eta) and shape `shape_`, by maximum likelihood;
+        - 'negative_binomial': counts of mean exp(eta) times the exposure and variance mean + mean^2 / `theta_`;
+        - 'multinomial': categories, whose log odds against the first are linear predictors each; y of labels, or
+          (n_samples, n_classes) counts.
     variance : {'own', 'common'}, default='own'
         Whether components have standard deviations, scales or shapes of their own.
     degrees_of_freedom : float or 'component', default=4.0
         Of 'student_t': a number, or 'component' where each component has its own, to be estimated.
+    gate : None, 'same', 'gate_X' or list of column names or numbers, default=None
+        The columns that say how likely each component is before y is seen, p(k | z) = softmax(gate_intercept_k +
+        z' gate_coef_k): those of X, some of them, or those of the array `gate_X` that `fit` and predictions are given.
+        None: components are as likely for all rows, a mixture of regressions.
     fixed : list of column names or numbers, default=None
         Columns of X whose coefficients all components share.
     fit_intercept : bool, default=True
     alpha : float, default=0.0
         alpha / 2 times the sum of squared coefficients, but for intercepts and those that components share, is taken
         off the log-likelihood that EM increases.
+    gate_alpha : float, default=1e-6
+        gate_alpha / 2 times the sum of squared slopes of the gate, each about its mean over the components, is taken
+        off too: without it, components that a column of the gate separates would have infinite ones.
     sigma_df : {0, 'n-p'}, default=0
         What a variance is divided by: 0 is the weight of the component, maximum likelihood; 'n-p' multiplies that
         variance by n / (n - p), n the sum of all weights and p the number of coefficients of a component, as R's
@@ -96,18 +135,28 @@ class MixtureOfExperts(FittedByFormula, RegressionStatistics, RegressorMixin, Li
     Attributes
     ----------
     coef_ : ndarray of shape (n_components, n_features)
+        Of 'multinomial' (n_components, n_classes, n_features), zeros for the first class.
     intercept_ : ndarray of shape (n_components,)
+        Of 'multinomial' (n_components, n_classes).
     fixed_coef_ : ndarray of shape (n_fixed,)
         The coefficients of the columns `fixed`, which are in `coef_` too.
     sigma_ : ndarray of shape (n_components,)
         Standard deviations or scales, of 'gaussian' and 'student_t'.
     shape_ : ndarray of shape (n_components,)
         Of 'gamma'.
+    theta_ : ndarray of shape (n_components,)
+        Of 'negative_binomial'.
+    classes_ : ndarray of shape (n_classes,)
+        Of 'multinomial': the labels, or the numbers of the columns of y.
     degrees_of_freedom_ : ndarray of shape (n_components,)
         Of 'student_t'.
     weights_ : ndarray of shape (n_components,)
+        Of a gate the means of p(k | z) over the rows, or groups, that were fitted.
+    gate_coef_ : ndarray of shape (n_components, n_gate_columns)
+    gate_intercept_ : ndarray of shape (n_components,)
+        Where there is a gate; those of component 0 are zeros.
     lower_bound_ : float
-        The log-likelihood divided by the sum of the weights, less the penalty of `alpha`.
+        The log-likelihood divided by the sum of the weights, less the penalties of `alpha` and `gate_alpha`.
     converged_, n_iter_, lower_bounds_, status_, n_features_in_, feature_names_in_
         As in `GaussianMixture`.
 
@@ -128,6 +177,8 @@ class MixtureOfExperts(FittedByFormula, RegressionStatistics, RegressorMixin, Li
         "expert": [StrOptions(set(EXPERTS))],
         "variance": [StrOptions({"own", "common"})],
         "degrees_of_freedom": [StrOptions({"component"}), Interval(Real, 0.1, 1e6, closed="both")],
+        "gate": [StrOptions({"same", "gate_X"}), "array-like", None],
+        "gate_alpha": [Interval(Real, 0.0, None, closed="left")],
         "fixed": ["array-like", None],
         "fit_intercept": ["boolean"],
         "alpha": [Interval(Real, 0.0, None, closed="left")],
@@ -136,7 +187,13 @@ class MixtureOfExperts(FittedByFormula, RegressionStatistics, RegressorMixin, Li
 
     _structural: tuple[str, ...] = ("expert", "variance", "degrees_of_freedom", "fit_intercept")
 
-    _row_data: dict = {"y": None, "exposure": check_positive, "offset": check_finite}
+    _row_data: dict = {
+        "y": None,
+        "groups": None,
+        "exposure": check_positive,
+        "offset": check_finite,
+        "gate_X": None,
+    }
 
     _warnings: dict = {
         Status.CAPPED_PARAMETER: (
@@ -152,9 +209,11 @@ class MixtureOfExperts(FittedByFormula, RegressionStatistics, RegressorMixin, Li
         expert="gaussian",
         variance="own",
         degrees_of_freedom=4.0,
+        gate=None,
         fixed=None,
         fit_intercept=True,
         alpha=0.0,
+        gate_alpha=1e-6,
         sigma_df=0,
         tol=1e-6,
         max_iter=1000,
@@ -172,9 +231,11 @@ class MixtureOfExperts(FittedByFormula, RegressionStatistics, RegressorMixin, Li
         self.expert = expert
         self.variance = variance
         self.degrees_of_freedom = degrees_of_freedom
+        self.gate = gate
         self.fixed = fixed
         self.fit_intercept = fit_intercept
         self.alpha = alpha
+        self.gate_alpha = gate_alpha
         self.sigma_df = sigma_df
         self.tol = tol
         self.max_iter = max_iter
@@ -227,34 +288,101 @@ class MixtureOfExperts(FittedByFormula, RegressionStatistics, RegressorMixin, Li
         return tuple(places)
 
     def _by_place(self, names):
-        if self.fixed is None:
+        places, params = {name: place for place, name in enumerate(names)}, self.get_params(deep=False)
+        named = [parameter for parameter in ("fixed", "gate") if isinstance(params[parameter], list | tuple)]
+        if not named:
             return self
-        named = [list(names).index(name) if name in list(names) else name for name in self.fixed]
-        return type(self)(**{**self.get_params(), "fixed": named})
+        return type(self)(**params | {own: [places.get(name, name) for name in params[own]] for own in named})
+
+    def _proportions(self):
+        if self.gate is None:
+            return super()._proportions()
+        return self._gate_of_columns(1 if not hasattr(self, "_n_gate_columns") else self._n_gate_columns)
+
+    def _gate_of_columns(self, n_columns):
+        """The columns of a gate of its own follow those of X."""
+        return Gate(0 if self.gate == "same" else self.n_features_in_, n_columns, float(self.gate_alpha))
+
+    def _proportions_of_predictions(self):
+        return None if self.gate is None else self._gate_of_columns(np.shape(self.gate_coef_)[1])
+
+    def _publish_mixing(self, mixing, dtype):
+        if self.gate is None:
+            super()._publish_mixing(mixing, dtype)
+            return
+        intercepts, slopes = np.split(mixing, [self.n_components])
+        self.gate_intercept_ = intercepts.astype(dtype)
+        self.gate_coef_ = slopes.reshape(self.n_components, -1).astype(dtype)
+        self.weights_ = np.full(self.n_components, 1 / self.n_components, dtype)  # until the rows are seen
+
+    def _mixing(self):
+        if self.gate is None:
+            return super()._mixing()
+        return np.concatenate([self.gate_intercept_, np.ravel(self.gate_coef_)]).astype(np.float64)
+
+    def _fit_rows(self, X, sample_weight, init_params):
+        rows, data = separated(X)
+        if "groups" in data:
+            self._check_groups(data, sample_weight, init_params)
+        super()._fit_rows(X, sample_weight, init_params)
+        if self.gate is not None:
+            shares, weight = self._shares(rows, data), np.ones(len(rows)) if sample_weight is None else sample_weight
+            if "groups" in data:
+                weight = weight * firsts_of(data["groups"])
+            self.weights_ = (weight @ shares / weight.sum()).astype(rows.dtype)
+        self._note_checked()
+
+    def _check_groups(self, data, sample_weight, init_params):
+        """Raises ValueError where what is said of a group differs between its rows."""
+        groups, said = data["groups"], {"sample_weight": sample_weight, "the columns of the gate": data.get("gate")}
+        if isinstance(init_params, str):
+            if init_params != "random":
+                raise ValueError(
+                    f"init_params={init_params!r} puts rows of a group in several components: with groups it should be "
+                    "'random', or labels or responsibilities"
+                )
+        else:
+            said["init_params"] = init_params
+        first = np.flatnonzero(firsts_of(groups))[groups]
+        for name, values in said.items():
+            if values is not None and np.any(values != values[first]):
+                row = int(np.flatnonzero(np.any((values != values[first]).reshape(len(values), -1), axis=1))[0])
+                raise ValueError(
+                    f"{name} should be the same for all rows of a group, row {row} has another than {first[row]}"
+                )
 
     def _publish(self, params, dtype):
-        rounded = self._family().rounded(params, dtype)
-        self.coef_ = rounded.coefficients[:, 0]
-        self.intercept_ = rounded.intercepts[:, 0]
+        rounded, expert = self._family().rounded(params, dtype), self._experts()[0]
+        coefficients, intercepts = rounded.coefficients, rounded.intercepts
+        if isinstance(expert, MultinomialExpert):
+            self.coef_ = np.concatenate([np.zeros_like(coefficients[:, :1]), coefficients], axis=1)
+            self.intercept_ = np.concatenate([np.zeros_like(intercepts[:, :1]), intercepts], axis=1)
+        else:
+            self.coef_, self.intercept_ = coefficients[:, 0], intercepts[:, 0]
         if self.fixed is not None:
-            self.fixed_coef_ = self.coef_[0, list(self._places_of("fixed"))]
-        expert = self._experts()[0]
+            self.fixed_coef_ = self.coef_[0][..., list(self._places_of("fixed"))]
         if expert.dispersion_name is not None:
             setattr(self, expert.dispersion_name, rounded.dispersions[:, 0])
         if isinstance(expert, StudentTExpert):
             self.degrees_of_freedom_ = rounded.degrees[:, 0]
 
     def _collect(self):
-        coefficients, expert = np.asarray(self.coef_), self._experts()[0]
-        n_components, n_features = coefficients.shape
+        coefficients, intercepts = np.asarray(self.coef_), np.asarray(self.intercept_)
+        expert = self._experts()[0]
+        if isinstance(expert, MultinomialExpert):  # about the first class
+            coefficients = coefficients[:, 1:] - coefficients[:, :1]
+            intercepts = intercepts[:, 1:] - intercepts[:, :1]
+        else:
+            coefficients, intercepts = coefficients[:, np.newaxis], intercepts[:, np.newaxis]
+        n_components, n_features = len(coefficients), coefficients.shape[2]
         ones = np.ones(n_components)
         dispersions = ones if expert.dispersion_name is None else getattr(self, expert.dispersion_name)
         degrees = self.degrees_of_freedom_ if isinstance(expert, StudentTExpert) else ones
         frame = np.zeros(n_features + 2)
         frame[n_features] = GIVEN
         return ExpertParams(
-            coefficients[:, np.newaxis],
-            np.asarray(self.intercept_)[:, np.newaxis],
+            coefficients,
+            intercepts,
             np.asarray(dispersions)[:, np.newaxis],
             np.asarray(degrees)[:, np.newaxis],
             frame,
@@ -273,8 +401,39 @@ class MixtureOfExperts(FittedByFormula, RegressionStatistics, RegressorMixin, Li
             raise ValueError(
                 f"{type(self).__name__} requires y to be passed, but the target y is None: this looks at responses"
             )
-        offsets = self._checked_offsets({name: own for name, own in data.items() if name != "y"}, rows, reset)
-        return offsets | {"y": self._checked_y(data["y"], rows.shape[0], reset)}
+        n_samples, checked = rows.shape[0], {}
+        if "groups" in data:
+            checked["groups"] = numbered(data["groups"], n_samples)
+        gate = self._gate_columns(rows, data.get("gate_X"), reset)
+        if gate is not None:
+            checked["gate"] = gate
+        if reset:
+            self._n_gate_columns = rows.shape[1] if gate is None else gate.shape[1]
+        offsets = {name: data[name] for name in ("exposure", "offset") if name in data}
+        return (
+            checked | self._checked_offsets(offsets, rows, reset) | {"y": self._checked_y(data["y"], n_samples, reset)}
+        )
+
+    def _gate_columns(self, rows, gate_X, reset=False):
+        """(n_samples, n_columns), float64, of validated rows; None where there is no gate, or it is of all columns."""
+        if gate_X is not None and not self._takes_gate_X():
+            raise ValueError(f"gate_X was given, and gate={self.gate!r}: set gate='gate_X'")
+        if self._takes_gate_X():
+            if gate_X is None:
+                raise ValueError("gate='gate_X' needs the columns of the gate: pass gate_X")
+            gate_X = check_array(gate_X, dtype=np.float64, input_name="gate_X", ensure_min_samples=0)
+            if len(gate_X) != rows.shape[0]:
+                raise ValueError(f"gate_X has {len(gate_X)} rows, X has {rows.shape[0]}")
+            known = gate_X.shape[1] if reset else np.shape(self.gate_coef_)[1]
+            if gate_X.shape[1] != known:
+                raise ValueError(f"gate_X has {gate_X.shape[1]} columns, it had {known} in the fit")
+            return gate_X
+        if self.gate is None or isinstance(self.gate, str):
+            return None
+        return rows[:, list(self._places_of("gate"))].astype(np.float64)
+
+    def _takes_gate_X(self):
+        return isinstance(self.gate, str) and self.gate == "gate_X"
 
     def _checked_offsets(self, data, rows, reset):
         if "exposure" in data and not any(expert.takes_exposure for expert in self._experts()):
@@ -283,6 +442,8 @@ class MixtureOfExperts(FittedByFormula, RegressionStatistics, RegressorMixin, Li
 
     def _checked_y(self, y, n_samples, reset):
         """(n_samples, columns), float64, in the domains of the experts."""
+        if self.expert == "multinomial":
+            y = self._counts_of_classes(y, reset)
         y = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y", ensure_min_samples=0)
         if len(y) != n_samples:
             raise ValueError(f"Found input variables with inconsistent numbers of samples: {[n_samples, len(y)]}")
@@ -295,10 +456,30 @@ class MixtureOfExperts(FittedByFormula, RegressionStatistics, RegressorMixin, Li
         expert.check("y", y)
         return y
 
+    def _counts_of_classes(self, y, reset):
+        """(n_samples, n_classes), from labels too; a fit learns the classes."""
+        y = np.asarray(y)
+        if y.ndim == 2 and y.shape[1] > 1:
+            if reset:
+                self.classes_ = np.arange(y.shape[1])
+            return y
+        y = y.ravel()
+        if reset:
+            check_array(y[:, np.newaxis], dtype=None, input_name="y", ensure_min_samples=0)
+            self.classes_ = np.unique(y)
+            if len(self.classes_) < 2:
+                raise ValueError(f"y has {len(self.classes_)} class(es): expert='multinomial' needs two at least")
+        places = np.minimum(np.searchsorted(self.classes_, y), len(self.classes_) - 1)
+        unknown = self.classes_[places] != y
+        if np.any(unknown):
+            row = int(np.argmax(unknown))
+            raise ValueError(f"y is {y[row]} in row {row}, which is none of the classes of the fit, {self.classes_}")
+        return np.eye(len(self.classes_))[places]
+
     # ---- fitting ----
 
     @fitting
-    def fit(self, X, y, sample_weight=None, *, exposure=None, offset=None):
+    def fit(self, X, y, sample_weight=None, *, groups=None, exposure=None, offset=None, gate_X=None):
         """Estimate the parameters with EM, from several starts.
 
         Parameters
@@ -306,13 +487,19 @@ class MixtureOfExperts(FittedByFormula, RegressionStatistics, RegressorMixin, Li
         X : array-like of shape (n_samples, n_features)
             Computed in float64; parameters are rounded to the precision of X.
         y : array-like of shape (n_samples,)
-            Responses; of 'binomial' also (n_samples, 2), successes and failures.
+            Responses; of 'binomial' also (n_samples, 2), successes and failures; of 'multinomial' labels or
+            (n_samples, n_classes) counts.
         sample_weight : array-like of shape (n_samples,), default=None
             How often each row counts; rows of weight 0 may hold anything.
+        groups : array-like of shape (n_samples,), default=None
+            Rows of one group share a component: repeated measurements of one thing. Its weight, and the columns of the
+            gate, should be the same in all of them.
         exposure : float or array-like of shape (n_samples,), default=None
             What the mean is proportional to, of 'poisson' and 'gamma': above 0.
         offset : float or array-like of shape (n_samples,), default=None
             Added to the linear predictors.
+        gate_X : array-like of shape (n_samples, n_gate_columns), default=None
+            The columns of the gate, where `gate` is 'gate_X'.
 
         Returns
         -------
@@ -324,7 +511,8 @@ class MixtureOfExperts(FittedByFormula, RegressionStatistics, RegressorMixin, Li
             For values of y outside the domain of the expert, with their row, and as in `GaussianMixture`.
         """
         y = gathered(y)
-        rows = rows_with(X, {"y": y, "exposure": exposure, "offset": offset})
+        given = {"groups": groups, "exposure": exposure, "offset": offset, "gate_X": gate_X}
+        rows = rows_with(X, {"y": y, **given})
         if y is not None and not np.ndim(y):
             raise ValueError(f"y should have a value for each row, got {y!r}")
         if y is not None:
@@ -379,55 +567,76 @@ class MixtureOfExperts(FittedByFormula, RegressionStatistics, RegressorMixin, Li
         Returns
         -------
         means : ndarray of shape (n_samples, n_components), float64
+            Of 'multinomial' (n_samples, n_components, n_classes).
         """
         eta = self._predictors(X, offset, exposure)
         distribution = DISTRIBUTIONS[self.expert]
         return np.stack([distribution.mean(*one) for one in zip(eta, self._dispersions(), strict=True)], axis=1)
 
-    def predict(self, X, *, exposure=None, offset=None):
+    def predict(self, X, *, exposure=None, offset=None, gate_X=None):
         """E[y | x], the mean over the components.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-        exposure, offset : as in `fit`
+        exposure, offset, gate_X : as in `fit`
 
         Returns
         -------
         y : ndarray of shape (n_samples,), float64
-            Of 'binomial' the probability of success.
+            Of 'binomial' the probability of success; of 'multinomial' (n_samples, n_classes), those of the classes.
         """
         means = self.predict_components(X, exposure=exposure, offset=offset)
-        return np.einsum("nk,nk->n", means, self.predict_proba(X))
+        return np.einsum("nk...,nk->n...", means, self.predict_proba(X, gate_X=gate_X))
 
-    def predict_proba(self, X):
+    def predict_proba(self, X, *, gate_X=None):
         """p(k | x), how likely each component is before y is seen.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
+        gate_X : as in `fit`
 
         Returns
         -------
         shares : ndarray of shape (n_samples, n_components), float64
         """
         self._check_ready()
+        self._check_assigned()
         rows = self._validate_rows(X, reset=False)
-        weights = np.asarray(self.weights_, dtype=np.float64)
-        return np.tile(weights / weights.sum(), (rows.shape[0], 1))
+        gate = self._gate_columns(rows, gate_X)
+        return self._shares(rows, {} if gate is None else {"gate": gate})
 
-    def score(self, X, y, sample_weight=None, *, exposure=None, offset=None):
+    def _shares(self, rows, data):
+        """p(k | z) of validated rows with what they have."""
+        if self.gate is None:
+            weights = np.asarray(self.weights_, dtype=np.float64)
+            return np.tile(weights / weights.sum(), (rows.shape[0], 1))
+        columns = np.asarray(data.get("gate", rows), dtype=np.float64)
+        return softmax(np.asarray(self.gate_intercept_, float) + columns @ np.asarray(self.gate_coef_, float).T, axis=1)
+
+    def score(self, X, y, sample_weight=None, *, exposure=None, offset=None, gate_X=None):
         """R^2, the coefficient of determination of `predict(X)`.
 
         Parameters
         ----------
-        X, y, sample_weight, exposure, offset : as in `fit`
+        X, y, sample_weight, exposure, offset, gate_X : as in `fit`
 
         Returns
         -------
         score : float
+            Of successes and failures, and of counts of classes, that of their shares, rows weighted by their totals.
         """
-        return r2_score(y, self.predict(X, exposure=exposure, offset=offset), sample_weight=sample_weight)
+        predicted = self.predict(X, exposure=exposure, offset=offset, gate_X=gate_X)
+        y = gathered(y)
+        if self.expert == "multinomial":
+            y = np.asarray(self._counts_of_classes(y, reset=False), dtype=np.float64)
+        if y.ndim == 2 and y.shape[1] > 1:
+            totals = y.sum(axis=1)
+            sample_weight = totals if sample_weight is None else totals * np.asarray(sample_weight)
+            y = y / np.where(totals > 0, totals, 1)[:, np.newaxis]
+            y = y[:, 0] if predicted.ndim == 1 else y
+        return r2_score(y, predicted, sample_weight=sample_weight)
 
     # ---- what y adds ----
 
@@ -438,7 +647,7 @@ class MixtureOfExperts(FittedByFormula, RegressionStatistics, RegressorMixin, Li
         ----------
         X, y : as in `fit`
         **row_data
-            `exposure` and `offset`, as in `fit`.
+            `groups`, `exposure`, `offset` and `gate_X`, as in `fit`.
 
         Returns
         -------
@@ -469,6 +678,7 @@ class MixtureOfExperts(FittedByFormula, RegressionStatistics, RegressorMixin, Li
         Returns
         -------
         log_prob : ndarray of shape (n_samples,)
+            Of groups their log density at the first row, and 0 at the others.
         """
         return self._evaluate(rows_with(X, {"y": gathered(y), **row_data}), log_norm=True).log_norm
 
@@ -485,7 +695,28 @@ class MixtureOfExperts(FittedByFormula, RegressionStatistics, RegressorMixin, Li
         -------
         log_density : ndarray of shape (n_samples, n_components)
         """
-        return super().component_log_density(X, y=gathered(y), **row_data)
+        self._check_ready()
+        self._check_assigned()
+        rows = self._read_rows(rows_with(X, {"y": gathered(y), **row_data}), reset=False)
+        encoded = self._fitted_family().encode(rows)
+        n_components = len(self.weights_)
+        layout = encoded.family.params_layout(n_components, rows.shape[1])
+        state = np.ones(n_components), layout.pack(self._collect())
+        p, out_dtype = self._pass_at(encoded, rows.dtype, n_components, state)
+        out = np.empty((len(rows), n_components), p.dtype)
+        evaluate_components(p, out)
+        return rounded_finite(out, out_dtype)
+
+    def _criteria(self, X, sample_weight, n_effective, **row_data):
+        if row_data.get("groups") is None:
+            return super()._criteria(X, sample_weight, n_effective, **row_data)
+        X, sample_weight = observed(rows_with(X, row_data), sample_weight, n_effective)
+        result = self._evaluate(X, log_norm=True, labels=True, largest=True)
+        groups = numbered(separated(X)[1]["groups"], len(X))
+        doubt = np.log(result.largest.astype(np.float64)) * firsts_of(groups)
+        (total, weight), (in_doubt, _) = (weighted_sum(values, sample_weight) for values in (result.log_norm, doubt))
+        found = self._penalised(total, weight)
+        return found | {"icl": found["bic"] - 2 * in_doubt}
 
     def bic(self, X, y, sample_weight=None, n_effective=None, **row_data):
         """Bayesian information criterion of log p(y | x); the lower the better.
@@ -528,7 +759,11 @@ class MixtureOfExperts(FittedByFormula, RegressionStatistics, RegressorMixin, Li
         coefficients, columns = np.asarray(self.coef_, dtype=np.float64), self._labels_of_columns()
         if self.fit_intercept:
             intercepts = np.asarray(self.intercept_, dtype=np.float64)
-            coefficients, columns = np.column_stack([intercepts, coefficients]), ["intercept", *columns]
+            coefficients = np.concatenate([intercepts[..., np.newaxis], coefficients], axis=-1)
+            columns = ["intercept", *columns]
+        if coefficients.ndim == 3:
+            columns = [f"{own}: {name}" for own in self.classes_ for name in columns]
+        coefficients = coefficients.reshape(len(coefficients), -1)
         n_components, n = coefficients.shape
         return pd.DataFrame(
             {
@@ -567,7 +802,7 @@ class MixtureOfExperts(FittedByFormula, RegressionStatistics, RegressorMixin, Li
         log_densities = self.component_log_density(X, y) + log_shares[places] - np.log(weights)
         return Draws(log_densities, weights)
 
-    def sample(self, X, random_state=None, *, exposure=None, offset=None):
+    def sample(self, X, random_state=None, *, exposure=None, offset=None, gate_X=None):
         """Draw a response for each row of X.
 
         Parameters
@@ -575,20 +810,21 @@ class MixtureOfExperts(FittedByFormula, RegressionStatistics, RegressorMixin, Li
         X : array-like of shape (n_samples, n_features)
         random_state : int, RandomState instance or None, default=None
             None takes the estimator's own.
-        exposure, offset : as in `fit`
+        exposure, offset, gate_X : as in `fit`
 
         Returns
         -------
         y : ndarray of shape (n_samples,), float64
+            Of 'multinomial' labels.
         labels : ndarray of shape (n_samples,), int64
             The component of each row.
         """
         rng = self._rng_of_sample(1, random_state)
         eta, dispersions = self._predictors(X, offset, exposure), self._dispersions()
-        ends = np.cumsum(self.predict_proba(X), axis=1)
+        ends = np.cumsum(self.predict_proba(X, gate_X=gate_X), axis=1)
         labels = np.sum(rng.random_sample((len(ends), 1)) * ends[:, -1:] >= ends[:, :-1], axis=1)
         y = np.empty(len(labels))
         for k in range(len(dispersions)):
             of_it = labels == k
             y[of_it] = DISTRIBUTIONS[self.expert].draw(rng, eta[k, of_it], dispersions[k])
-        return y, labels
+        return (self.classes_[y.astype(np.int64)] if self.expert == "multinomial" else y), labels

@@ -6,7 +6,7 @@ about the pivot, eta = intercept + coefficients . (x - pivot) + offset, so that 
 
 The M-step is one step of Newton's method, b += H^-1 (g - alpha b), of each component by itself, or of all together
 where they share coefficients. Where log densities are quadratic in the predictor (Gaussian, and Student-t with its
-weights) that is the maximum, weighted least squares; elsewhere it may overshoot.
+weights) that is the maximum, weighted least squares; elsewhere it may overshoot (`may_overshoot`).
 
 A start goes through stages: NEW, where nothing is known, the pass is made at predictors of 0 and gives intercepts and
 the pivot; BEGUN, where it gives least squares, or the first of the steps of `further_start_passes`; KNOWN. GIVEN are
@@ -34,6 +34,8 @@ from mixfast.engine._kernels cimport (
     MIXFAST_EXPERT_SUMS,
     MIXFAST_GAMMA_EXPERT,
     MIXFAST_GAUSSIAN_EXPERT,
+    MIXFAST_MULTINOMIAL_EXPERT,
+    MIXFAST_NEGATIVE_BINOMIAL_EXPERT,
     MIXFAST_POISSON_EXPERT,
     MIXFAST_STUDENT_T_EXPERT,
     experts_kernels_t,
@@ -41,7 +43,7 @@ from mixfast.engine._kernels cimport (
     mixfast_select_experts,
     response_t,
 )
-from mixfast.engine._linalg cimport cholesky
+from mixfast.engine._linalg cimport scaled_cholesky, solve_lower, solve_upper
 from mixfast.engine._special cimport digamma, trigamma
 from mixfast.families._gamma cimport LARGEST_SHAPE, shape_of
 
@@ -52,6 +54,8 @@ KINDS = {
     "poisson": MIXFAST_POISSON_EXPERT,
     "binomial": MIXFAST_BINOMIAL_EXPERT,
     "gamma": MIXFAST_GAMMA_EXPERT,
+    "negative_binomial": MIXFAST_NEGATIVE_BINOMIAL_EXPERT,
+    "multinomial": MIXFAST_MULTINOMIAL_EXPERT,
 }
 
 cdef enum:
@@ -65,16 +69,15 @@ cdef enum:
     SHARED = 2
     FURTHER_STEPS = 7  # of Newton's method at a start, after the two passes that every start makes
 
-# A pivot of the scaled matrix below the first, of an information matrix, says that columns depend on each other; so
-# much is then added to its diagonal.
-cdef double DEPENDENT = 1e-13
-cdef double RIDGE = 1e-10
 # The largest root mean square change of a predictor in a step: a factor of 7 of a mean with a logarithmic link.
 cdef double LONGEST_STEP = 2
 # Least variances, of what a single component leaves.
 cdef double LEAST_SHARE = 1e-6
 # Means of counts and shares at which intercepts begin, where a component has none of them.
 cdef double LEAST_MEAN = 1e-10
+# Of the negative binomial distribution: its variance is mean + mean^2 / theta.
+cdef double LEAST_THETA = 1e-4
+cdef double LARGEST_THETA = 1e8
 cdef double LEAST_DEGREES = 0.1
 cdef double MOST_DEGREES = 1e6
 
@@ -186,6 +189,13 @@ cdef void fill_numbers(const context_t *context, int kind, double dispersion, do
         numbers[3] = degrees + 1 if is_begun else degrees
     elif kind == MIXFAST_GAMMA_EXPERT:
         numbers[0], numbers[1] = dispersion, dispersion * log(dispersion) - lgamma(dispersion)
+    elif kind == MIXFAST_NEGATIVE_BINOMIAL_EXPERT:
+        numbers[0], numbers[1], numbers[2], numbers[3] = dispersion, log(dispersion), lgamma(dispersion), is_begun
+
+
+cdef inline double blank_dispersion(int kind) noexcept nogil:
+    """At stage NEW: counts are nearly Poisson's."""
+    return LARGEST_THETA if kind == MIXFAST_NEGATIVE_BINOMIAL_EXPERT else 1
 
 
 cdef void prepare(const family_t *f, const double *log_weights, const double *params, double *work, double *pivot,
@@ -209,7 +219,8 @@ cdef void prepare(const family_t *f, const double *log_weights, const double *pa
         memcpy(coefficients, own.coefficients, K * E * p * sizeof(double))
     for k in range(K):
         for j in range(R):
-            fill_numbers(context, all.responses[j].kind, 1 if is_new else own.dispersions[k * R + j],
+            fill_numbers(context, all.responses[j].kind,
+                         blank_dispersion(all.responses[j].kind) if is_new else own.dispersions[k * R + j],
                          context.degrees if is_new else own.degrees[k * R + j], own.stage[0] > BEGUN,
                          numbers + (k * R + j) * MIXFAST_EXPERT_NUMBERS)
 
@@ -224,7 +235,7 @@ cdef double begin_response(const context_t *context, int kind, double score, dou
     if is_quadratic(kind):
         intercept = score / spread
         dispersion[0] = sqrt(max(sums[0] - score * intercept, 0.0) / count)
-    elif kind == MIXFAST_POISSON_EXPERT:
+    elif kind == MIXFAST_POISSON_EXPERT or kind == MIXFAST_NEGATIVE_BINOMIAL_EXPERT:
         intercept = log(max((score + spread) / spread, LEAST_MEAN))
     elif kind == MIXFAST_BINOMIAL_EXPERT:
         share = min(max(0.5 + score / (4 * spread), LEAST_MEAN), 1 - LEAST_MEAN)
@@ -282,9 +293,37 @@ cdef int begin(const family_t *f, const totals_t *totals, double *work, double *
                 if not context.has_intercept:
                     own.intercepts[k * E + response.first_eta + e] = 0
             own.degrees[k * R + j] = context.degrees
+        if response.kind == MIXFAST_MULTINOMIAL_EXPERT:
+            begin_categories(f, totals, j, own.intercepts)
         if context.is_common:
             share_dispersions(totals.counts, total, K, R, j, own.dispersions)
     return MIXFAST_OK
+
+
+cdef void begin_categories(const family_t *f, const totals_t *totals, Py_ssize_t j, double *intercepts) noexcept nogil:
+    """The log odds of the categories against the first, from sums at which all are as likely. In the place of the
+    intercepts are the shares less 1 / (m + 1) until the end."""
+    cdef const context_t *context = context_of(f)
+    cdef const experts_t *all = &context.experts
+    cdef const response_t *response = &all.responses[j]
+    cdef Py_ssize_t K = f.n_components, m = response.n_etas, width = 1 + all.n_columns, k, c, e
+    cdef double share = 1 / <double> (m + 1), score, spread, first
+    cdef double *own
+    cdef sums_t found
+    for k in range(K):
+        own = intercepts + k * all.n_etas + response.first_eta
+        first = share
+        for e in range(m):
+            score = spread = 0
+            for c in range(K):
+                if c == k or totals.counts[k] == 0:
+                    found = sums_at(f, totals.stats, c, j)
+                    score += found.gradient[e * width]
+                    spread += information_at(found.information, width, e, 0, e, 0)
+            own[e] = share + score / spread * share * (1 - share)
+            first -= own[e] - share
+        for e in range(m):
+            own[e] = log(max(own[e], LEAST_MEAN) / max(first, LEAST_MEAN)) if context.has_intercept else 0
 
 
 cdef void share_dispersions(const double *counts, double total, Py_ssize_t K, Py_ssize_t R, Py_ssize_t j,
@@ -296,57 +335,6 @@ cdef void share_dispersions(const double *counts, double total, Py_ssize_t K, Py
         mean += counts[k] / total * dispersions[k * R + j] * dispersions[k * R + j]
     for k in range(K):
         dispersions[k * R + j] = sqrt(mean)
-
-
-# ---- linear algebra -------------------------------------------------------------------------------------------------
-
-cdef int factor(Py_ssize_t n, double *a, double *scale, int *status) noexcept nogil:
-    """Overwrite the upper triangle of a, symmetric, with R, S a S = R' R, and scale[n] with the diagonal of S, which
-    makes the diagonal 1. Nonzero where a is not finite. Where rows depend on each other something is added to the
-    diagonal; a step along a row of zeros is 0."""
-    cdef Py_ssize_t i, j
-    cdef double ridge = 0
-    cdef int _attempt
-    cdef bint is_deficient
-    for i in range(n):
-        if not isfinite(a[i * n + i]):
-            return 1
-        scale[i] = 1 / sqrt(a[i * n + i]) if a[i * n + i] > DBL_MIN else 0
-    for i in range(n):  # the lower triangle keeps what the upper loses
-        for j in range(i):
-            a[i * n + j] = a[j * n + i] * scale[i] * scale[j]
-    for _attempt in range(8):
-        for i in range(n):
-            for j in range(i + 1, n):
-                a[i * n + j] = a[j * n + i]
-            a[i * n + i] = 1 + ridge
-        is_deficient = cholesky(n, a) != 0
-        for i in range(n):
-            is_deficient |= not a[i * n + i] * a[i * n + i] > DEPENDENT
-        if not is_deficient:
-            return 0
-        status[0] |= MIXFAST_CAPPED_PARAMETER
-        ridge = RIDGE if ridge == 0 else 100 * ridge
-    return 1
-
-
-cdef void solve_lower(Py_ssize_t n, const double *r, Py_ssize_t n_right, double *x) noexcept nogil:
-    """x[n][n_right] = R'^-1 x"""
-    cdef Py_ssize_t i, k, c
-    for i in range(n):
-        for c in range(n_right):
-            for k in range(i):
-                x[i * n_right + c] -= r[k * n + i] * x[k * n_right + c]
-            x[i * n_right + c] /= r[i * n + i]
-
-
-cdef void solve_upper(Py_ssize_t n, const double *r, double *x) noexcept nogil:
-    """x[n] = R^-1 x"""
-    cdef Py_ssize_t i, k
-    for i in range(n - 1, -1, -1):
-        for k in range(i + 1, n):
-            x[i] -= r[i * n + k] * x[k]
-        x[i] /= r[i * n + i]
 
 
 # ---- a step of a response -------------------------------------------------------------------------------------------
@@ -412,7 +400,7 @@ cdef int find_steps(const family_t *f, const totals_t *totals, Py_ssize_t j, con
     cdef double *shared_right = shared + n * n
     cdef double *shared_scale = shared_right + n
     cdef double unit, value, ridge
-    cdef int status = MIXFAST_OK
+    cdef bint is_deficient = False
     cdef sums_t found
     cdef system_t s
     for i in range(width):
@@ -455,7 +443,7 @@ cdef int find_steps(const family_t *f, const totals_t *totals, Py_ssize_t j, con
                             s.beside[a * n_shared + b] = information_at(found.information, width, e, i, g, c)
                             b += 1
                 a += 1
-        if factor(n_own, s.matrix, s.scale, &status) != 0:
+        if scaled_cholesky(n_own, s.matrix, s.scale, &is_deficient) != 0:
             return -1
         for a in range(n_own):
             s.right[a] *= s.scale[a]
@@ -486,7 +474,7 @@ cdef int find_steps(const family_t *f, const totals_t *totals, Py_ssize_t j, con
                     value += s.beside[c * n_shared + a] * s.beside[c * n_shared + b]
                 shared[a * n_shared + b] -= value / unit
     if n_shared > 0:
-        if factor(n_shared, shared, shared_scale, &status) != 0:
+        if scaled_cholesky(n_shared, shared, shared_scale, &is_deficient) != 0:
             return -1
         for a in range(n_shared):
             shared_right[a] *= shared_scale[a]
@@ -513,7 +501,7 @@ cdef int find_steps(const family_t *f, const totals_t *totals, Py_ssize_t j, con
                 elif use[i] == OWN and totals.counts[k] > 0:
                     s.step[e * width + i] = s.right[a] * s.scale[a]
                     a += 1
-    return status
+    return MIXFAST_CAPPED_PARAMETER if is_deficient else MIXFAST_OK
 
 
 cdef double share_of_steps(const family_t *f, const totals_t *totals, Py_ssize_t j, double *work) noexcept nogil:
@@ -560,7 +548,7 @@ cdef double one_for_all(const family_t *f, const totals_t *totals, Py_ssize_t j,
     cdef double *right = matrix + width * width
     cdef double *scale = right + width
     cdef double total = 0, mean = 0, loss = 0, shift, largest = 0, gain = 0
-    cdef int status = 0
+    cdef bint is_deficient = False
     cdef sums_t found
     memset(matrix, 0, (width * width + width) * sizeof(double))
     for k in range(K):
@@ -576,7 +564,7 @@ cdef double one_for_all(const family_t *f, const totals_t *totals, Py_ssize_t j,
             right[a] += found.gradient[a] + shift * found.information[triangle(a)]
             for b in range(width):
                 matrix[a * width + b] += information_at(found.information, width, 0, a, 0, b)
-    if factor(width, matrix, scale, &status) == 0:
+    if scaled_cholesky(width, matrix, scale, &is_deficient) == 0:
         for a in range(width):
             right[a] *= scale[a]
         solve_lower(width, matrix, 1, right)
@@ -614,6 +602,39 @@ cdef double degrees_after(double degrees, double count, double logs) noexcept no
     return exp(t)
 
 
+cdef int update_thetas(const family_t *f, const totals_t *totals, Py_ssize_t j, params_t *own) noexcept nogil:
+    """One step of Newton's method for log theta, from the derivatives at the coefficients before their step."""
+    cdef const context_t *context = context_of(f)
+    cdef const experts_t *all = &context.experts
+    cdef Py_ssize_t K = f.n_components, R = all.n_responses, k, c
+    cdef double theta, slope, bend, step
+    cdef int status = MIXFAST_OK
+    cdef sums_t found
+    if own.stage[0] <= BEGUN:
+        return status
+    for k in range(K):
+        theta, slope, bend = own.dispersions[k * R + j], 0, 0
+        for c in range(K):
+            if c == k or context.is_common:
+                found = sums_at(f, totals.stats, c, j)
+                slope += found.sums[0]
+                bend += found.sums[1]
+        slope, bend = theta * slope, theta * slope + theta * theta * bend
+        step = -slope / bend if bend < 0 else (1 if slope > 0 else -1 if slope < 0 else 0)
+        theta *= exp(min(max(step, -1.0), 1.0))
+        if not isfinite(theta):
+            return MIXFAST_NOT_FINITE
+        if theta > LARGEST_THETA or theta < LEAST_THETA:
+            status |= MIXFAST_CAPPED_PARAMETER
+        theta = min(max(theta, LEAST_THETA), LARGEST_THETA)
+        if not context.is_common:
+            own.dispersions[k * R + j] = theta
+    if context.is_common:
+        for k in range(K):
+            own.dispersions[k * R + j] = theta
+    return status
+
+
 cdef int update_dispersions(const family_t *f, const totals_t *totals, Py_ssize_t j, double share, double *work,
                             params_t *own) noexcept nogil:
     """Of response j, after its steps."""
@@ -625,6 +646,8 @@ cdef int update_dispersions(const family_t *f, const totals_t *totals, Py_ssize_
     cdef int kind = response.kind, status = MIXFAST_OK
     cdef sums_t found
     cdef system_t s
+    if kind == MIXFAST_NEGATIVE_BINOMIAL_EXPERT:
+        return update_thetas(f, totals, j, own)
     if not is_quadratic(kind) and kind != MIXFAST_GAMMA_EXPERT:
         return status
     for k in range(K):
@@ -751,6 +774,8 @@ cdef int constrain(const family_t *f, const double *numbers, double *work, doubl
         for i in range(R):
             if context_of(f).experts.responses[i].kind == MIXFAST_GAMMA_EXPERT:
                 own.dispersions[k * R + i] = min(own.dispersions[k * R + i], LARGEST_SHAPE)
+            elif context_of(f).experts.responses[i].kind == MIXFAST_NEGATIVE_BINOMIAL_EXPERT:
+                own.dispersions[k * R + i] = min(max(own.dispersions[k * R + i], LEAST_THETA), LARGEST_THETA)
             elif own.floors[i] > 0 and own.dispersions[k * R + i] < sqrt(own.floors[i]):
                 return MIXFAST_NOT_FINITE
     return 0
@@ -810,4 +835,5 @@ def bind_experts(Py_ssize_t n_components, Py_ssize_t n_features, object isa, Py_
         f.log_prior = log_prior
     give_free_numbers(f, n_components * (all.n_etas * width + 2 * R), unconstrain, constrain)
     f.further_start_passes = 0 if all_quadratic else FURTHER_STEPS
+    f.may_overshoot = -1 if n_lost > 0 else not all_quadratic
     return capsule_of(f)

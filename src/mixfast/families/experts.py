@@ -163,13 +163,55 @@ class GammaExpert(Expert):
         return np.column_stack([y[:, 0], np.log(y[:, 0])])
 
 
+class NegativeBinomialExpert(Expert):
+    """Counts of mean exp(eta) and variance mean + mean^2 / theta."""
+
+    name = "negative_binomial"
+    dispersion_name = "theta_"
+    n_dispersions = 1
+    takes_exposure = True
+
+    def check(self, name, y):
+        refuse(name, y, (y < 0) | (y != np.floor(y)), "counts, whole numbers of at least 0")
+
+    def base(self, y):
+        return -gammaln(y[:, 0] + 1)
+
+
+class MultinomialExpert(Expert):
+    """Counts of categories: the log odds of each but the first against that are its linear predictors.
+
+    Parameters
+    ----------
+    n_categories : int
+        At least 2; y has a column for each.
+    """
+
+    name = "multinomial"
+
+    def __init__(self, n_categories):
+        self.width = n_categories
+        self.n_predictors = n_categories - 1
+
+    def check(self, name, y):
+        refuse(name, y, (y < 0) | (y != np.floor(y)), "counts of categories, whole numbers of at least 0")
+
+    def columns(self, y):
+        return np.column_stack([y[:, 1:], y.sum(axis=1)])
+
+    def base(self, y):
+        if np.all(y.sum(axis=1) == 1):
+            return None
+        return gammaln(y.sum(axis=1) + 1) - gammaln(y + 1).sum(axis=1)
+
+
 # ---- the family -----------------------------------------------------------------------------------------------------
 
 
 class Experts(Family):
     """log p(y | x, k) = sum over responses of log f(y; intercept_k + coefficients_k . x + offset, dispersion_k)
 
-    Rows are X with `y` beside them, and perhaps `exposure` and `offset`.
+    Rows are X with `y` beside them, and perhaps `exposure`, `offset`, `gate`, the columns of a gate, and `groups`.
 
     Parameters
     ----------
@@ -247,10 +289,13 @@ class Experts(Family):
         return n_features + 2 if any(expert.is_unbounded for expert in self.responses) else 0
 
     def encode(self, X):
-        """Columns of X, of the responses, and of offsets where there are any."""
+        """Columns of X, of the gate where it has its own, of the responses, and of offsets where there are any."""
         values, data = separated(X)
         values = np.asarray(values, dtype=np.float64)
-        columns, layout, bases, place = [values], [], [], values.shape[1]
+        columns, layout, bases = [values], [], []
+        if "gate" in data:
+            columns.append(data["gate"])
+        place = sum(own.shape[1] for own in columns)
         y = np.reshape(data["y"], (len(values), -1))
         for expert, own in zip(self.responses, self.split(y), strict=True):
             seen = expert.columns(own)
@@ -281,7 +326,8 @@ class Experts(Family):
             self.corrects_variance,
             (values.shape[1], [tuple(own) for own in layout]),
         )
-        return Encoded(knows, np.column_stack(columns), sum(bases) if bases else None)
+        base = sum(bases) if bases else None
+        return Encoded(knows, np.column_stack(columns), base, groups=data.get("groups"))
 
     def split(self, y):
         """The columns of each response."""

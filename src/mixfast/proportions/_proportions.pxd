@@ -3,8 +3,7 @@
 
 from libc.stdint cimport int64_t
 
-from mixfast.engine._family cimport selection_t
-from mixfast.engine._kernels cimport rows_t
+from mixfast.engine._family cimport chunk_t, selection_t
 
 cdef struct proportions_t
 
@@ -21,13 +20,35 @@ ctypedef void (*maximise_mixing_fn)(const proportions_t *, Py_ssize_t n, const d
 # a component is impossible.
 ctypedef void (*log_weights_fn)(const proportions_t *, Py_ssize_t n, const double *mixing,
                                 double *log_weights) noexcept nogil
-# Once per chunk, where it depends on the row how likely components are: adds to log_prob[A][stride], reals that hold
-# log weight + log density of n_rows rows under the A selected components, what row and component have beside that.
-# Row r of the chunk is row order[start + r] of rows, start + r where `order` is NULL; those from n_rows to stride are
-# none. Sums over all components are over all n, selected or not. Runs in several threads.
-ctypedef void (*add_row_terms_fn)(const proportions_t *, Py_ssize_t n, const double *mixing, const rows_t *rows,
-                                  Py_ssize_t start, Py_ssize_t n_rows, Py_ssize_t stride, const selection_t *,
-                                  int real_bytes, void *log_prob) noexcept nogil
+# Rows: what a kind has where it depends on the row how likely components are. A group: NULL, or complete. Rows are seen
+# as the family sees them, packed and less the pivot[n_features]; `scratch` is room, [n_scratch_columns][stride] of
+# real, and `work` [n_work] doubles. All but `maximise` run in several threads, each with its own.
+
+# Adds to log_prob[A][stride], reals that hold log weight + log density of the rows of a chunk under the A selected
+# components, what row and component have beside that. Sums over all components are over all n, selected or not.
+ctypedef void (*add_row_terms_fn)(const proportions_t *, Py_ssize_t n, const double *mixing, const double *pivot,
+                                  const chunk_t *, const selection_t *, int real_bytes, void *scratch,
+                                  void *log_prob) noexcept nogil
+# Adds to stats[n_stats] what `maximise` wants to know of a chunk; resp[A][stride] is multiplied by the rows' weights.
+ctypedef void (*accumulate_rows_fn)(const proportions_t *, Py_ssize_t n, const double *mixing, const double *pivot,
+                                    const chunk_t *, const selection_t *, int real_bytes, const void *resp,
+                                    void *scratch, double *stats) noexcept nogil
+# As `maximise`, from these too. IN counts[n], total, stats, pivot; INOUT mixing, on entry that of the pass. A status,
+# as that of a family's `maximise`.
+ctypedef int (*maximise_by_rows_fn)(const proportions_t *, Py_ssize_t n, const double *counts, double total,
+                                    const double *stats, const double *pivot, double *work,
+                                    double *mixing) noexcept nogil
+
+cdef struct of_rows_t:
+    n_numbers_fn n_scratch_columns
+    n_numbers_fn n_stats           # doubles
+    n_numbers_fn n_work            # doubles
+    add_row_terms_fn add_terms
+    accumulate_rows_fn accumulate
+    maximise_by_rows_fn maximise
+    int further_start_passes       # M-steps that a start makes beside those of every start
+    bint may_overshoot             # the M-step may lower the objective, which EM then notices
+
 # The log density of the prior at mixing, up to a constant.
 ctypedef double (*log_prior_fn)(const proportions_t *, Py_ssize_t n, const double *mixing) noexcept nogil
 
@@ -53,7 +74,7 @@ cdef struct proportions_t:
     begin_fn begin
     maximise_mixing_fn maximise
     log_weights_fn log_weights
-    add_row_terms_fn add_row_terms  # NULL: components are as likely for every row
+    const of_rows_t *of_rows       # NULL: components are as likely for every row
     log_prior_fn log_prior         # NULL: a flat prior
     log_evidence_fn log_evidence   # of posteriors, and of no others
     const free_mixing_t *free_numbers  # NULL: mixing stays as it is where the parameters of the family are extrapolated

@@ -78,7 +78,7 @@ cdef const free_mixing_t *logarithms_of_weights() noexcept nogil:
 cdef proportions_t one_for_each(maximise_mixing_fn maximise) noexcept nogil:
     cdef proportions_t kind
     kind.n_numbers, kind.begin, kind.maximise, kind.log_weights = one_each, share_equally, maximise, take_logarithms
-    kind.add_row_terms, kind.log_prior, kind.log_evidence, kind.free_numbers = NULL, NULL, NULL, NULL
+    kind.of_rows, kind.log_prior, kind.log_evidence, kind.free_numbers = NULL, NULL, NULL, NULL
     kind.ranked, kind.context = NULL, NULL
     return kind
 

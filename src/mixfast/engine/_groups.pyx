@@ -1,0 +1,133 @@
+"""The E-step of rows whose groups share a component: log densities are added up over the rows of a group before these
+are shared among the components.
+
+Two passes. The first leaves the log densities of all rows, [n_rows][n_components]. Sums over groups are taken in the
+order of their rows, so that the same bits come out for any number of threads. The second takes up what each row then
+has of the components, as any E-step does. What is said before a row is seen is said once for a group, by its first row.
+"""
+
+from cython.parallel cimport prange
+from libc.math cimport INFINITY, exp, log
+
+from mixfast.engine._family cimport chunk_t
+from mixfast.engine._kernels cimport groups_t
+from mixfast.engine._pass cimport (
+    LANE_COUNTS,
+    LANE_EVIDENCE,
+    LANE_IMPOSSIBLE,
+    mend_overflow,
+    pass_t,
+    prepare,
+    strategy_t,
+    usual,
+    visit,
+    workspace_t,
+)
+from mixfast.engine._reals cimport get, put
+
+
+cdef inline bint is_first(const groups_t *groups, Py_ssize_t row) noexcept nogil:
+    return groups.rows[groups.begin[groups.number[row]]] == row
+
+
+cdef void keep_rows(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, const workspace_t *space,
+                    bint firsts) noexcept nogil:
+    """Into `joint`: of first rows of groups as they are, of others without the log weights."""
+    cdef Py_ssize_t n_components = p.family.n_components, r, k
+    cdef double *own
+    for r in range(chunk.n_rows):
+        if is_first(p.rows.groups, start + r) != firsts:
+            continue
+        own = p.joint + (start + r) * n_components
+        for k in range(n_components):
+            own[k] = get(space.resp, p.family.real_bytes, k * chunk.stride + r)
+            if not firsts and p.log_weights[k] > -INFINITY:
+                own[k] -= p.log_weights[k]
+            elif not firsts:
+                own[k] = 0  # the first row says that the component is impossible
+
+
+cdef int evaluate_rows(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, workspace_t *space,
+                       double *lane) noexcept nogil:
+    """The first pass."""
+    cdef int code = p.family.log_density(p.family, p.tables, chunk, &space.selection, space.family_scratch, space.resp)
+    if code != 0:
+        return code
+    mend_overflow(p, chunk, space)
+    keep_rows(p, start, chunk, space, False)
+    if p.proportions.of_rows != NULL:
+        p.proportions.of_rows.add_terms(p.proportions, p.family.n_components, p.mixing, p.pivot, chunk,
+                                        &space.selection, p.family.real_bytes, space.family_scratch, space.resp)
+    keep_rows(p, start, chunk, space, True)
+    return 0
+
+
+cdef int deliver_nothing(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, const workspace_t *space,
+                         double *lane) noexcept nogil:
+    return 0
+
+
+cdef void share_group(const pass_t *p, Py_ssize_t g) noexcept nogil:
+    """Responsibilities in the place of log densities, of all rows of a group."""
+    cdef const groups_t *groups = p.rows.groups
+    cdef Py_ssize_t n_components = p.family.n_components, t, k
+    cdef double *first = p.joint + groups.rows[groups.begin[g]] * n_components
+    cdef double *own
+    cdef double top = -INFINITY, total = 0
+    for t in range(groups.begin[g] + 1, groups.begin[g + 1]):
+        own = p.joint + groups.rows[t] * n_components
+        for k in range(n_components):
+            first[k] += own[k]
+    for k in range(n_components):
+        top = max(top, first[k])
+    for k in range(n_components):
+        first[k] = exp(first[k] - top) if top > -INFINITY else 1
+        total += first[k]
+    for k in range(n_components):
+        first[k] /= total
+    p.group_norms[g] = top + log(total) if top > -INFINITY else top
+    for t in range(groups.begin[g] + 1, groups.begin[g + 1]):
+        own = p.joint + groups.rows[t] * n_components
+        for k in range(n_components):
+            own[k] = first[k]
+
+
+cdef int shared_by_groups(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, workspace_t *space,
+                          double *lane) noexcept nogil:
+    """The second pass. A group's log density is that of its first row, and 0 of others."""
+    cdef const groups_t *groups = p.rows.groups
+    cdef Py_ssize_t n_components = p.family.n_components, r, k
+    cdef int real_bytes = p.family.real_bytes
+    cdef double weight, norm
+    for k in range(n_components):
+        for r in range(chunk.n_rows, chunk.stride):
+            put(space.resp, real_bytes, k * chunk.stride + r, 0)
+    for r in range(chunk.n_rows):
+        weight = get(space.weight, real_bytes, r)
+        norm = 0
+        if is_first(groups, start + r):
+            norm = p.group_norms[groups.number[start + r]]
+            lane[LANE_EVIDENCE] += weight * norm
+            lane[LANE_IMPOSSIBLE] += norm == -INFINITY
+        put(space.log_norm, real_bytes, r, norm)
+        for k in range(n_components):
+            put(space.resp, real_bytes, k * chunk.stride + r, weight * p.joint[(start + r) * n_components + k])
+    p.kernels.count(n_components, chunk.stride, space.resp, lane + LANE_COUNTS)
+    return 0
+
+
+cdef int run_grouped(pass_t *p, const strategy_t *strategy) noexcept nogil:
+    """`run_pass` with an E-step, of rows that have groups: of the strategy only what becomes of the rows is heeded."""
+    cdef strategy_t own = usual()
+    cdef Py_ssize_t g
+    cdef int code
+    prepare(p)
+    own.assign, own.deliver = evaluate_rows, deliver_nothing
+    code = visit(p, &own)
+    if code != 0:
+        return code
+    for g in prange(p.rows.groups.n_groups, num_threads=p.n_threads):
+        share_group(p, g)
+    own = strategy[0]
+    own.assign = shared_by_groups
+    return visit(p, &own)

@@ -1,0 +1,305 @@
+"""A gate: how likely components are depends on columns z of the row, p(k | z) = softmax(intercept_k + slope_k . z).
+
+Its numbers are intercepts[K] and slopes[K][n_columns], those of component 0 zeros. EM's M-step, a multinomial
+regression on the responsibilities, is one step of Newton's method. Where its matrix is large the step is that of the
+bound of Boehning, "Multinomial logistic regression algorithm", Annals of the Institute of Statistical Mathematics 44
+(1992): all components have half the sum of z z' in the place of the information, and no step can overshoot.
+
+The ridge is on slopes about their mean over components, so that none is special: ridge / 2 times the sum of their
+squares is taken off the log-likelihood.
+"""
+
+from libc.math cimport fabs, log, sqrt
+from libc.string cimport memcpy, memset
+
+from mixfast.engine._family cimport MIXFAST_CAPPED_PARAMETER, MIXFAST_NOT_FINITE, MIXFAST_OK, chunk_t, selection_t
+from mixfast.engine._isa cimport resolve_isa
+from mixfast.engine._kernels cimport gate_kernels_t, mixfast_select_gate
+from mixfast.engine._linalg cimport scaled_cholesky, solve_lower, solve_upper
+from mixfast.proportions._proportions cimport Proportions, free_mixing_t, of_rows_t, one_for_each, proportions_t
+
+cdef enum:
+    # Newton's matrix has the order (K - 1) (1 + n_columns), and a row costs half its square.
+    LARGEST_ORDER = 60
+    FURTHER_STEPS = 7
+
+# The largest root mean square change of the log shares of a row in a step.
+cdef double LONGEST_STEP = 2
+# Slopes and intercepts are kept below: components that z separates would have infinite ones.
+cdef double LARGEST = 1e6
+cdef double LEAST_SHARE = 1e-10
+
+ctypedef struct context_t:
+    of_rows_t of_rows
+    free_mixing_t free_numbers
+    Py_ssize_t first, n_columns    # of the encoded rows
+    double ridge
+    const gate_kernels_t *kernels
+
+
+cdef inline const context_t *context_of(const proportions_t *proportions) noexcept nogil:
+    return <const context_t *> proportions.context
+
+
+cdef inline Py_ssize_t triangle(Py_ssize_t n) noexcept nogil:
+    return n * (n + 1) // 2
+
+
+cdef inline bint has_blocks(const proportions_t *proportions, Py_ssize_t n) noexcept nogil:
+    return (n - 1) * (1 + context_of(proportions).n_columns) <= LARGEST_ORDER
+
+
+cdef Py_ssize_t n_numbers(const proportions_t *proportions, Py_ssize_t n) noexcept nogil:
+    return n * (1 + context_of(proportions).n_columns)
+
+
+cdef void begin(const proportions_t *proportions, Py_ssize_t n, double *mixing) noexcept nogil:
+    memset(mixing, 0, n_numbers(proportions, n) * sizeof(double))
+
+
+cdef void maximise(const proportions_t *proportions, Py_ssize_t n, const double *counts, double total,
+                   double *mixing) noexcept nogil:
+    """Of counts alone: the same for all rows."""
+    cdef Py_ssize_t k
+    begin(proportions, n, mixing)
+    for k in range(1, n):
+        mixing[k] = log(max(counts[k] / total, LEAST_SHARE) / max(counts[0] / total, LEAST_SHARE))
+
+
+cdef void log_weights(const proportions_t *proportions, Py_ssize_t n, const double *mixing,
+                      double *out) noexcept nogil:
+    """All is said row by row."""
+    memset(out, 0, n * sizeof(double))
+
+
+# ---- rows -----------------------------------------------------------------------------------------------------------
+
+cdef Py_ssize_t columns_of_numbers(const proportions_t *proportions, Py_ssize_t n) noexcept nogil:
+    """Scratch columns, of 6 reals at least, that hold the numbers about the pivot."""
+    return (n_numbers(proportions, n) + 5) // 6
+
+
+cdef Py_ssize_t n_scratch_columns(const proportions_t *proportions, Py_ssize_t n) noexcept nogil:
+    cdef const context_t *context = context_of(proportions)
+    return columns_of_numbers(proportions, n) + context.kernels.n_scratch_columns(n, context.n_columns)
+
+
+cdef Py_ssize_t n_stats(const proportions_t *proportions, Py_ssize_t n) noexcept nogil:
+    """gradients[K][1 + n_columns], and the blocks of the information."""
+    cdef Py_ssize_t width = 1 + context_of(proportions).n_columns
+    return n * width + (triangle(n - 1) if has_blocks(proportions, n) else 1) * triangle(width)
+
+
+cdef Py_ssize_t n_work(const proportions_t *proportions, Py_ssize_t n) noexcept nogil:
+    cdef Py_ssize_t width = 1 + context_of(proportions).n_columns
+    cdef Py_ssize_t order = (n - 1) * width if has_blocks(proportions, n) else width
+    return order * order + 2 * order + 2 * n * width
+
+
+cdef void to_pivot(const proportions_t *proportions, Py_ssize_t n, const double *mixing, const double *pivot,
+                   double *numbers) noexcept nogil:
+    """The same gate of columns less the pivot."""
+    cdef const context_t *context = context_of(proportions)
+    cdef Py_ssize_t q = context.n_columns, k, j
+    memcpy(numbers, mixing, n * (1 + q) * sizeof(double))
+    for k in range(n):
+        for j in range(q):
+            numbers[k] += mixing[n + k * q + j] * pivot[context.first + j]
+
+
+cdef void add_terms(const proportions_t *proportions, Py_ssize_t n, const double *mixing, const double *pivot,
+                    const chunk_t *chunk, const selection_t *selection, int real_bytes, void *scratch,
+                    void *log_prob) noexcept nogil:
+    cdef const context_t *context = context_of(proportions)
+    cdef double *numbers = <double *> scratch
+    to_pivot(proportions, n, mixing, pivot, numbers)
+    context.kernels.add_log_shares(
+        n, context.n_columns, numbers, chunk.stride, <const double *> chunk.columns + context.first * chunk.stride,
+        selection, numbers + columns_of_numbers(proportions, n) * chunk.stride, <double *> log_prob)
+
+
+cdef void accumulate(const proportions_t *proportions, Py_ssize_t n, const double *mixing, const double *pivot,
+                     const chunk_t *chunk, const selection_t *selection, int real_bytes, const void *resp,
+                     void *scratch, double *stats) noexcept nogil:
+    cdef const context_t *context = context_of(proportions)
+    cdef double *numbers = <double *> scratch
+    to_pivot(proportions, n, mixing, pivot, numbers)
+    context.kernels.accumulate(
+        n, context.n_columns, numbers, has_blocks(proportions, n), chunk.stride,
+        <const double *> chunk.columns + context.first * chunk.stride, selection, <const double *> resp,
+        numbers + columns_of_numbers(proportions, n) * chunk.stride, stats, stats + n * (1 + context.n_columns))
+
+
+# ---- the step -------------------------------------------------------------------------------------------------------
+
+cdef double mean_slope(Py_ssize_t n, Py_ssize_t q, const double *mixing, Py_ssize_t j) noexcept nogil:
+    cdef Py_ssize_t k
+    cdef double total = 0
+    for k in range(n):
+        total += mixing[n + k * q + j]
+    return total / <double> n
+
+
+cdef int find_newton_step(const proportions_t *proportions, Py_ssize_t n, double total, const double *gradients,
+                          const double *information, double *matrix, double *scale, double *right,
+                          double *step) noexcept nogil:
+    """step[K][1 + n_columns], that of component 0 zeros; matrix, scale and right are room. A status."""
+    cdef const context_t *context = context_of(proportions)
+    cdef Py_ssize_t width = 1 + context.n_columns, order = (n - 1) * width, size = triangle(width)
+    cdef Py_ssize_t k, other, i, j, a
+    cdef double value, change = 0
+    cdef bint is_deficient = False
+    for k in range(1, n):
+        for i in range(width):
+            for other in range(1, n):
+                for j in range(width):
+                    value = information[(triangle(k - 1) + other - 1 if k >= other else triangle(other - 1) + k - 1)
+                                        * size
+                                        + (triangle(i) + j if i >= j else triangle(j) + i)]
+                    if k != other:
+                        value = -value
+                    if i == j and i > 0:
+                        value += context.ridge * ((k == other) - 1.0 / <double> n)
+                    matrix[((k - 1) * width + i) * order + (other - 1) * width + j] = value
+    if scaled_cholesky(order, matrix, scale, &is_deficient) != 0:
+        return MIXFAST_NOT_FINITE
+    for a in range(order):
+        right[a] = gradients[width + a] * scale[a]
+    solve_lower(order, matrix, 1, right)
+    for a in range(order):
+        change += right[a] * right[a]
+    solve_upper(order, matrix, right)
+    value = 1 if change <= LONGEST_STEP * LONGEST_STEP * total else LONGEST_STEP * sqrt(total / change)
+    for a in range(order):
+        step[width + a] = value * right[a] * scale[a]
+    return MIXFAST_CAPPED_PARAMETER if is_deficient else MIXFAST_OK
+
+
+cdef int find_bounded_step(const proportions_t *proportions, Py_ssize_t n, const double *gradients,
+                           const double *information, double *matrix, double *scale, double *right,
+                           double *step) noexcept nogil:
+    """The same by Boehning's bound: of all components alike, then less that of component 0."""
+    cdef const context_t *context = context_of(proportions)
+    cdef Py_ssize_t width = 1 + context.n_columns, k, i, j
+    cdef bint is_deficient = False
+    for i in range(width):
+        for j in range(width):
+            matrix[i * width + j] = 0.5 * information[triangle(i) + j if i >= j else triangle(j) + i]
+            if i == j and i > 0:
+                matrix[i * width + j] += context.ridge
+    if scaled_cholesky(width, matrix, scale, &is_deficient) != 0:
+        return MIXFAST_NOT_FINITE
+    for k in range(n):
+        for i in range(width):
+            right[i] = gradients[k * width + i] * scale[i]
+        solve_lower(width, matrix, 1, right)
+        solve_upper(width, matrix, right)
+        for i in range(width):
+            step[k * width + i] = right[i] * scale[i]
+    for k in range(n - 1, -1, -1):
+        for i in range(width):
+            step[k * width + i] -= step[i]
+    return MIXFAST_CAPPED_PARAMETER if is_deficient else MIXFAST_OK
+
+
+cdef int maximise_by_rows(const proportions_t *proportions, Py_ssize_t n, const double *counts, double total,
+                          const double *stats, const double *pivot, double *work, double *mixing) noexcept nogil:
+    cdef const context_t *context = context_of(proportions)
+    cdef Py_ssize_t q = context.n_columns, width = 1 + q, k, j
+    cdef bint blocks = has_blocks(proportions, n)
+    cdef Py_ssize_t order = (n - 1) * width if blocks else width
+    cdef double *matrix = work
+    cdef double *scale = matrix + order * order
+    cdef double *right = scale + order
+    cdef double *gradients = right + order
+    cdef double *step = gradients + n * width
+    cdef double mean
+    cdef int status
+    if n == 1:
+        return MIXFAST_OK
+    memcpy(gradients, stats, n * width * sizeof(double))
+    memset(step, 0, n * width * sizeof(double))
+    for j in range(q):
+        mean = mean_slope(n, q, mixing, j)
+        for k in range(n):
+            gradients[k * width + 1 + j] -= context.ridge * (mixing[n + k * q + j] - mean)
+    if blocks:
+        status = find_newton_step(proportions, n, total, gradients, stats + n * width, matrix, scale, right, step)
+    else:
+        status = find_bounded_step(proportions, n, gradients, stats + n * width, matrix, scale, right, step)
+    if status == MIXFAST_NOT_FINITE:
+        return status
+    for k in range(1, n):
+        mixing[k] += step[k * width]
+        for j in range(q):
+            mixing[k] -= step[k * width + 1 + j] * pivot[context.first + j]
+            mixing[n + k * q + j] += step[k * width + 1 + j]
+            if fabs(mixing[n + k * q + j]) > LARGEST:
+                mixing[n + k * q + j] = LARGEST if mixing[n + k * q + j] > 0 else -LARGEST
+                status |= MIXFAST_CAPPED_PARAMETER
+    return status
+
+
+cdef double log_prior(const proportions_t *proportions, Py_ssize_t n, const double *mixing) noexcept nogil:
+    cdef const context_t *context = context_of(proportions)
+    cdef Py_ssize_t q = context.n_columns, k, j
+    cdef double total = 0, mean
+    for j in range(q):
+        mean = mean_slope(n, q, mixing, j)
+        for k in range(n):
+            total += (mixing[n + k * q + j] - mean) ** 2
+    return -0.5 * context.ridge * total
+
+
+# ---- free numbers: those of all components but the first ------------------------------------------------------------
+
+cdef Py_ssize_t n_free(const proportions_t *proportions, Py_ssize_t n) noexcept nogil:
+    return (n - 1) * (1 + context_of(proportions).n_columns)
+
+
+cdef void unconstrain(const proportions_t *proportions, Py_ssize_t n, const double *mixing,
+                      double *numbers) noexcept nogil:
+    cdef Py_ssize_t q = context_of(proportions).n_columns
+    memcpy(numbers, mixing + 1, (n - 1) * sizeof(double))
+    memcpy(numbers + n - 1, mixing + n + q, (n - 1) * q * sizeof(double))
+
+
+cdef int constrain(const proportions_t *proportions, Py_ssize_t n, const double *numbers,
+                   double *mixing) noexcept nogil:
+    cdef Py_ssize_t q = context_of(proportions).n_columns, i
+    begin(proportions, n, mixing)
+    memcpy(mixing + 1, numbers, (n - 1) * sizeof(double))
+    memcpy(mixing + n + q, numbers + n - 1, (n - 1) * q * sizeof(double))
+    for i in range(n * (1 + q)):
+        if not fabs(mixing[i]) < 100 * LARGEST:
+            return 1
+    return 0
+
+
+cdef class Gate(Proportions):
+    """A gate of some of the encoded rows' columns, `n_columns` from `first` on; `ridge` on its slopes."""
+
+    cdef context_t context
+    cdef readonly Py_ssize_t first, n_columns
+    cdef readonly double ridge
+
+    def __cinit__(self, Py_ssize_t first, Py_ssize_t n_columns, double ridge, isa=None):
+        self.first, self.n_columns, self.ridge = first, n_columns, ridge
+        self.context.first, self.context.n_columns, self.context.ridge = first, n_columns, ridge
+        self.context.kernels = mixfast_select_gate(resolve_isa(isa))
+        self.context.of_rows.n_scratch_columns, self.context.of_rows.n_stats = n_scratch_columns, n_stats
+        self.context.of_rows.n_work, self.context.of_rows.add_terms = n_work, add_terms
+        self.context.of_rows.accumulate, self.context.of_rows.maximise = accumulate, maximise_by_rows
+        self.context.of_rows.further_start_passes, self.context.of_rows.may_overshoot = FURTHER_STEPS, True
+        self.context.free_numbers.n_free = n_free
+        self.context.free_numbers.unconstrain, self.context.free_numbers.constrain = unconstrain, constrain
+        self.c = one_for_each(maximise)
+        self.c.n_numbers, self.c.begin, self.c.log_weights = n_numbers, begin, log_weights
+        self.c.log_prior, self.c.of_rows = log_prior, &self.context.of_rows
+        self.c.free_numbers, self.c.context = &self.context.free_numbers, &self.context
+
+    def __reduce__(self):
+        return Gate, (self.first, self.n_columns, self.ridge)
+
+    def n_parameters(self, n_components):
+        return (n_components - 1) * (1 + self.n_columns)
