@@ -43,7 +43,8 @@ def test_draws_beyond_float32_are_rows_of_a_float32_test():
     )
     for model in (few, heavy):
         wanted = model.sample(300, random_state=np.random.RandomState(1))[0]
-        drawn = bootstrap._sample(model, 300, np.dtype(np.float32), {}, np.random.RandomState(1))
+        model.weights_ = model.weights_.astype(np.float32)
+        drawn = model._redrawing(np.zeros((300, 1), np.float32))(np.random.RandomState(1))
         assert drawn.dtype == np.float32
         assert np.any(np.abs(wanted) < limits.tiny) or np.any(np.abs(wanted) > limits.max)
         inside = np.sign(wanted) * np.clip(np.abs(wanted), limits.tiny, limits.max)

@@ -5,7 +5,7 @@ import pytest
 from sklearn import config_context
 from sklearn.base import clone, is_regressor
 from sklearn.metrics import r2_score
-from sklearn.model_selection import GridSearchCV, cross_val_predict, cross_validate
+from sklearn.model_selection import GridSearchCV, GroupKFold, cross_val_predict, cross_validate
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import PolynomialFeatures, StandardScaler
 
@@ -71,3 +71,21 @@ def test_columns_beside_X_are_routed():
 def test_a_clone_is_not_fitted():
     model = MixtureOfExperts(2, expert="student_t", degrees_of_freedom="component", fixed=[0])
     assert clone(model).get_params() == model.get_params()
+
+
+def test_groups_and_columns_of_the_gate_are_routed():
+    """Groups to the splitter and to the fit."""
+    groups, z = np.repeat(np.arange(60), 4), np.repeat(RNG.normal(size=(60, 1)), 4, axis=0)
+    y = np.where(z[:, 0] > 0, 5 + X[:, 0], -5 - X[:, 0]) + RNG.normal(size=240)
+    with config_context(enable_metadata_routing=True):
+        model = MixtureOfExperts(2, gate="gate_X", random_state=0)
+        model.set_fit_request(groups=True, gate_X=True).set_score_request(groups=False, gate_X=True)
+        found = cross_validate(
+            model, X, y, cv=GroupKFold(3), params={"groups": groups, "gate_X": z}, return_indices=True
+        )
+    train, test = (found["indices"][side][0] for side in ("train", "test"))
+    plain = MixtureOfExperts(2, gate="gate_X", random_state=0).fit(
+        X[train], y[train], groups=groups[train], gate_X=z[train]
+    )
+    assert found["test_score"][0] == pytest.approx(plain.score(X[test], y[test], gate_X=z[test]))
+    assert found["test_score"][0] > 0.5

@@ -99,3 +99,16 @@ def test_another_fit_forgets_the_formula_and_copies_keep_it(tmp_path):
     model.fit(TABLE[["x"]], TABLE.y)
     with pytest.raises(TypeError, match="'y'"):  # of which it knew the column
         model.posterior(TABLE[["x"]])
+
+
+def test_gates_and_groups():
+    table = TABLE.assign(z=np.where(SIDE, 1.0, -1.0) + RNG.normal(size=N), id=np.arange(N))
+    model = MixtureOfExperts.from_formula("y ~ x", table, gate="~ z", groups="id", **OPTIONS)
+    assert model.gate == "gate_X"
+    X, gate_X = table[["x"]].to_numpy(), table[["z"]].to_numpy()
+    plain = MixtureOfExperts(gate="gate_X", **OPTIONS).fit(X, table.y, gate_X=gate_X, groups=table.id)
+    np.testing.assert_allclose(model.gate_coef_, plain.gate_coef_, rtol=1e-8)
+    np.testing.assert_allclose(model.predict_proba(table[["x", "z"]]), plain.predict_proba(X, gate_X=gate_X))
+    np.testing.assert_allclose(model.predict_quantile(table, 0.9), plain.predict_quantile(X, 0.9, gate_X=gate_X))
+    np.testing.assert_allclose(model.posterior(table), plain.posterior(X, table.y, gate_X=gate_X, groups=table.id))
+    assert model.inference(table).terms[-2:] == ("gate: (Intercept)", "gate: z")

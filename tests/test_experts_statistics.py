@@ -1,41 +1,51 @@
 """What a fitted MixtureOfExperts says beside its means: inference, spreads, quantiles, intervals, draws."""
 
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
 from golden_experts import CASES, problem
 from scipy import stats
+from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LinearRegression
+from test_experts_reference import limit_of, model_of
 
 from mixfast import MixtureOfExperts
+from mixfast._reference.experts.groups import number
+from mixfast._reference.experts.inference import information
 
 EXPERT_NAMES = {"student": "student_t"}
 
 
 def fitted(name, **options):
-    """The limit of a case without gate and groups, from its own start."""
+    """The limit of a case of one response, from its own start."""
     given = problem(name)
     (response,) = given.responses
+    row_data = {"exposure": np.exp(response.offset)} if np.ndim(response.offset) else {}
+    labels = given.labels
+    if given.groups is not None:
+        row_data["groups"] = given.groups
+        labels = labels[number(given.groups)[0]]
+    if given.gate is not None:
+        row_data["gate_X"] = given.gate
+        options |= {"gate": "gate_X", "gate_alpha": given.gate_penalty}
     X = response.X if response.shared is None else np.hstack([response.X, response.shared])
     model = MixtureOfExperts(
         CASES[name]["K"],
         expert=EXPERT_NAMES.get(response.expert, response.expert),
         variance="common" if response.common else "own",
         fixed=None if response.shared is None else list(range(response.X.shape[1], X.shape[1])),
-        init_params=given.labels,
+        init_params=labels,
         tol=1e-14,
         max_iter=5000,
         **options,
     )
-    row_data = {"exposure": np.exp(response.offset)} if np.ndim(response.offset) else {}
     model.fit(X, response.y, given.sample_weight, **row_data)
     return model, X, response.y, given.sample_weight, row_data
 
 
-PLAIN = [name for name, case in CASES.items() if not {"gate", "groups"} & set(case) and "standard_errors" in case]
-
-
-@pytest.mark.parametrize("name", PLAIN)
+@pytest.mark.parametrize("name", [name for name, case in CASES.items() if "standard_errors" in case])
 def test_standard_errors_of_other_programs(name):
     model, X, y, weights, row_data = fitted(name)
     found = model.inference(X, y, weights, **row_data)
@@ -50,6 +60,88 @@ def test_standard_errors_of_other_programs(name):
     if "log_sigma" in wanted:
         np.testing.assert_allclose(table.standard_error[is_log], wanted["log_sigma"], rtol=1e-3)
         np.testing.assert_allclose(table.estimate[is_log], np.log(case["sigma"][: is_log.sum()]), rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["betablocker-common-3", "betablocker-free-2", "npreg-groups", "sim-gaussian-fixed"])
+def test_groups_and_shared_coefficients_are_in_the_information(name):
+    """Against second derivatives of the twin's log-likelihood."""
+    model, X, y, weights, row_data = fitted(name)
+    found = model.inference(X, y, weights, **row_data)
+    parts, _, rows, _ = model_of(name)
+    twin = limit_of(name)
+    wanted = np.sqrt(np.diag(np.linalg.inv(information(parts, twin.coefficients, twin.theta, rows))))
+    gate = np.array([term.startswith("gate") for term in found.terms])
+    logs = np.array([term.startswith("log(") for term in found.terms])
+    fixed = np.array([component is None for component in found.components]) & ~logs
+    order = np.concatenate([np.flatnonzero(mask) for mask in (gate, ~(gate | logs | fixed), fixed, logs)])
+    np.testing.assert_allclose(found.standard_errors[order], wanted, rtol=1e-3)
+
+
+def test_clusters_of_groups():
+    model, X, y, _, row_data = fitted("betablocker-free-2")
+    center = row_data["groups"]
+    by_group = model.inference(X, y, clusters=center, **row_data)
+    robust = model.inference(X, y, robust=True, **row_data)
+    n_centers = len(np.unique(center))
+    np.testing.assert_allclose(by_group.covariance, robust.covariance * n_centers / (n_centers - 1), rtol=1e-9)
+    wider = model.inference(X, y, clusters=np.floor(center / 4), **row_data)
+    assert np.all(np.isfinite(wider.standard_errors))
+    with pytest.raises(ValueError, match="clusters should be the same for all rows of a group"):
+        model.inference(X, y, clusters=np.arange(len(y)), **row_data)
+
+
+def test_terms_of_gates():
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame(rng.normal(size=(80, 2)), columns=["a", "b"])
+    y = np.where(rng.random(80) < 1 / (1 + np.exp(-table.b)), 3 + table.a, -3 - table.a) + rng.normal(size=80)
+    for gate, terms in (("same", ["a", "b"]), (["b"], ["b"])):
+        model = MixtureOfExperts(2, gate=gate, random_state=0).fit(table, y)
+        assert list(model.inference(table, y).terms[-len(terms) - 1 :]) == [
+            f"gate: {term}" for term in ["(Intercept)", *terms]
+        ]
+    own = MixtureOfExperts(2, gate="gate_X", random_state=0).fit(table, y, gate_X=table[["b"]])
+    np.testing.assert_allclose(
+        own.inference(table, y, gate_X=table[["b"]]).standard_errors,
+        model.inference(table, y).standard_errors,
+        rtol=1e-6,
+    )
+
+
+def test_terms_of_categories():
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(90, 1)), np.array(["no", "perhaps", "yes"])[rng.integers(3, size=90)]
+    model = MixtureOfExperts(1, expert="multinomial").fit(X, y)
+    found = model.inference(X, y)
+    assert found.terms == ("(Intercept) [perhaps]", "(Intercept) [yes]", "x0 [perhaps]", "x0 [yes]")
+    shares = model.predict(X)[:, 1:]
+    design = np.column_stack([np.ones(90), X])
+    spread = shares[:, :, np.newaxis] * (np.eye(2) - shares[:, np.newaxis])
+    wanted = np.einsum("na,nb,ncd->acbd", design, design, spread).reshape(4, 4)
+    np.testing.assert_allclose(found.covariance, np.linalg.inv(wanted), rtol=1e-6)
+    with pytest.raises(ValueError, match="categories have no order"):
+        model.predict_quantile(X)
+
+
+def test_negative_binomial_information_is_the_twins():
+    """Of one component, by differences of SciPy's log likelihood."""
+    rng = np.random.default_rng(1)
+    X = rng.normal(size=(200, 1))
+    y = rng.negative_binomial(2, 2 / (2 + np.exp(1 + X[:, 0] / 2))).astype(float)
+    model = MixtureOfExperts(1, expert="negative_binomial", tol=1e-14, max_iter=2000).fit(X, y)
+
+    def log_likelihood(b):
+        theta, mean = np.exp(b[2]), np.exp(b[0] + b[1] * X[:, 0])
+        return stats.nbinom.logpmf(y, theta, theta / (theta + mean)).sum()
+
+    at = np.array([model.intercept_[0], model.coef_[0, 0], np.log(model.theta_[0])])
+    steps = np.eye(3) * 1e-3
+    second = np.array(
+        [
+            [sum(i * j * log_likelihood(at + i * a + j * b) for i in (1, -1) for j in (1, -1)) / 4e-6 for a in steps]
+            for b in steps
+        ]
+    )
+    np.testing.assert_allclose(model.inference(X, y).covariance, np.linalg.inv(-second), rtol=1e-3)
 
 
 def test_terms_are_columns_of_a_table():
@@ -128,6 +220,33 @@ def test_an_empty_component_is_nan_and_said():
     with pytest.warns(UserWarning, match="singular"):
         errors = model.inference(X, y).standard_errors
     np.testing.assert_array_equal(np.isnan(errors), [False] * 3 + [True] * 4)
+
+
+def test_rows_of_float32_and_tables():
+    rng = np.random.default_rng(0)
+    X, y, weights = rng.normal(size=(70, 2)).astype(np.float32), rng.normal(size=70), rng.integers(0, 3, size=70)
+    model = MixtureOfExperts(1).fit(X, y, weights)
+    wanted = MixtureOfExperts(1).fit(X.astype(float), y, weights).inference(X.astype(float), y, weights)
+    np.testing.assert_allclose(model.inference(X, y, weights).covariance, wanted.covariance, rtol=1e-4, atol=1e-8)
+    table = pd.DataFrame(X, columns=["a", "b"])
+    named = MixtureOfExperts(1).fit(table, pd.Series(y), weights)
+    found = named.inference(table, pd.Series(y), weights, clusters=pd.Series(np.arange(70) // 2))
+    assert found.terms[1:3] == ("a", "b")
+    with pytest.raises(NotFittedError):
+        MixtureOfExperts(1).inference(X, y)
+    with pytest.raises(NotFittedError):
+        MixtureOfExperts(1).predict_interval(X)
+
+
+def test_a_separated_logistic_component_has_large_errors_or_none():
+    X = np.linspace(-1, 1, 40)[:, np.newaxis]
+    y = (X[:, 0] > 0).astype(float)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model = MixtureOfExperts(1, expert="binomial").fit(X, y)
+        errors = model.inference(X, y).standard_errors
+    assert np.isfinite(model.coef_).all()
+    assert np.isnan(errors[1]) or errors[1] > abs(model.coef_[0, 0]) / 2
 
 
 @pytest.mark.parametrize("clusters", [[1, 2], np.zeros((6, 1)), ["a"] * 6])

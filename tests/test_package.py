@@ -120,6 +120,7 @@ def test_show_config_says_what_runs(capsys):
                 "acceleration",
                 "batch",
                 "bayesian",
+                "experts",
                 "extending",
                 "families",
                 "maps",

@@ -14,9 +14,8 @@ from sklearn.utils.validation import _num_samples
 
 from mixfast.batches.fit_many import fit_many
 from mixfast.estimators._likelihood import LikelihoodMixture, check_comparable
-from mixfast.families.rounding import rounded_rows
 from mixfast.read_only import frozen
-from mixfast.row_data import check_names, rows_with, separated, take_data
+from mixfast.row_data import check_names, rows_with, separated
 from mixfast.status import Status
 
 #: Samples that are drawn and fitted at a time hold at most so many numbers (128 MB): memory does not grow with
@@ -84,7 +83,8 @@ def bootstrap_lrt(
         Show a bar for each set of fits (needs tqdm).
     **row_data : array-like
         What the `fit` of the estimator takes of each row: `exposure`, see `PoissonMixture`. Samples have the same
-        exposures, in an order that is drawn anew for each.
+        exposures, in an order that is drawn anew for each. Of `MixtureOfExperts` also `y` and what goes with it: rows
+        stay as they are, and samples have responses drawn for them.
 
     Returns
     -------
@@ -130,33 +130,23 @@ def bootstrap_lrt(
             for more, seed in enumerate(seeds[0])
         )
         rows = rows_with(X, row_data)
-        data = {} if rows is X else separated(null._read_rows(rows, reset=False))[1]  # one number for each row
+        draw = null._redrawing(rows)
         # a sample that lacks a category of X has it all the same, whichever samples are fitted with it
         coded = clone(null).set_params(**null._params_of_codes())
         models = [clone(coded).set_params(n_components=n_components + more) for more in (0, 1)]
-        n_samples, dtype = _num_samples(X), null.weights_.dtype
-        block = max(1, BLOCK // (n_samples * null.n_features_in_))
+        block = max(1, BLOCK // (_num_samples(X) * null.n_features_in_))
         statistics = []
         while (done := len(statistics)) < n_bootstrap:
             block_seeds = seeds[1 + done :][:block]
-            samples = [_sample(null, n_samples, dtype, data, rng) for _ in block_seeds]
+            samples = [draw(rng) for _ in block_seeds]
             pairs = _fit_pairs(samples, models, block_seeds, n_threads, progress)
             statistics += [_statistic(own, *pair) for own, pair in zip(samples, pairs, strict=True)]
         drawn = frozen(np.array(statistics), copy=False)
         return BootstrapLRT(_statistic(rows, null, alternative), drawn, null, alternative)
 
 
-def _sample(null, n_samples, dtype, data, rng):
-    """Rows drawn from the null, with what those of the test have: rows come component by component, so it is dealt
-    out to them."""
-    if data:
-        data = take_data(data, rng.permutation(n_samples), n_samples)
-    return rows_with(rounded_rows(null._sample_codes(n_samples, rng, **data), dtype), data)
-
-
 def _statistic(X, null, alternative):
-    X, data = separated(X)
-    return 2 * _num_samples(X) * float(alternative.score(X, **data) - null.score(X, **data))
+    return 2 * (alternative._log_likelihood(X, None)[0] - null._log_likelihood(X, None)[0])
 
 
 def _fit_pairs(problems, models, seeds, n_threads, progress):

@@ -6,12 +6,14 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from sklearn.utils.validation import _num_samples
 
 from mixfast.estimators._base import BaseMixture
 from mixfast.estimators._by_em import MixtureByEM
 from mixfast.estimators._density import DensityEstimator, of_rows
 from mixfast.estimators._statistics import FromStatistics
-from mixfast.row_data import rows_with
+from mixfast.families.rounding import rounded_rows
+from mixfast.row_data import RowData, rows_with, separated, take_data
 from mixfast.weights import observed, weighted_sum
 
 #: What several mixtures of the same rows can be compared by, the lower the better; all but the last are methods.
@@ -115,6 +117,18 @@ class LikelihoodMixture(FromStatistics, MixtureByEM):
         Parameters and return as in `bic`.
         """
         return self._criteria(X, sample_weight, n_effective, **row_data)["icl"]
+
+    def _redrawing(self, X):
+        """A function of a generator: as many rows as X drawn from the fitted mixture, with what those of X have. They
+        come component by component, so it is dealt out to them."""
+        n_samples, dtype = _num_samples(X), self.weights_.dtype
+        data = separated(self._read_rows(X, reset=False))[1] if isinstance(X, RowData) else {}  # one number a row
+
+        def draw(rng):
+            own = take_data(data, rng.permutation(n_samples), n_samples) if data else data
+            return rows_with(rounded_rows(self._sample_codes(n_samples, rng, **own), dtype), own)
+
+        return draw
 
     def _criteria(self, X, sample_weight, n_effective, **row_data):
         """BIC, AIC and ICL by their names, from one pass over the rows."""

@@ -24,21 +24,21 @@ class RegressionStatistics:
 
     # ---- predictions ----
 
-    def _components_of(self, X, row_data):
+    def _components_of(self, X, exposure, offset, gate_X):
         """(distribution, shares (n, K), etas (K, n, m), dispersions (K, d)) of the one response."""
         names = self._names_of_experts()
         if len(names) > 1:
             raise ValueError(f"expert={self.expert!r} has {len(names)} responses: ask for those of one at a time")
-        return DISTRIBUTIONS[names[0]], self.predict_proba(X), self._predictors(X, **row_data), self._dispersions()
+        shares, eta = self.predict_proba(X, gate_X=gate_X), self._predictors(X, offset=offset, exposure=exposure)
+        return DISTRIBUTIONS[names[0]], shares, eta, self._dispersions()
 
-    def predict_std(self, X, **row_data):
+    def predict_std(self, X, *, exposure=None, offset=None, gate_X=None):
         """The standard deviation of y given x: that within components and that between their means.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-        **row_data
-            As in `predict`.
+        exposure, offset, gate_X : as in `predict`
 
         Returns
         -------
@@ -46,9 +46,9 @@ class RegressionStatistics:
             In units of y. Infinite where a component of 'student_t' has 2 degrees of freedom or less. Of 'multinomial'
             (n_samples, n_categories), of one trial.
         """
-        return mixture_moments(*self._components_of(X, row_data))[1]
+        return mixture_moments(*self._components_of(X, exposure, offset, gate_X))[1]
 
-    def predict_quantile(self, X, q=0.5, **row_data):
+    def predict_quantile(self, X, q=0.5, *, exposure=None, offset=None, gate_X=None):
         """Quantiles of y given x under the mixture.
 
         Parameters
@@ -56,8 +56,7 @@ class RegressionStatistics:
         X : array-like of shape (n_samples, n_features)
         q : float or array-like of shape (n_quantiles,), default=0.5
             Above 0 and below 1; 0.5 is the median.
-        **row_data
-            As in `predict`.
+        exposure, offset, gate_X : as in `predict`
 
         Returns
         -------
@@ -72,13 +71,13 @@ class RegressionStatistics:
         levels = np.asarray(q, dtype=np.float64)
         if levels.ndim > 1 or not np.all((levels > 0) & (levels < 1)):
             raise ValueError(f"q={q!r} should be a number above 0 and below 1, or a list of such")
-        distribution, *components = self._components_of(X, row_data)
+        distribution, *components = self._components_of(X, exposure, offset, gate_X)
         if not distribution.is_number:
             raise ValueError(f"expert={self.expert!r} has no quantiles: categories have no order")
         found = [mixture_quantile(distribution, level, *components) for level in np.atleast_1d(levels)]
         return np.stack(found, axis=1) if levels.ndim else found[0]
 
-    def predict_interval(self, X, level=0.9, **row_data):
+    def predict_interval(self, X, level=0.9, *, exposure=None, offset=None, gate_X=None):
         """The interval that y given x is in with probability `level`, with as much above it as below.
 
         It knows the spread of y under the fitted mixture, not that parameters are estimates; see `inference` for these.
@@ -88,8 +87,7 @@ class RegressionStatistics:
         X : array-like of shape (n_samples, n_features)
         level : float, default=0.9
             Above 0 and below 1.
-        **row_data
-            As in `predict`.
+        exposure, offset, gate_X : as in `predict`
 
         Returns
         -------
@@ -103,7 +101,34 @@ class RegressionStatistics:
         """
         if not isinstance(level, Real) or not 0 < level < 1:
             raise ValueError(f"level={level!r} should be a number above 0 and below 1")
-        return self.predict_quantile(X, [(1 - level) / 2, (1 + level) / 2], **row_data)
+        levels = [(1 - level) / 2, (1 + level) / 2]
+        return self.predict_quantile(X, levels, exposure=exposure, offset=offset, gate_X=gate_X)
+
+    def _redrawing(self, X):
+        """A function of a generator: the rows X with responses drawn for them, of as many trials. Rows of a group have
+        one component."""
+        rows, given = separated(X)
+        y, groups = (separated(self._read_rows(X, reset=False))[1].get(name) for name in ("y", "groups"))
+        known = {name: given[name] for name in ("exposure", "offset", "gate_X") if name in given}
+        gate_X = known.pop("gate_X", None)
+        distribution, eta, dispersions = (
+            DISTRIBUTIONS[self.expert],
+            self._predictors(rows, **known),
+            self._dispersions(),
+        )
+        ends = np.cumsum(self.predict_proba(rows, gate_X=gate_X), axis=1)
+
+        def draw(rng):
+            place = rng.random_sample((len(ends), 1))
+            place = place if groups is None else place[groups]
+            labels = np.sum(place * ends[:, -1:] >= ends[:, :-1], axis=1)
+            drawn = np.empty_like(y)
+            for k in range(len(dispersions)):
+                own = labels == k
+                drawn[own] = distribution.draw_like(rng, y[own], eta[k, own], dispersions[k])
+            return rows_with(rows, given | {"y": drawn[:, 0] if drawn.shape[1] == 1 else drawn})
+
+        return draw
 
     # ---- parameters ----
 
@@ -119,7 +144,7 @@ class RegressionStatistics:
             the distribution of y is another than the expert's.
         clusters : array-like of shape (n_samples,), default=None
             Rows that are not independent of each other, as those of one school: scores are summed over them first.
-            Implies `robust`.
+            Implies `robust`. Rows of one of `groups` are of one cluster.
 
         Returns
         -------
@@ -145,15 +170,22 @@ class RegressionStatistics:
         X, sample_weight, kept = counted_rows(rows_with(X, {"y": np.asarray(y), **row_data}), sample_weight)
         resp = self._evaluate(X, resp=True).resp.astype(np.float64)
         rows, data = separated(self._read_rows(X, reset=False))
-        if clusters is not None and kept is not None:
-            clusters = clusters[kept]
-        if clusters is not None and len(np.unique(clusters)) < 2:
-            raise ValueError("clusters are all the same: there should be several, independent of each other")
         weights = np.ones(len(rows)) if sample_weight is None else sample_weight
-        rows = np.asarray(rows, dtype=np.float64)
+        rows, groups = np.asarray(rows, dtype=np.float64), data.get("groups")
+        if clusters is not None:
+            clusters = clusters if kept is None else clusters[kept]
+            if len(np.unique(clusters)) < 2:
+                raise ValueError("clusters are all the same: there should be several, independent of each other")
         responses, terms = zip(*self._responses(rows, data), strict=True)
-        gate, gate_terms = self._gate(rows, data)
-        return infer(responses, gate, resp, weights, terms, gate_terms, None, robust, clusters)
+        gate, gate_terms = self._gate_of(rows, data)
+        if groups is not None:
+            first = np.unique(groups, return_index=True)[1]
+            if clusters is not None and np.any(clusters != clusters[first][groups]):
+                row = int(np.argmax(clusters != clusters[first][groups]))
+                raise ValueError(f"clusters should be the same for all rows of a group, row {row} has another")
+            gate, resp, weights = gate._replace(Z=gate.Z[first]), resp[first], weights[first]
+            clusters = None if clusters is None else clusters[first]
+        return infer(responses, gate, resp, weights, terms, gate_terms, groups, robust, clusters)
 
     def _terms_of_columns(self):
         names = getattr(self, "feature_names_in_", None)
@@ -194,24 +226,38 @@ class RegressionStatistics:
             )
             prefix = f"y{place}: " if len(names) > 1 else ""
             own_terms = ["(Intercept)"] * self.fit_intercept + [columns[column] for column in own]
+            categories = self.classes_[1:] if name == "multinomial" else [None]
             terms = (
-                _each_predictor(prefix, own_terms, expert.n_predictors),
-                _each_predictor(prefix, [columns[column] for column in shared], expert.n_predictors),
+                _each_predictor(prefix, own_terms, categories),
+                _each_predictor(prefix, [columns[column] for column in shared], categories),
                 [f"{prefix}{word}" for word in distribution.dispersions[:n_free]],
             )
             yield response, terms
 
-    def _gate(self, rows, data):
-        """The gate and the names of its columns."""
-        weights = np.maximum(np.asarray(self.weights_, dtype=np.float64), np.finfo(float).tiny)
-        return Gate(np.ones((len(rows), 1)), np.log(weights / weights[0])[:, np.newaxis]), ["(Intercept)"]
+    def _gate_of(self, rows, data):
+        """The gate, of all rows, and the names of its columns."""
+        if self.gate is None:
+            weights = np.maximum(np.asarray(self.weights_, dtype=np.float64), np.finfo(float).tiny)
+            return Gate(np.ones((len(rows), 1)), np.log(weights / weights[0])[:, np.newaxis]), ["(Intercept)"]
+        theta = np.column_stack([self.gate_intercept_, self.gate_coef_]).astype(np.float64)
+        Z = np.column_stack([np.ones(len(rows)), data.get("gate", rows)])
+        return Gate(Z, theta - theta[0], float(self.gate_alpha)), ["(Intercept)", *self._terms_of_gate(Z.shape[1] - 1)]
+
+    def _terms_of_gate(self, n_columns):
+        if self._takes_gate_X():
+            formula = vars(self).get("_fitted_formula")
+            return [f"z{place}" for place in range(n_columns)] if formula is None else formula.gate_names
+        columns = self._terms_of_columns()
+        return columns if self.gate == "same" else [columns[place] for place in self._places_of("gate")]
 
 
-def _each_predictor(prefix, terms, n_predictors):
-    """The terms of each of several linear predictors, those of one term side by side."""
-    if n_predictors == 1:
-        return [f"{prefix}{term}" for term in terms]
-    return [f"{prefix}{term} [{category}]" for term in terms for category in range(1, n_predictors + 1)]
+def _each_predictor(prefix, terms, categories):
+    """The terms of the linear predictor of each category, those of one term side by side; [None]: there are none."""
+    return [
+        f"{prefix}{term}" if category is None else f"{prefix}{term} [{category}]"
+        for term in terms
+        for category in categories
+    ]
 
 
 def _with_failures(y):

@@ -232,7 +232,8 @@ class Multinomial(Distribution):
     def draw_like(self, rng, y, eta, dispersion):
         share = self.mean(eta, dispersion)
         trials = y.sum(axis=1).astype(np.int64)
-        return np.array([rng.multinomial(*one) for one in zip(trials, share, strict=True)], dtype=np.float64)
+        drawn = [rng.multinomial(*one) for one in zip(trials, share, strict=True)]
+        return np.array(drawn, dtype=np.float64).reshape(y.shape)
 
 
 class Binomial(Distribution):
@@ -259,6 +260,8 @@ class Binomial(Distribution):
         return (rng.random_sample(len(eta)) < self.mean(eta, dispersion)).astype(np.float64)
 
     def draw_like(self, rng, y, eta, dispersion):
+        if y.shape[1] == 1:  # single trials
+            return super().draw_like(rng, y, eta, dispersion)
         trials = y.sum(axis=1)
         successes = rng.binomial(trials.astype(np.int64), self.mean(eta, dispersion)).astype(np.float64)
         return np.column_stack([successes, trials - successes])
