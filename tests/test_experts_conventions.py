@@ -5,11 +5,11 @@ import pytest
 from sklearn import config_context
 from sklearn.base import clone, is_regressor
 from sklearn.metrics import r2_score
-from sklearn.model_selection import GridSearchCV, GroupKFold, cross_val_predict, cross_validate
+from sklearn.model_selection import GridSearchCV, GroupKFold, KFold, cross_val_predict, cross_validate
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import PolynomialFeatures, StandardScaler
 
-from mixfast import MixtureOfExperts
+from mixfast import MixtureOfExperts, select
 
 RNG = np.random.default_rng(2)
 SIDE = np.arange(240) % 2
@@ -89,3 +89,18 @@ def test_groups_and_columns_of_the_gate_are_routed():
     )
     assert found["test_score"][0] == pytest.approx(plain.score(X[test], y[test], gate_X=z[test]))
     assert found["test_score"][0] > 0.5
+
+
+def test_select_compares_by_densities_from_the_estimators_own_starts():
+    both = np.column_stack([X, X**2])
+    chosen = select(both, MixtureOfExperts(), y=Y, n_components=[1, 2, 3], variance=["own", "common"], random_state=0)
+    assert chosen.best_params_["n_components"] == 2
+    assert {row["start"] for row in chosen.table} == {"own"}
+    by_folds = select(both, MixtureOfExperts(), y=Y, n_components=[1, 2], criterion="heldout", random_state=0)
+    assert by_folds.best_params_ == {"n_components": 2}
+    folds = KFold(5, shuffle=True, random_state=0)
+    wanted = []
+    for train, test in folds.split(both):
+        model = MixtureOfExperts(2, random_state=0).fit(both[train], Y[train])
+        wanted.append(model.score_samples(both[test], Y[test]).sum())
+    assert by_folds.table[1]["heldout"] == pytest.approx(-np.sum(wanted) / 240, rel=1e-3)

@@ -81,10 +81,9 @@ def _heldout(model, data, n_effective, folds):
     for number, (training, test) in enumerate(folds):
         held = data.take(test)
         try:
-            score = held.given_to(data.take(training).fit(model).score)
+            total -= data.take(training).fit(model)._log_likelihood(held.X, held.sample_weight)[0]
         except ValueError as error:
             raise ValueError(f"without the rows of fold {number}: {error}") from None
-        total -= score * held.total_weight
     return total / data.total_weight
 
 
@@ -302,7 +301,7 @@ class Search(NamedTuple):
     def _starts(self, template, smaller):
         """(what a start is called, the parameters that lead to it)"""
         yield "own", {}
-        if not self.warm_start or template.n_components == 1:
+        if not self.warm_start or template.n_components == 1 or not template._clusters_are_starts:
             return
         if smaller is not None:
             labels = split_labels(template, self.data, self.data.labels(smaller), template.n_components)
@@ -372,7 +371,8 @@ def select(
     n_folds : int, default=5
         Folds of 'heldout': `KFold(n_folds, shuffle=True)` of scikit-learn, the same ones for all cells.
     warm_start : bool, default=True
-        Whether a mixture also starts in three other ways; the fit with the largest lower bound is kept:
+        Whether a mixture also starts in three other ways; the fit with the largest lower bound is kept. Not of
+        `MixtureOfExperts`, where regressions cross clusters.
 
         - 'split', from the next smaller one of its kind with one component split: the one whose rows have the largest
           sum of squares about their mean, columns relative to their variance, by the labels of two components fitted to
@@ -400,7 +400,8 @@ def select(
         Whether to print a line for each cell.
     **grid : lists
         Values of other parameters of the estimator: ``covariance_type=["full", "tied"]``. Every combination is tried.
-        What `fit` takes of each row beside `sample_weight` is taken here too: `exposure`, see `PoissonMixture`.
+        What `fit` takes of each row beside `sample_weight` is taken here too: `exposure`, see `PoissonMixture`; `y` and
+        what goes with it, of `MixtureOfExperts`.
 
     Returns
     -------

@@ -73,6 +73,9 @@ def has_nan(values):
 class MixtureByEM(BaseMixture):
     """Base of the mixtures of a number of components that is given."""
 
+    #: Whether clusters of the rows are starts that `select` should try beside the estimator's own.
+    _clusters_are_starts: bool = True
+
     _parameter_constraints: dict = {
         "n_components": [WholeNumber(1)],
         "tol": [Interval(Real, 0.0, None, closed="left")],

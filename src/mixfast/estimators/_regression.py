@@ -18,6 +18,8 @@ from mixfast.weights import counted_rows
 class RegressionStatistics:
     """Base of `MixtureOfExperts`, which has the fit, its state, and predictions of means."""
 
+    _clusters_are_starts = False
+
     def _names_of_experts(self):
         """One for each response."""
         return (self.expert,) if isinstance(self.expert, str) else tuple(self.expert)
