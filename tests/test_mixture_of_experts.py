@@ -1,13 +1,17 @@
 """Mixtures of experts: values of other programs, the twin, and the laws of estimators whose rows have a response."""
 
 import numpy as np
+import pandas as pd
 import pytest
+from batches import assert_same_fit, same_bits
 from golden_experts import CASES, GOLDEN, problem
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.special import logsumexp
+from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
 from test_experts_reference import model_of
 
-from mixfast import MixtureOfExperts, Status
+from mixfast import MixtureOfExperts, Status, fit_many, fit_many_groups, load
 from mixfast._reference.experts import em, experts
 from mixfast._reference.experts import gate as gates
 from mixfast._reference.experts.groups import number
@@ -84,7 +88,7 @@ def test_the_limit_is_that_of_other_programs(name):
             assert_allclose(getattr(model, f"{attribute}_"), case[attribute], rtol=1e-5, atol=1e-6)
     if "gate_coef" in case:
         assert_allclose(np.column_stack([model.gate_intercept_, model.gate_coef_]), case["gate_coef"], rtol=1e-5)
-        assert_allclose(model.weights_, case["mean_gate"], rtol=1e-6)
+        assert_allclose(model.weights_, case["mean_gate"], rtol=1e-5)
     assert model.n_parameters == case["df"]
 
 
@@ -195,7 +199,7 @@ def test_a_gate_of_some_columns_is_that_of_an_array_of_them():
     assert_allclose(apart.lower_bound_, all_of_them.lower_bound_, rtol=1e-9)
     assert some.gate_coef_.shape == (2, 1)
     assert some.lower_bound_ < all_of_them.lower_bound_
-    assert_allclose(some.predict_proba(wide).mean(axis=0), some.weights_)
+    assert_allclose(some.predict_proba(wide).mean(axis=0), some.weights_, rtol=1e-4)  # of before the last step
     for model, data in ((all_of_them, {}), (apart, {"gate_X": wide}), (some, {})):
         assert_array_equal(model.gate_coef_[0], 0)
         assert np.diff(model.lower_bounds_).min() > -1e-10
@@ -313,6 +317,139 @@ def test_the_objective_never_falls_and_extrapolation_ends_no_lower(expert):
             assert np.diff(model.lower_bounds_).min() > -1e-10
             ends.append(model.lower_bound_)
         assert ends[1] > ends[0] - 1e-6
+
+
+# ---- batches, files, rows -------------------------------------------------------------------------------------------
+
+
+def two_lines(rng, n, expert="gaussian"):
+    X, labels = rng.normal(size=(n, 2)), rng.integers(2, size=n)
+    eta = np.where(labels, 2 + X @ [1.0, -0.5], -1 - X @ [0.8, 0.3])
+    draw = {
+        "gaussian": lambda: eta + 0.3 * rng.normal(size=n),
+        "student_t": lambda: eta + 0.3 * rng.standard_t(3, size=n),
+        "poisson": lambda: rng.poisson(np.exp(eta)),
+        "negative_binomial": lambda: rng.poisson(rng.gamma(3.0, np.exp(eta) / 3)),
+        "binomial": lambda: rng.random(n) < 1 / (1 + np.exp(-3 * eta)),
+        "gamma": lambda: rng.gamma(3.0, np.exp(eta) / 3) + 1e-9,
+        "multinomial": lambda: np.digitize(eta + rng.logistic(size=n), [-1, 1]),
+    }
+    return X, draw[expert]().astype(float)
+
+
+EXPERTS = ["gaussian", "student_t", "poisson", "negative_binomial", "binomial", "gamma", "multinomial"]
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("gate", [None, "same", [1], "gate_X"])
+@pytest.mark.parametrize("expert", EXPERTS[:-1])
+def test_a_problem_of_a_batch_has_the_bits_of_its_fit_alone(expert, gate, dtype, tmp_path):
+    rng = np.random.default_rng(0)
+    problems = [two_lines(rng, n, expert) for n in (80, 60, 300, 1)]
+    Xs, ys = [X.astype(dtype) for X, _ in problems], [y for _, y in problems]
+    gates = {"gate_X": [X[:, ::-1] for X, _ in problems]} if gate == "gate_X" else {}
+    estimator = MixtureOfExperts(2, expert=expert, gate=gate, n_init=3, max_iter=50)
+    result = fit_many(Xs, estimator, y=ys, random_state=3, n_threads=2, **gates)
+    assert result.status[3] & Status.TOO_FEW_ROWS
+    scores = result.score_samples(Xs, y=ys, **gates)
+    for i in range(3):
+        own = {name: values[i] for name, values in gates.items()}
+        alone = clone(estimator).set_params(random_state=3).fit(Xs[i], ys[i], **own)
+        assert_same_fit(result[i], alone)
+        assert result.status[i] == alone.status_
+        assert same_bits(scores[i], alone.score_samples(Xs[i], ys[i], **own))
+    result.save(tmp_path / "batch")
+    again = load(tmp_path / "batch")
+    assert same_bits(again.score_samples(Xs, y=ys, **gates)[0], scores[0])
+    own = {name: values[0] for name, values in gates.items()}
+    result[0].save(tmp_path / "model")
+    same = load(tmp_path / "model")
+    assert same_bits(same.predict(Xs[0], **own), result[0].predict(Xs[0], **own))
+    assert same_bits(same.posterior(Xs[0], ys[0], **own), result[0].posterior(Xs[0], ys[0], **own))
+
+
+def test_a_batch_needs_responses_and_leaves_predictions_to_estimators():
+    rng = np.random.default_rng(0)
+    Xs, ys = map(list, zip(*(two_lines(rng, 50) for _ in range(3)), strict=True))
+    with pytest.raises(TypeError, match="classes of their own"):
+        fit_many(Xs, MixtureOfExperts(2, expert="multinomial"), y=ys)
+    with pytest.raises(TypeError, match="needs y"):
+        fit_many(Xs, MixtureOfExperts(2))
+    result = fit_many(Xs, MixtureOfExperts(random_state=0), y=ys, n_components=[1, 2])
+    assert_array_equal(result.n_components, 2)
+    with pytest.raises(TypeError, match=r"result\[i\].predict"):
+        result.predict(Xs)
+    counts = [np.round(np.exp(ys[0])), np.full(50, -1.0), np.round(np.exp(ys[2]))]
+    result = fit_many(Xs, MixtureOfExperts(2, expert="poisson"), y=counts)
+    assert_array_equal(result.has_parameters, [True, False, True])
+    assert result.status[1] & Status.OUT_OF_DOMAIN
+
+
+def test_groups_of_a_table_are_fitted_one_by_one():
+    rng = np.random.default_rng(0)
+    parts = [two_lines(rng, n, "poisson") for n in (60, 70)]
+    table = pd.DataFrame(np.concatenate([X for X, _ in parts]), columns=["a", "b"])
+    table["counts"], table["site"] = np.concatenate([y for _, y in parts]), ["s"] * 60 + ["t"] * 70
+    estimator = MixtureOfExperts(2, expert="poisson", gate=["b"], fixed=["a"], random_state=0)
+    result = fit_many_groups(table, estimator, by="site", y="counts")
+    assert result.names == ["s", "t"]
+    alone = clone(estimator).fit(table.loc[table.site == "t", ["a", "b"]], table.counts[table.site == "t"])
+    assert_same_fit(result[1], alone)
+
+
+@pytest.mark.parametrize("gate", [None, "same"])
+@pytest.mark.parametrize("expert", EXPERTS)
+def test_the_same_bits_for_any_number_of_threads(expert, gate):
+    X, y = two_lines(np.random.default_rng(0), 20_000, expert)
+    weight = np.random.default_rng(1).uniform(0.5, 2, len(X))
+    options = {"expert": expert, "gate": gate, "random_state": 0, "n_init": 1, "max_iter": 3, "tol": 0}
+    with pytest.warns(ConvergenceWarning):
+        fits = [MixtureOfExperts(2, n_threads=n, **options).fit(X, y, weight) for n in (1, 2, 5)]
+    for model in fits[1:]:
+        assert_array_equal(model.coef_, fits[0].coef_)
+        assert model.lower_bounds_ == fits[0].lower_bounds_
+        assert_array_equal(model.weights_, fits[0].weights_)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("gate", [None, "same"])
+@pytest.mark.parametrize("expert", EXPERTS)
+def test_a_weight_equals_repeating_the_row_and_0_leaving_it_out(expert, gate):
+    rng = np.random.default_rng(0)
+    X, y = two_lines(rng, 200, expert)
+    repeats, labels = rng.integers(0, 4, 200), rng.integers(2, size=200)
+    options = {"expert": expert, "gate": gate, "n_init": 1, "tol": 1e-10, "max_iter": 30}
+    y = np.where(repeats == 0, np.where(np.arange(200) % 2, np.nan, -7.5), y)
+    X = np.where((repeats == 0)[:, np.newaxis], np.inf, X)
+    weighted = MixtureOfExperts(2, init_params=labels, **options).fit(X, y, repeats)
+    again = MixtureOfExperts(2, init_params=np.repeat(labels, repeats), **options)
+    again.fit(np.repeat(X, repeats, axis=0), np.repeat(y, repeats))
+    assert_allclose(weighted.lower_bounds_, again.lower_bounds_, rtol=1e-8)
+    assert_allclose(weighted.coef_, again.coef_, rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("gate", [None, "same"])
+@pytest.mark.parametrize("expert", EXPERTS)
+def test_a_warm_start_goes_on_where_the_last_fit_stopped(expert, gate):
+    X, y = two_lines(np.random.default_rng(0), 300, expert)
+    options = {"expert": expert, "gate": gate, "random_state": 0, "n_init": 1, "n_init_policy": "all", "tol": 0}
+    whole = MixtureOfExperts(2, max_iter=12, **options).fit(X, y)
+    model = MixtureOfExperts(2, max_iter=6, warm_start=True, **options).fit(X, y).fit(X, y)
+    assert_allclose(model.lower_bound_, whole.lower_bound_, rtol=1e-6)
+    assert np.diff([*whole.lower_bounds_[:6], *model.lower_bounds_]).min() > -1e-9
+
+
+def test_a_fit_that_fails_leaves_the_last_model():
+    X, y = two_lines(np.random.default_rng(0), 100)
+    model = MixtureOfExperts(2, random_state=0).fit(X, y)
+    before = vars(model).copy()
+    with pytest.raises(ValueError, match="NaN"):
+        model.fit(X, np.where(np.arange(100) == 5, np.nan, y))
+    assert vars(model) == before
+    with pytest.raises(ValueError, match="read-only"):
+        model.coef_[0] = 0
 
 
 # ---- what is refused ------------------------------------------------------------------------------------------------

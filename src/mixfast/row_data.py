@@ -56,8 +56,17 @@ def separated(X):
     return (X.rows, X.data) if isinstance(X, RowData) else (X, {})
 
 
+def known_data(estimator, data):
+    """What the methods of the estimator take, of what its rows have once they have been read."""
+    return {name: values for name, values in data.items() if name in estimator._row_data}
+
+
 def check_names(function, estimator, data):
-    """Raises TypeError where a function was given what it does not know of the rows of this estimator."""
+    """Raises TypeError where a function was given what it does not know of the rows of this estimator, or not what it
+    needs."""
+    for name in estimator._needed_row_data:
+        if data.get(name) is None:
+            raise TypeError(f"{function}() of a {type(estimator).__name__} needs {name}, in the form of the problems")
     for name in data:
         if name not in estimator._row_data:
             known = ", ".join(estimator._row_data) or "nothing"

@@ -7,6 +7,7 @@ from functools import cached_property
 import numpy as np
 
 from mixfast.batches.problems import have_missing
+from mixfast.estimators._by_em import MixtureByEM
 from mixfast.fitting import bind_model
 from mixfast.units import DataUnits
 
@@ -26,6 +27,13 @@ class BoundModel:
         self.n_features = n_features
         self.dtype = estimator._kernel_dtype(self.family, dtype)
         self.proportions = estimator._proportions()
+        self.n_mixing = self.proportions.n_numbers(self.n_components)
+        if self.n_mixing != self.n_components and type(estimator)._weights_of is MixtureByEM._weights_of:
+            raise ValueError(
+                f"results have room for {self.n_components} weights, and the proportions of a "
+                f"{type(estimator).__name__} have {self.n_mixing} numbers: its method _weights_of should say which of "
+                "these are weights of components"
+            )
         own = self.family.n_parameters(self.n_components, n_features)
         self.n_free = own + self.proportions.n_parameters(self.n_components)
 
@@ -44,6 +52,7 @@ class BoundModel:
             or self._has_methods_of_its_own()
             or estimator._may_meet_unseen()
             or estimator._fits_alone
+            or "groups" in problems.row_data
         ):
             return np.ones(len(problems), dtype=bool)
         return have_missing(problems) if self.estimator._accepts_missing else np.zeros(len(problems), dtype=bool)

@@ -20,7 +20,7 @@ from mixfast.engine._rows import Rows
 from mixfast.estimators._likelihood import check_comparable, check_criterion, check_mixture
 from mixfast.estimators._parameters import unfitted_copy
 from mixfast.fitting import plan_of
-from mixfast.row_data import check_names, rows_with, separated
+from mixfast.row_data import check_names, known_data, rows_with, separated
 from mixfast.status import Status
 from mixfast.tables import Table, columns_of, columns_of_reals, declared_categories, share_names
 from mixfast.weights import check_n_effective
@@ -96,8 +96,9 @@ def fit_many(
         Show a bar with fits per second and the number of those without usable parameters (needs tqdm).
     **row_data : array-like
         What the `fit` of the estimator takes of each row beside these, in the form of the problems: `exposure`, see
-        `PoissonMixture`. A problem with an exposure that is no finite number has `Status.NOT_FINITE`, one with an
-        exposure that is not above zero `Status.OUT_OF_DOMAIN`.
+        `PoissonMixture`; `y` and what else goes with it, see `MixtureOfExperts`, where what has several columns is a
+        list of arrays, one for each problem. A problem with an exposure that is no finite number has
+        `Status.NOT_FINITE`, one with an exposure that is not above zero `Status.OUT_OF_DOMAIN`; so with responses.
 
     Returns
     -------
@@ -125,7 +126,7 @@ def fit_many(
     check_n_effective(n_effective)
     check_mixture(estimator)
     check_criterion(estimator, criterion)
-    check_names("fit_many", estimator, row_data)
+    check_names("fit_many", estimator, problems.row_data if isinstance(problems, Problems) else row_data)
     n_threads = resolve_threads(n_threads)
     template, points = grid_of(estimator, n_components, covariance_type)
     if len(points) > 1:
@@ -312,7 +313,7 @@ def _nothing_found(problems, plan):
     n_problems, n_models = len(problems), len(plan.models)
     n_slots = n_models if plan.keeps_all else 1
     found = _Found(
-        np.full((n_problems, n_slots, max(model.n_components for model in plan.models)), np.nan),
+        np.full((n_problems, n_slots, max(model.n_mixing for model in plan.models)), np.nan),
         np.full((n_problems, n_slots, max(model.layout.size for model in plan.models)), np.nan),
         np.full((n_problems, n_slots), np.nan),
         np.zeros((n_problems, n_slots), dtype=np.int32),
@@ -435,7 +436,7 @@ def _fit_alone(problems, plan, found, i, j, n_threads):
         return
     estimator = unfitted_copy(model.estimator)
     estimator.random_state, estimator.n_threads, estimator.verbose = int(plan.seeds[i]), n_threads, 0
-    given = {"sample_weight": problems.weights_of(i), **data}
+    given = {"sample_weight": problems.weights_of(i)} | known_data(estimator, data)
     try:
         fit = estimator.fit(rows, **given)
     except ValueError:
@@ -481,7 +482,12 @@ def _hold_out(problems, plan, found, n_threads):
 
 
 def _result(problems, plan, found, keep):
-    common = plan.seeds, problems.n_samples, plan.criterion, tuple(problems.row_data)
+    common = (
+        plan.seeds,
+        problems.n_samples,
+        plan.criterion,
+        tuple(known_data(plan.models[0].estimator, problems.row_data)),
+    )
     models, dtype = plan.models, problems.X.dtype
 
     def of(slots, chosen, of_models=None):
@@ -490,7 +496,7 @@ def _result(problems, plan, found, keep):
 
     def of_model(i):
         weights, *others = (array[:, i].copy() for array in found[:5])
-        weights, chosen = weights[:, : models[i].n_components], np.zeros_like(found.chosen)
+        weights, chosen = weights[:, : models[i].n_mixing], np.zeros_like(found.chosen)
         return BatchResult([models[i]], dtype, weights, *others, found.criteria[:, [i]], chosen, *common)
 
     if keep == "best" and found.status.shape[1] == 1:

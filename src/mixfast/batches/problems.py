@@ -23,7 +23,7 @@ class Problems:
     X : (n_rows, n_features), float32 or float64, rows contiguous, or a sparse matrix in CSR form
     offsets : int64 (n_problems + 1,); problem i has the rows offsets[i] .. offsets[i + 1]
     sample_weight : float64 (n_rows,) or None
-    row_data : what rows have beside their values, by name, float64 (n_rows,)
+    row_data : what rows have beside their values, by name, float64 (n_rows,) or (n_rows, n_columns)
     names : list (n_features,), names of the columns, whatever they are, or None where not all problems have them
     status : int32 (n_problems,), what is wrong with each; INTERRUPTED where nothing is
     n_samples : int64 (n_problems,), rows of positive weight. Those of problems with which something is wrong may be
@@ -158,14 +158,16 @@ def gather_problems(problems, sample_weight=None, row_data=None, reads=None):
 
 
 def _one_a_row(name, values, offsets):
-    """An argument in the form of the problems, as a number for each row, float64."""
+    """An argument in the form of the problems, as a number for each row, float64, or of arrays (n_samples, n_columns)
+    as several."""
     if isinstance(values, Real):  # the same for all rows, as `fit` takes it
         return np.full(offsets[-1], float(values))
     check_one_number_a_row(values, name)
     if not isinstance(values, np.ndarray) or values.dtype == object:
         values = list(values)
     if np.ndim(values[0] if len(values) else 0):
-        sizes, wanted = [np.size(own) for own in values], np.diff(offsets).tolist()
+        has_columns = max(map(np.ndim, values)) > 1 and len({np.shape(own)[1:] for own in values}) == 1
+        sizes, wanted = [len(own) if has_columns else np.size(own) for own in values], np.diff(offsets).tolist()
         wrong = [i for i, pair in enumerate(itertools.zip_longest(sizes, wanted)) if len(set(pair)) > 1]
         if wrong:
             raise ValueError(
@@ -174,7 +176,7 @@ def _one_a_row(name, values, offsets):
             )
         for i, own in enumerate(values):
             check_one_number_a_row(own, f"{name}[{i}]")
-        flat = np.concatenate([np.ravel(own) for own in values])
+        flat = np.concatenate([np.asarray(own) if has_columns else np.ravel(own) for own in values])
     else:
         flat = np.asarray(values)
     if len(flat) != offsets[-1]:
@@ -300,7 +302,8 @@ def not_finite(problems, allows_nan):
     (n_features,), column by column."""
     found = np.zeros(len(problems), dtype=bool)
     for values in problems.row_data.values():
-        found[problems.owners()[~np.isfinite(values)]] = True
+        is_wrong = ~np.isfinite(values)
+        found[problems.owners()[is_wrong if values.ndim == 1 else np.any(is_wrong, axis=1)]] = True
     values = problems.X.data if scipy.sparse.issparse(problems.X) else problems.X
     with np.errstate(over="ignore", invalid="ignore"):
         if np.isfinite(np.sum(values)):

@@ -201,10 +201,11 @@ class BatchResult:
 
     def _rounded_weights(self, mixing):
         """The weights of components from the numbers of their proportions, in the precision of the data."""
-        weights = np.full(mixing.shape, np.nan)
+        largest = max(model.n_components for model in self._bound_models)
+        weights = np.full((len(mixing), largest), np.nan)
         for j in np.flatnonzero(np.bincount(self.chosen)):
             own, model = self.chosen == j, self._bound_models[j]
-            rounded = model.estimator._rounded_mixing(mixing[own, : model.n_components], self.dtype)
+            rounded = model.estimator._rounded_mixing(mixing[own, : model.n_mixing], self.dtype)
             weights[own, : model.n_components] = model.estimator._weights_of(rounded)
         return rounded_above_zero(weights, self.dtype)
 
@@ -233,7 +234,7 @@ class BatchResult:
         for j, model in enumerate(self._bound_models):
             own, record = self._of_model(j)
             usable = self.has_parameters[own]
-            mixing = self._mixing[own[usable], : model.n_components]
+            mixing = self._mixing[own[usable], : model.n_mixing]
             check_domain("weights", model.estimator._weights_of(mixing), DISTRIBUTION)
             rounded = model.family.rounded(
                 record._replace(**{k: a[usable] for k, a in record._asdict().items()}), self.dtype
@@ -266,7 +267,7 @@ class BatchResult:
         estimator.random_state = int(self.seeds[i])
         status = Status(int(self.status[i]))
         fit = Fit(
-            self._mixing[i, : model.n_components],
+            self._mixing[i, : model.n_mixing],
             self._params[i, : model.layout.size].copy(),  # the estimator keeps it
             lower_bounds=[self.lower_bound[i]] if self.n_iter[i] else [],
             lower_bound=self.lower_bound[i],
@@ -468,6 +469,7 @@ class BatchResult:
             "n_models": 0 if self.models is None else len(self.models),
             "row_data": list(self.row_data),
         }
+        result |= self._estimators[0]._kept_of_columns()
         sections = {"result": result | self._names_of_columns()} | self._sections_of_names()
         for i, model in enumerate(self._bound_models):
             sections[f"candidate{i}"] = model.estimator.get_params(deep=False)
@@ -502,11 +504,13 @@ class BatchResult:
         if result["n_models"] not in (0, n_candidates) or len(sections) != n_candidates + result["n_models"]:
             raise ValueError(f"it has {result['n_models']} models of {n_candidates} candidates in {list(sections)}")
         candidates = [model_class._from_sections(sections[f"candidate{i}"], {}) for i in range(n_candidates)]
+        for candidate in candidates:
+            candidate._take_up_columns(result)
         bound_models = [BoundModel(candidate, result["n_features"], dtype) for candidate in candidates]
         size = max(model.layout.size for model in bound_models)
 
-        def check(own, n_components):
-            shapes = {"weights": (n_components,), "params": (size,), "criteria": (n_candidates,)}
+        def check(own, n_mixing):
+            shapes = {"weights": (n_mixing,), "params": (size,), "criteria": (n_candidates,)}
             dtypes = FITTED | {"lower_bound": candidates[0]._bound_dtype(dtype)} | (COMMON if own is result else {})
             for name, wanted in dtypes.items():
                 array, shape = own[name], (n_problems, *shapes.get(name, ()))
@@ -515,7 +519,7 @@ class BatchResult:
             if np.any((own["chosen"] < 0) | (own["chosen"] >= n_candidates)):
                 raise ValueError("chosen names a model that is none of the candidates")
 
-        check(result, max(model.n_components for model in bound_models))
+        check(result, max(model.n_mixing for model in bound_models))
         row_data = tuple(result.get("row_data", ()))  # older files have none
         if not set(row_data) <= set(model_class._row_data):
             raise ValueError(f"its rows have {row_data}, and those of a {contents.class_name} have no such data")
@@ -523,7 +527,7 @@ class BatchResult:
 
         def of_model(i):
             own = sections[f"model{i}"]
-            check(own, bound_models[i].n_components)
+            check(own, bound_models[i].n_mixing)
             own = own | {"criteria": own["criteria"][:, [i]], "chosen": np.zeros_like(own["chosen"])}
             return cls([bound_models[i]], dtype, *(own[name] for name in FITTED), *common)
 
@@ -633,6 +637,10 @@ class BatchResult:
     def _check_problems(self, problems, method, row_data):
         """(the problems, where they have no rows for values that are missing)"""
         n_features, gaps = self._n_features, NO_GAPS
+        if method != "score_samples" and self._estimators[0]._needed_row_data:
+            raise TypeError(
+                f"a {type(self._estimators[0]).__name__} predicts responses to rows: take result[i].{method}(X)"
+            )
         check_names(f"BatchResult.{method}", self._estimators[0], row_data)
         if self._are_columns and (is_table(problems) or getattr(problems, "ndim", 0) == 2):
             problems, gaps = self._split_columns(problems)
@@ -725,8 +733,8 @@ class BatchResult:
         rounded, mixing = np.full(self._params.shape, np.nan), np.full(self._mixing.shape, np.nan)
         for j, model in enumerate(self._bound_models):
             own, record = self._of_model(j)
-            its_mixing = self._mixing[own, : model.n_components]
-            mixing[own, : model.n_components] = model.estimator._rounded_mixing(its_mixing, self.dtype)
+            its_mixing = self._mixing[own, : model.n_mixing]
+            mixing[own, : model.n_mixing] = model.estimator._rounded_mixing(its_mixing, self.dtype)
             sizes = np.diff(model.layout.offsets)
             arrays = zip(model.family.rounded(record, self.dtype), sizes, strict=True)
             rounded[own, : model.layout.size] = np.concatenate(

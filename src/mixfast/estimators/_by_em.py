@@ -117,6 +117,13 @@ class MixtureByEM(BaseMixture):
             )
         return FixedWeights(self.weights, self.n_components)
 
+    def _kept_of_columns(self):
+        """What the file of a batch says of the columns for `_take_up_columns`, numbers by name."""
+        return {}
+
+    def _take_up_columns(self, kept):
+        """What `_proportions` has to know of columns, from a file of a batch."""
+
     def _weights_of(self, mixing):
         """Weights, float64, from the numbers of the proportions, which may have more dimensions in front: these are the
         weights, for most."""

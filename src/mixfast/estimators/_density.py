@@ -83,6 +83,9 @@ class DensityEstimator(PublishedArrays, Storable, DensityMixin, CheckedParameter
     #: values, one for each row, or a ValueError. See `row_data.py`.
     _row_data: dict[str, Callable] = {}
 
+    #: Which of these no rows can do without.
+    _needed_row_data: tuple[str, ...] = ()
+
     #: What fitted attributes are, as `_parameter_constraints` says it of parameters.
     _attribute_constraints: dict = {
         "n_features_in_": [WholeNumber(1)],

@@ -151,7 +151,7 @@ default='gaussian'
     degrees_of_freedom_ : ndarray of shape (n_components,)
         Of 'student_t'.
     weights_ : ndarray of shape (n_components,)
-        Of a gate the means of p(k | z) over the rows, or groups, that were fitted.
+        Of a gate the means of p(k | z) over the rows, or groups, that were fitted, before the last step of EM.
     gate_coef_ : ndarray of shape (n_components, n_gate_columns)
     gate_intercept_ : ndarray of shape (n_components,)
         Where there is a gate; those of component 0 are zeros.
@@ -194,6 +194,8 @@ default='gaussian'
         "offset": check_finite,
         "gate_X": None,
     }
+
+    _needed_row_data = ("y",)
 
     _warnings: dict = {
         Status.CAPPED_PARAMETER: (
@@ -297,40 +299,44 @@ default='gaussian'
     def _proportions(self):
         if self.gate is None:
             return super()._proportions()
-        return self._gate_of_columns(1 if not hasattr(self, "_n_gate_columns") else self._n_gate_columns)
+        return self._gate_of_columns(self._n_gate_columns)
 
     def _gate_of_columns(self, n_columns):
         """The columns of a gate of its own follow those of X."""
-        return Gate(0 if self.gate == "same" else self.n_features_in_, n_columns, float(self.gate_alpha))
+        n_features = self._n_columns_of_X if hasattr(self, "_n_columns_of_X") else np.shape(self.coef_)[-1]
+        return Gate(0 if self.gate == "same" else n_features, n_columns, float(self.gate_alpha))
 
     def _proportions_of_predictions(self):
         return None if self.gate is None else self._gate_of_columns(np.shape(self.gate_coef_)[1])
+
+    def _weights_of(self, mixing):
+        return mixing if self.gate is None else mixing[..., -self.n_components :]
+
+    def _rounded_mixing(self, mixing, dtype):
+        if self.gate is None:
+            return super()._rounded_mixing(mixing, dtype)
+        return mixing.astype(dtype).astype(np.float64)
 
     def _publish_mixing(self, mixing, dtype):
         if self.gate is None:
             super()._publish_mixing(mixing, dtype)
             return
-        intercepts, slopes = np.split(mixing, [self.n_components])
+        intercepts, slopes, shares = np.split(mixing, [self.n_components, len(mixing) - self.n_components])
         self.gate_intercept_ = intercepts.astype(dtype)
         self.gate_coef_ = slopes.reshape(self.n_components, -1).astype(dtype)
-        self.weights_ = np.full(self.n_components, 1 / self.n_components, dtype)  # until the rows are seen
+        self.weights_ = shares.astype(dtype)
 
     def _mixing(self):
         if self.gate is None:
             return super()._mixing()
-        return np.concatenate([self.gate_intercept_, np.ravel(self.gate_coef_)]).astype(np.float64)
+        numbers = self.gate_intercept_, np.ravel(self.gate_coef_), self.weights_
+        return np.concatenate(numbers).astype(np.float64)
 
     def _fit_rows(self, X, sample_weight, init_params):
-        rows, data = separated(X)
+        _, data = separated(X)
         if "groups" in data:
             self._check_groups(data, sample_weight, init_params)
         super()._fit_rows(X, sample_weight, init_params)
-        if self.gate is not None:
-            shares, weight = self._shares(rows, data), np.ones(len(rows)) if sample_weight is None else sample_weight
-            if "groups" in data:
-                weight = weight * firsts_of(data["groups"])
-            self.weights_ = (weight @ shares / weight.sum()).astype(rows.dtype)
-        self._note_checked()
 
     def _check_groups(self, data, sample_weight, init_params):
         """Raises ValueError where what is said of a group differs between its rows."""
@@ -388,6 +394,20 @@ default='gaussian'
             frame,
         )
 
+    def _check_for_batches(self):
+        super()._check_for_batches()
+        if self.expert == "multinomial":
+            raise TypeError(
+                "expert='multinomial' has no batches, for problems have classes of their own: fit one by one"
+            )
+
+    def _kept_of_columns(self):
+        return {} if self.gate is None else {"n_columns": self._n_columns_of_X, "n_gate_columns": self._n_gate_columns}
+
+    def _take_up_columns(self, kept):
+        if self.gate is not None:
+            self._n_columns_of_X, self._n_gate_columns = int(kept["n_columns"]), int(kept["n_gate_columns"])
+
     @property
     def n_parameters(self):
         """Free parameters of the fitted model: coefficients, dispersions and weights."""
@@ -407,8 +427,10 @@ default='gaussian'
         gate = self._gate_columns(rows, data.get("gate_X"), reset)
         if gate is not None:
             checked["gate"] = gate
+        if "gate_X" in data:
+            checked["gate_X"] = gate
         if reset:
-            self._n_gate_columns = rows.shape[1] if gate is None else gate.shape[1]
+            self._n_columns_of_X, self._n_gate_columns = rows.shape[1], (rows if gate is None else gate).shape[1]
         offsets = {name: data[name] for name in ("exposure", "offset") if name in data}
         return (
             checked | self._checked_offsets(offsets, rows, reset) | {"y": self._checked_y(data["y"], n_samples, reset)}
@@ -424,7 +446,9 @@ default='gaussian'
             gate_X = check_array(gate_X, dtype=np.float64, input_name="gate_X", ensure_min_samples=0)
             if len(gate_X) != rows.shape[0]:
                 raise ValueError(f"gate_X has {len(gate_X)} rows, X has {rows.shape[0]}")
-            known = gate_X.shape[1] if reset else np.shape(self.gate_coef_)[1]
+            known = gate_X.shape[1]
+            if not reset:
+                known = self._n_gate_columns if hasattr(self, "_n_gate_columns") else np.shape(self.gate_coef_)[1]
             if gate_X.shape[1] != known:
                 raise ValueError(f"gate_X has {gate_X.shape[1]} columns, it had {known} in the fit")
             return gate_X

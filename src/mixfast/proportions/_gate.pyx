@@ -1,9 +1,11 @@
 """A gate: how likely components are depends on columns z of the row, p(k | z) = softmax(intercept_k + slope_k . z).
 
-Its numbers are intercepts[K] and slopes[K][n_columns], those of component 0 zeros. EM's M-step, a multinomial
-regression on the responsibilities, is one step of Newton's method. Where its matrix is large the step is that of the
-bound of Boehning, "Multinomial logistic regression algorithm", Annals of the Institute of Statistical Mathematics 44
-(1992): all components have half the sum of z z' in the place of the information, and no step can overshoot.
+Its numbers are intercepts[K] and slopes[K][n_columns], those of component 0 zeros, and what follows from them and the
+rows, shares[K], the means of p(k | z) over the rows of the pass that the last M-step was made of. The M-step, a
+multinomial regression on the responsibilities, is one step of Newton's method. Where its matrix is large the step is
+that of the bound of Boehning, "Multinomial logistic regression algorithm", Annals of the Institute of Statistical
+Mathematics 44 (1992): all components have half the sum of z z' in the place of the information, and no step can
+overshoot.
 
 The ridge is on slopes about their mean over components, so that none is special: ridge / 2 times the sum of their
 squares is taken off the log-likelihood.
@@ -49,12 +51,19 @@ cdef inline bint has_blocks(const proportions_t *proportions, Py_ssize_t n) noex
     return (n - 1) * (1 + context_of(proportions).n_columns) <= LARGEST_ORDER
 
 
-cdef Py_ssize_t n_numbers(const proportions_t *proportions, Py_ssize_t n) noexcept nogil:
+cdef Py_ssize_t n_coefficients(const proportions_t *proportions, Py_ssize_t n) noexcept nogil:
     return n * (1 + context_of(proportions).n_columns)
 
 
+cdef Py_ssize_t n_numbers(const proportions_t *proportions, Py_ssize_t n) noexcept nogil:
+    return n_coefficients(proportions, n) + n
+
+
 cdef void begin(const proportions_t *proportions, Py_ssize_t n, double *mixing) noexcept nogil:
-    memset(mixing, 0, n_numbers(proportions, n) * sizeof(double))
+    cdef Py_ssize_t k
+    memset(mixing, 0, n_coefficients(proportions, n) * sizeof(double))
+    for k in range(n):
+        mixing[n_coefficients(proportions, n) + k] = 1 / <double> n
 
 
 cdef void maximise(const proportions_t *proportions, Py_ssize_t n, const double *counts, double total,
@@ -62,8 +71,9 @@ cdef void maximise(const proportions_t *proportions, Py_ssize_t n, const double 
     """Of counts alone: the same for all rows."""
     cdef Py_ssize_t k
     begin(proportions, n, mixing)
-    for k in range(1, n):
+    for k in range(n):
         mixing[k] = log(max(counts[k] / total, LEAST_SHARE) / max(counts[0] / total, LEAST_SHARE))
+        mixing[n_coefficients(proportions, n) + k] = counts[k] / total
 
 
 cdef void log_weights(const proportions_t *proportions, Py_ssize_t n, const double *mixing,
@@ -76,7 +86,7 @@ cdef void log_weights(const proportions_t *proportions, Py_ssize_t n, const doub
 
 cdef Py_ssize_t columns_of_numbers(const proportions_t *proportions, Py_ssize_t n) noexcept nogil:
     """Scratch columns, of 6 reals at least, that hold the numbers about the pivot."""
-    return (n_numbers(proportions, n) + 5) // 6
+    return (n_coefficients(proportions, n) + 5) // 6
 
 
 cdef Py_ssize_t n_scratch_columns(const proportions_t *proportions, Py_ssize_t n) noexcept nogil:
@@ -215,6 +225,8 @@ cdef int maximise_by_rows(const proportions_t *proportions, Py_ssize_t n, const 
     cdef double *step = gradients + n * width
     cdef double mean
     cdef int status
+    for k in range(n):  # the gradients by intercepts are counts less sums of shares
+        mixing[n_coefficients(proportions, n) + k] = min(max((counts[k] - stats[k * width]) / total, 0.0), 1.0)
     if n == 1:
         return MIXFAST_OK
     memcpy(gradients, stats, n * width * sizeof(double))
@@ -267,7 +279,7 @@ cdef void unconstrain(const proportions_t *proportions, Py_ssize_t n, const doub
 cdef int constrain(const proportions_t *proportions, Py_ssize_t n, const double *numbers,
                    double *mixing) noexcept nogil:
     cdef Py_ssize_t q = context_of(proportions).n_columns, i
-    begin(proportions, n, mixing)
+    memset(mixing, 0, n_coefficients(proportions, n) * sizeof(double))  # the shares stay
     memcpy(mixing + 1, numbers, (n - 1) * sizeof(double))
     memcpy(mixing + n + q, numbers + n - 1, (n - 1) * q * sizeof(double))
     for i in range(n * (1 + q)):

@@ -13,6 +13,10 @@ cdef class Proportions:
         """How many numbers of the weights are free, for criteria."""
         raise NotImplementedError
 
+    def n_numbers(self, Py_ssize_t n_components):
+        """The length of what the engine keeps beside the parameters of the family: `n_components` for most kinds."""
+        return self.c.n_numbers(&self.c, n_components)
+
     def begun(self, const double[::1] counts not None):
         """The numbers that the M-step makes of counts (n_components,) where no others were before."""
         cdef Py_ssize_t n = counts.shape[0], k
