@@ -104,3 +104,16 @@ def test_select_compares_by_densities_from_the_estimators_own_starts():
         model = MixtureOfExperts(2, random_state=0).fit(both[train], Y[train])
         wanted.append(model.score_samples(both[test], Y[test]).sum())
     assert by_folds.table[1]["heldout"] == pytest.approx(-np.sum(wanted) / 240, rel=1e-3)
+
+
+def test_groups_stay_together_where_rows_are_held_out():
+    """A held-out half of a group would be told by the other half's component: the rows of each have one mean."""
+    groups = np.repeat(np.arange(60), 4)
+    y = np.where(groups % 2, 4.0, -4.0) + RNG.normal(size=240)
+    found = select(X, MixtureOfExperts(), y=y, groups=groups, n_components=[1, 2], criterion="heldout", random_state=0)
+    assert found.best_params_ == {"n_components": 2}
+    wanted = 0.0
+    for train, test in GroupKFold(5, shuffle=True, random_state=0).split(X, groups=groups):
+        model = MixtureOfExperts(2, random_state=0).fit(X[train], y[train], groups=groups[train])
+        wanted -= model.score_samples(X[test], y[test], groups=groups[test]).sum()
+    assert found.table[1]["heldout"] == pytest.approx(wanted / 240, rel=1e-3)

@@ -14,7 +14,7 @@ import numpy as np
 import scipy.sparse
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.model_selection import KFold
+from sklearn.model_selection import GroupKFold, KFold
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import InvalidParameterError
 from sklearn.utils.validation import _num_samples
@@ -369,7 +369,8 @@ def select(
         - 'heldout': minus the mean log density of a row under the mixture fitted without the row's fold. Costs
           `n_folds` fits more for each cell, from the estimator's own starts.
     n_folds : int, default=5
-        Folds of 'heldout': `KFold(n_folds, shuffle=True)` of scikit-learn, the same ones for all cells.
+        Folds of 'heldout': `KFold(n_folds, shuffle=True)` of scikit-learn, the same ones for all cells; `GroupKFold`
+        where rows have `groups`, which stay together.
     warm_start : bool, default=True
         Whether a mixture also starts in three other ways; the fit with the largest lower bound is kept. Not of
         `MixtureOfExperts`, where regressions cross clusters.
@@ -519,7 +520,9 @@ def _checked_n_effective(data, n_effective, criterion):
 
 
 def _folds(data, n_folds, seed):
-    rows = np.arange(_num_samples(data.X))
+    rows, groups = np.arange(_num_samples(data.X)), separated(data.X)[1].get("groups")
+    if groups is not None:  # rows of a group know of each other
+        return list(GroupKFold(n_folds, shuffle=True, random_state=seed).split(rows, groups=np.asarray(groups)))
     return list(KFold(n_folds, shuffle=True, random_state=seed).split(rows))
 
 
