@@ -42,6 +42,7 @@ def test_a_formula_is_its_terms():
     assert model.score(TABLE) == pytest.approx(plain.score(X, TABLE.y))
     assert model.inference(TABLE).terms[:3] == ("(Intercept)", "x", "I(x ** 2)")
     np.testing.assert_allclose(model.predict_interval(TABLE), plain.predict_interval(X))
+    assert str(model.summary(TABLE)).splitlines()[2:] == str(plain.summary(X, y=TABLE.y)).splitlines()[2:]
 
 
 def test_tables_of_other_kinds_and_fewer_columns():

@@ -27,6 +27,7 @@ OF_ROWS = (
     "aic",
     "icl",
     "inference",
+    "summary",
 )
 
 
@@ -46,7 +47,7 @@ def of_tables(method):
         def is_wanted(name):
             return name not in given and (name in parameters or (takes_all and name in estimator._row_data))
 
-        if "y" in parameters and "y" not in given:
+        if is_wanted("y"):
             kwargs["y"] = formula.responses(X)
         if formula.gate_names and is_wanted("gate_X"):
             kwargs["gate_X"] = formula.gate_design(X)
