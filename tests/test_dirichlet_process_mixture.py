@@ -20,7 +20,7 @@ from mixfast import BayesianGaussianMixture, DirichletProcessMixture, Status, lo
 from mixfast.estimators import _sampled
 from mixfast.estimators._sampled import sweeps_of_draw, what_is_wrong
 from mixfast.partitions import point_partition
-from mixfast.sampler import PartitionSampler
+from mixfast.sampler import Draws
 
 RNG = np.random.default_rng(7)
 GROUP = RNG.integers(3, size=240)
@@ -534,20 +534,20 @@ def test_logarithms_of_probabilities_are_taken_up_to_a_constant_and_rounding():
         np.testing.assert_allclose(other, draws[0], rtol=1e-12)
 
 
-def stopping_after(n_sweeps, monkeypatch):
-    """Ctrl-C in the sweep after so many, of all chains."""
-    sweep, n_left = PartitionSampler.sweep, iter([None] * n_sweeps)
+def stopping_after(n_draws, monkeypatch):
+    """Ctrl-C at the draw after so many, of all chains."""
+    take, n_left = Draws.take, iter([None] * n_draws)
 
-    def stopped(self, n_sweeps=1):
+    def stopped(self, sampler):
         if next(n_left, self) is self:
             raise KeyboardInterrupt
-        return sweep(self, n_sweeps)
+        take(self, sampler)
 
-    monkeypatch.setattr(PartitionSampler, "sweep", stopped)
+    monkeypatch.setattr(Draws, "take", stopped)
 
 
 def test_an_interrupt_keeps_the_draws_that_were_made(monkeypatch):
-    stopping_after(30, monkeypatch)
+    stopping_after(29, monkeypatch)
     with pytest.warns(ConvergenceWarning, match="interrupted: the model has the 29 draws"):
         model = sampled()
     assert model.log_joint_draws_.shape == (29,)
@@ -558,7 +558,7 @@ def test_an_interrupt_keeps_the_draws_that_were_made(monkeypatch):
 
 def test_an_interrupt_keeps_as_many_draws_of_each_chain(monkeypatch):
     whole = sampled(n_chains=3)
-    stopping_after(3 + 20, monkeypatch)  # burn-in is one call
+    stopping_after(20, monkeypatch)
     with pytest.warns(ConvergenceWarning, match="interrupted: the model has the 18 draws"):
         model = sampled(n_chains=3)
     np.testing.assert_array_equal(model.log_joint_draws_, whole.log_joint_draws_[:, :6])
@@ -569,7 +569,7 @@ def test_an_interrupt_keeps_as_many_draws_of_each_chain(monkeypatch):
 def test_an_interrupt_before_the_first_draw_leaves_the_last_model(monkeypatch):
     model = sampled()
     before = model.score_samples(REALS)
-    stopping_after(1, monkeypatch)
+    stopping_after(0, monkeypatch)
     with pytest.raises(KeyboardInterrupt):
         model.fit(REALS)
     np.testing.assert_array_equal(model.score_samples(REALS), before)

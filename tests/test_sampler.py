@@ -550,6 +550,9 @@ def test_r_hat_is_that_of_arviz(n_chains, n_draws, rho, digits, known):
 
 def test_r_hat_of_what_does_not_move_and_of_few_draws():
     assert partitions.r_hat(np.ones((3, 10))) == 1
+    rounding = -1e5 + 1e-10 * np.repeat([[1.0], [2.0]], 10, axis=1)
+    assert partitions.r_hat(rounding) == 1
+    assert np.isnan(partitions.effective_sample_size(rounding))
     assert partitions.r_hat(np.repeat([[1.0], [2.0]], 10, axis=1)) == np.inf
     assert np.isnan(partitions.r_hat(np.zeros((2, 3))))
 

@@ -339,7 +339,7 @@ def effective_sample_size(traces):
     """
     chains = np.atleast_2d(np.asarray(traces, dtype=np.float64))
     n = chains.shape[1]
-    if chains.size == 0 or np.all(chains == chains[0, 0]):
+    if chains.size == 0 or _never_move(chains):
         return np.nan
     if n < 4:
         return float(chains.size)
@@ -376,8 +376,16 @@ def r_hat(traces):
     n = traces.shape[1] // 2
     if n < 2:
         return np.nan
+    if _never_move(traces):
+        return 1.0
     halves = np.concatenate([traces[:, :n], traces[:, -n:]])
     return max(_width_ratio(_normal_scores(own)) for own in (halves, np.abs(halves - np.median(halves))))
+
+
+def _never_move(traces):
+    """Whether all draws are equal, but for the rounding of sums in another order: log joints of one partition whose
+    clusters have other numbers."""
+    return np.ptp(traces) <= 1e-10 * np.abs(traces).max()
 
 
 def _normal_scores(values):
