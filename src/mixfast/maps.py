@@ -23,12 +23,10 @@ from mixfast.read_only import frozen
 from mixfast.relations import Components, Draws, Estimates, check_mixture, check_option, components_of
 
 if TYPE_CHECKING:
-    import networkx
-    import pandas
+    import networkx as _networkx  # stubtest takes public names for those of the module
+    import pandas as _pandas
     from matplotlib.axes import Axes
 
-Measure = Literal["overlap", "bhattacharyya", "jensen-shannon"]
-Layout = Literal["scaling", "discriminant"]
 
 #: Rows that a map keeps at most, for its picture.
 MAX_ROWS = 5000
@@ -82,7 +80,7 @@ class MixtureMap:
 
     weights: NDArray[np.float64]
     names: list[str]
-    measure: Measure
+    measure: Literal["overlap", "bhattacharyya", "jensen-shannon"]
     overlap: NDArray[np.float64]
     overlap_error: NDArray[np.float64]
     confusion: NDArray[np.float64]
@@ -113,11 +111,11 @@ class MixtureMap:
         model: Any,
         X: ArrayLike | None = None,
         *,
-        measure: Measure = "overlap",
+        measure: Literal["overlap", "bhattacharyya", "jensen-shannon"] = "overlap",
         n_samples: int = 20_000,
         random_state: int | np.random.RandomState | None = 0,
         threshold: float = 0.01,
-        layout: Layout = "scaling",
+        layout: Literal["scaling", "discriminant"] = "scaling",
         names: list[str] | None = None,
         total: int | None = None,
         **row_data: ArrayLike,
@@ -244,7 +242,7 @@ class MixtureMap:
         K, n = len(self.weights), len(self.neighbours)
         return f"<MixtureMap: {K} components, {n} pairs of neighbours by {self.measure} above {self.threshold:g}>"
 
-    def to_frame(self, kind: Literal["components", "pairs"] = "components") -> pandas.DataFrame:
+    def to_frame(self, kind: Literal["components", "pairs"] = "components") -> _pandas.DataFrame:
         """The map as a pandas DataFrame.
 
         Parameters
@@ -288,7 +286,7 @@ class MixtureMap:
             }
         )
 
-    def to_networkx(self) -> networkx.Graph:
+    def to_networkx(self) -> _networkx.Graph:
         """The map as a graph of networkx.
 
         Returns
@@ -613,7 +611,7 @@ class BatchMap:
         K, n = len(self.reference_weights), len(np.unique(self.problems))
         return f"<BatchMap: components of {n:,} problems, matched with {K} of a reference>"
 
-    def to_frame(self) -> pandas.DataFrame:
+    def to_frame(self) -> _pandas.DataFrame:
         """A pandas DataFrame with a row for each component of each problem.
 
         Returns

@@ -19,8 +19,6 @@ from mixfast.weights import counted_rows
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-Criterion = Literal["entropy", "icl", "overlap"]
-
 
 @dataclass(frozen=True, eq=False, repr=False)
 class MergeTree:
@@ -43,7 +41,7 @@ class MergeTree:
     """
 
     model: Any
-    criterion: Criterion
+    criterion: Literal["entropy", "icl", "overlap"]
     merges: list[tuple[tuple[int, ...], tuple[int, ...]]]
     gains: NDArray[np.float64]
     entropy: NDArray[np.float64]
@@ -171,7 +169,7 @@ def merge_tree(
     model: Any,
     X: ArrayLike,
     *,
-    criterion: Criterion = "entropy",
+    criterion: Literal["entropy", "icl", "overlap"] = "entropy",
     sample_weight: ArrayLike | None = None,
     **row_data: ArrayLike,
 ) -> MergeTree:

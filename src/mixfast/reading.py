@@ -14,7 +14,7 @@ from mixfast.status import Status
 from mixfast.weights import counted_rows
 
 if TYPE_CHECKING:
-    import pandas
+    import pandas as _pandas  # stubtest takes public names for those of the module
 
 #: What flags of a status are in words, in the order in which they are said.
 SAID = {
@@ -30,13 +30,13 @@ SAID = {
 }
 
 
-def frame_of(model: Any) -> pandas.DataFrame:
+def frame_of(model: Any) -> _pandas.DataFrame:
     """What `to_frame` of a fitted model returns."""
     components = model._components(**model._any_rows)
     return described_frame(components, model, component=np.arange(components.n_components))
 
 
-def described_frame(components: Components, model: Any, **of_component: ArrayLike) -> pandas.DataFrame:
+def described_frame(components: Components, model: Any, **of_component: ArrayLike) -> _pandas.DataFrame:
     """A row for each of the components and each column, or category of a column, of which `model` knows the names;
     `of_component` are further columns, with a value for each component, by which rows are sorted."""
     import pandas as pd
