@@ -14,6 +14,7 @@ def test_a_script_of_the_gallery_runs(script, monkeypatch):
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
+    plt.close("all")  # what earlier tests of this process left open is not the script's
     shown = []
     monkeypatch.setattr(plt, "show", lambda: shown.append(plt.get_fignums()))
     runpy.run_path(str(script))
