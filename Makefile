@@ -54,7 +54,7 @@ $(ENV)/created:
 SOURCES := pyproject.toml meson.build meson.options $(shell find src -type f -not -name '*.pyc')
 
 $(ENV)/%-installed: $(ENV)/created $(SOURCES)
-	$(BIN)/python -m pip install --quiet "$(FROM)[$(if $(filter demo,$*),plot,$*)]"
+	$(BIN)/python -m pip install --quiet "$(FROM)[$*]"
 	touch $@ $(if $(filter dev,$*),$(ENV)/test-installed)  # dev has all of test: building once more would take minutes
 
 clean:
