@@ -22,7 +22,7 @@ from scipy.special import ndtr, ndtri
 
 from mixfast._warnings import warn
 from mixfast.families.conditional import Distribution
-from mixfast.read_only import frozen
+from mixfast.read_only import ReadOnlyFields, frozen
 
 #: Of the information in units that make its diagonal 1, an eigenvalue below this says that nothing is known of what it
 #: belongs to: derivatives of responsibilities near 0 and 1 have digits enough for five more.
@@ -230,7 +230,7 @@ def sandwich(information, scores, weights, clusters=None):
 
 
 @dataclass(frozen=True, repr=False)
-class Inference:
+class Inference(ReadOnlyFields):
     """Estimates of a mixture of experts, their standard errors and Wald tests.
 
     Attributes
@@ -393,4 +393,4 @@ def infer(responses, gate, resp, weights, terms, gate_terms, numbers=None, robus
             UserWarning,
         )
     kind = "clusters" if clusters is not None else "robust" if robust else "information"
-    return Inference(tuple(components), tuple(names), frozen(estimates), frozen(covariance), kind)
+    return Inference(tuple(components), tuple(names), estimates, covariance, kind)

@@ -7,7 +7,7 @@ is which of another. Data first; pictures are made of them.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -19,7 +19,7 @@ from mixfast.matching import match as match
 from mixfast.matching import reduce as reduce
 from mixfast.merging import MergeTree as MergeTree
 from mixfast.merging import merge_tree as merge_tree
-from mixfast.read_only import frozen
+from mixfast.read_only import ReadOnlyFields
 from mixfast.relations import Components, Draws, Estimates, check_mixture, check_option, components_of
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ SCATTER = 0.04
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class MixtureMap:
+class MixtureMap(ReadOnlyFields):
     """How the components of a fitted mixture relate, as arrays.
 
     `MixtureMap.from_estimator` makes it. Standard errors are 0 where numbers are exact, in closed form or by
@@ -98,12 +98,6 @@ class MixtureMap:
     row_positions: NDArray[np.float64] | None = None
     row_labels: NDArray[np.int64] | None = None
     row_uncertainty: NDArray[np.float64] | None = None
-
-    def __post_init__(self) -> None:
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if isinstance(value, np.ndarray):
-                object.__setattr__(self, field.name, frozen(value))
 
     @classmethod
     def from_estimator(
@@ -500,7 +494,7 @@ def rows_on_map(resp: NDArray, positions: NDArray, directions: tuple | None, X: 
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class BatchMap:
+class BatchMap(ReadOnlyFields):
     """How the components of many fits fall together: each has the component of a reference that it is matched with.
 
     `BatchMap.from_result` makes it. Its points are the components of all problems that have parameters.
@@ -527,12 +521,6 @@ class BatchMap:
     reference_positions: NDArray[np.float64]
     reference_weights: NDArray[np.float64]
     axes: tuple[str, str]
-
-    def __post_init__(self) -> None:
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if isinstance(value, np.ndarray):
-                object.__setattr__(self, field.name, frozen(value))
 
     @classmethod
     def from_result(

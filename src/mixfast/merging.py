@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import entr
 
-from mixfast.read_only import frozen
+from mixfast.read_only import ReadOnlyFields
 from mixfast.relations import check_mixture, check_option
 from mixfast.row_data import rows_with, separated
 from mixfast.weights import counted_rows
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class MergeTree:
+class MergeTree(ReadOnlyFields):
     """The order in which `merge_tree` merged the components of a mixture.
 
     Attributes
@@ -46,10 +46,6 @@ class MergeTree:
     gains: NDArray[np.float64]
     entropy: NDArray[np.float64]
     linkage: NDArray[np.float64]
-
-    def __post_init__(self) -> None:
-        for name in ("gains", "entropy", "linkage"):
-            object.__setattr__(self, name, frozen(getattr(self, name)))
 
     def __repr__(self) -> str:
         return f"<MergeTree: {len(self.entropy)} components of a {type(self.model).__name__}, by {self.criterion}>"

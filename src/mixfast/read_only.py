@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+
 import numpy as np
 
 
@@ -17,3 +19,11 @@ def frozen(value, copy=True):
     if type(value) is dict and any(isinstance(item, (np.ndarray, dict, list)) for item in value.values()):
         return {name: frozen(item, copy) for name, item in value.items()}
     return value
+
+
+class ReadOnlyFields:
+    """A frozen dataclass whose arrays are read-only, and its own."""
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            object.__setattr__(self, field.name, frozen(getattr(self, field.name)))

@@ -3,7 +3,6 @@
 #include "regression.h"
 
 #define LARGEST_PREDICTOR 700.0 /* exp of more overflows */
-#define LOG_2_PI 1.8378770664093454836
 
 typedef struct {
     mixfast_expert_density density;
@@ -308,15 +307,9 @@ static void predict(const mixfast_experts *all, const parts *tables, const mixfa
         ptrdiff_t left = n - i < 4 ? n - i : 4;
         for (ptrdiff_t t = 0; t < left; t++)
             own[t] = selection->component[(i + t) / all->n_etas] * all->n_etas + (i + t) % all->n_etas;
-        for (ptrdiff_t r = 0; r < stride; r += STRIP) {
-            double *out = eta + i * stride + r;
-            switch (left) {
-                case 4: linear_tile(4, own, all->n_columns, stride, tables->intercepts, tables->coefficients, x + r, out); break;
-                case 3: linear_tile(3, own, all->n_columns, stride, tables->intercepts, tables->coefficients, x + r, out); break;
-                case 2: linear_tile(2, own, all->n_columns, stride, tables->intercepts, tables->coefficients, x + r, out); break;
-                default: linear_tile(1, own, all->n_columns, stride, tables->intercepts, tables->coefficients, x + r, out);
-            }
-        }
+        for (ptrdiff_t r = 0; r < stride; r += STRIP)
+            linear_tile_of(left, own, all->n_columns, stride, tables->intercepts, tables->coefficients, x + r,
+                           eta + i * stride + r);
     }
     for (ptrdiff_t j = 0; j < all->n_responses; j++) {
         const mixfast_response *response = all->responses + j;

@@ -9,15 +9,8 @@ static void log_shares(ptrdiff_t n_components, ptrdiff_t n_columns, const double
     double *top = logs + n_components * stride, *total = top + stride;
     for (ptrdiff_t k = 0; k < n_components; k += 4) {
         ptrdiff_t own[4] = {k, k + 1, k + 2, k + 3}, left = n_components - k;
-        for (ptrdiff_t r = 0; r < stride; r += STRIP) {
-            double *out = logs + k * stride + r;
-            switch (left) {
-                case 1: linear_tile(1, own, n_columns, stride, intercepts, slopes, z + r, out); break;
-                case 2: linear_tile(2, own, n_columns, stride, intercepts, slopes, z + r, out); break;
-                case 3: linear_tile(3, own, n_columns, stride, intercepts, slopes, z + r, out); break;
-                default: linear_tile(4, own, n_columns, stride, intercepts, slopes, z + r, out);
-            }
-        }
+        for (ptrdiff_t r = 0; r < stride; r += STRIP)
+            linear_tile_of(left, own, n_columns, stride, intercepts, slopes, z + r, logs + k * stride + r);
     }
     for (ptrdiff_t r = 0; r < stride; r += WIDTH) {
         vec largest = load(logs + r), sum = splat(0);

@@ -45,6 +45,17 @@ ALWAYS_INLINE void linear_tile(int n, const ptrdiff_t *component, ptrdiff_t n_fe
     }
 }
 
+/* linear_tile of a number, up to 4, that is only known when it runs. */
+ALWAYS_INLINE void linear_tile_of(ptrdiff_t n, const ptrdiff_t *component, ptrdiff_t n_features, ptrdiff_t stride,
+                                  const real *bias, const real *coef, const real *x, real *out) {
+    switch (n) {
+        case 1: linear_tile(1, component, n_features, stride, bias, coef, x, out); break;
+        case 2: linear_tile(2, component, n_features, stride, bias, coef, x, out); break;
+        case 3: linear_tile(3, component, n_features, stride, bias, coef, x, out); break;
+        default: linear_tile(4, component, n_features, stride, bias, coef, x, out);
+    }
+}
+
 /* out[a][r] = bias[k] + coef[k] . x[r], k = component[a] */
 ALWAYS_INLINE void linear_forms(const mixfast_selection *selection, ptrdiff_t n_features, ptrdiff_t stride,
                                 const real *bias, const real *coef, const real *x, real *out) {
