@@ -1,7 +1,7 @@
 """Mixtures of experts beside R's flexmix and EM in NumPy: `python benchmarks/experts.py [--cases a,b] [--repeats 3]`.
 
     iteration    one iteration of EM, 100,000 rows of 5 columns, 4 components: Gaussian, Poisson, binomial, gated
-    fit          ten starts, halved, to tol=1e-6, beside one start of flexmix
+    fit          ten starts, halved, to the default tol
     many         20,000 mixtures of two regressions, 200 rows of 3 columns, one start each, by `fit_many`
 
 flexmix runs in a process of its own, which times itself: `Rscript` with the package flexmix; it is left out where that

@@ -11,7 +11,7 @@ TESTS = Path(__file__).parent
 
 
 def build(folder, module, tmp_path_factory):
-    """The extension module that `setup.py` and the sources in a folder of the tests make.
+    """The extension module of the sources in a folder of the tests, by `compiled_setup.py`.
 
     The workers of pytest-xdist share it: the first builds, others wait.
     """
@@ -23,8 +23,9 @@ def build(folder, module, tmp_path_factory):
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not target.exists():
             source.mkdir()
-            for path in (TESTS / folder).glob("*.py*"):
+            for path in (TESTS / folder).glob("*.pyx"):
                 (source / path.name).write_bytes(path.read_bytes())
+            (source / "setup.py").write_bytes((TESTS / "compiled_setup.py").read_bytes())
             command = [sys.executable, "setup.py", "--quiet", "build_ext", "--build-lib", "built"]
             sources = str(TESTS.parent / "src")
             subprocess.run(command, cwd=source, env={**os.environ, "MIXFAST_SOURCES": sources}, check=True)

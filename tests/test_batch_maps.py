@@ -1,6 +1,5 @@
 """How components of many fits fall together."""
 
-import matplotlib
 import numpy as np
 import pytest
 
@@ -18,16 +17,6 @@ from mixfast import (
 )
 from mixfast.maps import placed, scaled
 from mixfast.parts import Gaussian, Poisson
-
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt
-
-
-@pytest.fixture(autouse=True)
-def _close_figures():
-    yield
-    plt.close("all")
-
 
 CENTRES = np.array([[0.0, 0.0], [8.0, 0.0], [0.0, 9.0]])
 

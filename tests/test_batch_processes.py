@@ -25,7 +25,9 @@ RNG = np.random.default_rng(3)
 SIZES = [60, 5, 41, 1, 100]
 GROUPS = [RNG.integers(3, size=n) for n in SIZES]
 REALS = [RNG.normal(size=(n, 2)) + 7 * group[:, np.newaxis] for n, group in zip(SIZES, GROUPS, strict=True)]
-BITS = [(RNG.random((n, 4)) < [[0.1], [0.9], [0.4]][0]).astype(float) for n in SIZES]
+BITS = [
+    (RNG.random((len(group), 4)) < np.array([0.1, 0.9, 0.4])[group][:, np.newaxis]).astype(float) for group in GROUPS
+]
 CODES = [RNG.binomial(3, 0.2 + 0.3 * group[:, np.newaxis], size=(len(group), 3)).astype(float) for group in GROUPS]
 COUNTS = [RNG.poisson(1.0 + 8 * group[:, np.newaxis], size=(len(group), 3)).astype(float) for group in GROUPS]
 PROBLEMS = {

@@ -3,7 +3,6 @@
 import runpy
 from pathlib import Path
 
-import matplotlib
 import pytest
 
 SCRIPTS = sorted((Path(__file__).parent.parent / "docs" / "examples").glob("*.py"))
@@ -11,14 +10,11 @@ SCRIPTS = sorted((Path(__file__).parent.parent / "docs" / "examples").glob("*.py
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.stem)
 def test_a_script_of_the_gallery_runs(script, monkeypatch):
-    matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
-    plt.close("all")  # what earlier tests of this process left open is not the script's
     shown = []
     monkeypatch.setattr(plt, "show", lambda: shown.append(plt.get_fignums()))
     runpy.run_path(str(script))
-    plt.close("all")
     assert len(shown) == 1
     assert len(shown[0]) == 1
 

@@ -7,7 +7,7 @@ from itertools import product
 from pathlib import Path
 from types import ModuleType
 
-import matplotlib
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from estimators_table import ESTIMATORS, every_estimator
@@ -35,16 +35,7 @@ from mixfast import (
 from mixfast.families.log_ratios import LogRatios
 from mixfast.parts import Gamma, Gaussian, Poisson, StudentT
 
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt
-
 GOLDEN = json.loads((Path(__file__).parent / "data" / "golden_maps.json").read_text())
-
-
-@pytest.fixture(autouse=True)
-def _close_figures():
-    yield
-    plt.close("all")
 
 
 def gaussians(own, **options):

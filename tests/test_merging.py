@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-import matplotlib
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from estimators_table import ESTIMATORS, every_estimator
@@ -30,17 +30,8 @@ from mixfast import (
 from mixfast.matching import assigned
 from mixfast.parts import Bernoulli, Categorical, Gamma, Gaussian, Poisson
 
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt
-
 DATA = Path(__file__).parent / "data"
 GOLDEN = json.loads((DATA / "golden_maps.json").read_text())
-
-
-@pytest.fixture(autouse=True)
-def _close_figures():
-    yield
-    plt.close("all")
 
 
 def gaussians(own):
@@ -310,7 +301,7 @@ def test_no_other_component_is_nearer():
         ),
     ]
     for model in models:
-        family, params, weights = model._family(), model._collect(), model.weights_
+        family, weights = model._family(), model.weights_
         total = {"total": 1} if isinstance(model, MultinomialMixture) else {}
         params = model._components(**total).params
         p, q = family.reorder(params, np.array([0])), family.reorder(params, np.array([1]))

@@ -105,9 +105,7 @@ def test_a_product_of_one_part_is_that_component(name, part):
     assert taken.lower_bound_ == alone.lower_bound_
 
 
-@pytest.mark.parametrize(
-    "options", [{}, {"algorithm": "sampler", "n_draws": 300, "thin": 10}], ids=["variational", "sampler"]
-)
+@both_algorithms
 def test_densities_of_components_are_products_of_those_of_parts(options):
     model = fitted(**options)
     by_parts = [model.components_[name].component_log_density(own) for name, own in columns_of_parts().items()]
@@ -200,9 +198,7 @@ def test_draws_and_bounds_agree_with_all_partitions():
 # ---- tables, files, batches -----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "options", [{}, {"algorithm": "sampler", "n_draws": 300, "thin": 10}], ids=["variational", "sampler"]
-)
+@both_algorithms
 def test_files_and_copies(options, tmp_path):
     model = fitted(**options)
     model.save(tmp_path / "model")

@@ -4,7 +4,7 @@ import doctest
 import math
 import tracemalloc
 
-import matplotlib
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -17,9 +17,6 @@ from test_mclust import read
 from mixfast import GSDMM, BernoulliMixture, GaussianMixture, PoissonMixture, Status, load, select, selection
 from mixfast.hierarchy import Hierarchy
 
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt
-
 TYPES = ["full", "tied", "diag", "spherical"]
 RNG = np.random.default_rng(0)
 CENTRES = np.array([[0.0, 0.0], [8.0, 0.0], [0.0, 8.0]])
@@ -28,12 +25,6 @@ SLANTED = CENTRES[np.arange(300) % 3] + RNG.normal(size=(300, 2)) @ np.array([[1
 #: Five clusters in one column, ever narrower and closer: k-means misses the small ones.
 UNLIKE = np.concatenate([RNG.normal(10 / 2**k, 1 / 2**k, (60, 1)) for k in range(5)])
 BITS = (RNG.random((300, 8)) < np.where(np.arange(300)[:, np.newaxis] % 2, 0.15, 0.85)).astype(float)
-
-
-@pytest.fixture(autouse=True)
-def _close_figures():
-    yield
-    plt.close("all")
 
 
 def test_it_finds_the_number_and_the_covariances_of_clear_clusters():

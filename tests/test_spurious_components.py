@@ -3,7 +3,6 @@ what is chosen."""
 
 import json
 
-import matplotlib
 import numpy as np
 import pytest
 from sklearn.base import clone
@@ -22,8 +21,6 @@ from mixfast import (
     parts,
     select,
 )
-
-matplotlib.use("Agg")
 
 TYPES = ["full", "tied", "diag", "spherical"]
 CHOICES = json.loads((DATA / "mclust_choices.json").read_text())["choices"]
