@@ -206,11 +206,12 @@ class MixtureMap(ReadOnlyFields):
         distance, similarity = MEASURES[measure](draws, overlap.values, distance)
         np.fill_diagonal(similarity, 0.0)
         positions, shown, directions = LAYOUTS[layout](components, distance.values)
-        entropy, of_rows = draws.entropy(), {}
         if X is not None and (not is_of_rows or "y" in row_data):
             resp = model._shares_of_rows(X, **row_data)[:, :K]
             entropy = Estimates(float(entr(resp).sum(axis=1).mean()), 0.0)
             of_rows = rows_on_map(resp, positions, directions, X)
+        else:
+            entropy, of_rows = draws.entropy(), {}
         return cls(
             weights=draws.weights,
             names=names,
@@ -403,8 +404,13 @@ def by_scaling(components: Components | None, distance: NDArray) -> tuple[NDArra
     (Schoenberg, "Metric spaces and completely monotone functions", Ann. Math. 39 (1938)). Infinite distances count for
     twice the largest that is not."""
     positions, values, _ = scaled(distance)
+    return positions, share_shown(values), None
+
+
+def share_shown(values: NDArray) -> float:
+    """The share of the spread that two dimensions show, from all eigenvalues, the largest first."""
     spread = values.sum()
-    return positions, float(values[:2].sum() / spread) if spread > 0 else 1.0, None
+    return float(values[:2].sum() / spread) if spread > 0 else 1.0
 
 
 def squares_of(distance: NDArray) -> NDArray[np.float64]:
@@ -456,8 +462,7 @@ def by_discriminants(components: Components | None, distance: NDArray) -> tuple[
     turned = _upright(found)
     positions[:, : found.shape[1]] = turned
     signs = np.where(np.any(turned != found, axis=0), -1.0, 1.0)
-    spread = values.sum()
-    return positions, float(values[:2].sum() / spread) if spread > 0 else 1.0, (centre, directions * signs)
+    return positions, share_shown(values), (centre, directions * signs)
 
 
 #: layout -> (components, distance) -> positions, the share that they show, centre and directions of rows or None
@@ -562,29 +567,29 @@ class BatchMap(ReadOnlyFields):
         """
         if isinstance(result, type) or not hasattr(result, "align"):
             raise TypeError(f"result={result!r} should be a BatchResult, as fit_many returns it")
-        target, aligned = result._aligned(reference)
-        fits = [(i, result._components_of(i)) for i in np.flatnonzero(result.has_parameters)]
+        target, fits, aligned = result._aligned(reference)
+        usable = np.flatnonzero(result.has_parameters)
+        fits = [fits[i] for i in usable]
+        numbers = [own.n_components for own in fits]
         names = result.feature_names
         n_features = target.n_features
         has_columns = np.shape(target.params[0])[1:] == (n_features,)
         if features is None and n_features <= 2 and has_columns:
             features = tuple(range(n_features))
-        problems = np.repeat([i for i, _ in fits], [own.n_components for _, own in fits]).astype(np.int64)
-        components = np.concatenate([np.arange(own.n_components) for _, own in fits])
+        problems = np.repeat(usable, numbers).astype(np.int64)
+        components = np.concatenate([np.arange(n) for n in numbers])
         matched = np.full(len(problems), -1, dtype=np.int64)
-        place = {key: n for n, key in enumerate(zip(problems.tolist(), components.tolist(), strict=True))}
-        for i, _ in fits:
-            for k, own in enumerate(aligned[i].tolist()):
-                if own >= 0:
-                    matched[place[int(i), own]] = k
-        weights = np.concatenate([own.weights for _, own in fits])
+        for first, own in zip(np.cumsum([0, *numbers]), aligned[usable], strict=False):
+            there = np.flatnonzero(own >= 0)
+            matched[first + own[there]] = there
+        weights = np.concatenate([own.weights for own in fits])
         if features is None:
-            positions, at, axes = _on_the_map(target, [own for _, own in fits])
+            positions, at, axes = _on_the_map(target, fits)
         else:
             columns = [_column(feature, names, n_features) for feature in features]
             if not has_columns:
                 raise ValueError(f"features={features} are for components with a number for each column")
-            location = np.concatenate([own.params[0] for _, own in fits])
+            location = np.concatenate([own.params[0] for own in fits])
             of_target = target.params[0]
             what = type(target.params)._fields[0]
             said = [f"{what}, {names[j] if names is not None else f'column {j}'}" for j in columns]
@@ -641,23 +646,20 @@ class BatchMap(ReadOnlyFields):
 
 def _on_the_map(target: Components, fits: list[Components]) -> tuple[NDArray, NDArray, tuple[str, str]]:
     """Positions of components by their distances from those of the reference, theirs, and what the axes are."""
-    target = target.apart()
     if target.family.log_affinity is None:
         raise ValueError(
             f"components of a {type(target.family).__name__} have no distances in closed form: name two columns"
         )
     own = -target.over_pairs(target.family.log_affinity, *target.pairs())
     distance = symmetric(target.n_components, target.pairs(), own)
-    others = np.concatenate([distances_between(one.apart(), target) for one in fits])
+    others = np.concatenate([distances_between(one, target) for one in fits])
     axes = ("map of the reference, first axis", "second axis")
     return placed(distance, others), scaled(distance)[0], axes
 
 
 def distances_between(one: Components, other: Components) -> NDArray[np.float64]:
     """Bhattacharyya's, (n_components of one, n_components of the other)."""
-    i, j = (index.ravel() for index in np.indices((one.n_components, other.n_components)))
-    p, q = one.family.reorder(one.params, i), other.family.reorder(other.params, j)
-    return -one.family.log_affinity(p, q).reshape(one.n_components, other.n_components) + 0.0
+    return -one.against(other, one.family.log_affinity) + 0.0
 
 
 def _column(feature: int | str, names: NDArray | None, n_features: int) -> int:

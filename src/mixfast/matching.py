@@ -91,10 +91,8 @@ def costs_between(one: Components, other: Components) -> NDArray[np.float64]:
         X = np.concatenate([own.rows(N_DRAWS // 2, 0) for own in (one, other)])
         shares = [softmax(own.log_joint(X), axis=1) for own in (one, other)]
         return -shares[0].T @ shares[1]
-    i, j = (index.ravel() for index in np.indices((one.n_components, other.n_components)))
-    p, q = one.family.reorder(one.params, i), other.family.reorder(other.params, j)
-    found = one.family.divergence(p, q) + one.family.divergence(q, p)
-    return found.reshape(one.n_components, other.n_components)
+    divergence = one.family.divergence
+    return one.against(other, lambda p, q: divergence(p, q) + divergence(q, p))
 
 
 def assigned(costs: NDArray[np.float64]) -> NDArray[np.int64]:

@@ -221,11 +221,11 @@ def merge_tree(
     rows, row_data = separated(rows)
     resp = model._shares_of_rows(rows, **row_data)
     weights = np.ones(len(resp)) if weights is None else weights
+    return _grown(model, resp, weights, criterion)
+
+
+def _grown(model, resp, weights, criterion):
     scores, height = CRITERIA[criterion]
-    return _grown(model, resp, weights, criterion, scores, height)
-
-
-def _grown(model, resp, weights, criterion, scores, height):
     K = resp.shape[1]
     clusters, nodes = [(k,) for k in range(K)], list(range(K))
     merges, gains, entropy, linkage, total = [], [], [_entropy(resp, weights)], [], 0.0

@@ -98,6 +98,12 @@ class Components(NamedTuple):
 
         return self.in_blocks(of_pairs, one, other, *more)
 
+    def against(self, other, closed_form):
+        """(n_components, n_components of the other), a closed form of two records of the family, of each with each."""
+        i, j = (index.ravel() for index in np.indices((self.n_components, other.n_components)))
+        found = closed_form(self.family.reorder(self.params, i), other.family.reorder(other.params, j))
+        return found.reshape(self.n_components, other.n_components)
+
     def log_densities(self, X, n_threads=None):
         """(n_samples, n_components), of rows as the family draws them, without weights."""
         encoded = self.family.encode(X)
@@ -179,8 +185,7 @@ class Draws:
         largest = log_densities.max(axis=1, keepdims=True)
         self.ratios = np.exp(log_densities - largest)  # g
         self.ratios /= self.ratios.mean(axis=1, keepdims=True)
-        self.totals = self.ratios.mean(axis=0)
-        self.ratios /= self.totals
+        self.ratios /= self.ratios.mean(axis=0)
 
     @cached_property
     def log_joint(self):

@@ -402,13 +402,13 @@ class BatchResult:
         TypeError
             For a reference that is neither.
         """
-        return self._aligned(reference)[1]
+        return self._aligned(reference)[-1]
 
     def _aligned(self, reference):
-        """(`Components` of the reference, what `align` returns)"""
+        """(`Components` of the reference, those of each problem or None, what `align` returns)"""
         target = self._reference(reference)
-        fits = (self._components_of(i) if there else None for i, there in enumerate(self.has_parameters))
-        return target, aligned(target, fits)
+        fits = [self._components_of(i) if there else None for i, there in enumerate(self.has_parameters)]
+        return target, fits, aligned(target, fits)
 
     def _reference(self, reference):
         """Its `Components`."""
