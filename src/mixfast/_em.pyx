@@ -21,7 +21,7 @@ from mixfast.engine._family cimport (
     family_t,
     totals_t,
 )
-from mixfast.engine._groups cimport run_grouped
+from mixfast.engine._groups cimport run_e_step
 from mixfast.engine._pass cimport (
     LANE_COUNTS,
     LANE_ENTROPY,
@@ -332,10 +332,8 @@ cdef int run_pruned(em_t *em) noexcept nogil:
     cdef strategy_t strategy = usual()
     cdef int code
     # ceilings and limits are of log weight + log density: they do not know what a row adds to that
-    if p.rows.groups != NULL:
-        return run_grouped(p, &strategy)
-    if not em.prunes or p.family.needs_gil or p.proportions.of_rows != NULL:
-        return run_pass(p, &strategy)
+    if not em.prunes or p.rows.groups != NULL or p.family.needs_gil or p.proportions.of_rows != NULL:
+        return run_e_step(p, &strategy)
     begin_pruning(&em.pruning, p, p.total_weight / <double> p.rows.n_rows, &strategy)
     code = run_pass(p, &strategy)
     if code != 0:
@@ -434,14 +432,16 @@ cdef int advance_by_one(em_t *em, double *objective) noexcept nogil:
     """`advance` with the family as it is set. Where an M-step may overshoot, and did, it is shortened until the
     objective is not below the one before."""
     cdef pass_t *p = em.p
-    cdef int code, _halving
+    cdef int code, n_halved
     if em.guards:
         copy_state_to(p, em.entering)
-    for _halving in range(MOST_HALVINGS + 1):
+    for n_halved in range(MOST_HALVINGS + 1):
         code = find_objective(em, objective)
         if code != 0:
             return code
         if not (em.guards and em.has_base and not em.is_trial) or is_no_fall(em, objective[0]):
+            break
+        if n_halved == MOST_HALVINGS:  # the M-step takes the sums of the state that they were gathered at
             break
         go_half_way(em)
         em.status |= SHORTENED_STEP
@@ -584,11 +584,12 @@ cdef class EM(Pass):
         cdef arena_t arena
         measure_arena(&arena)
         place_guard(&self.em, &arena)
-        self.room = calloc(arena.used, 1)
-        if self.room == NULL:
-            raise MemoryError
-        open_arena(&arena, self.room)
-        place_guard(&self.em, &arena)
+        if self.em.guards:
+            self.room = calloc(arena.used, 1)
+            if self.room == NULL:
+                raise MemoryError
+            open_arena(&arena, self.room)
+            place_guard(&self.em, &arena)
 
     def __dealloc__(self):
         free(self.room)
@@ -670,12 +671,9 @@ cdef class EM(Pass):
         """One pass at the present parameters, nothing updated: `Gathered`."""
         cdef strategy_t strategy = usual()
         cdef int code
-        if self.c.rows.groups == NULL:
-            self.run(&strategy)
-        else:
-            with nogil:
-                code = run_grouped(&self.c, &strategy)
-            self.check(code)
+        with nogil:
+            code = run_e_step(&self.c, &strategy)
+        self.check(code)
         return self.gathered()
 
     def revisit(self, weights, params):

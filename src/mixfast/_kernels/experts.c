@@ -221,7 +221,7 @@ ALWAYS_INLINE void category_shares(ptrdiff_t m, ptrdiff_t stride, const double *
     double total[STRIP];
     for (ptrdiff_t i = 0; i < STRIP; i += WIDTH) {
         vec top = splat(0), sum;
-        for (ptrdiff_t c = 0; c < m; c++) top = -minimum(-top, -load(eta + c * stride + r + i));
+        for (ptrdiff_t c = 0; c < m; c++) top = maximum(top, load(eta + c * stride + r + i));
         sum = exp_nonpositive(-top);
         for (ptrdiff_t c = 0; c < m; c++) {
             vec part = exp_nonpositive(load(eta + c * stride + r + i) - top);

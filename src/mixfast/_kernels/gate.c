@@ -14,7 +14,7 @@ static void log_shares(ptrdiff_t n_components, ptrdiff_t n_columns, const double
     }
     for (ptrdiff_t r = 0; r < stride; r += WIDTH) {
         vec largest = load(logs + r), sum = splat(0);
-        for (ptrdiff_t k = 1; k < n_components; k++) largest = -minimum(-largest, -load(logs + k * stride + r));
+        for (ptrdiff_t k = 1; k < n_components; k++) largest = maximum(largest, load(logs + k * stride + r));
         for (ptrdiff_t k = 0; k < n_components; k++) sum += exp_nonpositive(load(logs + k * stride + r) - largest);
         store(top + r, largest);
         store(total + r, sum);

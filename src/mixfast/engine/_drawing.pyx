@@ -17,6 +17,7 @@ from mixfast.engine._pass cimport (
     LANE_EVIDENCE,
     assign_fn,
     copy_of,
+    deliver_nothing,
     densities,
     finish_nothing,
     mend_overflow,
@@ -29,7 +30,6 @@ from mixfast.engine._pass cimport (
 )
 from mixfast.engine._random cimport DRAWN_PARAMETERS, open_stream, uniform
 from mixfast.engine._reals cimport get
-from mixfast.engine._seeding cimport deliver_nothing
 from mixfast.proportions._proportions cimport one_for_each, proportions_t
 
 cdef enum:

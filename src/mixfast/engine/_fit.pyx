@@ -33,6 +33,7 @@ from mixfast.engine._pass cimport (
     CACHE_LINE,
     LANE_COUNTS,
     STOPPED,
+    deliver_nothing,
     look_fn,
     look_for_signals,
     measure_arena,
@@ -52,7 +53,6 @@ from mixfast.engine._reals cimport get
 from mixfast.engine._rows cimport Rows, copy_row, is_constant, weighed_t
 from mixfast.engine._seeding cimport (
     choose_rows,
-    deliver_nothing,
     kmeans_t,
     place_seeding,
     seed_greedily,

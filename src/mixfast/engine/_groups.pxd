@@ -1,3 +1,3 @@
 from mixfast.engine._pass cimport pass_t, strategy_t
 
-cdef int run_grouped(pass_t *p, const strategy_t *strategy) noexcept nogil
+cdef int run_e_step(pass_t *p, const strategy_t *strategy) noexcept nogil

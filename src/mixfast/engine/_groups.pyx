@@ -15,19 +15,18 @@ from mixfast.engine._pass cimport (
     LANE_COUNTS,
     LANE_EVIDENCE,
     LANE_IMPOSSIBLE,
+    deliver_nothing,
+    is_first,
     mend_overflow,
     pass_t,
     prepare,
+    run_pass,
     strategy_t,
     usual,
     visit,
     workspace_t,
 )
 from mixfast.engine._reals cimport get, put
-
-
-cdef inline bint is_first(const groups_t *groups, Py_ssize_t row) noexcept nogil:
-    return groups.rows[groups.begin[groups.number[row]]] == row
 
 
 cdef void keep_rows(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, const workspace_t *space,
@@ -59,11 +58,6 @@ cdef int evaluate_rows(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, 
         p.proportions.of_rows.add_terms(p.proportions, p.family.n_components, p.mixing, p.pivot, chunk,
                                         &space.selection, p.family.real_bytes, space.family_scratch, space.resp)
     keep_rows(p, start, chunk, space, True)
-    return 0
-
-
-cdef int deliver_nothing(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, const workspace_t *space,
-                         double *lane) noexcept nogil:
     return 0
 
 
@@ -116,8 +110,11 @@ cdef int shared_by_groups(const pass_t *p, Py_ssize_t start, const chunk_t *chun
     return 0
 
 
-cdef int run_grouped(pass_t *p, const strategy_t *strategy) noexcept nogil:
-    """`run_pass` with an E-step, of rows that have groups: of the strategy only what becomes of the rows is heeded."""
+cdef int run_e_step(pass_t *p, const strategy_t *strategy) noexcept nogil:
+    """`run_pass` with an E-step, of rows with groups or without. Of groups, only what the strategy does with the rows
+    once they are shared is heeded."""
+    if p.rows.groups == NULL:
+        return run_pass(p, strategy)
     cdef strategy_t own = usual()
     cdef Py_ssize_t g
     cdef int code

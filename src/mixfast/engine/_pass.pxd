@@ -4,7 +4,7 @@ from libc.stdint cimport int32_t, int64_t, uint32_t, uintptr_t
 
 from mixfast.engine._capsule cimport BoundFamily
 from mixfast.engine._family cimport chunk_t, family_t, selection_t, totals_t
-from mixfast.engine._kernels cimport rows_kernels_t, rows_t
+from mixfast.engine._kernels cimport groups_t, rows_kernels_t, rows_t
 from mixfast.engine._rows cimport Rows, weighed_t
 from mixfast.proportions._proportions cimport proportions_t
 
@@ -122,6 +122,11 @@ cdef enum:
     CACHE_LINE = 64
 
 
+cdef inline bint is_first(const groups_t *groups, Py_ssize_t row) noexcept nogil:
+    """Of the rows of its group."""
+    return groups.rows[groups.begin[groups.number[row]]] == row
+
+
 cdef inline void measure_arena(arena_t *arena) noexcept nogil:
     arena.base, arena.used = NULL, CACHE_LINE  # the block may begin anywhere
 
@@ -210,6 +215,8 @@ cdef void copy_state_from(pass_t *p, const double *state) noexcept nogil
 cdef void find_log_weights(pass_t *p) noexcept nogil
 cdef void prepare(pass_t *p) noexcept nogil
 cdef int visit(pass_t *p, const strategy_t *strategy) noexcept nogil
+cdef int deliver_nothing(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, const workspace_t *space,
+                         double *lane) noexcept nogil
 cdef int run_pass(pass_t *p, const strategy_t *strategy) noexcept nogil
 cdef totals_t totals_of(const pass_t *p) noexcept nogil
 cdef Py_ssize_t n_common_of(const family_t *family) noexcept nogil
@@ -226,4 +233,3 @@ cdef class Pass:
     cdef void *memory
     cdef readonly size_t n_bytes   # of it
     cdef int check(self, int code) except -1
-    cdef int run(self, const strategy_t *strategy) except -1

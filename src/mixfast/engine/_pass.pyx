@@ -198,7 +198,7 @@ cdef void count_groups(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, 
     cdef Py_ssize_t a, r, row
     for r in range(chunk.n_rows):
         row = start + r
-        if groups.rows[groups.begin[groups.number[row]]] != row:
+        if not is_first(groups, row):
             for a in range(space.selection.n):
                 put(space.resp, real_bytes, a * chunk.stride + r, 0)
         else:
@@ -460,6 +460,11 @@ cdef int visit(pass_t *p, const strategy_t *strategy) noexcept nogil:
     return code
 
 
+cdef int deliver_nothing(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, const workspace_t *space,
+                         double *lane) noexcept nogil:
+    return 0
+
+
 cdef int run_pass(pass_t *p, const strategy_t *strategy) noexcept nogil:
     """One pass at the present parameters, as `visit`."""
     prepare(p)
@@ -539,13 +544,6 @@ cdef class Pass:
         if code != 0:
             raise_error_of(self.c.family)
         return 0
-
-    cdef int run(self, const strategy_t *strategy) except -1:
-        """One pass; the total ends in lane 0."""
-        cdef int code
-        with nogil:
-            code = run_pass(&self.c, strategy)
-        return self.check(code)
 
     def set_state(self, const double[::1] weights not None, const double[::1] params not None):
         """The parameters that the next pass is made at: the numbers of the proportions, which are the weights

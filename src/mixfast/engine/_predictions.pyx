@@ -4,7 +4,7 @@ from libc.stdint cimport int64_t, uint32_t, uintptr_t
 from libc.string cimport memcpy, memset
 
 from mixfast.engine._family cimport chunk_t, family_t
-from mixfast.engine._groups cimport run_grouped
+from mixfast.engine._groups cimport run_e_step
 from mixfast.engine._pass cimport (
     LANE_IMPOSSIBLE,
     Pass,
@@ -15,6 +15,7 @@ from mixfast.engine._pass cimport (
     mend_overflow,
     nearest,
     pass_t,
+    run_pass,
     strategy_t,
     workspace_t,
 )
@@ -107,15 +108,13 @@ cdef int run_to_write(Pass p, assign_fn assign, const results_t *results) except
     """A pass that shares rows as `assign` says and writes the results."""
     cdef strategy_t strategy = writing(assign, results)
     cdef const uint32_t *order = p.c.rows.order
-    p.c.rows.order = NULL
+    cdef bint is_of_rows = assign == <assign_fn> unnormalised  # and not of their groups
     cdef int code
+    p.c.rows.order = NULL
     try:
-        if p.c.rows.groups == NULL or assign == <assign_fn> unnormalised:
-            p.run(&strategy)
-        else:
-            with nogil:
-                code = run_grouped(&p.c, &strategy)
-            p.check(code)
+        with nogil:
+            code = run_pass(&p.c, &strategy) if is_of_rows else run_e_step(&p.c, &strategy)
+        p.check(code)
     finally:
         p.c.rows.order = order
     return 0

@@ -17,6 +17,7 @@ from mixfast.engine._pass cimport (
     arena_t,
     measure_arena,
     open_arena,
+    deliver_nothing,
     pack_chunk,
     packed_columns,
     pass_t,
@@ -43,11 +44,6 @@ cdef inline const centres_kernels_t *kernels_of(const pass_t *p) noexcept nogil:
     if p.family.takes_sparse_rows:
         return mixfast_select_sparse_centres(p.family.isa, p.family.real_bytes)
     return mixfast_select_centres(p.family.isa, p.family.real_bytes)
-
-
-cdef int deliver_nothing(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, const workspace_t *space,
-                         double *lane) noexcept nogil:
-    return 0
 
 
 # ---- greedy k-means++ -----------------------------------------------------------------------------------------------

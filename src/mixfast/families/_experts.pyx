@@ -174,8 +174,7 @@ cdef inline double unit_of(int kind, double dispersion) noexcept nogil:
 
 # ---- prepare --------------------------------------------------------------------------------------------------------
 
-cdef void fill_numbers(const context_t *context, int kind, double dispersion, double degrees, bint is_begun,
-                       double *numbers) noexcept nogil:
+cdef void fill_numbers(int kind, double dispersion, double degrees, bint is_begun, double *numbers) noexcept nogil:
     """See `_kernels/experts.c`."""
     cdef double square = dispersion * dispersion
     memset(numbers, 0, MIXFAST_EXPERT_NUMBERS * sizeof(double))
@@ -219,7 +218,7 @@ cdef void prepare(const family_t *f, const double *log_weights, const double *pa
         memcpy(coefficients, own.coefficients, K * E * p * sizeof(double))
     for k in range(K):
         for j in range(R):
-            fill_numbers(context, all.responses[j].kind,
+            fill_numbers(all.responses[j].kind,
                          blank_dispersion(all.responses[j].kind) if is_new else own.dispersions[k * R + j],
                          context.degrees if is_new else own.degrees[k * R + j], own.stage[0] > BEGUN,
                          numbers + (k * R + j) * MIXFAST_EXPERT_NUMBERS)
@@ -227,8 +226,8 @@ cdef void prepare(const family_t *f, const double *log_weights, const double *pa
 
 # ---- the first pass: intercepts -------------------------------------------------------------------------------------
 
-cdef double begin_response(const context_t *context, int kind, double score, double spread, double count,
-                           const double *sums, double *dispersion) noexcept nogil:
+cdef double begin_response(int kind, double score, double spread, double count, const double *sums,
+                           double *dispersion) noexcept nogil:
     """The intercept of a component without other coefficients, from sums at a predictor of 0, and its dispersion."""
     cdef double intercept = 0, left, share
     dispersion[0] = 1
@@ -256,7 +255,7 @@ cdef double shape_or_cap(double s, int *status) noexcept nogil:
     return LARGEST_SHAPE
 
 
-cdef int begin(const family_t *f, const totals_t *totals, double *work, double *params) noexcept nogil:
+cdef int begin(const family_t *f, const totals_t *totals, double *params) noexcept nogil:
     """Stage NEW to BEGUN. A component without rows has what all have together."""
     cdef const context_t *context = context_of(f)
     cdef const experts_t *all = &context.experts
@@ -289,7 +288,7 @@ cdef int begin(const family_t *f, const totals_t *totals, double *work, double *
                         for i in range(MIXFAST_EXPERT_SUMS):
                             sums[i] += found.sums[i]
                 own.intercepts[k * E + response.first_eta + e] = begin_response(
-                    context, response.kind, score, spread, count, sums, &own.dispersions[k * R + j])
+                    response.kind, score, spread, count, sums, &own.dispersions[k * R + j])
                 if not context.has_intercept:
                     own.intercepts[k * E + response.first_eta + e] = 0
             own.degrees[k * R + j] = context.degrees
@@ -428,7 +427,7 @@ cdef int find_steps(const family_t *f, const totals_t *totals, Py_ssize_t j, con
             for i in range(width):
                 if use[i] != OWN:
                     continue
-                b = c = 0
+                b = 0
                 for g in range(m):
                     for c in range(width):
                         if use[c] == OWN:
@@ -705,7 +704,7 @@ cdef int maximise(const family_t *f, const totals_t *totals, double *work, doubl
         if totals.counts[k] == 0:
             status |= MIXFAST_EMPTIED_COMPONENT
     if own.stage[0] == NEW:
-        return status | begin(f, totals, work, params)
+        return status | begin(f, totals, params)
     for j in range(all.n_responses):
         response = &all.responses[j]
         m = response.n_etas
