@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
-
 import numpy as np
 
 
@@ -25,5 +23,5 @@ class ReadOnlyFields:
     """A frozen dataclass whose arrays are read-only, and its own."""
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            object.__setattr__(self, field.name, frozen(getattr(self, field.name)))
+        for name, value in list(vars(self).items()):
+            object.__setattr__(self, name, frozen(value))
