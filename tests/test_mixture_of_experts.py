@@ -267,6 +267,27 @@ def test_steps_that_are_too_long_are_halved():
     assert shortened > 0
 
 
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_a_first_step_from_given_coefficients_is_halved_about_one_point():
+    """The M-step after given coefficients finds the pivot; those before it are about the origin."""
+    rng = np.random.default_rng(0)
+    x = rng.standard_t(1.5, size=200)
+    y = rng.poisson(np.exp(np.clip(np.where(np.arange(200) % 2, x, 1 - x), -3, 4)))
+
+    def course(shift):
+        model = MixtureOfExperts(2, expert="poisson", random_state=0, n_init=1, max_iter=1, warm_start=True)
+        model.fit(x[:, np.newaxis] + shift, y)
+        model.coef_, model.weights_ = np.array([[-2.0], [2.0]]), np.array([0.5, 0.5])
+        model.intercept_ = -model.coef_[:, 0] * shift
+        model.set_params(max_iter=6, tol=0).fit(x[:, np.newaxis] + shift, y)
+        assert Status.SHORTENED_STEP in model.status_
+        return model.lower_bounds_
+
+    near, far = course(0.0), course(100.0)
+    assert np.diff(near).min() > 0
+    assert_allclose(far, near, rtol=1e-9)
+
+
 def test_predictions_are_means_of_the_components():
     model, X, _, _, _ = fitted("sim-gaussian", tol=1e-8, max_iter=100)
     means = model.intercept_ + X @ model.coef_.T

@@ -492,10 +492,13 @@ cdef bint is_no_fall(const em_t *em, double objective) noexcept nogil:
 
 cdef void go_half_way(em_t *em) noexcept nogil:
     """Back to the last state."""
-    cdef Py_ssize_t i
-    for i in range(n_state_of(em.p)):
+    cdef pass_t *p = em.p
+    cdef Py_ssize_t n = n_state_of(p) if p.family.go_half_way == NULL else p.n_mixing, i
+    for i in range(n):
         em.entering[i] = 0.5 * (em.entering[i] + em.base[i])
-    copy_state_from(em.p, em.entering)
+    if p.family.go_half_way != NULL:
+        p.family.go_half_way(p.family, em.base + p.n_mixing, em.entering + p.n_mixing)
+    copy_state_from(p, em.entering)
 
 
 cdef void rest_on_entering(em_t *em, double objective) noexcept nogil:

@@ -144,6 +144,11 @@ typedef double (*mixfast_log_prior)(const mixfast_family *, const double *params
 typedef void (*mixfast_recentre)(const mixfast_family *, const double *counts, const double *last_pivot,
                                  const double *last_params, const double *pivot, const double *params, double *stats);
 
+/* Back from a step that was too long: parameters half way between it and the last ones. Without it each number is the mean
+ * of the two, which is wrong where a family keeps a point among its parameters that others are about.
+ * IN last_params[n_params]; INOUT params[n_params]. */
+typedef void (*mixfast_go_half_way)(const mixfast_family *, const double *last_params, double *params);
+
 /* ---- groups of optional verbs: NULL, or complete. A group never grows; there will be others -------------------------- */
 
 /* Bounds: what no row of a chunk is above, so that components far from it need not be asked. */
@@ -310,6 +315,7 @@ struct mixfast_family {
     const mixfast_posterior *posterior;
     int may_overshoot;                /* 1: the M-step may lower the objective, as a step of Newton's method does that is
                                          too long: it is then halved. -1: the M-step does not maximise the objective */
+    mixfast_go_half_way go_half_way;
 };
 
 /* What a struct holds at least: all that is not optional. */

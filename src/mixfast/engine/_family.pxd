@@ -102,6 +102,8 @@ cdef extern from "family.h" nogil:
     ctypedef void (*recentre_fn "mixfast_recentre")(
         const family_t *, const double *counts, const double *last_pivot, const double *last_params,
         const double *pivot, const double *params, double *stats) noexcept nogil
+    ctypedef void (*go_half_way_fn "mixfast_go_half_way")(
+        const family_t *, const double *last_params, double *params) noexcept nogil
     ctypedef void (*collect_fn "mixfast_collect")(
         const family_t *, const double *stats, double *record) noexcept nogil
     ctypedef void (*restore_fn "mixfast_restore")(
@@ -171,5 +173,6 @@ cdef extern from "family.h" nogil:
         int further_start_passes
         const posterior_t *posterior
         int may_overshoot
+        go_half_way_fn go_half_way
 
     size_t MIXFAST_FAMILY_LEAST_SIZE

@@ -780,6 +780,20 @@ cdef int constrain(const family_t *f, const double *numbers, double *work, doubl
     return 0
 
 
+# ---- half a step ----------------------------------------------------------------------------------------------------
+
+cdef void go_half_way(const family_t *f, const double *last_params, double *params) noexcept nogil:
+    """In the frame of the step: the intercepts before it may be about another pivot."""
+    cdef const experts_t *all = &context_of(f).experts
+    cdef params_t own = view_params(f, params), last = view_params(f, last_params)
+    cdef Py_ssize_t n = own.pivot - own.coefficients, p = all.n_columns, k, i
+    for i in range(n):
+        params[i] = 0.5 * (params[i] + last_params[i])
+    for k in range(f.n_components * all.n_etas):
+        for i in range(p):
+            own.intercepts[k] += 0.5 * last.coefficients[k * p + i] * (own.pivot[i] - last.pivot[i])
+
+
 # ---- binding --------------------------------------------------------------------------------------------------------
 
 def bind_experts(Py_ssize_t n_components, Py_ssize_t n_features, object isa, Py_ssize_t n_columns, responses, use,
@@ -834,5 +848,6 @@ def bind_experts(Py_ssize_t n_components, Py_ssize_t n_features, object isa, Py_
         f.log_prior = log_prior
     give_free_numbers(f, n_components * (all.n_etas * width + 2 * R), unconstrain, constrain)
     f.further_start_passes = 0 if all_quadratic else FURTHER_STEPS
+    f.go_half_way = go_half_way
     f.may_overshoot = -1 if n_lost > 0 else not all_quadratic
     return capsule_of(f)
