@@ -1,5 +1,6 @@
 """Mixtures of experts: values of other programs, the twin, and the laws of estimators whose rows have a response."""
 
+import mpmath
 import numpy as np
 import pandas as pd
 import pytest
@@ -286,6 +287,40 @@ def test_a_first_step_from_given_coefficients_is_halved_about_one_point():
     near, far = course(0.0), course(100.0)
     assert np.diff(near).min() > 0
     assert_allclose(far, near, rtol=1e-9)
+
+
+@pytest.mark.parametrize("theta", [1e-3, 0.7, 30.0, 1e5, 1e8])
+def test_negative_binomial_densities_and_scores_keep_their_digits(theta):
+    """Near Poisson's log Gamma(y + theta) and log Gamma(theta) are 10^9 and differ by ten."""
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(40, 1)), np.append(rng.poisson(4.0, 38), [0, 3000]).astype(float)
+    model = MixtureOfExperts(1, expert="negative_binomial").fit(X, y)
+    model.theta_ = np.array([theta])
+    wanted = []
+    with mpmath.workdps(50):
+        for eta, count in zip(model.intercept_ + X @ model.coef_[0], y.tolist(), strict=True):
+            mean, size = mpmath.exp(mpmath.mpf(eta)), mpmath.mpf(theta)
+            wanted.append(
+                mpmath.loggamma(count + size) - mpmath.loggamma(size) - mpmath.loggamma(count + 1)
+                + size * mpmath.log(size / (size + mean)) + count * mpmath.log(mean / (size + mean))
+            )  # fmt: skip
+        wanted = np.array(wanted, dtype=float)
+    rounding = 1e-14 * (1 + y) * (1 + abs(np.log(theta)))  # counts times log theta come and go
+    assert np.all(np.abs(model.score_samples(X, y) - wanted) <= rounding + 1e-13 * np.abs(wanted))
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_negative_binomial_counts_of_poisson_are_fitted_as_such():
+    """theta goes to its cap, and the objective does not fall on the way, to the rounding of sums."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(4000, 1))
+    y = rng.binomial(20, 1 / (1 + np.exp(2 - X[:, 0])))
+    model = MixtureOfExperts(1, expert="negative_binomial", tol=1e-13).fit(X, y)
+    poisson = MixtureOfExperts(1, expert="poisson", tol=1e-13).fit(X, y)
+    assert np.diff(model.lower_bounds_).min() > -1e-13
+    assert_allclose(model.lower_bound_, poisson.lower_bound_, atol=1e-7)
+    assert_allclose(model.theta_, 1e8)
+    assert Status.CAPPED_PARAMETER in model.status_
 
 
 def test_predictions_are_means_of_the_components():

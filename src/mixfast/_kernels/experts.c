@@ -1,6 +1,7 @@
 #include "experts.h"
 #include "exp_log.h"
 #include "regression.h"
+#include "special.h"
 
 #define LARGEST_PREDICTOR 700.0 /* exp of more overflows */
 
@@ -158,46 +159,32 @@ static void gamma_slopes(ptrdiff_t m, ptrdiff_t stride, const double *eta, const
     sums[0] += sum_of(total);
 }
 
-/* The derivatives of log Gamma, for x > 0: recurrences up to 8, then series in 1 / x. */
-static double digamma(double x) {
-    double total = 0, square;
-    for (; x < 8; x++) total -= 1 / x;
-    square = 1 / (x * x);
-    return total + log(x) - 0.5 / x -
-           square * (1.0 / 12 - square * (1.0 / 120 - square * (1.0 / 252 - square * (1.0 / 240 - square * (1.0 / 132)))));
-}
-
-static double trigamma(double x) {
-    double total = 0, square;
-    for (; x < 8; x++) total += 1 / (x * x);
-    square = 1 / (x * x);
-    return total + 1 / x + 0.5 * square +
-           square / x * (1.0 / 6 - square * (1.0 / 30 - square * (1.0 / 42 - square * (1.0 / 30 - square * (5.0 / 66)))));
-}
-
-/* numbers: theta, log theta, log Gamma(theta), whether its derivatives are wanted. With t = eta - log theta the log
- * density is log Gamma(y + theta) - log Gamma(theta) + y t - (y + theta) log(1 + exp t), less log y!. */
+/* numbers: theta, log theta, whether derivatives by theta are wanted. With t = eta - log theta the log density is
+ * log Gamma(y + theta) - log Gamma(theta) + y t - (y + theta) log(1 + exp t), less log y!. */
 static void negative_binomial_density(ptrdiff_t m, ptrdiff_t stride, const double *eta, const double *y,
                                       const double *numbers, double *MIXFAST_RESTRICT out) {
     (void)m;
-    double theta = numbers[0], log_theta = numbers[1], log_gamma = numbers[2], part[STRIP];
+    double theta = numbers[0], log_theta = numbers[1], part[STRIP];
     for (ptrdiff_t first = 0; first < stride; first += STRIP) {
         for (ptrdiff_t i = 0; i < STRIP; i += WIDTH)
             store(part + i, exponential_below_one(load(eta + first + i) - log_theta));
         for (ptrdiff_t i = 0; i < STRIP; i++) {
             ptrdiff_t r = first + i;
             double t = eta[r] - log_theta, above = t > 0 ? t : 0;
-            out[r] += lgamma(y[r] + theta) - log_gamma + y[r] * t - (y[r] + theta) * (above + log_one_plus(part[i]));
+            out[r] += mixfast_lgamma_rise(theta, y[r]) + y[r] * t - (y[r] + theta) * (above + log_one_plus(part[i]));
         }
     }
 }
 
-/* sums: resp times the first and the second derivative by theta */
+/* sums: resp times the first and the second derivative by theta. With q = 1 / (1 + exp t), the share of theta in
+ * theta + mean, and s = 1 - q these are
+ *     psi(y + theta) - psi(theta) + log q + s - (y / theta) q,
+ *     psi'(y + theta) - psi'(theta) + (s^2 + (y / theta) q^2) / theta. */
 static void negative_binomial_slopes(ptrdiff_t m, ptrdiff_t stride, const double *eta, const double *y,
                                      const double *numbers, const double *resp, double *score, double *spread,
                                      double *sums) {
     (void)m;
-    double theta = numbers[0], log_theta = numbers[1], own = digamma(theta), own_slope = trigamma(theta);
+    double theta = numbers[0], log_theta = numbers[1];
     for (ptrdiff_t r = 0; r < stride; r += WIDTH) {
         vec t = load(eta + r) - log_theta, part = exponential_below_one(t);
         vec larger = (real)1 / ((real)1 + part), smaller = part * larger;
@@ -205,13 +192,13 @@ static void negative_binomial_slopes(ptrdiff_t m, ptrdiff_t stride, const double
         store(score + r, weight * (load(y + r) - all * share));
         store(spread + r, weight * all * (smaller * larger));
     }
-    if (numbers[3] == 0) return;
+    if (numbers[2] == 0) return;
     for (ptrdiff_t r = 0; r < stride; r++) {
         if (resp[r] == 0) continue;
-        double t = eta[r] - log_theta, part = exp(-fabs(t)), rest = (t > 0 ? part : 1) / (1 + part); /* of theta */
-        double log_rest = -(t > 0 ? t : 0) - log1p(part), all = (y[r] + theta) / theta * rest;
-        sums[0] += resp[r] * (digamma(y[r] + theta) - own + log_rest + 1 - all);
-        sums[1] += resp[r] * (trigamma(y[r] + theta) - own_slope + (1 - (2 - all) * rest) / theta);
+        double t = eta[r] - log_theta, part = exp(-fabs(t)), larger = 1 / (1 + part), smaller = part * larger;
+        double s = t > 0 ? larger : smaller, q = t > 0 ? smaller : larger, ratio = y[r] / theta;
+        sums[0] += resp[r] * (mixfast_digamma_rise(theta, y[r]) - (t > 0 ? t : 0) - log1p(part) + s - ratio * q);
+        sums[1] += resp[r] * (mixfast_trigamma_rise(theta, y[r]) + (s * s + ratio * q * q) / theta);
     }
 }
 

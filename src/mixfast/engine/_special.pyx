@@ -1,9 +1,10 @@
 """Special functions of one number, without the GIL: gamma's family and its differences, and Bessel functions I.
 
-Differences f(a + n) - f(a) are functions of their own because subtracting loses digits: all of them where n is small
-beside a. Here they are sums of terms of one sign, or of terms that are small beside the largest. A value that goes
-through zero where its arguments are ordinary numbers cannot be right relative to itself: one unit in the last place of
-an argument moves it by more. There the promise is relative to what that unit does, and the docstring says so.
+Gamma's family is that of `_kernels/special.h`, which kernels read too. Differences f(a + n) - f(a) are functions of
+their own because subtracting loses digits: all of them where n is small beside a. There they are sums of terms of one
+sign, or of terms that are small beside the largest. A value that goes through zero where its arguments are ordinary
+numbers cannot be right relative to itself: one unit in the last place of an argument moves it by more. There the
+promise is relative to what that unit does, and the docstring says so.
 
 Errors, against mpmath over a from 1e-300 to 1e12, n to 1e10, nu to 1e5 and x from 1e-300 to 1e8, are below 1e-13 of
 that (`tests/test_special.py`).
@@ -11,89 +12,39 @@ that (`tests/test_special.py`).
 
 from fractions import Fraction
 
-from libc.math cimport INFINITY, M_LN2, M_PI, fabs, floor, fmax, fmin, hypot, lgamma, log, log1p
+from libc.math cimport INFINITY, M_LN2, M_PI, fabs, fmax, fmin, hypot, lgamma, log, log1p
 
-# Asymptotic series in 1/x^2, used from here on; the first term left out is below 1e-16 of the first one kept.
-cdef double LARGE = 10.0
-# lgamma: Bernoulli_2k / (2k (2k - 1)), of x^(1 - 2k)
-cdef double[8] STIRLING = [1.0 / 12, -1.0 / 360, 1.0 / 1260, -1.0 / 1680, 1.0 / 1188, -691.0 / 360360, 1.0 / 156,
-                           -3617.0 / 122400]
-# digamma: Bernoulli_2k / 2k, of x^(-2k)
-cdef double[8] DIGAMMA = [1.0 / 12, -1.0 / 120, 1.0 / 252, -1.0 / 240, 1.0 / 132, -691.0 / 32760, 1.0 / 12,
-                          -3617.0 / 8160]
-# trigamma: Bernoulli_2k, of x^(-2k - 1)
-cdef double[8] TRIGAMMA = [1.0 / 6, -1.0 / 30, 1.0 / 42, -1.0 / 30, 5.0 / 66, -691.0 / 2730, 7.0 / 6, -3617.0 / 510]
-
-# Where digamma is zero, in two parts.
-cdef double DIGAMMA_ROOT = 1.4616321449683623
-cdef double DIGAMMA_ROOT_REST = 9.549995429965697e-17
-
-# A product of so few factors needs one logarithm, a difference of Stirling's series three.
-cdef double FEW = 8.0
-
-
-cdef inline double polynomial(const double *coefficients, double x) noexcept nogil:
-    """sum_i coefficients[i] x^i, i < 8"""
-    cdef double total = 0
-    cdef int i
-    for i in range(7, -1, -1):
-        total = total * x + coefficients[i]
-    return total
-
-
-cdef inline double slope_of(const double *coefficients, double x, double y) noexcept nogil:
-    """(p(x) - p(y)) / (x - y) for that polynomial, also where x = y."""
-    cdef double slope = 0, value = 0
-    cdef int i
-    for i in range(7, 0, -1):
-        value = value * y + coefficients[i]
-        slope = slope * x + value
-    return slope
+cdef extern from "special.h" nogil:
+    double LARGE "MIXFAST_LARGE"
+    const double *STIRLING "mixfast_stirling"
+    double polynomial "mixfast_polynomial"(const double *coefficients, double x)
+    double c_digamma "mixfast_digamma"(double x)
+    double c_trigamma "mixfast_trigamma"(double x)
+    double c_log_minus_digamma "mixfast_log_minus_digamma"(double x)
+    double c_trigamma_minus_reciprocal "mixfast_trigamma_minus_reciprocal"(double x)
+    double c_lgamma_rise "mixfast_lgamma_rise"(double a, double n)
+    double c_digamma_rise "mixfast_digamma_rise"(double a, double n)
+    double c_trigamma_rise "mixfast_trigamma_rise"(double a, double n)
 
 
 cpdef double digamma(double x) noexcept nogil:
     """psi(x) for x > 0, relative to itself also where it goes through zero; -inf for x = 0."""
-    cdef double sum_of_reciprocals = 0
-    if x == 0:
-        return -INFINITY
-    if 1 <= x <= 2:
-        return digamma_rise(DIGAMMA_ROOT, (x - DIGAMMA_ROOT) - DIGAMMA_ROOT_REST)
-    while x < LARGE:
-        sum_of_reciprocals += 1 / x
-        x += 1
-    return log(x) - log_minus_digamma(x) - sum_of_reciprocals
+    return c_digamma(x)
 
 
 cpdef double trigamma(double x) noexcept nogil:
     """psi'(x) for x > 0; inf where it is more than 1.8e308 (x < 1e-154)."""
-    cdef double total = 0
-    while x < LARGE:
-        total += 1 / x / x
-        x += 1
-    return total + 1 / x + trigamma_minus_reciprocal(x)
+    return c_trigamma(x)
 
 
 cpdef double log_minus_digamma(double x) noexcept nogil:
     """log x - psi(x) for x > 0: about 1 / 2x for large x, where the difference of the two would lose digits."""
-    cdef double w
-    if x < LARGE:
-        return log(x) - digamma(x)
-    w = 1 / x
-    return w * (0.5 + w * polynomial(DIGAMMA, w * w))
+    return c_log_minus_digamma(x)
 
 
 cpdef double trigamma_minus_reciprocal(double x) noexcept nogil:
     """psi'(x) - 1 / x for x > 0: about 1 / 2x^2 for large x."""
-    cdef double w
-    if x < LARGE:
-        return trigamma(x) - 1 / x
-    w = 1 / x
-    return w * w * (0.5 + w * polynomial(TRIGAMMA, w * w))
-
-
-cdef inline bint is_product(double a, double n) noexcept nogil:
-    """Whether f(a + n) - f(a) is best a sum over a, a + 1, ..., a + n - 1."""
-    return 0 <= n <= FEW and n == floor(n) and a < 1e30
+    return c_trigamma_minus_reciprocal(x)
 
 
 cpdef double lgamma_rise(double a, double n) noexcept nogil:
@@ -102,65 +53,18 @@ cpdef double lgamma_rise(double a, double n) noexcept nogil:
     Goes through zero (a = 1, n = 1 for one): the error is relative to the value, n |psi(a + n)| or
     a (psi(a + n) - psi(a)), whichever is largest.
     """
-    cdef double numerator = 1, denominator = 1, logs = 0, u, v
-    cdef int i
-    if is_product(a, n):
-        for i in range(<int> n):
-            numerator *= a + i
-        return log(numerator)
-    # Gamma(a + n) / Gamma(a) = Gamma(a + m + n) / Gamma(a + m) * product of (a + i) / (a + i + n)
-    if 0.5 <= n < 1e20 and a > 1e-100:  # the ratio is at least 1e-300
-        while a < LARGE:
-            numerator *= a
-            denominator *= a + n
-            a += 1
-        if denominator != 1:
-            logs = log(numerator / denominator)
-    else:
-        while a < LARGE:
-            logs -= log1p(n / a) if n / a < INFINITY else log(n) - log(a)
-            a += 1
-    u, v = 1 / (a + n), 1 / a
-    # All terms of the first line are positive; the second is at most 1/1000 of them.
-    return ((a - 0.5) * log1p(n / a) + n * (log(a + n) - 1)
-            - n * u * v * (polynomial(STIRLING, u * u) + v * (u + v) * slope_of(STIRLING, u * u, v * v))
-            + logs)
+    return c_lgamma_rise(a, n)
 
 
 cpdef double digamma_rise(double a, double n) noexcept nogil:
     """psi(a + n) - psi(a) for a > 0 and n >= 0, relative to itself."""
-    cdef double total = 0, u, v
-    cdef int i
-    if is_product(a, n):
-        for i in range(<int> n):
-            total += 1 / (a + i)
-        return total
-    while a < LARGE:
-        total += n / (a + n) / a
-        a += 1
-    u, v = 1 / (a + n), 1 / a
-    return total + log1p(n / a) + n * u * v * (
-        0.5 + (u + v) * (polynomial(DIGAMMA, u * u) + v * v * slope_of(DIGAMMA, u * u, v * v)))
+    return c_digamma_rise(a, n)
 
 
 cpdef double trigamma_rise(double a, double n) noexcept nogil:
     """psi'(a + n) - psi'(a), which is negative, for a > 0 and n >= 0, relative to itself; -inf where it is beyond
     -1.8e308 (a < 1e-154)."""
-    cdef double total = 0, u, v
-    cdef int i
-    if is_product(a, n):
-        for i in range(<int> n):
-            total -= 1 / (a + i) / (a + i)
-        return total
-    while a < LARGE:
-        u, v = 1 / (a + n), 1 / a
-        total -= n * u * v * (u + v)
-        a += 1
-    u, v = 1 / (a + n), 1 / a
-    # psi'(x) = w + w^2 / 2 + w p(w^2) w^2 with w = 1 / x; the slope of w^3 p(w^2) between v and u
-    return total - n * u * v * (
-        1 + 0.5 * (u + v) + u * u * polynomial(TRIGAMMA, u * u)
-        + v * (u + v) * (polynomial(TRIGAMMA, u * u) + v * v * slope_of(TRIGAMMA, u * u, v * v)))
+    return c_trigamma_rise(a, n)
 
 
 # ---- Bessel functions I ----

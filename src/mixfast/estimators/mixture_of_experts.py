@@ -199,8 +199,9 @@ default='gaussian'
 
     _warnings: dict = {
         Status.CAPPED_PARAMETER: (
-            "Some columns depend on each other among the rows of a component, or a component fits its rows exactly, so "
-            "that a parameter was kept where it is finite. Decrease n_components, leave columns out, or set alpha."
+            "Some columns depend on each other among the rows of a component, a component fits its rows exactly, or "
+            "counts vary no more than those of a Poisson distribution, so that a parameter was kept where it is "
+            "finite. Decrease n_components, leave columns out, set alpha, or take expert='poisson'."
         ),
     }
 

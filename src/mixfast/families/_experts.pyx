@@ -44,7 +44,7 @@ from mixfast.engine._kernels cimport (
     response_t,
 )
 from mixfast.engine._linalg cimport scaled_cholesky, solve_lower, solve_upper
-from mixfast.engine._special cimport digamma, trigamma
+from mixfast.engine._special cimport lgamma_rise, log_minus_digamma
 from mixfast.families._gamma cimport LARGEST_SHAPE, shape_of
 
 #: The numbers that `_kernels/experts.h` gives to experts.
@@ -182,14 +182,13 @@ cdef void fill_numbers(int kind, double dispersion, double degrees, bint is_begu
         numbers[0], numbers[1] = 1 / square, -0.5 * log(2 * M_PI) - log(dispersion)
     elif kind == MIXFAST_STUDENT_T_EXPERT:
         numbers[0] = 1 / square if is_begun else 0
-        numbers[1] = (lgamma(0.5 * (degrees + 1)) - lgamma(0.5 * degrees) - 0.5 * log(M_PI * degrees)
-                      - log(dispersion))
+        numbers[1] = lgamma_rise(0.5 * degrees, 0.5) - 0.5 * log(M_PI * degrees) - log(dispersion)
         numbers[2] = degrees
         numbers[3] = degrees + 1 if is_begun else degrees
     elif kind == MIXFAST_GAMMA_EXPERT:
         numbers[0], numbers[1] = dispersion, dispersion * log(dispersion) - lgamma(dispersion)
     elif kind == MIXFAST_NEGATIVE_BINOMIAL_EXPERT:
-        numbers[0], numbers[1], numbers[2], numbers[3] = dispersion, log(dispersion), lgamma(dispersion), is_begun
+        numbers[0], numbers[1], numbers[2] = dispersion, log(dispersion), is_begun
 
 
 cdef inline double blank_dispersion(int kind) noexcept nogil:
@@ -575,30 +574,11 @@ cdef double one_for_all(const family_t *f, const totals_t *totals, Py_ssize_t j,
 
 cdef double degrees_after(double degrees, double count, double logs) noexcept nogil:
     """The root n of log(n / 2) - psi(n / 2) + 1 + mean(log u - u) + psi((n0 + 1) / 2) - log((n0 + 1) / 2) = 0, from
-    sums with the weights u at n0. By Newton's method in log n, between limits."""
-    cdef double before = 0.5 * (degrees + 1)
-    cdef double wanted = -(1 + logs / count + digamma(before) - log(before))  # log(n / 2) - psi(n / 2)
-    cdef double low = log(LEAST_DEGREES), high = log(MOST_DEGREES), t = log(degrees), half, value, slope, step
-    cdef int _trial
-    if not wanted > 0:
+    sums with the weights u at n0: n / 2 is the shape of a Gamma distribution."""
+    cdef double wanted = log_minus_digamma(0.5 * (degrees + 1)) - 1 - logs / count
+    if not wanted > 1 / MOST_DEGREES:  # nearly log(n / 2) - psi(n / 2) of the most
         return MOST_DEGREES
-    for _trial in range(100):
-        half = 0.5 * exp(t)
-        value = log((log(half) - digamma(half)) / wanted)
-        if value > 0:
-            low = t
-        else:
-            high = t
-        slope = (1 - half * trigamma(half)) / (log(half) - digamma(half))
-        step = value / slope
-        if fabs(step) < 1e-10:
-            break
-        t -= step
-        if not low < t < high:
-            t = 0.5 * (low + high)
-        if high - low < 1e-12:
-            break
-    return exp(t)
+    return min(max(2 * shape_of(wanted), LEAST_DEGREES), MOST_DEGREES)
 
 
 cdef int update_thetas(const family_t *f, const totals_t *totals, Py_ssize_t j, params_t *own) noexcept nogil:
