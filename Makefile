@@ -33,9 +33,10 @@ lint: $(ENV)/dev-installed
 	PATH="$(CURDIR)/$(BIN):$$PATH" cython-lint src  # it calls pycodestyle by name
 	$(BIN)/stubtest mixfast --mypy-config-file pyproject.toml --ignore-missing-stub
 
-# The site, in build/docs: the pages of docs/ and the reference. A warning is an error.
+# The site, in build/docs/html: pages, the gallery, whose scripts are run where they changed, and the reference. A warning is
+# an error.
 docs: $(ENV)/docs-installed
-	$(BIN)/python -m sphinx -q -W --keep-going -b html docs build/docs
+	$(BIN)/python -m sphinx -q -W --keep-going -b html -d build/docs/doctrees docs build/docs/html
 
 # A source distribution, and a wheel built from it, which is installed into an empty environment and used there.
 package: $(ENV)/created

@@ -1,4 +1,4 @@
-"""The site: today's pages and the reference of the public names. `make docs` builds it."""
+"""The site: pages, a gallery of scripts that are run, and the reference of the public names. `make docs` builds it."""
 
 import mixfast
 
@@ -13,12 +13,27 @@ extensions = [
     "sphinx.ext.autosummary",
     "sphinx.ext.viewcode",
     "numpydoc",
+    "sphinx_copybutton",
+    "sphinx_design",
     "sphinx_gallery.gen_gallery",
 ]
 exclude_patterns = ["build", "examples"]
 templates_path = ["_templates"]
-html_theme = "furo"
+html_theme = "pydata_sphinx_theme"
 html_title = f"mixfast {release}"
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
+html_theme_options = {
+    "navbar_end": ["theme-switcher"],
+    "header_links_before_dropdown": 5,
+    "show_prev_next": False,
+    "secondary_sidebar_items": ["page-toc"],
+    "footer_start": ["copyright"],
+    "footer_end": [],
+}
+html_show_sourcelink = False
+# pages without pages below them need no bar on the left
+html_sidebars = {name: [] for name in ("index", "install", "choose", "dictionary", "not_there_yet")}
 
 default_role = "code"  # `name` in docstrings
 myst_enable_extensions = ["colon_fence"]
@@ -27,8 +42,19 @@ myst_heading_anchors = 3
 suppress_warnings = ["myst.xref_missing"]
 
 autosummary_generate = True
-# the scripts of examples/, run, with their pictures
-sphinx_gallery_conf = {"examples_dirs": "examples", "gallery_dirs": "gallery", "show_memory": False}
+# prompts are no code
+copybutton_prompt_text = r">>> |\.\.\. |\$ "
+copybutton_prompt_is_regexp = True
+# The scripts of examples/, run, with their pictures. A script that fails stops the build.
+sphinx_gallery_conf = {
+    "examples_dirs": "examples",
+    "gallery_dirs": "gallery",
+    "show_memory": False,
+    "subsection_order": ["examples/guide", "examples/experts"],
+    "within_subsection_order": "FileNameSortKey",
+    "abort_on_example_error": True,
+    "min_reported_time": 60,
+}
 # an estimator's page lists its methods; inherited ones are most of them
 autodoc_default_options = {"members": True, "inherited-members": True}
 numpydoc_show_class_members = False

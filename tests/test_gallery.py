@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-SCRIPTS = sorted((Path(__file__).parent.parent / "docs" / "examples").glob("*.py"))
+SCRIPTS = sorted((Path(__file__).parent.parent / "docs" / "examples").rglob("*.py"))
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.stem)
@@ -14,6 +14,7 @@ def test_a_script_of_the_gallery_runs(script, monkeypatch):
 
     shown = []
     monkeypatch.setattr(plt, "show", lambda: shown.append(plt.get_fignums()))
+    monkeypatch.chdir(script.parent)  # where its data are
     runpy.run_path(str(script))
     assert len(shown) == 1
     assert len(shown[0]) == 1
