@@ -46,6 +46,7 @@ FLOORS = [
         "formula",
         "relations",
         "reading",
+        "predictive",
     ],
     ["estimators/", "parts", "plot", "maps", "map_pictures", "merging", "matching"],
     ["batches/", "selection"],

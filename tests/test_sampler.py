@@ -18,8 +18,15 @@ from mixfast._reference.bayesian.gaussian import NormalInverseWishart
 from mixfast.engine._drawing import draw_from_posterior
 from mixfast.engine._information import joint_entropies
 from mixfast.engine._rows import Rows
-from mixfast.families.linear_posteriors import BernoulliPosterior, PoissonPosterior
+from mixfast.families.linear_posteriors import (
+    BernoulliPosterior,
+    CategoricalPosterior,
+    ExponentialPosterior,
+    MultinomialPosterior,
+    PoissonPosterior,
+)
 from mixfast.families.posteriors import POSTERIORS, FullPosterior
+from mixfast.families.product import Product
 from mixfast.partitions import DirichletProcess, FiniteMixtures, PitmanYorProcess
 from mixfast.sampler import Draws, PartitionSampler, acceptance_of
 
@@ -599,3 +606,37 @@ def test_clear_clusters_of_many_columns_are_found_from_one(seed):
     sampler.sweep(150)
     truth = PartitionSampler(X, family, process, seed=seed, labels=labels)
     assert sampler.log_joint > truth.log_joint - 30
+
+
+REALS = np.random.default_rng(0).normal(size=(60, 3))
+COUNTS = np.random.default_rng(1).poisson(3.0, size=(60, 4)).astype(np.float64)
+ONES = (np.random.default_rng(2).random((60, 5)) < 0.4).astype(np.float64)
+
+
+@pytest.mark.parametrize(
+    ("X", "family"),
+    [
+        (REALS, POSTERIORS["full"](0.1, 5.0)),
+        (REALS.astype(np.float32), POSTERIORS["full"](0.1, 5.0)),
+        (REALS, POSTERIORS["diag"](0.1, 3.0)),
+        (REALS, POSTERIORS["spherical"](0.1, 3.0)),
+        (ONES, BernoulliPosterior()),
+        (scipy.sparse.csr_matrix(ONES), BernoulliPosterior()),
+        (COUNTS % 3, CategoricalPosterior([3] * 4, 1.0)),
+        (COUNTS, MultinomialPosterior(1.0)),
+        (scipy.sparse.csr_matrix(COUNTS), MultinomialPosterior(1.0)),
+        (COUNTS, PoissonPosterior(1.0, 1.0)),
+        (np.abs(REALS), ExponentialPosterior(1.0, 1.0)),
+        (np.hstack([REALS, COUNTS]), Product([FullPosterior(0.1, 5.0), PoissonPosterior(1.0, 1.0)], [3, 4])),
+    ],
+)
+def test_rows_of_weight_one_are_rows_without_weights(X, family):
+    """The evidence of a row in a cluster of its own is found in two ways: with weights from a posterior, else from the
+    predictive density of a component that has no rows. It says how often rows begin clusters."""
+    plain = PartitionSampler(X, family, seed=3)
+    weighted = PartitionSampler(X, family, seed=3, sample_weight=np.ones(60))
+    for _ in range(50):
+        plain.sweep()
+        weighted.sweep()
+        assert np.array_equal(plain.labels, weighted.labels)
+        assert plain.log_joint == weighted.log_joint

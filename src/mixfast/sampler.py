@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
+from mixfast._em import EM
 from mixfast._threads import resolve_threads
 from mixfast.engine._partitions import Chain
+from mixfast.engine._pass import Pass
+from mixfast.engine._predictions import evaluate
 from mixfast.engine._rows import Rows
 from mixfast.partitions import DirichletProcess
+from mixfast.predictive import blocks_for
 from mixfast.row_data import separated
 
 #: Scans of a launch, for fewer than MANY_ROWS rows and for as many or more: with 6 instead of 2 a chain that begins
@@ -127,12 +131,15 @@ class PartitionSampler:
     ):
         self.process = DirichletProcess() if process is None else process
         self._n_rows, self._n_features = separated(X)[0].shape
+        self._X, self._family = X, family
         self._encoded = family.encode(X)
         seeds = self._encoded.make_seeds()  # which may have other columns than the rows: one for each category
         self._n_places = (self._encoded.rows if seeds is None else seeds).shape[1]
         dtype = self._encoded.rows.dtype
         self._dtype = dtype if dtype in self._encoded.family.dtypes else np.dtype(np.float64)
-        rows = Rows(self._encoded.rows, _counted(sample_weight), self._encoded.base)
+        weight = _counted(sample_weight)
+        rows = Rows(self._encoded.rows, weight, self._encoded.base)
+        self._n_threads = resolve_threads(n_threads)
         shape, rate = self.process.concentration_prior or (0.0, 0.0)
         labels = np.zeros(self._n_rows, dtype=np.int64) if labels is None else self._allowed(labels)
         self._chain = Chain(
@@ -145,11 +152,31 @@ class PartitionSampler:
             rate,
             labels,
             seed,
-            resolve_threads(n_threads),
+            self._n_threads,
             n_scans if n_scans is not None else FEW_SCANS if self._n_rows < MANY_ROWS else MANY_SCANS,
             n_proposals,
             move_singles,
+            self._evidence_of_single_rows if weight is None else None,
         )
+
+    def _evidence_of_single_rows(self):
+        """(n_rows,) The log evidence of each row in a cluster of its own: its posterior predictive density under a
+        component that has no rows. The engine's way, a posterior for each row, takes n_features^3 steps a row: of
+        20,000 x 128 rows it was more than half of the time of a chain."""
+        # one M-step, for priors that are made from the rows
+        capsule, blank = self._bind(1)
+        em = EM(capsule, Rows(self._encoded.rows), self._n_threads)
+        em.set_state(np.ones(1), blank)
+        em.start_from_labels(np.zeros(self._n_rows, dtype=np.int64))
+        posterior = self._encoded.family.params_layout(1, self._n_features).view(em.state()[1])
+        family, params = self._encoded.family.predictive(posterior)
+        out = np.empty(self._n_rows)
+        for rows, encoded in blocks_for(family, self._X.astype(np.float64)):
+            p = Pass(encoded.bind(2, np.dtype(np.float64)), Rows(encoded.rows, base=encoded.base), self._n_threads)
+            p.set_state(np.array([0.0, 1.0]), encoded.family.params_layout(2, self._n_features).pack(params))
+            evaluate(p, log_norm=out[rows])
+        # what does not depend on parameters the chain counts once, for all clusters
+        return out if self._encoded.base is None else out - self._encoded.base
 
     def _bind(self, n_components):
         family = self._encoded.family

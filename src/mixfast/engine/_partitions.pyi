@@ -31,6 +31,7 @@ class Chain:
         n_scans: int,
         n_proposals: int,
         moves_singles: bool,
+        evidence_of_singles: Callable[[], NDArray[np.float64]] | None,
     ) -> Self: ...
     def sweep(self, n_sweeps: int = 1) -> None: ...
     @property

@@ -717,10 +717,13 @@ cdef class Chain:
     n_threads, n_scans, n_proposals : int
     moves_singles : bool
         Whether rows are moved one by one too.
+    evidence_of_singles : function or None
+        Returns the log evidence of each row in a cluster of its own, float64 (n_rows,). None finds it from a posterior
+        for each row, as rows with weights need.
     """
 
     cdef chain_t c
-    cdef object bind, log_v, arrays
+    cdef object bind, log_v, evidence_of_singles
     cdef Rows rows
     cdef Clusters all, pair, singles
     cdef int64_t[::1] own_labels, drawn
@@ -731,7 +734,8 @@ cdef class Chain:
     cdef Py_ssize_t[::1] columns
 
     def __cinit__(self, bind, Rows rows not None, double c, log_v, double concentration, double shape, double rate,
-                  labels, uint64_t seed, int n_threads, int n_scans, int n_proposals, bint moves_singles):
+                  labels, uint64_t seed, int n_threads, int n_scans, int n_proposals, bint moves_singles,
+                  evidence_of_singles):
         if not 1 <= n_scans < MOST_SCANS:
             raise ValueError(f"n_scans={n_scans} should be from 1 to {MOST_SCANS - 1}")
         self.n_proposals = n_proposals
@@ -739,6 +743,7 @@ cdef class Chain:
         if n_rows > <Py_ssize_t> 0xFFFFFFFF:
             raise ValueError(f"{n_rows} rows are more than the sampler can number")
         self.bind, self.rows, self.log_v = bind, rows, log_v
+        self.evidence_of_singles = evidence_of_singles
         self.c.process.c, self.c.process.concentration = c, concentration
         self.c.process.shape, self.c.process.rate = shape, rate
         self.c.seed, self.c.n_threads, self.c.n_scans = seed, n_threads, n_scans
@@ -837,7 +842,10 @@ cdef class Chain:
         if not np.array_equal(np.unique(labels), np.arange(np.max(labels) + 1)):
             raise ValueError("labels should be the numbers from 0 to the largest of them, each of some row")
         self.own_labels[:] = labels
-        self.single_evidence[:] = np.nan
+        if self.singles is None or self.evidence_of_singles is None:
+            self.single_evidence[:] = np.nan
+        else:
+            np.asarray(self.single_evidence)[:] = self.evidence_of_singles()
         self.c.n_clusters = np.max(labels) + 1
         self.c.has_parameters = self.c.has_evidence = self.c.is_near = False
         if self.c.all != NULL and self.c.n_clusters <= self.c.all.room:

@@ -5,17 +5,14 @@ from __future__ import annotations
 from abc import abstractmethod
 
 import numpy as np
-import scipy.sparse
 
 from mixfast.engine._predictions import evaluate_components
 from mixfast.estimators._base import BaseMixture
 from mixfast.estimators._density import of_rows
 from mixfast.families.rounding import rounded_finite
 from mixfast.moves import PRESENT
+from mixfast.predictive import blocks_for
 from mixfast.row_data import rows_with
-
-#: Rows that predictive densities are computed of at a time: some families want dense ones.
-BLOCK = 65536
 
 #: What a fit says where a covariance had no inverse.
 FLAT = (
@@ -46,13 +43,9 @@ class PosteriorMixture(BaseMixture):
 
     def _passes(self, X, family, params, weights):
         """(rows as a slice, a pass over them, the dtype of results) for rows that have been read, block by block."""
-        for first in range(0, X.shape[0], BLOCK):
-            block = X[first : first + BLOCK]
-            if scipy.sparse.issparse(block) and not takes_sparse(family):
-                block = block.toarray()
-            encoded = family.encode(block)
+        for rows, encoded in blocks_for(family, X):
             state = weights, encoded.family.params_layout(len(weights), X.shape[1]).pack(params)
-            yield slice(first, first + BLOCK), *self._pass_at(encoded, X.dtype, len(weights), state)
+            yield rows, *self._pass_at(encoded, X.dtype, len(weights), state)
 
     @of_rows
     def score_samples(self, X, **row_data):
@@ -101,8 +94,3 @@ class PosteriorMixture(BaseMixture):
             evaluate_components(p, block)
             out[rows] = rounded_finite(np.ascontiguousarray(block[:, :-1]), dtype)
         return out
-
-
-def takes_sparse(family):
-    """Whether a predictive density is computed of sparse rows: those in Python are not."""
-    return not hasattr(family, "log_density")
