@@ -212,7 +212,7 @@ def clusters_found(repeats):
     X, labels = clusters(20_000, 8, 16, 3.0)
     prior = {"m0": np.zeros(8), "kappa0": 1e-4, "nu0": 10, "Psi0": np.eye(8)}
     cases = {
-        "births": (X, labels, {"prior": prior}),
+        "births": (X, labels, {"prior": prior, "init_components": 1}),
         "ten": (*planar(10_000, 10, 10.0, 1), {}),
         "twenty": (*planar(20_000, 20, 14.0, 2), {}),
     }
@@ -264,8 +264,8 @@ def grid(repeats):
 
     for n, d, k in RUN.cells:
         makers = {
-            "from one": process(d),
-            "from 64": process(d, init_components=64),
+            "default": process(d),
+            "from one": process(d, init_components=1),
             "sampler": process(d, algorithm="sampler", burn_in=200, n_draws=100, thin=1),
             "GaussianMixture(K)": lambda seed, k=k: GaussianMixture(k, random_state=seed),
             "BayesianGaussianMixture(5 K)": lambda seed, k=k: BayesianGaussianMixture(

@@ -210,7 +210,7 @@ def test_float32_and_sparse_rows():
 
 def one_component(component, X, **prior):
     """(model of one component, log p(X) of the components' evidence by the bound, log weights)"""
-    return DirichletProcessMixture(component, prior=prior, moves=()).fit(X)
+    return DirichletProcessMixture(component, prior=prior, moves=(), init_components=1).fit(X)
 
 
 @every_component
@@ -400,9 +400,9 @@ def test_columns_are_known_by_their_names():
 
 def test_the_bound_of_one_component_is_the_evidence():
     """Law 3: the bound is log f(X) + log alpha + log B(1 + n, alpha); Poisson evidence in closed form."""
-    model = DirichletProcessMixture("poisson", prior={"shape": 1.5, "rate": 0.3}, concentration=0.7, moves=()).fit(
-        COUNTS
-    )
+    model = DirichletProcessMixture(
+        "poisson", prior={"shape": 1.5, "rate": 0.3}, concentration=0.7, moves=(), init_components=1
+    ).fit(COUNTS)
     n, sums = len(COUNTS), COUNTS.sum(axis=0)
     evidence = (
         np.sum(1.5 * np.log(0.3) - gammaln(1.5) + gammaln(1.5 + sums) - (1.5 + sums) * np.log(0.3 + n))

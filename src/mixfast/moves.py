@@ -257,6 +257,10 @@ class Problem:
         total = evidence.components.sum() + evidence.common + evidence.proportions
         return total + summary.entropy + self.total_base, state
 
+    def status_of_bound(self, n_components):
+        """What the last M-step of `bound` on so many components said."""
+        return self._measure(n_components).status
+
     def gather(self, em, state):
         """The summary of the rows of `em` at a state."""
         em.set_state(*state)
@@ -344,6 +348,13 @@ class Blocks:
         gathered = em.revisit(*self._state)
         return Summary(gathered.counts, gathered.entropy, gathered.stats, self._state.params)
 
+    def _maximise(self, total):
+        """The bound of the sums over all blocks; the state becomes that of the M-step on them."""
+        bound, self._state = self.problem.bound(total)
+        # numbers that one block spoils may be mended by the next
+        self.status = self.status & ~NOT_FINITE | self.problem.status_of_bound(self.n_components)
+        return bound
+
     def iterate(self, n_steps, tol, previous, stop_on):
         """As that of `EM`; a step is a lap over the blocks."""
         problem = self.problem
@@ -351,7 +362,7 @@ class Blocks:
         total = known[0]
         for other in known[1:]:
             total = problem.plus(total, other)
-        bound, self._state = problem.bound(total)
+        bound = self._maximise(total)
         bounds = [bound]
         while abs(bounds[-1] - previous) >= tol and len(bounds) < n_steps:
             previous = bounds[-1]
@@ -360,7 +371,7 @@ class Blocks:
                 new = self._visit(em)
                 total = problem.plus(problem.moved(total, params), problem.moved(known[i], params), -1.0)
                 total, known[i] = problem.plus(total, new), new
-                bound, self._state = problem.bound(total)
+                bound = self._maximise(total)
             bounds.append(bound)
         return bounds, abs(bounds[-1] - previous) < tol
 

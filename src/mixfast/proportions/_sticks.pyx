@@ -12,7 +12,7 @@ cdef inline double concentration_of(const proportions_t *proportions) noexcept n
     return (<const double *> proportions.context)[0]
 
 
-cdef void find_log_weights(double alpha, Py_ssize_t n, const double *counts, double *out) noexcept nogil:
+cdef void find_expected_log_weights(double alpha, Py_ssize_t n, const double *counts, double *out) noexcept nogil:
     """E log w_k = psi(a_k) - psi(a_k + b_k) + sum over j < k of psi(b_j) - psi(a_j + b_j), a_k = 1 + n_k, b_k =
     alpha + the counts of all after k. Since a_k + b_k = 1 + b_(k-1), with b_(-1) = alpha + N, and psi(1 + b) = psi(b) +
     1 / b, the sum is psi(1 + n_k) - psi(alpha + N) - sum over j <= k of 1 / b_(j-1)."""
@@ -40,7 +40,7 @@ cdef double evidence_of(double alpha, Py_ssize_t n, const double *counts) noexce
 
 cdef void log_weights(const proportions_t *proportions, Py_ssize_t n, const double *counts,
                       double *out) noexcept nogil:
-    find_log_weights(concentration_of(proportions), n, counts, out)
+    find_expected_log_weights(concentration_of(proportions), n, counts, out)
 
 
 cdef double log_evidence(const proportions_t *proportions, Py_ssize_t n, const double *counts) noexcept nogil:
@@ -120,7 +120,7 @@ cdef void learn(const proportions_t *proportions, Py_ssize_t n, const double *co
 
 cdef void learned_log_weights(const proportions_t *proportions, Py_ssize_t n, const double *numbers,
                               double *out) noexcept nogil:
-    find_log_weights(shape_of(proportions, n) / numbers[n], n, numbers, out)
+    find_expected_log_weights(shape_of(proportions, n) / numbers[n], n, numbers, out)
 
 
 cdef double learned_log_evidence(const proportions_t *proportions, Py_ssize_t n, const double *numbers) noexcept nogil:
