@@ -31,6 +31,7 @@ lint: $(ENV)/dev-installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	PATH="$(CURDIR)/$(BIN):$$PATH" cython-lint src  # it calls pycodestyle by name
+	$(BIN)/python lint/docstrings.py
 	$(BIN)/stubtest mixfast --mypy-config-file pyproject.toml --ignore-missing-stub
 
 # The site, in build/docs/html: pages, the gallery, whose scripts are run where they changed, and the reference. A warning is

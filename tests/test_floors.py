@@ -13,7 +13,18 @@ SOURCES = ROOT / "src" / "mixfast"
 #: The rooms of each floor, lowest first: modules, and folders with all of their modules that no floor names.
 FLOORS = [
     ["_kernels/"],
-    ["status", "_names", "_version", "convergence", "_threads", "_warnings", "archive", "scalars", "read_only"],
+    [
+        "status",
+        "_names",
+        "_docstrings",
+        "_version",
+        "convergence",
+        "_threads",
+        "_warnings",
+        "archive",
+        "scalars",
+        "read_only",
+    ],
     ["engine/", "proportions/", "tables", "weights", "row_data", "units", "partitions"],
     [
         "_em",

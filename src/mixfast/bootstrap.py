@@ -89,6 +89,7 @@ def bootstrap_lrt(
     Returns
     -------
     test : BootstrapLRT
+        The statistic, those of the samples, and the p-value.
 
     Raises
     ------

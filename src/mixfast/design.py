@@ -104,6 +104,7 @@ class Design:
         Returns
         -------
         data : bytes
+            What `from_bytes` reads on any machine.
         """
         fields = {"estimator": self._estimator, "n_rows": self._n_rows, "weight": self._weight}
         contents = {KIND: {**fields, "categories": self._categories}, "sets": self._sets, "moments": self._moments}
@@ -121,6 +122,7 @@ class Design:
         Returns
         -------
         design : Design
+            As it was before it was bytes.
 
         Raises
         ------

@@ -281,6 +281,7 @@ class Inference(ReadOnlyFields):
         Returns
         -------
         limits : ndarray of shape (n_parameters, 2)
+            The lower and the upper limit of each parameter.
 
         Raises
         ------

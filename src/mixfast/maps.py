@@ -155,6 +155,7 @@ class MixtureMap(ReadOnlyFields):
         Returns
         -------
         map : MixtureMap
+            To look at, and to draw by `plot`.
 
         Raises
         ------
@@ -250,6 +251,7 @@ class MixtureMap(ReadOnlyFields):
         Returns
         -------
         frame : pandas.DataFrame
+            Scalars only.
         """
         import pandas as pd
 
@@ -323,6 +325,7 @@ class MixtureMap(ReadOnlyFields):
         Returns
         -------
         ax : matplotlib Axes
+            What was drawn on.
 
         Raises
         ------
@@ -536,6 +539,7 @@ class BatchMap(ReadOnlyFields):
         Parameters
         ----------
         result : BatchResult
+            What `fit_many` and its kin return.
         reference : int or estimator, default=None
             As in `BatchResult.align`.
         features : pair of int or str, default=None
@@ -546,6 +550,7 @@ class BatchMap(ReadOnlyFields):
         Returns
         -------
         map : BatchMap
+            To look at, and to draw by `plot`.
 
         Raises
         ------
@@ -638,6 +643,7 @@ class BatchMap(ReadOnlyFields):
         Returns
         -------
         ax : matplotlib Axes
+            What was drawn on.
         """
         from mixfast import map_pictures
 

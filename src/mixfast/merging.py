@@ -85,6 +85,7 @@ class MergeTree(ReadOnlyFields):
         n_clusters : int
             From 1 to the number of components.
         X : array-like of shape (n_samples, n_features)
+            The rows, with the columns that `fit` had.
         **row_data
             As in `merge_tree`.
 
@@ -111,6 +112,7 @@ class MergeTree(ReadOnlyFields):
         Parameters
         ----------
         n_lines : int, default=2
+            Straight pieces that are fitted to the course of the entropy.
 
         Returns
         -------
@@ -149,6 +151,7 @@ class MergeTree(ReadOnlyFields):
         Returns
         -------
         ax : matplotlib Axes
+            What was drawn on.
 
         Raises
         ------
@@ -194,6 +197,7 @@ def merge_tree(
     Returns
     -------
     tree : MergeTree
+        Which components merge, in which order, at which entropy.
 
     Raises
     ------

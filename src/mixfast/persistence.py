@@ -414,6 +414,7 @@ def load(path, classes=()):
     Parameters
     ----------
     path : str or path-like
+        The file, as `save` wrote it.
     classes : sequence of type, default=()
         Estimators of your own that the file may hold, by the names of their classes. A file makes objects of these and
         of mixfast's own classes; it never says what is imported.

@@ -42,6 +42,7 @@ def plot_mixture(model, X, features=(0, 1), ax=None):
         the posterior predictive one, `score_samples`, of which components are no parts to the letter: draws of
         `algorithm="sampler"` are averaged for it, and the components are those of the point partition, `labels_`.
     X : array-like of shape (n_samples, n_features)
+        The rows to draw.
     features : pair of int or str, default=(0, 1)
         The columns to draw, by number or, where the model was fitted to a data frame, by name.
     ax : matplotlib Axes, default=None
@@ -50,6 +51,7 @@ def plot_mixture(model, X, features=(0, 1), ax=None):
     Returns
     -------
     ax : matplotlib Axes
+        What was drawn on.
 
     Raises
     ------
@@ -99,6 +101,7 @@ def n_clusters(model, ax=None):
     Returns
     -------
     ax : matplotlib Axes
+        What was drawn on.
 
     Raises
     ------
@@ -129,6 +132,7 @@ def trace(model, ax=None):
     Returns
     -------
     ax : matplotlib Axes
+        What was drawn on.
 
     Raises
     ------
@@ -171,6 +175,7 @@ def coclustering(model, rows=None, ax=None, max_rows=MAX_ROWS):
     Returns
     -------
     ax : matplotlib Axes
+        What was drawn on.
 
     Raises
     ------

@@ -96,6 +96,24 @@ class Summary:
 
     @classmethod
     def of(cls, model: Any, X: ArrayLike, sample_weight: ArrayLike | None, row_data: dict) -> Summary:
+        """Summarise a fitted mixture.
+
+        Parameters
+        ----------
+        model : mixture
+            Fitted.
+        X : array-like of shape (n_samples, n_features)
+            The rows, with the columns that `fit` had.
+        sample_weight : array-like of shape (n_samples,) or None
+            How often each row counts: 2 equals repeating it, 0 leaving it out. None is 1 for all.
+        row_data : dict
+            What the rows have beside their values, by name.
+
+        Returns
+        -------
+        summary : Summary
+            Printed, it is a text; its attributes are the numbers.
+        """
         rows, weights, _ = counted_rows(rows_with(X, row_data), sample_weight)
         rows, data = separated(rows)
         log_density = np.asarray(model.score_samples(rows, **data), dtype=np.float64)

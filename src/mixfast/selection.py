@@ -353,6 +353,7 @@ def select(
     Parameters
     ----------
     X : array-like of shape (n_samples, n_features)
+        The rows, or a table with names of columns.
     estimator : mixture estimator
         Gives all parameters that are not searched. It is cloned, never fitted. Three parameters that it has from its
         class' defaults are others here: `tol` is 1e-6 and `max_iter` 1000, so that criteria differ by more than by
@@ -407,6 +408,7 @@ def select(
     Returns
     -------
     selection : Selection
+        The best mixture, fitted, and all that were tried.
 
     Raises
     ------
@@ -576,6 +578,7 @@ class Selection:
         Returns
         -------
         frame : pandas.DataFrame
+            Scalars only.
         """
         import pandas as pd
 
@@ -587,12 +590,14 @@ class Selection:
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
+            The rows, with the columns that `fit` had.
         **row_data
             What the rows have beside their values, as in the mixture's `fit`.
 
         Returns
         -------
         labels : ndarray of shape (n_samples,), int64
+            Numbers of components, from 0.
         """
         return self.best_.predict(X, **row_data)
 
@@ -602,12 +607,14 @@ class Selection:
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
+            The rows, with the columns that `fit` had.
         **row_data
             As in `predict`.
 
         Returns
         -------
         resp : ndarray of shape (n_samples, n_components)
+            Rows sum to one.
         """
         return self.best_.predict_proba(X, **row_data)
 
@@ -617,12 +624,14 @@ class Selection:
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
+            The rows, with the columns that `fit` had.
         **row_data
             As in `predict`.
 
         Returns
         -------
         log_prob : ndarray of shape (n_samples,)
+            In nats.
         """
         return self.best_.score_samples(X, **row_data)
 
@@ -632,13 +641,16 @@ class Selection:
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
+            The rows, with the columns that `fit` had.
         sample_weight : array-like of shape (n_samples,), default=None
+            How often each row counts: 2 equals repeating it, 0 leaving it out. None is 1 for all.
         **row_data
             As in `predict`.
 
         Returns
         -------
         summary : Summary
+            Printed, it is a text; its attributes are the numbers.
         """
         return self.best_.summary(X, sample_weight, **row_data)
 
@@ -673,6 +685,7 @@ class Selection:
         Returns
         -------
         ax : matplotlib Axes
+            What was drawn on.
         """
         import matplotlib.pyplot as plt
 

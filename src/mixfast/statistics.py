@@ -218,6 +218,7 @@ class Statistics:
         Returns
         -------
         total : Statistics
+            Those of all rows together.
 
         Raises
         ------
@@ -283,6 +284,7 @@ class Statistics:
         Returns
         -------
         data : bytes
+            What `from_bytes` reads on any machine.
         """
         fields = self._fields()
         sums, design = fields.pop("sums"), fields.pop("design")
@@ -302,6 +304,7 @@ class Statistics:
         Returns
         -------
         statistics : Statistics
+            Sums over the rows, as large as the model whatever the number of rows.
 
         Raises
         ------

@@ -156,9 +156,10 @@ def fit_many_columns(data, estimator, **options):
     ----------
     data : pandas, polars or pyarrow table, or array-like of shape (n_samples, n_columns)
         NaN and null are left out, column by column. Tables other than arrays are read through narwhals.
-    estimator : as in `fit_many`
-    **options : as in `fit_many`
-        But for `sample_weight` and row data.
+    estimator : mixture
+        What is fitted to each; it stays unfitted itself.
+    **options
+        Those of `fit_many`, but for `sample_weight` and row data.
 
     Returns
     -------
@@ -192,16 +193,17 @@ def fit_many_groups(data, estimator, *, by, columns=None, **options):
     ----------
     data : pandas, polars or pyarrow table
         Read through narwhals.
-    estimator : as in `fit_many`
+    estimator : mixture
+        What is fitted to each; it stays unfitted itself.
     by : name of a column, or list of them
         The columns whose values say the group; rows where one is missing are left out. Names are what the table has:
         strings, numbers, dates, tuples.
     columns : list of names, default=None
         The columns to fit, of numbers; None is all others. Where they are strings, they are `feature_names_in_` of
         `result[i]`.
-    **options : as in `fit_many`
-        `sample_weight` and row data are names of columns, such as `exposure="hours"` for a `PoissonMixture`, which are
-        not fitted then; rows where these have nothing are left out.
+    **options
+        Those of `fit_many`. `sample_weight` and row data are names of columns, such as `exposure="hours"` for a
+        `PoissonMixture`, which are not fitted then; rows where these have nothing are left out.
 
     Returns
     -------

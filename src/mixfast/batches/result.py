@@ -164,7 +164,7 @@ class BatchResult:
 
     @property
     def n_clusters(self):
-        """int64 (n_problems,), components that have rows, of posteriors; -1 where there are no parameters."""
+        """Numbers of components that have rows, int64 (n_problems,), of posteriors; -1 without parameters."""
         if not self._counts_clusters:
             raise AttributeError(f"components of {type(self._estimators[0]).__name__} are all there: see n_components")
         return frozen(np.where(self.has_parameters, self._count_clusters(), -1), copy=False)
@@ -562,29 +562,30 @@ class BatchResult:
 
         Parameters
         ----------
-        problems : as in `fit_many`
-            As many as were fitted; rows may be others. Those of problems without parameters are not looked at. For a
-            result of `fit_many_columns` also a table or an array with its columns: where values are missing, the
-            predictions are those of problems without parameters.
+        problems : list of array-like, 3-D array, or (X, offsets)
+            The forms that `fit_many` takes. As many as were fitted; rows may be others. Those of problems without
+            parameters are not looked at. For a result of `fit_many_columns` also a table or an array with its columns:
+            where values are missing, the predictions are those of problems without parameters.
         n_threads : int or None, default=None
+            Threads to use at most; None is all that the process may use. The result does not depend on it.
         **row_data : array-like
-            As in `fit_many`.
+            What rows have beside their values, in the form of the problems.
 
         Returns
         -------
         labels : list of int64 ndarray of shape (n_samples_i,)
             -1 where a problem has no parameters, and where a compiled family of another package fails.
 
-        Warns
-        -----
-        UserWarning
-            Where rows have density zero under every component, as the predictions of an estimator do.
-
         Raises
         ------
         ValueError
             For values that are not finite or outside the family's domain, with their problem, and for tables with other
             columns than those that were fitted.
+
+        Warns
+        -----
+        UserWarning
+            Where rows have density zero under every component, as the predictions of an estimator do.
         """
         problems, gaps = self._check_problems(problems, "predict", row_data)
         flat = self._flat(problems, n_threads, "labels", np.int64(-1), 1)
@@ -595,17 +596,28 @@ class BatchResult:
 
         Parameters
         ----------
-        problems, **row_data : as in `predict`
+        problems : list of array-like, 3-D array, or (X, offsets)
+            As many problems as were fitted, in the forms that `predict` takes.
         n_threads : int or None, default=None
+            Threads to use at most; None is all that the process may use. The result does not depend on it.
+        **row_data : array-like
+            What rows have beside their values, in the form of the problems.
 
         Returns
         -------
         resp : list of ndarray of shape (n_samples_i, n_components[i])
             Rows sum to one; NaN where `predict` has -1.
 
-        Warns, Raises
-        -------------
-        As in `predict`.
+        Raises
+        ------
+        ValueError
+            For values that are not finite or outside the family's domain, with their problem, and for tables with other
+            columns than those that were fitted.
+
+        Warns
+        -----
+        UserWarning
+            Where rows have density zero under every component.
         """
         problems, gaps = self._check_problems(problems, "predict_proba", row_data)
         widths = self.n_components
@@ -619,17 +631,28 @@ class BatchResult:
 
         Parameters
         ----------
-        problems, **row_data : as in `predict`
+        problems : list of array-like, 3-D array, or (X, offsets)
+            As many problems as were fitted, in the forms that `predict` takes.
         n_threads : int or None, default=None
+            Threads to use at most; None is all that the process may use. The result does not depend on it.
+        **row_data : array-like
+            What rows have beside their values, in the form of the problems.
 
         Returns
         -------
         log_prob : list of ndarray of shape (n_samples_i,)
             NaN where `predict` has -1.
 
-        Warns, Raises
-        -------------
-        As in `predict`.
+        Raises
+        ------
+        ValueError
+            For values that are not finite or outside the family's domain, with their problem, and for tables with other
+            columns than those that were fitted.
+
+        Warns
+        -----
+        UserWarning
+            Where rows have density zero under every component.
         """
         problems, gaps = self._check_problems(problems, "score_samples", row_data)
         return gaps.filled(np.split(self._log_densities(problems, n_threads), problems.offsets[1:-1]), np.nan)

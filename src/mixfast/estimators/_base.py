@@ -167,7 +167,9 @@ class BaseMixture(DensityEstimator):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
+            The rows, with the columns that `fit` had.
         y : Ignored
+            Not used; scikit-learn's tools pass it.
         sample_weight : array-like of shape (n_samples,), default=None
             Rows of weight 0 have labels too, so they must be such as `predict` takes.
         **row_data
@@ -176,6 +178,7 @@ class BaseMixture(DensityEstimator):
         Returns
         -------
         labels : ndarray of shape (n_samples,), int64
+            Numbers of components, from 0.
         """
         return self.fit(X, y, sample_weight=sample_weight, **row_data).predict(X, **row_data)
 
@@ -341,12 +344,14 @@ class BaseMixture(DensityEstimator):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
+            The rows, with the columns that `fit` had.
         **row_data
             As in `fit`.
 
         Returns
         -------
         labels : ndarray of shape (n_samples,), int64
+            Numbers of components, from 0.
         """
         return self._evaluate(rows_with(X, row_data), labels=True).labels
 
@@ -357,6 +362,7 @@ class BaseMixture(DensityEstimator):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
+            The rows, with the columns that `fit` had.
         **row_data
             As in `fit`.
 
@@ -374,12 +380,14 @@ class BaseMixture(DensityEstimator):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
+            The rows, with the columns that `fit` had.
         **row_data
             As in `fit`.
 
         Returns
         -------
         log_prob : ndarray of shape (n_samples,)
+            In nats.
         """
         return self._evaluate(rows_with(X, row_data), log_norm=True).log_norm
 
@@ -390,6 +398,7 @@ class BaseMixture(DensityEstimator):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
+            The rows, with the columns that `fit` had.
         **row_data
             As in `fit`.
 
@@ -427,6 +436,7 @@ class BaseMixture(DensityEstimator):
         Parameters
         ----------
         n_samples : int, default=1
+            Number of rows to draw.
         random_state : int, RandomState instance or None, default=None
             None takes the estimator's own `random_state`; if that is an int, each call gives the same rows.
 

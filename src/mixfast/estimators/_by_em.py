@@ -228,6 +228,7 @@ class MixtureByEM(BaseMixture):
         Returns
         -------
         self : object
+            The estimator itself.
         """
         return self._fit_counted(rows_with(X, row_data), sample_weight)
 

@@ -113,7 +113,9 @@ class DensityEstimator(PublishedArrays, Storable, DensityMixin, CheckedParameter
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
+            The rows, with the columns that `fit` had.
         y : Ignored
+            Not used; scikit-learn's tools pass it.
         sample_weight : array-like of shape (n_samples,), default=None
             Rows of weight 0 are not looked at.
         **row_data
@@ -122,6 +124,7 @@ class DensityEstimator(PublishedArrays, Storable, DensityMixin, CheckedParameter
         Returns
         -------
         log_likelihood : float
+            Of a row, in nats; the higher the better.
         """
         total, weight = self._log_likelihood(rows_with(X, row_data), sample_weight)
         return total / weight
@@ -187,6 +190,7 @@ class DensityEstimator(PublishedArrays, Storable, DensityMixin, CheckedParameter
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
+            The rows, with the columns that `fit` had.
         sample_weight : array-like of shape (n_samples,), default=None
             How often each row counts.
         **row_data

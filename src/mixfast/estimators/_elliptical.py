@@ -143,11 +143,12 @@ class EllipticalMixture(MixtureByEM):
         return finish_given(model, weights, family.Params(**record), dtype, n_features, feature_names, given)
 
     def covariance_matrices(self):
-        """Covariances of all components as matrices, whatever `covariance_type` is.
+        """Make matrices of the covariances of all components, whatever `covariance_type` is.
 
         Returns
         -------
         matrices : ndarray of shape (n_components, n_features, n_features)
+            Symmetric; for structures that are diagonal or shared, too.
         """
         check_is_fitted(self)
         return self._family().covariance_matrices(self._collect())

@@ -87,6 +87,7 @@ class GivenTotals:
         Parameters
         ----------
         n_samples : int, default=1
+            Number of rows to draw.
         random_state : int, RandomState instance or None, default=None
             None takes the estimator's own `random_state`; if that is an int, each call gives the same rows.
         totals : int or array-like of shape (n_samples,), default=None

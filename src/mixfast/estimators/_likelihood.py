@@ -8,6 +8,7 @@ import math
 import numpy as np
 from sklearn.utils.validation import _num_samples
 
+from mixfast._docstrings import described
 from mixfast.estimators._base import BaseMixture
 from mixfast.estimators._by_em import MixtureByEM
 from mixfast.estimators._density import DensityEstimator, of_rows
@@ -53,6 +54,7 @@ def check_criterion(estimator, criterion):
         )
 
 
+@described
 class LikelihoodMixture(FromStatistics, MixtureByEM):
     """Base of the estimators whose likelihood can be compared between fits, by the number of their parameters."""
 
@@ -67,33 +69,17 @@ class LikelihoodMixture(FromStatistics, MixtureByEM):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-        sample_weight : array-like of shape (n_samples,), default=None
-            How often each row counts; rows of weight 0 are not looked at.
-        n_effective : {'sum', 'kish'} or float, default=None
-            The number n of independent rows that the weights stand for:
-
-            - 'sum': the sum of the weights, right where they count rows;
-            - 'kish': (sum w)^2 / sum w^2, for weights that are only relative, such as those of a survey: n_samples
-              where all are equal, less the more unequal they are. Kish, "Survey Sampling" (1965), section 11.7;
-            - a number of at least 1;
-            - None: 'sum', with a warning where that is more than 3 times n_samples, or less than a third.
-
-            The criterion is that of weights scaled to the sum n: -2 (n / sum w) sum_i w_i log p(x_i) + n_parameters
-            log(n), the pseudo-likelihood of Lumley & Scott, "AIC and BIC for modeling with complex survey data",
-            Journal of Survey Statistics and Methodology 3 (2015), doi:10.1093/jssam/smu021, with n for their sample
-            size. Multiplying all weights by a number so changes it for 'sum' alone.
-        **row_data
-            As in `fit`.
+        <X, sample_weight, n_effective, row_data>
 
         Returns
         -------
         bic : float
+            The criterion, in nats times two.
 
         Warns
         -----
         UserWarning
-            Where the weights' sum is far from the number of rows and `n_effective` is None.
+            <warning of n_effective>
         """
         total, weight = self._log_likelihood(*observed(rows_with(X, row_data), sample_weight, n_effective))
         return self._penalised(total, weight)["bic"]
@@ -102,7 +88,19 @@ class LikelihoodMixture(FromStatistics, MixtureByEM):
     def aic(self, X, sample_weight=None, n_effective=None, **row_data):
         """Akaike information criterion, -2 log-likelihood + 2 n_parameters; the lower the better.
 
-        Parameters and return as in `bic`.
+        Parameters
+        ----------
+        <X, sample_weight, n_effective, row_data>
+
+        Returns
+        -------
+        aic : float
+            The criterion, in nats times two.
+
+        Warns
+        -----
+        UserWarning
+            <warning of n_effective>
         """
         total, weight = self._log_likelihood(*observed(rows_with(X, row_data), sample_weight, n_effective))
         return self._penalised(total, weight)["aic"]
@@ -114,7 +112,19 @@ class LikelihoodMixture(FromStatistics, MixtureByEM):
         BIC with a penalty for rows whose component is in doubt: Biernacki, Celeux & Govaert, IEEE PAMI 22 (2000),
         doi:10.1109/34.865189, with the most likely labels as in R's mclust (which has the opposite sign).
 
-        Parameters and return as in `bic`.
+        Parameters
+        ----------
+        <X, sample_weight, n_effective, row_data>
+
+        Returns
+        -------
+        icl : float
+            The criterion, in nats times two.
+
+        Warns
+        -----
+        UserWarning
+            <warning of n_effective>
         """
         return self._criteria(X, sample_weight, n_effective, **row_data)["icl"]
 

@@ -6,6 +6,7 @@ from abc import abstractmethod
 
 import numpy as np
 
+from mixfast._docstrings import described
 from mixfast.engine._predictions import evaluate_components
 from mixfast.estimators._base import BaseMixture
 from mixfast.estimators._density import of_rows
@@ -22,6 +23,7 @@ FLAT = (
 )
 
 
+@described
 class PosteriorMixture(BaseMixture):
     """Base of the estimators whose components and weights have posteriors."""
 
@@ -58,11 +60,12 @@ class PosteriorMixture(BaseMixture):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        <X, row_data>
 
         Returns
         -------
         log_prob : ndarray of shape (n_samples,)
+            In nats.
         """
         self._check_ready()
         self._check_assigned()
@@ -78,11 +81,12 @@ class PosteriorMixture(BaseMixture):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        <X, row_data>
 
         Returns
         -------
         log_density : ndarray of shape (n_samples, n_components)
+            In nats.
         """
         self._check_ready()
         self._check_assigned()

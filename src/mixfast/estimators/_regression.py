@@ -7,6 +7,7 @@ from numbers import Real
 
 import numpy as np
 
+from mixfast._docstrings import described
 from mixfast.families.conditional import DISTRIBUTIONS, mixture_moments, mixture_quantile
 from mixfast.families.experts import OWN, SHARED
 from mixfast.inference import Gate, Response, infer
@@ -15,6 +16,7 @@ from mixfast.tables import as_values
 from mixfast.weights import counted_rows
 
 
+@described
 class RegressionStatistics:
     """Base of `MixtureOfExperts`, which has the fit, its state, and predictions of means."""
 
@@ -39,8 +41,7 @@ class RegressionStatistics:
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-        exposure, offset, gate_X : as in `predict`
+        <X, exposure, offset, gate_X>
 
         Returns
         -------
@@ -51,14 +52,14 @@ class RegressionStatistics:
         return mixture_moments(*self._components_of(X, exposure, offset, gate_X))[1]
 
     def predict_quantile(self, X, q=0.5, *, exposure=None, offset=None, gate_X=None):
-        """Quantiles of y given x under the mixture.
+        """Find quantiles of y given x under the mixture.
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        <X>
         q : float or array-like of shape (n_quantiles,), default=0.5
             Above 0 and below 1; 0.5 is the median.
-        exposure, offset, gate_X : as in `predict`
+        <exposure, offset, gate_X>
 
         Returns
         -------
@@ -86,10 +87,10 @@ class RegressionStatistics:
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        <X>
         level : float, default=0.9
             Above 0 and below 1.
-        exposure, offset, gate_X : as in `predict`
+        <exposure, offset, gate_X>
 
         Returns
         -------
@@ -139,14 +140,16 @@ class RegressionStatistics:
 
         Parameters
         ----------
-        X, y, sample_weight, **row_data : as in `fit`
+        X : array-like of shape (n_samples, n_features)
             The rows that the model was fitted to.
+        <y, sample_weight>
         robust : bool, default=False
             False: from the observed information, right where the model is. True: the sandwich, which also holds where
             the distribution of y is another than the expert's.
         clusters : array-like of shape (n_samples,), default=None
             Rows that are not independent of each other, as those of one school: scores are summed over them first.
             Implies `robust`. Rows of one of `groups` are of one cluster.
+        <row_data of experts>
 
         Returns
         -------
@@ -165,7 +168,8 @@ class RegressionStatistics:
         NaN, with a warning. Parameters of a component are compared with 0 as in any regression; that a component is
         needed at all is no such question: see `bootstrap_lrt`.
 
-        A weight counts rows, as everywhere: weights that are relative should be scaled to sum to the number of rows.
+        A weight counts rows, as everywhere. Weights that are only relative, such as those of a survey, have to be
+        multiplied by a number so that their sum is the number of rows.
         """
         self._check_ready()
         clusters = None if clusters is None else _numbered(clusters, len(y))

@@ -41,14 +41,16 @@ class FromStatistics:
 
     @of_rows
     def design(self, X, sample_weight=None, **row_data):
-        """What this estimator learns of rows before it looks at their values, so that parts of them can be encoded as
-        the whole would be.
+        """Learn of a part of the rows what all parts have to know of each other before values are looked at.
+
+        With the sum of these, parts can be encoded as the whole would be.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
             A part of the rows; none will do where an array says their columns.
         sample_weight : array-like of shape (n_samples,), default=None
+            How often each row counts: 2 equals repeating it, 0 leaving it out. None is 1 for all.
         **row_data
             As in `fit`.
 
@@ -80,8 +82,9 @@ class FromStatistics:
         )
 
     def with_design(self, design):
-        """A copy, not fitted, whose fits to some of the rows have parameters for all: categories that the rows at hand
-        do not show.
+        """Make a copy, not fitted, that knows of all rows what `design` learned of them.
+
+        Its fits to some of the rows have parameters for all: categories that the rows at hand do not show.
 
         Parameters
         ----------
@@ -123,6 +126,7 @@ class FromStatistics:
         Returns
         -------
         statistics : Statistics
+            Sums over the rows, as large as the model whatever the number of rows.
 
         Raises
         ------
@@ -180,6 +184,7 @@ class FromStatistics:
         Returns
         -------
         self : object
+            The estimator itself.
 
         Raises
         ------

@@ -7,6 +7,7 @@ from numbers import Real
 import numpy as np
 from sklearn.utils._param_validation import Interval, StrOptions
 
+from mixfast._docstrings import described
 from mixfast._threads import resolve_threads
 from mixfast.estimators._constraints import WholeNumber
 from mixfast.estimators._elliptical import EllipticalMixture
@@ -25,6 +26,7 @@ PRUNING = ("merge", "delete")
 UNSAID = Status.CONVERGED | Status.MAX_ITER | Status.EMPTIED_COMPONENT | Status.LOWER_BOUND_FELL
 
 
+@described
 class BayesianGaussianMixture(PosteriorMixture, EllipticalMixture):
     """Gaussian mixture with a posterior of its weights, means and covariances: a drop-in for scikit-learn's class.
 
@@ -61,8 +63,9 @@ class BayesianGaussianMixture(PosteriorMixture, EllipticalMixture):
     n_init : int, default=1
         Number of starts; that with the largest lower bound is kept.
     init_params : {'kmeans', 'k-means++', 'random', 'random_from_data'} or array-like, default='kmeans'
-        Where the first responsibilities come from, as in `GaussianMixture`: a method, labels (n_samples,), -1 for rows
-        of which nothing is known, or responsibilities (n_samples, n_components).
+        Where the first responsibilities come from: labels of k-means, one row for each component by greedy k-means++ or
+        at random, random numbers, labels (n_samples,) with -1 for rows of which nothing is known, or responsibilities
+        (n_samples, n_components).
     weight_concentration_prior_type : {'dirichlet_process', 'dirichlet_distribution'}, default='dirichlet_process'
         - 'dirichlet_process': by stick-breaking, w_k = v_k prod over j < k of (1 - v_j), v_k ~ Beta(1, alpha);
         - 'dirichlet_distribution': w ~ Dirichlet(alpha, ..., alpha).
@@ -93,19 +96,19 @@ class BayesianGaussianMixture(PosteriorMixture, EllipticalMixture):
     n_threads : int or None, default=None
         Threads to use at most; None is all that the process may use. The result does not depend on it.
     canonical_order : bool, default=False
-        If True, components are numbered by `means_`, as in `GaussianMixture`. Sticks are then broken in that order, for
-        which the bound is a little lower than `lower_bound_`.
+        If True, components are numbered by `means_`: by column 0, those that are equal there by column 1, and so on.
+        Sticks are then broken in that order, for which the bound is a little lower than `lower_bound_`.
     regularization : {'absolute', 'relative'}, default='absolute'
-        What `reg_covar` is measured in, as in `GaussianMixture`. Default priors do not depend on units either way.
+        What `reg_covar` is measured in: the squared unit of the data, or each column's variance. Default priors do not
+        depend on units either way.
     accelerate : {'auto'} or None, default=None
-        'auto' extrapolates the course of the iterations where it is slow, as in `GaussianMixture`.
+        'auto' extrapolates the course of the iterations where it is slow, and drops what lowers the bound.
+    <n_init_policy>
     prune : bool, default=False
         If True, the fit goes on with moves: two components are merged, or one gives its rows to the others, wherever
         that raises the bound; sticks are sorted, the largest first. What is left over is empty: there are still
         `n_components`, and `n_clusters_` says how many have rows. That takes up to `max_iter` times `n_components`
         iterations more, which `n_iter_` counts. False never moves a component.
-    n_init_policy : {'all', 'halving'}, default='all'
-        What becomes of the starts, where there are several, as in `GaussianMixture`.
 
     Attributes
     ----------
@@ -119,8 +122,10 @@ class BayesianGaussianMixture(PosteriorMixture, EllipticalMixture):
     mean_precision_ : ndarray of shape (n_components,)
         How many rows each mean counts for.
     covariances_, precisions_, precisions_cholesky_ : ndarray
-        The inverse of the expected precision, Psi / nu, that precision, and its upper triangular factor, as in
-        `GaussianMixture`.
+        The inverse of the expected precision, Psi / nu, that precision, and the upper triangular U with U U' the
+        precision (square roots where diagonal). The shape depends on `covariance_type`: (n_components, n_features,
+        n_features) if 'full', (n_features, n_features) if 'tied', (n_components, n_features) if 'diag',
+        (n_components,) if 'spherical'.
     degrees_of_freedom_ : ndarray of shape (n_components,), or of shape () for 'tied'
     weight_concentration_prior_, mean_precision_prior_, degrees_of_freedom_prior_ : float
     mean_prior_ : ndarray of shape (n_features,)
@@ -151,7 +156,7 @@ class BayesianGaussianMixture(PosteriorMixture, EllipticalMixture):
 
     See Also
     --------
-    DirichletProcessMixture : components that are born, merge and are deleted, and exact draws from the posterior.
+    DirichletProcessMixture : Components that are born, merge and are deleted, and exact draws from the posterior.
 
     Examples
     --------

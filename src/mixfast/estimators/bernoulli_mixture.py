@@ -8,12 +8,14 @@ import numpy as np
 import scipy.sparse
 from sklearn.utils._param_validation import Interval
 
+from mixfast._docstrings import described
 from mixfast.estimators._domain import first_outside
 from mixfast.estimators._given import model_of
 from mixfast.estimators._likelihood import LikelihoodMixture
 from mixfast.families.bernoulli import Bernoulli, BernoulliParams
 
 
+@described
 class BernoulliMixture(LikelihoodMixture):
     """Mixture of Bernoulli distributions, fitted by EM; also known as latent class analysis of binary items.
 
@@ -23,8 +25,7 @@ class BernoulliMixture(LikelihoodMixture):
 
     Parameters
     ----------
-    n_components : int, default=1
-        Number of components.
+    <n_components>
     alpha : float, default=1.0
         Pseudo-counts of ones and of zeros that are added to each column of each component; 0 is maximum likelihood.
         This is the mode under a Beta(1 + alpha, 1 + alpha) prior, and what the iterations increase (the lower bound)
@@ -32,30 +33,28 @@ class BernoulliMixture(LikelihoodMixture):
     binarize : float or None, default=0.0
         Values above it count as one. None says that X holds zeros and ones already, and anything else but NaN is an
         error.
-    tol, max_iter, n_init, init_params, random_state, warm_start, verbose, verbose_interval, n_threads, accelerate,
-    n_init_policy
-        As in `GaussianMixture`.
+    <tol, max_iter, n_init, init_params>
+
         With alpha below 1 a start from labels, k-means' or given, or from single rows gives half of each row to all
         components, so that no probability begins at 0 or 1; given responsibilities are taken as they are.
-    canonical_order : bool, default=False
-        As in `GaussianMixture`, by `probabilities_`.
-    weights, weight_concentration
-        As in `GaussianMixture`.
+
+    <random_state, warm_start, verbose, verbose_interval, n_threads, accelerate, n_init_policy, canonical_order>
+        The parameter is `probabilities_`.
+    <weights, weight_concentration>
 
     Attributes
     ----------
-    weights_ : ndarray of shape (n_components,)
+    <weights_>
     probabilities_ : ndarray of shape (n_components, n_features)
         Of a one in each column of each component. Where a component, without a prior, has no entry in a column, that of
         all rows; half where there is none in these either.
-    converged_, n_iter_, lower_bound_, lower_bounds_, status_, n_features_in_, feature_names_in_
-        As in `GaussianMixture`.
+    <converged_, n_iter_, lower_bound_, lower_bounds_, status_, n_features_in_, feature_names_in_>
 
     Raises
     ------
     ValueError
-        By `fit` and the predictions, for data that is not binary with `binarize=None`; by `fit` also as in
-        `GaussianMixture`.
+        By `fit` and the predictions, for data that is not binary with `binarize=None`.
+        <errors of every fit>
 
     Examples
     --------
@@ -117,25 +116,26 @@ class BernoulliMixture(LikelihoodMixture):
 
     @classmethod
     def from_parameters(cls, *, weights, probabilities, feature_names=None, **options):
-        """A fitted model of given parameters, as `GaussianMixture.from_parameters` makes it.
+        """Make a fitted model of given parameters, as another program or a publication has them.
 
         Parameters
         ----------
-        weights : array-like of shape (n_components,)
+        <given weights>
         probabilities : array-like of shape (n_components, n_features)
             From 0 to 1.
-        feature_names, **options
-            As there.
+        <feature_names, options>
 
         Returns
         -------
         model : object
-            Fitted.
+            <given model>
 
         Raises
         ------
-        ValueError, TypeError
-            As there.
+        ValueError
+            <errors of given parameters>
+        TypeError
+            <errors of options>
         """
         parameters = {"probabilities": probabilities}
         return model_of(cls, options, weights, parameters, feature_names)

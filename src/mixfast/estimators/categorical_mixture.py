@@ -8,6 +8,7 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.utils._param_validation import Interval, StrOptions
 
+from mixfast._docstrings import described
 from mixfast.estimators._categories import Columns, categories_of, check_categories, codes_of, decode
 from mixfast.estimators._given import check_weights, finish_given, numbers, precision_of
 from mixfast.estimators._likelihood import LikelihoodMixture
@@ -17,6 +18,7 @@ from mixfast.families.categorical import Categorical, CategoricalParams
 from mixfast.families.domains import DISTRIBUTION, check_domain
 
 
+@described
 class CategoricalMixture(LikelihoodMixture):
     """Mixture of categorical distributions, fitted by EM; also known as latent class analysis.
 
@@ -38,34 +40,34 @@ class CategoricalMixture(LikelihoodMixture):
         The categories of each column. 'auto' takes those that the column's type names (a pandas categorical, a polars
         Enum), whether they occur or not; of other columns the values that occur in `fit` in rows of positive weight,
         sorted.
-    tol, max_iter, n_init, init_params, random_state, warm_start, verbose, verbose_interval, n_threads, accelerate,
-    n_init_policy
-        As in `GaussianMixture`; k-means sees a column of zeros and ones for each category.
-        With alpha below 1 a start from labels, k-means' or given, or from single rows gives half of each row to all
-        components, so that no probability begins at 0; given responsibilities are taken as they are.
-    canonical_order : bool, default=False
-        As in `GaussianMixture`, by `probabilities_`.
-    weights, weight_concentration
-        As in `GaussianMixture`.
+    <tol, max_iter, n_init, init_params>
+
+        k-means sees a column of zeros and ones for each category. With alpha below 1 a start from labels, k-means' or
+        given, or from single rows gives half of each row to all components, so that no probability begins at 0; given
+        responsibilities are taken as they are.
+
+    <random_state, warm_start, verbose, verbose_interval, n_threads, accelerate, n_init_policy, canonical_order>
+        The parameter is `probabilities_`.
+    <weights, weight_concentration>
     unseen : {'error', 'missing'}, default='error'
         What values are that are none of the categories, in predictions and, where `categories` are given, in `fit`: an
         error, or missing, as if the answer were not there. Cross-validation meets them wherever a category is rare.
 
     Attributes
     ----------
-    weights_ : ndarray of shape (n_components,)
+    <weights_>
     probabilities_ : list of ndarray of shape (n_components, n_categories_j)
         One for each column: of each category in each component.
     categories_ : list of ndarray of shape (n_categories_j,)
         One for each column: numbers, or an object array of strings.
-    converged_, n_iter_, lower_bound_, lower_bounds_, status_, n_features_in_, feature_names_in_
-        As in `GaussianMixture`.
+    <converged_, n_iter_, lower_bound_, lower_bounds_, status_, n_features_in_, feature_names_in_>
 
     Raises
     ------
     ValueError
         By the predictions for a value that is none of the categories, with its column; by `fit` for columns that are
-        neither strings nor numbers, or without any answer, and as in `GaussianMixture`.
+        neither strings nor numbers, or without any answer.
+        <errors of every fit>
 
     Notes
     -----
@@ -139,28 +141,29 @@ class CategoricalMixture(LikelihoodMixture):
 
     @classmethod
     def from_parameters(cls, *, weights, probabilities, categories, feature_names=None, **options):
-        """A fitted model of given parameters, as `GaussianMixture.from_parameters` makes it.
+        """Make a fitted model of given parameters, as another program or a publication has them.
 
         Parameters
         ----------
-        weights : array-like of shape (n_components,)
+        <given weights>
         probabilities : list of array-like of shape (n_components, n_categories)
             One for each column; rows sum to 1 within 0.001.
         categories : list of array-like of shape (n_categories,)
             Strings or numbers, in the order of `probabilities`. The constructor's parameter of that name, those of a
             later fit, is set by `set_params`.
-        feature_names, **options
-            As there.
+        <feature_names, options>
 
         Returns
         -------
         model : object
-            Fitted.
+            <given model>
 
         Raises
         ------
-        ValueError, TypeError
-            As there.
+        ValueError
+            <errors of given parameters>
+        TypeError
+            <errors of options>
         """
         weights = check_weights(weights)
         model = cls(len(weights), **options)
@@ -282,6 +285,7 @@ class CategoricalMixture(LikelihoodMixture):
         Parameters
         ----------
         n_samples : int, default=1
+            Number of rows to draw.
         random_state : int, RandomState instance or None, default=None
             None takes the estimator's own `random_state`; if that is an int, each call gives the same rows.
 

@@ -9,6 +9,7 @@ import numpy as np
 from scipy.special import gammaln
 from sklearn.utils._param_validation import Interval, StrOptions
 
+from mixfast._docstrings import described
 from mixfast.estimators._density import of_rows
 from mixfast.estimators._domain import LARGEST_COUNT
 from mixfast.estimators._given import model_of
@@ -26,9 +27,11 @@ from mixfast.weights import observed
 FAMILIES = {"free": DirichletMultinomial, "symmetric": SymmetricDirichletMultinomial}
 
 
+@described
 class DirichletMultinomialMixture(GivenTotalsMixture):
-    """Mixture of Dirichlet-multinomial distributions, fitted by EM: clusters of bags of words, of microbial
-    communities, or of any counts whose proportions vary from row to row within a cluster.
+    """Mixture of Dirichlet-multinomial distributions, fitted by EM, for counts whose proportions vary within a cluster.
+
+    Clusters of bags of words, of microbial communities, or of any counts.
 
     The probability of a row of counts, given its total N, is
 
@@ -40,8 +43,7 @@ class DirichletMultinomialMixture(GivenTotalsMixture):
 
     Parameters
     ----------
-    n_components : int, default=1
-        Number of components.
+    <n_components>
     concentration : {"free", "symmetric"} or float, default="free"
         "free": every component has a concentration for each column. "symmetric": one for all columns, so that
         components differ in how unequal the proportions of a row are, not in which columns have more. A number: the sum
@@ -54,31 +56,30 @@ class DirichletMultinomialMixture(GivenTotalsMixture):
         the last two terms only where neither is zero. 0 and 0 are maximum likelihood. The default is that of R's
         DirichletMultinomial. Where `concentration` is a number, the rate and those two terms, which are the same for
         all parameters, are left out.
-    tol, max_iter, n_init, init_params, random_state, warm_start, verbose, verbose_interval, n_threads, accelerate,
-    n_init_policy
-        As in `GaussianMixture`. k-means and k-means++ look at the square roots of the proportions of each row.
-    canonical_order : bool, default=False
-        As in `GaussianMixture`, by `concentrations_`.
-    weights, weight_concentration
-        As in `GaussianMixture`.
+    <tol, max_iter, n_init, init_params>
+
+        k-means and k-means++ look at the square roots of the proportions of each row.
+
+    <random_state, warm_start, verbose, verbose_interval, n_threads, accelerate, n_init_policy, canonical_order>
+        The parameter is `concentrations_`.
+    <weights, weight_concentration>
 
     Attributes
     ----------
-    weights_ : ndarray of shape (n_components,)
+    <weights_>
     concentrations_ : ndarray of shape (n_components, n_features)
         Between 1e-12, what a column without counts has without a prior, and 1e12 for all of a component, where counts
         vary no more than multinomial ones: `Status.CAPPED_PARAMETER` in `status_`.
     totals_, total_shares_ : ndarray of shape (n_totals,)
         The totals that rows had in `fit`, and the share of the rows that had each: what `sample` draws from. Models of
         a batch have none.
-    converged_, n_iter_, lower_bound_, lower_bounds_, status_, n_features_in_, feature_names_in_
-        As in `GaussianMixture`.
+    <converged_, n_iter_, lower_bound_, lower_bounds_, status_, n_features_in_, feature_names_in_>
 
     Raises
     ------
     ValueError
-        By `fit` and the predictions, for values that are no counts: negative, fractions, or above 2**53; by `fit` also
-        as in `GaussianMixture`.
+        By `fit` and the predictions, for values that are no counts: negative, fractions, or above 2**53.
+        <errors of every fit>
 
     Notes
     -----
@@ -152,27 +153,28 @@ class DirichletMultinomialMixture(GivenTotalsMixture):
 
     @classmethod
     def from_parameters(cls, *, weights, concentrations, totals=None, total_shares=None, feature_names=None, **options):
-        """A fitted model of given parameters, as `GaussianMixture.from_parameters` makes it.
+        """Make a fitted model of given parameters, as another program or a publication has them.
 
         Parameters
         ----------
-        weights : array-like of shape (n_components,)
+        <given weights>
         concentrations : array-like of shape (n_components, n_features)
             Above 0; equal in each row, or of the sum, that `concentration` asks for.
         totals, total_shares : array-like of shape (n_totals,), default=None
             Sums of rows, and the share of the rows that has each, for `sample`; both or neither.
-        feature_names, **options
-            As there.
+        <feature_names, options>
 
         Returns
         -------
         model : object
-            Fitted.
+            <given model>
 
         Raises
         ------
-        ValueError, TypeError
-            As there.
+        ValueError
+            <errors of given parameters>
+        TypeError
+            <errors of options>
         """
         parameters = {"concentrations": concentrations}
         return model_of(cls, options, weights, parameters, feature_names, **check_totals(totals, total_shares))
@@ -198,7 +200,7 @@ class DirichletMultinomialMixture(GivenTotalsMixture):
 
     @of_rows
     def laplace(self, X, sample_weight=None, n_effective=None):
-        """Laplace's approximation of minus the log evidence; the lower the better.
+        """Approximate minus the log evidence by Laplace's method; the lower the better.
 
         The log posterior is taken for a Gaussian about the fitted model, in the logarithms of the concentrations and in
         all weights but the largest, and the covariances between components for zero: as R's DirichletMultinomial does,
@@ -209,6 +211,7 @@ class DirichletMultinomialMixture(GivenTotalsMixture):
         X : array-like or sparse matrix of shape (n_samples, n_features)
             The rows that the model was fitted to.
         sample_weight : array-like of shape (n_samples,), default=None
+            How often each row counts: 2 equals repeating it, 0 leaving it out. None is 1 for all.
         n_effective : {'sum', 'kish'} or float, default=None
             As in `bic`: the posterior is that of the weights scaled so. Better scale them before `fit`, whose prior
             then has its share: the model is the maximum of that posterior.

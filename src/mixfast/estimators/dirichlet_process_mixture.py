@@ -13,6 +13,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from mixfast import seeding
+from mixfast._docstrings import described
 from mixfast._threads import resolve_threads
 from mixfast._warnings import warn
 from mixfast.convergence import Monitor
@@ -61,6 +62,7 @@ OF_ROWS = (
 SHARED = ("counts_", "concentration_", "concentration_posterior_", "shares_")
 
 
+@described
 class DirichletProcessMixture(PosteriorMixture):
     """Mixture with a Dirichlet process prior: how many components there are follows from the rows.
 
@@ -136,7 +138,9 @@ class DirichletProcessMixture(PosteriorMixture):
     n_threads : int or None, default=None
         None takes what the process may use. The bits do not depend on it.
     verbose : int, default=0
+        1 prints iterations and moves, 2 also times and changes of the lower bound.
     verbose_interval : int, default=10
+        Number of iterations between two lines.
 
     Attributes
     ----------
@@ -195,8 +199,9 @@ class DirichletProcessMixture(PosteriorMixture):
     shares_, averaged_
         How likely a new row is of each cluster of `labels_`, and of a new one; the components of at most 100 draws,
         over which `score_samples` is averaged.
-    n_features_in_, feature_names_in_, categories_
-        As in `GaussianMixture` and `CategoricalMixture`.
+    <n_features_in_, feature_names_in_>
+    categories_ : list of ndarray
+        Of categorical columns: the categories of each, in the order of its probabilities.
 
     Raises
     ------
@@ -520,6 +525,7 @@ class DirichletProcessMixture(PosteriorMixture):
         Returns
         -------
         self : object
+            The estimator itself.
 
         Notes
         -----
@@ -759,11 +765,12 @@ class DirichletProcessMixture(PosteriorMixture):
 
     @available_if(lambda self: isinstance(self._component(), GaussianComponent))
     def covariance_matrices(self):
-        """Covariances of all components as matrices, for Gaussian components, whatever their structure.
+        """Make matrices of the covariances of all components, which are Gaussian, whatever their structure.
 
         Returns
         -------
         matrices : ndarray of shape (n_components, n_features, n_features)
+            Symmetric; for structures that are diagonal or shared, too.
         """
         check_is_fitted(self)
         return self._family().covariance_matrices(self._collect())
@@ -824,6 +831,7 @@ class DirichletProcessMixture(PosteriorMixture):
 
     @property
     def remaining_weight_(self):
+        """Expected weight of all components that no row was of."""
         return float(self._expected_weights()[1])
 
     @property
@@ -924,6 +932,7 @@ class DirichletProcessMixture(PosteriorMixture):
         Parameters
         ----------
         n_samples : int, default=1
+            Number of rows to draw.
         random_state : int, RandomState instance or None, default=None
             None takes the estimator's own `random_state`; if that is an int, each call gives the same rows.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mixfast._docstrings import described
 from mixfast.estimators._domain import first_outside
 from mixfast.estimators._given import model_of
 from mixfast.estimators._likelihood import LikelihoodMixture
@@ -52,6 +53,7 @@ class _PositiveMixture(LikelihoodMixture):
         return tags
 
 
+@described
 class GammaMixture(_PositiveMixture):
     """Mixture of Gamma distributions, fitted by EM, for positive numbers; columns are independent within a component.
 
@@ -61,32 +63,31 @@ class GammaMixture(_PositiveMixture):
 
     Parameters
     ----------
-    n_components : int, default=1
-        Number of components.
-    tol, max_iter, n_init, init_params, random_state, warm_start, verbose, verbose_interval, n_threads, accelerate,
-    n_init_policy
-        As in `GaussianMixture`. k-means runs on the logarithms of X.
-    canonical_order : bool, default=False
-        As in `GaussianMixture`, by `shapes_`.
-    weights, weight_concentration
-        As in `GaussianMixture`.
+    <n_components>
+    <tol, max_iter, n_init, init_params>
+
+        k-means runs on the logarithms of X.
+
+    <random_state, warm_start, verbose, verbose_interval, n_threads, accelerate, n_init_policy, canonical_order>
+        The parameter is `shapes_`.
+    <weights, weight_concentration>
 
     Attributes
     ----------
-    weights_ : ndarray of shape (n_components,)
+    <weights_>
     shapes_ : ndarray of shape (n_components, n_features)
         At most 1e6, which a column that is constant within a component reaches; `status_` then has
         `Status.CAPPED_PARAMETER`. The standard deviation is the mean divided by the root of the shape.
     scales_ : ndarray of shape (n_components, n_features)
         Means divided by shapes; those that the precision of the rows cannot hold, below 2.2e-308, and below 1.2e-38 or
         above 3.4e38 for float32 rows, are an error. `sample` gives the largest float64 for draws beyond it.
-    converged_, n_iter_, lower_bound_, lower_bounds_, status_, n_features_in_, feature_names_in_
-        As in `GaussianMixture`.
+    <converged_, n_iter_, lower_bound_, lower_bounds_, status_, n_features_in_, feature_names_in_>
 
     Raises
     ------
     ValueError
-        By `fit` and the predictions, for zeros and negative numbers; by `fit` also as in `GaussianMixture`.
+        By `fit` and the predictions, for zeros and negative numbers.
+        <errors of every fit>
 
     Examples
     --------
@@ -101,27 +102,28 @@ class GammaMixture(_PositiveMixture):
 
     @classmethod
     def from_parameters(cls, *, weights, shapes, scales, feature_names=None, **options):
-        """A fitted model of given parameters, as `GaussianMixture.from_parameters` makes it.
+        """Make a fitted model of given parameters, as another program or a publication has them.
 
         Parameters
         ----------
-        weights : array-like of shape (n_components,)
+        <given weights>
         shapes : array-like of shape (n_components, n_features)
             Above 0.
         scales : array-like of shape (n_components, n_features)
             Above 0.
-        feature_names, **options
-            As there.
+        <feature_names, options>
 
         Returns
         -------
         model : object
-            Fitted.
+            <given model>
 
         Raises
         ------
-        ValueError, TypeError
-            As there.
+        ValueError
+            <errors of given parameters>
+        TypeError
+            <errors of options>
         """
         parameters = {"shapes": shapes, "scales": scales}
         return model_of(cls, options, weights, parameters, feature_names)
@@ -143,38 +145,39 @@ class GammaMixture(_PositiveMixture):
         return X
 
 
+@described
 class ExponentialMixture(_PositiveMixture):
-    """Mixture of exponential distributions, fitted by EM, for numbers that are not negative; columns are independent
-    within a component.
+    """Mixture of exponential distributions, fitted by EM, for numbers that are not negative.
+
+    Columns are independent within a component.
 
     The density of a row is sum_k weights_k prod_j rate_kj exp(-rate_kj x_j).
 
     Parameters
     ----------
-    n_components : int, default=1
-        Number of components.
-    tol, max_iter, n_init, init_params, random_state, warm_start, verbose, verbose_interval, n_threads, accelerate,
-    n_init_policy
-        As in `GaussianMixture`. k-means runs on the cube roots of X.
-    canonical_order : bool, default=False
-        As in `GaussianMixture`, by `rates_`.
-    weights, weight_concentration
-        As in `GaussianMixture`.
+    <n_components>
+    <tol, max_iter, n_init, init_params>
+
+        k-means runs on the cube roots of X.
+
+    <random_state, warm_start, verbose, verbose_interval, n_threads, accelerate, n_init_policy, canonical_order>
+        The parameter is `rates_`.
+    <weights, weight_concentration>
 
     Attributes
     ----------
-    weights_ : ndarray of shape (n_components,)
+    <weights_>
     rates_ : ndarray of shape (n_components, n_features)
         One over the means. At most 1e300, and 1e30 for float32 rows, which a column of zeros within a component
         reaches; `status_` then has `Status.CAPPED_PARAMETER`. `sample` gives the largest float64 for draws beyond it,
         which rates below 1e-305 make.
-    converged_, n_iter_, lower_bound_, lower_bounds_, status_, n_features_in_, feature_names_in_
-        As in `GaussianMixture`.
+    <converged_, n_iter_, lower_bound_, lower_bounds_, status_, n_features_in_, feature_names_in_>
 
     Raises
     ------
     ValueError
-        By `fit` and the predictions, for negative numbers; by `fit` also as in `GaussianMixture`.
+        By `fit` and the predictions, for negative numbers.
+        <errors of every fit>
 
     Examples
     --------
@@ -189,25 +192,26 @@ class ExponentialMixture(_PositiveMixture):
 
     @classmethod
     def from_parameters(cls, *, weights, rates, feature_names=None, **options):
-        """A fitted model of given parameters, as `GaussianMixture.from_parameters` makes it.
+        """Make a fitted model of given parameters, as another program or a publication has them.
 
         Parameters
         ----------
-        weights : array-like of shape (n_components,)
+        <given weights>
         rates : array-like of shape (n_components, n_features)
             Above 0.
-        feature_names, **options
-            As there.
+        <feature_names, options>
 
         Returns
         -------
         model : object
-            Fitted.
+            <given model>
 
         Raises
         ------
-        ValueError, TypeError
-            As there.
+        ValueError
+            <errors of given parameters>
+        TypeError
+            <errors of options>
         """
         parameters = {"rates": rates}
         return model_of(cls, options, weights, parameters, feature_names)

@@ -10,6 +10,7 @@ from sklearn.base import ClusterMixin
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 
+from mixfast._docstrings import described
 from mixfast._threads import resolve_threads
 from mixfast.convergence import Monitor
 from mixfast.engine._gibbs import Chains, Documents, evaluate
@@ -28,6 +29,7 @@ from mixfast.relations import Components
 from mixfast.tables import canonical
 
 
+@described
 class GSDMM(GivenTotals, ClusterMixin, DensityEstimator):
     """Clusters of short texts: a Dirichlet-multinomial mixture, fitted by collapsed Gibbs sampling.
 
@@ -87,8 +89,7 @@ class GSDMM(GivenTotals, ClusterMixin, DensityEstimator):
         Logarithm of the joint probability of X and the labels after each sweep.
     n_iter_ : int
         Sweeps made.
-    n_features_in_, feature_names_in_
-        As in `GaussianMixture`.
+    <n_features_in_, feature_names_in_>
 
     Raises
     ------
@@ -169,6 +170,7 @@ class GSDMM(GivenTotals, ClusterMixin, DensityEstimator):
         Returns
         -------
         self : object
+            The estimator itself.
         """
         X = self._validate_rows(X, reset=True)
         documents = Documents(X.indptr.astype(np.int64), X.indices.astype(np.int32), X.data, X.shape[1])
@@ -194,8 +196,9 @@ class GSDMM(GivenTotals, ClusterMixin, DensityEstimator):
     def from_parameters(
         cls, *, document_counts, word_counts, totals=None, total_shares=None, feature_names=None, **options
     ):
-        """A fitted model of the counts of given clusters, as `GaussianMixture.from_parameters` makes it; it has no
-        documents: `labels_` and `log_joint_` are empty.
+        """Make a fitted model of the counts of given clusters.
+
+        It has no documents: `labels_` and `log_joint_` are empty.
 
         Parameters
         ----------
@@ -205,8 +208,7 @@ class GSDMM(GivenTotals, ClusterMixin, DensityEstimator):
             How often each word comes in each cluster: whole numbers.
         totals, total_shares : array-like of shape (n_totals,), default=None
             Numbers of words of documents, and the share of the documents that has each, for `sample`; both or neither.
-        feature_names, **options
-            As there.
+        <feature_names, options>
 
         Returns
         -------
@@ -215,8 +217,10 @@ class GSDMM(GivenTotals, ClusterMixin, DensityEstimator):
 
         Raises
         ------
-        ValueError, TypeError
-            As there.
+        ValueError
+            <errors of given parameters>
+        TypeError
+            <errors of options>
         """
         sizes, words = numbers("document_counts", document_counts, 1), numbers("word_counts", word_counts, 2)
         if len(words) != len(sizes):
@@ -351,10 +355,12 @@ class GSDMM(GivenTotals, ClusterMixin, DensityEstimator):
         Parameters
         ----------
         X : array-like or sparse matrix of shape (n_samples, n_features)
+            Counts of words, a row for each document.
 
         Returns
         -------
         labels : ndarray of shape (n_samples,), int64
+            Numbers of components, from 0.
         """
         check_is_fitted(self)
         X = self._validate_rows(X, reset=False)
@@ -368,6 +374,7 @@ class GSDMM(GivenTotals, ClusterMixin, DensityEstimator):
         Parameters
         ----------
         X : array-like or sparse matrix of shape (n_samples, n_features)
+            Counts of words, a row for each document.
 
         Returns
         -------
@@ -389,10 +396,12 @@ class GSDMM(GivenTotals, ClusterMixin, DensityEstimator):
         Parameters
         ----------
         X : array-like or sparse matrix of shape (n_samples, n_features)
+            Counts of words, a row for each document.
 
         Returns
         -------
         log_prob : ndarray of shape (n_samples,)
+            In nats.
         """
         check_is_fitted(self)
         X = self._validate_rows(X, reset=False)

@@ -12,6 +12,7 @@ from sklearn.utils import check_array, check_random_state, column_or_1d
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
+from mixfast._docstrings import described
 from mixfast.engine._predictions import evaluate_components
 from mixfast.estimators._density import fitting
 from mixfast.estimators._formula import FittedByFormula
@@ -80,6 +81,7 @@ def firsts_of(groups):
     return is_first
 
 
+@described
 class MixtureOfExperts(FittedByFormula, RegressionStatistics, RegressorMixin, LikelihoodMixture):
     """Mixture of regressions, fitted by EM: each row belongs to one of several regressions, which is not known.
 
@@ -113,6 +115,7 @@ default='gaussian'
     fixed : list of column names or numbers, default=None
         Columns of X whose coefficients all components share.
     fit_intercept : bool, default=True
+        Whether linear predictors have a constant of their own in each component.
     alpha : float, default=0.0
         alpha / 2 times the sum of squared coefficients, but for intercepts and those that components share, is taken
         off the log-likelihood that EM increases.
@@ -123,14 +126,22 @@ default='gaussian'
         What a variance is divided by: 0 is the weight of the component, maximum likelihood; 'n-p' multiplies that
         variance by n / (n - p), n the sum of all weights and p the number of coefficients of a component, as R's
         flexmix does. The likelihood is then not monotone: iterations stop where it moves by less than `tol`.
-    tol, max_iter, n_threads, verbose, verbose_interval, random_state, warm_start, accelerate
-        As in `GaussianMixture`.
+    tol : float, default=1e-6
+        Iterations stop when the lower bound (mean log density of a response, in nats, less the penalties) moves by
+        less.
+    max_iter : int, default=1000
+        Largest number of iterations from a start. 0 keeps the start itself.
     n_init : int, default=10
+        Number of starts; the best is kept.
     n_init_policy : {'all', 'halving'}, default='halving'
-        As in `GaussianMixture`.
+        Whether each start goes on until it converges ('all'), or after a few iterations the half with the smaller
+        lower bounds is dropped, after a few more half of the others, and so on until one is left ('halving').
     init_params : {'random', 'kmeans', 'k-means++', 'random_from_data'} or array-like, default='random'
-        As in `GaussianMixture`: a method, labels (n_samples,) or responsibilities (n_samples, n_components). Clusters
+        Where the first responsibilities come from: 'random' numbers, a method that looks at the rows (labels of
+        k-means, one row for each component by greedy k-means++ or at random), labels (n_samples,) in which -1 says
+        that the row's component is not known, or responsibilities (n_samples, n_components). Clusters
         of the rows say little of regressions that cross: 'random' responsibilities are the better start.
+    <random_state, warm_start, verbose, verbose_interval, n_threads, accelerate>
 
     Attributes
     ----------
@@ -157,8 +168,7 @@ default='gaussian'
         Where there is a gate; those of component 0 are zeros.
     lower_bound_ : float
         The log-likelihood divided by the sum of the weights, less the penalties of `alpha` and `gate_alpha`.
-    converged_, n_iter_, lower_bounds_, status_, n_features_in_, feature_names_in_
-        As in `GaussianMixture`.
+    <converged_, n_iter_, lower_bounds_, status_, n_features_in_, feature_names_in_>
 
     Examples
     --------
@@ -529,11 +539,13 @@ default='gaussian'
         Returns
         -------
         self : object
+            The estimator itself.
 
         Raises
         ------
         ValueError
-            For values of y outside the domain of the expert, with their row, and as in `GaussianMixture`.
+            For values of y outside the domain of the expert, with their row.
+            <errors of every fit>
         """
         y = gathered(y)
         given = {"groups": groups, "exposure": exposure, "offset": offset, "gate_X": gate_X}
@@ -549,11 +561,12 @@ default='gaussian'
 
         Parameters
         ----------
-        X, y, sample_weight, **row_data : as in `fit`
+        <X, y, sample_weight, row_data of experts>
 
         Returns
         -------
         labels : ndarray of shape (n_samples,), int64
+            Numbers of components, from 0.
         """
         return self.fit(X, y, sample_weight, **row_data).labels(X, y, **row_data)
 
@@ -586,8 +599,7 @@ default='gaussian'
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-        exposure, offset : as in `fit`
+        <X, exposure, offset>
 
         Returns
         -------
@@ -603,8 +615,7 @@ default='gaussian'
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-        exposure, offset, gate_X : as in `fit`
+        <X, exposure, offset, gate_X>
 
         Returns
         -------
@@ -615,16 +626,16 @@ default='gaussian'
         return np.einsum("nk...,nk->n...", means, self.predict_proba(X, gate_X=gate_X))
 
     def predict_proba(self, X, *, gate_X=None):
-        """p(k | x), how likely each component is before y is seen.
+        """Predict p(k | x), how likely each component is before y is seen.
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-        gate_X : as in `fit`
+        <X, gate_X>
 
         Returns
         -------
         shares : ndarray of shape (n_samples, n_components), float64
+            Rows sum to one.
         """
         self._check_ready()
         self._check_assigned()
@@ -645,7 +656,7 @@ default='gaussian'
 
         Parameters
         ----------
-        X, y, sample_weight, exposure, offset, gate_X : as in `fit`
+        <X, y, sample_weight, exposure, offset, gate_X>
 
         Returns
         -------
@@ -666,17 +677,16 @@ default='gaussian'
     # ---- what y adds ----
 
     def posterior(self, X, y, **row_data):
-        """p(k | x, y), the responsibilities.
+        """Find p(k | x, y), the responsibilities.
 
         Parameters
         ----------
-        X, y : as in `fit`
-        **row_data
-            `groups`, `exposure`, `offset` and `gate_X`, as in `fit`.
+        <X, y, row_data of experts>
 
         Returns
         -------
         resp : ndarray of shape (n_samples, n_components)
+            Rows sum to one.
         """
         return self._evaluate(rows_with(X, {"y": gathered(y), **row_data}), resp=True).resp
 
@@ -685,20 +695,21 @@ default='gaussian'
 
         Parameters
         ----------
-        X, y, **row_data : as in `posterior`
+        <X, y, row_data of experts>
 
         Returns
         -------
         labels : ndarray of shape (n_samples,), int64
+            Numbers of components, from 0.
         """
         return self._evaluate(rows_with(X, {"y": gathered(y), **row_data}), labels=True).labels
 
     def score_samples(self, X, y, **row_data):
-        """log p(y | x) of each row, in nats.
+        """Compute log p(y | x) of each row, in nats.
 
         Parameters
         ----------
-        X, y, **row_data : as in `posterior`
+        <X, y, row_data of experts>
 
         Returns
         -------
@@ -710,15 +721,16 @@ default='gaussian'
     log_prob = score_samples
 
     def component_log_density(self, X, y, **row_data):
-        """log f(y | x, k) of each row, in nats, without the weights of the components.
+        """Compute log f(y | x, k) of each row, in nats, without the weights of the components.
 
         Parameters
         ----------
-        X, y, **row_data : as in `posterior`
+        <X, y, row_data of experts>
 
         Returns
         -------
         log_density : ndarray of shape (n_samples, n_components)
+            In nats.
         """
         self._check_ready()
         self._check_assigned()
@@ -748,21 +760,56 @@ default='gaussian'
 
         Parameters
         ----------
-        X, y, sample_weight, **row_data : as in `fit`
-        n_effective : as in `GaussianMixture.bic`
+        <X, y, sample_weight, n_effective, row_data of experts>
 
         Returns
         -------
         bic : float
+            The criterion, in nats times two.
+
+        Warns
+        -----
+        UserWarning
+            <warning of n_effective>
         """
         return super().bic(X, sample_weight=sample_weight, n_effective=n_effective, y=gathered(y), **row_data)
 
     def aic(self, X, y, sample_weight=None, n_effective=None, **row_data):
-        """Akaike information criterion; parameters and return as in `bic`."""
+        """Akaike information criterion of log p(y | x); the lower the better.
+
+        Parameters
+        ----------
+        <X, y, sample_weight, n_effective, row_data of experts>
+
+        Returns
+        -------
+        aic : float
+            The criterion, in nats times two.
+
+        Warns
+        -----
+        UserWarning
+            <warning of n_effective>
+        """
         return super().aic(X, sample_weight=sample_weight, n_effective=n_effective, y=gathered(y), **row_data)
 
     def icl(self, X, y, sample_weight=None, n_effective=None, **row_data):
-        """Integrated completed likelihood, BIC - 2 sum log max_k p(k | x, y); parameters and return as in `bic`."""
+        """Integrated completed likelihood, BIC - 2 sum log max_k p(k | x, y); the lower the better.
+
+        Parameters
+        ----------
+        <X, y, sample_weight, n_effective, row_data of experts>
+
+        Returns
+        -------
+        icl : float
+            The criterion, in nats times two.
+
+        Warns
+        -----
+        UserWarning
+            <warning of n_effective>
+        """
         return super().icl(X, sample_weight=sample_weight, n_effective=n_effective, y=gathered(y), **row_data)
 
     def to_frame(self):
@@ -833,9 +880,10 @@ default='gaussian'
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
+            The rows, with the columns that `fit` had.
         random_state : int, RandomState instance or None, default=None
             None takes the estimator's own.
-        exposure, offset, gate_X : as in `fit`
+        <exposure, offset, gate_X>
 
         Returns
         -------

@@ -6,54 +6,55 @@ from numbers import Real
 
 from sklearn.utils._param_validation import Interval
 
+from mixfast._docstrings import described
 from mixfast.estimators._given import model_of
 from mixfast.estimators._given_totals import GivenTotalsMixture, check_totals
 from mixfast.families.multinomial import Multinomial, MultinomialParams
 
 
+@described
 class MultinomialMixture(GivenTotalsMixture):
-    """Mixture of multinomial distributions, fitted by EM: clusters of bags of words, or of any counts of which the
-    proportions matter.
+    """Mixture of multinomial distributions, fitted by EM: clusters of bags of words, or of any counts.
+
+    Given the total of a row, proportions are what matters.
 
     The probability of a row of counts, given its total N, is sum_k weights_k N! prod_j p_kj^x_j / x_j!. A row without
     counts, an empty document, has probability one: it belongs to each component with the component's weight.
 
     Parameters
     ----------
-    n_components : int, default=1
-        Number of components.
+    <n_components>
     alpha : float, default=1.0
         Pseudo-count that is added to each column of each component; 0 is maximum likelihood, which gives a column that
         a component never has the probability zero: a row that no component can have made has log density -inf, is
         shared equally, and warned of. This is the mode under a Dirichlet(1 + alpha) prior, and what the iterations
         increase (the lower bound) includes that prior: mean log probability + alpha / n sum_kj log p_kj.
-    tol, max_iter, n_init, init_params, random_state, warm_start, verbose, verbose_interval, n_threads, accelerate,
-    n_init_policy
-        As in `GaussianMixture`. k-means and k-means++ look at square roots of the proportions of each row.
-        With alpha below 1 a start from labels, k-means' or given, or from single rows gives half of each row to all
-        components, so that no probability begins at 0; given responsibilities are taken as they are.
-    canonical_order : bool, default=False
-        As in `GaussianMixture`, by `probabilities_`.
-    weights, weight_concentration
-        As in `GaussianMixture`.
+    <tol, max_iter, n_init, init_params>
+
+        k-means and k-means++ look at square roots of the proportions of each row. With alpha below 1 a start from
+        labels, k-means' or given, or from single rows gives half of each row to all components, so that no probability
+        begins at 0; given responsibilities are taken as they are.
+
+    <random_state, warm_start, verbose, verbose_interval, n_threads, accelerate, n_init_policy, canonical_order>
+        The parameter is `probabilities_`.
+    <weights, weight_concentration>
 
     Attributes
     ----------
-    weights_ : ndarray of shape (n_components,)
+    <weights_>
     probabilities_ : ndarray of shape (n_components, n_features)
         Of each column in each component; rows sum to one. Those of all rows where a component holds no counts, if
         there is no prior.
     totals_, total_shares_ : ndarray of shape (n_totals,)
         The totals that rows had in `fit`, and the share of the rows that had each: what `sample` draws from. Models of
         a batch have none.
-    converged_, n_iter_, lower_bound_, lower_bounds_, status_, n_features_in_, feature_names_in_
-        As in `GaussianMixture`.
+    <converged_, n_iter_, lower_bound_, lower_bounds_, status_, n_features_in_, feature_names_in_>
 
     Raises
     ------
     ValueError
-        By `fit` and the predictions, for values that are no counts: negative, fractions, or above 2**53; by `fit` also
-        as in `GaussianMixture`.
+        By `fit` and the predictions, for values that are no counts: negative, fractions, or above 2**53.
+        <errors of every fit>
 
     Notes
     -----
@@ -115,27 +116,28 @@ class MultinomialMixture(GivenTotalsMixture):
 
     @classmethod
     def from_parameters(cls, *, weights, probabilities, totals=None, total_shares=None, feature_names=None, **options):
-        """A fitted model of given parameters, as `GaussianMixture.from_parameters` makes it.
+        """Make a fitted model of given parameters, as another program or a publication has them.
 
         Parameters
         ----------
-        weights : array-like of shape (n_components,)
+        <given weights>
         probabilities : array-like of shape (n_components, n_features)
             Rows sum to 1 within 0.001.
         totals, total_shares : array-like of shape (n_totals,), default=None
             Sums of rows, and the share of the rows that has each, for `sample`; both or neither.
-        feature_names, **options
-            As there.
+        <feature_names, options>
 
         Returns
         -------
         model : object
-            Fitted.
+            <given model>
 
         Raises
         ------
-        ValueError, TypeError
-            As there.
+        ValueError
+            <errors of given parameters>
+        TypeError
+            <errors of options>
         """
         parameters = {"probabilities": probabilities}
         return model_of(cls, options, weights, parameters, feature_names, **check_totals(totals, total_shares))

@@ -7,6 +7,7 @@ from numbers import Real
 import numpy as np
 from sklearn.utils._param_validation import Interval
 
+from mixfast._docstrings import described
 from mixfast._warnings import warn
 from mixfast.estimators._domain import check_counts
 from mixfast.estimators._given import model_of
@@ -15,6 +16,7 @@ from mixfast.families.poisson import Poisson, PoissonParams
 from mixfast.row_data import check_positive
 
 
+@described
 class PoissonMixture(LikelihoodMixture):
     """Mixture of Poisson distributions, fitted by EM: soft clusters of counts.
 
@@ -28,39 +30,38 @@ class PoissonMixture(LikelihoodMixture):
 
     Parameters
     ----------
-    n_components : int, default=1
-        Number of components.
+    <n_components>
     alpha, beta : float, default=0.0
         `alpha` events in an exposure of `beta` are added to each column of each component; 0 is maximum likelihood,
         which gives a column in which a component counts nothing the rate zero: a row that no component can have made
         has log density -inf, is shared equally, and warned of. This is the mode under a Gamma prior of shape 1 + alpha
         and rate beta, and what the iterations increase (the lower bound) includes that prior: mean log probability +
         1 / n sum_kj (alpha log rate_kj - beta rate_kj).
-    tol, max_iter, n_init, init_params, random_state, warm_start, verbose, verbose_interval, n_threads, accelerate,
-    n_init_policy
-        As in `GaussianMixture`. k-means and k-means++ look at counts divided by the exposure.
-        With alpha below 1 a start from labels, k-means' or given, or from single rows gives half of each row to all
-        components, so that no rate begins at 0; given responsibilities are taken as they are.
-    canonical_order : bool, default=False
-        As in `GaussianMixture`, by `rates_`.
-    weights, weight_concentration
-        As in `GaussianMixture`.
+    <tol, max_iter, n_init, init_params>
+
+        k-means and k-means++ look at counts divided by the exposure. With alpha below 1 a start from labels, k-means'
+        or given, or from single rows gives half of each row to all components, so that no rate begins at 0; given
+        responsibilities are taken as they are.
+
+    <random_state, warm_start, verbose, verbose_interval, n_threads, accelerate, n_init_policy, canonical_order>
+        The parameter is `rates_`.
+    <weights, weight_concentration>
 
     Attributes
     ----------
-    weights_ : ndarray of shape (n_components,)
+    <weights_>
     rates_ : ndarray of shape (n_components, n_features)
         Expected counts at an exposure of 1.
     is_exposed_ : bool
         Whether `fit` was given exposures: then the other methods warn where they are not.
-    converged_, n_iter_, lower_bound_, lower_bounds_, status_, n_features_in_, feature_names_in_
-        As in `GaussianMixture`.
+    <converged_, n_iter_, lower_bound_, lower_bounds_, status_, n_features_in_, feature_names_in_>
 
     Raises
     ------
     ValueError
         By `fit` and the predictions, for values that are no counts: negative, fractions, or above 2**53; for exposures
-        that are not finite and above zero, or not one for each row; by `fit` also as in `GaussianMixture`.
+        that are not finite and above zero, or not one for each row.
+        <errors of every fit>
 
     Notes
     -----
@@ -132,27 +133,28 @@ class PoissonMixture(LikelihoodMixture):
 
     @classmethod
     def from_parameters(cls, *, weights, rates, is_exposed=False, feature_names=None, **options):
-        """A fitted model of given parameters, as `GaussianMixture.from_parameters` makes it.
+        """Make a fitted model of given parameters, as another program or a publication has them.
 
         Parameters
         ----------
-        weights : array-like of shape (n_components,)
+        <given weights>
         rates : array-like of shape (n_components, n_features)
             At least 0.
         is_exposed : bool, default=False
             Whether counts are those of exposures, which methods then warn of where they are not given.
-        feature_names, **options
-            As there.
+        <feature_names, options>
 
         Returns
         -------
         model : object
-            Fitted.
+            <given model>
 
         Raises
         ------
-        ValueError, TypeError
-            As there.
+        ValueError
+            <errors of given parameters>
+        TypeError
+            <errors of options>
         """
         parameters = {"rates": rates}
         return model_of(cls, options, weights, parameters, feature_names, is_exposed=bool(is_exposed))
@@ -195,9 +197,11 @@ class PoissonMixture(LikelihoodMixture):
         Parameters
         ----------
         n_samples : int, default=1
+            Number of rows to draw.
         random_state : int, RandomState instance or None, default=None
             None takes the estimator's own `random_state`; if that is an int, each call gives the same rows.
         exposure : float or array-like of shape (n_samples,), default=1.0
+            What the counts of each row are proportional to.
 
         Returns
         -------

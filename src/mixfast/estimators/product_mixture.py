@@ -12,6 +12,7 @@ from sklearn.base import clone
 from sklearn.utils import get_tags
 from sklearn.utils._param_validation import InvalidParameterError
 
+from mixfast._docstrings import described
 from mixfast.estimators._categories import Columns, categories_of
 from mixfast.estimators._constraints import WholeNumber
 from mixfast.estimators._given import check_column_names, check_weights, finish_given, precision_of
@@ -30,9 +31,11 @@ class Group(NamedTuple):
     part: Part
 
 
+@described
 class ProductMixture(LikelihoodMixture):
-    """Mixture for tables of mixed types, fitted by EM: within a component, groups of columns are independent, each with
-    a distribution of its own.
+    """Mixture for tables of mixed types, fitted by EM.
+
+    Within a component, groups of columns are independent, each with a distribution of its own.
 
     The density of a row is sum_k weights_k prod_g p_g(columns of group g | theta_gk); also known as latent class or
     latent profile analysis with indicators of mixed types.
@@ -47,21 +50,20 @@ class ProductMixture(LikelihoodMixture):
         name, and else places. A tuple of a family alone takes all columns that no other names;
         without such a part, columns that are not named are not looked at. Where all are named, tables are read by these
         names: they may have other columns, and in another order, than in `fit`.
-    n_components : int, default=1
-        Number of components.
-    tol, max_iter, n_init, init_params, random_state, warm_start, verbose, verbose_interval, n_threads, accelerate,
-    n_init_policy
-        As in `GaussianMixture`. k-means sees Gaussian and Bernoulli columns standardised to variance 1, and a column of
-        zeros and ones for each category. `accelerate` needs families that all can be extrapolated. Where a part has no
-        prior of a pseudo-count or more, starts give half of each row to all components, as in `BernoulliMixture`.
-    canonical_order : bool, default=False
-        As in `GaussianMixture`, by the parameters of the first part.
-    weights, weight_concentration
-        As in `GaussianMixture`.
+    <n_components>
+    <tol, max_iter, n_init, init_params>
+
+        k-means sees Gaussian and Bernoulli columns standardised to variance 1, and a column of zeros and ones for each
+        category. `accelerate` needs families that all can be extrapolated. Where a part has no prior of a pseudo-count
+        or more, starts give half of each row to all components, as in `BernoulliMixture`.
+
+    <random_state, warm_start, verbose, verbose_interval, n_threads, accelerate, n_init_policy, canonical_order>
+        The parameters are those of the first part.
+    <weights, weight_concentration>
 
     Attributes
     ----------
-    weights_ : ndarray of shape (n_components,)
+    <weights_>
     components_ : dict
         For each part, by its name (its columns, joined by ", "), the fitted mixture of its columns alone, the margin of
         this one: a `GaussianMixture`, `CategoricalMixture` and so on with the same `weights_`, and their attributes,
@@ -71,15 +73,15 @@ class ProductMixture(LikelihoodMixture):
     columns_ : list
         The columns that parts have, in the order of X: those of what `sample` draws, so that
         `pandas.DataFrame(model.sample(9)[0], columns=model.columns_)` is a table as in `fit`.
-    converged_, n_iter_, lower_bound_, lower_bounds_, status_, n_features_in_, feature_names_in_
-        As in `GaussianMixture`. The lower bound has the priors of all parts.
+    <converged_, n_iter_, lower_bound_, lower_bounds_, status_, n_features_in_, feature_names_in_>
 
     Raises
     ------
     ValueError
         For parts that name a column twice, or one that X has not, or have parameters outside their range; for values
         that are missing where the family has no place for them (all but `Bernoulli` and `Categorical`), and others
-        outside its domain; and as in `GaussianMixture`.
+        outside its domain.
+        <errors of every fit>
 
     Examples
     --------
@@ -153,13 +155,13 @@ class ProductMixture(LikelihoodMixture):
 
     @classmethod
     def from_parameters(cls, *, parts, weights, components, feature_names=None, n_features=None, **options):
-        """A fitted model of given parameters, as `GaussianMixture.from_parameters` makes it.
+        """Make a fitted model of given parameters, as another program or a publication has them.
 
         Parameters
         ----------
         parts : list of tuple
             As in the constructor.
-        weights : array-like of shape (n_components,)
+        <given weights>
         components : dict
             For each part the parameters that `from_parameters` of its mixture wants beside the weights, by the name
             that the part has in `components_`, its columns: ``{"age, height": {"means": ..., "covariances": ...}}``.
@@ -167,18 +169,19 @@ class ProductMixture(LikelihoodMixture):
             The names of all columns of the table.
         n_features : int, default=None
             The number of columns, where these have no names; None is up to the last that `parts` name by number.
-        **options
-            As there.
+        <options>
 
         Returns
         -------
         model : object
-            Fitted.
+            <given model>
 
         Raises
         ------
-        ValueError, TypeError
-            As there.
+        ValueError
+            <errors of given parameters>
+        TypeError
+            <errors of options>
         """
         weights = check_weights(weights)
         model = cls(parts, len(weights), **options)
@@ -511,6 +514,7 @@ class ProductMixture(LikelihoodMixture):
         Parameters
         ----------
         n_samples : int, default=1
+            Number of rows to draw.
         random_state : int, RandomState instance or None, default=None
             None takes the estimator's own `random_state`; if that is an int, each call gives the same rows.
 

@@ -6,11 +6,13 @@ from numbers import Real
 
 from sklearn.utils._param_validation import Interval, StrOptions
 
+from mixfast._docstrings import described
 from mixfast.estimators._elliptical import EllipticalMixture
 from mixfast.estimators._likelihood import LikelihoodMixture
 from mixfast.families.student_t import DEGREES, DEGREES_LIMITS, STRUCTURES, GivenDegrees
 
 
+@described
 class StudentTMixture(EllipticalMixture, LikelihoodMixture):
     """Mixture of multivariate Student-t distributions, fitted by maximum likelihood: heavy tails, outliers.
 
@@ -29,10 +31,12 @@ class StudentTMixture(EllipticalMixture, LikelihoodMixture):
 
     Parameters
     ----------
-    n_components : int, default=1
-        Number of components.
+    <n_components>
     covariance_type : {'full', 'tied', 'diag', 'spherical'}, default='full'
-        Structure of the scale matrices, as that of the covariances in `GaussianMixture`.
+        - 'full': each component has a scale matrix of its own;
+        - 'tied': all components share one scale matrix;
+        - 'diag': each component has a scale for each column;
+        - 'spherical': each component has a single scale.
     degrees_of_freedom : {'component', 'shared'} or float, default='component'
         - 'component': each component has degrees of freedom of its own, to be estimated;
         - 'shared': all components have the same, to be estimated;
@@ -40,34 +44,29 @@ class StudentTMixture(EllipticalMixture, LikelihoodMixture):
 
         Estimates lie between these limits too. Without outliers the likelihood hardly depends on them, and estimates
         are as large as `tol` lets them become.
-    tol, max_iter, n_init, init_params, random_state, warm_start, verbose, verbose_interval, n_threads, accelerate,
-    n_init_policy, canonical_order
-        As in `GaussianMixture`.
-    reg_covar, on_degenerate, regularization
-        As in `GaussianMixture`, of scale matrices.
-    weights_init, means_init, precisions_init
-        As in `GaussianMixture`; `precisions_init` has inverses of scale matrices. Degrees of freedom to be estimated
-        start at 8.
-    weights, weight_concentration
-        As in `GaussianMixture`.
+    <tol, reg_covar, max_iter, n_init, init_params, weights_init, means_init, precisions_init>
+        Here covariances are scale matrices. Degrees of freedom to be estimated start at 8.
+    <random_state, warm_start, verbose, verbose_interval, n_threads, on_degenerate, accelerate, n_init_policy,
+    canonical_order>
+        The parameter is `means_`.
+    <regularization, weights, weight_concentration>
 
     Attributes
     ----------
-    weights_ : ndarray of shape (n_components,)
+    <weights_>
     means_ : ndarray of shape (n_components, n_features)
         Locations: expectations where there are more than one degree of freedom.
     covariances_, precisions_, precisions_cholesky_ : ndarray
         Scale matrices, their inverses, and the upper triangular U with U U' the inverse (its square roots where
-        diagonal); shapes as in `GaussianMixture`. The covariance of a component is n / (n - 2) times its scale matrix
-        where it has n > 2 degrees of freedom, and infinite elsewhere.
+        diagonal); of the shapes that covariances have in a `GaussianMixture` of that `covariance_type`. The covariance
+        of a component is n / (n - 2) times its scale matrix where it has n > 2 degrees of freedom, else infinite.
     degrees_of_freedom_ : ndarray of shape (n_components,)
-    converged_, n_iter_, lower_bound_, lower_bounds_, status_, n_features_in_, feature_names_in_
-        As in `GaussianMixture`.
+    <converged_, n_iter_, lower_bound_, lower_bounds_, status_, n_features_in_, feature_names_in_>
 
     Raises
     ------
     ValueError
-        As in `GaussianMixture`.
+        <errors of every fit>
 
     Examples
     --------
@@ -152,29 +151,31 @@ class StudentTMixture(EllipticalMixture, LikelihoodMixture):
         feature_names=None,
         **options,
     ):
-        """A fitted model of given parameters, as `GaussianMixture.from_parameters` makes it.
+        """Make a fitted model of given parameters, as another program or a publication has them.
 
         Parameters
         ----------
-        weights : array-like of shape (n_components,)
+        <given weights>
         means : array-like of shape (n_components, n_features)
+            The centre of each component.
         degrees_of_freedom : array-like of shape (n_components,)
             From 0.01 to 1e8. The constructor's parameter of that name, what a later fit makes of them, is set by
             `set_params`.
         covariances, precisions, precisions_cholesky : array-like, default=None
             Scale matrices, their inverses or factors of these: at least one.
-        feature_names, **options
-            As there.
+        <feature_names, options>
 
         Returns
         -------
         model : object
-            Fitted.
+            <given model>
 
         Raises
         ------
-        ValueError, TypeError
-            As there.
+        ValueError
+            <errors of given parameters>
+        TypeError
+            <errors of options>
         """
         parameters = {
             "means": means,

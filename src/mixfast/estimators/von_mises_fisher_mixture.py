@@ -6,6 +6,7 @@ import numpy as np
 import scipy.sparse
 from sklearn.utils._param_validation import StrOptions
 
+from mixfast._docstrings import described
 from mixfast.estimators._given import model_of
 from mixfast.estimators._likelihood import LikelihoodMixture
 from mixfast.families.counts import row_sums
@@ -15,9 +16,11 @@ from mixfast.families.von_mises_fisher import CONCENTRATIONS, VonMisesFisherPara
 NORM_TOLERANCE = 1e-5
 
 
+@described
 class VonMisesFisherMixture(LikelihoodMixture):
-    """Mixture of von Mises-Fisher distributions on the unit sphere, fitted by EM: for directions, and for texts and
-    embeddings that are compared by cosines.
+    """Mixture of von Mises-Fisher distributions on the unit sphere, fitted by EM, for directions.
+
+    Texts and embeddings that are compared by cosines are directions, too.
 
     The density of a unit vector x is sum_k weights_k C_d(kappa_k) exp(kappa_k mu_k'x), with mean directions mu_k,
     concentrations kappa_k and C_d(kappa) = kappa^(d/2-1) / ((2 pi)^(d/2) I_(d/2-1)(kappa)): Banerjee, Dhillon, Ghosh &
@@ -25,37 +28,36 @@ class VonMisesFisherMixture(LikelihoodMixture):
 
     Parameters
     ----------
-    n_components : int, default=1
-        Number of components.
+    <n_components>
     concentration_type : {'own', 'shared'}, default='own'
         Whether each component has a concentration of its own, or all have one.
     normalize : bool, default=False
         If True, each row is divided by its norm first. If False, rows are unit vectors, and one whose norm differs from
         1 by more than 1e-5 is an error.
-    tol, max_iter, n_init, init_params, random_state, warm_start, verbose, verbose_interval, n_threads, accelerate,
-    n_init_policy
-        As in `GaussianMixture`. k-means runs on the unit vectors.
-    canonical_order : bool, default=False
-        As in `GaussianMixture`, by `mean_directions_`.
-    weights, weight_concentration
-        As in `GaussianMixture`.
+    <tol, max_iter, n_init, init_params>
+
+        k-means runs on the unit vectors.
+
+    <random_state, warm_start, verbose, verbose_interval, n_threads, accelerate, n_init_policy, canonical_order>
+        The parameter is `mean_directions_`.
+    <weights, weight_concentration>
 
     Attributes
     ----------
-    weights_ : ndarray of shape (n_components,)
+    <weights_>
     mean_directions_ : ndarray of shape (n_components, n_features)
         Unit vectors.
     concentrations_ : ndarray of shape (n_components,)
         At most 1e6 (n_features - 1), which a component of equal directions reaches; `status_` then has
         `Status.CAPPED_PARAMETER`. The root mean square angle to the mean direction is then 0.001.
-    converged_, n_iter_, lower_bound_, lower_bounds_, status_, n_features_in_, feature_names_in_
-        As in `GaussianMixture`.
+    <converged_, n_iter_, lower_bound_, lower_bounds_, status_, n_features_in_, feature_names_in_>
 
     Raises
     ------
     ValueError
         By `fit` and the predictions, for rows that are not unit vectors with `normalize=False`, rows of zeros with
-        `normalize=True`, and a single column; by `fit` also as in `GaussianMixture`.
+        `normalize=True`, and a single column.
+        <errors of every fit>
 
     Notes
     -----
@@ -123,27 +125,28 @@ class VonMisesFisherMixture(LikelihoodMixture):
 
     @classmethod
     def from_parameters(cls, *, weights, mean_directions, concentrations, feature_names=None, **options):
-        """A fitted model of given parameters, as `GaussianMixture.from_parameters` makes it.
+        """Make a fitted model of given parameters, as another program or a publication has them.
 
         Parameters
         ----------
-        weights : array-like of shape (n_components,)
+        <given weights>
         mean_directions : array-like of shape (n_components, n_features)
             Of norm 1 within 0.001.
         concentrations : array-like of shape (n_components,)
             At least 0; all equal where `concentration_type` is 'shared'.
-        feature_names, **options
-            As there.
+        <feature_names, options>
 
         Returns
         -------
         model : object
-            Fitted.
+            <given model>
 
         Raises
         ------
-        ValueError, TypeError
-            As there.
+        ValueError
+            <errors of given parameters>
+        TypeError
+            <errors of options>
         """
         parameters = {"mean_directions": mean_directions, "concentrations": concentrations}
         return model_of(cls, options, weights, parameters, feature_names)

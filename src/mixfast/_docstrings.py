@@ -1,0 +1,277 @@
+"""What docstrings of several estimators say in the same words, said once.
+
+A docstring has a line `<tol, max_iter>` where these entries go; `described` puts them there when the class is made.
+"""
+
+from __future__ import annotations
+
+import re
+from inspect import cleandoc
+from textwrap import indent
+from typing import TypeVar
+
+#: Entries by name: a parameter or an attribute as numpydoc wants it, or words that belong below an exception.
+ENTRIES = {
+    # ---- parameters of constructors ----
+    "n_components": """
+        n_components : int, default=1
+            Number of components.
+        """,
+    "tol": """
+        tol : float, default=1e-3
+            Iterations stop when the lower bound (mean log density of a row, in nats) moves by less: in a plain step of
+            EM, whatever `accelerate` is, and in the last extrapolation, where there was one.
+        """,
+    "max_iter": """
+        max_iter : int, default=100
+            Largest number of iterations from a start. 0 keeps the start itself.
+        """,
+    "n_init": """
+        n_init : int, default=1
+            Number of starts; the best is kept.
+        """,
+    "init_params": """
+        init_params : {'kmeans', 'k-means++', 'random', 'random_from_data'} or array-like, default='kmeans'
+            Where the first M-step's responsibilities come from:
+
+            - 'kmeans': labels of k-means;
+            - 'k-means++': one row for each component, chosen by greedy k-means++;
+            - 'random_from_data': one random row for each component;
+            - 'random': uniform random numbers, scaled to sum to one;
+            - an array of responsibilities (n_samples, n_components), or of integer labels (n_samples,) in which -1 says
+              that the row's component is not known. They belong to one X: not for cross-validation.
+        """,
+    "random_state": """
+        random_state : int, RandomState instance or None, default=None
+            Seed of the starts, and of `sample`. An int gives the same result each time, for any number of threads.
+        """,
+    "warm_start": """
+        warm_start : bool, default=False
+            If True, a second call of `fit` goes on from the parameters of the first, and `n_init` is ignored. Other
+            columns, categories, `n_components` or structure than in the first are an error.
+        """,
+    "verbose": """
+        verbose : int, default=0
+            1 prints starts and iterations, 2 also times and changes of the lower bound.
+        """,
+    "verbose_interval": """
+        verbose_interval : int, default=10
+            Number of iterations between two lines.
+        """,
+    "n_threads": """
+        n_threads : int or None, default=None
+            Threads to use at most; None is all that the process may use. The result does not depend on it.
+        """,
+    "accelerate": """
+        accelerate : {'auto'} or None, default=None
+            None is plain EM. 'auto' extrapolates the course of EM where it is slow: far fewer iterations to a small
+            `tol`, and no difference to one of 1e-4 or more. An extrapolation that lowers the lower bound is dropped;
+            but where there are many optima, a fit may end in another one than plain EM would, better or worse. A family
+            that has not the methods for it is fitted by plain EM.
+        """,
+    "n_init_policy": """
+        n_init_policy : {'all', 'halving'}, default='all'
+            What becomes of the starts, where there are several:
+
+            - 'all': each goes on until it converges;
+            - 'halving': after a few iterations the half with the smaller lower bounds is dropped, after a few more half
+              of the others, and so on until one is left to converge. Faster where EM takes many iterations, at the risk
+              of dropping a start that is slow to show its worth.
+        """,
+    "canonical_order": """
+        canonical_order : bool, default=False
+            If True, components are numbered by a fitted parameter, so that fits from different starts can be compared:
+            by its column 0, those that are equal there by column 1, and so on. Numbers then have nothing to do with
+            those of a start that is given, nor, after a warm start, with those of the fit before. Columns that differ
+            by rounding alone are not equal.
+        """,
+    "weights": """
+        weights : array-like of shape (n_components,), default=None
+            Weights that stay as they are, positive numbers that sum to 1; k-means gives the largest cluster to the
+            component with the largest weight. None estimates them.
+        """,
+    "weight_concentration": """
+        weight_concentration : float, default=None
+            The concentration c >= 1 of a symmetric Dirichlet prior on the weights, of which the mode (n_k + c - 1) /
+            (n + K (c - 1)) is taken, n_k being the sum of the component's responsibilities. `lower_bound_` then has the
+            prior's log density, up to a constant, divided by n. None is maximum likelihood, and so is 1.
+        """,
+    "weights_init": """
+        weights_init : array-like of shape (n_components,), default=None
+            Weights to start from. With all three given there is no random start at all.
+        """,
+    "means_init": """
+        means_init : array-like of shape (n_components, n_features), default=None
+            Means to start from.
+        """,
+    "precisions_init": """
+        precisions_init : array-like, default=None
+            Inverses of the covariances to start from; the shape depends on `covariance_type`, as that of `precisions_`.
+        """,
+    "reg_covar": """
+        reg_covar : float, default=1e-6
+            Added to the diagonal of every covariance, in the unit that `regularization` says.
+        """,
+    "on_degenerate": """
+        on_degenerate : {'repair', 'raise'}, default='repair'
+            What to do about a covariance that is not positive definite: raise its diagonal by a millionth of the
+            variance of all rows (tenfold until it is; see `status_`), or raise scikit-learn's ValueError.
+        """,
+    "regularization": """
+        regularization : {'absolute', 'relative'}, default='absolute'
+            What `reg_covar` is measured in:
+
+            - 'absolute': the squared unit of the data, as in scikit-learn;
+            - 'relative': each column's variance over the rows that `fit` gets, with their weights. Nothing then depends
+              on the units of the columns: rows are fitted as (x - mean) / standard deviation, from the start by k-means
+              on, and parameters and lower bounds are transformed back. 'spherical' covariances know no separate units:
+              all columns are divided by one number, the root of their mean variance. A constant column has its absolute
+              value for a unit, or 1 where it is zero. `fit` makes a copy of X, of the same dtype.
+        """,
+    # ---- attributes ----
+    "weights_": """
+        weights_ : ndarray of shape (n_components,)
+            How likely each component is before a row is seen; they sum to 1.
+        """,
+    "converged_": """
+        converged_ : bool
+            Whether the best start converged.
+        """,
+    "n_iter_": """
+        n_iter_ : int
+            Number of iterations of the best start; each is one pass over the rows.
+        """,
+    "lower_bound_": """
+        lower_bound_ : float
+            The lower bound of its last iteration: the mean log density of a row at the parameters that the iteration
+            began with, before its M-step; with what priors add to it.
+        """,
+    "lower_bounds_": """
+        lower_bounds_ : list of float
+            The same for each iteration; there are `n_iter_` of them, less the extrapolations that were dropped.
+        """,
+    "status_": """
+        status_ : mixfast.Status
+            What happened, as flags: `if model.status_ & Status.REPAIRED_COVARIANCE: ...`
+        """,
+    "n_features_in_": """
+        n_features_in_ : int
+            Number of columns seen by `fit`.
+        """,
+    "feature_names_in_": """
+        feature_names_in_ : ndarray of shape (n_features,)
+            Names of the columns, where X has them and all are strings.
+        """,
+    # ---- errors ----
+    "errors of every fit": """
+        By `fit` also for X or weights that are empty, not finite or of the wrong shape, for fewer rows than components,
+        and for sums that overflow.
+        """,
+    # ---- from_parameters ----
+    "given weights": """
+        weights : array-like of shape (n_components,)
+            At least 0, and summing to 1 within 0.001; taken as they are. Arrays are float32 in the model where all that
+            are given are, else float64.
+        """,
+    "feature_names": """
+        feature_names : list of str of length n_features, default=None
+            The names of the columns, as a fit to a data frame keeps them.
+        """,
+    "options": """
+        **options
+            Parameters of the constructor but `n_components`. That which has the name of a parameter above is what the
+            constructor has for it: `set_params` sets it.
+        """,
+    "given model": """
+        Fitted, as a fit without iterations leaves it: `converged_` is False, `n_iter_` is 0 and `lower_bound_` is -inf.
+        A fit with `warm_start=True` goes on from it.
+        """,
+    "errors of given parameters": """
+        For parameters that are no numbers or not finite, of other shapes or outside their domain; it says which.
+        """,
+    "errors of options": """
+        For options that the constructor does not have.
+        """,
+    # ---- what rows have, in methods ----
+    "X": """
+        X : array-like of shape (n_samples, n_features)
+            The rows, with the columns that `fit` had.
+        """,
+    "row_data": """
+        **row_data
+            What the rows have beside their values, as in `fit`.
+        """,
+    "y": """
+        y : array-like of shape (n_samples,)
+            The responses, in the form that `fit` takes.
+        """,
+    "sample_weight": """
+        sample_weight : array-like of shape (n_samples,), default=None
+            How often each row counts: 2 equals repeating it, 0 leaving it out. None is 1 for all.
+        """,
+    "n_effective": """
+        n_effective : {'sum', 'kish'} or float, default=None
+            The number n of independent rows that the weights stand for:
+
+            - 'sum': the sum of the weights, right where they count rows;
+            - 'kish': (sum w)^2 / sum w^2, for weights that are only relative, such as those of a survey: n_samples
+              where all are equal, less the more unequal they are. Kish, "Survey Sampling" (1965), section 11.7;
+            - a number of at least 1;
+            - None: 'sum', with a warning where that is more than 3 times n_samples, or less than a third.
+
+            The criterion is that of weights scaled to the sum n: -2 (n / sum w) sum_i w_i log p(x_i) + n_parameters
+            log(n), the pseudo-likelihood of Lumley & Scott, "AIC and BIC for modeling with complex survey data",
+            Journal of Survey Statistics and Methodology 3 (2015), doi:10.1093/jssam/smu021, with n for their sample
+            size. Multiplying all weights by a number so changes it for 'sum' alone.
+        """,
+    "warning of n_effective": """
+        Where the weights' sum is far from the number of rows and `n_effective` is None.
+        """,
+    "row_data of experts": """
+        **row_data
+            `groups`, `exposure`, `offset` and `gate_X`, as in `fit`.
+        """,
+    "exposure": """
+        exposure : float or array-like of shape (n_samples,), default=None
+            What counts are proportional to, the time or area of each row; None is 1.
+        """,
+    "offset": """
+        offset : float or array-like of shape (n_samples,), default=None
+            Added to the linear predictors of each row; None is 0.
+        """,
+    "gate_X": """
+        gate_X : array-like of shape (n_samples, n_gate_columns), default=None
+            The columns of the gate, for `gate='gate_X'`.
+        """,
+    "n_samples": """
+        n_samples : int, default=1
+            Number of rows to draw.
+        """,
+    "drawing random_state": """
+        random_state : int, RandomState instance or None, default=None
+            None takes the estimator's own `random_state`; if that is an int, each call gives the same rows.
+        """,
+}
+
+PLACE = re.compile(r"^( *)<([^<>]+)>$", flags=re.MULTILINE)
+
+Described = TypeVar("Described", bound=type)
+
+
+def filled(docstring: str) -> str:
+    """A docstring with the entries that it names; KeyError for names that there are none of."""
+
+    def entries(place: re.Match[str]) -> str:
+        names = re.split(r",\s*", place[2])
+        return indent("\n".join(cleandoc(ENTRIES[name]) for name in names), place[1])
+
+    return PLACE.sub(entries, docstring)
+
+
+def described(cls: Described) -> Described:
+    """Fills in the docstrings of a class and of its own methods."""
+    for described_object in (cls, *(getattr(member, "__func__", member) for member in vars(cls).values())):
+        docstring = getattr(described_object, "__doc__", None)
+        if docstring and PLACE.search(docstring):
+            described_object.__doc__ = filled(docstring)
+    return cls
