@@ -5,7 +5,7 @@ FROM ?= .
 ENV := build/env
 BIN := $(ENV)/bin
 
-.PHONY: demo test test-isa lint docs package clean
+.PHONY: demo test test-isa test-site lint docs package clean
 
 # Fit three data sets, print tables of BIC, draw the fits.
 demo: $(ENV)/demo-installed
@@ -38,6 +38,10 @@ lint: $(ENV)/dev-installed
 # an error.
 docs: $(ENV)/docs-installed
 	$(BIN)/python -m sphinx -q -W --keep-going -b html -d build/docs/doctrees docs build/docs/html
+
+# The site as `make docs` left it, opened in a headless Chromium: links, pictures, the search, errors of the console.
+test-site: docs
+	$(BIN)/python docs/check_site.py build/docs/html
 
 # A source distribution, and a wheel built from it, which is installed into an empty environment and used there.
 package: $(ENV)/created

@@ -1,5 +1,7 @@
 """The site: pages, a gallery of scripts that are run, and the reference of the public names. `make docs` builds it."""
 
+from docutils import nodes
+
 import mixfast
 
 project = "mixfast"
@@ -23,6 +25,8 @@ html_theme = "pydata_sphinx_theme"
 html_title = f"mixfast {release}"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
+html_favicon = "_static/favicon.svg"
+html_context = {"default_mode": "auto"}  # light or dark, as the visitor has it
 html_theme_options = {
     "navbar_end": ["theme-switcher"],
     "header_links_before_dropdown": 5,
@@ -38,7 +42,7 @@ html_sidebars = {name: [] for name in ("index", "install", "choose", "dictionary
 default_role = "code"  # `name` in docstrings
 myst_enable_extensions = ["colon_fence"]
 myst_heading_anchors = 3
-# links to files of the repository that are no pages; the tests see to it that every link leads somewhere
+# links to files of the repository that are no pages: `unlink_files`; the tests see to it that they are there
 suppress_warnings = ["myst.xref_missing"]
 
 autosummary_generate = True
@@ -65,5 +69,14 @@ def skip_machinery(app, what, name, obj, skip, options):
     return skip or name.endswith("_request") or name in ("get_metadata_routing", "get_params", "set_params") or None
 
 
+def unlink_files(app, doctree, docname):
+    """Links to files of the repository lead somewhere in a clone, and nowhere on the site: their text stays."""
+    for link in list(doctree.findall(nodes.reference)):
+        target = link.get("refuri", "") or "#" + link.get("refid", "")
+        if target.startswith("#") and "/" in target:
+            link.replace_self(link.children)
+
+
 def setup(app):
+    app.connect("doctree-resolved", unlink_files)
     app.connect("autodoc-skip-member", skip_machinery)
