@@ -12,7 +12,7 @@ def frozen(value, copy=True):
             value = np.array(value) if copy else value
             value.flags.writeable = False
         return value
-    if type(value) is list and value and all(isinstance(item, np.ndarray) for item in value):
+    if type(value) is list and value and all(item is None or isinstance(item, np.ndarray) for item in value):
         return [frozen(item, copy) for item in value]
     if type(value) is dict and any(isinstance(item, (np.ndarray, dict, list)) for item in value.values()):
         return {name: frozen(item, copy) for name, item in value.items()}

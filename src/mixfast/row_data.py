@@ -45,6 +45,29 @@ class RowData:
         return RowData(take(self.rows, rows), take_data(self.data, rows, len(self)))
 
 
+class Responses:
+    """Several responses of each row, of any type and number of columns each.
+
+    parts : tuple of (n_samples,) or (n_samples, n_columns) arrays
+    """
+
+    ndim = 1
+
+    def __init__(self, parts):
+        self.parts = tuple(map(np.asarray, parts))
+
+    @property
+    def shape(self):
+        return (len(self),)
+
+    def __len__(self):
+        return len(self.parts[0])
+
+    def take_rows(self, rows):
+        """Those of some rows, by their numbers or a mask."""
+        return Responses(part[rows] for part in self.parts)
+
+
 def rows_with(rows, data):
     """The rows with what is given of them; the rows alone where that is nothing, None included."""
     data = {name: values for name, values in data.items() if values is not None}
@@ -78,10 +101,13 @@ def check_names(function, estimator, data):
 
 def take_data(data, rows, n_samples):
     """What some of n_samples rows have, by their numbers or a mask; what is not one value a row stays as it is."""
-    return {
-        name: np.asanyarray(values)[rows] if np.shape(values)[:1] == (n_samples,) else values
-        for name, values in data.items()
-    }
+
+    def some(values):
+        if np.shape(values)[:1] != (n_samples,):
+            return values
+        return values.take_rows(rows) if isinstance(values, Responses) else np.asanyarray(values)[rows]
+
+    return {name: some(values) for name, values in data.items()}
 
 
 def check_finite(name, values, n_samples, dtype):

@@ -444,7 +444,7 @@ def select(
     numbers, grid = sorted(set(_values("n_components", n_components))), _check_grid(estimator, grid)
     seed = _seed(estimator.random_state if random_state is None else random_state)
     fixed = {"random_state": seed} | ({} if n_threads is None else {"n_threads": n_threads})
-    data = _check_data(X, sample_weight, row_data)
+    data = _check_data(X, sample_weight, estimator._gathered_data(row_data))
     estimator = clone(estimator._for_parts_of(separated(data.X)[0]))
     estimator.set_params(**fixed | _fit_to_compare(estimator))
     n_effective = _checked_n_effective(data, n_effective, criterion)

@@ -203,7 +203,8 @@ def fit_many_groups(data, estimator, *, by, columns=None, **options):
         `result[i]`.
     **options
         Those of `fit_many`. `sample_weight` and row data are names of columns, such as `exposure="hours"` for a
-        `PoissonMixture`, which are not fitted then; rows where these have nothing are left out.
+        `PoissonMixture`, which are not fitted then; rows where these have nothing are left out. What has several
+        columns is a list of names.
 
     Returns
     -------
@@ -216,9 +217,12 @@ def fit_many_groups(data, estimator, *, by, columns=None, **options):
     _check_options(options, "fit_many_groups", estimator)
     table = Table(data)
     keys = _places_given("by", by, table)
-    data_places = {name: _place_given(name, column, table) for name, column in named.items() if column is not None}
+    data_places = {name: _places_given(name, column, table) for name, column in named.items() if column is not None}
+    if len(data_places.get("sample_weight", [0])) != 1:
+        raise ValueError(f"sample_weight={named['sample_weight']!r} should name one column of the table")
+    of_data = [place for own in data_places.values() for place in own]
     if columns is None:
-        places = [place for place in range(len(table.names)) if place not in (*keys, *data_places.values())]
+        places = [place for place in range(len(table.names)) if place not in (*keys, *of_data)]
     else:
         places = _places_given("columns", columns, table)
     if not keys or not places:
@@ -227,7 +231,7 @@ def fit_many_groups(data, estimator, *, by, columns=None, **options):
     columns = [table.names[place] for place in places]
     X = columns_of_reals(table, places, estimator._reads(columns))
     kept = ~np.any(np.isnan(X) & ~estimator._by_place(columns)._allows_nan(len(places)), axis=1)
-    for place in (*keys, *data_places.values()):
+    for place in (*keys, *of_data):
         kept &= ~table.is_missing(place)
     if not np.any(kept):
         raise ValueError("no row of the table has values in all columns")
@@ -235,7 +239,10 @@ def fit_many_groups(data, estimator, *, by, columns=None, **options):
     names, groups = _group_rows([list(itertools.compress(own.to_list(), kept)) for own in series], declared)
     offsets = np.concatenate([[0], np.cumsum(np.bincount(groups, minlength=len(names)))])
     rows = np.flatnonzero(kept)[np.argsort(groups, kind="stable")]
-    row_data = {name: table.reals(place)[rows].astype(np.float64) for name, place in data_places.items()}
+    row_data = {}
+    for name, own in data_places.items():
+        values = np.column_stack([table.reals(place)[rows].astype(np.float64) for place in own])
+        row_data[name] = values[:, 0] if len(own) == 1 else values
     problems = Problems(X[rows], offsets, row_data.pop("sample_weight", None), row_data, columns)
     result = fit_many(problems, estimator, **options)
     return result._named(names, result._column_names)
@@ -252,14 +259,6 @@ def _places_given(argument, given, table):
         return [table.place_of(name) for name in ([given] if is_name else given)]
     except ValueError as error:
         raise ValueError(f"{shown} should name columns of the table: {error}") from None
-
-
-def _place_given(argument, given, table):
-    """The place of the column that an argument names."""
-    places = _places_given(argument, given, table)
-    if len(places) != 1:
-        raise ValueError(f"{argument}={given!r} should name one column of the table, not {len(places)}")
-    return places[0]
 
 
 def _in_order(values, declared):

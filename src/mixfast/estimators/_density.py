@@ -100,6 +100,10 @@ class DensityEstimator(PublishedArrays, Storable, DensityMixin, CheckedParameter
                 setattr(cls, f"__metadata_request__{method}", dict.fromkeys(routed))
         super().__init_subclass__(**kwargs)
 
+    def _gathered_data(self, data):
+        """What rows have beside their values, as users give it, in forms of which some rows can be taken."""
+        return data
+
     def _seed(self):
         """64 bits that all random numbers of a fit come from."""
         if isinstance(self.random_state, Integral):

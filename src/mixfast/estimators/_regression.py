@@ -22,19 +22,13 @@ class RegressionStatistics:
 
     _clusters_are_starts = False
 
-    def _names_of_experts(self):
-        """One for each response."""
-        return (self.expert,) if isinstance(self.expert, str) else tuple(self.expert)
-
     # ---- predictions ----
 
     def _components_of(self, X, exposure, offset, gate_X):
-        """(distribution, shares (n, K), etas (K, n, m), dispersions (K, d)) of the one response."""
-        names = self._names_of_experts()
-        if len(names) > 1:
-            raise ValueError(f"expert={self.expert!r} has {len(names)} responses: ask for those of one at a time")
-        shares, eta = self.predict_proba(X, gate_X=gate_X), self._predictors(X, offset=offset, exposure=exposure)
-        return DISTRIBUTIONS[names[0]], shares, eta, self._dispersions()
+        """(distribution, shares (n, K), etas (K, n, m), dispersions (K, d)) of each response."""
+        shares, etas = self.predict_proba(X, gate_X=gate_X), self._predictors(X, offset=offset, exposure=exposure)
+        each = zip(self._distributions(), etas, self._dispersions(), strict=True)
+        return [(distribution, shares, eta, dispersions) for distribution, eta, dispersions in each]
 
     def predict_std(self, X, *, exposure=None, offset=None, gate_X=None):
         """The standard deviation of y given x: that within components and that between their means.
@@ -47,9 +41,10 @@ class RegressionStatistics:
         -------
         std : ndarray of shape (n_samples,), float64
             In units of y. Infinite where a component of 'student_t' has 2 degrees of freedom or less. Of 'multinomial'
-            (n_samples, n_categories), of one trial.
+            (n_samples, n_categories), of one trial. Of several responses (n_samples, n_responses), or a list.
         """
-        return mixture_moments(*self._components_of(X, exposure, offset, gate_X))[1]
+        components = self._components_of(X, exposure, offset, gate_X)
+        return self._side_by_side([mixture_moments(*own)[1] for own in components])
 
     def predict_quantile(self, X, q=0.5, *, exposure=None, offset=None, gate_X=None):
         """Find quantiles of y given x under the mixture.
@@ -64,7 +59,8 @@ class RegressionStatistics:
         Returns
         -------
         quantiles : ndarray of shape (n_samples,) or (n_samples, n_quantiles), float64
-            In units of y; of counts the smallest with at least the probability q.
+            In units of y; of counts the smallest with at least the probability q. Of several responses one more axis at
+            the end, each response by itself.
 
         Raises
         ------
@@ -74,11 +70,13 @@ class RegressionStatistics:
         levels = np.asarray(q, dtype=np.float64)
         if levels.ndim > 1 or not np.all((levels > 0) & (levels < 1)):
             raise ValueError(f"q={q!r} should be a number above 0 and below 1, or a list of such")
-        distribution, *components = self._components_of(X, exposure, offset, gate_X)
-        if not distribution.is_number:
-            raise ValueError(f"expert={self.expert!r} has no quantiles: categories have no order")
-        found = [mixture_quantile(distribution, level, *components) for level in np.atleast_1d(levels)]
-        return np.stack(found, axis=1) if levels.ndim else found[0]
+        found = []
+        for distribution, *components in self._components_of(X, exposure, offset, gate_X):
+            if not distribution.is_number:
+                raise ValueError(f"expert={self.expert!r} has no quantiles: categories have no order")
+            of_levels = [mixture_quantile(distribution, level, *components) for level in np.atleast_1d(levels)]
+            found.append(np.stack(of_levels, axis=1) if levels.ndim else of_levels[0])
+        return self._side_by_side(found)
 
     def predict_interval(self, X, level=0.9, *, exposure=None, offset=None, gate_X=None):
         """The interval that y given x is in with probability `level`, with as much above it as below.
@@ -95,7 +93,7 @@ class RegressionStatistics:
         Returns
         -------
         limits : ndarray of shape (n_samples, 2), float64
-            In units of y.
+            In units of y. Of several responses (n_samples, 2, n_responses), each response by itself.
 
         Raises
         ------
@@ -114,21 +112,19 @@ class RegressionStatistics:
         y, groups = (separated(self._read_rows(X, reset=False))[1].get(name) for name in ("y", "groups"))
         known = {name: given[name] for name in ("exposure", "offset", "gate_X") if name in given}
         gate_X = known.pop("gate_X", None)
-        distribution, eta, dispersions = (
-            DISTRIBUTIONS[self.expert],
-            self._predictors(rows, **known),
-            self._dispersions(),
-        )
-        ends = np.cumsum(self.predict_proba(rows, gate_X=gate_X), axis=1)
+        distributions, etas, dispersions = self._distributions(), self._predictors(rows, **known), self._dispersions()
+        ys, ends = self._family().split(y), np.cumsum(self.predict_proba(rows, gate_X=gate_X), axis=1)
 
         def draw(rng):
             place = rng.random_sample((len(ends), 1))
             place = place if groups is None else place[groups]
             labels = np.sum(place * ends[:, -1:] >= ends[:, :-1], axis=1)
-            drawn = np.empty_like(y)
-            for k in range(len(dispersions)):
-                own = labels == k
-                drawn[own] = distribution.draw_like(rng, y[own], eta[k, own], dispersions[k])
+            drawn = [np.empty_like(y) for y in ys]
+            for own, distribution, y, eta, dispersion in zip(drawn, distributions, ys, etas, dispersions, strict=True):
+                for k in range(len(dispersion)):
+                    of_it = labels == k
+                    own[of_it] = distribution.draw_like(rng, y[of_it], eta[k, of_it], dispersion[k])
+            drawn = np.hstack(drawn)
             return rows_with(rows, given | {"y": drawn[:, 0] if drawn.shape[1] == 1 else drawn})
 
         return draw
@@ -172,8 +168,9 @@ class RegressionStatistics:
         multiplied by a number so that their sum is the number of rows.
         """
         self._check_ready()
+        y = self._gathered(y)
         clusters = None if clusters is None else _numbered(clusters, len(y))
-        X, sample_weight, kept = counted_rows(rows_with(X, {"y": np.asarray(y), **row_data}), sample_weight)
+        X, sample_weight, kept = counted_rows(rows_with(X, {"y": y, **row_data}), sample_weight)
         resp = self._evaluate(X, resp=True).resp.astype(np.float64)
         rows, data = separated(self._read_rows(X, reset=False))
         weights = np.ones(len(rows)) if sample_weight is None else sample_weight
@@ -214,12 +211,12 @@ class RegressionStatistics:
             offset = np.zeros(len(rows)) + data.get("offset", 0.0)
             if expert.takes_exposure and "exposure" in data:
                 offset = offset + np.log(data["exposure"])
-            dispersions = self._dispersions()
+            dispersions = self._dispersions()[place]
             n_free = expert.n_dispersions + (expert.degrees is None)
             common = ((self.variance == "common"), False)[:n_free]
             response = Response(
                 distribution,
-                y[:, 0] if distribution.is_number and expert.width == 1 else _with_failures(y),
+                y[:, 0] if expert.width == 1 else y,
                 design,
                 rows[:, shared],
                 offset,
@@ -230,9 +227,9 @@ class RegressionStatistics:
                 float(self.alpha),
                 int(self.fit_intercept),
             )
-            prefix = f"y{place}: " if len(names) > 1 else ""
+            prefix = f"y{place}: " if self._has_several else ""
             own_terms = ["(Intercept)"] * self.fit_intercept + [columns[column] for column in own]
-            categories = self.classes_[1:] if name == "multinomial" else [None]
+            categories = self._each("classes_")[place][1:] if name == "multinomial" else [None]
             terms = (
                 _each_predictor(prefix, own_terms, categories),
                 _each_predictor(prefix, [columns[column] for column in shared], categories),
@@ -254,7 +251,7 @@ class RegressionStatistics:
             formula = vars(self).get("_fitted_formula")
             return [f"z{place}" for place in range(n_columns)] if formula is None else formula.gate_names
         columns = self._terms_of_columns()
-        return columns if self.gate == "same" else [columns[place] for place in self._places_of("gate")]
+        return columns if self.gate == "same" else [columns[place] for place in self._places_of("gate", self.gate)]
 
 
 def _each_predictor(prefix, terms, categories):
@@ -264,11 +261,6 @@ def _each_predictor(prefix, terms, categories):
         for term in terms
         for category in categories
     ]
-
-
-def _with_failures(y):
-    """Successes and failures of binomial responses, which may be single trials."""
-    return np.column_stack([y[:, 0], 1 - y[:, 0]]) if y.shape[1] == 1 else y
 
 
 def _numbered(clusters, n_samples):

@@ -18,6 +18,7 @@ from mixfast.estimators._density import fitting
 from mixfast.estimators._formula import FittedByFormula
 from mixfast.estimators._likelihood import LikelihoodMixture
 from mixfast.estimators._regression import RegressionStatistics
+from mixfast.estimators._responses import classes_of, columns_of_responses, counts_of_classes
 from mixfast.families.conditional import DISTRIBUTIONS
 from mixfast.families.experts import (
     GIVEN,
@@ -39,26 +40,21 @@ from mixfast.status import Status
 from mixfast.tables import adopted, check_no_dates
 from mixfast.weights import observed, take, weighted_sum
 
-#: What makes the expert of a name from the estimator.
+#: What makes the expert of a name, from the estimator and the classes of the response.
 EXPERTS = {
-    "gaussian": lambda estimator: GaussianExpert(),
-    "student_t": lambda estimator: StudentTExpert(
+    "gaussian": lambda estimator, classes: GaussianExpert(),
+    "student_t": lambda estimator, classes: StudentTExpert(
         None if estimator.degrees_of_freedom == "component" else float(estimator.degrees_of_freedom)
     ),
-    "poisson": lambda estimator: PoissonExpert(),
-    "binomial": lambda estimator: BinomialExpert(),
-    "gamma": lambda estimator: GammaExpert(),
-    "negative_binomial": lambda estimator: NegativeBinomialExpert(),
-    "multinomial": lambda estimator: MultinomialExpert(len(estimator.classes_)),
+    "poisson": lambda estimator, classes: PoissonExpert(),
+    "binomial": lambda estimator, classes: BinomialExpert(),
+    "gamma": lambda estimator, classes: GammaExpert(),
+    "negative_binomial": lambda estimator, classes: NegativeBinomialExpert(),
+    "multinomial": lambda estimator, classes: MultinomialExpert(len(classes)),
 }
 
-
-def gathered(y):
-    """y as an array, whatever its values; None stays."""
-    if y is None:
-        return None
-    check_no_dates(y, "y")
-    return np.asarray(y)
+#: Attributes of responses that not every fit leaves.
+OF_RESPONSES = ("sigma_", "shape_", "theta_", "degrees_of_freedom_", "fixed_coef_")
 
 
 def numbered(groups, n_samples):
@@ -91,7 +87,7 @@ class MixtureOfExperts(FittedByFormula, RegressionStatistics, RegressorMixin, Li
     ----------
     n_components : int, default=1
         Number of components.
-    expert : {'gaussian', 'student_t', 'poisson', 'binomial', 'gamma', 'negative_binomial', 'multinomial'}, \
+    expert : {'gaussian', 'student_t', 'poisson', 'binomial', 'gamma', 'negative_binomial', 'multinomial'} or list, \
 default='gaussian'
         The distribution of the response given its linear predictor eta:
 
@@ -104,6 +100,13 @@ default='gaussian'
         - 'negative_binomial': counts of mean exp(eta) times the exposure and variance mean + mean^2 / `theta_`;
         - 'multinomial': categories, whose log odds against the first are linear predictors each; y of labels, or
           (n_samples, n_classes) counts.
+
+        A list of these, one for each of several responses, which are independent of each other in a component. `y` and
+        all that is told of one response, attributes too, are then lists with an entry for each, shaped as alone;
+        predictions have one more axis at the end, for the responses, and are lists where one is 'multinomial'.
+    columns : list of lists of column names or numbers, default=None
+        Of several responses: the columns of X that the predictor of each has, the others have coefficients of 0.
+        None: all have all of them.
     variance : {'own', 'common'}, default='own'
         Whether components have standard deviations, scales or shapes of their own.
     degrees_of_freedom : float or 'component', default=4.0
@@ -184,7 +187,8 @@ default='gaussian'
 
     _parameter_constraints: dict = {
         **LikelihoodMixture._parameter_constraints,
-        "expert": [StrOptions(set(EXPERTS))],
+        "expert": [StrOptions(set(EXPERTS)), list, tuple],
+        "columns": [list, tuple, None],
         "variance": [StrOptions({"own", "common"})],
         "degrees_of_freedom": [StrOptions({"component"}), Interval(Real, 0.1, 1e6, closed="both")],
         "gate": [StrOptions({"same", "gate_X"}), "array-like", None],
@@ -195,7 +199,7 @@ default='gaussian'
         "sigma_df": [StrOptions({"n-p"}), Options(Real, {0})],
     }
 
-    _structural: tuple[str, ...] = ("expert", "variance", "degrees_of_freedom", "fit_intercept")
+    _structural: tuple[str, ...] = ("expert", "columns", "variance", "degrees_of_freedom", "fit_intercept")
 
     _row_data: dict = {
         "y": None,
@@ -220,6 +224,7 @@ default='gaussian'
         n_components=1,
         *,
         expert="gaussian",
+        columns=None,
         variance="own",
         degrees_of_freedom=4.0,
         gate=None,
@@ -242,6 +247,7 @@ default='gaussian'
     ):
         self.n_components = n_components
         self.expert = expert
+        self.columns = columns
         self.variance = variance
         self.degrees_of_freedom = degrees_of_freedom
         self.gate = gate
@@ -264,22 +270,68 @@ default='gaussian'
 
     # ---- the family ----
 
+    @property
+    def _has_several(self):
+        """Whether y has several responses."""
+        return not isinstance(self.expert, str)
+
+    def _names_of_experts(self):
+        """One for each response."""
+        names = tuple(self.expert) if self._has_several else (self.expert,)
+        wrong = [name for name in names if not (isinstance(name, str) and name in EXPERTS)]
+        if wrong or not names:
+            raise ValueError(f"expert={self.expert!r} should be one of {sorted(EXPERTS)}, or a list of such")
+        return names
+
+    def _distributions(self):
+        return [DISTRIBUTIONS[name] for name in self._names_of_experts()]
+
+    def _each(self, attribute):
+        """A fitted attribute of each response, None where it has none."""
+        value = getattr(self, attribute, None)
+        if not self._has_several:
+            return [value]
+        return [None] * len(self._names_of_experts()) if value is None else value
+
+    def _joined(self, parts):
+        """What there is of each response, as users are given it."""
+        return list(parts) if self._has_several else parts[0]
+
+    def _side_by_side(self, parts):
+        """Predictions of each response, as users are given them."""
+        if self._has_several and "multinomial" not in self._names_of_experts():
+            return np.stack(parts, axis=-1)
+        return self._joined(parts)
+
     def _experts(self):
-        return (EXPERTS[self.expert](self),)
+        return tuple(
+            EXPERTS[name](self, classes)
+            for name, classes in zip(self._names_of_experts(), self._each("classes_"), strict=True)
+        )
 
     def _family(self):
         return Experts(
             self._experts(),
             alpha=float(self.alpha),
             is_common=self.variance == "common",
-            fixed=self._places_of("fixed"),
+            fixed=self._places_of("fixed", self.fixed),
+            columns=self._columns_of_responses(),
             has_intercept=self.fit_intercept,
             corrects_variance=self.sigma_df == "n-p",
         )
 
-    def _places_of(self, parameter):
-        """The numbers of the columns of X that a parameter names."""
-        named = getattr(self, parameter)
+    def _columns_of_responses(self):
+        """The numbers of the columns of X that the predictors of each response have; None for all."""
+        if self.columns is None:
+            return None
+        if not self._has_several or len(self.columns) != len(self.expert):
+            raise ValueError(
+                f"columns={self.columns!r} should have a list of columns for each response of expert={self.expert!r}"
+            )
+        return tuple(self._places_of("columns", own) for own in self.columns)
+
+    def _places_of(self, parameter, named):
+        """The numbers of the columns of X that are named in a parameter."""
         if named is None:
             return ()
         if isinstance(named, str) or np.ndim(named) != 1:
@@ -302,10 +354,12 @@ default='gaussian'
 
     def _by_place(self, names):
         places, params = {name: place for place, name in enumerate(names)}, self.get_params(deep=False)
-        named = [parameter for parameter in ("fixed", "gate") if isinstance(params[parameter], list | tuple)]
-        if not named:
-            return self
-        return type(self)(**params | {own: [places.get(name, name) for name in params[own]] for own in named})
+
+        def placed(value):
+            return [placed(own) for own in value] if isinstance(value, list | tuple) else places.get(value, value)
+
+        named = [own for own in ("fixed", "gate", "columns") if isinstance(params[own], list | tuple)]
+        return type(self)(**params | {own: placed(params[own]) for own in named}) if named else self
 
     def _proportions(self):
         if self.gate is None:
@@ -314,7 +368,7 @@ default='gaussian'
 
     def _gate_of_columns(self, n_columns):
         """The columns of a gate of its own follow those of X."""
-        n_features = self._n_columns_of_X if hasattr(self, "_n_columns_of_X") else np.shape(self.coef_)[-1]
+        n_features = getattr(self, "_n_columns_of_X", None) or np.shape(self._each("coef_")[0])[-1]
         return Gate(0 if self.gate == "same" else n_features, n_columns, float(self.gate_alpha))
 
     def _proportions_of_predictions(self):
@@ -369,45 +423,59 @@ default='gaussian'
                 )
 
     def _publish(self, params, dtype):
-        rounded, expert = self._family().rounded(params, dtype), self._experts()[0]
-        coefficients, intercepts = rounded.coefficients, rounded.intercepts
-        if isinstance(expert, MultinomialExpert):
-            self.coef_ = np.concatenate([np.zeros_like(coefficients[:, :1]), coefficients], axis=1)
-            self.intercept_ = np.concatenate([np.zeros_like(intercepts[:, :1]), intercepts], axis=1)
-        else:
-            self.coef_, self.intercept_ = coefficients[:, 0], intercepts[:, 0]
-        if self.fixed is not None:
-            self.fixed_coef_ = self.coef_[0][..., list(self._places_of("fixed"))]
-        if expert.dispersion_name is not None:
-            setattr(self, expert.dispersion_name, rounded.dispersions[:, 0])
-        if isinstance(expert, StudentTExpert):
-            self.degrees_of_freedom_ = rounded.degrees[:, 0]
+        rounded, first, found = self._family().rounded(params, dtype), 0, []
+        for place, expert in enumerate(self._experts()):
+            predictors = slice(first, first + expert.n_predictors)
+            first += expert.n_predictors
+            coefficients, intercepts = rounded.coefficients[:, predictors], rounded.intercepts[:, predictors]
+            if isinstance(expert, MultinomialExpert):
+                coefficients = np.concatenate([np.zeros_like(coefficients[:, :1]), coefficients], axis=1)
+                intercepts = np.concatenate([np.zeros_like(intercepts[:, :1]), intercepts], axis=1)
+            else:
+                coefficients, intercepts = coefficients[:, 0], intercepts[:, 0]
+            own = {"coef_": coefficients, "intercept_": intercepts}
+            if self.fixed is not None:
+                own["fixed_coef_"] = coefficients[0][..., list(self._places_of("fixed", self.fixed))]
+            if expert.dispersion_name is not None:
+                own[expert.dispersion_name] = rounded.dispersions[:, place]
+            if isinstance(expert, StudentTExpert):
+                own["degrees_of_freedom_"] = rounded.degrees[:, place]
+            found.append(own)
+        for name in OF_RESPONSES:  # of another fit
+            vars(self).pop(name, None)
+        for name in ("coef_", "intercept_", *OF_RESPONSES):
+            if any(name in own for own in found):
+                setattr(self, name, self._joined([own.get(name) for own in found]))
 
     def _collect(self):
-        coefficients, intercepts = np.asarray(self.coef_), np.asarray(self.intercept_)
-        expert = self._experts()[0]
-        if isinstance(expert, MultinomialExpert):  # about the first class
-            coefficients = coefficients[:, 1:] - coefficients[:, :1]
-            intercepts = intercepts[:, 1:] - intercepts[:, :1]
-        else:
-            coefficients, intercepts = coefficients[:, np.newaxis], intercepts[:, np.newaxis]
-        n_components, n_features = len(coefficients), coefficients.shape[2]
-        ones = np.ones(n_components)
-        dispersions = ones if expert.dispersion_name is None else getattr(self, expert.dispersion_name)
-        degrees = self.degrees_of_freedom_ if isinstance(expert, StudentTExpert) else ones
-        frame = np.zeros(n_features + 2)
+        coefficients, intercepts, dispersions, degrees = [], [], [], []
+        experts = self._experts()
+        for place, expert in enumerate(experts):
+            own, intercept = np.asarray(self._each("coef_")[place]), np.asarray(self._each("intercept_")[place])
+            if isinstance(expert, MultinomialExpert):  # about the first class
+                own, intercept = own[:, 1:] - own[:, :1], intercept[:, 1:] - intercept[:, :1]
+            else:
+                own, intercept = own[:, np.newaxis], intercept[:, np.newaxis]
+            ones = np.ones(len(own))
+            coefficients.append(own)
+            intercepts.append(intercept)
+            has_none = expert.dispersion_name is None
+            dispersions.append(ones if has_none else self._each(expert.dispersion_name)[place])
+            degrees.append(self._each("degrees_of_freedom_")[place] if isinstance(expert, StudentTExpert) else ones)
+        n_features = coefficients[0].shape[2]
+        frame = np.zeros(n_features + 1 + len(experts))
         frame[n_features] = GIVEN
         return ExpertParams(
-            coefficients,
-            intercepts,
-            np.asarray(dispersions)[:, np.newaxis],
-            np.asarray(degrees)[:, np.newaxis],
+            np.concatenate(coefficients, axis=1),
+            np.concatenate(intercepts, axis=1),
+            np.stack(dispersions, axis=1),
+            np.stack(degrees, axis=1),
             frame,
         )
 
     def _check_for_batches(self):
         super()._check_for_batches()
-        if self.expert == "multinomial":
+        if "multinomial" in self._names_of_experts():
             raise TypeError(
                 "expert='multinomial' has no batches, for problems have classes of their own: fit one by one"
             )
@@ -443,9 +511,8 @@ default='gaussian'
         if reset:
             self._n_columns_of_X, self._n_gate_columns = rows.shape[1], (rows if gate is None else gate).shape[1]
         offsets = {name: data[name] for name in ("exposure", "offset") if name in data}
-        return (
-            checked | self._checked_offsets(offsets, rows, reset) | {"y": self._checked_y(data["y"], n_samples, reset)}
-        )
+        checked["y"] = self._checked_y(data["y"], n_samples, reset)
+        return checked | self._checked_offsets(offsets, rows, reset)
 
     def _gate_columns(self, rows, gate_X, reset=False):
         """(n_samples, n_columns), float64, of validated rows; None where there is no gate, or it is of all columns."""
@@ -465,7 +532,7 @@ default='gaussian'
             return gate_X
         if self.gate is None or isinstance(self.gate, str):
             return None
-        return rows[:, list(self._places_of("gate"))].astype(np.float64)
+        return rows[:, list(self._places_of("gate", self.gate))].astype(np.float64)
 
     def _takes_gate_X(self):
         return isinstance(self.gate, str) and self.gate == "gate_X"
@@ -475,41 +542,49 @@ default='gaussian'
             raise ValueError(f"exposure was given, and expert={self.expert!r} has no mean that is proportional to it")
         return super()._check_row_data(data, rows, reset)
 
-    def _checked_y(self, y, n_samples, reset):
-        """(n_samples, columns), float64, in the domains of the experts."""
-        if self.expert == "multinomial":
-            y = self._counts_of_classes(y, reset)
-        y = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y", ensure_min_samples=0)
-        if len(y) != n_samples:
-            raise ValueError(f"Found input variables with inconsistent numbers of samples: {[n_samples, len(y)]}")
-        (expert,) = self._experts()
-        if y.ndim == 2 and y.shape[1] == 1 and reset:
-            y = column_or_1d(y, warn=True)
-        y = y.reshape(n_samples, -1)
-        if y.shape[1] not in (1, expert.width):
-            raise ValueError(f"y should have one column for expert={self.expert!r}, got the shape of {y.shape}")
-        expert.check("y", y)
-        return y
+    def _gathered(self, y):
+        """y as an array, whatever its values, or `Responses`; None stays."""
+        if y is None:
+            return None
+        if self._has_several:
+            makers = [EXPERTS[name] for name in self._names_of_experts()]
+            is_known = [name != "multinomial" for name in self._names_of_experts()]
+            widths = [make(self, None).width if known else None for make, known in zip(makers, is_known, strict=True)]
+            return columns_of_responses(y, widths)
+        check_no_dates(y, "y")
+        return np.asarray(y)
 
-    def _counts_of_classes(self, y, reset):
-        """(n_samples, n_classes), from labels too; a fit learns the classes."""
-        y = np.asarray(y)
-        if y.ndim == 2 and y.shape[1] > 1:
-            if reset:
-                self.classes_ = np.arange(y.shape[1])
-            return y
-        y = y.ravel()
+    def _gathered_data(self, data):
+        return data | {"y": self._gathered(data["y"])} if "y" in data else data
+
+    def _checked_y(self, y, n_samples, reset):
+        """(n_samples, columns of all experts), float64, in their domains; a fit learns the classes."""
+        y = self._gathered(y)
+        ys = y.parts if self._has_several else (y,)
+        called = [f"y[{place}]" for place in range(len(ys))] if self._has_several else ["y"]
         if reset:
-            check_array(y[:, np.newaxis], dtype=None, input_name="y", ensure_min_samples=0)
-            self.classes_ = np.unique(y)
-            if len(self.classes_) < 2:
-                raise ValueError(f"y has {len(self.classes_)} class(es): expert='multinomial' needs two at least")
-        places = np.minimum(np.searchsorted(self.classes_, y), len(self.classes_) - 1)
-        unknown = self.classes_[places] != y
-        if np.any(unknown):
-            row = int(np.argmax(unknown))
-            raise ValueError(f"y is {y[row]} in row {row}, which is none of the classes of the fit, {self.classes_}")
-        return np.eye(len(self.classes_))[places]
+            vars(self).pop("classes_", None)
+            classes = [
+                classes_of(*own) if name == "multinomial" else None
+                for name, *own in zip(self._names_of_experts(), ys, called, strict=True)
+            ]
+            if any(own is not None for own in classes):
+                self.classes_ = self._joined(classes)
+        found = []
+        for expert, classes, own, name in zip(self._experts(), self._each("classes_"), ys, called, strict=True):
+            if classes is not None:
+                own = counts_of_classes(own, classes, name)
+            own = check_array(own, ensure_2d=False, dtype=np.float64, input_name=name, ensure_min_samples=0)
+            if len(own) != n_samples:
+                raise ValueError(f"Found input variables with inconsistent numbers of samples: {[n_samples, len(own)]}")
+            if own.ndim == 2 and own.shape[1] == 1 and reset:
+                own = column_or_1d(own, warn=True)
+            own = own.reshape(n_samples, -1)
+            if own.shape[1] not in (1, expert.width):
+                raise ValueError(f"{name} should have one column for expert={expert.name!r}, got {own.shape[1]}")
+            expert.check(name, own)
+            found.append(expert.whole(own))
+        return np.hstack(found)
 
     # ---- fitting ----
 
@@ -523,16 +598,17 @@ default='gaussian'
             Computed in float64; parameters are rounded to the precision of X.
         y : array-like of shape (n_samples,)
             Responses; of 'binomial' also (n_samples, 2), successes and failures; of 'multinomial' labels or
-            (n_samples, n_classes) counts.
+            (n_samples, n_classes) counts. Of several responses a list with such an entry for each, or a table, or an
+            array, with a column for each.
         sample_weight : array-like of shape (n_samples,), default=None
             How often each row counts; rows of weight 0 may hold anything.
         groups : array-like of shape (n_samples,), default=None
             Rows of one group share a component: repeated measurements of one thing. Its weight, and the columns of the
             gate, should be the same in all of them.
         exposure : float or array-like of shape (n_samples,), default=None
-            What the mean is proportional to, of 'poisson' and 'gamma': above 0.
+            What the mean is proportional to, of 'poisson', 'negative_binomial' and 'gamma': above 0.
         offset : float or array-like of shape (n_samples,), default=None
-            Added to the linear predictors.
+            Added to the linear predictors, those of all responses.
         gate_X : array-like of shape (n_samples, n_gate_columns), default=None
             The columns of the gate, where `gate` is 'gate_X'.
 
@@ -547,7 +623,7 @@ default='gaussian'
             For values of y outside the domain of the expert, with their row.
             <errors of every fit>
         """
-        y = gathered(y)
+        y = self._gathered(y)
         given = {"groups": groups, "exposure": exposure, "offset": offset, "gate_X": gate_X}
         rows = rows_with(X, {"y": y, **given})
         if y is not None and not np.ndim(y):
@@ -573,26 +649,44 @@ default='gaussian'
     # ---- predictions from X ----
 
     def _predictors(self, X, offset=None, exposure=None):
-        """Linear predictors of components, (n_components, n_samples, n_predictors)."""
+        """Linear predictors of components, (n_components, n_samples, n_predictors), of each response."""
         self._check_ready()
         self._check_assigned()
         data = {name: own for name, own in (("exposure", exposure), ("offset", offset)) if own is not None}
         rows = self._validate_rows(X, reset=False)
         data = self._checked_offsets(data, rows, reset=False)
-        params = self._collect()
-        eta = np.einsum("np,kep->kne", rows.astype(np.float64, copy=False), np.asarray(params.coefficients, float))
-        eta += np.asarray(params.intercepts, float)[:, np.newaxis]
+        params, found, first = self._collect(), [], 0
+        etas = np.einsum("np,kep->kne", rows.astype(np.float64, copy=False), np.asarray(params.coefficients, float))
+        etas += np.asarray(params.intercepts, float)[:, np.newaxis]
         if "offset" in data:
-            eta += data["offset"][:, np.newaxis]
-        if "exposure" in data:
-            eta += np.log(data["exposure"])[:, np.newaxis]
-        return eta
+            etas += data["offset"][:, np.newaxis]
+        for expert in self._experts():
+            eta = etas[..., first : first + expert.n_predictors]
+            first += expert.n_predictors
+            if expert.takes_exposure and "exposure" in data:
+                eta += np.log(data["exposure"])[:, np.newaxis]
+            found.append(eta)
+        return found
 
     def _dispersions(self):
-        """What `DISTRIBUTIONS` call so, (n_components, number of them), float64."""
+        """What `DISTRIBUTIONS` call so, (n_components, number of them), float64, of each response."""
         params = self._collect()
-        own = np.column_stack([params.dispersions, params.degrees]).astype(np.float64)
-        return own[:, : len(DISTRIBUTIONS[self.expert].dispersions)]
+        return [
+            np.column_stack([params.dispersions[:, place], params.degrees[:, place]]).astype(np.float64)[
+                :, : len(distribution.dispersions)
+            ]
+            for place, distribution in enumerate(self._distributions())
+        ]
+
+    def _means_of_components(self, X, exposure, offset):
+        """(n_samples, n_components), or (n_samples, n_components, n_classes), of each response."""
+        of_responses = zip(
+            self._distributions(), self._predictors(X, offset, exposure), self._dispersions(), strict=True
+        )
+        return [
+            np.stack([distribution.mean(*one) for one in zip(eta, dispersions, strict=True)], axis=1)
+            for distribution, eta, dispersions in of_responses
+        ]
 
     def predict_components(self, X, *, exposure=None, offset=None):
         """E[y | x, k], the mean of each component.
@@ -604,11 +698,15 @@ default='gaussian'
         Returns
         -------
         means : ndarray of shape (n_samples, n_components), float64
-            Of 'multinomial' (n_samples, n_components, n_classes).
+            Of 'multinomial' (n_samples, n_components, n_classes). Of several responses (n_samples, n_components,
+            n_responses), or a list.
         """
-        eta = self._predictors(X, offset, exposure)
-        distribution = DISTRIBUTIONS[self.expert]
-        return np.stack([distribution.mean(*one) for one in zip(eta, self._dispersions(), strict=True)], axis=1)
+        return self._side_by_side(self._means_of_components(X, exposure, offset))
+
+    def _means(self, X, exposure, offset, gate_X):
+        """E[y | x] of each response."""
+        shares = self.predict_proba(X, gate_X=gate_X)
+        return [np.einsum("nk...,nk->n...", own, shares) for own in self._means_of_components(X, exposure, offset)]
 
     def predict(self, X, *, exposure=None, offset=None, gate_X=None):
         """E[y | x], the mean over the components.
@@ -621,9 +719,9 @@ default='gaussian'
         -------
         y : ndarray of shape (n_samples,), float64
             Of 'binomial' the probability of success; of 'multinomial' (n_samples, n_classes), those of the classes.
+            Of several responses (n_samples, n_responses), or a list.
         """
-        means = self.predict_components(X, exposure=exposure, offset=offset)
-        return np.einsum("nk...,nk->n...", means, self.predict_proba(X, gate_X=gate_X))
+        return self._side_by_side(self._means(X, exposure, offset, gate_X))
 
     def predict_proba(self, X, *, gate_X=None):
         """Predict p(k | x), how likely each component is before y is seen.
@@ -661,12 +759,18 @@ default='gaussian'
         Returns
         -------
         score : float
-            Of successes and failures, and of counts of classes, that of their shares, rows weighted by their totals.
+            Of successes and failures, and of counts of classes, that of their shares, rows weighted by their totals. Of
+            several responses the mean of theirs.
         """
-        predicted = self.predict(X, exposure=exposure, offset=offset, gate_X=gate_X)
-        y = gathered(y)
-        if self.expert == "multinomial":
-            y = np.asarray(self._counts_of_classes(y, reset=False), dtype=np.float64)
+        predicted, y = self._means(X, exposure, offset, gate_X), self._gathered(y)
+        each = zip(y.parts if self._has_several else (y,), predicted, self._each("classes_"), strict=True)
+        return float(np.mean([self._score_of(*own, sample_weight) for own in each]))
+
+    @staticmethod
+    def _score_of(y, predicted, classes, sample_weight):
+        """R^2 of one response."""
+        if classes is not None:
+            y = np.asarray(counts_of_classes(y, classes, "y"), dtype=np.float64)
         if y.ndim == 2 and y.shape[1] > 1:
             totals = y.sum(axis=1)
             sample_weight = totals if sample_weight is None else totals * np.asarray(sample_weight)
@@ -688,7 +792,7 @@ default='gaussian'
         resp : ndarray of shape (n_samples, n_components)
             Rows sum to one.
         """
-        return self._evaluate(rows_with(X, {"y": gathered(y), **row_data}), resp=True).resp
+        return self._evaluate(rows_with(X, {"y": self._gathered(y), **row_data}), resp=True).resp
 
     def labels(self, X, y, **row_data):
         """The most likely component of each row given its response.
@@ -702,7 +806,7 @@ default='gaussian'
         labels : ndarray of shape (n_samples,), int64
             Numbers of components, from 0.
         """
-        return self._evaluate(rows_with(X, {"y": gathered(y), **row_data}), labels=True).labels
+        return self._evaluate(rows_with(X, {"y": self._gathered(y), **row_data}), labels=True).labels
 
     def score_samples(self, X, y, **row_data):
         """Compute log p(y | x) of each row, in nats.
@@ -716,7 +820,7 @@ default='gaussian'
         log_prob : ndarray of shape (n_samples,)
             Of groups their log density at the first row, and 0 at the others.
         """
-        return self._evaluate(rows_with(X, {"y": gathered(y), **row_data}), log_norm=True).log_norm
+        return self._evaluate(rows_with(X, {"y": self._gathered(y), **row_data}), log_norm=True).log_norm
 
     log_prob = score_samples
 
@@ -734,7 +838,7 @@ default='gaussian'
         """
         self._check_ready()
         self._check_assigned()
-        rows = self._read_rows(rows_with(X, {"y": gathered(y), **row_data}), reset=False)
+        rows = self._read_rows(rows_with(X, {"y": self._gathered(y), **row_data}), reset=False)
         encoded = self._fitted_family().encode(rows)
         n_components = len(self.weights_)
         layout = encoded.family.params_layout(n_components, rows.shape[1])
@@ -772,7 +876,7 @@ default='gaussian'
         UserWarning
             <warning of n_effective>
         """
-        return super().bic(X, sample_weight=sample_weight, n_effective=n_effective, y=gathered(y), **row_data)
+        return super().bic(X, sample_weight=sample_weight, n_effective=n_effective, y=self._gathered(y), **row_data)
 
     def aic(self, X, y, sample_weight=None, n_effective=None, **row_data):
         """Akaike information criterion of log p(y | x); the lower the better.
@@ -791,7 +895,7 @@ default='gaussian'
         UserWarning
             <warning of n_effective>
         """
-        return super().aic(X, sample_weight=sample_weight, n_effective=n_effective, y=gathered(y), **row_data)
+        return super().aic(X, sample_weight=sample_weight, n_effective=n_effective, y=self._gathered(y), **row_data)
 
     def icl(self, X, y, sample_weight=None, n_effective=None, **row_data):
         """Integrated completed likelihood, BIC - 2 sum log max_k p(k | x, y); the lower the better.
@@ -810,7 +914,7 @@ default='gaussian'
         UserWarning
             <warning of n_effective>
         """
-        return super().icl(X, sample_weight=sample_weight, n_effective=n_effective, y=gathered(y), **row_data)
+        return super().icl(X, sample_weight=sample_weight, n_effective=n_effective, y=self._gathered(y), **row_data)
 
     def to_frame(self):
         """The components as a pandas DataFrame, a row for each component and coefficient.
@@ -818,7 +922,8 @@ default='gaussian'
         Returns
         -------
         frame : pandas.DataFrame
-            Columns component, weight, column and coefficient; the intercept comes first.
+            Columns component, weight, column and coefficient; the intercept comes first. Of several responses there is
+            a column response, their number and expert.
 
         Raises
         ------
@@ -828,13 +933,27 @@ default='gaussian'
         import pandas as pd
 
         self._check_ready()
-        coefficients, columns = np.asarray(self.coef_, dtype=np.float64), self._labels_of_columns()
+        names = self._names_of_experts()
+        each = zip(names, self._each("coef_"), self._each("intercept_"), self._each("classes_"), strict=True)
+        frames = []
+        for place, (name, coefficients, intercepts, classes) in enumerate(each):
+            frame = self._frame_of(coefficients, intercepts, classes)
+            if self._has_several:
+                frame.insert(2, "response", f"{place}: {name}")
+            frames.append(frame)
+        return pd.concat(frames, ignore_index=True)
+
+    def _frame_of(self, coefficients, intercepts, classes):
+        """Of one response."""
+        import pandas as pd
+
+        coefficients, columns = np.asarray(coefficients, dtype=np.float64), self._labels_of_columns()
         if self.fit_intercept:
-            intercepts = np.asarray(self.intercept_, dtype=np.float64)
+            intercepts = np.asarray(intercepts, dtype=np.float64)
             coefficients = np.concatenate([intercepts[..., np.newaxis], coefficients], axis=-1)
             columns = ["intercept", *columns]
         if coefficients.ndim == 3:
-            columns = [f"{own}: {name}" for own in self.classes_ for name in columns]
+            columns = [f"{own}: {name}" for own in classes for name in columns]
         coefficients = coefficients.reshape(len(coefficients), -1)
         n_components, n = coefficients.shape
         return pd.DataFrame(
@@ -862,17 +981,26 @@ default='gaussian'
         shares = np.maximum(shares, np.finfo(float).tiny)
         weights = shares.mean(axis=0)
         labels = np.sort(np.arange(max(n_samples, len(weights))) % len(weights))
-        places, y, log_shares = np.empty(len(labels), dtype=np.intp), np.empty(len(labels)), np.log(shares)
+        places, log_shares = np.empty(len(labels), dtype=np.intp), np.log(shares)
         for k in range(len(weights)):
             own = labels == k
             places[own] = rng.choice(len(shares), np.count_nonzero(own), p=shares[:, k] / shares[:, k].sum())
         X = take(adopted(X), places)
-        eta = self._predictors(X)
-        for k, dispersion in enumerate(self._dispersions()):
-            own = labels == k
-            y[own] = DISTRIBUTIONS[self.expert].draw(rng, eta[k, own], dispersion)
+        y = self._joined(self._drawn(self._predictors(X), labels, rng))
         log_densities = self.component_log_density(X, y) + log_shares[places] - np.log(weights)
         return Draws(log_densities, weights)
+
+    def _drawn(self, etas, labels, rng):
+        """Responses of rows whose components are `labels`, (n_samples,) each."""
+        found = []
+        each = zip(self._distributions(), etas, self._dispersions(), self._each("classes_"), strict=True)
+        for distribution, eta, dispersions, classes in each:
+            y = np.empty(len(labels))
+            for k in range(len(dispersions)):
+                of_it = labels == k
+                y[of_it] = distribution.draw(rng, eta[k, of_it], dispersions[k])
+            found.append(y if classes is None else classes[y.astype(np.int64)])
+        return found
 
     def sample(self, X, random_state=None, *, exposure=None, offset=None, gate_X=None):
         """Draw a response for each row of X.
@@ -888,16 +1016,12 @@ default='gaussian'
         Returns
         -------
         y : ndarray of shape (n_samples,), float64
-            Of 'multinomial' labels.
+            Of 'multinomial' labels. Of several responses (n_samples, n_responses), or a list.
         labels : ndarray of shape (n_samples,), int64
             The component of each row.
         """
         rng = self._rng_of_sample(1, random_state)
-        eta, dispersions = self._predictors(X, offset, exposure), self._dispersions()
+        etas = self._predictors(X, offset, exposure)
         ends = np.cumsum(self.predict_proba(X, gate_X=gate_X), axis=1)
         labels = np.sum(rng.random_sample((len(ends), 1)) * ends[:, -1:] >= ends[:, :-1], axis=1)
-        y = np.empty(len(labels))
-        for k in range(len(dispersions)):
-            of_it = labels == k
-            y[of_it] = DISTRIBUTIONS[self.expert].draw(rng, eta[k, of_it], dispersions[k])
-        return (self.classes_[y.astype(np.int64)] if self.expert == "multinomial" else y), labels
+        return self._side_by_side(self._drawn(etas, labels, rng)), labels

@@ -12,5 +12,5 @@ def bind_experts(
     alpha: float,
     is_common: bool,
     degrees: float | None,
-    n_lost: float,
+    corrects_variance: bool,
 ) -> Any: ...

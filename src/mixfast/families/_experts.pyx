@@ -88,7 +88,7 @@ ctypedef struct context_t:
     bint is_common               # components share dispersions
     bint estimates_degrees
     double degrees               # the given ones, or those of a start
-    double n_lost                # variances are multiplied by n / (n - n_lost)
+    bint corrects_variance       # variances are multiplied by n / (n - number of coefficients of a component)
     Py_ssize_t n_blocks          # of information matrices, of all responses
     Py_ssize_t most_etas
     response_t *responses        # [R]
@@ -621,7 +621,7 @@ cdef int update_dispersions(const family_t *f, const totals_t *totals, Py_ssize_
     cdef const experts_t *all = &context.experts
     cdef const response_t *response = &all.responses[j]
     cdef Py_ssize_t K = f.n_components, R = all.n_responses, n = response.n_etas * (1 + all.n_columns), k, i
-    cdef double total = 0, pooled = 0, loss, inflation
+    cdef double total = 0, pooled = 0, loss, inflation, n_lost = 0
     cdef int kind = response.kind, status = MIXFAST_OK
     cdef sums_t found
     cdef system_t s
@@ -631,7 +631,10 @@ cdef int update_dispersions(const family_t *f, const totals_t *totals, Py_ssize_
         return status
     for k in range(K):
         total += totals.counts[k]
-    inflation = total / (total - context.n_lost) if total > context.n_lost else 1
+    if context.corrects_variance:
+        for i in range(1 + all.n_columns):
+            n_lost += context.use[j * (1 + all.n_columns) + i] != LEFT_OUT
+    inflation = total / (total - n_lost) if total > n_lost else 1
     # the losses of all components, in the place of their dispersions until the end
     for k in range(K):
         if totals.counts[k] > 0:
@@ -777,13 +780,14 @@ cdef void go_half_way(const family_t *f, const double *last_params, double *para
 # ---- binding --------------------------------------------------------------------------------------------------------
 
 def bind_experts(Py_ssize_t n_components, Py_ssize_t n_features, object isa, Py_ssize_t n_columns, responses, use,
-                 double alpha, bint is_common, degrees, double n_lost):
+                 double alpha, bint is_common, degrees, bint corrects_variance):
     """A capsule.
 
     n_features : columns of the encoded rows, of which the first n_columns are x
     responses : list of (kind, first column of y, column of the offset or -1, number of predictors)
     use : (n_responses, 1 + n_columns) of 0, 1 and 2: coefficients that are left out, own and shared
     degrees : of freedom, or None where they are to be estimated
+    corrects_variance : whether variances are multiplied by n / (n - number of coefficients of a component)
     """
     cdef Py_ssize_t R = len(responses), j, width = 1 + n_columns
     cdef int level = resolve_isa(isa)
@@ -810,7 +814,7 @@ def bind_experts(Py_ssize_t n_components, Py_ssize_t n_features, object isa, Py_
         all_quadratic &= is_quadratic(kind)
         for i in range(width):
             context.use[j * width + i] = use[j][i]
-    context.alpha, context.is_common, context.n_lost = alpha, is_common, n_lost
+    context.alpha, context.is_common, context.corrects_variance = alpha, is_common, corrects_variance
     context.has_intercept = context.use[0] != LEFT_OUT
     context.estimates_degrees = degrees is None
     context.degrees = 8.0 if degrees is None else degrees
@@ -829,5 +833,5 @@ def bind_experts(Py_ssize_t n_components, Py_ssize_t n_features, object isa, Py_
     give_free_numbers(f, n_components * (all.n_etas * width + 2 * R), unconstrain, constrain)
     f.further_start_passes = 0 if all_quadratic else FURTHER_STEPS
     f.go_half_way = go_half_way
-    f.may_overshoot = -1 if n_lost > 0 else not all_quadratic
+    f.may_overshoot = -1 if corrects_variance else not all_quadratic
     return capsule_of(f)

@@ -260,8 +260,6 @@ class Binomial(Distribution):
         return (rng.random_sample(len(eta)) < self.mean(eta, dispersion)).astype(np.float64)
 
     def draw_like(self, rng, y, eta, dispersion):
-        if y.shape[1] == 1:  # single trials
-            return super().draw_like(rng, y, eta, dispersion)
         trials = y.sum(axis=1)
         successes = rng.binomial(trials.astype(np.int64), self.mean(eta, dispersion)).astype(np.float64)
         return np.column_stack([successes, trials - successes])

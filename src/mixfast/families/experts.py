@@ -58,7 +58,7 @@ def refuse(name, y, wrong, wanted):
 
 class Expert:
     """A conditional distribution f(y | eta, dispersion), as a fit sees it; means, draws and the like are in
-    `conditional.py`, by the same names. `y` is (n, width), validated."""
+    `conditional.py`, by the same names."""
 
     name: str
 
@@ -77,8 +77,12 @@ class Expert:
     def check(self, name, y):
         """Raises ValueError for the first value that the distribution has no density for."""
 
+    def whole(self, y):
+        """y of shape (n, width), of the forms that `check` lets through."""
+        return y
+
     def columns(self, y):
-        """What kernels see of y: (n, any number)."""
+        """What kernels see of y, of shape (n, width): (n, any number)."""
         return y
 
     def base(self, y):
@@ -138,11 +142,14 @@ class BinomialExpert(Expert):
         else:
             refuse(name, y, (y < 0) | (y != np.floor(y)), "counts of successes and failures, whole numbers")
 
+    def whole(self, y):
+        return np.column_stack([y, 1 - y]) if y.shape[1] == 1 else y
+
     def columns(self, y):
-        return np.column_stack([y[:, 0], np.ones(len(y)) if y.shape[1] == 1 else y.sum(axis=1)])
+        return np.column_stack([y[:, 0], y.sum(axis=1)])
 
     def base(self, y):
-        if y.shape[1] == 1:
+        if np.all(y.sum(axis=1) == 1):
             return None
         return gammaln(y.sum(axis=1) + 1) - gammaln(y + 1).sum(axis=1)
 
@@ -222,6 +229,8 @@ class Experts(Family):
         Whether components share dispersions.
     fixed : tuple of int
         Columns of X whose coefficients all components share.
+    columns : tuple of tuple of int, or None
+        Of each response those columns of X that its predictors have; None is all of them.
     has_intercept : bool
     corrects_variance : bool
         Whether variances are multiplied by n / (n - number of coefficients of a component), n the sum of the weights.
@@ -235,12 +244,21 @@ class Experts(Family):
     domains = {"dispersions": (POSITIVE,), "degrees": (POSITIVE,)}
 
     def __init__(
-        self, responses, alpha=0.0, is_common=False, fixed=(), has_intercept=True, corrects_variance=False, layout=None
+        self,
+        responses,
+        alpha=0.0,
+        is_common=False,
+        fixed=(),
+        columns=None,
+        has_intercept=True,
+        corrects_variance=False,
+        layout=None,
     ):
         self.responses = tuple(responses)
         self.alpha = alpha
         self.is_common = is_common
         self.fixed = tuple(fixed)
+        self.columns = columns
         self.has_intercept = has_intercept
         self.corrects_variance = corrects_variance
         self._layout = layout
@@ -274,6 +292,8 @@ class Experts(Family):
         use = np.full((len(self.responses), 1 + n_features), OWN)
         use[:, 0] = OWN if self.has_intercept else LEFT_OUT
         use[:, [1 + column for column in self.fixed]] = SHARED
+        for own, columns in zip(use, self.columns or (), strict=False):
+            own[1:][~np.isin(np.arange(n_features), columns)] = LEFT_OUT
         return use
 
     def n_parameters(self, n_components, n_features):
@@ -322,6 +342,7 @@ class Experts(Family):
             self.alpha,
             self.is_common,
             self.fixed,
+            self.columns,
             self.has_intercept,
             self.corrects_variance,
             (values.shape[1], [tuple(own) for own in layout]),
@@ -331,8 +352,6 @@ class Experts(Family):
 
     def split(self, y):
         """The columns of each response."""
-        if len(self.responses) == 1:
-            return [y]
         ends = np.cumsum([expert.width for expert in self.responses])[:-1]
         return np.split(y, ends, axis=1)
 
@@ -343,7 +362,6 @@ class Experts(Family):
         n_columns, layout = self._layout
         use = self.use(n_columns)
         degrees = [own.degrees for own in self.responses if isinstance(own, StudentTExpert)]
-        n_lost = float(np.max(np.sum(use != LEFT_OUT, axis=1))) if self.corrects_variance else 0.0
         return bind_experts(
             n_components,
             n_features,
@@ -354,7 +372,7 @@ class Experts(Family):
             self.alpha,
             self.is_common,
             degrees[0] if degrees else 1.0,
-            n_lost,
+            self.corrects_variance,
         )
 
     def about_origin(self, params):

@@ -1,0 +1,66 @@
+"""What users call y of mixtures of experts: several responses, and classes."""
+
+from __future__ import annotations
+
+import numpy as np
+from sklearn.utils import check_array
+
+from mixfast.row_data import Responses
+from mixfast.tables import Table, check_no_dates, is_table
+
+
+def columns_of_responses(y, widths):
+    """`Responses` of what several responses are given as: a list with an entry for each, or a table or an array with
+    a column for each, or as many as each has, `widths`, None where that is not known."""
+    if isinstance(y, Responses):
+        return y
+    n_responses = len(widths)
+    if isinstance(y, list | tuple) and len(y) == n_responses and all(map(np.ndim, y)):
+        parts = []
+        for place, own in enumerate(y):
+            check_no_dates(own, f"y[{place}]")
+            parts.append(np.asarray(own))
+        if len(set(map(len, parts))) > 1:
+            raise ValueError(f"y should have as many rows in each entry, got {[len(own) for own in parts]}")
+        return Responses(parts)
+    check_no_dates(y, "y")
+    if is_table(y):
+        table = Table(y)
+        columns = [series.to_numpy() for series in table.series]
+    else:
+        y = np.asarray(y)
+        columns = list(y.T) if y.ndim == 2 else []
+    if len(columns) == n_responses:
+        return Responses(columns)
+    if None not in widths and len(columns) == sum(widths):
+        ends = np.cumsum(widths).tolist()
+        return Responses(np.column_stack(columns[end - width : end]) for width, end in zip(widths, ends, strict=True))
+    raise ValueError(
+        f"y should be a list of {n_responses} responses, each shaped as it is alone, or a table with a column for "
+        f"each, got {type(y).__name__} of the shape {np.shape(y)}"
+    )
+
+
+def classes_of(y, name):
+    """The classes that the labels or the columns of y have."""
+    if y.ndim == 2 and y.shape[1] > 1:
+        return np.arange(y.shape[1])
+    y = y.ravel()
+    check_array(y[:, np.newaxis], dtype=None, input_name=name, ensure_min_samples=0)
+    classes = np.unique(y)
+    if len(classes) < 2:
+        raise ValueError(f"{name} has {len(classes)} class(es): expert='multinomial' needs two at least")
+    return classes
+
+
+def counts_of_classes(y, classes, name):
+    """(n_samples, n_classes), of labels too."""
+    if y.ndim == 2 and y.shape[1] > 1:
+        return y
+    y = y.ravel()
+    places = np.minimum(np.searchsorted(classes, y), len(classes) - 1)
+    unknown = classes[places] != y
+    if np.any(unknown):
+        row = int(np.argmax(unknown))
+        raise ValueError(f"{name} is {y[row]} in row {row}, which is none of the classes of the fit, {classes}")
+    return np.eye(len(classes))[places]
