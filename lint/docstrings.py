@@ -1,4 +1,4 @@
-"""Every public name is documented as numpydoc wants it, but for the checks below: python lint/docstrings.py"""
+"""Every public name has types, and a docstring as numpydoc wants it but for what is OFF: python lint/docstrings.py"""
 
 from __future__ import annotations
 
@@ -81,6 +81,17 @@ def complaints(name, found, cls):
         if code == "GL08" and cls is not None and name.rsplit(".", 1)[1] in described_attributes(cls):
             continue  # a property that the docstring of its class describes
         yield f"{name}: {code} {text}"
+    function = inspect.unwrap(found.__init__ if inspect.isclass(found) else found)
+    if inspect.isfunction(function) and not (inspect.isclass(found) and found.__name__ in MADE_FOR_THE_USER):
+        untyped = [
+            own.name
+            for own in inspect.signature(function).parameters.values()
+            if own.annotation is own.empty and own.name not in ("self", "cls")
+        ]
+        if inspect.signature(function).return_annotation is inspect.Signature.empty:
+            untyped.append("its result")
+        if untyped:
+            yield f"{name}: has no types of {', '.join(untyped)}"
     if "s in `GaussianMixture`" in (found.__doc__ or ""):
         yield f"{name}: is described by another class: write it out, or take an entry of _docstrings.py"
 

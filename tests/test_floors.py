@@ -17,6 +17,7 @@ FLOORS = [
         "status",
         "_names",
         "_docstrings",
+        "_typing",
         "_version",
         "convergence",
         "_threads",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 
-def show_config():
+def show_config() -> None:
     """Print version, instruction set, OpenMP, threads, and the BLAS libraries in the process."""
     import numpy as np
     import scipy
@@ -27,7 +27,7 @@ def show_config():
     print(f"  numpy {np.__version__}, scipy {scipy.__version__}, scikit-learn {sklearn.__version__}")
 
 
-def get_include():
+def get_include() -> str:
     """The directory of `family.h`, the contract that a family compiled outside mixfast keeps.
 
     Returns

@@ -5,13 +5,16 @@ from __future__ import annotations
 import warnings
 from dataclasses import dataclass
 from numbers import Integral
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import _num_samples
 
+from mixfast._typing import RowsLike, Seed
 from mixfast.batches.fit_many import fit_many
 from mixfast.estimators._likelihood import LikelihoodMixture, check_comparable
 from mixfast.read_only import frozen
@@ -43,7 +46,7 @@ class BootstrapLRT:
     alternative: LikelihoodMixture
 
     @property
-    def p_value(self):
+    def p_value(self) -> float:
         """(1 + number of bootstrap statistics that are not smaller) / (1 + n_bootstrap)."""
         exceeding = int(np.count_nonzero(self.bootstrap_statistics >= self.statistic))
         return (1 + exceeding) / (1 + len(self.bootstrap_statistics))
@@ -56,8 +59,16 @@ class BootstrapLRT:
 
 
 def bootstrap_lrt(
-    X, estimator, n_components, *, n_bootstrap=99, random_state=None, n_threads=None, progress=False, **row_data
-):
+    X: RowsLike,
+    estimator: Any,
+    n_components: int,
+    *,
+    n_bootstrap: int = 99,
+    random_state: Seed = None,
+    n_threads: int | None = None,
+    progress: bool = False,
+    **row_data: ArrayLike | None,
+) -> BootstrapLRT:
     """Test whether K components are enough, against K + 1, by the parametric bootstrap of the likelihood ratio.
 
     K and K + 1 components are fitted to the rows, and to each of `n_bootstrap` samples of as many rows drawn from the

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, Self
+
 import numpy as np
 
 from mixfast import persistence, units
@@ -53,15 +55,15 @@ class Design:
         self._sets, self._moments, self._categories = sets, moments, categories
 
     @property
-    def n_rows(self):
+    def n_rows(self) -> int:
         return self._n_rows
 
     @property
-    def weight(self):
+    def weight(self) -> float:
         return self._weight
 
     @property
-    def categories(self):
+    def categories(self) -> list[Any] | None:
         return None if self._categories is None else list(self._categories)
 
     def __repr__(self):
@@ -98,7 +100,7 @@ class Design:
 
     # ---- bytes ----
 
-    def to_bytes(self):
+    def to_bytes(self) -> bytes:
         """All of it, without pickle; the layout is that of the project's docs/files.md.
 
         Returns
@@ -111,7 +113,7 @@ class Design:
         return persistence.to_bytes(persistence.Contents(KIND, "Design", contents))
 
     @classmethod
-    def from_bytes(cls, data):
+    def from_bytes(cls, data: bytes) -> Self:
         """A design from what `to_bytes` made.
 
         Parameters

@@ -14,9 +14,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from scipy.special import ndtr, ndtri
 
@@ -254,23 +255,23 @@ class Inference(ReadOnlyFields):
     kind: str
 
     @cached_property
-    def standard_errors(self):
+    def standard_errors(self) -> NDArray[np.float64]:
         """Square roots of the diagonal of `covariance`: (n_parameters,)."""
         with np.errstate(invalid="ignore"):
             return frozen(np.sqrt(np.diag(self.covariance)))
 
     @property
-    def z_values(self):
+    def z_values(self) -> NDArray[np.float64]:
         """Estimates in units of their standard errors: (n_parameters,)."""
         with np.errstate(divide="ignore", invalid="ignore"):
             return self.estimates / self.standard_errors
 
     @property
-    def p_values(self):
+    def p_values(self) -> NDArray[np.float64]:
         """Of the two-sided test that a parameter is 0: (n_parameters,)."""
         return 2 * ndtr(-np.abs(self.z_values))
 
-    def confidence_limits(self, level=0.95):
+    def confidence_limits(self, level: float = 0.95) -> NDArray[np.float64]:
         """Lower and upper limits of the parameters.
 
         Parameters
@@ -293,7 +294,7 @@ class Inference(ReadOnlyFields):
         reach = ndtri((1 + level) / 2) * self.standard_errors
         return np.column_stack([self.estimates - reach, self.estimates + reach])
 
-    def to_frame(self, level=0.95):
+    def to_frame(self, level: float = 0.95) -> Any:
         """A table with one row for each parameter (needs pandas).
 
         Parameters

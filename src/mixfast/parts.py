@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
 
 from mixfast._names import PARTS
+from mixfast._typing import CovarianceType
 from mixfast.estimators.bernoulli_mixture import BernoulliMixture
 from mixfast.estimators.categorical_mixture import CategoricalMixture
 from mixfast.estimators.gamma_mixture import ExponentialMixture, GammaMixture
@@ -22,7 +27,7 @@ class Part(Storable, BaseEstimator):
 
     _mixture: type
 
-    def mixture(self, n_components):
+    def mixture(self, n_components: int) -> Any:
         """A mixture of these columns alone."""
         return self._mixture(n_components, **self.get_params())
 
@@ -36,7 +41,7 @@ class Bernoulli(Part):
 
     _mixture = BernoulliMixture
 
-    def __init__(self, alpha=1.0, binarize=None):
+    def __init__(self, alpha: float = 1.0, binarize: float | None = None) -> None:
         self.alpha = alpha
         self.binarize = binarize
 
@@ -46,7 +51,12 @@ class Categorical(Part):
 
     _mixture = CategoricalMixture
 
-    def __init__(self, alpha=1.0, categories="auto", unseen="error"):
+    def __init__(
+        self,
+        alpha: float = 1.0,
+        categories: Literal["auto"] | Sequence[ArrayLike] = "auto",
+        unseen: Literal["error", "missing"] = "error",
+    ) -> None:
         self.alpha = alpha
         self.categories = categories
         self.unseen = unseen
@@ -70,7 +80,7 @@ class Gaussian(Part):
 
     _mixture = GaussianMixture
 
-    def __init__(self, covariance_type="full", reg_covar=1e-6):
+    def __init__(self, covariance_type: CovarianceType = "full", reg_covar: float = 1e-6) -> None:
         self.covariance_type = covariance_type
         self.reg_covar = reg_covar
 
@@ -80,7 +90,7 @@ class Poisson(Part):
 
     _mixture = PoissonMixture
 
-    def __init__(self, alpha=0.0, beta=0.0):
+    def __init__(self, alpha: float = 0.0, beta: float = 0.0) -> None:
         self.alpha = alpha
         self.beta = beta
 
@@ -91,7 +101,12 @@ class StudentT(Part):
 
     _mixture = StudentTMixture
 
-    def __init__(self, covariance_type="full", degrees_of_freedom="component", reg_covar=1e-6):
+    def __init__(
+        self,
+        covariance_type: CovarianceType = "full",
+        degrees_of_freedom: float | Literal["component", "shared"] = "component",
+        reg_covar: float = 1e-6,
+    ) -> None:
         self.covariance_type = covariance_type
         self.degrees_of_freedom = degrees_of_freedom
         self.reg_covar = reg_covar

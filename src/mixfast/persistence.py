@@ -11,14 +11,16 @@ from __future__ import annotations
 import io
 import json
 import math
+from collections.abc import Sequence
 from contextlib import contextmanager
 from importlib import import_module
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from mixfast import archive
 from mixfast._names import HOMES, KINDS, PARTS
+from mixfast._typing import PathLike
 from mixfast._version import __version__
 from mixfast.scalars import SCALARS, class_name_of, form_of
 from mixfast.status import Status
@@ -408,7 +410,7 @@ def check_name(estimator):
         raise ValueError(f"{type(estimator)} has the name of mixfast's own {name}: give your class another to save it")
 
 
-def load(path, classes=()):
+def load(path: PathLike, classes: Sequence[type] = ()) -> Any:
     """Load what a method `save` has written.
 
     Parameters

@@ -6,9 +6,13 @@ there for every model that has it.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
+from mixfast._typing import Column, RowsLike
 from mixfast.estimators.bayesian_gaussian_mixture import BayesianGaussianMixture
 from mixfast.estimators.dirichlet_process_mixture import DirichletProcessMixture
 from mixfast.estimators.gaussian_mixture import GaussianMixture
@@ -24,7 +28,7 @@ MAX_ROWS = 1000
 SAMPLED = "a DirichletProcessMixture fitted with algorithm='sampler'"
 
 
-def plot_mixture(model, X, features=(0, 1), ax=None):
+def plot_mixture(model: Any, X: RowsLike, features: tuple[Column, Column] = (0, 1), ax: Any = None) -> Any:
     """Draw rows and the Gaussian components fitted to them.
 
     With one column: a histogram of the rows, the mixture's density and each component's part of it. With more: two of
@@ -87,7 +91,7 @@ def plot_mixture(model, X, features=(0, 1), ax=None):
 mixture = plot_mixture
 
 
-def n_clusters(model, ax=None):
+def n_clusters(model: Any, ax: Any = None) -> Any:
     """Draw the posterior of the number of clusters, a bar for each number.
 
     Parameters
@@ -117,7 +121,7 @@ def n_clusters(model, ax=None):
     return ax
 
 
-def trace(model, ax=None):
+def trace(model: Any, ax: Any = None) -> Any:
     """Draw the course of a fit: the lower bound after each iteration, or the log joint of each draw.
 
     Parameters
@@ -154,7 +158,7 @@ def trace(model, ax=None):
     return ax
 
 
-def coclustering(model, rows=None, ax=None, max_rows=MAX_ROWS):
+def coclustering(model: Any, rows: ArrayLike | None = None, ax: Any = None, max_rows: int = MAX_ROWS) -> Any:
     """Draw how often two rows share a cluster, in the order of the point partition.
 
     White is never, black always; lines divide the clusters of the point partition, `labels_`. Within a cluster rows

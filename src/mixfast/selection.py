@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterable
 from functools import cache
 from itertools import product
 from numbers import Integral
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import scipy.sparse
+from numpy.typing import ArrayLike
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import GroupKFold, KFold
@@ -19,9 +20,11 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import InvalidParameterError
 from sklearn.utils.validation import _num_samples
 
+from mixfast._typing import CriterionName, Floats, Integers, NEffective, PathLike, RowsLike, Seed
 from mixfast.estimators._likelihood import LikelihoodMixture, check_comparable, check_criterion
 from mixfast.families.family import is_sparse
 from mixfast.hierarchy import Hierarchy
+from mixfast.reading import Summary
 from mixfast.row_data import rows_with, separated
 from mixfast.status import Status
 from mixfast.tables import adopted
@@ -330,21 +333,21 @@ def _hierarchy_of(estimator, data, seed):
 
 
 def select(
-    X,
-    estimator,
+    X: RowsLike,
+    estimator: Any,
     *,
-    n_components=range(1, 10),
-    criterion="bic",
-    n_folds=5,
-    warm_start=True,
-    allow_spurious=False,
-    sample_weight=None,
-    n_effective=None,
-    random_state=None,
-    n_threads=None,
-    progress=False,
-    **grid,
-):
+    n_components: Iterable[int] = range(1, 10),
+    criterion: CriterionName = "bic",
+    n_folds: int = 5,
+    warm_start: bool = True,
+    allow_spurious: bool = False,
+    sample_weight: ArrayLike | None = None,
+    n_effective: NEffective = None,
+    random_state: Seed = None,
+    n_threads: int | None = None,
+    progress: bool = False,
+    **grid: Any,
+) -> Selection:
     """Fit a mixture for each number of components, and each value of other parameters, and choose the best.
 
     All fits are kept. A fit that fails does not stop the search: its row of the table says why. Nor does one that does
@@ -572,7 +575,7 @@ class Selection:
         self.best_ = self.estimators_[self.best_index_]
         self.best_params_ = cells[self.best_index_].params
 
-    def to_frame(self):
+    def to_frame(self) -> Any:
         """The table as a pandas DataFrame, a row for each cell.
 
         Returns
@@ -584,7 +587,7 @@ class Selection:
 
         return pd.DataFrame(self.table)
 
-    def predict(self, X, **row_data):
+    def predict(self, X: RowsLike, **row_data: ArrayLike | None) -> Integers:
         """The most likely component of each row, of the best mixture.
 
         Parameters
@@ -601,7 +604,7 @@ class Selection:
         """
         return self.best_.predict(X, **row_data)
 
-    def predict_proba(self, X, **row_data):
+    def predict_proba(self, X: RowsLike, **row_data: ArrayLike | None) -> Floats:
         """The probability of each component given each row, of the best mixture.
 
         Parameters
@@ -618,7 +621,7 @@ class Selection:
         """
         return self.best_.predict_proba(X, **row_data)
 
-    def score_samples(self, X, **row_data):
+    def score_samples(self, X: RowsLike, **row_data: ArrayLike | None) -> Floats:
         """The log density of each row under the best mixture, in nats.
 
         Parameters
@@ -635,7 +638,7 @@ class Selection:
         """
         return self.best_.score_samples(X, **row_data)
 
-    def summary(self, X, sample_weight=None, **row_data):
+    def summary(self, X: RowsLike, sample_weight: ArrayLike | None = None, **row_data: ArrayLike | None) -> Summary:
         """What `summary` of the best mixture says.
 
         Parameters
@@ -654,7 +657,7 @@ class Selection:
         """
         return self.best_.summary(X, sample_weight, **row_data)
 
-    def save(self, path):
+    def save(self, path: PathLike) -> None:
         """Write the best mixture to a file that `mixfast.load` reads; the others are not kept.
 
         Parameters
@@ -671,7 +674,7 @@ class Selection:
             lines.setdefault(cell.name or self.criterion, []).append(cell)
         return lines
 
-    def plot(self, ax=None):
+    def plot(self, ax: Any = None) -> Any:
         """Draw the criterion against the number of components, a line for each combination of other parameters.
 
         A star marks the best, a hollow circle a fit with a spurious component, a cross at the foot, in the colour of

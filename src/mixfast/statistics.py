@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 import sys
+from collections.abc import Iterable
 from numbers import Real
-from typing import NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mixfast import persistence
 from mixfast.families.cells import places_in
@@ -120,35 +122,35 @@ class Statistics:
     # ---- what they say ----
 
     @property
-    def log_likelihood(self):
+    def log_likelihood(self) -> float:
         return self._log_likelihood
 
     @property
-    def n_rows(self):
+    def n_rows(self) -> int:
         return self._seen.n_rows
 
     @property
-    def weight(self):
+    def weight(self) -> float:
         return self._seen.weight
 
     @property
-    def counts(self):
+    def counts(self) -> NDArray[np.float64]:
         return self._counts
 
     @property
-    def sums(self):
+    def sums(self) -> dict[str, Any]:
         return dict(self._sums)
 
     @property
-    def status(self):
+    def status(self) -> Status:
         return Status.IMPOSSIBLE_ROWS if self._seen.n_impossible else Status.OK
 
     @property
-    def dtype(self):
+    def dtype(self) -> np.dtype[Any]:
         return np.dtype(self._dtype)
 
     @property
-    def parameters(self):
+    def parameters(self) -> bytes:
         return self._parameters
 
     def __repr__(self):
@@ -207,7 +209,7 @@ class Statistics:
             raise ValueError(f"statistics have the shapes {own} and {its}: they cannot be added")
 
     @classmethod
-    def sum(cls, statistics):
+    def sum(cls, statistics: Iterable[Statistics]) -> Statistics:
         """The statistics of the rows of all: the first half and the second, and so on within each.
 
         Parameters
@@ -278,7 +280,7 @@ class Statistics:
 
     # ---- bytes ----
 
-    def to_bytes(self):
+    def to_bytes(self) -> bytes:
         """All of them, without pickle; the layout is that of the project's docs/files.md.
 
         Returns
@@ -293,7 +295,7 @@ class Statistics:
         return persistence.to_bytes(persistence.Contents(KIND, "Statistics", contents))
 
     @classmethod
-    def from_bytes(cls, data):
+    def from_bytes(cls, data: bytes) -> Self:
         """Statistics from what `to_bytes` made.
 
         Parameters

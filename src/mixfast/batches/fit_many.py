@@ -5,12 +5,14 @@ from __future__ import annotations
 import inspect
 import itertools
 import warnings
-from collections.abc import Iterable
-from typing import NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from mixfast._threads import resolve_threads
+from mixfast._typing import Column, CovarianceType, CriterionName, NEffective, ProblemRows, Seed
 from mixfast.batches._batch import choose, fit_problems
 from mixfast.batches.one_by_one import fit_one_by_one
 from mixfast.batches.plan import N_FOLDS, grid_of, make_plan, seeds_of
@@ -27,22 +29,22 @@ from mixfast.weights import check_n_effective
 
 
 def fit_many(
-    problems,
-    estimator,
+    problems: ProblemRows,
+    estimator: Any,
     *,
-    n_components=None,
-    covariance_type=None,
-    criterion="bic",
-    keep="best",
-    allow_spurious=False,
-    sample_weight=None,
-    n_effective=None,
-    seeds=None,
-    random_state=None,
-    n_threads=None,
-    progress=False,
-    **row_data,
-):
+    n_components: int | Iterable[int] | None = None,
+    covariance_type: CovarianceType | Iterable[CovarianceType] | None = None,
+    criterion: CriterionName = "bic",
+    keep: Literal["best", "all"] = "best",
+    allow_spurious: bool = False,
+    sample_weight: ArrayLike | None = None,
+    n_effective: NEffective = None,
+    seeds: ArrayLike | None = None,
+    random_state: Seed = None,
+    n_threads: int | None = None,
+    progress: bool = False,
+    **row_data: ArrayLike | None,
+) -> BatchResult:
     """Fit a mixture to each of many problems.
 
     The bits are those of `[clone(estimator).set_params(random_state=random_state).fit(X) for X in problems]`, for any
@@ -149,7 +151,7 @@ def fit_many(
     return _result(problems, plan, found, keep)._named(None, names)
 
 
-def fit_many_columns(data, estimator, **options):
+def fit_many_columns(data: Any, estimator: Any, **options: Any) -> BatchResult:
     """Fit a one-dimensional mixture to each column of a table, leaving out missing values.
 
     Parameters
@@ -183,7 +185,9 @@ def fit_many_columns(data, estimator, **options):
     return fit_many(present, estimator, **options)._named(names, None, are_columns=True)
 
 
-def fit_many_groups(data, estimator, *, by, columns=None, **options):
+def fit_many_groups(
+    data: Any, estimator: Any, *, by: Column | Sequence[Column], columns: Sequence[Column] | None = None, **options: Any
+) -> BatchResult:
     """Fit a mixture to the rows of each group of a table.
 
     Rows with missing values are left out, but for values that the family allows to be missing, column by column, as

@@ -5,11 +5,14 @@ from __future__ import annotations
 import warnings
 from dataclasses import replace
 from numbers import Integral
+from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from mixfast import persistence
 from mixfast._threads import resolve_threads
+from mixfast._typing import Floats, Integers, PathLike, ProblemRows
 from mixfast.batches._batch import evaluate_problems
 from mixfast.batches.bound_model import METHODS, BoundModel
 from mixfast.batches.problems import gather_problems, not_finite, only_of, outside_domain, with_prepared_rows
@@ -123,7 +126,7 @@ class BatchResult:
         return self
 
     @property
-    def feature_names(self):
+    def feature_names(self) -> list[Any] | None:
         return None if self._column_names is None else feature_names(self._column_names)
 
     # ---- arrays ----
@@ -138,12 +141,12 @@ class BatchResult:
         return self._bound_models[0].n_features
 
     @property
-    def candidates(self):
+    def candidates(self) -> list[dict[str, Any]]:
         names = self._column_names
         return self._estimators if names is None else [own._by_name(names) for own in self._estimators]
 
     @property
-    def n_components(self):
+    def n_components(self) -> NDArray[np.int64]:
         return frozen(np.array([model.n_components for model in self._bound_models])[self.chosen], copy=False)
 
     def _of_model(self, j):
@@ -154,7 +157,7 @@ class BatchResult:
         return own, layout.record(*arrays)
 
     @property
-    def has_parameters(self):
+    def has_parameters(self) -> NDArray[np.bool_]:
         return frozen(~np.isnan(self._mixing[:, 0]), copy=False)
 
     @property
@@ -163,7 +166,7 @@ class BatchResult:
         return hasattr(self._estimators[0], "_n_clusters_of")
 
     @property
-    def n_clusters(self):
+    def n_clusters(self) -> NDArray[np.int64]:
         """Numbers of components that have rows, int64 (n_problems,), of posteriors; -1 without parameters."""
         if not self._counts_clusters:
             raise AttributeError(f"components of {type(self._estimators[0]).__name__} are all there: see n_components")
@@ -293,7 +296,7 @@ class BatchResult:
         models = self.candidates[0] if n_models == 1 else f"the best of {n_models} models"
         return f"<BatchResult: {len(self):,} problems, {models}; {said or 'no iterations'}>"
 
-    def to_frame(self, kind="problems"):
+    def to_frame(self, kind: Literal["problems", "components", "candidates"] = "problems") -> Any:
         """The result as a pandas DataFrame of scalars, such as files hold.
 
         Parameters
@@ -376,7 +379,7 @@ class BatchResult:
         columns |= {self.criterion: self.criteria.ravel(), "chosen": self.chosen[problems] == columns["candidate"]}
         return pd.DataFrame(columns)
 
-    def align(self, reference=None):
+    def align(self, reference: Any = None) -> NDArray[np.int64]:
         """Which component of each problem is which component of a reference.
 
         Components are matched as `mixfast.match` does without rows: the sum of the symmetric Kullback-Leibler
@@ -436,7 +439,7 @@ class BatchResult:
         weights = self.weights[i, : model.n_components]
         return Components.of(model.family, record, weights, model.n_features).apart()
 
-    def save(self, path):
+    def save(self, path: PathLike) -> None:
         """Write the result to a file that `mixfast.load` reads, without pickle.
 
         The format is in the project's docs/files.md.
@@ -557,7 +560,9 @@ class BatchResult:
 
     # ---- predictions ----
 
-    def predict(self, problems, n_threads=None, **row_data):
+    def predict(
+        self, problems: ProblemRows, n_threads: int | None = None, **row_data: ArrayLike | None
+    ) -> list[Integers]:
         """The most likely component of each row of each problem.
 
         Parameters
@@ -591,7 +596,9 @@ class BatchResult:
         flat = self._flat(problems, n_threads, "labels", np.int64(-1), 1)
         return gaps.filled(np.split(flat, problems.offsets[1:-1]), -1)
 
-    def predict_proba(self, problems, n_threads=None, **row_data):
+    def predict_proba(
+        self, problems: ProblemRows, n_threads: int | None = None, **row_data: ArrayLike | None
+    ) -> list[Floats]:
         """The probability of each component given each row of each problem, the responsibilities.
 
         Parameters
@@ -626,7 +633,9 @@ class BatchResult:
         parts = zip(np.split(flat, np.cumsum(sizes * widths)[:-1]), sizes, widths, strict=True)
         return gaps.filled([own.reshape(size, width) for own, size, width in parts], np.nan)
 
-    def score_samples(self, problems, n_threads=None, **row_data):
+    def score_samples(
+        self, problems: ProblemRows, n_threads: int | None = None, **row_data: ArrayLike | None
+    ) -> list[Floats]:
         """The log density of each row of each problem, in nats.
 
         Parameters

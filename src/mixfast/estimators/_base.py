@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from numbers import Real
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import scipy.sparse
+from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted
 
 from mixfast._threads import resolve_threads
+from mixfast._typing import Floats, Integers, RowsLike, Seed
 from mixfast._warnings import warn
 from mixfast.engine._pass import Pass
 from mixfast.engine._predictions import evaluate, evaluate_components
@@ -161,7 +163,9 @@ class BaseMixture(DensityEstimator):
     # ---- fitting ----
 
     @of_rows
-    def fit_predict(self, X, y=None, sample_weight=None, **row_data):
+    def fit_predict(
+        self, X: RowsLike, y: object = None, sample_weight: ArrayLike | None = None, **row_data: ArrayLike | None
+    ) -> Integers:
         """Fit, then the most likely component of each row: `fit(X).predict(X)`.
 
         Parameters
@@ -338,7 +342,7 @@ class BaseMixture(DensityEstimator):
         )
 
     @of_rows
-    def predict(self, X, **row_data):
+    def predict(self, X: RowsLike, **row_data: ArrayLike | None) -> Integers:
         """The most likely component of each row.
 
         Parameters
@@ -356,7 +360,7 @@ class BaseMixture(DensityEstimator):
         return self._evaluate(rows_with(X, row_data), labels=True).labels
 
     @of_rows
-    def predict_proba(self, X, **row_data):
+    def predict_proba(self, X: RowsLike, **row_data: ArrayLike | None) -> Floats:
         """The probability of each component given each row, the responsibilities.
 
         Parameters
@@ -374,7 +378,7 @@ class BaseMixture(DensityEstimator):
         return self._evaluate(rows_with(X, row_data), resp=True).resp
 
     @of_rows
-    def score_samples(self, X, **row_data):
+    def score_samples(self, X: RowsLike, **row_data: ArrayLike | None) -> Floats:
         """The log density of each row, in nats.
 
         Parameters
@@ -392,7 +396,7 @@ class BaseMixture(DensityEstimator):
         return self._evaluate(rows_with(X, row_data), log_norm=True).log_norm
 
     @of_rows
-    def component_log_density(self, X, **row_data):
+    def component_log_density(self, X: RowsLike, **row_data: ArrayLike | None) -> Floats:
         """The log density of each row under each component, in nats, without the weights of the components.
 
         Parameters
@@ -430,7 +434,7 @@ class BaseMixture(DensityEstimator):
         self._check_assigned()
         return Components.of(self._family(), self._collect(), self.weights_, self._n_fitted_features(), **row_data)
 
-    def sample(self, n_samples=1, random_state=None):
+    def sample(self, n_samples: int = 1, random_state: Seed = None) -> tuple[NDArray[Any], Integers]:
         """Draw rows from the fitted model.
 
         Parameters

@@ -9,8 +9,10 @@ import copy
 import inspect
 from abc import abstractmethod
 from numbers import Real
+from typing import Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_array
@@ -18,6 +20,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 
 from mixfast import seeding
 from mixfast._threads import resolve_threads
+from mixfast._typing import RowsLike
 from mixfast._warnings import warn
 from mixfast.convergence import Monitor
 from mixfast.engine._fit import fit_rows
@@ -201,7 +204,9 @@ class MixtureByEM(BaseMixture):
 
     @fitting
     @of_rows
-    def fit(self, X, y=None, sample_weight=None, **row_data):
+    def fit(
+        self, X: RowsLike, y: object = None, sample_weight: ArrayLike | None = None, **row_data: ArrayLike | None
+    ) -> Self:
         """Estimate the parameters with EM.
 
         The model is fitted from `n_init` starts and the one with the largest lower bound is kept; `n_init_policy` says

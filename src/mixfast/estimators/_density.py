@@ -6,14 +6,17 @@ from collections.abc import Callable
 from functools import wraps
 from inspect import signature
 from numbers import Integral
+from typing import Any, TypeVar, cast
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn import get_config
 from sklearn.base import DensityMixin
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import validate_parameter_constraints
 from sklearn.utils.validation import check_is_fitted
 
+from mixfast._typing import PathLike, RowsLike
 from mixfast.estimators._constraints import WholeNumber
 from mixfast.estimators._parameters import CheckedParameters
 from mixfast.estimators._published import PublishedArrays
@@ -22,8 +25,11 @@ from mixfast.reading import Summary, frame_of
 from mixfast.row_data import rows_with, separated
 from mixfast.weights import counted_rows, weighted_sum
 
+#: A method, whose type its decorators keep.
+Method = TypeVar("Method", bound=Callable[..., Any])
 
-def fitting(fit):
+
+def fitting(fit: Method) -> Method:
     """Decorates methods that fit: parameters are checked first, and a fit that ends in an exception, whichever it is,
     leaves the estimator as it was, with the last model or none. Fitted attributes are replaced, never changed, so what
     they were is all there is to keep."""
@@ -39,10 +45,10 @@ def fitting(fit):
             estimator.__dict__ = before
             raise
 
-    return all_or_nothing
+    return cast(Method, all_or_nothing)
 
 
-def of_rows(method):
+def of_rows(method: Method) -> Method:
     """Decorates a method that looks at rows and takes `**row_data`, which are checked by their names here.
 
     By position they follow the method's own arguments up to `sample_weight`. Other libraries keep rows from the fit, so
@@ -73,7 +79,7 @@ def of_rows(method):
             kwargs = kwargs | placed
         return method(estimator, *args, **kwargs)
 
-    return with_rows
+    return cast(Method, with_rows)
 
 
 class DensityEstimator(PublishedArrays, Storable, DensityMixin, CheckedParameters):
@@ -111,7 +117,9 @@ class DensityEstimator(PublishedArrays, Storable, DensityMixin, CheckedParameter
         return int(check_random_state(self.random_state).randint(0, 2**63, dtype=np.int64))
 
     @of_rows
-    def score(self, X, y=None, sample_weight=None, **row_data):
+    def score(
+        self, X: RowsLike, y: object = None, sample_weight: ArrayLike | None = None, **row_data: ArrayLike | None
+    ) -> float:
         """The mean log density of the rows, in nats.
 
         Parameters
@@ -169,7 +177,7 @@ class DensityEstimator(PublishedArrays, Storable, DensityMixin, CheckedParameter
         """Those of each column, in the order of the family's, or None."""
         return getattr(self, "categories_", None)
 
-    def to_frame(self):
+    def to_frame(self) -> Any:
         """The components as a pandas DataFrame, a row for each component and column.
 
         Returns
@@ -188,7 +196,7 @@ class DensityEstimator(PublishedArrays, Storable, DensityMixin, CheckedParameter
         check_is_fitted(self)
         return frame_of(self)
 
-    def summary(self, X, sample_weight=None, **row_data):
+    def summary(self, X: RowsLike, sample_weight: ArrayLike | None = None, **row_data: ArrayLike | None) -> Summary:
         """What R's `summary` says of a mixture: rows, log-likelihood, criteria, sizes, and how the fit ended.
 
         Parameters
@@ -227,7 +235,7 @@ class DensityEstimator(PublishedArrays, Storable, DensityMixin, CheckedParameter
         if names is not None and names.shape != (getattr(self, "n_features_in_", len(names)),):
             raise ValueError(f"feature_names_in_ has shape {names.shape} for {self.n_features_in_} columns")
 
-    def save(self, path):
+    def save(self, path: PathLike) -> None:
         """Write the fitted model to a file that `mixfast.load` reads, without pickle.
 
         The format is in the project's docs/files.md. A model of a class of your own is loaded by

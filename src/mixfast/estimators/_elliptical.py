@@ -10,6 +10,7 @@ from sklearn.utils import check_array
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
+from mixfast._typing import Floats
 from mixfast.estimators._by_em import MixtureByEM
 from mixfast.estimators._given import check_parameters, check_weights, finish_given, numbers, precision_of
 from mixfast.families.domains import check_domain
@@ -142,7 +143,7 @@ class EllipticalMixture(MixtureByEM):
         dtype = precision_of([weights, *arrays.values()])
         return finish_given(model, weights, family.Params(**record), dtype, n_features, feature_names, given)
 
-    def covariance_matrices(self):
+    def covariance_matrices(self) -> Floats:
         """Make matrices of the covariances of all components, whatever `covariance_type` is.
 
         Returns

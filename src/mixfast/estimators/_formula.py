@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from functools import wraps
 from inspect import signature
+from typing import Any, Self
 
+from mixfast._typing import Column
 from mixfast.formula import learn_formula
 from mixfast.tables import names_of
 
@@ -68,17 +70,17 @@ class FittedByFormula:
     @classmethod
     def from_formula(
         cls,
-        formula,
-        data,
+        formula: str,
+        data: Any,
         *,
-        gate=None,
-        fixed=None,
-        groups=None,
-        exposure=None,
-        offset=None,
-        sample_weight=None,
-        **params,
-    ):
+        gate: str | None = None,
+        fixed: str | None = None,
+        groups: Column | None = None,
+        exposure: Column | None = None,
+        offset: Column | None = None,
+        sample_weight: Column | None = None,
+        **params: Any,
+    ) -> Self:
         """Fit to a table, by a formula (needs formulaic: `pip install mixfast[formula]`).
 
         Parameters

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from numbers import Integral
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_array
 
+from mixfast._typing import Integers, Seed
 from mixfast.estimators._domain import check_counts
 from mixfast.estimators._given import numbers
 from mixfast.estimators._likelihood import LikelihoodMixture
@@ -81,7 +84,9 @@ class GivenTotals:
         share = np.bincount(place, weights=sample_weight)
         self._publish_together(totals_=totals, total_shares_=share / share.sum())
 
-    def sample(self, n_samples=1, random_state=None, totals=None):
+    def sample(
+        self, n_samples: int = 1, random_state: Seed = None, totals: int | ArrayLike | None = None
+    ) -> tuple[NDArray[Any], Integers]:
         """Draw rows from the fitted model.
 
         Parameters

@@ -6,9 +6,11 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.utils.validation import _num_samples
 
 from mixfast._docstrings import described
+from mixfast._typing import NEffective, RowsLike
 from mixfast.estimators._base import BaseMixture
 from mixfast.estimators._by_em import MixtureByEM
 from mixfast.estimators._density import DensityEstimator, of_rows
@@ -64,7 +66,13 @@ class LikelihoodMixture(FromStatistics, MixtureByEM):
         return own + self._proportions().n_parameters(n_components)
 
     @of_rows
-    def bic(self, X, sample_weight=None, n_effective=None, **row_data):
+    def bic(
+        self,
+        X: RowsLike,
+        sample_weight: ArrayLike | None = None,
+        n_effective: NEffective = None,
+        **row_data: ArrayLike | None,
+    ) -> float:
         """Bayesian information criterion, -2 log-likelihood + n_parameters log(n); the lower the better.
 
         Parameters
@@ -85,7 +93,13 @@ class LikelihoodMixture(FromStatistics, MixtureByEM):
         return self._penalised(total, weight)["bic"]
 
     @of_rows
-    def aic(self, X, sample_weight=None, n_effective=None, **row_data):
+    def aic(
+        self,
+        X: RowsLike,
+        sample_weight: ArrayLike | None = None,
+        n_effective: NEffective = None,
+        **row_data: ArrayLike | None,
+    ) -> float:
         """Akaike information criterion, -2 log-likelihood + 2 n_parameters; the lower the better.
 
         Parameters
@@ -106,7 +120,13 @@ class LikelihoodMixture(FromStatistics, MixtureByEM):
         return self._penalised(total, weight)["aic"]
 
     @of_rows
-    def icl(self, X, sample_weight=None, n_effective=None, **row_data):
+    def icl(
+        self,
+        X: RowsLike,
+        sample_weight: ArrayLike | None = None,
+        n_effective: NEffective = None,
+        **row_data: ArrayLike | None,
+    ) -> float:
         """Integrated completed likelihood, BIC - 2 sum_i log max_k resp_ik; the lower the better.
 
         BIC with a penalty for rows whose component is in doubt: Biernacki, Celeux & Govaert, IEEE PAMI 22 (2000),

@@ -5,8 +5,10 @@ from __future__ import annotations
 from abc import abstractmethod
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from mixfast._docstrings import described
+from mixfast._typing import Floats, RowsLike
 from mixfast.engine._predictions import evaluate_components
 from mixfast.estimators._base import BaseMixture
 from mixfast.estimators._density import of_rows
@@ -50,7 +52,7 @@ class PosteriorMixture(BaseMixture):
             yield rows, *self._pass_at(encoded, X.dtype, len(weights), state)
 
     @of_rows
-    def score_samples(self, X, **row_data):
+    def score_samples(self, X: RowsLike, **row_data: ArrayLike | None) -> Floats:
         """The log posterior predictive density of each row, in nats: what the posterior says of a new row.
 
         It is a mixture of the components' predictive densities, t distributions for Gaussians, with the expected
@@ -76,7 +78,7 @@ class PosteriorMixture(BaseMixture):
         return out
 
     @of_rows
-    def component_log_density(self, X, **row_data):
+    def component_log_density(self, X: RowsLike, **row_data: ArrayLike | None) -> Floats:
         """The log posterior predictive density of each row under each component, in nats, without the weights.
 
         Parameters

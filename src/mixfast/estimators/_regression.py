@@ -6,11 +6,13 @@ from __future__ import annotations
 from numbers import Real
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from mixfast._docstrings import described
+from mixfast._typing import RowsLike
 from mixfast.families.conditional import DISTRIBUTIONS, mixture_moments, mixture_quantile
 from mixfast.families.experts import OWN, SHARED
-from mixfast.inference import Gate, Response, infer
+from mixfast.inference import Gate, Inference, Response, infer
 from mixfast.row_data import rows_with, separated
 from mixfast.tables import as_values
 from mixfast.weights import counted_rows
@@ -30,7 +32,14 @@ class RegressionStatistics:
         each = zip(self._distributions(), etas, self._dispersions(), strict=True)
         return [(distribution, shares, eta, dispersions) for distribution, eta, dispersions in each]
 
-    def predict_std(self, X, *, exposure=None, offset=None, gate_X=None):
+    def predict_std(
+        self,
+        X: RowsLike,
+        *,
+        exposure: ArrayLike | None = None,
+        offset: ArrayLike | None = None,
+        gate_X: ArrayLike | None = None,
+    ) -> NDArray[np.float64]:
         """The standard deviation of y given x: that within components and that between their means.
 
         Parameters
@@ -46,7 +55,15 @@ class RegressionStatistics:
         components = self._components_of(X, exposure, offset, gate_X)
         return self._side_by_side([mixture_moments(*own)[1] for own in components])
 
-    def predict_quantile(self, X, q=0.5, *, exposure=None, offset=None, gate_X=None):
+    def predict_quantile(
+        self,
+        X: RowsLike,
+        q: float | ArrayLike = 0.5,
+        *,
+        exposure: ArrayLike | None = None,
+        offset: ArrayLike | None = None,
+        gate_X: ArrayLike | None = None,
+    ) -> NDArray[np.float64]:
         """Find quantiles of y given x under the mixture.
 
         Parameters
@@ -78,7 +95,15 @@ class RegressionStatistics:
             found.append(np.stack(of_levels, axis=1) if levels.ndim else of_levels[0])
         return self._side_by_side(found)
 
-    def predict_interval(self, X, level=0.9, *, exposure=None, offset=None, gate_X=None):
+    def predict_interval(
+        self,
+        X: RowsLike,
+        level: float = 0.9,
+        *,
+        exposure: ArrayLike | None = None,
+        offset: ArrayLike | None = None,
+        gate_X: ArrayLike | None = None,
+    ) -> NDArray[np.float64]:
         """The interval that y given x is in with probability `level`, with as much above it as below.
 
         It knows the spread of y under the fitted mixture, not that parameters are estimates; see `inference` for these.
@@ -131,7 +156,16 @@ class RegressionStatistics:
 
     # ---- parameters ----
 
-    def inference(self, X, y, sample_weight=None, *, robust=False, clusters=None, **row_data):
+    def inference(
+        self,
+        X: RowsLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        *,
+        robust: bool = False,
+        clusters: ArrayLike | None = None,
+        **row_data: ArrayLike | None,
+    ) -> Inference:
         """Standard errors, z values, p values and confidence limits of the parameters.
 
         Parameters

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import math
+from typing import Any, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.base import clone
 
 from mixfast._em import EM
 from mixfast._threads import resolve_threads
+from mixfast._typing import RowsLike
 from mixfast.design import Design
 from mixfast.engine._fit import Fit
 from mixfast.engine._rows import Rows
@@ -40,7 +43,7 @@ class FromStatistics:
     # ---- design ----
 
     @of_rows
-    def design(self, X, sample_weight=None, **row_data):
+    def design(self, X: RowsLike, sample_weight: ArrayLike | None = None, **row_data: ArrayLike | None) -> Design:
         """Learn of a part of the rows what all parts have to know of each other before values are looked at.
 
         With the sum of these, parts can be encoded as the whole would be.
@@ -81,7 +84,7 @@ class FromStatistics:
             categories=learner._names_of_codes(),
         )
 
-    def with_design(self, design):
+    def with_design(self, design: Design) -> Self:
         """Make a copy, not fitted, that knows of all rows what `design` learned of them.
 
         Its fits to some of the rows have parameters for all: categories that the rows at hand do not show.
@@ -108,7 +111,14 @@ class FromStatistics:
     # ---- statistics ----
 
     @of_rows
-    def statistics(self, X, sample_weight=None, *, design=None, **row_data):
+    def statistics(
+        self,
+        X: RowsLike,
+        sample_weight: ArrayLike | None = None,
+        *,
+        design: Design | None = None,
+        **row_data: ArrayLike | None,
+    ) -> Statistics:
         """What an M-step needs to know of these rows: sums over them, in one pass at the fitted parameters.
 
         Parameters
@@ -168,7 +178,7 @@ class FromStatistics:
         )
 
     @fitting
-    def update(self, statistics):
+    def update(self, statistics: Statistics) -> Self:
         """The M-step: parameters from the statistics of rows, wherever these are.
 
         Proportions, regularization and priors are those of the estimator. Fitted attributes are those of a fit of one
@@ -218,7 +228,7 @@ class FromStatistics:
         vars(self).pop("_fitted_rows", None)  # the bound is of others now
         return self
 
-    def recentre(self, statistics, model):
+    def recentre(self, statistics: Statistics, model: Any) -> Statistics:
         """The same statistics at the parameters of another model, as the same responsibilities would have given them.
 
         Sums of squares are about means: old ones can be added to new ones where they are about the same.

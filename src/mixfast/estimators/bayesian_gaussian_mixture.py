@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from numbers import Real
+from typing import Literal
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from mixfast._docstrings import described
 from mixfast._threads import resolve_threads
+from mixfast._typing import Accelerate, CovarianceType, InitParams, InitPolicy, Seed
 from mixfast.estimators._constraints import WholeNumber
 from mixfast.estimators._elliptical import EllipticalMixture
 from mixfast.estimators._posterior import FLAT, PosteriorMixture
@@ -207,31 +210,31 @@ class BayesianGaussianMixture(PosteriorMixture, EllipticalMixture):
 
     def __init__(
         self,
-        n_components=1,
+        n_components: int = 1,
         *,
-        covariance_type="full",
-        tol=1e-3,
-        reg_covar=1e-6,
-        max_iter=100,
-        n_init=1,
-        init_params="kmeans",
-        weight_concentration_prior_type="dirichlet_process",
-        weight_concentration_prior=None,
-        mean_precision_prior=None,
-        mean_prior=None,
-        degrees_of_freedom_prior=None,
-        covariance_prior=None,
-        random_state=None,
-        warm_start=False,
-        verbose=0,
-        verbose_interval=10,
-        n_threads=None,
-        canonical_order=False,
-        regularization="absolute",
-        accelerate=None,
-        n_init_policy="all",
-        prune=False,
-    ):
+        covariance_type: CovarianceType = "full",
+        tol: float = 1e-3,
+        reg_covar: float = 1e-6,
+        max_iter: int = 100,
+        n_init: int = 1,
+        init_params: InitParams = "kmeans",
+        weight_concentration_prior_type: Literal["dirichlet_process", "dirichlet_distribution"] = "dirichlet_process",
+        weight_concentration_prior: float | None = None,
+        mean_precision_prior: float | None = None,
+        mean_prior: ArrayLike | None = None,
+        degrees_of_freedom_prior: float | None = None,
+        covariance_prior: float | ArrayLike | None = None,
+        random_state: Seed = None,
+        warm_start: bool = False,
+        verbose: int = 0,
+        verbose_interval: int = 10,
+        n_threads: int | None = None,
+        canonical_order: bool = False,
+        regularization: Literal["absolute", "relative"] = "absolute",
+        accelerate: Accelerate = None,
+        n_init_policy: InitPolicy = "all",
+        prune: bool = False,
+    ) -> None:
         self.n_components = n_components
         self.covariance_type = covariance_type
         self.tol = tol

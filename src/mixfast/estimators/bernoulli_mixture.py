@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from numbers import Real
+from typing import Any, Self
 
 import numpy as np
 import scipy.sparse
+from numpy.typing import ArrayLike
 from sklearn.utils._param_validation import Interval
 
 from mixfast._docstrings import described
+from mixfast._typing import Accelerate, InitParams, InitPolicy, Seed
 from mixfast.estimators._domain import first_outside
 from mixfast.estimators._given import model_of
 from mixfast.estimators._likelihood import LikelihoodMixture
@@ -77,25 +81,25 @@ class BernoulliMixture(LikelihoodMixture):
 
     def __init__(
         self,
-        n_components=1,
+        n_components: int = 1,
         *,
-        alpha=1.0,
-        binarize=0.0,
-        tol=1e-3,
-        max_iter=100,
-        n_init=1,
-        init_params="kmeans",
-        random_state=None,
-        warm_start=False,
-        verbose=0,
-        verbose_interval=10,
-        n_threads=None,
-        accelerate=None,
-        n_init_policy="all",
-        canonical_order=False,
-        weights=None,
-        weight_concentration=None,
-    ):
+        alpha: float = 1.0,
+        binarize: float | None = 0.0,
+        tol: float = 1e-3,
+        max_iter: int = 100,
+        n_init: int = 1,
+        init_params: InitParams = "kmeans",
+        random_state: Seed = None,
+        warm_start: bool = False,
+        verbose: int = 0,
+        verbose_interval: int = 10,
+        n_threads: int | None = None,
+        accelerate: Accelerate = None,
+        n_init_policy: InitPolicy = "all",
+        canonical_order: bool = False,
+        weights: ArrayLike | None = None,
+        weight_concentration: float | None = None,
+    ) -> None:
         self.n_components = n_components
         self.alpha = alpha
         self.binarize = binarize
@@ -115,7 +119,9 @@ class BernoulliMixture(LikelihoodMixture):
         self.weight_concentration = weight_concentration
 
     @classmethod
-    def from_parameters(cls, *, weights, probabilities, feature_names=None, **options):
+    def from_parameters(
+        cls, *, weights: ArrayLike, probabilities: ArrayLike, feature_names: Sequence[str] | None = None, **options: Any
+    ) -> Self:
         """Make a fitted model of given parameters, as another program or a publication has them.
 
         Parameters

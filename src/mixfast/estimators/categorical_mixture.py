@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from numbers import Real
+from typing import Any, Literal, Self
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from sklearn.base import clone
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from mixfast._docstrings import described
+from mixfast._typing import Accelerate, InitParams, InitPolicy, Integers, Seed
 from mixfast.estimators._categories import Columns, categories_of, check_categories, codes_of, decode
 from mixfast.estimators._given import check_weights, finish_given, numbers, precision_of
 from mixfast.estimators._likelihood import LikelihoodMixture
@@ -95,26 +99,26 @@ class CategoricalMixture(LikelihoodMixture):
 
     def __init__(
         self,
-        n_components=1,
+        n_components: int = 1,
         *,
-        alpha=1.0,
-        categories="auto",
-        tol=1e-3,
-        max_iter=100,
-        n_init=1,
-        init_params="kmeans",
-        random_state=None,
-        warm_start=False,
-        verbose=0,
-        verbose_interval=10,
-        n_threads=None,
-        accelerate=None,
-        n_init_policy="all",
-        canonical_order=False,
-        weights=None,
-        weight_concentration=None,
-        unseen="error",
-    ):
+        alpha: float = 1.0,
+        categories: Literal["auto"] | Sequence[ArrayLike] = "auto",
+        tol: float = 1e-3,
+        max_iter: int = 100,
+        n_init: int = 1,
+        init_params: InitParams = "kmeans",
+        random_state: Seed = None,
+        warm_start: bool = False,
+        verbose: int = 0,
+        verbose_interval: int = 10,
+        n_threads: int | None = None,
+        accelerate: Accelerate = None,
+        n_init_policy: InitPolicy = "all",
+        canonical_order: bool = False,
+        weights: ArrayLike | None = None,
+        weight_concentration: float | None = None,
+        unseen: Literal["error", "missing"] = "error",
+    ) -> None:
         self.n_components = n_components
         self.alpha = alpha
         self.categories = categories
@@ -140,7 +144,15 @@ class CategoricalMixture(LikelihoodMixture):
         return tags
 
     @classmethod
-    def from_parameters(cls, *, weights, probabilities, categories, feature_names=None, **options):
+    def from_parameters(
+        cls,
+        *,
+        weights: ArrayLike,
+        probabilities: Sequence[ArrayLike],
+        categories: Sequence[ArrayLike],
+        feature_names: Sequence[str] | None = None,
+        **options: Any,
+    ) -> Self:
         """Make a fitted model of given parameters, as another program or a publication has them.
 
         Parameters
@@ -279,7 +291,7 @@ class CategoricalMixture(LikelihoodMixture):
             codes[:, j] = codes_of(own, categories, self.unseen)
         return codes
 
-    def sample(self, n_samples=1, random_state=None):
+    def sample(self, n_samples: int = 1, random_state: Seed = None) -> tuple[NDArray[Any], Integers]:
         """Draw rows from the fitted model.
 
         Parameters

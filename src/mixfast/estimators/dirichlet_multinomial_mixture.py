@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from numbers import Real
+from typing import Any, Literal, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.special import gammaln
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from mixfast._docstrings import described
+from mixfast._typing import Accelerate, InitParams, InitPolicy, NEffective, RowsLike, Seed
 from mixfast.estimators._density import of_rows
 from mixfast.estimators._domain import LARGEST_COUNT
 from mixfast.estimators._given import model_of
@@ -112,26 +116,26 @@ class DirichletMultinomialMixture(GivenTotalsMixture):
 
     def __init__(
         self,
-        n_components=1,
+        n_components: int = 1,
         *,
-        concentration="free",
-        prior_shape=0.1,
-        prior_rate=0.1,
-        tol=1e-3,
-        max_iter=100,
-        n_init=1,
-        init_params="kmeans",
-        random_state=None,
-        warm_start=False,
-        verbose=0,
-        verbose_interval=10,
-        n_threads=None,
-        accelerate=None,
-        n_init_policy="all",
-        canonical_order=False,
-        weights=None,
-        weight_concentration=None,
-    ):
+        concentration: Literal["free", "symmetric"] | float = "free",
+        prior_shape: float = 0.1,
+        prior_rate: float = 0.1,
+        tol: float = 1e-3,
+        max_iter: int = 100,
+        n_init: int = 1,
+        init_params: InitParams = "kmeans",
+        random_state: Seed = None,
+        warm_start: bool = False,
+        verbose: int = 0,
+        verbose_interval: int = 10,
+        n_threads: int | None = None,
+        accelerate: Accelerate = None,
+        n_init_policy: InitPolicy = "all",
+        canonical_order: bool = False,
+        weights: ArrayLike | None = None,
+        weight_concentration: float | None = None,
+    ) -> None:
         self.n_components = n_components
         self.concentration = concentration
         self.prior_shape = prior_shape
@@ -152,7 +156,16 @@ class DirichletMultinomialMixture(GivenTotalsMixture):
         self.weight_concentration = weight_concentration
 
     @classmethod
-    def from_parameters(cls, *, weights, concentrations, totals=None, total_shares=None, feature_names=None, **options):
+    def from_parameters(
+        cls,
+        *,
+        weights: ArrayLike,
+        concentrations: ArrayLike,
+        totals: ArrayLike | None = None,
+        total_shares: ArrayLike | None = None,
+        feature_names: Sequence[str] | None = None,
+        **options: Any,
+    ) -> Self:
         """Make a fitted model of given parameters, as another program or a publication has them.
 
         Parameters
@@ -199,7 +212,7 @@ class DirichletMultinomialMixture(GivenTotalsMixture):
         return X
 
     @of_rows
-    def laplace(self, X, sample_weight=None, n_effective=None):
+    def laplace(self, X: RowsLike, sample_weight: ArrayLike | None = None, n_effective: NEffective = None) -> float:
         """Approximate minus the log evidence by Laplace's method; the lower the better.
 
         The log posterior is taken for a Gaussian about the fitted model, in the logarithms of the concentrations and in

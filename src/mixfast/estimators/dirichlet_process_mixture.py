@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from numbers import Real
+from typing import Any, Literal, Self
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils._param_validation import Interval, StrOptions
@@ -15,6 +18,7 @@ from sklearn.utils.validation import check_is_fitted
 from mixfast import seeding
 from mixfast._docstrings import described
 from mixfast._threads import resolve_threads
+from mixfast._typing import Floats, Integers, RowsLike, Seed
 from mixfast._warnings import warn
 from mixfast.convergence import Monitor
 from mixfast.engine._rows import Rows
@@ -269,30 +273,30 @@ class DirichletProcessMixture(PosteriorMixture):
 
     def __init__(
         self,
-        component="full",
+        component: str | Sequence[tuple[Any, ...]] = "full",
         *,
-        process="dirichlet",
-        concentration=1.0,
-        discount=0.0,
-        prior=None,
-        algorithm="variational",
-        init_components="auto",
-        max_components=None,
-        moves=MOVES,
-        n_batches="auto",
-        n_draws=1000,
-        burn_in=500,
-        thin="auto",
-        n_chains=1,
-        keep_labels=None,
-        n_components_prior="geometric",
-        tol=1e-3,
-        max_iter=1000,
-        random_state=None,
-        n_threads=None,
-        verbose=0,
-        verbose_interval=10,
-    ):
+        process: Literal["dirichlet", "pitman-yor", "mfm"] = "dirichlet",
+        concentration: float | tuple[float, float] = 1.0,
+        discount: float = 0.0,
+        prior: dict[str, Any] | None = None,
+        algorithm: Literal["variational", "sampler"] = "variational",
+        init_components: Literal["auto"] | int = "auto",
+        max_components: int | None = None,
+        moves: Sequence[Literal["birth", "merge", "delete"]] = MOVES,
+        n_batches: Literal["auto"] | int = "auto",
+        n_draws: int = 1000,
+        burn_in: int = 500,
+        thin: Literal["auto"] | int = "auto",
+        n_chains: int = 1,
+        keep_labels: bool | None = None,
+        n_components_prior: Literal["geometric", "uniform"] | ArrayLike = "geometric",
+        tol: float = 1e-3,
+        max_iter: int = 1000,
+        random_state: Seed = None,
+        n_threads: int | None = None,
+        verbose: int = 0,
+        verbose_interval: int = 10,
+    ) -> None:
         self.component = component
         self.process = process
         self.concentration = concentration
@@ -508,7 +512,7 @@ class DirichletProcessMixture(PosteriorMixture):
 
     @fitting
     @of_rows
-    def fit(self, X, y=None, sample_weight=None):
+    def fit(self, X: RowsLike, y: object = None, sample_weight: ArrayLike | None = None) -> Self:
         """Find the components and their posterior.
 
         Parameters
@@ -764,7 +768,7 @@ class DirichletProcessMixture(PosteriorMixture):
     # ---- the fitted model ----
 
     @available_if(lambda self: isinstance(self._component(), GaussianComponent))
-    def covariance_matrices(self):
+    def covariance_matrices(self) -> Floats:
         """Make matrices of the covariances of all components, which are Gaussian, whatever their structure.
 
         Returns
@@ -775,7 +779,7 @@ class DirichletProcessMixture(PosteriorMixture):
         check_is_fitted(self)
         return self._family().covariance_matrices(self._collect())
 
-    def coclustering(self, rows=None):
+    def coclustering(self, rows: ArrayLike | None = None) -> NDArray[np.float64]:
         """How often two rows shared a cluster, after `algorithm="sampler"`.
 
         Parameters
@@ -800,7 +804,7 @@ class DirichletProcessMixture(PosteriorMixture):
             )
         return coclustering(self.labels_draws_, rows)
 
-    def to_arviz(self):
+    def to_arviz(self) -> Any:
         """The traces as ArviZ's `InferenceData`; ImportError where that is not installed.
 
         Returns
@@ -826,16 +830,16 @@ class DirichletProcessMixture(PosteriorMixture):
         return StickBreaking.expected_weights(np.asarray(self.counts_, dtype=np.float64), self.concentration_)
 
     @property
-    def weights_(self):
+    def weights_(self) -> Floats:
         return frozen(self._expected_weights()[0], copy=False)
 
     @property
-    def remaining_weight_(self):
+    def remaining_weight_(self) -> float:
         """Expected weight of all components that no row was of."""
         return float(self._expected_weights()[1])
 
     @property
-    def n_clusters_(self):
+    def n_clusters_(self) -> int:
         check_is_fitted(self)
         return int(self._n_clusters_of(np.asarray(self.counts_)))
 
@@ -926,7 +930,7 @@ class DirichletProcessMixture(PosteriorMixture):
             return super()._components(total)
         return self._components_of_rows(totals=total_of_rows(self, total))
 
-    def sample(self, n_samples=1, random_state=None):
+    def sample(self, n_samples: int = 1, random_state: Seed = None) -> tuple[NDArray[Any], Integers]:
         """Draw rows from the posterior predictive density.
 
         Parameters

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any, Self
+
+from numpy.typing import ArrayLike
+
 from mixfast._docstrings import described
+from mixfast._typing import Accelerate, InitParams, InitPolicy, Seed
 from mixfast.estimators._domain import first_outside
 from mixfast.estimators._given import model_of
 from mixfast.estimators._likelihood import LikelihoodMixture
@@ -14,23 +20,23 @@ class _PositiveMixture(LikelihoodMixture):
 
     def __init__(
         self,
-        n_components=1,
+        n_components: int = 1,
         *,
-        tol=1e-3,
-        max_iter=100,
-        n_init=1,
-        init_params="kmeans",
-        random_state=None,
-        warm_start=False,
-        verbose=0,
-        verbose_interval=10,
-        n_threads=None,
-        accelerate=None,
-        n_init_policy="all",
-        canonical_order=False,
-        weights=None,
-        weight_concentration=None,
-    ):
+        tol: float = 1e-3,
+        max_iter: int = 100,
+        n_init: int = 1,
+        init_params: InitParams = "kmeans",
+        random_state: Seed = None,
+        warm_start: bool = False,
+        verbose: int = 0,
+        verbose_interval: int = 10,
+        n_threads: int | None = None,
+        accelerate: Accelerate = None,
+        n_init_policy: InitPolicy = "all",
+        canonical_order: bool = False,
+        weights: ArrayLike | None = None,
+        weight_concentration: float | None = None,
+    ) -> None:
         self.n_components = n_components
         self.tol = tol
         self.max_iter = max_iter
@@ -101,7 +107,15 @@ class GammaMixture(_PositiveMixture):
     """
 
     @classmethod
-    def from_parameters(cls, *, weights, shapes, scales, feature_names=None, **options):
+    def from_parameters(
+        cls,
+        *,
+        weights: ArrayLike,
+        shapes: ArrayLike,
+        scales: ArrayLike,
+        feature_names: Sequence[str] | None = None,
+        **options: Any,
+    ) -> Self:
         """Make a fitted model of given parameters, as another program or a publication has them.
 
         Parameters
@@ -191,7 +205,9 @@ class ExponentialMixture(_PositiveMixture):
     """
 
     @classmethod
-    def from_parameters(cls, *, weights, rates, feature_names=None, **options):
+    def from_parameters(
+        cls, *, weights: ArrayLike, rates: ArrayLike, feature_names: Sequence[str] | None = None, **options: Any
+    ) -> Self:
         """Make a fitted model of given parameters, as another program or a publication has them.
 
         Parameters

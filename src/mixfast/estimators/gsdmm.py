@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from numbers import Real
+from typing import Any, Self
 
 import numpy as np
 import scipy.sparse
+from numpy.typing import ArrayLike, NDArray
 from sklearn.base import ClusterMixin
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 
 from mixfast._docstrings import described
 from mixfast._threads import resolve_threads
+from mixfast._typing import Floats, Integers, RowsLike, Seed
 from mixfast.convergence import Monitor
 from mixfast.engine._gibbs import Chains, Documents, evaluate
 from mixfast.estimators._constraints import WholeNumber
@@ -128,17 +132,17 @@ class GSDMM(GivenTotals, ClusterMixin, DensityEstimator):
 
     def __init__(
         self,
-        n_components=100,
+        n_components: int = 100,
         *,
-        alpha=0.1,
-        beta=0.1,
-        n_iter=30,
-        n_init=1,
-        random_state=None,
-        verbose=0,
-        verbose_interval=10,
-        n_threads=None,
-    ):
+        alpha: float = 0.1,
+        beta: float = 0.1,
+        n_iter: int = 30,
+        n_init: int = 1,
+        random_state: Seed = None,
+        verbose: int = 0,
+        verbose_interval: int = 10,
+        n_threads: int | None = None,
+    ) -> None:
         self.n_components = n_components
         self.alpha = alpha
         self.beta = beta
@@ -157,7 +161,7 @@ class GSDMM(GivenTotals, ClusterMixin, DensityEstimator):
     # ---- fitting ----
 
     @fitting
-    def fit(self, X, y=None):
+    def fit(self, X: RowsLike, y: object = None) -> Self:
         """Sample the clusters of documents.
 
         Parameters
@@ -194,8 +198,15 @@ class GSDMM(GivenTotals, ClusterMixin, DensityEstimator):
 
     @classmethod
     def from_parameters(
-        cls, *, document_counts, word_counts, totals=None, total_shares=None, feature_names=None, **options
-    ):
+        cls,
+        *,
+        document_counts: ArrayLike,
+        word_counts: ArrayLike,
+        totals: ArrayLike | None = None,
+        total_shares: ArrayLike | None = None,
+        feature_names: Sequence[str] | None = None,
+        **options: Any,
+    ) -> Self:
         """Make a fitted model of the counts of given clusters.
 
         It has no documents: `labels_` and `log_joint_` are empty.
@@ -319,12 +330,12 @@ class GSDMM(GivenTotals, ClusterMixin, DensityEstimator):
     # ---- the fitted model ----
 
     @property
-    def weights_(self):
+    def weights_(self) -> Floats:
         alpha, counts = float(self.alpha), self.document_counts_  # an int may be larger than those of NumPy
         return frozen((counts + alpha) / (counts.sum() + len(counts) * alpha), copy=False)
 
     @property
-    def probabilities_(self):
+    def probabilities_(self) -> NDArray[np.float64]:
         beta, n_words = float(self.beta), self.word_counts_.shape[1]
         totals = self.word_totals_ + n_words * beta
         return frozen((self.word_counts_ + beta) / totals[:, np.newaxis], copy=False)
@@ -346,7 +357,7 @@ class GSDMM(GivenTotals, ClusterMixin, DensityEstimator):
             **wanted,
         )
 
-    def predict(self, X):
+    def predict(self, X: RowsLike) -> Integers:
         """The most likely cluster of each document, given the clusters that were found.
 
         A document that fits none of them gets the number `n_clusters_`, that of the first empty cluster, if there is
@@ -368,7 +379,7 @@ class GSDMM(GivenTotals, ClusterMixin, DensityEstimator):
         self._evaluate(X, labels=labels)
         return labels
 
-    def predict_proba(self, X):
+    def predict_proba(self, X: RowsLike) -> Floats:
         """The probability of each cluster given each document and the clusters that were found.
 
         Parameters
@@ -387,7 +398,7 @@ class GSDMM(GivenTotals, ClusterMixin, DensityEstimator):
         self._evaluate(X, resp=resp)
         return resp
 
-    def score_samples(self, X):
+    def score_samples(self, X: RowsLike) -> Floats:
         """The log probability of each document's counts given their sum and the clusters that were found, in nats.
 
         Probabilities of words are integrated out: a mixture of Dirichlet-multinomial distributions with concentrations

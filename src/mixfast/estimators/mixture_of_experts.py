@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from numbers import Integral, Real
+from typing import Any, Literal, Self
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from scipy.special import softmax
 from sklearn.base import RegressorMixin
 from sklearn.metrics import r2_score
@@ -13,6 +16,7 @@ from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from mixfast._docstrings import described
+from mixfast._typing import Accelerate, Column, Floats, InitParams, InitPolicy, Integers, NEffective, RowsLike, Seed
 from mixfast.engine._predictions import evaluate_components
 from mixfast.estimators._density import fitting
 from mixfast.estimators._formula import FittedByFormula
@@ -221,30 +225,30 @@ default='gaussian'
 
     def __init__(
         self,
-        n_components=1,
+        n_components: int = 1,
         *,
-        expert="gaussian",
-        columns=None,
-        variance="own",
-        degrees_of_freedom=4.0,
-        gate=None,
-        fixed=None,
-        fit_intercept=True,
-        alpha=0.0,
-        gate_alpha=1e-6,
-        sigma_df=0,
-        tol=1e-6,
-        max_iter=1000,
-        n_init=10,
-        n_init_policy="halving",
-        init_params="random",
-        random_state=None,
-        warm_start=False,
-        verbose=0,
-        verbose_interval=10,
-        n_threads=None,
-        accelerate=None,
-    ):
+        expert: str | Sequence[str] = "gaussian",
+        columns: Sequence[Column] | None = None,
+        variance: Literal["own", "common"] = "own",
+        degrees_of_freedom: float | Literal["component"] = 4.0,
+        gate: Literal["same", "gate_X"] | Sequence[Column] | None = None,
+        fixed: Sequence[Column] | None = None,
+        fit_intercept: bool = True,
+        alpha: float = 0.0,
+        gate_alpha: float = 1e-6,
+        sigma_df: Literal[0, "n-p"] = 0,
+        tol: float = 1e-6,
+        max_iter: int = 1000,
+        n_init: int = 10,
+        n_init_policy: InitPolicy = "halving",
+        init_params: InitParams = "random",
+        random_state: Seed = None,
+        warm_start: bool = False,
+        verbose: int = 0,
+        verbose_interval: int = 10,
+        n_threads: int | None = None,
+        accelerate: Accelerate = None,
+    ) -> None:
         self.n_components = n_components
         self.expert = expert
         self.columns = columns
@@ -488,7 +492,7 @@ default='gaussian'
             self._n_columns_of_X, self._n_gate_columns = int(kept["n_columns"]), int(kept["n_gate_columns"])
 
     @property
-    def n_parameters(self):
+    def n_parameters(self) -> int:
         """Free parameters of the fitted model: coefficients, dispersions and weights."""
         check_is_fitted(self)
         return self._n_parameters()
@@ -589,7 +593,17 @@ default='gaussian'
     # ---- fitting ----
 
     @fitting
-    def fit(self, X, y, sample_weight=None, *, groups=None, exposure=None, offset=None, gate_X=None):
+    def fit(
+        self,
+        X: RowsLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        *,
+        groups: ArrayLike | None = None,
+        exposure: ArrayLike | None = None,
+        offset: ArrayLike | None = None,
+        gate_X: ArrayLike | None = None,
+    ) -> Self:
         """Estimate the parameters with EM, from several starts.
 
         Parameters
@@ -632,7 +646,9 @@ default='gaussian'
             check_consistent_length(X, y)
         return self._fit_counted(rows, sample_weight)
 
-    def fit_predict(self, X, y, sample_weight=None, **row_data):
+    def fit_predict(
+        self, X: RowsLike, y: ArrayLike, sample_weight: ArrayLike | None = None, **row_data: ArrayLike | None
+    ) -> Integers:
         """Fit, then the most likely component of each row: `fit(X, y).labels(X, y)`.
 
         Parameters
@@ -688,7 +704,9 @@ default='gaussian'
             for distribution, eta, dispersions in of_responses
         ]
 
-    def predict_components(self, X, *, exposure=None, offset=None):
+    def predict_components(
+        self, X: RowsLike, *, exposure: ArrayLike | None = None, offset: ArrayLike | None = None
+    ) -> NDArray[np.float64]:
         """E[y | x, k], the mean of each component.
 
         Parameters
@@ -708,7 +726,14 @@ default='gaussian'
         shares = self.predict_proba(X, gate_X=gate_X)
         return [np.einsum("nk...,nk->n...", own, shares) for own in self._means_of_components(X, exposure, offset)]
 
-    def predict(self, X, *, exposure=None, offset=None, gate_X=None):
+    def predict(
+        self,
+        X: RowsLike,
+        *,
+        exposure: ArrayLike | None = None,
+        offset: ArrayLike | None = None,
+        gate_X: ArrayLike | None = None,
+    ) -> NDArray[np.float64]:
         """E[y | x], the mean over the components.
 
         Parameters
@@ -723,7 +748,7 @@ default='gaussian'
         """
         return self._side_by_side(self._means(X, exposure, offset, gate_X))
 
-    def predict_proba(self, X, *, gate_X=None):
+    def predict_proba(self, X: RowsLike, *, gate_X: ArrayLike | None = None) -> Floats:
         """Predict p(k | x), how likely each component is before y is seen.
 
         Parameters
@@ -749,7 +774,16 @@ default='gaussian'
         columns = np.asarray(data.get("gate", rows), dtype=np.float64)
         return softmax(np.asarray(self.gate_intercept_, float) + columns @ np.asarray(self.gate_coef_, float).T, axis=1)
 
-    def score(self, X, y, sample_weight=None, *, exposure=None, offset=None, gate_X=None):
+    def score(
+        self,
+        X: RowsLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        *,
+        exposure: ArrayLike | None = None,
+        offset: ArrayLike | None = None,
+        gate_X: ArrayLike | None = None,
+    ) -> float:
         """R^2, the coefficient of determination of `predict(X)`.
 
         Parameters
@@ -780,7 +814,7 @@ default='gaussian'
 
     # ---- what y adds ----
 
-    def posterior(self, X, y, **row_data):
+    def posterior(self, X: RowsLike, y: ArrayLike, **row_data: ArrayLike | None) -> Floats:
         """Find p(k | x, y), the responsibilities.
 
         Parameters
@@ -794,7 +828,7 @@ default='gaussian'
         """
         return self._evaluate(rows_with(X, {"y": self._gathered(y), **row_data}), resp=True).resp
 
-    def labels(self, X, y, **row_data):
+    def labels(self, X: RowsLike, y: ArrayLike, **row_data: ArrayLike | None) -> Integers:
         """The most likely component of each row given its response.
 
         Parameters
@@ -808,7 +842,7 @@ default='gaussian'
         """
         return self._evaluate(rows_with(X, {"y": self._gathered(y), **row_data}), labels=True).labels
 
-    def score_samples(self, X, y, **row_data):
+    def score_samples(self, X: RowsLike, y: ArrayLike, **row_data: ArrayLike | None) -> Floats:
         """Compute log p(y | x) of each row, in nats.
 
         Parameters
@@ -824,7 +858,7 @@ default='gaussian'
 
     log_prob = score_samples
 
-    def component_log_density(self, X, y, **row_data):
+    def component_log_density(self, X: RowsLike, y: ArrayLike, **row_data: ArrayLike | None) -> Floats:
         """Compute log f(y | x, k) of each row, in nats, without the weights of the components.
 
         Parameters
@@ -859,7 +893,14 @@ default='gaussian'
         found = self._penalised(total, weight)
         return found | {"icl": found["bic"] - 2 * in_doubt}
 
-    def bic(self, X, y, sample_weight=None, n_effective=None, **row_data):
+    def bic(
+        self,
+        X: RowsLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        n_effective: NEffective = None,
+        **row_data: ArrayLike | None,
+    ) -> float:
         """Bayesian information criterion of log p(y | x); the lower the better.
 
         Parameters
@@ -878,7 +919,14 @@ default='gaussian'
         """
         return super().bic(X, sample_weight=sample_weight, n_effective=n_effective, y=self._gathered(y), **row_data)
 
-    def aic(self, X, y, sample_weight=None, n_effective=None, **row_data):
+    def aic(
+        self,
+        X: RowsLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        n_effective: NEffective = None,
+        **row_data: ArrayLike | None,
+    ) -> float:
         """Akaike information criterion of log p(y | x); the lower the better.
 
         Parameters
@@ -897,7 +945,14 @@ default='gaussian'
         """
         return super().aic(X, sample_weight=sample_weight, n_effective=n_effective, y=self._gathered(y), **row_data)
 
-    def icl(self, X, y, sample_weight=None, n_effective=None, **row_data):
+    def icl(
+        self,
+        X: RowsLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        n_effective: NEffective = None,
+        **row_data: ArrayLike | None,
+    ) -> float:
         """Integrated completed likelihood, BIC - 2 sum log max_k p(k | x, y); the lower the better.
 
         Parameters
@@ -916,7 +971,7 @@ default='gaussian'
         """
         return super().icl(X, sample_weight=sample_weight, n_effective=n_effective, y=self._gathered(y), **row_data)
 
-    def to_frame(self):
+    def to_frame(self) -> Any:
         """The components as a pandas DataFrame, a row for each component and coefficient.
 
         Returns
@@ -1002,7 +1057,15 @@ default='gaussian'
             found.append(y if classes is None else classes[y.astype(np.int64)])
         return found
 
-    def sample(self, X, random_state=None, *, exposure=None, offset=None, gate_X=None):
+    def sample(
+        self,
+        X: RowsLike,
+        random_state: Seed = None,
+        *,
+        exposure: ArrayLike | None = None,
+        offset: ArrayLike | None = None,
+        gate_X: ArrayLike | None = None,
+    ) -> tuple[NDArray[Any], Integers]:
         """Draw a response for each row of X.
 
         Parameters

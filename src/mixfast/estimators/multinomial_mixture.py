@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from numbers import Real
+from typing import Any, Self
 
+from numpy.typing import ArrayLike
 from sklearn.utils._param_validation import Interval
 
 from mixfast._docstrings import described
+from mixfast._typing import Accelerate, InitParams, InitPolicy, Seed
 from mixfast.estimators._given import model_of
 from mixfast.estimators._given_totals import GivenTotalsMixture, check_totals
 from mixfast.families.multinomial import Multinomial, MultinomialParams
@@ -79,24 +83,24 @@ class MultinomialMixture(GivenTotalsMixture):
 
     def __init__(
         self,
-        n_components=1,
+        n_components: int = 1,
         *,
-        alpha=1.0,
-        tol=1e-3,
-        max_iter=100,
-        n_init=1,
-        init_params="kmeans",
-        random_state=None,
-        warm_start=False,
-        verbose=0,
-        verbose_interval=10,
-        n_threads=None,
-        accelerate=None,
-        n_init_policy="all",
-        canonical_order=False,
-        weights=None,
-        weight_concentration=None,
-    ):
+        alpha: float = 1.0,
+        tol: float = 1e-3,
+        max_iter: int = 100,
+        n_init: int = 1,
+        init_params: InitParams = "kmeans",
+        random_state: Seed = None,
+        warm_start: bool = False,
+        verbose: int = 0,
+        verbose_interval: int = 10,
+        n_threads: int | None = None,
+        accelerate: Accelerate = None,
+        n_init_policy: InitPolicy = "all",
+        canonical_order: bool = False,
+        weights: ArrayLike | None = None,
+        weight_concentration: float | None = None,
+    ) -> None:
         self.n_components = n_components
         self.alpha = alpha
         self.tol = tol
@@ -115,7 +119,16 @@ class MultinomialMixture(GivenTotalsMixture):
         self.weight_concentration = weight_concentration
 
     @classmethod
-    def from_parameters(cls, *, weights, probabilities, totals=None, total_shares=None, feature_names=None, **options):
+    def from_parameters(
+        cls,
+        *,
+        weights: ArrayLike,
+        probabilities: ArrayLike,
+        totals: ArrayLike | None = None,
+        total_shares: ArrayLike | None = None,
+        feature_names: Sequence[str] | None = None,
+        **options: Any,
+    ) -> Self:
         """Make a fitted model of given parameters, as another program or a publication has them.
 
         Parameters

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from numbers import Real
+from typing import Any, Self
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from sklearn.utils._param_validation import Interval
 
 from mixfast._docstrings import described
+from mixfast._typing import Accelerate, InitParams, InitPolicy, Integers, Seed
 from mixfast._warnings import warn
 from mixfast.estimators._domain import check_counts
 from mixfast.estimators._given import model_of
@@ -94,25 +98,25 @@ class PoissonMixture(LikelihoodMixture):
 
     def __init__(
         self,
-        n_components=1,
+        n_components: int = 1,
         *,
-        alpha=0.0,
-        beta=0.0,
-        tol=1e-3,
-        max_iter=100,
-        n_init=1,
-        init_params="kmeans",
-        random_state=None,
-        warm_start=False,
-        verbose=0,
-        verbose_interval=10,
-        n_threads=None,
-        accelerate=None,
-        n_init_policy="all",
-        canonical_order=False,
-        weights=None,
-        weight_concentration=None,
-    ):
+        alpha: float = 0.0,
+        beta: float = 0.0,
+        tol: float = 1e-3,
+        max_iter: int = 100,
+        n_init: int = 1,
+        init_params: InitParams = "kmeans",
+        random_state: Seed = None,
+        warm_start: bool = False,
+        verbose: int = 0,
+        verbose_interval: int = 10,
+        n_threads: int | None = None,
+        accelerate: Accelerate = None,
+        n_init_policy: InitPolicy = "all",
+        canonical_order: bool = False,
+        weights: ArrayLike | None = None,
+        weight_concentration: float | None = None,
+    ) -> None:
         self.n_components = n_components
         self.alpha = alpha
         self.beta = beta
@@ -132,7 +136,15 @@ class PoissonMixture(LikelihoodMixture):
         self.weight_concentration = weight_concentration
 
     @classmethod
-    def from_parameters(cls, *, weights, rates, is_exposed=False, feature_names=None, **options):
+    def from_parameters(
+        cls,
+        *,
+        weights: ArrayLike,
+        rates: ArrayLike,
+        is_exposed: bool = False,
+        feature_names: Sequence[str] | None = None,
+        **options: Any,
+    ) -> Self:
         """Make a fitted model of given parameters, as another program or a publication has them.
 
         Parameters
@@ -191,7 +203,9 @@ class PoissonMixture(LikelihoodMixture):
     def _learn_row_data(self, names):
         self._publish_together(is_exposed_="exposure" in names)
 
-    def sample(self, n_samples=1, random_state=None, exposure=1.0):
+    def sample(
+        self, n_samples: int = 1, random_state: Seed = None, exposure: float | ArrayLike = 1.0
+    ) -> tuple[NDArray[Any], Integers]:
         """Draw rows from the fitted model.
 
         Parameters

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping, Sequence
 from itertools import chain
 from numbers import Integral
-from typing import NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from sklearn.base import clone
 from sklearn.utils import get_tags
 from sklearn.utils._param_validation import InvalidParameterError
 
 from mixfast._docstrings import described
+from mixfast._typing import Accelerate, InitParams, InitPolicy, Integers, Seed
 from mixfast.estimators._categories import Columns, categories_of
 from mixfast.estimators._constraints import WholeNumber
 from mixfast.estimators._given import check_column_names, check_weights, finish_given, precision_of
@@ -103,24 +106,24 @@ class ProductMixture(LikelihoodMixture):
 
     def __init__(
         self,
-        parts,
-        n_components=1,
+        parts: Sequence[tuple[Any, ...]],
+        n_components: int = 1,
         *,
-        tol=1e-3,
-        max_iter=100,
-        n_init=1,
-        init_params="kmeans",
-        random_state=None,
-        warm_start=False,
-        verbose=0,
-        verbose_interval=10,
-        n_threads=None,
-        accelerate=None,
-        n_init_policy="all",
-        canonical_order=False,
-        weights=None,
-        weight_concentration=None,
-    ):
+        tol: float = 1e-3,
+        max_iter: int = 100,
+        n_init: int = 1,
+        init_params: InitParams = "kmeans",
+        random_state: Seed = None,
+        warm_start: bool = False,
+        verbose: int = 0,
+        verbose_interval: int = 10,
+        n_threads: int | None = None,
+        accelerate: Accelerate = None,
+        n_init_policy: InitPolicy = "all",
+        canonical_order: bool = False,
+        weights: ArrayLike | None = None,
+        weight_concentration: float | None = None,
+    ) -> None:
         self.parts = parts
         self.n_components = n_components
         self.tol = tol
@@ -154,7 +157,16 @@ class ProductMixture(LikelihoodMixture):
     # ---- given parameters ----
 
     @classmethod
-    def from_parameters(cls, *, parts, weights, components, feature_names=None, n_features=None, **options):
+    def from_parameters(
+        cls,
+        *,
+        parts: Sequence[tuple[Any, ...]],
+        weights: ArrayLike,
+        components: Mapping[str, Mapping[str, ArrayLike]],
+        feature_names: Sequence[str] | None = None,
+        n_features: int | None = None,
+        **options: Any,
+    ) -> Self:
         """Make a fitted model of given parameters, as another program or a publication has them.
 
         Parameters
@@ -508,7 +520,7 @@ class ProductMixture(LikelihoodMixture):
                 blocks.append(_numbers(group, mixture, own, dtype))
         return np.concatenate(blocks, axis=1)
 
-    def sample(self, n_samples=1, random_state=None):
+    def sample(self, n_samples: int = 1, random_state: Seed = None) -> tuple[NDArray[Any], Integers]:
         """Draw rows from the fitted model.
 
         Parameters

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from numbers import Real
+from typing import Any, Literal, Self
 
+from numpy.typing import ArrayLike
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from mixfast._docstrings import described
+from mixfast._typing import Accelerate, CovarianceType, InitParams, InitPolicy, Seed
 from mixfast.estimators._elliptical import EllipticalMixture
 from mixfast.estimators._likelihood import LikelihoodMixture
 from mixfast.families.student_t import DEGREES, DEGREES_LIMITS, STRUCTURES, GivenDegrees
@@ -89,31 +93,31 @@ class StudentTMixture(EllipticalMixture, LikelihoodMixture):
 
     def __init__(
         self,
-        n_components=1,
+        n_components: int = 1,
         *,
-        covariance_type="full",
-        degrees_of_freedom="component",
-        tol=1e-3,
-        reg_covar=1e-6,
-        max_iter=100,
-        n_init=1,
-        init_params="kmeans",
-        weights_init=None,
-        means_init=None,
-        precisions_init=None,
-        random_state=None,
-        warm_start=False,
-        verbose=0,
-        verbose_interval=10,
-        n_threads=None,
-        on_degenerate="repair",
-        accelerate=None,
-        n_init_policy="all",
-        canonical_order=False,
-        regularization="absolute",
-        weights=None,
-        weight_concentration=None,
-    ):
+        covariance_type: CovarianceType = "full",
+        degrees_of_freedom: float | Literal["component", "shared"] = "component",
+        tol: float = 1e-3,
+        reg_covar: float = 1e-6,
+        max_iter: int = 100,
+        n_init: int = 1,
+        init_params: InitParams = "kmeans",
+        weights_init: ArrayLike | None = None,
+        means_init: ArrayLike | None = None,
+        precisions_init: ArrayLike | None = None,
+        random_state: Seed = None,
+        warm_start: bool = False,
+        verbose: int = 0,
+        verbose_interval: int = 10,
+        n_threads: int | None = None,
+        on_degenerate: Literal["repair", "raise"] = "repair",
+        accelerate: Accelerate = None,
+        n_init_policy: InitPolicy = "all",
+        canonical_order: bool = False,
+        regularization: Literal["absolute", "relative"] = "absolute",
+        weights: ArrayLike | None = None,
+        weight_concentration: float | None = None,
+    ) -> None:
         self.n_components = n_components
         self.covariance_type = covariance_type
         self.degrees_of_freedom = degrees_of_freedom
@@ -142,15 +146,15 @@ class StudentTMixture(EllipticalMixture, LikelihoodMixture):
     def from_parameters(
         cls,
         *,
-        weights,
-        means,
-        degrees_of_freedom,
-        covariances=None,
-        precisions=None,
-        precisions_cholesky=None,
-        feature_names=None,
-        **options,
-    ):
+        weights: ArrayLike,
+        means: ArrayLike,
+        degrees_of_freedom: ArrayLike,
+        covariances: ArrayLike | None = None,
+        precisions: ArrayLike | None = None,
+        precisions_cholesky: ArrayLike | None = None,
+        feature_names: Sequence[str] | None = None,
+        **options: Any,
+    ) -> Self:
         """Make a fitted model of given parameters, as another program or a publication has them.
 
         Parameters
