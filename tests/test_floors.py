@@ -25,6 +25,7 @@ FLOORS = [
         "archive",
         "scalars",
         "read_only",
+        "canvas",
     ],
     ["engine/", "proportions/", "tables", "weights", "row_data", "units", "partitions"],
     [
@@ -60,7 +61,7 @@ FLOORS = [
         "reading",
         "predictive",
     ],
-    ["estimators/", "parts", "plot", "maps", "map_pictures", "merging", "matching"],
+    ["estimators/", "parts", "plot", "maps", "map_pictures", "mixture_pictures", "merging", "matching"],
     ["batches/", "selection"],
     ["bootstrap"],
     ["__init__", "_config"],

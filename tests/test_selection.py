@@ -270,7 +270,7 @@ def test_the_picture_has_a_line_for_each_structure_the_best_and_what_failed():
     np.testing.assert_array_equal(by_label["best"], [[best["n_components"], best["bic"]]])
     crosses = [line.get_xdata() for line in ax.lines if line.get_marker() == "x" and len(line.get_xdata())]
     assert [list(numbers) for numbers in crosses] == [[9], [9]]
-    assert (ax.get_xlabel(), ax.get_ylabel()) == ("n_components", "BIC")
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("number of components", "BIC")
     assert select(SLANTED, GaussianMixture(), n_components=[1], random_state=0).plot() is not ax
 
 

@@ -46,6 +46,10 @@ if TYPE_CHECKING:
     from mixfast.merging import MergeTree as MergeTree
     from mixfast.merging import merge_tree as merge_tree
     from mixfast.persistence import load as load
+    from mixfast.plot import BatchDisplay as BatchDisplay
+    from mixfast.plot import MixtureDisplay as MixtureDisplay
+    from mixfast.plot import SelectionDisplay as SelectionDisplay
+    from mixfast.plot import TraceDisplay as TraceDisplay
     from mixfast.plot import plot_mixture as plot_mixture
     from mixfast.reading import Summary as Summary
     from mixfast.reading import top_words as top_words

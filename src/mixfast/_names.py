@@ -4,6 +4,7 @@ from __future__ import annotations
 
 #: The names of `mixfast`, and the modules that they are imported from when they are first used.
 HOMES = {
+    "BatchDisplay": "mixfast.plot",
     "BatchMap": "mixfast.maps",
     "BatchResult": "mixfast.batches.result",
     "BayesianGaussianMixture": "mixfast.estimators.bayesian_gaussian_mixture",
@@ -19,16 +20,19 @@ HOMES = {
     "GaussianMixture": "mixfast.estimators.gaussian_mixture",
     "Inference": "mixfast.inference",
     "MergeTree": "mixfast.merging",
+    "MixtureDisplay": "mixfast.plot",
     "MixtureMap": "mixfast.maps",
     "MixtureOfExperts": "mixfast.estimators.mixture_of_experts",
     "MultinomialMixture": "mixfast.estimators.multinomial_mixture",
     "PoissonMixture": "mixfast.estimators.poisson_mixture",
     "ProductMixture": "mixfast.estimators.product_mixture",
     "Selection": "mixfast.selection",
+    "SelectionDisplay": "mixfast.plot",
     "Statistics": "mixfast.statistics",
     "Status": "mixfast.status",
     "StudentTMixture": "mixfast.estimators.student_t_mixture",
     "Summary": "mixfast.reading",
+    "TraceDisplay": "mixfast.plot",
     "VonMisesFisherMixture": "mixfast.estimators.von_mises_fisher_mixture",
     "bootstrap_lrt": "mixfast.bootstrap",
     "fit_many": "mixfast.batches.fit_many",

@@ -1,4 +1,4 @@
-"""How a fit goes on, in lines that are printed when asked for."""
+"""How a fit goes on, in lines that are printed when asked for, or kept for a picture."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Monitor:
         if self.verbose:
             print(f"Initialization {start}")
 
-    def end_iteration(self, n_iter, change):
+    def end_iteration(self, n_iter, change, lower_bound):
         if not self.verbose or n_iter % self.interval:
             return
         now = perf_counter()
@@ -47,3 +47,30 @@ class Monitor:
             elapsed = perf_counter() - self._start_time
             bound = lower_bound - self.log_volume
             print(f"Initialization {outcome}. time lapse {elapsed:.5f}s\t lower bound {bound:.5f}.")
+
+
+class Recorder:
+    """Keeps the lower bounds of all starts.
+
+    Parameters
+    ----------
+    log_volume : float
+        As of `Monitor`.
+
+    Attributes
+    ----------
+    traces : dict
+        Number of the start -> list of lower bounds, one for each pass, NaN for those that were not kept.
+    """
+
+    def __init__(self, log_volume):
+        self.log_volume, self.traces, self._start = log_volume, {}, 0
+
+    def begin_start(self, start):
+        self._start = start
+
+    def end_iteration(self, n_iter, change, lower_bound):
+        self.traces.setdefault(self._start, []).append(lower_bound - self.log_volume)
+
+    def end_start(self, lower_bound, converged):
+        """Known already."""

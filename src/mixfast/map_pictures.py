@@ -8,6 +8,8 @@ import numpy as np
 from scipy.cluster.hierarchy import leaves_list, linkage, optimal_leaf_ordering
 from scipy.spatial.distance import squareform
 
+from mixfast.canvas import NONE, axes_of, colour_of, is_dark, some_rows
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
@@ -22,30 +24,13 @@ WRITTEN = 15
 NAMED = 60
 
 
-def _axes(ax: Axes | None, **options: Any) -> Axes:
-    """The Axes given, or those of a new figure."""
-    import matplotlib.pyplot as plt
-
-    return plt.subplots(layout="constrained", **options)[1] if ax is None else ax
-
-
-def _colours(n: int) -> list:
-    """A colour for each component, apart for colour-blind people too: Okabe and Ito's, then steps of viridis."""
-    import matplotlib as mpl
-
-    named = ["#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#F0E442", "#999999"]
-    if n <= len(named):
-        return named[:n]
-    return list(mpl.colormaps["viridis"](np.linspace(0, 1, n)))
-
-
 def _areas(weights: np.ndarray) -> np.ndarray:
     return np.maximum(min(TOTAL, LARGEST / float(np.max(weights))) * weights, LEAST)
 
 
 def nodes(found: Any, ax: Axes | None = None) -> Axes:
     """Components at their positions, neighbours joined."""
-    ax = _axes(ax, figsize=(7, 5.2))
+    ax = axes_of(ax, figsize=(7, 5.2))
     _frame(ax, found.positions)
     _draw_nodes(found, ax, 1.0)
     return ax
@@ -53,7 +38,7 @@ def nodes(found: Any, ax: Axes | None = None) -> Axes:
 
 def _draw_nodes(found, ax, share):
     """With this share of their areas."""
-    colours = _colours(len(found.weights))
+    colours = [colour_of(k) for k in range(len(found.weights))]
     areas = share * _areas(found.weights)
     _lines(found, ax)
     order = np.argsort(-found.weights, kind="stable")  # the smallest on top
@@ -86,13 +71,10 @@ def _lines(found, ax):
 
 def _write(ax, name, position, area, colour):
     """In the node where there is room, beside it otherwise."""
-    from matplotlib.colors import to_rgb
-
     radius = np.sqrt(area / np.pi)
     fits = 3.2 * len(name) < radius and radius > 6
     if fits:
-        is_dark = np.dot(to_rgb(colour), (0.299, 0.587, 0.114)) < 0.6
-        ax.annotate(name, position, ha="center", va="center", color="white" if is_dark else "black", zorder=4)
+        ax.annotate(name, position, ha="center", va="center", color="white" if is_dark(colour) else "black", zorder=4)
     else:
         offset = (0.75 * radius + 2, 0.75 * radius + 2)
         ax.annotate(name, position, offset, textcoords="offset points", fontsize="small", zorder=4)
@@ -152,7 +134,7 @@ def heatmap(found: Any, ax: Axes | None = None) -> Axes:
     from matplotlib.colors import PowerNorm
 
     K = len(found.weights)
-    ax = _axes(ax, figsize=(6.5, 5.5))
+    ax = axes_of(ax, figsize=(6.5, 5.5))
     order = _side_by_side(found)
     shown = found.overlap[np.ix_(order, order)]
     np.fill_diagonal(shown, np.nan)
@@ -190,7 +172,7 @@ def rows(found: Any, ax: Axes | None = None) -> Axes:
     """Rows under the nodes."""
     if found.row_positions is None:
         raise ValueError("kind='rows' draws rows: make the map with them, MixtureMap.from_estimator(model, X)")
-    ax = _axes(ax, figsize=(7, 5.8))
+    ax = axes_of(ax, figsize=(7, 5.8))
     inside = np.quantile(found.row_positions, [0.005, 0.995], axis=0)  # outliers do not press the rest into a point
     _frame(ax, np.concatenate([found.positions, inside]))
     points = ax.scatter(
@@ -198,7 +180,7 @@ def rows(found: Any, ax: Axes | None = None) -> Axes:
         found.row_positions[:, 1],
         s=8,
         c=found.row_uncertainty,
-        cmap=_greys(),
+        cmap=greys(),
         vmin=0,
         vmax=0.7,
         linewidths=0,
@@ -209,7 +191,7 @@ def rows(found: Any, ax: Axes | None = None) -> Axes:
     return ax
 
 
-def _greys():
+def greys():
     """From a grey that can be seen to black."""
     from matplotlib.colors import LinearSegmentedColormap
 
@@ -224,7 +206,7 @@ def tree(found: Any, ax: Axes | None = None) -> Axes:
     """The dendrogram of a tree of merges."""
     from scipy.cluster.hierarchy import dendrogram
 
-    ax = _axes(ax, figsize=(7, 4.5))
+    ax = axes_of(ax, figsize=(7, 4.5))
     K = len(found.entropy)
     if K > 1:
         dendrogram(
@@ -248,7 +230,7 @@ def entropies(found: Any, ax: Axes | None = None) -> Axes:
     """The entropy over the number of clusters, with the two lines that fit it best."""
     from matplotlib.ticker import MaxNLocator
 
-    ax = _axes(ax, figsize=(6, 4.5))
+    ax = axes_of(ax, figsize=(6, 4.5))
     numbers = np.arange(1, len(found.entropy) + 1)
     bend = found.bend()
     if bend is not None:
@@ -279,16 +261,13 @@ MAX_POINTS = 20_000
 
 def batch(found: Any, ax: Axes | None = None) -> Axes:
     """The components of all problems in the colours of those that they are matched with."""
-    ax = _axes(ax, figsize=(7, 5.2))
+    ax = axes_of(ax, figsize=(7, 5.2))
     K, n = len(found.reference_weights), len(found.matched)
-    colours = _colours(K)
-    shown = np.arange(n)
-    if n > MAX_POINTS:
-        shown = np.sort(np.random.default_rng(0).choice(n, MAX_POINTS, replace=False))
+    shown = some_rows(n, MAX_POINTS)
     size = float(np.clip(20_000 / max(len(shown), 1), 4, 30))
     for k in (-1, *range(K)):
         own = shown[found.matched[shown] == k]
-        colour = "0.6" if k < 0 else colours[k]
+        colour = NONE if k < 0 else colour_of(k)
         ax.scatter(
             found.positions[own, 0],
             found.positions[own, 1],

@@ -15,6 +15,7 @@ import scipy.linalg
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import entr
 
+from mixfast.canvas import some_rows
 from mixfast.matching import match as match
 from mixfast.matching import reduce as reduce
 from mixfast.merging import MergeTree as MergeTree
@@ -483,9 +484,7 @@ def _upright(positions: NDArray) -> NDArray:
 def rows_on_map(resp: NDArray, positions: NDArray, directions: tuple | None, X: ArrayLike) -> dict[str, NDArray]:
     """Positions, labels and uncertainties of rows, or of some of them, always the same."""
     rng = np.random.default_rng(0)
-    shown = np.arange(len(resp))
-    if len(resp) > MAX_ROWS:
-        shown = np.sort(rng.choice(len(resp), MAX_ROWS, replace=False))
+    shown = some_rows(len(resp), MAX_ROWS)
     resp = resp[shown]
     if directions is None:
         scatter = SCATTER * np.max(np.ptp(positions, axis=0)) * rng.standard_normal((len(resp), 2))

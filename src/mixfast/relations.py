@@ -73,6 +73,19 @@ class Components(NamedTuple):
         family, params = self.family.apart(self.params)
         return self._replace(family=family, params=params)
 
+    def margin(self, columns):
+        """Those of some columns, whose numbers rise; None where no family has their distribution."""
+        if len(columns) == self.n_features:
+            return self
+        if self.family.margin is None:
+            return None
+        family, params = self.family.margin(self.params, columns)
+        return self._replace(family=family, params=family.Params(*params), n_features=len(columns))
+
+    def only(self, k):
+        """One component alone, of weight 1."""
+        return self._replace(params=self.family.reorder(self.params, np.array([k])), weights=np.ones(1))
+
     def kind(self):
         """What two mixtures have in common whose components can be compared."""
         return self.family.kind(), self.n_features

@@ -690,33 +690,23 @@ class Selection:
         ax : matplotlib Axes
             What was drawn on.
         """
-        import matplotlib.pyplot as plt
+        from mixfast.plot import SelectionDisplay
 
-        if ax is None:
-            _, ax = plt.subplots(layout="constrained")
-        crosses = []
-        for name, cells in self._lines().items():
-            numbers = np.array([cell.params["n_components"] for cell in cells])
-            values = np.array([cell.scores[self.criterion] for cell in cells])
-            (line,) = ax.plot(numbers, values, marker="o", markersize=4, label=name)
-            crosses.append((numbers[~np.isfinite(values)], line.get_color()))
-            spurious = [cell.is_spurious for cell in cells]
-            ax.plot(numbers[spurious], values[spurious], "o", markersize=4, color=line.get_color(), mfc="white")
-        for place, (numbers, colour) in enumerate(crosses):
-            # lines fail at the same numbers: their crosses stand one above the other
-            heights = np.full(len(numbers), 0.02 + 0.03 * place)
-            ax.plot(numbers, heights, "x", color=colour, transform=ax.get_xaxis_transform())
-        if any(len(numbers) for numbers, _ in crosses):
-            ax.plot([], [], "x", color="black", label="failed")
-        if any(cell.is_spurious for cell in self._cells):
-            ax.plot([], [], "o", markersize=4, color="black", mfc="white", label="spurious")
+        return SelectionDisplay.from_selection(self, ax=ax).ax_
+
+    def _shown_by_display(self):
+        """What `SelectionDisplay` is made of."""
+        lines = {
+            name: {
+                "n_components": np.array([cell.params["n_components"] for cell in cells]),
+                "values": np.array([cell.scores[self.criterion] for cell in cells], dtype=np.float64),
+                "spurious": np.array([cell.is_spurious for cell in cells]),
+            }
+            for name, cells in self._lines().items()
+        }
         best = self._cells[self.best_index_]
-        ax.plot(best.params["n_components"], best.scores[self.criterion], "*", markersize=14, color="black", zorder=1,
-                label="best")  # fmt: skip
-        ax.set(xlabel="n_components", ylabel=CRITERIA[self.criterion].label)
-        ax.xaxis.get_major_locator().set_params(integer=True)
-        ax.legend()
-        return ax
+        place = best.params["n_components"], float(best.scores[self.criterion])
+        return {"lines": lines, "best": place, "label": CRITERIA[self.criterion].label}
 
     def __repr__(self):
         chosen = ", ".join(f"{name}={value!r}" for name, value in self.best_params_.items())

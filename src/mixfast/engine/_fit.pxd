@@ -56,11 +56,11 @@ ctypedef struct trial_t:
     bint fails                     # there are no parameters; fit.status says why
     double criterion
 
-# Who is told how a fit goes: before a start, after each pass, when a start has converged or used up its iterations.
+# Who is told how a fit goes: before a start, after each pass (whose bound is NaN where it was not kept), when a start has converged or used up its iterations.
 # Nonzero stops the fit.
 cdef struct observer_t:
     int (*begin_start)(void *data, uint32_t start) noexcept nogil
-    int (*end_pass)(void *data, Py_ssize_t n_iter, double change) noexcept nogil
+    int (*end_pass)(void *data, Py_ssize_t n_iter, double change, double bound) noexcept nogil
     int (*end_start)(void *data, double lower_bound, bint converged) noexcept nogil
     void *data
 

@@ -319,7 +319,8 @@ cdef int note_pass(void *data, const course_t *course, double change, bint is_ac
     if witness.traces and is_accepted:
         code = append(&witness.fit.trace, course.bound)
     if code == 0 and witness.observer != NULL:
-        code = witness.observer.end_pass(witness.observer.data, witness.n_before + course.n_steps, change)
+        code = witness.observer.end_pass(witness.observer.data, witness.n_before + course.n_steps, change,
+                                         course.bound if is_accepted else NAN)
     return code
 
 
@@ -809,9 +810,9 @@ cdef int tell_start(void *errors, uint32_t start) noexcept nogil:
         return tell(errors, "begin_start", (start,))
 
 
-cdef int tell_pass(void *errors, Py_ssize_t n_iter, double change) noexcept nogil:
+cdef int tell_pass(void *errors, Py_ssize_t n_iter, double change, double bound) noexcept nogil:
     with gil:
-        return tell(errors, "end_iteration", (n_iter, change))
+        return tell(errors, "end_iteration", (n_iter, change, bound))
 
 
 cdef int tell_end(void *errors, double lower_bound, bint converged) noexcept nogil:

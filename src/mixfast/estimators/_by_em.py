@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 import inspect
+import warnings
 from abc import abstractmethod
 from numbers import Real
 from typing import Self
@@ -22,7 +23,7 @@ from mixfast import seeding
 from mixfast._threads import resolve_threads
 from mixfast._typing import RowsLike
 from mixfast._warnings import warn
-from mixfast.convergence import Monitor
+from mixfast.convergence import Monitor, Recorder
 from mixfast.engine._fit import fit_rows
 from mixfast.engine._rows import Rows
 from mixfast.estimators._base import BaseMixture
@@ -297,13 +298,32 @@ class MixtureByEM(BaseMixture):
         dtype = self._kernel_dtype(encoded.family, X.dtype)
         model = bind_model(encoded, seeding_rows.X, self.n_components, X.shape[1], dtype, self._proportions(), given)
         plan = plan_of(self, init_params, encoded.rows, **options)
-        monitor = Monitor(self.verbose, self.verbose_interval, volume) if self.verbose else None
+        monitor = self._monitor(volume)
         best = fit_rows(rows, seeding_rows, model, plan, self._seed(), resolve_threads(self.n_threads), monitor)
         if best.fails:
             self._raise_failure(best, X.dtype)
         if self.warm_start:
             self._fitted_rows = which
         return best
+
+    def _monitor(self, volume):
+        """Who is told how a fit goes on; None where nobody is."""
+        return Monitor(self.verbose, self.verbose_interval, volume) if self.verbose else None
+
+    def _traces_of_starts(self, X, sample_weight, row_data):
+        """(number of a start -> lower bounds of its passes, NaN where a pass was not kept; lower bounds of the start
+        that was kept) of a fit made anew."""
+        again, recorders = clone(self).set_params(warm_start=False), []
+
+        def keep(volume):
+            recorders.append(Recorder(volume))
+            return recorders[-1]
+
+        again._monitor = keep
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            again.fit(X, sample_weight=sample_weight, **row_data)
+        return recorders[0].traces, again.lower_bounds_
 
     def _goes_on(self):
         """Whether a fit begins where the last one stopped."""

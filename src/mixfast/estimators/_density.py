@@ -223,6 +223,14 @@ class DensityEstimator(PublishedArrays, Storable, DensityMixin, CheckedParameter
         check_is_fitted(self)
         return Summary.of(self, X, sample_weight, row_data)
 
+    def _labels_of_rows(self, X, **row_data):
+        """(n_samples,), the most likely component of each row, all that the rows have counted."""
+        return self.predict(X, **row_data)
+
+    def _is_present(self):
+        """(n_components,), which components there is something to show of."""
+        return np.asarray(self.weights_) > 0
+
     def _shares_of_rows(self, X, **row_data):
         """(n_samples, n_components), float64: how likely each component is, all that the rows have counted."""
         return np.array(self.predict_proba(X, **row_data), dtype=np.float64)

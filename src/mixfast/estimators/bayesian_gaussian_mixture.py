@@ -18,7 +18,7 @@ from mixfast.estimators._posterior import FLAT, PosteriorMixture
 from mixfast.estimators._weight_priors import WEIGHT_PRIORS
 from mixfast.families.domains import POSITIVE, check_domain
 from mixfast.families.posteriors import POSTERIORS
-from mixfast.moves import Problem, Search, State
+from mixfast.moves import PRESENT, Problem, Search, State
 from mixfast.status import Status
 
 #: Hyper-parameters are between these, so that nothing that is made of them overflows.
@@ -411,6 +411,9 @@ class BayesianGaussianMixture(PosteriorMixture, EllipticalMixture):
         prior, concentration = self._weight_prior(), self._prior_of_weights()
         numbers = prior.numbers(mixing, concentration).astype(dtype).astype(np.float64)
         return np.maximum(prior.counts(numbers, concentration), 0)
+
+    def _is_present(self):
+        return self._mixing() >= PRESENT  # others are the prior, as wide as all rows
 
     def _mixing(self):
         numbers = np.asarray(self.weight_concentration_, dtype=np.float64)

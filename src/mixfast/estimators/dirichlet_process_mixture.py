@@ -40,7 +40,7 @@ from mixfast.estimators._sampled import (
 )
 from mixfast.estimators._weight_priors import StickBreaking
 from mixfast.families.domains import COUNT, DISTRIBUTION, NOT_NEGATIVE, POSITIVE, check_domain
-from mixfast.moves import MOVES, Problem, Search, State, n_blocks_for
+from mixfast.moves import MOVES, PRESENT, Problem, Search, State, n_blocks_for
 from mixfast.partitions import coclustering, n_clusters_posterior, r_hat
 from mixfast.parts import Part
 from mixfast.proportions._sticks import LearnedSticks, Sticks
@@ -695,7 +695,7 @@ class DirichletProcessMixture(PosteriorMixture):
 
         def note(bound, n_components):
             steps[0] += 1
-            monitor.end_iteration(steps[0], bound - steps[1])
+            monitor.end_iteration(steps[0], bound - steps[1], bound)
             steps[1] = bound
 
         return note
@@ -822,6 +822,9 @@ class DirichletProcessMixture(PosteriorMixture):
         names = ("n_clusters", "concentration", "log_joint")
         return arviz.from_dict(posterior={name: np.atleast_2d(getattr(self, f"{name}_draws_")) for name in names})
 
+    def _as_given(self, rows):
+        return self._reader()._as_given(rows)
+
     def _expected_weights(self):
         """Those of the components, and what remains."""
         check_is_fitted(self)
@@ -850,6 +853,9 @@ class DirichletProcessMixture(PosteriorMixture):
     def _is_sampled(self):
         """Whether the model is a point partition of draws."""
         return "shares_" in vars(self)
+
+    def _is_present(self):
+        return np.asarray(self.counts_) >= PRESENT  # others are the prior, as wide as all rows
 
     def _mixing(self):
         return np.asarray(self.weights_ if self._is_sampled() else self.counts_, dtype=np.float64)
@@ -955,7 +961,7 @@ class DirichletProcessMixture(PosteriorMixture):
         if "totals_" in vars(self):
             more = (rng.choice(self.totals_, size=n_samples, p=self.total_shares_).astype(np.int64),)
         X = predictive.sample(params, labels, rng, *more)
-        return self._reader()._as_given(X), labels
+        return self._as_given(X), labels
 
 
 def state_of_labels(problem, labels, n_components):

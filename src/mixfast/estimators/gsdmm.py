@@ -267,7 +267,7 @@ class GSDMM(GivenTotals, ClusterMixin, DensityEstimator):
         for n_iter in range(1, self.n_iter + 1):
             log_joints.extend(chains.sweep())
             best = np.argmax(log_joints[-1])
-            monitor.end_iteration(n_iter, log_joints[-1][best] - log_joints[-2][best])
+            monitor.end_iteration(n_iter, log_joints[-1][best] - log_joints[-2][best], log_joints[-1][best])
         return np.array(log_joints[1:])
 
     def _publish(self, X, labels):
@@ -419,6 +419,9 @@ class GSDMM(GivenTotals, ClusterMixin, DensityEstimator):
         log_norm = np.empty(X.shape[0])
         self._evaluate(X, log_norm=log_norm)
         return log_norm
+
+    def _is_present(self):
+        return np.ones(self.n_clusters_, dtype=bool)
 
     def _components(self, total=None):
         """Those in use, multinomial with the expected probabilities of words."""

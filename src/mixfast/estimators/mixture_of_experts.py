@@ -1020,6 +1020,9 @@ default='gaussian'
             }
         )
 
+    def _labels_of_rows(self, X, y, **row_data):
+        return self.labels(X, y, **row_data)
+
     def _shares_of_rows(self, X, y, **row_data):
         return np.array(self.posterior(X, y, **row_data), dtype=np.float64)
 

@@ -10,7 +10,7 @@ from scipy.special import rel_entr
 
 from mixfast.families._bernoulli import bind_bernoulli
 from mixfast.families.domains import PROBABILITY
-from mixfast.families.family import Described, Encoded, Family, arrays_of
+from mixfast.families.family import ColumnKind, Described, Encoded, Family, arrays_of, columnwise_margin
 from mixfast.families.pairs import between, sums_of_logs
 from mixfast.families.rounding import rounded_above_zero, rounded_below_one
 
@@ -48,6 +48,8 @@ class Bernoulli(Family):
     Params: type = BernoulliParams
     Stats = BernoulliStats
     domains = {"probabilities": (PROBABILITY,)}
+    margin = columnwise_margin
+    column_kind = ColumnKind.CATEGORY
 
     def __init__(self, alpha=0.0, missing=(), knows=False):
         self.alpha = alpha

@@ -11,7 +11,7 @@ from scipy.special import rel_entr
 
 from mixfast.families._categorical import bind_categorical
 from mixfast.families.domains import NOT_NEGATIVE, sums_are_one
-from mixfast.families.family import Described, Encoded, Family
+from mixfast.families.family import ColumnKind, Described, Encoded, Family
 from mixfast.families.pairs import between, sums_of_logs
 from mixfast.families.rounding import rounded_above_zero
 
@@ -45,6 +45,7 @@ class Categorical(Family):
 
     Params: type = CategoricalParams
     Stats = CategoricalStats
+    column_kind = ColumnKind.CATEGORY
 
     def __init__(self, n_categories, alpha=0.0):
         self.n_categories = n_categories
@@ -96,6 +97,12 @@ class Categorical(Family):
         columns = np.repeat(np.arange(len(self.n_categories)), self.n_categories)
         codes = np.concatenate([np.arange(number) for number in self.n_categories])
         return [Described(columns, {"probability": params.probabilities}, codes)]
+
+    def margin(self, params, columns):
+        starts = np.cumsum([0, *self.n_categories])
+        own = [params.probabilities[:, starts[j] : starts[j + 1]] for j in columns]
+        family = Categorical(tuple(self.n_categories[j] for j in columns), self.alpha)
+        return family, self.Params(np.concatenate(own, axis=1))
 
     def sample(self, params, labels, rng):
         numbers = self.n_categories

@@ -88,6 +88,22 @@ class Elliptical(Family):
         in units of q, (n, n_axes), squared differences of the means in units of p, (n, n_axes), and how often each axis
         counts. Axes on which nothing differs may be left out."""
 
+    def margin(self, params, columns):
+        covariances = self.covariances_of(params.covariances, columns)
+        factors = self.factor_covariances(covariances)
+        return self, params._replace(
+            means=params.means[:, columns], covariances=covariances, precisions_cholesky=factors
+        )
+
+    @abstractmethod
+    def covariances_of(self, covariances, columns):
+        """Those of some columns."""
+
+    @abstractmethod
+    def squared_radii(self, params, share):
+        """(n_components,), of the ellipses that hold this share of a component of two columns, in units of its
+        covariance."""
+
     @abstractmethod
     def variances(self, params):
         """Of the columns, (n_components, n_features)."""
@@ -118,6 +134,9 @@ class _Matrices(Elliptical):
 
     def moment_shape(self, n_components, n_features):
         return n_components, n_features * (n_features + 1) // 2  # lower triangles by rows
+
+    def covariances_of(self, covariances, columns):
+        return covariances[..., columns, :][..., columns]
 
     def precisions(self, precisions_cholesky):
         return precisions_cholesky @ np.swapaxes(precisions_cholesky, -1, -2)
@@ -270,6 +289,9 @@ class DiagonalCovariances(_Variances):
     def variances(self, params):
         return params.covariances
 
+    def covariances_of(self, covariances, columns):
+        return covariances[:, columns]
+
     def spread(self, differences):
         return differences**2
 
@@ -296,6 +318,9 @@ class SphericalCovariances(_Variances):
 
     def variances(self, params):
         return np.broadcast_to(params.covariances[:, np.newaxis], params.means.shape)
+
+    def covariances_of(self, covariances, columns):
+        return covariances
 
     def spread(self, differences):
         return np.mean(differences**2, axis=1)

@@ -13,7 +13,7 @@ from mixfast.families._dirichlet_multinomial import bind_fixed, bind_free, bind_
 from mixfast.families.cells import places_in
 from mixfast.families.counts import root_proportions
 from mixfast.families.domains import POSITIVE, SAME_FOR_ALL_COLUMNS, of_sum
-from mixfast.families.family import Described, Encoded, Family, arrays_of
+from mixfast.families.family import ColumnKind, Described, Encoded, Family, arrays_of
 
 
 class DirichletMultinomialParams(NamedTuple):
@@ -51,6 +51,7 @@ class DirichletMultinomial(Family):
     Stats = DirichletMultinomialStats
     domains: dict = {"concentrations": (POSITIVE,)}
     batches = False  # a problem would have the cells of all
+    column_kind = ColumnKind.SHARE
 
     #: The cells of the rows that are encoded.
     cells = None

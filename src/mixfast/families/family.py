@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from enum import Enum
 from typing import NamedTuple
 
 import numpy as np
@@ -80,17 +81,44 @@ class Encoded(NamedTuple):
             )
 
 
+class ColumnKind(Enum):
+    """What the values of a column are, and so how pictures show it."""
+
+    REAL = "real"
+    #: A real number above 0.
+    POSITIVE = "positive"
+    COUNT = "count"
+    #: Codes 0, 1, ... of categories: a column of zeros and ones is such too.
+    CATEGORY = "category"
+    #: One of the counts that a row's total is divided into, as words of a text.
+    SHARE = "share"
+    #: A coordinate of a unit vector.
+    DIRECTION = "direction"
+
+    @property
+    def is_whole(self):
+        """Whether values are whole numbers."""
+        return self in (ColumnKind.COUNT, ColumnKind.CATEGORY, ColumnKind.SHARE)
+
+
 class Described(NamedTuple):
     """What components are like in some columns.
 
     columns : int (n,), their numbers, one several times where it has several numbers
     numbers : what it is -> (n_components, n)
     codes : int (n,), the categories that the numbers are of, or None
+    location : which of the numbers says where a component is; None is the first
     """
 
     columns: np.ndarray
     numbers: dict[str, np.ndarray]
     codes: np.ndarray | None = None
+    location: str | None = None
+
+    @property
+    def locations(self):
+        """(n_components, n)"""
+        return self.numbers[self.location or next(iter(self.numbers))]
 
 
 def arrays_of(design, **kinds):
@@ -104,6 +132,12 @@ def arrays_of(design, **kinds):
                 f"{design[name].ndim}"
             )
     return [design[name] for name in kinds]
+
+
+def columnwise_margin(family, params, columns):
+    """`margin` of a family whose columns are independent within a component, and all of whose arrays have a number for
+    each component and column."""
+    return family, family.Params(*(np.asarray(array)[:, columns] for array in params))
 
 
 def is_sparse(rows):
@@ -143,6 +177,17 @@ class Family(ABC):
     #: merged(p, q, share) -> a record of n components, share[i] p[i] + (1 - share[i]) q[i] being nearest to the i-th:
     #: it has the means of the sufficient statistics.
     merged: Callable | None = None
+
+    #: margin(params, columns) -> (family, params) of the distribution of some columns, whose numbers rise; None where
+    #: that is of no family.
+    margin: Callable | None = None
+
+    #: What every column is.
+    column_kind = ColumnKind.REAL
+
+    def column_kinds(self, n_features):
+        """A `ColumnKind` for each column."""
+        return [self.column_kind] * n_features
 
     @abstractmethod
     def param_shapes(self, n_components, n_features):

@@ -9,7 +9,7 @@ from scipy.special import digamma, gammaln, polygamma
 
 from mixfast.families._gamma import bind_exponential, bind_gamma
 from mixfast.families.domains import POSITIVE
-from mixfast.families.family import Described, Encoded, Family
+from mixfast.families.family import ColumnKind, Described, Encoded, Family, columnwise_margin
 from mixfast.families.pairs import between
 
 
@@ -42,6 +42,9 @@ class GammaStats(NamedTuple):
 class _OfRows(Family):
     """A family that knows the precision of the user's rows, which parameters are rounded to: rows may be computed in
     another."""
+
+    margin = columnwise_margin
+    column_kind = ColumnKind.POSITIVE
 
     def __init__(self, dtype=np.float64):
         self.dtype = np.dtype(dtype)
@@ -112,7 +115,7 @@ class Gamma(_OfRows):
 
     def described(self, params):
         numbers = {"shape": params.shapes, "scale": params.scales, "mean": params.shapes * params.scales}
-        return [Described(np.arange(params.shapes.shape[1]), numbers)]
+        return [Described(np.arange(params.shapes.shape[1]), numbers, location="mean")]
 
     def sample(self, params, labels, rng):
         with np.errstate(over="ignore"):
@@ -173,7 +176,8 @@ class Exponential(_OfRows):
         return self.Params(1 / between(1 / p.rates, 1 / q.rates, share))
 
     def described(self, params):
-        return [Described(np.arange(params.rates.shape[1]), {"rate": params.rates, "mean": 1 / params.rates})]
+        numbers = {"rate": params.rates, "mean": 1 / params.rates}
+        return [Described(np.arange(params.rates.shape[1]), numbers, location="mean")]
 
     def sample(self, params, labels, rng):
         rates = params.rates[labels]

@@ -78,6 +78,9 @@ class Gaussian(Elliptical):
         numbers = {"mean": params.means, "sd": np.sqrt(self.variances(params))}
         return [Described(np.arange(params.means.shape[1]), numbers)]
 
+    def squared_radii(self, params, share):
+        return np.full(len(params.means), -2 * np.log1p(-share))  # chi-squared, of two degrees of freedom
+
     def merged(self, p, q, share):
         own, other, difference = share[:, np.newaxis], 1 - share[:, np.newaxis], q.means - p.means
         between = self.spread(difference * np.sqrt(own * other))

@@ -10,7 +10,7 @@ from scipy.special import rel_entr
 from mixfast.families._multinomial import bind_multinomial
 from mixfast.families.counts import log_multinomial_coefficients, root_proportions
 from mixfast.families.domains import DISTRIBUTION
-from mixfast.families.family import Described, Encoded, Family
+from mixfast.families.family import ColumnKind, Described, Encoded, Family
 from mixfast.families.pairs import between, sums_of_logs
 from mixfast.families.rounding import rounded_above_zero
 
@@ -45,6 +45,7 @@ class Multinomial(Family):
     Params: type = MultinomialParams
     Stats = MultinomialStats
     domains = {"probabilities": DISTRIBUTION}
+    column_kind = ColumnKind.SHARE
 
     def __init__(self, alpha=0.0, total=1):
         self.alpha = alpha

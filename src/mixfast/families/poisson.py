@@ -11,7 +11,7 @@ from scipy.special import kl_div
 from mixfast.families._poisson import bind_poisson
 from mixfast.families.counts import log_factorials, row_totals
 from mixfast.families.domains import NOT_NEGATIVE
-from mixfast.families.family import Described, Encoded, Family, arrays_of
+from mixfast.families.family import ColumnKind, Described, Encoded, Family, arrays_of, columnwise_margin
 from mixfast.families.pairs import between
 from mixfast.families.rounding import rounded_above_zero
 from mixfast.row_data import separated
@@ -72,6 +72,8 @@ class Poisson(Family):
     Params: type = PoissonParams
     Stats = PoissonStats
     domains = {"rates": (NOT_NEGATIVE,)}
+    margin = columnwise_margin
+    column_kind = ColumnKind.COUNT
 
     def __init__(self, alpha=0.0, beta=0.0, is_exposed=False):
         self.alpha = alpha

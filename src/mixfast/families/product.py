@@ -83,6 +83,26 @@ class Product(Family):
             for own in family.described(record)
         ]
 
+    def column_kinds(self, n_features):
+        return list(chain(*(family.column_kinds(width) for family, width in self._parts())))
+
+    @property
+    def margin(self):
+        return self._margin if all(family.margin is not None for family in self.families) else None
+
+    def _margin(self, params, columns):
+        families, records, widths, start = [], [], [], 0
+        for family, record, width in zip(self.families, self.split(params), self.widths, strict=True):
+            own = [j - start for j in columns if start <= j < start + width]
+            start += width
+            if own:
+                of_part, numbers = family.margin(record, own)
+                families, records, widths = [*families, of_part], [*records, numbers], [*widths, len(own)]
+        if len(families) == 1:
+            return families[0], records[0]
+        family = Product(families, widths)
+        return family, family.join(records)
+
     def kind(self):
         return [family.kind() for family in self.families], self.widths
 

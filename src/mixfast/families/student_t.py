@@ -133,6 +133,10 @@ class StudentT(Elliptical):
         }
         return [Described(np.arange(params.means.shape[1]), numbers)]
 
+    def squared_radii(self, params, share):
+        degrees = params.degrees_of_freedom
+        return degrees * np.expm1(-2 / degrees * np.log1p(-share))  # twice Fisher's F, of 2 and n degrees of freedom
+
     def sample(self, params, labels, rng):
         rows = rng.standard_normal((len(labels), params.means.shape[1]))
         degrees = params.degrees_of_freedom[labels]

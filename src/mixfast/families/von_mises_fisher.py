@@ -9,7 +9,7 @@ import numpy as np
 from mixfast.engine._special import concentration, log_bessel_i_reduced, mean_resultant_length
 from mixfast.families._von_mises_fisher import bind_von_mises_fisher
 from mixfast.families.domains import NOT_NEGATIVE, SAME_FOR_ALL_COMPONENTS, UNIT_VECTOR
-from mixfast.families.family import Described, Family
+from mixfast.families.family import ColumnKind, Described, Family
 from mixfast.families.pairs import between
 
 
@@ -37,6 +37,7 @@ class VonMisesFisher(Family):
     Params = VonMisesFisherParams
     Stats = VonMisesFisherStats
     domains: dict = {"mean_directions": (UNIT_VECTOR,), "concentrations": (NOT_NEGATIVE,)}
+    column_kind = ColumnKind.DIRECTION
 
     #: Whether all components have one concentration.
     is_shared = False

@@ -1,0 +1,904 @@
+"""What `MixtureDisplay` draws: panels, which are data first and know how to draw themselves on an Axes.
+
+Whatever the family: what its columns are (`ColumnKind`), how columns are distributed by themselves (`margin`), log
+densities and draws are all that is asked of it.
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import entr
+
+from mixfast.canvas import NONE, colour_of, dashes_of, is_dark, limits_of
+from mixfast.families.family import ColumnKind
+from mixfast.row_data import rows_with
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from mixfast.relations import Components
+
+#: Shares of a component's mass inside its contours.
+SHARES = (0.5, 0.95)
+#: Draws of a component, where its range and the levels of its contours are made of them.
+N_DRAWS = 400
+#: Draws of a mixture that densities of columns are histograms of, where no formula is known.
+MANY_DRAWS = 20_000
+#: Points of a grid along an axis: of one column, of contours of one component.
+N_GRID, N_CONTOUR = 400, 60
+#: Whole numbers over a wider range than this are drawn as a curve.
+MOST_BARS = 120
+#: Numbers of components are written in a plane for so many, the heaviest; names in a legend.
+NUMBERED, LISTED = 60, 40
+#: Cells of a profile side by side, and cells with their numbers written into them.
+MOST_CELLS, WRITTEN = 40, 120
+#: Panels of top words, and words in each.
+MOST_PANELS, N_WORDS = 12, 8
+#: Columns of a picture by default, where there are more.
+MOST_COLUMNS = 6
+#: Rows that say how much a column tells of the component.
+N_JUDGES = 1000
+#: Rows whose exposures stand for all.
+N_EXPOSURES = 32
+
+
+class Looks(NamedTuple):
+    """What panels have in common.
+
+    names : list of str, of the components
+    weights : float64 (n_components,)
+    present : bool (n_components,), which are drawn
+    """
+
+    names: list[str]
+    weights: NDArray[np.float64]
+    present: NDArray[np.bool_]
+
+    def drawn(self) -> NDArray[np.intp]:
+        """Components that are drawn, the lightest first, so that none lies on a smaller one."""
+        order = np.argsort(-self.weights, kind="stable")
+        return order[self.present[order]]
+
+
+# ---- one column -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class Density:
+    """Rows of one column, the density of the mixture, and each component's part of it.
+
+    Attributes
+    ----------
+    column : str
+    grid : ndarray of shape (n_points,)
+    total : ndarray of shape (n_points,)
+    parts : ndarray of shape (n_points, n_components)
+        They add up to the total.
+    edges, heights : ndarray of shape (n_bars + 1,), (n_bars,)
+        The histogram: shares of all rows, divided by widths. Empty without rows.
+    limits : tuple of float
+    n_outside : int
+        Rows beyond the limits.
+    is_lattice : bool
+        Whether values are so few whole numbers that each has a bar and dots.
+    categories : list of str or None
+        What the whole numbers are called.
+    """
+
+    column: str
+    grid: NDArray[np.float64]
+    total: NDArray[np.float64]
+    parts: NDArray[np.float64]
+    edges: NDArray[np.float64]
+    heights: NDArray[np.float64]
+    limits: tuple[float, float]
+    n_outside: int
+    is_lattice: bool
+    categories: list[str] | None = None
+    uncertainty: NDArray[np.float64] | None = None
+
+    def draw(self, ax: Axes, looks: Looks, is_small: bool = False) -> None:
+        """Bars of rows, the mixture in black, components in their colours."""
+        from matplotlib.ticker import MaxNLocator
+
+        if len(self.heights):
+            width = 0.85 if self.is_lattice else 1.0
+            ax.bar(self.edges[:-1] + np.diff(self.edges) / 2, self.heights, width * np.diff(self.edges), color="0.85")
+        drawn, top = looks.drawn(), self._top()
+        if self.is_lattice:
+            self._dots(ax, drawn)
+        else:
+            width = 3 if is_small or len(drawn) > 12 else 5
+            ax.plot(self.grid, self.total, color="black", linewidth=width, alpha=0.3)  # a halo of what is inside
+            for k in drawn:
+                ax.plot(self.grid, self.parts[:, k], color=colour_of(k), linestyle=dashes_of(k), linewidth=width / 3)
+        if not is_small and len(drawn) <= NUMBERED:
+            self._numbers(ax, looks, drawn, top)
+        if self.uncertainty is not None:
+            self._doubt(ax)
+        ax.set_xlim(*self.limits)
+        ax.set_ylim(0, top)
+        ax.set(xlabel=self.column, ylabel="probability" if self.is_lattice else "density")
+        if self.categories is not None:
+            places = np.arange(len(self.categories))
+            is_long = sum(map(len, self.categories)) > 24
+            ax.set_xticks(places, self.categories, rotation=40 if is_long else 0, ha="right" if is_long else "center")
+        elif self.is_lattice:
+            ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins="auto"))
+        if self.n_outside and not is_small:
+            said = f"{self.n_outside:,} row{'s' if self.n_outside > 1 else ''} beyond the axis"
+            ax.text(0.99, 0.98, said, transform=ax.transAxes, ha="right", va="top", fontsize="small", color="0.35")
+
+    def _numbers(self, ax: Axes, looks: Looks, drawn: NDArray, top: float) -> None:
+        """Over the peak of each component that stands out from the axis."""
+        for k in drawn:
+            best = int(np.argmax(self.parts[:, k]))
+            height = min(float(self.parts[best, k]), 0.93 * top)
+            if self.limits[0] <= self.grid[best] <= self.limits[1] and height > 0.02 * top:
+                _number(ax, looks.names[k], (self.grid[best], height + 0.035 * top), k, len(drawn) > 15)
+
+    def _top(self) -> float:
+        """A narrow peak may be cut: what it hides would be pressed flat."""
+        inside = (self.grid >= self.limits[0]) & (self.grid <= self.limits[1])
+        peak = float(np.max(self.total[inside], initial=0.0))
+        tallest = float(np.max(self.heights, initial=0.0))
+        if tallest > 0 and not self.is_lattice:
+            peak = min(peak, 3 * tallest)
+        return 1.12 * max(peak, tallest) or 1.0
+
+    def _dots(self, ax: Axes, drawn: NDArray) -> None:
+        size = 6 if len(self.grid) <= 30 else 3.5
+        ax.plot(self.grid, self.total, ls="", marker="_", ms=1.8 * size, mew=2, color="black", zorder=3)
+        line = "-" if self.categories is None else ""  # which guides the eye; categories have no order
+        for k in drawn:
+            ax.plot(self.grid, self.parts[:, k], color=colour_of(k), ls=line, lw=0.8, zorder=4)
+            ax.plot(self.grid, self.parts[:, k], ls="", marker="o", ms=size, color=colour_of(k), mec="white", mew=0.5,
+                    zorder=4)  # fmt: skip
+
+    def _doubt(self, ax: Axes) -> None:
+        """Grey where the component of a row is in doubt."""
+        from matplotlib.colors import LinearSegmentedColormap
+
+        greys = LinearSegmentedColormap.from_list("doubt", ["white", "0.45"])
+        even = np.linspace(*self.limits, 600)
+        shade = np.interp(even, self.grid, self.uncertainty)[np.newaxis]
+        image = ax.imshow(
+            shade, extent=(*self.limits, 0, 1), transform=ax.get_xaxis_transform(), aspect="auto", cmap=greys,
+            vmin=0, vmax=0.5, zorder=-1,
+        )  # fmt: skip
+        ax.figure.colorbar(image, ax=ax, location="bottom", shrink=0.5, label="uncertainty of a row there")
+
+
+def density_of(
+    column: str,
+    kind: ColumnKind,
+    evaluate: Any,
+    centres: NDArray,
+    draws: NDArray | None,
+    values: NDArray | None,
+    weights: NDArray | None,
+    categories: list[str] | None,
+    doubts: bool = False,
+    known: NDArray | None = None,
+) -> Density:
+    """The panel of a column.
+
+    Parameters
+    ----------
+    column, kind
+    evaluate : (grid) -> total, parts
+    centres : (n,), of components that shall be seen
+    draws : (n, n_components), quantiles of the components, where the density is looked at; None for even steps
+    values : (n_rows,) or None
+    weights : (n_rows,) or None
+    categories : names of codes, or None
+    doubts : whether uncertainty is shown
+    known : where the column lies, without rows; None is where the draws do
+    """
+    known = draws.ravel() if known is None and draws is not None else known
+    known = known if values is None else values[np.isfinite(values)]
+    weights = np.ones(len(known)) if weights is None or values is None else weights[np.isfinite(values)]
+    low, high = limits_of(known, centres)
+    if kind.is_whole:
+        first, last = max(int(np.floor(low)), 0), int(np.ceil(high))
+        last = len(categories) - 1 if categories is not None else int(min(last, max(known.max(initial=1), 1)))
+        last = max(last, first)
+        is_lattice = last - first < MOST_BARS
+        step = 1 if is_lattice else max(1, (last - first) // 1000)
+        grid = np.arange(first, last + 1, step, dtype=np.float64)
+        limits = (first - 0.6, last + 0.6)
+    else:
+        low = max(low, 0.0) if kind is ColumnKind.POSITIVE else low
+        is_lattice, limits = False, (low, high)
+        grid = np.linspace(low, high, N_GRID if draws is not None else 60)
+        if draws is not None:
+            grid = np.unique(np.concatenate([grid, draws[(draws >= low) & (draws <= high)]]))
+        grid = grid[grid > 0] if kind is ColumnKind.POSITIVE else grid
+    total, parts = evaluate(grid)
+    inside = (known >= limits[0]) & (known <= limits[1])
+    edges, heights = _bars(known[inside], weights[inside], limits, is_lattice, kind.is_whole)
+    if values is None:
+        heights = heights[:0]
+    elif len(heights):
+        heights = heights / weights.sum() / np.diff(edges)
+    uncertainty = None
+    if doubts:
+        with np.errstate(invalid="ignore", divide="ignore"):
+            uncertainty = np.nan_to_num(1 - parts.max(axis=1) / total)
+    return Density(
+        column, grid, total, parts, edges, heights, limits, int(np.sum(~inside)) if values is not None else 0,
+        is_lattice, categories, uncertainty,
+    )  # fmt: skip
+
+
+def _bars(values, weights, limits, is_lattice, is_whole):
+    """(edges, sums of weights)"""
+    if not len(values):
+        return np.zeros(1), np.zeros(0)
+    if is_lattice:
+        edges = np.arange(np.ceil(limits[0]), np.floor(limits[1]) + 2) - 0.5
+    else:
+        n_bars = int(np.clip(1.5 * np.sqrt(len(values)), 15, 80))  # by what spreads them they would hide narrow ones
+        span = limits[1] - limits[0]
+        if is_whole:  # bars of equal numbers of whole numbers
+            each = max(1, round(span / n_bars))
+            edges = np.arange(np.ceil(limits[0]), limits[1] + each + 1, each) - 0.5
+        else:
+            edges = np.linspace(*limits, n_bars + 1)
+    return edges, np.histogram(values, edges, weights=weights)[0]
+
+
+# ---- two columns ----------------------------------------------------------------------------------------------------
+
+
+class Contours(NamedTuple):
+    """Where a component is, in two columns.
+
+    centre : (2,)
+    ellipses : list of (width, height, degrees), or empty
+    grid : (x (n,), y (n,), log density (n, n)), or None
+    levels : log densities inside which `SHARES` of its mass lie, rising
+    """
+
+    centre: NDArray[np.float64]
+    ellipses: list[tuple[float, float, float]]
+    grid: tuple[NDArray, NDArray, NDArray] | None = None
+    levels: list[float] | None = None
+
+    def edges(self, axis: int) -> list[float]:
+        """The least and the largest coordinate inside."""
+        if self.grid is not None:
+            inside = np.any(self.grid[2] >= min(self.levels or [np.inf]), axis=axis)
+            return list(self.grid[axis][inside][[0, -1]]) if np.any(inside) else []
+        reach = [
+            np.hypot(across * np.cos(np.radians(degrees + 90 * axis)), along * np.sin(np.radians(degrees + 90 * axis)))
+            for across, along, degrees in self.ellipses
+        ]
+        return [self.centre[axis] + sign * own / 2 for own in reach for sign in (-1, 1)]
+
+
+@dataclass(frozen=True, eq=False)
+class Plane:
+    """Rows in two columns, and contours of the components.
+
+    Attributes
+    ----------
+    columns : tuple of str
+        Of the horizontal and of the vertical axis.
+    rows : ndarray of shape (n_shown, 2)
+    labels : int64 ndarray of shape (n_shown,)
+    contours : dict
+        Component -> `Contours`.
+    limits : tuple of tuple of float
+    n_outside : int
+        Of the rows shown, those beyond the limits.
+    uncertainty : ndarray of shape (n_shown,) or None
+        1 less the largest responsibility, which rows are shaded by.
+    categories : tuple of list of str or None
+    """
+
+    columns: tuple[str, str]
+    rows: NDArray[np.float64]
+    labels: NDArray[np.int64]
+    contours: dict[int, Contours]
+    limits: tuple[tuple[float, float], tuple[float, float]]
+    n_outside: int = 0
+    uncertainty: NDArray[np.float64] | None = None
+    categories: tuple[list[str] | None, list[str] | None] = (None, None)
+
+    def draw(self, ax: Axes, looks: Looks, is_small: bool = False) -> None:
+        """Points, contours over them, numbers on top."""
+        drawn = looks.drawn()
+        self._points(ax, len(looks.weights), is_small)
+        width = 0.8 if is_small else 1.5
+        for k in drawn:
+            if k in self.contours:
+                _contour(ax, self.contours[k], k, width, faint=self.uncertainty is not None)
+        ax.set(xlim=self.limits[0], ylim=self.limits[1], xlabel=self.columns[0], ylabel=self.columns[1])
+        for axis, names in ((ax.xaxis, self.categories[0]), (ax.yaxis, self.categories[1])):
+            if names is not None:
+                axis.set_ticks(np.arange(len(names)), names)
+        for k in drawn[:NUMBERED][::-1]:
+            if k in self.contours:
+                _number(ax, looks.names[k], self.contours[k].centre, k, is_small or len(drawn) > 15)
+        if self.n_outside and not is_small:
+            said = f"{self.n_outside:,} row{'s' if self.n_outside > 1 else ''} beyond the axes"
+            ax.text(0.99, 0.98, said, transform=ax.transAxes, ha="right", va="top", fontsize="small", color="0.35")
+
+    def _points(self, ax: Axes, n_components: int, is_small: bool) -> None:
+        size = float(np.clip(9000 / max(len(self.rows), 1), 4, 22)) * (0.4 if is_small else 1.0)
+        if self.uncertainty is None:
+            colours = [colour_of(k) for k in range(n_components)] + [NONE]
+            ax.scatter(
+                *self.rows.T, s=size, c=[colours[k] for k in self.labels], alpha=0.55, linewidths=0, rasterized=True
+            )
+            return
+        from mixfast.map_pictures import greys
+
+        order = np.argsort(self.uncertainty, kind="stable")  # the least certain on top
+        doubt = self.uncertainty[order]
+        points = ax.scatter(
+            *self.rows[order].T, s=size * (0.5 + 2.2 * doubt), c=doubt, cmap=greys(), vmin=0, vmax=0.5, linewidths=0,
+            rasterized=True,
+        )  # fmt: skip
+        ax.figure.colorbar(points, ax=ax, location="bottom", shrink=0.5, label="uncertainty of a row")
+
+
+def _contour(ax, own, k, width, faint):
+    from matplotlib.patches import Ellipse
+
+    alpha = 0.6 if faint else 1.0
+    for across, along, degrees in own.ellipses:
+        ax.add_patch(
+            Ellipse(own.centre, across, along, angle=degrees, fill=False, ec=colour_of(k), lw=width, ls=dashes_of(k),
+                    alpha=alpha)
+        )  # fmt: skip
+    if own.grid is not None:
+        x, y, log_density = own.grid
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "No contour levels")
+            ax.contour(x, y, log_density, own.levels, colors=[colour_of(k)], linewidths=width,
+                       linestyles=[dashes_of(k)], alpha=alpha)  # fmt: skip
+
+
+def _number(ax, name, centre, k, is_small):
+    """The name of a component in its colour, readable on whatever is below."""
+    from matplotlib.patheffects import withStroke
+
+    colour = colour_of(k)
+    dark = colour if is_dark(colour) else tuple(0.55 * part for part in colour)
+    ax.text(
+        *centre, name, ha="center", va="center", color=dark, fontsize=7.5 if is_small else 11, fontweight="bold",
+        clip_on=True, zorder=5, path_effects=[withStroke(linewidth=2 if is_small else 3, foreground="white")],
+    )  # fmt: skip
+
+
+def contours_of(components: Components, drawn: NDArray, swaps: bool) -> dict[int, Contours]:
+    """Of components of two columns; `swaps` has the second one across."""
+    family, params = components.family, components.params
+    order = [1, 0] if swaps else [0, 1]
+    centres = locations_of(components)
+    if hasattr(family, "squared_radii"):
+        matrices = family.covariance_matrices(params)
+        radii = [np.sqrt(family.squared_radii(params, share)) for share in SHARES]
+        return {k: _ellipses(centres[k, order], matrices[k][np.ix_(order, order)], [own[k] for own in radii])
+                for k in drawn}  # fmt: skip
+    kinds = family.column_kinds(2)
+    if ColumnKind.CATEGORY in kinds:
+        return {k: Contours(centres[k, order], []) for k in drawn} if centres is not None else {}
+    rng = np.random.default_rng(0)
+    return {k: _levels(components.only(k), kinds, centres[k], order, rng) for k in drawn}
+
+
+def _ellipses(centre, matrix, radii):
+    lengths, directions = np.linalg.eigh(matrix)
+    degrees = float(np.degrees(np.arctan2(directions[1, 1], directions[0, 1])))
+    axes = np.sqrt(np.maximum(lengths, 0))
+    return Contours(centre, [(2 * radius * axes[1], 2 * radius * axes[0], degrees) for radius in radii])
+
+
+def _levels(component, kinds, centre, order, rng):
+    """By draws: the share of them that is more likely than a level is inside."""
+    rows = component._sample(np.zeros(N_DRAWS, dtype=np.intp), rng)
+    of_draws = component.log_densities(rows)[:, 0]
+    levels = sorted({float(np.quantile(of_draws, 1 - share)) for share in SHARES})
+    axes = []
+    for j, kind in enumerate(kinds):
+        low, high = rows[:, j].min(), rows[:, j].max()
+        margin = 0.25 * (high - low) or 0.5
+        if kind is ColumnKind.COUNT:
+            first, last = max(int(low - margin) - 1, 0), int(high + margin) + 1
+            axes.append(np.arange(first, last + 1, max(1, (last - first) // N_CONTOUR), dtype=np.float64))
+        else:
+            below = max(low - margin, low / 4) if kind is ColumnKind.POSITIVE else low - margin
+            axes.append(np.linspace(below, high + margin, N_CONTOUR))
+    grid = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1)
+    log_density = np.full(grid.shape[:2], -np.inf)
+    log_density[...] = component.log_densities(grid.reshape(-1, 2))[:, 0].reshape(grid.shape[:2])
+    log_density = np.maximum(log_density, levels[0] - 1e3)  # a contour has no place between a number and -inf
+    for axis, kind in enumerate(kinds):  # contours close at the edge of what there is
+        edge = {ColumnKind.COUNT: -0.5, ColumnKind.POSITIVE: 0.0}.get(kind)
+        if edge is not None and axes[axis][0] - edge <= axes[axis][1] - axes[axis][0]:
+            axes[axis] = np.insert(axes[axis], 0, edge)
+            log_density = np.insert(log_density, 0, levels[0] - 1e3, axis=axis)
+    log_density = log_density.T if order == [0, 1] else log_density
+    return Contours(centre[order], [], (axes[order[0]], axes[order[1]], log_density), levels)
+
+
+def locations_of(components: Components) -> NDArray[np.float64] | None:
+    """(n_components, n_features), where components are; None of categories."""
+    found = np.full((components.n_components, components.n_features), np.nan)
+    for own in components.family.described(components.params):
+        if own.codes is None:
+            found[:, own.columns] = own.locations
+    return found
+
+
+# ---- many columns ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class Profile:
+    """What components are like in each column, as a matrix.
+
+    Attributes
+    ----------
+    cells : list of str
+        Names of the columns, or of columns and categories.
+    numbers : ndarray of shape (n_components, n_cells)
+        Probabilities, rates, ..., which are written where there is room.
+    shades : ndarray of shape (n_components, n_cells)
+        What colours show: probabilities, or how many times the mean of the mixture a number is, or how far it is from
+        that mean in standard deviations of the column.
+    label : str
+        What the colours are.
+    is_probability : bool
+    n_left_out : int
+        Columns that are not shown.
+    """
+
+    cells: list[str]
+    numbers: NDArray[np.float64]
+    shades: NDArray[np.float64]
+    label: str
+    is_probability: bool
+    n_left_out: int = 0
+
+    def draw(self, ax: Axes, looks: Looks, is_small: bool = False) -> None:
+        """A row for each component, the first on top."""
+        from matplotlib.colors import LogNorm, Normalize, TwoSlopeNorm
+
+        shown = np.flatnonzero(looks.present)
+        shades, numbers = self.shades[shown], self.numbers[shown]
+        if self.is_probability:
+            norm, cmap = Normalize(0, 1), "Blues"
+        elif self.label.startswith("times"):
+            norm, cmap = LogNorm(1 / 8, 8), "PuOr_r"
+            shades = np.clip(shades, 1 / 8, 8)
+        else:
+            most = float(np.clip(np.nanmax(np.abs(shades), initial=0.5), 0.5, 3))
+            norm, cmap = TwoSlopeNorm(0, -most, most), "PuOr_r"
+        image = ax.imshow(shades, cmap=cmap, norm=norm, aspect="auto", interpolation="nearest")
+        if shades.size <= WRITTEN:
+            for (i, j), number in np.ndenumerate(numbers):
+                colour = "white" if is_dark(image.cmap(image.norm(shades[i, j]))[:3]) else "black"
+                ax.text(j, i, _short(number), ha="center", va="center", color=colour, fontsize=8)
+        step = -(-len(shown) // 45)
+        places = np.arange(0, len(shown), step)
+        names = [f"{looks.names[shown[i]]}  {_percent(looks.weights[shown[i]])}" for i in places]
+        ax.set_yticks(places, names)
+        for tick, i in zip(ax.get_yticklabels(), places, strict=True):
+            colour = colour_of(int(shown[i]))
+            tick.set_color(colour if is_dark(colour) else tuple(0.6 * part for part in colour))
+            tick.set_fontweight("bold")
+            if len(places) > 25:
+                tick.set_fontsize(6.5)
+        is_long = max(map(len, self.cells), default=0) * len(self.cells) > 60
+        ax.set_xticks(np.arange(len(self.cells)), self.cells, rotation=90 if is_long else 0)
+        if len(self.cells) > 30:
+            ax.tick_params(axis="x", labelsize=7)
+        ax.set_xticks(np.arange(len(self.cells) + 1) - 0.5, minor=True)
+        ax.set_yticks(np.arange(len(shown) + 1) - 0.5, minor=True)
+        if len(shown) <= 60:
+            ax.grid(which="minor", color="white", linewidth=1)
+        ax.tick_params(which="both", length=0)
+        ax.set_ylabel("component and its share")
+        if self.n_left_out:
+            ax.set_title(f"the {len(self.cells):,} that tell components apart best; {self.n_left_out:,} more",
+                         fontsize="medium")  # fmt: skip
+        bar = ax.figure.colorbar(image, ax=ax, label=self.label, pad=0.02)
+        if isinstance(norm, LogNorm):
+            bar.set_ticks([1 / 8, 1 / 4, 1 / 2, 1, 2, 4, 8], labels=["<1/8", "1/4", "1/2", "1", "2", "4", ">8"])
+            bar.minorticks_off()
+
+
+def _short(number: float) -> str:
+    if not np.isfinite(number):
+        return ""
+    if 0 < number < 1:
+        return f"{number:.2f}".lstrip("0") if number >= 0.005 else "<.01"
+    return f"{number:.3g}" if abs(number) < 1e4 else f"{number:.0e}"
+
+
+def _percent(share: float) -> str:
+    return f"{share:.0%}" if share >= 0.0995 else f"{share:.1%}"
+
+
+@dataclass(frozen=True, eq=False)
+class Words:
+    """The most likely words of one component, or the largest entries of its mean direction.
+
+    Attributes
+    ----------
+    component : int
+    words : list of str
+    shares : ndarray of shape (n_words,)
+    most : float
+        The largest share of any component, so that bars can be compared.
+    label : str
+    """
+
+    component: int
+    words: list[str]
+    shares: NDArray[np.float64]
+    most: float
+    label: str
+
+    def draw(self, ax: Axes, looks: Looks, is_small: bool = False) -> None:
+        """Bars, the first on top."""
+        k = self.component
+        places = np.arange(len(self.words))
+        ax.barh(places, self.shares, color=colour_of(k), height=0.75)
+        ax.set_yticks(places, self.words)
+        ax.tick_params(axis="y", length=0)
+        ax.set(ylim=(max(len(self.words), N_WORDS) - 0.5, -0.5), xlim=(0, 1.05 * self.most))
+        ax.xaxis.get_major_locator().set_params(nbins=3)
+        ax.spines[["top", "right"]].set_visible(False)
+        ax.set_title(f"{looks.names[k]}: {_percent(looks.weights[k])}", fontsize="medium", fontweight="bold")
+        ax.set_xlabel(self.label, fontsize="small")
+
+
+# ---- regressions ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class Regression:
+    """Responses over one column, and the mean of each component.
+
+    Attributes
+    ----------
+    column, response : str
+    x, y : ndarray of shape (n_shown,)
+    labels : int64 ndarray of shape (n_shown,)
+    grid : ndarray of shape (n_points,)
+    means : ndarray of shape (n_points, n_components)
+        Other columns are at their medians.
+    limits : tuple of tuple of float
+    n_others : int
+        Other columns.
+    """
+
+    column: str
+    response: str
+    x: NDArray[np.float64]
+    y: NDArray[np.float64]
+    labels: NDArray[np.int64]
+    grid: NDArray[np.float64]
+    means: NDArray[np.float64]
+    limits: tuple[tuple[float, float], tuple[float, float]]
+    n_others: int = 0
+
+    def draw(self, ax: Axes, looks: Looks, is_small: bool = False) -> None:
+        """Points, and lines over them."""
+        colours = [colour_of(k) for k in range(len(looks.weights))]
+        size = float(np.clip(9000 / max(len(self.x), 1), 4, 22))
+        ax.scatter(
+            self.x, self.y, s=size, c=[colours[k] for k in self.labels], alpha=0.55, linewidths=0, rasterized=True
+        )
+        drawn = looks.drawn()
+        for k in drawn:
+            ax.plot(self.grid, self.means[:, k], color="white", linewidth=4, zorder=3)
+            ax.plot(self.grid, self.means[:, k], color=colours[k], ls=dashes_of(k), linewidth=2.2, zorder=3)
+        others = "" if not self.n_others else f" ({self.n_others} other column{'s' * (self.n_others > 1)} at medians)"
+        ax.set(xlim=self.limits[0], ylim=self.limits[1], xlabel=self.column + others, ylabel=self.response)
+        at = [int(place) for place in np.linspace(0.93, 0.7, max(len(drawn), 2)) * (len(self.grid) - 1)]
+        for place, k in zip(at, drawn, strict=False):
+            _number(ax, looks.names[k], (self.grid[place], self.means[place, k]), k, len(drawn) > 15)
+
+
+# ---- a legend -------------------------------------------------------------------------------------------------------
+
+
+def legend(ax: Axes, looks: Looks, marks: str, **place: Any) -> Any:
+    """Shares of the components, the number that each has in the picture, beside the Axes or at another place.
+
+    `marks` is 'line', 'dot' or 'point', as the panel has them.
+    """
+    from matplotlib.lines import Line2D
+
+    n_listed = LISTED if int(np.sum(looks.present)) <= LISTED else LISTED // 2
+    drawn = np.sort(looks.drawn()[:n_listed])
+    handles = []
+    if marks != "point":
+        mark = {"lw": 5, "alpha": 0.3} if marks == "line" else {"ls": "", "marker": "_", "ms": 11, "mew": 2}
+        handles.append(Line2D([], [], color="black", label="mixture", **mark))
+    for k in drawn:
+        said = f"{looks.names[k]}: {_percent(looks.weights[k])}"
+        if marks == "line":
+            handles.append(Line2D([], [], color=colour_of(k), ls=dashes_of(k), lw=2, label=said))
+        else:
+            handles.append(Line2D([], [], color=colour_of(k), ls="", marker="o", ms=6, label=said))
+    left = looks.drawn()[n_listed:]
+    if len(left):
+        rest = f"{len(left)} more: {_percent(float(looks.weights[left].sum()))}"
+        handles.append(Line2D([], [], ls="", label=rest))
+    place = place or {"loc": "upper left", "bbox_to_anchor": (1.01, 1.02)}
+    return ax.legend(
+        handles=handles, frameon=False, borderaxespad=0.3, fontsize="small" if len(handles) > 12 else None,
+        title="component: share", alignment="left", ncols=1 if len(handles) <= 21 else 2, columnspacing=1.0, **place,
+    )  # fmt: skip
+
+
+# ---- what panels are made of ----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """A fitted mixture and some rows, as pictures want them.
+
+    model : estimator
+    components : `Components`
+    looks : `Looks`
+    names : list of str, of the columns, in the order of the family's
+    rows : (n_rows, n_features), as the family has them, dense or sparse; those that are drawn where there were none
+    weights : (n_rows,) or None
+    labels : int64 (n_rows,), n_components where of none
+    shown : numbers of the rows that are drawn
+    data : what each row has beside its values
+    are_drawn : whether rows were drawn from the mixture
+    """
+
+    model: Any
+    components: Components
+    looks: Looks
+    names: list[str]
+    rows: Any
+    weights: NDArray | None
+    labels: NDArray[np.int64]
+    shown: NDArray[np.intp]
+    uncertainty: NDArray[np.float64]
+    data: dict = field(default_factory=dict)
+    are_drawn: bool = False
+
+    @property
+    def kinds(self) -> list[ColumnKind]:
+        return self.components.family.column_kinds(self.components.n_features)
+
+    def column(self, j: int, rows: Any = slice(None)) -> NDArray[np.float64]:
+        """Values of some rows."""
+        own = self.rows[:, [j]]
+        own = own.toarray() if hasattr(own, "toarray") else np.asarray(own)
+        return own[:, 0][rows].astype(np.float64)
+
+    def categories(self, j: int) -> list[str] | None:
+        """Names of the codes of a column."""
+        if self.kinds[j] is not ColumnKind.CATEGORY:
+            return None
+        known = self.model._labels_of_categories()
+        if known is None or known[j] is None:
+            return ["0", "1"]
+        return [str(own) for own in known[j]]
+
+    # ---- panels ----
+
+    def density(self, j: int, doubts: bool = False) -> Density:
+        """Of one column."""
+        margin = self.components.margin([j])
+        rng = np.random.default_rng(0)
+        K = self.components.n_components
+        own = None if self.are_drawn else self.column(j)
+        if margin is None:
+            return self._by_draws(j, own)
+        draws = margin._sample(np.repeat(np.arange(K), N_DRAWS), rng)[:, 0].reshape(K, N_DRAWS).T
+        heavy = (self.looks.weights >= 0.01) & self.looks.present
+        centres = np.median(draws, axis=0)[heavy]
+        quantiles = np.quantile(draws, np.linspace(0.002, 0.998, int(np.clip(3000 // K, 9, 101))), axis=0)
+        evaluate = self._of_model if self.components.n_features == 1 else _of_margin(margin, self._exposures())
+        return density_of(
+            self.names[j], self.kinds[j], evaluate, centres, quantiles[:, self.looks.present], own, self.weights,
+            self.categories(j), doubts,
+        )  # fmt: skip
+
+    def _exposures(self) -> list[dict]:
+        """What some rows have beside their values, evenly spaced in their order; of no row, nothing."""
+        if "exposure" not in self.data:
+            return [{}]
+        exposures = np.sort(np.broadcast_to(self.data["exposure"], self.rows.shape[0]))
+        chosen = exposures[np.linspace(0, len(exposures) - 1, min(N_EXPOSURES, len(exposures))).astype(int)]
+        return [{"exposure": float(own)} for own in chosen]
+
+    def _of_model(self, grid: NDArray) -> tuple[NDArray, NDArray]:
+        """The density that the model gives new rows, of whatever it is made, shared by its responsibilities."""
+        rows, total, parts = self.model._as_given(grid[:, np.newaxis]), 0.0, 0.0
+        exposures = self._exposures()
+        K = self.components.n_components
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # names of the column, and rows that are impossible
+            for own in exposures:
+                data = {name: np.full(len(grid), value) for name, value in own.items()}
+                density = np.exp(np.asarray(self.model.score_samples(rows, **data), dtype=np.float64))
+                total = total + density / len(exposures)
+                shares = self.model._shares_of_rows(rows, **data)[:, :K]
+                parts = parts + density[:, np.newaxis] * shares / len(exposures)
+        return total, parts
+
+    def _by_draws(self, j: int, own: NDArray | None) -> Density:
+        """Densities as histograms of many draws, of a family that does not know how one column is distributed."""
+        K, rng = self.components.n_components, np.random.default_rng(0)
+        n_draws = int(np.clip(4_000_000 // self.components.n_features, 1000, MANY_DRAWS))
+        labels = np.repeat(np.arange(K), rng.multinomial(n_draws, self.components.weights))
+        drawn = self.components._sample(labels, rng)[:, j]
+
+        def evaluate(grid):
+            # a point of the grid has the share of the bar about it
+            width = grid[1] - grid[0]
+            edges = np.append(grid - width / 2, grid[-1] + width / 2)
+            parts = [np.histogram(drawn[labels == k], edges)[0] for k in range(K)]
+            parts = np.stack(parts, axis=1) / (n_draws * width)
+            return parts.sum(axis=1), parts
+
+        return density_of(
+            self.names[j], self.kinds[j], evaluate, [], None, own if own is not None else None, self.weights,
+            self.categories(j), known=drawn,
+        )  # fmt: skip
+
+    def plane(self, i: int, j: int, doubts: bool = False) -> Plane:
+        """Column i across, j upwards."""
+        margin = self.components.margin(sorted((i, j)))
+        drawn = np.flatnonzero(self.looks.present)
+        contours: dict[int, Contours] = {}
+        if margin is not None:
+            contours = contours_of(margin, drawn, swaps=i > j)
+        else:
+            centres = locations_of(self.components)
+            contours = {k: Contours(centres[k, [i, j]], []) for k in drawn}
+        rows = np.column_stack([self.column(i, self.shown), self.column(j, self.shown)])
+        heavy = [own for k, own in contours.items() if self.looks.weights[k] >= 0.01]
+        places = np.array([own.centre for own in heavy]).reshape(-1, 2)
+        limits = []
+        rng = np.random.default_rng(0)
+        for axis, column in enumerate((i, j)):
+            if (
+                self.kinds[column].is_whole
+                and np.nanmax(rows[:, axis], initial=0) - np.nanmin(rows[:, axis], initial=0) <= 50
+            ):
+                rows[:, axis] += rng.uniform(-0.3, 0.3, len(rows))  # rows of equal values do not hide one another
+            edges = [edge for own in heavy for edge in own.edges(axis)]
+            limits.append(limits_of(rows[:, axis], places[:, axis], edges))
+        inside = np.all([(rows[:, a] >= limits[a][0]) & (rows[:, a] <= limits[a][1]) for a in range(2)], axis=0)
+        uncertainty = self.uncertainty if doubts else None
+        there = np.all(np.isfinite(rows), axis=1)
+        return Plane(
+            (self.names[i], self.names[j]),
+            rows[there],
+            np.minimum(self.labels[self.shown], self.components.n_components)[there],
+            contours,
+            (limits[0], limits[1]),
+            int(np.sum(~inside & there)),
+            None if uncertainty is None else uncertainty[there],
+            (self.categories(i), self.categories(j)),
+        )
+
+    def profile(self, features: list[int]) -> Profile:
+        """Of columns that are of one kind, or of two that shades say the same of."""
+        order = np.asarray(features)
+        cells, numbers, columns, left = [], [], [], 0
+        kinds = {self.kinds[j] for j in features}
+        shares = None
+        if kinds == {ColumnKind.SHARE}:
+            shares = self.components.family.word_shares(self.components.params)
+        described = self.components.family.described(self.components.params)
+        for j in order:
+            if shares is not None:
+                cells.append(self.names[j])
+                numbers.append(shares[:, j])
+                columns.append(j)
+                continue
+            for own in described:
+                for place in np.flatnonzero(own.columns == j):
+                    name = self.names[j]
+                    if own.codes is not None:
+                        name = f"{name}: {self.categories(j)[own.codes[place]]}"
+                    cells.append(name)
+                    numbers.append(own.locations[:, place])
+                    columns.append(j)
+        if len(cells) > MOST_CELLS:
+            kept = sorted(self.most_separating(features, MOST_CELLS), key=features.index)
+            own_cells = [c for c in range(len(cells)) if columns[c] in set(kept)]
+            while len(own_cells) > MOST_CELLS and len(kept) > 1:
+                kept = kept[:-1]
+                own_cells = [c for c in range(len(cells)) if columns[c] in set(kept)]
+            left = len(features) - len(kept)
+            cells, numbers = [cells[c] for c in own_cells], [numbers[c] for c in own_cells]
+            columns = [columns[c] for c in own_cells]
+        table = np.column_stack(numbers)
+        if kinds == {ColumnKind.CATEGORY}:
+            return Profile(cells, table, table, "probability", True, left)
+        weights = self.components.weights
+        means = weights @ table
+        if kinds <= {ColumnKind.COUNT, ColumnKind.SHARE}:
+            ratios = np.divide(table, means, out=np.ones_like(table), where=means > 0)
+            return Profile(cells, table, ratios, "times the mean", False, left)
+        spreads = np.array([np.nanstd(self.column(j)) for j in columns])
+        shades = np.divide(table - means, spreads, out=np.zeros_like(table), where=spreads > 0)
+        return Profile(cells, table, shades, "sd from the mean", False, left)
+
+    def words(self) -> list[Words]:
+        """Of the heaviest components."""
+        shares = self.components.family.word_shares(self.components.params)
+        of = "of the mean direction" if ColumnKind.DIRECTION in self.kinds else "probability"
+        chosen = np.sort(self.looks.drawn()[:MOST_PANELS])
+        found = []
+        for k in chosen:
+            best = np.argsort(-shares[k], kind="stable")[:N_WORDS]
+            best = best[shares[k, best] > 0]
+            found.append((int(k), [self.names[j] for j in best], shares[k, best]))
+        most = max((float(own[0]) for _, _, own in found if len(own)), default=1.0)
+        return [Words(k, words, own, most, of) for k, words, own in found]
+
+    def most_separating(self, features: list[int], n: int) -> list[int]:
+        """So many of the columns, those first that say most of the component."""
+        if len(features) <= n:
+            return list(features)
+        scores = self._scores(features)
+        return [features[place] for place in np.argsort(-scores, kind="stable")[:n]]
+
+    def _scores(self, features):
+        """The mutual information of column and component, in nats; of words, of one word drawn."""
+        components, family = self.components, self.components.family
+        if family.margin is None and hasattr(family, "word_shares"):
+            shares = family.word_shares(components.params)[:, features]
+            means = components.weights @ shares
+            squares = components.weights @ (shares - means) ** 2
+            return np.divide(squares, means, out=np.zeros(len(means)), where=means > 0)
+        judges = self.shown[:: max(1, len(self.shown) // N_JUDGES)]
+        if family.margin is None:
+            return np.array([_share_between(self.column(j, judges), self.labels[judges]) for j in features])
+        prior = entr(components.weights).sum()
+        scores = []
+        for j in features:
+            values = self.column(j, judges)
+            joint = components.margin([j]).log_joint(values[np.isfinite(values)][:, np.newaxis])
+            resp = np.exp(joint - joint.max(axis=1, keepdims=True, initial=-1e300))
+            resp /= resp.sum(axis=1, keepdims=True)
+            scores.append(prior - np.nan_to_num(entr(resp).sum(axis=1)).mean() if len(resp) else 0.0)
+        return np.array(scores)
+
+
+def _of_margin(margin, exposures):
+    """The density of a column by itself, of the components as they are."""
+
+    def evaluate(grid):
+        parts = 0.0
+        for own in exposures:
+            data = {name: np.full(len(grid), value) for name, value in own.items()}
+            logs = margin.log_densities(rows_with(grid[:, np.newaxis], data))
+            parts = parts + np.exp(logs) * margin.weights / len(exposures)
+        return parts.sum(axis=1), parts
+
+    return evaluate
+
+
+def _share_between(values, labels):
+    """Of the variance, how much lies between components."""
+    values, labels = values[np.isfinite(values)], labels[np.isfinite(values)]
+    if not len(values) or np.var(values) == 0:
+        return 0.0
+    _, places = np.unique(labels, return_inverse=True)
+    means = np.bincount(places, values) / np.bincount(places)
+    return float(np.var(means[places]) / np.var(values))
