@@ -256,7 +256,8 @@ def plot_mixture(
 
     Returns
     -------
-    ax : matplotlib Axes, or ndarray of them where there are several panels
+    ax : matplotlib Axes or ndarray of them
+        Several where there are several panels.
 
     Raises
     ------
@@ -535,6 +536,7 @@ class SelectionDisplay:
         Parameters
         ----------
         selection : Selection
+            As `select` returns it.
         ax : matplotlib Axes, default=None
             None makes a figure of its own.
 
@@ -611,6 +613,7 @@ class BatchDisplay:
     statuses : dict
         What a status says -> how many problems it is said of; one may have several.
     n_problems : int
+        Of all that were given.
     label : str
         What the numbers are of.
 
@@ -644,6 +647,7 @@ class BatchDisplay:
         Parameters
         ----------
         result : BatchResult
+            As `fit_many` returns it.
         ax : matplotlib Axes, default=None
             Its place is taken by two; None makes a figure of its own.
 
@@ -717,6 +721,7 @@ class TraceDisplay:
     best : str or None
         The line that was kept, where there are several.
     xlabel, ylabel : str
+        What the axes are called.
 
     Attributes
     ----------
