@@ -56,8 +56,8 @@ ctypedef struct trial_t:
     bint fails                     # there are no parameters; fit.status says why
     double criterion
 
-# Who is told how a fit goes: before a start, after each pass (whose bound is NaN where it was not kept), when a start has converged or used up its iterations.
-# Nonzero stops the fit.
+# Who is told how a fit goes: before a start, after each pass, when a start has converged or used up its iterations. The
+# bound of a pass that was not kept is NaN. Nonzero stops the fit.
 cdef struct observer_t:
     int (*begin_start)(void *data, uint32_t start) noexcept nogil
     int (*end_pass)(void *data, Py_ssize_t n_iter, double change, double bound) noexcept nogil
