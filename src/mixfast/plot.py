@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 
+from mixfast._typing import Column, RowsLike
 from mixfast.canvas import COLOURS, axes_of, colour_of, dashes_of, limits_of, rows_of_labels, some_rows
 from mixfast.families.family import ColumnKind
 from mixfast.mixture_pictures import MOST_CELLS, MOST_COLUMNS, Looks, Plane, Regression, View, legend
@@ -104,9 +105,9 @@ class MixtureDisplay:
     def from_estimator(
         cls,
         model: Any,
-        X: ArrayLike | None = None,
+        X: RowsLike | None = None,
         *,
-        features: int | str | Sequence[int | str] | None = None,
+        features: Column | Sequence[Column] | None = None,
         kind: Literal["auto", "density", "contours", "pairs", "profile", "uncertainty"] = "auto",
         max_points: int = 5000,
         sample_weight: ArrayLike | None = None,
@@ -234,8 +235,8 @@ class MixtureDisplay:
 
 def plot_mixture(
     model: Any,
-    X: ArrayLike | None = None,
-    features: int | str | Sequence[int | str] | None = None,
+    X: RowsLike | None = None,
+    features: Column | Sequence[Column] | None = None,
     ax: Axes | None = None,
     **options: Any,
 ) -> Any:
@@ -750,7 +751,7 @@ class TraceDisplay:
     def from_estimator(
         cls,
         model: Any,
-        X: ArrayLike | None = None,
+        X: RowsLike | None = None,
         *,
         sample_weight: ArrayLike | None = None,
         ax: Axes | None = None,
