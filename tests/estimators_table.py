@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 from scipy import stats
 from scipy.special import logsumexp
-from sklearn.base import RegressorMixin
 from sklearn.utils import get_tags
 
 import mixfast
@@ -24,6 +23,7 @@ from mixfast import (
     ExponentialMixture,
     GammaMixture,
     GaussianMixture,
+    MixtureOfExperts,
     MultinomialMixture,
     PoissonMixture,
     ProductMixture,
@@ -410,17 +410,92 @@ every_given = pytest.mark.parametrize(
 every_likelihood = pytest.mark.parametrize("name", [name for name, entry in ESTIMATORS.items() if entry.has_likelihood])
 
 
+# ---- regressions ----------------------------------------------------------------------------------------------------
+
+
+class Regression(NamedTuple):
+    """A mixture of experts and rows with a response for it; laws of all of them are in test_experts_laws.py.
+
+    make : (parameters) -> a new estimator
+    data : what the rows X have beside their values, y and perhaps more
+    outside : a value of y that `fit` refuses beside those that are not finite; None where all finite numbers are taken
+    log_density : (y, eta (n,), what the component has beside coefficients) -> (n,), by SciPy alone; None: see elsewhere
+    """
+
+    make: Callable
+    data: dict
+    outside: float | None = None
+    log_density: Callable | None = None
+    X: np.ndarray = REALS[:, :2]
+
+    def some(self, rows):
+        """(X, data) of some rows."""
+        return self.X[rows], {name: values[rows] for name, values in self.data.items()}
+
+    @property
+    def batches(self):
+        """Whether problems of a batch are fitted by compiled code."""
+        return "groups" not in self.data and "classes_" not in vars(self.make(max_iter=1).fit(self.X, **self.data))
+
+
+ETA = np.where(GROUP, 0.5 + 0.4 * REALS[:, 0], 1.5 - 0.3 * REALS[:, 1] - 0.5 * REALS[:, 0]).clip(-3, 3)
+RESPONSES = {
+    "gaussian": ETA + RNG.normal(scale=0.3, size=N_ROWS),
+    "student_t": ETA + 0.3 * RNG.standard_t(3, size=N_ROWS),
+    "poisson": RNG.poisson(np.exp(ETA)).astype(float),
+    "negative_binomial": RNG.poisson(RNG.gamma(2.0, np.exp(ETA) / 2.0)).astype(float),
+    "binomial": np.column_stack([own := RNG.binomial(6, 1 / (1 + np.exp(-ETA))), 6 - own]).astype(float),
+    "gamma": RNG.gamma(4.0, np.exp(ETA) / 4.0),
+    "multinomial": np.digitize(ETA + RNG.logistic(size=N_ROWS), [0.0, 1.0]).astype(float),
+}
+OF_RESPONSES = {
+    "gaussian": (None, lambda y, eta, sigma: stats.norm.logpdf(y, eta, sigma)),
+    "student_t": (None, lambda y, eta, sigma, degrees: stats.t.logpdf(y, degrees, eta, sigma)),
+    "poisson": (0.5, lambda y, eta: stats.poisson.logpmf(y, np.exp(eta))),
+    "negative_binomial": (
+        -1.0,
+        lambda y, eta, theta: stats.nbinom.logpmf(y, theta, theta / (theta + np.exp(eta))),
+    ),
+    "binomial": (-1.0, lambda y, eta: stats.binom.logpmf(y[:, 0], y.sum(axis=1), 1 / (1 + np.exp(-eta)))),
+    "gamma": (0.0, lambda y, eta, shape: stats.gamma.logpdf(y, shape, scale=np.exp(eta) / shape)),
+    "multinomial": (None, None),
+}
+
+
+def _experts(expert, **fixed):
+    return _maker(MixtureOfExperts, expert=expert, **{"n_init": 1} | fixed)
+
+
+#: By name: mixtures of experts of every kind.
+REGRESSIONS = {
+    **{name: Regression(_experts(name), {"y": RESPONSES[name]}, *own) for name, own in OF_RESPONSES.items()},
+    "gaussian, common": Regression(_experts("gaussian", variance="common", fixed=[1]), {"y": RESPONSES["gaussian"]}),
+    "gaussian, gate": Regression(_experts("gaussian", gate="same"), {"y": RESPONSES["gaussian"]}),
+    "poisson, gate and exposure": Regression(
+        _experts("poisson", gate="gate_X"),
+        {"y": RESPONSES["poisson"], "gate_X": REALS[:, 2:], "exposure": 1.0 + GROUP},
+        outside=-1.0,
+    ),
+    "gamma, groups": Regression(
+        _experts("gamma", gate="gate_X"),
+        {"y": RESPONSES["gamma"], "groups": np.arange(N_ROWS) // 4, "gate_X": np.repeat(REALS[::4, 2:], 4, axis=0)},
+        outside=-1.0,
+    ),
+    "several": Regression(
+        _experts(["gaussian", "poisson"], columns=[[0, 1], [0]]),
+        {"y": np.column_stack([RESPONSES["gaussian"], RESPONSES["poisson"]])},
+    ),
+}
+every_regression = pytest.mark.parametrize("name", REGRESSIONS)
+
+
 def public_estimators():
-    """The classes of mixfast's public names that fit rows; the laws of those with a response are in
-    test_mixture_of_experts.py."""
+    """The classes of mixfast's public names that fit rows."""
     found = (getattr(mixfast, name) for name in mixfast.__all__)
     return {
         cls
         for cls in found
-        if isinstance(cls, type)
-        and hasattr(cls, "score_samples")
-        and "random_state" in signature(cls).parameters
-        and not issubclass(cls, RegressorMixin)
+        if isinstance(cls, type) and hasattr(cls, "score_samples") and "random_state" in signature(cls).parameters
     }
 
 

@@ -12,6 +12,7 @@ from estimators_table import (
     ESTIMATORS,
     GROUP,
     N_ROWS,
+    REGRESSIONS,
     every_by_em,
     every_estimator,
     every_likelihood,
@@ -25,7 +26,8 @@ from mixfast import PoissonMixture, Status, fit_many, load, select
 
 
 def test_the_table_has_every_public_estimator():
-    assert {type(entry.make()) for entry in ESTIMATORS.values()} == public_estimators()
+    entries = [*ESTIMATORS.values(), *REGRESSIONS.values()]
+    assert {type(entry.make()) for entry in entries} == public_estimators()
 
 
 @every_estimator

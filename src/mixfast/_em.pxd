@@ -1,7 +1,9 @@
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
+from mixfast.engine._family cimport family_t
 from mixfast.engine._pass cimport Pass, arena_t, pass_t
 from mixfast.engine._pruning cimport pruning_t
+from mixfast.proportions._proportions cimport proportions_t
 
 # EM over the rows of a pass.
 cdef struct em_t:
@@ -47,6 +49,7 @@ ctypedef int (*loop_fn)(em_t *, void *loop_data, double tol, int stop_on, course
 
 cdef double evidence_of(const pass_t *p) noexcept nogil
 cdef void begin_em(em_t *em) noexcept nogil
+cdef bint may_overshoot(const family_t *family, const proportions_t *proportions) noexcept nogil
 cdef void place_guard(em_t *em, arena_t *arena) noexcept nogil
 cdef void rest_on_entering(em_t *em, double objective) noexcept nogil
 cdef int start_from_labels(em_t *em, const int64_t *labels, int n_passes, uint32_t *order,

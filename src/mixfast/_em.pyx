@@ -67,6 +67,7 @@ from mixfast.engine._starts cimport (
     share_rows,
     sort_by_label,
 )
+from mixfast.proportions._proportions cimport proportions_t
 
 from typing import NamedTuple
 
@@ -471,15 +472,15 @@ cdef int find_objective(em_t *em, double *objective) noexcept nogil:
 
 # ---- M-steps that may overshoot -------------------------------------------------------------------------------------
 
-cdef bint may_overshoot(const pass_t *p) noexcept nogil:
+cdef bint may_overshoot(const family_t *family, const proportions_t *proportions) noexcept nogil:
     """Not where the M-step does not maximise the objective anyway: a fall says nothing then."""
-    if p.family.may_overshoot < 0:
+    if family.may_overshoot < 0:
         return False
-    return p.family.may_overshoot > 0 or (p.proportions.of_rows != NULL and p.proportions.of_rows.may_overshoot)
+    return family.may_overshoot > 0 or (proportions.of_rows != NULL and proportions.of_rows.may_overshoot)
 
 
 cdef void place_guard(em_t *em, arena_t *arena) noexcept nogil:
-    em.guards = may_overshoot(em.p)
+    em.guards = may_overshoot(em.p.family, em.p.proportions)
     if em.guards:
         em.entering = <double *> take(arena, n_state_of(em.p) * sizeof(double))
         em.base = <double *> take(arena, n_state_of(em.p) * sizeof(double))

@@ -46,6 +46,10 @@ ctypedef struct fit_t:
     int status
     double *mixing
     double *params
+    # where M-steps may overshoot and starts are put aside: the state before the last M-step, and its objective
+    double *base                   # mixing and parameters
+    double base_objective
+    bint has_base
     trace_t trace
 
 # What came of a model.

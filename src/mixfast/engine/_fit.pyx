@@ -19,6 +19,7 @@ from mixfast._em cimport (
     course_t,
     evidence_of,
     iterate_plain,
+    may_overshoot,
     place_guard,
     start_from_draws,
     start_from_labels,
@@ -37,6 +38,7 @@ from mixfast.engine._pass cimport (
     look_fn,
     look_for_signals,
     measure_arena,
+    n_state_of,
     open_arena,
     pass_t,
     place_pass,
@@ -138,6 +140,14 @@ cdef void place_trial(worker_t *w, trial_t *trial, const model_t *m, Py_ssize_t 
         place_fit_state(w, &trial.fit if trial != NULL else NULL, m)
     for i in range(n_starts):
         place_fit_state(w, &starts[i] if trial != NULL else NULL, m)
+        if may_overshoot(m.family, m.proportions):
+            place_base(w, &starts[i] if trial != NULL else NULL, m)
+
+
+cdef void place_base(worker_t *w, fit_t *fit, const model_t *m) noexcept nogil:
+    cdef double *base = <double *> take(&w.arena, (n_mixing_of(m) + m.family.n_params) * sizeof(double))
+    if fit != NULL:
+        fit.base = base
 
 
 cdef void place_fit_state(worker_t *w, fit_t *fit, const model_t *m) noexcept nogil:
@@ -380,6 +390,9 @@ cdef int go_on(worker_t *w, const plan_t *plan, const model_t *m, fit_t *fit, Py
         if code != 0:
             return code
     begin_em(&w.em)
+    if fit.base != NULL and fit.has_base:
+        memcpy(w.em.base, fit.base, n_state_of(&w.fit) * sizeof(double))
+        w.em.base_objective, w.em.has_base = fit.base_objective, True
     forget(&w.acceleration)
     begin_course(&course, fit.before if fit.lower_bound == -INFINITY else fit.lower_bound, n_steps)
     if plan.traces or plan.observer != NULL:
@@ -416,13 +429,16 @@ cdef void put_aside(const worker_t *w, fit_t *fit) noexcept nogil:
     memcpy(fit.mixing, w.fit.mixing, w.fit.n_mixing * sizeof(double))
     if fit.params != w.fit.params:
         memcpy(fit.params, w.fit.params, w.fit.family.n_params * sizeof(double))
+    if fit.base != NULL and w.em.has_base:
+        memcpy(fit.base, w.em.base, n_state_of(&w.fit) * sizeof(double))
+        fit.base_objective, fit.has_base = w.em.base_objective, True
 
 
 cdef void begin_fit(fit_t *fit, const plan_t *plan, uint32_t start) noexcept nogil:
     """Nothing is known of the start yet."""
     fit.start, fit.before, fit.lower_bound = start, plan.before, -INFINITY
     fit.n_iter = fit.status = 0
-    fit.converged = False
+    fit.converged = fit.has_base = False
     memset(&fit.trace, 0, sizeof(trace_t))
 
 
@@ -430,9 +446,10 @@ cdef void take_over(fit_t *fit, fit_t *other) noexcept nogil:
     """What is known of the other fit but its state; its trace changes hands."""
     cdef double *mixing = fit.mixing
     cdef double *params = fit.params
+    cdef double *base = fit.base
     free(fit.trace.values)
     fit[0] = other[0]
-    fit.mixing, fit.params = mixing, params
+    fit.mixing, fit.params, fit.base = mixing, params, base
     memset(&other.trace, 0, sizeof(trace_t))
 
 
@@ -458,6 +475,7 @@ cdef void note_failure(const plan_t *plan, trial_t *trial, const fit_t *fit, int
 cdef int converge(worker_t *w, const plan_t *plan, const model_t *m, trial_t *trial, uint32_t start) noexcept nogil:
     """Every start is followed to its end, and the best is kept."""
     cdef fit_t fit
+    fit.base = NULL  # it is not put aside
     begin_fit(&fit, plan, start)
     note_failure(plan, trial, &fit, go_on(w, plan, m, &fit, plan.max_iter))
     if trial.fails or start == 0 or beats(&fit, &trial.fit):

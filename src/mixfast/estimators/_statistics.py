@@ -36,6 +36,9 @@ class FromStatistics:
         """What codes in prepared rows stand for, the categories of each column; None where rows hold numbers."""
         return None
 
+    def _check_for_statistics(self, data):
+        """Raises ValueError where rows with such data beside their values have no sums that an M-step could do with."""
+
     def _with_categories(self, categories):
         """A copy, not fitted, that has these for the categories of its columns."""
         return clone(self)
@@ -67,7 +70,8 @@ class FromStatistics:
         ValueError
             For rows that `fit` refuses, whatever their number.
         """
-        X, sample_weight, _ = counted_rows(rows_with(X, row_data), sample_weight, needs_some=False)
+        X = rows_with(X, self._gathered_data(row_data))
+        X, sample_weight, _ = counted_rows(X, sample_weight, needs_some=False)
         learner = clone(self)
         X = learner._read_rows(X, ensure_min_samples=0)
         sets, moments, weight = {}, {}, float(X.shape[0] if sample_weight is None else np.sum(sample_weight))
@@ -146,12 +150,14 @@ class FromStatistics:
             For rows that predictions refuse, for some that the design is not of, and for sums that overflow.
         """
         self._check_ready()
+        self._check_for_statistics(row_data)
         family = self._family()
         if design is not None:
             self._check_design(design)
             self._check_categories(design)
             family = family.with_design(design._sets)
-        X, sample_weight, _ = counted_rows(rows_with(X, row_data), sample_weight, needs_some=False)
+        X = rows_with(X, self._gathered_data(row_data))
+        X, sample_weight, _ = counted_rows(X, sample_weight, needs_some=False)
         X = self._read_rows(X, reset=False, ensure_min_samples=0)
         values, data = separated(X)
         units = self._units_of(family, values, sample_weight, design)

@@ -217,9 +217,10 @@ default='gaussian'
 
     _warnings: dict = {
         Status.CAPPED_PARAMETER: (
-            "Some columns depend on each other among the rows of a component, a component fits its rows exactly, or "
-            "counts vary no more than those of a Poisson distribution, so that a parameter was kept where it is "
-            "finite. Decrease n_components, leave columns out, set alpha, or take expert='poisson'."
+            "Some columns depend on each other among the rows of a component, a component fits its rows or tells its "
+            "categories apart exactly, or counts vary no more than those of a Poisson distribution, so that a "
+            "parameter was kept where it is finite. Decrease n_components, leave columns out, set alpha, or take "
+            "expert='poisson'."
         ),
     }
 
@@ -484,6 +485,17 @@ default='gaussian'
                 "expert='multinomial' has no batches, for problems have classes of their own: fit one by one"
             )
 
+    def _no_rows(self, dtype):
+        width = sum(expert.width for expert in self._experts())
+        return rows_with(super()._no_rows(dtype), {"y": np.empty((0, width))})
+
+    def _check_for_statistics(self, data):
+        if self.gate is not None or data.get("groups") is not None:
+            raise ValueError(
+                "there are no statistics of mixtures of experts with a gate or with groups: sums over parts of the "
+                "rows do not have what an M-step wants to know of these. Fit to all rows"
+            )
+
     def _kept_of_columns(self):
         return {} if self.gate is None else {"n_columns": self._n_columns_of_X, "n_gate_columns": self._n_gate_columns}
 
@@ -583,7 +595,7 @@ default='gaussian'
                 raise ValueError(f"Found input variables with inconsistent numbers of samples: {[n_samples, len(own)]}")
             if own.ndim == 2 and own.shape[1] == 1 and reset:
                 own = column_or_1d(own, warn=True)
-            own = own.reshape(n_samples, -1)
+            own = own[:, np.newaxis] if own.ndim == 1 else own
             if own.shape[1] not in (1, expert.width):
                 raise ValueError(f"{name} should have one column for expert={expert.name!r}, got {own.shape[1]}")
             expert.check(name, own)

@@ -78,6 +78,12 @@ cdef double LEAST_MEAN = 1e-10
 # Of the negative binomial distribution: its variance is mean + mean^2 / theta.
 cdef double LEAST_THETA = 1e-4
 cdef double LARGEST_THETA = 1e8
+# The information of a coefficient, of what it is for others of the same column: below, gradients are rounding, and
+# steps of 10^10 were seen.
+cdef double LEAST_INFORMATION = 1e-12
+# The sum of the variances of counts and shares in a component, in rows: nothing in it is left to chance below, and a
+# coefficient grows without end.
+cdef double LEAST_CHANCE = 0.01
 cdef double LEAST_DEGREES = 0.1
 cdef double MOST_DEGREES = 1e6
 
@@ -295,7 +301,25 @@ cdef int begin(const family_t *f, const totals_t *totals, double *params) noexce
             begin_categories(f, totals, j, own.intercepts)
         if context.is_common:
             share_dispersions(totals.counts, total, K, R, j, own.dispersions)
+        if is_quadratic(response.kind):
+            raise_dispersions(f, totals, j, total, own.dispersions)
     return MIXFAST_OK
+
+
+cdef void raise_dispersions(const family_t *f, const totals_t *totals, Py_ssize_t j, double total,
+                            double *dispersions) noexcept nogil:
+    """Variances of a start of single rows are 0: to at least a small share of that of all rows."""
+    cdef Py_ssize_t K = f.n_components, R = context_of(f).experts.n_responses, k
+    cdef double score = 0, spread = 0, squares = 0, least
+    cdef sums_t found
+    for k in range(K):
+        found = sums_at(f, totals.stats, k, j)
+        score += found.gradient[0]
+        spread += found.information[0]
+        squares += found.sums[0]
+    least = LEAST_SHARE * (squares - score * score / spread) / total
+    for k in range(K):
+        dispersions[k * R + j] = max(dispersions[k * R + j], sqrt(least) if least > DBL_MIN else 1)
 
 
 cdef void begin_categories(const family_t *f, const totals_t *totals, Py_ssize_t j, double *intercepts) noexcept nogil:
@@ -385,6 +409,30 @@ cdef inline double coefficient(const params_t *own, const experts_t *all, const 
     return own.intercepts[place] if i == 0 else own.coefficients[place * all.n_columns + i - 1]
 
 
+cdef int find_least_information(const family_t *f, const totals_t *totals, Py_ssize_t j, double *least) noexcept nogil:
+    """Of each column, a row: least[1 + p]. A status: whether nothing is left to chance in a component."""
+    cdef const experts_t *all = &context_of(f).experts
+    cdef const response_t *response = &all.responses[j]
+    cdef Py_ssize_t width = 1 + all.n_columns, k, e, i
+    cdef int status = MIXFAST_OK
+    cdef double value
+    cdef sums_t found
+    memset(least, 0, width * sizeof(double))
+    if is_quadratic(response.kind):
+        return status
+    for k in range(f.n_components):
+        if totals.counts[k] == 0:
+            continue
+        found = sums_at(f, totals.stats, k, j)
+        for e in range(response.n_etas):
+            if information_at(found.information, width, e, 0, e, 0) < LEAST_CHANCE * totals.least_weight:
+                status = MIXFAST_CAPPED_PARAMETER
+            for i in range(width):
+                value = LEAST_INFORMATION * information_at(found.information, width, e, i, e, i) / totals.counts[k]
+                least[i] = max(least[i], value)
+    return status
+
+
 cdef int find_steps(const family_t *f, const totals_t *totals, Py_ssize_t j, const params_t *own,
                     double *work) noexcept nogil:
     """Leaves the steps of response j in the systems of `work`. A status, or -1 where numbers are not finite."""
@@ -397,7 +445,9 @@ cdef int find_steps(const family_t *f, const totals_t *totals, Py_ssize_t j, con
     cdef double *shared = work + K * room_of_system(n)
     cdef double *shared_right = shared + n * n
     cdef double *shared_scale = shared_right + n
+    cdef double *least = shared_scale + n
     cdef double unit, value, ridge
+    cdef int status = find_least_information(f, totals, j, least)
     cdef bint is_deficient = False
     cdef sums_t found
     cdef system_t s
@@ -431,8 +481,8 @@ cdef int find_steps(const family_t *f, const totals_t *totals, Py_ssize_t j, con
                     for c in range(width):
                         if use[c] == OWN:
                             s.matrix[a * n_own + b] = information_at(found.information, width, e, i, g, c)
-                            if b == a and i > 0:
-                                s.matrix[a * n_own + b] += ridge
+                            if b == a:
+                                s.matrix[a * n_own + b] += least[i] * totals.counts[k] + (ridge if i > 0 else 0)
                             b += 1
                 b = 0
                 for g in range(m):
@@ -499,7 +549,7 @@ cdef int find_steps(const family_t *f, const totals_t *totals, Py_ssize_t j, con
                 elif use[i] == OWN and totals.counts[k] > 0:
                     s.step[e * width + i] = s.right[a] * s.scale[a]
                     a += 1
-    return MIXFAST_CAPPED_PARAMETER if is_deficient else MIXFAST_OK
+    return MIXFAST_CAPPED_PARAMETER if is_deficient else status
 
 
 cdef double share_of_steps(const family_t *f, const totals_t *totals, Py_ssize_t j, double *work) noexcept nogil:
@@ -824,7 +874,7 @@ def bind_experts(Py_ssize_t n_components, Py_ssize_t n_features, object isa, Py_
                  + n_columns)
     f.n_tables = n_components * (1 + R * MIXFAST_EXPERT_NUMBERS + all.n_etas * width) + 1
     f.n_scratch_columns = n_components * all.n_etas + context.most_etas + triangle(context.most_etas) + width
-    f.n_work = n_components * room_of_system(n) + n * n + 2 * n
+    f.n_work = n_components * room_of_system(n) + n * n + 2 * n + width
     f.flops_per_row = n_components * (40 + 4 * all.n_etas * width + 2 * context.n_blocks * triangle(width))
     f.prepare, f.maximise = prepare, maximise
     f.log_density, f.accumulate = kernels.log_density, kernels.accumulate

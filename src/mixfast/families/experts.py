@@ -316,8 +316,7 @@ class Experts(Family):
         if "gate" in data:
             columns.append(data["gate"])
         place = sum(own.shape[1] for own in columns)
-        y = np.reshape(data["y"], (len(values), -1))
-        for expert, own in zip(self.responses, self.split(y), strict=True):
+        for expert, own in zip(self.responses, self.split(data["y"]), strict=True):
             seen = expert.columns(own)
             columns.append(seen)
             layout.append([KINDS[expert.name], place, -1, expert.n_predictors])
