@@ -7,8 +7,9 @@ BIN := $(ENV)/bin
 
 .PHONY: demo test test-isa test-site lint docs package clean
 
-# Fit three data sets, print tables of BIC, draw the fits.
+# Choose mixtures for three data sets, print tables of BIC and summaries, draw the fits and maps of their components.
 demo: $(ENV)/demo-installed
+	@echo "Fitting: a few seconds for each data set"
 	$(BIN)/python examples/demo.py mixfast_demo.png
 
 # The whole suite against the installed package. MIXFAST_INSTALLED makes the tests of the installation insist on it.
@@ -54,6 +55,7 @@ package: $(ENV)/created
 	cd build/package && env/bin/python ../../.ci/smoke.py
 
 $(ENV)/created:
+	@echo "Making an environment in $(ENV)"
 	$(PYTHON) -m venv $(ENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	touch $@
@@ -61,6 +63,7 @@ $(ENV)/created:
 SOURCES := pyproject.toml meson.build meson.options $(shell find src -type f -not -name '*.pyc')
 
 $(ENV)/%-installed: $(ENV)/created $(SOURCES)
+	@echo "Installing mixfast from $(FROM) and what \`make $*\` needs: one to three minutes, most of them for compiling"
 	$(BIN)/python -m pip install --quiet "$(FROM)[$*]"
 	touch $@ $(if $(filter dev,$*),$(ENV)/test-installed)  # dev has all of test: building once more would take minutes
 

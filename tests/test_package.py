@@ -77,6 +77,7 @@ def test_estimators_do_not_import_scikit_learns_mixtures_or_clusters():
 def test_the_version_is_the_same_everywhere():
     assert mixfast.__version__ == metadata.version("mixfast")
     assert f"version: '{mixfast.__version__}'" in (ROOT / "meson.build").read_text()
+    assert f"\nversion: {mixfast.__version__}\n" in (ROOT / "CITATION.cff").read_text()
 
 
 def test_all_public_names_can_be_had_and_nothing_else():
