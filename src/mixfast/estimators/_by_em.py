@@ -394,15 +394,15 @@ class MixtureByEM(BaseMixture):
 
     # ---- checks ----
 
-    #: Parameters of the constructor by which components share something: name -> (value, that by which they do not).
-    _shared: dict[str, tuple[str, str]] = {}
+    #: Parameters of the constructor by which components share something: name -> {value: that by which they do not}.
+    _shared: dict[str, dict[str, str]] = {}
 
     def _take_components(self, n_components):
         """Set parameters for so many components, which share nothing."""
         self.n_components = n_components
-        for name, (shared, own) in self._shared.items():
-            if getattr(self, name) == shared:
-                setattr(self, name, own)
+        for name, of_own in self._shared.items():
+            value = getattr(self, name)
+            setattr(self, name, of_own.get(value, value))
         for name in {"weights", "weights_init", "means_init", "precisions_init"} & self.get_params(deep=False).keys():
             setattr(self, name, None)  # those were of other components
         if not isinstance(self.init_params, str):

@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 from mixfast._typing import Floats
 from mixfast.estimators._by_em import MixtureByEM
 from mixfast.estimators._given import check_parameters, check_weights, finish_given, numbers, precision_of
+from mixfast.families.covariances import LINE_SHAPES, SHAPES
 from mixfast.families.domains import check_domain
 from mixfast.status import Status
 from mixfast.units import DataUnits, StandardUnits, ranges_of_columns
@@ -79,7 +80,7 @@ class EllipticalMixture(MixtureByEM):
     }
 
     _structural: tuple[str, ...] = ("covariance_type",)
-    _shared: dict = {"covariance_type": ("tied", "full")}
+    _shared: dict = {"covariance_type": {"tied": "full"} | dict.fromkeys((*SHAPES, *LINE_SHAPES), "VVV")}
 
     def _published(self, params):
         return *params, self._family().precisions(params.precisions_cholesky)

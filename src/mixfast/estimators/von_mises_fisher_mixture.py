@@ -85,7 +85,7 @@ class VonMisesFisherMixture(LikelihoodMixture):
     }
 
     _accepts_sparse = "csr"
-    _shared: dict = {"concentration_type": ("shared", "own")}
+    _shared: dict = {"concentration_type": {"shared": "own"}}
 
     _structural: tuple[str, ...] = ("concentration_type",)
 

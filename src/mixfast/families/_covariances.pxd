@@ -2,6 +2,7 @@
 
 from mixfast.engine._family cimport constrain_fn, family_t, totals_t, unconstrain_fn
 from mixfast.engine._kernels cimport gaussian_kernels_t, rows_kernels_t
+from mixfast.families._shapes cimport shape_t
 
 # From the points that moments are about to others.
 ctypedef struct move_t:
@@ -32,6 +33,7 @@ ctypedef struct covariances_t:
     const rows_kernels_t *rows
     const gaussian_kernels_t *gaussian
     structure_t structure
+    shape_t shape              # of `make_shaped`
 
 
 cdef inline const covariances_t *context_of(const family_t *f) noexcept nogil:
@@ -53,6 +55,7 @@ cdef void size_moments(family_t *f) noexcept
 cdef void make_full(family_t *f, structure_t *structure) noexcept
 cdef void make_diagonal(family_t *f, structure_t *structure) noexcept
 cdef void make_spherical(family_t *f, structure_t *structure) noexcept
+cdef void make_shaped(family_t *f, structure_t *structure, shape_t shape) noexcept
 
 # For structures that a family has to itself.
 cdef void factor_tables(const family_t *f, const double *factors, Py_ssize_t step, double *work,
@@ -63,6 +66,8 @@ cdef void recentre_matrices(const family_t *f, const double *masses, const move_
 cdef void recentre_pooled(const family_t *f, const double *masses, const move_t *move, double *stats) noexcept nogil
 cdef void move_mean(const family_t *f, double mass, const double *pivot, const double *first, double *mean,
                     double *delta) noexcept nogil
+cdef int maximise_shape(const family_t *f, const totals_t *totals, const double *masses, const double *divisors,
+                        double *work, double *params) noexcept nogil
 cdef int finish_tied(const family_t *f, const totals_t *totals, double *work, double *params) noexcept nogil
 cdef int tied_unconstrain(const family_t *f, const double *params, double *numbers) noexcept nogil
 cdef int tied_constrain(const family_t *f, const double *numbers, double *work, double *params) noexcept nogil

@@ -22,6 +22,7 @@ from mixfast.engine._family cimport (
 from mixfast.engine._isa cimport resolve_isa
 from mixfast.engine._kernels cimport mixfast_select_gaussian, mixfast_select_rows
 from mixfast.engine._linalg cimport covariance_of_factor, log_diagonal, precision_factor, upper_transposed_times
+from mixfast.families._shapes cimport scatters_t, shape_t, shape_work
 
 cdef double EPSILON = 2.220446049250313e-16
 cdef double REPAIR = 1e-6      # the size that scikit-learn's reg_covar has for standardised columns
@@ -475,6 +476,160 @@ cdef double root_mean_square(Py_ssize_t d, const double *mean, const double *piv
     return sqrt(total)
 
 
+# ---- shapes ---------------------------------------------------------------------------------------------------------
+
+# Covariances of a shape of `_shapes.pyx` are matrices, one for each component, whatever they have in common; of a diagonal
+# shape, statistics and tables are those of the diagonal structure.
+
+cdef void shape_diagonal_determinants(const family_t *f, const double *params, double *out) noexcept nogil:
+    cdef Py_ssize_t n_components = f.n_components, d = f.n_features
+    scale_determinants(f, params + n_components * d * (1 + d), d * d, d + 1, out)
+
+
+cdef void shape_diagonal_tables(const family_t *f, const double *params, double *work, void *tables) noexcept nogil:
+    cdef Py_ssize_t n_components = f.n_components, d = f.n_features
+    scale_tables(f, params + n_components * d * (1 + d), d * d, d + 1, work, tables)
+
+
+cdef void find_scatters(const family_t *f, const totals_t *totals, const double *masses, const double *divisors,
+                        double *delta, double *means, double *scatters) noexcept nogil:
+    """scatters[K][d][d] about the new means, over `divisors`; zero where a component has no rows."""
+    cdef Py_ssize_t n_components = f.n_components, d = f.n_features, k, i, j
+    cdef bint is_diagonal = context_of(f).shape.is_diagonal
+    cdef Py_ssize_t n_second = d if is_diagonal else d * (d + 1) // 2
+    cdef const double *second
+    cdef double *scatter
+    cdef double scale, own
+    memset(scatters, 0, n_components * d * d * sizeof(double))
+    for k in range(n_components):
+        if totals.counts[k] > 0:
+            move_mean(f, masses[k], totals.pivot, totals.stats + k * d, means + k * d, delta)
+            second, scatter = totals.stats + n_components * d + k * n_second, scatters + k * d * d
+            scale = masses[k] / divisors[k]
+            for i in range(d):
+                own = second[i if is_diagonal else i * (i + 1) // 2 + i] / masses[k]
+                scatter[i * d + i] = scale * about_the_mean(f, own, delta[i]) + context_of(f).reg_covar
+                if not is_diagonal:
+                    for j in range(i):
+                        own = second[i * (i + 1) // 2 + j] / masses[k]
+                        scatter[i * d + j] = scatter[j * d + i] = scale * (own - delta[i] * delta[j])
+
+
+cdef bint shape_factor_fails(const family_t *f, const totals_t *totals, const double *mean, const double *covariance,
+                             double *work, double *factor) noexcept nogil:
+    """As `factor_fails`; `work` holds 2 n_features doubles, of which the first become offsets."""
+    cdef Py_ssize_t d = f.n_features, j
+    offsets_of(d, mean, totals.pivot, work)
+    if not context_of(f).shape.is_diagonal:
+        return factor_fails(f, mean, work, covariance, work + d, factor)
+    memset(factor, 0, d * d * sizeof(double))
+    for j in range(d):
+        if is_degenerate(f, covariance[j * (d + 1)], mean[j], work[j]):
+            return True
+        factor[j * (d + 1)] = 1 / sqrt(covariance[j * (d + 1)])
+    return False
+
+
+cdef bint shape_is_held_up(const family_t *f, const double *mean, const double *offset, const double *pooled,
+                           const double *floors, double raised, double *covariance, double *work,
+                           double *factor) noexcept nogil:
+    cdef Py_ssize_t d = f.n_features, j
+    if not context_of(f).shape.is_diagonal:
+        return is_held_up(f, mean, offset, pooled, floors, raised, covariance, work, factor)
+    for j in range(d):
+        if (covariance[j * (d + 1)] < SPURIOUS_TIMES * (context_of(f).reg_covar + raised * floors[j])
+                and not is_constant_column(f, mean[j], offset[j], pooled[j])):
+            return True
+    return False
+
+
+cdef int maximise_shape(const family_t *f, const totals_t *totals, const double *masses, const double *divisors,
+                        double *work, double *params) noexcept nogil:
+    """`divisors` are what the scatters of the components are divided by. Where covariances of the shape are singular,
+    what a repair adds is added to the scatters, of those components that it is the fault of, so that what comes of it is
+    of the shape."""
+    cdef Py_ssize_t n_components = f.n_components, d = f.n_features, size = d * d, k, i, j
+    cdef double *means = params
+    cdef double *covariances = means + n_components * d
+    cdef double *factors = covariances + n_components * size
+    cdef double *delta = work
+    cdef double *mean = delta + d
+    cdef double *pooled = mean + d
+    cdef double *floors = pooled + d
+    cdef double *own_work = floors + d
+    cdef double *shares = own_work + 3 * d
+    cdef double *raised = shares + n_components
+    cdef double *scatters = raised + n_components
+    cdef scatters_t found
+    cdef double step = 1, total = 0
+    cdef int status, _attempt
+    cdef bint fails
+    find_scatters(f, totals, masses, divisors, delta, means, scatters)
+    pooled_moments(f, totals.counts, means, scatters, size, d + 1, mean, pooled)
+    offsets_of(d, mean, totals.pivot, delta)
+    status = repair_floors(f, d, mean, delta, pooled, floors)
+    if status != MIXFAST_OK:
+        return status
+    for k in range(n_components):
+        total += totals.counts[k]
+    for k in range(n_components):
+        shares[k], raised[k] = totals.counts[k] / total, 0
+        if totals.counts[k] == 0:
+            status |= MIXFAST_EMPTIED_COMPONENT
+            for j in range(d):
+                means[k * d + j], scatters[k * size + j * (d + 1)] = mean[j], pooled[j]
+    found.n_components, found.n_features, found.shares, found.factors = n_components, d, shares, factors
+    found.matrices, found.work = covariances, scatters + n_components * size
+    for _attempt in range(MAX_REPAIRS + 1):
+        for k in range(n_components):
+            memcpy(covariances + k * size, scatters + k * size, size * sizeof(double))
+            for j in range(d):
+                covariances[k * size + j * (d + 1)] += raised[k] * floors[j]
+        fails = context_of(f).shape.fit(&found) != 0
+        for k in range(n_components):
+            fails = fails or is_not_positive(d, covariances + k * size)
+        if not fails:
+            # the last factors are where a search begins, and are kept until there are others
+            for k in range(n_components):
+                fails |= shape_factor_fails(f, totals, means + k * d, covariances + k * size, own_work, found.work)
+        if not fails:
+            break
+        status |= MIXFAST_REPAIRED_COVARIANCE
+        fails = False
+        for k in range(n_components):
+            memcpy(covariances, scatters + k * size, size * sizeof(double))
+            for j in range(d):
+                covariances[j * (d + 1)] += raised[k] * floors[j]
+            if shape_factor_fails(f, totals, means + k * d, covariances, own_work, found.work):
+                raised[k] += step
+                fails = True
+        if not fails:
+            for k in range(n_components):
+                raised[k] += step
+        step *= 10
+    else:
+        return status | MIXFAST_NOT_FINITE
+    for k in range(n_components):
+        shape_factor_fails(f, totals, means + k * d, covariances + k * size, own_work, factors + k * size)
+        if shape_is_held_up(f, means + k * d, own_work, pooled, floors, raised[k], covariances + k * size,
+                            own_work + d, factors + k * size):
+            status |= MIXFAST_SPURIOUS_COMPONENT
+    return status
+
+
+cdef bint is_not_positive(Py_ssize_t d, const double *covariance) noexcept nogil:
+    cdef Py_ssize_t j
+    for j in range(d):
+        if not 0 < covariance[j * (d + 1)] or not isfinite(covariance[j * (d + 1)]):
+            return True
+    return False
+
+
+cdef int shape_maximise(const family_t *f, const totals_t *totals, const double *masses, double *work,
+                        double *params) noexcept nogil:
+    return maximise_shape(f, totals, masses, masses, work, params)
+
+
 # ---- moments about other points -------------------------------------------------------------------------------------
 
 # With shift = last centre - centre: first' = first + mass shift, and
@@ -646,6 +801,55 @@ cdef int spherical_constrain(const family_t *f, const double *numbers, double *w
     return scales_constrain(f, f.n_components, numbers, params)
 
 
+cdef int shape_diagonal_unconstrain(const family_t *f, const double *params, double *numbers) noexcept nogil:
+    cdef Py_ssize_t n_components = f.n_components, d = f.n_features, k, j
+    cdef const double *factors = params + n_components * d * (1 + d)
+    memcpy(numbers, params, n_components * d * sizeof(double))
+    for k in range(n_components):
+        for j in range(d):
+            numbers[(n_components + k) * d + j] = log(factors[k * d * d + j * (d + 1)])
+    return 0
+
+
+cdef int shape_diagonal_constrain(const family_t *f, const double *numbers, double *work,
+                                  double *params) noexcept nogil:
+    cdef Py_ssize_t n_components = f.n_components, d = f.n_features, k, j, i
+    cdef double *covariances = params + n_components * d
+    cdef double *factors = covariances + n_components * d * d
+    memcpy(params, numbers, n_components * d * sizeof(double))
+    memset(covariances, 0, 2 * n_components * d * d * sizeof(double))
+    for k in range(n_components):
+        for j in range(d):
+            i = k * d * d + j * (d + 1)
+            if constrain_scales(1, numbers + (n_components + k) * d + j, covariances + i, factors + i) != 0:
+                return 1
+    return 0
+
+
+cdef int shape_turned_constrain(const family_t *f, const double *numbers, double *work, double *params) noexcept nogil:
+    """The covariances of the shape that are nearest to what the numbers say, all components being of equal weight: those
+    of the shape are the nearest to themselves."""
+    cdef Py_ssize_t n_components = f.n_components, d = f.n_features, k
+    cdef double *covariances = params + n_components * d
+    cdef double *factors = covariances + n_components * d * d
+    cdef double *shares = work
+    cdef scatters_t found
+    if full_constrain(f, numbers, work, params) != 0:
+        return 1
+    for k in range(n_components):
+        shares[k] = 1 / <double> n_components
+    found.n_components, found.n_features, found.shares, found.factors = n_components, d, shares, factors
+    found.matrices, found.work = covariances, shares + n_components
+    if context_of(f).shape.fit(&found) != 0:
+        return 1
+    for k in range(n_components):
+        if is_not_positive(d, covariances + k * d * d):
+            return 1
+        if precision_factor(d, covariances + k * d * d, work, factors + k * d * d) != 0:
+            return 1
+    return 0
+
+
 # ---- families -------------------------------------------------------------------------------------------------------
 
 cdef family_t *new_family(Py_ssize_t n_components, Py_ssize_t n_features, int real_bytes, object isa, double reg_covar,
@@ -716,3 +920,24 @@ cdef void make_spherical(family_t *f, structure_t *structure) noexcept:
     structure.log_determinants, structure.fill_tables = spherical_determinants, spherical_tables
     structure.maximise, structure.recentre = spherical_maximise, recentre_squares
     structure.unconstrain, structure.constrain = spherical_unconstrain, spherical_constrain
+
+
+cdef void make_shaped(family_t *f, structure_t *structure, shape_t shape) noexcept:
+    cdef Py_ssize_t n_components = f.n_components, d = f.n_features
+    (<covariances_t *> f.context).shape = shape
+    if shape.is_diagonal:
+        size_squares(f)
+        structure.n_free = 2 * n_components * d
+        structure.log_determinants, structure.fill_tables = shape_diagonal_determinants, shape_diagonal_tables
+        structure.recentre = recentre_squares
+        structure.unconstrain, structure.constrain = shape_diagonal_unconstrain, shape_diagonal_constrain
+    else:
+        size_moments(f)
+        structure.n_free = n_components * (d + d * (d + 1) // 2)
+        structure.log_determinants, structure.fill_tables = full_determinants, full_tables
+        structure.recentre = recentre_matrices
+        structure.unconstrain = full_unconstrain
+        structure.constrain = shape_turned_constrain if shape.turns else full_constrain
+    f.n_params = n_components * (d + 2 * d * d)
+    f.n_work = max(f.n_work, 7 * d + n_components * (2 + d * d) + shape_work(n_components, d))
+    structure.maximise = shape_maximise

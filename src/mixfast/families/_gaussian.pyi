@@ -4,3 +4,6 @@ def bind_diagonal(n_components: int, n_features: int, real_bytes: int, isa: str 
 def bind_spherical(
     n_components: int, n_features: int, real_bytes: int, isa: str | None, reg_covar: float
 ) -> object: ...
+def bind_shape(
+    n_components: int, n_features: int, real_bytes: int, isa: str | None, reg_covar: float, name: str
+) -> object: ...

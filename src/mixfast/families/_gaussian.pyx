@@ -35,6 +35,7 @@ from mixfast.families._covariances cimport (
     finish_tied,
     make_diagonal,
     make_full,
+    make_shaped,
     make_spherical,
     move_mean,
     move_t,
@@ -46,6 +47,7 @@ from mixfast.families._covariances cimport (
     tied_constrain,
     tied_unconstrain,
 )
+from mixfast.families._shapes cimport shape_named
 
 cdef double CARRY_ROUNDING = 1e-6   # a ceiling is kept as a float: 2^-23 of it is lost, and it must not sink
 
@@ -304,6 +306,13 @@ cdef double norm_bound(Py_ssize_t n, const double *upper, double *square) noexce
     return sqrt(sqrt(total))
 
 
+cdef void shape_diagonal_prepare_carry(const family_t *f, Py_ssize_t k, const double *last_log_weights,
+                                       const double *last_params, const double *log_weights, const double *params,
+                                       double *own_work, double *carry) noexcept nogil:
+    variances_prepare_carry(f, k, last_log_weights, last_params, log_weights, params, f.n_features * f.n_features,
+                            f.n_features + 1, carry)
+
+
 cdef void full_prepare_carry(const family_t *f, Py_ssize_t k, const double *last_log_weights,
                              const double *last_params, const double *log_weights, const double *params,
                              double *own_work, double *carry) noexcept nogil:
@@ -466,3 +475,17 @@ def bind_diagonal(Py_ssize_t n_components, Py_ssize_t n_features, int real_bytes
 
 def bind_spherical(Py_ssize_t n_components, Py_ssize_t n_features, int real_bytes, object isa, double reg_covar):
     return capsule_of(new_spherical(n_components, n_features, real_bytes, isa, reg_covar, sizeof(covariances_t)))
+
+
+def bind_shape(Py_ssize_t n_components, Py_ssize_t n_features, int real_bytes, object isa, double reg_covar, str name):
+    cdef family_t *f = new_family(n_components, n_features, real_bytes, isa, reg_covar, sizeof(covariances_t))
+    cdef const gaussian_kernels_t *kernels = context_of(f).gaussian
+    make_shaped(f, structure_of(f), shape_named(name))
+    if context_of(f).shape.is_diagonal:
+        give_columns(f, shape_diagonal_prepare_carry)
+        return capsule_of(f)
+    f.n_own_work = 2 * n_features * (n_features + 1)
+    f.flops_per_component = n_features * n_features * n_features
+    f.log_density, f.accumulate = kernels.full_log_density, kernels.full_accumulate
+    give_verbs(f, kernels.full_bounded_log_density, full_prepare_carry)
+    return capsule_of(f)

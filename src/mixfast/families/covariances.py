@@ -9,7 +9,8 @@ from abc import abstractmethod
 
 import numpy as np
 
-from mixfast.families.domains import COVARIANCE, FACTOR, POSITIVE
+from mixfast.families import _shapes
+from mixfast.families.domains import COVARIANCE, FACTOR, POSITIVE, Domain
 from mixfast.families.family import Family
 
 #: Relative difference of covariances that are given in two ways: inverses of ill-conditioned float32 ones lose digits.
@@ -231,6 +232,13 @@ def _cholesky(matrices):
     raise ValueError("symmetric, positive-definite")
 
 
+def common_unit(spreads):
+    """The root of their mean square, for each column."""
+    largest = np.max(spreads)  # squares of the ratios neither overflow nor vanish
+    mean_square = np.mean((spreads / largest) ** 2) if largest > 0 else 0.0
+    return np.full(len(spreads), largest * np.sqrt(mean_square))
+
+
 def _positive(variances):
     if not np.all((variances > 0) & np.isfinite(variances)):
         raise ValueError("positive")
@@ -326,12 +334,84 @@ class SphericalCovariances(_Variances):
         return np.mean(differences**2, axis=1)
 
     def column_units(self, spreads):
-        largest = np.max(spreads)  # squares of the ratios neither overflow nor vanish
-        mean_square = np.mean((spreads / largest) ** 2) if largest > 0 else 0.0
-        return np.full(len(spreads), largest * np.sqrt(mean_square))
+        return common_unit(spreads)
 
     def _scaled(self, covariances, precisions_cholesky, scale):
         return super()._scaled(covariances, precisions_cholesky, scale[0])  # `column_units` makes them equal
 
     def covariance_matrices(self, params):
         return params.covariances[:, np.newaxis, np.newaxis] * np.eye(params.means.shape[1])
+
+
+#: mclust's names of the shapes: volume, variances in proportion to it, and axes are equal (E) or vary (V) between
+#: components; I says that the variances are all equal, or that the axes are the columns.
+SHAPES = ("EII", "VII", "EEI", "VEI", "EVI", "VVI", "EEE", "VEE", "EVE", "VVE", "EEV", "VEV", "EVV", "VVV")
+
+#: Names of shapes of one column.
+LINE_SHAPES = {"E": "EII", "V": "VII"}
+
+
+class ShapedCovariances(_Matrices):
+    """One of mclust's shapes; covariances (K, d, d), whatever components share of them.
+
+    Parameters
+    ----------
+    name : str
+        One of `SHAPES` or `LINE_SHAPES`.
+    """
+
+    def __init__(self, name, reg_covar=0.0):
+        super().__init__(reg_covar)
+        self.name = name
+        self.volume, self.variances_kind, self.axes_kind = self.shape = LINE_SHAPES.get(name, name)
+        of_shape = Domain(f"of the shape {name}", self._is_not_of_shape)
+        self.domains = self.domains | {"covariances": (COVARIANCE, of_shape), "precisions": (COVARIANCE, of_shape)}
+        if self.axes_kind == "I":
+            self.domains["precisions_cholesky"] = (FACTOR, of_shape)
+
+    def covariance_shape(self, n_components, n_features):
+        return n_components, n_features, n_features
+
+    def moment_shape(self, n_components, n_features):
+        if self.axes_kind == "I":
+            return n_components, n_features
+        return super().moment_shape(n_components, n_features)
+
+    def n_covariance_parameters(self, n_components, n_features):
+        times = {"I": 0, "E": 1, "V": n_components}
+        n_angles = n_features * (n_features - 1) // 2
+        return (
+            times[self.volume]
+            + times[self.variances_kind] * (n_features - 1)
+            + times[self.axes_kind] * n_angles
+        )
+
+    def n_rows_needed(self, n_features):
+        # variances of a component on axes that are fitted to its rows: those of fewer lie in a plane, or nearly
+        return n_features + 2 if self.variances_kind == "V" and self.axes_kind != "I" else 3
+
+    def covariance_matrices(self, params):
+        return params.covariances
+
+    def column_units(self, spreads):
+        scales_apart = {"I": self.variances_kind != "I"}.get(self.axes_kind, self.variances_kind == self.axes_kind)
+        return spreads if scales_apart else common_unit(spreads)
+
+    def encode(self, X):
+        if self.name in LINE_SHAPES and X.shape[1] != 1:
+            raise ValueError(
+                f"covariance_type={self.name!r} is of one column, and X has {X.shape[1]}: take "
+                f"covariance_type={LINE_SHAPES[self.name]!r} or another of three letters"
+            )
+        return super().encode(X)
+
+    def _is_not_of_shape(self, matrices):
+        matrices = np.asarray(matrices, dtype=np.float64)
+        stacks = np.ascontiguousarray(matrices.reshape(-1, *matrices.shape[-3:]))
+        shares = np.full(stacks.shape[1], 1 / max(stacks.shape[1], 1))
+        try:
+            nearest = [_shapes.nearest(self.shape, stack, shares) for stack in stacks]
+        except ValueError:
+            return np.ones(matrices.shape[:-3], dtype=bool)
+        differs = [not self.agree(own, other) for own, other in zip(stacks, nearest, strict=True)]
+        return np.reshape(differs, matrices.shape[:-3])

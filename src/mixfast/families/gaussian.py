@@ -7,15 +7,19 @@ The log density of a row x under component k is, with U U' the inverse of the co
 
 from __future__ import annotations
 
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 
 from mixfast.families import _gaussian
 from mixfast.families.covariances import (
+    LINE_SHAPES,
+    SHAPES,
     DiagonalCovariances,
     Elliptical,
     FullCovariances,
+    ShapedCovariances,
     SphericalCovariances,
     TiedCovariances,
 )
@@ -135,10 +139,25 @@ class SphericalGaussian(Gaussian, SphericalCovariances):
         return _gaussian.bind_spherical(n_components, n_features, np.dtype(dtype).itemsize, isa, self.reg_covar)
 
 
-#: The structures by the names that scikit-learn's `covariance_type` gives them.
+class ShapedGaussian(Gaussian, ShapedCovariances):
+    """Covariances (K, d, d) of one of mclust's shapes."""
+
+    merged = None  # type: ignore[assignment]  # two components of a shape make one of any shape
+
+    def apart(self, params):
+        return FullGaussian(self.reg_covar), params
+
+    def bind(self, n_components, n_features, dtype, isa=None):
+        itemsize = np.dtype(dtype).itemsize
+        return _gaussian.bind_shape(n_components, n_features, itemsize, isa, self.reg_covar, self.shape)
+
+
+#: The structures by the names that scikit-learn's `covariance_type` gives them, and by mclust's.
 STRUCTURES = {
     "full": FullGaussian,
     "tied": TiedGaussian,
     "diag": DiagonalGaussian,
     "spherical": SphericalGaussian,
+    **{name: partial(ShapedGaussian, name) for name in (*SHAPES, *LINE_SHAPES)},
+    "VVV": FullGaussian,
 }
