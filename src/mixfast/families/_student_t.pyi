@@ -12,3 +12,13 @@ def bind_diagonal(
 def bind_spherical(
     n_components: int, n_features: int, real_bytes: int, isa: str | None, reg_covar: float, n_groups: int, start: float
 ) -> object: ...
+def bind_shape(
+    n_components: int,
+    n_features: int,
+    real_bytes: int,
+    isa: str | None,
+    reg_covar: float,
+    n_groups: int,
+    start: float,
+    name: str,
+) -> object: ...

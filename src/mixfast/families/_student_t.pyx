@@ -38,7 +38,9 @@ from mixfast.families._covariances cimport (
     finish_tied,
     make_diagonal,
     make_full,
+    make_shaped,
     make_spherical,
+    maximise_shape,
     move_mean,
     move_t,
     new_family,
@@ -51,6 +53,7 @@ from mixfast.families._covariances cimport (
     tied_constrain,
     tied_unconstrain,
 )
+from mixfast.families._shapes cimport shape_named, shape_t
 
 cdef double LEAST_DEGREES = 1e-2
 cdef double MOST_DEGREES = 1e8  # the log density of a row at distance D is D^2 / 4e8 above a Gaussian's
@@ -275,6 +278,21 @@ cdef double scatter(const family_t *f, const totals_t *totals, double mass, Py_s
     return second[i * (i + 1) // 2 + j] - first[i] / mass * first[j]
 
 
+cdef double boost_of(const family_t *f, const double *counts, const double *masses,
+                     const double *degrees) noexcept nogil:
+    """1 / s, where all components have the same s."""
+    cdef Py_ssize_t k
+    cdef double largest = 0, weighted = 0, total = 0, share
+    for k in range(f.n_components):
+        largest = max(largest, degrees[k])
+    for k in range(f.n_components):
+        if counts[k] > 0:
+            share = 1 if degrees[k] == largest else degrees[k] / largest  # they may be infinite
+            weighted += share * (1 + <double> f.n_features / degrees[k]) * masses[k]
+            total += share * counts[k]
+    return total / weighted
+
+
 cdef int tied_maximise(const family_t *f, const totals_t *totals, const double *masses, double *work,
                        double *params) noexcept nogil:
     """One scale matrix, and the ratios r of all components (see above)."""
@@ -287,16 +305,9 @@ cdef int tied_maximise(const family_t *f, const totals_t *totals, const double *
     cdef double *delta = work
     cdef double *precision = work + 4 * d
     cdef double *ratios = work + f.n_work - n_components
-    cdef double largest = 0, weighted = 0, total = 0, share, boost, trace
+    cdef double total, share, boost
     cdef int status
-    for k in range(n_components):
-        largest = max(largest, degrees[k])
-    for k in range(n_components):
-        if counts[k] > 0:
-            share = 1 if degrees[k] == largest else degrees[k] / largest  # they may be infinite
-            weighted += share * (1 + <double> d / degrees[k]) * masses[k]
-            total += share * counts[k]
-    boost = total / weighted  # 1 / s
+    boost = boost_of(f, counts, masses, degrees)
     total = 0
     for k in range(n_components):
         total += counts[k]
@@ -316,15 +327,62 @@ cdef int tied_maximise(const family_t *f, const totals_t *totals, const double *
     precision_of(d, factor, precision)
     for k in range(n_components):
         if counts[k] > 0:
-            trace = 0
-            for i in range(d):
-                for j in range(i):
-                    trace += 2 * precision[i * d + j] * scatter(f, totals, masses[k], k, i, j)
-                trace += precision[i * d + i] * scatter(f, totals, masses[k], k, i, i)
-            ratios[k] = trace / (<double> d * masses[k])
+            ratios[k] = trace_of_scatter(f, totals, masses[k], k, precision) / (<double> d * masses[k])
             if not isfinite(ratios[k]):  # nor is a precision, and degrees of freedom would be those of NaN
                 return MIXFAST_NOT_FINITE
     return status
+
+
+cdef double trace_of_scatter(const family_t *f, const totals_t *totals, double mass, Py_ssize_t k,
+                             const double *precision) noexcept nogil:
+    cdef Py_ssize_t d = f.n_features, i, j
+    cdef double trace = 0
+    for i in range(d):
+        for j in range(i):
+            trace += 2 * precision[i * d + j] * scatter(f, totals, mass, k, i, j)
+        trace += precision[i * d + i] * scatter(f, totals, mass, k, i, i)
+    return trace
+
+
+cdef int shape_maximise(const family_t *f, const totals_t *totals, const double *masses, double *work,
+                        double *params) noexcept nogil:
+    """A shape whose volumes are equal: what is added up over components is over the numbers of their rows, as in
+    `tied_maximise`."""
+    cdef Py_ssize_t n_components = f.n_components, d = f.n_features, k, j
+    cdef const double *degrees = params + degrees_at(f)
+    cdef const double *factors = params + n_components * d * (1 + d)
+    cdef bint is_diagonal = context_of(f).covariances.shape.is_diagonal
+    cdef double *ratios = work + f.n_work - n_components
+    cdef double *divisors = ratios - 2 * n_components - d * d
+    cdef double *precision = divisors + n_components
+    cdef double boost = boost_of(f, totals.counts, masses, degrees), trace, own
+    cdef int status
+    for k in range(n_components):
+        divisors[k] = totals.counts[k] / (boost * (1 + <double> d / degrees[k]))
+    status = maximise_shape(f, totals, masses, divisors, work, params)
+    if status & MIXFAST_NOT_FINITE:
+        return status
+    for k in range(n_components):
+        if totals.counts[k] > 0:
+            trace = 0
+            if is_diagonal:
+                for j in range(d):
+                    own = factors[k * d * d + j * (d + 1)]
+                    trace += own * own * column_scatter(f, totals, masses[k], k, j)
+            else:
+                precision_of(d, factors + k * d * d, precision)
+                trace = trace_of_scatter(f, totals, masses[k], k, precision)
+            ratios[k] = trace / (<double> d * masses[k])
+            if not isfinite(ratios[k]):
+                return MIXFAST_NOT_FINITE
+    return status
+
+
+cdef double column_scatter(const family_t *f, const totals_t *totals, double mass, Py_ssize_t k,
+                           Py_ssize_t j) noexcept nogil:
+    """As `scatter`, of a column, where second moments are those of columns."""
+    cdef Py_ssize_t i = k * f.n_features + j
+    return totals.stats[f.n_components * f.n_features + i] - totals.stats[i] / mass * totals.stats[i]
 
 
 cdef void precision_of(Py_ssize_t n, const double *factor, double *out) noexcept nogil:
@@ -484,3 +542,16 @@ def bind_spherical(Py_ssize_t n_components, Py_ssize_t n_features, int real_byte
     cdef family_t *f = new_student_t(n_components, n_features, real_bytes, isa, reg_covar, n_groups, start)
     make_spherical(f, structure_of(f))
     return finish_columns(f, 1, 0)
+
+
+def bind_shape(Py_ssize_t n_components, Py_ssize_t n_features, int real_bytes, object isa, double reg_covar,
+               Py_ssize_t n_groups, double start, str name):
+    cdef family_t *f = new_student_t(n_components, n_features, real_bytes, isa, reg_covar, n_groups, start)
+    cdef shape_t shape = shape_named(name)
+    make_shaped(f, structure_of(f), shape)
+    if not shape.has_own_volumes:
+        structure_of(f).maximise = shape_maximise
+        f.n_work += n_components + n_features * n_features
+    if shape.is_diagonal:
+        return finish_columns(f, n_features * n_features, n_features + 1)
+    return finish_matrices(f, n_features * n_features)

@@ -363,7 +363,7 @@ class ShapedCovariances(_Matrices):
     def __init__(self, name, reg_covar=0.0):
         super().__init__(reg_covar)
         self.name = name
-        self.volume, self.variances_kind, self.axes_kind = self.shape = LINE_SHAPES.get(name, name)
+        self.volume, self.variances_kind, self.axes_kind = self.letters = LINE_SHAPES.get(name, name)
         of_shape = Domain(f"of the shape {name}", self._is_not_of_shape)
         self.domains = self.domains | {"covariances": (COVARIANCE, of_shape), "precisions": (COVARIANCE, of_shape)}
         if self.axes_kind == "I":
@@ -380,11 +380,8 @@ class ShapedCovariances(_Matrices):
     def n_covariance_parameters(self, n_components, n_features):
         times = {"I": 0, "E": 1, "V": n_components}
         n_angles = n_features * (n_features - 1) // 2
-        return (
-            times[self.volume]
-            + times[self.variances_kind] * (n_features - 1)
-            + times[self.axes_kind] * n_angles
-        )
+        of_variances = times[self.variances_kind] * (n_features - 1)
+        return times[self.volume] + of_variances + times[self.axes_kind] * n_angles
 
     def n_rows_needed(self, n_features):
         # variances of a component on axes that are fitted to its rows: those of fewer lie in a plane, or nearly
@@ -398,19 +395,22 @@ class ShapedCovariances(_Matrices):
         return spreads if scales_apart else common_unit(spreads)
 
     def encode(self, X):
-        if self.name in LINE_SHAPES and X.shape[1] != 1:
+        self._check_columns(X.shape[1])
+        return super().encode(X)
+
+    def _check_columns(self, n_features):
+        if self.name in LINE_SHAPES and n_features != 1:
             raise ValueError(
-                f"covariance_type={self.name!r} is of one column, and X has {X.shape[1]}: take "
+                f"covariance_type={self.name!r} is of one column, and X has {n_features}: take "
                 f"covariance_type={LINE_SHAPES[self.name]!r} or another of three letters"
             )
-        return super().encode(X)
 
     def _is_not_of_shape(self, matrices):
         matrices = np.asarray(matrices, dtype=np.float64)
         stacks = np.ascontiguousarray(matrices.reshape(-1, *matrices.shape[-3:]))
         shares = np.full(stacks.shape[1], 1 / max(stacks.shape[1], 1))
         try:
-            nearest = [_shapes.nearest(self.shape, stack, shares) for stack in stacks]
+            nearest = [_shapes.nearest(self.letters, stack, shares) for stack in stacks]
         except ValueError:
             return np.ones(matrices.shape[:-3], dtype=bool)
         differs = [not self.agree(own, other) for own, other in zip(stacks, nearest, strict=True)]

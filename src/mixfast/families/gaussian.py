@@ -149,7 +149,7 @@ class ShapedGaussian(Gaussian, ShapedCovariances):
 
     def bind(self, n_components, n_features, dtype, isa=None):
         itemsize = np.dtype(dtype).itemsize
-        return _gaussian.bind_shape(n_components, n_features, itemsize, isa, self.reg_covar, self.shape)
+        return _gaussian.bind_shape(n_components, n_features, itemsize, isa, self.reg_covar, self.letters)
 
 
 #: The structures by the names that scikit-learn's `covariance_type` gives them, and by mclust's.

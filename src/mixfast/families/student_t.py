@@ -8,6 +8,7 @@ degrees of freedom and q = |U' (x - mean_k)|^2 / n,
 
 from __future__ import annotations
 
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -15,9 +16,12 @@ import numpy as np
 from mixfast.families import _student_t
 from mixfast.families._student_t import DEGREES_LIMITS
 from mixfast.families.covariances import (
+    LINE_SHAPES,
+    SHAPES,
     DiagonalCovariances,
     Elliptical,
     FullCovariances,
+    ShapedCovariances,
     SphericalCovariances,
     TiedCovariances,
 )
@@ -97,6 +101,9 @@ class StudentT(Elliptical):
 
     def __init__(self, reg_covar=0.0, degrees=DEGREES["component"]):
         super().__init__(reg_covar)
+        self._set_degrees(degrees)
+
+    def _set_degrees(self, degrees):
         self.degrees = degrees
         self.domains = self.domains | {"degrees_of_freedom": (between(*DEGREES_LIMITS),)}
 
@@ -144,9 +151,9 @@ class StudentT(Elliptical):
         chi2 = np.maximum(rng.chisquare(degrees), np.finfo(float).tiny)
         return self.stretched(rows * np.sqrt(degrees / chi2)[:, np.newaxis], params, labels)
 
-    def _bind_by(self, function, n_components, n_features, dtype, isa):
+    def _bind_by(self, function, n_components, n_features, dtype, isa, *more):
         n_groups, itemsize = self.degrees.n_groups(n_components), np.dtype(dtype).itemsize
-        return function(n_components, n_features, itemsize, isa, self.reg_covar, n_groups, self.degrees.start)
+        return function(n_components, n_features, itemsize, isa, self.reg_covar, n_groups, self.degrees.start, *more)
 
 
 class FullStudentT(StudentT, FullCovariances):
@@ -177,12 +184,29 @@ class SphericalStudentT(StudentT, SphericalCovariances):
         return self._bind_by(_student_t.bind_spherical, n_components, n_features, dtype, isa)
 
 
-#: The structures by the names that scikit-learn's `covariance_type` gives them.
+class ShapedStudentT(StudentT, ShapedCovariances):
+    """Scale matrices (K, d, d) of one of mclust's shapes."""
+
+    def __init__(self, name, reg_covar=0.0, degrees=DEGREES["component"]):
+        ShapedCovariances.__init__(self, name, reg_covar)
+        self._set_degrees(degrees)
+
+    def encode(self, X):
+        self._check_columns(X.shape[1])
+        return super().encode(X)
+
+    def bind(self, n_components, n_features, dtype, isa=None):
+        return self._bind_by(_student_t.bind_shape, n_components, n_features, dtype, isa, self.letters)
+
+
+#: The structures by the names that scikit-learn's `covariance_type` gives them, and by mclust's.
 STRUCTURES = {
     "full": FullStudentT,
     "tied": TiedStudentT,
     "diag": DiagonalStudentT,
     "spherical": SphericalStudentT,
+    **{name: partial(ShapedStudentT, name) for name in (*SHAPES, *LINE_SHAPES)},
+    "VVV": FullStudentT,
 }
 
 __all__ = ["DEGREES", "DEGREES_LIMITS", "STRUCTURES", "StudentT", "StudentTParams", "WeighedMoments"]
