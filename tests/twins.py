@@ -16,12 +16,15 @@ from mixfast._reference import gaussian as gaussian_twin
 from mixfast._reference import multinomial as multinomial_twin
 from mixfast._reference import poisson as poisson_twin
 from mixfast._reference import product as product_twin
+from mixfast._reference import shapes as shapes_twin
 from mixfast._reference import student_t as student_t_twin
 from mixfast._reference import von_mises_fisher as von_mises_fisher_twin
 from mixfast.engine._isa import available_isas
 from mixfast.engine._rows import Rows
+from mixfast.families._shapes import nearest
 from mixfast.families.bernoulli import Bernoulli, BernoulliParams
 from mixfast.families.categorical import Categorical, CategoricalParams
+from mixfast.families.covariances import SHAPES
 from mixfast.families.dirichlet_multinomial import (
     DirichletMultinomial,
     DirichletMultinomialParams,
@@ -33,6 +36,7 @@ from mixfast.families.gaussian import (
     DiagonalGaussian,
     FullGaussian,
     GaussianParams,
+    ShapedGaussian,
     SphericalGaussian,
     TiedGaussian,
 )
@@ -44,6 +48,7 @@ from mixfast.families.student_t import (
     FullStudentT,
     GivenDegrees,
     OwnDegrees,
+    ShapedStudentT,
     SharedDegrees,
     SphericalStudentT,
     StudentTParams,
@@ -130,6 +135,17 @@ def diagonal_params(rng, n_components, n_features):
 def spherical_params(rng, n_components, n_features):
     variances = rng.uniform(1, 4, n_components)
     return GaussianParams(_means(rng, n_components, n_features), variances, 1 / np.sqrt(variances))
+
+
+def shaped_params(name):
+    """Parameters of a shape: the nearest to those of any."""
+
+    def make(rng, n_components, n_features):
+        means, matrices, _ = full_params(rng, n_components, n_features)
+        covariances = nearest(name, matrices, np.full(n_components, 1 / n_components))
+        return GaussianParams(means, covariances, np.array([gaussian_twin.precision_factor(own) for own in covariances]))
+
+    return make
 
 
 def heavy_tailed_rows(rng, n_rows, n_features):
@@ -258,7 +274,21 @@ def fixed_params(rng, n_components, n_features):
     return DirichletMultinomialParams(12 * rng.dirichlet(np.full(n_features, 2.0), size=n_components))
 
 
-FAMILIES = {
+#: Common axes are found in the twin by trying angles, which takes long.
+COMMON_AXES = {"widths": (1, 2, 3), "numbers": (1, 2)}
+
+SHAPED = {
+    f"shape {name}": Twins(
+        ShapedGaussian(name, 1e-6),
+        shapes_twin.Shaped(name, 1e-6),
+        gaussian_rows,
+        shaped_params(name),
+        **(COMMON_AXES if name in ("EVE", "VVE") else {"widths": (1, 2, 5, 16), "numbers": (1, 2, 7)}),
+    )
+    for name in SHAPES
+}
+
+FAMILIES = SHAPED | {
     "full": Twins(FullGaussian(1e-6), gaussian_twin.FullGaussian(1e-6), gaussian_rows, full_params),
     "tied": Twins(TiedGaussian(1e-6), gaussian_twin.TiedGaussian(1e-6), gaussian_rows, tied_params),
     "diagonal": Twins(DiagonalGaussian(1e-6), gaussian_twin.DiagonalGaussian(1e-6), gaussian_rows, diagonal_params),
@@ -286,6 +316,30 @@ FAMILIES = {
         student_t_twin.StudentT(gaussian_twin.SphericalGaussian(1e-6), GIVEN, 8.0),
         heavy_tailed_rows,
         with_degrees(spherical_params, GIVEN),
+    ),
+    "heavy VEI": Twins(
+        ShapedStudentT("VEI", 1e-6, SharedDegrees()),
+        student_t_twin.StudentT(shapes_twin.Shaped("VEI", 1e-6), SHARED, 8.0),
+        heavy_tailed_rows,
+        with_degrees(shaped_params("VEI"), SHARED),
+        widths=(1, 2, 5, 16),
+        numbers=(1, 2, 7),
+    ),
+    "heavy EVV": Twins(
+        ShapedStudentT("EVV", 1e-6, OwnDegrees()),
+        shapes_twin.EqualVolumesStudentT(shapes_twin.Shaped("EVV", 1e-6), OWN, 8.0),
+        heavy_tailed_rows,
+        with_degrees(shaped_params("EVV"), OWN),
+        widths=(1, 2, 5, 16),
+        numbers=(1, 2, 7),
+    ),
+    "heavy EEI": Twins(
+        ShapedStudentT("EEI", 1e-6, GivenDegrees(8)),
+        shapes_twin.EqualVolumesStudentT(shapes_twin.Shaped("EEI", 1e-6), GIVEN, 8.0),
+        heavy_tailed_rows,
+        with_degrees(shaped_params("EEI"), GIVEN),
+        widths=(1, 2, 5, 16),
+        numbers=(1, 2, 7),
     ),
     "bernoulli": Twins(Bernoulli(0.5), bernoulli_twin.Bernoulli(0.5), binary_rows, bernoulli_params, takes_sparse=True),
     "multinomial": Twins(

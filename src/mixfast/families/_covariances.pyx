@@ -811,31 +811,25 @@ cdef int shape_diagonal_unconstrain(const family_t *f, const double *params, dou
     return 0
 
 
-cdef int shape_diagonal_constrain(const family_t *f, const double *numbers, double *work,
-                                  double *params) noexcept nogil:
-    cdef Py_ssize_t n_components = f.n_components, d = f.n_features, k, j, i
-    cdef double *covariances = params + n_components * d
-    cdef double *factors = covariances + n_components * d * d
-    memcpy(params, numbers, n_components * d * sizeof(double))
-    memset(covariances, 0, 2 * n_components * d * d * sizeof(double))
-    for k in range(n_components):
-        for j in range(d):
-            i = k * d * d + j * (d + 1)
-            if constrain_scales(1, numbers + (n_components + k) * d + j, covariances + i, factors + i) != 0:
-                return 1
-    return 0
-
-
-cdef int shape_turned_constrain(const family_t *f, const double *numbers, double *work, double *params) noexcept nogil:
+cdef int shape_constrain(const family_t *f, const double *numbers, double *work, double *params) noexcept nogil:
     """The covariances of the shape that are nearest to what the numbers say, all components being of equal weight: those
     of the shape are the nearest to themselves."""
-    cdef Py_ssize_t n_components = f.n_components, d = f.n_features, k
+    cdef Py_ssize_t n_components = f.n_components, d = f.n_features, k, j, i
     cdef double *covariances = params + n_components * d
     cdef double *factors = covariances + n_components * d * d
     cdef double *shares = work
     cdef scatters_t found
-    if full_constrain(f, numbers, work, params) != 0:
-        return 1
+    if not context_of(f).shape.is_diagonal:
+        if full_constrain(f, numbers, work, params) != 0:
+            return 1
+    else:
+        memcpy(params, numbers, n_components * d * sizeof(double))
+        memset(covariances, 0, 2 * n_components * d * d * sizeof(double))
+        for k in range(n_components):
+            for j in range(d):
+                i = k * d * d + j * (d + 1)
+                if constrain_scales(1, numbers + (n_components + k) * d + j, covariances + i, factors + i) != 0:
+                    return 1
     for k in range(n_components):
         shares[k] = 1 / <double> n_components
     found.n_components, found.n_features, found.shares, found.factors = n_components, d, shares, factors
@@ -930,14 +924,13 @@ cdef void make_shaped(family_t *f, structure_t *structure, shape_t shape) noexce
         structure.n_free = 2 * n_components * d
         structure.log_determinants, structure.fill_tables = shape_diagonal_determinants, shape_diagonal_tables
         structure.recentre = recentre_squares
-        structure.unconstrain, structure.constrain = shape_diagonal_unconstrain, shape_diagonal_constrain
+        structure.unconstrain = shape_diagonal_unconstrain
     else:
         size_moments(f)
         structure.n_free = n_components * (d + d * (d + 1) // 2)
         structure.log_determinants, structure.fill_tables = full_determinants, full_tables
         structure.recentre = recentre_matrices
         structure.unconstrain = full_unconstrain
-        structure.constrain = shape_turned_constrain if shape.turns else full_constrain
     f.n_params = n_components * (d + 2 * d * d)
     f.n_work = max(f.n_work, 7 * d + n_components * (2 + d * d) + shape_work(n_components, d))
-    structure.maximise = shape_maximise
+    structure.maximise, structure.constrain = shape_maximise, shape_constrain

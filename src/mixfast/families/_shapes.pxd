@@ -15,7 +15,6 @@ ctypedef struct shape_t:
     shape_fn fit
     bint is_diagonal
     bint has_own_volumes    # each component's covariance may be of any size
-    bint turns              # how covariances of the shape are turned is not a linear function of any free numbers
 
 cdef Py_ssize_t shape_work(Py_ssize_t n_components, Py_ssize_t n_features) noexcept nogil
 cdef shape_t shape_named(str name) except *

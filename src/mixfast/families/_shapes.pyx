@@ -359,14 +359,12 @@ cdef class Shape:
 cdef enum:
     DIAGONAL = 1
     OWN_VOLUMES = 2
-    TURNS = 4
 
 
 cdef Shape shape(shape_fn fit, int flags):
     cdef Shape own = Shape()
     own.verbs.fit = fit
-    own.verbs.is_diagonal, own.verbs.turns = flags & DIAGONAL, flags & TURNS
-    own.verbs.has_own_volumes = flags & OWN_VOLUMES
+    own.verbs.is_diagonal, own.verbs.has_own_volumes = flags & DIAGONAL, flags & OWN_VOLUMES
     return own
 
 
@@ -379,10 +377,10 @@ cdef dict SHAPES = {
     "VVI": shape(_VVI, DIAGONAL | OWN_VOLUMES),
     "EEE": shape(_EEE, 0),
     "VEE": shape(_VEE, OWN_VOLUMES),
-    "EVE": shape(_EVE, TURNS),
-    "VVE": shape(_VVE, OWN_VOLUMES | TURNS),
-    "EEV": shape(_EEV, TURNS),
-    "VEV": shape(_VEV, OWN_VOLUMES | TURNS),
+    "EVE": shape(_EVE, 0),
+    "VVE": shape(_VVE, OWN_VOLUMES),
+    "EEV": shape(_EEV, 0),
+    "VEV": shape(_VEV, OWN_VOLUMES),
     "EVV": shape(_EVV, 0),
     "VVV": shape(_VVV, OWN_VOLUMES),
 }
