@@ -31,6 +31,7 @@ from mixfast import (
     VonMisesFisherMixture,
 )
 from mixfast.estimators._likelihood import LikelihoodMixture
+from mixfast.families.covariances import SHAPES
 from mixfast.parts import Bernoulli, Categorical, Gamma, Gaussian
 
 N_ROWS = 60
@@ -291,7 +292,7 @@ def _elliptical(cls, log_densities, **options):
 ESTIMATORS = {
     **{
         f"Gaussian {name}": _elliptical(GaussianMixture, _gaussian, covariance_type=name)
-        for name in ("full", "tied", "diag", "spherical")
+        for name in ("full", "tied", "diag", "spherical", *SHAPES)
     },
     "Gaussian, relative": _elliptical(GaussianMixture, _gaussian, regularization="relative", canonical_order=True),
     **{
@@ -311,6 +312,8 @@ ESTIMATORS = {
     "Student-t": _elliptical(StudentTMixture, _student_t),
     "Student-t tied": _elliptical(StudentTMixture, _student_t, covariance_type="tied", degrees_of_freedom="shared"),
     "Student-t diag": _elliptical(StudentTMixture, _student_t, covariance_type="diag", degrees_of_freedom=4.0),
+    "Student-t VEE": _elliptical(StudentTMixture, _student_t, covariance_type="VEE"),
+    "Student-t EVI": _elliptical(StudentTMixture, _student_t, covariance_type="EVI", degrees_of_freedom=4.0),
     "Student-t spherical": _elliptical(StudentTMixture, _student_t, covariance_type="spherical"),
     "Bernoulli": Entry(_maker(BernoulliMixture, binarize=None), BITS, _by_component(_binary), outside=2.0),
     "categorical": Entry(_maker(CategoricalMixture), CODES, _by_component(_answers), unseen=7.0),

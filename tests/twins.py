@@ -143,7 +143,9 @@ def shaped_params(name):
     def make(rng, n_components, n_features):
         means, matrices, _ = full_params(rng, n_components, n_features)
         covariances = nearest(name, matrices, np.full(n_components, 1 / n_components))
-        return GaussianParams(means, covariances, np.array([gaussian_twin.precision_factor(own) for own in covariances]))
+        return GaussianParams(
+            means, covariances, np.array([gaussian_twin.precision_factor(own) for own in covariances])
+        )
 
     return make
 

@@ -66,7 +66,7 @@ def common_axes(shares, scatters, height):
         for p in range(d - 1):
             for q in range(p + 1, d):
 
-                def turned(angle, p=p, q=q):
+                def turned(angle, p=p, q=q, axes=axes):
                     turn = np.eye(d, dtype=np.result_type(angle))
                     turn[[p, p, q, q], [p, q, p, q]] = np.cos(angle), -np.sin(angle), np.sin(angle), np.cos(angle)
                     return axes @ turn
@@ -159,7 +159,9 @@ class Shaped(FullGaussian):
     def constrain(self, free, params):
         """The nearest of the shape, all components being of equal weight."""
         if self._is_diagonal():
-            factors = np.exp(free[params[0].size :]).reshape(params[0].shape)[:, :, np.newaxis] * np.eye(len(params[0].T))
+            factors = np.exp(free[params[0].size :]).reshape(params[0].shape)[:, :, np.newaxis] * np.eye(
+                len(params[0].T)
+            )
             means, matrices = free[: params[0].size].reshape(params[0].shape), np.linalg.inv(factors) ** 2
         else:
             means, matrices, _ = super().constrain(free, params)

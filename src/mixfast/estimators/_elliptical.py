@@ -155,6 +155,49 @@ class EllipticalMixture(MixtureByEM):
         check_is_fitted(self)
         return self._family().covariance_matrices(self._collect())
 
+    @property
+    def scale_(self):
+        """Volumes of the covariances, det(covariance)^(1 / n_features), in squared units of the data.
+
+        Returns
+        -------
+        scale : ndarray of shape (n_components,)
+        """
+        return self._decomposed()[0]
+
+    @property
+    def shape_(self):
+        """Variances on the axes of `orientation_`, over `scale_`: of product 1.
+
+        Returns
+        -------
+        shape : ndarray of shape (n_components, n_features)
+        """
+        return self._decomposed()[1]
+
+    @property
+    def orientation_(self):
+        """Axes of the covariances, orthogonal, in columns: those of the largest variances first, or the columns of the
+        data where covariances are diagonal.
+
+        covariance_k is scale_[k] * orientation_[k] diag(shape_[k]) orientation_[k]'.
+
+        Returns
+        -------
+        orientation : ndarray of shape (n_components, n_features, n_features)
+        """
+        return self._decomposed()[2]
+
+    def _decomposed(self):
+        matrices = self.covariance_matrices().astype(np.float64)
+        axes = self._family().axes(matrices)
+        variances = np.maximum(np.einsum("kji,kjl,kli->ki", axes, matrices, axes), np.finfo(float).tiny)
+        scales = np.exp(np.mean(np.log(variances), axis=1))
+        arrays = scales, variances / scales[:, np.newaxis], np.array(axes)
+        for array in arrays:
+            array.flags.writeable = False
+        return arrays
+
     def _without_default_regularization(self):
         is_default = self._has_default("reg_covar") and self._has_default("regularization")
         return {"reg_covar": 0.0} if is_default else {}

@@ -27,11 +27,15 @@ class GaussianMixture(EllipticalMixture, LikelihoodMixture):
     ----------
     n_components : int, default=1
         Number of components.
-    covariance_type : {'full', 'tied', 'diag', 'spherical'}, default='full'
+    covariance_type : {'full', 'tied', 'diag', 'spherical'} or one of mclust's names, default='full'
         - 'full': each component has a covariance matrix of its own;
         - 'tied': all components share one covariance matrix;
         - 'diag': each component has a variance for each column;
-        - 'spherical': each component has a single variance.
+        - 'spherical': each component has a single variance;
+        - 'EII', 'VII', 'EEI', 'VEI', 'EVI', 'VVI', 'EEE', 'VEE', 'EVE', 'VVE', 'EEV', 'VEV', 'EVV', 'VVV': mclust's
+          shapes. The letters say of the volume (`scale_`), of the variances in proportion to it (`shape_`) and of the
+          axes (`orientation_`) whether components have them in common, E, or each its own, V; I stands for equal
+          variances, and for the columns as axes. 'E' and 'V' are 'EII' and 'VII' of a single column.
     <tol, reg_covar, max_iter, n_init, init_params, weights_init, means_init, precisions_init, random_state, warm_start,
     verbose, verbose_interval, n_threads, on_degenerate, accelerate, n_init_policy, canonical_order>
         The parameter is `means_`.
@@ -48,10 +52,18 @@ class GaussianMixture(EllipticalMixture, LikelihoodMixture):
             (n_components, n_features, n_features) if 'full',
             (n_features, n_features)               if 'tied',
             (n_components, n_features)             if 'diag',
-            (n_components,)                        if 'spherical'
+            (n_components,)                        if 'spherical',
+            (n_components, n_features, n_features) if one of mclust's, whatever components share
 
         Fitted arrays, these and all others, are read-only. Every method uses what is assigned, such as
         `model.covariances_ = 4 * model.covariances_`, and the two others of these three follow.
+    scale_ : ndarray of shape (n_components,)
+        Volumes of the covariances: det(covariance)^(1 / n_features).
+    shape_ : ndarray of shape (n_components, n_features)
+        Variances on the axes of `orientation_`, over `scale_`.
+    orientation_ : ndarray of shape (n_components, n_features, n_features)
+        Axes of the covariances, in columns: the largest variance first, or the columns of the data. Of axes that all
+        components share it is the first component whose variances fall.
     <converged_, n_iter_, lower_bound_, lower_bounds_, status_, n_features_in_, feature_names_in_>
 
     Raises

@@ -36,11 +36,12 @@ class StudentTMixture(EllipticalMixture, LikelihoodMixture):
     Parameters
     ----------
     <n_components>
-    covariance_type : {'full', 'tied', 'diag', 'spherical'}, default='full'
+    covariance_type : {'full', 'tied', 'diag', 'spherical'} or one of mclust's names, default='full'
         - 'full': each component has a scale matrix of its own;
         - 'tied': all components share one scale matrix;
         - 'diag': each component has a scale for each column;
-        - 'spherical': each component has a single scale.
+        - 'spherical': each component has a single scale;
+        - mclust's names, as 'VEI': what components share of volumes, proportions and axes, as in `GaussianMixture`.
     degrees_of_freedom : {'component', 'shared'} or float, default='component'
         - 'component': each component has degrees of freedom of its own, to be estimated;
         - 'shared': all components have the same, to be estimated;
@@ -65,6 +66,8 @@ class StudentTMixture(EllipticalMixture, LikelihoodMixture):
         diagonal); of the shapes that covariances have in a `GaussianMixture` of that `covariance_type`. The covariance
         of a component is n / (n - 2) times its scale matrix where it has n > 2 degrees of freedom, else infinite.
     degrees_of_freedom_ : ndarray of shape (n_components,)
+    scale_, shape_, orientation_ : ndarray
+        As in `GaussianMixture`, of scale matrices.
     <converged_, n_iter_, lower_bound_, lower_bounds_, status_, n_features_in_, feature_names_in_>
 
     Raises

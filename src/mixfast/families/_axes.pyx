@@ -1,7 +1,7 @@
 """Axes on which symmetric matrices are diagonal, or as nearly so as they get, by rotations in planes of two axes.
 
-Rotations take no more room than the matrices, keep the digits of small eigenvalues and need no library, whose bits might
-depend on threads (`engine/_linalg.pyx`); a few sweeps over all planes do.
+Rotations take no more room than the matrices, keep the digits of small eigenvalues and need no library, whose bits
+might depend on threads (`engine/_linalg.pyx`); a few sweeps over all planes do.
 """
 
 from libc.math cimport M_PI, atan2, cos, exp, fabs, log, sin, sqrt
@@ -49,8 +49,8 @@ cdef void set_to_columns(Py_ssize_t d, double *axes) noexcept nogil:
 
 
 cdef void diagonalise(Py_ssize_t n, Py_ssize_t d, double *matrices, double *axes) noexcept nogil:
-    """axes[d][d] = orthogonal, the axes in its columns, on which matrices[n][d][d], positive semidefinite, that have the
-    same axes are diagonal; the matrices become what they are on these (Cardoso & Souloumiac, SIAM Journal on Matrix
+    """axes[d][d] = orthogonal, the axes in its columns, on which matrices[n][d][d], positive semidefinite, that have
+    the same axes are diagonal; the matrices become what they are on these (Cardoso & Souloumiac, SIAM Journal on Matrix
     Analysis 17 (1996), doi:10.1137/S0895479893259546; of one matrix Jacobi's method)."""
     cdef Py_ssize_t p, q, k
     cdef double difference, twice, trace, even, odd, crossed, angle, correlated, product
@@ -129,8 +129,8 @@ cdef void turn(Py_ssize_t d, const double *matrix, const double *axes, double *w
 
 # ---- matrices that have no common axes ------------------------------------------------------------------------------
 
-# In a plane, with a and b the variances on its axes and t four times the angle that these are turned by, a b is, up to a
-# factor, q(t) = mean - even cos t - odd sin t. What is made small is the sum of weight log q, or of weight q^power.
+# In a plane, with a and b the variances on its axes and t four times the angle that these are turned by, a b is, up to
+# a factor, q(t) = mean - even cos t - odd sin t. What is made small is the sum of weight log q, or of weight q^power.
 ctypedef struct plane_t:
     Py_ssize_t n
     double power   # 0: logarithms
@@ -172,14 +172,14 @@ cdef double slope_of(const plane_t *plane, double t, double *second) noexcept no
 cdef double lowest(const plane_t *plane, bint looks_about) noexcept nogil:
     """The t of a minimum: of the lowest, where it `looks_about`, else of that which is below 0."""
     cdef double t = 0, least = height(plane, 0), step, second = 0, first, value, tried
-    cdef int i, _halving
+    cdef int i, _step, _halving
     if looks_about:
         for i in range(1, N_TRIED):
             tried = 2 * M_PI * i / N_TRIED
             value = height(plane, tried)
             if value < least:
                 t, least = tried, value
-    for i in range(MOST_STEPS):
+    for _step in range(MOST_STEPS):
         first = slope_of(plane, t, &second)
         if first == 0:
             break

@@ -478,8 +478,8 @@ cdef double root_mean_square(Py_ssize_t d, const double *mean, const double *piv
 
 # ---- shapes ---------------------------------------------------------------------------------------------------------
 
-# Covariances of a shape of `_shapes.pyx` are matrices, one for each component, whatever they have in common; of a diagonal
-# shape, statistics and tables are those of the diagonal structure.
+# Covariances of a shape of `_shapes.pyx` are matrices, one for each component, whatever they have in common; of a
+# diagonal shape, statistics and tables are those of the diagonal structure.
 
 cdef void shape_diagonal_determinants(const family_t *f, const double *params, double *out) noexcept nogil:
     cdef Py_ssize_t n_components = f.n_components, d = f.n_features
@@ -546,9 +546,9 @@ cdef bint shape_is_held_up(const family_t *f, const double *mean, const double *
 cdef int maximise_shape(const family_t *f, const totals_t *totals, const double *masses, const double *divisors,
                         double *work, double *params) noexcept nogil:
     """`divisors` are what the scatters of the components are divided by. Where covariances of the shape are singular,
-    what a repair adds is added to the scatters, of those components that it is the fault of, so that what comes of it is
-    of the shape."""
-    cdef Py_ssize_t n_components = f.n_components, d = f.n_features, size = d * d, k, i, j
+    what a repair adds is added to the scatters, of those components that it is the fault of, so that what comes of it
+    is of the shape."""
+    cdef Py_ssize_t n_components = f.n_components, d = f.n_features, size = d * d, k, j
     cdef double *means = params
     cdef double *covariances = means + n_components * d
     cdef double *factors = covariances + n_components * size
@@ -812,8 +812,8 @@ cdef int shape_diagonal_unconstrain(const family_t *f, const double *params, dou
 
 
 cdef int shape_constrain(const family_t *f, const double *numbers, double *work, double *params) noexcept nogil:
-    """The covariances of the shape that are nearest to what the numbers say, all components being of equal weight: those
-    of the shape are the nearest to themselves."""
+    """The covariances of the shape that are nearest to what the numbers say, all components being of equal weight:
+    those of the shape are the nearest to themselves."""
     cdef Py_ssize_t n_components = f.n_components, d = f.n_features, k, j, i
     cdef double *covariances = params + n_components * d
     cdef double *factors = covariances + n_components * d * d

@@ -1,9 +1,10 @@
-"""The fourteen shapes of covariances (Celeux & Govaert, Pattern Recognition 28 (1995), doi:10.1016/0031-3203(94)00125-6;
-Browne & McNicholas, Advances in Data Analysis and Classification 8 (2014), doi:10.1007/s11634-013-0139-1).
+"""The fourteen shapes of covariances (Celeux & Govaert, Pattern Recognition 28 (1995),
+doi:10.1016/0031-3203(94)00125-6; Browne & McNicholas, Advances in Data Analysis and Classification 8 (2014),
+doi:10.1007/s11634-013-0139-1).
 
-A covariance is volume * axes diag(variances) axes', the variances having product 1. The three letters of a name say what
-components have in common of the three: E is equal, V varies, and I says that variances are equal, or that the axes are
-the columns. Each shape is a row of SHAPES: what it does to variances on axes, and what these axes are.
+A covariance is volume * axes diag(variances) axes', the variances having product 1. The three letters of a name say
+what components have in common of the three: E is equal, V varies, and I says that variances are equal, or that the axes
+are the columns. Each shape is a row of SHAPES: what it does to variances on axes, and what these axes are.
 """
 
 import numpy as np
@@ -15,7 +16,7 @@ from mixfast.engine._linalg cimport log_diagonal, precision_factor
 from mixfast.families._axes cimport diagonalise, make_most_diagonal, sort_axes, turn
 
 cdef enum:
-    MOST_ROUNDS = 100      # of an M-step that alternates; in the course of EM a few do, for each begins where the last ended
+    MOST_ROUNDS = 100      # of an M-step that alternates; a few do in EM, where each begins at the last
 cdef double SETTLED = 1e-13  # the share by which covariances still move
 
 
@@ -193,7 +194,6 @@ cdef int spread_on_common_axes(const scatters_t *s, spread_fn spread, bint takes
     cdef double *square = axes + d * d
     cdef double *turned = square + d * d
     cdef double *work = turned + n * d * d
-    cdef const double *last = s.matrices
     if s.factors != NULL:
         for k in range(n):
             precision_of_factor(d, s.factors + k * d * d, turned + k * d * d)
@@ -391,7 +391,7 @@ cdef shape_t shape_named(str name) except *:
     return own.verbs
 
 
-def nearest(str name, double[:, :, ::1] matrices, double[::1] shares):
+def nearest(str name, const double[:, :, ::1] matrices, const double[::1] shares):
     """The covariances (K, d, d) of a shape for which rows of these scatters (K, d, d), as mean squares, are likeliest,
     `shares` (K,) of the rows having each; ValueError where there are none."""
     cdef Py_ssize_t n = matrices.shape[0], d = matrices.shape[1]
@@ -409,7 +409,7 @@ def nearest(str name, double[:, :, ::1] matrices, double[::1] shares):
     return out
 
 
-def common_axes(double[:, :, ::1] matrices):
+def common_axes(const double[:, :, ::1] matrices):
     """The axes (d, d), in columns, that all of some matrices (n, d, d) have."""
     cdef Py_ssize_t n = matrices.shape[0], d = matrices.shape[1]
     turned, axes = np.array(matrices), np.empty((d, d))

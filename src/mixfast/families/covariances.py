@@ -117,6 +117,12 @@ class Elliptical(Family):
     def _scaled(self, covariances, precisions_cholesky, scale):
         """Both of scale x, where they are those of x."""
 
+    def axes(self, matrices):
+        """Axes (K, d, d), in columns, on which matrices (K, d, d) of the structure are diagonal: those of the data
+        where these are, else the largest variance first."""
+        directions = np.linalg.eigh(matrices)[1][..., ::-1]
+        return directions * _signs(directions)
+
     def stretched(self, rows, params, labels):
         """Rows (n, d) of unit covariance about zero, perhaps in place, as rows of the components that `labels` says."""
         # by eigenvalues: a covariance that was set by hand may be singular
@@ -197,6 +203,9 @@ class _Variances(Elliptical):
     def cholesky_of_precisions(self, precisions):
         return np.sqrt(_positive(precisions))
 
+    def axes(self, matrices):
+        return np.broadcast_to(np.eye(matrices.shape[-1]), matrices.shape)
+
     def stretched(self, rows, params, labels):
         return params.means[labels] + rows * np.sqrt(np.maximum(self.variances(params), 0))[labels]
 
@@ -215,6 +224,12 @@ class _Variances(Elliptical):
     @staticmethod
     def _unit(n_features):
         return 1.0
+
+
+def _signs(directions):
+    """(..., 1, d): those with which the largest number of each column is positive."""
+    largest = np.argmax(np.abs(directions), axis=-2)[..., np.newaxis, :]
+    return np.sign(np.take_along_axis(directions, largest, axis=-2))
 
 
 def _along(rows, matrices):
@@ -390,6 +405,16 @@ class ShapedCovariances(_Matrices):
     def covariance_matrices(self, params):
         return params.covariances
 
+    def axes(self, matrices):
+        """Of common axes those first on which the first component has the largest variances."""
+        if self.axes_kind == "I":
+            return np.broadcast_to(np.eye(matrices.shape[-1]), matrices.shape)
+        if self.axes_kind == "V":
+            return super().axes(matrices)
+        common = _shapes.common_axes(np.ascontiguousarray(matrices, dtype=np.float64))
+        order = np.argsort(-np.einsum("ji,jl,li->i", common, matrices[0], common), kind="stable")
+        return np.broadcast_to((common * _signs(common))[:, order], matrices.shape)
+
     def column_units(self, spreads):
         scales_apart = {"I": self.variances_kind != "I"}.get(self.axes_kind, self.variances_kind == self.axes_kind)
         return spreads if scales_apart else common_unit(spreads)
@@ -412,6 +437,9 @@ class ShapedCovariances(_Matrices):
         try:
             nearest = [_shapes.nearest(self.letters, stack, shares) for stack in stacks]
         except ValueError:
-            return np.ones(matrices.shape[:-3], dtype=bool)
-        differs = [not self.agree(own, other) for own, other in zip(stacks, nearest, strict=True)]
-        return np.reshape(differs, matrices.shape[:-3])
+            return np.ones(matrices.shape[:-2], dtype=bool)
+        spreads = np.sqrt(np.diagonal(stacks, axis1=-2, axis2=-1))
+        unit = spreads[..., :, np.newaxis] * spreads[..., np.newaxis, :]
+        return np.any(np.abs(stacks - np.reshape(nearest, stacks.shape)) > AGREEMENT * unit, axis=(-2, -1)).reshape(
+            matrices.shape[:-2]
+        )
