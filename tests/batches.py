@@ -6,10 +6,9 @@ import numpy as np
 from sklearn.base import BaseEstimator, clone
 
 from mixfast import Status, fit_many
-from mixfast.families.gaussian import STRUCTURES
 
 DTYPES = [np.float64, np.float32]
-TYPES = list(STRUCTURES)
+TYPES = ["full", "tied", "diag", "spherical"]
 STARTS = ["kmeans", "k-means++", "random", "random_from_data"]
 #: Statuses of problems without parameters.
 UNUSABLE = Status.NOT_FINITE | Status.TOO_FEW_ROWS | Status.INTERRUPTED | Status.OUT_OF_DOMAIN

@@ -340,7 +340,8 @@ def test_every_family_of_maximum_likelihood_is_reduced_or_says_why_not(name):
     assert reduced.predict(entry.X).tolist() == [0] * 60
     assert np.all(np.isfinite(reduced.score_samples(entry.X)))
     # one component with the means of the sufficient statistics is what a fit of one is, of a fit that found its place
-    alone = entry.make(n_components=1).fit(entry.X)
+    of_any_shape = {name: getattr(reduced, name) for name in reduced._shared}
+    alone = entry.make(n_components=1, **of_any_shape).fit(entry.X)
     assert reduced.score(entry.X) <= alone.score(entry.X) + 1e-3
     for key, value in before.items():
         np.testing.assert_array_equal(getattr(model, key), value)

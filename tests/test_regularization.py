@@ -20,7 +20,7 @@ LABELS = np.arange(600) % 3
 CENTRES = np.array([[4.0, 0, 0, 1], [0, 5, 0, 2], [-3, 0, 6, 3]])
 ROWS = RNG.normal(size=(600, 4)) * [1, 2, 3, 0.5] + CENTRES[LABELS] + 0.3 * RNG.normal(size=(600, 1))
 WEIGHTS = RNG.uniform(0.5, 2, 600)
-TYPES = list(STRUCTURES)
+TYPES = ["full", "tied", "diag", "spherical"]
 STARTS = ["kmeans", "k-means++", "random", "random_from_data"]
 PARAMETERS = ("weights_", "means_", "covariances_", "precisions_", "precisions_cholesky_")
 
