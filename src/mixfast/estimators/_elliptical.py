@@ -5,6 +5,7 @@ from __future__ import annotations
 from numbers import Real
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn import config_context
 from sklearn.utils import check_array
 from sklearn.utils._param_validation import Interval, StrOptions
@@ -156,7 +157,7 @@ class EllipticalMixture(MixtureByEM):
         return self._family().covariance_matrices(self._collect())
 
     @property
-    def scale_(self):
+    def scale_(self) -> NDArray[np.float64]:
         """Volumes of the covariances, det(covariance)^(1 / n_features), in squared units of the data.
 
         Returns
@@ -166,7 +167,7 @@ class EllipticalMixture(MixtureByEM):
         return self._decomposed()[0]
 
     @property
-    def shape_(self):
+    def shape_(self) -> NDArray[np.float64]:
         """Variances on the axes of `orientation_`, over `scale_`: of product 1.
 
         Returns
@@ -176,10 +177,10 @@ class EllipticalMixture(MixtureByEM):
         return self._decomposed()[1]
 
     @property
-    def orientation_(self):
-        """Axes of the covariances, orthogonal, in columns: those of the largest variances first, or the columns of the
-        data where covariances are diagonal.
+    def orientation_(self) -> NDArray[np.float64]:
+        """Axes of the covariances, orthogonal, in columns.
 
+        Those of the largest variances come first; where covariances are diagonal they are the columns of the data.
         covariance_k is scale_[k] * orientation_[k] diag(shape_[k]) orientation_[k]'.
 
         Returns

@@ -41,7 +41,7 @@ class StudentTMixture(EllipticalMixture, LikelihoodMixture):
         - 'tied': all components share one scale matrix;
         - 'diag': each component has a scale for each column;
         - 'spherical': each component has a single scale;
-        - mclust's names, as 'VEI': what components share of volumes, proportions and axes, as in `GaussianMixture`.
+        - mclust's names, as 'VEI': whether volumes, proportions and axes are shared (E) or each component's own (V).
     degrees_of_freedom : {'component', 'shared'} or float, default='component'
         - 'component': each component has degrees of freedom of its own, to be estimated;
         - 'shared': all components have the same, to be estimated;
@@ -67,7 +67,7 @@ class StudentTMixture(EllipticalMixture, LikelihoodMixture):
         of a component is n / (n - 2) times its scale matrix where it has n > 2 degrees of freedom, else infinite.
     degrees_of_freedom_ : ndarray of shape (n_components,)
     scale_, shape_, orientation_ : ndarray
-        As in `GaussianMixture`, of scale matrices.
+        Volumes of the scale matrices, their variances in proportion to these, and their axes, in columns.
     <converged_, n_iter_, lower_bound_, lower_bounds_, status_, n_features_in_, feature_names_in_>
 
     Raises
