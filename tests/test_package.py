@@ -127,6 +127,7 @@ def test_show_config_says_what_runs(capsys):
                 "families",
                 "index",
                 "install",
+                "known",
                 "maps",
                 "selection",
                 "statistics",

@@ -394,7 +394,7 @@ def test_what_a_row_has_is_known_by_name():
         TypeError, match=r"PoissonMixture.predict\(\) got an unexpected .* 'exposures': it takes X, exp"
     ):
         model.predict(X, exposures=exposure)
-    takes = "it takes X, y, sample_weight$"
+    takes = "it takes X, y, sample_weight, known_labels, groups$"
     with pytest.raises(TypeError, match=rf"GaussianMixture.fit\(\) got an unexpected .* 'exposure': {takes}"):
         GaussianMixture(2).fit(X, exposure=exposure)
     with pytest.raises(TypeError, match="score_samples"):
@@ -402,7 +402,9 @@ def test_what_a_row_has_is_known_by_name():
     for call in (fit_many, select):
         with pytest.raises(TypeError, match="'exposure'"):
             call([X, X], GaussianMixture(), exposure=[exposure, exposure])
-    with pytest.raises(TypeError, match=r"'exposure': .* a GaussianMixture may have beside their values is nothing"):
+    with pytest.raises(
+        TypeError, match=r"'exposure': .* a GaussianMixture may have beside their values is known_labels, groups"
+    ):
         bootstrap_lrt(X, GaussianMixture(), 1, exposure=exposure)
 
 

@@ -332,8 +332,10 @@ cdef int run_pruned(em_t *em) noexcept nogil:
     cdef pass_t *p = em.p
     cdef strategy_t strategy = usual()
     cdef int code
-    # ceilings and limits are of log weight + log density: they do not know what a row adds to that
-    if not em.prunes or p.rows.groups != NULL or p.family.needs_gil or p.proportions.of_rows != NULL:
+    # ceilings and limits are of log weight + log density: they do not know what a row adds to that, nor that the only
+    # component that a row may be of can be far below others
+    if (not em.prunes or p.rows.groups != NULL or p.rows.known != NULL or p.family.needs_gil
+            or p.proportions.of_rows != NULL):
         return run_e_step(p, &strategy)
     begin_pruning(&em.pruning, p, p.total_weight / <double> p.rows.n_rows, &strategy)
     code = run_pass(p, &strategy)

@@ -18,7 +18,7 @@ from mixfast._typing import RowsLike, Seed
 from mixfast.batches.fit_many import fit_many
 from mixfast.estimators._likelihood import LikelihoodMixture, check_comparable
 from mixfast.read_only import frozen
-from mixfast.row_data import check_names, rows_with, separated
+from mixfast.row_data import OF_COMPONENTS, check_names, rows_with, separated
 from mixfast.status import Status
 
 #: Samples that are drawn and fitted at a time hold at most so many numbers (128 MB): memory does not grow with
@@ -129,6 +129,9 @@ def bootstrap_lrt(
         if not isinstance(number, Integral) or number < 1:
             raise ValueError(f"{name}={number!r} should be an integer of at least 1")
     check_names("bootstrap_lrt", estimator, row_data)
+    for name in OF_COMPONENTS:
+        if row_data.get(name) is not None and (name == "known_labels" or not estimator._needed_row_data):
+            raise ValueError(f"{name} is of the rows, and rows that are drawn have other components: leave it out")
     fixed = {} if n_threads is None else {"n_threads": n_threads}
     rng = check_random_state(estimator.random_state if random_state is None else random_state)
     seeds = rng.randint(np.iinfo(np.int32).max, size=(1 + n_bootstrap, 2))

@@ -13,8 +13,12 @@ import numpy as np
 from sklearn.utils import check_array
 from sklearn.utils.validation import _num_samples
 
+from mixfast.engine._rows import Rows
 from mixfast.tables import adopted, check_one_number_a_row
 from mixfast.weights import take
+
+#: What is said of components of rows: the engine has to know it, and no family.
+OF_COMPONENTS = ("known_labels", "groups")
 
 
 @dataclass(frozen=True)
@@ -141,3 +145,171 @@ def _check_numbers(name, values, n_samples, dtype, is_right, wanted):
         row = int(np.argmax(wrong))
         raise ValueError(f"{name} should be {wanted}, in row {row} it is {values[row]}")
     return values
+
+
+# ---- what is said of the components of rows ----
+
+
+def of_family(X):
+    """The rows with what families have to know of them."""
+    rows, data = separated(X)
+    return rows_with(rows, {name: own for name, own in data.items() if name not in OF_COMPONENTS})
+
+
+def rows_of(encoded, X, n_components, sample_weight=None):
+    """Encoded rows of X for a pass, with what is known of their components, which has been checked."""
+    _, data = separated(X)
+    check_number_of_components(data, n_components)
+    known, groups = (data.get(name) for name in OF_COMPONENTS)
+    return Rows(encoded.rows, sample_weight, encoded.base, groups, known)
+
+
+def seeding_rows_of(seeds, X, sample_weight=None):
+    """The rows that k-means runs on, with what is known of their components; rows of a group come together later."""
+    return Rows(seeds, sample_weight, known=separated(X)[1].get("known_labels"))
+
+
+def check_number_of_components(data, n_components):
+    """Raises ValueError where what is known of rows is not of so many components."""
+    known = data.get("known_labels")
+    if known is None or not len(known):
+        return
+    if known.ndim == 2 and known.shape[1] != n_components:
+        raise ValueError(
+            f"known_labels says of {known.shape[1]} components whether rows may be of them, and there are "
+            f"n_components = {n_components}"
+        )
+    if known.ndim == 1 and known.max() >= n_components:
+        row = int(np.argmax(known))
+        raise ValueError(
+            f"known_labels is {known[row]} in row {row}, and components have the numbers 0 to {n_components - 1}: "
+            "set n_components to at least one more than the largest label"
+        )
+
+
+def partial_labels(y):
+    """`y` where it says of some rows what component they are of, and of others that this is not known: -1, NaN or a
+    missing string; else None. Complete labels, and what are no labels, say nothing to a mixture."""
+    if y is None:
+        return None
+    values = np.asarray(y)
+    if values.ndim != 1 or not len(values):
+        return None
+    if values.dtype.kind == "O" or hasattr(y, "isna"):
+        return y if np.any(_missing(values)) and len(_strings(values)) else None
+    if values.dtype.kind == "f":
+        unknown = np.isnan(values) | (values == -1)
+        return values if np.any(unknown) and np.all(np.equal(np.mod(values[~unknown], 1), 0)) else None
+    return values if values.dtype.kind in "iu" and np.any(values == -1) else None
+
+
+def _missing(values):
+    return np.array(
+        [value is None or type(value).__name__ == "NAType" or bool(value != value) for value in values], bool
+    )
+
+
+def _strings(values):
+    return sorted({value for value in values if isinstance(value, str)})
+
+
+def check_known(known, n_samples, names=None):
+    """(int64 (n_samples,) or bool (n_samples, n_components), names of components or None)
+
+    Labels are whole numbers, -1 and NaN for what is not known; or strings, of which `names` gives the components, and
+    where that is None their order. Several columns are what components a row may be of.
+
+    Raises ValueError that names the argument, the row and the value.
+    """
+    given = np.asarray(known)
+    if given.ndim not in (1, 2) or len(given) != n_samples:
+        raise ValueError(
+            f"known_labels should have the shape of {(n_samples,)}, or ({n_samples}, n_components) for the components "
+            f"that rows may be of, got {given.shape}"
+        )
+    if given.ndim == 2:
+        return _check_sets(given), None
+    if given.dtype.kind in "OU" and len(_strings(given)):
+        return _check_names(given, names)
+    if given.dtype.kind == "O":
+        given = np.array([np.nan if gone else value for value, gone in zip(given, _missing(given), strict=True)])
+    if given.dtype.kind not in "iuf":
+        raise ValueError(f"known_labels should be whole numbers or strings, got {given.dtype}")
+    values = np.where(np.isnan(given), -1, given) if given.dtype.kind == "f" else given
+    wrong = (values < -1) | (np.floor(values) != values) | np.isinf(values)
+    if np.any(wrong):
+        row = int(np.argmax(wrong))
+        raise ValueError(
+            f"known_labels is {given[row]} in row {row}: labels are numbers of components from 0, or -1 where it is "
+            "not known. If they are no components, leave y out, or pass known_labels"
+        )
+    return np.ascontiguousarray(values, dtype=np.int64), None
+
+
+def _check_sets(given):
+    if given.dtype.kind not in "biuf" or not np.all((given == 0) | (given == 1)):
+        raise ValueError(f"known_labels of several columns should be True and False, got {given.dtype}")
+    given = np.ascontiguousarray(given, dtype=bool)
+    if not np.all(np.any(given, axis=1)):
+        row = int(np.argmin(np.any(given, axis=1)))
+        raise ValueError(f"known_labels leaves no component to row {row}: a row may be of one at least")
+    return given
+
+
+def _check_names(given, names):
+    missing = _missing(given)
+    others = [value for value, gone in zip(given, missing, strict=True) if not gone and not isinstance(value, str)]
+    if others:
+        raise ValueError(f"known_labels should be strings or numbers, not both: there is {others[0]!r}")
+    names = _strings(given) if names is None else list(names)
+    places = {name: place for place, name in enumerate(names)}
+    for row, value in enumerate(given):
+        if not missing[row] and value not in places:
+            raise ValueError(f"known_labels is {str(value)!r} in row {row}, which the fit did not know: it had {names}")
+    labels = [-1 if gone else places[value] for value, gone in zip(given, missing, strict=True)]
+    return np.array(labels, dtype=np.int64), np.array(names, dtype=object)
+
+
+def numbered(groups, n_samples):
+    """Groups as int64 numbers in the order of their first rows."""
+    groups = np.asarray(groups)
+    if groups.shape != (n_samples,):
+        raise ValueError(f"groups should have the shape of {(n_samples,)}, got {groups.shape}")
+    if groups.dtype.kind == "f" and np.any(np.isnan(groups)):
+        raise ValueError(f"groups is missing in row {int(np.argmax(np.isnan(groups)))}")
+    _, first, number = np.unique(groups, return_index=True, return_inverse=True)
+    rank = np.empty(len(first), dtype=np.int64)
+    rank[np.argsort(first)] = np.arange(len(first))
+    return rank[number.ravel()]
+
+
+def firsts_of(groups):
+    """Which rows are the first of their groups, a mask."""
+    is_first = np.zeros(len(groups), dtype=bool)
+    is_first[np.unique(groups, return_index=True)[1]] = True
+    return is_first
+
+
+def check_groups(data, n_components, said):
+    """Raises ValueError where there are fewer groups than components, where what is said of a group differs between its
+    rows, or where no component is left to it; `said` by name, (n_samples,) or (n_samples, n_columns) or None."""
+    groups, known = data["groups"], data.get("known_labels")
+    first = np.flatnonzero(firsts_of(groups))
+    if len(first) < n_components:
+        raise ValueError(f"there are {len(first)} groups for n_components = {n_components}: each component needs one")
+    for name, values in said.items():
+        if values is not None and np.any(values != values[first][groups]):
+            differs = (values != values[first][groups]).reshape(len(values), -1)
+            row = int(np.flatnonzero(np.any(differs, axis=1))[0])
+            raise ValueError(
+                f"{name} should be the same for all rows of a group, row {row} has another than {first[groups[row]]}"
+            )
+    if known is not None:
+        allowed = known
+        if known.ndim == 1:
+            allowed = (known[:, np.newaxis] < 0) | (known[:, np.newaxis] == np.arange(n_components))
+        left = np.ones((len(first), n_components), dtype=bool)
+        np.logical_and.at(left, groups, allowed)
+        if not np.all(np.any(left, axis=1)):
+            row = first[np.argmin(np.any(left, axis=1))]
+            raise ValueError(f"known_labels leaves no component to the group of row {row}: its rows are of others")

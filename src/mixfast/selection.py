@@ -25,7 +25,7 @@ from mixfast.estimators._likelihood import LikelihoodMixture, check_comparable, 
 from mixfast.families.family import is_sparse
 from mixfast.hierarchy import Hierarchy
 from mixfast.reading import Summary
-from mixfast.row_data import rows_with, separated
+from mixfast.row_data import OF_COMPONENTS, of_family, rows_with, separated
 from mixfast.status import Status
 from mixfast.tables import adopted
 from mixfast.units import column_moments
@@ -126,7 +126,7 @@ def _seeding_rows(estimator, X):
     """As k-means sees them: without missing entries, counts in proportion."""
     estimator = clone(estimator)
     rows = estimator._read_rows(X)  # the family may have to know them
-    encoded = estimator._family().encode(rows)
+    encoded = estimator._family().encode(of_family(rows))
     return encoded.rows if encoded.seeds is None else encoded.make_seeds()
 
 
@@ -306,11 +306,13 @@ class Search(NamedTuple):
         yield "own", {}
         if not self.warm_start or template.n_components == 1 or not template._clusters_are_starts:
             return
-        if smaller is not None:
+        # clusters know nothing of what is said of components, and have other numbers
+        is_free = not any(name in separated(self.data.X)[1] for name in OF_COMPONENTS)
+        if smaller is not None and is_free:
             labels = split_labels(template, self.data, self.data.labels(smaller), template.n_components)
             if labels is not None:
                 yield "split", {"init_params": labels, "n_init": 1}
-        hierarchy = self.hierarchy()
+        hierarchy = self.hierarchy() if is_free else None
         labels = hierarchy and hierarchy.labels(template.n_components)
         if labels is not None:
             yield "hierarchy", {"init_params": labels, "n_init": 1}

@@ -27,6 +27,11 @@ typedef struct {
     const double *base;
     const uint32_t *order; /* the row that is visited at each place; NULL: as they lie in memory */
     const mixfast_groups *groups; /* NULL: each row by itself */
+    /* What is known of components: row i is of one of those of set known[i], of any where that is negative. Set s has
+     * component k where members[s * n_members + k] is not 0, and none from n_members on. NULL: nothing is known. */
+    const int64_t *known;
+    const uint8_t *members;
+    ptrdiff_t n_members;
 } mixfast_rows;
 
 typedef struct {

@@ -31,15 +31,20 @@ def weighted_log_density(X, log_weights, family, params):
         return log_weights + family.log_density(X, params)
 
 
-def share_softly(log_prob):
-    """Responsibilities (n, K) and log densities (n,); impossible rows are shared equally."""
+def share_softly(log_prob, allowed=None):
+    """Responsibilities (n, K) and log densities (n,); impossible rows are shared equally. `allowed` (n, K), bool, says
+    which components each row may be of."""
+    if allowed is not None:
+        log_prob = np.where(allowed, log_prob, -np.inf)
     top = log_prob.max(axis=1, initial=-np.inf)
     anchor = np.where(np.isneginf(top), 0, top)
     share = np.exp(log_prob - anchor[:, np.newaxis])
     total = share.sum(axis=1)
     with np.errstate(divide="ignore", invalid="ignore"):
         log_norm = anchor + np.log(total)
-        resp = np.where(total[:, np.newaxis] > 0, share / total[:, np.newaxis], 1 / log_prob.shape[1])
+        equally = np.ones(log_prob.shape) if allowed is None else allowed.astype(np.float64)
+        equally /= equally.sum(axis=1, keepdims=True)
+        resp = np.where(total[:, np.newaxis] > 0, share / total[:, np.newaxis], equally)
     return resp, log_norm
 
 

@@ -209,6 +209,8 @@ cdef rows_t rows_of(const rows_t *all_rows, const int64_t *offsets, Py_ssize_t p
         rows.weight += first
     if rows.base != NULL:
         rows.base += first
+    if rows.known != NULL:
+        rows.known += first
     return rows
 
 

@@ -18,11 +18,10 @@ from mixfast.batches.one_by_one import fit_one_by_one
 from mixfast.batches.plan import N_FOLDS, grid_of, make_plan, seeds_of
 from mixfast.batches.problems import Problems, part_of, read_problems, some_of, with_status_of_weights
 from mixfast.batches.result import BatchResult, is_usable
-from mixfast.engine._rows import Rows
 from mixfast.estimators._likelihood import check_comparable, check_criterion, check_mixture
 from mixfast.estimators._parameters import unfitted_copy
 from mixfast.fitting import plan_of
-from mixfast.row_data import check_names, known_data, rows_with, separated
+from mixfast.row_data import check_names, known_data, of_family, rows_of, rows_with, seeding_rows_of, separated
 from mixfast.status import Status
 from mixfast.tables import Table, columns_of, columns_of_reals, declared_categories, share_names
 from mixfast.weights import check_n_effective
@@ -97,10 +96,12 @@ def fit_many(
     progress : bool, default=False
         Show a bar with fits per second and the number of those without usable parameters (needs tqdm).
     **row_data : array-like
-        What the `fit` of the estimator takes of each row beside these, in the form of the problems: `exposure`, see
-        `PoissonMixture`; `y` and what else goes with it, see `MixtureOfExperts`, where what has several columns is a
-        list of arrays, one for each problem. A problem with an exposure that is no finite number has
-        `Status.NOT_FINITE`, one with an exposure that is not above zero `Status.OUT_OF_DOMAIN`; so with responses.
+        What the `fit` of the estimator takes of each row beside these, in the form of the problems: `known_labels`, as
+        numbers of components or, of each problem, an array (n_samples, n_components) of bool; `groups`, whose problems
+        are fitted one by one; `exposure`, see `PoissonMixture`; `y` and what else goes with it, see
+        `MixtureOfExperts`, where what has several columns is a list of arrays, one for each problem. A problem with an
+        exposure that is no finite number has `Status.NOT_FINITE`, one with an exposure that is not above zero
+        `Status.OUT_OF_DOMAIN`; so with responses.
 
     Returns
     -------
@@ -207,8 +208,8 @@ def fit_many_groups(
         `result[i]`.
     **options
         Those of `fit_many`. `sample_weight` and row data are names of columns, such as `exposure="hours"` for a
-        `PoissonMixture`, which are not fitted then; rows where these have nothing are left out. What has several
-        columns is a list of names.
+        `PoissonMixture`, which are not fitted then; rows where these have nothing are left out, but for `known_labels`,
+        which are not known then. What has several columns is a list of names.
 
     Returns
     -------
@@ -235,7 +236,8 @@ def fit_many_groups(
     columns = [table.names[place] for place in places]
     X = columns_of_reals(table, places, estimator._reads(columns))
     kept = ~np.any(np.isnan(X) & ~estimator._by_place(columns)._allows_nan(len(places)), axis=1)
-    for place in (*keys, *of_data):
+    needed = (place for name, own in data_places.items() if name != "known_labels" for place in own)
+    for place in (*keys, *needed):
         kept &= ~table.is_missing(place)
     if not np.any(kept):
         raise ValueError("no row of the table has values in all columns")
@@ -247,6 +249,8 @@ def fit_many_groups(
     for name, own in data_places.items():
         values = np.column_stack([table.reals(place)[rows].astype(np.float64) for place in own])
         row_data[name] = values[:, 0] if len(own) == 1 else values
+    if "known_labels" in row_data:  # what is missing there is not known
+        row_data["known_labels"] = np.nan_to_num(row_data["known_labels"], nan=-1)
     problems = Problems(X[rows], offsets, row_data.pop("sample_weight", None), row_data, columns)
     result = fit_many(problems, estimator, **options)
     return result._named(names, result._column_names)
@@ -358,11 +362,12 @@ def _fit_compiled(problems, plan, found, n_threads, report):
     narrow = _are_narrow(problems, plan.models) & (found.status[:, 0] == Status.INTERRUPTED)
     found.status[narrow] = Status.NOT_FINITE
     units, X = _in_units(problems, model, found.status)
-    encoded = model.family.encode(rows_with(X, problems.row_data))
-    rows = Rows(encoded.rows, problems.sample_weight, encoded.base)
+    X = rows_with(X, problems.row_data)
+    encoded = model.family.encode(of_family(X))
+    rows = rows_of(encoded, X, model.n_components, problems.sample_weight)
     if encoded.seeds is not None:
         encoded = encoded._replace(seeds=encoded.make_seeds(problems.offsets))
-    seeding_rows = rows if encoded.seeds is None else Rows(encoded.seeds, problems.sample_weight)
+    seeding_rows = rows if encoded.seeds is None else seeding_rows_of(encoded.seeds, X, problems.sample_weight)
     fit_problems(
         rows,
         seeding_rows,

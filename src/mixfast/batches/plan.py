@@ -13,6 +13,7 @@ from mixfast.batches.bound_model import BoundModel
 from mixfast.batches.problems import sums_of_weights
 from mixfast.engine import _random
 from mixfast.estimators._parameters import unfitted_copy
+from mixfast.row_data import check_number_of_components
 from mixfast.status import Status
 from mixfast.weights import effective_number, is_far, warn_of_sum
 
@@ -91,6 +92,7 @@ def make_plan(problems, template, points, criterion, keeps_all, allow_spurious, 
         template = _changed(template, template._without_default_regularization())
     models = [BoundModel(_changed(template, point), problems.X.shape[1], problems.X.dtype) for point in points]
     for model in models:
+        check_number_of_components(problems.row_data, model.n_components)
         model.given_start  # noqa: B018 - raises what is wrong for all problems
     holds_out = criterion == "heldout" and len(models) > 1
     alone = _need_estimators(problems, models)

@@ -17,7 +17,6 @@ from mixfast.batches._batch import evaluate_problems
 from mixfast.batches.bound_model import METHODS, BoundModel
 from mixfast.batches.problems import gather_problems, not_finite, only_of, outside_domain, with_prepared_rows
 from mixfast.engine._fit import Fit
-from mixfast.engine._rows import Rows
 from mixfast.estimators._base import BaseMixture
 from mixfast.estimators._likelihood import CRITERIA
 from mixfast.estimators._parameters import unfitted_copy
@@ -27,7 +26,7 @@ from mixfast.matching import aligned, comparable
 from mixfast.read_only import frozen
 from mixfast.reading import described_frame
 from mixfast.relations import Components, check_option
-from mixfast.row_data import check_names, rows_with, separated
+from mixfast.row_data import check_names, of_family, rows_of, rows_with, separated
 from mixfast.status import Status
 from mixfast.tables import Table, columns_of, feature_names, is_table, names_of, same_names
 
@@ -773,13 +772,13 @@ class BatchResult:
                 [a.reshape(len(own), size) for a, size in arrays], axis=1
             )
         rows = rows_with(problems.prepared, problems.row_data)
-        encoded = self._bound_models[0].family.encode(rows)._replace(seeds=None)
+        encoded = self._bound_models[0].family.encode(of_family(rows))._replace(seeds=None)
         bound = [model.with_dtype(problems.X.dtype) for model in self._bound_models]
         # some families are computed in float64 whatever the rows are
         dtype = values.dtype if name == "labels" else bound[0].dtype
         computed = values if values.dtype == dtype else np.empty(values.shape, dtype)
         n_impossible = evaluate_problems(
-            Rows(encoded.rows, base=encoded.base),
+            rows_of(encoded, rows, max(model.n_components for model in bound)),
             problems.offsets,
             [model.bind(encoded) for model in bound],
             np.where(self.has_parameters, self.chosen, -1).astype(np.int32),

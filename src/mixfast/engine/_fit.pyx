@@ -28,7 +28,9 @@ from mixfast._em cimport (
 from mixfast.engine._acceleration cimport forget, iterate_accelerated, place_acceleration
 from mixfast.engine._capsule cimport BoundFamily
 from mixfast.engine._family cimport MIXFAST_SPURIOUS_COMPONENT, chunk_t, family_t
+from mixfast.engine._groups cimport run_e_step
 from mixfast.engine._kernels cimport rows_t
+from mixfast.engine._known cimport begin_at_known, keep_groups_together, label_seeds
 from mixfast.engine._line cimport line_t, place_line, suits_line
 from mixfast.engine._pass cimport (
     CACHE_LINE,
@@ -43,7 +45,6 @@ from mixfast.engine._pass cimport (
     pass_t,
     place_pass,
     raise_error_of,
-    run_pass,
     shape_pass,
     strategy_t,
     take,
@@ -228,15 +229,20 @@ cdef int find_clusters(worker_t *w, const plan_t *plan, const model_t *m, uint64
     p.proportions.begin(p.proportions, m.family.n_components, p.mixing)
     for k in range(m.family.n_components):
         copy_row(&p.rows, w.indices[k], p.params + k * p.family.n_features)
-    has_line = suits_line(p)
+    if p.rows.known != NULL:
+        begin_at_known(&p.rows, m.family.n_components, w.indices, w.arrivals, p.params, w.centres)
+    has_line = suits_line(p) and p.rows.known == NULL
     if has_line:
         place_line(&line, p, &w.arena)
     code = settle(p, w.labels, plan.lloyd_tol, plan.lloyd_max_iter, &line if has_line else NULL, &found)
     if code != 0:
         return code  # some rows may have no labels yet
     memcpy(w.centres, p.params, p.family.n_params * sizeof(double))
-    arrange_clusters(m.proportions, m.family.n_components, w.rows.n_rows, w.rows.weight, w.arrivals, w.places, w.labels,
-                     p.family.n_features, w.centres)
+    if w.rows.groups != NULL:
+        keep_groups_together(&w.rows, m.family.n_components, w.arrivals, w.labels)
+    if w.rows.known == NULL:  # else components have their numbers
+        arrange_clusters(m.proportions, m.family.n_components, w.rows.n_rows, w.rows.weight, w.arrivals, w.places,
+                         w.labels, p.family.n_features, w.centres)
     return code
 
 
@@ -265,8 +271,11 @@ cdef int find_random_rows(worker_t *w, const plan_t *plan, const model_t *m, uin
 
 cdef int begin_at_rows(worker_t *w, const plan_t *plan, const model_t *m, uint64_t seed,
                        uint32_t start) noexcept nogil:
-    """Components begin with the rows at `indices`, one each."""
+    """Components begin with the rows at `indices`, one each, or with those that are known to be theirs."""
     cdef Py_ssize_t i
+    if w.rows.known != NULL or w.rows.groups != NULL:
+        label_seeds(&w.rows, m.family.n_components, w.indices, w.labels)
+        return start_from_labels(&w.em, w.labels, 2, w.order, w.places)
     for i in range(w.rows.n_rows):
         w.labels[i] = -1
     for i in range(m.family.n_components):
@@ -583,7 +592,7 @@ cdef double log_likelihood(worker_t *w) noexcept nogil:
     cdef strategy_t strategy = usual()
     p.rows.order = NULL
     strategy.deliver = deliver_nothing
-    return evidence_of(&p) if run_pass(&p, &strategy) == 0 else NAN
+    return evidence_of(&p) if run_e_step(&p, &strategy) == 0 else NAN
 
 
 cdef double bic(worker_t *w, double n_free) noexcept nogil:
@@ -600,7 +609,7 @@ cdef double icl(worker_t *w, double n_free) noexcept nogil:
     cdef double completed
     p.rows.order = NULL
     strategy.deliver = add_completed
-    if run_pass(&p, &strategy) != 0:
+    if run_e_step(&p, &strategy) != 0:
         return NAN
     completed = evidence_of(&p) + p.lanes[LANE_COUNTS + p.family.n_components]
     return -2 * completed * (w.n_effective / w.weighed.total) + n_free * log(w.n_effective)

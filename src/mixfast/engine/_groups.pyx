@@ -11,8 +11,10 @@ from libc.math cimport INFINITY, exp, log
 
 from mixfast.engine._family cimport chunk_t
 from mixfast.engine._kernels cimport groups_t
+from mixfast.engine._known cimport is_allowed, leave_out_forbidden
 from mixfast.engine._pass cimport (
     LANE_COUNTS,
+    LANE_ENTROPY,
     LANE_EVIDENCE,
     LANE_IMPOSSIBLE,
     deliver_nothing,
@@ -42,7 +44,7 @@ cdef void keep_rows(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, con
             own[k] = get(space.resp, p.family.real_bytes, k * chunk.stride + r)
             if not firsts and p.log_weights[k] > -INFINITY:
                 own[k] -= p.log_weights[k]
-            elif not firsts:
+            elif not firsts and (p.rows.known == NULL or is_allowed(&p.rows, start + r, k)):
                 own[k] = 0  # the first row says that the component is impossible
 
 
@@ -53,12 +55,24 @@ cdef int evaluate_rows(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, 
     if code != 0:
         return code
     mend_overflow(p, chunk, space)
+    if p.rows.known != NULL:
+        leave_out_forbidden(&p.rows, start, chunk, &space.selection, p.family.real_bytes, space.resp)
     keep_rows(p, start, chunk, space, False)
     if p.proportions.of_rows != NULL:
         p.proportions.of_rows.add_terms(p.proportions, p.family.n_components, p.mixing, p.pivot, chunk,
                                         &space.selection, p.family.real_bytes, space.family_scratch, space.resp)
     keep_rows(p, start, chunk, space, True)
     return 0
+
+
+cdef bint is_allowed_in(const pass_t *p, Py_ssize_t g, Py_ssize_t k) noexcept nogil:
+    """Whether all rows of a group may be of component k."""
+    cdef const groups_t *groups = p.rows.groups
+    cdef Py_ssize_t t
+    for t in range(groups.begin[g], groups.begin[g + 1] if p.rows.known != NULL else groups.begin[g]):
+        if not is_allowed(&p.rows, groups.rows[t], k):
+            return False
+    return True
 
 
 cdef void share_group(const pass_t *p, Py_ssize_t g) noexcept nogil:
@@ -75,7 +89,7 @@ cdef void share_group(const pass_t *p, Py_ssize_t g) noexcept nogil:
     for k in range(n_components):
         top = max(top, first[k])
     for k in range(n_components):
-        first[k] = exp(first[k] - top) if top > -INFINITY else 1
+        first[k] = exp(first[k] - top) if top > -INFINITY else is_allowed_in(p, g, k)
         total += first[k]
     for k in range(n_components):
         first[k] /= total
@@ -84,6 +98,15 @@ cdef void share_group(const pass_t *p, Py_ssize_t g) noexcept nogil:
         own = p.joint + groups.rows[t] * n_components
         for k in range(n_components):
             own[k] = first[k]
+
+
+cdef double entropy_of(const double *resp, Py_ssize_t n_components) noexcept nogil:
+    cdef double total = 0
+    cdef Py_ssize_t k
+    for k in range(n_components):
+        if resp[k] > 0:
+            total -= resp[k] * log(resp[k])
+    return total
 
 
 cdef int shared_by_groups(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, workspace_t *space,
@@ -103,6 +126,8 @@ cdef int shared_by_groups(const pass_t *p, Py_ssize_t start, const chunk_t *chun
             norm = p.group_norms[groups.number[start + r]]
             lane[LANE_EVIDENCE] += weight * norm
             lane[LANE_IMPOSSIBLE] += norm == -INFINITY
+            if p.family.posterior != NULL:
+                lane[LANE_ENTROPY] += weight * entropy_of(p.joint + (start + r) * n_components, n_components)
         put(space.log_norm, real_bytes, r, norm)
         for k in range(n_components):
             put(space.resp, real_bytes, k * chunk.stride + r, weight * p.joint[(start + r) * n_components + k])

@@ -1,7 +1,7 @@
 # The tables of compiled loops that the pass and mixfast's own families take, for each precision and instruction set.
 # What each does is written once, in the headers of _kernels/.
 
-from libc.stdint cimport int32_t, int64_t, uint32_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t
 
 from mixfast.engine._family cimport (
     accumulate_common_fn,
@@ -34,6 +34,9 @@ cdef extern from "rows.h" nogil:
         const double *base
         const uint32_t *order
         const groups_t *groups
+        const int64_t *known
+        const uint8_t *members
+        Py_ssize_t n_members
 
     ctypedef struct rows_kernels_t "mixfast_rows_kernels":
         int strip

@@ -22,6 +22,7 @@ from libc.string cimport memcpy, memset
 from mixfast.engine._capsule cimport BoundFamily
 from mixfast.engine._family cimport MIXFAST_FAILED, chunk_t, family_t, totals_t
 from mixfast.engine._kernels cimport groups_t, mixfast_select_rows, rows_t
+from mixfast.engine._known cimport leave_out_forbidden, share_among_allowed
 from mixfast.engine._reals cimport get, put
 from mixfast.engine._rows cimport Rows, total_of_base, weighed_t
 from mixfast.proportions._free cimport free_proportions
@@ -139,6 +140,8 @@ cdef int share_by(share_fn share, const pass_t *p, Py_ssize_t start, const chunk
             return 1
         if attempt == 1:
             mend_overflow(p, chunk, space)
+        if p.rows.known != NULL:
+            leave_out_forbidden(&p.rows, start, chunk, &space.selection, p.family.real_bytes, space.resp)
         if p.moves_together:
             multiply_by_weights(p, start, chunk, space)
         evidence[0] = evidence[1] = 0
@@ -150,6 +153,9 @@ cdef int share_by(share_fn share, const pass_t *p, Py_ssize_t start, const chunk
             total += space.counts[k]
         if total == total:
             break
+    if p.rows.known != NULL and n_impossible > 0:
+        share_among_allowed(&p.rows, start, chunk, &space.selection, p.family.real_bytes, space.weight, space.log_norm,
+                            space.resp, space.counts)
     lane[LANE_IMPOSSIBLE] += <double> n_impossible
     lane[LANE_EVIDENCE] += evidence[0]
     lane[LANE_ENTROPY] += evidence[1]

@@ -5,6 +5,7 @@ from libc.string cimport memcpy, memset
 
 from mixfast.engine._family cimport chunk_t, family_t
 from mixfast.engine._groups cimport run_e_step
+from mixfast.engine._kernels cimport rows_t
 from mixfast.engine._pass cimport (
     LANE_IMPOSSIBLE,
     Pass,
@@ -12,6 +13,7 @@ from mixfast.engine._pass cimport (
     densities,
     expected,
     finish_nothing,
+    is_first,
     mend_overflow,
     nearest,
     pass_t,
@@ -39,6 +41,18 @@ cdef int unnormalised(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, w
     return 0
 
 
+cdef double base_of(const rows_t *rows, Py_ssize_t row) noexcept nogil:
+    """That of its group at the first row, and 0 at others, as with all that is said of a group."""
+    cdef double total = 0
+    cdef Py_ssize_t g, t
+    if rows.groups == NULL:
+        return rows.base[row]
+    g = rows.groups.number[row]
+    for t in range(rows.groups.begin[g], rows.groups.begin[g + 1] if is_first(rows.groups, row) else 0):
+        total += rows.base[rows.groups.rows[t]]
+    return total
+
+
 cdef int write_results(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, const workspace_t *space,
                        double *lane) noexcept nogil:
     """Rows start .. of the arrays in deliver_data, where they are wanted; they hold reals of the family's precision."""
@@ -47,7 +61,7 @@ cdef int write_results(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, 
     if results.log_norm != NULL:
         if p.rows.base != NULL:
             for r in range(chunk.n_rows):
-                add(space.log_norm, real_bytes, r, p.rows.base[start + r])
+                add(space.log_norm, real_bytes, r, base_of(&p.rows, start + r))
         memcpy(results.log_norm + start * real_bytes, space.log_norm, chunk.n_rows * real_bytes)
     if results.resp != NULL:
         p.kernels.transpose(n_components, chunk.n_rows, chunk.stride, space.resp,

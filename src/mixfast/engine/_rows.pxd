@@ -17,8 +17,9 @@ cdef class Rows:
     cdef readonly object X, sample_weight, base
     cdef object indptr, indices    # of sparse rows
     cdef groups_t of_groups        # where c.groups points to
-    cdef object kept               # its arrays
+    cdef object kept               # its arrays, and those of what is known
     cdef weighed_t weighed
     cdef readonly double total_weight, least_weight
     cdef int view_sparse(self, X) except -1
     cdef int take_groups(self, groups) except -1
+    cdef int take_known(self, known) except -1

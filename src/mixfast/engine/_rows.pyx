@@ -1,7 +1,7 @@
 """Rows as the engine sees them: a view of the user's array or sparse matrix, with what is known of each row."""
 
 from libc.math cimport INFINITY
-from libc.stdint cimport int32_t, int64_t, uintptr_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uintptr_t
 from libc.string cimport memset
 
 from mixfast.engine._kernels cimport rows_t
@@ -104,10 +104,12 @@ cdef class Rows:
     attributes `shape`, `indptr`, `indices` and `data`. `sample_weight` and `base`, a term of the log density that no
     parameter enters, are None or float64 (n_samples,), contiguous. Nothing is copied but int64 indices; the arrays must
     not change or move. `groups`, int64 (n_samples,), are numbers of groups of rows that share a component, 0 for that
-    of the first row, then 1 for the next that is another, and so on; None where rows are by themselves.
+    of the first row, then 1 for the next that is another, and so on; None where rows are by themselves. `known` says
+    what components rows are of: int64 (n_samples,), -1 where it is not known, or bool (n_samples, n_components), those
+    that a row may be of; None where nothing is known.
     """
 
-    def __cinit__(self, X, sample_weight=None, base=None, groups=None):
+    def __cinit__(self, X, sample_weight=None, base=None, groups=None, known=None):
         cdef const double[:, :] doubles
         cdef const float[:, :] floats
         cdef const double[::1] per_row
@@ -137,6 +139,8 @@ cdef class Rows:
             self.c.base = &per_row[0]
         if groups is not None:
             self.take_groups(groups)
+        if known is not None:
+            self.take_known(known)
         self.weighed = weigh(&self.c)
         self.total_weight, self.least_weight = self.weighed.total, self.weighed.least
 
@@ -146,10 +150,28 @@ cdef class Rows:
         cdef const int64_t[::1] rows = np.argsort(groups, kind="stable").astype(np.int64, copy=False)
         if number.shape[0] != self.c.n_rows:
             raise ValueError(f"groups has {number.shape[0]} values for {self.c.n_rows} rows")
-        self.kept = number, begin, rows
+        self.kept = [number, begin, rows]
         self.of_groups.n_groups = begin.shape[0] - 1
         self.of_groups.number, self.of_groups.begin, self.of_groups.rows = &number[0], &begin[0], &rows[0]
         self.c.groups = &self.of_groups
+        return 0
+
+    cdef int take_known(self, known) except -1:
+        """Rows have the number of a set of components, of which there are few: so they do not depend on how many
+        components a mixture has."""
+        cdef const int64_t[::1] numbers
+        cdef const uint8_t[:, ::1] members
+        if known.shape[0] != self.c.n_rows:
+            raise ValueError(f"known has {known.shape[0]} values for {self.c.n_rows} rows")
+        if known.ndim == 1:
+            sets, which = np.eye(max(int(np.max(known, initial=0)) + 1, 1), dtype=np.uint8), known
+        else:
+            sets, which = np.unique(known, axis=0, return_inverse=True)
+            which = np.where(np.all(known, axis=1), -1, which.reshape(-1))
+            sets = np.ascontiguousarray(sets, dtype=np.uint8)
+        numbers, members = np.ascontiguousarray(which, dtype=np.int64), sets
+        self.kept = [self.kept, numbers, members]
+        self.c.known, self.c.members, self.c.n_members = &numbers[0], &members[0, 0], members.shape[1]
         return 0
 
     cdef int view_sparse(self, X) except -1:

@@ -9,6 +9,7 @@ from libc.stdlib cimport free, malloc
 
 from mixfast.engine._family cimport chunk_t, totals_t
 from mixfast.engine._kernels cimport centres_kernels_t, mixfast_select_centres, mixfast_select_sparse_centres, rows_t
+from mixfast.engine._known cimport is_allowed
 from mixfast.engine._line cimport draw_line, leave_line, line_t, place_line, step_on_line, suits_line
 from mixfast.engine._pass cimport (
     LANE_COUNTS,
@@ -29,7 +30,7 @@ from mixfast.engine._pass cimport (
 )
 from mixfast.engine._random cimport FIRST_CENTRE, NEXT_CENTRE, RANDOM_ROWS, uniform
 from mixfast.engine._reals cimport get, put
-from mixfast.engine._rows cimport Rows, copy_row
+from mixfast.engine._rows cimport Rows, copy_row, value_of
 
 import numpy as np
 
@@ -224,7 +225,50 @@ cdef int find_nearest(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, w
     lane[LANE_EVIDENCE] += kernels_of(p).nearest(
         p.family.n_components, p.family.n_features, chunk, p.tables, space.weight,
         (<int64_t *> p.strategy.assign_data) + start, space.log_norm, space.resp)
+    if p.rows.known != NULL:
+        lane[LANE_EVIDENCE] += move_to_allowed(p, start, chunk, space)
     return 0
+
+
+cdef double square_distance(const pass_t *p, Py_ssize_t row, Py_ssize_t k) noexcept nogil:
+    """Of a row to a centre."""
+    cdef const double *centre = p.params + k * p.family.n_features
+    cdef double total = 0, value
+    cdef Py_ssize_t j
+    cdef int64_t t
+    if p.rows.indptr == NULL:
+        for j in range(p.family.n_features):
+            value = value_of(&p.rows, row, j)
+            total += (value - centre[j]) * (value - centre[j])
+        return total
+    for j in range(p.family.n_features):
+        total += centre[j] * centre[j]
+    for t in range(p.rows.indptr[row], p.rows.indptr[row + 1]):
+        value = get(p.rows.data + t * p.rows.column_stride, p.rows.real_bytes, 0)
+        total += value * (value - 2 * centre[p.rows.indices[t]])
+    return total
+
+
+cdef double move_to_allowed(const pass_t *p, Py_ssize_t start, const chunk_t *chunk,
+                            const workspace_t *space) noexcept nogil:
+    """Rows whose components are known get the label of the nearest centre of these; what that adds to the sum of weight
+    * square distance."""
+    cdef int64_t *labels = (<int64_t *> p.strategy.assign_data) + start
+    cdef double added = 0, least, distance
+    cdef Py_ssize_t r, k, best
+    for r in range(chunk.n_rows):
+        if p.rows.known[start + r] < 0 or is_allowed(&p.rows, start + r, labels[r]):
+            continue
+        best, least = labels[r], INFINITY
+        for k in range(p.family.n_components):
+            if is_allowed(&p.rows, start + r, k):
+                distance = square_distance(p, start + r, k)
+                if distance < least:
+                    best, least = k, distance
+        if best != labels[r]:
+            added += get(space.weight, p.family.real_bytes, r) * (least - square_distance(p, start + r, labels[r]))
+            labels[r] = best
+    return added
 
 
 cdef int add_rows(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, const workspace_t *space,

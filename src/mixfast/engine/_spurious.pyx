@@ -11,7 +11,21 @@ from libc.string cimport memset
 
 from mixfast._em cimport em_t
 from mixfast.engine._family cimport MIXFAST_FAILED, MIXFAST_SPURIOUS_COMPONENT, chunk_t
-from mixfast.engine._pass cimport STOPPED, cut, expected, open_workspace, pack_chunk, pass_t, prepare, workspace_t
+from mixfast.engine._groups cimport run_e_step, shared_by_groups
+from mixfast.engine._pass cimport (
+    STOPPED,
+    assign_fn,
+    cut,
+    deliver_nothing,
+    expected,
+    open_workspace,
+    pack_chunk,
+    pass_t,
+    prepare,
+    strategy_t,
+    usual,
+    workspace_t,
+)
 from mixfast.engine._reals cimport get
 from mixfast.engine._rows cimport are_equal
 
@@ -35,19 +49,29 @@ cdef int note_lack_of_rows(em_t *em, Py_ssize_t n_wanted, Py_ssize_t *found) noe
     cdef Py_ssize_t wanted = ROWS_PER_WANTED * n_components * n_wanted
     cdef workspace_t space
     cdef chunk_t chunk
+    cdef strategy_t strategy
+    cdef assign_fn assign = expected
     cdef double flops = 0
+    cdef int code
     if n_wanted == 0 or em.status & MIXFAST_SPURIOUS_COMPONENT:
         return 0
     memset(found, 0, n_components * sizeof(Py_ssize_t))
-    prepare(&p)
     p.rows.order = NULL
+    if p.rows.groups == NULL:
+        prepare(&p)
+    else:  # a row has what its group has
+        strategy = usual()
+        strategy.deliver, assign = deliver_nothing, shared_by_groups
+        code = run_e_step(&p, &strategy)
+        if code != 0:
+            return code
     cut(&p, min(p.chunk_rows, (wanted + p.kernels.strip - 1) // p.kernels.strip * p.kernels.strip))
     open_workspace(&p, 0, &space)
     leap = leap_over(p.n_chunks)
     for _visit in range(p.n_chunks):
         pack_chunk(&p, index * p.chunk_rows, space.columns, space.weight, &chunk)
         space.selection.n, space.selection.component = n_components, p.everything
-        if expected(&p, index * p.chunk_rows, &chunk, &space, p.lanes) != 0:
+        if assign(&p, index * p.chunk_rows, &chunk, &space, p.lanes) != 0:
             return MIXFAST_FAILED
         n_open = find_rows(&p, index * p.chunk_rows, &chunk, &space, n_wanted, found)
         if n_open == 0:

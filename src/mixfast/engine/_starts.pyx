@@ -4,6 +4,7 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.string cimport memset
 
 from mixfast.engine._family cimport chunk_t
+from mixfast.engine._known cimport is_allowed, visited
 from mixfast.engine._pass cimport LANE_COUNTS, pass_t, workspace_t
 from mixfast.engine._random cimport RANDOM_RESPONSIBILITIES, uniform
 from mixfast.engine._reals cimport add, get, put
@@ -96,9 +97,15 @@ cdef int given(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, workspac
     return 0
 
 
+cdef inline bint may_be_of(const pass_t *p, Py_ssize_t place, Py_ssize_t k) noexcept nogil:
+    """Whether the row at a place may be of component k, by itself."""
+    return p.rows.known == NULL or is_allowed(&p.rows, visited(&p.rows, place), k)
+
+
 cdef int drawn(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, workspace_t *space,
                double *lane) noexcept nogil:
-    """Uniform random responsibilities, scaled to sum to one in each row; assign_data says the seed and the start."""
+    """Uniform random responsibilities of the components that a row may be of, scaled to sum to one in each row;
+    assign_data says the seed and the start."""
     cdef Py_ssize_t n_components = p.family.n_components, r, k, row
     cdef const draw_t *draw = <const draw_t *> p.strategy.assign_data
     cdef int real_bytes = p.family.real_bytes
@@ -110,11 +117,13 @@ cdef int drawn(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, workspac
         index = <uint64_t> row * <uint64_t> n_components
         total = 0
         for k in range(n_components):
-            total += uniform(draw.seed, draw.start, RANDOM_RESPONSIBILITIES, index + <uint64_t> k)
+            if may_be_of(p, start + r, k):
+                total += uniform(draw.seed, draw.start, RANDOM_RESPONSIBILITIES, index + <uint64_t> k)
         weight = get(space.weight, real_bytes, r) / total if total > 0 else 0
         for k in range(n_components):
-            put(space.resp, real_bytes, k * chunk.stride + r,
-                weight * uniform(draw.seed, draw.start, RANDOM_RESPONSIBILITIES, index + <uint64_t> k))
+            if may_be_of(p, start + r, k):
+                put(space.resp, real_bytes, k * chunk.stride + r,
+                    weight * uniform(draw.seed, draw.start, RANDOM_RESPONSIBILITIES, index + <uint64_t> k))
     p.kernels.count(n_components, chunk.stride, space.resp, lane + LANE_COUNTS)
     return 0
 

@@ -21,14 +21,13 @@ from mixfast._typing import Floats, Integers, RowsLike, Seed
 from mixfast._warnings import warn
 from mixfast.engine._pass import Pass
 from mixfast.engine._predictions import evaluate, evaluate_components
-from mixfast.engine._rows import Rows
 from mixfast.estimators._density import DensityEstimator, of_rows
 from mixfast.estimators._domain import first_outside
 from mixfast.estimators._rows import read_rows
 from mixfast.families.domains import DISTRIBUTION, check_domain
 from mixfast.families.rounding import rounded_finite
 from mixfast.relations import Components
-from mixfast.row_data import rows_with, separated
+from mixfast.row_data import of_family, rows_of, rows_with, separated
 from mixfast.status import Status
 from mixfast.tables import canonical, feature_names
 
@@ -291,18 +290,18 @@ class BaseMixture(DensityEstimator):
         """A pass over X at the fitted parameters, and the dtype that results should have."""
         self._check_ready()
         X = self._read_rows(X, reset=False)
-        encoded = self._fitted_family().encode(X)
+        encoded = self._fitted_family().encode(of_family(X))
         state = self._packed_state(encoded.family.params_layout(len(self.weights_), X.shape[1]))
-        return self._pass_at(encoded, X.dtype, len(self.weights_), state, self._proportions_of_predictions())
+        return self._pass_at(encoded, X, X.dtype, len(self.weights_), state, self._proportions_of_predictions())
 
     def _dtype_of_results(self, dtype):
         """Of predictions for rows of this dtype."""
         return np.result_type(dtype, np.asarray(self.weights_).dtype)
 
-    def _pass_at(self, encoded, dtype, n_components, state, proportions=None):
+    def _pass_at(self, encoded, X, dtype, n_components, state, proportions=None):
         """A pass over encoded rows of X, which has this dtype, and the dtype that results should have."""
         out_dtype = self._dtype_of_results(dtype)
-        rows = Rows(encoded.rows, base=encoded.base, groups=encoded.groups)
+        rows = rows_of(encoded, X, n_components)
         capsule = encoded.bind(n_components, self._kernel_dtype(encoded.family, out_dtype))
         p = Pass(capsule, rows, resolve_threads(self.n_threads), proportions=proportions)
         p.set_state(*state)

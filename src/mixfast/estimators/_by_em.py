@@ -25,7 +25,6 @@ from mixfast._typing import RowsLike
 from mixfast._warnings import warn
 from mixfast.convergence import Monitor, Recorder
 from mixfast.engine._fit import fit_rows
-from mixfast.engine._rows import Rows
 from mixfast.estimators._base import BaseMixture
 from mixfast.estimators._constraints import WholeNumber
 from mixfast.estimators._density import fitting, of_rows
@@ -35,7 +34,18 @@ from mixfast.fitting import bind_model, fingerprint, plan_of
 from mixfast.proportions._dirichlet import DirichletWeights
 from mixfast.proportions._fixed import FixedWeights
 from mixfast.proportions._free import FreeWeights
-from mixfast.row_data import rows_with, separated
+from mixfast.row_data import (
+    check_groups,
+    check_known,
+    check_number_of_components,
+    numbered,
+    of_family,
+    partial_labels,
+    rows_of,
+    rows_with,
+    seeding_rows_of,
+    separated,
+)
 from mixfast.status import Status
 from mixfast.units import DataUnits
 from mixfast.weights import counted_rows
@@ -103,6 +113,10 @@ class MixtureByEM(BaseMixture):
 
     #: Whether a fit is more than a search of compiled starts, so that batches leave it to the estimator.
     _fits_alone: bool = False
+
+    _row_data: dict = {"known_labels": None, "groups": None}
+
+    _attribute_constraints: dict = {**BaseMixture._attribute_constraints, "component_names_": [np.ndarray]}
 
     #: For subclasses whose constructor has no such parameter.
     accelerate = None
@@ -221,21 +235,33 @@ class MixtureByEM(BaseMixture):
             float32 rows are computed in float32 and summed in float64, those of Gamma, multinomial and Poisson mixtures
             in float64, and parameters are rounded to float32; everything else is converted to float64. Any
             memory layout is read in place.
-        y : Ignored
-            Present for API consistency by convention.
+        y : array-like of shape (n_samples,), default=None
+            Labels of which some are not known, -1 or a missing string, are `known_labels`. Complete ones are ignored,
+            as pipelines and cross-validation pass classes; so are numbers that are no labels.
         sample_weight : array-like of shape (n_samples,), default=None
             How often each row counts. A weight of 2 equals repeating the row, 0 equals leaving it out, whatever it
             holds. Priors take the sum of the weights for the number of rows, and so do criteria unless they are told
             `n_effective`: scale weights that are only relative to sum to n_samples.
         **row_data
-            What each row has beside its values, of the names that the class knows: `exposure`, see `PoissonMixture`.
-            Rows of weight 0 may have anything there.
+            What each row has beside its values, of the names that the class knows; rows of weight 0 may have anything
+            there:
+
+            - `known_labels`, (n_samples,), the numbers of the components that rows are known to be of, -1 where that is
+              not known: they bind in every E-step, whatever `init_params` begins with, and the log-likelihood of such a
+              row is that of its component, log(weight x density). Strings are taken for components in their order,
+              which `component_names_` says, and None for what is not known. Or (n_samples, n_components) of bool: the
+              components that each row may be of.
+            - `groups`, (n_samples,): rows with the same value are of one component, though it is not known of which.
+              Their log-likelihood is that of all of them together, at the first row.
+            - `exposure`, see `PoissonMixture`.
 
         Returns
         -------
         self : object
             The estimator itself.
         """
+        if row_data.get("known_labels") is None:
+            row_data = row_data | {"known_labels": partial_labels(y)}
         return self._fit_counted(rows_with(X, row_data), sample_weight)
 
     def _fit_counted(self, X, sample_weight):
@@ -256,12 +282,13 @@ class MixtureByEM(BaseMixture):
         return self
 
     def _fit_rows(self, X, sample_weight, init_params):
-        if self._narrow_columns(X, (0, X.shape[0])) is not None:
+        rows, data = separated(X)
+        if self._narrow_columns(rows, (0, X.shape[0])) is not None:
             raise self._status_error(Status.NOT_FINITE, X.dtype)
         family = self._family()
-        rows, data = separated(X)
         units = self._units(family, rows, sample_weight)
-        encoded = self._given_prior(family, units, X.shape[1]).encode(rows_with(units.rows(rows), data))
+        self._check_components(data, sample_weight, init_params)
+        encoded = self._given_prior(family, units, X.shape[1]).encode(of_family(rows_with(units.rows(rows), data)))
         layout = encoded.family.params_layout(self.n_components, X.shape[1])
         volume = self._volume(units, X.shape[0] if sample_weight is None else sample_weight.sum())
         best = self._search(X, sample_weight, init_params, units, volume, encoded, layout)
@@ -276,9 +303,40 @@ class MixtureByEM(BaseMixture):
         self._learn_row_data(data)
         self._learn_design(rows, sample_weight)
 
+    def _check_row_data(self, data, rows, reset):
+        checked, others = {}, dict(data)
+        known, groups = others.pop("known_labels", None), others.pop("groups", None)
+        if reset:
+            vars(self).pop("component_names_", None)
+        if known is not None:
+            known, names = check_known(known, rows.shape[0], getattr(self, "component_names_", None))
+            checked["known_labels"] = known
+            if reset and names is not None:
+                self.component_names_ = names
+        if groups is not None:
+            checked["groups"] = numbered(groups, rows.shape[0])
+        return checked | super()._check_row_data(others, rows, reset)
+
+    def _check_components(self, data, sample_weight, init_params):
+        """Raises ValueError where what is said of the components of rows contradicts itself or the parameters."""
+        check_number_of_components(data, self.n_components)
+        if "known_labels" in data and self.canonical_order:
+            raise ValueError(
+                "canonical_order=True numbers components anew, and known_labels has their numbers: set one of the two"
+            )
+        if "groups" in data:
+            check_groups(data, self.n_components, self._said_of_groups(data, sample_weight, init_params))
+
+    def _said_of_groups(self, data, sample_weight, init_params):
+        """What all rows of a group have to have in common, by name."""
+        return {
+            "sample_weight": sample_weight,
+            "init_params": None if isinstance(init_params, str) else init_params,
+        }
+
     def _search(self, X, sample_weight, init_params, units, volume, encoded, layout):
         """The best start. What passes work in, ten times the parameters and more, is gone when this returns."""
-        rows = Rows(encoded.rows, sample_weight, encoded.base, encoded.groups)
+        rows = rows_of(encoded, X, self.n_components, sample_weight)
         options = {"traces": True}
         which = fingerprint(encoded.rows, sample_weight) if self.warm_start else None
         if self._goes_on():
@@ -288,13 +346,13 @@ class MixtureByEM(BaseMixture):
                 options["before"] = float(self.lower_bound_) + volume
         else:
             given = self._given_start(X.shape[1], units)
-        seeding_rows = rows if encoded.groups is None else Rows(encoded.rows, sample_weight)
+        seeding_rows = rows if "groups" not in separated(X)[1] else seeding_rows_of(encoded.rows, X, sample_weight)
         if (
             encoded.seeds is not None
             and seeding.measures_distances(init_params)
             and (given is None or any(map(has_nan, given)))
         ):
-            seeding_rows = Rows(encoded.make_seeds(), sample_weight)
+            seeding_rows = seeding_rows_of(encoded.make_seeds(), X, sample_weight)
         dtype = self._kernel_dtype(encoded.family, X.dtype)
         model = bind_model(encoded, seeding_rows.X, self.n_components, X.shape[1], dtype, self._proportions(), given)
         plan = plan_of(self, init_params, encoded.rows, **options)

@@ -22,7 +22,7 @@ from mixfast.estimators._parameters import CheckedParameters
 from mixfast.estimators._published import PublishedArrays
 from mixfast.persistence import Contents, Storable, check_name, write
 from mixfast.reading import Summary, frame_of
-from mixfast.row_data import rows_with, separated
+from mixfast.row_data import OF_COMPONENTS, rows_with, separated
 from mixfast.weights import counted_rows, weighted_sum
 
 #: A method, whose type its decorators keep.
@@ -63,15 +63,17 @@ def of_rows(method: Method) -> Method:
             name = method.__name__
             raise TypeError(f"{name}() needs the rows, as {name}(X): a {type(estimator).__name__} does not keep them")
         declared = estimator._row_data
-        known = [*first, *declared, *own[len(first) :]] if declared else own
+        by_place = [name for name in declared if name not in OF_COMPONENTS]
+        places = [*first, *by_place, *own[len(first) :]]
+        known = [*places, *(name for name in OF_COMPONENTS if name in declared)]
         wrong = [name for name in kwargs if name not in known]
         if wrong:
             raise TypeError(
                 f"{type(estimator).__name__}.{method.__name__}() got an unexpected keyword argument {wrong[0]!r}: it "
                 f"takes {', '.join(known)}"
             )
-        if declared and len(first) < len(args) <= len(known):
-            placed = dict(zip(known[len(first) :], args[len(first) :], strict=False))
+        if by_place and len(first) < len(args) <= len(places):
+            placed = dict(zip(places[len(first) :], args[len(first) :], strict=False))
             args = args[: len(first)]
             twice = [name for name in placed if name in kwargs]
             if twice:

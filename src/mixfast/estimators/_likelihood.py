@@ -16,7 +16,7 @@ from mixfast.estimators._by_em import MixtureByEM
 from mixfast.estimators._density import DensityEstimator, of_rows
 from mixfast.estimators._statistics import FromStatistics
 from mixfast.families.rounding import rounded_rows
-from mixfast.row_data import RowData, rows_with, separated, take_data
+from mixfast.row_data import RowData, firsts_of, numbered, rows_with, separated, take_data
 from mixfast.weights import observed, weighted_sum
 
 #: What several mixtures of the same rows can be compared by, the lower the better; all but the last are methods.
@@ -164,7 +164,9 @@ class LikelihoodMixture(FromStatistics, MixtureByEM):
         """BIC, AIC and ICL by their names, from one pass over the rows."""
         X, sample_weight = observed(rows_with(X, row_data), sample_weight, n_effective)
         result = self._evaluate(X, log_norm=True, labels=True, largest=True)
-        doubt = np.log(result.largest.astype(np.float64))
+        doubt, groups = np.log(result.largest.astype(np.float64)), separated(X)[1].get("groups")
+        if groups is not None:  # a group is in doubt once
+            doubt *= firsts_of(numbered(groups, len(doubt)))
         (total, weight), (in_doubt, _) = (weighted_sum(values, sample_weight) for values in (result.log_norm, doubt))
         found = self._penalised(total, weight)
         return found | {"icl": found["bic"] - 2 * in_doubt}

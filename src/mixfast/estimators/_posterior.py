@@ -15,7 +15,7 @@ from mixfast.estimators._density import of_rows
 from mixfast.families.rounding import rounded_finite
 from mixfast.moves import PRESENT
 from mixfast.predictive import blocks_for
-from mixfast.row_data import rows_with
+from mixfast.row_data import OF_COMPONENTS, rows_with
 
 #: What a fit says where a covariance had no inverse.
 FLAT = (
@@ -49,7 +49,7 @@ class PosteriorMixture(BaseMixture):
         """(rows as a slice, a pass over them, the dtype of results) for rows that have been read, block by block."""
         for rows, encoded in blocks_for(family, X):
             state = weights, encoded.family.params_layout(len(weights), X.shape[1]).pack(params)
-            yield rows, *self._pass_at(encoded, X.dtype, len(weights), state)
+            yield rows, *self._pass_at(encoded, X[rows], X.dtype, len(weights), state)
 
     @of_rows
     def score_samples(self, X: RowsLike, **row_data: ArrayLike | None) -> Floats:
@@ -71,7 +71,7 @@ class PosteriorMixture(BaseMixture):
         """
         self._check_ready()
         self._check_assigned()
-        X = self._read_rows(rows_with(X, row_data), reset=False)
+        X = self._read_rows(_without_components(X, row_data), reset=False)
         out = np.empty(X.shape[0], self._dtype_of_results(X.dtype))
         for rows, p, dtype in self._passes(X, *self._averaged_predictive()):
             out[rows] = self._evaluate_pass(p, dtype, log_norm=True).log_norm
@@ -92,7 +92,7 @@ class PosteriorMixture(BaseMixture):
         """
         self._check_ready()
         self._check_assigned()
-        X = self._read_rows(rows_with(X, row_data), reset=False)
+        X = self._read_rows(_without_components(X, row_data), reset=False)
         family, params, weights = self._predictive()
         out = np.empty((X.shape[0], len(weights) - 1), self._dtype_of_results(X.dtype))
         for rows, p, dtype in self._passes(X, family, params, np.ones(len(weights))):
@@ -100,3 +100,12 @@ class PosteriorMixture(BaseMixture):
             evaluate_components(p, block)
             out[rows] = rounded_finite(np.ascontiguousarray(block[:, :-1]), dtype)
         return out
+
+
+def _without_components(X, row_data):
+    """The rows with what they have; ValueError where that is said of components of the fit: the predictive density has
+    one more, which no row of the fit was of."""
+    for name in OF_COMPONENTS:
+        if row_data.get(name) is not None:
+            raise ValueError(f"{name} says nothing of a predictive density: leave it out")
+    return rows_with(X, row_data)

@@ -17,7 +17,7 @@ from mixfast.design import Design
 from mixfast.engine._fit import Fit
 from mixfast.engine._rows import Rows
 from mixfast.estimators._density import fitting, of_rows
-from mixfast.row_data import rows_with, separated
+from mixfast.row_data import of_family, rows_of, rows_with, separated
 from mixfast.statistics import DIGEST_SIZE, Seen, Statistics
 from mixfast.status import Status
 from mixfast.weights import counted_rows
@@ -78,7 +78,7 @@ class FromStatistics:
         if X.shape[0]:
             family = learner._family()
             units = learner._units(family, separated(X)[0], sample_weight)
-            sets, moments = family.encode(X).family.design(), units.design()
+            sets, moments = family.encode(of_family(X)).family.design(), units.design()
         return Design(
             estimator=type(self).__name__,
             n_rows=int(X.shape[0]),
@@ -161,9 +161,11 @@ class FromStatistics:
         X = self._read_rows(X, reset=False, ensure_min_samples=0)
         values, data = separated(X)
         units = self._units_of(family, values, sample_weight, design)
-        encoded = family.encode(rows_with(units.rows(values), data))
+        if "groups" in data:
+            raise ValueError("statistics do not know of groups, whose rows may be in other parts: leave them out")
+        encoded = family.encode(of_family(rows_with(units.rows(values), data)))
         dtype = np.result_type(X.dtype, np.asarray(self.weights_).dtype)
-        rows = Rows(encoded.rows, sample_weight, encoded.base)
+        rows = rows_of(encoded, X, len(self.weights_), sample_weight)
         em = self._engine(encoded, rows, dtype, units)
         gathered = em.gather()
         layout = encoded.family.stats_layout(len(self.weights_), self._n_fitted_features())

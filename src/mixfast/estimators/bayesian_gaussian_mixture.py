@@ -19,6 +19,7 @@ from mixfast.estimators._weight_priors import WEIGHT_PRIORS
 from mixfast.families.domains import POSITIVE, check_domain
 from mixfast.families.posteriors import POSTERIORS
 from mixfast.moves import PRESENT, Problem, Search, State
+from mixfast.row_data import OF_COMPONENTS
 from mixfast.status import Status
 
 #: Hyper-parameters are between these, so that nothing that is made of them overflows.
@@ -357,6 +358,12 @@ class BayesianGaussianMixture(PosteriorMixture, EllipticalMixture):
     @property
     def _fits_alone(self):
         return self.prune
+
+    def _check_components(self, data, sample_weight, init_params):
+        super()._check_components(data, sample_weight, init_params)
+        for name in OF_COMPONENTS:
+            if self.prune and name in data:
+                raise ValueError(f"prune=True moves components, and {name} is said of them: set prune=False")
 
     def _search(self, X, sample_weight, init_params, units, volume, encoded, layout):
         best = super()._search(X, sample_weight, init_params, units, volume, encoded, layout)

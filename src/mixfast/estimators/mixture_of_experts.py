@@ -39,10 +39,10 @@ from mixfast.families.experts import (
 from mixfast.families.rounding import rounded_finite
 from mixfast.proportions._gate import Gate
 from mixfast.relations import Draws
-from mixfast.row_data import check_finite, check_positive, rows_with, separated
+from mixfast.row_data import OF_COMPONENTS, check_finite, check_positive, of_family, rows_with
 from mixfast.status import Status
 from mixfast.tables import adopted, check_no_dates
-from mixfast.weights import observed, take, weighted_sum
+from mixfast.weights import take
 
 #: What makes the expert of a name, from the estimator and the classes of the response.
 EXPERTS = {
@@ -59,26 +59,6 @@ EXPERTS = {
 
 #: Attributes of responses that not every fit leaves.
 OF_RESPONSES = ("sigma_", "shape_", "theta_", "degrees_of_freedom_", "fixed_coef_")
-
-
-def numbered(groups, n_samples):
-    """Groups as int64 numbers in the order of their first rows."""
-    groups = np.asarray(groups)
-    if groups.shape != (n_samples,):
-        raise ValueError(f"groups should have the shape of {(n_samples,)}, got {groups.shape}")
-    if groups.dtype.kind == "f" and np.any(np.isnan(groups)):
-        raise ValueError(f"groups is missing in row {int(np.argmax(np.isnan(groups)))}")
-    _, first, number = np.unique(groups, return_index=True, return_inverse=True)
-    rank = np.empty(len(first), dtype=np.int64)
-    rank[np.argsort(first)] = np.arange(len(first))
-    return rank[number.ravel()]
-
-
-def firsts_of(groups):
-    """Which rows are the first of their groups, a mask."""
-    is_first = np.zeros(len(groups), dtype=bool)
-    is_first[np.unique(groups, return_index=True)[1]] = True
-    return is_first
 
 
 @described
@@ -207,7 +187,7 @@ default='gaussian'
 
     _row_data: dict = {
         "y": None,
-        "groups": None,
+        **LikelihoodMixture._row_data,
         "exposure": check_positive,
         "offset": check_finite,
         "gate_X": None,
@@ -402,30 +382,8 @@ default='gaussian'
         numbers = self.gate_intercept_, np.ravel(self.gate_coef_), self.weights_
         return np.concatenate(numbers).astype(np.float64)
 
-    def _fit_rows(self, X, sample_weight, init_params):
-        _, data = separated(X)
-        if "groups" in data:
-            self._check_groups(data, sample_weight, init_params)
-        super()._fit_rows(X, sample_weight, init_params)
-
-    def _check_groups(self, data, sample_weight, init_params):
-        """Raises ValueError where what is said of a group differs between its rows."""
-        groups, said = data["groups"], {"sample_weight": sample_weight, "the columns of the gate": data.get("gate")}
-        if isinstance(init_params, str):
-            if init_params != "random":
-                raise ValueError(
-                    f"init_params={init_params!r} puts rows of a group in several components: with groups it should be "
-                    "'random', or labels or responsibilities"
-                )
-        else:
-            said["init_params"] = init_params
-        first = np.flatnonzero(firsts_of(groups))[groups]
-        for name, values in said.items():
-            if values is not None and np.any(values != values[first]):
-                row = int(np.flatnonzero(np.any((values != values[first]).reshape(len(values), -1), axis=1))[0])
-                raise ValueError(
-                    f"{name} should be the same for all rows of a group, row {row} has another than {first[row]}"
-                )
+    def _said_of_groups(self, data, sample_weight, init_params):
+        return super()._said_of_groups(data, sample_weight, init_params) | {"the columns of the gate": data.get("gate")}
 
     def _publish(self, params, dtype):
         rounded, first, found = self._family().rounded(params, dtype), 0, []
@@ -516,9 +474,9 @@ default='gaussian'
             raise ValueError(
                 f"{type(self).__name__} requires y to be passed, but the target y is None: this looks at responses"
             )
-        n_samples, checked = rows.shape[0], {}
-        if "groups" in data:
-            checked["groups"] = numbered(data["groups"], n_samples)
+        n_samples = rows.shape[0]
+        of_components = {name: data[name] for name in OF_COMPONENTS if name in data}
+        checked = super()._check_row_data(of_components, rows, reset)
         gate = self._gate_columns(rows, data.get("gate_X"), reset)
         if gate is not None:
             checked["gate"] = gate
@@ -615,6 +573,7 @@ default='gaussian'
         exposure: ArrayLike | None = None,
         offset: ArrayLike | None = None,
         gate_X: ArrayLike | None = None,
+        known_labels: ArrayLike | None = None,
     ) -> Self:
         """Estimate the parameters with EM, from several starts.
 
@@ -637,6 +596,8 @@ default='gaussian'
             Added to the linear predictors, those of all responses.
         gate_X : array-like of shape (n_samples, n_gate_columns), default=None
             The columns of the gate, where `gate` is 'gate_X'.
+        known_labels : array-like of shape (n_samples,) or (n_samples, n_components), default=None
+            The components of rows where they are known, as in `GaussianMixture.fit`.
 
         Returns
         -------
@@ -651,6 +612,7 @@ default='gaussian'
         """
         y = self._gathered(y)
         given = {"groups": groups, "exposure": exposure, "offset": offset, "gate_X": gate_X}
+        given["known_labels"] = known_labels
         rows = rows_with(X, {"y": y, **given})
         if y is not None and not np.ndim(y):
             raise ValueError(f"y should have a value for each row, got {y!r}")
@@ -885,25 +847,14 @@ default='gaussian'
         self._check_ready()
         self._check_assigned()
         rows = self._read_rows(rows_with(X, {"y": self._gathered(y), **row_data}), reset=False)
-        encoded = self._fitted_family().encode(rows)
+        encoded = self._fitted_family().encode(of_family(rows))
         n_components = len(self.weights_)
         layout = encoded.family.params_layout(n_components, rows.shape[1])
         state = np.ones(n_components), layout.pack(self._collect())
-        p, out_dtype = self._pass_at(encoded, rows.dtype, n_components, state)
+        p, out_dtype = self._pass_at(encoded, rows, rows.dtype, n_components, state)
         out = np.empty((len(rows), n_components), p.dtype)
         evaluate_components(p, out)
         return rounded_finite(out, out_dtype)
-
-    def _criteria(self, X, sample_weight, n_effective, **row_data):
-        if row_data.get("groups") is None:
-            return super()._criteria(X, sample_weight, n_effective, **row_data)
-        X, sample_weight = observed(rows_with(X, row_data), sample_weight, n_effective)
-        result = self._evaluate(X, log_norm=True, labels=True, largest=True)
-        groups = numbered(separated(X)[1]["groups"], len(X))
-        doubt = np.log(result.largest.astype(np.float64)) * firsts_of(groups)
-        (total, weight), (in_doubt, _) = (weighted_sum(values, sample_weight) for values in (result.log_norm, doubt))
-        found = self._penalised(total, weight)
-        return found | {"icl": found["bic"] - 2 * in_doubt}
 
     def bic(
         self,

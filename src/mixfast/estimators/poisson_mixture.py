@@ -92,7 +92,7 @@ class PoissonMixture(LikelihoodMixture):
 
     _accepts_sparse = "csr"
 
-    _row_data: dict = {"exposure": check_positive}
+    _row_data: dict = {"exposure": check_positive, **LikelihoodMixture._row_data}
 
     _attribute_constraints: dict = {**LikelihoodMixture._attribute_constraints, "is_exposed_": ["boolean"]}
 

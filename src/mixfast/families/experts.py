@@ -347,7 +347,7 @@ class Experts(Family):
             (values.shape[1], [tuple(own) for own in layout]),
         )
         base = sum(bases) if bases else None
-        return Encoded(knows, np.column_stack(columns), base, groups=data.get("groups"))
+        return Encoded(knows, np.column_stack(columns), base)
 
     def split(self, y):
         """The columns of each response."""

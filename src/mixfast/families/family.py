@@ -24,14 +24,12 @@ class Encoded(NamedTuple):
     seeds : the rows that k-means sees, where it should see others than EM (counts as proportions, say); None where it
         sees `rows`. A function makes them when a start needs them: seeds(offsets) of the problems that the rows belong
         to, problem i being rows offsets[i] to offsets[i + 1], so that columns can be scaled by what a problem holds
-    groups : int64 (n_samples,), numbers of groups of rows that share a component, as `Rows` wants them; or None
     """
 
     family: Family
     rows: np.ndarray | scipy.sparse.csr_matrix
     base: np.ndarray | None = None
     seeds: np.ndarray | scipy.sparse.csr_matrix | Callable | None = None
-    groups: np.ndarray | None = None
 
     def make_seeds(self, offsets=None):
         """The rows that k-means runs on, or None where these are `rows`. `offsets` (n_problems + 1,) says where each of
