@@ -63,7 +63,7 @@ FLOORS = [
     ],
     ["estimators/", "parts", "plot", "maps", "map_pictures", "mixture_pictures", "merging", "matching"],
     ["batches/", "selection"],
-    ["bootstrap"],
+    ["bootstrap", "classifier"],
     ["__init__", "_config"],
 ]
 #: Imports nothing of the package, and only tests import it.

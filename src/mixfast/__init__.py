@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from mixfast.batches.result import BatchResult as BatchResult
     from mixfast.bootstrap import BootstrapLRT as BootstrapLRT
     from mixfast.bootstrap import bootstrap_lrt as bootstrap_lrt
+    from mixfast.classifier import MixtureClassifier as MixtureClassifier
     from mixfast.design import Design as Design
     from mixfast.estimators.bayesian_gaussian_mixture import BayesianGaussianMixture as BayesianGaussianMixture
     from mixfast.estimators.bernoulli_mixture import BernoulliMixture as BernoulliMixture

@@ -20,6 +20,7 @@ HOMES = {
     "GaussianMixture": "mixfast.estimators.gaussian_mixture",
     "Inference": "mixfast.inference",
     "MergeTree": "mixfast.merging",
+    "MixtureClassifier": "mixfast.classifier",
     "MixtureDisplay": "mixfast.plot",
     "MixtureMap": "mixfast.maps",
     "MixtureOfExperts": "mixfast.estimators.mixture_of_experts",

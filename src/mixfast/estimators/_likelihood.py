@@ -15,6 +15,7 @@ from mixfast.estimators._base import BaseMixture
 from mixfast.estimators._by_em import MixtureByEM
 from mixfast.estimators._density import DensityEstimator, of_rows
 from mixfast.estimators._statistics import FromStatistics
+from mixfast.estimators._using import UsedAsDensity
 from mixfast.families.rounding import rounded_rows
 from mixfast.row_data import RowData, firsts_of, numbered, rows_with, separated, take_data
 from mixfast.weights import observed, weighted_sum
@@ -57,7 +58,7 @@ def check_criterion(estimator, criterion):
 
 
 @described
-class LikelihoodMixture(FromStatistics, MixtureByEM):
+class LikelihoodMixture(FromStatistics, UsedAsDensity, MixtureByEM):
     """Base of the estimators whose likelihood can be compared between fits, by the number of their parameters."""
 
     def _n_parameters(self):

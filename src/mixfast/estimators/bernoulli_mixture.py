@@ -16,11 +16,12 @@ from mixfast._typing import Accelerate, InitParams, InitPolicy, Seed
 from mixfast.estimators._domain import first_outside
 from mixfast.estimators._given import model_of
 from mixfast.estimators._likelihood import LikelihoodMixture
+from mixfast.estimators._using import IndependentColumns
 from mixfast.families.bernoulli import Bernoulli, BernoulliParams
 
 
 @described
-class BernoulliMixture(LikelihoodMixture):
+class BernoulliMixture(IndependentColumns, LikelihoodMixture):
     """Mixture of Bernoulli distributions, fitted by EM; also known as latent class analysis of binary items.
 
     The probability of a row of zeros and ones is sum_k weights_k prod_j p_kj^x_j (1 - p_kj)^(1 - x_j). Entries that
@@ -69,6 +70,8 @@ class BernoulliMixture(LikelihoodMixture):
     >>> bool(labels[0] == labels[1] != labels[2] == labels[3])
     True
     """
+
+    _of_columns = ("probabilities",)
 
     _parameter_constraints: dict = {
         **LikelihoodMixture._parameter_constraints,
@@ -145,6 +148,9 @@ class BernoulliMixture(LikelihoodMixture):
         """
         parameters = {"probabilities": probabilities}
         return model_of(cls, options, weights, parameters, feature_names)
+
+    def _centres(self):
+        return np.asarray(self.probabilities_, dtype=np.float64)
 
     def _family(self):
         return Bernoulli(alpha=self.alpha)

@@ -199,6 +199,15 @@ class CategoricalMixture(LikelihoodMixture):
         given = ["probabilities", "categories"]
         return finish_given(model, weights, params, dtype, len(arrays), feature_names, given)
 
+    def _margin(self, columns):
+        return type(self).from_parameters(
+            weights=self.weights_,
+            probabilities=[self.probabilities_[j] for j in columns],
+            categories=[self.categories_[j] for j in columns],
+            feature_names=self._names_of_columns(columns),
+            **self._options_of_columns(),
+        )
+
     def _known_categories(self):
         """Those of the fit, else those given."""
         if hasattr(self, "categories_"):

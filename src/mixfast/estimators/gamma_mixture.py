@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Self
 
+import numpy as np
 from numpy.typing import ArrayLike
 
 from mixfast._docstrings import described
@@ -12,6 +13,7 @@ from mixfast._typing import Accelerate, InitParams, InitPolicy, Seed
 from mixfast.estimators._domain import first_outside
 from mixfast.estimators._given import model_of
 from mixfast.estimators._likelihood import LikelihoodMixture
+from mixfast.estimators._using import IndependentColumns
 from mixfast.families.gamma import Exponential, ExponentialParams, Gamma, GammaParams
 
 
@@ -60,7 +62,7 @@ class _PositiveMixture(LikelihoodMixture):
 
 
 @described
-class GammaMixture(_PositiveMixture):
+class GammaMixture(IndependentColumns, _PositiveMixture):
     """Mixture of Gamma distributions, fitted by EM, for positive numbers; columns are independent within a component.
 
     The density of a row is sum_k weights_k prod_j x_j^(a_kj - 1) exp(-x_j / s_kj) / (Gamma(a_kj) s_kj^a_kj), with
@@ -106,6 +108,8 @@ class GammaMixture(_PositiveMixture):
     [60.0, 0.0]
     """
 
+    _of_columns = ("shapes", "scales")
+
     @classmethod
     def from_parameters(
         cls,
@@ -142,6 +146,9 @@ class GammaMixture(_PositiveMixture):
         parameters = {"shapes": shapes, "scales": scales}
         return model_of(cls, options, weights, parameters, feature_names)
 
+    def _centres(self):
+        return np.asarray(self.shapes_, dtype=np.float64) * self.scales_
+
     def _family(self):
         return Gamma()
 
@@ -160,7 +167,7 @@ class GammaMixture(_PositiveMixture):
 
 
 @described
-class ExponentialMixture(_PositiveMixture):
+class ExponentialMixture(IndependentColumns, _PositiveMixture):
     """Mixture of exponential distributions, fitted by EM, for numbers that are not negative.
 
     Columns are independent within a component.
@@ -204,6 +211,8 @@ class ExponentialMixture(_PositiveMixture):
     [100.0, 0.0]
     """
 
+    _of_columns = ("rates",)
+
     @classmethod
     def from_parameters(
         cls, *, weights: ArrayLike, rates: ArrayLike, feature_names: Sequence[str] | None = None, **options: Any
@@ -231,6 +240,9 @@ class ExponentialMixture(_PositiveMixture):
         """
         parameters = {"rates": rates}
         return model_of(cls, options, weights, parameters, feature_names)
+
+    def _centres(self):
+        return 1 / np.asarray(self.rates_, dtype=np.float64)
 
     def _family(self):
         return Exponential()

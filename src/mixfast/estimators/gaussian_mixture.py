@@ -12,11 +12,12 @@ from mixfast._docstrings import described
 from mixfast._typing import Accelerate, CovarianceType, InitParams, InitPolicy, Seed
 from mixfast.estimators._elliptical import EllipticalMixture
 from mixfast.estimators._likelihood import LikelihoodMixture
+from mixfast.estimators._using import EllipticalColumns
 from mixfast.families.gaussian import STRUCTURES
 
 
 @described
-class GaussianMixture(EllipticalMixture, LikelihoodMixture):
+class GaussianMixture(EllipticalColumns, EllipticalMixture, LikelihoodMixture):
     """Mixture of Gaussians, fitted by EM: a drop-in for scikit-learn's class of the same name.
 
     The density of a row is sum_k weights_k N(x; means_k, covariances_k). From the same start each iteration gives

@@ -16,12 +16,13 @@ from mixfast._warnings import warn
 from mixfast.estimators._domain import check_counts
 from mixfast.estimators._given import model_of
 from mixfast.estimators._likelihood import LikelihoodMixture
+from mixfast.estimators._using import IndependentColumns
 from mixfast.families.poisson import Poisson, PoissonParams
 from mixfast.row_data import check_positive
 
 
 @described
-class PoissonMixture(LikelihoodMixture):
+class PoissonMixture(IndependentColumns, LikelihoodMixture):
     """Mixture of Poisson distributions, fitted by EM: soft clusters of counts.
 
     The probability of a row of counts x with exposure e is sum_k weights_k prod_j Poisson(x_j; e rates_kj). The
@@ -83,6 +84,8 @@ class PoissonMixture(LikelihoodMixture):
     >>> print(model.weights_.round(3), model.rates_.ravel().round(3))
     [0.36 0.64] [1.256 2.663]
     """
+
+    _of_columns = ("rates",)
 
     _parameter_constraints: dict = {
         **LikelihoodMixture._parameter_constraints,
@@ -170,6 +173,9 @@ class PoissonMixture(LikelihoodMixture):
         """
         parameters = {"rates": rates}
         return model_of(cls, options, weights, parameters, feature_names, is_exposed=bool(is_exposed))
+
+    def _centres(self):
+        return np.asarray(self.rates_, dtype=np.float64)
 
     def _family(self):
         return Poisson(alpha=self.alpha, beta=self.beta)

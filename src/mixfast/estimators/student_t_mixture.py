@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from numbers import Real
 from typing import Any, Literal, Self
 
+import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils._param_validation import Interval, StrOptions
 
@@ -13,11 +14,12 @@ from mixfast._docstrings import described
 from mixfast._typing import Accelerate, CovarianceType, InitParams, InitPolicy, Seed
 from mixfast.estimators._elliptical import EllipticalMixture
 from mixfast.estimators._likelihood import LikelihoodMixture
+from mixfast.estimators._using import EllipticalColumns
 from mixfast.families.student_t import DEGREES, DEGREES_LIMITS, STRUCTURES, GivenDegrees
 
 
 @described
-class StudentTMixture(EllipticalMixture, LikelihoodMixture):
+class StudentTMixture(EllipticalColumns, EllipticalMixture, LikelihoodMixture):
     """Mixture of multivariate Student-t distributions, fitted by maximum likelihood: heavy tails, outliers.
 
     The density of a row x of d columns is sum_k weights_k t(x; means_k, covariances_k, n_k) with
@@ -192,6 +194,24 @@ class StudentTMixture(EllipticalMixture, LikelihoodMixture):
             "degrees_of_freedom": degrees_of_freedom,
         }
         return cls._of_given(weights, parameters, feature_names, options)
+
+    _of_components_alone = ("degrees_of_freedom",)
+
+    def _scaled_by(self, columns, values, structure, covariances):
+        distances = self._distances(columns, values)
+        degrees = np.asarray(self.degrees_of_freedom_, dtype=np.float64)
+        factors = (degrees + distances) / (degrees + len(columns))
+        if structure == "tied":
+            structure, covariances = "full", np.repeat(covariances[np.newaxis], len(factors), axis=0)
+        covariances = factors.reshape(-1, *[1] * (np.ndim(covariances) - 1)) * covariances
+        degrees = np.minimum(degrees + len(columns), DEGREES_LIMITS[1])
+        return structure, covariances, {"degrees_of_freedom": degrees}
+
+    def _distances(self, columns, values):
+        """Squared, of values of some columns to the components, in units of these: (n_components,)."""
+        away = values - self._centres()[:, columns]
+        within = np.asarray(self.covariance_matrices(), dtype=np.float64)[:, columns][:, :, columns]
+        return np.sum(away * np.linalg.solve(within, away[..., np.newaxis])[..., 0], axis=1)
 
     def _family(self):
         degrees = DEGREES.get(self.degrees_of_freedom) or GivenDegrees(self.degrees_of_freedom)

@@ -46,6 +46,8 @@ class Bernoulli(Family):
     """
 
     Params: type = BernoulliParams
+    support = (0.0, 1.0)
+    is_discrete = True
     Stats = BernoulliStats
     domains = {"probabilities": (PROBABILITY,)}
     margin = columnwise_margin
@@ -113,6 +115,9 @@ class Bernoulli(Family):
 
     def merged(self, p, q, share):
         return self.Params(between(p.probabilities, q.probabilities, share))
+
+    def cdf(self, params, x):
+        return np.where(x < 0, 0, np.where(x < 1, 1 - params.probabilities[:, 0], 1))
 
     def described(self, params):
         return [Described(np.arange(params.probabilities.shape[1]), {"probability": params.probabilities})]

@@ -187,6 +187,12 @@ class Family(ABC):
         """A `ColumnKind` for each column."""
         return [self.column_kind] * n_features
 
+    #: cdf(params, x) -> (n, n_components), of rows (n, 1): the distribution functions of components of one column.
+    cdf: Callable | None = None
+    #: The least and the largest value of a column, and whether all are whole numbers.
+    support: tuple[float, float] = (-np.inf, np.inf)
+    is_discrete: bool = False
+
     @abstractmethod
     def param_shapes(self, n_components, n_features):
         """Shapes of the fields of `Params`."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import digamma, gammaln, polygamma
+from scipy.special import digamma, gammainc, gammaln, polygamma
 
 from mixfast.families._gamma import bind_exponential, bind_gamma
 from mixfast.families.domains import POSITIVE
@@ -65,6 +65,8 @@ class Gamma(_OfRows):
     Stats = GammaStats
     domains = {"shapes": (POSITIVE,), "scales": (POSITIVE,)}
 
+    support = (0.0, np.inf)
+
     def param_shapes(self, n_components, n_features):
         return (n_components, n_features), (n_components, n_features)
 
@@ -113,6 +115,9 @@ class Gamma(_OfRows):
         shapes = _shapes_of(np.log(means) - logs)
         return self.Params(shapes, means / shapes)
 
+    def cdf(self, params, x):
+        return gammainc(params.shapes[:, 0], np.maximum(x, 0) / params.scales[:, 0])
+
     def described(self, params):
         numbers = {"shape": params.shapes, "scale": params.scales, "mean": params.shapes * params.scales}
         return [Described(np.arange(params.shapes.shape[1]), numbers, location="mean")]
@@ -141,6 +146,8 @@ class Exponential(_OfRows):
     Params: type = ExponentialParams
     Stats = ExponentialStats
     domains = {"rates": (POSITIVE,)}
+
+    support = (0.0, np.inf)
 
     def param_shapes(self, n_components, n_features):
         return ((n_components, n_features),)
@@ -174,6 +181,9 @@ class Exponential(_OfRows):
 
     def merged(self, p, q, share):
         return self.Params(1 / between(1 / p.rates, 1 / q.rates, share))
+
+    def cdf(self, params, x):
+        return -np.expm1(-np.maximum(x, 0) * params.rates[:, 0])
 
     def described(self, params):
         numbers = {"rate": params.rates, "mean": 1 / params.rates}

@@ -11,6 +11,7 @@ from functools import partial
 from typing import NamedTuple
 
 import numpy as np
+from scipy.special import ndtr
 
 from mixfast.families import _gaussian
 from mixfast.families.covariances import (
@@ -77,6 +78,9 @@ class Gaussian(Elliptical):
 
     def divergence(self, p, q):
         return self.log_ratios(p, q).divergence()
+
+    def cdf(self, params, x):
+        return ndtr((x - params.means[:, 0]) / np.sqrt(self.variances(params)[:, 0]))
 
     def described(self, params):
         numbers = {"mean": params.means, "sd": np.sqrt(self.variances(params))}

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 import scipy.sparse
-from scipy.special import kl_div
+from scipy.special import kl_div, pdtr
 
 from mixfast.families._poisson import bind_poisson
 from mixfast.families.counts import log_factorials, row_totals
@@ -70,6 +70,8 @@ class Poisson(Family):
     dtypes = (np.float64,)
 
     Params: type = PoissonParams
+    support = (0.0, np.inf)
+    is_discrete = True
     Stats = PoissonStats
     domains = {"rates": (NOT_NEGATIVE,)}
     margin = columnwise_margin
@@ -129,6 +131,9 @@ class Poisson(Family):
 
     def merged(self, p, q, share):
         return self.Params(between(p.rates, q.rates, share))
+
+    def cdf(self, params, x):
+        return np.where(x < 0, 0, pdtr(np.floor(np.maximum(x, 0)), params.rates[:, 0]))
 
     def described(self, params):
         return [Described(np.arange(params.rates.shape[1]), {"rate": params.rates})]

@@ -12,6 +12,7 @@ from functools import partial
 from typing import NamedTuple
 
 import numpy as np
+from scipy.special import stdtr
 
 from mixfast.families import _student_t
 from mixfast.families._student_t import DEGREES_LIMITS
@@ -131,6 +132,9 @@ class StudentT(Elliptical):
     def encode(self, X):
         """k-means sees outliers beside the rest: docs/families.md has what that brings."""
         return Encoded(self, X, seeds=lambda offsets: drawn_in(X, offsets))
+
+    def cdf(self, params, x):
+        return stdtr(params.degrees_of_freedom, (x - params.means[:, 0]) / np.sqrt(self.variances(params)[:, 0]))
 
     def described(self, params):
         numbers = {
