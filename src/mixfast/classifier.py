@@ -126,7 +126,7 @@ class MixtureClassifier(ClassifierMixin, CheckedParameters):
         grid: dict[str, Any] | None = None,
         criterion: Literal["bic", "aic", "icl"] = "bic",
         class_weights: ArrayLike | None = None,
-    ):
+    ) -> None:
         self.estimator = estimator
         self.kind = kind
         self.grid = grid

@@ -132,6 +132,7 @@ class UsedAsDensity:
         columns : int, str or list of them
             Numbers or names of those whose values are given; they leave at least one.
         values : float or array-like of shape (n_columns,)
+            In the order of `columns`.
 
         Returns
         -------
@@ -214,10 +215,12 @@ class UsedAsDensity:
         Parameters
         ----------
         X : array-like of shape (n_samples, 1)
+            The rows.
 
         Returns
         -------
         probabilities : ndarray of shape (n_samples,), float64
+            From 0 to 1.
 
         Raises
         ------
@@ -330,14 +333,18 @@ class UsedAsDensity:
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
+            The rows.
         contamination : float, default=0.01
             The share of rows of the mixture that are taken for outliers.
-        n_draws, random_state
-            As in `log_density_level`.
+        n_draws : int, default=100000
+            Rows that are drawn to find the level.
+        random_state : int, RandomState instance or None, default=0
+            Seed of the draws.
 
         Returns
         -------
         outliers : ndarray of shape (n_samples,), bool
+            Whether the density is below the level.
 
         Raises
         ------
