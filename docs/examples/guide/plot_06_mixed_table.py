@@ -11,10 +11,9 @@ that it is run in.
 """
 
 import matplotlib.pyplot as plt
-import numpy as np
 import pandas as pd
 
-from mixfast import ProductMixture, select
+from mixfast import MixtureDisplay, ProductMixture, select
 from mixfast.parts import Categorical, Gaussian
 
 penguins = pd.read_csv("penguins.csv")
@@ -52,17 +51,7 @@ probability = chosen.predict_proba(unknown) @ sexes.to_numpy()
 print(pd.DataFrame(probability, columns=sexes.columns, index=unknown.index).round(2))
 
 # %%
-# Bills, coloured by cluster; markers are species, which the mixture has not seen.
-colours = np.array(plt.colormaps["tab10"].colors)
-figure, ax = plt.subplots(figsize=(7, 4.8), layout="constrained")
-for marker, species in zip("os^", sorted(table["species"].unique()), strict=True):
-    own = (table["species"] == species).to_numpy()
-    ax.scatter(*table.loc[own, lengths[:2]].to_numpy().T, c=colours[cluster[own]], marker=marker, s=24, alpha=0.8)
-    ax.scatter([], [], c="0.4", marker=marker, label=species)
-ax.set(
-    xlabel="bill length (mm)",
-    ylabel="bill depth (mm)",
-    title="Bills of penguins: colours are clusters, markers species",
-)
-ax.legend()
+# The densities of the measurements, and how often each category occurs, with the part that each cluster has in it.
+display = MixtureDisplay.from_estimator(model, table)
+display.figure_.suptitle("Measurements, islands and sexes of penguins, and the five clusters in them")
 plt.show()

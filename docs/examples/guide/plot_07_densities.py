@@ -14,7 +14,7 @@ import numpy as np
 from scipy.integrate import quad
 from scipy.stats import gaussian_kde
 
-from mixfast import GaussianMixture, select
+from mixfast import GaussianMixture, MixtureDisplay, select
 
 velocities = np.array([
     9.172, 9.35, 9.483, 9.558, 9.775, 10.227, 10.406, 16.084, 16.17, 18.419, 18.552, 18.6, 18.927, 19.052,
@@ -52,15 +52,11 @@ draws, component = model.sample(100_000, random_state=0)
 print("quartiles:", np.quantile(draws, [0.25, 0.5, 0.75]).round(2), "of the rows:", np.quantile(X, [0.25, 0.5, 0.75]))
 
 # %%
-# Beside a kernel density estimate, which has one width for the crowded middle and for the thin ends.
+# The picture of a column is its density, with that of each component. Drawn over it is a kernel density estimate, which
+# has one width for the crowded middle and for the thin ends.
+display = MixtureDisplay.from_estimator(model, X)
 grid = np.linspace(5, 40, 500)
-figure, ax = plt.subplots(figsize=(7.5, 4.2), layout="constrained")
-ax.hist(velocities, bins=40, density=True, color="0.88")
-ax.plot(velocities, np.full(len(velocities), -0.006), "|", color="0.3", markersize=8)
-ax.plot(grid, density(grid), color="tab:blue", linewidth=2.2, label=f"mixture of {model.n_components} Gaussians")
-parts = model.weights_ * np.exp(model.component_log_density(grid[:, np.newaxis]))
-ax.plot(grid, parts, color="tab:blue", linewidth=0.8, alpha=0.7)
-ax.plot(grid, gaussian_kde(velocities)(grid), color="tab:orange", linestyle="--", label="kernel density estimate")
-ax.set(xlabel="velocity (1000 km/s)", ylabel="density", title="Velocities of 82 galaxies as a mixture, and as kernels")
-ax.legend()
+display.ax_.plot(grid, gaussian_kde(velocities)(grid), color="black", linestyle="--", label="kernels")
+display.ax_.legend()
+display.ax_.set(xlabel="velocity (1000 km/s)", title="Velocities of 82 galaxies: a mixture of four, and kernels")
 plt.show()

@@ -10,10 +10,16 @@ Data: Azzalini & Bowman, Applied Statistics 39 (1990); R's faithful. The script 
 """
 
 import matplotlib.pyplot as plt
-import numpy as np
 import pandas as pd
 
-from mixfast import BayesianGaussianMixture, GaussianMixture, bootstrap_lrt, select
+from mixfast import (
+    BayesianGaussianMixture,
+    GaussianMixture,
+    MixtureDisplay,
+    SelectionDisplay,
+    bootstrap_lrt,
+    select,
+)
 
 X = pd.read_csv("faithful.csv")
 print(X.describe().loc[["mean", "std", "min", "max"]].round(2))
@@ -42,16 +48,11 @@ bayes = BayesianGaussianMixture(10, max_iter=1000, regularization="relative", ra
 print("components with rows:", bayes.n_clusters_, "weights:", bayes.weights_.round(3))
 
 # %%
-# What the numbers look like: BIC and ICL of each number, and the two choices.
-figure, axes = plt.subplots(1, 3, figsize=(11, 3.8), layout="constrained")
-for criterion, marker in (("bic", "o"), ("icl", "s")):
-    table = chosen.to_frame() if criterion == "bic" else apart.to_frame()
-    tied = table[table["covariance_type"] == "tied"]
-    axes[0].plot(tied["n_components"], tied[criterion], marker=marker, label=criterion.upper())
-axes[0].set(xlabel="number of components", ylabel="criterion (lower is better)", title="Criteria of tied mixtures")
-axes[0].legend()
-for ax, choice, name in zip(axes[1:], (chosen, apart), ("BIC", "ICL"), strict=True):
-    labels = choice.predict(X)
-    ax.scatter(*X.to_numpy().T, c=np.array(plt.colormaps["tab10"].colors)[labels], s=12, alpha=0.7)
-    ax.set(xlabel="eruption (min)", ylabel="wait for the next (min)", title=f"Old Faithful: the choice of {name}")
+# What the numbers look like, and the two choices.
+figure, (left, middle, right) = plt.subplots(1, 3, figsize=(13, 4), layout="constrained")
+SelectionDisplay.from_selection(chosen, ax=left)
+left.set(title="Old Faithful: BIC by the number of components")
+for ax, choice, name in ((middle, chosen, "BIC"), (right, apart, "ICL")):
+    MixtureDisplay.from_estimator(choice.best_, X, ax=ax, kind="contours")
+    ax.set(title=f"The choice of {name}")
 plt.show()
