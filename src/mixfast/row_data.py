@@ -14,7 +14,7 @@ from sklearn.utils import check_array
 from sklearn.utils.validation import _num_samples
 
 from mixfast.engine._rows import Rows
-from mixfast.tables import adopted, check_one_number_a_row
+from mixfast.tables import adopted, check_one_number_a_row, is_nothing
 from mixfast.weights import take
 
 #: What is said of components of rows: the engine has to know it, and no family.
@@ -270,14 +270,39 @@ def _check_names(given, names):
     return np.array(labels, dtype=np.int64), np.array(names, dtype=object)
 
 
+def check_not_missing(name, values):
+    """Raises ValueError for the first row in which something is missing."""
+    values = np.asarray(values)
+    if values.dtype.kind == "f":
+        is_missing = np.isnan(values)
+    elif values.dtype == object:
+        is_missing = np.frompyfunc(is_nothing, 1, 1)(values).astype(bool)
+    else:
+        return
+    if np.any(is_missing):
+        row = int(np.flatnonzero(np.any(is_missing.reshape(len(values), -1), axis=1))[0])
+        raise ValueError(
+            f"Input {name} contains NaN: it is missing in row {row}. Leave such rows out, or weigh them 0."
+        )
+
+
+def distinct(name, values, **options):
+    """`np.unique` of labels or numbers of groups; ValueError for what is missing, or has no order."""
+    check_not_missing(name, values)
+    try:
+        return np.unique(values, **options)
+    except TypeError as error:
+        raise ValueError(
+            f"{name} holds values of several types, which have no order ({error}): make them one"
+        ) from None
+
+
 def numbered(groups, n_samples):
     """Groups as int64 numbers in the order of their first rows."""
     groups = np.asarray(groups)
     if groups.shape != (n_samples,):
         raise ValueError(f"groups should have the shape of {(n_samples,)}, got {groups.shape}")
-    if groups.dtype.kind == "f" and np.any(np.isnan(groups)):
-        raise ValueError(f"groups is missing in row {int(np.argmax(np.isnan(groups)))}")
-    _, first, number = np.unique(groups, return_index=True, return_inverse=True)
+    _, first, number = distinct("groups", groups, return_index=True, return_inverse=True)
     rank = np.empty(len(first), dtype=np.int64)
     rank[np.argsort(first)] = np.arange(len(first))
     return rank[number.ravel()]

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from sklearn.utils import check_array
 
-from mixfast.row_data import Responses
+from mixfast.row_data import Responses, distinct
 from mixfast.tables import Table, check_no_dates, is_table
 
 
@@ -45,9 +44,7 @@ def classes_of(y, name):
     """The classes that the labels or the columns of y have."""
     if y.ndim == 2 and y.shape[1] > 1:
         return np.arange(y.shape[1])
-    y = y.ravel()
-    check_array(y[:, np.newaxis], dtype=None, input_name=name, ensure_min_samples=0)
-    classes = np.unique(y)
+    classes = distinct(name, y.ravel())
     if len(classes) < 2:
         raise ValueError(f"{name} has {len(classes)} class(es): expert='multinomial' needs two at least")
     return classes

@@ -39,9 +39,9 @@ from mixfast.families.experts import (
 from mixfast.families.rounding import rounded_finite
 from mixfast.proportions._gate import Gate
 from mixfast.relations import Draws
-from mixfast.row_data import OF_COMPONENTS, check_finite, check_positive, of_family, rows_with
+from mixfast.row_data import OF_COMPONENTS, check_finite, check_not_missing, check_positive, of_family, rows_with
 from mixfast.status import Status
-from mixfast.tables import adopted, check_no_dates
+from mixfast.tables import adopted, check_no_dates, is_table
 from mixfast.weights import take
 
 #: What makes the expert of a name, from the estimator and the classes of the response.
@@ -495,6 +495,8 @@ default='gaussian'
         if self._takes_gate_X():
             if gate_X is None:
                 raise ValueError("gate='gate_X' needs the columns of the gate: pass gate_X")
+            if not is_table(gate_X):
+                check_not_missing("gate_X", gate_X)
             gate_X = check_array(gate_X, dtype=np.float64, input_name="gate_X", ensure_min_samples=0)
             if len(gate_X) != rows.shape[0]:
                 raise ValueError(f"gate_X has {len(gate_X)} rows, X has {rows.shape[0]}")
@@ -548,6 +550,7 @@ default='gaussian'
         for expert, classes, own, name in zip(self._experts(), self._each("classes_"), ys, called, strict=True):
             if classes is not None:
                 own = counts_of_classes(own, classes, name)
+            check_not_missing(name, own)
             own = check_array(own, ensure_2d=False, dtype=np.float64, input_name=name, ensure_min_samples=0)
             if len(own) != n_samples:
                 raise ValueError(f"Found input variables with inconsistent numbers of samples: {[n_samples, len(own)]}")

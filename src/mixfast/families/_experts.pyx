@@ -79,8 +79,8 @@ cdef double LEAST_MEAN = 1e-10
 cdef double LEAST_THETA = 1e-4
 cdef double LARGEST_THETA = 1e8
 # The information of a coefficient, of what it is for others of the same column: below, gradients are rounding, and
-# steps of 10^10 were seen.
-cdef double LEAST_INFORMATION = 1e-12
+# steps of 10^10 were seen. Less than what tells `scaled_cholesky` of columns that depend on each other.
+cdef double LEAST_INFORMATION = 1e-14
 # The sum of the variances of counts and shares in a component, in rows: nothing in it is left to chance below, and a
 # coefficient grows without end.
 cdef double LEAST_CHANCE = 0.01
