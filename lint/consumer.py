@@ -14,6 +14,7 @@ import numpy.typing as npt
 import mixfast
 from mixfast import (
     GSDMM,
+    BatchDisplay,
     BatchMap,
     BatchResult,
     BayesianGaussianMixture,
@@ -28,16 +29,19 @@ from mixfast import (
     GaussianMixture,
     Inference,
     MergeTree,
+    MixtureDisplay,
     MixtureMap,
     MixtureOfExperts,
     MultinomialMixture,
     PoissonMixture,
     ProductMixture,
     Selection,
+    SelectionDisplay,
     Statistics,
     Status,
     StudentTMixture,
     Summary,
+    TraceDisplay,
     VonMisesFisherMixture,
     bootstrap_lrt,
     fit_many,
@@ -128,7 +132,9 @@ def choices(X: npt.NDArray[np.float64]) -> None:
     tree: MergeTree = merge_tree(best, X, criterion="icl")
     partners: Integers = match(best, reduce(best, 2), X)
     axes = plot_mixture(best, X, features=(0, 1))
-    print(labels, p, found.overlap, tree.linkage, partners, axes)
+    display: MixtureDisplay = MixtureDisplay.from_estimator(best, X, features=[0, 1], kind="contours")
+    displays = SelectionDisplay.from_selection(chosen), TraceDisplay.from_estimator(best)
+    print(labels, p, found.overlap, tree.linkage, partners, axes, display.plot(), displays)
 
 
 def batches(problems: list[npt.NDArray[np.float64]], table: Any) -> None:
@@ -139,6 +145,7 @@ def batches(problems: list[npt.NDArray[np.float64]], table: Any) -> None:
     numbers: Integers = result.n_components
     drawn: BatchMap = BatchMap.from_result(result)
     frame = result.to_frame("components")
+    display: BatchDisplay = BatchDisplay.from_result(result)
     mixfast.show_config()
     directory: str = mixfast.get_include()
-    print(labels, numbers, drawn, frame, directory)
+    print(labels, numbers, drawn, frame, display, directory)

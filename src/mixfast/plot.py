@@ -880,7 +880,7 @@ def trace(model: Any, ax: Axes | None = None) -> Axes:
     return TraceDisplay.from_estimator(model, ax=ax).ax_
 
 
-def n_clusters(model, ax=None):
+def n_clusters(model: Any, ax: Axes | None = None) -> Axes:
     """Draw the posterior of the number of clusters, a bar for each number.
 
     Parameters
@@ -910,7 +910,7 @@ def n_clusters(model, ax=None):
     return ax
 
 
-def coclustering(model, rows=None, ax=None, max_rows=MAX_ROWS):
+def coclustering(model: Any, rows: ArrayLike | None = None, ax: Axes | None = None, max_rows: int = MAX_ROWS) -> Axes:
     """Draw how often two rows share a cluster, in the order of the point partition.
 
     White is never, black always; lines divide the clusters of the point partition, `labels_`. Within a cluster rows
