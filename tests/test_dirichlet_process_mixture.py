@@ -19,7 +19,7 @@ from sklearn.exceptions import ConvergenceWarning
 from mixfast import BayesianGaussianMixture, DirichletProcessMixture, Status, load, select
 from mixfast.estimators import _sampled
 from mixfast.estimators._sampled import sweeps_of_draw, what_is_wrong
-from mixfast.partitions import point_partition
+from mixfast.random_partitions import point_partition
 from mixfast.sampler import Draws
 
 RNG = np.random.default_rng(7)

@@ -27,7 +27,7 @@ FLOORS = [
         "read_only",
         "canvas",
     ],
-    ["engine/", "proportions/", "tables", "weights", "row_data", "units", "partitions"],
+    ["engine/", "proportions/", "tables", "weights", "row_data", "units", "random_partitions"],
     [
         "_em",
         *(
@@ -60,10 +60,12 @@ FLOORS = [
         "relations",
         "reading",
         "predictive",
+        "partitions",
+        "row_blocks",
     ],
     ["estimators/", "parts", "plot", "maps", "map_pictures", "mixture_pictures", "merging", "matching"],
     ["batches/", "selection"],
-    ["bootstrap", "classifier"],
+    ["bootstrap", "classifier", "dask"],
     ["__init__", "_config"],
 ]
 #: Imports nothing of the package, and only tests import it.

@@ -130,6 +130,7 @@ def test_show_config_says_what_runs(capsys):
                 "known",
                 "maps",
                 "selection",
+                "large",
                 "statistics",
             )
         ),

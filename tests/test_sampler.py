@@ -11,7 +11,7 @@ import scipy.sparse
 from scipy import stats
 from scipy.signal import lfilter
 
-from mixfast import partitions
+from mixfast import random_partitions as partitions
 from mixfast._em import EM
 from mixfast._reference.bayesian import partitions as reference
 from mixfast._reference.bayesian.gaussian import NormalInverseWishart
@@ -27,7 +27,7 @@ from mixfast.families.linear_posteriors import (
 )
 from mixfast.families.posteriors import POSTERIORS, FullPosterior
 from mixfast.families.product import Product
-from mixfast.partitions import DirichletProcess, FiniteMixtures, PitmanYorProcess
+from mixfast.random_partitions import DirichletProcess, FiniteMixtures, PitmanYorProcess
 from mixfast.sampler import Draws, PartitionSampler, acceptance_of
 
 DATA = Path(__file__).parent / "data"

@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from mixfast.plot import plot_mixture as plot_mixture
     from mixfast.reading import Summary as Summary
     from mixfast.reading import top_words as top_words
+    from mixfast.row_blocks import blocks as blocks
     from mixfast.selection import Selection as Selection
     from mixfast.selection import select as select
     from mixfast.statistics import Statistics as Statistics
@@ -62,7 +63,7 @@ if TYPE_CHECKING:
 __all__ = list(_HOMES)
 
 #: Public modules that `import mixfast` alone finds.
-_MODULES = ("maps", "plot")
+_MODULES = ("maps", "partitions", "plot")
 
 
 def __getattr__(name):

@@ -65,6 +65,8 @@ cdef int iterate_plain(em_t *em, void *nothing, double tol, int stop_on, course_
 cdef class EM(Pass):
     cdef em_t em
     cdef void *room                # of its guard
+    cdef object gather_elsewhere   # what has rows that are elsewhere
+    cdef int take_up(self) noexcept
     cdef int follow(self, double tol, int stop_on, course_t *course) except -1
     cdef double *stats(self) noexcept
     cdef object record(self)

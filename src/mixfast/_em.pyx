@@ -76,6 +76,9 @@ import numpy as np
 from mixfast.engine._rows import is_mapped
 from mixfast.status import Status
 
+cdef extern from "Python.h":
+    void PyErr_SetObject(object kind, object value)
+
 cdef int LOWER_BOUND_FELL = Status.LOWER_BOUND_FELL
 cdef int SHORTENED_STEP = Status.SHORTENED_STEP
 
@@ -334,7 +337,7 @@ cdef int run_pruned(em_t *em) noexcept nogil:
     cdef int code
     # ceilings and limits are of log weight + log density: they do not know what a row adds to that, nor that the only
     # component that a row may be of can be far below others
-    if (not em.prunes or p.rows.groups != NULL or p.rows.known != NULL or p.family.needs_gil
+    if (not em.prunes or p.elsewhere != NULL or p.rows.groups != NULL or p.rows.known != NULL or p.family.needs_gil
             or p.proportions.of_rows != NULL):
         return run_e_step(p, &strategy)
     begin_pruning(&em.pruning, p, p.total_weight / <double> p.rows.n_rows, &strategy)
@@ -366,7 +369,8 @@ cdef int advance(em_t *em, double *objective) noexcept nogil:
     em.n_passes += 1
     if family.posterior != NULL:
         return update_posterior(em, objective)
-    if family.quick == NULL or em.is_careful or not p.total_weight > 0 or quick_loses_digits(p):
+    if (family.quick == NULL or em.is_careful or p.elsewhere != NULL or not p.total_weight > 0
+            or quick_loses_digits(p)):
         return advance_by_one(em, objective)
     copy_state_to(p, p.last_state)
     p.family = family.quick
@@ -576,6 +580,11 @@ class LogEvidence(NamedTuple):
     proportions: float
 
 
+cdef int ask_elsewhere(void *em) noexcept nogil:
+    with gil:
+        return (<EM> em).take_up()
+
+
 cdef class EM(Pass):
     """The loop: expectation and maximisation in turn, from a start.
 
@@ -681,6 +690,30 @@ cdef class EM(Pass):
             code = run_e_step(&self.c, &strategy)
         self.check(code)
         return self.gathered()
+
+    def visit_elsewhere(self, gather, double total_weight, double least_weight):
+        """From now on iterations are of rows that are elsewhere: gather(weights, params) returns the `Gathered` of all
+        of them at that state, `total_weight` is the sum of their weights and `least_weight` the least above zero. The
+        loop is the same; nothing is left out, and the sums of a quick family, which are about rows here, are not made.
+        """
+        if self.c.family.posterior != NULL or self.c.proportions.of_rows != NULL:
+            raise ValueError("rows elsewhere are asked for sums over them alone: posteriors, whose priors may be made "
+                             "from rows, and proportions that look at rows need these")
+        self.gather_elsewhere = gather
+        self.c.total_weight, self.c.least_weight, self.c.total_base = total_weight, least_weight, 0
+        self.c.elsewhere, self.c.elsewhere_data = ask_elsewhere, <void *> self
+
+    cdef int take_up(self) noexcept:
+        """What `gather_elsewhere` returns, as if a pass had added it up; what it raises stops the loop."""
+        try:
+            gathered = self.gather_elsewhere(*self.state())
+            self.restore(gathered.counts, gathered.stats)
+            self.c.lanes[LANE_EVIDENCE], self.c.lanes[LANE_IMPOSSIBLE] = gathered.evidence, gathered.n_impossible
+            return 0
+        except BaseException as error:
+            raised = error
+        PyErr_SetObject(type(raised), raised)
+        return STOPPED
 
     def revisit(self, weights, params):
         """`gather` at other parameters; leaves out what is zero, as iterations do where they are near the last."""

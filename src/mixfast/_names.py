@@ -35,6 +35,7 @@ HOMES = {
     "Summary": "mixfast.reading",
     "TraceDisplay": "mixfast.plot",
     "VonMisesFisherMixture": "mixfast.estimators.von_mises_fisher_mixture",
+    "blocks": "mixfast.row_blocks",
     "bootstrap_lrt": "mixfast.bootstrap",
     "fit_many": "mixfast.batches.fit_many",
     "fit_many_columns": "mixfast.batches.fit_many",

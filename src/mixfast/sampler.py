@@ -10,8 +10,8 @@ from mixfast.engine._partitions import Chain
 from mixfast.engine._pass import Pass
 from mixfast.engine._predictions import evaluate
 from mixfast.engine._rows import Rows
-from mixfast.partitions import DirichletProcess
 from mixfast.predictive import blocks_for
+from mixfast.random_partitions import DirichletProcess
 from mixfast.row_data import separated
 
 #: Scans of a launch, for fewer than MANY_ROWS rows and for as many or more: with 6 instead of 2 a chain that begins

@@ -136,8 +136,10 @@ cdef int shared_by_groups(const pass_t *p, Py_ssize_t start, const chunk_t *chun
 
 
 cdef int run_e_step(pass_t *p, const strategy_t *strategy) noexcept nogil:
-    """`run_pass` with an E-step, of rows with groups or without. Of groups, only what the strategy does with the rows
-    once they are shared is heeded."""
+    """`run_pass` with an E-step, of rows with groups or without, here or elsewhere. Of groups, only what the strategy
+    does with the rows once they are shared is heeded; of rows elsewhere nothing."""
+    if p.elsewhere != NULL:
+        return p.elsewhere(p.elsewhere_data)
     if p.rows.groups == NULL:
         return run_pass(p, strategy)
     cdef strategy_t own = usual()

@@ -90,6 +90,9 @@ cdef struct pass_t:
     double total_base          # sum of weight * base of the rows
     look_fn look
     void *look_data
+    # where rows are elsewhere, what asks for the sums of an E-step over them, which end in lane 0; else NULL
+    look_fn elsewhere
+    void *elsewhere_data
     # the state
     double *mixing             # [n_mixing], the numbers of the proportions
     double *log_weights        # [n_components] of them, as `find_log_weights` left them

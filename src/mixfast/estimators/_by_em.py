@@ -31,6 +31,7 @@ from mixfast.estimators._density import fitting, of_rows
 from mixfast.estimators._given import without_iterations
 from mixfast.families.rounding import rounded_above_zero, rounded_finite
 from mixfast.fitting import bind_model, fingerprint, plan_of
+from mixfast.partitions import Source, is_source
 from mixfast.proportions._dirichlet import DirichletWeights
 from mixfast.proportions._fixed import FixedWeights
 from mixfast.proportions._free import FreeWeights
@@ -220,7 +221,11 @@ class MixtureByEM(BaseMixture):
     @fitting
     @of_rows
     def fit(
-        self, X: RowsLike, y: object = None, sample_weight: ArrayLike | None = None, **row_data: ArrayLike | None
+        self,
+        X: RowsLike | Source,
+        y: object = None,
+        sample_weight: ArrayLike | None = None,
+        **row_data: ArrayLike | None,
     ) -> Self:
         """Estimate the parameters with EM.
 
@@ -231,7 +236,8 @@ class MixtureByEM(BaseMixture):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array-like of shape (n_samples, n_features), or source of partitions
+            What `blocks` makes, and other sources (`mixfast.partitions`), bring their weights with them.
             float32 rows are computed in float32 and summed in float64, those of Gamma, multinomial and Poisson mixtures
             in float64, and parameters are rounded to float32; everything else is converted to float64. Any
             memory layout is read in place.
@@ -260,9 +266,23 @@ class MixtureByEM(BaseMixture):
         self : object
             The estimator itself.
         """
+        vars(self).pop("_stream", None)  # what partial_fit remembers is of other parameters
+        if is_source(X):
+            return self._fit_source(X, sample_weight, row_data)
         if row_data.get("known_labels") is None:
             row_data = row_data | {"known_labels": partial_labels(y)}
         return self._fit_counted(rows_with(X, row_data), sample_weight)
+
+    def _fit_source(self, source, sample_weight, row_data):
+        """`fit` to rows in partitions, which bring their weights with them."""
+        if sample_weight is not None or any(value is not None for value in row_data.values()):
+            raise ValueError("rows in partitions have their weights, and what else they have, in the partitions")
+        return self._fit_partitions(source)
+
+    def _fit_partitions(self, source):
+        raise TypeError(
+            f"a {type(self).__name__} is not fitted to sums over rows alone, so its rows have to be here, in one array"
+        )
 
     def _fit_counted(self, X, sample_weight):
         """`fit` to rows with what they have beside their values, before any of that is looked at."""

@@ -14,7 +14,9 @@ from mixfast._typing import NEffective, RowsLike
 from mixfast.estimators._base import BaseMixture
 from mixfast.estimators._by_em import MixtureByEM
 from mixfast.estimators._density import DensityEstimator, of_rows
+from mixfast.estimators._partitions import FromPartitions
 from mixfast.estimators._statistics import FromStatistics
+from mixfast.estimators._streams import FromStreams
 from mixfast.estimators._using import UsedAsDensity
 from mixfast.families.rounding import rounded_rows
 from mixfast.row_data import RowData, firsts_of, numbered, rows_with, separated, take_data
@@ -58,7 +60,7 @@ def check_criterion(estimator, criterion):
 
 
 @described
-class LikelihoodMixture(FromStatistics, UsedAsDensity, MixtureByEM):
+class LikelihoodMixture(FromStatistics, FromPartitions, FromStreams, UsedAsDensity, MixtureByEM):
     """Base of the estimators whose likelihood can be compared between fits, by the number of their parameters."""
 
     def _n_parameters(self):

@@ -6,7 +6,7 @@ from math import lgamma
 
 import numpy as np
 
-from mixfast.partitions import (
+from mixfast.random_partitions import (
     DirichletProcess,
     FiniteMixtures,
     PitmanYorProcess,

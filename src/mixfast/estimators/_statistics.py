@@ -14,6 +14,7 @@ from mixfast._em import EM
 from mixfast._threads import resolve_threads
 from mixfast._typing import RowsLike
 from mixfast.design import Design
+from mixfast.engine._acceleration import AcceleratedEM
 from mixfast.engine._fit import Fit
 from mixfast.engine._rows import Rows
 from mixfast.estimators._density import fitting, of_rows
@@ -151,11 +152,15 @@ class FromStatistics:
         """
         self._check_ready()
         self._check_for_statistics(row_data)
-        family = self._family()
         if design is not None:
             self._check_design(design)
             self._check_categories(design)
-            family = family.with_design(design._sets)
+        return self._statistics_at(X, sample_weight, design, row_data)
+
+    def _statistics_at(self, X, sample_weight, design, row_data, state=None):
+        """`statistics` at a state of the engine, (weights, parameters) in the units that rows are summed in; None for
+        the fitted one."""
+        family = self._family() if design is None else self._family().with_design(design._sets)
         X = rows_with(X, self._gathered_data(row_data))
         X, sample_weight, _ = counted_rows(X, sample_weight, needs_some=False)
         X = self._read_rows(X, reset=False, ensure_min_samples=0)
@@ -166,13 +171,13 @@ class FromStatistics:
         encoded = family.encode(of_family(rows_with(units.rows(values), data)))
         dtype = np.result_type(X.dtype, np.asarray(self.weights_).dtype)
         rows = rows_of(encoded, X, len(self.weights_), sample_weight)
-        em = self._engine(encoded, rows, dtype, units)
+        em = self._engine(encoded, rows, dtype, units, state)
         gathered = em.gather()
         layout = encoded.family.stats_layout(len(self.weights_), self._n_fitted_features())
         return Statistics(
             family=type(family).__name__,
             dtype=dtype.name,
-            parameters=self._digest(),
+            parameters=self._digest(state),
             design={**encoded.family.design(), **units.design()},
             seen=Seen(
                 int(X.shape[0]),
@@ -291,9 +296,10 @@ class FromStatistics:
             "categories": _as_lists(self._names_of_codes()),
         }
 
-    def _digest(self):
-        """Stands for the parameters."""
-        state = self._packed_state(self._family().params_layout(len(self.weights_), self._n_fitted_features()))
+    def _digest(self, state=None):
+        """Stands for the parameters, or for a state of the engine."""
+        if state is None:
+            state = self._packed_state(self._family().params_layout(len(self.weights_), self._n_fitted_features()))
         digest = hashlib.blake2b(repr(self._structure()).encode(), digest_size=DIGEST_SIZE)
         for array in state:
             digest.update(np.ascontiguousarray(array, dtype="<f8").tobytes())
@@ -318,24 +324,32 @@ class FromStatistics:
         weights, params = self._packed_state(layout)
         return weights, layout.pack(units.enter(layout.view(params)))
 
-    def _engine(self, encoded, rows, dtype, units):
-        """At the fitted parameters."""
+    def _engine(self, encoded, rows, dtype, units, state=None):
+        """At a state; None for the fitted parameters."""
         n_components = len(self.weights_)
         capsule = encoded.bind(n_components, self._kernel_dtype(encoded.family, dtype))
         encoded.check_layout(capsule, n_components, self._n_fitted_features())
-        em = EM(capsule, rows, resolve_threads(self.n_threads), proportions=self._proportions())
-        em.set_state(*self._state_in(encoded, units))
+        loop = EM if self.accelerate is None else AcceleratedEM
+        em = loop(capsule, rows, resolve_threads(self.n_threads), proportions=self._proportions())
+        em.set_state(*(self._state_in(encoded, units) if state is None else state))
         return em
 
     def _engine_of(self, statistics):
         """(encoded, units, engine) for statistics, without rows."""
         design = statistics._design
         moments = {name: array for name, array in design.items() if name.startswith("column_")}
-        family = self._family().with_design({name: array for name, array in design.items() if name not in moments})
+        sets = {name: array for name, array in design.items() if name not in moments}
+        return self._engine_without_rows(sets, moments, statistics.dtype)
+
+    def _engine_of_design(self, design, dtype):
+        """(encoded, units, engine) for rows of a design that are not here."""
+        return self._engine_without_rows(design._sets, design._moments, dtype)
+
+    def _engine_without_rows(self, sets, moments, dtype):
+        family = self._family().with_design(sets)
         units = self._known_units(family, moments)
-        encoded = family.encode(self._no_rows(statistics.dtype))
-        rows = Rows(encoded.rows, None, encoded.base)
-        return encoded, units, self._engine(encoded, rows, statistics.dtype, units)
+        encoded = family.encode(self._no_rows(dtype))
+        return encoded, units, self._engine(encoded, Rows(encoded.rows, None, encoded.base), dtype, units)
 
     def _check_statistics(self, statistics):
         if not isinstance(statistics, Statistics):

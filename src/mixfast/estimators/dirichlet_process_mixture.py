@@ -41,9 +41,9 @@ from mixfast.estimators._sampled import (
 from mixfast.estimators._weight_priors import StickBreaking
 from mixfast.families.domains import COUNT, DISTRIBUTION, NOT_NEGATIVE, POSITIVE, check_domain
 from mixfast.moves import MOVES, PRESENT, Problem, Search, State, n_blocks_for
-from mixfast.partitions import coclustering, n_clusters_posterior, r_hat
 from mixfast.parts import Part
 from mixfast.proportions._sticks import LearnedSticks, Sticks
+from mixfast.random_partitions import coclustering, n_clusters_posterior, r_hat
 from mixfast.read_only import frozen
 from mixfast.status import Status
 from mixfast.weights import counted_rows

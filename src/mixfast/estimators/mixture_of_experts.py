@@ -169,6 +169,8 @@ default='gaussian'
     [ 0. 15.] [1. 1.]
     """
 
+    _fits_elsewhere = False
+
     _parameter_constraints: dict = {
         **LikelihoodMixture._parameter_constraints,
         "expert": [StrOptions(set(EXPERTS)), list, tuple],

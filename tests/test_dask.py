@@ -1,0 +1,130 @@
+"""Dask's arrays and dataframes: fits with the bits of any other source, whatever becomes of the workers."""
+
+import os
+import signal
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from batches import assert_same_state
+
+from mixfast import GaussianMixture, fit_many_groups, partitions
+
+dask = pytest.importorskip("dask")
+array, dataframe = pytest.importorskip("dask.array"), pytest.importorskip("dask.dataframe")
+distributed = pytest.importorskip("distributed")
+pandas = pytest.importorskip("pandas")
+
+import mixfast.dask  # noqa: E402 - after it is known that there is Dask
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(4000, 3)) + 4 * RNG.integers(0, 3, size=(4000, 1))
+CUTS = (1000, 1, 1499, 1500)
+ENDS = np.cumsum((0, *CUTS))
+HERE = partitions.InMemory([X[first:last] for first, last in pairwise(ENDS)])
+ESTIMATOR = GaussianMixture(3, random_state=0, tol=0, max_iter=8)
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+
+def chunked(rows=X):
+    return array.from_array(rows, chunks=(CUTS, (2, rows.shape[1] - 2)) if rows.ndim == 2 else (CUTS,))
+
+
+@pytest.fixture(scope="module")
+def client():
+    options = {"dashboard_address": None, "processes": True, "threads_per_worker": 1}
+    with distributed.LocalCluster(n_workers=2, **options) as cluster, distributed.Client(cluster) as client:
+        yield client
+
+
+@pytest.mark.parametrize("scheduler", ["synchronous", "threads"])
+def test_schedulers_have_the_same_bits(scheduler):
+    with dask.config.set(scheduler=scheduler):
+        model = mixfast.dask.fit(ESTIMATOR, chunked())
+    assert_same_state(model, partitions.fit(ESTIMATOR, HERE))
+
+
+def test_processes_have_the_same_bits(client):
+    assert_same_state(mixfast.dask.fit(ESTIMATOR, chunked(), client=client), partitions.fit(ESTIMATOR, HERE))
+
+
+def test_a_worker_that_is_killed_costs_no_bit(client):
+    killed = []
+
+    class Kills(mixfast.dask.DaskSource):
+        calls = 0
+
+        def map_reduce(self, task, state, merge):
+            self.calls += 1
+            if self.calls == 5:
+                killed.append(next(iter(client.run(os.getpid).values())))
+                os.kill(killed[0], signal.SIGKILL)
+            return super().map_reduce(task, state, merge)
+
+    model = partitions.fit(ESTIMATOR, Kills(chunked(), client=client))
+    assert killed
+    assert_same_state(model, partitions.fit(ESTIMATOR, HERE))
+
+
+def test_weights_come_in_the_same_partitions():
+    weight = RNG.integers(0, 3, size=4000).astype(float)
+    model = mixfast.dask.fit(ESTIMATOR, chunked(), array.from_array(weight, chunks=700))
+    parts = [(X[first:last], weight[first:last]) for first, last in pairwise(ENDS)]
+    assert_same_state(model, partitions.fit(ESTIMATOR, partitions.InMemory(parts)))
+
+
+def test_dataframes_keep_names_and_index():
+    table = pandas.DataFrame(X, columns=["a", "b", "c"], index=np.arange(4000) + 100)
+    frame = dataframe.from_pandas(table, npartitions=3)
+    model = mixfast.dask.fit(ESTIMATOR, frame)
+    assert model.feature_names_in_.tolist() == ["a", "b", "c"]
+    labels = mixfast.dask.predict(model, frame)
+    found = labels.compute()
+    assert found.index.equals(table.index)
+    assert np.array_equal(found, model.predict(table))
+    assert np.array_equal(mixfast.dask.predict_proba(model, frame).compute(), model.predict_proba(table))
+    assert np.array_equal(mixfast.dask.score_samples(model, frame[frame.a > 1e9]).compute(), [])
+
+
+def test_predictions_of_arrays_are_lazy_and_in_chunks():
+    model = ESTIMATOR.fit(X)
+    rows = chunked()
+    for method, shape in (("predict", (4000,)), ("score_samples", (4000,)), ("predict_proba", (4000, 3))):
+        found = getattr(mixfast.dask, method)(model, rows)
+        assert found.shape == shape
+        assert found.chunks[0] == CUTS
+        wanted = getattr(model, method)(X)
+        computed = found.compute()
+        assert computed.dtype == found.dtype == wanted.dtype
+        assert np.array_equal(computed, wanted)
+
+
+def test_unknown_chunks():
+    rows = chunked()
+    unknown = rows[rows[:, 0] > -1e9]
+    assert np.isnan(unknown.shape[0])
+    assert_same_state(mixfast.dask.fit(ESTIMATOR, unknown), partitions.fit(ESTIMATOR, HERE))
+
+
+def test_what_is_wrong_is_said_of_its_partition():
+    bad = X.copy()
+    bad[1000, 1] = np.nan
+    with pytest.raises(ValueError, match=r"Partition 1: .*NaN"):
+        mixfast.dask.fit(ESTIMATOR, chunked(bad))
+    with pytest.raises(TypeError, match="Dask array or dataframe, got ndarray"):
+        mixfast.dask.fit(ESTIMATOR, X)
+    with pytest.raises(ValueError, match="sample_weight has 1 partitions and X has 2"):
+        mixfast.dask.fit(ESTIMATOR, dataframe.from_pandas(pandas.DataFrame(X), npartitions=2), array.ones(4000))
+
+
+def test_groups_are_fitted_by_whole_partitions():
+    table = pandas.DataFrame({"who": RNG.integers(0, 30, size=3000), "x": X[:3000, 0], "y": X[:3000, 1]})
+    frame = dataframe.from_pandas(table, npartitions=4)
+    estimator = GaussianMixture(2, random_state=0)
+    found = mixfast.dask.fit_many_groups(frame, estimator, by="who", columns=["x", "y"]).compute()
+    here = fit_many_groups(table.sort_values("who", kind="stable"), estimator, by="who", columns=["x", "y"])
+    wanted = here.to_frame("components")
+    assert set(found["problem"]) == set(range(30))
+    assert list(found.columns) == list(wanted.columns)
+    assert len(found) == len(wanted)

@@ -1,0 +1,381 @@
+"""Fits to rows in partitions, in blocks and batch by batch are fits to the rows, whoever holds these."""
+
+import copy
+import pickle
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from batches import assert_same_state
+from estimators_table import ESTIMATORS, every_likelihood
+
+from mixfast import (
+    BayesianGaussianMixture,
+    CategoricalMixture,
+    DirichletProcessMixture,
+    GaussianMixture,
+    MixtureOfExperts,
+    PoissonMixture,
+    Statistics,
+    Status,
+    blocks,
+    partitions,
+    row_blocks,
+)
+from mixfast.estimators import _partitions
+from mixfast.partitions import InMemory, Partition, merged, tree
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+CUTS = [0, 1, 20, 20, 37, 60]  # a row, some, none, many
+RTOL = {np.float64: 1e-11, np.float32: 1e-4, object: 1e-11}
+
+
+def parts_of(X, cuts=CUTS):
+    return [X[first:last] for first, last in pairwise(cuts)]
+
+
+class Lost(Exception):
+    """A worker is no more."""
+
+
+class Cluster:
+    """A scheduler that makes tasks travel, in random order and each twice, and loses workers."""
+
+    def __init__(self, parts, seed=0):
+        self._partitions = [
+            Partition(i, *(part if isinstance(part, tuple) else (part,))) for i, part in enumerate(parts)
+        ]
+        self._rng, self.n_lost = np.random.default_rng(seed), 0
+
+    def map_reduce(self, task, state, merge):
+        results = {}
+        for number in self._rng.permutation(len(self._partitions)):
+            found = []
+            while len(found) < 2:
+                try:
+                    found.append(self._run(pickle.dumps((task, self._partitions[number], state))))
+                except Lost:
+                    self.n_lost += 1
+            assert found[0] == found[1]
+            results[number] = found[0]
+        return merged((pickle.loads(results[i]) for i in range(len(results))), merge)
+
+    def _run(self, sent):
+        if self._rng.random() < 0.1:
+            raise Lost
+        task, partition, state = pickle.loads(sent)
+        return pickle.dumps(task(partition, state))
+
+
+def assert_near(model, other, rtol):
+    for got, wanted in zip((model.weights_, *model._collect()), (other.weights_, *other._collect()), strict=True):
+        wanted = np.asarray(wanted, dtype=float)
+        np.testing.assert_allclose(np.asarray(got, dtype=float), wanted, rtol=rtol, atol=rtol * np.abs(wanted).max())
+
+
+def begun(entry, X, **options):
+    resp = np.random.default_rng(0).dirichlet(np.ones(2), len(X))
+    model = entry.make(max_iter=0, tol=0, init_params=resp, warm_start=True, **options).fit(X)
+    return model.set_params(init_params="kmeans", max_iter=6)
+
+
+# ---- partitions -----------------------------------------------------------------------------------------------------
+
+
+def test_the_tree_goes_by_the_numbers_of_partitions():
+    def merge(results):
+        assert 1 <= len(results) <= 8
+        return "(" + " ".join(results) + ")"
+
+    assert merged(map(str, range(3)), merge) == "(0 1 2)"
+    assert merged(map(str, range(10)), merge) == "((0 1 2 3 4 5 6 7) (8 9))"
+    for n in (1, 2, 8, 9, 63, 64, 65, 600):
+        assert flattened(tree(list(range(n)), list)) == flattened(merged(range(n), list))
+    for of_none in (merged, tree):
+        with pytest.raises(ValueError, match="no partitions"):
+            of_none([], merge)
+
+
+def flattened(results):
+    """Without the merges of one result alone, which change nothing."""
+    if not isinstance(results, list):
+        return results
+    return flattened(results[0]) if len(results) == 1 else [flattened(result) for result in results]
+
+
+@pytest.mark.parametrize(
+    ("name", "dtype"),
+    [(name, dtype) for name, entry in ESTIMATORS.items() if entry.has_likelihood for dtype in entry.dtypes],
+)
+def test_iterations_over_partitions_are_iterations_over_the_rows(name, dtype):
+    entry = ESTIMATORS[name]
+    X = entry.X.astype(dtype)
+    model = begun(entry, X)
+    whole, parts = copy.deepcopy(model).fit(X), copy.deepcopy(model).fit(InMemory(parts_of(X)))
+    assert_near(parts, whole, RTOL[dtype])
+    np.testing.assert_allclose(parts.lower_bounds_, whole.lower_bounds_, rtol=RTOL[dtype])
+    assert parts.n_iter_ == whole.n_iter_ == 6
+    passing = Status.MAX_ITER | Status.CONVERGED | Status.LOWER_BOUND_FELL | Status.SPURIOUS_COMPONENT
+    assert (parts.status_ | passing) == (whole.status_ | passing)
+
+
+@every_likelihood
+def test_schedulers_do_not_matter(name):
+    entry = ESTIMATORS[name]
+    estimator = entry.make(random_state=3, max_iter=5)
+    cluster = Cluster(parts_of(entry.X))
+    model = partitions.fit(estimator, cluster)
+    assert cluster.n_lost > 0
+    assert not hasattr(estimator, "weights_")
+    assert_same_state(model, partitions.fit(estimator, InMemory(parts_of(entry.X))))
+    assert np.isfinite(model.lower_bound_)
+    predicted = model.predict(entry.X)
+    assert predicted.shape == (60,)
+
+
+@pytest.mark.parametrize("cuts", [[0, 60], [0, 30, 60], [0, 1, 2, 3, 59, 60]])
+def test_the_start_does_not_depend_on_the_cuts(cuts, monkeypatch):
+    monkeypatch.setattr(_partitions, "SAMPLE", 40)
+    X = ESTIMATORS["Gaussian full"].X
+    estimator = GaussianMixture(2, random_state=1, max_iter=1)
+    model, other = (partitions.fit(estimator, InMemory(parts_of(X, own))) for own in (cuts, CUTS))
+    assert_near(model, other, 1e-12)
+
+
+@pytest.mark.parametrize("accelerate", [None, "auto"])
+def test_accelerated_fits_over_partitions(accelerate):
+    rng = np.random.default_rng(5)
+    X = rng.normal(size=(2000, 2)) + 1.5 * rng.integers(0, 3, size=(2000, 1))
+    estimator = GaussianMixture(3, random_state=0, tol=1e-9, max_iter=2000, accelerate=accelerate)
+    model = partitions.fit(estimator, InMemory(np.array_split(X, 7)))
+    assert model.converged_
+    assert model.score(X) == pytest.approx(estimator.fit(X).score(X), abs=1e-6)
+
+
+def test_weights_travel_and_zero_is_absence():
+    X = ESTIMATORS["Gaussian full"].X
+    weight = np.random.default_rng(0).integers(0, 3, size=60)
+    model = begun(ESTIMATORS["Gaussian full"], X)
+    weighted = InMemory([*zip(parts_of(X), parts_of(weight), strict=True), (X[:5] * np.nan, np.zeros(5))])
+    repeated = InMemory([np.repeat(part, own, axis=0) for part, own in zip(parts_of(X), parts_of(weight), strict=True)])
+    assert_near(copy.deepcopy(model).fit(weighted), copy.deepcopy(model).fit(repeated), 1e-11)
+
+
+def test_a_sample_by_weight_is_where_the_weight_is(monkeypatch):
+    monkeypatch.setattr(_partitions, "SAMPLE", 200)
+    rng = np.random.default_rng(0)
+    X = np.concatenate([rng.normal(size=(5000, 1)), rng.normal(50, 1, size=(100, 1))])
+    weight = np.concatenate([np.full(5000, 0.02), np.full(100, 1.0)])
+    model = partitions.fit(GaussianMixture(2, random_state=0), InMemory([(X[:10], weight[:10]), (X[10:], weight[10:])]))
+    np.testing.assert_allclose(np.sort(model.weights_), [0.5, 0.5], atol=1e-6)
+    np.testing.assert_allclose(np.sort(model.means_.ravel()), [0, 50], atol=0.2)
+
+
+def test_rows_have_their_exposures_with_them():
+    rng = np.random.default_rng(0)
+    exposure = rng.uniform(0.5, 3, size=300)
+    X = rng.poisson(exposure[:, None] * np.array([[2.0], [9.0]])[np.arange(300) % 2]).astype(float)
+
+    class Source:
+        def map_reduce(self, task, state, merge):
+            parts = [
+                Partition(i, X[own], None, {"exposure": exposure[own]})
+                for i, own in enumerate((slice(100), slice(100, 300)))
+            ]
+            return merged([task(part, state) for part in parts], merge)
+
+    estimator = PoissonMixture(2, random_state=0, tol=1e-10, max_iter=500)
+    model, whole = partitions.fit(estimator, Source()), estimator.fit(X, exposure=exposure)
+    np.testing.assert_allclose(np.sort(model.rates_.ravel()), np.sort(whole.rates_.ravel()), rtol=1e-6)
+
+
+def test_categories_that_one_partition_has():
+    X = np.array([["a", "x"], ["b", "y"], ["a", "x"], ["c", "y"]] * 5, dtype=object)
+    model = partitions.fit(CategoricalMixture(2, random_state=0), InMemory([X[:3], X[3:]]))
+    assert [own.tolist() for own in model.categories_] == [["a", "b", "c"], ["x", "y"]]
+
+
+def test_what_is_wrong_with_rows_is_said_of_their_partition():
+    X = ESTIMATORS["Gaussian full"].X.copy()
+    X[30, 1] = np.nan
+    with pytest.raises(ValueError, match=r"Partition 3: .*NaN"):
+        partitions.fit(GaussianMixture(2), InMemory(parts_of(X)))
+    with pytest.raises(ValueError, match="Partition 1 has 2 columns, partition 0 has 3"):
+        partitions.fit(GaussianMixture(2), InMemory([X[:20], X[:20, :2]]))
+
+
+def test_what_cannot_be_fitted_to_sums_says_so():
+    source = InMemory([np.zeros((3, 1))])
+    for estimator in (BayesianGaussianMixture(2), DirichletProcessMixture(), MixtureOfExperts(2)):
+        with pytest.raises(TypeError, match="sums over rows"):
+            partitions.fit(estimator, source)
+        assert not hasattr(estimator, "partial_fit")
+    with pytest.raises(ValueError, match="should name a method"):
+        partitions.fit(GaussianMixture(2, init_params=[0, 1, 1]), source)
+    with pytest.raises(ValueError, match="in the partitions"):
+        GaussianMixture(2).fit(source, sample_weight=np.ones(3))
+
+
+def test_what_a_source_raises_comes_out_and_leaves_the_model():
+    X = ESTIMATORS["Gaussian full"].X
+
+    class Breaks(InMemory):
+        calls = 0
+
+        def map_reduce(self, task, state, merge):
+            self.calls += 1
+            if self.calls == 5:
+                raise KeyboardInterrupt
+            return super().map_reduce(task, state, merge)
+
+    model = GaussianMixture(2, random_state=0, tol=0).fit(X)
+    before = model.means_
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(Breaks(parts_of(X)))
+    assert model.means_ is before
+
+
+# ---- blocks ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def small_blocks(monkeypatch):
+    monkeypatch.setattr(row_blocks, "BLOCK", 64)
+
+
+ROWS = np.random.default_rng(7).normal(size=(1000, 3)) + 4 * np.random.default_rng(8).integers(0, 2, size=(1000, 1))
+
+
+def readers(X, folder):
+    np.save(folder / "rows.npy", X)
+    (folder / "parts").mkdir()
+    for i, part in enumerate(np.array_split(X, 6)):
+        np.save(folder / "parts" / f"{i}.npy", part)
+    yield "array", X
+    yield "map", np.load(folder / "rows.npy", mmap_mode="r")
+    yield "file", folder / "rows.npy"
+    yield "folder", str(folder / "parts")
+    for size in (1, 7, 64, 65, 1000):
+        yield f"function of {size}", lambda size=size: (X[i : i + size] for i in range(0, len(X), size))
+
+
+def test_readers_and_their_batches_change_no_bit(small_blocks, tmp_path):
+    estimator = GaussianMixture(2, random_state=0, max_iter=4, tol=0)
+    fitted = {name: estimator.fit(blocks(source)).means_ for name, source in readers(ROWS, tmp_path)}
+    for name, means in fitted.items():
+        assert np.array_equal(means, fitted["array"]), name
+    np.testing.assert_allclose(np.sort(fitted["array"][:, 0]), np.sort(estimator.fit(ROWS).means_[:, 0]), rtol=0.1)
+
+
+def test_parquet_files_by_column(small_blocks, tmp_path):
+    pyarrow = pytest.importorskip("pyarrow")
+    dataset, parquet = pytest.importorskip("pyarrow.dataset"), pytest.importorskip("pyarrow.parquet")
+    weight = np.random.default_rng(0).uniform(0.5, 2, size=1000)
+    table = pyarrow.table({"a": ROWS[:, 0], "w": weight, "b": ROWS[:, 1], "c": ROWS[:, 2]})
+    for i in range(4):
+        parquet.write_table(table.slice(250 * i, 250), tmp_path / f"{i}.parquet", row_group_size=33)
+    estimator = GaussianMixture(2, random_state=0, max_iter=4, tol=0)
+    wanted = estimator.fit(blocks(lambda: iter([np.column_stack([ROWS, weight])]), weight=3)).means_
+    files = dataset.dataset(tmp_path, format="parquet")
+    for source in (tmp_path, files):
+        assert np.array_equal(estimator.fit(blocks(source, weight="w")).means_, wanted)
+    some = estimator.fit(blocks(files, columns=["c", "a"]))
+    assert np.array_equal(some.means_, estimator.fit(blocks(ROWS, columns=[2, 0])).means_)
+
+
+def test_narrow_values_become_float32_block_by_block(small_blocks):
+    X = np.random.default_rng(0).integers(0, 200, size=(500, 2)).astype(np.uint8)
+    X[::2] = X[::2] // 8
+    estimator = GaussianMixture(2, random_state=0, max_iter=3, tol=0)
+    model = estimator.fit(blocks(X, dtype=np.float32))
+    assert model.means_.dtype == np.float32
+    assert np.array_equal(model.means_, estimator.fit(blocks(X.astype(np.float32))).means_)
+
+
+def test_what_is_no_source_is_refused(tmp_path):
+    with pytest.raises(TypeError, match="read once"):
+        blocks(iter([ROWS]))
+    with pytest.raises(TypeError, match="source should be"):
+        blocks(3)
+    with pytest.raises(ValueError, match=r"no \.npy and no Parquet"):
+        blocks(tmp_path)
+    (tmp_path / "rows.csv").write_text("1,2\n")
+    with pytest.raises(ValueError, match=r"all be \.npy or all \.parquet, got \.csv"):
+        blocks(tmp_path / "rows.csv")
+    with pytest.raises(ValueError, match="no rows"):
+        GaussianMixture(2).fit(blocks(lambda: iter([])))
+
+
+def test_errors_of_readers_come_out(small_blocks):
+    def breaks():
+        yield ROWS[:100]
+        raise OSError("the disk is gone")
+
+    with pytest.raises(OSError, match="the disk is gone"):
+        GaussianMixture(2).fit(blocks(breaks))
+
+
+# ---- streams --------------------------------------------------------------------------------------------------------
+
+
+@every_likelihood
+def test_a_batch_that_forgets_all_before_is_a_step_of_em(name):
+    entry = ESTIMATORS[name]
+    model = begun(entry, entry.X).set_params(warm_start=False)
+    model.partial_fit(entry.X)  # remembers, and learns nothing yet
+    other = copy.deepcopy(model)
+    model.partial_fit(entry.X, forgetting=1.0)
+    design = other.design(entry.X)
+    other.update(other.statistics(entry.X, design=design))
+    assert_near(model, other, 1e-12)
+
+
+def test_a_stream_ends_near_where_em_over_all_rows_does():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(20_000, 2)) + np.array([[0.0, 0.0], [4.0, 2.0], [0.0, 5.0]])[rng.integers(0, 3, size=20_000)]
+    whole = GaussianMixture(3, random_state=0).fit(X)
+    model = GaussianMixture(3, random_state=0)
+    start = None
+    for batch in np.array_split(X, 100):
+        model.partial_fit(batch)
+        start = model.score(X) if start is None else start
+    # of what a fit to the first batch loses, one pass over all leaves 5 %
+    assert whole.score(X) - model.score(X) < 0.1 * (whole.score(X) - start)
+
+
+def test_forgetting_follows_rows_that_drift():
+    rng = np.random.default_rng(0)
+    model = GaussianMixture(2, random_state=0)
+    for t in range(100):
+        centres = np.array([[0.0], [8.0]]) + 0.1 * t
+        model.partial_fit(centres[rng.integers(0, 2, 200)] + rng.normal(size=(200, 1)), forgetting=0.2)
+    np.testing.assert_allclose(np.sort(model.means_.ravel()), [9.9, 17.9], atol=0.8)
+
+
+def test_streams_are_kept_by_pickles_and_ended_by_fit():
+    X = ESTIMATORS["Gaussian full"].X
+    model = GaussianMixture(2, random_state=0).partial_fit(X[:30])
+    again = pickle.loads(pickle.dumps(model))
+    model.partial_fit(X[30:])
+    again.partial_fit(X[30:])
+    assert np.array_equal(model.means_, again.means_)
+    assert model._stream.total.to_bytes() == again._stream.total.to_bytes()
+    assert_same_state(model.fit(X), GaussianMixture(2, random_state=0).fit(X))
+    assert "_stream" not in vars(model)
+
+
+def test_bad_batches_leave_the_model():
+    X = ESTIMATORS["Gaussian full"].X
+    model = GaussianMixture(2, random_state=0).partial_fit(X)
+    before = model.means_
+    for batch, match in ((X[:, :2], "features"), (X * np.nan, "NaN")):
+        with pytest.raises(ValueError, match=match):
+            model.partial_fit(batch)
+    for forgetting in (0, 1.5, True, "0.5"):
+        with pytest.raises(ValueError, match="forgetting"):
+            model.partial_fit(X, forgetting=forgetting)
+    with pytest.raises(TypeError, match="one batch"):
+        model.partial_fit(InMemory([X]))
+    assert model.means_ is before
+    assert isinstance(model._stream.total, Statistics)
