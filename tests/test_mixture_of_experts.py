@@ -115,6 +115,20 @@ def test_ten_random_starts_find_the_two_curves():
         assert model.status_ == Status.CONVERGED
 
 
+@pytest.mark.parametrize("noise", [1e-4, 1e-2, 1.0])
+def test_ten_random_starts_find_curves_of_any_noise(noise):
+    """Little noise is no component that fits a few rows exactly."""
+    rng = np.random.default_rng(0)
+    x, labels = rng.uniform(0, 10, 200), np.arange(200) % 2
+    X = np.column_stack([x, x**2])
+    y = np.where(labels, 5 * x, 40 - (x - 5) ** 2) + rng.normal(scale=noise, size=200)
+    known = MixtureOfExperts(2, init_params=labels, n_init=1).fit(X, y)
+    for seed in range(3):
+        model = MixtureOfExperts(2, random_state=seed).fit(X, y)
+        assert_allclose(model.lower_bound_, known.lower_bound_, atol=1e-4)
+        assert model.status_ == Status.CONVERGED
+
+
 # ---- the twin -------------------------------------------------------------------------------------------------------
 
 
