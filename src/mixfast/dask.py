@@ -8,6 +8,7 @@ reads all rows.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
@@ -224,7 +225,10 @@ def fit_many_groups(table: Any, estimator: Any, by: str, columns: Sequence[str],
     """
     wanted = table[[by, *columns]]
     # what columns the result has, its own first rows tell
-    meta = _fit_groups(wanted.head(EXAMPLE), estimator, by, list(columns), options).iloc[:0]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # that there are fewer
+        first_rows = wanted.head(EXAMPLE)
+    meta = _fit_groups(first_rows, estimator, by, list(columns), options).iloc[:0]
     return wanted.shuffle(on=by).map_partitions(_fit_groups, estimator, by, list(columns), options, meta=meta)
 
 

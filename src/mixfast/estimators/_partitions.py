@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
+from sklearn import config_context
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import _num_samples
 
@@ -160,7 +161,8 @@ class SumRows:
     @named
     def __call__(self, partition, state):
         _, X, sample_weight, row_data = partition
-        return self.estimator._statistics_at(X, sample_weight, self.design, row_data, state)
+        with config_context(assume_finite=True):  # the survey has looked: 6 of 36 ns a row of 16 columns, diagonal, K=8
+            return self.estimator._statistics_at(X, sample_weight, self.design, row_data, state)
 
 
 class FromPartitions:
