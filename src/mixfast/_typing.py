@@ -37,6 +37,10 @@ Seed: TypeAlias = int | np.random.RandomState | None
 Column: TypeAlias = str | int
 
 CovarianceType: TypeAlias = Literal["full", "tied", "diag", "spherical"]
+#: mclust's names, and those of one column.
+CovarianceShape: TypeAlias = Literal[
+    "EII", "VII", "EEI", "VEI", "EVI", "VVI", "EEE", "VEE", "EVE", "VVE", "EEV", "VEV", "EVV", "VVV", "E", "V"
+]
 #: A method, or labels or responsibilities of the rows.
 InitParams: TypeAlias = Literal["kmeans", "k-means++", "random", "random_from_data"] | ArrayLike
 InitPolicy: TypeAlias = Literal["all", "halving"]

@@ -22,6 +22,7 @@ from sklearn.utils.validation import _num_samples
 
 from mixfast._typing import CriterionName, Floats, Integers, NEffective, PathLike, RowsLike, Seed
 from mixfast.estimators._likelihood import LikelihoodMixture, check_comparable, check_criterion
+from mixfast.families.covariances import ALL_SHAPES, shapes_of
 from mixfast.families.family import is_sparse
 from mixfast.hierarchy import Hierarchy
 from mixfast.reading import Summary
@@ -407,6 +408,7 @@ def select(
         Whether to print a line for each cell.
     **grid : lists
         Values of other parameters of the estimator: ``covariance_type=["full", "tied"]``. Every combination is tried.
+        ``covariance_type="all"`` is mclust's fourteen shapes, of one column 'E' and 'V'.
         What `fit` takes of each row beside `sample_weight` is taken here too: `exposure`, see `PoissonMixture`; `y` and
         what goes with it, of `MixtureOfExperts`.
 
@@ -446,7 +448,7 @@ def select(
     if isinstance(n_folds, bool) or not isinstance(n_folds, Integral) or n_folds < 2:
         raise ValueError(f"n_folds={n_folds!r} should be an integer of at least 2")
     row_data = {name: grid.pop(name) for name in estimator._row_data if name in grid}
-    numbers, grid = sorted(set(_values("n_components", n_components))), _check_grid(estimator, grid)
+    numbers, grid = sorted(set(_values("n_components", n_components))), _check_grid(estimator, _of_all_shapes(grid, X))
     seed = _seed(estimator.random_state if random_state is None else random_state)
     fixed = {"random_state": seed} | ({} if n_threads is None else {"n_threads": n_threads})
     data = _check_data(X, sample_weight, estimator._gathered_data(row_data))
@@ -477,6 +479,14 @@ def select(
                 if progress:
                     print(f"{params}: {criterion} {cell.scores[criterion]:.6g}, {cell.failure or cell.status}")
     return Selection(cells, criterion, allow_spurious)
+
+
+def _of_all_shapes(grid, X):
+    """The grid with names of shapes where it says that all of them are to be tried."""
+    names = grid.get("covariance_type")
+    if not isinstance(names, str) or names != ALL_SHAPES:
+        return grid
+    return grid | {"covariance_type": shapes_of(1 if np.ndim(X) < 2 else np.shape(X)[1])}
 
 
 def _values(name, values):

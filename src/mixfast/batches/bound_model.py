@@ -86,7 +86,7 @@ class BoundModel:
     def bind(self, encoded):
         """The `Model` for rows that the family of one of the models has encoded: another differs in the structure of
         its covariances, and encodes rows in the same way."""
-        family = encoded.family if type(encoded.family) is type(self.family) else self.family
+        family = encoded.family if encoded.family.kind() == self.family.kind() else self.family
         seeds = encoded.rows if encoded.seeds is None else encoded.seeds
         return bind_model(
             encoded._replace(family=family),

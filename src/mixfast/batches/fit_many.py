@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mixfast._threads import resolve_threads
-from mixfast._typing import Column, CovarianceType, CriterionName, NEffective, ProblemRows, Seed
+from mixfast._typing import Column, CovarianceShape, CovarianceType, CriterionName, NEffective, ProblemRows, Seed
 from mixfast.batches._batch import choose, fit_problems
 from mixfast.batches.one_by_one import fit_one_by_one
 from mixfast.batches.plan import N_FOLDS, grid_of, make_plan, seeds_of
@@ -20,6 +20,7 @@ from mixfast.batches.problems import Problems, part_of, read_problems, some_of, 
 from mixfast.batches.result import BatchResult, is_usable
 from mixfast.estimators._likelihood import check_comparable, check_criterion, check_mixture
 from mixfast.estimators._parameters import unfitted_copy
+from mixfast.families.covariances import ALL_SHAPES, shapes_of
 from mixfast.fitting import plan_of
 from mixfast.row_data import check_names, known_data, of_family, rows_of, rows_with, seeding_rows_of, separated
 from mixfast.status import Status
@@ -32,7 +33,7 @@ def fit_many(
     estimator: Any,
     *,
     n_components: int | Iterable[int] | None = None,
-    covariance_type: CovarianceType | Iterable[CovarianceType] | None = None,
+    covariance_type: CovarianceType | CovarianceShape | Literal["all"] | Iterable[CovarianceType | CovarianceShape] | None = None,
     criterion: CriterionName = "bic",
     keep: Literal["best", "all"] = "best",
     allow_spurious: bool = False,
@@ -68,7 +69,7 @@ def fit_many(
     n_components : int or list of int, default=None
         Numbers of components to try, in place of the estimator's.
     covariance_type : str or list of str, default=None
-        Structures of the covariance to try, likewise.
+        Structures of the covariance to try, likewise. 'all' is mclust's fourteen shapes, of one column 'E' and 'V'.
     criterion : {'bic', 'aic', 'icl', 'laplace', 'heldout'}, default='bic'
         Where there are several models for each problem, the one with the least is kept. They are then fitted with
         `reg_covar=0`, unless the estimator has another `reg_covar` or `regularization` than its class' defaults: 1e-6
@@ -131,10 +132,13 @@ def fit_many(
     check_criterion(estimator, criterion)
     check_names("fit_many", estimator, problems.row_data if isinstance(problems, Problems) else row_data)
     n_threads = resolve_threads(n_threads)
-    template, points = grid_of(estimator, n_components, covariance_type)
+    tries_all = isinstance(covariance_type, str) and covariance_type == ALL_SHAPES
+    template, points = grid_of(estimator, n_components, shapes_of(2)[0] if tries_all else covariance_type)
+    problems, template = read_problems(problems, template, sample_weight, row_data)
+    if tries_all:
+        _, points = grid_of(template, n_components, shapes_of(problems.X.shape[1]))
     if len(points) > 1:
         check_comparable(estimator)
-    problems, template = read_problems(problems, template, sample_weight, row_data)
     seeds = seeds_of(estimator, seeds, random_state, len(problems))
     names = None if problems.names is None or share_names(problems.names) else problems.names
     if template._finds_components:

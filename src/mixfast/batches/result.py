@@ -106,12 +106,15 @@ class BatchResult:
         self.lower_bound = rounded_finite(np.where(bad, np.nan, lower_bound), bound_dtype)
 
     def __setattr__(self, name, value):
-        if name.startswith("_") or name in ASSIGNABLE or name not in dir(self):
+        if name.startswith("_") or name in ASSIGNABLE or not self._has(name):
             object.__setattr__(self, name, value if name.startswith("_") else frozen(value))
         else:
             raise AttributeError(
                 f"{name} of a batch is as it was fitted: take an estimator, result[i], and assign there"
             )
+
+    def _has(self, name):
+        return name in vars(self) or hasattr(type(self), name) or name in self._fields
 
     def __setstate__(self, state):  # copies and pickles do not keep that an array is read-only
         vars(self).update((name, frozen(value, copy=False)) for name, value in state.items())

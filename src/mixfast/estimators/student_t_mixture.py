@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from mixfast._docstrings import described
-from mixfast._typing import Accelerate, CovarianceType, InitParams, InitPolicy, Seed
+from mixfast._typing import Accelerate, CovarianceShape, CovarianceType, InitParams, InitPolicy, Seed
 from mixfast.estimators._elliptical import EllipticalMixture
 from mixfast.estimators._likelihood import LikelihoodMixture
 from mixfast.estimators._using import EllipticalColumns
@@ -100,7 +100,7 @@ class StudentTMixture(EllipticalColumns, EllipticalMixture, LikelihoodMixture):
         self,
         n_components: int = 1,
         *,
-        covariance_type: CovarianceType = "full",
+        covariance_type: CovarianceType | CovarianceShape = "full",
         degrees_of_freedom: float | Literal["component", "shared"] = "component",
         tol: float = 1e-3,
         reg_covar: float = 1e-6,

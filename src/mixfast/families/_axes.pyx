@@ -13,6 +13,7 @@ cdef enum:
     MOST_STEPS = 40         # of Newton's method in a plane: four to six are usual
     N_TRIED = 8             # angles in a plane, of which the best is where these steps begin
 cdef double NEGLIGIBLE = 1e-30     # the square of a correlation that is rounding
+cdef double NEAR = 0.05            # from where Newton's method needs no watching
 cdef double SETTLED = 1e-13        # a share of a variance by which no rotation changes a matrix any more
 
 
@@ -53,7 +54,7 @@ cdef void diagonalise(Py_ssize_t n, Py_ssize_t d, double *matrices, double *axes
     the same axes are diagonal; the matrices become what they are on these (Cardoso & Souloumiac, SIAM Journal on Matrix
     Analysis 17 (1996), doi:10.1137/S0895479893259546; of one matrix Jacobi's method)."""
     cdef Py_ssize_t p, q, k
-    cdef double difference, twice, trace, even, odd, crossed, angle, correlated, product
+    cdef double difference, twice, trace, even, odd, crossed, angle, correlated, product, c, s
     cdef const double *matrix
     cdef bint is_done
     cdef int _sweep
@@ -83,9 +84,10 @@ cdef void diagonalise(Py_ssize_t n, Py_ssize_t d, double *matrices, double *axes
                 if fabs(angle) < 1e-17:
                     continue
                 is_done = False
+                c, s = cos(angle), sin(angle)
                 for k in range(n):
-                    rotate(d, p, q, cos(angle), sin(angle), matrices + k * d * d)
-                rotate_columns(d, p, q, cos(angle), sin(angle), axes)
+                    rotate(d, p, q, c, s, matrices + k * d * d)
+                rotate_columns(d, p, q, c, s, axes)
         if is_done:
             return
 
@@ -170,9 +172,13 @@ cdef double slope_of(const plane_t *plane, double t, double *second) noexcept no
 
 
 cdef double lowest(const plane_t *plane, bint looks_about) noexcept nogil:
-    """The t of a minimum: of the lowest, where it `looks_about`, else of that which is below 0."""
-    cdef double t = 0, least = height(plane, 0), step, second = 0, first, value, tried
+    """The t of a minimum: of the lowest, where it `looks_about`, else of that which is below 0. Near that it is one step
+    away, for the other planes move it again."""
+    cdef double t = 0, least, step, second = 0, first = slope_of(plane, 0, &second), value, tried
     cdef int i, _step, _halving
+    if not looks_about and second > 0 and fabs(first) < NEAR * second:
+        return -first / second
+    least = height(plane, 0)
     if looks_about:
         for i in range(1, N_TRIED):
             tried = 2 * M_PI * i / N_TRIED
@@ -199,16 +205,17 @@ cdef double lowest(const plane_t *plane, bint looks_about) noexcept nogil:
     return t if t <= M_PI else t - 2 * M_PI
 
 
-cdef void make_most_diagonal(Py_ssize_t n, Py_ssize_t d, const double *weights, bint takes_logarithms, double *matrices,
-                             double *axes, double *work) noexcept nogil:
+cdef void make_most_diagonal(Py_ssize_t n, Py_ssize_t d, const double *weights, bint takes_logarithms, bint looks_about,
+                             double *matrices, double *axes, double *work) noexcept nogil:
     """Turns axes[d][d] and matrices[n][d][d], which are on these axes and positive definite, so that the sum over the
     matrices of weight times the logarithms of their diagonals, or of weight times the geometric means of these, has a
-    minimum. `work` holds 5 n doubles."""
+    minimum: that below the given axes, or the lowest in each plane where it `looks_about` at first. `work` holds 5 n
+    doubles."""
     cdef plane_t plane
     cdef Py_ssize_t p, q, k
     cdef double *logs = work
     cdef double *matrix
-    cdef double largest, a, b, middle, half, crossed, spread, angle, moved
+    cdef double largest, a, b, middle, half, crossed, spread, angle, moved, c, s
     cdef int sweep
     plane.n, plane.power = n, 0 if takes_logarithms else 1 / <double> d
     plane.weight, plane.mean, plane.even, plane.odd = work + n, work + 2 * n, work + 3 * n, work + 4 * n
@@ -233,13 +240,14 @@ cdef void make_most_diagonal(Py_ssize_t n, Py_ssize_t d, const double *weights, 
                 if plane.power != 0:
                     for k in range(n):
                         plane.weight[k] *= exp(logs[k] - largest)
-                angle = 0.25 * lowest(&plane, sweep == 0)
+                angle = 0.25 * lowest(&plane, looks_about and sweep == 0)
                 if fabs(angle) * sqrt(spread) < 0.01 * SETTLED:
                     continue
                 moved = max(moved, fabs(angle) * sqrt(spread))
+                c, s = cos(angle), sin(angle)
                 for k in range(n):
-                    rotate(d, p, q, cos(angle), sin(angle), matrices + k * d * d)
-                rotate_columns(d, p, q, cos(angle), sin(angle), axes)
+                    rotate(d, p, q, c, s, matrices + k * d * d)
+                rotate_columns(d, p, q, c, s, axes)
         if moved < SETTLED:
             return
 

@@ -205,7 +205,7 @@ cdef int spread_on_common_axes(const scatters_t *s, spread_fn spread, bint takes
         for j in range(d):
             if not 0 < turned[k * d * d + j * (d + 1)]:
                 return 1
-    make_most_diagonal(n, d, s.shares, takes_logarithms, turned, axes, work)
+    make_most_diagonal(n, d, s.shares, takes_logarithms, says_no_axes(s), turned, axes, work)
     for k in range(n):
         for j in range(d):
             variances[k * d + j] = turned[k * d * d + j * (d + 1)]
@@ -214,6 +214,19 @@ cdef int spread_on_common_axes(const scatters_t *s, spread_fn spread, bint takes
     for k in range(n):
         compose(d, variances + k * d, axes, s.matrices + k * d * d)
     return 0
+
+
+cdef bint says_no_axes(const scatters_t *s) noexcept nogil:
+    """Whether there are no last covariances, or those of a start, which are balls."""
+    cdef Py_ssize_t d = s.n_features, k, i, j
+    if s.factors == NULL:
+        return True
+    for k in range(s.n_components):
+        for i in range(d):
+            for j in range(i, d):
+                if s.factors[(k * d + i) * d + j] != (s.factors[k * d * d] if i == j else 0):
+                    return False
+    return True
 
 
 cdef void precision_of_factor(Py_ssize_t d, const double *factor, double *out) noexcept nogil:

@@ -366,6 +366,15 @@ SHAPES = ("EII", "VII", "EEI", "VEI", "EVI", "VVI", "EEE", "VEE", "EVE", "VVE", 
 LINE_SHAPES = {"E": "EII", "V": "VII"}
 
 
+#: What stands for all of them in a search.
+ALL_SHAPES = "all"
+
+
+def shapes_of(n_features):
+    """The names of the shapes that differ in so many columns."""
+    return list(LINE_SHAPES if n_features == 1 else SHAPES)
+
+
 class ShapedCovariances(_Matrices):
     """One of mclust's shapes; covariances (K, d, d), whatever components share of them.
 
@@ -383,6 +392,9 @@ class ShapedCovariances(_Matrices):
         self.domains = self.domains | {"covariances": (COVARIANCE, of_shape), "precisions": (COVARIANCE, of_shape)}
         if self.axes_kind == "I":
             self.domains["precisions_cholesky"] = (FACTOR, of_shape)
+
+    def kind(self):
+        return type(self), self.letters
 
     def covariance_shape(self, n_components, n_features):
         return n_components, n_features, n_features
