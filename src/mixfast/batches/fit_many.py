@@ -33,7 +33,11 @@ def fit_many(
     estimator: Any,
     *,
     n_components: int | Iterable[int] | None = None,
-    covariance_type: CovarianceType | CovarianceShape | Literal["all"] | Iterable[CovarianceType | CovarianceShape] | None = None,
+    covariance_type: CovarianceType
+    | CovarianceShape
+    | Literal["all"]
+    | Iterable[CovarianceType | CovarianceShape]
+    | None = None,
     criterion: CriterionName = "bic",
     keep: Literal["best", "all"] = "best",
     allow_spurious: bool = False,

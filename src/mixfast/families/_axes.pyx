@@ -205,8 +205,8 @@ cdef double lowest(const plane_t *plane, bint looks_about) noexcept nogil:
     return t if t <= M_PI else t - 2 * M_PI
 
 
-cdef void make_most_diagonal(Py_ssize_t n, Py_ssize_t d, const double *weights, bint takes_logarithms, bint looks_about,
-                             double *matrices, double *axes, double *work) noexcept nogil:
+cdef void make_most_diagonal(Py_ssize_t n, Py_ssize_t d, const double *weights, bint takes_logarithms,
+                             bint looks_about, double *matrices, double *axes, double *work) noexcept nogil:
     """Turns axes[d][d] and matrices[n][d][d], which are on these axes and positive definite, so that the sum over the
     matrices of weight times the logarithms of their diagonals, or of weight times the geometric means of these, has a
     minimum: that below the given axes, or the lowest in each plane where it `looks_about` at first. `work` holds 5 n
