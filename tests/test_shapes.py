@@ -12,9 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from batches import assert_equals_alone
+from test_batch_grids import assert_best_of_all
 from test_mclust import partition, read
 
-from mixfast import GaussianMixture, Status, StudentTMixture, load, reduce, select
+from mixfast import BayesianGaussianMixture, GaussianMixture, Status, StudentTMixture, fit_many, load, reduce, select
 from mixfast._reference import shapes as twin
 from mixfast.families._shapes import nearest
 from mixfast.families.covariances import SHAPES
@@ -283,6 +284,29 @@ def test_select_compares_shapes():
     chosen = select(X, GaussianMixture(), n_components=[2, 3], covariance_type=["EII", "VEV", "VVV"], random_state=0)
     assert chosen.best_params_ == {"n_components": 2, "covariance_type": "VEV"}
     assert -chosen.best_.bic(X) == pytest.approx(-561.7284621, abs=0.01)  # mclust's
+
+
+def test_a_batch_fits_each_shape_by_its_own_m_step():
+    problems = [read("iris"), two_groups(150, 4)]
+    assert_best_of_all(problems, GaussianMixture(), "bic", n_components=[2, 3], covariance_type=["EII", *SHAPES[3:]])
+
+
+@pytest.mark.parametrize(("n_features", "names"), [(1, {"E", "V"}), (3, set(SHAPES))])
+def test_all_is_all_shapes(n_features, names):
+    X = two_groups(60)[:, :n_features]
+    options = {"n_components": [1, 2], "covariance_type": "all", "random_state": 0}
+    assert {row["covariance_type"] for row in select(X, StudentTMixture(), **options).table} == names
+    batch = fit_many([X, X[5:]], GaussianMixture(), keep="all", **options)
+    assert {own.covariance_type for own in batch.candidates} == names
+    with pytest.raises(ValueError, match="'covariance_type' parameter of BayesianGaussianMixture"):
+        fit_many([X], BayesianGaussianMixture(), **options)
+
+
+def test_an_atom_of_one_column_is_spurious():
+    """14 rows of faithful have one waiting time, along an axis that all components share."""
+    X = read("faithful")
+    chosen = select(X, GaussianMixture(), n_components=[2, 8], covariance_type=["VVE"], random_state=0)
+    assert chosen.best_params_["n_components"] == 2
 
 
 @every_shape

@@ -172,8 +172,8 @@ cdef double slope_of(const plane_t *plane, double t, double *second) noexcept no
 
 
 cdef double lowest(const plane_t *plane, bint looks_about) noexcept nogil:
-    """The t of a minimum: of the lowest, where it `looks_about`, else of that which is below 0. Near that it is one step
-    away, for the other planes move it again."""
+    """The t of a minimum: of the lowest, where it `looks_about`, else of that which is below 0. Near that it is one
+    step away, for the other planes move it again."""
     cdef double t = 0, least, step, second = 0, first = slope_of(plane, 0, &second), value, tried
     cdef int i, _step, _halving
     if not looks_about and second > 0 and fabs(first) < NEAR * second:
