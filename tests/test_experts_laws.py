@@ -274,6 +274,7 @@ def test_a_saved_model_has_the_same_bits(dtype, name, tmp_path):
     assert_same_state(attributes(same), attributes(model))
     for method in ("score_samples", "posterior", "labels"):
         assert same_bits(getattr(same, method)(table, **entry.data), getattr(model, method)(table, **entry.data))
+    assert same_bits(same.bic(table, **entry.data), model.bic(table, **entry.data))
     known = {own: values for own, values in entry.data.items() if own in ("exposure", "gate_X")}
     assert same_bits(same.predict(table, **known), model.predict(table, **known))
     for got, wanted in zip(
@@ -369,6 +370,32 @@ def test_published_arrays_are_read_only_and_what_is_assigned_is_used(name):
         setattr(other, attribute, [wrong, *old[1:]] if several else wrong)
         with pytest.raises(ValueError, match=r"should be|must be|finite|above"):
             other.score_samples(entry.X, **entry.data)
+
+
+@every_regression
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_a_model_of_the_fitted_parameters_is_that_model(dtype, name):
+    entry = REGRESSIONS[name]
+    X = pd.DataFrame(entry.X.astype(dtype), columns=["a", "b"])
+    model = entry.make(warm_start=True, tol=0, max_iter=3).fit(X, **entry.data)
+    given = {
+        own: getattr(model, f"{own}_")
+        for own in ("coef", "intercept", "weights", "sigma", "shape", "theta", "classes", "gate_coef", "gate_intercept")
+        if hasattr(model, f"{own}_")
+    }
+    if hasattr(model, "degrees_of_freedom_"):
+        given["degrees_of_freedom"] = 4.0
+    options = {
+        own: value for own, value in model.get_params().items() if own not in ("n_components", "degrees_of_freedom")
+    }
+    made = type(model).from_parameters(**given, feature_names=["a", "b"], **options)
+    assert same_bits(made.score_samples(X, **entry.data), model.score_samples(X, **entry.data))
+    assert same_bits(made.posterior(X, **entry.data), model.posterior(X, **entry.data))
+    assert made.n_parameters == model.n_parameters
+    assert (made.converged_, made.n_iter_, made.lower_bound_) == (False, 0, -np.inf)
+    before = model.score_samples(X, **entry.data).sum()
+    # rounded to float32 the parameters are not those that the fit went on from
+    assert made.fit(X, **entry.data).score_samples(X, **entry.data).sum() > before - 1e-2 * abs(before)
 
 
 # ---- statistics -----------------------------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ from mixfast import (
     ExponentialMixture,
     GammaMixture,
     GaussianMixture,
+    MixtureOfExperts,
     MultinomialMixture,
     PoissonMixture,
     ProductMixture,
@@ -218,6 +219,18 @@ OUTSIDE = [
         {**TWO, **MEANS, "covariances": [1e-320, 1], "covariance_type": "spherical"},
         "covariances should have finite inverses",
     ),
+    (MixtureOfExperts, {"coef": [[1.0]], "intercept": [0.0]}, r"sigma should have the shape of \(1,\), got \(\)"),
+    (MixtureOfExperts, {"coef": [[1.0]], "intercept": [0.0], "sigma": [-1.0]}, "above 0"),
+    (
+        MixtureOfExperts,
+        {"coef": [[1.0]], "intercept": [0.0], "sigma": [1.0], "expert": "poisson"},
+        "sigma was given, which expert='poisson' does not have",
+    ),
+    (
+        MixtureOfExperts,
+        {"coef": [[1.0]], "intercept": [0.0], "expert": "poisson", "gate": "same"},
+        "gate_coef=None does not go with gate='same'",
+    ),
     (GSDMM, {"document_counts": [1.5], "word_counts": [[1]]}, r"document_counts\[0\] is 1.5.*whole numbers"),
     (
         GSDMM,
@@ -236,7 +249,8 @@ def test_what_is_outside_its_domain_is_named_with_what_it_should_be(cls, given, 
 def test_every_public_estimator_has_a_case():
     given = {cls for cls in public_estimators() if hasattr(cls, "from_parameters")}
     assert {case[0] for case in OUTSIDE} | {ProductMixture} == given
-    assert given == {type(entry.make()) for entry in ESTIMATORS.values() if entry.has_likelihood} | {GSDMM}
+    with_likelihood = {type(entry.make()) for entry in ESTIMATORS.values() if entry.has_likelihood}
+    assert given == with_likelihood | {GSDMM, MixtureOfExperts}
 
 
 def test_options_that_there_are_not_are_an_error():

@@ -86,15 +86,20 @@ def without_iterations(weights, params):
     )
 
 
+def name_columns(model, n_features, feature_names):
+    """Keep the columns of the given parameters."""
+    model.n_features_in_ = n_features
+    names = check_column_names(feature_names, n_features)
+    if names is not None:
+        model.feature_names_in_ = names
+
+
 def finish_given(model, weights, params, dtype, n_features, feature_names, given, **design):
     """The model, fitted: with a record of float64 parameters and attributes `design` that `sample` wants to know.
 
     `given` are names of parameters. Where the constructor has one of the same name, that may still be set.
     """
-    model.n_features_in_ = n_features
-    names = check_column_names(feature_names, n_features)
-    if names is not None:
-        model.feature_names_in_ = names
+    name_columns(model, n_features, feature_names)
     for name, value in design.items():
         setattr(model, f"{name}_", value)
     layout = model._family().params_layout(len(weights), n_features)

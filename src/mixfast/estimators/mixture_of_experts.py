@@ -20,6 +20,7 @@ from mixfast._typing import Accelerate, Column, Floats, InitParams, InitPolicy, 
 from mixfast.engine._predictions import evaluate_components
 from mixfast.estimators._density import fitting
 from mixfast.estimators._formula import FittedByFormula
+from mixfast.estimators._given import check_weights, name_columns, numbers, precision_of, without_iterations
 from mixfast.estimators._likelihood import LikelihoodMixture
 from mixfast.estimators._regression import RegressionStatistics
 from mixfast.estimators._responses import classes_of, columns_of_responses, counts_of_classes
@@ -255,6 +256,124 @@ default='gaussian'
         self.n_threads = n_threads
         self.accelerate = accelerate
 
+    @classmethod
+    def from_parameters(
+        cls,
+        *,
+        coef: ArrayLike | Sequence[ArrayLike],
+        intercept: ArrayLike | Sequence[ArrayLike],
+        weights: ArrayLike | None = None,
+        sigma: ArrayLike | Sequence[ArrayLike | None] | None = None,
+        shape: ArrayLike | Sequence[ArrayLike | None] | None = None,
+        theta: ArrayLike | Sequence[ArrayLike | None] | None = None,
+        degrees_of_freedom: ArrayLike = 4.0,
+        classes: Sequence[Any] | None = None,
+        gate_coef: ArrayLike | None = None,
+        gate_intercept: ArrayLike | None = None,
+        feature_names: Sequence[str] | None = None,
+        **options: Any,
+    ) -> Self:
+        """Make a fitted model of given parameters, as another program or a publication has them.
+
+        Parameters
+        ----------
+        coef, intercept : array-like of shape (n_components, n_features) and (n_components,)
+            As `coef_` and `intercept_`. Of several responses these and others that each response has are lists, with
+            None for those without.
+        weights : array-like of shape (n_components,), default=None
+            At least 0, and summing to 1 within 0.001. None: all the same. Of a gate, means over rows that are not here.
+        sigma, shape, theta : array-like of shape (n_components,), default=None
+            Where the expert has such: standard deviations or scales, shapes, thetas.
+        degrees_of_freedom : float or array-like of shape (n_components,), default=4.0
+            Of 'student_t'; an array is that of 'component'.
+        classes : array-like of shape (n_classes,), default=None
+            Of 'multinomial', sorted. None: 0, 1, ...
+        gate_coef, gate_intercept : array-like of shape (n_components, n_gate_columns) and (n_components,), default=None
+            Where there is a gate, of which only differences between components matter.
+        <feature_names, options>
+
+        Returns
+        -------
+        model : object
+            <given model>
+
+        Raises
+        ------
+        ValueError
+            <errors of given parameters>
+        TypeError
+            <errors of options>
+        """
+        is_own = np.ndim(degrees_of_freedom) > 0
+        options = options | {"degrees_of_freedom": "component" if is_own else degrees_of_freedom}
+        several = not isinstance(options.get("expert", "gaussian"), str)
+        model = cls(len(coef[0] if several else coef), **options)
+        model._validate_params()
+        experts = model._names_of_experts()
+        given = {"coef": coef, "intercept": intercept, "sigma": sigma, "shape": shape, "theta": theta}
+        each = {name: value if several else [value] for name, value in given.items() if value is not None}
+        for name, values in each.items():
+            if not isinstance(values, list | tuple) or len(values) != len(experts):
+                raise ValueError(f"{name} should be a list with an entry for each of {len(experts)} responses")
+        each = {name: [None if own is None else numbers(name, own) for own in values] for name, values in each.items()}
+        name_columns(model, each["coef"][0].shape[-1], feature_names)
+        if "multinomial" in experts:
+            own = classes if several else [classes]
+            own = [None] * len(experts) if own is None else own
+            model.classes_ = model._joined(
+                [
+                    (np.arange(b.shape[1]) if c is None else np.asarray(c)) if name == "multinomial" else None
+                    for name, b, c in zip(experts, each["coef"], own, strict=True)
+                ]
+            )
+        for name, values in each.items():
+            setattr(model, f"{name}_", model._joined(values))
+        n_components = model.n_components
+        weights = check_weights(np.full(n_components, 1 / n_components) if weights is None else weights)
+        model.weights_ = weights
+        if "student_t" in experts:
+            degrees = numbers("degrees_of_freedom", np.zeros(n_components) + np.asarray(degrees_of_freedom))
+            model.degrees_of_freedom_ = model._joined([degrees if name == "student_t" else None for name in experts])
+        gate = {"gate_coef": gate_coef, "gate_intercept": gate_intercept}
+        for name, value in gate.items():
+            if (value is None) != (model.gate is None):
+                raise ValueError(f"{name}={value!r} does not go with gate={model.gate!r}: give both, or neither")
+            if value is not None:
+                value = numbers(name, value, 2 if name == "gate_coef" else 1)
+                setattr(model, f"{name}_", value - value[:1])
+        model._check_given_shapes()
+        model._check_domains()
+        arrays = [own for values in each.values() for own in values if own is not None]
+        dtype = np.dtype(precision_of([weights, *arrays]))
+        layout = model._family().params_layout(n_components, model.n_features_in_)
+        model._finish(without_iterations(model._mixing(), layout.pack(model._collect())), layout, dtype)
+        model._fitted_structure.pop("degrees_of_freedom", None)
+        model._check_state()
+        return model
+
+    def _check_given_shapes(self):
+        """Raises ValueError where parameters that were given do not have the shapes of one model."""
+        K, p = self.n_components, self.n_features_in_
+        for place, expert in enumerate(self._experts()):
+            more = (len(self._each("classes_")[place]),) if isinstance(expert, MultinomialExpert) else ()
+            wanted = {"coef": (K, *more, p), "intercept": (K, *more), "sigma": None, "shape": None, "theta": None}
+            if expert.dispersion_name is not None:
+                wanted[expert.dispersion_name[:-1]] = (K,)
+            for name, shape in wanted.items():
+                own = self._each(f"{name}_")[place]
+                if shape is None and own is not None:
+                    raise ValueError(f"{name} was given, which expert={expert.name!r} does not have")
+                if shape is not None and np.shape(own) != shape:
+                    raise ValueError(
+                        f"{name} should have the shape of {shape}, got {np.shape(own)}: expert={expert.name!r} has "
+                        f"{K} components and {p} columns"
+                    )
+        shapes = [np.shape(self.weights_)]
+        if self.gate is not None:
+            shapes += [np.shape(self.gate_intercept_), np.shape(self.gate_coef_)[:1]]
+        if set(shapes) != {(K,)}:
+            raise ValueError(f"weights and parameters of the gate should be those of {K} components, got {shapes}")
+
     # ---- the family ----
 
     @property
@@ -351,7 +470,11 @@ default='gaussian'
     def _proportions(self):
         if self.gate is None:
             return super()._proportions()
-        return self._gate_of_columns(self._n_gate_columns)
+        return self._gate_of_columns(self._n_columns_of_gate())
+
+    def _n_columns_of_gate(self):
+        """Those of the last rows that were read; of a model from a file or of given parameters, those of these."""
+        return getattr(self, "_n_gate_columns", None) or np.shape(self.gate_coef_)[1]
 
     def _gate_of_columns(self, n_columns):
         """The columns of a gate of its own follow those of X."""
@@ -504,7 +627,7 @@ default='gaussian'
                 raise ValueError(f"gate_X has {len(gate_X)} rows, X has {rows.shape[0]}")
             known = gate_X.shape[1]
             if not reset:
-                known = self._n_gate_columns if hasattr(self, "_n_gate_columns") else np.shape(self.gate_coef_)[1]
+                known = self._n_columns_of_gate()
             if gate_X.shape[1] != known:
                 raise ValueError(f"gate_X has {gate_X.shape[1]} columns, it had {known} in the fit")
             return gate_X
