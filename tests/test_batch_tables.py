@@ -464,3 +464,12 @@ def test_other_kinds_of_frames_and_batches_without_parameters():
     assert len(result.to_frame("components")) == 0
     with pytest.raises(ValueError, match="kind='cells' should be one of 'problems', 'components', 'candidates'"):
         result.to_frame("cells")
+
+
+def test_a_batch_shows_its_first_problems_in_notebooks():
+    rng = np.random.default_rng(0)
+    result = fit_many(rng.normal(size=(12, 30, 1)), GaussianMixture(2, random_state=0))
+    shown = result._repr_html_()
+    assert "12 problems" in shown
+    assert "2 more problems" in shown
+    assert shown.count("<tr>") == 11

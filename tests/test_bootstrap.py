@@ -141,8 +141,13 @@ def test_it_says_what_it_found_and_how_far_it_is_when_asked(capsys):
     assert capsys.readouterr().out == ""
     assert repr(test).startswith("BootstrapLRT(1 against 2 components: statistic=")
     assert repr(test).endswith("p_value=0.1, n_bootstrap=9)")
-    bootstrap_lrt(TWO, GaussianMixture(), 1, n_bootstrap=2, random_state=0, progress=True)
-    assert "2/2" in capsys.readouterr().err
+    test = bootstrap_lrt(TWO, GaussianMixture(), 1, n_bootstrap=2, random_state=0, progress=True)
+    shown = test._repr_html_()
+    assert "1 against 2 components" in shown
+    assert f">{test.statistic:.5g}</td>" in shown
+    bar = capsys.readouterr().err  # one for all fits
+    assert "4/4" in bar
+    assert bar.count(" 0/") == 1
 
 
 @pytest.mark.parametrize(
@@ -150,7 +155,7 @@ def test_it_says_what_it_found_and_how_far_it_is_when_asked(capsys):
     [
         (TypeError, "should be a mixture of mixfast", (TWO, GaussianMixture, 1)),
         (TypeError, "finds the number of clusters itself and has no likelihood", (TWO, GSDMM(), 1)),
-        (ValueError, "n_components=0 should be an integer of at least 1", (TWO, GaussianMixture(), 0)),
+        (ValueError, "n_components=0 should be a whole number of at least 1", (TWO, GaussianMixture(), 0)),
         (ValueError, "n_components=1.5 should be", (TWO, GaussianMixture(), 1.5)),
         (ValueError, "Expected n_samples >= n_components", (TWO[:3], GaussianMixture(), 3)),
     ],

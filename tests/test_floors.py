@@ -25,7 +25,10 @@ FLOORS = [
         "archive",
         "scalars",
         "read_only",
+        "as_html",
         "canvas",
+        "progress",
+        "whole",
     ],
     ["engine/", "proportions/", "tables", "weights", "row_data", "units", "random_partitions"],
     [

@@ -207,6 +207,95 @@ def test_bad_input_of_summaries():
         model.summary([[1.0, 2.0]])
 
 
+@every_estimator
+def test_a_summary_reads_rows_once(name, monkeypatch):
+    from mixfast.estimators._base import BaseMixture
+
+    entry = ESTIMATORS[name]
+    model, passes = entry.make().fit(entry.X), []
+    if entry.has_likelihood:
+        evaluate = BaseMixture._evaluate_pass
+        monkeypatch.setattr(
+            BaseMixture, "_evaluate_pass", lambda *args, **asked: passes.append(asked) or evaluate(*args, **asked)
+        )
+        model.summary(entry.X)
+        assert len(passes) == 1
+
+
+# ---- notebooks ----
+
+
+@every_estimator
+def test_every_estimator_shows_its_components_in_notebooks(name):
+    entry = ESTIMATORS[name]
+    before = entry.make()._repr_html_()
+    model = entry.make().fit(entry.X)
+    shown = model._repr_html_()
+    assert "<caption" in shown
+    assert "<caption" not in before
+    found = model._components(**model._any_rows)
+    rows = shown[shown.index("<caption") :].split("<tr>")[2:]
+    assert len(rows) == found.n_components
+    for k, row in enumerate(rows):
+        assert f"</span> {k}</td>" in row
+        assert f">{found.weights[k]:.3f}</td>" in row
+
+
+def test_tables_of_notebooks_have_names_categories_and_coefficients():
+    parts = [("job", "floor", Categorical()), ("height", Gaussian()), ("visits", Poisson(alpha=1.0, beta=1.0))]
+    shown = ProductMixture(parts, 2, random_state=0).fit(TABLE)._repr_html_()
+    for name in ("job, most likely", "floor, most likely", "height", "visits", "cook ("):
+        assert f">{name}" in shown
+    rng = np.random.default_rng(0)
+    x = pd.DataFrame(rng.normal(size=(100, 2)), columns=["a", "b<"])
+    experts = MixtureOfExperts(2, random_state=0).fit(x, rng.normal(size=100))
+    table = experts._repr_html_()
+    table = table[table.index("<caption") :]
+    assert ">intercept<" in table
+    assert ">b&lt;<" in table
+    assert f">{experts.coef_[1, 0]:.4g}<" in table
+    wide = GaussianMixture(25, reg_covar=1.0, random_state=0).fit(rng.normal(size=(60, 12)))._repr_html_()
+    assert "5 more components, 4 more columns" in wide
+
+
+def test_the_question_mark_leads_to_the_site_of_the_package_where_it_names_one(monkeypatch):
+    from mixfast.estimators import _density
+
+    _density.site_of_package.cache_clear()
+    monkeypatch.setattr(_density, "site_of_package", lambda: "https://example.org/docs")
+    assert GaussianMixture()._get_doc_link() == "https://example.org/docs/reference/mixfast.GaussianMixture.html"
+    assert "https://example.org/docs/reference/mixfast.GaussianMixture.html" in GaussianMixture()._repr_html_()
+    own = type("Own", (GaussianMixture,), {"__module__": "elsewhere"})
+    assert own()._get_doc_link() == ""
+    monkeypatch.setattr(_density, "site_of_package", lambda: "")
+    assert GaussianMixture()._get_doc_link() == ""
+    assert "scikit-learn.org" not in GaussianMixture()._repr_html_().split("<body")[-1]
+
+
+# ---- rows that are drawn ----
+
+
+@every_estimator
+def test_rows_are_drawn_as_frames_too(name):
+    entry = ESTIMATORS[name]
+    model = entry.make().fit(entry.X)
+    rows, labels = model.sample(7, random_state=0)
+    frame, same = model.sample(7, random_state=0, as_frame=True)
+    np.testing.assert_array_equal(labels, same)
+    np.testing.assert_array_equal(frame.to_numpy(dtype=rows.dtype), rows)
+
+
+def test_frames_of_drawn_rows_have_the_columns_of_the_fit():
+    parts = [("job", Categorical()), ("height", Gaussian()), ("visits", Poisson(alpha=1.0, beta=1.0))]
+    model = ProductMixture(parts, 2, random_state=0).fit(TABLE)
+    frame, _ = model.sample(5, random_state=0, as_frame=True)
+    assert frame.columns.tolist() == ["height", "visits", "job"]
+    assert frame["height"].dtype == np.float64
+    assert model.predict(frame.assign(floor=1)[TABLE.columns]).shape == (5,)
+    named = GaussianMixture(2, random_state=0).fit(TABLE[["height", "visits"]])
+    assert named.sample(3, as_frame=True)[0].columns.tolist() == ["height", "visits"]
+
+
 # ---- words ----
 
 WORDS = ["the", "cat", "dog", "purrs", "barks"]

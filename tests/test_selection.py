@@ -246,16 +246,69 @@ def test_the_table_becomes_a_data_frame():
 
 
 def test_what_is_printed_is_a_small_table(capsys):
-    chosen = select(
-        SLANTED, GaussianMixture(), n_components=[1, 3], covariance_type=["full", "tied"], random_state=0, progress=True
-    )
-    printed = capsys.readouterr().out.splitlines()
+    grid = {"n_components": [1, 3], "covariance_type": ["full", "tied"]}
+    chosen = select(SLANTED, GaussianMixture(), **grid, random_state=0, progress=True, verbose=1)
+    said = capsys.readouterr()
+    assert "4/4" in said.err  # the bar
+    printed = said.out.splitlines()
     assert len(printed) == 4
     assert printed[0].startswith("{'n_components': 1, 'covariance_type': 'full'}: bic ")
     lines = repr(chosen).splitlines()
     assert lines[0] == "Selection: n_components=3, covariance_type='tied'"
     assert lines[2].split() == ["n_components", "full", "tied"]
     assert lines[4].split() == ["3", f"{chosen.table[1]['bic']:.2f}", f"{chosen.table[3]['bic']:.2f}*"]
+
+
+def test_a_wide_table_has_the_criterion_by_number_and_candidate():
+    chosen = select(SLANTED[:8], GaussianMixture(), n_components=[1, 2, 9], covariance_type=TYPES[:2], random_state=0)
+    frame = chosen.to_frame(wide=True)
+    assert frame.index.tolist() == [1, 2, 9]
+    assert frame.columns.tolist() == TYPES[:2]
+    assert (frame.index.name, frame.columns.name) == ("n_components", "bic")
+    for place, name in enumerate(TYPES[:2]):
+        np.testing.assert_array_equal(frame[name], [row["bic"] for row in chosen.table[3 * place :][:3]])
+    assert np.isnan(frame.loc[9, TYPES[0]])
+    alone = select(SLANTED, GaussianMixture(), n_components=[1, 2], random_state=0).to_frame(wide=True)
+    assert alone.columns.tolist() == ["bic"]
+
+
+def test_a_choice_shows_itself_in_notebooks():
+    chosen = select(SLANTED, GaussianMixture(), n_components=[1, 2], covariance_type=TYPES[:2], random_state=0)
+    shown = chosen._repr_html_()
+    best = chosen.table[chosen.best_index_]
+    assert f"<b>{best['bic']:.2f}</b>" in shown
+    assert shown.count("<b>") == 1
+    for name in ("n_components", *TYPES[:2]):
+        assert f">{name}</th>" in shown
+
+
+def test_the_last_step_of_a_pipeline_is_chosen():
+    from sklearn.decomposition import PCA
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    pipeline = make_pipeline(StandardScaler(), PCA(2), GaussianMixture())
+    X = np.column_stack([SLANTED, SLANTED[:, 0] ** 2])
+    weights = np.ones(len(X))
+    weights[:5] = 0
+    spoilt = X.copy()
+    spoilt[:5] = np.nan
+    grid = {"n_components": [1, 2, 3], "covariance_type": TYPES[:2], "random_state": 0}
+    chosen = select(spoilt, pipeline, sample_weight=weights, **grid)
+    rows = make_pipeline(StandardScaler(), PCA(2)).fit(X[5:])
+    alone = select(rows.transform(X[5:]), GaussianMixture(), **grid)
+    pd.testing.assert_frame_equal(chosen.to_frame(), alone.to_frame(), rtol=1e-9)  # the last bits are those of BLAS
+    np.testing.assert_array_equal(chosen.predict(X), alone.predict(rows.transform(X)))
+    np.testing.assert_array_equal(chosen.best_pipeline_.predict_proba(X), chosen.predict_proba(X))
+    np.testing.assert_allclose(chosen.score_samples(X), alone.score_samples(rows.transform(X)), rtol=1e-9)
+    assert str(chosen.summary(X[5:])) == str(alone.summary(rows.transform(X[5:])))
+    assert not hasattr(pipeline.steps[0][1], "mean_")
+    with pytest.raises(TypeError, match="write best_pipeline_ with joblib"):
+        chosen.save("nowhere")
+    assert alone.best_pipeline_ is None
+    assert select(X, make_pipeline(GaussianMixture()), n_components=[1], random_state=0).best_pipeline_ is None
+    with pytest.raises(TypeError, match="should be a mixture of mixfast"):
+        select(X, make_pipeline(StandardScaler(), PCA()))
 
 
 def test_the_picture_has_a_line_for_each_structure_the_best_and_what_failed():

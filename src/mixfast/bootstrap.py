@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
-from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -15,11 +14,14 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import _num_samples
 
 from mixfast._typing import RowsLike, Seed
+from mixfast.as_html import html_table
 from mixfast.batches.fit_many import fit_many
 from mixfast.estimators._likelihood import LikelihoodMixture, check_comparable
+from mixfast.progress import Bar
 from mixfast.read_only import frozen
 from mixfast.row_data import OF_COMPONENTS, check_names, rows_with, separated
 from mixfast.status import Status
+from mixfast.whole import check_whole
 
 #: Samples that are drawn and fitted at a time hold at most so many numbers (128 MB): memory does not grow with
 #: n_bootstrap.
@@ -50,6 +52,17 @@ class BootstrapLRT:
         """(1 + number of bootstrap statistics that are not smaller) / (1 + n_bootstrap)."""
         exceeding = int(np.count_nonzero(self.bootstrap_statistics >= self.statistic))
         return (1 + exceeding) / (1 + len(self.bootstrap_statistics))
+
+    def _repr_html_(self) -> str:
+        of = f"{self.null.n_components} against {self.alternative.n_components} components"
+        spread = np.quantile(self.bootstrap_statistics, [0.5, 0.95])
+        rows = [
+            ["statistic", f"{self.statistic:.5g}"],
+            ["p value", f"{self.p_value:.3g}"],
+            [f"median of {len(self.bootstrap_statistics)} samples", f"{spread[0]:.5g}"],
+            ["95 % of them are below", f"{spread[1]:.5g}"],
+        ]
+        return html_table(f"BootstrapLRT: {of}", ["", ""], rows)
 
     def __repr__(self):
         return (
@@ -91,7 +104,7 @@ def bootstrap_lrt(
     n_threads : int or None, default=None
         Threads to use at most; None is all that the process may use. The result does not depend on it.
     progress : bool, default=False
-        Show a bar for each set of fits (needs tqdm).
+        Show a bar of all fits (needs tqdm).
     **row_data : array-like
         What the `fit` of the estimator takes of each row: `exposure`, see `PoissonMixture`. Samples have the same
         exposures, in an order that is drawn anew for each. Of `MixtureOfExperts` also `y` and what goes with it: rows
@@ -126,8 +139,7 @@ def bootstrap_lrt(
     """
     check_comparable(estimator)
     for name, number in (("n_components", n_components), ("n_bootstrap", n_bootstrap)):
-        if not isinstance(number, Integral) or number < 1:
-            raise ValueError(f"{name}={number!r} should be an integer of at least 1")
+        check_whole(name, number)
     check_names("bootstrap_lrt", estimator, row_data)
     for name in OF_COMPONENTS:
         if row_data.get(name) is not None and (name == "known_labels" or not estimator._needed_row_data):
@@ -151,11 +163,13 @@ def bootstrap_lrt(
         models = [clone(coded).set_params(n_components=n_components + more) for more in (0, 1)]
         block = max(1, BLOCK // (_num_samples(X) * null.n_features_in_))
         statistics = []
-        while (done := len(statistics)) < n_bootstrap:
-            block_seeds = seeds[1 + done :][:block]
-            samples = [draw(rng) for _ in block_seeds]
-            pairs = _fit_pairs(samples, models, block_seeds, n_threads, progress)
-            statistics += [_statistic(own, *pair) for own, pair in zip(samples, pairs, strict=True)]
+        bar = Bar(2 * n_bootstrap, progress)
+        with bar:
+            while (done := len(statistics)) < n_bootstrap:
+                block_seeds = seeds[1 + done :][:block]
+                samples = [draw(rng) for _ in block_seeds]
+                pairs = _fit_pairs(samples, models, block_seeds, n_threads, progress and bar)
+                statistics += [_statistic(own, *pair) for own, pair in zip(samples, pairs, strict=True)]
         drawn = frozen(np.array(statistics), copy=False)
         return BootstrapLRT(_statistic(rows, null, alternative), drawn, null, alternative)
 

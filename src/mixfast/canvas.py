@@ -30,9 +30,8 @@ def axes_of(ax: Axes | None, **options: Any) -> Axes:
 def colour_of(k: int) -> tuple[float, float, float]:
     """Of component k, whatever else there is: in every picture the same. They repeat after 32, so numbers are written
     beside."""
-    from matplotlib.colors import to_rgb
-
-    colour, shade = np.array(to_rgb(COLOURS[k % len(COLOURS)])), SHADES[k // len(COLOURS) % len(SHADES)]
+    code, shade = COLOURS[k % len(COLOURS)], SHADES[k // len(COLOURS) % len(SHADES)]
+    colour = np.array([int(code[place : place + 2], 16) for place in (1, 3, 5)]) / 255
     red, green, blue = colour + shade * (1 - colour) if shade >= 0 else colour * (1 + shade)
     return float(red), float(green), float(blue)
 

@@ -22,6 +22,7 @@ from mixfast.merging import MergeTree as MergeTree
 from mixfast.merging import merge_tree as merge_tree
 from mixfast.read_only import ReadOnlyFields
 from mixfast.relations import Components, Draws, Estimates, check_mixture, check_option, components_of
+from mixfast.whole import check_whole
 
 if TYPE_CHECKING:
     import networkx as _networkx  # stubtest takes public names for those of the module
@@ -187,18 +188,17 @@ class MixtureMap(ReadOnlyFields):
         check_mixture(model)
         check_option("measure", measure, MEASURES)
         check_option("layout", layout, LAYOUTS)
-        if not isinstance(n_samples, int | np.integer) or isinstance(n_samples, bool) or n_samples < 1:
-            raise ValueError(f"n_samples={n_samples!r} should be a whole number of at least 1")
+        n_samples = check_whole("n_samples", n_samples)
         if not 0 <= threshold:
             raise ValueError(f"threshold={threshold!r} should be at least 0")
         is_of_rows = hasattr(model, "_draws")
         if is_of_rows:  # what components are depends on x
             if X is None:
                 raise ValueError(f"the components of a {type(model).__name__} are those of y given x: pass X")
-            components, draws = None, model._draws(X, int(n_samples), random_state)
+            components, draws = None, model._draws(X, n_samples, random_state)
         else:
             components = components_of(model, total)
-            draws = components.draw(int(n_samples), random_state, getattr(model, "n_threads", None))
+            draws = components.draw(n_samples, random_state, getattr(model, "n_threads", None))
         K = len(draws.weights)
         names = [str(k) for k in range(K)] if names is None else [str(name) for name in names]
         if len(names) != K:

@@ -12,6 +12,7 @@ from scipy.special import softmax
 
 from mixfast.estimators._likelihood import LikelihoodMixture
 from mixfast.relations import Components, check_mixture, components_of
+from mixfast.whole import check_whole
 
 #: Rows that are drawn from both mixtures together, where there is no closed form.
 N_DRAWS = 20_000
@@ -151,8 +152,7 @@ def reduce(model: LikelihoodMixture, n_components: int) -> LikelihoodMixture:
         )
     components = comparable(model)
     K = components.n_components
-    if not isinstance(n_components, int | np.integer) or isinstance(n_components, bool) or not 1 <= n_components <= K:
-        raise ValueError(f"n_components={n_components!r} should be a whole number from 1 to {K}")
+    check_whole("n_components", n_components, 1, K)
     if components.family.merged is None or components.family.divergence is None:
         raise TypeError(
             f"{type(model).__name__} has components of which two have no nearest one in closed form: refit with fewer"

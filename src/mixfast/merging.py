@@ -15,6 +15,7 @@ from mixfast.read_only import ReadOnlyFields
 from mixfast.relations import check_mixture, check_option
 from mixfast.row_data import rows_with, separated
 from mixfast.weights import counted_rows
+from mixfast.whole import check_whole
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -69,8 +70,7 @@ class MergeTree(ReadOnlyFields):
             For another number.
         """
         K = len(self.entropy)
-        if not isinstance(n_clusters, int | np.integer) or isinstance(n_clusters, bool) or not 1 <= n_clusters <= K:
-            raise ValueError(f"n_clusters={n_clusters!r} should be a whole number from 1 to {K}")
+        check_whole("n_clusters", n_clusters, 1, K)
         clusters: set[tuple[int, ...]] = {(k,) for k in range(K)}
         for one, other in self.merges[: K - n_clusters]:
             clusters -= {one, other}
@@ -124,8 +124,7 @@ class MergeTree(ReadOnlyFields):
         ValueError
             For fewer than two lines.
         """
-        if not isinstance(n_lines, int | np.integer) or n_lines < 2:
-            raise ValueError(f"n_lines={n_lines!r} should be a whole number of at least 2")
+        check_whole("n_lines", n_lines, 2)
         K = len(self.entropy)
         breaks = combinations(range(2, K), int(n_lines) - 1)
         best = min(breaks, default=None, key=lambda own: sum(map(self._misfit, pairwise((1, *own, K)))))

@@ -23,6 +23,7 @@ from mixfast.relations import check_mixture, check_option
 from mixfast.row_data import rows_with, separated, take_data
 from mixfast.status import Status
 from mixfast.weights import counted_rows, take
+from mixfast.whole import check_whole
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -165,11 +166,10 @@ class MixtureDisplay:
         """
         check_mixture(model)
         check_option("kind", kind, ("auto", *KINDS))
-        if not isinstance(max_points, int | np.integer) or isinstance(max_points, bool) or max_points < 1:
-            raise ValueError(f"max_points={max_points!r} should be a whole number of at least 1")
+        max_points = check_whole("max_points", max_points)
         if hasattr(model, "_draws"):
             return cls._of_experts(model, X, features, kind, max_points, sample_weight, row_data).plot(ax)
-        view = _view_of(model, X, int(max_points), sample_weight, row_data, kind == "uncertainty")
+        view = _view_of(model, X, max_points, sample_weight, row_data, kind == "uncertainty")
         chosen = None if features is None else _places_of(features, model, view.names)
         if kind == "auto":
             kind = _kind_for(view, chosen)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from mixfast.as_html import html_table
+from mixfast.canvas import colour_of
 from mixfast.relations import Components, check_mixture, check_option
 from mixfast.row_data import rows_with, separated
 from mixfast.status import Status
 from mixfast.weights import counted_rows
+from mixfast.whole import check_whole
 
 if TYPE_CHECKING:
     import pandas as _pandas  # stubtest takes public names for those of the module
@@ -60,6 +63,74 @@ def described_frame(components: Components, model: Any, **of_component: ArrayLik
             category = category.map(str, na_action="ignore")  # one type, as files want it
         leading["category"] = category.infer_objects().to_numpy()
     return pd.DataFrame(leading | {name: frame[name].to_numpy() for name in frame})
+
+
+class Readings(NamedTuple):
+    """What a summary wants to know of rows.
+
+    log_density : float64 (n_samples,)
+    labels : int64 (n_samples,)
+    n_parameters, bic, icl : None of posteriors
+    """
+
+    log_density: np.ndarray
+    labels: np.ndarray
+    n_parameters: int | None = None
+    bic: float | None = None
+    icl: float | None = None
+
+
+#: Components and columns in the table of a notebook at most.
+MOST_ROWS, MOST_COLUMNS = 20, 8
+
+
+def html_of(model: Any) -> str:
+    """The fitted components as a table: a row for each, and what it is like in the first columns."""
+    components = model._components(**model._any_rows)
+    names, categories = model._labels_of_columns(), model._labels_of_categories()
+    shown, cells = range(min(components.n_components, MOST_ROWS)), []
+    for own in components.family.described(components.params):
+        for j in dict.fromkeys(int(column) for column in own.columns):
+            if len(cells) == MOST_COLUMNS:
+                break
+            places = np.flatnonzero(own.columns == j)
+            if own.codes is None:
+                cells.append((str(names[j]), [_in_column(own, k, places[0]) for k in shown]))
+                continue
+            codes, shares = own.codes[places], own.locations[:, places]
+            best = np.argmax(shares, axis=1)
+            said = [f"{categories[j][codes[best[k]]]} ({shares[k, best[k]]:.2g})" for k in shown]
+            cells.append((f"{names[j]}, most likely", said))
+    return _html(model, components.weights, cells, components.n_features)
+
+
+def html_of_numbers(model: Any, numbers: Any, columns: Any, values: Any) -> str:
+    """The same of a number for each component and column, whose names and components stand beside it."""
+    cells: dict[str, list[str]] = {}
+    for k, name, value in zip(numbers, columns, values, strict=True):
+        if k < MOST_ROWS:
+            cells.setdefault(str(name), []).append(f"{value:.4g}")
+    shown = list(cells.items())[:MOST_COLUMNS]
+    return _html(model, np.asarray(model.weights_, dtype=np.float64), shown, len(cells))
+
+
+def _html(model, weights, cells, n_columns):
+    shown = range(min(len(weights), MOST_ROWS))
+    header = ["component", "weight", *(name for name, _ in cells)]
+    rows = [[str(k), f"{weights[k]:.3f}", *(column[k] for _, column in cells)] for k in shown]
+    left = [
+        f"{n - most:,} more {what}"
+        for n, most, what in ((len(weights), MOST_ROWS, "components"), (n_columns, MOST_COLUMNS, "columns"))
+        if n > most
+    ]
+    caption = f"{status_in_words(model)}{': ' if left else ''}{', '.join(left)}"
+    return html_table(caption, header, rows, colours=[colour_of(k) for k in shown])
+
+
+def _in_column(own: Any, k: int, place: int) -> str:
+    spread = next((own.numbers[name] for name in ("sd", "scale") if name in own.numbers), None)
+    said = f"{own.locations[k, place]:.4g}"
+    return said if spread is None or own.location is not None else f"{said} \u00b1 {spread[k, place]:.2g}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,24 +187,19 @@ class Summary:
         """
         rows, weights, _ = counted_rows(rows_with(X, row_data), sample_weight)
         rows, data = separated(rows)
-        log_density = np.asarray(model.score_samples(rows, **data), dtype=np.float64)
-        resp = model._shares_of_rows(rows, **data)
-        counted = np.ones(len(resp)) if weights is None else weights
-        criteria: dict[str, float | None] = {"bic": None, "icl": None}
-        n_parameters = None
-        if hasattr(model, "bic"):
-            options = {"sample_weight": weights, "n_effective": "sum", **data}
-            criteria = {name: float(getattr(model, name)(rows, **options)) for name in criteria}
-            n_parameters = int(model._n_parameters())
-        labels = np.argmax(resp, axis=1)
+        found = model._readings(rows, weights, data)
+        counted = np.ones(len(found.labels)) if weights is None else weights
         return cls(
             title=" ".join(repr(model).split()),
             n_samples=float(counted.sum()),
-            log_likelihood=float(counted @ log_density),
-            n_parameters=n_parameters,
-            **criteria,
+            log_likelihood=float(counted @ found.log_density),
+            n_parameters=found.n_parameters,
+            bic=found.bic,
+            icl=found.icl,
             weights=np.asarray(model.weights_, dtype=np.float64),
-            sizes=np.bincount(labels, weights=counted, minlength=resp.shape[1]).astype(np.float64, copy=False),
+            sizes=np.bincount(found.labels, weights=counted, minlength=len(model.weights_)).astype(
+                np.float64, copy=False
+            ),
             status=status_in_words(model),
         )
 
@@ -215,8 +281,7 @@ def top_words(
     """
     check_mixture(model)
     check_option("by", by, ("probability", "lift"))
-    if not isinstance(n, int | np.integer) or isinstance(n, bool) or n < 1:
-        raise ValueError(f"n={n!r} should be a whole number of at least 1")
+    check_whole("n", n)
     components = model._components(**model._any_rows)
     shares = components.family.word_shares(components.params) if hasattr(components.family, "word_shares") else None
     if shares is None:

@@ -16,21 +16,25 @@ from numpy.typing import ArrayLike
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import GroupKFold, KFold
+from sklearn.pipeline import Pipeline
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import InvalidParameterError
 from sklearn.utils.validation import _num_samples
 
 from mixfast._typing import CriterionName, Floats, Integers, NEffective, PathLike, RowsLike, Seed
+from mixfast.as_html import html_table
 from mixfast.estimators._likelihood import LikelihoodMixture, check_comparable, check_criterion
 from mixfast.families.covariances import ALL_SHAPES, shapes_of
 from mixfast.families.family import is_sparse
 from mixfast.hierarchy import Hierarchy
+from mixfast.progress import Bar
 from mixfast.reading import Summary
 from mixfast.row_data import OF_COMPONENTS, of_family, rows_with, separated
 from mixfast.status import Status
 from mixfast.tables import adopted
 from mixfast.units import column_moments
 from mixfast.weights import check_n_effective, counted_rows, is_far, take, warn_of_sum
+from mixfast.whole import check_whole
 
 
 class Data(NamedTuple):
@@ -349,6 +353,7 @@ def select(
     random_state: Seed = None,
     n_threads: int | None = None,
     progress: bool = False,
+    verbose: int = 0,
     **grid: Any,
 ) -> Selection:
     """Fit a mixture for each number of components, and each value of other parameters, and choose the best.
@@ -360,12 +365,14 @@ def select(
     ----------
     X : array-like of shape (n_samples, n_features)
         The rows, or a table with names of columns.
-    estimator : mixture estimator
-        Gives all parameters that are not searched. It is cloned, never fitted. Three parameters that it has from its
-        class' defaults are others here: `tol` is 1e-6 and `max_iter` 1000, so that criteria differ by more than by
-        where iterations stopped, and `reg_covar` is 0, for 1e-6 of the squared unit of the data distorts columns of
-        small scale; a singular covariance is repaired, which makes it spurious. Any other values, in the estimator or
-        in the grid, are taken as they are, and so is `reg_covar` with `regularization='relative'`.
+    estimator : mixture estimator, or Pipeline of scikit-learn whose last step is one
+        Steps before the mixture are fitted once, to all rows that count; criteria are those of the rows that they make.
+        Names of the grid are the mixture's, and it gives all parameters that are not searched. It is cloned, never
+        fitted. Three parameters that it has from its class' defaults are others here: `tol` is 1e-6 and `max_iter`
+        1000, so that criteria differ by more than by where iterations stopped, and `reg_covar` is 0, for 1e-6 of the
+        squared unit of the data distorts columns of small scale; a singular covariance is repaired, which makes it
+        spurious. Any other values, in the estimator or in the grid, are taken as they are, and so is `reg_covar` with
+        `regularization='relative'`.
     n_components : iterable of int, default=range(1, 10)
         Numbers of components to try.
     criterion : {'bic', 'aic', 'icl', 'laplace', 'heldout'}, default='bic'
@@ -405,7 +412,9 @@ def select(
     n_threads : int or None, default=None
         Threads of a fit at most. None takes that of the estimator. The result does not depend on it.
     progress : bool, default=False
-        Whether to print a line for each cell.
+        Show a bar of the cells of the grid (needs tqdm).
+    verbose : int, default=0
+        1 prints a line for each cell: its parameters, criterion and status.
     **grid : lists
         Values of other parameters of the estimator: ``covariance_type=["full", "tied"]``. Every combination is tried.
         ``covariance_type="all"`` is mclust's fourteen shapes, of one column 'E' and 'V'.
@@ -443,15 +452,19 @@ def select(
     {'n_components': 2, 'covariance_type': 'tied'}
     >>> labels = chosen.best_.predict(X)
     """
+    steps, estimator = _last_of(estimator)
     check_comparable(estimator)
     check_criterion(estimator, criterion)
-    if isinstance(n_folds, bool) or not isinstance(n_folds, Integral) or n_folds < 2:
-        raise ValueError(f"n_folds={n_folds!r} should be an integer of at least 2")
+    check_whole("n_folds", n_folds, 2)
     row_data = {name: grid.pop(name) for name in estimator._row_data if name in grid}
     numbers, grid = sorted(set(_values("n_components", n_components))), _check_grid(estimator, _of_all_shapes(grid, X))
     seed = _seed(estimator.random_state if random_state is None else random_state)
     fixed = {"random_state": seed} | ({} if n_threads is None else {"n_threads": n_threads})
     data = _check_data(X, sample_weight, estimator._gathered_data(row_data))
+    if steps is not None:
+        rows, own = separated(data.X)
+        steps = clone(steps)
+        data = data._replace(X=rows_with(steps.fit_transform(rows), own))
     estimator = clone(estimator._for_parts_of(separated(data.X)[0]))
     estimator.set_params(**fixed | _fit_to_compare(estimator))
     n_effective = _checked_n_effective(data, n_effective, criterion)
@@ -466,19 +479,30 @@ def select(
         hierarchy=_hierarchy_of(estimator, data, seed),
     )
     cells = []
-    with warnings.catch_warnings():
+    points = list(product(*grid.values()))
+    with warnings.catch_warnings(), Bar(len(numbers) * len(points), progress) as report:
         warnings.simplefilter("ignore", ConvergenceWarning)
         warnings.filterwarnings("ignore", "Some rows have density zero", UserWarning)
-        for values in product(*grid.values()):
+        for values in points:
             smaller = None
             for number in numbers:
                 params = {"n_components": number, **dict(zip(grid, values, strict=True))}
                 cell = search.cell(params, smaller)
                 cells.append(cell)
                 smaller = smaller if cell.model is None else cell.model
-                if progress:
+                if verbose:
                     print(f"{params}: {criterion} {cell.scores[criterion]:.6g}, {cell.failure or cell.status}")
-    return Selection(cells, criterion, allow_spurious)
+                if report is not None:
+                    report(len(cells), sum(own.model is None for own in cells))
+    return Selection(cells, criterion, allow_spurious, steps)
+
+
+def _last_of(estimator):
+    """(the steps before the last of a Pipeline, or None; the mixture)"""
+    if not isinstance(estimator, Pipeline):
+        return None, estimator
+    mixture = estimator.steps[-1][1]
+    return (estimator[:-1] if len(estimator.steps) > 1 else None), mixture
 
 
 def _of_all_shapes(grid, X):
@@ -568,9 +592,12 @@ class Selection:
     best_ : estimator
     best_params_ : dict
         `n_components` and the other parameters of the grid.
+    best_pipeline_ : Pipeline or None
+        The best with the fitted steps before it, where `select` was given a Pipeline.
     """
 
-    def __init__(self, cells, criterion, allow_spurious):
+    def __init__(self, cells, criterion, allow_spurious, steps=None):
+        self._steps = steps
         self._cells = cells
         self.criterion = criterion
         self.table = [cell.row() for cell in cells]
@@ -587,17 +614,38 @@ class Selection:
         self.best_ = self.estimators_[self.best_index_]
         self.best_params_ = cells[self.best_index_].params
 
-    def to_frame(self) -> Any:
+    @property
+    def best_pipeline_(self) -> Any:
+        return None if self._steps is None else Pipeline([*self._steps.steps, ("mixture", self.best_)])
+
+    def _rows(self, X):
+        """As the mixtures see them."""
+        return X if self._steps is None else self._steps.transform(X)
+
+    def to_frame(self, wide: bool = False) -> Any:
         """The table as a pandas DataFrame, a row for each cell.
+
+        Parameters
+        ----------
+        wide : bool, default=False
+            True gives the criterion of the choice alone: a row for each number of components, the index, and a column
+            for each combination of other parameters. The lower the better, whichever criterion it is: BIC is
+            -2 log-likelihood + n_parameters log(n), minus that of R's mclust.
 
         Returns
         -------
         frame : pandas.DataFrame
-            Scalars only.
+            NaN where there is no value.
         """
         import pandas as pd
 
-        return pd.DataFrame(self.table)
+        if not wide:
+            return pd.DataFrame(self.table)
+        lines = self._lines()
+        numbers = [cell.params["n_components"] for cell in next(iter(lines.values()))]
+        columns = {name: [cell.scores[self.criterion] for cell in cells] for name, cells in lines.items()}
+        index = pd.Index(numbers, name="n_components")
+        return pd.DataFrame(columns, index=index, dtype=np.float64).rename_axis(columns=self.criterion)
 
     def predict(self, X: RowsLike, **row_data: ArrayLike | None) -> Integers:
         """The most likely component of each row, of the best mixture.
@@ -614,7 +662,7 @@ class Selection:
         labels : ndarray of shape (n_samples,), int64
             Numbers of components, from 0.
         """
-        return self.best_.predict(X, **row_data)
+        return self.best_.predict(self._rows(X), **row_data)
 
     def predict_proba(self, X: RowsLike, **row_data: ArrayLike | None) -> Floats:
         """The probability of each component given each row, of the best mixture.
@@ -631,7 +679,7 @@ class Selection:
         resp : ndarray of shape (n_samples, n_components)
             Rows sum to one.
         """
-        return self.best_.predict_proba(X, **row_data)
+        return self.best_.predict_proba(self._rows(X), **row_data)
 
     def score_samples(self, X: RowsLike, **row_data: ArrayLike | None) -> Floats:
         """The log density of each row under the best mixture, in nats.
@@ -648,7 +696,7 @@ class Selection:
         log_prob : ndarray of shape (n_samples,)
             In nats.
         """
-        return self.best_.score_samples(X, **row_data)
+        return self.best_.score_samples(self._rows(X), **row_data)
 
     def summary(self, X: RowsLike, sample_weight: ArrayLike | None = None, **row_data: ArrayLike | None) -> Summary:
         """What `summary` of the best mixture says.
@@ -667,7 +715,7 @@ class Selection:
         summary : Summary
             Printed, it is a text; its attributes are the numbers.
         """
-        return self.best_.summary(X, sample_weight, **row_data)
+        return self.best_.summary(self._rows(X), sample_weight, **row_data)
 
     def save(self, path: PathLike) -> None:
         """Write the best mixture to a file that `mixfast.load` reads; the others are not kept.
@@ -676,7 +724,14 @@ class Selection:
         ----------
         path : str or path-like
             As in the mixture's own `save`, and so are the errors.
+
+        Raises
+        ------
+        TypeError
+            For a choice among pipelines, whose steps the format has no place for.
         """
+        if self._steps is not None:
+            raise TypeError("save writes a mixture, and rows pass other steps first: write best_pipeline_ with joblib")
         self.best_.save(path)
 
     def _lines(self):
@@ -719,6 +774,16 @@ class Selection:
         best = self._cells[self.best_index_]
         place = best.params["n_components"], float(best.scores[self.criterion])
         return {"lines": lines, "best": place, "label": CRITERIA[self.criterion].label}
+
+    def _repr_html_(self) -> str:
+        chosen = ", ".join(f"{name}={value!r}" for name, value in self.best_params_.items())
+        lines, rows, marked = self._lines(), [], []
+        for i, cells in enumerate(zip(*lines.values(), strict=True)):
+            rows.append([str(cells[0].params["n_components"]), *(self._shown(cell).rstrip(" *") for cell in cells)])
+            marked += [(i, j) for j, cell in enumerate(cells, 1) if cell is self._cells[self.best_index_]]
+        spurious = " ~ has a spurious component." if any(cell.is_spurious for cell in self._cells) else ""
+        caption = f"Selection: {chosen}. {CRITERIA[self.criterion].label}, the lower the better.{spurious}"
+        return html_table(caption, ["n_components", *lines], rows, marked)
 
     def __repr__(self):
         chosen = ", ".join(f"{name}={value!r}" for name, value in self.best_params_.items())

@@ -22,6 +22,7 @@ from mixfast.estimators._likelihood import check_comparable, check_criterion, ch
 from mixfast.estimators._parameters import unfitted_copy
 from mixfast.families.covariances import ALL_SHAPES, shapes_of
 from mixfast.fitting import plan_of
+from mixfast.progress import Bar
 from mixfast.row_data import check_names, known_data, of_family, rows_of, rows_with, seeding_rows_of, separated
 from mixfast.status import Status
 from mixfast.tables import Table, columns_of, columns_of_reals, declared_categories, share_names
@@ -146,11 +147,11 @@ def fit_many(
     seeds = seeds_of(estimator, seeds, random_state, len(problems))
     names = None if problems.names is None or share_names(problems.names) else problems.names
     if template._finds_components:
-        with _Bar(len(problems), progress) as report:
+        with Bar(len(problems), progress) as report:
             return fit_one_by_one(problems, template, seeds, keep == "all", n_threads, report)._named(None, names)
     plan = make_plan(problems, template, points, criterion, keep == "all", allow_spurious, n_effective, seeds)
     found = _nothing_found(problems, plan)
-    with _Bar(found.status.size, progress) as report:
+    with Bar(found.status.size, progress) as report:
         _fit_all(problems, plan, found, n_threads, report)
     if plan.folds is not None:
         try:
@@ -529,29 +530,3 @@ def _leave_undone(found, problems):
     found.status[problems], found.chosen[problems], found.n_iter[problems] = Status.INTERRUPTED, 0, 0
     for array in (found.weights, found.params, found.lower_bounds, found.criteria):
         array[problems] = np.nan
-
-
-class _Bar:
-    """A progress bar as a context: gives what is called with (fits done, fits without parameters), or None."""
-
-    def __init__(self, n_fits, progress):
-        self.n_fits, self.progress, self.bar = n_fits, progress, None
-
-    def __enter__(self):
-        if not self.progress:
-            return None
-        try:
-            from tqdm.auto import tqdm
-        except ImportError:
-            raise ImportError("progress=True needs tqdm: install mixfast[progress], or set progress=False") from None
-        self.bar = tqdm(total=self.n_fits, unit="fit")
-        return self._report
-
-    def _report(self, n_done, n_bad):
-        if n_bad:
-            self.bar.set_postfix(bad=n_bad, refresh=False)
-        self.bar.update(n_done - self.bar.n)
-
-    def __exit__(self, *error):
-        if self.bar is not None:
-            self.bar.close()

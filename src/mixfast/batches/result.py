@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from mixfast import persistence
 from mixfast._threads import resolve_threads
 from mixfast._typing import Floats, Integers, PathLike, ProblemRows
+from mixfast.as_html import html_table
 from mixfast.batches._batch import evaluate_problems
 from mixfast.batches.bound_model import METHODS, BoundModel
 from mixfast.batches.problems import gather_problems, not_finite, only_of, outside_domain, with_prepared_rows
@@ -30,6 +31,8 @@ from mixfast.row_data import check_names, of_family, rows_of, rows_with, separat
 from mixfast.status import Status
 from mixfast.tables import Table, columns_of, feature_names, is_table, names_of, same_names
 
+#: Problems in the table of a notebook.
+SHOWN = 10
 #: Attributes that no fit follows from.
 ASSIGNABLE = ("names",)
 
@@ -297,6 +300,12 @@ class BatchResult:
         n_models = len(self._estimators)
         models = self.candidates[0] if n_models == 1 else f"the best of {n_models} models"
         return f"<BatchResult: {len(self):,} problems, {models}; {said or 'no iterations'}>"
+
+    def _repr_html_(self) -> str:
+        frame = self._frame_of_problems()
+        rows = [[_in_a_cell(value) for value in row] for row in frame.head(SHOWN).itertuples(index=False)]
+        left = f"; {len(self) - SHOWN:,} more problems" if len(self) > SHOWN else ""
+        return html_table(repr(self)[1:-1] + left, list(map(str, frame.columns)), rows)
 
     def to_frame(self, kind: Literal["problems", "components", "candidates"] = "problems") -> Any:
         """The result as a pandas DataFrame of scalars, such as files hold.
@@ -871,6 +880,10 @@ FITTED = {
     "criteria": np.float64,
     "chosen": np.int32,
 }
+
+
+def _in_a_cell(value):
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
 def _check_integer(name, value, at_least):

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import scipy.sparse
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted
 
@@ -433,7 +433,7 @@ class BaseMixture(DensityEstimator):
         self._check_assigned()
         return Components.of(self._family(), self._collect(), self.weights_, self._n_fitted_features(), **row_data)
 
-    def sample(self, n_samples: int = 1, random_state: Seed = None) -> tuple[NDArray[Any], Integers]:
+    def sample(self, n_samples: int = 1, random_state: Seed = None, as_frame: bool = False) -> tuple[Any, Integers]:
         """Draw rows from the fitted model.
 
         Parameters
@@ -442,6 +442,8 @@ class BaseMixture(DensityEstimator):
             Number of rows to draw.
         random_state : int, RandomState instance or None, default=None
             None takes the estimator's own `random_state`; if that is an int, each call gives the same rows.
+        as_frame : bool, default=False
+            True gives the rows as a pandas DataFrame with the names of the columns.
 
         Returns
         -------
@@ -450,7 +452,8 @@ class BaseMixture(DensityEstimator):
         y : ndarray of shape (n_samples,), int64
             The component of each row.
         """
-        return self._draw(n_samples, self._rng_of_sample(n_samples, random_state))
+        X, labels = self._draw(n_samples, self._rng_of_sample(n_samples, random_state))
+        return self._framed(X, as_frame), labels
 
     def _draw(self, n_samples, rng, **given):
         """Rows and their components; `given` is what the family wants to know of the rows beside these."""

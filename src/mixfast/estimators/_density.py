@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import wraps
+from functools import cache, wraps
+from importlib.metadata import PackageNotFoundError, metadata
 from inspect import signature
 from numbers import Integral
 from typing import Any, TypeVar, cast
@@ -12,16 +13,18 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn import get_config
 from sklearn.base import DensityMixin
+from sklearn.exceptions import NotFittedError
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import validate_parameter_constraints
 from sklearn.utils.validation import check_is_fitted
 
 from mixfast._typing import PathLike, RowsLike
+from mixfast.as_html import beside
 from mixfast.estimators._constraints import WholeNumber
 from mixfast.estimators._parameters import CheckedParameters
 from mixfast.estimators._published import PublishedArrays
 from mixfast.persistence import Contents, Storable, check_name, write
-from mixfast.reading import Summary, frame_of
+from mixfast.reading import Readings, Summary, frame_of, html_of
 from mixfast.row_data import OF_COMPONENTS, rows_with, separated
 from mixfast.weights import counted_rows, weighted_sum
 
@@ -82,6 +85,25 @@ def of_rows(method: Method) -> Method:
         return method(estimator, *args, **kwargs)
 
     return cast(Method, with_rows)
+
+
+@cache
+def site_of_package():
+    """The address of the documentation that the installed package names, without a slash at its end; else empty."""
+    try:
+        urls = metadata("mixfast").get_all("Project-URL") or []
+    except PackageNotFoundError:
+        return ""
+    named = dict(own.split(", ", 1) for own in urls)
+    return named.get("Documentation", "").rstrip("/")
+
+
+def is_fitted(estimator):
+    try:
+        check_is_fitted(estimator)
+    except NotFittedError:
+        return False
+    return True
 
 
 class DensityEstimator(PublishedArrays, Storable, DensityMixin, CheckedParameters):
@@ -164,6 +186,19 @@ class DensityEstimator(PublishedArrays, Storable, DensityMixin, CheckedParameter
         counts = rng.multinomial(n_samples, weights / weights.sum())
         return np.repeat(np.arange(len(weights), dtype=np.int64), counts)
 
+    def _names_of_rows(self):
+        """Names of the columns of `sample`, or their numbers."""
+        names = getattr(self, "feature_names_in_", None)
+        return range(self._n_columns()) if names is None else names
+
+    def _framed(self, X, as_frame):
+        """Drawn rows, in a frame where that is asked for: columns have the types of what they hold."""
+        if not as_frame:
+            return X
+        import pandas as pd
+
+        return pd.DataFrame(X, columns=list(self._names_of_rows())).infer_objects()
+
     #: What `_components` wants to be told of rows where these play no role.
     _any_rows: dict = {}
 
@@ -232,6 +267,24 @@ class DensityEstimator(PublishedArrays, Storable, DensityMixin, CheckedParameter
     def _is_present(self):
         """(n_components,), which components there is something to show of."""
         return np.asarray(self.weights_) > 0
+
+    def _readings(self, rows, weights, row_data):
+        """What a summary wants to know of rows that count."""
+        log_density = np.asarray(self.score_samples(rows, **row_data), dtype=np.float64)
+        return Readings(log_density, np.asarray(self._labels_of_rows(rows, **row_data)))
+
+    def _html_repr(self):
+        """scikit-learn's diagram, and what was fitted beside it."""
+        diagram = super()._html_repr()
+        return diagram if not is_fitted(self) else beside(diagram, self._html_of_components())
+
+    def _html_of_components(self):
+        return html_of(self)
+
+    def _get_doc_link(self):
+        """Of the class on mixfast's own site, where the installed package names one."""
+        site, home = site_of_package(), type(self).__module__.partition(".")[0]
+        return f"{site}/reference/mixfast.{type(self).__name__}.html" if site and home == "mixfast" else ""
 
     def _shares_of_rows(self, X, **row_data):
         """(n_samples, n_components), float64: how likely each component is, all that the rows have counted."""

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from numbers import Integral
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from sklearn.utils import check_array
 
 from mixfast._typing import Integers, Seed
@@ -15,6 +14,7 @@ from mixfast.estimators._given import numbers
 from mixfast.estimators._likelihood import LikelihoodMixture
 from mixfast.families.counts import row_totals
 from mixfast.families.domains import COUNT, DISTRIBUTION, check_domain
+from mixfast.whole import check_whole
 
 
 def check_totals(totals, total_shares):
@@ -38,9 +38,7 @@ END_OF_TOTALS = 2.0**63
 def total_of_rows(model, total):
     """The sum of rows that components are compared by: None is the mean of those in `fit`, rounded."""
     if total is not None:
-        if not isinstance(total, Integral) or not 1 <= total < END_OF_TOTALS:
-            raise ValueError(f"total={total!r} should be a whole number from 1 to below 2**63")
-        return int(total)
+        return check_whole("total", total, 1, END_OF_TOTALS - 1)
     if not hasattr(model, "totals_"):
         raise ValueError(
             "This model does not know the totals of the rows that it was fitted to, and how much components overlap "
@@ -85,8 +83,12 @@ class GivenTotals:
         self._publish_together(totals_=totals, total_shares_=share / share.sum())
 
     def sample(
-        self, n_samples: int = 1, random_state: Seed = None, totals: int | ArrayLike | None = None
-    ) -> tuple[NDArray[Any], Integers]:
+        self,
+        n_samples: int = 1,
+        random_state: Seed = None,
+        totals: int | ArrayLike | None = None,
+        as_frame: bool = False,
+    ) -> tuple[Any, Integers]:
         """Draw rows from the fitted model.
 
         Parameters
@@ -98,6 +100,8 @@ class GivenTotals:
         totals : int or array-like of shape (n_samples,), default=None
             Sums of the rows, below 2**63, which the model says nothing of. None draws them from those of the rows in
             `fit`.
+        as_frame : bool, default=False
+            True gives the rows as a pandas DataFrame with the names of the columns.
 
         Returns
         -------
@@ -107,7 +111,8 @@ class GivenTotals:
             The component of each row.
         """
         rng = self._rng_of_sample(n_samples, random_state)
-        return self._draw(n_samples, rng, totals=self._totals_of_sample(n_samples, rng, totals))
+        X, labels = self._draw(n_samples, rng, totals=self._totals_of_sample(n_samples, rng, totals))
+        return self._framed(X, as_frame), labels
 
     def _totals_of_sample(self, n_samples, rng, totals):
         if totals is None:

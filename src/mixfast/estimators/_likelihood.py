@@ -19,6 +19,7 @@ from mixfast.estimators._statistics import FromStatistics
 from mixfast.estimators._streams import FromStreams
 from mixfast.estimators._using import UsedAsDensity
 from mixfast.families.rounding import rounded_rows
+from mixfast.reading import Readings
 from mixfast.row_data import RowData, firsts_of, numbered, rows_with, separated, take_data
 from mixfast.weights import observed, weighted_sum
 
@@ -165,6 +166,10 @@ class LikelihoodMixture(FromStatistics, FromPartitions, FromStreams, UsedAsDensi
 
     def _criteria(self, X, sample_weight, n_effective, **row_data):
         """BIC, AIC and ICL by their names, from one pass over the rows."""
+        return self._evaluated_criteria(X, sample_weight, n_effective, row_data)[1]
+
+    def _evaluated_criteria(self, X, sample_weight, n_effective, row_data):
+        """(`Evaluation` with log densities and labels, criteria by their names), from one pass over the rows."""
         X, sample_weight = observed(rows_with(X, row_data), sample_weight, n_effective)
         result = self._evaluate(X, log_norm=True, labels=True, largest=True)
         doubt, groups = np.log(result.largest.astype(np.float64)), separated(X)[1].get("groups")
@@ -172,7 +177,17 @@ class LikelihoodMixture(FromStatistics, FromPartitions, FromStreams, UsedAsDensi
             doubt *= firsts_of(numbered(groups, len(doubt)))
         (total, weight), (in_doubt, _) = (weighted_sum(values, sample_weight) for values in (result.log_norm, doubt))
         found = self._penalised(total, weight)
-        return found | {"icl": found["bic"] - 2 * in_doubt}
+        return result, found | {"icl": found["bic"] - 2 * in_doubt}
+
+    def _readings(self, rows, weights, row_data):
+        result, criteria = self._evaluated_criteria(rows, weights, "sum", row_data)
+        return Readings(
+            result.log_norm.astype(np.float64),
+            result.labels,
+            int(self._n_parameters()),
+            float(criteria["bic"]),
+            float(criteria["icl"]),
+        )
 
     def _penalised(self, log_likelihood, weight):
         """BIC and AIC by their names, of rows that count for so many."""

@@ -7,7 +7,7 @@ from numbers import Real
 from typing import Any, Literal, Self
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from sklearn.base import clone
 from sklearn.utils._param_validation import Interval, StrOptions
 
@@ -300,7 +300,7 @@ class CategoricalMixture(LikelihoodMixture):
             codes[:, j] = codes_of(own, categories, self.unseen)
         return codes
 
-    def sample(self, n_samples: int = 1, random_state: Seed = None) -> tuple[NDArray[Any], Integers]:
+    def sample(self, n_samples: int = 1, random_state: Seed = None, as_frame: bool = False) -> tuple[Any, Integers]:
         """Draw rows from the fitted model.
 
         Parameters
@@ -309,6 +309,8 @@ class CategoricalMixture(LikelihoodMixture):
             Number of rows to draw.
         random_state : int, RandomState instance or None, default=None
             None takes the estimator's own `random_state`; if that is an int, each call gives the same rows.
+        as_frame : bool, default=False
+            True gives the rows as a pandas DataFrame with the names of the columns.
 
         Returns
         -------
@@ -319,7 +321,7 @@ class CategoricalMixture(LikelihoodMixture):
             The component of each row.
         """
         codes, labels = super().sample(n_samples, random_state)
-        return self._as_given(codes), labels
+        return self._framed(self._as_given(codes), as_frame), labels
 
     def _as_given(self, rows):
         return decode(rows, self.categories_)

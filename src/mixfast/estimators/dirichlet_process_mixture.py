@@ -822,6 +822,9 @@ class DirichletProcessMixture(PosteriorMixture):
         names = ("n_clusters", "concentration", "log_joint")
         return arviz.from_dict(posterior={name: np.atleast_2d(getattr(self, f"{name}_draws_")) for name in names})
 
+    def _names_of_rows(self):
+        return vars(self).get("columns_", super()._names_of_rows())
+
     def _as_given(self, rows):
         return self._reader()._as_given(rows)
 
@@ -936,7 +939,7 @@ class DirichletProcessMixture(PosteriorMixture):
             return super()._components(total)
         return self._components_of_rows(totals=total_of_rows(self, total))
 
-    def sample(self, n_samples: int = 1, random_state: Seed = None) -> tuple[NDArray[Any], Integers]:
+    def sample(self, n_samples: int = 1, random_state: Seed = None, as_frame: bool = False) -> tuple[Any, Integers]:
         """Draw rows from the posterior predictive density.
 
         Parameters
@@ -945,6 +948,8 @@ class DirichletProcessMixture(PosteriorMixture):
             Number of rows to draw.
         random_state : int, RandomState instance or None, default=None
             None takes the estimator's own `random_state`; if that is an int, each call gives the same rows.
+        as_frame : bool, default=False
+            True gives the rows as a pandas DataFrame with the names of the columns.
 
         Returns
         -------
@@ -961,7 +966,7 @@ class DirichletProcessMixture(PosteriorMixture):
         if "totals_" in vars(self):
             more = (rng.choice(self.totals_, size=n_samples, p=self.total_shares_).astype(np.int64),)
         X = predictive.sample(params, labels, rng, *more)
-        return self._as_given(X), labels
+        return self._framed(self._as_given(X), as_frame), labels
 
 
 def state_of_labels(problem, labels, n_components):

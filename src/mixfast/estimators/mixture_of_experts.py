@@ -39,6 +39,7 @@ from mixfast.families.experts import (
 )
 from mixfast.families.rounding import rounded_finite
 from mixfast.proportions._gate import Gate
+from mixfast.reading import html_of_numbers
 from mixfast.relations import Draws
 from mixfast.row_data import OF_COMPONENTS, check_finite, check_not_missing, check_positive, of_family, rows_with
 from mixfast.status import Status
@@ -1088,6 +1089,11 @@ default='gaussian'
                 frame.insert(2, "response", f"{place}: {name}")
             frames.append(frame)
         return pd.concat(frames, ignore_index=True)
+
+    def _html_of_components(self):
+        frame = self.to_frame()
+        columns = frame["column"] if "response" not in frame else frame["response"] + ", " + frame["column"]
+        return html_of_numbers(self, frame["component"], columns, frame["coefficient"])
 
     def _frame_of(self, coefficients, intercepts, classes):
         """Of one response."""

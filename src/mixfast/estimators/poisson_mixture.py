@@ -7,7 +7,7 @@ from numbers import Real
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from sklearn.utils._param_validation import Interval
 
 from mixfast._docstrings import described
@@ -210,8 +210,12 @@ class PoissonMixture(IndependentColumns, LikelihoodMixture):
         self._publish_together(is_exposed_="exposure" in names)
 
     def sample(
-        self, n_samples: int = 1, random_state: Seed = None, exposure: float | ArrayLike = 1.0
-    ) -> tuple[NDArray[Any], Integers]:
+        self,
+        n_samples: int = 1,
+        random_state: Seed = None,
+        exposure: float | ArrayLike = 1.0,
+        as_frame: bool = False,
+    ) -> tuple[Any, Integers]:
         """Draw rows from the fitted model.
 
         Parameters
@@ -222,6 +226,8 @@ class PoissonMixture(IndependentColumns, LikelihoodMixture):
             None takes the estimator's own `random_state`; if that is an int, each call gives the same rows.
         exposure : float or array-like of shape (n_samples,), default=1.0
             What the counts of each row are proportional to.
+        as_frame : bool, default=False
+            True gives the rows as a pandas DataFrame with the names of the columns.
 
         Returns
         -------
@@ -237,4 +243,5 @@ class PoissonMixture(IndependentColumns, LikelihoodMixture):
             For rates times exposures that are no finite numbers of at least 0, with the component and the column.
         """
         rng = self._rng_of_sample(n_samples, random_state)
-        return self._draw(n_samples, rng, exposure=check_positive("exposure", exposure, n_samples, np.float64))
+        X, labels = self._draw(n_samples, rng, exposure=check_positive("exposure", exposure, n_samples, np.float64))
+        return self._framed(X, as_frame), labels

@@ -9,7 +9,7 @@ from numbers import Integral
 from typing import Any, NamedTuple, Self
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from sklearn.base import clone
 from sklearn.utils import get_tags
 from sklearn.utils._param_validation import InvalidParameterError
@@ -520,7 +520,7 @@ class ProductMixture(LikelihoodMixture):
                 blocks.append(_numbers(group, mixture, own, dtype))
         return np.concatenate(blocks, axis=1)
 
-    def sample(self, n_samples: int = 1, random_state: Seed = None) -> tuple[NDArray[Any], Integers]:
+    def sample(self, n_samples: int = 1, random_state: Seed = None, as_frame: bool = False) -> tuple[Any, Integers]:
         """Draw rows from the fitted model.
 
         Parameters
@@ -529,6 +529,8 @@ class ProductMixture(LikelihoodMixture):
             Number of rows to draw.
         random_state : int, RandomState instance or None, default=None
             None takes the estimator's own `random_state`; if that is an int, each call gives the same rows.
+        as_frame : bool, default=False
+            True gives the rows as a pandas DataFrame with the names of the columns.
 
         Returns
         -------
@@ -539,7 +541,10 @@ class ProductMixture(LikelihoodMixture):
             The component of each row.
         """
         rows, labels = super().sample(n_samples, random_state)
-        return self._as_given(rows), labels
+        return self._framed(self._as_given(rows), as_frame), labels
+
+    def _names_of_rows(self):
+        return self.columns_
 
     def _as_given(self, rows):
         groups = self._groups(self._column_names())

@@ -1,0 +1,16 @@
+"""Whole numbers from a to b, as arguments."""
+
+from __future__ import annotations
+
+from numbers import Integral
+from typing import Any
+
+
+def check_whole(name: str, value: Any, least: int = 1, most: int | None = None) -> int:
+    """The value as an int; ValueError where it is no whole number from `least` to `most`, which True is not."""
+    if isinstance(value, Integral) and not isinstance(value, bool):
+        number = int(value)
+        if number >= least and (most is None or number <= most):
+            return number
+    wanted = f"of at least {least}" if most is None else f"from {least} to {most}"
+    raise ValueError(f"{name}={value!r} should be a whole number {wanted}")
