@@ -270,7 +270,7 @@ ALWAYS_INLINE const mixfast_experts *experts_of(const mixfast_family *family) {
 
 typedef struct {
     const double *log_weights, *numbers, *intercepts, *coefficients;
-    int is_new;
+    int wants_columns;
 } parts;
 
 ALWAYS_INLINE parts parts_of_tables(const mixfast_family *family, const void *tables) {
@@ -281,7 +281,7 @@ ALWAYS_INLINE parts parts_of_tables(const mixfast_family *family, const void *ta
     found.numbers = found.log_weights + K;
     found.intercepts = found.numbers + K * all->n_responses * MIXFAST_EXPERT_NUMBERS;
     found.coefficients = found.intercepts + K * all->n_etas;
-    found.is_new = found.coefficients[K * all->n_etas * all->n_columns] != 0;
+    found.wants_columns = found.coefficients[K * all->n_etas * all->n_columns] != 0;
     return found;
 }
 
@@ -381,7 +381,7 @@ static int accumulate(const mixfast_family *family, const void *tables, const mi
                 add_information(p, stride, x, spread + b * stride, rooted, block);
         }
     }
-    if (own.is_new) add_columns(all, chunk, selection->n, resp, rooted, columns);
+    if (own.wants_columns) add_columns(all, chunk, selection->n, resp, rooted, columns);
     return 0;
 }
 

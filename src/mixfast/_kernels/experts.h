@@ -55,7 +55,7 @@ typedef struct {
 } mixfast_experts;
 
 /* Tables: log_weights[K], numbers[K][n_responses][MIXFAST_EXPERT_NUMBERS], intercepts[K][n_etas],
- * coefficients[K][n_etas][n_columns], is_new[1]: whether sums of the columns are wanted.
+ * coefficients[K][n_etas][n_columns], wants_columns[1]: whether sums of the columns are wanted.
  * Statistics: gradients[K][n_etas][1 + n_columns]; information[K], of each response the blocks (0, 0), (1, 0), (1, 1), ...,
  * lower triangles of order 1 + n_columns packed by rows; sums[K][n_responses][MIXFAST_EXPERT_SUMS];
  * columns[n_columns], of all components together. The family's context begins with its `mixfast_experts`. */

@@ -150,6 +150,8 @@ cdef extern from "centres.h" nogil:
 
 
 cdef extern from "experts.h" nogil:
+    enum:
+        MIXFAST_EXPERT_KINDS
     int MIXFAST_EXPERT_NUMBERS
     int MIXFAST_EXPERT_SUMS
     int MIXFAST_GAUSSIAN_EXPERT

@@ -30,6 +30,7 @@ from mixfast.engine._family cimport (
 from mixfast.engine._isa cimport resolve_isa
 from mixfast.engine._kernels cimport (
     MIXFAST_BINOMIAL_EXPERT,
+    MIXFAST_EXPERT_KINDS,
     MIXFAST_EXPERT_NUMBERS,
     MIXFAST_EXPERT_SUMS,
     MIXFAST_GAMMA_EXPERT,
@@ -97,7 +98,6 @@ ctypedef struct context_t:
     double degrees               # the given ones, or those of a start
     bint corrects_variance       # variances are multiplied by n / (n - number of coefficients of a component)
     Py_ssize_t n_blocks          # of information matrices, of all responses
-    Py_ssize_t most_etas
     response_t *responses        # [R]
     unsigned char *use           # [R][1 + p]
 
@@ -168,40 +168,209 @@ cdef inline double information_at(const double *information, Py_ssize_t width, P
     return value if e == g else -value
 
 
-cdef inline bint is_quadratic(int kind) noexcept nogil:
-    return kind == MIXFAST_GAUSSIAN_EXPERT or kind == MIXFAST_STUDENT_T_EXPERT
+# Room of a component for a step: the order of things in `work`.
+ctypedef struct system_t:
+    double *matrix       # [n_own][n_own]
+    double *beside       # [n_own][n_shared]
+    double *right        # [n_own]
+    double *scale        # [n_own]
+    double *step         # [m (1 + p)], of all coefficients, those that stay are 0
+    double *product      # [m (1 + p)], the information times the step
 
 
-cdef inline double unit_of(int kind, double dispersion) noexcept nogil:
-    """What gradients and informations are multiplied by to be those of the log density is 1 over this."""
-    if is_quadratic(kind):
-        return dispersion * dispersion
-    return 1 / dispersion if kind == MIXFAST_GAMMA_EXPERT else 1
+cdef Py_ssize_t room_of_system(Py_ssize_t n) noexcept nogil:
+    return 2 * n * n + 4 * n
+
+
+cdef system_t system_at(double *work, Py_ssize_t n, Py_ssize_t k) noexcept nogil:
+    cdef system_t s
+    s.matrix = work + k * room_of_system(n)
+    s.beside = s.matrix + n * n
+    s.right = s.beside + n * n
+    s.scale = s.right + n
+    s.step = s.scale + n
+    s.product = s.step + n
+    return s
+
+
+# ---- kinds ----------------------------------------------------------------------------------------------------------
+
+# What a kind of expert says of itself; loops over rows are those of `_kernels/experts.c`.
+ctypedef struct kind_t:
+    bint is_quadratic            # log densities are quadratic in the predictor: a step is the maximum
+    bint has_degrees             # of freedom, which may be estimated
+    double blank_dispersion      # at stage NEW
+    # What gradients and informations are multiplied by to be those of the log density is 1 over this.
+    double (*unit)(double dispersion) noexcept nogil
+    # See `_kernels/experts.c`; numbers are zeros on entry.
+    void (*fill_numbers)(double dispersion, double degrees, bint is_begun, double *numbers) noexcept nogil
+    # The intercept of a component without other coefficients, from sums at a predictor of 0, and its dispersion, which
+    # is 1 on entry.
+    double (*begin)(double score, double spread, double count, const double *sums, double *dispersion) noexcept nogil
+    # What a dispersion is made of, after a share of the step: a sum over the rows. NULL: there is none such.
+    double (*loss)(const sums_t *found, double share, const system_t *s, Py_ssize_t n) noexcept nogil
+    # The dispersion of a mean loss, not below `floor`; adds to the status.
+    double (*settle)(double loss, double floor, int *status) noexcept nogil
+    # A dispersion that was extrapolated, into what is allowed; nonzero where it is not to be had.
+    int (*constrain)(double floor, double *dispersion) noexcept nogil
+
+
+cdef kind_t[MIXFAST_EXPERT_KINDS] KINDS_OF_EXPERTS
+
+
+cdef inline const kind_t *kind_of(const response_t *response) noexcept nogil:
+    return &KINDS_OF_EXPERTS[response.kind]
+
+
+cdef double no_unit(double dispersion) noexcept nogil:
+    return 1
+
+
+cdef double unit_of_scale(double dispersion) noexcept nogil:
+    return dispersion * dispersion
+
+
+cdef double unit_of_shape(double dispersion) noexcept nogil:
+    return 1 / dispersion
+
+
+cdef void fill_nothing(double dispersion, double degrees, bint is_begun, double *numbers) noexcept nogil:
+    return
+
+
+cdef void fill_gaussian(double dispersion, double degrees, bint is_begun, double *numbers) noexcept nogil:
+    numbers[0], numbers[1] = 1 / (dispersion * dispersion), -0.5 * log(2 * M_PI) - log(dispersion)
+
+
+cdef void fill_student_t(double dispersion, double degrees, bint is_begun, double *numbers) noexcept nogil:
+    numbers[0] = 1 / (dispersion * dispersion) if is_begun else 0
+    numbers[1] = lgamma_rise(0.5 * degrees, 0.5) - 0.5 * log(M_PI * degrees) - log(dispersion)
+    numbers[2] = degrees
+    numbers[3] = degrees + 1 if is_begun else degrees
+
+
+cdef void fill_gamma(double dispersion, double degrees, bint is_begun, double *numbers) noexcept nogil:
+    numbers[0], numbers[1] = dispersion, dispersion * log(dispersion) - lgamma(dispersion)
+
+
+cdef void fill_negative_binomial(double dispersion, double degrees, bint is_begun, double *numbers) noexcept nogil:
+    numbers[0], numbers[1], numbers[2] = dispersion, log(dispersion), is_begun
+
+
+cdef double begin_location(double score, double spread, double count, const double *sums,
+                           double *dispersion) noexcept nogil:
+    cdef double intercept = score / spread
+    dispersion[0] = sqrt(max(sums[0] - score * intercept, 0.0) / count)
+    return intercept
+
+
+cdef double begin_counts(double score, double spread, double count, const double *sums,
+                         double *dispersion) noexcept nogil:
+    return log(max((score + spread) / spread, LEAST_MEAN))
+
+
+cdef double begin_share(double score, double spread, double count, const double *sums,
+                        double *dispersion) noexcept nogil:
+    cdef double share = min(max(0.5 + score / (4 * spread), LEAST_MEAN), 1 - LEAST_MEAN)
+    return log(share / (1 - share))
+
+
+cdef double begin_gamma(double score, double spread, double count, const double *sums,
+                        double *dispersion) noexcept nogil:
+    cdef double left = spread - count - sums[0]  # the sum of log y less the offset
+    cdef double intercept = log(spread / (spread - score))
+    cdef int nothing = 0
+    dispersion[0] = settle_shape(spread * exp(-intercept) / count - 1 - left / count + intercept, 0, &nothing)
+    return intercept
+
+
+cdef double begin_nothing(double score, double spread, double count, const double *sums,
+                          double *dispersion) noexcept nogil:
+    """Of categories, which are begun together."""
+    return 0
+
+
+cdef double squares_after(const sums_t *found, double share, const system_t *s, Py_ssize_t n) noexcept nogil:
+    """Of residuals, exactly: a quadratic loss whose gradient is -2 times that of the log density."""
+    cdef double loss = found.sums[0]
+    cdef Py_ssize_t i
+    for i in range(n):
+        loss += share * s.step[i] * (share * s.product[i] - 2 * found.gradient[i])
+    return max(loss, 0.0)
+
+
+cdef double gap_after(const sums_t *found, double share, const system_t *s, Py_ssize_t n) noexcept nogil:
+    """Of y / mean - 1 - log(y / mean), to the second order; what is left vanishes where EM ends."""
+    cdef double loss = found.sums[0]
+    cdef Py_ssize_t i
+    for i in range(n):
+        loss += share * s.step[i] * (0.5 * share * s.product[i] - found.gradient[i])
+    return max(loss, 0.0)
+
+
+cdef double settle_scale(double loss, double floor, int *status) noexcept nogil:
+    if loss < floor:
+        status[0] |= MIXFAST_CAPPED_PARAMETER | MIXFAST_SPURIOUS_COMPONENT
+    return sqrt(max(loss, floor))
+
+
+cdef double settle_shape(double loss, double floor, int *status) noexcept nogil:
+    """The shape of a Gamma distribution with log a - psi(a) = loss."""
+    if loss > 0.5 / LARGEST_SHAPE:
+        return shape_of(loss)
+    status[0] |= MIXFAST_CAPPED_PARAMETER | MIXFAST_SPURIOUS_COMPONENT
+    return LARGEST_SHAPE
+
+
+cdef int constrain_nothing(double floor, double *dispersion) noexcept nogil:
+    return 0
+
+
+cdef int constrain_scale(double floor, double *dispersion) noexcept nogil:
+    return floor > 0 and dispersion[0] < sqrt(floor)
+
+
+cdef int constrain_shape(double floor, double *dispersion) noexcept nogil:
+    dispersion[0] = min(dispersion[0], LARGEST_SHAPE)
+    return 0
+
+
+cdef int constrain_theta(double floor, double *dispersion) noexcept nogil:
+    dispersion[0] = min(max(dispersion[0], LEAST_THETA), LARGEST_THETA)
+    return 0
+
+
+cdef void fill_kinds() noexcept:
+    """Once, at import; counts are nearly Poisson's where theta is not known."""
+    cdef kind_t *kind
+    cdef Py_ssize_t i
+    for i in range(MIXFAST_EXPERT_KINDS):
+        kind = &KINDS_OF_EXPERTS[i]
+        memset(kind, 0, sizeof(kind_t))
+        kind.blank_dispersion, kind.unit, kind.fill_numbers = 1, no_unit, fill_nothing
+        kind.constrain = constrain_nothing
+    for i in (MIXFAST_GAUSSIAN_EXPERT, MIXFAST_STUDENT_T_EXPERT):
+        kind = &KINDS_OF_EXPERTS[i]
+        kind.is_quadratic, kind.unit, kind.begin, kind.loss = True, unit_of_scale, begin_location, squares_after
+        kind.settle, kind.constrain = settle_scale, constrain_scale
+    KINDS_OF_EXPERTS[<int> MIXFAST_GAUSSIAN_EXPERT].fill_numbers = fill_gaussian
+    kind = &KINDS_OF_EXPERTS[<int> MIXFAST_STUDENT_T_EXPERT]
+    kind.fill_numbers, kind.has_degrees = fill_student_t, True
+    KINDS_OF_EXPERTS[<int> MIXFAST_POISSON_EXPERT].begin = begin_counts
+    KINDS_OF_EXPERTS[<int> MIXFAST_BINOMIAL_EXPERT].begin = begin_share
+    KINDS_OF_EXPERTS[<int> MIXFAST_MULTINOMIAL_EXPERT].begin = begin_nothing
+    kind = &KINDS_OF_EXPERTS[<int> MIXFAST_GAMMA_EXPERT]
+    kind.unit, kind.fill_numbers, kind.begin, kind.loss = unit_of_shape, fill_gamma, begin_gamma, gap_after
+    kind.settle, kind.constrain = settle_shape, constrain_shape
+    kind = &KINDS_OF_EXPERTS[<int> MIXFAST_NEGATIVE_BINOMIAL_EXPERT]
+    kind.blank_dispersion, kind.fill_numbers, kind.begin = LARGEST_THETA, fill_negative_binomial, begin_counts
+    kind.constrain = constrain_theta
+
+
+fill_kinds()
 
 
 # ---- prepare --------------------------------------------------------------------------------------------------------
-
-cdef void fill_numbers(int kind, double dispersion, double degrees, bint is_begun, double *numbers) noexcept nogil:
-    """See `_kernels/experts.c`."""
-    cdef double square = dispersion * dispersion
-    memset(numbers, 0, MIXFAST_EXPERT_NUMBERS * sizeof(double))
-    if kind == MIXFAST_GAUSSIAN_EXPERT:
-        numbers[0], numbers[1] = 1 / square, -0.5 * log(2 * M_PI) - log(dispersion)
-    elif kind == MIXFAST_STUDENT_T_EXPERT:
-        numbers[0] = 1 / square if is_begun else 0
-        numbers[1] = lgamma_rise(0.5 * degrees, 0.5) - 0.5 * log(M_PI * degrees) - log(dispersion)
-        numbers[2] = degrees
-        numbers[3] = degrees + 1 if is_begun else degrees
-    elif kind == MIXFAST_GAMMA_EXPERT:
-        numbers[0], numbers[1] = dispersion, dispersion * log(dispersion) - lgamma(dispersion)
-    elif kind == MIXFAST_NEGATIVE_BINOMIAL_EXPERT:
-        numbers[0], numbers[1], numbers[2] = dispersion, log(dispersion), is_begun
-
-
-cdef inline double blank_dispersion(int kind) noexcept nogil:
-    """At stage NEW: counts are nearly Poisson's."""
-    return LARGEST_THETA if kind == MIXFAST_NEGATIVE_BINOMIAL_EXPERT else 1
-
 
 cdef void prepare(const family_t *f, const double *log_weights, const double *params, double *work, double *pivot,
                   void *tables) noexcept nogil:
@@ -213,53 +382,24 @@ cdef void prepare(const family_t *f, const double *log_weights, const double *pa
     cdef double *numbers = table + K
     cdef double *intercepts = numbers + K * R * MIXFAST_EXPERT_NUMBERS
     cdef double *coefficients = intercepts + K * E
-    cdef bint is_new = own.stage[0] == NEW
+    cdef const kind_t *kind
+    cdef bint wants_columns = own.stage[0] == NEW or own.stage[0] == GIVEN, is_new = own.stage[0] == NEW
     memcpy(table, log_weights, K * sizeof(double))
-    coefficients[K * E * p] = is_new or own.stage[0] == GIVEN
-    if is_new:
-        memset(numbers, 0, (K * R * MIXFAST_EXPERT_NUMBERS + K * E * (1 + p)) * sizeof(double))
-    else:
+    coefficients[K * E * p] = wants_columns
+    memset(numbers, 0, (K * R * MIXFAST_EXPERT_NUMBERS + K * E * (1 + p)) * sizeof(double))
+    if not is_new:
         memcpy(pivot, own.pivot, p * sizeof(double))
         memcpy(intercepts, own.intercepts, K * E * sizeof(double))
         memcpy(coefficients, own.coefficients, K * E * p * sizeof(double))
     for k in range(K):
         for j in range(R):
-            fill_numbers(all.responses[j].kind,
-                         blank_dispersion(all.responses[j].kind) if is_new else own.dispersions[k * R + j],
-                         context.degrees if is_new else own.degrees[k * R + j], own.stage[0] > BEGUN,
-                         numbers + (k * R + j) * MIXFAST_EXPERT_NUMBERS)
+            kind = kind_of(&all.responses[j])
+            kind.fill_numbers(kind.blank_dispersion if is_new else own.dispersions[k * R + j],
+                              context.degrees if is_new else own.degrees[k * R + j], own.stage[0] > BEGUN,
+                              numbers + (k * R + j) * MIXFAST_EXPERT_NUMBERS)
 
 
 # ---- the first pass: intercepts -------------------------------------------------------------------------------------
-
-cdef double begin_response(int kind, double score, double spread, double count, const double *sums,
-                           double *dispersion) noexcept nogil:
-    """The intercept of a component without other coefficients, from sums at a predictor of 0, and its dispersion."""
-    cdef double intercept = 0, left, share
-    dispersion[0] = 1
-    if is_quadratic(kind):
-        intercept = score / spread
-        dispersion[0] = sqrt(max(sums[0] - score * intercept, 0.0) / count)
-    elif kind == MIXFAST_POISSON_EXPERT or kind == MIXFAST_NEGATIVE_BINOMIAL_EXPERT:
-        intercept = log(max((score + spread) / spread, LEAST_MEAN))
-    elif kind == MIXFAST_BINOMIAL_EXPERT:
-        share = min(max(0.5 + score / (4 * spread), LEAST_MEAN), 1 - LEAST_MEAN)
-        intercept = log(share / (1 - share))
-    elif kind == MIXFAST_GAMMA_EXPERT:
-        left = spread - count - sums[0]  # the sum of log y less the offset
-        intercept = log(spread / (spread - score))
-        dispersion[0] = shape_or_cap(spread * exp(-intercept) / count - 1 - left / count + intercept, NULL)
-    return intercept
-
-
-cdef double shape_or_cap(double s, int *status) noexcept nogil:
-    """The shape of a Gamma distribution with log a - psi(a) = s."""
-    if s > 0.5 / LARGEST_SHAPE:
-        return shape_of(s)
-    if status != NULL:
-        status[0] |= MIXFAST_CAPPED_PARAMETER | MIXFAST_SPURIOUS_COMPONENT
-    return LARGEST_SHAPE
-
 
 cdef int begin(const family_t *f, const totals_t *totals, double *params) noexcept nogil:
     """Stage NEW to BEGUN. A component without rows has what all have together."""
@@ -293,8 +433,9 @@ cdef int begin(const family_t *f, const totals_t *totals, double *params) noexce
                         spread += information_at(found.information, 1 + p, e, 0, e, 0)
                         for i in range(MIXFAST_EXPERT_SUMS):
                             sums[i] += found.sums[i]
-                own.intercepts[k * E + response.first_eta + e] = begin_response(
-                    response.kind, score, spread, count, sums, &own.dispersions[k * R + j])
+                own.dispersions[k * R + j] = 1
+                own.intercepts[k * E + response.first_eta + e] = kind_of(response).begin(
+                    score, spread, count, sums, &own.dispersions[k * R + j])
                 if not context.has_intercept:
                     own.intercepts[k * E + response.first_eta + e] = 0
             own.degrees[k * R + j] = context.degrees
@@ -302,7 +443,7 @@ cdef int begin(const family_t *f, const totals_t *totals, double *params) noexce
             begin_categories(f, totals, j, own.intercepts)
         if context.is_common:
             share_dispersions(totals.counts, total, K, R, j, own.dispersions)
-        if is_quadratic(response.kind):
+        if kind_of(response).is_quadratic:
             raise_dispersions(f, totals, j, total, own.dispersions)
     return MIXFAST_OK
 
@@ -362,31 +503,6 @@ cdef void share_dispersions(const double *counts, double total, Py_ssize_t K, Py
 
 # ---- a step of a response -------------------------------------------------------------------------------------------
 
-# Room of a component for a step: the order of things in `work`.
-ctypedef struct system_t:
-    double *matrix       # [n_own][n_own]
-    double *beside       # [n_own][n_shared]
-    double *right        # [n_own]
-    double *scale        # [n_own]
-    double *step         # [m (1 + p)], of all coefficients, those that stay are 0
-    double *product      # [m (1 + p)], the information times the step
-
-
-cdef Py_ssize_t room_of_system(Py_ssize_t n) noexcept nogil:
-    return 2 * n * n + 4 * n
-
-
-cdef system_t system_at(double *work, Py_ssize_t n, Py_ssize_t k) noexcept nogil:
-    cdef system_t s
-    s.matrix = work + k * room_of_system(n)
-    s.beside = s.matrix + n * n
-    s.right = s.beside + n * n
-    s.scale = s.right + n
-    s.step = s.scale + n
-    s.product = s.step + n
-    return s
-
-
 cdef double quadratic(const double *information, Py_ssize_t width, Py_ssize_t m, const double *step,
                       double *product) noexcept nogil:
     """product = H step; step . product"""
@@ -419,7 +535,7 @@ cdef int find_least_information(const family_t *f, const totals_t *totals, Py_ss
     cdef double value
     cdef sums_t found
     memset(least, 0, width * sizeof(double))
-    if is_quadratic(response.kind):
+    if kind_of(response).is_quadratic:
         return status
     for k in range(f.n_components):
         if totals.counts[k] == 0:
@@ -462,7 +578,7 @@ cdef int find_steps(const family_t *f, const totals_t *totals, Py_ssize_t j, con
         if totals.counts[k] == 0:
             continue
         found = sums_at(f, totals.stats, k, j)
-        unit = unit_of(response.kind, own.dispersions[k * all.n_responses + j])
+        unit = kind_of(response).unit(own.dispersions[k * all.n_responses + j])
         ridge = context.alpha * unit
         n_own = 0
         for e in range(m):
@@ -565,7 +681,7 @@ cdef double share_of_steps(const family_t *f, const totals_t *totals, Py_ssize_t
         s = system_at(work, n, k)
         found = sums_at(f, totals.stats, k, j)
         change = quadratic(found.information, width, m, s.step, s.product)
-        if is_quadratic(response.kind):
+        if kind_of(response).is_quadratic:
             continue
         spread = 0
         for e in range(m):
@@ -573,15 +689,6 @@ cdef double share_of_steps(const family_t *f, const totals_t *totals, Py_ssize_t
         if change > LONGEST_STEP * LONGEST_STEP * spread:
             share = min(share, LONGEST_STEP * sqrt(spread / change))
     return share
-
-
-cdef double loss_after(const double *gradient, double loss, double share, const system_t *s,
-                       Py_ssize_t n) noexcept nogil:
-    """A quadratic loss whose gradient is -2 times `gradient`, after the step."""
-    cdef Py_ssize_t i
-    for i in range(n):
-        loss += share * s.step[i] * (share * s.product[i] - 2 * gradient[i])
-    return loss
 
 
 # ---- dispersions ----------------------------------------------------------------------------------------------------
@@ -673,16 +780,17 @@ cdef int update_dispersions(const family_t *f, const totals_t *totals, Py_ssize_
     cdef const response_t *response = &all.responses[j]
     cdef Py_ssize_t K = f.n_components, R = all.n_responses, n = response.n_etas * (1 + all.n_columns), k, i
     cdef double total = 0, pooled = 0, loss, inflation, n_lost = 0
-    cdef int kind = response.kind, status = MIXFAST_OK
+    cdef const kind_t *kind = kind_of(response)
+    cdef int status = MIXFAST_OK
     cdef sums_t found
     cdef system_t s
-    if kind == MIXFAST_NEGATIVE_BINOMIAL_EXPERT:
+    if response.kind == MIXFAST_NEGATIVE_BINOMIAL_EXPERT:
         return update_thetas(f, totals, j, own)
-    if not is_quadratic(kind) and kind != MIXFAST_GAMMA_EXPERT:
+    if kind.loss == NULL:
         return status
     for k in range(K):
         total += totals.counts[k]
-    if context.corrects_variance:
+    if context.corrects_variance and kind.is_quadratic:
         for i in range(1 + all.n_columns):
             n_lost += context.use[j * (1 + all.n_columns) + i] != LEFT_OUT
     inflation = total / (total - n_lost) if total > n_lost else 1
@@ -691,17 +799,10 @@ cdef int update_dispersions(const family_t *f, const totals_t *totals, Py_ssize_
         if totals.counts[k] > 0:
             s = system_at(work, n, k)
             found = sums_at(f, totals.stats, k, j)
-            if is_quadratic(kind):
-                loss = inflation * max(loss_after(found.gradient, found.sums[0], share, &s, n), 0.0)
-            else:
-                # to the second order; what is left vanishes where EM ends
-                loss = found.sums[0]
-                for i in range(n):
-                    loss += share * s.step[i] * (0.5 * share * s.product[i] - found.gradient[i])
-                loss = max(loss, 0.0)
+            loss = inflation * kind.loss(&found, share, &s, n)
             own.dispersions[k * R + j] = loss / totals.counts[k]
             pooled += loss / total
-    if is_quadratic(kind) and own.floors[j] == 0:
+    if kind.is_quadratic and own.floors[j] == 0:
         own.floors[j] = LEAST_SHARE * max(pooled, DBL_MIN / LEAST_SHARE)
     for k in range(K):
         if totals.counts[k] == 0 and not context.is_common:
@@ -709,16 +810,10 @@ cdef int update_dispersions(const family_t *f, const totals_t *totals, Py_ssize_
         loss = pooled if context.is_common else own.dispersions[k * R + j]
         if not isfinite(loss):
             return MIXFAST_NOT_FINITE
-        if kind == MIXFAST_GAMMA_EXPERT:
-            own.dispersions[k * R + j] = shape_or_cap(loss, &status)
-        else:
-            if loss < own.floors[j]:
-                loss = own.floors[j]
-                status |= MIXFAST_CAPPED_PARAMETER | MIXFAST_SPURIOUS_COMPONENT
-            own.dispersions[k * R + j] = sqrt(loss)
-            if kind == MIXFAST_STUDENT_T_EXPERT and context.estimates_degrees and own.stage[0] > BEGUN:
-                found = sums_at(f, totals.stats, k, j)
-                own.degrees[k * R + j] = degrees_after(own.degrees[k * R + j], totals.counts[k], found.sums[1])
+        own.dispersions[k * R + j] = kind.settle(loss, own.floors[j], &status)
+        if kind.has_degrees and context.estimates_degrees and own.stage[0] > BEGUN:
+            found = sums_at(f, totals.stats, k, j)
+            own.degrees[k * R + j] = degrees_after(own.degrees[k * R + j], totals.counts[k], found.sums[1])
     return status
 
 
@@ -742,7 +837,7 @@ cdef int maximise(const family_t *f, const totals_t *totals, double *work, doubl
     for j in range(all.n_responses):
         response = &all.responses[j]
         m = response.n_etas
-        if own.stage[0] == BEGUN and is_quadratic(response.kind):
+        if own.stage[0] == BEGUN and kind_of(response).is_quadratic:
             own.floors[j] = LEAST_SHARE * one_for_all(f, totals, j, &own, work)
         found = find_steps(f, totals, j, &own, work)
         if found < 0:
@@ -805,11 +900,8 @@ cdef int constrain(const family_t *f, const double *numbers, double *work, doubl
             return MIXFAST_NOT_FINITE
     for k in range(f.n_components):
         for i in range(R):
-            if context_of(f).experts.responses[i].kind == MIXFAST_GAMMA_EXPERT:
-                own.dispersions[k * R + i] = min(own.dispersions[k * R + i], LARGEST_SHAPE)
-            elif context_of(f).experts.responses[i].kind == MIXFAST_NEGATIVE_BINOMIAL_EXPERT:
-                own.dispersions[k * R + i] = min(max(own.dispersions[k * R + i], LEAST_THETA), LARGEST_THETA)
-            elif own.floors[i] > 0 and own.dispersions[k * R + i] < sqrt(own.floors[i]):
+            if kind_of(&context_of(f).experts.responses[i]).constrain(
+                    own.floors[i], &own.dispersions[k * R + i]) != 0:
                 return MIXFAST_NOT_FINITE
     return 0
 
@@ -852,7 +944,7 @@ def bind_experts(Py_ssize_t n_components, Py_ssize_t n_features, object isa, Py_
     context.use = <unsigned char *> (context.responses + R)
     all.n_columns, all.n_responses, all.responses = n_columns, R, context.responses
     f.n_components, f.n_features, f.real_bytes, f.isa = n_components, n_features, sizeof(double), level
-    cdef Py_ssize_t n
+    cdef Py_ssize_t n, most_etas = 0
     cdef bint all_quadratic = True
     for j in range(R):
         kind, first_y, offset, n_etas = responses[j]
@@ -861,20 +953,20 @@ def bind_experts(Py_ssize_t n_components, Py_ssize_t n_features, object isa, Py_
         context.responses[j].first_eta = all.n_etas
         all.n_etas += n_etas
         context.n_blocks += triangle(n_etas)
-        context.most_etas = max(context.most_etas, <Py_ssize_t> n_etas)
-        all_quadratic &= is_quadratic(kind)
+        most_etas = max(most_etas, <Py_ssize_t> n_etas)
+        all_quadratic &= kind_of(&context.responses[j]).is_quadratic
         for i in range(width):
             context.use[j * width + i] = use[j][i]
     context.alpha, context.is_common, context.corrects_variance = alpha, is_common, corrects_variance
     context.has_intercept = context.use[0] != LEFT_OUT
     context.estimates_degrees = degrees is None
     context.degrees = 8.0 if degrees is None else degrees
-    n = context.most_etas * width
+    n = most_etas * width
     f.n_params = n_components * (all.n_etas * width + 2 * R) + n_columns + 1 + R
     f.n_stats = (n_components * (all.n_etas * width + context.n_blocks * triangle(width) + R * MIXFAST_EXPERT_SUMS)
                  + n_columns)
     f.n_tables = n_components * (1 + R * MIXFAST_EXPERT_NUMBERS + all.n_etas * width) + 1
-    f.n_scratch_columns = n_components * all.n_etas + context.most_etas + triangle(context.most_etas) + width
+    f.n_scratch_columns = n_components * all.n_etas + most_etas + triangle(most_etas) + width
     f.n_work = n_components * room_of_system(n) + n * n + 2 * n + width
     f.flops_per_row = n_components * (40 + 4 * all.n_etas * width + 2 * context.n_blocks * triangle(width))
     f.prepare, f.maximise = prepare, maximise
