@@ -65,8 +65,8 @@ numpydoc_show_class_members = False
 
 
 def skip_machinery(app, what, name, obj, skip, options):
-    """Leave out what every scikit-learn estimator has from its base."""
-    return skip or name.endswith("_request") or name in ("get_metadata_routing", "get_params", "set_params") or None
+    """Leave out what estimators have from scikit-learn, whose pages describe it."""
+    return skip or (getattr(obj, "__module__", None) or "").startswith("sklearn") or None
 
 
 def unlink_files(app, doctree, docname):

@@ -89,7 +89,7 @@ class MixtureClassifier(ClassifierMixin, CheckedParameters):
         Free parameters of the mixtures; the class weights are not counted, as in mclust.
     n_features_in_ : int
         Number of columns.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
         Names of the columns, where they all have names that are strings.
 
     Notes
@@ -298,6 +298,6 @@ class MixtureClassifier(ClassifierMixin, CheckedParameters):
         Returns
         -------
         bic : float
-            -2 log-likelihood + n_parameters_ log(n_samples), minus mclust's.
+            -2 log-likelihood + `n_parameters_` log(n_samples), minus mclust's.
         """
         return float(-2 * np.sum(self.score_samples(X)) + self.n_parameters_ * np.log(_num_samples(X)))

@@ -42,9 +42,12 @@ for name, model in (
 print(model.degrees_of_freedom_.round(1), model.weights_.round(2))
 
 # %%
-# Where to draw the line is a decision. Here: the two hundredths of the rows that are least likely.
-limit = np.quantile(log_density, 0.02)
-suspicious = X[log_density <= limit].rename(columns=lambda name: name.removeprefix("worst "))
+# Where to draw the line is a decision. `is_outlier` draws it by the mixture: below the log density that all but a
+# hundredth of what the mixture itself would draw have. For a given number of rows take the least likely, as above.
+is_outlier = model.is_outlier(X, contamination=0.01)
+limit = model.log_density_level(0.99)
+print(f"{is_outlier.sum()} rows, {(is_outlier & is_malignant).sum()} of them malignant")
+suspicious = X[is_outlier].rename(columns=lambda name: name.removeprefix("worst "))
 print(suspicious.round(3).to_string())
 
 # %%
@@ -55,7 +58,7 @@ ax.hist(log_density[~is_malignant], bins, color="0.75", label="benign")
 ax.plot(
     log_density[is_malignant], np.full(is_malignant.sum(), -1.2), "|", color="tab:red", markersize=12, label="malignant"
 )
-ax.axvline(limit, color="black", linestyle="--", label="the least likely 2 %")
+ax.axvline(limit, color="black", linestyle="--", label="a hundredth of the mixture lies below")
 ax.set(xlabel="log density of the row (nats)", ylabel="rows")
 ax.set(title="Log densities of 379 biopsies: malignant ones are among the least likely")
 ax.legend(loc="upper left")
