@@ -37,8 +37,8 @@ def html_table(
         f'<table style="{STYLE}"><caption style="text-align: left; padding-bottom: 0.3em">{escape(caption)}</caption>'
     ]
     if any(header):
-        cells = "".join(f'<th style="{CELL}">{escape(name)}</th>' for name in header)
-        lines.append(f"<thead><tr>{cells}</tr></thead>")
+        names = "".join(f'<th style="{CELL}">{escape(name)}</th>' for name in header)
+        lines.append(f"<thead><tr>{names}</tr></thead>")
     lines.append("<tbody>")
     for i, row in enumerate(rows):
         cells = []

@@ -88,7 +88,8 @@ def html_of(model: Any) -> str:
     """The fitted components as a table: a row for each, and what it is like in the first columns."""
     components = model._components(**model._any_rows)
     names, categories = model._labels_of_columns(), model._labels_of_categories()
-    shown, cells = range(min(components.n_components, MOST_ROWS)), []
+    cells: list[Any] = []
+    shown = range(min(components.n_components, MOST_ROWS))
     for own in components.family.described(components.params):
         for j in dict.fromkeys(int(column) for column in own.columns):
             if len(cells) == MOST_COLUMNS:

@@ -231,7 +231,7 @@ def blocks(
     array([[-4., -4.],
            [ 4.,  4.]])
     """
-    columns = None if columns is None else list(columns)
+    columns = None if columns is None else [*columns]
     if callable(source) and not hasattr(source, "shape"):
         return Blocks(source, columns, weight, dtype)
     if isinstance(source, Iterator):

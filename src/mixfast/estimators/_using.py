@@ -322,7 +322,9 @@ class UsedAsDensity:
             raise ValueError(f"share={share!r} should be between 0 and 1")
         if not isinstance(n_draws, Integral) or n_draws < 2:
             raise ValueError(f"n_draws={n_draws!r} should be an integer of at least 2")
-        X = self.sample(n_draws, check_random_state(random_state))[0]
+        # a model that knows names of columns asks for them
+        named = hasattr(self, "feature_names_in_")
+        X = self.sample(n_draws, check_random_state(random_state), as_frame=named)[0]
         return float(np.quantile(self.score_samples(X).astype(np.float64), 1 - share))
 
     def is_outlier(
