@@ -168,6 +168,10 @@ class MixtureByEM(BaseMixture):
         """The family with what the user said of it in units of the data in those that rows are fitted in."""
         return family
 
+    def _family_of_rows(self, rows, sample_weight):
+        """The family of a fit to these rows, which may have a prior that is made of them."""
+        return self._family()
+
     @abstractmethod
     def _publish(self, params, dtype):
         """Set the fitted attributes from a record of float64 parameters."""
@@ -305,7 +309,7 @@ class MixtureByEM(BaseMixture):
         rows, data = separated(X)
         if self._narrow_columns(rows, (0, X.shape[0])) is not None:
             raise self._status_error(Status.NOT_FINITE, X.dtype)
-        family = self._family()
+        family = self._family_of_rows(rows, sample_weight)
         units = self._units(family, rows, sample_weight)
         self._check_components(data, sample_weight, init_params)
         encoded = self._given_prior(family, units, X.shape[1]).encode(of_family(rows_with(units.rows(rows), data)))

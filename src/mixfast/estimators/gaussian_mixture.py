@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from numbers import Real
 from typing import Any, Literal, Self
 
+import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.utils._param_validation import StrOptions
+from sklearn.utils._param_validation import Interval, StrOptions
 
 from mixfast._docstrings import described
 from mixfast._typing import Accelerate, CovarianceShape, CovarianceType, InitParams, InitPolicy, Seed
 from mixfast.estimators._elliptical import EllipticalMixture
 from mixfast.estimators._likelihood import LikelihoodMixture
 from mixfast.estimators._using import EllipticalColumns
-from mixfast.families.gaussian import STRUCTURES
+from mixfast.families.domains import COVARIANCE, check_domain
+from mixfast.families.gaussian import (
+    STRUCTURES,
+    WITH_LIMIT,
+    WITH_PRIOR,
+    CovariancePrior,
+    ShapedGaussian,
+    default_prior,
+)
 
 
 @described
@@ -41,6 +51,19 @@ class GaussianMixture(EllipticalColumns, EllipticalMixture, LikelihoodMixture):
     verbose, verbose_interval, n_threads, on_degenerate, accelerate, n_init_policy, canonical_order>
         The parameter is `means_`.
     <regularization, weights, weight_concentration>
+    covariance_prior : 'default' or dict, default=None
+        A conjugate prior of the components' means and covariances, of which a fit finds the posterior's mode (Fraley &
+        Raftery, Journal of Classification 24 (2007)): no component shrinks onto a few rows. 'default' is theirs: each
+        component has, as it were, `shrinkage` = 0.01 of a row at `mean`, the columns' means, and `dof` = n_features + 2
+        rows more of the covariance `scale` / `dof`, where `scale` is the covariance of the rows over n_components^(2 /
+        n_features), of diagonal shapes the mean of the columns' variances over that. A dict has some of these four in
+        their place. For 'full', 'EII', 'VII', 'EEI', 'VVI', 'EEE', 'VVV', 'E' and 'V', with
+        `regularization='absolute'`. `lower_bound_` then has the prior's log density, up to a constant, divided by n;
+        `score` and criteria have none.
+    eigenvalue_ratio : float, default=None
+        No eigenvalue of a covariance may be more than so many times another, of any component (Fritz, Garcia-Escudero &
+        Mayo-Iscar, Computational Statistics and Data Analysis 61 (2013)): likelihoods have a bound then. At least 1;
+        for 'full', 'VII', 'VVI', 'VVV' and 'V'. It depends on the units of the columns.
 
     Attributes
     ----------
@@ -65,6 +88,8 @@ class GaussianMixture(EllipticalColumns, EllipticalMixture, LikelihoodMixture):
     orientation_ : ndarray of shape (n_components, n_features, n_features)
         Axes of the covariances, in columns: the largest variance first, or the columns of the data. Of axes that all
         components share it is the first component whose variances fall.
+    covariance_prior_ : dict
+        Where there is a `covariance_prior`: shrinkage, mean, dof and scale of the fit.
     <converged_, n_iter_, lower_bound_, lower_bounds_, status_, n_features_in_, feature_names_in_>
 
     Raises
@@ -87,6 +112,8 @@ class GaussianMixture(EllipticalColumns, EllipticalMixture, LikelihoodMixture):
     _parameter_constraints: dict = {
         **EllipticalMixture._parameter_constraints,
         "covariance_type": [StrOptions(set(STRUCTURES))],
+        "covariance_prior": [StrOptions({"default"}), dict, None],
+        "eigenvalue_ratio": [Interval(Real, 1.0, None, closed="left"), None],
     }
 
     def __init__(
@@ -114,6 +141,8 @@ class GaussianMixture(EllipticalColumns, EllipticalMixture, LikelihoodMixture):
         regularization: Literal["absolute", "relative"] = "absolute",
         weights: ArrayLike | None = None,
         weight_concentration: float | None = None,
+        covariance_prior: Literal["default"] | dict[str, Any] | None = None,
+        eigenvalue_ratio: float | None = None,
     ) -> None:
         self.n_components = n_components
         self.covariance_type = covariance_type
@@ -137,6 +166,8 @@ class GaussianMixture(EllipticalColumns, EllipticalMixture, LikelihoodMixture):
         self.regularization = regularization
         self.weights = weights
         self.weight_concentration = weight_concentration
+        self.covariance_prior = covariance_prior
+        self.eigenvalue_ratio = eigenvalue_ratio
 
     @classmethod
     def from_parameters(
@@ -202,4 +233,71 @@ class GaussianMixture(EllipticalColumns, EllipticalMixture, LikelihoodMixture):
         return cls._of_given(weights, parameters, feature_names, options)
 
     def _family(self):
-        return STRUCTURES[self.covariance_type](reg_covar=self.reg_covar)
+        if self.eigenvalue_ratio is None and self.covariance_prior is None:
+            return STRUCTURES[self.covariance_type](reg_covar=self.reg_covar)
+        name = {"full": "VVV"}.get(self.covariance_type, self.covariance_type)
+        self._check_constraint_of_shape("covariance_prior", name, WITH_PRIOR)
+        self._check_constraint_of_shape("eigenvalue_ratio", name, WITH_LIMIT)
+        if self.covariance_prior is not None and self.eigenvalue_ratio is not None:
+            raise ValueError("covariance_prior and eigenvalue_ratio were both given: set one of them to None")
+        prior = vars(self).get("covariance_prior_")
+        family = ShapedGaussian(
+            name,
+            reg_covar=self.reg_covar,
+            eigenvalue_ratio=self.eigenvalue_ratio,
+            prior=None if prior is None else CovariancePrior(**prior),
+        )
+        family.batches = self.covariance_prior is None  # a prior of the rows is that of a problem
+        return family
+
+    def _check_constraint_of_shape(self, parameter, name, allowed):
+        if getattr(self, parameter) is not None and name not in allowed:
+            raise ValueError(
+                f"{parameter}={getattr(self, parameter)!r} with covariance_type={self.covariance_type!r}: it is for "
+                f"'full' and {', '.join(map(repr, allowed))}, whose M-step is exact with it"
+            )
+
+    def _family_of_rows(self, rows, sample_weight):
+        vars(self).pop("covariance_prior_", None)
+        family = self._family()
+        if self.covariance_prior is not None:
+            if self.regularization != "absolute":
+                raise ValueError(
+                    "covariance_prior is in units of the data, and regularization='relative' fits in others: take "
+                    "regularization='absolute'"
+                )
+            family.prior = self._prior_of_rows(family.name, rows, sample_weight)
+            self.covariance_prior_ = family.prior._asdict()
+        return family
+
+    def _prior_of_rows(self, name, rows, sample_weight):
+        """The default, with what was given in its place."""
+        rows = np.asarray(rows, dtype=np.float64)
+        weight = np.ones(len(rows)) if sample_weight is None else sample_weight
+        d = rows.shape[1]
+        mean = weight @ rows / weight.sum()
+        centred = rows - mean
+        covariance = (weight * centred.T) @ centred / max(weight.sum() - 1, 1)
+        prior = default_prior(name, self.n_components, mean, covariance)
+        given = {} if isinstance(self.covariance_prior, str) else dict(self.covariance_prior)
+        unknown = given.keys() - set(CovariancePrior._fields)
+        if unknown:
+            raise ValueError(f"covariance_prior has {sorted(unknown)}, and should have {CovariancePrior._fields}")
+        numbers = {own: np.asarray(value, dtype=np.float64) for own, value in given.items()}
+        if "mean" in numbers and numbers["mean"].shape != (d,):
+            raise ValueError(f"covariance_prior['mean'] should have the shape of {(d,)}, got {numbers['mean'].shape}")
+        scale = numbers.get("scale")
+        if scale is not None:
+            if scale.shape == ():
+                numbers["scale"] = scale = scale * np.eye(d)
+            if scale.shape != (d, d):
+                raise ValueError(f"covariance_prior['scale'] should be a number or {(d, d)}, got {scale.shape}")
+            check_domain("covariance_prior['scale']", scale, (COVARIANCE,))
+        for own, least in (("shrinkage", 0), ("dof", 0)):
+            if own in numbers and not (numbers[own].shape == () and least <= numbers[own] < np.inf):
+                raise ValueError(
+                    f"covariance_prior[{own!r}] should be a number of at least {least}, got {given[own]!r}"
+                )
+            if own in numbers:
+                numbers[own] = float(numbers[own])
+        return prior._replace(**numbers)

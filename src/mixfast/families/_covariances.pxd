@@ -34,6 +34,8 @@ ctypedef struct covariances_t:
     const gaussian_kernels_t *gaussian
     structure_t structure
     shape_t shape              # of `make_shaped`
+    double eigenvalue_ratio    # the most that an eigenvalue may be of another; 0: anything
+    const double *prior        # of a shape: shrinkage | degrees of freedom | mean[d] | scale[d][d]; NULL: none
 
 
 cdef inline const covariances_t *context_of(const family_t *f) noexcept nogil:
@@ -66,6 +68,7 @@ cdef void recentre_matrices(const family_t *f, const double *masses, const move_
 cdef void recentre_pooled(const family_t *f, const double *masses, const move_t *move, double *stats) noexcept nogil
 cdef void move_mean(const family_t *f, double mass, const double *pivot, const double *first, double *mean,
                     double *delta) noexcept nogil
+cdef double shape_log_prior(const family_t *f, const double *params) noexcept nogil
 cdef int maximise_shape(const family_t *f, const totals_t *totals, const double *masses, const double *divisors,
                         double *work, double *params) noexcept nogil
 cdef int finish_tied(const family_t *f, const totals_t *totals, double *work, double *params) noexcept nogil

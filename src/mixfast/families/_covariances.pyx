@@ -22,7 +22,7 @@ from mixfast.engine._family cimport (
 from mixfast.engine._isa cimport resolve_isa
 from mixfast.engine._kernels cimport mixfast_select_gaussian, mixfast_select_rows
 from mixfast.engine._linalg cimport covariance_of_factor, log_diagonal, precision_factor, upper_transposed_times
-from mixfast.families._shapes cimport scatters_t, shape_t, shape_work
+from mixfast.families._shapes cimport limit_ratio, scatters_t, shape_t, shape_work
 
 cdef double EPSILON = 2.220446049250313e-16
 cdef double REPAIR = 1e-6      # the size that scikit-learn's reg_covar has for standardised columns
@@ -520,6 +520,79 @@ cdef void find_scatters(const family_t *f, const totals_t *totals, const double 
                         scatter[i * d + j] = scatter[j * d + i] = scale * (own - delta[i] * delta[j])
 
 
+cdef void shrink_means(const family_t *f, const double *counts, double *means, double *scatters) noexcept nogil:
+    """Means and scatters of the posterior mode: a normal prior of the means is a row of weight `shrinkage` that each
+    component has at the prior's mean."""
+    cdef Py_ssize_t n_components = f.n_components, d = f.n_features, k, i, j
+    cdef const double *prior = context_of(f).prior
+    cdef const double *mean = prior + 2
+    cdef double kappa = prior[0], share
+    cdef double *own
+    for k in range(n_components):
+        if not kappa + counts[k] > 0:
+            continue
+        own, share = means + k * d, kappa / (kappa + counts[k])
+        for i in range(d):
+            for j in range(d):
+                if i == j or not context_of(f).shape.is_diagonal:
+                    scatters[(k * d + i) * d + j] += share * (own[i] - mean[i]) * (own[j] - mean[j])
+        for i in range(d):
+            own[i] += share * (mean[i] - own[i])
+
+
+cdef void add_prior(const family_t *f, const double *counts, double *covariances) noexcept nogil:
+    """The posterior mode of covariances, from those that are likeliest (Fraley & Raftery, Journal of Classification 24
+    (2007), doi:10.1007/s00357-007-0004-5): (scale + c S) / (c + what the density has in its exponent)."""
+    cdef Py_ssize_t n_components = f.n_components, d = f.n_features, size = d * d, k, i, j
+    cdef shape_t shape = context_of(f).shape
+    cdef const double *prior = context_of(f).prior
+    cdef const double *scale = prior + 2 + d
+    cdef double times = <double> d if shape.is_round else 1
+    cdef double total = 0, own, divisor
+    for k in range(n_components):
+        total += counts[k]
+    for k in range(n_components):
+        own = times * (counts[k] if shape.has_own_volumes else total)
+        divisor = own + prior[1] + times * <double> (1 if shape.has_own_volumes else n_components)
+        divisor += 2 if shape.is_diagonal else <double> d + 1
+        for i in range(d):
+            for j in range(d):
+                if i == j or not shape.is_diagonal:
+                    covariances[k * size + i * d + j] = (scale[i * d + j] + own * covariances[k * size + i * d + j]
+                                                         ) / divisor
+
+
+cdef double shape_log_prior(const family_t *f, const double *params) noexcept nogil:
+    cdef Py_ssize_t n_components = f.n_components, d = f.n_features, size = d * d, k, i, j, m
+    cdef shape_t shape = context_of(f).shape
+    cdef const double *prior = context_of(f).prior
+    cdef const double *scale = prior + 2 + d
+    cdef const double *factors = params + n_components * d * (1 + d)
+    cdef const double *factor
+    cdef double total = 0, along, log_scales
+    for k in range(n_components):
+        factor = factors + k * size
+        log_scales = log_diagonal(d, factor)
+        total += log_scales
+        for j in range(d):
+            along = 0
+            for i in range(j + 1):
+                along += factor[i * d + j] * (params[k * d + i] - prior[2 + i])
+            total -= 0.5 * prior[0] * along * along
+        if k > 0 and not shape.has_own_volumes:
+            continue
+        if shape.is_round:
+            total += (prior[1] + 2) * log(factor[0]) - 0.5 * scale[0] * factor[0] * factor[0]
+            continue
+        total += (prior[1] + (2 if shape.is_diagonal else <double> d + 1)) * log_scales
+        for m in range(d):  # tr(scale U U')
+            for i in range(m + 1):
+                for j in range(m + 1):
+                    if i == j or not shape.is_diagonal:
+                        total -= 0.5 * scale[i * d + j] * factor[i * d + m] * factor[j * d + m]
+    return total
+
+
 cdef bint shape_factor_fails(const family_t *f, const totals_t *totals, const double *mean, const double *covariance,
                              double *work, double *factor) noexcept nogil:
     """As `factor_fails`; `work` holds 2 n_features doubles, of which the first become offsets."""
@@ -589,6 +662,8 @@ cdef int maximise_shape(const family_t *f, const totals_t *totals, const double 
             status |= MIXFAST_EMPTIED_COMPONENT
             for j in range(d):
                 means[k * d + j], scatters[k * size + j * (d + 1)] = mean[j], pooled[j]
+    if context_of(f).prior != NULL:
+        shrink_means(f, totals.counts, means, scatters)
     found.n_components, found.n_features, found.shares, found.factors = n_components, d, shares, factors
     found.matrices, found.work = covariances, scatters + n_components * size
     for _attempt in range(MAX_REPAIRS + 1):
@@ -596,7 +671,9 @@ cdef int maximise_shape(const family_t *f, const totals_t *totals, const double 
             memcpy(covariances + k * size, scatters + k * size, size * sizeof(double))
             for j in range(d):
                 covariances[k * size + j * (d + 1)] += raised[k] * floors[j]
-        fails = context_of(f).shape.fit(&found) != 0
+        fails = context_of(f).shape.fit(&found) != 0 or is_not_limited(f, &found)
+        if context_of(f).prior != NULL and not fails:
+            add_prior(f, totals.counts, covariances)
         for k in range(n_components):
             fails = fails or is_not_positive(d, covariances + k * size)
         if not fails:
@@ -626,6 +703,12 @@ cdef int maximise_shape(const family_t *f, const totals_t *totals, const double 
                             own_work + d, factors + k * size):
             status |= MIXFAST_SPURIOUS_COMPONENT
     return status
+
+
+cdef bint is_not_limited(const family_t *f, const scatters_t *found) noexcept nogil:
+    """Keeps the ratio of eigenvalues below its limit, where there is one; whether that fails."""
+    cdef double ratio = context_of(f).eigenvalue_ratio
+    return ratio > 0 and limit_ratio(found, ratio, context_of(f).shape.is_diagonal) != 0
 
 
 cdef bint is_not_positive(Py_ssize_t d, const double *covariance) noexcept nogil:
@@ -845,7 +928,7 @@ cdef int shape_constrain(const family_t *f, const double *numbers, double *work,
         shares[k] = 1 / <double> n_components
     found.n_components, found.n_features, found.shares, found.factors = n_components, d, shares, factors
     found.matrices, found.work = covariances, shares + n_components
-    if context_of(f).shape.fit(&found) != 0:
+    if context_of(f).shape.fit(&found) != 0 or is_not_limited(f, &found):
         return 1
     for k in range(n_components):
         if is_not_positive(d, covariances + k * d * d):

@@ -42,6 +42,7 @@ from mixfast.families._covariances cimport (
     new_family,
     real_at,
     recentre_pooled,
+    shape_log_prior,
     structure_of,
     structure_t,
     tied_constrain,
@@ -477,8 +478,21 @@ def bind_spherical(Py_ssize_t n_components, Py_ssize_t n_features, int real_byte
     return capsule_of(new_spherical(n_components, n_features, real_bytes, isa, reg_covar, sizeof(covariances_t)))
 
 
-def bind_shape(Py_ssize_t n_components, Py_ssize_t n_features, int real_bytes, object isa, double reg_covar, str name):
-    cdef family_t *f = new_family(n_components, n_features, real_bytes, isa, reg_covar, sizeof(covariances_t))
+def bind_shape(Py_ssize_t n_components, Py_ssize_t n_features, int real_bytes, object isa, double reg_covar, str name,
+               double eigenvalue_ratio, const double[::1] prior):
+    """`prior` has shrinkage | degrees of freedom | mean | scale, or nothing."""
+    cdef Py_ssize_t n_prior = prior.shape[0], i
+    if n_prior not in (0, 2 + n_features + n_features * n_features):
+        raise ValueError(f"a prior of {n_features} columns has not {n_prior} numbers")
+    cdef family_t *f = new_family(n_components, n_features, real_bytes, isa, reg_covar,
+                                  sizeof(covariances_t) + n_prior * sizeof(double))
+    cdef covariances_t *context = <covariances_t *> f.context
+    cdef double *kept = <double *> (context + 1)
+    context.eigenvalue_ratio = eigenvalue_ratio
+    if n_prior > 0:
+        for i in range(n_prior):
+            kept[i] = prior[i]
+        context.prior, f.log_prior = kept, shape_log_prior
     cdef const gaussian_kernels_t *kernels = context_of(f).gaussian
     make_shaped(f, structure_of(f), shape_named(name))
     if context_of(f).shape.is_diagonal:

@@ -14,7 +14,9 @@ ctypedef int (*shape_fn)(const scatters_t *) noexcept nogil
 ctypedef struct shape_t:
     shape_fn fit
     bint is_diagonal
+    bint is_round           # one variance for all columns
     bint has_own_volumes    # each component's covariance may be of any size
 
+cdef int limit_ratio(const scatters_t *, double ratio, bint is_diagonal) noexcept nogil
 cdef Py_ssize_t shape_work(Py_ssize_t n_components, Py_ssize_t n_features) noexcept nogil
 cdef shape_t shape_named(str name) except *

@@ -359,6 +359,72 @@ cdef int _EVV(const scatters_t *s) noexcept nogil:
     return 0
 
 
+# ---- a limit of the ratio of eigenvalues ----------------------------------------------------------------------------
+
+cdef double lower_limit(Py_ssize_t n, Py_ssize_t d, const double *shares, const double *numbers,
+                        double ratio) noexcept nogil:
+    """m, for which numbers[n][d] clipped to [m, ratio m] are likeliest variances of scatters with these: where the sum
+    of share (m - e) over e < m and of share (m - e / ratio) over e > ratio m, which rises with m, is zero."""
+    cdef double low = numbers[0], high = numbers[0], m, below, weight
+    cdef Py_ssize_t k, j
+    cdef int _step
+    for j in range(n * d):
+        low, high = min(low, numbers[j]), max(high, numbers[j])
+    m = max(low, high / ratio)
+    if high <= ratio * low:
+        return low
+    for _step in range(200):  # pieces of straight lines: some five steps of Newton's method
+        below = weight = 0
+        for k in range(n):
+            for j in range(d):
+                if numbers[k * d + j] < m:
+                    below += shares[k] * numbers[k * d + j]
+                    weight += shares[k]
+                elif numbers[k * d + j] > ratio * m:
+                    below += shares[k] * numbers[k * d + j] / ratio
+                    weight += shares[k]
+        if not weight > 0:
+            return m
+        if below > weight * m:
+            low = max(low, m)
+        else:
+            high = min(high, m)
+        if below / weight == m or not low < high:
+            return m
+        m = below / weight if low < below / weight < high else 0.5 * (low + high)
+    return m
+
+
+cdef int limit_ratio(const scatters_t *s, double ratio, bint is_diagonal) noexcept nogil:
+    """The likeliest covariances of which no eigenvalue is more than `ratio` times another, of any component (Fritz,
+    Garcia-Escudero & Mayo-Iscar, Computational Statistics and Data Analysis 61 (2013), doi:10.1016/j.csda.2012.11.018).
+    Nonzero where all are zero."""
+    cdef Py_ssize_t n = s.n_components, d = s.n_features, k, j
+    cdef double *variances = s.work
+    cdef double *axes = variances + n * d
+    cdef double least
+    cdef double *matrix
+    for k in range(n):
+        matrix = s.matrices + k * d * d
+        if not is_diagonal:
+            diagonalise(1, d, matrix, axes + k * d * d)
+        for j in range(d):
+            variances[k * d + j] = max(matrix[j * (d + 1)], 0.0)
+    least = lower_limit(n, d, s.shares, variances, ratio)
+    if not 0 < least or not isfinite(least):
+        return 1
+    for k in range(n):
+        matrix = s.matrices + k * d * d
+        for j in range(d):
+            variances[k * d + j] = min(max(variances[k * d + j], least), ratio * least)
+        if is_diagonal:
+            for j in range(d):
+                matrix[j * (d + 1)] = variances[k * d + j]
+        else:
+            compose(d, variances + k * d, axes + k * d * d, matrix)
+    return 0
+
+
 cdef Py_ssize_t shape_work(Py_ssize_t n_components, Py_ssize_t n_features) noexcept nogil:
     return n_components * (6 + n_features + n_features * n_features) + n_features * (4 + 3 * n_features)
 
@@ -372,18 +438,20 @@ cdef class Shape:
 cdef enum:
     DIAGONAL = 1
     OWN_VOLUMES = 2
+    ROUND = 4
 
 
 cdef Shape shape(shape_fn fit, int flags):
     cdef Shape own = Shape()
     own.verbs.fit = fit
     own.verbs.is_diagonal, own.verbs.has_own_volumes = flags & DIAGONAL, flags & OWN_VOLUMES
+    own.verbs.is_round = flags & ROUND
     return own
 
 
 cdef dict SHAPES = {
-    "EII": shape(_EII, DIAGONAL),
-    "VII": shape(_VII, DIAGONAL | OWN_VOLUMES),
+    "EII": shape(_EII, DIAGONAL | ROUND),
+    "VII": shape(_VII, DIAGONAL | OWN_VOLUMES | ROUND),
     "EEI": shape(_EEI, DIAGONAL),
     "VEI": shape(_VEI, DIAGONAL | OWN_VOLUMES),
     "EVI": shape(_EVI, DIAGONAL),
@@ -402,6 +470,13 @@ cdef dict SHAPES = {
 cdef shape_t shape_named(str name) except *:
     cdef Shape own = SHAPES[name]
     return own.verbs
+
+
+def limited(const double[:, ::1] variances, const double[::1] shares, double ratio):
+    """Variances (K, d) of components that have these shares (K,) of the rows, clipped so that none is more than `ratio`
+    times another."""
+    cdef double least = lower_limit(variances.shape[0], variances.shape[1], &shares[0], &variances[0, 0], ratio)
+    return np.clip(variances, least, ratio * least)
 
 
 def nearest(str name, const double[:, :, ::1] matrices, const double[::1] shares):

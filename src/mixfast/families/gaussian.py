@@ -143,8 +143,53 @@ class SphericalGaussian(Gaussian, SphericalCovariances):
         return _gaussian.bind_spherical(n_components, n_features, np.dtype(dtype).itemsize, isa, self.reg_covar)
 
 
+#: Shapes whose M-step with a conjugate prior is the mode of the posterior.
+WITH_PRIOR = ("EII", "VII", "EEI", "VVI", "EEE", "VVV", *LINE_SHAPES)
+
+#: Shapes whose components have nothing in common, so that clipped eigenvalues leave them what they are.
+WITH_LIMIT = ("VII", "VVI", "VVV", "V")
+
+
+class CovariancePrior(NamedTuple):
+    """Means are normal about `mean` (d,), with the component's covariance over `shrinkage`; covariances are
+    inverse-Wishart of `dof` and `scale` (d, d), variances of diagonal shapes inverse-gamma of dof / 2 and half the
+    diagonal of `scale`."""
+
+    shrinkage: float
+    mean: np.ndarray
+    dof: float
+    scale: np.ndarray
+
+
+def default_prior(name, n_components, mean, covariance):
+    """Fraley and Raftery's, of rows with this mean (d,) and covariance (d, d)."""
+    d = len(mean)
+    scale = covariance * n_components ** (-2 / d)
+    if LINE_SHAPES.get(name, name).endswith("I"):
+        scale = np.trace(scale) / d * np.eye(d)
+    return CovariancePrior(0.01, mean, float(d + 2), scale)
+
+
 class ShapedGaussian(Gaussian, ShapedCovariances):
-    """Covariances (K, d, d) of one of mclust's shapes."""
+    """Covariances (K, d, d) of one of mclust's shapes.
+
+    Parameters
+    ----------
+    name, reg_covar
+        As there.
+    eigenvalue_ratio : float, default None
+        The most that an eigenvalue of a covariance may be of another one's, of any component.
+    prior : CovariancePrior, default None
+    """
+
+    def __init__(self, name, reg_covar=0.0, eigenvalue_ratio=None, prior=None):
+        super().__init__(name, reg_covar)
+        self.eigenvalue_ratio, self.prior = eigenvalue_ratio, prior
+
+    def n_rows_needed(self, n_features):
+        # with a prior or a limit the likelihood, times the prior, has a bound
+        has_bound = self.prior is not None or self.eigenvalue_ratio is not None
+        return 0 if has_bound else super().n_rows_needed(n_features)
 
     merged = None  # type: ignore[assignment]  # two components of a shape make one of any shape
 
@@ -153,7 +198,20 @@ class ShapedGaussian(Gaussian, ShapedCovariances):
 
     def bind(self, n_components, n_features, dtype, isa=None):
         itemsize = np.dtype(dtype).itemsize
-        return _gaussian.bind_shape(n_components, n_features, itemsize, isa, self.reg_covar, self.letters)
+        prior = () if self.prior is None else np.concatenate([np.ravel(own) for own in self._prior_in_order()])
+        return _gaussian.bind_shape(
+            n_components,
+            n_features,
+            itemsize,
+            isa,
+            self.reg_covar,
+            self.letters,
+            self.eigenvalue_ratio or 0.0,
+            np.asarray(prior, dtype=np.float64),
+        )
+
+    def _prior_in_order(self):
+        return self.prior.shrinkage, self.prior.dof, self.prior.mean, self.prior.scale
 
 
 #: The structures by the names that scikit-learn's `covariance_type` gives them, and by mclust's.
