@@ -18,6 +18,7 @@ from sklearn.utils import get_tags
 from threadpoolctl import threadpool_limits
 
 from mixfast import GaussianMixture, Status
+from mixfast.families.covariances import LINE_SHAPES, SHAPES
 
 BOTH = SklearnMixture, GaussianMixture
 COVARIANCE_TYPES = "full", "tied", "diag", "spherical"
@@ -390,7 +391,9 @@ def test_a_wrong_argument_gives_scikit_learns_error(params):
     assert ours == theirs
 
 
-@pytest.mark.parametrize(("name", "more"), [("covariance_type", set()), ("init_params", {"or", "an", "array-like"})])
+@pytest.mark.parametrize(
+    ("name", "more"), [("covariance_type", {*SHAPES, *LINE_SHAPES}), ("init_params", {"or", "an", "array-like"})]
+)
 def test_an_unknown_option_gives_scikit_learns_error_and_names_what_mixfast_adds(name, more):
     theirs, ours = errors(lambda mixture: mixture(**{name: "unknown"}).fit(clusters()))
     assert ours[0] is theirs[0]
