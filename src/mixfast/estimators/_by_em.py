@@ -39,6 +39,7 @@ from mixfast.row_data import (
     check_groups,
     check_known,
     check_number_of_components,
+    firsts_of,
     numbered,
     of_family,
     partial_labels,
@@ -309,6 +310,7 @@ class MixtureByEM(BaseMixture):
         rows, data = separated(X)
         if self._narrow_columns(rows, (0, X.shape[0])) is not None:
             raise self._status_error(Status.NOT_FINITE, X.dtype)
+        self._check_missing(rows)
         family = self._family_of_rows(rows, sample_weight)
         units = self._units(family, rows, sample_weight)
         self._check_components(data, sample_weight, init_params)
@@ -341,6 +343,9 @@ class MixtureByEM(BaseMixture):
             checked["groups"] = numbered(groups, rows.shape[0])
         return checked | super()._check_row_data(others, rows, reset)
 
+    def _check_missing(self, rows):
+        """Raises ValueError for rows of which too much is missing for a fit."""
+
     def _check_components(self, data, sample_weight, init_params):
         """Raises ValueError where what is said of the components of rows contradicts itself or the parameters."""
         check_number_of_components(data, self.n_components)
@@ -364,7 +369,8 @@ class MixtureByEM(BaseMixture):
         options = {"traces": True}
         which = fingerprint(encoded.rows, sample_weight) if self.warm_start else None
         if self._goes_on():
-            given = self._warm_state(layout, units)
+            warm = self._warm_state(layout, units)
+            given, init_params = self._reseeded(warm, X, sample_weight, encoded, layout, init_params)
             options |= {"n_init": 1, "policy": "all"}
             if vars(self).get("_fitted_rows") == which:  # the bound of other rows says nothing about these
                 options["before"] = float(self.lower_bound_) + volume
@@ -432,6 +438,39 @@ class MixtureByEM(BaseMixture):
         except ValueError as error:
             raise _warm_start_error(error) from None
         return weights, layout.pack(units.enter(layout.view(params)))
+
+    def _reseeded(self, given, X, sample_weight, encoded, layout, init_params):
+        """Where a warm start begins, and the labels that what is NaN there is found from. A component of weight 0 would
+        have no row for ever: such ones begin with the clusters of k-means that the others explain least."""
+        weights, params = given
+        emptied = np.flatnonzero(weights == 0)
+        if not len(emptied) or self.weights is not None or weights.shape != (self.n_components,):
+            return given, init_params
+        warn(
+            f"Components {emptied.tolist()} had lost all their rows in the last fit: they begin anew with the clusters "
+            "of k-means that the others explain least.",
+            UserWarning,
+        )
+        p, dtype = self._pass_at(encoded, X, X.dtype, self.n_components, given, self._proportions())
+        found = self._evaluate_pass(p, dtype, labels=True, log_norm=True)
+        seeds = encoded.make_seeds()
+        seeding_rows = seeding_rows_of(encoded.rows if seeds is None else seeds, X, sample_weight)
+        clusters = seeding.kmeans(seeding_rows, self.n_components, self._seed()).labels
+        sizes = np.bincount(clusters, minlength=self.n_components)
+        means = np.bincount(clusters, found.log_norm, self.n_components) / np.maximum(sizes, 1)
+        labels, order = found.labels, np.argsort(np.where(sizes > 0, means, np.inf), kind="stable")
+        for k, cluster in zip(emptied, order, strict=False):
+            labels[clusters == cluster] = k
+        groups = separated(X)[1].get("groups")
+        if groups is not None:
+            labels = labels[np.flatnonzero(firsts_of(groups))][groups]
+        weights, params = weights * (1 - len(emptied) / (2 * self.n_components)), params.copy()
+        weights[emptied] = 1 / (2 * self.n_components)
+        shapes = zip(encoded.family.param_shapes(1, 1), encoded.family.param_shapes(2, 1), strict=True)
+        for array, (one, two) in zip(layout.view(params), shapes, strict=True):
+            if one != two:  # components have parameters of their own there
+                array[emptied] = np.nan
+        return (weights / weights.sum(), params), labels
 
     def _take_up_parameters(self):
         """Parameters that were set since the last fit, and are no part of its structure, hold from now on."""

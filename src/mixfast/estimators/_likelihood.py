@@ -64,6 +64,18 @@ def check_criterion(estimator, criterion):
 class LikelihoodMixture(FromStatistics, FromPartitions, FromStreams, UsedAsDensity, MixtureByEM):
     """Base of the estimators whose likelihood can be compared between fits, by the number of their parameters."""
 
+    def _observed(self, X, sample_weight, n_effective, row_data):
+        """(rows that count, their weights or None) for criteria: rows without an entry say nothing."""
+        X = rows_with(X, row_data)
+        if self._says_nothing is not None:
+            silent = self._says_nothing(separated(X)[0])
+            if silent.any():
+                sample_weight = np.where(silent, 0, 1 if sample_weight is None else sample_weight)
+        return observed(X, sample_weight, n_effective)
+
+    #: (rows as they were given) -> which of them have no entry; None where rows are complete.
+    _says_nothing = None
+
     def _n_parameters(self):
         n_components = len(self.weights_)
         own = self._family().n_parameters(n_components, self._n_fitted_features())
@@ -93,7 +105,7 @@ class LikelihoodMixture(FromStatistics, FromPartitions, FromStreams, UsedAsDensi
         UserWarning
             <warning of n_effective>
         """
-        total, weight = self._log_likelihood(*observed(rows_with(X, row_data), sample_weight, n_effective))
+        total, weight = self._log_likelihood(*self._observed(X, sample_weight, n_effective, row_data))
         return self._penalised(total, weight)["bic"]
 
     @of_rows
@@ -120,7 +132,7 @@ class LikelihoodMixture(FromStatistics, FromPartitions, FromStreams, UsedAsDensi
         UserWarning
             <warning of n_effective>
         """
-        total, weight = self._log_likelihood(*observed(rows_with(X, row_data), sample_weight, n_effective))
+        total, weight = self._log_likelihood(*self._observed(X, sample_weight, n_effective, row_data))
         return self._penalised(total, weight)["aic"]
 
     @of_rows
@@ -170,7 +182,7 @@ class LikelihoodMixture(FromStatistics, FromPartitions, FromStreams, UsedAsDensi
 
     def _evaluated_criteria(self, X, sample_weight, n_effective, row_data):
         """(`Evaluation` with log densities and labels, criteria by their names), from one pass over the rows."""
-        X, sample_weight = observed(rows_with(X, row_data), sample_weight, n_effective)
+        X, sample_weight = self._observed(X, sample_weight, n_effective, row_data)
         result = self._evaluate(X, log_norm=True, labels=True, largest=True)
         doubt, groups = np.log(result.largest.astype(np.float64)), separated(X)[1].get("groups")
         if groups is not None:  # a group is in doubt once

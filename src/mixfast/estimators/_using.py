@@ -14,6 +14,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from mixfast._docstrings import described
 from mixfast._typing import Column, RowsLike, Seed
+from mixfast.families.missing import patterns_of
+from mixfast.row_data import separated
 from mixfast.tables import is_table
 
 #: Draws that a level of the density is found from: a share of 0.95 has a standard error of 0.0007.
@@ -180,13 +182,66 @@ class UsedAsDensity:
         TypeError
             As `marginal`.
         """
-        places = self._places(columns, leaves_some=True)
+        return self._conditional_means(X_given, self._places(columns, leaves_some=True))
+
+    def _conditional_means(self, X_given, places):
         resp = self._shares_given(places, X_given)
         expected = self._expected_others(np.asarray(X_given), places)
         total = np.zeros((len(resp), self._n_fitted_features() - len(places)))
         for k in range(resp.shape[1]):
             total += resp[:, k, np.newaxis] * expected(k)
         return total
+
+    # ---- missing entries ----
+
+    def _read_missing(self, X):
+        """(rows, float64, NaN where an entry is missing; (rows of a pattern, columns that are there, that are not))"""
+        self._check_ready()
+        self._check_assigned()
+        rows, _ = separated(self._read_rows(X, reset=False))
+        rows = np.array(rows, dtype=np.float64)
+        there, number = patterns_of(rows)
+        order = np.argsort(number, kind="stable")
+        found = np.split(order, np.cumsum(np.bincount(number, minlength=len(there)))[:-1])
+        return rows, [
+            (own, np.flatnonzero(has).tolist(), np.flatnonzero(~has).tolist())
+            for own, has in zip(found, there, strict=True)
+            if not has.all()
+        ]
+
+    def impute(self, X: RowsLike) -> NDArray[np.float64]:
+        """Fill rows with the means of what is missing given what is there.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            NaN where an entry is missing.
+
+        Returns
+        -------
+        X : ndarray of shape (n_samples, n_features), float64
+            A copy. Rows without an entry have the mean of the mixture.
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`.
+        TypeError
+            For mixtures that know no missing entries, or no means of columns given others.
+        """
+        self._check_takes_missing()
+        rows, patterns = self._read_missing(X)
+        for own, there, missing in patterns:
+            if there:
+                rows[np.ix_(own, missing)] = self._conditional_means(rows[np.ix_(own, there)], there)
+            else:
+                rows[own] = np.asarray(self.weights_, dtype=np.float64) @ self._centres()
+        return rows
+
+    def _check_takes_missing(self):
+        check_is_fitted(self)
+        if not self._accepts_missing:
+            raise TypeError(f"rows of a {type(self).__name__} have all entries: none is missing")
 
     # ---- one column ----
 
@@ -450,6 +505,61 @@ class EllipticalColumns:
         structure, own, more = self._scaled_by(columns, values, structure, own)
         return self._model_of(weights, centres, structure, own, others, **more)
 
+    def sample_missing(self, X: RowsLike, n_draws: int = 1, random_state: Seed = None) -> NDArray[np.float64]:
+        """Draw what is missing in rows given what is there: multiple imputation.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            NaN where an entry is missing.
+        n_draws : int, default=1
+            Number of draws of each row.
+        random_state : int, RandomState instance or None, default=None
+            None takes the estimator's own `random_state`; if that is an int, each call gives the same draws.
+
+        Returns
+        -------
+        X : ndarray of shape (n_draws, n_samples, n_features), float64
+            What is there is the same in all draws.
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`.
+        ValueError
+            For a number of draws below 1.
+        TypeError
+            For mixtures that know no missing entries.
+        """
+        self._check_takes_missing()
+        rng = self._rng_of_sample(n_draws, random_state)
+        rows, patterns = self._read_missing(X)
+        drawn = np.repeat(rows[np.newaxis], n_draws, axis=0)
+        means, matrices = self._centres(), np.asarray(self.covariance_matrices(), dtype=np.float64)
+        for own, there, missing in patterns:
+            if there:
+                slopes, left = self._slopes(there)
+                resp = self._shares_given(there, rows[np.ix_(own, there)])
+            else:
+                slopes, left = np.zeros((len(means), len(missing), 0)), matrices
+                resp = np.broadcast_to(np.asarray(self.weights_, dtype=np.float64), (len(own), len(means)))
+            cumulated = np.cumsum(resp / resp.sum(axis=1, keepdims=True), axis=1)
+            roots = [_root(one) for one in left]
+            for draw in drawn:
+                labels = np.sum(cumulated[:, :-1] < rng.random_sample((len(own), 1)), axis=1)
+                noise = rng.standard_normal((len(own), len(missing)))
+                for k in np.unique(labels):
+                    mine = labels == k
+                    away = rows[np.ix_(own[mine], there)] - means[k, there]
+                    draw[np.ix_(own[mine], missing)] = means[k, missing] + away @ slopes[k].T + noise[mine] @ roots[k].T
+        return drawn
+
     def _scaled_by(self, columns, values, structure, covariances):
         """(structure, covariances, other parameters) of the other columns once values of some are known."""
         return structure, covariances, {}
+
+
+def _root(matrix):
+    """R with R R' = matrix, which may be singular."""
+    variances, directions = np.linalg.eigh(matrix)
+    return directions * np.sqrt(np.maximum(variances, 0))

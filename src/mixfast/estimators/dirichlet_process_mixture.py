@@ -448,17 +448,28 @@ class DirichletProcessMixture(PosteriorMixture):
 
     def _validate_rows(self, X, reset=True, **options):
         reader = self._reader()
-        X = reader._validate_rows(X, reset=reset, **options)
+        X = self._complete(reader, reader._validate_rows(X, reset=reset, **options))
         if reset:
             self._learn_from(reader)
         return X
 
+    def _complete(self, reader, X):
+        """The rows; ValueError where entries of numbers are missing."""
+        if reader._has_gaps(X):
+            raise ValueError(
+                f"X contains NaN in a column of numbers, and {type(self).__name__} has no place for missing values "
+                "there: leave such rows out, or fill them in"
+            )
+        return X
+
     def _prepare_rows(self, X):
         """Of an estimator without a fit, rows as one that is fitted to them reads them."""
-        return self._new_reader()._validate_rows(X)
+        reader = self._new_reader()
+        return self._complete(reader, reader._validate_rows(X))
 
     def _allows_nan(self, n_features):
-        return self._new_reader()._allows_nan(n_features)
+        reader = self._new_reader()
+        return reader._allows_nan(n_features) & ~reader._measured(n_features)
 
     def _reads(self, names):
         return self._new_reader()._reads(names)

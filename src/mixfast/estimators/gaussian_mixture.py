@@ -9,6 +9,7 @@ from typing import Any, Literal, Self
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import _num_samples
 
 from mixfast._docstrings import described
 from mixfast._typing import Accelerate, CovarianceShape, CovarianceType, InitParams, InitPolicy, Seed
@@ -24,6 +25,7 @@ from mixfast.families.gaussian import (
     ShapedGaussian,
     default_prior,
 )
+from mixfast.tables import as_columns
 
 
 @described
@@ -168,6 +170,39 @@ class GaussianMixture(EllipticalColumns, EllipticalMixture, LikelihoodMixture):
         self.weight_concentration = weight_concentration
         self.covariance_prior = covariance_prior
         self.eigenvalue_ratio = eigenvalue_ratio
+
+    _accepts_missing = True
+
+    def _says_nothing(self, X):
+        try:
+            missing = np.isnan(as_columns(X, "X").astype(np.float64))
+            return missing.all(axis=1) if missing.shape[1] else np.zeros(len(missing), dtype=bool)
+        except (AttributeError, TypeError, ValueError):  # what is wrong with such rows is said where they are read
+            return np.zeros(_num_samples(X), dtype=bool)
+
+    def _measured(self, n_features):
+        return np.ones(n_features, dtype=bool)
+
+    def _has_gaps(self, X):
+        return bool(np.isnan(X).any())
+
+    def _check_missing(self, rows):
+        missing = np.isnan(rows)
+        if not missing.any():
+            return
+        if self.regularization == "relative":
+            raise ValueError(
+                "regularization='relative' standardises rows for the fit, which should have all entries: set "
+                "regularization='absolute', or fill in what is missing"
+            )
+        if isinstance(self.covariance_prior, str):
+            raise ValueError(
+                f"covariance_prior={self.covariance_prior!r} is made of rows that should have all entries: give its "
+                "numbers, or fill in what is missing"
+            )
+        lost = np.flatnonzero(missing.all(axis=0))
+        if len(lost):
+            raise ValueError(f"{self._labels_of_columns()[lost[0]]} has no entry in any row: leave the column out")
 
     @classmethod
     def from_parameters(

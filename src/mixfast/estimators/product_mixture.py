@@ -403,6 +403,21 @@ class ProductMixture(LikelihoodMixture):
             allows[group.places] = get_tags(group.part.mixture(1)).input_tags.allow_nan
         return allows
 
+    def _measured(self, n_features):
+        measured = np.zeros(n_features, dtype=bool)
+        for group in self._groups(list(range(n_features))):
+            measured[group.places] = group.part.mixture(1)._measured(len(group.places))
+        return measured
+
+    def _has_gaps(self, X):
+        parts = zip(self._mixtures().values(), self._family().columns(X), strict=True)
+        return any(own._has_gaps(columns) for own, columns in parts)
+
+    def _check_missing(self, rows):
+        lost = np.flatnonzero(np.isnan(rows).all(axis=0))
+        if len(lost):
+            raise ValueError(f"{self._labels_of_columns()[lost[0]]} has no entry in any row: leave the column out")
+
     def _narrow_columns(self, X, offsets):
         parts = list(zip(self._mixtures().values(), self._family().columns(X), strict=True))
         found = [own._narrow_columns(columns, offsets) for own, columns in parts]

@@ -24,8 +24,9 @@ from mixfast.families.covariances import (
     SphericalCovariances,
     TiedCovariances,
 )
-from mixfast.families.family import Described
+from mixfast.families.family import Described, Encoded
 from mixfast.families.log_ratios import LogRatios
+from mixfast.families.missing import encoded_with_missing, have_missing
 
 
 class GaussianParams(NamedTuple):
@@ -49,9 +50,15 @@ class Gaussian(Elliptical):
     Params: type = GaussianParams
     Stats: type = CentredMoments
 
+    #: Whether rows may have entries that are missing.
+    takes_missing: bool = True
+
     def param_shapes(self, n_components, n_features):
         covariance = self.covariance_shape(n_components, n_features)
         return (n_components, n_features), covariance, covariance
+
+    def encode(self, X):
+        return encoded_with_missing(self, X) if self.takes_missing and have_missing(X) else Encoded(self, X)
 
     def stat_shapes(self, n_components, n_features):
         return (n_components, n_features), self.moment_shape(n_components, n_features)

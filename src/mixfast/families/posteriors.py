@@ -69,6 +69,7 @@ class GaussianPosterior:
     """
 
     Params: type = GaussianPosteriorParams
+    takes_missing = False
     Stats: type = CentredMoments
 
     def __init__(self, kappa0, nu0, m0=None, scale0=None, share=1.0, reg_covar=0.0):

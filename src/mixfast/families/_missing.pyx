@@ -1,0 +1,333 @@
+"""The verbs of Gaussian families for rows with missing entries, at random: those of a family of complete rows, which
+sees the rows filled.
+
+Rows have a column more, the number of their pattern: which columns are there. Once per pass and pattern, the covariance
+of the columns that are there is factored. For each component missing entries are filled with their means given the
+others, E[x_m] = mu_m + S_mo S_oo^-1 (x_o - mu_o). There the distance of the whole row is that of what is there, so that
+the log density of complete rows is right but for a constant of the pattern; and statistics are those of the filled rows
+and, of each, the covariance of what is missing, C = S_mm - S_mo S_oo^-1 S_om: Ghahramani & Jordan, "Supervised learning
+from incomplete data via an EM approach", NIPS 1994. So the loops over rows and the M-step are those of complete rows,
+whatever covariances share.
+"""
+
+from cpython.ref cimport Py_INCREF
+from libc.math cimport M_PI, log, sqrt
+from libc.stdint cimport int64_t
+from libc.string cimport memcpy
+
+from mixfast.engine._capsule cimport BoundFamily, capsule_of, give_free_numbers, new_struct
+from mixfast.engine._family cimport chunk_t, family_t, selection_t, totals_t
+
+# How covariances and second moments are laid out.
+cdef enum:
+    OF_COLUMNS = 0    # a number for each column
+    MATRICES = 1      # a matrix for each component, or its lower triangle
+    SHARED_MATRIX = 2
+    NUMBERS = 3       # a number for each component
+
+# The columns that rows of a pattern have, then those that are missing; and where its tables begin, of `size` each for
+# all components one after the other: what its log density has more than that of the filled row, S_mo S_oo^-1, C.
+ctypedef struct pattern_t:
+    Py_ssize_t n_there
+    Py_ssize_t size
+    Py_ssize_t tables
+    Py_ssize_t *columns
+
+ctypedef struct context_t:
+    const family_t *complete
+    int covariances
+    int moments
+    Py_ssize_t n_patterns
+    Py_ssize_t n_own_tables        # of patterns, in front of the means and of the tables of the complete family
+    pattern_t *patterns
+
+
+cdef inline const context_t *context_of(const family_t *f) noexcept nogil:
+    return <const context_t *> f.context
+
+
+cdef double covariance_at(const context_t *c, const double *params, Py_ssize_t k, Py_ssize_t i,
+                          Py_ssize_t j) noexcept nogil:
+    cdef Py_ssize_t d = c.complete.n_features
+    cdef const double *covariances = params + c.complete.n_components * d
+    if c.covariances == MATRICES:
+        return covariances[(k * d + i) * d + j]
+    if c.covariances == SHARED_MATRIX:
+        return covariances[i * d + j]
+    if i != j:
+        return 0
+    return covariances[k * d + i] if c.covariances == OF_COLUMNS else covariances[k]
+
+
+cdef void factor(Py_ssize_t n, const double *matrix, Py_ssize_t d, const Py_ssize_t *columns,
+                 double *root) noexcept nogil:
+    """root[n][n], the lower triangle L of L L', of some columns of a matrix[d][d], with the reciprocals of its
+    diagonal; what rounding makes of a variance that the others leave nothing of is above zero."""
+    cdef Py_ssize_t i, j, a
+    cdef double value
+    for i in range(n):
+        for j in range(i + 1):
+            value = matrix[columns[i] * d + columns[j]]
+            for a in range(j):
+                value -= root[i * n + a] * root[j * n + a]
+            if i == j:
+                root[i * n + i] = 1 / sqrt(max(value, 1e-16 * matrix[columns[i] * d + columns[i]]))
+            else:
+                root[i * n + j] = value * root[j * n + j]
+
+
+cdef void prepare_pattern(const pattern_t *pattern, Py_ssize_t d, const double *covariance, double *room,
+                          double *out) noexcept nogil:
+    """Tables of a pattern and a component of this covariance[d][d]; room[d * d]."""
+    cdef Py_ssize_t o = pattern.n_there, m = d - o, i, j, a, b
+    cdef const Py_ssize_t *there = pattern.columns
+    cdef const Py_ssize_t *missing = pattern.columns + o
+    cdef double *slopes = out + 1
+    cdef double *left = slopes + m * o
+    cdef double value, more = 0.5 * m * log(2 * M_PI)
+    factor(o, covariance, d, there, room)
+    for a in range(m):  # L^-1 S_om
+        for i in range(o):
+            value = covariance[missing[a] * d + there[i]]
+            for j in range(i):
+                value -= room[i * o + j] * slopes[a * o + j]
+            slopes[a * o + i] = value * room[i * o + i]
+    for a in range(m):
+        for b in range(a + 1):
+            value = covariance[missing[a] * d + missing[b]]
+            for i in range(o):
+                value -= slopes[a * o + i] * slopes[b * o + i]
+            left[a * (a + 1) // 2 + b] = value
+    for a in range(m):  # S_mo S_oo^-1
+        for i in range(o - 1, -1, -1):
+            value = slopes[a * o + i]
+            for j in range(i + 1, o):
+                value -= room[j * o + i] * slopes[a * o + j]
+            slopes[a * o + i] = value * room[i * o + i]
+    for a in range(m):  # the determinant of C
+        for b in range(a + 1):
+            value = left[a * (a + 1) // 2 + b]
+            for i in range(b):
+                value -= room[a * m + i] * room[b * m + i]
+            if a == b:
+                room[a * m + a] = 1 / sqrt(max(value, 1e-16 * covariance[missing[a] * d + missing[a]]))
+                more -= log(room[a * m + a])
+            else:
+                room[a * m + b] = value * room[b * m + b]
+    out[0] = more
+
+
+cdef void prepare_component(const family_t *f, Py_ssize_t k, const double *log_weights, const double *params,
+                            double *own_work, double *work) noexcept nogil:
+    cdef const context_t *c = context_of(f)
+    cdef double *tables = work + c.complete.n_work
+    cdef Py_ssize_t d = c.complete.n_features, i, j
+    if c.complete.prepare_component != NULL:
+        c.complete.prepare_component(c.complete, k, log_weights, params, own_work, work)
+    for i in range(d):
+        for j in range(d):
+            own_work[i * d + j] = covariance_at(c, params, k, i, j)
+    for i in range(c.n_patterns):
+        if c.patterns[i].n_there < d:
+            prepare_pattern(&c.patterns[i], d, own_work, own_work + d * d,
+                            tables + c.patterns[i].tables + k * c.patterns[i].size)
+
+
+cdef void prepare(const family_t *f, const double *log_weights, const double *params, double *work, double *pivot,
+                  void *tables) noexcept nogil:
+    """The means, about the pivot of complete rows, come after the tables of the patterns."""
+    cdef const context_t *c = context_of(f)
+    cdef double *own = <double *> tables
+    cdef double *means = own + c.n_own_tables
+    cdef Py_ssize_t d = c.complete.n_features, k, j
+    memcpy(own, work + c.complete.n_work, c.n_own_tables * sizeof(double))
+    c.complete.prepare(c.complete, log_weights, params, work, pivot, complete_tables(f, tables))
+    pivot[d] = 0  # of the numbers of patterns
+    for k in range(f.n_components):
+        for j in range(d):
+            means[k * d + j] = params[k * d + j] - pivot[j]
+
+
+cdef inline Py_ssize_t in_cache_lines(Py_ssize_t n) noexcept nogil:
+    """So many doubles, rounded up: kernels want their tables aligned."""
+    return (n + 7) // 8 * 8
+
+
+cdef inline void *complete_tables(const family_t *f, const void *tables) noexcept nogil:
+    cdef const context_t *c = context_of(f)
+    return <double *> tables + in_cache_lines(c.n_own_tables + f.n_components * c.complete.n_features)
+
+
+# ---- rows -----------------------------------------------------------------------------------------------------------
+
+cdef inline const pattern_t *pattern_at(const context_t *c, const chunk_t *chunk, Py_ssize_t r) noexcept nogil:
+    return &c.patterns[<Py_ssize_t> (<const double *> chunk.columns)[c.complete.n_features * chunk.stride + r]]
+
+
+cdef chunk_t copy_of(const context_t *c, const chunk_t *chunk, void *columns) noexcept nogil:
+    """The columns of complete rows."""
+    cdef chunk_t filled = chunk[0]
+    memcpy(columns, chunk.columns, c.complete.n_features * chunk.stride * sizeof(double))
+    filled.columns = columns
+    return filled
+
+
+cdef void fill(const family_t *f, const void *tables, const chunk_t *chunk, Py_ssize_t k,
+               double *columns) noexcept nogil:
+    """What is missing in the rows of a chunk, with its mean in component k."""
+    cdef const context_t *c = context_of(f)
+    cdef Py_ssize_t d = c.complete.n_features, stride = chunk.stride, o, r, a, i
+    cdef const double *mean = (<const double *> tables) + c.n_own_tables + k * d
+    cdef const pattern_t *pattern
+    cdef const double *slope
+    cdef double value
+    for r in range(chunk.n_rows):
+        pattern = pattern_at(c, chunk, r)
+        o = pattern.n_there
+        slope = (<const double *> tables) + pattern.tables + k * pattern.size + 1
+        for a in range(o, d):
+            value = mean[pattern.columns[a]]
+            for i in range(o):
+                value += slope[i] * (columns[pattern.columns[i] * stride + r] - mean[pattern.columns[i]])
+            columns[pattern.columns[a] * stride + r] = value
+            slope += o
+
+
+cdef int log_density(const family_t *f, const void *tables, const chunk_t *chunk, const selection_t *selection,
+                     void *scratch, void *out) noexcept nogil:
+    cdef const context_t *c = context_of(f)
+    cdef double *columns = <double *> scratch
+    cdef double *rest = columns + c.complete.n_features * chunk.stride
+    cdef double *own
+    cdef chunk_t filled = copy_of(c, chunk, columns)
+    cdef const pattern_t *pattern
+    cdef selection_t one
+    cdef Py_ssize_t a, r
+    cdef int code
+    one.n = 1
+    for a in range(selection.n):
+        one.component, own = selection.component + a, (<double *> out) + a * chunk.stride
+        fill(f, tables, chunk, one.component[0], columns)
+        code = c.complete.log_density(c.complete, complete_tables(f, tables), &filled, &one, rest, own)
+        if code != 0:
+            return code
+        for r in range(chunk.n_rows):
+            pattern = pattern_at(c, chunk, r)
+            if pattern.n_there < c.complete.n_features:
+                own[r] += (<const double *> tables)[pattern.tables + one.component[0] * pattern.size]
+    return 0
+
+
+cdef int accumulate(const family_t *f, const void *tables, const chunk_t *chunk, const selection_t *selection,
+                    const void *resp, void *scratch, double *stats) noexcept nogil:
+    cdef const context_t *c = context_of(f)
+    cdef Py_ssize_t d = c.complete.n_features
+    cdef double *columns = <double *> scratch
+    cdef double *rest = columns + d * chunk.stride
+    cdef chunk_t filled = copy_of(c, chunk, columns)
+    cdef selection_t one
+    cdef const double *own
+    cdef Py_ssize_t a, k, r
+    cdef int code
+    one.n = 1
+    for a in range(selection.n):
+        one.component, own = selection.component + a, (<const double *> resp) + a * chunk.stride
+        k = one.component[0]
+        fill(f, tables, chunk, k, columns)
+        code = c.complete.accumulate(c.complete, complete_tables(f, tables), &filled, &one, own, rest, stats)
+        if code != 0:
+            return code
+        for r in range(chunk.n_rows):
+            if own[r] > 0:
+                add_left(c, pattern_at(c, chunk, r), <const double *> tables, k, own[r],
+                         stats + f.n_components * d)
+    return 0
+
+
+cdef inline void add_left(const context_t *c, const pattern_t *pattern, const double *tables, Py_ssize_t k, double resp,
+                          double *second) noexcept nogil:
+    """resp times the covariance of what is missing in a row."""
+    cdef Py_ssize_t d = c.complete.n_features, o = pattern.n_there, a, b, i
+    cdef const double *left = tables + pattern.tables + k * pattern.size + 1 + (d - o) * o
+    if c.moments != SHARED_MATRIX:
+        second += k * (d if c.moments == OF_COLUMNS else d * (d + 1) // 2)
+    for a in range(d - o):
+        i = pattern.columns[o + a]
+        if c.moments == OF_COLUMNS:
+            second[i] += resp * left[a]
+        else:
+            for b in range(a + 1):
+                second[i * (i + 1) // 2 + pattern.columns[o + b]] += resp * left[b]
+        left += a + 1
+
+
+# ---- what is that of complete rows ----------------------------------------------------------------------------------
+
+cdef int maximise(const family_t *f, const totals_t *totals, double *work, double *params) noexcept nogil:
+    return context_of(f).complete.maximise(context_of(f).complete, totals, work, params)
+
+
+cdef int maximise_component(const family_t *f, Py_ssize_t k, const totals_t *totals, const double *work,
+                            double *own_work, double *params) noexcept nogil:
+    return context_of(f).complete.maximise_component(context_of(f).complete, k, totals, work, own_work, params)
+
+
+cdef double log_prior(const family_t *f, const double *params) noexcept nogil:
+    return context_of(f).complete.log_prior(context_of(f).complete, params)
+
+
+cdef int unconstrain(const family_t *f, const double *params, double *numbers) noexcept nogil:
+    return context_of(f).complete.free_numbers.unconstrain(context_of(f).complete, params, numbers)
+
+
+cdef int constrain(const family_t *f, const double *numbers, double *work, double *params) noexcept nogil:
+    return context_of(f).complete.free_numbers.constrain(context_of(f).complete, numbers, work, params)
+
+
+def bind_missing(capsule, int64_t[:, ::1] columns not None, const int64_t[::1] n_there not None, int covariances,
+                 int moments):
+    """The capsule of a family of complete rows, as `capsule` is, for rows of these patterns.
+
+    columns (n_patterns, n_features) : of each the columns that are there, then those that are missing; both rise
+    n_there (n_patterns,) : how many are there
+    covariances, moments : their layout, see above
+    """
+    cdef BoundFamily bound = BoundFamily(capsule)
+    cdef const family_t *complete = &bound.c
+    cdef Py_ssize_t d = complete.n_features, n_patterns = columns.shape[0], i, j, o, m
+    cdef family_t *f = new_struct(sizeof(context_t) + n_patterns * (sizeof(pattern_t) + d * sizeof(Py_ssize_t)))
+    cdef context_t *c = <context_t *> f.context
+    cdef Py_ssize_t *places
+    if complete.real_bytes != 8 or columns.shape[1] != d:
+        raise ValueError("rows with missing entries are computed in float64, and patterns are of all columns")
+    c.complete, c.covariances, c.moments, c.n_patterns = complete, covariances, moments, n_patterns
+    c.patterns = <pattern_t *> (c + 1)
+    places = <Py_ssize_t *> (c.patterns + n_patterns)
+    for i in range(n_patterns):
+        o, m = n_there[i], d - n_there[i]
+        c.patterns[i].n_there, c.patterns[i].columns = o, places + i * d
+        c.patterns[i].size = 1 + m * o + m * (m + 1) // 2
+        c.patterns[i].tables = c.n_own_tables
+        c.n_own_tables += complete.n_components * c.patterns[i].size
+        for j in range(d):
+            c.patterns[i].columns[j] = columns[i, j]
+    f.n_components, f.n_features, f.real_bytes, f.isa = complete.n_components, d + 1, 8, complete.isa
+    f.n_params, f.n_stats = complete.n_params, complete.n_stats
+    f.n_tables = in_cache_lines(c.n_own_tables + complete.n_components * d) + complete.n_tables
+    f.n_scratch_columns = d + complete.n_scratch_columns
+    f.n_work = complete.n_work + c.n_own_tables
+    f.n_own_work = max(complete.n_own_work, 2 * d * d)
+    f.flops_per_row = 3 * complete.flops_per_row
+    f.flops_per_component = complete.flops_per_component + n_patterns * d * d * d
+    f.prepare_component, f.prepare, f.log_density, f.accumulate = prepare_component, prepare, log_density, accumulate
+    f.maximise = maximise
+    f.further_start_passes, f.may_overshoot = complete.further_start_passes, complete.may_overshoot
+    if complete.log_prior != NULL:
+        f.log_prior = log_prior
+    if complete.maximise_component != NULL:
+        f.maximise_component = maximise_component
+    if complete.free_numbers != NULL:
+        give_free_numbers(f, complete.free_numbers.n_free, unconstrain, constrain)
+    Py_INCREF(bound)
+    f.owner = <void *> bound
+    return capsule_of(f)
