@@ -226,6 +226,10 @@ def test_what_is_refused():
     X = with_holes(50)
     with pytest.raises(ValueError, match="regularization='relative'"):
         GaussianMixture(2, regularization="relative").fit(X)
+    for prior in ("default", {"shrinkage": 0.1}):
+        with pytest.raises(ValueError, match="covariance_prior="):
+            GaussianMixture(2, covariance_prior=prior).fit(X)
+    assert np.isfinite(GaussianMixture(2, eigenvalue_ratio=10.0, random_state=0).fit(X).lower_bound_)
     X[0, 0] = np.inf
     with pytest.raises(ValueError, match="infinity"):
         GaussianMixture(2).fit(X)

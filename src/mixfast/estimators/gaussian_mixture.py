@@ -195,10 +195,10 @@ class GaussianMixture(EllipticalColumns, EllipticalMixture, LikelihoodMixture):
                 "regularization='relative' standardises rows for the fit, which should have all entries: set "
                 "regularization='absolute', or fill in what is missing"
             )
-        if isinstance(self.covariance_prior, str):
+        if self.covariance_prior is not None:
             raise ValueError(
-                f"covariance_prior={self.covariance_prior!r} is made of rows that should have all entries: give its "
-                "numbers, or fill in what is missing"
+                f"covariance_prior={self.covariance_prior!r} is made of rows that should have all entries: fill in "
+                "what is missing, or set it to None"
             )
         lost = np.flatnonzero(missing.all(axis=0))
         if len(lost):
