@@ -26,6 +26,7 @@ OFF = {
 MADE_FOR_THE_USER = {
     "BatchMap",
     "BatchResult",
+    "BootstrapInference",
     "BootstrapLRT",
     "Design",
     "Inference",

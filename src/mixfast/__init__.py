@@ -54,6 +54,8 @@ if TYPE_CHECKING:
     from mixfast.plot import plot_mixture as plot_mixture
     from mixfast.reading import Summary as Summary
     from mixfast.reading import top_words as top_words
+    from mixfast.resampling import BootstrapInference as BootstrapInference
+    from mixfast.resampling import bootstrap_inference as bootstrap_inference
     from mixfast.row_blocks import blocks as blocks
     from mixfast.selection import Selection as Selection
     from mixfast.selection import select as select
