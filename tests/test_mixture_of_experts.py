@@ -129,6 +129,21 @@ def test_ten_random_starts_find_curves_of_any_noise(noise):
         assert model.status_ == Status.CONVERGED
 
 
+def test_columns_of_a_gate_have_the_names_of_their_table(tmp_path):
+    rng = np.random.default_rng(0)
+    X, z = rng.normal(size=(200, 1)), pd.DataFrame(rng.normal(size=(200, 2)), columns=["age", "size"])
+    y = np.where(rng.random(200) < 1 / (1 + np.exp(-2 * z.age)), 3 + X[:, 0], -X[:, 0]) + 0.3 * rng.normal(size=200)
+    model = MixtureOfExperts(2, gate="gate_X", random_state=0, n_init=2).fit(X, y, gate_X=z)
+    model.save(tmp_path / "model")
+    for same in (model, load(tmp_path / "model")):
+        terms = set(same.inference(X, y, gate_X=z).to_frame()["term"])
+        assert {"gate: age", "gate: size"} <= terms or {"age", "size"} <= terms
+        with pytest.raises(ValueError, match=r"gate_X has the columns \['size', 'age'\], it had \['age', 'size'\]"):
+            same.predict(X, gate_X=z[["size", "age"]])
+    model.fit(X, y, gate_X=z.to_numpy())
+    assert not hasattr(model, "gate_feature_names_in_")
+
+
 # ---- the twin -------------------------------------------------------------------------------------------------------
 
 

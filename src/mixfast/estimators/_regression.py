@@ -282,8 +282,8 @@ class RegressionStatistics:
 
     def _terms_of_gate(self, n_columns):
         if self._takes_gate_X():
-            formula = vars(self).get("_fitted_formula")
-            return [f"z{place}" for place in range(n_columns)] if formula is None else formula.gate_names
+            names = getattr(self, "gate_feature_names_in_", None)
+            return [f"z{place}" for place in range(n_columns)] if names is None else list(names)
         columns = self._terms_of_columns()
         return columns if self.gate == "same" else [columns[place] for place in self._places_of("gate", self.gate)]
 

@@ -43,7 +43,7 @@ from mixfast.reading import html_of_numbers
 from mixfast.relations import Draws
 from mixfast.row_data import OF_COMPONENTS, check_finite, check_not_missing, check_positive, of_family, rows_with
 from mixfast.status import Status
-from mixfast.tables import adopted, check_no_dates, is_table
+from mixfast.tables import adopted, check_no_dates, feature_names, is_table, names_of
 from mixfast.weights import take
 
 #: What makes the expert of a name, from the estimator and the classes of the response.
@@ -155,6 +155,8 @@ default='gaussian'
     gate_coef_ : ndarray of shape (n_components, n_gate_columns)
     gate_intercept_ : ndarray of shape (n_components,)
         Where there is a gate; those of component 0 are zeros.
+    gate_feature_names_in_ : ndarray of shape (n_gate_columns,), object
+        Where `gate_X` was a table whose columns have strings for names.
     lower_bound_ : float
         The log-likelihood divided by the sum of the weights, less the penalties of `alpha` and `gate_alpha`.
     <converged_, n_iter_, lower_bounds_, status_, n_features_in_, feature_names_in_>
@@ -623,6 +625,7 @@ default='gaussian'
                 raise ValueError("gate='gate_X' needs the columns of the gate: pass gate_X")
             if not is_table(gate_X):
                 check_not_missing("gate_X", gate_X)
+            self._check_gate_names(names_of(gate_X), reset)
             gate_X = check_array(gate_X, dtype=np.float64, input_name="gate_X", ensure_min_samples=0)
             if len(gate_X) != rows.shape[0]:
                 raise ValueError(f"gate_X has {len(gate_X)} rows, X has {rows.shape[0]}")
@@ -635,6 +638,18 @@ default='gaussian'
         if self.gate is None or isinstance(self.gate, str):
             return None
         return rows[:, list(self._places_of("gate", self.gate))].astype(np.float64)
+
+    def _check_gate_names(self, names, reset):
+        """Keep the names of the columns of `gate_X`, where it is a table; predictions have the same."""
+        names = None if names is None else feature_names(names)
+        if reset:
+            vars(self).pop("gate_feature_names_in_", None)
+            if names is not None:
+                self.gate_feature_names_in_ = names
+            return
+        known = getattr(self, "gate_feature_names_in_", None)
+        if names is not None and known is not None and list(names) != list(known):
+            raise ValueError(f"gate_X has the columns {list(names)}, it had {list(known)} in the fit")
 
     def _takes_gate_X(self):
         return isinstance(self.gate, str) and self.gate == "gate_X"
