@@ -25,7 +25,7 @@ print("without a sex:", table["sex"].isna().sum())
 # %%
 # Parts say which columns belong together and what they are. Measurements of one penguin depend on each other within a
 # cluster (one Gaussian with full covariances); island and sex are independent of them there. Missing values are allowed
-# in categorical columns. Columns that no part names are not looked at.
+# in Gaussian and categorical parts. Columns that no part names are not looked at.
 parts = [(lengths, Gaussian("full")), (["island", "sex"], Categorical())]
 chosen = select(table, ProductMixture(parts, n_init=5), n_components=range(1, 8), random_state=0)
 print(chosen)

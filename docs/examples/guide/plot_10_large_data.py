@@ -12,7 +12,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.datasets import load_sample_image
 
-from mixfast import GaussianMixture, Statistics
+from mixfast import GaussianMixture, Statistics, blocks
 
 picture = load_sample_image("china.jpg")
 height, width, _ = picture.shape
@@ -25,24 +25,28 @@ def parts():
 
 
 # %%
-# A start from some of the rows (`max_iter=0` is k-means alone), then a pass over the parts for each step.
-# `model.statistics` changes nothing and may run anywhere; what it returns is small, and travels as bytes.
-model = GaussianMixture(5, random_state=0, max_iter=0).fit(np.concatenate([part[::50] for part in parts()]))
-steps = 0
-while not model.converged_:
-    model.update(Statistics.sum([model.statistics(part) for part in parts()]))
-    steps += 1
-print(f"{steps} steps; mean log density of a pixel {model.lower_bound_:.4f}")
-print(len(model.statistics(next(parts())).to_bytes()), "bytes for the sums of a part")
+# `blocks` tells `fit` where rows are to be read: from a function as here, from `.npy` and Parquet files, memory maps,
+# HDF5, Dask. Each pass reads them again, part by part.
+model = GaussianMixture(5, random_state=0).fit(blocks(parts))
+print(f"{model.n_iter_} iterations; mean log density of a pixel {model.lower_bound_:.4f}")
 
 # %%
-# If rows fit into memory, `fit` is the same and shorter: from the same start it makes the same steps. It never holds an
-# array of rows times components, uses all processors, and reads memory-mapped files (`numpy.load(path, mmap_mode="r")`)
-# as they are.
-pixels = np.concatenate(list(parts()))
-start = GaussianMixture(5, random_state=0, max_iter=0).fit(pixels[::50])
-whole = start.set_params(warm_start=True, max_iter=100).fit(pixels)
-print(f"{whole.n_iter_} steps; mean log density of a pixel {whole.lower_bound_:.4f}")
+# What `fit` does is there to be used where rows are on other machines: `model.statistics` of a part changes nothing,
+# may run anywhere, and returns sums that travel as bytes; `update` makes the next step of their total. The start
+# (`max_iter=0` is k-means alone) is made of some of the rows.
+by_hand = GaussianMixture(5, random_state=0, max_iter=0).fit(np.concatenate([part[::50] for part in parts()]))
+steps = 0
+while not by_hand.converged_:
+    by_hand.update(Statistics.sum([by_hand.statistics(part) for part in parts()]))
+    steps += 1
+print(f"{steps} steps; mean log density of a pixel {by_hand.lower_bound_:.4f}")
+print(len(by_hand.statistics(next(parts())).to_bytes()), "bytes for the sums of a part")
+
+# %%
+# If rows fit into memory, nothing of this is needed. `fit` never holds an array of rows times components, uses all
+# processors, and reads memory-mapped files (`numpy.load(path, mmap_mode="r")`) as they are.
+whole = GaussianMixture(5, random_state=0).fit(np.concatenate(list(parts())))
+print(f"{whole.n_iter_} iterations; mean log density of a pixel {whole.lower_bound_:.4f}")
 
 # %%
 # Five colours for the whole photograph: each pixel has the mean of its component.
