@@ -302,6 +302,27 @@ def test_all_is_all_shapes(n_features, names):
         fit_many([X], BayesianGaussianMixture(), **options)
 
 
+#: -2 log-likelihood + parameters log(n) of what mclust 6.0.0 chooses among all shapes and 1 to 9 components.
+CHOSEN_BY_MCLUST = {"faithful": 2314.316296, "iris": 561.728462, "diabetes": 4751.316400, "acidity": 392.072311,
+                    "galaxies": 446.982904}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CHOSEN_BY_MCLUST)
+def test_the_choice_is_mclusts_or_a_better_one_without_spurious_components(name):
+    X = read(name)
+    chosen = select(X, GaussianMixture(), covariance_type="all", random_state=0)
+    assert chosen.best_.bic(X) <= CHOSEN_BY_MCLUST[name] + 0.01
+    assert not chosen.best_.status_ & Status.SPURIOUS_COMPONENT
+
+
+@pytest.mark.parametrize(("n", "d"), [(40, 1), (60, 3), (150, 2)])
+def test_noise_is_one_component(n, d):
+    for seed in range(3):
+        X = np.random.default_rng(seed).normal(size=(n, d))
+        chosen = select(X, GaussianMixture(), n_components=range(1, 5), covariance_type="all", random_state=0)
+        assert chosen.best_params_["n_components"] == 1
+
+
 def test_an_atom_of_one_column_is_spurious():
     """14 rows of faithful have one waiting time, along an axis that all components share."""
     X = read("faithful")
