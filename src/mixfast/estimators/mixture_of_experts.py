@@ -215,7 +215,7 @@ default='gaussian'
         n_components: int = 1,
         *,
         expert: str | Sequence[str] = "gaussian",
-        columns: Sequence[Column] | None = None,
+        columns: Sequence[Sequence[Column]] | None = None,
         variance: Literal["own", "common"] = "own",
         degrees_of_freedom: float | Literal["component"] = 4.0,
         gate: Literal["same", "gate_X"] | Sequence[Column] | None = None,
