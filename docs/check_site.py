@@ -122,7 +122,10 @@ class Browser:
         """The first value of an expression that is true."""
         deadline = time.monotonic() + PATIENCE
         while time.monotonic() < deadline:
-            value = self.run(script)
+            try:
+                value = self.run(script)
+            except RuntimeError:  # a page that is just being left answers nothing
+                value = None
             if value:
                 return value
             time.sleep(0.1)
@@ -131,9 +134,9 @@ class Browser:
     def open(self, address):
         self._is_loaded = False
         self.ask("Page.navigate", url=address)
-        self._wait_until_loaded()
+        self.wait_until_loaded()
 
-    def _wait_until_loaded(self):
+    def wait_until_loaded(self):
         deadline = time.monotonic() + PATIENCE
         while not self._is_loaded:
             for _ in self._messages(0.2):
@@ -151,7 +154,7 @@ class Browser:
         for kind in ("mousePressed", "mouseReleased"):
             self.ask("Input.dispatchMouseEvent", type=kind, button="left", clickCount=1, **where)
         if leads_on:
-            self._wait_until_loaded()
+            self.wait_until_loaded()
 
     def follow(self, text):
         """Click the link of this text, or the card that it covers."""
@@ -227,6 +230,7 @@ def visit(browser, address):
     browser.click(button, "the button of the search", leads_on=False)
     browser.wait_for("document.activeElement.matches('input[type=search]')", "the field of the search")
     browser.type("von Mises-Fisher")
+    browser.wait_until_loaded()
     browser.wait_for("location.pathname.endsWith('search.html')", "the page of the search")
     found = "[...document.querySelectorAll('#search-results a')].find(a => a.href.includes('VonMisesFisherMixture'))"
     browser.click(found, "a result of the search")
