@@ -10,6 +10,7 @@ from libc.string cimport memset
 cdef enum:
     MOST_ROTATIONS = 30     # sweeps: six to eight are usual, for the number of right digits doubles with each
     MOST_SWEEPS = 100       # of steps to a minimum, which a number of digits is won by
+    MOST_WARM_SWEEPS = 20   # from the last axes: near-singular matrices want hundreds, shared among iterations of EM
     MOST_STEPS = 40         # of Newton's method in a plane: four to six are usual
     N_TRIED = 8             # angles in a plane, of which the best is where these steps begin
 cdef double NEGLIGIBLE = 1e-30     # the square of a correlation that is rounding
@@ -219,7 +220,7 @@ cdef void make_most_diagonal(Py_ssize_t n, Py_ssize_t d, const double *weights, 
     cdef int sweep
     plane.n, plane.power = n, 0 if takes_logarithms else 1 / <double> d
     plane.weight, plane.mean, plane.even, plane.odd = work + n, work + 2 * n, work + 3 * n, work + 4 * n
-    for sweep in range(MOST_SWEEPS):
+    for sweep in range(MOST_SWEEPS if looks_about else MOST_WARM_SWEEPS):
         moved = 0
         for p in range(d - 1):
             for q in range(p + 1, d):
