@@ -514,6 +514,9 @@ def use(model, name):
     if name.startswith("batch"):
         return [*model.score_samples([KNOWN["batch"]["rows"]] * len(model)), model.names]
     rows = rows_of(name)
+    if "y" in KNOWN[name]:
+        given = {"y": KNOWN[name]["y"]}
+        return [model.score_samples(rows, **given), model.posterior(rows, **given), *model.sample(rows, random_state=0)]
     return [model.score_samples(rows), model.predict_proba(rows), *model.sample(3, random_state=0)]
 
 
