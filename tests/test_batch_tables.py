@@ -12,8 +12,10 @@ from sklearn.base import clone
 
 from mixfast import (
     BernoulliMixture,
+    DirichletProcessMixture,
     GammaMixture,
     GaussianMixture,
+    PoissonMixture,
     ProductMixture,
     Status,
     StudentTMixture,
@@ -99,7 +101,7 @@ def test_columns_take_the_options_of_a_batch():
     result = fit_many_columns(TABLE, GaussianMixture(), n_components=[1, 2], seeds=[1, 2, 3, 4], keep="all")
     assert result.seeds.tolist() == [1, 2, 3, 4]
     assert len(result.models) == 2
-    with pytest.raises(TypeError, match="fit_many_columns has no parameter 'sample_weight': take fit_many"):
+    with pytest.raises(TypeError, match="unexpected keyword argument 'sample_weight'"):
         fit_many_columns(TABLE, ESTIMATOR, sample_weight=np.ones(80))
 
 
@@ -478,3 +480,146 @@ def test_a_batch_shows_its_first_problems_in_notebooks():
     assert "12 problems" in shown
     assert "2 more problems" in shown
     assert shown.count("<tr>") == 11
+
+
+# ---- parts of results, and rows of the table ----
+
+PLACES = pd.DataFrame(
+    {
+        "place": ["b", "a", None, "a", "b", "c", "a", "b"] * 10,
+        "x": np.random.default_rng(0).normal(size=80) + 6 * (np.arange(80) % 2),
+        "hours": np.linspace(1, 4, 80),
+    }
+)
+PLACES.loc[[3, 17], "x"] = np.nan
+LIBRARIES = {"pandas": lambda own: own, "polars": pl.from_pandas, "pyarrow": pa.Table.from_pandas}
+
+
+def of_places(table, **options):
+    estimator = GaussianMixture(2, random_state=0, canonical_order=True)
+    return fit_many_groups(table, estimator, by="place", columns=["x"], **options)
+
+
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_labels_of_rows_are_in_the_order_of_the_table(library, tmp_path):
+    table = LIBRARIES[library](PLACES)
+    result = of_places(table)
+    labels = result.predict_rows(table)
+    assert labels.dtype == np.int64
+    for i, name in enumerate(result.names):
+        own = (PLACES["place"] == name) & PLACES["x"].notna()
+        np.testing.assert_array_equal(labels[own], result[i].predict(PLACES.loc[own, ["x"]]))
+    left_out = PLACES["place"].isna() | PLACES["x"].isna()
+    assert np.all(labels[left_out] == -1)
+    assert np.all(labels[~left_out] >= 0)
+    result.save(tmp_path / "batch")
+    again = load(tmp_path / "batch")
+    np.testing.assert_array_equal(again.predict_rows(table), labels)
+    assert type(again.to_frame()) is type(result.to_frame())
+
+
+def test_rows_of_groups_that_were_not_fitted_or_have_no_parameters_have_no_labels():
+    result = of_places(PLACES)
+    other = pd.DataFrame({"x": [0.0, 1.0, 5.0], "place": ["z", "a", "c"], "more": ["?", "?", "?"]})
+    labels = result.predict_rows(other)
+    assert labels[0] == -1
+    assert labels[1] == result["a"].predict(pd.DataFrame({"x": [1.0]}))[0]
+    some = result[["c" == name for name in result.names]]
+    np.testing.assert_array_equal(some.predict_rows(other), [-1, -1, labels[2]])
+    few = pd.concat([PLACES, pd.DataFrame({"place": ["d"], "x": [1.0], "hours": [1.0]})], ignore_index=True)
+    assert of_places(few).predict_rows(few)[-1] == -1
+    assert np.all(result[:0].predict_rows(other) == -1)
+    with pytest.raises(ValueError, match="no column 'place'"):
+        result.predict_rows(other[["x"]])
+    with pytest.raises(TypeError, match="predict_rows is for batches of fit_many_groups and fit_many_columns"):
+        fit_many([np.zeros((5, 1)) + np.arange(5)[:, None]], GaussianMixture(1)).predict_rows(other)
+
+
+def test_labels_of_rows_by_several_columns_and_with_exposures():
+    table = PLACES.assign(count=np.random.default_rng(1).poisson(3 * PLACES["hours"]), year=[2020, 2021] * 40)
+    options = {"by": ["place", "year"], "columns": ["count"], "exposure": "hours", "sample_weight": "weight"}
+    table["weight"] = 1.0
+    result = fit_many_groups(table, PoissonMixture(2, random_state=0), **options)
+    labels = result.predict_rows(table.drop(columns="weight"))
+    name = ("a", 2021)
+    own = (table["place"] == "a") & (table["year"] == 2021)
+    expected = result[name].predict(table.loc[own, ["count"]], exposure=table.loc[own, "hours"])
+    np.testing.assert_array_equal(labels[own], expected)
+    assert np.all(labels[table["place"].isna()] == -1)
+
+
+def test_labels_of_columns_are_a_column_each():
+    table = pd.DataFrame({"u": [0.0, 5.0, np.nan, 0.1, 5.1], "v": [1.0, np.nan, 2.0, 8.0, 8.1]})
+    result = fit_many_columns(table, GaussianMixture(2, random_state=0))
+    labels = result.predict_rows(table)
+    assert labels.shape == (5, 2)
+    np.testing.assert_array_equal(labels == -1, table.isna())
+    np.testing.assert_array_equal(labels[table["u"].notna(), 0], result["u"].predict(table[["u"]].dropna()))
+
+
+@pytest.mark.parametrize("estimator", [GaussianMixture(2, random_state=0), DirichletProcessMixture(random_state=0)])
+def test_problems_by_names_slices_and_masks(estimator):
+    result = fit_many_groups(PLACES, estimator, by="place", columns=["x"], keep="all")
+    assert result.names == ["a", "b", "c"]
+    same_bits(result["b"].means_, result[1].means_)
+    for which, expected in (
+        (slice(1, None), [1, 2]), (slice(None, None, -1), [2, 1, 0]), ([2, 0], [2, 0]),
+        (np.array([True, False, True]), [0, 2]), ([-1], [2]), ([], []), (result.n_samples > 1000, []),
+    ):  # fmt: skip
+        some = result[which]
+        assert len(some) == len(expected)
+        assert some.names == [result.names[place] for place in expected]
+        for name in ("weights", "lower_bound", "n_iter", "status", "n_samples", "seeds", "chosen", "criteria"):
+            np.testing.assert_array_equal(getattr(some, name), getattr(result, name)[expected])
+        for mine, place in zip(some, expected, strict=True):
+            same_bits(mine.means_, result[place].means_)
+        assert [len(model) for model in some.models] == [len(expected)]
+        assert len(some.to_frame()) == len(expected)
+        repr(some), some._repr_html_()
+        with pytest.raises(ValueError, match="read-only"):
+            some.status[...] = 0
+    same_bits(result[[2, 0]]["a"].means_, result["a"].means_)
+
+
+def test_problems_that_are_not_there_are_said_to_be_so():
+    result = of_places(PLACES)
+    with pytest.raises(KeyError, match="there is no problem 'z'"):
+        result["z"]
+    for wrong in (3, [0, 3], [-4]):
+        with pytest.raises(IndexError, match="of 3"):
+            result[wrong]
+    with pytest.raises(IndexError, match="a mask of 3 problems"):
+        result[[True, False]]
+    for wrong in ([0.5], np.zeros((1, 2), dtype=int), True, None, 1.0):
+        with pytest.raises(TypeError, match="a slice, a mask or a list of integers"):
+            result[wrong]
+    result.names = ["a", "a", "b"]
+    with pytest.raises(KeyError, match="2 problems are called 'a'"):
+        result["a"]
+    result.names = None
+    with pytest.raises(TypeError, match="a problem is an integer"):
+        result["a"]
+
+
+@pytest.mark.parametrize("kind", ["problems", "components", "candidates"])
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_frames_are_of_the_library_of_the_table_and_files_give_them_back(library, kind, tmp_path):
+    import pyarrow.parquet
+
+    result = of_places(LIBRARIES[library](PLACES), n_components=[1, 2])
+    frame = result.to_frame(kind)
+    assert type(frame).__module__.partition(".")[0] == library
+    plain = frame if library == "pandas" else frame.to_pandas()
+    pd.testing.assert_frame_equal(plain, of_places(PLACES, n_components=[1, 2]).to_frame(kind), check_dtype=False)
+    file = tmp_path / "table.parquet"
+    if library == "pandas":
+        frame.to_parquet(file)
+        pd.testing.assert_frame_equal(pd.read_parquet(file), frame)
+    elif library == "polars":
+        frame.write_parquet(file)
+        assert pl.read_parquet(file).equals(frame)
+    else:
+        pyarrow.parquet.write_table(frame, file)
+        assert pyarrow.parquet.read_table(file).equals(frame)
+    plain.to_csv(tmp_path / "table.csv", index=False)
+    pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "table.csv"), plain, check_dtype=False, rtol=1e-12)

@@ -224,6 +224,26 @@ class Table:
         return missing | np.isnan(values) if values.dtype.kind == "f" else missing
 
 
+#: Libraries that tables are given back in.
+LIBRARIES = ("pandas", "polars", "pyarrow")
+
+
+def library_of(data):
+    """That of a table, of those that tables are given back in, or None."""
+    name = type(data).__module__.partition(".")[0]
+    return name if name in LIBRARIES else None
+
+
+def in_library(frame, library):
+    """A pandas DataFrame as a table of that library; None is pandas."""
+    if library in (None, "pandas"):
+        return frame
+    import narwhals as nw
+
+    own = nw.from_native(frame, eager_only=True)
+    return own.to_polars() if library == "polars" else own.to_arrow()
+
+
 def _with_plain_names(X, n_columns):
     """The same table with names that every library can look up: numbers of the columns as strings."""
     names = [str(place) for place in range(n_columns)]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
-import itertools
 import warnings
 from collections.abc import Iterable, Sequence
 from typing import Any, Literal, NamedTuple
@@ -14,6 +12,7 @@ from numpy.typing import ArrayLike
 from mixfast._threads import resolve_threads
 from mixfast._typing import Column, CovarianceShape, CovarianceType, CriterionName, NEffective, ProblemRows, Seed
 from mixfast.batches._batch import choose, fit_problems
+from mixfast.batches.grouping import Grouping, group_rows
 from mixfast.batches.one_by_one import fit_one_by_one
 from mixfast.batches.plan import N_FOLDS, grid_of, make_plan, seeds_of
 from mixfast.batches.problems import Problems, part_of, read_problems, some_of, with_status_of_weights
@@ -23,9 +22,18 @@ from mixfast.estimators._parameters import unfitted_copy
 from mixfast.families.covariances import ALL_SHAPES, shapes_of
 from mixfast.fitting import plan_of
 from mixfast.progress import Bar
-from mixfast.row_data import check_names, known_data, of_family, rows_of, rows_with, seeding_rows_of, separated
+from mixfast.row_data import (
+    check_names,
+    known_data,
+    of_family,
+    rows_of,
+    rows_with,
+    seeding_rows_of,
+    separated,
+    take_data,
+)
 from mixfast.status import Status
-from mixfast.tables import Table, columns_of, columns_of_reals, declared_categories, share_names
+from mixfast.tables import Table, columns_of, library_of, share_names
 from mixfast.weights import check_n_effective
 
 
@@ -139,6 +147,7 @@ def fit_many(
     n_threads = resolve_threads(n_threads)
     tries_all = isinstance(covariance_type, str) and covariance_type == ALL_SHAPES
     template, points = grid_of(estimator, n_components, shapes_of(2)[0] if tries_all else covariance_type)
+    library = library_of(problems[0]) if isinstance(problems, list) and problems else None
     problems, template = read_problems(problems, template, sample_weight, row_data)
     if tries_all:
         _, points = grid_of(template, n_components, shapes_of(problems.X.shape[1]))
@@ -148,7 +157,9 @@ def fit_many(
     names = None if problems.names is None or share_names(problems.names) else problems.names
     if template._finds_components:
         with Bar(len(problems), progress) as report:
-            return fit_one_by_one(problems, template, seeds, keep == "all", n_threads, report)._named(None, names)
+            return fit_one_by_one(problems, template, seeds, keep == "all", n_threads, report)._named(
+                None, names, library=library
+            )
     plan = make_plan(problems, template, points, criterion, keep == "all", allow_spurious, n_effective, seeds)
     found = _nothing_found(problems, plan)
     with Bar(found.status.size, progress) as report:
@@ -158,10 +169,28 @@ def fit_many(
             _hold_out(problems, plan, found, n_threads)
         except KeyboardInterrupt:
             _leave_undone(found, np.flatnonzero(np.any(is_usable(found.status), axis=1)))
-    return _result(problems, plan, found, keep)._named(None, names)
+    return _result(problems, plan, found, keep)._named(None, names, library=library)
 
 
-def fit_many_columns(data: Any, estimator: Any, **options: Any) -> BatchResult:
+def fit_many_columns(
+    data: Any,
+    estimator: Any,
+    *,
+    n_components: int | Iterable[int] | None = None,
+    covariance_type: CovarianceType
+    | CovarianceShape
+    | Literal["all"]
+    | Iterable[CovarianceType | CovarianceShape]
+    | None = None,
+    criterion: CriterionName = "bic",
+    keep: Literal["best", "all"] = "best",
+    allow_spurious: bool = False,
+    n_effective: NEffective = None,
+    seeds: ArrayLike | None = None,
+    random_state: Seed = None,
+    n_threads: int | None = None,
+    progress: bool = False,
+) -> BatchResult:
     """Fit a one-dimensional mixture to each column of a table, leaving out missing values.
 
     Parameters
@@ -170,8 +199,34 @@ def fit_many_columns(data: Any, estimator: Any, **options: Any) -> BatchResult:
         NaN and null are left out, column by column. Tables other than arrays are read through narwhals.
     estimator : mixture
         What is fitted to each; it stays unfitted itself.
-    **options
-        Those of `fit_many`, but for `sample_weight` and row data.
+    n_components : int or list of int, default=None
+        Numbers of components to try, in place of the estimator's.
+    covariance_type : str or list of str, default=None
+        Structures of the covariance to try, likewise. 'all' is mclust's fourteen shapes, of one column 'E' and 'V'.
+    criterion : {'bic', 'aic', 'icl', 'laplace', 'heldout'}, default='bic'
+        Where there are several models for each problem, the one with the least is kept. They are then fitted with
+        `reg_covar=0`, unless the estimator has another `reg_covar` or `regularization` than its class' defaults: 1e-6
+        of the squared unit of the data distorts columns of small scale. A singular covariance is repaired.
+        'laplace' is for `DirichletMultinomialMixture`, which alone has it.
+        'heldout' is minus the mean log density of a row under the fit to four fifths of the rows that it does not
+        belong to; the fifths are drawn from the problem's seed. Each model is then fitted six times.
+    keep : {'best', 'all'}, default='best'
+        'all' keeps the fits of all models, in `result.models`.
+    allow_spurious : bool, default=False
+        Whether a model may be chosen whose fit has a spurious component, `Status.SPURIOUS_COMPONENT`, as in `select`.
+        By default it is only where there is no other, and then the one with the fewest parameters.
+    n_effective : {'sum', 'kish'} or float, default=None
+        The number of independent rows that the weights of a problem stand for, as in `GaussianMixture.bic`; a number is
+        that of every problem. 'heldout' has no use for it. None is 'sum', with a warning where that is far from the
+        number of rows of a problem.
+    seeds : array-like of int of shape (n_problems,), default=None
+        A seed for each problem, from 0 to 2**32 - 1.
+    random_state : int, RandomState instance or None, default=None
+        None takes the estimator's. An int is the seed of every problem; otherwise each draws its own.
+    n_threads : int or None, default=None
+        None is all that the process may use.
+    progress : bool, default=False
+        Show a bar with fits per second and the number of those without usable parameters (needs tqdm).
 
     Returns
     -------
@@ -189,14 +244,47 @@ def fit_many_columns(data: Any, estimator: Any, **options: Any) -> BatchResult:
     array([500, 499, 500])
     """
     check_mixture(estimator)
-    _check_options(options, "fit_many_columns", estimator)
     names, columns = columns_of(data)
     present = [column[~np.isnan(column)] if column.dtype.kind == "f" else column for column in columns]
-    return fit_many(present, estimator, **options)._named(names, None, are_columns=True)
+    result = fit_many(
+        present,
+        estimator,
+        n_components=n_components,
+        covariance_type=covariance_type,
+        criterion=criterion,
+        keep=keep,
+        allow_spurious=allow_spurious,
+        n_effective=n_effective,
+        seeds=seeds,
+        random_state=random_state,
+        n_threads=n_threads,
+        progress=progress,
+    )
+    return result._named(names, None, are_columns=True, library=library_of(data))
 
 
 def fit_many_groups(
-    data: Any, estimator: Any, *, by: Column | Sequence[Column], columns: Sequence[Column] | None = None, **options: Any
+    data: Any,
+    estimator: Any,
+    *,
+    by: Column | Sequence[Column],
+    columns: Sequence[Column] | None = None,
+    sample_weight: Column | None = None,
+    n_components: int | Iterable[int] | None = None,
+    covariance_type: CovarianceType
+    | CovarianceShape
+    | Literal["all"]
+    | Iterable[CovarianceType | CovarianceShape]
+    | None = None,
+    criterion: CriterionName = "bic",
+    keep: Literal["best", "all"] = "best",
+    allow_spurious: bool = False,
+    n_effective: NEffective = None,
+    seeds: ArrayLike | None = None,
+    random_state: Seed = None,
+    n_threads: int | None = None,
+    progress: bool = False,
+    **row_data: Column | Sequence[Column] | None,
 ) -> BatchResult:
     """Fit a mixture to the rows of each group of a table.
 
@@ -215,10 +303,40 @@ def fit_many_groups(
     columns : list of names, default=None
         The columns to fit, of numbers; None is all others. Where they are strings, they are `feature_names_in_` of
         `result[i]`.
-    **options
-        Those of `fit_many`. `sample_weight` and row data are names of columns, such as `exposure="hours"` for a
-        `PoissonMixture`, which are not fitted then; rows where these have nothing are left out, but for `known_labels`,
-        which are not known then. What has several columns is a list of names.
+    sample_weight : name of a column, default=None
+        How often each row counts. It is not fitted, and rows where it has nothing are left out.
+    n_components : int or list of int, default=None
+        Numbers of components to try, in place of the estimator's.
+    covariance_type : str or list of str, default=None
+        Structures of the covariance to try, likewise. 'all' is mclust's fourteen shapes, of one column 'E' and 'V'.
+    criterion : {'bic', 'aic', 'icl', 'laplace', 'heldout'}, default='bic'
+        Where there are several models for each problem, the one with the least is kept. They are then fitted with
+        `reg_covar=0`, unless the estimator has another `reg_covar` or `regularization` than its class' defaults: 1e-6
+        of the squared unit of the data distorts columns of small scale. A singular covariance is repaired.
+        'laplace' is for `DirichletMultinomialMixture`, which alone has it.
+        'heldout' is minus the mean log density of a row under the fit to four fifths of the rows that it does not
+        belong to; the fifths are drawn from the problem's seed. Each model is then fitted six times.
+    keep : {'best', 'all'}, default='best'
+        'all' keeps the fits of all models, in `result.models`.
+    allow_spurious : bool, default=False
+        Whether a model may be chosen whose fit has a spurious component, `Status.SPURIOUS_COMPONENT`, as in `select`.
+        By default it is only where there is no other, and then the one with the fewest parameters.
+    n_effective : {'sum', 'kish'} or float, default=None
+        The number of independent rows that the weights of a problem stand for, as in `GaussianMixture.bic`; a number is
+        that of every problem. 'heldout' has no use for it. None is 'sum', with a warning where that is far from the
+        number of rows of a problem.
+    seeds : array-like of int of shape (n_problems,), default=None
+        A seed for each problem, from 0 to 2**32 - 1.
+    random_state : int, RandomState instance or None, default=None
+        None takes the estimator's. An int is the seed of every problem; otherwise each draws its own.
+    n_threads : int or None, default=None
+        None is all that the process may use.
+    progress : bool, default=False
+        Show a bar with fits per second and the number of those without usable parameters (needs tqdm).
+    **row_data : name of a column or list of them
+        What the `fit` of the estimator takes of each row beside these, such as ``exposure="hours"`` for a
+        `PoissonMixture`. These columns are not fitted; rows where they have nothing are left out, but for
+        `known_labels`, which are not known then. What has several columns is a list of names.
 
     Returns
     -------
@@ -227,92 +345,35 @@ def fit_many_groups(
         those of a categorical or an Enum in the order of its categories.
     """
     check_mixture(estimator)
-    named = {name: options.pop(name, None) for name in ("sample_weight", *estimator._row_data)}
-    _check_options(options, "fit_many_groups", estimator)
+    for name in row_data:
+        if name not in estimator._row_data:
+            raise TypeError(f"fit_many_groups has no parameter {name!r}")
     table = Table(data)
-    keys = _places_given("by", by, table)
-    data_places = {name: _places_given(name, column, table) for name, column in named.items() if column is not None}
-    if len(data_places.get("sample_weight", [0])) != 1:
-        raise ValueError(f"sample_weight={named['sample_weight']!r} should name one column of the table")
-    of_data = [place for own in data_places.values() for place in own]
-    if columns is None:
-        places = [place for place in range(len(table.names)) if place not in (*keys, *of_data)]
-    else:
-        places = _places_given("columns", columns, table)
-    if not keys or not places:
-        raise ValueError(f"by={by!r} and columns={columns!r} should name columns of the table, which has {table.names}")
-    series = [table.series[place] for place in keys]
-    columns = [table.names[place] for place in places]
-    X = columns_of_reals(table, places, estimator._reads(columns))
-    kept = ~np.any(np.isnan(X) & ~estimator._by_place(columns)._allows_nan(len(places)), axis=1)
-    needed = (place for name, own in data_places.items() if name != "known_labels" for place in own)
-    for place in (*keys, *needed):
-        kept &= ~table.is_missing(place)
-    if not np.any(kept):
+    grouping = Grouping.of(table, by, columns, {"sample_weight": sample_weight, **row_data})
+    found = grouping.read(table, estimator)
+    if not len(found.places):
         raise ValueError("no row of the table has values in all columns")
-    declared = [declared_categories(own) for own in series]
-    names, groups = _group_rows([list(itertools.compress(own.to_list(), kept)) for own in series], declared)
+    names, groups = group_rows(found.keys, found.declared)
     offsets = np.concatenate([[0], np.cumsum(np.bincount(groups, minlength=len(names)))])
-    rows = np.flatnonzero(kept)[np.argsort(groups, kind="stable")]
-    row_data = {}
-    for name, own in data_places.items():
-        values = np.column_stack([table.reals(place)[rows].astype(np.float64) for place in own])
-        row_data[name] = values[:, 0] if len(own) == 1 else values
-    if "known_labels" in row_data:  # what is missing there is not known
-        row_data["known_labels"] = np.nan_to_num(row_data["known_labels"], nan=-1)
-    problems = Problems(X[rows], offsets, row_data.pop("sample_weight", None), row_data, columns)
-    result = fit_many(problems, estimator, **options)
-    return result._named(names, result._column_names)
-
-
-def _places_given(argument, given, table):
-    """The places of the columns that an argument names, one or several in a list."""
-    is_name = isinstance(given, str) or table.is_name(given)
-    is_array = hasattr(type(given), "__array__") and np.ndim(given)  # whose values nobody wants to read
-    shown = f"{argument}, a {type(given).__name__} of {len(given)}," if is_array else f"{argument}={given!r}"
-    if not is_name and not isinstance(given, Iterable):
-        raise ValueError(f"{shown} should name columns of the table, which has {table.names}")
-    try:
-        return [table.place_of(name) for name in ([given] if is_name else given)]
-    except ValueError as error:
-        raise ValueError(f"{shown} should name columns of the table: {error}") from None
-
-
-def _in_order(values, declared):
-    """The distinct values: as the type of the column orders them where it does, else from the least to the largest;
-    values of several types, which have no order, by the names of their types first."""
-    distinct = set(values)
-    if declared is not None:
-        return [value for value in declared.tolist() if value in distinct]
-    try:
-        return sorted(distinct)
-    except TypeError:
-        return sorted(distinct, key=lambda value: (type(value).__name__, str(value)))
-
-
-def _group_rows(keys, declared):
-    """(the distinct keys in order, the number of each row's); keys are the values of one column or of several."""
-    distinct = [_in_order(*own) for own in zip(keys, declared, strict=True)]
-    codes = []
-    for own, values in zip(distinct, keys, strict=True):
-        places = {value: place for place, value in enumerate(own)}
-        codes.append(np.fromiter(map(places.__getitem__, values), dtype=np.int64, count=len(values)))
-    if len(keys) == 1:
-        return distinct[0], codes[0]
-    found, groups = np.unique(np.column_stack(codes), axis=0, return_inverse=True)
-    names = [tuple(own[place] for own, place in zip(distinct, row, strict=True)) for row in found.tolist()]
-    return names, groups.ravel()
-
-
-def _check_options(options, function, estimator):
-    """Raises TypeError for what is no option of `fit_many`, or has no meaning for `function`."""
-    of_each_row = {"sample_weight", *estimator._row_data}
-    parameters = inspect.signature(fit_many).parameters.values()
-    known = {own.name for own in parameters if own.kind is own.KEYWORD_ONLY} - of_each_row
-    for name in options.keys() - known:
-        remedy = ": take fit_many" if name in of_each_row else ""
-        remedy = ": progress=True shows how many problems are done" if name == "verbose" else remedy
-        raise TypeError(f"{function} has no parameter {name!r}{remedy}")
+    order = np.argsort(groups, kind="stable")
+    own = take_data(found.row_data, order, len(order))
+    weights = own.pop("sample_weight", None)
+    problems = Problems(found.X[found.places[order]], offsets, weights, own, grouping.columns)
+    result = fit_many(
+        problems,
+        estimator,
+        n_components=n_components,
+        covariance_type=covariance_type,
+        criterion=criterion,
+        keep=keep,
+        allow_spurious=allow_spurious,
+        n_effective=n_effective,
+        seeds=seeds,
+        random_state=random_state,
+        n_threads=n_threads,
+        progress=progress,
+    )
+    return result._named(names, result._column_names, grouping=grouping, library=library_of(data))
 
 
 class _Found(NamedTuple):

@@ -82,6 +82,17 @@ class EstimatorsResult(BatchResult):
         self.weights = self._pad([(i, own.weights_) for i, own in self._usable])
         self._named(None, None)
 
+    _of_problems = ("_fitted", "weights", "lower_bound", "n_iter", "status", "criteria", "chosen", "seeds", "n_samples")
+
+    def _some(self, which):
+        fitted = np.empty(len(self._fitted), dtype=object)
+        fitted[:] = self._fitted
+        whole = copy.copy(self)
+        vars(whole)["_fitted"] = fitted
+        some = super(EstimatorsResult, whole)._some(which)
+        vars(some)["_fitted"] = list(vars(some)["_fitted"])
+        return some
+
     @property
     def _estimators(self):
         return [self._template]
@@ -146,6 +157,7 @@ class EstimatorsResult(BatchResult):
             "row_data": list(self.row_data),
             "keeps_all": self.models is not None,
         }
+        result |= self._sections_of_table()
         sections = {"result": result | self._names_of_columns(), "candidate0": self._template.get_params(deep=False)}
         return persistence.Contents("estimators", type(self._template).__name__, sections | self._sections_of_names())
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import warnings
 from dataclasses import replace
 from numbers import Integral
@@ -16,7 +17,8 @@ from mixfast._typing import Floats, Integers, PathLike, ProblemRows
 from mixfast.as_html import html_table
 from mixfast.batches._batch import evaluate_problems
 from mixfast.batches.bound_model import METHODS, BoundModel
-from mixfast.batches.problems import gather_problems, not_finite, only_of, outside_domain, with_prepared_rows
+from mixfast.batches.grouping import Grouping
+from mixfast.batches.problems import Problems, gather_problems, not_finite, only_of, outside_domain, with_prepared_rows
 from mixfast.engine._fit import Fit
 from mixfast.estimators._base import BaseMixture
 from mixfast.estimators._likelihood import CRITERIA
@@ -27,9 +29,9 @@ from mixfast.matching import aligned, comparable
 from mixfast.read_only import frozen
 from mixfast.reading import described_frame
 from mixfast.relations import Components, check_option
-from mixfast.row_data import check_names, of_family, rows_of, rows_with, separated
+from mixfast.row_data import check_names, of_family, rows_of, rows_with, separated, take_data
 from mixfast.status import Status
-from mixfast.tables import Table, columns_of, feature_names, is_table, names_of, same_names
+from mixfast.tables import LIBRARIES, Table, columns_of, feature_names, in_library, is_table, names_of, same_names
 
 #: Problems in the table of a notebook.
 SHOWN = 10
@@ -122,12 +124,14 @@ class BatchResult:
     def __setstate__(self, state):  # copies and pickles do not keep that an array is read-only
         vars(self).update((name, frozen(value, copy=False)) for name, value in state.items())
 
-    def _named(self, names, column_names, are_columns=False):
+    def _named(self, names, column_names, are_columns=False, grouping=None, library=None):
         """The result with names of the problems and of their columns, as have its models; `are_columns` where each
-        problem is a column, of its own name."""
+        problem is a column, of its own name; `grouping` where they are groups of the rows of a table; `library` is that
+        of the table."""
         self.names, self._column_names, self._are_columns = names, column_names, are_columns
+        self._grouping, self._library = grouping, library
         for model in self.models or []:
-            model._named(names, column_names, are_columns)
+            model._named(names, column_names, are_columns, grouping, library)
         return self
 
     @property
@@ -255,15 +259,73 @@ class BatchResult:
     def __len__(self):
         return len(self.chosen)
 
-    def __getitem__(self, i):
-        """The fitted estimator of problem i; nothing is fitted again. ValueError where it has no parameters."""
+    def __getitem__(self, i: Any) -> Any:
+        """The fitted estimator of a problem, by its number or its name, or the result of several of them.
+
+        Parameters
+        ----------
+        i : int, name, slice, mask or list of int
+            Whole numbers are places, whatever problems are called. Nothing is fitted again.
+
+        Returns
+        -------
+        found : estimator or BatchResult
+            Of a slice, a mask of all problems or a list of places a `BatchResult`.
+
+        Raises
+        ------
+        ValueError
+            For a problem that has no parameters.
+        IndexError
+            For places that are not there.
+        KeyError
+            For names that are not there.
+        """
+        if isinstance(i, slice | list | np.ndarray):
+            return self._some(i)
         if not isinstance(i, Integral) or isinstance(i, bool):
-            raise TypeError(f"a problem is an integer, got {i!r}")
+            i = self._place_of(i)
         if not -len(self) <= i < len(self):
             raise IndexError(f"problem {i} of {len(self)}")
         if not self.has_parameters[i]:
             raise ValueError(f"problem {i} has no parameters: its status is {Status(int(self.status[i]))}")
         return self._estimator(i, self._columns_of(i))
+
+    def _place_of(self, name):
+        """Of the problem that is called so."""
+        if self.names is None or isinstance(name, bool | float | None):
+            raise TypeError(f"a problem is an integer, its name, a slice, a mask or a list of integers, got {name!r}")
+        places = [place for place, own in enumerate(self.names) if own == name]
+        if not places:
+            raise KeyError(f"there is no problem {name!r}")
+        if len(places) > 1:
+            raise KeyError(f"{len(places)} problems are called {name!r}: take them by their places, {places}")
+        return places[0]
+
+    #: What has a value for each problem.
+    _of_problems: tuple[str, ...] = ("_params", "_mixing", "weights", "lower_bound", "n_iter", "status", "criteria",
+                                     "chosen", "seeds", "n_samples")  # fmt: skip
+
+    def _some(self, which):
+        """The result of some problems."""
+        chosen = np.asarray([] if isinstance(which, list) and not which else which if not isinstance(which, slice) else
+                            range(len(self))[which])  # fmt: skip
+        if chosen.dtype.kind == "b":
+            if chosen.shape != (len(self),):
+                raise IndexError(f"a mask of {len(self)} problems has their shape, got {chosen.shape}")
+            chosen = np.flatnonzero(chosen)
+        if chosen.ndim != 1 or (len(chosen) and chosen.dtype.kind not in "iu"):
+            raise TypeError(f"problems are a slice, a mask or a list of integers, got {which!r}")
+        chosen = chosen.astype(np.int64)
+        outside = chosen[(chosen < -len(self)) | (chosen >= len(self))]
+        if len(outside):
+            raise IndexError(f"problem {outside[0]} of {len(self)}")
+        some = copy.copy(self)
+        own = {name: frozen(vars(self)[name][chosen], copy=False) for name in self._of_problems}
+        own["names"] = None if self.names is None else [self.names[place] for place in chosen.tolist()]
+        own["models"] = None if self.models is None else [model._some(chosen) for model in self.models]
+        vars(some).update(own)
+        return some
 
     def _columns_of(self, i):
         """Names of the columns of problem i, or None."""
@@ -308,7 +370,7 @@ class BatchResult:
         return html_table(repr(self)[1:-1] + left, list(map(str, frame.columns)), rows)
 
     def to_frame(self, kind: Literal["problems", "components", "candidates"] = "problems") -> Any:
-        """The result as a pandas DataFrame of scalars, such as files hold.
+        """The result as a table of scalars, such as files hold.
 
         Parameters
         ----------
@@ -319,7 +381,9 @@ class BatchResult:
 
         Returns
         -------
-        frame : pandas.DataFrame
+        frame : DataFrame or Table
+            Of pandas, polars or pyarrow, as was the table that the batch was made of; else of pandas. It is made by
+            pandas, which has to be installed.
             The first column is `problem`, its name, or its number where problems have none; names that are tuples take
             a column for each of their parts, `problem_0` and so on.
 
@@ -329,7 +393,7 @@ class BatchResult:
             For another kind.
         """
         check_option("kind", kind, FRAMES)
-        return FRAMES[kind](self)
+        return in_library(FRAMES[kind](self), self._library)
 
     def _names_of(self, problems):
         """name of a column -> names of problems, in that order."""
@@ -483,7 +547,7 @@ class BatchResult:
             "n_models": 0 if self.models is None else len(self.models),
             "row_data": list(self.row_data),
         }
-        result |= self._estimators[0]._kept_of_columns()
+        result |= self._estimators[0]._kept_of_columns() | self._sections_of_table()
         sections = {"result": result | self._names_of_columns()} | self._sections_of_names()
         for i, model in enumerate(self._bound_models):
             sections[f"candidate{i}"] = model.estimator.get_params(deep=False)
@@ -491,6 +555,14 @@ class BatchResult:
             # the places of all candidates, as in the result
             sections[f"model{i}"] = model._fits() | {"criteria": self.criteria, "chosen": np.full_like(self.chosen, i)}
         return persistence.Contents("batch", type(self.candidates[0]).__name__, sections)
+
+    def _sections_of_table(self):
+        """What the section of the result has of the table that the batch was made of."""
+        found = {} if self._library is None else {"library": self._library}
+        if self._grouping is None or not all(map(persistence.can_hold, self._grouping.names())):
+            return found
+        found |= {"by": self._grouping.by, "columns": self._grouping.columns}
+        return found | {f"columns of {name}": own for name, own in self._grouping.row_data.items()}
 
     def _names_of_columns(self):
         """What the section of the result has of them."""
@@ -562,7 +634,15 @@ class BatchResult:
         are_columns = result.get("are_columns", False)
         if type(are_columns) is not bool or (are_columns and self._n_features != 1):
             raise ValueError(f"are_columns is {are_columns!r} for {self._n_features} columns")
-        return self._named(names, column_names, are_columns)
+        grouping, library, of_data = None, result.get("library"), "columns of "
+        if library is not None and library not in LIBRARIES:
+            raise ValueError(f"library is {library!r}")
+        if "by" in result:
+            row_data = {
+                name.removeprefix(of_data): list(own) for name, own in result.items() if name.startswith(of_data)
+            }
+            grouping = Grouping(list(result["by"]), list(result["columns"]), row_data)
+        return self._named(names, column_names, are_columns, grouping, library)
 
     def _fits(self):
         """The arrays that differ between models, by the names of the constructor."""
@@ -643,6 +723,58 @@ class BatchResult:
         sizes = np.diff(problems.offsets)
         parts = zip(np.split(flat, np.cumsum(sizes * widths)[:-1]), sizes, widths, strict=True)
         return gaps.filled([own.reshape(size, width) for own, size, width in parts], np.nan)
+
+    def predict_rows(self, table: Any, n_threads: int | None = None) -> Integers:
+        """The most likely component of each row of a table, in its order.
+
+        Parameters
+        ----------
+        table : pandas, polars or pyarrow table
+            With the columns that `fit_many_groups` was told of, or, of `fit_many_columns`, those that were fitted.
+        n_threads : int or None, default=None
+            Threads to use at most; None is all that the process may use. The result does not depend on it.
+
+        Returns
+        -------
+        labels : ndarray of shape (n_rows,), int64
+            Each row is given to the problem of its group; -1 where values are missing that would have been left out of
+            the fit, where the group was not fitted, and where it has no parameters. Of `fit_many_columns`
+            (n_rows, n_columns).
+
+        Raises
+        ------
+        TypeError
+            For a batch that was not made of a table.
+        ValueError
+            For tables that lack columns.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> from mixfast import GaussianMixture, fit_many_groups
+        >>> table = pd.DataFrame({"g": ["a", "a", "b", "a", None, "b"], "x": [0.0, 9.0, 5.0, 0.1, 1.0, 5.1]})
+        >>> result = fit_many_groups(table, GaussianMixture(2, random_state=0, canonical_order=True), by="g")
+        >>> result.predict_rows(table).tolist()
+        [0, 1, 0, 0, -1, 1]
+        """
+        if self._are_columns:
+            return np.column_stack(self.predict(table, n_threads))
+        if self._grouping is None:
+            raise TypeError(
+                "predict_rows is for batches of fit_many_groups and fit_many_columns: take predict(problems)"
+            )
+        grouping = self._grouping.for_predictions()
+        found = grouping.read(Table(table), self.candidates[0])
+        keys = found.keys[0] if len(found.keys) == 1 else list(zip(*found.keys, strict=True))
+        places = {name: place for place, name in enumerate(self.names)}
+        owners = np.array([places.get(key, -1) for key in keys], dtype=np.int64)
+        order = np.argsort(owners, kind="stable")[np.count_nonzero(owners < 0) :]
+        offsets = np.concatenate([[0], np.cumsum(np.bincount(owners[order], minlength=len(self)))])
+        row_data = take_data(found.row_data, order, len(owners))
+        problems = Problems(found.X[found.places[order]], offsets, None, row_data, grouping.columns)
+        labels = np.full(found.n_rows, -1, dtype=np.int64)
+        labels[found.places[order]] = np.concatenate([np.zeros(0, np.int64), *self.predict(problems, n_threads)])
+        return labels
 
     def score_samples(
         self, problems: ProblemRows, n_threads: int | None = None, **row_data: ArrayLike | None
