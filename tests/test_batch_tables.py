@@ -509,9 +509,11 @@ def test_labels_of_rows_are_in_the_order_of_the_table(library, tmp_path):
     for i, name in enumerate(result.names):
         own = (PLACES["place"] == name) & PLACES["x"].notna()
         np.testing.assert_array_equal(labels[own], result[i].predict(PLACES.loc[own, ["x"]]))
-    left_out = PLACES["place"].isna() | PLACES["x"].isna()
-    assert np.all(labels[left_out] == -1)
-    assert np.all(labels[~left_out] >= 0)
+    assert np.all(labels[PLACES["place"].isna()] == -1)
+    assert np.all(labels[PLACES["place"].notna() & PLACES["x"].notna()] >= 0)
+    holes = PLACES.assign(hours=PLACES["hours"].where(PLACES["x"].notna()))  # of a family that has no place for them
+    waits = fit_many_groups(holes, GammaMixture(1), by="place", columns=["hours"]).predict_rows(holes)
+    np.testing.assert_array_equal(waits, np.where(holes["place"].notna() & holes["hours"].notna(), 0, -1))
     result.save(tmp_path / "batch")
     again = load(tmp_path / "batch")
     np.testing.assert_array_equal(again.predict_rows(table), labels)
