@@ -39,7 +39,7 @@ lint: $(ENV)/dev-installed
 # The site, in build/docs/html: pages, the gallery, whose scripts are run where they changed, and the reference. A warning is
 # an error.
 docs: $(ENV)/docs-installed
-	$(BIN)/python -m sphinx -q -W --keep-going -b html -d build/docs/doctrees docs build/docs/html
+	$(BIN)/python -m sphinx -q -W --keep-going $(SPHINXOPTS) -b html -d build/docs/doctrees docs build/docs/html
 
 # The site as `make docs` left it, opened in a headless Chromium: links, pictures, the search, errors of the console.
 test-site: docs

@@ -16,7 +16,7 @@ from mixfast import (
     BayesianGaussianMixture,
     DirichletProcessMixture,
     GaussianMixture,
-    partitions,
+    random_partitions,
     plot,
     plot_mixture,
 )
@@ -190,15 +190,15 @@ class Sampled(BaseEstimator):
 
     def __init__(self, draws):
         self.draws = draws
-        self.labels_ = partitions.point_partition(draws)
-        self.n_clusters_posterior_ = partitions.n_clusters_posterior([len(set(draw)) for draw in draws])
+        self.labels_ = random_partitions.point_partition(draws)
+        self.n_clusters_posterior_ = random_partitions.n_clusters_posterior([len(set(draw)) for draw in draws])
         self.log_joint_draws_ = -np.arange(len(draws), dtype=float)
 
     def fit(self):
         """The draws are given."""
 
     def coclustering(self, rows=None):
-        return partitions.coclustering(self.draws, rows)
+        return random_partitions.coclustering(self.draws, rows)
 
 
 #: The second draw joins the third cluster to the first; the last two are equal.

@@ -20,6 +20,7 @@ from mixfast import (
     MultinomialMixture,
     PoissonMixture,
     ProductMixture,
+    StudentTMixture,
     fit_many,
     fit_many_columns,
     fit_many_groups,
@@ -293,8 +294,8 @@ def test_nothing_in_objects_is_missing(nothing):
     wanted = np.array([[1, 0], [0, np.nan], [1, 1], [0, 0]])
     same(BernoulliMixture(1).fit(answers).probabilities_, BernoulliMixture(1).fit(wanted).probabilities_)
     same(fit_many([answers], BernoulliMixture(1))[0].probabilities_, BernoulliMixture(1).fit(wanted).probabilities_)
-    with pytest.raises(ValueError, match=r"column 1, row 1\. GaussianMixture has no place for missing values"):
-        GaussianMixture(1).fit(answers)
+    with pytest.raises(ValueError, match=r"column 1, row 1\. StudentTMixture has no place for missing values"):
+        StudentTMixture(1).fit(answers)
 
 
 def test_what_a_masked_array_hides_is_missing():
@@ -302,10 +303,11 @@ def test_what_a_masked_array_hides_is_missing():
     hidden[:10, 0] = 1e6
     hidden.mask[:10, 0] = True
     with pytest.raises(ValueError, match="column 0, row 0"):
-        GaussianMixture(1).fit(hidden)
-    assert not fit_many([hidden], GaussianMixture(1)).has_parameters[0]
-    result = fit_many_columns(hidden, GaussianMixture(1))
+        StudentTMixture(1).fit(hidden)
+    assert not fit_many([hidden], StudentTMixture(1)).has_parameters[0]
+    result = fit_many_columns(hidden, StudentTMixture(1))
     assert result.n_samples.tolist() == [190, 200, 200]
+    same(GaussianMixture(1).fit(hidden).means_, GaussianMixture(1).fit(hidden.filled(np.nan)).means_)
     answers = np.ma.masked_array((np.arange(20) >= 10).astype(float)[:, None], mask=(np.arange(20) < 10)[:, None])
     assert BernoulliMixture(1, alpha=0).fit(answers).probabilities_[0, 0] == 1
     words = np.ma.masked_array([["a"], ["b"], ["b"]] * 4, mask=[[True], [False], [False]] * 4)
