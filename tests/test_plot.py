@@ -16,9 +16,9 @@ from mixfast import (
     BayesianGaussianMixture,
     DirichletProcessMixture,
     GaussianMixture,
-    random_partitions,
     plot,
     plot_mixture,
+    random_partitions,
 )
 
 
