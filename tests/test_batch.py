@@ -389,7 +389,7 @@ def test_predictions_refuse_other_problems():
     with pytest.raises(ValueError, match="problems have 3 columns, those that were fitted 2"):
         result.score_samples(ragged([30, 40], 3))
     with pytest.raises(ValueError, match="problem 1 holds values that are not finite"):
-        result.predict([np.zeros((3, 2)), np.full((3, 2), np.nan)])
+        result.predict([np.zeros((3, 2)), np.full((3, 2), np.inf)])
 
 
 # ---- the result -----------------------------------------------------------------------------------------------------

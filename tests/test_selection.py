@@ -363,7 +363,7 @@ def test_folds_are_named_as_the_caller_names_them(n_folds):
         select(X, GaussianMixture(), n_components=[1], criterion="heldout", n_folds=n_folds)
 
 
-@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("value", [np.inf, -np.inf])
 def test_what_is_not_finite_is_named_behind_assume_finite_too(value):
     X = np.random.default_rng(0).normal(size=(60, 2))
     X[3, 1] = value

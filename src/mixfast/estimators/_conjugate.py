@@ -41,7 +41,7 @@ MEAN_COUNT = 0.01
 
 def _reading_as(mixture, name):
     """A mixture that reads rows for the estimator of that name, which messages say."""
-    return type(name, (mixture,), {"__module__": mixture.__module__})
+    return type(name, (mixture,), {"__module__": mixture.__module__, "_fits_missing": False})
 
 
 _reader_of = cache(_reading_as)  # a class each time would never be freed

@@ -380,7 +380,8 @@ class UsedAsDensity:
         # a model that knows names of columns asks for them
         named = hasattr(self, "feature_names_in_")
         X = self.sample(n_draws, check_random_state(random_state), as_frame=named)[0]
-        return float(np.quantile(self.score_samples(X).astype(np.float64), 1 - share))
+        # that of a row: between two densities of zero, whose logarithms are infinite, there is none
+        return float(np.quantile(self.score_samples(X).astype(np.float64), 1 - share, method="lower"))
 
     def is_outlier(
         self, X: RowsLike, contamination: float = 0.01, n_draws: int = N_DRAWS, random_state: Seed = 0

@@ -172,6 +172,15 @@ class GaussianMixture(EllipticalColumns, EllipticalMixture, LikelihoodMixture):
         self.eigenvalue_ratio = eigenvalue_ratio
 
     _accepts_missing = True
+    #: False of what reads rows for estimators that have no place for missing entries.
+    _fits_missing: bool = True
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = (
+            self._fits_missing and self.regularization == "absolute" and self.covariance_prior is None
+        )
+        return tags
 
     def _says_nothing(self, X):
         try:
@@ -193,12 +202,12 @@ class GaussianMixture(EllipticalColumns, EllipticalMixture, LikelihoodMixture):
         if self.regularization == "relative":
             raise ValueError(
                 "regularization='relative' standardises rows for the fit, which should have all entries: set "
-                "regularization='absolute', or fill in what is missing"
+                "regularization='absolute', or fill in what is missing, NaN"
             )
         if self.covariance_prior is not None:
             raise ValueError(
                 f"covariance_prior={self.covariance_prior!r} is made of rows that should have all entries: fill in "
-                "what is missing, or set it to None"
+                "what is missing, NaN, or set it to None"
             )
         lost = np.flatnonzero(missing.all(axis=0))
         if len(lost):

@@ -24,7 +24,7 @@ from mixfast.families.covariances import (
     SphericalCovariances,
     TiedCovariances,
 )
-from mixfast.families.family import Described, Encoded
+from mixfast.families.family import Described
 from mixfast.families.log_ratios import LogRatios
 from mixfast.families.missing import encoded_with_missing, have_missing
 
@@ -58,7 +58,8 @@ class Gaussian(Elliptical):
         return (n_components, n_features), covariance, covariance
 
     def encode(self, X):
-        return encoded_with_missing(self, X) if self.takes_missing and have_missing(X) else Encoded(self, X)
+        complete = super().encode(X)  # which looks at the number of columns
+        return encoded_with_missing(self, X) if self.takes_missing and have_missing(X) else complete
 
     def stat_shapes(self, n_components, n_features):
         return (n_components, n_features), self.moment_shape(n_components, n_features)
