@@ -127,3 +127,10 @@ def assert_without_parameters(result, i):
     assert np.isnan(result.lower_bound[i])
     for name in ("weights", *result._fields):
         assert np.all(np.isnan(getattr(result, name)[i])), name
+
+
+def assert_near(model, other, rtol):
+    """The same weights and parameters, but for rounding."""
+    for got, wanted in zip((model.weights_, *model._collect()), (other.weights_, *other._collect()), strict=True):
+        wanted = np.asarray(wanted, dtype=float)
+        np.testing.assert_allclose(np.asarray(got, dtype=float), wanted, rtol=rtol, atol=rtol * np.abs(wanted).max())

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from batches import assert_same_state
+from batches import assert_near, assert_same_state
 from estimators_table import ESTIMATORS, every_likelihood
 
 from mixfast import (
@@ -66,12 +66,6 @@ class Cluster:
             raise Lost
         task, partition, state = pickle.loads(sent)
         return pickle.dumps(task(partition, state))
-
-
-def assert_near(model, other, rtol):
-    for got, wanted in zip((model.weights_, *model._collect()), (other.weights_, *other._collect()), strict=True):
-        wanted = np.asarray(wanted, dtype=float)
-        np.testing.assert_allclose(np.asarray(got, dtype=float), wanted, rtol=rtol, atol=rtol * np.abs(wanted).max())
 
 
 def begun(entry, X, **options):

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import scipy.sparse
-from batches import assert_same_state
+from batches import assert_near, assert_same_state
 from estimators_table import ESTIMATORS, every_likelihood
 from sklearn.exceptions import NotFittedError
 from test_python_family import Geometric, GeometricMixture
@@ -62,12 +62,6 @@ def at_start(entry, X, **options):
 
 def packed(model):
     return np.concatenate([np.ravel(np.asarray(array, dtype=float)) for array in (model.weights_, *model._collect())])
-
-
-def assert_near(model, other, rtol):
-    for got, wanted in zip((model.weights_, *model._collect()), (other.weights_, *other._collect()), strict=True):
-        wanted = np.asarray(wanted, dtype=float)
-        np.testing.assert_allclose(np.asarray(got, dtype=float), wanted, rtol=rtol, atol=rtol * np.abs(wanted).max())
 
 
 def design_of(model, parts, **options):

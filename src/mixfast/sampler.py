@@ -131,7 +131,7 @@ class PartitionSampler:
     ):
         self.process = DirichletProcess() if process is None else process
         self._n_rows, self._n_features = separated(X)[0].shape
-        self._X, self._family = X, family
+        self._X = X
         self._encoded = family.encode(X)
         seeds = self._encoded.make_seeds()  # which may have other columns than the rows: one for each category
         self._n_places = (self._encoded.rows if seeds is None else seeds).shape[1]
@@ -171,7 +171,7 @@ class PartitionSampler:
         posterior = self._encoded.family.params_layout(1, self._n_features).view(em.state()[1])
         family, params = self._encoded.family.predictive(posterior)
         out = np.empty(self._n_rows)
-        for rows, encoded in blocks_for(family, self._X.astype(np.float64)):
+        for rows, encoded in blocks_for(family, self._X, np.float64):
             p = Pass(encoded.bind(2, np.dtype(np.float64)), Rows(encoded.rows, base=encoded.base), self._n_threads)
             p.set_state(np.array([0.0, 1.0]), encoded.family.params_layout(2, self._n_features).pack(params))
             evaluate(p, log_norm=out[rows])

@@ -199,8 +199,8 @@ class FromPartitions:
     def _iterated(self, source, survey):
         """This model after EM over all rows."""
         total_weight, least = survey.design.weight, survey.least
-        task = SumRows(copy.copy(self), survey.design)
-        encoded, units, em = self._engine_of_design(survey.design, np.asarray(self.weights_).dtype)
+        task, dtype = SumRows(copy.copy(self), survey.design), np.asarray(self.weights_).dtype
+        encoded, units, em = self._engine_of_design(survey.design, dtype)
         layout = encoded.family.params_layout(len(self.weights_), self._n_fitted_features())
 
         def gather(weights, params):
@@ -215,13 +215,9 @@ class FromPartitions:
         if em.n_impossible:
             status |= Status.IMPOSSIBLE_ROWS
         weights, params = em.state()
-        fails = bool(status & self._raises_on())
-        bounds = [bound - units.log_volume for bound in bounds]
-        best = Fit(weights, params, bounds, bounds[-1], em.n_passes, converged, int(status), fails)
-        if fails:
-            self._raise_failure(best, np.asarray(self.weights_).dtype)
-        left = units.leave(layout.view(params))
-        self._finish(best._replace(params=layout.pack(left)), layout, np.asarray(self.weights_).dtype)
+        bounds, fails = [bound - units.log_volume for bound in bounds], bool(status & self._raises_on())
+        found = Fit(weights, params, bounds, bounds[-1], em.n_passes, converged, int(status), fails)
+        self._finish_in_units(found, units, layout, dtype)
         return self
 
     def _take_up(self, model):

@@ -232,12 +232,8 @@ class FromStatistics:
         converged = abs(bound - float(getattr(self, "lower_bound_", -math.inf))) < self.tol
         if converged:
             status |= Status.CONVERGED
-        fails = bool(status & self._raises_on())
-        best = Fit(weights, params, [bound], bound, 1, converged, int(status), fails)
-        if fails:
-            self._raise_failure(best, statistics.dtype)
-        left = units.leave(layout.view(params))
-        self._finish(best._replace(params=layout.pack(left)), layout, statistics.dtype, reorders=False)
+        found = Fit(weights, params, [bound], bound, 1, converged, int(status), bool(status & self._raises_on()))
+        self._finish_in_units(found, units, layout, statistics.dtype, reorders=False)
         vars(self).pop("_fitted_rows", None)  # the bound is of others now
         return self
 
@@ -295,6 +291,13 @@ class FromStatistics:
             **{name: getattr(self, name) for name in self._structural},
             "categories": _as_lists(self._names_of_codes()),
         }
+
+    def _finish_in_units(self, found, units, layout, dtype, reorders=True):
+        """`_finish` of a `Fit` whose parameters are in the units that rows are summed in; raises where it fails."""
+        if found.fails:
+            self._raise_failure(found, dtype)
+        left = units.leave(layout.view(found.params))
+        self._finish(found._replace(params=layout.pack(left)), layout, dtype, reorders)
 
     def _digest(self, state=None):
         """Stands for the parameters, or for a state of the engine."""
