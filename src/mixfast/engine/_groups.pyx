@@ -44,7 +44,7 @@ cdef void keep_rows(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, con
             own[k] = get(space.resp, p.family.real_bytes, k * chunk.stride + r)
             if not firsts and p.log_weights[k] > -INFINITY:
                 own[k] -= p.log_weights[k]
-            elif not firsts and (p.rows.known == NULL or is_allowed(&p.rows, start + r, k)):
+            elif not firsts and is_allowed(&p.rows, start + r, k):
                 own[k] = 0  # the first row says that the component is impossible
 
 
@@ -69,7 +69,7 @@ cdef bint is_allowed_in(const pass_t *p, Py_ssize_t g, Py_ssize_t k) noexcept no
     """Whether all rows of a group may be of component k."""
     cdef const groups_t *groups = p.rows.groups
     cdef Py_ssize_t t
-    for t in range(groups.begin[g], groups.begin[g + 1] if p.rows.known != NULL else groups.begin[g]):
+    for t in range(groups.begin[g], groups.begin[g + 1]):
         if not is_allowed(&p.rows, groups.rows[t], k):
             return False
     return True

@@ -6,8 +6,8 @@ from mixfast.engine._family cimport chunk_t, selection_t
 from mixfast.engine._kernels cimport rows_t
 
 cdef inline bint is_allowed(const rows_t *rows, Py_ssize_t row, Py_ssize_t k) noexcept nogil:
-    """Whether the row may be of component k; of rows with `known`."""
-    cdef int64_t known = rows.known[row]
+    """Whether the row may be of component k, by itself."""
+    cdef int64_t known = -1 if rows.known == NULL else rows.known[row]
     return known < 0 or (k < rows.n_members and rows.members[known * rows.n_members + k] != 0)
 
 

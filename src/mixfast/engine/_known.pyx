@@ -125,7 +125,7 @@ cdef void label_group(const rows_t *rows, Py_ssize_t row, int64_t label, int64_t
 
 cdef bint may_begin(const rows_t *rows, Py_ssize_t row, Py_ssize_t k, const int64_t *labels) noexcept nogil:
     """Whether a row may be the first of component k."""
-    return labels[row] < 0 and (rows.known == NULL or is_allowed(rows, row, k))
+    return labels[row] < 0 and is_allowed(rows, row, k)
 
 
 cdef void label_seeds(const rows_t *rows, Py_ssize_t n_components, const int64_t *seeds,
@@ -186,7 +186,7 @@ cdef void keep_groups_together(const rows_t *rows, Py_ssize_t n_components, doub
         best, most = -1, 0
         for g in range(rows.groups.n_groups):
             row = rows.groups.rows[rows.groups.begin[g]]
-            if counts[labels[row]] > 1 and (rows.known == NULL or is_allowed(rows, row, k)):
+            if counts[labels[row]] > 1 and is_allowed(rows, row, k):
                 if best < 0 or rows.groups.begin[g + 1] - rows.groups.begin[g] > most:
                     best, most = g, <double> (rows.groups.begin[g + 1] - rows.groups.begin[g])
         if best >= 0:

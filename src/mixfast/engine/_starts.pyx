@@ -97,11 +97,6 @@ cdef int given(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, workspac
     return 0
 
 
-cdef inline bint may_be_of(const pass_t *p, Py_ssize_t place, Py_ssize_t k) noexcept nogil:
-    """Whether the row at a place may be of component k, by itself."""
-    return p.rows.known == NULL or is_allowed(&p.rows, visited(&p.rows, place), k)
-
-
 cdef int drawn(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, workspace_t *space,
                double *lane) noexcept nogil:
     """Uniform random responsibilities of the components that a row may be of, scaled to sum to one in each row;
@@ -117,11 +112,11 @@ cdef int drawn(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, workspac
         index = <uint64_t> row * <uint64_t> n_components
         total = 0
         for k in range(n_components):
-            if may_be_of(p, start + r, k):
+            if is_allowed(&p.rows, visited(&p.rows, start + r), k):
                 total += uniform(draw.seed, draw.start, RANDOM_RESPONSIBILITIES, index + <uint64_t> k)
         weight = get(space.weight, real_bytes, r) / total if total > 0 else 0
         for k in range(n_components):
-            if may_be_of(p, start + r, k):
+            if is_allowed(&p.rows, visited(&p.rows, start + r), k):
                 put(space.resp, real_bytes, k * chunk.stride + r,
                     weight * uniform(draw.seed, draw.start, RANDOM_RESPONSIBILITIES, index + <uint64_t> k))
     p.kernels.count(n_components, chunk.stride, space.resp, lane + LANE_COUNTS)
