@@ -74,6 +74,17 @@ cdef int precision_factor(Py_ssize_t n, const double *covariance, double *work, 
     return 0
 
 
+cdef void precision_of_factor(Py_ssize_t n, const double *factor, double *out) noexcept nogil:
+    """out = U U', with U upper triangular: of what `precision_factor` makes the inverse of the covariance."""
+    cdef Py_ssize_t i, j, k
+    for i in range(n):
+        for j in range(i + 1):
+            out[i * n + j] = 0
+            for k in range(i, n):
+                out[i * n + j] += factor[i * n + k] * factor[j * n + k]
+            out[j * n + i] = out[i * n + j]
+
+
 cdef void covariance_of_factor(Py_ssize_t n, const double *factor, double *work, double *out) noexcept nogil:
     """out = the inverse of U U', with U upper triangular: `precision_factor` undone. `work` holds n doubles.
 

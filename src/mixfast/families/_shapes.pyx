@@ -12,7 +12,7 @@ import numpy as np
 from libc.math cimport exp, fabs, isfinite, log
 from libc.string cimport memcpy, memset
 
-from mixfast.engine._linalg cimport log_diagonal, precision_factor
+from mixfast.engine._linalg cimport log_diagonal, precision_factor, precision_of_factor
 from mixfast.families._axes cimport diagonalise, make_most_diagonal, sort_axes, turn
 
 cdef enum:
@@ -227,16 +227,6 @@ cdef bint says_no_axes(const scatters_t *s) noexcept nogil:
                 if s.factors[(k * d + i) * d + j] != (s.factors[k * d * d] if i == j else 0):
                     return False
     return True
-
-
-cdef void precision_of_factor(Py_ssize_t d, const double *factor, double *out) noexcept nogil:
-    cdef Py_ssize_t i, j, m
-    for i in range(d):
-        for j in range(i + 1):
-            out[i * d + j] = 0
-            for m in range(i, d):
-                out[i * d + j] += factor[i * d + m] * factor[j * d + m]
-            out[j * d + i] = out[i * d + j]
 
 
 # ---- shapes ---------------------------------------------------------------------------------------------------------

@@ -30,7 +30,7 @@ from libc.string cimport memset
 from mixfast.engine._capsule cimport capsule_of, give_free_numbers
 from mixfast.engine._family cimport MIXFAST_NOT_FINITE, MIXFAST_OK, MIXFAST_SPURIOUS_COMPONENT, family_t, totals_t
 from mixfast.engine._kernels cimport mixfast_select_student_t, student_t_kernels_t
-from mixfast.engine._linalg cimport log_diagonal
+from mixfast.engine._linalg cimport log_diagonal, precision_of_factor
 from mixfast.engine._special cimport lgamma_rise, log_minus_digamma, trigamma_minus_reciprocal
 from mixfast.families._covariances cimport (
     covariances_t,
@@ -324,7 +324,7 @@ cdef int tied_maximise(const family_t *f, const totals_t *totals, const double *
         for j in range(i):
             covariance[j * d + i] = covariance[i * d + j]
     status = finish_tied(f, totals, work, params)
-    precision_of(d, factor, precision)
+    precision_of_factor(d, factor, precision)
     for k in range(n_components):
         if counts[k] > 0:
             ratios[k] = trace_of_scatter(f, totals, masses[k], k, precision) / (<double> d * masses[k])
@@ -370,7 +370,7 @@ cdef int shape_maximise(const family_t *f, const totals_t *totals, const double 
                     own = factors[k * d * d + j * (d + 1)]
                     trace += own * own * column_scatter(f, totals, masses[k], k, j)
             else:
-                precision_of(d, factors + k * d * d, precision)
+                precision_of_factor(d, factors + k * d * d, precision)
                 trace = trace_of_scatter(f, totals, masses[k], k, precision)
             ratios[k] = trace / (<double> d * masses[k])
             if not isfinite(ratios[k]):
@@ -383,16 +383,6 @@ cdef double column_scatter(const family_t *f, const totals_t *totals, double mas
     """As `scatter`, of a column, where second moments are those of columns."""
     cdef Py_ssize_t i = k * f.n_features + j
     return totals.stats[f.n_components * f.n_features + i] - totals.stats[i] / mass * totals.stats[i]
-
-
-cdef void precision_of(Py_ssize_t n, const double *factor, double *out) noexcept nogil:
-    """The lower triangle of U U'."""
-    cdef Py_ssize_t i, j, m
-    for i in range(n):
-        for j in range(i + 1):
-            out[i * n + j] = 0
-            for m in range(i, n):
-                out[i * n + j] += factor[i * n + m] * factor[j * n + m]
 
 
 # ---- moments about other points -------------------------------------------------------------------------------------
