@@ -200,7 +200,7 @@ class UsedAsDensity:
         self._check_assigned()
         rows, _ = separated(self._read_rows(X, reset=False))
         rows = np.array(rows, dtype=np.float64)
-        there, number = patterns_of(rows)
+        there, number = patterns_of(~np.isnan(rows))
         order = np.argsort(number, kind="stable")
         found = np.split(order, np.cumsum(np.bincount(number, minlength=len(there)))[:-1])
         return rows, [

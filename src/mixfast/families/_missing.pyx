@@ -59,19 +59,20 @@ cdef double covariance_at(const context_t *c, const double *params, Py_ssize_t k
     return covariances[k * d + i] if c.covariances == OF_COLUMNS else covariances[k]
 
 
-cdef void factor(Py_ssize_t n, const double *matrix, Py_ssize_t d, const Py_ssize_t *columns,
+cdef void factor(Py_ssize_t n, const double *covariance, Py_ssize_t d, const Py_ssize_t *columns,
                  double *root) noexcept nogil:
-    """root[n][n], the lower triangle L of L L', of some columns of a matrix[d][d], with the reciprocals of its
-    diagonal; what rounding makes of a variance that the others leave nothing of is above zero."""
+    """Overwrites the lower triangle of root[n][n] with L of L L', with the reciprocals of its diagonal. It is of some
+    columns of covariance[d][d], all by themselves or given others; what rounding makes of a variance that nothing is
+    left of is above zero."""
     cdef Py_ssize_t i, j, a
     cdef double value
     for i in range(n):
         for j in range(i + 1):
-            value = matrix[columns[i] * d + columns[j]]
+            value = root[i * n + j]
             for a in range(j):
                 value -= root[i * n + a] * root[j * n + a]
             if i == j:
-                root[i * n + i] = 1 / sqrt(max(value, 1e-16 * matrix[columns[i] * d + columns[i]]))
+                root[i * n + i] = 1 / sqrt(max(value, 1e-16 * covariance[columns[i] * d + columns[i]]))
             else:
                 root[i * n + j] = value * root[j * n + j]
 
@@ -85,6 +86,9 @@ cdef void prepare_pattern(const pattern_t *pattern, Py_ssize_t d, const double *
     cdef double *slopes = out + 1
     cdef double *left = slopes + m * o
     cdef double value, more = 0.5 * m * log(2 * M_PI)
+    for i in range(o):
+        for j in range(i + 1):
+            room[i * o + j] = covariance[there[i] * d + there[j]]
     factor(o, covariance, d, there, room)
     for a in range(m):  # L^-1 S_om
         for i in range(o):
@@ -106,14 +110,10 @@ cdef void prepare_pattern(const pattern_t *pattern, Py_ssize_t d, const double *
             slopes[a * o + i] = value * room[i * o + i]
     for a in range(m):  # the determinant of C
         for b in range(a + 1):
-            value = left[a * (a + 1) // 2 + b]
-            for i in range(b):
-                value -= room[a * m + i] * room[b * m + i]
-            if a == b:
-                room[a * m + a] = 1 / sqrt(max(value, 1e-16 * covariance[missing[a] * d + missing[a]]))
-                more -= log(room[a * m + a])
-            else:
-                room[a * m + b] = value * room[b * m + b]
+            room[a * m + b] = left[a * (a + 1) // 2 + b]
+    factor(m, covariance, d, missing, room)
+    for a in range(m):
+        more -= log(room[a * m + a])
     out[0] = more
 
 

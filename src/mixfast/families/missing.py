@@ -19,9 +19,9 @@ def have_missing(X):
         return bool(np.isnan(np.sum(X))) and bool(np.isnan(X).any())  # sums of infinite numbers are NaN too
 
 
-def patterns_of(X):
-    """(which columns are there, (n_patterns, n_features), the number of each row's pattern)"""
-    there = ~np.isnan(X)
+def patterns_of(there):
+    """(which columns are there, (n_patterns, n_features), the number of each row's pattern), of what is there of rows,
+    bool (n_samples, n_features)."""
     packed = np.packbits(there, axis=1)
     _, first, number = np.unique(
         packed.view([("", packed.dtype)] * packed.shape[1]), return_index=True, return_inverse=True
@@ -65,8 +65,8 @@ class WithMissing:
 def encoded_with_missing(family, X):
     """Rows (n_samples, n_features) of which some have missing entries, as `Encoded`; k-means sees the mean of the
     column in their place."""
-    there, number = patterns_of(X)
     missing = np.isnan(X)
+    there, number = patterns_of(~missing)
     n_there = np.maximum(np.sum(~missing, axis=0), 1)
     with np.errstate(over="ignore", invalid="ignore"):
         means = np.sum(np.where(missing, 0, X), axis=0, dtype=np.float64) / n_there
