@@ -102,9 +102,6 @@ class StudentT(Elliptical):
 
     def __init__(self, reg_covar=0.0, degrees=DEGREES["component"]):
         super().__init__(reg_covar)
-        self._set_degrees(degrees)
-
-    def _set_degrees(self, degrees):
         self.degrees = degrees
         self.domains = self.domains | {"degrees_of_freedom": (between(*DEGREES_LIMITS),)}
 
@@ -188,16 +185,12 @@ class SphericalStudentT(StudentT, SphericalCovariances):
         return self._bind_by(_student_t.bind_spherical, n_components, n_features, dtype, isa)
 
 
-class ShapedStudentT(StudentT, ShapedCovariances):
+class ShapedStudentT(ShapedCovariances, StudentT):
     """Scale matrices (K, d, d) of one of mclust's shapes."""
 
     def __init__(self, name, reg_covar=0.0, degrees=DEGREES["component"]):
-        ShapedCovariances.__init__(self, name, reg_covar)
-        self._set_degrees(degrees)
-
-    def encode(self, X):
-        self._check_columns(X.shape[1])
-        return super().encode(X)
+        super().__init__(name, reg_covar)
+        self.degrees = degrees
 
     def bind(self, n_components, n_features, dtype, isa=None):
         return self._bind_by(_student_t.bind_shape, n_components, n_features, dtype, isa, self.letters)
