@@ -679,7 +679,8 @@ cdef int maximise_shape(const family_t *f, const totals_t *totals, const double 
         if not fails:
             # the last factors are where a search begins, and are kept until there are others
             for k in range(n_components):
-                fails |= shape_factor_fails(f, totals, means + k * d, covariances + k * size, own_work, found.work)
+                fails |= shape_factor_fails(f, totals, means + k * d, covariances + k * size, own_work,
+                                            found.work + k * size)
         if not fails:
             break
         status |= MIXFAST_REPAIRED_COVARIANCE
@@ -697,8 +698,9 @@ cdef int maximise_shape(const family_t *f, const totals_t *totals, const double 
         step *= 10
     else:
         return status | MIXFAST_NOT_FINITE
+    memcpy(factors, found.work, n_components * size * sizeof(double))
     for k in range(n_components):
-        shape_factor_fails(f, totals, means + k * d, covariances + k * size, own_work, factors + k * size)
+        offsets_of(d, means + k * d, totals.pivot, own_work)
         if shape_is_held_up(f, means + k * d, own_work, pooled, floors, raised[k], covariances + k * size,
                             own_work + d, factors + k * size):
             status |= MIXFAST_SPURIOUS_COMPONENT

@@ -391,14 +391,19 @@ cdef void give_verbs(family_t *f, bounded_log_density_fn bounded_log_density, pr
     give_bounds(f, 4 * f.n_components, bounded_log_density, prepare_carry, carry_ceilings)
 
 
+cdef void give_matrices(family_t *f) noexcept:
+    cdef const gaussian_kernels_t *kernels = context_of(f).gaussian
+    f.n_own_work = 2 * f.n_features * (f.n_features + 1)
+    f.flops_per_component = f.n_features * f.n_features * f.n_features
+    f.log_density, f.accumulate = kernels.full_log_density, kernels.full_accumulate
+    give_verbs(f, kernels.full_bounded_log_density, full_prepare_carry)
+
+
 cdef family_t *new_full(Py_ssize_t n_components, Py_ssize_t n_features, int real_bytes, object isa, double reg_covar,
                         size_t context_bytes) except NULL:
     cdef family_t *f = new_family(n_components, n_features, real_bytes, isa, reg_covar, context_bytes)
-    cdef const gaussian_kernels_t *kernels = context_of(f).gaussian
     make_full(f, structure_of(f))
-    f.n_own_work = 2 * n_features * (n_features + 1)
-    f.log_density, f.accumulate = kernels.full_log_density, kernels.full_accumulate
-    give_verbs(f, kernels.full_bounded_log_density, full_prepare_carry)
+    give_matrices(f)
     return f
 
 
@@ -493,13 +498,9 @@ def bind_shape(Py_ssize_t n_components, Py_ssize_t n_features, int real_bytes, o
         for i in range(n_prior):
             kept[i] = prior[i]
         context.prior, f.log_prior = kept, shape_log_prior
-    cdef const gaussian_kernels_t *kernels = context_of(f).gaussian
     make_shaped(f, structure_of(f), shape_named(name))
     if context_of(f).shape.is_diagonal:
         give_columns(f, shape_diagonal_prepare_carry)
-        return capsule_of(f)
-    f.n_own_work = 2 * n_features * (n_features + 1)
-    f.flops_per_component = n_features * n_features * n_features
-    f.log_density, f.accumulate = kernels.full_log_density, kernels.full_accumulate
-    give_verbs(f, kernels.full_bounded_log_density, full_prepare_carry)
+    else:
+        give_matrices(f)
     return capsule_of(f)
