@@ -164,9 +164,7 @@ class _Matrices(Elliptical):
         return np.triu(np.swapaxes(np.linalg.inv(_cholesky(covariances)), -1, -2))
 
     def agree(self, covariances, others):
-        spreads = np.sqrt(np.diagonal(covariances, axis1=-2, axis2=-1))
-        unit = spreads[..., :, np.newaxis] * spreads[..., np.newaxis, :]
-        return bool(np.all(np.abs(covariances - others) <= AGREEMENT * unit))
+        return bool(np.all(np.abs(covariances - others) <= AGREEMENT * _units_of(covariances)))
 
     def common_axes(self, p, q):
         own = np.linalg.inv(p.precisions_cholesky)
@@ -230,6 +228,12 @@ def _signs(directions):
     """(..., 1, d): those with which the largest number of each column is positive."""
     largest = np.argmax(np.abs(directions), axis=-2)[..., np.newaxis, :]
     return np.sign(np.take_along_axis(directions, largest, axis=-2))
+
+
+def _units_of(matrices):
+    """Of each number of covariances that of a correlation of 1."""
+    spreads = np.sqrt(np.diagonal(matrices, axis1=-2, axis2=-1))
+    return spreads[..., :, np.newaxis] * spreads[..., np.newaxis, :]
 
 
 def _along(rows, matrices):
@@ -450,8 +454,5 @@ class ShapedCovariances(_Matrices):
             nearest = [_shapes.nearest(self.letters, stack, shares) for stack in stacks]
         except ValueError:
             return np.ones(matrices.shape[:-2], dtype=bool)
-        spreads = np.sqrt(np.diagonal(stacks, axis1=-2, axis2=-1))
-        unit = spreads[..., :, np.newaxis] * spreads[..., np.newaxis, :]
-        return np.any(np.abs(stacks - np.reshape(nearest, stacks.shape)) > AGREEMENT * unit, axis=(-2, -1)).reshape(
-            matrices.shape[:-2]
-        )
+        differences = np.abs(stacks - np.reshape(nearest, stacks.shape))
+        return np.any(differences > AGREEMENT * _units_of(stacks), axis=(-2, -1)).reshape(matrices.shape[:-2])
