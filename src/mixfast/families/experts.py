@@ -8,7 +8,7 @@ import numpy as np
 from scipy.special import gammaln
 
 from mixfast.families._experts import KINDS, bind_experts
-from mixfast.families.domains import POSITIVE
+from mixfast.families.domains import COUNT, POSITIVE
 from mixfast.families.family import Encoded, Family
 from mixfast.row_data import separated
 
@@ -51,6 +51,14 @@ def refuse(name, y, wrong, wanted):
         row, column = map(int, np.argwhere(wrong)[0])
         where = f"row {row}" if y.shape[1] == 1 else f"row {row}, column {column}"
         raise ValueError(f"{name} should be {wanted}, in {where} it is {y[row, column]}")
+
+
+def log_orders(y):
+    """The logarithms of the numbers of orders that trials with the counts y (n, width) come in, (n,); None where each
+    row is one trial."""
+    if np.all(y.sum(axis=1) == 1):
+        return None
+    return gammaln(y.sum(axis=1) + 1) - gammaln(y + 1).sum(axis=1)
 
 
 # ---- experts --------------------------------------------------------------------------------------------------------
@@ -124,7 +132,7 @@ class PoissonExpert(Expert):
     takes_exposure = True
 
     def check(self, name, y):
-        refuse(name, y, (y < 0) | (y != np.floor(y)), "counts, whole numbers of at least 0")
+        refuse(name, y, COUNT.is_outside(y), "counts, whole numbers of at least 0")
 
     def base(self, y):
         return -gammaln(y[:, 0] + 1)
@@ -140,7 +148,7 @@ class BinomialExpert(Expert):
         if y.shape[1] == 1:
             refuse(name, y, (y != 0) & (y != 1), "0 or 1, or two columns of successes and failures")
         else:
-            refuse(name, y, (y < 0) | (y != np.floor(y)), "counts of successes and failures, whole numbers")
+            refuse(name, y, COUNT.is_outside(y), "counts of successes and failures, whole numbers")
 
     def whole(self, y):
         return np.column_stack([y, 1 - y]) if y.shape[1] == 1 else y
@@ -149,9 +157,7 @@ class BinomialExpert(Expert):
         return np.column_stack([y[:, 0], y.sum(axis=1)])
 
     def base(self, y):
-        if np.all(y.sum(axis=1) == 1):
-            return None
-        return gammaln(y.sum(axis=1) + 1) - gammaln(y + 1).sum(axis=1)
+        return log_orders(y)
 
 
 class GammaExpert(Expert):
@@ -179,7 +185,7 @@ class NegativeBinomialExpert(Expert):
     takes_exposure = True
 
     def check(self, name, y):
-        refuse(name, y, (y < 0) | (y != np.floor(y)), "counts, whole numbers of at least 0")
+        refuse(name, y, COUNT.is_outside(y), "counts, whole numbers of at least 0")
 
     def base(self, y):
         return -gammaln(y[:, 0] + 1)
@@ -201,15 +207,13 @@ class MultinomialExpert(Expert):
         self.n_predictors = n_categories - 1
 
     def check(self, name, y):
-        refuse(name, y, (y < 0) | (y != np.floor(y)), "counts of categories, whole numbers of at least 0")
+        refuse(name, y, COUNT.is_outside(y), "counts of categories, whole numbers of at least 0")
 
     def columns(self, y):
         return np.column_stack([y[:, 1:], y.sum(axis=1)])
 
     def base(self, y):
-        if np.all(y.sum(axis=1) == 1):
-            return None
-        return gammaln(y.sum(axis=1) + 1) - gammaln(y + 1).sum(axis=1)
+        return log_orders(y)
 
 
 # ---- the family -----------------------------------------------------------------------------------------------------
