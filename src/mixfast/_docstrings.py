@@ -253,6 +253,10 @@ ENTRIES = {
         random_state : int, RandomState instance or None, default=None
             None takes the estimator's own `random_state`; if that is an int, each call gives the same rows.
         """,
+    "as_frame": """
+        as_frame : bool, default=False
+            True gives the rows as a pandas DataFrame with the names of the columns.
+        """,
 }
 
 PLACE = re.compile(r"^( *)<([^<>]+)>$", flags=re.MULTILINE)

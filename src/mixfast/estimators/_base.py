@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike
 from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted
 
+from mixfast._docstrings import described
 from mixfast._threads import resolve_threads
 from mixfast._typing import Floats, Integers, RowsLike, Seed
 from mixfast._warnings import warn
@@ -41,6 +42,7 @@ class Evaluation(NamedTuple):
     largest: np.ndarray | None
 
 
+@described
 class BaseMixture(DensityEstimator):
     """Base of the mixture estimators."""
 
@@ -446,12 +448,7 @@ class BaseMixture(DensityEstimator):
 
         Parameters
         ----------
-        n_samples : int, default=1
-            Number of rows to draw.
-        random_state : int, RandomState instance or None, default=None
-            None takes the estimator's own `random_state`; if that is an int, each call gives the same rows.
-        as_frame : bool, default=False
-            True gives the rows as a pandas DataFrame with the names of the columns.
+        <n_samples, drawing random_state, as_frame>
 
         Returns
         -------

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils import check_array
 
+from mixfast._docstrings import described
 from mixfast._typing import Integers, Seed
 from mixfast.estimators._domain import check_counts
 from mixfast.estimators._given import numbers
@@ -48,6 +49,7 @@ def total_of_rows(model, total):
     return max(1, round(float(model.totals_ @ model.total_shares_)))
 
 
+@described
 class GivenTotals:
     """Mixtures of counts given the total of each row; `sample` draws totals from those of the rows in `fit`."""
 
@@ -93,15 +95,11 @@ class GivenTotals:
 
         Parameters
         ----------
-        n_samples : int, default=1
-            Number of rows to draw.
-        random_state : int, RandomState instance or None, default=None
-            None takes the estimator's own `random_state`; if that is an int, each call gives the same rows.
+        <n_samples, drawing random_state>
         totals : int or array-like of shape (n_samples,), default=None
             Sums of the rows, below 2**63, which the model says nothing of. None draws them from those of the rows in
             `fit`.
-        as_frame : bool, default=False
-            True gives the rows as a pandas DataFrame with the names of the columns.
+        <as_frame>
 
         Returns
         -------

@@ -955,12 +955,7 @@ class DirichletProcessMixture(PosteriorMixture):
 
         Parameters
         ----------
-        n_samples : int, default=1
-            Number of rows to draw.
-        random_state : int, RandomState instance or None, default=None
-            None takes the estimator's own `random_state`; if that is an int, each call gives the same rows.
-        as_frame : bool, default=False
-            True gives the rows as a pandas DataFrame with the names of the columns.
+        <n_samples, drawing random_state, as_frame>
 
         Returns
         -------

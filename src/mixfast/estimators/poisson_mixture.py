@@ -220,14 +220,10 @@ class PoissonMixture(IndependentColumns, LikelihoodMixture):
 
         Parameters
         ----------
-        n_samples : int, default=1
-            Number of rows to draw.
-        random_state : int, RandomState instance or None, default=None
-            None takes the estimator's own `random_state`; if that is an int, each call gives the same rows.
+        <n_samples, drawing random_state>
         exposure : float or array-like of shape (n_samples,), default=1.0
             What the counts of each row are proportional to.
-        as_frame : bool, default=False
-            True gives the rows as a pandas DataFrame with the names of the columns.
+        <as_frame>
 
         Returns
         -------
