@@ -48,6 +48,13 @@ def is_dark(colour: Any) -> bool:
     return float(np.dot(to_rgb(colour), (0.299, 0.587, 0.114))) < 0.6
 
 
+def greys() -> Any:
+    """From a grey that can be seen to black: the more uncertain a row, the darker."""
+    from matplotlib.colors import LinearSegmentedColormap
+
+    return LinearSegmentedColormap.from_list("uncertainty", ["0.75", "0.0"])
+
+
 def some_rows(n_rows: int, most: int) -> NDArray[np.intp]:
     """Numbers of rows to show, in order, always the same. Every second row, or every third, would miss what
     alternates."""

@@ -8,7 +8,7 @@ import numpy as np
 from scipy.cluster.hierarchy import leaves_list, linkage, optimal_leaf_ordering
 from scipy.spatial.distance import squareform
 
-from mixfast.canvas import NONE, axes_of, colour_of, is_dark, some_rows
+from mixfast.canvas import NONE, axes_of, colour_of, greys, is_dark, some_rows
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -189,13 +189,6 @@ def rows(found: Any, ax: Axes | None = None) -> Axes:
     _draw_nodes(found, ax, 0.3)
     ax.figure.colorbar(points, ax=ax, location="bottom", shrink=0.5, label="uncertainty of a row")
     return ax
-
-
-def greys():
-    """From a grey that can be seen to black."""
-    from matplotlib.colors import LinearSegmentedColormap
-
-    return LinearSegmentedColormap.from_list("uncertainty", ["0.75", "0.0"])
 
 
 #: By name.

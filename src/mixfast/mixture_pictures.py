@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import entr
 
-from mixfast.canvas import NONE, colour_of, dashes_of, is_dark, limits_of
+from mixfast.canvas import NONE, colour_of, dashes_of, greys, is_dark, limits_of
 from mixfast.families.family import ColumnKind
 from mixfast.row_data import rows_with
 
@@ -130,9 +130,8 @@ class Density:
             ax.set_xticks(places, self.categories, rotation=40 if is_long else 0, ha="right" if is_long else "center")
         elif self.is_lattice:
             ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins="auto"))
-        if self.n_outside and not is_small:
-            said = f"{self.n_outside:,} row{'s' if self.n_outside > 1 else ''} beyond the axis"
-            ax.text(0.99, 0.98, said, transform=ax.transAxes, ha="right", va="top", fontsize="small", color="0.35")
+        if not is_small:
+            _say_outside(ax, self.n_outside, "axis")
 
     def _numbers(self, ax: Axes, looks: Looks, drawn: NDArray, top: float) -> None:
         """Over the peak of each component that stands out from the axis."""
@@ -314,7 +313,10 @@ class Plane:
     def draw(self, ax: Axes, looks: Looks, is_small: bool = False) -> None:
         """Points, contours over them, numbers on top."""
         drawn = looks.drawn()
-        self._points(ax, len(looks.weights), is_small)
+        if self.uncertainty is None:
+            _points(ax, self.rows, self.labels, looks, is_small)
+        else:
+            self._doubtful_points(ax, is_small)
         width = 0.8 if is_small else 1.5
         for k in drawn:
             if k in self.contours:
@@ -326,20 +328,11 @@ class Plane:
         for k in drawn[:NUMBERED][::-1]:
             if k in self.contours:
                 _number(ax, looks.names[k], self.contours[k].centre, k, is_small or len(drawn) > 15)
-        if self.n_outside and not is_small:
-            said = f"{self.n_outside:,} row{'s' if self.n_outside > 1 else ''} beyond the axes"
-            ax.text(0.99, 0.98, said, transform=ax.transAxes, ha="right", va="top", fontsize="small", color="0.35")
+        if not is_small:
+            _say_outside(ax, self.n_outside, "axes")
 
-    def _points(self, ax: Axes, n_components: int, is_small: bool) -> None:
-        size = float(np.clip(9000 / max(len(self.rows), 1), 4, 22)) * (0.4 if is_small else 1.0)
-        if self.uncertainty is None:
-            colours = [colour_of(k) for k in range(n_components)] + [NONE]
-            ax.scatter(
-                *self.rows.T, s=size, c=[colours[k] for k in self.labels], alpha=0.55, linewidths=0, rasterized=True
-            )
-            return
-        from mixfast.map_pictures import greys
-
+    def _doubtful_points(self, ax: Axes, is_small: bool) -> None:
+        size = _size(len(self.rows), is_small)
         order = np.argsort(self.uncertainty, kind="stable")  # the least certain on top
         doubt = self.uncertainty[order]
         points = ax.scatter(
@@ -347,6 +340,26 @@ class Plane:
             rasterized=True,
         )  # fmt: skip
         ax.figure.colorbar(points, ax=ax, location="bottom", shrink=0.5, label="uncertainty of a row")
+
+
+def _size(n_rows, is_small):
+    """Of points, the smaller the more there are."""
+    return float(np.clip(9000 / max(n_rows, 1), 4, 22)) * (0.4 if is_small else 1.0)
+
+
+def _points(ax, rows, labels, looks, is_small=False):
+    """Rows in the colours of their components."""
+    colours = [colour_of(k) for k in range(len(looks.weights))] + [NONE]
+    ax.scatter(
+        *rows.T, s=_size(len(rows), is_small), c=[colours[k] for k in labels], alpha=0.55, linewidths=0,
+        rasterized=True,
+    )  # fmt: skip
+
+
+def _say_outside(ax, n_outside, what):
+    if n_outside:
+        said = f"{n_outside:,} row{'s' if n_outside > 1 else ''} beyond the {what}"
+        ax.text(0.99, 0.98, said, transform=ax.transAxes, ha="right", va="top", fontsize="small", color="0.35")
 
 
 def _contour(ax, own, k, width, faint):
@@ -595,15 +608,11 @@ class Regression:
 
     def draw(self, ax: Axes, looks: Looks, is_small: bool = False) -> None:
         """Points, and lines over them."""
-        colours = [colour_of(k) for k in range(len(looks.weights))]
-        size = float(np.clip(9000 / max(len(self.x), 1), 4, 22))
-        ax.scatter(
-            self.x, self.y, s=size, c=[colours[k] for k in self.labels], alpha=0.55, linewidths=0, rasterized=True
-        )
+        _points(ax, np.column_stack([self.x, self.y]), self.labels, looks)
         drawn = looks.drawn()
         for k in drawn:
             ax.plot(self.grid, self.means[:, k], color="white", linewidth=4, zorder=3)
-            ax.plot(self.grid, self.means[:, k], color=colours[k], ls=dashes_of(k), linewidth=2.2, zorder=3)
+            ax.plot(self.grid, self.means[:, k], color=colour_of(k), ls=dashes_of(k), linewidth=2.2, zorder=3)
         others = "" if not self.n_others else f" ({self.n_others} other column{'s' * (self.n_others > 1)} at medians)"
         ax.set(xlim=self.limits[0], ylim=self.limits[1], xlabel=self.column + others, ylabel=self.response)
         at = [int(place) for place in np.linspace(0.93, 0.7, max(len(drawn), 2)) * (len(self.grid) - 1)]
