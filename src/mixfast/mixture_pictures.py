@@ -7,12 +7,15 @@ densities and draws are all that is asked of it.
 from __future__ import annotations
 
 import warnings
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import entr
+from scipy.special import entr, softmax
 
 from mixfast.canvas import NONE, colour_of, dashes_of, greys, is_dark, limits_of
 from mixfast.families.family import ColumnKind
@@ -403,7 +406,7 @@ def contours_of(components: Components, drawn: NDArray, swaps: bool) -> dict[int
                 for k in drawn}  # fmt: skip
     kinds = family.column_kinds(2)
     if ColumnKind.CATEGORY in kinds:
-        return {k: Contours(centres[k, order], []) for k in drawn} if centres is not None else {}
+        return {k: Contours(centres[k, order], []) for k in drawn}
     rng = np.random.default_rng(0)
     return {k: _levels(components.only(k), kinds, centres[k], order, rng) for k in drawn}
 
@@ -431,8 +434,7 @@ def _levels(component, kinds, centre, order, rng):
             below = max(low - margin, low / 4) if kind is ColumnKind.POSITIVE else low - margin
             axes.append(np.linspace(below, high + margin, N_CONTOUR))
     grid = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1)
-    log_density = np.full(grid.shape[:2], -np.inf)
-    log_density[...] = component.log_densities(grid.reshape(-1, 2))[:, 0].reshape(grid.shape[:2])
+    log_density = component.log_densities(grid.reshape(-1, 2))[:, 0].reshape(grid.shape[:2])
     log_density = np.maximum(log_density, levels[0] - 1e3)  # a contour has no place between a number and -inf
     for axis, kind in enumerate(kinds):  # contours close at the edge of what there is
         edge = {ColumnKind.COUNT: -0.5, ColumnKind.POSITIVE: 0.0}.get(kind)
@@ -443,8 +445,8 @@ def _levels(component, kinds, centre, order, rng):
     return Contours(centre[order], [], (axes[order[0]], axes[order[1]], log_density), levels)
 
 
-def locations_of(components: Components) -> NDArray[np.float64] | None:
-    """(n_components, n_features), where components are; None of categories."""
+def locations_of(components: Components) -> NDArray[np.float64]:
+    """(n_components, n_features), where components are; NaN in columns of categories."""
     found = np.full((components.n_components, components.n_features), np.nan)
     for own in components.family.described(components.params):
         if own.codes is None:
@@ -684,8 +686,9 @@ class View:
     data: dict = field(default_factory=dict)
     are_drawn: bool = False
 
-    @property
+    @cached_property
     def kinds(self) -> list[ColumnKind]:
+        """Of all columns."""
         return self.components.family.column_kinds(self.components.n_features)
 
     def column(self, j: int, rows: Any = slice(None)) -> NDArray[np.float64]:
@@ -762,7 +765,7 @@ class View:
             return parts.sum(axis=1), parts
 
         return density_of(
-            self.names[j], self.kinds[j], evaluate, [], None, own if own is not None else None, self.weights,
+            self.names[j], self.kinds[j], evaluate, [], None, own, self.weights,
             self.categories(j), known=drawn,
         )  # fmt: skip
 
@@ -770,7 +773,6 @@ class View:
         """Column i across, j upwards."""
         margin = self.components.margin(sorted((i, j)))
         drawn = np.flatnonzero(self.looks.present)
-        contours: dict[int, Contours] = {}
         if margin is not None:
             contours = contours_of(margin, drawn, swaps=i > j)
         else:
@@ -790,7 +792,6 @@ class View:
             edges = [edge for own in heavy for edge in own.edges(axis)]
             limits.append(limits_of(rows[:, axis], places[:, axis], edges))
         inside = np.all([(rows[:, a] >= limits[a][0]) & (rows[:, a] <= limits[a][1]) for a in range(2)], axis=0)
-        uncertainty = self.uncertainty if doubts else None
         there = np.all(np.isfinite(rows), axis=1)
         return Plane(
             (self.names[i], self.names[j]),
@@ -799,20 +800,19 @@ class View:
             contours,
             (limits[0], limits[1]),
             int(np.sum(~inside & there)),
-            None if uncertainty is None else uncertainty[there],
+            self.uncertainty[there] if doubts else None,
             (self.categories(i), self.categories(j)),
         )
 
     def profile(self, features: list[int]) -> Profile:
         """Of columns that are of one kind, or of two that shades say the same of."""
-        order = np.asarray(features)
         cells, numbers, columns, left = [], [], [], 0
         kinds = {self.kinds[j] for j in features}
         shares = None
         if kinds == {ColumnKind.SHARE}:
             shares = self.components.family.word_shares(self.components.params)
         described = self.components.family.described(self.components.params)
-        for j in order:
+        for j in features:
             if shares is not None:
                 cells.append(self.names[j])
                 numbers.append(shares[:, j])
@@ -828,10 +828,10 @@ class View:
                     columns.append(j)
         if len(cells) > MOST_CELLS:
             kept = sorted(self.most_separating(features, MOST_CELLS), key=features.index)
-            own_cells = [c for c in range(len(cells)) if columns[c] in set(kept)]
-            while len(own_cells) > MOST_CELLS and len(kept) > 1:
-                kept = kept[:-1]
-                own_cells = [c for c in range(len(cells)) if columns[c] in set(kept)]
+            n_cells = Counter(columns)
+            while len(kept) > 1 and sum(n_cells[j] for j in kept) > MOST_CELLS:
+                kept.pop()
+            own_cells = [c for c, j in enumerate(columns) if j in set(kept)]
             left = len(features) - len(kept)
             cells, numbers = [cells[c] for c in own_cells], [numbers[c] for c in own_cells]
             columns = [columns[c] for c in own_cells]
@@ -860,7 +860,11 @@ class View:
         most = max((float(own[0]) for _, _, own in found if len(own)), default=1.0)
         return [Words(k, words, own, most, of) for k, words, own in found]
 
-    def most_separating(self, features: list[int], n: int) -> list[int]:
+    def telling(self, n: int) -> list[int]:
+        """So many of all columns that say most of the component, in their order."""
+        return sorted(self.most_separating(range(len(self.names)), n))
+
+    def most_separating(self, features: Sequence[int], n: int) -> list[int]:
         """So many of the columns, those first that say most of the component."""
         if len(features) <= n:
             return list(features)
@@ -882,9 +886,7 @@ class View:
         scores = []
         for j in features:
             values = self.column(j, judges)
-            joint = components.margin([j]).log_joint(values[np.isfinite(values)][:, np.newaxis])
-            resp = np.exp(joint - joint.max(axis=1, keepdims=True, initial=-1e300))
-            resp /= resp.sum(axis=1, keepdims=True)
+            resp = softmax(components.margin([j]).log_joint(values[np.isfinite(values)][:, np.newaxis]), axis=1)
             scores.append(prior - np.nan_to_num(entr(resp).sum(axis=1)).mean() if len(resp) else 0.0)
         return np.array(scores)
 

@@ -8,11 +8,13 @@ for every model that has it.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.special import softmax
 from sklearn.utils.validation import check_is_fitted
 
 from mixfast._typing import Column, RowsLike
@@ -291,8 +293,7 @@ def _view_of(model, X, max_points, sample_weight, row_data, doubts):
     if X is None:
         rows = components.rows(min(N_DRAWN, max_points), 0)
         joint = components.log_joint(rows)
-        resp = np.exp(joint - joint.max(axis=1, keepdims=True))
-        doubt = 1 - (resp / resp.sum(axis=1, keepdims=True)).max(axis=1)
+        doubt = 1 - softmax(joint, axis=1).max(axis=1)
         labels = np.argmax(joint, axis=1)
         shown = np.arange(len(rows))
         return View(model, components, looks, names, rows, None, labels, shown, doubt, {}, are_drawn=True)
@@ -344,7 +345,7 @@ def _kind_for(view, chosen):
 
 
 def _densities(view, chosen):
-    columns = chosen or sorted(view.most_separating(range(len(view.names)), MOST_COLUMNS))
+    columns = view.telling(MOST_COLUMNS) if chosen is None else chosen
     panels = [view.density(j) for j in columns]
     if len(panels) == 1:
         return Layout({(0, 0): panels[0]}, "dot" if panels[0].is_lattice else "line")
@@ -353,8 +354,7 @@ def _densities(view, chosen):
 
 
 def _two(view, chosen, kind):
-    if chosen is None:
-        chosen = sorted(view.most_separating(range(len(view.names)), 2))
+    chosen = view.telling(2) if chosen is None else chosen
     if len(chosen) != 2:
         n = len(chosen)
         raise ValueError(
@@ -370,8 +370,7 @@ def _contours(view, chosen):
 
 def _pairs(view, chosen):
     if chosen is None:
-        n = len(view.names)
-        chosen = sorted(view.most_separating(range(n), MOST_COLUMNS if n <= MOST_COLUMNS else N_PAIRS))
+        chosen = view.telling(MOST_COLUMNS if len(view.names) <= MOST_COLUMNS else N_PAIRS)
     if len(chosen) == 1:
         return _densities(view, chosen)
     panels = {}
@@ -396,10 +395,9 @@ def _profile(view, chosen):
 
 
 def _uncertainty(view, chosen):
-    columns = chosen if chosen is not None else sorted(view.most_separating(range(len(view.names)), 2))
-    if len(columns) == 1 and len(view.names) == 1:
-        return Layout({(0, 0): view.density(columns[0], doubts=True)}, "line", size=(6.6, 5.2))
-    i, j = _two(view, columns, "uncertainty")
+    if len(view.names) == 1:
+        return Layout({(0, 0): view.density(0, doubts=True)}, "line", size=(6.6, 5.2))
+    i, j = _two(view, chosen, "uncertainty")
     return Layout({(0, 0): view.plane(i, j, doubts=True)}, "point", size=(6.6, 5.6))
 
 
@@ -444,8 +442,6 @@ def _regression(model, own, data, labels, shown, features):
 
 def _means_of(model, rows):
     """At exposures of 1."""
-    import warnings
-
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # names of columns
         return model.predict_components(rows)
@@ -821,12 +817,13 @@ class TraceDisplay:
             Itself.
         """
         ax = axes_of(ax, figsize=(6.4, 4.2))
+        are_few = len(self.traces) <= 8
         for place, (name, values) in enumerate(self.traces.items()):
             there = np.flatnonzero(np.isfinite(values))
             is_best = self.best in (None, name)
             ax.plot(
-                there + 1, values[there], color=colour_of(place) if len(self.traces) <= 8 else colour_of(0) if is_best
-                else "0.7", alpha=0.9 if is_best or len(self.traces) <= 8 else 0.6, lw=2 if is_best else 1.1,
+                there + 1, values[there], color=colour_of(place if are_few else 0) if are_few or is_best else "0.7",
+                alpha=0.9 if are_few or is_best else 0.6, lw=2 if is_best else 1.1,
                 label=f"{name} (kept)" if name == self.best else name, zorder=3 if is_best else 2,
                 # a single value has no line
                 marker="o" if len(there) == 1 else None,
@@ -834,7 +831,7 @@ class TraceDisplay:
         _leave_out_beginnings(ax, self.traces)
         ax.set(xlabel=self.xlabel, ylabel=self.ylabel)
         ax.xaxis.get_major_locator().set_params(integer=True)
-        if 1 < len(self.traces) <= 8:
+        if are_few and len(self.traces) > 1:
             ax.legend(frameon=False)
         elif self.best is not None:
             ax.legend([ax.lines[list(self.traces).index(self.best)]], [f"{self.best} (kept), of {len(self.traces)}"],
