@@ -13,8 +13,7 @@ from scipy.special import entr
 
 from mixfast.read_only import ReadOnlyFields
 from mixfast.relations import check_mixture, check_option
-from mixfast.row_data import rows_with, separated
-from mixfast.weights import counted_rows
+from mixfast.row_data import counted_and_separated
 from mixfast.whole import check_whole
 
 if TYPE_CHECKING:
@@ -220,8 +219,7 @@ def merge_tree(
     """
     check_mixture(model)
     check_option("criterion", criterion, CRITERIA)
-    rows, weights, _ = counted_rows(rows_with(X, row_data), sample_weight)
-    rows, row_data = separated(rows)
+    rows, weights, row_data = counted_and_separated(X, sample_weight, row_data)
     resp = model._shares_of_rows(rows, **row_data)
     weights = np.ones(len(resp)) if weights is None else weights
     return _grown(model, resp, weights, criterion)

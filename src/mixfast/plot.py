@@ -22,9 +22,9 @@ from mixfast.canvas import COLOURS, axes_of, colour_of, dashes_of, limits_of, ro
 from mixfast.families.family import ColumnKind
 from mixfast.mixture_pictures import MOST_CELLS, MOST_COLUMNS, Looks, Plane, Regression, View, legend
 from mixfast.relations import check_mixture, check_option
-from mixfast.row_data import rows_with, separated, take_data
+from mixfast.row_data import counted_and_separated, take_data
 from mixfast.status import Status
-from mixfast.weights import counted_rows, take
+from mixfast.weights import take
 from mixfast.whole import check_whole
 
 if TYPE_CHECKING:
@@ -183,8 +183,7 @@ class MixtureDisplay:
             raise ValueError(f"a picture of a {type(model).__name__} is of rows and responses: pass X and y=y")
         if kind not in ("auto", "density"):
             raise ValueError(f"kind={kind!r} is not for a {type(model).__name__}, which is drawn by its lines")
-        rows, weights, _ = counted_rows(rows_with(X, row_data), sample_weight)
-        own, data = separated(rows)
+        own, weights, data = counted_and_separated(X, sample_weight, row_data)
         labels = model._labels_of_rows(own, **data)
         shown = rows_of_labels(labels, max_points, weights)
         weights_of = np.asarray(model.weights_, dtype=np.float64)
@@ -297,8 +296,7 @@ def _view_of(model, X, max_points, sample_weight, row_data, doubts):
         labels = np.argmax(joint, axis=1)
         shown = np.arange(len(rows))
         return View(model, components, looks, names, rows, None, labels, shown, doubt, {}, are_drawn=True)
-    own, weights, _ = counted_rows(rows_with(X, row_data), sample_weight)
-    own, data = separated(own)
+    own, weights, data = counted_and_separated(X, sample_weight, row_data)
     labels = np.asarray(model._labels_of_rows(own, **data))
     rows = model._validate_rows(own, reset=False)
     shown = rows_of_labels(labels, max_points, weights)
@@ -782,25 +780,20 @@ class TraceDisplay:
             For a model that has neither, and for X where a model has no starts.
         """
         check_is_fitted(model)
-        best = None
-        if hasattr(model, "log_joint_draws_") and X is None:
+        best, xlabel, ylabel = None, "iteration", "lower bound (nats)"
+        if X is not None:
+            if not hasattr(model, "_traces_of_starts"):
+                raise TypeError(f"a {type(model).__name__} has no starts of its own to show: leave X out")
+            found, kept = model._traces_of_starts(X, sample_weight, row_data)
+            traces = {f"start {i}": np.array(own) for i, own in sorted(found.items())}
+            best = _start_of(kept, traces) if kept else None
+        elif hasattr(model, "log_joint_draws_"):
             chains = np.atleast_2d(np.asarray(model.log_joint_draws_))
             traces = {f"chain {i}": own for i, own in enumerate(chains)}
             xlabel, ylabel = "draw", "log joint (nats)"
         else:
-            xlabel, ylabel = "iteration", "lower bound (nats)"
-            if X is None:
-                wanted = "a mixture that is fitted by iterations"
-                traces = {"lower bound": np.asarray(_attribute(model, "trace", "lower_bounds_", wanted))}
-            elif not hasattr(model, "_traces_of_starts"):
-                raise TypeError(f"a {type(model).__name__} has no starts of its own to show: leave X out")
-            else:
-                found, kept = model._traces_of_starts(X, sample_weight, row_data)
-                traces = {f"start {i}": np.array(own) for i, own in sorted(found.items())}
-                # the lower bounds that are kept are rounded to the precision of the rows
-                ends = {name: np.append(np.nan, own[np.isfinite(own)])[-1] for name, own in traces.items()}
-                same = [name for name in ends if np.sum(np.isfinite(traces[name])) == len(kept)] or list(ends)
-                best = min(same, key=lambda name: abs(ends[name] - kept[-1])) if kept else None
+            wanted = "a mixture that is fitted by iterations"
+            traces = {"lower bound": np.asarray(_attribute(model, "trace", "lower_bounds_", wanted))}
         return cls(traces=traces, best=best, xlabel=xlabel, ylabel=ylabel).plot(ax)
 
     def plot(self, ax: Axes | None = None) -> TraceDisplay:
@@ -838,6 +831,13 @@ class TraceDisplay:
                       frameon=False)  # fmt: skip
         self.ax_, self.figure_ = ax, ax.figure
         return self
+
+
+def _start_of(kept, traces):
+    """The name of the start whose lower bounds were kept, where they are rounded to the precision of the rows."""
+    ends = {name: np.append(np.nan, own[np.isfinite(own)])[-1] for name, own in traces.items()}
+    same = [name for name in ends if np.sum(np.isfinite(traces[name])) == len(kept)] or list(ends)
+    return min(same, key=lambda name: abs(ends[name] - kept[-1]))
 
 
 def _leave_out_beginnings(ax, traces):

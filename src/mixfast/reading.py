@@ -11,9 +11,8 @@ from numpy.typing import ArrayLike, NDArray
 from mixfast.as_html import html_table
 from mixfast.canvas import colour_of
 from mixfast.relations import Components, check_mixture, check_option
-from mixfast.row_data import rows_with, separated
+from mixfast.row_data import counted_and_separated
 from mixfast.status import Status
-from mixfast.weights import counted_rows
 from mixfast.whole import check_whole
 
 if TYPE_CHECKING:
@@ -186,8 +185,7 @@ class Summary:
         summary : Summary
             Printed, it is a text; its attributes are the numbers.
         """
-        rows, weights, _ = counted_rows(rows_with(X, row_data), sample_weight)
-        rows, data = separated(rows)
+        rows, weights, data = counted_and_separated(X, sample_weight, row_data)
         found = model._readings(rows, weights, data)
         counted = np.ones(len(found.labels)) if weights is None else weights
         return cls(

@@ -15,7 +15,7 @@ from sklearn.utils.validation import _num_samples
 
 from mixfast.engine._rows import Rows
 from mixfast.tables import adopted, check_one_number_a_row, is_nothing
-from mixfast.weights import take
+from mixfast.weights import counted_rows, take
 
 #: What is said of components of rows: the engine has to know it, and no family.
 OF_COMPONENTS = ("known_labels", "groups")
@@ -81,6 +81,13 @@ def rows_with(rows, data):
 def separated(X):
     """(rows, what each has beside its values)"""
     return (X.rows, X.data) if isinstance(X, RowData) else (X, {})
+
+
+def counted_and_separated(X, sample_weight, data):
+    """(rows of positive weight, their weights or None, what each has beside its values)"""
+    rows, weights, _ = counted_rows(rows_with(X, data), sample_weight)
+    rows, data = separated(rows)
+    return rows, weights, data
 
 
 def known_data(estimator, data):
