@@ -238,7 +238,7 @@ def entropies(found: Any, ax: Axes | None = None) -> Axes:
             ha="center",
             arrowprops={"arrowstyle": "-", "color": "0.4"},
         )
-    ax.plot(numbers, found.entropy, marker="o", color="#0072B2", zorder=2)
+    ax.plot(numbers, found.entropy, marker="o", color=colour_of(0), zorder=2)
     ax.set(xlabel="number of clusters", ylabel="entropy of the classification (nats)")
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     return ax

@@ -818,12 +818,11 @@ class View:
                 numbers.append(shares[:, j])
                 columns.append(j)
                 continue
+            categories = self.categories(j)
             for own in described:
                 for place in np.flatnonzero(own.columns == j):
-                    name = self.names[j]
-                    if own.codes is not None:
-                        name = f"{name}: {self.categories(j)[own.codes[place]]}"
-                    cells.append(name)
+                    said = "" if own.codes is None else f": {categories[own.codes[place]]}"
+                    cells.append(self.names[j] + said)
                     numbers.append(own.locations[:, place])
                     columns.append(j)
         if len(cells) > MOST_CELLS:
