@@ -32,8 +32,8 @@ change = (model.gate_intercept_[night] - model.gate_intercept_[day]) / slope
 print(f"Both regimes are equally likely at {change:.2f} hours (6.5 in truth).")
 
 # %%
-# A prediction is the mean of both regimes, weighted by the gate, and its interval is that of the mixture: it is wide
-# about the change, where it has two ends, and narrow away from it.
+# A prediction is the mean of both regimes, weighted by the gate, and its interval is that of the mixture: it is
+# widest about the change, where one end is of each regime, and narrower away from it.
 grid = np.linspace(0, 12, 300)
 gate = model.predict_proba(np.zeros((300, 1)), gate_X=grid[:, np.newaxis])
 warm = np.full((300, 1), 25.0)

@@ -36,8 +36,8 @@ for name, k in (("line", line), ("parabola", parabola)):
 print(model.inference(X, y))
 
 # %%
-# A point's colour is its posterior probability. It is open only where the curves cross, and two points there may be on
-# either.
+# A point's colour is its posterior probability. It is open only where the curves are close to each other: points
+# there, in grey, may be on either.
 probability = model.posterior(X, y)[:, parabola]
 grid = np.linspace(0, 10, 200)
 curves = model.predict_components(np.column_stack([grid, grid**2]))
