@@ -322,9 +322,23 @@ cdef void move_mean(const family_t *f, double mass, const double *pivot, const d
         mean[j] = pivot[j] + as_packed(f, mean[j] - pivot[j]) + delta[j]
 
 
+cdef void find_scatter(const family_t *f, double mass, double scale, const double *second, const double *delta,
+                       double *scatter) noexcept nogil:
+    """scatter[d][d] = `scale` times the mean squares about the mean, which is `delta` from what `second` is about, and
+    reg_covar."""
+    cdef Py_ssize_t d = f.n_features, i, j
+    cdef double own
+    for i in range(d):
+        for j in range(i):
+            own = second[i * (i + 1) // 2 + j] / mass
+            scatter[i * d + j] = scatter[j * d + i] = scale * (own - delta[i] * delta[j])
+        own = second[i * (i + 1) // 2 + i] / mass
+        scatter[i * d + i] = scale * about_the_mean(f, own, delta[i]) + context_of(f).reg_covar
+
+
 cdef int full_maximise(const family_t *f, const totals_t *totals, const double *masses, double *work,
                        double *params) noexcept nogil:
-    cdef Py_ssize_t n_components = f.n_components, d = f.n_features, n_pairs = d * (d + 1) // 2, k, i, j
+    cdef Py_ssize_t n_components = f.n_components, d = f.n_features, n_pairs = d * (d + 1) // 2, k
     cdef const double *second = totals.stats + n_components * d
     cdef double *means = params
     cdef double *covariances = means + n_components * d
@@ -332,19 +346,10 @@ cdef int full_maximise(const family_t *f, const totals_t *totals, const double *
     cdef double *mean = delta + d
     cdef double *pooled = mean + d
     cdef double *floors = pooled + d
-    cdef double *covariance
-    cdef double reg_covar = context_of(f).reg_covar
     for k in range(n_components):
         if totals.counts[k] > 0:
             move_mean(f, masses[k], totals.pivot, totals.stats + k * d, means + k * d, delta)
-            covariance = covariances + k * d * d
-            for i in range(d):
-                for j in range(i):
-                    covariance[i * d + j] = second[k * n_pairs + i * (i + 1) // 2 + j] / masses[k]
-                    covariance[i * d + j] -= delta[i] * delta[j]
-                    covariance[j * d + i] = covariance[i * d + j]
-                covariance[i * d + i] = about_the_mean(
-                    f, second[k * n_pairs + i * (i + 1) // 2 + i] / masses[k], delta[i]) + reg_covar
+            find_scatter(f, masses[k], 1, second + k * n_pairs, delta, covariances + k * d * d)
     pooled_moments(f, totals.counts, means, covariances, d * d, d + 1, mean, pooled)
     offsets_of(d, mean, totals.pivot, delta)
     return repair_floors(f, d, mean, delta, pooled, floors)
@@ -499,7 +504,7 @@ cdef void shape_diagonal_tables(const family_t *f, const double *params, double 
 cdef void find_scatters(const family_t *f, const totals_t *totals, const double *masses, const double *divisors,
                         double *delta, double *means, double *scatters) noexcept nogil:
     """scatters[K][d][d] about the new means, over `divisors`; zero where a component has no rows."""
-    cdef Py_ssize_t n_components = f.n_components, d = f.n_features, k, i, j
+    cdef Py_ssize_t n_components = f.n_components, d = f.n_features, k, i
     cdef bint is_diagonal = context_of(f).shape.is_diagonal
     cdef Py_ssize_t n_second = d if is_diagonal else d * (d + 1) // 2
     cdef const double *second
@@ -511,13 +516,12 @@ cdef void find_scatters(const family_t *f, const totals_t *totals, const double 
             move_mean(f, masses[k], totals.pivot, totals.stats + k * d, means + k * d, delta)
             second, scatter = totals.stats + n_components * d + k * n_second, scatters + k * d * d
             scale = masses[k] / divisors[k]
+            if not is_diagonal:
+                find_scatter(f, masses[k], scale, second, delta, scatter)
+                continue
             for i in range(d):
-                own = second[i if is_diagonal else i * (i + 1) // 2 + i] / masses[k]
+                own = second[i] / masses[k]
                 scatter[i * d + i] = scale * about_the_mean(f, own, delta[i]) + context_of(f).reg_covar
-                if not is_diagonal:
-                    for j in range(i):
-                        own = second[i * (i + 1) // 2 + j] / masses[k]
-                        scatter[i * d + j] = scatter[j * d + i] = scale * (own - delta[i] * delta[j])
 
 
 cdef void shrink_means(const family_t *f, const double *counts, double *means, double *scatters) noexcept nogil:
