@@ -30,7 +30,6 @@ from mixfast.row_data import (
     rows_with,
     seeding_rows_of,
     separated,
-    take_data,
 )
 from mixfast.status import Status
 from mixfast.tables import Table, columns_of, library_of, share_names
@@ -354,11 +353,7 @@ def fit_many_groups(
     if not len(found.places):
         raise ValueError("no row of the table has values in all columns")
     names, groups = group_rows(found.keys, found.declared)
-    offsets = np.concatenate([[0], np.cumsum(np.bincount(groups, minlength=len(names)))])
-    order = np.argsort(groups, kind="stable")
-    own = take_data(found.row_data, order, len(order))
-    weights = own.pop("sample_weight", None)
-    problems = Problems(found.X[found.places[order]], offsets, weights, own, grouping.columns)
+    problems, _ = found.problems(groups, len(names), grouping.columns)
     result = fit_many(
         problems,
         estimator,

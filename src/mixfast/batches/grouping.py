@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mixfast.row_data import OF_COMPONENTS
+from mixfast.batches.problems import Problems
+from mixfast.row_data import OF_COMPONENTS, take_data
 from mixfast.tables import columns_of_reals, declared_categories
 
 
@@ -29,6 +30,15 @@ class GroupedRows(NamedTuple):
     keys: list
     declared: list
     row_data: dict
+
+    def problems(self, groups, n_groups, columns):
+        """(the `Problems` of so many groups, places in the table of their rows in order); `groups` has the number of
+        the group of each row that was kept, -1 for none; `columns` are the names of those that are fitted."""
+        order = np.argsort(groups, kind="stable")[np.count_nonzero(groups < 0) :]
+        offsets = np.concatenate([[0], np.cumsum(np.bincount(groups[order], minlength=n_groups))])
+        row_data, places = take_data(self.row_data, order, len(groups)), self.places[order]
+        weights = row_data.pop("sample_weight", None)
+        return Problems(self.X[places], offsets, weights, row_data, columns), places
 
 
 class Grouping(NamedTuple):

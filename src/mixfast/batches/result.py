@@ -18,7 +18,7 @@ from mixfast.as_html import html_table
 from mixfast.batches._batch import evaluate_problems
 from mixfast.batches.bound_model import METHODS, BoundModel
 from mixfast.batches.grouping import Grouping
-from mixfast.batches.problems import Problems, gather_problems, not_finite, only_of, outside_domain, with_prepared_rows
+from mixfast.batches.problems import gather_problems, not_finite, only_of, outside_domain, with_prepared_rows
 from mixfast.engine._fit import Fit
 from mixfast.estimators._base import BaseMixture
 from mixfast.estimators._likelihood import CRITERIA
@@ -29,7 +29,7 @@ from mixfast.matching import aligned, comparable
 from mixfast.read_only import frozen
 from mixfast.reading import described_frame
 from mixfast.relations import Components, check_option
-from mixfast.row_data import check_names, of_family, rows_of, rows_with, separated, take_data
+from mixfast.row_data import check_names, of_family, rows_of, rows_with, separated
 from mixfast.status import Status
 from mixfast.tables import LIBRARIES, Table, columns_of, feature_names, in_library, is_table, names_of, same_names
 
@@ -768,12 +768,9 @@ class BatchResult:
         keys = found.keys[0] if len(found.keys) == 1 else list(zip(*found.keys, strict=True))
         places = {name: place for place, name in enumerate(self.names)}
         owners = np.array([places.get(key, -1) for key in keys], dtype=np.int64)
-        order = np.argsort(owners, kind="stable")[np.count_nonzero(owners < 0) :]
-        offsets = np.concatenate([[0], np.cumsum(np.bincount(owners[order], minlength=len(self)))])
-        row_data = take_data(found.row_data, order, len(owners))
-        problems = Problems(found.X[found.places[order]], offsets, None, row_data, grouping.columns)
+        problems, rows = found.problems(owners, len(self), grouping.columns)
         labels = np.full(found.n_rows, -1, dtype=np.int64)
-        labels[found.places[order]] = np.concatenate([np.zeros(0, np.int64), *self.predict(problems, n_threads)])
+        labels[rows] = np.concatenate([np.zeros(0, np.int64), *self.predict(problems, n_threads)])
         return labels
 
     def score_samples(
