@@ -20,6 +20,7 @@ from mixfast.estimators._elliptical import EllipticalMixture
 from mixfast.estimators._likelihood import LikelihoodMixture
 from mixfast.read_only import frozen
 from mixfast.status import Status
+from mixfast.whole import check_whole
 
 #: Rows under so many numbers at a time (128 MB).
 BLOCK = 2**24
@@ -206,8 +207,7 @@ def bootstrap_inference(
     check_is_fitted(model)
     if kind not in WEIGHTS:
         raise ValueError(f"kind={kind!r} should be one of {', '.join(map(repr, WEIGHTS))}")
-    if isinstance(n_draws, bool) or not isinstance(n_draws, int | np.integer) or n_draws < 2:
-        raise ValueError(f"n_draws={n_draws!r} should be a whole number of at least 2")
+    n_draws = check_whole("n_draws", n_draws, 2)
     rows = np.ascontiguousarray(np.asarray(X), dtype=np.asarray(model.means_).dtype)
     rng = check_random_state(model.random_state if random_state is None else random_state)
     weights = WEIGHTS[kind](rng, len(rows), n_draws)

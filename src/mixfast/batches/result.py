@@ -572,7 +572,14 @@ class BatchResult:
         return names
 
     def _sections_of_names(self):
-        return _sections_of_names(self.names)
+        """Those of problems: what `persistence.can_hold` says, or tuples of that."""
+        names = self.names
+        if names is None:
+            return {}
+        lengths = {len(name) if isinstance(name, tuple) else 0 for name in names}
+        are_tuples = len(lengths) == 1 and lengths != {0}
+        columns = zip(*names, strict=True) if are_tuples else [names]
+        return {"names": {"are_tuples": are_tuples, **{str(j): _column_of_names(own) for j, own in enumerate(columns)}}}
 
     @classmethod
     def _from_contents(cls, contents):
@@ -961,16 +968,6 @@ class Gaps:
 
 
 NO_GAPS = Gaps(None)
-
-
-def _sections_of_names(names):
-    """Names of columns or groups: what `persistence.can_hold` says, or tuples of that."""
-    if names is None:
-        return {}
-    lengths = {len(name) if isinstance(name, tuple) else 0 for name in names}
-    are_tuples = len(lengths) == 1 and lengths != {0}
-    columns = zip(*names, strict=True) if are_tuples else [names]
-    return {"names": {"are_tuples": are_tuples, **{str(j): _column_of_names(own) for j, own in enumerate(columns)}}}
 
 
 def _column_of_names(values):
