@@ -320,26 +320,26 @@ class UsedAsDensity:
         if not np.all((q >= 0) & (q <= 1)):
             raise ValueError(f"q should be from 0 to 1, got {q[~((q >= 0) & (q <= 1))][0]}")
         least, most = family.support
-        low, high = np.full(len(q), max(least, -1.0)), np.full(len(q), min(most, 1.0))
         inside = (q > 0) & (q < 1)
-        step = 1.0
-        while np.isinf(least) and np.any(inside & (self._mixed_cdf(family, params, low) >= q)) and step < 1e300:
-            step *= 2
-            low = np.where(self._mixed_cdf(family, params, low) >= q, -step, low)
-        step = 1.0
-        while np.isinf(most) and np.any(inside & (self._mixed_cdf(family, params, high) < q)) and step < 1e300:
-            step *= 2
-            high = np.where(self._mixed_cdf(family, params, high) < q, step, high)
+
+        def reaches(x):
+            return self._mixed_cdf(family, params, x) >= q
+
+        low, high = np.full(len(q), max(least, -1.0)), np.full(len(q), min(most, 1.0))
+        if np.isinf(least):
+            low = _moved_out(low, reaches, inside)
+        if np.isinf(most):
+            high = _moved_out(high, lambda x: self._mixed_cdf(family, params, x) < q, inside)
         if not np.isinf(least):  # the least value may have the probability
-            high = np.where(self._mixed_cdf(family, params, low) >= q, low, high)
+            high = np.where(reaches(low), low, high)
         for _ in range(MOST_HALVINGS):
             middle = low + (high - low) / 2
             if family.is_discrete:
                 middle = np.floor(middle)
             if not np.any(inside & (middle > low) & (middle < high)):
                 break
-            reaches = self._mixed_cdf(family, params, middle) >= q
-            low, high = np.where(reaches, low, middle), np.where(reaches, middle, high)
+            is_above = reaches(middle)
+            low, high = np.where(is_above, low, middle), np.where(is_above, middle, high)
         return np.where(q == 0, least, np.where(q == 1, most, high)).reshape(shape)
 
     # ---- regions of highest density ----
@@ -414,30 +414,29 @@ class UsedAsDensity:
         return self.score_samples(X) < self.log_density_level(1 - contamination, n_draws, random_state)
 
 
-class IndependentColumns:
-    """Of mixtures whose components have independent columns: what `from_parameters` takes, arrays (n_components,
-    n_features), are those of each."""
+def _moved_out(ends, are_short, inside):
+    """Ends of intervals, doubled until none of those that are asked for, `inside`, is short of what lies in it."""
+    while np.any(inside & (short := are_short(ends))) and np.max(np.abs(ends)) < 1e300:
+        ends = np.where(short, 2 * ends, ends)
+    return ends
 
-    #: Names of these.
-    _of_columns: tuple[str, ...] = ()
+
+class IndependentColumns:
+    """Of mixtures whose components have independent columns: the parameters of some columns are those of `margin` of
+    the family, by the names that `from_parameters` takes."""
 
     def _margin(self, columns):
-        parameters = {name: np.asarray(getattr(self, f"{name}_"))[:, columns] for name in self._of_columns}
+        _, params = self._family().margin(self._collect(), columns)
         return type(self).from_parameters(
             weights=self.weights_,
             feature_names=self._names_of_columns(columns),
-            **parameters,
+            **params._asdict(),
             **self._options_of_columns(),
         )
 
 
-#: Covariances of some columns, of structures that stay what they are; others become matrices of each component.
-OF_SOME_COLUMNS = {
-    "full": lambda covariances, columns: covariances[:, columns][:, :, columns],
-    "tied": lambda covariances, columns: covariances[np.ix_(columns, columns)],
-    "diag": lambda covariances, columns: covariances[:, columns],
-    "spherical": lambda covariances, columns: covariances,
-}
+#: Structures that some columns have as all have them; others become matrices of each component.
+KEPT = ("full", "tied", "diag", "spherical")
 
 #: Structures by which columns are not correlated within a component.
 UNCORRELATED = ("diag", "spherical")
@@ -451,7 +450,7 @@ class EllipticalColumns:
 
     def _as_kept(self):
         """(covariance_type, covariances), float64, of which those of some columns can be taken."""
-        if self.covariance_type in OF_SOME_COLUMNS:
+        if self.covariance_type in KEPT:
             return self.covariance_type, np.asarray(self.covariances_, dtype=np.float64)
         return "full", np.asarray(self.covariance_matrices(), dtype=np.float64)
 
@@ -472,7 +471,7 @@ class EllipticalColumns:
     def _margin(self, columns):
         structure, covariances = self._as_kept()
         others = {name: np.asarray(getattr(self, f"{name}_")) for name in self._of_components_alone}
-        own = OF_SOME_COLUMNS[structure](covariances, columns)
+        own = self._family().covariances_of(covariances, columns)
         return self._model_of(self.weights_, self._centres()[:, columns], structure, own, columns, **others)
 
     def _slopes(self, columns):
@@ -498,7 +497,7 @@ class EllipticalColumns:
         structure, covariances = self._as_kept()
         means = self._centres()
         if structure in UNCORRELATED:
-            centres, own = means[:, others], OF_SOME_COLUMNS[structure](covariances, others)
+            centres, own = means[:, others], self._family().covariances_of(covariances, others)
         else:
             slopes, own = self._slopes(columns)
             centres = means[:, others] + np.einsum("koc,kc->ko", slopes, values - means[:, columns])

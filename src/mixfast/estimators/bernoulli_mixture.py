@@ -71,8 +71,6 @@ class BernoulliMixture(IndependentColumns, LikelihoodMixture):
     True
     """
 
-    _of_columns = ("probabilities",)
-
     _parameter_constraints: dict = {
         **LikelihoodMixture._parameter_constraints,
         "alpha": [Interval(Real, 0.0, None, closed="left")],

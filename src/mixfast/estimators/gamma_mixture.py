@@ -108,8 +108,6 @@ class GammaMixture(IndependentColumns, _PositiveMixture):
     [60.0, 0.0]
     """
 
-    _of_columns = ("shapes", "scales")
-
     @classmethod
     def from_parameters(
         cls,
@@ -210,8 +208,6 @@ class ExponentialMixture(IndependentColumns, _PositiveMixture):
     >>> (1 / model.rates_).round(-1).ravel().tolist()
     [100.0, 0.0]
     """
-
-    _of_columns = ("rates",)
 
     @classmethod
     def from_parameters(

@@ -85,8 +85,6 @@ class PoissonMixture(IndependentColumns, LikelihoodMixture):
     [0.36 0.64] [1.256 2.663]
     """
 
-    _of_columns = ("rates",)
-
     _parameter_constraints: dict = {
         **LikelihoodMixture._parameter_constraints,
         "alpha": [Interval(Real, 0.0, None, closed="left")],
