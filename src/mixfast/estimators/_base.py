@@ -296,13 +296,18 @@ class BaseMixture(DensityEstimator):
         """What makes log weights of `_mixing`; None where these are the weights."""
         return None
 
-    def _pass_over(self, X):
-        """A pass over X at the fitted parameters, and the dtype that results should have."""
+    def _pass_over(self, X, weighs=True):
+        """A pass over X at the fitted parameters, with the weights of components or with 1 in their place, and the
+        dtype that results should have."""
         self._check_ready()
         X = self._read_rows(X, reset=False)
         encoded = self._fitted_family().encode(of_family(X))
-        state = self._packed_state(encoded.family.params_layout(len(self.weights_), X.shape[1]))
-        return self._pass_at(encoded, X, X.dtype, len(self.weights_), state, self._proportions_of_predictions())
+        n_components = len(self.weights_)
+        mixing, params = self._packed_state(encoded.family.params_layout(n_components, X.shape[1]))
+        if not weighs:  # not to be taken off again: the logarithm of a weight of 0 could not be
+            return self._pass_at(encoded, X, X.dtype, n_components, (np.ones(n_components), params))
+        proportions = self._proportions_of_predictions()
+        return self._pass_at(encoded, X, X.dtype, n_components, (mixing, params), proportions)
 
     def _dtype_of_results(self, dtype):
         """Of predictions for rows of this dtype."""
@@ -420,9 +425,7 @@ class BaseMixture(DensityEstimator):
         log_density : ndarray of shape (n_samples, n_components)
             ``logsumexp(log_density + log(weights_), axis=1)`` is `score_samples`.
         """
-        p, out_dtype = self._pass_over(rows_with(X, row_data))
-        # not the fitted weights: the logarithm of 0 could not be taken off again
-        p.set_state(np.ones(p.n_components), p.state()[1])
+        p, out_dtype = self._pass_over(rows_with(X, row_data), weighs=False)
         out = np.empty((p.rows.X.shape[0], p.n_components), p.dtype)
         evaluate_components(p, out)
         return rounded_finite(out, out_dtype)

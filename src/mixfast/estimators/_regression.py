@@ -10,10 +10,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from mixfast._docstrings import described
 from mixfast._typing import RowsLike
-from mixfast.families.conditional import DISTRIBUTIONS, mixture_moments, mixture_quantile
+from mixfast.families.conditional import DISTRIBUTIONS, drawn_of, mixture_moments, mixture_quantile
 from mixfast.families.experts import OWN, SHARED
 from mixfast.inference import Gate, Inference, Response, infer
-from mixfast.row_data import rows_with, separated
+from mixfast.row_data import firsts_of, rows_with, separated
 from mixfast.tables import as_values
 from mixfast.weights import counted_rows
 
@@ -141,9 +141,8 @@ class RegressionStatistics:
         ys, ends = self._family().split(y), np.cumsum(self.predict_proba(rows, gate_X=gate_X), axis=1)
 
         def draw(rng):
-            place = rng.random_sample((len(ends), 1))
-            place = place if groups is None else place[groups]
-            labels = np.sum(place * ends[:, -1:] >= ends[:, :-1], axis=1)
+            places = rng.random_sample(len(ends))
+            labels = drawn_of(ends, places if groups is None else places[groups])
             drawn = [np.empty_like(y) for y in ys]
             for own, distribution, y, eta, dispersion in zip(drawn, distributions, ys, etas, dispersions, strict=True):
                 for k in range(len(dispersion)):
@@ -216,7 +215,7 @@ class RegressionStatistics:
         responses, terms = zip(*self._responses(rows, data), strict=True)
         gate, gate_terms = self._gate_of(rows, data)
         if groups is not None:
-            first = np.unique(groups, return_index=True)[1]
+            first = np.flatnonzero(firsts_of(groups))
             if clusters is not None and np.any(clusters != clusters[first][groups]):
                 row = int(np.argmax(clusters != clusters[first][groups]))
                 raise ValueError(f"clusters should be the same for all rows of a group, row {row} has another")

@@ -17,14 +17,13 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from mixfast._docstrings import described
 from mixfast._typing import Accelerate, Column, Floats, InitParams, InitPolicy, Integers, NEffective, RowsLike, Seed
-from mixfast.engine._predictions import evaluate_components
 from mixfast.estimators._density import fitting
 from mixfast.estimators._formula import FittedByFormula
 from mixfast.estimators._given import check_weights, name_columns, numbers, precision_of, without_iterations
 from mixfast.estimators._likelihood import LikelihoodMixture
 from mixfast.estimators._regression import RegressionStatistics
 from mixfast.estimators._responses import classes_of, columns_of_responses, counts_of_classes
-from mixfast.families.conditional import DISTRIBUTIONS
+from mixfast.families.conditional import DISTRIBUTIONS, drawn_of
 from mixfast.families.experts import (
     GIVEN,
     BinomialExpert,
@@ -37,11 +36,10 @@ from mixfast.families.experts import (
     PoissonExpert,
     StudentTExpert,
 )
-from mixfast.families.rounding import rounded_finite
 from mixfast.proportions._gate import Gate
 from mixfast.reading import html_of_numbers
 from mixfast.relations import Draws
-from mixfast.row_data import OF_COMPONENTS, check_finite, check_not_missing, check_positive, of_family, rows_with
+from mixfast.row_data import OF_COMPONENTS, check_finite, check_not_missing, check_positive, rows_with
 from mixfast.status import Status
 from mixfast.tables import adopted, check_no_dates, feature_names, is_table, names_of
 from mixfast.weights import take
@@ -674,6 +672,10 @@ default='gaussian'
     def _gathered_data(self, data):
         return data | {"y": self._gathered(data["y"])} if "y" in data else data
 
+    def _with_responses(self, X, y, row_data):
+        """The rows with their responses and what else they have."""
+        return rows_with(X, {"y": self._gathered(y), **row_data})
+
     def _checked_y(self, y, n_samples, reset):
         """(n_samples, columns of all experts), float64, in their domains; a fit learns the classes."""
         y = self._gathered(y)
@@ -944,7 +946,7 @@ default='gaussian'
         resp : ndarray of shape (n_samples, n_components)
             Rows sum to one.
         """
-        return self._evaluate(rows_with(X, {"y": self._gathered(y), **row_data}), resp=True).resp
+        return self._evaluate(self._with_responses(X, y, row_data), resp=True).resp
 
     def labels(self, X: RowsLike, y: ArrayLike, **row_data: ArrayLike | None) -> Integers:
         """The most likely component of each row given its response.
@@ -958,7 +960,7 @@ default='gaussian'
         labels : ndarray of shape (n_samples,), int64
             Numbers of components, from 0.
         """
-        return self._evaluate(rows_with(X, {"y": self._gathered(y), **row_data}), labels=True).labels
+        return self._evaluate(self._with_responses(X, y, row_data), labels=True).labels
 
     def score_samples(self, X: RowsLike, y: ArrayLike, **row_data: ArrayLike | None) -> Floats:
         """Compute log p(y | x) of each row, in nats.
@@ -972,7 +974,7 @@ default='gaussian'
         log_prob : ndarray of shape (n_samples,)
             Of groups their log density at the first row, and 0 at the others.
         """
-        return self._evaluate(rows_with(X, {"y": self._gathered(y), **row_data}), log_norm=True).log_norm
+        return self._evaluate(self._with_responses(X, y, row_data), log_norm=True).log_norm
 
     log_prob = score_samples
 
@@ -988,17 +990,7 @@ default='gaussian'
         log_density : ndarray of shape (n_samples, n_components)
             In nats.
         """
-        self._check_ready()
-        self._check_assigned()
-        rows = self._read_rows(rows_with(X, {"y": self._gathered(y), **row_data}), reset=False)
-        encoded = self._fitted_family().encode(of_family(rows))
-        n_components = len(self.weights_)
-        layout = encoded.family.params_layout(n_components, rows.shape[1])
-        state = np.ones(n_components), layout.pack(self._collect())
-        p, out_dtype = self._pass_at(encoded, rows, rows.dtype, n_components, state)
-        out = np.empty((len(rows), n_components), p.dtype)
-        evaluate_components(p, out)
-        return rounded_finite(out, out_dtype)
+        return super().component_log_density(X, y=self._gathered(y), **row_data)
 
     def bic(
         self,
@@ -1201,5 +1193,5 @@ default='gaussian'
         rng = self._rng_of_sample(1, random_state)
         etas = self._predictors(X, offset, exposure)
         ends = np.cumsum(self.predict_proba(X, gate_X=gate_X), axis=1)
-        labels = np.sum(rng.random_sample((len(ends), 1)) * ends[:, -1:] >= ends[:, :-1], axis=1)
+        labels = drawn_of(ends, rng.random_sample(len(ends)))
         return self._side_by_side(self._drawn(etas, labels, rng)), labels

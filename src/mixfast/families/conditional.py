@@ -24,6 +24,12 @@ def _exp(eta):
     return np.exp(np.minimum(eta, LARGEST_PREDICTOR))
 
 
+def drawn_of(ends, places):
+    """The category of each row, (n,), that its number from 0 to 1 falls in, places (n,); ends (n, C) are the sums of
+    shares up to each category."""
+    return np.sum(places[:, np.newaxis] * ends[:, -1:] >= ends[:, :-1], axis=1)
+
+
 class Distribution:
     """What all have in common. `score` is analytic in its arguments, which may be complex: so `curvature` follows from
     it by steps along the imaginary axis, without a formula of its own and without loss of digits."""
@@ -227,7 +233,7 @@ class Multinomial(Distribution):
     def draw(self, rng, eta, dispersion):
         """One trial a row: the numbers of the categories."""
         ends = np.cumsum(self.mean(eta, dispersion), axis=1)
-        return np.sum(rng.random_sample(len(eta))[:, np.newaxis] * ends[:, -1:] >= ends[:, :-1], axis=1)
+        return drawn_of(ends, rng.random_sample(len(eta)))
 
     def draw_like(self, rng, y, eta, dispersion):
         share = self.mean(eta, dispersion)
