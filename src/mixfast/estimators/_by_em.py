@@ -346,6 +346,12 @@ class MixtureByEM(BaseMixture):
     def _check_missing(self, rows):
         """Raises ValueError for rows of which too much is missing for a fit."""
 
+    def _check_columns_have_entries(self, missing):
+        """Raises ValueError for a column whose entries, a mask (n_samples, n_features), are all missing."""
+        lost = np.flatnonzero(missing.all(axis=0))
+        if len(lost):
+            raise ValueError(f"{self._labels_of_columns()[lost[0]]} has no entry in any row: leave the column out")
+
     def _check_components(self, data, sample_weight, init_params):
         """Raises ValueError where what is said of the components of rows contradicts itself or the parameters."""
         check_number_of_components(data, self.n_components)

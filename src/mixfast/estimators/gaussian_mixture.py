@@ -209,9 +209,7 @@ class GaussianMixture(EllipticalColumns, EllipticalMixture, LikelihoodMixture):
                 f"covariance_prior={self.covariance_prior!r} is made of rows that should have all entries: fill in "
                 "what is missing, NaN, or set it to None"
             )
-        lost = np.flatnonzero(missing.all(axis=0))
-        if len(lost):
-            raise ValueError(f"{self._labels_of_columns()[lost[0]]} has no entry in any row: leave the column out")
+        self._check_columns_have_entries(missing)
 
     @classmethod
     def from_parameters(
@@ -337,11 +335,8 @@ class GaussianMixture(EllipticalColumns, EllipticalMixture, LikelihoodMixture):
             if scale.shape != (d, d):
                 raise ValueError(f"covariance_prior['scale'] should be a number or {(d, d)}, got {scale.shape}")
             check_domain("covariance_prior['scale']", scale, (COVARIANCE,))
-        for own, least in (("shrinkage", 0), ("dof", 0)):
-            if own in numbers and not (numbers[own].shape == () and least <= numbers[own] < np.inf):
-                raise ValueError(
-                    f"covariance_prior[{own!r}] should be a number of at least {least}, got {given[own]!r}"
-                )
-            if own in numbers:
-                numbers[own] = float(numbers[own])
+        for own in [name for name in ("shrinkage", "dof") if name in numbers]:
+            if not (numbers[own].shape == () and 0 <= numbers[own] < np.inf):
+                raise ValueError(f"covariance_prior[{own!r}] should be a number of at least 0, got {given[own]!r}")
+            numbers[own] = float(numbers[own])
         return prior._replace(**numbers)

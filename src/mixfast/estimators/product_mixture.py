@@ -414,9 +414,7 @@ class ProductMixture(LikelihoodMixture):
         return any(own._has_gaps(columns) for own, columns in parts)
 
     def _check_missing(self, rows):
-        lost = np.flatnonzero(np.isnan(rows).all(axis=0))
-        if len(lost):
-            raise ValueError(f"{self._labels_of_columns()[lost[0]]} has no entry in any row: leave the column out")
+        self._check_columns_have_entries(np.isnan(rows))
 
     def _narrow_columns(self, X, offsets):
         parts = list(zip(self._mixtures().values(), self._family().columns(X), strict=True))
