@@ -71,7 +71,9 @@ class EstimatorsResult(BatchResult):
     """
 
     def __init__(self, template, n_features, dtype, fitted, status, seeds, n_samples, row_data=(), keeps_all=False):
-        self._template, self._n_columns, self._fitted, self.dtype = template, n_features, fitted, np.dtype(dtype)
+        self._fitted = np.empty(len(fitted), dtype=object)  # an array, as all that `_some` takes a part of
+        self._fitted[:] = fitted
+        self._template, self._n_columns, self.dtype = template, n_features, np.dtype(dtype)
         self.status, self.seeds, self.n_samples, self.row_data = status.astype(np.int32), seeds, n_samples, row_data
         self.n_iter = np.array([0 if own is None else own.n_iter_ for own in fitted], dtype=np.int32)
         self.lower_bound = np.array([np.nan if own is None else own.lower_bound_ for own in fitted])
@@ -83,15 +85,6 @@ class EstimatorsResult(BatchResult):
         self._named(None, None)
 
     _of_problems = ("_fitted", "weights", "lower_bound", "n_iter", "status", "criteria", "chosen", "seeds", "n_samples")
-
-    def _some(self, which):
-        fitted = np.empty(len(self._fitted), dtype=object)
-        fitted[:] = self._fitted
-        whole = copy.copy(self)
-        vars(whole)["_fitted"] = fitted
-        some = super(EstimatorsResult, whole)._some(which)
-        vars(some)["_fitted"] = list(vars(some)["_fitted"])
-        return some
 
     @property
     def _estimators(self):
@@ -148,7 +141,7 @@ class EstimatorsResult(BatchResult):
     def _contents(self):
         """What a file of it holds."""
         result = {
-            "fitted": self._fitted,
+            "fitted": self._fitted.tolist(),
             "status": self.status,
             "seeds": self.seeds,
             "n_samples": self.n_samples,

@@ -285,11 +285,15 @@ class BatchResult:
             return self._some(i)
         if not isinstance(i, Integral) or isinstance(i, bool):
             i = self._place_of(i)
+        self._check_usable(i)
+        return self._estimator(i, self._columns_of(i))
+
+    def _check_usable(self, i):
+        """Raises IndexError or ValueError where there is no problem of that number with parameters."""
         if not -len(self) <= i < len(self):
             raise IndexError(f"problem {i} of {len(self)}")
         if not self.has_parameters[i]:
             raise ValueError(f"problem {i} has no parameters: its status is {Status(int(self.status[i]))}")
-        return self._estimator(i, self._columns_of(i))
 
     def _place_of(self, name):
         """Of the problem that is called so."""
@@ -499,10 +503,7 @@ class BatchResult:
             reference = int(most_frequent[np.argmax(self.n_samples[most_frequent])])
         if not isinstance(reference, Integral) or isinstance(reference, bool):
             return comparable(reference)
-        if not -len(self) <= reference < len(self):
-            raise IndexError(f"problem {reference} of {len(self)}")
-        if not self.has_parameters[reference]:
-            self[reference]  # raises for what is wrong with it
+        self._check_usable(reference)
         return self._components_of(reference)
 
     def _components_of(self, i, compares=True):
