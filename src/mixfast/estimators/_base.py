@@ -274,6 +274,11 @@ class BaseMixture(DensityEstimator):
         for name, array in record._asdict().items():
             check_domain(f"{name}_", np.asarray(array), domains.get(name, ()))
 
+    def _fitted_params(self):
+        """A record of float64 copies of the fitted parameters."""
+        layout = self._family().params_layout(len(self.weights_), self._n_fitted_features())
+        return layout.view(layout.pack(self._collect()))
+
     def _packed_state(self, layout):
         """Numbers of the proportions and parameters, which may have been assigned; ValueError where they make no
         mixture."""
@@ -466,6 +471,4 @@ class BaseMixture(DensityEstimator):
     def _draw(self, n_samples, rng, **given):
         """Rows and their components; `given` is what the family wants to know of the rows beside these."""
         labels = self._draw_components(n_samples, rng)
-        family = self._family()
-        layout = family.params_layout(len(self.weights_), self._n_fitted_features())
-        return family.sample(layout.view(layout.pack(self._collect())), labels, rng, **given), labels
+        return self._family().sample(self._fitted_params(), labels, rng, **given), labels

@@ -74,6 +74,9 @@ WARNINGS = {
 }
 WARNED = int(sum(WARNINGS) | Status.IMPOSSIBLE_ROWS)  # an int: asking an enumeration takes a microsecond
 
+#: Parameters of the constructor that have something for each component.
+OF_EACH_COMPONENT = ("weights", "weights_init", "means_init", "precisions_init")
+
 
 def _warm_start_error(reason):
     return ValueError(
@@ -530,7 +533,7 @@ class MixtureByEM(BaseMixture):
         for name, of_own in self._shared.items():
             value = getattr(self, name)
             setattr(self, name, of_own.get(value, value))
-        for name in {"weights", "weights_init", "means_init", "precisions_init"} & self.get_params(deep=False).keys():
+        for name in set(OF_EACH_COMPONENT) & self.get_params(deep=False).keys():
             setattr(self, name, None)  # those were of other components
         if not isinstance(self.init_params, str):
             self.init_params = "kmeans"

@@ -14,6 +14,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from mixfast._docstrings import described
 from mixfast._typing import Column, RowsLike, Seed
+from mixfast.estimators._by_em import OF_EACH_COMPONENT
+from mixfast.estimators._elliptical import SCALES
 from mixfast.families.missing import patterns_of
 from mixfast.row_data import separated
 from mixfast.tables import is_table
@@ -53,8 +55,7 @@ class UsedAsDensity:
 
     def _reweighted(self, weights):
         """The same components with other weights."""
-        layout = self._family().params_layout(len(weights), self._n_fitted_features())
-        return self._of_components(weights, layout.view(layout.pack(self._collect())))
+        return self._of_components(weights, self._fitted_params())
 
     def _shares_given(self, columns, X):
         """Responsibilities (n_samples, n_components) of rows of which some columns are known, a table or an array."""
@@ -92,7 +93,7 @@ class UsedAsDensity:
     def _options_of_columns(self):
         """Parameters of the constructor that hold for some of the columns too."""
         own = self.get_params(deep=False)
-        for name in ("n_components", "weights", "weights_init", "means_init", "precisions_init", "categories"):
+        for name in ("n_components", *OF_EACH_COMPONENT, "categories"):
             own.pop(name, None)
         if not isinstance(own["init_params"], str):
             own["init_params"] = "kmeans"
@@ -257,8 +258,7 @@ class UsedAsDensity:
             )
         if family.cdf is None:
             raise TypeError(f"the distribution function of a {type(self).__name__} is not known in closed form")
-        layout = family.params_layout(len(self.weights_), 1)
-        return family, layout.view(layout.pack(self._collect()))
+        return family, self._fitted_params()
 
     def _mixed_cdf(self, family, params, x):
         weights = np.asarray(self.weights_, dtype=np.float64)
@@ -445,9 +445,6 @@ UNCORRELATED = ("diag", "spherical")
 class EllipticalColumns:
     """Of mixtures whose components have means and covariances."""
 
-    #: Of the other parameters, those that some columns have as all have them.
-    _of_components_alone: tuple[str, ...] = ()
-
     def _as_kept(self):
         """(covariance_type, covariances), float64, of which those of some columns can be taken."""
         if self.covariance_type in KEPT:
@@ -470,7 +467,9 @@ class EllipticalColumns:
 
     def _margin(self, columns):
         structure, covariances = self._as_kept()
-        others = {name: np.asarray(getattr(self, f"{name}_")) for name in self._of_components_alone}
+        record = self._collect()._asdict()
+        # what is neither place nor width some columns have as all have
+        others = {name: own for name, own in record.items() if name != "means" and f"{name}_" not in SCALES}
         own = self._family().covariances_of(covariances, columns)
         return self._model_of(self.weights_, self._centres()[:, columns], structure, own, columns, **others)
 

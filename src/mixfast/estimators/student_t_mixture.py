@@ -195,8 +195,6 @@ class StudentTMixture(EllipticalColumns, EllipticalMixture, LikelihoodMixture):
         }
         return cls._of_given(weights, parameters, feature_names, options)
 
-    _of_components_alone = ("degrees_of_freedom",)
-
     def _scaled_by(self, columns, values, structure, covariances):
         distances = self._distances(columns, values)
         degrees = np.asarray(self.degrees_of_freedom_, dtype=np.float64)
