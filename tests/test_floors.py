@@ -65,6 +65,7 @@ FLOORS = [
         "predictive",
         "partitions",
         "row_blocks",
+        "block_files",
     ],
     ["estimators/", "parts", "plot", "maps", "map_pictures", "mixture_pictures", "merging", "matching"],
     ["batches/", "selection"],

@@ -301,6 +301,46 @@ def test_what_is_no_source_is_refused(tmp_path):
         GaussianMixture(2).fit(blocks(lambda: iter([])))
 
 
+def test_predictions_block_by_block(small_blocks, tmp_path):
+    model = GaussianMixture(2, random_state=0).fit(ROWS)
+    rows = blocks(ROWS)
+    for method in (model.predict, model.predict_proba, model.score_samples):
+        wanted = method(ROWS)
+        path = tmp_path / f"{method.__name__}.npy"
+        assert np.array_equal(rows.map(method), wanted)
+        assert rows.map(method, out=path) == path
+        assert np.array_equal(np.load(path, mmap_mode="r"), wanted)
+        given = np.empty_like(wanted)
+        assert rows.map(method, out=given) is given
+        assert np.array_equal(given, wanted)
+        parquet = pytest.importorskip("pyarrow.parquet")
+        table = parquet.read_table(rows.map(method, out=str(tmp_path / "results.parquet")))
+        found = np.column_stack([column.to_numpy() for column in table.columns])
+        assert np.array_equal(found if wanted.ndim == 2 else found[:, 0], wanted)
+    assert table.column_names == ["score_samples"]
+
+
+def test_files_of_predictions_are_whole_or_what_they_were(small_blocks, tmp_path):
+    calls = []
+
+    def breaks(X):
+        calls.append(len(X))
+        if len(calls) > 3:
+            raise ValueError("no")
+        return X[:, 0]
+
+    path = tmp_path / "results.npy"
+    np.save(path, np.arange(3))
+    with pytest.raises(ValueError, match="no"):
+        blocks(ROWS).map(breaks, out=path)
+    assert np.array_equal(np.load(path), np.arange(3))
+    assert list(tmp_path.iterdir()) == [path]
+    with pytest.raises(ValueError, match="out has 10 rows, and there are more"):
+        blocks(ROWS).map(lambda X: X[:, 0], out=np.empty(10))
+    with pytest.raises(ValueError, match="should be an array, or a file"):
+        blocks(ROWS).map(lambda X: X[:, 0], out="results.csv")
+
+
 def test_errors_of_readers_come_out(small_blocks):
     def breaks():
         yield ROWS[:100]

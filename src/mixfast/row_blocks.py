@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from mixfast.block_files import gather
 from mixfast.partitions import Partition, merged
 
 Result = TypeVar("Result")
@@ -73,6 +74,22 @@ class Blocks:
         if self.columns is not None:
             return X[:, self.columns], weight
         return (X if self.weight is None else np.delete(X, self.weight, axis=1)), weight
+
+    def map(self, function: Callable[[Any], np.ndarray], out: Any = None) -> Any:
+        """Give each block of rows to a function, and put the results below each other.
+
+        Parameters
+        ----------
+        function : callable
+            Of an array of rows, such as `model.predict`, `model.predict_proba` or `model.score_samples`.
+        out : ndarray, path of a .npy or .parquet file, or None, default=None
+            Where results go, block by block; None makes an array of all.
+
+        Returns
+        -------
+        result : ndarray, or the path
+        """
+        return gather((function(block.X) for block in self), getattr(function, "__name__", "result"), out)
 
     def map_reduce(
         self, task: Callable[[Partition, Any], Result], state: Any, merge: Callable[[Sequence[Result]], Result]
