@@ -46,6 +46,8 @@ if TYPE_CHECKING:
     from mixfast.matching import reduce as reduce
     from mixfast.merging import MergeTree as MergeTree
     from mixfast.merging import merge_tree as merge_tree
+    from mixfast.patch import patch_sklearn as patch_sklearn
+    from mixfast.patch import unpatch_sklearn as unpatch_sklearn
     from mixfast.persistence import load as load
     from mixfast.plot import BatchDisplay as BatchDisplay
     from mixfast.plot import MixtureDisplay as MixtureDisplay

@@ -46,11 +46,13 @@ HOMES = {
     "load": "mixfast.persistence",
     "match": "mixfast.matching",
     "merge_tree": "mixfast.merging",
+    "patch_sklearn": "mixfast.patch",
     "plot_mixture": "mixfast.plot",
     "reduce": "mixfast.matching",
     "select": "mixfast.selection",
     "show_config": "mixfast._config",
     "top_words": "mixfast.reading",
+    "unpatch_sklearn": "mixfast.patch",
 }
 
 #: The parts of product mixtures, which files may name as well.
