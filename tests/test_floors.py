@@ -20,6 +20,7 @@ FLOORS = [
         "_typing",
         "_version",
         "convergence",
+        "_openmp",
         "_threads",
         "_warnings",
         "archive",

@@ -1,6 +1,7 @@
 """The instruction set is chosen once, at import; MIXFAST_ISA forces one and never falls back."""
 
 import os
+import platform
 import subprocess
 import sys
 
@@ -47,3 +48,25 @@ def test_an_unavailable_set_is_an_error_that_names_the_others():
     assert result.returncode != 0
     assert "MIXFAST_ISA='v9' is not available" in result.stderr
     assert "base" in result.stderr
+
+
+#: What Linux calls the features that code of each level has to have.
+FLAGS = {
+    "v2": {"cx16", "lahf_lm", "popcnt", "sse4_1", "sse4_2", "ssse3"},
+    "v3": {"avx", "avx2", "bmi1", "bmi2", "f16c", "fma", "abm", "movbe", "xsave"},
+    "v4": {"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"},
+}
+
+
+@pytest.mark.skipif(
+    not (sys.platform == "linux" and platform.machine() == "x86_64"), reason="/proc/cpuinfo of an x86-64 machine"
+)
+def test_the_sets_are_those_that_the_system_says_the_processor_has():
+    with open("/proc/cpuinfo") as lines:
+        found = set(next(line for line in lines if line.startswith("flags")).split()[2:])
+    expected = ["base"]
+    for level, flags in FLAGS.items():  # each level has the ones before
+        if not flags <= found:
+            break
+        expected.append(level)
+    assert list(_isa.available_isas()) == expected  # of a build with all levels, as builds are unless told otherwise

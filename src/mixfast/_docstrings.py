@@ -62,7 +62,8 @@ ENTRIES = {
         """,
     "n_threads": """
         n_threads : int or None, default=None
-            Threads to use at most; None is all that the process may use. The result does not depend on it.
+            Threads to use at most; None is all that the process may use: its affinity, the quota of a container,
+            `OMP_NUM_THREADS` and limits of threadpoolctl count. The result does not depend on it.
         """,
     "accelerate": """
         accelerate : {'auto'} or None, default=None

@@ -3,20 +3,9 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
+from functools import cache
 
-
-def _allowed_by_cgroup():
-    """Whole processors that a container's quota allows, or None; Linux only (cgroup version 2)."""
-    try:
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
-    except (OSError, ValueError):
-        return None
-    return None if quota == "max" else max(1, -(-int(quota) // int(period)))
-
-
-#: Read once: 7 us each time, as much as the iterations of a small fit.
-_QUOTA = _allowed_by_cgroup()
+from mixfast._openmp import max_threads
 
 #: OpenMP's pool of threads does not survive a fork: in a child, a second thread would be waited for in vain.
 _PROCESS = os.getpid()
@@ -25,12 +14,22 @@ _PROCESS = os.getpid()
 _MAX_THREADS = 1024
 
 
+@cache
+def _quota():
+    """Processors by the quota of a container, of either version of cgroups, and by what loky was told; asked once, for
+    joblib takes 130 us to answer, as much as several small fits."""
+    from joblib import cpu_count  # scikit-learn has it; `import mixfast` alone needs neither
+
+    return cpu_count()
+
+
 def allowed_threads():
-    """The processors that this process may use: affinity, container quota, OMP_NUM_THREADS, whichever is least."""
+    """The processors that this process may use: affinity, container quota, OMP_NUM_THREADS, limits of threadpoolctl,
+    whichever is least."""
     limits = [len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1]
-    limits.append(_QUOTA or limits[0])
+    limits += [_quota(), max_threads()]
     first = os.environ.get("OMP_NUM_THREADS", "").split(",")[0]  # a list gives one number for each level of nesting
-    if first.isdigit() and int(first) > 0:
+    if first.isdigit() and int(first) > 0:  # may have been set since the process began
         limits.append(int(first))
     return min(limits)
 

@@ -1,16 +1,18 @@
 #include "select.h"
 
+#include "processor.h"
+
 int mixfast_isa_is_available(int isa) {
     switch (isa) {
         case MIXFAST_ISA_BASE: return 1;
 #ifdef MIXFAST_HAVE_V2
-        case MIXFAST_ISA_V2: __builtin_cpu_init(); return __builtin_cpu_supports("x86-64-v2") != 0;
+        case MIXFAST_ISA_V2: return mixfast_processor_has(isa);
 #endif
 #ifdef MIXFAST_HAVE_V3
-        case MIXFAST_ISA_V3: __builtin_cpu_init(); return __builtin_cpu_supports("x86-64-v3") != 0;
+        case MIXFAST_ISA_V3: return mixfast_processor_has(isa);
 #endif
 #ifdef MIXFAST_HAVE_V4
-        case MIXFAST_ISA_V4: __builtin_cpu_init(); return __builtin_cpu_supports("x86-64-v4") != 0;
+        case MIXFAST_ISA_V4: return mixfast_processor_has(isa);
 #endif
         default: return 0;
     }
