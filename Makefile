@@ -5,7 +5,7 @@ FROM ?= .
 ENV := build/env
 BIN := $(ENV)/bin
 
-.PHONY: demo test test-isa test-site lint docs package clean
+.PHONY: demo test test-isa test-site lint portable docs package wheels bench clean
 
 # Choose mixtures for three data sets, print tables of BIC and summaries, draw the fits and maps of their components.
 demo: $(ENV)/demo-installed
@@ -36,6 +36,11 @@ lint: $(ENV)/dev-installed
 	$(BIN)/mypy --strict --config-file pyproject.toml lint/consumer.py  # reads the installed package, as its users do
 	$(BIN)/stubtest mixfast --mypy-config-file pyproject.toml --ignore-missing-stub --allowlist lint/stubtest.txt
 
+# The C kernels, compiled for Linux, macOS and Windows on x86-64 and aarch64 by Zig's compiler.
+portable: $(ENV)/created
+	$(BIN)/python -m pip install --quiet ziglang
+	$(BIN)/python lint/portable.py
+
 # The site, in build/docs/html: pages, the gallery, whose scripts are run where they changed, and the reference. A warning is
 # an error.
 docs: $(ENV)/docs-installed
@@ -53,6 +58,19 @@ package: $(ENV)/created
 	$(PYTHON) -m venv build/package/env
 	build/package/env/bin/pip install --quiet build/package/mixfast-*.whl
 	cd build/package && env/bin/python ../../.ci/smoke.py
+
+# Wheels for several Pythons, each used in an empty environment.
+WHEEL_PYTHONS ?= $(PYTHON)
+wheels:
+	.ci/wheels $(WHEEL_PYTHONS)
+
+# asv's benchmarks of BENCH_COMMITS, once each, and their pages, in benchmarks/html. `make bench BENCH_COMMITS=HEAD~10..HEAD`
+# takes a build of some minutes for each of ten commits.
+BENCH_COMMITS ?= HEAD^!
+bench: $(ENV)/created
+	$(BIN)/python -m pip install --quiet asv==0.6.5 virtualenv
+	cd benchmarks && ../$(BIN)/asv machine --yes && ../$(BIN)/asv run --quick --show-stderr --skip-existing-successful "$(BENCH_COMMITS)" && \
+		../$(BIN)/asv publish
 
 $(ENV)/created:
 	@echo "Making an environment in $(ENV)"
