@@ -14,6 +14,7 @@ from mixfast._reference import dirichlet_multinomial as dirichlet_multinomial_tw
 from mixfast._reference import gamma as gamma_twin
 from mixfast._reference import gaussian as gaussian_twin
 from mixfast._reference import multinomial as multinomial_twin
+from mixfast._reference import noise as noise_twin
 from mixfast._reference import poisson as poisson_twin
 from mixfast._reference import product as product_twin
 from mixfast._reference import shapes as shapes_twin
@@ -41,6 +42,7 @@ from mixfast.families.gaussian import (
     TiedGaussian,
 )
 from mixfast.families.multinomial import Multinomial, MultinomialParams
+from mixfast.families.noise import Region, WithNoise
 from mixfast.families.poisson import Poisson, PoissonParams
 from mixfast.families.product import Product
 from mixfast.families.student_t import (
@@ -135,6 +137,15 @@ def diagonal_params(rng, n_components, n_features):
 def spherical_params(rng, n_components, n_features):
     variances = rng.uniform(1, 4, n_components)
     return GaussianParams(_means(rng, n_components, n_features), variances, 1 / np.sqrt(variances))
+
+
+#: Of noise beside components, whatever the number of columns: about as dense as these.
+NOISE = Region(4.0, None)
+
+
+def beside_noise(make_params):
+    """Parameters of one component less: noise has none."""
+    return lambda rng, n_components, n_features: make_params(rng, n_components - 1, n_features)
 
 
 def shaped_params(name):
@@ -388,6 +399,29 @@ CELL_FAMILIES = {
         overdispersed_rows,
         fixed_params,
         **CELLS,
+    ),
+}
+
+
+#: Noise beside components, which has no parameters.
+NOISY = {
+    "full with noise": Twins(
+        WithNoise(FullGaussian(1e-6), NOISE),
+        noise_twin.WithNoise(gaussian_twin.FullGaussian(1e-6), np.exp(NOISE.log_volume)),
+        gaussian_rows,
+        beside_noise(full_params),
+        numbers=(2, 3, 8),
+        widths=(1, 2, 5, 16),
+    ),
+    "heavy diagonal with noise": Twins(
+        WithNoise(DiagonalStudentT(1e-6, OwnDegrees()), NOISE),
+        noise_twin.WithNoise(
+            student_t_twin.StudentT(gaussian_twin.DiagonalGaussian(1e-6), OWN, 8.0), np.exp(NOISE.log_volume)
+        ),
+        heavy_tailed_rows,
+        beside_noise(with_degrees(diagonal_params, OWN)),
+        numbers=(2, 3, 8),
+        widths=(1, 2, 5, 16),
     ),
 }
 

@@ -99,6 +99,33 @@ ENTRIES = {
             (n + K (c - 1)) is taken, n_k being the sum of the component's responsibilities. `lower_bound_` then has the
             prior's log density, up to a constant, divided by n. None is maximum likelihood, and so is 1.
         """,
+    "noise": """
+        noise : 'uniform' or float, default=None
+            One component more, the last, whose density is 1 / `noise_volume_` everywhere, for rows that are of no
+            cluster (Banfield & Raftery, Biometrics 49 (1993), as R's mclust has it). `weights_` and `predict_proba`
+            have it as their last entry, `predict` and `sample` call it -1, and labels in `known_labels` and
+            `init_params` -2 (there responsibilities, and sets of components, have n_components + 1 columns). A number
+            is the share of the rows that noise begins with, those with the fewest others around them; 'uniform' finds
+            it, as two intensities of rows make it likely (Byers & Raftery, JASA 93 (1998)). Labels of a start that name
+            noise say it themselves. Criteria count its weight and its volume. A start is 'kmeans', 'random' or given,
+            and rows have all entries.
+        """,
+    "noise_volume": """
+        noise_volume : float, default=None
+            The volume that noise has, in the product of the columns' units. None is that of the rows' region, the
+            smaller of the boxes around them along the columns and along their principal axes. Needed where the rows are
+            not there together: in `from_parameters`, for partitions and for `partial_fit` without a fit before.
+        """,
+    "noise_volume_": """
+        noise_volume_ : float
+            Where there is `noise`: the volume that its density is 1 over.
+        """,
+    "noise_box_": """
+        noise_box_ : ndarray of shape (n_features + 1, n_features)
+            Where `sample` draws noise, uniformly: a corner, and the edges from it. It is made larger or smaller about
+            its centre where `noise_volume_` is another volume than its own. Of given parameters it holds the means and
+            three standard deviations on both sides, in proportion.
+        """,
     "weights_init": """
         weights_init : array-like of shape (n_components,), default=None
             Weights to start from. With all three given there is no random start at all.

@@ -34,7 +34,8 @@ def bind_model(encoded, seeding_rows, n_components, n_features, dtype, proportio
     family = encoded.family
     capsule = encoded.bind(n_components, dtype)
     encoded.check_layout(capsule, n_components, n_features)
-    located, places = family.located(np.full((n_components, seeding_rows.shape[1]), np.nan)), None
+    n_clusters = family.n_begun(n_components)
+    located, places = family.located(np.full((n_clusters, seeding_rows.shape[1]), np.nan)), None
     if located is not None:
         places = np.isnan(located).nonzero()[0].astype(np.int64, copy=False)
     if places is not None and len(places):
@@ -45,8 +46,8 @@ def bind_model(encoded, seeding_rows, n_components, n_features, dtype, proportio
     return Model(
         capsule,
         proportions,
-        seeding.bind_centres_to(seeding_rows, n_components),
-        seeding.bind_centres_to(seeding_rows, 1 + seeding.n_kmeans_plusplus_candidates(n_components)),
+        seeding.bind_centres_to(seeding_rows, n_clusters),
+        seeding.bind_centres_to(seeding_rows, 1 + seeding.n_kmeans_plusplus_candidates(n_clusters)),
         blank,
         places,
         given,

@@ -153,6 +153,8 @@ class Summary:
         How many rows each component is the most likely one of.
     status : str
         How the fit ended, in words.
+    names : list of str
+        What the weights are of: numbers of components, and noise where there is some.
     """
 
     title: str
@@ -164,6 +166,7 @@ class Summary:
     weights: NDArray[np.float64]
     sizes: NDArray[np.float64]
     status: str
+    names: list[str]
 
     @classmethod
     def of(cls, model: Any, X: ArrayLike, sample_weight: ArrayLike | None, row_data: dict) -> Summary:
@@ -200,6 +203,7 @@ class Summary:
                 np.float64, copy=False
             ),
             status=status_in_words(model),
+            names=model._names_of_weights(),
         )
 
     def __str__(self) -> str:
@@ -208,8 +212,8 @@ class Summary:
             numbers |= {"parameters": str(self.n_parameters), "BIC": f"{self.bic:.3f}", "ICL": f"{self.icl:.3f}"}
         lines = [self.title, "-" * min(len(self.title), 72), "", *_columns(numbers), ""]
         lines += [f"{'component':>9} {'weight':>8} {'rows':>10} {'share':>7}"]
-        for k, (weight, size) in enumerate(zip(self.weights, self.sizes, strict=False)):
-            lines.append(f"{k:>9} {weight:>8.3f} {size:>10.10g} {size / self.n_samples:>7.1%}")
+        for name, weight, size in zip(self.names, self.weights, self.sizes, strict=False):
+            lines.append(f"{name:>9} {weight:>8.3f} {size:>10.10g} {size / self.n_samples:>7.1%}")
         return "\n".join([*lines, "", f"The fit: {self.status}."])
 
     def __repr__(self) -> str:

@@ -124,3 +124,8 @@ METHODS = {"kmeans": True, "k-means++": True, "random": False, "random_from_data
 def measures_distances(init_params):
     """Whether a start is found by distances between rows, so that `Encoded.seeds` has to be made for it."""
     return isinstance(init_params, str) and METHODS[init_params]
+
+
+def takes_single_rows(init_params):
+    """Whether components of a start begin with a row each."""
+    return isinstance(init_params, str) and init_params in ("k-means++", "random_from_data")

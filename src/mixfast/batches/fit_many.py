@@ -154,7 +154,13 @@ def fit_many(
         check_comparable(estimator)
     seeds = seeds_of(estimator, seeds, random_state, len(problems))
     names = None if problems.names is None or share_names(problems.names) else problems.names
-    if template._finds_components:
+    if template._is_kept_whole():
+        if len(points) > 1:
+            raise ValueError(
+                f"a batch keeps fits of a {type(template).__name__} with such parameters as estimators, of one model: "
+                f"there are {len(points)}. Choose by `select`, problem by problem"
+            )
+        template.set_params(**points[0])
         with Bar(len(problems), progress) as report:
             return fit_one_by_one(problems, template, seeds, keep == "all", n_threads, report)._named(
                 None, names, library=library

@@ -1,4 +1,5 @@
-"""Batches of estimators that find how many components there are: each problem's fit is kept as its estimator."""
+"""Batches of estimators that arrays over problems cannot hold, of numbers of components that are found, say: each
+problem's fit is kept as its estimator."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ cdef enum:
 ctypedef struct model_t:
     const family_t *family
     const proportions_t *proportions
-    const family_t *centres        # of k-means, n_components of them
+    const family_t *centres        # of k-means, one for each component but those without parameters, which come last
     const family_t *candidates     # of k-means++: the last centre and the candidates for the next
     const double *blank            # [n_params], to measure the first responsibilities from
     const int64_t *located         # places in params that take the centres of k-means; NULL: none do

@@ -211,7 +211,16 @@ cdef int find_seeds(worker_t *w, const model_t *m, uint64_t seed, uint32_t start
     cdef seeding_t seeding
     place_beyond_starts(w, m.candidates, free_proportions(), &w.seeding_rows)
     place_seeding(&seeding, &w.fit, &w.arena)
-    return seed_greedily(&w.fit, &seeding, m.family.n_components, seed, start, w.indices)
+    return seed_greedily(&w.fit, &seeding, m.centres.n_components, seed, start, w.indices)
+
+
+cdef void label_outliers(worker_t *w, const model_t *m) noexcept nogil:
+    """Rows without weight in the search for clusters are those that a component without parameters begins with."""
+    cdef Py_ssize_t i
+    if m.centres.n_components < m.family.n_components:
+        for i in range(w.rows.n_rows):
+            if w.seeding_rows.weight[i] == 0:
+                w.labels[i] = m.centres.n_components
 
 
 cdef int find_clusters(worker_t *w, const plan_t *plan, const model_t *m, uint64_t seed,
@@ -226,11 +235,11 @@ cdef int find_clusters(worker_t *w, const plan_t *plan, const model_t *m, uint64
     if code != 0:
         return code
     place_beyond_starts(w, m.centres, free_proportions(), &w.seeding_rows)
-    p.proportions.begin(p.proportions, m.family.n_components, p.mixing)
-    for k in range(m.family.n_components):
+    p.proportions.begin(p.proportions, m.centres.n_components, p.mixing)
+    for k in range(m.centres.n_components):
         copy_row(&p.rows, w.indices[k], p.params + k * p.family.n_features)
     if p.rows.known != NULL:
-        begin_at_known(&p.rows, m.family.n_components, w.indices, w.arrivals, p.params, w.centres)
+        begin_at_known(&p.rows, m.centres.n_components, w.indices, w.arrivals, p.params, w.centres)
     has_line = suits_line(p) and p.rows.known == NULL
     if has_line:
         place_line(&line, p, &w.arena)
@@ -238,9 +247,10 @@ cdef int find_clusters(worker_t *w, const plan_t *plan, const model_t *m, uint64
     if code != 0:
         return code  # some rows may have no labels yet
     memcpy(w.centres, p.params, p.family.n_params * sizeof(double))
+    label_outliers(w, m)
     if w.rows.groups != NULL:
         keep_groups_together(&w.rows, m.family.n_components, w.arrivals, w.labels)
-    if w.rows.known == NULL:  # else components have their numbers
+    if w.rows.known == NULL and m.centres.n_components == m.family.n_components:  # else components have their numbers
         arrange_clusters(m.proportions, m.family.n_components, w.rows.n_rows, w.rows.weight, w.arrivals, w.places,
                          w.labels, p.family.n_features, w.centres)
     return code
@@ -409,7 +419,7 @@ cdef int go_on(worker_t *w, const plan_t *plan, const model_t *m, fit_t *fit, Py
         course.note, course.note_data = note_pass, &witness
     code = plan.loop(&w.em, &w.acceleration, plan.tol, plan.stop_on, &course)
     if code == 0 and course.n_steps > 0 and not w.em.status & plan.stop_on:
-        code = note_lack_of_rows(&w.em, m.n_rows_needed, w.found)
+        code = note_lack_of_rows(&w.em, m.centres.n_components, m.n_rows_needed, w.found)
     fit.status = fit.status & ~(IMPOSSIBLE_ROWS | MIXFAST_SPURIOUS_COMPONENT) | w.em.status
     if w.em.n_impossible > 0:
         fit.status |= IMPOSSIBLE_ROWS

@@ -41,9 +41,9 @@ cdef size_t bytes_to_find(Py_ssize_t n_components, Py_ssize_t n_wanted) noexcept
     return n_components * (1 + n_wanted) * sizeof(Py_ssize_t) if n_wanted > 0 else 0
 
 
-cdef int note_lack_of_rows(em_t *em, Py_ssize_t n_wanted, Py_ssize_t *found) noexcept nogil:
-    """Adds MIXFAST_SPURIOUS_COMPONENT to the status where a component takes more than half of fewer than n_wanted
-    distinct rows. 0, MIXFAST_FAILED or STOPPED."""
+cdef int note_lack_of_rows(em_t *em, Py_ssize_t n_asked, Py_ssize_t n_wanted, Py_ssize_t *found) noexcept nogil:
+    """Adds MIXFAST_SPURIOUS_COMPONENT to the status where one of the first n_asked components, those with parameters,
+    takes more than half of fewer than n_wanted distinct rows. 0, MIXFAST_FAILED or STOPPED."""
     cdef pass_t p = em.p[0]
     cdef Py_ssize_t n_components = p.family.n_components, n_open, leap, index = 0, _visit
     cdef Py_ssize_t wanted = ROWS_PER_WANTED * n_components * n_wanted
@@ -73,7 +73,7 @@ cdef int note_lack_of_rows(em_t *em, Py_ssize_t n_wanted, Py_ssize_t *found) noe
         space.selection.n, space.selection.component = n_components, p.everything
         if assign(&p, index * p.chunk_rows, &chunk, &space, p.lanes) != 0:
             return MIXFAST_FAILED
-        n_open = find_rows(&p, index * p.chunk_rows, &chunk, &space, n_wanted, found)
+        n_open = find_rows(&p, index * p.chunk_rows, &chunk, &space, n_asked, n_wanted, found)
         if n_open == 0:
             return 0
         index = (index + leap) % p.n_chunks
@@ -100,13 +100,13 @@ cdef Py_ssize_t leap_over(Py_ssize_t n) noexcept nogil:
 
 
 cdef Py_ssize_t find_rows(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, const workspace_t *space,
-                          Py_ssize_t n_wanted, Py_ssize_t *found) noexcept nogil:
+                          Py_ssize_t n_asked, Py_ssize_t n_wanted, Py_ssize_t *found) noexcept nogil:
     """found[k] is how many distinct rows component k has, and the k-th n_wanted after all of these which. Returns how
     many components want more."""
     cdef Py_ssize_t n_components = p.family.n_components, n_open = 0, k, r, i
     cdef int real_bytes = p.family.real_bytes
     cdef Py_ssize_t *own
-    for k in range(n_components):
+    for k in range(n_asked):
         own = found + n_components + k * n_wanted
         for r in range(chunk.n_rows):
             if found[k] == n_wanted:

@@ -130,6 +130,11 @@ class BaseMixture(DensityEstimator):
         if strings is not None:
             self.feature_names_in_ = strings
 
+    def _is_kept_whole(self):
+        """Whether fits of a batch are kept as estimators: there is more to them than weights and parameters of a number
+        of components."""
+        return self._finds_components
+
     def _check_for_batches(self):
         """Raises ValueError where the parameters are those of a fit to one X."""
 
@@ -376,7 +381,7 @@ class BaseMixture(DensityEstimator):
         labels : ndarray of shape (n_samples,), int64
             Numbers of components, from 0.
         """
-        return self._evaluate(rows_with(X, row_data), labels=True).labels
+        return self._published_labels(self._evaluate(rows_with(X, row_data), labels=True).labels)
 
     @of_rows
     def predict_proba(self, X: RowsLike, **row_data: ArrayLike | None) -> Floats:
@@ -466,7 +471,11 @@ class BaseMixture(DensityEstimator):
             The component of each row.
         """
         X, labels = self._draw(n_samples, self._rng_of_sample(n_samples, random_state))
-        return self._framed(X, as_frame), labels
+        return self._framed(X, as_frame), self._published_labels(labels)
+
+    def _published_labels(self, labels):
+        """What the numbers of components are for users."""
+        return labels
 
     def _draw(self, n_samples, rng, **given):
         """Rows and their components; `given` is what the family wants to know of the rows beside these."""

@@ -138,7 +138,11 @@ class MixtureByEM(BaseMixture):
                 f"weights={self.weights} and weight_concentration={self.weight_concentration} were both given: weights "
                 "that stay as they are have no prior. Set one of them to None."
             )
-        return FixedWeights(self.weights, self.n_components)
+        return FixedWeights(self.weights, self._n_weights())
+
+    def _n_weights(self):
+        """How many weights there are: of the components, and of what there is beside them."""
+        return self.n_components
 
     def _kept_of_columns(self):
         """What the file of a batch says of the columns for `_take_up_columns`, numbers by name."""
@@ -318,7 +322,7 @@ class MixtureByEM(BaseMixture):
         units = self._units(family, rows, sample_weight)
         self._check_components(data, sample_weight, init_params)
         encoded = self._given_prior(family, units, X.shape[1]).encode(of_family(rows_with(units.rows(rows), data)))
-        layout = encoded.family.params_layout(self.n_components, X.shape[1])
+        layout = encoded.family.params_layout(self._n_weights(), X.shape[1])
         volume = self._volume(units, X.shape[0] if sample_weight is None else sample_weight.sum())
         best = self._search(X, sample_weight, init_params, units, volume, encoded, layout)
         fitted = layout.view(best.params)
@@ -357,7 +361,7 @@ class MixtureByEM(BaseMixture):
 
     def _check_components(self, data, sample_weight, init_params):
         """Raises ValueError where what is said of the components of rows contradicts itself or the parameters."""
-        check_number_of_components(data, self.n_components)
+        check_number_of_components(data, self._n_weights())
         if "known_labels" in data and self.canonical_order:
             raise ValueError(
                 "canonical_order=True numbers components anew, and known_labels has their numbers: set one of the two"
@@ -374,7 +378,7 @@ class MixtureByEM(BaseMixture):
 
     def _search(self, X, sample_weight, init_params, units, volume, encoded, layout):
         """The best start. What passes work in, ten times the parameters and more, is gone when this returns."""
-        rows = rows_of(encoded, X, self.n_components, sample_weight)
+        rows = rows_of(encoded, X, self._n_weights(), sample_weight)
         options = {"traces": True}
         which = fingerprint(encoded.rows, sample_weight) if self.warm_start else None
         if self._goes_on():
@@ -392,8 +396,9 @@ class MixtureByEM(BaseMixture):
             and (given is None or any(map(has_nan, given)))
         ):
             seeding_rows = seeding_rows_of(encoded.make_seeds(), X, sample_weight)
+        seeding_rows, init_params = self._start_of(seeding_rows, X, sample_weight, init_params)
         dtype = self._kernel_dtype(encoded.family, X.dtype)
-        model = bind_model(encoded, seeding_rows.X, self.n_components, X.shape[1], dtype, self._proportions(), given)
+        model = bind_model(encoded, seeding_rows.X, self._n_weights(), X.shape[1], dtype, self._proportions(), given)
         plan = plan_of(self, init_params, encoded.rows, **options)
         monitor = self._monitor(volume)
         best = fit_rows(rows, seeding_rows, model, plan, self._seed(), resolve_threads(self.n_threads), monitor)
@@ -402,6 +407,11 @@ class MixtureByEM(BaseMixture):
         if self.warm_start:
             self._fitted_rows = which
         return best
+
+    def _start_of(self, seeding_rows, X, sample_weight, init_params):
+        """The rows that k-means runs on, of which those of weight 0 are of no component with parameters, and where EM
+        begins."""
+        return seeding_rows, init_params
 
     def _monitor(self, volume):
         """Who is told how a fit goes on; None where nobody is."""
@@ -442,7 +452,7 @@ class MixtureByEM(BaseMixture):
         """The fitted parameters, to go on from."""
         try:
             weights, params = self._packed_state(layout)
-            if len(self.weights_) != self.n_components:
+            if len(self.weights_) != self._n_weights():
                 raise ValueError(f"there are {len(self.weights_)} fitted components")
         except ValueError as error:
             raise _warm_start_error(error) from None
@@ -452,15 +462,15 @@ class MixtureByEM(BaseMixture):
         """Where a warm start begins, and the labels that what is NaN there is found from. A component of weight 0 would
         have no row for ever: such ones begin with the clusters of k-means that the others explain least."""
         weights, params = given
-        emptied = np.flatnonzero(weights == 0)
-        if not len(emptied) or self.weights is not None or weights.shape != (self.n_components,):
+        emptied = np.flatnonzero(weights[: self.n_components] == 0)
+        if not len(emptied) or self.weights is not None or weights.shape != (self._n_weights(),):
             return given, init_params
         warn(
             f"Components {emptied.tolist()} had lost all their rows in the last fit: they begin anew with the clusters "
             "of k-means that the others explain least.",
             UserWarning,
         )
-        p, dtype = self._pass_at(encoded, X, X.dtype, self.n_components, given, self._proportions())
+        p, dtype = self._pass_at(encoded, X, X.dtype, self._n_weights(), given, self._proportions())
         found = self._evaluate_pass(p, dtype, labels=True, log_norm=True)
         seeds = encoded.make_seeds()
         seeding_rows = seeding_rows_of(encoded.rows if seeds is None else seeds, X, sample_weight)
@@ -551,6 +561,11 @@ class MixtureByEM(BaseMixture):
         if not isinstance(self.init_params, str):
             raise ValueError("init_params of a batch should name a method: labels or responsibilities belong to one X")
 
+    @property
+    def _least_rows(self):
+        """Rows that a fit needs."""
+        return max(self.n_components, 2)
+
     def _check_number_of_rows(self, n_samples, which=""):
         if n_samples < self.n_components:
             raise ValueError(
@@ -567,10 +582,10 @@ class MixtureByEM(BaseMixture):
             return self.init_params
         given = np.asarray(self.init_params)
         n_samples = n_counted if kept is None else len(kept)
-        if given.shape[:1] != (n_samples,) or (given.ndim > 1 and given.shape[1:] != (self.n_components,)):
+        if given.shape[:1] != (n_samples,) or (given.ndim > 1 and given.shape[1:] != (self._n_weights(),)):
             wanted = f"{(n_samples,)} for labels"
             if given.ndim > 1:
-                wanted = f"{(n_samples, self.n_components)} for responsibilities"
+                wanted = f"{(n_samples, self._n_weights())} for responsibilities"
             raise ValueError(f"The parameter 'init_params' should have the shape of {wanted}, but got {given.shape}")
         given = given if kept is None else given[kept]
         if given.ndim == 1:
@@ -588,9 +603,9 @@ class MixtureByEM(BaseMixture):
     def _check_labels(self, labels):
         if not np.issubdtype(labels.dtype, np.integer):
             raise ValueError(f"The labels in 'init_params' should be integers, but got dtype {labels.dtype}")
-        if labels.min() < -1 or labels.max() >= self.n_components:
+        if labels.min() < -1 or labels.max() >= self._n_weights():
             raise ValueError(
-                f"The labels in 'init_params' should be in the range [-1, {self.n_components - 1}], -1 for unknown, "
+                f"The labels in 'init_params' should be in the range [-1, {self._n_weights() - 1}], -1 for unknown, "
                 f"but got min value {labels.min()}, max value {labels.max()}"
             )
         return np.ascontiguousarray(labels, dtype=np.int64)
@@ -601,8 +616,9 @@ class MixtureByEM(BaseMixture):
             return
         if init_params.ndim == 1:
             begun = np.bincount(init_params[init_params >= 0], minlength=self.n_components) > 0
+            begun = begun[: self.n_components]
         else:
-            begun = init_params.sum(axis=0) > 0
+            begun = init_params.sum(axis=0)[: self.n_components] > 0
         if not np.all(begun):
             raise ValueError(
                 f"'init_params' gives no rows to component {int(np.argmin(begun))}: every one of the "

@@ -268,6 +268,10 @@ class DensityEstimator(PublishedArrays, Storable, DensityMixin, CheckedParameter
         """(n_components,), which components there is something to show of."""
         return np.asarray(self.weights_) > 0
 
+    def _names_of_weights(self):
+        """What each of the weights is of."""
+        return [str(k) for k in range(len(self.weights_))]
+
     def _readings(self, rows, weights, row_data):
         """What a summary wants to know of rows that count."""
         log_density = np.asarray(self.score_samples(rows, **row_data), dtype=np.float64)

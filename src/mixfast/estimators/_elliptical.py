@@ -132,7 +132,8 @@ class EllipticalMixture(MixtureByEM):
     def _of_given(cls, weights, parameters, feature_names, options):
         """What `from_parameters` makes, of those of `parameters` that are not None."""
         weights = check_weights(weights)
-        model = cls(len(weights), **options)
+        model = cls(1, **options)
+        model.n_components = len(weights) - model._n_weights() + 1
         model._validate_params()
         family = model._family()
         given = {name: own for name, own in parameters.items() if own is not None or f"{name}_" not in SCALES}
@@ -143,7 +144,13 @@ class EllipticalMixture(MixtureByEM):
         record["covariances"], record["precisions_cholesky"] = self_consistent(family, record)
         record.pop("precisions", None)
         dtype = precision_of([weights, *arrays.values()])
-        return finish_given(model, weights, family.Params(**record), dtype, n_features, feature_names, given)
+        params = family.Params(**record)
+        design = model._given_design(len(weights), params)
+        return finish_given(model, weights, params, dtype, n_features, feature_names, given, **design)
+
+    def _given_design(self, n_weights, params):
+        """Attributes of a model of given parameters beside these, by name without the underscore."""
+        return {}
 
     def covariance_matrices(self) -> Floats:
         """Make matrices of the covariances of all components, whatever `covariance_type` is.
@@ -231,8 +238,8 @@ class EllipticalMixture(MixtureByEM):
         if all(given is None for given in (self.weights, self.weights_init, self.means_init, self.precisions_init)):
             return None
         family = self._family()
-        layout = family.params_layout(self.n_components, n_features)
-        weights, params = np.full(self.n_components, np.nan), np.full(layout.size, np.nan)
+        layout = family.params_layout(self._n_weights(), n_features)
+        weights, params = np.full(self._n_weights(), np.nan), np.full(layout.size, np.nan)
         record = layout.view(params)
         if self.weights is not None:
             if self.weights_init is not None:
@@ -264,7 +271,7 @@ class EllipticalMixture(MixtureByEM):
         return given.astype(np.float64)
 
     def _check_weights_init(self):
-        weights = self._check_shape(self.weights_init, (self.n_components,), "weights")
+        weights = self._check_shape(self.weights_init, (self._n_weights(),), "weights")
         if np.any(weights < 0) or np.any(weights > 1):
             raise ValueError(
                 "The parameter 'weights' should be in the range [0, 1], but got max value "

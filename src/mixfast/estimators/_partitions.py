@@ -174,6 +174,7 @@ class FromPartitions:
             raise ValueError(
                 "init_params of a fit to partitions should name a method: labels or responsibilities are of rows here"
             )
+        self._check_for_parts()
         seed = self._seed()
         survey = source.map_reduce(SurveyRows(self), None, joined_surveys)
         model = self._begun_on_sample(source, survey, seed)

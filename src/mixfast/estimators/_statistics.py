@@ -40,6 +40,9 @@ class FromStatistics:
     def _check_for_statistics(self, data):
         """Raises ValueError where rows with such data beside their values have no sums that an M-step could do with."""
 
+    def _check_for_parts(self):
+        """Raises ValueError where a fit has to have all rows at once."""
+
     def _with_categories(self, categories):
         """A copy, not fitted, that has these for the categories of its columns."""
         return clone(self)

@@ -80,6 +80,7 @@ class FromStreams:
         stream = vars(self).get("_stream")
         if stream is None:
             if not hasattr(self, "converged_"):
+                self._check_for_parts()
                 self.fit(X, y, sample_weight=sample_weight, **row_data)
             design = self._design_of_stream(X, sample_weight, row_data)
             total = self.statistics(X, sample_weight, design=design, **row_data)

@@ -15,6 +15,7 @@ from mixfast._docstrings import described
 from mixfast._typing import Accelerate, CovarianceShape, CovarianceType, InitParams, InitPolicy, Seed
 from mixfast.estimators._elliptical import EllipticalMixture
 from mixfast.estimators._likelihood import LikelihoodMixture
+from mixfast.estimators._noise import MixtureWithNoise
 from mixfast.estimators._using import EllipticalColumns
 from mixfast.families.domains import COVARIANCE, check_domain
 from mixfast.families.gaussian import (
@@ -29,7 +30,7 @@ from mixfast.tables import as_columns
 
 
 @described
-class GaussianMixture(EllipticalColumns, EllipticalMixture, LikelihoodMixture):
+class GaussianMixture(MixtureWithNoise, EllipticalColumns, EllipticalMixture, LikelihoodMixture):
     """Mixture of Gaussians, fitted by EM: a drop-in for scikit-learn's class of the same name.
 
     The density of a row is sum_k weights_k N(x; means_k, covariances_k). From the same start each iteration gives
@@ -66,6 +67,7 @@ class GaussianMixture(EllipticalColumns, EllipticalMixture, LikelihoodMixture):
         No eigenvalue of a covariance may be more than so many times another, of any component (Fritz, Garcia-Escudero &
         Mayo-Iscar, Computational Statistics and Data Analysis 61 (2013)): likelihoods have a bound then. At least 1;
         for 'full', 'VII', 'VVI', 'VVV' and 'V'. It depends on the units of the columns.
+    <noise, noise_volume>
 
     Attributes
     ----------
@@ -92,7 +94,8 @@ class GaussianMixture(EllipticalColumns, EllipticalMixture, LikelihoodMixture):
         components share it is the first component whose variances fall.
     covariance_prior_ : dict
         Where there is a `covariance_prior`: shrinkage, mean, dof and scale of the fit.
-    <converged_, n_iter_, lower_bound_, lower_bounds_, status_, n_features_in_, feature_names_in_>
+    <noise_volume_, noise_box_, converged_, n_iter_, lower_bound_, lower_bounds_, status_, n_features_in_,
+    feature_names_in_>
 
     Raises
     ------
@@ -113,6 +116,7 @@ class GaussianMixture(EllipticalColumns, EllipticalMixture, LikelihoodMixture):
 
     _parameter_constraints: dict = {
         **EllipticalMixture._parameter_constraints,
+        **MixtureWithNoise._parameter_constraints,
         "covariance_type": [StrOptions(set(STRUCTURES))],
         "covariance_prior": [StrOptions({"default"}), dict, None],
         "eigenvalue_ratio": [Interval(Real, 1.0, None, closed="left"), None],
@@ -145,6 +149,8 @@ class GaussianMixture(EllipticalColumns, EllipticalMixture, LikelihoodMixture):
         weight_concentration: float | None = None,
         covariance_prior: Literal["default"] | dict[str, Any] | None = None,
         eigenvalue_ratio: float | None = None,
+        noise: Literal["uniform"] | float | None = None,
+        noise_volume: float | None = None,
     ) -> None:
         self.n_components = n_components
         self.covariance_type = covariance_type
@@ -170,6 +176,10 @@ class GaussianMixture(EllipticalColumns, EllipticalMixture, LikelihoodMixture):
         self.weight_concentration = weight_concentration
         self.covariance_prior = covariance_prior
         self.eigenvalue_ratio = eigenvalue_ratio
+        self.noise = noise
+        self.noise_volume = noise_volume
+
+    _structural: tuple[str, ...] = ("covariance_type", "noise")
 
     _accepts_missing = True
     #: False of what reads rows for estimators that have no place for missing entries.
@@ -178,7 +188,10 @@ class GaussianMixture(EllipticalColumns, EllipticalMixture, LikelihoodMixture):
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = (
-            self._fits_missing and self.regularization == "absolute" and self.covariance_prior is None
+            self._fits_missing
+            and self.regularization == "absolute"
+            and self.covariance_prior is None
+            and self.noise is None
         )
         return tags
 
@@ -274,7 +287,7 @@ class GaussianMixture(EllipticalColumns, EllipticalMixture, LikelihoodMixture):
         }
         return cls._of_given(weights, parameters, feature_names, options)
 
-    def _family(self):
+    def _family_of_components(self):
         if self.eigenvalue_ratio is None and self.covariance_prior is None:
             return STRUCTURES[self.covariance_type](reg_covar=self.reg_covar)
         name = {"full": "VVV"}.get(self.covariance_type, self.covariance_type)
@@ -301,15 +314,15 @@ class GaussianMixture(EllipticalColumns, EllipticalMixture, LikelihoodMixture):
 
     def _family_of_rows(self, rows, sample_weight):
         vars(self).pop("covariance_prior_", None)
-        family = self._family()
+        family = super()._family_of_rows(rows, sample_weight)
         if self.covariance_prior is not None:
             if self.regularization != "absolute":
                 raise ValueError(
                     "covariance_prior is in units of the data, and regularization='relative' fits in others: take "
                     "regularization='absolute'"
                 )
-            family.prior = self._prior_of_rows(family.name, rows, sample_weight)
-            self.covariance_prior_ = family.prior._asdict()
+            self.covariance_prior_ = self._prior_of_rows(family.name, rows, sample_weight)._asdict()
+            family = self._family()
         return family
 
     def _prior_of_rows(self, name, rows, sample_weight):

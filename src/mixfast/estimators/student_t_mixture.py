@@ -14,12 +14,13 @@ from mixfast._docstrings import described
 from mixfast._typing import Accelerate, CovarianceShape, CovarianceType, InitParams, InitPolicy, Seed
 from mixfast.estimators._elliptical import EllipticalMixture
 from mixfast.estimators._likelihood import LikelihoodMixture
+from mixfast.estimators._noise import MixtureWithNoise
 from mixfast.estimators._using import EllipticalColumns
 from mixfast.families.student_t import DEGREES, DEGREES_LIMITS, STRUCTURES, GivenDegrees
 
 
 @described
-class StudentTMixture(EllipticalColumns, EllipticalMixture, LikelihoodMixture):
+class StudentTMixture(MixtureWithNoise, EllipticalColumns, EllipticalMixture, LikelihoodMixture):
     """Mixture of multivariate Student-t distributions, fitted by maximum likelihood: heavy tails, outliers.
 
     The density of a row x of d columns is sum_k weights_k t(x; means_k, covariances_k, n_k) with
@@ -56,7 +57,7 @@ class StudentTMixture(EllipticalColumns, EllipticalMixture, LikelihoodMixture):
     <random_state, warm_start, verbose, verbose_interval, n_threads, on_degenerate, accelerate, n_init_policy,
     canonical_order>
         The parameter is `means_`.
-    <regularization, weights, weight_concentration>
+    <regularization, weights, weight_concentration, noise, noise_volume>
 
     Attributes
     ----------
@@ -70,7 +71,8 @@ class StudentTMixture(EllipticalColumns, EllipticalMixture, LikelihoodMixture):
     degrees_of_freedom_ : ndarray of shape (n_components,)
     scale_, shape_, orientation_ : ndarray
         Volumes of the scale matrices, their variances in proportion to these, and their axes, in columns.
-    <converged_, n_iter_, lower_bound_, lower_bounds_, status_, n_features_in_, feature_names_in_>
+    <noise_volume_, noise_box_, converged_, n_iter_, lower_bound_, lower_bounds_, status_, n_features_in_,
+    feature_names_in_>
 
     Raises
     ------
@@ -90,11 +92,12 @@ class StudentTMixture(EllipticalColumns, EllipticalMixture, LikelihoodMixture):
 
     _parameter_constraints: dict = {
         **EllipticalMixture._parameter_constraints,
+        **MixtureWithNoise._parameter_constraints,
         "covariance_type": [StrOptions(set(STRUCTURES))],
         "degrees_of_freedom": [StrOptions(set(DEGREES)), Interval(Real, *DEGREES_LIMITS, closed="both")],
     }
 
-    _structural: tuple[str, ...] = ("covariance_type", "degrees_of_freedom")
+    _structural: tuple[str, ...] = ("covariance_type", "degrees_of_freedom", "noise")
 
     def __init__(
         self,
@@ -122,6 +125,8 @@ class StudentTMixture(EllipticalColumns, EllipticalMixture, LikelihoodMixture):
         regularization: Literal["absolute", "relative"] = "absolute",
         weights: ArrayLike | None = None,
         weight_concentration: float | None = None,
+        noise: Literal["uniform"] | float | None = None,
+        noise_volume: float | None = None,
     ) -> None:
         self.n_components = n_components
         self.covariance_type = covariance_type
@@ -146,6 +151,8 @@ class StudentTMixture(EllipticalColumns, EllipticalMixture, LikelihoodMixture):
         self.regularization = regularization
         self.weights = weights
         self.weight_concentration = weight_concentration
+        self.noise = noise
+        self.noise_volume = noise_volume
 
     @classmethod
     def from_parameters(
@@ -211,7 +218,7 @@ class StudentTMixture(EllipticalColumns, EllipticalMixture, LikelihoodMixture):
         within = np.asarray(self.covariance_matrices(), dtype=np.float64)[:, columns][:, :, columns]
         return np.sum(away * np.linalg.solve(within, away[..., np.newaxis])[..., 0], axis=1)
 
-    def _family(self):
+    def _family_of_components(self):
         degrees = DEGREES.get(self.degrees_of_freedom) or GivenDegrees(self.degrees_of_freedom)
         return STRUCTURES[self.covariance_type](reg_covar=self.reg_covar, degrees=degrees)
 
@@ -219,6 +226,6 @@ class StudentTMixture(EllipticalColumns, EllipticalMixture, LikelihoodMixture):
         given = super()._given_start(n_features, units)
         if given is not None and self._start_is_given():
             family = self._family()
-            record = family.params_layout(self.n_components, n_features).view(given[1])
+            record = family.params_layout(self._n_weights(), n_features).view(given[1])
             record.degrees_of_freedom[...] = family.degrees.start
         return given

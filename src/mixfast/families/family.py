@@ -236,6 +236,10 @@ class Family(ABC):
         a few of them: `Status.SPURIOUS_COMPONENT`. 0 where none are needed, for likelihoods that have a bound."""
         return 0
 
+    def n_begun(self, n_components):
+        """How many of the components, the first ones, have parameters and begin with rows of their own."""
+        return n_components
+
     @abstractmethod
     def sample(self, params, labels, rng):
         """One row for each label, drawn from that component: (n, n_features)."""

@@ -1,0 +1,278 @@
+"""Noise beside the components: its region, the rows that it begins with, and what of a model is not of the components.
+
+`MixtureWithNoise` is a base of estimators whose components are densities of rows of real numbers.
+"""
+
+from __future__ import annotations
+
+import math
+from numbers import Real
+
+import numpy as np
+from scipy.spatial import KDTree
+from sklearn.utils._param_validation import Interval, StrOptions
+
+from mixfast import seeding
+from mixfast.engine._rows import Rows
+from mixfast.estimators._by_em import MixtureByEM
+from mixfast.families.noise import Region, WithNoise, box_about, check_complete
+from mixfast.relations import Components
+from mixfast.row_data import OF_COMPONENTS, rows_with, separated
+
+#: Rows that are noise have few others near: the distance to the NEIGHBOUR-th of them says how few.
+NEIGHBOUR = 10
+#: Of more rows, so many are looked at for neighbours: each row has its distance to these.
+MOST_ROWS = 5000
+#: Iterations of the mixture of two kinds of distances, which is one of numbers and converges in a few dozen.
+MOST_ITERATIONS = 100
+
+
+def crowding(rows):
+    """(log of the volume of the ball around each row that reaches its NEIGHBOUR-th neighbour, which neighbour that
+    is): columns in units of their deviations. Equal rows have the least volume above zero."""
+    deviations = np.std(rows, axis=0)
+    rows = (rows - rows.mean(axis=0)) / np.where(deviations > 0, deviations, 1)
+    near = rows[np.linspace(0, len(rows) - 1, min(len(rows), MOST_ROWS)).astype(int)]
+    order = min(NEIGHBOUR, len(near) - 1)
+    distance = KDTree(near).query(rows, [order + 1])[0][:, 0]  # the first is the row itself, where it is there
+    least = distance[distance > 0].min(initial=1.0)
+    return rows.shape[1] * np.log(np.maximum(distance, least)), order
+
+
+def share_far_apart(log_volume, order):
+    """Which rows are more likely of the sparser of two Poisson processes than of the denser, of the volumes within
+    which each row has `order` others: Gamma(order) over the intensity, by EM (Byers & Raftery, JASA 93 (1998))."""
+    volume = np.exp(log_volume - log_volume.max())
+    is_far = log_volume > np.median(log_volume)
+    for _ in range(MOST_ITERATIONS):
+        if not is_far.any() or is_far.all():
+            return np.zeros(len(volume), dtype=bool)
+        shares, means = [], []
+        for own in (~is_far, is_far):
+            shares.append(own.mean())
+            means.append(volume[own].mean() / order)
+        dense, sparse = (
+            np.log(share) - order * np.log(mean) - volume / mean  # and what both have
+            for share, mean in zip(shares, means, strict=True)
+        )
+        found = sparse > dense
+        if np.array_equal(found, is_far):
+            break
+        is_far = found
+    return is_far
+
+
+def first_noise(rows, noise):
+    """Which rows noise begins with, a mask: those with the fewest others around them, so large a share as `noise` says,
+    or where it says none as two intensities of rows make it."""
+    rows = np.asarray(rows, dtype=np.float64)
+    if len(rows) < 3:
+        return np.zeros(len(rows), dtype=bool)
+    log_volume, order = crowding(rows)
+    if isinstance(noise, str):
+        return share_far_apart(log_volume, order)
+    is_far = np.zeros(len(rows), dtype=bool)
+    is_far[np.argsort(-log_volume, kind="stable")[: round(noise * len(rows))]] = True
+    return is_far
+
+
+class MixtureWithNoise(MixtureByEM):
+    """Base of the estimators that may have noise. A subclass says what family its components are of."""
+
+    _parameter_constraints: dict = {
+        **MixtureByEM._parameter_constraints,
+        "noise": [StrOptions({"uniform"}), Interval(Real, 0.0, 1.0, closed="neither"), None],
+        "noise_volume": [Interval(Real, 0.0, None, closed="neither"), None],
+    }
+
+    _attribute_constraints: dict = {
+        **MixtureByEM._attribute_constraints,
+        "noise_volume_": [Interval(Real, 0.0, None, closed="neither")],
+        "noise_box_": [np.ndarray],
+    }
+
+    noise: str | float | None
+    noise_volume: float | None
+
+    def _family_of_components(self):
+        """The family of the components, with the estimator's hyper-parameters."""
+        raise NotImplementedError
+
+    def _family(self):
+        own = self._family_of_components()
+        if self.noise is None:
+            if self.noise_volume is not None:
+                raise ValueError(f"noise_volume={self.noise_volume!r} is that of noise, and noise is None: set noise")
+            return own
+        return WithNoise(own, self._region())
+
+    def _region(self):
+        """Of the fitted attributes; None where there are none yet."""
+        known = vars(self)
+        if "noise_volume_" not in known:
+            return None
+        return Region.of_box(np.asarray(self.noise_box_)).with_volume(math.log(self.noise_volume_))
+
+    def _n_weights(self):
+        return self.n_components + (self.noise is not None)
+
+    def _is_kept_whole(self):
+        return super()._is_kept_whole() or self.noise is not None  # each fit has a region
+
+    def _arrays(self):
+        """Fitted arrays by name."""
+        return self._collect()._asdict() | {"noise_volume": np.asarray(self.noise_volume_)}
+
+    def _check_for_parts(self):
+        if self.noise is not None and self.noise_volume is None:
+            raise ValueError(
+                f"noise={self.noise!r} has the volume of the region of all rows, which are not here: set noise_volume"
+            )
+
+    # ---- fitting ----
+
+    def _family_of_rows(self, rows, sample_weight):
+        for name in ("noise_volume_", "noise_box_"):
+            vars(self).pop(name, None)
+        if self.noise is not None:
+            check_complete(rows)
+            self._learn_region(Region.around(rows))
+        return super()._family_of_rows(rows, sample_weight)
+
+    def _learn_region(self, region):
+        with np.errstate(over="ignore", under="ignore"):
+            volume = np.exp(region.log_volume)
+        if region.log_volume == -math.inf or not (self.noise_volume or 0 < volume < math.inf):
+            raise ValueError(
+                f"the region of the rows has the volume {volume}, and noise={self.noise!r} a density of 1 over it: "
+                "leave out columns that do not vary, and scale the others to moderate size, or set noise_volume"
+            )
+        volume = float(self.noise_volume or volume)
+        self.noise_volume_, self.noise_box_ = volume, region.with_volume(math.log(volume)).box
+
+    def _given_prior(self, family, units, n_features):
+        family = super()._given_prior(family, units, n_features)
+        return family if self.noise is None else family.in_units(units)
+
+    def _start_of(self, seeding_rows, X, sample_weight, init_params):
+        if self.noise is None or self._goes_on():
+            return seeding_rows, init_params
+        is_named = isinstance(init_params, str)
+        if is_named and seeding.takes_single_rows(init_params):
+            raise ValueError(
+                f"init_params={init_params!r} begins components with single rows, beside which all others are noise: "
+                "take 'kmeans' or 'random', or labels"
+            )
+        if is_named:
+            says_noise = init_params == "random"
+        else:
+            says_noise = init_params.ndim == 2 or bool(np.any(init_params == self.n_components))
+        if says_noise:
+            return seeding_rows, init_params
+        is_noise, known = self._first_noise(X)
+        if not is_named:
+            labels = np.where(is_noise, self.n_components, init_params)
+            left = np.bincount(labels[labels >= 0], minlength=self.n_components)
+            for k in np.flatnonzero(left[: self.n_components] == 0):
+                labels[init_params == k] = k
+            return seeding_rows, labels
+        weight = np.ones(len(is_noise)) if sample_weight is None else np.array(sample_weight)
+        weight[is_noise] = 0
+        return Rows(seeding_rows.X, weight, known=known), init_params
+
+    def _first_noise(self, X):
+        """(which rows noise begins with, what is known of the components of the others)"""
+        (rows, data), K = separated(X), self.n_components
+        known, groups = (data.get(name) for name in OF_COMPONENTS)
+        is_noise = first_noise(rows, self.noise)
+        if groups is not None:
+            is_noise = (np.bincount(groups, is_noise) > np.bincount(groups) / 2)[groups]
+        if np.sum(~is_noise) < 2 * K:
+            is_noise[:] = False
+        if known is None:
+            return is_noise, None
+        if known.ndim == 1:
+            must, must_not = known == K, (known >= 0) & (known < K)
+            known = np.where(must, -1, known)
+        else:
+            must, must_not = ~known[:, :K].any(axis=1), ~known[:, K]
+            known = known | must[:, np.newaxis]
+        return (is_noise | must) & ~must_not, known
+
+    def _check_labels(self, labels):
+        return super()._check_labels(self._numbered_noise(labels))
+
+    def _check_row_data(self, data, rows, reset):
+        if data.get("known_labels") is not None:
+            data = data | {"known_labels": self._numbered_noise(data["known_labels"])}
+        return super()._check_row_data(data, rows, reset)
+
+    def _numbered_noise(self, labels):
+        """Labels, of which -2 is noise: the last component."""
+        values = np.asarray(labels)
+        if self.noise is None or values.ndim != 1 or values.dtype.kind not in "if":
+            return labels
+        return np.where(values == -2, values.dtype.type(self.n_components), values)
+
+    def _take_components(self, n_components):
+        super()._take_components(n_components)
+        self.noise = self.noise_volume = None
+
+    def _given_design(self, n_weights, params):
+        """What a model of given parameters is told of noise."""
+        if self.noise is None:
+            return {}
+        if self.noise_volume is None:
+            raise ValueError("noise_volume=None: a model of given parameters has no rows that say it, so give it")
+        matrices = self._family_of_components().covariance_matrices(params)
+        region = box_about(matrices, params.means, math.log(self.noise_volume))
+        return {"noise_volume": float(self.noise_volume), "noise_box": region.box}
+
+    # ---- what there is beside the components ----
+
+    def _published_labels(self, labels):
+        return labels if self.noise is None else np.where(labels == self.n_components, -1, labels)
+
+    def _labels_of_rows(self, X, **row_data):
+        return self._evaluate(rows_with(X, row_data), labels=True).labels
+
+    def _is_present(self):
+        present = super()._is_present()
+        return present if self.noise is None else present[:-1]
+
+    def _names_of_weights(self):
+        names = super()._names_of_weights()
+        return names if self.noise is None else [*names[:-1], "noise"]
+
+    def _components_of_rows(self, **row_data):
+        if self.noise is None:
+            return super()._components_of_rows(**row_data)
+        self._check_ready()
+        self._check_assigned()
+        weights = np.asarray(self.weights_, dtype=np.float64)[:-1]
+        weights = weights if weights.any() else np.ones(len(weights))
+        family = self._family_of_components()
+        return Components.of(family, self._collect(), weights, self._n_fitted_features(), **row_data)
+
+    def _check_without_noise(self, what):
+        if self.noise is not None:
+            raise TypeError(
+                f"{what} of a mixture with noise={self.noise!r} is not known, for noise has the same density "
+                "everywhere: fit a mixture without noise"
+            )
+
+    def _margin(self, columns):
+        self._check_without_noise("the distribution of some columns")
+        return super()._margin(columns)
+
+    def _given(self, columns, values):
+        self._check_without_noise("the distribution of columns given others")
+        return super()._given(columns, values)
+
+    def _of_one_column(self):
+        self._check_without_noise("the distribution function")
+        return super()._of_one_column()
+
+    def _check_takes_missing(self):
+        super()._check_takes_missing()
+        self._check_without_noise("the distribution of missing entries")

@@ -1,0 +1,3 @@
+from typing import Any
+
+def bind_noise(capsule: Any, log_height: float) -> Any: ...

@@ -1,0 +1,144 @@
+"""A family with one component more, the last: noise, of the same density everywhere."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from mixfast.families import _noise
+from mixfast.families.missing import have_missing
+
+
+class Region(NamedTuple):
+    """Where noise is, a parallelepiped.
+
+    log_volume : float, in units of the data
+    box : float64 (n_features + 1, n_features), a corner and the edges from it
+    """
+
+    log_volume: float
+    box: np.ndarray
+
+    @classmethod
+    def around(cls, rows):
+        """The smaller of the boxes around rows along the columns and along their principal axes: mclust's `hypvol`.
+        The bits depend on no thread."""
+        rows = np.asarray(rows, dtype=np.float64)
+        d = rows.shape[1]
+        mean = rows.mean(axis=0)
+        centred = rows - mean
+        # einsum, not a product of matrices: BLAS has other bits for each number of its threads
+        axes = np.linalg.eigh(np.einsum("ij,ik->jk", centred, centred))[1].T if d > 1 else np.eye(1)
+        regions = []
+        for own in (np.eye(d), axes):
+            places = np.stack([np.einsum("ij,j->i", centred, axis) for axis in own], axis=1)
+            low, sides = places.min(axis=0), np.ptp(places, axis=0)
+            with np.errstate(divide="ignore"):
+                volume = float(np.sum(np.log(sides)))
+            regions.append(cls(volume, np.vstack([mean + low @ own, sides[:, np.newaxis] * own])))
+        return min(regions, key=lambda region: region.log_volume)
+
+    def with_volume(self, log_volume):
+        """The same about its centre, of another volume."""
+        if log_volume == self.log_volume:
+            return self
+        corner, edges = self.box[0], self.box[1:]
+        ratio = np.exp((log_volume - self.log_volume) / len(edges))
+        centre = corner + edges.sum(axis=0) / 2
+        return Region(log_volume, np.vstack([centre - ratio * edges.sum(axis=0) / 2, ratio * edges]))
+
+    @classmethod
+    def of_box(cls, box):
+        with np.errstate(divide="ignore"):
+            return cls(float(np.linalg.slogdet(box[1:])[1]), box)
+
+
+def box_about(matrices, means, log_volume):
+    """A `Region` of that volume about components with these means and covariances: their means and three standard
+    deviations on both sides, as long as that in proportion."""
+    reach = 3 * np.sqrt(np.diagonal(matrices, axis1=-2, axis2=-1))
+    low, high = (means - reach).min(axis=0), (means + reach).max(axis=0)
+    return Region.of_box(np.vstack([low, np.diag(high - low)])).with_volume(log_volume)
+
+
+def check_complete(rows):
+    """Raises ValueError for rows with missing entries."""
+    if have_missing(rows):
+        raise ValueError(
+            "noise is of rows that have all entries, and some are missing, NaN: leave such rows out, fill them in, or "
+            "set noise to None"
+        )
+
+
+class WithNoise:
+    """A family of some components and of noise, the last; all parameters are those of the others.
+
+    own : Family of the other components
+    region : Region, or None where it is not known yet
+    """
+
+    batches = False  # a volume is that of the rows of a problem
+    margin = cdf = None
+
+    def __init__(self, own, region=None):
+        self.own, self.region = own, region
+
+    def __getattr__(self, name):
+        if name in ("own", "region"):  # of a copy that is being made
+            raise AttributeError(name)
+        return getattr(self.own, name)
+
+    def in_units(self, units):
+        """The same for rows in other units."""
+        return WithNoise(self.own, self.region._replace(log_volume=self.region.log_volume - units.log_volume))
+
+    def n_begun(self, n_components):
+        return n_components - 1
+
+    def param_shapes(self, n_components, n_features):
+        return self.own.param_shapes(n_components - 1, n_features)
+
+    def covariance_shape(self, n_components, n_features):
+        return self.own.covariance_shape(n_components - 1, n_features)
+
+    def stat_shapes(self, n_components, n_features):
+        return self.own.stat_shapes(n_components - 1, n_features)
+
+    def params_layout(self, n_components, n_features):
+        return self.own.params_layout(n_components - 1, n_features)
+
+    def stats_layout(self, n_components, n_features):
+        return self.own.stats_layout(n_components - 1, n_features)
+
+    def n_parameters(self, n_components, n_features):
+        return self.own.n_parameters(n_components - 1, n_features) + 1  # the volume, as mclust counts
+
+    def blank(self, n_components, n_features):
+        return self.own.blank(n_components - 1, n_features)
+
+    def canonical_order(self, params):
+        order = self.own.canonical_order(params)
+        return np.append(order, len(order))
+
+    def reorder(self, params, order):
+        return self.own.reorder(params, order[:-1])
+
+    def encode(self, X):
+        check_complete(X)
+        encoded = self.own.encode(X)
+        return encoded._replace(family=WithNoise(encoded.family, self.region))
+
+    def with_design(self, design):
+        return WithNoise(self.own.with_design(design), self.region)
+
+    def bind(self, n_components, n_features, dtype, isa=None):
+        return _noise.bind_noise(self.own.bind(n_components - 1, n_features, dtype, isa), -self.region.log_volume)
+
+    def sample(self, params, labels, rng):
+        """Noise is uniform in its box."""
+        n_own, d = len(params[0]), self.region.box.shape[1]
+        rows, is_noise = np.empty((len(labels), d)), labels == n_own
+        rows[~is_noise] = self.own.sample(params, labels[~is_noise], rng)
+        rows[is_noise] = self.region.box[0] + rng.random_sample((is_noise.sum(), d)) @ self.region.box[1:]
+        return rows
