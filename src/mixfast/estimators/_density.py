@@ -65,6 +65,8 @@ def of_rows(method: Method) -> Method:
         if not args and "X" not in kwargs:
             name = method.__name__
             raise TypeError(f"{name}() needs the rows, as {name}(X): a {type(estimator).__name__} does not keep them")
+        if not kwargs and len(args) <= len(first):
+            return method(estimator, *args)
         declared = estimator._row_data
         by_place = [name for name in declared if name not in OF_COMPONENTS]
         places = [*first, *by_place, *own[len(first) :]]

@@ -7,6 +7,7 @@ to 200 rows of 2 columns took.
 from __future__ import annotations
 
 import copy
+from functools import lru_cache
 from inspect import signature
 from typing import NamedTuple
 
@@ -21,6 +22,9 @@ class Rule(NamedTuple):
     default: object
     constraints: list
 
+    def keeps(self, value):
+        return any(constraint.is_satisfied_by(value) for constraint in self.constraints)
+
 
 def rules_of(cls):
     """The rules of an estimator's class, or None where its constructor is none that scikit-learn reads."""
@@ -34,6 +38,17 @@ def rules_of(cls):
         for name in names
         if constraints.get(name, "no_validation") != "no_validation"
     ]
+
+
+#: Values that are equal where they and their types are; others, arrays among them, are looked at each time.
+PLAIN = (bool, float, int, str)
+
+
+@lru_cache(maxsize=4096)
+def is_allowed(cls, name, kind, value):
+    """Whether a plain value of that type keeps the rule of its name: 1 us a parameter, and constructors have two dozen.
+    Programs use the same values again and again."""
+    return next(rule for rule in cls._rules if rule.name == name).keeps(value)
 
 
 class CheckedParameters(BaseEstimator):
@@ -52,7 +67,11 @@ class CheckedParameters(BaseEstimator):
             rule.name in known
             and (
                 known[rule.name] is rule.default
-                or any(constraint.is_satisfied_by(known[rule.name]) for constraint in rule.constraints)
+                or (
+                    is_allowed(type(self), rule.name, type(known[rule.name]), known[rule.name])
+                    if type(known[rule.name]) in PLAIN
+                    else rule.keeps(known[rule.name])
+                )
             )
             for rule in self._rules
         ):

@@ -30,7 +30,7 @@ class PublishedArrays:
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     def __setattr__(self, name, value):
-        if is_fitted_attribute(name):
+        if name[-1] == "_" and is_fitted_attribute(name):  # a constructor sets two dozen others
             vars(self).pop(CHECKED, None)
             if isinstance(value, ARRAYS):
                 value = frozen(np.array(value) if name in self._followers else value)
