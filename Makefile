@@ -5,7 +5,9 @@ FROM ?= .
 ENV := build/env
 BIN := $(ENV)/bin
 
-.PHONY: demo test test-isa test-site lint portable docs package wheels bench clean
+SOURCES := pyproject.toml meson.build meson.options $(shell find src -type f -not -name '*.pyc')
+
+.PHONY: demo test test-isa test-site test-spark lint portable docs package wheels bench clean
 
 # Choose mixtures for three data sets, print tables of BIC and summaries, draw the fits and maps of their components.
 demo: $(ENV)/demo-installed
@@ -50,6 +52,19 @@ docs: $(ENV)/docs-installed
 test-site: docs
 	$(BIN)/python docs/check_site.py build/docs/html
 
+# Fits over Spark, in an environment of its own: pyspark is 450 MB, and has its own mind about pandas. It needs a Java runtime,
+# which is installed where there is none and apt-get may.
+test-spark: build/spark/installed
+	build/spark/bin/python -m pytest tests/spark
+
+build/spark/installed: $(SOURCES)
+	@echo "Installing mixfast from $(FROM), Spark and Java: some minutes"
+	command -v java >/dev/null || { apt-get update && apt-get install --yes --no-install-recommends default-jre-headless; }
+	$(PYTHON) -m venv build/spark
+	build/spark/bin/python -m pip install --quiet --upgrade pip
+	build/spark/bin/python -m pip install --quiet "$(FROM)[test-spark]"
+	touch $@
+
 # A source distribution, and a wheel built from it, which is installed into an empty environment and used there.
 package: $(ENV)/created
 	rm -rf build/package && mkdir -p build/package
@@ -77,8 +92,6 @@ $(ENV)/created:
 	$(PYTHON) -m venv $(ENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	touch $@
-
-SOURCES := pyproject.toml meson.build meson.options $(shell find src -type f -not -name '*.pyc')
 
 $(ENV)/%-installed: $(ENV)/created $(SOURCES)
 	@echo "Installing mixfast from $(FROM) and what \`make $*\` needs: one to three minutes, most of them for compiling"

@@ -46,6 +46,7 @@ myst_heading_anchors = 3
 suppress_warnings = ["myst.xref_missing"]
 
 autosummary_generate = True
+autodoc_mock_imports = ["pyspark"]  # 450 MB, for the signatures of five names
 # prompts are no code
 copybutton_prompt_text = r">>> |\.\.\. |\$ "
 copybutton_prompt_is_regexp = True

@@ -70,7 +70,7 @@ FLOORS = [
     ],
     ["estimators/", "parts", "plot", "maps", "map_pictures", "mixture_pictures", "merging", "matching"],
     ["batches/", "selection"],
-    ["bootstrap", "classifier", "dask", "patch", "patched", "resampling"],
+    ["bootstrap", "classifier", "dask", "patch", "patched", "resampling", "spark", "tasks"],
     ["__init__", "_config"],
 ]
 #: Imports nothing of the package, and only tests import it.

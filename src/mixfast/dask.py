@@ -8,23 +8,17 @@ reads all rows.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import dask
 import numpy as np
 import pandas
-from sklearn.base import clone
 
-from mixfast import partitions
-from mixfast.batches.fit_many import fit_many_groups as fit_groups_here
+from mixfast import partitions, tasks
 from mixfast.partitions import Partition
 
 Result = TypeVar("Result")
-
-#: Rows by which `fit_many_groups` finds out what its result looks like.
-EXAMPLE = 1000
 
 __all__ = ["fit", "fit_many_groups", "predict", "predict_proba", "score_samples"]
 
@@ -118,11 +112,7 @@ def fit(estimator: Any, X: Any, sample_weight: Any = None, client: Any = None) -
     --------
     mixfast.partitions.fit : How it is done, over any engine.
     """
-    source = DaskSource(X, sample_weight, client)
-    threads = estimator.n_threads
-    alone = clone(estimator).set_params(n_threads=1 if threads is None else threads)
-    own = partitions.fit(alone, source)
-    return own.set_params(n_threads=threads)
+    return tasks.fit(estimator, DaskSource(X, sample_weight, client))
 
 
 def predict(model: Any, X: Any) -> Any:
@@ -200,11 +190,19 @@ def _predict_table(X, model, method, empty):
     return pandas.Series(values, index=X.index, name=method)
 
 
-def fit_many_groups(table: Any, estimator: Any, by: str, columns: Sequence[str], **options: Any) -> Any:
+def fit_many_groups(
+    table: Any,
+    estimator: Any,
+    by: str,
+    columns: Sequence[str],
+    kind: Literal["components", "problems"] = "components",
+    **options: Any,
+) -> Any:
     """A fit for each group of rows, by whole partitions.
 
     Rows are shuffled by their group, and each partition is one call of `mixfast.fit_many_groups`: thousands of groups
-    at the speed of a batch.
+    at the speed of a batch. Within groups they are sorted by their values, so that no order of arrival changes a bit. A
+    group that cannot be fitted has no components, and its status is in its row of the problems.
 
     Parameters
     ----------
@@ -215,25 +213,22 @@ def fit_many_groups(table: Any, estimator: Any, by: str, columns: Sequence[str],
         The column that says the group.
     columns : list of str
         Those that are fitted.
+    kind : {'components', 'problems'}, default='components'
+        What the result has a row for, as `BatchResult.to_frame` has it: components of groups, or groups.
     **options
-        Of `mixfast.fit_many_groups`.
+        Of `mixfast.fit_many_groups`. Each task takes one thread, unless `n_threads` is among them.
 
     Returns
     -------
-    components : dask DataFrame
-        Lazy: for each group and component what `BatchResult.to_frame("components")` has.
+    frame : dask DataFrame
+        Lazy; `to_parquet` has the workers write it.
+
+    Raises
+    ------
+    ValueError
+        Where none of the first 1,000 rows can be fitted: they show what columns the result has.
     """
-    wanted = table[[by, *columns]]
-    # what columns the result has, its own first rows tell
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # that there are fewer
-        first_rows = wanted.head(EXAMPLE)
-    meta = _fit_groups(first_rows, estimator, by, list(columns), options).iloc[:0]
-    return wanted.shuffle(on=by).map_partitions(_fit_groups, estimator, by, list(columns), options, meta=meta)
-
-
-def _fit_groups(table, estimator, by, columns, options):
-    if not len(table):  # a partition that got no group
-        return None
-    table = table.sort_values(by, kind="stable")
-    return fit_groups_here(table, estimator, by=by, columns=columns, **options).to_frame("components")
+    fit_groups = tasks.FitGroups(estimator, by, list(columns), kind, options)
+    wanted = table[fit_groups.read]
+    meta = fit_groups.example(wanted.head(tasks.EXAMPLE, npartitions=-1)).iloc[:0]
+    return wanted.shuffle(on=by).map_partitions(fit_groups, meta=meta)

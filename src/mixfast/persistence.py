@@ -260,11 +260,14 @@ def read(path, classes=()):
         For a file that mixfast did not write, that is damaged, or that is in a newer version of the format.
     """
     known = {cls.__name__: cls for cls in classes}
-    objects = {"object": lambda parts: object_of(*parts, known)}
-    decoders = DECODERS | {"items": DECODERS["items"] | objects}
     with open(path, "rb") as file, _promised(path):
-        header, decoded = _sections_in(file, path, decoders)
+        header, decoded = _sections_in(file, path, _decoders_with(known))
         return Contents(header["kind"], header["class"], decoded, known)
+
+
+def _decoders_with(classes):
+    """Those of objects of mixfast's own classes, and of `classes`, by name, too."""
+    return DECODERS | {"items": DECODERS["items"] | {"object": lambda parts: object_of(*parts, classes)}}
 
 
 def _sections_in(file, path, decoders):
@@ -303,7 +306,7 @@ def from_bytes(data, kind, make):
     if not isinstance(data, (bytes, bytearray, memoryview)):
         raise TypeError(f"expected bytes, got {type(data).__name__}")
     try:
-        header, sections = _sections_in(io.BytesIO(data), "bytes", DECODERS)
+        header, sections = _sections_in(io.BytesIO(data), "bytes", _decoders_with({}))
         if header["kind"] != kind:
             raise ValueError(f"they are of the kind {header['kind']!r}")
         return make(sections)

@@ -36,6 +36,10 @@ from mixfast.tables import Table, columns_of, library_of, share_names
 from mixfast.weights import check_n_effective
 
 
+class NoRowsError(ValueError):
+    """There is nothing to fit: no row of a table has values in all columns."""
+
+
 def fit_many(
     problems: ProblemRows,
     estimator: Any,
@@ -357,7 +361,7 @@ def fit_many_groups(
     grouping = Grouping.of(table, by, columns, {"sample_weight": sample_weight, **row_data})
     found = grouping.read(table, estimator)
     if not len(found.places):
-        raise ValueError("no row of the table has values in all columns")
+        raise NoRowsError("no row of the table has values in all columns")
     names, groups = group_rows(found.keys, found.declared)
     problems, _ = found.problems(groups, len(names), grouping.columns)
     result = fit_many(

@@ -1,0 +1,533 @@
+"""Fits and predictions over Spark DataFrames; `import mixfast.spark`, with the extra `mixfast[spark]`.
+
+Each iteration is a job: its tasks carry the state of the fit, look at a partition each, and their sums are added in a
+tree that goes by the numbers of partitions. There are no barriers, accumulators or sockets, so an executor or a Python
+worker that is lost costs what it had computed and no bit of the result, as long as Spark makes the same partitions
+again: those of files and checkpoints are; what `repartition(n)` without columns deals out may differ.
+"""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from itertools import groupby
+from typing import Any, Literal, NamedTuple, TypeVar
+
+import numpy as np
+import pyarrow
+import pyarrow.compute
+from pyspark import TaskContext
+from pyspark.ml import Estimator, Model
+from pyspark.ml.functions import array_to_vector, vector_to_array
+from pyspark.ml.linalg import VectorUDT
+from pyspark.ml.param.shared import HasFeaturesCol, HasPredictionCol, HasProbabilityCol, HasWeightCol
+from pyspark.ml.util import DefaultParamsReader, DefaultParamsWriter, MLReadable, MLReader, MLWritable, MLWriter
+from pyspark.sql import DataFrame, functions
+from pyspark.sql.types import ArrayType
+
+from mixfast import partitions, persistence, tasks
+from mixfast.partitions import FAN_IN, Partition
+
+Result = TypeVar("Result")
+
+#: Bytes of results that the driver takes from all tasks at once. Where there are more, tasks merge them first. Spark
+#: allows 1 GB by default, and a stage of merging takes 0.1 s.
+COLLECTED = 2**26
+#: Rows of groups that are fitted at once, more or less.
+GROUP_ROWS = 1_000_000
+
+#: What tasks send: results, pickled, with the numbers of their partitions.
+SENT = "number int, content binary"
+
+__all__ = ["SparkMixture", "SparkMixtureModel", "fit", "fit_many_groups", "transform"]
+
+
+# ---- rows -----------------------------------------------------------------------------------------------------------
+
+
+class Columns(NamedTuple):
+    """Columns of a frame that are rows to a mixture.
+
+    names : list of str or None
+        Those of numbers, or None for one column of vectors.
+    width : int
+    """
+
+    names: list[str] | None
+    width: int
+
+    def rows(self, arrays: Sequence[pyarrow.Array]) -> Any:
+        """A table of columns of numbers, or an array of vectors."""
+        if self.names is not None:
+            return pyarrow.table(list(arrays), names=self.names)
+        (vectors,) = arrays
+        lengths = pyarrow.compute.list_value_length(vectors).to_numpy(zero_copy_only=False)
+        if not np.all(lengths == self.width):  # NaN where there is no vector
+            raise ValueError(f"the column of vectors should have one of {self.width} numbers in each row")
+        return vectors.flatten().to_numpy(zero_copy_only=False).reshape(-1, self.width)
+
+
+def _quoted(name):
+    return functions.col("`" + name.replace("`", "``") + "`")
+
+
+def _columns_of(df, columns, width=None):
+    """(`Columns`, what to select) of names of numbers, or of the name of one column of vectors or arrays. `width` is
+    that of vectors, None where rows say it."""
+    if not isinstance(columns, str):
+        return Columns(list(columns), len(columns)), [_quoted(name) for name in columns]
+    kind = df.schema[columns].dataType
+    if isinstance(kind, VectorUDT):
+        vectors = vector_to_array(_quoted(columns))
+    elif isinstance(kind, ArrayType):
+        vectors = _quoted(columns)
+    else:
+        raise TypeError(
+            f"columns={columns!r} should be a column of vectors or arrays, or a list of columns of numbers, got a "
+            f"column of {kind.simpleString()}: pass [{columns!r}]"
+        )
+    if width is None:
+        first = df.select(functions.size(vectors)).where(vectors.isNotNull()).first()
+        if first is None:
+            raise ValueError(f"the column {columns!r} has no vectors: a fit needs rows")
+        width = first[0]
+    return Columns(None, width), [vectors]
+
+
+# ---- partitions -----------------------------------------------------------------------------------------------------
+
+
+class Refusal(NamedTuple):
+    """What a task found wrong with its rows. It is a result, for Spark would try a task that raises again."""
+
+    error: Exception
+
+
+def _or_refusal(function, *args):
+    try:
+        return function(*args)
+    except (TypeError, ValueError) as error:
+        return Refusal(error)
+
+
+class SparkSource:
+    """The partitions of a DataFrame, for `mixfast.partitions.fit`, cached from the first look at them to `close`.
+
+    Parameters
+    ----------
+    df : pyspark DataFrame
+        A frame that is cached is not cached again.
+    columns : list of str, or str
+        Columns of numbers, whose names the fit keeps, or one of vectors or arrays.
+    weight : str or None
+        The column of the weights of the rows.
+    """
+
+    def __init__(self, df: DataFrame, columns: Sequence[str] | str, weight: str | None = None) -> None:
+        if not isinstance(df, DataFrame):
+            raise TypeError(f"df should be a Spark DataFrame, got {type(df).__name__}: `fit` of the estimator takes it")
+        own, selected = _columns_of(df, columns)
+        if weight is not None:
+            selected = [*selected, _quoted(weight).cast("double").alias("weight of the row")]
+        self._rows, self._frame = partial(_partition, own, weight is not None), df.select(*selected)
+        self._schema = self._frame.limit(0).toArrow().schema
+        self._cached = not df.is_cached
+        if self._cached:
+            self._frame = self._frame.persist()
+        self._n_partitions: int | None = None
+        self._collects: set[type] = set()
+
+    def close(self) -> None:
+        """Cached rows are no longer needed."""
+        if self._cached:
+            self._frame.unpersist()
+
+    def map_reduce(
+        self, task: Callable[[Partition, Any], Result], state: Any, merge: Callable[[Sequence[Result]], Result]
+    ) -> Result:
+        found = self._frame.mapInArrow(_looking(self._rows, self._schema, task, state), SENT)
+        if self._n_partitions is None:
+            self._n_partitions = self._frame.mapInArrow(_counting, "number int").count()
+        n = self._n_partitions
+        # the first time that a task is seen nobody knows how large its results are
+        if type(task) not in self._collects:
+            while n > FAN_IN:
+                n = -(-n // FAN_IN)
+                found = found.repartition(n, functions.expr(f"number div {FAN_IN}")).mapInArrow(_merging(merge), SENT)
+        rows = sorted(found.collect(), key=lambda row: row.number)
+        if [row.number for row in rows] != list(range(n)):
+            raise RuntimeError(
+                f"results of {n} partitions were expected, and those of {[row.number for row in rows]} came: the frame "
+                "was not cut as before. Fit a frame that is checkpointed, or read from files"
+            )
+        if max(len(row.content) for row in rows) * self._n_partitions <= COLLECTED:
+            self._collects.add(type(task))
+        total = partitions.tree([pickle.loads(row.content) for row in rows], partial(_merged, merge))
+        if isinstance(total, Refusal):
+            raise total.error
+        return total
+
+
+def _partition(columns, is_weighted, number, table):
+    arrays = [column.combine_chunks() for column in table.columns]
+    weight = arrays.pop().to_numpy(zero_copy_only=False) if is_weighted else None
+    try:
+        return Partition(number, columns.rows(arrays), weight)
+    except ValueError as error:
+        raise ValueError(f"Partition {number}: {error}") from None
+
+
+def _counting(batches):
+    for _ in batches:
+        pass
+    yield pyarrow.record_batch({"number": pyarrow.array([TaskContext.get().partitionId()], pyarrow.int32())})
+
+
+def _looking(rows, schema, task, state):
+    def look(batches):
+        number, held = TaskContext.get().partitionId(), list(batches)
+        table = pyarrow.Table.from_batches(held) if held else schema.empty_table()
+        yield _sent(number, _or_refusal(lambda: task(rows(number, table), state)))
+
+    return look
+
+
+def _merging(merge):
+    def merge_neighbours(batches):
+        found = [
+            (number.as_py(), content.as_py())
+            for batch in batches
+            for number, content in zip(batch.column(0), batch.column(1), strict=True)
+        ]
+        for place, results in groupby(sorted(found), key=lambda result: result[0] // FAN_IN):
+            yield _sent(place, _merged(merge, [pickle.loads(content) for _, content in results]))
+
+    return merge_neighbours
+
+
+def _merged(merge, results):
+    refusals = [result for result in results if isinstance(result, Refusal)]
+    return refusals[0] if refusals else _or_refusal(merge, results)
+
+
+def _sent(number, result):
+    contents = pyarrow.array([pickle.dumps(result, pickle.HIGHEST_PROTOCOL)], pyarrow.binary())
+    return pyarrow.record_batch({"number": pyarrow.array([number], pyarrow.int32()), "content": contents})
+
+
+def fit(estimator: Any, df: DataFrame, columns: Sequence[str] | str, weight: str | None = None) -> Any:
+    """Fit a mixture to a Spark DataFrame.
+
+    Parameters
+    ----------
+    estimator : mixture by maximum likelihood
+        Not changed. Each task takes one thread, unless its `n_threads` says otherwise.
+    df : pyspark DataFrame
+        It is cached while it is fitted, unless it is already. A partition of these columns has to fit into the memory
+        of a Python worker. 4 to 16 partitions for each core make up for slow ones.
+    columns : list of str, or str
+        Columns to fit, whose names the fit keeps; or one of vectors, as `VectorAssembler` makes it, or of arrays.
+        Sparse vectors become dense.
+    weight : str, default=None
+        The column that says how often each row counts.
+
+    Returns
+    -------
+    fitted : estimator
+        The same class, fitted: it predicts, pickles and saves without Spark.
+
+    Raises
+    ------
+    TypeError
+        For estimators that are not fitted to sums over rows, for what is no DataFrame, and for one column that holds
+        no vectors.
+    ValueError
+        For rows that `fit` refuses: the message begins with the number of the partition.
+
+    See Also
+    --------
+    mixfast.partitions.fit : How it is done, over any engine.
+
+    Notes
+    -----
+    The bits are those of `mixfast.partitions.fit` on the same partitions, for any number of executors and cores,
+    whichever is lost. `df.repartition(n)` without columns deals rows out in the order in which they come: after an
+    executor is lost they may lie in other partitions than before, and rows may count twice or not at all. Fit frames
+    that are checkpointed or read from files.
+    """
+    source = SparkSource(df, columns, weight)
+    try:
+        return tasks.fit(estimator, source)
+    finally:
+        source.close()
+
+
+# ---- predictions ----------------------------------------------------------------------------------------------------
+
+
+def transform(model: Any, df: DataFrame, columns: Sequence[str] | str) -> DataFrame:
+    """Add what a fitted mixture says of each row, lazily.
+
+    Parameters
+    ----------
+    model : fitted mixture
+        Each task takes one thread, unless its `n_threads` says otherwise.
+    df : pyspark DataFrame
+    columns : list of str, or str
+        As in `fit`.
+
+    Returns
+    -------
+    predicted : pyspark DataFrame
+        With the columns `prediction`, int, the most likely component; `probability`, array of double, that of each; and
+        `log_density`, double, in nats.
+
+    Raises
+    ------
+    ValueError
+        Where df has one of these columns. When the frame is computed, Spark's PythonException for rows that predictions
+        refuse: the message names the partition.
+    """
+    taken = {"prediction", "probability", "log_density"} & set(df.columns)
+    if taken:
+        raise ValueError(f"df has the column {min(taken)!r} already: rename it, or drop it")
+    found = "what the mixture says"
+    told = df.withColumn(found, _told_of_rows(model, df, columns))
+    return told.withColumns({name: _quoted(found)[name] for name in TOLD}).drop(found)
+
+
+#: What predictions are called, and the method that makes each with its type.
+TOLD = {
+    "prediction": ("predict", "int", pyarrow.int32()),
+    "probability": ("predict_proba", "array<double>", None),
+    "log_density": ("score_samples", "double", pyarrow.float64()),
+}
+
+
+def _told_of_rows(model, df, columns):
+    """A column of structs of `TOLD`."""
+    own, selected = _columns_of(df, columns, width=model.n_features_in_)
+    model = tasks.one_thread(copy.copy(model))
+
+    def tell(*arrays: pyarrow.Array) -> pyarrow.Array:
+        try:
+            X = own.rows(arrays)
+            values = [getattr(model, method)(X) for method, _, _ in TOLD.values()]
+        except ValueError as error:
+            raise ValueError(f"Partition {TaskContext.get().partitionId()}: {error}") from None
+        return pyarrow.StructArray.from_arrays(
+            [_arrow_of(value, kind) for value, (_, _, kind) in zip(values, TOLD.values(), strict=True)], list(TOLD)
+        )
+
+    told = ", ".join(f"{name} {kind}" for name, (_, kind, _) in TOLD.items())
+    return functions.arrow_udf(tell, told)(*selected)
+
+
+def _arrow_of(values, kind):
+    if values.ndim == 1:
+        return pyarrow.array(values, kind)
+    ends = np.arange(len(values) + 1, dtype=np.int32) * values.shape[1]
+    return pyarrow.ListArray.from_arrays(ends, pyarrow.array(values.ravel(), pyarrow.float64()))
+
+
+# ---- pipelines ------------------------------------------------------------------------------------------------------
+
+
+class MixtureParams(HasFeaturesCol, HasWeightCol, HasPredictionCol, HasProbabilityCol, MLReadable, MLWritable):
+    """What the estimator and the model of a pipeline have in common: names of columns, and how they are saved."""
+
+    def __init__(self, mixture):
+        super().__init__()
+        self.mixture = mixture
+
+    def write(self):
+        """What Spark saves it by."""
+        return MixtureWriter(self)
+
+    @classmethod
+    def read(cls):
+        """What Spark loads it by."""
+        return MixtureReader(cls)
+
+
+class MixtureWriter(MLWriter):
+    """Writes Spark's metadata, and the mixture as mixfast's files have it: no pickle."""
+
+    def __init__(self, stage):
+        super().__init__()
+        self._stage = stage
+
+    def saveImpl(self, path):
+        """Write to a path of Spark's."""
+        name, mixture = type(self._stage).__name__, self._stage.mixture
+        persistence.check_name(mixture)
+        content = persistence.to_bytes(persistence.Contents(name, type(mixture).__name__, {"stage": {"of": mixture}}))
+        DefaultParamsWriter.saveMetadata(self._stage, path, self.sparkSession)
+        self.sparkSession.createDataFrame([(content,)], "content binary").coalesce(1).write.parquet(f"{path}/mixture")
+
+
+class MixtureReader(MLReader):
+    """Reads what `MixtureWriter` wrote."""
+
+    def __init__(self, cls):
+        super().__init__()
+        self._cls = cls
+
+    def load(self, path):
+        """The stage at a path of Spark's."""
+        metadata = DefaultParamsReader.loadMetadata(path, self.sparkSession)
+        content = bytes(self.sparkSession.read.parquet(f"{path}/mixture").first()[0])
+        stage = self._cls(persistence.from_bytes(content, self._cls.__name__, lambda sections: sections["stage"]["of"]))
+        stage._resetUid(metadata["uid"])
+        DefaultParamsReader.getAndSetParams(stage, metadata)
+        return stage
+
+
+class SparkMixture(MixtureParams, Estimator):
+    """A mixture as a stage of a Spark pipeline.
+
+    Parameters
+    ----------
+    estimator : mixture by maximum likelihood
+        Not changed.
+    featuresCol : str, default='features'
+        The column of vectors, as `VectorAssembler` makes it, or of arrays.
+    weightCol : str, default=None
+        The column that says how often each row counts.
+    predictionCol : str, default='prediction'
+        Where the model puts the most likely component, int.
+    probabilityCol : str, default='probability'
+        Where the model puts the probability of each component, a vector.
+
+    Attributes
+    ----------
+    mixture : mixture
+        The estimator.
+
+    See Also
+    --------
+    fit : The same without a pipeline.
+
+    Notes
+    -----
+    It is saved and loaded as other stages are, without pickles: so the estimator is one of mixfast's own classes, whose
+    parameters are numbers, strings, None and arrays.
+    """
+
+    def __init__(
+        self,
+        estimator: Any,
+        featuresCol: str = "features",
+        weightCol: str | None = None,
+        predictionCol: str = "prediction",
+        probabilityCol: str = "probability",
+    ) -> None:
+        super().__init__(estimator)
+        self._set(
+            featuresCol=featuresCol, weightCol=weightCol, predictionCol=predictionCol, probabilityCol=probabilityCol
+        )
+
+    def _fit(self, dataset):
+        weight = self.getWeightCol() if self.isDefined("weightCol") else None
+        return self._copyValues(SparkMixtureModel(fit(self.mixture, dataset, self.getFeaturesCol(), weight)))
+
+
+class SparkMixtureModel(MixtureParams, Model):
+    """A fitted mixture as a stage of a Spark pipeline, as `SparkMixture` makes it.
+
+    Parameters
+    ----------
+    mixture : fitted mixture
+
+    Attributes
+    ----------
+    mixture : fitted mixture
+        It predicts, pickles and saves without Spark.
+    """
+
+    def __init__(self, mixture: Any) -> None:
+        super().__init__(mixture)
+
+    def _transform(self, dataset):
+        found = "what the mixture says"
+        told = dataset.withColumn(found, _told_of_rows(self.mixture, dataset, self.getFeaturesCol()))
+        prediction, probability = self.getPredictionCol(), self.getProbabilityCol()
+        vectors = array_to_vector(_quoted(found)["probability"])
+        return told.withColumns({prediction: _quoted(found)["prediction"], probability: vectors}).drop(found)
+
+
+# ---- groups ---------------------------------------------------------------------------------------------------------
+
+
+def fit_many_groups(
+    df: DataFrame,
+    estimator: Any,
+    by: str,
+    columns: Sequence[str],
+    kind: Literal["components", "problems"] = "components",
+    **options: Any,
+) -> DataFrame:
+    """A fit for each group of rows, by whole partitions.
+
+    Rows are shuffled by their group and sorted, and each partition is some calls of `mixfast.fit_many_groups`, a
+    million rows or so at once: thousands of groups at the speed of a batch. Within groups they are sorted by their
+    values, so that no order of arrival changes a bit. A group that cannot be fitted has no components, and its status
+    is in its row of the problems.
+
+    Parameters
+    ----------
+    df : pyspark DataFrame
+    estimator : mixture
+        As `mixfast.fit_many_groups` takes it.
+    by : str
+        The column that says the group.
+    columns : list of str
+        Those that are fitted.
+    kind : {'components', 'problems'}, default='components'
+        What the result has a row for, as `BatchResult.to_frame` has it: components of groups, or groups.
+    **options
+        Of `mixfast.fit_many_groups`. Each task takes one thread, unless `n_threads` is among them.
+
+    Returns
+    -------
+    frame : pyspark DataFrame
+        Lazy; `write.parquet` has the workers write it.
+
+    Raises
+    ------
+    ValueError
+        Where none of the first 1,000 rows can be fitted: they show what columns the result has.
+    """
+    fit_groups = tasks.FitGroups(estimator, by, list(columns), kind, options)
+    wanted = df.select(*map(_quoted, fit_groups.read))
+    example = fit_groups.example(wanted.limit(tasks.EXAMPLE).toArrow().to_pandas())
+    empty = wanted.sparkSession.createDataFrame(pyarrow.Table.from_pandas(example, preserve_index=False)).limit(0)
+    schema = empty.toArrow().schema
+
+    def fit_partition(batches):
+        for table in whole_groups(batches, by, GROUP_ROWS):
+            frame = fit_groups(table.to_pandas())
+            if frame is not None:
+                yield from pyarrow.Table.from_pandas(frame, schema, preserve_index=False).to_batches()
+
+    shuffled = wanted.repartition(_quoted(by)).sortWithinPartitions(_quoted(by))
+    return shuffled.mapInArrow(fit_partition, empty.schema)
+
+
+def whole_groups(batches: Iterator[pyarrow.RecordBatch], by: str, size: int) -> Iterator[pyarrow.Table]:
+    """Tables of so many rows or more, cut between groups, of rows that are sorted by their group."""
+    held, n_held = [], 0
+    for batch in batches:
+        held.append(batch)
+        n_held += batch.num_rows
+        if n_held >= size:
+            table = pyarrow.Table.from_batches(held)
+            groups = table.column(by)
+            first = pyarrow.compute.index(groups, groups[-1]).as_py()  # of the last group, which may go on
+            if first > 0:
+                yield table.slice(0, first)
+                held, n_held = table.slice(first).to_batches(), table.num_rows - first
+    if n_held:
+        yield pyarrow.Table.from_batches(held)

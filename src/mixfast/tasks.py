@@ -1,0 +1,92 @@
+"""What tasks of engines do, whichever engine runs them: fits on one thread, fits to the groups of a partition."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from sklearn.base import clone
+
+from mixfast import partitions
+from mixfast.batches.fit_many import NoRowsError, fit_many_groups
+
+#: Rows by which engines find out what frames of groups look like.
+EXAMPLE = 1000
+
+
+def fit(estimator: Any, source: partitions.Source) -> Any:
+    """`mixfast.partitions.fit` where each task takes one thread, unless the estimator's `n_threads` says otherwise:
+    engines have a task for each of their threads."""
+    return partitions.fit(one_thread(clone(estimator)), source).set_params(n_threads=estimator.n_threads)
+
+
+def one_thread(model: Any) -> Any:
+    """The model, which takes one thread now, unless it says how many."""
+    return model.set_params(n_threads=1) if model.n_threads is None else model
+
+
+@dataclass(frozen=True)
+class FitGroups:
+    """A task: a fit to each group of a pandas table.
+
+    estimator : mixture
+    by : str
+        The column that says the group.
+    columns : list of str
+    kind : {'components', 'problems'}
+        What `BatchResult.to_frame` is asked for.
+    options : dict
+        Of `mixfast.fit_many_groups`. A task takes one thread where they do not say.
+    """
+
+    estimator: Any
+    by: str
+    columns: Sequence[str]
+    kind: Literal["components", "problems"]
+    options: Mapping[str, Any]
+
+    @property
+    def read(self) -> list[str]:
+        """All columns that are looked at."""
+        names = [self.by, *self.columns]
+        for option in ("sample_weight", *self.estimator._row_data):
+            told = self.options.get(option)
+            names += [] if told is None else [told] if isinstance(told, str) else told
+        return list(dict.fromkeys(names))
+
+    def __call__(self, table: Any) -> Any:
+        """A pandas DataFrame, or None where there is nothing to fit."""
+        # by values within groups: engines move rows in the order of their arrival, and starts depend on the order
+        table = table.sort_values(self.read, kind="stable")
+        options = {"n_threads": 1, **self.options}
+        try:
+            result = fit_many_groups(table, self.estimator, by=self.by, columns=list(self.columns), **options)
+        except NoRowsError:
+            return None
+        frame = result.to_frame(self.kind)
+        return frame if len(frame) else None
+
+    def example(self, first_rows: Any) -> Any:
+        """What the frame of a group looks like: all frames have its columns and their types.
+
+        Raises
+        ------
+        ValueError
+            Where neither these rows, taken for one group, nor any hundred of them can be fitted.
+        """
+        keys = first_rows[self.by].dropna()
+        if len(keys):
+            first_rows = first_rows.assign(**{self.by: keys.iloc[[0] * len(first_rows)].array})
+        hundreds = (first_rows.iloc[first : first + 100] for first in range(0, len(first_rows), 100))
+        for group in (first_rows, *hundreds):
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", UserWarning)  # of rows that are no group
+                frame = self(group)
+            if frame is not None:
+                return frame
+        raise ValueError(
+            f"the first {len(first_rows)} rows cannot be fitted, not even by the hundred, so it is not known what columns "
+            "results have: give a table that begins with rows of numbers, or leave bad ones out"
+        )

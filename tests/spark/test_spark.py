@@ -1,0 +1,277 @@
+"""Spark's DataFrames: fits with the bits of any other source of the same partitions, whatever becomes of the workers.
+
+`make test-spark` installs pyspark and runs this; the suite does not come here by itself (norecursedirs)."""
+
+import os
+import sys
+from itertools import pairwise
+
+import numpy as np
+import pandas
+import pyarrow
+import pytest
+from batches import assert_near, assert_same_state
+from estimators_table import ESTIMATORS
+from pyspark.errors import PythonException
+from pyspark.ml import Pipeline, PipelineModel
+from pyspark.ml.feature import VectorAssembler
+from pyspark.sql import SparkSession
+
+import mixfast.spark
+from mixfast import BayesianGaussianMixture, GaussianMixture, StudentTMixture, fit_many_groups, partitions
+from mixfast.spark import SparkMixture, SparkMixtureModel, SparkSource, whole_groups
+
+os.environ["PYSPARK_PYTHON"] = os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(4000, 3)) + 4 * RNG.integers(0, 3, size=(4000, 1))
+WEIGHT = RNG.integers(0, 3, size=4000).astype(float)
+CUTS = (0, 1000, 1001, 1001, 2500, 4000)  # many, a row, none
+NAMES = ["a", "b", "c"]
+ESTIMATOR = GaussianMixture(3, random_state=0, tol=0, max_iter=8)
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+
+def session(n_cores):
+    """Tasks may fail three times: a worker that is lost is one."""
+    options = {
+        "spark.ui.enabled": "false",
+        "spark.ui.showConsoleProgress": "false",
+        "spark.sql.shuffle.partitions": "4",
+        "spark.driver.memory": "1g",
+        "spark.driver.bindAddress": "127.0.0.1",
+        "spark.driver.host": "127.0.0.1",
+    }
+    return SparkSession.builder.master(f"local[{n_cores},4]").config(map=options).getOrCreate()
+
+
+@pytest.fixture(scope="module")
+def spark():
+    spark = session(2)
+    spark.sparkContext.setLogLevel("OFF")  # Spark tells of each task that fails; here some have to
+    yield spark
+    SparkSession.getActiveSession().stop()
+
+
+def cut(values, cuts=CUTS):
+    return [values[first:last] for first, last in pairwise(cuts)]
+
+
+def table_of(rows, **more):
+    return pyarrow.table(dict(zip(NAMES, rows.T, strict=True)) | more)
+
+
+def frame_in(spark, tables):
+    """A DataFrame whose partitions are these tables, in their order, empty ones too."""
+    schema = spark.createDataFrame(tables[0]).schema
+    places = spark.sparkContext.parallelize(range(len(tables)), len(tables))
+    tables = [table.to_pylist() for table in tables]
+    return spark.createDataFrame(places.flatMap(lambda place: [tuple(row.values()) for row in tables[place]]), schema)
+
+
+HERE = partitions.InMemory([table_of(rows) for rows in cut(X)])
+
+
+def wanted(source=HERE, estimator=ESTIMATOR):
+    return partitions.fit(estimator, source)
+
+
+# ---- fits -----------------------------------------------------------------------------------------------------------
+
+
+def test_cores_have_the_same_bits(spark):
+    frame = frame_in(spark, [table_of(rows) for rows in cut(X)])
+    model = mixfast.spark.fit(ESTIMATOR, frame, NAMES)
+    assert_same_state(model, wanted())
+    assert model.feature_names_in_.tolist() == NAMES
+    assert not frame.is_cached
+
+
+def test_many_partitions_are_merged_by_tasks(spark, monkeypatch):
+    """75 partitions are 10, 2 and 1; what the driver merges and what tasks merge has the same bits."""
+    parts = np.array_split(X, 75)
+    frame = frame_in(spark, [table_of(rows) for rows in parts])
+    here = wanted(partitions.InMemory([table_of(rows) for rows in parts]), ESTIMATOR.set_params(max_iter=2))
+    for collected in (0, 2**26):
+        monkeypatch.setattr(mixfast.spark, "COLLECTED", collected)
+        assert_same_state(mixfast.spark.fit(ESTIMATOR.set_params(max_iter=2), frame, NAMES), here)
+    ESTIMATOR.set_params(max_iter=8)
+
+
+def test_a_worker_that_exits_costs_no_bit(spark, tmp_path):
+    exited = tmp_path / "exited"
+
+    def exits(task):
+        def run(partition, state):
+            if partition.number == 3 and not exited.exists():
+                exited.touch()
+                os._exit(1)
+            return task(partition, state)
+
+        return run
+
+    class Exits(SparkSource):
+        calls = 0
+
+        def map_reduce(self, task, state, merge):
+            self.calls += 1
+            return super().map_reduce(exits(task) if self.calls == 5 else task, state, merge)
+
+    source = Exits(frame_in(spark, [table_of(rows) for rows in cut(X)]), NAMES)
+    model = wanted(source)
+    source.close()
+    assert exited.exists()
+    assert source.calls == 10  # a survey, a sample, eight iterations
+    assert_same_state(model, wanted())
+
+
+@pytest.mark.parametrize(
+    "name", ["Gaussian full", "Gaussian tied", "Student-t", "Poisson", "categorical of strings", "Gamma"]
+)
+def test_families_have_the_parameters_of_one_array(spark, name):
+    entry = ESTIMATORS[name]
+    tables = [
+        pyarrow.table({f"x{i}": column for i, column in enumerate(rows.T)}) for rows in cut(entry.X, (0, 1, 37, 60))
+    ]
+    estimator = entry.make(random_state=3, max_iter=8, tol=0)
+    model = mixfast.spark.fit(estimator, frame_in(spark, tables), tables[0].column_names)
+    assert_near(model, wanted(partitions.InMemory([pyarrow.concat_tables(tables)]), estimator), 1e-11)
+    assert_same_state(model, wanted(partitions.InMemory(tables), estimator))
+
+
+def test_vectors_arrays_and_weights(spark):
+    tables = [table_of(rows, w=weight) for rows, weight in zip(cut(X), cut(WEIGHT), strict=True)]
+    frame = frame_in(spark, tables)
+    here = wanted(partitions.InMemory([*zip(cut(X), cut(WEIGHT), strict=True)]))
+    vectors = VectorAssembler(inputCols=NAMES, outputCol="v").transform(frame)
+    arrays = frame.selectExpr("array(a, b, c) as v", "w")
+    for one in (vectors, arrays):
+        assert_same_state(mixfast.spark.fit(ESTIMATOR, one, "v", weight="w"), here)
+    named = mixfast.spark.fit(ESTIMATOR, frame.cache(), NAMES, weight="w")
+    assert np.array_equal(named.means_, here.means_)
+    assert frame.is_cached  # as it was
+
+
+def test_what_is_wrong_is_said_of_its_partition(spark):
+    bad = X.copy()
+    bad[1500, 1] = np.inf
+    frame = frame_in(spark, [table_of(rows) for rows in cut(bad)])
+    with pytest.raises(ValueError, match=r"^Partition 3: .*infinity"):
+        mixfast.spark.fit(ESTIMATOR, frame, NAMES)
+    with pytest.raises(ValueError, match=r"^Partition 1: .*one of 3 numbers in each row"):
+        mixfast.spark.fit(
+            ESTIMATOR,
+            frame.selectExpr("if(a = b, null, if(spark_partition_id() = 1, array(a), array(a, b, c))) as v"),
+            "v",
+        )
+    with pytest.raises(TypeError, match="Spark DataFrame, got ndarray"):
+        mixfast.spark.fit(ESTIMATOR, X, NAMES)
+    with pytest.raises(TypeError, match=r"columns='a' should be a column of vectors .* pass \['a'\]"):
+        mixfast.spark.fit(ESTIMATOR, frame, "a")
+    with pytest.raises(TypeError, match="sums over rows"):
+        mixfast.spark.fit(BayesianGaussianMixture(2), frame, NAMES)
+    with pytest.raises(ValueError, match="no vectors"):
+        mixfast.spark.fit(ESTIMATOR, frame.where("a > 1e9").selectExpr("array(a) as v"), "v")
+
+
+# ---- predictions ----------------------------------------------------------------------------------------------------
+
+
+def test_predictions_have_the_bits_of_one_array(spark):
+    named = pandas.DataFrame(X, columns=NAMES)
+    model = ESTIMATOR.fit(named)
+    frame = frame_in(spark, [table_of(rows, id=np.arange(len(rows))) for rows in cut(X)])
+    found = mixfast.spark.transform(model, frame, NAMES)
+    assert found.columns == [*NAMES, "id", "prediction", "probability", "log_density"]
+    rows = found.toPandas()
+    assert np.array_equal(rows[NAMES], X)
+    assert np.array_equal(rows["prediction"], model.predict(named))
+    assert np.array_equal(np.stack(rows["probability"]), model.predict_proba(named))
+    assert np.array_equal(rows["log_density"], model.score_samples(named))
+    with pytest.raises(ValueError, match="has the column 'prediction' already"):
+        mixfast.spark.transform(model, found.drop("probability", "log_density"), NAMES)
+    bad = mixfast.spark.transform(
+        model, frame.selectExpr("a", "b", "if(spark_partition_id() = 1, double('infinity'), c) as c"), NAMES
+    )
+    with pytest.raises(PythonException, match=r"Partition 1: .*infinity"):
+        bad.collect()
+
+
+# ---- pipelines ------------------------------------------------------------------------------------------------------
+
+
+def test_pipelines_are_fitted_saved_and_loaded(spark, tmp_path):
+    frame = frame_in(spark, [table_of(rows, w=weight) for rows, weight in zip(cut(X), cut(WEIGHT), strict=True)])
+    stages = [
+        VectorAssembler(inputCols=NAMES, outputCol="v"),
+        SparkMixture(ESTIMATOR, featuresCol="v", weightCol="w", probabilityCol="shares"),
+    ]
+    Pipeline(stages=stages).write().overwrite().save(str(tmp_path / "pipeline"))
+    pipeline = Pipeline.load(str(tmp_path / "pipeline"))
+    assert pipeline.getStages()[1].mixture.get_params() == ESTIMATOR.get_params()
+    model = pipeline.fit(frame)
+    own = model.stages[1].mixture
+    assert_same_state(own, wanted(partitions.InMemory([*zip(cut(X), cut(WEIGHT), strict=True)])))
+    model.save(str(tmp_path / "model"))
+    again = PipelineModel.load(str(tmp_path / "model"))
+    assert type(again.stages[1]) is SparkMixtureModel
+    assert again.stages[1].uid == model.stages[1].uid
+    assert_same_state(again.stages[1].mixture, own)
+    rows = again.transform(frame).toPandas()
+    assert list(rows.columns) == [*NAMES, "w", "v", "prediction", "shares"]
+    assert np.array_equal(rows["prediction"], own.predict(X))
+    assert np.array_equal([row.toArray() for row in rows["shares"]], own.predict_proba(X))
+
+
+def test_what_cannot_be_saved_without_pickles_says_so(spark, tmp_path):
+    with pytest.raises(TypeError, match="random_state"):
+        SparkMixture(StudentTMixture(2, random_state=np.random.RandomState(0))).save(str(tmp_path / "stage"))
+
+
+# ---- groups ---------------------------------------------------------------------------------------------------------
+
+
+def groups():
+    """40 groups of 50 rows in no order, one of which cannot be fitted."""
+    who = np.repeat([f"group {i}" for i in range(40)], 50)
+    rows = pandas.DataFrame(X[:2000], columns=NAMES).assign(who=who, w=WEIGHT[:2000])
+    rows.loc[rows["who"] == "group 7", "a"] = np.inf
+    return rows.sample(frac=1, random_state=0)
+
+
+@pytest.mark.parametrize("kind", ["components", "problems"])
+def test_groups_are_fitted_by_whole_partitions(spark, tmp_path, kind):
+    rows, estimator = groups(), GaussianMixture(2, random_state=0)
+    frame = spark.createDataFrame(rows)
+    found = mixfast.spark.fit_many_groups(frame, estimator, by="who", columns=["a", "b"], kind=kind, sample_weight="w")
+    found.write.parquet(str(tmp_path / "fits"))
+    rows = rows.sort_values(["who", "a", "b", "w"])
+    here = fit_many_groups(rows, estimator, by="who", columns=["a", "b"], sample_weight="w").to_frame(kind)
+    got = pandas.read_parquet(tmp_path / "fits")
+    keys = [name for name in ("problem", "component", "column") if name in got]
+    got, here = (own.sort_values(keys).reset_index(drop=True) for own in (got, here))
+    pandas.testing.assert_frame_equal(got, here, check_exact=True, check_dtype=False)
+    assert ("group 7" in set(got["problem"])) == (kind == "problems")
+
+
+def test_tables_are_cut_between_groups():
+    table = pyarrow.table({"who": np.repeat([0, 1, 2, 3, 4], [3, 30, 1, 1, 4]), "x": np.arange(39)})
+    for size in (1, 2, 7, 100):
+        cuts = list(whole_groups(iter(table.to_batches(max_chunksize=2)), "who", size))
+        assert pyarrow.concat_tables(cuts).equals(table)
+        seen = [set(own.column("who").to_pylist()) for own in cuts]
+        assert sum(map(len, seen)) == 5
+    assert len(seen) == 1
+
+
+# ---- another session ------------------------------------------------------------------------------------------------
+
+
+def test_another_number_of_cores_has_the_same_bits(spark):
+    """Last: Spark has one session in a process."""
+    spark.stop()
+    alone = session(1)
+    assert_same_state(
+        mixfast.spark.fit(ESTIMATOR, frame_in(alone, [table_of(rows) for rows in cut(X)]), NAMES), wanted()
+    )
