@@ -87,6 +87,6 @@ class FitGroups:
             if frame is not None:
                 return frame
         raise ValueError(
-            f"the first {len(first_rows)} rows cannot be fitted, not even by the hundred, so it is not known what columns "
-            "results have: give a table that begins with rows of numbers, or leave bad ones out"
+            f"the first {len(first_rows)} rows cannot be fitted, not even by the hundred, so it is not known what "
+            "columns results have: give a table that begins with rows of numbers, or leave bad ones out"
         )
