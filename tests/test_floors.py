@@ -64,6 +64,7 @@ FLOORS = [
         "relations",
         "reading",
         "predictive",
+        "checkpoints",
         "partitions",
         "row_blocks",
         "block_files",

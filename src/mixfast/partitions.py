@@ -10,13 +10,16 @@ the same bits for any number of workers.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from os import PathLike
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 import scipy.sparse
 from sklearn.base import clone
 
+from mixfast.checkpoints import Checkpoints
 from mixfast.tables import adopted, is_table
+from mixfast.whole import check_whole
 
 Result = TypeVar("Result")
 
@@ -165,7 +168,15 @@ def stacked(parts: Sequence[Any]) -> Any:
     return narwhals.concat([narwhals.from_native(part) for part in parts]).to_native()
 
 
-def fit(estimator: Any, source: Source) -> Any:
+def fit(
+    estimator: Any,
+    source: Source,
+    *,
+    checkpoint: str | PathLike[str] | None = None,
+    every: int = 10,
+    resume: str | PathLike[str] | None = None,
+    progress: bool = False,
+) -> Any:
     """Fit a mixture to rows in partitions.
 
     The result is that of `fit` to all rows from the same start. That start is a fit to a sample of at most 131,072
@@ -178,6 +189,17 @@ def fit(estimator: Any, source: Source) -> Any:
         Not changed.
     source : object with map_reduce(task, state, merge)
         See the module.
+    checkpoint : path-like, default=None
+        A file that is written after every so many iterations, whole or not at all, in place of the one before: the
+        parameters and what the fit has come to.
+    every : int, default=10
+        Iterations between two checkpoints. Accelerated fits extrapolate within them, so that bits depend on it.
+    resume : path-like, default=None
+        A checkpoint to go on from, of the same estimator and the same rows; `max_iter` and `tol` may differ. Rows are
+        surveyed and the start is made again, then the fit goes on and has the bits that it would have had. May be the
+        same file as `checkpoint`.
+    progress : bool, default=False
+        Show a bar of passes over the rows (needs tqdm).
 
     Returns
     -------
@@ -189,7 +211,8 @@ def fit(estimator: Any, source: Source) -> Any:
     TypeError
         For estimators that are not fitted to sums over rows: posteriors, mixtures of experts.
     ValueError
-        For rows that `fit` refuses: the message begins with the number of the partition.
+        For rows that `fit` refuses: the message begins with the number of the partition. For a file that is no
+        checkpoint, or that of another fit.
 
     Examples
     --------
@@ -207,4 +230,5 @@ def fit(estimator: Any, source: Source) -> Any:
             f"a {type(estimator).__name__} is not fitted to sums over rows alone, so its rows have to be here, in one "
             "array"
         )
-    return clone(estimator).fit(source)
+    checkpoints = Checkpoints(checkpoint, check_whole("every", every), resume)
+    return clone(estimator)._fit_partitions(source, checkpoints, progress)

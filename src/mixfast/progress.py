@@ -11,10 +11,12 @@ class Bar:
     n_fits : int
     progress : bool or Bar
         False shows nothing. Of a bar that is shown already the fits become a part.
+    unit : str
+        What is counted.
     """
 
-    def __init__(self, n_fits, progress):
-        self.n_fits, self.progress = n_fits, progress
+    def __init__(self, n_fits, progress, unit="fit"):
+        self.n_fits, self.progress, self.unit = n_fits, progress, unit
         self.bar = self.n_before = self.n_bad_before = self.n_bad = None
 
     def __enter__(self):
@@ -28,7 +30,7 @@ class Bar:
             from tqdm.auto import tqdm
         except ImportError:
             raise ImportError("progress=True needs tqdm: install mixfast[progress], or set progress=False") from None
-        self.bar = tqdm(total=self.n_fits, unit="fit")
+        self.bar = tqdm(total=self.n_fits, unit=self.unit)
         return self.part()
 
     def part(self):

@@ -14,9 +14,12 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import _num_samples
 
 from mixfast._em import Gathered
+from mixfast.checkpoints import NOWHERE, Course
 from mixfast.design import Design
 from mixfast.engine._fit import Fit
+from mixfast.estimators._density import fitting
 from mixfast.partitions import stacked
+from mixfast.progress import Bar
 from mixfast.row_data import take_data
 from mixfast.statistics import Statistics
 from mixfast.status import Status
@@ -168,7 +171,8 @@ class SumRows:
 class FromPartitions:
     """What mixtures that are fitted to sums over rows do with rows elsewhere."""
 
-    def _fit_partitions(self, source):
+    @fitting
+    def _fit_partitions(self, source, checkpoints=NOWHERE, progress=False):
         """`fit` to the rows of a source."""
         if not isinstance(self.init_params, str):
             raise ValueError(
@@ -178,7 +182,9 @@ class FromPartitions:
         seed = self._seed()
         survey = source.map_reduce(SurveyRows(self), None, joined_surveys)
         model = self._begun_on_sample(source, survey, seed)
-        self._take_up(model._iterated(source, survey))
+        if self.max_iter:
+            model._iterated(source, survey, checkpoints, progress)
+        self._take_up(model)
         return self
 
     def _begun_on_sample(self, source, survey, seed):
@@ -197,8 +203,8 @@ class FromPartitions:
             warnings.simplefilter("ignore", ConvergenceWarning)  # of the start: it is not the result
             return model.fit(sample.X, sample_weight=sample.sample_weight if weighs else None, **sample.row_data)
 
-    def _iterated(self, source, survey):
-        """This model after EM over all rows."""
+    def _iterated(self, source, survey, checkpoints, progress):
+        """EM over all rows, from this model on."""
         total_weight, least = survey.design.weight, survey.least
         task, dtype = SumRows(copy.copy(self), survey.design), np.asarray(self.weights_).dtype
         encoded, units, em = self._engine_of_design(survey.design, dtype)
@@ -206,20 +212,34 @@ class FromPartitions:
 
         def gather(weights, params):
             statistics = source.map_reduce(task, (weights, params), Statistics.sum)
+            if report:
+                report(course.n_passes + em.n_passes, 0)
             evidence = statistics.log_likelihood + total_weight * units.log_volume
             record = self._record(encoded, statistics)
             return Gathered(evidence, float(statistics._seen.n_impossible), statistics.counts, record, 0.0)
 
         em.visit_elsewhere(gather, total_weight, least)
-        bounds, converged = em.iterate(max(self.max_iter, 1), self.tol, -math.inf, int(self._raises_on()))
-        status = em.status | (Status.CONVERGED if converged else Status.MAX_ITER)
+        problem = {**self._structure(), "rows": survey.design.n_rows, "weight": total_weight}
+        course = checkpoints.begun(problem) or Course(*em.state(), [], int(Status.OK), 0)
+        converged = False
+        with Bar(self.max_iter, progress, unit="pass") as report:
+            while not converged and len(course.bounds) < self.max_iter:
+                # what a resumed fit does, so that it has the same bits
+                em.set_state(course.weights, course.params)
+                n_steps = checkpoints.steps(self.max_iter - len(course.bounds))
+                last = course.bounds[-1] if course.bounds else -math.inf
+                bounds, converged = em.iterate(n_steps, self.tol, last, int(self._raises_on()))
+                status = course.status & ~Status.SPURIOUS_COMPONENT | em.status
+                course = Course(*em.state(), course.bounds + bounds, int(status), course.n_passes + em.n_passes)
+                if status & self._raises_on():
+                    break
+                checkpoints.write(course, problem)
+        status = Status(course.status) | (Status.CONVERGED if converged else Status.MAX_ITER)
         if em.n_impossible:
             status |= Status.IMPOSSIBLE_ROWS
-        weights, params = em.state()
-        bounds, fails = [bound - units.log_volume for bound in bounds], bool(status & self._raises_on())
-        found = Fit(weights, params, bounds, bounds[-1], em.n_passes, converged, int(status), fails)
+        bounds, fails = [bound - units.log_volume for bound in course.bounds], bool(status & self._raises_on())
+        found = Fit(course.weights, course.params, bounds, bounds[-1], course.n_passes, converged, int(status), fails)
         self._finish_in_units(found, units, layout, dtype)
-        return self
 
     def _take_up(self, model):
         """Become the fitted model, but for the parameters of the constructor."""

@@ -1,0 +1,88 @@
+"""Files of how far a long fit has come, from which it goes on where it stopped."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from mixfast import archive
+from mixfast._version import __version__
+
+KIND = "checkpoint"
+
+
+class Course(NamedTuple):
+    """How far a fit has come.
+
+    weights, params : ndarray, float64, in the units that rows are summed in
+    bounds : list of float, the objective of each iteration
+    status : int
+    n_passes : int
+    """
+
+    weights: np.ndarray
+    params: np.ndarray
+    bounds: list[float]
+    status: int
+    n_passes: int
+
+
+@dataclass(frozen=True)
+class Checkpoints:
+    """Where a fit writes how far it has come, and where it begins.
+
+    path : path-like or None
+    every : int, iterations between two writes
+    resume : path-like or None
+    """
+
+    path: Any = None
+    every: int = 10
+    resume: Any = None
+
+    def steps(self, n_left):
+        """How many iterations follow each other before the next write."""
+        return n_left if self.path is None else min(self.every, n_left)
+
+    def write(self, course, problem):
+        """Take the place of what is there, whole or not at all; `problem` tells this fit from others."""
+        if self.path is None:
+            return
+        header = {
+            "kind": KIND, "mixfast": __version__, "problem": problem, "status": course.status,
+            "n_passes": course.n_passes,
+        }  # fmt: skip
+        arrays = {"weights": course.weights, "params": course.params, "bounds": np.asarray(course.bounds, dtype=float)}
+        archive.write(self.path, json.dumps(header), arrays)
+
+    def begun(self, problem):
+        """The course to go on with, or None; ValueError where the file is of another fit."""
+        if self.resume is None:
+            return None
+        with open(self.resume, "rb") as file:
+            try:
+                found = archive.Archive(file)
+                header = json.loads(found.header())
+                if header["kind"] != KIND:
+                    raise ValueError("it is of another kind")
+                arrays = found.arrays(["weights", "params", "bounds"])
+                course = Course(
+                    arrays["weights"], arrays["params"], arrays["bounds"].tolist(), header["status"], header["n_passes"]
+                )
+            except (ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+                raise ValueError(f"resume={self.resume!r} is no checkpoint of a fit: {error}") from None
+        other = [name for name, value in problem.items() if header["problem"].get(name) != value]
+        if other:
+            raise ValueError(
+                f"resume={self.resume!r} is the checkpoint of another fit: {', '.join(other)} was "
+                f"{', '.join(str(header['problem'].get(name)) for name in other)} and is "
+                f"{', '.join(str(problem[name]) for name in other)}"
+            )
+        return course
+
+
+NOWHERE = Checkpoints()

@@ -1,0 +1,116 @@
+"""Fits over partitions that were stopped go on with the bits that they would have had."""
+
+import numpy as np
+import pytest
+from batches import assert_same_state
+from estimators_table import ESTIMATORS, every_likelihood
+from test_partitions import parts_of
+
+from mixfast import GaussianMixture, partitions
+from mixfast.partitions import InMemory
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+X = np.random.default_rng(5).normal(size=(600, 2)) + 1.5 * np.random.default_rng(6).integers(0, 3, size=(600, 1))
+PARTS = np.array_split(X, 5)
+
+
+class Stopped(BaseException):
+    """The process is no more."""
+
+
+class Stopping(InMemory):
+    """Partitions that are gone after so many questions to them."""
+
+    def __init__(self, parts, n_left):
+        super().__init__(parts)
+        self.n_left = n_left
+
+    def map_reduce(self, task, state, merge):
+        self.n_left -= 1
+        if self.n_left < 0:
+            raise Stopped
+        return super().map_reduce(task, state, merge)
+
+
+@every_likelihood
+def test_a_fit_that_was_stopped_goes_on_with_the_same_bits(name, tmp_path):
+    entry = ESTIMATORS[name]
+    estimator, parts = entry.make(random_state=3, max_iter=12, tol=0), parts_of(entry.X)
+    kept = {"checkpoint": tmp_path / "fit", "every": 3}
+    whole = partitions.fit(estimator, InMemory(parts), **kept)
+    with pytest.raises(Stopped):
+        partitions.fit(estimator, Stopping(parts, 2 + 8), **kept)  # the survey, the sample, and passes
+    again = partitions.fit(estimator, InMemory(parts), resume=tmp_path / "fit", **kept)
+    assert_same_state(again, whole)
+    np.testing.assert_array_equal(again.lower_bounds_, whole.lower_bounds_)
+    assert (again.n_iter_, again.status_, again.converged_) == (whole.n_iter_, whole.status_, whole.converged_)
+
+
+@pytest.mark.parametrize("n_passes", range(1, 14))
+@pytest.mark.parametrize("accelerate", [None, "auto"])
+def test_it_may_be_stopped_anywhere(accelerate, n_passes, tmp_path):
+    estimator = GaussianMixture(3, random_state=0, max_iter=12, tol=1e-7, accelerate=accelerate)
+    kept = {"checkpoint": tmp_path / "fit", "every": 4}
+    whole = partitions.fit(estimator, InMemory(PARTS), **kept)
+    (tmp_path / "fit").unlink()
+    with pytest.raises(Stopped):
+        partitions.fit(estimator, Stopping(PARTS, 2 + min(n_passes, whole.n_iter_ - 1)), **kept)
+    resume = {"resume": tmp_path / "fit"} if (tmp_path / "fit").exists() else {}
+    again = partitions.fit(estimator, InMemory(PARTS), **resume, **kept)
+    assert_same_state(again, whole)
+    assert again.lower_bounds_ == whole.lower_bounds_
+
+
+def test_checkpoints_change_no_bit_of_plain_em(tmp_path):
+    estimator = GaussianMixture(3, random_state=0, max_iter=12)
+    plain = partitions.fit(estimator, InMemory(PARTS))
+    for every in (1, 5, 100):
+        assert_same_state(partitions.fit(estimator, InMemory(PARTS), checkpoint=tmp_path / "fit", every=every), plain)
+
+
+def test_a_finished_fit_may_be_given_more_iterations(tmp_path):
+    short, long = (GaussianMixture(3, random_state=0, max_iter=n, tol=0) for n in (4, 9))
+    first = partitions.fit(short, InMemory(PARTS), checkpoint=tmp_path / "fit", every=2)
+    more = partitions.fit(long, InMemory(PARTS), resume=tmp_path / "fit")
+    assert more.n_iter_ == 9
+    assert more.lower_bounds_[:4] == first.lower_bounds_
+    assert_same_state(partitions.fit(short, InMemory(PARTS), resume=tmp_path / "fit"), first)
+
+
+def test_what_is_no_checkpoint_of_this_fit_is_refused(tmp_path):
+    estimator = GaussianMixture(3, random_state=0, max_iter=4, tol=0)
+    partitions.fit(estimator, InMemory(PARTS), checkpoint=tmp_path / "fit")
+    for other, parts, what in [
+        (GaussianMixture(2, random_state=0), PARTS, "n_components was 3 and is 2"),
+        (GaussianMixture(3, covariance_type="diag", random_state=0), PARTS, "covariance_type was full and is diag"),
+        (estimator, PARTS[:4], "rows, weight was 600, 600.0 and is 480, 480.0"),
+    ]:
+        with pytest.raises(ValueError, match=what):
+            partitions.fit(other, InMemory(parts), resume=tmp_path / "fit")
+    estimator.fit(X).save(tmp_path / "model")
+    (tmp_path / "text").write_text("no archive")
+    (tmp_path / "cut").write_bytes((tmp_path / "fit").read_bytes()[:-30])
+    for name in ("model", "text", "cut"):
+        with pytest.raises(ValueError, match="is no checkpoint of a fit"):
+            partitions.fit(estimator, InMemory(PARTS), resume=tmp_path / name)
+    with pytest.raises(FileNotFoundError):
+        partitions.fit(estimator, InMemory(PARTS), resume=tmp_path / "none")
+    with pytest.raises(ValueError, match="every=0 should be a whole number of at least 1"):
+        partitions.fit(estimator, InMemory(PARTS), checkpoint=tmp_path / "fit", every=0)
+
+
+def test_no_iterations_leave_the_start():
+    estimator = GaussianMixture(3, random_state=0, max_iter=0)
+    model = partitions.fit(estimator, InMemory(PARTS))
+    assert (model.n_iter_, model.converged_) == (0, False)
+    assert_same_state(model, estimator.fit(X))
+
+
+def test_a_bar_counts_passes(capsys):
+    partitions.fit(GaussianMixture(3, random_state=0, max_iter=5, tol=0), InMemory(PARTS), progress=True)
+    said = capsys.readouterr().err
+    assert "5/5" in said
+    assert "pass" in said
+    partitions.fit(GaussianMixture(3, random_state=0, max_iter=5, tol=0), InMemory(PARTS))
+    assert capsys.readouterr().err == ""
