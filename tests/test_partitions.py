@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from batches import assert_near, assert_same_state
 from estimators_table import ESTIMATORS, every_likelihood
+from sklearn.base import clone
 
 from mixfast import (
     BayesianGaussianMixture,
@@ -16,6 +17,7 @@ from mixfast import (
     GaussianMixture,
     MixtureOfExperts,
     PoissonMixture,
+    ProductMixture,
     Statistics,
     Status,
     blocks,
@@ -24,6 +26,7 @@ from mixfast import (
 )
 from mixfast.estimators import _partitions
 from mixfast.partitions import InMemory, Partition, merged, tree
+from mixfast.parts import Categorical, Gaussian
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -273,9 +276,69 @@ def test_parquet_files_by_column(small_blocks, tmp_path):
     wanted = estimator.fit(blocks(lambda: iter([np.column_stack([ROWS, weight])]), weight=3)).means_
     files = dataset.dataset(tmp_path, format="parquet")
     for source in (tmp_path, files):
-        assert np.array_equal(estimator.fit(blocks(source, weight="w")).means_, wanted)
-    some = estimator.fit(blocks(files, columns=["c", "a"]))
+        model = estimator.fit(blocks(source, weight="w"))
+        assert np.array_equal(model.means_, wanted)
+        assert model.feature_names_in_.tolist() == ["a", "b", "c"]
+    some = clone(estimator).fit(blocks(files, columns=["c", "a"]))
     assert np.array_equal(some.means_, estimator.fit(blocks(ROWS, columns=[2, 0])).means_)
+    assert some.feature_names_in_.tolist() == ["c", "a"]
+    assert np.array_equal(blocks(files, columns=["c", "a"]).map(some.predict), some.predict(table.select(["c", "a"])))
+    narrow = estimator.fit(blocks(files, columns=["c", "a"], dtype="float32"))
+    assert narrow.means_.dtype == np.float32
+    assert narrow.feature_names_in_.tolist() == ["c", "a"]
+    with pytest.raises(ValueError, match=r"no column 'd': the table has \['a', 'w', 'b', 'c'\]"):
+        estimator.fit(blocks(lambda: iter([table]), columns=["d"]))
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars", "pyarrow"])
+def test_tables_keep_names_and_types(small_blocks, library):
+    own = pytest.importorskip(library)
+    make = own.table if library == "pyarrow" else own.DataFrame
+    rng = np.random.default_rng(3)
+    which = rng.integers(0, 2, size=300)
+    colours = np.where(rng.random(300) < np.array([0.1, 0.9])[which], "red", "green").tolist()
+    table = {"x": rng.normal(size=300) + 5 * which, "w": rng.uniform(1, 2, size=300), "colour": colours}
+    cuts = [0, 10, 11, 90, 300]
+    batches = [make({name: values[first:last] for name, values in table.items()}) for first, last in pairwise(cuts)]
+    estimator = ProductMixture([("x", Gaussian()), ("colour", Categorical())], 2, random_state=0)
+    model = estimator.fit(blocks(lambda: iter(batches), weight="w"))
+    assert model.feature_names_in_.tolist() == ["x", "colour"]
+    whole = make({"x": table["x"], "colour": table["colour"]})
+    labels = blocks(lambda: iter(batches), columns=["x", "colour"]).map(model.predict)
+    assert np.array_equal(labels, model.predict(whole))
+    assert max(np.mean(labels == which), np.mean(labels != which)) > 0.95
+
+
+def hdf5(folder):
+    file = pytest.importorskip("h5py").File(folder / "rows.h5", "w")
+    return file.create_dataset("X", data=ROWS, chunks=(90, 3))
+
+
+def zarr_array(folder):
+    array = pytest.importorskip("zarr").create_array(folder / "rows.zarr", shape=ROWS.shape, chunks=(90, 2), dtype="f8")
+    array[:] = ROWS
+    return array
+
+
+def dask_array(folder):
+    return pytest.importorskip("dask.array").from_array(ROWS, chunks=((90, 910), (1, 2)))
+
+
+@pytest.mark.parametrize("make", [hdf5, zarr_array, dask_array])
+def test_arrays_of_other_libraries(small_blocks, tmp_path, make):
+    array, estimator = make(tmp_path), GaussianMixture(2, random_state=0, max_iter=4, tol=0)
+    assert np.array_equal(estimator.fit(blocks(array)).means_, estimator.fit(blocks(ROWS)).means_)
+    some = blocks(array, columns=[2, 0], dtype=np.float32)
+    assert np.array_equal(some.map(np.copy), ROWS[:, [2, 0]].astype(np.float32))
+
+
+def test_dataframes_of_dask_keep_names(small_blocks):
+    dataframe, pandas = pytest.importorskip("dask.dataframe"), pytest.importorskip("pandas")
+    frame = dataframe.from_pandas(pandas.DataFrame(ROWS, columns=["a", "b", "c"]), npartitions=3)
+    estimator = GaussianMixture(2, random_state=0, max_iter=4, tol=0)
+    model = estimator.fit(blocks(frame))
+    assert model.feature_names_in_.tolist() == ["a", "b", "c"]
+    assert np.array_equal(model.means_, estimator.fit(blocks(ROWS)).means_)
 
 
 def test_narrow_values_become_float32_block_by_block(small_blocks):

@@ -72,6 +72,17 @@ def same(one, other):
     assert_array_equal(np.asarray(one), np.asarray(other))
 
 
+@pytest.mark.parametrize("kind", MAKERS)
+def test_tables_of_float32_are_fitted_in_it(kind):
+    single = X.astype(np.float32)
+    model, alone = (
+        GaussianMixture(2, random_state=0).fit(rows) for rows in (MAKERS[kind](single, ["a", "b", "c"]), single)
+    )
+    assert model.means_.dtype == np.float32
+    assert model.feature_names_in_.tolist() == ["a", "b", "c"]
+    same(model.means_, alone.means_)
+
+
 @every_table
 def test_a_single_fit_reads_columns_by_place(kind, name):
     table, alone = MAKERS[kind](X, NAMES[name]), GaussianMixture(2, random_state=0).fit(X)
@@ -243,6 +254,8 @@ COUNTS = RNG.poisson(3, (60, 2))
         lambda table: pl.from_pandas(table),
         lambda table: pa.Table.from_pandas(table),
         lambda table: pa.RecordBatch.from_pandas(table),
+        lambda table: pa.Table.from_pandas(table.astype("float32")),
+        lambda table: pl.from_pandas(table.astype("float32")),
         lambda table: OnlyArrow(pa.Table.from_pandas(table)),
         lambda table: table.to_numpy().tolist(),
     ],

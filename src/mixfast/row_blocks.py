@@ -13,7 +13,8 @@ from typing import Any, TypeVar
 import numpy as np
 
 from mixfast.block_files import gather
-from mixfast.partitions import Partition, merged
+from mixfast.partitions import Partition, merged, stacked
+from mixfast.tables import Table, adopted, is_table
 
 Result = TypeVar("Result")
 
@@ -40,7 +41,7 @@ class Blocks:
 
     def __iter__(self) -> Iterator[Partition]:
         """The blocks in order, re-cut: where they begin and end depends on the rows alone."""
-        held: list[tuple[np.ndarray, np.ndarray | None]] = []
+        held: list[tuple[Any, np.ndarray | None]] = []
         n_held = number = 0
         for X, weight in ahead(self._prepared()):
             held.append((X, weight))
@@ -57,23 +58,34 @@ class Blocks:
 
     def _prepared(self):
         for batch in self._batches():
-            X, weight = self._separated(batch)
-            if X.ndim != 2:
-                raise ValueError(f"batches should be arrays of rows, 2-D, got {X.ndim}-D of shape {X.shape}")
-            yield (X if self.dtype is None else X.astype(self.dtype, copy=False)), weight
+            batch = adopted(batch)
+            X, weight = (self._of_table if is_table(batch) else self._of_array)(batch)
+            yield X, weight
 
-    def _separated(self, batch):
-        """(rows, weights or None) of a batch: of a table its columns by name, of an array by number."""
-        if hasattr(batch, "column_names"):  # pyarrow
-            names = [name for name in batch.column_names if name != self.weight]
-            columns = names if self.columns is None else self.columns
-            weight = None if self.weight is None else batch.column(self.weight).to_numpy(zero_copy_only=False)
-            return np.column_stack([_numbers(batch, name) for name in columns]), weight
+    def _of_array(self, batch):
+        """(rows, weights or None), columns by number."""
         X = np.asarray(batch)
+        if X.ndim != 2:
+            raise ValueError(f"batches should be arrays of rows, 2-D, got {X.ndim}-D of shape {X.shape}")
         weight = None if self.weight is None else np.asarray(X[:, self.weight], dtype=np.float64)
         if self.columns is not None:
-            return X[:, self.columns], weight
-        return (X if self.weight is None else np.delete(X, self.weight, axis=1)), weight
+            X = X[:, self.columns]
+        elif self.weight is not None:
+            X = np.delete(X, self.weight, axis=1)
+        return (X if self.dtype is None else X.astype(self.dtype, copy=False)), weight
+
+    def _of_table(self, batch):
+        """(a table of the rows, weights or None), columns by name: the fit keeps these, and types may differ."""
+        table = Table(batch)
+        places, weight = range(len(table.names)), None
+        if self.weight is not None:
+            place = table.place_of(self.weight)
+            places, weight = [own for own in places if own != place], table.reals(place).astype(np.float64)
+        if self.columns is not None:
+            places = [table.place_of(name) for name in self.columns]
+        if len(places) < len(table.names) or self.dtype is not None:
+            batch = table.columns_at(places, self.dtype)
+        return batch, weight
 
     def map(self, function: Callable[[Any], np.ndarray], out: Any = None) -> Any:
         """Give each block of rows to a function, and put the results below each other.
@@ -81,7 +93,7 @@ class Blocks:
         Parameters
         ----------
         function : callable
-            Of an array of rows, such as `model.predict`, `model.predict_proba` or `model.score_samples`.
+            Of an array or a table of rows, such as `model.predict`, `model.predict_proba` or `model.score_samples`.
         out : ndarray, path of a .npy or .parquet file, or None, default=None
             Where results go, block by block; None makes an array of all.
 
@@ -98,14 +110,6 @@ class Blocks:
         return merged((task(block, state) for block in self), merge)
 
 
-def _numbers(batch, name):
-    column = batch.column(name)
-    try:
-        return column.to_numpy(zero_copy_only=False)
-    except TypeError:  # of a table, whose columns are in chunks
-        return column.to_numpy()
-
-
 def _cut(held, size):
     """((rows, weights) of the first so many, what is left)"""
     taken, n = [], 0
@@ -114,14 +118,22 @@ def _cut(held, size):
         X, weight = held.pop(0)
         wanted = size - n
         if len(X) > wanted:
-            held.insert(0, (X[wanted:], None if weight is None else weight[wanted:]))
-            X, weight = X[:wanted], None if weight is None else weight[:wanted]
+            held.insert(0, (_sliced(X, wanted, None), None if weight is None else weight[wanted:]))
+            X, weight = _sliced(X, 0, wanted), None if weight is None else weight[:wanted]
         taken.append((X, weight))
         n += len(X)
     if len(taken) == 1:
         return taken[0], held
     weight = None if taken[0][1] is None else np.concatenate([own for _, own in taken])
-    return (np.concatenate([X for X, _ in taken]), weight), held
+    return (stacked([X for X, _ in taken]), weight), held
+
+
+def _sliced(X, first, last):
+    if not is_table(X):
+        return X[first:last]
+    import narwhals  # an extra, and only tables need it
+
+    return narwhals.from_native(X)[first:last].to_native()
 
 
 def ahead(iterable: Iterable[Any]) -> Iterator[Any]:
@@ -174,13 +186,14 @@ def _of_array(array):
     return batches
 
 
-def _of_dask(array):
-    def batches():
-        for block in array.to_delayed().ravel():
-            yield np.asarray(block.compute(scheduler="synchronous"))
+def _of_dask(collection):
+    if hasattr(collection, "rechunk") and collection.numblocks[1] > 1:
+        collection = collection.rechunk({1: -1})
 
-    if array.numblocks[1] > 1:
-        array = array.rechunk({1: -1})
+    def batches():
+        for block in np.ravel(collection.to_delayed()):
+            yield block.compute(scheduler="synchronous")
+
     return batches
 
 
@@ -211,11 +224,13 @@ def blocks(
 
     Parameters
     ----------
-    source : array, memory map, h5py or zarr array, dask array, path or list of paths, pyarrow dataset, or callable
+    source : array, memory map, h5py or zarr array, dask collection, path or list of paths, pyarrow dataset, or callable
         Where the rows are: anything whose slices are arrays of rows; `.npy` files, read through memory maps, or Parquet
-        files (with pyarrow); a function of nothing that returns an iterator of arrays or tables, a new one each time.
+        files (with pyarrow and narwhals); a function of nothing that returns an iterator of arrays or tables, a new one
+        each time.
     columns : sequence of int or str or None, default=None
-        Which columns, by number, or by name of Parquet files and tables. None is all but `weight`.
+        Which columns, of arrays by number, of Parquet files and tables by name: the fit keeps names, and columns may
+        have different types where the mixture has a place for them. None is all but `weight`.
     weight : int, str or None, default=None
         The column that holds the weights of the rows.
     dtype : dtype or None, default=None

@@ -86,14 +86,25 @@ def check_no_dates(X, what="X"):
     if names is None:
         kinds = {what: getattr(X, "dtype", getattr(X, "type", ""))}.items()  # pyarrow's columns have the latter
     else:
-        types = X.dtypes if hasattr(type(X), "dtypes") else X.schema.types  # pyarrow has the latter
-        kinds = ((f"Column {name!r}", kind) for name, kind in zip(names, types, strict=True))
+        kinds = ((f"Column {name!r}", kind) for name, kind in zip(names, _types_of(X), strict=True))
     for whose, kind in kinds:
         if str(kind).lower().startswith(DATES):
             raise ValueError(
                 f"{whose} holds {kind}: leave dates and durations out, or make numbers of them, for instance days "
                 "since the first one"
             )
+
+
+def _types_of(X):
+    """Those of a table's columns, as its library has them."""
+    return X.dtypes if hasattr(type(X), "dtypes") else X.schema.types  # pyarrow has the latter
+
+
+def is_single(X):
+    """Whether X is a table whose columns are all float32 which scikit-learn would make float64: it asks pandas' for
+    their types, and no others'."""
+    kinds = [] if not is_table(X) or hasattr(type(X), "iloc") else _types_of(X)
+    return len(kinds) > 0 and all(str(kind) in ("Float32", "float") for kind in kinds)  # pyarrow's is float
 
 
 def check_one_number_a_row(values, name):
@@ -218,6 +229,16 @@ class Table:
         """A column of numbers: float32 where it has that, else float64; nothing is NaN."""
         return as_reals(self.series[place], self.names[place])
 
+    def columns_at(self, places, dtype=None):
+        """A table of the same library with some of the columns, under their names; `dtype` is what values become."""
+        import narwhals as nw
+
+        frame = self._frame.select([self._frame.columns[place] for place in places])
+        if dtype is not None:
+            values = {name: frame[name].to_numpy().astype(dtype) for name in frame.columns}
+            frame = nw.from_dict(values, backend=frame.implementation)
+        return _with_names(frame.to_native(), [self.names[place] for place in places])
+
     def is_missing(self, place):
         """Where a column of any type has nothing, or NaN."""
         missing, values = self.series[place].is_null().to_numpy().astype(bool), self.series[place].to_numpy()
@@ -246,12 +267,15 @@ def in_library(frame, library):
 
 def _with_plain_names(X, n_columns):
     """The same table with names that every library can look up: numbers of the columns as strings."""
-    names = [str(place) for place in range(n_columns)]
+    return _with_names(X, [str(place) for place in range(n_columns)])
+
+
+def _with_names(X, names):
     if hasattr(type(X), "rename_columns"):  # pyarrow, where two columns may have the same name
         return X.rename_columns(names)
     if hasattr(type(X), "set_axis"):  # pandas and its kin, where names may be anything
         return X.set_axis(names, axis="columns")
-    return X  # polars: names are different strings
+    return X  # polars: names are different strings, and stay
 
 
 def as_reals(series, name):
@@ -354,10 +378,9 @@ def table_of_reals(X):
     if share_names(names_of(X)):  # which scikit-learn does not read
         table = Table(X)
         return np.column_stack([table.reals(place) for place in range(len(table.names))])
+    dtype = np.float32 if is_single(X) else [np.float64, np.float32]
     try:
-        array = check_array(
-            X, dtype=[np.float64, np.float32], ensure_all_finite=False, ensure_min_samples=0, ensure_min_features=0
-        )
+        array = check_array(X, dtype=dtype, ensure_all_finite=False, ensure_min_samples=0, ensure_min_features=0)
     except (TypeError, ValueError):
         check_numbers(X, "the mixture")
         raise

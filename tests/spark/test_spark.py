@@ -16,6 +16,7 @@ from pyspark.errors import PythonException
 from pyspark.ml import Pipeline, PipelineModel
 from pyspark.ml.feature import VectorAssembler
 from pyspark.sql import SparkSession
+from sklearn.base import clone
 
 import mixfast.spark
 from mixfast import BayesianGaussianMixture, GaussianMixture, StudentTMixture, fit_many_groups, partitions
@@ -89,14 +90,14 @@ def test_cores_have_the_same_bits(spark):
 
 
 def test_many_partitions_are_merged_by_tasks(spark, monkeypatch):
-    """75 partitions are 10, 2 and 1; what the driver merges and what tasks merge has the same bits."""
-    parts = np.array_split(X, 75)
-    frame = frame_in(spark, [table_of(rows) for rows in parts])
-    here = wanted(partitions.InMemory([table_of(rows) for rows in parts]), ESTIMATOR.set_params(max_iter=2))
+    """Two at a time, 7 partitions are 4, 2 and 1; what the driver merges and what tasks merge has the same bits."""
+    for module in (partitions, mixfast.spark):
+        monkeypatch.setattr(module, "FAN_IN", 2)
+    tables, estimator = [table_of(rows) for rows in np.array_split(X, 7)], clone(ESTIMATOR).set_params(max_iter=2)
+    frame, here = frame_in(spark, tables), wanted(partitions.InMemory(tables), estimator)
     for collected in (0, 2**26):
         monkeypatch.setattr(mixfast.spark, "COLLECTED", collected)
-        assert_same_state(mixfast.spark.fit(ESTIMATOR.set_params(max_iter=2), frame, NAMES), here)
-    ESTIMATOR.set_params(max_iter=8)
+        assert_same_state(mixfast.spark.fit(estimator, frame, NAMES), here)
 
 
 def test_a_worker_that_exits_costs_no_bit(spark, tmp_path):

@@ -12,6 +12,7 @@ from mixfast.tables import (
     check_no_missing,
     check_numbers,
     feature_names,
+    is_single,
     names_of,
     objects_as_reals,
     scikit_learn_refuses,
@@ -30,6 +31,8 @@ def read_rows(estimator, X, accepts_missing, **options):
         return X
     X = objects_as_reals(adopted(X))
     check_no_dates(X)
+    if is_single(X) and np.float32 in options["dtype"]:  # of tables but those of pandas scikit-learn does not see it
+        options = options | {"dtype": np.float32}
     names = names_of(X)
     if names == []:
         raise ValueError("X has no columns: 0 feature(s) while a minimum of 1 is required")

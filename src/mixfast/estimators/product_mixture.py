@@ -478,11 +478,15 @@ class ProductMixture(LikelihoodMixture):
         return categories or None
 
     def _with_categories(self, categories):
-        left = iter(categories)
+        # an estimator that is not fitted has seen no names, and needs none to count what parts name
+        known = Names(self._column_names() if hasattr(self, "n_features_in_") else ())
         parts = [(*columns, clone(part)) for *columns, part in self.parts]
-        for group, part in zip(self._groups(self._column_names()), parts, strict=True):
-            if isinstance(part[-1], Categorical):
-                part[-1].categories = [next(left) for _ in group.places]
+        categorical = [part for part in parts if isinstance(part[-1], Categorical)]
+        n_named = [len(_columns_of(part, known)) for part in categorical]
+        n_rest = len(categories) - sum(n_named)  # of the part without columns, which takes those that are left
+        left = iter(categories)
+        for part, n in zip(categorical, n_named, strict=True):
+            part[-1].categories = [next(left) for _ in range(n or n_rest)]
         return clone(self).set_params(parts=parts)
 
     def _may_meet_unseen(self):
