@@ -32,13 +32,14 @@ MADE_FOR_THE_USER = {
     "Inference",
     "MergeTree",
     "MixtureMap",
+    "Plan",
     "Selection",
     "Statistics",
     "Status",
     "Summary",
 }
 #: Public modules beside `mixfast` itself.
-MODULES = ("plot",)
+MODULES = ("capi", "plot")
 
 
 def public_objects():

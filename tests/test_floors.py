@@ -43,6 +43,7 @@ FLOORS = [
                 "_seeding",
                 "_line",
                 "_fit",
+                "_capi",
                 "_gibbs",
                 "_drawing",
                 "_partitions",
@@ -71,7 +72,7 @@ FLOORS = [
     ],
     ["estimators/", "parts", "plot", "maps", "map_pictures", "mixture_pictures", "merging", "matching"],
     ["batches/", "selection"],
-    ["bootstrap", "classifier", "dask", "patch", "patched", "resampling", "spark", "tasks"],
+    ["bootstrap", "capi", "classifier", "dask", "patch", "patched", "resampling", "spark", "tasks"],
     ["__init__", "_config"],
 ]
 #: Imports nothing of the package, and only tests import it.

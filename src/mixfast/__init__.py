@@ -67,7 +67,7 @@ if TYPE_CHECKING:
 __all__ = list(_HOMES)
 
 #: Public modules that `import mixfast` alone finds.
-_MODULES = ("maps", "partitions", "plot")
+_MODULES = ("capi", "maps", "partitions", "plot")
 
 
 def __getattr__(name):

@@ -28,11 +28,13 @@ def show_config() -> None:
 
 
 def get_include() -> str:
-    """The directory of `family.h`, the contract that a family compiled outside mixfast keeps.
+    """The directory of the C headers.
+
+    `mixfast.h` is the C interface, `family.h` the contract that a family compiled outside mixfast keeps.
 
     Returns
     -------
     path : str
-        For the compiler's search path; docs/extending.md has an example.
+        For the compiler's search path; docs/capi.md and docs/extending.md have examples.
     """
     return str(Path(__file__).parent / "_kernels")

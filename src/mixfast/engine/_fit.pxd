@@ -91,6 +91,7 @@ cdef struct plan_t:
     double tol
     int stop_on                    # statuses that end a fit without parameters
     bint prunes
+    bint keeps_to_room             # nothing is allocated beside the worker's block
     bint traces                    # whether objectives are kept
     loop_fn loop
     search_t search
@@ -143,6 +144,8 @@ cdef void place_beyond_starts(worker_t *w, const family_t *family, const proport
 cdef int fit_models(worker_t *w, const plan_t *plan, const model_t *models, Py_ssize_t n_models, const rows_t *rows,
                     const rows_t *seeding_rows, weighed_t weighed, const double *n_effective,
                     uint64_t seed) noexcept nogil
+
+cdef bint is_finite(const double *values, Py_ssize_t n) noexcept nogil
 
 cdef class Model:
     cdef model_t c

@@ -41,6 +41,7 @@ class Plan:
         traces: bool = False,
         before: float = ...,
         criterion: str | None = None,
+        keeps_to_room: bool = False,
     ) -> Self: ...
 
 class Fit(NamedTuple):

@@ -51,7 +51,7 @@ from mixfast.engine._pass cimport (
     usual,
     workspace_t,
 )
-from mixfast.engine._pruning cimport pruning_t, release
+from mixfast.engine._pruning cimport place_pruning, pruning_t, release
 from mixfast.engine._reals cimport get
 from mixfast.engine._rows cimport Rows, copy_row, is_constant, weighed_t
 from mixfast.engine._seeding cimport (
@@ -174,6 +174,8 @@ cdef void place_em(worker_t *w, const plan_t *plan, const model_t *m) noexcept n
     place_beyond_starts(w, m.family, m.proportions, &w.rows)
     w.em.p = &w.fit
     w.em.prunes = plan.prunes
+    if plan.prunes and plan.keeps_to_room:
+        place_pruning(&w.em.pruning, &w.fit, &w.arena)
     place_guard(&w.em, &w.arena)
     if plan.loop == <loop_fn> iterate_accelerated:
         place_acceleration(&w.acceleration, &w.em, &w.arena)
@@ -793,18 +795,20 @@ cdef class Plan:
     tol, lloyd_tol : float
     policy : str, `n_init_policy`
     accelerates, prunes, traces : bool
+    keeps_to_room : bool, whether all memory is in the worker's block, what leaving out takes as well
     before : float, the objective that the first pass is compared with
     criterion : str or None
     """
 
     def __cinit__(self, init_params, *, Py_ssize_t n_init, policy, Py_ssize_t max_iter, double tol, int stop_on,
                   bint accelerates, bint prunes, double lloyd_tol, Py_ssize_t lloyd_max_iter, bint traces=False,
-                  double before=-INFINITY, criterion=None):
+                  double before=-INFINITY, criterion=None, bint keeps_to_room=False):
         cdef const int64_t[::1] labels
         cdef const double[:, ::1] resp
         self.kept = init_params
         self.c.n_init, self.c.max_iter, self.c.tol, self.c.stop_on = n_init, max_iter, tol, stop_on
         self.c.prunes, self.c.traces, self.c.before = prunes, traces, before
+        self.c.keeps_to_room = keeps_to_room
         self.c.loop = iterate_accelerated if accelerates else iterate_plain
         self.c.search = search_named(policy)
         self.c.lloyd_tol, self.c.lloyd_max_iter = lloyd_tol, lloyd_max_iter

@@ -1,7 +1,7 @@
 from libc.stdint cimport int32_t, uint32_t
 
 from mixfast.engine._family cimport chunk_t
-from mixfast.engine._pass cimport deliver_fn, pass_t, strategy_t, workspace_t
+from mixfast.engine._pass cimport arena_t, deliver_fn, pass_t, strategy_t, workspace_t
 
 cdef struct pruning_t:
     Py_ssize_t n_passes        # since the start
@@ -14,8 +14,9 @@ cdef struct pruning_t:
     bint probes
     bint leaves_out            # statistics of pairs that hold nothing
     deliver_fn add             # what a probe ends with
-    # one block of memory
+    # one block of memory, or a place in another
     void *memory
+    bint is_placed
     uint32_t *order            # the row at each place
     uint32_t *next_order       # shares its memory with log_norms: the one is used up when the other is written
     float *log_norms           # of the row at each place
@@ -37,6 +38,7 @@ cdef struct pruning_t:
     uint32_t *basket_rows      # as they lie in memory
     char *basket_resp          # reals
 
+cdef void place_pruning(pruning_t *pruning, const pass_t *p, arena_t *arena) noexcept nogil
 cdef void begin_pass(pruning_t *pruning, pass_t *p, double mean_weight, strategy_t *strategy) noexcept nogil
 cdef bint lost_count(const pruning_t *pruning, const pass_t *p) noexcept nogil
 cdef void end_pass(pruning_t *pruning, pass_t *p) noexcept nogil

@@ -123,6 +123,23 @@ cdef void place(pruning_t *pruning, const pass_t *p, arena_t *arena) noexcept no
     pruning.basket_resp = <char *> take(arena, n_baskets * pruning.basket_stride * p.family.real_bytes)
 
 
+cdef bint may_leave_out(const pass_t *p) noexcept nogil:
+    """Whether a pass of this shape may need memory to leave something out, with its family or a quick one."""
+    return (may_with(p, p.family) or (p.family.quick != NULL and may_with(p, p.family.quick)))
+
+
+cdef bint may_with(const pass_t *p, const family_t *family) noexcept nogil:
+    return ((family.gathers_rows and fills_unordered(family))
+            or (p.rows.n_rows >= MIN_ROWS and family.flops_per_row > ORDER_FLOPS))
+
+
+cdef void place_pruning(pruning_t *pruning, const pass_t *p, arena_t *arena) noexcept nogil:
+    """In memory that is there already: nothing is allocated later."""
+    if may_leave_out(p):
+        place(pruning, p, arena)
+        pruning.is_placed = True
+
+
 cdef int allocate(pruning_t *pruning, const pass_t *p) noexcept nogil:
     cdef arena_t arena
     measure_arena(&arena)
@@ -411,7 +428,8 @@ cdef void begin_pass(pruning_t *pruning, pass_t *p, double mean_weight, strategy
     pruning.leaves_out = pruning.is_on or fills
     if not (pruning.leaves_out or pruning.probes):
         return
-    if <double> p.rows.n_rows > LARGEST_ROW or (pruning.memory == NULL and allocate(pruning, p) != 0):
+    if <double> p.rows.n_rows > LARGEST_ROW or (
+            not pruning.is_placed and pruning.memory == NULL and allocate(pruning, p) != 0):
         pruning.probes = pruning.leaves_out = False
         return
     find_log_weights(p)

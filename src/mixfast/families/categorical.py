@@ -57,6 +57,12 @@ class Categorical(Family):
         """The number of categories of each column."""
         return (self.n_categories,) * n_features if isinstance(self.n_categories, Integral) else self.n_categories
 
+    def range_of_columns(self, n_features):
+        numbers = np.array(self._numbers(n_features), dtype=float)
+        if len(numbers) != n_features:
+            raise ValueError(f"there are categories of {len(numbers)} columns, and n_features={n_features}")
+        return np.zeros(n_features), numbers - 1, True
+
     def param_shapes(self, n_components, n_features):
         return ((n_components, sum(self._numbers(n_features))),)
 

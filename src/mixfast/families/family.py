@@ -193,6 +193,12 @@ class Family(ABC):
     support: tuple[float, float] = (-np.inf, np.inf)
     is_discrete: bool = False
 
+    def range_of_columns(self, n_features):
+        """(least (n_features,), largest (n_features,), whether all are whole numbers) of the values of rows; None where
+        the domain is another."""
+        least, largest = (np.full(n_features, end) for end in self.support)
+        return least, largest, self.is_discrete
+
     @abstractmethod
     def param_shapes(self, n_components, n_features):
         """Shapes of the fields of `Params`."""

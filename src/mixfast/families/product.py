@@ -43,6 +43,9 @@ class Product(Family):
     def _parts(self):
         return zip(self.families, self.widths, strict=True)
 
+    def range_of_columns(self, n_features):
+        return None  # each part has its own
+
     def param_shapes(self, n_components, n_features):
         return tuple(chain(*(family.param_shapes(n_components, width) for family, width in self._parts())))
 

@@ -42,6 +42,9 @@ class VonMisesFisher(Family):
     #: Whether all components have one concentration.
     is_shared = False
 
+    def range_of_columns(self, n_features):
+        return None  # rows are unit vectors
+
     def param_shapes(self, n_components, n_features):
         return (n_components, n_features), (n_components,)
 

@@ -1,0 +1,606 @@
+"""The functions of `mixfast.h`: a fit of one problem, and passes, in the caller's memory. Without the GIL, and without
+Python but for plans.
+
+All that is done is in `engine/`; here arguments are checked and memory is cut.
+"""
+
+from cpython.pycapsule cimport PyCapsule_GetContext, PyCapsule_New, PyCapsule_SetContext
+from cpython.ref cimport Py_DECREF, Py_INCREF
+from libc.math cimport INFINITY, floor, isfinite
+from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t, uintptr_t
+from libc.string cimport memcpy, memset
+
+from mixfast._em cimport em_t, evidence_of, maximise_all
+from mixfast.engine._capsule cimport record_size
+from mixfast.engine._family cimport MIXFAST_NOT_FINITE, family_t
+from mixfast.engine._fit cimport (
+    Model,
+    Plan,
+    fit_models,
+    is_finite,
+    model_t,
+    n_mixing_of,
+    plan_t,
+    room_for,
+    trial_t,
+    worker_t,
+)
+from mixfast.engine._kernels cimport rows_t
+from mixfast.engine._pass cimport (
+    LANE_COUNTS,
+    LANE_IMPOSSIBLE,
+    arena_t,
+    expected,
+    measure_arena,
+    nearest,
+    open_arena,
+    pass_t,
+    place_pass,
+    prepare,
+    run_pass,
+    shape_pass,
+    strategy_t,
+    take,
+    usual,
+    visit,
+)
+from mixfast.engine._predictions cimport results_t, writing
+from mixfast.engine._rows cimport value_of, weigh, weighed_t
+
+from mixfast.status import Status
+
+cdef int TOO_FEW_ROWS = Status.TOO_FEW_ROWS
+cdef int OUT_OF_DOMAIN = Status.OUT_OF_DOMAIN
+
+cdef extern from "mixfast.h" nogil:
+    const char *MIXFAST_API
+    const char *MIXFAST_PLAN
+    int MIXFAST_API_VERSION
+    int DONE "MIXFAST_DONE"
+    int BAD_ARGUMENT "MIXFAST_BAD_ARGUMENT"
+    int NO_ROOM "MIXFAST_NO_ROOM"
+    int NO_NUMBERS "MIXFAST_NO_NUMBERS"
+
+    ctypedef struct opaque_t "mixfast_plan":
+        pass
+
+    ctypedef struct view_t "mixfast_view":
+        const void *data
+        int64_t n_rows
+        int64_t row_stride
+        int64_t column_stride
+        const double *weight
+
+    ctypedef struct report_t "mixfast_report":
+        double lower_bound
+        int32_t n_iter
+        int32_t status
+
+    ctypedef struct api_t "mixfast_api":
+        uint32_t version
+        uint32_t bytes
+        int (*sizes)(const opaque_t *, int64_t *, int64_t *, int64_t *, int64_t *, size_t *) noexcept nogil
+        int (*room)(const opaque_t *, int64_t, int, size_t *) noexcept nogil
+        int (*pass_room)(const opaque_t *, int64_t, int, size_t *) noexcept nogil
+        int (*fit)(const opaque_t *, const view_t *, uint64_t, int, void *, size_t, double *, double *,
+                   report_t *) noexcept nogil
+        int (*evaluate)(const opaque_t *, const double *, const double *, const void *, const view_t *, int, void *,
+                        size_t, int64_t *, void *, void *) noexcept nogil
+        int (*gather)(const opaque_t *, const double *, const double *, const view_t *, int, void *, size_t,
+                      double *) noexcept nogil
+        int (*maximise)(const opaque_t *, const double *, void *, size_t, double *, double *, int32_t *) noexcept nogil
+        const char *(*message)(int) noexcept nogil
+        int (*prepare)(const opaque_t *, const double *, const double *, void *, size_t, void *, size_t) noexcept nogil
+        int (*recentre)(const opaque_t *, const double *, const double *, const double *, const double *, void *,
+                        size_t, double *) noexcept nogil
+
+# The first of the sums that `gather` adds up; counts come next.
+cdef enum:
+    SUM_EVIDENCE = 0
+    SUM_WEIGHT = 1
+    SUM_IMPOSSIBLE = 2
+    SUM_LEAST_WEIGHT = 3
+    SUM_COUNTS = 4
+
+# What a mixfast_plan is.
+ctypedef struct own_plan_t:
+    const model_t *model
+    const plan_t *plan             # of starts that are found
+    const plan_t *from_given       # of one that is given
+    const double *least            # [n_features], the range of each column
+    const double *largest
+    bint is_whole                  # values are whole numbers
+
+# What tables begin with; then pivot and tables, each on a cache line.
+ctypedef struct prepared_t:
+    const own_plan_t *plan
+    const prepared_t *place
+
+
+cdef inline const own_plan_t *own(const opaque_t *plan) noexcept nogil:
+    return <const own_plan_t *> plan
+
+
+cdef int look_at_nothing(void *nothing) noexcept nogil:
+    """Nobody stops a pass."""
+    return 0
+
+
+# ---- what is given --------------------------------------------------------------------------------------------------
+
+cdef int read_view(const own_plan_t *plan, const view_t *view, rows_t *rows) noexcept nogil:
+    """The rows, which are looked at one by one: what is not finite, or outside the domain, is kept from the kernels."""
+    cdef const family_t *family = plan.model.family
+    cdef double value, total = 0
+    cdef Py_ssize_t i, j
+    memset(rows, 0, sizeof(rows_t))
+    rows.n_features, rows.real_bytes = family.n_features, family.real_bytes
+    if view == NULL or view.n_rows < 0 or (view.n_rows > 0 and view.data == NULL):
+        return BAD_ARGUMENT
+    rows.data, rows.n_rows = <const char *> view.data, view.n_rows
+    rows.row_stride, rows.column_stride = view.row_stride, view.column_stride
+    rows.weight = view.weight
+    for i in range(rows.n_rows):
+        for j in range(rows.n_features):
+            value = value_of(rows, i, j)
+            total += 0 * value
+            if not plan.least[j] <= value <= plan.largest[j] or (plan.is_whole and value != floor(value)):
+                return BAD_ARGUMENT if isfinite(value) else NO_NUMBERS
+    if total != 0:  # infinity times 0 is not a number either
+        return NO_NUMBERS
+    for i in range(rows.n_rows if rows.weight != NULL else 0):
+        if not isfinite(rows.weight[i]):
+            return NO_NUMBERS
+        if rows.weight[i] < 0:
+            return BAD_ARGUMENT
+    return DONE
+
+
+cdef bint are_numbers(const own_plan_t *plan, const double *weights, const double *params) noexcept nogil:
+    return is_finite(weights, n_mixing_of(plan.model)) and is_finite(params, plan.model.family.n_params)
+
+
+cdef Py_ssize_t count_rows(const rows_t *rows) noexcept nogil:
+    """Those of positive weight."""
+    cdef Py_ssize_t n = 0, i
+    if rows.weight == NULL:
+        return rows.n_rows
+    for i in range(rows.n_rows):
+        n += rows.weight[i] > 0
+    return n
+
+
+# ---- room -----------------------------------------------------------------------------------------------------------
+
+cdef rows_t any_rows(const own_plan_t *plan, int64_t n_rows) noexcept nogil:
+    """So many, of which only the number is asked."""
+    cdef rows_t rows
+    memset(&rows, 0, sizeof(rows_t))
+    rows.n_rows, rows.n_features = n_rows, plan.model.family.n_features
+    rows.real_bytes = plan.model.family.real_bytes
+    return rows
+
+
+cdef size_t room_of_fit(const own_plan_t *plan, int64_t n_rows, int n_threads) noexcept nogil:
+    cdef rows_t rows = any_rows(plan, n_rows)
+    return max(room_for(plan.plan, plan.model, 1, &rows, &rows, n_threads),
+               room_for(plan.from_given, plan.model, 1, &rows, &rows, n_threads))
+
+
+# What a function that is no fit works in.
+ctypedef struct visit_t:
+    pass_t p
+    double *record                 # [n_record]
+    double *last_pivot             # [n_features]
+
+
+cdef void place_visit(visit_t *v, const own_plan_t *plan, arena_t *arena) noexcept nogil:
+    place_pass(&v.p, arena)
+    v.record = <double *> take(arena, record_size(plan.model.family) * sizeof(double))
+    v.last_pivot = <double *> take(arena, plan.model.family.n_features * sizeof(double))
+
+
+cdef size_t shape_visit(visit_t *v, const own_plan_t *plan, const rows_t *rows, int n_threads) noexcept nogil:
+    """Bytes that it takes."""
+    cdef arena_t arena
+    shape_pass(&v.p, plan.model.family, plan.model.proportions, rows, weigh(rows), n_threads, 0)
+    v.p.look = look_at_nothing
+    measure_arena(&arena)
+    place_visit(v, plan, &arena)
+    return arena.used
+
+
+cdef int open_visit(visit_t *v, const own_plan_t *plan, const rows_t *rows, int n_threads, void *room,
+                    size_t n_bytes) noexcept nogil:
+    cdef arena_t arena
+    if shape_visit(v, plan, rows, n_threads) > n_bytes:
+        return NO_ROOM
+    open_arena(&arena, room)
+    place_visit(v, plan, &arena)
+    return DONE
+
+
+cdef void set_state(pass_t *p, const double *weights, const double *params) noexcept nogil:
+    memcpy(p.mixing, weights, p.n_mixing * sizeof(double))
+    memcpy(p.params, params, p.family.n_params * sizeof(double))
+
+
+# ---- tables ---------------------------------------------------------------------------------------------------------
+
+cdef size_t bytes_of_tables(const family_t *family) noexcept nogil:
+    cdef arena_t arena
+    measure_arena(&arena)
+    take(&arena, sizeof(prepared_t))
+    take(&arena, family.n_features * sizeof(double))
+    take(&arena, family.n_tables * family.real_bytes)
+    return arena.used
+
+
+cdef prepared_t *use_tables(pass_t *p, void *tables) noexcept nogil:
+    """The pass has pivot and tables there."""
+    cdef arena_t arena
+    cdef prepared_t *first
+    open_arena(&arena, tables)
+    first = <prepared_t *> take(&arena, sizeof(prepared_t))
+    p.pivot = <double *> take(&arena, p.family.n_features * sizeof(double))
+    p.tables = take(&arena, p.family.n_tables * p.family.real_bytes)
+    return first
+
+
+# ---- the functions of the header ------------------------------------------------------------------------------------
+
+cdef int c_sizes(const opaque_t *opaque, int64_t *n_components, int64_t *n_features, int64_t *n_params,
+                 int64_t *n_sums, size_t *table_bytes) noexcept nogil:
+    cdef const family_t *family
+    if opaque == NULL:
+        return BAD_ARGUMENT
+    family = own(opaque).model.family
+    if n_components != NULL:
+        n_components[0] = family.n_components
+    if n_features != NULL:
+        n_features[0] = family.n_features
+    if n_params != NULL:
+        n_params[0] = family.n_params
+    if n_sums != NULL:
+        n_sums[0] = SUM_COUNTS + family.n_components + record_size(family)
+    if table_bytes != NULL:
+        table_bytes[0] = bytes_of_tables(family)
+    return DONE
+
+
+cdef int c_room(const opaque_t *opaque, int64_t n_rows, int n_threads, size_t *n_bytes) noexcept nogil:
+    if opaque == NULL or n_bytes == NULL or n_rows < 0 or n_threads < 1:
+        return BAD_ARGUMENT
+    n_bytes[0] = room_of_fit(own(opaque), n_rows, n_threads)
+    return DONE
+
+
+cdef int c_pass_room(const opaque_t *opaque, int64_t n_rows, int n_threads, size_t *n_bytes) noexcept nogil:
+    cdef visit_t v
+    cdef rows_t rows
+    if opaque == NULL or n_bytes == NULL or n_rows < 0 or n_threads < 1:
+        return BAD_ARGUMENT
+    rows = any_rows(own(opaque), n_rows)
+    n_bytes[0] = shape_visit(&v, own(opaque), &rows, n_threads)
+    return DONE
+
+
+cdef int c_fit(const opaque_t *opaque, const view_t *view, uint64_t seed, int n_threads, void *room, size_t n_bytes,
+               double *weights, double *params, report_t *report) noexcept nogil:
+    cdef const own_plan_t *plan = own(opaque)
+    cdef report_t unheard
+    cdef rows_t rows
+    cdef int code
+    if report == NULL:
+        report = &unheard
+    report.lower_bound, report.n_iter, report.status = -INFINITY, 0, 0
+    if plan == NULL or n_threads < 1 or room == NULL or weights == NULL or params == NULL:
+        return BAD_ARGUMENT
+    code = read_view(plan, view, &rows)
+    if code != DONE:
+        report.status = OUT_OF_DOMAIN if code == BAD_ARGUMENT else MIXFAST_NOT_FINITE
+        return code
+    if count_rows(&rows) < max(plan.model.family.n_components, 2):
+        report.status = TOO_FEW_ROWS
+        return BAD_ARGUMENT
+    if weights[0] == weights[0] and not are_numbers(plan, weights, params):
+        return NO_NUMBERS
+    if room_of_fit(plan, rows.n_rows, n_threads) > n_bytes:
+        return NO_ROOM
+    return fit_rows(plan, &rows, seed, n_threads, room, weights, params, report)
+
+
+cdef int fit_rows(const own_plan_t *plan, const rows_t *rows, uint64_t seed, int n_threads, void *room,
+                  double *weights, double *params, report_t *report) noexcept nogil:
+    """One problem for a worker in the room. A fit of one start works on params in place."""
+    cdef worker_t w
+    cdef model_t model = plan.model[0]
+    cdef const plan_t *how = plan.plan
+    cdef weighed_t weighed = weigh(rows)
+    cdef const trial_t *trial
+    if weights[0] == weights[0]:
+        model.given_mixing, model.given_params, model.blank = weights, params, params
+        model.has_start, how = True, plan.from_given
+    memset(&w, 0, sizeof(worker_t))
+    w.n_threads, w.look, w.block = n_threads, look_at_nothing, room
+    open_arena(&w.arena, room)
+    w.mixing, w.params = weights, params
+    fit_models(&w, how, &model, 1, rows, rows, weighed, NULL, seed)
+    trial = w.trials
+    report.lower_bound, report.n_iter = trial.fit.lower_bound, <int32_t> trial.fit.n_iter
+    report.status = trial.fit.status
+    if trial.fails or trial.code != 0:
+        return NO_NUMBERS
+    return DONE
+
+
+cdef int c_evaluate(const opaque_t *opaque, const double *weights, const double *params, const void *tables,
+                    const view_t *view, int n_threads, void *room, size_t n_bytes, int64_t *labels, void *log_density,
+                    void *resp) noexcept nogil:
+    cdef const own_plan_t *plan = own(opaque)
+    cdef const prepared_t *prepared
+    cdef results_t results
+    cdef strategy_t strategy
+    cdef rows_t rows
+    cdef visit_t v
+    cdef int code
+    if plan == NULL or n_threads < 1 or room == NULL or (tables == NULL and (weights == NULL or params == NULL)):
+        return BAD_ARGUMENT
+    code = read_view(plan, view, &rows)
+    if code != DONE:
+        return code
+    rows.weight = NULL  # they change no density, and responsibilities are those of one row
+    code = open_visit(&v, plan, &rows, n_threads, room, n_bytes)
+    if code != DONE or rows.n_rows == 0 or (labels == NULL and log_density == NULL and resp == NULL):
+        return code
+    if tables == NULL:
+        if not are_numbers(plan, weights, params):
+            return NO_NUMBERS
+        set_state(&v.p, weights, params)
+        prepare(&v.p)
+    else:
+        prepared = use_tables(&v.p, <void *> tables)
+        if prepared.plan != plan or prepared.place != prepared:
+            return BAD_ARGUMENT
+    results.labels, results.log_norm, results.resp = labels, <char *> log_density, <char *> resp
+    results.largest = NULL
+    strategy = writing(nearest if log_density == NULL and resp == NULL else expected, &results)
+    return DONE if visit(&v.p, &strategy) == 0 else NO_NUMBERS
+
+
+cdef int c_gather(const opaque_t *opaque, const double *weights, const double *params, const view_t *view,
+                  int n_threads, void *room, size_t n_bytes, double *sums) noexcept nogil:
+    cdef const own_plan_t *plan = own(opaque)
+    cdef const family_t *family
+    cdef const double *counts
+    cdef const double *record
+    cdef strategy_t strategy = usual()
+    cdef rows_t rows
+    cdef visit_t v
+    cdef Py_ssize_t i
+    cdef int code
+    if plan == NULL or n_threads < 1 or room == NULL or weights == NULL or params == NULL or sums == NULL:
+        return BAD_ARGUMENT
+    family = plan.model.family
+    code = read_view(plan, view, &rows)
+    if code == DONE and not are_numbers(plan, weights, params):
+        code = NO_NUMBERS
+    if code == DONE:
+        code = open_visit(&v, plan, &rows, n_threads, room, n_bytes)
+    if code != DONE or rows.n_rows == 0:
+        return code
+    set_state(&v.p, weights, params)
+    if run_pass(&v.p, &strategy) != 0:
+        return NO_NUMBERS
+    sums[SUM_EVIDENCE] += evidence_of(&v.p)
+    sums[SUM_WEIGHT] += v.p.total_weight
+    sums[SUM_IMPOSSIBLE] += v.p.lanes[LANE_IMPOSSIBLE]
+    if v.p.least_weight < INFINITY and (sums[SUM_LEAST_WEIGHT] == 0 or v.p.least_weight < sums[SUM_LEAST_WEIGHT]):
+        sums[SUM_LEAST_WEIGHT] = v.p.least_weight
+    counts = v.p.lanes + LANE_COUNTS
+    record = counts + family.n_components
+    if family.record != NULL:
+        family.record.collect(family, record, v.record)
+        record = v.record
+    for i in range(family.n_components):
+        sums[SUM_COUNTS + i] += counts[i]
+    for i in range(record_size(family)):
+        sums[SUM_COUNTS + family.n_components + i] += record[i]
+    return DONE
+
+
+cdef void restore_sums(pass_t *p, const double *sums) noexcept nogil:
+    """Into lane 0, as if a pass at the present parameters had added them up."""
+    cdef const family_t *family = p.family
+    cdef double *stats = p.lanes + LANE_COUNTS + family.n_components
+    cdef const double *record = sums + SUM_COUNTS + family.n_components
+    prepare(p)
+    memset(p.lanes, 0, p.lane_size * sizeof(double))
+    memcpy(p.lanes + LANE_COUNTS, sums + SUM_COUNTS, family.n_components * sizeof(double))
+    p.total_weight, p.least_weight = sums[SUM_WEIGHT], sums[SUM_LEAST_WEIGHT]
+    if family.record == NULL:
+        memcpy(stats, record, family.n_stats * sizeof(double))
+    else:
+        family.record.restore(family, record, stats)
+
+
+cdef int c_maximise(const opaque_t *opaque, const double *sums, void *room, size_t n_bytes, double *weights,
+                    double *params, int32_t *status) noexcept nogil:
+    cdef const own_plan_t *plan = own(opaque)
+    cdef em_t em
+    cdef rows_t rows
+    cdef visit_t v
+    cdef int code
+    if status != NULL:
+        status[0] = 0
+    if plan == NULL or sums == NULL or room == NULL or weights == NULL or params == NULL:
+        return BAD_ARGUMENT
+    if not are_numbers(plan, weights, params) or not is_finite(
+            sums + SUM_WEIGHT, SUM_COUNTS - SUM_WEIGHT + plan.model.family.n_components
+            + record_size(plan.model.family)):
+        return NO_NUMBERS
+    if not sums[SUM_WEIGHT] > 0:
+        return BAD_ARGUMENT
+    rows = any_rows(plan, 0)
+    code = open_visit(&v, plan, &rows, 1, room, n_bytes)
+    if code != DONE:
+        return code
+    set_state(&v.p, weights, params)
+    restore_sums(&v.p, sums)
+    memset(&em, 0, sizeof(em_t))
+    em.p = &v.p
+    code = maximise_all(&em)
+    if status != NULL:
+        status[0] = em.status
+    if code != 0 or em.status & plan.plan.stop_on or not are_numbers(plan, v.p.mixing, v.p.params):
+        return NO_NUMBERS
+    memcpy(weights, v.p.mixing, v.p.n_mixing * sizeof(double))
+    memcpy(params, v.p.params, v.p.family.n_params * sizeof(double))
+    return DONE
+
+
+cdef int c_prepare(const opaque_t *opaque, const double *weights, const double *params, void *room, size_t n_bytes,
+                   void *tables, size_t table_bytes) noexcept nogil:
+    cdef const own_plan_t *plan = own(opaque)
+    cdef prepared_t *prepared
+    cdef rows_t rows
+    cdef visit_t v
+    cdef int code
+    if plan == NULL or room == NULL or tables == NULL or weights == NULL or params == NULL:
+        return BAD_ARGUMENT
+    if not are_numbers(plan, weights, params):
+        return NO_NUMBERS
+    rows = any_rows(plan, 0)
+    code = open_visit(&v, plan, &rows, 1, room, n_bytes)
+    if code != DONE:
+        return code
+    if table_bytes < bytes_of_tables(plan.model.family):
+        return NO_ROOM
+    set_state(&v.p, weights, params)
+    prepared = use_tables(&v.p, tables)
+    prepare(&v.p)
+    prepared.plan, prepared.place = plan, prepared
+    return DONE
+
+
+cdef int c_recentre(const opaque_t *opaque, const double *weights, const double *params, const double *to_weights,
+                    const double *to_params, void *room, size_t n_bytes, double *sums) noexcept nogil:
+    cdef const own_plan_t *plan = own(opaque)
+    cdef const family_t *family
+    cdef double *stats
+    cdef double *record
+    cdef rows_t rows
+    cdef visit_t v
+    cdef int code
+    if (plan == NULL or room == NULL or sums == NULL or weights == NULL or params == NULL or to_weights == NULL
+            or to_params == NULL or plan.model.family.recentre == NULL):
+        return BAD_ARGUMENT
+    if not are_numbers(plan, weights, params) or not are_numbers(plan, to_weights, to_params):
+        return NO_NUMBERS
+    family = plan.model.family
+    rows = any_rows(plan, 0)
+    code = open_visit(&v, plan, &rows, 1, room, n_bytes)
+    if code != DONE:
+        return code
+    set_state(&v.p, weights, params)
+    restore_sums(&v.p, sums)
+    memcpy(v.last_pivot, v.p.pivot, family.n_features * sizeof(double))
+    set_state(&v.p, to_weights, to_params)
+    prepare(&v.p)
+    stats = v.p.lanes + LANE_COUNTS + family.n_components
+    family.recentre(family, sums + SUM_COUNTS, v.last_pivot, params, v.p.pivot, v.p.params, stats)
+    record = sums + SUM_COUNTS + family.n_components
+    if family.record == NULL:
+        memcpy(record, stats, family.n_stats * sizeof(double))
+    else:
+        family.record.collect(family, stats, record)
+    return DONE
+
+
+cdef const char *c_message(int code) noexcept nogil:
+    if code == DONE:
+        return b"done"
+    if code == BAD_ARGUMENT:
+        return b"bad argument: NULL, too few rows or threads, a negative weight, or a row outside the domain"
+    if code == NO_ROOM:
+        return b"room or tables are smaller than mixfast asks for"
+    if code == NO_NUMBERS:
+        return b"rows, weights or parameters are not finite, or a fit ended without parameters: its status says why"
+    return b"no code of mixfast"
+
+
+cdef api_t the_table() noexcept:
+    cdef api_t api
+    api.version, api.bytes = MIXFAST_API_VERSION, sizeof(api_t)
+    api.sizes, api.room, api.pass_room, api.fit = c_sizes, c_room, c_pass_room, c_fit
+    api.evaluate, api.gather, api.maximise, api.message = c_evaluate, c_gather, c_maximise, c_message
+    api.prepare, api.recentre = c_prepare, c_recentre
+    return api
+
+
+cdef api_t API = the_table()  # never changed
+
+api_v1 = PyCapsule_New(&API, MIXFAST_API, NULL)
+address = <uintptr_t> &API
+
+
+# ---- plans ----------------------------------------------------------------------------------------------------------
+
+cdef void forget_plan(object capsule) noexcept:
+    cdef void *plan = PyCapsule_GetContext(capsule)
+    if plan != NULL:
+        Py_DECREF(<object> plan)
+
+
+cdef class PlanMemory:
+    """What a `mixfast_plan` points to.
+
+    Parameters
+    ----------
+    model : engine Model
+    plan, from_given : engine Plan, which keep to their room: of starts that are found, and of one that is given
+    least, largest : (n_features,), the range of each column
+    is_whole : bool, whether values are whole numbers
+    """
+
+    cdef own_plan_t c
+    cdef object kept
+
+    def __cinit__(self, Model model not None, Plan plan not None, Plan from_given not None,
+                  const double[::1] least not None, const double[::1] largest not None, bint is_whole):
+        cdef const family_t *family = model.c.family
+        if not (plan.c.keeps_to_room and from_given.c.keeps_to_room) or family.needs_gil:
+            raise ValueError("a plan of this interface runs without Python, in memory that is there already")
+        if least.shape[0] != family.n_features or largest.shape[0] != family.n_features:
+            raise ValueError(f"ranges of {least.shape[0]} and {largest.shape[0]} columns, there are "
+                             f"{family.n_features}")
+        self.kept = (model, plan, from_given, least, largest)
+        self.c.model, self.c.plan, self.c.from_given = &model.c, &plan.c, &from_given.c
+        self.c.least, self.c.largest, self.c.is_whole = &least[0], &largest[0], is_whole
+
+    @property
+    def address(self):
+        """Of the `mixfast_plan`, as long as this lives."""
+        return <uintptr_t> &self.c
+
+    def capsule(self):
+        """A capsule of the `mixfast_plan`, which keeps this alive."""
+        made = PyCapsule_New(&self.c, MIXFAST_PLAN, forget_plan)
+        PyCapsule_SetContext(made, <void *> self)
+        Py_INCREF(self)
+        return made
+
+    def sizes(self):
+        """(n_params, n_sums)"""
+        cdef int64_t n_params = 0, n_sums = 0
+        c_sizes(<const opaque_t *> &self.c, NULL, NULL, &n_params, &n_sums, NULL)
+        return n_params, n_sums
+
+
+def check_proportions(Model model not None):
+    """What of a model the interface has no room for, in words; None where there is nothing."""
+    if model.c.family.posterior != NULL:
+        return "its parameters are those of a posterior, whose prior may be made of the rows"
+    if model.c.proportions.of_rows != NULL or n_mixing_of(&model.c) != model.c.family.n_components:
+        return "it has other numbers for its proportions than a weight for each component"
+    return None
