@@ -7,7 +7,7 @@ BIN := $(ENV)/bin
 
 SOURCES := pyproject.toml meson.build meson.options $(shell find src -type f -not -name '*.pyc')
 
-.PHONY: demo test test-isa test-site test-spark lint portable docs package wheels bench clean
+.PHONY: demo test test-isa test-site test-spark examples lint portable docs package wheels bench clean
 
 # Choose mixtures for three data sets, print tables of BIC and summaries, draw the fits and maps of their components.
 demo: $(ENV)/demo-installed
@@ -52,17 +52,23 @@ docs: $(ENV)/docs-installed
 test-site: docs
 	$(BIN)/python docs/check_site.py build/docs/html
 
-# Fits over Spark, in an environment of its own: pyspark is 450 MB, and has its own mind about pandas. It needs a Java runtime,
-# which is installed where there is none and apt-get may.
-test-spark: build/spark/installed
-	build/spark/bin/python -m pytest tests/spark
-
-build/spark/installed: $(SOURCES)
-	@echo "Installing mixfast from $(FROM), Spark and Java: some minutes"
+# Fits over Spark: it needs a Java runtime, which is installed where there is none and apt-get may.
+test-spark: build/test-spark/installed
 	command -v java >/dev/null || { apt-get update && apt-get install --yes --no-install-recommends default-jre-headless; }
-	$(PYTHON) -m venv build/spark
-	build/spark/bin/python -m pip install --quiet --upgrade pip
-	build/spark/bin/python -m pip install --quiet "$(FROM)[test-spark]"
+	build/test-spark/bin/python -m pytest tests/spark
+
+# Fits over Ray and inside dask-ml.
+examples: build/examples/installed
+	build/examples/bin/python examples/ray_partitions.py
+	build/examples/bin/python examples/dask_ml_wrappers.py
+
+# Environments of their own, each with the extra of its name: pyspark is 450 MB and wants an older pandas, Ray is 80 MB, and
+# dask-ml has its own mind about Dask.
+build/%/installed: $(SOURCES)
+	@echo "Installing mixfast from $(FROM) and what \`make $*\` needs: some minutes"
+	$(PYTHON) -m venv --clear build/$*
+	build/$*/bin/python -m pip install --quiet --upgrade pip
+	build/$*/bin/python -m pip install --quiet "$(FROM)[$*]"
 	touch $@
 
 # A source distribution, and a wheel built from it, which is installed into an empty environment and used there.

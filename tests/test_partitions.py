@@ -290,6 +290,23 @@ def test_parquet_files_by_column(small_blocks, tmp_path):
         estimator.fit(blocks(lambda: iter([table]), columns=["d"]))
 
 
+def test_a_dataset_of_a_hundred_files(tmp_path):
+    """In folders by a key, as others write them, which is no column to fit."""
+    pyarrow = pytest.importorskip("pyarrow")
+    dataset = pytest.importorskip("pyarrow.dataset")
+    columns = dict(zip("abc", np.tile(ROWS, (20, 1)).T, strict=True))
+    table = pyarrow.table(columns | {"day": np.arange(20_000) % 100})
+    dataset.write_dataset(table, tmp_path, format="parquet", partitioning=["day"], partitioning_flavor="hive")
+    assert len(list(tmp_path.rglob("*.parquet"))) == 100
+    files = dataset.dataset(tmp_path, partitioning="hive")
+    model = GaussianMixture(2, random_state=0).fit(blocks(files, columns=["a", "b", "c"]))
+    rows = files.to_table(columns=["a", "b", "c"])
+    assert model.feature_names_in_.tolist() == ["a", "b", "c"]
+    assert_near(model, GaussianMixture(2, random_state=0).fit(InMemory([rows])), 1e-11)
+    labels = blocks(files, columns=["a", "b", "c"]).map(model.predict, out=tmp_path / "labels.npy")
+    assert np.array_equal(np.load(labels), model.predict(rows))
+
+
 @pytest.mark.parametrize("library", ["pandas", "polars", "pyarrow"])
 def test_tables_keep_names_and_types(small_blocks, library):
     own = pytest.importorskip(library)
