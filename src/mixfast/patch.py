@@ -94,7 +94,8 @@ def main(arguments: list[str] | None = None) -> None:
     arguments : list of str, default=None
         Those of the command line where None.
     """
-    parser = argparse.ArgumentParser(prog="python -m mixfast.patch", description=main.__doc__.splitlines()[0])
+    about = "Run a program with mixfast's mixtures in the place of scikit-learn's."
+    parser = argparse.ArgumentParser(prog="python -m mixfast.patch", description=about)
     parser.add_argument("-v", "--verbose", action="store_true", help="say on stderr what is replaced")
     parser.add_argument("-m", dest="is_module", action="store_true", help="the program is a module, not a file")
     parser.add_argument("program", help="a file of Python, or with -m the name of a module")

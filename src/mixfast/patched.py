@@ -19,8 +19,10 @@ from sklearn.mixture._gaussian_mixture import GaussianMixture as TheirGaussianMi
 from sklearn.utils._array_api import get_namespace
 
 from mixfast._typing import RowsLike
+from mixfast.estimators._by_em import MixtureByEM
 from mixfast.estimators.bayesian_gaussian_mixture import BayesianGaussianMixture as OurBayesianGaussianMixture
 from mixfast.estimators.gaussian_mixture import GaussianMixture as OurGaussianMixture
+from mixfast.partitions import Source
 
 LOG = logging.getLogger("mixfast.patch")
 
@@ -52,20 +54,24 @@ class InPlaceOf(ABCMeta):
         return super().__instancecheck__(instance) or cls._replaces in type(instance).__mro__
 
 
-class FallsBack:
+class FallsBack(MixtureByEM):
     """What both classes have."""
 
     _accepts_missing = _fits_missing = False
     _replaces: Any
 
     def fit(
-        self, X: RowsLike, y: object = None, sample_weight: ArrayLike | None = None, **row_data: ArrayLike | None
+        self,
+        X: RowsLike | Source,
+        y: object = None,
+        sample_weight: ArrayLike | None = None,
+        **row_data: ArrayLike | None,
     ) -> Self:
         """Estimate the parameters, as the class of mixfast does.
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array-like of shape (n_samples, n_features), or source of partitions
             Where scikit-learn's `array_api_dispatch` is on, arrays of other libraries than NumPy are for scikit-learn's
             own class, which the estimator then becomes.
         y : Ignored
