@@ -109,6 +109,8 @@ class Plan:
         "sums_layout",
     )
 
+    _memory: PlanMemory
+    _name: str
     dtype: np.dtype[Any]
     layout: Mapping[str, Place]
     n_components: int
@@ -215,8 +217,9 @@ def plan(estimator: MixtureByEM, n_features: int, dtype: DTypeLike = "float64") 
         if getattr(model, name, False):
             raise ValueError(f"{name}=True is nothing that a plan does: set it to False")
     why = _what_is_learned(model)
-    bound = BoundModel(model, int(n_features), dtype) if why is None else None
-    why = why or _what_it_does_to_rows(bound, dtype)
+    if why is None:
+        bound = BoundModel(model, int(n_features), dtype)
+        why = _what_it_does_to_rows(bound, dtype)
     if why is not None:
         raise ValueError(f"there is no plan of this {type(model).__name__}: {why}")
     family = model._given_prior(bound.family, DataUnits(bound.family, None, None), bound.n_features)
