@@ -126,6 +126,14 @@ ENTRIES = {
             its centre where `noise_volume_` is another volume than its own. Of given parameters it holds the means and
             three standard deviations on both sides, in proportion.
         """,
+    "hold": """
+        hold : dict, default=None
+            Parameters that stay as they are while the others are fitted, by the names of the attributes without the
+            underscore: ``{"means": array}`` of the attribute's shape, NaN for numbers that are fitted. Held numbers
+            come out to the last bit, and criteria do not count them. A mask of components, or of numbers, holds what
+            the last fit has, with `warm_start=True`. `weights` of some components may be held as well. What cannot be
+            held by itself, because the M-step of the rest would not be exact, is an error that says what can.
+        """,
     "weights_init": """
         weights_init : array-like of shape (n_components,), default=None
             Weights to start from. With all three given there is no random start at all.

@@ -5,9 +5,17 @@ from mixfast.engine._pass cimport Pass, arena_t, pass_t
 from mixfast.engine._pruning cimport pruning_t
 from mixfast.proportions._proportions cimport proportions_t
 
+# Parameters that stay as they are while the others are fitted.
+cdef struct held_t:
+    const double *params       # [n_params], NaN where a parameter is fitted
+    const int64_t *centred     # [n_centred], places in the statistics of first moments about what is held: they are
+    Py_ssize_t n_centred       # nothing then, so that second ones stay about it
+    const char *settled        # [n_components], whether what is said of a component's M-step is of no meaning
+
 # EM over the rows of a pass.
 cdef struct em_t:
     pass_t *p
+    const held_t *held         # NULL: nothing is held
     pruning_t pruning
     bint prunes                # whether a pass may leave out what is zero
     int status                 # what the M-steps said since the start
@@ -63,7 +71,14 @@ cdef int advance(em_t *em, double *objective) noexcept nogil
 cdef void note_fall(em_t *em, double objective, double before) noexcept nogil
 cdef int iterate_plain(em_t *em, void *nothing, double tol, int stop_on, course_t *course) noexcept nogil
 
+cdef void put_held(em_t *em) noexcept nogil
+
+cdef class Held:
+    cdef held_t c
+    cdef object kept
+
 cdef class EM(Pass):
+    cdef Held held
     cdef em_t em
     cdef void *room                # of its guard
     cdef object gather_elsewhere   # what has rows that are elsewhere

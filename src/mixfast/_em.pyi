@@ -1,5 +1,5 @@
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,8 +20,13 @@ class LogEvidence(NamedTuple):
     proportions: float
 
 @disjoint_base
+class Held:
+    def __new__(cls, params: NDArray[np.float64], centred: NDArray[np.int64], settled: NDArray[np.bool_]) -> Self: ...
+
+@disjoint_base
 class EM(Pass):
     prunes: bool
+    def hold(self, held: Held | None) -> None: ...
     @property
     def status(self) -> int: ...
     @property

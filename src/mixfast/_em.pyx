@@ -12,9 +12,11 @@ from libc.string cimport memcpy, memset
 
 from mixfast.engine._capsule cimport record_size
 from mixfast.engine._family cimport (
+    MIXFAST_CAPPED_PARAMETER,
     MIXFAST_FAILED,
     MIXFAST_LOST_DIGITS,
     MIXFAST_NOT_FINITE,
+    MIXFAST_REPAIRED_COVARIANCE,
     MIXFAST_SPURIOUS_COMPONENT,
     accumulate_common_fn,
     chunk_t,
@@ -197,19 +199,54 @@ cdef inline int merged(int status, int other) noexcept nogil:
     return MIXFAST_FAILED if status < 0 or other < 0 else status | other
 
 
-cdef int maximise_components(pass_t *p, Py_ssize_t first, Py_ssize_t last) noexcept nogil:
+cdef int maximise_components(pass_t *p, const held_t *held, Py_ssize_t first, Py_ssize_t last) noexcept nogil:
     """What the M-step does for each of some components by itself."""
     cdef totals_t totals = totals_of(p)
     cdef Py_ssize_t k
     cdef int status = 0, n_threads = threads_for_components(p)
     if n_threads == 1:
         for k in range(first, last):
-            status |= p.family.maximise_component(p.family, k, &totals, p.work, p.own_work, p.params)
+            status |= heard(held, k, p.family.maximise_component(p.family, k, &totals, p.work, p.own_work, p.params))
         return status
     for k in prange(first, last, schedule="dynamic", num_threads=n_threads):
-        status |= p.family.maximise_component(p.family, k, &totals, p.work,
-                                              p.own_work + threadid() * p.family.n_own_work, p.params)
+        status |= heard(held, k, p.family.maximise_component(
+            p.family, k, &totals, p.work, p.own_work + threadid() * p.family.n_own_work, p.params))
     return status
+
+
+cdef inline int heard(const held_t *held, Py_ssize_t k, int status) noexcept nogil:
+    """What is said of the M-step of a component, but where its result is not taken."""
+    if held == NULL or not held.settled[k]:
+        return status
+    return status & ~(MIXFAST_REPAIRED_COVARIANCE | MIXFAST_CAPPED_PARAMETER | MIXFAST_SPURIOUS_COMPONENT)
+
+
+cdef int heard_of_all(const em_t *em, int status) noexcept nogil:
+    cdef Py_ssize_t k
+    if em.held == NULL:
+        return status
+    for k in range(em.p.family.n_components):
+        if not em.held.settled[k]:
+            return status
+    return heard(em.held, 0, status)
+
+
+cdef void drop_centred(em_t *em) noexcept nogil:
+    """First moments about what is held."""
+    cdef double *stats = em.p.lanes + LANE_COUNTS + em.p.family.n_components
+    cdef Py_ssize_t i
+    if em.held != NULL:
+        for i in range(em.held.n_centred):
+            stats[em.held.centred[i]] = 0
+
+
+cdef void put_held(em_t *em) noexcept nogil:
+    """What is held takes its place among the parameters."""
+    cdef Py_ssize_t i
+    if em.held != NULL:
+        for i in range(em.p.family.n_params):
+            if em.held.params[i] == em.held.params[i]:
+                em.p.params[i] = em.held.params[i]
 
 
 cdef int maximise_all(em_t *em) noexcept nogil:
@@ -217,22 +254,27 @@ cdef int maximise_all(em_t *em) noexcept nogil:
     knows."""
     cdef pass_t *p = em.p
     cdef Py_ssize_t first = 0, n_at_once
-    cdef int status = maximise(p)
+    cdef int status
+    drop_centred(em)
+    status = maximise(p)
     if status < 0:
         return MIXFAST_FAILED
+    status = heard_of_all(em, status)
     em.status = em.status & ~MIXFAST_SPURIOUS_COMPONENT | status
     if status & (MIXFAST_NOT_FINITE | MIXFAST_LOST_DIGITS):
         return 0
     if p.family.maximise_component == NULL:
+        put_held(em)
         look_at_params(em)
         return 0
     n_at_once = clip(<Py_ssize_t> (round_flops() / <double> (1 + p.family.flops_per_component)), p.n_threads,
                      p.family.n_components)
     while first < p.family.n_components:
-        em.status |= maximise_components(p, first, min(first + n_at_once, p.family.n_components))
+        em.status |= maximise_components(p, em.held, first, min(first + n_at_once, p.family.n_components))
         first += n_at_once
         if first < p.family.n_components and p.look(p.look_data) != 0:
             return STOPPED
+    put_held(em)
     look_at_params(em)
     return 0
 
@@ -369,7 +411,8 @@ cdef int advance(em_t *em, double *objective) noexcept nogil:
     em.n_passes += 1
     if family.posterior != NULL:
         return update_posterior(em, objective)
-    if (family.quick == NULL or em.is_careful or p.elsewhere != NULL or not p.total_weight > 0
+    # sums of a quick family may be about other points than those that are held
+    if (family.quick == NULL or em.held != NULL or em.is_careful or p.elsewhere != NULL or not p.total_weight > 0
             or quick_loses_digits(p)):
         return advance_by_one(em, objective)
     copy_state_to(p, p.last_state)
@@ -585,6 +628,23 @@ cdef int ask_elsewhere(void *em) noexcept nogil:
         return (<EM> em).take_up()
 
 
+cdef class Held:
+    """Parameters that stay as they are.
+
+    Parameters
+    ----------
+    params : float64 (n_params,), NaN where a parameter is fitted
+    centred : int64, places in the statistics of first moments about parameters that are held
+    settled : bool (n_components,), whether what an M-step says of a component is of no meaning
+    """
+
+    def __cinit__(self, const double[::1] params not None, const int64_t[::1] centred not None, settled):
+        cdef const char[::1] flags = np.ascontiguousarray(settled, dtype=np.int8)
+        self.kept = params, centred, flags
+        self.c.params, self.c.settled, self.c.n_centred = &params[0], &flags[0], centred.shape[0]
+        self.c.centred = &centred[0] if centred.shape[0] else NULL
+
+
 cdef class EM(Pass):
     """The loop: expectation and maximisation in turn, from a start.
 
@@ -609,6 +669,11 @@ cdef class EM(Pass):
     def __dealloc__(self):
         free(self.room)
         release(&self.em.pruning)
+
+    def hold(self, Held held):
+        """Parameters that M-steps leave as they are from now on; None for none."""
+        self.held = held
+        self.em.held = NULL if held is None else &held.c
 
     def start_from_labels(self, const int64_t[::1] labels not None, bint located=False):
         """Parameters from labels (n_samples,); -1 is a row that nothing is known of. Otherwise the first M-step finds

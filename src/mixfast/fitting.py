@@ -18,7 +18,7 @@ from mixfast.families.family import is_sparse
 BLOCK = 65536
 
 
-def bind_model(encoded, seeding_rows, n_components, n_features, dtype, proportions, given, n_free=0.0):
+def bind_model(encoded, seeding_rows, n_components, n_features, dtype, proportions, given, n_free=0.0, held=None):
     """The `Model` of the family that knows the encoded rows.
 
     Parameters
@@ -30,12 +30,15 @@ def bind_model(encoded, seeding_rows, n_components, n_features, dtype, proportio
     proportions : Proportions
     given : (weights (n_components,), packed parameters), NaN where a start has to find them, or None for nothing
     n_free : float, parameters that a criterion counts
+    held : Held or None
     """
     family = encoded.family
     capsule = encoded.bind(n_components, dtype)
     encoded.check_layout(capsule, n_components, n_features)
     n_clusters = family.n_begun(n_components)
-    located, places = family.located(np.full((n_clusters, seeding_rows.shape[1]), np.nan)), None
+    located, places = None, None
+    if held is None:  # centres of clusters are not what is held
+        located = family.located(np.full((n_clusters, seeding_rows.shape[1]), np.nan))
     if located is not None:
         places = np.isnan(located).nonzero()[0].astype(np.int64, copy=False)
     if places is not None and len(places):
@@ -53,6 +56,7 @@ def bind_model(encoded, seeding_rows, n_components, n_features, dtype, proportio
         given,
         n_free,
         family.n_rows_needed(n_features),
+        held,
     )
 
 

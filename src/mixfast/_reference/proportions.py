@@ -26,6 +26,18 @@ class Fixed(Free):
         return self.weights
 
 
+class Held(Free):
+    """NaN are the weights that are fitted."""
+
+    def __init__(self, weights):
+        self.weights = np.asarray(weights, dtype=np.float64)
+
+    def maximise(self, counts):
+        free = np.isnan(self.weights)
+        left = 1 - self.weights[~free].sum()
+        return np.where(free, left * counts / counts[free].sum(), self.weights)
+
+
 class Dirichlet(Free):
     def __init__(self, concentration):
         self.concentration = concentration

@@ -52,6 +52,7 @@ class BoundModel:
             or self._has_methods_of_its_own()
             or estimator._may_meet_unseen()
             or estimator._fits_alone
+            or estimator.hold
             or "groups" in problems.row_data
         ):
             return np.ones(len(problems), dtype=bool)

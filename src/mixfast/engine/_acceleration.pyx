@@ -17,7 +17,7 @@ serial and follows from the objectives and the images alone, so the same bits co
 from libc.math cimport INFINITY, fabs, isfinite, sqrt
 from libc.stdlib cimport calloc, free
 
-from mixfast._em cimport EM, advance, course_t, em_t, note_fall, rest_on_entering, tell_of_step
+from mixfast._em cimport EM, advance, course_t, em_t, note_fall, put_held, rest_on_entering, tell_of_step
 from mixfast.engine._family cimport (
     MIXFAST_FAILED,
     MIXFAST_NOT_FINITE,
@@ -247,6 +247,7 @@ cdef int extrapolate_state(acceleration_t *a, double *length) noexcept nogil:
     if length[0] > 1:
         copy_state_to(p, a.image)
         status = go_to(p, a.points[0])
+        put_held(a.em)
         if status <= 0:
             return MIXFAST_FAILED if status < 0 else 0
         go_back(a)

@@ -4,7 +4,7 @@
 
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
-from mixfast._em cimport course_t, em_t, loop_fn
+from mixfast._em cimport course_t, em_t, held_t, loop_fn
 from mixfast.engine._acceleration cimport acceleration_t
 from mixfast.engine._family cimport family_t
 from mixfast.engine._kernels cimport rows_t
@@ -28,6 +28,7 @@ ctypedef struct model_t:
     const double *given_mixing     # [n_mixing], NaN where a start has to find them; NULL: nothing is given
     const double *given_params     # [n_params]
     bint has_start                 # all are given
+    const held_t *held             # NULL: nothing is held
     double n_free                  # parameters that a criterion counts
     Py_ssize_t n_rows_needed       # see _spurious.pyx
 

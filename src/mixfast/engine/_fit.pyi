@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import disjoint_base
 
+from mixfast._em import Held
 from mixfast.convergence import Monitor
 from mixfast.engine._rows import Rows
 from mixfast.proportions._proportions import Proportions
@@ -21,6 +22,7 @@ class Model:
         given: tuple[NDArray[np.float64], NDArray[np.float64]] | None,
         n_free: float,
         n_rows_needed: int,
+        held: Held | None = None,
     ) -> Self: ...
 
 @disjoint_base

@@ -16,6 +16,7 @@ from libc.string cimport memcpy, memset
 from mixfast._em cimport (
     begin_course,
     begin_em,
+    Held,
     course_t,
     evidence_of,
     iterate_plain,
@@ -172,7 +173,7 @@ cdef void place_em(worker_t *w, const plan_t *plan, const model_t *m) noexcept n
     release(&w.em.pruning)  # it was cut for other rows
     memset(&w.em.pruning, 0, sizeof(pruning_t))
     place_beyond_starts(w, m.family, m.proportions, &w.rows)
-    w.em.p = &w.fit
+    w.em.p, w.em.held = &w.fit, m.held
     w.em.prunes = plan.prunes
     if plan.prunes and plan.keeps_to_room:
         place_pruning(&w.em.pruning, &w.fit, &w.arena)
@@ -252,7 +253,9 @@ cdef int find_clusters(worker_t *w, const plan_t *plan, const model_t *m, uint64
     label_outliers(w, m)
     if w.rows.groups != NULL:
         keep_groups_together(&w.rows, m.family.n_components, w.arrivals, w.labels)
-    if w.rows.known == NULL and m.centres.n_components == m.family.n_components:  # else components have their numbers
+    # where something is known of components they have their numbers
+    if (w.rows.known == NULL and w.seeding_rows.known == NULL
+            and m.centres.n_components == m.family.n_components):
         arrange_clusters(m.proportions, m.family.n_components, w.rows.n_rows, w.rows.weight, w.arrivals, w.places,
                          w.labels, p.family.n_features, w.centres)
     return code
@@ -758,16 +761,18 @@ cdef class Model:
     located : int64 (n_located,), the places in `blank` that the centres of k-means are written to, or None
     given : (numbers of the proportions, parameters (n_params,)), NaN where a start has to find them; None for nothing
     n_free, n_rows_needed : int
+    held : Held or None, what M-steps leave as it is
     """
 
     def __cinit__(self, family, Proportions proportions not None, centres, candidates, double[::1] blank not None,
-                  located, given, double n_free, Py_ssize_t n_rows_needed):
+                  located, given, double n_free, Py_ssize_t n_rows_needed, Held held=None):
         cdef const int64_t[::1] places
         cdef const double[::1] weights, params
         cdef BoundFamily fitted = BoundFamily(family), moved = BoundFamily(centres), drawn = BoundFamily(candidates)
         self.c.family, self.c.centres, self.c.candidates = &fitted.c, &moved.c, &drawn.c
         self.c.proportions = &proportions.c
-        self.kept, self.blank = (fitted, proportions, moved, drawn, located, given), blank
+        self.kept, self.blank = (fitted, proportions, moved, drawn, located, given, held), blank
+        self.c.held = NULL if held is None else &held.c
         if blank.shape[0] != self.c.family.n_params:
             raise ValueError(f"blank has {blank.shape[0]} numbers, the family {self.c.family.n_params} parameters")
         self.c.blank = &blank[0]

@@ -73,7 +73,7 @@ cdef int note_lack_of_rows(em_t *em, Py_ssize_t n_asked, Py_ssize_t n_wanted, Py
         space.selection.n, space.selection.component = n_components, p.everything
         if assign(&p, index * p.chunk_rows, &chunk, &space, p.lanes) != 0:
             return MIXFAST_FAILED
-        n_open = find_rows(&p, index * p.chunk_rows, &chunk, &space, n_asked, n_wanted, found)
+        n_open = find_rows(em, &p, index * p.chunk_rows, &chunk, &space, n_asked, n_wanted, found)
         if n_open == 0:
             return 0
         index = (index + leap) % p.n_chunks
@@ -99,14 +99,17 @@ cdef Py_ssize_t leap_over(Py_ssize_t n) noexcept nogil:
         leap += 1
 
 
-cdef Py_ssize_t find_rows(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, const workspace_t *space,
-                          Py_ssize_t n_asked, Py_ssize_t n_wanted, Py_ssize_t *found) noexcept nogil:
+cdef Py_ssize_t find_rows(const em_t *em, const pass_t *p, Py_ssize_t start, const chunk_t *chunk,
+                          const workspace_t *space, Py_ssize_t n_asked, Py_ssize_t n_wanted,
+                          Py_ssize_t *found) noexcept nogil:
     """found[k] is how many distinct rows component k has, and the k-th n_wanted after all of these which. Returns how
     many components want more."""
     cdef Py_ssize_t n_components = p.family.n_components, n_open = 0, k, r, i
     cdef int real_bytes = p.family.real_bytes
     cdef Py_ssize_t *own
     for k in range(n_asked):
+        if em.held != NULL and em.held.settled[k]:
+            continue  # what is held is made of no rows
         own = found + n_components + k * n_wanted
         for r in range(chunk.n_rows):
             if found[k] == n_wanted:

@@ -25,10 +25,12 @@ from mixfast._typing import RowsLike
 from mixfast._warnings import warn
 from mixfast.convergence import Monitor, Recorder
 from mixfast.engine._fit import fit_rows
+from mixfast.engine._rows import Rows
 from mixfast.estimators._base import BaseMixture
 from mixfast.estimators._constraints import WholeNumber
 from mixfast.estimators._density import fitting, of_rows
 from mixfast.estimators._given import without_iterations
+from mixfast.estimators._holding import for_engine, in_units, masks_and_values, packed, proportions_of, rows_near
 from mixfast.families.rounding import rounded_above_zero, rounded_finite
 from mixfast.fitting import bind_model, fingerprint, plan_of
 from mixfast.partitions import Source, is_source
@@ -75,7 +77,7 @@ WARNINGS = {
 WARNED = int(sum(WARNINGS) | Status.IMPOSSIBLE_ROWS)  # an int: asking an enumeration takes a microsecond
 
 #: Parameters of the constructor that have something for each component.
-OF_EACH_COMPONENT = ("weights", "weights_init", "means_init", "precisions_init")
+OF_EACH_COMPONENT = ("weights", "weights_init", "means_init", "precisions_init", "hold")
 
 
 def _warm_start_error(reason):
@@ -110,6 +112,7 @@ class MixtureByEM(BaseMixture):
         "accelerate": [StrOptions({"auto"}), None],
         "canonical_order": ["boolean"],
         "weights": ["array-like", None],
+        "hold": [dict, None],
         "weight_concentration": [Interval(Real, 1.0, None, closed="left"), None],
     }
 
@@ -128,9 +131,15 @@ class MixtureByEM(BaseMixture):
     canonical_order = False
     weights = None
     weight_concentration = None
+    hold = None
 
     def _proportions(self):
         """What the M-step makes of the components' counts; raises ValueError where the options do not fit together."""
+        held = None if self._hold_of("weights") is None else proportions_of(self._hold_of("weights"), self._n_weights())
+        if held is not None:
+            if self.weights is not None or self.weight_concentration is not None:
+                raise ValueError("hold['weights'] was given beside weights or weight_concentration: set these to None")
+            return held
         if self.weights is None:
             return FreeWeights() if self.weight_concentration is None else DirichletWeights(self.weight_concentration)
         if self.weight_concentration is not None:
@@ -139,6 +148,46 @@ class MixtureByEM(BaseMixture):
                 "that stay as they are have no prior. Set one of them to None."
             )
         return FixedWeights(self.weights, self._n_weights())
+
+    def _hold_of(self, name):
+        """What `hold` says of a parameter, where it says something."""
+        return None if self.hold is None else self.hold.get(name)
+
+    def _held_values(self, family, n_features):
+        """What is held, by name: `masks_and_values` of `_holding.py`; empty where nothing is."""
+        if not self.hold:
+            return {}
+        return masks_and_values(
+            self.hold,
+            family,
+            self._n_weights(),
+            n_features,
+            self._attributes_held() if self._goes_on() else None,
+            f"a {type(self).__name__}"
+            + "".join(f", {name}={getattr(self, name)!r}," for name in self._structural if name in vars(self)),
+        )
+
+    def _attributes_held(self):
+        return {name: getattr(self, f"{name}_") for name in self.hold if hasattr(self, f"{name}_")}
+
+    def _held_numbers(self, family, n_features):
+        """(n_params,), NaN where a parameter is fitted, in units of the data; None where nothing is held."""
+        found = self._held_values(family, n_features)
+        return packed(found, family, self._n_weights(), n_features) if found else None
+
+    def _held_in_engine(self, family, n_features, units):
+        """`Held`, and its numbers in the units of the rows; None and None where nothing is held."""
+        found = self._held_values(family, n_features)
+        if not found:
+            return None, None
+        numbers = packed(found, family, self._n_weights(), n_features)
+        numbers = in_units(numbers, family, self._n_weights(), n_features, units)
+        return for_engine(found, numbers, family, self._n_weights()), numbers
+
+    def _put_held(self, params, family, n_features):
+        """Packed parameters with what is held, to the last bit, whatever units they were fitted in."""
+        numbers = self._held_numbers(family, n_features)
+        return params if numbers is None else np.where(np.isnan(numbers), params, numbers)
 
     def _n_weights(self):
         """How many weights there are: of the components, and of what there is beside them."""
@@ -327,8 +376,9 @@ class MixtureByEM(BaseMixture):
         best = self._search(X, sample_weight, init_params, units, volume, encoded, layout)
         fitted = layout.view(best.params)
         left = units.leave(fitted)
+        params = best.params if left is fitted else layout.pack(left)  # units of the data: nothing to copy
         best = best._replace(
-            params=best.params if left is fitted else layout.pack(left),  # units of the data: nothing to copy
+            params=self._put_held(params, encoded.family, X.shape[1]),
             lower_bound=best.lower_bound - volume,
             lower_bounds=[bound - volume for bound in best.lower_bounds],
         )
@@ -362,6 +412,10 @@ class MixtureByEM(BaseMixture):
     def _check_components(self, data, sample_weight, init_params):
         """Raises ValueError where what is said of the components of rows contradicts itself or the parameters."""
         check_number_of_components(data, self._n_weights())
+        if self.hold and self.canonical_order:
+            raise ValueError(
+                "canonical_order=True numbers components anew, and hold has their numbers: set one of them"
+            )
         if "known_labels" in data and self.canonical_order:
             raise ValueError(
                 "canonical_order=True numbers components anew, and known_labels has their numbers: set one of the two"
@@ -389,6 +443,11 @@ class MixtureByEM(BaseMixture):
                 options["before"] = float(self.lower_bound_) + volume
         else:
             given = self._given_start(X.shape[1], units)
+        held, numbers = self._held_in_engine(encoded.family, X.shape[1], units)
+        if held is not None:
+            n_mixing = self._proportions().n_numbers(self._n_weights())
+            weights, params = (np.full(n_mixing, np.nan), np.full(layout.size, np.nan)) if given is None else given
+            given = weights, np.where(np.isnan(numbers), params, numbers)
         seeding_rows = rows if "groups" not in separated(X)[1] else seeding_rows_of(encoded.rows, X, sample_weight)
         if (
             encoded.seeds is not None
@@ -398,7 +457,9 @@ class MixtureByEM(BaseMixture):
             seeding_rows = seeding_rows_of(encoded.make_seeds(), X, sample_weight)
         seeding_rows, init_params = self._start_of(seeding_rows, X, sample_weight, init_params)
         dtype = self._kernel_dtype(encoded.family, X.dtype)
-        model = bind_model(encoded, seeding_rows.X, self._n_weights(), X.shape[1], dtype, self._proportions(), given)
+        model = bind_model(
+            encoded, seeding_rows.X, self._n_weights(), X.shape[1], dtype, self._proportions(), given, held=held
+        )
         plan = plan_of(self, init_params, encoded.rows, **options)
         monitor = self._monitor(volume)
         best = fit_rows(rows, seeding_rows, model, plan, self._seed(), resolve_threads(self.n_threads), monitor)
@@ -411,7 +472,20 @@ class MixtureByEM(BaseMixture):
     def _start_of(self, seeding_rows, X, sample_weight, init_params):
         """The rows that k-means runs on, of which those of weight 0 are of no component with parameters, and where EM
         begins."""
-        return seeding_rows, init_params
+        near = self._rows_near_held(X) if isinstance(init_params, str) else {}
+        if not near:
+            return seeding_rows, init_params
+        known = separated(X)[1].get("known_labels")
+        known = np.full(X.shape[0], -1) if known is None else known.copy()
+        for k, row in near.items():
+            known[row] = k if known.ndim == 1 else np.arange(known.shape[1]) == k
+        return Rows(seeding_rows.X, sample_weight, known=known), init_params
+
+    def _rows_near_held(self, X):
+        """component -> a row that k-means knows to be of it, where its location is held."""
+        rows, family = separated(X)[0], self._family()
+        found = self._held_values(family, X.shape[1]) if family.centred in (self.hold or ()) else {}
+        return rows_near(rows, found, family) if found else {}
 
     def _monitor(self, volume):
         """Who is told how a fit goes on; None where nobody is."""

@@ -78,8 +78,10 @@ class LikelihoodMixture(FromStatistics, FromPartitions, FromStreams, UsedAsDensi
 
     def _n_parameters(self):
         n_components = len(self.weights_)
-        own = self._family().n_parameters(n_components, self._n_fitted_features())
-        return own + self._proportions().n_parameters(n_components)
+        family, n_features = self._family(), self._n_fitted_features()
+        own = family.n_parameters(n_components, n_features) + self._proportions().n_parameters(n_components)
+        held = self._held_values(family, n_features) if self.hold else {}
+        return own - sum(family.n_held(name, mask, n_features) for name, (mask, _) in held.items())
 
     @of_rows
     def bic(

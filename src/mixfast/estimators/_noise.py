@@ -156,7 +156,7 @@ class MixtureWithNoise(MixtureByEM):
 
     def _start_of(self, seeding_rows, X, sample_weight, init_params):
         if self.noise is None or self._goes_on():
-            return seeding_rows, init_params
+            return super()._start_of(seeding_rows, X, sample_weight, init_params)
         is_named = isinstance(init_params, str)
         if is_named and seeding.takes_single_rows(init_params):
             raise ValueError(
@@ -178,7 +178,10 @@ class MixtureWithNoise(MixtureByEM):
             return seeding_rows, labels
         weight = np.ones(len(is_noise)) if sample_weight is None else np.array(sample_weight)
         weight[is_noise] = 0
-        return Rows(seeding_rows.X, weight, known=known), init_params
+        if known is not None:
+            rows, data = separated(X)
+            X = rows_with(rows, data | {"known_labels": known})
+        return super()._start_of(Rows(seeding_rows.X, weight, known=known), X, weight, init_params)
 
     def _first_noise(self, X):
         """(which rows noise begins with, what is known of the components of the others)"""

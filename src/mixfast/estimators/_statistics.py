@@ -299,8 +299,9 @@ class FromStatistics:
         """`_finish` of a `Fit` whose parameters are in the units that rows are summed in; raises where it fails."""
         if found.fails:
             self._raise_failure(found, dtype)
-        left = units.leave(layout.view(found.params))
-        self._finish(found._replace(params=layout.pack(left)), layout, dtype, reorders)
+        left = layout.pack(units.leave(layout.view(found.params)))
+        left = self._put_held(left, self._family(), self._n_fitted_features())
+        self._finish(found._replace(params=left), layout, dtype, reorders)
 
     def _digest(self, state=None):
         """Stands for the parameters, or for a state of the engine."""
@@ -338,6 +339,7 @@ class FromStatistics:
         loop = EM if self.accelerate is None else AcceleratedEM
         em = loop(capsule, rows, resolve_threads(self.n_threads), proportions=self._proportions())
         em.set_state(*(self._state_in(encoded, units) if state is None else state))
+        em.hold(self._held_in_engine(encoded.family, self._n_fitted_features(), units)[0])
         return em
 
     def _engine_of(self, statistics):

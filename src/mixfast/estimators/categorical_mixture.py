@@ -52,7 +52,7 @@ class CategoricalMixture(LikelihoodMixture):
 
     <random_state, warm_start, verbose, verbose_interval, n_threads, accelerate, n_init_policy, canonical_order>
         The parameter is `probabilities_`.
-    <weights, weight_concentration>
+    <weights, weight_concentration, hold>
     unseen : {'error', 'missing'}, default='error'
         What values are that are none of the categories, in predictions and, where `categories` are given, in `fit`: an
         error, or missing, as if the answer were not there. Cross-validation meets them wherever a category is rare.
@@ -117,6 +117,7 @@ class CategoricalMixture(LikelihoodMixture):
         canonical_order: bool = False,
         weights: ArrayLike | None = None,
         weight_concentration: float | None = None,
+        hold: dict[str, ArrayLike] | None = None,
         unseen: Literal["error", "missing"] = "error",
     ) -> None:
         self.n_components = n_components
@@ -136,6 +137,7 @@ class CategoricalMixture(LikelihoodMixture):
         self.canonical_order = canonical_order
         self.weights = weights
         self.weight_concentration = weight_concentration
+        self.hold = hold
         self.unseen = unseen
 
     def __sklearn_tags__(self):

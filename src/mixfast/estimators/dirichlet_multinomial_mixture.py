@@ -66,7 +66,7 @@ class DirichletMultinomialMixture(GivenTotalsMixture):
 
     <random_state, warm_start, verbose, verbose_interval, n_threads, accelerate, n_init_policy, canonical_order>
         The parameter is `concentrations_`.
-    <weights, weight_concentration>
+    <weights, weight_concentration, hold>
 
     Attributes
     ----------
@@ -135,6 +135,7 @@ class DirichletMultinomialMixture(GivenTotalsMixture):
         canonical_order: bool = False,
         weights: ArrayLike | None = None,
         weight_concentration: float | None = None,
+        hold: dict[str, ArrayLike] | None = None,
     ) -> None:
         self.n_components = n_components
         self.concentration = concentration
@@ -154,6 +155,7 @@ class DirichletMultinomialMixture(GivenTotalsMixture):
         self.canonical_order = canonical_order
         self.weights = weights
         self.weight_concentration = weight_concentration
+        self.hold = hold
 
     @classmethod
     def from_parameters(

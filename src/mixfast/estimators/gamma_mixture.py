@@ -38,6 +38,7 @@ class _PositiveMixture(LikelihoodMixture):
         canonical_order: bool = False,
         weights: ArrayLike | None = None,
         weight_concentration: float | None = None,
+        hold: dict[str, ArrayLike] | None = None,
     ) -> None:
         self.n_components = n_components
         self.tol = tol
@@ -54,6 +55,7 @@ class _PositiveMixture(LikelihoodMixture):
         self.canonical_order = canonical_order
         self.weights = weights
         self.weight_concentration = weight_concentration
+        self.hold = hold
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -78,7 +80,7 @@ class GammaMixture(IndependentColumns, _PositiveMixture):
 
     <random_state, warm_start, verbose, verbose_interval, n_threads, accelerate, n_init_policy, canonical_order>
         The parameter is `shapes_`.
-    <weights, weight_concentration>
+    <weights, weight_concentration, hold>
 
     Attributes
     ----------
@@ -181,7 +183,7 @@ class ExponentialMixture(IndependentColumns, _PositiveMixture):
 
     <random_state, warm_start, verbose, verbose_interval, n_threads, accelerate, n_init_policy, canonical_order>
         The parameter is `rates_`.
-    <weights, weight_concentration>
+    <weights, weight_concentration, hold>
 
     Attributes
     ----------

@@ -67,7 +67,7 @@ class GaussianMixture(MixtureWithNoise, EllipticalColumns, EllipticalMixture, Li
         No eigenvalue of a covariance may be more than so many times another, of any component (Fritz, Garcia-Escudero &
         Mayo-Iscar, Computational Statistics and Data Analysis 61 (2013)): likelihoods have a bound then. At least 1;
         for 'full', 'VII', 'VVI', 'VVV' and 'V'. It depends on the units of the columns.
-    <noise, noise_volume>
+    <noise, noise_volume, hold>
 
     Attributes
     ----------
@@ -151,6 +151,7 @@ class GaussianMixture(MixtureWithNoise, EllipticalColumns, EllipticalMixture, Li
         eigenvalue_ratio: float | None = None,
         noise: Literal["uniform"] | float | None = None,
         noise_volume: float | None = None,
+        hold: dict[str, ArrayLike] | None = None,
     ) -> None:
         self.n_components = n_components
         self.covariance_type = covariance_type
@@ -178,6 +179,7 @@ class GaussianMixture(MixtureWithNoise, EllipticalColumns, EllipticalMixture, Li
         self.eigenvalue_ratio = eigenvalue_ratio
         self.noise = noise
         self.noise_volume = noise_volume
+        self.hold = hold
 
     _structural: tuple[str, ...] = ("covariance_type", "noise")
 

@@ -41,7 +41,7 @@ class MultinomialMixture(GivenTotalsMixture):
 
     <random_state, warm_start, verbose, verbose_interval, n_threads, accelerate, n_init_policy, canonical_order>
         The parameter is `probabilities_`.
-    <weights, weight_concentration>
+    <weights, weight_concentration, hold>
 
     Attributes
     ----------
@@ -100,6 +100,7 @@ class MultinomialMixture(GivenTotalsMixture):
         canonical_order: bool = False,
         weights: ArrayLike | None = None,
         weight_concentration: float | None = None,
+        hold: dict[str, ArrayLike] | None = None,
     ) -> None:
         self.n_components = n_components
         self.alpha = alpha
@@ -117,6 +118,7 @@ class MultinomialMixture(GivenTotalsMixture):
         self.canonical_order = canonical_order
         self.weights = weights
         self.weight_concentration = weight_concentration
+        self.hold = hold
 
     @classmethod
     def from_parameters(

@@ -50,7 +50,7 @@ class PoissonMixture(IndependentColumns, LikelihoodMixture):
 
     <random_state, warm_start, verbose, verbose_interval, n_threads, accelerate, n_init_policy, canonical_order>
         The parameter is `rates_`.
-    <weights, weight_concentration>
+    <weights, weight_concentration, hold>
 
     Attributes
     ----------
@@ -117,6 +117,7 @@ class PoissonMixture(IndependentColumns, LikelihoodMixture):
         canonical_order: bool = False,
         weights: ArrayLike | None = None,
         weight_concentration: float | None = None,
+        hold: dict[str, ArrayLike] | None = None,
     ) -> None:
         self.n_components = n_components
         self.alpha = alpha
@@ -135,6 +136,7 @@ class PoissonMixture(IndependentColumns, LikelihoodMixture):
         self.canonical_order = canonical_order
         self.weights = weights
         self.weight_concentration = weight_concentration
+        self.hold = hold
 
     @classmethod
     def from_parameters(

@@ -57,7 +57,7 @@ class StudentTMixture(MixtureWithNoise, EllipticalColumns, EllipticalMixture, Li
     <random_state, warm_start, verbose, verbose_interval, n_threads, on_degenerate, accelerate, n_init_policy,
     canonical_order>
         The parameter is `means_`.
-    <regularization, weights, weight_concentration, noise, noise_volume>
+    <regularization, weights, weight_concentration, noise, noise_volume, hold>
 
     Attributes
     ----------
@@ -127,6 +127,7 @@ class StudentTMixture(MixtureWithNoise, EllipticalColumns, EllipticalMixture, Li
         weight_concentration: float | None = None,
         noise: Literal["uniform"] | float | None = None,
         noise_volume: float | None = None,
+        hold: dict[str, ArrayLike] | None = None,
     ) -> None:
         self.n_components = n_components
         self.covariance_type = covariance_type
@@ -153,6 +154,7 @@ class StudentTMixture(MixtureWithNoise, EllipticalColumns, EllipticalMixture, Li
         self.weight_concentration = weight_concentration
         self.noise = noise
         self.noise_volume = noise_volume
+        self.hold = hold
 
     @classmethod
     def from_parameters(

@@ -45,7 +45,7 @@ class VonMisesFisherMixture(LikelihoodMixture):
 
     <random_state, warm_start, verbose, verbose_interval, n_threads, accelerate, n_init_policy, canonical_order>
         The parameter is `mean_directions_`.
-    <weights, weight_concentration>
+    <weights, weight_concentration, hold>
 
     Attributes
     ----------
@@ -109,6 +109,7 @@ class VonMisesFisherMixture(LikelihoodMixture):
         canonical_order: bool = False,
         weights: ArrayLike | None = None,
         weight_concentration: float | None = None,
+        hold: dict[str, ArrayLike] | None = None,
     ) -> None:
         self.n_components = n_components
         self.concentration_type = concentration_type
@@ -127,6 +128,7 @@ class VonMisesFisherMixture(LikelihoodMixture):
         self.canonical_order = canonical_order
         self.weights = weights
         self.weight_concentration = weight_concentration
+        self.hold = hold
 
     @classmethod
     def from_parameters(

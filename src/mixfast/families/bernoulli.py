@@ -11,6 +11,7 @@ from scipy.special import rel_entr
 from mixfast.families._bernoulli import bind_bernoulli
 from mixfast.families.domains import PROBABILITY
 from mixfast.families.family import ColumnKind, Described, Encoded, Family, arrays_of, columnwise_margin
+from mixfast.families.holding import NUMBER, Holding
 from mixfast.families.pairs import between, sums_of_logs
 from mixfast.families.rounding import rounded_above_zero, rounded_below_one
 
@@ -61,6 +62,8 @@ class Bernoulli(Family):
     def _of(self, missing, knows=False):
         """The same for rows with these missing entries."""
         return Bernoulli(self.alpha, missing, knows)
+
+    holdings: dict = {"probabilities": Holding(NUMBER)}
 
     def param_shapes(self, n_components, n_features):
         return ((n_components, n_features),)

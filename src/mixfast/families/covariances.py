@@ -12,6 +12,7 @@ import numpy as np
 from mixfast.families import _shapes
 from mixfast.families.domains import COVARIANCE, FACTOR, POSITIVE, Domain
 from mixfast.families.family import Family
+from mixfast.families.holding import ALL, COMPONENT, NUMBER, Holding
 
 #: Relative difference of covariances that are given in two ways: inverses of ill-conditioned float32 ones lose digits.
 AGREEMENT = 1e-2
@@ -26,8 +27,34 @@ class Elliptical(Family):
         Added to the diagonal of every covariance; in the squared unit of the data.
     """
 
+    centred = "means"
+    judged = "covariances"
+
     def __init__(self, reg_covar=0.0):
         self.reg_covar = reg_covar
+
+    @property
+    def holdings(self):
+        return {"means": Holding(self.means_held), "covariances": Holding(self.covariances_held)}
+
+    #: How much of means, and of covariances, is held at least.
+    means_held = COMPONENT
+    covariances_held = COMPONENT
+
+    def held_fields(self, name, values):
+        if name != "covariances":
+            return {name: values}
+        return {name: values, "precisions_cholesky": self.factor_covariances(values)}
+
+    def n_held(self, name, held, n_features):
+        if name != "covariances":
+            return int(held.sum())
+        if self.covariances_held == NUMBER:
+            return int(held.sum())
+        if self.covariances_held == ALL:
+            return self.n_covariance_parameters(len(held), n_features) if held.any() else 0
+        n_components = int(held.reshape(len(held), -1).any(axis=1).sum())
+        return self.n_covariance_parameters(n_components, n_features) if n_components else 0
 
     @abstractmethod
     def covariance_shape(self, n_components, n_features):
@@ -283,6 +310,8 @@ class FullCovariances(_Matrices):
 class TiedCovariances(_Matrices):
     """All components share one covariance matrix (EEE): covariances (d, d)."""
 
+    covariances_held = ALL
+
     def covariance_shape(self, n_components, n_features):
         return n_features, n_features
 
@@ -301,6 +330,8 @@ class TiedCovariances(_Matrices):
 
 class DiagonalCovariances(_Variances):
     """Each component has a variance for each column (VVI): covariances (K, d)."""
+
+    means_held = covariances_held = NUMBER
 
     def covariance_shape(self, n_components, n_features):
         return n_components, n_features
@@ -328,6 +359,8 @@ class DiagonalCovariances(_Variances):
 
 class SphericalCovariances(_Variances):
     """Each component has one variance for all columns (VII): covariances (K,)."""
+
+    means_held = NUMBER
 
     def covariance_shape(self, n_components, n_features):
         return (n_components,)
@@ -396,6 +429,10 @@ class ShapedCovariances(_Matrices):
         self.domains = self.domains | {"covariances": (COVARIANCE, of_shape), "precisions": (COVARIANCE, of_shape)}
         if self.axes_kind == "I":
             self.domains["precisions_cholesky"] = (FACTOR, of_shape)
+
+    @property
+    def covariances_held(self):
+        return COMPONENT if "".join(self.letters) in ("VVV", "VVI", "VII") else ALL
 
     def kind(self):
         return type(self), self.letters

@@ -14,6 +14,7 @@ from mixfast.families.cells import places_in
 from mixfast.families.counts import root_proportions
 from mixfast.families.domains import POSITIVE, SAME_FOR_ALL_COLUMNS, of_sum
 from mixfast.families.family import ColumnKind, Described, Encoded, Family, arrays_of
+from mixfast.families.holding import COMPONENT, Holding
 
 
 class DirichletMultinomialParams(NamedTuple):
@@ -61,6 +62,12 @@ class DirichletMultinomial(Family):
     def __init__(self, shape=0.0, rate=0.0):
         self.shape = shape
         self.rate = rate
+
+    holdings: dict = {"concentrations": Holding(COMPONENT)}
+
+    def n_held(self, name, held, n_features):
+        n_components = int(held.any(axis=1).sum())
+        return self.n_parameters(n_components, n_features)
 
     def param_shapes(self, n_components, n_features):
         return ((n_components, n_features),)

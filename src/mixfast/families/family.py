@@ -153,6 +153,21 @@ class Family(ABC):
     #: The precisions that `bind` has verbs for.
     dtypes: tuple = (np.float64, np.float32)
 
+    #: name of a parameter -> `Holding`, of those that can be held while the rest is fitted.
+    holdings: dict = {}
+    #: The parameter that statistics begin with first moments about; None where they do not.
+    centred: str | None = None
+    #: The parameter that what is said of the M-step of a component is about; None is all of them.
+    judged: str | None = None
+
+    def held_fields(self, name, values):
+        """Fields of `Params` from values of a parameter that are held, of all components."""
+        return {name: values}
+
+    def n_held(self, name, held, n_features):
+        """How many free parameters of the components are held, `held` being a mask of the parameter's numbers."""
+        return int(held.sum())
+
     #: Whether `encode` of the rows of many problems at once does what it does to each: a compiled batch fits them then.
     batches = True
 

@@ -10,6 +10,7 @@ from scipy.special import digamma, gammainc, gammaln, polygamma
 from mixfast.families._gamma import bind_exponential, bind_gamma
 from mixfast.families.domains import POSITIVE
 from mixfast.families.family import ColumnKind, Described, Encoded, Family, columnwise_margin
+from mixfast.families.holding import NUMBER, Holding
 from mixfast.families.pairs import between
 
 
@@ -66,6 +67,9 @@ class Gamma(_OfRows):
     domains = {"shapes": (POSITIVE,), "scales": (POSITIVE,)}
 
     support = (0.0, np.inf)
+
+    #: A shape is found from means and logarithms about the scale that goes with it, and the other way round.
+    holdings: dict = {"shapes": Holding(NUMBER, ("scales",)), "scales": Holding(NUMBER, ("shapes",))}
 
     def param_shapes(self, n_components, n_features):
         return (n_components, n_features), (n_components, n_features)
@@ -148,6 +152,8 @@ class Exponential(_OfRows):
     domains = {"rates": (POSITIVE,)}
 
     support = (0.0, np.inf)
+
+    holdings: dict = {"rates": Holding(NUMBER)}
 
     def param_shapes(self, n_components, n_features):
         return ((n_components, n_features),)

@@ -25,6 +25,7 @@ from mixfast.families.covariances import (
     TiedCovariances,
 )
 from mixfast.families.family import Described
+from mixfast.families.holding import ALL
 from mixfast.families.log_ratios import LogRatios
 from mixfast.families.missing import encoded_with_missing, have_missing
 
@@ -193,6 +194,15 @@ class ShapedGaussian(Gaussian, ShapedCovariances):
     def __init__(self, name, reg_covar=0.0, eigenvalue_ratio=None, prior=None):
         super().__init__(name, reg_covar)
         self.eigenvalue_ratio, self.prior = eigenvalue_ratio, prior
+
+    @property
+    def covariances_held(self):
+        return ALL if self.eigenvalue_ratio is not None else super().covariances_held
+
+    @property
+    def holdings(self):
+        own = super().holdings
+        return own if self.prior is None else {"covariances": own["covariances"]}  # a scatter has the prior's mean too
 
     def n_rows_needed(self, n_features):
         # with a prior or a limit the likelihood, times the prior, has a bound

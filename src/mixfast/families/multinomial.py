@@ -11,6 +11,7 @@ from mixfast.families._multinomial import bind_multinomial
 from mixfast.families.counts import log_multinomial_coefficients, root_proportions
 from mixfast.families.domains import DISTRIBUTION
 from mixfast.families.family import ColumnKind, Described, Encoded, Family
+from mixfast.families.holding import COMPONENT, Holding
 from mixfast.families.pairs import between, sums_of_logs
 from mixfast.families.rounding import rounded_above_zero
 
@@ -50,6 +51,12 @@ class Multinomial(Family):
     def __init__(self, alpha=0.0, total=1):
         self.alpha = alpha
         self.total = total
+
+    holdings: dict = {"probabilities": Holding(COMPONENT)}
+
+    def n_held(self, name, held, n_features):
+        n_components = int(held.any(axis=1).sum())
+        return self.n_parameters(n_components, n_features)
 
     def param_shapes(self, n_components, n_features):
         return ((n_components, n_features),)

@@ -12,6 +12,7 @@ from mixfast.families._poisson import bind_poisson
 from mixfast.families.counts import log_factorials, row_totals
 from mixfast.families.domains import NOT_NEGATIVE
 from mixfast.families.family import ColumnKind, Described, Encoded, Family, arrays_of, columnwise_margin
+from mixfast.families.holding import NUMBER, Holding
 from mixfast.families.pairs import between
 from mixfast.families.rounding import rounded_above_zero
 from mixfast.row_data import separated
@@ -81,6 +82,8 @@ class Poisson(Family):
         self.alpha = alpha
         self.beta = beta
         self.is_exposed = is_exposed
+
+    holdings: dict = {"rates": Holding(NUMBER)}
 
     def param_shapes(self, n_components, n_features):
         return ((n_components, n_features),)

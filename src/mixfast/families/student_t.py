@@ -28,6 +28,7 @@ from mixfast.families.covariances import (
 )
 from mixfast.families.domains import between
 from mixfast.families.family import Described, Encoded
+from mixfast.families.holding import ALL, COMPONENT, Holding
 from mixfast.families.seeds import drawn_in
 
 
@@ -112,6 +113,24 @@ class StudentT(Elliptical):
     def stat_shapes(self, n_components, n_features):
         total = (n_components,)
         return (n_components, n_features), self.moment_shape(n_components, n_features), total, total, total
+
+    @property
+    def holdings(self):
+        # the weights of rows are scaled to fit the whole scale of a component: numbers of it are not held alone
+        depth = min(self.covariances_held, COMPONENT)
+        own = super().holdings | {"covariances": Holding(depth)}
+        if isinstance(self.degrees, GivenDegrees):
+            return own
+        if isinstance(self.degrees, SharedDegrees):  # they are found together with the scales of all
+            return {"means": own["means"]}
+        scales_alone = () if depth != ALL else ("covariances",)  # a scale that is shared is found from all degrees
+        return own | {
+            "covariances": Holding(depth, ("degrees_of_freedom",)),
+            "degrees_of_freedom": Holding(COMPONENT, scales_alone),
+        }
+
+    def n_held(self, name, held, n_features):
+        return int(held.sum()) if name == "degrees_of_freedom" else super().n_held(name, held, n_features)
 
     def n_parameters(self, n_components, n_features):
         n_located = n_components * n_features + self.n_covariance_parameters(n_components, n_features)

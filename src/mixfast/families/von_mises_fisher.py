@@ -10,6 +10,7 @@ from mixfast.engine._special import concentration, log_bessel_i_reduced, mean_re
 from mixfast.families._von_mises_fisher import bind_von_mises_fisher
 from mixfast.families.domains import NOT_NEGATIVE, SAME_FOR_ALL_COMPONENTS, UNIT_VECTOR
 from mixfast.families.family import ColumnKind, Described, Family
+from mixfast.families.holding import ALL, COMPONENT, Holding
 from mixfast.families.pairs import between
 
 
@@ -44,6 +45,18 @@ class VonMisesFisher(Family):
 
     def range_of_columns(self, n_features):
         return None  # rows are unit vectors
+
+    #: A concentration is found from how far the sum of the rows is along its own direction.
+    holdings: dict = {
+        "mean_directions": Holding(COMPONENT, ("concentrations",)),
+        "concentrations": Holding(COMPONENT),
+    }
+
+    def n_held(self, name, held, n_features):
+        n_components = int(held.reshape(len(held), -1).any(axis=1).sum())
+        if name == "mean_directions":
+            return n_components * (n_features - 1)
+        return min(n_components, 1) if self.is_shared else n_components
 
     def param_shapes(self, n_components, n_features):
         return (n_components, n_features), (n_components,)
@@ -115,6 +128,7 @@ class SharedVonMisesFisher(VonMisesFisher):
     """The same with one concentration for all components."""
 
     is_shared = True
+    holdings: dict = VonMisesFisher.holdings | {"concentrations": Holding(ALL)}
     merged = None  # type: ignore[assignment]  # a concentration that all share is not that of two of them
 
     def apart(self, params):

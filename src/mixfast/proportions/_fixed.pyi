@@ -8,3 +8,7 @@ SUM_TOLERANCE: float
 @disjoint_base
 class FixedWeights(Proportions):
     def __new__(cls, weights: ArrayLike, n_components: int) -> FixedWeights: ...
+
+@disjoint_base
+class HeldWeights(Proportions):
+    def __new__(cls, weights: ArrayLike) -> HeldWeights: ...

@@ -1,4 +1,4 @@
-"""Weights that are given and stay as they are."""
+"""Weights that are given and stay as they are, all of them or some."""
 
 from libc.string cimport memcpy
 
@@ -41,3 +41,46 @@ cdef class FixedWeights(Proportions):
 
     def n_parameters(self, n_components):
         return 0
+
+
+cdef void maximise_others(const proportions_t *proportions, Py_ssize_t n, const double *counts, double total,
+                          double *weights) noexcept nogil:
+    """What held weights leave is shared by the others in proportion to their counts."""
+    cdef const double *held = <const double *> proportions.context
+    cdef double left = 1, others = 0
+    cdef Py_ssize_t n_others = 0, k
+    for k in range(n):
+        if held[k] == held[k]:
+            left -= held[k]
+        else:
+            others += counts[k]
+            n_others += 1
+    for k in range(n):
+        if held[k] == held[k]:
+            weights[k] = held[k]
+        else:
+            weights[k] = left * counts[k] / others if others > 0 else left / n_others
+
+
+cdef class HeldWeights(Proportions):
+    """Some weights are given and stay as they are, positive numbers whose sum is below one; NaN are the others, in an
+    array (n_components,)."""
+
+    cdef double[::1] weights
+
+    def __cinit__(self, weights):
+        weights = np.array(weights, dtype=np.float64)
+        held = weights[~np.isnan(weights)]
+        if not np.all(held > 0) or not held.sum() < 1:
+            raise ValueError(
+                f"hold['weights'] should be positive numbers whose sum is below 1, or NaN for those that are fitted, "
+                f"got {weights}")
+        self.weights = weights
+        self.c = one_for_each(maximise_others)
+        self.c.context = &self.weights[0]
+
+    def __reduce__(self):
+        return HeldWeights, (np.asarray(self.weights),)
+
+    def n_parameters(self, n_components):
+        return max(int(np.isnan(self.weights).sum()) - 1, 0)

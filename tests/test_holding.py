@@ -1,0 +1,267 @@
+"""Parameters that are held, `hold=`, over all estimators that EM fits by maximum likelihood."""
+
+import warnings
+
+import numpy as np
+import pytest
+from estimators_table import ESTIMATORS
+
+import mixfast
+from mixfast import GaussianMixture, MixtureOfExperts, PoissonMixture, StudentTMixture, fit_many, select
+from mixfast.families.covariances import SHAPES
+from mixfast.families.holding import ALL, COMPONENT, NUMBER
+from mixfast.parts import Gaussian
+
+HOLDERS = {name: entry for name, entry in ESTIMATORS.items() if "hold" in entry.make().get_params()}
+every_holder = pytest.mark.parametrize("name", HOLDERS)
+
+
+def rows(n=300, d=2, seed=0):
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n, d))
+    X[n // 3 : 2 * n // 3] += 5
+    X[2 * n // 3 :, 0] = 0.3 * X[2 * n // 3 :, 0] - 4
+    return X
+
+
+def fitted(estimator, X, **row_data):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # few rows, and limits that are slow
+        return estimator.fit(X, **row_data)
+
+
+def made(entry, **options):
+    estimator = entry.make(**({"tol": 1e-9, "max_iter": 300, "canonical_order": False} | options))
+    if "reg_covar" in estimator.get_params():
+        estimator.set_params(reg_covar=0)  # what is added to estimates may lower the likelihood
+    return estimator
+
+
+def array_of(model, name):
+    return np.array(getattr(model, f"{name}_"), dtype=np.float64)
+
+
+def part_of(values, depth):
+    """What of a parameter is held: all, all of component 1, or its first number."""
+    part = np.full(values.shape, np.nan)
+    where = {ALL: ..., COMPONENT: 1, NUMBER: (1, 0) if values.ndim > 1 else 1}[depth]
+    part[where] = values[where]
+    return part
+
+
+def held_with_needs(model, name, depth_of_part):
+    """{name: numbers}, with what is held together with it."""
+    holdings = model._family().holdings
+    return {own: part_of(array_of(model, own), depth_of_part) for own in (name, *holdings[name].needs)}
+
+
+@every_holder
+def test_held_numbers_come_out_to_the_last_bit_and_the_objective_never_falls(name):
+    entry = HOLDERS[name]
+    model = fitted(made(entry, n_init=1), entry.X)
+    other = fitted(
+        made(entry, random_state=5, init_params="random"), entry.X[:40]
+    )  # numbers that are not the fit's own
+    holdings = model._family().holdings
+    for parameter, holding in holdings.items():
+        depth = min([holding.depth, *(holdings[need].depth for need in holding.needs)])
+        hold = held_with_needs(other, parameter, depth)
+        again = fitted(made(entry, hold=hold), entry.X)
+        for held, numbers in hold.items():
+            own = array_of(again, held)
+            np.testing.assert_array_equal(own[~np.isnan(numbers)], numbers[~np.isnan(numbers)])
+        assert np.diff(again.lower_bounds_).min(initial=0) > -1e-10
+        assert again._n_parameters() < model._n_parameters()
+    weights = np.where(np.arange(len(model.weights_)) == 1, 0.3, np.nan)
+    again = fitted(made(entry, hold={"weights": weights}), entry.X)
+    assert again.weights_[1] == 0.3
+    assert again.weights_.sum() == pytest.approx(1)
+    assert again._n_parameters() == model._n_parameters() - 1
+
+
+@every_holder
+def test_to_hold_nothing_changes_no_bit(name):
+    entry = HOLDERS[name]
+    model = fitted(made(entry), entry.X)
+    nothing = {own: np.full(array_of(model, own).shape, np.nan) for own in (*model._family().holdings, "weights")}
+    for hold in ({}, nothing):
+        again = fitted(made(entry, hold=hold), entry.X)
+        np.testing.assert_array_equal(again.weights_, model.weights_)
+        for one, two in zip(again._collect(), model._collect(), strict=True):
+            np.testing.assert_array_equal(one, two)
+
+
+@every_holder
+def test_to_hold_everything_leaves_everything(name):
+    entry = HOLDERS[name]
+    model = fitted(made(entry, random_state=3), entry.X[:50])
+    hold = {own: array_of(model, own) for own in (*model._family().holdings, "weights")}
+    again = fitted(made(entry, hold=hold, max_iter=7, tol=0), entry.X)
+    np.testing.assert_allclose(again.weights_, model.weights_, rtol=1e-15)
+    for own in hold.keys() - {"weights"}:
+        np.testing.assert_array_equal(array_of(again, own), array_of(model, own))
+    if set(again._collect()._fields) <= {*hold, "precisions_cholesky"}:  # of Student-t components, not always
+        assert np.ptp(again.lower_bounds_) < 1e-9
+        assert again._n_parameters() == 0
+
+
+@every_holder
+def test_a_mask_holds_what_the_last_fit_has(name):
+    entry = HOLDERS[name]
+    model = fitted(made(entry, warm_start=True, max_iter=3), entry.X)
+    if not model._family().holdings:  # weights alone
+        return
+    parameter, holding = next(iter(model._family().holdings.items()))
+    before = array_of(model, parameter)
+    together = ALL in [model._family().holdings[own].depth for own in (parameter, *holding.needs)]
+    hold = {
+        own: np.ones(array_of(model, own).shape, bool) if together else np.arange(len(before)) == 0
+        for own in (parameter, *holding.needs)
+    }
+    model.set_params(hold=hold, max_iter=20)
+    fitted(model, entry.X)
+    mask = hold[parameter]
+    np.testing.assert_array_equal(array_of(model, parameter)[mask], before[mask])
+    with pytest.raises(ValueError, match="set warm_start=True and fit again"):
+        fitted(made(entry, hold=hold), entry.X)
+
+
+# ---- Gaussians, where the numbers are known ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["full", "tied", "diag", "spherical", *SHAPES])
+def test_scatters_are_about_held_means(name):
+    """One component: the limit is known."""
+    X, mean = rows() - 30, np.array([[-29.0, -31.0]])
+    model = fitted(GaussianMixture(1, covariance_type=name, reg_covar=0, hold={"means": mean}), X)
+    scatter = (X - mean).T @ (X - mean) / len(X)
+    free = fitted(GaussianMixture(1, covariance_type=name, reg_covar=0), mean + np.vstack([X - mean, mean - X]))
+    np.testing.assert_allclose(model.covariance_matrices(), free.covariance_matrices(), rtol=1e-10)
+    if name == "full":
+        np.testing.assert_allclose(model.covariances_[0], scatter, rtol=1e-12)
+
+
+def test_components_begin_near_what_is_held():
+    X = rows(3000)
+    means = np.full((3, 2), np.nan)
+    means[2], means[0] = [5.0, 5.0], [-4.0, 0.0]
+    model = fitted(GaussianMixture(3, hold={"means": means}, random_state=0), X)
+    np.testing.assert_array_equal(model.means_[[0, 2]], means[[0, 2]])
+    np.testing.assert_allclose(model.means_[1], 0, atol=0.2)
+    assert model.covariances_[2] == pytest.approx(np.eye(2), abs=0.2)
+
+
+@pytest.mark.parametrize("options", [{"regularization": "relative"}, {"accelerate": "auto"}, {"n_threads": 3}], ids=str)
+def test_held_means_stay_under_every_option(options):
+    X = 1e3 + rows() * [1.0, 1e-3]
+    means = np.full((3, 2), np.nan)
+    means[1] = [1004.9, 1000.0051]
+    model = fitted(GaussianMixture(3, hold={"means": means}, random_state=0, tol=1e-9, max_iter=500, **options), X)
+    np.testing.assert_array_equal(model.means_[1], means[1])
+    narrow = fitted(GaussianMixture(3, hold={"means": means}, random_state=0), X.astype(np.float32))
+    np.testing.assert_array_equal(narrow.means_[1], means[1].astype(np.float32))
+
+
+def test_the_limit_is_a_maximum_under_what_is_held():
+    """No small step of what is free, in any direction, makes rows more likely."""
+    X, rng = rows(), np.random.default_rng(0)
+    means = np.full((2, 2), np.nan)
+    means[0] = [4.0, 4.0]
+    model = fitted(GaussianMixture(2, hold={"means": means}, reg_covar=0, tol=1e-13, max_iter=5000, random_state=0), X)
+    best = model.score(X)
+    for _ in range(50):
+        step = 1e-3 * rng.normal(size=(2, 2))
+        step[0] = 0
+        factors = np.eye(2) + 1e-3 * rng.normal(size=(2, 2, 2))
+        near = GaussianMixture.from_parameters(
+            weights=model.weights_,
+            means=model.means_ + step,
+            covariances=factors @ model.covariances_ @ np.swapaxes(factors, 1, 2),
+        )
+        assert near.score(X) < best
+
+
+def test_missing_entries_and_noise_go_with_it():
+    X = rows()
+    means = np.full((3, 2), np.nan)
+    means[1] = [5.0, 5.0]
+    holes = X.copy()
+    holes[::7, 0] = np.nan
+    options = {"hold": {"means": means}, "random_state": 0, "reg_covar": 0, "tol": 1e-9, "max_iter": 500}
+    for model in (
+        fitted(GaussianMixture(3, **options), holes),
+        fitted(GaussianMixture(3, noise="uniform", **options), np.vstack([X, 20 * X[:30]])),
+    ):
+        np.testing.assert_array_equal(model.means_[1], means[1])
+        assert np.diff(model.lower_bounds_).min() > -1e-10
+
+
+def test_batches_choices_and_files(tmp_path):
+    X = rows()
+    means = np.full((3, 2), np.nan)
+    means[1] = [5.0, 5.0]
+    estimator = GaussianMixture(3, hold={"means": means}, random_state=0)
+    result = fit_many([X, X[:200]], estimator, random_state=0)
+    np.testing.assert_array_equal(result.means[:, 1], [means[1]] * 2)
+    chosen = select(X, estimator, n_components=[3], covariance_type=["full", "tied"], random_state=0)
+    np.testing.assert_array_equal(chosen.best_.means_[1], means[1])
+    model = fitted(estimator, X)
+    model.save(tmp_path / "model.mixfast")
+    again = mixfast.load(tmp_path / "model.mixfast")
+    np.testing.assert_array_equal(again.hold["means"], means)
+    assert again.bic(X) == model.bic(X)
+
+
+def test_sums_over_rows():
+    X = rows()
+    means = np.full((3, 2), np.nan)
+    means[1] = [4.5, 5.0]
+    model = fitted(GaussianMixture(3, hold={"means": means}, random_state=0, tol=1e-10, max_iter=500), X)
+    stepped = fitted(GaussianMixture(3, hold={"means": means}, random_state=0, tol=1e-10, max_iter=500), X)
+    stepped.update(model.statistics(X[:100]) + model.statistics(X[100:]))
+    np.testing.assert_array_equal(stepped.means_[1], means[1])
+    np.testing.assert_allclose(stepped.covariances_, model.covariances_, rtol=1e-4)
+
+
+E = np.eye(2)
+
+
+@pytest.mark.parametrize(
+    ("cls", "options", "hold", "said"),
+    [
+        (GaussianMixture, {}, {"location": [[0.0]]}, "'location'.*can hold 'weights', 'means', 'covariances'"),
+        (
+            GaussianMixture,
+            {},
+            {"means": [[0.0, 0.0]]},
+            r"hold\['means'\] should have the shape of \(2, 2\), got \(1, 2\)",
+        ),
+        (GaussianMixture, {}, {"means": [[0.0, np.nan], [1.0, 1.0]]}, "of component 0.*whole components are held"),
+        (GaussianMixture, {}, {"means": [[0.0, np.inf], [1.0, 1.0]]}, "finite"),
+        (GaussianMixture, {}, {"means": "all"}, "an array of numbers, or a mask"),
+        (GaussianMixture, {}, {"covariances": [-E, E]}, r"hold\['covariances'\].*positive-definite"),
+        (GaussianMixture, {}, {"weights": [0.4, 0.7]}, "should sum to 1"),
+        (GaussianMixture, {}, {"weights": [1.4, np.nan]}, r"hold\['weights'\].*below 1"),
+        (GaussianMixture, {"weights": [0.5, 0.5]}, {"weights": [0.5, np.nan]}, "beside weights"),
+        (GaussianMixture, {"canonical_order": True}, {"means": [[0.0, 0.0], [np.nan] * 2]}, "set one of them"),
+        (GaussianMixture, {"covariance_type": "VEV"}, {"covariances": [E, np.nan * E]}, "all components together"),
+        (
+            GaussianMixture,
+            {"covariance_prior": "default"},
+            {"means": [[0.0, 0.0]] * 2},
+            "can hold 'weights', 'covariances'",
+        ),
+        (GaussianMixture, {"eigenvalue_ratio": 2.0}, {"covariances": [E, np.nan * E]}, "all components together"),
+        (StudentTMixture, {}, {"covariances": [E, E]}, "held together with 'degrees_of_freedom'"),
+    ],
+)
+def test_what_cannot_be_held_is_said(cls, options, hold, said):
+    with pytest.raises(ValueError, match=said):
+        fitted(cls(2, hold=hold, **options), rows())
+
+
+def test_what_has_no_place_for_it():
+    assert "hold" not in MixtureOfExperts(2).get_params()
+    assert "hold" not in Gaussian().get_params()
+    with pytest.raises(ValueError, match="rates"):
+        fitted(PoissonMixture(1, hold={"rates": [[-1.0, np.nan]]}), np.ones((5, 2)))
