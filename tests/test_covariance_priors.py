@@ -35,6 +35,17 @@ def with_prior(case, **options):
 
 
 @pytest.mark.filterwarnings("ignore:.*did not converge")
+def test_margins_have_the_prior_of_their_columns():
+    X = np.random.default_rng(0).normal(size=(100, 3))
+    prior = {"mean": [0.0, 1.0, 2.0], "scale": np.diag([1.0, 2.0, 3.0]), "dof": 7.0}
+    model = GaussianMixture(2, covariance_prior=prior, random_state=0).fit(X)
+    for margin, columns in ((model.marginal([2, 0]), [2, 0]), (model.condition(1, 0.0), [0, 2])):
+        again = margin.fit(X[:, columns])
+        np.testing.assert_array_equal(again.covariance_prior_["mean"], np.array(prior["mean"])[columns])
+        np.testing.assert_array_equal(again.covariance_prior_["scale"], prior["scale"][np.ix_(columns, columns)])
+        assert again.covariance_prior_["dof"] == 7.0
+
+
 @pytest.mark.parametrize("case", GOLDEN["priors"], ids=name_of)
 def test_the_log_likelihood_is_that_of_other_programs_on_the_way(case):
     for n_steps, expected in case["loglik_after"].items():

@@ -90,8 +90,8 @@ class UsedAsDensity:
             )
         return places
 
-    def _options_of_columns(self):
-        """Parameters of the constructor that hold for some of the columns too."""
+    def _options_of_columns(self, columns):
+        """Parameters of the constructor that hold for some of the columns too, by their numbers."""
         own = self.get_params(deep=False)
         for name in ("n_components", *OF_EACH_COMPONENT, "categories"):
             own.pop(name, None)
@@ -431,7 +431,7 @@ class IndependentColumns:
             weights=self.weights_,
             feature_names=self._names_of_columns(columns),
             **params._asdict(),
-            **self._options_of_columns(),
+            **self._options_of_columns(columns),
         )
 
 
@@ -452,7 +452,7 @@ class EllipticalColumns:
         return "full", np.asarray(self.covariance_matrices(), dtype=np.float64)
 
     def _model_of(self, weights, means, structure, covariances, columns, **others):
-        options = self._options_of_columns() | {"covariance_type": structure}
+        options = self._options_of_columns(columns) | {"covariance_type": structure}
         return type(self).from_parameters(
             weights=weights,
             means=means,

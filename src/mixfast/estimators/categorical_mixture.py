@@ -207,7 +207,7 @@ class CategoricalMixture(LikelihoodMixture):
             probabilities=[self.probabilities_[j] for j in columns],
             categories=[self.categories_[j] for j in columns],
             feature_names=self._names_of_columns(columns),
-            **self._options_of_columns(),
+            **self._options_of_columns(columns),
         )
 
     def _known_categories(self):

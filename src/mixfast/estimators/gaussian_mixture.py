@@ -289,6 +289,17 @@ class GaussianMixture(MixtureWithNoise, EllipticalColumns, EllipticalMixture, Li
         }
         return cls._of_given(weights, parameters, feature_names, options)
 
+    def _options_of_columns(self, columns):
+        options = super()._options_of_columns(columns)
+        if isinstance(self.covariance_prior, dict):
+            prior = dict(self.covariance_prior)
+            if "mean" in prior:
+                prior["mean"] = np.asarray(prior["mean"])[columns]
+            if np.ndim(prior.get("scale")) == 2:
+                prior["scale"] = np.asarray(prior["scale"])[np.ix_(columns, columns)]
+            options["covariance_prior"] = prior
+        return options
+
     def _family_of_components(self):
         if self.eigenvalue_ratio is None and self.covariance_prior is None:
             return STRUCTURES[self.covariance_type](reg_covar=self.reg_covar)
