@@ -134,6 +134,18 @@ ENTRIES = {
             the last fit has, with `warm_start=True`. `weights` of some components may be held as well. What cannot be
             held by itself, because the M-step of the rest would not be exact, is an error that says what can.
         """,
+    "trim": """
+        trim : float, default=None
+            The share of the rows, by weight, that each M-step leaves out, those of the lowest density (trimmed
+            likelihood; with `eigenvalue_ratio` as R's tclust has it). `lower_bound_`, which never falls, is the sum of
+            the log densities of the rows that are kept, over the weight of all rows. `predict` gives -1 to rows whose
+            log density is below `trim_level_`: of the rows of the fit those that were left out. `predict_proba`,
+            `score` and criteria are of all rows that they are given. Not with `noise`, groups or missing entries.
+        """,
+    "trim_level_": """
+        trim_level_ : float
+            Where there is `trim`: the least log density of a row that was kept.
+        """,
     "weights_init": """
         weights_init : array-like of shape (n_components,), default=None
             Weights to start from. With all three given there is no random start at all.

@@ -379,7 +379,8 @@ cdef int run_pruned(em_t *em) noexcept nogil:
     cdef int code
     # ceilings and limits are of log weight + log density: they do not know what a row adds to that, nor that the only
     # component that a row may be of can be far below others
-    if (not em.prunes or p.elsewhere != NULL or p.rows.groups != NULL or p.rows.known != NULL or p.family.needs_gil
+    if (not em.prunes or p.elsewhere != NULL or p.rows.groups != NULL or p.rows.known != NULL or p.rows.trim > 0
+            or p.family.needs_gil
             or p.proportions.of_rows != NULL):
         return run_e_step(p, &strategy)
     begin_pruning(&em.pruning, p, p.total_weight / <double> p.rows.n_rows, &strategy)
@@ -411,9 +412,9 @@ cdef int advance(em_t *em, double *objective) noexcept nogil:
     em.n_passes += 1
     if family.posterior != NULL:
         return update_posterior(em, objective)
-    # sums of a quick family may be about other points than those that are held
-    if (family.quick == NULL or em.held != NULL or em.is_careful or p.elsewhere != NULL or not p.total_weight > 0
-            or quick_loses_digits(p)):
+    # sums of a quick family may be about other points than those that are held, its densities lack a term of the row
+    if (family.quick == NULL or em.held != NULL or p.rows.trim > 0 or em.is_careful or p.elsewhere != NULL
+            or not p.total_weight > 0 or quick_loses_digits(p)):
         return advance_by_one(em, objective)
     copy_state_to(p, p.last_state)
     p.family = family.quick

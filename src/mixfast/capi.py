@@ -268,7 +268,12 @@ def _what_is_learned(model):
 
 def _what_it_does_to_rows(bound, dtype):
     """Beside what `encode` does, in words; None where there is nothing."""
-    if bound.estimator._fits_alone or bound.estimator.hold or bound._has_methods_of_its_own():
+    if (
+        bound.estimator._fits_alone
+        or bound.estimator.hold
+        or bound.estimator._is_kept_whole()
+        or bound._has_methods_of_its_own()
+    ):
         return "it fits in a way of its own, which is Python's"
     if bound.has_units():
         return "rows are fitted in units of their own, in a copy. Set regularization='absolute', and scale the rows"

@@ -163,12 +163,12 @@ def of_family(X):
     return rows_with(rows, {name: own for name, own in data.items() if name not in OF_COMPONENTS})
 
 
-def rows_of(encoded, X, n_components, sample_weight=None):
+def rows_of(encoded, X, n_components, sample_weight=None, trim=0.0):
     """Encoded rows of X for a pass, with what is known of their components, which has been checked."""
     _, data = separated(X)
     check_number_of_components(data, n_components)
     known, groups = (data.get(name) for name in OF_COMPONENTS)
-    return Rows(encoded.rows, sample_weight, encoded.base, groups, known)
+    return Rows(encoded.rows, sample_weight, encoded.base, groups, known, trim)
 
 
 def seeding_rows_of(seeds, X, sample_weight=None):

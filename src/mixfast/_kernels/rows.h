@@ -32,6 +32,7 @@ typedef struct {
     const int64_t *known;
     const uint8_t *members;
     ptrdiff_t n_members;
+    double trim; /* the share of the weight that E-steps leave out, of the rows of the lowest density */
 } mixfast_rows;
 
 typedef struct {

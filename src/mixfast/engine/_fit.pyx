@@ -218,12 +218,14 @@ cdef int find_seeds(worker_t *w, const model_t *m, uint64_t seed, uint32_t start
 
 
 cdef void label_outliers(worker_t *w, const model_t *m) noexcept nogil:
-    """Rows without weight in the search for clusters are those that a component without parameters begins with."""
+    """Rows without weight in the search for clusters are those that a component without parameters begins with; where
+    there is none they are left out of the start."""
+    cdef int64_t label = m.centres.n_components if m.centres.n_components < m.family.n_components else -1
     cdef Py_ssize_t i
-    if m.centres.n_components < m.family.n_components:
+    if w.seeding_rows.weight != NULL:
         for i in range(w.rows.n_rows):
             if w.seeding_rows.weight[i] == 0:
-                w.labels[i] = m.centres.n_components
+                w.labels[i] = label
 
 
 cdef int find_clusters(worker_t *w, const plan_t *plan, const model_t *m, uint64_t seed,

@@ -29,6 +29,7 @@ from mixfast.engine._pass cimport (
     workspace_t,
 )
 from mixfast.engine._reals cimport get, put
+from mixfast.engine._trimming cimport run_trimmed
 
 
 cdef void keep_rows(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, const workspace_t *space,
@@ -140,6 +141,8 @@ cdef int run_e_step(pass_t *p, const strategy_t *strategy) noexcept nogil:
     does with the rows once they are shared is heeded; of rows elsewhere nothing."""
     if p.elsewhere != NULL:
         return p.elsewhere(p.elsewhere_data)
+    if p.rows.trim > 0:
+        return run_trimmed(p, strategy)
     if p.rows.groups == NULL:
         return run_pass(p, strategy)
     cdef strategy_t own = usual()

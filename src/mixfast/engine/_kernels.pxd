@@ -37,6 +37,7 @@ cdef extern from "rows.h" nogil:
         const int64_t *known
         const uint8_t *members
         Py_ssize_t n_members
+        double trim
 
     ctypedef struct rows_kernels_t "mixfast_rows_kernels":
         int strip

@@ -106,6 +106,8 @@ cdef struct pass_t:
     bint has_common
     double *joint              # of groups: [n_rows][n_components], see _groups.pyx
     double *group_norms        # [n_groups]
+    double *heights            # [n_rows] of trimmed rows: log densities, then how much of each row's weight is kept
+    Py_ssize_t *by_height      # [n_rows]
     double *last_state         # mixing and parameters before a step of the quick family
     Py_ssize_t *everything     # 0 .. n_components - 1
     double *alike              # [n_components], room for starts from labels

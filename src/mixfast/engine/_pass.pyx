@@ -417,6 +417,9 @@ cdef void place_pass(pass_t *p, arena_t *arena) noexcept nogil:
     if p.rows.groups != NULL:
         p.joint = <double *> take(arena, p.rows.n_rows * family.n_components * sizeof(double))
         p.group_norms = <double *> take(arena, p.rows.groups.n_groups * sizeof(double))
+    if p.rows.trim > 0:
+        p.heights = <double *> take(arena, p.rows.n_rows * sizeof(double))
+        p.by_height = <Py_ssize_t *> take(arena, p.rows.n_rows * sizeof(Py_ssize_t))
     if family.quick != NULL:
         p.last_state = <double *> take(arena, n_state_of(p) * sizeof(double))
     p.own_work = <double *> take(arena, p.n_threads * family.n_own_work * sizeof(double))

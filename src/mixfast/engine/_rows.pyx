@@ -106,10 +106,11 @@ cdef class Rows:
     not change or move. `groups`, int64 (n_samples,), are numbers of groups of rows that share a component, 0 for that
     of the first row, then 1 for the next that is another, and so on; None where rows are by themselves. `known` says
     what components rows are of: int64 (n_samples,), -1 where it is not known, or bool (n_samples, n_components), those
-    that a row may be of; None where nothing is known.
+    that a row may be of; None where nothing is known. `trim` is the share of the weight that E-steps leave out, of the
+    rows of the lowest density; such rows have neither groups nor base.
     """
 
-    def __cinit__(self, X, sample_weight=None, base=None, groups=None, known=None):
+    def __cinit__(self, X, sample_weight=None, base=None, groups=None, known=None, double trim=0):
         cdef const double[:, :] doubles
         cdef const float[:, :] floats
         cdef const double[::1] per_row
@@ -141,6 +142,9 @@ cdef class Rows:
             self.take_groups(groups)
         if known is not None:
             self.take_known(known)
+        if trim > 0 and (groups is not None or base is not None):
+            raise ValueError("rows that are trimmed have no groups, and no terms of their log densities beside")
+        self.c.trim = trim
         self.weighed = weigh(&self.c)
         self.total_weight, self.least_weight = self.weighed.total, self.weighed.least
 

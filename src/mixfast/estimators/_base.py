@@ -382,7 +382,7 @@ class BaseMixture(DensityEstimator):
         labels : ndarray of shape (n_samples,), int64
             Numbers of components, from 0.
         """
-        return self._published_labels(self._evaluate(rows_with(X, row_data), labels=True).labels)
+        return self._predicted(rows_with(X, row_data))
 
     @of_rows
     def predict_proba(self, X: RowsLike, **row_data: ArrayLike | None) -> Floats:
@@ -473,6 +473,10 @@ class BaseMixture(DensityEstimator):
         """
         X, labels = self._draw(n_samples, self._rng_of_sample(n_samples, random_state))
         return self._framed(X, as_frame), self._published_labels(labels)
+
+    def _predicted(self, X):
+        """Labels of rows with what each has beside its values."""
+        return self._published_labels(self._evaluate(X, labels=True).labels)
 
     def _published_labels(self, labels):
         """What the numbers of components are for users."""

@@ -132,6 +132,7 @@ class MixtureByEM(BaseMixture):
     weights = None
     weight_concentration = None
     hold = None
+    trim = None
 
     def _proportions(self):
         """What the M-step makes of the components' counts; raises ValueError where the options do not fit together."""
@@ -432,7 +433,7 @@ class MixtureByEM(BaseMixture):
 
     def _search(self, X, sample_weight, init_params, units, volume, encoded, layout):
         """The best start. What passes work in, ten times the parameters and more, is gone when this returns."""
-        rows = rows_of(encoded, X, self._n_weights(), sample_weight)
+        rows = rows_of(encoded, X, self._n_weights(), sample_weight, self.trim or 0.0)
         options = {"traces": True}
         which = fingerprint(encoded.rows, sample_weight) if self.warm_start else None
         if self._goes_on():

@@ -121,7 +121,8 @@ class MixtureWithNoise(MixtureByEM):
 
     def _arrays(self):
         """Fitted arrays by name."""
-        return self._collect()._asdict() | {"noise_volume": np.asarray(self.noise_volume_)}
+        own = {} if self.noise is None else {"noise_volume": np.asarray(self.noise_volume_)}
+        return self._collect()._asdict() | own
 
     def _check_for_parts(self):
         if self.noise is not None and self.noise_volume is None:

@@ -16,6 +16,7 @@ from mixfast._typing import Accelerate, CovarianceShape, CovarianceType, InitPar
 from mixfast.estimators._elliptical import EllipticalMixture
 from mixfast.estimators._likelihood import LikelihoodMixture
 from mixfast.estimators._noise import MixtureWithNoise
+from mixfast.estimators._trimming import TrimmedMixture
 from mixfast.estimators._using import EllipticalColumns
 from mixfast.families.domains import COVARIANCE, check_domain
 from mixfast.families.gaussian import (
@@ -30,7 +31,7 @@ from mixfast.tables import as_columns
 
 
 @described
-class GaussianMixture(MixtureWithNoise, EllipticalColumns, EllipticalMixture, LikelihoodMixture):
+class GaussianMixture(TrimmedMixture, MixtureWithNoise, EllipticalColumns, EllipticalMixture, LikelihoodMixture):
     """Mixture of Gaussians, fitted by EM: a drop-in for scikit-learn's class of the same name.
 
     The density of a row is sum_k weights_k N(x; means_k, covariances_k). From the same start each iteration gives
@@ -67,7 +68,7 @@ class GaussianMixture(MixtureWithNoise, EllipticalColumns, EllipticalMixture, Li
         No eigenvalue of a covariance may be more than so many times another, of any component (Fritz, Garcia-Escudero &
         Mayo-Iscar, Computational Statistics and Data Analysis 61 (2013)): likelihoods have a bound then. At least 1;
         for 'full', 'VII', 'VVI', 'VVV' and 'V'. It depends on the units of the columns.
-    <noise, noise_volume, hold>
+    <noise, noise_volume, hold, trim>
 
     Attributes
     ----------
@@ -94,7 +95,7 @@ class GaussianMixture(MixtureWithNoise, EllipticalColumns, EllipticalMixture, Li
         components share it is the first component whose variances fall.
     covariance_prior_ : dict
         Where there is a `covariance_prior`: shrinkage, mean, dof and scale of the fit.
-    <noise_volume_, noise_box_, converged_, n_iter_, lower_bound_, lower_bounds_, status_, n_features_in_,
+    <trim_level_, noise_volume_, noise_box_, converged_, n_iter_, lower_bound_, lower_bounds_, status_, n_features_in_,
     feature_names_in_>
 
     Raises
@@ -117,6 +118,7 @@ class GaussianMixture(MixtureWithNoise, EllipticalColumns, EllipticalMixture, Li
     _parameter_constraints: dict = {
         **EllipticalMixture._parameter_constraints,
         **MixtureWithNoise._parameter_constraints,
+        **TrimmedMixture._parameter_constraints,
         "covariance_type": [StrOptions(set(STRUCTURES))],
         "covariance_prior": [StrOptions({"default"}), dict, None],
         "eigenvalue_ratio": [Interval(Real, 1.0, None, closed="left"), None],
@@ -152,6 +154,7 @@ class GaussianMixture(MixtureWithNoise, EllipticalColumns, EllipticalMixture, Li
         noise: Literal["uniform"] | float | None = None,
         noise_volume: float | None = None,
         hold: dict[str, ArrayLike] | None = None,
+        trim: float | None = None,
     ) -> None:
         self.n_components = n_components
         self.covariance_type = covariance_type
@@ -180,6 +183,7 @@ class GaussianMixture(MixtureWithNoise, EllipticalColumns, EllipticalMixture, Li
         self.noise = noise
         self.noise_volume = noise_volume
         self.hold = hold
+        self.trim = trim
 
     _structural: tuple[str, ...] = ("covariance_type", "noise")
 

@@ -15,12 +15,13 @@ from mixfast._typing import Accelerate, CovarianceShape, CovarianceType, InitPar
 from mixfast.estimators._elliptical import EllipticalMixture
 from mixfast.estimators._likelihood import LikelihoodMixture
 from mixfast.estimators._noise import MixtureWithNoise
+from mixfast.estimators._trimming import TrimmedMixture
 from mixfast.estimators._using import EllipticalColumns
 from mixfast.families.student_t import DEGREES, DEGREES_LIMITS, STRUCTURES, GivenDegrees
 
 
 @described
-class StudentTMixture(MixtureWithNoise, EllipticalColumns, EllipticalMixture, LikelihoodMixture):
+class StudentTMixture(TrimmedMixture, MixtureWithNoise, EllipticalColumns, EllipticalMixture, LikelihoodMixture):
     """Mixture of multivariate Student-t distributions, fitted by maximum likelihood: heavy tails, outliers.
 
     The density of a row x of d columns is sum_k weights_k t(x; means_k, covariances_k, n_k) with
@@ -57,7 +58,7 @@ class StudentTMixture(MixtureWithNoise, EllipticalColumns, EllipticalMixture, Li
     <random_state, warm_start, verbose, verbose_interval, n_threads, on_degenerate, accelerate, n_init_policy,
     canonical_order>
         The parameter is `means_`.
-    <regularization, weights, weight_concentration, noise, noise_volume, hold>
+    <regularization, weights, weight_concentration, noise, noise_volume, hold, trim>
 
     Attributes
     ----------
@@ -71,7 +72,7 @@ class StudentTMixture(MixtureWithNoise, EllipticalColumns, EllipticalMixture, Li
     degrees_of_freedom_ : ndarray of shape (n_components,)
     scale_, shape_, orientation_ : ndarray
         Volumes of the scale matrices, their variances in proportion to these, and their axes, in columns.
-    <noise_volume_, noise_box_, converged_, n_iter_, lower_bound_, lower_bounds_, status_, n_features_in_,
+    <trim_level_, noise_volume_, noise_box_, converged_, n_iter_, lower_bound_, lower_bounds_, status_, n_features_in_,
     feature_names_in_>
 
     Raises
@@ -93,6 +94,7 @@ class StudentTMixture(MixtureWithNoise, EllipticalColumns, EllipticalMixture, Li
     _parameter_constraints: dict = {
         **EllipticalMixture._parameter_constraints,
         **MixtureWithNoise._parameter_constraints,
+        **TrimmedMixture._parameter_constraints,
         "covariance_type": [StrOptions(set(STRUCTURES))],
         "degrees_of_freedom": [StrOptions(set(DEGREES)), Interval(Real, *DEGREES_LIMITS, closed="both")],
     }
@@ -128,6 +130,7 @@ class StudentTMixture(MixtureWithNoise, EllipticalColumns, EllipticalMixture, Li
         noise: Literal["uniform"] | float | None = None,
         noise_volume: float | None = None,
         hold: dict[str, ArrayLike] | None = None,
+        trim: float | None = None,
     ) -> None:
         self.n_components = n_components
         self.covariance_type = covariance_type
@@ -155,6 +158,7 @@ class StudentTMixture(MixtureWithNoise, EllipticalColumns, EllipticalMixture, Li
         self.noise = noise
         self.noise_volume = noise_volume
         self.hold = hold
+        self.trim = trim
 
     @classmethod
     def from_parameters(

@@ -1,0 +1,102 @@
+"""Trimming: rows of the lowest density are left out of each M-step."""
+
+from __future__ import annotations
+
+import math
+from numbers import Real
+
+import numpy as np
+from sklearn.utils._param_validation import Interval
+
+from mixfast.engine._predictions import evaluate
+from mixfast.engine._rows import Rows
+from mixfast.estimators._by_em import MixtureByEM
+from mixfast.estimators._noise import first_noise
+from mixfast.families.missing import have_missing
+from mixfast.row_data import separated
+
+
+def level_of(log_density, weight, share):
+    """The least log density that is kept where rows of this share of the weight are left out, those of the lowest
+    density; a row of which a part is left is kept."""
+    order = np.argsort(log_density, kind="stable")
+    left = np.cumsum(weight[order]) <= share * weight.sum() * (1 + 1e-12)
+    return float(log_density[order][min(int(left.sum()), len(order) - 1)])
+
+
+class TrimmedMixture(MixtureByEM):
+    """Base of the estimators that may trim."""
+
+    _parameter_constraints: dict = {
+        **MixtureByEM._parameter_constraints,
+        "trim": [Interval(Real, 0.0, 1.0, closed="neither"), None],
+    }
+
+    _attribute_constraints: dict = {**MixtureByEM._attribute_constraints, "trim_level_": [Real]}
+
+    def _is_kept_whole(self):
+        return super()._is_kept_whole() or self.trim is not None  # each fit has a level
+
+    def _check_for_parts(self):
+        super()._check_for_parts()
+        self._check_sees_all_rows()
+
+    def _check_for_statistics(self, data):
+        super()._check_for_statistics(data)
+        self._check_sees_all_rows()
+
+    def _check_sees_all_rows(self):
+        if self.trim is not None:
+            raise ValueError(
+                f"trim={self.trim} is a share of all rows, which have to be here, in one array: fit them, or "
+                "set it to None"
+            )
+
+    def _family_of_rows(self, rows, sample_weight):
+        if self.trim is not None and have_missing(rows):
+            raise ValueError(
+                f"trim={self.trim} compares densities of rows that have all entries, and some are missing, NaN: fill "
+                "them in, or set it to None"
+            )
+        return super()._family_of_rows(rows, sample_weight)
+
+    def _volume(self, units, total_weight):
+        return super()._volume(units, total_weight) * (1 - (self.trim or 0.0))  # rows that are left out have none
+
+    def _check_components(self, data, sample_weight, init_params):
+        super()._check_components(data, sample_weight, init_params)
+        if self.trim is not None and "groups" in data:
+            raise ValueError(f"trim={self.trim} leaves out rows, and groups stay together: set one of them to None")
+        if self.trim is not None and self.noise is not None:
+            raise ValueError(
+                f"trim={self.trim} and noise={self.noise!r} are two answers to the same rows: set one of them to None"
+            )
+
+    def _start_of(self, seeding_rows, X, sample_weight, init_params):
+        if self.trim is None or self._goes_on() or (init_params is not None and not isinstance(init_params, str)):
+            return super()._start_of(seeding_rows, X, sample_weight, init_params)
+        rows, data = separated(X)
+        is_far = first_noise(rows, self.trim)
+        if "known_labels" in data or np.sum(~is_far) < 2 * self.n_components:
+            is_far[:] = False
+        weight = np.ones(len(is_far)) if sample_weight is None else np.array(sample_weight)
+        weight[is_far] = 0
+        seeding_rows = Rows(seeding_rows.X, weight, known=data.get("known_labels"))
+        return super()._start_of(seeding_rows, X, weight, init_params)
+
+    def _learn_design(self, X, sample_weight):
+        super()._learn_design(X, sample_weight)
+        vars(self).pop("trim_level_", None)
+        if self.trim is not None:
+            rows, _ = self._pass_over(X)
+            log_density = np.empty(len(X), rows.dtype)
+            evaluate(rows, log_norm=log_density)  # which may be -infinity of what was left out
+            weight = np.ones(len(log_density)) if sample_weight is None else sample_weight
+            self.trim_level_ = level_of(log_density, weight, self.trim)
+
+    def _predicted(self, X):
+        level = vars(self).get("trim_level_", -math.inf) if self.trim is not None else -math.inf
+        if level == -math.inf:
+            return super()._predicted(X)
+        found = self._evaluate(X, labels=True, log_norm=True)
+        return np.where(found.log_norm < level, -1, found.labels)
