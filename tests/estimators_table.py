@@ -294,6 +294,12 @@ ESTIMATORS = {
         f"Gaussian {name}": _elliptical(GaussianMixture, _gaussian, covariance_type=name)
         for name in ("full", "tied", "diag", "spherical", *SHAPES)
     },
+    **{
+        f"Gaussian factor {noise}": _elliptical(
+            GaussianMixture, _gaussian, covariance_type="factor", factor_noise=noise
+        )
+        for noise in ("diag", "spherical", "tied_diag", "tied_spherical")
+    },
     "Gaussian, relative": _elliptical(GaussianMixture, _gaussian, regularization="relative", canonical_order=True),
     **{
         f"Bayesian Gaussian {name}": _elliptical(

@@ -9,7 +9,18 @@ import pytest
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from test_python_family import Geometric, GeometricMixture, GeometricParams, counts_of_failures
-from twins import DTYPES, EVERY_FAMILY, FAMILIES, SHAPED, bernoulli_params, flat, make_em, random_weights, unit_vectors
+from twins import (
+    DTYPES,
+    EVERY_FAMILY,
+    FACTORS,
+    FAMILIES,
+    SHAPED,
+    bernoulli_params,
+    flat,
+    make_em,
+    random_weights,
+    unit_vectors,
+)
 
 from mixfast import BernoulliMixture, GaussianMixture, Status
 from mixfast._em import EM
@@ -82,6 +93,7 @@ OVERLAPPING = {
     "shared_von_mises_fisher": overlapping_directions,
     "gamma": partial(overlapping_times, 2.0, 3),
     "exponential": partial(overlapping_times, 1.5, 4),
+    **dict.fromkeys(FACTORS, partial(overlapping, n_features=5, n_components=2)),
 }
 
 
@@ -113,6 +125,7 @@ def fits(X, **options):
 #: Numbers beyond the parameters that are free, of four components: probabilities of a multinomial sum to one, and a
 #: shared concentration is in the length of each vector; covariances of a shape are the nearest to any.
 SUPERFLUOUS = {"multinomial": 4, "shared_von_mises_fisher": 3}
+SUPERFLUOUS |= {name: 4 for name in FACTORS if name.startswith("2")}  # two columns of loadings may be rotated
 for name in (*SHAPED, "heavy VEI", "heavy EVV", "heavy EEI"):
     any_shape = FAMILIES["diagonal" if name.endswith("I") else "full"].compiled
     SUPERFLUOUS[name] = any_shape.n_parameters(4, 3) - ShapedGaussian(name[-3:]).n_parameters(4, 3)
@@ -213,7 +226,7 @@ def test_the_loop_equals_the_twins_loop(name):
     twins = FAMILIES[name]
     X = overlapping_rows(name, 1500, 2, 2)
     params = twins.make_params(rng, 2, X.shape[1])
-    if name in ELLIPTICAL:
+    if name in (*ELLIPTICAL, *FACTORS):
         params = params._replace(means=X[:2].copy())
     _, em = engines(twins, X, np.array([0.4, 0.6]), params)
     objectives, _ = em.iterate(60, 0, -np.inf, 0)

@@ -33,6 +33,7 @@ PRECISIONS = {"full": [EYE, 2 * EYE, EYE], "tied": EYE, "diag": np.full((3, 2), 
 #: Estimators for problems of two columns, by what they have that others do not.
 VARIANTS = {
     "one component": GaussianMixture(1),
+    "factor analysers": GaussianMixture(3, covariance_type="factor"),
     "several starts": GaussianMixture(3, n_init=4, init_params="random_from_data"),
     "several starts of little use": GaussianMixture(3, n_init=3, init_params="random", max_iter=2),
     "accelerated": GaussianMixture(3, accelerate="auto", tol=1e-7, max_iter=300),

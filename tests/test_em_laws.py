@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from twins import EVERY_FAMILY, make_em, random_weights
+from twins import EVERY_FAMILY, FACTORS, make_em, random_weights
 
 from mixfast import BernoulliMixture, GaussianMixture
 from mixfast._reference import em as reference
@@ -37,7 +37,8 @@ def test_a_fall_would_be_seen():
 
 @pytest.mark.parametrize("name", EVERY_FAMILY)
 def test_a_converged_fit_is_a_fixed_point(name):
-    _, em = started(name, 0, n_rows=500)
+    # of three columns noise goes to zero, or factors may turn freely: EM creeps
+    _, em = started(name, 0, n_rows=500, n_features=8 if name in FACTORS else 3)
     em.iterate(20_000, 0, -np.inf, 0)
     weights, params = em.state()
     em.step()

@@ -384,6 +384,8 @@ def _with_first(value):
 
 #: name of a parameter -> values outside its domain
 OUTSIDE = {
+    "loadings_": [_with_first(np.nan)],
+    "noise_variances_": [_with_first(0.0), _with_first(-1.0)],
     "weights_": [lambda old: 2 * old, lambda old: np.array([1.5, -0.5]), _with_first(np.nan)],
     "means_": [_with_first(np.inf)],
     "covariances_": [lambda old: -old, _with_first(-1.0), _with_first(np.nan)],

@@ -575,6 +575,10 @@ def test_moved_statistics_make_the_same_m_step(name, dtype):
     old = at_start(entry, X)
     new = fit_by_hand(copy.deepcopy(old), [X], 3, old.design(X))
     statistics = old.statistics(X, design=old.design(X))
+    if "factor" in name:  # products with the factors of other parameters are other sums
+        with pytest.raises(ValueError, match="cannot be moved"):
+            old.recentre(statistics, new)
+        return
     moved = old.recentre(statistics, new)
     assert moved.parameters == new.statistics(X).parameters
     there, here = copy.deepcopy(new).update(moved), copy.deepcopy(old).update(statistics)

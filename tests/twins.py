@@ -11,6 +11,7 @@ from mixfast._em import EM
 from mixfast._reference import bernoulli as bernoulli_twin
 from mixfast._reference import categorical as categorical_twin
 from mixfast._reference import dirichlet_multinomial as dirichlet_multinomial_twin
+from mixfast._reference import factors as factors_twin
 from mixfast._reference import gamma as gamma_twin
 from mixfast._reference import gaussian as gaussian_twin
 from mixfast._reference import multinomial as multinomial_twin
@@ -32,6 +33,7 @@ from mixfast.families.dirichlet_multinomial import (
     FixedDirichletMultinomial,
     SymmetricDirichletMultinomial,
 )
+from mixfast.families.factors import NOISES, FactorGaussian, FactorParams
 from mixfast.families.gamma import Exponential, ExponentialParams, Gamma, GammaParams
 from mixfast.families.gaussian import (
     DiagonalGaussian,
@@ -146,6 +148,20 @@ NOISE = Region(4.0, None)
 def beside_noise(make_params):
     """Parameters of one component less: noise has none."""
     return lambda rng, n_components, n_features: make_params(rng, n_components - 1, n_features)
+
+
+def factor_params(n_factors, noise):
+    """Parameters of a mixture of factor analysers; noise of columns and components as that says."""
+    is_tied, is_spherical = NOISES[noise]
+
+    def make(rng, n_components, n_features):
+        noises = rng.uniform(0.5, 2, (n_components, n_features))
+        noises[:] = noises[: 1 if is_tied else None, : 1 if is_spherical else None]
+        return FactorParams(
+            _means(rng, n_components, n_features), rng.normal(size=(n_components, n_features, n_factors)), noises
+        )
+
+    return make
 
 
 def shaped_params(name):
@@ -301,7 +317,25 @@ SHAPED = {
     for name in SHAPES
 }
 
+FACTORS = {
+    f"{n_factors} factors, {noise}": Twins(
+        FactorGaussian(n_factors, noise, 1e-6),
+        factors_twin.Factors(noise, 1e-6),
+        gaussian_rows,
+        factor_params(n_factors, noise),
+        widths=widths,
+        numbers=(1, 2, 7),
+    )
+    for n_factors, noise, widths in (
+        (1, "diag", (2, 3, 16)),
+        (2, "spherical", (3, 5, 16)),
+        (2, "tied_diag", (3, 5, 16)),
+        (2, "tied_spherical", (3, 5, 16)),
+    )
+}
+
 FAMILIES = SHAPED | {
+    **FACTORS,
     "full": Twins(FullGaussian(1e-6), gaussian_twin.FullGaussian(1e-6), gaussian_rows, full_params),
     "tied": Twins(TiedGaussian(1e-6), gaussian_twin.TiedGaussian(1e-6), gaussian_rows, tied_params),
     "diagonal": Twins(DiagonalGaussian(1e-6), gaussian_twin.DiagonalGaussian(1e-6), gaussian_rows, diagonal_params),
@@ -469,6 +503,14 @@ UNEQUAL = (2, 5, 1, 3)
 
 #: What other tests cannot use: columns of their own.
 FIXED_COLUMNS = {
+    "5 factors": Twins(
+        FactorGaussian(5, "diag", 1e-6),
+        factors_twin.Factors("diag", 1e-6),
+        gaussian_rows,
+        factor_params(5, "diag"),
+        widths=(7, 67),
+        numbers=(1, 3),
+    ),
     "categorical of unequal columns": Twins(
         Categorical(UNEQUAL, 0.3),
         categorical_twin.Categorical(UNEQUAL, 0.3),

@@ -205,6 +205,10 @@ def bootstrap_inference(
     if not (isinstance(model, EllipticalMixture) and isinstance(model, LikelihoodMixture)):
         raise TypeError(f"model={model!r} should be a GaussianMixture or a StudentTMixture")
     check_is_fitted(model)
+    if not model._family().made_of_scales:
+        raise TypeError(
+            f"covariance_type={model.covariance_type!r}: loadings may be rotated, so that they have no standard errors"
+        )
     if kind not in WEIGHTS:
         raise ValueError(f"kind={kind!r} should be one of {', '.join(map(repr, WEIGHTS))}")
     n_draws = check_whole("n_draws", n_draws, 2)

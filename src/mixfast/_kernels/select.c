@@ -64,6 +64,7 @@ SELECT(categorical)
 SELECT(centres)
 SELECT(sparse_centres)
 SELECT(student_t)
+SELECT(factors)
 
 /* In double precision only. */
 #define CHOOSE_DOUBLE(room, isa, ISA) \

@@ -5,6 +5,7 @@
 #include "categorical.h"
 #include "centres.h"
 #include "experts.h"
+#include "factors.h"
 #include "family.h"
 #include "gate.h"
 #include "gaussian.h"
@@ -24,6 +25,7 @@ const mixfast_sparse_linear_kernels *mixfast_select_sparse_linear(int isa, int r
 const mixfast_categorical_kernels *mixfast_select_categorical(int isa, int real_bytes);
 const mixfast_centres_kernels *mixfast_select_centres(int isa, int real_bytes);
 const mixfast_sparse_centres_kernels *mixfast_select_sparse_centres(int isa, int real_bytes);
+const mixfast_factors_kernels *mixfast_select_factors(int isa, int real_bytes);
 const mixfast_student_t_kernels *mixfast_select_student_t(int isa, int real_bytes);
 /* In double precision only. */
 const mixfast_experts_kernels *mixfast_select_experts(int isa);

@@ -223,21 +223,27 @@ ALWAYS_INLINE ptrdiff_t right_size(ptrdiff_t remaining) {
     return remaining == SUM_TILE + 1 ? (SUM_TILE + 1) / 2 : remaining < SUM_TILE ? remaining : SUM_TILE;
 }
 
-/* total[k * n_features + j] += sum_r resp[a][r] x[j][r], k = component[a] */
-ALWAYS_INLINE void weighted_sums(const mixfast_selection *selection, ptrdiff_t n_features, ptrdiff_t stride,
-                                 const real *resp, const real *x, double *total) {
+/* total[p * step + j] += sum_r left[a][r] right[j][r], p = place[a], or a where `place` is NULL, a constant at every call. */
+ALWAYS_INLINE void sums_of_products(ptrdiff_t n, const ptrdiff_t *place, ptrdiff_t n_columns, ptrdiff_t stride,
+                                    const real *left, const real *right, ptrdiff_t step, double *total) {
     real tile[SUM_TILE + 1][SUM_TILE];
-    for (ptrdiff_t first = 0, n_left; first < selection->n; first += n_left) {
-        n_left = left_size(selection->n - first);
-        for (ptrdiff_t j = 0, n_right; j < n_features; j += n_right) {
-            n_right = right_size(n_features - j);
-            product_tile_of(n_left, n_right, stride, resp + first * stride, x + j * stride, tile);
+    for (ptrdiff_t first = 0, n_left; first < n; first += n_left) {
+        n_left = left_size(n - first);
+        for (ptrdiff_t j = 0, n_right; j < n_columns; j += n_right) {
+            n_right = right_size(n_columns - j);
+            product_tile_of(n_left, n_right, stride, left + first * stride, right + j * stride, tile);
             for (ptrdiff_t a = 0; a < n_left; a++) {
-                double *row = total + selection->component[first + a] * n_features + j;
+                double *row = total + (place ? place[first + a] : first + a) * step + j;
                 for (ptrdiff_t b = 0; b < n_right; b++) row[b] += tile[a][b];
             }
         }
     }
+}
+
+/* total[k * n_features + j] += sum_r resp[a][r] x[j][r], k = component[a] */
+ALWAYS_INLINE void weighted_sums(const mixfast_selection *selection, ptrdiff_t n_features, ptrdiff_t stride,
+                                 const real *resp, const real *x, double *total) {
+    sums_of_products(selection->n, selection->component, n_features, stride, resp, x, n_features, total);
 }
 
 /* total[i (i + 1) / 2 + j] += sum_r x[i][r] x[j][r] for j <= i: the lower triangle, packed by rows. */

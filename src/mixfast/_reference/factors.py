@@ -34,6 +34,8 @@ def regression(loadings, noise):
 class Factors:
     """`noise` is 'diag', 'spherical', 'tied_diag' or 'tied_spherical'."""
 
+    further_start_passes = 2
+
     def __init__(self, noise="diag", reg_covar=0.0):
         self.is_tied, self.is_spherical = noise.startswith("tied_"), noise.endswith("spherical")
         self.reg_covar = reg_covar

@@ -108,6 +108,14 @@ cdef extern from "linear.h" nogil:
             Py_ssize_t n_components, Py_ssize_t n_features, const double *sums, double *stats) noexcept nogil
 
 
+cdef extern from "factors.h" nogil:
+    ctypedef struct factors_kernels_t "mixfast_factors_kernels":
+        Py_ssize_t (*n_tables)(Py_ssize_t n_components, Py_ssize_t n_features, Py_ssize_t n_factors) noexcept nogil
+        Py_ssize_t (*n_scratch_columns)(Py_ssize_t n_factors) noexcept nogil
+        log_density_fn log_density
+        accumulate_fn accumulate
+
+
 cdef extern from "student_t.h" nogil:
     ctypedef struct student_t_kernels_t "mixfast_student_t_kernels":
         log_density_fn full_log_density
@@ -202,6 +210,7 @@ cdef extern from "select.h" nogil:
     const categorical_kernels_t *mixfast_select_categorical(int isa, int real_bytes)
     const centres_kernels_t *mixfast_select_centres(int isa, int real_bytes)
     const centres_kernels_t *mixfast_select_sparse_centres(int isa, int real_bytes)
+    const factors_kernels_t *mixfast_select_factors(int isa, int real_bytes)
     const student_t_kernels_t *mixfast_select_student_t(int isa, int real_bytes)
     const experts_kernels_t *mixfast_select_experts(int isa)
     const gate_kernels_t *mixfast_select_gate(int isa)

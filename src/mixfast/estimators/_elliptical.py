@@ -30,6 +30,9 @@ LEAST_RANGE = 16
 #: Attributes that say how wide components are.
 SCALES = {"covariances_", "precisions_cholesky_", "precisions_"}
 
+#: Those that say it of factor analysers: the others are made of these where they are asked for.
+LOADINGS = {"loadings_", "noise_variances_"}
+
 #: (given, wanted) -> (family, values) -> what is wanted
 CONVERSIONS = {
     ("covariances_", "precisions_cholesky_"): lambda family, values: family.factor_covariances(values),
@@ -37,6 +40,16 @@ CONVERSIONS = {
     ("precisions_cholesky_", "covariances_"): lambda family, values: family.covariances(values),
     ("precisions_cholesky_", "precisions_"): lambda family, values: family.precisions(values),
 }
+
+
+def scales_of_given(family, given):
+    """What says in the family's parameters how wide components are, by name, from what of it is `given` by name."""
+    if family.made_of_scales:
+        return dict(zip(family.scales, self_consistent(family, given), strict=True))
+    missing = [name for name in family.scales if name not in given]
+    if missing:
+        raise ValueError(f"{' and '.join(missing)} of factor analysers should be given: {', '.join(family.scales)}")
+    return {name: given[name] for name in family.scales}
 
 
 def self_consistent(family, given):
@@ -84,7 +97,8 @@ class EllipticalMixture(MixtureByEM):
     _shared: dict = {"covariance_type": {"tied": "full"} | dict.fromkeys((*SHAPES, *LINE_SHAPES), "VVV")}
 
     def _published(self, params):
-        return *params, self._family().precisions(params.precisions_cholesky)
+        family = self._family()
+        return *params, *(family.precisions(params.precisions_cholesky) for _ in family.made_of_scales)
 
     def _publish(self, params, dtype):
         with np.errstate(over="ignore", invalid="ignore"):
@@ -92,7 +106,9 @@ class EllipticalMixture(MixtureByEM):
         if not all(np.isfinite(array).all() for array in arrays):
             raise self._status_error(Status.NOT_FINITE, dtype)
         arrays = [array if array.ndim else array[()] for array in arrays]  # a number where components have one
-        names = (f"{name}_" for name in (*self._published_fields(params), "precisions"))
+        names = [f"{name}_" for name in (*self._published_fields(params), *self._family().made_of_scales)]
+        for name in (SCALES | LOADINGS) - set(names):  # of a fit with another structure
+            vars(self).pop(name, None)
         self._publish_together(**dict(zip(names, arrays, strict=True)))
 
     def _published_fields(self, params):
@@ -109,9 +125,18 @@ class EllipticalMixture(MixtureByEM):
             check_domain("precisions_", np.asarray(self.precisions_), self._family().domains["precisions"])
 
     #: The same in three ways: the two others follow whichever is assigned.
-    _followers = {name: tuple(SCALES - {name}) for name in SCALES}
+    _followers = {name: tuple(SCALES - {name}) for name in SCALES} | dict.fromkeys(LOADINGS, tuple(SCALES))
+
+    def __setattr__(self, name, value):
+        if name in SCALES and vars(self).keys() >= LOADINGS:
+            raise AttributeError(f"{name} is made of {' and '.join(sorted(LOADINGS))}: assign these")
+        super().__setattr__(name, value)
 
     def _follow(self, name):
+        if name in SCALES and vars(self).keys() >= LOADINGS:
+            family, params = self._family().apart(self._collect())
+            made = params._asdict() | {"precisions": family.precisions(params.precisions_cholesky)}
+            return made[name.removesuffix("_")]
         known = SCALES & vars(self).keys()
         if name not in SCALES or not known:
             return super()._follow(name)
@@ -136,12 +161,19 @@ class EllipticalMixture(MixtureByEM):
         model.n_components = len(weights) - model._n_weights() + 1
         model._validate_params()
         family = model._family()
-        given = {name: own for name, own in parameters.items() if own is not None or f"{name}_" not in SCALES}
+        may_lack = {name.removesuffix("_") for name in SCALES | LOADINGS}
+        given = {name: own for name, own in parameters.items() if own is not None or name not in may_lack}
+        ways = (*family.scales, *family.made_of_scales)
+        others = sorted(given.keys() & may_lack - set(ways))
+        if others:
+            raise ValueError(
+                f"{others[0]} was given, and covariance_type={model.covariance_type!r} takes {', '.join(ways)}"
+            )
         n_features = numbers("means", given["means"], 2).shape[1]
         scale_shape = family.covariance_shape(len(weights), n_features)
         arrays = check_parameters(family, len(weights), n_features, given, also={"precisions": scale_shape})
         record = {name: array.astype(np.float64) for name, array in arrays.items()}
-        record["covariances"], record["precisions_cholesky"] = self_consistent(family, record)
+        record |= scales_of_given(family, record)
         record.pop("precisions", None)
         dtype = precision_of([weights, *arrays.values()])
         params = family.Params(**record)
@@ -238,6 +270,11 @@ class EllipticalMixture(MixtureByEM):
         if all(given is None for given in (self.weights, self.weights_init, self.means_init, self.precisions_init)):
             return None
         family = self._family()
+        if self.precisions_init is not None and not family.made_of_scales:
+            raise ValueError(
+                f"precisions_init was given, and covariance_type={self.covariance_type!r} has none: start from labels, "
+                "init_params, or from a model of given parameters with warm_start=True"
+            )
         layout = family.params_layout(self._n_weights(), n_features)
         weights, params = np.full(self._n_weights(), np.nan), np.full(layout.size, np.nan)
         record = layout.view(params)

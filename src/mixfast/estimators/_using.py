@@ -15,7 +15,6 @@ from sklearn.utils.validation import check_is_fitted
 from mixfast._docstrings import described
 from mixfast._typing import Column, RowsLike, Seed
 from mixfast.estimators._by_em import OF_EACH_COMPONENT
-from mixfast.estimators._elliptical import SCALES
 from mixfast.families.missing import patterns_of
 from mixfast.row_data import separated
 from mixfast.tables import is_table
@@ -469,7 +468,7 @@ class EllipticalColumns:
         structure, covariances = self._as_kept()
         record = self._collect()._asdict()
         # what is neither place nor width some columns have as all have
-        others = {name: own for name, own in record.items() if name != "means" and f"{name}_" not in SCALES}
+        others = {name: own for name, own in record.items() if name not in ("means", *self._family().scales)}
         own = self._family().covariances_of(covariances, columns)
         return self._model_of(self.weights_, self._centres()[:, columns], structure, own, columns, **others)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from numbers import Real
+from numbers import Integral, Real
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -18,16 +18,17 @@ from mixfast.estimators._likelihood import LikelihoodMixture
 from mixfast.estimators._noise import MixtureWithNoise
 from mixfast.estimators._trimming import TrimmedMixture
 from mixfast.estimators._using import EllipticalColumns
+from mixfast.families import gaussian
 from mixfast.families.domains import COVARIANCE, check_domain
-from mixfast.families.gaussian import (
-    STRUCTURES,
-    WITH_LIMIT,
-    WITH_PRIOR,
-    CovariancePrior,
-    ShapedGaussian,
-    default_prior,
-)
+from mixfast.families.factors import NOISES, FactorGaussian
+from mixfast.families.gaussian import WITH_LIMIT, WITH_PRIOR, CovariancePrior, ShapedGaussian, default_prior
 from mixfast.tables import as_columns
+
+#: The families by `covariance_type`.
+STRUCTURES = {**gaussian.STRUCTURES, "factor": FactorGaussian}
+
+#: The parameters of the constructor that some of them have beside `reg_covar`.
+OPTIONS = {"factor": ("n_factors", "factor_noise")}
 
 
 @described
@@ -42,7 +43,7 @@ class GaussianMixture(TrimmedMixture, MixtureWithNoise, EllipticalColumns, Ellip
     ----------
     n_components : int, default=1
         Number of components.
-    covariance_type : {'full', 'tied', 'diag', 'spherical'} or one of mclust's names, default='full'
+    covariance_type : {'full', 'tied', 'diag', 'spherical', 'factor'} or one of mclust's names, default='full'
         - 'full': each component has a covariance matrix of its own;
         - 'tied': all components share one covariance matrix;
         - 'diag': each component has a variance for each column;
@@ -50,7 +51,10 @@ class GaussianMixture(TrimmedMixture, MixtureWithNoise, EllipticalColumns, Ellip
         - 'EII', 'VII', 'EEI', 'VEI', 'EVI', 'VVI', 'EEE', 'VEE', 'EVE', 'VVE', 'EEV', 'VEV', 'EVV', 'VVV': mclust's
           shapes. The letters say of the volume (`scale_`), of the variances in proportion to it (`shape_`) and of the
           axes (`orientation_`) whether components have them in common, E, or each its own, V; I stands for equal
-          variances, and for the columns as axes. 'E' and 'V' are 'EII' and 'VII' of a single column.
+          variances, and for the columns as axes. 'E' and 'V' are 'EII' and 'VII' of a single column;
+        - 'factor': each component has `n_factors` factors, a mixture of factor analysers: columns depend on each other
+          by what they have in common, and the rest is noise. A row costs as much as `n_factors` times its columns,
+          so that there may be thousands of them.
     <tol, reg_covar, max_iter, n_init, init_params, weights_init, means_init, precisions_init, random_state, warm_start,
     verbose, verbose_interval, n_threads, on_degenerate, accelerate, n_init_policy, canonical_order>
         The parameter is `means_`.
@@ -69,6 +73,13 @@ class GaussianMixture(TrimmedMixture, MixtureWithNoise, EllipticalColumns, Ellip
         Mayo-Iscar, Computational Statistics and Data Analysis 61 (2013)): likelihoods have a bound then. At least 1;
         for 'full', 'VII', 'VVI', 'VVV' and 'V'. It depends on the units of the columns.
     <noise, noise_volume, hold, trim>
+    n_factors : int, default=1
+        Of each component, where `covariance_type` is 'factor': its covariance is loadings loadings' + noise, loadings
+        (n_features, n_factors). Fewer than there are columns.
+    factor_noise : {'diag', 'spherical', 'tied_diag', 'tied_spherical'}, default='diag'
+        The noise of 'factor': a variance for each column of each component, or one for all columns, which is a
+        mixture of probabilistic principal component analysers; 'tied' where all components have the same. No variance
+        is less than `reg_covar`, which is not added here, nor than a millionth of what its column has in all rows.
 
     Attributes
     ----------
@@ -82,10 +93,15 @@ class GaussianMixture(TrimmedMixture, MixtureWithNoise, EllipticalColumns, Ellip
             (n_features, n_features)               if 'tied',
             (n_components, n_features)             if 'diag',
             (n_components,)                        if 'spherical',
-            (n_components, n_features, n_features) if one of mclust's, whatever components share
+            (n_components, n_features, n_features) if one of mclust's, whatever components share, or 'factor'
 
         Fitted arrays, these and all others, are read-only. Every method uses what is assigned, such as
-        `model.covariances_ = 4 * model.covariances_`, and the two others of these three follow.
+        `model.covariances_ = 4 * model.covariances_`, and the two others of these three follow. Of 'factor' they are
+        made when they are asked for, and follow the two below, which are to be assigned in their place.
+    loadings_ : ndarray of shape (n_components, n_features, n_factors)
+        Of 'factor': how the columns follow the factors, which have variance 1. Rotated ones are of the same model.
+    noise_variances_ : ndarray of shape (n_components, n_features)
+        Of 'factor': of what the factors leave, whatever columns or components share.
     scale_ : ndarray of shape (n_components,)
         Volumes of the covariances: det(covariance)^(1 / n_features).
     shape_ : ndarray of shape (n_components, n_features)
@@ -122,13 +138,28 @@ class GaussianMixture(TrimmedMixture, MixtureWithNoise, EllipticalColumns, Ellip
         "covariance_type": [StrOptions(set(STRUCTURES))],
         "covariance_prior": [StrOptions({"default"}), dict, None],
         "eigenvalue_ratio": [Interval(Real, 1.0, None, closed="left"), None],
+        "n_factors": [Interval(Integral, 1, None, closed="left")],
+        "factor_noise": [StrOptions(set(NOISES))],
     }
+
+    _attribute_constraints: dict = {
+        **MixtureWithNoise._attribute_constraints,
+        **EllipticalMixture._attribute_constraints,
+        "loadings_": [np.ndarray, list],
+        "noise_variances_": [np.ndarray, list],
+    }
+
+    _shared: dict = {"covariance_type": EllipticalMixture._shared["covariance_type"] | {"factor": "full"}}
+
+    @property
+    def _structural(self):
+        return "covariance_type", "noise", *OPTIONS.get(self.covariance_type, ())
 
     def __init__(
         self,
         n_components: int = 1,
         *,
-        covariance_type: CovarianceType | CovarianceShape = "full",
+        covariance_type: CovarianceType | CovarianceShape | Literal["factor"] = "full",
         tol: float = 1e-3,
         reg_covar: float = 1e-6,
         max_iter: int = 100,
@@ -155,6 +186,8 @@ class GaussianMixture(TrimmedMixture, MixtureWithNoise, EllipticalColumns, Ellip
         noise_volume: float | None = None,
         hold: dict[str, ArrayLike] | None = None,
         trim: float | None = None,
+        n_factors: int = 1,
+        factor_noise: Literal["diag", "spherical", "tied_diag", "tied_spherical"] = "diag",
     ) -> None:
         self.n_components = n_components
         self.covariance_type = covariance_type
@@ -184,17 +217,21 @@ class GaussianMixture(TrimmedMixture, MixtureWithNoise, EllipticalColumns, Ellip
         self.noise_volume = noise_volume
         self.hold = hold
         self.trim = trim
+        self.n_factors = n_factors
+        self.factor_noise = factor_noise
 
-    _structural: tuple[str, ...] = ("covariance_type", "noise")
+    @property
+    def _accepts_missing(self):
+        return self.covariance_type not in OPTIONS
 
-    _accepts_missing = True
     #: False of what reads rows for estimators that have no place for missing entries.
     _fits_missing: bool = True
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = (
-            self._fits_missing
+            self._accepts_missing
+            and self._fits_missing
             and self.regularization == "absolute"
             and self.covariance_prior is None
             and self.noise is None
@@ -239,6 +276,8 @@ class GaussianMixture(TrimmedMixture, MixtureWithNoise, EllipticalColumns, Ellip
         covariances: ArrayLike | None = None,
         precisions: ArrayLike | None = None,
         precisions_cholesky: ArrayLike | None = None,
+        loadings: ArrayLike | None = None,
+        noise_variances: ArrayLike | None = None,
         feature_names: Sequence[str] | None = None,
         **options: Any,
     ) -> Self:
@@ -258,6 +297,9 @@ class GaussianMixture(TrimmedMixture, MixtureWithNoise, EllipticalColumns, Ellip
             One of them, of the shape that `covariance_type` says, or several, which should agree within a hundredth:
             what is not given is computed. `covariances` and `precisions_cholesky` of a fit make a model of the same
             densities and draws to the last bit.
+        loadings, noise_variances : array-like, default=None
+            Both in their place where `covariance_type` is 'factor': of shape (n_components, n_features, n_factors) and
+            (n_components, n_features).
         feature_names : list of str of length n_features, default=None
             The names of the columns, as a fit to a data frame keeps them.
         **options
@@ -290,6 +332,8 @@ class GaussianMixture(TrimmedMixture, MixtureWithNoise, EllipticalColumns, Ellip
             "covariances": covariances,
             "precisions": precisions,
             "precisions_cholesky": precisions_cholesky,
+            "loadings": loadings,
+            "noise_variances": noise_variances,
         }
         return cls._of_given(weights, parameters, feature_names, options)
 
@@ -306,7 +350,8 @@ class GaussianMixture(TrimmedMixture, MixtureWithNoise, EllipticalColumns, Ellip
 
     def _family_of_components(self):
         if self.eigenvalue_ratio is None and self.covariance_prior is None:
-            return STRUCTURES[self.covariance_type](reg_covar=self.reg_covar)
+            options = {name: getattr(self, name) for name in OPTIONS.get(self.covariance_type, ())}
+            return STRUCTURES[self.covariance_type](reg_covar=self.reg_covar, **options)
         name = {"full": "VVV"}.get(self.covariance_type, self.covariance_type)
         self._check_constraint_of_shape("covariance_prior", name, WITH_PRIOR)
         self._check_constraint_of_shape("eigenvalue_ratio", name, WITH_LIMIT)

@@ -60,6 +60,12 @@ cdef void make_spherical(family_t *f, structure_t *structure) noexcept
 cdef void make_shaped(family_t *f, structure_t *structure, shape_t shape) noexcept
 
 # For structures that a family has to itself.
+cdef double SPURIOUS_TIMES
+cdef double rounding_of(const family_t *f, double mean, double offset) noexcept nogil
+cdef double about_the_mean(const family_t *f, double square, double delta) noexcept nogil
+cdef double root_mean_square(Py_ssize_t d, const double *mean, const double *pivot) noexcept nogil
+cdef int repair_floors(const family_t *f, Py_ssize_t d, const double *mean, const double *offset, const double *pooled,
+                       double *floors) noexcept nogil
 cdef void factor_tables(const family_t *f, const double *factors, Py_ssize_t step, double *work,
                         void *tables) noexcept nogil
 cdef void pooled_moments(const family_t *f, const double *counts, const double *means, const double *variances,

@@ -144,7 +144,7 @@ cdef void pooled_moments(const family_t *f, const double *counts, const double *
                 variance[j] += counts[k] / total * (variances[k * row_step + j * column_step] + delta * delta)
 
 
-cdef inline double rounding_of(const family_t *f, double mean, double offset) noexcept nogil:
+cdef double rounding_of(const family_t *f, double mean, double offset) noexcept nogil:
     """A variance that rounding alone can make, of coordinates as far as `offset` from the pivot, or of the mean, which
     is a double; or whose inverse the precision cannot hold, as of a component that shrinks: rows that vary by so little
     are refused before (`_narrow_columns`). Rows are what they are, however far from the origin: the pivot is taken off
@@ -154,7 +154,7 @@ cdef inline double rounding_of(const family_t *f, double mean, double offset) no
             + (DBL_MIN if f.real_bytes == 8 else FLT_MIN))
 
 
-cdef inline double about_the_mean(const family_t *f, double square, double delta) noexcept nogil:
+cdef double about_the_mean(const family_t *f, double square, double delta) noexcept nogil:
     """A variance from the mean square about another point than the mean: 0 where no digit of it is left. Sums of
     equal numbers lose up to some 8 eps in a chunk."""
     cdef double variance = square - delta * delta

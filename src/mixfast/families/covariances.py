@@ -30,6 +30,12 @@ class Elliptical(Family):
     centred = "means"
     judged = "covariances"
 
+    #: The arrays of `Params` that say how wide components are.
+    scales: tuple[str, ...] = ("covariances", "precisions_cholesky")
+
+    #: What may say so in their place, made of them.
+    made_of_scales: tuple[str, ...] = ("precisions",)
+
     def __init__(self, reg_covar=0.0):
         self.reg_covar = reg_covar
 
