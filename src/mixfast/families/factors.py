@@ -65,6 +65,7 @@ class FactorGaussian(Gaussian, FullCovariances):
     scales = ("loadings", "noise_variances")
     made_of_scales = ()
     merged = None  # type: ignore[assignment]  # two components make one of more factors
+    holdings: dict = {}  # type: ignore[assignment]  # no parameter is held: the M-step of each is that of all
 
     def __init__(self, n_factors, factor_noise="diag", reg_covar=0.0):
         super().__init__(reg_covar)
