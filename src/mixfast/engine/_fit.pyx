@@ -214,6 +214,7 @@ cdef int find_seeds(worker_t *w, const model_t *m, uint64_t seed, uint32_t start
     cdef seeding_t seeding
     place_beyond_starts(w, m.candidates, free_proportions(), &w.seeding_rows)
     place_seeding(&seeding, &w.fit, &w.arena)
+    w.fit.proportions.begin(w.fit.proportions, w.fit.family.n_components, w.fit.mixing)  # no logarithms of rubbish
     return seed_greedily(&w.fit, &seeding, m.centres.n_components, seed, start, w.indices)
 
 
