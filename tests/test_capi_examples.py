@@ -80,6 +80,55 @@ def test_a_program_built_against_version_1(tmp_path):
     check_program(run(tmp_path / "program", env=environment()))
 
 
+def compile_every_function(tmp_path, *options):
+    """The program that calls every function in memory of exactly the size that it asks for."""
+    target = tmp_path / "every_function"
+    run(
+        "cc", "-std=c99", "-g", "-O1", *options, FROZEN / "every_function.c", f"-I{mixfast.get_include()}",
+        *embedding(), "-o", target,
+    )  # fmt: skip
+    return target
+
+
+@needs_embedding
+@pytest.mark.parametrize("n_threads", [1, 2])
+def test_every_function_in_exact_memory(tmp_path, n_threads):
+    """The C library's own checks of the heap look at it, where there are some."""
+    program = compile_every_function(tmp_path)
+    output = run(program, n_threads, env=environment() | {"MALLOC_CHECK_": "3", "MALLOC_PERTURB_": "165"})
+    assert len(output.splitlines()) == 26, output
+
+
+@needs_embedding
+@pytest.mark.skipif("MIXFAST_VALGRIND" not in os.environ, reason="takes minutes: make test-capi-valgrind")
+def test_valgrind_finds_nothing(tmp_path):
+    """With kernels of v3: valgrind knows no AVX-512."""
+    options = (
+        "--error-exitcode=9",
+        "--leak-check=no",
+        "--error-limit=no",
+        "-q",
+        f"--suppressions={FROZEN}/python.supp",
+    )
+    environ = environment() | {
+        "MIXFAST_ISA": "v3", "PYTHONMALLOC": "malloc", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1",
+        "OPENBLAS_CORETYPE": "Haswell",
+    }  # fmt: skip
+    run("valgrind", *options, compile_every_function(tmp_path), env=environ)
+
+
+@needs_embedding
+@pytest.mark.skipif("MIXFAST_SANITIZED" not in os.environ, reason="needs a build of its own: make test-capi-sanitizers")
+def test_sanitizers_find_nothing(tmp_path):
+    """Of a mixfast that was built with them, in the folder that the variable names."""
+    program = compile_every_function(tmp_path, "-fsanitize=address,undefined")
+    environ = environment()
+    environ["PYTHONPATH"] = os.environ["MIXFAST_SANITIZED"] + os.pathsep + environ["PYTHONPATH"]
+    options = {"ASAN_OPTIONS": "detect_leaks=0", "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1"}
+    for n_threads in (1, 2):
+        run(program, n_threads, env=environ | options)
+
+
 @pytest.fixture(scope="module")
 def problems():
     """(plan, X (n_problems, n_rows), means (n_problems, n_components) of a batch)"""
