@@ -7,7 +7,7 @@ BIN := $(ENV)/bin
 
 SOURCES := pyproject.toml meson.build meson.options $(shell find src -type f -not -name '*.pyc')
 
-.PHONY: demo test test-capi-sanitizers test-capi-valgrind test-isa test-site test-spark examples lint portable docs package wheels bench clean
+.PHONY: demo test test-capi-valgrind test-isa test-site test-spark examples lint portable docs package wheels bench clean
 
 # Choose mixtures for three data sets, print tables of BIC and summaries, draw the fits and maps of their components.
 demo: $(ENV)/demo-installed
@@ -33,13 +33,6 @@ test-isa: $(ENV)/test-installed
 # The C interface under valgrind: a program that calls every function, in memory of exactly the size that it asks for.
 test-capi-valgrind: $(ENV)/test-installed
 	MIXFAST_VALGRIND=1 $(BIN)/python -m pytest tests/test_capi_examples.py -k valgrind
-
-# The same program and all of mixfast compiled with sanitizers of addresses and of undefined behaviour.
-test-capi-sanitizers: $(ENV)/test-installed
-	rm -rf build/sanitized
-	$(BIN)/python -m pip install --quiet --no-deps --target build/sanitized \
-		-Csetup-args=-Db_sanitize=address,undefined -Csetup-args=-Db_lundef=false .
-	MIXFAST_SANITIZED=$(CURDIR)/build/sanitized $(BIN)/python -m pytest tests/test_capi_examples.py -k sanitizers
 
 lint: $(ENV)/dev-installed
 	$(BIN)/ruff check .

@@ -117,18 +117,6 @@ def test_valgrind_finds_nothing(tmp_path):
     run("valgrind", *options, compile_every_function(tmp_path), env=environ)
 
 
-@needs_embedding
-@pytest.mark.skipif("MIXFAST_SANITIZED" not in os.environ, reason="needs a build of its own: make test-capi-sanitizers")
-def test_sanitizers_find_nothing(tmp_path):
-    """Of a mixfast that was built with them, in the folder that the variable names."""
-    program = compile_every_function(tmp_path, "-fsanitize=address,undefined")
-    environ = environment()
-    environ["PYTHONPATH"] = os.environ["MIXFAST_SANITIZED"] + os.pathsep + environ["PYTHONPATH"]
-    options = {"ASAN_OPTIONS": "detect_leaks=0", "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1"}
-    for n_threads in (1, 2):
-        run(program, n_threads, env=environ | options)
-
-
 @pytest.fixture(scope="module")
 def problems():
     """(plan, X (n_problems, n_rows), means (n_problems, n_components) of a batch)"""

@@ -1,5 +1,5 @@
 /* Every function of the C interface, in memory that is exactly as large as it says, for many plans and shapes of rows.
- * Under valgrind or with sanitizers it finds what is read or written beside. Prints a line for each plan. */
+ * Under valgrind it finds what is read or written beside. Prints a line for each plan. */
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 #include <mixfast.h>
