@@ -78,13 +78,31 @@ def test_a_finished_fit_may_be_given_more_iterations(tmp_path):
     assert_same_state(partitions.fit(short, InMemory(PARTS), resume=tmp_path / "fit"), first)
 
 
+def test_a_fit_that_has_converged_stays_as_it_is(tmp_path):
+    estimator = GaussianMixture(3, random_state=0, max_iter=500, tol=1e-4)
+    whole = partitions.fit(estimator, InMemory(PARTS), checkpoint=tmp_path / "fit", every=3)
+    assert whole.converged_
+    for max_iter in (500, 2):
+        again = partitions.fit(estimator.set_params(max_iter=max_iter), InMemory(PARTS), resume=tmp_path / "fit")
+        np.testing.assert_array_equal(again.means_, whole.means_)
+        assert again.lower_bounds_ == whole.lower_bounds_
+        assert (again.n_iter_, again.converged_, again.status_) == (whole.n_iter_, True, whole.status_)
+    closer = partitions.fit(estimator.set_params(max_iter=500, tol=1e-7), InMemory(PARTS), resume=tmp_path / "fit")
+    assert closer.n_iter_ > whole.n_iter_
+
+
 def test_what_is_no_checkpoint_of_this_fit_is_refused(tmp_path):
     estimator = GaussianMixture(3, random_state=0, max_iter=4, tol=0)
     partitions.fit(estimator, InMemory(PARTS), checkpoint=tmp_path / "fit")
     for other, parts, what in [
         (GaussianMixture(2, random_state=0), PARTS, "n_components was 3 and is 2"),
-        (GaussianMixture(3, covariance_type="diag", random_state=0), PARTS, "covariance_type was full and is diag"),
-        (estimator, PARTS[:4], "rows, weight was 600, 600.0 and is 480, 480.0"),
+        (GaussianMixture(3, covariance_type="diag", random_state=0), PARTS, "covariance_type was 'full' and is 'diag'"),
+        (estimator, PARTS[:4], "rows, weight, first rows of the partitions was 600, 600.0"),
+        (estimator, [1000 * part for part in PARTS], "first rows of the partitions"),
+        (estimator, [part.astype(np.float32) for part in PARTS], "dtype"),
+        (GaussianMixture(3, random_state=0, regularization="relative"), PARTS, "regularization was 'absolute'"),
+        (GaussianMixture(3, random_state=0, reg_covar=0.1), PARTS, "reg_covar was 1e-06 and is 0.1"),
+        (GaussianMixture(3, random_state=0, weights=[0.2, 0.3, 0.5]), PARTS, "weights was None"),
     ]:
         with pytest.raises(ValueError, match=what):
             partitions.fit(other, InMemory(parts), resume=tmp_path / "fit")

@@ -306,6 +306,9 @@ HOLES = np.where(np.arange(60).reshape(20, 3) % 7 == 0, np.nan, np.arange(60.0).
         ({"noise_volume": -1.0}, ROWS, "The 'noise_volume' parameter"),
         ({"noise": None, "noise_volume": 2.0}, ROWS, "noise is None: set noise"),
         ({}, np.column_stack([ROWS, np.ones(len(ROWS))]), "leave out columns that do not vary"),
+        ({}, np.column_stack([ROWS, ROWS.sum(axis=1)]), "there is none that has a volume"),
+        ({"noise_volume": 10.0}, np.column_stack([ROWS, np.ones(len(ROWS))]), "there is none that has a volume"),
+        ({}, np.random.default_rng(0).normal(size=(8, 12)), "8 rows of 12 columns"),
         ({}, 1e200 * ROWS, "set noise_volume|moderate size"),
         ({}, HOLES, "noise is of rows that have all entries"),
         ({"init_params": "k-means++"}, ROWS, "take 'kmeans' or 'random', or labels"),
@@ -334,3 +337,25 @@ def test_what_a_model_with_noise_does_not_say():
         GaussianMixture.from_parameters(weights=[0.5, 0.5], means=[[0.0]], covariances=[[[1.0]]], noise="uniform")
     with pytest.raises(ValueError, match="have all entries"):
         model.predict(np.full((1, 3), np.nan))
+
+
+def test_noise_begins_with_a_row_at_least_and_anew_in_warm_starts():
+    X = np.random.default_rng(3).normal(size=(400, 2))
+    little = GaussianMixture(1, noise=0.001, random_state=0).fit(X)
+    assert little.weights_[-1] > 0
+    assert little.predict([[1e3, 1e3]]) == [-1]
+    lost = GaussianMixture(1, noise=0.001, random_state=0, warm_start=True).fit(X)
+    lost.weights_ = [1.0, 0.0]
+    far = np.random.default_rng(4).uniform(-30, 30, size=(100, 2))
+    with pytest.warns(UserWarning, match="Noise had lost all its rows"):
+        lost.fit(np.concatenate([X, far]))
+    assert lost.weights_[-1] > 0.1
+
+
+@pytest.mark.parametrize("volume", [np.nan, np.inf, 0.0, -1.0, "large"])
+def test_an_assigned_volume_is_a_number_above_zero(volume):
+    model = GaussianMixture(2, noise="uniform", random_state=0).fit(ROWS)
+    model.noise_volume_ = volume
+    for method in (model.predict, model.score_samples):
+        with pytest.raises(ValueError, match="noise_volume_ should be a finite number above zero"):
+            method(ROWS)

@@ -421,6 +421,22 @@ def test_files_of_predictions_are_whole_or_what_they_were(small_blocks, tmp_path
         blocks(ROWS).map(lambda X: X[:, 0], out="results.csv")
 
 
+def test_results_that_have_no_place_are_refused(small_blocks, tmp_path):
+    X = np.arange(400.0).reshape(200, 2)
+    rows = blocks(X)
+    for out in (np.empty((200, 2), int), np.empty(200, int), np.empty((200, 3))):
+        with pytest.raises(ValueError, match="results are of float64"):
+            rows.map(lambda block: block, out=out)
+    with pytest.raises(ValueError, match="have no place"):
+        rows.map(lambda block: block[:, 0].astype(object), out=tmp_path / "objects.npy")
+    with pytest.raises(ValueError, match="has room for one kind"):
+        rows.map(lambda block: np.array([f"{x * x:.0f}" for x in block[:, 0]]), out=tmp_path / "texts.npy")
+    assert list(tmp_path.iterdir()) == []
+    model = GaussianMixture(2, random_state=0).fit(X)
+    with pytest.raises(TypeError, match=r"blocks\(...\).map\(model.predict\)"):
+        model.predict(rows)
+
+
 def test_errors_of_readers_come_out(small_blocks):
     def breaks():
         yield ROWS[:100]

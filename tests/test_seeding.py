@@ -190,7 +190,11 @@ def test_one_cluster_as_many_as_rows_and_columns_that_never_vary(dtype):
     assert len(set(all_rows.labels.tolist())) == 60
 
 
-@pytest.mark.parametrize("name", FAMILIES)
+#: An M-step of factor analysers goes on from the loadings that were, so that two are not one.
+FROM_LABELS_ALONE = [name for name in FAMILIES if "factors" not in name]
+
+
+@pytest.mark.parametrize("name", FROM_LABELS_ALONE)
 def test_a_start_from_kmeans_is_the_start_from_its_labels(name):
     """One M-step about the centres, instead of two of which the first finds them."""
     rng = np.random.default_rng(13)

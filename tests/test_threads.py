@@ -14,7 +14,7 @@ from sklearn.cluster import KMeans
 from sklearn.ensemble import HistGradientBoostingRegressor
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from mixfast import GaussianMixture
+from mixfast import GaussianMixture, _threads
 from mixfast._openmp import max_threads
 from mixfast._threads import allowed_threads, resolve_threads
 
@@ -41,6 +41,16 @@ def test_limits_of_threadpoolctl_hold_while_they_last():
 @pytest.mark.parametrize("variable", ["OMP_NUM_THREADS", "LOKY_MAX_CPU_COUNT"])
 def test_variables_of_the_environment_are_limits(variable):
     assert in_new_process(**{variable: "1"}) == 1
+
+
+def test_the_quota_of_a_container_is_a_limit(monkeypatch):
+    """joblib reads the files of both versions of cgroups; what it says counts."""
+    monkeypatch.setattr("joblib.cpu_count", lambda: 1)
+    _threads._quota.cache_clear()
+    try:
+        assert allowed_threads() == 1
+    finally:
+        _threads._quota.cache_clear()
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="no affinity on this system")

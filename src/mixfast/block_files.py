@@ -31,7 +31,8 @@ def gather(blocks: Iterable[np.ndarray], name: str, out: Any = None) -> Any:
     Raises
     ------
     ValueError
-        For an array that has not as many rows, and for files of other kinds.
+        For an array that has not as many rows, or is of another kind or shape, for files of other kinds, and for
+        results that a `.npy` file cannot hold: objects, and others than those of the first block.
     """
     if out is None:
         return np.concatenate(list(blocks))
@@ -40,6 +41,11 @@ def gather(blocks: Iterable[np.ndarray], name: str, out: Any = None) -> Any:
         for block in blocks:
             if first + len(block) > len(out):
                 raise ValueError(f"out has {len(out)} rows, and there are more")
+            if block.shape[1:] != out.shape[1:] or not np.can_cast(block.dtype, out.dtype, "same_kind"):
+                raise ValueError(
+                    f"out is of {out.dtype} and has rows of the shape {out.shape[1:]}, and results are of "
+                    f"{block.dtype} and have {block.shape[1:]}"
+                )
             out[first : first + len(block)] = block
             first += len(block)
         if first < len(out):
@@ -58,8 +64,15 @@ def _write_npy(file, blocks, name):
     n_rows, first = 0, None
     for block in blocks:
         if first is None:
+            if block.dtype.hasobject:
+                raise ValueError(f"results of {block.dtype} have no place in a .npy file: write a Parquet file")
             first = block
             _write_header(file, first, 0)
+        if (block.dtype, block.shape[1:]) != (first.dtype, first.shape[1:]):
+            raise ValueError(
+                f"results of a block are of {block.dtype} and have rows of the shape {block.shape[1:]}, those of the "
+                f"first were of {first.dtype} and had {first.shape[1:]}: a .npy file has room for one kind"
+            )
         file.write(np.ascontiguousarray(block, dtype=first.dtype).data)
         n_rows += len(block)
     file.seek(0)

@@ -13,6 +13,8 @@ from mixfast import archive
 from mixfast._version import __version__
 
 KIND = "checkpoint"
+#: What a header says of a `Course`.
+NUMBERS = "status", "n_passes", "converged", "n_impossible"
 
 
 class Course(NamedTuple):
@@ -22,13 +24,21 @@ class Course(NamedTuple):
     bounds : list of float, the objective of each iteration
     status : int
     n_passes : int
+    converged : bool
+    n_impossible : int, rows of density zero in the last pass
     """
 
     weights: np.ndarray
     params: np.ndarray
     bounds: list[float]
-    status: int
-    n_passes: int
+    status: int = 0
+    n_passes: int = 0
+    converged: bool = False
+    n_impossible: int = 0
+
+    def is_over(self, tol):
+        """Whether nothing is left to do, at a tolerance that may be another one than before."""
+        return self.converged and len(self.bounds) > 1 and abs(self.bounds[-1] - self.bounds[-2]) < tol
 
 
 @dataclass(frozen=True)
@@ -52,17 +62,15 @@ class Checkpoints:
         """Take the place of what is there, whole or not at all; `problem` tells this fit from others."""
         if self.path is None:
             return
-        header = {
-            "kind": KIND, "mixfast": __version__, "problem": problem, "status": course.status,
-            "n_passes": course.n_passes,
-        }  # fmt: skip
+        numbers = {name: getattr(course, name) for name in NUMBERS}
+        header = {"kind": KIND, "mixfast": __version__, "problem": problem, **numbers}
         arrays = {"weights": course.weights, "params": course.params, "bounds": np.asarray(course.bounds, dtype=float)}
         archive.write(self.path, json.dumps(header), arrays)
 
-    def begun(self, problem):
-        """The course to go on with, or None; ValueError where the file is of another fit."""
+    def begun(self, problem, first):
+        """The course to go on with, `first` where there is none; ValueError where the file is of another fit."""
         if self.resume is None:
-            return None
+            return first
         with open(self.resume, "rb") as file:
             try:
                 found = archive.Archive(file)
@@ -70,9 +78,8 @@ class Checkpoints:
                 if header["kind"] != KIND:
                     raise ValueError("it is of another kind")
                 arrays = found.arrays(["weights", "params", "bounds"])
-                course = Course(
-                    arrays["weights"], arrays["params"], arrays["bounds"].tolist(), header["status"], header["n_passes"]
-                )
+                numbers = {name: header[name] for name in NUMBERS}
+                course = Course(arrays["weights"], arrays["params"], arrays["bounds"].tolist(), **numbers)
             except (ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
                 raise ValueError(f"resume={self.resume!r} is no checkpoint of a fit: {error}") from None
         other = [name for name, value in problem.items() if header["problem"].get(name) != value]

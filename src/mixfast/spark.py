@@ -512,6 +512,8 @@ def fit_many_groups(
             if frame is not None:
                 yield from pyarrow.Table.from_pandas(frame, schema, preserve_index=False).to_batches()
 
+    # pandas would make numbers with a missing one among them floats, and keys above 2^53 equal
+    wanted = wanted.where(_quoted(by).isNotNull())
     shuffled = wanted.repartition(_quoted(by)).sortWithinPartitions(_quoted(by))
     return shuffled.mapInArrow(fit_partition, empty.schema)
 

@@ -13,9 +13,10 @@ from scipy.spatial import KDTree
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from mixfast import seeding
+from mixfast._warnings import warn
 from mixfast.engine._rows import Rows
 from mixfast.estimators._by_em import MixtureByEM
-from mixfast.families.noise import Region, WithNoise, box_about, check_complete
+from mixfast.families.noise import Region, WithNoise, box_about, check_complete, check_has_volume
 from mixfast.relations import Components
 from mixfast.row_data import OF_COMPONENTS, rows_with, separated
 
@@ -32,9 +33,13 @@ def crowding(rows):
     is): columns in units of their deviations. Equal rows have the least volume above zero."""
     deviations = np.std(rows, axis=0)
     rows = (rows - rows.mean(axis=0)) / np.where(deviations > 0, deviations, 1)
-    near = rows[np.linspace(0, len(rows) - 1, min(len(rows), MOST_ROWS)).astype(int)]
+    places = np.linspace(0, len(rows) - 1, min(len(rows), MOST_ROWS)).astype(int)
+    near = rows[places]
     order = min(NEIGHBOUR, len(near) - 1)
-    distance = KDTree(near).query(rows, [order + 1])[0][:, 0]  # the first is the row itself, where it is there
+    among = np.zeros(len(rows), dtype=bool)
+    among[places] = True
+    both = KDTree(near).query(rows, [order, order + 1])[0]
+    distance = np.where(among, both[:, 1], both[:, 0])  # the first of a row that is among them is the row itself
     least = distance[distance > 0].min(initial=1.0)
     return rows.shape[1] * np.log(np.maximum(distance, least)), order
 
@@ -62,17 +67,19 @@ def share_far_apart(log_volume, order):
     return is_far
 
 
-def first_noise(rows, noise):
+def first_noise(rows, noise, n_kept):
     """Which rows noise begins with, a mask: those with the fewest others around them, so large a share as `noise` says,
-    or where it says none as two intensities of rows make it."""
+    or where it says none as two intensities of rows make it. It is one row at least, for what begins with none has none
+    for ever, and leaves `n_kept` to the components."""
     rows = np.asarray(rows, dtype=np.float64)
-    if len(rows) < 3:
-        return np.zeros(len(rows), dtype=bool)
-    log_volume, order = crowding(rows)
-    if isinstance(noise, str):
-        return share_far_apart(log_volume, order)
     is_far = np.zeros(len(rows), dtype=bool)
-    is_far[np.argsort(-log_volume, kind="stable")[: round(noise * len(rows))]] = True
+    if len(rows) < 3:
+        return is_far
+    log_volume, order = crowding(rows)
+    n_far = int(share_far_apart(log_volume, order).sum()) if isinstance(noise, str) else round(noise * len(rows))
+    if len(rows) - n_far < n_kept:
+        n_far = 1
+    is_far[np.argsort(-log_volume, kind="stable")[: max(n_far, 1)]] = True
     return is_far
 
 
@@ -111,6 +118,8 @@ class MixtureWithNoise(MixtureByEM):
         known = vars(self)
         if "noise_volume_" not in known:
             return None
+        if not (isinstance(self.noise_volume_, Real) and 0 < self.noise_volume_ < math.inf):
+            raise ValueError(f"noise_volume_ should be a finite number above zero, got {self.noise_volume_!r}")
         return Region.of_box(np.asarray(self.noise_box_)).with_volume(math.log(self.noise_volume_))
 
     def _n_weights(self):
@@ -137,16 +146,17 @@ class MixtureWithNoise(MixtureByEM):
             vars(self).pop(name, None)
         if self.noise is not None:
             check_complete(rows)
+            check_has_volume(rows)
             self._learn_region(Region.around(rows))
         return super()._family_of_rows(rows, sample_weight)
 
     def _learn_region(self, region):
         with np.errstate(over="ignore", under="ignore"):
             volume = np.exp(region.log_volume)
-        if region.log_volume == -math.inf or not (self.noise_volume or 0 < volume < math.inf):
+        if not (self.noise_volume or 0 < volume < math.inf):
             raise ValueError(
                 f"the region of the rows has the volume {volume}, and noise={self.noise!r} a density of 1 over it: "
-                "leave out columns that do not vary, and scale the others to moderate size, or set noise_volume"
+                "scale the columns to moderate size, or set noise_volume"
             )
         volume = float(self.noise_volume or volume)
         self.noise_volume_, self.noise_box_ = volume, region.with_volume(math.log(volume)).box
@@ -184,15 +194,21 @@ class MixtureWithNoise(MixtureByEM):
             X = rows_with(rows, data | {"known_labels": known})
         return super()._start_of(Rows(seeding_rows.X, weight, known=known), X, weight, init_params)
 
+    def _warm_state(self, layout, units):
+        weights, params = super()._warm_state(layout, units)
+        if self.noise is None or self.weights is not None or weights[-1] > 0:
+            return weights, params
+        warn("Noise had lost all its rows in the last fit: it begins anew with a small weight.", UserWarning)
+        first = 1 / (2 * len(weights))
+        return np.append(weights[:-1] * (1 - first), first), params
+
     def _first_noise(self, X):
         """(which rows noise begins with, what is known of the components of the others)"""
         (rows, data), K = separated(X), self.n_components
         known, groups = (data.get(name) for name in OF_COMPONENTS)
-        is_noise = first_noise(rows, self.noise)
+        is_noise = first_noise(rows, self.noise, 2 * K)
         if groups is not None:
             is_noise = (np.bincount(groups, is_noise) > np.bincount(groups) / 2)[groups]
-        if np.sum(~is_noise) < 2 * K:
-            is_noise[:] = False
         if known is None:
             return is_noise, None
         if known.ndim == 1:

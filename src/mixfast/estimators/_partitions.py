@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import math
 import warnings
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
+import scipy.sparse
 from sklearn import config_context
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import _num_samples
@@ -40,12 +42,15 @@ class Survey(NamedTuple):
         The smallest weight above zero.
     columns : tuple of (int, int, list or None)
         The number of the first partition, how many columns it has, and their names.
+    first_rows : dict of int to str
+        By the number of the partition, a digest of the first of them.
     """
 
     design: Design
     n_rows: dict[int, int]
     least: float
     columns: tuple[int, int, list | None]
+    first_rows: dict[int, str]
 
 
 class Sample(NamedTuple):
@@ -69,6 +74,24 @@ def named(task):
     return named_task
 
 
+#: Parameters that a fit may have others of when it goes on.
+OF_THE_COURSE = ("max_iter", "tol", "n_threads", "verbose", "verbose_interval", "random_state", "warm_start")
+#: So many rows of each partition tell it from others.
+FIRST_ROWS = 20
+
+
+def _said(value):
+    """A value as a checkpoint says it: short ones as they are written, others by a digest."""
+    written = repr(value.tolist() if isinstance(value, np.ndarray) else value)
+    return written if len(written) < 80 else hashlib.blake2b(written.encode(), digest_size=8).hexdigest()
+
+
+def _first_rows(X):
+    """The first rows of a partition as lists, whatever they are in."""
+    first = take(X, np.arange(min(FIRST_ROWS, _num_samples(X))))
+    return np.asarray(first.toarray() if scipy.sparse.issparse(first) else first).tolist()
+
+
 @dataclass(frozen=True)
 class SurveyRows:
     """A task: the survey of a partition."""
@@ -83,11 +106,13 @@ class SurveyRows:
         positive = np.ones(min(n_rows, 1)) if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)
         positive = positive[positive > 0]
         columns = number, int(np.shape(X)[1]), names_of(adopted(X))
-        return Survey(design, {number: n_rows}, float(positive.min(initial=math.inf)), columns)
+        first = {number: _said(_first_rows(X))}
+        return Survey(design, {number: n_rows}, float(positive.min(initial=math.inf)), columns, first)
 
 
 def joined_surveys(surveys):
     design, n_rows, (first, width, names) = surveys[0].design, {}, surveys[0].columns
+    first_rows = {}
     for survey in surveys:
         number, own_width, own_names = survey.columns
         if (width, names) != (own_width, own_names):
@@ -96,9 +121,10 @@ def joined_surveys(surveys):
                 f"{_called(names)}: all should have the same features in the same order"
             )
         n_rows |= survey.n_rows
+        first_rows |= survey.first_rows
     for survey in surveys[1:]:
         design = design + survey.design
-    return Survey(design, n_rows, min(survey.least for survey in surveys), surveys[0].columns)
+    return Survey(design, n_rows, min(survey.least for survey in surveys), surveys[0].columns, first_rows)
 
 
 def _called(names):
@@ -219,27 +245,48 @@ class FromPartitions:
             return Gathered(evidence, float(statistics._seen.n_impossible), statistics.counts, record, 0.0)
 
         em.visit_elsewhere(gather, total_weight, least)
-        problem = {**self._structure(), "rows": survey.design.n_rows, "weight": total_weight}
-        course = checkpoints.begun(problem) or Course(*em.state(), [], int(Status.OK), 0)
-        converged = False
+        problem = self._problem_of(survey, dtype)
+        course = checkpoints.begun(problem, Course(*em.state(), []))
+        is_over = course.is_over(self.tol)
         with Bar(self.max_iter, progress, unit="pass") as report:
-            while not converged and len(course.bounds) < self.max_iter:
+            while not is_over and len(course.bounds) < self.max_iter:
                 # what a resumed fit does, so that it has the same bits
                 em.set_state(course.weights, course.params)
                 n_steps = checkpoints.steps(self.max_iter - len(course.bounds))
                 last = course.bounds[-1] if course.bounds else -math.inf
                 bounds, converged = em.iterate(n_steps, self.tol, last, int(self._raises_on()))
                 status = course.status & ~Status.SPURIOUS_COMPONENT | em.status
-                course = Course(*em.state(), course.bounds + bounds, int(status), course.n_passes + em.n_passes)
+                course = Course(
+                    *em.state(),
+                    course.bounds + bounds,
+                    int(status),
+                    course.n_passes + em.n_passes,
+                    converged,
+                    int(em.n_impossible),
+                )
                 if status & self._raises_on():
                     break
                 checkpoints.write(course, problem)
-        status = Status(course.status) | (Status.CONVERGED if converged else Status.MAX_ITER)
-        if em.n_impossible:
+                is_over = converged
+        status = Status(course.status) | (Status.CONVERGED if course.converged else Status.MAX_ITER)
+        if course.n_impossible:
             status |= Status.IMPOSSIBLE_ROWS
         bounds, fails = [bound - units.log_volume for bound in course.bounds], bool(status & self._raises_on())
-        found = Fit(course.weights, course.params, bounds, bounds[-1], course.n_passes, converged, int(status), fails)
+        found = Fit(
+            course.weights, course.params, bounds, bounds[-1], course.n_passes, course.converged, int(status), fails
+        )
         self._finish_in_units(found, units, layout, dtype)
+
+    def _problem_of(self, survey, dtype):
+        """What tells this fit from others, by name: values that JSON has, arrays by a digest."""
+        params = {name: value for name, value in self.get_params(deep=False).items() if name not in OF_THE_COURSE}
+        said = {name: _said(value) for name, value in {**params, **self._structure()}.items()}
+        return said | {
+            "dtype": dtype.name,
+            "rows": survey.design.n_rows,
+            "weight": survey.design.weight,
+            "first rows of the partitions": _said(survey.first_rows),
+        }
 
     def _take_up(self, model):
         """Become the fitted model, but for the parameters of the constructor."""

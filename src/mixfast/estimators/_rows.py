@@ -6,6 +6,7 @@ import numpy as np
 from sklearn import get_config
 from sklearn.utils.validation import validate_data
 
+from mixfast.partitions import is_source
 from mixfast.tables import (
     adopted,
     check_no_dates,
@@ -29,6 +30,11 @@ def read_rows(estimator, X, accepts_missing, **options):
         if options.get("reset", True):
             estimator.n_features_in_ = X.shape[1]
         return X
+    if is_source(X):
+        raise TypeError(
+            f"X is {type(X).__name__}, rows in parts: `fit` takes them, predictions are made part by part, "
+            "`blocks(...).map(model.predict)` or mixfast.dask.predict"
+        )
     X = objects_as_reals(adopted(X))
     check_no_dates(X)
     if is_single(X) and np.float32 in options["dtype"]:  # of tables but those of pandas scikit-learn does not see it

@@ -76,7 +76,7 @@ class TrimmedMixture(MixtureByEM):
         if self.trim is None or self._goes_on() or (init_params is not None and not isinstance(init_params, str)):
             return super()._start_of(seeding_rows, X, sample_weight, init_params)
         rows, data = separated(X)
-        is_far = first_noise(rows, self.trim)
+        is_far = first_noise(rows, self.trim, 0)
         if "known_labels" in data or np.sum(~is_far) < 2 * self.n_components:
             is_far[:] = False
         weight = np.ones(len(is_far)) if sample_weight is None else np.array(sample_weight)

@@ -62,6 +62,29 @@ def box_about(matrices, means, log_volume):
     return Region.of_box(np.vstack([low, np.diag(high - low)])).with_volume(log_volume)
 
 
+#: Principal sides of standardised rows that are shorter, relative to the longest, are rounding: sums of squares of a
+#: column that is the sum of two others leave some 1e-16 of theirs.
+FLAT = 1e-7
+
+
+def check_has_volume(rows):
+    """Raises ValueError for rows that lie in a plane, or on a line: around them a box has no volume."""
+    rows = np.asarray(rows, dtype=np.float64)
+    sides = np.ptp(rows, axis=0)
+    is_flat = len(rows) <= rows.shape[1] or not np.all(sides > 0)
+    if not is_flat:
+        standard = (rows - rows.min(axis=0)) / sides  # what overflows nowhere
+        standard = (standard - standard.mean(axis=0)) / standard.std(axis=0)
+        shares = np.linalg.eigvalsh(np.einsum("ij,ik->jk", standard, standard) / len(rows))
+        is_flat = shares[0] <= FLAT**2 * shares[-1]
+    if is_flat:
+        raise ValueError(
+            f"noise is uniform in a region around the rows, and around {len(rows)} rows of {rows.shape[1]} columns "
+            "there is none that has a volume: leave out columns that do not vary or follow from others, or set "
+            "noise=None"
+        )
+
+
 def check_complete(rows):
     """Raises ValueError for rows with missing entries."""
     if have_missing(rows):
