@@ -45,6 +45,15 @@ def test_schedulers_have_the_same_bits(scheduler):
     assert_same_state(model, partitions.fit(ESTIMATOR, HERE))
 
 
+def test_checkpoints_go_on_elsewhere(client, tmp_path):
+    half = GaussianMixture(**{**ESTIMATOR.get_params(), "max_iter": 4})
+    mixfast.dask.fit(half, chunked(), checkpoint=tmp_path / "fit", every=2)
+    there = mixfast.dask.fit(ESTIMATOR, chunked(), client=client, resume=tmp_path / "fit")
+    here = partitions.fit(ESTIMATOR, HERE, resume=tmp_path / "fit")
+    np.testing.assert_array_equal(there.means_, here.means_)
+    assert there.n_iter_ == 8
+
+
 def test_processes_have_the_same_bits(client):
     assert_same_state(mixfast.dask.fit(ESTIMATOR, chunked(), client=client), partitions.fit(ESTIMATOR, HERE))
 

@@ -82,7 +82,7 @@ def _parts_of(X):
     return list(np.asarray(X.to_delayed(), dtype=object).ravel())
 
 
-def fit(estimator: Any, X: Any, sample_weight: Any = None, client: Any = None) -> Any:
+def fit(estimator: Any, X: Any, sample_weight: Any = None, client: Any = None, **options: Any) -> Any:
     """Fit a mixture to a Dask array or dataframe.
 
     Parameters
@@ -95,6 +95,9 @@ def fit(estimator: Any, X: Any, sample_weight: Any = None, client: Any = None) -
         In the partitions of X.
     client : distributed Client, default=None
         None is Dask's current scheduler: that of the last client, or threads.
+    **options
+        Of `mixfast.partitions.fit`: `checkpoint`, `every` and `resume` for fits that may be stopped, `progress` for a
+        bar of passes.
 
     Returns
     -------
@@ -112,7 +115,7 @@ def fit(estimator: Any, X: Any, sample_weight: Any = None, client: Any = None) -
     --------
     mixfast.partitions.fit : How it is done, over any engine.
     """
-    return tasks.fit(estimator, DaskSource(X, sample_weight, client))
+    return tasks.fit(estimator, DaskSource(X, sample_weight, client), **options)
 
 
 def predict(model: Any, X: Any) -> Any:

@@ -217,7 +217,7 @@ def _sent(number, result):
     return pyarrow.record_batch({"number": pyarrow.array([number], pyarrow.int32()), "content": contents})
 
 
-def fit(estimator: Any, df: DataFrame, columns: Sequence[str] | str, weight: str | None = None) -> Any:
+def fit(estimator: Any, df: DataFrame, columns: Sequence[str] | str, weight: str | None = None, **options: Any) -> Any:
     """Fit a mixture to a Spark DataFrame.
 
     Parameters
@@ -232,6 +232,9 @@ def fit(estimator: Any, df: DataFrame, columns: Sequence[str] | str, weight: str
         Sparse vectors become dense.
     weight : str, default=None
         The column that says how often each row counts.
+    **options
+        Of `mixfast.partitions.fit`: `checkpoint`, `every` and `resume` for fits that may be stopped, `progress` for a
+        bar of passes.
 
     Returns
     -------
@@ -259,7 +262,7 @@ def fit(estimator: Any, df: DataFrame, columns: Sequence[str] | str, weight: str
     """
     source = SparkSource(df, columns, weight)
     try:
-        return tasks.fit(estimator, source)
+        return tasks.fit(estimator, source, **options)
     finally:
         source.close()
 

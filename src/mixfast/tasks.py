@@ -16,10 +16,11 @@ from mixfast.batches.fit_many import NoRowsError, fit_many_groups
 EXAMPLE = 1000
 
 
-def fit(estimator: Any, source: partitions.Source) -> Any:
+def fit(estimator: Any, source: partitions.Source, **options: Any) -> Any:
     """`mixfast.partitions.fit` where each task takes one thread, unless the estimator's `n_threads` says otherwise:
     engines have a task for each of their threads."""
-    return partitions.fit(one_thread(clone(estimator)), source).set_params(n_threads=estimator.n_threads)
+    fitted = partitions.fit(one_thread(clone(estimator)), source, **options)
+    return fitted.set_params(n_threads=estimator.n_threads)
 
 
 def one_thread(model: Any) -> Any:
