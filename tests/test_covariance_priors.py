@@ -46,6 +46,7 @@ def test_margins_have_the_prior_of_their_columns():
         assert again.covariance_prior_["dof"] == 7.0
 
 
+@pytest.mark.filterwarnings("ignore:.*did not converge")
 @pytest.mark.parametrize("case", GOLDEN["priors"], ids=name_of)
 def test_the_log_likelihood_is_that_of_other_programs_on_the_way(case):
     for n_steps, expected in case["loglik_after"].items():

@@ -37,6 +37,8 @@ OTHER_KEYWORDS = {"feature_names", "n_features", "parts", "options"}
 def parameters_of(model):
     """The keywords that make a fitted model, its options left out."""
     names = inspect.signature(type(model).from_parameters).parameters.keys() - OTHER_KEYWORDS
+    if hasattr(model, "loadings_"):  # of which covariances are made
+        names -= {"covariances", "precisions", "precisions_cholesky"}
     given = {name: getattr(model, f"{name}_") for name in names if hasattr(model, f"{name}_")}
     if isinstance(model, ProductMixture):
         given["components"] = {name: parameters_of(own) for name, own in model.components_.items()}
