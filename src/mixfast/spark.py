@@ -504,7 +504,8 @@ def fit_many_groups(
         Where none of the first 1,000 rows can be fitted: they show what columns the result has.
     """
     fit_groups = tasks.FitGroups(estimator, by, list(columns), kind, options)
-    wanted = df.select(*map(_quoted, fit_groups.read))
+    # pandas would make numbers with a missing one among them floats, and keys above 2^53 equal
+    wanted = df.select(*map(_quoted, fit_groups.read)).where(_quoted(by).isNotNull())
     example = fit_groups.example(wanted.limit(tasks.EXAMPLE).toArrow().to_pandas())
     empty = wanted.sparkSession.createDataFrame(pyarrow.Table.from_pandas(example, preserve_index=False)).limit(0)
     schema = empty.toArrow().schema
@@ -515,8 +516,6 @@ def fit_many_groups(
             if frame is not None:
                 yield from pyarrow.Table.from_pandas(frame, schema, preserve_index=False).to_batches()
 
-    # pandas would make numbers with a missing one among them floats, and keys above 2^53 equal
-    wanted = wanted.where(_quoted(by).isNotNull())
     shuffled = wanted.repartition(_quoted(by)).sortWithinPartitions(_quoted(by))
     return shuffled.mapInArrow(fit_partition, empty.schema)
 

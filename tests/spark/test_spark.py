@@ -256,6 +256,17 @@ def test_groups_are_fitted_by_whole_partitions(spark, tmp_path, kind):
     assert ("group 7" in set(got["problem"])) == (kind == "problems")
 
 
+def test_large_keys_stay_apart_beside_missing_ones(spark):
+    """A number beside a missing one is a float to pandas, of which 2^53 + 1 is none."""
+    keys = [2**53, 2**53 + 1] * 60 + [None] * 10
+    a, b = np.random.default_rng(0).normal(size=(2, len(keys)))
+    frame = spark.createDataFrame(pyarrow.table({"who": pyarrow.array(keys, pyarrow.int64()), "a": a, "b": b}))
+    model = GaussianMixture(1, random_state=0)
+    found = mixfast.spark.fit_many_groups(frame, model, by="who", columns=["a", "b"], kind="problems")
+    assert dict(found.dtypes)["problem"] == "bigint"
+    assert sorted(row["problem"] for row in found.collect()) == [2**53, 2**53 + 1]
+
+
 def test_tables_are_cut_between_groups():
     table = pyarrow.table({"who": np.repeat([0, 1, 2, 3, 4], [3, 30, 1, 1, 4]), "x": np.arange(39)})
     for size in (1, 2, 7, 100):
