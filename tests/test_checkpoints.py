@@ -13,6 +13,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceW
 
 X = np.random.default_rng(5).normal(size=(600, 2)) + 1.5 * np.random.default_rng(6).integers(0, 3, size=(600, 1))
 PARTS = np.array_split(X, 5)
+MEANS = np.array([[0.1, 0.2], [1.5, 1.5], [3.0, 3.1]])
 
 
 class Stopped(BaseException):
@@ -103,6 +104,7 @@ def test_what_is_no_checkpoint_of_this_fit_is_refused(tmp_path):
         (GaussianMixture(3, random_state=0, regularization="relative"), PARTS, "regularization was 'absolute'"),
         (GaussianMixture(3, random_state=0, reg_covar=0.1), PARTS, "reg_covar was 1e-06 and is 0.1"),
         (GaussianMixture(3, random_state=0, weights=[0.2, 0.3, 0.5]), PARTS, "weights was None"),
+        (GaussianMixture(3, random_state=0, hold={"means": MEANS + 1e-12}), PARTS, "hold was None"),
     ]:
         with pytest.raises(ValueError, match=what):
             partitions.fit(other, InMemory(parts), resume=tmp_path / "fit")
@@ -116,6 +118,14 @@ def test_what_is_no_checkpoint_of_this_fit_is_refused(tmp_path):
         partitions.fit(estimator, InMemory(PARTS), resume=tmp_path / "none")
     with pytest.raises(ValueError, match="every=0 should be a whole number of at least 1"):
         partitions.fit(estimator, InMemory(PARTS), checkpoint=tmp_path / "fit", every=0)
+
+
+def test_held_numbers_are_compared_to_the_last_digit(tmp_path):
+    held, other = (GaussianMixture(3, random_state=0, max_iter=4, hold={"means": m}) for m in (MEANS, MEANS + 1e-12))
+    partitions.fit(held, InMemory(PARTS), checkpoint=tmp_path / "fit")
+    partitions.fit(held, InMemory(PARTS), resume=tmp_path / "fit")
+    with pytest.raises(ValueError, match="another fit: hold was"):
+        partitions.fit(other, InMemory(PARTS), resume=tmp_path / "fit")
 
 
 def test_no_iterations_leave_the_start():

@@ -24,6 +24,7 @@ from mixfast.estimators._by_em import MixtureByEM
 from mixfast.estimators._parameters import unfitted_copy
 from mixfast.fitting import plan_of
 from mixfast.units import DataUnits
+from mixfast.whole import check_whole
 
 __all__ = ["Place", "Plan", "get_pkgconfig", "plan"]
 
@@ -201,8 +202,7 @@ def plan(estimator: MixtureByEM, n_features: int, dtype: DTypeLike = "float64") 
     """
     if not isinstance(estimator, MixtureByEM):
         raise TypeError(f"estimator should be a mixture that is fitted by EM, got {type(estimator).__name__}")
-    if isinstance(n_features, bool) or not isinstance(n_features, int | np.integer) or n_features < 1:
-        raise ValueError(f"n_features={n_features!r} should be a whole number from 1 on")
+    n_features = check_whole("n_features", n_features)
     dtype = np.dtype(dtype)
     if dtype not in (np.float32, np.float64):
         raise ValueError(f"dtype={dtype.name!r} should be 'float32' or 'float64'")
@@ -218,7 +218,7 @@ def plan(estimator: MixtureByEM, n_features: int, dtype: DTypeLike = "float64") 
             raise ValueError(f"{name}=True is nothing that a plan does: set it to False")
     why = _what_is_learned(model)
     if why is None:
-        bound = BoundModel(model, int(n_features), dtype)
+        bound = BoundModel(model, n_features, dtype)
         why = _what_it_does_to_rows(bound, dtype)
     if why is not None:
         raise ValueError(f"there is no plan of this {type(model).__name__}: {why}")

@@ -164,8 +164,12 @@ class MixtureByEM(BaseMixture):
             self._n_weights(),
             n_features,
             self._attributes_held() if self._goes_on() else None,
-            f"a {type(self).__name__}"
-            + "".join(f", {name}={getattr(self, name)!r}," for name in self._structural if name in vars(self)),
+            ", ".join(
+                [
+                    f"a {type(self).__name__}",
+                    *(f"{name}={getattr(self, name)!r}" for name in self._structural if name in vars(self)),
+                ]
+            ),
         )
 
     def _attributes_held(self):

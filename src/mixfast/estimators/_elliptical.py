@@ -127,10 +127,9 @@ class EllipticalMixture(MixtureByEM):
     #: The same in three ways: the two others follow whichever is assigned.
     _followers = {name: tuple(SCALES - {name}) for name in SCALES} | dict.fromkeys(LOADINGS, tuple(SCALES))
 
-    def __setattr__(self, name, value):
+    def _check_may_be_assigned(self, name):
         if name in SCALES and vars(self).keys() >= LOADINGS:
             raise AttributeError(f"{name} is made of {' and '.join(sorted(LOADINGS))}: assign these")
-        super().__setattr__(name, value)
 
     def _follow(self, name):
         if name in SCALES and vars(self).keys() >= LOADINGS:

@@ -67,20 +67,25 @@ def share_far_apart(log_volume, order):
     return is_far
 
 
+def least_crowded(log_volume, n):
+    """The n rows with the fewest others around them, a mask, from what `crowding` says of each."""
+    is_far = np.zeros(len(log_volume), dtype=bool)
+    is_far[np.argsort(-log_volume, kind="stable")[:n]] = True
+    return is_far
+
+
 def first_noise(rows, noise, n_kept):
-    """Which rows noise begins with, a mask: those with the fewest others around them, so large a share as `noise` says,
-    or where it says none as two intensities of rows make it. It is one row at least, for what begins with none has none
-    for ever, and leaves `n_kept` to the components."""
+    """Which rows noise begins with, a mask: the least crowded, so large a share as `noise` says, or where it says none
+    as two intensities of rows make it. It is one row at least, for what begins with none has none for ever, and leaves
+    `n_kept` to the components."""
     rows = np.asarray(rows, dtype=np.float64)
-    is_far = np.zeros(len(rows), dtype=bool)
     if len(rows) < 3:
-        return is_far
+        return np.zeros(len(rows), dtype=bool)
     log_volume, order = crowding(rows)
     n_far = int(share_far_apart(log_volume, order).sum()) if isinstance(noise, str) else round(noise * len(rows))
     if len(rows) - n_far < n_kept:
         n_far = 1
-    is_far[np.argsort(-log_volume, kind="stable")[: max(n_far, 1)]] = True
-    return is_far
+    return least_crowded(log_volume, max(n_far, 1))
 
 
 class MixtureWithNoise(MixtureByEM):

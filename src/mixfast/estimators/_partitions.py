@@ -80,9 +80,18 @@ OF_THE_COURSE = ("max_iter", "tol", "n_threads", "verbose", "verbose_interval", 
 FIRST_ROWS = 20
 
 
+def _plain(value):
+    """Arrays as lists, in dicts and lists too: NumPy writes some of their digits, and of long ones some numbers."""
+    if isinstance(value, dict):
+        return {name: _plain(own) for name, own in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(own) for own in value]
+    return value.tolist() if isinstance(value, np.ndarray) else value
+
+
 def _said(value):
     """A value as a checkpoint says it: short ones as they are written, others by a digest."""
-    written = repr(value.tolist() if isinstance(value, np.ndarray) else value)
+    written = repr(_plain(value))
     return written if len(written) < 80 else hashlib.blake2b(written.encode(), digest_size=8).hexdigest()
 
 

@@ -31,12 +31,16 @@ class PublishedArrays:
 
     def __setattr__(self, name, value):
         if name[-1] == "_" and is_fitted_attribute(name):  # a constructor sets two dozen others
+            self._check_may_be_assigned(name)
             vars(self).pop(CHECKED, None)
             if isinstance(value, ARRAYS):
                 value = frozen(np.array(value) if name in self._followers else value)
                 for follower in self._followers.get(name, ()):
                     vars(self).pop(follower, None)
         object.__setattr__(self, name, value)
+
+    def _check_may_be_assigned(self, name):
+        """Raises AttributeError for a fitted attribute that is made of others and nothing else."""
 
     def __getattr__(self, name):  # asked for what vars(self) has not
         value = frozen(self._follow(name), copy=False)

@@ -11,7 +11,7 @@ from sklearn.utils._param_validation import Interval
 from mixfast.engine._predictions import evaluate
 from mixfast.engine._rows import Rows
 from mixfast.estimators._by_em import MixtureByEM
-from mixfast.estimators._noise import first_noise
+from mixfast.estimators._noise import crowding, least_crowded
 from mixfast.families.missing import have_missing
 from mixfast.row_data import separated
 
@@ -76,11 +76,10 @@ class TrimmedMixture(MixtureByEM):
         if self.trim is None or self._goes_on() or (init_params is not None and not isinstance(init_params, str)):
             return super()._start_of(seeding_rows, X, sample_weight, init_params)
         rows, data = separated(X)
-        is_far = first_noise(rows, self.trim, 0)
-        if "known_labels" in data or np.sum(~is_far) < 2 * self.n_components:
-            is_far[:] = False
-        weight = np.ones(len(is_far)) if sample_weight is None else np.array(sample_weight)
-        weight[is_far] = 0
+        weight = np.ones(len(rows)) if sample_weight is None else np.array(sample_weight)
+        n_far = round(self.trim * len(rows))
+        if n_far and "known_labels" not in data and len(rows) - n_far >= 2 * self.n_components:
+            weight[least_crowded(crowding(np.asarray(rows, dtype=np.float64))[0], n_far)] = 0
         seeding_rows = Rows(seeding_rows.X, weight, known=data.get("known_labels"))
         return super()._start_of(seeding_rows, X, weight, init_params)
 
