@@ -19,7 +19,7 @@ typedef struct {
     mixfast_accumulate full_accumulate;
 
     /* Diagonal and spherical. tables: constant[K] | mean[K][d] | scale[K][d] | shift[K][d], where scale^2 is the
-     * precision and shift = scale * mean. stats: first[K][d] | second[K][d], about mean_k. No scratch. */
+     * precision and shift = scale * mean. stats: first[K][d] | second[K][d], about mean_k. scratch: d + 1 columns. */
     mixfast_log_density diagonal_log_density;
     mixfast_bounded_log_density diagonal_bounded_log_density;
     mixfast_accumulate diagonal_accumulate;

@@ -21,6 +21,7 @@ ALWAYS_INLINE void pack_columns(const mixfast_rows *rows, const uint32_t *order,
     for (ptrdiff_t r = 0; r < n_rows; r++) {
         if (order && r + AHEAD < n_rows) PREFETCH(data + order[start + r + AHEAD] * rows->row_stride);
         const char *row = data + (order ? (ptrdiff_t)order[start + r] : start + r) * rows->row_stride;
+        if (!order) PREFETCH(row + n_columns * column_stride);
         UNROLL(8)
         for (int j = 0; j < n_columns; j++) {
             const char *value = row + j * column_stride;

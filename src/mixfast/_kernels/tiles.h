@@ -16,6 +16,8 @@
 #else
 #define SUM_TILE 3
 #endif
+/* Where sums_of leaves those of a tile. */
+#define SUMS_ROOM ((SUM_TILE + 1) * SUM_TILE + WIDTH)
 
 /* out[a][r] = bias[component[a]] + sum_j coef[component[a] * n_features + j] * x[j][r], for one strip. */
 ALWAYS_INLINE void linear_tile(int n, const ptrdiff_t *component, ptrdiff_t n_features, ptrdiff_t stride,
@@ -122,14 +124,14 @@ ALWAYS_INLINE void scaled_distances(const mixfast_selection *selection, ptrdiff_
                                     const real *constant, const real *scale, const real *shift, const real *x,
                                     real *out) {
     const ptrdiff_t *component = selection->component;
-    ptrdiff_t a = 0;
-    for (; a + SUM_TILE <= selection->n; a += SUM_TILE)
-        for (ptrdiff_t r = 0; r < stride; r += STRIP)
+    for (ptrdiff_t r = 0; r < stride; r += STRIP) {
+        ptrdiff_t a = 0;
+        for (; a + SUM_TILE <= selection->n; a += SUM_TILE)
             distance_tile(SUM_TILE, component + a, n_features, stride, constant, scale, shift, x + r,
                           out + a * stride + r);
-    for (; a < selection->n; a++)
-        for (ptrdiff_t r = 0; r < stride; r += STRIP)
+        for (; a < selection->n; a++)
             distance_tile(1, component + a, n_features, stride, constant, scale, shift, x + r, out + a * stride + r);
+    }
 }
 
 /* total[a][b] = sum_r left[a][r] * right[b][r]; n_left and n_right are constants at every call. */
@@ -152,10 +154,18 @@ ALWAYS_INLINE void product_tile(int n_left, int n_right, ptrdiff_t stride, const
             for (int b = 0; b < n_right; b++) sum[a][b] += weighted * column[b];
         }
     }
+    real totals[SUMS_ROOM];
+    vec flat[(SUM_TILE + 1) * SUM_TILE];
     UNROLL(5)
     for (int a = 0; a < n_left; a++) {
         UNROLL(4)
-        for (int b = 0; b < n_right; b++) total[a][b] = sum_of(sum[a][b]);
+        for (int b = 0; b < n_right; b++) flat[a * n_right + b] = sum[a][b];
+    }
+    sums_of(n_left * n_right, flat, totals);
+    UNROLL(5)
+    for (int a = 0; a < n_left; a++) {
+        UNROLL(4)
+        for (int b = 0; b < n_right; b++) total[a][b] = totals[a * n_right + b];
     }
 }
 
@@ -176,10 +186,18 @@ ALWAYS_INLINE void square_tile(int n, ptrdiff_t stride, const real *x, real tota
             for (int b = 0; b <= a; b++) sum[a][b] += column[a] * column[b];
         }
     }
+    real totals[SUMS_ROOM];
+    vec flat[(SUM_TILE + 1) * (SUM_TILE + 2) / 2];
     UNROLL(5)
     for (int a = 0; a < n; a++) {
         UNROLL(5)
-        for (int b = 0; b <= a; b++) total[a][b] = sum_of(sum[a][b]);
+        for (int b = 0; b <= a; b++) flat[a * (a + 1) / 2 + b] = sum[a][b];
+    }
+    sums_of(n * (n + 1) / 2, flat, totals);
+    UNROLL(5)
+    for (int a = 0; a < n; a++) {
+        UNROLL(5)
+        for (int b = 0; b <= a; b++) total[a][b] = totals[a * (a + 1) / 2 + b];
     }
 }
 

@@ -994,6 +994,7 @@ cdef void size_squares(family_t *f) noexcept:
     cdef Py_ssize_t n_components = f.n_components, d = f.n_features
     f.n_stats = 2 * n_components * d
     f.n_tables = n_components * (1 + 3 * d)
+    f.n_scratch_columns = d + 1
     f.n_work = n_components * (1 + 3 * d) + 4 * d
     f.flops_per_row = n_components * (10 * d + 40)
 
