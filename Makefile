@@ -7,7 +7,7 @@ BIN := $(ENV)/bin
 
 SOURCES := pyproject.toml meson.build meson.options $(shell find src -type f -not -name '*.pyc')
 
-.PHONY: demo test test-capi-valgrind test-isa test-site test-spark examples lint portable docs package wheels bench clean
+.PHONY: demo test test-capi-valgrind test-isa test-site test-spark examples lint portable docs package reproducible wheels bench clean
 
 # Choose mixtures for three data sets, print tables of BIC and summaries, draw the fits and maps of their components.
 demo: $(ENV)/demo-installed
@@ -83,6 +83,11 @@ package: $(ENV)/created
 	$(PYTHON) -m venv build/package/env
 	build/package/env/bin/pip install --quiet build/package/mixfast-*.whl
 	cd build/package && env/bin/python ../../.ci/smoke.py
+
+# The source distribution and the wheel of the last commit are the same, byte for byte, when they are built again elsewhere.
+reproducible: $(ENV)/created
+	$(BIN)/python -m pip install --quiet build
+	$(BIN)/python lint/reproducible.py
 
 # Wheels for several Pythons, each used in an empty environment.
 WHEEL_PYTHONS ?= $(PYTHON)

@@ -23,7 +23,7 @@ static ptrdiff_t n_sums(ptrdiff_t n_components) {
 
 /* A strip of rows with all components, in doubles, and the places of its answers. */
 static ptrdiff_t n_doubles(ptrdiff_t n_components) {
-    ptrdiff_t slots = slots_of(n_components), sums = n_sums(n_components);
+    ptrdiff_t slots = room_for_slots(n_components), sums = n_sums(n_components);
     return STRIP * (slots > sums ? slots : sums);
 }
 

@@ -79,19 +79,20 @@ static void take_centre(ptrdiff_t n_centres, ptrdiff_t n_features, const mixfast
     }
 }
 
-/* totals[a] += weight * the lesser of the distances from centre a and from the closest one, for `n` centres and one
- * strip. */
-ALWAYS_INLINE void add_left(int n, ptrdiff_t n_features, ptrdiff_t stride, const real *centres, const real *x,
-                            const real *weight, const real *closest, real *totals) {
+/* totals[a][SUM_WIDTH] += weight * the lesser of the distances from centre a and from the closest one, for `n` centres
+ * and the strip that `first` rows lie before. */
+ALWAYS_INLINE void add_left(int n, ptrdiff_t n_features, ptrdiff_t stride, ptrdiff_t first, const real *centres,
+                            const real *x, const real *weight, const real *closest, real *totals) {
     vec distance[SQUARE_TILE * TILE_VECTORS];
     tile(n, SQUARES, n_features, stride, NULL, centres, x, (real *)distance);
     UNROLL(3)
     for (int a = 0; a < n; a++) {
-        vec total = load(totals + a * WIDTH);
         UNROLL(3)
-        for (int v = 0; v < TILE_VECTORS; v++)
-            total += load(weight + v * WIDTH) * minimum(distance[a * TILE_VECTORS + v], load(closest + v * WIDTH));
-        store(totals + a * WIDTH, total);
+        for (int v = 0; v < TILE_VECTORS; v++) {
+            real *total = totals + a * SUM_WIDTH + (first + v * WIDTH) % SUM_WIDTH;
+            vec less = minimum(distance[a * TILE_VECTORS + v], load(closest + v * WIDTH));
+            store(total, load(total) + load(weight + v * WIDTH) * less);
+        }
     }
 }
 
@@ -99,8 +100,8 @@ static void try_candidates(ptrdiff_t n_centres, ptrdiff_t n_features, const mixf
                            const void *weight_in, void *closest_inout, void *scratch, double *potentials) {
     const real *last = (const real *)tables + n_centres, *candidates = last + n_features, *weight = weight_in;
     ptrdiff_t n_candidates = n_centres - 1, stride = chunk->stride, d = n_features;
-    real *totals = scratch; /* a vector for each candidate */
-    for (ptrdiff_t c = 0; c < n_candidates; c++) store(totals + c * WIDTH, splat(0));
+    real *totals = scratch; /* the partial sums of each candidate */
+    memset(totals, 0, (size_t)(n_candidates * SUM_WIDTH) * sizeof(real));
     for (ptrdiff_t r = 0; r < stride; r += STRIP) {
         const real *x = (const real *)chunk->columns + r;
         real *closest = (real *)closest_inout + r;
@@ -109,13 +110,13 @@ static void try_candidates(ptrdiff_t n_centres, ptrdiff_t n_features, const mixf
         lower(distance, closest);
         ptrdiff_t c = 0;
         for (; c + SQUARE_TILE <= n_candidates; c += SQUARE_TILE)
-            add_left(SQUARE_TILE, d, stride, candidates + c * d, x, weight + r, closest, totals + c * WIDTH);
+            add_left(SQUARE_TILE, d, stride, r, candidates + c * d, x, weight + r, closest, totals + c * SUM_WIDTH);
         switch (n_candidates - c) {
-            case 2: add_left(2, d, stride, candidates + c * d, x, weight + r, closest, totals + c * WIDTH); break;
-            case 1: add_left(1, d, stride, candidates + c * d, x, weight + r, closest, totals + c * WIDTH);
+            case 2: add_left(2, d, stride, r, candidates + c * d, x, weight + r, closest, totals + c * SUM_WIDTH); break;
+            case 1: add_left(1, d, stride, r, candidates + c * d, x, weight + r, closest, totals + c * SUM_WIDTH);
         }
     }
-    for (ptrdiff_t c = 0; c < n_candidates; c++) potentials[c] = sum_of(load(totals + c * WIDTH));
+    for (ptrdiff_t c = 0; c < n_candidates; c++) potentials[c] = sum_of((const vec *)(totals + c * SUM_WIDTH));
 }
 
 /* Labels are kept as reals while centres are compared, so that comparing and choosing are of one width. */
@@ -158,45 +159,62 @@ ALWAYS_INLINE void search(int n, int kind, ptrdiff_t n_centres, ptrdiff_t n_feat
     }
 }
 
+/* distance = |x|^2 + 2 (|c|^2 / 2 - x.c) for one strip, `w` as found by FORMS; 0 where it may be too rough for a row. */
+ALWAYS_INLINE int distances_of_forms(ptrdiff_t n_features, ptrdiff_t stride, const real *x, const winners *w,
+                                     real *distance) {
+    vec square[TILE_VECTORS], excess[TILE_VECTORS];
+    UNROLL(3)
+    for (int v = 0; v < TILE_VECTORS; v++) square[v] = splat(0);
+    for (ptrdiff_t j = 0; j < n_features; j++) {
+        UNROLL(3)
+        for (int v = 0; v < TILE_VECTORS; v++) {
+            vec column = load(x + j * stride + v * WIDTH);
+            square[v] += column * column;
+        }
+    }
+    UNROLL(3)
+    for (int v = 0; v < TILE_VECTORS; v++) {
+        vec own = square[v] + 2 * w->least[v];
+        store(distance + v * WIDTH, own);
+        excess[v] = own * FORMS_REACH - square[v];
+    }
+    return exceeds(excess[0], excess[1], excess[2], -SMALLEST);
+}
+
 static double nearest(ptrdiff_t n_centres, ptrdiff_t n_features, const mixfast_chunk *chunk, const void *tables,
                       const void *weight_in, int64_t *labels, void *distance_out, void *scratch) {
     (void)scratch;
     const real *half_square = tables, *centres = half_square + n_centres, *weight = weight_in;
+    ptrdiff_t stride = chunk->stride;
     double total = 0;
-    for (ptrdiff_t start = 0; start < chunk->stride; start += STRIP) {
+    for (ptrdiff_t start = 0; start < stride; start += STRIPS) {
         const real *x = (const real *)chunk->columns + start;
         real *distance = (real *)distance_out + start;
-        winners w;
-        search(FORM_TILE, FORMS, n_centres, n_features, chunk->stride, half_square, centres, x, &w);
-        vec square[TILE_VECTORS];
-        UNROLL(3)
-        for (int v = 0; v < TILE_VECTORS; v++) square[v] = splat(0);
-        for (ptrdiff_t j = 0; j < n_features; j++) {
-            UNROLL(3)
-            for (int v = 0; v < TILE_VECTORS; v++) {
-                vec column = load(x + j * chunk->stride + v * WIDTH);
-                square[v] += column * column;
-            }
+        winners w[SUM_VECTORS];
+        int fine = 1;
+        for (int s = 0; s < SUM_VECTORS; s++) {
+            search(FORM_TILE, FORMS, n_centres, n_features, stride, half_square, centres, x + s * STRIP, w + s);
+            fine &= distances_of_forms(n_features, stride, x + s * STRIP, w + s, distance + s * STRIP);
         }
-        vec excess[TILE_VECTORS];
-        UNROLL(3)
-        for (int v = 0; v < TILE_VECTORS; v++) {
-            vec own = square[v] + 2 * w.least[v];
-            store(distance + v * WIDTH, own);
-            excess[v] = own * FORMS_REACH - square[v];
+        for (int s = 0; s < SUM_VECTORS && !fine; s++) {
+            search(SQUARE_TILE, SQUARES, n_centres, n_features, stride, half_square, centres, x + s * STRIP, w + s);
+            memcpy(distance + s * STRIP, w[s].least, sizeof w[s].least);
         }
-        if (!exceeds(excess[0], excess[1], excess[2], -SMALLEST)) {
-            search(SQUARE_TILE, SQUARES, n_centres, n_features, chunk->stride, half_square, centres, x, &w);
-            memcpy(distance, w.least, sizeof w.least);
+        vec sum[SUM_VECTORS];
+        for (int part = 0; part < SUM_VECTORS; part++) {
+            sum[part] = load(weight + start + part * WIDTH) * load(distance + part * WIDTH);
+            for (ptrdiff_t r = SUM_WIDTH + part * WIDTH; r < STRIPS; r += SUM_WIDTH)
+                sum[part] += load(weight + start + r) * load(distance + r);
         }
-        vec sum = load(weight + start) * load(distance);
-        for (int v = 1; v < TILE_VECTORS; v++) sum += load(weight + start + v * WIDTH) * load(distance + v * WIDTH);
         total += sum_of(sum);
-        const real *label = (const real *)w.label;
-        if (start + STRIP <= chunk->n_rows)
-            for (int r = 0; r < STRIP; r++) labels[start + r] = (int64_t)label[r];
-        else
-            for (ptrdiff_t r = 0; start + r < chunk->n_rows; r++) labels[start + r] = (int64_t)label[r];
+        for (int s = 0; s < SUM_VECTORS; s++) {
+            const real *label = (const real *)w[s].label;
+            ptrdiff_t first = start + s * STRIP;
+            if (first + STRIP <= chunk->n_rows)
+                for (int r = 0; r < STRIP; r++) labels[first + r] = (int64_t)label[r];
+            else
+                for (ptrdiff_t r = 0; first + r < chunk->n_rows; r++) labels[first + r] = (int64_t)label[r];
+        }
     }
     return total;
 }

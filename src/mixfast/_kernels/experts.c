@@ -41,15 +41,15 @@ static void gaussian_slopes(ptrdiff_t m, ptrdiff_t stride, const double *eta, co
                             const double *resp, double *MIXFAST_RESTRICT score, double *MIXFAST_RESTRICT spread,
                             double *sums) {
     (void)m, (void)numbers;
-    double squares[WIDTH] = {0};
-    for (ptrdiff_t r = 0; r < stride; r += WIDTH)
-        for (int i = 0; i < WIDTH; i++) {
+    double squares[SUM_WIDTH] = {0};
+    for (ptrdiff_t r = 0; r < stride; r += SUM_WIDTH)
+        for (int i = 0; i < SUM_WIDTH; i++) {
             double e = y[r + i] - eta[r + i];
             score[r + i] = resp[r + i] * e;
             spread[r + i] = resp[r + i];
             squares[i] += score[r + i] * e;
         }
-    for (int i = 0; i < WIDTH; i++) sums[0] += squares[i];
+    for (int i = 0; i < SUM_WIDTH; i++) sums[0] += squares[i];
 }
 
 /* numbers: 1 / scale^2, the constant, degrees of freedom n, and n + 1, or n where the weights of all rows are to be 1 */
@@ -149,12 +149,16 @@ static void gamma_slopes(ptrdiff_t m, ptrdiff_t stride, const double *eta, const
                          const double *resp, double *score, double *spread, double *sums) {
     (void)m, (void)numbers;
     const double *log_y = y + stride;
-    vec total = splat(0);
-    for (ptrdiff_t r = 0; r < stride; r += WIDTH) {
-        vec predictor = load(eta + r), weight = load(resp + r), ratio = load(y + r) * exponential(-predictor);
-        store(score + r, weight * (ratio - (real)1));
-        store(spread + r, weight * ratio);
-        total += weight * (ratio - (real)1 - load(log_y + r) + predictor);
+    vec total[SUM_VECTORS];
+    for (int part = 0; part < SUM_VECTORS; part++) {
+        vec own = splat(0);
+        for (ptrdiff_t r = part * WIDTH; r < stride; r += SUM_WIDTH) {
+            vec predictor = load(eta + r), weight = load(resp + r), ratio = load(y + r) * exponential(-predictor);
+            store(score + r, weight * (ratio - (real)1));
+            store(spread + r, weight * ratio);
+            own += weight * (ratio - (real)1 - load(log_y + r) + predictor);
+        }
+        total[part] = own;
     }
     sums[0] += sum_of(total);
 }
@@ -341,9 +345,9 @@ static void add_columns(const mixfast_experts *all, const mixfast_chunk *chunk, 
     for (ptrdiff_t a = 1; a < n_selected; a++)
         for (ptrdiff_t r = 0; r < stride; r++) weight[r] += resp[a * stride + r];
     for (ptrdiff_t j = 0; j < all->n_columns; j++) {
-        vec total = splat(0);
-        for (ptrdiff_t r = 0; r < stride; r += WIDTH) total += load(weight + r) * load(x + j * stride + r);
-        columns[j] += sum_of(total);
+        real total[SUM_TILE + 1][SUM_TILE];
+        product_tile(1, 1, stride, weight, x + j * stride, total);
+        columns[j] += total[0][0];
     }
 }
 

@@ -98,12 +98,16 @@ static int log_density(const mixfast_family *family, const void *tables, const m
 /* rooted = root (x - mean) for one column, where root = sqrt(resp); sums of root rooted and of its squares. */
 ALWAYS_INLINE void centre_column(ptrdiff_t stride, const real *x, real mean, const real *root, real *rooted,
                                  double *first, double *square) {
-    vec sum = splat(0), squares = splat(0);
-    for (ptrdiff_t r = 0; r < stride; r += WIDTH) {
-        vec factor = load(root + r), c = factor * (load(x + r) - mean);
-        store(rooted + r, c);
-        sum += factor * c;
-        squares += c * c;
+    vec sum[SUM_VECTORS], squares[SUM_VECTORS];
+    for (int part = 0; part < SUM_VECTORS; part++) {
+        vec own = splat(0), own_squares = splat(0);
+        for (ptrdiff_t r = part * WIDTH; r < stride; r += SUM_WIDTH) {
+            vec factor = load(root + r), c = factor * (load(x + r) - mean);
+            store(rooted + r, c);
+            own += factor * c;
+            own_squares += c * c;
+        }
+        sum[part] = own, squares[part] = own_squares;
     }
     *first += sum_of(sum);
     *square += sum_of(squares);
@@ -123,11 +127,15 @@ static int accumulate(const mixfast_family *family, const void *tables, const mi
         for (ptrdiff_t r = 0; r < stride; r += STRIP) factors_of(&t, d, q, stride, x + r, z + r);
         for (ptrdiff_t r = 0; r < stride; r++) root[r] = SQRT(resp[r]);
         for (ptrdiff_t b = 0; b < q; b++) {
-            vec sum = splat(0);
-            for (ptrdiff_t r = 0; r < stride; r += WIDTH) {
-                vec factor = load(root + r), own = factor * load(z + b * stride + r);
-                store(z + b * stride + r, own);
-                sum += factor * own;
+            vec sum[SUM_VECTORS];
+            for (int part = 0; part < SUM_VECTORS; part++) {
+                vec total = splat(0);
+                for (ptrdiff_t r = part * WIDTH; r < stride; r += SUM_WIDTH) {
+                    vec factor = load(root + r), own = factor * load(z + b * stride + r);
+                    store(z + b * stride + r, own);
+                    total += factor * own;
+                }
+                sum[part] = total;
             }
             factors[b] += sum_of(sum);
         }

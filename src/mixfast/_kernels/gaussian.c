@@ -46,9 +46,25 @@ ALWAYS_INLINE vec least_of(vec least, const vec distance[TILE_VECTORS]) {
     return least;
 }
 
-/* Whether any row of the strip is nearer than `limit`, or not a number. */
-ALWAYS_INLINE int any_below(const vec distance[TILE_VECTORS], real limit) {
-    return !exceeds(distance[0], distance[1], distance[2], limit);
+/* Whether any row of the strips is nearer than `limit`, or not a number. */
+ALWAYS_INLINE int any_below(const vec distance[SUM_VECTORS][TILE_VECTORS], real limit) {
+    int all_exceed = 1;
+    for (int s = 0; s < SUM_VECTORS; s++) all_exceed &= exceeds(distance[s][0], distance[s][1], distance[s][2], limit);
+    return !all_exceed;
+}
+
+/* The densities of some strips, or none where they are not `within` a limit; the least of the distances so far, and
+ * whether any is not a number. */
+ALWAYS_INLINE void deliver(int within, real constant, const vec distance[SUM_VECTORS][TILE_VECTORS], real *out,
+                           vec *least, vec *poison) {
+    for (int s = 0; s < SUM_VECTORS; s++) {
+        if (within)
+            store_density(constant, distance[s], out + s * STRIP);
+        else
+            store_impossible(out + s * STRIP);
+        *least = least_of(*least, distance[s]);
+        *poison += (real)0 * (distance[s][0] + distance[s][1] + distance[s][2]);
+    }
 }
 
 /* The log density at the least distance, rounded up by what n_features + 4 roundings and a conversion to float can make
@@ -57,7 +73,10 @@ ALWAYS_INLINE float ceiling_at(ptrdiff_t n_features, double constant, vec least,
     double half = 0.5 * (double)least_element(least);
     double rounding = (double)(n_features + 4) * REAL_EPSILON + 2.4e-7;
     double ceiling = constant - half + (fabs(constant) + half) * rounding;
-    if (!(sum_of(poison) == 0)) return (float)INFINITY;
+    real poisons[WIDTH];
+    memcpy(poisons, &poison, sizeof poisons);
+    for (int i = 0; i < WIDTH; i++)
+        if (!(poisons[i] == 0)) return (float)INFINITY;
     return ceiling > -FLT_MAX ? (float)ceiling : -FLT_MAX;
 }
 
@@ -137,18 +156,30 @@ ALWAYS_INLINE real distance_at(double constant, double floor) {
     return (real)(2 * (constant - floor) * (1 + 16 * REAL_EPSILON));
 }
 
-/* mahalanobis that stops where all rows of the strip are further than `limit`: 0 then, and the distance is too small. */
+ALWAYS_INLINE void no_distances(vec distance[SUM_VECTORS][TILE_VECTORS]) {
+    for (int s = 0; s < SUM_VECTORS; s++) {
+        UNROLL(3)
+        for (int v = 0; v < TILE_VECTORS; v++) distance[s][v] = splat(0);
+    }
+}
+
+/* add_panel of several strips. */
+ALWAYS_INLINE void add_panels(int n, ptrdiff_t n_above, ptrdiff_t stride, const real *packed, const real *shift,
+                              const real *x, vec distance[SUM_VECTORS][TILE_VECTORS]) {
+    for (int s = 0; s < SUM_VECTORS; s++) add_panel(n, n_above, stride, packed, shift, x + s * STRIP, distance[s]);
+}
+
+/* mahalanobis that stops where all rows of the strips are further than `limit`: 0 then, and the distance is too small. */
 ALWAYS_INLINE int reaches(ptrdiff_t n_features, ptrdiff_t stride, const real *packed, const real *shift, const real *x,
-                          real limit, vec distance[TILE_VECTORS]) {
-    UNROLL(3)
-    for (int v = 0; v < TILE_VECTORS; v++) distance[v] = splat(0);
+                          real limit, vec distance[SUM_VECTORS][TILE_VECTORS]) {
+    no_distances(distance);
     for (ptrdiff_t c = 0, width; c < n_features; c += width) {
         width = panel_width(n_features - c);
         switch (width) {
-            case 4: add_panel(4, c, stride, packed, shift + c, x, distance); break;
-            case 3: add_panel(3, c, stride, packed, shift + c, x, distance); break;
-            case 2: add_panel(2, c, stride, packed, shift + c, x, distance); break;
-            default: add_panel(1, c, stride, packed, shift + c, x, distance);
+            case 4: add_panels(4, c, stride, packed, shift + c, x, distance); break;
+            case 3: add_panels(3, c, stride, packed, shift + c, x, distance); break;
+            case 2: add_panels(2, c, stride, packed, shift + c, x, distance); break;
+            default: add_panels(1, c, stride, packed, shift + c, x, distance);
         }
         packed += width * c + width * (width + 1) / 2;
         if (!any_below(distance, limit)) return 0;
@@ -168,14 +199,10 @@ static void full_bounded_log_density(const mixfast_family *family, const void *t
         ptrdiff_t k = selection->component[a];
         real limit = distance_at(constant[k], floor[a]);
         vec least = splat((real)INFINITY), poison = splat(0);
-        for (ptrdiff_t r = 0; r < stride; r += STRIP) {
-            vec distance[TILE_VECTORS];
-            if (reaches(d, stride, packed + k * packed_triangle_size(d), shift + k * d, x + r, limit, distance))
-                store_density(constant[k], distance, out + r);
-            else
-                store_impossible(out + r);
-            least = least_of(least, distance);
-            poison += (real)0 * (distance[0] + distance[1] + distance[2]);
+        for (ptrdiff_t r = 0; r < stride; r += STRIPS) {
+            vec distance[SUM_VECTORS][TILE_VECTORS];
+            int within = reaches(d, stride, packed + k * packed_triangle_size(d), shift + k * d, x + r, limit, distance);
+            deliver(within, constant[k], distance, out + r, &least, &poison);
         }
         ceiling[a] = ceiling_at(d, constant[k], least, poison);
     }
@@ -184,17 +211,22 @@ static void full_bounded_log_density(const mixfast_family *family, const void *t
 /* rooted[j] = root (x - mean) for `n` columns, where root = sqrt(resp); first[j] += the sum of root rooted[j]. */
 ALWAYS_INLINE void centre_tile(int n, ptrdiff_t stride, const real *x, const real *mean, const real *root,
                                real *rooted, double *first) {
-    vec total[SUM_TILE + 1];
-    UNROLL(5)
-    for (int a = 0; a < n; a++) total[a] = splat(0);
-    for (ptrdiff_t r = 0; r < stride; r += WIDTH) {
-        vec factor = load(root + r);
+    vec total[SUM_TILE + 1][SUM_VECTORS];
+    for (int part = 0; part < SUM_VECTORS; part++) {
+        vec own[SUM_TILE + 1];
         UNROLL(5)
-        for (int a = 0; a < n; a++) {
-            vec c = factor * (load(x + a * stride + r) - mean[a]);
-            store(rooted + a * stride + r, c);
-            total[a] += factor * c;
+        for (int a = 0; a < n; a++) own[a] = splat(0);
+        for (ptrdiff_t r = part * WIDTH; r < stride; r += SUM_WIDTH) {
+            vec factor = load(root + r);
+            UNROLL(5)
+            for (int a = 0; a < n; a++) {
+                vec c = factor * (load(x + a * stride + r) - mean[a]);
+                store(rooted + a * stride + r, c);
+                own[a] += factor * c;
+            }
         }
+        UNROLL(5)
+        for (int a = 0; a < n; a++) total[a][part] = own[a];
     }
     UNROLL(5)
     for (int a = 0; a < n; a++) first[a] += sum_of(total[a]);
@@ -212,26 +244,33 @@ static void centre(ptrdiff_t n_features, ptrdiff_t stride, const real *x, const 
 /* All first and second moments of one component in registers: 2 to 14 sums for 1 to 4 columns. */
 ALWAYS_INLINE void small_moments(int d, ptrdiff_t stride, const real *x, const real *mean, const real *resp,
                                  double *first, double *second) {
-    vec sum[SMALL], square[SMALL * (SMALL + 1) / 2];
-    UNROLL(4)
-    for (int j = 0; j < d; j++) sum[j] = splat(0);
-    UNROLL(10)
-    for (int p = 0; p < d * (d + 1) / 2; p++) square[p] = splat(0);
-    for (ptrdiff_t r = 0; r < stride; r += WIDTH) {
-        vec weight = load(resp + r), c[SMALL];
+    vec sums[SMALL][SUM_VECTORS], squares[SMALL * (SMALL + 1) / 2][SUM_VECTORS];
+    for (int part = 0; part < SUM_VECTORS; part++) {
+        vec sum[SMALL], square[SMALL * (SMALL + 1) / 2];
         UNROLL(4)
-        for (int i = 0; i < d; i++) {
-            c[i] = load(x + i * stride + r) - mean[i];
-            vec weighted = weight * c[i];
-            sum[i] += weighted;
+        for (int j = 0; j < d; j++) sum[j] = splat(0);
+        UNROLL(10)
+        for (int p = 0; p < d * (d + 1) / 2; p++) square[p] = splat(0);
+        for (ptrdiff_t r = part * WIDTH; r < stride; r += SUM_WIDTH) {
+            vec weight = load(resp + r), c[SMALL];
             UNROLL(4)
-            for (int j = 0; j <= i; j++) square[i * (i + 1) / 2 + j] += weighted * c[j];
+            for (int i = 0; i < d; i++) {
+                c[i] = load(x + i * stride + r) - mean[i];
+                vec weighted = weight * c[i];
+                sum[i] += weighted;
+                UNROLL(4)
+                for (int j = 0; j <= i; j++) square[i * (i + 1) / 2 + j] += weighted * c[j];
+            }
         }
+        UNROLL(4)
+        for (int j = 0; j < d; j++) sums[j][part] = sum[j];
+        UNROLL(10)
+        for (int p = 0; p < d * (d + 1) / 2; p++) squares[p][part] = square[p];
     }
     UNROLL(4)
-    for (int j = 0; j < d; j++) first[j] += sum_of(sum[j]);
+    for (int j = 0; j < d; j++) first[j] += sum_of(sums[j]);
     UNROLL(10)
-    for (int p = 0; p < d * (d + 1) / 2; p++) second[p] += sum_of(square[p]);
+    for (int p = 0; p < d * (d + 1) / 2; p++) second[p] += sum_of(squares[p]);
 }
 
 /* Second moments are products of sqrt(resp) (x - mean) with itself: one array in the first-level cache instead of the
@@ -291,22 +330,17 @@ static void diagonal_bounded_log_density(const mixfast_family *family, const voi
         ptrdiff_t k = selection->component[a];
         real limit = distance_at(constant[k], floor[a]);
         vec least = splat((real)INFINITY), poison = splat(0);
-        for (ptrdiff_t r = 0; r < stride; r += STRIP) {
-            vec distance[TILE_VECTORS];
-            UNROLL(3)
-            for (int v = 0; v < TILE_VECTORS; v++) distance[v] = splat(0);
+        for (ptrdiff_t r = 0; r < stride; r += STRIPS) {
+            vec distance[SUM_VECTORS][TILE_VECTORS];
+            no_distances(distance);
             int within = 1;
             for (ptrdiff_t j = 0; j < d && within; j += BETWEEN_LOOKS) {
                 ptrdiff_t last = j + BETWEEN_LOOKS < d ? j + BETWEEN_LOOKS : d;
-                add_distance(j, last, stride, scale + k * d, shift + k * d, x + r, distance);
+                for (int s = 0; s < SUM_VECTORS; s++)
+                    add_distance(j, last, stride, scale + k * d, shift + k * d, x + r + s * STRIP, distance[s]);
                 within = any_below(distance, limit);
             }
-            if (within)
-                store_density(constant[k], distance, out + r);
-            else
-                store_impossible(out + r);
-            least = least_of(least, distance);
-            poison += (real)0 * (distance[0] + distance[1] + distance[2]);
+            deliver(within, constant[k], distance, out + r, &least, &poison);
         }
         ceiling[a] = ceiling_at(d, constant[k], least, poison);
     }
@@ -315,18 +349,23 @@ static void diagonal_bounded_log_density(const mixfast_family *family, const voi
 /* Sums of resp (x - mean) and resp (x - mean)^2 for `n` features of one component. */
 ALWAYS_INLINE void moments_tile(int n, ptrdiff_t stride, const real *x, const real *mean, const real *resp,
                                 double *first, double *second) {
-    vec sum[MOMENTS], squares[MOMENTS];
-    UNROLL(6)
-    for (int a = 0; a < n; a++) sum[a] = squares[a] = splat(0);
-    for (ptrdiff_t r = 0; r < stride; r += WIDTH) {
-        vec weight = load(resp + r);
+    vec sum[MOMENTS][SUM_VECTORS], squares[MOMENTS][SUM_VECTORS];
+    for (int part = 0; part < SUM_VECTORS; part++) {
+        vec own[MOMENTS], own_squares[MOMENTS];
         UNROLL(6)
-        for (int a = 0; a < n; a++) {
-            vec c = load(x + a * stride + r) - mean[a];
-            vec w = weight * c;
-            sum[a] += w;
-            squares[a] += w * c;
+        for (int a = 0; a < n; a++) own[a] = own_squares[a] = splat(0);
+        for (ptrdiff_t r = part * WIDTH; r < stride; r += SUM_WIDTH) {
+            vec weight = load(resp + r);
+            UNROLL(6)
+            for (int a = 0; a < n; a++) {
+                vec c = load(x + a * stride + r) - mean[a];
+                vec w = weight * c;
+                own[a] += w;
+                own_squares[a] += w * c;
+            }
         }
+        UNROLL(6)
+        for (int a = 0; a < n; a++) sum[a][part] = own[a], squares[a][part] = own_squares[a];
     }
     UNROLL(6)
     for (int a = 0; a < n; a++) {

@@ -200,9 +200,9 @@ static void weigh(const mixfast_clusters *c, const mixfast_document *d, int64_t 
 ALWAYS_INLINE double block_sum(const double *weight) {
     vec part[MIXFAST_SLOTS / WIDTH];
     for (int i = 0; i < MIXFAST_SLOTS / WIDTH; i++) part[i] = load(weight + i * WIDTH);
-    for (int n = MIXFAST_SLOTS / WIDTH / 2; n > 0; n /= 2)
+    for (int n = MIXFAST_SLOTS / WIDTH / 2; n >= SUM_VECTORS; n /= 2)
         for (int i = 0; i < n; i++) part[i] += part[i + n];
-    return sum_of(part[0]);
+    return sum_of(part);
 }
 
 static ptrdiff_t draw(ptrdiff_t n_slots, const double *weight, double outside, double u, double *running) {

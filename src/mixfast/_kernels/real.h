@@ -67,12 +67,38 @@ typedef real vec __attribute__((vector_size(VECTOR_BYTES), may_alias));
 typedef unsigned_bits vec_bits __attribute__((vector_size(VECTOR_BYTES)));
 #define WIDTH ((int)(VECTOR_BYTES / sizeof(real)))
 ALWAYS_INLINE vec splat(real a) { return a - (vec){0}; } /* a - 0, not a + 0: keeps the sign of a zero */
-/* The sum of a vector's elements, by halves: one chain of WIDTH additions cost as much as the loop before it. */
+#else
+#define VECTOR_BYTES ((int)sizeof(real))
+#define VECTOR_BYTES_ARE_A_VECTOR 0
+typedef real vec;
+typedef unsigned_bits vec_bits;
+#define WIDTH 1
+ALWAYS_INLINE vec splat(real a) { return a; }
+#endif
+
+/* A sum over rows is made of SUM_WIDTH partial sums, row r in partial sum r % SUM_WIDTH, and so many vectors hold them.
+ * Processors with a fused multiply-add all have 64 bytes of them, whatever the width of their vectors, and so the same
+ * bits: where vectors are narrower a loop walks over the rows once for each vector of partial sums,
+ *
+ *     for (int part = 0; part < SUM_VECTORS; part++)
+ *         for (ptrdiff_t r = part * WIDTH; r < stride; r += SUM_WIDTH) total[part] += ...
+ *
+ * which takes no more registers. Those without one round each product, and have other bits anyway. */
+#if VECTOR_BYTES_ARE_A_VECTOR && (defined(__FMA__) || defined(__aarch64__))
+#define SUM_BYTES 64
+#else
+#define SUM_BYTES VECTOR_BYTES
+#endif
+#define SUM_VECTORS (SUM_BYTES / VECTOR_BYTES)
+#define SUM_WIDTH (SUM_VECTORS * WIDTH)
+
+/* The sum of all partial sums, by halves: one chain of additions cost as much as the loop before it. */
+#if VECTOR_BYTES_ARE_A_VECTOR
 typedef real vec16 __attribute__((vector_size(16)));
-ALWAYS_INLINE real sum_of(vec a) {
-    vec16 part[VECTOR_BYTES / 16];
-    memcpy(part, &a, sizeof part);
-    for (int n = VECTOR_BYTES / 32; n > 0; n /= 2)
+ALWAYS_INLINE real sum_of(const vec partial[SUM_VECTORS]) {
+    vec16 part[SUM_BYTES / 16];
+    memcpy(part, partial, sizeof part);
+    for (int n = SUM_BYTES / 32; n > 0; n /= 2)
         for (int i = 0; i < n; i++) part[i] += part[i + n];
     real total = part[0][0] + part[0][1];
 #if !REAL_IS_DOUBLE
@@ -81,13 +107,7 @@ ALWAYS_INLINE real sum_of(vec a) {
     return total;
 }
 #else
-#define VECTOR_BYTES ((int)sizeof(real))
-#define VECTOR_BYTES_ARE_A_VECTOR 0
-typedef real vec;
-typedef unsigned_bits vec_bits;
-#define WIDTH 1
-ALWAYS_INLINE vec splat(real a) { return a; }
-ALWAYS_INLINE real sum_of(vec a) { return a; }
+ALWAYS_INLINE real sum_of(const vec partial[SUM_VECTORS]) { return partial[0]; }
 #endif
 /* Sums of several vectors at once, each as sum_of adds: halves of two vectors make one by two shuffles, so that W vectors
  * take W - 1 additions where one by one they take W log2(W). Sums of 4 x 4 vectors of 8 doubles were a third of a tile of
@@ -224,8 +244,10 @@ ALWAYS_INLINE vec load(const real *p) { return *(const vec *)p; }
 ALWAYS_INLINE void store(real *p, vec a) { *(vec *)p = a; }
 
 /* Register tiles: rows of a tile are three vectors. With 16 registers 4 x 3 accumulators, 3 operands and one broadcast
- * just fit; with 32 there is room to spare. A chunk's stride is a multiple of STRIP. */
+ * just fit; with 32 there is room to spare. A chunk's stride is a multiple of STRIPS, which are as many rows on all
+ * processors of the same SUM_BYTES: what is decided of several rows together is decided of these. */
 #define TILE_VECTORS 3
 #define STRIP (TILE_VECTORS * WIDTH)
+#define STRIPS (SUM_VECTORS * STRIP)
 
 #endif

@@ -9,9 +9,7 @@
 ALWAYS_INLINE void add_gradient(ptrdiff_t n_columns, ptrdiff_t stride, const real *x, const real *score,
                                 double *gradient) {
     real tile[SUM_TILE + 1][SUM_TILE];
-    vec total = splat(0);
-    for (ptrdiff_t r = 0; r < stride; r += WIDTH) total += load(score + r);
-    gradient[0] += sum_of(total);
+    gradient[0] += sum_along(stride, score);
     for (ptrdiff_t j = 0, n; j < n_columns; j += n) {
         n = right_size(n_columns - j);
         product_tile_of(1, n, stride, score, x + j * stride, tile);

@@ -108,12 +108,17 @@ static void pack(const mixfast_rows *rows, ptrdiff_t start, ptrdiff_t n_rows, pt
  * summed there with rows that are all ones is the same number to the last bit, so that a column that never varies has a
  * share of exactly one. */
 ALWAYS_INLINE void count_tile(int n, ptrdiff_t stride, const real *resp, double *counts) {
-    vec total[4];
-    UNROLL(4)
-    for (int a = 0; a < n; a++) total[a] = splat(0);
-    for (ptrdiff_t r = 0; r < stride; r += WIDTH) {
+    vec total[4][SUM_VECTORS];
+    for (int part = 0; part < SUM_VECTORS; part++) {
+        vec own[4];
         UNROLL(4)
-        for (int a = 0; a < n; a++) total[a] += load(resp + a * stride + r);
+        for (int a = 0; a < n; a++) own[a] = splat(0);
+        for (ptrdiff_t r = part * WIDTH; r < stride; r += SUM_WIDTH) {
+            UNROLL(4)
+            for (int a = 0; a < n; a++) own[a] += load(resp + a * stride + r);
+        }
+        UNROLL(4)
+        for (int a = 0; a < n; a++) total[a][part] = own[a];
     }
     UNROLL(4)
     for (int a = 0; a < n; a++) counts[a] += sum_of(total[a]);
@@ -380,7 +385,7 @@ static void log1p_of(ptrdiff_t n, const void *x_in, void *y_out) {
 }
 
 const mixfast_rows_kernels MIXFAST_TABLE(rows) = {
-    STRIP,      pack,   softmax,     softmax_with_entropy, hardmax, count, transpose, argmax,
+    STRIPS,     pack,   softmax,     softmax_with_entropy, hardmax, count, transpose, argmax,
     least_best, maxima, count_below, choose_rows,   round_to_real, exp_of, log_of,
     log1p_of,
 };

@@ -13,6 +13,12 @@
 
 ALWAYS_INLINE ptrdiff_t slots_of(ptrdiff_t n_components) { return (n_components + WIDTH - 1) / WIDTH * WIDTH; }
 
+/* Room for them where its size has a say in how rows are cut into chunks, and so in the order of sums: as large on all
+ * processors of the same SUM_BYTES. */
+ALWAYS_INLINE ptrdiff_t room_for_slots(ptrdiff_t n_components) {
+    return (n_components + SUM_WIDTH - 1) / SUM_WIDTH * SUM_WIDTH;
+}
+
 ALWAYS_INLINE double value_at(const mixfast_chunk *chunk, int64_t t) {
     const char *value = chunk->values + t * chunk->value_stride;
     return chunk->value_bytes == 8 ? *(const double *)value : (double)*(const float *)value;

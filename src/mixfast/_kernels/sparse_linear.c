@@ -7,11 +7,13 @@ static ptrdiff_t n_tables(ptrdiff_t n_components, ptrdiff_t n_features) {
     return slots_of(n_components) * (2 + n_features);
 }
 
-static ptrdiff_t n_stats(ptrdiff_t n_components, ptrdiff_t n_features) { return slots_of(n_components) * n_features; }
+static ptrdiff_t n_stats(ptrdiff_t n_components, ptrdiff_t n_features) {
+    return room_for_slots(n_components) * n_features;
+}
 
 /* A strip of rows with all components, in doubles. */
 static ptrdiff_t n_scratch_columns(ptrdiff_t n_components) {
-    return slots_of(n_components) * (ptrdiff_t)(sizeof(double) / sizeof(real));
+    return room_for_slots(n_components) * (ptrdiff_t)(sizeof(double) / sizeof(real));
 }
 
 /* Columns that are turned round at a time: a cache line of each component's. */

@@ -1,6 +1,7 @@
 #include "student_t.h"
 #include "exp_log.h"
 #include "gaussian.h"
+#include "tiles.h"
 
 extern const mixfast_gaussian_kernels MIXFAST_TABLE(gaussian);
 
@@ -46,12 +47,6 @@ ALWAYS_INLINE void weigh(ptrdiff_t stride, const real *MIXFAST_RESTRICT resp, re
         far[r] = share * q;
         log_far[r] = resp[r] * log_one_plus(q);
     }
-}
-
-ALWAYS_INLINE double sum_along(ptrdiff_t stride, const real *x) {
-    vec total = splat(0);
-    for (ptrdiff_t r = 0; r < stride; r += WIDTH) total += load(x + r);
-    return (double)sum_of(total);
 }
 
 ALWAYS_INLINE int accumulate(mixfast_log_density gaussian, mixfast_accumulate gaussian_accumulate,

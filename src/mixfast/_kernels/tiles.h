@@ -137,21 +137,29 @@ ALWAYS_INLINE void scaled_distances(const mixfast_selection *selection, ptrdiff_
 /* total[a][b] = sum_r left[a][r] * right[b][r]; n_left and n_right are constants at every call. */
 ALWAYS_INLINE void product_tile(int n_left, int n_right, ptrdiff_t stride, const real *left, const real *right,
                                 real total[SUM_TILE + 1][SUM_TILE]) {
-    vec sum[SUM_TILE + 1][SUM_TILE];
-    UNROLL(5)
-    for (int a = 0; a < n_left; a++) {
-        UNROLL(4)
-        for (int b = 0; b < n_right; b++) sum[a][b] = splat(0);
-    }
-    for (ptrdiff_t r = 0; r < stride; r += WIDTH) {
-        vec column[SUM_TILE];
-        UNROLL(4)
-        for (int b = 0; b < n_right; b++) column[b] = load(right + b * stride + r);
+    vec sum[SUM_TILE + 1][SUM_TILE][SUM_VECTORS];
+    for (int part = 0; part < SUM_VECTORS; part++) {
+        vec own[SUM_TILE + 1][SUM_TILE];
         UNROLL(5)
         for (int a = 0; a < n_left; a++) {
-            vec weighted = load(left + a * stride + r);
             UNROLL(4)
-            for (int b = 0; b < n_right; b++) sum[a][b] += weighted * column[b];
+            for (int b = 0; b < n_right; b++) own[a][b] = splat(0);
+        }
+        for (ptrdiff_t r = part * WIDTH; r < stride; r += SUM_WIDTH) {
+            vec column[SUM_TILE];
+            UNROLL(4)
+            for (int b = 0; b < n_right; b++) column[b] = load(right + b * stride + r);
+            UNROLL(5)
+            for (int a = 0; a < n_left; a++) {
+                vec weighted = load(left + a * stride + r);
+                UNROLL(4)
+                for (int b = 0; b < n_right; b++) own[a][b] += weighted * column[b];
+            }
+        }
+        UNROLL(5)
+        for (int a = 0; a < n_left; a++) {
+            UNROLL(4)
+            for (int b = 0; b < n_right; b++) sum[a][b][part] = own[a][b];
         }
     }
     real totals[SUMS_ROOM];
@@ -171,19 +179,27 @@ ALWAYS_INLINE void product_tile(int n_left, int n_right, ptrdiff_t stride, const
 
 /* total[a][b] = sum_r x[a][r] * x[b][r] for b <= a; n is a constant at every call. */
 ALWAYS_INLINE void square_tile(int n, ptrdiff_t stride, const real *x, real total[SUM_TILE + 1][SUM_TILE + 1]) {
-    vec sum[SUM_TILE + 1][SUM_TILE + 1];
-    UNROLL(5)
-    for (int a = 0; a < n; a++) {
-        UNROLL(5)
-        for (int b = 0; b <= a; b++) sum[a][b] = splat(0);
-    }
-    for (ptrdiff_t r = 0; r < stride; r += WIDTH) {
-        vec column[SUM_TILE + 1];
+    vec sum[SUM_TILE + 1][SUM_TILE + 1][SUM_VECTORS];
+    for (int part = 0; part < SUM_VECTORS; part++) {
+        vec own[SUM_TILE + 1][SUM_TILE + 1];
         UNROLL(5)
         for (int a = 0; a < n; a++) {
-            column[a] = load(x + a * stride + r);
             UNROLL(5)
-            for (int b = 0; b <= a; b++) sum[a][b] += column[a] * column[b];
+            for (int b = 0; b <= a; b++) own[a][b] = splat(0);
+        }
+        for (ptrdiff_t r = part * WIDTH; r < stride; r += SUM_WIDTH) {
+            vec column[SUM_TILE + 1];
+            UNROLL(5)
+            for (int a = 0; a < n; a++) {
+                column[a] = load(x + a * stride + r);
+                UNROLL(5)
+                for (int b = 0; b <= a; b++) own[a][b] += column[a] * column[b];
+            }
+        }
+        UNROLL(5)
+        for (int a = 0; a < n; a++) {
+            UNROLL(5)
+            for (int b = 0; b <= a; b++) sum[a][b][part] = own[a][b];
         }
     }
     real totals[SUMS_ROOM];
@@ -239,6 +255,17 @@ ALWAYS_INLINE ptrdiff_t left_size(ptrdiff_t remaining) {
 }
 ALWAYS_INLINE ptrdiff_t right_size(ptrdiff_t remaining) {
     return remaining == SUM_TILE + 1 ? (SUM_TILE + 1) / 2 : remaining < SUM_TILE ? remaining : SUM_TILE;
+}
+
+/* The sum of a column. */
+ALWAYS_INLINE real sum_along(ptrdiff_t stride, const real *x) {
+    vec total[SUM_VECTORS];
+    for (int part = 0; part < SUM_VECTORS; part++) {
+        vec own = splat(0);
+        for (ptrdiff_t r = part * WIDTH; r < stride; r += SUM_WIDTH) own += load(x + r);
+        total[part] = own;
+    }
+    return sum_of(total);
 }
 
 /* total[p * step + j] += sum_r left[a][r] right[j][r], p = place[a], or a where `place` is NULL, a constant at every call. */
