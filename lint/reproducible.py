@@ -1,5 +1,5 @@
-"""Builds the source distribution and the wheel of the last commit twice, in folders of different names, and compares them
-byte for byte: `make reproducible`. The time that files carry is that of the commit."""
+"""Builds the source distribution and the wheel of the last commit twice, in folders of different names, and compares
+them byte for byte: `make reproducible`. The time that files carry is that of the commit."""
 
 import hashlib
 import os

@@ -23,7 +23,16 @@ def digest(*arrays):
 
 
 def of_model(model, X):
-    known = ("weights_", "means_", "covariances_", "lower_bound_", "probabilities_", "rates_", "shapes_", "concentrations_")
+    known = (
+        "weights_",
+        "means_",
+        "covariances_",
+        "lower_bound_",
+        "probabilities_",
+        "rates_",
+        "shapes_",
+        "concentrations_",
+    )
     own = [np.asarray(getattr(model, name)) for name in known if hasattr(model, name)]
     own = [array for array in own if array.dtype != object]
     scores = [model.score_samples(X)] if hasattr(model, "score_samples") else []
@@ -66,7 +75,11 @@ def large_cases():
         ("Dirichlet-multinomial", mixfast.DirichletMultinomialMixture),
     ):
         yield name, estimator(5, random_state=0), counts.astype(float)
-    yield "sparse multinomial", mixfast.MultinomialMixture(5, random_state=0), csr_array(counts * (counts > 2), dtype=float)
+    yield (
+        "sparse multinomial",
+        mixfast.MultinomialMixture(5, random_state=0),
+        csr_array(counts * (counts > 2), dtype=float),
+    )
     bits = (rng.random((3_000, 40)) < rng.random((3, 40))[rng.integers(3, size=3_000)]).astype(float)
     yield "Bernoulli", mixfast.BernoulliMixture(3, random_state=0), bits
     yield "sparse Bernoulli", mixfast.BernoulliMixture(3, random_state=0), csr_array(bits)
@@ -75,7 +88,11 @@ def large_cases():
     directions = X / np.linalg.norm(X, axis=1, keepdims=True)
     yield "directions", mixfast.VonMisesFisherMixture(4, random_state=0), directions
     mixed = [(0, 1, parts.Gaussian()), (2, 3, parts.Bernoulli())]
-    yield "product", mixfast.ProductMixture(mixed, n_components=3, random_state=0), np.column_stack([X[:3_000, :2], bits[:, :2]])
+    yield (
+        "product",
+        mixfast.ProductMixture(mixed, n_components=3, random_state=0),
+        np.column_stack([X[:3_000, :2], bits[:, :2]]),
+    )
 
 
 def experts_cases():

@@ -25,7 +25,9 @@ def digests(isa):
     return json.loads(run.stdout)
 
 
-@pytest.mark.skipif(len(FUSED) < 2, reason="this machine has one instruction set with a fused multiply-add: nothing to compare")
+@pytest.mark.skipif(
+    len(FUSED) < 2, reason="this machine has one instruction set with a fused multiply-add: nothing to compare"
+)
 def test_every_instruction_set_with_a_fused_multiply_add():
     first, *others = (digests(isa) for isa in FUSED)
     assert len(first) > 140

@@ -250,6 +250,9 @@ static void square_tile_of(ptrdiff_t n, ptrdiff_t stride, const real *x, real to
  * the right SUM_TILE + 1 are halved. */
 ALWAYS_INLINE ptrdiff_t left_size(ptrdiff_t remaining) {
     ptrdiff_t n_larger = remaining % SUM_TILE;
+    /* AVX2 walks twice over the rows, for which it takes as many products each time as registers hold: 64 columns of 96
+     * rows 9.5 us instead of 9.9, 32 x 16 products of 240 rows 5.6 instead of 5.8 (5.3 in one walk) */
+    if (SUM_VECTORS > 1 && SUM_TILE == 3 && remaining > SUM_TILE && remaining != 5) return SUM_TILE + 1;
     if (remaining < SUM_TILE) return remaining;
     return n_larger > 0 && remaining == n_larger * (SUM_TILE + 1) ? SUM_TILE + 1 : SUM_TILE;
 }
