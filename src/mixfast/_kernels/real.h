@@ -92,13 +92,22 @@ ALWAYS_INLINE vec splat(real a) { return a; }
 #define SUM_VECTORS (SUM_BYTES / VECTOR_BYTES)
 #define SUM_WIDTH (SUM_VECTORS * WIDTH)
 
-/* The sum of all partial sums, by halves: one chain of additions cost as much as the loop before it. */
+/* The partial sums of a sum over rows, by halves, in one vector. */
+ALWAYS_INLINE vec joined(const vec partial[SUM_VECTORS]) {
+    vec part[SUM_VECTORS];
+    memcpy(part, partial, sizeof part);
+    for (int n = SUM_VECTORS / 2; n > 0; n /= 2)
+        for (int i = 0; i < n; i++) part[i] += part[i + n];
+    return part[0];
+}
+
+/* The sum of a vector's elements, by halves: one chain of WIDTH additions cost as much as the loop before it. */
 #if VECTOR_BYTES_ARE_A_VECTOR
 typedef real vec16 __attribute__((vector_size(16)));
-ALWAYS_INLINE real sum_of(const vec partial[SUM_VECTORS]) {
-    vec16 part[SUM_BYTES / 16];
-    memcpy(part, partial, sizeof part);
-    for (int n = SUM_BYTES / 32; n > 0; n /= 2)
+ALWAYS_INLINE real sum_of_elements(vec a) {
+    vec16 part[VECTOR_BYTES / 16];
+    memcpy(part, &a, sizeof part);
+    for (int n = VECTOR_BYTES / 32; n > 0; n /= 2)
         for (int i = 0; i < n; i++) part[i] += part[i + n];
     real total = part[0][0] + part[0][1];
 #if !REAL_IS_DOUBLE
@@ -107,9 +116,13 @@ ALWAYS_INLINE real sum_of(const vec partial[SUM_VECTORS]) {
     return total;
 }
 #else
-ALWAYS_INLINE real sum_of(const vec partial[SUM_VECTORS]) { return partial[0]; }
+ALWAYS_INLINE real sum_of_elements(vec a) { return a; }
 #endif
-/* Sums of several vectors at once, each as sum_of adds: halves of two vectors make one by two shuffles, so that W vectors
+
+/* The sum over rows of which these are the partial sums. */
+ALWAYS_INLINE real sum_of(const vec partial[SUM_VECTORS]) { return sum_of_elements(joined(partial)); }
+
+/* Sums of the elements of several vectors at once, each as sum_of_elements adds: halves of two vectors make one by two shuffles, so that W vectors
  * take W - 1 additions where one by one they take W log2(W). Sums of 4 x 4 vectors of 8 doubles were a third of a tile of
  * products over 240 rows, one by one. */
 #if VECTOR_BYTES_ARE_A_VECTOR && (defined(__clang__) || __GNUC__ >= 12)
@@ -174,7 +187,7 @@ ALWAYS_INLINE vec sums_of_vectors(const vec *a) {
 }
 #endif
 #endif
-/* total[i] = sum_of(a[i]) for i < n, a constant at every call; `total` has room for a multiple of WIDTH. */
+/* total[i] = sum_of_elements(a[i]) for i < n, a constant at every call; `total` has room for a multiple of WIDTH. */
 ALWAYS_INLINE void sums_of(int n, const vec *a, real *total) {
 #if SUMS_AT_ONCE
     UNROLL(25)
@@ -186,7 +199,7 @@ ALWAYS_INLINE void sums_of(int n, const vec *a, real *total) {
         memcpy(total + first, &sums, sizeof sums);
     }
 #else
-    for (int i = 0; i < n; i++) total[i] = sum_of(a[i]);
+    for (int i = 0; i < n; i++) total[i] = sum_of_elements(a[i]);
 #endif
 }
 /* `if_smaller`: element by element, a < b ? yes : no. `minimum`, `maximum`: the smaller and the larger of two, the second

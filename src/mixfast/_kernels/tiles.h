@@ -167,7 +167,7 @@ ALWAYS_INLINE void product_tile(int n_left, int n_right, ptrdiff_t stride, const
     UNROLL(5)
     for (int a = 0; a < n_left; a++) {
         UNROLL(4)
-        for (int b = 0; b < n_right; b++) flat[a * n_right + b] = sum[a][b];
+        for (int b = 0; b < n_right; b++) flat[a * n_right + b] = joined(sum[a][b]);
     }
     sums_of(n_left * n_right, flat, totals);
     UNROLL(5)
@@ -207,7 +207,7 @@ ALWAYS_INLINE void square_tile(int n, ptrdiff_t stride, const real *x, real tota
     UNROLL(5)
     for (int a = 0; a < n; a++) {
         UNROLL(5)
-        for (int b = 0; b <= a; b++) flat[a * (a + 1) / 2 + b] = sum[a][b];
+        for (int b = 0; b <= a; b++) flat[a * (a + 1) / 2 + b] = joined(sum[a][b]);
     }
     sums_of(n * (n + 1) / 2, flat, totals);
     UNROLL(5)
