@@ -20,10 +20,11 @@
 #define NEAR_PIVOT 4
 #endif
 /* Components and columns whose products are made before they are moved to the means: they, and their rows, stay in the
- * first-level cache. */
-#define NEAR_COMPONENTS (2 * SUM_TILE)
+ * first-level cache. Of fewer components a tile of products would be thin. Numbers of components decide how moments are
+ * taken, and so are the same everywhere. */
+#define NEAR_COMPONENTS 8
+#define FEWEST_NEAR 4
 #define NEAR_COLUMNS (4 * SUM_TILE)
-#define FEWEST_NEAR SUM_TILE /* of fewer components a tile of products would be thin */
 /* Columns between two looks at whether a sum of squares can stop. */
 #define BETWEEN_LOOKS 8
 
