@@ -3,6 +3,7 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 from mixfast.engine._family cimport family_t
 from mixfast.engine._pass cimport Pass, arena_t, pass_t
 from mixfast.engine._pruning cimport pruning_t
+from mixfast.engine._truncated cimport truncated_t
 from mixfast.proportions._proportions cimport proportions_t
 
 # Parameters that stay as they are while the others are fitted.
@@ -17,6 +18,7 @@ cdef struct em_t:
     pass_t *p
     const held_t *held         # NULL: nothing is held
     pruning_t pruning
+    truncated_t truncated      # where rows keep some components alone
     bint prunes                # whether a pass may leave out what is zero
     int status                 # what the M-steps said since the start
     bint is_careful            # the quick family has lost digits since the start: it makes no more passes

@@ -69,6 +69,7 @@ from mixfast.engine._starts cimport (
     share_rows,
     sort_by_label,
 )
+from mixfast.engine._truncated cimport run_truncated
 from mixfast.proportions._proportions cimport proportions_t
 
 from typing import NamedTuple
@@ -377,6 +378,8 @@ cdef int run_pruned(em_t *em) noexcept nogil:
     cdef pass_t *p = em.p
     cdef strategy_t strategy = usual()
     cdef int code
+    if em.truncated.n_active > 0:
+        return run_truncated(&em.truncated, p)
     # ceilings and limits are of log weight + log density: they do not know what a row adds to that, nor that the only
     # component that a row may be of can be far below others
     if (not em.prunes or p.elsewhere != NULL or p.rows.groups != NULL or p.rows.known != NULL or p.rows.trim > 0

@@ -11,14 +11,18 @@ import numpy as np
 
 from mixfast import seeding
 from mixfast.engine._fit import Model, Plan
+from mixfast.engine._many import n_seeds_of
 from mixfast.engine._rows import is_mapped
 from mixfast.families.family import is_sparse
+from mixfast.families.gaussian import SphericalGaussian
 
 #: Rows that are made contiguous at a time.
 BLOCK = 65536
 
 
-def bind_model(encoded, seeding_rows, n_components, n_features, dtype, proportions, given, n_free=0.0, held=None):
+def bind_model(
+    encoded, seeding_rows, n_components, n_features, dtype, proportions, given, n_free=0.0, held=None, n_active=0
+):
     """The `Model` of the family that knows the encoded rows.
 
     Parameters
@@ -31,6 +35,7 @@ def bind_model(encoded, seeding_rows, n_components, n_features, dtype, proportio
     given : (weights (n_components,), packed parameters), NaN where a start has to find them, or None for nothing
     n_free : float, parameters that a criterion counts
     held : Held or None
+    n_active : int, components that each row keeps; 0 for all
     """
     family = encoded.family
     capsule = encoded.bind(n_components, dtype)
@@ -57,7 +62,15 @@ def bind_model(encoded, seeding_rows, n_components, n_features, dtype, proportio
         n_free,
         family.n_rows_needed(n_features),
         held,
+        components_alike(n_components, seeding_rows, dtype) if n_active else None,
     )
+
+
+def components_alike(n_components, X, dtype):
+    """Components by which rows find the nearest means, as many as there are seeds where there are very many: the capsule
+    and its parameters."""
+    n_seeds, family = n_seeds_of(n_components, X.shape[0]), SphericalGaussian()
+    return family.bind(n_seeds, X.shape[1], dtype), family.blank(n_seeds, X.shape[1])
 
 
 def plan_of(estimator, init_params, rows, **options):
@@ -76,6 +89,7 @@ def plan_of(estimator, init_params, rows, **options):
         prunes=not is_mapped(rows),  # rows on disk are read as they lie: in another order each would be a seek
         lloyd_tol=seeding.LLOYD_TOL,
         lloyd_max_iter=seeding.LLOYD_MAX_ITER,
+        n_active=estimator._n_active(),
         **options,
     )
 

@@ -8,6 +8,7 @@ from mixfast._em cimport course_t, em_t, held_t, loop_fn
 from mixfast.engine._acceleration cimport acceleration_t
 from mixfast.engine._family cimport family_t
 from mixfast.engine._kernels cimport rows_t
+from mixfast.engine._many cimport many_t
 from mixfast.engine._pass cimport arena_t, look_fn, pass_t
 from mixfast.engine._rows cimport weighed_t
 from mixfast.proportions._proportions cimport proportions_t
@@ -22,6 +23,9 @@ ctypedef struct model_t:
     const proportions_t *proportions
     const family_t *centres        # of k-means, one for each component but those without parameters, which come last
     const family_t *candidates     # of k-means++: the last centre and the candidates for the next
+    # where rows keep some components alone: components alike, as many as there are seeds, by which rows find means
+    const family_t *alike
+    const double *alike_blank      # their parameters
     const double *blank            # [n_params], to measure the first responsibilities from
     const int64_t *located         # places in params that take the centres of k-means; NULL: none do
     Py_ssize_t n_located
@@ -92,6 +96,7 @@ cdef struct plan_t:
     double tol
     int stop_on                    # statuses that end a fit without parameters
     bint prunes
+    Py_ssize_t n_active            # components that each row keeps; 0: all
     bint keeps_to_room             # nothing is allocated beside the worker's block
     bint traces                    # whether objectives are kept
     loop_fn loop
@@ -130,6 +135,8 @@ cdef struct worker_t:
     size_t after_starts            # how much of the arena that takes; passes use what is beyond, one after the other
     pass_t fit
     em_t em
+    pass_t search                  # of components alike at the means, where rows keep some of them alone
+    many_t many
     acceleration_t acceleration
     Py_ssize_t *found              # rows that each component takes most of: see _spurious.pyx
 
@@ -150,7 +157,7 @@ cdef bint is_finite(const double *values, Py_ssize_t n) noexcept nogil
 
 cdef class Model:
     cdef model_t c
-    cdef object kept, blank
+    cdef object kept, blank, alike_blank
 
 cdef class Plan:
     cdef plan_t c

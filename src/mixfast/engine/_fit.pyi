@@ -23,6 +23,7 @@ class Model:
         n_free: float,
         n_rows_needed: int,
         held: Held | None = None,
+        alike: tuple[object, NDArray[np.float64]] | None = None,
     ) -> Self: ...
 
 @disjoint_base
@@ -44,6 +45,7 @@ class Plan:
         before: float = ...,
         criterion: str | None = None,
         keeps_to_room: bool = False,
+        n_active: int = 0,
     ) -> Self: ...
 
 class Fit(NamedTuple):

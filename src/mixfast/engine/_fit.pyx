@@ -33,6 +33,7 @@ from mixfast.engine._groups cimport run_e_step
 from mixfast.engine._kernels cimport rows_t
 from mixfast.engine._known cimport begin_at_known, keep_groups_together, label_seeds
 from mixfast.engine._line cimport line_t, place_line, suits_line
+from mixfast.engine._many cimport find_far, find_many, place_many, set_centres
 from mixfast.engine._pass cimport (
     CACHE_LINE,
     LANE_COUNTS,
@@ -63,6 +64,7 @@ from mixfast.engine._seeding cimport (
     seeding_t,
     settle,
 )
+from mixfast.engine._truncated cimport begin_truncated, place_truncated
 from mixfast.engine._spurious cimport bytes_to_find, note_lack_of_rows
 from mixfast.proportions._free cimport free_proportions
 from mixfast.proportions._proportions cimport Proportions, arrange_clusters, proportions_t
@@ -175,7 +177,12 @@ cdef void place_em(worker_t *w, const plan_t *plan, const model_t *m) noexcept n
     place_beyond_starts(w, m.family, m.proportions, &w.rows)
     w.em.p, w.em.held = &w.fit, m.held
     w.em.prunes = plan.prunes
-    if plan.prunes and plan.keeps_to_room:
+    if plan.n_active > 0:
+        place_truncated(&w.em.truncated, plan.n_active, m.family.n_components, w.rows.n_rows, w.n_threads, &w.arena)
+        shape_pass(&w.search, m.alike, free_proportions(), &w.seeding_rows, w.weighed, w.n_threads, 0)
+        w.search.look, w.search.look_data = w.look, w.look_data
+        place_pass(&w.search, &w.arena)
+    elif plan.prunes and plan.keeps_to_room:
         place_pruning(&w.em.pruning, &w.fit, &w.arena)
     place_guard(&w.em, &w.arena)
     if plan.loop == <loop_fn> iterate_accelerated:
@@ -202,6 +209,9 @@ cdef size_t room_for(const plan_t *plan, const model_t *models, Py_ssize_t n_mod
     if suits_line(&w.fit):
         place_line(&line, &w.fit, &w.arena)
     largest = max(largest, w.arena.used)
+    if plan.n_active > 0:
+        place_far_seeds(&w, models)
+        largest = max(largest, w.arena.used)
     for i in range(n_models):
         place_em(&w, plan, &models[i])
         largest = max(largest, w.arena.used)
@@ -216,6 +226,39 @@ cdef int find_seeds(worker_t *w, const model_t *m, uint64_t seed, uint32_t start
     place_seeding(&seeding, &w.fit, &w.arena)
     w.fit.proportions.begin(w.fit.proportions, w.fit.family.n_components, w.fit.mixing)  # no logarithms of rubbish
     return seed_greedily(&w.fit, &seeding, m.centres.n_components, seed, start, w.indices)
+
+
+cdef void place_far_seeds(worker_t *w, const model_t *m) noexcept nogil:
+    place_beyond_starts(w, m.alike, free_proportions(), &w.seeding_rows)
+    place_many(&w.many, &w.fit, m.family.n_components, &w.arena)
+
+
+cdef int find_many_far_rows(worker_t *w, const plan_t *plan, const model_t *m, uint64_t seed,
+                            uint32_t start) noexcept nogil:
+    """Rows for `begin_at_rows` where there are very many components."""
+    place_far_seeds(w, m)
+    return find_far(&w.fit, &w.many, m.alike_blank, m.family.n_components, seed, start, w.indices)
+
+
+cdef int find_many_clusters(worker_t *w, const plan_t *plan, const model_t *m, uint64_t seed,
+                            uint32_t start) noexcept nogil:
+    """Labels and centres where there are very many components."""
+    cdef int code
+    place_far_seeds(w, m)
+    code = find_many(&w.fit, &w.many, m.alike_blank, seed, start, plan.lloyd_tol, w.labels)
+    memcpy(w.centres, w.fit.params, m.family.n_components * w.fit.family.n_features * sizeof(double))
+    return code
+
+
+cdef int begin_keeping(worker_t *w, const plan_t *plan, const model_t *m, uint64_t seed) noexcept nogil:
+    """What rows keep at first, at the parameters of a start."""
+    cdef Py_ssize_t n_means = m.family.n_components * m.family.n_features
+    memset(w.search.params, 0, m.alike.n_params * sizeof(double))
+    memcpy(w.search.params, w.fit.params, n_means * sizeof(double))
+    set_centres(&w.search, m.alike_blank, m.family.n_components)
+    w.em.truncated.seed = seed
+    return begin_truncated(&w.em.truncated, &w.search,
+                           w.labels if plan.start.find == find_many_clusters and not m.has_start else NULL)
 
 
 cdef void label_outliers(worker_t *w, const model_t *m) noexcept nogil:
@@ -327,8 +370,12 @@ cdef start_t start_of(start_fn find, start_fn begin):
     return start
 
 
-cdef start_t start_named(name):
+cdef start_t start_named(name, bint has_many):
     """By the names that `init_params` gives them."""
+    if has_many and name == "kmeans":
+        return start_of(find_many_clusters, begin_at_clusters)
+    if has_many and name == "k-means++":
+        return start_of(find_many_far_rows, begin_at_rows)
     if name == "kmeans":
         return start_of(find_clusters, begin_at_clusters)
     if name == "k-means++":
@@ -393,15 +440,14 @@ cdef int begin(worker_t *w, const plan_t *plan, const model_t *m, trial_t *trial
         status[0] = w.em.status
         if code != 0 or status[0] & plan.stop_on:
             return code
-    if m.given_params == NULL:
-        return code
-    for i in range(w.fit.n_mixing):
-        if m.given_mixing[i] == m.given_mixing[i]:
-            w.fit.mixing[i] = m.given_mixing[i]
-    for i in range(family.n_params):
-        if m.given_params[i] == m.given_params[i]:
-            w.fit.params[i] = m.given_params[i]
-    return code
+    if m.given_params != NULL:
+        for i in range(w.fit.n_mixing):
+            if m.given_mixing[i] == m.given_mixing[i]:
+                w.fit.mixing[i] = m.given_mixing[i]
+        for i in range(family.n_params):
+            if m.given_params[i] == m.given_params[i]:
+                w.fit.params[i] = m.given_params[i]
+    return begin_keeping(w, plan, m, seed) if plan.n_active > 0 else 0
 
 
 cdef int go_on(worker_t *w, const plan_t *plan, const model_t *m, fit_t *fit, Py_ssize_t n_steps) noexcept nogil:
@@ -765,10 +811,12 @@ cdef class Model:
     given : (numbers of the proportions, parameters (n_params,)), NaN where a start has to find them; None for nothing
     n_free, n_rows_needed : int
     held : Held or None, what M-steps leave as it is
+    alike : (capsule of a family of components alike, as many as there are seeds; its parameters) where rows keep some
+        components alone, or None. Means come first among the parameters of both families.
     """
 
     def __cinit__(self, family, Proportions proportions not None, centres, candidates, double[::1] blank not None,
-                  located, given, double n_free, Py_ssize_t n_rows_needed, Held held=None):
+                  located, given, double n_free, Py_ssize_t n_rows_needed, Held held=None, alike=None):
         cdef const int64_t[::1] places
         cdef const double[::1] weights, params
         cdef BoundFamily fitted = BoundFamily(family), moved = BoundFamily(centres), drawn = BoundFamily(candidates)
@@ -776,6 +824,12 @@ cdef class Model:
         self.c.proportions = &proportions.c
         self.kept, self.blank = (fitted, proportions, moved, drawn, located, given, held), blank
         self.c.held = NULL if held is None else &held.c
+        cdef BoundFamily searched
+        cdef const double[::1] alike_blank
+        if alike is not None:
+            searched, alike_blank = BoundFamily(alike[0]), alike[1]
+            self.c.alike, self.c.alike_blank = &searched.c, &alike_blank[0]
+            self.alike_blank = searched, alike_blank
         if blank.shape[0] != self.c.family.n_params:
             raise ValueError(f"blank has {blank.shape[0]} numbers, the family {self.c.family.n_params} parameters")
         self.c.blank = &blank[0]
@@ -804,25 +858,26 @@ cdef class Plan:
     policy : str, `n_init_policy`
     accelerates, prunes, traces : bool
     keeps_to_room : bool, whether all memory is in the worker's block, what leaving out takes as well
+    n_active : int, components that each row keeps; 0 for all. The model then has components alike
     before : float, the objective that the first pass is compared with
     criterion : str or None
     """
 
     def __cinit__(self, init_params, *, Py_ssize_t n_init, policy, Py_ssize_t max_iter, double tol, int stop_on,
                   bint accelerates, bint prunes, double lloyd_tol, Py_ssize_t lloyd_max_iter, bint traces=False,
-                  double before=-INFINITY, criterion=None, bint keeps_to_room=False):
+                  double before=-INFINITY, criterion=None, bint keeps_to_room=False, Py_ssize_t n_active=0):
         cdef const int64_t[::1] labels
         cdef const double[:, ::1] resp
         self.kept = init_params
         self.c.n_init, self.c.max_iter, self.c.tol, self.c.stop_on = n_init, max_iter, tol, stop_on
         self.c.prunes, self.c.traces, self.c.before = prunes, traces, before
-        self.c.keeps_to_room = keeps_to_room
+        self.c.keeps_to_room, self.c.n_active = keeps_to_room, n_active
         self.c.loop = iterate_accelerated if accelerates else iterate_plain
         self.c.search = search_named(policy)
         self.c.lloyd_tol, self.c.lloyd_max_iter = lloyd_tol, lloyd_max_iter
         self.c.criterion = criterion_named(criterion) if criterion is not None else NULL
         if isinstance(init_params, str):
-            self.c.start = start_named(init_params)
+            self.c.start = start_named(init_params, n_active > 0)
         elif init_params.ndim == 1:
             labels = init_params
             self.c.given, self.c.start = &labels[0], start_of(find_nothing, begin_at_labels)

@@ -25,6 +25,8 @@ cdef enum purpose_t:
     CONCENTRATIONS = 15
     SINGLE_ROWS = 16
     SINGLE_PARAMETERS = 17
+    CANDIDATES = 18
+    CHAINS = 19
 
 
 cdef inline void philox(uint64_t key, const uint32_t *counter, uint32_t *out) noexcept nogil:

@@ -28,6 +28,7 @@ from mixfast.engine._pass cimport (
 )
 from mixfast.engine._reals cimport get
 from mixfast.engine._rows cimport are_equal
+from mixfast.engine._truncated cimport find_sure, truncated_t
 
 cdef enum:
     # In a block, for each row that is wanted: components are seldom of one size. 500 x 1, K=3: the look takes 3 % of
@@ -55,6 +56,8 @@ cdef int note_lack_of_rows(em_t *em, Py_ssize_t n_asked, Py_ssize_t n_wanted, Py
     cdef int code
     if n_wanted == 0 or em.status & MIXFAST_SPURIOUS_COMPONENT:
         return 0
+    if em.truncated.n_active > 0:
+        return note_lack_of_kept_rows(em, n_asked, n_wanted, found)
     memset(found, 0, n_components * sizeof(Py_ssize_t))
     p.rows.order = NULL
     if p.rows.groups == NULL:
@@ -83,6 +86,33 @@ cdef int note_lack_of_rows(em_t *em, Py_ssize_t n_asked, Py_ssize_t n_wanted, Py
             if p.look(p.look_data) != 0:
                 return STOPPED
     em.status |= MIXFAST_SPURIOUS_COMPONENT
+    return 0
+
+
+cdef int note_lack_of_kept_rows(em_t *em, Py_ssize_t n_asked, Py_ssize_t n_wanted, Py_ssize_t *found) noexcept nogil:
+    """The same where rows know which component has more than half of them."""
+    cdef const truncated_t *t = &em.truncated
+    cdef Py_ssize_t n_components = em.p.family.n_components, row, k, i
+    cdef Py_ssize_t *own
+    cdef int code = find_sure(&em.truncated, em.p)
+    if code != 0:
+        return code
+    memset(found, 0, n_components * sizeof(Py_ssize_t))
+    for row in range(t.rows.n_rows):
+        k = t.rows.active[row * t.rows.n_active]
+        if k < 0 or not t.is_sure[row] or found[k] == n_wanted:
+            continue
+        own = found + n_components + k * n_wanted
+        for i in range(found[k]):
+            if are_equal(&em.p.rows, own[i], row):
+                break
+        else:
+            own[found[k]] = row
+            found[k] += 1
+    for k in range(n_asked):
+        if found[k] < n_wanted:
+            em.status |= MIXFAST_SPURIOUS_COMPONENT
+            break
     return 0
 
 

@@ -134,6 +134,10 @@ class MixtureByEM(BaseMixture):
     hold = None
     trim = None
 
+    def _n_active(self):
+        """How many components each row keeps in a fit; 0 for all."""
+        return 0
+
     def _proportions(self):
         """What the M-step makes of the components' counts; raises ValueError where the options do not fit together."""
         held = None if self._hold_of("weights") is None else proportions_of(self._hold_of("weights"), self._n_weights())
@@ -463,7 +467,15 @@ class MixtureByEM(BaseMixture):
         seeding_rows, init_params = self._start_of(seeding_rows, X, sample_weight, init_params)
         dtype = self._kernel_dtype(encoded.family, X.dtype)
         model = bind_model(
-            encoded, seeding_rows.X, self._n_weights(), X.shape[1], dtype, self._proportions(), given, held=held
+            encoded,
+            seeding_rows.X,
+            self._n_weights(),
+            X.shape[1],
+            dtype,
+            self._proportions(),
+            given,
+            held=held,
+            n_active=self._n_active(),
         )
         plan = plan_of(self, init_params, encoded.rows, **options)
         monitor = self._monitor(volume)

@@ -17,6 +17,7 @@ from mixfast.estimators._elliptical import EllipticalMixture
 from mixfast.estimators._likelihood import LikelihoodMixture
 from mixfast.estimators._noise import MixtureWithNoise
 from mixfast.estimators._trimming import TrimmedMixture
+from mixfast.estimators._truncation import TruncatedMixture
 from mixfast.estimators._using import EllipticalColumns
 from mixfast.families import gaussian
 from mixfast.families.domains import COVARIANCE, check_domain
@@ -32,7 +33,9 @@ OPTIONS = {"factor": ("n_factors", "factor_noise")}
 
 
 @described
-class GaussianMixture(TrimmedMixture, MixtureWithNoise, EllipticalColumns, EllipticalMixture, LikelihoodMixture):
+class GaussianMixture(
+    TruncatedMixture, TrimmedMixture, MixtureWithNoise, EllipticalColumns, EllipticalMixture, LikelihoodMixture
+):
     """Mixture of Gaussians, fitted by EM: a drop-in for scikit-learn's class of the same name.
 
     The density of a row is sum_k weights_k N(x; means_k, covariances_k). From the same start each iteration gives
@@ -80,6 +83,16 @@ class GaussianMixture(TrimmedMixture, MixtureWithNoise, EllipticalColumns, Ellip
         The noise of 'factor': a variance for each column of each component, or one for all columns, which is a
         mixture of probabilistic principal component analysers; 'tied' where all components have the same. No variance
         is less than `reg_covar`, which is not added here, nor than a millionth of what its column has in all rows.
+    max_active : int, default=None
+        For thousands of components: each row keeps so many of them, those that explain it best, and the responsibilities
+        of all others are 0 (truncated posteriors; Salwig, Kahlke, Hirschberger, Forster & Luecke, arXiv 2501.12299).
+        Candidates are neighbours of what a row keeps, so that a row costs as much for 100,000 components as for 100. EM
+        then increases sum_n log sum_{k in K_n} weights_k N(x_n; means_k, covariances_k) / n, K_n what row n keeps: this is
+        `lower_bound_`, a lower bound of the mean log-likelihood, and it never falls. 3 to 5 are mostly as good as all;
+        from `n_components` on, and with None, nothing is left out. For 'spherical', 'diag' and 'factor', without
+        `noise`, `hold`, `trim`, `accelerate` and halving. 'kmeans' then starts from Markov chains and joined pairs
+        (Bachem et al., NIPS 2016), 'k-means++' from Markov chains. Predictions, `score` and criteria are of all
+        components, n_components densities a row.
 
     Attributes
     ----------
@@ -135,6 +148,7 @@ class GaussianMixture(TrimmedMixture, MixtureWithNoise, EllipticalColumns, Ellip
         **EllipticalMixture._parameter_constraints,
         **MixtureWithNoise._parameter_constraints,
         **TrimmedMixture._parameter_constraints,
+        **TruncatedMixture._parameter_constraints,
         "covariance_type": [StrOptions(set(STRUCTURES))],
         "covariance_prior": [StrOptions({"default"}), dict, None],
         "eigenvalue_ratio": [Interval(Real, 1.0, None, closed="left"), None],
@@ -148,6 +162,8 @@ class GaussianMixture(TrimmedMixture, MixtureWithNoise, EllipticalColumns, Ellip
         "loadings_": [np.ndarray, list],
         "noise_variances_": [np.ndarray, list],
     }
+
+    _truncates = frozenset({"spherical", "diag", "factor"})
 
     _shared: dict = {"covariance_type": EllipticalMixture._shared["covariance_type"] | {"factor": "full"}}
 
@@ -188,6 +204,7 @@ class GaussianMixture(TrimmedMixture, MixtureWithNoise, EllipticalColumns, Ellip
         trim: float | None = None,
         n_factors: int = 1,
         factor_noise: Literal["diag", "spherical", "tied_diag", "tied_spherical"] = "diag",
+        max_active: int | None = None,
     ) -> None:
         self.n_components = n_components
         self.covariance_type = covariance_type
@@ -219,6 +236,7 @@ class GaussianMixture(TrimmedMixture, MixtureWithNoise, EllipticalColumns, Ellip
         self.trim = trim
         self.n_factors = n_factors
         self.factor_noise = factor_noise
+        self.max_active = max_active
 
     @property
     def _accepts_missing(self):
