@@ -37,6 +37,8 @@ FLOORS = [
         *(
             f"engine/{name}"
             for name in (
+                "_truncated",
+                "_many",
                 "_pruning",
                 "_acceleration",
                 "_spurious",

@@ -83,6 +83,7 @@ cdef class EM(Pass):
     cdef Held held
     cdef em_t em
     cdef void *room                # of its guard
+    cdef void *kept_room           # of what rows keep
     cdef object gather_elsewhere   # what has rows that are elsewhere
     cdef int take_up(self) noexcept
     cdef int follow(self, double tol, int stop_on, course_t *course) except -1

@@ -6,8 +6,8 @@ structs; `EM` wraps them for Python. A whole fit, from its starts to the best of
 
 from cython.parallel cimport prange, threadid
 from libc.math cimport INFINITY, fabs
-from libc.stdint cimport int64_t, uint32_t, uint64_t
-from libc.stdlib cimport calloc, free
+from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
+from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy, memset
 
 from mixfast.engine._capsule cimport record_size
@@ -69,7 +69,7 @@ from mixfast.engine._starts cimport (
     share_rows,
     sort_by_label,
 )
-from mixfast.engine._truncated cimport run_truncated
+from mixfast.engine._truncated cimport begin_truncated, place_truncated, run_truncated, truncated_t
 from mixfast.proportions._proportions cimport proportions_t
 
 from typing import NamedTuple
@@ -672,12 +672,48 @@ cdef class EM(Pass):
 
     def __dealloc__(self):
         free(self.room)
+        free(self.kept_room)
         release(&self.em.pruning)
 
     def hold(self, Held held):
         """Parameters that M-steps leave as they are from now on; None for none."""
         self.held = held
         self.em.held = NULL if held is None else &held.c
+
+    def truncate(self, Py_ssize_t n_active, Pass alike not None, uint64_t seed=0):
+        """From now on rows keep n_active components, of those that are found at the present parameters: `alike` is a
+        pass of components alike at their means over the same rows, which come first among the parameters of both."""
+        cdef arena_t arena
+        cdef int code
+        if not 0 < n_active <= self.c.family.n_components or alike.c.family.n_components != self.c.family.n_components:
+            raise ValueError(f"{n_active} of {self.c.family.n_components} components, and "
+                             f"{alike.c.family.n_components} alike")
+        measure_arena(&arena)
+        place_truncated(&self.em.truncated, n_active, self.c.family.n_components, self.c.rows.n_rows,
+                        max(self.c.n_threads, alike.c.n_threads), &arena)
+        free(self.kept_room)
+        self.kept_room = malloc(arena.used)
+        if self.kept_room == NULL:
+            self.em.truncated.n_active = 0
+            raise MemoryError
+        open_arena(&arena, self.kept_room)
+        place_truncated(&self.em.truncated, n_active, self.c.family.n_components, self.c.rows.n_rows,
+                        max(self.c.n_threads, alike.c.n_threads), &arena)
+        self.em.truncated.seed = seed
+        with nogil:
+            code = begin_truncated(&self.em.truncated, &alike.c, NULL)
+        self.check(code)
+
+    @property
+    def active(self):
+        """(n_samples, n_active) int32: what each row keeps, the best first, -1 where it is less."""
+        cdef const truncated_t *t = &self.em.truncated
+        cdef int32_t[:, ::1] view
+        out = np.empty((self.c.rows.n_rows, t.n_active), dtype=np.int32)
+        if out.size:
+            view = out
+            memcpy(&view[0, 0], t.rows.active, out.nbytes)
+        return out
 
     def start_from_labels(self, const int64_t[::1] labels not None, bint located=False):
         """Parameters from labels (n_samples,); -1 is a row that nothing is known of. Otherwise the first M-step finds

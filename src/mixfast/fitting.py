@@ -67,8 +67,7 @@ def bind_model(
 
 
 def components_alike(n_components, X, dtype):
-    """Components by which rows find the nearest means, as many as there are seeds where there are very many: the capsule
-    and its parameters."""
+    """Components by which rows find the nearest means, as many as there are seeds: the capsule and its parameters."""
     n_seeds, family = n_seeds_of(n_components, X.shape[0]), SphericalGaussian()
     return family.bind(n_seeds, X.shape[1], dtype), family.blank(n_seeds, X.shape[1])
 

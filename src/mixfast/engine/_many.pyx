@@ -23,6 +23,7 @@ from mixfast.engine._truncated cimport (
     forget_kept,
     place_truncated,
     propose_all,
+    refresh_neighbours,
     search,
     search_by_groups,
     share_rows,
@@ -38,6 +39,7 @@ cdef enum:
     # Seeds that rows are compared with one by one; above, rows look at leaders of groups.
     ALL_SEEDS = 4096
     LLOYD_STEPS = 10
+    STEPS_BEFORE_JOINING = 3
     KEPT_SEEDS = 4             # of each row: neighbours of the others are candidates too
 
 
@@ -89,8 +91,8 @@ cdef inline double square_to(const pass_t *p, Py_ssize_t k, const double *row) n
 
 
 cdef void sum_up_proposals(const pass_t *p, many_t *many) noexcept nogil:
-    """Running sums of what rows are proposed by: half by their distance to the first seed, half by their weight. `links`
-    is room for a row."""
+    """Running sums of what rows are proposed by: half by their distance to the first seed, half by their weight.
+    `links` is room for a row."""
     cdef Py_ssize_t i
     cdef double total = 0, passed = 0
     for i in range(p.rows.n_rows):
@@ -202,13 +204,12 @@ cdef Py_ssize_t first_row(const pass_t *p, double draw) noexcept nogil:
 # ---- Lloyd's iterations ---------------------------------------------------------------------------------------------
 
 cdef int step_means(pass_t *p, many_t *many, double *objective) noexcept nogil:
-    """Means of the rows that keep each centre; the objective, half the mean square distance and less, is of the centres
-    that went in."""
+    """Of a prepared pass, which it leaves so: centres move to the means of their rows. The objective, which falls with
+    the mean square distance, is of those that went in."""
     cdef const double *counts = p.lanes + LANE_COUNTS
     cdef const double *first = counts + p.family.n_components
     cdef Py_ssize_t d = p.family.n_features, k, j
     cdef int code
-    prepare(p)
     p.soften = p.kernels.hardmax  # a row is of the nearest alone
     code = share_rows(&many.t, p)
     if code != 0:
@@ -219,6 +220,7 @@ cdef int step_means(pass_t *p, many_t *many, double *objective) noexcept nogil:
         if counts[k] > 0:
             for j in range(d):
                 p.params[k * d + j] += first[k * d + j] / counts[k]
+    prepare(p)
     return 0
 
 
@@ -313,8 +315,8 @@ cdef void join(pass_t *p, many_t *many, int32_t first, int32_t second) noexcept 
 
 
 cdef void join_cheapest(pass_t *p, many_t *many) noexcept nogil:
-    """Until there are as many components as clusters. A pair that is out of date is put back at what it costs now; where
-    no neighbours are left, components are joined as they come."""
+    """Until there are as many components as clusters. A pair that is out of date is put back at what it costs now;
+    where no neighbours are left, components are joined as they come."""
     cdef Py_ssize_t n_left = many.n_seeds, k
     cdef int32_t first, second, last
     cdef pair_t pair
@@ -366,15 +368,18 @@ cdef int find_many(pass_t *p, many_t *many, const double *blank, uint64_t seed, 
     """Labels (n_rows,) and centres, the first among the parameters."""
     cdef truncated_t *t = &many.t
     cdef double first = 0, last = 0, objective = 0
-    cdef Py_ssize_t step, i
+    cdef Py_ssize_t step, _step, i
     cdef int code
     many.t.seed = seed
     code = find_far(p, many, blank, many.n_seeds, seed, start, many.seeds)
     if code == 0:
         set_centres(p, blank, many.n_seeds)
         code = begin_truncated(t, p, NULL)
-    if code == 0:
-        code = step_means(p, many, &objective)
+    for _step in range(STEPS_BEFORE_JOINING):
+        if code == 0:
+            code = step_means(p, many, &objective)
+        if code == 0:
+            code = refresh_neighbours(t, p)
     if code != 0:
         return code
     if many.n_seeds > many.n_clusters:
@@ -394,6 +399,9 @@ cdef int find_many(pass_t *p, many_t *many, const double *blank, uint64_t seed, 
             first = objective - last
         if step > 1 and objective - last < tol * first:
             break
+        code = refresh_neighbours(t, p)
+        if code != 0:
+            return code
     for i in range(p.rows.n_rows):
         labels[i] = max(t.rows.active[i * KEPT_SEEDS], 0)
     return 0

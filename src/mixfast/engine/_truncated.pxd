@@ -59,6 +59,7 @@ cdef void forget_kept(kept_t *kept) noexcept nogil
 cdef void put_in_order(truncated_t *t, kept_t *kept, const int32_t *rank) noexcept nogil
 cdef int find_groups(truncated_t *t, const pass_t *p) noexcept nogil
 cdef int find_neighbours(truncated_t *t, const pass_t *p) noexcept nogil
+cdef int refresh_neighbours(truncated_t *t, const pass_t *p) noexcept nogil
 cdef int search_by_groups(truncated_t *t, const pass_t *p, kept_t *kept) noexcept nogil
 cdef void keep_labels(truncated_t *t, const int64_t *labels) noexcept nogil
 cdef int share_rows(truncated_t *t, pass_t *p) noexcept nogil

@@ -63,7 +63,7 @@ cdef enum:
     REFRESH_EVERY = 4
     MOST_STRIDE = 2 * CHOOSING_ROWS  # of a chunk, with padding
     # Candidates, by groups, where nothing is known yet: of a row, and of all components together.
-    LOOKS = 2048
+    LOOKS = 1024
     LOOKS_TOGETHER = 400000000
     FIRST_SEARCHES = 2         # of the graph at a start, once it is found by groups
 cdef double DRAWS = 1 << 40

@@ -84,15 +84,14 @@ class GaussianMixture(
         mixture of probabilistic principal component analysers; 'tied' where all components have the same. No variance
         is less than `reg_covar`, which is not added here, nor than a millionth of what its column has in all rows.
     max_active : int, default=None
-        For thousands of components: each row keeps so many of them, those that explain it best, and the responsibilities
-        of all others are 0 (truncated posteriors; Salwig, Kahlke, Hirschberger, Forster & Luecke, arXiv 2501.12299).
-        Candidates are neighbours of what a row keeps, so that a row costs as much for 100,000 components as for 100. EM
-        then increases sum_n log sum_{k in K_n} weights_k N(x_n; means_k, covariances_k) / n, K_n what row n keeps: this is
-        `lower_bound_`, a lower bound of the mean log-likelihood, and it never falls. 3 to 5 are mostly as good as all;
-        from `n_components` on, and with None, nothing is left out. For 'spherical', 'diag' and 'factor', without
-        `noise`, `hold`, `trim`, `accelerate` and halving. 'kmeans' then starts from Markov chains and joined pairs
-        (Bachem et al., NIPS 2016), 'k-means++' from Markov chains. Predictions, `score` and criteria are of all
-        components, n_components densities a row.
+        For thousands of components: each row keeps so many of them, those that explain it best, and responsibilities of
+        all others are 0 (truncated posteriors; Salwig, Kahlke, Hirschberger, Forster & Luecke, arXiv 2501.12299).
+        Candidates are neighbours of what rows keep, so that a row costs as much for 100,000 components as for 100. EM
+        then increases sum_n log sum_{k in K_n} weights_k N(x_n; means_k, covariances_k) / n, where K_n is what row n
+        keeps: this is `lower_bound_`, no more than the mean log-likelihood, and it never falls. At least 1; from
+        `n_components` on, and with None, nothing is left out. For 'spherical', 'diag' and 'factor', without `noise`,
+        `hold`, `trim`, `accelerate` and halving. 'kmeans' then draws seeds by Markov chains and joins pairs of them,
+        'k-means++' draws them alone. Predictions, `score` and criteria are of all components.
 
     Attributes
     ----------
