@@ -81,6 +81,24 @@ static void pack_dense(const mixfast_rows *rows, ptrdiff_t start, ptrdiff_t n_ro
         for (ptrdiff_t r = n_rows; r < stride; r++) columns[j * stride + r] = 0;
 }
 
+/* What pack_dense makes of the same rows with their zeros, to the last bit. */
+static void spread_sparse(const mixfast_rows *rows, ptrdiff_t start, ptrdiff_t n_rows, ptrdiff_t stride,
+                          const double *pivot, real *MIXFAST_RESTRICT columns) {
+    for (ptrdiff_t j = 0; j < rows->n_features; j++) {
+        real zero = (real)(0 - pivot[j]);
+        for (ptrdiff_t r = 0; r < n_rows; r++) columns[j * stride + r] = zero;
+        for (ptrdiff_t r = n_rows; r < stride; r++) columns[j * stride + r] = 0;
+    }
+    for (ptrdiff_t r = 0; r < n_rows; r++) {
+        ptrdiff_t i = rows->order ? (ptrdiff_t)rows->order[start + r] : start + r;
+        for (int64_t t = rows->indptr[i]; t < rows->indptr[i + 1]; t++) {
+            const char *value = rows->data + t * rows->column_stride;
+            double x = rows->real_bytes == 8 ? *(const double *)value : (double)*(const float *)value;
+            columns[rows->indices[t] * stride + r] = (real)(x - pivot[rows->indices[t]]);
+        }
+    }
+}
+
 static void point_at_sparse(const mixfast_rows *rows, ptrdiff_t start, ptrdiff_t n_rows, ptrdiff_t stride,
                             int64_t *begin, int64_t *end) {
     for (ptrdiff_t r = 0; r < n_rows; r++) {
@@ -94,7 +112,9 @@ static void point_at_sparse(const mixfast_rows *rows, ptrdiff_t start, ptrdiff_t
 static void pack(const mixfast_rows *rows, ptrdiff_t start, ptrdiff_t n_rows, ptrdiff_t stride, const double *pivot,
                  void *columns_out, void *weight_out) {
     real *weight = weight_out;
-    if (rows->indptr)
+    if (rows->indptr && rows->spread)
+        spread_sparse(rows, start, n_rows, stride, pivot, columns_out);
+    else if (rows->indptr)
         point_at_sparse(rows, start, n_rows, stride, columns_out, (int64_t *)columns_out + stride);
     else
         pack_dense(rows, start, n_rows, stride, pivot, columns_out);

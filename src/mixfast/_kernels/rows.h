@@ -26,6 +26,7 @@ typedef struct {
     const double *weight;
     const double *base;
     const uint32_t *order; /* the row that is visited at each place; NULL: as they lie in memory */
+    int spread; /* chunks of sparse rows are packed with their zeros, for a family that takes dense ones */
     const mixfast_groups *groups; /* NULL: each row by itself */
     /* What is known of components: row i is of one of those of set known[i], of any where that is negative. Set s has
      * component k where members[s * n_members + k] is not 0, and none from n_members on. NULL: nothing is known. */
@@ -39,7 +40,7 @@ typedef struct {
     int strip; /* a chunk's stride must be a multiple of this */
 
     /* columns[j * stride + r] = X[i, j] - pivot[j] for r < n_rows, i the row at place start + r; 0 up to stride; weight[r]
-     * likewise. Of sparse rows `columns` gets begin[stride] and end[stride] instead, of int64. */
+     * likewise. Of sparse rows that are not `spread` `columns` gets begin[stride] and end[stride] instead, of int64. */
     void (*pack)(const mixfast_rows *, ptrdiff_t start, ptrdiff_t n_rows, ptrdiff_t stride, const double *pivot,
                  void *columns, void *weight);
 

@@ -33,6 +33,7 @@ cdef extern from "rows.h" nogil:
         const double *weight
         const double *base
         const uint32_t *order
+        int spread
         const groups_t *groups
         const int64_t *known
         const uint8_t *members

@@ -367,6 +367,7 @@ cdef void shape_pass(pass_t *p, const family_t *family, const proportions_t *pro
     cdef Py_ssize_t column_reals, lane_room, unit, n_chunks, n_stats
     memset(p, 0, sizeof(pass_t))
     p.family, p.rows, p.total_base = family, rows[0], total_of_base(rows)
+    p.rows.spread = not family.takes_sparse_rows
     p.total_weight, p.least_weight = weighed.total, weighed.least
     p.proportions, p.n_mixing = proportions, proportions.n_numbers(proportions, family.n_components)
     p.kernels = mixfast_select_rows(family.isa, family.real_bytes)
@@ -526,9 +527,8 @@ cdef class Pass:
         cdef arena_t arena
         if rows.c.n_features != family.n_features:
             raise ValueError(f"rows have {rows.c.n_features} features, the family was bound to {family.n_features}")
-        if bool(family.takes_sparse_rows) != (rows.c.indptr != NULL):
-            raise ValueError("the family was bound to rows that are "
-                             f"{'sparse' if family.takes_sparse_rows else 'dense'}, these are not")
+        if family.takes_sparse_rows and rows.c.indptr == NULL:
+            raise ValueError("the family was bound to rows that are sparse, these are not")
         if chunk_rows is not None and chunk_rows < 1:
             raise ValueError(f"chunk_rows={chunk_rows} should be at least 1")
         self.bound, self.rows, self.proportions = bound, rows, proportions

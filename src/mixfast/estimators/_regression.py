@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from mixfast._docstrings import described
 from mixfast._typing import RowsLike
 from mixfast.families.conditional import DISTRIBUTIONS, drawn_of, mixture_moments, mixture_quantile
-from mixfast.families.experts import OWN, SHARED
+from mixfast.families.experts import OWN, SHARED, dense
 from mixfast.inference import Gate, Inference, Response, infer
 from mixfast.row_data import firsts_of, rows_with, separated
 from mixfast.tables import as_values
@@ -206,8 +206,8 @@ class RegressionStatistics:
         X, sample_weight, kept = counted_rows(rows_with(X, {"y": y, **row_data}), sample_weight)
         resp = self._evaluate(X, resp=True).resp.astype(np.float64)
         rows, data = separated(self._read_rows(X, reset=False))
-        weights = np.ones(len(rows)) if sample_weight is None else sample_weight
-        rows, groups = np.asarray(rows, dtype=np.float64), data.get("groups")
+        weights = np.ones(rows.shape[0]) if sample_weight is None else sample_weight
+        rows, groups = dense(rows), data.get("groups")
         if clusters is not None:
             clusters = clusters if kept is None else clusters[kept]
             if len(np.unique(clusters)) < 2:

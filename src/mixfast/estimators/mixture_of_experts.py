@@ -35,6 +35,8 @@ from mixfast.families.experts import (
     NegativeBinomialExpert,
     PoissonExpert,
     StudentTExpert,
+    dense,
+    linear_forms,
 )
 from mixfast.proportions._gate import Gate
 from mixfast.reading import html_of_numbers
@@ -172,6 +174,7 @@ default='gaussian'
     """
 
     _fits_elsewhere = False
+    _accepts_sparse = "csr"
 
     _parameter_constraints: dict = {
         **LikelihoodMixture._parameter_constraints,
@@ -635,7 +638,7 @@ default='gaussian'
             return gate_X
         if self.gate is None or isinstance(self.gate, str):
             return None
-        return rows[:, list(self._places_of("gate", self.gate))].astype(np.float64)
+        return dense(rows[:, list(self._places_of("gate", self.gate))])
 
     def _check_gate_names(self, names, reset):
         """Keep the names of the columns of `gate_X`, where it is a table; predictions have the same."""
@@ -725,8 +728,10 @@ default='gaussian'
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            Computed in float64; parameters are rounded to the precision of X.
+        X : array-like or sparse matrix of shape (n_samples, n_features)
+            Computed in float64; parameters are rounded to the precision of X. A sparse one stays sparse: a few hundred
+            rows at a time get their zeros. The fit is that of the dense X, to the last bit, and takes as long;
+            `inference` alone makes all of X dense.
         y : array-like of shape (n_samples,)
             Responses; of 'binomial' also (n_samples, 2), successes and failures; of 'multinomial' labels or
             (n_samples, n_classes) counts. Of several responses a list with such an entry for each, or a table, or an
@@ -792,7 +797,7 @@ default='gaussian'
         rows = self._validate_rows(X, reset=False)
         data = self._checked_offsets(data, rows, reset=False)
         params, found, first = self._collect(), [], 0
-        etas = np.einsum("np,kep->kne", rows.astype(np.float64, copy=False), np.asarray(params.coefficients, float))
+        etas = linear_forms(rows, np.asarray(params.coefficients, dtype=np.float64))
         etas += np.asarray(params.intercepts, float)[:, np.newaxis]
         if "offset" in data:
             etas += data["offset"][:, np.newaxis]
@@ -891,7 +896,7 @@ default='gaussian'
         if self.gate is None:
             weights = np.asarray(self.weights_, dtype=np.float64)
             return np.tile(weights / weights.sum(), (rows.shape[0], 1))
-        columns = np.asarray(data.get("gate", rows), dtype=np.float64)
+        columns = data.get("gate", rows)
         return softmax(np.asarray(self.gate_intercept_, float) + columns @ np.asarray(self.gate_coef_, float).T, axis=1)
 
     def score(

@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+from scipy.sparse import csr_array, hstack
 from scipy.special import gammaln
 
 from mixfast.families._experts import KINDS, bind_experts
 from mixfast.families.domains import COUNT, POSITIVE
-from mixfast.families.family import Encoded, Family
+from mixfast.families.family import Encoded, Family, is_sparse
 from mixfast.row_data import separated
+from mixfast.tables import canonical
 
 #: What becomes of a coefficient, by the numbers of `_experts.pyx`.
 LEFT_OUT, OWN, SHARED = 0, 1, 2
@@ -59,6 +61,20 @@ def log_orders(y):
     if np.all(y.sum(axis=1) == 1):
         return None
     return gammaln(y.sum(axis=1) + 1) - gammaln(y + 1).sum(axis=1)
+
+
+def dense(rows):
+    """Rows of X as an array, float64."""
+    return np.asarray(rows.toarray() if is_sparse(rows) else rows, dtype=np.float64)
+
+
+def linear_forms(rows, coefficients):
+    """coefficients (K, E, p) times rows (n, p): (K, n, E), float64."""
+    n_components, n_predictors, n_features = coefficients.shape
+    if not is_sparse(rows):
+        return np.einsum("np,kep->kne", rows.astype(np.float64, copy=False), coefficients)
+    found = rows @ coefficients.reshape(-1, n_features).T
+    return found.reshape(-1, n_components, n_predictors).transpose(1, 0, 2)
 
 
 # ---- experts --------------------------------------------------------------------------------------------------------
@@ -313,9 +329,10 @@ class Experts(Family):
         return n_features + 2 if any(expert.is_unbounded for expert in self.responses) else 0
 
     def encode(self, X):
-        """Columns of X, of the gate where it has its own, of the responses, and of offsets where there are any."""
+        """Columns of X, of the gate where it has its own, of the responses, and of offsets where there are any: a
+        sparse matrix where X is one, of which each chunk is packed with its zeros."""
         values, data = separated(X)
-        values = np.asarray(values, dtype=np.float64)
+        values = values.astype(np.float64, copy=False)
         columns, layout, bases = [values], [], []
         if "gate" in data:
             columns.append(data["gate"])
@@ -351,6 +368,8 @@ class Experts(Family):
             (values.shape[1], [tuple(own) for own in layout]),
         )
         base = sum(bases) if bases else None
+        if is_sparse(values):
+            return Encoded(knows, canonical(hstack([csr_array(own) for own in columns], format="csr")), base)
         return Encoded(knows, np.column_stack(columns), base)
 
     def split(self, y):
@@ -361,7 +380,7 @@ class Experts(Family):
     def blank(self, n_components, n_features):
         return np.zeros(self.params_layout(n_components, n_features).size)
 
-    def bind(self, n_components, n_features, dtype, isa=None):
+    def bind(self, n_components, n_features, dtype, isa=None, is_sparse=False):
         n_columns, layout = self._layout
         use = self.use(n_columns)
         degrees = [own.degrees for own in self.responses if isinstance(own, StudentTExpert)]
