@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+import sys
 
 import numpy as np
 import pandas as pd
@@ -10,6 +11,7 @@ import pytest
 from sklearn.base import clone
 
 import mixfast
+import mixfast.formula
 from mixfast import MixtureOfExperts
 
 RNG = np.random.default_rng(5)
@@ -89,17 +91,97 @@ def test_no_intercept():
         MixtureOfExperts.from_formula("y ~ x", TABLE, fit_intercept=True)
 
 
-def test_another_fit_forgets_the_formula_and_copies_keep_it(tmp_path):
+def test_another_fit_forgets_the_formula_and_copies_keep_it():
     model = MixtureOfExperts.from_formula("y ~ x + I(x**2)", TABLE, **OPTIONS)
     for same in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
         np.testing.assert_array_equal(same.predict(TABLE), model.predict(TABLE))
     assert "_fitted_formula" not in vars(clone(model))
-    model.save(tmp_path / "model")
-    terms = pd.DataFrame({"x": TABLE.x, "I(x ** 2)": TABLE.x**2})
-    np.testing.assert_array_equal(mixfast.load(tmp_path / "model").predict(terms), model.predict(TABLE))
     model.fit(TABLE[["x"]], TABLE.y)
     with pytest.raises(TypeError, match="'y'"):  # of which it knew the column
         model.posterior(TABLE[["x"]])
+
+
+@pytest.mark.parametrize(
+    "formula",
+    [
+        "y ~ x + I(x**2) + kind",
+        "y ~ kind * center(x) + scale(hours)",
+        "y ~ 0 + C(kind, contr.sum) + C(w, levels=[1, 2, 3])",
+        "y ~ bs(x, df=5) + poly(hours, degree=2)",
+        "y ~ 0 + cr(x, df=3) + np.log(hours) + {w / 2}",
+        "y ~ Q('x') + I(w > 1)",
+    ],
+)
+def test_a_file_knows_the_formula(formula, tmp_path):
+    model = MixtureOfExperts.from_formula(formula, TABLE, **OPTIONS)
+    model.save(tmp_path / "model")
+    same = mixfast.load(tmp_path / "model")
+    later = TABLE[TABLE.kind == "b"].iloc[:3]  # other categories, means and ranges than those of the fit
+    for table in (TABLE, later, pl.from_pandas(later)):
+        np.testing.assert_array_equal(same.predict(table), model.predict(table))
+        np.testing.assert_array_equal(same.posterior(table), model.posterior(table))
+    if "kind" in formula:
+        with pytest.raises(ValueError, match="without the categories"):
+            same.predict(TABLE.assign(kind="z"))
+    same.save(tmp_path / "again")
+    assert (tmp_path / "again").read_bytes() == (tmp_path / "model").read_bytes()
+
+
+def test_a_file_knows_gates_shared_terms_and_columns(tmp_path):
+    model = MixtureOfExperts.from_formula(
+        "won + lost ~ 1", TABLE, fixed="~ kind", gate="~ log(x)", expert="binomial", sample_weight="w", **OPTIONS
+    )
+    model.save(tmp_path / "model")
+    same = mixfast.load(tmp_path / "model")
+    np.testing.assert_array_equal(same.predict_proba(TABLE), model.predict_proba(TABLE))
+    np.testing.assert_array_equal(same.inference(TABLE).standard_errors, model.inference(TABLE).standard_errors)
+    assert same.score(TABLE) == model.score(TABLE)
+
+
+@pytest.mark.parametrize(
+    "term",
+    [
+        "__import__('os').getcwd().__len__() + x",
+        "x.mean()",
+        "np.random.normal(size=160)",
+        "eval('x')",
+        "I([v for v in x])",
+        "I((lambda v: v)(x))",
+        "I(x[0])",
+        "I(x + 10**10**2)",
+        "hashed(kind, levels=3)",
+    ],
+)
+def test_a_file_holds_no_programs(term, tmp_path, monkeypatch):
+    formula = f"y ~ {{{term}}}"
+    with pytest.raises(ValueError, match="a formula in a file is of columns, numbers"):
+        mixfast.formula.check_harmless(mixfast.formula.sides_of({"formula": formula})["terms"])
+    # a file of somebody who lets them through is loaded, and evaluates nothing
+    model = MixtureOfExperts.from_formula("y ~ x", TABLE, **OPTIONS)
+    contents = model._fitted_formula.contents()
+    contents["texts"]["formula"] = formula
+    monkeypatch.setattr(mixfast.formula.Formula, "contents", lambda self: contents)
+    model.save(tmp_path / "model")
+    with pytest.raises(ValueError, match="a formula in a file is of columns, numbers"):
+        mixfast.load(tmp_path / "model").predict(TABLE)
+
+
+def test_what_cannot_be_saved_is_said(tmp_path):
+    model = MixtureOfExperts.from_formula("y ~ {x.clip(0, 3)}", TABLE, **OPTIONS)
+    with pytest.raises(ValueError, match=r"cannot be saved.*x\.clip.*Compute such columns in the table"):
+        model.save(tmp_path / "model")
+    assert not (tmp_path / "model").exists()
+
+
+def test_a_file_with_a_formula_is_read_without_formulaic(tmp_path, monkeypatch):
+    model = MixtureOfExperts.from_formula("y ~ x + I(x**2)", TABLE, **OPTIONS)
+    model.save(tmp_path / "model")
+    monkeypatch.setitem(sys.modules, "formulaic", None)
+    same = mixfast.load(tmp_path / "model")
+    terms = pd.DataFrame({"x": TABLE.x, "I(x ** 2)": TABLE.x**2})
+    np.testing.assert_array_equal(same.predict(terms), model.predict(terms))
+    with pytest.raises(ImportError, match=r"mixfast\[formula\]"):
+        same.predict(TABLE)
 
 
 def test_gates_and_groups():

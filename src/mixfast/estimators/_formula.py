@@ -7,7 +7,7 @@ from inspect import signature
 from typing import Any, Self
 
 from mixfast._typing import Column
-from mixfast.formula import learn_formula
+from mixfast.formula import Formula, learn_formula
 from mixfast.tables import names_of
 
 #: Methods that look at rows: a model that was fitted by a formula takes tables in them.
@@ -31,6 +31,9 @@ OF_ROWS = (
     "inference",
     "summary",
 )
+
+#: What files call the formula, beside fitted attributes.
+IN_FILES = "formula_"
 
 
 def of_tables(method):
@@ -115,8 +118,9 @@ class FittedByFormula:
 
         Notes
         -----
-        A file that `save` writes does not hold the formula, which is a program: a loaded model takes tables and arrays
-        of the terms.
+        A file that `save` writes holds the text of the formula and what it has learned: categories, knots. What is
+        loaded must run no program, so terms may then be of columns, numbers, operators and formulaic's and NumPy's
+        functions of numbers alone; others are an error of `save`.
 
         Examples
         --------
@@ -149,3 +153,22 @@ class FittedByFormula:
     def _learn_row_data(self, names):
         vars(self).pop("_fitted_formula", None)  # of another fit
         super()._learn_row_data(names)
+
+    def _sections(self):
+        sections = super()._sections()
+        if "_fitted_formula" in vars(self):
+            try:
+                sections["attributes"] |= {IN_FILES: self._fitted_formula.contents()}
+            except ValueError as error:
+                raise ValueError(
+                    f"the formula cannot be saved: {error}. Compute such columns in the table, or fit to arrays"
+                ) from None
+        return sections
+
+    @classmethod
+    def _from_sections(cls, params, attributes):
+        formula = attributes.pop(IN_FILES, None)
+        made = super()._from_sections(params, attributes)
+        if formula is not None:
+            made._fitted_formula = Formula.from_contents(formula)
+        return made
