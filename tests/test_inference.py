@@ -1,6 +1,7 @@
 """Standard errors of mixtures of experts, as functions of arrays: Louis' identity against values of other programs and
 against derivatives of the log-likelihood, sandwiches against their textbook forms."""
 
+import mpmath
 import numpy as np
 import pytest
 from golden_experts import CASES
@@ -94,6 +95,30 @@ def test_the_score_of_degrees_of_freedom_is_a_derivative():
     score = DISTRIBUTIONS["student_t"].score(y, eta, [0.7, 3.0])[:, 2]
     above, below = (t.logpdf(y, 3 * np.exp(h), 1, 0.7) for h in (1e-5, -1e-5))
     np.testing.assert_allclose(score, (above - below) / 2e-5, rtol=1e-6, atol=1e-8)
+
+
+@pytest.mark.parametrize("theta", [1e-3, 0.7, 9.9, 10.0, 1e4, 1e8])
+def test_scores_and_curvatures_of_negative_binomial_counts_keep_their_digits(theta):
+    """Near Poisson's the score by log theta is 10^-16 of the terms that it is the sum of."""
+    y, eta = np.array([0.0, 1.0, 2.0, 7.0, 30.0, 400.0]), np.log([[0.5], [3.0], [2.5], [9.0], [20.0], [5.0]])
+    distribution, scores, curvatures = DISTRIBUTIONS["negative_binomial"], [], []
+    with mpmath.workdps(60):
+        for count, mean in zip(y.tolist(), np.exp(eta[:, 0]).tolist(), strict=True):
+
+            def log_density(log_theta, count=count, mean=mean):
+                size = mpmath.exp(log_theta)
+                return (
+                    mpmath.loggamma(count + size)
+                    - mpmath.loggamma(size)
+                    - (count + size) * mpmath.log(size + mean)
+                    + size * mpmath.log(size)
+                )
+
+            place = mpmath.log(mpmath.mpf(theta))
+            scores.append(float(mpmath.diff(log_density, place)))
+            curvatures.append(float(-mpmath.diff(log_density, place, 2)))
+    np.testing.assert_allclose(distribution.score(y, eta, [theta])[:, 1], scores, rtol=1e-11)
+    np.testing.assert_allclose(distribution.curvature(y, eta, [theta])[:, 1, 1], curvatures, rtol=1e-10)
 
 
 @pytest.mark.parametrize("name", [name for name, case in CASES.items() if "standard_errors" in case])

@@ -63,6 +63,27 @@ def test_rises_of_lgamma_digamma_and_trigamma():
             assert error(special.trigamma_rise(a, n), second) < TOLERANCE, (a, n)
 
 
+def test_what_rises_have_beyond_their_leading_terms():
+    """Of negative binomial counts near Poisson's, a of 1e8, these are 1e-8 of the rises and of their leading terms."""
+    whole = [0.0, 1.0, 2.0, 7.0, 8.0, 9.0, 30.0, 1e3, 1e6]
+    for a, n in ((a, n) for a in [1e-3, 0.5, 1.0, 9.0, *around(10), 37.5, 1e3, 1e8, 1e12] for n in whole):
+        with mpmath.workdps(60):
+            start, size = mpmath.mpf(a), mpmath.mpf(n)
+            first = mpmath.digamma(start + size) - mpmath.digamma(start) - size / start
+            second = mpmath.psi(1, start + size) - mpmath.psi(1, start) + size / start**2
+            if n <= 1:
+                first = second = mpmath.mpf(0)
+        assert error(special.digamma_beyond(a, n), first) < TOLERANCE, (a, n)
+        assert error(special.trigamma_beyond(a, n), second) < TOLERANCE, (a, n)
+
+
+def test_the_logarithm_beyond_its_argument():
+    for x in [1e-300, 1e-100, 1e-9, 1e-3, 0.3, *around(1), 2.5, 1e6, 1e300]:
+        with mpmath.workdps(700):
+            exact = mpmath.log(1 + mpmath.mpf(x)) - mpmath.mpf(x)
+        assert error(special.log1p_beyond(x), exact) < TOLERANCE, x
+
+
 def test_a_rise_of_nothing_is_nothing():
     for a in (1e-300, 0.5, 1.0, 3.5, 10.0, 1e12):
         assert special.lgamma_rise(a, 0) == special.digamma_rise(a, 0) == special.trigamma_rise(a, 0) == 0

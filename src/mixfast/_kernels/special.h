@@ -107,6 +107,42 @@ static inline double mixfast_trigamma_rise(double a, double n) {
     return total - n * u * v * (1 + 0.5 * (u + v) + u * u * value + v * (u + v) * (value + v * v * slope));
 }
 
+/* log(1 + x) - x, which is negative, for x >= 0, relative to itself: of 2 artanh r with r = x / (2 + x), 2 r - x = -x r. */
+static inline double mixfast_log1p_beyond(double x) {
+    if (x > 1) return log1p(x) - x;
+    double r = x / (2 + x), square = r * r, total = 0;
+    for (int i = 33; i >= 3; i -= 2) total = total * square + 1.0 / i; /* r <= 1/3: the next term is below 1e-17 */
+    return r * (2 * square * total - x);
+}
+
+/* psi(a + n) - psi(a) - n / a for a > 0 and whole n >= 0: what is left of it where n is small beside a. 0 or below. */
+static inline double mixfast_digamma_beyond(double a, double n) {
+    double total = 0;
+    if (mixfast_is_product(a, n)) {
+        for (int i = 1; i < (int)n; i++) total -= i / (a + i) / a;
+        return total;
+    }
+    if (a < MIXFAST_LARGE) return mixfast_digamma_rise(a, n) - n / a;
+    double u = 1 / (a + n), v = 1 / a;
+    double slope = mixfast_slope_of(mixfast_of_digamma, u * u, v * v);
+    return mixfast_log1p_beyond(n / a) +
+           n * u * v * (0.5 + (u + v) * (mixfast_polynomial(mixfast_of_digamma, u * u) + v * v * slope));
+}
+
+/* psi'(a + n) - psi'(a) + n / a^2 for a > 0 and whole n >= 0, likewise; 0 or above. */
+static inline double mixfast_trigamma_beyond(double a, double n) {
+    double total = 0;
+    if (mixfast_is_product(a, n)) {
+        for (int i = 1; i < (int)n; i++) total += i / (a + i) / a * (1 / (a + i) + 1 / a);
+        return total;
+    }
+    if (a < MIXFAST_LARGE) return mixfast_trigamma_rise(a, n) + n / a / a;
+    double u = 1 / (a + n), v = 1 / a;
+    double value = mixfast_polynomial(mixfast_of_trigamma, u * u);
+    double slope = mixfast_slope_of(mixfast_of_trigamma, u * u, v * v);
+    return n * u * v * (n * v - 0.5 * (u + v) - u * u * value - v * (u + v) * (value + v * v * slope));
+}
+
 /* log x - psi(x) for x >= MIXFAST_LARGE */
 static inline double mixfast_log_minus_digamma_of_large(double x) {
     double w = 1 / x;

@@ -25,6 +25,9 @@ cdef extern from "special.h" nogil:
     double c_lgamma_rise "mixfast_lgamma_rise"(double a, double n)
     double c_digamma_rise "mixfast_digamma_rise"(double a, double n)
     double c_trigamma_rise "mixfast_trigamma_rise"(double a, double n)
+    double c_log1p_beyond "mixfast_log1p_beyond"(double x)
+    double c_digamma_beyond "mixfast_digamma_beyond"(double a, double n)
+    double c_trigamma_beyond "mixfast_trigamma_beyond"(double a, double n)
 
 
 cpdef double digamma(double x) noexcept nogil:
@@ -65,6 +68,22 @@ cpdef double trigamma_rise(double a, double n) noexcept nogil:
     """psi'(a + n) - psi'(a), which is negative, for a > 0 and n >= 0, relative to itself; -inf where it is beyond
     -1.8e308 (a < 1e-154)."""
     return c_trigamma_rise(a, n)
+
+
+def log1p_beyond(double x):
+    """log(1 + x) - x for x >= 0, relative to itself."""
+    return c_log1p_beyond(x)
+
+
+def digamma_beyond(double a, double n):
+    """psi(a + n) - psi(a) - n / a for a > 0 and whole n >= 0, relative to itself: where n is small beside a, what is
+    left of the rise without its leading term."""
+    return c_digamma_beyond(a, n)
+
+
+def trigamma_beyond(double a, double n):
+    """psi'(a + n) - psi'(a) + n / a^2 for a > 0 and whole n >= 0, relative to itself, likewise."""
+    return c_trigamma_beyond(a, n)
 
 
 # ---- Bessel functions I ----

@@ -24,6 +24,32 @@ def _exp(eta):
     return np.exp(np.minimum(eta, LARGEST_PREDICTOR))
 
 
+#: From here on digamma by its asymptotic series, log x - 1 / 2x less the sum of these times x^-2k.
+LARGE = 10.0
+OF_DIGAMMA = (1 / 12, -1 / 120, 1 / 252, -1 / 240, 1 / 132, -691 / 32760, 1 / 12)
+
+
+def _log1p_beyond(x):
+    """log(1 + x) - x, of complex ones too: of 2 artanh r with r = x / (2 + x), where x is small."""
+    is_small = np.abs(x) <= 1
+    small = np.where(is_small, x, 0)
+    r, total = small / (2 + small), 0
+    for i in range(33, 2, -2):
+        total = total * r * r + 1 / i
+    return np.where(is_small, r * (2 * r * r * total - small), np.log1p(x) - x)
+
+
+def _digamma_beyond(a, n):
+    """psi(a + n) - psi(a) - n / a for n >= 0, of a complex a too: what is left where n is small beside a."""
+    if np.real(a) < LARGE:
+        return special.digamma(a + n) - special.digamma(a) - n / a
+
+    def rest(x):
+        return np.polyval(OF_DIGAMMA[::-1], x**-2) * x**-2
+
+    return _log1p_beyond(n / a) + n / (2 * a * (a + n)) + rest(a) - rest(a + n)
+
+
 def drawn_of(ends, places):
     """The category of each row, (n,), that its number from 0 to 1 falls in, places (n,); ends (n, C) are the sums of
     shares up to each category."""
@@ -184,9 +210,13 @@ class NegativeBinomial(Distribution):
 
     def score(self, y, eta, dispersion):
         theta, count, mean = dispersion[0], y[:, np.newaxis], _exp(eta)
-        of_theta = special.digamma(y + theta)[:, np.newaxis] - special.digamma(theta) - np.log1p(mean / theta)
         gap = (count - mean) / (mean + theta)
-        return np.hstack([theta * gap, theta * (of_theta - gap)])
+        rise = _digamma_beyond(theta, count)
+        # psi(y + theta) - psi(theta) - log(1 + mean / theta) - gap, without their leading terms where these nearly
+        # cancel: near Poisson's all digits of them
+        near = rise - _log1p_beyond(mean / theta) + mean * (count - mean) / (theta * (theta + mean))
+        far = rise + count / theta - np.log1p(mean / theta) - gap
+        return np.hstack([theta * gap, theta * np.where(np.real(mean) <= np.real(theta), near, far)])
 
     def mean(self, eta, dispersion):
         return _exp(eta[:, 0])
