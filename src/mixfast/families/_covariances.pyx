@@ -22,6 +22,7 @@ from mixfast.engine._family cimport (
 from mixfast.engine._isa cimport resolve_isa
 from mixfast.engine._kernels cimport mixfast_select_gaussian, mixfast_select_rows
 from mixfast.engine._linalg cimport covariance_of_factor, log_diagonal, precision_factor, upper_transposed_times
+from mixfast.engine._triangle cimport in_triangle, triangle
 from mixfast.families._shapes cimport limit_ratio, scatters_t, shape_t, shape_work
 
 cdef double EPSILON = 2.220446049250313e-16
@@ -330,15 +331,15 @@ cdef void find_scatter(const family_t *f, double mass, double scale, const doubl
     cdef double own
     for i in range(d):
         for j in range(i):
-            own = second[i * (i + 1) // 2 + j] / mass
+            own = second[in_triangle(i, j)] / mass
             scatter[i * d + j] = scatter[j * d + i] = scale * (own - delta[i] * delta[j])
-        own = second[i * (i + 1) // 2 + i] / mass
+        own = second[in_triangle(i, i)] / mass
         scatter[i * d + i] = scale * about_the_mean(f, own, delta[i]) + context_of(f).reg_covar
 
 
 cdef int full_maximise(const family_t *f, const totals_t *totals, const double *masses, double *work,
                        double *params) noexcept nogil:
-    cdef Py_ssize_t n_components = f.n_components, d = f.n_features, n_pairs = d * (d + 1) // 2, k
+    cdef Py_ssize_t n_components = f.n_components, d = f.n_features, n_pairs = triangle(d), k
     cdef const double *second = totals.stats + n_components * d
     cdef double *means = params
     cdef double *covariances = means + n_components * d
@@ -506,7 +507,7 @@ cdef void find_scatters(const family_t *f, const totals_t *totals, const double 
     """scatters[K][d][d] about the new means, over `divisors`; zero where a component has no rows."""
     cdef Py_ssize_t n_components = f.n_components, d = f.n_features, k, i
     cdef bint is_diagonal = context_of(f).shape.is_diagonal
-    cdef Py_ssize_t n_second = d if is_diagonal else d * (d + 1) // 2
+    cdef Py_ssize_t n_second = d if is_diagonal else triangle(d)
     cdef const double *second
     cdef double *scatter
     cdef double scale, own
@@ -762,12 +763,12 @@ cdef void shift_matrices(const family_t *f, const double *masses, const move_t *
             shift = shift_of(f, move, k, i)
             for j in range(i + 1):
                 other = shift_of(f, move, k, j)
-                second[i * (i + 1) // 2 + j] += shift * first[j] + (first[i] + masses[k] * shift) * other
+                second[in_triangle(i, j)] += shift * first[j] + (first[i] + masses[k] * shift) * other
     shift_first(f, masses, move, stats)
 
 
 cdef void recentre_matrices(const family_t *f, const double *masses, const move_t *move, double *stats) noexcept nogil:
-    shift_matrices(f, masses, move, f.n_features * (f.n_features + 1) // 2, stats)
+    shift_matrices(f, masses, move, triangle(f.n_features), stats)
 
 
 cdef void recentre_pooled(const family_t *f, const double *masses, const move_t *move, double *stats) noexcept nogil:
@@ -968,7 +969,7 @@ cdef family_t *new_family(Py_ssize_t n_components, Py_ssize_t n_features, int re
 cdef void size_moments(family_t *f) noexcept:
     """Matrices of second moments, one for each component."""
     cdef Py_ssize_t n_components = f.n_components, d = f.n_features
-    f.n_stats = n_components * (d + d * (d + 1) // 2)
+    f.n_stats = n_components * (d + triangle(d))
     f.n_tables = n_components * (1 + 2 * d + context_of(f).gaussian.packed_triangle_size(d))
     f.n_scratch_columns = d + 1
     f.n_work = max(n_components * (1 + 2 * d), 4 * d)
@@ -980,7 +981,7 @@ cdef void make_full(family_t *f, structure_t *structure) noexcept:
     cdef Py_ssize_t n_components = f.n_components, d = f.n_features
     size_moments(f)
     f.n_params = n_components * (d + 2 * d * d)
-    structure.n_free = n_components * (d + d * (d + 1) // 2)
+    structure.n_free = n_components * (d + triangle(d))
     f.n_own_work = 3 * d
     f.flops_per_component = d * d * d
     f.maximise_component = full_maximise_component
@@ -1028,7 +1029,7 @@ cdef void make_shaped(family_t *f, structure_t *structure, shape_t shape) noexce
         structure.unconstrain = shape_diagonal_unconstrain
     else:
         size_moments(f)
-        structure.n_free = n_components * (d + d * (d + 1) // 2)
+        structure.n_free = n_components * (d + triangle(d))
         structure.log_determinants, structure.fill_tables = full_determinants, full_tables
         structure.recentre = recentre_matrices
         structure.unconstrain = full_unconstrain

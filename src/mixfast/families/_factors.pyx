@@ -29,6 +29,7 @@ from mixfast.engine._family cimport (
 )
 from mixfast.engine._kernels cimport factors_kernels_t, mixfast_select_factors
 from mixfast.engine._linalg cimport precision_factor, precision_of_factor, scaled_cholesky, solve_lower
+from mixfast.engine._triangle cimport in_triangle, triangle
 from mixfast.families._covariances cimport (
     SPURIOUS_TIMES,
     about_the_mean,
@@ -170,7 +171,7 @@ cdef int new_loadings(const family_t *f, double count, const double *first, cons
     for a in range(q):
         for b in range(a + 1):
             second[a * q + b] = second[b * q + a] = (
-                inverse[a * q + b] + products[a * (a + 1) // 2 + b] / count
+                inverse[a * q + b] + products[in_triangle(a, b)] / count
                 - of_factors[a] / count * (of_factors[b] / count))
     if scaled_cholesky(q, second, scale, &is_deficient) != 0:
         return MIXFAST_NOT_FINITE
@@ -295,7 +296,7 @@ cdef int maximise(const family_t *f, const totals_t *totals, double *work, doubl
             least += floors[j]
         if own > least:
             status |= new_loadings(f, counts[k], first + k * d, of_factors + k * q, crossed + k * q * d,
-                                   products + k * (q * (q + 1) // 2), noise + k * d, room, loadings + k * d * q)
+                                   products + k * triangle(q), noise + k * d, room, loadings + k * d * q)
             for j in range(d):
                 noise[k * d + j] = variances[k * d + j] - squares_of(q, loadings + (k * d + j) * q)
         else:
@@ -384,7 +385,7 @@ def bind(Py_ssize_t n_components, Py_ssize_t n_features, int real_bytes, object 
     cdef const factors_kernels_t *kernels = mixfast_select_factors(f.isa, real_bytes)
     context.n_factors, context.is_tied, context.is_spherical = n_factors, is_tied, is_spherical
     f.n_params = n_components * d * (2 + q)
-    f.n_stats = n_components * (2 * d + q + q * d + q * (q + 1) // 2)
+    f.n_stats = n_components * (2 * d + q + q * d + triangle(q))
     f.n_tables = kernels.n_tables(n_components, d, q)
     f.n_scratch_columns = kernels.n_scratch_columns(q)
     f.n_work = max(f.n_tables + 3 * q * q + q, (5 + n_components + q) * d + 4 * q * q + 2 * q)

@@ -29,6 +29,7 @@ from mixfast.engine._family cimport (
 )
 from mixfast.engine._kernels cimport gaussian_kernels_t
 from mixfast.engine._linalg cimport invert_upper, log_diagonal, upper_transposed_times
+from mixfast.engine._triangle cimport in_triangle, triangle
 from mixfast.families._covariances cimport (
     context_of,
     covariances_t,
@@ -148,7 +149,7 @@ cdef int tied_maximise(const family_t *f, const totals_t *totals, double *work, 
         n += counts[k]
     for i in range(d):
         for j in range(i + 1):
-            covariance[i * d + j] = second[i * (i + 1) // 2 + j] / n
+            covariance[i * d + j] = second[in_triangle(i, j)] / n
     for k in range(n_components):
         if counts[k] > 0:
             move_mean(f, counts[k], totals.pivot, totals.stats + k * d, params + k * d, delta)
@@ -216,7 +217,7 @@ cdef int linear_maximise(const family_t *f, const totals_t *totals, double *work
                 means[k * d + j] = totals.pivot[j] + totals.stats[k * d + j] / counts[k]
     for i in range(d):
         for j in range(i + 1):
-            covariance[i * d + j] = second[i * (i + 1) // 2 + j]
+            covariance[i * d + j] = second[in_triangle(i, j)]
             for k in range(n_components):
                 covariance[i * d + j] -= counts[k] * centred[k * d + i] * centred[k * d + j]
             covariance[i * d + j] /= n
@@ -247,12 +248,12 @@ cdef double linear_common_evidence(const family_t *f, const totals_t *totals, co
         for i in range(c + 1):
             along = 0
             for j in range(i):
-                along += second[i * (i + 1) // 2 + j] * factor[j * d + c]
-            total += factor[i * d + c] * (2 * along + second[i * (i + 1) // 2 + i] * factor[i * d + c])
+                along += second[in_triangle(i, j)] * factor[j * d + c]
+            total += factor[i * d + c] * (2 * along + second[in_triangle(i, i)] * factor[i * d + c])
             moved += shift[i] * factor[i * d + c]
             crossed += first[i] * factor[i * d + c]
         # S about the pivot is S about the origin - first shift' - shift first' + N shift shift'
-        total += moved * (totals.common[d + d * (d + 1) // 2] * moved - 2 * crossed)
+        total += moved * (totals.common[d + triangle(d)] * moved - 2 * crossed)
     return -0.5 * total
 
 
@@ -411,7 +412,7 @@ cdef family_t *new_tied(Py_ssize_t n_components, Py_ssize_t n_features, int real
                         size_t context_bytes) except NULL:
     cdef family_t *f = new_family(n_components, n_features, real_bytes, isa, reg_covar, context_bytes)
     cdef const gaussian_kernels_t *kernels = context_of(f).gaussian
-    cdef Py_ssize_t n_pairs = n_features * (n_features + 1) // 2
+    cdef Py_ssize_t n_pairs = triangle(n_features)
     f.n_params = n_components * n_features + 2 * n_features * n_features
     f.n_stats = n_components * n_features + n_pairs
     f.n_tables = n_components * (1 + 2 * n_features) + kernels.packed_triangle_size(n_features)
@@ -467,7 +468,7 @@ def bind_tied(Py_ssize_t n_components, Py_ssize_t n_features, int real_bytes, ob
     quick[0] = f[0]
     quick.prepare, quick.maximise = linear_prepare, linear_maximise
     quick.log_density, quick.accumulate = kernels.linear_log_density, kernels.linear_accumulate
-    shared_term.n_common = n_features + n_features * (n_features + 1) // 2 + 1
+    shared_term.n_common = n_features + triangle(n_features) + 1
     shared_term.accumulate_common = kernels.linear_accumulate_common
     shared_term.common_evidence, shared_term.loses_digits = linear_common_evidence, linear_loses_digits
     quick.shared_term = shared_term

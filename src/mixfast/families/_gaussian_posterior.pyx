@@ -48,6 +48,7 @@ from mixfast.engine._family cimport (
 )
 from mixfast.engine._linalg cimport covariance_of_factor, log_diagonal, precision_factor
 from mixfast.engine._special cimport lgamma_rise, log_minus_digamma
+from mixfast.engine._triangle cimport in_triangle, triangle
 from mixfast.families._covariances cimport covariances_t, move_mean
 from mixfast.families._gaussian cimport new_diagonal, new_full, new_spherical, new_tied
 
@@ -173,11 +174,11 @@ cdef void covariance_of_rows(const family_t *f, const totals_t *totals, double *
     cdef Py_ssize_t d = f.n_features, n_varying = 0, i, j
     cdef const double *first = totals.common
     cdef const double *second = first + d
-    cdef double count = second[d * (d + 1) // 2], logs = 0, square, rounding
+    cdef double count = second[triangle(d)], logs = 0, square, rounding
     cdef double divisor = max(count - 1, 0.5 * count)
     for i in range(d):
         for j in range(i + 1):
-            square = second[i * (i + 1) // 2 + j]
+            square = second[in_triangle(i, j)]
             covariance[i * d + j] = (square - first[i] * first[j] / count) / divisor
         # moments are about the mean but for rounding, which is all that a column of equal numbers has
         rounding = 4 * DBL_EPSILON * totals.origin[i]
@@ -204,7 +205,7 @@ cdef int set_prior(const family_t *f, const totals_t *totals, double *room, doub
     if context.m0 != NULL:
         memcpy(m0, context.m0, d * sizeof(double))
     else:
-        count = totals.common[d + d * (d + 1) // 2]
+        count = totals.common[d + triangle(d)]
         for j in range(d):
             m0[j] = totals.origin[j] + totals.common[j] / count
     if context.scale0 != NULL:
@@ -319,7 +320,7 @@ cdef int full_component(const family_t *f, Py_ssize_t k, const totals_t *totals,
                         double *params) noexcept nogil:
     cdef const context_t *context = context_of(f)
     cdef Py_ssize_t n_components = f.n_components, d = f.n_features, i, j
-    cdef const double *second = totals.stats + n_components * d + k * (d * (d + 1) // 2)
+    cdef const double *second = totals.stats + n_components * d + k * triangle(d)
     cdef double *covariance = params + n_components * d + k * d * d
     cdef double *delta = own_work
     cdef double *away = own_work + d
@@ -329,10 +330,10 @@ cdef int full_component(const family_t *f, Py_ssize_t k, const totals_t *totals,
     for i in range(d):
         for j in range(i + 1):
             if i == j:
-                total = scatter_of(second[i * (i + 1) // 2 + i], count, delta[i])
+                total = scatter_of(second[in_triangle(i, i)], count, delta[i])
                 total += count * context.covariances.reg_covar
             else:
-                total = second[i * (i + 1) // 2 + j] - count * delta[i] * delta[j]
+                total = second[in_triangle(i, j)] - count * delta[i] * delta[j]
             total = (scale0_of(f, params)[i * d + j] + total + pull * away[i] * away[j]) / nu
             covariance[i * d + j] = covariance[j * d + i] = total
     return factor_or_raise(d, covariance, own_work + 2 * d, covariance + n_components * d * d)
@@ -352,7 +353,7 @@ cdef int tied_maximise(const family_t *f, const totals_t *totals, double *work, 
         return status
     for i in range(d):
         for j in range(i + 1):
-            covariance[i * d + j] = second[i * (i + 1) // 2 + j]
+            covariance[i * d + j] = second[in_triangle(i, j)]
     for k in range(n_components):
         count += totals.counts[k]
         pull = place_mean(f, k, totals, params, delta, away)
@@ -598,7 +599,7 @@ cdef object posterior_of(family_t *f, double kappa0, double nu0, m0, scale0, dou
     structure is there."""
     cdef context_t *context = <context_t *> f.context
     cdef double *numbers = <double *> (context + 1)
-    cdef Py_ssize_t d = f.n_features, n_scale = context.structure.n_scale, n_pairs = d * (d + 1) // 2
+    cdef Py_ssize_t d = f.n_features, n_scale = context.structure.n_scale, n_pairs = triangle(d)
     cdef const double[::1] given
     if m0 is not None:
         given = m0

@@ -17,6 +17,7 @@ from libc.string cimport memcpy
 
 from mixfast.engine._capsule cimport BoundFamily, capsule_of, give_free_numbers, new_struct
 from mixfast.engine._family cimport chunk_t, family_t, selection_t, totals_t
+from mixfast.engine._triangle cimport in_triangle, triangle
 
 # How covariances and second moments are laid out.
 cdef enum:
@@ -101,7 +102,7 @@ cdef void prepare_pattern(const pattern_t *pattern, Py_ssize_t d, const double *
             value = covariance[missing[a] * d + missing[b]]
             for i in range(o):
                 value -= slopes[a * o + i] * slopes[b * o + i]
-            left[a * (a + 1) // 2 + b] = value
+            left[in_triangle(a, b)] = value
     for a in range(m):  # S_mo S_oo^-1
         for i in range(o - 1, -1, -1):
             value = slopes[a * o + i]
@@ -110,7 +111,7 @@ cdef void prepare_pattern(const pattern_t *pattern, Py_ssize_t d, const double *
             slopes[a * o + i] = value * room[i * o + i]
     for a in range(m):  # the determinant of C
         for b in range(a + 1):
-            room[a * m + b] = left[a * (a + 1) // 2 + b]
+            room[a * m + b] = left[in_triangle(a, b)]
     factor(m, covariance, d, missing, room)
     for a in range(m):
         more -= log(room[a * m + a])
@@ -250,14 +251,14 @@ cdef inline void add_left(const context_t *c, const pattern_t *pattern, const do
     cdef Py_ssize_t d = c.complete.n_features, o = pattern.n_there, a, b, i
     cdef const double *left = tables + pattern.tables + k * pattern.size + 1 + (d - o) * o
     if c.moments != SHARED_MATRIX:
-        second += k * (d if c.moments == OF_COLUMNS else d * (d + 1) // 2)
+        second += k * (d if c.moments == OF_COLUMNS else triangle(d))
     for a in range(d - o):
         i = pattern.columns[o + a]
         if c.moments == OF_COLUMNS:
             second[i] += resp * left[a]
         else:
             for b in range(a + 1):
-                second[i * (i + 1) // 2 + pattern.columns[o + b]] += resp * left[b]
+                second[in_triangle(i, pattern.columns[o + b])] += resp * left[b]
         left += a + 1
 
 
@@ -306,7 +307,7 @@ def bind_missing(capsule, int64_t[:, ::1] columns not None, const int64_t[::1] n
     for i in range(n_patterns):
         o, m = n_there[i], d - n_there[i]
         c.patterns[i].n_there, c.patterns[i].columns = o, places + i * d
-        c.patterns[i].size = 1 + m * o + m * (m + 1) // 2
+        c.patterns[i].size = 1 + m * o + triangle(m)
         c.patterns[i].tables = c.n_own_tables
         c.n_own_tables += complete.n_components * c.patterns[i].size
         for j in range(d):

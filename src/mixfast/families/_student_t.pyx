@@ -32,6 +32,7 @@ from mixfast.engine._family cimport MIXFAST_NOT_FINITE, MIXFAST_OK, MIXFAST_SPUR
 from mixfast.engine._kernels cimport mixfast_select_student_t, student_t_kernels_t
 from mixfast.engine._linalg cimport log_diagonal, precision_of_factor
 from mixfast.engine._special cimport lgamma_rise, log_minus_digamma, trigamma_minus_reciprocal
+from mixfast.engine._triangle cimport in_triangle, triangle
 from mixfast.families._covariances cimport (
     covariances_t,
     factor_tables,
@@ -274,8 +275,8 @@ cdef double scatter(const family_t *f, const totals_t *totals, double mass, Py_s
     """The sum of w (x - m)(x - m)' of component k about the new mean m, at (i, j), j <= i."""
     cdef Py_ssize_t d = f.n_features
     cdef const double *first = totals.stats + k * d
-    cdef const double *second = totals.stats + f.n_components * d + k * (d * (d + 1) // 2)
-    return second[i * (i + 1) // 2 + j] - first[i] / mass * first[j]
+    cdef const double *second = totals.stats + f.n_components * d + k * triangle(d)
+    return second[in_triangle(i, j)] - first[i] / mass * first[j]
 
 
 cdef double boost_of(const family_t *f, const double *counts, const double *masses,
@@ -457,7 +458,7 @@ cdef void make_tied(family_t *f, structure_t *structure) noexcept:
     cdef Py_ssize_t n_means = f.n_components * f.n_features, d = f.n_features
     size_moments(f)
     f.n_params = n_means + 2 * d * d
-    structure.n_free = n_means + d * (d + 1) // 2
+    structure.n_free = n_means + triangle(d)
     f.n_work = max(f.n_work, 6 * d, 4 * d + d * d)
     structure.log_determinants, structure.fill_tables = tied_determinants, tied_tables
     structure.maximise, structure.recentre = tied_maximise, recentre_matrices
