@@ -231,10 +231,6 @@ def test_a_problem_of_a_batch_has_the_bits_of_its_fit_alone(dtype, name):
     together = {own: [each[own] for each in data] for own in entry.data}
     for options in ({}, {"n_components": 1}, {"accelerate": "auto", "n_init": 3, "n_init_policy": "halving"}):
         estimator = entry.make(**options)
-        if hasattr(fitted(entry, max_iter=1), "classes_"):
-            with pytest.raises(TypeError, match="has no batches"):
-                fit_many(problems, estimator, **together)
-            return
         result = fit_many(problems, estimator, random_state=3, n_threads=2, **together)
         assert result.status[3] & Status.TOO_FEW_ROWS
         scores = result.score_samples(problems, **together)

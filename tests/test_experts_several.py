@@ -162,8 +162,15 @@ def test_batches_have_the_bits_of_fits_alone(tmp_path):
     table[["y", "count", "hit"]] = np.vstack(y)
     grouped = fit_many_groups(table, estimator, by="kind", y=["y", "count", "hit"], seeds=[1, 2, 3])
     assert_array_equal(grouped[1].coef_[1], result[1].coef_[1])
-    with pytest.raises(TypeError, match="has no batches"):
-        fit_many(X, MixtureOfExperts(2, expert=["gaussian", "multinomial"]), y=[own[:, :2] for own in y])
+    expert = ["gaussian", "multinomial"]
+    labels = [np.column_stack([own[:, 0], own[:, 1].clip(None, 2)]) for own in y]
+    for options in ({}, {"groups": [np.arange(len(own)) // 2 for own in y]}):
+        result = fit_many(X, MixtureOfExperts(2, expert=expert, random_state=0, n_init=2), y=labels, **options)
+        alone = MixtureOfExperts(2, expert=expert, random_state=0, n_init=2)
+        alone.fit(X[1], labels[1], **{name: own[1] for name, own in options.items()})
+        assert_array_equal(result[1].coef_[1], alone.coef_[1])
+        assert_array_equal(result[1].classes_[1], [0, 1, 2])
+        assert result[1].classes_[0] is None
 
 
 def test_choices_and_tests_of_numbers_of_components():

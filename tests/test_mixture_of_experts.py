@@ -395,6 +395,29 @@ def test_columns_far_from_zero_lose_no_digits():
     assert_allclose(far.coef_, near.coef_, rtol=1e-6)
 
 
+@pytest.mark.parametrize("offset", [1e3, 1e6, -1e9])
+@pytest.mark.parametrize("gate", ["same", "gate_X", [1]])
+def test_a_gate_does_not_know_where_zero_is(gate, offset):
+    """Sums are about a point amid the rows; about 0 their matrix was singular from 1e8 on, and flagged."""
+    rng = np.random.default_rng(0)
+    X = np.round(rng.normal(size=(400, 2)), 3)
+    second = rng.random(400) < 1 / (1 + np.exp(-2 * X[:, 1]))
+    y = np.where(second, 4 - X[:, 0], X[:, 0]) + 0.3 * rng.normal(size=400)
+
+    def shares_and_more(Z):
+        data = {"gate_X": Z[:, 1:]} if gate == "gate_X" else {}
+        model = MixtureOfExperts(2, gate=gate, init_params=second.astype(int), n_init=1, tol=1e-10)
+        model.fit(X if gate == "gate_X" else Z, y, **data)
+        assert Status.CAPPED_PARAMETER not in model.status_
+        return model, model.predict_proba(X if gate == "gate_X" else Z, **data)
+
+    (near, shares), (far, moved) = shares_and_more(X), shares_and_more(X + np.array([0, offset]))
+    rounding = 1e-15 * abs(offset)  # of columns, and of an intercept that is about 0
+    assert_allclose(moved, shares, atol=1e-8 + 30 * rounding)
+    assert_allclose(far.gate_coef_, near.gate_coef_, rtol=1e-6 + 30 * rounding)
+    assert_allclose(far.lower_bound_, near.lower_bound_, rtol=1e-9 + 30 * rounding)
+
+
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize("expert", ["gaussian", "student_t", "poisson", "binomial", "gamma"])
 def test_the_objective_never_falls_and_extrapolation_ends_no_lower(expert):
@@ -436,7 +459,7 @@ EXPERTS = ["gaussian", "student_t", "poisson", "negative_binomial", "binomial", 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 @pytest.mark.parametrize("gate", [None, "same", [1], "gate_X"])
-@pytest.mark.parametrize("expert", EXPERTS[:-1])
+@pytest.mark.parametrize("expert", EXPERTS)
 def test_a_problem_of_a_batch_has_the_bits_of_its_fit_alone(expert, gate, dtype, tmp_path):
     rng = np.random.default_rng(0)
     problems = [two_lines(rng, n, expert) for n in (80, 60, 300, 1)]
@@ -465,8 +488,6 @@ def test_a_problem_of_a_batch_has_the_bits_of_its_fit_alone(expert, gate, dtype,
 def test_a_batch_needs_responses_and_leaves_predictions_to_estimators():
     rng = np.random.default_rng(0)
     Xs, ys = map(list, zip(*(two_lines(rng, 50) for _ in range(3)), strict=True))
-    with pytest.raises(TypeError, match="classes of their own"):
-        fit_many(Xs, MixtureOfExperts(2, expert="multinomial"), y=ys)
     with pytest.raises(TypeError, match="needs y"):
         fit_many(Xs, MixtureOfExperts(2))
     result = fit_many(Xs, MixtureOfExperts(random_state=0), y=ys, n_components=[1, 2])
@@ -477,6 +498,47 @@ def test_a_batch_needs_responses_and_leaves_predictions_to_estimators():
     result = fit_many(Xs, MixtureOfExperts(2, expert="poisson"), y=counts)
     assert_array_equal(result.has_parameters, [True, False, True])
     assert result.status[1] & Status.OUT_OF_DOMAIN
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_classes_are_those_of_all_problems(tmp_path):
+    rng = np.random.default_rng(0)
+    Xs, ys = map(list, zip(*(two_lines(rng, n, "multinomial") for n in (80, 60, 70)), strict=True))
+    ys = [2.0 * y + 1 for y in ys]  # 1, 3 and 5
+    ys[1] = np.where(ys[1] == 3, 5.0, ys[1])
+    estimator = MixtureOfExperts(2, expert="multinomial", random_state=0, n_init=2)
+    result = fit_many(Xs, estimator, y=ys, n_components=[1, 2], keep="all")
+    assert not hasattr(estimator, "classes_")
+    for i in range(3):
+        assert_array_equal(result[i].classes_, [1, 3, 5])
+        assert result[i].predict(Xs[i]).shape == (len(Xs[i]), 3)
+    assert_allclose(result[1].predict(Xs[1])[:, 1], 0, atol=1e-6)
+    assert result.status[1] & Status.CAPPED_PARAMETER  # log odds of a class that is not there
+    result.save(tmp_path / "batch")
+    again = load(tmp_path / "batch")
+    for one, other in zip(again, result, strict=True):
+        assert_same_fit(one, other)
+    # another fit of an estimator that came from a batch has classes of its own
+    assert_array_equal(result[1].fit(Xs[1], ys[1]).classes_, [1, 5])
+    # counts say their classes by themselves, and groups are fitted one by one
+    counts = [np.eye(3)[((y - 1) / 2).astype(int)] for y in ys]
+    assert_array_equal(fit_many(Xs, estimator, y=counts).lower_bound, fit_many(Xs, estimator, y=ys).lower_bound)
+    grouped = fit_many(Xs, estimator, y=ys, groups=[np.arange(len(y)) // 2 for y in ys])
+    assert np.all(grouped.has_parameters)
+    assert_array_equal(grouped[1].classes_, [1, 3, 5])
+    table = pd.DataFrame(np.concatenate(Xs), columns=["a", "b"]).assign(y=np.concatenate(ys))
+    table["site"] = np.repeat(["s", "t", "u"], list(map(len, ys)))
+    by_site = fit_many_groups(table, estimator.set_params(gate=["b"]), by="site", y="y")
+    assert_array_equal(by_site["t"].classes_, [1, 3, 5])
+
+
+def test_labels_of_batches_are_numbers():
+    X = np.zeros((2, 4, 1))
+    estimator = MixtureOfExperts(expert="multinomial")
+    with pytest.raises(ValueError, match=r"y should be numbers, got 'a'"):
+        fit_many(X, estimator, y=[list("abab"), list("aabb")])
+    result = fit_many(X, estimator, y=np.ones((2, 4)))
+    assert not np.any(result.has_parameters)
 
 
 def test_groups_of_a_table_are_fitted_one_by_one():

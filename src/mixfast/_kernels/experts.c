@@ -183,7 +183,9 @@ static void negative_binomial_density(ptrdiff_t m, ptrdiff_t stride, const doubl
 /* sums: resp times the first and the second derivative by theta. With q = 1 / (1 + exp t), the share of theta in
  * theta + mean, and s = 1 - q these are
  *     psi(y + theta) - psi(theta) + log q + s - (y / theta) q,
- *     psi'(y + theta) - psi'(theta) + (s^2 + (y / theta) q^2) / theta. */
+ *     psi'(y + theta) - psi'(theta) + (s^2 + (y / theta) q^2) / theta.
+ * Where the mean is below theta their terms nearly cancel, all digits of them at the largest theta: without the leading
+ * terms, y / theta and its like, they are sums of what is of the order of the result. */
 static void negative_binomial_slopes(ptrdiff_t m, ptrdiff_t stride, const double *eta, const double *y,
                                      const double *numbers, const double *resp, double *score, double *spread,
                                      double *sums) {
@@ -200,9 +202,16 @@ static void negative_binomial_slopes(ptrdiff_t m, ptrdiff_t stride, const double
     for (ptrdiff_t r = 0; r < stride; r++) {
         if (resp[r] == 0) continue;
         double t = eta[r] - log_theta, part = exp(-fabs(t)), larger = 1 / (1 + part), smaller = part * larger;
-        double s = t > 0 ? larger : smaller, q = t > 0 ? smaller : larger, ratio = y[r] / theta;
-        sums[0] += resp[r] * (mixfast_digamma_rise(theta, y[r]) - (t > 0 ? t : 0) - log1p(part) + s - ratio * q);
-        sums[1] += resp[r] * (mixfast_trigamma_rise(theta, y[r]) + (s * s + ratio * q * q) / theta);
+        double ratio = y[r] / theta;
+        if (t > 0) {
+            double s = larger, q = smaller;
+            sums[0] += resp[r] * (mixfast_digamma_rise(theta, y[r]) - t - log1p(part) + s - ratio * q);
+            sums[1] += resp[r] * (mixfast_trigamma_rise(theta, y[r]) + (s * s + ratio * q * q) / theta);
+        } else {
+            double s = smaller, x = part; /* the mean is x theta */
+            sums[0] += resp[r] * (mixfast_digamma_beyond(theta, y[r]) - mixfast_log1p_beyond(x) + s * (ratio - x));
+            sums[1] += resp[r] * (mixfast_trigamma_beyond(theta, y[r]) + s * (s - ratio * (2 - s)) / theta);
+        }
     }
 }
 
@@ -344,7 +353,7 @@ static void add_columns(const mixfast_experts *all, const mixfast_chunk *chunk, 
     for (ptrdiff_t r = 0; r < stride; r++) weight[r] = resp[r];
     for (ptrdiff_t a = 1; a < n_selected; a++)
         for (ptrdiff_t r = 0; r < stride; r++) weight[r] += resp[a * stride + r];
-    for (ptrdiff_t j = 0; j < all->n_columns; j++) {
+    for (ptrdiff_t j = 0; j < all->n_columns + all->n_beside; j++) {
         real total[SUM_TILE + 1][SUM_TILE];
         product_tile(1, 1, stride, weight, x + j * stride, total);
         columns[j] += total[0][0];

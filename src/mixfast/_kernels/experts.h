@@ -50,6 +50,7 @@ typedef struct {
 
 typedef struct {
     ptrdiff_t n_columns;   /* of x, the first of the rows */
+    ptrdiff_t n_beside;    /* that follow these: a gate's own */
     ptrdiff_t n_responses, n_etas;
     const mixfast_response *responses;
 } mixfast_experts;
@@ -58,7 +59,7 @@ typedef struct {
  * coefficients[K][n_etas][n_columns], wants_columns[1]: whether sums of the columns are wanted.
  * Statistics: gradients[K][n_etas][1 + n_columns]; information[K], of each response the blocks (0, 0), (1, 0), (1, 1), ...,
  * lower triangles of order 1 + n_columns packed by rows; sums[K][n_responses][MIXFAST_EXPERT_SUMS];
- * columns[n_columns], of all components together. The family's context begins with its `mixfast_experts`. */
+ * columns[n_columns + n_beside], of all components together. The family's context begins with its `mixfast_experts`. */
 typedef struct {
     mixfast_log_density log_density;
     mixfast_accumulate accumulate;

@@ -66,9 +66,9 @@ def fit_many(
     The bits are those of `[clone(estimator).set_params(random_state=random_state).fit(X) for X in problems]`, for any
     number of threads and any order or subset of the problems, at a small part of the time: a thread takes whole
     problems, and nothing is done in Python for each. Nothing raises because of the data: each problem has a status.
-    Only the categories of `categories='auto'` (`CategoricalMixture`, `ProductMixture`) are no problem's own: they are
-    the values that occur in all problems together, but for those that are not finite. Give `categories` for the bits
-    of a fit alone.
+    Only the categories of `categories='auto'` (`CategoricalMixture`, `ProductMixture`), and the classes of labels of
+    `MixtureOfExperts(expert='multinomial')`, are no problem's own: they are the values that occur in all problems
+    together, but for those that are not finite. Give `categories`, or counts of classes, for the bits of a fit alone.
 
     Parameters
     ----------

@@ -181,7 +181,11 @@ def _one_a_row(name, values, offsets):
         flat = np.asarray(values)
     if len(flat) != offsets[-1]:
         raise ValueError(f"{name} has {len(flat)} values for {offsets[-1]} rows in all problems")
-    return np.ascontiguousarray(flat, dtype=np.float64)
+    try:
+        return np.ascontiguousarray(flat, dtype=np.float64)
+    except (TypeError, ValueError):
+        first = next(value for value in flat.ravel().tolist() if not isinstance(value, Real))
+        raise ValueError(f"{name} should be numbers, got {first!r}: number categories from 0 on") from None
 
 
 # ---- what is wrong with problems ----
@@ -221,7 +225,7 @@ def _with_what_is_common(problems, estimator):
     if type(estimator)._for_parts_of is BaseMixture._for_parts_of:
         return estimator  # which spares a copy of all rows where a problem is left out
     try:
-        return estimator._for_parts_of(only_of(problems, problems.are_fine).X)
+        return estimator._for_parts_of(only_of(problems, problems.are_fine).all_rows())
     except ValueError:
         pass  # no rows are left, or a column has not a single value: there is nothing to fit
     problems.status[problems.are_fine & (np.diff(problems.offsets) > 0)] = Status.NOT_FINITE

@@ -181,6 +181,7 @@ cdef extern from "experts.h" nogil:
 
     ctypedef struct experts_t "mixfast_experts":
         Py_ssize_t n_columns
+        Py_ssize_t n_beside
         Py_ssize_t n_responses
         Py_ssize_t n_etas
         const response_t *responses

@@ -108,7 +108,8 @@ class BaseMixture(DensityEstimator):
         return False
 
     def _for_parts_of(self, X):
-        """The estimator for fits to some of the rows X each, with what they are to have in common."""
+        """The estimator for fits to some of the rows X each, with what they are to have in common; perhaps with what
+        each row has beside its values."""
         return self
 
     def _by_place(self, names):

@@ -20,6 +20,7 @@ from mixfast.estimators._published import CHECKED
 from mixfast.estimators._rows import check_names
 from mixfast.families.categorical import Categorical, CategoricalParams
 from mixfast.families.domains import DISTRIBUTION, check_domain
+from mixfast.row_data import separated
 
 
 @described
@@ -261,7 +262,9 @@ class CategoricalMixture(LikelihoodMixture):
 
     def _for_parts_of(self, X):
         if isinstance(self.categories, str):
-            return clone(self).set_params(categories=[categories_of(own) for own in Columns(X).all_answers()])
+            return clone(self).set_params(
+                categories=[categories_of(own) for own in Columns(separated(X)[0]).all_answers()]
+            )
         return self
 
     def _params_of_codes(self):

@@ -21,6 +21,7 @@ from mixfast.estimators._density import fitting
 from mixfast.estimators._formula import FittedByFormula
 from mixfast.estimators._given import check_weights, name_columns, numbers, precision_of, without_iterations
 from mixfast.estimators._likelihood import LikelihoodMixture
+from mixfast.estimators._parameters import unfitted_copy
 from mixfast.estimators._regression import RegressionStatistics
 from mixfast.estimators._responses import classes_of, columns_of_responses, counts_of_classes
 from mixfast.families.conditional import DISTRIBUTIONS, drawn_of
@@ -41,7 +42,7 @@ from mixfast.families.experts import (
 from mixfast.proportions._gate import Gate
 from mixfast.reading import html_of_numbers
 from mixfast.relations import Draws
-from mixfast.row_data import OF_COMPONENTS, check_finite, check_not_missing, check_positive, rows_with
+from mixfast.row_data import OF_COMPONENTS, check_finite, check_not_missing, check_positive, rows_with, separated
 from mixfast.status import Status
 from mixfast.tables import adopted, check_no_dates, feature_names, is_table, names_of
 from mixfast.weights import take
@@ -416,8 +417,13 @@ default='gaussian'
     def _experts(self):
         return tuple(
             EXPERTS[name](self, classes)
-            for name, classes in zip(self._names_of_experts(), self._each("classes_"), strict=True)
+            for name, classes in zip(self._names_of_experts(), self._known_classes(), strict=True)
         )
+
+    def _known_classes(self):
+        """Of each response those of the fit, or those that the problems of a batch have in common; None where there are
+        none."""
+        return self._each("classes_" if "classes_" in vars(self) else "_common_classes")
 
     def _family(self):
         return Experts(
@@ -428,6 +434,7 @@ default='gaussian'
             columns=self._columns_of_responses(),
             has_intercept=self.fit_intercept,
             corrects_variance=self.sigma_df == "n-p",
+            n_beside=self._n_columns_beside(),
         )
 
     def _columns_of_responses(self):
@@ -480,10 +487,17 @@ default='gaussian'
         """Those of the last rows that were read; of a model from a file or of given parameters, those of these."""
         return getattr(self, "_n_gate_columns", None) or np.shape(self.gate_coef_)[1]
 
+    def _n_columns_beside(self):
+        """Of the gate, where they are none of X as it is."""
+        return 0 if self.gate is None or self._is_gate_of_X() else self._n_columns_of_gate()
+
+    def _is_gate_of_X(self):
+        return isinstance(self.gate, str) and self.gate == "same"
+
     def _gate_of_columns(self, n_columns):
         """The columns of a gate of its own follow those of X."""
         n_features = getattr(self, "_n_columns_of_X", None) or np.shape(self._each("coef_")[0])[-1]
-        return Gate(0 if self.gate == "same" else n_features, n_columns, float(self.gate_alpha))
+        return Gate(0 if self._is_gate_of_X() else n_features, n_columns, float(self.gate_alpha))
 
     def _proportions_of_predictions(self):
         return None if self.gate is None else self._gate_of_columns(np.shape(self.gate_coef_)[1])
@@ -533,6 +547,8 @@ default='gaussian'
             if isinstance(expert, StudentTExpert):
                 own["degrees_of_freedom_"] = rounded.degrees[:, place]
             found.append(own)
+        if "_common_classes" in vars(self):  # of a problem of a batch: another fit is not of one
+            self.classes_ = vars(self).pop("_common_classes")
         for name in OF_RESPONSES:  # of another fit
             vars(self).pop(name, None)
         for name in ("coef_", "intercept_", *OF_RESPONSES):
@@ -555,7 +571,7 @@ default='gaussian'
             dispersions.append(ones if has_none else self._each(expert.dispersion_name)[place])
             degrees.append(self._each("degrees_of_freedom_")[place] if isinstance(expert, StudentTExpert) else ones)
         n_features = coefficients[0].shape[2]
-        frame = np.zeros(n_features + 1 + len(experts))
+        frame = np.zeros(n_features + 1 + len(experts) + self._n_columns_beside())
         frame[n_features] = GIVEN
         return ExpertParams(
             np.concatenate(coefficients, axis=1),
@@ -565,12 +581,21 @@ default='gaussian'
             frame,
         )
 
-    def _check_for_batches(self):
-        super()._check_for_batches()
-        if "multinomial" in self._names_of_experts():
-            raise TypeError(
-                "expert='multinomial' has no batches, for problems have classes of their own: fit one by one"
-            )
+    def _for_parts_of(self, X):
+        """Classes are those of all parts: a part may lack some."""
+        _, data = separated(X)
+        names = self._names_of_experts()
+        if "multinomial" not in names:
+            return self
+        if "y" in data:
+            y = self._gathered(data["y"])
+            each = zip(names, y.parts if self._has_several else (y,), strict=True)
+            common = [classes_of(own, "y") if name == "multinomial" else None for name, own in each]
+        else:  # there is nothing to fit
+            common = [np.arange(2) if name == "multinomial" else None for name in names]
+        estimator = unfitted_copy(self)
+        estimator._common_classes = self._joined(common)
+        return estimator
 
     def _no_rows(self, dtype):
         width = sum(expert.width for expert in self._experts())
@@ -584,11 +609,14 @@ default='gaussian'
             )
 
     def _kept_of_columns(self):
-        return {} if self.gate is None else {"n_columns": self._n_columns_of_X, "n_gate_columns": self._n_gate_columns}
+        kept = {} if self.gate is None else {"n_columns": self._n_columns_of_X, "n_gate_columns": self._n_gate_columns}
+        return kept | ({"classes": self._common_classes} if "_common_classes" in vars(self) else {})
 
     def _take_up_columns(self, kept):
         if self.gate is not None:
             self._n_columns_of_X, self._n_gate_columns = int(kept["n_columns"]), int(kept["n_gate_columns"])
+        if "multinomial" in self._names_of_experts():
+            self._common_classes = kept["classes"]
 
     @property
     def n_parameters(self) -> int:
@@ -667,7 +695,11 @@ default='gaussian'
         if self._has_several:
             makers = [EXPERTS[name] for name in self._names_of_experts()]
             is_known = [name != "multinomial" for name in self._names_of_experts()]
-            widths = [make(self, None).width if known else None for make, known in zip(makers, is_known, strict=True)]
+            common = self._each("_common_classes")
+            widths = [
+                make(self, classes).width if known or classes is not None else None
+                for make, known, classes in zip(makers, is_known, common, strict=True)
+            ]
             return columns_of_responses(y, widths)
         check_no_dates(y, "y")
         return np.asarray(y)
@@ -686,14 +718,16 @@ default='gaussian'
         called = [f"y[{place}]" for place in range(len(ys))] if self._has_several else ["y"]
         if reset:
             vars(self).pop("classes_", None)
-            classes = [
-                classes_of(*own) if name == "multinomial" else None
-                for name, *own in zip(self._names_of_experts(), ys, called, strict=True)
-            ]
+            classes = self._each("_common_classes")
+            if all(own is None for own in classes):
+                classes = [
+                    classes_of(*own) if name == "multinomial" else None
+                    for name, *own in zip(self._names_of_experts(), ys, called, strict=True)
+                ]
             if any(own is not None for own in classes):
                 self.classes_ = self._joined(classes)
         found = []
-        for expert, classes, own, name in zip(self._experts(), self._each("classes_"), ys, called, strict=True):
+        for expert, classes, own, name in zip(self._experts(), self._known_classes(), ys, called, strict=True):
             if classes is not None:
                 own = counts_of_classes(own, classes, name)
             check_not_missing(name, own)

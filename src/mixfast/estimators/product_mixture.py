@@ -23,6 +23,7 @@ from mixfast.estimators._likelihood import LikelihoodMixture
 from mixfast.estimators._rows import check_names
 from mixfast.families.product import Product
 from mixfast.parts import Categorical, Part
+from mixfast.row_data import separated
 from mixfast.tables import Names, same_names
 
 
@@ -425,7 +426,7 @@ class ProductMixture(LikelihoodMixture):
         return np.concatenate([b if a is None else a for a, b in zip(found, wide, strict=True)], axis=1)
 
     def _for_parts_of(self, X):
-        columns = Columns(X)
+        columns = Columns(separated(X)[0])
         parts = []
         for (*given, _), group in zip(self.parts, self._groups(columns.names), strict=True):
             part = clone(group.part)

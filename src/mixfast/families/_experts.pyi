@@ -7,6 +7,7 @@ def bind_experts(
     n_features: int,
     isa: Any,
     n_columns: int,
+    n_beside: int,
     responses: list[tuple[int, int, int, int]],
     use: Any,
     alpha: float,

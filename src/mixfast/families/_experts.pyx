@@ -1,8 +1,9 @@
 """The verbs of experts, distributions of responses given linear predictors; loops over rows: `_kernels/experts.c`.
 
 Parameters, of K components, R responses with E predictors in all, and p columns: coefficients[K][E][p],
-intercepts[K][E], dispersions[K][R], degrees[K][R], and the frame: a pivot[p], the stage[1], floors[R]. Intercepts are
-about the pivot, eta = intercept + coefficients . (x - pivot) + offset, so that columns far from 0 lose no digits.
+intercepts[K][E], dispersions[K][R], degrees[K][R], and the frame: a pivot[p], the stage[1], floors[R], the pivot[q] of
+a gate's own columns. Intercepts are about the pivot, eta = intercept + coefficients . (x - pivot) + offset, so that
+columns far from 0 lose no digits; those of the gate are about the origin, but its sums are not.
 
 The M-step is one step of Newton's method, b += H^-1 (g - alpha b), of each component by itself, or of all together
 where they share coefficients. Where log densities are quadratic in the predictor (Gaussian, and Student-t with its
@@ -46,6 +47,7 @@ from mixfast.engine._kernels cimport (
 )
 from mixfast.engine._linalg cimport scaled_cholesky, solve_lower, solve_upper
 from mixfast.engine._special cimport lgamma_rise, log_minus_digamma
+from mixfast.engine._triangle cimport in_symmetric, triangle
 from mixfast.families._gamma cimport LARGEST_SHAPE, shape_of
 
 #: The numbers that `_kernels/experts.h` gives to experts.
@@ -117,6 +119,7 @@ ctypedef struct params_t:
     double *pivot
     double *stage
     double *floors
+    double *pivot_beside
 
 
 cdef inline params_t view_params(const family_t *f, const double *params) noexcept nogil:
@@ -130,11 +133,13 @@ cdef inline params_t view_params(const family_t *f, const double *params) noexce
     view.pivot = view.degrees + K * all.n_responses
     view.stage = view.pivot + all.n_columns
     view.floors = view.stage + 1
+    view.pivot_beside = view.floors + all.n_responses
     return view
 
 
-cdef inline Py_ssize_t triangle(Py_ssize_t n) noexcept nogil:
-    return n * (n + 1) // 2
+cdef inline const double *sums_of_columns(const family_t *f, const totals_t *totals) noexcept nogil:
+    """[n_columns + n_beside], about the pivot"""
+    return totals.stats + f.n_stats - context_of(f).experts.n_columns - context_of(f).experts.n_beside
 
 
 # What a pass left of one component and response.
@@ -162,9 +167,7 @@ cdef inline sums_t sums_at(const family_t *f, const double *stats, Py_ssize_t k,
 cdef inline double information_at(const double *information, Py_ssize_t width, Py_ssize_t e, Py_ssize_t i,
                                   Py_ssize_t g, Py_ssize_t j) noexcept nogil:
     """Of coefficient i of predictor e and coefficient j of predictor g."""
-    cdef Py_ssize_t block = triangle(e) + g if e >= g else triangle(g) + e
-    cdef Py_ssize_t place = triangle(i) + j if i >= j else triangle(j) + i
-    cdef double value = information[block * triangle(width) + place]
+    cdef double value = information[in_symmetric(e, g) * triangle(width) + in_symmetric(i, j)]
     return value if e == g else -value
 
 
@@ -207,7 +210,12 @@ ctypedef struct kind_t:
     # The intercept of a component without other coefficients, from sums at a predictor of 0, and its dispersion, which
     # is 1 on entry.
     double (*begin)(double score, double spread, double count, const double *sums, double *dispersion) noexcept nogil
-    # What a dispersion is made of, after a share of the step: a sum over the rows. NULL: there is none such.
+    # The intercepts of all predictors of response j, where they are not found one by one. NULL: they are.
+    void (*begin_together)(const family_t *f, const totals_t *totals, Py_ssize_t j, double *intercepts) noexcept nogil
+    # The dispersions of response j after a share of its steps; a status.
+    int (*update)(const family_t *f, const totals_t *totals, Py_ssize_t j, double share, double *work,
+                  params_t *own) noexcept nogil
+    # Of dispersions that are made of a loss: that, after a share of the step, a sum over the rows.
     double (*loss)(const sums_t *found, double share, const system_t *s, Py_ssize_t n) noexcept nogil
     # The dispersion of a mean loss, not below `floor`; adds to the status.
     double (*settle)(double loss, double floor, int *status) noexcept nogil
@@ -348,23 +356,24 @@ cdef void fill_kinds() noexcept:
         kind = &KINDS_OF_EXPERTS[i]
         memset(kind, 0, sizeof(kind_t))
         kind.blank_dispersion, kind.unit, kind.fill_numbers = 1, no_unit, fill_nothing
-        kind.constrain = constrain_nothing
+        kind.constrain, kind.update = constrain_nothing, update_nothing
     for i in (MIXFAST_GAUSSIAN_EXPERT, MIXFAST_STUDENT_T_EXPERT):
         kind = &KINDS_OF_EXPERTS[i]
         kind.is_quadratic, kind.unit, kind.begin, kind.loss = True, unit_of_scale, begin_location, squares_after
-        kind.settle, kind.constrain = settle_scale, constrain_scale
+        kind.settle, kind.constrain, kind.update = settle_scale, constrain_scale, update_by_losses
     KINDS_OF_EXPERTS[<int> MIXFAST_GAUSSIAN_EXPERT].fill_numbers = fill_gaussian
     kind = &KINDS_OF_EXPERTS[<int> MIXFAST_STUDENT_T_EXPERT]
     kind.fill_numbers, kind.has_degrees = fill_student_t, True
     KINDS_OF_EXPERTS[<int> MIXFAST_POISSON_EXPERT].begin = begin_counts
     KINDS_OF_EXPERTS[<int> MIXFAST_BINOMIAL_EXPERT].begin = begin_share
-    KINDS_OF_EXPERTS[<int> MIXFAST_MULTINOMIAL_EXPERT].begin = begin_nothing
+    kind = &KINDS_OF_EXPERTS[<int> MIXFAST_MULTINOMIAL_EXPERT]
+    kind.begin, kind.begin_together = begin_nothing, begin_categories
     kind = &KINDS_OF_EXPERTS[<int> MIXFAST_GAMMA_EXPERT]
     kind.unit, kind.fill_numbers, kind.begin, kind.loss = unit_of_shape, fill_gamma, begin_gamma, gap_after
-    kind.settle, kind.constrain = settle_shape, constrain_shape
+    kind.settle, kind.constrain, kind.update = settle_shape, constrain_shape, update_by_losses
     kind = &KINDS_OF_EXPERTS[<int> MIXFAST_NEGATIVE_BINOMIAL_EXPERT]
     kind.blank_dispersion, kind.fill_numbers, kind.begin = LARGEST_THETA, fill_negative_binomial, begin_counts
-    kind.constrain = constrain_theta
+    kind.constrain, kind.update = constrain_theta, update_thetas
 
 
 fill_kinds()
@@ -389,6 +398,7 @@ cdef void prepare(const family_t *f, const double *log_weights, const double *pa
     memset(numbers, 0, (K * R * MIXFAST_EXPERT_NUMBERS + K * E * (1 + p)) * sizeof(double))
     if not is_new:
         memcpy(pivot, own.pivot, p * sizeof(double))
+        memcpy(pivot + p, own.pivot_beside, all.n_beside * sizeof(double))
         memcpy(intercepts, own.intercepts, K * E * sizeof(double))
         memcpy(coefficients, own.coefficients, K * E * p * sizeof(double))
     for k in range(K):
@@ -408,6 +418,7 @@ cdef int begin(const family_t *f, const totals_t *totals, double *params) noexce
     cdef Py_ssize_t K = f.n_components, R = all.n_responses, E = all.n_etas, p = all.n_columns, k, j, e, i, m, c
     cdef params_t own = view_params(f, params)
     cdef const response_t *response
+    cdef const double *columns
     cdef double total = 0, count, score, spread
     cdef double[3] sums
     cdef sums_t found
@@ -415,9 +426,12 @@ cdef int begin(const family_t *f, const totals_t *totals, double *params) noexce
     own.stage[0] = BEGUN
     for k in range(K):
         total += totals.counts[k]
+    columns = sums_of_columns(f, totals)
     if context.has_intercept:
         for i in range(p):
-            own.pivot[i] = totals.stats[f.n_stats - p + i] / total
+            own.pivot[i] = columns[i] / total
+    for i in range(all.n_beside):
+        own.pivot_beside[i] = columns[p + i] / total
     for j in range(R):
         response = &all.responses[j]
         m = response.n_etas
@@ -439,8 +453,8 @@ cdef int begin(const family_t *f, const totals_t *totals, double *params) noexce
                 if not context.has_intercept:
                     own.intercepts[k * E + response.first_eta + e] = 0
             own.degrees[k * R + j] = context.degrees
-        if response.kind == MIXFAST_MULTINOMIAL_EXPERT:
-            begin_categories(f, totals, j, own.intercepts)
+        if kind_of(response).begin_together != NULL:
+            kind_of(response).begin_together(f, totals, j, own.intercepts)
         if context.is_common:
             share_dispersions(totals.counts, total, K, R, j, own.dispersions)
         if kind_of(response).is_quadratic:
@@ -717,7 +731,7 @@ cdef double one_for_all(const family_t *f, const totals_t *totals, Py_ssize_t j,
         largest = max(largest, fabs(own.intercepts[k * all.n_etas + response.first_eta]))
         loss += found.sums[0] + shift * (2 * found.gradient[0] + shift * found.information[0])
         for a in range(width):
-            right[a] += found.gradient[a] + shift * found.information[triangle(a)]
+            right[a] += found.gradient[a] + shift * found.information[in_symmetric(a, 0)]
             for b in range(width):
                 matrix[a * width + b] += information_at(found.information, width, 0, a, 0, b)
     if scaled_cholesky(width, matrix, scale, &is_deficient) == 0:
@@ -739,7 +753,13 @@ cdef double degrees_after(double degrees, double count, double logs) noexcept no
     return min(max(2 * shape_of(wanted), LEAST_DEGREES), MOST_DEGREES)
 
 
-cdef int update_thetas(const family_t *f, const totals_t *totals, Py_ssize_t j, params_t *own) noexcept nogil:
+cdef int update_nothing(const family_t *f, const totals_t *totals, Py_ssize_t j, double share, double *work,
+                        params_t *own) noexcept nogil:
+    return MIXFAST_OK
+
+
+cdef int update_thetas(const family_t *f, const totals_t *totals, Py_ssize_t j, double share, double *work,
+                       params_t *own) noexcept nogil:
     """One step of Newton's method for log theta, from the derivatives at the coefficients before their step."""
     cdef const context_t *context = context_of(f)
     cdef const experts_t *all = &context.experts
@@ -772,9 +792,9 @@ cdef int update_thetas(const family_t *f, const totals_t *totals, Py_ssize_t j, 
     return status
 
 
-cdef int update_dispersions(const family_t *f, const totals_t *totals, Py_ssize_t j, double share, double *work,
-                            params_t *own) noexcept nogil:
-    """Of response j, after its steps."""
+cdef int update_by_losses(const family_t *f, const totals_t *totals, Py_ssize_t j, double share, double *work,
+                          params_t *own) noexcept nogil:
+    """Scales and shapes."""
     cdef const context_t *context = context_of(f)
     cdef const experts_t *all = &context.experts
     cdef const response_t *response = &all.responses[j]
@@ -784,10 +804,6 @@ cdef int update_dispersions(const family_t *f, const totals_t *totals, Py_ssize_
     cdef int status = MIXFAST_OK
     cdef sums_t found
     cdef system_t s
-    if response.kind == MIXFAST_NEGATIVE_BINOMIAL_EXPERT:
-        return update_thetas(f, totals, j, own)
-    if kind.loss == NULL:
-        return status
     for k in range(K):
         total += totals.counts[k]
     if context.corrects_variance and kind.is_quadratic:
@@ -825,6 +841,7 @@ cdef int maximise(const family_t *f, const totals_t *totals, double *work, doubl
     cdef Py_ssize_t K = f.n_components, p = all.n_columns, E = all.n_etas, k, j, e, i, m, place
     cdef params_t own = view_params(f, params)
     cdef const response_t *response
+    cdef const double *columns
     cdef double total = 0, share, moved
     cdef int status = MIXFAST_OK, found
     cdef system_t s
@@ -843,7 +860,7 @@ cdef int maximise(const family_t *f, const totals_t *totals, double *work, doubl
         if found < 0:
             return MIXFAST_NOT_FINITE
         share = share_of_steps(f, totals, j, work)
-        status |= found | update_dispersions(f, totals, j, share, work, &own)
+        status |= found | kind_of(response).update(f, totals, j, share, work, &own)
         for k in range(K):
             s = system_at(work, m * (1 + p), k)
             for e in range(m):
@@ -851,12 +868,15 @@ cdef int maximise(const family_t *f, const totals_t *totals, double *work, doubl
                 own.intercepts[place] += share * s.step[e * (1 + p)]
                 for i in range(p):
                     own.coefficients[place * p + i] += share * s.step[e * (1 + p) + 1 + i]
-    if own.stage[0] == GIVEN and context.has_intercept:
-        for i in range(p):
-            moved = totals.stats[f.n_stats - p + i] / total
+    if own.stage[0] == GIVEN:
+        columns = sums_of_columns(f, totals)
+        for i in range(p if context.has_intercept else 0):
+            moved = columns[i] / total
             own.pivot[i] += moved
             for k in range(K * E):
                 own.intercepts[k] += own.coefficients[k * p + i] * moved
+        for i in range(all.n_beside):
+            own.pivot_beside[i] += columns[p + i] / total
     own.stage[0] = KNOWN
     return status
 
@@ -922,11 +942,11 @@ cdef void go_half_way(const family_t *f, const double *last_params, double *para
 
 # ---- binding --------------------------------------------------------------------------------------------------------
 
-def bind_experts(Py_ssize_t n_components, Py_ssize_t n_features, object isa, Py_ssize_t n_columns, responses, use,
-                 double alpha, bint is_common, degrees, bint corrects_variance):
+def bind_experts(Py_ssize_t n_components, Py_ssize_t n_features, object isa, Py_ssize_t n_columns,
+                 Py_ssize_t n_beside, responses, use, double alpha, bint is_common, degrees, bint corrects_variance):
     """A capsule.
 
-    n_features : columns of the encoded rows, of which the first n_columns are x
+    n_features : columns of the encoded rows, of which the first n_columns are x and the next n_beside a gate's own
     responses : list of (kind, first column of y, column of the offset or -1, number of predictors)
     use : (n_responses, 1 + n_columns) of 0, 1 and 2: coefficients that are left out, own and shared
     degrees : of freedom, or None where they are to be estimated
@@ -935,14 +955,14 @@ def bind_experts(Py_ssize_t n_components, Py_ssize_t n_features, object isa, Py_
     cdef Py_ssize_t R = len(responses), j, width = 1 + n_columns
     cdef int level = resolve_isa(isa)
     cdef const experts_kernels_t *kernels = mixfast_select_experts(level)
-    if n_components < 1 or n_columns < 1 or n_features < n_columns:
+    if n_components < 1 or n_columns < 1 or n_features < n_columns + n_beside:
         raise ValueError(f"cannot bind {n_components} components and {n_columns} of {n_features} columns")
     cdef family_t *f = new_struct(sizeof(context_t) + R * sizeof(response_t) + R * width)
     cdef context_t *context = <context_t *> f.context
     cdef experts_t *all = &context.experts
     context.responses = <response_t *> (context + 1)
     context.use = <unsigned char *> (context.responses + R)
-    all.n_columns, all.n_responses, all.responses = n_columns, R, context.responses
+    all.n_columns, all.n_beside, all.n_responses, all.responses = n_columns, n_beside, R, context.responses
     f.n_components, f.n_features, f.real_bytes, f.isa = n_components, n_features, sizeof(double), level
     cdef Py_ssize_t n, most_etas = 0
     cdef bint all_quadratic = True
@@ -962,9 +982,9 @@ def bind_experts(Py_ssize_t n_components, Py_ssize_t n_features, object isa, Py_
     context.estimates_degrees = degrees is None
     context.degrees = 8.0 if degrees is None else degrees
     n = most_etas * width
-    f.n_params = n_components * (all.n_etas * width + 2 * R) + n_columns + 1 + R
+    f.n_params = n_components * (all.n_etas * width + 2 * R) + n_columns + 1 + R + n_beside
     f.n_stats = (n_components * (all.n_etas * width + context.n_blocks * triangle(width) + R * MIXFAST_EXPERT_SUMS)
-                 + n_columns)
+                 + n_columns + n_beside)
     f.n_tables = n_components * (1 + R * MIXFAST_EXPERT_NUMBERS + all.n_etas * width) + 1
     f.n_scratch_columns = n_components * all.n_etas + most_etas + triangle(most_etas) + width
     f.n_work = n_components * room_of_system(n) + n * n + 2 * n + width

@@ -28,7 +28,8 @@ class ExpertParams(NamedTuple):
     intercepts : (K, E), about the pivot of the frame
     dispersions : (K, R): standard deviations, scales, shapes; 1 where there are none
     degrees : (K, R), of freedom
-    frame : (p + 1 + R,): the pivot; how far the fit is; the least variance of each response
+    frame : (p + 1 + R + q,): the pivot; how far the fit is; the least variance of each response; the pivot of the q
+        columns that a gate has beside x
     """
 
     coefficients: np.ndarray
@@ -254,6 +255,8 @@ class Experts(Family):
     has_intercept : bool
     corrects_variance : bool
         Whether variances are multiplied by n / (n - number of coefficients of a component), n the sum of the weights.
+    n_beside : int
+        How many columns a gate has beside those of X.
     """
 
     # counts times predictors nearly cancel, and responses far from 0 would lose their digits
@@ -272,6 +275,7 @@ class Experts(Family):
         columns=None,
         has_intercept=True,
         corrects_variance=False,
+        n_beside=0,
         layout=None,
     ):
         self.responses = tuple(responses)
@@ -281,6 +285,7 @@ class Experts(Family):
         self.columns = columns
         self.has_intercept = has_intercept
         self.corrects_variance = corrects_variance
+        self.n_beside = n_beside
         self._layout = layout
 
     @property
@@ -294,7 +299,7 @@ class Experts(Family):
             (n_components, n_predictors),
             (n_components, n_responses),
             (n_components, n_responses),
-            (n_features + 1 + n_responses,),
+            (n_features + 1 + n_responses + self.n_beside,),
         )
 
     def stat_shapes(self, n_components, n_features):
@@ -304,7 +309,7 @@ class Experts(Family):
             (n_components, self.n_predictors, width),
             (n_components, n_blocks, width * (width + 1) // 2),
             (n_components, len(self.responses), 3),
-            (n_features,),
+            (n_features + self.n_beside,),
         )
 
     def use(self, n_features):
@@ -365,6 +370,7 @@ class Experts(Family):
             self.columns,
             self.has_intercept,
             self.corrects_variance,
+            self.n_beside,
             (values.shape[1], [tuple(own) for own in layout]),
         )
         base = sum(bases) if bases else None
@@ -389,6 +395,7 @@ class Experts(Family):
             n_features,
             isa,
             n_columns,
+            self.n_beside,
             layout,
             use.tolist(),
             self.alpha,

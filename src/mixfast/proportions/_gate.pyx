@@ -18,6 +18,7 @@ from mixfast.engine._family cimport MIXFAST_CAPPED_PARAMETER, MIXFAST_NOT_FINITE
 from mixfast.engine._isa cimport resolve_isa
 from mixfast.engine._kernels cimport gate_kernels_t, mixfast_select_gate
 from mixfast.engine._linalg cimport scaled_cholesky, solve_lower, solve_upper
+from mixfast.engine._triangle cimport in_symmetric, triangle
 from mixfast.proportions._proportions cimport Proportions, free_mixing_t, of_rows_t, one_for_each, proportions_t
 
 cdef enum:
@@ -41,10 +42,6 @@ ctypedef struct context_t:
 
 cdef inline const context_t *context_of(const proportions_t *proportions) noexcept nogil:
     return <const context_t *> proportions.context
-
-
-cdef inline Py_ssize_t triangle(Py_ssize_t n) noexcept nogil:
-    return n * (n + 1) // 2
 
 
 cdef inline bint has_blocks(const proportions_t *proportions, Py_ssize_t n) noexcept nogil:
@@ -163,9 +160,7 @@ cdef int find_newton_step(const proportions_t *proportions, Py_ssize_t n, double
         for i in range(width):
             for other in range(1, n):
                 for j in range(width):
-                    value = information[(triangle(k - 1) + other - 1 if k >= other else triangle(other - 1) + k - 1)
-                                        * size
-                                        + (triangle(i) + j if i >= j else triangle(j) + i)]
+                    value = information[in_symmetric(k - 1, other - 1) * size + in_symmetric(i, j)]
                     if k != other:
                         value = -value
                     if i == j and i > 0:
@@ -194,7 +189,7 @@ cdef int find_bounded_step(const proportions_t *proportions, Py_ssize_t n, const
     cdef bint is_deficient = False
     for i in range(width):
         for j in range(width):
-            matrix[i * width + j] = 0.5 * information[triangle(i) + j if i >= j else triangle(j) + i]
+            matrix[i * width + j] = 0.5 * information[in_symmetric(i, j)]
             if i == j and i > 0:
                 matrix[i * width + j] += context.ridge
     if scaled_cholesky(width, matrix, scale, &is_deficient) != 0:
