@@ -1,12 +1,13 @@
 """Mixtures of experts beside R's flexmix and EM in NumPy: `python benchmarks/experts.py [--cases a,b] [--repeats 3]`.
 
     iteration    one iteration of EM, 100,000 rows of 5 columns, 4 components: Gaussian, Poisson, binomial, gated
-    fit          ten starts, halved, to the default tol
+    gated        one iteration of 10,000 rows of a gated model, beside cgmm's and flexmix's
+    fit          ten starts, halved, to the default tol, beside one of flexmix's to its own
     many         20,000 mixtures of two regressions, 200 rows of 3 columns, one start each, by `fit_many`
 
 flexmix runs in a process of its own, which times itself: `Rscript` with the package flexmix; it is left out where that
-is not there. An iteration is what lies between a few and some more of them, from the same start. Contenders run in
-turns; figures are medians. flexmix has one thread, and NumPy as many as its BLAS takes.
+is not there, and so is cgmm (`pip install cgmm`). An iteration is what lies between a few and some more of them, from
+the same start. Contenders run in turns; figures are medians. flexmix has one thread, NumPy as many as its BLAS takes.
 """
 
 from __future__ import annotations
@@ -27,25 +28,34 @@ from mixfast import MixtureOfExperts, fit_many
 
 FEW, MANY = 2, 12
 
-R_PROGRAM = """
+READ_IN_R = """
 suppressMessages(library(flexmix))
 arguments <- commandArgs(TRUE)
 data <- as.data.frame(matrix(readBin(arguments[1], "double", 1e9), ncol = 7))
 names(data) <- c("y", paste0("x", 1:5), "label")
 expert <- arguments[2]
-gate <- if (arguments[3] == "gate") FLXPmultinom(~ x1 + x2 + x3 + x4 + x5) else FLXPconstant()
-start <- diag(4)[data$label + 1, ] * 0.85 + 0.05
+model <- if (expert == "gaussian") FLXMRglm() else FLXMRglm(family = expert)
 formula <- y ~ x1 + x2 + x3 + x4 + x5
 if (expert == "binomial") formula <- cbind(y, 1 - y) ~ x1 + x2 + x3 + x4 + x5
+"""
+
+ITERATE_IN_R = """
+gate <- if (arguments[3] == "gate") FLXPmultinom(~ x1 + x2 + x3 + x4 + x5) else FLXPconstant()
+start <- diag(4)[data$label + 1, ] * 0.85 + 0.05
 seconds <- function(n) {
   gc(FALSE)
   system.time(flexmix(formula, data = data, k = 4, cluster = start, concomitant = gate,
-    model = if (expert == "gaussian") FLXMRglm() else FLXMRglm(family = expert),
-    control = list(iter.max = n, minprior = 0, tolerance = 0)))["elapsed"]
+    model = model, control = list(iter.max = n, minprior = 0, tolerance = 0)))["elapsed"]
 }
 few <- seconds(as.integer(arguments[4]))
 many <- seconds(as.integer(arguments[5]))
 cat((many - few) / (as.integer(arguments[5]) - as.integer(arguments[4])))
+"""
+
+FIT_IN_R = """
+set.seed(as.integer(arguments[3]))
+taken <- system.time(found <- flexmix(formula, data = data, k = 4, model = model, control = list(minprior = 0)))
+cat(taken["elapsed"], taken["user.self"] + taken["sys.self"], found@iter, as.numeric(logLik(found)) / nrow(data))
 """
 
 
@@ -124,17 +134,35 @@ def of_numpy(expert, X, y, labels):
     return seconds(lambda: model.iterate(MANY - FEW)) / (MANY - FEW)
 
 
-def of_flexmix(expert, gate, X, y, labels):
-    """NaN where it is not there."""
+def in_r(program, X, y, labels, expert, *arguments):
+    """The numbers that a program in R prints; None where R, or flexmix, is not there."""
     if shutil.which("Rscript") is None:
-        return np.nan
+        return None
     with tempfile.TemporaryDirectory() as folder:
-        data, program = Path(folder) / "data", Path(folder) / "program.R"
+        data, script = Path(folder) / "data", Path(folder) / "program.R"
         np.asfortranarray(np.column_stack([y, X, labels])).ravel(order="F").tofile(data)
-        program.write_text(R_PROGRAM)
-        command = ["Rscript", program, data, expert, "gate" if gate else "none", str(FEW), str(2 * FEW)]
+        script.write_text(READ_IN_R + program)
+        command = ["Rscript", script, data, expert, *map(str, arguments)]
         ran = subprocess.run(command, capture_output=True, text=True, check=False)
-    return float(ran.stdout.split()[-1]) if ran.returncode == 0 else np.nan
+    return list(map(float, ran.stdout.split())) if ran.returncode == 0 else None
+
+
+def of_flexmix(expert, gate, X, y, labels):
+    """Seconds of an iteration; NaN where it is not there."""
+    found = in_r(ITERATE_IN_R, X, y, labels, expert, "gate" if gate else "none", FEW, 2 * FEW)
+    return np.nan if found is None else found[-1]
+
+
+def of_cgmm(X, y):
+    """Seconds of an iteration; NaN where it is not there."""
+    try:
+        from cgmm import MixtureOfExpertsRegressor
+    except ImportError:
+        return np.nan
+    few, many = (
+        seconds(lambda n=n: MixtureOfExpertsRegressor(4, tol=0, max_iter=n, random_state=0).fit(X, y)) for n in (1, 3)
+    )
+    return (many - few) / 2
 
 
 def iteration(repeats):
@@ -153,14 +181,36 @@ def iteration(repeats):
               + f"   {found[2] / found[0]:6.0f} {found[3] / found[0]:6.0f}", flush=True)  # fmt: skip
 
 
+def gated(repeats):
+    X, y, labels = rows("gaussian", 10_000)
+    taken = [[], [], []]
+    for _ in range(repeats):
+        taken[0].append(of_mixfast("gaussian", "same", X, y, labels, None))
+        taken[1].append(of_cgmm(X, y))
+        taken[2].append(of_flexmix("gaussian", "same", X, y, labels))
+    own, cgmm, flexmix = (1000 * statistics.median(each) for each in taken)
+    print(f"10,000 rows, gated: mixfast {own:.2f} ms, cgmm {cgmm:.0f} ({cgmm / own:.0f}), flexmix {flexmix:.0f} "
+          f"({flexmix / own:.0f})", flush=True)  # fmt: skip
+
+
 def fit(repeats):
+    """Log-likelihoods are those of a row: flexmix stops where that moves by less than 1e-6 of itself, or after 200
+    iterations. On a busy machine processor seconds, of all threads, say more than those of the clock."""
     for expert in ("gaussian", "poisson", "binomial"):
-        X, y, _ = rows(expert)
-        taken = []
+        X, y, labels = rows(expert)
+        taken, theirs = [], []
         for seed in range(repeats):
             model = MixtureOfExperts(4, expert=expert, random_state=seed, max_iter=200)
-            taken.append(seconds(lambda model=model, X=X, y=y: model.fit(X, y)))
-        print(f"{expert:>10}: ten starts, halved, {statistics.median(taken):.2f} s", flush=True)
+            begun = time.process_time()
+            elapsed = seconds(lambda model=model, X=X, y=y: model.fit(X, y))
+            taken.append((elapsed, time.process_time() - begun, model.lower_bound_))
+            theirs.append(in_r(FIT_IN_R, X, y, labels, expert, seed))
+        (own, processor, bound), said = np.median(taken, axis=0), ""
+        if None not in theirs:
+            elapsed, their_processor, n_iter, log_likelihood = np.median(theirs, axis=0)
+            said = f"; flexmix, one start, {elapsed:.1f} s ({their_processor:.1f}), {n_iter:.0f} iterations, "
+            said += f"{log_likelihood:.5f}"
+        print(f"{expert:>10}: ten starts, halved, {own:.2f} s ({processor:.2f}), {bound:.5f}{said}", flush=True)
 
 
 def many(repeats):
@@ -175,7 +225,7 @@ def many(repeats):
     print(f"20,000 problems of 200 rows, 3 columns, 2 components, one start: {statistics.median(taken):.2f} s")
 
 
-CASES = {"iteration": iteration, "fit": fit, "many": many}
+CASES = {"iteration": iteration, "gated": gated, "fit": fit, "many": many}
 
 
 def main():

@@ -11,6 +11,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from mixfast import MixtureOfExperts
+from mixfast._reference.experts.groups import number
+
 DATA = Path(__file__).parent / "data"
 GOLDEN = json.loads((DATA / "golden_experts.json").read_text())
 CASES = {case["name"]: case for case in GOLDEN["cases"]}
@@ -119,3 +122,41 @@ def problem(name):
     gate = table[case["gate"].removeprefix("1 + ")][:, np.newaxis] if "gate" in case else None
     weights = table[case["sample_weight"]] if "sample_weight" in case else None
     return Problem(responses, labels, groups, gate, case.get("gate_penalty", 0.0), weights)
+
+
+#: What the cases call experts.
+EXPERT_NAMES = {"student": "student_t"}
+
+
+def fitted(name, **options):
+    """(the model of a case, fitted from the start of the case; X, y and what rows have beside these; the case)"""
+    given = problem(name)
+    response = max(given.responses, key=lambda own: own.X.shape[1])
+    columns = [response.X] if response.shared is None else [response.X, response.shared]
+    X, data, labels = np.column_stack(columns), {}, given.labels
+    experts, ys = (
+        [EXPERT_NAMES.get(own.expert, own.expert) for own in given.responses],
+        [own.y for own in given.responses],
+    )
+    several = len(experts) > 1
+    if given.gate is not None:
+        data["gate_X"] = given.gate
+    if given.groups is not None:
+        data["groups"], labels = given.groups, labels[number(given.groups)[0]]
+    model = MixtureOfExperts(
+        CASES[name]["K"],
+        expert=experts if several else experts[0],
+        columns=[list(range(own.X.shape[1])) for own in given.responses] if several else None,
+        variance="common" if response.common else "own",
+        fixed=None if response.shared is None else list(range(response.X.shape[1], X.shape[1])),
+        sigma_df="n-p" if response.is_inflated else 0,
+        init_params=labels,
+        gate=None if given.gate is None else "gate_X",
+        gate_alpha=given.gate_penalty,
+        n_init=1,
+        **{"tol": 0.0, "max_iter": 20, **options},
+    )
+    if np.ndim(response.offset):
+        data["offset"] = response.offset
+    y = ys if several else ys[0]
+    return model.fit(X, y, given.sample_weight, **data), X, y, data, CASES[name]

@@ -5,49 +5,25 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
-from golden_experts import CASES, problem
+from golden_experts import CASES, fitted, problem
 from scipy import stats
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LinearRegression
 from test_experts_reference import limit_of, model_of
 
 from mixfast import MixtureOfExperts
-from mixfast._reference.experts.groups import number
 from mixfast._reference.experts.inference import information
 
-EXPERT_NAMES = {"student": "student_t"}
 
-
-def fitted(name, **options):
-    """The limit of a case of one response, from its own start."""
-    given = problem(name)
-    (response,) = given.responses
-    row_data = {"exposure": np.exp(response.offset)} if np.ndim(response.offset) else {}
-    labels = given.labels
-    if given.groups is not None:
-        row_data["groups"] = given.groups
-        labels = labels[number(given.groups)[0]]
-    if given.gate is not None:
-        row_data["gate_X"] = given.gate
-        options |= {"gate": "gate_X", "gate_alpha": given.gate_penalty}
-    X = response.X if response.shared is None else np.hstack([response.X, response.shared])
-    model = MixtureOfExperts(
-        CASES[name]["K"],
-        expert=EXPERT_NAMES.get(response.expert, response.expert),
-        variance="common" if response.common else "own",
-        fixed=None if response.shared is None else list(range(response.X.shape[1], X.shape[1])),
-        init_params=labels,
-        tol=1e-14,
-        max_iter=5000,
-        **options,
-    )
-    model.fit(X, response.y, given.sample_weight, **row_data)
-    return model, X, response.y, given.sample_weight, row_data
+def at_limit(name, **options):
+    """The limit of a case, from its own start: the model, X, y, weights and what rows have beside."""
+    model, X, y, row_data, _ = fitted(name, **{"tol": 1e-14, "max_iter": 5000} | options)
+    return model, X, y, problem(name).sample_weight, row_data
 
 
 @pytest.mark.parametrize("name", [name for name, case in CASES.items() if "standard_errors" in case])
 def test_standard_errors_of_other_programs(name):
-    model, X, y, weights, row_data = fitted(name)
+    model, X, y, weights, row_data = at_limit(name)
     found = model.inference(X, y, weights, **row_data)
     case = CASES[name]
     wanted = case["standard_errors"]
@@ -65,7 +41,7 @@ def test_standard_errors_of_other_programs(name):
 @pytest.mark.parametrize("name", ["betablocker-common-3", "betablocker-free-2", "npreg-groups", "sim-gaussian-fixed"])
 def test_groups_and_shared_coefficients_are_in_the_information(name):
     """Against second derivatives of the twin's log-likelihood."""
-    model, X, y, weights, row_data = fitted(name)
+    model, X, y, weights, row_data = at_limit(name)
     found = model.inference(X, y, weights, **row_data)
     parts, _, rows, _ = model_of(name)
     twin = limit_of(name)
@@ -78,7 +54,7 @@ def test_groups_and_shared_coefficients_are_in_the_information(name):
 
 
 def test_clusters_of_groups():
-    model, X, y, _, row_data = fitted("betablocker-free-2")
+    model, X, y, _, row_data = at_limit("betablocker-free-2")
     center = row_data["groups"]
     by_group = model.inference(X, y, clusters=center, **row_data)
     robust = model.inference(X, y, robust=True, **row_data)
@@ -178,7 +154,7 @@ def test_one_component_is_least_squares():
 
 @pytest.mark.parametrize("options", [{}, {"robust": True}, {"clusters": True}])
 def test_weights_count_rows_and_0_leaves_them_out(options):
-    model, X, y, _, _ = fitted("sim-gaussian-weights")
+    model, X, y, _, _ = at_limit("sim-gaussian-weights")
     weights = problem("sim-gaussian-weights").sample_weight.copy()
     weights[:40] = 0
     y = y.copy()
@@ -263,7 +239,7 @@ WITH_QUANTILES = ["npreg-gaussian", "npreg-poisson", "sim-gamma", "sim-student",
 
 @pytest.mark.parametrize("name", WITH_QUANTILES)
 def test_quantiles_and_spreads_are_those_of_draws(name):
-    model, X, *_ = fitted(name)
+    model, X, *_ = at_limit(name)
     row, n = X[:1], 20_000
     drawn, _ = model.sample(np.repeat(row, n, axis=0), random_state=0)
     assert abs(drawn.mean() - model.predict(row)[0]) < 5 * drawn.std() / np.sqrt(n)
@@ -277,7 +253,7 @@ def test_quantiles_and_spreads_are_those_of_draws(name):
 
 
 def test_quantiles_have_the_shape_that_was_asked_for():
-    model, X, *_ = fitted("npreg-gaussian")
+    model, X, *_ = at_limit("npreg-gaussian")
     assert model.predict_quantile(X).shape == (200,)
     both = model.predict_quantile(X, [0.05, 0.95])
     assert both.shape == (200, 2)
@@ -290,7 +266,7 @@ def test_quantiles_have_the_shape_that_was_asked_for():
 
 @pytest.mark.parametrize("q", [0, 1, -0.5, [0.5, 2], [[0.5]], np.nan])
 def test_what_is_no_quantile_is_said(q):
-    model, X, *_ = fitted("npreg-gaussian")
+    model, X, *_ = at_limit("npreg-gaussian")
     with pytest.raises(ValueError, match="should be a number above 0 and below 1"):
         model.predict_quantile(X, q)
     with pytest.raises(ValueError, match="level"):
@@ -308,8 +284,8 @@ def test_one_component_has_the_quantiles_of_its_distribution():
 
 
 def test_exposures_and_offsets_are_taken():
-    model, X, _, _, row_data = fitted("sim-poisson-exposure")
-    exposure = row_data["exposure"]
-    by_offset = model.predict_std(X, offset=np.log(exposure))
+    model, X, _, _, row_data = at_limit("sim-poisson-exposure")
+    exposure = np.exp(row_data["offset"])
+    by_offset = model.predict_std(X, offset=row_data["offset"])
     np.testing.assert_allclose(model.predict_std(X, exposure=exposure), by_offset, rtol=1e-12)
     assert np.all(model.predict_quantile(X, 0.9, exposure=10.0) >= model.predict_quantile(X, 0.9, exposure=1.0))

@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from batches import assert_same_fit, same_bits
-from golden_experts import CASES, GOLDEN, problem
+from golden_experts import CASES, GOLDEN, fitted, problem
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.special import logsumexp
 from sklearn.base import clone
@@ -15,41 +15,6 @@ from test_experts_reference import model_of
 from mixfast import MixtureOfExperts, Status, fit_many, fit_many_groups, load
 from mixfast._reference.experts import em, experts
 from mixfast._reference.experts import gate as gates
-from mixfast._reference.experts.groups import number
-
-#: What the cases call experts.
-NAMES = {"student": "student_t"}
-
-
-def fitted(name, **options):
-    """(the model of a case, fitted from the start of the case; X, y and what rows have beside these; the case)"""
-    given = problem(name)
-    response = max(given.responses, key=lambda own: own.X.shape[1])
-    columns = [response.X] if response.shared is None else [response.X, response.shared]
-    X, data, labels = np.column_stack(columns), {}, given.labels
-    experts, ys = ([NAMES.get(own.expert, own.expert) for own in given.responses], [own.y for own in given.responses])
-    several = len(experts) > 1
-    if given.gate is not None:
-        data["gate_X"] = given.gate
-    if given.groups is not None:
-        data["groups"], labels = given.groups, labels[number(given.groups)[0]]
-    model = MixtureOfExperts(
-        CASES[name]["K"],
-        expert=experts if several else experts[0],
-        columns=[list(range(own.X.shape[1])) for own in given.responses] if several else None,
-        variance="common" if response.common else "own",
-        fixed=None if response.shared is None else list(range(response.X.shape[1], X.shape[1])),
-        sigma_df="n-p" if response.is_inflated else 0,
-        init_params=labels,
-        gate=None if given.gate is None else "gate_X",
-        gate_alpha=given.gate_penalty,
-        n_init=1,
-        **{"tol": 0.0, "max_iter": 20, **options},
-    )
-    if np.ndim(response.offset):
-        data["offset"] = response.offset
-    y = ys if several else ys[0]
-    return model.fit(X, y, given.sample_weight, **data), X, y, data, CASES[name]
 
 
 def total_weight(name):

@@ -1,10 +1,10 @@
-"""Mixtures of experts: passes of EM from a given start, of every kind of expert and with a gate."""
+"""Mixtures of experts: passes of EM from a given start, of every kind of expert and with a gate; many small fits."""
 
 import warnings
 
 import numpy as np
 
-from mixfast import MixtureOfExperts
+from mixfast import MixtureOfExperts, fit_many
 
 N_SAMPLES, N_COLUMNS, N_COMPONENTS, N_ITER = 20_000, 5, 4, 10
 EXPERTS = ["gaussian", "student_t", "poisson", "negative_binomial", "binomial", "gamma", "multinomial"]
@@ -48,3 +48,19 @@ class FitExperts:
         return -self.model.score_samples(self.X, self.y).mean()
 
     track_negative_log_likelihood.unit = "nats per row"
+
+
+class FitManyExperts:
+    """1,000 problems of 200 rows of 3 columns, two components, one start each."""
+
+    params = [EXPERTS]
+    param_names = ["expert"]
+
+    def setup(self, expert):
+        X, y, _ = rows(expert)
+        n = N_SAMPLES // 200
+        self.X, self.y = np.tile(X[:, :3].reshape(n, 200, 3), (10, 1, 1)), np.tile(y.reshape(n, 200), (10, 1))
+        self.model = MixtureOfExperts(2, expert=expert, n_init=1, n_init_policy="all", random_state=0)
+
+    def time_fit_many(self, expert):
+        fit_many(self.X, self.model, y=self.y)
