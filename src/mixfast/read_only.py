@@ -8,8 +8,9 @@ import numpy as np
 def frozen(value, copy=True):
     """Arrays, and those in a list or a dict, that are read-only; `copy` leaves the one that is given to its owner."""
     if isinstance(value, np.ndarray):
+        if copy and (value.flags.writeable or value.base is not None):  # a view changes with what it is a view of
+            value = np.array(value)
         if value.flags.writeable:
-            value = np.array(value) if copy else value
             value.flags.writeable = False
         return value
     if type(value) is list and value and all(item is None or isinstance(item, np.ndarray) for item in value):

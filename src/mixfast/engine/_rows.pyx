@@ -2,12 +2,17 @@
 
 from libc.math cimport INFINITY
 from libc.stdint cimport int32_t, int64_t, uint8_t, uintptr_t
+from libc.stdlib cimport llabs
 from libc.string cimport memset
 
 from mixfast.engine._kernels cimport rows_t
 from mixfast.engine._reals cimport get
 
 import numpy as np
+
+ctypedef fused real:
+    float
+    double
 
 
 cdef double value_of(const rows_t *rows, Py_ssize_t row, Py_ssize_t column) noexcept nogil:
@@ -205,6 +210,61 @@ cdef class Rows:
     def is_constant(self):
         """Whether there are several rows, all equal."""
         return bool(is_constant(&self.c))
+
+
+cdef bint are_finite(const real *values, Py_ssize_t n, Py_ssize_t stride) noexcept nogil:
+    """n numbers, so many bytes apart. A number less itself is 0, and NaN where it is not finite; so are sums of these,
+    of which there are several for vectors."""
+    cdef Py_ssize_t i = 0, k
+    cdef real lost[16]
+    cdef real total = 0
+    if stride == sizeof(real) and n >= 64:
+        for k in range(16):
+            lost[k] = 0
+        for i in range(0, n - 15, 16):
+            for k in range(16):
+                lost[k] += values[i + k] - values[i + k]
+        for k in range(16):
+            total += lost[k]
+        i = n // 16 * 16
+    for i in range(i, n):
+        total += ((<const real *> (<const char *> values + i * stride))[0]
+                  - (<const real *> (<const char *> values + i * stride))[0])
+    return total == 0
+
+
+cdef bint all_of_view(const real[:, :] X) noexcept nogil:
+    """Walks along the axis whose numbers are nearer to each other."""
+    cdef Py_ssize_t i, n = X.shape[0], d = X.shape[1], down = X.strides[0], along = X.strides[1]
+    if n == 0 or d == 0:
+        return True
+    if (along == sizeof(real) and down == d * along) or (down == sizeof(real) and along == n * down):
+        return are_finite(&X[0, 0], n * d, sizeof(real))
+    if llabs(along) <= llabs(down):
+        for i in range(n):
+            if not are_finite(&X[i, 0], d, along):
+                return False
+    else:
+        for i in range(d):
+            if not are_finite(&X[0, i], n, down):
+                return False
+    return True
+
+
+def all_finite(X):
+    """Whether all numbers of an array (n_samples, n_features), float32 or float64, are finite."""
+    cdef const double[:, :] doubles
+    cdef const float[:, :] floats
+    cdef bint found
+    if X.dtype == np.float32:
+        floats = X
+        with nogil:
+            found = all_of_view(floats)
+    else:
+        doubles = X
+        with nogil:
+            found = all_of_view(doubles)
+    return found
 
 
 def is_mapped(X):

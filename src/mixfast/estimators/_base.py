@@ -24,8 +24,10 @@ from mixfast.engine._pass import Pass
 from mixfast.engine._predictions import evaluate, evaluate_components
 from mixfast.estimators._density import DensityEstimator, of_rows
 from mixfast.estimators._domain import first_outside
+from mixfast.estimators._published import KEPT
 from mixfast.estimators._rows import read_rows
 from mixfast.families.domains import DISTRIBUTION, check_domain
+from mixfast.families.family import Encoded, is_sparse
 from mixfast.families.rounding import rounded_finite
 from mixfast.relations import Components
 from mixfast.row_data import of_family, rows_of, rows_with, separated
@@ -40,6 +42,33 @@ class Evaluation(NamedTuple):
     labels: np.ndarray | None
     resp: np.ndarray | None
     largest: np.ndarray | None
+
+
+class Ready:
+    """A fitted model as passes want it, of attributes that stay as they are; see `Kept`.
+
+    Attributes are set once and are whole then: two threads at worst make the same twice.
+    """
+
+    def __init__(self, family):
+        self.family, self._of_layout, self._bound = family, (None, None), {}
+
+    def state(self, mixture, layout):
+        """`_packed_state`"""
+        known, state = self._of_layout
+        if known is not layout:
+            state = mixture._packed_state(layout)
+            self._of_layout = layout, state
+        return state
+
+    def bind(self, encoded, n_components, dtype):
+        """The capsule of encoded rows; one that serves all rows where the family learned nothing of these."""
+        if encoded.family is not self.family or is_sparse(encoded.rows):
+            return encoded.bind(n_components, dtype)
+        asked = n_components, encoded.rows.shape[1], dtype
+        if asked not in self._bound:
+            self._bound[asked] = encoded.bind(n_components, dtype)
+        return self._bound[asked]
 
 
 @described
@@ -311,25 +340,38 @@ class BaseMixture(DensityEstimator):
     def _pass_over(self, X, weighs=True):
         """A pass over X at the fitted parameters, with the weights of components or with 1 in their place, and the
         dtype that results should have."""
-        self._check_ready()
+        ready = self._ready()
         X = self._read_rows(X, reset=False)
-        encoded = self._fitted_family().encode(of_family(X))
+        encoded = ready.family.encode(of_family(X))
         n_components = len(self.weights_)
-        mixing, params = self._packed_state(encoded.family.params_layout(n_components, X.shape[1]))
+        mixing, params = ready.state(self, encoded.family.params_layout(n_components, X.shape[1]))
         if not weighs:  # not to be taken off again: the logarithm of a weight of 0 could not be
-            return self._pass_at(encoded, X, X.dtype, n_components, (np.ones(n_components), params))
+            return self._pass_at(encoded, X, X.dtype, n_components, (np.ones(n_components), params), bind=ready.bind)
         proportions = self._proportions_of_predictions()
-        return self._pass_at(encoded, X, X.dtype, n_components, (mixing, params), proportions)
+        return self._pass_at(encoded, X, X.dtype, n_components, (mixing, params), proportions, ready.bind)
+
+    def _ready(self):
+        """`Ready`, of the fitted attributes as they are now."""
+        attributes = vars(self)
+        kept = attributes.get(KEPT)
+        ready = None if kept is None else kept.find(attributes)
+        if ready is None:
+            self._check_ready()
+            ready = Ready(self._fitted_family())
+            if kept is not None:
+                self._check_assigned()  # which notes that, and an attribute more would be another state
+                kept.keep(attributes, ready)
+        return ready
 
     def _dtype_of_results(self, dtype):
         """Of predictions for rows of this dtype."""
         return np.result_type(dtype, np.asarray(self.weights_).dtype)
 
-    def _pass_at(self, encoded, X, dtype, n_components, state, proportions=None):
+    def _pass_at(self, encoded, X, dtype, n_components, state, proportions=None, bind=Encoded.bind):
         """A pass over encoded rows of X, which has this dtype, and the dtype that results should have."""
         out_dtype = self._dtype_of_results(dtype)
         rows = rows_of(encoded, X, n_components)
-        capsule = encoded.bind(n_components, self._kernel_dtype(encoded.family, out_dtype))
+        capsule = bind(encoded, n_components, self._kernel_dtype(encoded.family, out_dtype))
         p = Pass(capsule, rows, resolve_threads(self.n_threads), proportions=proportions)
         p.set_state(*state)
         return p, out_dtype

@@ -6,6 +6,7 @@ import numpy as np
 from sklearn import get_config
 from sklearn.utils.validation import validate_data
 
+from mixfast.engine._rows import all_finite
 from mixfast.partitions import is_source
 from mixfast.tables import (
     adopted,
@@ -64,8 +65,7 @@ def is_plain(estimator, X, *, dtype, reset=True, ensure_min_samples=1, **others)
         return False
     if get_config()["assume_finite"]:
         return True
-    with np.errstate(over="ignore", invalid="ignore"):
-        return bool(np.isfinite(X.sum()))
+    return all_finite(X)
 
 
 def check_names(estimator, X, reset):
