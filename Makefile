@@ -7,7 +7,7 @@ BIN := $(ENV)/bin
 
 SOURCES := pyproject.toml meson.build meson.options $(shell find src -type f -not -name '*.pyc')
 
-.PHONY: demo test test-capi-valgrind test-isa test-site test-spark examples lint portable docs package reproducible wheels bench clean
+.PHONY: demo test test-capi-valgrind test-isa test-site test-spark examples lint portable docs package reproducible wheels bench bench-check clean
 
 # Choose mixtures for three data sets, print tables of BIC and summaries, draw the fits and maps of their components.
 demo: $(ENV)/demo-installed
@@ -101,6 +101,20 @@ bench: $(ENV)/created
 	$(BIN)/python -m pip install --quiet asv==0.6.5 virtualenv
 	cd benchmarks && ../$(BIN)/asv machine --yes && ../$(BIN)/asv run --quick --show-stderr --skip-existing-successful "$(BENCH_COMMITS)" && \
 		../$(BIN)/asv publish
+
+# Fails where a case takes 1.2 times as long as in the build of another commit, in turn with it.
+BENCH_AGAINST ?= HEAD~1
+bench-check: $(ENV)/test-installed
+	sha=$$(git rev-parse --short "$(BENCH_AGAINST)") && $(MAKE) build/builds/$$sha/installed && \
+		$(BIN)/python benchmarks/compare.py --against "$(CURDIR)/build/builds/$$sha/env/bin/python" --limit 1.2
+
+build/builds/%/installed:
+	@echo "Installing mixfast of commit $*: one to three minutes"
+	rm -rf build/builds/$* && mkdir -p build/builds
+	git clone --quiet --no-local . build/builds/$*/source && git -C build/builds/$*/source checkout --quiet $*
+	$(PYTHON) -m venv build/builds/$*/env
+	build/builds/$*/env/bin/python -m pip install --quiet build/builds/$*/source
+	touch $@
 
 $(ENV)/created:
 	@echo "Making an environment in $(ENV)"

@@ -179,18 +179,38 @@ def compare_builds(names, against, repeats, report):
                 break
         else:
             own = median(mine["seconds"] for mine, _ in runs)
-            report.append({"case": name, "seconds": own, "log_likelihood": runs[0][0]["log_likelihood"]})
+            row = {"case": name, "seconds": own, "log_likelihood": runs[0][0]["log_likelihood"]}
+            if that is not None:
+                row["ratio"] = median(ratios_of(runs))
+            report.append(row)
             print(line(name, own, runs), flush=True)
     for build in (this, that):
         if build is not None:
             build.close()
 
 
+def ratios_of(runs):
+    """How many times as long that build took as this one, of each run in turn."""
+    return sorted(yours["seconds"] / mine["seconds"] for mine, yours in runs)
+
+
+def slower(names, against, repeats, limit):
+    """The cases in which this build takes more than `limit` times as long as that one, in the median of its runs. Those
+    that seem so are timed once more: a busy machine slows one of two down now and then."""
+    for _ in range(2):
+        report = []
+        compare_builds(names, against, repeats, report)
+        names = [row["case"] for row in report if row["ratio"] * limit < 1]
+        if not names:
+            break
+    return names
+
+
 def line(name, own, runs):
     if runs[0][1] is None:
         return f"{name:24} {own:11.6f}"
     other = median(yours["seconds"] for _, yours in runs)
-    ratios = sorted(yours["seconds"] / mine["seconds"] for mine, yours in runs)
+    ratios = ratios_of(runs)
     difference = runs[0][0]["log_likelihood"] - runs[0][1]["log_likelihood"]
     return (
         f"{name:24} {own:11.6f} {other:11.6f} {median(ratios):7.2f} {len(runs):4} "

@@ -403,9 +403,14 @@ def parse(arguments):
         help="time mixfast alone beside another build: a Python that has it, or a .json file of --save; more cases are "
         "known then: small, batch-1d, batch-2d, batch-tiny, batch-sweep",
     )
+    parser.add_argument(
+        "--limit", type=float, help="with --against: fail where this build takes so many times as long as that one"
+    )
     parser.add_argument("--save", metavar="FILE", help="time mixfast alone and keep its seconds for --against")
     options = parser.parse_args(arguments)
     options.times_builds = bool(options.against or options.save)
+    if options.limit and not options.against:
+        parser.error("--limit needs the build to compare with: --against BUILD")
     if options.times_builds:
         import builds
 
@@ -429,8 +434,13 @@ def main(arguments):
         "python": platform.python_version(),
     }
     if options.times_builds:
-        from builds import compare_builds
+        from builds import compare_builds, slower
 
+        if options.limit:
+            names = slower(options.cases, options.against, options.repeats, options.limit)
+            if names:
+                raise SystemExit(f"more than {options.limit} times as long as {options.against}: {', '.join(names)}")
+            return
         report["builds"] = []
         compare_builds(options.cases, options.against, options.repeats, report["builds"])
         if options.save:
