@@ -6,6 +6,7 @@ Every method is a function of (rows, weights, n_components, seed, start) alone: 
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -39,9 +40,12 @@ class KMeansResult(NamedTuple):
     n_iter: int
 
 
+_shared_centres = lru_cache(maxsize=1024)(bind_centres)  # a fit asks for two, and the next one for the same
+
+
 def bind_centres_to(X, n_centres, isa=None):
     """The capsule of the centres family for these rows."""
-    return bind_centres(n_centres, X.shape[1], X.data.itemsize, isa, is_sparse(X))
+    return _shared_centres(n_centres, X.shape[1], X.data.itemsize, isa, is_sparse(X))
 
 
 def _centres_pass(kind, rows, n_centres, n_threads, isa):

@@ -252,10 +252,12 @@ cdef bint all_of_view(const real[:, :] X) noexcept nogil:
 
 
 def all_finite(X):
-    """Whether all numbers of an array (n_samples, n_features), float32 or float64, are finite."""
+    """Whether all numbers of an array, float32 or float64, are finite."""
     cdef const double[:, :] doubles
     cdef const float[:, :] floats
     cdef bint found
+    if X.ndim != 2:
+        X = X.reshape(1, -1)
     if X.dtype == np.float32:
         floats = X
         with nogil:

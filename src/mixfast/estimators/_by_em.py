@@ -604,7 +604,7 @@ class MixtureByEM(BaseMixture):
             order = self._family().canonical_order(self._collect())
             self._publish_mixing(best.weights[order], dtype)
             self._publish(self._family().reorder(layout.view(best.params), order), dtype)
-        if not all(np.all(np.isfinite(array)) for array in self._collect()):  # in the precision of the data
+        if not all(np.isfinite(array).all() for array in self._collect()):  # in the precision of the data
             raise self._status_error(Status.NOT_FINITE, dtype)
         self._remember_structure()
         self.converged_ = best.converged

@@ -12,6 +12,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from mixfast._typing import Floats
+from mixfast.engine._rows import all_finite
 from mixfast.estimators._by_em import MixtureByEM
 from mixfast.estimators._given import check_parameters, check_weights, finish_given, numbers, precision_of
 from mixfast.families.covariances import LINE_SHAPES, SHAPES
@@ -103,7 +104,7 @@ class EllipticalMixture(MixtureByEM):
     def _publish(self, params, dtype):
         with np.errstate(over="ignore", invalid="ignore"):
             arrays = [array.astype(dtype, copy=False) for array in self._published(params)]
-        if not all(np.isfinite(array).all() for array in arrays):
+        if not all(map(all_finite, arrays)):
             raise self._status_error(Status.NOT_FINITE, dtype)
         arrays = [array if array.ndim else array[()] for array in arrays]  # a number where components have one
         names = [f"{name}_" for name in (*self._published_fields(params), *self._family().made_of_scales)]
