@@ -56,7 +56,7 @@ from mixfast.engine._pass cimport (
     visit_only,
     workspace_t,
 )
-from mixfast.engine._pruning cimport begin_pass as begin_pruning, end_pass as end_pruning, lost_count, release, reset
+from mixfast.engine._pruning cimport begin_pass as begin_pruning, end_pass as end_pruning, lost_count, note_work, release, reset
 from mixfast.engine._reals cimport get
 from mixfast.engine._rows cimport value_of
 from mixfast.engine._starts cimport (
@@ -379,7 +379,9 @@ cdef int run_pruned(em_t *em) noexcept nogil:
     cdef strategy_t strategy = usual()
     cdef int code
     if em.truncated.n_active > 0:
-        return run_truncated(&em.truncated, p)
+        code = run_truncated(&em.truncated, p)
+        note_work(&em.pruning, p)
+        return code
     # ceilings and limits are of log weight + log density: they do not know what a row adds to that, nor that the only
     # component that a row may be of can be far below others
     if (not em.prunes or p.elsewhere != NULL or p.rows.groups != NULL or p.rows.known != NULL or p.rows.trim > 0
@@ -931,6 +933,6 @@ cdef class EM(Pass):
     @property
     def work(self):
         """Shares of all pairs of a row and a component whose (densities, statistics) the last step computed."""
-        if self.em.pruning.n_passes == 0:
+        if self.em.pruning.n_passes == 0 and self.em.truncated.n_active == 0:
             return 1.0, 1.0
         return self.em.pruning.densities_done, self.em.pruning.statistics_done

@@ -44,3 +44,4 @@ cdef bint lost_count(const pruning_t *pruning, const pass_t *p) noexcept nogil
 cdef void end_pass(pruning_t *pruning, pass_t *p) noexcept nogil
 cdef void reset(pruning_t *pruning, pass_t *p) noexcept nogil
 cdef void release(pruning_t *pruning) noexcept nogil
+cdef void note_work(pruning_t *pruning, const pass_t *p) noexcept nogil

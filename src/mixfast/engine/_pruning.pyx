@@ -473,13 +473,19 @@ cdef inline double unordered_work(const pass_t *p, double statistics) noexcept n
     return 0.5 + 0.5 * (statistics if fills_unordered(p.family) else 1)
 
 
+cdef void note_work(pruning_t *pruning, const pass_t *p) noexcept nogil:
+    """The shares of all pairs that a pass computed."""
+    cdef double n_pairs = <double> p.rows.n_rows * <double> p.family.n_components
+    pruning.densities_done, pruning.statistics_done = p.lanes[LANE_DENSITIES] / n_pairs, p.lanes[LANE_STATISTICS] / n_pairs
+
+
 cdef void end_pass(pruning_t *pruning, pass_t *p) noexcept nogil:
     """See what the pass's totals say of the next ones."""
     cdef double n_pairs = <double> p.rows.n_rows * <double> p.family.n_components
-    cdef double needed = p.lanes[LANE_NEEDED] / n_pairs, statistics = p.lanes[LANE_STATISTICS] / n_pairs
+    cdef double needed = p.lanes[LANE_NEEDED] / n_pairs, statistics
     cdef double ordered, unordered
-    pruning.densities_done = p.lanes[LANE_DENSITIES] / n_pairs
-    pruning.statistics_done = statistics
+    note_work(pruning, p)
+    statistics = pruning.statistics_done
     if pruning.is_on:
         ordered, unordered = 0.5 * (needed + statistics), unordered_work(p, statistics)
         if (ordered > SWITCH_OFF * unordered
