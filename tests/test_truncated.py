@@ -205,6 +205,17 @@ def test_from_given_parameters_and_on_from_the_last_fit():
     assert short.lower_bound_ >= first
 
 
+def test_rows_that_no_component_can_have_made():
+    """Whole chunks of them, of which nothing is kept."""
+    twins, rng, K, d = FAMILIES["diagonal"], np.random.default_rng(7), 33, 5
+    weights, params = random_weights(rng, K), twins.make_params(rng, K, d)
+    X = np.vstack([twins.make_rows(rng, 500, d), np.full((300, d), 1e200)])
+    em, dense = truncated_em(twins, X, weights, params, 4), make_em(twins, X, weights, params)
+    assert em.step() == dense.step() == -np.inf
+    assert em.n_impossible == dense.n_impossible == 300
+    assert np.all(em.active[500:] == -1)
+
+
 def test_fewer_distinct_rows_than_components():
     X = np.repeat(np.random.default_rng(0).normal(size=(10, 3)), 20, axis=0)
     model = model_of(X, 30)

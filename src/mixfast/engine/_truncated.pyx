@@ -198,6 +198,8 @@ cdef void choose_candidates(const step_t *step, const pass_t *p, Py_ssize_t star
         if own[0] != last:
             last = own[0]
             step.propose(t, last, <uint64_t> (draw * DRAWS) + <uint64_t> (last + 1), &to)
+    if to.n == 0:  # rows so far out that they keep nothing
+        look_at(&to, <Py_ssize_t> (draw * <double> t.n_components))
     for a in range(to.n):
         to.marks[to.chosen[a]] = 0
     space.selection.n, space.selection.component = to.n, space.chosen

@@ -86,7 +86,7 @@ class GaussianMixture(
     max_active : int, default=None
         For thousands of components: each row keeps so many of them, those that explain it best, and responsibilities of
         all others are 0 (truncated posteriors; Salwig, Kahlke, Hirschberger, Forster & Luecke, arXiv 2501.12299).
-        Candidates are neighbours of what rows keep, so that a row costs as much for 100,000 components as for 100. EM
+        Candidates are neighbours of what rows keep, a hundred or two whatever the number of components. EM
         then increases sum_n log sum_{k in K_n} weights_k N(x_n; means_k, covariances_k) / n, where K_n is what row n
         keeps: this is `lower_bound_`, no more than the mean log-likelihood, and it never falls. At least 1; from
         `n_components` on, and with None, nothing is left out. For 'spherical', 'diag' and 'factor', without `noise`,
