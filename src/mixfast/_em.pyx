@@ -56,7 +56,14 @@ from mixfast.engine._pass cimport (
     visit_only,
     workspace_t,
 )
-from mixfast.engine._pruning cimport begin_pass as begin_pruning, end_pass as end_pruning, lost_count, note_work, release, reset
+from mixfast.engine._pruning cimport (
+    begin_pass as begin_pruning,
+    end_pass as end_pruning,
+    lost_count,
+    note_work,
+    release,
+    reset,
+)
 from mixfast.engine._reals cimport get
 from mixfast.engine._rows cimport value_of
 from mixfast.engine._starts cimport (

@@ -476,7 +476,8 @@ cdef inline double unordered_work(const pass_t *p, double statistics) noexcept n
 cdef void note_work(pruning_t *pruning, const pass_t *p) noexcept nogil:
     """The shares of all pairs that a pass computed."""
     cdef double n_pairs = <double> p.rows.n_rows * <double> p.family.n_components
-    pruning.densities_done, pruning.statistics_done = p.lanes[LANE_DENSITIES] / n_pairs, p.lanes[LANE_STATISTICS] / n_pairs
+    pruning.densities_done = p.lanes[LANE_DENSITIES] / n_pairs
+    pruning.statistics_done = p.lanes[LANE_STATISTICS] / n_pairs
 
 
 cdef void end_pass(pruning_t *pruning, pass_t *p) noexcept nogil:
