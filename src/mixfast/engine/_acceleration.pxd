@@ -6,11 +6,11 @@ cdef struct acceleration_t:
     double *image              # the state to go back to: mixing and parameters
     (double *)[3] points       # images of consecutive plain steps, oldest first; n_points of them, the newest
     Py_ssize_t n_point, n_points, n_slow
-    int said                   # what the M-step at the last accepted point said
+    int said                   # status flags of the M-step at the last accepted point
     double bound               # the objective at the last accepted point
-    double increment           # what the last plain step added to the objective
-    double moved               # its size; infinite after an extrapolation
-    double gain                # what the last extrapolation added, 0 when it was none
+    double increment           # change of the objective in the last plain step
+    double moved               # absolute value of that; infinite after an extrapolation
+    double gain                # change of the objective by the last extrapolation; 0 without one
     double longest             # how far the next one may go
 
 # Points, which are extrapolated.

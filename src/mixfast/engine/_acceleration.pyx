@@ -61,10 +61,11 @@ cdef double FIRST_LENGTH = 2
 
 cdef double extrapolate_points(Py_ssize_t n, double *oldest, const double *middle, const double *newest,
                                double longest) noexcept nogil:
-    """Overwrite the oldest of three points with the extrapolated one, and return the length a that was gone.
+    """Overwrite the oldest of three points with the extrapolated point; return the step length a.
 
-    1 means no further than the newest point: EM is fast here, or the points do not say. Numbers that are not finite in
-    all three are those of the newest.
+    IN: three points of n free numbers each. OUT: `oldest`. a = 1 means that the result is the newest point: EM is fast
+    here, or the three points do not determine a line. A number that is not finite in all three points is copied from
+    the newest.
     """
     cdef double r, v, first = 0, second = 0, length
     cdef Py_ssize_t i
@@ -95,7 +96,8 @@ cdef Py_ssize_t point_size(const pass_t *p) noexcept nogil:
 
 
 cdef int point_of(const pass_t *p, double *point) noexcept nogil:
-    """The present state as a point; a component without weight is at -inf for good. A status."""
+    """OUT point[n_free]: the present state in free numbers. Returns status flags. A component without weight is at -inf
+    and stays there."""
     if p.proportions.free_numbers != NULL:
         p.proportions.free_numbers.unconstrain(p.proportions, p.family.n_components, p.mixing, point)
     return p.family.free_numbers.unconstrain(p.family, p.params, point + n_free_mixing(p))
@@ -128,11 +130,11 @@ cdef void forget(acceleration_t *a) noexcept nogil:
 
 
 cdef int iterate_accelerated(em_t *em, void *acceleration, double tol, int stop_on, course_t *course) noexcept nogil:
-    """EM whose passes are made at extrapolated points where that is worth it: the objectives of those that are accepted
-    never fall but as EM's do. Converged when a plain step moved the objective by less than tol, and the last
-    extrapolation brought less. A family without free numbers gets EM.
+    """EM that makes some passes at extrapolated points. Objectives of accepted passes never fall, except where plain
+    EM's do. Converged when the last plain step changed the objective by less than tol and the last extrapolation gained
+    less than tol. A family without free numbers gets plain EM.
 
-    Between two passes the state is the image, under EM, of the last accepted point, whatever came of the pass before.
+    Invariant between two passes: the state is the M-step (image) of the last accepted point.
     """
     cdef acceleration_t *a = <acceleration_t *> acceleration
     cdef bint is_accepted = False
@@ -164,7 +166,7 @@ cdef int iterate_accelerated(em_t *em, void *acceleration, double tol, int stop_
 
 
 cdef int make_pass(acceleration_t *a, bint *is_accepted) noexcept nogil:
-    """One pass, at an extrapolated point where there is one; when it is worse it is not accepted and forgotten."""
+    """One pass, at the extrapolated point if there is one. An extrapolated point with a lower objective is rejected."""
     cdef em_t *em = a.em
     cdef int before = em.status, code
     cdef double n_impossible = em.n_impossible, objective = 0, length = 1
@@ -206,7 +208,7 @@ cdef void accept_extrapolated(acceleration_t *a, double objective, double length
 
 
 cdef void accept_plain(acceleration_t *a, double objective) noexcept nogil:
-    """What a step of EM tells: whether it is slow, and whether its points lie on a line yet."""
+    """Record an accepted plain step: whether EM is slow, and whether the last points lie on a line yet."""
     cdef double increment = objective - a.bound
     cdef const pass_t *p = a.em.p
     # the objectives of posteriors are those of all rows
@@ -222,12 +224,12 @@ cdef void accept_plain(acceleration_t *a, double objective) noexcept nogil:
     elif increment > GROWTH * a.increment:
         a.n_slow = 0
     if a.n_slow < SLOW_STEPS or a.n_points == 0:
-        a.gain = 0    # there is nothing that could bring more
+        a.gain = 0    # no extrapolation is pending
     a.increment = increment
 
 
 cdef int record(acceleration_t *a) noexcept nogil:
-    """The present state is the newest point."""
+    """Append the present state to the points, as the newest."""
     cdef double *oldest = a.points[0]
     if a.n_point == 0:
         return 0
@@ -237,7 +239,7 @@ cdef int record(acceleration_t *a) noexcept nogil:
 
 
 cdef int extrapolate_state(acceleration_t *a, double *length) noexcept nogil:
-    """Go to an extrapolated point if it is time; the length that was gone, or 1."""
+    """Move the state to an extrapolated point if enough points are there. OUT length: the step length, 1 for none."""
     cdef pass_t *p = a.em.p
     cdef int status
     length[0] = 1
@@ -257,7 +259,7 @@ cdef int extrapolate_state(acceleration_t *a, double *length) noexcept nogil:
 
 
 cdef void go_back(acceleration_t *a) noexcept nogil:
-    """To the image of the last accepted point."""
+    """Restore the image (M-step) of the last accepted point."""
     copy_state_from(a.em.p, a.image)
 
 

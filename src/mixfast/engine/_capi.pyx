@@ -105,13 +105,13 @@ cdef enum:
 # What a mixfast_plan is.
 ctypedef struct own_plan_t:
     const model_t *model
-    const plan_t *plan             # of starts that are found
-    const plan_t *from_given       # of one that is given
+    const plan_t *plan             # for fits whose starts the engine finds
+    const plan_t *from_given       # for fits from parameters that the caller gives
     const double *least            # [n_features], the range of each column
     const double *largest
     bint is_whole                  # values are whole numbers
 
-# What tables begin with; then pivot and tables, each on a cache line.
+# Header of the caller's table memory; the pivot and the family's tables follow, each on a cache line.
 ctypedef struct prepared_t:
     const own_plan_t *plan
     const prepared_t *place
@@ -129,7 +129,8 @@ cdef int look_at_nothing(void *nothing) noexcept nogil:
 # ---- what is given --------------------------------------------------------------------------------------------------
 
 cdef int read_view(const own_plan_t *plan, const view_t *view, rows_t *rows) noexcept nogil:
-    """The rows, which are looked at one by one: what is not finite, or outside the domain, is kept from the kernels."""
+    """IN view: the caller's rows. OUT rows: the engine's view of them. Every value is checked: a value that is not
+    finite or outside the family's domain is an error, so kernels never see one."""
     cdef const family_t *family = plan.model.family
     cdef double value, total = 0
     cdef Py_ssize_t i, j
@@ -173,7 +174,7 @@ cdef Py_ssize_t count_rows(const rows_t *rows) noexcept nogil:
 # ---- room -----------------------------------------------------------------------------------------------------------
 
 cdef rows_t any_rows(const own_plan_t *plan, int64_t n_rows) noexcept nogil:
-    """So many, of which only the number is asked."""
+    """A view of n_rows rows without values, for asking how much memory they need."""
     cdef rows_t rows
     memset(&rows, 0, sizeof(rows_t))
     rows.n_rows, rows.n_features = n_rows, plan.model.family.n_features
@@ -185,11 +186,11 @@ cdef size_t room_of_fit(const own_plan_t *plan, int64_t n_rows, int n_threads) n
     cdef rows_t rows = any_rows(plan, n_rows)
     cdef size_t room = room_for(plan.plan, plan.model, 1, &rows, &rows, n_threads)
     if plan.plan.n_init == 1 and not plan.plan.search.compares:
-        return room  # as much as from a start that is given: asking costs a fit of 500 rows one part in a hundred
+        return room  # a given start needs as much, and asking again costs 1 % of a fit of 500 rows
     return max(room, room_for(plan.from_given, plan.model, 1, &rows, &rows, n_threads))
 
 
-# What a function that is no fit works in.
+# Workspace of the functions that make a single pass.
 ctypedef struct visit_t:
     pass_t p
     double *record                 # [n_record]
@@ -203,7 +204,7 @@ cdef void place_visit(visit_t *v, const own_plan_t *plan, arena_t *arena) noexce
 
 
 cdef size_t shape_visit(visit_t *v, const own_plan_t *plan, const rows_t *rows, int n_threads) noexcept nogil:
-    """Bytes that it takes."""
+    """Lay out the workspace of a single pass. Returns its bytes."""
     cdef arena_t arena
     shape_pass(&v.p, plan.model.family, plan.model.proportions, rows, weigh(rows), n_threads, 0)
     v.p.look = look_at_nothing
@@ -239,7 +240,7 @@ cdef size_t bytes_of_tables(const family_t *family) noexcept nogil:
 
 
 cdef prepared_t *use_tables(pass_t *p, void *tables) noexcept nogil:
-    """The pass has pivot and tables there."""
+    """Point the pass at the pivot and tables in the caller's memory. Returns their header."""
     cdef arena_t arena
     cdef prepared_t *first
     open_arena(&arena, tables)
@@ -314,7 +315,7 @@ cdef int c_fit(const opaque_t *opaque, const view_t *view, uint64_t seed, int n_
 
 cdef int fit_rows(const own_plan_t *plan, const rows_t *rows, uint64_t seed, int n_threads, void *room,
                   double *weights, double *params, report_t *report) noexcept nogil:
-    """One problem for a worker in the room. A fit of one start works on params in place."""
+    """Fit one problem with a worker in the caller's memory `room`. A fit of one start works on params in place."""
     cdef worker_t w
     cdef model_t model = plan.model[0]
     cdef const plan_t *how = plan.plan
@@ -351,7 +352,7 @@ cdef int c_evaluate(const opaque_t *opaque, const double *weights, const double 
     code = read_view(plan, view, &rows)
     if code != DONE:
         return code
-    rows.weight = NULL  # they change no density, and responsibilities are those of one row
+    rows.weight = NULL  # weights change no density, and responsibilities are those of a row of weight 1
     code = open_visit(&v, plan, &rows, n_threads, room, n_bytes)
     if code != DONE or rows.n_rows == 0 or (labels == NULL and log_density == NULL and resp == NULL):
         return code
@@ -412,7 +413,7 @@ cdef int c_gather(const opaque_t *opaque, const double *weights, const double *p
 
 
 cdef void restore_sums(pass_t *p, const double *sums) noexcept nogil:
-    """Into lane 0, as if a pass at the present parameters had added them up."""
+    """Copy sums [n_sums] into lane 0, where a pass at the present parameters would have left them."""
     cdef const family_t *family = p.family
     cdef double *stats = p.lanes + LANE_COUNTS + family.n_components
     cdef const double *record = sums + SUM_COUNTS + family.n_components
@@ -560,8 +561,9 @@ cdef class PlanMemory:
     Parameters
     ----------
     model : engine Model
-    plan, from_given : engine Plan, which keep to their room: of starts that are found, and of one that is given
-    least, largest : (n_features,), the range of each column
+    plan : engine Plan, for fits whose starts the engine finds; allocates nothing beside the worker's block
+    from_given : engine Plan, for fits from given parameters; allocates nothing beside the worker's block
+    least, largest : (n_features,), smallest and largest allowed value of each column
     is_whole : bool, whether values are whole numbers
     """
 
@@ -582,7 +584,7 @@ cdef class PlanMemory:
 
     @property
     def address(self):
-        """Of the `mixfast_plan`, as long as this lives."""
+        """Address of the `mixfast_plan`; valid as long as this object lives."""
         return <uintptr_t> &self.c
 
     def capsule(self):
@@ -600,7 +602,7 @@ cdef class PlanMemory:
 
 
 def check_proportions(Model model not None):
-    """What of a model the interface has no room for, in words; None where there is nothing."""
+    """Why a model's proportions cannot be used through the C interface, in words; None if they can."""
     if model.c.family.posterior != NULL:
         return "its parameters are those of a posterior, whose prior may be made of the rows"
     if model.c.proportions.of_rows != NULL or n_mixing_of(&model.c) != model.c.family.n_components:

@@ -37,5 +37,5 @@ cdef class BoundFamily:
     cdef family_t c
     cdef family_t quick            # where c.quick points to
     cdef posterior_t posterior     # where c.posterior points to
-    cdef family_t plain            # where that points to
-    cdef object capsule            # owns what all of them point to
+    cdef family_t plain            # where posterior.plain points to
+    cdef object capsule            # keeps the contexts of all three families alive

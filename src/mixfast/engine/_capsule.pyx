@@ -65,13 +65,13 @@ cdef void give_posterior(family_t *family, log_evidence_fn log_evidence) noexcep
 
 
 cdef void give_draws(family_t *family, const family_t *plain, draw_fn draw) noexcept:
-    """Parameters of the family `plain`, which the context holds, can be drawn from the posterior."""
+    """Make `family` a posterior from which parameters of `plain` can be drawn. `plain` lives in the context."""
     cdef posterior_t *posterior = &(<with_groups_t *> family).posterior
     posterior.plain, posterior.draw = plain, draw
 
 
 cdef void learn_rows(family_t *family, Py_ssize_t n_common, accumulate_common_fn accumulate_common) noexcept:
-    """The prior of a posterior depends on all rows."""
+    """The posterior's prior depends on sums over all rows, n_common numbers, which `accumulate_common` adds up."""
     cdef posterior_t *posterior = &(<with_groups_t *> family).posterior
     posterior.n_common, posterior.accumulate_common = n_common, accumulate_common
 
@@ -166,7 +166,8 @@ cdef Py_ssize_t record_size(const family_t *family) noexcept nogil:
 
 
 cdef int copy_struct(family_t *to, const family_t *source, str whose) except -1:
-    """What a family was built without stays zero; what this build does not know, since it is newer, is left."""
+    """Copy a family struct member by member. Members that an older build lacks stay zero; members of a newer build that
+    this one does not know are ignored."""
     cdef size_t size = source.struct_size
     if size < MIXFAST_FAMILY_LEAST_SIZE:
         raise ValueError(f"a family's struct cannot be used: struct_size{whose} is {size}, it should be "
@@ -177,7 +178,7 @@ cdef int copy_struct(family_t *to, const family_t *source, str whose) except -1:
 
 
 cdef int choose(family_t *f) except -1:
-    """What the family leaves to the engine."""
+    """Fill in defaults for optional members that the family left zero."""
     if f.isa == MIXFAST_ISA_CHOSEN:
         f.isa = resolve_isa(None)
     if mixfast_select_rows(f.isa, f.real_bytes) == NULL:
@@ -189,7 +190,7 @@ cdef int choose(family_t *f) except -1:
 
 
 cdef object _missing_verb(const family_t *f):
-    """The first that is missing of those that every family has."""
+    """Name of the first required member that is missing, or None."""
     for name, is_there in (("prepare", f.prepare != NULL), ("log_density", f.log_density != NULL),
                            ("accumulate", f.accumulate != NULL), ("maximise", f.maximise != NULL)):
         if not is_there:
@@ -198,7 +199,7 @@ cdef object _missing_verb(const family_t *f):
 
 
 cdef object _missing_of_group(const family_t *f):
-    """The first that is missing of a group of which there are others."""
+    """Name of the first missing member of an optional group that is there in part, or None."""
     verbs = []
     if f.bounds != NULL:
         verbs += [("bounded_log_density of bounds", f.bounds.bounded_log_density != NULL),
@@ -222,7 +223,7 @@ cdef object _missing_of_group(const family_t *f):
 
 
 cdef object _fault_of(const family_t *f):
-    """What a pass would stumble over, by the name of the member; None where there is nothing."""
+    """An error message that names the first unusable member; None if all are usable."""
     if f.n_components < 1 or f.n_features < 1:
         return f"n_components is {f.n_components} and n_features {f.n_features}, there must be some of each"
     if f.real_bytes not in (4, 8):

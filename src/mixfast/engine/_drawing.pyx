@@ -1,8 +1,9 @@
-"""Draws of what EM would estimate: parameters of components by the pass of their posterior, weights, labels of rows by
-that of given parameters.
+"""Random draws, from posteriors and given parameters, of what EM would estimate: parameters of components, weights,
+labels of rows.
 
-Random numbers are counted (`_random.pxd`): what is drawn depends on seed, sweep and the number of the component or the
-row, and on no thread.
+Parameters are drawn by the pass of a posterior family; labels by the pass of its plain family, at given parameters.
+Random numbers are counter-based (`_random.pxd`): a draw depends on the seed, the sweep and the index of its component
+or row, not on the thread.
 """
 
 from cython.parallel cimport prange, threadid
@@ -50,7 +51,8 @@ cdef stream_t stream_of(const source_t *source, Py_ssize_t k) noexcept nogil:
 
 
 cdef void draw_parameters(const pass_t *p, Py_ssize_t n, const source_t *source, double *drawn) noexcept nogil:
-    """Of the first n components, from the posterior whose pass it is, on all threads where that is long."""
+    """Draw parameters of the first n components from their posterior. IN p: a pass of the posterior family. OUT drawn:
+    parameters as the plain family lays them out. Uses all threads where the work is long."""
     cdef Py_ssize_t k
     cdef int n_threads = threads_for_components(p)
     if n_threads == 1:
@@ -73,7 +75,7 @@ cdef void draw_log_weights(Py_ssize_t n, const double *counts, double more, cons
 
 cdef void stay(const proportions_t *proportions, Py_ssize_t n, const double *counts, double total,
                double *mixing) noexcept nogil:
-    """There is no M-step."""
+    """An M-step of proportions that changes nothing: weights are drawn instead."""
     pass
 
 
@@ -108,8 +110,8 @@ cdef inline Py_ssize_t draw_label(const workspace_t *space, int real_bytes, Py_s
 
 cdef int share_and_draw(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, workspace_t *space,
                         double *lane) noexcept nogil:
-    """Labels of the chunk's rows, one uniform variate each. The logarithms of the probabilities that they have,
-    rounded as they are drawn with, are added up in the place of the evidence."""
+    """Draw a label for each row of the chunk from its responsibilities, by one uniform variate. The sum of the log
+    probabilities of these labels takes the place of the evidence; they are rounded as they were for the draw."""
     cdef const labelling_t *labelling = <const labelling_t *> p.strategy.assign_data
     cdef const source_t *source = &labelling.source
     cdef int real_bytes = p.family.real_bytes
@@ -133,7 +135,7 @@ cdef int share_and_draw(const pass_t *p, Py_ssize_t start, const chunk_t *chunk,
 
 
 cdef strategy_t only(assign_fn assign, const void *data) noexcept nogil:
-    """All that the pass does: it takes up nothing."""
+    """A strategy that only assigns: it adds nothing up."""
     cdef strategy_t strategy
     strategy.assign, strategy.assign_data = assign, data
     strategy.deliver, strategy.finish, strategy.deliver_data = deliver_nothing, finish_nothing, NULL
@@ -146,7 +148,8 @@ cdef strategy_t labelling_by(const labelling_t *labelling) noexcept nogil:
 
 cdef int tabulate(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, workspace_t *space,
                   double *lane) noexcept nogil:
-    """Log densities, with log weights, times the weight of the row where it is rows that move together."""
+    """Write log weight + log density of each row to a table_t, times the row's weight where a weight stands for copies
+    that share a component (`moves_together`)."""
     cdef const tabulation_t *tabulation = <const tabulation_t *> p.strategy.assign_data
     cdef Py_ssize_t a, r
     space.selection.n = tabulation.n_components

@@ -13,7 +13,7 @@ from mixfast.engine._pass cimport arena_t, look_fn, pass_t
 from mixfast.engine._rows cimport weighed_t
 from mixfast.proportions._proportions cimport proportions_t
 
-# What functions of a fit return beside 0, MIXFAST_FAILED and STOPPED.
+# Return codes of a fit's functions, in addition to 0, MIXFAST_FAILED and STOPPED.
 cdef enum:
     NO_MEMORY = -3
 
@@ -21,17 +21,17 @@ cdef enum:
 ctypedef struct model_t:
     const family_t *family
     const proportions_t *proportions
-    const family_t *centres        # of k-means, one for each component but those without parameters, which come last
-    const family_t *candidates     # of k-means++: the last centre and the candidates for the next
-    # where rows keep some components alone: components alike, as many as there are seeds, by which rows find means
+    const family_t *centres        # family of k-means: a centre for each component that has parameters
+    const family_t *candidates     # family of k-means++: the last centre and the candidates for the next
+    # truncated posteriors: a family of n_seeds components, equal but for their means, that finds the first clusters
     const family_t *alike
     const double *alike_blank      # their parameters
-    const double *blank            # [n_params], to measure the first responsibilities from
+    const double *blank            # [n_params], parameters at which statistics of a start are gathered
     const int64_t *located         # places in params that take the centres of k-means; NULL: none do
     Py_ssize_t n_located
     const double *given_mixing     # [n_mixing], NaN where a start has to find them; NULL: nothing is given
     const double *given_params     # [n_params]
-    bint has_start                 # all are given
+    bint has_start                 # none of them is NaN
     const held_t *held             # NULL: nothing is held
     double n_free                  # parameters that a criterion counts
     Py_ssize_t n_rows_needed       # see _spurious.pyx
@@ -76,15 +76,17 @@ cdef struct observer_t:
 cdef struct worker_t
 cdef struct plan_t
 
-# A start is found once for models with as many components (its labels, centres or rows); each of them begins there.
+# A start in two functions. `find` searches once for all models of the problem (labels, centres or rows); `begin` makes
+# each model's parameters of what was found.
 ctypedef int (*start_fn)(worker_t *, const plan_t *, const model_t *, uint64_t seed, uint32_t start) noexcept nogil
 ctypedef struct start_t:
     start_fn find
     start_fn begin
 
-# Which starts go how far: `take` is told of each start when the engine is at it, `conclude` when there are no more.
+# How the best of several starts is found: `take` is called for each start, with the engine's state set to it;
+# `conclude` once after the last.
 ctypedef struct search_t:
-    bint compares                  # starts before they are done
+    bint compares                  # starts are compared before they have converged
     int (*take)(worker_t *, const plan_t *, const model_t *, trial_t *, uint32_t start) noexcept nogil
     int (*conclude)(worker_t *, const plan_t *, const model_t *, trial_t *) noexcept nogil
 
@@ -109,7 +111,7 @@ cdef struct plan_t:
     criterion_fn criterion         # the lower the better; NULL where there is nothing to choose
     const observer_t *observer     # or NULL
 
-# What a thread, or all of them, work in, on one problem at a time.
+# Workspace for one problem at a time: of one thread in a batch, of all threads in a single fit.
 cdef struct worker_t:
     look_fn look
     void *look_data
@@ -117,10 +119,10 @@ cdef struct worker_t:
     void *block
     arena_t arena
     rows_t rows
-    rows_t seeding_rows            # those that k-means runs on
+    rows_t seeding_rows            # the rows that k-means and k-means++ run on
     weighed_t weighed
-    double n_effective             # rows that a criterion takes the weights for
-    double *mixing                 # where the first model's best fit is put, NULL: in the arena
+    double n_effective             # number of rows that criteria count
+    double *mixing                 # memory for the first model's best fit, params as well; NULL: in the arena
     double *params
     # a start
     int64_t *labels
@@ -135,10 +137,10 @@ cdef struct worker_t:
     size_t after_starts            # how much of the arena that takes; passes use what is beyond, one after the other
     pass_t fit
     em_t em
-    pass_t search                  # of components alike at the means, where rows keep some of them alone
+    pass_t search                  # truncated posteriors: a pass of equal components at the means
     many_t many
     acceleration_t acceleration
-    Py_ssize_t *found              # rows that each component takes most of: see _spurious.pyx
+    Py_ssize_t *found              # distinct rows of each component: see _spurious.pyx
 
 cdef size_t room_for(const plan_t *plan, const model_t *models, Py_ssize_t n_models, const rows_t *rows,
                      const rows_t *seeding_rows, int n_threads) noexcept nogil

@@ -109,7 +109,7 @@ cdef void close_worker(worker_t *w) noexcept nogil:
 
 
 cdef void place_starts(worker_t *w, const plan_t *plan, const model_t *models, Py_ssize_t n_models) noexcept nogil:
-    """Where the starts and the best fits of the models lie in the worker's arena."""
+    """Cut room for the starts and the best fits of all models from the worker's arena."""
     cdef const family_t *family = models.family
     cdef trial_t *trial
     cdef Py_ssize_t i
@@ -119,7 +119,7 @@ cdef void place_starts(worker_t *w, const plan_t *plan, const model_t *models, P
     w.arrivals = <double *> take(&w.arena, family.n_components * sizeof(double))
     w.centres = <double *> take(&w.arena, models.centres.n_params * sizeof(double))
     w.order = NULL
-    # a family in Python cannot be asked for some components alone, which rows in order do
+    # rows are sorted by label only for compiled families: one in Python cannot compute a subset of the components
     if w.rows.n_rows <= <Py_ssize_t> 0xFFFFFFFF and not family.needs_gil:
         w.order = <uint32_t *> take(&w.arena, w.rows.n_rows * sizeof(uint32_t))
     w.places = <Py_ssize_t *> take(&w.arena, (family.n_components + 2) * sizeof(Py_ssize_t))
@@ -133,7 +133,7 @@ cdef void place_starts(worker_t *w, const plan_t *plan, const model_t *models, P
 
 
 cdef void place_trial(worker_t *w, trial_t *trial, const model_t *m, Py_ssize_t n_starts) noexcept nogil:
-    """`trial` is NULL where the arena is measured only."""
+    """Cut room for one model's fits. OUT trial: its pointers; NULL where the arena is only measured."""
     cdef fit_t *starts = <fit_t *> take(&w.arena, n_starts * sizeof(fit_t))
     cdef Py_ssize_t i
     if trial != NULL:
@@ -163,7 +163,7 @@ cdef void place_fit_state(worker_t *w, fit_t *fit, const model_t *m) noexcept no
 
 cdef void place_beyond_starts(worker_t *w, const family_t *family, const proportions_t *proportions,
                               const rows_t *rows) noexcept nogil:
-    """The worker's pass, in what starts leave of the arena."""
+    """Shape the worker's pass and cut its room from the arena, behind the starts."""
     w.arena.used = w.after_starts
     shape_pass(&w.fit, family, proportions, rows, w.weighed, w.n_threads, 0)
     w.fit.look, w.fit.look_data = w.look, w.look_data
@@ -171,8 +171,8 @@ cdef void place_beyond_starts(worker_t *w, const family_t *family, const proport
 
 
 cdef void place_em(worker_t *w, const plan_t *plan, const model_t *m) noexcept nogil:
-    """EM of the model, in what starts leave of the arena."""
-    release(&w.em.pruning)  # it was cut for other rows
+    """Shape EM of the model and cut its room from the arena, behind the starts."""
+    release(&w.em.pruning)  # its memory was sized for other rows
     memset(&w.em.pruning, 0, sizeof(pruning_t))
     place_beyond_starts(w, m.family, m.proportions, &w.rows)
     w.em.p, w.em.held = &w.fit, m.held
@@ -192,7 +192,7 @@ cdef void place_em(worker_t *w, const plan_t *plan, const model_t *m) noexcept n
 
 cdef size_t room_for(const plan_t *plan, const model_t *models, Py_ssize_t n_models, const rows_t *rows,
                      const rows_t *seeding_rows, int n_threads) noexcept nogil:
-    """Bytes that `fit_models` wants."""
+    """Bytes of workspace that `fit_models` needs."""
     cdef worker_t w
     cdef seeding_t seeding
     cdef line_t line
@@ -224,7 +224,8 @@ cdef int find_seeds(worker_t *w, const model_t *m, uint64_t seed, uint32_t start
     cdef seeding_t seeding
     place_beyond_starts(w, m.candidates, free_proportions(), &w.seeding_rows)
     place_seeding(&seeding, &w.fit, &w.arena)
-    w.fit.proportions.begin(w.fit.proportions, w.fit.family.n_components, w.fit.mixing)  # no logarithms of rubbish
+    # weights must be initialised before a pass takes their logarithms
+    w.fit.proportions.begin(w.fit.proportions, w.fit.family.n_components, w.fit.mixing)
     return seed_greedily(&w.fit, &seeding, m.centres.n_components, seed, start, w.indices)
 
 
@@ -235,14 +236,14 @@ cdef void place_far_seeds(worker_t *w, const model_t *m) noexcept nogil:
 
 cdef int find_many_far_rows(worker_t *w, const plan_t *plan, const model_t *m, uint64_t seed,
                             uint32_t start) noexcept nogil:
-    """Rows for `begin_at_rows` where there are very many components."""
+    """OUT w.indices [n_components]: rows for `begin_at_rows`, by a search that suits very many components."""
     place_far_seeds(w, m)
     return find_far(&w.fit, &w.many, m.alike_blank, m.family.n_components, seed, start, w.indices)
 
 
 cdef int find_many_clusters(worker_t *w, const plan_t *plan, const model_t *m, uint64_t seed,
                             uint32_t start) noexcept nogil:
-    """Labels and centres where there are very many components."""
+    """OUT w.labels [n_rows], w.centres [n_components][n_features]: k-means for very many components."""
     cdef int code
     place_far_seeds(w, m)
     code = find_many(&w.fit, &w.many, m.alike_blank, seed, start, plan.lloyd_tol, w.labels)
@@ -251,7 +252,7 @@ cdef int find_many_clusters(worker_t *w, const plan_t *plan, const model_t *m, u
 
 
 cdef int begin_keeping(worker_t *w, const plan_t *plan, const model_t *m, uint64_t seed) noexcept nogil:
-    """What rows keep at first, at the parameters of a start."""
+    """Truncated posteriors: find the components that each row keeps at first, from the parameters of a start."""
     cdef Py_ssize_t n_means = m.family.n_components * m.family.n_features
     memset(w.search.params, 0, m.alike.n_params * sizeof(double))
     memcpy(w.search.params, w.fit.params, n_means * sizeof(double))
@@ -262,8 +263,8 @@ cdef int begin_keeping(worker_t *w, const plan_t *plan, const model_t *m, uint64
 
 
 cdef void label_outliers(worker_t *w, const model_t *m) noexcept nogil:
-    """Rows without weight in the search for clusters are those that a component without parameters begins with; where
-    there is none they are left out of the start."""
+    """Label rows that have weight 0 in k-means: with the component without parameters (noise), which begins with them;
+    or with -1, out of the start, if there is no such component. IN and OUT w.labels [n_rows]."""
     cdef int64_t label = m.centres.n_components if m.centres.n_components < m.family.n_components else -1
     cdef Py_ssize_t i
     if w.seeding_rows.weight != NULL:
@@ -274,7 +275,7 @@ cdef void label_outliers(worker_t *w, const model_t *m) noexcept nogil:
 
 cdef int find_clusters(worker_t *w, const plan_t *plan, const model_t *m, uint64_t seed,
                        uint32_t start) noexcept nogil:
-    """k-means: labels and centres."""
+    """k-means. OUT w.labels [n_rows], w.centres [n_clusters][n_features]."""
     cdef pass_t *p = &w.fit
     cdef kmeans_t found
     cdef line_t line
@@ -299,7 +300,7 @@ cdef int find_clusters(worker_t *w, const plan_t *plan, const model_t *m, uint64
     label_outliers(w, m)
     if w.rows.groups != NULL:
         keep_groups_together(&w.rows, m.family.n_components, w.arrivals, w.labels)
-    # where something is known of components they have their numbers
+    # clusters are not renumbered where known labels or sets fix the numbers of components
     if (w.rows.known == NULL and w.seeding_rows.known == NULL
             and m.centres.n_components == m.family.n_components):
         arrange_clusters(m.proportions, m.family.n_components, w.rows.n_rows, w.rows.weight, w.arrivals, w.places,
@@ -309,8 +310,9 @@ cdef int find_clusters(worker_t *w, const plan_t *plan, const model_t *m, uint64
 
 cdef int begin_at_clusters(worker_t *w, const plan_t *plan, const model_t *m, uint64_t seed,
                            uint32_t start) noexcept nogil:
-    """Parameters from the labels of k-means. Where the family says parameters at the centres (`Family.located`), second
-    moments are taken about these, which are the means of the clusters: that saves an M-step."""
+    """Parameters from the labels of k-means. If the family names the parameters that take cluster means
+    (`Family.located`), the centres are written there first and second moments are taken about them: that saves an
+    M-step."""
     cdef Py_ssize_t j
     for j in range(m.n_located):
         w.fit.params[m.located[j]] = w.centres[j]
@@ -319,20 +321,21 @@ cdef int begin_at_clusters(worker_t *w, const plan_t *plan, const model_t *m, ui
 
 cdef int find_far_rows(worker_t *w, const plan_t *plan, const model_t *m, uint64_t seed,
                        uint32_t start) noexcept nogil:
-    """Rows for `begin_at_rows`: those that k-means++ would take for centres."""
+    """OUT w.indices [n_components]: rows for `begin_at_rows`, by greedy k-means++."""
     return find_seeds(w, m, seed, start)
 
 
 cdef int find_random_rows(worker_t *w, const plan_t *plan, const model_t *m, uint64_t seed,
                           uint32_t start) noexcept nogil:
-    """Rows for `begin_at_rows`: drawn by their weights."""
+    """OUT w.indices [n_components]: rows for `begin_at_rows`, drawn with probabilities proportional to their
+    weights."""
     choose_rows(&w.rows, m.family.n_components, seed, start, w.arrivals, w.indices)
     return 0
 
 
 cdef int begin_at_rows(worker_t *w, const plan_t *plan, const model_t *m, uint64_t seed,
                        uint32_t start) noexcept nogil:
-    """Components begin with the rows at `indices`, one each, or with those that are known to be theirs."""
+    """Parameters from one row for each component, w.indices; components with labelled rows begin with these instead."""
     cdef Py_ssize_t i
     if w.rows.known != NULL or w.rows.groups != NULL:
         label_seeds(&w.rows, m.family.n_components, w.indices, w.labels)
@@ -345,7 +348,7 @@ cdef int begin_at_rows(worker_t *w, const plan_t *plan, const model_t *m, uint64
 
 
 cdef int find_nothing(worker_t *w, const plan_t *plan, const model_t *m, uint64_t seed, uint32_t start) noexcept nogil:
-    """Of starts that are given, or drawn while the first pass visits the rows."""
+    """`find` of starts that need no search: given ones, and random ones, which the first pass draws."""
     return 0
 
 
@@ -371,7 +374,7 @@ cdef start_t start_of(start_fn find, start_fn begin):
 
 
 cdef start_t start_named(name, bint has_many):
-    """By the names that `init_params` gives them."""
+    """The start that `init_params` names. `has_many`: n_components is so large that n_active limits what rows keep."""
     if has_many and name == "kmeans":
         return start_of(find_many_clusters, begin_at_clusters)
     if has_many and name == "k-means++":
@@ -389,12 +392,12 @@ cdef start_t start_named(name, bint has_many):
 
 # ---- EM from a start ------------------------------------------------------------------------------------------------
 
-# Who is told of the passes of a fit.
+# Data of `note_pass`, which is called after each pass of a fit.
 ctypedef struct witness_t:
     fit_t *fit
     const observer_t *observer
-    bint traces
-    Py_ssize_t n_before            # passes
+    bint traces                    # whether fit.trace gets the objectives
+    Py_ssize_t n_before            # passes that the fit made before this course
 
 
 cdef int note_pass(void *data, const course_t *course, double change, bint is_accepted) noexcept nogil:
@@ -422,8 +425,9 @@ cdef int append(trace_t *trace, double value) noexcept nogil:
 
 cdef int begin(worker_t *w, const plan_t *plan, const model_t *m, trial_t *trial, uint64_t seed, uint32_t start,
                int *status) noexcept nogil:
-    """The engine at a start that was found; what the user gave is put over it. A start without others is fitted where
-    its result is wanted: parameters are 46 MB for 8 full covariances of 600 columns."""
+    """Set the engine's state to a start that was found, then overwrite the numbers that the user gave. OUT status:
+    flags of the start's M-step. A single start works in the result's memory, without a copy: parameters are 46 MB for 8
+    full covariances of 600 columns."""
     cdef const family_t *family = m.family
     cdef Py_ssize_t i
     cdef int code = 0
@@ -451,7 +455,7 @@ cdef int begin(worker_t *w, const plan_t *plan, const model_t *m, trial_t *trial
 
 
 cdef int go_on(worker_t *w, const plan_t *plan, const model_t *m, fit_t *fit, Py_ssize_t n_steps) noexcept nogil:
-    """Up to n_steps passes more, max_iter in all, from the state that the engine has."""
+    """Run EM from the engine's present state: at most n_steps more passes, and at most max_iter in all."""
     cdef course_t course
     cdef witness_t witness
     cdef int code
@@ -487,7 +491,7 @@ cdef int go_on(worker_t *w, const plan_t *plan, const model_t *m, fit_t *fit, Py
 
 
 cdef int resume(worker_t *w, const plan_t *plan, const model_t *m, fit_t *fit, Py_ssize_t n_steps) noexcept nogil:
-    """Up to n_steps passes more of a start that was put aside."""
+    """Restore a start that was put aside and run at most n_steps more passes of it."""
     cdef int code
     place_em(w, plan, m)
     memcpy(w.fit.mixing, fit.mixing, w.fit.n_mixing * sizeof(double))
@@ -508,7 +512,7 @@ cdef void put_aside(const worker_t *w, fit_t *fit) noexcept nogil:
 
 
 cdef void begin_fit(fit_t *fit, const plan_t *plan, uint32_t start) noexcept nogil:
-    """Nothing is known of the start yet."""
+    """OUT fit: a fit of this start before its first pass."""
     fit.start, fit.before, fit.lower_bound = start, plan.before, -INFINITY
     fit.n_iter = fit.status = 0
     fit.converged = fit.has_base = False
@@ -516,7 +520,7 @@ cdef void begin_fit(fit_t *fit, const plan_t *plan, uint32_t start) noexcept nog
 
 
 cdef void take_over(fit_t *fit, fit_t *other) noexcept nogil:
-    """What is known of the other fit but its state; its trace changes hands."""
+    """Copy all of another fit but the arrays of its state. Its trace moves: `other` has none afterwards."""
     cdef double *mixing = fit.mixing
     cdef double *params = fit.params
     cdef double *base = fit.base
@@ -529,7 +533,7 @@ cdef void take_over(fit_t *fit, fit_t *other) noexcept nogil:
 # ---- the best of several starts -------------------------------------------------------------------------------------
 
 cdef bint is_better(const fit_t *fit, const fit_t *other) noexcept nogil:
-    """Fits with a spurious component come behind all others; of those the larger bound is better."""
+    """A fit without spurious components beats one that has some; otherwise the larger lower bound wins."""
     cdef bint is_spurious = fit.status & MIXFAST_SPURIOUS_COMPONENT != 0
     cdef bint other_is = other.status & MIXFAST_SPURIOUS_COMPONENT != 0
     return other_is if is_spurious != other_is else fit.lower_bound > other.lower_bound
@@ -540,15 +544,15 @@ cdef bint beats(const fit_t *fit, const fit_t *other) noexcept nogil:
 
 
 cdef void note_failure(const plan_t *plan, trial_t *trial, const fit_t *fit, int code) noexcept nogil:
-    """A start that cannot be fitted ends all."""
+    """Record how a start ended: its code, and whether the model fails with it. One failed start fails the model."""
     trial.code = code
     trial.fails = code != 0 or fit.status & plan.stop_on != 0
 
 
 cdef int converge(worker_t *w, const plan_t *plan, const model_t *m, trial_t *trial, uint32_t start) noexcept nogil:
-    """Every start is followed to its end, and the best is kept."""
+    """Policy "all": run each start until it converges, and keep the best."""
     cdef fit_t fit
-    fit.base = NULL  # it is not put aside
+    fit.base = NULL  # this fit is never put aside
     begin_fit(&fit, plan, start)
     note_failure(plan, trial, &fit, go_on(w, plan, m, &fit, plan.max_iter))
     if trial.fails or start == 0 or beats(&fit, &trial.fit):
@@ -564,7 +568,7 @@ cdef int nothing_left(worker_t *w, const plan_t *plan, const model_t *m, trial_t
 
 cdef int go_a_little(worker_t *w, const plan_t *plan, const model_t *m, trial_t *trial,
                      uint32_t start) noexcept nogil:
-    """Every start makes a few passes; `halve` says which go on."""
+    """Policy "halving": run each start for COMPARE_EVERY passes. `halve` then chooses which ones continue."""
     cdef fit_t *fit = &trial.starts[start]
     cdef int code
     begin_fit(fit, plan, start)
@@ -581,14 +585,14 @@ cdef int end_of_a_little(const plan_t *plan, const model_t *m, trial_t *trial, f
 
 
 cdef void keep(const model_t *m, trial_t *trial, fit_t *fit) noexcept nogil:
-    """One of the starts that are compared is what came of the model."""
+    """Copy one of the compared starts, with its state, to the model's result."""
     take_over(&trial.fit, fit)
     memcpy(trial.fit.mixing, fit.mixing, n_mixing_of(m) * sizeof(double))
     memcpy(trial.fit.params, fit.params, m.family.n_params * sizeof(double))
 
 
 cdef void sort_by_rank(fit_t *fits, Py_ssize_t n) noexcept nogil:
-    """The best first; of equals the one that was first. By insertion: starts are few."""
+    """Sort fits from best to worst; stable. By insertion: starts are few."""
     cdef Py_ssize_t i, j
     cdef fit_t fit
     for i in range(1, n):
@@ -601,8 +605,9 @@ cdef void sort_by_rank(fit_t *fits, Py_ssize_t n) noexcept nogil:
 
 
 cdef int halve(worker_t *w, const plan_t *plan, const model_t *m, trial_t *trial) noexcept nogil:
-    """Successive halving: all starts made some passes, the better half of them makes as many again, and so on until one
-    is left to converge. One that ends spurious brings back the last that was dropped, until one does not."""
+    """Successive halving, after all starts made some passes. The better half makes as many again, and so on until one
+    start is left, which runs until it converges. If it ends with a spurious component, the start that was dropped last
+    is run to its end as well, and so on until one ends without."""
     cdef Py_ssize_t n = plan.n_init, i
     cdef fit_t *fits = trial.starts
     while n > 1:
@@ -624,7 +629,7 @@ cdef int halve(worker_t *w, const plan_t *plan, const model_t *m, trial_t *trial
 
 
 cdef search_t search_named(name):
-    """By the names that `n_init_policy` gives them."""
+    """The policy that `n_init_policy` names."""
     cdef search_t search
     if name == "all":
         search.compares, search.take, search.conclude = False, converge, nothing_left
@@ -639,7 +644,7 @@ cdef search_t search_named(name):
 
 cdef int add_completed(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, const workspace_t *space,
                        double *lane) noexcept nogil:
-    """The sum of weight * log of the largest responsibility, in place of the statistics."""
+    """`deliver` for ICL: add weight * log(largest responsibility) of each row to the lane, in place of statistics."""
     cdef double *total = lane + LANE_COUNTS + p.family.n_components
     cdef Py_ssize_t r
     cdef double weight
@@ -694,10 +699,13 @@ cdef criterion_fn criterion_named(name) except NULL:
 cdef int fit_models(worker_t *w, const plan_t *plan, const model_t *models, Py_ssize_t n_models, const rows_t *rows,
                     const rows_t *seeding_rows, weighed_t weighed, const double *n_effective,
                     uint64_t seed) noexcept nogil:
-    """The best of all starts of each model, in `trials`, until the worker's next problem. Models have as many
-    components, and all or none has its whole start given. `weighed` is what `weigh` says of the rows;
-    `n_effective` is NULL where it is the sum of the weights.
-    STOPPED where `look` or an observer says so; what else stops a model is told by its trial."""
+    """Fit every model to one problem: the best of all starts of each.
+
+    IN models [n_models]: all with the same n_components; all of them or none with a wholly given start. `weighed`: what
+    `weigh(rows)` returned. `n_effective`: the number of rows that criteria count, or NULL for the sum of the weights.
+    OUT w.trials [n_models], valid until the worker's next problem.
+    Returns STOPPED if `look` or an observer says so, else 0; failures of a model are in its trial.
+    """
     cdef Py_ssize_t n_rows = rows.n_rows, start, i
     cdef bint too_few = n_rows < max(models.family.n_components, 2)
     cdef Py_ssize_t n_left
@@ -740,7 +748,7 @@ cdef int fit_models(worker_t *w, const plan_t *plan, const model_t *models, Py_s
 
 cdef int try_start(worker_t *w, const plan_t *plan, const model_t *m, trial_t *trial, int found, uint64_t seed,
                    uint32_t start) noexcept nogil:
-    """One start more of a model; `found` says how the search for it ended."""
+    """Run EM of a model from one more start. IN found: the return code of the start's `find`."""
     cdef int status = 0
     cdef int code = found if found != 0 else begin(w, plan, m, trial, seed, start, &status)
     if code == 0 and not status & plan.stop_on:
@@ -752,7 +760,7 @@ cdef int try_start(worker_t *w, const plan_t *plan, const model_t *m, trial_t *t
 
 
 cdef void drop_traces(worker_t *w) noexcept nogil:
-    """What the last problem left beside the arena."""
+    """Free the traces of the last problem, which are allocated outside the arena."""
     cdef Py_ssize_t i, j
     for i in range(w.n_trials):
         free(w.trials[i].fit.trace.values)
@@ -762,7 +770,7 @@ cdef void drop_traces(worker_t *w) noexcept nogil:
 
 
 cdef void judge(worker_t *w, const plan_t *plan, const model_t *m, trial_t *trial) noexcept nogil:
-    """The status of a model's best fit, and the criterion where there is a choice."""
+    """OUT trial: the final status of a model's best fit, and its criterion if the plan has one."""
     trial.fails = trial.fails or not (is_finite(trial.fit.mixing, n_mixing_of(m))
                                       and is_finite(trial.fit.params, m.family.n_params))
     if is_constant(&w.rows):
@@ -799,20 +807,20 @@ cdef bint has_unknown(const double[::1] given) noexcept:
 
 
 cdef class Model:
-    """A model that rows are fitted with: see `model_t`.
+    """A model of the rows, for the engine: see `model_t`.
 
     Parameters
     ----------
     family : capsule of the family that is fitted
     centres, candidates : capsules of the centres family, for k-means and for k-means++
     proportions : Proportions
-    blank : (n_params,), parameters that the first statistics are gathered at
-    located : int64 (n_located,), the places in `blank` that the centres of k-means are written to, or None
+    blank : (n_params,), parameters at which the first statistics, those of a start, are gathered
+    located : int64 (n_located,), indices into `params` of the numbers that take the centres of k-means, or None
     given : (numbers of the proportions, parameters (n_params,)), NaN where a start has to find them; None for nothing
     n_free, n_rows_needed : int
-    held : Held or None, what M-steps leave as it is
-    alike : (capsule of a family of components alike, as many as there are seeds; its parameters) where rows keep some
-        components alone, or None. Means come first among the parameters of both families.
+    held : Held or None, parameters that M-steps do not change
+    alike : (capsule, params (n_params,)) of the family that finds clusters for truncated posteriors: as many components
+        as seeds, equal but for their means; or None. Means come first among the parameters of both families.
     """
 
     def __cinit__(self, family, Proportions proportions not None, centres, candidates, double[::1] blank not None,
@@ -857,9 +865,9 @@ cdef class Plan:
     tol, lloyd_tol : float
     policy : str, `n_init_policy`
     accelerates, prunes, traces : bool
-    keeps_to_room : bool, whether all memory is in the worker's block, what leaving out takes as well
+    keeps_to_room : bool, whether all memory, that of pruning included, comes from the worker's block
     n_active : int, components that each row keeps; 0 for all. The model then has components alike
-    before : float, the objective that the first pass is compared with
+    before : float, the objective that the first pass's is compared with for convergence
     criterion : str or None
     """
 
@@ -889,14 +897,14 @@ cdef class Plan:
 class Fit(NamedTuple):
     """The best start of a model.
 
-    weights : the numbers of the proportions, which are the weights (n_components,) for all kinds but a few
-    params (n_params,) : both as they are where it failed
+    weights (n_mixing,) : numbers of the proportions; for most kinds the weights (n_components,)
+    params (n_params,) : parameters of the family. After a failure both are the state at which it failed
     lower_bounds : list of float, one for each accepted pass
     lower_bound : float, the last of them; -inf where there is none
     n_iter : int, passes
     converged : bool
     status : int
-    fails : bool, there are no parameters; the status says why
+    fails : bool, whether the fit ended without usable parameters; the status says why
     """
 
     weights: np.ndarray
@@ -925,7 +933,8 @@ cdef int tell_end(void *errors, double lower_bound, bint converged) noexcept nog
 
 
 cdef int tell(void *errors, method, args) noexcept:
-    """Call a method of the monitor, the first of the list; what it raises is put behind it, and the fit stops."""
+    """Call a method of the monitor, errors[0]. If it raises, append the exception to the list and return nonzero, which
+    stops the fit."""
     cdef list heard = <list> errors
     try:
         getattr(heard[0], method)(*args)
@@ -937,9 +946,9 @@ cdef int tell(void *errors, method, args) noexcept:
 
 def fit_rows(Rows rows not None, Rows seeding_rows not None, Model model not None, Plan plan not None, uint64_t seed,
              int n_threads, monitor=None):
-    """The best start of one model, on all threads: `Fit`. `monitor` is told how it goes.
+    """Fit one model on all threads. Returns a `Fit`, that of the best start; `monitor` is told of starts and passes.
 
-    The model's own memory becomes that of the result where there is one start alone: it can be fitted once then.
+    A single start works in the model's own memory, which becomes the result's: such a model can be fitted once.
     """
     cdef worker_t w
     cdef plan_t own = plan.c

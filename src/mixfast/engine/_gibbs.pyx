@@ -1,8 +1,8 @@
 """Collapsed Gibbs sampling of the clusters of documents, and how likely documents are under clusters that are known.
 
-A cluster that lost all its documents leaves an empty slot. Empty clusters are all alike: of those that have no slot one
-stands for all, and a document that goes to an empty cluster takes the first empty slot. When fewer slots would do, the
-clusters in use close ranks, in order, at the end of a sweep.
+Arrays have a slot for each cluster in use and some empty slots. Empty clusters are equally likely for a document, so
+the first empty slot stands for all clusters that have no slot; a document that goes to an empty cluster takes that
+slot. At the end of a sweep the clusters in use are moved to the first slots, in order, if that saves enough slots.
 """
 
 from cython.parallel cimport prange, threadid
@@ -45,7 +45,7 @@ cdef extern from "gibbs.h" nogil:
 cdef extern from "select.h" nogil:
     const gibbs_kernels_t *mixfast_select_gibbs(int isa)
 
-# Multiplications between two looks for Ctrl-C: 0.1 s, at 0.2 to 0.5 ns each, or more where counts come from far away.
+# Multiplications between two looks for Ctrl-C: 0.1 s, at 0.2 to 0.5 ns each; longer where counts miss the cache.
 cdef double WORK_BETWEEN_LOOKS = 2e8
 # Powers of two that a product may have before they are taken away: two products and a prior (2^-333 at least) make a
 # quotient, and the range of a double is 2^1022.
@@ -58,7 +58,7 @@ cdef struct corpus_t:
     const double *count
     const double *total        # of each document's counts
 
-cdef struct scratch_t:         # room for each slot
+cdef struct scratch_t:         # workspace: arrays of one number for each slot
     double *weight
     double *running
     int64_t *power
@@ -93,7 +93,7 @@ cdef inline document_t document_of(const corpus_t *corpus, Py_ssize_t d) noexcep
 
 
 cdef inline double work_of(const corpus_t *corpus, Py_ssize_t d, const clusters_t *clusters) noexcept nogil:
-    """Multiplications, about."""
+    """Approximate number of multiplications that drawing document d takes."""
     cdef double n_words = <double> (corpus.begin[d + 1] - corpus.begin[d])
     return (1 + min(corpus.total[d], <double> MIXFAST_MANY_REPEATS * n_words)) * <double> clusters.n_slots
 
@@ -106,7 +106,7 @@ cdef void place_scratch(scratch_t *scratch, Py_ssize_t n_slots, arena_t *arena) 
 
 cdef void shape_clusters(clusters_t *clusters, Py_ssize_t n_clusters, Py_ssize_t n_slots, double n_words, double beta,
                          double largest_total) noexcept nogil:
-    """All but the arrays. No cluster, with a document added, has more words than `largest_total`."""
+    """OUT clusters: everything but the arrays. `largest_total` bounds the words of a cluster with a document added."""
     cdef double bits
     clusters.n_clusters, clusters.n_slots, clusters.stride = n_clusters, n_slots, n_slots
     clusters.n_words, clusters.beta, clusters.all_beta = n_words, beta, n_words * beta
@@ -128,7 +128,7 @@ cdef void place_chain(chain_t *c, const corpus_t *corpus, arena_t *arena) noexce
 
 
 cdef void set_n_slots(chain_t *c, Py_ssize_t n_slots) noexcept nogil:
-    """So many slots are computed; those that begin to be are empty."""
+    """Change how many slots are computed; new ones are empty."""
     cdef Py_ssize_t z
     for z in range(n_slots):
         c.priors[z] = c.alpha + <double> c.sizes[z] if z < c.clusters.n_clusters else 0
@@ -152,7 +152,7 @@ cdef void count_words(chain_t *c, const document_t *document, Py_ssize_t slot, d
 
 
 cdef void take_document(chain_t *c, const document_t *document, Py_ssize_t slot) noexcept nogil:
-    """Out of its cluster."""
+    """Remove a document from its slot: counts, totals, sizes."""
     count_words(c, document, slot, -1)
     c.sizes[slot] -= 1
     c.priors[slot] = c.alpha + <double> c.sizes[slot]
@@ -162,7 +162,7 @@ cdef void take_document(chain_t *c, const document_t *document, Py_ssize_t slot)
 
 
 cdef void put_document(chain_t *c, const document_t *document, Py_ssize_t slot) noexcept nogil:
-    """Into a cluster. There is an empty slot afterwards, unless all clusters are in use."""
+    """Add a document to a slot. There is an empty slot afterwards, unless all n_clusters are in use."""
     cdef Py_ssize_t n_clusters = c.clusters.n_clusters
     count_words(c, document, slot, 1)
     c.sizes[slot] += 1
@@ -179,7 +179,8 @@ cdef void put_document(chain_t *c, const document_t *document, Py_ssize_t slot) 
 
 cdef inline void move_slots(const double *values, const int64_t *place, Py_ssize_t n_old, Py_ssize_t n_moved,
                             Py_ssize_t n_new, double *out) noexcept nogil:
-    """To memory that may begin where the old one does. The zero of an empty slot goes where the next in use will."""
+    """Copy values of slots to their new places, place[n_old]; source and destination may begin at the same address. The
+    zero of an empty slot is overwritten by the next slot in use."""
     cdef Py_ssize_t z
     for z in range(n_old):
         out[place[z]] = values[z]
@@ -187,11 +188,11 @@ cdef inline void move_slots(const double *values, const int64_t *place, Py_ssize
 
 
 cdef void close_ranks(chain_t *c, const corpus_t *corpus) noexcept nogil:
-    """Clusters in use move to the first slots, in order, if fewer slots are then enough."""
+    """Move the clusters in use to the first slots, in order, if that frees more than MIXFAST_SLOTS slots."""
     cdef Py_ssize_t n_slots = round_to_slots(min(c.n_used + 1, c.clusters.n_clusters)), n_old = c.clusters.n_slots
     cdef Py_ssize_t n_moved = 0, w, z, d
     cdef int64_t *place = c.scratch.power
-    if n_slots + MIXFAST_SLOTS >= n_old:  # else a cluster that comes and goes would move them all each time
+    if n_slots + MIXFAST_SLOTS >= n_old:  # a single cluster that comes and goes must not move all of them
         return
     for z in range(n_old):
         place[z] = n_moved
@@ -226,7 +227,7 @@ cdef double log_joint(const chain_t *c, Py_ssize_t n_documents) noexcept nogil:
 
 
 cdef void begin_chain(chain_t *c, const corpus_t *corpus) noexcept nogil:
-    """Every document in any cluster, with equal probability."""
+    """Assign every document to one of the n_clusters clusters, with equal probability."""
     cdef Py_ssize_t d
     cdef document_t document
     # written before it is read: of 20 MB that a first sweep read untouched, it took 11 ms instead of 8
@@ -260,7 +261,7 @@ cdef void draw_cluster(chain_t *c, const gibbs_kernels_t *kernels, const documen
     if new != old:
         if weight[old] > 0:
             c.log_joint += log(weight[new]) - log(weight[old])
-        else:  # less than what a double holds beside the others
+        else:  # all probabilities underflowed
             c.log_joint += log_weight(c, kernels, document, new) - log_weight(c, kernels, document, old)
     put_document(c, document, new)
     slot[0] = <int32_t> new
@@ -286,7 +287,7 @@ cdef void run_chain(chain_t *c, const gibbs_kernels_t *kernels, const corpus_t *
 
 
 cdef double total_work(const corpus_t *corpus, const clusters_t *clusters) noexcept nogil:
-    """Of all documents."""
+    """Approximate number of multiplications of a sweep over all documents."""
     cdef double work = 0
     cdef Py_ssize_t d
     for d in range(corpus.n_documents):
@@ -296,7 +297,8 @@ cdef double total_work(const corpus_t *corpus, const clusters_t *clusters) noexc
 
 cdef int64_t next_stop(const corpus_t *corpus, const clusters_t *clusters, int64_t begin, int64_t end,
                        double limit) noexcept nogil:
-    """How far from `begin` on is not much work, at least one step, to `end` at most."""
+    """Where to look for Ctrl-C next: the step after `begin`, at most `end`, until which the work is bounded. At least
+    one step is made."""
     cdef double work = 0
     cdef int64_t step = begin
     while step < end and work < limit:
@@ -351,7 +353,7 @@ cdef class Chains:
     ----------
     documents : Documents
     n_clusters : int
-        At most.
+        Largest number of clusters.
     alpha, beta : float
         Pseudo-counts of documents in a cluster and of each word in a cluster, both from 1e-100 to 1e100.
     seed : int
@@ -405,12 +407,12 @@ cdef class Chains:
         free(self.c)
 
     def sweep(self, int64_t n_sweeps=1):
-        """So many times every document of every chain is drawn once. After a KeyboardInterrupt chains are lost.
+        """Draw every document of every chain n_sweeps times. After a KeyboardInterrupt the chains are unusable.
 
         Returns
         -------
         log_joints : array (n_sweeps, n_chains)
-            After each sweep, see `log_joints`.
+            log p(words, labels) of each chain after each sweep, as the method `log_joints`.
         """
         log_joints = np.empty((n_sweeps, self.n_chains))
         cdef double[:, ::1] view = log_joints
@@ -459,7 +461,7 @@ ctypedef struct results_t:
 cdef void evaluate_document(const clusters_t *clusters, Py_ssize_t n_clusters, const gibbs_kernels_t *kernels,
                             const corpus_t *corpus, Py_ssize_t d, const scratch_t *scratch,
                             const results_t *out) noexcept nogil:
-    """The last of the clusters stands for all from there to n_clusters."""
+    """Responsibilities and log norm of one document. The last column of the clusters stands for all empty clusters."""
     cdef document_t document = document_of(corpus, d)
     cdef Py_ssize_t n_distinct = clusters.n_clusters, z, best = 0
     cdef double *weight = scratch.weight
@@ -488,14 +490,15 @@ def evaluate(Documents documents not None, const double[:, ::1] counts not None,
     ----------
     documents : Documents
     counts : array (n_words, n_distinct)
-        Of each of the documents' words in each cluster. The last cluster stands for all from there to `n_clusters`.
+        How often each word of `documents` occurs in each cluster. The last column stands for clusters n_distinct - 1 to
+        `n_clusters` - 1, which are equal.
     totals : array (n_distinct,)
-        The words of each cluster, of the whole vocabulary.
+        Number of words in each cluster, over the whole vocabulary.
     priors : array (n_distinct,)
-        Of each cluster, not logarithms.
+        Prior probability of each cluster (not its logarithm).
     n_clusters : int
     n_vocabulary : int
-        Words that there are, those of no document included.
+        Size of the vocabulary, words that occur in none of `documents` included.
     beta : float
     """
     cdef const gibbs_kernels_t *kernels = mixfast_select_gibbs(resolve_isa(isa))

@@ -1,9 +1,11 @@
 """The E-step of rows whose groups share a component: log densities are added up over the rows of a group before these
 are shared among the components.
 
-Two passes. The first leaves the log densities of all rows, [n_rows][n_components]. Sums over groups are taken in the
-order of their rows, so that the same bits come out for any number of threads. The second takes up what each row then
-has of the components, as any E-step does. What is said before a row is seen is said once for a group, by its first row.
+Two passes. The first stores the log densities of all rows, [n_rows][n_components]. They are then summed over each group
+in the order of its rows, which gives the same bits for any number of threads, and turned into responsibilities of the
+group. The second pass accumulates statistics with these responsibilities, as any E-step does. The log weights enter
+once
+for a group: with its first row.
 """
 
 from cython.parallel cimport prange
@@ -34,7 +36,8 @@ from mixfast.engine._trimming cimport run_trimmed
 
 cdef void keep_rows(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, const workspace_t *space,
                     bint firsts) noexcept nogil:
-    """Into `joint`: of first rows of groups as they are, of others without the log weights."""
+    """Copy the chunk's log densities to p.joint [n_rows][n_components]: those of the first rows of groups as they are
+    (`firsts`), those of all other rows without the log weights."""
     cdef Py_ssize_t n_components = p.family.n_components, r, k
     cdef double *own
     for r in range(chunk.n_rows):
@@ -46,12 +49,12 @@ cdef void keep_rows(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, con
             if not firsts and p.log_weights[k] > -INFINITY:
                 own[k] -= p.log_weights[k]
             elif not firsts and is_allowed(&p.rows, start + r, k):
-                own[k] = 0  # the first row says that the component is impossible
+                own[k] = 0  # weight 0: the group's first row makes the component impossible
 
 
 cdef int evaluate_rows(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, workspace_t *space,
                        double *lane) noexcept nogil:
-    """The first pass."""
+    """`assign` of the first pass: log densities of the chunk's rows. OUT p.joint."""
     cdef int code = p.family.log_density(p.family, p.tables, chunk, &space.selection, space.family_scratch, space.resp)
     if code != 0:
         return code
@@ -77,7 +80,8 @@ cdef bint is_allowed_in(const pass_t *p, Py_ssize_t g, Py_ssize_t k) noexcept no
 
 
 cdef void share_group(const pass_t *p, Py_ssize_t g) noexcept nogil:
-    """Responsibilities in the place of log densities, of all rows of a group."""
+    """IN and OUT p.joint: log densities of the rows of group g become the group's responsibilities, one copy for each
+    row. OUT p.group_norms[g]: the log density of the group."""
     cdef const groups_t *groups = p.rows.groups
     cdef Py_ssize_t n_components = p.family.n_components, t, k
     cdef double *first = p.joint + groups.rows[groups.begin[g]] * n_components
@@ -112,7 +116,8 @@ cdef double entropy_of(const double *resp, Py_ssize_t n_components) noexcept nog
 
 cdef int shared_by_groups(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, workspace_t *space,
                           double *lane) noexcept nogil:
-    """The second pass. A group's log density is that of its first row, and 0 of others."""
+    """`assign` of the second pass: the group's responsibilities times the weight of the row. The group's log density is
+    reported for its first row; all other rows report 0."""
     cdef const groups_t *groups = p.rows.groups
     cdef Py_ssize_t n_components = p.family.n_components, r, k
     cdef int real_bytes = p.family.real_bytes
@@ -137,8 +142,11 @@ cdef int shared_by_groups(const pass_t *p, Py_ssize_t start, const chunk_t *chun
 
 
 cdef int run_e_step(pass_t *p, const strategy_t *strategy) noexcept nogil:
-    """`run_pass` with an E-step, of rows with groups or without, here or elsewhere. Of groups, only what the strategy
-    does with the rows once they are shared is heeded; of rows elsewhere nothing."""
+    """`run_pass` with an E-step, for rows of any kind: trimmed, in groups, or on other machines (`p.elsewhere`).
+
+    With groups the strategy's `assign` is replaced and its `deliver` and `finish` are used; with rows elsewhere the
+    strategy is ignored. OUT lane 0: the totals.
+    """
     if p.elsewhere != NULL:
         return p.elsewhere(p.elsewhere_data)
     if p.rows.trim > 0:

@@ -1,4 +1,4 @@
-"""How much partitions of the same rows say of each other."""
+"""Entropies of partitions of the same rows, their variation of information, and the partition nearest to draws."""
 
 from cpython.exc cimport PyErr_CheckSignals
 from cython.parallel cimport prange
@@ -15,7 +15,7 @@ cdef enum:
 
 cdef double joint_entropy(Py_ssize_t n_rows, const int32_t *first, const int32_t *second, Py_ssize_t n_first,
                           Py_ssize_t n_second, const double *share, double *table) noexcept nogil:
-    """In nats; table[n_first * n_second] is room."""
+    """Joint entropy, in nats, of two partitions given by labels [n_rows]; table[n_first * n_second] is workspace."""
     cdef Py_ssize_t i
     cdef double entropy = 0
     memset(table, 0, n_first * n_second * sizeof(double))
@@ -29,7 +29,7 @@ cdef double joint_entropy(Py_ssize_t n_rows, const int32_t *first, const int32_t
 
 cdef int fill_row(Py_ssize_t draw, const int32_t[:, ::1] draws, const Py_ssize_t[::1] n_clusters,
                   const double[::1] share, double[:, ::1] out) noexcept nogil:
-    """Nonzero where there is no memory."""
+    """OUT: joint entropies of one draw with the draws up to it. Nonzero if memory runs out."""
     cdef Py_ssize_t other, most = 0
     cdef double *table
     for other in range(draw + 1):
@@ -45,9 +45,9 @@ cdef int fill_row(Py_ssize_t draw, const int32_t[:, ::1] draws, const Py_ssize_t
 
 
 def joint_entropies(const int32_t[:, ::1] draws not None, const double[::1] share not None, int n_threads):
-    """Entropies (n_draws, n_draws) of the clusters of two draws together, in nats, on the diagonal those of one.
+    """Joint entropies (n_draws, n_draws) of each pair of partitions, in nats; the diagonal has each one's own entropy.
 
-    draws (n_draws, n_rows) hold labels from 0 on, share (n_rows,) what part of the whole each row is.
+    IN draws (n_draws, n_rows): labels, counted from 0; share (n_rows,): weights of the rows, which sum to 1.
     """
     cdef Py_ssize_t n_draws = draws.shape[0], first = 0, last, work, draw
     cdef int failed = 0
@@ -76,24 +76,24 @@ def joint_entropies(const int32_t[:, ::1] draws not None, const double[::1] shar
 # ---- the partition that is nearest to draws ----------------------------
 
 cdef enum:
-    MOST_LAPS = 20                 # over all rows; four are enough for clear clusters
-    LARGEST_COUNT = 1000000        # whose x log x is in a table
+    MOST_LAPS = 20                 # laps over all rows at most; four are enough for clear clusters
+    LARGEST_COUNT = 1000000        # x log x of whole numbers below this comes from a table
 
-# By so much at least, in nats times the weight of all rows, a move must bring the partition nearer: rounding is less.
+# The least improvement, in nats times the total weight, for which a row moves: more than rounding errors.
 cdef double NEARER = 1e-8
 
 
-# What depends on a partition c in its mean variation of information from draws, times the weight of all rows, is the
-# sum of n log n over its clusters, less twice the mean over draws of that sum over what its clusters share with the
-# draw's.
+# The objective of a partition c: total weight times its mean variation of information from the draws, without terms
+# that do not depend on c. It is sum_k n_k log n_k - 2 mean over draws of sum_{j,k} m_jk log m_jk, where n_k is the
+# weight of cluster k of c and m_jk the weight of its intersection with cluster j of the draw.
 cdef struct meeting_t:
     Py_ssize_t n_slots, n_draws, n_table
     const double *table            # [n_table], x log x
     const Py_ssize_t *begin        # [n_draws], where the clusters of each draw begin
     double *sizes                  # [n_slots], weights of the clusters of c
-    double *joint                  # [clusters of all draws][n_slots], and of what they share with those of the draws
-    double *rise                   # of the same, what one more would add to x log x
-    double *cost                   # [n_slots]
+    double *joint                  # [clusters of all draws][n_slots], weights of the intersections
+    double *rise                   # [clusters of all draws][n_slots], increase of x log x when x = joint grows by 1
+    double *cost                   # [n_slots], workspace
 
 
 cdef inline double log_power(const meeting_t *m, double x) noexcept nogil:
@@ -108,7 +108,7 @@ cdef inline double difference(const meeting_t *m, double x, double weight) noexc
 
 cdef void add_row(meeting_t *m, Py_ssize_t row, const int32_t[:, ::1] draws, Py_ssize_t k,
                   double weight) noexcept nogil:
-    """To cluster k; with a weight below zero, takes it away."""
+    """Add a row of this weight to cluster k; a negative weight removes it."""
     cdef Py_ssize_t draw, place
     m.sizes[k] += weight
     for draw in range(m.n_draws):
@@ -119,7 +119,7 @@ cdef void add_row(meeting_t *m, Py_ssize_t row, const int32_t[:, ::1] draws, Py_
 
 cdef Py_ssize_t best_cluster(meeting_t *m, Py_ssize_t row, const int32_t[:, ::1] draws, Py_ssize_t old,
                              double weight) noexcept nogil:
-    """The one in which the row is nearest to the draws."""
+    """The cluster for the row with the least objective; `old` unless another is better by more than NEARER."""
     cdef Py_ssize_t draw, k, place, best = old
     cdef double own = 0, least
     cdef double *cost = m.cost
@@ -146,9 +146,12 @@ cdef Py_ssize_t best_cluster(meeting_t *m, Py_ssize_t row, const int32_t[:, ::1]
 
 
 def approach_draws(labels, const int32_t[:, ::1] draws not None, const double[::1] weight not None):
-    """Labels (n_rows,) after rows have moved, one by one, to where the mean variation of information of the partition
-    from draws (n_draws, n_rows) is least, until no move to another cluster lowers it: int32, some numbers may be of no
-    row. Labels are from 0 on, weights (n_rows,) are positive."""
+    """Coordinate descent: move rows one by one to the cluster that lowers the mean variation of information from the
+    draws most, until no move lowers it.
+
+    IN labels (n_rows,): where to begin; draws (n_draws, n_rows): labels; weight (n_rows,): positive. Labels are counted
+    from 0. Returns labels (n_rows,), int32; some numbers may be left without rows.
+    """
     cdef Py_ssize_t n_rows = draws.shape[1], row, best, work = 0
     cdef meeting_t m
     cdef int _lap

@@ -16,7 +16,7 @@ _AVAILABLE = tuple(_NAMES[isa] for isa in range(MIXFAST_ISA_BASE, MIXFAST_ISA_EN
 
 
 def available_isas():
-    """Names of the instruction sets that this build has kernels for and this machine can run, poorest first."""
+    """Names of the instruction sets that this build has kernels for and this machine can run, least capable first."""
     return _AVAILABLE
 
 

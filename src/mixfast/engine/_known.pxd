@@ -1,4 +1,4 @@
-# What is known of the components of rows, in the passes that share them.
+# Partial labels in the E-step: known components of rows, and sets of allowed ones.
 
 from libc.stdint cimport int64_t
 
@@ -6,13 +6,13 @@ from mixfast.engine._family cimport chunk_t, selection_t
 from mixfast.engine._kernels cimport rows_t
 
 cdef inline bint is_allowed(const rows_t *rows, Py_ssize_t row, Py_ssize_t k) noexcept nogil:
-    """Whether the row may be of component k, by itself."""
+    """Whether component k is allowed for the row, its group not considered."""
     cdef int64_t known = -1 if rows.known == NULL else rows.known[row]
     return known < 0 or (k < rows.n_members and rows.members[known * rows.n_members + k] != 0)
 
 
 cdef inline Py_ssize_t visited(const rows_t *rows, Py_ssize_t place) noexcept nogil:
-    """The row at a place of the pass."""
+    """The number of the row that the pass visits at this position."""
     return place if rows.order == NULL else <Py_ssize_t> rows.order[place]
 
 

@@ -1,8 +1,8 @@
-"""Rows of which it is known what component they are of, or which ones they may be of.
+"""Partial labels: rows with a known component, or with a set of allowed components.
 
-In an E-step the log densities of all other components become -infinity before a row is shared. So a row of one
-component counts for it as a whole, and its log density is log weight + log density there; a row of several is shared
-among them.
+In an E-step the log densities of forbidden components become -infinity before responsibilities are computed. So a row
+with a known component has responsibility 1 there, and its log norm is log weight + log density of that component; a row
+with a set has responsibilities within the set.
 """
 
 from libc.math cimport INFINITY
@@ -13,7 +13,7 @@ from mixfast.engine._rows cimport value_of
 
 
 cdef Py_ssize_t own_component(const rows_t *rows, Py_ssize_t row, Py_ssize_t n_components) noexcept nogil:
-    """The component that a row is known to be of; -1 where it is not known, or there are several."""
+    """The known component of a row; -1 if nothing is known or several are allowed."""
     cdef Py_ssize_t own = -1, k
     if rows.known == NULL or rows.known[row] < 0:
         return -1
@@ -39,7 +39,8 @@ cdef void leave_out_forbidden(const rows_t *rows, Py_ssize_t start, const chunk_
 cdef void share_among_allowed(const rows_t *rows, Py_ssize_t start, const chunk_t *chunk, const selection_t *selection,
                               int real_bytes, const void *weight, const void *log_norm, void *resp,
                               double *counts) noexcept nogil:
-    """Impossible rows were shared equally among all components."""
+    """Correct the chunk's impossible rows: softmax gave them equal responsibilities for all components; they get equal
+    ones for the allowed components. IN and OUT resp [n][stride], counts [n]."""
     cdef Py_ssize_t r, a, row, n
     cdef double share
     for r in range(chunk.n_rows):
@@ -58,7 +59,7 @@ cdef void share_among_allowed(const rows_t *rows, Py_ssize_t start, const chunk_
 # ---- starts ---------------------------------------------------------------------------------------------------------
 
 cdef void add_row(const rows_t *rows, Py_ssize_t row, double weight, double *sums) noexcept nogil:
-    """sums[n_features]"""
+    """sums[n_features] += weight * row"""
     cdef Py_ssize_t j
     cdef int64_t t
     if rows.indptr == NULL:
@@ -79,11 +80,12 @@ cdef double square_distance(const double *x, const double *y, Py_ssize_t n) noex
 
 cdef void begin_at_known(const rows_t *rows, Py_ssize_t n_components, int64_t *seeds, double *counts, double *centres,
                          double *places) noexcept nogil:
-    """Where k-means begins: components that are known of some rows at the mean of these, others at seeds that no such
-    mean is near to. Basu, Banerjee & Mooney, "Semi-supervised clustering by seeding", ICML 2002.
+    """First centres of k-means with labelled rows: components with labelled rows begin at the mean of these, each of
+    which replaces the nearest seed; the other components begin at the seeds that are left. Basu, Banerjee & Mooney,
+    "Semi-supervised clustering by seeding", ICML 2002.
 
-    centres[n_components][n_features] hold the seeds on entry, and where k-means begins on return. `seeds`, their rows,
-    are lost; counts[n_components] and places[n_components][n_features] are room."""
+    IN and OUT centres[n_components][n_features]: values of the seeds, then the first centres. `seeds` [n_components],
+    row numbers, is overwritten; counts[n_components] and places[n_components][n_features] are workspace."""
     cdef Py_ssize_t d = rows.n_features, row, k, i, nearest
     cdef double least, distance
     memset(counts, 0, n_components * sizeof(double))
@@ -114,7 +116,7 @@ cdef void begin_at_known(const rows_t *rows, Py_ssize_t n_components, int64_t *s
 
 
 cdef void label_group(const rows_t *rows, Py_ssize_t row, int64_t label, int64_t *labels) noexcept nogil:
-    """A row, and those of its group."""
+    """Give a label to a row and to all rows of its group."""
     cdef Py_ssize_t g, t
     labels[row] = label
     if rows.groups != NULL:
@@ -124,14 +126,15 @@ cdef void label_group(const rows_t *rows, Py_ssize_t row, int64_t label, int64_t
 
 
 cdef bint may_begin(const rows_t *rows, Py_ssize_t row, Py_ssize_t k, const int64_t *labels) noexcept nogil:
-    """Whether a row may be the first of component k."""
+    """Whether component k can begin with this row: it has no label yet and k is allowed."""
     return labels[row] < 0 and is_allowed(rows, row, k)
 
 
 cdef void label_seeds(const rows_t *rows, Py_ssize_t n_components, const int64_t *seeds,
                       int64_t *labels) noexcept nogil:
-    """Components that are known of some rows begin with these, each other with a seed, or where that is another's with
-    the first row that is not; all other rows have -1."""
+    """OUT labels [n_rows] of a start from single rows. Labelled rows keep their labels. A component without labelled
+    rows gets its seed, or another seed, or else the first row without a label that is allowed. All other rows get
+    -1."""
     cdef Py_ssize_t row, k, i, own
     for row in range(rows.n_rows):
         labels[row] = own_component(rows, row, n_components)
@@ -149,14 +152,14 @@ cdef void label_seeds(const rows_t *rows, Py_ssize_t n_components, const int64_t
                     own = row
             if own >= 0:
                 label_group(rows, own, k, labels)
-    if rows.groups != NULL:  # what is known of a row is known of its group
+    if rows.groups != NULL:  # a known label holds for the whole group
         for row in range(rows.n_rows):
             if labels[row] >= 0:
                 label_group(rows, row, labels[row], labels)
 
 
 cdef double vote(const rows_t *rows, Py_ssize_t g, int64_t label, const int64_t *labels) noexcept nogil:
-    """The share of a group's rows that have a label; those that are known to be of it outvote all others."""
+    """The share of group g's rows that have this label; above 1 if the group is known to be of the component."""
     cdef Py_ssize_t t
     cdef double votes = 0
     for t in range(rows.groups.begin[g], rows.groups.begin[g + 1]):
@@ -167,8 +170,9 @@ cdef double vote(const rows_t *rows, Py_ssize_t g, int64_t label, const int64_t 
 
 cdef void keep_groups_together(const rows_t *rows, Py_ssize_t n_components, double *counts,
                                int64_t *labels) noexcept nogil:
-    """The rows of a group get the label that most of them have; a component that has no group then the largest of those
-    whose component has others. counts[n_components] is room."""
+    """IN and OUT labels [n_rows]: all rows of a group get the label that most of them have. A component that is left
+    without groups then takes the largest group of a component that has more than one. counts[n_components] is
+    workspace."""
     cdef Py_ssize_t g, k, best, row
     cdef double most, votes
     memset(counts, 0, n_components * sizeof(double))

@@ -9,8 +9,8 @@ which does as much work for every few rows.
 from libc.float cimport DBL_MIN
 from libc.math cimport INFINITY, isfinite, log, sqrt
 
-# The square of a pivot of a scaled matrix below the first says that rows depend on each other; so much is then added to
-# the diagonal, and more where that is not enough.
+# A squared pivot of a scaled matrix below the first threshold means linearly dependent rows. The second is then added
+# to the diagonal, and more if that is not enough.
 cdef double DEPENDENT = 1e-13
 cdef double RIDGE = 1e-10
 
@@ -75,7 +75,7 @@ cdef int precision_factor(Py_ssize_t n, const double *covariance, double *work, 
 
 
 cdef void precision_of_factor(Py_ssize_t n, const double *factor, double *out) noexcept nogil:
-    """out = U U', with U upper triangular: of what `precision_factor` makes the inverse of the covariance."""
+    """out = U U', with U upper triangular. If U is a `precision_factor`, out is the precision matrix."""
     cdef Py_ssize_t i, j, k
     for i in range(n):
         for j in range(i + 1):
@@ -127,9 +127,10 @@ cdef double log_diagonal(Py_ssize_t n, const double *a) noexcept nogil:
 
 
 cdef int scaled_cholesky(Py_ssize_t n, double *a, double *scale, bint *is_deficient) noexcept nogil:
-    """Overwrite the upper triangle of a, symmetric, with R, S a S = R' R, and scale[n] with the diagonal of S, which
-    makes the diagonal 1. Nonzero where a is not finite. Where rows depend on each other something is added to the
-    diagonal, and `is_deficient` says so; of a row of zeros the scale is 0."""
+    """Cholesky factor of a symmetric matrix scaled to a unit diagonal: S a S = R' R, S diagonal.
+
+    IN and OUT a: its upper triangle becomes R. OUT scale[n]: the diagonal of S, 0 for a row of zeros; `is_deficient`:
+    whether the diagonal was raised because rows are linearly dependent. Nonzero if a is not finite."""
     cdef Py_ssize_t i, j
     cdef double ridge = 0
     cdef int _attempt

@@ -2,15 +2,15 @@ from libc.stdint cimport uint32_t, uint64_t
 
 from mixfast.engine._pass cimport arena_t, pass_t
 
-# Rows of one column in ascending order, with running sums: the sums of any run of rows are differences of two.
+# Workspace for one column: sorted rows and their running sums. The sum over any interval is a difference of two.
 cdef struct line_t:
-    double *x                  # [n], from the pivot
-    double *sums               # [n + 1], of the x before
-    double *squares            # [n + 1], of their squares
-    double *centres            # [n_centres], ascending, from the pivot
-    double *last               # the same, before the last step
-    uint32_t *names            # [n_centres], their places among the parameters
-    # room to sort in: [n] of each
+    double *x                  # [n], ascending, less the pivot
+    double *sums               # [n + 1], sums[i] of x[0] .. x[i - 1]
+    double *squares            # [n + 1], the same of their squares
+    double *centres            # [n_centres], ascending, less the pivot
+    double *last               # [n_centres], centres before the last step
+    uint32_t *names            # [n_centres], the component that each sorted centre belongs to
+    # workspace of the sort, [n] each
     uint64_t *keys
     uint64_t *next_keys
 

@@ -14,14 +14,15 @@ cdef enum:
     DIGIT_BITS = 11            # six digits of 64 bits; the counts of one are 16 KiB
     N_DIGITS = 6
     RADIX = 2048
-    # Fewer rows are not worth the counts of the digits, and more would take more memory than all else in a fit: 40
-    # bytes each.
+    # Limits of n_rows. For fewer rows radix sort does not pay; for more the arrays here, 40 bytes a row, would be the
+    # largest part of a fit's memory.
     MIN_ROWS = 2000
     MAX_ROWS = 1000000
 
 
 cdef bint suits_line(const pass_t *p) noexcept nogil:
-    """Rows without weights: in differences of running sums small ones would drown beside large ones."""
+    """Whether Lloyd's iterations may use sorted rows: one column, no sample weights (a difference of running sums would
+    lose small weights beside large ones), and a number of rows within the limits."""
     return (p.family.n_features == 1 and p.rows.indptr == NULL and p.rows.weight == NULL
             and MIN_ROWS <= p.rows.n_rows <= MAX_ROWS)
 
@@ -39,7 +40,7 @@ cdef void place_line(line_t *line, const pass_t *p, arena_t *arena) noexcept nog
 
 
 cdef inline uint64_t key_of(double x) noexcept nogil:
-    """Integers in the order of the doubles."""
+    """An integer for each double, in the same order."""
     cdef uint64_t bits
     memcpy(&bits, &x, sizeof(bits))
     return ~bits if bits >> 63 else bits | (<uint64_t> 1 << 63)
@@ -54,7 +55,7 @@ cdef inline double number_of(uint64_t key) noexcept nogil:
 
 
 cdef void sort_rows(line_t *line, const pass_t *p) noexcept nogil:
-    """keys = those of the rows in ascending order."""
+    """OUT line.keys [n]: keys of all rows, ascending."""
     cdef Py_ssize_t n = p.rows.n_rows, i
     cdef Py_ssize_t[RADIX + 1] places
     cdef int digit, shift
@@ -76,8 +77,8 @@ cdef void sort_rows(line_t *line, const pass_t *p) noexcept nogil:
 
 
 cdef bint draw_line(line_t *line, const pass_t *p, double smallest) noexcept nogil:
-    """Rows and the present centres, in order. False where differences of running sums do not tell a change of the sum
-    of square distances by `smallest`: a row far from all others has taken their digits."""
+    """OUT line: sorted rows, running sums and sorted centres. False if running sums are too large to resolve a change
+    of the sum of square distances by `smallest`, as with a row very far from all others."""
     cdef Py_ssize_t n = p.rows.n_rows, i, k, place
     cdef double pivot = p.pivot[0], x
     sort_rows(line, p)
@@ -99,7 +100,7 @@ cdef bint draw_line(line_t *line, const pass_t *p, double smallest) noexcept nog
 
 
 cdef Py_ssize_t first_above(const double *x, Py_ssize_t first, Py_ssize_t n, double limit) noexcept nogil:
-    """The first of x[first] .. x[n - 1] that is above the limit, or n."""
+    """Index of the first of x[first] .. x[n - 1] that is above the limit, or n."""
     cdef Py_ssize_t middle
     while first < n:
         middle = first + (n - first) // 2
@@ -111,7 +112,8 @@ cdef Py_ssize_t first_above(const double *x, Py_ssize_t first, Py_ssize_t n, dou
 
 
 cdef double step_on_line(line_t *line, const pass_t *p) noexcept nogil:
-    """One iteration; the mean square distance of the rows to the centres that went in. A centre without rows stays."""
+    """One iteration of Lloyd. Returns the mean square distance of the rows to the centres before it. A centre without
+    rows does not move."""
     cdef Py_ssize_t n = p.rows.n_rows, n_centres = p.family.n_components, first = 0, last, k
     cdef double total = 0, n_own, x_sum, centre
     memcpy(line.last, line.centres, n_centres * sizeof(double))
@@ -128,7 +130,7 @@ cdef double step_on_line(line_t *line, const pass_t *p) noexcept nogil:
 
 
 cdef void leave_line(const line_t *line, pass_t *p) noexcept nogil:
-    """The centres that went into the last step become the parameters."""
+    """OUT p.params: the centres before the last step, those that its labels belong to."""
     cdef Py_ssize_t k
     for k in range(p.family.n_components):
         p.params[line.names[k]] = p.pivot[0] + line.last[k]

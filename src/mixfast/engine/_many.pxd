@@ -3,7 +3,7 @@ from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 from mixfast.engine._pass cimport arena_t, pass_t
 from mixfast.engine._truncated cimport truncated_t
 
-# Two components that may become one; out of date where one of them has changed since.
+# A pair of clusters in the heap; out of date if one of them was joined to another since.
 ctypedef struct pair_t:
     double cost
     int32_t first, second
@@ -17,13 +17,13 @@ cdef struct many_t:
     # the chains of a block of seeds
     truncated_t of_chains
     double *links              # [LINKS][n_features], rows
-    double *squares            # [LINKS], distances to the nearest seed so far
-    double *shares             # [LINKS], what they are drawn by, per unit of weight
-    double *drawn_by           # [n_rows], running sums
+    double *squares            # [LINKS], square distances to the nearest seed so far
+    double *shares             # [LINKS], proposal probabilities per unit of weight
+    double *drawn_by           # [n_rows], cumulative proposal probabilities
     # joining
     double *sizes              # [n_seeds]
-    int32_t *joined            # [n_seeds], the component that one became, itself where it is still there
-    int32_t *version           # [n_seeds]
+    int32_t *joined            # [n_seeds], the cluster that each was joined to; itself if it is still there
+    int32_t *version           # [n_seeds], how often each has changed, to tell pairs that are out of date
     pair_t *pairs              # a heap
     int64_t *seeds             # [n_seeds], rows
     Py_ssize_t n_pairs

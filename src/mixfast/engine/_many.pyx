@@ -33,10 +33,10 @@ from mixfast.engine._truncated cimport (
 cdef enum:
     SEEDS_PER_CLUSTER = 2
     CHAIN_LENGTH = 10
-    BLOCK = 64                 # seeds whose chains are drawn at once, and meet each other's seeds one by one
-    LARGE_BLOCK = 512          # where rows find their nearest seed by groups
+    BLOCK = 64                 # chains that run at once; their seeds are compared with each other one by one
+    LARGE_BLOCK = 512          # the same when rows find their nearest seed through groups
     LINKS = LARGE_BLOCK * CHAIN_LENGTH
-    # Seeds that rows are compared with one by one; above, rows look at leaders of groups.
+    # Up to so many seeds rows are compared with all of them; with more, through leaders of groups.
     ALL_SEEDS = 4096
     LLOYD_STEPS = 10
     STEPS_BEFORE_JOINING = 3
@@ -44,12 +44,12 @@ cdef enum:
 
 
 cpdef Py_ssize_t n_seeds_of(Py_ssize_t n_clusters, Py_ssize_t n_rows) noexcept nogil:
-    """Seeds that are found for so many clusters."""
+    """How many seeds are drawn for n_clusters clusters."""
     return clip(SEEDS_PER_CLUSTER * n_clusters, n_clusters, max(n_clusters, n_rows))
 
 
 cdef void place_many(many_t *many, const pass_t *p, Py_ssize_t n_clusters, arena_t *arena) noexcept nogil:
-    """Room for the start that pass `p` of as many components as there are seeds makes."""
+    """Cut the workspace of such a start from the arena. `p` is a pass with n_seeds components."""
     cdef Py_ssize_t n = p.family.n_components
     many.n_seeds, many.n_clusters = n, n_clusters
     place_truncated(&many.t, KEPT_SEEDS, n, p.rows.n_rows, p.n_threads, arena)
@@ -66,8 +66,8 @@ cdef void place_many(many_t *many, const pass_t *p, Py_ssize_t n_clusters, arena
 
 
 cdef void set_centres(pass_t *p, const double *blank, Py_ssize_t n) noexcept nogil:
-    """The first n components alike but for their means, which come first among the parameters and stay; no row can be
-    of another."""
+    """OUT p.params: the first n components become equal but for their means, which are kept; the other components get
+    weight 0. Means come first among the parameters."""
     cdef Py_ssize_t n_means = p.family.n_components * p.family.n_features, k
     memcpy(p.params + n_means, blank + n_means, (p.family.n_params - n_means) * sizeof(double))
     for k in range(p.family.n_components):
@@ -81,7 +81,7 @@ cdef inline double weight_of(const pass_t *p, Py_ssize_t row) noexcept nogil:
 
 
 cdef inline double square_to(const pass_t *p, Py_ssize_t k, const double *row) noexcept nogil:
-    """The distance of a row to centre k."""
+    """Square distance of a row [n_features] to centre k."""
     cdef const double *centre = p.params + k * p.family.n_features
     cdef double total = 0
     cdef Py_ssize_t j
@@ -91,8 +91,8 @@ cdef inline double square_to(const pass_t *p, Py_ssize_t k, const double *row) n
 
 
 cdef void sum_up_proposals(const pass_t *p, many_t *many) noexcept nogil:
-    """Running sums of what rows are proposed by: half by their distance to the first seed, half by their weight.
-    `links` is room for a row."""
+    """OUT drawn_by [n_rows]: cumulative sums of the proposal probabilities, half by weight * square distance to the
+    first seed and half by weight. Uses `links` as workspace for a row."""
     cdef Py_ssize_t i
     cdef double total = 0, passed = 0
     for i in range(p.rows.n_rows):
@@ -108,7 +108,7 @@ cdef void sum_up_proposals(const pass_t *p, many_t *many) noexcept nogil:
 
 
 cdef Py_ssize_t row_at(const many_t *many, Py_ssize_t n_rows, double target) noexcept nogil:
-    """The first row whose running sum is above the target."""
+    """The first row whose cumulative sum is above the target (binary search)."""
     cdef Py_ssize_t low = 0, high = n_rows - 1, middle
     while low < high:
         middle = low + (high - low) // 2
@@ -120,8 +120,8 @@ cdef Py_ssize_t row_at(const many_t *many, Py_ssize_t n_rows, double target) noe
 
 
 cdef int measure_links(const pass_t *p, many_t *many, Py_ssize_t n_links, Py_ssize_t n_seeds) noexcept nogil:
-    """squares of all links to the nearest of the first n_seeds seeds. Where these are many it is the nearest of some
-    groups, hardly ever another one."""
+    """OUT squares [n_links]: square distance of each link to the nearest of the first n_seeds seeds. With many seeds
+    the search goes through groups and misses the nearest one now and then."""
     cdef pass_t own = p[0]
     cdef truncated_t *t = &many.of_chains
     cdef Py_ssize_t i
@@ -148,7 +148,8 @@ cdef int measure_links(const pass_t *p, many_t *many, Py_ssize_t n_links, Py_ssi
 
 cdef int find_far(pass_t *p, many_t *many, const double *blank, Py_ssize_t n_seeds, uint64_t seed, uint32_t start,
                   int64_t *indices) noexcept nogil:
-    """AFK-MC2: rows (n_seeds,), of which the first components of the pass get their means."""
+    """AFK-MC2. OUT seeds [n_seeds]: row numbers; the means of the first n_seeds components of the pass become these
+    rows."""
     cdef Py_ssize_t d = p.family.n_features, n_rows = p.rows.n_rows, done = 1, n_block, i, j, at, link, row
     cdef int64_t[LINKS] rows
     cdef double total = 0, square, ratio
@@ -189,7 +190,7 @@ cdef int find_far(pass_t *p, many_t *many, const double *blank, Py_ssize_t n_see
 
 
 cdef Py_ssize_t first_row(const pass_t *p, double draw) noexcept nogil:
-    """Drawn by weight; the last where rounding hides it."""
+    """The first seed: a row drawn by weight. IN draw: uniform in [0, 1). Rounding may make it the last row."""
     cdef Py_ssize_t row
     cdef double passed = 0
     if p.rows.weight == NULL:
@@ -204,13 +205,13 @@ cdef Py_ssize_t first_row(const pass_t *p, double draw) noexcept nogil:
 # ---- Lloyd's iterations ---------------------------------------------------------------------------------------------
 
 cdef int step_means(pass_t *p, many_t *many, double *objective) noexcept nogil:
-    """Of a prepared pass, which it leaves so: centres move to the means of their rows. The objective, which falls with
-    the mean square distance, is of those that went in."""
+    """One of Lloyd's iterations. IN p: prepared tables, which are prepared again for the new centres. OUT objective:
+    that of the centres before the step; it rises as the mean square distance falls."""
     cdef const double *counts = p.lanes + LANE_COUNTS
     cdef const double *first = counts + p.family.n_components
     cdef Py_ssize_t d = p.family.n_features, k, j
     cdef int code
-    p.soften = p.kernels.hardmax  # a row is of the nearest alone
+    p.soften = p.kernels.hardmax  # k-means: responsibility 1 for the nearest centre
     code = share_rows(&many.t, p)
     if code != 0:
         return code
@@ -272,7 +273,7 @@ cdef void rise(many_t *many, Py_ssize_t i) noexcept nogil:
 
 
 cdef pair_t pair_of(const pass_t *p, const many_t *many, int32_t first, int32_t second) noexcept nogil:
-    """What joining two adds to the sum of squares about the means."""
+    """A pair of clusters with its cost: the increase of the within-cluster sum of squares if they are joined (Ward)."""
     cdef pair_t pair
     cdef double both = many.sizes[first] + many.sizes[second]
     pair.first, pair.second = min(first, second), max(first, second)
@@ -285,7 +286,7 @@ cdef pair_t pair_of(const pass_t *p, const many_t *many, int32_t first, int32_t 
 
 
 cdef void list_pairs(const pass_t *p, many_t *many) noexcept nogil:
-    """All neighbours that are still there, as a heap."""
+    """OUT pairs: a heap, by cost, of all pairs of neighbours that have not been joined to others."""
     cdef Py_ssize_t n = many.n_seeds, i, k
     cdef int32_t own, other
     many.n_pairs = 0
@@ -303,7 +304,7 @@ cdef void list_pairs(const pass_t *p, many_t *many) noexcept nogil:
 
 
 cdef void join(pass_t *p, many_t *many, int32_t first, int32_t second) noexcept nogil:
-    """The first becomes both; its neighbours are those of the first, and the second."""
+    """Join the second cluster to the first: weight and mean of both, and the neighbours of both."""
     cdef Py_ssize_t d = p.family.n_features, j
     cdef double both = many.sizes[first] + many.sizes[second]
     if both > 0:
@@ -315,8 +316,8 @@ cdef void join(pass_t *p, many_t *many, int32_t first, int32_t second) noexcept 
 
 
 cdef void join_cheapest(pass_t *p, many_t *many) noexcept nogil:
-    """Until there are as many components as clusters. A pair that is out of date is put back at what it costs now;
-    where no neighbours are left, components are joined as they come."""
+    """Join the cheapest pairs until n_clusters are left. A pair whose cost is out of date goes back into the heap with
+    its present cost. If the heap runs empty, clusters are joined in order of their numbers."""
     cdef Py_ssize_t n_left = many.n_seeds, k
     cdef int32_t first, second, last
     cdef pair_t pair
@@ -351,7 +352,7 @@ cdef void join_cheapest(pass_t *p, many_t *many) noexcept nogil:
 
 
 cdef void number_anew(pass_t *p, many_t *many, int64_t *labels) noexcept nogil:
-    """The components that are left come first, and rows have their numbers."""
+    """Renumber the clusters that are left as 0 .. n_clusters - 1. IN and OUT labels [n_rows], p.params."""
     cdef Py_ssize_t d = p.family.n_features, n = 0, k, i
     for k in range(many.n_seeds):
         if many.joined[k] == k:
@@ -365,7 +366,7 @@ cdef void number_anew(pass_t *p, many_t *many, int64_t *labels) noexcept nogil:
 
 cdef int find_many(pass_t *p, many_t *many, const double *blank, uint64_t seed, uint32_t start, double tol,
                    int64_t *labels) noexcept nogil:
-    """Labels (n_rows,) and centres, the first among the parameters."""
+    """The whole start. OUT labels [n_rows]; p.params: the means of the first n_clusters components are the centres."""
     cdef truncated_t *t = &many.t
     cdef double first = 0, last = 0, objective = 0
     cdef Py_ssize_t step, _step, i

@@ -95,12 +95,12 @@ from mixfast.proportions._free cimport free_proportions
 import numpy as np
 
 cdef enum:
-    NOT_FINITE = -4            # a code as those of passes: parameters of a posterior that are no numbers
-    MOST_SCANS = 32            # in a launch
-    MOST_PROPOSALS = 64        # in a sweep
-    MOST_SINGLES = 1000        # rows that a sweep moves one by one
-    SPREAD_OF = 200            # members that tell the spread of the columns
-    SINGLES_AT_ONCE = 32       # clusters of one row whose evidence is found together
+    NOT_FINITE = -4            # return code, beside those of passes: parameters of a posterior are not finite
+    MOST_SCANS = 32            # scans in a launch, at most
+    MOST_PROPOSALS = 64        # splits and merges in a sweep, at most
+    MOST_SINGLES = 1000        # rows that a sweep moves one by one, at most
+    SPREAD_OF = 200            # rows from which the spread of each column is estimated
+    SINGLES_AT_ONCE = 32       # clusters of one row whose evidence one pass computes
 
 
 cdef int raise_what_stopped(const family_t *f, int code) except -1:
@@ -116,11 +116,11 @@ cdef int raise_what_stopped(const family_t *f, int code) except -1:
 # The prior of partitions: log V(n, K) + sum of lgamma(n_k + c).
 cdef struct process_t:
     double c
-    double *log_v                  # [K], up to room + n_singles and one more
+    double *log_v                  # log V(n, K) for K = 0 .. room + n_singles + 1
     double concentration
-    double shape, rate             # of the concentration's prior, where a Dirichlet process has one; else 0
+    double shape, rate             # of the Gamma prior of the concentration; 0 if the concentration is fixed
 
-# How proposals of one kind went.
+# Counts of proposals of one kind.
 cdef struct tally_t:
     Py_ssize_t n_proposed, n_accepted
 
@@ -133,30 +133,30 @@ cdef struct chain_t:
     int n_proposals                # in a sweep
     Py_ssize_t n_rows
     const double *weight           # of the rows; NULL: 1 each
-    double total                   # of them
-    clusters_t *all                # every cluster, and room for more
-    clusters_t *pair               # the two of a proposal
+    double total                   # sum of the weights
+    clusters_t *all                # all clusters, with room for new ones
+    clusters_t *pair               # the two clusters of a proposal
     Py_ssize_t n_clusters
     int64_t *labels                # [n_rows]
-    int64_t *drawn                 # [n_rows], not yet in effect
-    uint32_t *order                # [n_rows], room to sort
+    int64_t *drawn                 # [n_rows], labels that were drawn but are not in effect yet
+    uint32_t *order                # [n_rows], workspace to sort rows
     uint32_t *members              # [n_rows], rows of a proposal
-    double *direction              # [n_features], between two of them
-    Py_ssize_t *n_members          # [room + n_singles], rows of each cluster
-    double *sizes                  # [room + n_singles], and their weights
-    double *log_evidence           # [room + n_singles], of each, once has_evidence
+    double *direction              # [n_features], difference of two members, for a first division
+    Py_ssize_t *n_members          # [room + n_singles], number of rows of each cluster
+    double *sizes                  # [room + n_singles], total weight of each cluster
+    double *log_evidence           # [room + n_singles], of each cluster; valid if has_evidence
     double *pair_evidence          # [2]
     clusters_t *singles            # SINGLES_AT_ONCE clusters of one row
-    Py_ssize_t n_singles           # rows that a sweep moves one by one: a block of them, the next in each sweep
-    bint moves_singles             # or not
-    double *single_evidence        # [n_rows], of clusters of one row; NaN where it was not wanted yet
-    double *some_evidence          # [SINGLES_AT_ONCE]
-    double *table                  # [room + n_singles][n_singles], log densities
-    Py_ssize_t *columns            # [room + n_singles], of the clusters in the table
-    double *log_terms              # [room + n_singles]
+    Py_ssize_t n_singles           # rows that a sweep moves one by one; each sweep takes the next block of rows
+    bint moves_singles             # whether it does
+    double *single_evidence        # [n_rows], log evidence of each row in a cluster of its own; NaN: not computed yet
+    double *some_evidence          # [SINGLES_AT_ONCE], workspace
+    double *table                  # [room + n_singles][n_singles], log densities of the block under each cluster
+    Py_ssize_t *columns            # [room + n_singles], where each cluster's densities are in the table
+    double *log_terms              # [room + n_singles], workspace of a draw
     bint has_evidence
-    bint has_parameters            # those of `all` are of the present labels
-    bint is_near                   # or of labels that few rows have changed since
+    bint has_parameters            # parameters of `all` belong to the present labels
+    bint is_near                   # or to labels from which the present ones differ in few rows
     tally_t splits, merges
 
 
@@ -166,9 +166,9 @@ cdef struct clusters_t:
     em_t em                        # of the posterior
     pass_t posterior
     pass_t plain                   # of given parameters
-    Py_ssize_t room                # components; those from the number of clusters on are empty
-    Py_ssize_t *places             # [room + 2], to sort rows by their labels
-    bint has_drawn                 # parameters of all components, at least once
+    Py_ssize_t room                # number of components; those beyond the number of clusters are empty
+    Py_ssize_t *places             # [room + 2], workspace to sort rows by label
+    bint has_drawn                 # whether parameters of all components were drawn at least once
 
 
 cdef void place_clusters(clusters_t *clusters, const family_t *f, const rows_t *rows, weighed_t weighed, int n_threads,
@@ -185,8 +185,8 @@ cdef void place_clusters(clusters_t *clusters, const family_t *f, const rows_t *
 
 cdef int find_parameters(chain_t *c, clusters_t *clusters, const int64_t *labels, const uint32_t *rows,
                          Py_ssize_t n_rows, Py_ssize_t n_clusters, int n_passes) noexcept nogil:
-    """The posteriors of clusters from the labels of some rows, NULL for all. Moments are taken about the means of the
-    last time, so two passes where these are far away."""
+    """Posterior parameters of clusters from labels. IN rows [n_rows]: a subset of the rows; NULL: all. Moments are
+    taken about the previous means; if these are far off, a second pass follows."""
     cdef int code
     sort_by_label(rows, n_rows, labels, n_clusters, c.order, clusters.places)
     visit_only(&clusters.posterior, c.order, n_rows, c.n_threads)
@@ -196,12 +196,12 @@ cdef int find_parameters(chain_t *c, clusters_t *clusters, const int64_t *labels
 
 
 cdef inline const double *sizes_of(const clusters_t *clusters) noexcept nogil:
-    """The weights of the rows that the parameters come from."""
+    """Total row weight of each cluster [room], as counted by the pass that made the parameters."""
     return clusters.posterior.lanes + LANE_COUNTS
 
 
 cdef void find_evidence(clusters_t *clusters, double *log_evidence) noexcept nogil:
-    """log_evidence[room]"""
+    """OUT log_evidence[room]: log marginal likelihood of each cluster's rows."""
     cdef const family_t *f = clusters.posterior.family
     memset(log_evidence, 0, clusters.room * sizeof(double))
     f.posterior.log_evidence(f, sizes_of(clusters), clusters.posterior.params, log_evidence)
@@ -209,8 +209,8 @@ cdef void find_evidence(clusters_t *clusters, double *log_evidence) noexcept nog
 
 cdef void draw_clusters(clusters_t *clusters, Py_ssize_t n_clusters, double more, source_t parameters,
                         source_t weights) noexcept nogil:
-    """Parameters and weights ~ Gamma(size + more), from the posteriors."""
-    # those that are never drawn have to be numbers
+    """Draw parameters of the first n_clusters clusters from their posteriors, and weights ~ Gamma(size + more)."""
+    # parameters of empty components are drawn once, so that they are finite
     draw_parameters(&clusters.posterior, n_clusters if clusters.has_drawn else clusters.room, &parameters,
                     clusters.plain.params)
     clusters.has_drawn = True
@@ -222,7 +222,8 @@ cdef void draw_clusters(clusters_t *clusters, Py_ssize_t n_clusters, double more
 
 cdef int label(chain_t *c, clusters_t *clusters, const labelling_t *labelling, const uint32_t *rows, Py_ssize_t n_rows,
                double *log_probability) noexcept nogil:
-    """Labels of some rows, NULL for all, by the parameters that were drawn, and the logarithm of their probability."""
+    """Draw labels given the drawn parameters and weights. IN rows [n_rows]: a subset of the rows; NULL: all. The sum of
+    the log probabilities of the labels is the evidence of the pass."""
     cdef strategy_t strategy = labelling_by(labelling)
     cdef int code
     visit_only(&clusters.plain, rows, n_rows, c.n_threads)
@@ -232,7 +233,7 @@ cdef int label(chain_t *c, clusters_t *clusters, const labelling_t *labelling, c
 
 
 cdef class Clusters:
-    """Families bound to a number of components, and the passes of them."""
+    """A posterior and its plain family, bound to a number of components, with a pass of each over the rows."""
 
     cdef clusters_t c
     cdef BoundFamily bound
@@ -281,12 +282,12 @@ cdef void count_members(chain_t *c) noexcept nogil:
 
 
 cdef int ensure_parameters(chain_t *c) noexcept nogil:
-    """Posteriors and log evidence of the clusters as they are."""
+    """Compute parameters and log evidence for the present labels unless they are up to date."""
     cdef int code
     if c.has_parameters:
         return 0
     code = find_parameters(c, c.all, c.labels, NULL, c.n_rows, c.n_clusters, 1 if c.is_near else 2)
-    c.is_near = code == 0  # Ctrl-C leaves parameters of some rows
+    c.is_near = code == 0  # after Ctrl-C parameters belong to a part of the rows
     if code == 0:
         find_evidence(c.all, c.log_evidence)
         c.has_parameters = c.has_evidence = True
@@ -300,7 +301,7 @@ cdef inline source_t source_of(const chain_t *c, uint32_t purpose, uint32_t inde
 
 
 cdef int move_labels(chain_t *c) noexcept nogil:
-    """Every row draws a label, and takes it unless it is the last of its cluster."""
+    """The move of all labels: each row draws one, and keeps its old one if it is the last row of its cluster."""
     cdef labelling_t labelling
     cdef Py_ssize_t row, old, new
     cdef double log_probability
@@ -328,7 +329,7 @@ cdef int move_labels(chain_t *c) noexcept nogil:
 # ---- split and merge ------------------------------------------------------------------------------------------------
 
 cdef Py_ssize_t find_members(chain_t *c, Py_ssize_t first, Py_ssize_t second) noexcept nogil:
-    """The rows of two clusters, in their order."""
+    """OUT members: numbers of the rows of two clusters, ascending. Returns how many there are."""
     cdef Py_ssize_t row, n = 0
     for row in range(c.n_rows):
         if c.labels[row] == first or c.labels[row] == second:
@@ -338,9 +339,9 @@ cdef Py_ssize_t find_members(chain_t *c, Py_ssize_t first, Py_ssize_t second) no
 
 
 cdef void divide(chain_t *c, Py_ssize_t n, uint32_t number) noexcept nogil:
-    """Where a launch begins: a coin for each member, or, for every other proposal, whichever of two members drawn at
-    random is nearer, in columns that are scaled by their spread. Neither looks at what divides the members now. Coins
-    alone put both halves at one mean, which few scans leave where there are many columns."""
+    """First labels (0 or 1) of a launch's n members. Proposals alternate between a coin for each member and the nearer
+    of two members drawn at random, in columns scaled by their spread. Neither depends on the present labels. With coins
+    alone both halves begin at one mean, which a few scans do not leave if there are many columns."""
     cdef const rows_t *rows = &c.all.plain.rows
     cdef uint64_t index = <uint64_t> (number * MOST_SCANS + MOST_SCANS - 1) << 32
     cdef Py_ssize_t step = (n + SPREAD_OF - 1) // SPREAD_OF, n_seen = (n + step - 1) // step, first, second, i, j
@@ -372,7 +373,8 @@ cdef void divide(chain_t *c, Py_ssize_t n, uint32_t number) noexcept nogil:
 
 
 cdef int launch(chain_t *c, Py_ssize_t n, uint32_t number) noexcept nogil:
-    """Two clusters in the members, whatever divides them now: parameters and weights that the last scan goes by."""
+    """Find two clusters among the n members without looking at their present labels. OUT c.pair: drawn parameters and
+    weights, by which the labels of a split are drawn."""
     cdef uint32_t first_index = number * MOST_SCANS
     cdef labelling_t labelling
     cdef double log_probability
@@ -395,12 +397,12 @@ cdef int launch(chain_t *c, Py_ssize_t n, uint32_t number) noexcept nogil:
 
 
 cdef inline double log_mass(const chain_t *c, double size, double log_evidence) noexcept nogil:
-    """What a cluster contributes to the posterior."""
+    """Contribution of a cluster to the log posterior: lgamma(size + c) + log evidence."""
     return lgamma(size + c.process.c) + log_evidence
 
 
 cdef int evaluate_pair(chain_t *c, Py_ssize_t n) noexcept nogil:
-    """pair_evidence of the members as they were drawn."""
+    """OUT c.pair_evidence [2]: log evidence of the two clusters of the drawn labels of n members."""
     cdef int code = find_parameters(c, c.pair, c.drawn, c.members, n, 2, 2)
     if code == 0:
         find_evidence(c.pair, c.pair_evidence)
@@ -492,7 +494,7 @@ cdef int try_merge(chain_t *c, Py_ssize_t first, Py_ssize_t second, uint32_t num
 
 
 cdef void leave_no_gap(chain_t *c, Py_ssize_t k) noexcept nogil:
-    """The last cluster takes the place of one that is no more."""
+    """Renumber after cluster k has lost all rows: the last cluster becomes k."""
     cdef Py_ssize_t last = c.n_clusters - 1, row
     c.n_clusters = last
     if k == last:
@@ -522,7 +524,7 @@ cdef int propose(chain_t *c, uint32_t number) noexcept nogil:
 # ---- single rows ----------------------------------------------------------------------------------------------------
 
 cdef int find_single_evidence(chain_t *c, const uint32_t *rows, Py_ssize_t n) noexcept nogil:
-    """Of clusters of one row, where it is not known."""
+    """OUT c.single_evidence of these n rows, where it was not computed yet."""
     cdef Py_ssize_t i = 0, n_wanted, k
     cdef uint32_t[SINGLES_AT_ONCE] wanted
     cdef int code
@@ -546,7 +548,7 @@ cdef int find_single_evidence(chain_t *c, const uint32_t *rows, Py_ssize_t n) no
 
 cdef int tabulate(chain_t *c, clusters_t *clusters, Py_ssize_t n_clusters, const uint32_t *rows, Py_ssize_t n,
                   double *table) noexcept nogil:
-    """Log densities of rows under the parameters that were drawn."""
+    """OUT c.table: log densities of n rows under the drawn parameters of n_clusters clusters."""
     cdef tabulation_t tabulation
     cdef strategy_t strategy = tabulating_by(&tabulation)
     cdef Py_ssize_t k
@@ -560,7 +562,8 @@ cdef int tabulate(chain_t *c, clusters_t *clusters, Py_ssize_t n_clusters, const
 
 
 cdef Py_ssize_t draw_term(Py_ssize_t n, double *log_terms, double u) noexcept nogil:
-    """One of n by probabilities that are proportional to the exponentials; overwrites them."""
+    """Draw an index with probability proportional to exp(log_terms[i]), by the uniform variate u. Overwrites
+    log_terms [n]."""
     cdef double top = -INFINITY, total = 0
     cdef Py_ssize_t k, last = n - 1
     for k in range(n):
@@ -579,7 +582,7 @@ cdef Py_ssize_t draw_term(Py_ssize_t n, double *log_terms, double u) noexcept no
 
 
 cdef int move_single(chain_t *c, Py_ssize_t place, Py_ssize_t *n_columns) noexcept nogil:
-    """The row at a place of the block. Columns of the table from n_columns on are free."""
+    """Move one row: the one at position `place` of the block. IN and OUT n_columns: columns of the table in use."""
     cdef Py_ssize_t row = c.members[place], old = c.labels[row], k, new
     cdef double weight = weight_of(c, row), own = c.process.c
     cdef bint was_alone = c.n_members[old] == 1
@@ -594,7 +597,7 @@ cdef int move_single(chain_t *c, Py_ssize_t place, Py_ssize_t *n_columns) noexce
         else:
             terms[k] = c.table[c.columns[k] * c.n_singles + place] + (
                 log(c.sizes[k] + own) if weight == 1 else lgamma(c.sizes[k] + weight + own) - lgamma(c.sizes[k] + own))
-    # a row that was alone may stay so, with the parameters that its cluster has
+    # a row that is alone in its cluster may stay there, with the cluster's parameters
     new = old if was_alone else c.n_clusters
     terms[new] = (c.process.log_v[n_others + 1] - c.process.log_v[n_others] + lgamma(weight + own)
                   + c.single_evidence[row])
@@ -609,11 +612,11 @@ cdef int move_single(chain_t *c, Py_ssize_t place, Py_ssize_t *n_columns) noexce
         c.drawn[row] = 0
         code = find_parameters(c, c.pair, c.drawn, &c.members[place], 1, 1, 2)
         if code == 0:
-            # weights play no role in the table: those that are drawn are not looked at
+            # only parameters are used; the table is without weights, so those drawn here are ignored
             draw_clusters(c.pair, 1, 1, source_of(c, SINGLE_PARAMETERS, place), source_of(c, SINGLE_PARAMETERS, place))
             code = tabulate(c, c.pair, 1, c.members + place + 1, c.n_singles - place - 1,
                             c.table + c.columns[k] * c.n_singles + place + 1)
-    # even where that stopped: the labels are those of a partition
+    # also after an interrupt: labels have to stay those of a partition
     c.labels[row] = k
     c.n_members[k] += 1
     c.sizes[k] += weight
@@ -625,7 +628,7 @@ cdef int move_single(chain_t *c, Py_ssize_t place, Py_ssize_t *n_columns) noexce
 
 
 cdef int move_singles(chain_t *c) noexcept nogil:
-    """The next block of rows, one after the other."""
+    """Move the rows of the next block one after the other."""
     cdef Py_ssize_t n = c.n_singles, first = (<Py_ssize_t> c.sweep * n) % c.n_rows, i, n_columns = c.n_clusters
     cdef int code
     if n == 0:
@@ -681,8 +684,8 @@ cdef void draw_concentration(chain_t *c) noexcept nogil:
 
 
 cdef int sweep(chain_t *c) noexcept nogil:
-    """The chain's clusters have room for one more by each proposal; those of single rows, which come last, find theirs
-    before the next sweep."""
+    """All moves once. Needs room for one new cluster for each proposal; clusters that single rows begin come last, and
+    `make_room` follows before the next sweep."""
     cdef uint32_t number
     cdef int code
     c.sweep += 1
@@ -703,23 +706,24 @@ cdef class Chain:
     Parameters
     ----------
     bind : function of n_components
-        Returns a capsule of the posterior, and its parameters where nothing is known yet, float64 (n_params,).
+        Returns a capsule of the posterior, and the parameters of the prior, float64 (n_params,).
     rows : Rows
         Weights are positive integers.
-    c : float, of the prior
-    log_v : function of n_clusters, the array 1, 2, ..; or None
-        log V(n, K) for each; None is that of a Dirichlet process.
+    c : float
+        Of the Gibbs-type prior: Gamma(n_k + c).
+    log_v : function or None
+        Takes an array of K and returns log V(n, K); None is a Dirichlet process.
     concentration : float, > 0
     shape, rate : float
-        Of the Gamma prior of a Dirichlet process's concentration; 0 where it stays as it is.
+        Of the Gamma prior of a Dirichlet process's concentration; 0 keeps the concentration fixed.
     labels : int64 (n_rows,), each number from 0 to the largest at least once
     seed : int
     n_threads, n_scans, n_proposals : int
     moves_singles : bool
         Whether rows are moved one by one too.
     evidence_of_singles : function or None
-        Returns the log evidence of each row in a cluster of its own, float64 (n_rows,). None finds it from a posterior
-        for each row, as rows with weights need.
+        Returns the log evidence of each row in a cluster of its own, float64 (n_rows,). None computes it from a
+        posterior for each row; rows with weights need that.
     """
 
     cdef chain_t c
@@ -772,7 +776,7 @@ cdef class Chain:
         return Clusters(capsule, self.rows, self.c.n_threads, blank)
 
     cdef int make_room(self) except -1:
-        """For one more cluster by each proposal."""
+        """Bind families to more components, so that each proposal of the next sweep may add a cluster."""
         cdef Py_ssize_t wanted = self.c.n_clusters + self.c.n_proposals, room
         if self.c.all != NULL and wanted <= self.c.all.room <= 4 * wanted + 32:
             return 0
@@ -799,7 +803,8 @@ cdef class Chain:
         return 0
 
     def sweep(self, Py_ssize_t n_sweeps=1):
-        """So many sweeps. What Ctrl-C stops is the one that it falls into; the partition is still one of the chain."""
+        """Make n_sweeps sweeps. Ctrl-C ends the present sweep early; the partition is then a valid state of the
+        chain."""
         cdef int code
         cdef Py_ssize_t _sweep
         for _sweep in range(n_sweeps):
@@ -810,7 +815,7 @@ cdef class Chain:
 
     @property
     def n_proposals(self):
-        """Splits and merges that a sweep proposes. Settable."""
+        """How many splits and merges a sweep proposes. Settable."""
         return self.c.n_proposals
 
     @n_proposals.setter
@@ -821,7 +826,7 @@ cdef class Chain:
 
     @property
     def moves_singles(self):
-        """Whether rows are moved one by one too. Settable, where they are from the beginning."""
+        """Whether rows are moved one by one too. Settable if the chain was made with True."""
         return bool(self.c.moves_singles)
 
     @moves_singles.setter
@@ -832,7 +837,7 @@ cdef class Chain:
 
     @property
     def labels(self):
-        """The clusters of the rows, a copy: int64 (n_rows,), from 0 on. Settable, by rows that have changed too."""
+        """A copy of the labels of the rows, int64 (n_rows,), counted from 0. Settable."""
         return np.array(self.own_labels)
 
     @labels.setter
@@ -857,7 +862,7 @@ cdef class Chain:
 
     @property
     def sizes(self):
-        """The weights of the rows of each cluster, (n_clusters,)"""
+        """Total weight of each cluster's rows, (n_clusters,)."""
         self.make_room()
         return np.array(self.sizes[:self.c.n_clusters])
 
@@ -867,7 +872,7 @@ cdef class Chain:
 
     @property
     def log_joint(self):
-        """log p(partition, rows), of the process with the present concentration"""
+        """log p(partition, rows) at the present concentration."""
         cdef double total
         cdef Py_ssize_t k
         cdef int code
@@ -883,10 +888,10 @@ cdef class Chain:
 
     @property
     def splits(self):
-        """How many were (proposed, accepted)"""
+        """(proposed, accepted) counts of splits."""
         return self.c.splits.n_proposed, self.c.splits.n_accepted
 
     @property
     def merges(self):
-        """How many were (proposed, accepted)"""
+        """(proposed, accepted) counts of merges."""
         return self.c.merges.n_proposed, self.c.merges.n_accepted

@@ -1,4 +1,4 @@
-# What a pass is made of, for everything that works on one: structs, and the few lines that all of these need.
+# The structs of a pass: lanes, workspace, strategy, arena.
 
 from libc.stdint cimport int32_t, int64_t, uint32_t, uintptr_t
 
@@ -8,24 +8,24 @@ from mixfast.engine._kernels cimport groups_t, rows_kernels_t, rows_t
 from mixfast.engine._rows cimport Rows, weighed_t
 from mixfast.proportions._proportions cimport proportions_t
 
-# A lane is one slot of the reduction: [log evidence, entropy of the responsibilities, impossible rows, work,
-# counts[K], the family's statistics, those of proportions that look at rows, counts of groups where rows have such].
-# Work is counted in pairs of a row and a component: densities and statistics that were computed, and how many pairs a
-# pass with rows in order could not do without.
+# A lane is one slot of the reduction: [log evidence, entropy of the responsibilities, impossible rows, work, counts[K],
+# the family's statistics, statistics of proportions that look at rows, counts[K] of groups if there are any]. Work is
+# counted in pairs of a row and a component: densities computed, statistics computed, and pairs that a pass with rows in
+# order would still have to compute.
 cdef enum:
     # Rows in a chunk at most where components are chosen: the fewer, the more alike, but the sums of shorter columns
     # cost more. Full, 100,000 x 16, 256 components at 17 standard deviations: 7.6 times as fast as dense with 96, 7.2
     # with 48, 6.5 with 144.
     CHOOSING_ROWS = 96
     LANE_EVIDENCE = 0
-    LANE_ENTROPY = 1           # after the evidence: kernels are given both; 0 where the family is no posterior
+    LANE_ENTROPY = 1           # directly after the evidence, as kernels expect; 0 if the family is no posterior
     LANE_IMPOSSIBLE = 2
     LANE_DENSITIES = 3
     LANE_STATISTICS = 4
     LANE_NEEDED = 5
     LANE_COUNTS = 6
 
-# What one thread works in, cut from one block of memory.
+# The workspace of one thread, cut from one block of memory. A column is `stride` reals.
 cdef struct workspace_t:
     void *columns
     void *weight
@@ -34,8 +34,8 @@ cdef struct workspace_t:
     void *softmax_scratch      # two columns
     void *places               # a column
     void *family_scratch
-    selection_t selection      # the components that resp is about; all of them unless `assign` leaves some out
-    # room for choosing: n_components of each
+    selection_t selection      # the subset of components that resp has rows for; all of them unless `assign` prunes
+    # workspace of pruning, [n_components] each
     Py_ssize_t *chosen
     double *floors
     double *counts
@@ -49,16 +49,17 @@ cdef struct pass_t
 ctypedef Py_ssize_t (*share_fn)(
     Py_ssize_t n_components, Py_ssize_t n_rows, Py_ssize_t stride, const void *weight, void *log_prob, void *log_norm,
     void *scratch, double *counts, double *evidence) noexcept nogil
-# How a chunk's rows are shared among the components: fills resp and log_norm, adds counts and evidence to the lane.
+# Computes responsibilities of a chunk. OUT space.resp [selection.n][stride], times the rows' weights; space.log_norm
+# [stride]; adds counts and evidence to the lane. Nonzero if a verb failed.
 ctypedef int (*assign_fn)(const pass_t *, Py_ssize_t start, const chunk_t *, workspace_t *,
                           double *lane) noexcept nogil
-# What becomes of a chunk once its rows are shared.
+# Uses a chunk's responsibilities. IN space as `assign` left it; OUT the lane's statistics, or arrays of deliver_data.
 ctypedef int (*deliver_fn)(const pass_t *, Py_ssize_t start, const chunk_t *, const workspace_t *,
                            double *lane) noexcept nogil
-# What `deliver` has put off, when the lane has no more chunks.
+# Does what `deliver` left pending, once the lane has no more chunks.
 ctypedef int (*finish_fn)(const pass_t *, const workspace_t *, double *lane) noexcept nogil
 
-# What a pass does with its rows: handed to `run_pass`, which leaves nothing of it behind.
+# What a pass does with each chunk: an argument of `run_pass`, never a state of the pass.
 cdef struct strategy_t:
     assign_fn assign
     const void *assign_data
@@ -69,7 +70,7 @@ cdef struct strategy_t:
 # Asked between rounds whether to stop: nonzero says so.
 ctypedef int (*look_fn)(void *) noexcept nogil
 
-# What functions of a pass return: 0, MIXFAST_FAILED from a family's verb, or
+# Return codes of a pass's functions: 0, MIXFAST_FAILED from a family's verb, or
 cdef enum:
     STOPPED = -2               # `look` said so
 
@@ -77,12 +78,12 @@ cdef struct pass_t:
     const family_t *family
     const proportions_t *proportions
     const rows_kernels_t *kernels
-    share_fn soften                # of the E-step
-    bint moves_together            # a row's weight multiplies its log density, not what becomes of it
+    share_fn soften                # softmax of the E-step, with entropy for posteriors
+    bint moves_together            # weights multiply log densities, not responsibilities: w copies share a component
     rows_t rows
     Py_ssize_t n_mixing
-    Py_ssize_t n_scratch_columns, n_work  # what family and proportions want at most
-    Py_ssize_t n_row_stats         # of proportions that look at rows
+    Py_ssize_t n_scratch_columns, n_work  # the larger of what family and proportions need
+    Py_ssize_t n_row_stats         # number of statistics of proportions that look at rows
     Py_ssize_t chunk_rows, stride, n_chunks, n_lanes, lane_size, n_rounds
     int n_threads
     double total_weight        # of the rows
@@ -90,31 +91,31 @@ cdef struct pass_t:
     double total_base          # sum of weight * base of the rows
     look_fn look
     void *look_data
-    # where rows are elsewhere, what asks for the sums of an E-step over them, which end in lane 0; else NULL
+    # if the rows are elsewhere (other processes): fills lane 0 with the sums of an E-step over them; else NULL
     look_fn elsewhere
     void *elsewhere_data
     # the state
     double *mixing             # [n_mixing], the numbers of the proportions
-    double *log_weights        # [n_components] of them, as `find_log_weights` left them
+    double *log_weights        # [n_components], from mixing by `find_log_weights`
     double *params
     double *pivot
     double *work
     double *own_work           # [n_threads][n_own_work]
     double *lanes
     double *origin             # [n_features]
-    double *common             # [n_common] of the quick family or the prior, once has_common
+    double *common             # [n_common], parameter-free sums of the quick family or the prior, valid if has_common
     bint has_common
-    double *joint              # of groups: [n_rows][n_components], see _groups.pyx
-    double *group_norms        # [n_groups]
-    double *heights            # [n_rows] of trimmed rows: log densities, then how much of each row's weight is kept
-    Py_ssize_t *by_height      # [n_rows]
+    double *joint              # [n_rows][n_components] if there are groups: see _groups.pyx
+    double *group_norms        # [n_groups], log densities of groups
+    double *heights            # [n_rows] with trimming: log densities, then how much of each row's weight is kept
+    Py_ssize_t *by_height      # [n_rows], row numbers, partly sorted by heights
     double *last_state         # mixing and parameters before a step of the quick family
     Py_ssize_t *everything     # 0 .. n_components - 1
-    double *alike              # [n_components], room for starts from labels
+    double *alike              # [n_components], workspace of starts from labels
     void *tables
     char *scratch
     size_t scratch_size        # bytes, for one thread
-    const strategy_t *strategy  # of the pass that is being made
+    const strategy_t *strategy  # that of the present `run_pass`
 
 
 # One block of memory, cut into pieces that start on cache lines. Without a block, `used` says how large it has to be.
@@ -128,7 +129,7 @@ cdef enum:
 
 
 cdef inline bint is_first(const groups_t *groups, Py_ssize_t row) noexcept nogil:
-    """Of the rows of its group."""
+    """Whether the row is the first of its group."""
     return groups.rows[groups.begin[groups.number[row]]] == row
 
 
@@ -141,25 +142,25 @@ cdef inline void open_arena(arena_t *arena, void *block) noexcept nogil:
 
 
 cdef inline void *take(arena_t *arena, size_t n_bytes) noexcept nogil:
-    """The next piece."""
+    """Cut the next n_bytes from the arena; NULL where it is only measured."""
     cdef size_t first = arena.used
     arena.used += (n_bytes + CACHE_LINE - 1) // CACHE_LINE * CACHE_LINE
     return NULL if arena.base == NULL else arena.base + first
 
 
 cdef inline Py_ssize_t stride_of(const pass_t *p, Py_ssize_t n_rows) noexcept nogil:
-    """So many rows and padding to a multiple of the kernels' strip."""
+    """n_rows rounded up to a multiple of the kernels' strip (padding)."""
     return (max(n_rows, 1) + p.kernels.strip - 1) // p.kernels.strip * p.kernels.strip
 
 
 cdef inline Py_ssize_t packed_columns(const family_t *family) noexcept nogil:
-    """So many columns of reals hold a chunk's rows: of sparse ones where they begin and end."""
+    """How many columns of reals a packed chunk takes: n_features; for sparse rows, what holds their begins and ends."""
     return 2 * <Py_ssize_t> sizeof(int64_t) // family.real_bytes if family.takes_sparse_rows else family.n_features
 
 
 cdef inline void pack_chunk(const pass_t *p, Py_ssize_t start, void *columns, void *weight,
                             chunk_t *chunk) noexcept nogil:
-    """The rows from `start` on."""
+    """Pack the chunk of rows from position `start` on. OUT columns, weight, chunk."""
     chunk.n_rows, chunk.stride, chunk.columns = min(p.chunk_rows, p.rows.n_rows - start), p.stride, columns
     chunk.begin, chunk.end = <const int64_t *> columns, (<const int64_t *> columns) + p.stride
     chunk.index, chunk.values = p.rows.indices, p.rows.data
@@ -168,7 +169,7 @@ cdef inline void pack_chunk(const pass_t *p, Py_ssize_t start, void *columns, vo
 
 
 cdef inline void cut(pass_t *p, Py_ssize_t chunk_rows) noexcept nogil:
-    """Rows into chunks."""
+    """Divide the rows into chunks of at most chunk_rows."""
     p.chunk_rows = chunk_rows
     p.stride = stride_of(p, min(chunk_rows, p.rows.n_rows))
     p.n_chunks = (p.rows.n_rows + chunk_rows - 1) // chunk_rows
@@ -181,7 +182,7 @@ cdef enum:
 
 
 cdef inline int threads_for_components(const pass_t *p) noexcept nogil:
-    """How many threads are worth waking for what is done for each component by itself."""
+    """How many threads to use for work that is independent for each component."""
     cdef double flops = <double> p.family.n_components * <double> p.family.flops_per_component
     cdef double wanted = 1 + flops / THREAD_FLOPS
     return p.n_threads if wanted > p.n_threads else <int> wanted

@@ -1,9 +1,9 @@
 """The pass over the rows, for any family.
 
-One pass walks the rows in chunks. A chunk is packed once, its rows are shared among the components (`assign`), and what
-follows from that is taken up (`deliver`): added to the statistics in a fit, written to arrays in a prediction. What is
-put off there until more rows have come is done when the lane has no more (`finish`). No array of n_samples x
-n_components exists during a fit.
+One pass walks over the rows in chunks. A chunk is packed once. `assign` computes responsibilities
+[n_components][stride] and log norms [stride] of its rows; `deliver` uses them: it adds to the lane's statistics in a
+fit, or writes to arrays in a prediction. `deliver` may leave rows pending until there are more of them; `finish` does
+these when the lane has no more chunks. No array of n_samples x n_components exists during a fit.
 
 Lanes, not locks. The chunks are dealt to lanes by the shape of the problem alone; a thread takes whole lanes; lanes are
 added up in lane order. So the same bits come out for any number of threads. Inside a parallel region there is no
@@ -68,7 +68,7 @@ cdef double BEYOND = 1e100
 cdef double BEYOND_FLOAT = 1e12
 
 
-# ---- how a chunk's rows are shared ----------------------------------------------------------------------------------
+# ---- assign ---------------------------------------------------------------------------------------------------------
 
 cdef int densities(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, workspace_t *space) noexcept nogil:
     """log weight + log density of each row under the selected components, in the place of responsibilities."""
@@ -80,7 +80,7 @@ cdef int densities(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, work
 
 
 cdef bint is_beyond(const pass_t *p, const chunk_t *chunk, Py_ssize_t r) noexcept nogil:
-    """Whether row r has values, and no NaN, whose products with others may be infinite."""
+    """Whether row r of the chunk has a value so large that products may overflow, and no NaN."""
     cdef double largest = BEYOND if p.family.real_bytes == 8 else BEYOND_FLOAT, value
     cdef bint is_large = False
     cdef Py_ssize_t j
@@ -101,7 +101,8 @@ cdef bint is_beyond(const pass_t *p, const chunk_t *chunk, Py_ssize_t r) noexcep
 
 
 cdef void mend_overflow(const pass_t *p, const chunk_t *chunk, workspace_t *space) noexcept nogil:
-    """A row so far out that its log density is infinity minus infinity, or infinity, has density 0."""
+    """IN and OUT space.resp: log densities that overflowed (NaN, infinity) become -infinity for rows with huge
+    values."""
     cdef Py_ssize_t a, i, r
     cdef double value
     for r in range(chunk.n_rows):
@@ -115,7 +116,8 @@ cdef void mend_overflow(const pass_t *p, const chunk_t *chunk, workspace_t *spac
 
 cdef void multiply_by_weights(const pass_t *p, Py_ssize_t start, const chunk_t *chunk,
                               workspace_t *space) noexcept nogil:
-    """A row of weight w is w rows of one component: so is its log density, and it is shared once."""
+    """IN and OUT space.resp: log densities are multiplied by the row's weight, and space.weight becomes 1. For rows of
+    weight w that stand for w copies which share a component."""
     cdef int real_bytes = p.family.real_bytes
     cdef Py_ssize_t a, r, i
     cdef double weight
@@ -129,8 +131,11 @@ cdef void multiply_by_weights(const pass_t *p, Py_ssize_t start, const chunk_t *
 
 cdef int share_by(share_fn share, const pass_t *p, Py_ssize_t start, const chunk_t *chunk, workspace_t *space,
                   double *lane) noexcept nogil:
-    """Rows are shared among the selected components by their log densities; where numbers overflowed on the way, a
-    second time."""
+    """`assign` by `share` (softmax, hardmax): responsibilities of the selected components from log densities.
+
+    OUT space.resp [selection.n][stride], space.log_norm [stride]; added to the lane: counts, evidence, entropy,
+    impossible rows. If numbers overflowed, log densities are computed again and mended.
+    """
     cdef Py_ssize_t n_components = space.selection.n, n_impossible = 0, k
     cdef double[2] evidence
     cdef double total
@@ -166,22 +171,23 @@ cdef int share_by(share_fn share, const pass_t *p, Py_ssize_t start, const chunk
 
 cdef int expected(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, workspace_t *space,
                   double *lane) noexcept nogil:
-    """The E-step: responsibilities from log densities."""
+    """`assign` of the E-step: responsibilities by softmax of the log densities."""
     lane[LANE_DENSITIES] += <double> (p.family.n_components * chunk.n_rows)
     return share_by(p.soften, p, start, chunk, space, lane)
 
 
 cdef int nearest(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, workspace_t *space,
                  double *lane) noexcept nogil:
-    """The C-step: all of a row to its most likely component. With spherical components of one size, this is k-means."""
+    """`assign` of classification: responsibility 1 for the most likely component. With equal spherical components this
+    is k-means."""
     return share_by(p.kernels.hardmax, p, start, chunk, space, lane)
 
 
-# ---- what becomes of a chunk ----------------------------------------------------------------------------------------
+# ---- deliver --------------------------------------------------------------------------------------------------------
 
 cdef int add_statistics(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, const workspace_t *space,
                         double *lane) noexcept nogil:
-    """What a fit needs of the components that are selected."""
+    """`deliver` of a fit: add sufficient statistics of the selected components to the lane."""
     cdef double *stats = lane + LANE_COUNTS + p.family.n_components
     cdef int code
     lane[LANE_STATISTICS] += <double> (space.selection.n * chunk.n_rows)
@@ -197,8 +203,8 @@ cdef int add_statistics(const pass_t *p, Py_ssize_t start, const chunk_t *chunk,
 
 cdef void count_groups(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, const workspace_t *space,
                        double *counts) noexcept nogil:
-    """A group counts once, by its first row: what others have of the components is taken from them, once it has been
-    added up, and counts[n_components] are those of the groups."""
+    """Count each group once, by its first row, after the family's statistics were accumulated. OUT counts[n_components]
+    += responsibilities of first rows; responsibilities of all other rows become 0, so that proportions ignore them."""
     cdef const groups_t *groups = p.rows.groups
     cdef int real_bytes = p.family.real_bytes
     cdef Py_ssize_t a, r, row
@@ -231,7 +237,7 @@ cdef inline Py_ssize_t gathered_bytes(const pass_t *p) noexcept nogil:
 
 
 cdef void open_workspace(const pass_t *p, int thread, workspace_t *space) noexcept nogil:
-    """What a thread works in, for chunks of the pass's stride."""
+    """OUT space: pointers to a thread's part of the pass's memory, for chunks of p.stride rows."""
     cdef Py_ssize_t column = p.stride * p.family.real_bytes
     space.columns = p.scratch + thread * p.scratch_size
     space.weight = <char *> space.columns + packed_columns(p.family) * column
@@ -249,7 +255,7 @@ cdef void open_workspace(const pass_t *p, int thread, workspace_t *space) noexce
 
 
 cdef int visit_lane(const pass_t *p, Py_ssize_t lane, Py_ssize_t round_, int thread) noexcept nogil:
-    """One lane's chunks of one round, in order."""
+    """Walk over the chunks of one lane in one round, in order."""
     cdef Py_ssize_t first = lane * p.n_chunks // p.n_lanes
     cdef Py_ssize_t n_own = (lane + 1) * p.n_chunks // p.n_lanes - first
     cdef Py_ssize_t index, start
@@ -268,7 +274,8 @@ cdef int visit_lane(const pass_t *p, Py_ssize_t lane, Py_ssize_t round_, int thr
 
 
 cdef int visit_all_lanes(const pass_t *p, Py_ssize_t round_) noexcept nogil:
-    """The number of lanes that failed (a family written in Python may raise)."""
+    """Walk over the chunks of all lanes in one round, in parallel. Returns how many lanes failed (a family written in
+    Python may raise)."""
     cdef Py_ssize_t lane
     cdef int n_failed = 0
     if p.n_threads == 1:
@@ -282,7 +289,7 @@ cdef int visit_all_lanes(const pass_t *p, Py_ssize_t round_) noexcept nogil:
 
 
 cdef void find_log_weights(pass_t *p) noexcept nogil:
-    """Of the present mixing, for verbs of the family."""
+    """OUT p.log_weights [n_components], from the present numbers of the proportions."""
     p.proportions.log_weights(p.proportions, p.family.n_components, p.mixing, p.log_weights)
 
 
@@ -307,7 +314,7 @@ cdef void prepare_components(pass_t *p) noexcept nogil:
 
 
 cdef void add_up_lanes(pass_t *p) noexcept nogil:
-    """The total ends in lane 0; lanes are added in their order, by slices that threads share."""
+    """Reduce the lanes: their sum, in lane order, ends in lane 0. Threads share the work by slices of the lane."""
     cdef Py_ssize_t n_slices = (p.lane_size + SLICE - 1) // SLICE, piece
     cdef int n_threads = <int> clip(p.n_lanes * p.lane_size // THREAD_FLOPS + 1, 1, p.n_threads)
     if n_threads == 1:
@@ -340,7 +347,8 @@ cdef inline Py_ssize_t round_up(Py_ssize_t value, Py_ssize_t unit) noexcept nogi
 
 
 cdef Py_ssize_t n_common_of(const family_t *family) noexcept nogil:
-    """Of the sums over all rows that no parameter enters: those of a quick family, or of a posterior's prior."""
+    """How many sums over all rows that do not depend on parameters: those of a quick family, or of a posterior's
+    prior."""
     if family.quick != NULL:
         return n_common_of(family.quick)
     if family.shared_term != NULL:
@@ -353,8 +361,8 @@ cdef int threads_for_rows(const pass_t *p, Py_ssize_t n_threads) noexcept nogil:
 
 
 cdef void visit_only(pass_t *p, const uint32_t *order, Py_ssize_t n_rows, Py_ssize_t n_threads) noexcept nogil:
-    """The rows of further passes, in this order, on so many threads at most: no more rows and threads than the pass was
-    shaped for. NULL: the first n_rows as they lie in memory."""
+    """Restrict further passes to a subset of the rows: order[n_rows] are their numbers; NULL: the first n_rows in
+    memory order. At most n_threads threads. Neither may exceed what the pass was shaped for."""
     p.rows.order, p.rows.n_rows = order, n_rows
     cut(p, p.chunk_rows)
     if not p.family.needs_gil:
@@ -363,7 +371,8 @@ cdef void visit_only(pass_t *p, const uint32_t *order, Py_ssize_t n_rows, Py_ssi
 
 cdef void shape_pass(pass_t *p, const family_t *family, const proportions_t *proportions, const rows_t *rows,
                      weighed_t weighed, Py_ssize_t n_threads, Py_ssize_t chunk_rows) noexcept nogil:
-    """All that follows from the shape of the problem. chunk_rows=0 chooses."""
+    """OUT p: chunks, lanes, rounds, threads and sizes of all arrays, from the shape of the problem. chunk_rows=0 lets
+    the pass choose. Memory comes from `place_pass`."""
     cdef Py_ssize_t column_reals, lane_room, unit, n_chunks, n_stats
     memset(p, 0, sizeof(pass_t))
     p.family, p.rows, p.total_base = family, rows[0], total_of_base(rows)
@@ -400,7 +409,7 @@ cdef void shape_pass(pass_t *p, const family_t *family, const proportions_t *pro
 
 
 cdef void place_pass(pass_t *p, arena_t *arena) noexcept nogil:
-    """Where everything lies that a pass of this shape works in."""
+    """Cut all arrays of a shaped pass from the arena, or measure them where the arena has no memory."""
     cdef const family_t *family = p.family
     cdef Py_ssize_t k
     p.mixing = <double *> take(arena, p.n_mixing * sizeof(double))
@@ -430,12 +439,12 @@ cdef void place_pass(pass_t *p, arena_t *arena) noexcept nogil:
 
 
 cdef Py_ssize_t n_state_of(const pass_t *p) noexcept nogil:
-    """Doubles of mixing and parameters."""
+    """Number of doubles in the state: numbers of the proportions, then parameters of the family."""
     return p.n_mixing + p.family.n_params
 
 
 cdef void copy_state_to(const pass_t *p, double *state) noexcept nogil:
-    """state[n_state_of]: mixing and parameters."""
+    """OUT state[n_state_of(p)]: a copy of the numbers of the proportions and the parameters."""
     memcpy(state, p.mixing, p.n_mixing * sizeof(double))
     memcpy(state + p.n_mixing, p.params, p.family.n_params * sizeof(double))
 
@@ -446,13 +455,14 @@ cdef void copy_state_from(pass_t *p, const double *state) noexcept nogil:
 
 
 cdef int look_for_signals(void *nothing) noexcept nogil:
-    """Nonzero, with the exception set, when Python wants to stop."""
+    """Nonzero, with the Python exception set, if a signal such as Ctrl-C came."""
     with gil:
         return PyErr_CheckSignals()
 
 
 cdef int visit(pass_t *p, const strategy_t *strategy) noexcept nogil:
-    """All rows; the total ends in lane 0. 0, MIXFAST_FAILED or STOPPED."""
+    """Walk over all rows with tables that are prepared. OUT lane 0: the totals. Returns 0, MIXFAST_FAILED or
+    STOPPED."""
     cdef Py_ssize_t round_
     cdef int code = 0
     p.strategy = strategy
@@ -476,13 +486,13 @@ cdef int deliver_nothing(const pass_t *p, Py_ssize_t start, const chunk_t *chunk
 
 
 cdef int run_pass(pass_t *p, const strategy_t *strategy) noexcept nogil:
-    """One pass at the present parameters, as `visit`."""
+    """Prepare tables from the present parameters, then `visit`."""
     prepare(p)
     return visit(p, strategy)
 
 
 cdef double flops_of(const pass_t *p) noexcept nogil:
-    """Rough, of a pass."""
+    """Rough number of floating-point operations of a pass."""
     cdef double flops = <double> p.rows.n_rows * <double> p.family.flops_per_row
     if p.rows.indptr != NULL:
         flops += (<double> (p.rows.indptr[p.rows.n_rows] - p.rows.indptr[0])) * <double> p.family.flops_per_value
@@ -492,7 +502,8 @@ cdef double flops_of(const pass_t *p) noexcept nogil:
 # ---- for Python -----------------------------------------------------------------------------------------------------
 
 cdef int raise_error_of(const family_t *family) except -1:
-    """What a verb of the family that failed has to say."""
+    """Raise the exception that a failed verb of the family left with its owner, or an error that says that it
+    failed."""
     if family.owner == NULL:
         raise RuntimeError("a family's verb failed without saying why")
     owner = <object> family.owner

@@ -1,4 +1,4 @@
-"""Predictions: passes that write arrays, a number or a row of numbers for each of X, at given parameters."""
+"""Predictions: passes at given parameters that write a number, or a row of numbers, for each row of X."""
 
 from cpython.buffer cimport PyBUF_C_CONTIGUOUS, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
 from libc.stdint cimport int64_t, uint32_t
@@ -29,7 +29,7 @@ import numpy as np
 
 cdef int unnormalised(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, workspace_t *space,
                       double *lane) noexcept nogil:
-    """Log densities, weights of the components included, in the place of responsibilities: nothing is shared."""
+    """`assign` that leaves log weight + log density in space.resp, without softmax."""
     cdef Py_ssize_t k, r
     cdef int code = densities(p, start, chunk, space)
     if code != 0:
@@ -43,7 +43,8 @@ cdef int unnormalised(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, w
 
 
 cdef double base_of(const rows_t *rows, Py_ssize_t row) noexcept nogil:
-    """That of its group at the first row, and 0 at others, as with all that is said of a group."""
+    """The parameter-free term of a row's log density; with groups, the group's sum for its first row and 0 for
+    others."""
     cdef double total = 0
     cdef Py_ssize_t g, t
     if rows.groups == NULL:
@@ -56,7 +57,8 @@ cdef double base_of(const rows_t *rows, Py_ssize_t row) noexcept nogil:
 
 cdef int write_results(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, const workspace_t *space,
                        double *lane) noexcept nogil:
-    """Rows start .. of the arrays in deliver_data, where they are wanted; they hold reals of the family's precision."""
+    """`deliver` of predictions. OUT: the chunk's rows of those arrays of results_t that are not NULL; reals of the
+    family's precision."""
     cdef const results_t *results = <const results_t *> p.strategy.deliver_data
     cdef Py_ssize_t n_components = p.family.n_components, real_bytes = p.family.real_bytes, r
     if results.log_norm != NULL:
@@ -128,10 +130,10 @@ def evaluate_components(Pass p not None, out not None):
 
 
 cdef int run_to_write(Pass p, assign_fn assign, const results_t *results) except -1:
-    """A pass that shares rows as `assign` says and writes the results."""
+    """Run a pass with this `assign` that writes results."""
     cdef strategy_t strategy = writing(assign, results)
     cdef const uint32_t *order = p.c.rows.order
-    cdef bint is_of_rows = assign == <assign_fn> unnormalised  # and not of their groups
+    cdef bint is_of_rows = assign == <assign_fn> unnormalised  # results are for each row, not for its group
     cdef int code
     p.c.rows.order = NULL
     try:

@@ -1,4 +1,4 @@
-"""Streams of random numbers, and Python doors to the counter-based ones of `_random.pxd`."""
+"""Streams of random numbers, and a Python function, for tests, of the counter-based ones in `_random.pxd`."""
 
 from libc.math cimport M_PI, cos, log, log1p, sin, sqrt
 from libc.stdint cimport uint32_t, uint64_t

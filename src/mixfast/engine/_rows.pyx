@@ -16,12 +16,12 @@ ctypedef fused real:
 
 
 cdef double value_of(const rows_t *rows, Py_ssize_t row, Py_ssize_t column) noexcept nogil:
-    """Of dense rows."""
+    """X[row, column] of dense rows."""
     return get(rows.data + row * rows.row_stride + column * rows.column_stride, rows.real_bytes, 0)
 
 
 cdef void copy_row(const rows_t *rows, Py_ssize_t row, double *out) noexcept nogil:
-    """out[n_features]"""
+    """OUT out[n_features]: the values of a row, dense or sparse."""
     cdef Py_ssize_t j
     cdef int64_t t
     if rows.indptr == NULL:
@@ -77,7 +77,7 @@ cdef double total_of_base(const rows_t *rows) noexcept nogil:
 
 
 cdef weighed_t weigh(const rows_t *rows) noexcept nogil:
-    """What the weights of the rows come to: a walk over all of them."""
+    """The sum of the weights and the least one above zero, by one walk over the rows."""
     cdef weighed_t weighed
     cdef Py_ssize_t i
     if rows.weight == NULL:
@@ -166,8 +166,8 @@ cdef class Rows:
         return 0
 
     cdef int take_known(self, known) except -1:
-        """Rows have the number of a set of components, of which there are few: so they do not depend on how many
-        components a mixture has."""
+        """Store known labels (n_rows,) or distinct sets and each row's set number: rows share few sets, and labels are
+        stored without reference to n_components."""
         cdef const int64_t[::1] numbers
         cdef const uint8_t[:, ::1] members
         if known.shape[0] != self.c.n_rows:
@@ -184,7 +184,7 @@ cdef class Rows:
         return 0
 
     cdef int view_sparse(self, X) except -1:
-        """Its values may be one number that stands for all."""
+        """View a CSR matrix. A values array of stride 0, one number for all values, is not expanded."""
         cdef const int64_t[::1] indptr = X.indptr.astype(np.int64, copy=False)
         cdef const int32_t[::1] indices = X.indices.astype(np.int32, copy=False)
         if len(indptr) != X.shape[0] + 1 or indptr[0] != 0 or indptr[len(indptr) - 1] != len(indices):
@@ -202,7 +202,7 @@ cdef class Rows:
         return 0
 
     def n_values_of(self, const int64_t[::1] offsets not None):
-        """How many values each slice of rows, from offsets[i] to offsets[i + 1], has where it is sparse; else 0."""
+        """Number of stored values in each slice of sparse rows, offsets[i] to offsets[i + 1]; 0 for dense rows."""
         if self.indptr is None:
             return np.zeros(offsets.shape[0] - 1, dtype=np.int64)
         return np.diff(np.asarray(self.indptr)[np.asarray(offsets)])
@@ -270,7 +270,7 @@ def all_finite(X):
 
 
 def is_mapped(X):
-    """Whether the rows lie on disk."""
+    """Whether X is a memory map."""
     while X is not None:
         if isinstance(X, np.memmap):
             return True

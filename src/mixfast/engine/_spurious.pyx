@@ -31,20 +31,21 @@ from mixfast.engine._rows cimport are_equal
 from mixfast.engine._truncated cimport find_sure, truncated_t
 
 cdef enum:
-    # In a block, for each row that is wanted: components are seldom of one size. 500 x 1, K=3: the look takes 3 % of
-    # the instructions of a fit from k-means++ with 4; the fewer rows, the less where components are of a size.
+    # Rows of a block, for each row that is still wanted: more than 1, since components differ in size. 500 x 1, K=3:
+    # with 4 the check takes 3 % of the instructions of a fit from k-means++.
     ROWS_PER_WANTED = 2
 cdef double LOOK_FLOPS = 3e9   # between two looks for Ctrl-C, half a second
 
 
 cdef size_t bytes_to_find(Py_ssize_t n_components, Py_ssize_t n_wanted) noexcept nogil:
-    """Of the `found` below."""
+    """Bytes of the workspace `found` of `note_lack_of_rows`."""
     return n_components * (1 + n_wanted) * sizeof(Py_ssize_t) if n_wanted > 0 else 0
 
 
 cdef int note_lack_of_rows(em_t *em, Py_ssize_t n_asked, Py_ssize_t n_wanted, Py_ssize_t *found) noexcept nogil:
-    """Adds MIXFAST_SPURIOUS_COMPONENT to the status where one of the first n_asked components, those with parameters,
-    takes more than half of fewer than n_wanted distinct rows. 0, MIXFAST_FAILED or STOPPED."""
+    """Set MIXFAST_SPURIOUS_COMPONENT in em.status if one of the first n_asked components (those with parameters) has a
+    responsibility above 1/2 for fewer than n_wanted distinct rows. `found` is workspace. Returns 0, MIXFAST_FAILED or
+    STOPPED."""
     cdef pass_t p = em.p[0]
     cdef Py_ssize_t n_components = p.family.n_components, n_open, leap, index = 0, _visit
     cdef Py_ssize_t wanted = ROWS_PER_WANTED * n_components * n_wanted
@@ -90,7 +91,7 @@ cdef int note_lack_of_rows(em_t *em, Py_ssize_t n_asked, Py_ssize_t n_wanted, Py
 
 
 cdef int note_lack_of_kept_rows(em_t *em, Py_ssize_t n_asked, Py_ssize_t n_wanted, Py_ssize_t *found) noexcept nogil:
-    """The same where rows know which component has more than half of them."""
+    """The same for truncated posteriors, where each row's largest responsibility is known already."""
     cdef const truncated_t *t = &em.truncated
     cdef Py_ssize_t n_components = em.p.family.n_components, row, k, i
     cdef Py_ssize_t *own
@@ -117,8 +118,8 @@ cdef int note_lack_of_kept_rows(em_t *em, Py_ssize_t n_asked, Py_ssize_t n_wante
 
 
 cdef Py_ssize_t leap_over(Py_ssize_t n) noexcept nogil:
-    """About 0.618 n, without a divisor in common with n: leaps of it come to all numbers below n, the next always far
-    from those before."""
+    """A step of about 0.618 n that is coprime to n: multiples of it modulo n visit all numbers below n, each far from
+    the previous ones."""
     cdef Py_ssize_t leap = max(1, <Py_ssize_t> (0.6180339887498949 * <double> n)), a, b
     while True:
         a, b = n, leap
@@ -132,14 +133,14 @@ cdef Py_ssize_t leap_over(Py_ssize_t n) noexcept nogil:
 cdef Py_ssize_t find_rows(const em_t *em, const pass_t *p, Py_ssize_t start, const chunk_t *chunk,
                           const workspace_t *space, Py_ssize_t n_asked, Py_ssize_t n_wanted,
                           Py_ssize_t *found) noexcept nogil:
-    """found[k] is how many distinct rows component k has, and the k-th n_wanted after all of these which. Returns how
-    many components want more."""
+    """Add the chunk's rows to `found`. found[k] is the number of distinct rows of component k; after these n_components
+    counts follow n_wanted row numbers for each component. Returns how many components still need more rows."""
     cdef Py_ssize_t n_components = p.family.n_components, n_open = 0, k, r, i
     cdef int real_bytes = p.family.real_bytes
     cdef Py_ssize_t *own
     for k in range(n_asked):
         if em.held != NULL and em.held.settled[k]:
-            continue  # what is held is made of no rows
+            continue  # held components need no rows
         own = found + n_components + k * n_wanted
         for r in range(chunk.n_rows):
             if found[k] == n_wanted:

@@ -3,14 +3,14 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 from mixfast.engine._family cimport chunk_t
 from mixfast.engine._pass cimport pass_t, workspace_t
 
-# What `labelled` and `labelled_in_order` are told: of each row `own` goes to the component of its label, -1 for none,
-# and alike[k] to each component whatever the label is.
+# assign_data of `labelled` and `labelled_in_order`: a row gives the responsibility `own` to the component of its label
+# (-1 for none) and alike[k] to every component k.
 ctypedef struct labels_t:
     const int64_t *labels          # [n_rows]
     double own
     double *alike                  # [n_components], where own < 1
 
-# What `drawn` is told.
+# assign_data of `drawn`.
 ctypedef struct draw_t:
     uint64_t seed
     uint32_t start

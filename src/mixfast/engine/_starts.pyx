@@ -1,4 +1,4 @@
-"""How rows are shared at a start: by labels, by given responsibilities, by random ones."""
+"""`assign` functions of starts: responsibilities from labels, from a given array, or random ones."""
 
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.string cimport memset
@@ -23,7 +23,8 @@ cdef void clear_resp(const pass_t *p, const chunk_t *chunk, const workspace_t *s
 
 cdef double share_alike(const pass_t *p, const labels_t *known, const chunk_t *chunk,
                         const workspace_t *space) noexcept nogil:
-    """What components have of a row whatever its label is; the total of a unit of weight."""
+    """OUT space.resp: the responsibilities that each component gets of a row whatever its label is. Returns their sum
+    for a row of weight 1."""
     cdef int real_bytes = p.family.real_bytes
     cdef Py_ssize_t k, r
     cdef double total = 0
@@ -39,7 +40,8 @@ cdef double share_alike(const pass_t *p, const labels_t *known, const chunk_t *c
 
 cdef int labelled(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, workspace_t *space,
                   double *lane) noexcept nogil:
-    """A row to the component of its label, none for -1; assign_data is `labels_t`. It weighs what it gives away."""
+    """Responsibilities from labels; a row of label -1 has none. assign_data is a labels_t. OUT space.weight: each row's
+    sum of responsibilities."""
     cdef const labels_t *known = <const labels_t *> p.strategy.assign_data
     cdef int real_bytes = p.family.real_bytes
     cdef double alike = share_alike(p, known, chunk, space), weight
@@ -56,7 +58,7 @@ cdef int labelled(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, works
 
 cdef int labelled_in_order(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, workspace_t *space,
                            double *lane) noexcept nogil:
-    """As `labelled` where nothing is shared, with rows visited in the order of their labels: a chunk knows one or two
+    """`labelled` for rows visited in the order of their labels, with own = 1: the selection of a chunk is one or two
     components."""
     cdef const int64_t *labels = (<const labels_t *> p.strategy.assign_data).labels
     cdef int real_bytes = p.family.real_bytes
@@ -79,8 +81,8 @@ cdef int labelled_in_order(const pass_t *p, Py_ssize_t start, const chunk_t *chu
 
 cdef int given(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, workspace_t *space,
                double *lane) noexcept nogil:
-    """Responsibilities from assign_data, a float64 array (n_samples, n_components), times the weight of the row, which
-    then weighs as much as it gives away."""
+    """Responsibilities from an array: assign_data, float64 (n_samples, n_components), times the weight of the row. OUT
+    space.weight: each row's sum of responsibilities."""
     cdef Py_ssize_t n_components = p.family.n_components, r, k
     cdef const double *resp = (<const double *> p.strategy.assign_data) + start * n_components
     cdef int real_bytes = p.family.real_bytes
@@ -99,8 +101,8 @@ cdef int given(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, workspac
 
 cdef int drawn(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, workspace_t *space,
                double *lane) noexcept nogil:
-    """Uniform random responsibilities of the components that a row may be of, scaled to sum to one in each row;
-    assign_data says the seed and the start."""
+    """Random responsibilities: uniform variates for the allowed components, scaled to sum to 1 in each row. assign_data
+    has the seed and the number of the start."""
     cdef Py_ssize_t n_components = p.family.n_components, r, k, row
     cdef const draw_t *draw = <const draw_t *> p.strategy.assign_data
     cdef int real_bytes = p.family.real_bytes
@@ -124,8 +126,9 @@ cdef int drawn(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, workspac
 
 
 cdef labels_t share_rows(pass_t *p, const int64_t *labels) noexcept nogil:
-    """Where the family has to start inside its domain: what of a row goes to the component of its label, and what to
-    all. Components have as much weight as without."""
+    """Returns labels_t. For families that must start inside their domain it mixes labels with equal sharing: `own` goes
+    to the component of the label, the rest to all components in proportion to their weight, so that counts do not
+    change."""
     cdef Py_ssize_t n_components = p.family.n_components, row, k
     cdef labels_t known
     known.labels, known.own, known.alike = labels, 1, p.alike
@@ -143,8 +146,8 @@ cdef labels_t share_rows(pass_t *p, const int64_t *labels) noexcept nogil:
 
 cdef Py_ssize_t sort_by_label(const uint32_t *rows, Py_ssize_t n_rows, const int64_t *labels, Py_ssize_t n_components,
                               uint32_t *order, Py_ssize_t *places) noexcept nogil:
-    """Rows, NULL for the first n_rows, in the order of their labels, -1 first, as they lie within each: 4 bytes a row,
-    where argsort takes 8 and room to sort in. Returns the number of the first."""
+    """OUT order [n_rows]: the rows (NULL: the first n_rows), sorted stably by label, -1 first, in 4 bytes a row.
+    Returns the position of the first row with a label."""
     cdef Py_ssize_t i, row, k, n_unlabelled
     memset(places, 0, (n_components + 2) * sizeof(Py_ssize_t))
     for i in range(n_rows):

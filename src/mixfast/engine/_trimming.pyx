@@ -1,10 +1,11 @@
 """The E-step that leaves out rows of the lowest density, a share of the weight: trimmed likelihoods (Neykov, Filzmoser,
 Dimova & Neytchev, Computational Statistics and Data Analysis 52 (2007); tclust).
 
-Two passes. The first leaves the log density of each row; what is kept of the rows follows from these alone, by
-selection, of equals the later row first, so that no thread matters. The second is that of any E-step, of rows that
-weigh what is kept of them. The rows that are kept are those with the largest sum, so that the objective, this sum over
-the weight of all rows, never falls: neither by an M-step from them nor by the next choice of them.
+Two passes. The first computes the log density of each row. The rows of the lowest density are then left out, of equal
+ones the later row first, so that the choice does not depend on threads. The second pass is an ordinary E-step in which
+rows have the weight that is kept of them. The objective is the sum of weight * log density over the kept rows, divided
+by the weight of all rows. The kept rows are those that maximise it, so it falls neither in an M-step nor in the next
+choice.
 """
 
 from libc.math cimport INFINITY
@@ -27,7 +28,7 @@ from mixfast.engine._reals cimport get, put
 
 cdef int keep_heights(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, const workspace_t *space,
                       double *lane) noexcept nogil:
-    """Log densities, of the first pass."""
+    """`deliver` of the first pass. OUT p.heights: log densities of the chunk's rows."""
     cdef Py_ssize_t r
     for r in range(chunk.n_rows):
         p.heights[start + r] = get(space.log_norm, p.family.real_bytes, r)
@@ -36,7 +37,7 @@ cdef int keep_heights(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, c
 
 cdef int shared_as_kept(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, workspace_t *space,
                         double *lane) noexcept nogil:
-    """The second pass: rows weigh what is kept of them."""
+    """`assign` of the second pass: the strategy's own, with the kept weights in the place of the rows' weights."""
     cdef int real_bytes = p.family.real_bytes
     cdef Py_ssize_t r
     for r in range(chunk.n_rows):
@@ -49,7 +50,7 @@ cdef inline double weight_of(const pass_t *p, Py_ssize_t row) noexcept nogil:
 
 
 cdef inline bint is_below(const pass_t *p, Py_ssize_t row, Py_ssize_t other) noexcept nogil:
-    """Of rows of the same density the later one is left out first."""
+    """Whether `row` is left out before `other`: its density is lower, or equal and it comes later."""
     if p.heights[row] != p.heights[other]:
         return p.heights[row] < p.heights[other]
     return row > other
@@ -60,7 +61,8 @@ cdef void swap(Py_ssize_t *values, Py_ssize_t i, Py_ssize_t j) noexcept nogil:
 
 
 cdef Py_ssize_t divide(const pass_t *p, Py_ssize_t first, Py_ssize_t last) noexcept nogil:
-    """Rows at places first to last - 1 of `by_height`: those below one of them come before it; its place."""
+    """Partition step of quickselect on by_height[first .. last - 1]. Returns the position of the pivot row; rows below
+    it come before it."""
     cdef Py_ssize_t *rows = p.by_height
     cdef Py_ssize_t middle = first + (last - first) // 2, place = first, i
     # the median of three
@@ -79,15 +81,15 @@ cdef Py_ssize_t divide(const pass_t *p, Py_ssize_t first, Py_ssize_t last) noexc
 
 
 cdef double choose_kept(const pass_t *p, double *n_impossible) noexcept nogil:
-    """What is kept of each row takes the place of its log density: nothing of those below, all of those above, and of
-    one as much as makes the weight that is left out the share. Returns the sum of weight * log density of what is
-    kept."""
+    """IN p.heights: log densities; OUT p.heights: the kept weight of each row. Rows below the threshold keep nothing,
+    rows above it everything, and one row a part, so that the weight left out is exactly the share `trim`. Returns the
+    sum of weight * log density over the kept weights."""
     cdef Py_ssize_t *rows = p.by_height
     cdef Py_ssize_t first = 0, last = p.rows.n_rows, place, i
     cdef double left = p.rows.trim * p.total_weight, below, part, term, raised, lost = 0, total = 0
     for i in range(last):
         rows[i] = i
-    while first < last:  # rows at places before `first` are left out as a whole, and `left` is still to be
+    while first < last:  # rows before `first` are left out wholly; `left` is the weight that is still to be left out
         place = divide(p, first, last)
         below = 0
         for i in range(first, place):
@@ -117,7 +119,7 @@ cdef double choose_kept(const pass_t *p, double *n_impossible) noexcept nogil:
 
 
 cdef int run_trimmed(pass_t *p, const strategy_t *strategy) noexcept nogil:
-    """An E-step, after which the strategy goes on with the rows that are kept."""
+    """`run_pass` with a trimmed E-step: the strategy sees the rows with the weights that are kept."""
     cdef strategy_t own = usual()
     cdef double evidence, n_impossible = 0
     cdef int code
