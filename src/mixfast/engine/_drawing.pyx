@@ -172,8 +172,11 @@ cdef strategy_t tabulating_by(const tabulation_t *tabulation) noexcept nogil:
 # ---- for Python -----------------------------------------------------------------------------------------------------
 
 def draw_from_posterior(capsule, const double[::1] params not None, uint64_t seed, uint32_t sweep):
-    """Parameters of the plain family, drawn from the posterior that `params` are of: an array as that family lays them
-    out. The same for the same seed and sweep."""
+    """Draw parameters of all components from their posterior.
+
+    IN capsule: a posterior family, bound; params (n_params,): its parameters. Returns parameters of the plain family,
+    float64, in that family's layout; the same for the same seed and sweep. ValueError if the family is no posterior
+    with draws, or params have another length. """
     cdef BoundFamily bound = BoundFamily(capsule)
     cdef const family_t *f = &bound.c
     cdef source_t source

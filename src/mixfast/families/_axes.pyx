@@ -9,17 +9,17 @@ from libc.string cimport memset
 
 cdef enum:
     MOST_ROTATIONS = 30     # sweeps: six to eight are usual, for the number of right digits doubles with each
-    MOST_SWEEPS = 100       # of steps to a minimum, which a number of digits is won by
-    MOST_WARM_SWEEPS = 20   # from the last axes: near-singular matrices want hundreds, shared among iterations of EM
-    MOST_STEPS = 40         # of Newton's method in a plane: four to six are usual
-    N_TRIED = 8             # angles in a plane, of which the best is where these steps begin
+    MOST_SWEEPS = 100       # sweeps of Newton steps at a start
+    MOST_WARM_SWEEPS = 20   # sweeps from the last axes: near-singular matrices take hundreds, over iterations of EM
+    MOST_STEPS = 40         # steps of Newton's method in a plane: four to six are usual
+    N_TRIED = 8             # angles that are tried in a plane; Newton's method begins at the best
 cdef double NEGLIGIBLE = 1e-30     # the square of a correlation that is rounding
-cdef double NEAR = 0.05            # from where Newton's method needs no watching
-cdef double SETTLED = 1e-13        # a share of a variance by which no rotation changes a matrix any more
+cdef double NEAR = 0.05            # steps shorter than this need no safeguard
+cdef double SETTLED = 1e-13        # converged when a sweep changes variances by a smaller share than this
 
 
 cdef inline void rotate(Py_ssize_t d, Py_ssize_t p, Py_ssize_t q, double c, double s, double *matrix) noexcept nogil:
-    """The matrix on axes of which c e_p + s e_q is the p-th and c e_q - s e_p the q-th."""
+    """IN and OUT matrix[d][d]: Jacobi rotation; axis p becomes c e_p + s e_q and axis q becomes c e_q - s e_p."""
     cdef Py_ssize_t j
     cdef double *row = matrix + p * d
     cdef double *other = matrix + q * d
@@ -51,9 +51,11 @@ cdef void set_to_columns(Py_ssize_t d, double *axes) noexcept nogil:
 
 
 cdef void diagonalise(Py_ssize_t n, Py_ssize_t d, double *matrices, double *axes) noexcept nogil:
-    """axes[d][d] = orthogonal, the axes in its columns, on which matrices[n][d][d], positive semidefinite, that have
-    the same axes are diagonal; the matrices become what they are on these (Cardoso & Souloumiac, SIAM Journal on Matrix
-    Analysis 17 (1996), doi:10.1137/S0895479893259546; of one matrix Jacobi's method)."""
+    """Joint diagonalisation of matrices that commute (Cardoso & Souloumiac, SIAM Journal on Matrix Analysis 17 (1996),
+    doi:10.1137/S0895479893259546); for n = 1 this is Jacobi's method.
+
+    IN and OUT matrices[n][d][d]: positive semidefinite, with common axes; they become axes' matrix axes, diagonal.
+    OUT axes[d][d]: orthogonal, the common axes in its columns."""
     cdef Py_ssize_t p, q, k
     cdef double difference, twice, trace, even, odd, crossed, angle, correlated, product, c, s
     cdef const double *matrix
@@ -94,7 +96,7 @@ cdef void diagonalise(Py_ssize_t n, Py_ssize_t d, double *matrices, double *axes
 
 
 cdef void sort_axes(Py_ssize_t d, double *matrix, double *axes) noexcept nogil:
-    """The largest number of a diagonal matrix first, and its axes with it."""
+    """IN and OUT: sort a diagonal matrix in descending order, and the columns of axes with it."""
     cdef Py_ssize_t i, j, largest
     cdef double value
     for i in range(d - 1):
@@ -173,8 +175,8 @@ cdef double slope_of(const plane_t *plane, double t, double *second) noexcept no
 
 
 cdef double lowest(const plane_t *plane, bint looks_about) noexcept nogil:
-    """The t of a minimum: of the lowest, where it `looks_about`, else of that which is below 0. Near that it is one
-    step away, for the other planes move it again."""
+    """Returns t at a minimum of the objective in a plane: with `looks_about` the lowest of all, else the local one
+    downhill from t = 0. Close to it a single Newton step is made, since rotations in other planes move it again."""
     cdef double t = 0, least, step, second = 0, first = slope_of(plane, 0, &second), value, tried
     cdef int i, _step, _halving
     if not looks_about and second > 0 and fabs(first) < NEAR * second:
@@ -208,10 +210,12 @@ cdef double lowest(const plane_t *plane, bint looks_about) noexcept nogil:
 
 cdef void make_most_diagonal(Py_ssize_t n, Py_ssize_t d, const double *weights, bint takes_logarithms,
                              bint looks_about, double *matrices, double *axes, double *work) noexcept nogil:
-    """Turns axes[d][d] and matrices[n][d][d], which are on these axes and positive definite, so that the sum over the
-    matrices of weight times the logarithms of their diagonals, or of weight times the geometric means of these, has a
-    minimum: that below the given axes, or the lowest in each plane where it `looks_about` at first. `work` holds 5 n
-    doubles."""
+    """Axes on which matrices without common axes are as diagonal as possible. Minimises sum_i weight_i log det
+    diag(M_i) (`takes_logarithms`), or sum_i weight_i det(diag(M_i))^(1/d).
+
+    IN and OUT axes[d][d]: where the search begins, then the axes found, in columns; matrices[n][d][d]: positive
+    definite, expressed on these axes. `looks_about`: begin with the lowest minimum in each plane instead of the
+    nearest. `work` holds 5 n doubles."""
     cdef plane_t plane
     cdef Py_ssize_t p, q, k
     cdef double *logs = work

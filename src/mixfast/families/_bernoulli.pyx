@@ -4,9 +4,9 @@ Parameters: probabilities[K][d]. Statistics: ones[K][d], the weighted number of 
 prior on each probability the M-step is p = (ones + alpha) / (N + 2 alpha), and EM increases the log-likelihood plus
 alpha * sum of log p + log(1 - p).
 
-Where some entries are missing, rows have more columns: after the d that say what is one, n_missing that say, of the
-columns with missing entries, what is not zero: one or missing. A last column is one everywhere: its sum is the weight
-of all, added up as the others are, so that nothing is left over of a column that was never observed.
+With missing entries, encoded rows have d + n_missing + 1 columns: d indicators of a one; n_missing indicators, for the
+columns with missing entries, of "not zero", that is one or missing; and a last column of ones. The last sum is the
+weight of all rows, rounded like the other sums, so that differences are exactly 0 for a column that was never observed.
 """
 
 from libc.float cimport DBL_EPSILON, DBL_MIN, FLT_EPSILON
@@ -21,7 +21,7 @@ from mixfast.families._linear cimport check_shape, coefficients_in, constant_in,
 ctypedef struct context_t:
     linear_t linear
     double alpha
-    Py_ssize_t n_probabilities    # of a component
+    Py_ssize_t n_probabilities    # d, probabilities of a component
     Py_ssize_t n_missing
     int32_t missing[1]            # the first of n_missing columns
 
@@ -66,7 +66,8 @@ cdef void prepare_component(const family_t *f, Py_ssize_t k, const double *log_w
 
 cdef int maximise_component(const family_t *f, Py_ssize_t k, const totals_t *totals, const double *work,
                             double *own_work, double *params) noexcept nogil:
-    """An empty component has the probabilities of all rows, as has a column that none of its rows has an entry in."""
+    """New probabilities of component k. An empty component gets those of all rows, and so does a column in which none
+    of the component's rows has an entry."""
     cdef const context_t *context = context_of(f)
     cdef Py_ssize_t d = context.n_probabilities, j, m
     cdef sums_t sums = sums_of(f, totals, work)
@@ -88,16 +89,18 @@ cdef int maximise_component(const family_t *f, Py_ssize_t k, const totals_t *tot
 
 
 cdef inline double share_of(double ones, double count, double alpha, double most) noexcept nogil:
-    """Sums of responsibilities may round past the count; and with a prior nothing is certain, even where alpha is lost
-    beside the count. Half where there is nothing to go by."""
+    """(ones + alpha) / (count + 2 alpha), or 1/2 if the denominator is 0. At most `most`, since a sum of
+    responsibilities may round past the count. With a prior it is above 0 too, even if alpha is lost to rounding beside
+    the count."""
     if count + 2 * alpha == 0:
         return 0.5
     return min(max((ones + alpha) / (count + 2 * alpha), 0.0 if alpha == 0 else DBL_MIN), most)
 
 
 cdef inline double most_of(const family_t *f, const totals_t *totals, double total) noexcept nogil:
-    """What a probability is at most: certain only where a zero cannot have been lost in the sums, or its row would be
-    impossible. A component has a Kth of some row, and a sum over a chunk an error of sqrt(480) roundings or so."""
+    """The largest probability. It is below 1 where a zero entry may have been lost to rounding in the sums: the row
+    with that entry would become impossible. Some component has at least 1/K of that row, and a sum over a chunk has an
+    error of about sqrt(480) roundings."""
     cdef double rounding = 32 * (DBL_EPSILON if f.real_bytes == 8 else FLT_EPSILON)
     if context_of(f).alpha > 0 or totals.least_weight <= <double> f.n_components * rounding * total:
         return 1 - DBL_EPSILON
@@ -105,7 +108,8 @@ cdef inline double most_of(const family_t *f, const totals_t *totals, double tot
 
 
 cdef inline double n_observed(const context_t *context, const double *sums, Py_ssize_t m) noexcept nogil:
-    """The weight of the entries that are there."""
+    """Total weight of the entries that are observed in a column. `m` is its place among columns with missing
+    entries."""
     cdef const double *not_zero = sums + context.n_probabilities
     return sums[context.missing[m]] + (not_zero[context.n_missing] - not_zero[m])
 
@@ -121,7 +125,7 @@ cdef double log_prior(const family_t *f, const double *params) noexcept nogil:
 
 
 cdef int unconstrain(const family_t *f, const double *params, double *numbers) noexcept nogil:
-    """Log odds; infinite for what is certain."""
+    """OUT numbers: log odds; infinite for probabilities of 0 and 1."""
     cdef Py_ssize_t i
     for i in range(f.n_params):
         numbers[i] = log(params[i]) - log1p(-params[i])
@@ -129,7 +133,7 @@ cdef int unconstrain(const family_t *f, const double *params, double *numbers) n
 
 
 cdef int constrain(const family_t *f, const double *numbers, double *work, double *params) noexcept nogil:
-    """Finite log odds make nothing certain, however large they are: a row that contradicts it would be impossible."""
+    """OUT params: probabilities. Finite log odds never round to 0 or 1, which would make rows impossible."""
     cdef Py_ssize_t i
     for i in range(f.n_params):
         params[i] = 1 / (1 + exp(-numbers[i]))
@@ -140,7 +144,8 @@ cdef int constrain(const family_t *f, const double *numbers, double *work, doubl
 
 def bind_bernoulli(Py_ssize_t n_components, Py_ssize_t n_features, int real_bytes, object isa, bint is_sparse,
                    double alpha, const int32_t[::1] missing):
-    """`missing` names the columns with missing entries; where there are any, `n_features` counts what is added."""
+    """The capsule. `missing`: numbers of the columns with missing entries; if there are any, n_features is the number
+    of encoded columns, those added for them included."""
     cdef Py_ssize_t n_missing = missing.shape[0], m
     cdef Py_ssize_t n_probabilities = n_features - (n_missing + 1 if n_missing else 0)
     check_shape(n_components, n_probabilities, real_bytes)

@@ -59,7 +59,8 @@ cdef int maximise(const family_t *f, const totals_t *totals, double *work, doubl
 
 cdef int maximise_component(const family_t *f, Py_ssize_t k, const totals_t *totals, const double *work,
                             double *own_work, double *params) noexcept nogil:
-    """Where a component has no answer, the column has the probabilities of all rows, or all are equal."""
+    """New probabilities of component k. A column in which the component has no answers gets the probabilities of all
+    rows, or equal ones if there are no answers at all."""
     cdef const Py_ssize_t *first = categorical_of(f).first
     cdef Py_ssize_t width = categorical_of(f).kernels.n_sums(f.n_components), j
     cdef double *own = params + k * n_own_of(f)
@@ -77,9 +78,9 @@ cdef int maximise_component(const family_t *f, Py_ssize_t k, const totals_t *tot
 
 cdef bint share_out(Py_ssize_t n_categories, const double *sums, Py_ssize_t step, double alpha,
                     double *probabilities) noexcept nogil:
-    """Probabilities from sums[c * step]; false where these and alpha are zero."""
+    """OUT probabilities[n_categories] from sums[c * step]. Returns false if the sums and alpha are all 0."""
     cdef double total = <double> n_categories * alpha
-    # with a prior nothing is impossible, even where alpha is lost beside the total
+    # with a prior no probability is 0, even if alpha is lost to rounding beside the total
     cdef double least = 0.0 if alpha == 0 else DBL_MIN
     cdef Py_ssize_t c
     for c in range(n_categories):
@@ -126,14 +127,14 @@ cdef void restore(const family_t *f, const double *record, double *stats) noexce
 
 cdef void stay(const family_t *f, const double *counts, const double *last_pivot, const double *last_params,
                const double *pivot, const double *params, double *stats) noexcept nogil:
-    """Numbers of answers are about nothing that the parameters say."""
+    """`recentre`: nothing to do, since counts of answers do not depend on the parameters."""
 
 
 # ---- free numbers ---------------------------------------------------------------------------------------------------
 
 cdef int unconstrain(const family_t *f, const double *params, double *numbers) noexcept nogil:
-    """Of each category but the last, the log odds against those after it: -inf for what is impossible, +inf where those
-    after it are."""
+    """OUT numbers: for each category but a column's last, the log odds against the categories after it: -inf if its
+    probability is 0, +inf if theirs are."""
     cdef const Py_ssize_t *first = categorical_of(f).first
     cdef Py_ssize_t _k, j, c, n_categories
     cdef double after
@@ -150,7 +151,7 @@ cdef int unconstrain(const family_t *f, const double *params, double *numbers) n
 
 
 cdef int constrain(const family_t *f, const double *numbers, double *work, double *params) noexcept nogil:
-    """Finite numbers make nothing impossible."""
+    """OUT params: probabilities; finite numbers never give a probability of 0."""
     cdef const Py_ssize_t *first = categorical_of(f).first
     cdef Py_ssize_t _k, j, c, n_categories
     cdef double rest

@@ -1,7 +1,7 @@
 """The posteriors of categorical columns under Dirichlet priors, fitted by variational Bayes.
 
-Parameters: concentrations[K][C], those of all columns side by side: the prior's and the number of each answer, where
-missing ones are not counted. Loops and statistics are those of `_categorical.pyx`; see `_linear_posterior.pyx`.
+Parameters: concentrations[K][C], all columns side by side: that of the prior plus the weighted number of each answer;
+missing answers are not counted. Loops and statistics are those of `_categorical.pyx`; see also `_linear_posterior.pyx`.
 """
 
 from libc.string cimport memcpy
@@ -55,13 +55,13 @@ cdef void prepare_component(const family_t *f, Py_ssize_t k, const double *log_w
 
 
 cdef int maximise(const family_t *f, const totals_t *totals, double *work, double *params) noexcept nogil:
-    """All is done by `maximise_component`."""
+    """Nothing to do for all components together: `maximise_component` updates each."""
     return MIXFAST_OK
 
 
 cdef int maximise_component(const family_t *f, Py_ssize_t k, const totals_t *totals, const double *work,
                             double *own_work, double *params) noexcept nogil:
-    """A component without rows has the prior."""
+    """Concentrations of component k; an empty component has those of the prior."""
     cdef Py_ssize_t width = categorical_of(f).kernels.n_sums(f.n_components), j, _c
     cdef const double *start = prior_array(prior_of(f), 0)
     cdef double *own = own_array_in(prior_of(f), f.n_components, k, 0, params)

@@ -1,8 +1,8 @@
 """Rows of counts as lists of cells.
 
-A cell is a distinct pair of a column and a count, or a distinct total of a row. What is computed once for a cell is
-computed for all the rows that have it; and from the weights of the rows that have each cell, any sum over the rows of a
-function of a count can be made.
+A cell is a distinct pair (column, count), or a distinct row total. A function of a count is computed once for each cell
+instead of for each row. The total weight of the rows that have each cell is a sufficient statistic for the sum, over
+rows, of any function of the counts.
 """
 
 from libc.stdint cimport int32_t, int64_t, uint64_t
@@ -18,7 +18,7 @@ ctypedef struct cell_t:
     int32_t column
     double count
 
-# Cells by their number, and a hash table of their numbers with open places.
+# Cells in order of their numbers, and a hash table (open addressing) from (column, count) to the number.
 ctypedef struct table_t:
     cell_t *cells
     Py_ssize_t n_cells
@@ -60,7 +60,7 @@ cdef inline uint64_t place_of(int32_t column, double count, Py_ssize_t n_places)
 
 
 cdef int grow(table_t *table) noexcept nogil:
-    """Twice the room; nonzero where there is no memory."""
+    """Double the size of the table. Nonzero if memory runs out."""
     cdef Py_ssize_t n_places = 2 * table.n_places, i
     cdef uint64_t place
     cdef int32_t *places = <int32_t *> calloc(n_places, sizeof(int32_t))
@@ -81,7 +81,7 @@ cdef int grow(table_t *table) noexcept nogil:
 
 
 cdef inline Py_ssize_t number_of(table_t *table, int32_t column, double count) noexcept nogil:
-    """The number of a cell, in the order in which they come; -1 where there is no memory."""
+    """The number of a cell; a new cell gets the next number. -1 if memory runs out."""
     cdef uint64_t place
     cdef Py_ssize_t i
     if 2 * table.n_cells + 2 > table.n_places and grow(table) != 0:
@@ -101,7 +101,8 @@ cdef inline Py_ssize_t number_of(table_t *table, int32_t column, double count) n
 
 cdef int number_rows(table_t *table, Py_ssize_t n_rows, const int64_t *indptr, const int32_t *indices,
                      const real_t *data, int32_t n_columns, int64_t *out_indptr, int32_t *out) noexcept nogil:
-    """The cells of each row, that of its total last; a row without counts has none. Nonzero where memory is short."""
+    """OUT: the cell numbers of each row, that of its total last; a row without counts has none. Nonzero if memory runs
+    out."""
     cdef Py_ssize_t row, number
     cdef int64_t t, at = 0
     cdef double total

@@ -19,8 +19,8 @@ cdef inline const centres_kernels_t *kernels_of(const family_t *f) noexcept nogi
 
 cdef void prepare(const family_t *f, const double *log_weights, const double *params, double *work, double *pivot,
                   void *tables) noexcept nogil:
-    """half_square | centres from the pivot, the mean of the centres where rows are dense. |c|^2 is that of the rounded
-    centre."""
+    """OUT tables: half_square[K] | centres[K][d] less the pivot, rounded to the rows' precision; half_square is
+    computed from the rounded centre. OUT pivot: the mean of the centres for dense rows, 0 for sparse ones."""
     cdef Py_ssize_t n_centres = f.n_components, d = f.n_features, k, j
     cdef double *half_square = work
     cdef double *centre = work + n_centres
@@ -39,7 +39,7 @@ cdef void prepare(const family_t *f, const double *log_weights, const double *pa
 
 
 cdef int maximise(const family_t *f, const totals_t *totals, double *work, double *params) noexcept nogil:
-    """Means of the rows at each centre; a centre without rows stays where it is."""
+    """Each centre becomes the mean of its rows; a centre without rows does not move."""
     cdef Py_ssize_t d = f.n_features, k, j
     for k in range(f.n_components):
         if totals.counts[k] > 0:
@@ -49,7 +49,7 @@ cdef int maximise(const family_t *f, const totals_t *totals, double *work, doubl
 
 
 cdef int maximise_sparse(const family_t *f, const totals_t *totals, double *work, double *params) noexcept nogil:
-    """The same where sums are of the rows themselves."""
+    """The same for sparse rows, whose statistics are sums of the rows themselves, not of differences."""
     cdef Py_ssize_t d = f.n_features, k, j
     for k in range(f.n_components):
         if totals.counts[k] > 0:

@@ -1,5 +1,5 @@
-# Posteriors whose hyper-parameters are those of the prior and what the rows add to them: arrays [n_components][n_own],
-# one after the other.
+# Posteriors whose hyper-parameters are those of the prior plus sums over rows: some arrays [n_components][n_own], one
+# after the other.
 
 from mixfast.engine._family cimport draw_fn, family_t, stream_t
 
@@ -39,5 +39,6 @@ cdef void draw_dirichlet(stream_t *stream, Py_ssize_t n, const double *concentra
                          double *probabilities) noexcept nogil
 cdef double draw_gamma(stream_t *stream, double shape, double rate) noexcept nogil
 
-# `draw` gives parameters of the family in the capsule, which is bound as f is, and which f owns from here on.
+# Make f a posterior with draws: `draw` returns parameters of the plain family in the capsule, which is bound to the
+# same K, d and precision. f takes over the reference to the capsule.
 cdef int give_plain(family_t *f, object capsule, draw_fn draw) except -1

@@ -1,4 +1,5 @@
-"""What conjugate posteriors share: log marginal likelihoods, free numbers, and draws of what they are posteriors of."""
+"""What conjugate posteriors share: log marginal likelihoods, free numbers, and draws of parameters of the plain
+family."""
 
 from cpython.ref cimport Py_INCREF
 from libc.float cimport DBL_EPSILON, DBL_MAX, DBL_MIN
@@ -58,7 +59,7 @@ cdef double gamma_log_evidence(double prior_shape, double prior_rate, double sha
 # ---- draws: nothing becomes impossible by rounding, however small the shapes -----------------------------------------
 
 cdef double draw_beta(stream_t *stream, double a, double b) noexcept nogil:
-    """Of Gamma variates, by the difference of their logarithms."""
+    """A Beta(a, b) variate, from the difference of the logarithms of two Gamma variates."""
     cdef double log_odds = stream.log_gamma(stream, a)
     log_odds -= stream.log_gamma(stream, b)
     return min(max(1 / (1 + exp(-log_odds)), DBL_MIN), 1 - DBL_EPSILON)
@@ -83,7 +84,7 @@ cdef double draw_gamma(stream_t *stream, double shape, double rate) noexcept nog
 
 
 cdef class Plain(BoundFamily):
-    """As the owner of a family: compiled, so that `error` stays None."""
+    """A bound plain family, which owns the posterior's `plain`. Compiled verbs raise nothing, so `error` stays None."""
     cdef public object error
 
 

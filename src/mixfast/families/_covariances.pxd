@@ -4,7 +4,7 @@ from mixfast.engine._family cimport constrain_fn, family_t, totals_t, unconstrai
 from mixfast.engine._kernels cimport gaussian_kernels_t, rows_kernels_t
 from mixfast.families._shapes cimport shape_t
 
-# From the points that moments are about to others.
+# Moves moments from the means that they are about to other means.
 ctypedef struct move_t:
     const double *last_pivot
     const double *last_params
@@ -14,17 +14,17 @@ ctypedef struct move_t:
 # The verbs of a structure of covariances. Parameters begin with means[K][d], covariances and factors, as _gaussian.pyx
 # lays them out, and statistics with first[K][d] and second moments, as _kernels/gaussian.h does.
 ctypedef struct structure_t:
-    # out[k] = the log-determinant of the factor of the precision
+    # OUT out[k]: log-determinant of component k's factor of the precision
     void (*log_determinants)(const family_t *, const double *params, double *out) noexcept nogil
-    # work begins with constant[K] | mean[K][d] about the pivot, which the caller has filled; the rest is made here
+    # IN work: constant[K] | mean[K][d] less the pivot; OUT work: these, followed by the tables of the structure
     void (*fill_tables)(const family_t *, const double *params, double *work, void *tables) noexcept nogil
-    # masses[k] is what the moments of component k are divided by; totals.counts what it weighs beside the others
+    # masses[k]: divisor of component k's moments; totals.counts[k]: its weight relative to other components
     int (*maximise)(const family_t *, const totals_t *totals, const double *masses, double *work,
                     double *params) noexcept nogil
     Py_ssize_t n_free
     unconstrain_fn unconstrain
     constrain_fn constrain
-    # moments about other points; masses[k] is the weight of component k's
+    # moves second moments to other means; masses[k] is the sum of weights in component k's moments
     void (*recentre)(const family_t *, const double *masses, const move_t *move, double *stats) noexcept nogil
 
 # The context of such a family, or the first member of it.
@@ -34,7 +34,7 @@ ctypedef struct covariances_t:
     const gaussian_kernels_t *gaussian
     structure_t structure
     shape_t shape              # of `make_shaped`
-    double eigenvalue_ratio    # the most that an eigenvalue may be of another; 0: anything
+    double eigenvalue_ratio    # upper limit of the ratio of any two eigenvalues; 0: no limit
     const double *prior        # of a shape: shrinkage | degrees of freedom | mean[d] | scale[d][d]; NULL: none
 
 
@@ -43,7 +43,7 @@ cdef inline const covariances_t *context_of(const family_t *f) noexcept nogil:
 
 
 cdef inline structure_t *structure_of(family_t *f) noexcept nogil:
-    """For those who make the family."""
+    """The structure in the context of a family that is being made."""
     return &(<covariances_t *> f.context).structure
 
 
@@ -59,7 +59,7 @@ cdef void make_diagonal(family_t *f, structure_t *structure) noexcept
 cdef void make_spherical(family_t *f, structure_t *structure) noexcept
 cdef void make_shaped(family_t *f, structure_t *structure, shape_t shape) noexcept
 
-# For structures that a family has to itself.
+# Functions for structures that only one family has.
 cdef double SPURIOUS_TIMES
 cdef double rounding_of(const family_t *f, double mean, double offset) noexcept nogil
 cdef double about_the_mean(const family_t *f, double square, double delta) noexcept nogil

@@ -1,7 +1,7 @@
 """Means and covariances: what families that have them share, by the structure of the covariances.
 
-Parameters of a family begin, and statistics too, as `_gaussian.pyx` and `_kernels/gaussian.h` lay them out. Moments are
-sums of weighted rows: a Gaussian's weights are responsibilities, others weigh a row also by where it lies.
+Parameters and statistics of such a family begin with the layouts of `_gaussian.pyx` and `_kernels/gaussian.h`. Moments
+are weighted sums over rows: a Gaussian's weights are responsibilities; a Student-t's depend on the row's distance too.
 
 A covariance that is not positive definite to working precision is repaired: REPAIR times the variance that the column
 has over all components together is added to its diagonal, tenfold until it is (`repair_floors`).
@@ -28,8 +28,8 @@ from mixfast.families._shapes cimport limit_ratio, scatters_t, shape_t, shape_wo
 cdef double EPSILON = 2.220446049250313e-16
 cdef double REPAIR = 1e-6      # the size that scikit-learn's reg_covar has for standardised columns
 cdef int MAX_REPAIRS = 30      # tenfold each: more than the range of double needs
-# A component is spurious where an eigenvalue is below so many times what was added; columns that are constant are not
-# looked at. docs/selection.md has what other numbers do.
+# A component is spurious if an eigenvalue is below so many times what was added to its covariance (reg_covar, repairs);
+# constant columns are ignored. docs/selection.md has the effect of other values.
 cdef double SPURIOUS_TIMES = 10
 # It is also where the variance of a column given those before it is so small a share of the column's own that the next
 # M-step may well repair it: a component that falls into a plane is there within a few iterations, but rounding decides
@@ -51,7 +51,7 @@ cdef inline double epsilon(const family_t *f) noexcept nogil:
 
 
 cdef inline double as_packed(const family_t *f, double value) noexcept nogil:
-    """A number as the kernels saw it: tables are rounded to the rows' precision."""
+    """The value rounded as in the kernels' tables, to the rows' precision."""
     return value if f.real_bytes == 8 else <double> <float> value
 
 
@@ -71,7 +71,7 @@ cdef void full_tables(const family_t *f, const double *params, double *work, voi
 
 cdef void factor_tables(const family_t *f, const double *factors, Py_ssize_t step, double *work,
                         void *tables) noexcept nogil:
-    """From the factors of precisions, component k's at factors[k * step]."""
+    """OUT tables from factors of the precisions, component k's at factors[k * step]."""
     cdef Py_ssize_t n_components = f.n_components, d = f.n_features, k
     cdef const double *mean = work + n_components
     cdef double *shift = work + n_components * (1 + d)
@@ -94,7 +94,7 @@ cdef void scale_determinants(const family_t *f, const double *precisions, Py_ssi
 
 cdef void scale_tables(const family_t *f, const double *precisions, Py_ssize_t row_step, Py_ssize_t column_step,
                        double *work, void *tables) noexcept nogil:
-    """From square roots of precisions, at precisions[k * row_step + j * column_step]."""
+    """OUT tables from square roots of precisions, at precisions[k * row_step + j * column_step]."""
     cdef Py_ssize_t n_components = f.n_components, d = f.n_features, k, j, i
     cdef const double *mean = work + n_components
     cdef double *scale = work + n_components * (1 + d)
@@ -127,7 +127,8 @@ cdef void spherical_tables(const family_t *f, const double *params, double *work
 
 cdef void pooled_moments(const family_t *f, const double *counts, const double *means, const double *variances,
                          Py_ssize_t row_step, Py_ssize_t column_step, double *mean, double *variance) noexcept nogil:
-    """Mean and variance of each column over all components together, from variances[k * row_step + j * column_step]."""
+    """OUT: mean[d] and pooled[d], mean and variance of each column over all components together. IN variances of the
+    components, at variances[k * row_step + j * column_step]."""
     cdef Py_ssize_t n_components = f.n_components, d = f.n_features, k, j
     cdef double total = 0, delta
     for k in range(n_components):
@@ -146,18 +147,18 @@ cdef void pooled_moments(const family_t *f, const double *counts, const double *
 
 
 cdef double rounding_of(const family_t *f, double mean, double offset) noexcept nogil:
-    """A variance that rounding alone can make, of coordinates as far as `offset` from the pivot, or of the mean, which
-    is a double; or whose inverse the precision cannot hold, as of a component that shrinks: rows that vary by so little
-    are refused before (`_narrow_columns`). Rows are what they are, however far from the origin: the pivot is taken off
-    them before they are rounded."""
+    """The largest variance that may be rounding error alone: of coordinates that are `offset` from the pivot, in the
+    rows' precision; of the mean, in float64; and at least the variance whose inverse the precision can still hold, for
+    components that shrink (rows that vary so little are refused before: `_narrow_columns`). The distance of the rows
+    from the origin does not matter, since the pivot is subtracted before rows are rounded."""
     cdef double rounding = 4 * epsilon(f), rounding_of_mean = 4 * EPSILON
     return (rounding * rounding * offset * offset + rounding_of_mean * rounding_of_mean * mean * mean
             + (DBL_MIN if f.real_bytes == 8 else FLT_MIN))
 
 
 cdef double about_the_mean(const family_t *f, double square, double delta) noexcept nogil:
-    """A variance from the mean square about another point than the mean: 0 where no digit of it is left. Sums of
-    equal numbers lose up to some 8 eps in a chunk."""
+    """The variance, from the mean square about a point that is `delta` from the mean; 0 if cancellation leaves no
+    digits. Sums of equal numbers lose up to about 8 eps in a chunk."""
     cdef double variance = square - delta * delta
     return 0 if variance < 16 * epsilon(f) * square else variance
 
@@ -172,8 +173,8 @@ cdef inline bint is_degenerate(const family_t *f, double variance, double mean, 
 
 cdef int repair_floors(const family_t *f, Py_ssize_t d, const double *mean, const double *offset, const double *pooled,
                        double *floors) noexcept nogil:
-    """What a repair adds to each of d columns: REPAIR times its pooled variance, or where it is constant, times the
-    largest of the others', or times 1; and no less than what rounding makes."""
+    """OUT floors[d]: what a repair adds to each column's variance. REPAIR times the column's pooled variance; for a
+    constant column REPAIR times the largest pooled variance, or times 1; and at least what rounding can make."""
     cdef Py_ssize_t j
     cdef double largest = 0, rounding, scale
     for j in range(d):
@@ -191,14 +192,14 @@ cdef int repair_floors(const family_t *f, Py_ssize_t d, const double *mean, cons
 
 
 cdef inline double rounding_share(const family_t *f) noexcept nogil:
-    """The share of a column's variance, given other columns, that rounding alone can make. Without the 8, three of
-    36,000 fits of nearly dependent columns kept an eigenvalue below zero."""
+    """The largest share of a column's variance, conditional on other columns, that may be rounding error alone. Without
+    the factor 8, three of 36,000 fits of nearly dependent columns kept an eigenvalue below zero."""
     return epsilon(f) * 8 * <double> f.n_features
 
 
 cdef bint factor_fails(const family_t *f, const double *mean, const double *offset, const double *covariance,
                        double *work, double *factor) noexcept nogil:
-    """factor = the precision's; true if the covariance is not positive definite to working precision.
+    """OUT factor: that of the precision. Returns true if the covariance is not positive definite to working precision.
 
     `work` holds n_features doubles.
     """
@@ -222,15 +223,17 @@ cdef bint factor_fails(const family_t *f, const double *mean, const double *offs
 
 
 cdef inline bint is_constant_column(const family_t *f, double mean, double offset, double pooled) noexcept nogil:
-    """Whether all rows together have no variance there but reg_covar: that says nothing of a component."""
+    """Whether the column is constant over all rows (its pooled variance is reg_covar or rounding): then a small
+    variance does not make a component spurious."""
     return pooled - context_of(f).reg_covar <= 1e-9 * context_of(f).reg_covar + rounding_of(f, mean, offset)
 
 
 cdef bint is_held_up(const family_t *f, const double *mean, const double *offset, const double *pooled,
                      const double *floors, double raised, double *covariance, double *work,
                      double *factor) noexcept nogil:
-    """Whether an eigenvalue is below SPURIOUS_TIMES what was added to the covariance, reg_covar + raised * floors, in
-    the metric of that, or about rounding. `work` holds 2 n_features doubles; covariance and factor stay."""
+    """Whether only regularization keeps the covariance from being singular: an eigenvalue, relative to what was added
+    to it (reg_covar + raised * floors), is below SPURIOUS_TIMES, or about rounding error. `work` holds 2 n_features
+    doubles; covariance and factor are not changed."""
     cdef Py_ssize_t d = f.n_features, n_varying = 0, i, j
     cdef double share = max(SPURIOUS_SHARE, SPURIOUS_TIMES * rounding_share(f)), trace = 0, own
     cdef double *kept = work + d
@@ -244,7 +247,7 @@ cdef bint is_held_up(const family_t *f, const double *mean, const double *offset
                 own += factor[i * d + j] * factor[i * d + j]
             trace += own * SPURIOUS_TIMES * (context_of(f).reg_covar + raised * floors[i])
             n_varying += 1
-    # of the inverse in that metric, whose largest eigenvalue lies between trace / n_varying and trace
+    # trace of the inverse, in units of what was added: its largest eigenvalue lies between trace / n_varying and trace
     if trace <= 1:
         return False
     if trace > <double> n_varying:
@@ -262,7 +265,8 @@ cdef bint is_held_up(const family_t *f, const double *mean, const double *offset
 
 cdef int factor_or_repair(const family_t *f, const double *mean, const double *offset, const double *pooled,
                           const double *floors, double *covariance, double *work, double *factor) noexcept nogil:
-    """`work` holds 2 n_features doubles."""
+    """OUT factor of the precision. A covariance that is not positive definite is repaired first: `floors`, times powers
+    of 10, are added to its diagonal. Returns status flags. `work` holds 2 n_features doubles."""
     cdef Py_ssize_t d = f.n_features, j
     cdef double step = 1, raised = 0
     cdef int status = MIXFAST_OK, _attempt
@@ -298,7 +302,7 @@ cdef inline void offsets_of(Py_ssize_t d, const double *mean, const double *pivo
 
 
 cdef void mean_offsets(const family_t *f, const totals_t *totals, const double *means, double *offset) noexcept nogil:
-    """The root of the mean square of all components' offsets, in each column."""
+    """OUT offset[d]: root mean square, over components weighted by counts, of mean - pivot in each column."""
     cdef Py_ssize_t n_components = f.n_components, d = f.n_features, k, j
     cdef double total = 0, own
     for k in range(n_components):
@@ -316,7 +320,7 @@ cdef void mean_offsets(const family_t *f, const totals_t *totals, const double *
 
 cdef void move_mean(const family_t *f, double mass, const double *pivot, const double *first, double *mean,
                     double *delta) noexcept nogil:
-    """delta = first / mass, and the mean moves there from the centre that the kernels used."""
+    """OUT delta = first / mass; mean: the centre that the kernels used, plus delta."""
     cdef Py_ssize_t j
     for j in range(f.n_features):
         delta[j] = first[j] / mass
@@ -325,8 +329,8 @@ cdef void move_mean(const family_t *f, double mass, const double *pivot, const d
 
 cdef void find_scatter(const family_t *f, double mass, double scale, const double *second, const double *delta,
                        double *scatter) noexcept nogil:
-    """scatter[d][d] = `scale` times the mean squares about the mean, which is `delta` from what `second` is about, and
-    reg_covar."""
+    """OUT scatter[d][d] = scale * (second / mass - delta delta') + reg_covar I: the mean squares about the mean. IN
+    second: second moments about a point that is `delta` from the mean."""
     cdef Py_ssize_t d = f.n_features, i, j
     cdef double own
     for i in range(d):
@@ -358,7 +362,7 @@ cdef int full_maximise(const family_t *f, const totals_t *totals, const double *
 
 cdef int full_maximise_component(const family_t *f, Py_ssize_t k, const totals_t *totals, const double *work,
                                  double *own_work, double *params) noexcept nogil:
-    """The factor of a component's precision; one without rows gets the moments of all."""
+    """Covariance and factor of component k; an empty component gets the pooled moments of all."""
     cdef Py_ssize_t n_components = f.n_components, d = f.n_features, j
     cdef const double *mean = work + d
     cdef const double *pooled = mean + d
@@ -378,8 +382,8 @@ cdef int full_maximise_component(const family_t *f, Py_ssize_t k, const totals_t
 
 
 cdef int finish_tied(const family_t *f, const totals_t *totals, double *work, double *params) noexcept nogil:
-    """The factor of the common covariance, which is there but for repairs, and means of components without rows; `work`
-    holds 6 d doubles."""
+    """Repair the common covariance if needed, factor its inverse, and set means of empty components. IN and OUT params;
+    `work` holds 6 d doubles. Returns status flags."""
     cdef Py_ssize_t n_components = f.n_components, d = f.n_features, k, j
     cdef const double *counts = totals.counts
     cdef double *covariance = params + n_components * d
@@ -478,7 +482,7 @@ cdef int spherical_maximise(const family_t *f, const totals_t *totals, const dou
 
 
 cdef double root_mean_square(Py_ssize_t d, const double *mean, const double *pivot) noexcept nogil:
-    """Of mean - pivot; NULL is the origin."""
+    """Root mean square over columns of mean - pivot; a NULL pivot is the origin."""
     cdef Py_ssize_t j
     cdef double total = 0, own
     for j in range(d):
@@ -489,8 +493,8 @@ cdef double root_mean_square(Py_ssize_t d, const double *mean, const double *piv
 
 # ---- shapes ---------------------------------------------------------------------------------------------------------
 
-# Covariances of a shape of `_shapes.pyx` are matrices, one for each component, whatever they have in common; of a
-# diagonal shape, statistics and tables are those of the diagonal structure.
+# Covariances of a shape (`_shapes.pyx`) are stored as a matrix for each component, even if components share them.
+# Statistics and tables of diagonal shapes are those of the diagonal structure.
 
 cdef void shape_diagonal_determinants(const family_t *f, const double *params, double *out) noexcept nogil:
     cdef Py_ssize_t n_components = f.n_components, d = f.n_features
@@ -526,8 +530,8 @@ cdef void find_scatters(const family_t *f, const totals_t *totals, const double 
 
 
 cdef void shrink_means(const family_t *f, const double *counts, double *means, double *scatters) noexcept nogil:
-    """Means and scatters of the posterior mode: a normal prior of the means is a row of weight `shrinkage` that each
-    component has at the prior's mean."""
+    """Means and scatters at the posterior mode. A normal prior of the means acts as a row of weight `shrinkage` at the
+    prior's mean, in each component. IN and OUT means[K][d], scatters[K][d][d]."""
     cdef Py_ssize_t n_components = f.n_components, d = f.n_features, k, i, j
     cdef const double *prior = context_of(f).prior
     cdef const double *mean = prior + 2
@@ -546,8 +550,9 @@ cdef void shrink_means(const family_t *f, const double *counts, double *means, d
 
 
 cdef void add_prior(const family_t *f, const double *counts, double *covariances) noexcept nogil:
-    """The posterior mode of covariances, from those that are likeliest (Fraley & Raftery, Journal of Classification 24
-    (2007), doi:10.1007/s00357-007-0004-5): (scale + c S) / (c + what the density has in its exponent)."""
+    """IN and OUT covariances: maximum-likelihood estimates S become the posterior mode (Fraley & Raftery, Journal of
+    Classification 24 (2007), doi:10.1007/s00357-007-0004-5): (scale + c S) / (c + the prior's exponent), c the
+    count."""
     cdef Py_ssize_t n_components = f.n_components, d = f.n_features, size = d * d, k, i, j
     cdef shape_t shape = context_of(f).shape
     cdef const double *prior = context_of(f).prior
@@ -600,7 +605,8 @@ cdef double shape_log_prior(const family_t *f, const double *params) noexcept no
 
 cdef bint shape_factor_fails(const family_t *f, const totals_t *totals, const double *mean, const double *covariance,
                              double *work, double *factor) noexcept nogil:
-    """As `factor_fails`; `work` holds 2 n_features doubles, of which the first become offsets."""
+    """`factor_fails` for a component of a shape. `work` holds 2 n_features doubles; the first n_features become
+    offsets."""
     cdef Py_ssize_t d = f.n_features, j
     offsets_of(d, mean, totals.pivot, work)
     if not context_of(f).shape.is_diagonal:
@@ -634,9 +640,9 @@ cdef bint shape_is_held_up(const family_t *f, const double *mean, const double *
 
 cdef int maximise_shape(const family_t *f, const totals_t *totals, const double *masses, const double *divisors,
                         double *work, double *params) noexcept nogil:
-    """`divisors` are what the scatters of the components are divided by. Where covariances of the shape are singular,
-    what a repair adds is added to the scatters, of those components that it is the fault of, so that what comes of it
-    is of the shape."""
+    """The M-step of a shape. `divisors`[K]: the scatters are divided by these. If a covariance of the shape is
+    singular, the repair is added to the scatters of the components that cause it and the shape is fitted again, so that
+    repaired covariances have the shape too."""
     cdef Py_ssize_t n_components = f.n_components, d = f.n_features, size = d * d, k, j
     cdef double *means = params
     cdef double *covariances = means + n_components * d
@@ -682,7 +688,7 @@ cdef int maximise_shape(const family_t *f, const totals_t *totals, const double 
         for k in range(n_components):
             fails = fails or is_not_positive(d, covariances + k * size)
         if not fails:
-            # the last factors are where a search begins, and are kept until there are others
+            # the last factors start the search for axes, so they must not be overwritten before it ends
             for k in range(n_components):
                 fails |= shape_factor_fails(f, totals, means + k * d, covariances + k * size, own_work,
                                             found.work + k * size)
@@ -713,7 +719,8 @@ cdef int maximise_shape(const family_t *f, const totals_t *totals, const double 
 
 
 cdef bint is_not_limited(const family_t *f, const scatters_t *found) noexcept nogil:
-    """Keeps the ratio of eigenvalues below its limit, where there is one; whether that fails."""
+    """Clip eigenvalues of the found covariances to the limit of their ratio, if there is one. Returns whether that
+    fails (all eigenvalues are 0)."""
     cdef double ratio = context_of(f).eigenvalue_ratio
     return ratio > 0 and limit_ratio(found, ratio, context_of(f).shape.is_diagonal) != 0
 
@@ -737,7 +744,7 @@ cdef int shape_maximise(const family_t *f, const totals_t *totals, const double 
 # second' = second + first shift' + shift first' + mass shift shift'.
 
 cdef inline double shift_of(const family_t *f, const move_t *move, Py_ssize_t k, Py_ssize_t j) noexcept nogil:
-    """Between what the kernels took a column's mean for, then and now."""
+    """last centre - centre of component k in column j, with both means rounded as in the kernels' tables."""
     cdef Py_ssize_t i = k * f.n_features + j
     return (move.last_pivot[j] - move.pivot[j]) + (as_packed(f, move.last_params[i] - move.last_pivot[j])
                                                    - as_packed(f, move.params[i] - move.pivot[j]))
@@ -752,7 +759,7 @@ cdef void shift_first(const family_t *f, const double *masses, const move_t *mov
 
 cdef void shift_matrices(const family_t *f, const double *masses, const move_t *move, Py_ssize_t step,
                          double *stats) noexcept nogil:
-    """Component k's second moments begin at step k of all."""
+    """Move second moments of all components; those of component k begin at second[k * step]."""
     cdef Py_ssize_t d = f.n_features, k, i, j
     cdef const double *first
     cdef double *second
@@ -772,7 +779,7 @@ cdef void recentre_matrices(const family_t *f, const double *masses, const move_
 
 
 cdef void recentre_pooled(const family_t *f, const double *masses, const move_t *move, double *stats) noexcept nogil:
-    """One matrix of second moments, to which each component's rows contributed."""
+    """`recentre` for a single matrix of second moments, the sum over all components, each about its own mean."""
     shift_matrices(f, masses, move, 0, stats)
 
 
@@ -913,8 +920,8 @@ cdef int shape_diagonal_unconstrain(const family_t *f, const double *params, dou
 
 
 cdef int shape_constrain(const family_t *f, const double *numbers, double *work, double *params) noexcept nogil:
-    """The covariances of the shape that are nearest to what the numbers say, all components being of equal weight:
-    those of the shape are the nearest to themselves."""
+    """OUT params: covariances of the shape that are nearest to those that the numbers give, with equal weights of the
+    components. Covariances that have the shape already come back unchanged."""
     cdef Py_ssize_t n_components = f.n_components, d = f.n_features, k, j, i
     cdef double *covariances = params + n_components * d
     cdef double *factors = covariances + n_components * d * d

@@ -7,8 +7,9 @@ are sums of a table over the cells of a row: loops over rows are those of linear
 `_kernels/sparse_linear.c`. w is the logarithm of the number of ways to choose n of a kinds, with repetition; dividing
 by n! makes small what is large beside a log density, so that little is lost when the terms of a row are added up.
 
-Parameters: a[K][d]. Statistics: weights[K][cells] of the rows that have a cell, histograms of the counts of each column
-and of the totals. What is fitted to it may be every a_kj, one for each component, or those with a given sum.
+Parameters: a[K][d]. Statistics: weights[K][cells], the total weight of the rows that have each cell: histograms of the
+counts of each column and of the row totals. Three kinds of concentrations are fitted: every a_kj free, one value for
+each component, or a given sum in each component.
 
 The M-step. For a column with the histogram h, the derivative of sum_n h_n w(a, n) is sum_n h_n sum_i 1 / (a + i), with
 i from 0 to n - 1. With
@@ -47,29 +48,29 @@ from mixfast.families._linear cimport check_shape, coefficients_in, constant_in,
 import numpy as np
 
 cdef enum:
-    FEW = 16                   # factors of a product; its logarithm is that of a rise
-    MAX_STEPS = 20             # of an M-step
+    FEW = 16                   # Gamma(a + n) / Gamma(a) is computed as a product up to so many factors
+    MAX_STEPS = 20             # Newton steps of one M-step, at most
     MAX_NEWTON = 100
     MAX_HALVINGS = 16
 
-# What a concentration is at least, and what all of a component are together at most. Beyond, densities no longer change
-# for totals below a million, and sums of logarithms would lose digits.
+# The least concentration, and the largest sum of a component's concentrations. Beyond these limits densities do not
+# change for totals below a million, and sums of logarithms would lose digits.
 cdef double FLOOR = 1e-12
 cdef double CAP = 1e12
-# Sum of the concentrations that a component begins with.
+# The sum of a component's concentrations at a start.
 cdef double FIRST_SUM = 10
 # A step that gains less, in nats per row, is the last of an M-step. On data of 278 samples in 130 taxa EM takes as many
 # passes with M-steps to 1e-9 as with these, which are mostly one step.
 cdef double ENOUGH = 1e-3
-# A fall by this share of the terms of a difference is rounding.
+# A decrease of the objective by less than this share of the terms of the difference is rounding.
 cdef double ROUNDING = 1e-12
-# The sum of concentrations is changed by this factor, or more, where derivatives do not say by how much.
+# If derivatives do not determine a step, the sum of concentrations is changed by this factor, or a larger one.
 cdef double LEAP = 4
-# A last step by such a factor or more has no end: counts that vary no more than multinomial ones double the sum, and
-# what that gains halves.
+# If the last step changed the sum by this factor or more, concentrations diverge: with counts that vary no more than
+# multinomial ones each step doubles the sum and gains half as much as the step before.
 cdef double GROWTH = 1.5
 
-# Factors, and their ratios, up to here and down to its reciprocal: products of FEW of them are finite and not zero.
+# Factors and ratios of factors between this and its reciprocal: products of FEW of them neither overflow nor underflow.
 cdef double MODERATE = 1e18
 
 cdef double[FEW + 1] RECIPROCAL_FACTORIAL
@@ -82,8 +83,8 @@ for _n in range(1, FEW + 1):
 ctypedef struct surrogate_t:
     double u, v
 
-# A component in its M-step: weights of all cells, and room for n_columns each of the surrogates and of the point that a
-# step goes to.
+# A component in its M-step: weights of its cells, and workspace [n_columns] for the surrogates u, v and for the point
+# that a step goes to.
 ctypedef struct component_t:
     const context_t *context
     const double *weights
@@ -93,14 +94,14 @@ ctypedef struct component_t:
     double *goal
     surrogate_t of_totals      # with the prior's rate
 
-# How concentrations are tied: where a step goes from a, and what it does to keep to it.
+# A kind of constraint on concentrations (free, equal, given sum): functions that find where a step from a goes.
 ctypedef void (*aim_fn)(component_t *, const double *a) noexcept nogil
 ctypedef void (*keep_fn)(const context_t *, double *a) noexcept nogil
 
 ctypedef struct tie_t:
-    aim_fn aim                 # fills `goal`
-    aim_fn aim_surely          # where the objective is higher, however slowly; NULL where there is none
-    aim_fn aim_at_limit        # the largest sum; NULL where it is given
+    aim_fn aim                 # OUT goal: by Newton's step
+    aim_fn aim_surely          # OUT goal: by a slower step that never lowers the objective; NULL: there is none
+    aim_fn aim_at_limit        # OUT goal: at the largest sum; NULL: the sum is given
     keep_fn keep
     bint is_symmetric
 
@@ -119,12 +120,12 @@ cdef inline const context_t *context_of(const family_t *f) noexcept nogil:
 
 
 cdef inline Py_ssize_t n_cells_of(const context_t *context, Py_ssize_t j) noexcept nogil:
-    """Of a column; column n_columns are the totals."""
+    """Number of cells of column j; column n_columns stands for the row totals."""
     return context.first[j + 1] - context.first[j]
 
 
 cdef double sum_of(const double *values, Py_ssize_t n) noexcept nogil:
-    """Four sums side by side: one waits for itself."""
+    """The sum of n values, as four partial sums, which the processor can add at the same time."""
     cdef double[4] part
     cdef Py_ssize_t j = 0
     cdef int i
@@ -171,7 +172,7 @@ cdef inline double log_ways_of_many(double a, double n, double log_gamma) noexce
 
 cdef inline double gain(const context_t *context, const double *weights, Py_ssize_t j, double a, double b,
                         double extra) noexcept nogil:
-    """What the column's sum of weights * w has more at b than at a, and extra * log(b / a)."""
+    """Sum over the cells of column j of weights * (w(b, count) - w(a, count)), plus extra * log(b / a)."""
     cdef Py_ssize_t n = n_cells_of(context, j)
     cdef const double *counts = context.count + context.first[j]
     if a == b:
@@ -189,7 +190,8 @@ cdef inline double log_ratio(double b, double a) noexcept nogil:
 
 cdef double gain_of_many(Py_ssize_t n, const double *counts, const double *weights, double a, double b,
                          double step) noexcept nogil:
-    """sum of weights * (w(b, counts) - w(a, counts)); `step` is b - a with more digits than these may have."""
+    """Sum of weights * (w(b, counts) - w(a, counts)). `step` is b - a, given because the difference may have lost
+    digits."""
     cdef double product = 1, logs = 0, total = 0
     cdef Py_ssize_t j = 0
     cdef int i = 0
@@ -212,8 +214,8 @@ cdef double gain_of_many(Py_ssize_t n, const double *counts, const double *weigh
 
 cdef inline double rise_of_many(Py_ssize_t n, const double *counts, const double *weights, double a,
                                 double step) noexcept nogil:
-    """`step` is the same for all: the difference of a + step + count and a + count would not be. What is subtracted
-    grows with the step, or with the count: it should be the smaller, or digits are lost where a is large."""
+    """The same by `lgamma_rise`. `step` is passed on, since (a + step + count) - (a + count) would round. The rise is
+    taken over the smaller of step and count, so that no digits are lost for large a."""
     cdef double total = 0, of_gamma = lgamma_rise(a, step)
     cdef Py_ssize_t j
     for j in range(n):
@@ -226,7 +228,7 @@ cdef inline double rise_of_many(Py_ssize_t n, const double *counts, const double
 
 cdef inline surrogate_t surrogate(const context_t *context, const double *weights, Py_ssize_t j,
                                   double a) noexcept nogil:
-    """Of a column."""
+    """u and v of column j at concentration a."""
     cdef surrogate_t s
     cdef Py_ssize_t n = n_cells_of(context, j)
     cdef const double *counts = context.count + context.first[j]
@@ -240,7 +242,8 @@ cdef inline surrogate_t surrogate(const context_t *context, const double *weight
 
 cdef void add_surrogates(Py_ssize_t n, const double *counts, const double *weights, double a,
                          surrogate_t *s) noexcept nogil:
-    """The first of the factors, a, is all u: what follows is about a + 1."""
+    """Add the cells' contributions to u and v. The factor i = 0 contributes to u alone; the rest are rises from a +
+    1."""
     cdef double u = 1, v = 0, r, first, second, of_b, slope_of_b
     cdef Py_ssize_t j = 0
     cdef int i = 1
@@ -272,7 +275,7 @@ cdef void add_surrogates(Py_ssize_t n, const double *counts, const double *weigh
 # ---- where a step goes ----------------------------------------------------------------------------------------------
 
 cdef void approximate(component_t *c, const double *a) noexcept nogil:
-    """Surrogates of all columns, with the prior on each, and of the totals."""
+    """OUT c.u, c.v [n_columns], c.of_totals: surrogates at a, with those of the prior added."""
     cdef const context_t *context = c.context
     cdef Py_ssize_t d = context.n_columns, j
     cdef double shape = 0 if context.tie.is_symmetric else context.shape
@@ -318,7 +321,7 @@ cdef void sum_shares(const component_t *c, double s, double *total, double *slop
 
 
 cdef inline void bracket(const component_t *c, double total, double *low, double *start) noexcept nogil:
-    """s is above low; no column has more than `total` from `start` on."""
+    """OUT low: a lower bound of s; start: a value of s from which on no column's share is above `total`."""
     cdef Py_ssize_t j
     low[0] = start[0] = -INFINITY
     for j in range(c.context.n_columns):
@@ -328,10 +331,10 @@ cdef inline void bracket(const component_t *c, double total, double *low, double
 
 
 cdef bint share_out_at_maximum(const component_t *c, double total) noexcept nogil:
-    """Goal where the surrogates have a maximum, if they have one.
+    """OUT goal: the maximum of the surrogates. Returns whether there is one.
 
-    U / (sum of the shares at s) is concave in s, and is the line s - V where the sum is that which has the price s for
-    the totals. The larger of two such points is the maximum; Newton's steps come to it from the right.
+    The equation is U / (sum of shares at s) = s - V. Its left side is concave in s, so it has up to two solutions; the
+    larger one is the maximum, and Newton's method converges to it from the right.
     """
     cdef double low, s, last, shares, slope, above
     cdef surrogate_t of_totals = c.of_totals
@@ -362,7 +365,8 @@ cdef bint share_out_at_maximum(const component_t *c, double total) noexcept nogi
 
 
 cdef void share_out_sum(const component_t *c, double total) noexcept nogil:
-    """Goal of a given sum: the reciprocal of the sum of shares is concave in s; Newton's steps come from the left."""
+    """OUT goal with a given sum. 1 / (sum of shares at s) is concave in s, so Newton's method converges from the
+    left."""
     cdef double low, s, last, shares, slope
     cdef int _round
     bracket(c, total, &low, &s)
@@ -376,7 +380,7 @@ cdef void share_out_sum(const component_t *c, double total) noexcept nogil:
 
 
 cdef double sum_counts(const component_t *c, double extra, double *out) noexcept nogil:
-    """The weighted sums of the counts of each column, and `extra` each; returns their sum."""
+    """OUT out[n_columns]: weighted sum of each column's counts, plus `extra`. Returns the sum of these."""
     cdef double total = 0
     cdef Py_ssize_t j, i
     for j in range(c.context.n_columns):
@@ -388,7 +392,8 @@ cdef double sum_counts(const component_t *c, double extra, double *out) noexcept
 
 
 cdef void aim_at_multinomial(component_t *c, const double *a) noexcept nogil:
-    """Goal where counts are as little dispersed as those of a multinomial distribution, or less."""
+    """OUT goal at the largest sum, in proportion to the counts: the multinomial limit, for counts without
+    overdispersion."""
     cdef double total = sum_counts(c, c.context.shape, c.goal)
     cdef Py_ssize_t j
     for j in range(c.context.n_columns):
@@ -396,7 +401,7 @@ cdef void aim_at_multinomial(component_t *c, const double *a) noexcept nogil:
 
 
 cdef inline double slope_in_sum(const component_t *c, const double *a, double total) noexcept nogil:
-    """The derivative by the logarithm of a factor of all."""
+    """Derivative of the objective by log c at c = 1, if all concentrations are multiplied by c."""
     cdef double gained = 0
     cdef Py_ssize_t j
     for j in range(c.context.n_columns):
@@ -503,7 +508,7 @@ FIXED.keep, FIXED.is_symmetric = keep_sum, False
 # ---- the M-step -----------------------------------------------------------------------------------------------------
 
 cdef double gain_of(component_t *c, const double *a) noexcept nogil:
-    """What the goal has more than a; 0 where it has less by no more than rounding."""
+    """Objective at the goal minus objective at a; a decrease within rounding counts as 0."""
     cdef const context_t *context = c.context
     cdef Py_ssize_t d = context.n_columns, j
     cdef double shape = 0 if context.tie.is_symmetric else context.shape
@@ -532,7 +537,7 @@ cdef inline void go(const component_t *c, double *a) noexcept nogil:
 
 
 cdef double step(component_t *c, double *a) noexcept nogil:
-    """To a point where the objective is not lower; what it gains."""
+    """One step of the M-step, halved until the objective does not fall. IN and OUT a. Returns the gain."""
     cdef const context_t *context = c.context
     cdef Py_ssize_t j
     cdef double gained
@@ -555,7 +560,7 @@ cdef double step(component_t *c, double *a) noexcept nogil:
 
 
 cdef void begin_component(component_t *c, double *a) noexcept nogil:
-    """Shares of the counts."""
+    """OUT a: first concentrations, in proportion to the counts of the columns."""
     cdef const context_t *context = c.context
     cdef double total = sum_counts(c, 0, a)
     cdef Py_ssize_t j
@@ -568,8 +573,8 @@ cdef void begin_component(component_t *c, double *a) noexcept nogil:
 
 cdef int maximise_component(const family_t *f, Py_ssize_t k, const totals_t *totals, const double *work,
                             double *own_work, double *params) noexcept nogil:
-    """Concentrations that are all zero are not known yet. An empty component stays where it is, or its prior, which the
-    objective has, might fall; at the start it has those of all rows."""
+    """M-step of component k. Concentrations that are all 0 mark a start. An empty component keeps its concentrations,
+    since other ones might lower the log prior in the objective; at a start it gets those of all rows."""
     cdef component_t c
     cdef sums_t sums = sums_of(f, totals, work)
     cdef double *a

@@ -44,16 +44,16 @@ from mixfast.families._covariances cimport (
 )
 from mixfast.families._gaussian cimport centre_means
 
-# The squares of all loadings of a component whose rows are equal, in units of its least noise: of zero they would stay
-# so.
+# The sum of squares of the loadings of a component whose rows are all equal, in units of its least noise. Loadings of 0
+# would stay 0 in all further M-steps.
 cdef double ALIVE = 1e-8
 
-# What a family knows beside what all with covariances know.
+# The context: what factor analysers have in addition to other families with covariances.
 ctypedef struct factors_t:
     covariances_t covariances  # the first member: `_covariances.pyx` sees no other
     Py_ssize_t n_factors
     bint is_tied               # all components have the same noise
-    bint is_spherical          # all columns have
+    bint is_spherical          # all columns have the same noise
 
 
 cdef inline const factors_t *own_context(const family_t *f) noexcept nogil:
@@ -129,13 +129,13 @@ cdef void prepare(const family_t *f, const double *log_weights, const double *pa
 # ---- maximise -------------------------------------------------------------------------------------------------------
 
 cdef inline bint is_constant(const family_t *f, double mean, double offset, double pooled) noexcept nogil:
-    """Whether a column varies in no row."""
+    """Whether a column is constant over all rows."""
     return pooled <= rounding_of(f, mean, offset)
 
 
 cdef int least_noise(const family_t *f, const totals_t *totals, const double *mean, const double *offset,
                      const double *pooled, double *floors) noexcept nogil:
-    """floors[d]"""
+    """OUT floors[d]: the least noise variance of each column."""
     cdef Py_ssize_t d = f.n_features, j
     cdef double average = 0, square, away, reg_covar = context_of(f).reg_covar
     cdef int status
@@ -186,7 +186,7 @@ cdef int new_loadings(const family_t *f, double count, const double *first, cons
 
 
 cdef void keep_alive(Py_ssize_t d, Py_ssize_t q, double least, double *loadings) noexcept nogil:
-    """The squares of the loadings sum to ALIVE * least."""
+    """OUT loadings[d][q]: small ones, whose squares sum to ALIVE * least."""
     cdef Py_ssize_t i
     cdef double total = 0, factor
     for i in range(d * q):
@@ -198,9 +198,9 @@ cdef void keep_alive(Py_ssize_t d, Py_ssize_t q, double least, double *loadings)
 
 cdef int is_held_up(const family_t *f, const double *loadings, const double *noise, const double *mean,
                     const double *offset, const double *pooled, const double *floors, double *work) noexcept nogil:
-    """What to say of a component: where the variance of a column given all others is about the least that noise may be,
-    its covariance would be singular without that. Noise alone may be as small as that: a factor is then one of the
-    columns. `work` holds 3 q q + q doubles."""
+    """Status flags of a component. It is spurious if the variance of a column, conditional on all others, is about the
+    least noise variance: its covariance would be singular without that bound. A small noise variance alone does not
+    make it spurious, as one of the factors may equal the column. `work` holds 3 q q + q doubles."""
     cdef Py_ssize_t d = f.n_features, q = own_context(f).n_factors, j, a, b
     cdef double explained, log_det, reg_covar = context_of(f).reg_covar
     cdef double *inverse = work

@@ -24,7 +24,7 @@ from mixfast.families._linear cimport coefficients_in, constant_in, linear_t, ne
 ctypedef struct context_t:
     linear_t linear
     double most    # the largest shape or rate
-    double least_scale, most_scale    # numbers that the precision of the rows holds with all digits
+    double least_scale, most_scale    # the range of normal numbers in the precision of the user's rows
 
 
 cdef inline double most_of(const family_t *f) noexcept nogil:

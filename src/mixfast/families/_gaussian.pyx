@@ -57,13 +57,13 @@ cdef double CARRY_ROUNDING = 1e-6   # a ceiling is kept as a float: 2^-23 of it 
 # ---- prepare --------------------------------------------------------------------------------------------------------
 
 cdef inline double relative_weight(double log_weight, double largest) noexcept nogil:
-    """1 for the largest, whatever its logarithm is, and for all where that is -infinity."""
+    """exp(log_weight - largest): 1 for the largest weight, and 1 for all components if all weights are 0."""
     return exp(log_weight - largest) if isfinite(largest) else 1
 
 
 cdef void centre_means(const family_t *f, const double *log_weights, const double *means, double *pivot,
                        double *centred) noexcept nogil:
-    """pivot = the mean of the mixture, that of the means where no component has a weight; centred = means - pivot."""
+    """OUT pivot[d]: the mean of the mixture (of the means if all weights are 0); centred[K][d] = means - pivot."""
     cdef Py_ssize_t k, j, n_components = f.n_components, d = f.n_features
     cdef double largest = -INFINITY, total = 0, share
     for k in range(n_components):
@@ -385,7 +385,7 @@ cdef void spherical_prepare_carry(const family_t *f, Py_ssize_t k, const double 
 # ---- bind -----------------------------------------------------------------------------------------------------------
 
 cdef void give_verbs(family_t *f, bounded_log_density_fn bounded_log_density, prepare_carry_fn prepare_carry) noexcept:
-    """Those of structures in which each component has its own covariance."""
+    """Fill in the verbs of structures in which each component has its own covariance."""
     cdef structure_t *structure = structure_of(f)
     f.prepare, f.maximise, f.recentre = prepare, maximise, recentre
     give_free_numbers(f, structure.n_free, structure.unconstrain, structure.constrain)

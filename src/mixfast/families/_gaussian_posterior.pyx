@@ -12,8 +12,8 @@ Parameters are those of the Gaussian family, with m for the means and Psi / nu f
 nu[K] (tied: one), and the prior: m0[d], Psi0 ([d][d], diagonal [d], spherical one number) and log |Psi0|. Bishop,
 "Pattern recognition and machine learning" (2006), 10.60 to 10.63.
 
-What of the prior is not given follows from all rows: their mean, and a share of their covariance. So each problem of a
-batch has its own. The sums that takes are made once for a fit (`accumulate_common`).
+If m0 or Psi0 is not given, it is computed from all rows: their mean, and a share of their covariance. So each problem
+of a batch has its own prior. The sums for this are accumulated once for a fit (`accumulate_common`).
 
 The expected log density of a row is that of the Gaussian with these parameters plus a constant of the component, so
 the loops, the bounds and the tables are the Gaussian family's, at other log weights (Bishop, 10.64 and 10.65):
@@ -56,32 +56,32 @@ cdef enum:
     MAX_REPAIRS = 12           # from 1e-15 of the diagonal to a thousandth
 
 
-# What differs between the structures.
+# What differs between the structures of precisions.
 ctypedef struct structure_t:
     # E log |P| - log |E P|, of component k
     double (*expected_log_determinant)(const family_t *, Py_ssize_t k, const double *params) noexcept nogil
-    # adds to own[K] the log evidence of each component but for -d/2 log(kappa / kappa0); returns what they have in
-    # common
+    # OUT own[K] += log evidence of each component without the term -d/2 log(kappa / kappa0); returns the log evidence
+    # that belongs to all components together (tied)
     double (*log_evidence)(const family_t *, const double *counts, const double *params, double *own) noexcept nogil
-    # Psi0 from a covariance [d][d], of which the lower triangle is there
+    # OUT Psi0, in the structure's layout, from the lower triangle of a covariance[d][d]
     void (*scale_from)(const family_t *, const double *covariance, double *scale0) noexcept nogil
-    # log |Psi0|, in room for d (d + 1) doubles; not finite where Psi0 is not positive definite
+    # log |Psi0|, with a workspace of d (d + 1) doubles; not finite if Psi0 is not positive definite
     double (*log_determinant)(const family_t *, const double *scale0, double *room) noexcept nogil
     draw_fn draw               # NULL: there is none
-    Py_ssize_t n_nu            # numbers nu: one for each component, or one
-    Py_ssize_t n_scale         # numbers of Psi0
-    Py_ssize_t n_diagonal      # numbers of its diagonal
-    Py_ssize_t scale_step      # from one of these to the next
+    Py_ssize_t n_nu            # how many nu: K, or 1 if tied
+    Py_ssize_t n_scale         # how many numbers Psi0 has
+    Py_ssize_t n_diagonal      # how many of these are on its diagonal
+    Py_ssize_t scale_step      # distance between numbers of the diagonal
 
 ctypedef struct context_t:
     covariances_t covariances  # the first member: the Gaussian verbs see no other
-    family_t plain             # of given parameters; those of the posterior begin with its
+    family_t plain             # the Gaussian family; parameters of the posterior begin with its parameters
     bounds_t plain_bounds
     free_numbers_t plain_numbers
     structure_t structure
     double kappa0
     double nu0
-    double share               # of the rows' covariance, where Psi0 is not given
+    double share               # Psi0 is this share of the covariance of all rows, unless it is given
     const double *m0           # [d], or NULL
     const double *scale0       # [n_scale], or NULL
 
@@ -103,7 +103,7 @@ cdef inline Py_ssize_t first_of_prior(const family_t *f) noexcept nogil:
 
 
 cdef inline const double *scale0_of(const family_t *f, const double *params) noexcept nogil:
-    """m0 comes before it, log |Psi0| after it."""
+    """Psi0 among the parameters, after m0 and before log |Psi0|."""
     return params + first_of_prior(f) + f.n_features
 
 
@@ -112,7 +112,7 @@ cdef inline double kappa_of(const family_t *f, Py_ssize_t k, const double *param
 
 
 cdef inline double nu_of(const family_t *f, Py_ssize_t k, const double *params) noexcept nogil:
-    """Of component k, or of all."""
+    """nu of component k; the common one if tied."""
     cdef Py_ssize_t place = k if context_of(f).structure.n_nu > 1 else 0
     return params[context_of(f).plain.n_params + f.n_components + place]
 
@@ -140,8 +140,8 @@ cdef void sphere_from(const family_t *f, const double *covariance, double *scale
 
 
 cdef inline double narrowest(const family_t *f) noexcept nogil:
-    """The least share of a column's variance that others may leave of it, so that Psi0 is positive definite in the
-    precision of the rows too."""
+    """The least share of a column's variance that must remain conditional on other columns, so that Psi0 is positive
+    definite in the precision of the rows too."""
     return 64 * <double> f.n_features * (DBL_EPSILON if f.real_bytes == 8 else FLT_EPSILON)
 
 
@@ -168,9 +168,9 @@ cdef double scales_log_determinant(const family_t *f, const double *scale0, doub
 
 
 cdef void covariance_of_rows(const family_t *f, const totals_t *totals, double *covariance) noexcept nogil:
-    """The lower triangle, with the number of rows less one. A column that does not vary has the geometric mean of the
-    variances of those that do, which has their units, or 1. Weights may be relative: where they sum to less than 2,
-    half their sum takes the place of the number less one."""
+    """OUT covariance[d][d], lower triangle: of all rows, divided by total weight - 1 (by half the total weight if that
+    is below 2, since weights may be relative). A constant column gets the geometric mean of the other columns'
+    variances as its variance, or 1 if all are constant."""
     cdef Py_ssize_t d = f.n_features, n_varying = 0, i, j
     cdef const double *first = totals.common
     cdef const double *second = first + d
@@ -195,7 +195,8 @@ cdef void covariance_of_rows(const family_t *f, const totals_t *totals, double *
 
 
 cdef int set_prior(const family_t *f, const totals_t *totals, double *room, double *params) noexcept nogil:
-    """`room`: 2 d (d + 1) doubles. What the rows say of Psi0 is raised where columns depend on each other."""
+    """OUT params: m0, Psi0 and log |Psi0|. The diagonal of a Psi0 from the rows is raised if columns are linearly
+    dependent. Returns status flags. `room`: workspace of 2 d (d + 1) doubles."""
     cdef const context_t *context = context_of(f)
     cdef Py_ssize_t d = f.n_features, n_scale = context.structure.n_scale, j
     cdef double *m0 = params + first_of_prior(f)
@@ -227,7 +228,7 @@ cdef int set_prior(const family_t *f, const totals_t *totals, double *room, doub
 # ---- expected log densities -----------------------------------------------------------------------------------------
 
 cdef double shift_of(const family_t *f, Py_ssize_t k, const double *params) noexcept nogil:
-    """What the expected log density has beside the Gaussian's at the expected precision."""
+    """Expected log density minus log density of the Gaussian at the expected precision: a constant for component k."""
     return 0.5 * (context_of(f).structure.expected_log_determinant(f, k, params)
                   - <double> f.n_features / kappa_of(f, k, params))
 
@@ -262,7 +263,7 @@ cdef void prepare(const family_t *f, const double *log_weights, const double *pa
 cdef void prepare_carry(const family_t *f, Py_ssize_t k, const double *last_log_weights, const double *last_params,
                         const double *log_weights, const double *params, double *own_work,
                         double *carry) noexcept nogil:
-    """The constants of the Gaussian's ceilings, which come first, are shifted as log densities are."""
+    """The Gaussian's `prepare_carry`, with the constants of its ceilings shifted as the log densities are."""
     cdef const family_t *plain = &context_of(f).plain
     plain.bounds.prepare_carry(plain, k, last_log_weights, last_params, log_weights, params, own_work, carry)
     carry[k] += shift_of(f, k, last_params)
@@ -277,8 +278,9 @@ cdef int maximise(const family_t *f, const totals_t *totals, double *work, doubl
 
 cdef double place_mean(const family_t *f, Py_ssize_t k, const totals_t *totals, double *params, double *delta,
                        double *away) noexcept nogil:
-    """The posterior's mean and kappa. delta[d] = the rows' mean less what moments are about, away[d] the same less the
-    prior's mean. Returns kappa0 n / kappa, by which `away` counts among the second moments."""
+    """OUT params: the posterior's mean and kappa of component k; delta[d]: mean of its rows minus the point that
+    moments are about; away[d]: mean of its rows minus the prior's mean. Returns kappa0 n / kappa, the factor of away
+    away' in the posterior's scale matrix."""
     cdef const double *m0 = params + first_of_prior(f)
     cdef Py_ssize_t d = f.n_features, j
     cdef double count = totals.counts[k], kappa0 = context_of(f).kappa0
@@ -297,12 +299,13 @@ cdef double place_mean(const family_t *f, Py_ssize_t k, const totals_t *totals, 
 
 
 cdef inline double scatter_of(double square, double count, double delta) noexcept nogil:
-    """Of a column about the rows' mean; rounding may leave less than nothing."""
+    """Sum of squares of a column about the rows' mean; at least 0, which rounding could miss."""
     return max(square - count * delta * delta, 0.0)
 
 
 cdef int factor_or_raise(Py_ssize_t d, double *covariance, double *room, double *factor) noexcept nogil:
-    """The factor of the inverse. A prior that is narrow beside dependent columns may be lost in their products."""
+    """OUT factor of the inverse. The diagonal is raised if needed: a narrow prior may be lost to rounding beside the
+    scatter of linearly dependent columns."""
     cdef double step = 1e-15
     cdef Py_ssize_t j
     cdef int status = MIXFAST_OK, _attempt
@@ -421,7 +424,8 @@ cdef int spherical_component(const family_t *f, Py_ssize_t k, const totals_t *to
 
 cdef double evidence_of_scale(Py_ssize_t dimension, double n_reals, double nu, double log_scale, double nu0,
                               double log_scale0) noexcept nogil:
-    """Of a Wishart of that dimension, from n_reals numbers of rows; log_scale = log |Psi|."""
+    """Log evidence from a Wishart prior of that dimension; n_reals: how many numbers the rows have; log_scale:
+    log |Psi|."""
     cdef double total = -0.5 * (n_reals * log(M_PI) + nu * log_scale - nu0 * log_scale0)
     cdef Py_ssize_t j
     for j in range(dimension):
@@ -541,7 +545,7 @@ cdef void full_draw(const family_t *f, Py_ssize_t k, const double *params, strea
 
 
 cdef inline double draw_ratio(stream_t *stream, double shape) noexcept nogil:
-    """The root of a precision over that of its mean, of the posterior Gamma(shape, ..)."""
+    """A draw of sqrt(precision / its posterior mean), the precision ~ Gamma(shape, ..)."""
     return exp(0.5 * (stream.log_gamma(stream, shape) - log(shape)))
 
 
@@ -595,8 +599,8 @@ cdef int constrain(const family_t *f, const double *numbers, double *work, doubl
 # ---- bind -----------------------------------------------------------------------------------------------------------
 
 cdef object posterior_of(family_t *f, double kappa0, double nu0, m0, scale0, double share):
-    """A Gaussian family becomes that of its posterior; the context is a context_t with room for m0 and scale0, whose
-    structure is there."""
+    """Turn a Gaussian family into its posterior. The context is a context_t, with memory for m0 and scale0 behind it
+    and the structure filled in. Returns the capsule."""
     cdef context_t *context = <context_t *> f.context
     cdef double *numbers = <double *> (context + 1)
     cdef Py_ssize_t d = f.n_features, n_scale = context.structure.n_scale, n_pairs = triangle(d)
@@ -645,7 +649,8 @@ cdef void give_matrices(family_t *f, structure_t *structure) noexcept:
 
 def bind_full_posterior(Py_ssize_t n_components, Py_ssize_t n_features, int real_bytes, object isa, double reg_covar,
                         double kappa0, double nu0, m0, scale0, double share):
-    """m0 (d,), scale0 = Psi0 (d * d,), or None for the mean of the rows and `share` times their covariance"""
+    """The capsule. m0 (d,), scale0 = Psi0 (d * d,); None takes the mean of the rows, and `share` times their
+    covariance."""
     cdef family_t *f = new_full(n_components, n_features, real_bytes, isa, reg_covar,
                                 context_bytes(n_features, n_features * n_features))
     cdef structure_t *structure = &(<context_t *> f.context).structure

@@ -16,12 +16,12 @@ cdef inline const linear_t *linear_of(const family_t *f) noexcept nogil:
 
 cdef void prepare(const family_t *f, const double *log_weights, const double *params, double *work, double *pivot,
                   void *tables) noexcept nogil:
-    """Tables of the forms that `prepare_component` made."""
+    """OUT tables: the linear form of each component, by the family's `prepare_component`."""
     linear_of(f).kernels.lay_out(f.n_components, f.n_features, work, tables)
 
 
 cdef int maximise_linear(const family_t *f, const totals_t *totals, double *work, double *params) noexcept nogil:
-    """Sums for `maximise_component`; says whether a component is empty."""
+    """OUT work: a sums_t for `maximise_component`. Returns EMPTIED_COMPONENT if a component has no rows."""
     cdef Py_ssize_t n_components = f.n_components, d = f.n_features, k, j
     cdef const double *sums = linear_of(f).kernels.collect(n_components, d, totals.stats, work)
     cdef double *of_all = work + n_components * d
@@ -55,7 +55,7 @@ cdef void restore(const family_t *f, const double *record, double *stats) noexce
 
 cdef void stay(const family_t *f, const double *counts, const double *last_pivot, const double *last_params,
                const double *pivot, const double *params, double *stats) noexcept nogil:
-    """Sums of the rows are about nothing that the parameters say."""
+    """`recentre`: nothing to do, since sums of rows do not depend on the parameters."""
 
 
 cdef int check_shape(Py_ssize_t n_components, Py_ssize_t n_features, int real_bytes) except -1:
@@ -67,7 +67,8 @@ cdef int check_shape(Py_ssize_t n_components, Py_ssize_t n_features, int real_by
 
 cdef family_t *new_linear(size_t context_bytes, Py_ssize_t n_components, Py_ssize_t n_features, int real_bytes,
                           object isa, bint is_sparse) except NULL:
-    """A family with what such ones have in common filled in; its context, which begins with a `linear_t`, is zeros."""
+    """A linear family with the common members filled in. Its context begins with a `linear_t`; the rest of it is
+    zeros."""
     cdef int level = resolve_isa(isa)
     check_shape(n_components, n_features, real_bytes)
     cdef family_t *f = new_struct(context_bytes)

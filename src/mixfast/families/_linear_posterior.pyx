@@ -65,7 +65,7 @@ cdef inline double *own_in(const family_t *f, Py_ssize_t k, Py_ssize_t i, double
 
 
 cdef int maximise(const family_t *f, const totals_t *totals, double *work, double *params) noexcept nogil:
-    """Sums for `maximise_component`. A component without rows has the prior, which is nothing to tell of."""
+    """OUT work: sums for `maximise_component`. An empty component has the prior, which needs no status flag."""
     context_of(f).linear.kernels.collect(f.n_components, f.n_features, totals.stats, work)
     return MIXFAST_OK
 
@@ -77,7 +77,7 @@ cdef inline const double *sums_of_component(const family_t *f, Py_ssize_t k, con
 
 
 cdef void add_sums(Py_ssize_t n, const double *prior, bint is_empty, const double *sums, double *own) noexcept nogil:
-    """Of an empty component sums are no longer numbers of full precision."""
+    """OUT own[n] = prior + sums; for an empty component the prior alone, without the rounding errors of its sums."""
     cdef Py_ssize_t j
     for j in range(n):
         own[j] = prior[j] if is_empty else prior[j] + sums[j]

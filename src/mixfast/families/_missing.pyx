@@ -1,13 +1,13 @@
 """The verbs of Gaussian families for rows with missing entries, at random: those of a family of complete rows, which
 sees the rows filled.
 
-Rows have a column more, the number of their pattern: which columns are there. Once per pass and pattern, the covariance
-of the columns that are there is factored. For each component missing entries are filled with their means given the
-others, E[x_m] = mu_m + S_mo S_oo^-1 (x_o - mu_o). There the distance of the whole row is that of what is there, so that
-the log density of complete rows is right but for a constant of the pattern; and statistics are those of the filled rows
-and, of each, the covariance of what is missing, C = S_mm - S_mo S_oo^-1 S_om: Ghahramani & Jordan, "Supervised learning
-from incomplete data via an EM approach", NIPS 1994. So the loops over rows and the M-step are those of complete rows,
-whatever covariances share.
+Encoded rows have one more column: the number of the row's pattern, that is which entries are observed. Once per pass,
+pattern and component the covariance of the observed columns is factored. For each component missing entries are imputed
+by their conditional means, E[x_m] = mu_m + S_mo S_oo^-1 (x_o - mu_o). The Mahalanobis distance of the imputed row is
+then that of the observed entries, so the log density of complete rows is right up to a constant of the pattern.
+Statistics are those of the imputed rows plus, for each row, the conditional covariance of its missing entries, C = S_mm
+- S_mo S_oo^-1 S_om: Ghahramani & Jordan, "Supervised learning from incomplete data via an EM approach", NIPS 1994. So
+the loops over rows and the M-step are those of complete rows, whatever covariances share.
 """
 
 from cpython.ref cimport Py_INCREF
@@ -26,8 +26,8 @@ cdef enum:
     SHARED_MATRIX = 2
     NUMBERS = 3       # a number for each component
 
-# The columns that rows of a pattern have, then those that are missing; and where its tables begin, of `size` each for
-# all components one after the other: what its log density has more than that of the filled row, S_mo S_oo^-1, C.
+# A pattern: its observed columns, then its missing ones; and where its tables begin, `size` numbers for each component,
+# one component after the other: log density minus that of the imputed row | S_mo S_oo^-1 | C.
 ctypedef struct pattern_t:
     Py_ssize_t n_there
     Py_ssize_t size
@@ -39,7 +39,7 @@ ctypedef struct context_t:
     int covariances
     int moments
     Py_ssize_t n_patterns
-    Py_ssize_t n_own_tables        # of patterns, in front of the means and of the tables of the complete family
+    Py_ssize_t n_own_tables        # size of the patterns' tables; the means and the complete family's tables follow
     pattern_t *patterns
 
 
@@ -62,9 +62,8 @@ cdef double covariance_at(const context_t *c, const double *params, Py_ssize_t k
 
 cdef void factor(Py_ssize_t n, const double *covariance, Py_ssize_t d, const Py_ssize_t *columns,
                  double *root) noexcept nogil:
-    """Overwrites the lower triangle of root[n][n] with L of L L', with the reciprocals of its diagonal. It is of some
-    columns of covariance[d][d], all by themselves or given others; what rounding makes of a variance that nothing is
-    left of is above zero."""
+    """Cholesky factor L of some columns of covariance[d][d]. OUT root[n][n], lower triangle: L, with the reciprocals of
+    its diagonal. A pivot that rounding would leave at or below 0 is replaced by a small positive number."""
     cdef Py_ssize_t i, j, a
     cdef double value
     for i in range(n):
@@ -136,21 +135,21 @@ cdef void prepare_component(const family_t *f, Py_ssize_t k, const double *log_w
 
 cdef void prepare(const family_t *f, const double *log_weights, const double *params, double *work, double *pivot,
                   void *tables) noexcept nogil:
-    """The means, about the pivot of complete rows, come after the tables of the patterns."""
+    """OUT tables: those of the patterns | the means less the pivot | those of the complete family."""
     cdef const context_t *c = context_of(f)
     cdef double *own = <double *> tables
     cdef double *means = own + c.n_own_tables
     cdef Py_ssize_t d = c.complete.n_features, k, j
     memcpy(own, work + c.complete.n_work, c.n_own_tables * sizeof(double))
     c.complete.prepare(c.complete, log_weights, params, work, pivot, complete_tables(f, tables))
-    pivot[d] = 0  # of the numbers of patterns
+    pivot[d] = 0  # the column of pattern numbers
     for k in range(f.n_components):
         for j in range(d):
             means[k * d + j] = params[k * d + j] - pivot[j]
 
 
 cdef inline Py_ssize_t in_cache_lines(Py_ssize_t n) noexcept nogil:
-    """So many doubles, rounded up: kernels want their tables aligned."""
+    """n rounded up to whole cache lines, since kernels need aligned tables."""
     return (n + 7) // 8 * 8
 
 
@@ -166,7 +165,7 @@ cdef inline const pattern_t *pattern_at(const context_t *c, const chunk_t *chunk
 
 
 cdef chunk_t copy_of(const context_t *c, const chunk_t *chunk, void *columns) noexcept nogil:
-    """The columns of complete rows."""
+    """A view of the chunk without the column of pattern numbers, with `columns` for values."""
     cdef chunk_t filled = chunk[0]
     memcpy(columns, chunk.columns, c.complete.n_features * chunk.stride * sizeof(double))
     filled.columns = columns
@@ -175,7 +174,7 @@ cdef chunk_t copy_of(const context_t *c, const chunk_t *chunk, void *columns) no
 
 cdef void fill(const family_t *f, const void *tables, const chunk_t *chunk, Py_ssize_t k,
                double *columns) noexcept nogil:
-    """What is missing in the rows of a chunk, with its mean in component k."""
+    """OUT columns: the chunk's rows with missing entries imputed by their conditional means in component k."""
     cdef const context_t *c = context_of(f)
     cdef Py_ssize_t d = c.complete.n_features, stride = chunk.stride, o, r, a, i
     cdef const double *mean = (<const double *> tables) + c.n_own_tables + k * d
@@ -247,7 +246,7 @@ cdef int accumulate(const family_t *f, const void *tables, const chunk_t *chunk,
 
 cdef inline void add_left(const context_t *c, const pattern_t *pattern, const double *tables, Py_ssize_t k, double resp,
                           double *second) noexcept nogil:
-    """resp times the covariance of what is missing in a row."""
+    """OUT second moments += resp * C, the conditional covariance of a row's missing entries in component k."""
     cdef Py_ssize_t d = c.complete.n_features, o = pattern.n_there, a, b, i
     cdef const double *left = tables + pattern.tables + k * pattern.size + 1 + (d - o) * o
     if c.moments != SHARED_MATRIX:
@@ -287,11 +286,12 @@ cdef int constrain(const family_t *f, const double *numbers, double *work, doubl
 
 def bind_missing(capsule, int64_t[:, ::1] columns not None, const int64_t[::1] n_there not None, int covariances,
                  int moments):
-    """The capsule of a family of complete rows, as `capsule` is, for rows of these patterns.
+    """A capsule for rows with missing entries, around the capsule of a family of complete rows.
 
-    columns (n_patterns, n_features) : of each the columns that are there, then those that are missing; both rise
-    n_there (n_patterns,) : how many are there
-    covariances, moments : their layout, see above
+    columns (n_patterns, n_features) : numbers of each pattern's observed columns, then of its missing ones, both
+        ascending
+    n_there (n_patterns,) : how many columns are observed
+    covariances, moments : layouts of the family's covariances and second moments, by the enum above
     """
     cdef BoundFamily bound = BoundFamily(capsule)
     cdef const family_t *complete = &bound.c

@@ -42,12 +42,14 @@ cdef inline double sum_of(Py_ssize_t n, const double *values) noexcept nogil:
 
 cdef int maximise_component(const family_t *f, Py_ssize_t k, const totals_t *totals, const double *work,
                             double *own_work, double *params) noexcept nogil:
-    """An empty component has the probabilities of all rows, as has one that holds empty rows alone, without a prior."""
+    """New probabilities of component k. An empty component gets those of all rows; so does one whose rows have no
+    counts,
+    if there is no prior."""
     cdef Py_ssize_t d = f.n_features, j
     cdef sums_t sums = sums_of(f, totals, work)
     cdef const double *words = sums.of_components + k * d
     cdef double alpha = alpha_of(f), total = sum_of(d, words), p
-    # with a prior nothing is impossible, even where alpha is lost beside the words
+    # with a prior no probability is 0, even if alpha is lost to rounding beside the words
     cdef double least = 0.0 if alpha == 0 else DBL_MIN
     if totals.counts[k] == 0 or (total == 0 and alpha == 0):
         words, total = sums.of_all, sum_of(d, sums.of_all)
@@ -71,7 +73,7 @@ cdef double log_prior(const family_t *f, const double *params) noexcept nogil:
 
 
 cdef int unconstrain(const family_t *f, const double *params, double *numbers) noexcept nogil:
-    """Logarithms; infinite for what is impossible."""
+    """OUT numbers: logarithms; -inf for probabilities of 0."""
     cdef Py_ssize_t i
     for i in range(f.n_params):
         numbers[i] = log(params[i])
@@ -79,7 +81,7 @@ cdef int unconstrain(const family_t *f, const double *params, double *numbers) n
 
 
 cdef int constrain(const family_t *f, const double *numbers, double *work, double *params) noexcept nogil:
-    """Finite numbers make nothing impossible, however small they are: a row that holds it would be."""
+    """OUT params: probabilities. Finite numbers never underflow to 0, which would make rows impossible."""
     cdef Py_ssize_t d = f.n_features, k, j
     cdef const double *log_p
     cdef double *p

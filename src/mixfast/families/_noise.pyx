@@ -18,7 +18,7 @@ from mixfast.engine._family cimport chunk_t, family_t, selection_t, totals_t
 from mixfast.engine._reals cimport get, put
 
 ctypedef struct context_t:
-    const family_t *own            # of the components that are no noise, the first ones
+    const family_t *own            # the family of all other components, which come first
     double log_height              # log density of noise
 
 
@@ -52,7 +52,7 @@ cdef void prepare(const family_t *f, const double *log_weights, const double *pa
 # ---- rows -----------------------------------------------------------------------------------------------------------
 
 cdef Py_ssize_t noise_in(const family_t *f, const selection_t *selection) noexcept nogil:
-    """Where noise is among the selected components; their number where it is not."""
+    """Position of noise in the selection; selection.n if it is not selected."""
     cdef Py_ssize_t a
     for a in range(selection.n):
         if selection.component[a] == own_of(f).n_components:
@@ -97,7 +97,7 @@ cdef int accumulate(const family_t *f, const void *tables, const chunk_t *chunk,
     return code
 
 
-# ---- what is that of the other components ---------------------------------------------------------------------------
+# ---- verbs that go straight to the other components' family ---------------------------------------------------------
 
 cdef int maximise(const family_t *f, const totals_t *totals, double *work, double *params) noexcept nogil:
     return own_of(f).maximise(own_of(f), totals, work, params)

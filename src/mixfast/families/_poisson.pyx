@@ -26,7 +26,7 @@ cdef inline const context_t *context_of(const family_t *f) noexcept nogil:
 
 
 cdef inline Py_ssize_t n_rates(const family_t *f) noexcept nogil:
-    """Of a component."""
+    """Number of rates of a component: the columns without that of exposures."""
     return f.n_features - context_of(f).is_exposed
 
 
@@ -82,7 +82,7 @@ cdef double log_prior(const family_t *f, const double *params) noexcept nogil:
 
 
 cdef int unconstrain(const family_t *f, const double *params, double *numbers) noexcept nogil:
-    """Logarithms; infinite for what never happens."""
+    """OUT numbers: logarithms; -inf for rates of 0."""
     cdef Py_ssize_t i
     for i in range(f.n_params):
         numbers[i] = log(params[i])
@@ -90,7 +90,7 @@ cdef int unconstrain(const family_t *f, const double *params, double *numbers) n
 
 
 cdef int constrain(const family_t *f, const double *numbers, double *work, double *params) noexcept nogil:
-    """Finite numbers make nothing impossible, however small they are: a row that has it would be."""
+    """OUT params: rates. Finite numbers never underflow to 0, which would make rows impossible."""
     cdef Py_ssize_t i
     for i in range(f.n_params):
         params[i] = exp(numbers[i])
@@ -103,7 +103,7 @@ cdef int constrain(const family_t *f, const double *numbers, double *work, doubl
 
 def bind_poisson(Py_ssize_t n_components, Py_ssize_t n_features, int real_bytes, object isa, bint is_sparse,
                  double alpha, double beta, bint is_exposed):
-    """`n_features` counts the column of exposures, the last one where `is_exposed`."""
+    """The capsule. With `is_exposed` the last of the n_features columns are exposures."""
     check_shape(n_components, n_features - is_exposed, real_bytes)
     cdef family_t *f = new_linear(sizeof(context_t), n_components, n_features, real_bytes, isa, is_sparse)
     cdef context_t *context = <context_t *> f.context

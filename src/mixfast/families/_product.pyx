@@ -1,7 +1,7 @@
 """The verbs of a product of families: each part's verbs, called on its columns of the same chunk.
 
-Columns, parameters, statistics, tables and whatever else is laid out by the family are those of the parts, one after
-the other. Log densities add; the first part has the weights of the components in its own, all others have weights of 1.
+Columns, parameters, statistics, tables and all other arrays are those of the parts, one after the other. Log densities
+are added up; log weights are passed to the first part only, all other parts are given weights of 1.
 """
 
 from cpython.ref cimport Py_INCREF
@@ -29,7 +29,7 @@ from mixfast.engine._family cimport (
     totals_t,
 )
 
-# A part, and where what belongs to it begins.
+# A part, and the offsets of its columns, parameters, statistics, ... in the product's arrays.
 ctypedef struct part_t:
     const family_t *family
     Py_ssize_t column
@@ -43,8 +43,8 @@ ctypedef struct part_t:
 
 ctypedef struct context_t:
     Py_ssize_t n_parts
-    Py_ssize_t n_shared_columns    # of scratch, which all parts use in turn
-    double *log_ones               # [n_components], the logarithm of 1 each
+    Py_ssize_t n_shared_columns    # scratch columns that the parts use one after the other
+    double *log_ones               # [n_components], zeros: log weights of all parts but the first
     part_t *parts
     part_t *plain_parts            # of posteriors whose parameters can be drawn
 
@@ -57,12 +57,12 @@ ctypedef struct contexts_t:
     context_t of_plain
     family_t plain
 
-# Which family of a part is joined.
+# Chooses which family of a part is joined: itself, its quick one or its plain one.
 ctypedef const family_t *(*choose_fn)(const family_t *) noexcept nogil
 
 
 cdef class Parts:
-    """Keeps the parts alive, and hands on what one of them raised."""
+    """The owner of a product: keeps the parts alive and passes on the exception that one of them left."""
     cdef readonly list bound
 
     def __init__(self, capsules):
@@ -220,7 +220,7 @@ cdef double log_prior(const family_t *f, const double *params) noexcept nogil:
 # ---- sums over all rows that no parameter enters --------------------------------------------------------------------
 
 cdef inline Py_ssize_t n_common_of(const family_t *part) noexcept nogil:
-    """Of a shared term, or of a prior that depends on the rows."""
+    """Number of parameter-free sums of a part: of its shared term, or of a prior that depends on all rows."""
     if part.shared_term != NULL:
         return part.shared_term.n_common
     return 0 if part.posterior == NULL else part.posterior.n_common
@@ -354,7 +354,7 @@ cdef int constrain(const family_t *f, const double *numbers, double *work, doubl
 # ---- joining --------------------------------------------------------------------------------------------------------
 
 cdef inline Py_ssize_t in_cache_lines(Py_ssize_t n_reals, int real_bytes) noexcept nogil:
-    """So many reals, so that the next table begins on a cache line."""
+    """n_reals rounded up to whole cache lines, so that the next table is aligned."""
     cdef Py_ssize_t line = 64 // real_bytes
     return (n_reals + line - 1) // line * line
 
@@ -372,7 +372,8 @@ cdef const family_t *plain_of(const family_t *own) noexcept nogil:
 
 
 cdef Py_ssize_t join(family_t *f, Parts parts_of, choose_fn choose, context_t *context, part_t *parts) except -1:
-    """Fill f and its context, which has its log_ones already; how many doubles the sums of shared terms are."""
+    """OUT f and its context (IN: log_ones), from the chosen family of each part. Returns the number of parameter-free
+    sums of shared terms."""
     cdef Py_ssize_t n_parts = len(parts_of.bound), n_common = 0, n_free = 0, n_record = 0, i
     cdef const family_t *first = parts_of.family(0)
     cdef const family_t *own
@@ -408,8 +409,8 @@ cdef Py_ssize_t join(family_t *f, Parts parts_of, choose_fn choose, context_t *c
 
 
 cdef void join_optional(family_t *f, Parts parts_of, Py_ssize_t n_common):
-    """Posteriors, free numbers and `recentre`, where all parts have them; the records, and the passes of a start, of
-    all. `n_common` sums are of posteriors' priors."""
+    """Fill in optional groups of verbs: posterior, free numbers and `recentre` if all parts have them; records, and the
+    further passes of a start, in any case. `n_common`: parameter-free sums of the posteriors' priors."""
     cdef const family_t *own
     cdef Py_ssize_t n_free = 0, n_record = 0, i
     cdef bint are_posteriors = True, are_free = True, move = True
@@ -435,8 +436,8 @@ cdef void join_optional(family_t *f, Parts parts_of, Py_ssize_t n_common):
 def bind_product(capsules):
     """The capsule of a product of families, which are bound to the same number of components and the same precision.
 
-    It has the groups of verbs that all its parts have, but for bounds: `carry` is given the ceiling of a sum, of which
-    nobody knows what each part has of it, so that no part could say what becomes of its own.
+    It has those optional groups of verbs that all its parts have, except bounds: a ceiling of the product is a sum over
+    parts, and `carry` of a part would need its own share of that sum, which is not kept.
     """
     cdef Parts parts_of = Parts(list(capsules))
     cdef Py_ssize_t n_parts = len(parts_of.bound), n_components, n_common, k, i

@@ -21,22 +21,22 @@ import numpy as np
 
 from mixfast.status import Status
 
-# What `prepare` leaves in the tables: where this pass's parameters are.
+# The tables that `prepare` makes: a pointer to the parameters of the pass.
 ctypedef struct tables_t:
     const double *log_weights
     const double *params
 
 
 cdef object _array(const double *values, Py_ssize_t n):
-    """A copy: a family may keep what it is given, the memory of a pass ends with it."""
+    """An array with a copy of the values: a family may keep it after the memory of the pass is freed."""
     return np.array(<double[:n]> <double *> values) if n else np.empty(0)
 
 
 cdef class Verbs:
-    """The Python family, bound to a number of components and features; the owner of a `family_t`."""
+    """Owner of a `family_t`: the Python family, bound to a number of components and features."""
 
     cdef object family, params_layout, stats_layout
-    cdef object free_shape  # of what `unconstrain` returns, None before it was asked
+    cdef object free_shape  # shape of the array that `unconstrain` returns; None before its first call
     cdef public object error
 
     def __init__(self, family, n_components, n_features):
@@ -185,7 +185,7 @@ cdef int constrain(const family_t *f, const double *free, double *work, double *
 
 cdef void recentre(const family_t *f, const double *counts, const double *last_pivot, const double *last_params,
                    const double *pivot, const double *params, double *stats) noexcept nogil:
-    """Chunks have no pivot. What failed is in `error`, where `EM.recentre` looks for it."""
+    """Python families have no pivot. An exception is kept in `error`, where `EM.recentre` looks for it."""
     with gil:
         verbs = <Verbs> f.owner
         try:

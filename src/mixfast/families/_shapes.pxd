@@ -1,14 +1,14 @@
 # The shapes of covariances by mclust's names.
 
-# Of n_components scatters of so many features, as mean squares about the components' means.
+# Arguments of a shape's M-step: scatters of the components, as mean squares about their means.
 ctypedef struct scatters_t:
     Py_ssize_t n_components, n_features
-    const double *shares    # [K], of the rows; they sum to 1
-    const double *factors   # [K][d][d], of the last precisions, where a search begins; NULL: none
-    double *matrices        # [K][d][d], symmetric; of diagonal shapes nothing but the diagonals is looked at
-    double *work            # of `shape_work` doubles
+    const double *shares    # [K], the components' shares of the rows; they sum to 1
+    const double *factors   # [K][d][d], factors of the last precisions, where iterations begin; NULL: none
+    double *matrices        # [K][d][d], symmetric: IN scatters, OUT covariances; diagonal shapes use diagonals only
+    double *work            # [shape_work], workspace
 
-# Replaces the scatters by the covariances of the shape for which rows are likeliest. Nonzero where there are none.
+# IN and OUT matrices: scatters become the maximum-likelihood covariances of the shape. Nonzero if there are none.
 ctypedef int (*shape_fn)(const scatters_t *) noexcept nogil
 
 ctypedef struct shape_t:

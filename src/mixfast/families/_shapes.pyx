@@ -16,8 +16,8 @@ from mixfast.engine._linalg cimport log_diagonal, precision_factor, precision_of
 from mixfast.families._axes cimport diagonalise, make_most_diagonal, sort_axes, turn
 
 cdef enum:
-    MOST_ROUNDS = 100      # of an M-step that alternates; a few do in EM, where each begins at the last
-cdef double SETTLED = 1e-13  # the share by which covariances still move
+    MOST_ROUNDS = 100      # rounds of an alternating M-step, at most; in EM a few suffice, from the last covariances
+cdef double SETTLED = 1e-13  # converged when covariances change by a smaller share
 
 
 # ---- variances[K][d] on given axes ----------------------------------------------------------------------------------
@@ -88,7 +88,8 @@ cdef int _same_volume(Py_ssize_t n, Py_ssize_t d, const double *shares, double *
 
 cdef int _same_proportions(Py_ssize_t n, Py_ssize_t d, const double *shares, double *volumes, double *variances,
                            double *work) noexcept nogil:
-    """Alternates between the variances that all share up to a factor, and these factors."""
+    """Variances that are proportional to each other: alternates between the common proportions and each component's
+    volume. IN and OUT volumes[K], variances[K][d]."""
     cdef Py_ssize_t k, j
     cdef double mean, volume, moved
     cdef int _round
@@ -164,7 +165,7 @@ cdef void compose(Py_ssize_t d, const double *variances, const double *axes, dou
 
 
 cdef int spread_on_own_axes(const scatters_t *s, spread_fn spread) noexcept nogil:
-    """The largest variance of one component corresponds to the largest of another."""
+    """Fit variances on each component's own axes, sorted: the j-th largest variances of the components correspond."""
     cdef Py_ssize_t n = s.n_components, d = s.n_features, k, j
     cdef double *volumes = s.work
     cdef double *variances = volumes + n
@@ -186,7 +187,7 @@ cdef int spread_on_own_axes(const scatters_t *s, spread_fn spread) noexcept nogi
 
 
 cdef int spread_on_common_axes(const scatters_t *s, spread_fn spread, bint takes_logarithms) noexcept nogil:
-    """Begins with the axes of the last covariances."""
+    """Fit variances on axes that all components share; alternates, from the axes of the last covariances on."""
     cdef Py_ssize_t n = s.n_components, d = s.n_features, k, j
     cdef double *volumes = s.work
     cdef double *variances = volumes + n
@@ -217,7 +218,7 @@ cdef int spread_on_common_axes(const scatters_t *s, spread_fn spread, bint takes
 
 
 cdef bint says_no_axes(const scatters_t *s) noexcept nogil:
-    """Whether there are no last covariances, or those of a start, which are balls."""
+    """Whether the last covariances define no axes: there are none, or they are spherical, as at a start."""
     cdef Py_ssize_t d = s.n_features, k, i, j
     if s.factors == NULL:
         return True
@@ -276,7 +277,7 @@ cdef int _VVV(const scatters_t *s) noexcept nogil:
 
 
 cdef void pool(const scatters_t *s, const double *volumes, double *out) noexcept nogil:
-    """out = the sum of shares / volumes times the scatters"""
+    """OUT out[d][d]: sum over components of share / volume * scatter."""
     cdef Py_ssize_t size = s.n_features * s.n_features, k, i
     cdef double share
     memset(out, 0, size * sizeof(double))
@@ -295,7 +296,7 @@ cdef int _EEE(const scatters_t *s) noexcept nogil:
 
 
 cdef int _VEE(const scatters_t *s) noexcept nogil:
-    """As `_same_proportions`, of matrices."""
+    """VEE: like `_same_proportions`, with matrices that are proportional to each other."""
     cdef Py_ssize_t n = s.n_components, d = s.n_features, size = d * d, k, i
     cdef double *volumes = s.work
     cdef double *common = volumes + n
@@ -353,8 +354,9 @@ cdef int _EVV(const scatters_t *s) noexcept nogil:
 
 cdef double lower_limit(Py_ssize_t n, Py_ssize_t d, const double *shares, const double *numbers,
                         double ratio) noexcept nogil:
-    """m, for which numbers[n][d] clipped to [m, ratio m] are likeliest variances of scatters with these: where the sum
-    of share (m - e) over e < m and of share (m - e / ratio) over e > ratio m, which rises with m, is zero."""
+    """Returns m such that eigenvalues numbers[n][d], clipped to [m, ratio m], have the largest likelihood. m is the
+    root of an increasing function: sum of share (m - e) over e < m plus sum of share (m - e / ratio) over e > ratio
+    m."""
     cdef double low = numbers[0], high = numbers[0], m, below, weight
     cdef Py_ssize_t k, j
     cdef int _step
@@ -386,9 +388,9 @@ cdef double lower_limit(Py_ssize_t n, Py_ssize_t d, const double *shares, const 
 
 
 cdef int limit_ratio(const scatters_t *s, double ratio, bint is_diagonal) noexcept nogil:
-    """The likeliest covariances of which no eigenvalue is more than `ratio` times another, of any component (Fritz,
-    Garcia-Escudero & Mayo-Iscar, Computational Statistics and Data Analysis 61 (2013), doi:10.1016/j.csda.2012.11.018).
-    Nonzero where all are zero."""
+    """IN and OUT s.matrices: clip eigenvalues so that no two of any components have a ratio above `ratio`, at maximum
+    likelihood (Fritz, Garcia-Escudero & Mayo-Iscar, Computational Statistics and Data Analysis 61 (2013),
+    doi:10.1016/j.csda.2012.11.018). Nonzero if all eigenvalues are 0."""
     cdef Py_ssize_t n = s.n_components, d = s.n_features, k, j
     cdef double *variances = s.work
     cdef double *axes = variances + n * d
@@ -420,7 +422,7 @@ cdef Py_ssize_t shape_work(Py_ssize_t n_components, Py_ssize_t n_features) noexc
 
 
 cdef class Shape:
-    """A row of the table."""
+    """A shape from Python: a row of SHAPES."""
 
     cdef shape_t verbs
 
@@ -463,15 +465,17 @@ cdef shape_t shape_named(str name) except *:
 
 
 def limited(const double[:, ::1] variances, const double[::1] shares, double ratio):
-    """Variances (K, d) of components that have these shares (K,) of the rows, clipped so that none is more than `ratio`
-    times another."""
+    """Variances (K, d), clipped so that no two have a ratio above `ratio`; shares (K,) are the components' shares of
+    the rows."""
     cdef double least = lower_limit(variances.shape[0], variances.shape[1], &shares[0], &variances[0, 0], ratio)
     return np.clip(variances, least, ratio * least)
 
 
 def nearest(str name, const double[:, :, ::1] matrices, const double[::1] shares):
-    """The covariances (K, d, d) of a shape for which rows of these scatters (K, d, d), as mean squares, are likeliest,
-    `shares` (K,) of the rows having each; ValueError where there are none."""
+    """Maximum-likelihood covariances (K, d, d) of a shape.
+
+    IN matrices (K, d, d): scatters as mean squares; shares (K,): the components' shares of the rows. ValueError if
+    there are no such covariances. """
     cdef Py_ssize_t n = matrices.shape[0], d = matrices.shape[1]
     cdef shape_t own = shape_named(name)
     out = np.array(matrices) * np.eye(d) if own.is_diagonal else np.array(matrices)
@@ -488,7 +492,7 @@ def nearest(str name, const double[:, :, ::1] matrices, const double[::1] shares
 
 
 def common_axes(const double[:, :, ::1] matrices):
-    """The axes (d, d), in columns, that all of some matrices (n, d, d) have."""
+    """Common axes (d, d), in columns, of matrices (n, d, d) that commute."""
     cdef Py_ssize_t n = matrices.shape[0], d = matrices.shape[1]
     turned, axes = np.array(matrices), np.empty((d, d))
     cdef double[:, :, ::1] view = turned

@@ -73,8 +73,8 @@ DEGREES_LIMITS = (LEAST_DEGREES, MOST_DEGREES)
 
 ctypedef struct context_t:
     covariances_t covariances  # the first member: `_covariances.pyx` sees no other
-    Py_ssize_t n_groups        # n_components where each has its own degrees of freedom, 1 where they share, 0: given
-    double start               # degrees of freedom that a start gives, or the given ones
+    Py_ssize_t n_groups        # n_components: own degrees of freedom; 1: shared by all; 0: given
+    double start               # degrees of freedom after a start, or the given ones
     Py_ssize_t row_step        # squared scale of component k in column j: covariances[k * row_step + j * column_step]
     Py_ssize_t column_step
 
@@ -84,18 +84,19 @@ cdef inline const context_t *context_of(const family_t *f) noexcept nogil:
 
 
 cdef inline Py_ssize_t degrees_at(const family_t *f) noexcept nogil:
-    """Where the degrees of freedom are among the parameters. Those of a start are none that a row's weight depends on:
-    infinite where nothing is known yet, LOCATED where means are, but scales were measured from zero. Of means that are
-    2e7 standard deviations from it, 700 in float32, no digit of the scales is left (`about_the_mean`); weights made of
-    such scales would put degrees of freedom to the upper limit, which EM takes thousands of steps to leave."""
+    """Index of the degrees of freedom among the parameters. At a start they are markers, with which rows have weights
+    that do not depend on scales: infinity if nothing is known; LOCATED if means are known but scales were measured
+    about zero. Such scales have no digits left for means 2e7 standard deviations from zero (700 in float32;
+    `about_the_mean`), and row weights from them would drive degrees of freedom to the upper limit, which EM leaves only
+    in thousands of steps."""
     return f.n_params - f.n_components
 
 
 # ---- prepare --------------------------------------------------------------------------------------------------------
 
 cdef void nearest_means(const family_t *f, const double *means, double *pivot) noexcept nogil:
-    """In each column the mean that is nearest to zero: no coordinate loses digits that it had, though a component may
-    be about an outlier, where the mean of the mixture would take all digits off the other rows."""
+    """OUT pivot[d]: in each column the mean nearest to zero. Subtracting it costs no coordinate its digits. The mean of
+    the mixture would: a component at a far outlier moves it away from all other rows."""
     cdef Py_ssize_t k, j, d = f.n_features
     for j in range(d):
         pivot[j] = means[j]
@@ -131,7 +132,7 @@ cdef void prepare(const family_t *f, const double *log_weights, const double *pa
 
 # ---- degrees of freedom ---------------------------------------------------------------------------------------------
 
-# What the equation knows of some components that share their degrees of freedom.
+# Coefficients of the equation for the degrees of freedom of a group of components that share them.
 ctypedef struct group_t:
     Py_ssize_t first, last
     double d
@@ -142,8 +143,8 @@ ctypedef struct group_t:
 
 
 cdef double gap_of(double count, double mass, double far, double log_far) noexcept nogil:
-    """log mean(w) - mean(log w) >= 0 from the sums of n w, 1 - n w and -log(n w). Each has its own digits however
-    large n is, so what is left of them in the difference suffices."""
+    """log mean(w) - mean(log w) >= 0, from the sums of n w (mass), 1 - n w (far) and -log(n w) (log_far). These sums
+    keep their relative precision for large n, so that the difference is precise enough."""
     far /= count
     return max((log1p(-far) if far < 0.5 else log(mass / count)) + log_far / count, 0.0)
 
@@ -170,8 +171,8 @@ cdef double excess(const group_t *g, double log_degrees, double *slope) noexcept
 
 
 cdef double solve(const group_t *g, double degrees) noexcept nogil:
-    """Newton's method in log n from the present degrees of freedom, between two points that are known to have the root
-    between them: at first these are outside the limits, so that it may be at a limit or beyond."""
+    """Newton's method in log n, from the present degrees of freedom, safeguarded by a bracket of the root. The first
+    bracket is wider than the limits, so the root may be at a limit or beyond."""
     cdef double lowest = log(LEAST_DEGREES), highest = log(MOST_DEGREES), low = lowest - 1, high = highest + 1
     cdef double t = min(max(log(degrees), lowest), highest), step, value, slope = 0
     cdef int _trial
@@ -194,7 +195,7 @@ cdef double solve(const group_t *g, double degrees) noexcept nogil:
 
 
 cdef int update_degrees(const family_t *f, const totals_t *totals, double *work, double *degrees) noexcept nogil:
-    """work: gaps[K] | ratios[K], of which the second is given."""
+    """IN and OUT degrees[K]: new degrees of freedom. IN work: gaps[K] (workspace) | ratios[K]. Returns status flags."""
     cdef const context_t *context = context_of(f)
     cdef Py_ssize_t n_components = f.n_components, k, i
     cdef const double *mass = totals.stats + f.n_stats - 3 * n_components
@@ -239,7 +240,7 @@ cdef int maximise(const family_t *f, const totals_t *totals, double *work, doubl
     for k in range(n_components):
         ratios[k] = 1
         if totals.counts[k] > 0 and not mass[k] > 0:
-            return MIXFAST_NOT_FINITE  # all its rows are beyond what distances can say
+            return MIXFAST_NOT_FINITE  # the distances of all its rows overflow
     status = context_of(f).covariances.structure.maximise(f, totals, mass, work, params)
     if status & MIXFAST_NOT_FINITE:
         return status
@@ -248,8 +249,8 @@ cdef int maximise(const family_t *f, const totals_t *totals, double *work, doubl
 
 
 cdef bint has_spike(const family_t *f, const double *counts, double *work, const double *params) noexcept nogil:
-    """work: 3 n_features doubles, of which the last two have, for `maximise_component`, what is put there again: means
-    and variances of the columns."""
+    """Whether a component is a spike (see the top of this file). work: 3 n_features doubles; the last 2 n_features get
+    the means and variances of the columns again, which `maximise_component` reads."""
     cdef const context_t *context = context_of(f)
     cdef Py_ssize_t d = f.n_features, k, j
     cdef const double *squares = params + f.n_components * d
@@ -281,7 +282,7 @@ cdef double scatter(const family_t *f, const totals_t *totals, double mass, Py_s
 
 cdef double boost_of(const family_t *f, const double *counts, const double *masses,
                      const double *degrees) noexcept nogil:
-    """1 / s, where all components have the same s."""
+    """1 / s, for a scale that all components share, with the same s."""
     cdef Py_ssize_t k
     cdef double largest = 0, weighted = 0, total = 0, share
     for k in range(f.n_components):
@@ -296,7 +297,7 @@ cdef double boost_of(const family_t *f, const double *counts, const double *mass
 
 cdef int tied_maximise(const family_t *f, const totals_t *totals, const double *masses, double *work,
                        double *params) noexcept nogil:
-    """One scale matrix, and the ratios r of all components (see above)."""
+    """The M-step of a shared scale matrix: means, scale, and the ratios r of all components (see above)."""
     cdef Py_ssize_t n_components = f.n_components, d = f.n_features, k, i, j
     cdef const double *counts = totals.counts
     cdef const double *degrees = params + degrees_at(f)
@@ -347,7 +348,7 @@ cdef double trace_of_scatter(const family_t *f, const totals_t *totals, double m
 
 cdef int shape_maximise(const family_t *f, const totals_t *totals, const double *masses, double *work,
                         double *params) noexcept nogil:
-    """A shape whose volumes are equal: what is added up over components is over the numbers of their rows, as in
+    """The M-step of a shape with equal volumes: pooled scatters are divided by the numbers of rows, as in
     `tied_maximise`."""
     cdef Py_ssize_t n_components = f.n_components, d = f.n_features, k, j
     cdef const double *degrees = params + degrees_at(f)
@@ -381,7 +382,7 @@ cdef int shape_maximise(const family_t *f, const totals_t *totals, const double 
 
 cdef double column_scatter(const family_t *f, const totals_t *totals, double mass, Py_ssize_t k,
                            Py_ssize_t j) noexcept nogil:
-    """As `scatter`, of a column, where second moments are those of columns."""
+    """`scatter` for structures with second moments of columns: that of column i."""
     cdef Py_ssize_t i = k * f.n_features + j
     return totals.stats[f.n_components * f.n_features + i] - totals.stats[i] / mass * totals.stats[i]
 
@@ -390,8 +391,9 @@ cdef double column_scatter(const family_t *f, const totals_t *totals, double mas
 
 cdef void recentre(const family_t *f, const double *counts, const double *last_pivot, const double *last_params,
                    const double *pivot, const double *params, double *stats) noexcept nogil:
-    """Rows keep their weights, (n + d) / (n + D), whatever the degrees of freedom n are now: sums of n / (n + D) are
-    brought to the new n, so that the factor that the M-step puts before them makes the same of them."""
+    """`recentre`: moves moments to the new means. Row weights (n + d) / (n + D) stay those of the old parameters; as
+    sums are stored with n / (n + D) and the M-step multiplies by a factor of the present n, they are rescaled to the
+    new n."""
     cdef Py_ssize_t n_components = f.n_components, n_own = (f.n_stats - 3 * n_components) // n_components, d, k, i
     cdef double *mass = stats + f.n_stats - 3 * n_components
     cdef double *far = mass + n_components
@@ -420,7 +422,7 @@ cdef void recentre(const family_t *f, const double *counts, const double *last_p
 # ---- unconstrain and constrain --------------------------------------------------------------------------------------
 
 cdef int unconstrain(const family_t *f, const double *params, double *numbers) noexcept nogil:
-    """Those of the structure, and the logarithms of the degrees of freedom of each group."""
+    """OUT numbers: those of the structure, then the logarithm of the degrees of freedom of each group."""
     cdef Py_ssize_t n_groups = context_of(f).n_groups, i
     cdef const double *degrees = params + degrees_at(f)
     for i in range(n_groups):
@@ -449,8 +451,8 @@ cdef void tied_determinants(const family_t *f, const double *params, double *out
 
 
 cdef void tied_tables(const family_t *f, const double *params, double *work, void *tables) noexcept nogil:
-    """Those of full covariances that are all the same: rows weigh differently for each component, so that what spares a
-    Gaussian its squares (`_kernels/gaussian.h`) is of no use here."""
+    """OUT tables: those of full covariances, K copies. The linear forms of tied Gaussians (`_kernels/gaussian.h`)
+    cannot be used, since the weight of a row differs between components."""
     factor_tables(f, params + f.n_components * f.n_features + f.n_features * f.n_features, 0, work, tables)
 
 
@@ -478,7 +480,7 @@ cdef family_t *new_student_t(Py_ssize_t n_components, Py_ssize_t n_features, int
 
 
 cdef object finish(family_t *f, Py_ssize_t row_step, Py_ssize_t column_step):
-    """What the degrees of freedom add to a structure, and the capsule."""
+    """Add the verbs and sizes of degrees of freedom to a structure. Returns the capsule."""
     cdef Py_ssize_t n_components = f.n_components
     cdef context_t *context = <context_t *> f.context
     context.row_step, context.column_step = row_step, column_step
@@ -508,7 +510,7 @@ cdef object finish_columns(family_t *f, Py_ssize_t row_step, Py_ssize_t column_s
 
 def bind_full(Py_ssize_t n_components, Py_ssize_t n_features, int real_bytes, object isa, double reg_covar,
               Py_ssize_t n_groups, double start):
-    """`n_groups` of components share their degrees of freedom: each by itself, all, or none, where these are given."""
+    """The capsule. n_groups: K for own degrees of freedom, 1 for shared ones, 0 for given ones."""
     cdef family_t *f = new_student_t(n_components, n_features, real_bytes, isa, reg_covar, n_groups, start)
     make_full(f, structure_of(f))
     return finish_matrices(f, n_features * n_features)

@@ -60,7 +60,7 @@ cdef void prepare_component(const family_t *f, Py_ssize_t k, const double *log_w
 
 
 cdef double length_of(const double *sums, double count, Py_ssize_t d) noexcept nogil:
-    """Of the mean of a component's rows: no square of it overflows."""
+    """Length of the mean of a component's rows, computed so that no square overflows."""
     cdef double total = 0, mean
     cdef Py_ssize_t j
     for j in range(d):
@@ -70,14 +70,15 @@ cdef double length_of(const double *sums, double count, Py_ssize_t d) noexcept n
 
 
 cdef void turn(const double *sums, double count, double length, Py_ssize_t d, double *direction) noexcept nogil:
-    """The direction of the sum; where that is zero any will do, its concentration is zero too."""
+    """OUT direction[d]: unit vector along the sum; an arbitrary one if the sum is 0, where the concentration is 0
+    too."""
     cdef Py_ssize_t j
     for j in range(d):
         direction[j] = sums[j] / count / length if length > 0 else <double> (j == 0)
 
 
 cdef int concentrate(const family_t *f, double length, double *kappa) noexcept nogil:
-    """The concentration that has this mean resultant length, as far as it may be; a status."""
+    """OUT kappa: the concentration with this mean resultant length, at most the cap. Returns status flags."""
     if not isfinite(length):
         return MIXFAST_NOT_FINITE
     kappa[0] = concentration(f.n_features, length)
@@ -102,7 +103,7 @@ cdef int maximise_component(const family_t *f, Py_ssize_t k, const totals_t *tot
 
 
 cdef int maximise_shared(const family_t *f, const totals_t *totals, double *work, double *params) noexcept nogil:
-    """All components; an empty one has the direction of all rows."""
+    """The M-step with a shared concentration. An empty component gets the direction of all rows."""
     cdef Py_ssize_t d = f.n_features, k
     cdef int status = maximise_linear(f, totals, work, params)
     cdef sums_t sums = sums_of(f, totals, work)
@@ -144,7 +145,7 @@ cdef int constrain(const family_t *f, const double *numbers, double *work, doubl
 
 
 cdef int constrain_shared(const family_t *f, const double *numbers, double *work, double *params) noexcept nogil:
-    """More numbers than there are free ones: all components get the mean of the concentrations."""
+    """OUT params from K d numbers, more than are free: the shared concentration is the mean of the K lengths."""
     cdef double *kappa = concentrations_in(f, params)
     cdef double total = 0
     cdef Py_ssize_t k
