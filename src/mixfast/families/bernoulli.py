@@ -40,10 +40,10 @@ class Bernoulli(Family):
         Pseudo-counts of ones and of zeros that are added to each column of each component: the mode under a
         Beta(1 + alpha, 1 + alpha) prior.
     missing : int32 ndarray, default none
-        The columns that have missing entries, of rows that `encode` has made: a column for each of these is added to
-        them, which is 0 where the entry is 0, else 1; and then a column of ones.
+        Numbers of the columns with missing entries. For each of them encoded rows have one more column, which is 0
+        where the entry is 0 and else 1, and at the end a column of ones.
     knows : bool, default False
-        Whether rows that are encoded have these columns added and no others.
+        Whether `missing` is final: `encode` then adds exactly these columns, whatever it finds in the rows.
     """
 
     Params: type = BernoulliParams
@@ -60,7 +60,7 @@ class Bernoulli(Family):
         self.knows = knows
 
     def _of(self, missing, knows=False):
-        """The same for rows with these missing entries."""
+        """A copy of the family for rows whose columns `missing` have missing entries."""
         return Bernoulli(self.alpha, missing, knows)
 
     holdings: dict = {"probabilities": Holding(NUMBER)}
@@ -75,7 +75,7 @@ class Bernoulli(Family):
         return n_components * n_features
 
     def encode(self, X):
-        """k-means takes the mean of a column for what is missing in it."""
+        """Rows as `Encoded`; for k-means missing entries are replaced by the mean of their column."""
         given = self.missing if self.knows else ()
         if not np.isnan(X.sum()) and not len(given):
             return Encoded(self, X)
@@ -131,8 +131,8 @@ class Bernoulli(Family):
 
 
 def _split_dense(X, given):
-    """(columns with missing entries and those given, rows as the kernels see them, rows with means in the place of what
-    is missing)"""
+    """(numbers of the columns with missing entries or in `given`, encoded rows, rows for k-means with column means in
+    the place of missing entries)"""
     is_missing = np.isnan(X)
     missing = np.union1d(np.flatnonzero(is_missing.any(axis=0)), given).astype(np.intp)
     ones = np.where(is_missing, 0, X)
@@ -143,7 +143,7 @@ def _split_dense(X, given):
 
 
 def _split_sparse(X, given):
-    """The same of what is stored, ones and NaN."""
+    """The same for sparse rows, whose stored values are ones and NaN."""
     n_rows, n_features = X.shape
     is_missing = np.isnan(X.data)
     missing = np.union1d(X.indices[is_missing], given).astype(np.intp)

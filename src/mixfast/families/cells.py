@@ -1,4 +1,4 @@
-"""Rows of numbers that name things: cells, by column and then by count."""
+"""Looking up cells, (column, count) pairs, in a sorted table of them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 
 
 def places_in(known, cells):
-    """Where each of some cells (n, 2) is among the known ones, which are in order; -1 where it is none of them."""
+    """Row numbers (n,) of `cells` (n, 2) in `known` (n_known, 2), which is sorted; -1 for cells that it lacks."""
     both, place = np.unique(np.concatenate([known, cells]), axis=0, return_inverse=True)
     at, place = np.full(len(both), -1), place.ravel()
     at[place[: len(known)]] = np.arange(len(known))

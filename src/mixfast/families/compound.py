@@ -1,4 +1,4 @@
-"""Posterior predictive densities that no other family has: each value of a row by itself, its rate integrated out.
+"""Posterior predictive distributions that are no family of mixtures: independent columns, with the rate integrated out.
 
 They are there for predictions, and have no M-step.
 """

@@ -1,4 +1,4 @@
-"""Terms of the log densities of counts that no parameter enters. Rows are dense or sparse in CSR form."""
+"""Parameter-free terms of the log densities of counts. Rows are dense or sparse in CSR form."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import numpy as np
 import scipy.sparse
 from scipy.special import gammaln, xlogy
 
-#: Values that are looked at at once.
+#: Number of values in a block of rows.
 BLOCK = 2**18
 
-#: From here on three terms of Stirling's series have all digits.
+#: From this count on three terms of Stirling's series are exact to double precision.
 LARGE = 16
 
 

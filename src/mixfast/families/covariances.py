@@ -33,7 +33,7 @@ class Elliptical(Family):
     #: The arrays of `Params` that say how wide components are.
     scales: tuple[str, ...] = ("covariances", "precisions_cholesky")
 
-    #: What may say so in their place, made of them.
+    #: Attributes that may be given in their place, and are computed from them.
     made_of_scales: tuple[str, ...] = ("precisions",)
 
     def __init__(self, reg_covar=0.0):
@@ -43,7 +43,7 @@ class Elliptical(Family):
     def holdings(self):
         return {"means": Holding(self.means_held), "covariances": Holding(self.covariances_held)}
 
-    #: How much of means, and of covariances, is held at least.
+    #: The smallest unit of means, and of covariances, that can be held: all, a component, or a number.
     means_held = COMPONENT
     covariances_held = COMPONENT
 
@@ -84,12 +84,12 @@ class Elliptical(Family):
 
     @abstractmethod
     def cholesky_of_precisions(self, precisions):
-        """`precisions_cholesky` from precisions; ValueError says what they should be, where they are not."""
+        """`precisions_cholesky` from precisions; ValueError unless these are valid for the structure."""
 
     @abstractmethod
     def covariances(self, precisions_cholesky):
-        """Covariances from `precisions_cholesky`, where parameters were given and never estimated; ValueError says what
-        these should be, where they are not."""
+        """Covariances from `precisions_cholesky` that a user gave; ValueError unless these are valid for the
+        structure."""
 
     @abstractmethod
     def agree(self, covariances, others):
@@ -97,15 +97,15 @@ class Elliptical(Family):
 
     @abstractmethod
     def factor_covariances(self, covariances):
-        """`precisions_cholesky` from covariances, where these were given; ValueError says what they should be, where
-        they are not."""
+        """`precisions_cholesky` from covariances that a user gave; ValueError unless these are valid for the
+        structure."""
 
     def n_rows_needed(self, n_features):
         return 3  # a variance of one row is zero, of two as small as chance will have it
 
     def column_units(self, spreads):
-        """The unit of each column, (d,), from spreads of the columns, (d,); scaled alike where the structure is not
-        invariant to scaling columns separately."""
+        """The unit of each column, (d,), from the columns' spreads, (d,). One unit for all columns if the structure is
+        not invariant to scaling columns separately."""
         return spreads
 
     def transformed(self, params, origin, scale, shift):
@@ -118,9 +118,11 @@ class Elliptical(Family):
 
     @abstractmethod
     def common_axes(self, p, q):
-        """Axes on which the covariances of component i of p and of component i of q are both diagonal: variances of p
-        in units of q, (n, n_axes), squared differences of the means in units of p, (n, n_axes), and how often each axis
-        counts. Axes on which nothing differs may be left out."""
+        """Compare components p[i] and q[i] on the axes on which both covariances are diagonal.
+
+        Returns (variances of p in units of q's, (n, n_axes); squared differences of the means in units of p's
+        variances, (n, n_axes); multiplicity of each axis). Axes on which nothing differs may be left out.
+        """
 
     def margin(self, params, columns):
         covariances = self.covariances_of(params.covariances, columns)
@@ -131,12 +133,12 @@ class Elliptical(Family):
 
     @abstractmethod
     def covariances_of(self, covariances, columns):
-        """Those of some columns."""
+        """Covariances of some columns, in the layout of the structure."""
 
     @abstractmethod
     def squared_radii(self, params, share):
-        """(n_components,), of the ellipses that hold this share of a component of two columns, in units of its
-        covariance."""
+        """Squared radii (n_components,), in units of the covariance, of the ellipses that contain this share of a
+        component's distribution; for components of two columns."""
 
     @abstractmethod
     def variances(self, params):
@@ -144,20 +146,22 @@ class Elliptical(Family):
 
     @abstractmethod
     def spread(self, differences):
-        """Covariances of n distributions of mean 0 with differences[i] or -differences[i] for a value, (n, d)."""
+        """Covariances, in the layout of the structure, of n distributions that take the values differences[i] and
+        -differences[i], (n, d), with probability 1/2 each."""
 
     @abstractmethod
     def _scaled(self, covariances, precisions_cholesky, scale):
-        """Both of scale x, where they are those of x."""
+        """(covariances, precisions_cholesky) of scale * x, from those of x; scale (d,)."""
 
     def axes(self, matrices):
-        """Axes (K, d, d), in columns, on which matrices (K, d, d) of the structure are diagonal: those of the data
-        where these are, else the largest variance first."""
+        """Axes (K, d, d), in columns, on which matrices (K, d, d) of the structure are diagonal: the data's own axes if
+        the structure is diagonal, else principal axes, the largest variance first."""
         directions = np.linalg.eigh(matrices)[1][..., ::-1]
         return directions * _signs(directions)
 
     def stretched(self, rows, params, labels):
-        """Rows (n, d) of unit covariance about zero, perhaps in place, as rows of the components that `labels` says."""
+        """Rows (n, d) of mean 0 and unit covariance, scaled and shifted to the components `labels` (n,). May work in
+        place."""
         # by eigenvalues: a covariance that was set by hand may be singular
         variances, directions = np.linalg.eigh(self.covariance_matrices(params))
         roots = directions * np.sqrt(np.maximum(variances, 0))[:, np.newaxis]
@@ -258,13 +262,13 @@ class _Variances(Elliptical):
 
 
 def _signs(directions):
-    """(..., 1, d): those with which the largest number of each column is positive."""
+    """Signs (..., 1, d) that make the largest number, in absolute value, of each column positive."""
     largest = np.argmax(np.abs(directions), axis=-2)[..., np.newaxis, :]
     return np.sign(np.take_along_axis(directions, largest, axis=-2))
 
 
 def _units_of(matrices):
-    """Of each number of covariances that of a correlation of 1."""
+    """The covariance that a correlation of 1 would have, for each number of the matrices."""
     spreads = np.sqrt(np.diagonal(matrices, axis1=-2, axis2=-1))
     return spreads[..., :, np.newaxis] * spreads[..., np.newaxis, :]
 
@@ -275,7 +279,7 @@ def _along(rows, matrices):
 
 
 def _cholesky(matrices):
-    """The lower factors of matrices; ValueError says what these should be, where they are not."""
+    """Lower Cholesky factors of matrices; ValueError unless these are symmetric and positive definite."""
     try:
         if np.allclose(matrices, np.swapaxes(matrices, -1, -2)):
             return np.linalg.cholesky(matrices)
@@ -285,7 +289,7 @@ def _cholesky(matrices):
 
 
 def common_unit(spreads):
-    """The root of their mean square, for each column."""
+    """The root mean square of the spreads, repeated for each column."""
     largest = np.max(spreads)  # squares of the ratios neither overflow nor vanish
     mean_square = np.mean((spreads / largest) ** 2) if largest > 0 else 0.0
     return np.full(len(spreads), largest * np.sqrt(mean_square))
@@ -325,7 +329,7 @@ class TiedCovariances(_Matrices):
         return n_features * (n_features + 1) // 2
 
     def common_axes(self, p, q):
-        """The one that leads from mean to mean."""
+        """A single axis, from mean to mean: covariances do not differ."""
         with np.errstate(over="ignore"):
             distances = np.sum(_along(q.means - p.means, p.precisions_cholesky) ** 2, axis=1, keepdims=True)
         return np.ones(distances.shape), distances, 1
@@ -375,7 +379,7 @@ class SphericalCovariances(_Variances):
         return n_components
 
     def common_axes(self, p, q):
-        """One for all."""
+        """A single axis, which counts n_features times."""
         factors = p.precisions_cholesky[:, np.newaxis]
         variances = (q.precisions_cholesky[:, np.newaxis] / factors) ** 2
         with np.errstate(over="ignore"):
@@ -409,12 +413,12 @@ SHAPES = ("EII", "VII", "EEI", "VEI", "EVI", "VVI", "EEE", "VEE", "EVE", "VVE", 
 LINE_SHAPES = {"E": "EII", "V": "VII"}
 
 
-#: What stands for all of them in a search.
+#: The `covariance_type` that tries all shapes in a search.
 ALL_SHAPES = "all"
 
 
 def shapes_of(n_features):
-    """The names of the shapes that differ in so many columns."""
+    """Names of the shapes that are distinct for rows of n_features columns."""
     return list(LINE_SHAPES if n_features == 1 else SHAPES)
 
 
@@ -465,7 +469,7 @@ class ShapedCovariances(_Matrices):
         return params.covariances
 
     def axes(self, matrices):
-        """Of common axes those first on which the first component has the largest variances."""
+        """Common axes are sorted by the variances of the first component, the largest first."""
         if self.axes_kind == "I":
             return np.broadcast_to(np.eye(matrices.shape[-1]), matrices.shape)
         if self.axes_kind == "V":

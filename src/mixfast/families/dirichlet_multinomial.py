@@ -30,7 +30,7 @@ class DirichletMultinomialStats(NamedTuple):
 
 
 class CellRows(NamedTuple):
-    """Rows as the cells that they have, in CSR form; all values are the one in `data`."""
+    """Encoded rows: a CSR matrix (n_samples, n_cells) of ones, which `data` holds once."""
 
     shape: tuple
     indptr: np.ndarray
@@ -114,9 +114,9 @@ class DirichletMultinomial(Family):
         return bind_free(self.cells, n_components, np.dtype(dtype).itemsize, isa, self.shape, self.rate)
 
     def log_det(self, X, resp, concentrations):
-        """Of minus the matrix of second derivatives of the objective of the M-step by the logarithms of the
-        concentrations, for responsibilities resp (n, K) times the weights of the rows; inf where that is not positive
-        definite, as it is at a maximum."""
+        """Log-determinant of minus the Hessian of the M-step's objective by the logarithms of the concentrations. IN
+        resp (n, K): responsibilities times row weights. inf unless that matrix is positive definite, as at a
+        maximum."""
         rows = self.encode(X)
         cells, (shape, indptr, indices, _) = rows.family.cells, rows.rows
         weights = scipy.sparse.csr_matrix((np.ones(len(indices)), indices, indptr), shape).T @ resp
@@ -135,14 +135,14 @@ class DirichletMultinomial(Family):
         return total
 
     def word_shares(self, params):
-        """Expected, of a row's words, (n_components, n_features)."""
+        """Expected share of each column in a row's total, (n_components, n_features)."""
         return params.concentrations / params.concentrations.sum(axis=1, keepdims=True)
 
     def described(self, params):
         return [Described(np.arange(params.concentrations.shape[1]), {"concentration": params.concentrations})]
 
     def sample(self, params, labels, rng, totals):
-        """totals (n,): sums of the rows."""
+        """Rows (n, n_features) of counts, one for each label, with the given totals (n,)."""
         rows = np.zeros((len(labels), params.concentrations.shape[1]))
         for row, k, total in zip(rows, labels, totals, strict=True):
             row[:] = rng.multinomial(total, _dirichlet(params.concentrations[k], rng))

@@ -10,16 +10,16 @@ import numpy as np
 #: Numbers that sum to 1 may miss it by so much: float32 ones of thousands of components do.
 SUM_TOLERANCE = 1e-3
 
-#: Correlations of a matrix that is given, in so many digits, may miss those on the other side of the diagonal by so
-#: much; what is below the diagonal of a factor, rounding of an inverse, may be so far from zero, in units of it.
+#: Tolerance for given matrices, which may be written with few digits: by how much correlations may differ from those on
+#: the other side of the diagonal, and numbers below the diagonal of a factor from zero, relative to its diagonal.
 SYMMETRY = 1e-5
 
 
 class Domain(NamedTuple):
     """What an array of parameters should be.
 
-    wanted : after "should be", with what to do where that is not plain
-    is_outside : (array) -> bool for each number of it, or for each row or matrix; there may be more axes in front
+    wanted : text after "should be" in the error message, with a remedy if that is not obvious
+    is_outside : function of an array; returns a bool for each number, row or matrix; more axes in front are allowed
     """
 
     wanted: str
@@ -37,7 +37,7 @@ def check_domain(name, values, domains):
 
 
 def _is_no_covariance(matrices):
-    """Up to rounding: a positive-definite matrix need not be one in float32."""
+    """Whether each matrix is no covariance, up to rounding: float32 may make a positive definite one indefinite."""
     matrices = np.asarray(matrices)
     d = matrices.shape[-1]
     rounding = 16 * d * np.finfo(np.result_type(matrices.dtype, np.float32)).eps
@@ -76,7 +76,7 @@ FACTOR = Domain("upper triangular, with a diagonal above 0", _is_no_factor)
 SAME_FOR_ALL_COMPONENTS = Domain("the same for all components", lambda values: values != values[..., :1])
 SAME_FOR_ALL_COLUMNS = Domain("the same for all columns of a component", lambda values: values != values[..., :1])
 
-#: Of probabilities of which one comes true, and of weights.
+#: Domains of the probabilities of exclusive outcomes, and of weights.
 DISTRIBUTION = (NOT_NEGATIVE, SUM_IS_ONE)
 
 
@@ -85,7 +85,7 @@ def between(least, most):
 
 
 def sums_are_one(numbers):
-    """The first so many numbers sum to 1, and so do the next."""
+    """A `Domain` of consecutive groups of numbers, of sizes `numbers`, each of which sums to 1."""
     starts = np.cumsum([0, *numbers[:-1]])
     return SUM_IS_ONE._replace(
         is_outside=lambda values: np.abs(np.add.reduceat(values, starts, axis=-1) - 1) > SUM_TOLERANCE

@@ -1,7 +1,7 @@
 """Mixtures of factor analysers: Gaussian components with covariances W W' + diag(psi), W (d, q) with q far below d.
 
-Nothing is of order d^2 in a fit or a prediction of rows. What is asked of components beside that, of some of their
-columns or of pairs, is asked of full covariances (`apart`).
+Fits and predictions never form a d x d matrix. Other questions about components, such as margins or comparisons of
+pairs, are answered by a family of full covariances (`apart`).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from mixfast.families.covariances import AGREEMENT, FullCovariances, common_unit
 from mixfast.families.domains import POSITIVE, Domain
 from mixfast.families.gaussian import FullGaussian, Gaussian, GaussianParams
 
-#: What the noise may have in common, by the names of `factor_noise`: all components the same, all columns the same.
+#: `factor_noise` -> (all components have the same noise, all columns have the same noise).
 NOISES = {
     "diag": (False, False),
     "spherical": (False, True),
@@ -36,8 +36,8 @@ class FactorParams(NamedTuple):
 
 
 class FactorMoments(NamedTuple):
-    """Sums over rows of resp c, resp c^2, resp z, resp z c' and resp z z' (lower triangles by rows): c = x - mean,
-    z are the means of the factors given the row, in the pass."""
+    """Sums over rows of resp c, resp c^2, resp z, resp z c' and resp z z' (lower triangles by rows), where c = x - mean
+    and z is the conditional mean of the factors given the row, at the parameters of the pass."""
 
     first: np.ndarray
     squares: np.ndarray
@@ -75,7 +75,7 @@ class FactorGaussian(Gaussian, FullCovariances):
         self.domains = self.domains | {"noise_variances": (POSITIVE, of_noise)}
 
     def _differs(self, noise):
-        """Whether components or columns have noise of their own that should not."""
+        """Whether the noise variances (K, d) violate `factor_noise`."""
         noise = np.asarray(noise, dtype=np.float64)
         expected = self._shared(noise)
         return np.abs(noise - expected) > AGREEMENT * np.abs(expected)
@@ -97,7 +97,8 @@ class FactorGaussian(Gaussian, FullCovariances):
         return shape, shape, (n_components, q), (n_components, q, n_features), (n_components, q * (q + 1) // 2)
 
     def n_covariance_parameters(self, n_components, n_features):
-        """Loadings may be rotated: q (q - 1) / 2 of their numbers say nothing."""
+        """Free parameters of the covariances. Loadings are determined up to a rotation, which takes off q (q - 1) /
+        2."""
         q = self.n_factors
         n_noises = (1 if self.is_tied else n_components) * (1 if self.is_spherical else n_features)
         return n_components * (n_features * q - q * (q - 1) // 2) + n_noises

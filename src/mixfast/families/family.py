@@ -18,12 +18,13 @@ from mixfast.families.layout import layout_of
 class Encoded(NamedTuple):
     """Rows as a pass sees them.
 
-    family : Family, perhaps one that knows these rows
+    family : Family, which may be a copy with what `encode` has learned from the rows
     rows : ndarray (n_samples, n_columns) or a sparse matrix in CSR form, float32 or float64
-    base : float64 (n_samples,), a term of each row's log density that no parameter enters, or None
-    seeds : the rows that k-means sees, where it should see others than EM (counts as proportions, say); None where it
-        sees `rows`. A function makes them when a start needs them: seeds(offsets) of the problems that the rows belong
-        to, problem i being rows offsets[i] to offsets[i + 1], so that columns can be scaled by what a problem holds
+    base : float64 (n_samples,), a parameter-free term of each row's log density, or None
+    seeds : rows for k-means (n_samples, any number of columns) if it should run on other rows than EM, such as
+        proportions in place of counts; None if it runs on `rows`. May be a function seeds(offsets) that is called when
+        a start needs the rows: problem i of a batch has rows offsets[i] to offsets[i + 1], and columns can be scaled
+        within each problem
     """
 
     family: Family
@@ -32,8 +33,8 @@ class Encoded(NamedTuple):
     seeds: np.ndarray | scipy.sparse.csr_matrix | Callable | None = None
 
     def make_seeds(self, offsets=None):
-        """The rows that k-means runs on, or None where these are `rows`. `offsets` (n_problems + 1,) says where each of
-        several problems begins and ends; None is a single one of all rows."""
+        """The rows that k-means runs on; None if these are `rows`. `offsets` (n_problems + 1,): problem i has rows
+        offsets[i] to offsets[i + 1]; None is a single problem of all rows."""
         if not callable(self.seeds):
             return self.seeds
         return self.seeds(np.array([0, self.rows.shape[0]]) if offsets is None else offsets)
@@ -120,7 +121,7 @@ class Described(NamedTuple):
 
 
 def arrays_of(design, **kinds):
-    """The arrays of a design by name; ValueError unless these are all that it has, of these dtypes and dimensions."""
+    """The arrays of a design by name; ValueError unless it has exactly the arrays `kinds` (name -> (dtype, ndim))."""
     if design.keys() != kinds.keys():
         raise ValueError(f"a design should have {sorted(kinds)}, this one has {sorted(design)}")
     for name, (dtype, ndim) in kinds.items():
@@ -133,8 +134,7 @@ def arrays_of(design, **kinds):
 
 
 def columnwise_margin(family, params, columns):
-    """`margin` of a family whose columns are independent within a component, and all of whose arrays have a number for
-    each component and column."""
+    """`Family.margin` for families with independent columns and only (n_components, n_features) parameters."""
     return family, family.Params(*(np.asarray(array)[:, columns] for array in params))
 
 
@@ -155,9 +155,9 @@ class Family(ABC):
 
     #: name of a parameter -> `Holding`, of those that can be held while the rest is fitted.
     holdings: dict = {}
-    #: The parameter that statistics begin with first moments about; None where they do not.
+    #: The parameter about which the first array of `Stats` has first moments; None if there are no such moments.
     centred: str | None = None
-    #: The parameter that what is said of the M-step of a component is about; None is all of them.
+    #: The parameter that a component's status flags of the M-step refer to; None: all of them.
     judged: str | None = None
 
     def held_fields(self, name, values):
@@ -168,7 +168,8 @@ class Family(ABC):
         """How many free parameters of the components are held, `held` being a mask of the parameter's numbers."""
         return int(held.sum())
 
-    #: Whether `encode` of the rows of many problems at once does what it does to each: a compiled batch fits them then.
+    #: Whether `encode` of the rows of many problems together equals `encode` of each: a compiled batch can fit them
+    then.
     batches = True
 
     #: NamedTuple types that name the arrays of the parameters and of the sufficient statistics.
@@ -227,12 +228,12 @@ class Family(ABC):
         return Encoded(self, X)
 
     def design(self):
-        """What `encode` has learned of rows, said by the family that it gave: sets by name, arrays whose rows are in
-        order. The design of more rows is the union."""
+        """What `encode` has learned of rows, as sets by name: arrays with sorted rows. Asked of the family in
+        `Encoded`. The design of the rows of two parts is the union of their sets."""
         return {}
 
     def with_design(self, design):
-        """A family whose `encode` makes of any rows what it would make of them among the rows that the design is of.
+        """A family whose `encode` treats rows as part of the rows of the design, whatever they hold themselves.
 
         Raises
         ------
@@ -266,26 +267,26 @@ class Family(ABC):
         """One row for each label, drawn from that component: (n, n_features)."""
 
     def plain(self, params):
-        """(family, parameters) of what components are, of a posterior those with the expected parameters."""
+        """(family, parameters) of the components' distributions; for posteriors, at the expected parameters."""
         return self, params
 
     def kind(self):
-        """What families have in common whose parameters can be compared."""
+        """A key; parameters of two families can be compared if their keys are equal."""
         return type(self)
 
     def given(self, **row_data):
-        """The family whose closed forms of pairs are those of rows that have this beside their values."""
+        """The family whose closed forms of pairs hold for rows with this row data, such as an exposure or a total."""
         return self
 
     def described(self, params):
-        """A list of `Described`. By default parameters are what there is a number of for each component and column."""
+        """A list of `Described`, for summaries. By default all parameters of shape (n_components, n_features)."""
         arrays = {name: np.asarray(array) for name, array in params._asdict().items()}
         shape = next(iter(arrays.values())).shape
         numbers = {name: array for name, array in arrays.items() if array.ndim == 2 and array.shape == shape}
         return [Described(np.arange(shape[1]), numbers)]
 
     def apart(self, params):
-        """(family, parameters) of the same components in a family whose components share nothing."""
+        """(family, parameters) of the same components in a family without shared parameters."""
         return self, params
 
     def blank(self, n_components, n_features):
@@ -294,9 +295,9 @@ class Family(ABC):
         return np.zeros(self.params_layout(n_components, n_features).size)
 
     def located(self, centres):
-        """As `blank`, for a start from k-means, whose `centres` (n_components, n_features) are the means of its
-        clusters: parameters with these in their place, so that the first M-step already has moments about the means.
-        None where centres say nothing of the parameters: the start is then made of two M-steps."""
+        """As `blank`, for a start from k-means: parameters (n_params,) with `centres` (n_components, n_features), the
+        means of the clusters, in the place of means, so that the first M-step already has moments about them. None if
+        no parameters are means: the start then makes two M-steps."""
         return None
 
     def canonical_order(self, params):

@@ -41,8 +41,7 @@ class GammaStats(NamedTuple):
 
 
 class _OfRows(Family):
-    """A family that knows the precision of the user's rows, which parameters are rounded to: rows may be computed in
-    another."""
+    """A family that computes in float64 and rounds parameters to the precision of the user's rows, which it knows."""
 
     margin = columnwise_margin
     column_kind = ColumnKind.POSITIVE
@@ -51,7 +50,7 @@ class _OfRows(Family):
         self.dtype = np.dtype(dtype)
 
     def _of(self, dtype):
-        """The same for rows of this precision."""
+        """A copy of the family for rows of this dtype."""
         return type(self)(dtype)
 
 
@@ -113,7 +112,7 @@ class Gamma(_OfRows):
         return np.sum(of_scales + of_shapes, axis=1)
 
     def merged(self, p, q, share):
-        """Those of the mean and of the mean logarithm."""
+        """Components with the mean and the mean logarithm of each pair's mixture."""
         means = between(p.shapes * p.scales, q.shapes * q.scales, share)
         logs = between(*(digamma(own.shapes) + np.log(own.scales) for own in (p, q)), share)
         shapes = _shapes_of(np.log(means) - logs)

@@ -46,7 +46,7 @@ class CentredMoments(NamedTuple):
 
 
 class Gaussian(Elliptical):
-    """What all structures share."""
+    """What Gaussian families of all structures share."""
 
     Params: type = GaussianParams
     Stats: type = CentredMoments
@@ -155,7 +155,7 @@ class SphericalGaussian(Gaussian, SphericalCovariances):
 #: Shapes whose M-step with a conjugate prior is the mode of the posterior.
 WITH_PRIOR = ("EII", "VII", "EEI", "VVI", "EEE", "VVV", *LINE_SHAPES)
 
-#: Shapes whose components have nothing in common, so that clipped eigenvalues leave them what they are.
+#: Shapes whose components share nothing, so that covariances with clipped eigenvalues still have the shape.
 WITH_LIMIT = ("VII", "VVI", "VVV", "V")
 
 
@@ -185,9 +185,9 @@ class ShapedGaussian(Gaussian, ShapedCovariances):
     Parameters
     ----------
     name, reg_covar
-        As there.
+        As in `ShapedCovariances` and `Gaussian`.
     eigenvalue_ratio : float, default None
-        The most that an eigenvalue of a covariance may be of another one's, of any component.
+        Upper limit of the ratio of any two eigenvalues of the covariances, of the same or different components.
     prior : CovariancePrior, default None
     """
 

@@ -1,4 +1,4 @@
-"""What can be held while the rest is fitted, family by family: where the M-step of the rest is exact then."""
+"""Which parameters of a family can be held fixed while the rest is fitted with an exact M-step."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-#: How much of a parameter is held at least.
+#: The smallest unit of a parameter that can be held.
 ALL, COMPONENT, NUMBER = 0, 1, 2
 SAID = {ALL: "all components together", COMPONENT: "whole components", NUMBER: "single numbers"}
 
@@ -14,8 +14,8 @@ SAID = {ALL: "all components together", COMPONENT: "whole components", NUMBER: "
 class Holding(NamedTuple):
     """How a parameter can be held.
 
-    depth : ALL, COMPONENT or NUMBER, what at least
-    needs : names of others that are held wherever it is, without which the M-step of these would not be exact
+    depth : ALL, COMPONENT or NUMBER: the smallest unit that can be held
+    needs : names of parameters that must be held along with it, since their M-step would not be exact
     """
 
     depth: int
@@ -23,7 +23,7 @@ class Holding(NamedTuple):
 
 
 def check_depth(name, values, depth):
-    """What of `values` is held, a mask: all that is not NaN. ValueError where that is less than can be held."""
+    """Mask of the held numbers, those that are not NaN. ValueError if only part of a unit of this depth is held."""
     held = ~np.isnan(values)
     parts = {ALL: held.reshape(1, -1), COMPONENT: held.reshape(len(held) if held.ndim else 1, -1)}.get(depth)
     if parts is not None:
@@ -37,7 +37,8 @@ def check_depth(name, values, depth):
 
 
 def filled(values, held, depth):
-    """`values` with what is held elsewhere in the place of NaN, so that they can be looked at as a whole."""
+    """`values` with NaN replaced by values of a unit that is held, so that all of it can be checked against a
+    domain."""
     if depth == NUMBER:
         return np.where(held, values, values[held][0])
     if depth == ALL:

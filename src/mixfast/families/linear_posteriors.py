@@ -1,6 +1,6 @@
 """Posteriors of components whose log densities are linear in the rows, under conjugate priors.
 
-The parameters of a component are those of the posterior of its parameters; `_linear_posterior.pyx` and
+Parameters of such a family are the hyper-parameters of each component's posterior; `_linear_posterior.pyx` and
 `_categorical_posterior.pyx` have the formulas.
 """
 
@@ -52,7 +52,7 @@ class RateParams(NamedTuple):
 
 
 class ConjugatePosterior:
-    """What these families share: hyper-parameters that are those of the prior and what the rows add, all above 0."""
+    """What these families share: positive hyper-parameters, each that of the prior plus a sum over rows."""
 
     Params: type
 
@@ -76,8 +76,9 @@ class ConjugatePosterior:
         raise NotImplementedError
 
     def predictive(self, params):
-        """(family, parameters) of the posterior predictive densities of the components and, after them, of a component
-        that has no rows yet: those of the plain family at the expected parameters, where it has one value of a row."""
+        """(family, parameters) of the posterior predictive densities of the components and, as the last, of a component
+        without rows. By default the plain family at the expected parameters, which is exact for binary and categorical
+        columns."""
         return self._predictive(self._with_prior(params))
 
     def _with_prior(self, params):
@@ -93,7 +94,7 @@ class ConjugatePosterior:
         raise NotImplementedError
 
     def blank(self, n_components, n_features):
-        """Sums over rows are measured from nothing, whatever the parameters."""
+        """Any parameters will do, since statistics do not depend on them."""
         return np.ones(self.params_layout(n_components, n_features).size)
 
     def canonical_order(self, params):
@@ -103,13 +104,13 @@ class ConjugatePosterior:
         return self.Params(*(rounded_above_zero(array, dtype) for array in params))
 
     def sample(self, params, labels, rng, *of_rows):
-        """From the components with their expected parameters; else as the plain family."""
+        """Rows from the plain family at the expected parameters."""
         return super().sample(self.expected(params), labels, rng, *of_rows)
 
 
 def prior_arrays(n_columns, **given):
-    """Hyper-parameters of the columns, (len(given), n_columns); ValueError for what is neither a number above 0 nor
-    one for each column."""
+    """Hyper-parameters as an array (len(given), n_columns); ValueError unless each is a number above 0, or one for each
+    column."""
     arrays = np.empty((len(given), n_columns))
     for array, (name, values) in zip(arrays, given.items(), strict=True):
         numbers = np.asarray(values, dtype=np.float64)

@@ -1,4 +1,4 @@
-"""Families of rows with missing entries: those of complete rows, with densities and statistics of what is there."""
+"""Families of rows with missing entries: a family of complete rows, with the densities of the observed entries."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ def have_missing(X):
 
 
 def patterns_of(there):
-    """(which columns are there, (n_patterns, n_features), the number of each row's pattern), of what is there of rows,
-    bool (n_samples, n_features)."""
+    """(patterns, bool (n_patterns, n_features); the pattern number of each row, (n_samples,)). IN there, bool
+    (n_samples, n_features): which entries are observed."""
     packed = np.packbits(there, axis=1)
     _, first, number = np.unique(
         packed.view([("", packed.dtype)] * packed.shape[1]), return_index=True, return_inverse=True
@@ -30,10 +30,10 @@ def patterns_of(there):
 
 
 class WithMissing:
-    """A family of complete rows, for rows of some patterns; they have a column more, the number of their pattern.
+    """A family for rows with missing entries. Encoded rows have one more column, the number of the row's pattern.
 
-    complete : Family, elliptical
-    there : bool (n_patterns, n_features), the columns that rows of each pattern have
+    complete : Family of complete rows, elliptical
+    there : bool (n_patterns, n_features), the observed columns of each pattern
     """
 
     dtypes = (np.float64,)
@@ -48,7 +48,7 @@ class WithMissing:
         return getattr(self.complete, name)
 
     def located(self, centres):
-        """Of rows as k-means sees them, or as passes do."""
+        """As `Family.located`; centres may or may not have the column of pattern numbers."""
         return self.complete.located(centres[:, : self.there.shape[1]])
 
     def bind(self, n_components, n_features, dtype, isa=None):

@@ -36,7 +36,7 @@ class Multinomial(Family):
     alpha : float, default 0
         Pseudo-count that is added to each column of each component: the mode under a Dirichlet(1 + alpha) prior.
     total : int, default 1
-        The words of the rows that closed forms of pairs are of.
+        Total of a row, for closed forms of pairs of components.
     """
 
     # Counts times logarithms nearly cancel: float32 log densities of -40 nats had errors of 0.6 nats at counts of 1e6
@@ -81,7 +81,7 @@ class Multinomial(Family):
         return self.Params(rounded_above_zero(params.probabilities, dtype))
 
     def log_affinity(self, p, q):
-        """The words of a row are independent."""
+        """That of a single word times `total`, since the words of a row are independent."""
         of_word = sums_of_logs(np.sqrt(p.probabilities * q.probabilities).sum(axis=1, keepdims=True))
         return self.total * of_word if self.total else np.zeros(len(of_word))
 
@@ -96,14 +96,14 @@ class Multinomial(Family):
         return self.Params(between(p.probabilities, q.probabilities, share))
 
     def word_shares(self, params):
-        """Of a row's words, (n_components, n_features)."""
+        """Expected share of each column in a row's total, (n_components, n_features)."""
         return params.probabilities
 
     def described(self, params):
         return [Described(np.arange(params.probabilities.shape[1]), {"probability": params.probabilities})]
 
     def sample(self, params, labels, rng, totals):
-        """`totals`, an integer for each row, are their sums."""
+        """Rows (n, n_features) of counts, one for each label, with the given totals (n,), integers."""
         X = np.empty((len(labels), params.probabilities.shape[1]))
         probabilities = params.probabilities / params.probabilities.sum(axis=1, keepdims=True)
         for row, label, total in zip(X, labels, totals, strict=True):

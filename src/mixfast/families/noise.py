@@ -1,4 +1,4 @@
-"""A family with one component more, the last: noise, of the same density everywhere."""
+"""A family with a noise component, the last, of constant density."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mixfast.families.missing import have_missing
 
 
 class Region(NamedTuple):
-    """Where noise is, a parallelepiped.
+    """The region of the noise component: a parallelepiped.
 
     log_volume : float, in units of the data
     box : float64 (n_features + 1, n_features), a corner and the edges from it
@@ -22,8 +22,8 @@ class Region(NamedTuple):
 
     @classmethod
     def around(cls, rows):
-        """The smaller of the boxes around rows along the columns and along their principal axes: mclust's `hypvol`.
-        The bits depend on no thread."""
+        """The smaller of two boxes around the rows, one along the columns and one along the principal axes, as mclust's
+        `hypvol`. The bits do not depend on the number of threads."""
         rows = np.asarray(rows, dtype=np.float64)
         d = rows.shape[1]
         mean = rows.mean(axis=0)
@@ -40,7 +40,7 @@ class Region(NamedTuple):
         return min(regions, key=lambda region: region.log_volume)
 
     def with_volume(self, log_volume):
-        """The same about its centre, of another volume."""
+        """The region scaled about its centre to another volume."""
         if log_volume == self.log_volume:
             return self
         corner, edges = self.box[0], self.box[1:]
@@ -55,8 +55,8 @@ class Region(NamedTuple):
 
 
 def box_about(matrices, means, log_volume):
-    """A `Region` of that volume about components with these means and covariances: their means and three standard
-    deviations on both sides, as long as that in proportion."""
+    """A `Region` of that volume for components with these means and covariances: the box around means plus and minus
+    three standard deviations, scaled to the volume."""
     reach = 3 * np.sqrt(np.diagonal(matrices, axis1=-2, axis2=-1))
     low, high = (means - reach).min(axis=0), (means + reach).max(axis=0)
     return Region.of_box(np.vstack([low, np.diag(high - low)])).with_volume(log_volume)
@@ -95,10 +95,10 @@ def check_complete(rows):
 
 
 class WithNoise:
-    """A family of some components and of noise, the last; all parameters are those of the others.
+    """A family with a noise component, the last, which has no parameters.
 
     own : Family of the other components
-    region : Region, or None where it is not known yet
+    region : Region of the noise; None before rows are known
     """
 
     batches = False  # a volume is that of the rows of a problem
@@ -113,7 +113,7 @@ class WithNoise:
         return getattr(self.own, name)
 
     def in_units(self, units):
-        """The same for rows in other units."""
+        """A copy of the family for rows that are fitted in other units."""
         return WithNoise(self.own, self.region._replace(log_volume=self.region.log_volume - units.log_volume))
 
     def n_begun(self, n_components):

@@ -1,4 +1,4 @@
-"""What closed forms of pairs of components are made of."""
+"""Helpers of closed forms for pairs of components."""
 
 from __future__ import annotations
 

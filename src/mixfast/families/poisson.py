@@ -60,8 +60,8 @@ class Poisson(Family):
     Parameters
     ----------
     alpha, beta : float, default 0
-        So many events in so much exposure are added to each column of each component: the mode under a Gamma prior of
-        shape 1 + alpha and rate beta.
+        Pseudo-counts: `alpha` events at the exposure `beta` are added to each column of each component, which gives the
+        mode under a Gamma prior of shape 1 + alpha and rate beta.
     is_exposed : bool, default False
         Whether rows, once encoded, have a last column of exposures; they are 1 otherwise.
     """
@@ -95,7 +95,7 @@ class Poisson(Family):
         return n_components * n_features
 
     def encode(self, X):
-        """Of counts, perhaps with the `exposure` of each row; k-means compares rates."""
+        """Rows of counts, with an `exposure` for each row or without, as `Encoded`; k-means runs on rates."""
         counts, data = separated(X)
         if "exposure" not in data and not self.is_exposed:
             return Encoded(self, counts, -log_factorials(counts))
@@ -105,7 +105,7 @@ class Poisson(Family):
         return Encoded(exposed, design(counts, exposure), base, lambda offsets: rates(counts, exposure))
 
     def design(self):
-        """exposures: empty, or 1 where there are any."""
+        """One set, exposures: {1} if rows have exposures, else empty."""
         return {"exposures": np.ones(int(self.is_exposed), dtype=np.int32)}
 
     def with_design(self, design):

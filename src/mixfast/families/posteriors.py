@@ -1,7 +1,7 @@
 """Posteriors of Gaussian components under conjugate priors: one class for each structure of the precisions.
 
-The parameters of a component are those of the posterior of its mean and precision; `_gaussian_posterior.pyx` has the
-formulas.
+Parameters of such a family are the hyper-parameters of the posterior of each component's mean and precision;
+`_gaussian_posterior.pyx` has the formulas.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class GaussianPosteriorParams(NamedTuple):
 
 
 def domains_of_posterior(of_gaussian):
-    """Of the parameters of a posterior, from those of the Gaussians of its structure."""
+    """Domains of a posterior's parameters, from those of the Gaussian family of the same structure."""
     return of_gaussian | {
         "mean_precision": (POSITIVE,),
         "degrees_of_freedom": (POSITIVE,),
@@ -49,20 +49,21 @@ def domains_of_posterior(of_gaussian):
 
 
 class GaussianPosterior:
-    """What the structures share: the prior, beside what the Gaussian family of the structure is.
+    """What posteriors of all structures share: the prior. Subclasses derive from the Gaussian family of a structure
+    too.
 
     Parameters
     ----------
     kappa0 : float
-        How many rows the prior's mean counts for.
+        The prior of the mean weighs as much as this many rows.
     nu0 : float or None
         Degrees of freedom of the prior: more than n_features - 1, for variances more than 0. None is n_features.
     m0 : ndarray of shape (n_features,) or None
         The prior's mean; None is the mean of the rows of the fit.
     scale0 : ndarray or None
-        Psi0, of the shape of one component's covariance; None is `share` times the covariance of the rows, with the
-        number of rows less one. A column that does not vary counts for one with the geometric mean of the others'
-        variances, and the diagonal is raised where columns depend on each other.
+        Psi0, of the shape of one component's covariance; None is `share` times the covariance of the rows (divisor n -
+        1). A constant column is given the geometric mean of the other columns' variances, and the diagonal is raised if
+        columns are linearly dependent.
     share : float, default 1
     reg_covar : float, default 0
         Added to the outer product of each row, in the squared unit of the data.
@@ -99,7 +100,7 @@ class GaussianPosterior:
         return 0  # a prior is there whatever the rows are
 
     def transformed(self, params, origin, scale, shift):
-        """The prior is that of shift + scale (x - origin) too."""
+        """As in `Elliptical`; the prior is transformed as well."""
         moved = super().transformed(params, origin, scale, shift)
         covariance, _ = self._scaled(params.covariance_prior, np.ones(np.shape(params.covariance_prior)), scale)
         return moved._replace(
@@ -108,8 +109,8 @@ class GaussianPosterior:
         )
 
     def predictive(self, params):
-        """(family, parameters) of the posterior predictive densities of the components and, after them, of a component
-        that has no rows yet.
+        """(family, parameters) of the posterior predictive densities of the components and, as the last, of a component
+        without rows.
 
         Murphy, "Machine learning: a probabilistic perspective" (2012), 4.6.3.5; Bishop (2006), 10.81. For tied
         covariances the precision is that of the posterior, which a new component shares.
@@ -130,7 +131,7 @@ class GaussianPosterior:
         return self._predictive(params._replace(**joined))
 
     def in_units(self, units, n_features):
-        """The family whose prior is given in other units than the data's."""
+        """A copy of the family with its prior expressed in the units that rows are fitted in."""
         layout = self.params_layout(1, n_features)
         record = layout.view(np.ones(layout.size))
         given = {"mean_prior": self.m0, "covariance_prior": self.scale0}
@@ -227,7 +228,8 @@ class SphericalPosterior(GaussianPosterior, SphericalGaussian):
 
 
 def _narrower(params):
-    """By what a predictive's factor is less than that of Psi / nu, for each component: its mean is not known."""
+    """Factor (n_components,) by which predictive precisions' square roots are smaller than those of Psi / nu, since the
+    mean is uncertain."""
     return np.sqrt(params.mean_precision / (1 + params.mean_precision))
 
 

@@ -1,4 +1,4 @@
-"""Products of families: groups of columns, each with a family of its own, independent within a component."""
+"""Products of families: each group of columns has a family; groups are independent within a component."""
 
 from __future__ import annotations
 
@@ -56,16 +56,17 @@ class Product(Family):
         return sum(family.n_parameters(n_components, width) for family, width in self._parts())
 
     def n_rows_needed(self, n_features):
-        """Distinct in any column: parts are not looked at by themselves, but for what their M-steps say."""
+        """Rows count as distinct if they differ in any column. Parts are not checked separately, except by the status
+        flags of their M-steps."""
         return max(family.n_rows_needed(width) for family, width in self._parts())
 
     def split(self, params):
-        """The records of the parts."""
+        """Split `Params` of the product into a list of the parts' `Params`."""
         arrays = iter(params)
         return [family.Params(*(next(arrays) for _ in family.Params._fields)) for family in self.families]
 
     def join(self, records):
-        """What `split` takes apart."""
+        """The inverse of `split`."""
         return self.Params(*chain(*records))
 
     def predictive(self, params):
@@ -116,7 +117,7 @@ class Product(Family):
         return self._of_parts("apart", params)
 
     def _sum_over_parts(self, closed_form):
-        """The function of pairs that adds up those of the parts; None unless all have one."""
+        """A closed form for pairs that is the sum of the parts' closed forms; None unless all parts have one."""
         forms = [getattr(family, closed_form) for family in self.families]
         if not all(forms):
             return None
@@ -168,13 +169,13 @@ class Product(Family):
         )
 
     def design(self):
-        """Those of the parts, with their numbers before the names."""
+        """The sets of all parts; the part's number is put before each name."""
         return {
             f"{i}.{name}": array for i, family in enumerate(self.families) for name, array in family.design().items()
         }
 
     def _split_design(self, design):
-        """One for each part."""
+        """A list of designs, one for each part."""
         parts = [{} for _ in self.families]
         for name, array in design.items():
             place, _, own = name.partition(".")
@@ -200,7 +201,7 @@ class Product(Family):
 
 
 def join_seeds(parts, offsets):
-    """Rows that k-means measures distances of: those that the parts have for it, or else columns of variance 1.
+    """Rows for k-means, (n_samples, any number): each part's own `seeds`, or else its columns scaled to variance 1.
 
     Two rows then differ by 2 on average in the square of a standardised column, and by 2 in that of a category.
     """

@@ -6,7 +6,7 @@ import numpy as np
 
 
 def rounded_above_zero(values, dtype):
-    """What is possible must not become impossible by rounding to float32."""
+    """Values in `dtype`; positive ones stay positive, since a probability rounded to 0 would make rows impossible."""
     if values.dtype == dtype:
         return values.copy()
     with np.errstate(under="ignore"):
@@ -15,7 +15,7 @@ def rounded_above_zero(values, dtype):
 
 
 def rounded_finite(values, dtype):
-    """Nor does a finite log density become that of an impossible row: beyond the largest number it is that."""
+    """Values in `dtype`; finite ones stay finite, since an overflow in a log density would make rows impossible."""
     values = np.asarray(values)
     if values.dtype == dtype:
         return values
@@ -33,6 +33,6 @@ def rounded_rows(X, dtype):
 
 
 def rounded_below_one(values, dtype):
-    """Nor must what is almost certain become certain: the other value would be impossible."""
+    """Values in `dtype`; those below 1 stay below 1, since the other outcome would become impossible."""
     rounded = values.astype(dtype)
     return np.where(values < 1, np.minimum(rounded, np.nextafter(dtype.type(1), dtype.type(0))), rounded)

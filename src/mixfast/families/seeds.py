@@ -1,6 +1,8 @@
-"""Rows for k-means where columns have to be brought to a scale first, in each problem by its own rows.
+"""Rows for k-means whose columns are scaled first, separately within each problem of a batch.
 
-Rows are those of problems one after the other; problem i has the rows offsets[i] to offsets[i + 1].
+IN rows (n_rows, n_columns) of all problems, and offsets (n_problems + 1,): problem i has rows offsets[i] to
+offsets[i + 1]. OUT an array of the same shape. The scales are no part of a `Design`: only k-means uses them, never the
+statistics of EM, and k-means is not run over rows in parts.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ FAR = 1e8
 
 
 def standardised(rows, offsets):
-    """Each column less its mean, by its standard deviation; zeros where it is constant."""
+    """Each column standardised to mean 0 and standard deviation 1; zeros if it is constant."""
     out = np.empty_like(rows)
     for first, last in pairwise(offsets.tolist()):
         if first < last:
@@ -26,10 +28,10 @@ def standardised(rows, offsets):
 
 
 def drawn_in(rows, offsets):
-    """Each column as z / sqrt(1 + z^2), where z is its distance from the median in interquartile ranges.
+    """Each column as z / sqrt(1 + z^2), where z is the difference from the median in units of the interquartile range.
 
-    So a row far out is no farther from the others than clusters are from each other, and k-means does not spend
-    centres on outliers; and whatever the units of columns are, the result is the same.
+    This bounds the distance of outliers from other rows by about that between clusters, so that k-means does not spend
+    centres on them. The result does not depend on the units of the columns.
     """
     middle, unit = _centre_and_range(rows, offsets)
     owner = np.repeat(np.arange(len(middle)), np.diff(offsets))
@@ -44,8 +46,8 @@ def drawn_in(rows, offsets):
 
 
 def _centre_and_range(rows, offsets):
-    """Medians of the columns of each problem, and their interquartile ranges; where half of a column is equal, the
-    range of all of it, and 1 where it is constant."""
+    """(medians, interquartile ranges) of each problem's columns, (n_problems, n_columns). If the interquartile range is
+    0 the range of the column is taken, and 1 if it is constant."""
     sizes = np.diff(offsets)
     middle, unit = np.zeros((2, len(sizes), rows.shape[1]), dtype=rows.dtype)
     for size in np.unique(sizes[sizes > 0]):  # nothing is done for each problem

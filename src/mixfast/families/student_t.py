@@ -74,7 +74,7 @@ class SharedDegrees:
 
 
 class GivenDegrees:
-    """Degrees of freedom are what they are said to be."""
+    """All components have given degrees of freedom, which are not fitted."""
 
     def __init__(self, degrees):
         self.start = float(degrees)
@@ -83,12 +83,12 @@ class GivenDegrees:
         return 0
 
 
-#: What becomes of the degrees of freedom by the names that the estimator gives it.
+#: How degrees of freedom are fitted, by the names of the estimator's option.
 DEGREES = {"component": OwnDegrees(), "shared": SharedDegrees()}
 
 
 class StudentT(Elliptical):
-    """What all structures share.
+    """What Student-t families of all structures share.
 
     Parameters
     ----------
@@ -137,7 +137,7 @@ class StudentT(Elliptical):
         return n_located + self.degrees.n_groups(n_components)
 
     def blank(self, n_components, n_features):
-        """Infinite degrees of freedom, by which every row weighs the same: a start is that of a Gaussian."""
+        """As `Family.blank`, with infinite degrees of freedom: all rows have the same weight, as for a Gaussian."""
         layout = self.params_layout(n_components, n_features)
         packed = np.zeros(layout.size)
         params = layout.view(packed)
@@ -146,7 +146,7 @@ class StudentT(Elliptical):
         return packed
 
     def encode(self, X):
-        """k-means sees outliers beside the rest: docs/families.md has what that brings."""
+        """k-means runs on columns with outliers drawn in; docs/families.md has the effect."""
         return Encoded(self, X, seeds=lambda offsets: drawn_in(X, offsets))
 
     def cdf(self, params, x):

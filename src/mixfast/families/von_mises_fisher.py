@@ -87,7 +87,7 @@ class VonMisesFisher(Family):
         return np.maximum(toward - _growth(d, p.concentrations) + _growth(d, q.concentrations), 0.0)
 
     def merged(self, p, q, share):
-        """Those of the mean resultant vector."""
+        """Components with the mean resultant vector of each pair's mixture."""
         resultants = between(_mean(p), _mean(q), share)
         lengths = np.linalg.norm(resultants, axis=1)
         directions = np.where(
@@ -98,7 +98,7 @@ class VonMisesFisher(Family):
         return self.Params(directions, _concentrations(resultants.shape[1], lengths))
 
     def word_shares(self, params):
-        """How much of the mean direction each column is; what is negative counts for nothing."""
+        """Share of each column in the mean direction, (n_components, n_features); negative coordinates count as 0."""
         return np.maximum(params.mean_directions, 0)
 
     def described(self, params):
@@ -145,7 +145,7 @@ CONCENTRATIONS = {"own": VonMisesFisher, "shared": SharedVonMisesFisher}
 
 
 def _each(function):
-    """Of a dimension and an array of numbers."""
+    """Vectorise a function of (dimension, number) over an array of numbers."""
     return np.vectorize(function, otypes=[np.float64])
 
 
