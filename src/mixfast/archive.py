@@ -40,8 +40,8 @@ END, END_SIZE = b"PK\5\6", 22
 
 @contextmanager
 def replacing(path):
-    """A file to write, beside the one at `path`, whose place it takes if nothing is raised; else it is gone, and what
-    was there stays. Links are followed, and permissions are those that `open(path, "wb")` would leave."""
+    """Write a file atomically: a context manager of a temporary file in the same folder, which replaces `path` on
+    success and is removed after an exception. Links are followed; permissions are as after `open(path, "wb")`."""
     target = os.path.realpath(os.fsdecode(path))
     is_there = os.path.exists(target)
     if is_there:
@@ -130,7 +130,7 @@ class Archive:
         return {entry.filename.removesuffix(SUFFIX): self._array(entry) for entry in self._entries[1:]}
 
     def _check_entry(self, entry, start):
-        """Where the entry ends, which begins at `start`: it is stored as it is, with nothing around it."""
+        """Offset of the end of the entry that begins at `start`; entries are stored without compression."""
         is_plain = (
             entry.compress_type == zipfile.ZIP_STORED
             and entry.compress_size == entry.file_size

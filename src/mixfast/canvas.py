@@ -28,8 +28,7 @@ def axes_of(ax: Axes | None, **options: Any) -> Axes:
 
 
 def colour_of(k: int) -> tuple[float, float, float]:
-    """Of component k, whatever else there is: in every picture the same. They repeat after 32, so numbers are written
-    beside."""
+    """The colour of component k, the same in every picture. Colours repeat after 32, so pictures show numbers too."""
     code, shade = COLOURS[k % len(COLOURS)], SHADES[k // len(COLOURS) % len(SHADES)]
     colour = np.array([int(code[place : place + 2], 16) for place in (1, 3, 5)]) / 255
     red, green, blue = colour + shade * (1 - colour) if shade >= 0 else colour * (1 + shade)
@@ -85,7 +84,7 @@ def rows_of_labels(labels: NDArray, most: int, weights: ArrayLike | None = None)
 
 
 def limits_of(values: NDArray, centres: ArrayLike = (), edges: ArrayLike = ()) -> tuple[float, float]:
-    """Where an axis ends: at the outermost values but for at most a hundredth of them, or three of a few, that are far
+    """Limits of an axis: the extreme values, except for at most a hundredth of them, or three of a few, that are far
     beyond all others; the centres of components are inside, and edges of their contours that are not far beyond."""
     values, centres, edges = np.sort(_finite(values)), _finite(centres), _finite(edges)
     if not len(values):

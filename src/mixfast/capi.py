@@ -258,7 +258,8 @@ def _example(bound, least):
 
 
 def _what_is_learned(model):
-    """What an estimator has to know of rows beside their values, in words; None where there is nothing."""
+    """Why a view of numbers is not enough for the estimator (row data, categories to be learned), in words and with a
+    remedy; None if it is enough."""
     if model._needed_row_data:
         return f"rows of a view have no {', '.join(model._needed_row_data)}. Fit it in Python"
     if isinstance(getattr(model, "categories", None), str) or model._may_meet_unseen():
@@ -267,7 +268,8 @@ def _what_is_learned(model):
 
 
 def _what_it_does_to_rows(bound, dtype):
-    """Beside what `encode` does, in words; None where there is nothing."""
+    """Why fits of this model need Python (units, encoding, fits of its own), in words and with a remedy; None if they
+    do not."""
     if (
         bound.estimator._fits_alone
         or bound.estimator.hold

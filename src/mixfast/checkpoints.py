@@ -59,7 +59,7 @@ class Checkpoints:
         return n_left if self.path is None else min(self.every, n_left)
 
     def write(self, course, problem):
-        """Take the place of what is there, whole or not at all; `problem` tells this fit from others."""
+        """Replace the checkpoint atomically. `problem` identifies the fit, so that another fit does not resume it."""
         if self.path is None:
             return
         numbers = {name: getattr(course, name) for name in NUMBERS}

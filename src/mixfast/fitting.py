@@ -67,7 +67,8 @@ def bind_model(
 
 
 def components_alike(n_components, X, dtype):
-    """Components by which rows find the nearest means, as many as there are seeds: the capsule and its parameters."""
+    """(capsule, parameters) of the family that finds clusters for truncated posteriors: n_seeds components that are
+    equal but for their means."""
     n_seeds, family = n_seeds_of(n_components, X.shape[0]), SphericalGaussian()
     return family.bind(n_seeds, X.shape[1], dtype), family.blank(n_seeds, X.shape[1])
 

@@ -216,7 +216,8 @@ class Formula:
 
     @classmethod
     def from_contents(cls, contents):
-        """The inverse. Without formulaic too: it is wanted when tables come. ValueError for what is no formula's."""
+        """The inverse of `plain`; does not import formulaic, which is needed only for tables. ValueError for other
+        values."""
         types = {
             "texts": dict, "learned": dict, "names": list, "n_shared": int, "gate_names": list, "has_intercept": bool,
             "columns": dict,
@@ -269,7 +270,7 @@ class Formula:
         return _as_responses(_matrix(self._spec("response").get_model_matrix, _as_pandas(data)))
 
     def row_data(self, data, names):
-        """What rows have beside their values, by its name, some of `columns`."""
+        """Row data by name, from some of the `columns`."""
         table = Table(data)
         found = {}
         for name in names:

@@ -48,7 +48,7 @@ class Hierarchy:
         self._labels = {}
 
     def _standardised(self, rows):
-        """Some of the rows: of all at once it would be a copy of them in float64."""
+        """Standardise a block of rows: all rows at once would need a float64 copy of them."""
         return (rows - self._mean) / self._unit
 
     def labels(self, n_groups):
@@ -79,7 +79,7 @@ class Hierarchy:
         return 1 if node < n_leaves else int(self._merges[node - n_leaves, 3])
 
     def _nearest(self, own, n_groups):
-        """Labels of all rows, by the means of the groups of those that were drawn."""
+        """Labels of all rows, by the nearest group mean; groups are of the rows that were drawn for clustering."""
         means = [self._drawn[own == k].mean(axis=0) for k in range(n_groups)]
         labels = np.empty(len(self._rows), dtype=np.int64)
         step = max(1, BLOCK // self._rows.shape[1])

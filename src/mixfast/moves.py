@@ -99,7 +99,7 @@ class Pieces:
 
     @property
     def all_own(self):
-        """Whether nothing is shared by the components."""
+        """Whether components share no parameters."""
         return None not in self.axes
 
     def _pack(self, arrays):
@@ -194,7 +194,7 @@ class Problem:
         )
 
     def course(self, n_components):
-        """What iterates over all rows: `EM`, or `Blocks` of them."""
+        """The object that iterates over all rows: an `EM`, or `Blocks`."""
         return self.em(n_components) if len(self.edges) == 2 else Blocks(self, n_components)
 
     def block(self, first, last):
@@ -203,7 +203,7 @@ class Problem:
         return Rows(self.encoded.rows[first:last], weight)
 
     def part(self, index, shares=None):
-        """Some rows, of which a component has these shares."""
+        """A subset of the rows, with responsibilities of one component as weights."""
         weight = None if self.sample_weight is None else self.sample_weight[index]
         if shares is not None:
             weight = shares if weight is None else weight * shares
@@ -258,7 +258,7 @@ class Problem:
         return total + summary.entropy + self.total_base, state
 
     def status_of_bound(self, n_components):
-        """What the last M-step of `bound` on so many components said."""
+        """Status flags of the last M-step that `bound` made with this number of components."""
         return self._measure(n_components).status
 
     def gather(self, em, state):
@@ -276,7 +276,7 @@ class Problem:
         return summary._replace(record=record, params=params)
 
     def taken(self, summary, which):
-        """Some components, as if the others had no rows."""
+        """The summary of some components."""
         n_components = len(summary.counts)
         return Summary(
             summary.counts[which],
@@ -286,7 +286,7 @@ class Problem:
         )
 
     def joined(self, first, second):
-        """The components of two summaries beside each other."""
+        """A summary with the components of both, one after the other."""
         sizes = len(first.counts), len(second.counts)
         return Summary(
             np.concatenate([first.counts, second.counts]),
@@ -296,7 +296,7 @@ class Problem:
         )
 
     def plus(self, first, second, sign=1.0):
-        """The sum of two summaries about the same centres."""
+        """The sum of two summaries whose moments are about the same centres."""
         return Summary(
             first.counts + sign * second.counts,
             first.entropy + sign * second.entropy,
@@ -330,8 +330,8 @@ class Problem:
 
 
 class Blocks:
-    """Iterations that make the M-step after each block of rows, on the statistics of all: those of the block are taken
-    off and added anew. The first goes over all rows as they are; the bound is exact after each block."""
+    """Incremental EM: after each block of rows the block's old statistics are replaced by new ones in the total, and an
+    M-step follows. The first iteration is an ordinary one over all rows. The bound is exact after each block."""
 
     def __init__(self, problem, n_components):
         self.problem, self.n_components, self.status = problem, n_components, 0
@@ -402,7 +402,7 @@ def direction(features, weights):
 
 
 def behind(features, weights, at):
-    """Which rows lie beyond a quantile of their principal axis; None where that divides nothing."""
+    """Mask of the rows beyond a quantile along their principal axis; None if all rows would be on one side."""
     axis = direction(features, weights)
     if axis is None or not np.linalg.norm(axis) > 0:
         return None
@@ -664,7 +664,8 @@ class Search:
         return found[: max(self.most - len(self.names), 0)]
 
     def _divided(self, summary, resp, k, at):
-        """Two components in the place of k: the summary of its rows, less theirs where components share statistics."""
+        """A summary with component k replaced by two. Statistics that components share lose k's part and gain
+        theirs."""
         problem = self.problem
         own, shares = _column(resp, k)
         many = shares > DIVIDED
@@ -719,7 +720,8 @@ class Search:
         return []
 
     def _deleted(self, summary, resp, k):
-        """The summary without component k, whose rows share themselves among the others."""
+        """The summary without component k; its rows are divided among the other components by their
+        responsibilities."""
         problem, n_components = self.problem, len(summary.counts)
         index = _column(resp, k)[0]
         if len(index) == 0:

@@ -1,4 +1,4 @@
-"""Rows and what each has beside its values: how long its counts were waited for, say.
+"""Row data: what rows have in addition to their values, such as an exposure, a known label, a group, a response.
 
 From the call to the family such data travels with its rows, as one record, so that leaving out rows, folds and joining
 problems need not know what it is. An estimator's class declares the names that its methods take, `_row_data`.
@@ -73,18 +73,18 @@ class Responses:
 
 
 def rows_with(rows, data):
-    """The rows with what is given of them; the rows alone where that is nothing, None included."""
+    """The rows joined with the row data that is given (not None); the rows alone if none is."""
     data = {name: values for name, values in data.items() if values is not None}
     return RowData(adopted(rows), data) if data else rows
 
 
 def separated(X):
-    """(rows, what each has beside its values)"""
+    """(rows, their row data by name)"""
     return (X.rows, X.data) if isinstance(X, RowData) else (X, {})
 
 
 def counted_and_separated(X, sample_weight, data):
-    """(rows of positive weight, their weights or None, what each has beside its values)"""
+    """(rows of positive weight, their weights or None, their row data by name)"""
     rows, weights, _ = counted_rows(rows_with(X, data), sample_weight)
     rows, data = separated(rows)
     return rows, weights, data
@@ -111,7 +111,8 @@ def check_names(function, estimator, data):
 
 
 def take_data(data, rows, n_samples):
-    """What some of n_samples rows have, by their numbers or a mask; what is not one value a row stays as it is."""
+    """Row data of a subset of n_samples rows, given by numbers or a mask; values that are not one for each row are
+    returned unchanged."""
 
     def some(values):
         if np.shape(values)[:1] != (n_samples,):
@@ -158,13 +159,13 @@ def _check_numbers(name, values, n_samples, dtype, is_right, wanted):
 
 
 def of_family(X):
-    """The rows with what families have to know of them."""
+    """The rows joined with the row data that the family's `encode` takes."""
     rows, data = separated(X)
     return rows_with(rows, {name: own for name, own in data.items() if name not in OF_COMPONENTS})
 
 
 def rows_of(encoded, X, n_components, sample_weight=None, trim=0.0):
-    """Encoded rows of X for a pass, with what is known of their components, which has been checked."""
+    """`Rows` of encoded X for a pass, with known labels, sets and groups, which have been checked."""
     _, data = separated(X)
     check_number_of_components(data, n_components)
     known, groups = (data.get(name) for name in OF_COMPONENTS)
@@ -172,12 +173,12 @@ def rows_of(encoded, X, n_components, sample_weight=None, trim=0.0):
 
 
 def seeding_rows_of(seeds, X, sample_weight=None):
-    """The rows that k-means runs on, with what is known of their components; rows of a group come together later."""
+    """`Rows` that k-means runs on, with known labels and sets; groups are joined after k-means."""
     return Rows(seeds, sample_weight, known=separated(X)[1].get("known_labels"))
 
 
 def check_number_of_components(data, n_components):
-    """Raises ValueError where what is known of rows is not of so many components."""
+    """Raise ValueError if known labels or sets do not fit the number of components."""
     known = data.get("known_labels")
     if known is None or not len(known):
         return

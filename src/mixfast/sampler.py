@@ -47,14 +47,14 @@ class Draws:
         return len(self._taken)
 
     def take(self, sampler):
-        """The partition of a sampler as it is."""
+        """Record the present partition of a sampler."""
         labels = None
         if self._keeps_labels:
             labels = sampler.labels.astype(np.min_scalar_type(sampler.n_clusters - 1))
         self._taken.append((sampler.n_clusters, sampler.concentration, sampler.log_joint, labels))
 
     def keep(self, n_draws):
-        """The first so many only."""
+        """Keep the first n draws only."""
         del self._taken[n_draws:]
 
     @property

@@ -15,7 +15,7 @@ BLOCK = 4096
 
 
 class DataUnits:
-    """Rows are fitted as they are."""
+    """The units of the data: rows are fitted unchanged."""
 
     log_volume = 0.0
 

@@ -70,7 +70,7 @@ def weighted_sum(values, sample_weight):
 
 
 def check_n_effective(n_effective):
-    """Raise ValueError for what is none of the ways to say it."""
+    """Raise ValueError unless it is one of the allowed forms."""
     is_number = isinstance(n_effective, Real) and not isinstance(n_effective, bool)
     if n_effective is None or (isinstance(n_effective, str) and n_effective in ("sum", "kish")):
         return

@@ -168,8 +168,7 @@ class Family(ABC):
         """How many free parameters of the components are held, `held` being a mask of the parameter's numbers."""
         return int(held.sum())
 
-    #: Whether `encode` of the rows of many problems together equals `encode` of each: a compiled batch can fit them
-    then.
+    #: Whether `encode` of the rows of many problems together equals `encode` of each: a compiled batch can fit these.
     batches = True
 
     #: NamedTuple types that name the arrays of the parameters and of the sufficient statistics.
