@@ -36,7 +36,8 @@ from mixfast.tables import canonical, feature_names
 
 
 class Evaluation(NamedTuple):
-    """Per row: log density, most likely component, responsibilities, the largest of them. None where not asked for."""
+    """Predictions for each row: log density, most likely component, responsibilities, the largest of these. None if not
+    asked for."""
 
     log_norm: np.ndarray | None
     labels: np.ndarray | None
@@ -150,11 +151,11 @@ class BaseMixture(DensityEstimator):
         return self
 
     def _reads(self, names):
-        """Which columns are looked at, a mask, of those that are called so."""
+        """Mask of the columns that the model uses, given the columns' names."""
         return np.ones(len(names), dtype=bool)
 
     def _learn_columns(self, n_features, names):
-        """Keep what a fit keeps of the columns: how many they are, and their names or None."""
+        """Set n_features_in_, and feature_names_in_ if the columns have names."""
         self.n_features_in_ = n_features
         strings = None if names is None else feature_names(names)
         if strings is not None:
@@ -166,17 +167,18 @@ class BaseMixture(DensityEstimator):
         return self._finds_components
 
     def _check_for_batches(self):
-        """Raises ValueError where the parameters are those of a fit to one X."""
+        """Raise ValueError for constructor parameters that suit a single X only, such as arrays with a value for each
+        row."""
 
     def _may_meet_unseen(self):
         """Whether values that no fit has seen are missing: rows are then encoded one problem at a time."""
         return False
 
     def _learn_row_data(self, names):
-        """Keep what the rows of a fit had beside their values."""
+        """Record which row data the fit had."""
 
     def _learn_design(self, X, sample_weight):
-        """Keep what `sample` has to know of the rows, prepared as for a fit, beside the parameters."""
+        """Keep what `sample` needs of the prepared rows in addition to parameters, such as their totals."""
 
     def _status_error(self, status, dtype):
         """The error that says what `status` means and what to do."""
@@ -241,7 +243,7 @@ class BaseMixture(DensityEstimator):
                 raise ValueError(f"Input X contains {name} in row {found[0]}: leave such rows out, or fill them in.")
 
     def _read_rows(self, X, reset=True, **options):
-        """Validated rows with what each has beside its values; `options` are those of `_validate_rows`."""
+        """Validated rows joined with their row data; `options` are passed on to `_validate_rows`."""
         rows, data = separated(X)
         rows = self._validate_rows(rows, reset=reset, **options)
         return rows_with(rows, self._check_row_data(data, rows, reset))
@@ -257,7 +259,7 @@ class BaseMixture(DensityEstimator):
         return {name: self._row_data[name](name, values, rows.shape[0], rows.dtype) for name, values in data.items()}
 
     def _validate_rows(self, X, **options):
-        """Rows as the family wants them; those that are sparse without zeros, their columns in order."""
+        """Rows for the family's `encode`; sparse ones are in canonical CSR form without stored zeros."""
         X = read_rows(
             self,
             X,
@@ -334,7 +336,7 @@ class BaseMixture(DensityEstimator):
         return self._family()
 
     def _proportions_of_predictions(self):
-        """What makes log weights of `_mixing`; None where these are the weights."""
+        """`Proportions` that turn `_mixing` into log weights; None if `_mixing` are the weights."""
         return None
 
     def _pass_over(self, X, weighs=True):

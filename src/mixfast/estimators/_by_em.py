@@ -159,7 +159,7 @@ class MixtureByEM(BaseMixture):
         return None if self.hold is None else self.hold.get(name)
 
     def _held_values(self, family, n_features):
-        """What is held, by name: `masks_and_values` of `_holding.py`; empty where nothing is."""
+        """Held parameters by name, as `masks_and_values` of `_holding.py` returns them; empty if none is held."""
         if not self.hold:
             return {}
         return masks_and_values(
@@ -199,7 +199,7 @@ class MixtureByEM(BaseMixture):
         return params if numbers is None else np.where(np.isnan(numbers), params, numbers)
 
     def _n_weights(self):
-        """How many weights there are: of the components, and of what there is beside them."""
+        """Number of weights: those of the components, and that of noise if there is noise."""
         return self.n_components
 
     def _kept_of_columns(self):
@@ -231,11 +231,11 @@ class MixtureByEM(BaseMixture):
         return dtype
 
     def _given_prior(self, family, units, n_features):
-        """The family with what the user said of it in units of the data in those that rows are fitted in."""
+        """The family with its options converted from units of the data to the units that rows are fitted in."""
         return family
 
     def _family_of_rows(self, rows, sample_weight):
-        """The family of a fit to these rows, which may have a prior that is made of them."""
+        """The family of a fit to these rows; its prior may be computed from them."""
         return self._family()
 
     @abstractmethod
@@ -252,7 +252,8 @@ class MixtureByEM(BaseMixture):
         return getattr(self, name) == inspect.signature(type(self)).parameters[name].default
 
     def _without_default_regularization(self):
-        """Parameters to set where a criterion compares fits: what is added to estimates by default alone is not."""
+        """Parameters to set for fits that a criterion compares: regularization that is only a default is switched
+        off."""
         return {}
 
     def _params_of_codes(self):
@@ -355,7 +356,7 @@ class MixtureByEM(BaseMixture):
         )
 
     def _fit_counted(self, X, sample_weight):
-        """`fit` to rows with what they have beside their values, before any of that is looked at."""
+        """`fit` to rows joined with their row data, none of it validated yet."""
         X, sample_weight, kept = counted_rows(X, sample_weight)
         if sample_weight is not None:
             self._check_unit_of_weights(sample_weight)
@@ -410,7 +411,7 @@ class MixtureByEM(BaseMixture):
         return checked | super()._check_row_data(others, rows, reset)
 
     def _check_missing(self, rows):
-        """Raises ValueError for rows of which too much is missing for a fit."""
+        """Raise ValueError for rows with too many missing entries for a fit."""
 
     def _check_columns_have_entries(self, missing):
         """Raises ValueError for a column whose entries, a mask (n_samples, n_features), are all missing."""
@@ -419,7 +420,7 @@ class MixtureByEM(BaseMixture):
             raise ValueError(f"{self._labels_of_columns()[lost[0]]} has no entry in any row: leave the column out")
 
     def _check_components(self, data, sample_weight, init_params):
-        """Raises ValueError where what is said of the components of rows contradicts itself or the parameters."""
+        """Raise ValueError if known labels, sets or groups contradict each other or the parameters."""
         check_number_of_components(data, self._n_weights())
         if self.hold and self.canonical_order:
             raise ValueError(
@@ -528,7 +529,7 @@ class MixtureByEM(BaseMixture):
         return self.warm_start and hasattr(self, "converged_")
 
     def _rows_of_fit(self, X):
-        """Validated rows, of new columns or of those of the last fit."""
+        """Validated rows. A warm start keeps the columns of the last fit; any other fit sets them anew."""
         if not (self._goes_on() and hasattr(self, "n_features_in_")):  # put together by hand, it has no columns yet
             return self._read_rows(X, ensure_min_samples=2)
         try:
@@ -583,7 +584,7 @@ class MixtureByEM(BaseMixture):
         return (weights / weights.sum(), params), labels
 
     def _take_up_parameters(self):
-        """Parameters that were set since the last fit, and are no part of its structure, hold from now on."""
+        """Adopt constructor parameters that were set since the last fit and do not change the model's structure."""
 
     def _raise_failure(self, fit, dtype):
         emptied = np.flatnonzero(fit.weights == 0)
@@ -629,7 +630,7 @@ class MixtureByEM(BaseMixture):
     _shared: dict[str, dict[str, str]] = {}
 
     def _take_components(self, n_components):
-        """Set parameters for so many components, which share nothing."""
+        """Set constructor parameters for a model of n_components components that share no parameters."""
         self.n_components = n_components
         for name, of_own in self._shared.items():
             value = getattr(self, name)

@@ -120,7 +120,7 @@ def categories_of(answers, needs_some=True):
 
 
 def _steps(values, lowest):
-    """values - lowest as integers, None where these are none or many."""
+    """values - lowest as integers; None if the values are not integers or span too wide a range."""
     if values.dtype.kind == "b" or not float(values.max()) - float(lowest) < 2**24:
         return None
     steps = (values - lowest).astype(np.intp)
@@ -166,7 +166,7 @@ def codes_of(answers, categories, unseen="error"):
 
 
 def _places(values, categories):
-    """The place of each number among the categories, -1 where it is none of them."""
+    """Index of each number among the categories; -1 for other numbers."""
     steps = _steps(values, categories[0]) if len(values) else None
     if steps is not None and np.array_equal(categories, np.arange(len(categories)) + categories[0]):
         return np.where((steps >= 0) & (steps < len(categories)), steps, -1)

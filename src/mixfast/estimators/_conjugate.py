@@ -70,7 +70,7 @@ class Component:
         return _reader_of(self.mixture, name)(1, **self.options)
 
     def prior(self, given, X, sample_weight, reader, n_threads):
-        """All hyper-parameters by name, those that are not given by default, from rows that the reader has read."""
+        """All hyper-parameters by name; those that are not given are computed from the rows."""
         unknown = sorted(given.keys() - set(self.prior_names))
         if unknown:
             raise ValueError(f"prior has {unknown[0]!r}: these components have {', '.join(self.prior_names)}")

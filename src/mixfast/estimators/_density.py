@@ -133,7 +133,7 @@ class DensityEstimator(PublishedArrays, Storable, DensityMixin, CheckedParameter
         super().__init_subclass__(**kwargs)
 
     def _gathered_data(self, data):
-        """What rows have beside their values, as users give it, in forms of which some rows can be taken."""
+        """Row data as users give it, converted to arrays or tables that can be indexed by row."""
         return data
 
     def _seed(self):
@@ -335,7 +335,7 @@ class DensityEstimator(PublishedArrays, Storable, DensityMixin, CheckedParameter
         write(path, self._contents())
 
     def _contents(self):
-        """What a file of it holds."""
+        """Contents of the model's file, for `persistence`."""
         return Contents("estimator", type(self).__name__, self._sections())
 
     @classmethod

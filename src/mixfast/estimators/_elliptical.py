@@ -44,7 +44,7 @@ CONVERSIONS = {
 
 
 def scales_of_given(family, given):
-    """What says in the family's parameters how wide components are, by name, from what of it is `given` by name."""
+    """The family's spread parameters by name (covariances and factors), from those that are `given` by name."""
     if family.made_of_scales:
         return dict(zip(family.scales, self_consistent(family, given), strict=True))
     missing = [name for name in family.scales if name not in given]
@@ -54,7 +54,7 @@ def scales_of_given(family, given):
 
 
 def self_consistent(family, given):
-    """Covariances and factors of precisions from those that are `given` by name; ValueError where they differ."""
+    """(covariances, factors of precisions) from those that are `given` by name; ValueError if given ones disagree."""
     ways = [name for name in ("covariances", "precisions_cholesky", "precisions") if name in given]
     if not ways:
         raise ValueError("covariances, precisions and precisions_cholesky are None: give one of them")
@@ -155,7 +155,7 @@ class EllipticalMixture(MixtureByEM):
 
     @classmethod
     def _of_given(cls, weights, parameters, feature_names, options):
-        """What `from_parameters` makes, of those of `parameters` that are not None."""
+        """The model of `from_parameters`, from the `parameters` that are not None."""
         weights = check_weights(weights)
         model = cls(1, **options)
         model.n_components = len(weights) - model._n_weights() + 1
@@ -181,7 +181,7 @@ class EllipticalMixture(MixtureByEM):
         return finish_given(model, weights, params, dtype, n_features, feature_names, given, **design)
 
     def _given_design(self, n_weights, params):
-        """Attributes of a model of given parameters beside these, by name without the underscore."""
+        """Further fitted attributes of a model of given parameters, by name without the underscore."""
         return {}
 
     def covariance_matrices(self) -> Floats:

@@ -69,7 +69,8 @@ def check_parameters(family, n_components, n_features, parameters, also=()):
 
 
 def precision_of(arrays):
-    """float32 where all arrays have it, as those of a fit to float32 rows."""
+    """The dtype of given parameters: float32 if all arrays are float32, as after a fit to float32 rows; else
+    float64."""
     return np.result_type(*arrays)
 
 

@@ -133,7 +133,7 @@ class GivenTotals:
 
 
 class GivenTotalsMixture(GivenTotals, LikelihoodMixture):
-    """Base of those that are fitted by EM."""
+    """Base of mixtures given totals that are fitted by EM."""
 
     _accepts_sparse = "csr"
 

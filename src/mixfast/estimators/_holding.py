@@ -14,7 +14,7 @@ ROWS_AT_ONCE = 65536
 
 
 def proportions_of(values, n_weights):
-    """Of hold["weights"]; None where nothing is held there."""
+    """`HeldWeights` from hold["weights"]; None if no weight is held."""
     values = np.asarray(values, dtype=np.float64)
     if values.shape != (n_weights,):
         raise ValueError(f"hold['weights'] should have the shape of {(n_weights,)}, got {values.shape}")

@@ -208,7 +208,7 @@ class MixtureWithNoise(MixtureByEM):
         return np.append(weights[:-1] * (1 - first), first), params
 
     def _first_noise(self, X):
-        """(which rows noise begins with, what is known of the components of the others)"""
+        """(mask of the rows that noise begins with, known labels or sets for k-means over the other components)"""
         (rows, data), K = separated(X), self.n_components
         known, groups = (data.get(name) for name in OF_COMPONENTS)
         is_noise = first_noise(rows, self.noise, 2 * K)
@@ -233,7 +233,7 @@ class MixtureWithNoise(MixtureByEM):
         return super()._check_row_data(data, rows, reset)
 
     def _numbered_noise(self, labels):
-        """Labels, of which -2 is noise: the last component."""
+        """Labels in which -2, for noise, is replaced by the number of the last component."""
         values = np.asarray(labels)
         if self.noise is None or values.ndim != 1 or values.dtype.kind not in "if":
             return labels

@@ -90,7 +90,7 @@ def _plain(value):
 
 
 def _said(value):
-    """A value as a checkpoint says it: short ones as they are written, others by a digest."""
+    """A value as text for a checkpoint's description of the problem: its repr if short, else a digest."""
     written = repr(_plain(value))
     return written if len(written) < 80 else hashlib.blake2b(written.encode(), digest_size=8).hexdigest()
 

@@ -28,7 +28,7 @@ ARRAYS = (np.ndarray, list, tuple, dict)
 
 
 def is_steady(name, value):
-    """Whether an attribute stays as it is until another object is assigned."""
+    """Whether an attribute is immutable, so that it changes only by assigning another object."""
     if isinstance(value, np.ndarray):
         return is_fitted_attribute(name) and not value.flags.writeable
     return value is None or isinstance(value, (bool, int, float, str, np.generic)) or name in UNSEEN
@@ -56,7 +56,7 @@ class Kept:
         return Kept, ()
 
     def find(self, attributes):
-        """What was kept of a dict of attributes; None where that is nothing, or of others."""
+        """The cached result for a dict of attributes; None if there is none, or it is for other objects."""
         found = self._found
         if found is None:
             return None
@@ -67,7 +67,7 @@ class Kept:
         return made if list(attributes) == names and not any(own.flags.writeable for own in arrays) else None
 
     def keep(self, attributes, made):
-        """Keep what was made of them, if none can change unseen."""
+        """Cache the result for these attributes, if all of them are immutable."""
         names, values = list(attributes), list(attributes.values())
         if all(map(is_steady, names, values)):
             arrays = [own for own in values if isinstance(own, np.ndarray)]
@@ -81,7 +81,7 @@ class PublishedArrays:
     _followers: dict = {}
 
     def _follow(self, name):
-        """The attribute of that name, made of those that were assigned; AttributeError where these are not there."""
+        """A derived fitted attribute, computed from assigned ones; AttributeError before `fit`."""
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     def __setattr__(self, name, value):
@@ -95,7 +95,7 @@ class PublishedArrays:
         object.__setattr__(self, name, value)
 
     def _check_may_be_assigned(self, name):
-        """Raises AttributeError for a fitted attribute that is made of others and nothing else."""
+        """Raise AttributeError for derived fitted attributes, which cannot be assigned."""
 
     def __getattr__(self, name):  # asked for what vars(self) has not
         value = frozen(self._follow(name), copy=False)

@@ -38,13 +38,13 @@ class FromStatistics:
         return None
 
     def _check_for_statistics(self, data):
-        """Raises ValueError where rows with such data beside their values have no sums that an M-step could do with."""
+        """Raise ValueError for row data, such as groups, for which statistics of parts cannot be added up."""
 
     def _check_for_parts(self):
         """Raises ValueError where a fit has to have all rows at once."""
 
     def _with_categories(self, categories):
-        """A copy, not fitted, that has these for the categories of its columns."""
+        """An unfitted copy with these `categories`."""
         return clone(self)
 
     # ---- design ----

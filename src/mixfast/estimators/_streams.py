@@ -103,7 +103,7 @@ class FromStreams:
         return self
 
     def _design_of_stream(self, X, sample_weight, row_data):
-        """What all batches are encoded by: what was learned of the first, but for cells, of which each has its own."""
+        """The design by which all batches are encoded: that of the first batch, except for cells, which differ."""
         design = self.design(X, sample_weight, **row_data)
         return None if INDEX in design._sets else design
 

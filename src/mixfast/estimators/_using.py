@@ -414,7 +414,7 @@ class UsedAsDensity:
 
 
 def _moved_out(ends, are_short, inside):
-    """Ends of intervals, doubled until none of those that are asked for, `inside`, is short of what lies in it."""
+    """Ends of search intervals, doubled until each interval contains the value that is searched for."""
     while np.any(inside & (short := are_short(ends))) and np.max(np.abs(ends)) < 1e300:
         ends = np.where(short, 2 * ends, ends)
     return ends
@@ -445,7 +445,7 @@ class EllipticalColumns:
     """Of mixtures whose components have means and covariances."""
 
     def _as_kept(self):
-        """(covariance_type, covariances), float64, of which those of some columns can be taken."""
+        """(covariance_type, covariances), float64, in a form from which covariances of some columns can be taken."""
         if self.covariance_type in KEPT:
             return self.covariance_type, np.asarray(self.covariances_, dtype=np.float64)
         return "full", np.asarray(self.covariance_matrices(), dtype=np.float64)

@@ -626,7 +626,7 @@ def _is_categorical(group):
 
 
 def _numbers(group, mixture, answers, dtype):
-    """The columns of a part as its mixture wants them."""
+    """The columns of a part, in the form that its mixture takes."""
     kind = type(group.part).__name__
     block = np.empty((len(answers[0].values), len(answers)), dtype=dtype, order="F")
     allows_nan = get_tags(mixture).input_tags.allow_nan
