@@ -1,4 +1,4 @@
-"""Many fits at once: the calls, the problems they are given, the models, what they found, the compiled loop over them.
+"""Many fits at once: the public calls, problems, plans, the compiled loop over problems, results.
 
 Floor 7. They import estimators and all below; only `bootstrap` and the public names are above.
 """

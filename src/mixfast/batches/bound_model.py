@@ -1,4 +1,4 @@
-"""What a batch knows of one of the models that it compares: `BoundModel`."""
+"""One of the models that a batch compares, prepared for the compiled loop: `BoundModel`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mixfast.estimators._by_em import MixtureByEM
 from mixfast.fitting import bind_model
 from mixfast.units import DataUnits
 
-#: What estimators call what `evaluate_problems` fills.
+#: Output of `evaluate_problems` -> the estimator's method that returns it.
 METHODS = {"labels": "predict", "log_norm": "score_samples", "resp": "predict_proba"}
 
 
@@ -70,18 +70,18 @@ class BoundModel:
         return any(home.__module__.partition(".")[0] != "mixfast" for home in homes)
 
     def has_units(self):
-        """Whether rows are fitted in units of their own, which are not those of other structures."""
+        """Whether rows are scaled for the fit (relative regularization), in units that depend on the structure."""
         units = self.estimator._units(self.family, np.zeros((1, self.n_features)), None)
         return not isinstance(units, DataUnits)
 
     def has_given_prior(self):
-        """Whether the family has to know the units of rows that have some of their own."""
+        """Whether the family has a given prior, which must be converted to the units that rows are fitted in."""
         units = self.estimator._units(self.family, np.zeros((1, self.n_features)), None)
         return self.estimator._given_prior(self.family, units, self.n_features) is not self.family
 
     @cached_property
     def given_start(self):
-        """Weights and parameters that the user gave to start from, NaN where there are none; None: nothing."""
+        """(weights, parameters) that the user gave for a start, NaN where not given; None if none are given."""
         return self.estimator._given_start(self.n_features, DataUnits(self.family, None, None))
 
     def bind(self, encoded):

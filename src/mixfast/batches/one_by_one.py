@@ -1,5 +1,5 @@
-"""Batches of estimators that arrays over problems cannot hold, of numbers of components that are found, say: each
-problem's fit is kept as its estimator."""
+"""Batches whose fits do not fit into arrays over problems, since each finds its own number of components: a fitted
+estimator is kept for each problem."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ class EstimatorsResult(BatchResult):
         return self._pad([(i, own._arrays()[name]) for i, own in self._usable])
 
     def _pad(self, arrays):
-        """Of some problems, by their numbers."""
+        """Stack arrays, given as (number of the problem, array), along problems; NaN where smaller or missing."""
         largest = np.max([array.shape for _, array in arrays], axis=0).tolist() if arrays else [1]
         padded = np.full((len(self._fitted), *largest), np.nan)
         for i, array in arrays:

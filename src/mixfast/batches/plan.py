@@ -1,4 +1,4 @@
-"""What is done to which problem: the models, the seeds, the folds, and what compiled code cannot do."""
+"""The plan of a batch: models, seeds, folds, and which problems estimators fit one by one."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class BatchPlan:
     keeps_all: bool
 
     def some_of(self, chosen):
-        """Of the problems that are chosen, a mask; these are then fitted as all are."""
+        """The plan for a subset of the problems; `chosen` is a mask."""
         n_effective = None if self.n_effective is None else self.n_effective[chosen]
         return replace(self, seeds=self.seeds[chosen], alone=self.alone[chosen], n_effective=n_effective)
 

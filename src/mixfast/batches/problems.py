@@ -58,11 +58,11 @@ class Problems:
         return self.status == Status.INTERRUPTED
 
     def all_rows(self):
-        """With what they have."""
+        """All rows, joined with their row data."""
         return rows_with(self.X, self.row_data)
 
     def rows_of(self, i):
-        """Those of problem i, with what they have."""
+        """Rows of problem i, joined with their row data."""
         return rows_with(self.X[self.rows(i)], take_data(self.row_data, self.rows(i), self.n_rows))
 
     def weights_of(self, i):
@@ -208,7 +208,7 @@ def read_problems(problems, estimator, sample_weight, row_data):
 
 
 def with_status_of_weights(problems):
-    """The problems with a status where their weights are such as `fit` refuses."""
+    """The problems; those whose weights `fit` would refuse get a status."""
     status = np.full(len(problems), Status.INTERRUPTED, np.int32) if problems.status is None else problems.status.copy()
     filled = np.flatnonzero(np.diff(problems.offsets))
     if problems.sample_weight is not None and len(filled):
@@ -221,7 +221,7 @@ def with_status_of_weights(problems):
 
 
 def _with_what_is_common(problems, estimator):
-    """The estimator with what all problems are to have in common, of those that can be fitted."""
+    """The estimator with options that all problems share, such as categories, learned from all usable problems."""
     if type(estimator)._for_parts_of is BaseMixture._for_parts_of:
         return estimator  # which spares a copy of all rows where a problem is left out
     try:
