@@ -64,7 +64,7 @@ def test_the_pruned_fit_equals_the_dense_one(name, weighted):
     X, weights, params, sample_weight = separated(name)
     (pruned, dense), objectives, work = both(name, X, weights, params, sample_weight if weighted else None)
     assert work[-1, 1] < 0.5  # or nothing was tested
-    if name in ("full", "diagonal", "spherical"):
+    if name in GAUSSIANS:
         assert work[-1, 0] < 0.5
     assert np.max(np.abs(objectives[0] / objectives[1] - 1)) < 1e-13
     for own, wanted in zip(pruned.state(), dense.state(), strict=True):
@@ -82,7 +82,7 @@ def test_float32(name):
         assert np.max(np.abs(own - wanted)) < 1e-5 * np.max(np.abs(wanted))
 
 
-@pytest.mark.parametrize("name", ["full", "bernoulli"])
+@pytest.mark.parametrize("name", ["full", "tied", "bernoulli"])
 def test_the_same_bits_for_any_number_of_threads(name):
     X, weights, params, sample_weight = separated(name, n_rows=20_000)
     engines = [make_em(FAMILIES[name], X, weights, params, sample_weight, n_threads=n) for n in (1, 2, 3, 7)]

@@ -225,6 +225,13 @@ typedef struct {
     mixfast_loses_digits loses_digits;
 } mixfast_shared_term;
 
+/* Once per chunk, of a quick family with bounds: the term that `log_density` leaves out, of each row. Returns where it is
+ * in scratch, [stride] of real. Floors and ceilings have the term, the `out` of bounded_log_density has not; that is
+ * called next, after log_density, and finds scratch as this left it.
+ * IN tables, the chunk; OUT scratch. */
+typedef const void *(*mixfast_row_term)(const mixfast_family *, const void *tables, const mixfast_chunk *,
+                                        void *scratch);
+
 /* A record: statistics in a layout that follows from the sizes alone, whatever the instruction set and the precision, so
  * that they can be added to those of another machine. Without the group statistics are a record as they are. */
 
@@ -317,6 +324,7 @@ struct mixfast_family {
     int may_overshoot;                /* 1: the M-step may lower the objective, as a step of Newton's method does that is
                                          too long: it is then halved. -1: the M-step does not maximise the objective */
     mixfast_go_half_way go_half_way;
+    mixfast_row_term row_term;        /* of a quick family that has bounds */
 };
 
 /* What a struct holds at least: all that is not optional. */

@@ -320,30 +320,39 @@ static int diagonal_log_density(const mixfast_family *family, const void *tables
     return 0;
 }
 
+/* The log densities of one component where any row of some strips reaches `floor`, but for `term`, and what none is above. Where
+ * `scale` is NULL, x is scaled already; `term` may be NULL too; both are constants at every call. */
+ALWAYS_INLINE float bounded_density(ptrdiff_t d, ptrdiff_t stride, real constant, const real *scale, const real *shift,
+                                    const real *term, double floor, const real *x, real *out) {
+    real limit = distance_at(constant, floor);
+    vec least = splat((real)INFINITY), poison = splat(0);
+    for (ptrdiff_t r = 0; r < stride; r += STRIPS) {
+        vec distance[SUM_VECTORS][TILE_VECTORS];
+        no_distances(distance);
+        int within = 1;
+        for (ptrdiff_t j = 0; j < d && within; j += BETWEEN_LOOKS) {
+            ptrdiff_t last = j + BETWEEN_LOOKS < d ? j + BETWEEN_LOOKS : d;
+            for (int s = 0; s < SUM_VECTORS; s++)
+                add_distance(j, last, stride, scale, shift, x + r + s * STRIP, distance[s]);
+            within = any_below(distance, limit);
+        }
+        deliver(within, constant, distance, out + r, &least, &poison);
+        if (term)
+            for (ptrdiff_t i = r; i < r + STRIPS; i += WIDTH) store(out + i, load(out + i) - load(term + i));
+    }
+    return ceiling_at(d, constant, least, poison);
+}
+
 static void diagonal_bounded_log_density(const mixfast_family *family, const void *tables, const mixfast_chunk *chunk,
                                          const mixfast_selection *selection, const double *floor, void *scratch,
-                                         void *out_real, float *ceiling) {
+                                         void *out, float *ceiling) {
     (void)scratch;
     ptrdiff_t K = family->n_components, d = family->n_features, stride = chunk->stride;
-    const real *constant = tables, *scale = constant + K + K * d, *shift = scale + K * d, *x = chunk->columns;
-    real *out = out_real;
-    for (ptrdiff_t a = 0; a < selection->n; a++, out += stride) {
+    const real *constant = tables, *scale = constant + K + K * d, *shift = scale + K * d;
+    for (ptrdiff_t a = 0; a < selection->n; a++) {
         ptrdiff_t k = selection->component[a];
-        real limit = distance_at(constant[k], floor[a]);
-        vec least = splat((real)INFINITY), poison = splat(0);
-        for (ptrdiff_t r = 0; r < stride; r += STRIPS) {
-            vec distance[SUM_VECTORS][TILE_VECTORS];
-            no_distances(distance);
-            int within = 1;
-            for (ptrdiff_t j = 0; j < d && within; j += BETWEEN_LOOKS) {
-                ptrdiff_t last = j + BETWEEN_LOOKS < d ? j + BETWEEN_LOOKS : d;
-                for (int s = 0; s < SUM_VECTORS; s++)
-                    add_distance(j, last, stride, scale + k * d, shift + k * d, x + r + s * STRIP, distance[s]);
-                within = any_below(distance, limit);
-            }
-            deliver(within, constant[k], distance, out + r, &least, &poison);
-        }
-        ceiling[a] = ceiling_at(d, constant[k], least, poison);
+        ceiling[a] = bounded_density(d, stride, constant[k], scale + k * d, shift + k * d, NULL, floor[a],
+                                     chunk->columns, (real *)out + a * stride);
     }
 }
 
@@ -499,6 +508,19 @@ static int tied_log_density(const mixfast_family *family, const void *tables, co
     return 0;
 }
 
+static void tied_bounded_log_density(const mixfast_family *family, const void *tables, const mixfast_chunk *chunk,
+                                     const mixfast_selection *selection, const double *floor, void *scratch, void *out,
+                                     float *ceiling) {
+    ptrdiff_t K = family->n_components, d = family->n_features, stride = chunk->stride;
+    const real *constant = tables, *shift = constant + K + K * d;
+    whiten(d, stride, shift + K * d, chunk->columns, scratch);
+    for (ptrdiff_t a = 0; a < selection->n; a++) {
+        ptrdiff_t k = selection->component[a];
+        ceiling[a] = bounded_density(d, stride, constant[k], NULL, shift + k * d, NULL, floor[a], scratch,
+                                     (real *)out + a * stride);
+    }
+}
+
 static int tied_accumulate(const mixfast_family *family, const void *tables, const mixfast_chunk *chunk,
                            const mixfast_selection *selection, const void *resp, void *scratch, double *stats) {
     return accumulate_moments(family, tables, chunk, selection, resp, scratch, stats, 0);
@@ -510,6 +532,33 @@ static int linear_log_density(const mixfast_family *family, const void *tables, 
     const real *constant = tables, *coef = constant + family->n_components;
     linear_forms(selection, family->n_features, chunk->stride, constant, coef, chunk->columns, out);
     return 0;
+}
+
+/* scratch: whitened rows, and the term after them */
+static const void *linear_row_term(const mixfast_family *family, const void *tables, const mixfast_chunk *chunk,
+                                   void *scratch) {
+    ptrdiff_t K = family->n_components, d = family->n_features, stride = chunk->stride;
+    const real *packed = (const real *)tables + 2 * K * (1 + d);
+    real *whitened = scratch, *term = whitened + d * stride;
+    whiten(d, stride, packed, chunk->columns, whitened);
+    for (ptrdiff_t r = 0; r < stride; r += WIDTH) {
+        vec square = splat(0);
+        for (ptrdiff_t j = 0; j < d; j++) square += load(whitened + j * stride + r) * load(whitened + j * stride + r);
+        store(term + r, (real)-0.5 * square);
+    }
+    return term;
+}
+
+static void linear_bounded_log_density(const mixfast_family *family, const void *tables, const mixfast_chunk *chunk,
+                                       const mixfast_selection *selection, const double *floor, void *scratch,
+                                       void *out, float *ceiling) {
+    ptrdiff_t K = family->n_components, d = family->n_features, stride = chunk->stride;
+    const real *whole = (const real *)tables + K * (1 + d), *shift = whole + K, *whitened = scratch;
+    for (ptrdiff_t a = 0; a < selection->n; a++) {
+        ptrdiff_t k = selection->component[a];
+        ceiling[a] = bounded_density(d, stride, whole[k], NULL, shift + k * d, whitened + d * stride, floor[a],
+                                     whitened, (real *)out + a * stride);
+    }
 }
 
 static int linear_accumulate(const mixfast_family *family, const void *tables, const mixfast_chunk *chunk,
@@ -537,6 +586,7 @@ const mixfast_gaussian_kernels MIXFAST_TABLE(gaussian) = {
     triangle_size,        triangle,
     full_log_density,     full_bounded_log_density,     full_accumulate,
     diagonal_log_density, diagonal_bounded_log_density, diagonal_accumulate,
-    tied_log_density,     tied_accumulate,
-    linear_log_density,     linear_accumulate,              linear_accumulate_common,
+    tied_log_density,     tied_bounded_log_density,     tied_accumulate,
+    linear_log_density,   linear_bounded_log_density,   linear_row_term,
+    linear_accumulate,    linear_accumulate_common,
 };

@@ -28,14 +28,18 @@ typedef struct {
      * U' mean_k. stats: first[K][d] as full ones | second[d (d + 1) / 2], theirs of all components together. scratch:
      * d + 1 columns. */
     mixfast_log_density tied_log_density;
+    mixfast_bounded_log_density tied_bounded_log_density;
     mixfast_accumulate tied_accumulate;
 
     /* Tied, where means are so near each other that products of coordinates keep their digits. tables: constant[K] |
-     * coef[K][d], where P = U U' is the common precision, coef_k = P mean_k and constant_k has -mean_k' P mean_k / 2: log
-     * densities are linear forms, up to the common term -x' P x / 2. stats: first[K][d], sums of resp x about the pivot.
+     * coef[K][d] | whole[K] | shift[K][d] | packed U, where P = U U' is the common precision, coef_k = P mean_k, whole and
+     * shift are the constant and the shift of tied ones, and constant_k = whole_k - |shift_k|^2 / 2: log densities are
+     * linear forms, up to the common term -x' P x / 2. stats: first[K][d], sums of resp x about the pivot.
      * common: first[d] | second[d (d + 1) / 2] | total, sums of w x and of w x x' about the origin, lower triangle by
      * rows, and of w. scratch: d + 1 columns. */
     mixfast_log_density linear_log_density;
+    mixfast_bounded_log_density linear_bounded_log_density;
+    mixfast_row_term linear_row_term;
     mixfast_accumulate linear_accumulate;
     mixfast_accumulate_common linear_accumulate_common;
 } mixfast_gaussian_kernels;

@@ -70,7 +70,8 @@ typedef struct {
      * Both have room for stride reals. */
     void (*argmax)(ptrdiff_t n, ptrdiff_t n_rows, ptrdiff_t stride, const void *resp, void *place, void *largest);
 
-    /* The least, over the rows, of the largest of n values: values[a * stride + r]. `scratch`: stride reals. */
+    /* The least, over the rows, of the largest of n values: values[a * stride + r]. `scratch`: stride reals, which become
+     * the largest of each row. */
     double (*least_best)(ptrdiff_t n, ptrdiff_t n_rows, ptrdiff_t stride, const void *values, void *scratch);
 
     /* largest[a] = the largest of values[a * stride + r] over the rows, not rounded down; NaN counts as +inf. */

@@ -99,6 +99,8 @@ cdef extern from "family.h" nogil:
         common_evidence_fn common_evidence
         loses_digits_fn loses_digits
 
+    ctypedef const void *(*row_term_fn "mixfast_row_term")(
+        const family_t *, const void *tables, const chunk_t *, void *scratch) noexcept nogil
     ctypedef void (*recentre_fn "mixfast_recentre")(
         const family_t *, const double *counts, const double *last_pivot, const double *last_params,
         const double *pivot, const double *params, double *stats) noexcept nogil
@@ -174,5 +176,6 @@ cdef extern from "family.h" nogil:
         const posterior_t *posterior
         int may_overshoot
         go_half_way_fn go_half_way
+        row_term_fn row_term
 
     size_t MIXFAST_FAMILY_LEAST_SIZE

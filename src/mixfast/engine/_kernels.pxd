@@ -10,6 +10,7 @@ from mixfast.engine._family cimport (
     chunk_t,
     family_t,
     log_density_fn,
+    row_term_fn,
     selection_t,
 )
 
@@ -88,8 +89,11 @@ cdef extern from "gaussian.h" nogil:
         bounded_log_density_fn diagonal_bounded_log_density
         accumulate_fn diagonal_accumulate
         log_density_fn tied_log_density
+        bounded_log_density_fn tied_bounded_log_density
         accumulate_fn tied_accumulate
         log_density_fn linear_log_density
+        bounded_log_density_fn linear_bounded_log_density
+        row_term_fn linear_row_term
         accumulate_fn linear_accumulate
         accumulate_common_fn linear_accumulate_common
 

@@ -199,12 +199,23 @@ cdef inline void keep(const pass_t *p, workspace_t *space, Py_ssize_t *n_kept, P
     n_kept[0] += 1
 
 
+cdef double least_sum(Py_ssize_t n_rows, int real_bytes, const void *best, const void *term) noexcept nogil:
+    cdef double least = INFINITY, own
+    cdef Py_ssize_t r
+    for r in range(n_rows):
+        own = get(best, real_bytes, r) + get(term, real_bytes, r)
+        if own < least:
+            least = own
+    return least
+
+
 cdef int within_reach(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, workspace_t *space,
                       double *lane) noexcept nogil:
     """The E-step over the components that some row of the chunk can belong to; assign_data is a pruning_t."""
     cdef const pruning_t *pruning = <const pruning_t *> p.strategy.assign_data
     cdef Py_ssize_t n_components = p.family.n_components, n_first = 0, n_more = 0, n_kept, a, k
     cdef float *ceiling = ceilings_of(pruning, p, start)
+    cdef const void *term = NULL
     cdef double worst
     cdef selection_t more
     p.family.bounds.carry(p.family, pruning.carry, ceiling)
@@ -218,9 +229,13 @@ cdef int within_reach(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, w
             space.chosen[k] = k
         n_first = n_components
     space.selection.n, space.selection.component = n_first, space.chosen
+    if p.family.row_term != NULL:
+        term = p.family.row_term(p.family, p.tables, chunk, space.family_scratch)
     if p.family.log_density(p.family, p.tables, chunk, &space.selection, space.family_scratch, space.resp) != 0:
         return 1
     worst = p.kernels.least_best(n_first, chunk.n_rows, chunk.stride, space.resp, space.softmax_scratch)
+    if term != NULL:
+        worst = least_sum(chunk.n_rows, p.family.real_bytes, space.softmax_scratch, term)
 
     for k in range(n_components):
         if ceiling[k] != INFINITY and not ceiling[k] < worst + pruning.log_limits[k]:
@@ -285,11 +300,16 @@ cdef int label_and_add(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, 
     """The most likely component of each row and its log norm, before the statistics."""
     cdef const pruning_t *pruning = <const pruning_t *> p.strategy.deliver_data
     cdef Py_ssize_t r
+    cdef const void *term = NULL
+    if p.family.row_term != NULL:
+        term = p.family.row_term(p.family, p.tables, chunk, space.family_scratch)
     p.kernels.argmax(space.selection.n, chunk.n_rows, chunk.stride, space.resp, space.places, space.softmax_scratch)
     for r in range(chunk.n_rows):
         pruning.keys[start + r] = <uint32_t> space.selection.component[
             <Py_ssize_t> get(space.places, p.family.real_bytes, r)]
         pruning.log_norms[start + r] = <float> get(space.log_norm, p.family.real_bytes, r)
+        if term != NULL:
+            pruning.log_norms[start + r] += <float> get(term, p.family.real_bytes, r)
     return pruning.add(p, start, chunk, space, lane)
 
 

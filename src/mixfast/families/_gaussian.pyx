@@ -22,6 +22,7 @@ from mixfast.engine._family cimport (
     MIXFAST_NOT_FINITE,
     MIXFAST_REPAIRED_COVARIANCE,
     bounded_log_density_fn,
+    bounds_t,
     family_t,
     prepare_carry_fn,
     shared_term_t,
@@ -116,19 +117,21 @@ cdef void linear_prepare(const family_t *f, const double *log_weights, const dou
     cdef const double *factor = params + n_components * d + d * d
     cdef double *constant = work
     cdef double *coef = constant + n_components
-    cdef double *mean = coef + n_components * d
-    cdef double *whitened = mean + n_components * d
+    cdef double *whole = coef + n_components * d
+    cdef double *shift = whole + n_components
+    cdef double *mean = shift + n_components * d
     cdef double log_det = log_diagonal(d, factor)
     centre_means(f, log_weights, params, pivot, mean)
     for k in range(n_components):
-        constant[k] = log_weights[k] + log_normaliser(d) + log_det
-        upper_transposed_times(d, factor, mean + k * d, whitened)
+        constant[k] = whole[k] = log_weights[k] + log_normaliser(d) + log_det
+        upper_transposed_times(d, factor, mean + k * d, shift + k * d)
         for i in range(d):
-            constant[k] -= 0.5 * whitened[i] * whitened[i]
+            constant[k] -= 0.5 * shift[k * d + i] * shift[k * d + i]
             coef[k * d + i] = 0
             for j in range(i, d):
-                coef[k * d + i] += factor[i * d + j] * whitened[j]
-    context_of(f).rows.round_to_real(n_components * (1 + d), work, tables)
+                coef[k * d + i] += factor[i * d + j] * shift[k * d + j]
+    context_of(f).rows.round_to_real(2 * n_components * (1 + d), work, tables)
+    context_of(f).gaussian.pack_triangle(d, factor, real_at(f, tables, 2 * n_components * (1 + d)))
 
 
 # ---- maximise -------------------------------------------------------------------------------------------------------
@@ -318,12 +321,26 @@ cdef void shape_diagonal_prepare_carry(const family_t *f, Py_ssize_t k, const do
 cdef void full_prepare_carry(const family_t *f, Py_ssize_t k, const double *last_log_weights,
                              const double *last_params, const double *log_weights, const double *params,
                              double *own_work, double *carry) noexcept nogil:
+    cdef Py_ssize_t skipped = f.n_components * f.n_features * (1 + f.n_features) + k * f.n_features * f.n_features
+    factors_prepare_carry(f, k, last_log_weights, last_params, log_weights, params, last_params + skipped,
+                          params + skipped, own_work, carry)
+
+
+cdef void tied_prepare_carry(const family_t *f, Py_ssize_t k, const double *last_log_weights,
+                             const double *last_params, const double *log_weights, const double *params,
+                             double *own_work, double *carry) noexcept nogil:
+    cdef Py_ssize_t skipped = f.n_features * (f.n_components + f.n_features)
+    factors_prepare_carry(f, k, last_log_weights, last_params, log_weights, params, last_params + skipped,
+                          params + skipped, own_work, carry)
+
+
+cdef void factors_prepare_carry(const family_t *f, Py_ssize_t k, const double *last_log_weights,
+                                const double *last_params, const double *log_weights, const double *params,
+                                const double *last_factor, const double *factor, double *own_work,
+                                double *carry) noexcept nogil:
     """1 / sigma_min(A) = |A^-1| = |R U|, R the inverse of V, and that is at most 1 + |R U - I|, which is small when
     little has changed."""
     cdef Py_ssize_t n_components = f.n_components, d = f.n_features, i, j, m
-    cdef Py_ssize_t skipped = n_components * d * (1 + d)
-    cdef const double *last_factor = last_params + skipped + k * d * d
-    cdef const double *factor = params + skipped + k * d * d
     cdef double *inverse = own_work
     cdef double *product = inverse + d * d
     cdef double *step = product + d * d
@@ -458,14 +475,24 @@ ctypedef struct tied_t:
     covariances_t covariances  # the first member: `_covariances.pyx` sees no other
     family_t quick
     shared_term_t shared_term
+    bounds_t bounds
 
 
 def bind_tied(Py_ssize_t n_components, Py_ssize_t n_features, int real_bytes, object isa, double reg_covar):
     cdef family_t *f = new_tied(n_components, n_features, real_bytes, isa, reg_covar, sizeof(tied_t))
     cdef family_t *quick = &(<tied_t *> f.context).quick
     cdef shared_term_t *shared_term = &(<tied_t *> f.context).shared_term
+    cdef bounds_t *bounds = &(<tied_t *> f.context).bounds
     cdef const gaussian_kernels_t *kernels = context_of(f).gaussian
+    f.n_tables = 2 * n_components * (1 + n_features) + kernels.packed_triangle_size(n_features)
+    f.n_work = max(f.n_work, n_components * (2 + 3 * n_features))
+    f.n_own_work = 2 * n_features * (n_features + 1)
+    f.flops_per_component = n_features * n_features * n_features
+    give_bounds(f, 4 * n_components, kernels.tied_bounded_log_density, tied_prepare_carry, carry_ceilings)
+    bounds[0] = f.bounds[0]
+    bounds.bounded_log_density = kernels.linear_bounded_log_density
     quick[0] = f[0]
+    quick.bounds, quick.row_term = bounds, kernels.linear_row_term
     quick.prepare, quick.maximise = linear_prepare, linear_maximise
     quick.log_density, quick.accumulate = kernels.linear_log_density, kernels.linear_accumulate
     shared_term.n_common = n_features + triangle(n_features) + 1
