@@ -320,8 +320,8 @@ static int diagonal_log_density(const mixfast_family *family, const void *tables
     return 0;
 }
 
-/* The log densities of one component where any row of some strips reaches `floor`, but for `term`, and what none is above. Where
- * `scale` is NULL, x is scaled already; `term` may be NULL too; both are constants at every call. */
+/* The log densities of one component, less `term` of each row, where any row of some strips reaches `floor`; returns what
+ * none is above. Where `scale` is NULL, x is scaled already; `term` may be NULL too; both are constants at every call. */
 ALWAYS_INLINE float bounded_density(ptrdiff_t d, ptrdiff_t stride, real constant, const real *scale, const real *shift,
                                     const real *term, double floor, const real *x, real *out) {
     real limit = distance_at(constant, floor);

@@ -71,8 +71,9 @@ ALWAYS_INLINE void linear_forms(const mixfast_selection *selection, ptrdiff_t n_
             linear_tile(1, component + a, n_features, stride, bias, coef, x + r, out + a * stride + r);
 }
 
-/* distance += the sum over the columns from `first` to `last` of (scale x - shift)^2, for one strip of one component; where
- * `scale` is NULL, a constant at every call, x is scaled already. With the scale inside, one fused multiply-add makes the difference and another its square. */
+/* distance += the sum over the columns from `first` to `last` of (scale x - shift)^2, for one strip of one component.
+ * With the scale inside, one fused multiply-add makes the difference and another its square. Where `scale` is NULL, a
+ * constant at every call, x is scaled already. */
 ALWAYS_INLINE void add_distance(ptrdiff_t first, ptrdiff_t last, ptrdiff_t stride, const real *scale, const real *shift,
                                 const real *x, vec distance[TILE_VECTORS]) {
     for (ptrdiff_t j = first; j < last; j++) {
