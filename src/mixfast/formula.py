@@ -216,7 +216,7 @@ class Formula:
 
     @classmethod
     def from_contents(cls, contents):
-        """The inverse of `plain`; does not import formulaic, which is needed only for tables. ValueError for other
+        """The inverse of `contents`; does not import formulaic, which is needed only for tables. ValueError for other
         values."""
         types = {
             "texts": dict, "learned": dict, "names": list, "n_shared": int, "gate_names": list, "has_intercept": bool,

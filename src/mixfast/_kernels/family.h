@@ -61,8 +61,8 @@ enum {
  * filled with zeros: kernels may compute on them, because their responsibilities are always zero.
  *
  * Sparse ones stay where they are: row r has the values t from begin[r] to end[r], value t is of feature index[t], and
- * lies at values + t * value_stride. Rows from n_rows to stride have none. A family that does not `takes_sparse_rows` sees them
- * packed as dense ones. */
+ * lies at values + t * value_stride. Rows from n_rows to stride have none. A family that does not `takes_sparse_rows` sees
+ * them packed as dense ones. */
 typedef struct {
     const void *columns;
     ptrdiff_t n_rows;

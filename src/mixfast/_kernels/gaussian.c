@@ -74,10 +74,7 @@ ALWAYS_INLINE float ceiling_at(ptrdiff_t n_features, double constant, vec least,
     double half = 0.5 * (double)least_element(least);
     double rounding = (double)(n_features + 4) * REAL_EPSILON + 2.4e-7;
     double ceiling = constant - half + (fabs(constant) + half) * rounding;
-    real poisons[WIDTH];
-    memcpy(poisons, &poison, sizeof poisons);
-    for (int i = 0; i < WIDTH; i++)
-        if (!(poisons[i] == 0)) return (float)INFINITY;
+    if (!(sum_of_elements(poison) == 0)) return (float)INFINITY;
     return ceiling > -FLT_MAX ? (float)ceiling : -FLT_MAX;
 }
 

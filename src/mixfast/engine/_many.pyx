@@ -16,11 +16,13 @@ from libc.string cimport memcpy, memset
 from mixfast.engine._pass cimport LANE_COUNTS, LANE_EVIDENCE, arena_t, clip, pass_t, prepare, take
 from mixfast.engine._random cimport CHAINS, FIRST_CENTRE, uniform
 from mixfast.engine._rows cimport copy_row
+from mixfast.engine._seeding cimport draw_by_weight
 from mixfast.engine._truncated cimport (
     NEIGHBOURS,
     begin_truncated,
     find_groups,
     forget_kept,
+    over_rows,
     place_truncated,
     propose_all,
     refresh_neighbours,
@@ -122,14 +124,10 @@ cdef Py_ssize_t row_at(const many_t *many, Py_ssize_t n_rows, double target) noe
 cdef int measure_links(const pass_t *p, many_t *many, Py_ssize_t n_links, Py_ssize_t n_seeds) noexcept nogil:
     """OUT squares [n_links]: square distance of each link to the nearest of the first n_seeds seeds. With many seeds
     the search goes through groups and misses the nearest one now and then."""
-    cdef pass_t own = p[0]
+    cdef pass_t own = over_rows(p, many.links, n_links)
     cdef truncated_t *t = &many.of_chains
     cdef Py_ssize_t i
     cdef int code
-    memset(&own.rows, 0, sizeof(own.rows))
-    own.rows.data, own.rows.real_bytes = <const char *> many.links, sizeof(double)
-    own.rows.n_rows, own.rows.n_features = n_links, p.family.n_features
-    own.rows.row_stride, own.rows.column_stride = p.family.n_features * sizeof(double), sizeof(double)
     prepare(&own)
     t.n_components, t.means.n_rows, t.rows.n_rows = n_seeds, n_seeds, n_links
     if n_seeds <= ALL_SEEDS:
@@ -157,7 +155,7 @@ cdef int find_far(pass_t *p, many_t *many, const double *blank, Py_ssize_t n_see
     cdef int code
     many.of_chains.seed = seed
     memset(p.params, 0, p.family.n_params * sizeof(double))
-    indices[0] = first_row(p, uniform(seed, start, FIRST_CENTRE, 0))
+    indices[0] = draw_by_weight(p, uniform(seed, start, FIRST_CENTRE, 0))
     copy_row(&p.rows, indices[0], p.params)
     sum_up_proposals(p, many)
     total = many.drawn_by[n_rows - 1]
@@ -187,19 +185,6 @@ cdef int find_far(pass_t *p, many_t *many, const double *blank, Py_ssize_t n_see
                 many.squares[j] = min(many.squares[j], square)
         done += n_block
     return 0
-
-
-cdef Py_ssize_t first_row(const pass_t *p, double draw) noexcept nogil:
-    """The first seed: a row drawn by weight. IN draw: uniform in [0, 1). Rounding may make it the last row."""
-    cdef Py_ssize_t row
-    cdef double passed = 0
-    if p.rows.weight == NULL:
-        return <Py_ssize_t> (draw * <double> p.rows.n_rows)
-    for row in range(p.rows.n_rows):
-        passed += p.rows.weight[row]
-        if passed > draw * p.total_weight:
-            return row
-    return p.rows.n_rows - 1
 
 
 # ---- Lloyd's iterations ---------------------------------------------------------------------------------------------
@@ -260,15 +245,6 @@ cdef void sink(many_t *many, Py_ssize_t i) noexcept nogil:
             break
         pairs[i] = pairs[child]
         i = child
-    pairs[i] = own
-
-
-cdef void rise(many_t *many, Py_ssize_t i) noexcept nogil:
-    cdef pair_t *pairs = many.pairs
-    cdef pair_t own = pairs[i]
-    while i > 0 and comes_before(&own, &pairs[(i - 1) // 2]):
-        pairs[i] = pairs[(i - 1) // 2]
-        i = (i - 1) // 2
     pairs[i] = own
 
 

@@ -16,6 +16,7 @@ cdef struct kmeans_t:
     double distortion          # the mean square distance of the rows to the centres that they were labelled by
     Py_ssize_t n_iter
 
+cdef Py_ssize_t draw_by_weight(const pass_t *p, double draw) noexcept nogil
 cdef void place_seeding(seeding_t *seeding, const pass_t *p, arena_t *arena) noexcept nogil
 cdef int seed_greedily(pass_t *p, seeding_t *seeding, Py_ssize_t n_clusters, uint64_t seed, uint32_t start,
                        int64_t *indices) noexcept nogil

@@ -12,6 +12,7 @@ from libc.string cimport memset
 from mixfast._em cimport em_t
 from mixfast.engine._family cimport MIXFAST_FAILED, MIXFAST_SPURIOUS_COMPONENT, chunk_t
 from mixfast.engine._groups cimport run_e_step, shared_by_groups
+from mixfast.engine._kernels cimport rows_t
 from mixfast.engine._pass cimport (
     STOPPED,
     assign_fn,
@@ -93,8 +94,7 @@ cdef int note_lack_of_rows(em_t *em, Py_ssize_t n_asked, Py_ssize_t n_wanted, Py
 cdef int note_lack_of_kept_rows(em_t *em, Py_ssize_t n_asked, Py_ssize_t n_wanted, Py_ssize_t *found) noexcept nogil:
     """The same for truncated posteriors, where each row's largest responsibility is known already."""
     cdef const truncated_t *t = &em.truncated
-    cdef Py_ssize_t n_components = em.p.family.n_components, row, k, i
-    cdef Py_ssize_t *own
+    cdef Py_ssize_t n_components = em.p.family.n_components, row, k
     cdef int code = find_sure(&em.truncated, em.p)
     if code != 0:
         return code
@@ -103,13 +103,7 @@ cdef int note_lack_of_kept_rows(em_t *em, Py_ssize_t n_asked, Py_ssize_t n_wante
         k = t.rows.active[row * t.rows.n_active]
         if k < 0 or not t.is_sure[row] or found[k] == n_wanted:
             continue
-        own = found + n_components + k * n_wanted
-        for i in range(found[k]):
-            if are_equal(&em.p.rows, own[i], row):
-                break
-        else:
-            own[found[k]] = row
-            found[k] += 1
+        add_if_distinct(&em.p.rows, row, found + n_components + k * n_wanted, &found[k])
     for k in range(n_asked):
         if found[k] < n_wanted:
             em.status |= MIXFAST_SPURIOUS_COMPONENT
@@ -130,12 +124,22 @@ cdef Py_ssize_t leap_over(Py_ssize_t n) noexcept nogil:
         leap += 1
 
 
+cdef void add_if_distinct(const rows_t *rows, Py_ssize_t row, Py_ssize_t *own, Py_ssize_t *n_own) noexcept nogil:
+    """INOUT own [n_own]: row numbers; a row that equals one of them is not added."""
+    cdef Py_ssize_t i
+    for i in range(n_own[0]):
+        if are_equal(rows, own[i], row):
+            return
+    own[n_own[0]] = row
+    n_own[0] += 1
+
+
 cdef Py_ssize_t find_rows(const em_t *em, const pass_t *p, Py_ssize_t start, const chunk_t *chunk,
                           const workspace_t *space, Py_ssize_t n_asked, Py_ssize_t n_wanted,
                           Py_ssize_t *found) noexcept nogil:
     """Add the chunk's rows to `found`. found[k] is the number of distinct rows of component k; after these n_components
     counts follow n_wanted row numbers for each component. Returns how many components still need more rows."""
-    cdef Py_ssize_t n_components = p.family.n_components, n_open = 0, k, r, i
+    cdef Py_ssize_t n_components = p.family.n_components, n_open = 0, k, r
     cdef int real_bytes = p.family.real_bytes
     cdef Py_ssize_t *own
     for k in range(n_asked):
@@ -146,11 +150,6 @@ cdef Py_ssize_t find_rows(const em_t *em, const pass_t *p, Py_ssize_t start, con
             if found[k] == n_wanted:
                 break
             if get(space.resp, real_bytes, k * chunk.stride + r) > 0.5 * get(space.weight, real_bytes, r):
-                for i in range(found[k]):
-                    if are_equal(&p.rows, own[i], start + r):
-                        break
-                else:
-                    own[found[k]] = start + r
-                    found[k] += 1
+                add_if_distinct(&p.rows, start + r, own, &found[k])
         n_open += found[k] < n_wanted
     return n_open

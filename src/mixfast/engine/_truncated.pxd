@@ -55,6 +55,7 @@ cdef void place_truncated(truncated_t *t, Py_ssize_t n_active, Py_ssize_t n_comp
 cdef void propose_all(const truncated_t *t, Py_ssize_t best, uint64_t draw, candidates_t *to) noexcept nogil
 cdef int search(truncated_t *t, const pass_t *p, kept_t *kept, propose_fn propose,
                 double n_expected) noexcept nogil
+cdef pass_t over_rows(const pass_t *p, const double *values, Py_ssize_t n_rows) noexcept nogil
 cdef void forget_kept(kept_t *kept) noexcept nogil
 cdef void put_in_order(truncated_t *t, kept_t *kept, const int32_t *rank) noexcept nogil
 cdef int find_groups(truncated_t *t, const pass_t *p) noexcept nogil

@@ -309,14 +309,19 @@ cdef int search(truncated_t *t, const pass_t *p, kept_t *kept, propose_fn propos
     return visit(&own, &strategy)
 
 
-cdef pass_t over_means(const pass_t *p, Py_ssize_t n_components) noexcept nogil:
-    """The same pass with the means of the components, which come first among the parameters, for rows."""
+cdef pass_t over_rows(const pass_t *p, const double *values, Py_ssize_t n_rows) noexcept nogil:
+    """The same pass over other rows, values [n_rows][n_features]."""
     cdef pass_t own = p[0]
     memset(&own.rows, 0, sizeof(own.rows))
-    own.rows.data, own.rows.real_bytes = <const char *> p.params, sizeof(double)
-    own.rows.n_rows, own.rows.n_features = n_components, p.family.n_features
+    own.rows.data, own.rows.real_bytes = <const char *> values, sizeof(double)
+    own.rows.n_rows, own.rows.n_features = n_rows, p.family.n_features
     own.rows.row_stride, own.rows.column_stride = p.family.n_features * sizeof(double), sizeof(double)
     return own
+
+
+cdef pass_t over_means(const pass_t *p, Py_ssize_t n_components) noexcept nogil:
+    """The same pass over the means of the components, which come first among the parameters."""
+    return over_rows(p, p.params, n_components)
 
 
 cdef void put_in_order(truncated_t *t, kept_t *kept, const int32_t *rank) noexcept nogil:

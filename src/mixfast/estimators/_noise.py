@@ -139,6 +139,7 @@ class MixtureWithNoise(MixtureByEM):
         return self._collect()._asdict() | own
 
     def _check_for_parts(self):
+        super()._check_for_parts()
         if self.noise is not None and self.noise_volume is None:
             raise ValueError(
                 f"noise={self.noise!r} has the volume of the region of all rows, which are not here: set noise_volume"

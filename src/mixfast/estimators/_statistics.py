@@ -39,9 +39,14 @@ class FromStatistics:
 
     def _check_for_statistics(self, data):
         """Raise ValueError for row data, such as groups, for which statistics of parts cannot be added up."""
+        self._check_sees_all_rows()
 
     def _check_for_parts(self):
-        """Raises ValueError where a fit has to have all rows at once."""
+        """Raise ValueError if a fit has to have all rows at once."""
+        self._check_sees_all_rows()
+
+    def _check_sees_all_rows(self):
+        """Raise ValueError for parameters that need all rows in one array, in fits and in statistics alike."""
 
     def _with_categories(self, categories):
         """An unfitted copy with these `categories`."""

@@ -37,15 +37,8 @@ class TrimmedMixture(MixtureByEM):
     def _is_kept_whole(self):
         return super()._is_kept_whole() or self.trim is not None  # each fit has a level
 
-    def _check_for_parts(self):
-        super()._check_for_parts()
-        self._check_sees_all_rows()
-
-    def _check_for_statistics(self, data):
-        super()._check_for_statistics(data)
-        self._check_sees_all_rows()
-
     def _check_sees_all_rows(self):
+        super()._check_sees_all_rows()
         if self.trim is not None:
             raise ValueError(
                 f"trim={self.trim} is a share of all rows, which have to be here, in one array: fit them, or "

@@ -51,15 +51,8 @@ class TruncatedMixture(MixtureByEM):
                     f"{wanted!r}, or max_active to None"
                 )
 
-    def _check_for_parts(self):
-        super()._check_for_parts()
-        self._check_keeps_rows()
-
-    def _check_for_statistics(self, data):
-        super()._check_for_statistics(data)
-        self._check_keeps_rows()
-
-    def _check_keeps_rows(self):
+    def _check_sees_all_rows(self):
+        super()._check_sees_all_rows()
         if self._n_active():
             raise ValueError(
                 f"max_active={self.max_active} keeps components of each row, which have to be here, in one array: fit "

@@ -602,6 +602,7 @@ default='gaussian'
         return rows_with(super()._no_rows(dtype), {"y": np.empty((0, width))})
 
     def _check_for_statistics(self, data):
+        super()._check_for_statistics(data)
         if self.gate is not None or data.get("groups") is not None:
             raise ValueError(
                 "there are no statistics of mixtures of experts with a gate or with groups: sums over parts of the "
