@@ -493,6 +493,58 @@ def test_experts_are_drawn_by_their_lines():
         MixtureDisplay.from_estimator(model, x)
     with pytest.raises(ValueError, match="kind='pairs' is not for a MixtureOfExperts"):
         MixtureDisplay.from_estimator(model, x, y=y, kind="pairs")
+    with pytest.raises(ValueError, match="should name one column of numbers"):
+        MixtureDisplay.from_estimator(model, x, y=y, features=["dose", "age"])
+
+
+def test_experts_of_several_responses_have_a_panel_for_each():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(120, 2))
+    own = rng.integers(2, size=120)
+    eta = np.where(own, 1 + X[:, 1], -1 - X[:, 1])
+    trials = rng.integers(0, 5, 120)
+    successes = rng.binomial(trials, 1 / (1 + np.exp(-eta)))
+    label = np.array(["a", "b", "c"])[np.digitize(eta + rng.logistic(size=120), [-1, 1])]
+    y = [eta + 0.2 * rng.normal(size=120), np.column_stack([successes, trials - successes]), label]
+    model = MixtureOfExperts(2, expert=["gaussian", "binomial", "multinomial"], random_state=0).fit(X, y)
+    weights = np.where(np.arange(120) < 3, 0.0, 1.0)
+    display = MixtureDisplay.from_estimator(model, X, y=y, sample_weight=weights)
+    assert list(display.panels) == [(0, 0), (0, 1), (0, 2), (1, 0), (1, 1)]
+    panels = list(display.panels.values())
+    said = ["y[0]", "y[1], share of successes", "y[2], share of a", "y[2], share of b", "y[2], share of c"]
+    assert [panel.response for panel in panels] == [own.get_ylabel().replace("\n", " ") for own in display.ax_] == said
+    assert {panel.column for panel in panels} == {"column 1"}
+    grid = np.column_stack([np.full(200, np.median(X[3:, 0])), panels[0].grid])
+    numbers, shares, classes = model.predict_components(grid)
+    for panel, means in zip(panels, [numbers, shares, *np.moveaxis(classes, 2, 0)], strict=True):
+        np.testing.assert_allclose(panel.means, means)
+    np.testing.assert_array_equal(panels[0].y, y[0][3:])
+    with np.errstate(invalid="ignore"):
+        expected = successes[3:] / trials[3:]
+    assert np.all(np.isnan(panels[1].y) == np.isnan(expected))  # no trials, no share
+    assert np.nanmax(np.abs(panels[1].y - expected)) <= 0.03
+    assert np.abs(panels[3].y - (label == "b")[3:]).max() <= 0.03
+    # what a table calls its responses
+    both = MixtureOfExperts(2, expert=["gaussian", "poisson"], random_state=0).fit(X, [y[0], successes])
+    display = MixtureDisplay.from_estimator(both, X, y=pd.DataFrame({"price": y[0], "visits": successes}))
+    assert [panel.response for panel in display.panels.values()] == ["price", "visits"]
+
+
+def test_experts_by_a_formula_are_drawn_over_the_columns_of_the_table():
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame({"x": rng.uniform(0, 10, 200), "kind": rng.choice(["a", "b", "b"], 200), "beside": 1.0})
+    curves = 5 * table["x"], 40 - (table["x"] - 5) ** 2
+    table["y"] = np.where(rng.integers(2, size=200), *curves) + rng.normal(size=200)
+    model = MixtureOfExperts.from_formula("y ~ x + I(x**2) + kind", table, n_components=2, random_state=0)
+    (panel,) = MixtureDisplay.from_estimator(model, table).panels.values()
+    assert (panel.column, panel.others) == ("x", " (1 other column at typical values)")
+    frame = pd.DataFrame({"x": panel.grid, "kind": "b", "y": 0.0})
+    np.testing.assert_allclose(panel.means, model.predict_components(frame))
+    np.testing.assert_array_equal(panel.labels, model.labels(table))
+    with pytest.raises(ValueError, match="should name one column of numbers"):
+        MixtureDisplay.from_estimator(model, table, features="kind")
+    with pytest.raises(ValueError, match="the columns are x, kind"):
+        MixtureDisplay.from_estimator(model, table, features="beside")
 
 
 # ---- choices, batches, courses ----

@@ -9,9 +9,10 @@ from types import ModuleType
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import pytest
 from estimators_table import ESTIMATORS, every_estimator
-from scipy import stats
+from scipy import integrate, stats
 from sklearn.exceptions import NotFittedError
 
 from mixfast import (
@@ -194,6 +195,31 @@ def test_distances_by_draws_are_within_their_errors(golden):
     agree(coefficient.values[0, 1], coefficient.errors[0, 1], golden["bhattacharyya_coefficient"])
 
 
+def test_distances_of_several_columns_by_summation_and_quadrature():
+    rng = np.random.default_rng(0)
+    weights = [0.5, 0.5]
+    first, second = rng.dirichlet(np.ones(3), 2), rng.dirichlet(np.ones(4), 2)
+    model = CategoricalMixture.from_parameters(
+        weights=weights, probabilities=[first, second], categories=[list("abc"), list("wxyz")]
+    )
+    cells = np.einsum("ki,kj->kij", first, second).reshape(2, -1)
+    found = MixtureMap.from_estimator(model).distance[0, 1]
+    np.testing.assert_allclose(found, -np.log(np.sqrt(cells.prod(axis=0)).sum()), rtol=1e-12)
+    rates = np.array([[0.5, 3.0], [2.0, 4.0]])
+    counts = np.arange(60)
+    cells = [stats.poisson.pmf(counts[:, np.newaxis], a) * stats.poisson.pmf(counts, b) for a, b in rates]
+    found = MixtureMap.from_estimator(PoissonMixture.from_parameters(weights=weights, rates=rates)).distance[0, 1]
+    np.testing.assert_allclose(found, -np.log(np.sqrt(cells[0] * cells[1]).sum()), rtol=1e-12)
+    one, other = rng.uniform(1, 3, (2, 2)), rng.uniform(1, 3, (2, 2))
+    model = GammaMixture.from_parameters(weights=weights, shapes=one, scales=other)
+
+    def root(x, j):
+        return np.sqrt(stats.gamma.pdf(x, one[:, j], scale=other[:, j]).prod())
+
+    logs = [np.log(integrate.quad(root, 0, np.inf, (j,), epsabs=1e-13)[0]) for j in range(2)]
+    np.testing.assert_allclose(MixtureMap.from_estimator(model).distance[0, 1], -sum(logs), rtol=1e-9)
+
+
 def test_parts_of_a_product_add_up():
     rng = np.random.default_rng(0)
     X = np.column_stack([rng.normal(size=(200, 2)), rng.gamma(3, size=200), rng.poisson(4, size=200)])
@@ -315,6 +341,21 @@ def test_experts_overlap_where_the_rows_are():
 
 
 # ---- positions ----
+
+
+def test_experts_by_a_formula_find_in_the_table_what_they_need():
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame({"x": rng.uniform(0, 4, 300), "z": rng.normal(size=300)})
+    table["y"] = np.where(rng.random(300) < 1 / (1 + np.exp(-table["z"])), table["x"], 3 - table["x"])
+    table["y"] += 0.3 * rng.normal(size=300)
+    model = MixtureOfExperts.from_formula("y ~ x", table, gate="~ z", n_components=2, random_state=0)
+    data = {"y": table["y"], "gate_X": table[["z"]]}
+    rows = table[["x"]]
+    found, other = MixtureMap.from_estimator(model, table), MixtureMap.from_estimator(model, rows, **data)
+    np.testing.assert_array_equal(found.overlap, other.overlap)
+    assert found.entropy == other.entropy
+    np.testing.assert_array_equal(merge_tree(model, table).labels(2, table), model.labels(rows, **data))
+    assert match(model, model, table).tolist() == [0, 1]
 
 
 def test_near_components_of_one_covariance_lie_as_their_whitened_means_do():

@@ -159,6 +159,18 @@ def test_a_summary_is_this_text():
     ]
 
 
+def test_long_titles_are_folded_between_parameters():
+    X = ESTIMATORS["Gaussian full"].X
+    options = {"reg_covar": 1e-5, "max_iter": 1000, "n_init": 3, "tol": 1e-5, "covariance_type": "tied"}
+    said = GaussianMixture(2, random_state=0, **options).fit(X).summary(X)
+    first, second, rule, *_ = str(said).splitlines()
+    assert f"{first} {second.strip()}" == said.title == " ".join(said.title.split())
+    assert first.endswith(",")
+    assert second.startswith("    ")
+    assert len(first) <= 72
+    assert rule == "-" * len(first)
+
+
 def test_weights_of_rows_count_in_summaries():
     X = ESTIMATORS["Gaussian full"].X
     model = GaussianMixture(2, random_state=0).fit(X)
@@ -187,6 +199,18 @@ def test_summaries_of_experts():
     said = model.summary(x, y=y)
     assert said.log_likelihood == pytest.approx(np.sum(model.score_samples(x, y)))
     np.testing.assert_array_equal(said.sizes, np.bincount(model.labels(x, y)))
+
+
+def test_summaries_of_experts_of_several_responses():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(90, 1))
+    y = [X[:, 0] + rng.normal(size=90), rng.integers(0, 4, (90, 2)) + 1]
+    model = MixtureOfExperts(2, expert=["gaussian", "binomial"], random_state=0).fit(X, y)
+    weights = np.arange(90) % 3
+    repeated = [np.repeat(own, weights, axis=0) for own in (X, *y)]
+    one, other = model.summary(X, weights, y=y), model.summary(repeated[0], y=repeated[1:])
+    assert one.log_likelihood == pytest.approx(other.log_likelihood, rel=1e-12)
+    np.testing.assert_array_equal(one.sizes, other.sizes)
 
 
 def test_tables_of_experts_have_coefficients():
@@ -220,6 +244,17 @@ def test_a_summary_reads_rows_once(name, monkeypatch):
         )
         model.summary(entry.X)
         assert len(passes) == 1
+
+
+def test_a_summary_of_documents_reads_them_once(monkeypatch):
+    X, passes = np.random.default_rng(0).poisson(0.5, size=(60, 8)), []
+    model = GSDMM(5, random_state=0).fit(X)
+    evaluate = GSDMM._evaluate
+    monkeypatch.setattr(GSDMM, "_evaluate", lambda *args, **asked: passes.append(asked) or evaluate(*args, **asked))
+    said = model.summary(X)
+    assert len(passes) == 1
+    assert said.log_likelihood == pytest.approx(model.score_samples(X).sum())
+    np.testing.assert_array_equal(said.sizes, np.bincount(model.predict(X), minlength=5))
 
 
 # ---- notebooks ----

@@ -3,6 +3,7 @@ something is drawn."""
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -81,6 +82,16 @@ def rows_of_labels(labels: NDArray, most: int, weights: ArrayLike | None = None)
         of_own = weights[own] / weights[own].sum()
         found.append(rng.choice(own, min(numbers[k], len(own)), replace=False, p=of_own))
     return np.sort(np.concatenate(found))
+
+
+def folded(text: str, width: int) -> str:
+    """The text in lines of so many characters at most, where it can be broken: after spaces and signs between words."""
+    lines = [""]
+    for word in re.findall(r".+?(?:[\s_/.\-]+|$)", text):
+        if lines[-1] and len(lines[-1]) + len(word.rstrip()) > width:
+            lines.append("")
+        lines[-1] += word
+    return "\n".join(line.rstrip() for line in lines)
 
 
 def limits_of(values: NDArray, centres: ArrayLike = (), edges: ArrayLike = ()) -> tuple[float, float]:

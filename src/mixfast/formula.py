@@ -256,6 +256,13 @@ class Formula:
             values = np.hstack([values, self._of_later("fixed", data, self.names[n_own:])])
         return pd.DataFrame(values, columns=list(self.names))
 
+    def columns_of_terms(self, data):
+        """The columns of a table that X is made of, a pandas.DataFrame."""
+        data = _as_pandas(data)
+        sides = [side for side in ("terms", "fixed") if side in self.learned]
+        wanted = set().union(*(self._spec(side).required_variables for side in sides))
+        return data[[name for name in data.columns if name in wanted]]
+
     def gate_design(self, data):
         """The columns of the gate, (n, q) with names; None where there is no gate."""
         import pandas as pd

@@ -195,7 +195,8 @@ class MixtureMap(ReadOnlyFields):
         if is_of_rows:  # what components are depends on x
             if X is None:
                 raise ValueError(f"the components of a {type(model).__name__} are those of y given x: pass X")
-            components, draws = None, model._draws(X, n_samples, random_state)
+            X, row_data = model._rows_and_data(X, **row_data)
+            components, draws = None, model._draws(X, n_samples, random_state, **row_data)
         else:
             components = components_of(model, total)
             draws = components.draw(n_samples, random_state, getattr(model, "n_threads", None))

@@ -67,7 +67,8 @@ def match(a: Any, b: Any, X: ArrayLike | None = None, **row_data: ArrayLike) -> 
 
 def _responsibilities(model, X, row_data):
     check_mixture(model)
-    return model._shares_of_rows(X, **row_data)
+    rows, row_data = model._rows_and_data(X, **row_data)
+    return model._shares_of_rows(rows, **row_data)
 
 
 def comparable(model):

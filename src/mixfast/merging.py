@@ -99,7 +99,8 @@ class MergeTree(ReadOnlyFields):
             For another number of clusters, and rows that the model refuses.
         """
         clusters = self.clusters(n_clusters)
-        resp = self.model._shares_of_rows(X, **row_data)
+        rows, row_data = self.model._rows_and_data(X, **row_data)
+        resp = self.model._shares_of_rows(rows, **row_data)
         return np.argmax([resp[:, list(own)].sum(axis=1) for own in clusters], axis=0).astype(np.int64)
 
     def bend(self, n_lines: int = 2) -> int | None:
@@ -219,7 +220,8 @@ def merge_tree(
     """
     check_mixture(model)
     check_option("criterion", criterion, CRITERIA)
-    rows, weights, row_data = counted_and_separated(X, sample_weight, row_data)
+    rows, weights, row_data = counted_and_separated(X, sample_weight, model._gathered_data(row_data))
+    rows, row_data = model._rows_and_data(rows, **row_data)
     resp = model._shares_of_rows(rows, **row_data)
     weights = np.ones(len(resp)) if weights is None else weights
     return _grown(model, resp, weights, criterion)

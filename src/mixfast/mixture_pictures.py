@@ -592,10 +592,10 @@ class Regression:
     labels : int64 ndarray of shape (n_shown,)
     grid : ndarray of shape (n_points,)
     means : ndarray of shape (n_points, n_components)
-        Other columns are at their medians.
+        Other columns are held at their medians, or at the most frequent category.
     limits : tuple of tuple of float
-    n_others : int
-        Other columns.
+    others : str
+        How other columns are held, in words.
     """
 
     column: str
@@ -606,7 +606,7 @@ class Regression:
     grid: NDArray[np.float64]
     means: NDArray[np.float64]
     limits: tuple[tuple[float, float], tuple[float, float]]
-    n_others: int = 0
+    others: str = ""
 
     def draw(self, ax: Axes, looks: Looks, is_small: bool = False) -> None:
         """Points, and lines over them."""
@@ -615,8 +615,7 @@ class Regression:
         for k in drawn:
             ax.plot(self.grid, self.means[:, k], color="white", linewidth=4, zorder=3)
             ax.plot(self.grid, self.means[:, k], color=colour_of(k), ls=dashes_of(k), linewidth=2.2, zorder=3)
-        others = "" if not self.n_others else f" ({self.n_others} other column{'s' * (self.n_others > 1)} at medians)"
-        ax.set(xlim=self.limits[0], ylim=self.limits[1], xlabel=self.column + others, ylabel=self.response)
+        ax.set(xlim=self.limits[0], ylim=self.limits[1], xlabel=self.column + self.others, ylabel=self.response)
         at = [int(place) for place in np.linspace(0.93, 0.7, max(len(drawn), 2)) * (len(self.grid) - 1)]
         for place, k in zip(at, drawn, strict=False):
             _number(ax, looks.names[k], (self.grid[place], self.means[place, k]), k, len(drawn) > 15)
@@ -628,19 +627,20 @@ class Regression:
 def legend(ax: Axes, looks: Looks, marks: str, **place: Any) -> Any:
     """Shares of the components, the number that each has in the picture, beside the Axes or at another place.
 
-    `marks` is 'line', 'dot' or 'point', as the panel has them.
+    `marks` is 'line' or 'dot', as the panel has them, beside those of the mixture; 'point' or 'mean', a line, where it
+    has none.
     """
     from matplotlib.lines import Line2D
 
     n_listed = LISTED if int(np.sum(looks.present)) <= LISTED else LISTED // 2
     drawn = np.sort(looks.drawn()[:n_listed])
     handles = []
-    if marks != "point":
+    if marks in ("line", "dot"):
         mark = {"lw": 5, "alpha": 0.3} if marks == "line" else {"ls": "", "marker": "_", "ms": 11, "mew": 2}
         handles.append(Line2D([], [], color="black", label="mixture", **mark))
     for k in drawn:
         said = f"{looks.names[k]}: {_percent(looks.weights[k])}"
-        if marks == "line":
+        if marks in ("line", "mean"):
             handles.append(Line2D([], [], color=colour_of(k), ls=dashes_of(k), lw=2, label=said))
         else:
             handles.append(Line2D([], [], color=colour_of(k), ls="", marker="o", ms=6, label=said))

@@ -18,12 +18,13 @@ from scipy.special import softmax
 from sklearn.utils.validation import check_is_fitted
 
 from mixfast._typing import Column, RowsLike
-from mixfast.canvas import COLOURS, axes_of, colour_of, dashes_of, limits_of, rows_of_labels, some_rows
+from mixfast.canvas import COLOURS, axes_of, colour_of, dashes_of, folded, limits_of, rows_of_labels, some_rows
 from mixfast.families.family import ColumnKind
 from mixfast.mixture_pictures import MOST_CELLS, MOST_COLUMNS, Looks, Plane, Regression, View, legend
 from mixfast.relations import check_mixture, check_option
 from mixfast.row_data import counted_and_separated, take_data
 from mixfast.status import Status
+from mixfast.tables import Table, is_table
 from mixfast.weights import take
 from mixfast.whole import check_whole
 
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
 MAX_ROWS = 1000
 #: Rows that are drawn of a mixture where none are given.
 N_DRAWN = 1000
+#: Characters of a label that an inch has room for.
+PER_INCH = 10
 #: Columns of pairs, where there are more than can be seen.
 N_PAIRS = 4
 #: What has draws, in errors.
@@ -45,7 +48,7 @@ class Layout(NamedTuple):
     """Where panels stand.
 
     panels : dict of (row, column) -> panel
-    marks : what the legend shows: 'line', 'dot' or 'point'; '' for none
+    marks : what the legend shows: 'line', 'dot', 'point' or 'mean'; '' for none
     is_corner : whether panels of one column share their axis
     size : inches of each panel
     """
@@ -123,8 +126,9 @@ class MixtureDisplay:
         ----------
         model : estimator
             Fitted. Components of a posterior are drawn with their expected parameters; those with less than half a row,
-            which are the prior, are not. Of `MixtureOfExperts` its lines are drawn, over one column, and X and y have
-            to be given.
+            which are the prior, are not. Of `MixtureOfExperts` its lines are drawn, over one column, a panel for each
+            response, shares of successes where it is binomial, and for each class of a multinomial one; X and y
+            have to be given.
         X : array-like of shape (n_samples, n_features), default=None
             Rows, as `predict` takes them. None draws the components alone.
         features : int, str or list of these, default=None
@@ -179,17 +183,24 @@ class MixtureDisplay:
 
     @classmethod
     def _of_experts(cls, model, X, features, kind, max_points, sample_weight, row_data):
-        if X is None or row_data.get("y") is None:
+        if X is None or (row_data.get("y") is None and not model._has_responses_in(X)):
             raise ValueError(f"a picture of a {type(model).__name__} is of rows and responses: pass X and y=y")
         if kind not in ("auto", "density"):
             raise ValueError(f"kind={kind!r} is not for a {type(model).__name__}, which is drawn by its lines")
-        own, weights, data = counted_and_separated(X, sample_weight, row_data)
+        named = _names_of_responses(row_data.get("y"))
+        rows, weights, data = counted_and_separated(X, sample_weight, model._gathered_data(row_data))
+        own, data = model._rows_and_data(rows, **data)
+        predictors = _predictors_of(model, rows, own)
         labels = model._labels_of_rows(own, **data)
         shown = rows_of_labels(labels, max_points, weights)
         weights_of = np.asarray(model.weights_, dtype=np.float64)
         looks = Looks([str(k) for k in range(len(weights_of))], weights_of, weights_of > 0)
-        panel = _regression(model, own, data, labels, shown, features)
-        return cls(kind="density", layout=Layout({(0, 0): panel}, "line"), looks=looks)
+        panels = _regressions(model, predictors, data["y"], named, labels, shown, features)
+        if len(panels) == 1:
+            return cls(kind="density", layout=Layout({(0, 0): panels[0]}, "mean"), looks=looks)
+        across = 2 if len(panels) in (2, 4) else 3
+        places = {divmod(place, across): panel for place, panel in enumerate(panels)}
+        return cls(kind="density", layout=Layout(places, "mean", size=(3.6, 2.9)), looks=looks)
 
     def plot(self, ax: Axes | None = None) -> MixtureDisplay:
         """Draw the picture, once more perhaps.
@@ -217,11 +228,15 @@ class MixtureDisplay:
         axes = {place: figure.add_subplot(grid[place]) for place in layout.panels}
         for place, panel in layout.panels.items():
             panel.draw(axes[place], self._looks, is_small=True)
+            for axis, inches in zip((axes[place].xaxis, axes[place].yaxis), layout.size, strict=True):
+                axis.set_label_text(folded(axis.get_label_text(), int(PER_INCH * inches)))
         if layout.is_corner:
             _share_axes(axes, layout.panels)
         else:
-            for (_, column), own in axes.items():
-                own.set_ylabel(own.get_ylabel() if column == 0 else "")
+            said = {place: own.get_ylabel() for place, own in axes.items()}
+            for (row, column), own in axes.items():
+                if column > 0 and said[row, column] == said[row, 0]:
+                    own.set_ylabel("")
         if layout.marks and layout.is_corner:  # in the triangle that is empty
             last = max(row for row, _ in axes)
             beside = figure.add_subplot(grid[:last, last])
@@ -409,40 +424,109 @@ KINDS = {
 }
 
 
-def _regression(model, own, data, labels, shown, features):
-    """A `Regression` over the column that predictions depend on most, or the one that is named."""
-    rows = model._validate_rows(own, reset=False).astype(np.float64)
-    names = [str(name) for name in model._labels_of_columns()]
-    y = np.asarray(data["y"])
-    if y.dtype.kind not in "biuf" or (y.ndim == 2 and y.shape[1] > 1):
-        raise ValueError("a picture of experts is of responses that are one number each")
-    medians = np.median(rows, axis=0)
-    if features is None:
-        moved = []
-        for j in range(rows.shape[1]):
-            ends = np.tile(medians, (2, 1))
-            ends[:, j] = np.quantile(rows[:, j], [0.05, 0.95])
-            moved.append(np.abs(np.diff(_means_of(model, ends), axis=0)).max())
-        places = [int(np.argmax(moved))]
-    else:
-        places = _places_of(features, model, names)
-    if len(places) != 1:
-        raise ValueError(f"features={features!r} should name one column, over which lines are drawn")
-    j = places[0]
-    limits = limits_of(rows[:, j]), limits_of(y.astype(np.float64).ravel())
-    grid = np.tile(medians, (200, 1))
-    grid[:, j] = np.linspace(*limits[0], 200)
-    return Regression(
-        names[j], "y", rows[shown, j], y.astype(np.float64).ravel()[shown], labels[shown], grid[:, j],
-        _means_of(model, grid), limits, rows.shape[1] - 1,
-    )  # fmt: skip
+def _names_of_responses(y):
+    """What the columns of a table are called; None for arrays and lists."""
+    return [str(name) for name in Table(y).names] if is_table(y) else None
+
+
+class Predictors(NamedTuple):
+    """What lines are drawn over.
+
+    names : list of str
+    columns : list of float64 (n_rows,), None where it is not of numbers
+    at : (number of a column, values for it) -> rows in which all other columns are held
+    are_held : how, in words
+    """
+
+    names: list[str]
+    columns: list[NDArray | None]
+    at: Any
+    are_held: str
+
+
+def _predictors_of(model, rows, own):
+    """Those of an array or a table of the columns of the fit, `own`, or of the table that a formula made it of."""
+    if own is not rows:
+        return _predictors_of_formula(model, rows)
+    values = model._validate_rows(own, reset=False).astype(np.float64)
+    medians = np.median(values, axis=0)
+
+    def at(j, numbers):
+        grid = np.tile(medians, (len(numbers), 1))
+        grid[:, j] = numbers
+        return grid
+
+    return Predictors([str(name) for name in model._labels_of_columns()], list(values.T), at, "at medians")
+
+
+def _predictors_of_formula(model, table):
+    import pandas as pd
+
+    frame = model._fitted_formula.columns_of_terms(table)
+    names = list(frame.columns)
+    are_numbers = [pd.api.types.is_any_real_numeric_dtype(frame[name]) for name in names]
+    held = pd.DataFrame({
+        name: [frame[name].median() if is_number else frame[name].mode().iloc[0]]
+        for name, is_number in zip(names, are_numbers, strict=True)
+    })  # fmt: skip
+
+    def at(j, numbers):
+        grid = pd.concat([held] * len(numbers), ignore_index=True)
+        grid[names[j]] = numbers
+        return model._fitted_formula.design(grid)
+
+    columns = [
+        frame[name].to_numpy(dtype=np.float64) if is_number else None
+        for name, is_number in zip(names, are_numbers, strict=True)
+    ]
+    return Predictors([str(name) for name in names], columns, at, "at typical values")
+
+
+def _regressions(model, predictors, y, named, labels, shown, features):
+    """A `Regression` for each response, and each class of one, over the column that predictions depend on most, or the
+    one that is named."""
+    of_rows = model._pictured_responses(y, len(labels), named)
+    places = _most_telling(model, predictors, of_rows) if features is None else None
+    places = _places_of(features, model, predictors.names) if places is None else places
+    if len(places) != 1 or predictors.columns[places[0]] is None:
+        raise ValueError(f"features={features!r} should name one column of numbers, over which lines are drawn")
+    (j,) = places
+    x, n_others = predictors.columns[j], len(predictors.names) - 1
+    across = limits_of(x)
+    grid = np.linspace(*across, 200)
+    others = f" ({n_others} other column{'s' * (n_others > 1)} {predictors.are_held})" if n_others else ""
+    rng, panels = np.random.default_rng(0), []
+    for response, means in zip(of_rows, _means_of(model, predictors.at(j, grid)), strict=True):
+        drawn = response.numbers[shown]
+        if response.is_share:  # rows of equal shares do not hide one another
+            drawn = drawn + rng.uniform(-0.03, 0.03, len(drawn))
+        limits = across, (-0.08, 1.08) if response.is_share else limits_of(response.numbers)
+        panels.append(
+            Regression(predictors.names[j], response.name, x[shown], drawn, labels[shown], grid, means, limits, others)
+        )
+    return panels
+
+
+def _most_telling(model, predictors, of_rows):
+    """The column over most of which the means move most, in standard deviations of the responses."""
+    moved = []
+    for j, x in enumerate(predictors.columns):
+        moved.append(-1.0)
+        if x is None:
+            continue
+        ends = _means_of(model, predictors.at(j, np.quantile(x, [0.05, 0.95])))
+        for response, means in zip(of_rows, ends, strict=True):
+            spread = np.nanstd(response.numbers) or 1.0
+            moved[-1] = max(moved[-1], np.abs(np.diff(means, axis=0)).max() / spread)
+    return [int(np.argmax(moved))]
 
 
 def _means_of(model, rows):
-    """At exposures of 1."""
+    """(n, n_components) of each picture of `_pictured_responses`, at exposures of 1."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # names of columns
-        return model.predict_components(rows)
+        found = [own if own.ndim == 3 else own[..., np.newaxis] for own in model._means_of_components(rows, None, None)]
+    return [own[..., c] for own in found for c in range(own.shape[2])]
 
 
 def _grid_for(ax, layout):

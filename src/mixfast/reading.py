@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -78,6 +79,9 @@ class Readings(NamedTuple):
     bic: float | None = None
     icl: float | None = None
 
+
+#: Characters of a line of the title of a summary, at most.
+WIDTH = 72
 
 #: Components and columns in the table of a notebook at most.
 MOST_ROWS, MOST_COLUMNS = 20, 8
@@ -188,7 +192,8 @@ class Summary:
         summary : Summary
             Printed, it is a text; its attributes are the numbers.
         """
-        rows, weights, data = counted_and_separated(X, sample_weight, row_data)
+        rows, weights, data = counted_and_separated(X, sample_weight, model._gathered_data(row_data))
+        rows, data = model._rows_and_data(rows, **data)
         found = model._readings(rows, weights, data)
         counted = np.ones(len(found.labels)) if weights is None else weights
         return cls(
@@ -210,7 +215,10 @@ class Summary:
         numbers = {"n": f"{self.n_samples:.10g}", "log-likelihood": f"{self.log_likelihood:.3f}"}
         if self.n_parameters is not None:
             numbers |= {"parameters": str(self.n_parameters), "BIC": f"{self.bic:.3f}", "ICL": f"{self.icl:.3f}"}
-        lines = [self.title, "-" * min(len(self.title), 72), "", *_columns(numbers), ""]
+        title = textwrap.wrap(
+            self.title, WIDTH, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False
+        )
+        lines = [*title, "-" * min(max(map(len, title)), WIDTH), "", *_columns(numbers), ""]
         lines += [f"{'component':>9} {'weight':>8} {'rows':>10} {'share':>7}"]
         for name, weight, size in zip(self.names, self.weights, self.sizes, strict=False):
             lines.append(f"{name:>9} {weight:>8.3f} {size:>10.10g} {size / self.n_samples:>7.1%}")

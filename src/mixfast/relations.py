@@ -212,14 +212,15 @@ class Draws:
 
     def _wins(self, i, rows):
         """Where other components are more likely than i, 0 or 1, of some of the draws."""
-        joint = self.log_joint[rows]
+        joint = self.log_joint.take(rows, axis=0)
         return (joint > joint[:, i : i + 1]).astype(np.float64)
 
     def _probabilities(self, g, events):
         """E_i of each column of events, 0 or 1, and its error, from some of the draws: those that are left out have no
         event, or so little g that it does not count."""
         n = len(self.ratios)
-        return _with_errors(g @ events / n, (g * g) @ events / n, g @ g / n, n)
+        values, squares = np.stack([g, g * g]) @ events / n
+        return _with_errors(values, squares, g @ g / n, n)
 
     def overlaps(self):
         """P[i, j] = P(w_j p_j > w_i p_i | i), 1 on the diagonal."""
@@ -258,7 +259,7 @@ class Draws:
             beaten[np.arange(len(own)), self._best[own]] = 0.0
             taken, errors[i] = self._probabilities(g, beaten)
             values[i] = np.clip(values[i] - taken, 0, 1)
-            times = beaten.sum(axis=1)
+            times = beaten @ np.ones(K)
             errors[i, i] = _errors(g**2 @ times**2 / n - (g @ times / n) ** 2, n)
         values += np.diag(1 - values.sum(axis=1))
         return Estimates(values, errors)

@@ -58,7 +58,7 @@ ax.hist(log_density[~is_malignant], bins, color="0.75", label="benign")
 ax.plot(
     log_density[is_malignant], np.full(is_malignant.sum(), -1.2), "|", color="tab:red", markersize=12, label="malignant"
 )
-ax.axvline(limit, color="black", linestyle="--", label="a hundredth of the mixture lies below")
+ax.axvline(limit, color="black", linestyle="--", label="a hundredth of\nthe mixture lies below")
 ax.set(xlabel="log density of the row (nats)", ylabel="rows")
 ax.set(title="Log densities of 379 biopsies: malignant ones are among the least likely")
 ax.legend(loc="upper left")

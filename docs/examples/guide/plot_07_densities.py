@@ -56,7 +56,8 @@ print("quartiles:", np.quantile(draws, [0.25, 0.5, 0.75]).round(2), "of the rows
 # has one width for the crowded middle and for the thin ends.
 display = MixtureDisplay.from_estimator(model, X)
 grid = np.linspace(5, 40, 500)
-display.ax_.plot(grid, gaussian_kde(velocities)(grid), color="black", linestyle="--", label="kernels")
-display.ax_.legend()
+(line,) = display.ax_.plot(grid, gaussian_kde(velocities)(grid), color="black", linestyle="--")
+display.ax_.add_artist(display.ax_.get_legend())  # of the components, beside another
+display.ax_.legend([line], ["kernels"], loc="upper right")
 display.ax_.set(xlabel="velocity (1000 km/s)", title="Velocities of 82 galaxies: a mixture of four, and kernels")
 plt.show()

@@ -51,7 +51,7 @@ print("components with rows:", bayes.n_clusters_, "weights:", bayes.weights_.rou
 # What the numbers look like, and the two choices.
 figure, (left, middle, right) = plt.subplots(1, 3, figsize=(13, 4), layout="constrained")
 SelectionDisplay.from_selection(chosen, ax=left)
-left.set(title="Old Faithful: BIC by the number of components")
+left.set(title="BIC of Old Faithful")
 for ax, choice, name in ((middle, chosen, "BIC"), (right, apart, "ICL")):
     MixtureDisplay.from_estimator(choice.best_, X, ax=ax, kind="contours")
     ax.set(title=f"The choice of {name}")

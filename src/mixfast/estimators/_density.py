@@ -136,6 +136,10 @@ class DensityEstimator(PublishedArrays, Storable, DensityMixin, CheckedParameter
         """Row data as users give it, converted to arrays or tables that can be indexed by row."""
         return data
 
+    def _rows_and_data(self, X, **row_data):
+        """Rows and their row data as a fitted model reads them, both of one table where it was fitted by a formula."""
+        return X, self._gathered_data(row_data)
+
     def _seed(self):
         """64 bits that all random numbers of a fit come from."""
         if isinstance(self.random_state, Integral):

@@ -30,6 +30,7 @@ OF_ROWS = (
     "icl",
     "inference",
     "summary",
+    "_rows_and_data",
 )
 
 #: What files call the formula, beside fitted attributes.
@@ -44,9 +45,9 @@ def of_tables(method):
 
     @wraps(method)
     def with_formula(estimator, X, *args, **kwargs):
-        formula, names = vars(estimator).get("_fitted_formula"), names_of(X)
-        if formula is None or names is None or names == list(formula.names):
+        if not estimator._has_responses_in(X):
             return method(estimator, X, *args, **kwargs)
+        formula = estimator._fitted_formula
         given = kwargs.keys() | set(list(parameters)[2 : 2 + len(args)])
 
         def is_wanted(name):
@@ -69,6 +70,11 @@ class FittedByFormula:
         super().__init_subclass__(**kwargs)
         for name in OF_ROWS:
             setattr(cls, name, of_tables(getattr(cls, name)))
+
+    def _has_responses_in(self, X):
+        """Whether X is a table that a formula makes rows and responses of."""
+        formula, names = vars(self).get("_fitted_formula"), names_of(X)
+        return formula is not None and names is not None and names != list(formula.names)
 
     @classmethod
     def from_formula(

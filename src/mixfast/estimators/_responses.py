@@ -2,10 +2,26 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
+from numpy.typing import NDArray
 
 from mixfast.row_data import Responses, distinct
 from mixfast.tables import Table, check_no_dates, is_table
+
+
+class PicturedResponse(NamedTuple):
+    """A number of each row whose mean a component has.
+
+    name : what it is called
+    numbers : float64 (n_samples,), NaN where there is none
+    is_share : whether it lies between 0 and 1
+    """
+
+    name: str
+    numbers: NDArray[np.float64]
+    is_share: bool
 
 
 def columns_of_responses(y, widths):

@@ -29,6 +29,7 @@ from mixfast.families.dirichlet_multinomial import DirichletMultinomial, Dirichl
 from mixfast.families.domains import COUNT, check_domain
 from mixfast.families.multinomial import Multinomial, MultinomialParams
 from mixfast.read_only import frozen
+from mixfast.reading import Readings
 from mixfast.relations import Components
 from mixfast.tables import canonical
 
@@ -419,6 +420,12 @@ class GSDMM(GivenTotals, ClusterMixin, DensityEstimator):
         log_norm = np.empty(X.shape[0])
         self._evaluate(X, log_norm=log_norm)
         return log_norm
+
+    def _readings(self, rows, weights, row_data):
+        X = self._validate_rows(rows, reset=False)
+        labels, log_norm = np.empty(X.shape[0], np.int64), np.empty(X.shape[0])
+        self._evaluate(X, labels=labels, log_norm=log_norm)
+        return Readings(log_norm, labels)
 
     def _is_present(self):
         return np.ones(self.n_clusters_, dtype=bool)

@@ -23,7 +23,7 @@ from mixfast.estimators._given import check_weights, name_columns, numbers, prec
 from mixfast.estimators._likelihood import LikelihoodMixture
 from mixfast.estimators._parameters import unfitted_copy
 from mixfast.estimators._regression import RegressionStatistics
-from mixfast.estimators._responses import classes_of, columns_of_responses, counts_of_classes
+from mixfast.estimators._responses import PicturedResponse, classes_of, columns_of_responses, counts_of_classes
 from mixfast.families.conditional import DISTRIBUTIONS, drawn_of
 from mixfast.families.experts import (
     GIVEN,
@@ -42,7 +42,15 @@ from mixfast.families.experts import (
 from mixfast.proportions._gate import Gate
 from mixfast.reading import html_of_numbers
 from mixfast.relations import Draws
-from mixfast.row_data import OF_COMPONENTS, check_finite, check_not_missing, check_positive, rows_with, separated
+from mixfast.row_data import (
+    OF_COMPONENTS,
+    check_finite,
+    check_not_missing,
+    check_positive,
+    rows_with,
+    separated,
+    take_data,
+)
 from mixfast.status import Status
 from mixfast.tables import adopted, check_no_dates, feature_names, is_table, names_of
 from mixfast.weights import take
@@ -744,6 +752,27 @@ default='gaussian'
             found.append(expert.whole(own))
         return np.hstack(found)
 
+    def _pictured_responses(self, y, n_samples, named=None):
+        """Of each response what `_means_of_components` are means of: its numbers, shares of a binomial one, and of a
+        multinomial one those of each class; `named` are the names of the responses."""
+        whole, pictured = self._checked_y(y, n_samples, reset=False), []
+        experts, classes = self._experts(), self._known_classes()
+        ends = np.cumsum([expert.width for expert in experts])
+        if named is None or len(named) != len(experts):
+            named = [f"y[{place}]" for place in range(len(experts))] if self._has_several else ["y"]
+        for own, known, name, expert in zip(np.split(whole, ends[:-1], axis=1), classes, named, experts, strict=True):
+            if expert.width == 1:
+                pictured.append(PicturedResponse(name, own[:, 0], False))
+                continue
+            with np.errstate(invalid="ignore"):
+                shares = own / own.sum(axis=1, keepdims=True)  # NaN without trials
+            if known is None:
+                pictured.append(PicturedResponse(f"{name}, share of successes", shares[:, 0], True))
+            else:
+                each = zip(known, shares.T, strict=True)
+                pictured += [PicturedResponse(f"{name}, share of {label}", share, True) for label, share in each]
+        return pictured
+
     # ---- fitting ----
 
     @fitting
@@ -1175,11 +1204,11 @@ default='gaussian'
             "the components of a mixture of experts are those of y given x: pass X, with y in the place of rows"
         )
 
-    def _draws(self, X, n_samples, random_state):
+    def _draws(self, X, n_samples, random_state, exposure=None, offset=None, gate_X=None, **_):
         """`Draws` of rows of X with responses that are drawn: a component is a distribution of both, of x
         that of the rows, each as likely as the component is there."""
         self._check_ready()
-        rng, shares = check_random_state(random_state), self.predict_proba(X)
+        rng, shares = check_random_state(random_state), self.predict_proba(X, gate_X=gate_X)
         shares = np.maximum(shares, np.finfo(float).tiny)
         weights = shares.mean(axis=0)
         labels = np.sort(np.arange(max(n_samples, len(weights))) % len(weights))
@@ -1187,9 +1216,11 @@ default='gaussian'
         for k in range(len(weights)):
             own = labels == k
             places[own] = rng.choice(len(shares), np.count_nonzero(own), p=shares[:, k] / shares[:, k].sum())
-        X = take(adopted(X), places)
-        y = self._joined(self._drawn(self._predictors(X), labels, rng))
-        log_densities = self.component_log_density(X, y) + log_shares[places] - np.log(weights)
+        X, data = take(adopted(X), places), {"exposure": exposure, "offset": offset}
+        data = take_data({name: own for name, own in data.items() if own is not None}, places, len(shares))
+        y = self._joined(self._drawn(self._predictors(X, **data), labels, rng))
+        gate_X = None if gate_X is None else take(adopted(gate_X), places)
+        log_densities = self.component_log_density(X, y, gate_X=gate_X, **data) + log_shares[places] - np.log(weights)
         return Draws(log_densities, weights)
 
     def _drawn(self, etas, labels, rng):
