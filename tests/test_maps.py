@@ -372,6 +372,13 @@ def test_near_components_of_one_covariance_lie_as_their_whitened_means_do():
     assert found.shown == pytest.approx(1)
 
 
+def test_two_components_lie_on_a_line():
+    golden = next(own for own in GOLDEN["distances"] if own["family"] == "gamma")
+    positions = MixtureMap.from_estimator(pair(golden)[0]).positions
+    assert positions[:, 1].tolist() == [0.0, 0.0]
+    assert not np.any(np.signbit(positions[:, 1]))
+
+
 def test_discriminant_directions_separate_means_and_covariances():
     """Against the generalised eigenvalues of Scrucca's kernel, by its definition; rows are projected as means are."""
     own = GOLDEN["overlap"]["d4_unequal"]

@@ -479,7 +479,7 @@ def _upright(positions: NDArray) -> NDArray:
     if not positions.size:
         return positions
     largest = positions[np.argmax(np.abs(positions), axis=0), np.arange(positions.shape[1])]
-    return positions * np.where(largest < 0, -1.0, 1.0)
+    return positions * np.where(largest < 0, -1.0, 1.0) + 0.0  # not -0
 
 
 def rows_on_map(resp: NDArray, positions: NDArray, directions: tuple | None, X: ArrayLike) -> dict[str, NDArray]:

@@ -352,6 +352,17 @@ def fit_many_groups(
     result : BatchResult
         `result.names` has the values of `by` for each group, tuples where there are several; groups are sorted by them,
         those of a categorical or an Enum in the order of its categories.
+
+    Examples
+    --------
+    >>> import numpy as np, pandas as pd
+    >>> from mixfast import GaussianMixture, fit_many_groups
+    >>> rng = np.random.default_rng(0)
+    >>> table = pd.DataFrame({"site": np.repeat(["east", "west"], 100), "depth": rng.normal(size=200)})
+    >>> table.loc[150:, "depth"] += 9  # two kinds of rows in the west
+    >>> result = fit_many_groups(table, GaussianMixture(), by="site", n_components=[1, 2, 3], random_state=0)
+    >>> result.names, result.n_components.tolist()
+    (['east', 'west'], [1, 2])
     """
     check_mixture(estimator)
     for name in row_data:
