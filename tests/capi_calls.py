@@ -40,6 +40,7 @@ SIGNATURES = {
     "message": (c_char_p, c_int),
     "prepare": (c_int, c_void_p, c_void_p, c_void_p, c_void_p, c_size_t, c_void_p, c_size_t),
     "recentre": (c_int, *[c_void_p] * 6, c_size_t, c_void_p),
+    "sample": (c_int, *[c_void_p] * 3, c_uint64, c_int64, c_int64, c_void_p, c_size_t, c_void_p, c_void_p),
 }  # fmt: skip
 
 
@@ -169,3 +170,17 @@ def recentre(plan, old, new, sums):
     )  # fmt: skip
     assert room.is_unhurt()
     return code, sums
+
+
+def sample(plan, weights, params, n_rows, *, seed=0, first=0, with_labels=True):
+    """(code, labels, rows)"""
+    room, values = Room(room_for(plan, 0)), Room(n_rows * plan.n_features * plan.dtype.itemsize)
+    labels = np.full(n_rows, -7) if with_labels else None
+    code = API.sample(
+        plan.address, pointer(weights), pointer(params), seed, first, n_rows, room.address, room.n_bytes,
+        pointer(labels), values.address,
+    )  # fmt: skip
+    assert room.is_unhurt()
+    assert values.is_unhurt()
+    drawn = values.memory[values.first :][: values.n_bytes].view(plan.dtype).reshape(n_rows, plan.n_features)
+    return code, labels, drawn

@@ -14,6 +14,7 @@ import capi_calls as c
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy import stats
 
 import mixfast
 from mixfast import (
@@ -35,6 +36,7 @@ from mixfast import (
     capi,
     fit_many,
 )
+from mixfast._reference import random as reference
 from mixfast.parts import Gaussian
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -328,6 +330,151 @@ def test_recentred_sums_are_those_of_the_same_responsibilities(name):
         assert_allclose(params_again, params, rtol=1e-9, atol=1e-12)
 
 
+# ---- draws ----------------------------------------------------------------------------------------------------------
+
+
+def of_means(stream, arrays, k, d):
+    """U'(x - mean), with U the factor of the precision, is normal, or Student-t."""
+    row = np.array([stream.normal() for _ in range(d)])
+    degrees = arrays.get("degrees_of_freedom")
+    if degrees is not None:
+        row *= np.sqrt(degrees[k] / (2 * np.exp(stream.log_gamma(degrees[k] / 2))))
+    precision, matrix = arrays["precisions_cholesky"], arrays["is_matrix"]
+    own = precision if arrays["is_tied"] else precision[k]
+    return arrays["means"][k] + np.linalg.solve((own if matrix else own * np.eye(d)).T, row)
+
+
+def of_rates(stream, arrays, k, d):
+    return np.array([-np.log1p(-stream.uniform()) for _ in range(d)]) / arrays["rates"][k]
+
+
+def of_probabilities(stream, arrays, k, d):
+    """Of columns with as many outcomes each; those of Bernoulli rows are none and one."""
+    own = arrays["probabilities"][k].reshape(d, -1)
+    if own.shape[1] == 1:
+        return np.array([float(stream.uniform() < p) for p in own[:, 0]])
+    return np.array([float(np.sum(stream.uniform() >= np.cumsum(p)[:-1] / p.sum())) for p in own])
+
+
+#: How a row is drawn, by the first array of the parameters.
+DRAWS = {"means": of_means, "rates": of_rates, "probabilities": of_probabilities}
+TIED = "gaussian-tied", "student-tied"
+
+
+def twin_of_sample(name, plan, weights, params, seed, number):
+    """(label, row)"""
+    stream = reference.Stream(seed, number >> 32, 20, number & reference.WORD)
+    k = int(np.sum(stream.uniform() * weights.sum() >= np.cumsum(weights)[:-1]))
+    arrays = {key: place.of(params) for key, place in plan.layout.items()}
+    is_tied = name in TIED
+    if "precisions_cholesky" in arrays:
+        arrays |= {"is_tied": is_tied, "is_matrix": arrays["precisions_cholesky"].ndim == (2 if is_tied else 3)}
+    return k, DRAWS[next(iter(arrays))](stream, arrays, k, plan.n_features)
+
+
+@every_plan
+@every_dtype
+def test_draws_are_those_of_the_twin(name, dtype):
+    estimator, plan, X = planned(name, dtype)
+    weights, params = fitted_state(plan, estimator.fit(X))
+    for first in (0, 2**32 - 3):
+        code, labels, rows = c.sample(plan, weights, params, 12, seed=2**63 + 5, first=first)
+        assert code == DONE
+        for i in range(12):
+            label, row = twin_of_sample(name, plan, weights, params, 2**63 + 5, first + i)
+            assert labels[i] == label
+            assert_allclose(rows[i], row.astype(dtype), rtol=1e-12 if dtype == "float64" else 3e-7)
+
+
+@every_plan
+def test_draws_have_the_distribution_of_the_estimator(name):
+    """The densities that drawn rows have, under the mixture and under their own components, and components' shares."""
+    estimator, plan, X = planned(name)
+    weights, params = fitted_state(plan, estimator.fit(X))
+    code, labels, rows = c.sample(plan, weights, params, 4000, seed=3)
+    others, other_labels = estimator.sample(4000, random_state=4)
+    assert code == DONE
+    error = np.sqrt(weights * (1 - weights) / len(rows))
+    assert np.all(np.abs(np.bincount(labels, minlength=len(weights)) / len(rows) - weights) <= 4 * error)
+    assert stats.ks_2samp(estimator.score_samples(rows), estimator.score_samples(others)).pvalue > 1e-3
+    for k in range(plan.n_components):
+        for j in range(plan.n_features):
+            ours, theirs = rows[labels == k, j], others[other_labels == k, j]
+            assert stats.ks_2samp(ours, theirs).pvalue > 1e-4, (k, j)
+
+
+@every_dtype
+def test_draws_are_functions_of_seed_and_number_on_any_thread(dtype):
+    estimator, plan, X = planned("student-full", dtype)
+    state = fitted_state(plan, estimator.fit(X))
+    _, labels, rows = c.sample(plan, *state, 400, seed=9)
+    wrong = []
+
+    def draw(i):
+        for _ in range(20):
+            found = c.sample(plan, *state, 50, seed=9, first=50 * i)
+            if not (np.array_equal(found[1], labels[50 * i :][:50]) and np.array_equal(found[2], rows[50 * i :][:50])):
+                wrong.append(i)
+
+    threads = [threading.Thread(target=draw, args=(i,)) for i in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+    assert_array_equal(c.sample(plan, *state, 400, seed=9, with_labels=False)[2], rows)
+    assert not np.array_equal(c.sample(plan, *state, 400, seed=10)[2], rows)
+
+
+@every_dtype
+def test_drawn_rows_can_be_fitted(dtype):
+    """They stay in the range of the precision and in the domain of the family."""
+    wide = capi.plan(GaussianMixture(1, covariance_type="spherical"), 1, dtype)
+    most = np.finfo(dtype).max
+    for scale in (1e-300, 1e300):  # the roots of the precision
+        params = np.zeros(wide.n_params)
+        wide.layout["precisions_cholesky"].of(params)[...] = scale
+        code, _, rows = c.sample(wide, np.ones(1), params, 50)
+        assert code == DONE
+        assert np.all(np.isfinite(rows))
+        assert np.all(rows != 0)
+        assert np.all(np.abs(rows) <= most)
+    heavy = capi.plan(StudentTMixture(1, degrees_of_freedom=0.01, init_params=ROWS), 2, dtype)
+    params = np.zeros(heavy.n_params)
+    heavy.layout["precisions_cholesky"].of(params)[...] = np.eye(2)
+    heavy.layout["degrees_of_freedom"].of(params)[...] = 0.01
+    code, _, rows = c.sample(heavy, np.ones(1), params, 500)
+    assert code == DONE
+    assert np.all(np.isfinite(rows))
+    for name in ("bernoulli", "categorical", "exponential"):
+        estimator, plan, X = planned(name, dtype)
+        _, _, rows = c.sample(plan, *fitted_state(plan, estimator.fit(X)), 240)
+        assert c.fit(plan, rows)[0] == DONE
+
+
+def test_components_of_no_weight_are_never_drawn():
+    estimator, plan, X = planned("gaussian-full")
+    _, params = fitted_state(plan, estimator.fit(X))
+    for weights, expected in (([0, 2.0, 0], {1}), ([3.0, 0, 0], {0}), ([0, 0, 1e-9], {2}), ([5.0, 0, 5], {0, 2})):
+        assert set(c.sample(plan, np.array(weights), params, 200)[1]) == expected
+
+
+def test_what_cannot_be_drawn_from():
+    estimator, plan, X = planned("gaussian-diag")
+    weights, params = fitted_state(plan, estimator.fit(X))
+    bad = params.copy()
+    bad[0] = np.nan
+    assert c.sample(plan, weights, bad, 5)[0] == NO_NUMBERS
+    assert c.sample(plan, np.array([np.inf, 1, 1]), params, 5)[0] == NO_NUMBERS
+    for wrong in ([0.0, 0, 0], [-0.5, 1, 0.5], [1e308, 1e308, 1e308]):
+        assert c.sample(plan, np.array(wrong), params, 5)[0] == BAD_ARGUMENT
+    assert c.sample(plan, weights, params, 5, first=-1)[0] == BAD_ARGUMENT
+    assert c.sample(plan, weights, params, 0)[0] == DONE
+    estimator, plan, X = planned("exponential")
+    weights, params = fitted_state(plan, estimator.fit(X))
+    assert c.sample(plan, weights, -params, 5)[0] == BAD_ARGUMENT
+
+
 # ---- rooms ----------------------------------------------------------------------------------------------------------
 
 
@@ -353,10 +500,11 @@ def test_rooms_are_exact(name):
         c.API.prepare(plan.address, w, q, small.address, small.n_bytes, tables.address, tables.n_bytes),
         c.API.prepare(plan.address, w, q, full.address, full.n_bytes, short.address, short.n_bytes),
         c.API.recentre(plan.address, w, q, w, q, small.address, small.n_bytes, p(sums)),
+        c.API.sample(plan.address, w, q, 0, 0, 2, small.address, small.n_bytes, p(labels), p(sums)),
     ]  # fmt: skip
     sums[1] = 1
     codes.append(c.API.maximise(plan.address, p(sums), small.address, small.n_bytes, w, q, None))
-    assert codes == [NO_ROOM] * 7
+    assert codes == [NO_ROOM] * 8
     assert all(room.is_untouched() for room in (fit_room, pass_room, small, tables, short))
     assert not labels.any()
     assert not params.any()
@@ -383,7 +531,7 @@ def test_null_is_a_bad_argument():
     estimator, plan, X = planned("gaussian-full")
     weights, params = fitted_state(plan, estimator.fit(X))
     room, sums, labels = c.Room(c.room_for(plan, len(X), 1, "room")), np.zeros(plan.n_sums), np.zeros(len(X), int)
-    tables = c.Room(c.table_bytes(plan))
+    tables, rows = c.Room(c.table_bytes(plan)), np.zeros((5, X.shape[1]))
     p, view, n_bytes = c.pointer, c.view_of(X), c_size_t()
     good = {
         "fit": [plan.address, view, 0, 1, room.address, room.n_bytes, p(weights), p(params), c.Report()],
@@ -398,11 +546,14 @@ def test_null_is_a_bad_argument():
         "recentre": [
             plan.address, p(weights), p(params), p(weights), p(params), room.address, room.n_bytes, p(sums),
         ],
+        "sample": [
+            plan.address, p(weights), p(params), 0, 0, 5, room.address, room.n_bytes, p(labels), p(rows),
+        ],
         "room": [plan.address, 10, 1, byref(n_bytes)],
         "pass_room": [plan.address, 10, 1, byref(n_bytes)],
         "sizes": [plan.address, None, None, None, None, None],
     }  # fmt: skip
-    may_be_null = {("fit", 8), ("evaluate", 8)}
+    may_be_null = {("fit", 8), ("evaluate", 8), ("sample", 8)}
     for verb, arguments in good.items():
         function = getattr(c.API, verb)
         assert function(*arguments) == DONE, verb

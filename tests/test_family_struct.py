@@ -4,12 +4,13 @@ import ctypes
 import re
 from pathlib import Path
 
+import capi_calls
 import numpy as np
 import pytest
 from twins import EVERY_FAMILY
 
 import mixfast
-from mixfast import BernoulliMixture, Status, fit_many
+from mixfast import BernoulliMixture, Status, capi, fit_many
 from mixfast._em import EM
 from mixfast.engine import _isa
 from mixfast.engine._capsule import BoundFamily
@@ -298,3 +299,11 @@ def test_a_quick_family_of_other_sizes_is_refused():
         EM(capsule, Rows(binary()))
     with_none = changed(TiedGaussian(1e-6), {"quick": None}).bind(2, 3, np.float64)
     EM(with_none, Rows(binary())).step()
+
+
+def test_a_family_that_draws_no_rows_is_a_bad_argument_of_sample():
+    for members, code in (({}, 0), ({"draw_row": None}, -1)):
+        kind = type("OwnMixture", (OwnMixture,), {"members": members})
+        plan = capi.plan(kind(2), 3)
+        params = np.full(plan.n_params, 0.5)
+        assert capi_calls.sample(plan, np.full(2, 0.5), params, 10)[0] == code

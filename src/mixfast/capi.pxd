@@ -57,6 +57,9 @@ cdef extern from "mixfast.h" nogil:
         int (*recentre)(
             const mixfast_plan *, const double *weights, const double *params, const double *to_weights,
             const double *to_params, void *room, size_t bytes, double *sums) noexcept nogil
+        int (*sample)(
+            const mixfast_plan *, const double *weights, const double *params, uint64_t seed, int64_t first,
+            int64_t n_rows, void *room, size_t bytes, int64_t *labels, void *rows) noexcept nogil
 
 
 cdef inline const mixfast_api *import_mixfast() except NULL:

@@ -267,12 +267,18 @@ struct mixfast_stream {
     uint32_t counter[4];
     double spare; /* another normal variate, where has_spare */
     int has_spare;
+    double (*uniform)(mixfast_stream *); /* in [0, 1) */
 };
 
 /* Parameters of component k, drawn from its posterior. IN params[n_params]; INOUT stream; OUT what of
  * drawn[plain->n_params] is component k's. Runs in several threads, each with `own_work`. */
 typedef void (*mixfast_draw)(const mixfast_family *, ptrdiff_t k, const double *params, mixfast_stream *stream,
                              double *own_work, double *drawn);
+
+/* A row drawn from component k. It need not be rounded to the rows' precision, and may overflow.
+ * IN params[n_params]; INOUT stream; OUT row[d]. */
+typedef void (*mixfast_draw_row)(const mixfast_family *, ptrdiff_t k, const double *params, mixfast_stream *stream,
+                                 double *row);
 
 typedef struct {
     mixfast_log_evidence log_evidence;
@@ -325,6 +331,7 @@ struct mixfast_family {
                                          too long: it is then halved. -1: the M-step does not maximise the objective */
     mixfast_go_half_way go_half_way;
     mixfast_row_term row_term;        /* of a quick family that has bounds */
+    mixfast_draw_row draw_row;
 };
 
 /* What a struct holds at least: all that is not optional. */

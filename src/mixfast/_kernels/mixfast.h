@@ -26,7 +26,7 @@ extern "C" {
 
 enum {
     MIXFAST_DONE = 0,
-    MIXFAST_BAD_ARGUMENT = -1, /* NULL, too few rows, a negative weight, a row outside the family's domain */
+    MIXFAST_BAD_ARGUMENT = -1, /* NULL, too few rows, a negative weight, what is outside the family's domain */
     MIXFAST_NO_ROOM = -2,      /* room or tables are too small; nothing was touched */
     MIXFAST_NO_NUMBERS = -3    /* rows, weights or parameters are not finite, or a fit ended without any: see its status */
 };
@@ -93,6 +93,12 @@ typedef struct {
      * they can be added to new ones. */
     int (*recentre)(const mixfast_plan *, const double *weights, const double *params, const double *to_weights,
                     const double *to_params, void *room, size_t bytes, double *sums);
+
+    /* Draws the rows number first, first + 1, ... of a sequence without end that the seed makes: each is a function of seed
+     * and number alone, so parts may be drawn anywhere, in any order. rows [n_rows][d] of reals, and the component of each,
+     * labels [n_rows], which may be NULL. As much room as a pass of no rows wants. */
+    int (*sample)(const mixfast_plan *, const double *weights, const double *params, uint64_t seed, int64_t first,
+                  int64_t n_rows, void *room, size_t bytes, int64_t *labels, void *rows);
 } mixfast_api;
 
 #ifdef __cplusplus

@@ -6,13 +6,14 @@ All that is done is in `engine/`; here arguments are checked and memory is cut.
 
 from cpython.pycapsule cimport PyCapsule_GetContext, PyCapsule_New, PyCapsule_SetContext
 from cpython.ref cimport Py_DECREF, Py_INCREF
-from libc.math cimport INFINITY, floor, isfinite
+from libc.float cimport DBL_MAX, DBL_MIN, FLT_MAX, FLT_MIN
+from libc.math cimport INFINITY, copysign, fabs, floor, isfinite
 from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t, uintptr_t
 from libc.string cimport memcpy, memset
 
 from mixfast._em cimport em_t, evidence_of, maximise_all
 from mixfast.engine._capsule cimport record_size
-from mixfast.engine._family cimport MIXFAST_NOT_FINITE, family_t
+from mixfast.engine._family cimport MIXFAST_NOT_FINITE, family_t, stream_t
 from mixfast.engine._fit cimport (
     Model,
     Plan,
@@ -45,6 +46,8 @@ from mixfast.engine._pass cimport (
     visit,
 )
 from mixfast.engine._predictions cimport results_t, writing
+from mixfast.engine._random cimport DRAWN_ROWS, one_of, open_stream
+from mixfast.engine._reals cimport put
 from mixfast.engine._rows cimport value_of, weigh, weighed_t
 
 from mixfast.status import Status
@@ -93,6 +96,8 @@ cdef extern from "mixfast.h" nogil:
         int (*prepare)(const opaque_t *, const double *, const double *, void *, size_t, void *, size_t) noexcept nogil
         int (*recentre)(const opaque_t *, const double *, const double *, const double *, const double *, void *,
                         size_t, double *) noexcept nogil
+        int (*sample)(const opaque_t *, const double *, const double *, uint64_t, int64_t, int64_t, void *, size_t,
+                      int64_t *, void *) noexcept nogil
 
 # The first of the sums that `gather` adds up; counts come next.
 cdef enum:
@@ -194,13 +199,13 @@ cdef size_t room_of_fit(const own_plan_t *plan, int64_t n_rows, int n_threads) n
 ctypedef struct visit_t:
     pass_t p
     double *record                 # [n_record]
-    double *last_pivot             # [n_features]
+    double *point                  # [n_features], the last pivot or a row
 
 
 cdef void place_visit(visit_t *v, const own_plan_t *plan, arena_t *arena) noexcept nogil:
     place_pass(&v.p, arena)
     v.record = <double *> take(arena, record_size(plan.model.family) * sizeof(double))
-    v.last_pivot = <double *> take(arena, plan.model.family.n_features * sizeof(double))
+    v.point = <double *> take(arena, plan.model.family.n_features * sizeof(double))
 
 
 cdef size_t shape_visit(visit_t *v, const own_plan_t *plan, const rows_t *rows, int n_threads) noexcept nogil:
@@ -507,11 +512,11 @@ cdef int c_recentre(const opaque_t *opaque, const double *weights, const double 
         return code
     set_state(&v.p, weights, params)
     restore_sums(&v.p, sums)
-    memcpy(v.last_pivot, v.p.pivot, family.n_features * sizeof(double))
+    memcpy(v.point, v.p.pivot, family.n_features * sizeof(double))
     set_state(&v.p, to_weights, to_params)
     prepare(&v.p)
     stats = v.p.lanes + LANE_COUNTS + family.n_components
-    family.recentre(family, sums + SUM_COUNTS, v.last_pivot, params, v.p.pivot, v.p.params, stats)
+    family.recentre(family, sums + SUM_COUNTS, v.point, params, v.p.pivot, v.p.params, stats)
     record = sums + SUM_COUNTS + family.n_components
     if family.record == NULL:
         memcpy(record, stats, family.n_stats * sizeof(double))
@@ -520,11 +525,68 @@ cdef int c_recentre(const opaque_t *opaque, const double *weights, const double 
     return DONE
 
 
+cdef int c_sample(const opaque_t *opaque, const double *weights, const double *params, uint64_t seed, int64_t first,
+                  int64_t n_rows, void *room, size_t n_bytes, int64_t *labels, void *out) noexcept nogil:
+    cdef const own_plan_t *plan = own(opaque)
+    cdef rows_t rows
+    cdef visit_t v
+    cdef double total = 0
+    cdef Py_ssize_t k
+    cdef int64_t i
+    cdef int code
+    if (plan == NULL or first < 0 or n_rows < 0 or room == NULL or weights == NULL or params == NULL or out == NULL
+            or plan.model.family.draw_row == NULL):
+        return BAD_ARGUMENT
+    if not are_numbers(plan, weights, params):
+        return NO_NUMBERS
+    for k in range(plan.model.family.n_components):
+        if weights[k] < 0:
+            return BAD_ARGUMENT
+        total += weights[k]
+    if not 0 < total < INFINITY:
+        return BAD_ARGUMENT
+    rows = any_rows(plan, 0)
+    code = open_visit(&v, plan, &rows, 1, room, n_bytes)
+    for i in range(n_rows):
+        if code != DONE:
+            break
+        code = draw_one(plan, weights, params, seed, <uint64_t> first + <uint64_t> i, v.point,
+                        NULL if labels == NULL else labels + i, out, i)
+    return code
+
+
+cdef int draw_one(const own_plan_t *plan, const double *weights, const double *params, uint64_t seed, uint64_t number,
+                  double *row, int64_t *label, void *out, int64_t i) noexcept nogil:
+    """OUT row i of out, the row `number` of all that there are for this seed. IN room row[n_features]."""
+    cdef const family_t *family = plan.model.family
+    cdef stream_t stream = open_stream(seed, <uint32_t> (number >> 32), DRAWN_ROWS, <uint32_t> number)
+    cdef Py_ssize_t k = one_of(family.n_components, weights, stream.uniform(&stream)), j
+    family.draw_row(family, k, params, &stream, row)
+    for j in range(family.n_features):
+        if row[j] != row[j]:
+            return NO_NUMBERS
+        row[j] = as_real(row[j], family.real_bytes)
+        if not plan.least[j] <= row[j] <= plan.largest[j]:
+            return BAD_ARGUMENT
+        put(out, family.real_bytes, i * family.n_features + j, row[j])
+    if label != NULL:
+        label[0] = k
+    return DONE
+
+
+cdef inline double as_real(double value, int real_bytes) noexcept nogil:
+    """In the range of rows: what is not zero does not become zero, and nothing becomes infinite."""
+    cdef double most = DBL_MAX if real_bytes == 8 else FLT_MAX, least = DBL_MIN if real_bytes == 8 else FLT_MIN
+    if value != 0 and fabs(value) < least:
+        return copysign(least, value)
+    return min(max(value, -most), most)
+
+
 cdef const char *c_message(int code) noexcept nogil:
     if code == DONE:
         return b"done"
     if code == BAD_ARGUMENT:
-        return b"bad argument: NULL, too few rows or threads, a negative weight, or a row outside the domain"
+        return b"bad argument: NULL, too few rows or threads, a negative weight, or what is outside the family's domain"
     if code == NO_ROOM:
         return b"room or tables are smaller than mixfast asks for"
     if code == NO_NUMBERS:
@@ -537,7 +599,7 @@ cdef api_t the_table() noexcept:
     api.version, api.bytes = MIXFAST_API_VERSION, sizeof(api_t)
     api.sizes, api.room, api.pass_room, api.fit = c_sizes, c_room, c_pass_room, c_fit
     api.evaluate, api.gather, api.maximise, api.message = c_evaluate, c_gather, c_maximise, c_message
-    api.prepare, api.recentre = c_prepare, c_recentre
+    api.prepare, api.recentre, api.sample = c_prepare, c_recentre, c_sample
     return api
 
 

@@ -126,10 +126,14 @@ cdef extern from "family.h" nogil:
         uint32_t counter[4]
         double spare
         bint has_spare
+        double (*uniform)(stream_t *) noexcept nogil
 
     ctypedef void (*draw_fn "mixfast_draw")(
         const family_t *, Py_ssize_t k, const double *params, stream_t *stream, double *own_work,
         double *drawn) noexcept nogil
+
+    ctypedef void (*draw_row_fn "mixfast_draw_row")(
+        const family_t *, Py_ssize_t k, const double *params, stream_t *stream, double *row) noexcept nogil
 
     ctypedef struct posterior_t "mixfast_posterior":
         log_evidence_fn log_evidence
@@ -177,5 +181,6 @@ cdef extern from "family.h" nogil:
         int may_overshoot
         go_half_way_fn go_half_way
         row_term_fn row_term
+        draw_row_fn draw_row
 
     size_t MIXFAST_FAMILY_LEAST_SIZE

@@ -27,6 +27,7 @@ cdef enum purpose_t:
     SINGLE_PARAMETERS = 17
     CANDIDATES = 18
     CHAINS = 19
+    DRAWN_ROWS = 20
 
 
 cdef inline void philox(uint64_t key, const uint32_t *counter, uint32_t *out) noexcept nogil:
@@ -70,3 +71,20 @@ cdef inline double as_uniform(const uint32_t *words) noexcept nogil:
 # A stream of numbers, a function of (seed, sweep, purpose, index) as a whole: a family gets one for what it draws.
 cdef stream_t open_stream(uint64_t seed, uint32_t sweep, uint32_t purpose, uint32_t index) noexcept nogil
 cdef double next_uniform(stream_t *stream) noexcept nogil
+
+
+cdef inline Py_ssize_t one_of(Py_ssize_t n, const double *weights, double draw) noexcept nogil:
+    """An index by weights[n], which need not sum to 1; `draw` is uniform in [0, 1). One of weight 0 is never taken,
+    unless all are."""
+    cdef double left = 0
+    cdef Py_ssize_t i, last = 0
+    for i in range(n):
+        left += weights[i]
+    left *= draw
+    for i in range(n):
+        if weights[i] > 0:
+            last = i
+            if left < weights[i]:
+                break
+            left -= weights[i]
+    return last

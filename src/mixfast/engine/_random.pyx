@@ -8,7 +8,7 @@ from mixfast.engine._family cimport stream_t
 
 cdef stream_t open_stream(uint64_t seed, uint32_t sweep, uint32_t purpose, uint32_t index) noexcept nogil:
     cdef stream_t stream
-    stream.normal, stream.log_gamma, stream.seed = next_normal, next_log_gamma, seed
+    stream.normal, stream.log_gamma, stream.uniform, stream.seed = next_normal, next_log_gamma, next_uniform, seed
     stream.counter[0] = 0
     stream.counter[1] = index
     stream.counter[2] = purpose

@@ -14,7 +14,7 @@ from libc.math cimport INFINITY, exp, isinf, log, log1p
 from libc.stdint cimport int32_t
 
 from mixfast.engine._capsule cimport capsule_of, give_free_numbers
-from mixfast.engine._family cimport MIXFAST_OK, family_t, totals_t
+from mixfast.engine._family cimport MIXFAST_OK, family_t, stream_t, totals_t
 from mixfast.families._edge cimport is_left_by_prior
 from mixfast.families._linear cimport check_shape, coefficients_in, constant_in, linear_t, new_linear, sums_of, sums_t
 
@@ -142,6 +142,13 @@ cdef int constrain(const family_t *f, const double *numbers, double *work, doubl
     return 0
 
 
+cdef void draw_row(const family_t *f, Py_ssize_t k, const double *params, stream_t *stream,
+                   double *row) noexcept nogil:
+    cdef Py_ssize_t j
+    for j in range(f.n_features):
+        row[j] = stream.uniform(stream) < params[k * f.n_features + j]
+
+
 def bind_bernoulli(Py_ssize_t n_components, Py_ssize_t n_features, int real_bytes, object isa, bint is_sparse,
                    double alpha, const int32_t[::1] missing):
     """The capsule. `missing`: numbers of the columns with missing entries; if there are any, n_features is the number
@@ -158,5 +165,7 @@ def bind_bernoulli(Py_ssize_t n_components, Py_ssize_t n_features, int real_byte
     f.n_params = n_components * n_probabilities
     f.prepare_component, f.maximise_component, f.log_prior = prepare_component, maximise_component, log_prior
     give_free_numbers(f, f.n_params, unconstrain, constrain)
+    if n_missing == 0:
+        f.draw_row = draw_row
     f.starts_inside = not is_left_by_prior(alpha)
     return capsule_of(f)

@@ -11,9 +11,10 @@ from libc.math cimport INFINITY, exp, isinf, log
 from libc.string cimport memset
 
 from mixfast.engine._capsule cimport capsule_of, give_free_numbers, give_record, new_struct
-from mixfast.engine._family cimport MIXFAST_EMPTIED_COMPONENT, MIXFAST_OK, family_t, totals_t
+from mixfast.engine._family cimport MIXFAST_EMPTIED_COMPONENT, MIXFAST_OK, family_t, stream_t, totals_t
 from mixfast.engine._isa cimport resolve_isa
 from mixfast.engine._kernels cimport categorical_t, mixfast_select_categorical
+from mixfast.engine._random cimport one_of
 from mixfast.families._edge cimport is_left_by_prior
 
 ctypedef struct context_t:
@@ -130,6 +131,18 @@ cdef void stay(const family_t *f, const double *counts, const double *last_pivot
     """`recentre`: nothing to do, since counts of answers do not depend on the parameters."""
 
 
+# ---- draws ----------------------------------------------------------------------------------------------------------
+
+cdef void draw_row(const family_t *f, Py_ssize_t k, const double *params, stream_t *stream,
+                   double *row) noexcept nogil:
+    """Codes of categories, none of which is missing."""
+    cdef const double *own = params + k * n_own_of(f)
+    cdef Py_ssize_t j
+    for j in range(f.n_features):
+        row[j] = <double> one_of(n_categories_of(f, j), own, stream.uniform(stream))
+        own += n_categories_of(f, j)
+
+
 # ---- free numbers ---------------------------------------------------------------------------------------------------
 
 cdef int unconstrain(const family_t *f, const double *params, double *numbers) noexcept nogil:
@@ -206,5 +219,5 @@ def bind_categorical(n_components, n_categories, int real_bytes, object isa, dou
     f.prepare_component, f.maximise, f.maximise_component = prepare_component, maximise, maximise_component
     f.log_prior = log_prior
     give_free_numbers(f, n_components * (n_own_of(f) - f.n_features), unconstrain, constrain)
-    f.starts_inside = not is_left_by_prior(alpha)
+    f.starts_inside, f.draw_row = not is_left_by_prior(alpha), draw_row
     return capsule_of(f)

@@ -26,6 +26,8 @@ ctypedef struct structure_t:
     constrain_fn constrain
     # moves second moments to other means; masses[k] is the sum of weights in component k's moments
     void (*recentre)(const family_t *, const double *masses, const move_t *move, double *stats) noexcept nogil
+    # INOUT row[d]: of mean 0 and unit covariance; then of component k
+    void (*unwhiten)(const family_t *, Py_ssize_t k, const double *params, double *row) noexcept nogil
 
 # The context of such a family, or the first member of it.
 ctypedef struct covariances_t:
@@ -79,4 +81,5 @@ cdef int maximise_shape(const family_t *f, const totals_t *totals, const double 
                         double *work, double *params) noexcept nogil
 cdef int finish_tied(const family_t *f, const totals_t *totals, double *work, double *params) noexcept nogil
 cdef int tied_unconstrain(const family_t *f, const double *params, double *numbers) noexcept nogil
+cdef void tied_unwhiten(const family_t *f, Py_ssize_t k, const double *params, double *row) noexcept nogil
 cdef int tied_constrain(const family_t *f, const double *numbers, double *work, double *params) noexcept nogil

@@ -21,7 +21,13 @@ from mixfast.engine._family cimport (
 )
 from mixfast.engine._isa cimport resolve_isa
 from mixfast.engine._kernels cimport mixfast_select_gaussian, mixfast_select_rows
-from mixfast.engine._linalg cimport covariance_of_factor, log_diagonal, precision_factor, upper_transposed_times
+from mixfast.engine._linalg cimport (
+    covariance_of_factor,
+    log_diagonal,
+    precision_factor,
+    solve_lower,
+    upper_transposed_times,
+)
 from mixfast.engine._triangle cimport in_triangle, triangle
 from mixfast.families._shapes cimport limit_ratio, scatters_t, shape_t, shape_work
 
@@ -121,6 +127,42 @@ cdef void spherical_determinants(const family_t *f, const double *params, double
 
 cdef void spherical_tables(const family_t *f, const double *params, double *work, void *tables) noexcept nogil:
     scale_tables(f, params + f.n_components * (f.n_features + 1), 1, 0, work, tables)
+
+
+# ---- draws ----------------------------------------------------------------------------------------------------------
+
+# A row x of component k has z = U'(x - mean) of mean 0 and unit covariance, so x = mean + U'^-1 z.
+
+cdef inline void add_mean(const family_t *f, Py_ssize_t k, const double *params, double *row) noexcept nogil:
+    cdef Py_ssize_t j
+    for j in range(f.n_features):
+        row[j] += params[k * f.n_features + j]
+
+
+cdef void full_unwhiten(const family_t *f, Py_ssize_t k, const double *params, double *row) noexcept nogil:
+    cdef Py_ssize_t d = f.n_features
+    solve_lower(d, params + f.n_components * d * (1 + d) + k * d * d, 1, row)
+    add_mean(f, k, params, row)
+
+
+cdef void tied_unwhiten(const family_t *f, Py_ssize_t k, const double *params, double *row) noexcept nogil:
+    cdef Py_ssize_t d = f.n_features
+    solve_lower(d, params + d * (f.n_components + d), 1, row)
+    add_mean(f, k, params, row)
+
+
+cdef void diagonal_unwhiten(const family_t *f, Py_ssize_t k, const double *params, double *row) noexcept nogil:
+    cdef Py_ssize_t d = f.n_features, j
+    for j in range(d):
+        row[j] /= params[(2 * f.n_components + k) * d + j]
+    add_mean(f, k, params, row)
+
+
+cdef void spherical_unwhiten(const family_t *f, Py_ssize_t k, const double *params, double *row) noexcept nogil:
+    cdef Py_ssize_t d = f.n_features, j
+    for j in range(d):
+        row[j] /= params[f.n_components * (d + 1) + k]
+    add_mean(f, k, params, row)
 
 
 # ---- maximise -------------------------------------------------------------------------------------------------------
@@ -995,6 +1037,7 @@ cdef void make_full(family_t *f, structure_t *structure) noexcept:
     structure.log_determinants, structure.fill_tables = full_determinants, full_tables
     structure.maximise, structure.recentre = full_maximise, recentre_matrices
     structure.unconstrain, structure.constrain = full_unconstrain, full_constrain
+    structure.unwhiten = full_unwhiten
 
 
 cdef void size_squares(family_t *f) noexcept:
@@ -1014,6 +1057,7 @@ cdef void make_diagonal(family_t *f, structure_t *structure) noexcept:
     structure.log_determinants, structure.fill_tables = diagonal_determinants, diagonal_tables
     structure.maximise, structure.recentre = diagonal_maximise, recentre_squares
     structure.unconstrain, structure.constrain = diagonal_unconstrain, diagonal_constrain
+    structure.unwhiten = diagonal_unwhiten
 
 
 cdef void make_spherical(family_t *f, structure_t *structure) noexcept:
@@ -1023,6 +1067,7 @@ cdef void make_spherical(family_t *f, structure_t *structure) noexcept:
     structure.log_determinants, structure.fill_tables = spherical_determinants, spherical_tables
     structure.maximise, structure.recentre = spherical_maximise, recentre_squares
     structure.unconstrain, structure.constrain = spherical_unconstrain, spherical_constrain
+    structure.unwhiten = spherical_unwhiten
 
 
 cdef void make_shaped(family_t *f, structure_t *structure, shape_t shape) noexcept:
@@ -1043,3 +1088,4 @@ cdef void make_shaped(family_t *f, structure_t *structure, shape_t shape) noexce
     f.n_params = n_components * (d + 2 * d * d)
     f.n_work = max(f.n_work, 7 * d + n_components * (2 + d * d) + shape_work(n_components, d))
     structure.maximise, structure.constrain = shape_maximise, shape_constrain
+    structure.unwhiten = full_unwhiten

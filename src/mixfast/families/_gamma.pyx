@@ -7,7 +7,7 @@ Exponential: parameters: rates[K][d]; statistics: sums[K][d], of x. The M-step i
 """
 
 from libc.float cimport DBL_MAX, DBL_MIN, FLT_MAX, FLT_MIN
-from libc.math cimport exp, fabs, isfinite, lgamma, log, sqrt
+from libc.math cimport exp, fabs, isfinite, lgamma, log, log1p, sqrt
 
 from mixfast.engine._capsule cimport capsule_of, give_free_numbers
 from mixfast.engine._family cimport (
@@ -16,6 +16,7 @@ from mixfast.engine._family cimport (
     MIXFAST_OK,
     MIXFAST_SPURIOUS_COMPONENT,
     family_t,
+    stream_t,
     totals_t,
 )
 from mixfast.engine._special cimport log_minus_digamma, trigamma_minus_reciprocal
@@ -194,11 +195,19 @@ cdef int constrain_exponential(const family_t *f, const double *numbers, double 
     return 0
 
 
+cdef void draw_exponential(const family_t *f, Py_ssize_t k, const double *params, stream_t *stream,
+                           double *row) noexcept nogil:
+    cdef Py_ssize_t j
+    for j in range(f.n_features):
+        row[j] = -log1p(-stream.uniform(stream)) / params[k * f.n_features + j]
+
+
 def bind_exponential(Py_ssize_t n_components, Py_ssize_t n_features, int real_bytes, object isa, int bytes_of_rows):
     """`bytes_of_rows`: as in `bind_gamma`; beside a Gamma part float32 rows are computed in float64."""
     cdef family_t *f = new_linear(sizeof(context_t), n_components, n_features, real_bytes, isa, False)
     cdef context_t *context = <context_t *> f.context
     context.most = largest_rate(bytes_of_rows)
     f.prepare_component, f.maximise_component = prepare_exponential, maximise_exponential
+    f.draw_row = draw_exponential
     give_free_numbers(f, f.n_params, unconstrain_exponential, constrain_exponential)
     return capsule_of(f)

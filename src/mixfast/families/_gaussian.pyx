@@ -26,6 +26,7 @@ from mixfast.engine._family cimport (
     family_t,
     prepare_carry_fn,
     shared_term_t,
+    stream_t,
     totals_t,
 )
 from mixfast.engine._kernels cimport gaussian_kernels_t
@@ -49,6 +50,7 @@ from mixfast.families._covariances cimport (
     structure_t,
     tied_constrain,
     tied_unconstrain,
+    tied_unwhiten,
 )
 from mixfast.families._shapes cimport shape_named
 
@@ -269,6 +271,16 @@ cdef void recentre(const family_t *f, const double *counts, const double *last_p
     context_of(f).structure.recentre(f, counts, &move, stats)
 
 
+# ---- draws ----------------------------------------------------------------------------------------------------------
+
+cdef void draw_row(const family_t *f, Py_ssize_t k, const double *params, stream_t *stream,
+                   double *row) noexcept nogil:
+    cdef Py_ssize_t j
+    for j in range(f.n_features):
+        row[j] = stream.normal(stream)
+    context_of(f).structure.unwhiten(f, k, params, row)
+
+
 # ---- carry ----------------------------------------------------------------------------------------------------------
 
 # A chunk's rows are all at a Mahalanobis distance of m or more from a component: |U' (x - mean)| >= m. When (mean, U)
@@ -404,7 +416,7 @@ cdef void spherical_prepare_carry(const family_t *f, Py_ssize_t k, const double 
 cdef void give_verbs(family_t *f, bounded_log_density_fn bounded_log_density, prepare_carry_fn prepare_carry) noexcept:
     """Fill in the verbs of structures in which each component has its own covariance."""
     cdef structure_t *structure = structure_of(f)
-    f.prepare, f.maximise, f.recentre = prepare, maximise, recentre
+    f.prepare, f.maximise, f.recentre, f.draw_row = prepare, maximise, recentre, draw_row
     give_free_numbers(f, structure.n_free, structure.unconstrain, structure.constrain)
     give_bounds(f, 4 * f.n_components, bounded_log_density, prepare_carry, carry_ceilings)
 
@@ -436,8 +448,8 @@ cdef family_t *new_tied(Py_ssize_t n_components, Py_ssize_t n_features, int real
     f.n_scratch_columns = n_features + 1
     f.n_work = n_components * (1 + 2 * n_features) + 4 * n_features
     f.flops_per_row = n_components * (4 * n_features + 40)
-    f.prepare, f.maximise, f.recentre = tied_prepare, tied_maximise, recentre
-    structure_of(f).recentre = recentre_pooled
+    f.prepare, f.maximise, f.recentre, f.draw_row = tied_prepare, tied_maximise, recentre, draw_row
+    structure_of(f).recentre, structure_of(f).unwhiten = recentre_pooled, tied_unwhiten
     give_free_numbers(f, n_components * n_features + n_pairs, tied_unconstrain, tied_constrain)
     f.log_density, f.accumulate = kernels.tied_log_density, kernels.tied_accumulate
     return f

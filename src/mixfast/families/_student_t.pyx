@@ -23,12 +23,19 @@ scale is found, and each has its own while its degrees of freedom are; r, the me
 differs from 1, and the equation gets more terms (`excess`).
 """
 
-from libc.float cimport DBL_MAX
-from libc.math cimport INFINITY, M_PI, exp, fabs, isfinite, isinf, log, log1p
+from libc.float cimport DBL_MAX, DBL_MIN
+from libc.math cimport INFINITY, M_LN2, M_PI, exp, fabs, isfinite, isinf, log, log1p
 from libc.string cimport memset
 
 from mixfast.engine._capsule cimport capsule_of, give_free_numbers
-from mixfast.engine._family cimport MIXFAST_NOT_FINITE, MIXFAST_OK, MIXFAST_SPURIOUS_COMPONENT, family_t, totals_t
+from mixfast.engine._family cimport (
+    MIXFAST_NOT_FINITE,
+    MIXFAST_OK,
+    MIXFAST_SPURIOUS_COMPONENT,
+    family_t,
+    stream_t,
+    totals_t,
+)
 from mixfast.engine._kernels cimport mixfast_select_student_t, student_t_kernels_t
 from mixfast.engine._linalg cimport log_diagonal, precision_of_factor
 from mixfast.engine._special cimport lgamma_rise, log_minus_digamma, trigamma_minus_reciprocal
@@ -53,6 +60,7 @@ from mixfast.families._covariances cimport (
     structure_t,
     tied_constrain,
     tied_unconstrain,
+    tied_unwhiten,
 )
 from mixfast.families._shapes cimport shape_named, shape_t
 
@@ -419,6 +427,23 @@ cdef void recentre(const family_t *f, const double *counts, const double *last_p
     context_of(f).covariances.structure.recentre(f, mass, &move, stats)
 
 
+# ---- draws ----------------------------------------------------------------------------------------------------------
+
+cdef void draw_row(const family_t *f, Py_ssize_t k, const double *params, stream_t *stream,
+                   double *row) noexcept nogil:
+    """Normal variates over the root of a chi-squared one, which has twice the Gamma variate of half the degrees, over
+    these. Few degrees of freedom round it to zero: it is then the smallest number."""
+    cdef Py_ssize_t j
+    cdef double degrees = params[degrees_at(f) + k], log_chi2, stretch
+    for j in range(f.n_features):
+        row[j] = stream.normal(stream)
+    log_chi2 = max(M_LN2 + stream.log_gamma(stream, 0.5 * degrees), log(DBL_MIN))
+    stretch = exp(0.5 * (log(degrees) - log_chi2))
+    for j in range(f.n_features):
+        row[j] *= stretch
+    context_of(f).covariances.structure.unwhiten(f, k, params, row)
+
+
 # ---- unconstrain and constrain --------------------------------------------------------------------------------------
 
 cdef int unconstrain(const family_t *f, const double *params, double *numbers) noexcept nogil:
@@ -465,6 +490,7 @@ cdef void make_tied(family_t *f, structure_t *structure) noexcept:
     structure.log_determinants, structure.fill_tables = tied_determinants, tied_tables
     structure.maximise, structure.recentre = tied_maximise, recentre_matrices
     structure.unconstrain, structure.constrain = tied_unconstrain, tied_constrain
+    structure.unwhiten = tied_unwhiten
 
 
 # ---- bind -----------------------------------------------------------------------------------------------------------
@@ -490,7 +516,7 @@ cdef object finish(family_t *f, Py_ssize_t row_step, Py_ssize_t column_step):
     f.n_work = max(f.n_work, 2 * f.n_features) + 3 * n_components
     f.n_scratch_columns = 1 + max(f.n_scratch_columns, 2)
     f.flops_per_row += f.flops_per_row // 2 + 80 * n_components
-    f.prepare, f.maximise, f.recentre = prepare, maximise, recentre
+    f.prepare, f.maximise, f.recentre, f.draw_row = prepare, maximise, recentre, draw_row
     f.further_start_passes = 1  # the first whose weights draw means and scales away from outliers
     give_free_numbers(f, structure_of(f).n_free + context_of(f).n_groups, unconstrain, constrain)
     return capsule_of(f)

@@ -89,6 +89,7 @@ static int try_rows(const mixfast_plan *plan, size_t size, int64_t n, int n_thre
         memcpy(next, params, sizeof(double) * (size_t)n_params);
         check(api->maximise(plan, sums, other_room, other_bytes, next_weights, next, &status), "maximise", &n_bad);
         check(api->recentre(plan, weights, params, next_weights, next, other_room, other_bytes, sums), "recentre", &n_bad);
+        check(api->sample(plan, weights, params, 7, n, n, other_room, other_bytes, labels, rows), "sample", &n_bad);
     } else if (n >= 20) {
         printf("no fit: %d\n", (int)report.status);
         n_bad++;
