@@ -45,20 +45,22 @@ ALWAYS_INLINE void add_forms(int n, const mixfast_chunk *chunk, ptrdiff_t r, ptr
     for (int i = 0; i < n; i++) store(out + i * WIDTH, sum[i]);
 }
 
-/* ADD(n, i) for all slots, n vectors from slot i on at a time. */
-#define FOR_ALL_SLOTS(slots, ADD)             \
-    {                                         \
-        ptrdiff_t i_ = 0;                     \
+/* ADD(n, i) for all slots, n vectors from slot i on at a time: a pass over the values of a row for each ADD. Its n is a
+ * constant, so that its sums lie in registers. */
+#define FOR_ALL_SLOTS(slots, ADD)                                \
+    {                                                            \
+        ptrdiff_t i_ = 0;                                        \
         for (; i_ + 8 * WIDTH <= slots; i_ += 8 * WIDTH) ADD(8, i_); \
-        if (i_ + 4 * WIDTH <= slots) {        \
-            ADD(4, i_);                       \
-            i_ += 4 * WIDTH;                  \
-        }                                     \
-        if (i_ + 2 * WIDTH <= slots) {        \
-            ADD(2, i_);                       \
-            i_ += 2 * WIDTH;                  \
-        }                                     \
-        if (i_ < slots) ADD(1, i_);           \
+        switch ((slots - i_) / WIDTH) {                          \
+            case 7: ADD(7, i_); break;                           \
+            case 6: ADD(6, i_); break;                           \
+            case 5: ADD(5, i_); break;                           \
+            case 4: ADD(4, i_); break;                           \
+            case 3: ADD(3, i_); break;                           \
+            case 2: ADD(2, i_); break;                           \
+            case 1: ADD(1, i_); break;                           \
+            default: break;                                      \
+        }                                                        \
     }
 
 /* out[slots] += the linear forms of row r */

@@ -184,10 +184,14 @@ class BernoulliMixture(IndependentColumns, LikelihoodMixture):
             raise ValueError(
                 f"binarize={self.binarize} makes ones of all zeros that a sparse X leaves out: set it to 0 or above"
             )
-        X = X.copy()
-        X.data = self._bits(X.data)
-        X.eliminate_zeros()
-        return X
+        bits = self._bits(X.data)
+        if np.array_equal(bits, X.data):
+            return X
+        binary = scipy.sparse.csr_matrix((bits, X.indices, X.indptr), X.shape)  # which shares the places of X
+        if not np.all(bits):
+            binary = binary.copy()
+            binary.eliminate_zeros()
+        return binary
 
     def _bits(self, values):
         bits = (values > self.binarize).astype(values.dtype)

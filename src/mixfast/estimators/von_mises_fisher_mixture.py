@@ -14,7 +14,7 @@ from mixfast._docstrings import described
 from mixfast._typing import Accelerate, InitParams, InitPolicy, Seed
 from mixfast.estimators._given import model_of
 from mixfast.estimators._likelihood import LikelihoodMixture
-from mixfast.families.counts import row_sums
+from mixfast.families.counts import blocks, row_sums
 from mixfast.families.von_mises_fisher import CONCENTRATIONS, VonMisesFisherParams
 
 #: By how much the norm of a row may differ from 1, as in SciPy: rounding to float32 is far less.
@@ -196,10 +196,14 @@ class VonMisesFisherMixture(LikelihoodMixture):
 
 def _norms(X):
     """Of the rows, in float64."""
-    if scipy.sparse.issparse(X):
-        rows = np.repeat(np.arange(X.shape[0]), np.diff(X.indptr))
-        return np.sqrt(np.bincount(rows, weights=X.data.astype(np.float64) ** 2, minlength=X.shape[0]))
-    return np.sqrt(row_sums(X, np.square))
+    if not scipy.sparse.issparse(X):
+        return np.sqrt(row_sums(X, np.square))
+    squares = np.empty(X.shape[0])
+    for rows in blocks(X.shape[0], X.nnz):
+        some = X[rows]
+        row_of_value = np.repeat(np.arange(some.shape[0]), np.diff(some.indptr))
+        squares[rows] = np.bincount(row_of_value, some.data.astype(np.float64) ** 2, some.shape[0])
+    return np.sqrt(squares)
 
 
 def _normalized(X):
@@ -216,6 +220,6 @@ def _divided(X, by):
     by = by.astype(X.dtype)
     if not scipy.sparse.issparse(X):
         return X / by[:, np.newaxis]
-    X = X.copy()
-    X.data /= np.repeat(by, np.diff(X.indptr))
-    return X
+    shares = np.repeat(by, np.diff(X.indptr))
+    np.divide(X.data, shares, out=shares)
+    return scipy.sparse.csr_matrix((shares, X.indices, X.indptr), X.shape)  # which shares the places of X
