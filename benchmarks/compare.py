@@ -21,6 +21,7 @@ from time import perf_counter, sleep
 from typing import NamedTuple
 
 from document import heading, processor, replace_table
+from roofline import MatrixProduct, growth, multiply_adds
 
 SHORT = 2  # iterations of the short fit
 STEPS = 10  # how many more the long one makes
@@ -74,6 +75,8 @@ class Row(NamedTuple):
     iterations: str = ""
     log_likelihood: float | None = None  # per row
     difference: float | None = None  # from mixfast's log_likelihood
+    share: float | None = None  # of the speed of a matrix product, by the multiply-adds that no dense pass does without
+    megabytes: float | None = None  # by which the process grew at most in a fit, or in a call
     failed: str | None = None
 
 
@@ -83,6 +86,7 @@ class Contestant:
     def __init__(self, system, problem):
         self.system, self.problem = system, problem
         self.samples, self.failed, self.log_likelihood, self.iterations = [], None, None, ""
+        self.megabytes = None
         self.attempt(self.prepare)
 
     def attempt(self, action, *arguments):
@@ -98,6 +102,10 @@ class Contestant:
     def race(self, repeat):
         """Append to `samples`."""
         raise NotImplementedError
+
+    def multiply_adds(self):
+        """Of what `samples` are the seconds of; None where nobody has counted them."""
+        return None
 
     def judge(self, model):
         from data import log_likelihood
@@ -127,11 +135,15 @@ class Iterations(Contestant):
         self.steps = FEW_STEPS if seconds > SLOW * SHORT or self.problem.case == CASES["C"] else STEPS
         self.iterations = f"{SHORT}..{SHORT + self.steps}"
         seconds, model = timed(self.fitter.fit, SHORT + self.steps)  # this also warms caches and compilers up
+        self.megabytes = growth(self.fitter.fit, SHORT)[0]
         self.pairs = math.ceil(TURN / seconds)
         made = self.fitter.n_iterations(model)
         if made not in (None, SHORT + self.steps):
             raise RuntimeError(f"stopped after {made} of {SHORT + self.steps} iterations")
         self.log_likelihood = self.judge(model)
+
+    def multiply_adds(self):
+        return multiply_adds(self.problem.case)
 
     def race(self, repeat):
         total = 0.0
@@ -155,6 +167,7 @@ class FamilyIterations(Contestant):
         self.iterations = f"{SHORT}..{SHORT + STEPS}"
         self.log_likelihood = self.system.log_likelihood(self.system.fit(SHORT + STEPS))
         self.pairs = math.ceil(TURN / timed(self.system.fit, SHORT + STEPS)[0])
+        self.megabytes = growth(self.system.fit, SHORT)[0]
 
     def race(self, repeat):
         total = 0.0
@@ -173,8 +186,12 @@ class WholeFit(Contestant):
         super().prepare()
         self.log_likelihoods, self.counts = [], []
 
+    def multiply_adds(self):
+        return median(self.counts) * multiply_adds(self.problem.case)
+
     def race(self, repeat):
-        seconds, model = timed(self.fitter.fit_by_default, repeat)
+        megabytes, (seconds, model) = growth(timed, self.fitter.fit_by_default, repeat)
+        self.megabytes = max(megabytes, self.megabytes or 0) if megabytes is not None else None
         self.samples.append(seconds)
         self.log_likelihoods.append(self.judge(model))
         self.counts.append(self.fitter.n_iterations(model))
@@ -190,6 +207,10 @@ class Prediction(Contestant):
         self.log_likelihood, self.iterations = self.judge(self.model), str(SHORT)
         self.race(0)
         self.samples.clear()
+        self.megabytes = growth(getattr(self.fitter, self.quantity), self.model)[0]
+
+    def multiply_adds(self):
+        return multiply_adds(self.problem.case, n_halves=1)
 
     def race(self, repeat):
         seconds, _ = timed(getattr(self.fitter, self.quantity), self.model)
@@ -238,6 +259,7 @@ def fields(letter, systems):
 def compare(letter, systems, repeats, budget):
     """The rows of a letter, mixfast's first. No repeat begins when the budget of seconds is spent, except the first."""
     for contestants in fields(letter, systems):
+        product = MatrixProduct("float64" if letter in FAMILIES else contestants[0].problem.case.dtype)
         begin = perf_counter()
         for repeat in range(repeats):  # in turn: what else the machine does falls on all alike
             if repeat > 0 and perf_counter() - begin > budget:
@@ -245,11 +267,13 @@ def compare(letter, systems, repeats, budget):
             for contestant in contestants:
                 sleep(PAUSE)
                 contestant.attempt(contestant.race, repeat)
-        yield from rows(letter, contestants)
+            sleep(PAUSE)
+            product.race()
+        yield from rows(letter, contestants, product.speed)
 
 
-def rows(letter, contestants):
-    """What came of a race, in numbers."""
+def rows(letter, contestants, product_speed):
+    """What came of a race, in numbers; `product_speed` is in multiply-adds a second."""
     own = contestants[0]
     for contestant in contestants:
         system = contestant.system
@@ -258,8 +282,10 @@ def rows(letter, contestants):
         if contestant.failed is not None:
             yield row._replace(failed=contestant.failed)
             continue
-        seconds = median(contestant.samples)
+        seconds, counted = median(contestant.samples), contestant.multiply_adds()
         yield row._replace(
+            share=counted and counted / seconds / product_speed,
+            megabytes=contestant.megabytes,
             seconds=seconds,
             ratio=None if own.failed else seconds / median(own.samples),
             fastest=min(contestant.samples),
@@ -285,6 +311,8 @@ def line(row):
         return start + f"failed: {row.failed}"
     return start + (
         f"{row.seconds:9.4f} {row.fastest:9.4f}-{row.slowest:<9.4f} {row.repeats:>4} {row.ratio or math.nan:7.2f} "
+        f"{'' if row.share is None else format(row.share, '.0%'):>6} "
+        f"{'' if row.megabytes is None else format(row.megabytes, '.0f'):>6} "
         f"{row.iterations:>6} {row.log_likelihood:14.6f} {math.nan if row.difference is None else row.difference:+9.1e}"
         f"{'  noisy' if row.slowest > NOISY * row.fastest or row.repeats < FEWEST else ''}"
     )
@@ -292,6 +320,7 @@ def line(row):
 
 HEADER = (
     f"{'case':4} {'system':20} {'seconds per':13} {'median':>9} {'fastest-slowest':>19} {'runs':>4} {'ratio':>7} "
+    f"{'share':>6} {'MB':>6} "
     f"{'iter.':>6} {'loglik/row':>14} {'-mixfast':>9}"
 )
 
@@ -339,8 +368,8 @@ TARGETS = {
 }
 
 MARKDOWN_HEAD = """\
-| case | system | seconds per | median | range | ratio | aim | log-likelihood a row | difference |
-|---|---|---|---|---|---|---|---|---|"""
+| case | system | seconds per | median | range | ratio | aim | matrix product | MB | log-likelihood a row | difference |
+|---|---|---|---|---|---|---|---|---|---|---|"""
 
 
 def title(case):
@@ -356,7 +385,7 @@ def markdown(rows):
     for row in rows:
         start = f"| {title(row.case)} | {row.system} {row.version} | {row.quantity} | "
         if row.failed:
-            yield start + f"failed: {row.failed} | | | | | |"
+            yield start + f"failed: {row.failed} | | | | | | | |"
             continue
         aim = TARGETS.get((row.case, row.quantity), {}).get(row.system, 1 if row.system != "mixfast" else None)
         ratio = f"{row.ratio:.2f}" if row.ratio else ""
@@ -364,7 +393,8 @@ def markdown(rows):
             ratio = f"**{ratio}**"
         yield start + (
             f"{row.seconds:.4f} | {row.fastest:.4f} to {row.slowest:.4f} | {ratio} | "
-            f"{aim if aim and aim > 1 else ''} | "
+            f"{aim if aim and aim > 1 else ''} | {'' if row.share is None else format(row.share, '.0%')} | "
+            f"{'' if row.megabytes is None else format(row.megabytes, '.0f')} | "
             f"{row.log_likelihood:.6f} | {row.difference:+.0e} |"
         )
 

@@ -37,8 +37,8 @@ class Problem(NamedTuple):
     """Rows of a case and the parameters to start from, weights, locations and covariances.
 
     `locations` are the means of Gaussians, or the probabilities of Bernoulli components, which have no `covariances`.
-    `labels` are a rough guess of the rows' components; for Bernoulli components the start is exactly what maximum
-    likelihood makes of them, because BernoulliMixture is started from labels and others from parameters.
+    `labels` are a rough guess of the rows' components; the start of Bernoulli components is what maximum likelihood
+    makes of them.
     """
 
     case: Case

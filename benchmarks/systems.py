@@ -98,8 +98,7 @@ class ScikitLearn(System):
 
 
 class Mixfast(ScikitLearn):
-    """Start: as scikit-learn. Bernoulli components start from labels, of which two more passes make the parameters that
-    others are given; the difference of two fits does not contain them."""
+    """Start: as scikit-learn; Bernoulli components from the parameters by a warm start."""
 
     name = "mixfast"
     module = "mixfast"
@@ -108,8 +107,13 @@ class Mixfast(ScikitLearn):
     def fit(self, n_iter):
         if self.problem.case.family != "bernoulli":
             return super().fit(n_iter)
-        model = import_module(self.module).BernoulliMixture(
-            self.problem.case.n_components, alpha=0, max_iter=n_iter, tol=0, init_params=self.problem.labels
+        model = import_module(self.module).BernoulliMixture.from_parameters(
+            weights=self.problem.weights,
+            probabilities=self.problem.locations,
+            alpha=0,
+            max_iter=n_iter,
+            tol=0,
+            warm_start=True,
         )
         return model.fit(self.problem.X)
 
