@@ -1,6 +1,7 @@
 """Very many components: what a row costs where each keeps a few of them (`max_active`), beside passes over all.
 
     python benchmarks/components.py                      # a table for K = 100 to 100,000
+    python benchmarks/components.py --plot docs/components.png
     python benchmarks/components.py --gap                # log-likelihoods beside those of fits with all components
     python benchmarks/components.py --starts             # starts, beside scikit-learn's k-means and faiss
 
@@ -67,6 +68,28 @@ def compare(n_rows, n_columns, n_components, n_active, spread, structure, n_step
         f" {step * 1e6:12.2f} {step / kept:9.1f}",
         flush=True,
     )
+    return n_components, kept * 1e6, step * 1e6
+
+
+def draw(path, rows):
+    """A picture of what a row costs, by how many components there are; both scales are logarithmic."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    K, kept, dense = zip(*rows, strict=True)
+    figure, ax = plt.subplots(figsize=(6, 3.4), layout="constrained")
+    ax.loglog(K, dense, "s-", color="#d55e00", label="all components")
+    ax.loglog(K, kept, "o-", color="#0072b2", label="a few of each row (max_active)")
+    for x, y in zip(K, kept, strict=True):
+        ax.annotate(f"{y:.2g}", (x, y), (0, -13), textcoords="offset points", ha="center")
+    for x, y in zip(K, dense, strict=True):
+        ax.annotate(f"{y:.2g}", (x, y), (0, 7), textcoords="offset points", ha="center")
+    ax.set(xlabel="components", ylabel="\N{MICRO SIGN}s of one processor for a row", xlim=(K[0] / 2, K[-1] * 2))
+    ax.set_ylim(min(kept) / 3, max(dense) * 3)
+    ax.legend()
+    figure.savefig(path, dpi=80)
 
 
 def gap(n_rows, n_columns, n_components, spread, structure):
@@ -142,10 +165,12 @@ def main():
     parser.add_argument("--spread", type=float, default=1.0)
     parser.add_argument("--structure", default="diag")
     parser.add_argument("--steps", type=int, default=7)
+    parser.add_argument("--plot", metavar="FILE", help="draw what a row costs there")
     parser.add_argument("--gap", action="store_true")
     parser.add_argument("--starts", action="store_true")
     args = parser.parse_args()
     warnings.simplefilter("ignore")
+    rows = []
     for n_components in args.components:
         if args.gap:
             gap(args.rows, args.columns, n_components, args.spread, args.structure)
@@ -154,7 +179,10 @@ def main():
         else:
             if n_components == args.components[0]:
                 print("        K   us/row: found    an iteration candidates statistics   all of them     ratio")
-            compare(args.rows, args.columns, n_components, args.active, args.spread, args.structure, args.steps)
+            problem = args.rows, args.columns, n_components, args.active, args.spread, args.structure
+            rows.append(compare(*problem, args.steps))
+    if args.plot:
+        draw(args.plot, rows)
 
 
 if __name__ == "__main__":

@@ -3,8 +3,8 @@
 Each case makes rows and a rough labelling, and says how mixfast and others fit so many iterations from what maximum
 likelihood makes of the labels; the log-likelihoods then agree, but for student-t (the rival's degrees of freedom begin
 elsewhere), dirichlet-multinomial (its M-step is a single step of a fixed point) and Bernoulli columns (mixfast begins a
-little inside, so that no probability is 0 or 1: some 1e-6 after twelve iterations). Where no library has the family, the
-rival is "numpy", EM as one would write it with NumPy and SciPy: matrix products, no loop over rows.
+little inside, so that no probability is 0 or 1: some 1e-6 after twelve iterations). Where no library has the family,
+the rival is "numpy", EM as one would write it with NumPy and SciPy: matrix products, no loop over rows.
 """
 
 from __future__ import annotations
