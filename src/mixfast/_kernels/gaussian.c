@@ -317,6 +317,40 @@ static int diagonal_log_density(const mixfast_family *family, const void *tables
     return 0;
 }
 
+/* half[r] = |x[r]|^2 / 2 */
+static void half_squares(ptrdiff_t n_features, ptrdiff_t stride, const real *x, real *MIXFAST_RESTRICT half) {
+    for (ptrdiff_t r = 0; r < stride; r += WIDTH) {
+        vec square = splat(0);
+        for (ptrdiff_t j = 0; j < n_features; j++) square += load(x + j * stride + r) * load(x + j * stride + r);
+        store(half + r, (real)0.5 * square);
+    }
+}
+
+static int spherical_log_density(const mixfast_family *family, const void *tables, const mixfast_chunk *chunk,
+                                 const mixfast_selection *selection, void *scratch, void *out_real) {
+    ptrdiff_t K = family->n_components, d = family->n_features, stride = chunk->stride;
+    const real *constant = tables, *scale = constant + K + K * d, *shift = scale + K * d, *linear = shift + K * d;
+    const real *coef = linear + K, *x = chunk->columns;
+    real *half = scratch, *out = out_real;
+    half_squares(d, stride, x, half);
+    for (ptrdiff_t a = 0, n; a < selection->n; a += n, out += n * stride) {
+        ptrdiff_t *component = selection->component + a;
+        int is_far = isnan(linear[component[0]]);
+        for (n = 1; a + n < selection->n && isnan(linear[component[n]]) == is_far;) n++;
+        mixfast_selection alike = {n, component};
+        if (is_far) {
+            scaled_distances(&alike, d, stride, constant, scale, shift, x, out);
+            continue;
+        }
+        linear_forms(&alike, d, stride, linear, coef, x, out);
+        for (ptrdiff_t i = 0; i < n; i++) {
+            real precision = scale[component[i] * d] * scale[component[i] * d];
+            for (ptrdiff_t r = 0; r < stride; r++) out[i * stride + r] -= precision * half[r];
+        }
+    }
+    return 0;
+}
+
 /* The log densities of one component, less `term` of each row, where any row of some strips reaches `floor`; returns what
  * none is above. Where `scale` is NULL, x is scaled already; `term` may be NULL too; both are constants at every call. */
 ALWAYS_INLINE float bounded_density(ptrdiff_t d, ptrdiff_t stride, real constant, const real *scale, const real *shift,
@@ -583,6 +617,7 @@ const mixfast_gaussian_kernels MIXFAST_TABLE(gaussian) = {
     triangle_size,        triangle,
     full_log_density,     full_bounded_log_density,     full_accumulate,
     diagonal_log_density, diagonal_bounded_log_density, diagonal_accumulate,
+    spherical_log_density,
     tied_log_density,     tied_bounded_log_density,     tied_accumulate,
     linear_log_density,   linear_bounded_log_density,   linear_row_term,
     linear_accumulate,    linear_accumulate_common,

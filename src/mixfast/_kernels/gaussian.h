@@ -24,6 +24,11 @@ typedef struct {
     mixfast_bounded_log_density diagonal_bounded_log_density;
     mixfast_accumulate diagonal_accumulate;
 
+    /* Spherical. tables: those of diagonal ones | linear[K] | coef[K][d], where coef_k = precision_k mean_k and linear_k =
+     * constant_k - |shift_k|^2 / 2, NaN for components whose distances are computed as diagonal ones: log densities of
+     * all others are linear forms of x and |x|^2. Bounds and statistics are those of diagonal ones. scratch: a column. */
+    mixfast_log_density spherical_log_density;
+
     /* Tied. tables: constant[K] | mean[K][d] | shift[K][d] | packed U, the factor of the common precision; shift_k =
      * U' mean_k. stats: first[K][d] as full ones | second[d (d + 1) / 2], theirs of all components together. scratch:
      * d + 1 columns. */

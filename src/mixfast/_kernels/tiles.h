@@ -62,13 +62,13 @@ ALWAYS_INLINE void linear_tile_of(ptrdiff_t n, const ptrdiff_t *component, ptrdi
 ALWAYS_INLINE void linear_forms(const mixfast_selection *selection, ptrdiff_t n_features, ptrdiff_t stride,
                                 const real *bias, const real *coef, const real *x, real *out) {
     const ptrdiff_t *component = selection->component;
-    ptrdiff_t a = 0;
-    for (; a + 4 <= selection->n; a += 4)
-        for (ptrdiff_t r = 0; r < stride; r += STRIP)
+    for (ptrdiff_t r = 0; r < stride; r += STRIP) {
+        ptrdiff_t a = 0;
+        for (; a + 4 <= selection->n; a += 4)
             linear_tile(4, component + a, n_features, stride, bias, coef, x + r, out + a * stride + r);
-    for (; a < selection->n; a++)
-        for (ptrdiff_t r = 0; r < stride; r += STRIP)
+        for (; a < selection->n; a++)
             linear_tile(1, component + a, n_features, stride, bias, coef, x + r, out + a * stride + r);
+    }
 }
 
 /* distance += the sum over the columns from `first` to `last` of (scale x - shift)^2, for one strip of one component.
