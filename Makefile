@@ -7,7 +7,7 @@ BIN := $(ENV)/bin
 
 SOURCES := pyproject.toml meson.build meson.options $(shell find src -type f -not -name '*.pyc')
 
-.PHONY: demo test test-capi-valgrind test-isa test-site test-spark examples lint portable docs package reproducible wheels bench bench-check clean
+.PHONY: demo test test-capi-sanitizers test-capi-valgrind test-hosts test-isa test-site test-spark examples lint portable docs package reproducible wheels bench bench-check clean
 
 # Choose mixtures for three data sets, print tables of BIC and summaries, draw the fits and maps of their components.
 demo: $(ENV)/demo-installed
@@ -33,6 +33,19 @@ test-isa: $(ENV)/test-installed
 # The C interface under valgrind: a program that calls every function, in memory of exactly the size that it asks for.
 test-capi-valgrind: $(ENV)/test-installed
 	MIXFAST_VALGRIND=1 $(BIN)/python -m pytest tests/test_capi_examples.py -k valgrind
+
+# The same program against a mixfast that was built with the sanitizers of addresses and of undefined behaviour.
+test-capi-sanitizers: $(ENV)/test-installed build/sanitized/installed
+	MIXFAST_SANITIZED="$$(build/sanitized/bin/python -c "import sysconfig; print(sysconfig.get_path('purelib'))")" \
+		$(BIN)/python -m pytest tests/test_capi_examples.py -k sanitizers
+
+build/sanitized/installed: $(SOURCES)
+	@echo "Installing mixfast with sanitizers: two to six minutes"
+	$(PYTHON) -m venv --clear build/sanitized
+	build/sanitized/bin/python -m pip install --quiet --upgrade pip
+	build/sanitized/bin/python -m pip install --quiet . \
+		--config-settings=setup-args=-Db_sanitize=address,undefined --config-settings=setup-args=-Db_lundef=false
+	touch $@
 
 lint: $(ENV)/dev-installed
 	$(BIN)/ruff check .
@@ -60,6 +73,10 @@ test-site: docs
 test-spark: build/test-spark/installed
 	command -v java >/dev/null || { apt-get update && apt-get install --yes --no-install-recommends default-jre-headless; }
 	build/test-spark/bin/python -m pytest tests/spark
+
+# The programs of examples/hosts beside hmmlearn, rdt and OpenCV, none of which is skipped here.
+test-hosts: build/test-hosts/installed
+	build/test-hosts/bin/python -m pytest tests/test_hosts.py
 
 # Fits over Ray and inside dask-ml.
 examples: build/examples/installed

@@ -1,7 +1,7 @@
 # cython: language_level=3, boundscheck=False, wraparound=False
-"""The loop of a detector that decides by a mixture which anchors of a box are positive, as probabilistic anchor assignment
-does (Kim & Lee, ECCV 2020): for each box a mixture of two Gaussians of the losses of its 10 to 100 candidates, started
-from the least and the largest loss; candidates of the component of small losses are the positive ones.
+"""The loop of a detector that decides by a mixture which anchors of a box are positive, as probabilistic anchor
+assignment does (Kim & Lee, ECCV 2020): for each box a mixture of two Gaussians of the losses of its 10 to 100
+candidates, started from the least and the largest loss; candidates of the component of small losses are positive.
 
 Compile with include_dirs=[mixfast.get_include()].
 """
