@@ -1,7 +1,9 @@
-"""How mixfast starts: when k-means should stop, what dropping poor starts early costs, what sharing passes could save.
+"""How mixfast starts: when k-means should stop, what dropping poor starts early costs, what views of the rows beside
+k-means' bring, what sharing passes could save.
 
-python benchmarks/seeding.py                 # all three tables of docs/seeding.md: some minutes
+python benchmarks/seeding.py                 # all tables of docs/seeding.md: some minutes
 python benchmarks/seeding.py --tables halving --seeds 5
+python benchmarks/seeding.py --tables views --seeds 30 --structure diag
 """
 
 from __future__ import annotations
@@ -12,19 +14,21 @@ import sys
 import warnings
 from pathlib import Path
 from statistics import median
-from time import perf_counter
+from time import perf_counter, process_time
 
 import numpy as np
 from compare import choice, positive, processor
 from data import CASES, generate
+from scipy.stats import binomtest
+from sklearn.datasets import load_breast_cancer, load_wine
 
-from mixfast import GaussianMixture, seeding
+from mixfast import GaussianMixture, Status, seeding
 from mixfast._em import EM
 from mixfast._threads import resolve_threads
 from mixfast.engine._rows import Rows
 from mixfast.families.gaussian import STRUCTURES
 
-TABLES = ("stop", "halving")
+TABLES = ("stop", "halving", "views")
 LLOYD_TOLS = (1e-1, 1e-2, 3e-3, 1e-3, 1e-4, 3e-5, 1e-5)
 N_INIT = 10
 LEVEL = 1e-3  # nats per row, EM's tolerance: lower bounds that are so close count as the same
@@ -51,6 +55,84 @@ def shapes(n_samples, n_features, n_clusters, seed=0):
 def file(name):
     path = Path(__file__).parent.parent / "tests" / "data" / f"{name}.csv"
     return np.genfromtxt(path, delimiter=",", skip_header=1)[:, :4]
+
+
+def cigars(rng, n_samples=600, n_clusters=4):
+    """Parallel: standard deviations of 10 along and 0.12 across, and 1 apart."""
+    rows = np.column_stack(
+        [
+            10 * rng.standard_normal(n_samples),
+            rng.integers(n_clusters, size=n_samples) + 0.12 * rng.standard_normal(n_samples),
+        ]
+    )
+    return rows @ [[0.8, 0.6], [-0.6, 0.8]]
+
+
+def rare(rng, n_samples=1500):
+    """Eight clusters, each half as frequent as the one before."""
+    weights = 0.5 ** np.arange(8)
+    own = rng.choice(8, n_samples, p=weights / weights.sum())
+    centres, spreads = rng.normal(0, 6, (8, 3)), rng.uniform(0.5, 1.5, (8, 3))
+    return centres[own] + spreads[own] * rng.standard_normal((n_samples, 3))
+
+
+def rings(rng, n_samples=800):
+    angles, outer = rng.uniform(0, 2 * np.pi, n_samples), rng.integers(2, size=n_samples)
+    radii = np.where(outer, 6, 2) + 0.3 * rng.standard_normal(n_samples)
+    return np.column_stack([radii * np.cos(angles), radii * np.sin(angles)])
+
+
+def heavy_tails(rng, n_samples=1200):
+    centres = rng.normal(0, 5, (6, 4))
+    return centres[rng.integers(6, size=n_samples)] + rng.standard_t(2.5, (n_samples, 4))
+
+
+def money(rng, n_samples=1000):
+    """Amounts over some orders of magnitude, of which many are 0."""
+    middles = np.array([[7, 5, 0], [9, 6, 4], [10, 8, 7], [11, 4, 9]])
+    own = rng.choice(4, n_samples, p=[0.4, 0.3, 0.2, 0.1])
+    amounts = np.exp(middles[own] + 0.6 * rng.standard_normal((n_samples, 3)))
+    return amounts * (rng.random((n_samples, 3)) < [1, 0.8, 0.5])
+
+
+def correlated(rng, n_samples=1500):
+    """Round clusters, mapped so that some directions are 128 times as long as others."""
+    centres = rng.normal(0, 3, (6, 8))
+    rows = centres[rng.integers(6, size=n_samples)] + rng.standard_normal((n_samples, 8))
+    return rows @ rng.normal(size=(8, 8)) @ np.diag(2.0 ** np.arange(8))
+
+
+def uneven(rng, n_samples=1000):
+    """Round clusters of standard deviations from 0.2 to 4."""
+    own, centres = rng.integers(5, size=n_samples), rng.normal(0, 5, (5, 2))
+    return centres[own] + np.array([0.2, 0.5, 1, 2, 4])[own, np.newaxis] * rng.standard_normal((n_samples, 2))
+
+
+def kinds():
+    """name: (rows of a seed, components)"""
+    rng = np.random.default_rng
+    case = CASES["A"]._replace(n_samples=3000)
+    return {
+        "A, 3,000 rows": (lambda seed: generate(case).X, 32),
+        "overlapping": (lambda seed: blobs(2000, 4, 20, 1.2, seed), 20),
+        "clear": (lambda seed: blobs(2000, 2, 15, 8, seed), 15),
+        "shapes": (lambda seed: shapes(2400, 5, 12, seed), 12),
+        "iris": (lambda seed: file("iris"), 3),
+        "faithful": (lambda seed: file("faithful"), 2),
+        "diabetes": (lambda seed: file("diabetes"), 3),
+        "wine": (lambda seed: load_wine().data[:, :6], 3),
+        "breast cancer": (lambda seed: load_breast_cancer().data[:, :6], 3),
+        "cigars": (lambda seed: cigars(rng(seed)), 4),
+        "overlapping, 30": (lambda seed: blobs(3000, 3, 30, 1.5, seed), 30),
+        "rare clusters": (lambda seed: rare(rng(seed)), 8),
+        "lognormal": (lambda seed: np.exp(0.7 * blobs(1000, 3, 5, 1, seed)), 5),
+        "rings": (lambda seed: rings(rng(seed)), 8),
+        "heavy tails": (lambda seed: heavy_tails(rng(seed)), 6),
+        "money with zeros": (lambda seed: money(rng(seed)), 4),
+        "several units": (lambda seed: blobs(1000, 5, 6, 3, seed) * [1000, 1, 0.01, 50, 3], 6),
+        "correlated": (lambda seed: correlated(rng(seed)), 6),
+        "uneven": (lambda seed: uneven(rng(seed)), 5),
+    }
 
 
 def problems():
@@ -128,6 +210,44 @@ def halving(seeds):
             )
 
 
+def views(seeds, structure):
+    """init_params="auto" beside k-means: lower bounds seed by seed, and processor time of fits, best of three, in turn.
+    A fit with a spurious component is worse than any without; of two with one neither is better."""
+    print(f"covariance_type={structure!r}, {seeds} seeds")
+    print(
+        f"{'rows':17} {'better':>6} {'equal':>6} {'worse':>6} {'p':>7} {'median gain':>11} {'spurious':>9} "
+        f"{'EM':>11} {'ms':>15} {'ratio':>6}"
+    )
+    names, total = ("kmeans", "auto"), np.zeros(3, dtype=int)
+    for kind, (make, n_components) in kinds().items():
+        bounds, n_iter, spurious, seconds = (np.zeros((2, seeds)) for _ in range(4))
+        for seed in range(seeds):
+            X, times = make(seed), [[], []]
+            for i in (0, 1) * 3:
+                model = GaussianMixture(
+                    n_components, covariance_type=structure, init_params=names[i], random_state=seed, max_iter=200
+                )
+                begin = process_time()
+                model.fit(X)
+                times[i].append(process_time() - begin)
+                bounds[i, seed], n_iter[i, seed] = model.lower_bound_, model.n_iter_
+                spurious[i, seed] = Status.SPURIOUS_COMPONENT in model.status_
+            seconds[:, seed] = np.min(times, axis=1)
+        gain = np.where(np.any(spurious, axis=0), spurious[0] - spurious[1], bounds[1] - bounds[0])
+        counts = np.array([np.sum(gain > LEVEL), np.sum(np.abs(gain) <= LEVEL), np.sum(gain < -LEVEL)])
+        total += counts
+        n_apart = int(counts[0] + counts[2])
+        p = binomtest(int(counts[0]), n_apart).pvalue if n_apart else 1.0
+        print(
+            f"{kind:17} {counts[0]:6d} {counts[1]:6d} {counts[2]:6d} {p:7.1g} {np.median(gain):11.4f} "
+            f"{'{:.0f} {:.0f}'.format(*spurious.sum(axis=1)):>9} {'{:.1f} {:.1f}'.format(*n_iter.mean(axis=1)):>11} "
+            f"{'{:.2f} {:.2f}'.format(*1e3 * np.median(seconds, axis=1)):>15} "
+            f"{np.median(seconds[1] / seconds[0]):6.2f}",
+            flush=True,
+        )
+    print(f"{'all':17} {total[0]:6d} {total[1]:6d} {total[2]:6d}")
+
+
 def iterate(shape, seconds=3):
     """EM and nothing else, for a profiler: the share of `pack` is what starts that share their passes could save."""
     n_samples, n_features, n_components = map(int, shape.split(",")[:3])
@@ -143,6 +263,7 @@ def iterate(shape, seconds=3):
 def main(arguments):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tables", help=f"{','.join(TABLES)} or all, the default")
+    parser.add_argument("--structure", default="full", help="covariance_type of the table views (default full)")
     parser.add_argument("--seeds", type=positive, default=20, help="fits of each kind (default 20)")
     parser.add_argument("--iterate", metavar="ROWS,COLUMNS,K,STRUCTURE", help="only iterate, for a profiler")
     options = parser.parse_args(arguments)
@@ -153,7 +274,10 @@ def main(arguments):
     print(f"$ {shlex.join(['python', 'benchmarks/seeding.py', *arguments])}")
     print(f"# {processor()}, {resolve_threads(None)} threads")
     for table in choice(options.tables, TABLES, TABLES):
-        {"stop": stop, "halving": halving}[table](options.seeds)
+        if table == "views":
+            views(options.seeds, options.structure)
+        else:
+            {"stop": stop, "halving": halving}[table](options.seeds)
 
 
 if __name__ == "__main__":

@@ -57,6 +57,7 @@ FLOORS = [
         "seeding",
         "fitting",
         "hierarchy",
+        "views",
         "moves",
         "sampler",
         "persistence",

@@ -42,6 +42,25 @@ ENTRIES = {
               that the row's component is not known. They are a start, which EM leaves (`known_labels` of `fit` stay),
               and belong to one X: not for cross-validation.
         """,
+    "init_params of gaussians": """
+        init_params : {'kmeans', 'auto', 'k-means++', 'random', 'random_from_data'} or array-like, default='kmeans'
+            Where the first M-step's responsibilities come from:
+
+            - 'kmeans': labels of k-means;
+            - 'auto': the best of several views of the rows. Labels of k-means, and those of Ward's hierarchies of 500
+              rows, or 20 for each component, once with standardised columns and once with columns that are made
+              uncorrelated too, so that clusters which are long in the same direction are seen apart. Each begins with
+              one iteration, the better half go on by five, and so on until one is left; views with the same clusters
+              are one. With `n_init` there are so many starts of k-means among them, and `n_init_policy` is not asked.
+              Where something is said of components (`known_labels`, `groups`, `hold`, `noise`, `trim`) and with
+              `max_active` it is 'kmeans'. Weights of rows say which rows are drawn;
+            - 'k-means++': one row for each component, chosen by greedy k-means++;
+            - 'random_from_data': one random row for each component;
+            - 'random': uniform random numbers, scaled to sum to one;
+            - an array of responsibilities (n_samples, n_components), or of integer labels (n_samples,) in which -1 says
+              that the row's component is not known. They are a start, which EM leaves (`known_labels` of `fit` stay),
+              and belong to one X: not for cross-validation.
+        """,
     "random_state": """
         random_state : int, RandomState instance or None, default=None
             Seed of the starts, and of `sample`. An int gives the same result each time, for any number of threads.

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from mixfast.engine._pass import Pass
+from mixfast.engine._rows import Rows
 from mixfast.engine._seeding import Lloyd
 from mixfast.engine._seeding import kmeans_plusplus as _kmeans_plusplus
 from mixfast.engine._seeding import random_rows as _random_rows
@@ -102,6 +103,14 @@ def kmeans(rows, n_clusters, seed, start=0, n_threads=1, isa=None):
     return KMeansResult(lloyd.labels, centres.reshape(n_clusters, -1), distortion, n_iter)
 
 
+def nearest(X, centres, n_threads=1):
+    """Labels (n_samples,), int64, of the nearest centres (n_clusters, n_features), X being float32 or float64."""
+    lloyd = _centres_pass(Lloyd, Rows(X), len(centres), n_threads, None)
+    lloyd.set_state(np.ones(len(centres)), np.ascontiguousarray(centres, dtype=np.float64).ravel())
+    lloyd.step()
+    return lloyd.labels
+
+
 def random_rows(rows, n_clusters, seed, start=0):
     """Distinct rows, each drawn with probability proportional to its weight.
 
@@ -124,10 +133,14 @@ def random_rows(rows, n_clusters, seed, start=0):
 #: rows. `engine/_fit.pyx` has the starts.
 METHODS = {"kmeans": True, "k-means++": True, "random": False, "random_from_data": False}
 
+#: The name by which Gaussian mixtures begin at the best of several views of the rows: see `views.py`. Where these do
+#: not apply it is that of k-means.
+AUTO = "auto"
+
 
 def measures_distances(init_params):
     """Whether a start is found by distances between rows, so that `Encoded.seeds` has to be made for it."""
-    return isinstance(init_params, str) and METHODS[init_params]
+    return isinstance(init_params, str) and (init_params == AUTO or METHODS[init_params])
 
 
 def takes_single_rows(init_params):

@@ -55,6 +55,29 @@ def kmeans(X, sample_weight, n_clusters, seed, start, tol):
     return labels, centres, distortions[-1], len(distortions)
 
 
+def ward(X, n_clusters):
+    """Labels: all rows are clusters, and those two are joined that add least to the sum of squares about the means."""
+    clusters = [[row] for row in range(len(X))]
+    while len(clusters) > n_clusters:
+        sizes = np.array([len(own) for own in clusters])
+        means = np.array([X[own].mean(axis=0) for own in clusters])
+        added = ((means[:, np.newaxis] - means) ** 2).sum(axis=2) * sizes * sizes[:, np.newaxis]
+        added /= sizes + sizes[:, np.newaxis]
+        np.fill_diagonal(added, np.inf)
+        i, j = sorted(np.unravel_index(np.argmin(added), added.shape))
+        clusters[i] += clusters.pop(j)
+    labels = np.empty(len(X), dtype=np.int64)
+    for k, own in enumerate(clusters):
+        labels[own] = k
+    return labels
+
+
+def whitened(X):
+    """Rows of mean 0 whose columns have variance 1 and are uncorrelated."""
+    deviations = X - X.mean(axis=0)
+    return np.linalg.solve(np.linalg.cholesky(deviations.T @ deviations / len(X)), deviations.T).T
+
+
 def random_rows(n_rows, sample_weight, n_clusters, seed, start):
     rates = np.ones(n_rows) if sample_weight is None else sample_weight
     arrival = -np.log1p(-uniforms(seed, start, RANDOM_ROWS, n_rows)) / rates

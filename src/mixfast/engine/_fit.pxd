@@ -105,6 +105,8 @@ cdef struct plan_t:
     search_t search
     start_t start
     const void *given              # labels (n_rows,) or responsibilities (n_rows, n_components) of a start
+    Py_ssize_t given_stride        # from the labels of a start to those of the next; 0: all starts have the same
+    Py_ssize_t first_look          # passes of each start before they are compared for the first time
     double before                  # see fit_t
     double lloyd_tol
     Py_ssize_t lloyd_max_iter

@@ -46,6 +46,7 @@ class Plan:
         criterion: str | None = None,
         keeps_to_room: bool = False,
         n_active: int = 0,
+        first_look: int = ...,
     ) -> Self: ...
 
 class Fit(NamedTuple):

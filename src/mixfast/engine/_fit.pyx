@@ -82,7 +82,8 @@ cdef int TOO_FEW_ROWS = Status.TOO_FEW_ROWS
 cdef int CONSTANT_DATA = Status.CONSTANT_DATA
 
 cdef enum:
-    # With n_init_policy="halving" starts are compared after so many passes each. docs/seeding.md has the measurement.
+    # With n_init_policy="halving" starts are compared after so many passes each, unless a plan has the first comparison
+    # earlier. docs/seeding.md has the measurement.
     COMPARE_EVERY = 5
     FIRST_TRACE = 64               # objectives that there is room for at first
 
@@ -359,7 +360,8 @@ cdef int begin_at_draws(worker_t *w, const plan_t *plan, const model_t *m, uint6
 
 cdef int begin_at_labels(worker_t *w, const plan_t *plan, const model_t *m, uint64_t seed,
                          uint32_t start) noexcept nogil:
-    return start_from_labels(&w.em, <const int64_t *> plan.given, 2, w.order, w.places)
+    cdef const int64_t *labels = <const int64_t *> plan.given + start * plan.given_stride
+    return start_from_labels(&w.em, labels, 2, w.order, w.places)
 
 
 cdef int begin_at_responsibilities(worker_t *w, const plan_t *plan, const model_t *m, uint64_t seed,
@@ -568,11 +570,11 @@ cdef int nothing_left(worker_t *w, const plan_t *plan, const model_t *m, trial_t
 
 cdef int go_a_little(worker_t *w, const plan_t *plan, const model_t *m, trial_t *trial,
                      uint32_t start) noexcept nogil:
-    """Policy "halving": run each start for COMPARE_EVERY passes. `halve` then chooses which ones continue."""
+    """Policy "halving": run each start for some passes. `halve` then chooses which ones continue."""
     cdef fit_t *fit = &trial.starts[start]
     cdef int code
     begin_fit(fit, plan, start)
-    code = go_on(w, plan, m, fit, COMPARE_EVERY)
+    code = go_on(w, plan, m, fit, plan.first_look)
     put_aside(w, fit)
     return end_of_a_little(plan, m, trial, fit, code)
 
@@ -605,9 +607,9 @@ cdef void sort_by_rank(fit_t *fits, Py_ssize_t n) noexcept nogil:
 
 
 cdef int halve(worker_t *w, const plan_t *plan, const model_t *m, trial_t *trial) noexcept nogil:
-    """Successive halving, after all starts made some passes. The better half makes as many again, and so on until one
-    start is left, which runs until it converges. If it ends with a spurious component, the start that was dropped last
-    is run to its end as well, and so on until one ends without."""
+    """Successive halving, after all starts made some passes. The better half makes COMPARE_EVERY more, and so on until
+    one start is left, which runs until it converges. If it ends with a spurious component, the start that was dropped
+    last is run to its end as well, and so on until one ends without."""
     cdef Py_ssize_t n = plan.n_init, i
     cdef fit_t *fits = trial.starts
     while n > 1:
@@ -860,26 +862,30 @@ cdef class Plan:
 
     Parameters
     ----------
-    init_params : str, int64 labels (n_rows,) or float64 responsibilities (n_rows, n_components)
+    init_params : str, int64 labels (n_rows,), int64 labels of each start (n_init, n_rows), or float64 responsibilities
+        (n_rows, n_components)
     n_init, max_iter, stop_on, lloyd_max_iter : int
     tol, lloyd_tol : float
     policy : str, `n_init_policy`
     accelerates, prunes, traces : bool
     keeps_to_room : bool, whether all memory, that of pruning included, comes from the worker's block
     n_active : int, components that each row keeps; 0 for all. The model then has components alike
+    first_look : int, passes of each start before the policy "halving" compares them for the first time
     before : float, the objective that the first pass's is compared with for convergence
     criterion : str or None
     """
 
     def __cinit__(self, init_params, *, Py_ssize_t n_init, policy, Py_ssize_t max_iter, double tol, int stop_on,
                   bint accelerates, bint prunes, double lloyd_tol, Py_ssize_t lloyd_max_iter, bint traces=False,
-                  double before=-INFINITY, criterion=None, bint keeps_to_room=False, Py_ssize_t n_active=0):
+                  double before=-INFINITY, criterion=None, bint keeps_to_room=False, Py_ssize_t n_active=0,
+                  Py_ssize_t first_look=COMPARE_EVERY):
         cdef const int64_t[::1] labels
+        cdef const int64_t[:, ::1] several
         cdef const double[:, ::1] resp
         self.kept = init_params
         self.c.n_init, self.c.max_iter, self.c.tol, self.c.stop_on = n_init, max_iter, tol, stop_on
         self.c.prunes, self.c.traces, self.c.before = prunes, traces, before
-        self.c.keeps_to_room, self.c.n_active = keeps_to_room, n_active
+        self.c.keeps_to_room, self.c.n_active, self.c.first_look = keeps_to_room, n_active, first_look
         self.c.loop = iterate_accelerated if accelerates else iterate_plain
         self.c.search = search_named(policy)
         self.c.lloyd_tol, self.c.lloyd_max_iter = lloyd_tol, lloyd_max_iter
@@ -889,6 +895,12 @@ cdef class Plan:
         elif init_params.ndim == 1:
             labels = init_params
             self.c.given, self.c.start = &labels[0], start_of(find_nothing, begin_at_labels)
+        elif init_params.dtype == np.int64:
+            several = init_params
+            if several.shape[0] != n_init:
+                raise ValueError(f"init_params are labels of {several.shape[0]} starts, and n_init={n_init}")
+            self.c.given, self.c.start = &several[0, 0], start_of(find_nothing, begin_at_labels)
+            self.c.given_stride = several.shape[1]
         else:
             resp = init_params
             self.c.given, self.c.start = &resp[0, 0], start_of(find_nothing, begin_at_responsibilities)

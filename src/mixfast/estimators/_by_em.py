@@ -31,6 +31,7 @@ from mixfast.estimators._constraints import WholeNumber
 from mixfast.estimators._density import fitting, of_rows
 from mixfast.estimators._given import without_iterations
 from mixfast.estimators._holding import for_engine, in_units, masks_and_values, packed, proportions_of, rows_near
+from mixfast.families.family import is_sparse
 from mixfast.families.rounding import rounded_above_zero, rounded_finite
 from mixfast.fitting import bind_model, fingerprint, plan_of
 from mixfast.partitions import Source, is_source
@@ -38,6 +39,7 @@ from mixfast.proportions._dirichlet import DirichletWeights
 from mixfast.proportions._fixed import FixedWeights
 from mixfast.proportions._free import FreeWeights
 from mixfast.row_data import (
+    OF_COMPONENTS,
     check_groups,
     check_known,
     check_number_of_components,
@@ -52,6 +54,7 @@ from mixfast.row_data import (
 )
 from mixfast.status import Status
 from mixfast.units import DataUnits
+from mixfast.views import FIRST_LOOK, labels_by_views
 from mixfast.weights import counted_rows
 
 #: What a fit warns of, in this order.
@@ -120,7 +123,9 @@ class MixtureByEM(BaseMixture):
     _warnings: dict = {}
 
     #: Whether a fit is more than a search of compiled starts, so that batches leave it to the estimator.
-    _fits_alone: bool = False
+    @property
+    def _fits_alone(self):
+        return self.init_params == seeding.AUTO if isinstance(self.init_params, str) else False
 
     _row_data: dict = {"known_labels": None, "groups": None}
 
@@ -466,6 +471,13 @@ class MixtureByEM(BaseMixture):
         ):
             seeding_rows = seeding_rows_of(encoded.make_seeds(), X, sample_weight)
         seeding_rows, init_params = self._start_of(seeding_rows, X, sample_weight, init_params)
+        seed = self._seed()
+        if isinstance(init_params, str) and init_params == seeding.AUTO:
+            if self._is_free_to_start(X, held):
+                init_params, more = self._by_views(seeding_rows, X, sample_weight, encoded, seed)
+                options |= more
+            else:
+                init_params = "kmeans"
         dtype = self._kernel_dtype(encoded.family, X.dtype)
         model = bind_model(
             encoded,
@@ -480,7 +492,7 @@ class MixtureByEM(BaseMixture):
         )
         plan = plan_of(self, init_params, encoded.rows, **options)
         monitor = self._monitor(volume)
-        best = fit_rows(rows, seeding_rows, model, plan, self._seed(), resolve_threads(self.n_threads), monitor)
+        best = fit_rows(rows, seeding_rows, model, plan, seed, resolve_threads(self.n_threads), monitor)
         if best.fails:
             self._raise_failure(best, X.dtype)
         if self.warm_start:
@@ -498,6 +510,19 @@ class MixtureByEM(BaseMixture):
         for k, row in near.items():
             known[row] = k if known.ndim == 1 else np.arange(known.shape[1]) == k
         return Rows(seeding_rows.X, sample_weight, known=known), init_params
+
+    def _is_free_to_start(self, X, held):
+        """Whether any partition of the rows may be a start: where nothing is said of components."""
+        said = held is not None or self.trim is not None or any(name in separated(X)[1] for name in OF_COMPONENTS)
+        return not (said or self._goes_on() or self._n_active() or is_sparse(separated(X)[0]))
+
+    def _by_views(self, seeding_rows, X, sample_weight, encoded, seed):
+        """The partitions that `init_params="auto"` begins at, and options of the plan that compares them."""
+        n_threads, n_needed = resolve_threads(self.n_threads), encoded.family.n_rows_needed(X.shape[1])
+        labels = labels_by_views(seeding_rows, sample_weight, self.n_components, seed, self.n_init, n_threads, n_needed)
+        if len(labels) == 1:
+            return labels[0], {"n_init": 1, "policy": "all"}
+        return labels, {"n_init": len(labels), "policy": "halving", "first_look": FIRST_LOOK}
 
     def _rows_near_held(self, X):
         """component -> a row that k-means knows to be of it, where its location is held."""

@@ -23,6 +23,7 @@ from mixfast.families import gaussian
 from mixfast.families.domains import COVARIANCE, check_domain
 from mixfast.families.factors import NOISES, FactorGaussian
 from mixfast.families.gaussian import WITH_LIMIT, WITH_PRIOR, CovariancePrior, ShapedGaussian, default_prior
+from mixfast.seeding import AUTO, METHODS
 from mixfast.tables import as_columns
 
 #: The families by `covariance_type`.
@@ -58,8 +59,9 @@ class GaussianMixture(
         - 'factor': each component has `n_factors` factors, a mixture of factor analysers: columns depend on each other
           by what they have in common, and the rest is noise. A row costs as much as `n_factors` times its columns,
           so that there may be thousands of them.
-    <tol, reg_covar, max_iter, n_init, init_params, weights_init, means_init, precisions_init, random_state, warm_start,
-    verbose, verbose_interval, n_threads, on_degenerate, accelerate, n_init_policy, canonical_order>
+    <tol, reg_covar, max_iter, n_init, init_params of gaussians, weights_init, means_init, precisions_init>
+    <random_state, warm_start, verbose, verbose_interval, n_threads, on_degenerate>
+    <accelerate, n_init_policy, canonical_order>
         The parameter is `means_`.
     <regularization, weights, weight_concentration>
     covariance_prior : 'default' or dict, default=None
@@ -149,6 +151,7 @@ class GaussianMixture(
         **TrimmedMixture._parameter_constraints,
         **TruncatedMixture._parameter_constraints,
         "covariance_type": [StrOptions(set(STRUCTURES))],
+        "init_params": [StrOptions({*METHODS, AUTO}), "array-like"],
         "covariance_prior": [StrOptions({"default"}), dict, None],
         "eigenvalue_ratio": [Interval(Real, 1.0, None, closed="left"), None],
         "n_factors": [Interval(Integral, 1, None, closed="left")],
@@ -179,7 +182,7 @@ class GaussianMixture(
         reg_covar: float = 1e-6,
         max_iter: int = 100,
         n_init: int = 1,
-        init_params: InitParams = "kmeans",
+        init_params: InitParams | Literal["auto"] = "kmeans",
         weights_init: ArrayLike | None = None,
         means_init: ArrayLike | None = None,
         precisions_init: ArrayLike | None = None,
