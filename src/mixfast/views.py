@@ -52,10 +52,11 @@ def labels_by_views(rows, sample_weight, n_clusters, seed, n_init, n_threads, n_
     if 1 < n_clusters < len(found[0]):
         others = _by_some_rows(rows.X, sample_weight, n_clusters, seed, n_threads)
         found += [own for own in others if np.bincount(own, minlength=n_clusters).min() >= n_rows_needed]
-    distinct = {}
+    distinct = []
     for labels in found:
-        distinct.setdefault(_in_order(labels).tobytes(), labels)
-    return np.array(list(distinct.values()))
+        if not any(_are_alike(labels, other, n_clusters) for other in distinct):
+            distinct.append(labels)
+    return np.array(distinct)
 
 
 def _by_some_rows(X, sample_weight, n_clusters, seed, n_threads):
@@ -107,7 +108,7 @@ def _times(a, b):
     return np.einsum("ni,ij->nj", a, b)
 
 
-def _in_order(labels):
-    """The same partition, whose clusters are numbered as they appear."""
-    _, firsts, places = np.unique(labels, return_index=True, return_inverse=True)
-    return np.argsort(np.argsort(firsts))[places]
+def _are_alike(labels, others, n_clusters):
+    """Whether two partitions are the same, whatever their numbers: no cluster of one has rows of two of the other."""
+    shared = np.bincount(labels * n_clusters + others, minlength=n_clusters**2).reshape(n_clusters, n_clusters) > 0
+    return bool(np.all(shared.sum(axis=0) <= 1) and np.all(shared.sum(axis=1) <= 1))
