@@ -5,14 +5,15 @@ import warnings
 
 import numpy as np
 import pytest
+from scipy.cluster.hierarchy import fcluster, linkage
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import adjusted_rand_score
 
 from mixfast import BernoulliMixture, GaussianMixture, Status, StudentTMixture, capi, fit_many, select
 from mixfast._reference import seeding as twin
 from mixfast.engine._rows import Rows
+from mixfast.engine._ward import groups, ward
 from mixfast.families.gaussian import STRUCTURES
-from mixfast.hierarchy import Hierarchy
 from mixfast.views import N_ROWS, labels_by_views
 
 
@@ -40,6 +41,34 @@ def views(X, n_clusters, seed=0, n_init=1, n_needed=0, sample_weight=None, n_thr
 def holds(found, labels):
     """Whether a partition is among those found."""
     return any(adjusted_rand_score(own, labels) == 1 for own in found)
+
+
+@pytest.mark.parametrize("shape", [(1, 3), (2, 1), (3, 2), (40, 1), (150, 2), (120, 9)])
+def test_hierarchies_are_scipys(shape):
+    X = np.random.default_rng(0).normal(size=shape)
+    pairs = ward(X)
+    assert pairs.shape == (len(X) - 1, 2)
+    for n_groups in {1, 2, 3, 7, len(X)} - set(range(len(X) + 1, 99)):
+        found = groups(pairs, n_groups)
+        firsts = [np.flatnonzero(found == k)[0] for k in range(n_groups)]
+        assert firsts == sorted(firsts)  # numbered as they appear
+        if len(X) > 1:
+            assert adjusted_rand_score(found, fcluster(linkage(X, "ward"), n_groups, "maxclust")) == 1
+        assert adjusted_rand_score(found, twin.ward(X, n_groups)) == 1
+
+
+def test_weights_of_rows_of_a_hierarchy_repeat_them():
+    rng = np.random.default_rng(0)
+    X, weights = rng.normal(size=(60, 2)), rng.integers(1, 5, 60)
+    repeated = groups(ward(np.repeat(X, weights, axis=0)), 6)
+    assert adjusted_rand_score(np.repeat(groups(ward(X, weights), 6), weights), repeated) == 1
+    assert adjusted_rand_score(groups(ward(X), 6), groups(ward(X, weights), 6)) < 1
+
+
+def test_rows_that_are_equal_have_a_hierarchy():
+    assert groups(ward(np.zeros((50, 3))), 4).max() == 3
+    X = np.repeat(np.random.default_rng(0).normal(size=(5, 2)), 20, axis=0)
+    np.testing.assert_array_equal(groups(ward(X), 5), np.repeat(np.arange(5), 20))
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -71,7 +100,7 @@ def test_rows_that_were_not_drawn_go_to_the_nearest_mean():
     X = blobs(0, 900)
     drawn = np.sort(np.random.RandomState(7).choice(900, N_ROWS, replace=False))
     seen = (X - X.mean(axis=0)) / X.std(axis=0)
-    own = Hierarchy(seen[drawn], 0).labels(5)
+    own = groups(ward(seen[drawn]), 5)
     means = np.array([seen[drawn][own == k].mean(axis=0) for k in range(5)])
     expected = ((seen[:, np.newaxis] - means) ** 2).sum(axis=2).argmin(axis=1)
     np.testing.assert_array_equal(views(X, 5, seed=7)[1], expected)

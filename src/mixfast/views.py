@@ -6,7 +6,8 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from mixfast.engine._rows import Rows
-from mixfast.hierarchy import MOST_ROWS, Hierarchy
+from mixfast.engine._ward import groups, ward
+from mixfast.hierarchy import MOST_ROWS
 from mixfast.seeding import kmeans, nearest
 from mixfast.units import column_moments
 
@@ -38,7 +39,7 @@ def labels_by_views(rows, sample_weight, n_clusters, seed, n_init, n_threads, n_
     rows : mixfast.engine._rows.Rows
         What k-means sees, dense.
     sample_weight : ndarray of shape (n_samples,) or None
-        Rows are drawn with probabilities proportional to it.
+        Where rows are drawn, with probabilities proportional to it.
     n_clusters, seed, n_init, n_threads : int
     n_rows_needed : int
         A view in which a cluster has fewer rows is no start.
@@ -70,18 +71,16 @@ def _by_some_rows(X, sample_weight, n_clusters, seed, n_threads):
     if n_drawn < len(X):
         share = None if sample_weight is None else sample_weight / np.sum(sample_weight)
         drawn = np.sort(check_random_state(seed).choice(len(X), n_drawn, replace=False, p=share))
-    seen = (X[drawn] - mean) / unit
+    seen = np.ascontiguousarray((X[drawn] - mean) / unit, dtype=np.float64)
     turned = _whitening(seen)
     white = _times(seen, turned)
-    views = [
-        (None, seen, Hierarchy(seen, seed).labels(n_clusters)),
-        (turned, white, Hierarchy(white, seed).labels(n_clusters)),
-    ]
+    weight = sample_weight if len(seen) == len(X) else None  # of rows that were drawn by weight all count alike
+    views = [(by, own, groups(ward(own, weight), n_clusters)) for by, own in ((None, seen), (turned, white))]
     flat = np.mean(white**4, axis=0) < 3 - FLAT * np.sqrt(24 / len(white))
     flat &= np.any(turned != 0, axis=0)
     if np.any(flat) and not np.all(flat):
         along = np.ascontiguousarray(white[:, flat])
-        views.append((turned[:, flat], along, kmeans(Rows(along), n_clusters, seed).labels))
+        views.append((turned[:, flat], along, kmeans(Rows(along, weight), n_clusters, seed).labels))
     if len(seen) == len(X):
         return [labels for *_, labels in views]
     means = [np.array([own[labels == k].mean(axis=0) for k in range(n_clusters)]) for _, own, labels in views]
