@@ -236,7 +236,7 @@ def test_what_is_refused():
     for estimator in (StudentTMixture(2), BayesianGaussianMixture(2), GammaMixture(2)):
         with pytest.raises(ValueError, match=r"NaN|missing"):
             estimator.fit(np.abs(with_holes(50)))
-    with pytest.raises(TypeError, match="none is missing"):
+    with pytest.raises(TypeError, match="has no numbers for entries that are missing: take a mixture of numbers"):
         StudentTMixture(2).fit(with_holes(share=0.0)).impute([[np.nan] * 4])
     with pytest.raises(ValueError, match="n_samples"):
         GaussianMixture(2).fit(with_holes(50)).sample_missing(with_holes(50), n_draws=0)

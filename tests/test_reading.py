@@ -10,6 +10,7 @@ from sklearn.exceptions import NotFittedError
 
 from mixfast import (
     GSDMM,
+    CategoricalMixture,
     DirichletMultinomialMixture,
     DirichletProcessMixture,
     GaussianMixture,
@@ -169,6 +170,16 @@ def test_long_titles_are_folded_between_parameters():
     assert second.startswith("    ")
     assert len(first) <= 72
     assert rule == "-" * len(first)
+
+
+def test_titles_leave_out_what_arrays_hold():
+    answers = pd.DataFrame({"a": ["no", "yes (1)", "no", "yes (1)"] * 9, "b": ["x", "y", "y", "z"] * 9})
+    categories = [np.array(own, dtype=object) for own in (["no", "yes (1)"], ["x", "y", "z"])]
+    model = CategoricalMixture(2, categories=categories, random_state=0).fit(answers)
+    assert model.summary(answers).title == "CategoricalMixture(categories=[...], n_components=2, random_state=0)"
+    X = ESTIMATORS["Gaussian full"].X
+    model = GaussianMixture(2, means_init=X[:2], random_state=0).fit(X)
+    assert model.summary(X).title == "GaussianMixture(means_init=[...], n_components=2, random_state=0)"
 
 
 def test_weights_of_rows_count_in_summaries():

@@ -32,7 +32,7 @@ def blobs(seed, n_samples=300, n_features=3, spread=2.0, n_clusters=5):
 
 
 def views(X, n_clusters, seed=0, n_init=1, n_needed=0, sample_weight=None, n_threads=1):
-    return labels_by_views(Rows(X), sample_weight, n_clusters, seed, n_init, n_threads, n_needed)
+    return labels_by_views(Rows(X, sample_weight), sample_weight, n_clusters, seed, n_init, n_threads, n_needed)
 
 
 # ---- which partitions ----
@@ -66,7 +66,8 @@ def test_weights_of_rows_of_a_hierarchy_repeat_them():
 
 
 def test_rows_that_are_equal_have_a_hierarchy():
-    assert groups(ward(np.zeros((50, 3))), 4).max() == 3
+    for spoilt in (np.zeros((50, 3)), np.full((50, 3), np.nan), np.full((50, 3), 1e200) * np.arange(50)[:, np.newaxis]):
+        assert groups(ward(spoilt), 4).max() == 3  # whatever it is worth
     X = np.repeat(np.random.default_rng(0).normal(size=(5, 2)), 20, axis=0)
     np.testing.assert_array_equal(groups(ward(X), 5), np.repeat(np.arange(5), 20))
 
@@ -98,7 +99,7 @@ def test_uncorrelated_columns_know_no_linear_map():
 
 def test_rows_that_were_not_drawn_go_to_the_nearest_mean():
     X = blobs(0, 900)
-    drawn = np.sort(np.random.RandomState(7).choice(900, N_ROWS, replace=False))
+    drawn = np.sort(twin.random_rows(900, None, N_ROWS, 7, 0))
     seen = (X - X.mean(axis=0)) / X.std(axis=0)
     own = groups(ward(seen[drawn]), 5)
     means = np.array([seen[drawn][own == k].mean(axis=0) for k in range(5)])
@@ -274,6 +275,18 @@ def test_hostile_rows(covariance_type):
             model = GaussianMixture(4, covariance_type=covariance_type, init_params="auto", random_state=0).fit(rows)
         assert np.isfinite(model.means_).all(), name
         assert not (model.status_ & ~plain.status_ & Status.IMPOSSIBLE_ROWS), name
+
+
+@pytest.mark.parametrize("n_samples", [300, 900])
+@pytest.mark.parametrize("least", [1e-3, 1e-300, 5e-324])
+def test_weights_of_very_different_sizes(least, n_samples):
+    X = blobs(0, n_samples)
+    weights = np.where(np.arange(n_samples) < 200, 1.0, least)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model = GaussianMixture(3, init_params="auto", random_state=0).fit(X, sample_weight=weights)
+    assert np.isfinite(model.lower_bound_)
+    assert np.isfinite(model.means_).all()
 
 
 def test_more_columns_than_rows():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -80,6 +81,10 @@ class Readings(NamedTuple):
     icl: float | None = None
 
 
+#: Lists of arrays in the representation of an estimator, such as categories that were found, and arrays alone.
+ARRAY = r"array\((?:[^()]|\([^()]*\))*\)"
+ARRAYS = re.compile(rf"\[{ARRAY}(?:, {ARRAY})*\]|{ARRAY}")
+
 #: Characters of a line of the title of a summary, at most.
 WIDTH = 72
 
@@ -144,7 +149,7 @@ class Summary:
     Attributes
     ----------
     title : str
-        The class and the parameters that are not what they are by default.
+        The class and the parameters that are not what they are by default; arrays are ``[...]``.
     n_samples : float
         The rows, or the sum of their weights.
     log_likelihood : float
@@ -197,7 +202,7 @@ class Summary:
         found = model._readings(rows, weights, data)
         counted = np.ones(len(found.labels)) if weights is None else weights
         return cls(
-            title=" ".join(repr(model).split()),
+            title=ARRAYS.sub("[...]", " ".join(repr(model).split())),
             n_samples=float(counted.sum()),
             log_likelihood=float(counted @ found.log_density),
             n_parameters=found.n_parameters,

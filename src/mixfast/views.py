@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from sklearn.utils import check_random_state
 
 from mixfast.engine._rows import Rows
 from mixfast.engine._ward import groups, ward
 from mixfast.hierarchy import MOST_ROWS
-from mixfast.seeding import kmeans, nearest
+from mixfast.seeding import kmeans, nearest, random_rows
 from mixfast.units import column_moments
 
 #: All views but the first are of so many rows, or of so many for each component where that is more, drawn at random. Of
@@ -37,9 +36,9 @@ def labels_by_views(rows, sample_weight, n_clusters, seed, n_init, n_threads, n_
     Parameters
     ----------
     rows : mixfast.engine._rows.Rows
-        What k-means sees, dense.
+        What k-means sees, dense, with their weights.
     sample_weight : ndarray of shape (n_samples,) or None
-        Where rows are drawn, with probabilities proportional to it.
+        The same weights. Where rows are drawn, with probabilities proportional to it.
     n_clusters, seed, n_init, n_threads : int
     n_rows_needed : int
         A view in which a cluster has fewer rows is no start.
@@ -51,7 +50,7 @@ def labels_by_views(rows, sample_weight, n_clusters, seed, n_init, n_threads, n_
     """
     found = [kmeans(rows, n_clusters, seed, start, n_threads).labels for start in range(n_init)]
     if 1 < n_clusters < len(found[0]):
-        others = _by_some_rows(rows.X, sample_weight, n_clusters, seed, n_threads)
+        others = _by_some_rows(rows, sample_weight, n_clusters, seed, n_threads)
         found += [own for own in others if np.bincount(own, minlength=n_clusters).min() >= n_rows_needed]
     distinct = []
     for labels in found:
@@ -60,8 +59,9 @@ def labels_by_views(rows, sample_weight, n_clusters, seed, n_init, n_threads, n_
     return np.array(distinct)
 
 
-def _by_some_rows(X, sample_weight, n_clusters, seed, n_threads):
+def _by_some_rows(rows, sample_weight, n_clusters, seed, n_threads):
     """Labels of each view but the first; none where rows have no finite mean and standard deviation."""
+    X = rows.X
     with np.errstate(over="ignore", invalid="ignore"):
         mean, deviation = column_moments(X, sample_weight)
     if not (np.all(np.isfinite(mean)) and np.all(np.isfinite(deviation))):
@@ -69,8 +69,7 @@ def _by_some_rows(X, sample_weight, n_clusters, seed, n_threads):
     unit = np.where(deviation > 0, deviation, np.inf)  # a constant column keeps no rounding
     n_drawn, drawn = min(max(N_ROWS, N_ROWS_EACH * n_clusters), MOST_ROWS), slice(None)
     if n_drawn < len(X):
-        share = None if sample_weight is None else sample_weight / np.sum(sample_weight)
-        drawn = np.sort(check_random_state(seed).choice(len(X), n_drawn, replace=False, p=share))
+        drawn = np.sort(random_rows(rows, n_drawn, seed))
     seen = np.ascontiguousarray((X[drawn] - mean) / unit, dtype=np.float64)
     turned = _whitening(seen)
     white = _times(seen, turned)

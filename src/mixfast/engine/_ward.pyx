@@ -57,7 +57,7 @@ cdef void follow_chains(double[:, ::1] added, double[::1] sizes, Py_ssize_t[::1]
         if n_chain == 0:
             chain[0], n_chain = left[0], 1
         top = chain[n_chain - 1]
-        best, least = -1, INFINITY
+        best, least = left[left[0] == top], INFINITY
         if n_chain > 1:  # the one before stays where others are as near
             best, least = chain[n_chain - 2], added[top, chain[n_chain - 2]]
         for place in range(n_left):
@@ -89,7 +89,7 @@ def ward(const double[:, ::1] rows, sample_weight=None):
     """
     cdef Py_ssize_t n = rows.shape[0]
     columns, heights = np.ascontiguousarray(np.asarray(rows).T), np.empty(n - 1)
-    sizes = np.ones(n) if sample_weight is None else np.array(sample_weight, dtype=np.float64)
+    sizes = np.ones(n) if sample_weight is None else np.asarray(sample_weight, dtype=np.float64) / np.max(sample_weight)
     added, chain, pairs = np.empty((n, n)), np.empty(n, dtype=np.intp), np.empty((n - 1, 2), dtype=np.intp)
     cdef const double[:, ::1] own_columns = columns
     cdef double[::1] own_sizes = sizes, own_heights = heights

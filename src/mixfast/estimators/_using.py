@@ -241,7 +241,10 @@ class UsedAsDensity:
     def _check_takes_missing(self):
         check_is_fitted(self)
         if not self._accepts_missing:
-            raise TypeError(f"rows of a {type(self).__name__} have all entries: none is missing")
+            raise TypeError(
+                f"a {type(self).__name__} has no numbers for entries that are missing: take a mixture of numbers that "
+                "may be, such as GaussianMixture"
+            )
 
     # ---- one column ----
 
