@@ -189,6 +189,7 @@ def test_arguments_of_a_plan():
             capi.plan(GaussianMixture(2), n_features)
 
 
+@pytest.mark.thread_unsafe(reason="doctest puts itself in the place of sys.stdout")
 def test_the_examples_of_docstrings_run():
     assert doctest.testmod(capi) == doctest.TestResults(failed=0, attempted=6)
 

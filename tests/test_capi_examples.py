@@ -117,23 +117,6 @@ def test_valgrind_finds_nothing(tmp_path):
     run("valgrind", *options, compile_every_function(tmp_path), env=environ)
 
 
-@needs_embedding
-@pytest.mark.skipif("MIXFAST_SANITIZED" not in os.environ, reason="takes a build of its own: make test-capi-sanitizers")
-@pytest.mark.parametrize("n_threads", [1, 2])
-def test_sanitizers_find_nothing(tmp_path, n_threads):
-    """The program, and the mixfast in the folder that the variable names, are built with those of addresses and of
-    undefined behaviour. What the interpreter keeps when it ends is no leak of theirs."""
-    program = compile_every_function(tmp_path, "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
-    environ = environment() | {
-        "PYTHONPATH": os.environ["MIXFAST_SANITIZED"], "PYTHONMALLOC": "malloc",
-        "ASAN_OPTIONS": "detect_leaks=0:detect_stack_use_after_return=1", "UBSAN_OPTIONS": "print_stacktrace=1",
-    }  # fmt: skip
-    done = subprocess.run([program, str(n_threads)], env=environ, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert not done.stderr  # undefined behaviour in mixfast is printed and goes on
-    assert len(done.stdout.splitlines()) == 26
-
-
 @pytest.fixture(scope="module")
 def problems():
     """(plan, X (n_problems, n_rows), means (n_problems, n_components) of a batch)"""
