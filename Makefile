@@ -31,7 +31,7 @@ test-isa: $(ENV)/test-installed
 		MIXFAST_ISA=$$isa $(BIN)/python -m pytest -n auto $(NUMERIC:%=tests/test_%.py) -k "not every_instruction_set" || exit 1; done
 
 # Tests of what runs without the GIL, each in eight threads at once: what free-threaded Pythons are to be trusted with.
-PARALLEL := algebra batch capi em_laws family_laws family_struct partitions random sampler seeding statistics
+PARALLEL := algebra batch capi em_laws family_laws family_struct partitions random seeding statistics
 test-parallel: $(ENV)/test-installed
 	$(BIN)/python -m pip install --quiet pytest-run-parallel
 	$(BIN)/python -m pytest --parallel-threads=8 $(PARALLEL:%=tests/test_%.py)
