@@ -10,8 +10,8 @@ from scipy.special import logsumexp
 
 from mixfast import (
     BayesianGaussianMixture,
-    GammaMixture,
     GaussianMixture,
+    MultinomialMixture,
     Status,
     StudentTMixture,
     fit_many,
@@ -233,7 +233,7 @@ def test_what_is_refused():
     X[0, 0] = np.inf
     with pytest.raises(ValueError, match="infinity"):
         GaussianMixture(2).fit(X)
-    for estimator in (StudentTMixture(2), BayesianGaussianMixture(2), GammaMixture(2)):
+    for estimator in (StudentTMixture(2), BayesianGaussianMixture(2), MultinomialMixture(2)):
         with pytest.raises(ValueError, match=r"NaN|missing"):
             estimator.fit(np.abs(with_holes(50)))
     with pytest.raises(TypeError, match="has no numbers for entries that are missing: take a mixture of numbers"):

@@ -317,13 +317,16 @@ static int diagonal_log_density(const mixfast_family *family, const void *tables
     return 0;
 }
 
-/* half[r] = |x[r]|^2 / 2 */
-static void half_squares(ptrdiff_t n_features, ptrdiff_t stride, const real *x, real *MIXFAST_RESTRICT half) {
+/* half[r] = |x[r]|^2 / 2; whether all are finite. */
+static int half_squares(ptrdiff_t n_features, ptrdiff_t stride, const real *x, real *half) {
+    vec poison = splat(0);
     for (ptrdiff_t r = 0; r < stride; r += WIDTH) {
         vec square = splat(0);
         for (ptrdiff_t j = 0; j < n_features; j++) square += load(x + j * stride + r) * load(x + j * stride + r);
+        poison += (real)0 * square;
         store(half + r, (real)0.5 * square);
     }
+    return sum_of_elements(poison) == 0;
 }
 
 static int spherical_log_density(const mixfast_family *family, const void *tables, const mixfast_chunk *chunk,
@@ -332,11 +335,14 @@ static int spherical_log_density(const mixfast_family *family, const void *table
     const real *constant = tables, *scale = constant + K + K * d, *shift = scale + K * d, *linear = shift + K * d;
     const real *coef = linear + K, *x = chunk->columns;
     real *half = scratch, *out = out_real;
-    half_squares(d, stride, x, half);
+    if (!half_squares(d, stride, x, half)) { /* a component may be as wide */
+        scaled_distances(selection, d, stride, constant, scale, shift, x, out);
+        return 0;
+    }
     for (ptrdiff_t a = 0, n; a < selection->n; a += n, out += n * stride) {
         ptrdiff_t *component = selection->component + a;
-        int is_far = isnan(linear[component[0]]);
-        for (n = 1; a + n < selection->n && isnan(linear[component[n]]) == is_far;) n++;
+        int is_far = isnan(linear[component[0]]) != 0;
+        for (n = 1; a + n < selection->n && (isnan(linear[component[n]]) != 0) == is_far;) n++;
         mixfast_selection alike = {n, component};
         if (is_far) {
             scaled_distances(&alike, d, stride, constant, scale, shift, x, out);

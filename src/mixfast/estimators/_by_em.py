@@ -13,6 +13,7 @@ from numbers import Real
 from typing import Self
 
 import numpy as np
+import scipy.sparse
 from numpy.typing import ArrayLike
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
@@ -418,9 +419,13 @@ class MixtureByEM(BaseMixture):
     def _check_missing(self, rows):
         """Raise ValueError for rows with too many missing entries for a fit."""
 
-    def _check_columns_have_entries(self, missing):
-        """Raises ValueError for a column whose entries, a mask (n_samples, n_features), are all missing."""
-        lost = np.flatnonzero(missing.all(axis=0))
+    def _check_columns_have_entries(self, rows):
+        """Raises ValueError for a column of which all entries are missing."""
+        if scipy.sparse.issparse(rows):
+            n_missing = np.bincount(rows.indices[np.isnan(rows.data)], minlength=rows.shape[1])
+            lost = np.flatnonzero(n_missing == rows.shape[0])
+        else:
+            lost = np.flatnonzero(np.isnan(rows).all(axis=0))
         if len(lost):
             raise ValueError(f"{self._labels_of_columns()[lost[0]]} has no entry in any row: leave the column out")
 

@@ -11,11 +11,12 @@ from mixfast.families.counts import blocks
 LARGEST_COUNT = 2.0**53
 
 
-def check_counts(X):
-    """Raises ValueError where X, dense or in CSR form, holds a number that is no count."""
+def check_counts(X, may_miss=False):
+    """Raises ValueError where X, dense or in CSR form, holds a number that is no count; NaN may be a missing one."""
 
     def is_outside(values):
-        return (values < 0) | (values > LARGEST_COUNT) | (values != np.floor(values))
+        is_whole = (values == np.floor(values)) | (may_miss & np.isnan(values))
+        return (values < 0) | (values > LARGEST_COUNT) | ~is_whole
 
     values = X.data if scipy.sparse.issparse(X) else X
     if not any(np.any(is_outside(values[block])) for block in blocks(len(values), values.size)):

@@ -22,7 +22,10 @@ from mixfast.tables import (
 )
 
 #: The mixtures that have a place for missing values.
-TAKES_MISSING = "BernoulliMixture, CategoricalMixture or a ProductMixture with Bernoulli and Categorical parts"
+TAKES_MISSING = (
+    "GaussianMixture, GammaMixture, ExponentialMixture, PoissonMixture, BernoulliMixture, CategoricalMixture or a "
+    "ProductMixture of such parts"
+)
 
 
 def read_rows(estimator, X, accepts_missing, **options):

@@ -238,6 +238,40 @@ class UsedAsDensity:
                 rows[own] = np.asarray(self.weights_, dtype=np.float64) @ self._centres()
         return rows
 
+    def sample_missing(self, X: RowsLike, n_draws: int = 1, random_state: Seed = None) -> NDArray[np.float64]:
+        """Draw what is missing in rows given what is there: multiple imputation.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            NaN where an entry is missing.
+        n_draws : int, default=1
+            Number of draws of each row.
+        random_state : int, RandomState instance or None, default=None
+            None takes the estimator's own `random_state`; if that is an int, each call gives the same draws.
+
+        Returns
+        -------
+        X : ndarray of shape (n_draws, n_samples, n_features), float64
+            What is there is the same in all draws.
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`.
+        ValueError
+            For a number of draws below 1.
+        TypeError
+            For mixtures that know no missing entries, or not how these are distributed given others.
+        """
+        self._check_takes_missing()
+        rng = self._rng_of_sample(n_draws, random_state)
+        return self._draw_missing(X, n_draws, rng)
+
+    def _draw_missing(self, X, n_draws, rng):
+        """`sample_missing`, (n_draws, n_samples, n_features)."""
+        raise TypeError(f"how missing entries of a {type(self).__name__} are distributed given others is not known")
+
     def _check_takes_missing(self):
         check_is_fitted(self)
         if not self._accepts_missing:
@@ -436,6 +470,17 @@ class IndependentColumns:
             **self._options_of_columns(columns),
         )
 
+    def _draw_missing(self, X, n_draws, rng):
+        """A component is drawn for each row by what is there, and a whole row of it, of which what is missing stays."""
+        rows, _ = self._read_missing(X)
+        gaps, params = np.isnan(rows), self._fitted_params()
+        cumulated = np.cumsum(self.predict_proba(X), axis=1, dtype=np.float64)
+        drawn = np.repeat(rows[np.newaxis], n_draws, axis=0)
+        for draw in drawn:
+            below = cumulated[:, :-1] < cumulated[:, -1:] * rng.random_sample((len(rows), 1))
+            draw[gaps] = self._family().sample(params, np.sum(below, axis=1), rng)[gaps]
+        return drawn
+
 
 #: Structures that some columns have as all have them; others become matrices of each component.
 KEPT = ("full", "tied", "diag", "spherical")
@@ -506,34 +551,7 @@ class EllipticalColumns:
         structure, own, more = self._scaled_by(columns, values, structure, own)
         return self._model_of(weights, centres, structure, own, others, **more)
 
-    def sample_missing(self, X: RowsLike, n_draws: int = 1, random_state: Seed = None) -> NDArray[np.float64]:
-        """Draw what is missing in rows given what is there: multiple imputation.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            NaN where an entry is missing.
-        n_draws : int, default=1
-            Number of draws of each row.
-        random_state : int, RandomState instance or None, default=None
-            None takes the estimator's own `random_state`; if that is an int, each call gives the same draws.
-
-        Returns
-        -------
-        X : ndarray of shape (n_draws, n_samples, n_features), float64
-            What is there is the same in all draws.
-
-        Raises
-        ------
-        NotFittedError
-            Before `fit`.
-        ValueError
-            For a number of draws below 1.
-        TypeError
-            For mixtures that know no missing entries.
-        """
-        self._check_takes_missing()
-        rng = self._rng_of_sample(n_draws, random_state)
+    def _draw_missing(self, X, n_draws, rng):
         rows, patterns = self._read_missing(X)
         drawn = np.repeat(rows[np.newaxis], n_draws, axis=0)
         means, matrices = self._centres(), np.asarray(self.covariance_matrices(), dtype=np.float64)

@@ -13,11 +13,12 @@ from mixfast._typing import Accelerate, InitParams, InitPolicy, Seed
 from mixfast.estimators._domain import first_outside
 from mixfast.estimators._given import model_of
 from mixfast.estimators._likelihood import LikelihoodMixture
+from mixfast.estimators._missing import MixtureWithMissingEntries
 from mixfast.estimators._using import IndependentColumns
 from mixfast.families.gamma import Exponential, ExponentialParams, Gamma, GammaParams
 
 
-class _PositiveMixture(LikelihoodMixture):
+class _PositiveMixture(MixtureWithMissingEntries, LikelihoodMixture):
     """What both have in common: the parameters of the constructor."""
 
     def __init__(
@@ -69,7 +70,8 @@ class GammaMixture(IndependentColumns, _PositiveMixture):
 
     The density of a row is sum_k weights_k prod_j x_j^(a_kj - 1) exp(-x_j / s_kj) / (Gamma(a_kj) s_kj^a_kj), with
     shapes a and scales s. The M-step is maximum likelihood's: Newton's method as in Minka, "Estimating a Gamma
-    distribution", 2002.
+    distribution", 2002. Entries that are NaN are missing: the product is over the others, and so are the means that
+    parameters are estimated from. That is maximum likelihood where entries are missing at random.
 
     Parameters
     ----------
@@ -172,7 +174,9 @@ class ExponentialMixture(IndependentColumns, _PositiveMixture):
 
     Columns are independent within a component.
 
-    The density of a row is sum_k weights_k prod_j rate_kj exp(-rate_kj x_j).
+    The density of a row is sum_k weights_k prod_j rate_kj exp(-rate_kj x_j). Entries that are NaN are missing: the
+    product is over the others, and so are the means that rates are estimated from. That is maximum likelihood where
+    entries are missing at random.
 
     Parameters
     ----------

@@ -9,12 +9,12 @@ from typing import Any, Literal, Self
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import _num_samples
 
 from mixfast._docstrings import described
 from mixfast._typing import Accelerate, CovarianceShape, CovarianceType, InitParams, InitPolicy, Seed
 from mixfast.estimators._elliptical import EllipticalMixture
 from mixfast.estimators._likelihood import LikelihoodMixture
+from mixfast.estimators._missing import MixtureWithMissingEntries
 from mixfast.estimators._noise import MixtureWithNoise
 from mixfast.estimators._trimming import TrimmedMixture
 from mixfast.estimators._truncation import TruncatedMixture
@@ -24,7 +24,6 @@ from mixfast.families.domains import COVARIANCE, check_domain
 from mixfast.families.factors import NOISES, FactorGaussian
 from mixfast.families.gaussian import WITH_LIMIT, WITH_PRIOR, CovariancePrior, ShapedGaussian, default_prior
 from mixfast.seeding import AUTO, METHODS
-from mixfast.tables import as_columns
 
 #: The families by `covariance_type`.
 STRUCTURES = {**gaussian.STRUCTURES, "factor": FactorGaussian}
@@ -35,7 +34,13 @@ OPTIONS = {"factor": ("n_factors", "factor_noise")}
 
 @described
 class GaussianMixture(
-    TruncatedMixture, TrimmedMixture, MixtureWithNoise, EllipticalColumns, EllipticalMixture, LikelihoodMixture
+    MixtureWithMissingEntries,
+    TruncatedMixture,
+    TrimmedMixture,
+    MixtureWithNoise,
+    EllipticalColumns,
+    EllipticalMixture,
+    LikelihoodMixture,
 ):
     """Mixture of Gaussians, fitted by EM: a drop-in for scikit-learn's class of the same name.
 
@@ -244,36 +249,15 @@ class GaussianMixture(
     def _accepts_missing(self):
         return self.covariance_type not in OPTIONS
 
-    #: False of what reads rows for estimators that have no place for missing entries.
-    _fits_missing: bool = True
-
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        tags.input_tags.allow_nan = (
-            self._accepts_missing
-            and self._fits_missing
-            and self.regularization == "absolute"
-            and self.covariance_prior is None
-            and self.noise is None
+        tags.input_tags.allow_nan &= (
+            self.regularization == "absolute" and self.covariance_prior is None and self.noise is None
         )
         return tags
 
-    def _says_nothing(self, X):
-        try:
-            missing = np.isnan(as_columns(X, "X").astype(np.float64))
-            return missing.all(axis=1) if missing.shape[1] else np.zeros(len(missing), dtype=bool)
-        except (AttributeError, TypeError, ValueError):  # what is wrong with such rows is said where they are read
-            return np.zeros(_num_samples(X), dtype=bool)
-
-    def _measured(self, n_features):
-        return np.ones(n_features, dtype=bool)
-
-    def _has_gaps(self, X):
-        return bool(np.isnan(X).any())
-
     def _check_missing(self, rows):
-        missing = np.isnan(rows)
-        if not missing.any():
+        if not self._has_gaps(rows):
             return
         if self.regularization == "relative":
             raise ValueError(
@@ -285,7 +269,7 @@ class GaussianMixture(
                 f"covariance_prior={self.covariance_prior!r} is made of rows that should have all entries: fill in "
                 "what is missing, NaN, or set it to None"
             )
-        self._check_columns_have_entries(missing)
+        super()._check_missing(rows)
 
     @classmethod
     def from_parameters(

@@ -16,17 +16,20 @@ from mixfast._warnings import warn
 from mixfast.estimators._domain import check_counts
 from mixfast.estimators._given import model_of
 from mixfast.estimators._likelihood import LikelihoodMixture
+from mixfast.estimators._missing import MixtureWithMissingEntries
 from mixfast.estimators._using import IndependentColumns
 from mixfast.families.poisson import Poisson, PoissonParams
 from mixfast.row_data import check_positive
 
 
 @described
-class PoissonMixture(IndependentColumns, LikelihoodMixture):
+class PoissonMixture(IndependentColumns, MixtureWithMissingEntries, LikelihoodMixture):
     """Mixture of Poisson distributions, fitted by EM: soft clusters of counts.
 
     The probability of a row of counts x with exposure e is sum_k weights_k prod_j Poisson(x_j; e rates_kj). The
     exposure is what counts are proportional to, the time or the area of the observation; 1 where none is given.
+    Entries that are NaN are missing: the product is over the others, and so are the sums that rates are estimated from.
+    That is maximum likelihood where entries are missing at random. In sparse X they are stored.
 
     Every method that looks at rows, `fit_many`, `select`, `bootstrap_lrt` and the predictions of a `BatchResult` take
     it as an argument, `exposure`: float or array-like of shape (n_samples,), finite and above zero. It may also follow
@@ -187,7 +190,7 @@ class PoissonMixture(IndependentColumns, LikelihoodMixture):
         return PoissonParams(self.rates_)
 
     def _prepare_rows(self, X):
-        check_counts(X)
+        check_counts(X, may_miss=True)
         return X
 
     def _check_finite(self, X):

@@ -415,7 +415,7 @@ class ProductMixture(LikelihoodMixture):
         return any(own._has_gaps(columns) for own, columns in parts)
 
     def _check_missing(self, rows):
-        self._check_columns_have_entries(np.isnan(rows))
+        self._check_columns_have_entries(rows)
 
     def _narrow_columns(self, X, offsets):
         parts = list(zip(self._mixtures().values(), self._family().columns(X), strict=True))

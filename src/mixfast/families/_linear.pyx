@@ -4,6 +4,8 @@ Such a family says what a component's form is (`prepare_component`, with `consta
 parameters its sums give (`maximise_component`, with `sums_of`). Rows may be dense or sparse.
 """
 
+from libc.stdint cimport int32_t
+
 from mixfast.engine._capsule cimport give_record, new_struct
 from mixfast.engine._family cimport MIXFAST_EMPTIED_COMPONENT, MIXFAST_OK, family_t, totals_t
 from mixfast.engine._isa cimport resolve_isa
@@ -89,4 +91,24 @@ cdef family_t *new_linear(size_t context_bytes, Py_ssize_t n_components, Py_ssiz
     if is_sparse:
         give_record(f, n_components * n_features, collect, restore)
     f.log_density, f.accumulate = linear.kernels.log_density, linear.kernels.accumulate
+    return f
+
+
+cdef family_t *new_columnwise(size_t context_bytes, Py_ssize_t n_components, Py_ssize_t n_encoded, int real_bytes,
+                              object isa, bint is_sparse, Py_ssize_t n_columns,
+                              const int32_t[::1] missing) except NULL:
+    """As `new_linear`, of a family whose columns are independent and may have missing entries. Rows have n_encoded columns
+    that stand for the user's n_columns, 0 where an entry is missing, and then one for each of the user's columns that
+    `missing` lists: 1, or the exposure of the row, where the entry is there, else 0."""
+    cdef Py_ssize_t n_missing = missing.shape[0], room = (context_bytes + 7) // 8 * 8, j
+    cdef family_t *f = new_linear(room + n_columns * sizeof(int32_t), n_components, n_encoded + n_missing, real_bytes,
+                                  isa, is_sparse)
+    cdef int32_t *presence = <int32_t *> (<char *> f.context + room)
+    if n_missing == 0:
+        return f
+    for j in range(n_columns):
+        presence[j] = -1
+    for j in range(n_missing):
+        presence[missing[j]] = <int32_t> (n_encoded + j)
+    (<linear_t *> f.context).presence = presence
     return f

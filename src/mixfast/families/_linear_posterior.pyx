@@ -36,6 +36,8 @@ from mixfast.families._conjugate cimport (
 )
 from mixfast.families._linear cimport check_shape, coefficients_in, constant_in, linear_t, new_linear, sums_of, sums_t
 
+import numpy as np
+
 from mixfast.families._bernoulli import bind_bernoulli
 from mixfast.families._gamma import bind_exponential
 from mixfast.families._multinomial import bind_multinomial
@@ -335,7 +337,8 @@ def bind_poisson_posterior(Py_ssize_t n_components, Py_ssize_t n_features, int r
     """prior: shapes and rates, (2, n_features)"""
     cdef family_t *f = new_posterior(n_components, n_features, real_bytes, isa, is_sparse, prior, 0, rates_log_evidence)
     f.prepare_component, f.maximise_component = prepare_poisson, maximise_poisson
-    give_plain(f, bind_poisson(n_components, n_features, real_bytes, isa, is_sparse, 0.0, 0.0, False), rates_draw)
+    give_plain(f, bind_poisson(n_components, n_features, real_bytes, isa, is_sparse, 0.0, 0.0, False,
+                               np.zeros(0, dtype=np.int32)), rates_draw)
     return capsule_of(f)
 
 
@@ -344,5 +347,6 @@ def bind_exponential_posterior(Py_ssize_t n_components, Py_ssize_t n_features, i
     """prior: shapes and rates, (2, n_features)"""
     cdef family_t *f = new_posterior(n_components, n_features, real_bytes, isa, False, prior, 0, rates_log_evidence)
     f.prepare_component, f.maximise_component = prepare_exponential, maximise_exponential
-    give_plain(f, bind_exponential(n_components, n_features, real_bytes, isa, real_bytes), rates_draw)
+    give_plain(f, bind_exponential(n_components, n_features, real_bytes, isa, real_bytes, np.zeros(0, dtype=np.int32)),
+               rates_draw)
     return capsule_of(f)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import NamedTuple
 
 import numpy as np
@@ -9,9 +10,10 @@ from scipy.special import digamma, gammainc, gammaln, polygamma
 
 from mixfast.families._gamma import bind_exponential, bind_gamma
 from mixfast.families.domains import POSITIVE
-from mixfast.families.family import ColumnKind, Described, Encoded, Family, columnwise_margin
+from mixfast.families.family import ColumnKind, Described, Encoded, columnwise_margin
 from mixfast.families.holding import NUMBER, Holding
 from mixfast.families.pairs import between
+from mixfast.families.presence import PartlyObserved, presence, with_column_means, without_gaps
 
 
 def _log_normaliser(params):
@@ -35,12 +37,13 @@ class GammaParams(NamedTuple):
 
 
 class GammaStats(NamedTuple):
-    """sums (K, 2 d): weighted sums of x, then of log x."""
+    """sums (K, 2 d + number of columns with missing entries): weighted sums of x, then of log x, then the weight of the
+    rows that have an entry in each of those columns."""
 
     sums: np.ndarray
 
 
-class _OfRows(Family):
+class _OfRows(PartlyObserved):
     """A family that computes in float64 and rounds parameters to the precision of the user's rows, which it knows."""
 
     margin = columnwise_margin
@@ -49,9 +52,11 @@ class _OfRows(Family):
     def __init__(self, dtype=np.float64):
         self.dtype = np.dtype(dtype)
 
-    def _of(self, dtype):
-        """A copy of the family for rows of this dtype."""
-        return type(self)(dtype)
+    def _of(self, X):
+        """A copy of the family for rows of the dtype and with the missing entries of X."""
+        family = copy.copy(self.learned_from(X))
+        family.dtype = X.dtype
+        return family
 
 
 class Gamma(_OfRows):
@@ -74,7 +79,7 @@ class Gamma(_OfRows):
         return (n_components, n_features), (n_components, n_features)
 
     def stat_shapes(self, n_components, n_features):
-        return ((n_components, 2 * n_features),)
+        return ((n_components, 2 * n_features + len(self.missing)),)
 
     def n_parameters(self, n_components, n_features):
         return 2 * n_components * n_features
@@ -84,12 +89,18 @@ class Gamma(_OfRows):
 
     def encode(self, X):
         """Rows of x and log x; k-means runs on log x, where another unit of x is a shift."""
-        n_features = X.shape[1]
-        rows = np.empty((X.shape[0], 2 * n_features))
+        family, n_features = self._of(X), X.shape[1]
+        rows = np.empty((X.shape[0], 2 * n_features + len(family.missing)))
         rows[:, :n_features] = X
+        logs = rows[:, n_features : 2 * n_features]
         with np.errstate(divide="ignore"):  # a batch has zeros in the place of problems that are outside the domain
-            np.log(rows[:, :n_features], out=rows[:, n_features:])
-        return Encoded(self._of(X.dtype), rows, seeds=rows[:, n_features:])
+            np.log(rows[:, :n_features], out=logs)
+        if not len(family.missing):
+            return Encoded(family, rows, seeds=logs)
+        seeds = with_column_means(logs)
+        rows[:, : 2 * n_features] = without_gaps(rows[:, : 2 * n_features])
+        rows[:, 2 * n_features :] = presence(X, family.missing)
+        return Encoded(family, rows, seeds=seeds)
 
     def blank(self, n_components, n_features):
         return np.ones(self.params_layout(n_components, n_features).size)
@@ -98,7 +109,7 @@ class Gamma(_OfRows):
         return self.blank(*np.shape(centres))  # its statistics are measured from nothing
 
     def bind(self, n_components, n_features, dtype, isa=None):
-        return bind_gamma(n_components, n_features, isa, self.dtype.itemsize)
+        return bind_gamma(n_components, n_features, isa, self.dtype.itemsize, self.missing)
 
     def log_affinity(self, p, q):
         shapes, rates = (p.shapes + q.shapes) / 2, (1 / p.scales + 1 / q.scales) / 2
@@ -138,7 +149,8 @@ class ExponentialParams(NamedTuple):
 
 
 class ExponentialStats(NamedTuple):
-    """sums (K, d): weighted sums of the rows."""
+    """sums (K, d + number of columns with missing entries): weighted sums of the rows, and the weight of the rows that
+    have an entry in each of those columns."""
 
     sums: np.ndarray
 
@@ -158,14 +170,17 @@ class Exponential(_OfRows):
         return ((n_components, n_features),)
 
     def stat_shapes(self, n_components, n_features):
-        return ((n_components, n_features),)
+        return ((n_components, n_features + len(self.missing)),)
 
     def n_parameters(self, n_components, n_features):
         return n_components * n_features
 
     def encode(self, X):
         """k-means runs on cube roots, which are nearly normal: Wilson & Hilferty, PNAS 17 (1931), 684-688."""
-        return Encoded(self._of(X.dtype), X, seeds=lambda offsets: np.cbrt(X))
+        family, rows = self._of(X), X
+        if len(family.missing):
+            rows = np.column_stack([without_gaps(X), presence(X, family.missing)])
+        return Encoded(family, rows, seeds=lambda offsets: with_column_means(np.cbrt(X)))
 
     def blank(self, n_components, n_features):
         return np.ones(self.params_layout(n_components, n_features).size)
@@ -175,7 +190,9 @@ class Exponential(_OfRows):
 
     def bind(self, n_components, n_features, dtype, isa=None):
         real_bytes = np.dtype(dtype).itemsize
-        return bind_exponential(n_components, n_features, real_bytes, isa, min(real_bytes, self.dtype.itemsize))
+        return bind_exponential(
+            n_components, n_features, real_bytes, isa, min(real_bytes, self.dtype.itemsize), self.missing
+        )
 
     def log_affinity(self, p, q):
         return np.sum(np.log(2) + (np.log(p.rates) + np.log(q.rates)) / 2 - np.log(p.rates + q.rates), axis=1)

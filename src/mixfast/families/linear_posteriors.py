@@ -297,7 +297,7 @@ class ExponentialPosterior(ConjugatePosterior, Exponential):
         super().__init__()
         self.shape, self.rate = shape, rate
 
-    def _of(self, dtype):
+    def _of(self, X):
         return self
 
     def bind(self, n_components, n_features, dtype, isa=None):

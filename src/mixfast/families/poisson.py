@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import NamedTuple
 
 import numpy as np
@@ -11,9 +12,10 @@ from scipy.special import kl_div, pdtr
 from mixfast.families._poisson import bind_poisson
 from mixfast.families.counts import log_factorials, row_totals
 from mixfast.families.domains import NOT_NEGATIVE
-from mixfast.families.family import ColumnKind, Described, Encoded, Family, arrays_of, columnwise_margin
+from mixfast.families.family import ColumnKind, Described, Encoded, arrays_of, columnwise_margin
 from mixfast.families.holding import NUMBER, Holding
 from mixfast.families.pairs import between
+from mixfast.families.presence import PartlyObserved, presence, with_column_means, without_gaps
 from mixfast.families.rounding import rounded_above_zero
 from mixfast.row_data import separated
 
@@ -30,12 +32,13 @@ class PoissonParams(NamedTuple):
 
 
 class PoissonStats(NamedTuple):
-    """events (K, d), or (K, d + 1): weighted sums of the counts, and of the exposures where there are any."""
+    """events (K, d + 0 or 1 + number of columns with missing entries): weighted sums of the counts, of the exposures
+    where there are any, and of the exposures (1 without any) of the rows with an entry in each of those columns."""
 
     events: np.ndarray
 
 
-def design(counts, exposure):
+def with_exposures(counts, exposure):
     """Counts and, in a last column, exposures."""
     exposure = exposure.astype(counts.dtype)
     if not scipy.sparse.issparse(counts):
@@ -46,15 +49,25 @@ def design(counts, exposure):
     return scipy.sparse.csr_matrix((values, columns, indptr), (counts.shape[0], counts.shape[1] + 1))
 
 
-def rates(counts, exposure):
-    """Counts at an exposure of 1."""
+def beside(rows, columns):
+    """Rows, dense or sparse, with further dense columns after their own."""
+    if not scipy.sparse.issparse(rows):
+        return np.column_stack([rows, columns])
+    joined = scipy.sparse.hstack([rows, scipy.sparse.csr_matrix(columns)], format="csr", dtype=rows.dtype)
+    joined.sort_indices()
+    return joined
+
+
+def seeds_of(counts, exposure):
+    """Counts at an exposure of 1; in the place of missing ones the mean of their column, 0 in sparse rows."""
     if not scipy.sparse.issparse(counts):
-        return counts / exposure[:, np.newaxis].astype(counts.dtype)
+        return with_column_means(counts / exposure[:, np.newaxis].astype(counts.dtype))
+    counts = without_gaps(counts)
     values = counts.data / np.repeat(exposure, np.diff(counts.indptr)).astype(counts.dtype)
     return scipy.sparse.csr_matrix((values, counts.indices, counts.indptr), counts.shape)
 
 
-class Poisson(Family):
+class Poisson(PartlyObserved):
     """log p(x | k) = sum_j x_j log(e rate_kj) - e rate_kj - log x_j!, for rows of counts, e the exposure of the row.
 
     Parameters
@@ -89,28 +102,39 @@ class Poisson(Family):
         return ((n_components, n_features),)
 
     def stat_shapes(self, n_components, n_features):
-        return ((n_components, n_features + self.is_exposed),)
+        return ((n_components, n_features + self.is_exposed + len(self.missing)),)
 
     def n_parameters(self, n_components, n_features):
         return n_components * n_features
 
     def encode(self, X):
         """Rows of counts, with an `exposure` for each row or without, as `Encoded`; k-means runs on rates."""
-        counts, data = separated(X)
-        if "exposure" not in data and not self.is_exposed:
-            return Encoded(self, counts, -log_factorials(counts))
-        exposure = data["exposure"] if "exposure" in data else np.ones(counts.shape[0])
-        base = row_totals(counts) * np.log(exposure) - log_factorials(counts)
-        exposed = Poisson(self.alpha, self.beta, is_exposed=True)
-        return Encoded(exposed, design(counts, exposure), base, lambda offsets: rates(counts, exposure))
+        given, data = separated(X)
+        family, counts = copy.copy(self.learned_from(given)), without_gaps(given)
+        base, rows, seeds, exposure = -log_factorials(counts), counts, None, np.ones(counts.shape[0])
+        if "exposure" in data or self.is_exposed:
+            family.is_exposed = True
+            exposure = data.get("exposure", exposure)
+            base += row_totals(counts) * np.log(exposure)
+            rows = with_exposures(counts, exposure)
+        if family.is_exposed or len(family.missing):
+
+            def seeds(offsets):
+                return seeds_of(given, exposure)
+
+        if len(family.missing):
+            rows = beside(rows, presence(given, family.missing, exposure))
+        return Encoded(family, rows, base, seeds)
 
     def design(self):
-        """One set, exposures: {1} if rows have exposures, else empty."""
-        return {"exposures": np.ones(int(self.is_exposed), dtype=np.int32)}
+        """Two sets, exposures: {1} if rows have exposures, else empty; missing: columns with missing entries."""
+        return {"exposures": np.ones(int(self.is_exposed), dtype=np.int32), "missing": self.missing}
 
     def with_design(self, design):
-        (exposures,) = arrays_of(design, exposures=(np.int32, 1))
-        return Poisson(self.alpha, self.beta, len(exposures) > 0)
+        exposures, missing = arrays_of(design, exposures=(np.int32, 1), missing=(np.int32, 1))
+        family = super().with_design({"missing": missing})
+        family.is_exposed = len(exposures) > 0
+        return family
 
     def located(self, centres):
         return self.blank(*np.shape(centres))  # its statistics are measured from nothing
@@ -118,7 +142,7 @@ class Poisson(Family):
     def bind(self, n_components, n_features, dtype, isa=None, is_sparse=False):
         real_bytes = np.dtype(dtype).itemsize
         return bind_poisson(
-            n_components, n_features, real_bytes, isa, is_sparse, self.alpha, self.beta, self.is_exposed
+            n_components, n_features, real_bytes, isa, is_sparse, self.alpha, self.beta, self.is_exposed, self.missing
         )
 
     def rounded(self, params, dtype):
