@@ -148,8 +148,8 @@ cdef int constrain_gamma(const family_t *f, const double *numbers, double *work,
 
 def bind_gamma(Py_ssize_t n_components, Py_ssize_t n_encoded, object isa, int bytes_of_rows,
                const int32_t[::1] missing):
-    """`n_encoded` columns of x, of log x, and of those that are `missing` in some rows; `bytes_of_rows`: 4 or 8, of a number of
-    the user's rows, whose precision parameters are rounded to."""
+    """`n_encoded` columns of x, of log x, and of those that are `missing` in some rows; `bytes_of_rows`: 4 or 8, of a
+    number of the user's rows, whose precision parameters are rounded to."""
     cdef Py_ssize_t n_pairs = n_encoded - missing.shape[0], n_columns = n_pairs // 2
     if n_pairs % 2:
         raise ValueError(f"rows of {n_pairs} columns are not x and log x")

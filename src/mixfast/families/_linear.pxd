@@ -9,8 +9,8 @@ from mixfast.engine._kernels cimport linear_kernels_t
 # The context of such a family begins with this.
 cdef struct linear_t:
     const linear_kernels_t *kernels
-    # [user's columns]: which column of the encoded rows says where the entries of each are there, as 1 or the exposure of
-    # the row; -1 for a column without missing entries. NULL where no column has any.
+    # [user's columns]: which column of the encoded rows says where the entries of each are there, as 1 or the exposure
+    # of the row; -1 for a column without missing entries. NULL where no column has any.
     int32_t *presence
 
 # What `maximise_linear` leaves in `work`, for `maximise_component`.
@@ -34,7 +34,8 @@ cdef inline double weight_there(const family_t *f, const double *sums, Py_ssize_
     return sums[presence[j]] if presence != NULL and presence[j] >= 0 else total
 
 # Where `prepare_component` leaves what column j adds to a form; `constant` where none of its entries is missing.
-cdef inline double *constant_of(const family_t *f, Py_ssize_t j, double *coefficients, double *constant) noexcept nogil:
+cdef inline double *constant_of(const family_t *f, Py_ssize_t j, double *coefficients,
+                                double *constant) noexcept nogil:
     cdef const int32_t *presence = (<const linear_t *> f.context).presence
     return coefficients + presence[j] if presence != NULL and presence[j] >= 0 else constant
 
