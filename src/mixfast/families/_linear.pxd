@@ -28,7 +28,7 @@ cdef family_t *new_columnwise(size_t context_bytes, Py_ssize_t n_components, Py_
 cdef int maximise_linear(const family_t *f, const totals_t *totals, double *work, double *params) noexcept nogil
 cdef sums_t sums_of(const family_t *f, const totals_t *totals, const double *work) noexcept nogil
 
-# The weight of a component's rows that have an entry in column j; `total`, of all its rows, where none is missing there.
+# The weight of a component's rows that have an entry in column j: `total`, that of all its rows, where none is missing.
 cdef inline double weight_there(const family_t *f, const double *sums, Py_ssize_t j, double total) noexcept nogil:
     cdef const int32_t *presence = (<const linear_t *> f.context).presence
     return sums[presence[j]] if presence != NULL and presence[j] >= 0 else total

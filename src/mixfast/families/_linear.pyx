@@ -98,8 +98,8 @@ cdef family_t *new_columnwise(size_t context_bytes, Py_ssize_t n_components, Py_
                               object isa, bint is_sparse, Py_ssize_t n_columns,
                               const int32_t[::1] missing) except NULL:
     """As `new_linear`, of a family whose columns are independent and may have missing entries. Rows have n_encoded
-    columns that stand for the user's n_columns, 0 where an entry is missing, and then one for each of the user's columns
-    that `missing` lists: 1, or the exposure of the row, where the entry is there, else 0."""
+    columns that stand for the user's n_columns, 0 where an entry is missing, and then one for each of the user's
+    columns that `missing` lists: 1, or the exposure of the row, where the entry is there, else 0."""
     cdef Py_ssize_t n_missing = missing.shape[0], room = (context_bytes + 7) // 8 * 8, j
     cdef family_t *f = new_linear(room + n_columns * sizeof(int32_t), n_components, n_encoded + n_missing, real_bytes,
                                   isa, is_sparse)

@@ -2,9 +2,9 @@
 
 Parameters: rates[K][d]. Statistics: events[K][d], the weighted sums of the counts, and, in a column of the rows after
 them where there is one, the weighted sum of the exposures; without it a row is exposed for 1. Columns with missing
-entries have one more each, of the exposures of rows with an entry: `new_columnwise` in `_linear.pyx`. With a Gamma prior of shape
-1 + alpha and rate beta on each rate the M-step is rate = (events + alpha) / (exposure + beta), and EM increases the
-log-likelihood plus the sum of alpha log(rate) - beta rate.
+entries have one more each, of the exposures of rows with an entry: `new_columnwise` in `_linear.pyx`. With a Gamma
+prior of shape 1 + alpha and rate beta on each rate the M-step is rate = (events + alpha) / (exposure + beta), and EM
+increases the log-likelihood plus the sum of alpha log(rate) - beta rate.
 """
 
 from libc.float cimport DBL_MIN
@@ -124,8 +124,8 @@ cdef int constrain(const family_t *f, const double *numbers, double *work, doubl
 
 def bind_poisson(Py_ssize_t n_components, Py_ssize_t n_encoded, int real_bytes, object isa, bint is_sparse,
                  double alpha, double beta, bint is_exposed, const int32_t[::1] missing):
-    """The capsule. `n_encoded` columns: counts, with `is_exposed` exposures, and those of the columns that are `missing`
-    in some rows."""
+    """The capsule. `n_encoded` columns: counts, with `is_exposed` exposures, and those of the columns that are
+    `missing` in some rows."""
     cdef Py_ssize_t n_given = n_encoded - missing.shape[0], n_columns = n_given - is_exposed
     check_shape(n_components, n_columns, real_bytes)
     cdef family_t *f = new_columnwise(sizeof(context_t), n_components, n_given, real_bytes, isa, is_sparse, n_columns,
