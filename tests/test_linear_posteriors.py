@@ -17,7 +17,6 @@ from mixfast._reference.bayesian import priors as twin_priors
 from mixfast._reference.bayesian import proportions as twin_proportions
 from mixfast._reference.bayesian.variational import variational
 from mixfast.engine._acceleration import AcceleratedEM
-from mixfast.engine._drawing import draw_from_posterior
 from mixfast.engine._predictions import evaluate
 from mixfast.engine._rows import Rows
 from mixfast.families.bernoulli import Bernoulli
@@ -314,10 +313,10 @@ def test_refused():
 # ---- draws ----------------------------------------------------------------------------------------------------------
 
 
-def drawn(family, n_features, packed, n_draws, dtype=np.float64):
+def drawn(doors, family, n_features, packed, n_draws, dtype=np.float64):
     """Draws of the plain parameters of two components, (n_draws, n_params)."""
     capsule = family.bind(2, n_features, dtype)
-    return np.array([draw_from_posterior(capsule, packed, 5, sweep) for sweep in range(n_draws)])
+    return np.array([doors.draw_from_posterior(capsule, packed, 5, sweep) for sweep in range(n_draws)])
 
 
 def distributions(name, params, k):
@@ -332,13 +331,13 @@ def distributions(name, params, k):
 
 
 @pytest.mark.parametrize("name", ["bernoulli", "categorical", "exponential", "multinomial", "poisson"])
-def test_parameters_are_drawn_from_the_posterior(name):
+def test_parameters_are_drawn_from_the_posterior(doors, name):
     family = CASES[name].compiled
     layout = family.params_layout(2, N_FEATURES)
     rng = np.random.default_rng(1)
     packed = np.where(rng.uniform(size=layout.size) < 0.5, 0.3, 1) * rng.uniform(1, 20, layout.size)
     params = layout.view(packed)
-    draws = drawn(family, N_FEATURES, packed, 3000).reshape(3000, 2, -1)
+    draws = drawn(doors, family, N_FEATURES, packed, 3000).reshape(3000, 2, -1)
     for k in range(2):
         uniform = distributions(name, params, k).cdf(draws[:, k])
         for j in range(draws.shape[2]):
@@ -351,11 +350,11 @@ def test_parameters_are_drawn_from_the_posterior(name):
 
 
 @pytest.mark.parametrize("name", ["bernoulli", "categorical", "exponential", "multinomial", "poisson"])
-def test_no_draw_is_impossible(name):
+def test_no_draw_is_impossible(doors, name):
     """However small the hyper-parameters are: a row that has it would be."""
     family = CASES[name].compiled
     packed = np.full(family.params_layout(2, N_FEATURES).size, 1e-4)
-    draws = drawn(family, N_FEATURES, packed, 200)
+    draws = drawn(doors, family, N_FEATURES, packed, 200)
     assert np.all(np.isfinite(draws))
     assert np.all(draws > 0)
     assert name != "bernoulli" or np.all(draws < 1)
@@ -444,15 +443,15 @@ def test_a_product_of_posteriors_and_others_is_refused():
         Product([BernoulliPosterior(), Poisson()], (2, 2)).bind(2, 4, np.float64)
 
 
-def test_products_draw_what_their_parts_do():
+def test_products_draw_what_their_parts_do(doors):
     """All but the tied part, whose components are not independent."""
     parts, widths = MIXED.families[:-1], WIDTHS[:-1]
     packed = np.concatenate([np.ravel(array) for array in product_params(parts, widths)])
-    draws = drawn(Product(parts, widths), sum(widths), packed, 2000)
+    draws = drawn(doors, Product(parts, widths), sum(widths), packed, 2000)
     alone, first = [], 0
     for part, width in zip(parts, widths, strict=True):
         size = part.params_layout(2, width).size
-        alone.append(drawn(part, width, packed[first : first + size], 2000))
+        alone.append(drawn(doors, part, width, packed[first : first + size], 2000))
         first += size
     joined = np.concatenate(alone, axis=1)
     assert draws.shape == joined.shape
@@ -460,7 +459,7 @@ def test_products_draw_what_their_parts_do():
         # the first part has the same numbers, the others later ones of the stream
         assert np.all(own == wanted) or stats.ks_2samp(own, wanted).pvalue > 1e-4
     with pytest.raises(ValueError, match="cannot be drawn"):
-        drawn(MIXED, sum(WIDTHS), np.ones(MIXED.params_layout(2, sum(WIDTHS)).size), 1)
+        drawn(doors, MIXED, sum(WIDTHS), np.ones(MIXED.params_layout(2, sum(WIDTHS)).size), 1)
 
 
 def product_params(parts, widths):
@@ -488,7 +487,7 @@ PLAIN = Product(
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
-def test_what_a_product_draws_are_parameters_of_its_plain_family(dtype):
+def test_what_a_product_draws_are_parameters_of_its_plain_family(doors, dtype):
     rng = np.random.default_rng(0)
     X = mixed(rng, 300)[:, : sum(WIDTHS[:-1])].astype(dtype)
     family = Product(MIXED.families[:-1], WIDTHS[:-1])
@@ -498,7 +497,7 @@ def test_what_a_product_draws_are_parameters_of_its_plain_family(dtype):
     em = EM(capsule, Rows(encoded.rows, None, encoded.base), 1, None, Sticks(1.0))
     em.set_state(np.ones(2), family.blank(2, X.shape[1]))
     em.start_from_labels(labels)
-    params = draw_from_posterior(capsule, em.state()[1], 0, 0)
+    params = doors.draw_from_posterior(capsule, em.state()[1], 0, 0)
     evidences = []
     for own in (plain_of(capsule), PLAIN.encode(X).bind(2, dtype)):
         plain = EM(own, Rows(encoded.rows, None, encoded.base))
@@ -509,7 +508,7 @@ def test_what_a_product_draws_are_parameters_of_its_plain_family(dtype):
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_the_plain_family_of_a_posterior(name):
+def test_the_plain_family_of_a_posterior(doors, name):
     """Sparse where the posterior is."""
     case = CASES[name]
     plain = {"bernoulli": Bernoulli, "multinomial": Multinomial, "poisson": Poisson, "exponential": Exponential}
@@ -518,7 +517,7 @@ def test_the_plain_family_of_a_posterior(name):
     for form in (np.asarray, scipy.sparse.csr_matrix) if case.takes_sparse else (np.asarray,):
         encoded = case.compiled.encode(form(X))
         capsule = encoded.bind(2, X.dtype)
-        params = draw_from_posterior(capsule, np.full(case.compiled.params_layout(2, N_FEATURES).size, 2.0), 0, 0)
+        params = doors.draw_from_posterior(capsule, np.full(case.compiled.params_layout(2, N_FEATURES).size, 2.0), 0, 0)
         evidences = []
         for own in (plain_of(capsule), plain[name]().encode(form(X)).bind(2, X.dtype)):
             em = EM(own, Rows(encoded.rows, weights, encoded.base))

@@ -15,7 +15,6 @@ from mixfast import random_partitions as partitions
 from mixfast._em import EM
 from mixfast._reference.bayesian import partitions as reference
 from mixfast._reference.bayesian.gaussian import NormalInverseWishart
-from mixfast.engine._drawing import draw_from_posterior
 from mixfast.engine._information import joint_entropies
 from mixfast.engine._rows import Rows
 from mixfast.families.linear_posteriors import (
@@ -46,7 +45,7 @@ def posterior_of(X, family, labels, n_components):
     return em.state()[1]
 
 
-def drawn_gaussians(kind, n_draws):
+def drawn_gaussians(doors, kind, n_draws):
     """Parameters of the posteriors of two components, of 12 rows and of none, and draws of them."""
     rng = np.random.default_rng(0)
     X = rng.normal(size=(12, 3)) @ rng.normal(size=(3, 3))
@@ -56,7 +55,7 @@ def drawn_gaussians(kind, n_draws):
     capsule = family.bind(2, 3, X.dtype)
     shapes = [params.means.shape, params.covariances.shape, params.precisions_cholesky.shape]
     sizes = np.cumsum([np.prod(shape) for shape in shapes])[:-1]
-    draws = [np.split(draw_from_posterior(capsule, packed, 7, sweep), sizes) for sweep in range(n_draws)]
+    draws = [np.split(doors.draw_from_posterior(capsule, packed, 7, sweep), sizes) for sweep in range(n_draws)]
     return params, [
         np.array(part).reshape(-1, *shape) for part, shape in zip(zip(*draws, strict=True), shapes, strict=True)
     ]
@@ -68,8 +67,8 @@ def near(draws, expected):
     np.testing.assert_array_less(np.abs(draws.mean(axis=0) - expected), 5 * error + 1e-12)
 
 
-def test_full_gaussians_are_drawn_from_the_normal_wishart():
-    params, (means, covariances, factors) = drawn_gaussians("full", 4000)
+def test_full_gaussians_are_drawn_from_the_normal_wishart(doors):
+    params, (means, covariances, factors) = drawn_gaussians(doors, "full", 4000)
     precisions = factors @ factors.transpose(0, 1, 3, 2)
     np.testing.assert_allclose(precisions @ covariances, np.broadcast_to(np.eye(3), precisions.shape), atol=1e-6)
     assert np.all(np.tril(factors, -1) == 0)
@@ -90,8 +89,8 @@ def test_full_gaussians_are_drawn_from_the_normal_wishart():
 
 
 @pytest.mark.parametrize("kind", ["diag", "spherical"])
-def test_gaussians_of_simple_covariances_are_drawn_from_normal_gammas(kind):
-    params, (means, covariances, roots) = drawn_gaussians(kind, 4000)
+def test_gaussians_of_simple_covariances_are_drawn_from_normal_gammas(doors, kind):
+    params, (means, covariances, roots) = drawn_gaussians(doors, kind, 4000)
     np.testing.assert_allclose(covariances * roots**2, 1)
     near(means, params.means)
     columns = 3 if kind == "spherical" else 1
@@ -105,10 +104,10 @@ def test_gaussians_of_simple_covariances_are_drawn_from_normal_gammas(kind):
         assert stats.kstest(away.ravel(), "norm").pvalue > 1e-3
 
 
-def test_parameters_of_tied_covariances_cannot_be_drawn():
+def test_parameters_of_tied_covariances_cannot_be_drawn(doors):
     family = POSTERIORS["tied"](1.0, 4.0)
     with pytest.raises(ValueError, match="cannot be drawn"):
-        draw_from_posterior(family.bind(2, 3, np.float64), np.ones(family.params_layout(2, 3).size), 0, 0)
+        doors.draw_from_posterior(family.bind(2, 3, np.float64), np.ones(family.params_layout(2, 3).size), 0, 0)
 
 
 # ---- exact posteriors -----------------------------------------------------------------------------------------------

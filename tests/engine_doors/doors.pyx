@@ -1,10 +1,14 @@
 """Functions of the engine that have no face in Python, for tests."""
 
 from libc.stdint cimport uint32_t, uint64_t
+from libc.stdlib cimport calloc, free
 
 from mixfast.engine._acceleration cimport extrapolate_points, go_to, point_of, point_size
-from mixfast.engine._pass cimport Pass
-from mixfast.engine._random cimport open_stream, philox, stream_t
+from mixfast.engine._capsule cimport BoundFamily
+from mixfast.engine._drawing cimport draw_component, source_t
+from mixfast.engine._family cimport family_t
+from mixfast.engine._pass cimport Pass, copy_of
+from mixfast.engine._random cimport DRAWN_PARAMETERS, open_stream, philox, stream_t
 from mixfast.engine._special cimport bessel_ratio, bessel_ratio_t
 
 import numpy as np
@@ -64,6 +68,35 @@ def fill_log_gamma(uint64_t seed, uint32_t sweep, uint32_t purpose, uint32_t ind
     cdef Py_ssize_t i
     for i in range(out.shape[0]):
         out[i] = stream.log_gamma(&stream, shape)
+
+
+# ---- draws ----------------------------------------------------------------------------------------------------------
+
+def draw_from_posterior(capsule, const double[::1] params not None, uint64_t seed, uint32_t sweep):
+    """Draw parameters of all components from their posterior.
+
+    IN capsule: a posterior family, bound; params (n_params,): its parameters. Returns parameters of the plain family,
+    float64, in that family's layout; the same for the same seed and sweep. ValueError if the family is no posterior
+    with draws, or params have another length."""
+    cdef BoundFamily bound = BoundFamily(capsule)
+    cdef const family_t *f = &bound.c
+    cdef source_t source
+    cdef double *room
+    cdef Py_ssize_t k
+    if f.posterior == NULL or f.posterior.draw == NULL:
+        raise ValueError("parameters cannot be drawn: the family is no posterior of independent components")
+    if params.shape[0] != f.n_params:
+        raise ValueError(f"expected {f.n_params} parameters, got {params.shape[0]}")
+    source.seed, source.sweep, source.purpose, source.index = seed, sweep, DRAWN_PARAMETERS, 0
+    room = <double *> calloc(f.posterior.plain.n_params + f.n_own_work + 1, sizeof(double))
+    if room == NULL:
+        raise MemoryError
+    try:
+        for k in range(f.n_components):
+            draw_component(f, k, &params[0], &source, room + f.posterior.plain.n_params, room)
+        return copy_of(room, f.posterior.plain.n_params)
+    finally:
+        free(room)
 
 
 # ---- special functions ----------------------------------------------------------------------------------------------

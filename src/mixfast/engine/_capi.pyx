@@ -18,7 +18,6 @@ from mixfast.engine._fit cimport (
     Model,
     Plan,
     fit_models,
-    is_finite,
     model_t,
     n_mixing_of,
     plan_t,
@@ -48,7 +47,7 @@ from mixfast.engine._pass cimport (
 from mixfast.engine._predictions cimport results_t, writing
 from mixfast.engine._random cimport DRAWN_ROWS, one_of, open_stream
 from mixfast.engine._reals cimport put
-from mixfast.engine._rows cimport value_of, weigh, weighed_t
+from mixfast.engine._rows cimport are_finite, value_of, weigh, weighed_t
 
 from mixfast.status import Status
 
@@ -163,7 +162,8 @@ cdef int read_view(const own_plan_t *plan, const view_t *view, rows_t *rows) noe
 
 
 cdef bint are_numbers(const own_plan_t *plan, const double *weights, const double *params) noexcept nogil:
-    return is_finite(weights, n_mixing_of(plan.model)) and is_finite(params, plan.model.family.n_params)
+    return (are_finite(weights, n_mixing_of(plan.model), sizeof(double))
+            and are_finite(params, plan.model.family.n_params, sizeof(double)))
 
 
 cdef Py_ssize_t count_rows(const rows_t *rows) noexcept nogil:
@@ -443,9 +443,9 @@ cdef int c_maximise(const opaque_t *opaque, const double *sums, void *room, size
         status[0] = 0
     if plan == NULL or sums == NULL or room == NULL or weights == NULL or params == NULL:
         return BAD_ARGUMENT
-    if not are_numbers(plan, weights, params) or not is_finite(
+    if not are_numbers(plan, weights, params) or not are_finite(
             sums + SUM_WEIGHT, SUM_COUNTS - SUM_WEIGHT + plan.model.family.n_components
-            + record_size(plan.model.family)):
+            + record_size(plan.model.family), sizeof(double)):
         return NO_NUMBERS
     if not sums[SUM_WEIGHT] > 0:
         return BAD_ARGUMENT

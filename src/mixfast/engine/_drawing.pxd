@@ -2,6 +2,7 @@
 
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
+from mixfast.engine._family cimport family_t
 from mixfast.engine._pass cimport pass_t, strategy_t
 from mixfast.proportions._proportions cimport proportions_t
 
@@ -22,6 +23,8 @@ ctypedef struct labelling_t:
 # Proportions whose numbers are logarithms of the weights, which need not sum to 1.
 cdef const proportions_t *logarithms() noexcept nogil
 
+cdef void draw_component(const family_t *f, Py_ssize_t k, const double *params, const source_t *source,
+                         double *own_work, double *drawn) noexcept nogil
 cdef void draw_parameters(const pass_t *p, Py_ssize_t n, const source_t *source, double *drawn) noexcept nogil
 cdef void draw_log_weights(Py_ssize_t n, const double *counts, double more, const source_t *source,
                            double *out) noexcept nogil

@@ -9,15 +9,12 @@ or row, not on the thread.
 from cython.parallel cimport prange, threadid
 from libc.math cimport log
 from libc.stdint cimport uint32_t, uint64_t
-from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy
 
-from mixfast.engine._capsule cimport BoundFamily
 from mixfast.engine._family cimport chunk_t, family_t, stream_t
 from mixfast.engine._pass cimport (
     LANE_EVIDENCE,
     assign_fn,
-    copy_of,
     deliver_nothing,
     densities,
     finish_nothing,
@@ -29,7 +26,7 @@ from mixfast.engine._pass cimport (
     threads_for_components,
     workspace_t,
 )
-from mixfast.engine._random cimport DRAWN_PARAMETERS, open_stream, uniform
+from mixfast.engine._random cimport open_stream, uniform
 from mixfast.engine._reals cimport get
 from mixfast.proportions._proportions cimport one_for_each, proportions_t
 
@@ -42,6 +39,8 @@ cdef enum:
 
 cdef void draw_component(const family_t *f, Py_ssize_t k, const double *params, const source_t *source,
                          double *own_work, double *drawn) noexcept nogil:
+    """Draw parameters of component k. IN params: those of the posterior family f; own_work is room. OUT drawn: what is
+    component k's of the parameters of f.posterior.plain."""
     cdef stream_t stream = stream_of(source, k)
     f.posterior.draw(f, k, params, &stream, own_work, drawn)
 
@@ -75,7 +74,7 @@ cdef void draw_log_weights(Py_ssize_t n, const double *counts, double more, cons
 
 cdef void stay(const proportions_t *proportions, Py_ssize_t n, const double *counts, double total,
                double *mixing) noexcept nogil:
-    """An M-step of proportions that changes nothing: weights are drawn instead."""
+    """The M-step of `LOGARITHMS` leaves the weights as they are: the sampler draws them."""
     pass
 
 
@@ -167,32 +166,3 @@ cdef int tabulate(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, works
 
 cdef strategy_t tabulating_by(const tabulation_t *tabulation) noexcept nogil:
     return only(tabulate, tabulation)
-
-
-# ---- for Python -----------------------------------------------------------------------------------------------------
-
-def draw_from_posterior(capsule, const double[::1] params not None, uint64_t seed, uint32_t sweep):
-    """Draw parameters of all components from their posterior.
-
-    IN capsule: a posterior family, bound; params (n_params,): its parameters. Returns parameters of the plain family,
-    float64, in that family's layout; the same for the same seed and sweep. ValueError if the family is no posterior
-    with draws, or params have another length. """
-    cdef BoundFamily bound = BoundFamily(capsule)
-    cdef const family_t *f = &bound.c
-    cdef source_t source
-    cdef double *room
-    cdef Py_ssize_t k
-    if f.posterior == NULL or f.posterior.draw == NULL:
-        raise ValueError("parameters cannot be drawn: the family is no posterior of independent components")
-    if params.shape[0] != f.n_params:
-        raise ValueError(f"expected {f.n_params} parameters, got {params.shape[0]}")
-    source.seed, source.sweep, source.purpose, source.index = seed, sweep, DRAWN_PARAMETERS, 0
-    room = <double *> calloc(f.posterior.plain.n_params + f.n_own_work + 1, sizeof(double))
-    if room == NULL:
-        raise MemoryError
-    try:
-        for k in range(f.n_components):
-            draw_component(f, k, &params[0], &source, room + f.posterior.plain.n_params, room)
-        return copy_of(room, f.posterior.plain.n_params)
-    finally:
-        free(room)

@@ -157,8 +157,6 @@ cdef int fit_models(worker_t *w, const plan_t *plan, const model_t *models, Py_s
                     const rows_t *seeding_rows, weighed_t weighed, const double *n_effective,
                     uint64_t seed) noexcept nogil
 
-cdef bint is_finite(const double *values, Py_ssize_t n) noexcept nogil
-
 cdef class Model:
     cdef model_t c
     cdef object kept, blank, alike_blank

@@ -8,7 +8,7 @@ uses it for one problem after the other, `close_worker` frees it. None of them n
 Models with as many components have their starts in common: k-means runs once for all covariance types.
 """
 
-from libc.math cimport INFINITY, NAN, isfinite, log
+from libc.math cimport INFINITY, NAN, log
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, realloc
 from libc.string cimport memcpy, memset
@@ -55,7 +55,7 @@ from mixfast.engine._pass cimport (
 )
 from mixfast.engine._pruning cimport place_pruning, pruning_t, release
 from mixfast.engine._reals cimport get
-from mixfast.engine._rows cimport Rows, copy_row, is_constant, weighed_t
+from mixfast.engine._rows cimport Rows, are_finite, copy_row, is_constant, weighed_t
 from mixfast.engine._seeding cimport (
     choose_rows,
     kmeans_t,
@@ -773,8 +773,9 @@ cdef void drop_traces(worker_t *w) noexcept nogil:
 
 cdef void judge(worker_t *w, const plan_t *plan, const model_t *m, trial_t *trial) noexcept nogil:
     """OUT trial: the final status of a model's best fit, and its criterion if the plan has one."""
-    trial.fails = trial.fails or not (is_finite(trial.fit.mixing, n_mixing_of(m))
-                                      and is_finite(trial.fit.params, m.family.n_params))
+    trial.fails = trial.fails or not (
+        are_finite(trial.fit.mixing, n_mixing_of(m), sizeof(double))
+        and are_finite(trial.fit.params, m.family.n_params, sizeof(double)))
     if is_constant(&w.rows):
         trial.fit.status |= CONSTANT_DATA
     if trial.fails:
@@ -788,14 +789,6 @@ cdef void judge(worker_t *w, const plan_t *plan, const model_t *m, trial_t *tria
         memcpy(w.fit.mixing, trial.fit.mixing, w.fit.n_mixing * sizeof(double))
         memcpy(w.fit.params, trial.fit.params, m.family.n_params * sizeof(double))
         trial.criterion = plan.criterion(w, m.n_free)
-
-
-cdef bint is_finite(const double *values, Py_ssize_t n) noexcept nogil:
-    cdef Py_ssize_t i
-    for i in range(n):
-        if not isfinite(values[i]):
-            return False
-    return True
 
 
 # ---- for Python -----------------------------------------------------------------------------------------------------

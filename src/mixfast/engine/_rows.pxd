@@ -1,5 +1,9 @@
 from mixfast.engine._kernels cimport groups_t, rows_t
 
+ctypedef fused real:
+    float
+    double
+
 # The sum of the weights of rows, and the least above zero.
 ctypedef struct weighed_t:
     double total
@@ -11,6 +15,7 @@ cdef bint are_equal(const rows_t *rows, Py_ssize_t row, Py_ssize_t other) noexce
 cdef bint is_constant(const rows_t *rows) noexcept nogil
 cdef double total_of_base(const rows_t *rows) noexcept nogil
 cdef weighed_t weigh(const rows_t *rows) noexcept nogil
+cdef bint are_finite(const real *values, Py_ssize_t n, Py_ssize_t stride) noexcept nogil
 
 cdef class Rows:
     cdef rows_t c

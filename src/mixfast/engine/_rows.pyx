@@ -10,11 +10,6 @@ from mixfast.engine._reals cimport get
 
 import numpy as np
 
-ctypedef fused real:
-    float
-    double
-
-
 cdef double value_of(const rows_t *rows, Py_ssize_t row, Py_ssize_t column) noexcept nogil:
     """X[row, column] of dense rows."""
     return get(rows.data + row * rows.row_stride + column * rows.column_stride, rows.real_bytes, 0)
@@ -213,8 +208,8 @@ cdef class Rows:
 
 
 cdef bint are_finite(const real *values, Py_ssize_t n, Py_ssize_t stride) noexcept nogil:
-    """n numbers, so many bytes apart. A number less itself is 0, and NaN where it is not finite; so are sums of these,
-    of which there are several for vectors."""
+    """Whether n numbers, `stride` bytes apart, are finite. x - x is 0 for a finite x and NaN for others, and so is a
+    sum of such differences; there are 16 partial sums so that the compiler can use vectors."""
     cdef Py_ssize_t i = 0, k
     cdef real lost[16]
     cdef real total = 0
@@ -234,7 +229,7 @@ cdef bint are_finite(const real *values, Py_ssize_t n, Py_ssize_t stride) noexce
 
 
 cdef bint all_of_view(const real[:, :] X) noexcept nogil:
-    """Walks along the axis whose numbers are nearer to each other."""
+    """As `are_finite`, for a matrix of any strides; the inner loop is along the axis of the smaller stride."""
     cdef Py_ssize_t i, n = X.shape[0], d = X.shape[1], down = X.strides[0], along = X.strides[1]
     if n == 0 or d == 0:
         return True
