@@ -81,9 +81,14 @@ FLOORS = [
 #: Imports nothing of the package, and only tests import it.
 ASIDE = "_reference/"
 
+#: A statement begins a line, or follows a semicolon or a colon.
 CYTHON_IMPORT = re.compile(
-    r"^[ \t]*(?:from[ \t]+([\w.]+)[ \t]+c?import[ \t]+(\([^)]*\)|[^\n]*)|c?import[ \t]+([^\n]*))", re.MULTILINE
+    r"(?:^|[;:])[ \t]*(?:from[ \t]+([\w.]+)[ \t]+c?import[ \t]+(\([^)]*\)|[^\n;]*)|c?import[ \t]+([^\n;]*))",
+    re.MULTILINE,
 )
+CYTHON_INCLUDE = re.compile(r"^[ \t]*include[ \t]+['\"]", re.MULTILINE)
+#: import_module("package.module") and the like.
+IMPORT_BY_NAME = re.compile(r"\b(?:import_module|__import__)\(\s*[rf]?['\"]([\w.]+)['\"]")
 
 
 # ---- the checker ----------------------------------------------------------------------------------------------------
@@ -101,6 +106,7 @@ def modules_of(sources):
 def imported(path):
     """(module, name or None) of each import of a file, wherever it is."""
     text = path.read_text()
+    yield from ((module, None) for module in IMPORT_BY_NAME.findall(text))
     if path.suffix in (".py", ".pyi"):
         for node in ast.walk(ast.parse(text)):
             if isinstance(node, ast.Import):
@@ -109,7 +115,9 @@ def imported(path):
                 assert node.level == 0, f"{path}: imports are written in full, from the package on"
                 yield from ((node.module, alias.name) for alias in node.names)
         return
-    for module, names, modules in CYTHON_IMPORT.findall(text):
+    assert not CYTHON_INCLUDE.search(text), f"{path}: what is shared is imported, not included"
+    for module, names, modules in CYTHON_IMPORT.findall(text.replace("\\\n", " ")):
+        assert not module.startswith("."), f"{path}: imports are written in full, from the package on"
         listed = re.sub(r"#[^\n]*", "", names or modules).strip("() \t")
         words = [item.split()[0] for item in listed.split(",") if item.strip()]
         yield from ((module, name) if module else (name, None) for name in words)
@@ -160,7 +168,13 @@ def circle_in(graph):
 
 
 def house():
-    return {module: targets for module, targets in graph_of(SOURCES).items() if not module.startswith(ASIDE)}
+    """The graph of all that has a floor; `test_the_twins_stand_aside` has the rest."""
+    graph = graph_of(SOURCES)
+    return {
+        module: {target for target in targets if not target.startswith(ASIDE)}
+        for module, targets in graph.items()
+        if not module.startswith(ASIDE)
+    }
 
 
 def test_every_module_has_a_floor_and_every_room_is_there():
@@ -248,10 +262,29 @@ def test_the_small_package_is_in_order(small):
         ("low.pyx", "from small.up cimport (  # kernels, first\n    high,\n)\n"),
         ("low.pyx", "cdef int f():\n    from small.up.high import x\n"),
         ("low.pxd", "cimport small.up.high\n"),
+        ("low.pyx", "import os; from small.up.high import x\n"),
+        ("low.pyx", "if True: from small.up.high import x\n"),
+        ("low.pyx", "from small.up.high \\\n    cimport x\n"),
+        ("low.pyx", "from small.up cimport high; import os\n"),
+        ("low.py", "import importlib\nimportlib.import_module('small.up.high')\n"),
+        ("low.pyx", "def f():\n    return __import__('small.up.high')\n"),
     ],
 )
 def test_an_upward_import_is_found_wherever_it_is(file, text, small):
     assert "low imports up/high, which is above it" in list(upward_imports(small({file: text}), TWO_FLOORS))
+
+
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        ("low.py", "from .up import high\n"),
+        ("low.pyx", "from .up.high cimport x\n"),
+        ("low.pyx", "include 'up/c.pyx'\n"),
+    ],
+)
+def test_an_import_that_is_not_written_in_full_is_refused(file, text, small):
+    with pytest.raises(AssertionError, match="imports are written in full|is imported, not included"):
+        small({file: text})
 
 
 def test_a_circle_within_a_floor_is_found(small):
