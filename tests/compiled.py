@@ -11,20 +11,24 @@ TESTS = Path(__file__).parent
 
 
 def build(folder, module, tmp_path_factory):
-    """The extension module of the sources in a folder of the tests, by `compiled_setup.py`.
+    """The extension module of a .pyx file in a folder of the tests; see `build_text`."""
+    return build_text(module, (TESTS / folder / f"{module}.pyx").read_text(), tmp_path_factory)
+
+
+def build_text(module, text, tmp_path_factory):
+    """The extension module of Cython source text, by `compiled_setup.py`.
 
     The workers of pytest-xdist share it: the first builds, others wait.
     """
     root = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
         root = root.parent
-    source, target = root / f"{folder}_source", root / f"{folder}_built"
-    with open(root / f"{folder}.lock", "w") as lock:
+    source, target = root / f"{module}_source", root / f"{module}_built"
+    with open(root / f"{module}.lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not target.exists():
             source.mkdir()
-            for path in (TESTS / folder).glob("*.pyx"):
-                (source / path.name).write_bytes(path.read_bytes())
+            (source / f"{module}.pyx").write_text(text)
             (source / "setup.py").write_bytes((TESTS / "compiled_setup.py").read_bytes())
             command = [sys.executable, "setup.py", "--quiet", "build_ext", "--build-lib", "built"]
             sources = str(TESTS.parent / "src")

@@ -283,7 +283,7 @@ def test_an_upward_import_is_found_wherever_it_is(file, text, small):
     ],
 )
 def test_an_import_that_is_not_written_in_full_is_refused(file, text, small):
-    with pytest.raises(AssertionError, match="imports are written in full|is imported, not included"):
+    with pytest.raises(AssertionError, match=r"imports are written in full|is imported, not included"):
         small({file: text})
 
 

@@ -2,11 +2,15 @@
 
 import copy
 import pickle
+import re
+import sys
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
 from batches import assert_equals_alone, assert_same_results
+from compiled import build_text
 from estimators_table import ESTIMATORS, every_likelihood
 from twins import EVERY_FAMILY, make_em, random_weights
 
@@ -181,3 +185,49 @@ def test_what_cannot_be_is_said(params, message):
         GaussianMixture(2, **params).fit(X)
     with pytest.raises(ValueError, match=message):
         fit_many([X], GaussianMixture(2, **params))
+
+
+# ---- the kind in docs/extending.md ----------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def equal_weights(tmp_path_factory):
+    """The module of the first example of a kind of proportions in the document."""
+    text = (Path(__file__).parent.parent / "docs" / "extending.md").read_text()
+    (source,) = re.findall(r"```cython\n((?:(?!```).)*class EqualWeights.*?)```", text, flags=re.DOTALL)
+    module = build_text("equal_weights", source, tmp_path_factory)
+    sys.modules["equal_weights"] = module  # pickle imports it by name
+    yield module
+    del sys.modules["equal_weights"]
+
+
+@pytest.fixture
+def equal_mixture(equal_weights):
+    class EqualGaussianMixture(GaussianMixture):
+        def _proportions(self):
+            return equal_weights.EqualWeights()
+
+    return EqualGaussianMixture
+
+
+@pytest.mark.parametrize("accelerate", [None, "auto"])
+def test_the_documents_kind_keeps_weights_equal(equal_mixture, accelerate):
+    X = ESTIMATORS["Gaussian full"].X
+    model = equal_mixture(3, random_state=0, tol=1e-8, max_iter=1000, accelerate=accelerate).fit(X)
+    assert np.array_equal(model.weights_, np.full(3, 1 / 3))
+    assert np.diff(np.array(model.lower_bounds_, dtype=float)).min() >= -1e-9
+    assert model._n_parameters() == GaussianMixture(3, random_state=0).fit(X)._n_parameters() - 2
+    given = GaussianMixture(3, random_state=0, tol=1e-8, max_iter=1000, weights=np.full(3, 1 / 3)).fit(X)
+    np.testing.assert_allclose(model.lower_bound_, given.lower_bound_, rtol=1e-6)
+
+
+def test_the_documents_kind_serves_batches_and_copies(equal_weights, equal_mixture):
+    X = ESTIMATORS["Gaussian full"].X
+    estimator = equal_mixture(2)
+    result = fit_many([X[::2], X[1::2]], estimator, random_state=0)
+    alone = equal_mixture(2, random_state=0).fit(X[::2])
+    assert np.array_equal(result[0].means_, alone.means_)
+    assert np.array_equal(result.weights, np.full((2, 2), 0.5))
+    again = pickle.loads(pickle.dumps(equal_weights.EqualWeights()))
+    assert again.n_numbers(4) == 4
+    np.testing.assert_array_equal(again.begun(np.array([1.0, 0.0, 5.0, 2.0])), np.full(4, 0.25))

@@ -1,9 +1,9 @@
 """Fits and predictions over Dask arrays and dataframes; `import mixfast.dask`, with the extra `mixfast[dask]`.
 
-The state of a fit is in the graph of each iteration, so a worker that is lost costs what it had computed and no bit of
-the result: tasks are pure functions of a partition and the state, and sums are added in a tree that goes by the numbers
-of partitions. Persist the collection, `X = X.persist()`, where it fits in the memory of the workers: each iteration
-reads all rows.
+Each iteration is one graph, whose tasks are pure functions of a partition and the parameters of the fit; statistics are
+added in a tree whose shape depends on the numbers of the partitions alone. So losing a worker costs time and changes no
+bit of the result. Each iteration reads all rows: persist the collection, `X = X.persist()`, if it fits into the memory
+of the workers.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class DaskSource:
         self, task: Callable[[Partition, Any], Result], state: Any, merge: Callable[[Sequence[Result]], Result]
     ) -> Result:
         run, join = dask.delayed(_run, pure=False), dask.delayed(merge, pure=False)
-        shared = dask.delayed((task, state), traverse=False)  # once in the graph, however many partitions there are
+        shared = dask.delayed((task, state), traverse=False)  # one node of the graph, shared by all partitions
         results = [run(shared, number, X, weight) for number, (X, weight) in enumerate(self._parts)]
         total = partitions.tree(results, join)
         return total.compute() if self._client is None else self._client.compute(total, sync=True)
@@ -69,7 +69,7 @@ def _run(shared, number, X, sample_weight):
 
 
 def _parts_of(X):
-    """The rows of each partition, a list of promises."""
+    """The rows of each partition, a list of Delayed."""
     if hasattr(X, "rechunk"):
         if X.ndim != 2:
             raise ValueError(f"X should be 2-D, got {X.ndim}-D")

@@ -1,8 +1,9 @@
-"""Formulas: what the terms of `"y ~ x + I(x**2)"` make of a table, by formulaic, which is an optional dependency.
+"""Formulas such as `"y ~ x + I(x**2)"`: the design matrices that they make of a table, by formulaic, an optional
+dependency.
 
-A formula is learned from one table: which categories a column has, where knots of splines are. Later tables get the
-same columns from it. Files keep its text and what it has learned; since text from a file must not be a program, it is
-then of functions and operators that are known to be none (`check_harmless`).
+A formula learns from the table of the fit: the categories of columns, the knots of splines. Later tables are evaluated
+with these. Files hold the text of a formula and what it learned. Since evaluating text from a file must not run
+arbitrary code, only functions and operators on a list are allowed there (`check_harmless`).
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from mixfast.tables import Table
 
 INTERCEPT = "Intercept"
 
-#: What a formula in a file may call: formulaic's transforms, and NumPy's functions of numbers.
+#: Functions that a formula in a file may call: formulaic's transforms, and NumPy's functions of numbers.
 FUNCTIONS = frozenset((
     "log", "log10", "log2", "exp", "exp10", "exp2", "bs", "cc", "cr", "cs", "center", "standardize", "scale", "poly",
     "lag", "C", "I", "Q", "Treatment", "Sum", "Poly", "Helmert",
@@ -32,7 +33,7 @@ OF_MODULES = {
     )),
     "contr": frozenset(("custom", "diff", "helmert", "poly", "SAS", "sum", "treatment")),
 }  # fmt: skip
-#: Nodes of expressions that compute with numbers, whatever they are made of.
+#: Nodes of Python's syntax tree that are allowed in a formula in a file.
 OF_NUMBERS = (
     ast.Expression, ast.Load, ast.Name, ast.keyword, ast.List, ast.Tuple, ast.Constant, ast.Compare, ast.UnaryOp,
     ast.unaryop, ast.operator, ast.cmpop,
@@ -48,7 +49,7 @@ def _formulaic():
 
 
 def _as_pandas(data):
-    """A table of any kind as formulaic reads all of them alike: what was learned from one kind serves another."""
+    """Any table as a pandas.DataFrame, so that what was learned from a table of one library serves those of others."""
     import narwhals as nw
 
     Table(data)  # says what is wrong with what is no table
@@ -64,7 +65,8 @@ def _parsed(text):
 
 
 def _matrix(build, data):
-    """What `build(data, ...)` of formulaic gives; ValueError where a term cannot be evaluated."""
+    """The result of `build(data, ...)`, a function of formulaic. Raises ValueError if a term cannot be evaluated, or a
+    category is new."""
     formulaic = _formulaic()
     with warnings.catch_warnings():
         # a category that was not learned would be counted as none of them
@@ -87,13 +89,13 @@ def _matrix(build, data):
 
 
 def _values(matrix):
-    """A matrix of formulaic's, float64 and two-dimensional."""
+    """A model matrix of formulaic as a float64 array (n_rows, n_columns)."""
     values = np.asarray(matrix, dtype=np.float64)
     return values.reshape(len(values), -1)
 
 
 def _names(matrix):
-    """Of its columns, without that of 1."""
+    """Names of the columns of a model matrix, without the intercept."""
     return tuple(name for name in matrix.model_spec.column_names if name != INTERCEPT)
 
 
@@ -105,7 +107,7 @@ def _without_intercept(matrix):
 
 
 def check_harmless(formula):
-    """Raises ValueError where a term of one side of a formula is, or may be, more than a computation with columns."""
+    """Raises ValueError if a term of one side of a formula may do more than compute with columns of the table."""
     for term in formula:
         for factor in term.factors:
             if factor.eval_method.value == "python":
@@ -133,7 +135,7 @@ def _check_expression(text):
 
 
 def _called(node):
-    """Whether it is a function that a formula in a file may call, by its name."""
+    """Whether a node of a syntax tree is the name of a function that a formula in a file may call."""
     if isinstance(node, ast.Attribute):
         return isinstance(node.value, ast.Name) and node.attr in OF_MODULES.get(node.value.id, ())
     return isinstance(node, ast.Name) and node.id in FUNCTIONS
@@ -144,8 +146,8 @@ def _has_no_names(node):
 
 
 def _learned_by(spec):
-    """What one side has learned of its table, as plain values: [state of each function by its text, kind and
-    categories of each factor by its text]."""
+    """What one side of a formula learned from its table, as plain values for a file: [text of each stateful transform
+    -> its state, text of each factor -> its kind and categories]."""
     encoders = {
         factor: [kind.value, list(state["categories"]) if "categories" in state else None]
         for factor, (kind, state) in spec.encoder_state.items()
@@ -154,7 +156,7 @@ def _learned_by(spec):
 
 
 def _with_learned(formula, learned):
-    """The inverse, for one side: a model spec."""
+    """The inverse of `_learned_by`: the ModelSpec of one side."""
     formulaic = _formulaic()
     from formulaic.parser.types import Factor
 
@@ -172,23 +174,23 @@ def _with_learned(formula, learned):
 
 @dataclass(frozen=True)
 class Formula:
-    """A formula and those beside it, as they were learned.
+    """The formulas of a fit and what they learned from its table.
 
     Attributes
     ----------
     texts : mapping of str to str
         "formula", and "gate" and "fixed" where there are such.
     learned : mapping of str to list
-        Of each side, "response", "terms", "gate" and "fixed", what it has learned of its table; plain values.
+        What each side, "response", "terms", "gate" and "fixed", learned from the table; see `_learned_by`.
     names : tuple of str
-        The columns of X, without that of 1, those of "fixed" last.
+        Names of the columns of X without the intercept; those of "fixed", whose coefficients are shared, come last.
     n_shared : int
-        How many of them are those of "fixed".
+        Number of columns of "fixed".
     gate_names : tuple of str
-        The columns of the gate, without that of 1; empty where there is no gate.
+        Names of the columns of the gate without the intercept; empty if there is no gate.
     has_intercept : bool
     columns : mapping of str to str
-        What rows have beside their values, and the columns of the table that it is in.
+        Name of row data, such as "exposure" -> name of its column in the table.
     """
 
     texts: Mapping
@@ -201,7 +203,7 @@ class Formula:
     _specs: dict = field(default_factory=dict, repr=False, compare=False)
 
     def contents(self):
-        """Plain values for a file. ValueError where a term is none that a file may have."""
+        """The formula as plain values for a file. Raises ValueError for a term that `check_harmless` refuses."""
         for formula in sides_of(self.texts).values():
             check_harmless(formula)
         return {
@@ -216,8 +218,8 @@ class Formula:
 
     @classmethod
     def from_contents(cls, contents):
-        """The inverse of `contents`; does not import formulaic, which is needed only for tables. ValueError for other
-        values."""
+        """The inverse of `contents`; does not import formulaic, which is needed only for tables. Raises ValueError for
+        values that `contents` does not make."""
         types = {
             "texts": dict, "learned": dict, "names": list, "n_shared": int, "gate_names": list, "has_intercept": bool,
             "columns": dict,
@@ -230,7 +232,7 @@ class Formula:
         return cls(**contents | {name: tuple(contents[name]) for name in ("names", "gate_names")})
 
     def _spec(self, side):
-        """The side as formulaic evaluates it; that of a file is looked at first."""
+        """The ModelSpec of one side; the text of a formula from a file is checked by `check_harmless` first."""
         if not self._specs:
             for name, formula in sides_of(self.texts).items():
                 check_harmless(formula)
@@ -247,7 +249,7 @@ class Formula:
         return _without_intercept(matrix)
 
     def design(self, data):
-        """X of a table: a pandas.DataFrame with the names of the terms."""
+        """X for a table: a pandas.DataFrame with the columns `names`."""
         import pandas as pd
 
         data, n_own = _as_pandas(data), len(self.names) - self.n_shared
@@ -257,14 +259,14 @@ class Formula:
         return pd.DataFrame(values, columns=list(self.names))
 
     def columns_of_terms(self, data):
-        """The columns of a table that X is made of, a pandas.DataFrame."""
+        """The columns of a table that the terms of X use, a pandas.DataFrame."""
         data = _as_pandas(data)
         sides = [side for side in ("terms", "fixed") if side in self.learned]
         wanted = set().union(*(self._spec(side).required_variables for side in sides))
         return data[[name for name in data.columns if name in wanted]]
 
     def gate_design(self, data):
-        """The columns of the gate, (n, q) with names; None where there is no gate."""
+        """The columns of the gate for a table, a pandas.DataFrame (n, q); None if there is no gate."""
         import pandas as pd
 
         if not self.gate_names:
@@ -273,7 +275,8 @@ class Formula:
         return pd.DataFrame(values, columns=list(self.gate_names))
 
     def responses(self, data):
-        """y of a table: (n,), or (n, C) for several columns, successes and failures perhaps, and for categories."""
+        """y for a table: (n,), or (n, C) where the left side has several columns (such as successes and failures) or is
+        categorical."""
         return _as_responses(_matrix(self._spec("response").get_model_matrix, _as_pandas(data)))
 
     def row_data(self, data, names):
@@ -292,7 +295,7 @@ def _as_responses(matrix):
 
 
 def sides_of(texts):
-    """The sides that formulas by their names have, parsed: "response" and "terms" of "formula", and the others."""
+    """name of a side -> the parsed formula: "response" and "terms" of "formula", and "gate" and "fixed" if given."""
     both = _parsed(texts["formula"])
     if not hasattr(both, "lhs") or not hasattr(both, "rhs"):
         raise ValueError(f"formula={texts['formula']!r} should have two sides, as in 'y ~ x'")
@@ -361,7 +364,7 @@ def learn_formula(formula, data, gate=None, shared=None, columns=None):
         dict(columns or {}),
         specs,
     )
-    learned.row_data(data, learned.columns)  # says what columns are not there
+    learned.row_data(data, learned.columns)  # raises for columns that are not there
     X = np.hstack([_without_intercept(matrices[side]) for side in ("terms", "fixed") if side in matrices])
     gate_X = pd.DataFrame(_without_intercept(matrices["gate"]), columns=list(gate_names)) if gate_names else None
     return learned, pd.DataFrame(X, columns=list(learned.names)), _as_responses(matrices["response"]), gate_X

@@ -13,14 +13,13 @@ from mixfast.canvas import NONE, axes_of, colour_of, greys, is_dark, some_rows
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-#: Areas of all components together, of the heaviest at most, and of any at least, in square points: the axes have some
-#: 100,000.
+#: Areas of nodes in square points: of all together, of the largest at most, of each at least. An Axes has some 100,000.
 TOTAL, LARGEST, LEAST = 14_000.0, 2500.0, 30.0
-#: The width of a line at the largest similarity, and the least, in points.
+#: Width of the line of the largest similarity, and the least width, in points.
 WIDEST, THINNEST = 8.0, 0.5
-#: Numbers are written into a matrix of so many components at most.
+#: Values are written into the heatmap of at most so many components.
 WRITTEN = 15
-#: Names of the heaviest components are written, of so many at most.
+#: Names are written for at most so many components, those of the largest weights.
 NAMED = 60
 
 
@@ -37,11 +36,11 @@ def nodes(found: Any, ax: Axes | None = None) -> Axes:
 
 
 def _draw_nodes(found, ax, share):
-    """With this share of their areas."""
+    """Draw nodes and lines; `share` scales the areas of the nodes."""
     colours = [colour_of(k) for k in range(len(found.weights))]
     areas = share * _areas(found.weights)
     _lines(found, ax)
-    order = np.argsort(-found.weights, kind="stable")  # the smallest on top
+    order = np.argsort(-found.weights, kind="stable")  # the smallest is drawn last, on top
     ax.scatter(
         *found.positions[order].T,
         s=areas[order],
@@ -62,7 +61,7 @@ def _lines(found, ax):
 
     if not len(found.neighbours):
         return
-    i, j = found.neighbours[::-1].T  # the widest last
+    i, j = found.neighbours[::-1].T  # the widest line is drawn last, on top
     similarity = found.similarity[i, j]
     widths = np.maximum(WIDEST * similarity / found.similarity.max(), THINNEST)
     ends = np.stack([found.positions[i], found.positions[j]], axis=1)
@@ -70,7 +69,7 @@ def _lines(found, ax):
 
 
 def _write(ax, name, position, area, colour):
-    """In the node where there is room, beside it otherwise."""
+    """Write a name inside its node where it fits, else beside it."""
     radius = np.sqrt(area / np.pi)
     fits = 3.2 * len(name) < radius and radius > 6
     if fits:
@@ -81,7 +80,7 @@ def _write(ax, name, position, area, colour):
 
 
 def _frame(ax, points):
-    """Room around the points; equal units in both directions; no ticks, for distances alone mean something."""
+    """Set limits with a margin around the points, equal scales, and no ticks: only distances have a meaning."""
     low, high = points.min(axis=0), points.max(axis=0)
     width = float(np.max(high - low)) or 1.0
     half = np.maximum((high - low) / 2, 0.3 * width) + 0.18 * width
@@ -95,12 +94,12 @@ def _frame(ax, points):
     )
 
 
-#: What a line is as wide as, by measure.
+#: measure -> what the width of a line means, for the legend.
 SAID = {"overlap": "overlap", "bhattacharyya": "coefficient", "jensen-shannon": "similarity"}
 
 
 def _legend(found, ax, largest):
-    """What area and width mean."""
+    """A legend of the areas of nodes and the widths of lines."""
     from matplotlib.lines import Line2D
 
     handles, heaviest = [], float(np.max(found.weights))
@@ -112,7 +111,7 @@ def _legend(found, ax, largest):
         for similarity in sorted({_rounded(most), _rounded(most / 4)}, reverse=True):
             width = max(WIDEST * similarity / most, THINNEST)
             handles.append(Line2D([], [], lw=width, color="0.6", label=f"{SAID[found.measure]} {similarity:.2g}"))
-    room = np.sqrt(largest) / 10  # in units of the font's size
+    room = np.sqrt(largest) / 10  # matplotlib wants units of the font size
     ax.legend(
         handles=handles,
         loc="upper left",
@@ -125,7 +124,7 @@ def _legend(found, ax, largest):
 
 
 def _rounded(value: float) -> float:
-    """To one digit."""
+    """Rounded to one significant digit."""
     return float(f"{value:.1g}")
 
 
@@ -169,11 +168,11 @@ def _side_by_side(found):
 
 
 def rows(found: Any, ax: Axes | None = None) -> Axes:
-    """Rows under the nodes."""
+    """The rows of a map, in the colours of their components, and the nodes above them."""
     if found.row_positions is None:
         raise ValueError("kind='rows' draws rows: make the map with them, MixtureMap.from_estimator(model, X)")
     ax = axes_of(ax, figsize=(7, 5.8))
-    inside = np.quantile(found.row_positions, [0.005, 0.995], axis=0)  # outliers do not press the rest into a point
+    inside = np.quantile(found.row_positions, [0.005, 0.995], axis=0)  # so that outliers do not set the limits
     _frame(ax, np.concatenate([found.positions, inside]))
     points = ax.scatter(
         found.row_positions[:, 0],
@@ -191,7 +190,7 @@ def rows(found: Any, ax: Axes | None = None) -> Axes:
     return ax
 
 
-#: By name.
+#: kind of `MixtureMap.plot` -> the function that draws it.
 KINDS = {"nodes": nodes, "heatmap": heatmap, "rows": rows}
 
 
@@ -211,7 +210,7 @@ def tree(found: Any, ax: Axes | None = None) -> Axes:
     return ax
 
 
-#: What heights of trees are.
+#: criterion of a merge tree -> label of the axis of heights.
 HEIGHTS = {
     "entropy": "fall of the entropy so far (nats)",
     "icl": "rise of the log likelihood of labels so far",
@@ -244,16 +243,16 @@ def entropies(found: Any, ax: Axes | None = None) -> Axes:
     return ax
 
 
-#: Pictures of trees by name.
+#: kind of `MergeTree.plot` -> the function that draws it.
 TREES = {"tree": tree, "entropy": entropies}
 
 
-#: Points in the picture of a batch at most.
+#: The picture of a batch shows at most so many points.
 MAX_POINTS = 20_000
 
 
 def batch(found: Any, ax: Axes | None = None) -> Axes:
-    """The components of all problems in the colours of those that they are matched with."""
+    """The components of all problems, in the colours of the reference's components that they are matched with."""
     ax = axes_of(ax, figsize=(7, 5.2))
     K, n = len(found.reference_weights), len(found.matched)
     shown = some_rows(n, MAX_POINTS)

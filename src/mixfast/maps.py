@@ -1,5 +1,5 @@
-"""Maps of mixtures: which components overlap, which are neighbours, which would merge first, which component of one fit
-is which of another. Data first; pictures are made of them.
+"""Maps of mixtures: which components overlap, and where they lie relative to each other in two dimensions
+(`MixtureMap`, `BatchMap`). Maps hold arrays; `map_pictures.py` draws them.
 
 `from mixfast.maps import MixtureMap, merge_tree, match, reduce`, or each of them from `mixfast`.
 """
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-#: Rows that a map keeps at most, for its picture.
+#: A map keeps at most so many rows.
 MAX_ROWS = 5000
 #: How far, of the width of the map, rows are moved by chance.
 SCATTER = 0.04
@@ -192,7 +192,7 @@ class MixtureMap(ReadOnlyFields):
         if not 0 <= threshold:
             raise ValueError(f"threshold={threshold!r} should be at least 0")
         is_of_rows = hasattr(model, "_draws")
-        if is_of_rows:  # what components are depends on x
+        if is_of_rows:  # experts: overlaps depend on x, so draws are at these rows
             if X is None:
                 raise ValueError(f"the components of a {type(model).__name__} are those of y given x: pass X")
             X, row_data = model._rows_and_data(X, **row_data)
@@ -341,14 +341,15 @@ class MixtureMap(ReadOnlyFields):
 
 
 def symmetric(n: int, pairs: tuple, values: NDArray) -> NDArray[np.float64]:
-    """The matrix of numbers of all pairs, 0 on the diagonal and not -0 elsewhere."""
+    """The symmetric matrix (n, n) with `values` at `pairs` of indices and 0 on the diagonal; -0 becomes 0."""
     matrix = np.zeros((n, n))
     matrix[pairs] = values + 0.0
     return matrix + matrix.T
 
 
 def overlaps_and_distances(components: Components | None, draws: Draws) -> tuple[Estimates, Estimates]:
-    """P[i, j] = P(w_j p_j > w_i p_i | i), and Bhattacharyya's distances."""
+    """(`Estimates` of P[i, j] = P(w_j p_j > w_i p_i | i), `Estimates` of Bhattacharyya's distances): exact where the
+    family has closed forms, else by draws."""
     if components is not None and components.family.log_ratios is not None:
         return exact_overlaps_and_distances(components)
     if components is not None and components.family.log_affinity is not None:
@@ -362,7 +363,7 @@ def overlaps_and_distances(components: Components | None, draws: Draws) -> tuple
 
 
 def exact_overlaps_and_distances(components: Components) -> tuple[Estimates, Estimates]:
-    """Where the family knows the distribution of log ratios."""
+    """The same for families with `log_ratios`, exact."""
     weights, (i, j) = components.weights, components.pairs()
 
     def relations(p, q, log_odds):
@@ -396,7 +397,7 @@ MEASURES = {"overlap": _by_overlap, "bhattacharyya": _by_affinity, "jensen-shann
 
 
 def neighbours_of(similarity: NDArray, threshold: float) -> NDArray[np.int64]:
-    """Pairs above the threshold, the most similar first."""
+    """Pairs i < j with a similarity above the threshold, int64 (n_pairs, 2), the most similar first."""
     i, j = np.triu_indices(len(similarity), 1)
     own = np.flatnonzero(similarity[i, j] > threshold)
     own = own[np.argsort(-similarity[i, j][own], kind="stable")]
@@ -404,28 +405,29 @@ def neighbours_of(similarity: NDArray, threshold: float) -> NDArray[np.int64]:
 
 
 def by_scaling(components: Components | None, distance: NDArray) -> tuple[NDArray, float, None]:
-    """Classical multidimensional scaling in which log(1 + distance) has the place of squared distances: where there are
-    points with the squared distances `distance`, as for Gaussians of one covariance, there are some with these too
-    (Schoenberg, "Metric spaces and completely monotone functions", Ann. Math. 39 (1938)). Infinite distances count for
-    twice the largest that is not."""
+    """Classical multidimensional scaling of log(1 + distance) in the place of squared distances. Where `distance` are
+    squared Euclidean distances, as for Gaussians of one covariance, so are these (Schoenberg, "Metric spaces and
+    completely monotone functions", Ann. Math. 39 (1938)). Infinite distances count as twice the largest finite one."""
     positions, values, _ = scaled(distance)
     return positions, share_shown(values), None
 
 
 def share_shown(values: NDArray) -> float:
-    """The share of the spread that two dimensions show, from all eigenvalues, the largest first."""
+    """The share of the spread that two dimensions show: the sum of the two largest eigenvalues over that of all
+    positive ones. `values` are eigenvalues, the largest first."""
     spread = values.sum()
     return float(values[:2].sum() / spread) if spread > 0 else 1.0
 
 
 def squares_of(distance: NDArray) -> NDArray[np.float64]:
-    """What has the place of squared distances."""
+    """log(1 + distance), with infinite distances replaced; what `scaled` takes for squared distances."""
     finite = np.isfinite(distance)
     return np.log1p(np.where(finite, distance, 2 * np.max(distance, initial=1.0, where=finite)))
 
 
 def scaled(distance: NDArray) -> tuple[NDArray, NDArray, NDArray]:
-    """Positions in two dimensions, all eigenvalues, and the squared distance of each from the centre."""
+    """Classical scaling: (positions (n, 2), all eigenvalues, squared distances of the points from their centre
+    (n,))."""
     centred = squares_of(distance)
     centred = centred - centred.mean(axis=0)
     products = -0.5 * (centred - centred.mean(axis=1, keepdims=True))
@@ -438,8 +440,9 @@ def scaled(distance: NDArray) -> tuple[NDArray, NDArray, NDArray]:
 
 
 def placed(distance: NDArray, others: NDArray) -> NDArray[np.float64]:
-    """Where points lie among those of `scaled(distance)` whose distances from these are the rows of `others`: Gower,
-    "Adding a point to vector diagrams in multivariate analysis", Biometrika 55 (1968)."""
+    """Positions of further points in the plane of `scaled(distance)`, (n_others, 2), from their distances `others`
+    (n_others, n) to its points: Gower, "Adding a point to vector diagrams in multivariate analysis", Biometrika 55
+    (1968)."""
     positions, values, squares = scaled(distance)
     values = np.append(values, [0.0, 0.0])[:2]
     along = positions / np.where(values > 1e-12 * max(values[0], 1e-300), values, np.inf)
@@ -447,7 +450,8 @@ def placed(distance: NDArray, others: NDArray) -> NDArray[np.float64]:
 
 
 def by_discriminants(components: Components | None, distance: NDArray) -> tuple[NDArray, float, tuple]:
-    """Means along the two directions in which means and covariances differ most, in units of the covariance of all."""
+    """Means of the components projected on the two directions, in units of the total covariance, along which means and
+    covariances differ most between components."""
     if components is None or not hasattr(components.family, "covariance_matrices"):
         raise ValueError("layout='discriminant' is for components with means and covariances: take layout='scaling'")
     family, params, weights = components.family, components.params, components.weights
@@ -475,7 +479,7 @@ LAYOUTS = {"scaling": by_scaling, "discriminant": by_discriminants}
 
 
 def _upright(positions: NDArray) -> NDArray:
-    """With the largest number of each column above 0: eigenvectors have any sign."""
+    """Fix the signs of eigenvectors: the number of largest magnitude in each column becomes positive."""
     if not positions.size:
         return positions
     largest = positions[np.argmax(np.abs(positions), axis=0), np.arange(positions.shape[1])]
@@ -651,7 +655,8 @@ class BatchMap(ReadOnlyFields):
 
 
 def _on_the_map(target: Components, fits: list[Components]) -> tuple[NDArray, NDArray, tuple[str, str]]:
-    """Positions of components by their distances from those of the reference, theirs, and what the axes are."""
+    """(positions of the components of each fit, positions of the reference's, names of the axes), by scaling of the
+    distances between the reference's components and those of the fits from them."""
     if target.family.log_affinity is None:
         raise ValueError(
             f"components of a {type(target.family).__name__} have no distances in closed form: name two columns"
@@ -664,7 +669,7 @@ def _on_the_map(target: Components, fits: list[Components]) -> tuple[NDArray, ND
 
 
 def distances_between(one: Components, other: Components) -> NDArray[np.float64]:
-    """Bhattacharyya's, (n_components of one, n_components of the other)."""
+    """Bhattacharyya's distances, (one.n_components, other.n_components)."""
     return -one.against(other, one.family.log_affinity) + 0.0
 
 

@@ -1,7 +1,7 @@
-"""What `MixtureDisplay` draws: panels, which are data first and know how to draw themselves on an Axes.
+"""The panels of `MixtureDisplay`: classes that hold what a panel shows as arrays, and draw it on an Axes.
 
-Whatever the family: what its columns are (`ColumnKind`), how columns are distributed by themselves (`margin`), log
-densities and draws are all that is asked of it.
+Panels serve every family: they use the kinds of its columns (`ColumnKind`), marginal distributions (`margin`), log
+densities and draws.
 """
 
 from __future__ import annotations
@@ -26,32 +26,32 @@ if TYPE_CHECKING:
 
     from mixfast.relations import Components
 
-#: Shares of a component's mass inside its contours.
+#: Contours enclose these shares of a component's probability.
 SHARES = (0.5, 0.95)
-#: Draws of a component, where its range and the levels of its contours are made of them.
+#: Number of draws from a component that its range and the levels of its contours are estimated from.
 N_DRAWS = 400
-#: Draws of a mixture that densities of columns are histograms of, where no formula is known.
+#: Number of draws from a mixture for the density of a column, where the family has no `margin`.
 MANY_DRAWS = 20_000
-#: Points of a grid along an axis: of one column, of contours of one component.
+#: Grid points along an axis: of the density of a column, of the contours of a component.
 N_GRID, N_CONTOUR = 400, 60
-#: Whole numbers over a wider range than this are drawn as a curve.
+#: A column of integers over a wider range than this is drawn as a curve, not as bars.
 MOST_BARS = 120
-#: Numbers of components are written in a plane for so many, the heaviest; names in a legend.
+#: How many components, those of the largest weights, have their numbers written in a plane; their names in a legend.
 NUMBERED, LISTED = 60, 40
-#: Cells of a profile side by side, and cells with their numbers written into them.
+#: A profile shows at most so many cells side by side, and writes values into them up to so many.
 MOST_CELLS, WRITTEN = 40, 120
-#: Panels of top words, and words in each.
+#: Numbers of panels of top words and of words in each.
 MOST_PANELS, N_WORDS = 12, 8
-#: Columns of a picture by default, where there are more.
+#: How many columns are shown by default.
 MOST_COLUMNS = 6
-#: Rows that say how much a column tells of the component.
+#: The mutual information of column and component is estimated from at most so many rows.
 N_JUDGES = 1000
-#: Rows whose exposures stand for all.
+#: Densities of counts are averaged over the exposures of at most so many rows.
 N_EXPOSURES = 32
 
 
 class Looks(NamedTuple):
-    """What panels have in common.
+    """What all panels of a picture share.
 
     names : list of str, of the components
     weights : float64 (n_components,)
@@ -63,7 +63,7 @@ class Looks(NamedTuple):
     present: NDArray[np.bool_]
 
     def drawn(self) -> NDArray[np.intp]:
-        """Components that are drawn, the lightest first, so that none lies on a smaller one."""
+        """Indices of the components that are drawn, in ascending order of weight."""
         order = np.argsort(-self.weights, kind="stable")
         return order[self.present[order]]
 
@@ -137,7 +137,7 @@ class Density:
             _say_outside(ax, self.n_outside, "axis")
 
     def _numbers(self, ax: Axes, looks: Looks, drawn: NDArray, top: float) -> None:
-        """Over the peak of each component that stands out from the axis."""
+        """Write the number of each component over its peak, unless that is too low."""
         for k in drawn:
             best = int(np.argmax(self.parts[:, k]))
             height = min(float(self.parts[best, k]), 0.93 * top)
@@ -145,7 +145,8 @@ class Density:
                 _number(ax, looks.names[k], (self.grid[best], height + 0.035 * top), k, len(drawn) > 15)
 
     def _top(self) -> float:
-        """A narrow peak may be cut: what it hides would be pressed flat."""
+        """The upper limit of the vertical axis; the peak of a narrow component may be cut off, since it would flatten
+        all others."""
         inside = (self.grid >= self.limits[0]) & (self.grid <= self.limits[1])
         peak = float(np.max(self.total[inside], initial=0.0))
         tallest = float(np.max(self.heights, initial=0.0))
@@ -156,14 +157,14 @@ class Density:
     def _dots(self, ax: Axes, drawn: NDArray) -> None:
         size = 6 if len(self.grid) <= 30 else 3.5
         ax.plot(self.grid, self.total, ls="", marker="_", ms=1.8 * size, mew=2, color="black", zorder=3)
-        line = "-" if self.categories is None else ""  # which guides the eye; categories have no order
+        line = "-" if self.categories is None else ""  # categories have no order, so no line joins them
         for k in drawn:
             ax.plot(self.grid, self.parts[:, k], color=colour_of(k), ls=line, lw=0.8, zorder=4)
             ax.plot(self.grid, self.parts[:, k], ls="", marker="o", ms=size, color=colour_of(k), mec="white", mew=0.5,
                     zorder=4)  # fmt: skip
 
     def _doubt(self, ax: Axes) -> None:
-        """Grey where the component of a row is in doubt."""
+        """Shade the background by the uncertainty, 1 less the largest responsibility."""
         from matplotlib.colors import LinearSegmentedColormap
 
         greys = LinearSegmentedColormap.from_list("doubt", ["white", "0.45"])
@@ -239,15 +240,17 @@ def density_of(
 
 
 def _bars(values, weights, limits, is_lattice, is_whole):
-    """(edges, sums of weights)"""
+    """The histogram: (edges (n_bars + 1,), sum of weights in each bar (n_bars,))."""
     if not len(values):
         return np.zeros(1), np.zeros(0)
     if is_lattice:
         edges = np.arange(np.ceil(limits[0]), np.floor(limits[1]) + 2) - 0.5
     else:
-        n_bars = int(np.clip(1.5 * np.sqrt(len(values)), 15, 80))  # by what spreads them they would hide narrow ones
+        n_bars = int(
+            np.clip(1.5 * np.sqrt(len(values)), 15, 80)
+        )  # a width from the standard deviation would hide narrow components
         span = limits[1] - limits[0]
-        if is_whole:  # bars of equal numbers of whole numbers
+        if is_whole:  # each bar holds equally many integers
             each = max(1, round(span / n_bars))
             edges = np.arange(np.ceil(limits[0]), limits[1] + each + 1, each) - 0.5
         else:
@@ -259,12 +262,12 @@ def _bars(values, weights, limits, is_lattice, is_whole):
 
 
 class Contours(NamedTuple):
-    """Where a component is, in two columns.
+    """The contours of a component in two columns: ellipses, or lines of equal log density on a grid.
 
     centre : (2,)
-    ellipses : list of (width, height, degrees), or empty
+    ellipses : list of (width, height, degrees), empty where contours are no ellipses
     grid : (x (n,), y (n,), log density (n, n)), or None
-    levels : log densities inside which `SHARES` of its mass lie, rising
+    levels : log densities of the contours that enclose `SHARES` of the probability, ascending
     """
 
     centre: NDArray[np.float64]
@@ -273,7 +276,7 @@ class Contours(NamedTuple):
     levels: list[float] | None = None
 
     def edges(self, axis: int) -> list[float]:
-        """The least and the largest coordinate inside."""
+        """The smallest and the largest coordinate inside the outermost contour, along one axis."""
         if self.grid is not None:
             inside = np.any(self.grid[2] >= min(self.levels or [np.inf]), axis=axis)
             return list(self.grid[axis][inside][[0, -1]]) if np.any(inside) else []
@@ -336,7 +339,7 @@ class Plane:
 
     def _doubtful_points(self, ax: Axes, is_small: bool) -> None:
         size = _size(len(self.rows), is_small)
-        order = np.argsort(self.uncertainty, kind="stable")  # the least certain on top
+        order = np.argsort(self.uncertainty, kind="stable")  # the least certain are drawn last, on top
         doubt = self.uncertainty[order]
         points = ax.scatter(
             *self.rows[order].T, s=size * (0.5 + 2.2 * doubt), c=doubt, cmap=greys(), vmin=0, vmax=0.5, linewidths=0,
@@ -346,12 +349,12 @@ class Plane:
 
 
 def _size(n_rows, is_small):
-    """Of points, the smaller the more there are."""
+    """The size of points, smaller where there are more."""
     return float(np.clip(9000 / max(n_rows, 1), 4, 22)) * (0.4 if is_small else 1.0)
 
 
 def _points(ax, rows, labels, looks, is_small=False):
-    """Rows in the colours of their components."""
+    """Draw rows in the colours of their components."""
     colours = [colour_of(k) for k in range(len(looks.weights))] + [NONE]
     ax.scatter(
         *rows.T, s=_size(len(rows), is_small), c=[colours[k] for k in labels], alpha=0.55, linewidths=0,
@@ -383,7 +386,7 @@ def _contour(ax, own, k, width, faint):
 
 
 def _number(ax, name, centre, k, is_small):
-    """The name of a component in its colour, readable on whatever is below."""
+    """Write the name of a component in its colour, with a white outline."""
     from matplotlib.patheffects import withStroke
 
     colour = colour_of(k)
@@ -395,7 +398,8 @@ def _number(ax, name, centre, k, is_small):
 
 
 def contours_of(components: Components, drawn: NDArray, swaps: bool) -> dict[int, Contours]:
-    """Of components of two columns; `swaps` has the second one across."""
+    """Component -> `Contours`, of the indices `drawn`, for components of two columns; `swaps` puts the second column on
+    the horizontal axis."""
     family, params = components.family, components.params
     order = [1, 0] if swaps else [0, 1]
     centres = locations_of(components)
@@ -419,7 +423,8 @@ def _ellipses(centre, matrix, radii):
 
 
 def _levels(component, kinds, centre, order, rng):
-    """By draws: the share of them that is more likely than a level is inside."""
+    """The grid and the levels of a component's contours. The level that encloses a share of the probability is a
+    quantile of the log densities of draws."""
     rows = component._sample(np.zeros(N_DRAWS, dtype=np.intp), rng)
     of_draws = component.log_densities(rows)[:, 0]
     levels = sorted({float(np.quantile(of_draws, 1 - share)) for share in SHARES})
@@ -435,8 +440,10 @@ def _levels(component, kinds, centre, order, rng):
             axes.append(np.linspace(below, high + margin, N_CONTOUR))
     grid = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1)
     log_density = component.log_densities(grid.reshape(-1, 2))[:, 0].reshape(grid.shape[:2])
-    log_density = np.maximum(log_density, levels[0] - 1e3)  # a contour has no place between a number and -inf
-    for axis, kind in enumerate(kinds):  # contours close at the edge of what there is
+    log_density = np.maximum(
+        log_density, levels[0] - 1e3
+    )  # matplotlib cannot place a contour between a number and -inf
+    for axis, kind in enumerate(kinds):  # contours close at the edge of the domain
         edge = {ColumnKind.COUNT: -0.5, ColumnKind.POSITIVE: 0.0}.get(kind)
         if edge is not None and axes[axis][0] - edge <= axes[axis][1] - axes[axis][0]:
             axes[axis] = np.insert(axes[axis], 0, edge)
@@ -446,7 +453,7 @@ def _levels(component, kinds, centre, order, rng):
 
 
 def locations_of(components: Components) -> NDArray[np.float64]:
-    """(n_components, n_features), where components are; NaN in columns of categories."""
+    """The locations (means) of the components, (n_components, n_features); NaN in columns of categories."""
     found = np.full((components.n_components, components.n_features), np.nan)
     for own in components.family.described(components.params):
         if own.codes is None:
@@ -660,18 +667,18 @@ def legend(ax: Axes, looks: Looks, marks: str, **place: Any) -> Any:
 
 @dataclass(frozen=True, eq=False)
 class View:
-    """A fitted mixture and some rows, as pictures want them.
+    """A fitted mixture and rows, from which panels are made.
 
     model : estimator
     components : `Components`
     looks : `Looks`
-    names : list of str, of the columns, in the order of the family's
-    rows : (n_rows, n_features), as the family has them, dense or sparse; those that are drawn where there were none
+    names : list of str, of the columns, in the order of the family
+    rows : (n_rows, n_features), validated rows, dense or sparse; draws from the mixture if the user gave none
     weights : (n_rows,) or None
-    labels : int64 (n_rows,), n_components where of none
-    shown : numbers of the rows that are drawn
-    data : what each row has beside its values
-    are_drawn : whether rows were drawn from the mixture
+    labels : int64 (n_rows,), n_components for rows without a component
+    shown : indices of the rows that are shown
+    data : dict, row data by name
+    are_drawn : whether rows are draws from the mixture
     """
 
     model: Any
@@ -688,17 +695,17 @@ class View:
 
     @cached_property
     def kinds(self) -> list[ColumnKind]:
-        """Of all columns."""
+        """The `ColumnKind` of each column."""
         return self.components.family.column_kinds(self.components.n_features)
 
     def column(self, j: int, rows: Any = slice(None)) -> NDArray[np.float64]:
-        """Values of some rows."""
+        """Values of column j, dense, of all rows or those that `rows` selects."""
         own = self.rows[:, [j]]
         own = own.toarray() if hasattr(own, "toarray") else np.asarray(own)
         return own[:, 0][rows].astype(np.float64)
 
     def categories(self, j: int) -> list[str] | None:
-        """Names of the codes of a column."""
+        """Names of the categories of column j, or None."""
         if self.kinds[j] is not ColumnKind.CATEGORY:
             return None
         known = self.model._labels_of_categories()
@@ -709,7 +716,7 @@ class View:
     # ---- panels ----
 
     def density(self, j: int, doubts: bool = False) -> Density:
-        """Of one column."""
+        """The `Density` panel of column j; `doubts` shades it by uncertainty."""
         margin = self.components.margin([j])
         rng = np.random.default_rng(0)
         K = self.components.n_components
@@ -735,12 +742,13 @@ class View:
         return [{"exposure": float(own)} for own in chosen]
 
     def _of_model(self, grid: NDArray) -> tuple[NDArray, NDArray]:
-        """The density that the model gives new rows, of whatever it is made, shared by its responsibilities."""
+        """(density (n,), its parts by component (n, n_components)) at `grid`, of a model with a single column: by
+        `score_samples` and responsibilities, averaged over exposures."""
         rows, total, parts = self.model._as_given(grid[:, np.newaxis]), 0.0, 0.0
         exposures = self._exposures()
         K = self.components.n_components
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # names of the column, and rows that are impossible
+            warnings.simplefilter("ignore")  # about names of columns and impossible rows
             for own in exposures:
                 data = {name: np.full(len(grid), value) for name, value in own.items()}
                 density = np.exp(np.asarray(self.model.score_samples(rows, **data), dtype=np.float64))
@@ -750,7 +758,7 @@ class View:
         return total, parts
 
     def _by_draws(self, j: int, own: NDArray | None) -> Density:
-        """Densities as histograms of many draws, of a family that does not know how one column is distributed."""
+        """The density of column j as a histogram of draws, for families without `margin`."""
         K, rng = self.components.n_components, np.random.default_rng(0)
         n_draws = int(np.clip(4_000_000 // self.components.n_features, 1000, MANY_DRAWS))
         labels = np.repeat(np.arange(K), rng.multinomial(n_draws, self.components.weights))
@@ -770,7 +778,7 @@ class View:
         )  # fmt: skip
 
     def plane(self, i: int, j: int, doubts: bool = False) -> Plane:
-        """Column i across, j upwards."""
+        """The `Plane` panel of column i on the horizontal and column j on the vertical axis."""
         margin = self.components.margin(sorted((i, j)))
         drawn = np.flatnonzero(self.looks.present)
         if margin is not None:
@@ -788,7 +796,7 @@ class View:
                 self.kinds[column].is_whole
                 and np.nanmax(rows[:, axis], initial=0) - np.nanmin(rows[:, axis], initial=0) <= 50
             ):
-                rows[:, axis] += rng.uniform(-0.3, 0.3, len(rows))  # rows of equal values do not hide one another
+                rows[:, axis] += rng.uniform(-0.3, 0.3, len(rows))  # jitter, so that equal rows do not hide each other
             edges = [edge for own in heavy for edge in own.edges(axis)]
             limits.append(limits_of(rows[:, axis], places[:, axis], edges))
         inside = np.all([(rows[:, a] >= limits[a][0]) & (rows[:, a] <= limits[a][1]) for a in range(2)], axis=0)
@@ -805,7 +813,7 @@ class View:
         )
 
     def profile(self, features: list[int]) -> Profile:
-        """Of columns that are of one kind, or of two that shades say the same of."""
+        """The `Profile` panel of columns of one kind, or of kinds that share the meaning of the colours."""
         cells, numbers, columns, left = [], [], [], 0
         kinds = {self.kinds[j] for j in features}
         shares = None
@@ -847,7 +855,7 @@ class View:
         return Profile(cells, table, shades, "sd from the mean", False, left)
 
     def words(self) -> list[Words]:
-        """Of the heaviest components."""
+        """The `Words` panels, one for each of the components of the largest weights."""
         shares = self.components.family.word_shares(self.components.params)
         of = "of the mean direction" if ColumnKind.DIRECTION in self.kinds else "probability"
         chosen = np.sort(self.looks.drawn()[:MOST_PANELS])
@@ -860,11 +868,11 @@ class View:
         return [Words(k, words, own, most, of) for k, words, own in found]
 
     def telling(self, n: int) -> list[int]:
-        """So many of all columns that say most of the component, in their order."""
+        """The n columns with the largest mutual information with the component, in ascending order."""
         return sorted(self.most_separating(range(len(self.names)), n))
 
     def most_separating(self, features: Sequence[int], n: int) -> list[int]:
-        """So many of the columns, those first that say most of the component."""
+        """The n of `features` with the largest mutual information with the component, the largest first."""
         if len(features) <= n:
             return list(features)
         scores = self._scores(features)
@@ -891,7 +899,7 @@ class View:
 
 
 def _of_margin(margin, exposures):
-    """The density of a column by itself, of the components as they are."""
+    """A function of a grid that returns the marginal densities of the components there, averaged over exposures."""
 
     def evaluate(grid):
         parts = 0.0
@@ -905,7 +913,7 @@ def _of_margin(margin, exposures):
 
 
 def _share_between(values, labels):
-    """Of the variance, how much lies between components."""
+    """The share of the variance of `values` that is between the groups of `labels`."""
     values, labels = values[np.isfinite(values)], labels[np.isfinite(values)]
     if not len(values) or np.var(values) == 0:
         return 0.0

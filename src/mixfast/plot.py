@@ -1,9 +1,10 @@
-"""Pictures of fitted mixtures, of choices, batches and courses of fits, in scikit-learn's convention: a display is made
-of what it shows (`from_estimator`, `from_selection`, `from_result`), holds that as arrays, draws it (`plot`), and keeps
-the Axes (`ax_`) and the figure (`figure_`). matplotlib is imported when something is drawn.
+"""Pictures of fitted mixtures, selections, batches and the course of a fit, as displays in scikit-learn's convention: a
+display is made by a class method (`from_estimator`, `from_selection`, `from_result`), holds what it shows as arrays,
+draws it (`plot`), and keeps the Axes (`ax_`) and the figure (`figure_`). matplotlib is imported when something is
+drawn.
 
-`mixture` is also `mixfast.plot_mixture`. What pictures show is taken from models by its name, so that they are there
-for every model that has it.
+`trace`, `n_clusters` and `coclustering` need attributes of the model, not its class, so they serve every model that has
+these.
 """
 
 from __future__ import annotations
@@ -32,25 +33,25 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-#: Rows in a matrix of pairs at most: as many as pixels, about.
+#: `coclustering` shows at most so many rows, about one for each pixel.
 MAX_ROWS = 1000
-#: Rows that are drawn of a mixture where none are given.
+#: Number of rows drawn from the mixture and shown if the user gives none.
 N_DRAWN = 1000
-#: Characters of a label that an inch has room for.
+#: How many characters of a label fit into an inch.
 PER_INCH = 10
-#: Columns of pairs, where there are more than can be seen.
+#: How many columns a matrix of pairs shows of mixtures with very many.
 N_PAIRS = 4
 #: What has draws, in errors.
 SAMPLED = "a DirichletProcessMixture fitted with algorithm='sampler'"
 
 
 class Layout(NamedTuple):
-    """Where panels stand.
+    """The panels of a figure.
 
     panels : dict of (row, column) -> panel
-    marks : what the legend shows: 'line', 'dot', 'point' or 'mean'; '' for none
-    is_corner : whether panels of one column share their axis
-    size : inches of each panel
+    marks : symbol of components in the legend: 'line', 'dot', 'point' or 'mean'; '' for no legend
+    is_corner : whether panels are the lower triangle of a matrix of pairs, with shared axes
+    size : (width, height) of each panel in inches
     """
 
     panels: dict[tuple[int, int], Any]
@@ -298,7 +299,7 @@ mixture = plot_mixture
 
 
 def _view_of(model, X, max_points, sample_weight, row_data, doubts):
-    """A `View` of the model and the rows, or of rows that are drawn."""
+    """The `View` of the model with the rows, or, if X is None, with rows drawn from it."""
     components = model._components(**model._any_rows)
     K = components.n_components
     present = np.asarray(model._is_present())[:K]
@@ -323,7 +324,8 @@ def _view_of(model, X, max_points, sample_weight, row_data, doubts):
 
 
 def _places_of(features, model, names):
-    """Numbers of columns in the order of the family's."""
+    """Positions of the columns that `features` names, by name or number, in the order of the family's columns. Raises
+    ValueError for names that are not there, and for repeated ones."""
     given = [features] if isinstance(features, str | int | np.integer) else list(features)
     known = getattr(model, "feature_names_in_", None)
     places = []
@@ -345,7 +347,7 @@ def _places_of(features, model, names):
 
 
 def _kind_for(view, chosen):
-    """What 'auto' is."""
+    """The kind of picture that 'auto' stands for; `chosen` are positions of columns, or None for all."""
     columns = range(len(view.kinds)) if chosen is None else chosen
     kinds = {view.kinds[j] for j in columns}
     if len(columns) == 1:
@@ -425,17 +427,17 @@ KINDS = {
 
 
 def _names_of_responses(y):
-    """What the columns of a table are called; None for arrays and lists."""
+    """Names of the columns of a table of responses; None for arrays and lists."""
     return [str(name) for name in Table(y).names] if is_table(y) else None
 
 
 class Predictors(NamedTuple):
-    """What lines are drawn over.
+    """The columns that the means of experts can be drawn over.
 
     names : list of str
-    columns : list of float64 (n_rows,), None where it is not of numbers
-    at : (number of a column, values for it) -> rows in which all other columns are held
-    are_held : how, in words
+    columns : list of float64 (n_rows,), None for columns that are not numeric
+    at : function of (j, values) -> rows with these values of column j, and all other columns held constant
+    are_held : at what they are held, for the label: 'at medians'
     """
 
     names: list[str]
@@ -445,7 +447,8 @@ class Predictors(NamedTuple):
 
 
 def _predictors_of(model, rows, own):
-    """Those of an array or a table of the columns of the fit, `own`, or of the table that a formula made it of."""
+    """`Predictors` of `own`, X of the fit as an array or a table; of models that were fitted by a formula, of `rows`,
+    the table that the formula made X of."""
     if own is not rows:
         return _predictors_of_formula(model, rows)
     values = model._validate_rows(own, reset=False).astype(np.float64)
@@ -483,8 +486,9 @@ def _predictors_of_formula(model, table):
 
 
 def _regressions(model, predictors, y, named, labels, shown, features):
-    """A `Regression` for each response, and each class of one, over the column that predictions depend on most, or the
-    one that is named."""
+    """A `Regression` for each response, and for each class of multinomial ones. The column on the horizontal axis is
+    the one that `features` names, or the one that predictions depend on most. Raises ValueError unless it is
+    numeric."""
     of_rows = model._pictured_responses(y, len(labels), named)
     places = _most_telling(model, predictors, of_rows) if features is None else None
     places = _places_of(features, model, predictors.names) if places is None else places
@@ -498,7 +502,7 @@ def _regressions(model, predictors, y, named, labels, shown, features):
     rng, panels = np.random.default_rng(0), []
     for response, means in zip(of_rows, _means_of(model, predictors.at(j, grid)), strict=True):
         drawn = response.numbers[shown]
-        if response.is_share:  # rows of equal shares do not hide one another
+        if response.is_share:  # jitter, so that equal shares do not hide each other
             drawn = drawn + rng.uniform(-0.03, 0.03, len(drawn))
         limits = across, (-0.08, 1.08) if response.is_share else limits_of(response.numbers)
         panels.append(
@@ -508,7 +512,8 @@ def _regressions(model, predictors, y, named, labels, shown, features):
 
 
 def _most_telling(model, predictors, of_rows):
-    """The column over most of which the means move most, in standard deviations of the responses."""
+    """[j], the column for which some mean changes most between its 5 % and 95 % quantiles, in standard deviations of
+    the response."""
     moved = []
     for j, x in enumerate(predictors.columns):
         moved.append(-1.0)
@@ -522,7 +527,7 @@ def _most_telling(model, predictors, of_rows):
 
 
 def _means_of(model, rows):
-    """(n, n_components) of each picture of `_pictured_responses`, at exposures of 1."""
+    """Means of the components for each of `_pictured_responses`, a list of (n, n_components), with exposure 1."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # names of columns
         found = [own if own.ndim == 3 else own[..., np.newaxis] for own in model._means_of_components(rows, None, None)]
@@ -530,7 +535,7 @@ def _means_of(model, rows):
 
 
 def _grid_for(ax, layout):
-    """(figure, grid of places), in the place of an Axes where that is given."""
+    """(figure, GridSpec of the panels): a new figure, or the place of an Axes, which is removed."""
     import matplotlib.pyplot as plt
 
     n_rows = 1 + max(row for row, _ in layout.panels)
@@ -547,7 +552,7 @@ def _grid_for(ax, layout):
 
 
 def _share_axes(axes, panels):
-    """Panels of a triangle have the limits of those below and beside them; labels stand at its edges."""
+    """Give panels of a triangle the limits of their column and row, and labels only at the left and lower edges."""
     last = max(row for row, _ in axes)
     for (row, column), ax in axes.items():
         if row == column:
@@ -652,7 +657,7 @@ class SelectionDisplay:
         values = np.concatenate([own["values"] for own in self.lines.values()])
         values = values[np.isfinite(values)]
         least, top = values.min(), values.min() + 4 * (np.median(values) - values.min())
-        if values.max() - least > 1.5 * (top - least) > 0:  # what is far worse leaves the picture upwards
+        if values.max() - least > 1.5 * (top - least) > 0:  # cut off values that are far worse than the others
             ax.set_ylim(least - 0.06 * (top - least), top)
         failed, spurious, heights = False, False, 0.02
         for place, (name, own) in enumerate(self.lines.items()):
@@ -918,14 +923,15 @@ class TraceDisplay:
 
 
 def _start_of(kept, traces):
-    """The name of the start whose lower bounds were kept, where they are rounded to the precision of the rows."""
+    """The name of the start whose lower bounds are `kept`, which are rounded to the precision of the rows; None if none
+    is equal to that."""
     ends = {name: np.append(np.nan, own[np.isfinite(own)])[-1] for name, own in traces.items()}
     same = [name for name in ends if np.sum(np.isfinite(traces[name])) == len(kept)] or list(ends)
     return min(same, key=lambda name: abs(ends[name] - kept[-1]))
 
 
 def _leave_out_beginnings(ax, traces):
-    """The axis begins where most of the course is: first passes are far below."""
+    """Set the lower limit of the axis to cut off the first passes, whose bounds are far below."""
     courses = [own[np.isfinite(own)] for own in traces.values()]
     values = np.concatenate(courses or [np.zeros(0)])
     later = np.concatenate([own[2:] for own in courses] or [np.zeros(0)])
@@ -1039,7 +1045,7 @@ def coclustering(model: Any, rows: ArrayLike | None = None, ax: Axes | None = No
 
 
 def _attribute(model, function, name, wanted):
-    """An attribute of a fitted model; TypeError where it has none."""
+    """An attribute of a fitted model. Raises TypeError, with the `function` and the models `wanted`, if it has none."""
     check_is_fitted(model)
     if not hasattr(model, name):
         raise TypeError(f"{function} draws {name}, which this {type(model).__name__} has not: pass {wanted}")

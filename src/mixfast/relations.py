@@ -1,9 +1,10 @@
 """How the components of a mixture relate: pair by pair in closed form where their family has one, by draws otherwise.
 
-Draws are dealt to the components in equal numbers, and serve all of them: with g_k = p_k / q, q the mean density of
-the components, E_k[h] is the mean of g_k h over all draws. A component's g_k are bounded by the number of components,
-so that means are never much worse than those of its own draws, and mostly better (Veach & Guibas, SIGGRAPH 1995,
-"balance heuristic"). They are divided by the mean of g_k: probabilities of what must happen are exactly 1.
+Draws are multiple importance sampling: each component draws equally many rows, and all rows serve all components. With
+q the mean of the component densities and g_k = p_k / q, the expectation E_k[h] is estimated by the mean of g_k h over
+all rows. g_k is at most the number of components, so the variance is never much larger than with the rows of component
+k alone, and mostly smaller (Veach & Guibas, SIGGRAPH 1995, "balance heuristic"). Estimates are self-normalised, divided
+by the mean of g_k, so that the probability of a certain event is exactly 1.
 """
 
 from __future__ import annotations
@@ -21,20 +22,20 @@ from mixfast.engine._pass import Pass
 from mixfast.engine._predictions import evaluate_components
 from mixfast.engine._rows import Rows
 
-#: Pairs whose closed forms are computed at once have so many parameters.
+#: Closed forms are computed for so many pairs at once as have this number of parameters.
 BLOCK = 2**20
-#: Draws whose g is below do not count.
+#: Draws with g below this are left out of sums.
 NOTHING = 1e-6
 
 
 class Components(NamedTuple):
-    """What a mixture is made of.
+    """The components of a mixture: densities with weights.
 
-    family : Family, one of given parameters, not of a posterior
+    family : Family, not a posterior
     params : record of its parameters, float64
-    weights : float64 (n_components,), which sum to 1
-    n_features : int, columns of rows as the family has them
-    row_data : dict, what `family.sample` wants of each row beside its component: a number for all
+    weights : float64 (n_components,), sum 1
+    n_features : int, number of columns before `encode`
+    row_data : dict, name of row data that `family.sample` needs, such as 'total' -> one number, the same for all rows
     """
 
     family: Any
@@ -45,7 +46,8 @@ class Components(NamedTuple):
 
     @classmethod
     def of(cls, family, params, weights, n_features, **row_data):
-        """Of a record of a family, which may be a posterior."""
+        """Components of a family with a record of its parameters; a posterior is replaced by its plain family at point
+        estimates."""
         family, params = family.plain(params)
         family = family.given(**row_data)
         params = family.params_layout(len(weights), n_features).check(params)
@@ -54,8 +56,8 @@ class Components(NamedTuple):
 
     @classmethod
     def together(cls, several):
-        """The components of several mixtures of one family that share nothing, one after the other, with the weights
-        that they have there."""
+        """Concatenate the components of several mixtures of one family. IN several: list of `Components` that share no
+        parameters (see `apart`). Weights are as they were, so they sum to len(several)."""
         arrays = zip(*(own.params for own in several), strict=True)
         params = type(several[0].params)(*(np.concatenate(own) for own in arrays))
         return several[0]._replace(params=params, weights=np.concatenate([own.weights for own in several]))
@@ -65,16 +67,16 @@ class Components(NamedTuple):
         return len(self.weights)
 
     def pairs(self):
-        """Numbers of the components of all pairs, the lower first."""
+        """Indices (i, j) of all pairs of components, i < j."""
         return np.triu_indices(self.n_components, 1)
 
     def apart(self):
-        """The same of a family whose components share nothing."""
+        """The same components, each with parameters of its own, where the family shares some (a tied covariance)."""
         family, params = self.family.apart(self.params)
         return self._replace(family=family, params=params)
 
     def margin(self, columns):
-        """Those of some columns, whose numbers rise; None where no family has their distribution."""
+        """The marginal distributions of some columns, indices in ascending order; None where no family has them."""
         if len(columns) == self.n_features:
             return self
         if self.family.margin is None:
@@ -87,11 +89,12 @@ class Components(NamedTuple):
         return self._replace(params=self.family.reorder(self.params, np.array([k])), weights=np.ones(1))
 
     def kind(self):
-        """What two mixtures have in common whose components can be compared."""
+        """A key that is equal for two mixtures if their components can be compared."""
         return self.family.kind(), self.n_features
 
     def in_blocks(self, function, one, other, *more):
-        """function(one, other, *more) of arrays of numbers of components, some at a time, put together."""
+        """function(one, other, *more) of arrays with a first axis of pairs, called on blocks of them, concatenated. The
+        function returns an array, or a tuple of arrays, with that axis."""
         n_numbers = sum(array.size for array in self.params) // self.n_components + 1
         at_once = max(1, BLOCK // n_numbers)
         found = []
@@ -103,8 +106,8 @@ class Components(NamedTuple):
         return np.concatenate(found)
 
     def over_pairs(self, closed_form, one, other, *more):
-        """A closed form of the family, of the pairs of components one[i], other[i]; `more` are arrays of arguments,
-        one for each pair."""
+        """A closed form of the family for the pairs of components one[i], other[i]; `more` are arrays of further
+        arguments, (n_pairs,)."""
 
         def of_pairs(i, j, *arguments):
             return closed_form(self.family.reorder(self.params, i), self.family.reorder(self.params, j), *arguments)
@@ -112,13 +115,14 @@ class Components(NamedTuple):
         return self.in_blocks(of_pairs, one, other, *more)
 
     def against(self, other, closed_form):
-        """(n_components, n_components of the other), a closed form of two records of the family, of each with each."""
+        """A closed form of the family for each component here with each of `other`, (n_components,
+        other.n_components)."""
         i, j = (index.ravel() for index in np.indices((self.n_components, other.n_components)))
         found = closed_form(self.family.reorder(self.params, i), other.family.reorder(other.params, j))
         return found.reshape(self.n_components, other.n_components)
 
     def log_densities(self, X, n_threads=None):
-        """(n_samples, n_components), of rows as the family draws them, without weights."""
+        """log p(x | k), float64 (n_samples, n_components), without weights, of rows as `family.sample` returns them."""
         encoded = self.family.encode(X)
         dtype = np.dtype(np.float64)
         p = Pass(
@@ -131,7 +135,7 @@ class Components(NamedTuple):
         return out
 
     def log_joint(self, X):
-        """(n_samples, n_components), log densities and weights."""
+        """log w_k + log p(x | k), (n_samples, n_components)."""
         with np.errstate(divide="ignore"):
             return self.log_densities(X) + np.log(self.weights)
 
@@ -140,41 +144,42 @@ class Components(NamedTuple):
         return self.family.sample(self.params, labels, rng, **row_data)
 
     def rows(self, n_samples, random_state):
-        """Rows of the mixture."""
+        """Rows drawn from the mixture."""
         rng = check_random_state(random_state)
         return self._sample(np.repeat(np.arange(self.n_components), rng.multinomial(n_samples, self.weights)), rng)
 
     def draw(self, n_samples, random_state, n_threads=None):
-        """`Draws`, at least one of each component."""
+        """`Draws` of n_samples rows, or of one from each component if that is more."""
         rng = check_random_state(random_state)
         labels = np.sort(np.arange(max(n_samples, self.n_components)) % self.n_components)
         log_densities = self.log_densities(self._sample(labels, rng), n_threads)
-        lost = np.flatnonzero(np.all(np.isneginf(log_densities), axis=1))  # so far out that squares overflow
+        lost = np.flatnonzero(np.all(np.isneginf(log_densities), axis=1))  # squares of distances overflow
         log_densities[lost, labels[lost]] = 0.0
         return Draws(log_densities, self.weights)
 
 
 def check_mixture(model):
-    """Raises TypeError for what is no mixture, NotFittedError for one before `fit`."""
+    """Raises TypeError unless `model` is a mixture, NotFittedError unless it is fitted."""
     if isinstance(model, type) or not hasattr(model, "_shares_of_rows"):
         raise TypeError(f"model={model!r} should be a fitted mixture of mixfast, such as GaussianMixture(2).fit(X)")
     check_is_fitted(model)
 
 
 def components_of(model, total=None):
-    """What a fitted model is made of; TypeError for what is no mixture."""
+    """`Components` of a fitted model; `total` is the sum of each row, for mixtures of counts given their sums. Raises
+    TypeError and NotFittedError as `check_mixture`."""
     check_mixture(model)
     return model._components(total=total)
 
 
 def check_option(name, value, allowed):
-    """Raises ValueError for what is none of the names that are allowed."""
+    """Raises ValueError unless `value` is one of the allowed strings."""
     if not isinstance(value, str) or value not in allowed:
         raise ValueError(f"{name}={value!r} should be one of {', '.join(map(repr, allowed))}")
 
 
 class Estimates(NamedTuple):
-    """Numbers and their standard errors, zeros where they are exact."""
+    """Numbers and their standard errors, of one shape; errors are 0 where numbers are exact."""
 
     values: Any
     errors: Any
@@ -185,7 +190,7 @@ class Estimates(NamedTuple):
 
 
 class Draws:
-    """Rows that were drawn from the components, in equal numbers.
+    """Estimates from rows drawn from the components, equally many from each; see the module's docstring.
 
     Parameters
     ----------
@@ -196,7 +201,7 @@ class Draws:
     def __init__(self, log_densities, weights):
         self.log_densities, self.weights = log_densities, weights
         largest = log_densities.max(axis=1, keepdims=True)
-        self.ratios = np.exp(log_densities - largest)  # g
+        self.ratios = np.exp(log_densities - largest)  # g_k = p_k / q, (n_draws, n_components)
         self.ratios /= self.ratios.mean(axis=1, keepdims=True)
         self.ratios /= self.ratios.mean(axis=0)
 
@@ -211,13 +216,14 @@ class Draws:
         return joint / joint.sum(axis=1, keepdims=True)
 
     def _wins(self, i, rows):
-        """Where other components are more likely than i, 0 or 1, of some of the draws."""
+        """For each of some draws, whether component k is more likely than i, weights included: (n_rows, n_components)
+        of 0 and 1."""
         joint = self.log_joint.take(rows, axis=0)
         return (joint > joint[:, i : i + 1]).astype(np.float64)
 
     def _probabilities(self, g, events):
-        """E_i of each column of events, 0 or 1, and its error, from some of the draws: those that are left out have no
-        event, or so little g that it does not count."""
+        """Estimates of the probability under one component of each column of `events` (n_rows, n_events), 0 or 1, and
+        their errors; g (n_rows,) are its ratios. Draws that are left out count as 0."""
         n = len(self.ratios)
         values, squares = np.stack([g, g * g]) @ events / n
         return _with_errors(values, squares, g @ g / n, n)
@@ -238,9 +244,9 @@ class Draws:
         return np.argmax(self.log_joint, axis=1)
 
     def confusion(self, overlaps=None):
-        """F[i, j] = P(j is the most likely component of all | i).
+        """F[i, j] = P(component j is the most likely of all | i).
 
-        Exact `overlaps` leave to the draws only how often j is more likely than i and another even more likely.
+        If exact `overlaps` are given, draws only estimate how often j is more likely than i, but not the most likely.
         """
         if overlaps is not None:
             return self._confusion_by_overlaps(overlaps)
@@ -253,7 +259,7 @@ class Draws:
     def _confusion_by_overlaps(self, overlaps):
         n, K = self.ratios.shape
         values, errors = overlaps - np.eye(K), np.zeros((K, K))
-        for i in range(K) if K > 2 else ():  # of two, nothing is left to the draws
+        for i in range(K) if K > 2 else ():  # of two components the overlaps say all
             own = np.flatnonzero((self.ratios[:, i] > NOTHING) & (self._best != i))
             beaten, g = self._wins(i, own), self.ratios[own, i]
             beaten[np.arange(len(own)), self._best[own]] = 0.0
@@ -265,7 +271,7 @@ class Draws:
         return Estimates(values, errors)
 
     def affinities(self):
-        """Bhattacharyya's coefficients."""
+        """Bhattacharyya's coefficients, the integrals of sqrt(p_i p_j): 1 on the diagonal."""
         n, roots = len(self.ratios), np.sqrt(self.ratios)
         values = roots.T @ roots / n
         errors = _errors(self.ratios.T @ self.ratios / n - values**2, n)
@@ -274,7 +280,7 @@ class Draws:
         return Estimates(np.clip(values, 0, 1), errors)
 
     def jensen_shannon(self):
-        """Divergences of two components from their mean, in nats: at most log 2."""
+        """Jensen-Shannon divergences of pairs of components, in nats, at most log 2."""
         n, K = self.ratios.shape
         values, errors = np.zeros((K, K)), np.zeros((K, K))
         for i in range(K - 1):
@@ -285,7 +291,7 @@ class Draws:
         return Estimates(np.clip(values + values.T, 0, np.log(2)), errors + errors.T)
 
     def entropy(self):
-        """The mean entropy of the responsibilities of rows of the mixture."""
+        """The expected entropy of the responsibilities of a row of the mixture, in nats."""
         terms = np.sum(entr(self.responsibilities), axis=1)
         shares = self.ratios @ self.weights
         value = np.mean(shares * terms)
@@ -293,12 +299,13 @@ class Draws:
 
 
 def _with_errors(values, squares, square, n):
-    """Of means of g over events, 0 or 1: errors from means of g^2 over the events and over all, for g (event - value)
-    has the mean 0."""
+    """(probabilities, standard errors) from `values`, means of g * event, `squares`, means of g^2 * event, and
+    `square`, means of g^2, over n draws. The error is that of a self-normalised estimate: of the mean of g (event -
+    value)."""
     return np.clip(values, 0, 1), _errors(squares * (1 - 2 * values) + values**2 * square, n)
 
 
 def _errors(variance, n):
-    """Standard errors of means of n draws: none is less than what one draw more would change, for of what draws never
-    met they know no more than that."""
+    """Standard errors of means of n draws, at least 1 / n: n draws without an event do not show that it cannot
+    happen."""
     return np.sqrt(np.maximum(variance, 0) / n + 1 / n**2)

@@ -1,4 +1,5 @@
-"""How many components, and of which kind: a search over a grid of fits, the criteria that compare them, the choice."""
+"""Model selection for one data set: fits over a grid of numbers of components and other parameters, compared by a
+criterion."""
 
 from __future__ import annotations
 
@@ -38,8 +39,11 @@ from mixfast.whole import check_whole
 
 
 class Data(NamedTuple):
-    """Rows, in any container that the estimators take or with what each has beside its values, and their weights or
-    None."""
+    """The data of a selection.
+
+    X : rows in any form that the estimator takes, or a `RowData` of these with row data
+    sample_weight : (n_samples,) or None
+    """
 
     X: object
     sample_weight: np.ndarray | None
@@ -53,16 +57,16 @@ class Data(NamedTuple):
         return _num_samples(self.X) if self.sample_weight is None else float(self.sample_weight.sum())
 
     def fit(self, estimator, **params):
-        """A clone of the estimator with these parameters, fitted."""
+        """A clone of the estimator with some parameters changed, fitted to all rows."""
         return self.given_to(clone(estimator).set_params(**params).fit)
 
     def given_to(self, method, **options):
-        """What a method of an estimator makes of the rows with all that they have."""
+        """Call a method of a fitted estimator with X, weights and row data."""
         X, data = separated(self.X)
         return method(X, sample_weight=self.sample_weight, **data, **options)
 
     def labels(self, model):
-        """What a fitted mixture predicts."""
+        """The labels that a fitted mixture predicts, (n_samples,)."""
         X, data = separated(self.X)
         return model.predict(X, **data)
 
@@ -71,12 +75,12 @@ class Data(NamedTuple):
 
 
 class Criterion(NamedTuple):
-    """What fits are compared by.
+    """A criterion for the comparison of fits.
 
-    label : what a picture calls it
-    decimals : that are worth printing, of a sum or a mean over rows
-    evaluate : (fitted model, Data, n_effective, folds) -> value, the lower the better; folds are pairs of training and
-        test rows
+    label : for pictures
+    decimals : how many are printed
+    evaluate : function of (fitted model, Data, n_effective, folds) -> value, lower is better; folds is a list of
+        (training rows, test rows), indices
     """
 
     label: str
@@ -96,7 +100,7 @@ def _heldout(model, data, n_effective, folds):
 
 
 def _of_method(name):
-    """The criterion that a method of the estimator has."""
+    """An `evaluate` that calls the method `name` of the model."""
 
     def evaluate(model, data, n_effective, folds):
         return data.given_to(getattr(model, name), n_effective=n_effective)
@@ -112,12 +116,12 @@ CRITERIA = {
     "heldout": Criterion("minus mean held-out log density", 5, _heldout),
 }
 
-#: These take one pass over the rows together, so every table has them.
+#: Criteria that are always in the table: together they take one pass over the rows.
 ALWAYS = ("bic", "aic", "icl")
 
 
 def _scores(model, data, n_effective):
-    """Those of `ALWAYS`; by the methods of these names where a class of the user's has its own."""
+    """name -> value of the criteria in `ALWAYS`: in one pass, or by the model's methods if a subclass overrides one."""
     cls = type(model)
     if all(getattr(cls, name) is getattr(LikelihoodMixture, name) for name in (*ALWAYS, "score_samples")):
         return data.given_to(model._criteria, n_effective=n_effective)
@@ -128,9 +132,9 @@ def _scores(model, data, n_effective):
 
 
 def _seeding_rows(estimator, X):
-    """As k-means sees them: without missing entries, counts in proportion."""
+    """The rows that k-means runs on, as the family encodes them: imputed, counts as proportions, and the like."""
     estimator = clone(estimator)
-    rows = estimator._read_rows(X)  # the family may have to know them
+    rows = estimator._read_rows(X)  # the family may depend on what is learned of the rows
     encoded = estimator._family().encode(of_family(rows))
     return encoded.rows if encoded.seeds is None else encoded.make_seeds()
 
@@ -143,11 +147,12 @@ def _squares(X, weight):
     weight = np.ones(X.shape[0]) if weight is None else weight
     about_zero = weight @ X.power(2)
     squares = about_zero - np.square(weight @ X) / weight.sum()
-    return np.where(squares > 1e-12 * about_zero, squares, 0)  # less is rounding
+    return np.where(squares > 1e-12 * about_zero, squares, 0)  # a difference below that is rounding error
 
 
 def _halves(estimator, data, rows):
-    """Rows in two, by the labels of two components fitted to them; empty where that gives no halves."""
+    """Split rows (indices) in two, by the labels of a fit of two components to them: a list of two arrays, or [] if the
+    fit fails or one half is empty."""
     own = data.take(rows)
     try:
         labels = own.labels(own.fit(estimator, n_components=2, n_init=1))
@@ -157,19 +162,19 @@ def _halves(estimator, data, rows):
 
 
 def split_labels(estimator, data, labels, n_groups):
-    """Labels of n_groups groups: those of `labels`, of which the most spread out is split until they are enough.
+    """Labels of n_groups groups, from fewer: the group with the largest spread is split in two until there are enough.
 
-    Spread is the sum of squares about the group's mean, each column relative to its variance: whatever the units, and
-    without regard to likelihood. A rule that asks which split gains most likelihood finds the few rows that a
-    singular covariance fits, and BIC then chooses these.
+    Spread is the sum of squares about the group's mean, each column divided by its variance over all rows, so it does
+    not depend on units. The split that gains most likelihood would be a worse rule: it finds few rows that a singular
+    covariance fits, and BIC then chooses these.
 
     Parameters
     ----------
     estimator : mixture
-        What halves are fitted with.
+        A clone of it with n_components=2 is fitted to the group that is split.
     data : Data
     labels : ndarray of shape (n_samples,)
-        Of at most n_groups groups.
+        At most n_groups distinct values.
     n_groups : int
 
     Returns
@@ -179,7 +184,7 @@ def split_labels(estimator, data, labels, n_groups):
     """
     seeds = Data(_seeding_rows(estimator, data.X), data.sample_weight)
     unit = _squares(*seeds)
-    unit[unit == 0] = 1.0  # a constant column spreads no group
+    unit[unit == 0] = 1.0  # a constant column adds nothing to any spread
 
     def spread(rows):
         return np.sum(_squares(*seeds.take(rows)) / unit)
@@ -202,29 +207,30 @@ def split_labels(estimator, data, labels, n_groups):
 
 # ---- the search ----
 
-#: What `tol` and `max_iter` are where the estimator has its class' defaults; docs/selection.md has the measurement.
+#: `tol` and `max_iter` of fits, unless the estimator has others than its class' defaults; measured in
+#: docs/selection.md.
 TOL = 1e-6
 MAX_ITER = 1000
 
-#: Starts from random rows, all but one of which are dropped early.
+#: Number of starts from random rows, all but one of which halving drops early.
 N_RANDOM = 8
 
 
 def _fit_to_compare(estimator):
-    """Parameters to set, so that criteria differ by what fits are rather than by where they stopped, or by what was
-    added to them."""
+    """Parameters that replace defaults, so that criteria compare the models and not where EM stopped or how much was
+    added to covariances."""
     defaults = {name: value for name, value in (("tol", TOL), ("max_iter", MAX_ITER)) if estimator._has_default(name)}
     return defaults | estimator._without_default_regularization()
 
 
-class Cell(NamedTuple):
-    """What became of one point of the grid.
+class Candidate(NamedTuple):
+    """One point of the grid and its fit.
 
-    params : n_components and the parameters of the grid
-    model : the fitted estimator, None where there is none
-    start : 'own' (by `init_params`), 'split', 'hierarchy' or 'random', where `model` comes from
-    scores : name of a criterion -> value, NaN where it could not be had
-    failure : why a fit, or a criterion, could not be had; else empty
+    params : dict, n_components and the other parameters of the grid
+    model : the fitted estimator, None where all fits failed
+    start : which start `model` comes from: 'own' (by `init_params`), 'split', 'hierarchy' or 'random'
+    scores : name of a criterion -> value, NaN where it could not be computed
+    failure : message of the error of the fit or of a criterion, '' for none
     """
 
     params: dict
@@ -247,7 +253,7 @@ class Cell(NamedTuple):
 
     @property
     def name(self):
-        """The point of the grid, without n_components."""
+        """The parameters without n_components, for the name of a line or column."""
         return ", ".join(str(value) for name, value in self.params.items() if name != "n_components")
 
     def row(self):
@@ -263,7 +269,8 @@ class Cell(NamedTuple):
 
 
 class Search(NamedTuple):
-    """What the cells of a grid have in common."""
+    """What the fits of all candidates have in common; see `select`. `hierarchy` is a function, called when it is
+    needed."""
 
     estimator: LikelihoodMixture
     data: Data
@@ -274,8 +281,9 @@ class Search(NamedTuple):
     allow_spurious: bool
     hierarchy: Callable[[], Hierarchy | None]
 
-    def cell(self, params, smaller):
-        """Fit a point of the grid; `smaller` is the next smaller mixture of its kind, or None."""
+    def fit(self, params, smaller):
+        """Fit the `Candidate` of a point of the grid; `smaller` is the fitted model with the next smaller n_components
+        and the same other parameters, or None."""
         template = clone(self.estimator).set_params(**params)
         model, start, failure = None, "", ""
         for name, options in self._starts(template, smaller):
@@ -286,7 +294,7 @@ class Search(NamedTuple):
             except ValueError as error:
                 failure = failure or str(error)
                 continue
-            # labels belong to these rows: a clone of the model shall be of use for others
+            # parameters as the user gave them: labels as init_params would make a clone useless for other rows
             fit.set_params(**{option: getattr(template, option) for option in options})
             if model is None or self._rank(fit) > self._rank(model):
                 model, start = fit, name
@@ -300,18 +308,18 @@ class Search(NamedTuple):
                         scores[name] = CRITERIA[name].evaluate(model, self.data, self.n_effective, self.folds)
             except ValueError as error:
                 failure = str(error)
-        return Cell(params, model, start, scores, failure)
+        return Candidate(params, model, start, scores, failure)
 
     def _rank(self, model):
-        """The larger the better."""
+        """The key that starts are compared by, larger is better: no spurious component, then the lower bound."""
         return self.allow_spurious or not model.status_ & Status.SPURIOUS_COMPONENT, model.lower_bound_
 
     def _starts(self, template, smaller):
-        """(what a start is called, the parameters that lead to it)"""
+        """(name of a start, parameters of the estimator for it), an iterator."""
         yield "own", {}
         if not self.warm_start or template.n_components == 1 or not template._clusters_are_starts:
             return
-        # clusters know nothing of what is said of components, and have other numbers
+        # labels of clusters would contradict known labels or groups
         is_free = not any(name in separated(self.data.X)[1] for name in OF_COMPONENTS)
         if smaller is not None and is_free:
             labels = split_labels(template, self.data, self.data.labels(smaller), template.n_components)
@@ -326,14 +334,15 @@ class Search(NamedTuple):
 
 
 def _hierarchy_of(estimator, data, seed):
-    """Of the rows that k-means would see, made when it is asked for; None where these are sparse, or there are none."""
+    """A function that returns the `Hierarchy` of the rows that k-means runs on, made at the first call; it returns None
+    for sparse rows, fewer than two, or rows that the estimator refuses."""
 
     @cache
     def make():
         try:
             rows = _seeding_rows(estimator, data.X)
             return None if is_sparse(rows) or rows.shape[0] < 2 else Hierarchy(rows, seed)
-        except ValueError:  # the fits say what is wrong
+        except ValueError:  # the fits will raise the same error
             return None
 
     return make
@@ -478,7 +487,7 @@ def select(
         allow_spurious=allow_spurious,
         hierarchy=_hierarchy_of(estimator, data, seed),
     )
-    cells = []
+    candidates = []
     points = list(product(*grid.values()))
     with warnings.catch_warnings(), Bar(len(numbers) * len(points), progress) as report:
         warnings.simplefilter("ignore", ConvergenceWarning)
@@ -487,18 +496,19 @@ def select(
             smaller = None
             for number in numbers:
                 params = {"n_components": number, **dict(zip(grid, values, strict=True))}
-                cell = search.cell(params, smaller)
-                cells.append(cell)
-                smaller = smaller if cell.model is None else cell.model
+                candidate = search.fit(params, smaller)
+                candidates.append(candidate)
+                smaller = smaller if candidate.model is None else candidate.model
                 if verbose:
-                    print(f"{params}: {criterion} {cell.scores[criterion]:.6g}, {cell.failure or cell.status}")
+                    said = candidate.failure or candidate.status
+                    print(f"{params}: {criterion} {candidate.scores[criterion]:.6g}, {said}")
                 if report is not None:
-                    report(len(cells), sum(own.model is None for own in cells))
-    return Selection(cells, criterion, allow_spurious, steps)
+                    report(len(candidates), sum(own.model is None for own in candidates))
+    return Selection(candidates, criterion, allow_spurious, steps)
 
 
 def _last_of(estimator):
-    """(the steps before the last of a Pipeline, or None; the mixture)"""
+    """(the Pipeline without its last step, or None; the mixture, which is the last step or the estimator itself)"""
     if not isinstance(estimator, Pipeline):
         return None, estimator
     mixture = estimator.steps[-1][1]
@@ -506,7 +516,7 @@ def _last_of(estimator):
 
 
 def _of_all_shapes(grid, X):
-    """The grid with names of shapes where it says that all of them are to be tried."""
+    """The grid with covariance_type='all' replaced by the list of all shapes."""
     names = grid.get("covariance_type")
     if not isinstance(names, str) or names != ALL_SHAPES:
         return grid
@@ -542,7 +552,7 @@ def _seed(random_state):
 
 
 def _check_data(X, sample_weight, row_data):
-    """The rows of positive weight: nothing below, folds for instance, depends on others."""
+    """`Data` without rows of weight 0, on which nothing may depend, folds for instance."""
     X = adopted(X)
     X = rows_with(X.tocsr() if scipy.sparse.issparse(X) else X, row_data)
     X, sample_weight, _ = counted_rows(X, sample_weight)
@@ -550,7 +560,7 @@ def _check_data(X, sample_weight, row_data):
 
 
 def _checked_n_effective(data, n_effective, criterion):
-    """What the estimators' methods are to take; the warning is given here, once for all cells."""
+    """n_effective for the criteria, 'sum' if None. Warns, once for all candidates, where None is a risk."""
     check_n_effective(n_effective)
     if n_effective is not None:
         return n_effective
@@ -562,7 +572,7 @@ def _checked_n_effective(data, n_effective, criterion):
 
 def _folds(data, n_folds, seed):
     rows, groups = np.arange(_num_samples(data.X)), separated(data.X)[1].get("groups")
-    if groups is not None:  # rows of a group know of each other
+    if groups is not None:  # rows of a group share a component, so they are in one fold
         return list(GroupKFold(n_folds, shuffle=True, random_state=seed).split(rows, groups=np.asarray(groups)))
     return list(KFold(n_folds, shuffle=True, random_state=seed).split(rows))
 
@@ -596,30 +606,33 @@ class Selection:
         The best with the fitted steps before it, where `select` was given a Pipeline.
     """
 
-    def __init__(self, cells, criterion, allow_spurious, steps=None):
+    def __init__(self, candidates, criterion, allow_spurious, steps=None):
         self._steps = steps
-        self._cells = cells
+        self._candidates = candidates
         self.criterion = criterion
-        self.table = [cell.row() for cell in cells]
-        self.estimators_ = [cell.model for cell in cells]
-        values = np.array([cell.scores[criterion] for cell in cells])
+        self.table = [candidate.row() for candidate in candidates]
+        self.estimators_ = [candidate.model for candidate in candidates]
+        values = np.array([candidate.scores[criterion] for candidate in candidates])
         if np.all(np.isnan(values)):
-            raise ValueError(f"No cell of the grid has a {criterion}. The first: {cells[0].failure}")
+            raise ValueError(f"No cell of the grid has a {criterion}. The first: {candidates[0].failure}")
         if not allow_spurious:
-            clean = np.where([cell.is_spurious for cell in cells], np.nan, values)
+            clean = np.where([candidate.is_spurious for candidate in candidates], np.nan, values)
             # where every likelihood is without a bound, a criterion made of it would prefer the most components
-            fewest = [np.nan if np.isnan(cell.scores[criterion]) else cell.model._n_parameters() for cell in cells]
+            fewest = [
+                np.nan if np.isnan(candidate.scores[criterion]) else candidate.model._n_parameters()
+                for candidate in candidates
+            ]
             values = fewest if np.all(np.isnan(clean)) else clean
         self.best_index_ = int(np.nanargmin(values))
         self.best_ = self.estimators_[self.best_index_]
-        self.best_params_ = cells[self.best_index_].params
+        self.best_params_ = candidates[self.best_index_].params
 
     @property
     def best_pipeline_(self) -> Any:
         return None if self._steps is None else Pipeline([*self._steps.steps, ("mixture", self.best_)])
 
     def _rows(self, X):
-        """As the mixtures see them."""
+        """X after the steps of the Pipeline before the mixture."""
         return X if self._steps is None else self._steps.transform(X)
 
     def to_frame(self, wide: bool = False) -> Any:
@@ -642,8 +655,10 @@ class Selection:
         if not wide:
             return pd.DataFrame(self.table)
         lines = self._lines()
-        numbers = [cell.params["n_components"] for cell in next(iter(lines.values()))]
-        columns = {name: [cell.scores[self.criterion] for cell in cells] for name, cells in lines.items()}
+        numbers = [candidate.params["n_components"] for candidate in next(iter(lines.values()))]
+        columns = {
+            name: [candidate.scores[self.criterion] for candidate in candidates] for name, candidates in lines.items()
+        }
         index = pd.Index(numbers, name="n_components")
         return pd.DataFrame(columns, index=index, dtype=np.float64).rename_axis(columns=self.criterion)
 
@@ -735,10 +750,10 @@ class Selection:
         self.best_.save(path)
 
     def _lines(self):
-        """name of a line -> its cells, by n_components"""
+        """name of a line of the picture -> its candidates, in the order of n_components"""
         lines = {}
-        for cell in self._cells:
-            lines.setdefault(cell.name or self.criterion, []).append(cell)
+        for candidate in self._candidates:
+            lines.setdefault(candidate.name or self.criterion, []).append(candidate)
         return lines
 
     def plot(self, ax: Any = None) -> Any:
@@ -762,32 +777,43 @@ class Selection:
         return SelectionDisplay.from_selection(self, ax=ax).ax_
 
     def _shown_by_display(self):
-        """What `SelectionDisplay` is made of."""
+        """The arguments of `SelectionDisplay`, a dict."""
         lines = {
             name: {
-                "n_components": np.array([cell.params["n_components"] for cell in cells]),
-                "values": np.array([cell.scores[self.criterion] for cell in cells], dtype=np.float64),
-                "spurious": np.array([cell.is_spurious for cell in cells]),
+                "n_components": np.array([candidate.params["n_components"] for candidate in candidates]),
+                "values": np.array([candidate.scores[self.criterion] for candidate in candidates], dtype=np.float64),
+                "spurious": np.array([candidate.is_spurious for candidate in candidates]),
             }
-            for name, cells in self._lines().items()
+            for name, candidates in self._lines().items()
         }
-        best = self._cells[self.best_index_]
+        best = self._candidates[self.best_index_]
         place = best.params["n_components"], float(best.scores[self.criterion])
         return {"lines": lines, "best": place, "label": CRITERIA[self.criterion].label}
 
     def _repr_html_(self) -> str:
         chosen = ", ".join(f"{name}={value!r}" for name, value in self.best_params_.items())
         lines, rows, marked = self._lines(), [], []
-        for i, cells in enumerate(zip(*lines.values(), strict=True)):
-            rows.append([str(cells[0].params["n_components"]), *(self._shown(cell).rstrip(" *") for cell in cells)])
-            marked += [(i, j) for j, cell in enumerate(cells, 1) if cell is self._cells[self.best_index_]]
-        spurious = " ~ has a spurious component." if any(cell.is_spurious for cell in self._cells) else ""
+        for i, candidates in enumerate(zip(*lines.values(), strict=True)):
+            rows.append(
+                [
+                    str(candidates[0].params["n_components"]),
+                    *(self._shown(candidate).rstrip(" *") for candidate in candidates),
+                ]
+            )
+            marked += [
+                (i, j) for j, candidate in enumerate(candidates, 1) if candidate is self._candidates[self.best_index_]
+            ]
+        spurious = (
+            " ~ has a spurious component." if any(candidate.is_spurious for candidate in self._candidates) else ""
+        )
         caption = f"Selection: {chosen}. {CRITERIA[self.criterion].label}, the lower the better.{spurious}"
         return html_table(caption, ["n_components", *lines], rows, marked)
 
     def __repr__(self):
         chosen = ", ".join(f"{name}={value!r}" for name, value in self.best_params_.items())
-        spurious = ", ~ has a spurious component" if any(cell.is_spurious for cell in self._cells) else ""
+        spurious = (
+            ", ~ has a spurious component" if any(candidate.is_spurious for candidate in self._candidates) else ""
+        )
         lines = self._lines()
         widths = [max(13, len(name) + 2) for name in lines]
         text = [
@@ -795,14 +821,14 @@ class Selection:
             f"{self.criterion}, the lower the better (* is the best{spurious})",
             "n_components" + "".join(f"{name:>{width}}" for name, width in zip(lines, widths, strict=True)),
         ]
-        for cells in zip(*lines.values(), strict=True):
-            shown = (f"{self._shown(cell):>{width}}" for cell, width in zip(cells, widths, strict=True))
-            text.append(f"{cells[0].params['n_components']:12d}" + "".join(shown))
+        for candidates in zip(*lines.values(), strict=True):
+            shown = (f"{self._shown(candidate):>{width}}" for candidate, width in zip(candidates, widths, strict=True))
+            text.append(f"{candidates[0].params['n_components']:12d}" + "".join(shown))
         return "\n".join(line.rstrip() for line in text)
 
-    def _shown(self, cell):
-        value = cell.scores[self.criterion]
+    def _shown(self, candidate):
+        value = candidate.scores[self.criterion]
         if np.isnan(value):
             return "failed "
-        mark = "*" if cell is self._cells[self.best_index_] else "~" if cell.is_spurious else " "
+        mark = "*" if candidate is self._candidates[self.best_index_] else "~" if candidate.is_spurious else " "
         return f"{value:.{CRITERIA[self.criterion].decimals}f}{mark}"

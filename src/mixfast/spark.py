@@ -1,9 +1,10 @@
 """Fits and predictions over Spark DataFrames; `import mixfast.spark`, with the extra `mixfast[spark]`.
 
-Each iteration is a job: its tasks carry the state of the fit, look at a partition each, and their sums are added in a
-tree that goes by the numbers of partitions. There are no barriers, accumulators or sockets, so an executor or a Python
-worker that is lost costs what it had computed and no bit of the result, as long as Spark makes the same partitions
-again: those of files and checkpoints are; what `repartition(n)` without columns deals out may differ.
+Each iteration is one Spark job: a task reads one partition at the parameters of the fit, and the statistics of all
+tasks are added in a tree whose shape depends on the numbers of the partitions alone. There are no barriers,
+accumulators or sockets, so losing an executor or a Python worker costs time, and changes no bit of the result as long
+as Spark makes the same partitions again. Those of files and checkpoints are the same; those of `repartition(n)` without
+columns may differ.
 """
 
 from __future__ import annotations
@@ -32,13 +33,13 @@ from mixfast.partitions import FAN_IN, Partition
 
 Result = TypeVar("Result")
 
-#: Bytes of results that the driver takes from all tasks at once. Where there are more, tasks merge them first. Spark
-#: allows 1 GB by default, and a stage of merging takes 0.1 s.
+#: The driver collects at most so many bytes of results; larger ones are merged by tasks first. Spark's own limit is 1
+#: GB by default, and a stage of merging takes 0.1 s.
 COLLECTED = 2**26
-#: Rows of groups that are fitted at once, more or less.
+#: About how many rows of groups are passed to one call of `fit_many_groups`.
 GROUP_ROWS = 1_000_000
 
-#: What tasks send: results, pickled, with the numbers of their partitions.
+#: Schema of what tasks return: the number of the partition and the pickled result.
 SENT = "number int, content binary"
 
 __all__ = ["SparkMixture", "SparkMixtureModel", "fit", "fit_many_groups", "transform"]
@@ -48,23 +49,24 @@ __all__ = ["SparkMixture", "SparkMixtureModel", "fit", "fit_many_groups", "trans
 
 
 class Columns(NamedTuple):
-    """Columns of a frame that are rows to a mixture.
+    """The columns of a DataFrame that make up X.
 
     names : list of str or None
-        Those of numbers, or None for one column of vectors.
+        Names of columns of numbers; None for a single column of vectors.
     width : int
+        Number of features.
     """
 
     names: list[str] | None
     width: int
 
     def rows(self, arrays: Sequence[pyarrow.Array]) -> Any:
-        """A table of columns of numbers, or an array of vectors."""
+        """X from the selected columns: a table of columns of numbers, or an array (n_rows, width) of vectors."""
         if self.names is not None:
             return pyarrow.table(list(arrays), names=self.names)
         (vectors,) = arrays
         lengths = pyarrow.compute.list_value_length(vectors).to_numpy(zero_copy_only=False)
-        if not np.all(lengths == self.width):  # NaN where there is no vector
+        if not np.all(lengths == self.width):  # the length of a null is NaN
             raise ValueError(f"the column of vectors should have one of {self.width} numbers in each row")
         return vectors.flatten().to_numpy(zero_copy_only=False).reshape(-1, self.width)
 
@@ -74,8 +76,8 @@ def _quoted(name):
 
 
 def _columns_of(df, columns, width=None):
-    """(`Columns`, what to select) of names of numbers, or of the name of one column of vectors or arrays. `width` is
-    that of vectors, None where rows say it."""
+    """(`Columns`, list of expressions to select) from names of columns of numbers, or the name of one column of vectors
+    or arrays. `width` is the number of features of vectors; None takes it from the first row."""
     if not isinstance(columns, str):
         return Columns(list(columns), len(columns)), [_quoted(name) for name in columns]
     kind = df.schema[columns].dataType
@@ -100,7 +102,7 @@ def _columns_of(df, columns, width=None):
 
 
 class Refusal(NamedTuple):
-    """What a task found wrong with its rows. It is a result, for Spark would try a task that raises again."""
+    """An error in the rows of a partition, returned as a result: a task that raises would be retried by Spark."""
 
     error: Exception
 
@@ -140,7 +142,7 @@ class SparkSource:
         self._collects: set[type] = set()
 
     def close(self) -> None:
-        """Cached rows are no longer needed."""
+        """Release the cached rows."""
         if self._cached:
             self._frame.unpersist()
 
@@ -151,7 +153,7 @@ class SparkSource:
         if self._n_partitions is None:
             self._n_partitions = self._frame.mapInArrow(_counting, "number int").count()
         n = self._n_partitions
-        # the first time that a task is seen nobody knows how large its results are
+        # the size of results is known once a task has run
         if type(task) not in self._collects:
             while n > FAN_IN:
                 n = -(-n // FAN_IN)
@@ -301,7 +303,7 @@ def transform(model: Any, df: DataFrame, columns: Sequence[str] | str) -> DataFr
     return told.withColumns({name: _quoted(found)[name] for name in TOLD}).drop(found)
 
 
-#: What predictions are called, and the method that makes each with its type.
+#: name of a prediction's column -> (method of the model, Spark type, Arrow type; None for arrays of doubles).
 TOLD = {
     "prediction": ("predict", "int", pyarrow.int32()),
     "probability": ("predict_proba", "array<double>", None),
@@ -310,7 +312,7 @@ TOLD = {
 
 
 def _told_of_rows(model, df, columns):
-    """A column of structs of `TOLD`."""
+    """A column expression of structs with the predictions of `TOLD`."""
     own, selected = _columns_of(df, columns, width=model.n_features_in_)
     model = tasks.one_thread(copy.copy(model))
 
@@ -339,31 +341,31 @@ def _arrow_of(values, kind):
 
 
 class MixtureParams(HasFeaturesCol, HasWeightCol, HasPredictionCol, HasProbabilityCol, MLReadable, MLWritable):
-    """What the estimator and the model of a pipeline have in common: names of columns, and how they are saved."""
+    """Base of `SparkMixture` and `SparkMixtureModel`: params with names of columns, and saving."""
 
     def __init__(self, mixture):
         super().__init__()
         self.mixture = mixture
 
     def write(self):
-        """What Spark saves it by."""
+        """The MLWriter."""
         return MixtureWriter(self)
 
     @classmethod
     def read(cls):
-        """What Spark loads it by."""
+        """The MLReader."""
         return MixtureReader(cls)
 
 
 class MixtureWriter(MLWriter):
-    """Writes Spark's metadata, and the mixture as mixfast's files have it: no pickle."""
+    """MLWriter of stages: Spark's metadata, and the mixture in the format of `mixfast.save`, without pickle."""
 
     def __init__(self, stage):
         super().__init__()
         self._stage = stage
 
     def saveImpl(self, path):
-        """Write to a path of Spark's."""
+        """Write to a path, which Spark resolves (HDFS and the like)."""
         name, mixture = type(self._stage).__name__, self._stage.mixture
         persistence.check_name(mixture)
         content = persistence.to_bytes(persistence.Contents(name, type(mixture).__name__, {"stage": {"of": mixture}}))
@@ -372,14 +374,14 @@ class MixtureWriter(MLWriter):
 
 
 class MixtureReader(MLReader):
-    """Reads what `MixtureWriter` wrote."""
+    """MLReader of stages that `MixtureWriter` wrote."""
 
     def __init__(self, cls):
         super().__init__()
         self._cls = cls
 
     def load(self, path):
-        """The stage at a path of Spark's."""
+        """The stage that was saved at a path, which Spark resolves."""
         metadata = DefaultParamsReader.loadMetadata(path, self.sparkSession)
         content = bytes(self.sparkSession.read.parquet(f"{path}/mixture").first()[0])
         stage = self._cls(persistence.from_bytes(content, self._cls.__name__, lambda sections: sections["stage"]["of"]))
@@ -504,7 +506,7 @@ def fit_many_groups(
         Where none of the first 1,000 rows can be fitted: they show what columns the result has.
     """
     fit_groups = tasks.FitGroups(estimator, by, list(columns), kind, options)
-    # pandas would make numbers with a missing one among them floats, and keys above 2^53 equal
+    # pandas converts integers with nulls to floats, which makes keys above 2^53 equal
     wanted = df.select(*map(_quoted, fit_groups.read)).where(_quoted(by).isNotNull())
     example = fit_groups.example(wanted.limit(tasks.EXAMPLE).toArrow().to_pandas())
     empty = wanted.sparkSession.createDataFrame(pyarrow.Table.from_pandas(example, preserve_index=False)).limit(0)
@@ -521,7 +523,7 @@ def fit_many_groups(
 
 
 def whole_groups(batches: Iterator[pyarrow.RecordBatch], by: str, size: int) -> Iterator[pyarrow.Table]:
-    """Tables of so many rows or more, cut between groups, of rows that are sorted by their group."""
+    """Cut batches of rows that are sorted by group into tables of at least `size` rows, each with whole groups."""
     held, n_held = [], 0
     for batch in batches:
         held.append(batch)
@@ -529,7 +531,9 @@ def whole_groups(batches: Iterator[pyarrow.RecordBatch], by: str, size: int) -> 
         if n_held >= size:
             table = pyarrow.Table.from_batches(held)
             groups = table.column(by)
-            first = pyarrow.compute.index(groups, groups[-1]).as_py()  # of the last group, which may go on
+            first = pyarrow.compute.index(
+                groups, groups[-1]
+            ).as_py()  # the first row of the last group, which may go on in the next batch
             if first > 0:
                 yield table.slice(0, first)
                 held, n_held = table.slice(first).to_batches(), table.num_rows - first

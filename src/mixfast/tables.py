@@ -1,8 +1,8 @@
-"""Tables and arrays of every form, read column by column.
+"""Reading of tables and arrays of every form, column by column.
 
-A table is what has names of columns: of pandas, polars, pyarrow and whatever else narwhals knows. Names may be
-anything, numbers and dates included; columns are read by their place, and a name is looked up in the list of names, so
-that it means the same wherever it is used.
+A table is a data frame of pandas, polars, pyarrow or any library that narwhals knows. Names of columns may be of any
+type, numbers and dates included, and may repeat. Columns are therefore read by their position, and a name is looked up
+in the list of names by `Names`, in the same way everywhere.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ import numpy as np
 import scipy.sparse
 from sklearn.utils import check_array
 
-#: What to do where categories are strings.
+#: Advice in messages about columns of strings.
 NUMBER_THEM = (
     "number categories first, as sklearn.preprocessing.OrdinalEncoder does, fitted to all rows together, and take "
     "ProductMixture or CategoricalMixture, which have a place for them"
 )
 
-#: Types that NumPy would make numbers of.
+#: Types of dates and durations, which NumPy would silently convert to numbers.
 NO_NUMBERS = (str, bytes, datetime.date, datetime.timedelta, np.datetime64, np.timedelta64)
 
 #: How the names of types of dates and durations begin, in NumPy, pandas, polars and pyarrow.
@@ -30,15 +30,15 @@ DATES = ("date", "time", "duration", "period")
 
 
 def check_eager(X):
-    """Raises TypeError for a polars LazyFrame and its like."""
+    """Raises TypeError for a lazy table, such as a polars LazyFrame."""
     if hasattr(type(X), "collect"):
         raise TypeError(f"a {type(X).__name__} has no rows yet: pass its .collect()")
 
 
 def names_of(X):
-    """Names of the columns of a table, as they are; None for all else."""
+    """Names of the columns of a table, a list; None for what is no table."""
     check_eager(X)
-    # the type is asked, for a column may have any name; a pyarrow table has its columns themselves as `columns`
+    # attributes of the type, since a column may be called 'columns'; `columns` of a pyarrow table are not names
     for attribute in ("column_names", "columns"):
         if hasattr(type(X), attribute):
             return list(getattr(X, attribute))
@@ -50,14 +50,14 @@ def is_table(X):
 
 
 def adopted(X):
-    """X in a form that the rest of the package reads: what a masked array hides is NaN, or None among objects, and what
-    only speaks Arrow is a table."""
+    """X in a form that the rest of the package reads: masked values of a masked array become NaN, or None in object
+    arrays; an object that only has the Arrow PyCapsule interface becomes a table."""
     check_eager(X)
     if isinstance(X, np.ma.MaskedArray):
         return _unmasked(X)
     speaks_arrow = [hasattr(type(X), f"__arrow_c_{form}__") for form in ("stream", "array")]
     is_batch = speaks_arrow[1] and hasattr(type(X), "column_names")  # pyarrow's, which narwhals does not read
-    if not any(speaks_arrow) or (hasattr(X, "__array__") and not is_batch):  # tables have that too
+    if not any(speaks_arrow) or (hasattr(X, "__array__") and not is_batch):  # tables have the interface too
         return X
     try:
         import pyarrow
@@ -80,8 +80,8 @@ def _unmasked(X):
 
 
 def check_no_dates(X, what="X"):
-    """Raises ValueError where columns of a table, or an array that is called `what`, hold dates or durations: as
-    numbers they would be nanoseconds, and a missing one -9e18."""
+    """Raises ValueError if a column of a table, or an array (named `what` in the message), holds dates or durations.
+    Converted to numbers they would be nanoseconds, and missing ones -9e18."""
     names = names_of(X)
     if names is None:
         kinds = {what: getattr(X, "dtype", getattr(X, "type", ""))}.items()  # pyarrow's columns have the latter
@@ -96,46 +96,44 @@ def check_no_dates(X, what="X"):
 
 
 def _types_of(X):
-    """Those of a table's columns, as its library has them."""
+    """The types of the columns of a table, those of its library."""
     return X.dtypes if hasattr(type(X), "dtypes") else X.schema.types  # pyarrow has the latter
 
 
 def is_single(X):
-    """Whether X is a table whose columns are all float32 which scikit-learn would make float64: it asks pandas' for
-    their types, and no others'."""
+    """Whether X is a table of float32 columns that scikit-learn would convert to float64, since it looks at the types
+    of NumPy and pandas columns only."""
     kinds = [] if not is_table(X) or hasattr(type(X), "iloc") else _types_of(X)
     return len(kinds) > 0 and all(str(kind) in ("Float32", "float") for kind in kinds)  # pyarrow's is float
 
 
 def check_one_number_a_row(values, name):
-    """Raises ValueError where an argument such as `sample_weight` holds dates, or a mask hides some of its values."""
+    """Raises ValueError if an argument with a number for each row, such as `sample_weight`, holds dates or masked
+    values."""
     check_no_dates(values, name)
     if isinstance(values, np.ma.MaskedArray) and np.any(np.ma.getmaskarray(values)):
         raise ValueError(f"{name} hides some of its values: leave these rows out, or fill the values in with .filled()")
 
 
 def share_names(names):
-    """Whether several columns have the same name; 1 and "1" are the same here, for scikit-learn wants names to be
-    different strings."""
+    """Whether names repeat when they are converted to strings, as scikit-learn would do: 1 and "1" are the same."""
     return len(set(map(str, names))) < len(names)
 
 
 def scikit_learn_refuses(names):
-    """Whether a table with these names has to be read by place, as an array: scikit-learn wants different strings, or
-    no strings at all."""
+    """Whether scikit-learn refuses a table with these names: it wants distinct strings, or no strings at all."""
     return share_names(names) or 0 < sum(isinstance(name, str) for name in names) < len(names)
 
 
 def feature_names(names):
-    """An object array, as scikit-learn's feature_names_in_; None where there are none, some are no strings, or some are
-    the same."""
+    """Names as scikit-learn's feature_names_in_, an object array; None unless all are distinct strings."""
     if names is None or not all(isinstance(name, str) for name in names) or share_names(names):
         return None
     return np.array(names, dtype=object)
 
 
 def _comparable(name):
-    """The name, with one NaN for all of them, which are not equal to each other; in tuples too."""
+    """A key that is equal for equal names: every NaN, in tuples too, is replaced by the same one."""
     if isinstance(name, tuple):
         return tuple(map(_comparable, name))
     return math.nan if isinstance(name, (float, np.floating)) and name != name else name
@@ -147,7 +145,7 @@ def same_names(one, other):
 
 
 class Names:
-    """Names of columns, and where they are: looking one up takes no walk through all of them.
+    """Names of columns, with a lookup of their positions by hashing.
 
     Iterates over the names as the table has them: strings, numbers, dates, tuples; some may be the same.
     """
@@ -165,14 +163,14 @@ class Names:
         return self._names[place]
 
     def places_of(self, name):
-        """The places of the columns of that name; 1, 1.0 and True are one name, as in a dict, and all NaN are."""
+        """Positions of the columns of that name, a list. 1, 1.0 and True are one name, as in a dict; so are all NaN."""
         if isinstance(name, Hashable):
             return self._places.get(_comparable(name), [])
         return [place for place, own in enumerate(self._names) if _is_same(own, name)]
 
 
 def _is_same(one, other):
-    """Whether two names are the same. What cannot be compared is not."""
+    """Whether two names are equal; False where they cannot be compared."""
     try:
         return bool(one == other)
     except (TypeError, ValueError):
@@ -180,7 +178,7 @@ def _is_same(one, other):
 
 
 class Table:
-    """A table's columns by place, whatever they are called.
+    """A table whose columns are read by position.
 
     Attributes
     ----------
@@ -205,7 +203,7 @@ class Table:
 
     @cached_property
     def series(self):
-        """The columns, narwhals' series."""
+        """The columns as narwhals Series, a list."""
         return list(self._frame.iter_columns())
 
     @cached_property
@@ -213,11 +211,11 @@ class Table:
         return Names(self.names)
 
     def is_name(self, name):
-        """Whether a column is called so."""
+        """Whether a column has that name."""
         return bool(self._known.places_of(name))
 
     def place_of(self, name):
-        """The place of the column of that name; raises ValueError where none or several have it."""
+        """The position of the column of that name. Raises ValueError where none or several have it."""
         places = self._known.places_of(name)
         if not places:
             raise ValueError(f"there is no column {name!r}: the table has {self.names}")
@@ -226,11 +224,13 @@ class Table:
         return places[0]
 
     def reals(self, place):
-        """A column of numbers: float32 where it has that, else float64; nothing is NaN."""
+        """A column of numbers, float32 if that is its type, else float64; missing values are NaN. Raises ValueError,
+        with the column's name, where it does not hold numbers."""
         return as_reals(self.series[place], self.names[place])
 
     def columns_at(self, places, dtype=None):
-        """A table of the same library with some of the columns, under their names; `dtype` is what values become."""
+        """A table of the same library with the columns at `places`, under their names; values are converted to `dtype`
+        unless that is None."""
         import narwhals as nw
 
         frame = self._frame.select([self._frame.columns[place] for place in places])
@@ -240,23 +240,23 @@ class Table:
         return _with_names(frame.to_native(), [self.names[place] for place in places])
 
     def is_missing(self, place):
-        """Where a column of any type has nothing, or NaN."""
+        """Mask (n_rows,) of missing values, nulls and NaN, of a column of any type."""
         missing, values = self.series[place].is_null().to_numpy().astype(bool), self.series[place].to_numpy()
         return missing | np.isnan(values) if values.dtype.kind == "f" else missing
 
 
-#: Libraries that tables are given back in.
+#: Libraries that `in_library` can return tables of.
 LIBRARIES = ("pandas", "polars", "pyarrow")
 
 
 def library_of(data):
-    """That of a table, of those that tables are given back in, or None."""
+    """The library of a table, one of `LIBRARIES`; None for others and for what is no table."""
     name = type(data).__module__.partition(".")[0]
     return name if name in LIBRARIES else None
 
 
 def in_library(frame, library):
-    """A pandas DataFrame as a table of that library; None is pandas."""
+    """Convert a pandas DataFrame to a table of `library`; None is pandas."""
     if library in (None, "pandas"):
         return frame
     import narwhals as nw
@@ -266,7 +266,7 @@ def in_library(frame, library):
 
 
 def _with_plain_names(X, n_columns):
-    """The same table with names that every library can look up: numbers of the columns as strings."""
+    """The table with its columns renamed "0", "1", ..., names that every library can look up."""
     return _with_names(X, [str(place) for place in range(n_columns)])
 
 
@@ -293,7 +293,7 @@ def as_reals(series, name):
 
 
 def declared_categories(series):
-    """The categories of a polars Enum or a pandas categorical, in their order; None where the type has none."""
+    """The categories of a column of type polars Enum or pandas categorical, in their order; None for other types."""
     categories = getattr(series.dtype, "categories", None)  # of an Enum, and of ordered ones of pandas
     if categories is None:
         categories = getattr(getattr(series.to_native(), "cat", None), "categories", None)
@@ -301,7 +301,7 @@ def declared_categories(series):
 
 
 def as_values(values):
-    """An array of one dimension: of numbers where they are such, else of objects as they are."""
+    """A one-dimensional array of the values: numeric where all are numbers, else of objects."""
     array = np.asarray(values) if not any(np.ndim(value) for value in values) else np.empty(0)
     if array.ndim == 1 and len(array) == len(values) and array.dtype.kind in "biuf":
         return array
@@ -311,7 +311,7 @@ def as_values(values):
 
 
 def _reals(values):
-    """float64 of numbers of any type, decimals included; None where some are none, strings that look like them too."""
+    """Numbers of any type, decimals included, as float64; None if some value is no number, or a string, even "1.5"."""
     if any(isinstance(value, NO_NUMBERS) for value in values):
         return None
     try:
@@ -322,14 +322,14 @@ def _reals(values):
 
 
 def is_nothing(value):
-    """None, NaN, or what pandas has for them."""
+    """Whether a value is missing: None, NaN, or pandas' NA and NaT."""
     if value is None or type(value).__name__ in ("NAType", "NaTType"):
         return True
     return isinstance(value, (float, np.floating)) and bool(value != value)
 
 
 def objects_as_reals(X):
-    """An object array of numbers as float64, NaN where there is nothing; X itself where it holds anything else."""
+    """An object array of numbers as float64, missing values as NaN; X itself if it holds anything else."""
     if not isinstance(X, np.ndarray) or X.dtype != object or X.ndim == 0:
         return X
     flat = _reals([np.nan if is_nothing(value) else value for value in X.ravel().tolist()])
@@ -337,8 +337,13 @@ def objects_as_reals(X):
 
 
 def as_columns(X, name, reads=None):
-    """An array of reals with two dimensions, or a sparse matrix in CSR form; a single dimension is one column.
-    `reads(names)` is a mask of the columns of a table that somebody looks at: others may hold anything and are 0."""
+    """X as a float array (n_rows, n_columns) or a sparse matrix in CSR form; one-dimensional X is a single column.
+
+    name : of X in messages
+    reads : function (list of names) -> mask of the columns of a table that are needed, or None for all. Others may hold
+        anything, and are 0
+    Raises ValueError or TypeError, with the column's name, for what does not hold numbers.
+    """
     X = adopted(X)
     if is_table(X):
         try:
@@ -363,7 +368,8 @@ def as_columns(X, name, reads=None):
 
 
 def canonical(X):
-    """A sparse matrix in CSR form without zeros, the columns of each row in order; `X` itself where it is so."""
+    """A sparse matrix in CSR form without explicit zeros and with sorted column indices; X itself if it has that
+    form."""
     if X.has_canonical_format and np.all(X.data):
         return X
     X = X.copy()
@@ -373,9 +379,9 @@ def canonical(X):
 
 
 def table_of_reals(X):
-    """A table of numbers as an array, as scikit-learn reads it: float32 or float64; nothing is NaN. Raises ValueError
-    that names the column, or scikit-learn's, for what is no number."""
-    if share_names(names_of(X)):  # which scikit-learn does not read
+    """A table of numbers as an array, float32 or float64 as scikit-learn would choose; missing values are NaN. Raises
+    ValueError, ours with the column's name or scikit-learn's, where a column does not hold numbers."""
+    if share_names(names_of(X)):  # scikit-learn refuses such tables
         table = Table(X)
         return np.column_stack([table.reals(place) for place in range(len(table.names))])
     dtype = np.float32 if is_single(X) else [np.float64, np.float32]
@@ -389,13 +395,16 @@ def table_of_reals(X):
 
 
 def columns_of_reals(table, places, looked_at):
-    """Columns of a `Table` as an array; those that nobody looks at are 0."""
-    zeros = np.zeros(len(table), dtype=np.float32)  # of a precision that makes no other column wider
+    """Columns of a `Table`, at `places`, as an array (n_rows, n_places); those where the mask `looked_at` is False are
+    not read, and 0."""
+    zeros = np.zeros(
+        len(table), dtype=np.float32
+    )  # float32, so that the common type is that of the columns that are read
     return np.column_stack([table.reals(j) if looked else zeros for j, looked in zip(places, looked_at, strict=True)])
 
 
 def columns_of(data):
-    """(names or None, arrays of reals)"""
+    """(names of the columns or None, list of float arrays (n_rows,)) of a table or a two-dimensional array."""
     data = adopted(data)
     if not is_table(data):
         X = as_columns(data, "data")
@@ -408,8 +417,8 @@ def columns_of(data):
 
 
 def check_numbers(X, what):
-    """Raises ValueError that names the first column of strings or dates of a table or an array that `what`, an
-    estimator's name, refused; nothing where all columns are numbers."""
+    """Explain why X was refused: raises ValueError with the first column of strings or dates; returns None where all
+    columns are numbers. `what` is the name of the estimator."""
     for name, values in _columns_that_are_no_numbers(X):
         text = next((value for value in values if isinstance(value, str)), None)
         if text is None:
@@ -430,7 +439,7 @@ def _shortened(text):
 
 
 def _columns_that_are_no_numbers(X):
-    """(name or number, list of values) of each column of objects."""
+    """(name or position, list of values) of each column of objects, an iterator."""
     if scipy.sparse.issparse(X):
         return
     if is_table(X):
@@ -445,8 +454,8 @@ def _columns_that_are_no_numbers(X):
 
 
 def check_no_missing(X, what, estimators):
-    """Raises ValueError that names the first column in which something is missing, and what to do, where `what` has no
-    place for it; nothing where all is there."""
+    """Raises ValueError with the first column that has missing values, and with the names of `estimators` that accept
+    them; returns None where nothing is missing. `what` is the name of the estimator."""
     if scipy.sparse.issparse(X):
         entries = X.tocoo()
         wrong = np.flatnonzero(np.isnan(entries.data)) if entries.data.dtype.kind == "f" else []

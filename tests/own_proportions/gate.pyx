@@ -1,7 +1,6 @@
-"""A kind of proportions that looks at the row, as tests want one: a gate with given coefficients.
+"""A kind of proportions that depends on the row, for tests: a gate with given coefficients,
 
-p(k | x) = exp(a_k + b_k x_0) / sum over l of exp(a_l + b_l x_0). Its numbers are a_0, b_0, a_1, b_1, ...: twice as many
-as there are components.
+p(k | x) = exp(a_k + b_k x_0) / sum over l of exp(a_l + b_l x_0). `mixing` is a_0, b_0, a_1, b_1, ..., 2 K numbers.
 """
 
 from libc.math cimport INFINITY, exp, log
@@ -29,7 +28,7 @@ cdef void maximise(const proportions_t *proportions, Py_ssize_t n, const double 
 
 cdef void log_weights(const proportions_t *proportions, Py_ssize_t n, const double *mixing,
                       double *out) noexcept nogil:
-    """All is said row by row."""
+    """Zeros: `add_terms` adds log p(k | x) for each row."""
     cdef Py_ssize_t k
     for k in range(n):
         out[k] = 0
@@ -58,9 +57,9 @@ cdef void add_terms(const proportions_t *proportions, Py_ssize_t n, const double
 
 
 cdef void accumulate(const proportions_t *proportions, Py_ssize_t n, const double *mixing, const double *pivot,
-                     const chunk_t *chunk, const selection_t *selection, int real_bytes, const void *resp, void *scratch,
-                     double *stats) noexcept nogil:
-    """Its numbers are given."""
+                     const chunk_t *chunk, const selection_t *selection, int real_bytes, const void *resp,
+                     void *scratch, double *stats) noexcept nogil:
+    """Nothing: the coefficients are given."""
 
 
 cdef int maximise_by_rows(const proportions_t *proportions, Py_ssize_t n, const double *counts, double total,

@@ -1,10 +1,11 @@
 """Many fits at once: a thread takes a whole problem, from its start to its last M-step, without the GIL.
 
-Each thread has a worker (`engine/_fit.pyx`), as large as the largest problem needs; nothing is allocated for a fit but
-what pruning wants where there are thousands of rows. An estimator's fit is the same functions with one worker for all
-threads, so the bits are those of the estimator.
+Each thread has a worker (`engine/_fit.pyx`), whose work space is allocated once, for the largest problem. A fit
+allocates nothing more, except for pruning where there are thousands of rows. An estimator's fit calls the same
+functions with one worker for all threads, so the results are equal bit by bit.
 
-Problems that would keep one thread for long are fitted one after the other, each on all threads.
+Wide problems, those that would keep one thread busy for long, are fitted first, one after the other, each on all
+threads.
 """
 
 from cpython.pythread cimport (
@@ -63,72 +64,75 @@ cdef extern from "Python.h":
 cdef int INTERRUPTED = Status.INTERRUPTED
 cdef int TOO_FEW_ROWS = Status.TOO_FEW_ROWS
 
-# The first thread listens for Ctrl-C and reports progress after so many operations, ten milliseconds or so.
+# The first thread checks for Ctrl-C and reports progress after so many floating-point operations, some ten
+# milliseconds.
 cdef double LOOK_FLOPS = 2e7
-# A problem is fitted on all threads where a pass is longer than this, some ten milliseconds, and it is either so large
-# a share of all the work that a thread would be left with it in the end, or so long that Ctrl-C would have to wait.
+# A task is done on all threads if a pass takes more than WIDE_FLOPS operations, some ten milliseconds, and either the
+# task is more than WIDE_SHARE / n_threads of all the work, so that one thread would still be busy with it when the
+# others are done, or a pass takes more than LONG_FLOPS, so that Ctrl-C would have to wait.
 cdef double WIDE_FLOPS = 5e7
 cdef double WIDE_SHARE = 0.25
 cdef double LONG_FLOPS = 2e8
-cdef double WAIT = 0.005  # seconds between two looks of a thread that has nothing else to do
-# Tasks are dealt out one by one, but a thousandth of them at a time where there are very many.
+cdef double WAIT = 0.005  # seconds between two checks for Ctrl-C of a thread that has nothing else to do
 cdef enum:
-    N_DEALS = 1000
-    FAILS = 2                      # the last rank of a fit
+    N_DEALS = 1000                 # a thread takes n_tasks / (N_DEALS * n_threads) tasks at a time, at least one
+    FAILS = 2                      # the rank of a fit without parameters; see choose_if_better
 
 
 cdef struct batch_t
 
-# Models, one after the other, whose starts are the same.
+# Consecutive models that share their starts, so that k-means runs once for them: those of equal n_components, all with
+# a given start or all without.
 ctypedef struct group_t:
     const model_t *models
     Py_ssize_t n_models
 
 
-# What a thread of the batch has beside its worker.
-ctypedef struct taker_t:
+# One thread of the batch: its worker, and what it has done so far.
+ctypedef struct batch_thread_t:
     worker_t own
     batch_t *batch
-    Py_ssize_t n_done, n_bad       # fits
-    double flops                   # since it listened last
+    Py_ssize_t n_done, n_bad       # fits that are done; those of them without usable parameters
+    double flops                   # operations since it last checked for Ctrl-C
 
 
-ctypedef void (*task_fn)(taker_t *, const batch_t *, Py_ssize_t task) noexcept nogil
+ctypedef void (*task_fn)(batch_thread_t *, const batch_t *, Py_ssize_t task) noexcept nogil
 
 
 cdef struct batch_t:
     # the problems
     rows_t rows                    # of all problems
-    rows_t seeding_rows            # those that k-means runs on
-    const int64_t *offsets         # [n_problems + 1]
+    rows_t seeding_rows            # the columns that k-means runs on, of the same rows
+    const int64_t *offsets         # [n_problems + 1]; problem i has the rows offsets[i] .. offsets[i + 1]
     const uint64_t *seeds
     # what is fitted, and how
     Py_ssize_t n_models, n_groups
     model_t *models
     group_t *groups
     const plan_t *plan
-    int passed_over                # statuses of fits that are chosen only where there is no other
-    const double *n_effective      # [n_problems], NULL where it is the sum of the weights
-    # results: [n_problems][n_slots] of each; a slot for the best model or for every one
+    int passed_over                # flags of Status; fits with one of them are chosen only where there are no others
+    const double *n_effective      # [n_problems], effective sample sizes for criteria; NULL: sums of the weights
+    # results: [n_problems][n_slots] of each; one slot for the best model, or n_models slots, one for each
     Py_ssize_t n_slots, largest_mixing, largest_params
     double *mixing
     double *params
     double *lower_bounds
     int32_t *n_iter
-    int32_t *status                # INTERRUPTED until it is known
+    int32_t *status                # INTERRUPTED where not yet fitted
     double *criteria               # [n_problems][n_models]
     int32_t *chosen                # [n_problems], the best model
-    # how it goes
+    # tasks and threads
     task_fn do_task
-    const int64_t *tasks           # problems, or pairs of a problem and a group where each model has a slot
-    Py_ssize_t n_tasks, next_task, deal
-    Py_ssize_t n_working           # threads
-    PyThread_type_lock lock        # of next_task and n_working
-    int stop
-    Py_ssize_t n_workers
-    taker_t *workers
-    void *progress                 # called with (problems done, problems with a bad status), or NULL
-    void *error                    # what it raised
+    const int64_t *tasks           # numbers of problems; where each model has a slot, problem * n_groups + group
+    Py_ssize_t n_tasks, next_task
+    Py_ssize_t deal                # how many tasks a thread takes at a time
+    Py_ssize_t n_working           # threads that have not run out of tasks
+    PyThread_type_lock lock        # guards next_task and n_working
+    int stop                       # 1 after Ctrl-C or an exception of `progress`
+    Py_ssize_t n_batch_threads     # n_threads, and one more for tasks that are done on all threads
+    batch_thread_t *threads
+    void *progress                 # a Python function of (n_done, n_bad), summed over threads, or NULL
+    void *error                    # a Python list; what `progress` raised is appended
 
 
 # ---- which model is the best ----------------------------------------------------------------------------------------
@@ -142,9 +146,11 @@ ctypedef struct choice_t:
 
 cdef bint choose_if_better(choice_t *choice, Py_ssize_t model, bint fails, int status, int passed_over,
                            double criterion, double n_free) noexcept nogil:
-    """Whether the model, the next of a problem, becomes its choice, which is the first with the least criterion. Fits
-    that are passed over come behind all others; their likelihood has no bound, so of these the one with the fewest
-    parameters is best. Without parameters a model is chosen where there is no other."""
+    """Compare the next model of a problem with the best so far; INOUT choice. Returns whether it is better.
+
+    Fits are ranked: 0, chosen by the least criterion; 1, those with a flag of `passed_over` (their likelihood has no
+    bound, so that criteria mean nothing), by the smallest number of parameters; 2, those that failed. Ties go to the
+    earlier model. Model 0 is always taken."""
     cdef int rank = FAILS if fails else status & passed_over != 0
     cdef double value = criterion if rank == 0 else n_free
     if value != value:
@@ -157,8 +163,11 @@ cdef bint choose_if_better(choice_t *choice, Py_ssize_t model, bint fails, int s
 
 def choose(const double[:, :, ::1] weights not None, const int32_t[:, ::1] status not None,
            const double[:, ::1] criteria not None, const double[::1] n_free not None, int passed_over):
-    """The best model of each problem, int32 (n_problems,), of fits to all: those of `fit_problems` with a slot for each
-    model. n_free (n_models,) are numbers of parameters."""
+    """The best model of each problem, int32 (n_problems,).
+
+    IN weights (n_problems, n_models, largest_mixing), NaN where a fit failed; status and criteria (n_problems,
+    n_models), as `fit_problems` fills them with a slot for each model; n_free (n_models,), numbers of free parameters;
+    passed_over, flags of Status."""
     cdef int32_t[::1] chosen = np.zeros(weights.shape[0], dtype=np.int32)
     cdef choice_t choice
     cdef Py_ssize_t i, j
@@ -173,8 +182,9 @@ def choose(const double[:, :, ::1] weights not None, const int32_t[:, ::1] statu
 # ---- one problem ----------------------------------------------------------------------------------------------------
 
 cdef size_t most_room(const batch_t *b, problems, sizes, int n_threads):
-    """Bytes that fits to these problems want. A smaller problem may want more: its one chunk may be longer than each of
-    two. Dense ones of the same size want the same."""
+    """Bytes of work space for the fit of any of these problems. All are measured, since a smaller problem may need
+    more: its single chunk can be longer than each of the two chunks of a larger one. Of dense problems of equal size,
+    which need the same, one is."""
     cdef size_t largest = 0
     cdef rows_t rows, seeding_rows
     cdef Py_ssize_t i
@@ -188,9 +198,10 @@ cdef size_t most_room(const batch_t *b, problems, sizes, int n_threads):
     return largest
 
 
-cdef void fit_group(taker_t *t, const batch_t *b, const group_t *group, Py_ssize_t problem) noexcept nogil:
-    """The best of all starts of each model, in the worker's trials. These say too where a verb of the family failed;
-    the code here says no more than that the batch is to stop."""
+cdef void fit_group(batch_thread_t *t, const batch_t *b, const group_t *group, Py_ssize_t problem) noexcept nogil:
+    """Fit the models of a group to a problem. OUT t.own.trials[j]: the best of all starts of model j, with `fails`
+    where the family failed. The return code of `fit_models` is not needed: it is nonzero where the batch stops, as
+    b.stop."""
     cdef rows_t rows = rows_of(&b.rows, b.offsets, problem)
     cdef rows_t seeding_rows = rows_of(&b.seeding_rows, b.offsets, problem)
     fit_models(&t.own, b.plan, group.models, group.n_models, &rows, &seeding_rows, weigh(&rows),
@@ -214,15 +225,15 @@ cdef rows_t rows_of(const rows_t *all_rows, const int64_t *offsets, Py_ssize_t p
     return rows
 
 
-cdef void fit_problem(taker_t *t, const batch_t *b, Py_ssize_t problem) noexcept nogil:
-    """All models, the best of which is kept. What an interrupt leaves undone stays marked so."""
+cdef void fit_problem(batch_thread_t *t, const batch_t *b, Py_ssize_t problem) noexcept nogil:
+    """Fit all models to a problem and store the best. After an interrupt its status is INTERRUPTED."""
     cdef const trial_t *trial
     cdef Py_ssize_t model = 0, i, j
     cdef choice_t choice
     if b.status[problem] != INTERRUPTED:
         t.n_done += 1
         t.n_bad += 1
-        return  # it is known that it cannot be fitted
+        return  # it has a status already: its rows cannot be fitted
     for i in range(b.n_groups):
         fit_group(t, b, &b.groups[i], problem)
         if b.stop:
@@ -240,8 +251,9 @@ cdef void fit_problem(taker_t *t, const batch_t *b, Py_ssize_t problem) noexcept
     t.n_bad += choice.rank == FAILS
 
 
-cdef void fit_pair(taker_t *t, const batch_t *b, Py_ssize_t pair) noexcept nogil:
-    """One group of models to one problem; each is kept in a slot of its own."""
+cdef void fit_pair(batch_thread_t *t, const batch_t *b, Py_ssize_t pair) noexcept nogil:
+    """Fit one group of models to one problem and store each fit in its own slot. IN pair: problem * n_groups +
+    group."""
     cdef Py_ssize_t problem = pair // b.n_groups, i
     cdef const group_t *group = &b.groups[pair - problem * b.n_groups]
     cdef Py_ssize_t slot = problem * b.n_models + (group.models - b.models)
@@ -259,7 +271,7 @@ cdef void fit_pair(taker_t *t, const batch_t *b, Py_ssize_t pair) noexcept nogil
 
 
 cdef void keep(const batch_t *b, const model_t *m, const trial_t *trial, Py_ssize_t slot) noexcept nogil:
-    """A model's fit becomes the result; NaN where it failed and beyond its components."""
+    """Store a fit in a slot of the results: parameters are padded with NaN, and all NaN where it failed."""
     cdef double *mixing = b.mixing + slot * b.largest_mixing
     cdef double *params = b.params + slot * b.largest_params
     cdef Py_ssize_t n_mixing = 0 if trial.fails else n_mixing_of(m)
@@ -279,13 +291,14 @@ cdef void keep(const batch_t *b, const model_t *m, const trial_t *trial, Py_ssiz
 
 # ---- all problems ---------------------------------------------------------------------------------------------------
 
-cdef int look_at_stop(void *taker) noexcept nogil:
-    return (<const taker_t *> taker).batch.stop
+cdef int look_at_stop(void *thread) noexcept nogil:
+    return (<const batch_thread_t *> thread).batch.stop
 
 
-cdef int look_for_interrupt(void *taker) noexcept nogil:
-    """Called after each round of a pass: a fit may go on for minutes."""
-    cdef taker_t *t = <taker_t *> taker
+cdef int look_for_interrupt(void *thread) noexcept nogil:
+    """The observer of the thread that checks for Ctrl-C, called after each round of a pass (a fit may take minutes).
+    Returns nonzero to stop the fit."""
+    cdef batch_thread_t *t = <batch_thread_t *> thread
     t.flops += flops_of(&t.own.fit) / <double> t.own.fit.n_rounds
     if t.flops > LOOK_FLOPS:
         t.flops = 0
@@ -293,8 +306,9 @@ cdef int look_for_interrupt(void *taker) noexcept nogil:
     return t.batch.stop
 
 
-cdef void take_tasks(batch_t *b, taker_t *t) noexcept nogil:
-    """Tasks until there are none. The first worker then listens until the others are done: it alone hears Ctrl-C."""
+cdef void do_tasks(batch_t *b, batch_thread_t *t) noexcept nogil:
+    """Do tasks until there are none left. The first thread, the only one that checks for Ctrl-C, then goes on checking
+    until the others are done."""
     cdef Py_ssize_t first, i
     PyThread_acquire_lock(b.lock, WAIT_LOCK)
     b.n_working += 1
@@ -312,16 +326,16 @@ cdef void take_tasks(batch_t *b, taker_t *t) noexcept nogil:
     PyThread_acquire_lock(b.lock, WAIT_LOCK)
     b.n_working -= 1
     PyThread_release_lock(b.lock)
-    while t == b.workers and b.n_working > 0:
+    while t == b.threads and b.n_working > 0:
         listen(b, WAIT)
 
 
 cdef void listen(batch_t *b, double seconds=0) noexcept nogil:
-    """Stop at Ctrl-C, for which it may wait some seconds; say how far the batch is."""
+    """Sleep for `seconds`, check for Ctrl-C and report progress. OUT b.stop, b.error."""
     cdef Py_ssize_t n_done = 0, n_bad = 0, i
-    for i in range(b.n_workers):
-        n_done += b.workers[i].n_done
-        n_bad += b.workers[i].n_bad
+    for i in range(b.n_batch_threads):
+        n_done += b.threads[i].n_done
+        n_bad += b.threads[i].n_bad
     with gil:
         try:
             if seconds > 0:
@@ -341,14 +355,20 @@ def fit_problems(Rows rows not None, Rows seeding_rows not None, const int64_t[:
                  const double[::1] n_effective, int n_threads, progress):
     """Fit every model to every problem and fill the results, `found`.
 
-    Problem i has the rows offsets[i] .. offsets[i + 1], which are finite; k-means runs on those of `seeding_rows`.
-    Results are (n_problems, n_slots, ...), n_slots 1 for the best model by the plan's criterion or one for each; only
-    those are fitted whose status is INTERRUPTED, and that stays where Ctrl-C came first. Returns whether it did.
+    IN rows and seeding_rows (the columns that k-means runs on), of all problems, finite; offsets (n_problems + 1,):
+    problem i has the rows offsets[i] .. offsets[i + 1]; seeds (n_problems,); models: list of `Model`; passed_over:
+    flags of Status, see `choose_if_better`; n_effective (n_problems,) or None; progress: a function of (n_done, n_bad),
+    or None.
+    INOUT found: arrays [problem, slot], n_slots = 1 for the best model by the plan's criterion, or n_models. Only
+    problems whose status is INTERRUPTED are fitted; those that Ctrl-C left out keep it.
+
+    Returns whether Ctrl-C was pressed. Raises MemoryError, ValueError where `found` has too little room, and what
+    `progress` raised.
     """
     cdef batch_t b
     cdef Py_ssize_t i
     cdef int64_t[::1] order, wide
-    cdef int n_takers
+    cdef int n_narrow_threads
     cdef Model model
     cdef size_t room
     cdef double[:, :, ::1] weights = found.weights, params = found.params
@@ -372,10 +392,10 @@ def fit_problems(Rows rows not None, Rows seeding_rows not None, const int64_t[:
     sizes, n_values = np.diff(offsets), rows.n_values_of(offsets)
     b.models = <model_t *> calloc(b.n_models, sizeof(model_t))
     b.groups = <group_t *> calloc(b.n_models, sizeof(group_t))
-    b.workers = <taker_t *> calloc(n_threads + 1, sizeof(taker_t))
+    b.threads = <batch_thread_t *> calloc(n_threads + 1, sizeof(batch_thread_t))
     try:
         b.lock = PyThread_allocate_lock()
-        if b.models == NULL or b.groups == NULL or b.workers == NULL or b.lock == NULL:
+        if b.models == NULL or b.groups == NULL or b.threads == NULL or b.lock == NULL:
             raise MemoryError
         for i in range(b.n_models):
             model = models[i]
@@ -385,13 +405,14 @@ def fit_problems(Rows rows not None, Rows seeding_rows not None, const int64_t[:
         group_models(&b, True)
         b.do_task = fit_problem if b.n_slots == 1 else fit_pair
         flops = flops_of_groups(&b, sizes, n_values)
-        if b.n_slots > 1 and np.sum(flops) < n_threads * np.max(flops):  # a thread would be left with the largest
+        # a thread would be busy with the largest group when the others are done: models do not share starts then
+        if b.n_slots > 1 and np.sum(flops) < n_threads * np.max(flops):
             group_models(&b, False)
             flops = flops_of_groups(&b, sizes, n_values)
         n_models = np.array([b.groups[i].n_models for i in range(b.n_groups)])
         if b.n_slots == 1:
             flops, n_models = np.sum(flops, axis=1, keepdims=True), np.sum(n_models)
-        # the largest problems first, all models of each one after the other, the largest first as well
+        # the problems with the most rows first, and of each problem the groups with the most operations
         ranked = np.argsort(-sizes, kind="stable")
         n_own = flops.shape[1]
         ranked = (ranked[:, np.newaxis] * n_own + np.argsort(-flops, axis=1, kind="stable")[ranked]).ravel()
@@ -400,30 +421,30 @@ def fit_problems(Rows rows not None, Rows seeding_rows not None, const int64_t[:
         wide, order = ranked[on_all_threads], ranked[~on_all_threads]
         b.n_tasks, b.tasks = order.shape[0], &order[0] if order.shape[0] else NULL
         b.deal = max(1, b.n_tasks // (N_DEALS * n_threads))
-        b.n_workers = n_threads + 1
-        n_takers = <int> min(<Py_ssize_t> n_threads, b.n_tasks)
-        if n_takers:
+        b.n_batch_threads = n_threads + 1
+        n_narrow_threads = <int> min(<Py_ssize_t> n_threads, b.n_tasks)
+        if n_narrow_threads:
             room = most_room(&b, np.asarray(order) // n_own, sizes, 1)
-            for i in range(n_takers):
-                open_taker(&b.workers[i], &b, 1, i == 0, room)
+            for i in range(n_narrow_threads):
+                open_thread(&b.threads[i], &b, 1, i == 0, room)
         if wide.shape[0]:
             room = most_room(&b, np.asarray(wide) // n_own, sizes, n_threads)
-            open_taker(&b.workers[n_threads], &b, n_threads, True, room)
+            open_thread(&b.threads[n_threads], &b, n_threads, True, room)
         with nogil:
             for i in range(wide.shape[0]):
                 if not b.stop:
-                    b.do_task(&b.workers[n_threads], &b, wide[i])
-            if n_takers == 1:
-                take_tasks(&b, b.workers)
-            elif n_takers > 1:
-                for i in prange(n_takers, schedule="static", chunksize=1, num_threads=n_takers):
-                    take_tasks(&b, &b.workers[i])
+                    b.do_task(&b.threads[n_threads], &b, wide[i])
+            if n_narrow_threads == 1:
+                do_tasks(&b, b.threads)
+            elif n_narrow_threads > 1:
+                for i in prange(n_narrow_threads, schedule="static", chunksize=1, num_threads=n_narrow_threads):
+                    do_tasks(&b, &b.threads[i])
         if not b.stop:
-            listen(&b)  # a Ctrl-C that came at the end would raise in Python, and the results would be lost
+            listen(&b)  # else a Ctrl-C at the very end would raise in the caller, and the results be lost
     finally:
-        for i in range(n_threads + 1 if b.workers != NULL else 0):
-            close_worker(&b.workers[i].own)
-        free(b.workers)
+        for i in range(n_threads + 1 if b.threads != NULL else 0):
+            close_worker(&b.threads[i].own)
+        free(b.threads)
         free(b.models)
         free(b.groups)
         if b.lock != NULL:
@@ -434,7 +455,8 @@ def fit_problems(Rows rows not None, Rows seeding_rows not None, const int64_t[:
 
 
 cdef void group_models(batch_t *b, bint shares) noexcept nogil:
-    """Put models whose starts are the same into one group; or, if starts are not to be shared, each into its own."""
+    """OUT b.groups, b.n_groups: consecutive models with the same starts in one group, or, unless `shares`, each model
+    in a group of its own."""
     cdef group_t *last = NULL
     cdef const model_t *m
     cdef Py_ssize_t i
@@ -451,13 +473,13 @@ cdef void group_models(batch_t *b, bint shares) noexcept nogil:
 
 
 cdef object is_wide(pass_flops, flops, int n_threads):
-    """Which tasks are done on all threads, one after the other."""
+    """Which tasks are done on all threads, a mask. IN operations of one pass and of all of a task, (n_tasks,)."""
     return (n_threads > 1) & (pass_flops > WIDE_FLOPS) & (
         (pass_flops > LONG_FLOPS) | (flops > WIDE_SHARE / n_threads * np.sum(flops)))
 
 
 cdef object flops_of_groups(const batch_t *b, sizes, n_values):
-    """Operations of a pass of every model, added up over the models of each group: (n_problems, n_groups)."""
+    """Operations of one pass under each model of a group, summed: (n_problems, n_groups)."""
     cdef Py_ssize_t i, j
     cdef const family_t *family
     flops = np.zeros((len(sizes), b.n_groups))
@@ -468,7 +490,7 @@ cdef object flops_of_groups(const batch_t *b, sizes, n_values):
     return flops
 
 
-cdef int open_taker(taker_t *t, batch_t *b, int n_threads, bint listens, size_t room) except -1:
+cdef int open_thread(batch_thread_t *t, batch_t *b, int n_threads, bint listens, size_t room) except -1:
     t.batch = b
     if open_worker(&t.own, n_threads, look_for_interrupt if listens else look_at_stop, t, room) != 0:
         raise MemoryError(f"the largest of the problems needs {room} bytes of work space in each thread")
@@ -484,27 +506,28 @@ cdef void place_evaluation(worker_t *w, const batch_t *b, const model_t *m, Py_s
 
 
 cdef size_t room_for_evaluation(const batch_t *b, const int64_t[::1] problems, sizes, int n_threads):
-    """Bytes that passes over these problems want under their models; dense ones of the same size want the same."""
+    """Bytes of work space for a pass over any of these problems under any model; see `most_room`."""
     cdef worker_t w
     cdef size_t largest = 0
     cdef Py_ssize_t i, j
-    cdef const int64_t[::1] alike = problems
+    cdef const int64_t[::1] measured = problems
     memset(&w, 0, sizeof(worker_t))
     w.n_threads = n_threads
     measure_arena(&w.arena)
     if b.rows.indptr == NULL:
-        alike = np.asarray(problems)[np.unique(sizes[problems], return_index=True)[1]]
-    for i in range(alike.shape[0]):
+        measured = np.asarray(problems)[np.unique(sizes[problems], return_index=True)[1]]
+    for i in range(measured.shape[0]):
         for j in range(b.n_models):
-            place_evaluation(&w, b, &b.models[j], alike[i])
+            place_evaluation(&w, b, &b.models[j], measured[i])
             largest = max(largest, w.arena.used)
     return largest + CACHE_LINE
 
 
 cdef void evaluate_problem(worker_t *w, const batch_t *b, Py_ssize_t problem, const results_t *out,
                            const int64_t *resp_offsets, double *n_impossible) noexcept nogil:
-    """What is wanted of the problem's rows under its chosen model, of those of all problems; NaN, and labels of -1,
-    where a verb of the family fails."""
+    """Predict for one problem under its chosen model. OUT the problem's part of each array in `out` that is not NULL
+    (arrays of all problems; the responsibilities of problem i begin at resp_offsets[i]), NaN and labels of -1 where the
+    family fails; n_impossible[problem], the number of impossible rows."""
     cdef const model_t *m = &b.models[b.chosen[problem]]
     cdef results_t results
     cdef strategy_t strategy
@@ -535,10 +558,13 @@ cdef void fill_with_nothing(const results_t *results, Py_ssize_t n_rows, const f
 def evaluate_problems(Rows rows not None, const int64_t[::1] offsets not None, models, int32_t[::1] chosen not None,
                       double[:, ::1] weights not None, double[:, ::1] params not None, *, int n_threads,
                       int64_t[::1] labels=None, log_norm=None, resp=None):
-    """Fill `labels` (n_rows,), `log_norm` (n_rows,) and `resp`, the (rows, n_components) of each problem one after the
-    other, reals of X's precision, whichever is given: problem i under the model chosen[i] with weights[i] and
-    params[i]; none where chosen[i] is -1, which has no rows. Returns the number of impossible rows. Raises
-    KeyboardInterrupt."""
+    """Predictions for the rows of all problems, problem i under models[chosen[i]] with weights[i] and params[i].
+
+    IN rows, offsets as in `fit_problems`; chosen (n_problems,), -1 for problems without rows; weights (n_problems,
+    largest_mixing), params (n_problems, largest_params). OUT whichever are given: labels (n_rows,), log_norm (n_rows,)
+    and resp, flat, the (n_samples_i, n_components_i) of each problem one after the other; the last two in the precision
+    that the models compute in. Returns the number of impossible rows. Raises KeyboardInterrupt, MemoryError, and
+    ValueError for arrays of another precision."""
     cdef batch_t b
     cdef double[::1] n_impossible = np.zeros(len(offsets) - 1)
     cdef Py_ssize_t i
@@ -557,9 +583,9 @@ def evaluate_problems(Rows rows not None, const int64_t[::1] offsets not None, m
     b.largest_mixing, b.largest_params = weights.shape[1], params.shape[1]
     b.mixing, b.params, b.error = &weights[0, 0], &params[0, 0], <void *> errors
     b.models = <model_t *> calloc(b.n_models, sizeof(model_t))
-    b.workers = <taker_t *> calloc(n_threads + 1, sizeof(taker_t))
+    b.threads = <batch_thread_t *> calloc(n_threads + 1, sizeof(batch_thread_t))
     try:
-        if b.models == NULL or b.workers == NULL:
+        if b.models == NULL or b.threads == NULL:
             raise MemoryError
         for i in range(b.n_models):
             model = models[i]
@@ -577,26 +603,26 @@ def evaluate_problems(Rows rows not None, const int64_t[::1] offsets not None, m
         wanted = np.flatnonzero((of >= 0) & (sizes > 0))
         on_all_threads = is_wide(flops[wanted], flops[wanted], n_threads)
         narrow, wide = wanted[~on_all_threads], wanted[on_all_threads]
-        b.n_workers = n_threads + 1
+        b.n_batch_threads = n_threads + 1
         if narrow.shape[0]:
             room = room_for_evaluation(&b, narrow, sizes, 1)
             for i in range(n_threads):
-                open_taker(&b.workers[i], &b, 1, i == 0, room)
+                open_thread(&b.threads[i], &b, 1, i == 0, room)
         if wide.shape[0]:
             room = room_for_evaluation(&b, wide, sizes, n_threads)
-            open_taker(&b.workers[n_threads], &b, n_threads, True, room)
+            open_thread(&b.threads[n_threads], &b, n_threads, True, room)
         with nogil:
             for i in range(wide.shape[0]):
                 if b.stop == 0:
-                    evaluate_problem(&b.workers[n_threads].own, &b, wide[i], &out, &resp_offsets[0], &n_impossible[0])
+                    evaluate_problem(&b.threads[n_threads].own, &b, wide[i], &out, &resp_offsets[0], &n_impossible[0])
             for i in prange(narrow.shape[0], schedule="dynamic", num_threads=n_threads):
                 if b.stop == 0:
-                    evaluate_problem(&b.workers[threadid()].own, &b, narrow[i], &out, &resp_offsets[0],
+                    evaluate_problem(&b.threads[threadid()].own, &b, narrow[i], &out, &resp_offsets[0],
                                      &n_impossible[0])
     finally:
-        for i in range(n_threads + 1 if b.workers != NULL else 0):
-            close_worker(&b.workers[i].own)
-        free(b.workers)
+        for i in range(n_threads + 1 if b.threads != NULL else 0):
+            close_worker(&b.threads[i].own)
+        free(b.threads)
         free(b.models)
     if b.stop:
         raise errors[0] if errors else KeyboardInterrupt

@@ -37,15 +37,15 @@ class BoundModel:
         own = self.family.n_parameters(self.n_components, n_features)
         self.n_free = own + self.proportions.n_parameters(self.n_components)
 
-    def __reduce__(self):  # a family may have records of its own, which pickle does not find
+    def __reduce__(self):  # made anew: pickle does not find record classes that a family makes
         return BoundModel, (self.estimator, self.n_features, self.dtype)
 
     def with_dtype(self, dtype):
         return BoundModel(self.estimator, self.n_features, dtype)
 
     def needs_estimator(self, problems):
-        """Which problems `_batch.pyx` cannot fit, a mask: an estimator does, one by one. Rows with missing entries are
-        encoded in the way of each."""
+        """Which problems `_batch.pyx` cannot fit, a mask (n_problems,). Those with missing entries are among them: the
+        encoding of their rows depends on the patterns of the problem."""
         estimator = self.estimator
         if (
             not self.family.batches
@@ -59,7 +59,8 @@ class BoundModel:
         return have_missing(problems) if self.estimator._accepts_missing else np.zeros(len(problems), dtype=bool)
 
     def predicted_alone(self):
-        """Which of `METHODS` estimators compute, one by one: densities that are not those of the family's pass."""
+        """Keys of `METHODS` that `evaluate_problems` cannot compute, since the estimator's densities are not those of
+        the family's pass (posterior predictive densities)."""
         return () if self.estimator._scores_by_its_family else ("log_norm",)
 
     def _has_methods_of_its_own(self):
@@ -85,8 +86,8 @@ class BoundModel:
         return self.estimator._given_start(self.n_features, DataUnits(self.family, None, None))
 
     def bind(self, encoded):
-        """The `Model` for rows that the family of one of the models has encoded: another differs in the structure of
-        its covariances, and encodes rows in the same way."""
+        """The `Model` of `_fit.pyx` for rows that one of the models encoded. All models of a grid encode rows alike, as
+        they differ in n_components and the structure of covariances only."""
         family = encoded.family if encoded.family.kind() == self.family.kind() else self.family
         seeds = encoded.rows if encoded.seeds is None else encoded.seeds
         return bind_model(

@@ -37,7 +37,7 @@ from mixfast.weights import check_n_effective
 
 
 class NoRowsError(ValueError):
-    """There is nothing to fit: no row of a table has values in all columns."""
+    """No row of a table has values in all columns, so there is nothing to fit."""
 
 
 def fit_many(
@@ -393,13 +393,14 @@ def fit_many_groups(
 
 
 class _Found(NamedTuple):
-    """What the fits fill: [problem, slot] of each, a slot for the best model or for every one."""
+    """The results of the fits, filled in place: arrays [problem, slot], with one slot for the best model or a slot for
+    each; weights and params have an axis more, padded with NaN."""
 
     weights: np.ndarray
     params: np.ndarray
     lower_bounds: np.ndarray
     n_iter: np.ndarray
-    status: np.ndarray  # INTERRUPTED where nothing is known yet
+    status: np.ndarray  # INTERRUPTED where not yet fitted
     criteria: np.ndarray  # [problem, model]
     chosen: np.ndarray  # [problem]
 
@@ -421,13 +422,13 @@ def _nothing_found(problems, plan):
 
 
 def _fit_all(problems, plan, found, n_threads, report):
-    """First all problems that the compiled loop can fit, together; then the others (`plan.alone`) one by one, by
-    estimators. Ctrl-C ends both."""
+    """Fill `found`: first the problems that the compiled loop can fit, then those of `plan.alone`, by estimators.
+    Ctrl-C ends both; problems that are not done keep Status.INTERRUPTED."""
     n_done, n_bad = 0, 0
     for fit, chosen in ((_fit_compiled, ~plan.alone), (_fit_one_by_one, plan.alone)):
         if not np.any(chosen):
             continue
-        if np.all(chosen):  # nothing is copied then
+        if np.all(chosen):  # saves a copy of all rows
             fit(problems, plan, found, n_threads, report)
             return
         part = _Found(*(array[chosen] for array in found))
@@ -478,7 +479,7 @@ def _fit_compiled(problems, plan, found, n_threads, report):
 
 
 def _are_narrow(problems, models):
-    """Which problems have columns that vary by less than some model can hold, as `fit` says it."""
+    """Which problems have a column whose spread is too small for some model (where `fit` raises), a mask."""
     sizes, are_narrow = np.diff(problems.offsets), np.zeros(len(problems), dtype=bool)
     for model in models:
         columns = model.estimator._narrow_columns(problems.prepared, problems.offsets)
@@ -488,7 +489,8 @@ def _are_narrow(problems, models):
 
 
 def _in_units(problems, model, status):
-    """(the units of each problem that can be fitted, all rows in them); where there are none, the status says so."""
+    """(dict, number of a problem -> the units that its rows are fitted in; X in these units), for relative
+    regularization; ({}, X) without it. OUT status: NOT_FINITE where a problem has no units."""
     units, X = {}, problems.prepared
     if not model.has_units():
         return units, X
@@ -506,8 +508,8 @@ def _in_units(problems, model, status):
 
 
 def _fit_one_by_one(problems, plan, found, n_threads, report):
-    """The problems that `_batch.pyx` cannot fit, by estimators: families in Python, those whose encoding depends on
-    the problem, units that differ between the models."""
+    """Fill `found` by estimators, one problem after the other: for families in Python, encodings that depend on the
+    problem, and units that differ between the models. Ctrl-C ends it."""
     n_bad = 0
     for i in range(len(problems)):
         if found.status[i, 0] == Status.INTERRUPTED:
@@ -525,7 +527,7 @@ def _fit_one_by_one(problems, plan, found, n_threads, report):
 
 
 def _fit_alone(problems, plan, found, i, j, n_threads):
-    """Find what model j makes of problem i, or the status that says why there is nothing."""
+    """Fit model j to problem i and fill its slot in `found`; where `fit` raises ValueError the status says why."""
     (rows, data), model = separated(problems.rows_of(i)), plan.models[j]
     if rows.shape[0] < max(2, model.n_components):
         found.status[i, j] = Status.TOO_FEW_ROWS
@@ -547,8 +549,8 @@ def _fit_alone(problems, plan, found, i, j, n_threads):
 
 
 def _hold_out(problems, plan, found, n_threads):
-    """Fill `criteria` with minus the mean held-out log density; NaN where a model could not be fitted to all parts.
-    After Ctrl-C nothing is chosen, and nothing is kept: KeyboardInterrupt."""
+    """OUT found.criteria: minus the mean log density of held-out rows, each under the fit to the other folds; NaN where
+    some fold could not be fitted. Raises KeyboardInterrupt after Ctrl-C, with `found` unchanged."""
     if np.any(found.status & Status.INTERRUPTED):
         raise KeyboardInterrupt
     done = np.any(is_usable(found.status), axis=1)
@@ -603,7 +605,8 @@ def _result(problems, plan, found, keep):
 
 
 def _leave_undone(found, problems):
-    """Nothing is kept of problems that were stopped between their models: the best of some is not the best of all."""
+    """Clear the results of problems that were interrupted: the best of the models that were done need not be the
+    best."""
     found.status[problems], found.chosen[problems], found.n_iter[problems] = Status.INTERRUPTED, 0, 0
     for array in (found.weights, found.params, found.lower_bounds, found.criteria):
         array[problems] = np.nan

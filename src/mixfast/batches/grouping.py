@@ -1,4 +1,4 @@
-"""The groups of the rows of a table: which columns say them, which are fitted, and what rows have beside."""
+"""Rows of a table, split into groups by the values of key columns (`fit_many_groups`)."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from mixfast.tables import columns_of_reals, declared_categories
 
 
 class GroupedRows(NamedTuple):
-    """Rows of a table that have values in all columns that are needed.
+    """The complete rows of a table: those without missing values in the columns that are needed.
 
-    places : int64 (n_kept,), their numbers in the table
-    n_rows : int, of the table
-    X : (n_rows, n_features), of all rows
-    keys : list of lists (n_kept,), values of the columns that say the group
-    declared : list of categories or None, for each of these columns
-    row_data : what the rows that are kept have beside their values
+    places : int64 (n_kept,), indices of the complete rows in the table
+    n_rows : int, number of rows of the table
+    X : (n_rows, n_features), the columns that are fitted, of all rows of the table
+    keys : list with an entry for each key column, its values in the complete rows, a list (n_kept,)
+    declared : list with an entry for each key column, the categories of its type, or None where that has none
+    row_data : dict, name -> float64 (n_kept,) or (n_kept, n_columns), row data of the complete rows
     """
 
     places: np.ndarray
@@ -32,8 +32,11 @@ class GroupedRows(NamedTuple):
     row_data: dict
 
     def problems(self, groups, n_groups, columns):
-        """(the `Problems` of so many groups, places in the table of their rows in order); `groups` has the number of
-        the group of each row that was kept, -1 for none; `columns` are the names of those that are fitted."""
+        """(`Problems`, one for each group; int64, the index in the table of each of their rows).
+
+        groups : int64 (n_kept,), the group of each complete row, from 0 to n_groups - 1; -1 leaves the row out
+        columns : names of the fitted columns
+        """
         order = np.argsort(groups, kind="stable")[np.count_nonzero(groups < 0) :]
         offsets = np.concatenate([[0], np.cumsum(np.bincount(groups[order], minlength=n_groups))])
         row_data, places = take_data(self.row_data, order, len(groups)), self.places[order]
@@ -42,11 +45,11 @@ class GroupedRows(NamedTuple):
 
 
 class Grouping(NamedTuple):
-    """Columns of a table by their names.
+    """The roles of a table's columns, by their names.
 
-    by : list, those whose values say the group
-    columns : list, those that are fitted
-    row_data : dict, name of what rows have beside their values -> list of columns
+    by : list, the key columns, whose values are the group of a row
+    columns : list, the fitted columns
+    row_data : dict, name of row data, such as 'exposure' -> list of columns
     """
 
     by: list
@@ -55,7 +58,8 @@ class Grouping(NamedTuple):
 
     @classmethod
     def of(cls, table, by, columns, named):
-        """As `fit_many_groups` is told; `named` are columns of weights and of row data, or None."""
+        """From the arguments of `fit_many_groups`; `named` has those that name columns of weights and of row data, or
+        None. Raises ValueError for columns that are not there."""
         keys = places_given("by", by, table)
         data = {name: places_given(name, own, table) for name, own in named.items() if own is not None}
         if len(data.get("sample_weight", [0])) != 1:
@@ -74,16 +78,16 @@ class Grouping(NamedTuple):
         return cls([names[place] for place in keys], [names[place] for place in places], row_data)
 
     def names(self):
-        """All of them."""
+        """The names of all columns with a role."""
         return [*self.by, *self.columns, *itertools.chain(*self.row_data.values())]
 
     def for_predictions(self):
-        """Without what predictions do not look at."""
+        """Without the columns that predictions do not need: weights and known labels."""
         left_out = ("sample_weight", *OF_COMPONENTS)
         return self._replace(row_data={name: own for name, own in self.row_data.items() if name not in left_out})
 
     def read(self, table, estimator):
-        """`GroupedRows` of a table; ValueError for columns that it does not have."""
+        """`GroupedRows` of a table; raises ValueError where it lacks a column."""
         keys = [table.place_of(name) for name in self.by]
         places = [table.place_of(name) for name in self.columns]
         data_places = {name: [table.place_of(one) for one in own] for name, own in self.row_data.items()}
@@ -96,7 +100,7 @@ class Grouping(NamedTuple):
         for name, own in data_places.items():
             values = np.column_stack([table.reals(place)[rows].astype(np.float64) for place in own])
             row_data[name] = values[:, 0] if len(own) == 1 else values
-        if "known_labels" in row_data:  # what is missing there is not known
+        if "known_labels" in row_data:  # a missing label is an unknown one
             row_data["known_labels"] = np.nan_to_num(row_data["known_labels"], nan=-1)
         series = [table.series[place] for place in keys]
         values = [list(itertools.compress(own.to_list(), kept)) for own in series]
@@ -104,9 +108,10 @@ class Grouping(NamedTuple):
 
 
 def places_given(argument, given, table):
-    """The places of the columns that an argument names, one or several in a list."""
+    """Positions of the columns that an argument names, a list; `given` is one name or an iterable of names. Raises
+    ValueError, with the argument's name, for what is no column."""
     is_name = isinstance(given, str) or table.is_name(given)
-    is_array = hasattr(type(given), "__array__") and np.ndim(given)  # whose values nobody wants to read
+    is_array = hasattr(type(given), "__array__") and np.ndim(given)  # too long for a message
     shown = f"{argument}, a {type(given).__name__} of {len(given)}," if is_array else f"{argument}={given!r}"
     if not is_name and not isinstance(given, Iterable):
         raise ValueError(f"{shown} should name columns of the table, which has {table.names}")
@@ -117,8 +122,8 @@ def places_given(argument, given, table):
 
 
 def in_order(values, declared):
-    """The distinct values: as the type of the column orders them where it does, else from the least to the largest;
-    values of several types, which have no order, by the names of their types first."""
+    """The distinct values, sorted: in the order of the categories that the column declares, if any, else ascending;
+    values that cannot be compared by the name of their type, then by their string."""
     distinct = set(values)
     if declared is not None:
         return [value for value in declared.tolist() if value in distinct]
@@ -129,7 +134,8 @@ def in_order(values, declared):
 
 
 def group_rows(keys, declared):
-    """(the distinct keys in order, the number of each row's); keys are the values of one column or of several."""
+    """(sorted distinct keys, the index of each row's key in them, int64). keys and declared are those of `GroupedRows`;
+    keys of several columns are tuples, sorted by the first column first."""
     distinct = [in_order(*own) for own in zip(keys, declared, strict=True)]
     codes = []
     for own, values in zip(distinct, keys, strict=True):

@@ -19,26 +19,27 @@ from mixfast.weights import effective_number, is_far, warn_of_sum
 
 N_FOLDS = 5
 
-#: So little is kept of all models until the best are chosen, so that threads can share the models of a single problem.
+#: Fits of all models are kept until the best are chosen if they take at most so many bytes: threads can then share the
+#: models of a single problem.
 FEW_BYTES = 2**26
 
-#: scikit-learn takes no larger random_state, and each problem's estimator has its seed there.
+#: The seed of a problem is the random_state of its estimator, for which scikit-learn takes integers below this.
 N_SEEDS = 2**32
 
 
 @dataclass(frozen=True)
 class BatchPlan:
-    """How problems are fitted, and one of several models is chosen.
+    """How the problems are fitted, and how one of several models is chosen for each.
 
     models : list of BoundModel, those of the grid
     seeds : uint64 (n_problems,)
-    alone : bool (n_problems,), which problems estimators fit, one by one
-    criterion : what models are compared by
-    criterion_in_fit : the same where it is computed with the fits, else None
-    passed_over : statuses of fits that are chosen only where there is no other
-    n_effective : float64 (n_problems,), the numbers of rows that weights stand for; None where these are their sums
-    folds : int64 (n_rows,), the fold of each row; None where nothing is held out
-    keeps_all : whether the fits of all models are found, or those of the best alone
+    alone : bool (n_problems,), problems that estimators fit one by one; `_batch.pyx` fits the others
+    criterion : name of the criterion
+    criterion_in_fit : the same if the fits compute it; None for 'heldout' and where there is one model
+    passed_over : flags of Status; fits with one of them are chosen only where there are no others
+    n_effective : float64 (n_problems,), effective sample sizes for criteria; None: the sums of the weights
+    folds : int64 (n_rows,), the fold of each row, from 0 to N_FOLDS - 1; None unless the criterion is 'heldout'
+    keeps_all : whether the fits of all models are stored, or those of the best alone
     """
 
     models: list
@@ -57,13 +58,15 @@ class BatchPlan:
         return replace(self, seeds=self.seeds[chosen], alone=self.alone[chosen], n_effective=n_effective)
 
     def of_model(self, j, problems):
-        """The plan that fits model j alone to `problems`, which are some rows of the present ones (folds left out)."""
+        """The plan that fits model j alone to `problems`: the present ones without the rows of a fold."""
         models = [self.models[j]]
         return replace(self, models=models, alone=_need_estimators(problems, models), criterion_in_fit=None, folds=None)
 
 
 def grid_of(estimator, n_components, covariance_type):
-    """(an unfitted copy of the estimator, the parameters of each model); raises what is wrong for all problems."""
+    """(an unfitted copy of the estimator; list of dict, the parameters in which each model of the grid differs).
+
+    Raises ValueError for parameters that the estimator does not have and values that it does not take."""
     template, grid = unfitted_copy(estimator), {}
     for name, values in (("n_components", n_components), ("covariance_type", covariance_type)):
         if values is not None:
@@ -80,20 +83,21 @@ def grid_of(estimator, n_components, covariance_type):
 
 
 def _changed(template, params):
-    """A copy with other parameters, as `set_params` makes it; it shares those that stay with the template."""
+    """A shallow copy of an estimator with some parameters replaced; much cheaper than `clone` and `set_params`."""
     changed = type(template).__new__(type(template))
     vars(changed).update(vars(template) | params)
     return changed
 
 
 def make_plan(problems, template, points, criterion, keeps_all, allow_spurious, n_effective, seeds):
-    """The `BatchPlan` for problems that have been read."""
+    """The `BatchPlan` for problems that `read_problems` returned. Raises ValueError for a given start that does not fit
+    the model, and for labels beyond n_components."""
     if len(points) > 1:
         template = _changed(template, template._without_default_regularization())
     models = [BoundModel(_changed(template, point), problems.X.shape[1], problems.X.dtype) for point in points]
     for model in models:
         check_number_of_components(problems.row_data, model.n_components)
-        model.given_start  # noqa: B018 - raises what is wrong for all problems
+        model.given_start  # noqa: B018 - raises where a start that the user gave is wrong
     holds_out = criterion == "heldout" and len(models) > 1
     alone = _need_estimators(problems, models)
     n_bytes = 8 * len(problems) * len(models) * max(model.layout.size for model in models)
@@ -106,7 +110,8 @@ def make_plan(problems, template, points, criterion, keeps_all, allow_spurious, 
 
 
 def seeds_of(estimator, seeds, random_state, n_problems):
-    """One for each problem, uint64."""
+    """The seed of each problem, uint64 (n_problems,): `seeds`, or random_state for all, or drawn from it. Raises
+    ValueError for seeds outside 0 .. N_SEEDS - 1, and where both are given."""
     if seeds is not None:
         seeds = np.asarray(seeds)
         is_seed = np.issubdtype(seeds.dtype, np.integer) and not np.any((seeds < 0) | (seeds >= N_SEEDS))
@@ -124,8 +129,8 @@ def seeds_of(estimator, seeds, random_state, n_problems):
 
 
 def _n_effective(problems, n_effective):
-    """Numbers of rows that weights stand for, None where these are their sums; with a warning where those are taken so
-    for want of a word, and are far from the numbers of rows."""
+    """Effective sample sizes, float64 (n_problems,); None: the sums of the weights. Warns where the user gave no
+    `n_effective` and some sum is far from the problem's number of rows."""
     if problems.sample_weight is None and not isinstance(n_effective, Real):
         return None
     n_rows = np.diff(problems.offsets)
@@ -141,8 +146,8 @@ def _n_effective(problems, n_effective):
 
 
 def _need_estimators(problems, bound_models):
-    """Which problems `_batch.pyx` does not fit, a mask: units want one structure for all, and a start or a prior in the
-    same."""
+    """Which problems `_batch.pyx` cannot fit, a mask. It rescales rows once for all models (relative regularization),
+    so it fits none where models need different units, or a start or a prior would have to be rescaled as well."""
     if any(model.has_units() for model in bound_models) and (
         len(bound_models) > 1 or bound_models[0].given_start is not None or bound_models[0].has_given_prior()
     ):
@@ -151,7 +156,7 @@ def _need_estimators(problems, bound_models):
 
 
 def _folds(problems, seeds):
-    """The fold of each row: those of a problem, in an order that is drawn from its seed, are dealt out in turn."""
+    """The fold of each row, int64 (n_rows,): the rows of a problem, shuffled by its seed, take folds in turn."""
     draws = np.empty(problems.n_rows)
     for i, seed in enumerate(seeds.tolist()):
         _random.fill_uniform(seed, 0, _random.PURPOSE_FOLDS, draws[problems.rows(i)])

@@ -18,19 +18,19 @@ from mixfast.tables import as_columns, canonical, check_one_number_a_row, is_tab
 
 @dataclass(frozen=True)
 class Problems:
-    """Rows of all problems, one after the other.
+    """The rows of all problems, concatenated.
 
-    X : (n_rows, n_features), float32 or float64, rows contiguous, or a sparse matrix in CSR form
+    X : (n_rows, n_features), float32 or float64, C-contiguous, or a sparse matrix in CSR form
     offsets : int64 (n_problems + 1,); problem i has the rows offsets[i] .. offsets[i + 1]
     sample_weight : float64 (n_rows,) or None
-    row_data : what rows have beside their values, by name, float64 (n_rows,) or (n_rows, n_columns)
-    names : list (n_features,), names of the columns, whatever they are, or None where not all problems have them
-    status : int32 (n_problems,), what is wrong with each; INTERRUPTED where nothing is
-    n_samples : int64 (n_problems,), rows of positive weight. Those of problems with which something is wrong may be
-        left out
-    prepared : the rows as the family wants them
+    row_data : dict, name of row data, such as 'exposure' -> float64 (n_rows,) or (n_rows, n_columns)
+    names : list (n_features,), names of the columns, of any type; None where some problem has no names
+    status : int32 (n_problems,), flags of Status of problems that cannot be fitted; INTERRUPTED, not yet fitted, for
+        all others
+    n_samples : int64 (n_problems,), numbers of rows of positive weight; problems that cannot be fitted may have none
+    prepared : X after the estimator's checks and conversions (`_prepared`)
 
-    The last three are there once problems have been read for an estimator.
+    status, n_samples and prepared are None until `read_problems`.
     """
 
     X: np.ndarray | scipy.sparse.csr_matrix
@@ -54,7 +54,7 @@ class Problems:
 
     @property
     def are_fine(self):
-        """Which problems have nothing wrong with them, a mask."""
+        """Which problems can be fitted, a mask."""
         return self.status == Status.INTERRUPTED
 
     def all_rows(self):
@@ -70,19 +70,17 @@ class Problems:
 
     @property
     def columns(self):
-        """Names or numbers of the columns."""
+        """Names of the columns, or their positions where they have none."""
         return list(range(self.X.shape[1])) if self.names is None else self.names
 
     def owners(self):
-        """The problem of each row."""
+        """The problem of each row, int (n_rows,)."""
         return np.repeat(np.arange(len(self)), np.diff(self.offsets))
 
 
 def _common_names(problems):
-    """Names of the columns, a list; None where a problem has no names.
-
-    Raises ValueError where the names of two tables differ.
-    """
+    """The names of the columns, which all tables should share, a list; None where a problem has no names. Raises
+    ValueError where the names of two tables differ."""
     names = [names_of(X) for X in problems]
     known = [i for i, own in enumerate(names) if own is not None]
     for i in known:
@@ -95,8 +93,9 @@ def _common_names(problems):
 
 
 def gather_problems(problems, sample_weight=None, row_data=None, reads=None):
-    """`Problems` from any of the forms that `fit_many` takes; weights and `row_data`, by name, have the same form.
-    `reads` is as in `as_columns`."""
+    """`Problems` from any form that `fit_many` takes; sample_weight and the values of row_data have the same form, and
+    `reads` is as in `as_columns`. Copies rows only where it must. Raises ValueError, with the problem's number, for
+    what has another form, and for problems whose columns differ."""
     if isinstance(problems, Problems):
         return problems
     names = None
@@ -158,8 +157,8 @@ def gather_problems(problems, sample_weight=None, row_data=None, reads=None):
 
 
 def _one_a_row(name, values, offsets):
-    """An argument in the form of the problems, as a number for each row, float64, or of arrays (n_samples, n_columns)
-    as several."""
+    """An argument in the form of the problems, flattened: float64 (n_rows,), or (n_rows, n_columns) where each problem
+    has an array (n_samples, n_columns). Raises ValueError where lengths differ from those of the problems."""
     if isinstance(values, Real):  # the same for all rows, as `fit` takes it
         return np.full(offsets[-1], float(values))
     check_one_number_a_row(values, name)
@@ -192,14 +191,14 @@ def _one_a_row(name, values, offsets):
 
 
 def read_problems(problems, estimator, sample_weight, row_data):
-    """(`Problems` that know what is wrong with each of them, the estimator with what all have in common)
+    """(`Problems` with status, n_samples and prepared; the estimator with options that are learned from all problems).
 
-    Raises ValueError for what is wrong with the arguments, whatever the estimator.
-    """
+    Rows of weight 0 are removed. Problems with bad rows or weights get a status; ValueError is raised for arguments
+    that are wrong whatever the rows hold."""
     problems = with_status_of_weights(gather_problems(problems, sample_weight, row_data, estimator._reads))
     estimator = estimator._by_place(problems.columns)
     if problems.sample_weight is not None and not np.all(problems.sample_weight > 0):
-        problems = part_of(problems, problems.sample_weight > 0)  # as an estimator does: such rows may hold anything
+        problems = part_of(problems, problems.sample_weight > 0)  # such rows may hold anything
     wrong = not_finite(problems, estimator._allows_nan(problems.X.shape[1]))
     status = np.where(wrong, Status.NOT_FINITE, problems.status).astype(np.int32)
     problems = replace(problems, status=status, n_samples=np.diff(problems.offsets))
@@ -208,14 +207,15 @@ def read_problems(problems, estimator, sample_weight, row_data):
 
 
 def with_status_of_weights(problems):
-    """The problems; those whose weights `fit` would refuse get a status."""
+    """The problems with a status for those whose weights `fit` would refuse: OUT_OF_DOMAIN for negative weights,
+    NOT_FINITE for weights that are not finite or so large or small that sums lose digits."""
     status = np.full(len(problems), Status.INTERRUPTED, np.int32) if problems.status is None else problems.status.copy()
     filled = np.flatnonzero(np.diff(problems.offsets))
     if problems.sample_weight is not None and len(filled):
         first = problems.offsets[filled]
         least, largest = (of.reduceat(problems.sample_weight, first) for of in (np.minimum, np.maximum))
         status[filled[least < 0]] = Status.OUT_OF_DOMAIN
-        # no numbers, or see `BaseMixture._check_unit_of_weights`
+        # the bounds are those of `BaseMixture._check_unit_of_weights`; NaN is outside them too
         status[filled[(largest != 0) & ~(largest < 0) & ~((largest > 1e-30) & (largest < 1e30))]] = Status.NOT_FINITE
     return replace(problems, status=status)
 
@@ -223,7 +223,7 @@ def with_status_of_weights(problems):
 def _with_what_is_common(problems, estimator):
     """The estimator with options that all problems share, such as categories, learned from all usable problems."""
     if type(estimator)._for_parts_of is BaseMixture._for_parts_of:
-        return estimator  # which spares a copy of all rows where a problem is left out
+        return estimator  # nothing is learned: saves a copy of all rows
     try:
         return estimator._for_parts_of(only_of(problems, problems.are_fine).all_rows())
     except ValueError:
@@ -233,7 +233,8 @@ def _with_what_is_common(problems, estimator):
 
 
 def _prepare(problems, estimator):
-    """The problems with prepared rows; those outside the domain of the family get a status, and have none then."""
+    """The problems with `prepared`. Those with rows outside the domain of the family get Status.OUT_OF_DOMAIN and lose
+    their rows."""
     try:
         return with_prepared_rows(problems, estimator)
     except ValueError:
@@ -243,13 +244,14 @@ def _prepare(problems, estimator):
 
 
 def with_prepared_rows(problems, estimator, reset=True):
-    """The problems with rows as the family wants them; raises ValueError where some are outside its domain."""
+    """The problems with `prepared` and the row data that goes with it; `reset` is as in scikit-learn's `validate_data`.
+    Raises ValueError where a row is outside the domain of the family."""
     X, data = separated(estimator._prepared(problems.all_rows(), reset)) if problems.n_rows else (problems.X, {})
     return replace(problems, prepared=X, row_data=data)
 
 
 def outside_domain(problems, estimator):
-    """(number, error) of each problem that is outside the domain of the family."""
+    """(index, error) of each problem with a row outside the domain of the family."""
     for i in np.flatnonzero(np.diff(problems.offsets)):
         try:
             estimator._prepared(problems.rows_of(i))
@@ -261,7 +263,7 @@ def outside_domain(problems, estimator):
 
 
 def part_of(problems, kept):
-    """The rows that are kept, a mask, of each problem."""
+    """The problems without the rows where the mask `kept` (n_rows,) is False."""
     weight = None if problems.sample_weight is None else problems.sample_weight[kept]
     X, prepared = problems.X[kept], problems.prepared
     if prepared is not None:
@@ -277,12 +279,12 @@ def part_of(problems, kept):
 
 
 def only_of(problems, kept):
-    """The rows of the problems that are kept, a mask; the others have none then."""
+    """All problems, without the rows of those where the mask `kept` (n_problems,) is False."""
     return problems if np.all(kept) else part_of(problems, kept[problems.owners()])
 
 
 def some_of(problems, chosen):
-    """The problems that are chosen, a mask."""
+    """The problems where the mask `chosen` (n_problems,) is True."""
     kept = part_of(problems, chosen[problems.owners()])
     ends = np.cumsum(np.diff(problems.offsets)[chosen])
     return replace(
@@ -294,7 +296,7 @@ def some_of(problems, chosen):
 
 
 def have_missing(problems):
-    """Which problems hold a value that is NaN."""
+    """Which problems have a NaN in X, a mask (n_problems,)."""
     values = problems.X.data if scipy.sparse.issparse(problems.X) else problems.X
     if not values.size or not np.isnan(np.min(values)):
         return np.zeros(len(problems), dtype=bool)
@@ -302,8 +304,8 @@ def have_missing(problems):
 
 
 def not_finite(problems, allows_nan):
-    """Which problems hold a value, or have one beside their rows, that is no finite number; NaN may be allowed,
-    (n_features,), column by column."""
+    """Which problems have a value in X or in row data that is not finite, a mask (n_problems,). allows_nan: bool
+    (n_features,), columns of X in which NaN is a missing value."""
     found = np.zeros(len(problems), dtype=bool)
     for values in problems.row_data.values():
         is_wrong = ~np.isfinite(values)
@@ -317,7 +319,8 @@ def not_finite(problems, allows_nan):
 
 
 def _owners_of(problems, marked):
-    """Which problems have a value that is marked, as X or, where that is sparse, as its data."""
+    """Which problems have a marked value, a mask (n_problems,); `marked` has the shape of X, or of X.data for sparse
+    X."""
     if scipy.sparse.issparse(problems.X):
         rows = np.searchsorted(problems.X.indptr, np.flatnonzero(marked), side="right") - 1
     else:
@@ -328,7 +331,7 @@ def _owners_of(problems, marked):
 
 
 def sums_of_weights(problems):
-    """Sums of the weights of each problem, and of their squares; of ones where there are no weights."""
+    """Sums of the weights of each problem, and of their squares, float64 (2, n_problems); weights are 1 by default."""
     weight = np.ones(problems.n_rows) if problems.sample_weight is None else problems.sample_weight
     found = np.zeros((2, len(problems)))
     filled = np.diff(problems.offsets) > 0

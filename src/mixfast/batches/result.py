@@ -1,4 +1,4 @@
-"""What a batch of fits found."""
+"""The result of a batch of fits: `BatchResult`, with its tables, files and predictions."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ from mixfast.row_data import check_names, of_family, rows_of, rows_with, separat
 from mixfast.status import Status
 from mixfast.tables import LIBRARIES, Table, columns_of, feature_names, in_library, is_table, names_of, same_names
 
-#: Problems in the table of a notebook.
+#: How many problems the table in a notebook shows.
 SHOWN = 10
-#: Attributes that no fit follows from.
+#: Public attributes that a user may assign.
 ASSIGNABLE = ("names",)
 
 
 def is_usable(status):
-    """Whether there are parameters: statuses with these flags have none."""
+    """Whether fits with these statuses have parameters."""
     without = Status.NOT_FINITE | Status.TOO_FEW_ROWS | Status.INTERRUPTED | Status.OUT_OF_DOMAIN
     return (np.asarray(status) & int(without)) == 0
 
@@ -100,7 +100,7 @@ class BatchResult:
         self.row_data = row_data
         self._named(None, None)
         self._put_in_order(weights)
-        # a number that is finite in float64 need not be in float32
+        # parameters that are finite in float64 may overflow in float32
         with np.errstate(over="ignore", invalid="ignore"):
             fails = np.isfinite(weights[:, 0]) & ~self._can_be_published(weights)
         self.status = np.where(fails, status | Status.NOT_FINITE, status).astype(np.int32)
@@ -121,13 +121,13 @@ class BatchResult:
     def _has(self, name):
         return name in vars(self) or hasattr(type(self), name) or name in self._fields
 
-    def __setstate__(self, state):  # copies and pickles do not keep that an array is read-only
+    def __setstate__(self, state):  # unpickled arrays are writeable
         vars(self).update((name, frozen(value, copy=False)) for name, value in state.items())
 
     def _named(self, names, column_names, are_columns=False, grouping=None, library=None):
-        """The result with names of the problems and of their columns, as have its models; `are_columns` where each
-        problem is a column, of its own name; `grouping` where they are groups of the rows of a table; `library` is that
-        of the table."""
+        """Set names, in place, here and in `models`; returns self. names: those of the problems, or None; column_names:
+        those of the fitted columns, or None; are_columns: each problem is a column of a table (`fit_many_columns`);
+        grouping: `Grouping` of `fit_many_groups`, or None; library: 'pandas', 'polars' or 'pyarrow', or None."""
         self.names, self._column_names, self._are_columns = names, column_names, are_columns
         self._grouping, self._library = grouping, library
         for model in self.models or []:
@@ -142,7 +142,7 @@ class BatchResult:
 
     @property
     def _estimators(self):
-        """The models that were tried, of columns by their places."""
+        """The candidates, with columns as positions even where they have names."""
         return [model.estimator for model in self._bound_models]
 
     @property
@@ -159,7 +159,8 @@ class BatchResult:
         return frozen(np.array([model.n_components for model in self._bound_models])[self.chosen], copy=False)
 
     def _of_model(self, j):
-        """Which problems chose model j, and the record of their packed parameters."""
+        """(indices of the problems whose chosen model is j, the record of their parameters with a first axis of these
+        problems)"""
         own, layout = np.flatnonzero(self.chosen == j), self._bound_models[j].layout
         pieces = zip(layout.offsets, layout.offsets[1:], layout.shapes, strict=False)
         arrays = (self._params[own, start:stop].reshape(len(own), *shape) for start, stop, shape in pieces)
@@ -171,12 +172,15 @@ class BatchResult:
 
     @property
     def _counts_clusters(self):
-        """Whether components may be empty."""
+        """Whether there is `n_clusters`: components of posteriors may be empty."""
         return hasattr(self._estimators[0], "_n_clusters_of")
 
     @property
     def n_clusters(self) -> NDArray[np.int64]:
-        """Numbers of components that have rows, int64 (n_problems,), of posteriors; -1 without parameters."""
+        """Numbers of components that hold rows, int64 (n_problems,); -1 where a problem has no parameters.
+
+        Raises AttributeError unless the estimator is a posterior.
+        """
         if not self._counts_clusters:
             raise AttributeError(f"components of {type(self._estimators[0]).__name__} are all there: see n_components")
         return frozen(np.where(self.has_parameters, self._count_clusters(), -1), copy=False)
@@ -186,7 +190,7 @@ class BatchResult:
 
     @property
     def _fields(self):
-        """Names of the parameters that are arrays over problems."""
+        """Names of the parameters, which `__getattr__` gives as arrays over problems."""
         return self._bound_models[0].layout.record._fields
 
     def __getattr__(self, name):
@@ -195,7 +199,8 @@ class BatchResult:
         return self._padded(name)
 
     def _padded(self, name):
-        """A parameter of all problems."""
+        """A parameter as an array with a first axis of problems, padded with NaN along the axis of components. Raises
+        AttributeError where its shape differs between the candidates."""
         field = self._fields.index(name)
         shapes = [model.layout.shapes[field] for model in self._bound_models]
         if len({shape[1:] for shape in shapes}) > 1:
@@ -212,7 +217,8 @@ class BatchResult:
         return sorted(names if self._counts_clusters else names - {"n_clusters"})
 
     def _rounded_weights(self, mixing):
-        """The weights of components from the numbers of their proportions, in the precision of the data."""
+        """The weights of components, (n_problems, largest n_components), from the numbers `mixing` of their
+        proportions, rounded to the precision of the data."""
         largest = max(model.n_components for model in self._bound_models)
         weights = np.full((len(mixing), largest), np.nan)
         for j in np.flatnonzero(np.bincount(self.chosen)):
@@ -222,7 +228,8 @@ class BatchResult:
         return rounded_above_zero(weights, self.dtype)
 
     def _put_in_order(self, weights):
-        """Components in the order that the estimator says: as `MixtureByEM._finish`."""
+        """Sort components as `MixtureByEM._finish` does if `canonical_order`; weights and parameters change in
+        place."""
         for j, model in enumerate(self._bound_models):
             if model.estimator.canonical_order:
                 for i in np.flatnonzero((self.chosen == j) & np.isfinite(weights[:, 0])):
@@ -232,7 +239,7 @@ class BatchResult:
                     weights[i, : model.n_components] = weights[i, order]
 
     def _can_be_published(self, weights):
-        """Which problems have parameters that are finite in the precision of the data."""
+        """Which problems have parameters that are finite in the precision of the data, a mask."""
         finite = np.zeros(len(weights), dtype=bool)
         for j in np.flatnonzero(np.bincount(self.chosen)):
             own, record = self._of_model(j)
@@ -242,7 +249,7 @@ class BatchResult:
         return finite
 
     def _check_domains(self):
-        """Raises ValueError for the first parameter, in the precision of the data, that no fit leaves."""
+        """Raises ValueError if a parameter is outside its domain, as in a damaged file."""
         for j, model in enumerate(self._bound_models):
             own, record = self._of_model(j)
             usable = self.has_parameters[own]
@@ -289,14 +296,15 @@ class BatchResult:
         return self._estimator(i, self._columns_of(i))
 
     def _check_usable(self, i):
-        """Raises IndexError or ValueError where there is no problem of that number with parameters."""
+        """Raises IndexError where there is no problem i, ValueError where it has no parameters."""
         if not -len(self) <= i < len(self):
             raise IndexError(f"problem {i} of {len(self)}")
         if not self.has_parameters[i]:
             raise ValueError(f"problem {i} has no parameters: its status is {Status(int(self.status[i]))}")
 
     def _place_of(self, name):
-        """Of the problem that is called so."""
+        """The position of the problem of that name. Raises KeyError where none or several have it, TypeError where
+        names are no way to index."""
         if self.names is None or isinstance(name, bool | float | None):
             raise TypeError(f"a problem is an integer, its name, a slice, a mask or a list of integers, got {name!r}")
         places = [place for place, own in enumerate(self.names) if own == name]
@@ -306,12 +314,12 @@ class BatchResult:
             raise KeyError(f"{len(places)} problems are called {name!r}: take them by their places, {places}")
         return places[0]
 
-    #: What has a value for each problem.
+    #: Attributes whose first axis is that of the problems.
     _of_problems: tuple[str, ...] = ("_params", "_mixing", "weights", "lower_bound", "n_iter", "status", "criteria",
                                      "chosen", "seeds", "n_samples")  # fmt: skip
 
     def _some(self, which):
-        """The result of some problems."""
+        """The `BatchResult` of some problems; `which` is as in `__getitem__`."""
         chosen = np.asarray([] if isinstance(which, list) and not which else which if not isinstance(which, slice) else
                             range(len(self))[which])  # fmt: skip
         if chosen.dtype.kind == "b":
@@ -332,17 +340,18 @@ class BatchResult:
         return some
 
     def _columns_of(self, i):
-        """Names of the columns of problem i, or None."""
+        """Names of the fitted columns of problem i, or None."""
         return [self.names[i]] if self._are_columns and self.names is not None else self._column_names
 
     def _estimator(self, i, column_names):
+        """The fitted estimator of problem i, which has parameters."""
         model = self._bound_models[self.chosen[i]]
         estimator = unfitted_copy(model.estimator if column_names is None else model.estimator._by_name(column_names))
         estimator.random_state = int(self.seeds[i])
         status = Status(int(self.status[i]))
         fit = Fit(
             self._mixing[i, : model.n_mixing],
-            self._params[i, : model.layout.size].copy(),  # the estimator keeps it
+            self._params[i, : model.layout.size].copy(),  # the estimator keeps a reference
             lower_bounds=[self.lower_bound[i]] if self.n_iter[i] else [],
             lower_bound=self.lower_bound[i],
             n_iter=int(self.n_iter[i]),
@@ -400,7 +409,7 @@ class BatchResult:
         return in_library(FRAMES[kind](self), self._library)
 
     def _names_of(self, problems):
-        """name of a column -> names of problems, in that order."""
+        """The first columns of a table whose rows are of these problems: dict, name of the column -> values."""
         if self.names is None:
             return {"problem": np.asarray(problems)}
         names = [self.names[i] for i in problems]
@@ -493,7 +502,7 @@ class BatchResult:
         return target, fits, aligned(target, fits)
 
     def _reference(self, reference):
-        """Its `Components`."""
+        """`Components` of the argument of `align`. Raises ValueError where there are no parameters."""
         if reference is None:
             usable = np.flatnonzero(self.has_parameters)
             if not len(usable):
@@ -507,7 +516,8 @@ class BatchResult:
         return self._components_of(reference)
 
     def _components_of(self, i, compares=True):
-        """`Components` of problem i, which share nothing; to compare them may take more than the batch knows."""
+        """`Components` of problem i. With `compares`, such that components of two problems can be compared; a family
+        without closed forms then needs the estimator, for draws."""
         model = self._bound_models[self.chosen[i]]
         if model.family.divergence is None:
             return comparable(self[i]) if compares else self[i]._components(**self[i]._any_rows).apart()
@@ -538,7 +548,7 @@ class BatchResult:
         persistence.write(path, self._contents())
 
     def _contents(self):
-        """What a file of it holds."""
+        """`persistence.Contents`: what `save` writes."""
         result = self._fits() | {
             "seeds": self.seeds,
             "n_samples": self.n_samples,
@@ -553,12 +563,12 @@ class BatchResult:
         for i, model in enumerate(self._bound_models):
             sections[f"candidate{i}"] = model.estimator.get_params(deep=False)
         for i, model in enumerate(self.models or []):
-            # the places of all candidates, as in the result
+            # criteria and chosen are over all candidates, as in the result
             sections[f"model{i}"] = model._fits() | {"criteria": self.criteria, "chosen": np.full_like(self.chosen, i)}
         return persistence.Contents("batch", type(self.candidates[0]).__name__, sections)
 
     def _sections_of_table(self):
-        """What the section of the result has of the table that the batch was made of."""
+        """Entries of the section 'result' about the table of `fit_many_groups`, a dict."""
         found = {} if self._library is None else {"library": self._library}
         if self._grouping is None or not all(map(persistence.can_hold, self._grouping.names())):
             return found
@@ -566,14 +576,15 @@ class BatchResult:
         return found | {f"columns of {name}": own for name, own in self._grouping.row_data.items()}
 
     def _names_of_columns(self):
-        """What the section of the result has of them."""
+        """Entries of the section 'result' about names of columns, a dict."""
         names = {"feature_names": self.feature_names, "are_columns": self._are_columns}
         if self.feature_names is None and self._column_names is not None:
             names["column_names"] = self._column_names
         return names
 
     def _sections_of_names(self):
-        """Those of problems: what `persistence.can_hold` says, or tuples of that."""
+        """The section 'names', {} without names. Names of problems are what `persistence.can_hold` allows, or tuples of
+        that, which take an entry for each of their parts."""
         names = self.names
         if names is None:
             return {}
@@ -584,7 +595,8 @@ class BatchResult:
 
     @classmethod
     def _from_contents(cls, contents):
-        """The result of `Contents` that `save` wrote; KeyError, TypeError or ValueError where it is none."""
+        """The result that `save` wrote. Raises KeyError, TypeError or ValueError where the contents are not those of a
+        batch."""
         sections = dict(contents.sections)
         result, names = sections.pop("result"), sections.pop("names", None)
         model_class = persistence.class_of(contents.class_name, contents.classes)
@@ -632,7 +644,8 @@ class BatchResult:
         return found._with_names_of(result, names)
 
     def _with_names_of(self, result, names):
-        """With the names that the sections of a file have."""
+        """Set the names from the sections 'result' and 'names' of a file, in place; returns self. Raises ValueError for
+        names of another number, and values that `save` does not write."""
         names, column_names = _names_of_section(names), result.get("feature_names")  # older files have none
         column_names = result.get("column_names") if column_names is None else list(column_names)
         if names is not None and len(names) != len(self):
@@ -653,7 +666,7 @@ class BatchResult:
         return self._named(names, column_names, are_columns, grouping, library)
 
     def _fits(self):
-        """The arrays that differ between models, by the names of the constructor."""
+        """The arrays of `FITTED`, a dict."""
         fields = ("lower_bound", "n_iter", "status", "criteria", "chosen")
         return {"weights": self._mixing, "params": self._params} | {name: getattr(self, name) for name in fields}
 
@@ -815,7 +828,8 @@ class BatchResult:
         return gaps.filled(np.split(self._log_densities(problems, n_threads), problems.offsets[1:-1]), np.nan)
 
     def _check_problems(self, problems, method, row_data):
-        """(the problems, where they have no rows for values that are missing)"""
+        """(`Problems`, `Gaps`) from the arguments of a prediction. Raises TypeError and ValueError where problems are
+        not as those that were fitted."""
         n_features, gaps = self._n_features, NO_GAPS
         if method != "score_samples" and self._estimators[0]._needed_row_data:
             raise TypeError(
@@ -833,7 +847,8 @@ class BatchResult:
         return replace(problems, X=X), gaps
 
     def _split_columns(self, data):
-        """(rows of each column that was fitted, by its name where there are names, the gaps between them)"""
+        """(list with the values of each fitted column of a table, missing ones removed; `Gaps`). Columns are found by
+        name where both have names. Raises ValueError for a column that is not there."""
         if self.names is None or not is_table(data) or same_names(names_of(data), self.names):
             _, columns = columns_of(data)
         else:
@@ -846,7 +861,7 @@ class BatchResult:
         return [own[~is_missing] for own, is_missing in zip(columns, gaps.are_missing, strict=True)], gaps
 
     def _reads(self, names):
-        """Which columns of a table are looked at, a mask; ValueError where they are not those that were fitted."""
+        """Which columns of a table are read, a mask. Raises ValueError where they are not those that were fitted."""
         estimator, fitted = self._estimators[0], self._column_names
         compares = estimator._looks_up_names or (feature_names(names) is not None and self.feature_names is not None)
         if fitted is not None and compares and not same_names(names, fitted):
@@ -854,12 +869,13 @@ class BatchResult:
         return estimator._reads(range(len(names)))
 
     def _log_densities(self, problems, n_threads):
-        """Of all rows of gathered problems, as `score_samples`."""
+        """Log densities of all rows of `Problems`, flat (n_rows,); what `score_samples` splits."""
         return self._flat(problems, n_threads, "log_norm", problems.X.dtype.type(np.nan), 1)
 
     def _flat(self, problems, n_threads, name, blank, widths):
-        """Values of all rows, `widths` of each problem's, one after the other; `blank` where it has no parameters: such
-        rows are not looked at."""
+        """A prediction for all rows, flat: name is a key of `METHODS`, widths the number of values for each row, int or
+        (n_problems,). Problems without parameters get `blank`, and their rows may hold anything. Raises ValueError,
+        with the problem's number, for rows of others that are not finite or outside the domain."""
         usable = self.has_parameters
         fitted = only_of(problems, usable)
         wrong = not_finite(fitted, self._estimators[0]._allows_nan(fitted.X.shape[1]))
@@ -876,7 +892,7 @@ class BatchResult:
         return full
 
     def _prepared(self, problems):
-        """The problems with rows as the family wants them; an error names the problem and counts its rows."""
+        """The problems with `prepared`. Raises ValueError with the number of the problem that is outside the domain."""
         estimator = unfitted_copy(self._estimators[0])
         estimator._learn_row_data(self.row_data)
         try:
@@ -887,7 +903,7 @@ class BatchResult:
             raise
 
     def _evaluate(self, problems, n_threads, name, values, widths):
-        """Fill the values, of which each row of problem i has widths[i]."""
+        """OUT values: those of `_flat`, for problems that are all fitted and prepared."""
         alone = self._predicted_alone(problems, name)
         n_values = np.diff(problems.offsets) * widths
         ends = np.cumsum(n_values)
@@ -904,12 +920,12 @@ class BatchResult:
             values[compiled] = own
 
     def _predicted_alone(self, problems, name):
-        """Which problems estimators compute, one by one."""
+        """Which problems are predicted by their estimators, one by one, a mask."""
         model = self._bound_models[0]
         return model.needs_estimator(problems) | (name in model.predicted_alone())
 
     def _evaluate_compiled(self, problems, n_threads, name, values):
-        # as an estimator has them: rounded to the precision of the data
+        # published attributes of estimators are rounded to the precision of the data: predictions agree bit by bit
         rounded, mixing = np.full(self._params.shape, np.nan), np.full(self._mixing.shape, np.nan)
         for j, model in enumerate(self._bound_models):
             own, record = self._of_model(j)
@@ -923,7 +939,7 @@ class BatchResult:
         rows = rows_with(problems.prepared, problems.row_data)
         encoded = self._bound_models[0].family.encode(of_family(rows))._replace(seeds=None)
         bound = [model.with_dtype(problems.X.dtype) for model in self._bound_models]
-        # some families are computed in float64 whatever the rows are
+        # some families compute in float64 whatever the precision of the rows
         dtype = values.dtype if name == "labels" else bound[0].dtype
         computed = values if values.dtype == dtype else np.empty(values.shape, dtype)
         n_impossible = evaluate_problems(
@@ -943,18 +959,19 @@ class BatchResult:
 
 
 class Gaps:
-    """Where values of columns are missing, whose rows are left out.
+    """The rows of each column that were left out of a prediction, since their value is missing.
 
     Parameters
     ----------
-    are_missing : list of bool ndarray (n_samples,), one for each column, or None where no row is left out
+    are_missing : list of bool ndarray (n_samples,), one for each column, or None where no row was left out
     """
 
     def __init__(self, are_missing):
         self.are_missing = are_missing
 
     def filled(self, values, blank):
-        """Arrays with a first axis of the rows that are there as such of all rows."""
+        """Predictions for all rows: `values`, a list with an array for each column, with `blank` put where rows were
+        left out."""
         if self.are_missing is None:
             return values
         return [self._fill(own, is_missing, blank) for own, is_missing in zip(values, self.are_missing, strict=True)]
@@ -972,7 +989,8 @@ NO_GAPS = Gaps(None)
 
 
 def _column_of_names(values):
-    """An array where that has all values as they are, else their list."""
+    """Names of problems as a file holds them: an array where its dtype keeps all values as they are, else a list.
+    Raises TypeError for names that no file holds."""
     types = set(map(type, values))
     if types <= {str}:
         return np.array(values, dtype=object)
@@ -990,14 +1008,14 @@ def _names_of_section(section):
     if section is None:
         return None
     columns = [section[str(j)] for j in range(len(section) - 1)]
-    # NumPy would make numbers of dates
+    # tolist() would turn dates of nanoseconds into integers
     columns = [list(own) if isinstance(own, list) or own.dtype.kind == "M" else own.tolist() for own in columns]
     return list(zip(*columns, strict=True)) if section["are_tuples"] else columns[0]
 
 
-#: The arrays of a result that are not of its models, and their dtypes.
+#: Arrays that a result and its `models` share, and their dtypes.
 COMMON = {"seeds": np.uint64, "n_samples": np.int64}
-#: Those of a result and of each of its models.
+#: Arrays that a result and each of its `models` have, in the order of the constructor's arguments, and their dtypes.
 FITTED = {
     "weights": np.float64,
     "params": np.float64,
@@ -1019,8 +1037,7 @@ def _check_integer(name, value, at_least):
 
 
 def _column(values):
-    """Names or values of parameters as a column: numbers, strings, dates and the like stay what they are, and where
-    there are several kinds they are strings."""
+    """Values as a column of a table, an ndarray: as they are where all are scalars of one type, else strings."""
     import pandas as pd
 
     values = list(values)
@@ -1029,7 +1046,7 @@ def _column(values):
     return pd.Series(values, dtype=None if values else object).to_numpy()
 
 
-#: Tables of a result by name.
+#: kind of `to_frame` -> the method that makes the table, with pandas.
 FRAMES = {
     "problems": BatchResult._frame_of_problems,
     "components": BatchResult._frame_of_components,

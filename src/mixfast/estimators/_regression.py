@@ -1,5 +1,5 @@
-"""What statisticians ask of a fitted mixture of experts: spreads, quantiles and intervals of predictions, and how sure
-the parameters are."""
+"""Regression statistics of a fitted mixture of experts: standard deviations, quantiles and intervals of predictions,
+and inference for the parameters."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from mixfast.weights import counted_rows
 
 @described
 class RegressionStatistics:
-    """Base of `MixtureOfExperts`, which has the fit, its state, and predictions of means."""
+    """Base of `MixtureOfExperts`, which has the fit, the fitted attributes and predictions of means."""
 
     _clusters_are_starts = False
 
     # ---- predictions ----
 
     def _components_of(self, X, exposure, offset, gate_X):
-        """(distribution, shares (n, K), etas (K, n, m), dispersions (K, d)) of each response."""
+        """For each response (distribution, p(k | x) (n, K), linear predictors (K, n, m), dispersions (K, d))."""
         shares, etas = self.predict_proba(X, gate_X=gate_X), self._predictors(X, offset=offset, exposure=exposure)
         each = zip(self._distributions(), etas, self._dispersions(), strict=True)
         return [(distribution, shares, eta, dispersions) for distribution, eta, dispersions in each]
@@ -131,8 +131,8 @@ class RegressionStatistics:
         return self.predict_quantile(X, levels, exposure=exposure, offset=offset, gate_X=gate_X)
 
     def _redrawing(self, X):
-        """A function of a generator: the rows X with responses drawn for them, of as many trials. Rows of a group have
-        one component."""
+        """A parametric bootstrap: a function of a random generator that returns X with newly drawn responses, with the
+        numbers of trials of the given ones. Rows of a group get the same component."""
         rows, given = separated(X)
         y, groups = (separated(self._read_rows(X, reset=False))[1].get(name) for name in ("y", "groups"))
         known = {name: given[name] for name in ("exposure", "offset", "gate_X") if name in given}
@@ -228,7 +228,7 @@ class RegressionStatistics:
         return [f"x{place}" for place in range(self.n_features_in_)] if names is None else list(names)
 
     def _responses(self, rows, data):
-        """(Response, terms) of each response."""
+        """For each response (`inference.Response`, names of its parameters), an iterator."""
         family, params, columns = self._family(), self._collect(), self._terms_of_columns()
         use, first = family.use(rows.shape[1]), 0
         names, ys = self._names_of_experts(), family.split(data["y"])
@@ -271,7 +271,8 @@ class RegressionStatistics:
             yield response, terms
 
     def _gate_of(self, rows, data):
-        """The gate, of all rows, and the names of its columns."""
+        """(`inference.Gate` of the rows, names of its columns). Weights without a gate are one with an intercept
+        alone."""
         if self.gate is None:
             weights = np.maximum(np.asarray(self.weights_, dtype=np.float64), np.finfo(float).tiny)
             return Gate(np.ones((len(rows), 1)), np.log(weights / weights[0])[:, np.newaxis]), ["(Intercept)"]
@@ -288,7 +289,7 @@ class RegressionStatistics:
 
 
 def _each_predictor(prefix, terms, categories):
-    """The terms of the linear predictor of each category, those of one term side by side; [None]: there are none."""
+    """Names of the coefficients, for each term that of each category; categories is [None] where there are none."""
     return [
         f"{prefix}{term}" if category is None else f"{prefix}{term} [{category}]"
         for term in terms
@@ -297,7 +298,7 @@ def _each_predictor(prefix, terms, categories):
 
 
 def _numbered(clusters, n_samples):
-    """Clusters of any type as numbers; ValueError where they are not one for each row."""
+    """Cluster labels of any type as integers (n_samples,). Raises ValueError for another shape."""
     values = as_values(list(clusters)) if np.ndim(clusters) == 1 else np.empty(0)
     if len(values) != n_samples:
         raise ValueError(f"clusters should have the shape of {(n_samples,)}, got {np.shape(clusters)}")

@@ -1,4 +1,4 @@
-"""Mixtures of regressions and of experts: a response is explained by one of several regressions, which is not known."""
+"""Mixtures of regressions and mixtures of experts: each row follows one of K regressions, and which one is latent."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ from mixfast.status import Status
 from mixfast.tables import adopted, check_no_dates, feature_names, is_table, names_of
 from mixfast.weights import take
 
-#: What makes the expert of a name, from the estimator and the classes of the response.
+#: name of an expert -> function of (estimator, classes of the response) that makes the `Expert`.
 EXPERTS = {
     "gaussian": lambda estimator, classes: GaussianExpert(),
     "student_t": lambda estimator, classes: StudentTExpert(
@@ -68,7 +68,7 @@ EXPERTS = {
     "multinomial": lambda estimator, classes: MultinomialExpert(len(classes)),
 }
 
-#: Attributes of responses that not every fit leaves.
+#: Fitted attributes that depend on the kind of expert; a fit removes those that it does not set.
 OF_RESPONSES = ("sigma_", "shape_", "theta_", "degrees_of_freedom_", "fixed_coef_")
 
 
@@ -365,7 +365,7 @@ default='gaussian'
         return model
 
     def _check_given_shapes(self):
-        """Raises ValueError where parameters that were given do not have the shapes of one model."""
+        """Raises ValueError if the shapes of given parameters contradict each other."""
         K, p = self.n_components, self.n_features_in_
         for place, expert in enumerate(self._experts()):
             more = (len(self._each("classes_")[place]),) if isinstance(expert, MultinomialExpert) else ()
@@ -391,11 +391,11 @@ default='gaussian'
 
     @property
     def _has_several(self):
-        """Whether y has several responses."""
+        """Whether `expert` is a list, one for each of several responses."""
         return not isinstance(self.expert, str)
 
     def _names_of_experts(self):
-        """One for each response."""
+        """The name of the expert of each response, a tuple. Raises ValueError for unknown names."""
         names = tuple(self.expert) if self._has_several else (self.expert,)
         wrong = [name for name in names if not (isinstance(name, str) and name in EXPERTS)]
         if wrong or not names:
@@ -406,18 +406,19 @@ default='gaussian'
         return [DISTRIBUTIONS[name] for name in self._names_of_experts()]
 
     def _each(self, attribute):
-        """A fitted attribute of each response, None where it has none."""
+        """A fitted attribute as a list with an entry for each response, None where it is not set."""
         value = getattr(self, attribute, None)
         if not self._has_several:
             return [value]
         return [None] * len(self._names_of_experts()) if value is None else value
 
     def _joined(self, parts):
-        """What there is of each response, as users are given it."""
+        """The inverse of `_each`: a list for several responses, else the only entry."""
         return list(parts) if self._has_several else parts[0]
 
     def _side_by_side(self, parts):
-        """Predictions of each response, as users are given them."""
+        """Predictions of all responses, as public methods return them: an array with a last axis of responses, a list
+        if one is multinomial, or the only entry."""
         if self._has_several and "multinomial" not in self._names_of_experts():
             return np.stack(parts, axis=-1)
         return self._joined(parts)
@@ -429,8 +430,8 @@ default='gaussian'
         )
 
     def _known_classes(self):
-        """Of each response those of the fit, or those that the problems of a batch have in common; None where there are
-        none."""
+        """The classes of each response: those of the fit, or those of all problems of a batch; None for kinds of
+        experts without classes."""
         return self._each("classes_" if "classes_" in vars(self) else "_common_classes")
 
     def _family(self):
@@ -446,7 +447,7 @@ default='gaussian'
         )
 
     def _columns_of_responses(self):
-        """The numbers of the columns of X that the predictors of each response have; None for all."""
+        """For each response the positions of the columns of X in its predictors (`columns`); None for all."""
         if self.columns is None:
             return None
         if not self._has_several or len(self.columns) != len(self.expert):
@@ -456,7 +457,8 @@ default='gaussian'
         return tuple(self._places_of("columns", own) for own in self.columns)
 
     def _places_of(self, parameter, named):
-        """The numbers of the columns of X that are named in a parameter."""
+        """Positions of the columns of X that a parameter names, by name or number, a tuple. Raises ValueError, with the
+        parameter, for columns that are not there and for repeated ones."""
         if named is None:
             return ()
         if isinstance(named, str) or np.ndim(named) != 1:
@@ -492,18 +494,18 @@ default='gaussian'
         return self._gate_of_columns(self._n_columns_of_gate())
 
     def _n_columns_of_gate(self):
-        """Those of the last rows that were read; of a model from a file or of given parameters, those of these."""
+        """The number of columns of the gate: of the rows read last, or else of `gate_coef_`."""
         return getattr(self, "_n_gate_columns", None) or np.shape(self.gate_coef_)[1]
 
     def _n_columns_beside(self):
-        """Of the gate, where they are none of X as it is."""
+        """The number of columns of the gate that are appended to those of X; 0 if the gate has the columns of X."""
         return 0 if self.gate is None or self._is_gate_of_X() else self._n_columns_of_gate()
 
     def _is_gate_of_X(self):
         return isinstance(self.gate, str) and self.gate == "same"
 
     def _gate_of_columns(self, n_columns):
-        """The columns of a gate of its own follow those of X."""
+        """The `Gate` of so many columns of the encoded rows: the columns of X, or those that follow them."""
         n_features = getattr(self, "_n_columns_of_X", None) or np.shape(self._each("coef_")[0])[-1]
         return Gate(0 if self._is_gate_of_X() else n_features, n_columns, float(self.gate_alpha))
 
@@ -555,9 +557,9 @@ default='gaussian'
             if isinstance(expert, StudentTExpert):
                 own["degrees_of_freedom_"] = rounded.degrees[:, place]
             found.append(own)
-        if "_common_classes" in vars(self):  # of a problem of a batch: another fit is not of one
+        if "_common_classes" in vars(self):  # set for a problem of a batch, and not valid for a later fit
             self.classes_ = vars(self).pop("_common_classes")
-        for name in OF_RESPONSES:  # of another fit
+        for name in OF_RESPONSES:  # left by an earlier fit
             vars(self).pop(name, None)
         for name in ("coef_", "intercept_", *OF_RESPONSES):
             if any(name in own for own in found):
@@ -568,7 +570,7 @@ default='gaussian'
         experts = self._experts()
         for place, expert in enumerate(experts):
             own, intercept = np.asarray(self._each("coef_")[place]), np.asarray(self._each("intercept_")[place])
-            if isinstance(expert, MultinomialExpert):  # about the first class
+            if isinstance(expert, MultinomialExpert):  # relative to the first class
                 own, intercept = own[:, 1:] - own[:, :1], intercept[:, 1:] - intercept[:, :1]
             else:
                 own, intercept = own[:, np.newaxis], intercept[:, np.newaxis]
@@ -590,7 +592,7 @@ default='gaussian'
         )
 
     def _for_parts_of(self, X):
-        """Classes are those of all parts: a part may lack some."""
+        """The estimator with the classes of all rows of X, since parts of them may lack some."""
         _, data = separated(X)
         names = self._names_of_experts()
         if "multinomial" not in names:
@@ -599,7 +601,7 @@ default='gaussian'
             y = self._gathered(data["y"])
             each = zip(names, y.parts if self._has_several else (y,), strict=True)
             common = [classes_of(own, "y") if name == "multinomial" else None for name, own in each]
-        else:  # there is nothing to fit
+        else:  # no rows, so any classes will do
             common = [np.arange(2) if name == "multinomial" else None for name in names]
         estimator = unfitted_copy(self)
         estimator._common_classes = self._joined(common)
@@ -629,7 +631,7 @@ default='gaussian'
 
     @property
     def n_parameters(self) -> int:
-        """Free parameters of the fitted model: coefficients, dispersions and weights."""
+        """Number of free parameters of the fitted model: coefficients, dispersions and weights."""
         check_is_fitted(self)
         return self._n_parameters()
 
@@ -655,7 +657,9 @@ default='gaussian'
         return checked | self._checked_offsets(offsets, rows, reset)
 
     def _gate_columns(self, rows, gate_X, reset=False):
-        """(n_samples, n_columns), float64, of validated rows; None where there is no gate, or it is of all columns."""
+        """The columns of the gate that are not X itself, float64 (n_samples, n_columns), for validated rows; None if
+        there is no gate, or gate='same'. Raises ValueError where gate_X does not fit to the gate, the rows or the
+        fit."""
         if gate_X is not None and not self._takes_gate_X():
             raise ValueError(f"gate_X was given, and gate={self.gate!r}: set gate='gate_X'")
         if self._takes_gate_X():
@@ -678,7 +682,8 @@ default='gaussian'
         return dense(rows[:, list(self._places_of("gate", self.gate))])
 
     def _check_gate_names(self, names, reset):
-        """Keep the names of the columns of `gate_X`, where it is a table; predictions have the same."""
+        """Keep the names of a table gate_X in a fit (`reset`), compare them in predictions: raises ValueError for
+        others."""
         names = None if names is None else feature_names(names)
         if reset:
             vars(self).pop("gate_feature_names_in_", None)
@@ -698,7 +703,8 @@ default='gaussian'
         return super()._check_row_data(data, rows, reset)
 
     def _gathered(self, y):
-        """y as an array, whatever its values, or `Responses`; None stays."""
+        """y as an array of any dtype, or as `Responses` of several; None if y is None. Raises ValueError for dates and
+        for another number of responses."""
         if y is None:
             return None
         if self._has_several:
@@ -717,11 +723,12 @@ default='gaussian'
         return data | {"y": self._gathered(data["y"])} if "y" in data else data
 
     def _with_responses(self, X, y, row_data):
-        """The rows with their responses and what else they have."""
+        """`RowData` of X, y and further row data."""
         return rows_with(X, {"y": self._gathered(y), **row_data})
 
     def _checked_y(self, y, n_samples, reset):
-        """(n_samples, columns of all experts), float64, in their domains; a fit learns the classes."""
+        """y of all responses, float64 (n_samples, sum of widths), as `Experts` takes it; a fit (`reset`) sets
+        `classes_`. Raises ValueError for missing values, other lengths, and values outside the domain of the expert."""
         y = self._gathered(y)
         ys = y.parts if self._has_several else (y,)
         called = [f"y[{place}]" for place in range(len(ys))] if self._has_several else ["y"]
@@ -753,8 +760,9 @@ default='gaussian'
         return np.hstack(found)
 
     def _pictured_responses(self, y, n_samples, named=None):
-        """Of each response what `_means_of_components` are means of: its numbers, shares of a binomial one, and of a
-        multinomial one those of each class; `named` are the names of the responses."""
+        """What pictures show of y, a list of `PicturedResponse`: the values, the share of successes of binomial
+        responses, the share of each class of multinomial ones. `_means_of_components` are the means of these, in this
+        order. `named`: names of the responses, or None."""
         whole, pictured = self._checked_y(y, n_samples, reset=False), []
         experts, classes = self._experts(), self._known_classes()
         ends = np.cumsum([expert.width for expert in experts])
@@ -854,7 +862,7 @@ default='gaussian'
     # ---- predictions from X ----
 
     def _predictors(self, X, offset=None, exposure=None):
-        """Linear predictors of components, (n_components, n_samples, n_predictors), of each response."""
+        """The linear predictors of each response, a list of (n_components, n_samples, n_predictors)."""
         self._check_ready()
         self._check_assigned()
         data = {name: own for name, own in (("exposure", exposure), ("offset", offset)) if own is not None}
@@ -874,7 +882,8 @@ default='gaussian'
         return found
 
     def _dispersions(self):
-        """What `DISTRIBUTIONS` call so, (n_components, number of them), float64, of each response."""
+        """The dispersions of each response, a list of float64 (n_components, n_dispersions), as `DISTRIBUTIONS` take
+        them."""
         params = self._collect()
         return [
             np.column_stack([params.dispersions[:, place], params.degrees[:, place]]).astype(np.float64)[
@@ -884,7 +893,8 @@ default='gaussian'
         ]
 
     def _means_of_components(self, X, exposure, offset):
-        """(n_samples, n_components), or (n_samples, n_components, n_classes), of each response."""
+        """E[y | x, k] of each response, a list of (n_samples, n_components), or (n_samples, n_components,
+        n_classes)."""
         of_responses = zip(
             self._distributions(), self._predictors(X, offset, exposure), self._dispersions(), strict=True
         )
@@ -911,7 +921,7 @@ default='gaussian'
         return self._side_by_side(self._means_of_components(X, exposure, offset))
 
     def _means(self, X, exposure, offset, gate_X):
-        """E[y | x] of each response."""
+        """E[y | x] of each response, a list."""
         shares = self.predict_proba(X, gate_X=gate_X)
         return [np.einsum("nk...,nk->n...", own, shares) for own in self._means_of_components(X, exposure, offset)]
 
@@ -956,7 +966,7 @@ default='gaussian'
         return self._shares(rows, {} if gate is None else {"gate": gate})
 
     def _shares(self, rows, data):
-        """p(k | z) of validated rows with what they have."""
+        """p(k | z), (n_samples, n_components), of validated rows and row data."""
         if self.gate is None:
             weights = np.asarray(self.weights_, dtype=np.float64)
             return np.tile(weights / weights.sum(), (rows.shape[0], 1))
@@ -1205,8 +1215,8 @@ default='gaussian'
         )
 
     def _draws(self, X, n_samples, random_state, exposure=None, offset=None, gate_X=None, **_):
-        """`Draws` of rows of X with responses that are drawn: a component is a distribution of both, of x
-        that of the rows, each as likely as the component is there."""
+        """`Draws` for overlaps: rows of X, drawn with probabilities proportional to p(k | x), with responses drawn from
+        component k."""
         self._check_ready()
         rng, shares = check_random_state(random_state), self.predict_proba(X, gate_X=gate_X)
         shares = np.maximum(shares, np.finfo(float).tiny)
@@ -1224,7 +1234,7 @@ default='gaussian'
         return Draws(log_densities, weights)
 
     def _drawn(self, etas, labels, rng):
-        """Responses of rows whose components are `labels`, (n_samples,) each."""
+        """Draw responses given linear predictors and labels (n_samples,): a list with an array for each response."""
         found = []
         each = zip(self._distributions(), etas, self._dispersions(), self._each("classes_"), strict=True)
         for distribution, eta, dispersions, classes in each:

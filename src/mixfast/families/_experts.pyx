@@ -1,17 +1,22 @@
-"""The verbs of experts, distributions of responses given linear predictors; loops over rows: `_kernels/experts.c`.
+"""The verbs of experts, distributions of responses given linear predictors. Loops over rows are in
+`_kernels/experts.c`.
 
 Parameters, of K components, R responses with E predictors in all, and p columns: coefficients[K][E][p],
-intercepts[K][E], dispersions[K][R], degrees[K][R], and the frame: a pivot[p], the stage[1], floors[R], the pivot[q] of
-a gate's own columns. Intercepts are about the pivot, eta = intercept + coefficients . (x - pivot) + offset, so that
-columns far from 0 lose no digits; those of the gate are about the origin, but its sums are not.
+intercepts[K][E], dispersions[K][R], degrees[K][R], and the frame: a pivot[p] of x, the stage[1], floors[R] (lower
+bounds of variances), the pivot[q] of the columns that the gate alone sees. Intercepts are about the pivot, eta =
+intercept + coefficients . (x - pivot) + offset, so that columns far from 0 lose no digits. The intercepts of the gate
+are about the origin, but the sums for its M-step are about the pivot.
 
 The M-step is one step of Newton's method, b += H^-1 (g - alpha b), of each component by itself, or of all together
 where they share coefficients. Where log densities are quadratic in the predictor (Gaussian, and Student-t with its
 weights) that is the maximum, weighted least squares; elsewhere it may overshoot (`may_overshoot`).
 
-A start goes through stages: NEW, where nothing is known, the pass is made at predictors of 0 and gives intercepts and
-the pivot; BEGUN, where it gives least squares, or the first of the steps of `further_start_passes`; KNOWN. GIVEN are
-parameters without a frame, those of a fitted model: the pass that is made there finds the frame too.
+A start goes through stages, which say what the M-step makes of the statistics of a pass:
+NEW: the pass was made with all predictors 0; the M-step sets intercepts and the pivot.
+BEGUN: the pass was made with intercepts alone; the M-step makes the first step of Newton's method, which for quadratic
+log densities is least squares, and sets the floors.
+KNOWN: later steps of a start and all iterations of a fit.
+GIVEN: parameters without a frame, of a fitted model; the M-step makes a step, and moves the pivot to the mean.
 """
 
 from libc.float cimport DBL_MIN
@@ -66,34 +71,38 @@ cdef enum:
     BEGUN = 1
     GIVEN = 2
     KNOWN = 3
-    # what becomes of a coefficient
+    # whether a coefficient is 0, one for each component, or the same for all components
     LEFT_OUT = 0
     OWN = 1
     SHARED = 2
     FURTHER_STEPS = 7  # of Newton's method at a start, after the two passes that every start makes
 
-# The largest root mean square change of a predictor in a step: a factor of 7 of a mean with a logarithmic link.
+# A step is shortened where the root mean square change of a predictor would be more: a factor of 7 in a mean with a
+# logarithmic link.
 cdef double LONGEST_STEP = 2
-# Least variances, of what a single component leaves. With 1e-6 two curves with a noise of 1/1000 of their distance were
-# taken for components that fit a few rows exactly: ten starts kept them in 3 to 6 of 10 draws of 60 rows, now in all.
+# Variances are at least this share of the residual variance of a single regression. With 1e-6 two curves with a noise
+# of 1/1000 of their distance were taken for components that fit a few rows exactly: ten starts kept them in 3 to 6 of
+# 10 draws of 60 rows, now in all.
 cdef double LEAST_SHARE = 1e-12
-# Means of counts and shares at which intercepts begin, where a component has none of them.
+# Means of counts, and shares of categories, are at least this where intercepts begin.
 cdef double LEAST_MEAN = 1e-10
-# Of the negative binomial distribution: its variance is mean + mean^2 / theta.
+# Bounds of theta of the negative binomial distribution, whose variance is mean + mean^2 / theta.
 cdef double LEAST_THETA = 1e-4
 cdef double LARGEST_THETA = 1e8
-# The information of a coefficient, of what it is for others of the same column: below, gradients are rounding, and
-# steps of 10^10 were seen. Less than what tells `scaled_cholesky` of columns that depend on each other.
+# The information of a coefficient, per unit of weight in its component, is taken to be at least this share of the
+# largest of the same column over the components: below, gradients are rounding errors, and steps of 10^10 were seen. It
+# is smaller than the bound by which `scaled_cholesky` finds linearly dependent columns.
 cdef double LEAST_INFORMATION = 1e-14
-# The sum of the variances of counts and shares in a component, in rows: nothing in it is left to chance below, and a
-# coefficient grows without end.
+# The information of an intercept is the sum over rows of responsibility times variance, p (1 - p) or the mean of a
+# count. Below this, in units of the least weight of a row, responses are all but certain (separated rows), and
+# coefficients would grow without end.
 cdef double LEAST_CHANCE = 0.01
 cdef double LEAST_DEGREES = 0.1
 cdef double MOST_DEGREES = 1e6
 
 ctypedef struct context_t:
     experts_t experts            # the first member: kernels see no other
-    double alpha
+    double alpha                 # ridge penalty
     bint has_intercept
     bint is_common               # components share dispersions
     bint estimates_degrees
@@ -142,7 +151,7 @@ cdef inline const double *sums_of_columns(const family_t *f, const totals_t *tot
     return totals.stats + f.n_stats - context_of(f).experts.n_columns - context_of(f).experts.n_beside
 
 
-# What a pass left of one component and response.
+# The statistics of one component and response.
 ctypedef struct sums_t:
     const double *gradient       # [m][1 + p]
     const double *information    # the blocks
@@ -166,18 +175,18 @@ cdef inline sums_t sums_at(const family_t *f, const double *stats, Py_ssize_t k,
 
 cdef inline double information_at(const double *information, Py_ssize_t width, Py_ssize_t e, Py_ssize_t i,
                                   Py_ssize_t g, Py_ssize_t j) noexcept nogil:
-    """Of coefficient i of predictor e and coefficient j of predictor g."""
+    """The information of coefficient i of predictor e and coefficient j of predictor g."""
     cdef double value = information[in_symmetric(e, g) * triangle(width) + in_symmetric(i, j)]
     return value if e == g else -value
 
 
-# Room of a component for a step: the order of things in `work`.
+# Work space of a component for a step of Newton's method: the arrays in `work`, in their order.
 ctypedef struct system_t:
     double *matrix       # [n_own][n_own]
     double *beside       # [n_own][n_shared]
     double *right        # [n_own]
     double *scale        # [n_own]
-    double *step         # [m (1 + p)], of all coefficients, those that stay are 0
+    double *step         # [m (1 + p)], of all coefficients; 0 for those that do not move
     double *product      # [m (1 + p)], the information times the step
 
 
@@ -198,28 +207,29 @@ cdef system_t system_at(double *work, Py_ssize_t n, Py_ssize_t k) noexcept nogil
 
 # ---- kinds ----------------------------------------------------------------------------------------------------------
 
-# What a kind of expert says of itself; loops over rows are those of `_kernels/experts.c`.
+# The functions of one kind of expert that are not loops over rows.
 ctypedef struct kind_t:
     bint is_quadratic            # log densities are quadratic in the predictor: a step is the maximum
     bint has_degrees             # of freedom, which may be estimated
     double blank_dispersion      # at stage NEW
-    # What gradients and informations are multiplied by to be those of the log density is 1 over this.
+    # Gradients and information from the kernels are those of the log density times this.
     double (*unit)(double dispersion) noexcept nogil
-    # See `_kernels/experts.c`; numbers are zeros on entry.
+    # OUT numbers[MIXFAST_EXPERT_NUMBERS], zero on entry: the constants of a component that `_kernels/experts.c` reads.
     void (*fill_numbers)(double dispersion, double degrees, bint is_begun, double *numbers) noexcept nogil
-    # The intercept of a component without other coefficients, from sums at a predictor of 0, and its dispersion, which
-    # is 1 on entry.
+    # The first M-step of a component. IN sums of a pass with predictors of 0; returns the intercept; INOUT dispersion,
+    # 1 on entry.
     double (*begin)(double score, double spread, double count, const double *sums, double *dispersion) noexcept nogil
-    # The intercepts of all predictors of response j, where they are not found one by one. NULL: they are.
+    # The first intercepts of all predictors of response j at once; NULL where `begin` finds each by itself.
     void (*begin_together)(const family_t *f, const totals_t *totals, Py_ssize_t j, double *intercepts) noexcept nogil
-    # The dispersions of response j after a share of its steps; a status.
+    # The M-step of the dispersions of response j, `share` being how much of the Newton step was taken. Returns a
+    # status.
     int (*update)(const family_t *f, const totals_t *totals, Py_ssize_t j, double share, double *work,
                   params_t *own) noexcept nogil
-    # Of dispersions that are made of a loss: that, after a share of the step, a sum over the rows.
+    # For dispersions that follow from a mean loss: the sum of the loss over rows after that share of the step.
     double (*loss)(const sums_t *found, double share, const system_t *s, Py_ssize_t n) noexcept nogil
-    # The dispersion of a mean loss, not below `floor`; adds to the status.
+    # The dispersion that a mean loss gives, at least `floor`; flags are added to the status.
     double (*settle)(double loss, double floor, int *status) noexcept nogil
-    # A dispersion that was extrapolated, into what is allowed; nonzero where it is not to be had.
+    # Bring an extrapolated dispersion into its domain; returns nonzero where it is not finite.
     int (*constrain)(double floor, double *dispersion) noexcept nogil
 
 
@@ -285,7 +295,7 @@ cdef double begin_share(double score, double spread, double count, const double 
 
 cdef double begin_gamma(double score, double spread, double count, const double *sums,
                         double *dispersion) noexcept nogil:
-    cdef double left = spread - count - sums[0]  # the sum of log y less the offset
+    cdef double left = spread - count - sums[0]  # the sum of log y - offset
     cdef double intercept = log(spread / (spread - score))
     cdef int nothing = 0
     dispersion[0] = settle_shape(spread * exp(-intercept) / count - 1 - left / count + intercept, 0, &nothing)
@@ -294,12 +304,12 @@ cdef double begin_gamma(double score, double spread, double count, const double 
 
 cdef double begin_nothing(double score, double spread, double count, const double *sums,
                           double *dispersion) noexcept nogil:
-    """Of categories, which are begun together."""
+    """The `begin` of multinomial experts, whose intercepts `begin_together` then replaces."""
     return 0
 
 
 cdef double squares_after(const sums_t *found, double share, const system_t *s, Py_ssize_t n) noexcept nogil:
-    """Of residuals, exactly: a quadratic loss whose gradient is -2 times that of the log density."""
+    """The sum of squared residuals after the step, exactly: its gradient is -2 times that of the log density."""
     cdef double loss = found.sums[0]
     cdef Py_ssize_t i
     for i in range(n):
@@ -308,7 +318,7 @@ cdef double squares_after(const sums_t *found, double share, const system_t *s, 
 
 
 cdef double gap_after(const sums_t *found, double share, const system_t *s, Py_ssize_t n) noexcept nogil:
-    """Of y / mean - 1 - log(y / mean), to the second order; what is left vanishes where EM ends."""
+    """The sum of y / mean - 1 - log(y / mean) after the step, to second order; at a fixed point of EM it is exact."""
     cdef double loss = found.sums[0]
     cdef Py_ssize_t i
     for i in range(n):
@@ -349,7 +359,7 @@ cdef int constrain_theta(double floor, double *dispersion) noexcept nogil:
 
 
 cdef void fill_kinds() noexcept:
-    """Once, at import; counts are nearly Poisson's where theta is not known."""
+    """Fill the table of kinds, once at import. Negative binomial counts begin as nearly Poisson, with a large theta."""
     cdef kind_t *kind
     cdef Py_ssize_t i
     for i in range(MIXFAST_EXPERT_KINDS):
@@ -412,7 +422,8 @@ cdef void prepare(const family_t *f, const double *log_weights, const double *pa
 # ---- the first pass: intercepts -------------------------------------------------------------------------------------
 
 cdef int begin(const family_t *f, const totals_t *totals, double *params) noexcept nogil:
-    """Stage NEW to BEGUN. A component without rows has what all have together."""
+    """The M-step from stage NEW to BEGUN: intercepts, dispersions and the pivot. A component without rows takes the
+    intercepts of all rows together."""
     cdef const context_t *context = context_of(f)
     cdef const experts_t *all = &context.experts
     cdef Py_ssize_t K = f.n_components, R = all.n_responses, E = all.n_etas, p = all.n_columns, k, j, e, i, m, c
@@ -464,7 +475,7 @@ cdef int begin(const family_t *f, const totals_t *totals, double *params) noexce
 
 cdef void raise_dispersions(const family_t *f, const totals_t *totals, Py_ssize_t j, double total,
                             double *dispersions) noexcept nogil:
-    """Variances of a start of single rows are 0: to at least a small share of that of all rows."""
+    """Raise variances to a small share of the variance of all rows: a start from single rows has variance 0."""
     cdef Py_ssize_t K = f.n_components, R = context_of(f).experts.n_responses, k
     cdef double score = 0, spread = 0, squares = 0, least
     cdef sums_t found
@@ -479,8 +490,8 @@ cdef void raise_dispersions(const family_t *f, const totals_t *totals, Py_ssize_
 
 
 cdef void begin_categories(const family_t *f, const totals_t *totals, Py_ssize_t j, double *intercepts) noexcept nogil:
-    """The log odds of the categories against the first, from sums at which all are as likely. In the place of the
-    intercepts are the shares less 1 / (m + 1) until the end."""
+    """OUT intercepts: log odds of each category against the first, from statistics of a pass where all categories were
+    equally likely. Until the end intercepts hold shares less 1 / (m + 1)."""
     cdef const context_t *context = context_of(f)
     cdef const experts_t *all = &context.experts
     cdef const response_t *response = &all.responses[j]
@@ -506,7 +517,7 @@ cdef void begin_categories(const family_t *f, const totals_t *totals, Py_ssize_t
 
 cdef void share_dispersions(const double *counts, double total, Py_ssize_t K, Py_ssize_t R, Py_ssize_t j,
                             double *dispersions) noexcept nogil:
-    """All components get the root mean square of their dispersions of response j."""
+    """Replace the dispersions of response j by their root mean square over components."""
     cdef Py_ssize_t k
     cdef double mean = 0
     for k in range(K):
@@ -519,7 +530,7 @@ cdef void share_dispersions(const double *counts, double total, Py_ssize_t K, Py
 
 cdef double quadratic(const double *information, Py_ssize_t width, Py_ssize_t m, const double *step,
                       double *product) noexcept nogil:
-    """product = H step; step . product"""
+    """OUT product = H step; returns step . product."""
     cdef Py_ssize_t e, i, g, j
     cdef double total = 0, value
     for e in range(m):
@@ -535,13 +546,14 @@ cdef double quadratic(const double *information, Py_ssize_t width, Py_ssize_t m,
 
 cdef inline double coefficient(const params_t *own, const experts_t *all, const response_t *response, Py_ssize_t k,
                                Py_ssize_t e, Py_ssize_t i) noexcept nogil:
-    """Of place i among 1 and the columns."""
+    """The intercept, i = 0, or coefficient i - 1 of predictor e of component k."""
     cdef Py_ssize_t place = k * all.n_etas + response.first_eta + e
     return own.intercepts[place] if i == 0 else own.coefficients[place * all.n_columns + i - 1]
 
 
 cdef int find_least_information(const family_t *f, const totals_t *totals, Py_ssize_t j, double *least) noexcept nogil:
-    """Of each column, a row: least[1 + p]. A status: whether nothing is left to chance in a component."""
+    """OUT least[1 + p]: the least information of the intercept and of each coefficient, per unit of weight. Returns
+    MIXFAST_CAPPED_PARAMETER where the responses of a component are all but certain, see LEAST_CHANCE."""
     cdef const experts_t *all = &context_of(f).experts
     cdef const response_t *response = &all.responses[j]
     cdef Py_ssize_t width = 1 + all.n_columns, k, e, i
@@ -566,7 +578,8 @@ cdef int find_least_information(const family_t *f, const totals_t *totals, Py_ss
 
 cdef int find_steps(const family_t *f, const totals_t *totals, Py_ssize_t j, const params_t *own,
                     double *work) noexcept nogil:
-    """Leaves the steps of response j in the systems of `work`. A status, or -1 where numbers are not finite."""
+    """Newton's steps for response j. OUT work: `step` of each component's system_t. Returns a status, or -1 where
+    numbers are not finite."""
     cdef const context_t *context = context_of(f)
     cdef const experts_t *all = &context.experts
     cdef const response_t *response = &all.responses[j]
@@ -684,7 +697,8 @@ cdef int find_steps(const family_t *f, const totals_t *totals, Py_ssize_t j, con
 
 
 cdef double share_of_steps(const family_t *f, const totals_t *totals, Py_ssize_t j, double *work) noexcept nogil:
-    """How much of the steps is gone, so that no predictor changes by too much; leaves the products."""
+    """The share of the steps that is taken, at most 1, such that no predictor changes by more than LONGEST_STEP in root
+    mean square. OUT work: `product` of each system_t."""
     cdef const experts_t *all = &context_of(f).experts
     cdef const response_t *response = &all.responses[j]
     cdef Py_ssize_t width = 1 + all.n_columns, m = response.n_etas, n = m * width, k, e
@@ -709,8 +723,7 @@ cdef double share_of_steps(const family_t *f, const totals_t *totals, Py_ssize_t
 
 cdef double one_for_all(const family_t *f, const totals_t *totals, Py_ssize_t j, const params_t *own,
                         double *work) noexcept nogil:
-    """At stage BEGUN: the variance that a single component leaves, in which all have one intercept and the same
-    coefficients."""
+    """At stage BEGUN: the residual variance of one regression for all components together."""
     cdef const experts_t *all = &context_of(f).experts
     cdef const response_t *response = &all.responses[j]
     cdef Py_ssize_t K = f.n_components, width = 1 + all.n_columns, k, a, b
@@ -740,7 +753,7 @@ cdef double one_for_all(const family_t *f, const totals_t *totals, Py_ssize_t j,
         solve_lower(width, matrix, 1, right)
         for a in range(width):
             gain += right[a] * right[a]
-    # of rounding, where all rows lie on a plane
+    # at least what rounding leaves where all rows lie on a plane
     return max(max(loss - gain, 1e-12 * loss) / total, 1e-24 * max(largest * largest, DBL_MIN))
 
 
@@ -748,7 +761,7 @@ cdef double degrees_after(double degrees, double count, double logs) noexcept no
     """The root n of log(n / 2) - psi(n / 2) + 1 + mean(log u - u) + psi((n0 + 1) / 2) - log((n0 + 1) / 2) = 0, from
     sums with the weights u at n0: n / 2 is the shape of a Gamma distribution."""
     cdef double wanted = log_minus_digamma(0.5 * (degrees + 1)) - 1 - logs / count
-    if not wanted > 1 / MOST_DEGREES:  # nearly log(n / 2) - psi(n / 2) of the most
+    if not wanted > 1 / MOST_DEGREES:  # log(n / 2) - psi(n / 2) is about 1 / n at the largest n
         return MOST_DEGREES
     return min(max(2 * shape_of(wanted), LEAST_DEGREES), MOST_DEGREES)
 
@@ -760,7 +773,7 @@ cdef int update_nothing(const family_t *f, const totals_t *totals, Py_ssize_t j,
 
 cdef int update_thetas(const family_t *f, const totals_t *totals, Py_ssize_t j, double share, double *work,
                        params_t *own) noexcept nogil:
-    """One step of Newton's method for log theta, from the derivatives at the coefficients before their step."""
+    """One step of Newton's method for log theta, from derivatives at the coefficients before their step. A status."""
     cdef const context_t *context = context_of(f)
     cdef const experts_t *all = &context.experts
     cdef Py_ssize_t K = f.n_components, R = all.n_responses, k, c
@@ -794,7 +807,7 @@ cdef int update_thetas(const family_t *f, const totals_t *totals, Py_ssize_t j, 
 
 cdef int update_by_losses(const family_t *f, const totals_t *totals, Py_ssize_t j, double share, double *work,
                           params_t *own) noexcept nogil:
-    """Scales and shapes."""
+    """The M-step of dispersions that follow from a mean loss: standard deviations, scales and shapes. A status."""
     cdef const context_t *context = context_of(f)
     cdef const experts_t *all = &context.experts
     cdef const response_t *response = &all.responses[j]
@@ -810,7 +823,7 @@ cdef int update_by_losses(const family_t *f, const totals_t *totals, Py_ssize_t 
         for i in range(1 + all.n_columns):
             n_lost += context.use[j * (1 + all.n_columns) + i] != LEFT_OUT
     inflation = total / (total - n_lost) if total > n_lost else 1
-    # the losses of all components, in the place of their dispersions until the end
+    # until the end, dispersions hold the losses
     for k in range(K):
         if totals.counts[k] > 0:
             s = system_at(work, n, k)
@@ -882,7 +895,7 @@ cdef int maximise(const family_t *f, const totals_t *totals, double *work, doubl
 
 
 cdef double log_prior(const family_t *f, const double *params) noexcept nogil:
-    """Of slopes that components do not share."""
+    """The ridge penalty, -alpha / 2 times the sum of squares of slopes that components do not share."""
     cdef const context_t *context = context_of(f)
     cdef const experts_t *all = &context.experts
     cdef params_t own = view_params(f, params)
@@ -901,7 +914,7 @@ cdef double log_prior(const family_t *f, const double *params) noexcept nogil:
 # ---- free numbers ---------------------------------------------------------------------------------------------------
 
 cdef int unconstrain(const family_t *f, const double *params, double *numbers) noexcept nogil:
-    """Coefficients and intercepts about the pivot; logarithms of dispersions and degrees of freedom."""
+    """OUT numbers: coefficients, intercepts about the pivot, logarithms of dispersions and of degrees of freedom."""
     cdef params_t own = view_params(f, params)
     cdef Py_ssize_t n_linear = own.dispersions - own.coefficients, n = own.pivot - own.coefficients, i
     for i in range(n):
@@ -910,7 +923,7 @@ cdef int unconstrain(const family_t *f, const double *params, double *numbers) n
 
 
 cdef int constrain(const family_t *f, const double *numbers, double *work, double *params) noexcept nogil:
-    """The frame stays as it is: that of the state that the numbers are in the place of."""
+    """The inverse; the frame in `params` stays as it is."""
     cdef params_t own = view_params(f, params)
     cdef Py_ssize_t n_linear = own.dispersions - own.coefficients, n = own.pivot - own.coefficients, k, i
     cdef Py_ssize_t R = context_of(f).experts.n_responses
@@ -929,7 +942,7 @@ cdef int constrain(const family_t *f, const double *numbers, double *work, doubl
 # ---- half a step ----------------------------------------------------------------------------------------------------
 
 cdef void go_half_way(const family_t *f, const double *last_params, double *params) noexcept nogil:
-    """In the frame of the step: the intercepts before it may be about another pivot."""
+    """The mean of both parameters in the frame of `params`: intercepts of `last_params` may be about another pivot."""
     cdef const experts_t *all = &context_of(f).experts
     cdef params_t own = view_params(f, params), last = view_params(f, last_params)
     cdef Py_ssize_t n = own.pivot - own.coefficients, p = all.n_columns, k, i
@@ -944,7 +957,7 @@ cdef void go_half_way(const family_t *f, const double *last_params, double *para
 
 def bind_experts(Py_ssize_t n_components, Py_ssize_t n_features, object isa, Py_ssize_t n_columns,
                  Py_ssize_t n_beside, responses, use, double alpha, bint is_common, degrees, bint corrects_variance):
-    """A capsule.
+    """A capsule of the family.
 
     n_features : columns of the encoded rows, of which the first n_columns are x and the next n_beside a gate's own
     responses : list of (kind, first column of y, column of the offset or -1, number of predictors)

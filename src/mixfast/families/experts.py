@@ -14,22 +14,23 @@ from mixfast.families.family import Encoded, Family, is_sparse
 from mixfast.row_data import separated
 from mixfast.tables import canonical
 
-#: What becomes of a coefficient, by the numbers of `_experts.pyx`.
+#: Whether a coefficient is 0, one for each component, or the same for all: the codes of `_experts.pyx`.
 LEFT_OUT, OWN, SHARED = 0, 1, 2
 
-#: Of `frame`: parameters of a fitted model, about the origin.
+#: The stage in `frame` of parameters that were given or published: intercepts about the origin, the rest unknown.
 GIVEN = 2.0
 
 
 class ExpertParams(NamedTuple):
-    """K components, R responses with E predictors in all, p columns.
+    """Parameters of K components, R responses with E linear predictors in all, and p columns of x.
 
     coefficients : (K, E, p)
-    intercepts : (K, E), about the pivot of the frame
-    dispersions : (K, R): standard deviations, scales, shapes; 1 where there are none
-    degrees : (K, R), of freedom
-    frame : (p + 1 + R + q,): the pivot; how far the fit is; the least variance of each response; the pivot of the q
-        columns that a gate has beside x
+    intercepts : (K, E), such that eta = intercept + coefficients . (x - pivot) + offset
+    dispersions : (K, R), standard deviations, scales or shapes by the kind of expert; 1 for kinds without one
+    degrees : (K, R), degrees of freedom, of Student-t experts
+    frame : (p + 1 + R + q,), what a fit knows of its rows: the pivot of x (p,); the stage of a start, see
+    `_experts.pyx`;
+        a lower bound of the variance of each response (R,); the pivot of the q columns that only the gate sees
     """
 
     coefficients: np.ndarray
@@ -40,7 +41,8 @@ class ExpertParams(NamedTuple):
 
 
 class ExpertStats(NamedTuple):
-    """For one step of Newton's method about the parameters of the pass; see `_kernels/experts.h`."""
+    """Gradients and information for one step of Newton's method at the parameters of the pass, and sums for
+    dispersions; see `_kernels/experts.h`."""
 
     gradients: np.ndarray
     information: np.ndarray
@@ -49,7 +51,8 @@ class ExpertStats(NamedTuple):
 
 
 def refuse(name, y, wrong, wanted):
-    """Raises ValueError for the first value of y (n, columns) that is wrong, a mask."""
+    """Raises ValueError, with its place, for the first value of y (n, columns) where the mask `wrong` is True. `name`
+    is the argument, `wanted` says what it should be."""
     if np.any(wrong):
         row, column = map(int, np.argwhere(wrong)[0])
         where = f"row {row}" if y.shape[1] == 1 else f"row {row}, column {column}"
@@ -57,20 +60,20 @@ def refuse(name, y, wrong, wanted):
 
 
 def log_orders(y):
-    """The logarithms of the numbers of orders that trials with the counts y (n, width) come in, (n,); None where each
-    row is one trial."""
+    """The logarithms of the multinomial coefficients of counts y (n, width), (n,); None where each row is one trial, so
+    that all are 0."""
     if np.all(y.sum(axis=1) == 1):
         return None
     return gammaln(y.sum(axis=1) + 1) - gammaln(y + 1).sum(axis=1)
 
 
 def dense(rows):
-    """Rows of X as an array, float64."""
+    """Rows, dense or sparse, as a dense float64 array."""
     return np.asarray(rows.toarray() if is_sparse(rows) else rows, dtype=np.float64)
 
 
 def linear_forms(rows, coefficients):
-    """coefficients (K, E, p) times rows (n, p): (K, n, E), float64."""
+    """The products coefficients (K, E, p) . rows (n, p), dense or sparse: float64 (K, n, E)."""
     n_components, n_predictors, n_features = coefficients.shape
     if not is_sparse(rows):
         return np.einsum("np,kep->kne", rows.astype(np.float64, copy=False), coefficients)
@@ -82,36 +85,38 @@ def linear_forms(rows, coefficients):
 
 
 class Expert:
-    """A conditional distribution f(y | eta, dispersion), as a fit sees it; means, draws and the like are in
-    `conditional.py`, by the same names."""
+    """A kind of conditional distribution f(y | eta, dispersion): its name, sizes, and how y is checked and encoded. The
+    loops of a fit are in `_kernels/experts.c`; means, quantiles and draws in `conditional.py`, by the same names."""
 
     name: str
 
-    #: The fitted attribute that the dispersion becomes; None where there is none.
+    #: Name of the fitted attribute of the dispersion; None for kinds without one.
     dispersion_name: str | None = None
-    #: Whether the mean is exp(eta), so that exposures are offsets of their logarithms.
+    #: Whether the link is the logarithm, so that an exposure is an offset log(exposure).
     takes_exposure = False
-    #: Columns of y, linear predictors, and parameters beside the coefficients.
+    #: Numbers of columns of y, of linear predictors, and of dispersions of a component.
     width = 1
     n_predictors = 1
     n_dispersions = 0
-    #: Whether a component of few rows has a likelihood without bound.
+    #: Whether the likelihood is unbounded where a component fits too few rows exactly.
     is_unbounded = False
+    #: Degrees of freedom; None where they are estimated. Only Student-t experts look at them.
     degrees: float | None = 1.0
 
     def check(self, name, y):
-        """Raises ValueError for the first value that the distribution has no density for."""
+        """Raises ValueError for the first value of y (n, columns) outside the distribution's domain; `name` is the
+        argument."""
 
     def whole(self, y):
-        """y of shape (n, width), of the forms that `check` lets through."""
+        """y as (n, width), from any form that `check` accepts."""
         return y
 
     def columns(self, y):
-        """What kernels see of y, of shape (n, width): (n, any number)."""
+        """The columns that the kernel reads for y (n, width), (n, n_y): see `_kernels/experts.c`."""
         return y
 
     def base(self, y):
-        """(n,), what no parameter enters of the log density; None for nothing."""
+        """The terms of the log density that do not depend on parameters, (n,); None where they are 0."""
         return None
 
 
@@ -239,24 +244,28 @@ class MultinomialExpert(Expert):
 class Experts(Family):
     """log p(y | x, k) = sum over responses of log f(y; intercept_k + coefficients_k . x + offset, dispersion_k)
 
-    Rows are X with `y` beside them, and perhaps `exposure`, `offset`, `gate`, the columns of a gate, and `groups`.
+    Rows are a `RowData` of X and 'y', and optionally 'exposure', 'offset', 'gate' (columns for the gate alone),
+    'groups'.
 
     Parameters
     ----------
     responses : tuple of Expert
     alpha : float
-        alpha / 2 times the sum of squares of slopes that components do not share is taken off the log-likelihood.
+        Ridge penalty: alpha / 2 times the sum of squares of the slopes that components do not share is subtracted from
+        the log-likelihood.
     is_common : bool
         Whether components share dispersions.
     fixed : tuple of int
         Columns of X whose coefficients all components share.
     columns : tuple of tuple of int, or None
-        Of each response those columns of X that its predictors have; None is all of them.
+        For each response the columns of X that its predictors depend on; None is all of them.
     has_intercept : bool
     corrects_variance : bool
         Whether variances are multiplied by n / (n - number of coefficients of a component), n the sum of the weights.
     n_beside : int
-        How many columns a gate has beside those of X.
+        Number of columns that the gate alone depends on.
+    layout : tuple or None
+        (number of columns of X, for each response the `response` of `bind_experts`), set by `encode`.
     """
 
     # counts times predictors nearly cancel, and responses far from 0 would lose their digits
@@ -313,7 +322,7 @@ class Experts(Family):
         )
 
     def use(self, n_features):
-        """What becomes of each coefficient: (n_responses, 1 + n_features)."""
+        """LEFT_OUT, OWN or SHARED for the intercept and each coefficient, (n_responses, 1 + n_features)."""
         use = np.full((len(self.responses), 1 + n_features), OWN)
         use[:, 0] = OWN if self.has_intercept else LEFT_OUT
         use[:, [1 + column for column in self.fixed]] = SHARED
@@ -334,8 +343,8 @@ class Experts(Family):
         return n_features + 2 if any(expert.is_unbounded for expert in self.responses) else 0
 
     def encode(self, X):
-        """Columns of X, of the gate where it has its own, of the responses, and of offsets where there are any: a
-        sparse matrix where X is one, of which each chunk is packed with its zeros."""
+        """Rows with the columns of X, those of the gate alone, those of the responses and offsets, in this order;
+        sparse where X is (the engine packs chunks with their zeros). `base` are the terms without parameters."""
         values, data = separated(X)
         values = values.astype(np.float64, copy=False)
         columns, layout, bases = [values], [], []
@@ -379,7 +388,7 @@ class Experts(Family):
         return Encoded(knows, np.column_stack(columns), base)
 
     def split(self, y):
-        """The columns of each response."""
+        """y of all responses, (n, sum of widths), split into a list of (n, width)."""
         ends = np.cumsum([expert.width for expert in self.responses])[:-1]
         return np.split(y, ends, axis=1)
 
@@ -405,7 +414,8 @@ class Experts(Family):
         )
 
     def about_origin(self, params):
-        """The same experts, of which nothing is known beside what they are; arrays may have more axes in front."""
+        """The same experts with intercepts about the origin and a frame that holds no more than the stage GIVEN, as
+        they are published. Arrays may have further axes in front."""
         n_features = params.coefficients.shape[-1]
         pivot = params.frame[..., :n_features]
         intercepts = params.intercepts - np.einsum("...kep,...p->...ke", params.coefficients, pivot)
@@ -417,4 +427,4 @@ class Experts(Family):
         return super().rounded(self.about_origin(params), dtype)
 
     def sample(self, params, labels, rng):
-        raise NotImplementedError("responses are drawn for rows that are given")
+        raise NotImplementedError("responses are drawn given X: see MixtureOfExperts.sample")

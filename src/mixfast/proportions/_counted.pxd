@@ -1,6 +1,6 @@
-# Kinds of proportions whose numbers are the counts of the components: a posterior follows from these.
+# Kinds of proportions whose numbers `mixing` are the counts of the components.
 
 from mixfast.proportions._proportions cimport proportions_t
 
-# The kind adds what it makes of the counts: `log_weights` and `log_evidence`.
+# A struct without `log_weights` and `log_evidence`, which the kind fills in.
 cdef proportions_t made_of_counts() noexcept nogil

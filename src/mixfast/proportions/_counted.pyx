@@ -1,5 +1,5 @@
-"""Proportions that are made of the components' counts: these are what is kept, and the M-step takes them as they are.
-"""
+"""What kinds of proportions share whose numbers `mixing` are the counts of the components themselves, such as
+posteriors: the M-step copies the counts, and free numbers are their logarithms."""
 
 from libc.math cimport exp, isfinite
 from libc.string cimport memcpy

@@ -7,7 +7,7 @@ from mixfast.proportions._proportions cimport Proportions, proportions_t
 
 ctypedef struct prior_t:
     double a
-    Py_ssize_t n_components    # at least so many there are, those that are left out have no rows
+    Py_ssize_t n_components    # components of the prior; a fit may leave out some of them, which then have no rows
 
 
 cdef inline const prior_t *prior_of(const proportions_t *proportions) noexcept nogil:
@@ -15,7 +15,7 @@ cdef inline const prior_t *prior_of(const proportions_t *proportions) noexcept n
 
 
 cdef inline double number_of(const proportions_t *proportions, Py_ssize_t n) noexcept nogil:
-    """K"""
+    """K, the number of components of the prior, in a fit of n components."""
     return <double> max(n, prior_of(proportions).n_components)
 
 
@@ -47,9 +47,10 @@ cdef class DirichletPosterior(Proportions):
     Parameters
     ----------
     concentration : float
-        a
-    n_components : int, default 0
-        Of the prior, where a fit may leave out some that have no rows: with these the bound is the same.
+        a, above zero.
+    n_components : int, default=0
+        K of the prior, if that is more than the fit has: a fit that leaves out components without rows has the same
+        bound as one with all of them.
     """
 
     cdef prior_t prior

@@ -1,4 +1,4 @@
-"""Weights that are given and stay as they are, all of them or some."""
+"""Weights that the user gave and the M-step does not change: all of them (`FixedWeights`) or some (`HeldWeights`)."""
 
 from libc.string cimport memcpy
 
@@ -6,7 +6,7 @@ from mixfast.proportions._proportions cimport Proportions, one_for_each, proport
 
 import numpy as np
 
-#: Weights may miss 1 by so much, which is what float32 rounds them to; they are then scaled.
+#: The sum of given weights may differ from 1 by this, as that of weights rounded to float32 does; it is scaled to 1.
 SUM_TOLERANCE = 1e-6
 
 
@@ -16,7 +16,7 @@ cdef void maximise(const proportions_t *proportions, Py_ssize_t n, const double 
 
 
 cdef class FixedWeights(Proportions):
-    """The given weights, an array (n_components,) of positive numbers that sum to one."""
+    """Weights that stay as given, (n_components,), positive, with sum 1. Raises ValueError for others."""
 
     cdef double[::1] weights
     cdef Py_ssize_t[::1] ranked
@@ -45,7 +45,8 @@ cdef class FixedWeights(Proportions):
 
 cdef void maximise_others(const proportions_t *proportions, Py_ssize_t n, const double *counts, double total,
                           double *weights) noexcept nogil:
-    """What held weights leave is shared by the others in proportion to their counts."""
+    """The maximum of the likelihood given the held weights: the others share what those leave of 1 in proportion to
+    their counts."""
     cdef const double *held = <const double *> proportions.context
     cdef double left = 1, others = 0
     cdef Py_ssize_t n_others = 0, k
@@ -63,8 +64,8 @@ cdef void maximise_others(const proportions_t *proportions, Py_ssize_t n, const 
 
 
 cdef class HeldWeights(Proportions):
-    """Some weights are given and stay as they are, positive numbers whose sum is below one; NaN are the others, in an
-    array (n_components,)."""
+    """Weights of which some stay as given: an array (n_components,) with NaN for those that are fitted. Given ones are
+    positive and sum to less than 1, else ValueError is raised."""
 
     cdef double[::1] weights
 

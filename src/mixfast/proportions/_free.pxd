@@ -1,4 +1,4 @@
 from mixfast.proportions._proportions cimport proportions_t
 
-# Where nobody says otherwise.
+# The default: weights by maximum likelihood.
 cdef const proportions_t *free_proportions() noexcept nogil

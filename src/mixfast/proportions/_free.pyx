@@ -1,4 +1,4 @@
-"""Weights by maximum likelihood: a component's share of the rows."""
+"""Weights by maximum likelihood: each component's share of the responsibilities."""
 
 from mixfast.proportions._proportions cimport Proportions, logarithms_of_weights, one_for_each, proportions_t
 

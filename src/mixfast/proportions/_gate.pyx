@@ -1,14 +1,14 @@
-"""A gate: how likely components are depends on columns z of the row, p(k | z) = softmax(intercept_k + slope_k . z).
+"""A gate: proportions that depend on columns z of the row, p(k | z) = softmax(intercept_k + slope_k . z).
 
-Its numbers are intercepts[K] and slopes[K][n_columns], those of component 0 zeros, and what follows from them and the
-rows, shares[K], the means of p(k | z) over the rows of the pass that the last M-step was made of. The M-step, a
-multinomial regression on the responsibilities, is one step of Newton's method. Where its matrix is large the step is
-that of the bound of Boehning, "Multinomial logistic regression algorithm", Annals of the Institute of Statistical
-Mathematics 44 (1992): all components have half the sum of z z' in the place of the information, and no step can
+`mixing` is intercepts[K], slopes[K][n_columns], both zero for component 0, and shares[K]: the means of p(k | z) over
+the rows, at the parameters before the last M-step, which estimators publish as weights. The M-step is one step of
+Newton's method for the multinomial regression of the responsibilities on z. Where the information matrix would be
+large, it is replaced by the lower bound of Boehning, "Multinomial logistic regression algorithm", Annals of the
+Institute of Statistical Mathematics 44 (1992): half the sum of z z' for each component, with which no step can
 overshoot.
 
-The ridge is on slopes about their mean over components, so that none is special: ridge / 2 times the sum of their
-squares is taken off the log-likelihood.
+The penalty, subtracted from the log-likelihood, is ridge / 2 times the sum of squares of the slopes less their mean
+over components, so that it does not depend on which component is the reference.
 """
 
 from libc.math cimport fabs, log, sqrt
@@ -22,20 +22,22 @@ from mixfast.engine._triangle cimport in_symmetric, triangle
 from mixfast.proportions._proportions cimport Proportions, free_mixing_t, of_rows_t, one_for_each, proportions_t
 
 cdef enum:
-    # Newton's matrix has the order (K - 1) (1 + n_columns), and a row costs half its square.
+    # The information matrix has the order (K - 1) (1 + n_columns), and a row costs half its square in operations. Above
+    # this order Boehning's bound takes its place.
     LARGEST_ORDER = 60
-    FURTHER_STEPS = 7
+    FURTHER_STEPS = 7              # Newton steps that a start makes in addition to its first M-steps
 
-# The largest root mean square change of the log shares of a row in a step.
+# A step is shortened where the root mean square change of log p(k | z) would be more.
 cdef double LONGEST_STEP = 2
-# Slopes and intercepts are kept below: components that z separates would have infinite ones.
+# Slopes are kept within +-LARGEST: if z separates the components the likelihood rises without end.
 cdef double LARGEST = 1e6
+# Shares below are taken for this where intercepts are made of counts alone, log 0 being infinite.
 cdef double LEAST_SHARE = 1e-10
 
 ctypedef struct context_t:
     of_rows_t of_rows
     free_mixing_t free_numbers
-    Py_ssize_t first, n_columns    # of the encoded rows
+    Py_ssize_t first, n_columns    # z are the columns first .. first + n_columns of the encoded rows
     double ridge
     const gate_kernels_t *kernels
 
@@ -65,7 +67,7 @@ cdef void begin(const proportions_t *proportions, Py_ssize_t n, double *mixing) 
 
 cdef void maximise(const proportions_t *proportions, Py_ssize_t n, const double *counts, double total,
                    double *mixing) noexcept nogil:
-    """Of counts alone: the same for all rows."""
+    """From counts alone, before statistics of rows are known: intercepts from shares, slopes 0."""
     cdef Py_ssize_t k
     begin(proportions, n, mixing)
     for k in range(n):
@@ -75,14 +77,14 @@ cdef void maximise(const proportions_t *proportions, Py_ssize_t n, const double 
 
 cdef void log_weights(const proportions_t *proportions, Py_ssize_t n, const double *mixing,
                       double *out) noexcept nogil:
-    """All is said row by row."""
+    """Zeros: `add_terms` adds log p(k | z) to the log density of each row."""
     memset(out, 0, n * sizeof(double))
 
 
 # ---- rows -----------------------------------------------------------------------------------------------------------
 
 cdef Py_ssize_t columns_of_numbers(const proportions_t *proportions, Py_ssize_t n) noexcept nogil:
-    """Scratch columns, of 6 reals at least, that hold the numbers about the pivot."""
+    """How many scratch columns, of at least 6 reals each, hold the coefficients that `to_pivot` writes."""
     return (n_coefficients(proportions, n) + 5) // 6
 
 
@@ -92,7 +94,8 @@ cdef Py_ssize_t n_scratch_columns(const proportions_t *proportions, Py_ssize_t n
 
 
 cdef Py_ssize_t n_stats(const proportions_t *proportions, Py_ssize_t n) noexcept nogil:
-    """gradients[K][1 + n_columns], and the blocks of the information."""
+    """gradients[K][1 + n_columns], then the information: packed symmetric blocks [1 + n_columns][1 + n_columns] for
+    each pair of components but 0, packed too, or, for Boehning's bound, the sum of z z' alone."""
     cdef Py_ssize_t width = 1 + context_of(proportions).n_columns
     return n * width + (triangle(n - 1) if has_blocks(proportions, n) else 1) * triangle(width)
 
@@ -105,7 +108,7 @@ cdef Py_ssize_t n_work(const proportions_t *proportions, Py_ssize_t n) noexcept 
 
 cdef void to_pivot(const proportions_t *proportions, Py_ssize_t n, const double *mixing, const double *pivot,
                    double *numbers) noexcept nogil:
-    """The same gate of columns less the pivot."""
+    """OUT numbers: intercepts[K] and slopes[K][n_columns] of the same gate as a function of z less the pivot."""
     cdef const context_t *context = context_of(proportions)
     cdef Py_ssize_t q = context.n_columns, k, j
     memcpy(numbers, mixing, n * (1 + q) * sizeof(double))
@@ -150,7 +153,9 @@ cdef double mean_slope(Py_ssize_t n, Py_ssize_t q, const double *mixing, Py_ssiz
 cdef int find_newton_step(const proportions_t *proportions, Py_ssize_t n, double total, const double *gradients,
                           const double *information, double *matrix, double *scale, double *right,
                           double *step) noexcept nogil:
-    """step[K][1 + n_columns], that of component 0 zeros; matrix, scale and right are room. A status."""
+    """A step of Newton's method. OUT step[K][1 + n_columns], zero for component 0; matrix, scale and right are work
+    space. Returns a status: MIXFAST_CAPPED_PARAMETER where the information is singular, MIXFAST_NOT_FINITE where it is
+    not finite."""
     cdef const context_t *context = context_of(proportions)
     cdef Py_ssize_t width = 1 + context.n_columns, order = (n - 1) * width, size = triangle(width)
     cdef Py_ssize_t k, other, i, j, a
@@ -183,7 +188,8 @@ cdef int find_newton_step(const proportions_t *proportions, Py_ssize_t n, double
 cdef int find_bounded_step(const proportions_t *proportions, Py_ssize_t n, const double *gradients,
                            const double *information, double *matrix, double *scale, double *right,
                            double *step) noexcept nogil:
-    """The same by Boehning's bound: of all components alike, then less that of component 0."""
+    """As find_newton_step, with Boehning's bound for the information: a step of each component, less that of component
+    0."""
     cdef const context_t *context = context_of(proportions)
     cdef Py_ssize_t width = 1 + context.n_columns, k, i, j
     cdef bint is_deficient = False
@@ -220,7 +226,7 @@ cdef int maximise_by_rows(const proportions_t *proportions, Py_ssize_t n, const 
     cdef double *step = gradients + n * width
     cdef double mean
     cdef int status
-    for k in range(n):  # the gradients by intercepts are counts less sums of shares
+    for k in range(n):  # the gradient by an intercept is the count less the sum of p(k | z): that gives the share
         mixing[n_coefficients(proportions, n) + k] = min(max((counts[k] - stats[k * width]) / total, 0.0), 1.0)
     if n == 1:
         return MIXFAST_OK
@@ -284,7 +290,7 @@ cdef int constrain(const proportions_t *proportions, Py_ssize_t n, const double 
 
 
 cdef class Gate(Proportions):
-    """A gate of some of the encoded rows' columns, `n_columns` from `first` on; `ridge` on its slopes."""
+    """A gate whose z are `n_columns` of the encoded rows' columns from `first` on; `ridge` >= 0 penalises slopes."""
 
     cdef context_t context
     cdef readonly Py_ssize_t first, n_columns

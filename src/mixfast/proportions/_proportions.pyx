@@ -1,4 +1,5 @@
-"""What every kind of proportions is: see `_proportions.pxd` for the verbs."""
+"""The base class of all kinds of proportions, and verbs that several kinds share; `_proportions.pxd` has the
+contract."""
 
 from libc.math cimport INFINITY, exp, isfinite, log
 from libc.stdint cimport int64_t
@@ -7,18 +8,18 @@ import numpy as np
 
 
 cdef class Proportions:
-    """Base of the kinds of proportions; each fills the struct in its `__cinit__`."""
+    """Base class of all kinds of proportions; each fills the struct `c` in its `__cinit__`."""
 
     def n_parameters(self, n_components):
-        """How many numbers of the weights are free, for criteria."""
+        """The number of free parameters, which BIC and AIC count."""
         raise NotImplementedError
 
     def n_numbers(self, Py_ssize_t n_components):
-        """The length of what the engine keeps beside the parameters of the family: `n_components` for most kinds."""
+        """The length of `mixing`, the parameters of the proportions: `n_components` for most kinds."""
         return self.c.n_numbers(&self.c, n_components)
 
     def begun(self, const double[::1] counts not None):
-        """The numbers that the M-step makes of counts (n_components,) where no others were before."""
+        """`mixing` after the first M-step: from counts (n_components,), the sums of responsibilities."""
         cdef Py_ssize_t n = counts.shape[0], k
         cdef double total = 0
         numbers = np.empty(self.c.n_numbers(&self.c, n))
@@ -30,7 +31,8 @@ cdef class Proportions:
         return numbers
 
     def log_evidence(self, const double[::1] counts not None):
-        """The log marginal likelihood of so many rows in each component, of kinds that are posteriors."""
+        """The log marginal likelihood of labels with these counts (n_components,). Raises ValueError unless the kind is
+        a posterior."""
         if self.c.log_evidence == NULL:
             raise ValueError(f"{type(self).__name__} is no posterior, and has no evidence")
         cdef const double[::1] numbers = self.begun(counts)
@@ -99,7 +101,7 @@ cdef void arrange_clusters(const proportions_t *proportions, Py_ssize_t n, Py_ss
     for i in range(n_rows):
         if labels[i] >= 0:
             counts[labels[i]] += 1 if sample_weight == NULL else sample_weight[i]
-    # the largest cluster becomes the largest component, and so on; of equals the first
+    # the cluster of the largest count becomes the component of the largest weight, and so on; ties keep their order
     for k in range(n):
         rank = 0
         for other in range(n):
@@ -108,7 +110,7 @@ cdef void arrange_clusters(const proportions_t *proportions, Py_ssize_t n, Py_ss
     for i in range(n_rows):
         if labels[i] >= 0:
             labels[i] = places[labels[i]]
-    # the centres, one cycle of the permutation after the other
+    # permute the rows of centres in place, cycle by cycle
     for k in range(n):
         while places[k] != k:
             other = places[k]

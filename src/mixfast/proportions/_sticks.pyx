@@ -13,12 +13,13 @@ cdef inline double concentration_of(const proportions_t *proportions) noexcept n
 
 
 cdef void find_expected_log_weights(double alpha, Py_ssize_t n, const double *counts, double *out) noexcept nogil:
-    """E log w_k = psi(a_k) - psi(a_k + b_k) + sum over j < k of psi(b_j) - psi(a_j + b_j), a_k = 1 + n_k, b_k =
-    alpha + the counts of all after k. Since a_k + b_k = 1 + b_(k-1), with b_(-1) = alpha + N, and psi(1 + b) = psi(b) +
-    1 / b, the sum is psi(1 + n_k) - psi(alpha + N) - sum over j <= k of 1 / b_(j-1)."""
+    """OUT out[k] = E log w_k = psi(a_k) - psi(a_k + b_k) + sum over j < k of psi(b_j) - psi(a_j + b_j), where v_k ~
+    Beta(a_k, b_k), a_k = 1 + n_k, b_k = alpha + sum over j > k of n_j. Since a_k + b_k = 1 + b_(k-1), with b_(-1) =
+    alpha + N, and psi(1 + b) = psi(b) + 1 / b, the sum is psi(1 + n_k) - psi(alpha + N) - sum over j <= k of 1 /
+    b_(j-1)."""
     cdef double after = alpha, passed = 0, whole
     cdef Py_ssize_t k
-    for k in range(n - 1, -1, -1):  # from the last on: sums of counts, not differences
+    for k in range(n - 1, -1, -1):  # from the last on, so that b is a sum of counts, without cancellation
         after += counts[k]
         out[k] = 1 / after
     whole = digamma(after)
@@ -28,8 +29,8 @@ cdef void find_expected_log_weights(double alpha, Py_ssize_t n, const double *co
 
 
 cdef double evidence_of(double alpha, Py_ssize_t n, const double *counts) noexcept nogil:
-    """Sum of log B(1 + n_k, b_k) / B(1, alpha), b_k as above. Since Gamma(1 + b) = b Gamma(b), it is the sum of log
-    Gamma(1 + n_k) - log(b_(k-1) / alpha), less log Gamma(alpha + N) / Gamma(alpha)."""
+    """The sum of log B(1 + n_k, b_k) / B(1, alpha) over k, B the beta function, b_k as above. Since Gamma(1 + b) = b
+    Gamma(b), it is the sum of log Gamma(1 + n_k) - log(b_(k-1) / alpha), less log Gamma(alpha + N) / Gamma(alpha)."""
     cdef double after = 0, evidence = 0
     cdef Py_ssize_t k
     for k in range(n - 1, -1, -1):
@@ -66,13 +67,14 @@ cdef class Sticks(Proportions):
         return n_components
 
 
-# ---- of a concentration that is not known ---------------------------------------------------------------------------
+# ---- alpha with a gamma prior ---------------------------------------------------------------------------------------
 
-# alpha ~ Gamma(shape, rate); its posterior is Gamma(shape + K, rate - sum of E log(1 - v_k)), and the sticks see
-# E alpha. The numbers are the counts and that rate. Blei & Jordan (2006), appendix.
+# alpha ~ Gamma(shape, rate). Its variational posterior is Gamma(shape + K, rate - sum of E log(1 - v_k)), and that of
+# the v_k has E alpha in the place of alpha. `mixing` are the counts and the rate of the posterior. Blei & Jordan
+# (2006), appendix.
 
 cdef enum:
-    MAX_ROUNDS = 50            # of updates of alpha and the sticks in turn, to 1e-10
+    MAX_ROUNDS = 50            # updates of alpha and of the v_k in turn, until the rate changes by less than 1e-10
 
 ctypedef struct gamma_t:
     double shape
@@ -92,7 +94,7 @@ cdef Py_ssize_t counts_and_rate(const proportions_t *proportions, Py_ssize_t n) 
 
 
 cdef void begin_learning(const proportions_t *proportions, Py_ssize_t n, double *numbers) noexcept nogil:
-    """alpha is what the prior expects."""
+    """Equal counts, and the rate for which E alpha is that of the prior."""
     cdef const gamma_t *prior = prior_of(proportions)
     cdef Py_ssize_t k
     for k in range(n):
@@ -124,7 +126,8 @@ cdef void learned_log_weights(const proportions_t *proportions, Py_ssize_t n, co
 
 
 cdef double learned_log_evidence(const proportions_t *proportions, Py_ssize_t n, const double *numbers) noexcept nogil:
-    """With E alpha and E log alpha, less the divergence of the posterior of alpha from its prior."""
+    """The expectation of log_evidence over the posterior of alpha, less the Kullback-Leibler divergence of that from
+    the prior."""
     cdef const gamma_t *prior = prior_of(proportions)
     cdef double shape = shape_of(proportions, n), rate = numbers[n], divergence
     divergence = (<double> n * digamma(shape) - lgamma_rise(prior.shape, <double> n)
@@ -133,7 +136,7 @@ cdef double learned_log_evidence(const proportions_t *proportions, Py_ssize_t n,
 
 
 cdef class LearnedSticks(Proportions):
-    """`Sticks` whose concentration has a prior Gamma(shape, rate)."""
+    """`Sticks` whose concentration alpha has a prior Gamma(shape, rate) and is fitted too."""
 
     cdef gamma_t prior
 
