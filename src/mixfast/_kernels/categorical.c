@@ -5,7 +5,7 @@
 
 #define SUMS_AT_ONCE 4
 
-/* So many sums. GCC does not make vectors of the same loop over doubles. */
+/* A vector of partial sums in double precision, written out: GCC does not vectorise the same loop over doubles. */
 #if VECTOR_BYTES_ARE_A_VECTOR
 typedef double group __attribute__((vector_size(SUMS_AT_ONCE * sizeof(double)), aligned(8), may_alias));
 ALWAYS_INLINE void add_group(double *to, const double *from) { *(group *)to += *(const group *)from; }
@@ -21,7 +21,7 @@ static ptrdiff_t n_sums(ptrdiff_t n_components) {
     return (n_components + SUMS_AT_ONCE - 1) / SUMS_AT_ONCE * SUMS_AT_ONCE;
 }
 
-/* A strip of rows with all components, in doubles, and the places of its answers. */
+/* Scratch: responsibilities of all components for a strip of rows, in doubles, and the table rows of its answers. */
 static ptrdiff_t n_doubles(ptrdiff_t n_components) {
     ptrdiff_t slots = room_for_slots(n_components), sums = n_sums(n_components);
     return STRIP * (slots > sums ? slots : sums);
@@ -33,7 +33,7 @@ static ptrdiff_t n_scratch_columns(ptrdiff_t n_components, ptrdiff_t n_features)
     return (ptrdiff_t)((n_bytes + column - 1) / column);
 }
 
-/* at[r * n_features + j] = the row of the table that column j points to, for a strip of rows. */
+/* OUT at[r * n_features + j]: the row of the table for the answer of row r in column j, for a strip of rows. */
 static void find_places(ptrdiff_t n_features, ptrdiff_t stride, const real *codes, const ptrdiff_t *first,
                         int32_t *at) {
     for (ptrdiff_t j = 0; j < n_features; j++)
@@ -111,7 +111,7 @@ static void add_row(ptrdiff_t n_features, const int32_t *at, ptrdiff_t width, co
     if (k < width) add_groups(1, n_features, at, width, resp + k, sums + k);
 }
 
-/* The same for one component alone. */
+/* As add_groups for a single component k: sums[answer][k] += resp. */
 static void add_row_to(ptrdiff_t n_features, const int32_t *at, ptrdiff_t width, double resp, double *sums) {
     for (ptrdiff_t j = 0; j < n_features; j++) sums[at[j] * width] += resp;
 }

@@ -1,6 +1,6 @@
-/* Kernels of categorical columns. Code c of column j, 0 <= c < its number of categories, is row first[j] + c of the
- * table; the number of categories itself says that the answer is missing, and has a row too: zeros in the table, and
- * sums that nobody asks for. A row has a number for each component, side by side. */
+/* Kernels of categorical columns. Category c of column j, 0 <= c < n_categories[j], is row first[j] + c of the table,
+ * which has a number for each component. Code n_categories[j] is a missing answer: its row of the table is zeros, and
+ * its sums are ignored. */
 #ifndef MIXFAST_CATEGORICAL_H
 #define MIXFAST_CATEGORICAL_H
 

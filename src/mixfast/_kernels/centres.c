@@ -2,8 +2,8 @@
 #include "centres.h"
 #include "real.h"
 
-/* Centres at a time: linear forms need 4 x 3 sums, 3 operands and a broadcast, which 16 registers just hold; the
- * differences of squares need one more. */
+/* How many centres a tile has: linear forms need 4 x 3 sums, 3 operands and a broadcast, which 16 registers just hold;
+ * squares of differences need one register more, and so have fewer centres. */
 #define FORM_TILE 4
 #define SQUARE_TILE 3
 
@@ -54,7 +54,7 @@ ALWAYS_INLINE void tile(int n, int kind, ptrdiff_t n_features, ptrdiff_t stride,
     }
 }
 
-/* least = the smaller of the two, for one strip. */
+/* least[r] = min(least[r], distance[r]) for one strip. */
 ALWAYS_INLINE void lower(const vec *distance, real *least) {
     UNROLL(3)
     for (int v = 0; v < TILE_VECTORS; v++)
@@ -79,8 +79,8 @@ static void take_centre(ptrdiff_t n_centres, ptrdiff_t n_features, const mixfast
     }
 }
 
-/* totals[a][SUM_WIDTH] += weight * the lesser of the distances from centre a and from the closest one, for `n` centres
- * and the strip that `first` rows lie before. */
+/* k-means++: totals[a][SUM_WIDTH] += weight * min(distance to candidate a, distance to the closest chosen centre), for
+ * `n` candidates and the strip that begins at row `first`. */
 ALWAYS_INLINE void add_left(int n, ptrdiff_t n_features, ptrdiff_t stride, ptrdiff_t first, const real *centres,
                             const real *x, const real *weight, const real *closest, real *totals) {
     vec distance[SQUARE_TILE * TILE_VECTORS];
@@ -119,12 +119,13 @@ static void try_candidates(ptrdiff_t n_centres, ptrdiff_t n_features, const mixf
     for (ptrdiff_t c = 0; c < n_candidates; c++) potentials[c] = sum_of((const vec *)(totals + c * SUM_WIDTH));
 }
 
-/* Labels are kept as reals while centres are compared, so that comparing and choosing are of one width. */
+/* The nearest centre of each row so far. Labels are reals, so that comparisons and selections have the same width. */
 typedef struct {
     vec least[TILE_VECTORS], label[TILE_VECTORS];
 } winners;
 
-/* By vectors: a loop over reals was compiled to one row at a time, which took as long as the distances in 32 columns. */
+/* Update `winners` with `n` centres from k on. Written with vectors: compilers turned a loop over reals into one row at
+ * a time, which took as long as the distances in 32 columns. */
 ALWAYS_INLINE void compare(int n, const vec *value, ptrdiff_t k, winners *w) {
     UNROLL(4)
     for (int a = 0; a < n; a++) {
@@ -219,7 +220,7 @@ static double nearest(ptrdiff_t n_centres, ptrdiff_t n_features, const mixfast_c
     return total;
 }
 
-/* `n_features` and `column_stride` are constants where it matters. */
+/* `n_features` and `column_stride` are constants at the calls for common shapes, so that loops unroll. */
 ALWAYS_INLINE void add_rows_from(const mixfast_rows *rows, ptrdiff_t n_features, ptrdiff_t column_stride,
                                  ptrdiff_t start, ptrdiff_t n_rows, const int64_t *labels, const double *centres,
                                  double *MIXFAST_RESTRICT counts, double *MIXFAST_RESTRICT sums) {

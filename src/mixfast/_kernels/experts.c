@@ -12,12 +12,12 @@ typedef struct {
 
 ALWAYS_INLINE vec magnitude(vec a) { return if_smaller(a, splat(0), -a, a); }
 
-/* exp(-|eta|), of what is held below what overflows. */
+/* exp(-|eta|), with |eta| at most LARGEST_PREDICTOR. */
 ALWAYS_INLINE vec exponential_below_one(vec eta) {
     return exp_nonpositive(-minimum(magnitude(eta), splat(LARGEST_PREDICTOR)));
 }
 
-/* exp of any number: that, or its reciprocal. */
+/* exp(eta): exp(-|eta|) or its reciprocal. */
 ALWAYS_INLINE vec exponential(vec eta) {
     vec part = exponential_below_one(eta);
     return if_smaller(splat(0), eta, (real)1 / part, part);
@@ -64,7 +64,7 @@ static void student_t_density(ptrdiff_t m, ptrdiff_t stride, const double *eta, 
     }
 }
 
-/* A row weighs u = (n + 1) / (n + e^2 / scale^2). sums: resp u e^2, resp (log u - u) */
+/* e is the residual, u = (n + 1) / (n + e^2 / scale^2) the weight of a row. sums: resp u e^2, resp (log u - u) */
 static void student_t_slopes(ptrdiff_t m, ptrdiff_t stride, const double *eta, const double *y, const double *numbers,
                              const double *resp, double *MIXFAST_RESTRICT score, double *MIXFAST_RESTRICT spread,
                              double *sums) {
@@ -180,12 +180,12 @@ static void negative_binomial_density(ptrdiff_t m, ptrdiff_t stride, const doubl
     }
 }
 
-/* sums: resp times the first and the second derivative by theta. With q = 1 / (1 + exp t), the share of theta in
- * theta + mean, and s = 1 - q these are
+/* sums: resp times the first and the second derivative of the log density by theta. With q = theta / (theta + mean) =
+ * 1 / (1 + exp t) and s = 1 - q these are
  *     psi(y + theta) - psi(theta) + log q + s - (y / theta) q,
  *     psi'(y + theta) - psi'(theta) + (s^2 + (y / theta) q^2) / theta.
- * Where the mean is below theta their terms nearly cancel, all digits of them at the largest theta: without the leading
- * terms, y / theta and its like, they are sums of what is of the order of the result. */
+ * Where the mean is below theta the terms cancel, to no digits at the largest theta. So their leading parts, y / theta
+ * and the like, are cancelled in closed form, and what is added up is of the order of the result. */
 static void negative_binomial_slopes(ptrdiff_t m, ptrdiff_t stride, const double *eta, const double *y,
                                      const double *numbers, const double *resp, double *score, double *spread,
                                      double *sums) {
@@ -215,7 +215,8 @@ static void negative_binomial_slopes(ptrdiff_t m, ptrdiff_t stride, const double
     }
 }
 
-/* y: counts of the categories but the first, and of all; shares of a strip, and the log of what they are divided by */
+/* Multinomial probabilities of a strip. y: counts of all categories but the first, and their total. OUT the
+ * probabilities of these categories, and the logarithm of the normaliser 1 + sum of exp(eta). */
 ALWAYS_INLINE void category_shares(ptrdiff_t m, ptrdiff_t stride, const double *eta, ptrdiff_t r, double *shares,
                                    double *log_norm) {
     double total[STRIP];
@@ -298,7 +299,7 @@ ALWAYS_INLINE parts parts_of_tables(const mixfast_family *family, const void *ta
     return found;
 }
 
-/* eta[a * n_etas + e][r] of the selected components */
+/* OUT eta[a * n_etas + e][r], the linear predictors of the selected components. */
 static void predict(const mixfast_experts *all, const parts *tables, const mixfast_chunk *chunk,
                     const mixfast_selection *selection, double *eta) {
     ptrdiff_t n = selection->n * all->n_etas, stride = chunk->stride, i = 0, own[4];
@@ -345,7 +346,7 @@ static int log_density(const mixfast_family *family, const void *tables, const m
     return 0;
 }
 
-/* The sums of all columns, weighted by what the selected components have of the rows together. */
+/* Add to the sums of columns, each row weighted by the sum of the selected components' responsibilities. */
 static void add_columns(const mixfast_experts *all, const mixfast_chunk *chunk, ptrdiff_t n_selected, const double *resp,
                         double *MIXFAST_RESTRICT weight, double *columns) {
     ptrdiff_t stride = chunk->stride;

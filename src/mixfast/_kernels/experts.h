@@ -2,8 +2,8 @@
  *
  *     log p(y | x, k) = sum over responses of log f(y; eta, numbers[k]),    eta = intercept[k] + coefficients[k] . x + offset.
  *
- * A pass leaves, for one step of Newton's method, the gradient and the information of what the predictors are made of,
- * and a few sums that a dispersion is made of; all about the parameters that it was made at.
+ * The statistics of a pass are the gradient and the information of intercepts and coefficients, for one step of Newton's
+ * method, and sums for the M-step of the dispersions; all at the parameters of the pass.
  *
  * In double precision only: counts times predictors nearly cancel, and residuals of responses far from 0 would lose their
  * digits. */
@@ -12,9 +12,9 @@
 
 #include "family.h"
 
-/* What is known of each component and response beside the predictor's coefficients. */
+/* How many constants, `numbers`, each component and response has; `experts.c` says which, for each kind. */
 #define MIXFAST_EXPERT_NUMBERS 4
-/* Sums that dispersions are made of. */
+/* How many sums for the M-step of a dispersion. */
 #define MIXFAST_EXPERT_SUMS 3
 
 enum {
@@ -40,17 +40,17 @@ typedef void (*mixfast_expert_slopes)(ptrdiff_t m, ptrdiff_t stride, const doubl
                                       const double *numbers, const double *resp, double *score, double *spread,
                                       double *sums);
 
-/* Where a response is in the encoded rows, and its predictors among all. */
+/* The columns of a response in the encoded rows, and its range among all linear predictors. */
 typedef struct {
     int kind;
     ptrdiff_t first_y;
-    ptrdiff_t offset;    /* column of what is added to its predictors, or -1 */
+    ptrdiff_t offset;    /* column of the offset, or -1 for none */
     ptrdiff_t first_eta, n_etas;
 } mixfast_response;
 
 typedef struct {
     ptrdiff_t n_columns;   /* of x, the first of the rows */
-    ptrdiff_t n_beside;    /* that follow these: a gate's own */
+    ptrdiff_t n_beside;    /* columns after these that only the gate depends on */
     ptrdiff_t n_responses, n_etas;
     const mixfast_response *responses;
 } mixfast_experts;

@@ -1,7 +1,7 @@
 #include "factors.h"
 #include "tiles.h"
 
-/* Columns that are centred at a time, and stay in the first-level cache until their products are taken. */
+/* How many columns are centred at a time: they stay in the first-level cache until their products are taken. */
 #define BLOCK 12
 
 typedef struct {
@@ -17,7 +17,7 @@ ALWAYS_INLINE ptrdiff_t n_factors_of(const mixfast_family *family) {
     return (family->n_tables / family->n_components - 1 - 3 * d) / (1 + 2 * d);
 }
 
-/* Those of component k. */
+/* The tables of component k; see factors.h for the layout. */
 ALWAYS_INLINE factor_tables tables_of(const mixfast_family *family, ptrdiff_t q, ptrdiff_t k, const void *tables) {
     ptrdiff_t K = family->n_components, d = family->n_features;
     const real *constant = tables, *mean = constant + K, *bias = mean + K * d, *coef = bias + K * q;
@@ -61,7 +61,8 @@ ALWAYS_INLINE void add_residuals(int n, ptrdiff_t q, ptrdiff_t stride, const rea
     }
 }
 
-/* The distance is |scale (x - mean - W z)|^2 + |z|^2: two sums of squares, of which none loses what the other has. */
+/* The squared Mahalanobis distance is |scale (x - mean - W z)|^2 + |z|^2, z the factors' means: a sum of squares,
+ * without the cancellation of Woodbury's formula. */
 static int log_density(const mixfast_family *family, const void *tables, const mixfast_chunk *chunk,
                        const mixfast_selection *selection, void *scratch, void *out_real) {
     ptrdiff_t d = family->n_features, q = n_factors_of(family), stride = chunk->stride;

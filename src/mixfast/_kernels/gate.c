@@ -2,7 +2,7 @@
 #include "exp_log.h"
 #include "regression.h"
 
-/* logs[k][r]: log shares of all components. Two more columns are room. */
+/* OUT logs[k][r] = log p(k | z) of all components, followed by two columns of work space. */
 static void log_shares(ptrdiff_t n_components, ptrdiff_t n_columns, const double *numbers, ptrdiff_t stride,
                        const double *z, double *logs) {
     const double *intercepts = numbers, *slopes = numbers + n_components;

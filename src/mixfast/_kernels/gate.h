@@ -7,10 +7,10 @@
 #include "family.h"
 
 typedef struct {
-    /* Columns of a chunk's stride that both functions want of scratch. */
+    /* How many scratch columns both functions need. */
     ptrdiff_t (*n_scratch_columns)(ptrdiff_t n_components, ptrdiff_t n_columns);
-    /* out[a * stride + r] += log share of component[a] in row r. numbers: intercepts[K], about the pivot that the columns
-     * are less, slopes[K][n_columns]; z: the columns. */
+    /* out[a * stride + r] += log p(component[a] | z of row r). numbers: intercepts[K], of z less the pivot, and
+     * slopes[K][n_columns]; z: the columns, which are less the pivot. */
     void (*add_log_shares)(ptrdiff_t n_components, ptrdiff_t n_columns, const double *numbers, ptrdiff_t stride,
                            const double *z, const mixfast_selection *, double *scratch, double *out);
     /* gradients[K][1 + n_columns] += sums of (resp - weight share) (1, z), the weight of a row being the sum of its resp;

@@ -4,7 +4,7 @@
 
 #define LOG_2 0.69314718055994530942
 #define HALF_LOG_2_PI 0.91893853320467274178
-#define LEAST_POWER (-600) /* of two, of a weight beside the largest: with it and a prior a double is still normal */
+#define LEAST_POWER (-600) /* weights below 2^LEAST_POWER of the largest are 0; others, times a prior, are normal */
 
 #if VECTOR_BYTES_ARE_A_VECTOR
 typedef uint64_t vec_bits __attribute__((vector_size(VECTOR_BYTES)));
@@ -14,7 +14,7 @@ typedef uint64_t vec_bits;
 
 /* ---- products ------------------------------------------------------------------------------------------------------ */
 
-/* Some factors of a document's probability, one for each word that it has: (row_i[z] + plus_i) / (totals[z] + below_i). */
+/* Some factors of a document's probability, one for each of its words: (row_i[z] + plus_i) / (totals[z] + below_i). */
 typedef struct {
     int n;
     const double *row[MIXFAST_MOST_FACTORS];
@@ -49,7 +49,7 @@ static void multiply(const factors *f, const double *totals, ptrdiff_t n_slots, 
     for (; z < n_slots; z += MIXFAST_SLOTS) multiply_tile(MIXFAST_SLOTS / WIDTH, f, totals, z, product);
 }
 
-/* Positive normal numbers are left in [1, 2); their powers of two are added to others. */
+/* Split positive normal numbers: product is scaled into [1, 2), and its exponent is added to power. */
 static void move_powers(ptrdiff_t n_slots, double *product, int64_t *power) {
     for (ptrdiff_t z = 0; z < n_slots; z += WIDTH) {
         vec_bits bits, sum;
@@ -62,7 +62,7 @@ static void move_powers(ptrdiff_t n_slots, double *product, int64_t *power) {
     }
 }
 
-/* Multiplies by the powers of two, less the largest, which is returned. */
+/* weight *= 2^(power - largest power); returns the largest. */
 static double scale_by_powers(const mixfast_clusters *c, const int64_t *power, double *weight) {
     int64_t largest = power[0];
     for (ptrdiff_t z = 1; z < c->n_slots && z < c->n_clusters; z++) largest = power[z] > largest ? power[z] : largest;
@@ -120,7 +120,7 @@ static void weigh_by_products(const mixfast_clusters *c, const mixfast_document 
 
 /* ---- logarithms ---------------------------------------------------------------------------------------------------- */
 
-/* log Gamma(x + 1) - (x + 1/2) log x + x - log(2 pi) / 2, what Stirling's formula leaves. */
+/* The remainder of Stirling's formula, log Gamma(x + 1) - (x + 1/2) log x + x - log(2 pi) / 2. */
 static double stirling_rest(double x) {
     if (x < 15) {
         double y = x, product = 1;
@@ -145,7 +145,7 @@ static double deviance(double x, double m) {
     return sum;
 }
 
-/* What of log(Gamma(x + n) / Gamma(x) / n!) is left when (x + n) log(x + n) - x log x - n log n is taken off. */
+/* log(Gamma(x + n) / Gamma(x) / n!) less its leading terms, (x + n) log(x + n) - x log x - n log n. */
 static double choices_rest(double x, double n) {
     return stirling_rest(x + n) - stirling_rest(x) - stirling_rest(n) + 0.5 * (log(x / (x + n)) - log(n))
            - HALF_LOG_2_PI;
@@ -212,7 +212,7 @@ static ptrdiff_t draw(ptrdiff_t n_slots, const double *weight, double outside, d
     double target = u * (total + outside);
     while (block < n_blocks && running[block] <= target) block++;
     if (block == n_blocks && outside > 0) return n_slots;
-    /* where rounding hides it, the last that weighs anything */
+    /* rounding may put u beyond the last running sum: take the last slot of positive weight */
     if (block == n_blocks)
         while (block > 0 && (block == n_blocks || running[block] == running[block - 1])) block--;
     double passed = block > 0 ? running[block - 1] : 0;

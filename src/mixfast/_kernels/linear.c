@@ -7,7 +7,7 @@ static int is_certain(const real *coefficients, ptrdiff_t n_features) {
     return 0;
 }
 
-/* One component that makes some rows impossible. */
+/* The log densities of a component with infinite coefficients, which make some rows impossible. */
 static void certain_form(ptrdiff_t n_features, ptrdiff_t stride, real constant, const real *coefficients, const real *x,
                          real *MIXFAST_RESTRICT out) {
     for (ptrdiff_t r = 0; r < stride; r++) out[r] = constant;

@@ -21,7 +21,7 @@ typedef struct {
     void (*lay_out)(ptrdiff_t n_components, ptrdiff_t n_features, const double *forms, void *tables);
     mixfast_log_density log_density;
     mixfast_accumulate accumulate;
-    /* The statistics as sums[K][d]: where they are, or in `room`, of that size. */
+    /* The statistics as sums[K][d]: returns stats itself if that is its layout, else room[K * d], filled with them. */
     const double *(*collect)(ptrdiff_t n_components, ptrdiff_t n_features, const double *stats, double *room);
     /* The inverse: statistics, zeros on entry, from sums[K][d]. */
     void (*restore)(ptrdiff_t n_components, ptrdiff_t n_features, const double *sums, double *stats);

@@ -1,5 +1,5 @@
-/* Sums over a chunk that one step of Newton's method for linear predictors is made of: of the columns 1, x[0], ...,
- * x[n_columns - 1]. In double precision. */
+/* The gradient and the information of linear predictors over one chunk, for a step of Newton's method. The columns are
+ * 1, x[0], ..., x[n_columns - 1]. In double precision. */
 #ifndef MIXFAST_REGRESSION_H
 #define MIXFAST_REGRESSION_H
 

@@ -1,16 +1,18 @@
 #include "rows.h"
 #include "exp_log.h"
 
-/* Rows are worked on in blocks whose maxima and sums stay in the first-level cache beside one component's row. */
+/* softmax works on blocks of so many rows: their maxima and sums stay in the first-level cache beside the log densities
+ * of one component. */
 #define BLOCK 96
 
-/* Columns that are read from a row at once: a cache line of doubles, and as many columns to write to as the first-level
- * cache can keep open. */
+/* Columns that are read from a row at once: a cache line of doubles. More columns to write to at a time would evict
+ * each other from the first-level cache. */
 #define PACK_COLUMNS 8
-/* Rows out of order are asked for so many rows before they are read. */
+/* Rows that are visited in an order of their own are prefetched so many rows ahead. */
 #define AHEAD 12
 
-/* n_columns from `first` on; what is not `first`, `start` or an array is a constant in the usual cases. */
+/* Pack the columns first .. first + n_columns. Inlined with constants for n_columns, strides and precision in the usual
+ * cases. */
 ALWAYS_INLINE void pack_columns(const mixfast_rows *rows, const uint32_t *order, ptrdiff_t start, ptrdiff_t n_rows,
                                 ptrdiff_t stride, ptrdiff_t first, int n_columns, int from_double,
                                 ptrdiff_t column_stride, const double *pivot, real *MIXFAST_RESTRICT columns) {
@@ -31,7 +33,8 @@ ALWAYS_INLINE void pack_columns(const mixfast_rows *rows, const uint32_t *order,
     }
 }
 
-/* All columns, by as many at once as there are: rows of 4 columns took 8 instructions a number one by one, 2.5 by four. */
+/* Pack all columns, PACK_COLUMNS at a time, then the rest at once: rows of 4 columns took 8 instructions a number one
+ * by one, 2.5 by four. */
 ALWAYS_INLINE void pack_by(const mixfast_rows *rows, const uint32_t *order, ptrdiff_t start, ptrdiff_t n_rows,
                            ptrdiff_t stride, int from_double, ptrdiff_t apart, const double *pivot, real *columns) {
     ptrdiff_t j = 0;
@@ -46,7 +49,7 @@ ALWAYS_INLINE void pack_by(const mixfast_rows *rows, const uint32_t *order, ptrd
     }
 }
 
-/* Columns whose rows lie one after the other: a single column, or columns in Fortran's order. */
+/* Pack columns that are contiguous in memory: a single column, or a matrix in Fortran order. */
 ALWAYS_INLINE void pack_lines(const mixfast_rows *rows, ptrdiff_t start, ptrdiff_t n_rows, ptrdiff_t stride,
                               int from_double, const double *pivot, real *MIXFAST_RESTRICT columns) {
     for (ptrdiff_t j = 0; j < rows->n_features; j++) {
@@ -81,7 +84,7 @@ static void pack_dense(const mixfast_rows *rows, ptrdiff_t start, ptrdiff_t n_ro
         for (ptrdiff_t r = n_rows; r < stride; r++) columns[j * stride + r] = 0;
 }
 
-/* What pack_dense makes of the same rows with their zeros, to the last bit. */
+/* Pack sparse rows with their zeros: bit by bit what pack_dense makes of the same rows as a dense matrix. */
 static void spread_sparse(const mixfast_rows *rows, ptrdiff_t start, ptrdiff_t n_rows, ptrdiff_t stride,
                           const double *pivot, real *MIXFAST_RESTRICT columns) {
     for (ptrdiff_t j = 0; j < rows->n_features; j++) {
@@ -160,7 +163,7 @@ ALWAYS_INLINE void largest(ptrdiff_t n_components, ptrdiff_t n, ptrdiff_t stride
     }
 }
 
-/* Rows that no component can have made: share them equally, with the evidence that they deserve. */
+/* Rows that are impossible under every component: equal responsibilities, log_norm -inf. Returns their number. */
 static ptrdiff_t share_impossible(ptrdiff_t n_components, ptrdiff_t n_rows, ptrdiff_t stride, const real *weight,
                                   real *resp, real *log_norm, const real *top) {
     ptrdiff_t n_impossible = 0;
@@ -173,7 +176,7 @@ static ptrdiff_t share_impossible(ptrdiff_t n_components, ptrdiff_t n_rows, ptrd
     return n_impossible;
 }
 
-/* Sixteen partial sums: one chain of additions would wait for itself. */
+/* sum of weight * value, in 16 partial sums: in one, each addition would wait for the one before. */
 static double weighted_sum(ptrdiff_t n, const real *weight, const real *value) {
     double part[16] = {0};
     ptrdiff_t r = 0;
@@ -189,7 +192,7 @@ static double weighted_sum(ptrdiff_t n, const real *weight, const real *value) {
 
 /* exp(log_prob - top) in place for a vector of rows, `top` the largest of their log probabilities, and the sums over the
  * components; where `weighs`, a constant at every call, the sums of term * (log_prob - top) too, of which the entropy of
- * the responsibilities is made. A term that is nothing adds nothing, though its logarithm may be infinite. */
+ * the responsibilities is made. A term of 0 adds 0, though its logarithm may be infinite. */
 ALWAYS_INLINE void exponentiate(int weighs, ptrdiff_t n_components, ptrdiff_t stride, real *log_prob, real *top_out,
                                 real *total_out, real *weighed_out) {
     const vec least = splat((real)-1000); /* exp of it is 0 in both precisions */
@@ -213,7 +216,7 @@ ALWAYS_INLINE real least_of_all(ptrdiff_t n, const real *values) {
     return least_element(least);
 }
 
-/* Rows from first to n that no component can have made get equal terms; returns their number. */
+/* Rows 0 .. n that are impossible under every component get equal terms; returns their number. */
 static ptrdiff_t mend_impossible(ptrdiff_t n_components, ptrdiff_t n, ptrdiff_t stride, real *term, const real *top,
                                  real *total) {
     ptrdiff_t n_impossible = 0;
@@ -226,7 +229,7 @@ static ptrdiff_t mend_impossible(ptrdiff_t n_components, ptrdiff_t n, ptrdiff_t 
     return n_impossible;
 }
 
-/* The padding from `first` on gets none: whatever its densities are, NaN included, must not leak into sums over rows. */
+/* The padding from `first` on gets terms of 0: its densities, NaN included, must not enter sums over rows. */
 static void mend_padding(ptrdiff_t n_components, ptrdiff_t first, ptrdiff_t n, ptrdiff_t stride, real *term,
                          real *total) {
     for (ptrdiff_t r = first; r < n; r++) total[r] = 1;

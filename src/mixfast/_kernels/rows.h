@@ -1,4 +1,4 @@
-/* Kernels that every family needs: rows into chunks, log densities into responsibilities. */
+/* Kernels of the pass itself, for every family: packing rows into chunks, responsibilities from log densities. */
 #ifndef MIXFAST_ROWS_H
 #define MIXFAST_ROWS_H
 

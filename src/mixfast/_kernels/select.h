@@ -14,10 +14,10 @@
 #include "rows.h"
 #include "student_t.h"
 
-/* Sets are those of family.h. 1 if kernels for this set were built and the processor can run them. */
+/* 1 if kernels for this instruction set, MIXFAST_ISA_... of family.h, were built and the processor can run them. */
 int mixfast_isa_is_available(int isa);
 
-/* NULL where they were not built. */
+/* The kernels for an instruction set and a precision (4 or 8 bytes); NULL if they were not built. */
 const mixfast_rows_kernels *mixfast_select_rows(int isa, int real_bytes);
 const mixfast_gaussian_kernels *mixfast_select_gaussian(int isa, int real_bytes);
 const mixfast_linear_kernels *mixfast_select_linear(int isa, int real_bytes);

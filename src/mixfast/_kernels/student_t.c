@@ -16,7 +16,7 @@ ALWAYS_INLINE student_t_tables tables_of(const mixfast_family *family, const voi
     return own;
 }
 
-/* A NaN stays one. */
+/* q = D / degrees from -D / 2, at most LARGEST_BESIDE_ONE; NaN stays NaN. */
 ALWAYS_INLINE real relative_distance(real minus_half, real factor) {
     real q = minus_half * factor;
     return q > (real)LARGEST_BESIDE_ONE ? (real)LARGEST_BESIDE_ONE : q;
