@@ -13,6 +13,7 @@ from mixfast.engine._acceleration import AcceleratedEM
 from mixfast.engine._fit import fit_rows
 from mixfast.engine._predictions import evaluate, evaluate_components
 from mixfast.engine._rows import Rows
+from mixfast.families.gaussian import FullGaussian
 from mixfast.fitting import bind_model, plan_of
 
 COEFFICIENTS = np.array([[0.5, 1.0], [-0.2, -2.0], [0.0, 0.3]])
@@ -168,16 +169,16 @@ def test_numbers_that_are_not_free_stay_where_the_rest_is_extrapolated(doors, Ga
 
 
 def test_acceleration_ends_where_em_does_and_never_falls(Gate):
-    rng = np.random.default_rng(1)
+    rng = np.random.default_rng(2)
     X = rng.standard_normal((3, 4))[rng.integers(3, size=2000)] + rng.standard_normal((2000, 4))
-    twins = FAMILIES["full"]
+    # what is added to covariances after the M-step would let the objective fall, by 3e-11 with 1e-6
+    twins = FAMILIES["full"]._replace(compiled=FullGaussian(0.0))
     params = twins.make_params(rng, 3, 4)
     plain, quick = (begun(Gate(COEFFICIENTS / 20), twins, X, params, kind) for kind in (EM, AcceleratedEM))
     (bounds, _), (fewer, converged) = (em.iterate(20_000, 1e-12, -np.inf, 0) for em in (plain, quick))
     assert converged
     assert quick.n_passes < plain.n_passes
-    # the pivot is taken off the column that the gate looks at and added again, and moves with the parameters: rounding
-    assert np.diff(fewer).min() > -2e-11
+    assert np.diff(fewer).min() > -1e-12
     assert fewer[-1] == pytest.approx(bounds[-1], abs=1e-7)
 
 
