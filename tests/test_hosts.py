@@ -80,6 +80,7 @@ def test_what_rests_becomes_background_when_it_says(background):
     assert abs(n_frames - np.log(0.6) / np.log(0.95)) < 1.5  # 9.96
 
 
+@pytest.mark.filterwarnings("ignore:Setting the shape on a NumPy array:DeprecationWarning")  # by hmmlearn, NumPy 2.5
 def test_a_markov_model_ends_where_hmmlearn_does(tmp_path):
     """Densities are the same from the first on. hmmlearn's covariances are about the means before the step, which is no
     step of EM, so the ways differ by what the means moved; the limits do not."""
