@@ -67,14 +67,14 @@ class LikelihoodMixture(FromStatistics, FromPartitions, FromStreams, UsedAsDensi
     def _observed(self, X, sample_weight, n_effective, row_data):
         """(rows that count, their weights or None) for criteria: rows without an entry say nothing."""
         X = rows_with(X, row_data)
-        if self._says_nothing is not None:
-            silent = self._says_nothing(separated(X)[0])
-            if silent.any():
-                sample_weight = np.where(silent, 0, 1 if sample_weight is None else sample_weight)
+        silent = self._says_nothing(separated(X)[0])
+        if silent is not None and silent.any():
+            sample_weight = np.where(silent, 0, 1 if sample_weight is None else sample_weight)
         return observed(X, sample_weight, n_effective)
 
-    #: (rows as they were given) -> which of them have no entry; None where rows are complete.
-    _says_nothing = None
+    def _says_nothing(self, X):
+        """Which of the rows, as they were given, have no entry, a mask; None where all rows have some."""
+        return None
 
     def _n_parameters(self):
         n_components = len(self.weights_)
