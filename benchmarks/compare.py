@@ -185,13 +185,13 @@ class WholeFit(Contestant):
     def prepare(self):
         super().prepare()
         self.log_likelihoods, self.counts = [], []
+        self.megabytes = growth(self.fitter.fit_by_default, 0)[0]  # by itself: what it does to pages takes time
 
     def multiply_adds(self):
         return median(self.counts) * multiply_adds(self.problem.case)
 
     def race(self, repeat):
-        megabytes, (seconds, model) = growth(timed, self.fitter.fit_by_default, repeat)
-        self.megabytes = max(megabytes, self.megabytes or 0) if megabytes is not None else None
+        seconds, model = timed(self.fitter.fit_by_default, repeat)
         self.samples.append(seconds)
         self.log_likelihoods.append(self.judge(model))
         self.counts.append(self.fitter.n_iterations(model))
@@ -259,7 +259,7 @@ def fields(letter, systems):
 def compare(letter, systems, repeats, budget):
     """The rows of a letter, mixfast's first. No repeat begins when the budget of seconds is spent, except the first."""
     for contestants in fields(letter, systems):
-        product = MatrixProduct("float64" if letter in FAMILIES else contestants[0].problem.case.dtype)
+        product = None if letter in FAMILIES else MatrixProduct(contestants[0].problem.case.dtype)
         begin = perf_counter()
         for repeat in range(repeats):  # in turn: what else the machine does falls on all alike
             if repeat > 0 and perf_counter() - begin > budget:
@@ -267,13 +267,14 @@ def compare(letter, systems, repeats, budget):
             for contestant in contestants:
                 sleep(PAUSE)
                 contestant.attempt(contestant.race, repeat)
-            sleep(PAUSE)
-            product.race()
-        yield from rows(letter, contestants, product.speed)
+            if product is not None:
+                sleep(PAUSE)
+                product.race()
+        yield from rows(letter, contestants, product and product.speed)
 
 
 def rows(letter, contestants, product_speed):
-    """What came of a race, in numbers; `product_speed` is in multiply-adds a second."""
+    """What came of a race, in numbers; `product_speed` is in multiply-adds a second, or None."""
     own = contestants[0]
     for contestant in contestants:
         system = contestant.system

@@ -113,3 +113,14 @@ def test_a_constant_float32_column_far_from_the_origin_is_repaired(name, kind):
         model = MODELS[name](kind, init_params=LABELS, reg_covar=0.0).fit(X)
     assert model.status_ & Status.REPAIRED_COVARIANCE
     assert np.all(np.isfinite(model.covariances_))
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("unit", [1e-18, 1e-15, 1e15])
+def test_float32_rows_of_any_unit_are_those_of_float64(unit):
+    """Log densities of spherical components are linear forms: squares of small numbers lose digits."""
+    X = (unit * groups(6.0, np.float64)).astype(np.float32)
+    options = {"covariance_type": "spherical", "reg_covar": 0, "init_params": LABELS, "max_iter": 3, "tol": 0}
+    got, wanted = (GaussianMixture(3, **options).fit(rows) for rows in (X, X.astype(np.float64)))
+    np.testing.assert_allclose(got.lower_bounds_, wanted.lower_bounds_, rtol=1e-6)
+    np.testing.assert_allclose(got.predict_proba(X), wanted.predict_proba(X.astype(np.float64)), rtol=0, atol=1e-4)

@@ -14,7 +14,7 @@ from mixfast._reference import seeding as twin
 from mixfast.engine._rows import Rows
 from mixfast.engine._ward import groups, ward
 from mixfast.families.gaussian import STRUCTURES
-from mixfast.views import N_ROWS, labels_by_views
+from mixfast.views import MOST_COLUMNS, N_ROWS, labels_by_views
 
 
 def cigars(seed, n_samples=400, n_clusters=4):
@@ -271,6 +271,8 @@ def test_hostile_rows(covariance_type):
             try:
                 plain = GaussianMixture(4, covariance_type=covariance_type, random_state=0).fit(rows)
             except ValueError:
+                with pytest.raises(ValueError):  # noqa: PT011 the words are those of what is wrong with the rows
+                    GaussianMixture(4, covariance_type=covariance_type, init_params="auto", random_state=0).fit(rows)
                 continue
             model = GaussianMixture(4, covariance_type=covariance_type, init_params="auto", random_state=0).fit(rows)
         assert np.isfinite(model.means_).all(), name
@@ -295,3 +297,21 @@ def test_more_columns_than_rows():
         warnings.simplefilter("ignore")
         model = GaussianMixture(3, covariance_type="diag", init_params="auto", random_state=0).fit(X)
     assert np.isfinite(model.lower_bound_)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_more_components_than_rows_that_are_looked_at(monkeypatch):
+    monkeypatch.setattr("mixfast.views.MOST_ROWS", 20)
+    X = blobs(0, 400)
+    model, plain = (
+        GaussianMixture(25, covariance_type="spherical", init_params=start, random_state=0, max_iter=3).fit(X)
+        for start in ("auto", "kmeans")
+    )
+    assert model.lower_bounds_ == plain.lower_bounds_
+
+
+def test_with_many_columns_no_axes_are_turned(monkeypatch):
+    monkeypatch.setattr("mixfast.views._uncorrelated", None)  # which a call would raise for
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(300, MOST_COLUMNS + 1)) + 3 * rng.integers(2, size=(300, 1))
+    assert np.isfinite(GaussianMixture(2, covariance_type="diag", init_params="auto").fit(X).lower_bound_)

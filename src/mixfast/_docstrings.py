@@ -51,7 +51,7 @@ ENTRIES = {
               rows, or 20 for each component, once with standardised columns and once with columns that are made
               uncorrelated too, so that clusters which are long in the same direction are seen apart. Each begins with
               one iteration, the better half go on by five, and so on until one is left; views with the same clusters
-              are one. With `n_init` there are so many starts of k-means among them, and `n_init_policy` is not asked.
+              are one. With `n_init` there are so many starts of k-means among them, and `n_init_policy` is ignored.
               Where something is said of components (`known_labels`, `groups`, `hold`, `noise`, `trim`) and with
               `max_active` it is 'kmeans'. Weights of rows say which rows are drawn;
             - 'k-means++': one row for each component, chosen by greedy k-means++;

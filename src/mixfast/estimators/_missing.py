@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import scipy.sparse
 from sklearn.utils.validation import _num_samples
 
 from mixfast.estimators._by_em import MixtureByEM
@@ -24,6 +25,10 @@ class MixtureWithMissingEntries(MixtureByEM):
         return tags
 
     def _says_nothing(self, X):
+        if scipy.sparse.issparse(X):
+            X = X.tocsr()
+            n_missing = np.bincount(np.repeat(np.arange(X.shape[0]), np.diff(X.indptr))[np.isnan(X.data)])
+            return np.pad(n_missing, (0, X.shape[0] - len(n_missing))) == X.shape[1]
         try:
             missing = np.isnan(as_columns(X, "X").astype(np.float64))
             return missing.all(axis=1) if missing.shape[1] else np.zeros(len(missing), dtype=bool)

@@ -12,7 +12,7 @@ from mixfast.engine._predictions import evaluate
 from mixfast.engine._rows import Rows
 from mixfast.estimators._by_em import MixtureByEM
 from mixfast.estimators._noise import crowding, least_crowded
-from mixfast.families.missing import have_missing
+from mixfast.families.presence import have_gaps
 from mixfast.row_data import separated
 
 
@@ -46,7 +46,7 @@ class TrimmedMixture(MixtureByEM):
             )
 
     def _family_of_rows(self, rows, sample_weight):
-        if self.trim is not None and have_missing(rows):
+        if self.trim is not None and have_gaps(rows):
             raise ValueError(
                 f"trim={self.trim} compares densities of rows that have all entries, and some are missing, NaN: fill "
                 "them in, or set it to None"

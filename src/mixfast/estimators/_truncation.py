@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mixfast.estimators._by_em import MixtureByEM
 from mixfast.estimators._constraints import WholeNumber
-from mixfast.families.missing import have_missing
+from mixfast.families.presence import have_gaps
 
 #: What does not go with it, by the name of the parameter: what it has to be, and why.
 ALONE = {
@@ -61,7 +61,7 @@ class TruncatedMixture(MixtureByEM):
 
     def _family_of_rows(self, rows, sample_weight):
         self._check_truncates()
-        if self._n_active() and have_missing(rows):
+        if self._n_active() and have_gaps(rows):
             raise ValueError(
                 f"max_active={self.max_active} is for rows that have all entries, and some are missing, NaN: fill them "
                 "in, or set it to None"

@@ -8,6 +8,7 @@ from numbers import Integral, Real
 from typing import Self
 
 import numpy as np
+import scipy.sparse
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import check_is_fitted
@@ -199,7 +200,7 @@ class UsedAsDensity:
         self._check_ready()
         self._check_assigned()
         rows, _ = separated(self._read_rows(X, reset=False))
-        rows = np.array(rows, dtype=np.float64)
+        rows = np.array(rows.toarray() if scipy.sparse.issparse(rows) else rows, dtype=np.float64)
         there, number = patterns_of(~np.isnan(rows))
         order = np.argsort(number, kind="stable")
         found = np.split(order, np.cumsum(np.bincount(number, minlength=len(there)))[:-1])
@@ -210,11 +211,11 @@ class UsedAsDensity:
         ]
 
     def impute(self, X: RowsLike) -> NDArray[np.float64]:
-        """Fill rows with the means of what is missing given what is there.
+        """Fill rows with the means of what is missing given what is there; at an exposure of 1, where there is one.
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array-like or sparse matrix of shape (n_samples, n_features)
             NaN where an entry is missing.
 
         Returns
@@ -239,11 +240,11 @@ class UsedAsDensity:
         return rows
 
     def sample_missing(self, X: RowsLike, n_draws: int = 1, random_state: Seed = None) -> NDArray[np.float64]:
-        """Draw what is missing in rows given what is there: multiple imputation.
+        """Draw what is missing in rows given what is there (multiple imputation), at an exposure of 1 if there is one.
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array-like or sparse matrix of shape (n_samples, n_features)
             NaN where an entry is missing.
         n_draws : int, default=1
             Number of draws of each row.

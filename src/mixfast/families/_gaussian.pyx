@@ -184,6 +184,10 @@ cdef double MOST_SQUARED_FLOAT = 1e3
 # 4e-14, 3e-13; by distances, as beyond this limit, 2e-14.
 cdef double NEAR_SQUARED = 100
 cdef double NEAR_SQUARED_FLOAT = 10
+# And only for components whose precision, and the square of a row's distance in their standard deviations, are well
+# within the range of normal numbers.
+cdef double LARGEST_PRECISION = 1e280
+cdef double LARGEST_PRECISION_FLOAT = 1e30
 
 
 cdef int linear_loses_digits(const family_t *f, const double *log_weights, const double *params,
@@ -219,14 +223,18 @@ cdef void spherical_prepare(const family_t *f, const double *log_weights, const 
     cdef double *linear = work + n_diagonal
     cdef double *coef = linear + n_components
     cdef double limit = NEAR_SQUARED if f.real_bytes == 8 else NEAR_SQUARED_FLOAT
+    cdef double most = LARGEST_PRECISION if f.real_bytes == 8 else LARGEST_PRECISION_FLOAT
     cdef double square
+    cdef bint is_near
     prepare(f, log_weights, params, work, pivot, tables)
     for k in range(n_components):
         square = 0
         for i in range(k * d, (k + 1) * d):
             square += shift[i] * shift[i]
             coef[i] = scale[i] * shift[i]
-        linear[k] = constant[k] - 0.5 * square if square < limit else NAN
+        # a component so narrow that its precision overflows has distances all the same
+        is_near = square < limit and scale[k * d] * scale[k * d] < most
+        linear[k] = constant[k] - 0.5 * square if is_near else NAN
     context_of(f).rows.round_to_real(n_components * (1 + d), linear, real_at(f, tables, n_diagonal))
 
 

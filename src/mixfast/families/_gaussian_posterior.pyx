@@ -629,7 +629,7 @@ cdef object posterior_of(family_t *f, double kappa0, double nu0, m0, scale0, dou
     if m0 is None or scale0 is None:
         f.n_scratch_columns = max(f.n_scratch_columns, d + 1)
         learn_rows(f, d + n_pairs + 1, context.covariances.gaussian.linear_accumulate_common)
-    f.prepare = prepare
+    f.prepare, f.draw_row = prepare, NULL  # a Gaussian's, of parameters that these are not
     f.n_params += f.n_components + context.structure.n_nu + d + n_scale + 1
     f.n_work = max(f.n_work + f.n_components, 2 * d * (d + 1))
     f.n_own_work = max(f.n_own_work, 3 * d)

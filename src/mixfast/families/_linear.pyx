@@ -101,6 +101,9 @@ cdef family_t *new_columnwise(size_t context_bytes, Py_ssize_t n_components, Py_
     columns that stand for the user's n_columns, 0 where an entry is missing, and then one for each of the user's
     columns that `missing` lists: 1, or the exposure of the row, where the entry is there, else 0."""
     cdef Py_ssize_t n_missing = missing.shape[0], room = (context_bytes + 7) // 8 * 8, j
+    for j in range(n_missing):
+        if not 0 <= missing[j] < n_columns:
+            raise ValueError(f"column {missing[j]} has missing entries, and there are {n_columns} columns")
     cdef family_t *f = new_linear(room + n_columns * sizeof(int32_t), n_components, n_encoded + n_missing, real_bytes,
                                   isa, is_sparse)
     cdef int32_t *presence = <int32_t *> (<char *> f.context + room)

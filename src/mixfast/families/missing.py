@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from mixfast.engine._rows import all_finite
 from mixfast.families import _missing
 from mixfast.families.family import Encoded
 
@@ -12,11 +11,6 @@ from mixfast.families.family import Encoded
 #: numbers as in `_missing.pyx`.
 COVARIANCES = {(2, 3): 0, (2, 3, 3): 1, (3, 3): 2, (2,): 3}
 MOMENTS = {(2, 3): 0, (2, 6): 1, (6,): 2}
-
-
-def have_missing(X):
-    """Whether rows, an array, have entries that are NaN."""
-    return not all_finite(X) and bool(np.isnan(X).any())
 
 
 def patterns_of(there):

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from mixfast.families import _noise
-from mixfast.families.missing import have_missing
+from mixfast.families.presence import have_gaps
 
 
 class Region(NamedTuple):
@@ -87,7 +87,7 @@ def check_has_volume(rows):
 
 def check_complete(rows):
     """Raises ValueError for rows with missing entries."""
-    if have_missing(rows):
+    if have_gaps(rows):
         raise ValueError(
             "noise is of rows that have all entries, and some are missing, NaN: leave such rows out, fill them in, or "
             "set noise to None"

@@ -77,12 +77,15 @@ def without_gaps(X):
 
 
 def presence(X, columns, values=1.0):
-    """(n_samples, len(columns)): `values`, a number or one for each row, where X has an entry in the column, else 0."""
+    """(n_samples, len(columns)): `values`, a number or one for each row, where X has an entry in the column, else 0.
+
+    The columns are all those with missing entries, and perhaps others.
+    """
     if scipy.sparse.issparse(X):
-        row, column = X.tocoo().coords
-        is_missing = np.isnan(X.data) & np.isin(column, columns)
+        places = np.flatnonzero(np.isnan(X.data))
+        row = np.searchsorted(X.indptr, places, side="right") - 1
         there = np.ones((X.shape[0], len(columns)), dtype=bool)
-        there[row[is_missing], np.searchsorted(columns, column[is_missing])] = False
+        there[row, np.searchsorted(columns, X.indices[places])] = False
     else:
         there = ~np.isnan(X[:, columns])
     return (there * np.reshape(values, (-1, 1))).astype(X.dtype, copy=False)
@@ -90,6 +93,8 @@ def presence(X, columns, values=1.0):
 
 def with_column_means(X):
     """X, dense, with the mean of what is there of its column in the place of NaN; 0 where nothing is."""
+    if not have_gaps(X):
+        return X
     gaps = np.isnan(X)
     n_there = np.maximum(len(X) - gaps.sum(axis=0), 1)
     return np.where(gaps, np.where(gaps, 0, X).sum(axis=0, dtype=np.float64) / n_there, X).astype(X.dtype, copy=False)
