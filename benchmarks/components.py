@@ -82,10 +82,10 @@ def draw(path, rows):
     figure, ax = plt.subplots(figsize=(6, 3.4), layout="constrained")
     ax.loglog(K, dense, "s-", color="#d55e00", label="all components")
     ax.loglog(K, kept, "o-", color="#0072b2", label="a few of each row (max_active)")
-    for x, y in zip(K, kept, strict=True):
-        ax.annotate(f"{y:.2g}", (x, y), (0, -13), textcoords="offset points", ha="center")
-    for x, y in zip(K, dense, strict=True):
-        ax.annotate(f"{y:.2g}", (x, y), (0, 7), textcoords="offset points", ha="center")
+    for values, offset in ((kept, -13), (dense, 7)):
+        for x, y in zip(K, values, strict=True):
+            said = f"{y:.0f}" if y >= 10 else f"{y:.2g}"
+            ax.annotate(said, (x, y), (0, offset), textcoords="offset points", ha="center")
     ax.set(xlabel="components", ylabel="\N{MICRO SIGN}s of one processor for a row", xlim=(K[0] / 2, K[-1] * 2))
     ax.set_ylim(min(kept) / 3, max(dense) * 3)
     ax.legend()
