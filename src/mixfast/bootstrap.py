@@ -40,6 +40,14 @@ class BootstrapLRT:
         The same of samples drawn from `null`.
     null, alternative : estimators
         Fitted to the rows, with K and K + 1 components.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from mixfast import GaussianMixture, bootstrap_lrt
+    >>> test = bootstrap_lrt(load_iris().data, GaussianMixture(), 1, n_bootstrap=19, random_state=0)
+    >>> test.p_value
+    0.05
     """
 
     statistic: float

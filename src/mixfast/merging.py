@@ -38,6 +38,15 @@ class MergeTree(ReadOnlyFields):
     linkage : ndarray of shape (n_components - 1, 4)
         The tree as `scipy.cluster.hierarchy` has it: `dendrogram` draws it, `fcluster` cuts it. Heights are the gains
         added up, for gains need not fall from merge to merge; of overlaps, 1 less each.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from mixfast import GaussianMixture, merge_tree
+    >>> X = load_iris().data
+    >>> tree = merge_tree(GaussianMixture(3, random_state=0).fit(X), X)
+    >>> sorted(len(cluster) for cluster in tree.clusters(2))
+    [1, 2]
     """
 
     model: Any

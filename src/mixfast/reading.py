@@ -164,6 +164,15 @@ class Summary:
         How the fit ended, in words.
     names : list of str
         What the weights are of: numbers of components, and noise where there is some.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from mixfast import GaussianMixture
+    >>> X = load_iris().data
+    >>> said = GaussianMixture(3, random_state=0).fit(X).summary(X)
+    >>> said.n_parameters, sorted(said.sizes.astype(int).tolist())
+    (44, [45, 50, 55])
     """
 
     title: str

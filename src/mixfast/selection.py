@@ -604,6 +604,15 @@ class Selection:
         `n_components` and the other parameters of the grid.
     best_pipeline_ : Pipeline or None
         The best with the fitted steps before it, where `select` was given a Pipeline.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from mixfast import GaussianMixture, select
+    >>> X = load_iris().data
+    >>> choice = select(X, GaussianMixture(random_state=0), n_components=range(1, 4))
+    >>> choice.best_params_, len(choice.table)
+    ({'n_components': 2}, 3)
     """
 
     def __init__(self, candidates, criterion, allow_spurious, steps=None):
