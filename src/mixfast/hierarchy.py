@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from mixfast.engine._ward import groups, ward
-from mixfast.units import column_moments
+from mixfast.units import column_scales
 
 #: A hierarchy is made of so many rows at most, drawn at random: it takes 16 bytes for each pair, 32 MB, and 0.1 s.
 MOST_ROWS = 2000
@@ -34,11 +34,10 @@ class Hierarchy:
 
     def __init__(self, rows, seed):
         self._rows = rows
-        with np.errstate(over="ignore", invalid="ignore"):
-            self._mean, deviation = column_moments(rows, None)
-        if not (np.all(np.isfinite(self._mean)) and np.all(np.isfinite(deviation))):
+        scales = column_scales(rows, None)
+        if scales is None:
             raise ValueError("Rows without a finite mean and standard deviation have no hierarchy.")
-        self._unit = np.where(deviation > 0, deviation, np.inf)  # a constant column keeps no rounding
+        self._mean, self._unit = scales
         drawn = np.arange(len(rows))
         if len(rows) > MOST_ROWS:
             drawn = np.sort(check_random_state(seed).choice(len(rows), MOST_ROWS, replace=False))

@@ -164,6 +164,18 @@ def column_moments(X, sample_weight):
     return mean, deviation
 
 
+def column_scales(X, sample_weight):
+    """(mean, unit) (n_features,) that standardise columns, (X - mean) / unit; None where they are not finite.
+
+    The unit is the standard deviation, and infinite for a constant column, which keeps no rounding.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean, deviation = column_moments(X, sample_weight)
+    if not (np.all(np.isfinite(mean)) and np.all(np.isfinite(deviation))):
+        return None
+    return mean, np.where(deviation > 0, deviation, np.inf)
+
+
 def _drop_rounding(deviation, mean, dtype):
     """Deviations that the rounding of values of that precision makes are 0: the bound of families/_covariances.pyx,
     rounding_of."""

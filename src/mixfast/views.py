@@ -6,9 +6,9 @@ import numpy as np
 
 from mixfast.engine._rows import Rows
 from mixfast.engine._ward import groups, ward
-from mixfast.hierarchy import MOST_ROWS
+from mixfast.hierarchy import BLOCK, MOST_ROWS
 from mixfast.seeding import kmeans, nearest, random_rows
-from mixfast.units import column_moments
+from mixfast.units import column_scales
 
 #: All views but the first are of so many rows, or of so many for each component where that is more, drawn at random. Of
 #: 285 fits to 19 kinds of data the best of k-means and Ward's groups was better than k-means alone in 123, 128, 135 and
@@ -24,9 +24,6 @@ FIRST_LOOK = 1
 #: Up to so many columns are made uncorrelated, which takes the square of their number for each row: 0.25 s for 100,000
 #: rows of 100 columns on one thread.
 MOST_COLUMNS = 100
-
-#: Numbers in a block of rows that are given to the nearest mean.
-BLOCK = 2**20
 
 
 def labels_by_views(rows, sample_weight, n_clusters, seed, n_init, n_threads, n_rows_needed):
@@ -68,11 +65,10 @@ def labels_by_views(rows, sample_weight, n_clusters, seed, n_init, n_threads, n_
 def _by_some_rows(rows, sample_weight, n_clusters, seed, n_threads):
     """Labels of each view but the first; none where rows have no finite mean and standard deviation."""
     X = rows.X
-    with np.errstate(over="ignore", invalid="ignore"):
-        mean, deviation = column_moments(X, sample_weight)
-    if not (np.all(np.isfinite(mean)) and np.all(np.isfinite(deviation))):
+    scales = column_scales(X, sample_weight)
+    if scales is None:
         return []
-    unit = np.where(deviation > 0, deviation, np.inf)  # a constant column keeps no rounding
+    mean, unit = scales
     n_drawn, drawn = min(max(N_ROWS, N_ROWS_EACH * n_clusters), MOST_ROWS), slice(None)
     if n_drawn < len(X) and n_drawn <= n_clusters:
         return []

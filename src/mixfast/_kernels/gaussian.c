@@ -317,14 +317,14 @@ static int diagonal_log_density(const mixfast_family *family, const void *tables
     return 0;
 }
 
-/* half[r] = |x[r]|^2 / 2; whether all are finite. */
-static int half_squares(ptrdiff_t n_features, ptrdiff_t stride, const real *x, real *half) {
+/* out[r] = factor |x[r]|^2; whether all are finite. */
+static int scaled_squares(ptrdiff_t n_features, ptrdiff_t stride, real factor, const real *x, real *out) {
     vec poison = splat(0);
     for (ptrdiff_t r = 0; r < stride; r += WIDTH) {
         vec square = splat(0);
         for (ptrdiff_t j = 0; j < n_features; j++) square += load(x + j * stride + r) * load(x + j * stride + r);
         poison += (real)0 * square;
-        store(half + r, (real)0.5 * square);
+        store(out + r, factor * square);
     }
     return sum_of_elements(poison) == 0;
 }
@@ -335,7 +335,7 @@ static int spherical_log_density(const mixfast_family *family, const void *table
     const real *constant = tables, *scale = constant + K + K * d, *shift = scale + K * d, *linear = shift + K * d;
     const real *coef = linear + K, *x = chunk->columns;
     real *half = scratch, *out = out_real;
-    if (!half_squares(d, stride, x, half)) { /* a component may be as wide */
+    if (!scaled_squares(d, stride, (real)0.5, x, half)) { /* a component may be as wide */
         scaled_distances(selection, d, stride, constant, scale, shift, x, out);
         return 0;
     }
@@ -578,11 +578,7 @@ static const void *linear_row_term(const mixfast_family *family, const void *tab
     const real *packed = (const real *)tables + 2 * K * (1 + d);
     real *whitened = scratch, *term = whitened + d * stride;
     whiten(d, stride, packed, chunk->columns, whitened);
-    for (ptrdiff_t r = 0; r < stride; r += WIDTH) {
-        vec square = splat(0);
-        for (ptrdiff_t j = 0; j < d; j++) square += load(whitened + j * stride + r) * load(whitened + j * stride + r);
-        store(term + r, (real)-0.5 * square);
-    }
+    scaled_squares(d, stride, (real)-0.5, whitened, term);
     return term;
 }
 

@@ -10,9 +10,10 @@ from scipy.special import rel_entr
 
 from mixfast.families._bernoulli import bind_bernoulli
 from mixfast.families.domains import PROBABILITY
-from mixfast.families.family import ColumnKind, Described, Encoded, Family, arrays_of, columnwise_margin
+from mixfast.families.family import ColumnKind, Described, Encoded, columnwise_margin
 from mixfast.families.holding import NUMBER, Holding
 from mixfast.families.pairs import between, sums_of_logs
+from mixfast.families.presence import PartlyObserved
 from mixfast.families.rounding import rounded_above_zero, rounded_below_one
 
 
@@ -29,7 +30,7 @@ class BernoulliStats(NamedTuple):
     ones: np.ndarray
 
 
-class Bernoulli(Family):
+class Bernoulli(PartlyObserved):
     """log p(x | k) = sum_j x_j log p_kj + (1 - x_j) log(1 - p_kj), for rows of zeros and ones.
 
     The sum is over the entries that are there: those that are NaN are left out.
@@ -39,11 +40,9 @@ class Bernoulli(Family):
     alpha : float, default 0
         Pseudo-counts of ones and of zeros that are added to each column of each component: the mode under a
         Beta(1 + alpha, 1 + alpha) prior.
-    missing : int32 ndarray, default none
-        Numbers of the columns with missing entries. For each of them encoded rows have one more column, which is 0
-        where the entry is 0 and else 1, and at the end a column of ones.
-    knows : bool, default False
-        Whether `missing` is final: `encode` then adds exactly these columns, whatever it finds in the rows.
+
+    For each column with missing entries encoded rows have one more, which is 0 where the entry is 0 and else 1, and at
+    the end a column of ones.
     """
 
     Params: type = BernoulliParams
@@ -54,14 +53,8 @@ class Bernoulli(Family):
     margin = columnwise_margin
     column_kind = ColumnKind.CATEGORY
 
-    def __init__(self, alpha=0.0, missing=(), knows=False):
+    def __init__(self, alpha=0.0):
         self.alpha = alpha
-        self.missing = np.asarray(missing, dtype=np.int32)
-        self.knows = knows
-
-    def _of(self, missing, knows=False):
-        """A copy of the family for rows whose columns `missing` have missing entries."""
-        return Bernoulli(self.alpha, missing, knows)
 
     holdings: dict = {"probabilities": Holding(NUMBER)}
 
@@ -76,26 +69,12 @@ class Bernoulli(Family):
 
     def encode(self, X):
         """Rows as `Encoded`; for k-means missing entries are replaced by the mean of their column."""
-        given = self.missing if self.knows else ()
-        if not np.isnan(X.sum()) and not len(given):
-            return Encoded(self, X)
+        family = self.learned_from(X)
+        if not len(family.missing):
+            return Encoded(family, X)
         split = _split_sparse if scipy.sparse.issparse(X) else _split_dense
-        missing, rows, seeds = split(X, given)
-        if self.knows and len(missing) > len(given):
-            raise ValueError(
-                f"Column {np.setdiff1d(missing, given)[0]} of X has missing entries, and none in the rows of the "
-                "design: make the design of all rows"
-            )
-        return Encoded(self._of(missing), rows, None, seeds)
-
-    def design(self):
-        return {"missing": self.missing}
-
-    def with_design(self, design):
-        (missing,) = arrays_of(design, missing=(np.int32, 1))
-        if np.any(missing < 0) or np.any(np.diff(missing) <= 0):
-            raise ValueError(f"missing should be columns in order, got {missing}")
-        return self._of(missing, knows=True)
+        rows, seeds = split(X, family.missing)
+        return Encoded(family, rows, None, seeds)
 
     def located(self, centres):
         return self.blank(*np.shape(centres))  # its statistics are measured from nothing
@@ -130,23 +109,21 @@ class Bernoulli(Family):
         return (rng.uniform(size=probabilities.shape) < probabilities).astype(np.float64)
 
 
-def _split_dense(X, given):
-    """(numbers of the columns with missing entries or in `given`, encoded rows, rows for k-means with column means in
-    the place of missing entries)"""
+def _split_dense(X, missing):
+    """(encoded rows, rows for k-means with column means in the place of missing entries). IN missing: the columns with
+    missing entries."""
     is_missing = np.isnan(X)
-    missing = np.union1d(np.flatnonzero(is_missing.any(axis=0)), given).astype(np.intp)
     ones = np.where(is_missing, 0, X)
     means = ones.sum(axis=0) / np.maximum(len(X) - is_missing.sum(axis=0), 1)
     not_zero = (X[:, missing] != 0).astype(X.dtype)
     rows = np.concatenate([ones, not_zero, np.ones((len(X), 1), X.dtype)], axis=1)
-    return missing, rows, np.where(is_missing, means, X).astype(X.dtype, copy=False)
+    return rows, np.where(is_missing, means, X).astype(X.dtype, copy=False)
 
 
-def _split_sparse(X, given):
+def _split_sparse(X, missing):
     """The same for sparse rows, whose stored values are ones and NaN."""
     n_rows, n_features = X.shape
     is_missing = np.isnan(X.data)
-    missing = np.union1d(X.indices[is_missing], given).astype(np.intp)
     place = np.full(n_features, -1)
     place[missing] = n_features + np.arange(len(missing))
     row, column = X.tocoo().coords
@@ -162,4 +139,4 @@ def _split_sparse(X, given):
     means = np.bincount(column[~is_missing], minlength=n_features) / np.maximum(n_rows - n_missing, 1)
     seeds = X.copy()
     seeds.data[is_missing] = means[column[is_missing]]
-    return missing, ones, seeds
+    return ones, seeds

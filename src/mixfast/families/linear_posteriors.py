@@ -130,18 +130,13 @@ class BernoulliPosterior(ConjugatePosterior, Bernoulli):
     ----------
     a, b : float or ndarray of shape (n_features,), default 1
         The prior's mean is a / (a + b), and counts for a + b rows.
-    missing, knows
-        As `Bernoulli` has them.
     """
 
     Params: type = BetaParams
 
-    def __init__(self, a=1.0, b=1.0, missing=(), knows=False):
-        super().__init__(missing=missing, knows=knows)
+    def __init__(self, a=1.0, b=1.0):
+        super().__init__()
         self.a, self.b = a, b
-
-    def _of(self, missing, knows=False):
-        return BernoulliPosterior(self.a, self.b, missing, knows)
 
     def bind(self, n_components, n_features, dtype, isa=None, is_sparse=False):
         n_added = len(self.missing) + 1 if len(self.missing) else 0

@@ -1,4 +1,7 @@
-"""Families of independent columns whose entries may be missing: further columns of the rows say which are there."""
+"""Families of independent columns whose entries may be missing: further columns of the rows say which are there.
+
+Bernoulli columns have an encoding of their own (`bernoulli.py`), others that of `presence`.
+"""
 
 from __future__ import annotations
 
@@ -12,12 +15,7 @@ from mixfast.families.family import Family, arrays_of
 
 
 class PartlyObserved(Family):
-    """A family that learns which columns have missing entries, NaN.
-
-    Encoded rows have 0 in the place of a missing entry, and after all other columns one for each of those with missing
-    entries: 1, or the row's exposure, where the entry is there. The weighted sums of these say how much of a column a
-    component has seen (`new_columnwise` in `_linear.pyx`).
-    """
+    """A family that learns which columns have missing entries, NaN."""
 
     #: Numbers of the columns with missing entries, in order.
     missing: np.ndarray = np.zeros(0, dtype=np.int32)
@@ -79,7 +77,9 @@ def without_gaps(X):
 def presence(X, columns, values=1.0):
     """(n_samples, len(columns)): `values`, a number or one for each row, where X has an entry in the column, else 0.
 
-    The columns are all those with missing entries, and perhaps others.
+    The columns are all those with missing entries, and perhaps others. They follow all other columns of encoded rows,
+    which have 0 in the place of a missing entry; their weighted sums say how much of a column a component has seen
+    (`new_columnwise` in `_linear.pyx`).
     """
     if scipy.sparse.issparse(X):
         places = np.flatnonzero(np.isnan(X.data))
