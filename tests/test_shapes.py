@@ -371,3 +371,21 @@ def test_shapes_hold_one_another_in_parameters():
     assert [counts[name] for name in ("EII", "EEI", "EEE")] == [1, 4, 10]
     for rising in (("EII", "EEI", "EVI", "VVI", "VVV"), ("EEE", "VEE", "VVE", "VVV"), ("EEE", "EEV", "EVV", "VVV")):
         assert all(counts[a] < counts[b] for a, b in pairwise(rising))
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("seed", [0, 2, 3])
+@pytest.mark.parametrize("accelerate", [None, "auto"])
+def test_a_fit_whose_repairs_raise_and_lower_the_bound_in_turn_ends(accelerate, seed):
+    """Components of fewer rows than columns: rounding decides on what is added to them, in every iteration anew."""
+    X = np.random.default_rng(seed).normal(size=(30, 7))
+    model = GaussianMixture(
+        5, covariance_type="EVE", reg_covar=0, tol=1e-6, max_iter=3000, accelerate=accelerate, random_state=0
+    ).fit(X)
+    changes = np.diff(model.lower_bounds_)
+    assert np.sum((changes[1:] >= 1e-6) & (changes[:-1] <= -1e-6)) <= 20
+    assert model.n_iter_ < 200
+    assert not model.converged_
+    assert model.status_ & Status.LOWER_BOUND_FELL
+    assert model.status_ & Status.MAX_ITER
+    assert_equals_alone([X], model, seed=0)

@@ -43,12 +43,16 @@ cdef struct course_t:
     Py_ssize_t n_steps, max_steps, n_accepted
     double bound               # the last accepted objective; at first, the one before
     bint converged
+    bint has_fallen            # since the objective last rose, by more than rounding
+    int n_rebounds             # how often it rose after falls
+    bint cycles                # it did so too often: the loop has ended
     note_fn note               # NULL where nobody asks
     void *note_data
 
 cdef inline void begin_course(course_t *course, double bound, Py_ssize_t max_steps) noexcept nogil:
     course.n_steps = course.n_accepted = 0
     course.max_steps, course.bound, course.converged = max_steps, bound, False
+    course.has_fallen, course.n_rebounds, course.cycles = False, 0, False
     course.note = NULL
 
 cdef inline int tell_of_step(const course_t *course, double change, bint is_accepted) noexcept nogil:
@@ -70,7 +74,7 @@ cdef int start_from_responsibilities(em_t *em, const double *resp) noexcept nogi
 cdef int start_from_draws(em_t *em, uint64_t seed, uint32_t start) noexcept nogil
 cdef int maximise_all(em_t *em) noexcept nogil
 cdef int advance(em_t *em, double *objective) noexcept nogil
-cdef void note_fall(em_t *em, double objective, double before) noexcept nogil
+cdef void note_change(em_t *em, course_t *course, double objective, double before, double tol) noexcept nogil
 cdef int iterate_plain(em_t *em, void *nothing, double tol, int stop_on, course_t *course) noexcept nogil
 
 cdef void put_held(em_t *em) noexcept nogil

@@ -90,6 +90,9 @@ cdef extern from "Python.h":
     void PyErr_SetObject(object kind, object value)
 
 cdef int LOWER_BOUND_FELL = Status.LOWER_BOUND_FELL
+# Rises after falls that end a loop. Fits of common axes to 30 rows of 7 columns rose and fell 250 times in 1,000.
+cdef enum:
+    MOST_REBOUNDS = 20
 cdef int SHORTENED_STEP = Status.SHORTENED_STEP
 
 cdef enum:
@@ -570,15 +573,25 @@ cdef void rest_on_entering(em_t *em, double objective) noexcept nogil:
     em.base_objective, em.has_base = objective, True
 
 
-cdef void note_fall(em_t *em, double objective, double before) noexcept nogil:
-    """EM does not lower the objective, but what an M-step adds to its estimates may."""
+cdef void note_change(em_t *em, course_t *course, double objective, double before, double tol) noexcept nogil:
+    """EM does not lower the objective, but what an M-step adds to its estimates may. Where that is a repair of
+    covariances that rounding decides on, the objective rises and falls by more than tol for ever: OUT course.cycles."""
     cdef double rounding = 1e-6 if em.p.family.real_bytes == sizeof(double) else 1e-4
-    if objective < before - rounding * (1 + fabs(before)):
+    rounding *= 1 + fabs(before)
+    if objective < before - rounding:
         em.status |= LOWER_BOUND_FELL
+    if not tol > 0:  # so many iterations are asked for, converged or not
+        tol = rounding
+    if objective <= before - tol:
+        course.has_fallen = True
+    elif course.has_fallen and objective >= before + tol:
+        course.has_fallen = False
+        course.n_rebounds += 1
+        course.cycles = course.n_rebounds == MOST_REBOUNDS
 
 
 cdef int iterate_plain(em_t *em, void *nothing, double tol, int stop_on, course_t *course) noexcept nogil:
-    """Plain EM: converged when the objective moves by less than tol."""
+    """Plain EM: converged when the objective moves by less than tol; given up when it cycles."""
     cdef double objective = 0, before
     cdef int code
     while course.n_steps < course.max_steps:
@@ -591,9 +604,9 @@ cdef int iterate_plain(em_t *em, void *nothing, double tol, int stop_on, course_
         code = tell_of_step(course, objective - before, True)
         if code != 0 or em.status & (stop_on | MIXFAST_NOT_FINITE):
             return code
-        note_fall(em, objective, before)
+        note_change(em, course, objective, before, tol)
         course.converged = fabs(objective - before) < tol
-        if course.converged:
+        if course.converged or course.cycles:
             return 0
     return 0
 
@@ -787,7 +800,8 @@ cdef class EM(Pass):
     def iterate(self, Py_ssize_t n_steps, double tol, double previous, int stop_on):
         """Up to n_steps iterations; converged when the objective moves by less than tol.
 
-        Stops early when the status gains a bit of `stop_on`, or is not finite. Returns (objectives, converged).
+        Stops early when the status gains a bit of `stop_on`, or is not finite, or when the objective rises and falls in
+        turn (`note_change`). Returns (objectives, converged).
         """
         cdef course_t course
         cdef double[::1] objectives = np.empty(max(n_steps, 1))

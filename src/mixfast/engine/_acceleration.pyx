@@ -17,7 +17,7 @@ serial and follows from the objectives and the images alone, so the same bits co
 from libc.math cimport INFINITY, fabs, isfinite, sqrt
 from libc.stdlib cimport calloc, free
 
-from mixfast._em cimport EM, advance, course_t, em_t, note_fall, put_held, rest_on_entering, tell_of_step
+from mixfast._em cimport EM, advance, course_t, em_t, note_change, put_held, rest_on_entering, tell_of_step
 from mixfast.engine._family cimport (
     MIXFAST_FAILED,
     MIXFAST_NOT_FINITE,
@@ -150,7 +150,7 @@ cdef int iterate_accelerated(em_t *em, void *acceleration, double tol, int stop_
         before = course.bound
         if is_accepted:
             course.n_accepted += 1
-            note_fall(em, a.bound, course.bound)
+            note_change(em, course, a.bound, course.bound, tol)
             course.bound = a.bound
         code = tell_of_step(course, course.bound - before if is_accepted else 0, is_accepted)
         if code != 0:
@@ -160,7 +160,7 @@ cdef int iterate_accelerated(em_t *em, void *acceleration, double tol, int stop_
         if em.status & (stop_on | MIXFAST_NOT_FINITE):
             return 0
         course.converged = a.moved < tol and a.gain < tol
-        if course.converged:
+        if course.converged or course.cycles:
             return 0
     return 0
 

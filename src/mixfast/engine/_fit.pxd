@@ -47,7 +47,7 @@ ctypedef struct fit_t:
     double before                  # the objective that the first pass is compared with
     double lower_bound             # -INFINITY before the first accepted pass
     Py_ssize_t n_iter              # passes
-    bint converged
+    bint converged, cycles         # cycles: the objective rises and falls in turn (`note_change`)
     int status
     double *mixing
     double *params

@@ -462,7 +462,7 @@ cdef int go_on(worker_t *w, const plan_t *plan, const model_t *m, fit_t *fit, Py
     cdef witness_t witness
     cdef int code
     n_steps = min(n_steps, plan.max_iter - fit.n_iter)
-    if n_steps == 0 or fit.converged:
+    if n_steps == 0 or fit.converged or fit.cycles:
         return 0
     if fit.n_iter > 0 and plan.observer != NULL:
         code = plan.observer.begin_start(plan.observer.data, fit.start)
@@ -486,8 +486,8 @@ cdef int go_on(worker_t *w, const plan_t *plan, const model_t *m, fit_t *fit, Py
     if course.n_accepted > 0:
         fit.lower_bound = course.bound
     fit.n_iter += course.n_steps
-    fit.converged = course.converged
-    if code == 0 and plan.observer != NULL and (fit.converged or fit.n_iter == plan.max_iter):
+    fit.converged, fit.cycles = course.converged, course.cycles
+    if code == 0 and plan.observer != NULL and (fit.converged or fit.cycles or fit.n_iter == plan.max_iter):
         code = plan.observer.end_start(plan.observer.data, fit.lower_bound, fit.converged)
     return code
 
@@ -517,7 +517,7 @@ cdef void begin_fit(fit_t *fit, const plan_t *plan, uint32_t start) noexcept nog
     """OUT fit: a fit of this start before its first pass."""
     fit.start, fit.before, fit.lower_bound = start, plan.before, -INFINITY
     fit.n_iter = fit.status = 0
-    fit.converged = fit.has_base = False
+    fit.converged = fit.cycles = fit.has_base = False
     memset(&fit.trace, 0, sizeof(trace_t))
 
 

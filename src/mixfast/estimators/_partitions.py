@@ -276,7 +276,7 @@ class FromPartitions:
                 if status & self._raises_on():
                     break
                 checkpoints.write(course, problem)
-                is_over = converged
+                is_over = converged or em.n_passes < n_steps  # or the bound rises and falls in turn
         status = Status(course.status) | (Status.CONVERGED if course.converged else Status.MAX_ITER)
         if course.n_impossible:
             status |= Status.IMPOSSIBLE_ROWS
