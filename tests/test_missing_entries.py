@@ -1,4 +1,4 @@
-"""Missing entries of Gaussian mixtures: golden values, direct maximisation, laws."""
+"""Missing entries of Gaussian and Student-t mixtures: golden values, direct maximisation, laws."""
 
 import json
 from pathlib import Path
@@ -7,17 +7,22 @@ import numpy as np
 import pytest
 from scipy import stats
 from scipy.special import logsumexp
+from sklearn.utils import get_tags
 
 from mixfast import (
     BayesianGaussianMixture,
     GaussianMixture,
     MultinomialMixture,
+    ProductMixture,
     Status,
     StudentTMixture,
+    blocks,
     fit_many,
     fit_many_groups,
+    load,
     select,
 )
+from mixfast.parts import StudentT
 
 DATA = Path(__file__).parent / "data"
 CASES = json.loads((DATA / "known_and_missing.json").read_text())["missing"]
@@ -39,6 +44,9 @@ def with_holes(n=400, d=4, share=0.2, seed=0):
     return X
 
 
+MIXTURES = pytest.mark.parametrize("mixture", [GaussianMixture, StudentTMixture])
+
+
 def log_densities(model, X):
     """(n, K), of what is there, by SciPy."""
     out = np.zeros((len(X), len(model.weights_)))
@@ -46,7 +54,12 @@ def log_densities(model, X):
         for i, x in enumerate(X):
             there = ~np.isnan(x)
             if there.any():
-                out[i, k] = stats.multivariate_normal(mean[there], covariance[np.ix_(there, there)]).logpdf(x[there])
+                place = mean[there], covariance[np.ix_(there, there)]
+                if isinstance(model, StudentTMixture):
+                    density = stats.multivariate_t(*place, df=model.degrees_of_freedom_[k])
+                else:
+                    density = stats.multivariate_normal(*place)
+                out[i, k] = density.logpdf(x[there])
     return out
 
 
@@ -81,11 +94,12 @@ def test_the_course_and_the_limit_are_the_reference(case):
     np.testing.assert_array_equal(filled[~np.isnan(X)], X[~np.isnan(X)])
 
 
+@MIXTURES
 @pytest.mark.parametrize("covariance_type", STRUCTURES)
-def test_densities_are_those_of_what_is_there(covariance_type):
+def test_densities_are_those_of_what_is_there(mixture, covariance_type):
     X = with_holes(120, share=0.4)
     X[3] = np.nan
-    model = GaussianMixture(2, covariance_type=covariance_type, random_state=0, max_iter=20).fit(X)
+    model = mixture(2, covariance_type=covariance_type, random_state=0, max_iter=20).fit(X)
     joint = log_densities(model, X) + np.log(model.weights_)
     np.testing.assert_allclose(model.score_samples(X), logsumexp(joint, axis=1), rtol=1e-8, atol=1e-9)
     resp = np.exp(joint - logsumexp(joint, axis=1)[:, np.newaxis])
@@ -94,11 +108,12 @@ def test_densities_are_those_of_what_is_there(covariance_type):
     assert model.predict(X).tolist() == resp.argmax(axis=1).tolist()
 
 
+@MIXTURES
 @pytest.mark.parametrize("covariance_type", STRUCTURES)
 @pytest.mark.parametrize("init_params", ["kmeans", "random"])  # of single rows, repairs of covariances may lower it
-def test_the_likelihood_never_falls(covariance_type, init_params):
+def test_the_likelihood_never_falls(mixture, covariance_type, init_params):
     X = with_holes()
-    model = GaussianMixture(
+    model = mixture(
         2, covariance_type=covariance_type, init_params=init_params, random_state=0, tol=0.0, max_iter=60, reg_covar=0
     ).fit(X)
     bounds = np.array(model.lower_bounds_)
@@ -122,45 +137,51 @@ def test_the_limit_is_a_maximum():
                 assert other.score(X) < best + 1e-9
 
 
+@MIXTURES
 @pytest.mark.parametrize("covariance_type", ["full", "tied", "diag"])
-def test_threads_change_no_bit_and_acceleration_no_limit(covariance_type):
+def test_threads_change_no_bit_and_acceleration_no_limit(mixture, covariance_type):
     X = with_holes(3000)
     options = {"covariance_type": covariance_type, "random_state": 0, "max_iter": 300, "tol": 1e-9}
-    one, three = (GaussianMixture(2, n_threads=n, **options).fit(X) for n in (1, 3))
+    one, three = (mixture(2, n_threads=n, **options).fit(X) for n in (1, 3))
     np.testing.assert_array_equal(one.means_, three.means_)
     np.testing.assert_array_equal(one.covariances_, three.covariances_)
-    quick = GaussianMixture(2, accelerate="auto", **options).fit(X)
+    quick = mixture(2, accelerate="auto", **options).fit(X)
     assert quick.lower_bound_ == pytest.approx(one.lower_bound_, abs=1e-6)
 
 
-def test_weights_are_repetitions_and_float32_is_close():
+@MIXTURES
+def test_weights_are_repetitions_and_float32_is_close(mixture):
     X = with_holes(150)
     weights = np.random.default_rng(1).integers(0, 3, size=len(X))
-    options = {"init_params": "kmeans", "random_state": 0, "max_iter": 30, "tol": 0.0}
-    weighted = GaussianMixture(2, **options).fit(X, sample_weight=weights)
-    repeated = GaussianMixture(2, **options).fit(np.repeat(X, weights, axis=0))
-    np.testing.assert_allclose(weighted.means_, repeated.means_, rtol=1e-6)
-    single = GaussianMixture(2, **options).fit(X.astype(np.float32))
+    # starts differ: what stands for missing entries there is that of the rows, whatever they weigh
+    options = {"init_params": "kmeans", "random_state": 0, "max_iter": 3000, "tol": 0.0}
+    weighted = mixture(2, **options).fit(X, sample_weight=weights)
+    repeated = mixture(2, **options).fit(np.repeat(X, weights, axis=0))
+    np.testing.assert_allclose(weighted.means_, repeated.means_, rtol=1e-9)
+    single = mixture(2, **options).fit(X.astype(np.float32))
     assert single.means_.dtype == np.float32
-    double = GaussianMixture(2, **options).fit(X.astype(np.float32).astype(np.float64))
+    double = mixture(2, **options).fit(X.astype(np.float32).astype(np.float64))
     np.testing.assert_allclose(single.means_, double.means_, rtol=1e-5)
 
 
-def test_complete_rows_are_fitted_as_ever():
+@MIXTURES
+def test_complete_rows_are_fitted_as_ever(mixture):
     X = with_holes(share=0.0)
-    model = GaussianMixture(2, random_state=0, tol=1e-10, max_iter=500).fit(X)
+    options = {"random_state": 0, "tol": 1e-10, "max_iter": 500, "canonical_order": True}
+    model = mixture(2, **options).fit(X)
     holed = np.vstack([X, np.full((1, 4), np.nan)])  # a row without an entry says nothing
-    other = GaussianMixture(2, random_state=0, tol=1e-10, max_iter=500).fit(holed)
+    other = mixture(2, **options).fit(holed)
     np.testing.assert_allclose(other.means_, model.means_, rtol=1e-4)
     assert other.bic(holed) == pytest.approx(other.bic(X), rel=1e-12)
     assert other.icl(holed) == pytest.approx(other.icl(X), rel=1e-12)
     assert other.aic(holed) == pytest.approx(other.aic(X), rel=1e-12)
 
 
+@MIXTURES
 @pytest.mark.parametrize("covariance_type", ["full", "tied", "spherical"])
-def test_draws_have_the_conditional_moments(covariance_type):
+def test_draws_have_the_conditional_moments(mixture, covariance_type):
     X = with_holes(300)
-    model = GaussianMixture(2, covariance_type=covariance_type, random_state=0).fit(X)
+    model = mixture(2, covariance_type=covariance_type, random_state=0).fit(X)
     rows = X[np.isnan(X).any(axis=1)][:3].copy()
     rows[2] = np.nan
     drawn = model.sample_missing(rows, n_draws=4000, random_state=1)
@@ -175,68 +196,204 @@ def test_draws_have_the_conditional_moments(covariance_type):
     np.testing.assert_array_equal(again, model.sample_missing(rows, n_draws=2, random_state=1))
 
 
-def test_columns_far_from_the_origin_keep_their_digits():
+@MIXTURES
+def test_columns_far_from_the_origin_keep_their_digits(mixture):
     X = with_holes(300)
-    model = GaussianMixture(2, random_state=0, reg_covar=0, max_iter=20, tol=0.0).fit(X)
-    moved = GaussianMixture(2, random_state=0, reg_covar=0, max_iter=20, tol=0.0).fit(X + 1e6)
+    model = mixture(2, random_state=0, reg_covar=0, max_iter=20, tol=0.0).fit(X)
+    moved = mixture(2, random_state=0, reg_covar=0, max_iter=20, tol=0.0).fit(X + 1e6)
     np.testing.assert_allclose(moved.means_ - 1e6, model.means_, atol=1e-5)
     np.testing.assert_allclose(moved.covariances_, model.covariances_, rtol=1e-4)
 
 
-def test_batches_and_choices_keep_partly_missing_rows():
+@MIXTURES
+def test_units_do_not_matter(mixture):
+    """A start knows how wide columns are: in other units it is the same."""
+    X = with_holes(300, share=0.3)
+    options = {"random_state": 0, "reg_covar": 0, "max_iter": 50, "tol": 0.0}
+    for init_params in ("kmeans", "random"):
+        model = mixture(2, init_params=init_params, **options).fit(X)
+        for unit in (2.0**-30, 2.0**30):
+            other = mixture(2, init_params=init_params, **options).fit(X * unit)
+            np.testing.assert_allclose(other.means_, model.means_ * unit, rtol=1e-9)
+            np.testing.assert_allclose(other.covariances_, model.covariances_ * unit**2, rtol=1e-9)
+
+
+@MIXTURES
+def test_batches_and_choices_keep_partly_missing_rows(mixture):
     pandas = pytest.importorskip("pandas")
     problems = [with_holes(80, 2, seed=seed) for seed in (1, 2)]
-    result = fit_many(problems, GaussianMixture(2, random_state=0))
+    result = fit_many(problems, mixture(2, random_state=0))
     for own, X in zip(result, problems, strict=True):
-        alone = GaussianMixture(2, random_state=0).fit(X)
+        alone = mixture(2, random_state=0).fit(X)
         np.testing.assert_array_equal(own.means_, alone.means_)
     assert result.n_samples.tolist() == [80, 80]
     table = pandas.DataFrame(np.vstack(problems), columns=["a", "b"]).assign(who=np.repeat([0, 1], 80))
-    grouped = fit_many_groups(table, GaussianMixture(2, random_state=0), by="who")
+    grouped = fit_many_groups(table, mixture(2, random_state=0), by="who")
     assert grouped.n_samples.tolist() == [80, 80]
     np.testing.assert_array_equal(grouped[1].means_, result[1].means_)
-    chosen = select(with_holes(400, 2), GaussianMixture(random_state=0), n_components=[1, 2, 3])
+    chosen = select(with_holes(400, 2), mixture(random_state=0), n_components=[1, 2, 3])
     assert chosen.best_.n_components == 2
-    assert np.isfinite(
-        select(problems[0], GaussianMixture(), n_components=[1, 2], criterion="heldout").best_.means_
-    ).all()
+    assert np.isfinite(select(problems[0], mixture(), n_components=[1, 2], criterion="heldout").best_.means_).all()
 
 
-def test_labels_groups_and_statistics_go_with_them():
+@MIXTURES
+def test_labels_groups_and_statistics_go_with_them(mixture):
     X = with_holes(300)
     known = np.where(np.arange(300) % 3, -1, (np.nan_to_num(X[:, 0]) > 2).astype(int))
-    model = GaussianMixture(2, random_state=0).fit(X, known)
+    model = mixture(2, random_state=0).fit(X, known)
     resp = model.predict_proba(X, known_labels=known)
     np.testing.assert_array_equal(resp[known >= 0], np.eye(2)[known[known >= 0]])
-    step = GaussianMixture(2, random_state=0, max_iter=3, tol=0.0).fit(X)
-    by_hand = GaussianMixture(2, random_state=0, max_iter=2, tol=0.0).fit(X)
+    step = mixture(2, random_state=0, max_iter=3, tol=0.0).fit(X)
+    by_hand = mixture(2, random_state=0, max_iter=2, tol=0.0).fit(X)
     by_hand.update(by_hand.statistics(X[:100]) + by_hand.statistics(X[100:]))
     np.testing.assert_allclose(by_hand.means_, step.means_, rtol=1e-9)
     np.testing.assert_allclose(by_hand.covariances_, step.covariances_, rtol=1e-9)
 
 
-def test_what_is_refused():
+@MIXTURES
+def test_columns_without_an_entry_and_relative_regularization_are_refused(mixture):
     X = with_holes(50)
     X[:, 2] = np.nan
     with pytest.raises(ValueError, match="column 2 has no entry in any row"):
-        GaussianMixture(2).fit(X)
+        mixture(2).fit(X)
     pandas = pytest.importorskip("pandas")
     with pytest.raises(ValueError, match="height has no entry in any row"):
-        GaussianMixture(2).fit(pandas.DataFrame(X, columns=["a", "b", "height", "c"]))
+        mixture(2).fit(pandas.DataFrame(X, columns=["a", "b", "height", "c"]))
     X = with_holes(50)
+    assert get_tags(mixture(2)).input_tags.allow_nan
+    assert not get_tags(mixture(2, regularization="relative")).input_tags.allow_nan
     with pytest.raises(ValueError, match="regularization='relative'"):
-        GaussianMixture(2, regularization="relative").fit(X)
+        mixture(2, regularization="relative").fit(X)
+    with pytest.raises(ValueError, match=r"trim=0\.1 compares densities of rows that have all entries"):
+        mixture(2, trim=0.1).fit(X)
+    X[0, 0] = np.inf
+    with pytest.raises(ValueError, match="infinity"):
+        mixture(2).fit(X)
+    with pytest.raises(ValueError, match="n_samples"):
+        mixture(2).fit(with_holes(50)).sample_missing(with_holes(50), n_draws=0)
+
+
+def test_what_is_refused():
+    X = with_holes(50)
     for prior in ("default", {"shrinkage": 0.1}):
         with pytest.raises(ValueError, match="covariance_prior="):
             GaussianMixture(2, covariance_prior=prior).fit(X)
     assert np.isfinite(GaussianMixture(2, eigenvalue_ratio=10.0, random_state=0).fit(X).lower_bound_)
-    X[0, 0] = np.inf
-    with pytest.raises(ValueError, match="infinity"):
-        GaussianMixture(2).fit(X)
-    for estimator in (StudentTMixture(2), BayesianGaussianMixture(2), MultinomialMixture(2)):
+    for estimator in (BayesianGaussianMixture(2), MultinomialMixture(2)):
         with pytest.raises(ValueError, match=r"NaN|missing"):
             estimator.fit(np.abs(with_holes(50)))
     with pytest.raises(TypeError, match="has no numbers for entries that are missing: take a mixture of numbers"):
-        StudentTMixture(2).fit(with_holes(share=0.0)).impute([[np.nan] * 4])
-    with pytest.raises(ValueError, match="n_samples"):
-        GaussianMixture(2).fit(with_holes(50)).sample_missing(with_holes(50), n_draws=0)
+        MultinomialMixture(2).fit(np.abs(with_holes(share=0.0)).round()).impute([[np.nan] * 4])
+
+
+# ---- Student-t components -------------------------------------------------------------------------------------------
+
+
+def heavy_with_holes(n=500, d=3, share=0.25, seed=0):
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n, d)) @ rng.normal(size=(d, d)) / np.sqrt(rng.chisquare(4, size=(n, 1)) / 4)
+    X += 6 * rng.integers(0, 2, size=(n, 1))
+    X[rng.random((n, d)) < share] = np.nan
+    return X
+
+
+@pytest.mark.parametrize("degrees", ["component", "shared"])
+@pytest.mark.parametrize("covariance_type", ["full", "tied", "spherical", "EVV"])
+def test_degrees_of_freedom_are_at_a_maximum_too(covariance_type, degrees):
+    X = heavy_with_holes()
+    options = {"covariance_type": covariance_type, "degrees_of_freedom": degrees, "random_state": 0, "reg_covar": 0}
+    model = StudentTMixture(2, tol=1e-14, max_iter=20_000, **options).fit(X)
+    assert model.converged_
+    assert np.all((model.degrees_of_freedom_ > 1) & (model.degrees_of_freedom_ < 100))
+    given = {name: getattr(model, f"{name}_") for name in ("weights", "means", "covariances")}
+
+    def score(degrees_of_freedom):
+        return StudentTMixture.from_parameters(
+            covariance_type=covariance_type, degrees_of_freedom=degrees_of_freedom, **given
+        ).score(X)
+
+    best = score(model.degrees_of_freedom_)
+    moves = np.eye(2) if degrees == "component" else np.ones((1, 2))
+    for move in moves:
+        step = 1e-3 * move
+        above, below = (score(model.degrees_of_freedom_ * np.exp(sign * step)) for sign in (1, -1))
+        slope, curvature = (above - below) / 2e-3, (above - 2 * best + below) / 1e-6
+        # the step that is left to the maximum, in the logarithm of the degrees of freedom
+        assert curvature < 0
+        assert abs(slope / curvature) < 1e-3
+
+
+@pytest.mark.parametrize("covariance_type", STRUCTURES)
+def test_many_degrees_of_freedom_are_gaussian(covariance_type):
+    """At 1e8 of them log densities differ by D^2 / 4e8."""
+    X = with_holes(300)
+    options = {"covariance_type": covariance_type, "random_state": 0, "max_iter": 20, "tol": 0.0}
+    gaussian = GaussianMixture(2, **options).fit(X)
+    start = {
+        "weights_init": gaussian.weights_,
+        "means_init": gaussian.means_,
+        "precisions_init": gaussian.precisions_,
+    }
+    gaussian = GaussianMixture(2, **options, **start).fit(X)
+    heavy = StudentTMixture(2, degrees_of_freedom=1e8, **options, **start).fit(X)
+    np.testing.assert_allclose(heavy.lower_bounds_, gaussian.lower_bounds_, atol=1e-6)
+    np.testing.assert_allclose(heavy.means_, gaussian.means_, atol=1e-5)
+    np.testing.assert_allclose(heavy.covariances_, gaussian.covariances_, atol=1e-5)
+    np.testing.assert_allclose(heavy.impute(X), gaussian.impute(X), atol=1e-5)
+
+
+def test_one_pattern_has_the_density_of_its_columns():
+    X = heavy_with_holes(share=0.0)
+    model = StudentTMixture(2, random_state=0).fit(X)
+    holed = X.copy()
+    holed[:, 1] = np.nan
+    own = model.marginal([0, 2])
+    np.testing.assert_allclose(model.score_samples(holed), own.score_samples(X[:, [0, 2]]), rtol=1e-12)
+    np.testing.assert_allclose(model.predict_proba(holed), own.predict_proba(X[:, [0, 2]]), atol=1e-12)
+    given = model.condition([0, 2], X[5, [0, 2]])
+    np.testing.assert_allclose(model.impute(holed)[5, 1], given.weights_ @ given.means_[:, 0], rtol=1e-10)
+
+
+def test_draws_are_student_t_distributed_given_what_is_there():
+    X = heavy_with_holes()
+    model = StudentTMixture(1, degrees_of_freedom=5.0, random_state=0).fit(X)
+    rows = np.array([[8.0, np.nan, -4.0], [np.nan] * 3])
+    drawn = model.sample_missing(rows, n_draws=20_000, random_state=0)
+    given = model.condition([0, 2], [8.0, -4.0])
+    for own, values in ((given, drawn[:, 0, 1]), (model.marginal(0), drawn[:, 1, 0])):
+        assert stats.kstest(own.cdf(values[:, np.newaxis]), "uniform").pvalue > 1e-3
+
+
+def test_outliers_are_seen_in_what_is_there():
+    """A row that is far out in one column weighs little in the others, and does not where its outlier is missing."""
+    rng = np.random.default_rng(3)
+    X = rng.normal(size=(400, 3))
+    X[:20] += [0.0, 40.0, 3.0]
+    hidden = X.copy()
+    hidden[:20, 1] = np.nan
+    options = {"degrees_of_freedom": 3.0, "random_state": 0, "tol": 1e-8}
+    seen, unseen = (StudentTMixture(1, **options).fit(own) for own in (X, hidden))
+    assert abs(seen.means_[0, 2]) < abs(unseen.means_[0, 2])
+    assert abs(unseen.means_[0, 1]) < 0.3
+
+
+def test_files_products_and_partitions_take_them(tmp_path):
+    X = heavy_with_holes()
+    model = StudentTMixture(2, random_state=0).fit(X)
+    model.save(tmp_path / "model.mixfast")
+    again = load(tmp_path / "model.mixfast")
+    np.testing.assert_array_equal(again.score_samples(X), model.score_samples(X))
+    options = {"weights_init": model.weights_, "means_init": model.means_, "precisions_init": model.precisions_}
+    options |= {"tol": 1e-12, "max_iter": 5000}
+    whole = StudentTMixture(2, **options).fit(X)
+    parts = StudentTMixture(2, **options).fit(blocks(lambda: iter([X[:100], X[100:230], X[230:]])))
+    assert whole.converged_
+    assert parts.converged_
+    np.testing.assert_allclose(parts.means_, whole.means_, rtol=1e-4)
+    np.testing.assert_allclose(parts.degrees_of_freedom_, whole.degrees_of_freedom_, rtol=1e-4)
+    product = ProductMixture([(0, 1, 2, StudentT())], n_components=2, random_state=0).fit(X)
+    np.testing.assert_allclose(product.score(X), model.score(X), atol=1e-3)
+    stream = StudentTMixture(2, random_state=0)
+    for batch in np.array_split(np.random.default_rng(0).permutation(X), 5):
+        stream.partial_fit(batch)
+    assert np.isfinite(stream.score(X))

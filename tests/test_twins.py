@@ -5,7 +5,18 @@ from itertools import product
 import numpy as np
 import pytest
 from test_family_struct import struct_in
-from twins import EVERY_FAMILY, FAMILIES, FIXED_COLUMNS, ISAS, NOISY, flat, make_em, precisions_of, random_weights
+from twins import (
+    EVERY_FAMILY,
+    FAMILIES,
+    FIXED_COLUMNS,
+    HOLED,
+    ISAS,
+    NOISY,
+    flat,
+    make_em,
+    precisions_of,
+    random_weights,
+)
 
 from mixfast._reference import em as reference
 from mixfast.engine._predictions import evaluate
@@ -30,7 +41,7 @@ def row_numbers(chunk, n_components, n_features):
     return 0, 1, chunk - 1, chunk, chunk + 1, many * chunk + 7
 
 
-TABLE = EVERY_FAMILY | FIXED_COLUMNS | NOISY
+TABLE = EVERY_FAMILY | FIXED_COLUMNS | NOISY | HOLED
 SHAPES = [
     (name, dtype, n_components, n_features)
     for name, dtype in precisions_of(TABLE)

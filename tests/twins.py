@@ -14,6 +14,7 @@ from mixfast._reference import dirichlet_multinomial as dirichlet_multinomial_tw
 from mixfast._reference import factors as factors_twin
 from mixfast._reference import gamma as gamma_twin
 from mixfast._reference import gaussian as gaussian_twin
+from mixfast._reference import missing as missing_twin
 from mixfast._reference import multinomial as multinomial_twin
 from mixfast._reference import noise as noise_twin
 from mixfast._reference import poisson as poisson_twin
@@ -75,6 +76,7 @@ class Twins(NamedTuple):
     numbers : the numbers of components to try
     takes_sparse : whether rows may be in CSR form
     step_rtol : by dtype, how far the parameters after a step may be off, where a step moves by more than its sums
+    dtypes : the precisions to try, of those that the family has verbs for
     """
 
     compiled: object
@@ -85,6 +87,7 @@ class Twins(NamedTuple):
     numbers: tuple = (1, 2, 7, 33)
     takes_sparse: bool = False
     step_rtol: dict | None = None
+    dtypes: tuple = DTYPES
 
     def forms(self):
         """name -> function that puts rows in memory so."""
@@ -460,6 +463,46 @@ NOISY = {
 }
 
 
+def holed(make_rows):
+    """Rows of which a third of the entries are missing; the first is complete, the second has none."""
+
+    def make(rng, n_rows, n_features):
+        X = make_rows(rng, n_rows, n_features)
+        X[rng.random(X.shape) < 1 / 3] = np.nan
+        X[1:2] = np.nan
+        X[:1] = make_rows(rng, min(n_rows, 1), n_features)
+        return X
+
+    return make
+
+
+#: Rows with missing entries, which are computed in double precision.
+HOLED = {
+    f"{name} with missing entries": FAMILIES[name]._replace(
+        reference=twin(FAMILIES[name].reference, matrices),
+        make_rows=holed(FAMILIES[name].make_rows),
+        widths=(1, 2, 5),
+        numbers=(1, 3),
+        dtypes=(np.float64,),
+    )
+    for twin, matrices, names in (
+        (missing_twin.WithMissing, missing_twin.of_matrices, ("full", "shape VEV", "shape EVI")),
+        (missing_twin.WithMissing, missing_twin.of_shared_matrix, ("tied",)),
+        (missing_twin.WithMissing, missing_twin.of_columns, ("diagonal",)),
+        (missing_twin.WithMissing, missing_twin.of_numbers, ("spherical",)),
+        (
+            missing_twin.StudentTWithMissing,
+            missing_twin.of_matrices,
+            ("heavy full", "heavy VEI", "heavy EVV", "heavy EEI"),
+        ),
+        (missing_twin.StudentTWithMissing, missing_twin.of_shared_matrix, ("heavy tied",)),
+        (missing_twin.StudentTWithMissing, missing_twin.of_columns, ("heavy diagonal",)),
+        (missing_twin.StudentTWithMissing, missing_twin.of_numbers, ("heavy spherical",)),
+    )
+    for name in names
+}
+
+
 def product_of(names, widths):
     """Columns of several families, side by side."""
     parts = [FAMILIES[name] for name in names]
@@ -534,7 +577,9 @@ EVERY_FAMILY = FAMILIES | CELL_FAMILIES | PRODUCTS
 
 def precisions_of(families):
     """(name, dtype) for each of a table of families, and each precision that it has verbs for."""
-    return [(name, dtype) for name, twins in families.items() for dtype in DTYPES if dtype in twins.compiled.dtypes]
+    return [
+        (name, dtype) for name, twins in families.items() for dtype in twins.dtypes if dtype in twins.compiled.dtypes
+    ]
 
 
 def random_weights(rng, n_components):

@@ -49,9 +49,25 @@ ALWAYS_INLINE void weigh(ptrdiff_t stride, const real *MIXFAST_RESTRICT resp, re
     }
 }
 
+/* The same of rows of which some columns are observed, see student_t.h. */
+ALWAYS_INLINE void weigh_observed(ptrdiff_t stride, const real *MIXFAST_RESTRICT resp, real factor,
+                                  const real *MIXFAST_RESTRICT lost, const real *MIXFAST_RESTRICT log_lost,
+                                  real *MIXFAST_RESTRICT weight, real *MIXFAST_RESTRICT far,
+                                  real *MIXFAST_RESTRICT log_far) {
+    for (ptrdiff_t r = 0; r < stride; r++) {
+        real q = relative_distance(weight[r], factor);
+        real share = resp[r] / ((real)1 + q);
+        weight[r] = ((real)1 - lost[r]) * share;
+        far[r] = (lost[r] + q) * share;
+        log_far[r] = resp[r] * (log_one_plus(q) + log_lost[r]);
+    }
+}
+
+/* lost and log_lost: NULL where all rows are complete. */
 ALWAYS_INLINE int accumulate(mixfast_log_density gaussian, mixfast_accumulate gaussian_accumulate,
                              const mixfast_family *family, const void *tables, const mixfast_chunk *chunk,
-                             const mixfast_selection *selection, const void *resp, void *scratch, double *stats) {
+                             const mixfast_selection *selection, const void *resp, const void *lost,
+                             const void *log_lost, void *scratch, double *stats) {
     ptrdiff_t K = family->n_components, stride = chunk->stride;
     student_t_tables t = tables_of(family, tables);
     real *weight = scratch, *rest = weight + stride;
@@ -60,7 +76,11 @@ ALWAYS_INLINE int accumulate(mixfast_log_density gaussian, mixfast_accumulate ga
         ptrdiff_t k = selection->component[a];
         mixfast_selection one = {1, selection->component + a};
         gaussian(family, t.gaussian, chunk, &one, rest, weight);
-        weigh(stride, (const real *)resp + a * stride, t.factor[k], weight, rest, rest + stride);
+        if (lost == NULL)
+            weigh(stride, (const real *)resp + a * stride, t.factor[k], weight, rest, rest + stride);
+        else
+            weigh_observed(stride, (const real *)resp + a * stride, t.factor[k], lost, log_lost, weight, rest,
+                           rest + stride);
         mass[k] += sum_along(stride, weight);
         far[k] += sum_along(stride, rest);
         log_far[k] += sum_along(stride, rest + stride);
@@ -80,7 +100,15 @@ ALWAYS_INLINE int accumulate(mixfast_log_density gaussian, mixfast_accumulate ga
                                       double *stats) {                                                                 \
         return accumulate(MIXFAST_TABLE(gaussian).structure##_log_density,                                             \
                           MIXFAST_TABLE(gaussian).structure##_accumulate, family, tables, chunk, selection, resp,      \
-                          scratch, stats);                                                                             \
+                          NULL, NULL, scratch, stats);                                                                 \
+    }                                                                                                                  \
+    static int structure##_accumulate_observed(const mixfast_family *family, const void *tables,                       \
+                                               const mixfast_chunk *chunk, const mixfast_selection *selection,         \
+                                               const void *resp, const void *lost, const void *log_lost,               \
+                                               void *scratch, double *stats) {                                         \
+        return accumulate(MIXFAST_TABLE(gaussian).structure##_log_density,                                             \
+                          MIXFAST_TABLE(gaussian).structure##_accumulate, family, tables, chunk, selection, resp,      \
+                          lost, log_lost, scratch, stats);                                                             \
     }
 
 VERBS(full)
@@ -91,4 +119,6 @@ const mixfast_student_t_kernels MIXFAST_TABLE(student_t) = {
     full_accumulate,
     diagonal_log_density,
     diagonal_accumulate,
+    full_accumulate_observed,
+    diagonal_accumulate_observed,
 };

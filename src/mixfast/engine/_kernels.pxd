@@ -123,11 +123,16 @@ cdef extern from "factors.h" nogil:
 
 
 cdef extern from "student_t.h" nogil:
+    ctypedef int (*accumulate_observed_fn "mixfast_accumulate_observed")(
+        const family_t *, const void *tables, const chunk_t *chunk, const selection_t *selection, const void *resp,
+        const void *lost, const void *log_lost, void *scratch, double *stats) noexcept nogil
     ctypedef struct student_t_kernels_t "mixfast_student_t_kernels":
         log_density_fn full_log_density
         accumulate_fn full_accumulate
         log_density_fn diagonal_log_density
         accumulate_fn diagonal_accumulate
+        accumulate_observed_fn full_accumulate_observed
+        accumulate_observed_fn diagonal_accumulate_observed
 
 
 cdef extern from "categorical.h" nogil:

@@ -21,7 +21,7 @@ class MixtureWithMissingEntries(MixtureByEM):
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        tags.input_tags.allow_nan = self._accepts_missing and self._fits_missing
+        tags.input_tags.allow_nan &= self._fits_missing
         return tags
 
     def _says_nothing(self, X):
@@ -42,5 +42,6 @@ class MixtureWithMissingEntries(MixtureByEM):
         return have_gaps(X)
 
     def _check_missing(self, rows):
+        super()._check_missing(rows)
         if self._has_gaps(rows):
             self._check_columns_have_entries(rows)

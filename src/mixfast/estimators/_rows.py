@@ -23,8 +23,8 @@ from mixfast.tables import (
 
 #: The mixtures that have a place for missing values.
 TAKES_MISSING = (
-    "GaussianMixture, GammaMixture, ExponentialMixture, PoissonMixture, BernoulliMixture, CategoricalMixture or a "
-    "ProductMixture of such parts"
+    "GaussianMixture, StudentTMixture, GammaMixture, ExponentialMixture, PoissonMixture, BernoulliMixture, "
+    "CategoricalMixture or a ProductMixture of such parts"
 )
 
 

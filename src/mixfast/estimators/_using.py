@@ -568,11 +568,17 @@ class EllipticalColumns:
             for draw in drawn:
                 labels = np.sum(cumulated[:, :-1] < rng.random_sample((len(own), 1)), axis=1)
                 noise = rng.standard_normal((len(own), len(missing)))
+                noise *= self._stretches(there, rows[np.ix_(own, there)], labels, rng)[:, np.newaxis]
                 for k in np.unique(labels):
                     mine = labels == k
                     away = rows[np.ix_(own[mine], there)] - means[k, there]
                     draw[np.ix_(own[mine], missing)] = means[k, missing] + away @ slopes[k].T + noise[mine] @ roots[k].T
         return drawn
+
+    def _stretches(self, columns, rows, labels, rng):
+        """How far out draws (n,) of what is missing are relative to normal ones, of rows of which some columns are
+        known, (n, n_columns), and the components that they are drawn from."""
+        return np.ones(len(rows))
 
     def _scaled_by(self, columns, values, structure, covariances):
         """(structure, covariances, other parameters) of the other columns once values of some are known."""

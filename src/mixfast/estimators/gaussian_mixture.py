@@ -251,20 +251,11 @@ class GaussianMixture(
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        tags.input_tags.allow_nan &= (
-            self.regularization == "absolute" and self.covariance_prior is None and self.noise is None
-        )
+        tags.input_tags.allow_nan &= self.covariance_prior is None and self.noise is None
         return tags
 
     def _check_missing(self, rows):
-        if not self._has_gaps(rows):
-            return
-        if self.regularization == "relative":
-            raise ValueError(
-                "regularization='relative' standardises rows for the fit, which should have all entries: set "
-                "regularization='absolute', or fill in what is missing, NaN"
-            )
-        if self.covariance_prior is not None:
+        if self.covariance_prior is not None and self._has_gaps(rows):
             raise ValueError(
                 f"covariance_prior={self.covariance_prior!r} is made of rows that should have all entries: fill in "
                 "what is missing, NaN, or set it to None"

@@ -83,8 +83,7 @@ class ProductMixture(LikelihoodMixture):
     ------
     ValueError
         For parts that name a column twice, or one that X has not, or have parameters outside their range; for values
-        that are missing where the family has no place for them (all but `Bernoulli` and `Categorical`), and others
-        outside its domain.
+        outside the domain of their family, and columns in which all are missing.
         <errors of every fit>
 
     Examples
@@ -629,16 +628,9 @@ def _numbers(group, mixture, answers, dtype):
     """The columns of a part, in the form that its mixture takes."""
     kind = type(group.part).__name__
     block = np.empty((len(answers[0].values), len(answers)), dtype=dtype, order="F")
-    allows_nan = get_tags(mixture).input_tags.allow_nan
     for j, own in enumerate(answers):
         if own.values.dtype == object and len(own.values):
             raise ValueError(f"Column {own.name!r} of X should hold numbers, as it is {kind}, but it holds strings")
-        if np.any(own.is_missing) and not allows_nan:
-            row = int(np.argmax(own.is_missing))
-            raise ValueError(
-                f"Column {own.name!r} of X contains NaN or nothing in row {row}, and {kind} has no place for missing "
-                "values: leave such rows out, or fill them in"
-            )
         block[:, j] = own.values
         if np.any(np.isinf(block[:, j])):
             row = int(np.argmax(np.isinf(block[:, j])))

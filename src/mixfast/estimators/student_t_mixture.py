@@ -14,6 +14,7 @@ from mixfast._docstrings import described
 from mixfast._typing import Accelerate, CovarianceShape, CovarianceType, InitParams, InitPolicy, Seed
 from mixfast.estimators._elliptical import EllipticalMixture
 from mixfast.estimators._likelihood import LikelihoodMixture
+from mixfast.estimators._missing import MixtureWithMissingEntries
 from mixfast.estimators._noise import MixtureWithNoise
 from mixfast.estimators._trimming import TrimmedMixture
 from mixfast.estimators._using import EllipticalColumns
@@ -21,7 +22,9 @@ from mixfast.families.student_t import DEGREES, DEGREES_LIMITS, STRUCTURES, Give
 
 
 @described
-class StudentTMixture(TrimmedMixture, MixtureWithNoise, EllipticalColumns, EllipticalMixture, LikelihoodMixture):
+class StudentTMixture(
+    MixtureWithMissingEntries, TrimmedMixture, MixtureWithNoise, EllipticalColumns, EllipticalMixture, LikelihoodMixture
+):
     """Mixture of multivariate Student-t distributions, fitted by maximum likelihood: heavy tails, outliers.
 
     The density of a row x of d columns is sum_k weights_k t(x; means_k, covariances_k, n_k) with
@@ -36,6 +39,12 @@ class StudentTMixture(TrimmedMixture, MixtureWithNoise, EllipticalColumns, Ellip
     as those of EM there and never lower the likelihood either, but longer steps: weighted moments are divided by the
     sum of the weights instead of the number of rows (Liu, Rubin & Wu, Biometrika 85 (1998),
     doi:10.1093/biomet/85.4.755), and degrees of freedom are found together with the scales.
+
+    Entries that are NaN are missing: the density of a row is that of the p columns that are there, in which p stands
+    for d, and its weight is (n + p) / (n + the squared distance of these) (Liu & Rubin, "ML estimation of the t
+    distribution using EM and its extensions, ECM and ECME", Statistica Sinica 5 (1995); Wang, Zhang, Luo & Wei,
+    Computational Statistics and Data Analysis 45 (2004)). That is maximum likelihood where entries are missing at
+    random.
 
     Parameters
     ----------
@@ -209,7 +218,7 @@ class StudentTMixture(TrimmedMixture, MixtureWithNoise, EllipticalColumns, Ellip
         return cls._of_given(weights, parameters, feature_names, options)
 
     def _scaled_by(self, columns, values, structure, covariances):
-        distances = self._distances(columns, values)
+        distances = self._distances(columns, values[np.newaxis])[0]
         degrees = np.asarray(self.degrees_of_freedom_, dtype=np.float64)
         factors = (degrees + distances) / (degrees + len(columns))
         if structure == "tied":
@@ -218,11 +227,19 @@ class StudentTMixture(TrimmedMixture, MixtureWithNoise, EllipticalColumns, Ellip
         degrees = np.minimum(degrees + len(columns), DEGREES_LIMITS[1])
         return structure, covariances, {"degrees_of_freedom": degrees}
 
-    def _distances(self, columns, values):
-        """Squared, of values of some columns to the components, in units of these: (n_components,)."""
-        away = values - self._centres()[:, columns]
+    def _distances(self, columns, rows):
+        """Squared, of rows (n, n_columns) of some columns to the components, in units of these: (n, n_components)."""
+        away = rows[:, np.newaxis] - self._centres()[:, columns]
         within = np.asarray(self.covariance_matrices(), dtype=np.float64)[:, columns][:, :, columns]
-        return np.sum(away * np.linalg.solve(within, away[..., np.newaxis])[..., 0], axis=1)
+        return np.sum(away * np.linalg.solve(within, away[..., np.newaxis])[..., 0], axis=2)
+
+    def _stretches(self, columns, rows, labels, rng):
+        """A draw of n + p degrees of freedom is sqrt((n + D) / chi-squared of these) times as far out as a normal one,
+        where p columns are known and have the distance D."""
+        degrees = np.asarray(self.degrees_of_freedom_, dtype=np.float64)[labels]
+        distances = self._distances(columns, rows)[np.arange(len(rows)), labels]
+        chi2 = np.maximum(rng.chisquare(degrees + len(columns)), np.finfo(float).tiny)
+        return np.sqrt((degrees + distances) / chi2)
 
     def _family_of_components(self):
         degrees = DEGREES.get(self.degrees_of_freedom) or GivenDegrees(self.degrees_of_freedom)

@@ -1,7 +1,7 @@
 # What families of components with a mean and a covariance have in common.
 
 from mixfast.engine._family cimport constrain_fn, family_t, totals_t, unconstrain_fn
-from mixfast.engine._kernels cimport gaussian_kernels_t, rows_kernels_t
+from mixfast.engine._kernels cimport accumulate_observed_fn, gaussian_kernels_t, rows_kernels_t
 from mixfast.families._shapes cimport shape_t
 
 # Moves moments from the means that they are about to other means.
@@ -29,12 +29,31 @@ ctypedef struct structure_t:
     # INOUT row[d]: of mean 0 and unit covariance; then of component k
     void (*unwhiten)(const family_t *, Py_ssize_t k, const double *params, double *row) noexcept nogil
 
+# A row of which n_there columns are observed, beside the same row with missing entries imputed by conditional means in
+# component k, whose distance is that of what is observed (`_missing.pyx`). Of Gaussians share = spread = 1, and lost =
+# log_lost = 0.
+ctypedef struct observed_t:
+    double rise      # log density of what is observed: rise + share * (log density of the imputed row)
+    double share     # what the row weighs in moments, relative to a complete one
+    double lost      # 1 - share, with all its digits
+    double log_lost  # what is added to the logarithm of a row's distance, see `_kernels/student_t.h`
+    double spread    # what the conditional covariance of the missing entries weighs in second moments
+
+# Verbs for rows with missing entries, of families whose rows have weights of their own; NULL of Gaussians.
+ctypedef struct missing_verbs_t:
+    # log_root, log_root_left: half of the log-determinants of the precision of the observed columns, and of that of the
+    # others given these
+    void (*observe)(const family_t *, Py_ssize_t k, Py_ssize_t n_there, double log_weight, const double *params,
+                    double log_root, double log_root_left, observed_t *out) noexcept nogil
+    accumulate_observed_fn accumulate
+
 # The context of such a family, or the first member of it.
 ctypedef struct covariances_t:
     double reg_covar
     const rows_kernels_t *rows
     const gaussian_kernels_t *gaussian
     structure_t structure
+    missing_verbs_t missing
     shape_t shape              # of `make_shaped`
     double eigenvalue_ratio    # upper limit of the ratio of any two eigenvalues; 0: no limit
     const double *prior        # of a shape: shrinkage | degrees of freedom | mean[d] | scale[d][d]; NULL: none

@@ -1,23 +1,25 @@
-"""The verbs of Gaussian families for rows with missing entries, at random: those of a family of complete rows, which
-sees the rows filled.
+"""The verbs of Gaussian and Student-t families for rows with missing entries, at random: those of a family of complete
+rows, which sees the rows filled.
 
 Encoded rows have one more column: the number of the row's pattern, that is which entries are observed. Once per pass,
 pattern and component the covariance of the observed columns is factored. For each component missing entries are imputed
 by their conditional means, E[x_m] = mu_m + S_mo S_oo^-1 (x_o - mu_o). The Mahalanobis distance of the imputed row is
-then that of the observed entries, so the log density of complete rows is right up to a constant of the pattern.
-Statistics are those of the imputed rows plus, for each row, the conditional covariance of its missing entries, C = S_mm
-- S_mo S_oo^-1 S_om: Ghahramani & Jordan, "Supervised learning from incomplete data via an EM approach", NIPS 1994. So
-the loops over rows and the M-step are those of complete rows, whatever covariances share.
+then that of the observed entries, so the log density of complete rows is right up to a constant of the pattern, and of
+Student-t components a factor. Statistics are those of the imputed rows plus, for each row, the conditional covariance
+of its missing entries, C = S_mm - S_mo S_oo^-1 S_om: Ghahramani & Jordan, "Supervised learning from incomplete data via
+an EM approach", NIPS 1994. So the loops over rows and the M-step are those of complete rows, whatever is shared. What a
+row weighs that is observed in part, a family says itself (`missing_verbs_t`).
 """
 
 from cpython.ref cimport Py_INCREF
 from libc.math cimport M_PI, log, sqrt
 from libc.stdint cimport int64_t
-from libc.string cimport memcpy
+from libc.string cimport memcpy, memset
 
 from mixfast.engine._capsule cimport BoundFamily, capsule_of, give_free_numbers, new_struct
 from mixfast.engine._family cimport chunk_t, family_t, selection_t, totals_t
 from mixfast.engine._triangle cimport in_triangle, triangle
+from mixfast.families._covariances cimport covariances_t, missing_verbs_t, observed_t
 
 # How covariances and second moments are laid out.
 cdef enum:
@@ -27,15 +29,19 @@ cdef enum:
     NUMBERS = 3       # a number for each component
 
 # A pattern: its observed columns, then its missing ones; and where its tables begin, `size` numbers for each component,
-# one component after the other: log density minus that of the imputed row | S_mo S_oo^-1 | C.
+# one component after the other: observed_t | S_mo S_oo^-1 | C.
 ctypedef struct pattern_t:
     Py_ssize_t n_there
     Py_ssize_t size
     Py_ssize_t tables
     Py_ssize_t *columns
 
+cdef enum:
+    N_OBSERVED = sizeof(observed_t) // sizeof(double)
+
 ctypedef struct context_t:
     const family_t *complete
+    const missing_verbs_t *verbs   # of the complete family
     int covariances
     int moments
     Py_ssize_t n_patterns
@@ -77,19 +83,23 @@ cdef void factor(Py_ssize_t n, const double *covariance, Py_ssize_t d, const Py_
                 root[i * n + j] = value * root[j * n + j]
 
 
-cdef void prepare_pattern(const pattern_t *pattern, Py_ssize_t d, const double *covariance, double *room,
-                          double *out) noexcept nogil:
-    """Tables of a pattern and a component of this covariance[d][d]; room[d * d]."""
-    cdef Py_ssize_t o = pattern.n_there, m = d - o, i, j, a, b
+cdef void prepare_pattern(const family_t *f, const pattern_t *pattern, Py_ssize_t k, double log_weight,
+                          const double *params, const double *covariance, double *room, double *out) noexcept nogil:
+    """Tables of a pattern and component k, of this covariance[d][d]; room[d * d]."""
+    cdef const context_t *c = context_of(f)
+    cdef Py_ssize_t d = c.complete.n_features, o = pattern.n_there, m = d - o, i, j, a, b
     cdef const Py_ssize_t *there = pattern.columns
     cdef const Py_ssize_t *missing = pattern.columns + o
-    cdef double *slopes = out + 1
+    cdef observed_t *observed = <observed_t *> out
+    cdef double *slopes = out + N_OBSERVED
     cdef double *left = slopes + m * o
-    cdef double value, more = 0.5 * m * log(2 * M_PI)
+    cdef double value, log_root = 0, log_root_left = 0
     for i in range(o):
         for j in range(i + 1):
             room[i * o + j] = covariance[there[i] * d + there[j]]
     factor(o, covariance, d, there, room)
+    for i in range(o):
+        log_root += log(room[i * o + i])
     for a in range(m):  # L^-1 S_om
         for i in range(o):
             value = covariance[missing[a] * d + there[i]]
@@ -113,8 +123,13 @@ cdef void prepare_pattern(const pattern_t *pattern, Py_ssize_t d, const double *
             room[a * m + b] = left[in_triangle(a, b)]
     factor(m, covariance, d, missing, room)
     for a in range(m):
-        more -= log(room[a * m + a])
-    out[0] = more
+        log_root_left += log(room[a * m + a])
+    if c.verbs.observe != NULL:
+        c.verbs.observe(c.complete, k, o, log_weight, params, log_root, log_root_left, observed)
+    else:
+        observed.rise = 0.5 * m * log(2 * M_PI) - log_root_left
+        observed.share = observed.spread = 1
+        observed.lost = observed.log_lost = 0
 
 
 cdef void prepare_component(const family_t *f, Py_ssize_t k, const double *log_weights, const double *params,
@@ -129,7 +144,7 @@ cdef void prepare_component(const family_t *f, Py_ssize_t k, const double *log_w
             own_work[i * d + j] = covariance_at(c, params, k, i, j)
     for i in range(c.n_patterns):
         if c.patterns[i].n_there < d:
-            prepare_pattern(&c.patterns[i], d, own_work, own_work + d * d,
+            prepare_pattern(f, &c.patterns[i], k, log_weights[k], params, own_work, own_work + d * d,
                             tables + c.patterns[i].tables + k * c.patterns[i].size)
 
 
@@ -164,6 +179,11 @@ cdef inline const pattern_t *pattern_at(const context_t *c, const chunk_t *chunk
     return &c.patterns[<Py_ssize_t> (<const double *> chunk.columns)[c.complete.n_features * chunk.stride + r]]
 
 
+cdef inline const observed_t *observed_at(const pattern_t *pattern, Py_ssize_t k, const void *tables) noexcept nogil:
+    """Of a pattern with missing entries, and a component."""
+    return <const observed_t *> ((<const double *> tables) + pattern.tables + k * pattern.size)
+
+
 cdef chunk_t copy_of(const context_t *c, const chunk_t *chunk, void *columns) noexcept nogil:
     """A view of the chunk without the column of pattern numbers, with `columns` for values."""
     cdef chunk_t filled = chunk[0]
@@ -184,7 +204,7 @@ cdef void fill(const family_t *f, const void *tables, const chunk_t *chunk, Py_s
     for r in range(chunk.n_rows):
         pattern = pattern_at(c, chunk, r)
         o = pattern.n_there
-        slope = (<const double *> tables) + pattern.tables + k * pattern.size + 1
+        slope = (<const double *> tables) + pattern.tables + k * pattern.size + N_OBSERVED
         for a in range(o, d):
             value = mean[pattern.columns[a]]
             for i in range(o):
@@ -201,6 +221,7 @@ cdef int log_density(const family_t *f, const void *tables, const chunk_t *chunk
     cdef double *own
     cdef chunk_t filled = copy_of(c, chunk, columns)
     cdef const pattern_t *pattern
+    cdef const observed_t *observed
     cdef selection_t one
     cdef Py_ssize_t a, r
     cdef int code
@@ -214,7 +235,8 @@ cdef int log_density(const family_t *f, const void *tables, const chunk_t *chunk
         for r in range(chunk.n_rows):
             pattern = pattern_at(c, chunk, r)
             if pattern.n_there < c.complete.n_features:
-                own[r] += (<const double *> tables)[pattern.tables + one.component[0] * pattern.size]
+                observed = observed_at(pattern, one.component[0], tables)
+                own[r] = observed.rise + observed.share * own[r]
     return 0
 
 
@@ -223,7 +245,8 @@ cdef int accumulate(const family_t *f, const void *tables, const chunk_t *chunk,
     cdef const context_t *c = context_of(f)
     cdef Py_ssize_t d = c.complete.n_features
     cdef double *columns = <double *> scratch
-    cdef double *rest = columns + d * chunk.stride
+    cdef double *lost = columns + d * chunk.stride
+    cdef double *rest = lost + (2 * chunk.stride if c.verbs.accumulate != NULL else 0)
     cdef chunk_t filled = copy_of(c, chunk, columns)
     cdef selection_t one
     cdef const double *own
@@ -234,7 +257,12 @@ cdef int accumulate(const family_t *f, const void *tables, const chunk_t *chunk,
         one.component, own = selection.component + a, (<const double *> resp) + a * chunk.stride
         k = one.component[0]
         fill(f, tables, chunk, k, columns)
-        code = c.complete.accumulate(c.complete, complete_tables(f, tables), &filled, &one, own, rest, stats)
+        if c.verbs.accumulate == NULL:
+            code = c.complete.accumulate(c.complete, complete_tables(f, tables), &filled, &one, own, rest, stats)
+        else:
+            fill_lost(c, tables, chunk, k, lost)
+            code = c.verbs.accumulate(c.complete, complete_tables(f, tables), &filled, &one, own, lost,
+                                      lost + chunk.stride, rest, stats)
         if code != 0:
             return code
         for r in range(chunk.n_rows):
@@ -244,11 +272,29 @@ cdef int accumulate(const family_t *f, const void *tables, const chunk_t *chunk,
     return 0
 
 
+cdef void fill_lost(const context_t *c, const void *tables, const chunk_t *chunk, Py_ssize_t k,
+                    double *lost) noexcept nogil:
+    """OUT lost[stride] | log_lost[stride] of the chunk's rows in component k."""
+    cdef double *log_lost = lost + chunk.stride
+    cdef const observed_t *observed
+    cdef const pattern_t *pattern
+    cdef Py_ssize_t r
+    memset(lost, 0, 2 * chunk.stride * sizeof(double))
+    for r in range(chunk.n_rows):
+        pattern = pattern_at(c, chunk, r)
+        if pattern.n_there < c.complete.n_features:
+            observed = observed_at(pattern, k, tables)
+            lost[r], log_lost[r] = observed.lost, observed.log_lost
+
+
 cdef inline void add_left(const context_t *c, const pattern_t *pattern, const double *tables, Py_ssize_t k, double resp,
                           double *second) noexcept nogil:
     """OUT second moments += resp * C, the conditional covariance of a row's missing entries in component k."""
     cdef Py_ssize_t d = c.complete.n_features, o = pattern.n_there, a, b, i
-    cdef const double *left = tables + pattern.tables + k * pattern.size + 1 + (d - o) * o
+    cdef const double *left = tables + pattern.tables + k * pattern.size + N_OBSERVED + (d - o) * o
+    if o == d:
+        return
+    resp *= observed_at(pattern, k, tables).spread
     if c.moments != SHARED_MATRIX:
         second += k * (d if c.moments == OF_COLUMNS else triangle(d))
     for a in range(d - o):
@@ -302,12 +348,13 @@ def bind_missing(capsule, int64_t[:, ::1] columns not None, const int64_t[::1] n
     if complete.real_bytes != 8 or columns.shape[1] != d:
         raise ValueError("rows with missing entries are computed in float64, and patterns are of all columns")
     c.complete, c.covariances, c.moments, c.n_patterns = complete, covariances, moments, n_patterns
+    c.verbs = &(<const covariances_t *> complete.context).missing
     c.patterns = <pattern_t *> (c + 1)
     places = <Py_ssize_t *> (c.patterns + n_patterns)
     for i in range(n_patterns):
         o, m = n_there[i], d - n_there[i]
         c.patterns[i].n_there, c.patterns[i].columns = o, places + i * d
-        c.patterns[i].size = 1 + m * o + triangle(m)
+        c.patterns[i].size = N_OBSERVED + m * o + triangle(m)
         c.patterns[i].tables = c.n_own_tables
         c.n_own_tables += complete.n_components * c.patterns[i].size
         for j in range(d):
@@ -315,7 +362,7 @@ def bind_missing(capsule, int64_t[:, ::1] columns not None, const int64_t[::1] n
     f.n_components, f.n_features, f.real_bytes, f.isa = complete.n_components, d + 1, 8, complete.isa
     f.n_params, f.n_stats = complete.n_params, complete.n_stats
     f.n_tables = in_cache_lines(c.n_own_tables + complete.n_components * d) + complete.n_tables
-    f.n_scratch_columns = d + complete.n_scratch_columns
+    f.n_scratch_columns = d + (2 if c.verbs.accumulate != NULL else 0) + complete.n_scratch_columns
     f.n_work = complete.n_work + c.n_own_tables
     f.n_own_work = max(complete.n_own_work, 2 * d * d)
     f.flops_per_row = 3 * complete.flops_per_row

@@ -21,6 +21,15 @@ has h(n + d) there: a shorter step to the same limits. The division alone is par
 Biometrika 85 (1998), doi:10.1093/biomet/85.4.755). Where the scale is shared, s is common to the components while the
 scale is found, and each has its own while its degrees of freedom are; r, the mean of D' / d with the weights w, then
 differs from 1, and the equation gets more terms (`excess`).
+
+Missing entries (`_missing.pyx`). A row of which p columns are observed has (n + p) / 2 before its logarithm. It is
+bounded with s (n' + p) / (n + p) for s, so that its weight becomes (n + p) w whatever n' is, and, with E and C the
+conditional mean and covariance of what is missing, its term in the second moment (n + p) w (E - m')(E - m')' + C. The
+rest of the bound depends on n' by phi_p(n') = log Gamma((n' + p) / 2) - (n' + p) / 2 log((n' + p) / 2), whose slope is
+-(1 + h(n' + p)) / 2. As phi_p - phi_d is convex it lies above its tangent at n: so the equation for n' is that above
+with (n + p) w for w, but that h(n + p) - h(n + d) is added to each row's -log w. EM (Liu & Rubin, Statistica Sinica 5
+(1995); Wang, Zhang, Luo & Wei, Computational Statistics and Data Analysis 45 (2004)) has the tangent of phi_p itself.
+Sums are stored with (n + p) / (n + d) times what a complete row of the distance weighs.
 """
 
 from libc.float cimport DBL_MAX, DBL_MIN
@@ -38,7 +47,7 @@ from mixfast.engine._family cimport (
 )
 from mixfast.engine._kernels cimport mixfast_select_student_t, student_t_kernels_t
 from mixfast.engine._linalg cimport log_diagonal, precision_of_factor
-from mixfast.engine._special cimport lgamma_rise, log_minus_digamma, trigamma_minus_reciprocal
+from mixfast.engine._special cimport digamma_rise, lgamma_rise, log_minus_digamma, trigamma_minus_reciprocal
 from mixfast.engine._triangle cimport in_triangle, triangle
 from mixfast.families._covariances cimport (
     covariances_t,
@@ -52,6 +61,7 @@ from mixfast.families._covariances cimport (
     move_mean,
     move_t,
     new_family,
+    observed_t,
     pooled_moments,
     real_at,
     recentre_matrices,
@@ -427,6 +437,22 @@ cdef void recentre(const family_t *f, const double *counts, const double *last_p
     context_of(f).covariances.structure.recentre(f, mass, &move, stats)
 
 
+# ---- missing entries ------------------------------------------------------------------------------------------------
+
+cdef void observe(const family_t *f, Py_ssize_t k, Py_ssize_t n_there, double log_weight, const double *params,
+                  double log_root, double log_root_left, observed_t *out) noexcept nogil:
+    """See the top of this file. With n = infinity, at a start, all rows weigh the same."""
+    cdef double d = f.n_features, p = n_there, n = params[degrees_at(f) + k]
+    out.lost = (d - p) / (n + d)
+    out.share = 1 - out.lost
+    out.spread = 1 / (1 + d / n)
+    out.log_lost = digamma_rise(0.5 * (n + p), 0.5 * (d - p)) if isfinite(n) else 0
+    out.rise = -log_root_left + out.lost * (log_root + log_root_left)
+    if out.lost > 0:
+        out.rise += (out.lost * log_weight + lgamma_rise(0.5 * n, 0.5 * p) - out.share * lgamma_rise(0.5 * n, 0.5 * d)
+                     - 0.5 * (p - out.share * d) * log(M_PI * n))
+
+
 # ---- draws ----------------------------------------------------------------------------------------------------------
 
 cdef void draw_row(const family_t *f, Py_ssize_t k, const double *params, stream_t *stream,
@@ -510,6 +536,7 @@ cdef object finish(family_t *f, Py_ssize_t row_step, Py_ssize_t column_step):
     cdef Py_ssize_t n_components = f.n_components
     cdef context_t *context = <context_t *> f.context
     context.row_step, context.column_step = row_step, column_step
+    context.covariances.missing.observe = observe
     f.n_params += n_components
     f.n_stats += 3 * n_components
     f.n_tables += 3 * n_components
@@ -525,12 +552,14 @@ cdef object finish(family_t *f, Py_ssize_t row_step, Py_ssize_t column_step):
 cdef object finish_matrices(family_t *f, Py_ssize_t row_step):
     cdef const student_t_kernels_t *kernels = mixfast_select_student_t(f.isa, f.real_bytes)
     f.log_density, f.accumulate = kernels.full_log_density, kernels.full_accumulate
+    (<context_t *> f.context).covariances.missing.accumulate = kernels.full_accumulate_observed
     return finish(f, row_step, f.n_features + 1)
 
 
 cdef object finish_columns(family_t *f, Py_ssize_t row_step, Py_ssize_t column_step):
     cdef const student_t_kernels_t *kernels = mixfast_select_student_t(f.isa, f.real_bytes)
     f.log_density, f.accumulate = kernels.diagonal_log_density, kernels.diagonal_accumulate
+    (<context_t *> f.context).covariances.missing.accumulate = kernels.diagonal_accumulate_observed
     return finish(f, row_step, column_step)
 
 

@@ -11,8 +11,10 @@ import numpy as np
 
 from mixfast.families import _shapes
 from mixfast.families.domains import COVARIANCE, FACTOR, POSITIVE, Domain
-from mixfast.families.family import Family
+from mixfast.families.family import Encoded, Family
 from mixfast.families.holding import ALL, COMPONENT, NUMBER, Holding
+from mixfast.families.missing import encoded_with_missing
+from mixfast.families.presence import have_gaps
 
 #: Relative difference of covariances that are given in two ways: inverses of ill-conditioned float32 ones lose digits.
 AGREEMENT = 1e-2
@@ -38,6 +40,25 @@ class Elliptical(Family):
 
     def __init__(self, reg_covar=0.0):
         self.reg_covar = reg_covar
+
+    #: Whether rows may have entries that are missing.
+    takes_missing: bool = True
+
+    def encode(self, X):
+        if self.takes_missing and have_gaps(X):
+            return encoded_with_missing(self, X)
+        return Encoded(self, X, seeds=self.rows_of_clusters(X))
+
+    def rows_of_clusters(self, X):
+        """What k-means sees of complete rows, as `Encoded.seeds`."""
+        return None
+
+    def middle_and_width(self, values):
+        """(where the observed values (n,) of a column are, how far they spread), both finite, the latter above zero:
+        what a start knows of missing entries."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            middle, width = np.mean(values), np.std(values)
+        return middle if np.isfinite(middle) else 0.0, width if 0 < width < np.inf else 1.0
 
     @property
     def holdings(self):

@@ -27,8 +27,6 @@ from mixfast.families.covariances import (
 from mixfast.families.family import Described
 from mixfast.families.holding import ALL
 from mixfast.families.log_ratios import LogRatios
-from mixfast.families.missing import encoded_with_missing
-from mixfast.families.presence import have_gaps
 
 
 class GaussianParams(NamedTuple):
@@ -52,16 +50,9 @@ class Gaussian(Elliptical):
     Params: type = GaussianParams
     Stats: type = CentredMoments
 
-    #: Whether rows may have entries that are missing.
-    takes_missing: bool = True
-
     def param_shapes(self, n_components, n_features):
         covariance = self.covariance_shape(n_components, n_features)
         return (n_components, n_features), covariance, covariance
-
-    def encode(self, X):
-        complete = super().encode(X)  # which looks at the number of columns
-        return encoded_with_missing(self, X) if self.takes_missing and have_gaps(X) else complete
 
     def stat_shapes(self, n_components, n_features):
         return (n_components, n_features), self.moment_shape(n_components, n_features)

@@ -26,24 +26,40 @@ def patterns_of(there):
 class WithMissing:
     """A family for rows with missing entries. Encoded rows have one more column, the number of the row's pattern.
 
+    A start begins with all components alike, where columns are and as wide as they are: what is missing is then imputed
+    in the units of the data, whatever these are.
+
     complete : Family of complete rows, elliptical
     there : bool (n_patterns, n_features), the observed columns of each pattern
+    middles, widths : float64 (n_features,), of the observed entries of each column
     """
 
     dtypes = (np.float64,)
     batches = False
 
-    def __init__(self, complete, there):
-        self.complete, self.there = complete, there
+    def __init__(self, complete, there, middles, widths):
+        self.complete, self.there, self.middles, self.widths = complete, there, middles, widths
 
     def __getattr__(self, name):
-        if name in ("complete", "there"):  # of a copy that is being made
+        if name in ("complete", "there", "middles", "widths"):  # of a copy that is being made
             raise AttributeError(name)
         return getattr(self.complete, name)
 
+    def blank(self, n_components, n_features):
+        return self._begun(self.complete.blank(n_components, n_features), n_components, self.middles)
+
     def located(self, centres):
         """As `Family.located`; centres may or may not have the column of pattern numbers."""
-        return self.complete.located(centres[:, : self.there.shape[1]])
+        centres = centres[:, : self.there.shape[1]]
+        packed = self.complete.located(centres)
+        return None if packed is None else self._begun(packed, len(centres), centres)
+
+    def _begun(self, packed, n_components, means):
+        """Parameters with these means, and covariances of 1 scaled to the columns."""
+        layout = self.complete.params_layout(n_components, len(self.widths))
+        params = layout.view(packed)
+        scaled = self.complete.transformed(params, 0.0, self.complete.column_units(self.widths), 0.0)
+        return layout.pack(scaled._replace(means=np.broadcast_to(means, params.means.shape)))
 
     def bind(self, n_components, n_features, dtype, isa=None):
         columns = np.argsort(~self.there, axis=1, kind="stable").astype(np.int64)
@@ -57,13 +73,15 @@ class WithMissing:
 
 
 def encoded_with_missing(family, X):
-    """Rows (n_samples, n_features) of which some have missing entries, as `Encoded`; k-means sees the mean of the
+    """Rows (n_samples, n_features) of which some have missing entries, as `Encoded`; k-means sees the middle of the
     column in their place."""
     missing = np.isnan(X)
     there, number = patterns_of(~missing)
-    n_there = np.maximum(np.sum(~missing, axis=0), 1)
-    with np.errstate(over="ignore", invalid="ignore"):
-        means = np.sum(np.where(missing, 0, X), axis=0, dtype=np.float64) / n_there
-    means[~np.isfinite(means)] = 0
-    filled = np.where(missing, means, X.astype(np.float64, copy=False))
-    return Encoded(WithMissing(family, there), np.column_stack([filled, number.astype(np.float64)]), seeds=filled)
+    filled = X.astype(np.float64)
+    middles, widths = np.zeros(X.shape[1]), np.ones(X.shape[1])
+    for j in np.flatnonzero(~missing.all(axis=0)):
+        middles[j], widths[j] = family.middle_and_width(filled[~missing[:, j], j])
+    filled[missing] = np.broadcast_to(middles, X.shape)[missing]
+    rows = np.column_stack([filled, number.astype(np.float64)])
+    seeds = family.rows_of_clusters(filled)
+    return Encoded(WithMissing(family, there, middles, widths), rows, seeds=filled if seeds is None else seeds)

@@ -33,7 +33,7 @@ def drawn_in(rows, offsets):
     This bounds the distance of outliers from other rows by about that between clusters, so that k-means does not spend
     centres on them. The result does not depend on the units of the columns.
     """
-    middle, unit = _centre_and_range(rows, offsets)
+    middle, unit = middle_and_range(rows, offsets)
     owner = np.repeat(np.arange(len(middle)), np.diff(offsets))
     with np.errstate(over="ignore", invalid="ignore"):
         z = rows - middle[owner]
@@ -45,7 +45,7 @@ def drawn_in(rows, offsets):
     return z
 
 
-def _centre_and_range(rows, offsets):
+def middle_and_range(rows, offsets):
     """(medians, interquartile ranges) of each problem's columns, (n_problems, n_columns). If the interquartile range is
     0 the range of the column is taken, and 1 if it is constant."""
     sizes = np.diff(offsets)

@@ -27,9 +27,9 @@ from mixfast.families.covariances import (
     TiedCovariances,
 )
 from mixfast.families.domains import between
-from mixfast.families.family import Described, Encoded
+from mixfast.families.family import Described
 from mixfast.families.holding import ALL, COMPONENT, Holding
-from mixfast.families.seeds import drawn_in
+from mixfast.families.seeds import drawn_in, middle_and_range
 
 
 class StudentTParams(NamedTuple):
@@ -145,9 +145,13 @@ class StudentT(Elliptical):
         params.degrees_of_freedom[...] = np.inf
         return packed
 
-    def encode(self, X):
+    def rows_of_clusters(self, X):
         """k-means runs on columns with outliers drawn in; docs/families.md has the effect."""
-        return Encoded(self, X, seeds=lambda offsets: drawn_in(X, offsets))
+        return lambda offsets: drawn_in(X, offsets)
+
+    def middle_and_width(self, values):
+        middle, width = middle_and_range(values[:, np.newaxis], np.array([0, len(values)]))
+        return middle.item(), width.item() if np.isfinite(width) else 1.0
 
     def cdf(self, params, x):
         return stdtr(params.degrees_of_freedom, (x - params.means[:, 0]) / np.sqrt(self.variances(params)[:, 0]))
