@@ -40,11 +40,12 @@ def planar(n, n_clusters, spread, seed):
     return centres[labels] + np.einsum("nij,nj->ni", factors[labels], rng.normal(size=(n, 2))), labels
 
 
-#: What the command line changes: the clock, and the rows, columns and clusters of the cells of `grid`, and its seeds.
+#: What the command line changes: the clock; rows, columns and clusters of the cells of `grid`, its seeds and models.
 RUN = argparse.Namespace(
     clock=time.perf_counter,
     cells=[(n, d, k) for n in (1_000, 10_000) for d in (2, 8, 32) for k in (4, 8, 16, 32)],
     seeds=5,
+    models=[],
 )
 
 
@@ -267,11 +268,12 @@ def grid(repeats):
             "default": process(d),
             "from one": process(d, init_components=1),
             "sampler": process(d, algorithm="sampler", burn_in=200, n_draws=100, thin=1),
-            "GaussianMixture(K)": lambda seed, k=k: GaussianMixture(k, random_state=seed),
-            "BayesianGaussianMixture(5 K)": lambda seed, k=k: BayesianGaussianMixture(
+            "Gaussian(K)": lambda seed, k=k: GaussianMixture(k, random_state=seed),
+            "Bayesian(5 K)": lambda seed, k=k: BayesianGaussianMixture(
                 n_components=5 * k, random_state=seed
             ),
         }
+        makers = {name: make for name, make in makers.items() if not RUN.models or name in RUN.models}
         found = {name: [] for name in makers}
         for seed in range(RUN.seeds):
             X, labels = drawn_clusters(n, d, k, seed)
@@ -336,9 +338,11 @@ def main():
     parser.add_argument("--cpu", action="store_true", help="times of processors")
     parser.add_argument("--cells", default="", help="of the grid: rows x columns x clusters, 1000x8x32,..")
     parser.add_argument("--seeds", type=int, default=RUN.seeds, help="of the grid")
+    parser.add_argument("--models", default="", help='of the grid: some of "default,from one,sampler,Gaussian(K),..."')
     options = parser.parse_args()
     warnings.simplefilter("ignore")
     RUN.seeds = options.seeds
+    RUN.models = options.models.split(",") if options.models else []
     if options.cpu:
         RUN.clock = time.process_time
     if options.cells:
