@@ -269,9 +269,7 @@ def grid(repeats):
             "from one": process(d, init_components=1),
             "sampler": process(d, algorithm="sampler", burn_in=200, n_draws=100, thin=1),
             "Gaussian(K)": lambda seed, k=k: GaussianMixture(k, random_state=seed),
-            "Bayesian(5 K)": lambda seed, k=k: BayesianGaussianMixture(
-                n_components=5 * k, random_state=seed
-            ),
+            "Bayesian(5 K)": lambda seed, k=k: BayesianGaussianMixture(n_components=5 * k, random_state=seed),
         }
         makers = {name: make for name, make in makers.items() if not RUN.models or name in RUN.models}
         found = {name: [] for name in makers}
