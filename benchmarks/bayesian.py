@@ -265,7 +265,7 @@ def grid(repeats):
 
     for n, d, k in RUN.cells:
         makers = {
-            "default": process(d),
+            "from many": process(d, init_components=min(64, n // 16)),
             "from one": process(d, init_components=1),
             "sampler": process(d, algorithm="sampler", burn_in=200, n_draws=100, thin=1),
             "Gaussian(K)": lambda seed, k=k: GaussianMixture(k, random_state=seed),
@@ -336,7 +336,7 @@ def main():
     parser.add_argument("--cpu", action="store_true", help="times of processors")
     parser.add_argument("--cells", default="", help="of the grid: rows x columns x clusters, 1000x8x32,..")
     parser.add_argument("--seeds", type=int, default=RUN.seeds, help="of the grid")
-    parser.add_argument("--models", default="", help='of the grid: some of "default,from one,sampler,Gaussian(K),..."')
+    parser.add_argument("--models", default="", help='of the grid: some, such as "from one,Gaussian(K)"')
     options = parser.parse_args()
     warnings.simplefilter("ignore")
     RUN.seeds = options.seeds

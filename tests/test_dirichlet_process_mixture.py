@@ -388,6 +388,21 @@ def test_starts_with_more_components_end_where_those_with_one_do():
     assert len(fitted("full", moves=(), init_components=5).counts_) == 5
 
 
+@pytest.mark.parametrize(("seed", "better"), [(1, 1), (3, 25)])
+def test_the_default_is_the_better_of_two_starts(seed, better):
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(400, 2)) + 20 * rng.normal(size=(24, 2))[rng.integers(24, size=400)]
+    bounds = {start: fitted("full", X, init_components=start).lower_bound_ for start in (1, 25)}
+    assert bounds[better] == max(bounds.values()) > min(bounds.values()) + 1
+    assert fitted("full", X).lower_bound_ == bounds[better]
+    assert fitted("full", X, max_components=3).n_clusters_ <= 3
+
+
+def test_without_births_the_default_begins_with_many():
+    model = fitted("full", moves=("merge",))
+    assert model.lower_bound_ == fitted("full", moves=("merge",), init_components=len(REALS) // 16).lower_bound_
+
+
 def test_columns_are_known_by_their_names():
     pandas = pytest.importorskip("pandas")
     model = fitted("full", pandas.DataFrame(REALS, columns=["a", "b"]))

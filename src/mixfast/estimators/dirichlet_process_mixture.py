@@ -40,7 +40,7 @@ from mixfast.estimators._sampled import (
 )
 from mixfast.estimators._weight_priors import StickBreaking
 from mixfast.families.domains import COUNT, DISTRIBUTION, NOT_NEGATIVE, POSITIVE, check_domain
-from mixfast.moves import MOVES, PRESENT, Problem, Search, State, n_blocks_for
+from mixfast.moves import MOVES, PRESENT, Problem, Search, State, least_rise, n_blocks_for
 from mixfast.parts import Part
 from mixfast.proportions._sticks import LearnedSticks, Sticks
 from mixfast.random_partitions import coclustering, n_clusters_posterior, r_hat
@@ -48,10 +48,16 @@ from mixfast.read_only import frozen
 from mixfast.status import Status
 from mixfast.weights import counted_rows
 
-#: `init_components="auto"`: so many, of at least so many rows. Of 1,000 x 8 rows in 32 clusters that lie upon each
-#: other a fit from one component ends 100 to 430 nats lower, with 10 clusters instead of 19 (normalised mutual
-#: information .44 and .55), and takes a sixth of the time; where clusters are apart both find the same.
+#: `init_components="auto"`: searches from one component and from so many, of at least so many rows. Of 1,000 x 8 rows
+#: in 32 clusters that lie upon each other a search from one component ends 100 to 430 nats lower than from 64, with 10
+#: clusters instead of 19 (normalised mutual information .44 and .55), and takes a sixth of the time. Of 10,000 x 32
+#: rows in 32 clusters that lie apart it ends 600 and 9,100 nats higher, in half the time; where there are few clusters
+#: both find the same (`drawn_clusters` of benchmarks/bayesian.py).
 MOST_BEGUN, ROWS_OF_BEGUN = 64, 16
+#: Of more rows there is the search from one component alone. Of 100,000 rows of 2 and 8 columns in 4 to 16 clusters
+#: the one from 64 made 1,000 iterations and ended up to 200 nats lower, with clusters too many; of 32 clusters that lie
+#: upon each other it ended 4 nats higher, with the same labels.
+ROWS_OF_ONE = 50_000
 #: What is learned of rows beside the posterior: their columns, what these may hold, sums of rows.
 OF_ROWS = (
     "n_features_in_",
@@ -110,8 +116,10 @@ class DirichletProcessMixture(PosteriorMixture):
     algorithm : {'variational', 'sampler'}, default='variational'
         How the posterior is found.
     init_components : 'auto' or int, default='auto'
-        Components to begin with, by k-means. 'auto' is 1 for `algorithm="sampler"`; else one for each 16 rows, but at
-        most 64, and `max_components`: where clusters lie upon each other moves from one component end too early.
+        Components to begin with, by k-means. 'auto' is 1 for `algorithm="sampler"` and for more than 50,000 rows. Else
+        there are two searches, and the one that ends with the higher bound is kept: from 1 component, and from one for
+        each 16 rows, but at most 64, and `max_components`. Where clusters lie upon each other moves from one component
+        end too early; where they lie apart, those from many do. Without births there is the second search alone.
     max_components : int or None, default=None
         The most that there may be.
     moves : tuple of {'birth', 'merge', 'delete'}, default=('birth', 'merge', 'delete')
@@ -178,7 +186,7 @@ class DirichletProcessMixture(PosteriorMixture):
     n_moves_ : dict
         How many times moves of each name were kept.
     n_iter_ : int
-        Iterations over all rows.
+        Iterations over all rows, of the search that was kept.
     converged_ : bool
         Of the sampler: whether draws are worth 100 independent ones of the number of clusters and of the log joint for
         each chain, and no `r_hat_` is above 1.05. What is not is said by a ConvergenceWarning.
@@ -406,14 +414,16 @@ class DirichletProcessMixture(PosteriorMixture):
         """That a fit needs."""
         return 1 if self.init_components == "auto" else self.init_components
 
-    def _n_start(self, problem):
-        """Components to begin with."""
+    def _starts(self, problem):
+        """Numbers of components to begin with, of as many searches."""
         if self.init_components != "auto":
-            return self.init_components
-        if self.algorithm == "sampler":
-            return 1
-        n_clusters = int(min(MOST_BEGUN, problem.n // ROWS_OF_BEGUN, problem.n_rows))
-        return max(1, n_clusters if self.max_components is None else min(n_clusters, self.max_components))
+            return [self.init_components]
+        births = self.algorithm == "sampler" or "birth" in self.moves
+        if births and (self.algorithm == "sampler" or problem.n_rows > ROWS_OF_ONE):
+            return [1]
+        several = int(min(MOST_BEGUN, problem.n // ROWS_OF_BEGUN, problem.n_rows))
+        several = max(1, several if self.max_components is None else min(several, self.max_components))
+        return [several, 1] if births and several > 1 else [several]
 
     # ---- rows, which a mixture of such components reads ----
 
@@ -596,18 +606,22 @@ class DirichletProcessMixture(PosteriorMixture):
             n_batches,
         )
         seed = self._seed()
-        n_start = self._n_start(problem)
-        search = Search(
-            problem,
-            n_start,
-            state_of_labels(problem, self._labels_of_start(problem, n_start, seed), n_start),
-            tuple(self.moves),
-            self.tol,
-            self.max_iter,
-            self.max_components,
-            seed,
-            self._monitor(),
-        ).run()
+        search = None
+        for n_components in self._starts(problem):
+            other = Search(
+                problem,
+                n_components,
+                state_of_labels(problem, self._labels_of_start(problem, n_components, seed), n_components),
+                tuple(self.moves),
+                self.tol,
+                self.max_iter,
+                self.max_components,
+                seed,
+                self._monitor(),
+            ).run()
+            is_first = search is None or not np.isfinite(search.bound)
+            if is_first or other.bound > search.bound + least_rise(search.bound, problem.n):
+                search = other
         if search.status & Status.NOT_FINITE or not np.all(np.isfinite(search.state.params)):
             raise self._status_error(Status.NOT_FINITE, X.dtype)
         self._publish(search, family)
@@ -626,7 +640,7 @@ class DirichletProcessMixture(PosteriorMixture):
 
         n_labels = X.shape[0] * self.n_draws * self.n_chains
         keeps_labels = n_labels <= MANY_LABELS if self.keep_labels is None else self.keep_labels
-        labels = self._labels_of_start(problem, self._n_start(problem), seed)
+        labels = self._labels_of_start(problem, *self._starts(problem), seed)
         make = sampler_for(self, X, family, process, sample_weight, labels, seed, n_threads)
         thin = sweeps_of_draw(self.thin, X.shape[0])
         chains = Chains(make, self, thin, components, keeps_labels, self._monitor()).run()
