@@ -295,7 +295,7 @@ def test_sums_and_batches_of_rows():
     np.testing.assert_allclose(parts.fit(mixfast.blocks(X)).weights_, model.weights_, atol=1e-4)
 
 
-HOLES = np.where(np.arange(60).reshape(20, 3) % 7 == 0, np.nan, np.arange(60.0).reshape(20, 3) ** 1.1)
+HOLES = np.where(np.arange(60).reshape(20, 3) % 3 == 1, np.nan, np.arange(60.0).reshape(20, 3) ** 1.1)
 
 
 @pytest.mark.parametrize(
@@ -310,8 +310,9 @@ HOLES = np.where(np.arange(60).reshape(20, 3) % 7 == 0, np.nan, np.arange(60.0).
         ({"noise_volume": 10.0}, np.column_stack([ROWS, np.ones(len(ROWS))]), "there is none that has a volume"),
         ({}, np.random.default_rng(0).normal(size=(8, 12)), "8 rows of 12 columns"),
         ({}, 1e200 * ROWS, "set noise_volume|moderate size"),
-        ({}, HOLES, "noise is of rows that have all entries"),
-        ({"init_params": "k-means++"}, ROWS, "take 'kmeans' or 'random', or labels"),
+        ({}, HOLES, "column 1 has no entry in any row"),
+        ({}, np.where(HOLES == HOLES[2, 0], np.nan, np.column_stack([HOLES[:, [0, 2]], np.ones(20)])), "has a volume"),
+        ({"init_params": "random_from_data"}, ROWS, "take 'kmeans', 'k-means\\+\\+' or 'random', or labels"),
         ({"init_params": np.full(len(ROWS), 3)}, ROWS, r"range \[-1, 2\]"),
         ({"init_params": np.full(len(ROWS), -2)}, ROWS, "gives no rows to component 0"),
     ],
@@ -321,22 +322,167 @@ def test_what_cannot_be_is_said(options, X, said):
         GaussianMixture(**({"n_components": 2, "noise": "uniform"} | options)).fit(X)
 
 
-def test_what_a_model_with_noise_does_not_say():
+def test_parameters_alone_say_no_volume():
+    with pytest.raises(ValueError, match="noise_volume=None"):
+        GaussianMixture.from_parameters(weights=[0.5, 0.5], means=[[0.0]], covariances=[[[1.0]]], noise="uniform")
+
+
+# ---- columns by themselves, and missing entries ----------------------------------------------------------------------
+
+
+def with_holes(X, share=0.15, seed=0):
+    rng = np.random.default_rng(seed)
+    X = np.where(rng.random(X.shape) < share, np.nan, X)
+    X[4] = np.nan
+    return X
+
+
+@both
+def test_columns_by_themselves_have_the_noise_of_their_sides(cls):
     X, _ = clusters_and_noise()
+    model = model_of(X, cls)
+    sides = np.diag(model.noise_box_[1:])
+    own = model.marginal([2, 0])
+    assert own.noise_volume_ == pytest.approx(sides[0] * sides[2], rel=1e-12)
+    np.testing.assert_array_equal(own.noise_box_, model.noise_box_[np.ix_([0, 3, 1], [2, 0])])
+    assert own.noise_volume is None
+    # a grid over the other column, as wide as noise is
+    grid = np.linspace(model.noise_box_[0, 1], model.noise_box_[0, 1] + sides[1], 20_001)
+    for row in X[[0, 200, 350]]:
+        joint = np.exp(model.score_samples(np.column_stack(np.broadcast_arrays(row[0], grid, row[2]))))
+        assert np.trapezoid(joint, grid) == pytest.approx(np.exp(own.score_samples([row[[2, 0]]])[0]), rel=2e-3)
+    given = model_of(X, cls, noise_volume=1e4)
+    assert given.marginal([0, 1]).noise_volume == pytest.approx(np.prod(np.diag(given.noise_box_[1:])[:2]))
+
+
+@both
+def test_given_some_columns_noise_has_the_sides_of_the_others(cls):
+    X, _ = clusters_and_noise()
+    model = model_of(X, cls)
+    given = model.condition([0], [1.0])
+    sides = np.diag(model.noise_box_[1:])
+    assert given.noise_volume_ == pytest.approx(sides[1] * sides[2], rel=1e-12)
+    there = model.marginal(0)
+    rows = np.column_stack([np.ones(len(X)), X[:, 1:]])
+    np.testing.assert_allclose(
+        given.score_samples(X[:, 1:]), model.score_samples(rows) - there.score_samples([[1.0]]), rtol=1e-9
+    )
+    np.testing.assert_allclose(given.weights_, there.predict_proba([[1.0]])[0], rtol=1e-9)
+    centre = model.noise_box_[0] + sides / 2
+    wanted = given.weights_[:2] @ given.means_ + given.weights_[2] * centre[1:]
+    np.testing.assert_allclose(model.conditional_mean([[1.0]], 0)[0], wanted, rtol=1e-9)
+
+
+@both
+def test_the_distribution_function_has_noise_in_its_interval(cls):
+    X, _ = clusters_and_noise()
+    model = model_of(X, cls).marginal(0)
+    drawn = model.sample(200_000, random_state=0)[0]
+    values = np.linspace(-14, 14, 9)[:, np.newaxis]
+    # the largest distance of 200,000 draws is below 0.005 with probability 0.9999
+    np.testing.assert_allclose(model.cdf(values), np.mean(drawn <= values.T, axis=0), atol=0.005)
+    np.testing.assert_allclose(model.cdf(model.ppf([0.01, 0.5, 0.99])[:, np.newaxis]), [0.01, 0.5, 0.99], rtol=1e-9)
+
+
+@both
+@pytest.mark.parametrize("init_params", ["kmeans", "k-means++", "random"])
+def test_rows_with_missing_entries_have_the_noise_of_what_is_there(cls, init_params):
+    X, labels = clusters_and_noise()
+    holes = with_holes(X)
+    model = model_of(holes, cls, init_params=init_params, max_iter=300, tol=1e-9, reg_covar=0)
+    bounds = np.array(model.lower_bounds_)
+    assert np.all(np.diff(bounds) > -1e-9 * np.abs(bounds[1:]))
+    low, high = np.nanmin(holes, axis=0), np.nanmax(holes, axis=0)
+    np.testing.assert_allclose(model.noise_box_, np.vstack([low, np.diag(high - low)]), rtol=1e-12)
+    for row in holes[:20]:
+        there = np.flatnonzero(~np.isnan(row))
+        if len(there):
+            wanted = model.marginal(there.tolist()).score_samples([row[there]])
+            np.testing.assert_allclose(model.score_samples([row]), wanted, rtol=1e-8)
+    np.testing.assert_allclose(model.predict_proba(holes)[4], model.weights_, atol=1e-12)
+    if init_params != "random":
+        assert np.mean((model.predict(holes) < 0) == (labels < 0)) > 0.9
+        assert model.weights_[2] == pytest.approx(1 / 6, abs=0.03)
+
+
+def test_rows_with_missing_entries_have_the_same_bits_in_any_number_of_threads():
+    holes = with_holes(np.tile(clusters_and_noise()[0], (5, 1)) + np.arange(1800)[:, np.newaxis] / 1e4)
+    one, three = (model_of(holes, n_threads=n) for n in (1, 3))
+    np.testing.assert_array_equal(one.means_, three.means_)
+    np.testing.assert_array_equal(one.weights_, three.weights_)
+
+
+@both
+def test_what_is_missing_is_filled_from_components_and_noise(cls):
+    X, _ = clusters_and_noise()
+    holes = with_holes(X)
+    model = model_of(holes, cls)
+    filled, drawn = model.impute(holes), model.sample_missing(holes[:6], n_draws=20_000, random_state=0)
+    there = ~np.isnan(holes)
+    np.testing.assert_array_equal(filled[there], holes[there])
+    np.testing.assert_array_equal(drawn[:, there[:6]], np.broadcast_to(holes[:6][there[:6]], (20_000, there[:6].sum())))
+    spread = drawn.std(axis=0) / np.sqrt(20_000)
+    assert np.all(np.abs(drawn.mean(axis=0) - filled[:6]) <= 5 * spread + 1e-12)
+    far = np.array([[14.0, np.nan, np.nan]])  # only noise is there
+    low, high = model.noise_box_[0], model.noise_box_.sum(axis=0)
+    drawn = model.sample_missing(far, n_draws=4000, random_state=0)[:, 0]
+    assert np.all((drawn[:, 1:] >= low[1:]) & (drawn[:, 1:] <= high[1:]))
+    assert np.all(np.ptp(drawn[:, 1:], axis=0) > 0.99 * (high - low)[1:])
+
+
+def test_a_number_for_the_volume_is_that_of_a_box_with_sides_in_proportion():
+    X, _ = clusters_and_noise()
+    holes = with_holes(X)
+    own, given = model_of(holes), model_of(holes, noise_volume=1e3)
+    assert given.noise_volume_ == 1e3
+    sides, given_sides = (np.diag(model.noise_box_[1:]) for model in (own, given))
+    assert np.prod(given_sides) == pytest.approx(1e3)
+    np.testing.assert_allclose(given_sides / given_sides[0], sides / sides[0])
+
+
+def test_a_box_along_principal_axes_says_nothing_of_columns_by_themselves():
+    rng = np.random.default_rng(0)
+    X = np.concatenate([rng.normal(size=(200, 2)), rng.uniform(-9, 9, (60, 2))]) @ np.array([[2.0, 2.0], [-0.1, 0.1]])
     model = model_of(X)
-    for call in (
+    holes = X[:5].copy()
+    holes[0, 1] = np.nan
+    calls = (
         lambda: model.marginal(0),
         lambda: model.condition(0, 1.0),
         lambda: model.conditional_mean(X[:, :1], 0),
-        lambda: model.impute(X),
-        lambda: model_of(X[:, :1]).cdf(X[:, :1]),
-    ):
-        with pytest.raises(TypeError, match="noise"):
+        lambda: model.impute(holes),
+        lambda: model.sample_missing(holes),
+        lambda: model.predict(holes),
+    )
+    for call in calls:
+        with pytest.raises(ValueError, match="box along the principal axes of the rows, noise_box_"):
             call()
-    with pytest.raises(ValueError, match="noise_volume=None"):
-        GaussianMixture.from_parameters(weights=[0.5, 0.5], means=[[0.0]], covariances=[[[1.0]]], noise="uniform")
-    with pytest.raises(ValueError, match="have all entries"):
-        model.predict(np.full((1, 3), np.nan))
+    np.testing.assert_array_equal(model.impute(X), X)
+    volume = model.noise_volume_
+    model.noise_box_ = np.vstack([X.min(axis=0), np.diag(np.ptp(X, axis=0))])
+    for call in calls:
+        call()
+    assert model.noise_volume_ == volume
+
+
+@both
+def test_seeds_alone_are_a_start_beside_noise(cls):
+    X, labels = clusters_and_noise()
+    best = model_of(X, cls, init_params=np.where(labels < 0, -2, labels), tol=1e-8, max_iter=500)
+    for seed in range(5):
+        model = model_of(X, cls, init_params="k-means++", random_state=seed, tol=1e-8, max_iter=500)
+        assert model.lower_bound_ == pytest.approx(best.lower_bound_, abs=1e-4)
+
+
+def test_sums_and_choices_take_rows_with_missing_entries():
+    X, _ = clusters_and_noise()
+    holes = with_holes(X)
+    step, model = (model_of(holes, max_iter=n, tol=0.0) for n in (4, 3))
+    model.update(model.statistics(holes[:100]) + model.statistics(holes[100:]))
+    np.testing.assert_allclose(model.means_, step.means_, rtol=1e-9)
+    np.testing.assert_allclose(model.weights_, step.weights_, rtol=1e-9)
+    chosen = select(holes, GaussianMixture(noise="uniform", random_state=0), n_components=[1, 2, 3])
+    assert chosen.best_.n_components == 2
 
 
 def test_noise_begins_with_a_row_at_least_and_anew_in_warm_starts():

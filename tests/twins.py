@@ -503,6 +503,22 @@ HOLED = {
 }
 
 
+#: The sides of a box of noise, of three columns.
+SIDES = np.array([1.5, 2.0, 9.0])
+BOX = Region.of_box(np.vstack([np.zeros(3), np.diag(SIDES)]))
+
+HOLED |= {
+    f"{name} with noise and missing entries": HOLED[f"{name} with missing entries"]._replace(
+        compiled=WithNoise(FAMILIES[name].compiled, BOX),
+        reference=noise_twin.WithNoise(HOLED[f"{name} with missing entries"].reference, SIDES),
+        make_params=beside_noise(FAMILIES[name].make_params),
+        widths=(3,),
+        numbers=(2, 4),
+    )
+    for name in ("full", "heavy diagonal")
+}
+
+
 def product_of(names, widths):
     """Columns of several families, side by side."""
     parts = [FAMILIES[name] for name in names]

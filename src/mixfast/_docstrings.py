@@ -126,14 +126,17 @@ ENTRIES = {
             `init_params` -2 (there responsibilities, and sets of components, have n_components + 1 columns). A number
             is the share of the rows that noise begins with, those with the fewest others around them; 'uniform' finds
             it, as two intensities of rows make it likely (Byers & Raftery, JASA 93 (1998)). Labels of a start that name
-            noise say it themselves. Criteria count its weight and its volume. A start is 'kmeans', 'random' or given,
-            and rows have all entries.
+            noise say it themselves. Criteria count its weight and its volume. A start is 'kmeans', 'k-means++' (each
+            row goes to the nearest of the rows that are chosen), 'random' or given. In rows with missing entries noise
+            is uniform in the sides of `noise_box_` of the columns that are there.
         """,
     "noise_volume": """
         noise_volume : float, default=None
             The volume that noise has, in the product of the columns' units. None is that of the rows' region, the
-            smaller of the boxes around them along the columns and along their principal axes. Needed where the rows are
-            not there together: in `from_parameters`, for partitions and for `partial_fit` without a fit before.
+            smaller of the boxes around them along the columns and along their principal axes; along the columns where
+            entries are missing. A number makes that box larger or smaller, with sides in proportion, so that it says
+            the volume of some columns too. Needed where the rows are not there together: in `from_parameters`, for
+            partitions and for `partial_fit` without a fit before.
         """,
     "noise_volume_": """
         noise_volume_ : float
@@ -141,9 +144,9 @@ ENTRIES = {
         """,
     "noise_box_": """
         noise_box_ : ndarray of shape (n_features + 1, n_features)
-            Where `sample` draws noise, uniformly: a corner, and the edges from it. It is made larger or smaller about
-            its centre where `noise_volume_` is another volume than its own. Of given parameters it holds the means and
-            three standard deviations on both sides, in proportion.
+            Where noise is uniform, as `sample`, `marginal` and `cdf` take it: a corner, and the edges from it. It is
+            made larger or smaller about its centre where `noise_volume_` is another volume than its own. Of given
+            parameters it holds the means and three standard deviations on both sides, in proportion.
         """,
     "hold": """
         hold : dict, default=None

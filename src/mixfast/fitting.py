@@ -88,7 +88,7 @@ def plan_of(estimator, init_params, rows, **options):
         accelerates=estimator.accelerate is not None,
         prunes=not is_mapped(rows),  # rows on disk are read as they lie: in another order each would be a seek
         lloyd_tol=seeding.LLOYD_TOL,
-        lloyd_max_iter=seeding.LLOYD_MAX_ITER,
+        lloyd_max_iter=estimator._n_lloyd_steps(),
         n_active=estimator._n_active(),
         **options,
     )

@@ -6,10 +6,11 @@ import numpy as np
 
 
 class WithNoise:
-    """A twin family with one component more, the last, whose density is the same number everywhere.
+    """A twin family with one component more, the last, whose density is the same number everywhere; in rows with
+    missing entries, NaN, that of the columns that are observed.
 
     own : twin family of the other components
-    volume : float
+    volume : float, or the sides of a box (n_features,)
     """
 
     def __init__(self, own, volume):
@@ -17,6 +18,8 @@ class WithNoise:
 
     def log_density(self, X, params):
         own = self.own.log_density(X, params)
+        if np.ndim(self.volume):
+            return np.column_stack([own, -np.sum(~np.isnan(X) * np.log(self.volume), axis=1)])
         return np.column_stack([own, np.full(len(X), -np.log(self.volume))])
 
     def accumulate(self, X, resp, weights, params):

@@ -297,13 +297,13 @@ cdef int step_lloyd(pass_t *p, int64_t *labels, double *distortion) noexcept nog
 
 cdef int settle(pass_t *p, int64_t *labels, double tol, Py_ssize_t max_iter, line_t *line,
                 kmeans_t *found) noexcept nogil:
-    """Lloyd's iterations, two at least, until one lowers the mean square distance by less than tol times what the seeds
-    left, or there were max_iter. Where there is a `line`, many are made on it."""
+    """Lloyd's iterations, two unless max_iter is 1, until one lowers the mean square distance by less than tol times
+    what the seeds left, or there were max_iter. Where there is a `line`, many are made on it."""
     cdef double first, last
     cdef bint is_on_line = False
     cdef int code = step_lloyd(p, labels, &first)
     found.distortion, found.n_iter = first, 1
-    while code == 0:
+    while code == 0 and found.n_iter < max_iter:
         last = found.distortion
         if line != NULL and found.n_iter == STEPS_BEFORE_LINE:
             is_on_line = draw_line(line, p, ON_LINE * tol * first * p.total_weight)
@@ -313,7 +313,7 @@ cdef int settle(pass_t *p, int64_t *labels, double tol, Py_ssize_t max_iter, lin
             code = step_lloyd(p, labels, &found.distortion)
         found.n_iter += 1
         # not so where sums overflow
-        if not last - found.distortion >= tol * first or found.n_iter >= max_iter:
+        if not last - found.distortion >= tol * first:
             break
     if code == 0 and is_on_line:  # the last step again, for the labels
         leave_line(line, p)

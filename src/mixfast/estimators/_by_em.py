@@ -504,6 +504,10 @@ class MixtureByEM(BaseMixture):
             self._fitted_rows = which
         return best
 
+    def _n_lloyd_steps(self):
+        """How many iterations k-means makes at most; with one, rows are labelled by its seeds."""
+        return seeding.LLOYD_MAX_ITER
+
     def _start_of(self, seeding_rows, X, sample_weight, init_params):
         """The rows that k-means runs on, of which those of weight 0 are of no component with parameters, and where EM
         begins."""

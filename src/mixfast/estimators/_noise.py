@@ -16,7 +16,8 @@ from mixfast import seeding
 from mixfast._warnings import warn
 from mixfast.engine._rows import Rows
 from mixfast.estimators._by_em import MixtureByEM
-from mixfast.families.noise import Region, WithNoise, box_about, check_complete, check_has_volume
+from mixfast.families.noise import Region, WithNoise, box_about, check_has_volume
+from mixfast.families.presence import with_column_means
 from mixfast.relations import Components
 from mixfast.row_data import OF_COMPONENTS, rows_with, separated
 
@@ -24,6 +25,8 @@ from mixfast.row_data import OF_COMPONENTS, rows_with, separated
 NEIGHBOUR = 10
 #: Of more rows, so many are looked at for neighbours: each row has its distance to these.
 MOST_ROWS = 5000
+#: So many complete rows are looked at for what others have not.
+MOST_DONORS = 500
 #: Iterations of the mixture of two kinds of distances, which is one of numbers and converges in a few dozen.
 MOST_ITERATIONS = 100
 
@@ -42,6 +45,27 @@ def crowding(rows):
     distance = np.where(among, both[:, 1], both[:, 0])  # the first of a row that is among them is the row itself
     least = distance[distance > 0].min(initial=1.0)
     return rows.shape[1] * np.log(np.maximum(distance, least)), order
+
+
+def filled_by_donors(rows):
+    """Rows in which entries that are missing are those of the nearest complete row, by the distance in what is there;
+    means of columns where no row is complete. Means alone would lie between clusters, far from all other rows."""
+    gaps = np.isnan(rows)
+    donors = rows[~gaps.any(axis=1)]
+    if not gaps.any() or not len(donors):
+        return with_column_means(rows)
+    donors = donors[np.linspace(0, len(donors) - 1, min(len(donors), MOST_DONORS)).astype(int)]
+    middles, deviations = np.nanmean(rows, axis=0), np.nanstd(rows, axis=0)
+    deviations[~(deviations > 0)] = 1
+    scaled, filled = (donors - middles) / deviations, rows.copy()
+    places = np.flatnonzero(gaps.any(axis=1))
+    for own in np.array_split(places, len(places) // MOST_DONORS + 1):
+        there = (~gaps[own]).astype(np.float64)
+        mine = np.where(gaps[own], 0, (rows[own] - middles) / deviations)
+        # einsum, not a product of matrices: BLAS has other bits for each number of its threads
+        apart = np.einsum("ij,mj->im", there, scaled**2) - 2 * np.einsum("ij,mj->im", mine, scaled)
+        filled[own] = np.where(gaps[own], donors[np.argmin(apart, axis=1)], rows[own])
+    return filled
 
 
 def share_far_apart(log_volume, order):
@@ -78,7 +102,7 @@ def first_noise(rows, noise, n_kept):
     """Which rows noise begins with, a mask: the least crowded, so large a share as `noise` says, or where it says none
     as two intensities of rows make it. It is one row at least, for what begins with none has none for ever, and leaves
     `n_kept` to the components."""
-    rows = np.asarray(rows, dtype=np.float64)
+    rows = filled_by_donors(np.asarray(rows, dtype=np.float64))
     if len(rows) < 3:
         return np.zeros(len(rows), dtype=bool)
     log_volume, order = crowding(rows)
@@ -151,7 +175,6 @@ class MixtureWithNoise(MixtureByEM):
         for name in ("noise_volume_", "noise_box_"):
             vars(self).pop(name, None)
         if self.noise is not None:
-            check_complete(rows)
             check_has_volume(rows)
             self._learn_region(Region.around(rows))
         return super()._family_of_rows(rows, sample_weight)
@@ -178,10 +201,12 @@ class MixtureWithNoise(MixtureByEM):
         if self.noise is None or self._goes_on():
             return super()._start_of(seeding_rows, X, sample_weight, init_params)
         is_named = isinstance(init_params, str)
+        if is_named and init_params == "k-means++":  # each row goes to the nearest of the seeds, see `_n_lloyd_steps`
+            init_params = "kmeans"
         if is_named and seeding.takes_single_rows(init_params):
             raise ValueError(
                 f"init_params={init_params!r} begins components with single rows, beside which all others are noise: "
-                "take 'kmeans' or 'random', or labels"
+                "take 'kmeans', 'k-means++' or 'random', or labels"
             )
         if is_named:
             says_noise = init_params == "random"
@@ -202,6 +227,10 @@ class MixtureWithNoise(MixtureByEM):
             rows, data = separated(X)
             X = rows_with(rows, data | {"known_labels": known})
         return super()._start_of(Rows(seeding_rows.X, weight, known=known), X, weight, init_params)
+
+    def _n_lloyd_steps(self):
+        by_seeds = self.noise is not None and isinstance(self.init_params, str) and self.init_params == "k-means++"
+        return 1 if by_seeds else super()._n_lloyd_steps()
 
     def _warm_state(self, layout, units):
         weights, params = super()._warm_state(layout, units)
@@ -283,25 +312,37 @@ class MixtureWithNoise(MixtureByEM):
         family = self._family_of_components()
         return Components.of(family, self._collect(), weights, self._n_fitted_features(), **row_data)
 
-    def _check_without_noise(self, what):
+    # ---- columns by themselves ----
+
+    def _options_of_columns(self, columns):
+        """A number for `noise_volume` is that of the columns' sides of the box, whose product is that of all."""
+        own = super()._options_of_columns(columns)
         if self.noise is not None:
-            raise TypeError(
-                f"{what} of a mixture with noise={self.noise!r} is not known, for noise has the same density "
-                "everywhere: fit a mixture without noise"
-            )
+            own["noise_volume"] = math.exp(self._region().marginal(columns).log_volume)
+        return own
 
-    def _margin(self, columns):
-        self._check_without_noise("the distribution of some columns")
-        return super()._margin(columns)
+    def _model_of(self, weights, means, structure, covariances, columns, **others):
+        model = super()._model_of(weights, means, structure, covariances, columns, **others)
+        if self.noise is not None:
+            model.noise_box_ = self._region().marginal(columns).box
+            if self.noise_volume is None:
+                model.set_params(noise_volume=None)  # a fit finds its own
+        return model
 
-    def _given(self, columns, values):
-        self._check_without_noise("the distribution of columns given others")
-        return super()._given(columns, values)
+    def _expected_others(self, X, columns):
+        own = super()._expected_others(X, columns)
+        if self.noise is None:
+            return own
+        centre = self._region().centre[self._others(columns)]
+        return lambda k: own(k) if k < self.n_components else centre
 
-    def _of_one_column(self):
-        self._check_without_noise("the distribution function")
-        return super()._of_one_column()
-
-    def _check_takes_missing(self):
-        super()._check_takes_missing()
-        self._check_without_noise("the distribution of missing entries")
+    def _draw_missing(self, X, n_draws, rng):
+        """Noise is uniform in the sides of the box, whatever is there."""
+        if self.noise is None:
+            return super()._draw_missing(X, n_draws, rng)
+        share, box = self.predict_proba(X)[:, -1], self._region().box
+        drawn = super()._draw_missing(X, n_draws, rng)  # of the components
+        rows, _ = self._read_missing(X)
+        is_noise = rng.random_sample((n_draws, len(rows))) < share
+        uniform = box[0] + rng.random_sample(drawn.shape) * np.diagonal(box[1:])
+        return np.where(np.isnan(rows) & is_noise[..., np.newaxis], uniform, drawn)

@@ -121,7 +121,7 @@ class UsedAsDensity:
         NotFittedError
             Before `fit`.
         ValueError
-            For columns that the fit had not.
+            For columns that the fit had not, and beside noise that is uniform in a box along other axes (`noise_box_`).
         TypeError
             Where the columns have no distribution of the kind: counts that are given their sum, directions.
         """
@@ -149,7 +149,7 @@ class UsedAsDensity:
         NotFittedError
             Before `fit`.
         ValueError
-            For columns that the fit had not, for values outside the domain, and for other numbers of them.
+            As `marginal`, for values outside the domain, and for other numbers of them.
         TypeError
             As `marginal`.
         """
@@ -186,8 +186,11 @@ class UsedAsDensity:
         return self._conditional_means(X_given, self._places(columns, leaves_some=True))
 
     def _conditional_means(self, X_given, places):
-        resp = self._shares_given(places, X_given)
-        expected = self._expected_others(np.asarray(X_given), places)
+        return self._expectations(self._shares_given(places, X_given), np.asarray(X_given), places)
+
+    def _expectations(self, resp, X, places):
+        """Means (n_samples, n_others) of the other columns, of rows of these components."""
+        expected = self._expected_others(X, places)
         total = np.zeros((len(resp), self._n_fitted_features() - len(places)))
         for k in range(resp.shape[1]):
             total += resp[:, k, np.newaxis] * expected(k)
@@ -236,7 +239,8 @@ class UsedAsDensity:
             if there:
                 rows[np.ix_(own, missing)] = self._conditional_means(rows[np.ix_(own, there)], there)
             else:
-                rows[own] = np.asarray(self.weights_, dtype=np.float64) @ self._centres()
+                weights = np.asarray(self.weights_, dtype=np.float64)[np.newaxis]
+                rows[own] = self._expectations(weights, np.zeros((1, 0)), [])
         return rows
 
     def sample_missing(self, X: RowsLike, n_draws: int = 1, random_state: Seed = None) -> NDArray[np.float64]:
@@ -562,8 +566,9 @@ class EllipticalColumns:
                 resp = self._shares_given(there, rows[np.ix_(own, there)])
             else:
                 slopes, left = np.zeros((len(means), len(missing), 0)), matrices
-                resp = np.broadcast_to(np.asarray(self.weights_, dtype=np.float64), (len(own), len(means)))
-            cumulated = np.cumsum(resp / resp.sum(axis=1, keepdims=True), axis=1)
+                resp = np.tile(np.asarray(self.weights_, dtype=np.float64), (len(own), 1))
+            resp = resp[:, : len(means)]  # of what has a mean
+            cumulated = np.cumsum(resp / np.maximum(resp.sum(axis=1, keepdims=True), np.finfo(float).tiny), axis=1)
             roots = [_root(one) for one in left]
             for draw in drawn:
                 labels = np.sum(cumulated[:, :-1] < rng.random_sample((len(own), 1)), axis=1)

@@ -251,7 +251,7 @@ class GaussianMixture(
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        tags.input_tags.allow_nan &= self.covariance_prior is None and self.noise is None
+        tags.input_tags.allow_nan &= self.covariance_prior is None
         return tags
 
     def _check_missing(self, rows):

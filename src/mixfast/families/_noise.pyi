@@ -1,3 +1,6 @@
 from typing import Any
 
-def bind_noise(capsule: Any, log_height: float) -> Any: ...
+import numpy as np
+from numpy.typing import NDArray
+
+def bind_noise(capsule: Any, log_heights: NDArray[np.float64]) -> Any: ...

@@ -1,4 +1,5 @@
-"""The verbs of a family with one component more, whose density is the same number everywhere: noise.
+"""The verbs of a family with one component more, whose density is the same number everywhere: noise. Where rows have
+missing entries it is that of the observed columns, a number for each pattern.
 
 All other components are those of a family of their own, which knows nothing of it. So noise has its place in each pass,
 prediction and start as any component, and costs a number a row; no parameter enters it, and it has no statistics.
@@ -19,7 +20,9 @@ from mixfast.engine._reals cimport get, put
 
 ctypedef struct context_t:
     const family_t *own            # the family of all other components, which come first
-    double log_height              # log density of noise
+    Py_ssize_t n_heights           # 1, or the number of patterns: the last column of rows then has the row's
+    Py_ssize_t n_own               # reals of the tables before those of the other components
+    double *log_heights            # log densities of noise
 
 
 cdef inline const family_t *own_of(const family_t *f) noexcept nogil:
@@ -30,9 +33,9 @@ cdef enum:
     LINE = 64                      # bytes: kernels want their tables aligned
 
 
-cdef inline void *own_tables(const void *tables) noexcept nogil:
-    """The first number of the tables is log weight + log density of noise."""
-    return <char *> tables + LINE
+cdef inline void *own_tables(const family_t *f, const void *tables) noexcept nogil:
+    """The tables begin with log weight + log density of noise."""
+    return <char *> tables + (<const context_t *> f.context).n_own * f.real_bytes
 
 
 cdef void prepare_component(const family_t *f, Py_ssize_t k, const double *log_weights, const double *params,
@@ -45,8 +48,11 @@ cdef void prepare_component(const family_t *f, Py_ssize_t k, const double *log_w
 cdef void prepare(const family_t *f, const double *log_weights, const double *params, double *work, double *pivot,
                   void *tables) noexcept nogil:
     cdef const family_t *own = own_of(f)
-    put(tables, f.real_bytes, 0, log_weights[own.n_components] + (<const context_t *> f.context).log_height)
-    own.prepare(own, log_weights, params, work, pivot, own_tables(tables))
+    cdef const context_t *c = <const context_t *> f.context
+    cdef Py_ssize_t i
+    for i in range(c.n_heights):
+        put(tables, f.real_bytes, i, log_weights[own.n_components] + c.log_heights[i])
+    own.prepare(own, log_weights, params, work, pivot, own_tables(f, tables))
 
 
 # ---- rows -----------------------------------------------------------------------------------------------------------
@@ -65,19 +71,24 @@ cdef int log_density(const family_t *f, const void *tables, const chunk_t *chunk
     cdef const family_t *own = own_of(f)
     cdef Py_ssize_t place = noise_in(f, selection), r
     cdef Py_ssize_t row_bytes = chunk.stride * f.real_bytes
+    cdef const context_t *c = <const context_t *> f.context
+    cdef const char *pattern = <const char *> chunk.columns + (f.n_features - 1) * row_bytes
     cdef double noise = get(tables, f.real_bytes, 0)
     cdef selection_t part
     cdef int code = 0
     part.n, part.component = place, selection.component
     if part.n > 0:
-        code = own.log_density(own, own_tables(tables), chunk, &part, scratch, out)
+        code = own.log_density(own, own_tables(f, tables), chunk, &part, scratch, out)
     if place == selection.n or code != 0:
         return code
     for r in range(chunk.stride):
+        if c.n_heights > 1:
+            noise = get(tables, f.real_bytes, <Py_ssize_t> get(pattern, f.real_bytes, r))
         put(<char *> out + place * row_bytes, f.real_bytes, r, noise)
     part.n, part.component = selection.n - place - 1, selection.component + place + 1
     if part.n > 0:
-        code = own.log_density(own, own_tables(tables), chunk, &part, scratch, <char *> out + (place + 1) * row_bytes)
+        code = own.log_density(own, own_tables(f, tables), chunk, &part, scratch,
+                               <char *> out + (place + 1) * row_bytes)
     return code
 
 
@@ -89,10 +100,10 @@ cdef int accumulate(const family_t *f, const void *tables, const chunk_t *chunk,
     cdef int code = 0
     part.n, part.component = place, selection.component
     if part.n > 0:
-        code = own.accumulate(own, own_tables(tables), chunk, &part, resp, scratch, stats)
+        code = own.accumulate(own, own_tables(f, tables), chunk, &part, resp, scratch, stats)
     part.n, part.component = selection.n - place - 1, selection.component + place + 1
     if part.n > 0 and code == 0:
-        code = own.accumulate(own, own_tables(tables), chunk, &part,
+        code = own.accumulate(own, own_tables(f, tables), chunk, &part,
                               <const char *> resp + (place + 1) * chunk.stride * f.real_bytes, scratch, stats)
     return code
 
@@ -138,16 +149,24 @@ cdef void restore(const family_t *f, const double *record, double *stats) noexce
     own_of(f).record.restore(own_of(f), record, stats)
 
 
-def bind_noise(capsule, double log_height):
-    """The capsule of the family in `capsule` with one component more, the last, of this log density everywhere."""
+def bind_noise(capsule, const double[::1] log_heights not None):
+    """The capsule of the family in `capsule` with one component more, the last, of the same log density everywhere: one
+    number, or one for each pattern of missing entries, whose number the last column of rows has."""
     cdef BoundFamily bound = BoundFamily(capsule)
     cdef const family_t *own = &bound.c
-    cdef family_t *f = new_struct(sizeof(context_t))
+    cdef Py_ssize_t n_heights = log_heights.shape[0], i
+    if n_heights < 1:
+        raise ValueError("noise has no log density")
+    cdef family_t *f = new_struct(sizeof(context_t) + n_heights * sizeof(double))
     cdef context_t *c = <context_t *> f.context
-    c.own, c.log_height = own, log_height
+    cdef Py_ssize_t line = LINE // own.real_bytes
+    c.own, c.n_heights, c.n_own = own, n_heights, (n_heights + line - 1) // line * line
+    c.log_heights = <double *> (c + 1)
+    for i in range(n_heights):
+        c.log_heights[i] = log_heights[i]
     f.n_components, f.n_features, f.real_bytes, f.isa = own.n_components + 1, own.n_features, own.real_bytes, own.isa
     f.n_params, f.n_stats = own.n_params, own.n_stats
-    f.n_tables = LINE // own.real_bytes + own.n_tables
+    f.n_tables = c.n_own + own.n_tables
     f.n_scratch_columns, f.n_work, f.n_own_work = own.n_scratch_columns, own.n_work, own.n_own_work
     f.flops_per_component, f.flops_per_value = own.flops_per_component, own.flops_per_value
     f.flops_per_row = own.flops_per_row + 40  # those of a responsibility

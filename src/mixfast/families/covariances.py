@@ -44,6 +44,9 @@ class Elliptical(Family):
     #: Whether rows may have entries that are missing.
     takes_missing: bool = True
 
+    #: The observed columns of each pattern, bool (n_patterns, n_features); None where rows have all entries.
+    there: np.ndarray | None = None
+
     def encode(self, X):
         if self.takes_missing and have_gaps(X):
             return encoded_with_missing(self, X)

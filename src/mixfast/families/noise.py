@@ -23,8 +23,12 @@ class Region(NamedTuple):
     @classmethod
     def around(cls, rows):
         """The smaller of two boxes around the rows, one along the columns and one along the principal axes, as mclust's
-        `hypvol`. The bits do not depend on the number of threads."""
+        `hypvol`; where entries are missing, the one along the columns. The bits do not depend on the number of
+        threads."""
         rows = np.asarray(rows, dtype=np.float64)
+        if have_gaps(rows):
+            low, high = np.nanmin(rows, axis=0), np.nanmax(rows, axis=0)
+            return cls.of_box(np.vstack([low, np.diag(high - low)]))
         d = rows.shape[1]
         mean = rows.mean(axis=0)
         centred = rows - mean
@@ -53,6 +57,22 @@ class Region(NamedTuple):
         with np.errstate(divide="ignore"):
             return cls(float(np.linalg.slogdet(box[1:])[1]), box)
 
+    @property
+    def centre(self):
+        return self.box[0] + self.box[1:].sum(axis=0) / 2
+
+    def marginal(self, columns):
+        """The region of some columns, by their numbers: the box of their sides. ValueError where columns by themselves
+        are not uniform, as those of a box along other axes."""
+        corner, edges = self.box[0], self.box[1:]
+        if np.any(edges != np.diag(np.diagonal(edges))):
+            raise ValueError(
+                "noise is uniform in a box along the principal axes of the rows, noise_box_, so that its columns by "
+                "themselves are not: assign a box along the columns, as noise_box_ = np.vstack([X.min(axis=0), "
+                "np.diag(np.ptp(X, axis=0))]), which keeps its volume, or set noise=None"
+            )
+        return Region.of_box(np.vstack([corner[columns], edges[np.ix_(columns, columns)]]))
+
 
 def box_about(matrices, means, log_volume):
     """A `Region` of that volume for components with these means and covariances: the box around means plus and minus
@@ -70,9 +90,9 @@ FLAT = 1e-7
 def check_has_volume(rows):
     """Raises ValueError for rows that lie in a plane, or on a line: around them a box has no volume."""
     rows = np.asarray(rows, dtype=np.float64)
-    sides = np.ptp(rows, axis=0)
+    sides = np.nanmax(rows, axis=0) - np.nanmin(rows, axis=0)
     is_flat = len(rows) <= rows.shape[1] or not np.all(sides > 0)
-    if not is_flat:
+    if not is_flat and not have_gaps(rows):
         standard = (rows - rows.min(axis=0)) / sides  # what overflows nowhere
         standard = (standard - standard.mean(axis=0)) / standard.std(axis=0)
         shares = np.linalg.eigvalsh(np.einsum("ij,ik->jk", standard, standard) / len(rows))
@@ -85,15 +105,6 @@ def check_has_volume(rows):
         )
 
 
-def check_complete(rows):
-    """Raises ValueError for rows with missing entries."""
-    if have_gaps(rows):
-        raise ValueError(
-            "noise is of rows that have all entries, and some are missing, NaN: leave such rows out, fill them in, or "
-            "set noise to None"
-        )
-
-
 class WithNoise:
     """A family with a noise component, the last, which has no parameters.
 
@@ -102,7 +113,7 @@ class WithNoise:
     """
 
     batches = False  # a volume is that of the rows of a problem
-    margin = cdf = None
+    margin = None
 
     def __init__(self, own, region=None):
         self.own, self.region = own, region
@@ -148,7 +159,6 @@ class WithNoise:
         return self.own.reorder(params, order[:-1])
 
     def encode(self, X):
-        check_complete(X)
         encoded = self.own.encode(X)
         return encoded._replace(family=WithNoise(encoded.family, self.region))
 
@@ -156,7 +166,18 @@ class WithNoise:
         return WithNoise(self.own.with_design(design), self.region)
 
     def bind(self, n_components, n_features, dtype, isa=None):
-        return _noise.bind_noise(self.own.bind(n_components - 1, n_features, dtype, isa), -self.region.log_volume)
+        heights = [-self.region.log_volume]
+        if self.own.there is not None:  # noise is uniform in the observed columns of each pattern
+            heights = [
+                -(self.region if own.all() else self.region.marginal(np.flatnonzero(own))).log_volume
+                for own in self.own.there
+            ]
+        return _noise.bind_noise(self.own.bind(n_components - 1, n_features, dtype, isa), np.array(heights))
+
+    def cdf(self, params, x):
+        """That of noise is of its interval, beyond which it has a density too."""
+        corner, edge = self.region.box[:, 0]
+        return np.column_stack([self.own.cdf(params, x), np.clip((x[:, 0] - corner) / edge, 0, 1)])
 
     def sample(self, params, labels, rng):
         """Noise is uniform in its box."""
