@@ -75,9 +75,19 @@ def iteration(frame, names, n_components, n_iter):
 
 
 def overhead(spark, args):
+    """Beside a job of as many tasks that look at the same rows and do nothing: what Spark takes by itself."""
     frame, names = frame_of(spark, 16_000, 4, 3, 16, 5)
     frame.count()
-    print(f"overhead: 16 partitions of 1,000 x 4: {iteration(frame, names, 3, 30):.2f} s an iteration")
+    spent = iteration(frame, names, 3, 30)
+
+    def look(batches):
+        yield pyarrow.record_batch({"n": pyarrow.array([sum(batch.num_rows for batch in batches)])})
+
+    alone = [seconds(frame.select(*names).mapInArrow(look, "n long").collect)[0] for _ in range(30)]
+    print(
+        f"overhead: 16 partitions of 1,000 x 4: {spent:.2f} s an iteration, {np.median(alone[2:]):.2f} s a job whose "
+        "tasks do nothing"
+    )
 
 
 def groups(spark, args):

@@ -8,6 +8,7 @@ import polars as pl
 import pyarrow as pa
 import pytest
 from batches import DTYPES, assert_same_fit, assert_same_results, attributes, fit_alone, groups, same_bits
+from estimators_table import ESTIMATORS
 from sklearn.base import clone
 
 from mixfast import (
@@ -406,6 +407,21 @@ def test_a_frame_of_components_has_the_tables_of_the_estimators():
         wanted = result[i].to_frame()
         wanted["weight"] = result[i].weights_[wanted["component"]]
         pd.testing.assert_frame_equal(own, wanted)
+
+
+@pytest.mark.parametrize(
+    "name", [name for name, own in ESTIMATORS.items() if own.has_likelihood and own.X.dtype.kind == "f"]
+)
+def test_a_frame_of_components_has_the_tables_of_every_estimator(name):
+    """Components of all problems at once, and those of families that share parameters one after the other."""
+    entry = ESTIMATORS[name]
+    result = fit_many([entry.X, entry.X[:40], entry.X[:1], entry.X[10:]], entry.make(random_state=0, max_iter=3))
+    frame = result.to_frame("components")
+    assert frame["problem"].unique().tolist() == [0, 1, 3]
+    for i in (0, 1, 3):
+        own = frame[frame["problem"] == i].drop(columns="problem").reset_index(drop=True)
+        wanted = result[i].to_frame()
+        pd.testing.assert_frame_equal(own, wanted, rtol=1e-15, atol=0)
 
 
 def test_a_frame_of_a_grid_says_which_model_was_chosen():

@@ -19,7 +19,7 @@ from pyspark.sql import SparkSession
 from sklearn.base import clone
 
 import mixfast.spark
-from mixfast import BayesianGaussianMixture, GaussianMixture, StudentTMixture, fit_many_groups, partitions
+from mixfast import BayesianGaussianMixture, GaussianMixture, StudentTMixture, fit_many_groups, partitions, tasks
 from mixfast.spark import SparkMixture, SparkMixtureModel, SparkSource, whole_groups
 
 os.environ["PYSPARK_PYTHON"] = os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
@@ -176,6 +176,25 @@ def test_what_is_wrong_is_said_of_its_partition(spark):
         mixfast.spark.fit(ESTIMATOR, frame.where("a > 1e9").selectExpr("array(a) as v"), "v")
 
 
+def test_collections_of_garbage_leave_modules_out(spark):
+    """Spark makes one after each task: of all modules that a worker has imported it would take longer than the task."""
+    mixfast.spark.fit(ESTIMATOR, frame_in(spark, [table_of(rows) for rows in cut(X)]), NAMES)
+
+    def look(batches):
+        import gc
+        import sys
+
+        for _ in batches:
+            pass
+        told = int("mixfast" in sys.modules), gc.get_freeze_count(), len(gc.get_objects())
+        yield pyarrow.record_batch([pyarrow.array([own], pyarrow.int64()) for own in told], list("abc"))
+
+    workers = spark.range(4, numPartitions=4).mapInArrow(look, "a long, b long, c long").collect()
+    with_mixfast = [(frozen, rest) for has_mixfast, frozen, rest in workers if has_mixfast]
+    assert with_mixfast
+    assert all(frozen > 20 * rest for frozen, rest in with_mixfast)
+
+
 # ---- predictions ----------------------------------------------------------------------------------------------------
 
 
@@ -254,6 +273,16 @@ def test_groups_are_fitted_by_whole_partitions(spark, tmp_path, kind):
     got, here = (own.sort_values(keys).reset_index(drop=True) for own in (got, here))
     pandas.testing.assert_frame_equal(got, here, check_exact=True, check_dtype=False)
     assert ("group 7" in set(got["problem"])) == (kind == "problems")
+
+
+@pytest.mark.parametrize("dtype", [float, int, "Int64", "float32"])
+def test_rows_are_sorted_as_pandas_does(dtype):
+    """Numbers of NumPy's types are sorted without pandas."""
+    rows = pandas.DataFrame(np.random.default_rng(0).integers(0, 4, size=(300, 3)), columns=NAMES)
+    rows = rows.astype({"a": int, "b": dtype, "c": float})
+    rows.loc[5::7, "c"] = np.nan
+    wanted = rows.sort_values(["b", "c"], kind="stable")
+    pandas.testing.assert_frame_equal(tasks.in_order_of_values(rows, ["b", "c"]), wanted, check_exact=True)
 
 
 def test_large_keys_stay_apart_beside_missing_ones(spark):

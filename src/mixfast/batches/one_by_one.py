@@ -9,7 +9,7 @@ import warnings
 import numpy as np
 
 from mixfast import persistence
-from mixfast.batches.result import BatchResult
+from mixfast.batches.result import BatchResult, one_after_the_other
 from mixfast.estimators._base import BaseMixture
 from mixfast.estimators._parameters import unfitted_copy
 from mixfast.matching import comparable
@@ -133,6 +133,9 @@ class EstimatorsResult(BatchResult):
 
     def _components_of(self, i, compares=True):
         return comparable(self._fitted[i])
+
+    def _components_together(self, own):
+        return one_after_the_other([self._components_of(i) for i in own])
 
     def _predicted_alone(self, problems, name):
         return np.ones(len(problems), dtype=bool)

@@ -309,14 +309,21 @@ class Family(ABC):
     def reorder(self, params, order):
         """`params` with component order[k] in place k, components being the first axis of an array; an array that all
         components share stays as it is."""
-        # an array of (n_features, n_features) may look like one of (n_components, n_features): shapes alone cannot say
-        shapes = zip(self.param_shapes(1, 1), self.param_shapes(2, 1), strict=True)
         return self.Params(
             *(
-                array if one == two else np.asarray(array)[order]
-                for array, (one, two) in zip(params, shapes, strict=True)
+                np.asarray(array)[order] if has_components else array
+                for array, has_components in zip(params, self._have_components(), strict=True)
             )
         )
+
+    def _have_components(self):
+        """Of each array of the parameters, whether its first axis is that of the components."""
+        # an array of (n_features, n_features) may look like one of (n_components, n_features): shapes alone cannot say
+        return [one != two for one, two in zip(self.param_shapes(1, 1), self.param_shapes(2, 1), strict=True)]
+
+    def has_own_arrays(self):
+        """Whether components share no array of the parameters."""
+        return all(self._have_components())
 
     def rounded(self, params, dtype):
         """`params`, whose arrays may have more dimensions in front, in the precision of the data. A subclass sees to it

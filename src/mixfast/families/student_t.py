@@ -190,6 +190,12 @@ class FullStudentT(StudentT, FullCovariances):
 class TiedStudentT(StudentT, TiedCovariances):
     """Scale matrix (d, d)."""
 
+    def apart(self, params):
+        matrices = self.covariance_matrices(params)
+        factors = np.broadcast_to(params.precisions_cholesky, matrices.shape)
+        own = params._replace(covariances=matrices, precisions_cholesky=factors)
+        return FullStudentT(self.reg_covar, self.degrees), own
+
     def bind(self, n_components, n_features, dtype, isa=None):
         return self._bind_by(_student_t.bind_tied, n_components, n_features, dtype, isa)
 
