@@ -58,6 +58,11 @@ def test_processes_have_the_same_bits(client):
     assert_same_state(mixfast.dask.fit(ESTIMATOR, chunked(), client=client), partitions.fit(ESTIMATOR, HERE))
 
 
+def test_starts_that_look_at_all_rows_have_the_same_bits(client):
+    estimator = GaussianMixture(**{**ESTIMATOR.get_params(), "init_params": "k-means||"})
+    assert_same_state(mixfast.dask.fit(estimator, chunked(), client=client), partitions.fit(estimator, HERE))
+
+
 def test_a_worker_that_is_killed_costs_no_bit(client):
     killed = []
 

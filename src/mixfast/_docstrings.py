@@ -31,11 +31,13 @@ ENTRIES = {
             Number of starts; the best is kept.
         """,
     "init_params": """
-        init_params : {'kmeans', 'k-means++', 'random', 'random_from_data'} or array-like, default='kmeans'
+        init_params : {'kmeans', 'k-means++', 'k-means||', 'random', 'random_from_data'} or array-like, default='kmeans'
             Where the first M-step's responsibilities come from:
 
             - 'kmeans': labels of k-means;
             - 'k-means++': one row for each component, chosen by greedy k-means++;
+            - 'k-means||': labels of k-means||, for rows in partitions and blocks alone, where the others look at a
+              sample: it looks at all rows, eight times, and finds clusters of few rows too (docs/large.md);
             - 'random_from_data': one random row for each component;
             - 'random': uniform random numbers, scaled to sum to one;
             - an array of responsibilities (n_samples, n_components), or of integer labels (n_samples,) in which -1 says
@@ -43,7 +45,8 @@ ENTRIES = {
               and belong to one X: not for cross-validation.
         """,
     "init_params of gaussians": """
-        init_params : {'kmeans', 'auto', 'k-means++', 'random', 'random_from_data'} or array-like, default='kmeans'
+        init_params : {'kmeans', 'auto', 'k-means++', 'k-means||', 'random', 'random_from_data'} or array-like, \
+default='kmeans'
             Where the first M-step's responsibilities come from:
 
             - 'kmeans': labels of k-means;
@@ -55,6 +58,8 @@ ENTRIES = {
               Where something is said of components (`known_labels`, `groups`, `hold`, `noise`, `trim`) and with
               `max_active` it is 'kmeans'. Weights of rows say which rows are drawn;
             - 'k-means++': one row for each component, chosen by greedy k-means++;
+            - 'k-means||': labels of k-means||, for rows in partitions and blocks alone, where the others look at a
+              sample: it looks at all rows, eight times, and finds clusters of few rows too (docs/large.md);
             - 'random_from_data': one random row for each component;
             - 'random': uniform random numbers, scaled to sum to one;
             - an array of responsibilities (n_samples, n_components), or of integer labels (n_samples,) in which -1 says

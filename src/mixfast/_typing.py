@@ -42,7 +42,7 @@ CovarianceShape: TypeAlias = Literal[
     "EII", "VII", "EEI", "VEI", "EVI", "VVI", "EEE", "VEE", "EVE", "VVE", "EEV", "VEV", "EVV", "VVV", "E", "V"
 ]
 #: A method, or labels or responsibilities of the rows.
-InitParams: TypeAlias = Literal["kmeans", "k-means++", "random", "random_from_data"] | ArrayLike
+InitParams: TypeAlias = Literal["kmeans", "k-means++", "k-means||", "random", "random_from_data"] | ArrayLike
 InitPolicy: TypeAlias = Literal["all", "halving"]
 Accelerate: TypeAlias = Literal["auto"] | None
 CriterionName: TypeAlias = Literal["bic", "aic", "icl", "laplace", "heldout"]

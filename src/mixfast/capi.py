@@ -213,6 +213,7 @@ def plan(estimator: MixtureByEM, n_features: int, dtype: DTypeLike = "float64") 
             "init_params of a plan should name a method: labels or responsibilities belong to one X. Give `fit` "
             "weights and parameters to start from"
         )
+    model._check_begins_here()
     if model.init_params == seeding.AUTO:
         raise ValueError(f"init_params={seeding.AUTO!r} looks at rows in ways that are Python's: set 'kmeans'")
     for name in ("warm_start", "canonical_order"):

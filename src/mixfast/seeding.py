@@ -138,6 +138,10 @@ METHODS = {"kmeans": True, "k-means++": True, "random": False, "random_from_data
 AUTO = "auto"
 
 
+#: The name of k-means||, which looks at rows in partitions, wherever these are: `estimators/_kmeans_parallel.py`.
+ELSEWHERE = "k-means||"
+
+
 def measures_distances(init_params):
     """Whether a start is found by distances between rows, so that `Encoded.seeds` has to be made for it."""
     return isinstance(init_params, str) and (init_params == AUTO or METHODS[init_params])

@@ -89,6 +89,12 @@ def test_cores_have_the_same_bits(spark):
     assert not frame.is_cached
 
 
+def test_starts_that_look_at_all_rows_have_the_same_bits(spark):
+    estimator = clone(ESTIMATOR).set_params(init_params="k-means||", max_iter=1)
+    frame = frame_in(spark, [table_of(rows) for rows in cut(X)])
+    assert_same_state(mixfast.spark.fit(estimator, frame, NAMES), wanted(estimator=estimator))
+
+
 def test_many_partitions_are_merged_by_tasks(spark, monkeypatch):
     """Two at a time, 7 partitions are 4, 2 and 1; what the driver merges and what tasks merge has the same bits."""
     for module in (partitions, mixfast.spark):

@@ -32,6 +32,22 @@ def kmeans_plusplus(X, sample_weight, n_clusters, seed, start):
     return np.array(rows)
 
 
+def kmeans_parallel(X, sample_weight, n_clusters, numbers, n_drawn):
+    """(rows that rounds of k-means|| draw, what all rows weigh that are nearest to each).
+
+    numbers : (1 + n_rounds, n_samples), standard exponential numbers; the first are of the first row
+    n_drawn : rows of a round, drawn without replacement by weight times square distance: Efraimidis & Spirakis,
+        "Weighted random sampling with a reservoir", Information Processing Letters 97 (2006)
+    """
+    rows = [int(np.argmin(numbers[0] / sample_weight))]
+    for own in numbers[1:]:
+        distance = ((X[:, np.newaxis] - X[rows]) ** 2).sum(axis=2).min(axis=1)
+        keys = own / (sample_weight * np.maximum(distance, 1e-250))
+        rows += sorted(np.argsort(keys, kind="stable")[:n_drawn].tolist())
+    nearest = ((X[:, np.newaxis] - X[rows]) ** 2).sum(axis=2).argmin(axis=1)
+    return np.array(rows), np.bincount(nearest, sample_weight, minlength=len(rows))
+
+
 def lloyd_step(X, sample_weight, centres):
     """Labels of the nearest centres, the mean square distance, and the means of the rows so labelled."""
     sample_weight = np.ones(len(X)) if sample_weight is None else sample_weight

@@ -107,7 +107,7 @@ class MixtureByEM(BaseMixture):
         "max_iter": [WholeNumber(0)],
         "n_init": [WholeNumber(1)],
         "n_init_policy": [StrOptions({"all", "halving"})],
-        "init_params": [StrOptions(set(seeding.METHODS)), "array-like"],
+        "init_params": [StrOptions({*seeding.METHODS, seeding.ELSEWHERE}), "array-like"],
         "random_state": ["random_state"],
         "warm_start": ["boolean"],
         "verbose": ["verbose"],
@@ -686,6 +686,15 @@ class MixtureByEM(BaseMixture):
     def _check_for_batches(self):
         if not isinstance(self.init_params, str):
             raise ValueError("init_params of a batch should name a method: labels or responsibilities belong to one X")
+        self._check_begins_here()
+
+    def _check_begins_here(self):
+        """Raise ValueError for a start that is for rows in partitions: they are here."""
+        if isinstance(self.init_params, str) and self.init_params == seeding.ELSEWHERE:
+            raise ValueError(
+                f"init_params={seeding.ELSEWHERE!r} is for rows in partitions or blocks: set 'kmeans' for rows that "
+                "are here"
+            )
 
     @property
     def _least_rows(self):
@@ -705,6 +714,7 @@ class MixtureByEM(BaseMixture):
         """The name of a method, or int64 labels or float64 responsibilities of the rows that count; `kept` is a mask
         of these, None where all count."""
         if isinstance(self.init_params, str):
+            self._check_begins_here()
             return self.init_params
         given = np.asarray(self.init_params)
         n_samples = n_counted if kept is None else len(kept)

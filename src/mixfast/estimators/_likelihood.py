@@ -47,6 +47,7 @@ def check_comparable(estimator):
             f"estimator={estimator!r} has a posterior and no likelihood to compare by: it leaves out or empty the "
             "components that the rows do not need, so call its own method fit, with as many as there may be"
         )
+    estimator._check_begins_here()
 
 
 def check_criterion(estimator, criterion):

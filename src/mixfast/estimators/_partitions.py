@@ -20,9 +20,10 @@ from mixfast.checkpoints import NOWHERE, Course
 from mixfast.design import Design
 from mixfast.engine._fit import Fit
 from mixfast.estimators._density import fitting
-from mixfast.partitions import stacked
+from mixfast.estimators._drawn_rows import drawn, exponentials, merged_samples, named
+from mixfast.estimators._kmeans_parallel import Seeds, strata
 from mixfast.progress import Bar
-from mixfast.row_data import take_data
+from mixfast.seeding import ELSEWHERE
 from mixfast.statistics import Statistics
 from mixfast.status import Status
 from mixfast.tables import adopted, names_of
@@ -51,27 +52,6 @@ class Survey(NamedTuple):
     least: float
     columns: tuple[int, int, list | None]
     first_rows: dict[int, str]
-
-
-class Sample(NamedTuple):
-    """Rows with their keys, the smallest of all."""
-
-    keys: np.ndarray
-    X: Any
-    sample_weight: np.ndarray
-    row_data: dict[str, Any]
-
-
-def named(task):
-    """Says of errors which partition they are of."""
-
-    def named_task(self, partition, state):
-        try:
-            return task(self, partition, state)
-        except ValueError as error:
-            raise ValueError(f"Partition {partition.number}: {error}") from None
-
-    return named_task
 
 
 #: Parameters that a fit may have others of when it goes on.
@@ -140,53 +120,21 @@ def _called(names):
     return "" if names is None else f" called {', '.join(map(str, names))}"
 
 
-def exponentials(seed, first, n):
-    """Standard exponential numbers of the rows from `first` on: each follows from the seed and the row's number among
-    all rows, whichever partition it is in."""
-    generator = np.random.Philox(key=seed)
-    generator.advance(first // 4)  # a step of the counter is four numbers
-    raw = generator.random_raw(n + first % 4)[first % 4 :]
-    return -np.log((raw >> np.uint64(11)).astype(np.float64) * 2.0**-53 + 2.0**-54)
-
-
 @dataclass(frozen=True)
 class SampleRows:
-    """A task: the rows of a partition with the smallest keys. Efraimidis & Spirakis, "Weighted random sampling with a
-    reservoir", Information Processing Letters 97 (2006): those are a sample without replacement by weight."""
+    """A task: the rows of a partition with the smallest keys, a sample by weight."""
 
     seed: int
     size: int
 
     @named
     def __call__(self, partition, first_rows):
-        number, X, sample_weight, row_data = partition
-        n_rows = int(_num_samples(X))
-        keys, weight = exponentials(self.seed, first_rows[number], n_rows), np.ones(n_rows)
-        if sample_weight is not None:
-            weight = np.asarray(sample_weight, dtype=np.float64)
-            keys = np.divide(keys, weight, out=np.full(n_rows, np.inf), where=weight > 0)
-        order = smallest(keys, self.size)
         # what is drawn by its weight counts once; where all rows are drawn, as it weighs
-        return Sample(keys[order], take(X, order), weight[order], take_data(row_data, order, n_rows))
+        keys, weight = exponentials(partition, first_rows, self.seed)
+        return drawn(partition, keys, weight, self.size)
 
     def merge(self, samples):
-        samples = [sample for sample in samples if len(sample.keys)] or samples[:1]
-        keys = np.concatenate([sample.keys for sample in samples])
-        X, order = stacked([sample.X for sample in samples]), smallest(keys, self.size)
-        weight = np.concatenate([sample.sample_weight for sample in samples])
-        data = {
-            name: np.concatenate([np.broadcast_to(own.row_data[name], len(own.keys)) for own in samples])
-            for name in samples[0].row_data
-        }
-        return Sample(keys[order], take(X, order), weight[order], take_data(data, order, len(keys)))
-
-
-def smallest(keys, size):
-    """Where the smallest finite keys are, in the order of their places."""
-    order = np.flatnonzero(np.isfinite(keys))
-    if len(order) > size:
-        order = order[np.argpartition(keys[order], size - 1)[:size]]
-    return np.sort(order)
+        return merged_samples(samples, self.size)
 
 
 @dataclass(frozen=True)
@@ -229,14 +177,33 @@ class FromPartitions:
         numbers = sorted(survey.n_rows)
         ends = np.cumsum([survey.n_rows[number] for number in numbers])
         first_rows = {number: int(end) - survey.n_rows[number] for number, end in zip(numbers, ends, strict=True)}
+        if self.init_params == ELSEWHERE:
+            model = self._begun_by_clusters(source, survey, first_rows, seed)
+            if model is not None:
+                return model
         sampler = SampleRows(seed, SAMPLE)
         sample = source.map_reduce(sampler, first_rows, sampler.merge)
         is_whole = survey.design.n_rows <= SAMPLE
         weighs = is_whole and not np.all(sample.sample_weight == 1)
-        model = self.with_design(survey.design)
+        weight = sample.sample_weight if weighs else None
+        return self._fitted_start(
+            survey, sample, weight, "kmeans" if self.init_params == ELSEWHERE else self.init_params
+        )
+
+    def _begun_by_clusters(self, source, survey, first_rows, seed):
+        """`_begun_on_sample` of rows of each cluster that k-means|| finds in all rows; None where these are too few."""
+        seeds = Seeds(self.with_design(survey.design), survey.design)
+        found = strata(source, seeds, first_rows, self.n_components, seed, self.n_init, SAMPLE)
+        if found is None or not np.all(found.n_rows):
+            return None
+        return self._fitted_start(survey, found.sample, found.weights(), found.labels)
+
+    def _fitted_start(self, survey, sample, weight, init_params):
+        model = self.with_design(survey.design).set_params(init_params=init_params)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # of the start: it is not the result
-            return model.fit(sample.X, sample_weight=sample.sample_weight if weighs else None, **sample.row_data)
+            model.fit(sample.X, sample_weight=weight, **sample.row_data)
+        return model.set_params(init_params=self.init_params)
 
     def _iterated(self, source, survey, checkpoints, progress):
         """EM over all rows, from this model on."""

@@ -23,7 +23,7 @@ from mixfast.families import gaussian
 from mixfast.families.domains import COVARIANCE, check_domain
 from mixfast.families.factors import NOISES, FactorGaussian
 from mixfast.families.gaussian import WITH_LIMIT, WITH_PRIOR, CovariancePrior, ShapedGaussian, default_prior
-from mixfast.seeding import AUTO, METHODS
+from mixfast.seeding import AUTO, ELSEWHERE, METHODS
 
 #: The families by `covariance_type`.
 STRUCTURES = {**gaussian.STRUCTURES, "factor": FactorGaussian}
@@ -156,7 +156,7 @@ class GaussianMixture(
         **TrimmedMixture._parameter_constraints,
         **TruncatedMixture._parameter_constraints,
         "covariance_type": [StrOptions(set(STRUCTURES))],
-        "init_params": [StrOptions({*METHODS, AUTO}), "array-like"],
+        "init_params": [StrOptions({*METHODS, AUTO, ELSEWHERE}), "array-like"],
         "covariance_prior": [StrOptions({"default"}), dict, None],
         "eigenvalue_ratio": [Interval(Real, 1.0, None, closed="left"), None],
         "n_factors": [Interval(Integral, 1, None, closed="left")],

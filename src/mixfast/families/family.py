@@ -273,6 +273,11 @@ class Family(ABC):
         """A key; parameters of two families can be compared if their keys are equal."""
         return type(self)
 
+    def seeds_by_row(self):
+        """Whether k-means sees each row by itself, so that it sees rows in parts as it does all of them together: not
+        if `Encoded.seeds` are scaled by all rows, or have means of columns in the place of missing entries."""
+        return True
+
     def given(self, **row_data):
         """The family whose closed forms of pairs hold for rows with this row data, such as an exposure or a total."""
         return self

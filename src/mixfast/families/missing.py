@@ -48,6 +48,9 @@ class WithMissing:
     def blank(self, n_components, n_features):
         return self._begun(self.complete.blank(n_components, n_features), n_components, self.middles)
 
+    def seeds_by_row(self):
+        return False
+
     def located(self, centres):
         """As `Family.located`; centres may or may not have the column of pattern numbers."""
         centres = centres[:, : self.there.shape[1]]

@@ -39,6 +39,9 @@ class PartlyObserved(Family):
         family.missing, family._is_of_design = columns, is_of_design
         return family
 
+    def seeds_by_row(self):
+        return not len(self.missing)
+
     def design(self):
         """One set, missing: the columns with missing entries."""
         return {"missing": self.missing}

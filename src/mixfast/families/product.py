@@ -110,6 +110,9 @@ class Product(Family):
     def kind(self):
         return [family.kind() for family in self.families], self.widths
 
+    def seeds_by_row(self):
+        return False  # columns are scaled
+
     def plain(self, params):
         return self._of_parts("plain", params)
 

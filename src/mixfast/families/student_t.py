@@ -153,6 +153,9 @@ class StudentT(Elliptical):
         middle, width = middle_and_range(values[:, np.newaxis], np.array([0, len(values)]))
         return middle.item(), width.item() if np.isfinite(width) else 1.0
 
+    def seeds_by_row(self):
+        return False
+
     def cdf(self, params, x):
         return stdtr(params.degrees_of_freedom, (x - params.means[:, 0]) / np.sqrt(self.variances(params)[:, 0]))
 

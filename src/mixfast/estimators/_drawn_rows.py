@@ -1,0 +1,92 @@
+"""Rows that are drawn by random numbers of their places among all rows, whichever partition they are in."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from sklearn.utils.validation import _num_samples
+
+from mixfast.partitions import stacked
+from mixfast.row_data import take_data
+from mixfast.weights import take
+
+
+class Sample(NamedTuple):
+    """Rows with their keys, the smallest of all."""
+
+    keys: np.ndarray
+    X: Any
+    sample_weight: np.ndarray
+    row_data: dict[str, Any]
+
+    def some(self, order):
+        """The rows at these places."""
+        data = take_data(self.row_data, order, len(self.keys))
+        return Sample(self.keys[order], take(self.X, order), self.sample_weight[order], data)
+
+
+def named(task):
+    """Says of errors which partition they are of."""
+
+    def named_task(self, partition, state):
+        try:
+            return task(self, partition, state)
+        except ValueError as error:
+            raise ValueError(f"Partition {partition.number}: {error}") from None
+
+    return named_task
+
+
+def exponentials(partition, first_rows, seed, purpose=0):
+    """(keys, weights) of the rows of a partition. A key is an exponential number of rate weight, infinite for rows of
+    weight 0. It follows from the seed, the purpose and the row's number among all rows; first_rows has the number of
+    the first row of each partition."""
+    first, n = first_rows[partition.number], int(_num_samples(partition.X))
+    generator = np.random.Philox(key=seed | purpose << 64)
+    generator.advance(first // 4)  # a step of the counter is four numbers
+    raw = generator.random_raw(n + first % 4)[first % 4 :]
+    keys = -np.log((raw >> np.uint64(11)).astype(np.float64) * 2.0**-53 + 2.0**-54)
+    if partition.sample_weight is None:
+        return keys, np.ones(n)
+    weight = np.asarray(partition.sample_weight, dtype=np.float64)
+    return np.divide(keys, weight, out=np.full(n, np.inf), where=weight > 0), weight
+
+
+def drawn(partition, keys, weight, size):
+    """`Sample` of the rows with the smallest finite keys. Efraimidis & Spirakis, "Weighted random sampling with a
+    reservoir", Information Processing Letters 97 (2006): those are a sample without replacement by weight."""
+    order = smallest(keys, size)
+    return Sample(keys[order], *_places(partition, order, weight))
+
+
+def _places(partition, order, weight):
+    X, row_data = taken(partition, order)
+    return X, weight[order], row_data
+
+
+def taken(partition, order):
+    """(rows, row data) of a partition at some places."""
+    n_rows = int(_num_samples(partition.X))
+    return take(partition.X, order), take_data(partition.row_data, order, n_rows)
+
+
+def merged_samples(samples, size):
+    """One sample of several: the rows with the smallest keys, or all where size is None."""
+    samples = [sample for sample in samples if len(sample.keys)] or samples[:1]
+    keys = np.concatenate([sample.keys for sample in samples])
+    weight = np.concatenate([sample.sample_weight for sample in samples])
+    data = {
+        name: np.concatenate([np.broadcast_to(own.row_data[name], len(own.keys)) for own in samples])
+        for name in samples[0].row_data
+    }
+    joined = Sample(keys, stacked([sample.X for sample in samples]), weight, data)
+    return joined if size is None else joined.some(smallest(keys, size))
+
+
+def smallest(keys, size):
+    """Where the smallest finite keys are, in the order of their places."""
+    order = np.flatnonzero(np.isfinite(keys))
+    if len(order) > size:
+        order = order[np.argpartition(keys[order], size - 1)[:size]]
+    return np.sort(order)
