@@ -397,3 +397,16 @@ def test_files_products_and_partitions_take_them(tmp_path):
     for batch in np.array_split(np.random.default_rng(0).permutation(X), 5):
         stream.partial_fit(batch)
     assert np.isfinite(stream.score(X))
+
+
+@pytest.mark.parametrize("observed", [[0, 1], [2, 3], [0, 2], [0, 1, 2], [1]], ids=str)
+def test_columns_that_are_nearly_alike_cost_no_more_digits_than_the_density_of_those_observed(observed):
+    """The missing columns of some patterns are those that the observed ones nearly determine."""
+    rows = np.random.default_rng(0).normal(size=(2000, 4))
+    rows[:, 1] = rows[:, 0] + 1e-6 * rows[:, 1]
+    rows[:, 3] = rows[:, 2] - rows[:, 0] + 1e-6 * rows[:, 3]
+    model = GaussianMixture(1, reg_covar=0).fit(rows)
+    part = np.full((50, 4), np.nan)
+    part[:, observed] = rows[:50, observed]
+    alone = model.marginal(observed).score_samples(rows[:50, observed])
+    np.testing.assert_allclose(model.score_samples(part), alone, atol=0.01)
