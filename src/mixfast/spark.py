@@ -189,7 +189,7 @@ def _counting(batches):
 
 
 @cache
-def leave_imports_alone(kind: type) -> None:
+def leave_imports_alone(kind: str) -> None:
     """Leave what there is now, modules above all, out of Python's collections of garbage. Spark makes one after each
     task, which takes 80 ms where mixfast, scikit-learn and pyspark are loaded, and 10 us without them. To be called
     when a kind of task has imported what it needs; only the first call for a kind does anything."""
@@ -202,7 +202,7 @@ def _looking(rows, schema, task, state):
         number, held = TaskContext.get().partitionId(), list(batches)
         table = pyarrow.Table.from_batches(held) if held else schema.empty_table()
         sent = _sent(number, _or_refusal(lambda: task(rows(number, table), state)))
-        leave_imports_alone(type(task))
+        leave_imports_alone(type(task).__name__)
         yield sent
 
     return look
@@ -334,7 +334,7 @@ def _told_of_rows(model, df, columns):
             values = [getattr(model, method)(X) for method, _, _ in TOLD.values()]
         except ValueError as error:
             raise ValueError(f"Partition {TaskContext.get().partitionId()}: {error}") from None
-        leave_imports_alone(type(model))
+        leave_imports_alone(type(model).__name__)
         return pyarrow.StructArray.from_arrays(
             [_arrow_of(value, kind) for value, (_, _, kind) in zip(values, TOLD.values(), strict=True)], list(TOLD)
         )
