@@ -528,7 +528,7 @@ def fit_many_groups(
     def fit_partition(batches):
         for table in whole_groups(batches, by, GROUP_ROWS):
             frame = fit_groups(table.to_pandas())
-            leave_imports_alone(type(fit_groups))
+            leave_imports_alone(type(fit_groups).__name__)
             if frame is not None:
                 yield from pyarrow.Table.from_pandas(frame, schema, preserve_index=False).to_batches()
 
