@@ -1,5 +1,6 @@
 """Input that a mixture cannot use, or can hardly use: an error that says what to do, or a finite and sensible fit."""
 
+import re
 import warnings
 
 import numpy as np
@@ -569,3 +570,52 @@ def test_small_problems_fit_or_say_why_not(problem, covariance_type, reg_covar, 
     heavy = StudentTMixture(**heavy_tailed, degrees_of_freedom=degrees_of_freedom)
     assert fit_or_say_scale(heavy, X, weights) or may_raise
     fit(BernoulliMixture(**options), X, weights)
+
+
+#: What may be wrong with small problems with missing entries, as the errors say it.
+WRONG = (
+    r"has no entry in any row|Expected n_samples >= n_components|moderate size|begins components with single rows|"
+    r"there is none that has a volume|ill-defined empirical covariance"
+)
+
+
+@settings(derandomize=True, max_examples=400, deadline=None)
+@given(
+    problem=problems(),
+    share=st.sampled_from([0.05, 0.3, 0.8]),
+    covariance_type=st.sampled_from([*TYPES, "VEV", "EVI", "VVE"]),
+    reg_covar=st.sampled_from([0.0, 1e-6]),
+    degrees_of_freedom=st.sampled_from([None, "component", "shared", 0.01, 1e8]),
+    noise=st.sampled_from([None, "uniform", 0.2]),
+)
+def test_small_problems_with_missing_entries_fit_or_say_why_not(
+    problem, share, covariance_type, reg_covar, degrees_of_freedom, noise
+):
+    options, X, _ = problem
+    X = np.where(np.random.default_rng(len(X)).random(X.shape) < share, X.dtype.type(np.nan), X)
+    options |= {"covariance_type": covariance_type, "reg_covar": reg_covar, "noise": noise, "max_iter": 20}
+    if degrees_of_freedom is None:
+        model = GaussianMixture(**options)
+    else:
+        model = StudentTMixture(**options, degrees_of_freedom=degrees_of_freedom)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        said = None
+        try:
+            model.fit(X)
+        except ValueError as error:
+            said = str(error)
+        if said is not None:
+            assert re.search(WRONG, said), said
+            return
+        for name, value in vars(model).items():
+            if name.endswith("_"):
+                assert np.all(np.isfinite(value[1:] if name == "lower_bounds_" else value)), f"{name} = {value}"
+        assert positive_definite(model)
+        np.testing.assert_allclose(model.predict_proba(X).sum(axis=1), 1, rtol=1e-4)
+        filled = model.impute(X)
+        assert np.all(np.isfinite(filled))
+        np.testing.assert_array_equal(filled[~np.isnan(X)], X[~np.isnan(X)])
+        drawn = model.sample_missing(X, random_state=0)
+        # draws of a hundredth of a degree of freedom may overflow
+        assert np.all(np.isfinite(drawn) if degrees_of_freedom != 0.01 else ~np.isnan(drawn))

@@ -50,6 +50,7 @@ ctypedef struct missing_verbs_t:
 # The context of such a family, or the first member of it.
 ctypedef struct covariances_t:
     double reg_covar
+    int kept_bytes             # of the reals that parameters will be rounded to: repairs last there
     const rows_kernels_t *rows
     const gaussian_kernels_t *gaussian
     structure_t structure

@@ -52,8 +52,8 @@ cdef enum:
 
 
 cdef inline double epsilon(const family_t *f) noexcept nogil:
-    """The rounding of the precision that statistics were computed in."""
-    return EPSILON if f.real_bytes == 8 else 1.1920928955078125e-07
+    """The rounding of the precision that statistics were computed in, or that parameters will have."""
+    return EPSILON if context_of(f).kept_bytes == 8 else 1.1920928955078125e-07
 
 
 cdef inline double as_packed(const family_t *f, double value) noexcept nogil:
@@ -195,7 +195,7 @@ cdef double rounding_of(const family_t *f, double mean, double offset) noexcept 
     from the origin does not matter, since the pivot is subtracted before rows are rounded."""
     cdef double rounding = 4 * epsilon(f), rounding_of_mean = 4 * EPSILON
     return (rounding * rounding * offset * offset + rounding_of_mean * rounding_of_mean * mean * mean
-            + (DBL_MIN if f.real_bytes == 8 else FLT_MIN))
+            + (DBL_MIN if context_of(f).kept_bytes == 8 else FLT_MIN))
 
 
 cdef double about_the_mean(const family_t *f, double square, double delta) noexcept nogil:
@@ -206,7 +206,7 @@ cdef double about_the_mean(const family_t *f, double square, double delta) noexc
 
 
 cdef inline double largest_real(const family_t *f) noexcept nogil:
-    return DBL_MAX if f.real_bytes == 8 else FLT_MAX
+    return DBL_MAX if context_of(f).kept_bytes == 8 else FLT_MAX
 
 
 cdef inline bint is_degenerate(const family_t *f, double variance, double mean, double offset) noexcept nogil:
@@ -1005,7 +1005,7 @@ cdef family_t *new_family(Py_ssize_t n_components, Py_ssize_t n_features, int re
                          "there must be some of each, float32 or float64")
     cdef family_t *f = new_struct(context_bytes)
     cdef covariances_t *context = <covariances_t *> f.context
-    context.reg_covar = reg_covar
+    context.reg_covar, context.kept_bytes = reg_covar, real_bytes
     context.rows = mixfast_select_rows(level, real_bytes)
     context.gaussian = mixfast_select_gaussian(level, real_bytes)
     f.n_components, f.n_features = n_components, n_features

@@ -4,5 +4,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 def bind_missing(
-    capsule: Any, columns: NDArray[np.int64], n_there: NDArray[np.int64], covariances: int, moments: int
+    capsule: Any,
+    columns: NDArray[np.int64],
+    n_there: NDArray[np.int64],
+    covariances: int,
+    moments: int,
+    kept_bytes: int,
 ) -> Any: ...

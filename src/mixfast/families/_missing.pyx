@@ -440,13 +440,14 @@ cdef int constrain(const family_t *f, const double *numbers, double *work, doubl
 
 
 def bind_missing(capsule, int64_t[:, ::1] columns not None, const int64_t[::1] n_there not None, int covariances,
-                 int moments):
+                 int moments, int kept_bytes):
     """A capsule for rows with missing entries, around the capsule of a family of complete rows.
 
     columns (n_patterns, n_features) : numbers of each pattern's observed columns, then of its missing ones, both
         ascending
     n_there (n_patterns,) : how many columns are observed
     covariances, moments : layouts of the family's covariances and second moments, by the enum above
+    kept_bytes : of the reals that parameters will be rounded to, those of the user's rows
     """
     cdef BoundFamily bound = BoundFamily(capsule)
     cdef const family_t *complete = &bound.c
@@ -458,6 +459,7 @@ def bind_missing(capsule, int64_t[:, ::1] columns not None, const int64_t[::1] n
         raise ValueError("rows with missing entries are computed in float64, and patterns are of all columns")
     c.complete, c.covariances, c.moments, c.n_patterns = complete, covariances, moments, n_patterns
     c.verbs = &(<const covariances_t *> complete.context).missing
+    (<covariances_t *> complete.context).kept_bytes = kept_bytes  # of a struct that nobody else has
     c.patterns = <pattern_t *> (c + 1)
     places = <Py_ssize_t *> (c.patterns + n_patterns)
     for i in range(n_patterns):

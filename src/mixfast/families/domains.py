@@ -81,7 +81,9 @@ DISTRIBUTION = (NOT_NEGATIVE, SUM_IS_ONE)
 
 
 def between(least, most):
-    return Domain(f"from {least} to {most}", lambda values: (values < least) | (values > most))
+    """A `Domain` that has what its limits are rounded to in float32, too."""
+    low, high = min(least, float(np.float32(least))), max(most, float(np.float32(most)))
+    return Domain(f"from {least} to {most}", lambda values: (values < low) | (values > high))
 
 
 def sums_are_one(numbers):

@@ -32,16 +32,17 @@ class WithMissing:
     complete : Family of complete rows, elliptical
     there : bool (n_patterns, n_features), the observed columns of each pattern
     middles, widths : float64 (n_features,), of the observed entries of each column
+    kept : dtype of the user's rows, which parameters will be rounded to
     """
 
     dtypes = (np.float64,)
     batches = False
 
-    def __init__(self, complete, there, middles, widths):
-        self.complete, self.there, self.middles, self.widths = complete, there, middles, widths
+    def __init__(self, complete, there, middles, widths, kept):
+        self.complete, self.there, self.middles, self.widths, self.kept = complete, there, middles, widths, kept
 
     def __getattr__(self, name):
-        if name in ("complete", "there", "middles", "widths"):  # of a copy that is being made
+        if name in ("complete", "there", "middles", "widths", "kept"):  # of a copy that is being made
             raise AttributeError(name)
         return getattr(self.complete, name)
 
@@ -72,6 +73,7 @@ class WithMissing:
             self.there.sum(axis=1, dtype=np.int64),
             COVARIANCES[tuple(self.complete.param_shapes(2, 3)[1])],
             MOMENTS[tuple(self.complete.stat_shapes(2, 3)[1])],
+            self.kept.itemsize,
         )
 
 
@@ -87,4 +89,5 @@ def encoded_with_missing(family, X):
     filled[missing] = np.broadcast_to(middles, X.shape)[missing]
     rows = np.column_stack([filled, number.astype(np.float64)])
     seeds = family.rows_of_clusters(filled)
-    return Encoded(WithMissing(family, there, middles, widths), rows, seeds=filled if seeds is None else seeds)
+    known = WithMissing(family, there, middles, widths, X.dtype)
+    return Encoded(known, rows, seeds=filled if seeds is None else seeds)
