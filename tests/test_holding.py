@@ -7,12 +7,16 @@ import pytest
 from estimators_table import ESTIMATORS
 
 import mixfast
-from mixfast import GaussianMixture, MixtureOfExperts, PoissonMixture, StudentTMixture, fit_many, select
+from mixfast import GaussianMixture, MixtureOfExperts, PoissonMixture, ProductMixture, StudentTMixture, fit_many, select
 from mixfast.families.covariances import SHAPES
 from mixfast.families.holding import ALL, COMPONENT, NUMBER
-from mixfast.parts import Gaussian
+from mixfast.parts import Categorical, Gaussian, Poisson, StudentT
 
-HOLDERS = {name: entry for name, entry in ESTIMATORS.items() if "hold" in entry.make().get_params()}
+HOLDERS = {
+    name: entry
+    for name, entry in ESTIMATORS.items()
+    if "hold" in entry.make().get_params() and not isinstance(entry.make(), ProductMixture)  # whose parts hold
+}
 every_holder = pytest.mark.parametrize("name", HOLDERS)
 
 
@@ -265,3 +269,108 @@ def test_what_has_no_place_for_it():
     assert "hold" not in Gaussian().get_params()
     with pytest.raises(ValueError, match="rates"):
         fitted(PoissonMixture(1, hold={"rates": [[-1.0, np.nan]]}), np.ones((5, 2)))
+
+
+# ---- parts of products ----------------------------------------------------------------------------------------------
+
+
+def mixed_rows(n=400):
+    rng = np.random.default_rng(0)
+    group = rng.integers(0, 2, size=n)
+    counts = rng.poisson(np.where(group, 2, 9))
+    answers = (rng.random(n) < np.where(group, 0.2, 0.7)).astype(float)
+    return np.column_stack(
+        [counts, 4 * group + rng.normal(size=n), rng.normal(size=n), answers, 3 * group + rng.normal(size=n)]
+    )
+
+
+def product_of(part=Gaussian, **options):
+    parts = [(0, Poisson()), (1, 2, part(reg_covar=0.0)), (3, Categorical()), (4, Gaussian(reg_covar=0.0))]
+    return ProductMixture(parts, 2, **({"random_state": 0, "tol": 1e-9, "max_iter": 300} | options))
+
+
+@pytest.mark.parametrize("part", [Gaussian, StudentT])
+def test_parts_hold_what_their_mixtures_hold(part):
+    X = mixed_rows()
+    free = fitted(product_of(part), X)
+    means, rates = np.full((2, 2), np.nan), np.full((2, 1), np.nan)
+    means[1], rates[0] = [0.1, 0.2], 8.5
+    last = np.array([[np.nan], [0.3]])
+    hold = {"1, 2": {"means": means}, "0": {"rates": rates}, "4": {"means": last}, "weights": [0.55, np.nan]}
+    model = fitted(product_of(part, hold=hold), X)
+    np.testing.assert_array_equal(model.components_["1, 2"].means_[1], means[1])
+    assert model.components_["0"].rates_[0, 0] == 8.5
+    assert model.components_["4"].means_[1, 0] == 0.3
+    assert model.weights_[0] == 0.55
+    assert np.diff(model.lower_bounds_).min() > -1e-10
+    assert model._n_parameters() == free._n_parameters() - 5
+    # second moments are about what is held: the M-step of the rest is a maximum
+    resp = model.predict_proba(X)[:, 1]
+    variance = resp @ (X[:, 4] - 0.3) ** 2 / resp.sum()
+    assert model.components_["4"].covariances_[1, 0, 0] == pytest.approx(variance, rel=1e-4)
+    single = fitted(product_of(part, hold=hold), X.astype(np.float32))
+    np.testing.assert_allclose(single.components_["4"].covariances_, model.components_["4"].covariances_, rtol=1e-3)
+    # k-means begins with a row near each held mean: component 1 is the group about it
+    assert model.components_["1, 2"].means_[0, 0] == pytest.approx(4, abs=0.3)
+    flipped = {"1, 2": {"means": means[::-1]}, "4": {"means": last[::-1]}}
+    other = fitted(product_of(part, hold=flipped), X)
+    assert other.components_["1, 2"].means_[1, 0] == pytest.approx(4, abs=0.3)
+
+
+def test_a_part_alone_holds_as_its_mixture():
+    X = rows()
+    means = np.full((2, 2), np.nan)
+    means[0] = [4.0, 5.5]
+    options = {"random_state": 0, "tol": 1e-10, "max_iter": 500}
+    alone = fitted(GaussianMixture(2, hold={"means": means}, init_params="random", **options), X)
+    parts = [(0, 1, Gaussian())]
+    product = fitted(ProductMixture(parts, 2, hold={"0, 1": {"means": means}}, init_params="random", **options), X)
+    np.testing.assert_allclose(product.components_["0, 1"].covariances_, alone.covariances_, rtol=1e-6)
+    assert product.lower_bound_ == pytest.approx(alone.lower_bound_, rel=1e-12)
+    assert product.bic(X) == pytest.approx(alone.bic(X), rel=1e-12)
+
+
+def test_parts_hold_the_last_fit_in_warm_starts_and_in_sums_of_rows():
+    X = mixed_rows()
+    model = fitted(product_of(warm_start=True), X)
+    kept = model.components_["4"].covariances_
+    model.set_params(hold={"4": {"covariances": [True, True]}})
+    again = fitted(model, X + np.array([0, 1, 1, 0, 1]))
+    np.testing.assert_array_equal(again.components_["4"].covariances_, kept)
+    hold = {"4": {"means": [[0.5], [2.5]]}}
+    step, sums = (fitted(product_of(hold=hold, max_iter=n, tol=0.0), X) for n in (4, 3))
+    sums.update(sums.statistics(X[:150]) + sums.statistics(X[150:]))
+    np.testing.assert_array_equal(sums.components_["4"].means_, [[0.5], [2.5]])
+    np.testing.assert_allclose(sums.components_["4"].covariances_, step.components_["4"].covariances_, rtol=1e-9)
+
+
+def test_batches_and_files_keep_what_parts_hold(tmp_path):
+    X = mixed_rows()
+    estimator = product_of(hold={"4": {"means": [[0.5], [2.5]]}}, max_iter=20)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        results = fit_many([X[:200], X[200:]], estimator)
+    for own, rows_of in zip(results, (X[:200], X[200:]), strict=True):
+        alone = fitted(mixfast.ProductMixture(**estimator.get_params(deep=False)), rows_of)
+        np.testing.assert_array_equal(own.components_["1, 2"].means_, alone.components_["1, 2"].means_)
+        np.testing.assert_array_equal(own.components_["4"].means_, [[0.5], [2.5]])
+    alone.save(tmp_path / "model.mixfast")
+    again = mixfast.load(tmp_path / "model.mixfast")
+    assert again._n_parameters() == alone._n_parameters()
+
+
+@pytest.mark.parametrize(
+    ("hold", "said"),
+    [
+        ({"means": [[0.0], [1.0]]}, "hold has 'means', and should have 'weights' or the parts"),
+        ({"4": [[0.0], [1.0]]}, "should be a dict of parameters of the part"),
+        ({"4": {"weights": [0.5, 0.5]}}, r"beside hold\['weights'\]"),
+        ({"4": {"shapes": [[0.0], [1.0]]}}, "Part '4': hold has 'shapes', and this part, a GaussianMixture, can hold"),
+        ({"4": {"means": [0.0, 1.0]}}, r"Part '4': hold\['means'\] should have the shape of \(2, 1\)"),
+        ({"4": {"covariances": [[[-1.0]], [[1.0]]]}}, "Part '4': hold"),
+        ({"4": {"means": [True, False]}}, "Part '4': .* is a mask, of what a model was fitted to before"),
+    ],
+)
+def test_what_parts_cannot_hold_is_said(hold, said):
+    with pytest.raises(ValueError, match=said):
+        product_of(hold=hold).fit(mixed_rows())

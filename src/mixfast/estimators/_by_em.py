@@ -190,14 +190,17 @@ class MixtureByEM(BaseMixture):
         found = self._held_values(family, n_features)
         return packed(found, family, self._n_weights(), n_features) if found else None
 
-    def _held_in_engine(self, family, n_features, units):
-        """`Held`, and its numbers in the units of the rows; None and None where nothing is held."""
+    def _held_in_engine(self, encoded, n_features, units, dtype):
+        """`Held` of encoded rows that are computed in `dtype`, and its numbers in the units of the rows; None and None
+        where nothing is held."""
+        family = encoded.family
         found = self._held_values(family, n_features)
         if not found:
             return None, None
         numbers = packed(found, family, self._n_weights(), n_features)
         numbers = in_units(numbers, family, self._n_weights(), n_features, units)
-        return for_engine(found, numbers, family, self._n_weights()), numbers
+        held = for_engine(found, numbers, family, self._n_weights(), encoded.rows.shape[1], dtype)
+        return held, numbers
 
     def _put_held(self, params, family, n_features):
         """Packed parameters with what is held, to the last bit, whatever units they were fitted in."""
@@ -463,7 +466,8 @@ class MixtureByEM(BaseMixture):
                 options["before"] = float(self.lower_bound_) + volume
         else:
             given = self._given_start(X.shape[1], units)
-        held, numbers = self._held_in_engine(encoded.family, X.shape[1], units)
+        dtype = self._kernel_dtype(encoded.family, X.dtype)
+        held, numbers = self._held_in_engine(encoded, X.shape[1], units, dtype)
         if held is not None:
             n_mixing = self._proportions().n_numbers(self._n_weights())
             weights, params = (np.full(n_mixing, np.nan), np.full(layout.size, np.nan)) if given is None else given
@@ -483,7 +487,6 @@ class MixtureByEM(BaseMixture):
                 options |= more
             else:
                 init_params = "kmeans"
-        dtype = self._kernel_dtype(encoded.family, X.dtype)
         model = bind_model(
             encoded,
             seeding_rows.X,
@@ -536,8 +539,10 @@ class MixtureByEM(BaseMixture):
     def _rows_near_held(self, X):
         """component -> a row that k-means knows to be of it, where its location is held."""
         rows, family = separated(X)[0], self._family()
-        found = self._held_values(family, X.shape[1]) if family.centred in (self.hold or ()) else {}
-        return rows_near(rows, found, family) if found else {}
+        found = self._held_values(family, X.shape[1])
+        if not found:
+            return {}
+        return rows_near(rows, family.held_centres(found, family.n_begun(self._n_weights()), X.shape[1]))
 
     def _monitor(self, volume):
         """Who is told how a fit goes on; None where nobody is."""

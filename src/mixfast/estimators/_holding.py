@@ -112,12 +112,12 @@ def in_units(numbers, family, n_weights, n_features, units):
     return np.where(np.isnan(numbers), np.nan, entered)
 
 
-def for_engine(found, numbers, family, n_weights):
-    """`Held` of the compiled engine."""
-    centred = found.get(family.centred)
-    places = np.flatnonzero(centred[0]) if centred is not None else np.zeros(0)
+def for_engine(found, numbers, family, n_weights, n_columns, dtype):
+    """`Held` of the compiled engine, for encoded rows of n_columns that are computed in `dtype`."""
+    masks = {name: held for name, (held, _) in found.items()}
+    places = family.held_moments(masks, family.n_begun(n_weights), n_columns, dtype)
     settled = np.zeros(n_weights, dtype=bool)
-    names = list(family.holdings) if family.judged is None else [family.judged]
+    names = family.judging()
     if all(name in found for name in names):
         whole = [found[name][0].reshape(-1) for name in names]
         if all(own.all() for own in whole):
@@ -128,17 +128,19 @@ def for_engine(found, numbers, family, n_weights):
     return Held(numbers, places.astype(np.int64), settled)
 
 
-def rows_near(X, found, family):
+def rows_near(X, centres):
     """component -> a row to begin with, of those whose location is held: the nearest, columns in units of their
-    deviations, and another one for each."""
-    held, values = found.get(family.centred, (np.zeros((0, 0), dtype=bool), None))
-    places = {}
+    deviations, and another one for each. IN centres (n_components, n_features), NaN where no location is held."""
+    places, is_held = {}, ~np.isnan(centres)
+    if not is_held.any():
+        return places
     deviations = np.std(X, axis=0, dtype=np.float64)
     deviations[~(deviations > 0)] = 1
-    for k in np.flatnonzero(held.all(axis=1)):
+    for k in np.flatnonzero(is_held.any(axis=1)):
+        own = is_held[k]
         distances = np.concatenate(
             [
-                np.sum(((X[i : i + ROWS_AT_ONCE] - values[k]) / deviations) ** 2, axis=1)
+                np.sum(((X[i : i + ROWS_AT_ONCE, own] - centres[k, own]) / deviations[own]) ** 2, axis=1)
                 for i in range(0, len(X), ROWS_AT_ONCE)
             ]
         )

@@ -339,12 +339,13 @@ class FromStatistics:
     def _engine(self, encoded, rows, dtype, units, state=None):
         """At a state; None for the fitted parameters."""
         n_components = len(self.weights_)
-        capsule = encoded.bind(n_components, self._kernel_dtype(encoded.family, dtype))
+        kernel_dtype = self._kernel_dtype(encoded.family, dtype)
+        capsule = encoded.bind(n_components, kernel_dtype)
         encoded.check_layout(capsule, n_components, self._n_fitted_features())
         loop = EM if self.accelerate is None else AcceleratedEM
         em = loop(capsule, rows, resolve_threads(self.n_threads), proportions=self._proportions())
         em.set_state(*(self._state_in(encoded, units) if state is None else state))
-        em.hold(self._held_in_engine(encoded.family, self._n_fitted_features(), units)[0])
+        em.hold(self._held_in_engine(encoded, self._n_fitted_features(), units, kernel_dtype)[0])
         return em
 
     def _engine_of(self, statistics):

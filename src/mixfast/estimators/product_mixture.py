@@ -19,6 +19,7 @@ from mixfast._typing import Accelerate, InitParams, InitPolicy, Integers, Seed
 from mixfast.estimators._categories import Columns, categories_of
 from mixfast.estimators._constraints import WholeNumber
 from mixfast.estimators._given import check_column_names, check_weights, finish_given, precision_of
+from mixfast.estimators._holding import masks_and_values
 from mixfast.estimators._likelihood import LikelihoodMixture
 from mixfast.estimators._rows import check_names
 from mixfast.families.product import Product
@@ -64,6 +65,11 @@ class ProductMixture(LikelihoodMixture):
     <random_state, warm_start, verbose, verbose_interval, n_threads, accelerate, n_init_policy, canonical_order>
         The parameters are those of the first part.
     <weights, weight_concentration>
+    hold : dict, default=None
+        Parameters that stay as they are while the others are fitted: for parts, by their names in `components_`, what
+        `hold` of their mixture says, ``{"age, height": {"means": array}}``, NaN for numbers that are fitted; and
+        `weights` of all. Held numbers come out to the last bit, and criteria do not count them. A mask of components,
+        or of numbers, holds what the last fit has, with `warm_start=True`.
 
     Attributes
     ----------
@@ -123,6 +129,7 @@ class ProductMixture(LikelihoodMixture):
         canonical_order: bool = False,
         weights: ArrayLike | None = None,
         weight_concentration: float | None = None,
+        hold: dict[str, Any] | None = None,
     ) -> None:
         self.parts = parts
         self.n_components = n_components
@@ -140,6 +147,7 @@ class ProductMixture(LikelihoodMixture):
         self.canonical_order = canonical_order
         self.weights = weights
         self.weight_concentration = weight_concentration
+        self.hold = hold
 
     @property
     def _accepts_missing(self):
@@ -499,6 +507,38 @@ class ProductMixture(LikelihoodMixture):
                 for *columns, part in self.parts
             ]
         }
+
+    # ---- parameters that are held ----
+
+    def _held_values(self, family, n_features):
+        """Those of the parts, with the number of the part in the name."""
+        if not self.hold:
+            return {}
+        mixtures = self._mixtures()
+        unknown = [name for name in self.hold if name not in mixtures and name != "weights"]
+        if unknown:
+            raise ValueError(f"hold has {unknown[0]!r}, and should have 'weights' or the parts {list(mixtures)}")
+        found = {}
+        for i, (name, own) in enumerate(mixtures.items()):
+            held = self.hold.get(name, {})
+            if not isinstance(held, dict) or "weights" in held:
+                raise ValueError(
+                    f"hold[{name!r}] should be a dict of parameters of the part, beside hold['weights'], got {held!r}"
+                )
+            fitted = {key: getattr(own, f"{key}_") for key in held if hasattr(own, f"{key}_")}
+            try:
+                part = masks_and_values(
+                    held,
+                    family.families[i],
+                    self._n_weights(),
+                    family.widths[i],
+                    fitted if self._goes_on() else None,
+                    f"this part, a {type(own).__name__},",
+                )
+            except ValueError as error:
+                raise ValueError(f"Part {name!r}: {error}") from None
+            found |= {f"{key}_{i}": value for key, value in part.items()}
+        return found
 
     # ---- rows ----
 

@@ -168,6 +168,21 @@ class Family(ABC):
         """How many free parameters of the components are held, `held` being a mask of the parameter's numbers."""
         return int(held.sum())
 
+    def held_moments(self, held, n_components, n_columns, dtype):
+        """Places in the statistics, ascending, of the first moments about parameters that are held; `held` has masks by
+        name. Encoded rows have n_columns, and are computed in `dtype`."""
+        return np.flatnonzero(held[self.centred]) if self.centred in held else np.zeros(0, dtype=np.int64)
+
+    def held_centres(self, found, n_components, n_features):
+        """(n_components, n_features): where components are whose location is held, as a whole; NaN elsewhere. `found`:
+        name -> (mask, values)."""
+        held, values = found.get(self.centred, (np.zeros((n_components, n_features), dtype=bool),) * 2)
+        return np.where(held.all(axis=1, keepdims=True), values, np.nan)
+
+    def judging(self):
+        """Names of parameters: where they are held, what the M-step says of a component is of no meaning."""
+        return list(self.holdings) if self.judged is None else [self.judged]
+
     #: Whether `encode` of the rows of many problems together equals `encode` of each: a compiled batch can fit these.
     batches = True
 

@@ -8,6 +8,7 @@ from itertools import chain, pairwise
 import numpy as np
 import scipy.sparse
 
+from mixfast.engine._capsule import BoundFamily
 from mixfast.families._product import bind_product
 from mixfast.families.family import Encoded, Family, is_sparse
 from mixfast.families.seeds import standardised
@@ -119,6 +120,42 @@ class Product(Family):
     def apart(self, params):
         return self._of_parts("apart", params)
 
+    # ---- parameters that are held: the parts' own, with the number of the part in the name ----
+
+    @property
+    def holdings(self):
+        return {
+            f"{name}_{i}": own._replace(needs=tuple(f"{other}_{i}" for other in own.needs))
+            for i, family in enumerate(self.families)
+            for name, own in family.holdings.items()
+        }
+
+    def held_fields(self, name, values):
+        own, i = _of_part(name)
+        return {f"{field}_{i}": array for field, array in self.families[i].held_fields(own, values).items()}
+
+    def n_held(self, name, held, n_features):
+        own, i = _of_part(name)
+        return self.families[i].n_held(own, held, self.widths[i])
+
+    def held_moments(self, held, n_components, n_columns, dtype):
+        places, start = [np.zeros(0, dtype=np.int64)], 0
+        for i, (family, width) in enumerate(zip(self.families, self.encoded_widths, strict=True)):
+            own = {_of_part(name)[0]: mask for name, mask in held.items() if _of_part(name)[1] == i}
+            places.append(start + family.held_moments(own, n_components, width, dtype))
+            start += BoundFamily(family.bind(n_components, width, dtype)).n_stats
+        return np.concatenate(places)
+
+    def held_centres(self, found, n_components, n_features):
+        centres = []
+        for i, (family, width) in enumerate(self._parts()):
+            own = {_of_part(name)[0]: value for name, value in found.items() if _of_part(name)[1] == i}
+            centres.append(family.held_centres(own, n_components, width))
+        return np.concatenate(centres, axis=1)
+
+    def judging(self):
+        return [f"{name}_{i}" for i, family in enumerate(self.families) for name in family.judging()]
+
     def _sum_over_parts(self, closed_form):
         """A closed form for pairs that is the sum of the parts' closed forms; None unless all parts have one."""
         forms = [getattr(family, closed_form) for family in self.families]
@@ -201,6 +238,12 @@ class Product(Family):
     def sample(self, params, labels, rng):
         parts = zip(self.families, self.split(params), strict=True)
         return np.concatenate([family.sample(own, labels, rng) for family, own in parts], axis=1)
+
+
+def _of_part(name):
+    """(name of a parameter in its part, number of the part)"""
+    own, _, number = name.rpartition("_")
+    return own, int(number)
 
 
 def join_seeds(parts, offsets):
