@@ -185,16 +185,10 @@ class MixtureByEM(BaseMixture):
     def _attributes_held(self):
         return {name: getattr(self, f"{name}_") for name in self.hold if hasattr(self, f"{name}_")}
 
-    def _held_numbers(self, family, n_features):
-        """(n_params,), NaN where a parameter is fitted, in units of the data; None where nothing is held."""
-        found = self._held_values(family, n_features)
-        return packed(found, family, self._n_weights(), n_features) if found else None
-
-    def _held_in_engine(self, encoded, n_features, units, dtype):
+    def _held_in_engine(self, found, encoded, n_features, units, dtype):
         """`Held` of encoded rows that are computed in `dtype`, and its numbers in the units of the rows; None and None
-        where nothing is held."""
+        where nothing is held. `found` is that of `_held_values`."""
         family = encoded.family
-        found = self._held_values(family, n_features)
         if not found:
             return None, None
         numbers = packed(found, family, self._n_weights(), n_features)
@@ -202,10 +196,12 @@ class MixtureByEM(BaseMixture):
         held = for_engine(found, numbers, family, self._n_weights(), encoded.rows.shape[1], dtype)
         return held, numbers
 
-    def _put_held(self, params, family, n_features):
+    def _put_held(self, found, params, family, n_features):
         """Packed parameters with what is held, to the last bit, whatever units they were fitted in."""
-        numbers = self._held_numbers(family, n_features)
-        return params if numbers is None else np.where(np.isnan(numbers), params, numbers)
+        if not found:
+            return params
+        numbers = packed(found, family, self._n_weights(), n_features)
+        return np.where(np.isnan(numbers), params, numbers)
 
     def _n_weights(self):
         """Number of weights: those of the components, and that of noise if there is noise."""
@@ -392,12 +388,13 @@ class MixtureByEM(BaseMixture):
         encoded = self._given_prior(family, units, X.shape[1]).encode(of_family(rows_with(units.rows(rows), data)))
         layout = encoded.family.params_layout(self._n_weights(), X.shape[1])
         volume = self._volume(units, X.shape[0] if sample_weight is None else sample_weight.sum())
-        best = self._search(X, sample_weight, init_params, units, volume, encoded, layout)
+        found = self._held_values(encoded.family, X.shape[1])
+        best = self._search(X, sample_weight, init_params, units, volume, encoded, layout, found)
         fitted = layout.view(best.params)
         left = units.leave(fitted)
         params = best.params if left is fitted else layout.pack(left)  # units of the data: nothing to copy
         best = best._replace(
-            params=self._put_held(params, encoded.family, X.shape[1]),
+            params=self._put_held(found, params, encoded.family, X.shape[1]),
             lower_bound=best.lower_bound - volume,
             lower_bounds=[bound - volume for bound in best.lower_bounds],
         )
@@ -453,8 +450,9 @@ class MixtureByEM(BaseMixture):
             "init_params": None if isinstance(init_params, str) else init_params,
         }
 
-    def _search(self, X, sample_weight, init_params, units, volume, encoded, layout):
-        """The best start. What passes work in, ten times the parameters and more, is gone when this returns."""
+    def _search(self, X, sample_weight, init_params, units, volume, encoded, layout, found):
+        """The best start; `found` is what is held. What passes work in, ten times the parameters and more, is gone when
+        this returns."""
         rows = rows_of(encoded, X, self._n_weights(), sample_weight, self.trim or 0.0)
         options = {"traces": True}
         which = fingerprint(encoded.rows, sample_weight) if self.warm_start else None
@@ -467,7 +465,7 @@ class MixtureByEM(BaseMixture):
         else:
             given = self._given_start(X.shape[1], units)
         dtype = self._kernel_dtype(encoded.family, X.dtype)
-        held, numbers = self._held_in_engine(encoded, X.shape[1], units, dtype)
+        held, numbers = self._held_in_engine(found, encoded, X.shape[1], units, dtype)
         if held is not None:
             n_mixing = self._proportions().n_numbers(self._n_weights())
             weights, params = (np.full(n_mixing, np.nan), np.full(layout.size, np.nan)) if given is None else given
@@ -479,7 +477,7 @@ class MixtureByEM(BaseMixture):
             and (given is None or any(map(has_nan, given)))
         ):
             seeding_rows = seeding_rows_of(encoded.make_seeds(), X, sample_weight)
-        seeding_rows, init_params = self._start_of(seeding_rows, X, sample_weight, init_params)
+        seeding_rows, init_params = self._start_of(seeding_rows, X, sample_weight, init_params, found)
         seed = self._seed()
         if isinstance(init_params, str) and init_params == seeding.AUTO:
             if self._is_free_to_start(X, held):
@@ -511,10 +509,10 @@ class MixtureByEM(BaseMixture):
         """How many iterations k-means makes at most; with one, rows are labelled by its seeds."""
         return seeding.LLOYD_MAX_ITER
 
-    def _start_of(self, seeding_rows, X, sample_weight, init_params):
+    def _start_of(self, seeding_rows, X, sample_weight, init_params, found):
         """The rows that k-means runs on, of which those of weight 0 are of no component with parameters, and where EM
         begins."""
-        near = self._rows_near_held(X) if isinstance(init_params, str) else {}
+        near = self._rows_near_held(X, found) if isinstance(init_params, str) else {}
         if not near:
             return seeding_rows, init_params
         known = separated(X)[1].get("known_labels")
@@ -536,12 +534,11 @@ class MixtureByEM(BaseMixture):
             return labels[0], {"n_init": 1, "policy": "all"}
         return labels, {"n_init": len(labels), "policy": "halving", "first_look": FIRST_LOOK}
 
-    def _rows_near_held(self, X):
+    def _rows_near_held(self, X, found):
         """component -> a row that k-means knows to be of it, where its location is held."""
-        rows, family = separated(X)[0], self._family()
-        found = self._held_values(family, X.shape[1])
         if not found:
             return {}
+        rows, family = separated(X)[0], self._family()
         return rows_near(rows, family.held_centres(found, family.n_begun(self._n_weights()), X.shape[1]))
 
     def _monitor(self, volume):

@@ -197,9 +197,9 @@ class MixtureWithNoise(MixtureByEM):
     def _is_free_to_start(self, X, held):
         return self.noise is None and super()._is_free_to_start(X, held)
 
-    def _start_of(self, seeding_rows, X, sample_weight, init_params):
+    def _start_of(self, seeding_rows, X, sample_weight, init_params, found):
         if self.noise is None or self._goes_on():
-            return super()._start_of(seeding_rows, X, sample_weight, init_params)
+            return super()._start_of(seeding_rows, X, sample_weight, init_params, found)
         is_named = isinstance(init_params, str)
         if is_named and init_params == "k-means++":  # each row goes to the nearest of the seeds, see `_n_lloyd_steps`
             init_params = "kmeans"
@@ -226,7 +226,7 @@ class MixtureWithNoise(MixtureByEM):
         if known is not None:
             rows, data = separated(X)
             X = rows_with(rows, data | {"known_labels": known})
-        return super()._start_of(Rows(seeding_rows.X, weight, known=known), X, weight, init_params)
+        return super()._start_of(Rows(seeding_rows.X, weight, known=known), X, weight, init_params, found)
 
     def _n_lloyd_steps(self):
         by_seeds = self.noise is not None and isinstance(self.init_params, str) and self.init_params == "k-means++"

@@ -305,7 +305,8 @@ class FromStatistics:
         if found.fails:
             self._raise_failure(found, dtype)
         left = layout.pack(units.leave(layout.view(found.params)))
-        left = self._put_held(left, self._family(), self._n_fitted_features())
+        family, n_features = self._family(), self._n_fitted_features()
+        left = self._put_held(self._held_values(family, n_features), left, family, n_features)
         self._finish(found._replace(params=left), layout, dtype, reorders)
 
     def _digest(self, state=None):
@@ -345,7 +346,9 @@ class FromStatistics:
         loop = EM if self.accelerate is None else AcceleratedEM
         em = loop(capsule, rows, resolve_threads(self.n_threads), proportions=self._proportions())
         em.set_state(*(self._state_in(encoded, units) if state is None else state))
-        em.hold(self._held_in_engine(encoded, self._n_fitted_features(), units, kernel_dtype)[0])
+        n_features = self._n_fitted_features()
+        held = self._held_values(encoded.family, n_features)
+        em.hold(self._held_in_engine(held, encoded, n_features, units, kernel_dtype)[0])
         return em
 
     def _engine_of(self, statistics):

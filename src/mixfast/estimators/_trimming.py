@@ -65,16 +65,16 @@ class TrimmedMixture(MixtureByEM):
                 f"trim={self.trim} and noise={self.noise!r} are two answers to the same rows: set one of them to None"
             )
 
-    def _start_of(self, seeding_rows, X, sample_weight, init_params):
+    def _start_of(self, seeding_rows, X, sample_weight, init_params, found):
         if self.trim is None or self._goes_on() or (init_params is not None and not isinstance(init_params, str)):
-            return super()._start_of(seeding_rows, X, sample_weight, init_params)
+            return super()._start_of(seeding_rows, X, sample_weight, init_params, found)
         rows, data = separated(X)
         weight = np.ones(len(rows)) if sample_weight is None else np.array(sample_weight)
         n_far = round(self.trim * len(rows))
         if n_far and "known_labels" not in data and len(rows) - n_far >= 2 * self.n_components:
             weight[least_crowded(crowding(np.asarray(rows, dtype=np.float64))[0], n_far)] = 0
         seeding_rows = Rows(seeding_rows.X, weight, known=data.get("known_labels"))
-        return super()._start_of(seeding_rows, X, weight, init_params)
+        return super()._start_of(seeding_rows, X, weight, init_params, found)
 
     def _learn_design(self, X, sample_weight):
         super()._learn_design(X, sample_weight)

@@ -365,8 +365,8 @@ class BayesianGaussianMixture(PosteriorMixture, EllipticalMixture):
             if self.prune and name in data:
                 raise ValueError(f"prune=True moves components, and {name} is said of them: set prune=False")
 
-    def _search(self, X, sample_weight, init_params, units, volume, encoded, layout):
-        best = super()._search(X, sample_weight, init_params, units, volume, encoded, layout)
+    def _search(self, X, sample_weight, init_params, units, volume, encoded, layout, found):
+        best = super()._search(X, sample_weight, init_params, units, volume, encoded, layout, found)
         if not self.prune or best.n_iter == 0:
             return best
         family, record = encoded.family, layout.view(best.params)
