@@ -11,7 +11,7 @@ import ray
 from mixfast import GaussianMixture, partitions
 from mixfast.partitions import Partition
 
-CENTRES = np.array([[0.0, 0.0], [6.0, 3.0], [0.0, 7.0]])
+CENTRES = np.array([[0.0, 0.0], [3.0, 7.0], [6.0, 3.0]])
 
 
 @ray.remote
