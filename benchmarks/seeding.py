@@ -1,14 +1,16 @@
 """How mixfast starts: when k-means should stop, what dropping poor starts early costs, what views of the rows beside
-k-means' bring, what sharing passes could save.
+k-means' bring and cost, what sharing passes could save.
 
 python benchmarks/seeding.py                 # all tables of docs/seeding.md: some minutes
 python benchmarks/seeding.py --tables halving --seeds 5
 python benchmarks/seeding.py --tables views --seeds 30 --structure diag
+python benchmarks/seeding.py --tables cost --seeds 5
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import shlex
 import sys
 import warnings
@@ -28,9 +30,11 @@ from mixfast._threads import resolve_threads
 from mixfast.engine._rows import Rows
 from mixfast.families.gaussian import STRUCTURES
 
-TABLES = ("stop", "halving", "views")
+TABLES = ("stop", "halving", "views", "cost")
 LLOYD_TOLS = (1e-1, 1e-2, 3e-3, 1e-3, 1e-4, 3e-5, 1e-5)
 N_INIT = 10
+COST_ROWS, COST_COLUMNS, COST_COMPONENTS = (500, 2000, 10_000, 100_000), (2, 8, 32), (3, 8, 32)
+COST_STRUCTURES = ("full", "tied", "diag", "spherical")
 LEVEL = 1e-3  # nats per row, EM's tolerance: lower bounds that are so close count as the same
 
 
@@ -171,7 +175,10 @@ def stop(seeds):
     for name, (X, n_components) in problems().items():
         for seeding.LLOYD_TOL in LLOYD_TOLS:
             bounds, n_iter, seconds = spread_over_seeds(
-                lambda seed, X=X, K=n_components: GaussianMixture(K, random_state=seed, max_iter=1000).fit(X), seeds
+                lambda seed, X=X, K=n_components: GaussianMixture(
+                    K, init_params="kmeans", random_state=seed, max_iter=1000
+                ).fit(X),
+                seeds,
             )
             lloyd = np.mean([seeding.kmeans(Rows(X), n_components, seed).n_iter for seed in range(seeds)])
             print(
@@ -197,7 +204,7 @@ def halving(seeds):
         bounds, seconds = (np.empty((len(policies), seeds)) for _ in range(2))
         for seed in range(seeds):
             for i, params in enumerate(policies.values()):
-                model = GaussianMixture(n_components, random_state=seed, max_iter=1000, **params)
+                model = GaussianMixture(n_components, init_params="kmeans", random_state=seed, max_iter=1000, **params)
                 seconds[i, seed], _ = timed(model.fit, X)
                 bounds[i, seed] = model.lower_bound_
         loss = bounds[1] - bounds
@@ -248,6 +255,51 @@ def views(seeds, structure):
     print(f"{'all':17} {total[0]:6d} {total[1]:6d} {total[2]:6d}")
 
 
+def processor_seconds(X, n_components, structure, seed, n_times):
+    """Of whole fits from k-means and from "auto", in turn, the least of n_times."""
+    seconds = np.empty((n_times, 2))
+    for i, name in itertools.product(range(n_times), (0, 1)):
+        model = GaussianMixture(
+            n_components,
+            covariance_type=structure,
+            init_params=("kmeans", "auto")[name],
+            random_state=seed,
+            n_threads=1,
+        )
+        begin = process_time()
+        model.fit(X)
+        seconds[i, name] = process_time() - begin
+    return seconds.min(axis=0)
+
+
+def cost(seeds):
+    """init_params="auto" beside k-means, on round clusters whose centres have a standard deviation of two: the median
+    over seeds of the ratio of processor times of whole fits."""
+    print(
+        f"{'rows':>7} {'columns':>7} {'K':>3} " + " ".join(f"{own:>9}" for own in COST_STRUCTURES) + "  ms from k-means"
+    )
+    ratios = []
+    for n_samples, n_features, n_components in itertools.product(COST_ROWS, COST_COLUMNS, COST_COMPONENTS):
+        n_times = 7 if n_samples <= 2000 else 3 if n_samples <= 10_000 else 1
+        problems = [blobs(n_samples, n_features, n_components, 2, seed) for seed in range(seeds)]
+        seconds = np.array(
+            [
+                [processor_seconds(X, n_components, structure, seed, n_times) for seed, X in enumerate(problems)]
+                for structure in COST_STRUCTURES
+            ]
+        )
+        own = np.median(seconds[..., 1] / seconds[..., 0], axis=1)
+        ratios.append(own)
+        print(
+            f"{n_samples:7d} {n_features:7d} {n_components:3d} "
+            + " ".join(f"{ratio:9.2f}" for ratio in own)
+            + "  "
+            + " ".join(f"{1e3 * median(times):.2f}" for times in seconds[..., 0]),
+            flush=True,
+        )
+    print(f"median {np.median(ratios):.2f}, largest {np.max(ratios):.2f}")
+
+
 def iterate(shape, seconds=3):
     """EM and nothing else, for a profiler: the share of `pack` is what starts that share their passes could save."""
     n_samples, n_features, n_components = map(int, shape.split(",")[:3])
@@ -277,7 +329,7 @@ def main(arguments):
         if table == "views":
             views(options.seeds, options.structure)
         else:
-            {"stop": stop, "halving": halving}[table](options.seeds)
+            {"stop": stop, "halving": halving, "cost": cost}[table](options.seeds)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from sklearn.base import BaseEstimator, clone
 
 from mixfast import Status, fit_many
 from mixfast.estimators._published import Kept
+from mixfast.seeding import settled
 
 DTYPES = [np.float64, np.float32]
 TYPES = ["full", "tied", "diag", "spherical"]
@@ -43,7 +44,10 @@ def fit_alone(estimator, X, seed, sample_weight=None):
     """The fit that a problem of a batch has to equal; ValueError where there is none."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return clone(estimator).set_params(random_state=seed).fit(X, sample_weight=sample_weight)
+        own = clone(estimator).set_params(random_state=seed)
+        if getattr(own, "init_params", None) is not None:
+            own.init_params = settled(own.init_params)  # "auto" is "kmeans" in batches
+        return own.fit(X, sample_weight=sample_weight)
 
 
 def attributes(model):

@@ -422,6 +422,7 @@ def test_max_iter_caps_the_passes():
 def test_verbose_prints_every_pass_and_changes_nothing(capsys):
     X = overlapping()
     options = {"n_components": 5, "tol": 1e-8, "max_iter": 2000, "random_state": 0, "accelerate": "auto"}
+    options["init_params"] = "kmeans"
     quiet = GaussianMixture(**options).fit(X)
     loud = GaussianMixture(**options, verbose=1, verbose_interval=1).fit(X)
     assert loud.lower_bounds_ == quiet.lower_bounds_

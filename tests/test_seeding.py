@@ -319,7 +319,8 @@ def test_halving_goes_on_from_one_of_the_starts_and_costs_less(capsys):
 
     def told(**params):
         """The fit, and how many passes of all its starts it tells of."""
-        fit = GaussianMixture(9, tol=1e-5, max_iter=500, verbose=1, verbose_interval=1, **params).fit(X)
+        options = {"tol": 1e-5, "max_iter": 500, "verbose": 1, "verbose_interval": 1}
+        fit = GaussianMixture(9, init_params="kmeans", **options, **params).fit(X)
         return fit, capsys.readouterr().out.count("Iteration ")
 
     n_passes = {"all": 0, "halving": 0}

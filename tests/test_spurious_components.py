@@ -220,9 +220,8 @@ def test_starts_that_end_spurious_lose_against_those_that_do_not(n_init_policy):
 @every_type
 def test_a_batch_flags_and_drops_what_fits_alone_do(covariance_type, dtype, accelerate):
     problems = [with_an_atom(seed).astype(dtype) for seed in range(12)]
-    estimator = GaussianMixture(
-        3, covariance_type=covariance_type, reg_covar=0, n_init=4, random_state=0, accelerate=accelerate, max_iter=300
-    )
+    options = {"covariance_type": covariance_type, "accelerate": accelerate, "init_params": "kmeans"}
+    estimator = GaussianMixture(3, reg_covar=0, n_init=4, random_state=0, max_iter=300, **options)
     results = [fit_many(problems, estimator, n_threads=n_threads) for n_threads in (1, 2, 3)]
     alone = [clone(estimator).fit(X) for X in problems]
     for result in results:

@@ -214,8 +214,7 @@ def plan(estimator: MixtureByEM, n_features: int, dtype: DTypeLike = "float64") 
             "weights and parameters to start from"
         )
     model._check_begins_here()
-    if model.init_params == seeding.AUTO:
-        raise ValueError(f"init_params={seeding.AUTO!r} looks at rows in ways that are Python's: set 'kmeans'")
+    model.init_params = seeding.settled(model.init_params)
     for name in ("warm_start", "canonical_order"):
         if getattr(model, name, False):
             raise ValueError(f"{name}=True is nothing that a plan does: set it to False")

@@ -133,8 +133,7 @@ def random_rows(rows, n_clusters, seed, start=0):
 #: rows. `engine/_fit.pyx` has the starts.
 METHODS = {"kmeans": True, "k-means++": True, "random": False, "random_from_data": False}
 
-#: The name by which Gaussian mixtures begin at the best of several views of the rows: see `views.py`. Where these do
-#: not apply it is that of k-means.
+#: The name by which Gaussian mixtures begin at the best of several views of the rows: see `engine/_views.pyx`.
 AUTO = "auto"
 
 
@@ -145,6 +144,11 @@ ELSEWHERE = "k-means||"
 def measures_distances(init_params):
     """Whether a start is found by distances between rows, so that `Encoded.seeds` has to be made for it."""
     return isinstance(init_params, str) and (init_params == AUTO or METHODS[init_params])
+
+
+def settled(init_params):
+    """What "auto" is where views of the rows do not apply, or cost too much: k-means. Others are as they are."""
+    return "kmeans" if isinstance(init_params, str) and init_params == AUTO else init_params
 
 
 def takes_single_rows(init_params):

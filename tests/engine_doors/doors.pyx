@@ -1,15 +1,16 @@
 """Functions of the engine that have no face in Python, for tests."""
 
-from libc.stdint cimport uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 
 from mixfast.engine._acceleration cimport extrapolate_points, go_to, point_of, point_size
 from mixfast.engine._capsule cimport BoundFamily
 from mixfast.engine._drawing cimport draw_component, source_t
 from mixfast.engine._family cimport family_t
-from mixfast.engine._pass cimport Pass, copy_of
+from mixfast.engine._pass cimport Pass, arena_t, copy_of, measure_arena, open_arena
 from mixfast.engine._random cimport DRAWN_PARAMETERS, open_stream, philox, stream_t
 from mixfast.engine._special cimport bessel_ratio, bessel_ratio_t
+from mixfast.engine._views cimport label_rows, look_about, place_views, views_t
 
 import numpy as np
 
@@ -43,6 +44,31 @@ def extrapolate(double[:, ::1] points not None, double longest):
     """(the point extrapolated from three, oldest first, the length gone); `points` is overwritten."""
     length = extrapolate_points(points.shape[1], &points[0, 0], &points[1, 0], &points[2, 0], longest)
     return np.asarray(points[0 if length > 1 else 2]), length
+
+
+# ---- views of the rows ----------------------------------------------------------------------------------------------
+
+def views(Pass centres not None, const int64_t[::1] labels not None, uint64_t seed):
+    """Labels (n_views, n_samples), int64, of the views that see other groups than `labels` (n_samples,) has. `centres`: a
+    pass of as many centres as there are groups."""
+    cdef views_t v
+    cdef arena_t arena
+    cdef Py_ssize_t n = centres.c.rows.n_rows, i
+    cdef int64_t[:, ::1] found
+    assert labels.shape[0] == n
+    measure_arena(&arena)
+    place_views(&v, n, centres.c.family.n_features, centres.c.family.n_components, centres.c.family.isa, &arena)
+    cdef void *block = calloc(arena.used, 1)
+    open_arena(&arena, block)
+    place_views(&v, n, centres.c.family.n_features, centres.c.family.n_components, centres.c.family.isa, &arena)
+    look_about(&v, &centres.c.rows, &labels[0], seed)
+    out = np.empty((v.n_found, n), dtype=np.int64)
+    found = out
+    centres.c.proportions.begin(centres.c.proportions, centres.c.family.n_components, centres.c.mixing)
+    for i in range(v.n_found):
+        assert label_rows(&v, i, &centres.c, &found[i, 0]) == 0
+    free(block)
+    return out
 
 
 # ---- random numbers -------------------------------------------------------------------------------------------------

@@ -182,6 +182,15 @@ ALWAYS_INLINE int distances_of_forms(ptrdiff_t n_features, ptrdiff_t stride, con
     return exceeds(excess[0], excess[1], excess[2], -SMALLEST);
 }
 
+/* The labels of one strip, but of rows that only fill the chunk. */
+ALWAYS_INLINE void write_labels(const winners *w, ptrdiff_t first, ptrdiff_t n_rows, int64_t *labels) {
+    const real *label = (const real *)w->label;
+    if (first + STRIP <= n_rows)
+        for (int r = 0; r < STRIP; r++) labels[first + r] = (int64_t)label[r];
+    else
+        for (ptrdiff_t r = 0; first + r < n_rows; r++) labels[first + r] = (int64_t)label[r];
+}
+
 static double nearest(ptrdiff_t n_centres, ptrdiff_t n_features, const mixfast_chunk *chunk, const void *tables,
                       const void *weight_in, int64_t *labels, void *distance_out, void *scratch) {
     (void)scratch;
@@ -208,16 +217,20 @@ static double nearest(ptrdiff_t n_centres, ptrdiff_t n_features, const mixfast_c
                 sum[part] += load(weight + start + r) * load(distance + r);
         }
         total += sum_of(sum);
-        for (int s = 0; s < SUM_VECTORS; s++) {
-            const real *label = (const real *)w[s].label;
-            ptrdiff_t first = start + s * STRIP;
-            if (first + STRIP <= chunk->n_rows)
-                for (int r = 0; r < STRIP; r++) labels[first + r] = (int64_t)label[r];
-            else
-                for (ptrdiff_t r = 0; first + r < chunk->n_rows; r++) labels[first + r] = (int64_t)label[r];
-        }
+        for (int s = 0; s < SUM_VECTORS; s++) write_labels(w + s, start + s * STRIP, chunk->n_rows, labels);
     }
     return total;
+}
+
+static void least_form(ptrdiff_t n_centres, ptrdiff_t n_features, const mixfast_chunk *chunk, const void *tables,
+                       int64_t *labels) {
+    const real *constant = tables;
+    for (ptrdiff_t start = 0; start < chunk->stride; start += STRIP) {
+        winners w;
+        search(FORM_TILE, FORMS, n_centres, n_features, chunk->stride, constant, constant + n_centres,
+               (const real *)chunk->columns + start, &w);
+        write_labels(&w, start, chunk->n_rows, labels);
+    }
 }
 
 /* `n_features` and `column_stride` are constants at the calls for common shapes, so that loops unroll. */
@@ -252,5 +265,5 @@ static void add_rows(const mixfast_rows *rows, ptrdiff_t start, ptrdiff_t n_rows
 }
 
 const mixfast_centres_kernels MIXFAST_TABLE(centres) = {
-    n_tables, lay_out, take_centre, try_candidates, nearest, add_rows,
+    n_tables, lay_out, take_centre, try_candidates, nearest, least_form, add_rows,
 };

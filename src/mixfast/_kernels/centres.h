@@ -28,6 +28,11 @@ typedef struct {
     double (*nearest)(ptrdiff_t n_centres, ptrdiff_t n_features, const mixfast_chunk *, const void *tables,
                       const void *weight, int64_t *labels, void *distance, void *scratch);
 
+    /* labels[r] = the k with the least tables[k] - x.centres[k], the first of equals, for r < n_rows, whatever the first
+     * n_centres numbers of the tables are. NULL for sparse rows. */
+    void (*least_form)(ptrdiff_t n_centres, ptrdiff_t n_features, const mixfast_chunk *, const void *tables,
+                       int64_t *labels);
+
     /* Lloyd: counts[k] += the weight of each row with label k, sums[k][j] += weight * (X[row, j] - centres[k][j]), but of
      * sparse rows sums[k][j] += weight * X[row, j]. The rows are the user's own from `start` on, as they lie in memory;
      * centres are as the parameters have them. */

@@ -13,6 +13,7 @@
 #include "linear.h"
 #include "rows.h"
 #include "student_t.h"
+#include "ward.h"
 
 /* 1 if kernels for this instruction set, MIXFAST_ISA_... of family.h, were built and the processor can run them. */
 int mixfast_isa_is_available(int isa);
@@ -31,5 +32,6 @@ const mixfast_student_t_kernels *mixfast_select_student_t(int isa, int real_byte
 const mixfast_experts_kernels *mixfast_select_experts(int isa);
 const mixfast_gate_kernels *mixfast_select_gate(int isa);
 const mixfast_gibbs_kernels *mixfast_select_gibbs(int isa);
+const mixfast_ward_kernels *mixfast_select_ward(int isa);
 
 #endif

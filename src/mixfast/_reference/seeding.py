@@ -9,7 +9,7 @@ import numpy as np
 from mixfast._reference.random import uniform, uniforms
 
 # the purposes of `_random.pxd`
-RANDOM_ROWS, RANDOM_RESPONSIBILITIES, FIRST_CENTRE, NEXT_CENTRE = 1, 2, 3, 4
+RANDOM_ROWS, RANDOM_RESPONSIBILITIES, FIRST_CENTRE, NEXT_CENTRE, VIEWED_ROWS = 1, 2, 3, 4, 21
 
 
 def _draw(mass, u):
@@ -88,10 +88,43 @@ def ward(X, n_clusters):
     return labels
 
 
-def whitened(X):
-    """Rows of mean 0 whose columns have variance 1 and are uncorrelated."""
-    deviations = X - X.mean(axis=0)
-    return np.linalg.solve(np.linalg.cholesky(deviations.T @ deviations / len(X)), deviations.T).T
+def drawn_rows(n_rows, sample_weight, n_drawn, seed):
+    """One row of each of so many strata of the same weight."""
+    targets = (np.arange(n_drawn) + uniforms(seed, 0, VIEWED_ROWS, n_drawn)) / n_drawn
+    weight = np.ones(n_rows) if sample_weight is None else sample_weight
+    return np.searchsorted(np.cumsum(weight), targets * weight.sum(), side="right")
+
+
+def flat_axes(X):
+    """(n_features, n_flat), scaled principal axes along which rows of mean 0 have variance 1 and a fourth moment two
+    standard errors below 3."""
+    values, vectors = np.linalg.eigh(X.T @ X / len(X))
+    axes = vectors[:, values > 1e-12 * values[-1]] / np.sqrt(values[values > 1e-12 * values[-1]])
+    return axes[:, ((X @ axes) ** 4).mean(axis=0) < 3 - 2 * np.sqrt(24 / len(X))]
+
+
+def see_the_same(labels, others):
+    """Whether each group shares more than half of the rows of both with one of the others."""
+    groups, other_groups = ([own == k for k in np.unique(own)] for own in (labels, others))
+    return all(max((own & other).sum() / (own | other).sum() for other in other_groups) > 0.5 for own in groups)
+
+
+def views(X, sample_weight, labels, n_clusters, seed):
+    """Labels of all rows in each view that sees other groups than `labels` has."""
+    n_drawn = max(min(int(2 * math.sqrt(len(X) * n_clusters)), 500), 100, 8 * n_clusters)
+    drawn = np.arange(len(X)) if n_drawn >= len(X) else drawn_rows(len(X), sample_weight, n_drawn, seed)
+    mean, unit = X[drawn].mean(axis=0), X[drawn].std(axis=0)
+    rows = (X - mean) / unit
+    flat = flat_axes(rows[drawn])
+    found = []
+    for axes in [np.eye(X.shape[1]), *([flat] if 0 < flat.shape[1] < X.shape[1] else [])]:
+        along = rows @ axes
+        own = ward(along[drawn], n_clusters)
+        means = np.array([along[drawn][own == k].mean(axis=0) for k in range(n_clusters)])
+        own = ((along[:, np.newaxis] - means) ** 2).sum(axis=2).argmin(axis=1)
+        if not any(see_the_same(other[drawn], own[drawn]) for other in [labels, *found]):
+            found.append(own)
+    return found
 
 
 def random_rows(n_rows, sample_weight, n_clusters, seed, start):

@@ -11,11 +11,13 @@ from mixfast.engine._kernels cimport rows_t
 from mixfast.engine._many cimport many_t
 from mixfast.engine._pass cimport arena_t, look_fn, pass_t
 from mixfast.engine._rows cimport weighed_t
+from mixfast.engine._views cimport views_t
 from mixfast.proportions._proportions cimport proportions_t
 
 # Return codes of a fit's functions, in addition to 0, MIXFAST_FAILED and STOPPED.
 cdef enum:
     NO_MEMORY = -3
+    NO_START = -4                  # of `find`: a view whose groups have too few rows
 
 # One model that rows are fitted with.
 ctypedef struct model_t:
@@ -60,7 +62,8 @@ ctypedef struct fit_t:
 # What came of a model.
 ctypedef struct trial_t:
     fit_t fit                      # the best so far
-    fit_t *starts                  # [n_init], where starts are compared before they are done
+    fit_t *starts                  # [n_started], where starts are compared before they are done
+    Py_ssize_t n_started
     int code                       # of the start that ended all
     bint fails                     # there are no parameters; fit.status says why
     double criterion
@@ -103,10 +106,10 @@ cdef struct plan_t:
     bint traces                    # whether objectives are kept
     loop_fn loop
     search_t search
+    bint halves                    # of starts that are compared some are dropped again and again
     start_t start
-    const void *given              # labels (n_rows,) or responsibilities (n_rows, n_components) of a start
-    Py_ssize_t given_stride        # from the labels of a start to those of the next; 0: all starts have the same
-    Py_ssize_t first_look          # passes of each start before they are compared for the first time
+    bint looks_about               # starts from views of the rows beside the n_init, see _views.pyx
+    const void *given              # labels (n_rows,) or responsibilities (n_rows, n_components) of all starts
     double before                  # see fit_t
     double lloyd_tol
     Py_ssize_t lloyd_max_iter
@@ -135,7 +138,8 @@ cdef struct worker_t:
     Py_ssize_t *places
     trial_t *trials                # [n_trials], a model each
     Py_ssize_t n_trials
-    Py_ssize_t n_compared          # starts of each that are compared before they are done
+    Py_ssize_t n_compared          # starts of each that are compared before they are done, at most
+    views_t views
     size_t after_starts            # how much of the arena that takes; passes use what is beyond, one after the other
     pass_t fit
     em_t em

@@ -46,7 +46,6 @@ class Plan:
         criterion: str | None = None,
         keeps_to_room: bool = False,
         n_active: int = 0,
-        first_look: int = ...,
     ) -> Self: ...
 
 class Fit(NamedTuple):

@@ -65,6 +65,7 @@ from mixfast.engine._seeding cimport (
     settle,
 )
 from mixfast.engine._truncated cimport begin_truncated, place_truncated
+from mixfast.engine._views cimport N_VIEWS, label_rows, look_about, place_views
 from mixfast.engine._spurious cimport bytes_to_find, note_lack_of_rows
 from mixfast.proportions._free cimport free_proportions
 from mixfast.proportions._proportions cimport Proportions, arrange_clusters, proportions_t
@@ -82,9 +83,10 @@ cdef int TOO_FEW_ROWS = Status.TOO_FEW_ROWS
 cdef int CONSTANT_DATA = Status.CONSTANT_DATA
 
 cdef enum:
-    # With n_init_policy="halving" starts are compared after so many passes each, unless a plan has the first comparison
-    # earlier. docs/seeding.md has the measurement.
+    # With n_init_policy="halving" starts are compared after so many passes each, with views of the rows for the first
+    # time after FIRST_LOOK. docs/seeding.md has the measurements.
     COMPARE_EVERY = 5
+    FIRST_LOOK = 1
     FIRST_TRACE = 64               # objectives that there is room for at first
 
 
@@ -127,10 +129,18 @@ cdef void place_starts(worker_t *w, const plan_t *plan, const model_t *models, P
     w.trials = <trial_t *> take(&w.arena, n_models * sizeof(trial_t))
     for i in range(n_models):
         trial = &w.trials[i] if w.arena.base != NULL else NULL
-        place_trial(w, trial, &models[i], plan.n_init if plan.search.compares else 0)
+        place_trial(w, trial, &models[i], n_compared_of(plan))
+    if plan.looks_about:
+        place_views(&w.views, w.seeding_rows.n_rows, w.seeding_rows.n_features, models.centres.n_components,
+                    models.centres.isa, &w.arena)
     if w.arena.base != NULL and w.mixing != NULL:
         w.trials.fit.mixing, w.trials.fit.params = w.mixing, w.params
     w.after_starts = w.arena.used
+
+
+cdef Py_ssize_t n_compared_of(const plan_t *plan) noexcept nogil:
+    """How many starts are compared before they are done, at most."""
+    return plan.n_init + (N_VIEWS if plan.looks_about else 0) if plan.search.compares else 0
 
 
 cdef void place_trial(worker_t *w, trial_t *trial, const model_t *m, Py_ssize_t n_starts) noexcept nogil:
@@ -320,6 +330,37 @@ cdef int begin_at_clusters(worker_t *w, const plan_t *plan, const model_t *m, ui
     return start_from_labels(&w.em, w.labels, 2 if m.located == NULL else 1, w.order, w.places)
 
 
+cdef int find_clusters_or_view(worker_t *w, const plan_t *plan, const model_t *m, uint64_t seed,
+                               uint32_t start) noexcept nogil:
+    """k-means for the first n_init starts, then the views of the rows that see other groups than the first of these.
+    OUT w.labels [n_rows], and as `find_clusters`."""
+    cdef Py_ssize_t i
+    cdef int code
+    if start < plan.n_init:
+        code = find_clusters(w, plan, m, seed, start)
+        if code == 0 and start == 0 and plan.max_iter > 0:
+            look_about(&w.views, &w.seeding_rows, w.labels, seed)
+        return code
+    place_beyond_starts(w, m.centres, free_proportions(), &w.seeding_rows)
+    # weights must be initialised before a pass takes their logarithms
+    w.fit.proportions.begin(w.fit.proportions, m.centres.n_components, w.fit.mixing)
+    code = label_rows(&w.views, start - plan.n_init, &w.fit, w.labels)
+    memset(w.places, 0, m.centres.n_components * sizeof(Py_ssize_t))
+    for i in range(w.rows.n_rows):
+        w.places[w.labels[i]] += 1
+    for i in range(m.centres.n_components):
+        if code == 0 and w.places[i] < max(m.n_rows_needed, 1):
+            code = NO_START
+    return code
+
+
+cdef int begin_at_clusters_or_view(worker_t *w, const plan_t *plan, const model_t *m, uint64_t seed,
+                                   uint32_t start) noexcept nogil:
+    if start < plan.n_init:
+        return begin_at_clusters(w, plan, m, seed, start)
+    return start_from_labels(&w.em, w.labels, 2, w.order, w.places)
+
+
 cdef int find_far_rows(worker_t *w, const plan_t *plan, const model_t *m, uint64_t seed,
                        uint32_t start) noexcept nogil:
     """OUT w.indices [n_components]: rows for `begin_at_rows`, by greedy k-means++."""
@@ -360,8 +401,7 @@ cdef int begin_at_draws(worker_t *w, const plan_t *plan, const model_t *m, uint6
 
 cdef int begin_at_labels(worker_t *w, const plan_t *plan, const model_t *m, uint64_t seed,
                          uint32_t start) noexcept nogil:
-    cdef const int64_t *labels = <const int64_t *> plan.given + start * plan.given_stride
-    return start_from_labels(&w.em, labels, 2, w.order, w.places)
+    return start_from_labels(&w.em, <const int64_t *> plan.given, 2, w.order, w.places)
 
 
 cdef int begin_at_responsibilities(worker_t *w, const plan_t *plan, const model_t *m, uint64_t seed,
@@ -377,6 +417,8 @@ cdef start_t start_of(start_fn find, start_fn begin):
 
 cdef start_t start_named(name, bint has_many):
     """The start that `init_params` names. `has_many`: n_components is so large that n_active limits what rows keep."""
+    if name == "auto":
+        return start_of(find_clusters_or_view, begin_at_clusters_or_view)
     if has_many and name == "kmeans":
         return start_of(find_many_clusters, begin_at_clusters)
     if has_many and name == "k-means++":
@@ -570,11 +612,14 @@ cdef int nothing_left(worker_t *w, const plan_t *plan, const model_t *m, trial_t
 
 cdef int go_a_little(worker_t *w, const plan_t *plan, const model_t *m, trial_t *trial,
                      uint32_t start) noexcept nogil:
-    """Policy "halving": run each start for some passes. `halve` then chooses which ones continue."""
-    cdef fit_t *fit = &trial.starts[start]
+    """Run each start for some passes. `choose` then says which ones continue. A start that is alone runs to its end."""
+    cdef fit_t *fit = &trial.starts[trial.n_started]
     cdef int code
+    if plan.n_init == 1 and w.views.n_found == 0:
+        return converge(w, plan, m, trial, start)
+    trial.n_started += 1
     begin_fit(fit, plan, start)
-    code = go_on(w, plan, m, fit, plan.first_look)
+    code = go_on(w, plan, m, fit, FIRST_LOOK if plan.looks_about else COMPARE_EVERY)
     put_aside(w, fit)
     return end_of_a_little(plan, m, trial, fit, code)
 
@@ -606,21 +651,25 @@ cdef void sort_by_rank(fit_t *fits, Py_ssize_t n) noexcept nogil:
         fits[j] = fit
 
 
-cdef int halve(worker_t *w, const plan_t *plan, const model_t *m, trial_t *trial) noexcept nogil:
-    """Successive halving, after all starts made some passes. The better half makes COMPARE_EVERY more, and so on until
-    one start is left, which runs until it converges. If it ends with a spurious component, the start that was dropped
-    last is run to its end as well, and so on until one ends without."""
-    cdef Py_ssize_t n = plan.n_init, i
+cdef int choose(worker_t *w, const plan_t *plan, const model_t *m, trial_t *trial) noexcept nogil:
+    """After all starts made some passes. Of these and of views as many go on as were asked for, the best. With the
+    policy "halving" the better half makes COMPARE_EVERY passes more, and so on until one is left. What is left runs
+    until it converges. If the best of these ends with a spurious component, the start that was dropped last is run to
+    its end as well, and so on until one ends without."""
+    cdef Py_ssize_t n = trial.n_started, n_left = n, i
     cdef fit_t *fits = trial.starts
-    while n > 1:
+    if plan.looks_about:
         sort_by_rank(fits, n)
-        n = (n + 1) // 2
-        for i in range(n):
+        n_left = min(n, plan.n_init)
+    while plan.halves and n_left > 1:
+        sort_by_rank(fits, n_left)
+        n_left = (n_left + 1) // 2
+        for i in range(n_left):
             end_of_a_little(plan, m, trial, &fits[i], resume(w, plan, m, &fits[i], COMPARE_EVERY))
             if trial.fails:
                 return trial.code
-    for i in range(plan.n_init):
-        if i > 0 and not trial.fit.status & MIXFAST_SPURIOUS_COMPONENT:
+    for i in range(n):
+        if i >= n_left and not trial.fit.status & MIXFAST_SPURIOUS_COMPONENT:
             break
         end_of_a_little(plan, m, trial, &fits[i], resume(w, plan, m, &fits[i], plan.max_iter))
         if trial.fails:
@@ -630,16 +679,17 @@ cdef int halve(worker_t *w, const plan_t *plan, const model_t *m, trial_t *trial
     return 0
 
 
-cdef search_t search_named(name):
-    """The policy that `n_init_policy` names."""
-    cdef search_t search
-    if name == "all":
-        search.compares, search.take, search.conclude = False, converge, nothing_left
-    elif name == "halving":
-        search.compares, search.take, search.conclude = True, go_a_little, halve
-    else:
+cdef int set_search(plan_t *plan, name) except -1:
+    """What the policy that `n_init_policy` names takes."""
+    if name not in ("all", "halving"):
         raise ValueError(f"there is no policy {name!r}")
-    return search
+    plan.halves = name == "halving"
+    plan.search.compares = plan.halves or plan.looks_about
+    if plan.search.compares:
+        plan.search.take, plan.search.conclude = go_a_little, choose
+    else:
+        plan.search.take, plan.search.conclude = converge, nothing_left
+    return 0
 
 
 # ---- criteria -------------------------------------------------------------------------------------------------------
@@ -708,8 +758,9 @@ cdef int fit_models(worker_t *w, const plan_t *plan, const model_t *models, Py_s
     OUT w.trials [n_models], valid until the worker's next problem.
     Returns STOPPED if `look` or an observer says so, else 0; failures of a model are in its trial.
     """
-    cdef Py_ssize_t n_rows = rows.n_rows, start, i
+    cdef Py_ssize_t n_rows = rows.n_rows, start = 0, i
     cdef bint too_few = n_rows < max(models.family.n_components, 2)
+    cdef bint is_view
     cdef Py_ssize_t n_left
     cdef int found, code
     w.rows, w.seeding_rows = rows[0], seeding_rows[0]
@@ -717,24 +768,28 @@ cdef int fit_models(worker_t *w, const plan_t *plan, const model_t *models, Py_s
     w.n_effective = w.weighed.total if n_effective == NULL else n_effective[0]
     drop_traces(w)
     place_starts(w, plan, models, n_models)
-    w.n_trials, w.n_compared = n_models, plan.n_init if plan.search.compares else 0
+    w.n_trials, w.n_compared, w.views.n_found = n_models, n_compared_of(plan), 0
     for i in range(n_models):
         begin_fit(&w.trials[i].fit, plan, 0)
         w.trials[i].criterion = NAN
         w.trials[i].fit.status, w.trials[i].fails = TOO_FEW_ROWS if too_few else 0, too_few
     if too_few:
         return 0
-    for start in range(plan.n_init):
-        code = 0 if plan.observer == NULL else plan.observer.begin_start(plan.observer.data, <uint32_t> start)
-        if code != 0:
-            return code
-        found = 0 if models.has_start else plan.start.find(w, plan, models, seed, <uint32_t> start)
-        if found == STOPPED:
-            return found
+    while start < plan.n_init + w.views.n_found:
+        is_view = start >= plan.n_init
+        code = 0 if is_view else tell_of_start(plan, <uint32_t> start)
+        found = 0 if models.has_start or code != 0 else plan.start.find(w, plan, models, seed, <uint32_t> start)
+        if code == 0 and is_view and found == 0:  # before that it may be no start
+            code = tell_of_start(plan, <uint32_t> start)
+        if code != 0 or found == STOPPED:
+            return code if code != 0 else found
+        start += 1
+        if found == NO_START:
+            continue
         n_left = 0
         for i in range(n_models):
             if not w.trials[i].fails:
-                code = try_start(w, plan, &models[i], &w.trials[i], found, seed, <uint32_t> start)
+                code = try_start(w, plan, &models[i], &w.trials[i], found, seed, <uint32_t> (start - 1))
             if code == STOPPED:
                 return code
             n_left += not w.trials[i].fails
@@ -746,6 +801,10 @@ cdef int fit_models(worker_t *w, const plan_t *plan, const model_t *models, Py_s
             return code
         judge(w, plan, &models[i], &w.trials[i])
     return 0
+
+
+cdef int tell_of_start(const plan_t *plan, uint32_t start) noexcept nogil:
+    return 0 if plan.observer == NULL else plan.observer.begin_start(plan.observer.data, start)
 
 
 cdef int try_start(worker_t *w, const plan_t *plan, const model_t *m, trial_t *trial, int found, uint64_t seed,
@@ -855,32 +914,29 @@ cdef class Plan:
 
     Parameters
     ----------
-    init_params : str, int64 labels (n_rows,), int64 labels of each start (n_init, n_rows), or float64 responsibilities
-        (n_rows, n_components)
+    init_params : str, int64 labels (n_rows,), or float64 responsibilities (n_rows, n_components)
     n_init, max_iter, stop_on, lloyd_max_iter : int
     tol, lloyd_tol : float
     policy : str, `n_init_policy`
     accelerates, prunes, traces : bool
     keeps_to_room : bool, whether all memory, that of pruning included, comes from the worker's block
     n_active : int, components that each row keeps; 0 for all. The model then has components alike
-    first_look : int, passes of each start before the policy "halving" compares them for the first time
     before : float, the objective that the first pass's is compared with for convergence
     criterion : str or None
     """
 
     def __cinit__(self, init_params, *, Py_ssize_t n_init, policy, Py_ssize_t max_iter, double tol, int stop_on,
                   bint accelerates, bint prunes, double lloyd_tol, Py_ssize_t lloyd_max_iter, bint traces=False,
-                  double before=-INFINITY, criterion=None, bint keeps_to_room=False, Py_ssize_t n_active=0,
-                  Py_ssize_t first_look=COMPARE_EVERY):
+                  double before=-INFINITY, criterion=None, bint keeps_to_room=False, Py_ssize_t n_active=0):
         cdef const int64_t[::1] labels
-        cdef const int64_t[:, ::1] several
         cdef const double[:, ::1] resp
         self.kept = init_params
         self.c.n_init, self.c.max_iter, self.c.tol, self.c.stop_on = n_init, max_iter, tol, stop_on
         self.c.prunes, self.c.traces, self.c.before = prunes, traces, before
-        self.c.keeps_to_room, self.c.n_active, self.c.first_look = keeps_to_room, n_active, first_look
+        self.c.keeps_to_room, self.c.n_active = keeps_to_room, n_active
         self.c.loop = iterate_accelerated if accelerates else iterate_plain
-        self.c.search = search_named(policy)
+        self.c.looks_about = isinstance(init_params, str) and init_params == "auto"
+        set_search(&self.c, policy)
         self.c.lloyd_tol, self.c.lloyd_max_iter = lloyd_tol, lloyd_max_iter
         self.c.criterion = criterion_named(criterion) if criterion is not None else NULL
         if isinstance(init_params, str):
@@ -888,12 +944,6 @@ cdef class Plan:
         elif init_params.ndim == 1:
             labels = init_params
             self.c.given, self.c.start = &labels[0], start_of(find_nothing, begin_at_labels)
-        elif init_params.dtype == np.int64:
-            several = init_params
-            if several.shape[0] != n_init:
-                raise ValueError(f"init_params are labels of {several.shape[0]} starts, and n_init={n_init}")
-            self.c.given, self.c.start = &several[0, 0], start_of(find_nothing, begin_at_labels)
-            self.c.given_stride = several.shape[1]
         else:
             resp = init_params
             self.c.given, self.c.start = &resp[0, 0], start_of(find_nothing, begin_at_responsibilities)
@@ -964,7 +1014,7 @@ def fit_rows(Rows rows not None, Rows seeding_rows not None, Model model not Non
     cdef int code
     if model.blank is None:
         raise ValueError("this model has been fitted: bind another one")
-    if own.n_init == 1:
+    if own.n_init == 1 and not own.search.compares:
         params, model.blank = model.blank, None
     else:
         params = np.empty(family.n_params)

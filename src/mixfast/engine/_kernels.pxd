@@ -164,6 +164,9 @@ cdef extern from "centres.h" nogil:
         double (*nearest)(
             Py_ssize_t n_centres, Py_ssize_t n_features, const chunk_t *, const void *tables, const void *weight,
             int64_t *labels, void *distance, void *scratch) noexcept nogil
+        void (*least_form)(
+            Py_ssize_t n_centres, Py_ssize_t n_features, const chunk_t *, const void *tables,
+            int64_t *labels) noexcept nogil
         void (*add_rows)(
             const rows_t *, Py_ssize_t start, Py_ssize_t n_rows, const int64_t *labels, const double *centres,
             double *counts, double *sums) noexcept nogil
@@ -213,6 +216,15 @@ cdef extern from "gate.h" nogil:
             double *information) noexcept nogil
 
 
+cdef extern from "ward.h" nogil:
+    enum:
+        MIXFAST_GROUPS
+    ctypedef struct ward_kernels_t "mixfast_ward_kernels":
+        Py_ssize_t (*nearest_group)(
+            Py_ssize_t n_groups, Py_ssize_t n_features, Py_ssize_t stride, const double *means, double *sizes,
+            Py_ssize_t which, double *added) noexcept nogil
+
+
 cdef extern from "select.h" nogil:
     int mixfast_isa_is_available(int isa)
     const rows_kernels_t *mixfast_select_rows(int isa, int real_bytes)
@@ -226,3 +238,4 @@ cdef extern from "select.h" nogil:
     const student_t_kernels_t *mixfast_select_student_t(int isa, int real_bytes)
     const experts_kernels_t *mixfast_select_experts(int isa)
     const gate_kernels_t *mixfast_select_gate(int isa)
+    const ward_kernels_t *mixfast_select_ward(int isa)

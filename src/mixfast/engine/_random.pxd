@@ -28,6 +28,7 @@ cdef enum purpose_t:
     CANDIDATES = 18
     CHAINS = 19
     DRAWN_ROWS = 20
+    VIEWED_ROWS = 21
 
 
 cdef inline void philox(uint64_t key, const uint32_t *counter, uint32_t *out) noexcept nogil:

@@ -55,8 +55,13 @@ from mixfast.row_data import (
 )
 from mixfast.status import Status
 from mixfast.units import DataUnits
-from mixfast.views import FIRST_LOOK, labels_by_views
 from mixfast.weights import counted_rows
+
+#: Starts that views of the rows give beside those of k-means, at most.
+N_VIEWS = 2
+
+#: Parameters of so many starts may be kept beside each other, or as many numbers as rows have: 8 MB.
+MOST_KEPT = 2**20
 
 #: What a fit warns of, in this order.
 WARNINGS = {
@@ -126,7 +131,7 @@ class MixtureByEM(BaseMixture):
     #: Whether a fit is more than a search of compiled starts, so that batches leave it to the estimator.
     @property
     def _fits_alone(self):
-        return self.init_params == seeding.AUTO if isinstance(self.init_params, str) else False
+        return False
 
     _row_data: dict = {"known_labels": None, "groups": None}
 
@@ -479,12 +484,10 @@ class MixtureByEM(BaseMixture):
             seeding_rows = seeding_rows_of(encoded.make_seeds(), X, sample_weight)
         seeding_rows, init_params = self._start_of(seeding_rows, X, sample_weight, init_params, found)
         seed = self._seed()
-        if isinstance(init_params, str) and init_params == seeding.AUTO:
-            if self._is_free_to_start(X, held):
-                init_params, more = self._by_views(seeding_rows, X, sample_weight, encoded, seed)
-                options |= more
-            else:
-                init_params = "kmeans"
+        n_kept = (self.n_init + N_VIEWS) * layout.size
+        takes_room = n_kept > max(MOST_KEPT, X.shape[0] * X.shape[1])
+        if given is not None or takes_room or not self._is_free_to_start(X):
+            init_params = seeding.settled(init_params)
         model = bind_model(
             encoded,
             seeding_rows.X,
@@ -521,18 +524,11 @@ class MixtureByEM(BaseMixture):
             known[row] = k if known.ndim == 1 else np.arange(known.shape[1]) == k
         return Rows(seeding_rows.X, sample_weight, known=known), init_params
 
-    def _is_free_to_start(self, X, held):
+    def _is_free_to_start(self, X):
         """Whether any partition of the rows may be a start: where nothing is said of components."""
-        said = held is not None or self.trim is not None or any(name in separated(X)[1] for name in OF_COMPONENTS)
+        said = any(name in separated(X)[1] for name in OF_COMPONENTS)
+        said |= self.trim is not None or self.weights is not None
         return not (said or self._goes_on() or self._n_active() or is_sparse(separated(X)[0]))
-
-    def _by_views(self, seeding_rows, X, sample_weight, encoded, seed):
-        """The partitions that `init_params="auto"` begins at, and options of the plan that compares them."""
-        n_threads, n_needed = resolve_threads(self.n_threads), encoded.family.n_rows_needed(X.shape[1])
-        labels = labels_by_views(seeding_rows, sample_weight, self.n_components, seed, self.n_init, n_threads, n_needed)
-        if len(labels) == 1:
-            return labels[0], {"n_init": 1, "policy": "all"}
-        return labels, {"n_init": len(labels), "policy": "halving", "first_look": FIRST_LOOK}
 
     def _rows_near_held(self, X, found):
         """component -> a row that k-means knows to be of it, where its location is held."""

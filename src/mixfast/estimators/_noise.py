@@ -194,8 +194,8 @@ class MixtureWithNoise(MixtureByEM):
         family = super()._given_prior(family, units, n_features)
         return family if self.noise is None else family.in_units(units)
 
-    def _is_free_to_start(self, X, held):
-        return self.noise is None and super()._is_free_to_start(X, held)
+    def _is_free_to_start(self, X):
+        return self.noise is None and super()._is_free_to_start(X)
 
     def _start_of(self, seeding_rows, X, sample_weight, init_params, found):
         if self.noise is None or self._goes_on():

@@ -13,7 +13,7 @@ from libc.math cimport exp, fabs, isfinite, log
 from libc.string cimport memcpy, memset
 
 from mixfast.engine._linalg cimport log_diagonal, precision_factor, precision_of_factor
-from mixfast.families._axes cimport diagonalise, make_most_diagonal, sort_axes, turn
+from mixfast.engine._axes cimport diagonalise, make_most_diagonal, sort_axes, turn
 
 cdef enum:
     MOST_ROUNDS = 100      # rounds of an alternating M-step, at most; in EM a few suffice, from the last covariances
