@@ -185,7 +185,12 @@ def _partition(columns, is_weighted, number, table):
 def _counting(batches):
     for _ in batches:
         pass
-    yield pyarrow.record_batch({"number": pyarrow.array([TaskContext.get().partitionId()], pyarrow.int32())})
+    yield pyarrow.record_batch({"number": pyarrow.array([_number()], pyarrow.int32())})
+
+
+def _number():
+    """Of the partition that this task looks at."""
+    return TaskContext.get().partitionId()
 
 
 @cache
@@ -199,7 +204,7 @@ def leave_imports_alone(kind: str) -> None:
 
 def _looking(rows, schema, task, state):
     def look(batches):
-        number, held = TaskContext.get().partitionId(), list(batches)
+        number, held = _number(), list(batches)
         table = pyarrow.Table.from_batches(held) if held else schema.empty_table()
         sent = _sent(number, _or_refusal(lambda: task(rows(number, table), state)))
         leave_imports_alone(type(task).__name__)
@@ -333,7 +338,7 @@ def _told_of_rows(model, df, columns):
             X = own.rows(arrays)
             values = [getattr(model, method)(X) for method, _, _ in TOLD.values()]
         except ValueError as error:
-            raise ValueError(f"Partition {TaskContext.get().partitionId()}: {error}") from None
+            raise ValueError(f"Partition {_number()}: {error}") from None
         leave_imports_alone(type(model).__name__)
         return pyarrow.StructArray.from_arrays(
             [_arrow_of(value, kind) for value, (_, _, kind) in zip(values, TOLD.values(), strict=True)], list(TOLD)
