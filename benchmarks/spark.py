@@ -1,10 +1,10 @@
 """What Spark costs beside the passes, groups beside `applyInPandas`, and Spark ML's GaussianMixture.
 
-python benchmarks/spark.py [overhead] [groups] [rival] [flat] [--rows 2000000] [--cores 2]
+python benchmarks/spark.py [overhead] [groups] [rival] [flat] [--rows 2000000] [--groups 4000] [--cores 2]
 
 With the extra `mixfast[spark]` and a Java runtime; all four by default. An iteration is the time from one pass to the
-next; Spark ML's is that of a long fit less that of a short one, divided by the iterations between, so that caching and
-starts are in neither.
+next; beside Spark ML both are a long fit less a short one, divided by the iterations between, so that caching and
+starts are in neither: medians of three, in turns.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import os
 import sys
 import time
 import warnings
+from pathlib import Path
 
 os.environ["PYSPARK_PYTHON"] = sys.executable
 
@@ -34,6 +35,26 @@ def seconds(function, *args):
     start = time.perf_counter()
     result = function(*args)
     return time.perf_counter() - start, result
+
+
+def processor_seconds():
+    """Of this process and all that descend from it: the JVM and its Python workers. Linux."""
+    parents, spent = {}, {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rpartition(")")[2].split()
+        except OSError:  # it has ended
+            continue
+        process = int(stat.parent.name)
+        parents[process] = int(fields[1])
+        spent[process] = sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
+
+    def is_ours(process):
+        while process not in (0, os.getpid()):
+            process = parents.get(process, 0)
+        return process != 0
+
+    return sum(own for process, own in spent.items() if is_ours(process))
 
 
 def frame_of(spark, n_rows, n_columns, n_groups, n_partitions, apart, cached=True):
@@ -91,7 +112,7 @@ def overhead(spark, args):
 
 
 def groups(spark, args):
-    n_groups, size = 4000, 50
+    n_groups, size = args.groups, 50
     rng = np.random.default_rng(0)
     rows = rng.normal(size=(n_groups * size, 2)) + 4 * rng.integers(0, 2, size=(n_groups * size, 1))
     table = pandas.DataFrame(rows, columns=["a", "b"]).assign(who=np.repeat(np.arange(n_groups), size))
@@ -109,16 +130,35 @@ def groups(spark, args):
     def one_by_one():
         return frame.groupBy("who").applyInPandas(fit_one, "who long, weight double, a double").toPandas()
 
+    def look(batches):
+        yield pyarrow.record_batch({"n": pyarrow.array([sum(batch.num_rows for batch in batches)])})
+
+    def nothing():
+        """The same shuffle and sort, and nothing done with the rows: what Spark takes by itself."""
+        return frame.repartition("who").sortWithinPartitions("who").mapInArrow(look, "n long").toPandas()
+
+    def measured(function, n):
+        """(seconds, processor seconds): medians of n calls; the result."""
+        spent = []
+        for _ in range(n):
+            before = processor_seconds()
+            wall, result = seconds(function)
+            spent.append((wall, processor_seconds() - before))
+        return *np.median(spent, axis=0), result
+
     frame.count()
-    together()  # the workers have imported what they need
-    ours, found = seconds(together)
-    theirs, wanted = seconds(one_by_one)
+    for function in (together, nothing):  # the workers have imported what they need
+        function()
+    ours, our_work, found = measured(together, 5)
+    alone, alone_work, _ = measured(nothing, 5)
+    theirs, their_work, wanted = measured(one_by_one, 1)
     found = found[found["column"] == "a"].sort_values(["problem", "component"])
     wanted = wanted.sort_values("who", kind="stable")
     same = np.array_equal(found["mean"].to_numpy(), wanted["a"].to_numpy())
     print(
-        f"groups: {n_groups:,} of {size}: {ours:.1f} s, applyInPandas of single fits {theirs:.1f} s, "
-        f"{theirs / ours:.0f} times; the same bits: {same}"
+        f"groups: {n_groups:,} of {size}: {ours:.2f} s, {our_work:.2f} s of processor time; the same shuffle alone "
+        f"{alone:.2f} s and {alone_work:.2f} s; applyInPandas of single fits {theirs:.1f} s and {their_work:.1f} s, "
+        f"{theirs / ours:.0f} and {their_work / our_work:.0f} times; the same bits: {same}"
     )
 
 
@@ -131,13 +171,27 @@ def rival(spark, args):
     def theirs(n):
         return SparkGaussianMixture(k=16, seed=0, tol=0, maxIter=n).fit(frame)
 
-    own = iteration(frame, names, 16, 8)
-    theirs(1)  # what the JVM compiles on its way is compiled
-    short = seconds(theirs, 1)[0]
-    other = (seconds(theirs, 4)[0] - short) / 3
+    def ours(n):
+        source = SparkSource(frame, names)
+        model = tasks.fit(GaussianMixture(16, random_state=0, tol=0, max_iter=n), source)
+        source.close()
+        return model
+
+    def an_iteration(fit):
+        """(seconds, processor seconds): of eight iterations less of two, which take as long to begin."""
+        spent = []
+        for n in (2, 8):
+            before = processor_seconds()
+            spent.append((seconds(fit, n)[0], processor_seconds() - before))
+        return np.subtract(spent[1], spent[0]) / 6
+
+    for fit in (ours, theirs):
+        fit(2)  # what the JVM compiles on its way is compiled
+    found = np.array([[an_iteration(fit) for fit in (ours, theirs)] for _ in range(3)])
+    (own, own_work), (other, other_work) = np.median(found, axis=0)
     print(
-        f"rival: {args.rows:,} x 16, K=16, full: {own:.2f} s an iteration, Spark ML {other:.2f} s, "
-        f"{other / own:.0f} times"
+        f"rival: {args.rows:,} x 16, K=16, full: {own:.2f} s an iteration, {own_work:.2f} s of processor time, "
+        f"Spark ML {other:.2f} s and {other_work:.2f} s: {other / own:.1f} and {other_work / own_work:.1f} times"
     )
     frame.unpersist()
 
@@ -160,7 +214,8 @@ def main():
     parts = {"overhead": overhead, "groups": groups, "rival": rival, "flat": flat}
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("parts", nargs="*", metavar="part", help=f"of {', '.join(parts)}; all by default")
-    parser.add_argument("--rows", type=int, default=2_000_000)
+    parser.add_argument("--rows", type=int, default=2_000_000, help="of rival")
+    parser.add_argument("--groups", type=int, default=4_000, help="of groups")
     parser.add_argument("--cores", type=int, default=2)
     parser.add_argument("--memory", default="6g", help="of the JVM")
     args = parser.parse_args()

@@ -41,6 +41,7 @@ SIGNATURES = {
     "prepare": (c_int, c_void_p, c_void_p, c_void_p, c_void_p, c_size_t, c_void_p, c_size_t),
     "recentre": (c_int, *[c_void_p] * 6, c_size_t, c_void_p),
     "sample": (c_int, *[c_void_p] * 3, c_uint64, c_int64, c_int64, c_void_p, c_size_t, c_void_p, c_void_p),
+    "follow": (c_int, c_void_p, POINTER(View), c_double, c_double, c_void_p, c_size_t, *[c_void_p] * 5),
 }  # fmt: skip
 
 
@@ -170,6 +171,19 @@ def recentre(plan, old, new, sums):
     )  # fmt: skip
     assert room.is_unhurt()
     return code, sums
+
+
+def follow(plan, X, weight, weights, params, sums, *, rate, least=-np.inf, n_bytes=None):
+    """(code, labels, log_density, weights, params, sums); arrays have a first axis of models, which are copied"""
+    weights, params, sums = (np.array(array, order="C") for array in (weights, params, sums))
+    labels, log_density = np.full(len(X), -7), np.full(len(X), np.nan)
+    room = Room(room_for(plan, 1) if n_bytes is None else n_bytes)
+    code = API.follow(
+        plan.address, view_of(X, weight), rate, least, room.address, room.n_bytes, pointer(weights), pointer(params),
+        pointer(sums), pointer(labels), pointer(log_density),
+    )  # fmt: skip
+    assert room.is_unhurt()
+    return code, labels, log_density, weights, params, sums
 
 
 def sample(plan, weights, params, n_rows, *, seed=0, first=0, with_labels=True):

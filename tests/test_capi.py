@@ -331,6 +331,79 @@ def test_recentred_sums_are_those_of_the_same_responsibilities(name):
         assert_allclose(params_again, params, rtol=1e-9, atol=1e-12)
 
 
+# ---- many models at once --------------------------------------------------------------------------------------------
+
+
+@every_plan
+@every_dtype
+def test_following_is_a_gather_an_m_step_and_moved_sums(name, dtype):
+    """Each of many models has the bits that three calls of its own would have given it."""
+    estimator, plan, X = planned(name, dtype)
+    state = fitted_state(plan, estimator.set_params(max_iter=2, n_init_policy="all").fit(X))
+    _, sums = c.gather(plan, *state, X)
+    rows, weight = strided(X[:9], "spread"), np.linspace(0.5, 2, 9)
+    models = [np.tile(array, (9, 1)) for array in (*state, sums)]
+    for own in (None, weight):
+        code, labels, log_density, *after = c.follow(plan, rows, own, *models, rate=0.02)
+        assert code == DONE
+        for i in range(9):
+            one = slice(i, i + 1)
+            _, now = c.gather(plan, *(array[i] for array in models[:2]), rows[one], None if own is None else own[one])
+            blended = models[2][i] + 0.02 * (now - models[2][i])
+            code, *new, _ = c.maximise(plan, blended, *(array[i] for array in models[:2]))
+            assert code == DONE
+            code, moved = c.recentre(plan, [array[i] for array in models[:2]], new, blended)
+            assert code == DONE
+            for found, wanted in zip(after, (*new, moved), strict=True):
+                assert_array_equal(found[i], wanted)
+            assert log_density[i] == now[0]
+            assert labels[i] == np.argmax(plan.sums_layout["counts"].of(now))
+        models = after
+
+
+def test_rows_that_are_not_explained_leave_their_model_alone():
+    estimator, plan, X = planned("gaussian-diag")
+    state = fitted_state(plan, estimator.fit(X))
+    _, sums = c.gather(plan, *state, X)
+    models = [np.tile(array, (3, 1)) for array in (*state, sums)]
+    rows = np.array([X[0], [50.0, 50, 50], X[1]])
+    code, _, log_density, *after = c.follow(plan, rows, None, *models, rate=0.1, least=-100.0)
+    assert code == DONE
+    assert log_density[1] < -100
+    for before, now in zip(models, after, strict=True):
+        assert_array_equal(now[1], before[1])
+        assert not np.array_equal(now[0], before[0])
+        assert not np.array_equal(now[2], before[2])
+
+
+def test_a_model_that_cannot_be_followed_stays_and_says_so():
+    estimator, plan, X = planned("gaussian-diag")
+    state = fitted_state(plan, estimator.fit(X))
+    _, sums = c.gather(plan, *state, X)
+    models = [np.tile(array, (3, 1)) for array in (*state, sums)]
+    models[1][1, 0] = np.nan
+    code, _, _, *after = c.follow(plan, X[:3], None, *models, rate=0.1)
+    assert code == NO_NUMBERS
+    for before, now in zip(models, after, strict=True):
+        assert_array_equal(now[1], before[1])
+        assert not np.array_equal(now[2], before[2])
+    models[1][1, 0] = 0
+    models[2][1] = 0
+    assert c.follow(plan, X[:3], np.zeros(3), *models, rate=0.1)[0] == BAD_ARGUMENT  # sums of no rows
+    bad = X[:3].copy()
+    bad[2, 0] = np.inf
+    for rows, rate, least, wanted in (
+        (bad, 0.1, -np.inf, NO_NUMBERS),
+        (X[:3], 0.0, -np.inf, BAD_ARGUMENT),
+        (X[:3], 1.5, -np.inf, BAD_ARGUMENT),
+        (X[:3], np.nan, -np.inf, BAD_ARGUMENT),
+        (X[:3], 0.1, np.nan, BAD_ARGUMENT),
+    ):
+        assert c.follow(plan, rows, None, *models, rate=rate, least=least)[0] == wanted
+    assert c.follow(plan, X[:0], None, *models, rate=0.1)[0] == DONE
+    assert c.follow(plan, X[:3], None, *models, rate=0.1, n_bytes=c.room_for(plan, 1) - 1)[0] == NO_ROOM
+
+
 # ---- draws ----------------------------------------------------------------------------------------------------------
 
 

@@ -15,7 +15,7 @@ import numpy as np
 import mixfast
 from mixfast import GaussianMixture, capi
 
-PLACES = ["means", "variances", "roots", "log_likelihood", "counts", "first", "second"]
+PLACES = ["means", "variances", "roots", "counts", "first", "second"]
 NAMES = ["api", "plan", "K", "d", "n_params", "n_sums", *PLACES]
 OPTIONS = ["rate", "background", "least_log_density", "new_variance", "new_weight"]
 
@@ -70,7 +70,7 @@ class BackgroundSubtractor:
         least = np.log(0.5) - 0.5 * d * (np.log(2 * np.pi * self.variance) + self.deviations**2)
         self.settings = Settings(
             capi.address, plan.address, K, d, plan.n_params, plan.n_sums, layout["means"].offset,
-            layout["covariances"].offset, layout["precisions_cholesky"].offset, 0, sums_layout["counts"].offset,
+            layout["covariances"].offset, layout["precisions_cholesky"].offset, sums_layout["counts"].offset,
             sums_layout["first"].offset, sums_layout["second"].offset, self.rate, self.background, least, self.variance,
             self.rate,
         )  # fmt: skip

@@ -3,9 +3,11 @@
 python examples/hosts/detector.py                          # seconds a box; needs Cython and setuptools
 """
 
+import sys
 import time
 import warnings
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pyximport
@@ -39,6 +41,7 @@ def by_scikit_learn(losses):
 
 
 def main():
+    sys.path.append(str(Path(mixfast.__file__).parents[1]))  # where Cython finds capi.pxd of an editable install too
     pyximport.install(setup_args={"include_dirs": [mixfast.get_include()]}, language_level=3)
     from assign_anchors import assign
 

@@ -3,7 +3,9 @@
 python examples/hosts/markov.py                          # seconds of both; needs hmmlearn, Cython and setuptools
 """
 
+import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pyximport
@@ -16,6 +18,7 @@ from mixfast import GaussianMixture, capi
 
 def emissions():
     """The module of emissions.pyx."""
+    sys.path.append(str(Path(mixfast.__file__).parents[1]))  # where Cython finds capi.pxd of an editable install too
     pyximport.install(setup_args={"include_dirs": [mixfast.get_include()]}, language_level=3)
     import emissions as module
 

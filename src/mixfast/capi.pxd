@@ -60,6 +60,9 @@ cdef extern from "mixfast.h" nogil:
         int (*sample)(
             const mixfast_plan *, const double *weights, const double *params, uint64_t seed, int64_t first,
             int64_t n_rows, void *room, size_t bytes, int64_t *labels, void *rows) noexcept nogil
+        int (*follow)(
+            const mixfast_plan *, const mixfast_view *, double rate, double least, void *room, size_t bytes,
+            double *weights, double *params, double *sums, int64_t *labels, double *log_density) noexcept nogil
 
 
 cdef inline const mixfast_api *import_mixfast() except NULL:

@@ -20,6 +20,7 @@ from typing import Any, Literal, NamedTuple, TypeVar
 import numpy as np
 import pyarrow
 import pyarrow.compute
+import pyarrow.ipc
 from pyspark import TaskContext
 from pyspark.ml import Estimator, Model
 from pyspark.ml.functions import array_to_vector, vector_to_array
@@ -39,6 +40,9 @@ Result = TypeVar("Result")
 COLLECTED = 2**26
 #: About how many rows of groups are passed to one call of `fit_many_groups`.
 GROUP_ROWS = 1_000_000
+
+#: Rows are kept in pieces of about so many bytes: of 2 GB there is no piece, and a partition holds one beside its rows.
+PACKED = 2**24
 
 #: Schema of what tasks return: the number of the partition and the pickled result.
 SENT = "number int, content binary"
@@ -116,12 +120,13 @@ def _or_refusal(function, *args):
 
 
 class SparkSource:
-    """The partitions of a DataFrame, for `mixfast.partitions.fit`, cached from the first look at them to `close`.
+    """The partitions of a DataFrame, for `mixfast.partitions.fit`, kept from the first look at them to `close`.
+
+    What is kept is Arrow's own bytes: Spark would make Arrow columns of cached rows again for each pass.
 
     Parameters
     ----------
     df : pyspark DataFrame
-        A frame that is cached is not cached again.
     columns : list of str, or str
         Columns of numbers, whose names the fit keeps, or one of vectors or arrays.
     weight : str or None
@@ -134,18 +139,15 @@ class SparkSource:
         own, selected = _columns_of(df, columns)
         if weight is not None:
             selected = [*selected, _quoted(weight).cast("double").alias("weight of the row")]
-        self._rows, self._frame = partial(_partition, own, weight is not None), df.select(*selected)
-        self._schema = self._frame.limit(0).toArrow().schema
-        self._cached = not df.is_cached
-        if self._cached:
-            self._frame = self._frame.persist()
+        rows = df.select(*selected)
+        self._rows, self._schema = partial(_partition, own, weight is not None), rows.limit(0).toArrow().schema
+        self._frame = rows.mapInArrow(_packing, "content binary").persist()
         self._n_partitions: int | None = None
         self._collects: set[type] = set()
 
     def close(self) -> None:
-        """Release the cached rows."""
-        if self._cached:
-            self._frame.unpersist()
+        """Release the rows that are kept."""
+        self._frame.unpersist()
 
     def map_reduce(
         self, task: Callable[[Partition, Any], Result], state: Any, merge: Callable[[Sequence[Result]], Result]
@@ -202,10 +204,36 @@ def leave_imports_alone(kind: str) -> None:
     gc.freeze()
 
 
+def _packing(batches):
+    """Batches of rows as `PACKED` bytes or so each, for `_unpacked`."""
+    held, size = [], 0
+    for batch in batches:
+        held.append(batch)
+        size += batch.nbytes
+        if size >= PACKED:
+            yield _packed(held)
+            held, size = [], 0
+    if held:
+        yield _packed(held)
+
+
+def _packed(batches):
+    table, sink = pyarrow.Table.from_batches(batches).combine_chunks(), pyarrow.BufferOutputStream()
+    with pyarrow.ipc.new_stream(sink, table.schema) as stream:
+        stream.write_table(table)
+    return pyarrow.record_batch({"content": pyarrow.array([sink.getvalue().to_pybytes()], pyarrow.binary())})
+
+
+def _unpacked(batches, schema):
+    """The table of a partition; its columns are views of what Spark has sent."""
+    contents = (content for batch in batches for content in batch.column(0))
+    tables = [pyarrow.ipc.open_stream(content.as_buffer()).read_all() for content in contents]
+    return pyarrow.concat_tables(tables) if tables else schema.empty_table()
+
+
 def _looking(rows, schema, task, state):
     def look(batches):
-        number, held = _number(), list(batches)
-        table = pyarrow.Table.from_batches(held) if held else schema.empty_table()
+        number, table = _number(), _unpacked(batches, schema)
         sent = _sent(number, _or_refusal(lambda: task(rows(number, table), state)))
         leave_imports_alone(type(task).__name__)
         yield sent

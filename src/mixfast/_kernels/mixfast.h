@@ -99,6 +99,13 @@ typedef struct {
      * labels [n_rows], which may be NULL. As much room as a pass of no rows wants. */
     int (*sample)(const mixfast_plan *, const double *weights, const double *params, uint64_t seed, int64_t first,
                   int64_t n_rows, void *room, size_t bytes, int64_t *labels, void *rows);
+
+    /* Stepwise EM of many models of one plan, each of which sees one row: model i has weights [n_rows][K], params
+     * [n_rows][n_params], sums [n_rows][n_sums], and sees row i. As `gather`, sums + rate * (row's - sums), `maximise` and
+     * `recentre`. labels [n_rows] and log_density [n_rows], of the rows before the step, may be NULL. A model whose row has
+     * a log density below `least`, or whose step fails, stays as it is; what failed last is returned. One row's room. */
+    int (*follow)(const mixfast_plan *, const mixfast_view *, double rate, double least, void *room, size_t bytes,
+                  double *weights, double *params, double *sums, int64_t *labels, double *log_density);
 } mixfast_api;
 
 #ifdef __cplusplus

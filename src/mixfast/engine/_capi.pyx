@@ -97,6 +97,8 @@ cdef extern from "mixfast.h" nogil:
                         size_t, double *) noexcept nogil
         int (*sample)(const opaque_t *, const double *, const double *, uint64_t, int64_t, int64_t, void *, size_t,
                       int64_t *, void *) noexcept nogil
+        int (*follow)(const opaque_t *, const view_t *, double, double, void *, size_t, double *, double *, double *,
+                      int64_t *, double *) noexcept nogil
 
 # The first of the sums that `gather` adds up; counts come next.
 cdef enum:
@@ -195,17 +197,23 @@ cdef size_t room_of_fit(const own_plan_t *plan, int64_t n_rows, int n_threads) n
     return max(room, room_for(plan.from_given, plan.model, 1, &rows, &rows, n_threads))
 
 
+cdef inline Py_ssize_t n_sums_of(const family_t *family) noexcept nogil:
+    return SUM_COUNTS + family.n_components + record_size(family)
+
+
 # Workspace of the functions that make a single pass.
 ctypedef struct visit_t:
     pass_t p
     double *record                 # [n_record]
     double *point                  # [n_features], the last pivot or a row
+    double *sums                   # [n_sums]
 
 
 cdef void place_visit(visit_t *v, const own_plan_t *plan, arena_t *arena) noexcept nogil:
     place_pass(&v.p, arena)
     v.record = <double *> take(arena, record_size(plan.model.family) * sizeof(double))
     v.point = <double *> take(arena, plan.model.family.n_features * sizeof(double))
+    v.sums = <double *> take(arena, n_sums_of(plan.model.family) * sizeof(double))
 
 
 cdef size_t shape_visit(visit_t *v, const own_plan_t *plan, const rows_t *rows, int n_threads) noexcept nogil:
@@ -270,7 +278,7 @@ cdef int c_sizes(const opaque_t *opaque, int64_t *n_components, int64_t *n_featu
     if n_params != NULL:
         n_params[0] = family.n_params
     if n_sums != NULL:
-        n_sums[0] = SUM_COUNTS + family.n_components + record_size(family)
+        n_sums[0] = n_sums_of(family)
     if table_bytes != NULL:
         table_bytes[0] = bytes_of_tables(family)
     return DONE
@@ -379,17 +387,12 @@ cdef int c_evaluate(const opaque_t *opaque, const double *weights, const double 
 cdef int c_gather(const opaque_t *opaque, const double *weights, const double *params, const view_t *view,
                   int n_threads, void *room, size_t n_bytes, double *sums) noexcept nogil:
     cdef const own_plan_t *plan = own(opaque)
-    cdef const family_t *family
-    cdef const double *counts
-    cdef const double *record
     cdef strategy_t strategy = usual()
     cdef rows_t rows
     cdef visit_t v
-    cdef Py_ssize_t i
     cdef int code
     if plan == NULL or n_threads < 1 or room == NULL or weights == NULL or params == NULL or sums == NULL:
         return BAD_ARGUMENT
-    family = plan.model.family
     code = read_view(plan, view, &rows)
     if code == DONE and not are_numbers(plan, weights, params):
         code = NO_NUMBERS
@@ -400,13 +403,21 @@ cdef int c_gather(const opaque_t *opaque, const double *weights, const double *p
     set_state(&v.p, weights, params)
     if run_pass(&v.p, &strategy) != 0:
         return NO_NUMBERS
+    add_sums(&v, sums)
+    return DONE
+
+
+cdef void add_sums(const visit_t *v, double *sums) noexcept nogil:
+    """Add what the last pass has found to sums [n_sums]."""
+    cdef const family_t *family = v.p.family
+    cdef const double *counts = v.p.lanes + LANE_COUNTS
+    cdef const double *record = counts + family.n_components
+    cdef Py_ssize_t i
     sums[SUM_EVIDENCE] += evidence_of(&v.p)
     sums[SUM_WEIGHT] += v.p.total_weight
     sums[SUM_IMPOSSIBLE] += v.p.lanes[LANE_IMPOSSIBLE]
     if v.p.least_weight < INFINITY and (sums[SUM_LEAST_WEIGHT] == 0 or v.p.least_weight < sums[SUM_LEAST_WEIGHT]):
         sums[SUM_LEAST_WEIGHT] = v.p.least_weight
-    counts = v.p.lanes + LANE_COUNTS
-    record = counts + family.n_components
     if family.record != NULL:
         family.record.collect(family, record, v.record)
         record = v.record
@@ -414,15 +425,14 @@ cdef int c_gather(const opaque_t *opaque, const double *weights, const double *p
         sums[SUM_COUNTS + i] += counts[i]
     for i in range(record_size(family)):
         sums[SUM_COUNTS + family.n_components + i] += record[i]
-    return DONE
 
 
 cdef void restore_sums(pass_t *p, const double *sums) noexcept nogil:
-    """Copy sums [n_sums] into lane 0, where a pass at the present parameters would have left them."""
+    """Copy sums [n_sums] into lane 0, where a pass at the present parameters, which are prepared, would have left
+    them."""
     cdef const family_t *family = p.family
     cdef double *stats = p.lanes + LANE_COUNTS + family.n_components
     cdef const double *record = sums + SUM_COUNTS + family.n_components
-    prepare(p)
     memset(p.lanes, 0, p.lane_size * sizeof(double))
     memcpy(p.lanes + LANE_COUNTS, sums + SUM_COUNTS, family.n_components * sizeof(double))
     p.total_weight, p.least_weight = sums[SUM_WEIGHT], sums[SUM_LEAST_WEIGHT]
@@ -432,36 +442,52 @@ cdef void restore_sums(pass_t *p, const double *sums) noexcept nogil:
         family.record.restore(family, record, stats)
 
 
+cdef int check_sums(const own_plan_t *plan, const double *sums) noexcept nogil:
+    """Whether an M-step can be made of them."""
+    if not are_finite(sums + SUM_WEIGHT, n_sums_of(plan.model.family) - SUM_WEIGHT, sizeof(double)):
+        return NO_NUMBERS
+    return DONE if sums[SUM_WEIGHT] > 0 else BAD_ARGUMENT
+
+
+cdef int maximise_sums(const own_plan_t *plan, pass_t *p, const double *sums, int32_t *status) noexcept nogil:
+    """The M-step on sums [n_sums] at the present parameters, which are prepared: new ones in place."""
+    cdef em_t em
+    cdef int code
+    restore_sums(p, sums)
+    memset(&em, 0, sizeof(em_t))
+    em.p = p
+    code = maximise_all(&em)
+    status[0] = em.status
+    if code != 0 or em.status & plan.plan.stop_on or not are_numbers(plan, p.mixing, p.params):
+        return NO_NUMBERS
+    return DONE
+
+
 cdef int c_maximise(const opaque_t *opaque, const double *sums, void *room, size_t n_bytes, double *weights,
                     double *params, int32_t *status) noexcept nogil:
     cdef const own_plan_t *plan = own(opaque)
-    cdef em_t em
+    cdef int32_t unheard
     cdef rows_t rows
     cdef visit_t v
     cdef int code
-    if status != NULL:
-        status[0] = 0
+    if status == NULL:
+        status = &unheard
+    status[0] = 0
     if plan == NULL or sums == NULL or room == NULL or weights == NULL or params == NULL:
         return BAD_ARGUMENT
-    if not are_numbers(plan, weights, params) or not are_finite(
-            sums + SUM_WEIGHT, SUM_COUNTS - SUM_WEIGHT + plan.model.family.n_components
-            + record_size(plan.model.family), sizeof(double)):
+    if not are_numbers(plan, weights, params):
         return NO_NUMBERS
-    if not sums[SUM_WEIGHT] > 0:
-        return BAD_ARGUMENT
     rows = any_rows(plan, 0)
-    code = open_visit(&v, plan, &rows, 1, room, n_bytes)
+    code = check_sums(plan, sums)
+    if code == DONE:
+        code = open_visit(&v, plan, &rows, 1, room, n_bytes)
     if code != DONE:
         return code
     set_state(&v.p, weights, params)
-    restore_sums(&v.p, sums)
-    memset(&em, 0, sizeof(em_t))
-    em.p = &v.p
-    code = maximise_all(&em)
-    if status != NULL:
-        status[0] = em.status
-    if code != 0 or em.status & plan.plan.stop_on or not are_numbers(plan, v.p.mixing, v.p.params):
-        return NO_NUMBERS
+    prepare(&v.p)
+    code = maximise_sums(plan, &v.p, sums, status)
+    if code != DONE:
+        return code
     memcpy(weights, v.p.mixing, v.p.n_mixing * sizeof(double))
     memcpy(params, v.p.params, v.p.family.n_params * sizeof(double))
     return DONE
@@ -494,9 +520,6 @@ cdef int c_prepare(const opaque_t *opaque, const double *weights, const double *
 cdef int c_recentre(const opaque_t *opaque, const double *weights, const double *params, const double *to_weights,
                     const double *to_params, void *room, size_t n_bytes, double *sums) noexcept nogil:
     cdef const own_plan_t *plan = own(opaque)
-    cdef const family_t *family
-    cdef double *stats
-    cdef double *record
     cdef rows_t rows
     cdef visit_t v
     cdef int code
@@ -505,23 +528,103 @@ cdef int c_recentre(const opaque_t *opaque, const double *weights, const double 
         return BAD_ARGUMENT
     if not are_numbers(plan, weights, params) or not are_numbers(plan, to_weights, to_params):
         return NO_NUMBERS
-    family = plan.model.family
     rows = any_rows(plan, 0)
     code = open_visit(&v, plan, &rows, 1, room, n_bytes)
     if code != DONE:
         return code
     set_state(&v.p, weights, params)
-    restore_sums(&v.p, sums)
-    memcpy(v.point, v.p.pivot, family.n_features * sizeof(double))
-    set_state(&v.p, to_weights, to_params)
     prepare(&v.p)
-    stats = v.p.lanes + LANE_COUNTS + family.n_components
+    memcpy(v.point, v.p.pivot, v.p.family.n_features * sizeof(double))
+    set_state(&v.p, to_weights, to_params)
+    recentre_sums(&v, params, sums)
+    return DONE
+
+
+cdef void recentre_sums(visit_t *v, const double *params, double *sums) noexcept nogil:
+    """Move sums [n_sums] from params and the pivot v.point to the present parameters."""
+    cdef const family_t *family = v.p.family
+    cdef double *stats = v.p.lanes + LANE_COUNTS + family.n_components
+    cdef double *record = sums + SUM_COUNTS + family.n_components
+    restore_sums(&v.p, sums)
+    prepare(&v.p)
     family.recentre(family, sums + SUM_COUNTS, v.point, params, v.p.pivot, v.p.params, stats)
-    record = sums + SUM_COUNTS + family.n_components
     if family.record == NULL:
         memcpy(record, stats, family.n_stats * sizeof(double))
     else:
         family.record.collect(family, stats, record)
+
+
+cdef int c_follow(const opaque_t *opaque, const view_t *view, double rate, double least, void *room, size_t n_bytes,
+                  double *weights, double *params, double *sums, int64_t *labels, double *log_density) noexcept nogil:
+    cdef const own_plan_t *plan = own(opaque)
+    cdef const family_t *family
+    cdef rows_t rows
+    cdef visit_t v
+    cdef int64_t n_rows, i
+    cdef int code, failed = DONE
+    if (plan == NULL or room == NULL or weights == NULL or params == NULL or sums == NULL or not 0 < rate <= 1
+            or least != least or plan.model.family.recentre == NULL):
+        return BAD_ARGUMENT
+    family = plan.model.family
+    code = read_view(plan, view, &rows)
+    if code != DONE or rows.n_rows == 0:
+        return code
+    n_rows, rows.n_rows = rows.n_rows, 1
+    code = open_visit(&v, plan, &rows, 1, room, n_bytes)
+    if code != DONE:
+        return code
+    for i in range(n_rows):
+        v.p.rows.data = rows.data + i * rows.row_stride
+        v.p.total_weight = v.p.least_weight = 1  # an M-step leaves those of its sums
+        if rows.weight != NULL:
+            v.p.rows.weight, v.p.total_weight = rows.weight + i, rows.weight[i]
+            v.p.least_weight = rows.weight[i] if rows.weight[i] > 0 else INFINITY
+        code = follow_one(plan, &v, rate, least, weights + i * v.p.n_mixing, params + i * family.n_params,
+                          sums + i * n_sums_of(family), NULL if labels == NULL else labels + i,
+                          NULL if log_density == NULL else log_density + i)
+        if code != DONE:
+            failed = code
+    return failed
+
+
+cdef int follow_one(const own_plan_t *plan, visit_t *v, double rate, double least, double *weights, double *params,
+                    double *sums, int64_t *label, double *log_density) noexcept nogil:
+    """One model and the row that v.p sees."""
+    cdef const family_t *family = v.p.family
+    cdef strategy_t strategy = usual()
+    cdef const double *counts = v.p.lanes + LANE_COUNTS
+    cdef Py_ssize_t n_sums = n_sums_of(family), i, best = 0
+    cdef int32_t unheard
+    cdef int code
+    cdef double evidence
+    if not are_numbers(plan, weights, params):
+        return NO_NUMBERS
+    set_state(&v.p, weights, params)
+    if run_pass(&v.p, &strategy) != 0:
+        return NO_NUMBERS
+    evidence = evidence_of(&v.p)
+    if log_density != NULL:
+        log_density[0] = evidence
+    if label != NULL:
+        for i in range(family.n_components):
+            best = i if counts[i] > counts[best] else best
+        label[0] = best
+    if evidence < least:
+        return DONE
+    memset(v.sums, 0, n_sums * sizeof(double))
+    add_sums(v, v.sums)
+    for i in range(n_sums):
+        v.sums[i] = sums[i] + rate * (v.sums[i] - sums[i])
+    memcpy(v.point, v.p.pivot, family.n_features * sizeof(double))
+    code = check_sums(plan, v.sums)
+    if code == DONE:
+        code = maximise_sums(plan, &v.p, v.sums, &unheard)
+    if code != DONE:
+        return code
+    recentre_sums(v, params, v.sums)
+    memcpy(weights, v.p.mixing, v.p.n_mixing * sizeof(double))
+    memcpy(params, v.p.params, family.n_params * sizeof(double))
+    memcpy(sums, v.sums, n_sums * sizeof(double))
     return DONE
 
 
@@ -599,7 +702,7 @@ cdef api_t the_table() noexcept:
     api.version, api.bytes = MIXFAST_API_VERSION, sizeof(api_t)
     api.sizes, api.room, api.pass_room, api.fit = c_sizes, c_room, c_pass_room, c_fit
     api.evaluate, api.gather, api.maximise, api.message = c_evaluate, c_gather, c_maximise, c_message
-    api.prepare, api.recentre, api.sample = c_prepare, c_recentre, c_sample
+    api.prepare, api.recentre, api.sample, api.follow = c_prepare, c_recentre, c_sample, c_follow
     return api
 
 

@@ -54,7 +54,8 @@ static int check(int code, const char *verb, int *n_bad) {
 
 static int try_rows(const mixfast_plan *plan, size_t size, int64_t n, int n_threads, int backwards, int weighted) {
     int64_t K, n_params, n_sums;
-    size_t bytes, pass_bytes, other_bytes, table_bytes;
+    size_t bytes, pass_bytes, other_bytes, table_bytes, one_bytes;
+    void *one_room = NULL;
     mixfast_view view;
     mixfast_report report;
     int32_t status;
@@ -71,6 +72,7 @@ static int try_rows(const mixfast_plan *plan, size_t size, int64_t n, int n_thre
     double *weights = malloc(sizeof(double) * (size_t)K), *params = malloc(sizeof(double) * (size_t)n_params);
     double *next_weights = malloc(sizeof(double) * (size_t)K), *next = malloc(sizeof(double) * (size_t)n_params);
     double *sums = calloc((size_t)n_sums, sizeof(double));
+    double *densities = malloc(sizeof(double));
     int64_t *labels = malloc(sizeof(int64_t) * (size_t)(n > 0 ? n : 1));
     char *log_density = malloc(size * (size_t)(n > 0 ? n : 1)), *resp = malloc(size * (size_t)(K * (n > 0 ? n : 1)));
     void *room = malloc(bytes), *pass_room = malloc(pass_bytes), *other_room = malloc(other_bytes);
@@ -89,6 +91,14 @@ static int try_rows(const mixfast_plan *plan, size_t size, int64_t n, int n_thre
         memcpy(next, params, sizeof(double) * (size_t)n_params);
         check(api->maximise(plan, sums, other_room, other_bytes, next_weights, next, &status), "maximise", &n_bad);
         check(api->recentre(plan, weights, params, next_weights, next, other_room, other_bytes, sums), "recentre", &n_bad);
+        if (n > 0) {
+            view.n_rows = 1;
+            api->pass_room(plan, 1, 1, &one_bytes);
+            one_room = malloc(one_bytes);
+            check(api->follow(plan, &view, 0.1, -1e300, one_room, one_bytes, next_weights, next, sums, labels, densities),
+                  "follow", &n_bad);
+            view.n_rows = n;
+        }
         check(api->sample(plan, weights, params, 7, n, n, other_room, other_bytes, labels, rows), "sample", &n_bad);
     } else if (n >= 20) {
         printf("no fit: %d\n", (int)report.status);
@@ -96,6 +106,7 @@ static int try_rows(const mixfast_plan *plan, size_t size, int64_t n, int n_thre
     }
     free(rows), free(weight), free(weights), free(params), free(next_weights), free(next), free(sums), free(labels);
     free(log_density), free(resp), free(room), free(pass_room), free(other_room), free(tables);
+    free(one_room), free(densities);
     return n_bad;
 }
 
