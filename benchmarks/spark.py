@@ -3,7 +3,7 @@
 python benchmarks/spark.py [overhead] [groups] [rival] [flat] [--rows 2000000] [--groups 4000] [--cores 2]
 
 With the extra `mixfast[spark]` and a Java runtime; all four by default. An iteration is the time from one pass to the
-next; beside Spark ML both are a long fit less a short one, divided by the iterations between, so that caching and
+next; Spark ML's is that of a long fit less that of a short one, divided by the iterations between, so that caching and
 starts are in neither: medians of three, in turns.
 """
 
@@ -81,25 +81,25 @@ class Timed(SparkSource):
     """Says when each pass began."""
 
     def map_reduce(self, task, state, merge):
-        self.__dict__.setdefault("starts", []).append(time.perf_counter())
+        self.__dict__.setdefault("starts", []).append((time.perf_counter(), processor_seconds()))
         return super().map_reduce(task, state, merge)
 
 
 def iteration(frame, names, n_components, n_iter):
-    """Seconds for each but the first two, which warm up what is compiled on its way."""
+    """(seconds, processor seconds) for each but the first two, which warm up what is compiled on its way."""
     source = Timed(frame, names)
     estimator = GaussianMixture(n_components, random_state=0, tol=0, max_iter=n_iter)
     tasks.fit(estimator, source)
     source.close()
     starts = source.starts[4:]  # a survey, a sample, two iterations
-    return (starts[-1] - starts[0]) / (len(starts) - 1)
+    return np.subtract(starts[-1], starts[0]) / (len(starts) - 1)
 
 
 def overhead(spark, args):
     """Beside a job of as many tasks that look at the same rows and do nothing: what Spark takes by itself."""
     frame, names = frame_of(spark, 16_000, 4, 3, 16, 5)
     frame.count()
-    spent = iteration(frame, names, 3, 30)
+    spent, _ = iteration(frame, names, 3, 30)
 
     def look(batches):
         yield pyarrow.record_batch({"n": pyarrow.array([sum(batch.num_rows for batch in batches)])})
@@ -171,23 +171,16 @@ def rival(spark, args):
     def theirs(n):
         return SparkGaussianMixture(k=16, seed=0, tol=0, maxIter=n).fit(frame)
 
-    def ours(n):
-        source = SparkSource(frame, names)
-        model = tasks.fit(GaussianMixture(16, random_state=0, tol=0, max_iter=n), source)
-        source.close()
-        return model
-
-    def an_iteration(fit):
+    def their_iteration():
         """(seconds, processor seconds): of eight iterations less of two, which take as long to begin."""
         spent = []
         for n in (2, 8):
             before = processor_seconds()
-            spent.append((seconds(fit, n)[0], processor_seconds() - before))
+            spent.append((seconds(theirs, n)[0], processor_seconds() - before))
         return np.subtract(spent[1], spent[0]) / 6
 
-    for fit in (ours, theirs):
-        fit(2)  # what the JVM compiles on its way is compiled
-    found = np.array([[an_iteration(fit) for fit in (ours, theirs)] for _ in range(3)])
+    theirs(2)  # what the JVM compiles on its way is compiled
+    found = np.array([(iteration(frame, names, 16, 8), their_iteration()) for _ in range(3)])
     (own, own_work), (other, other_work) = np.median(found, axis=0)
     print(
         f"rival: {args.rows:,} x 16, K=16, full: {own:.2f} s an iteration, {own_work:.2f} s of processor time, "
