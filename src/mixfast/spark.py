@@ -272,8 +272,9 @@ def fit(estimator: Any, df: DataFrame, columns: Sequence[str] | str, weight: str
     estimator : mixture by maximum likelihood
         Not changed. Each task takes one thread, unless its `n_threads` says otherwise.
     df : pyspark DataFrame
-        It is cached while it is fitted, unless it is already. A partition of these columns has to fit into the memory
-        of a Python worker. 4 to 16 partitions for each core make up for slow ones.
+        Spark keeps these columns while they are fitted, as Arrow's bytes in its cache, whether or not the frame is
+        cached. A partition of them has to fit into the memory of a Python worker. 4 to 16 partitions for each core make
+        up for slow ones.
     columns : list of str, or str
         Columns to fit, whose names the fit keeps; or one of vectors, as `VectorAssembler` makes it, or of arrays.
         Sparse vectors become dense.
