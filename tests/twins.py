@@ -481,7 +481,7 @@ HOLED = {
     f"{name} with missing entries": FAMILIES[name]._replace(
         reference=twin(FAMILIES[name].reference, matrices),
         make_rows=holed(FAMILIES[name].make_rows),
-        widths=(1, 2, 5),
+        widths=(1, 2, 5, 9),
         numbers=(1, 3),
         dtypes=(np.float64,),
     )

@@ -2,9 +2,10 @@
 rows, which sees the rows filled.
 
 Encoded rows have one more column: the number of the row's pattern, that is which entries are observed. Once per pass,
-pattern and component the covariance of the observed columns is factored. For each component missing entries are imputed
-by their conditional means, E[x_m] = mu_m + S_mo S_oo^-1 (x_o - mu_o). The Mahalanobis distance of the imputed row is
-then that of the observed entries, so the log density of complete rows is right up to a constant of the pattern, and of
+pattern and component the covariance of the observed columns is factored, or the precision of the missing ones where
+there are no more of these, or neither where columns are independent. For each component missing entries are imputed by
+their conditional means, E[x_m] = mu_m + S_mo S_oo^-1 (x_o - mu_o). The Mahalanobis distance of the imputed row is then
+that of the observed entries, so the log density of complete rows is right up to a constant of the pattern, and of
 Student-t components a factor. Statistics are those of the imputed rows plus, for each row, the conditional covariance
 of its missing entries, C = S_mm - S_mo S_oo^-1 S_om: Ghahramani & Jordan, "Supervised learning from incomplete data via
 an EM approach", NIPS 1994. So the loops over rows and the M-step are those of complete rows, whatever is shared. What a
@@ -38,7 +39,7 @@ ctypedef struct pattern_t:
     Py_ssize_t *columns
 
 cdef enum:
-    N_OBSERVED = sizeof(observed_t) // sizeof(double)
+    OBSERVED_SIZE = sizeof(observed_t) // sizeof(double)
     MOST_DEVIATIONS = 64  # entries of a row that are imputed from at a time
 
 ctypedef struct context_t:
@@ -164,10 +165,10 @@ cdef int by_precision(const pattern_t *pattern, Py_ssize_t d, const double *prec
     for a in range(m):
         half[0] += log(room[a * m + a])
     for a in range(m):  # the inverse of the factor, which has reciprocals on its diagonal already
-        for b in range(a - 1, -1, -1):
+        for b in range(a):  # ascending: what is left of a row is still the factor's
             value = 0
             for e in range(b, a):
-                value -= room[a * m + e] * (room[e * m + b] if e > b else room[b * m + b])
+                value -= room[a * m + e] * room[e * m + b]
             room[a * m + b] = value * room[a * m + a]
     for a in range(m):
         for b in range(a + 1):
@@ -229,14 +230,14 @@ cdef void prepare_component(const family_t *f, Py_ssize_t k, const double *log_w
         if m == 0:
             continue
         observed = <observed_t *> (tables + pattern.tables + k * pattern.size)
-        left = <double *> observed + N_OBSERVED + n_slopes(c, o)
+        left = <double *> observed + OBSERVED_SIZE + n_slopes(c, o)
         if columns_are_independent(c):
             half = of_independent_columns(pattern, d, covariance, left, &log_root)
-        elif has_precision and m <= o and by_precision(pattern, d, precision, room, <double *> observed + N_OBSERVED,
+        elif has_precision and m <= o and by_precision(pattern, d, precision, room, <double *> observed + OBSERVED_SIZE,
                                                        left, &half) == 0:
             log_root = log_root_of_all + half
         else:
-            half = by_covariance(pattern, d, covariance, room, <double *> observed + N_OBSERVED, left, &log_root)
+            half = by_covariance(pattern, d, covariance, room, <double *> observed + OBSERVED_SIZE, left, &log_root)
         if c.verbs.observe != NULL:
             c.verbs.observe(c.complete, k, o, log_weights[k], params, log_root, -half, observed)
         else:
@@ -307,7 +308,7 @@ cdef void fill(const family_t *f, const void *tables, const chunk_t *chunk, Py_s
             columns[pattern.columns[a] * stride + r] = mean[pattern.columns[a]]
         if independent or o == d:
             continue
-        slopes = (<const double *> tables) + pattern.tables + k * pattern.size + N_OBSERVED
+        slopes = (<const double *> tables) + pattern.tables + k * pattern.size + OBSERVED_SIZE
         first = 0
         while first < o:
             n = min(o - first, <Py_ssize_t> MOST_DEVIATIONS)
@@ -400,9 +401,10 @@ cdef inline void add_left(const context_t *c, const pattern_t *pattern, const do
                           double *second) noexcept nogil:
     """OUT second moments += resp * C, the conditional covariance of a row's missing entries in component k."""
     cdef Py_ssize_t d = c.complete.n_features, o = pattern.n_there, a, b, i
-    cdef const double *left = tables + pattern.tables + k * pattern.size + N_OBSERVED + n_slopes(c, o)
+    cdef const double *left
     if o == d:
         return
+    left = tables + pattern.tables + k * pattern.size + OBSERVED_SIZE + n_slopes(c, o)
     resp *= observed_at(pattern, k, tables).spread
     if c.moments != SHARED_MATRIX:
         second += k * (d if c.moments == OF_COLUMNS else triangle(d))
@@ -465,7 +467,7 @@ def bind_missing(capsule, int64_t[:, ::1] columns not None, const int64_t[::1] n
     for i in range(n_patterns):
         o, m = n_there[i], d - n_there[i]
         c.patterns[i].n_there, c.patterns[i].columns = o, places + i * d
-        c.patterns[i].size = N_OBSERVED + n_slopes(c, o) + triangle(m)
+        c.patterns[i].size = OBSERVED_SIZE + n_slopes(c, o) + triangle(m)
         c.patterns[i].tables = c.n_own_tables
         c.n_own_tables += complete.n_components * c.patterns[i].size
         for j in range(d):

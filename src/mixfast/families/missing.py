@@ -16,7 +16,7 @@ MOMENTS = {(2, 3): 0, (2, 6): 1, (6,): 2}
 def patterns_of(there):
     """(patterns, bool (n_patterns, n_features); the pattern number of each row, (n_samples,)). IN there, bool
     (n_samples, n_features): which entries are observed."""
-    packed = np.packbits(there, axis=1)
+    packed = np.ascontiguousarray(np.packbits(there, axis=1))  # `there` may be by columns
     _, first, number = np.unique(
         packed.view([("", packed.dtype)] * packed.shape[1]), return_index=True, return_inverse=True
     )
