@@ -15,7 +15,17 @@ from batches import assert_equals_alone
 from test_batch_grids import assert_best_of_all
 from test_mclust import partition, read
 
-from mixfast import BayesianGaussianMixture, GaussianMixture, Status, StudentTMixture, fit_many, load, reduce, select
+from mixfast import (
+    BayesianGaussianMixture,
+    GaussianMixture,
+    Status,
+    StudentTMixture,
+    fit_many,
+    load,
+    partitions,
+    reduce,
+    select,
+)
 from mixfast._reference import shapes as twin
 from mixfast.families._shapes import nearest
 from mixfast.families.covariances import SHAPES
@@ -389,3 +399,16 @@ def test_a_fit_whose_repairs_raise_and_lower_the_bound_in_turn_ends(accelerate, 
     assert model.status_ & Status.LOWER_BOUND_FELL
     assert model.status_ & Status.MAX_ITER
     assert_equals_alone([X], model, seed=0)
+    assert model.set_params(tol=0, max_iter=300).fit(X).n_iter_ == 300  # so many are asked for
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_checkpoints_do_not_change_when_such_a_fit_ends(tmp_path):
+    X = np.random.default_rng(0).normal(size=(30, 7))
+    model = GaussianMixture(5, covariance_type="EVE", reg_covar=0, tol=1e-6, max_iter=300, random_state=0)
+    source = partitions.InMemory([X[:15], X[15:]])
+    whole = partitions.fit(model, source)
+    assert whole.n_iter_ < 300
+    for every in (1, 7, 10):
+        cut = partitions.fit(model, source, checkpoint=tmp_path / str(every), every=every)
+        assert cut.lower_bounds_ == whole.lower_bounds_

@@ -38,21 +38,25 @@ cdef struct course_t
 # objective. Nonzero stops the loop.
 ctypedef int (*note_fn)(void *note_data, const course_t *, double change, bint is_accepted) noexcept nogil
 
+# How often the objective rose after falls, each by more than tol.
+cdef struct swings_t:
+    int n_rebounds
+    bint has_fallen            # since it last rose
+
 # How a fit goes. A step is a pass; it is accepted unless it was made at an extrapolated point that turned out worse.
 cdef struct course_t:
     Py_ssize_t n_steps, max_steps, n_accepted
     double bound               # the last accepted objective; at first, the one before
     bint converged
-    bint has_fallen            # since the objective last rose, by more than rounding
-    int n_rebounds             # how often it rose after falls
-    bint cycles                # it did so too often: the loop has ended
+    swings_t swings
+    bint cycles                # there were too many: the loop has ended
     note_fn note               # NULL where nobody asks
     void *note_data
 
 cdef inline void begin_course(course_t *course, double bound, Py_ssize_t max_steps) noexcept nogil:
     course.n_steps = course.n_accepted = 0
     course.max_steps, course.bound, course.converged = max_steps, bound, False
-    course.has_fallen, course.n_rebounds, course.cycles = False, 0, False
+    course.swings.n_rebounds, course.swings.has_fallen, course.cycles = 0, False, False
     course.note = NULL
 
 cdef inline int tell_of_step(const course_t *course, double change, bint is_accepted) noexcept nogil:

@@ -79,6 +79,7 @@ from mixfast.engine._starts cimport (
 from mixfast.engine._truncated cimport begin_truncated, place_truncated, run_truncated, truncated_t
 from mixfast.proportions._proportions cimport proportions_t
 
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -575,19 +576,20 @@ cdef void rest_on_entering(em_t *em, double objective) noexcept nogil:
 
 cdef void note_change(em_t *em, course_t *course, double objective, double before, double tol) noexcept nogil:
     """EM does not lower the objective, but what an M-step adds to its estimates may. Where that is a repair of
-    covariances that rounding decides on, the objective rises and falls by more than tol for ever: OUT course.cycles."""
+    covariances that rounding decides on, the objective rises and falls by more than tol for ever: OUT course.cycles.
+    Not where tol is 0: then so many iterations are asked for."""
     cdef double rounding = 1e-6 if em.p.family.real_bytes == sizeof(double) else 1e-4
-    rounding *= 1 + fabs(before)
-    if objective < before - rounding:
+    cdef swings_t *swings = &course.swings
+    if objective < before - rounding * (1 + fabs(before)):
         em.status |= LOWER_BOUND_FELL
-    if not tol > 0:  # so many iterations are asked for, converged or not
-        tol = rounding
+    if not tol > 0:
+        return
     if objective <= before - tol:
-        course.has_fallen = True
-    elif course.has_fallen and objective >= before + tol:
-        course.has_fallen = False
-        course.n_rebounds += 1
-        course.cycles = course.n_rebounds == MOST_REBOUNDS
+        swings.has_fallen = True
+    elif swings.has_fallen and objective >= before + tol:
+        swings.has_fallen = False
+        swings.n_rebounds += 1
+        course.cycles = swings.n_rebounds >= MOST_REBOUNDS
 
 
 cdef int iterate_plain(em_t *em, void *nothing, double tol, int stop_on, course_t *course) noexcept nogil:
@@ -797,15 +799,20 @@ cdef class EM(Pass):
             code = iterate_plain(&self.em, NULL, tol, stop_on, course)
         return self.check(code)
 
-    def iterate(self, Py_ssize_t n_steps, double tol, double previous, int stop_on):
+    def iterate(self, Py_ssize_t n_steps, double tol, double previous, int stop_on, earlier=()):
         """Up to n_steps iterations; converged when the objective moves by less than tol.
 
         Stops early when the status gains a bit of `stop_on`, or is not finite, or when the objective rises and falls in
-        turn (`note_change`). Returns (objectives, converged).
+        turn (`note_change`), for which the objectives of earlier calls count too. Returns (objectives, converged).
         """
         cdef course_t course
         cdef double[::1] objectives = np.empty(max(n_steps, 1))
+        cdef double before, after
         begin_course(&course, previous, n_steps)
+        for before, after in pairwise(earlier):
+            note_change(&self.em, &course, after, before, tol)
+        if course.cycles:
+            return [], False
         course.note, course.note_data = write_objective, &objectives[0]
         self.follow(tol, stop_on, &course)
         return [objectives[i] for i in range(course.n_accepted)], bool(course.converged)

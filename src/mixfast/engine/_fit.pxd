@@ -4,7 +4,7 @@
 
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
-from mixfast._em cimport course_t, em_t, held_t, loop_fn
+from mixfast._em cimport course_t, em_t, held_t, loop_fn, swings_t
 from mixfast.engine._acceleration cimport acceleration_t
 from mixfast.engine._family cimport family_t
 from mixfast.engine._kernels cimport rows_t
@@ -49,7 +49,9 @@ ctypedef struct fit_t:
     double before                  # the objective that the first pass is compared with
     double lower_bound             # -INFINITY before the first accepted pass
     Py_ssize_t n_iter              # passes
-    bint converged, cycles         # cycles: the objective rises and falls in turn (`note_change`)
+    bint converged
+    swings_t swings
+    bint cycles                    # the objective rises and falls in turn (`note_change`)
     int status
     double *mixing
     double *params

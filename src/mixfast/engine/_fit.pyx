@@ -516,6 +516,7 @@ cdef int go_on(worker_t *w, const plan_t *plan, const model_t *m, fit_t *fit, Py
         w.em.base_objective, w.em.has_base = fit.base_objective, True
     forget(&w.acceleration)
     begin_course(&course, fit.before if fit.lower_bound == -INFINITY else fit.lower_bound, n_steps)
+    course.swings = fit.swings
     if plan.traces or plan.observer != NULL:
         witness.fit, witness.observer, witness.traces, witness.n_before = fit, plan.observer, plan.traces, fit.n_iter
         course.note, course.note_data = note_pass, &witness
@@ -528,7 +529,7 @@ cdef int go_on(worker_t *w, const plan_t *plan, const model_t *m, fit_t *fit, Py
     if course.n_accepted > 0:
         fit.lower_bound = course.bound
     fit.n_iter += course.n_steps
-    fit.converged, fit.cycles = course.converged, course.cycles
+    fit.converged, fit.cycles, fit.swings = course.converged, course.cycles, course.swings
     if code == 0 and plan.observer != NULL and (fit.converged or fit.cycles or fit.n_iter == plan.max_iter):
         code = plan.observer.end_start(plan.observer.data, fit.lower_bound, fit.converged)
     return code
@@ -559,7 +560,8 @@ cdef void begin_fit(fit_t *fit, const plan_t *plan, uint32_t start) noexcept nog
     """OUT fit: a fit of this start before its first pass."""
     fit.start, fit.before, fit.lower_bound = start, plan.before, -INFINITY
     fit.n_iter = fit.status = 0
-    fit.converged = fit.cycles = fit.has_base = False
+    fit.converged = fit.cycles = fit.has_base = fit.swings.has_fallen = False
+    fit.swings.n_rebounds = 0
     memset(&fit.trace, 0, sizeof(trace_t))
 
 

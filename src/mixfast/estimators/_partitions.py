@@ -230,7 +230,7 @@ class FromPartitions:
                 em.set_state(course.weights, course.params)
                 n_steps = checkpoints.steps(self.max_iter - len(course.bounds))
                 last = course.bounds[-1] if course.bounds else -math.inf
-                bounds, converged = em.iterate(n_steps, self.tol, last, int(self._raises_on()))
+                bounds, converged = em.iterate(n_steps, self.tol, last, int(self._raises_on()), course.bounds)
                 status = course.status & ~Status.SPURIOUS_COMPONENT | em.status
                 course = Course(
                     *em.state(),

@@ -144,7 +144,7 @@ class DirichletProcessMixture(PosteriorMixture):
     tol : float, default=1e-3
         Converged when an iteration changes the lower bound by less, in nats, summed over the rows.
     max_iter : int, default=1000
-        Iterations over all rows, those of moves included.
+        Iterations over all rows of each search, those of moves included.
     random_state : int, RandomState instance or None, default=None
         Says which rows of large components births look at.
     n_threads : int or None, default=None
