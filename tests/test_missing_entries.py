@@ -94,8 +94,8 @@ def test_the_course_and_the_limit_are_the_reference(case):
     np.testing.assert_array_equal(filled[~np.isnan(X)], X[~np.isnan(X)])
 
 
-#: Of 9 columns patterns are two bytes, and often three entries and more are missing but not most; of 70 rows are imputed
-#: in two turns.
+#: Of 9 columns patterns are two bytes, and often three entries and more are missing but not most; of 70 columns rows
+#: are imputed in two turns.
 WIDTHS = pytest.mark.parametrize("d", [4, 9, 70])
 
 

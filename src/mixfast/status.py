@@ -30,8 +30,8 @@ class Status(IntFlag):
         worth enough independent ones, and chains agree.
     MAX_ITER
         `max_iter` iterations were done without that, or all draws that were asked for. Or the lower bound rose 20 times
-        after it had fallen, each by more than `tol`: repairs of covariances make it do so, and more iterations would not
-        end it. Parameters are those of the last iteration.
+        after it had fallen, each by more than `tol`: repairs of covariances make it do so, and more iterations would
+        not end it. Parameters are those of the last iteration.
     TOO_FEW_ROWS
         There are fewer rows (of positive weight) than components, or fewer than two. `fit` raises; in a batch the
         parameters are NaN.
