@@ -414,7 +414,8 @@ def test_a_result_is_read_like_a_list_of_estimators():
 def test_the_repr_says_how_many_of_what():
     result = fit_many(ragged([30, 40, 1], 2), GaussianMixture(2, random_state=0))
     assert repr(result) == (
-        "<BatchResult: 3 problems, GaussianMixture(n_components=2, random_state=0); 2 CONVERGED, 1 TOO_FEW_ROWS>"
+        "<BatchResult: 3 problems, GaussianMixture(init_params='kmeans', n_components=2, random_state=0); 2 CONVERGED, "
+        "1 TOO_FEW_ROWS>"
     )
 
 

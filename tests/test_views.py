@@ -1,16 +1,18 @@
 """Starts by several views of the rows, `init_params="auto"`: which partitions these are, that the best of them is
 found, what they leave alone, bad input."""
 
+import inspect
 import warnings
 
 import capi_calls as calls
 import numpy as np
 import pytest
 from scipy.cluster.hierarchy import fcluster, linkage
+from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import adjusted_rand_score
 
-from mixfast import BernoulliMixture, GaussianMixture, Status, StudentTMixture, blocks, capi, fit_many, select
+from mixfast import BernoulliMixture, GaussianMixture, Status, StudentTMixture, blocks, capi, fit_many, patched, select
 from mixfast._reference import seeding as twin
 from mixfast.engine._isa import available_isas
 from mixfast.engine._pass import Pass
@@ -211,6 +213,18 @@ def test_where_views_show_nothing_new_bits_are_those_of_k_means():
     np.testing.assert_array_equal(one.covariances_, other.covariances_)
 
 
+def test_it_is_the_default_but_where_scikit_learn_is_patched():
+    assert GaussianMixture().init_params == "auto"
+    assert patched.GaussianMixture().init_params == "kmeans"
+    assert inspect.signature(patched.GaussianMixture).parameters["init_params"].default == "kmeans"
+    X = cigars(0, 600)[0]
+    for model in (patched.GaussianMixture(4, random_state=0), patched.GaussianMixture(n_components=4, random_state=0)):
+        model.set_params(covariance_type="full")
+        other = GaussianMixture(4, init_params="kmeans", random_state=0).fit(X)
+        np.testing.assert_array_equal(clone(model).fit(X).means_, other.means_)
+    assert clone(patched.GaussianMixture(4, init_params="auto")).init_params == "auto"
+
+
 def test_without_iterations_it_is_k_means():
     X = cigars(0)[0]
     options = {"max_iter": 0, "random_state": 0}
@@ -222,14 +236,13 @@ def test_without_iterations_it_is_k_means():
 
 def test_where_parameters_take_more_room_than_rows_it_is_k_means():
     X = blobs(0, 1300, n_features=300, spread=0.05, n_clusters=4)
-    options = {"init_params": "auto", "random_state": 0, "max_iter": 1}
-    full, diagonal = (GaussianMixture(4, covariance_type=own, **options) for own in ("full", "diag"))
+    full, diagonal = (GaussianMixture(4, covariance_type=own, random_state=0, max_iter=1) for own in ("full", "diag"))
     assert (n_starts(full, X), n_starts(diagonal, X)) == (1, 2)
 
 
 def test_rows_in_partitions_begin_at_views_of_their_sample():
     X, own = cigars(0, 900)
-    found = GaussianMixture(4, init_params="auto", random_state=0).fit(blocks(lambda: iter([X[:300], X[300:]])))
+    found = GaussianMixture(4, random_state=0).fit(blocks(lambda: iter([X[:300], X[300:]])))
     assert adjusted_rand_score(found.predict(X), own) > 0.9
 
 

@@ -45,8 +45,8 @@ ENTRIES = {
               and belong to one X: not for cross-validation.
         """,
     "init_params of gaussians": """
-        init_params : {'kmeans', 'auto', 'k-means++', 'k-means||', 'random', 'random_from_data'} or array-like, \
-default='kmeans'
+        init_params : {'auto', 'kmeans', 'k-means++', 'k-means||', 'random', 'random_from_data'} or array-like, \
+default='auto'
             Where the first M-step's responsibilities come from:
 
             - 'auto': the best of several views of the rows. Labels of k-means, and those of Ward's hierarchies of some

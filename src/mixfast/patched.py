@@ -1,14 +1,16 @@
 """mixfast's Gaussian mixtures as programs that were written for scikit-learn's expect them: see `mixfast.patch`.
 
-They differ from the classes of the same names in three things: `y` is always ignored, for scikit-learn ignores it and
-programs pass classes of which -1 may be one; missing entries are refused; and where mixfast has not what is asked for,
-scikit-learn's own class does it.
+They differ from the classes of the same names in four things: `y` is always ignored, for scikit-learn ignores it and
+programs pass classes of which -1 may be one; missing entries are refused; `GaussianMixture` begins at k-means by
+default; and where mixfast has not what is asked for, scikit-learn's own class does it.
 """
 
 from __future__ import annotations
 
 import logging
 from abc import ABCMeta
+from functools import wraps
+from inspect import signature
 from typing import Any, Self
 
 from numpy.typing import ArrayLike
@@ -110,9 +112,23 @@ class FallsBack(MixtureByEM):
         LOG.info("%s is fitted by scikit-learn's own class: %s", theirs.__name__, why)
 
 
+def with_default(constructor, name, value):
+    """The same constructor with another default."""
+
+    @wraps(constructor)
+    def constructor_with_default(self, *args, **kwargs):
+        constructor(self, *args, **{name: value, **kwargs})
+
+    own = signature(constructor)
+    parameters = [each.replace(default=value) if each.name == name else each for each in own.parameters.values()]
+    constructor_with_default.__signature__ = own.replace(parameters=parameters)
+    return constructor_with_default
+
+
 class GaussianMixture(FallsBack, OurGaussianMixture, metaclass=InPlaceOf):
-    __doc__ = OurGaussianMixture.__doc__
+    __doc__ = (OurGaussianMixture.__doc__ or "").replace("array-like, default='auto'", "array-like, default='kmeans'")
     _replaces = TheirGaussianMixture
+    __init__ = with_default(OurGaussianMixture.__init__, "init_params", "kmeans")
 
 
 class BayesianGaussianMixture(FallsBack, OurBayesianGaussianMixture, metaclass=InPlaceOf):

@@ -187,7 +187,7 @@ class GaussianMixture(
         reg_covar: float = 1e-6,
         max_iter: int = 100,
         n_init: int = 1,
-        init_params: InitParams | Literal["auto"] = "kmeans",
+        init_params: InitParams | Literal["auto"] = "auto",
         weights_init: ArrayLike | None = None,
         means_init: ArrayLike | None = None,
         precisions_init: ArrayLike | None = None,
