@@ -211,3 +211,18 @@ def test_what_is_known_of_rows_is_not_forgotten_silently():
 
     with pytest.raises(ValueError, match="does not know of known_labels"):
         partitions.fit(ESTIMATOR, Source())
+
+
+@pytest.mark.parametrize(
+    ("options", "wanted"),
+    [
+        ({"hold": {"means": np.full((3, X.shape[1]), np.nan)}}, "hold is of components by their numbers"),
+        ({"noise": 0.1, "noise_volume": 1000.0}, "noise=0.1 is of rows far out"),
+    ],
+    ids=["hold", "noise"],
+)
+def test_what_such_clusters_cannot_begin_is_refused(options, wanted):
+    model = GaussianMixture(3, init_params="k-means||", random_state=0, **options)
+    with pytest.raises(ValueError, match=wanted):
+        partitions.fit(model, partitions.InMemory([X]))
+    partitions.fit(model.set_params(init_params="kmeans"), partitions.InMemory([X]))

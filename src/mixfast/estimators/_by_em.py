@@ -694,6 +694,14 @@ class MixtureByEM(BaseMixture):
                 "are here"
             )
 
+    def _check_begins_by_clusters(self):
+        """Raise ValueError where the clusters of all rows, in whatever order, are no start."""
+        if self.hold:
+            raise ValueError(
+                f"hold is of components by their numbers, and init_params={seeding.ELSEWHERE!r} numbers clusters as "
+                "it finds them: set init_params='kmeans'"
+            )
+
     @property
     def _least_rows(self):
         """Rows that a fit needs."""

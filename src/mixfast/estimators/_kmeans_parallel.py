@@ -31,6 +31,8 @@ ROWS_PER_CLUSTER = 2
 FIRST, ROUNDS, STRATA = 1, 2, 2 + N_ROUNDS
 #: Stands for the square distance of rows that are centres already: they are drawn where there are no others.
 NO_DISTANCE = 1e-250
+#: So many numbers of rows are compared with centres at a time, which 32 MB have room for.
+BLOCK = 1 << 22
 
 
 @dataclass(frozen=True)
@@ -76,14 +78,14 @@ class Seeds:
 
 
 def square_distances(rows, centres, labels):
-    """float64 (n_rows,), of each row to its centre. Each by itself, so that no other row changes its bits."""
-    if scipy.sparse.issparse(rows):
-        # differences, as for dense rows: a row that is a centre has distance 0
-        return np.array([np.sum((row.toarray()[0] - centres[k]) ** 2) for row, k in zip(rows, labels, strict=True)])
+    """float64 (n_rows,), of each row to its centre. Each by itself, so that no other row changes its bits, and by
+    differences, of sparse rows too: a row that is a centre has distance 0."""
     found = np.empty(len(labels))
-    for first in range(0, len(labels), 4096):
-        own = slice(first, first + 4096)
-        found[own] = np.sum((rows[own].astype(np.float64) - centres[labels[own]]) ** 2, axis=1)
+    size = max(1, BLOCK // rows.shape[1])
+    for first in range(0, len(labels), size):
+        own = slice(first, first + size)
+        block = rows[own].toarray() if scipy.sparse.issparse(rows) else rows[own]
+        found[own] = np.sum((block.astype(np.float64) - centres[labels[own]]) ** 2, axis=1)
     return found
 
 

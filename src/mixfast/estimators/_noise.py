@@ -171,6 +171,14 @@ class MixtureWithNoise(MixtureByEM):
 
     # ---- fitting ----
 
+    def _check_begins_by_clusters(self):
+        super()._check_begins_by_clusters()
+        if self.noise is not None:
+            raise ValueError(
+                f"noise={self.noise!r} is of rows far out, which init_params={seeding.ELSEWHERE!r} takes for clusters "
+                "first: set init_params='kmeans'"
+            )
+
     def _family_of_rows(self, rows, sample_weight):
         for name in ("noise_volume_", "noise_box_"):
             vars(self).pop(name, None)

@@ -192,6 +192,7 @@ class FromPartitions:
 
     def _begun_by_clusters(self, source, survey, first_rows, seed):
         """`_begun_on_sample` of rows of each cluster that k-means|| finds in all rows; None where these are too few."""
+        self._check_begins_by_clusters()
         seeds = Seeds(self.with_design(survey.design), survey.design)
         found = strata(source, seeds, first_rows, self.n_components, seed, self.n_init, SAMPLE)
         if found is None or not np.all(found.n_rows):
