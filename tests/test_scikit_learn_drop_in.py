@@ -397,7 +397,10 @@ def test_a_wrong_argument_gives_scikit_learns_error(params):
 
 @pytest.mark.parametrize(
     ("name", "more"),
-    [("covariance_type", {*SHAPES, *LINE_SHAPES, "factor"}), ("init_params", {"auto", "or", "an", "array-like"})],
+    [
+        ("covariance_type", {*SHAPES, *LINE_SHAPES, "factor"}),
+        ("init_params", {"auto", "k-means", "or", "an", "array-like"}),
+    ],
 )
 def test_an_unknown_option_gives_scikit_learns_error_and_names_what_mixfast_adds(name, more):
     theirs, ours = errors(lambda mixture: mixture(**{name: "unknown"}).fit(clusters()))

@@ -14,13 +14,13 @@ from sklearn.base import clone
 
 from mixfast import (
     GSDMM,
+    BayesianGaussianMixture,
     BernoulliMixture,
     CategoricalMixture,
     GaussianMixture,
     MultinomialMixture,
     PoissonMixture,
     ProductMixture,
-    StudentTMixture,
     fit_many,
     fit_many_columns,
     fit_many_groups,
@@ -307,8 +307,8 @@ def test_nothing_in_objects_is_missing(nothing):
     wanted = np.array([[1, 0], [0, np.nan], [1, 1], [0, 0]])
     same(BernoulliMixture(1).fit(answers).probabilities_, BernoulliMixture(1).fit(wanted).probabilities_)
     same(fit_many([answers], BernoulliMixture(1))[0].probabilities_, BernoulliMixture(1).fit(wanted).probabilities_)
-    with pytest.raises(ValueError, match=r"column 1, row 1\. StudentTMixture has no place for missing values"):
-        StudentTMixture(1).fit(answers)
+    with pytest.raises(ValueError, match=r"column 1, row 1\. BayesianGaussianMixture has no place for missing values"):
+        BayesianGaussianMixture(1).fit(answers)
 
 
 def test_what_a_masked_array_hides_is_missing():
@@ -316,9 +316,9 @@ def test_what_a_masked_array_hides_is_missing():
     hidden[:10, 0] = 1e6
     hidden.mask[:10, 0] = True
     with pytest.raises(ValueError, match="column 0, row 0"):
-        StudentTMixture(1).fit(hidden)
-    assert not fit_many([hidden], StudentTMixture(1)).has_parameters[0]
-    result = fit_many_columns(hidden, StudentTMixture(1))
+        BayesianGaussianMixture(1).fit(hidden)
+    assert not fit_many([hidden], BayesianGaussianMixture(1)).has_parameters[0]
+    result = fit_many_columns(hidden, BayesianGaussianMixture(1))
     assert result.n_samples.tolist() == [190, 200, 200]
     one = GaussianMixture(1, random_state=0)  # the last bits of EM depend on the start where entries are missing
     same(one.fit(hidden).means_, clone(one).fit(hidden.filled(np.nan)).means_)
