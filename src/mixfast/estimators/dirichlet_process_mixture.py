@@ -58,6 +58,9 @@ MOST_BEGUN, ROWS_OF_BEGUN = 64, 16
 #: the one from 64 made 1,000 iterations and ended up to 200 nats lower, with clusters too many; of 32 clusters that lie
 #: upon each other it ended 4 nats higher, with the same labels.
 ROWS_OF_ONE = 50_000
+#: Where the search from many converged to so few clusters there is no other: 10,000 x 2 rows in 10 took 0.37 s with it
+#: instead of 0.27. What it found that was higher had 14 clusters and more in the first search.
+FEW_CLUSTERS = 12
 #: What is learned of rows beside the posterior: their columns, what these may hold, sums of rows.
 OF_ROWS = (
     "n_features_in_",
@@ -117,9 +120,10 @@ class DirichletProcessMixture(PosteriorMixture):
         How the posterior is found.
     init_components : 'auto' or int, default='auto'
         Components to begin with, by k-means. 'auto' is 1 for `algorithm="sampler"` and for more than 50,000 rows. Else
-        there are two searches, and the one that ends with the higher bound is kept: from 1 component, and from one for
-        each 16 rows, but at most 64, and `max_components`. Where clusters lie upon each other moves from one component
-        end too early; where they lie apart, those from many do. Without births there is the second search alone.
+        it is one for each 16 rows, but at most 64, and `max_components`; and where that ends with more than 12
+        components or does not converge, there is a search from 1 too, and the one with the higher bound is kept. Where
+        clusters lie upon each other moves from one component end too early; where many lie apart, those from many do.
+        Without births there is the first search alone.
     max_components : int or None, default=None
         The most that there may be.
     moves : tuple of {'birth', 'merge', 'delete'}, default=('birth', 'merge', 'delete')
@@ -622,6 +626,8 @@ class DirichletProcessMixture(PosteriorMixture):
             is_first = search is None or not np.isfinite(search.bound)
             if is_first or other.bound > search.bound + least_rise(search.bound, problem.n):
                 search = other
+            if search.converged and len(search.names) <= FEW_CLUSTERS:
+                break
         if search.status & Status.NOT_FINITE or not np.all(np.isfinite(search.state.params)):
             raise self._status_error(Status.NOT_FINITE, X.dtype)
         self._publish(search, family)
