@@ -47,22 +47,27 @@ def exponentials(partition, first_rows, seed, purpose=0):
     generator.advance(first // 4)  # a step of the counter is four numbers
     raw = generator.random_raw(n + first % 4)[first % 4 :]
     keys = -np.log((raw >> np.uint64(11)).astype(np.float64) * 2.0**-53 + 2.0**-54)
-    if partition.sample_weight is None:
-        return keys, np.ones(n)
-    weight = np.asarray(partition.sample_weight, dtype=np.float64)
+    weight = weights_of(partition)
     return np.divide(keys, weight, out=np.full(n, np.inf), where=weight > 0), weight
+
+
+def weights_of(partition):
+    """float64 (n_rows,), ones where the partition has no weights."""
+    if partition.sample_weight is None:
+        return np.ones(int(_num_samples(partition.X)))
+    return np.asarray(partition.sample_weight, dtype=np.float64)
 
 
 def drawn(partition, keys, weight, size):
     """`Sample` of the rows with the smallest finite keys. Efraimidis & Spirakis, "Weighted random sampling with a
     reservoir", Information Processing Letters 97 (2006): those are a sample without replacement by weight."""
-    order = smallest(keys, size)
-    return Sample(keys[order], *_places(partition, order, weight))
+    return sample_at(partition, smallest(keys, size), keys, weight)
 
 
-def _places(partition, order, weight):
+def sample_at(partition, order, keys, weight):
+    """`Sample` of the rows of a partition at some places."""
     X, row_data = taken(partition, order)
-    return X, weight[order], row_data
+    return Sample(keys[order], X, weight[order], row_data)
 
 
 def taken(partition, order):

@@ -21,7 +21,16 @@ from mixfast import seeding
 from mixfast._threads import resolve_threads
 from mixfast.design import Design
 from mixfast.engine._rows import Rows
-from mixfast.estimators._drawn_rows import Sample, drawn, exponentials, merged_samples, named, taken
+from mixfast.estimators._drawn_rows import (
+    Sample,
+    drawn,
+    exponentials,
+    merged_samples,
+    named,
+    sample_at,
+    taken,
+    weights_of,
+)
 from mixfast.row_data import of_family, rows_with, separated
 
 #: Rounds, and rows that each draws for a cluster: what Bahmani et al. found as good as more of either.
@@ -68,13 +77,12 @@ class Seeds:
         seeds = encoded.make_seeds()
         return encoded.rows if seeds is None else seeds
 
-    def nearest(self, X, row_data, centres):
-        """(labels, square distances) of the nearest centres."""
-        rows = self.of(X, row_data)
+    def nearest(self, partition, places, centres):
+        """(rows at some places of a partition as k-means sees them, the labels of their nearest centres)."""
+        rows = self.of(*taken(partition, places))
         if not rows.shape[0]:
-            return np.empty(0, dtype=np.int64), np.empty(0)
-        labels = seeding.nearest(rows, centres, resolve_threads(self.estimator.n_threads))
-        return labels, square_distances(rows, centres, labels)
+            return rows, np.empty(0, dtype=np.int64)
+        return rows, seeding.nearest(rows, centres, resolve_threads(self.estimator.n_threads))
 
 
 def square_distances(rows, centres, labels):
@@ -105,9 +113,8 @@ class DrawFar:
         keys, weight = exponentials(partition, first_rows, self.seed, self.purpose)
         if centres is not None:
             counted = np.flatnonzero(weight > 0)
-            X, row_data = taken(partition, counted)
-            _, squares = self.seeds.nearest(X, row_data, centres)
-            keys[counted] /= np.maximum(squares, NO_DISTANCE)
+            rows, labels = self.seeds.nearest(partition, counted, centres)
+            keys[counted] /= np.maximum(square_distances(rows, centres, labels), NO_DISTANCE)
         return drawn(partition, keys, weight, self.size)
 
     def merge(self, samples):
@@ -124,18 +131,11 @@ class WeighCentres:
     def __call__(self, partition, centres):
         weight = weights_of(partition)
         counted = np.flatnonzero(weight > 0)
-        labels, _ = self.seeds.nearest(*taken(partition, counted), centres)
+        _, labels = self.seeds.nearest(partition, counted, centres)
         return np.bincount(labels, weight[counted], minlength=len(centres))
 
     def merge(self, weights):
         return np.sum(weights, axis=0)
-
-
-def weights_of(partition):
-    n_rows = np.shape(partition.X)[0]
-    if partition.sample_weight is None:
-        return np.ones(n_rows)
-    return np.asarray(partition.sample_weight, dtype=np.float64)
 
 
 class Strata(NamedTuple):
@@ -175,14 +175,13 @@ class DrawStrata:
         first_rows, centres = state
         keys, weight = exponentials(partition, first_rows, self.seed, STRATA)
         counted = np.flatnonzero(weight > 0)
-        labels, _ = self.seeds.nearest(*taken(partition, counted), centres)
+        _, labels = self.seeds.nearest(partition, counted, centres)
         n_clusters = len(centres)
         order = np.sort(counted[smallest_of_each(keys[counted], labels, self.size)])
         of_row = np.zeros(len(keys), dtype=np.int64)
         of_row[counted] = labels
-        X, row_data = taken(partition, order)
         return Strata(
-            Sample(keys[order], X, weight[order], row_data),
+            sample_at(partition, order, keys, weight),
             of_row[order],
             np.bincount(labels, weight[counted], minlength=n_clusters),
             np.bincount(labels, minlength=n_clusters),

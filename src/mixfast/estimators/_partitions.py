@@ -177,18 +177,18 @@ class FromPartitions:
         numbers = sorted(survey.n_rows)
         ends = np.cumsum([survey.n_rows[number] for number in numbers])
         first_rows = {number: int(end) - survey.n_rows[number] for number, end in zip(numbers, ends, strict=True)}
-        if self.init_params == ELSEWHERE:
+        init_params = self.init_params
+        if init_params == ELSEWHERE:
             model = self._begun_by_clusters(source, survey, first_rows, seed)
             if model is not None:
                 return model
+            init_params = "kmeans"
         sampler = SampleRows(seed, SAMPLE)
         sample = source.map_reduce(sampler, first_rows, sampler.merge)
         is_whole = survey.design.n_rows <= SAMPLE
         weighs = is_whole and not np.all(sample.sample_weight == 1)
         weight = sample.sample_weight if weighs else None
-        return self._fitted_start(
-            survey, sample, weight, "kmeans" if self.init_params == ELSEWHERE else self.init_params
-        )
+        return self._fitted_start(survey, sample, weight, init_params)
 
     def _begun_by_clusters(self, source, survey, first_rows, seed):
         """`_begun_on_sample` of rows of each cluster that k-means|| finds in all rows; None where these are too few."""
