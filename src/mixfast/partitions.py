@@ -62,6 +62,19 @@ def is_source(X: object) -> bool:
     return callable(getattr(type(X), "map_reduce", None))
 
 
+def fits_elsewhere(estimator: object) -> bool:
+    """Whether sums over rows, wherever these are, are all that a fit needs."""
+    return bool(getattr(estimator, "_fits_elsewhere", False))
+
+
+def check_fits_elsewhere(estimator: object) -> None:
+    if not fits_elsewhere(estimator):
+        raise TypeError(
+            f"a {type(estimator).__name__} is not fitted to sums over rows alone, so its rows have to be here, in one "
+            "array"
+        )
+
+
 def merged(results: Iterable[Result], merge: Callable[[Sequence[Result]], Result]) -> Result:
     """Results of partitions, in the order of their numbers, merged in a fixed tree: eight neighbours at a time.
 
@@ -225,10 +238,6 @@ def fit(
     array([[-4., -4.],
            [ 4.,  4.]])
     """
-    if not getattr(estimator, "_fits_elsewhere", False):
-        raise TypeError(
-            f"a {type(estimator).__name__} is not fitted to sums over rows alone, so its rows have to be here, in one "
-            "array"
-        )
+    check_fits_elsewhere(estimator)
     checkpoints = Checkpoints(checkpoint, check_whole("every", every), resume)
     return clone(estimator)._fit_partitions(source, checkpoints, progress)

@@ -32,6 +32,9 @@ from mixfast.estimators._constraints import WholeNumber
 from mixfast.estimators._density import fitting, of_rows
 from mixfast.estimators._given import without_iterations
 from mixfast.estimators._holding import for_engine, in_units, masks_and_values, packed, proportions_of, rows_near
+from mixfast.estimators._partitions import FromPartitions
+from mixfast.estimators._statistics import FromStatistics
+from mixfast.estimators._streams import FromStreams
 from mixfast.families.family import is_sparse
 from mixfast.families.rounding import rounded_above_zero, rounded_finite
 from mixfast.fitting import bind_model, fingerprint, plan_of
@@ -100,7 +103,7 @@ def has_nan(values):
     return bool(np.isnan(values).any())
 
 
-class MixtureByEM(BaseMixture):
+class MixtureByEM(FromStatistics, FromPartitions, FromStreams, BaseMixture):
     """Base of the mixtures of a number of components that is given."""
 
     #: Whether clusters of the rows are starts that `select` should try beside the estimator's own.
@@ -359,11 +362,6 @@ class MixtureByEM(BaseMixture):
         if sample_weight is not None or any(value is not None for value in row_data.values()):
             raise ValueError("rows in partitions have their weights, and what else they have, in the partitions")
         return self._fit_partitions(source)
-
-    def _fit_partitions(self, source):
-        raise TypeError(
-            f"a {type(self).__name__} is not fitted to sums over rows alone, so its rows have to be here, in one array"
-        )
 
     def _fit_counted(self, X, sample_weight):
         """`fit` to rows joined with their row data, none of it validated yet."""

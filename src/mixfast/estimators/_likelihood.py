@@ -1,5 +1,4 @@
-"""Mixtures that are fitted by maximum likelihood, or its penalised kin: criteria that compare them, and fits to sums of
-rows."""
+"""Mixtures that are fitted by maximum likelihood, or its penalised kin: criteria that compare them."""
 
 from __future__ import annotations
 
@@ -14,9 +13,6 @@ from mixfast._typing import NEffective, RowsLike
 from mixfast.estimators._base import BaseMixture
 from mixfast.estimators._by_em import MixtureByEM
 from mixfast.estimators._density import DensityEstimator, of_rows
-from mixfast.estimators._partitions import FromPartitions
-from mixfast.estimators._statistics import FromStatistics
-from mixfast.estimators._streams import FromStreams
 from mixfast.estimators._using import UsedAsDensity
 from mixfast.families.rounding import rounded_rows
 from mixfast.reading import Readings
@@ -62,7 +58,7 @@ def check_criterion(estimator, criterion):
 
 
 @described
-class LikelihoodMixture(FromStatistics, FromPartitions, FromStreams, UsedAsDensity, MixtureByEM):
+class LikelihoodMixture(UsedAsDensity, MixtureByEM):
     """Base of the estimators whose likelihood can be compared between fits, by the number of their parameters."""
 
     def _observed(self, X, sample_weight, n_effective, row_data):

@@ -22,6 +22,7 @@ from mixfast.engine._fit import Fit
 from mixfast.estimators._density import fitting
 from mixfast.estimators._drawn_rows import drawn, exponentials, merged_samples, named
 from mixfast.estimators._kmeans_parallel import Seeds, strata
+from mixfast.partitions import check_fits_elsewhere
 from mixfast.progress import Bar
 from mixfast.seeding import ELSEWHERE
 from mixfast.statistics import Statistics
@@ -154,9 +155,13 @@ class SumRows:
 class FromPartitions:
     """What mixtures that are fitted to sums over rows do with rows elsewhere."""
 
+    #: Whether rows may come in partitions, blocks and batches: sums over them have to be all that a fit needs.
+    _fits_elsewhere = True
+
     @fitting
     def _fit_partitions(self, source, checkpoints=NOWHERE, progress=False):
         """`fit` to the rows of a source."""
+        check_fits_elsewhere(self)
         if not isinstance(self.init_params, str):
             raise ValueError(
                 "init_params of a fit to partitions should name a method: labels or responsibilities are of rows here"

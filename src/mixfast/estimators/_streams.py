@@ -11,7 +11,7 @@ from sklearn.utils.metaestimators import available_if
 
 from mixfast._typing import RowsLike
 from mixfast.estimators._density import fitting, of_rows
-from mixfast.partitions import is_source
+from mixfast.partitions import fits_elsewhere, is_source
 from mixfast.statistics import INDEX
 
 #: The share of batch t, from 0 on, in the sums is (t + DELAY)^-DECAY: Cappe & Moulines, "On-line
@@ -24,10 +24,7 @@ DELAY, DECAY = 2.0, 0.6
 class FromStreams:
     """What mixtures that are fitted to sums over rows do with rows that come batch by batch."""
 
-    #: Whether rows may come in partitions and batches: a response would have to come with them.
-    _fits_elsewhere = True
-
-    @available_if(lambda estimator: estimator._fits_elsewhere)
+    @available_if(fits_elsewhere)
     @fitting
     @of_rows
     def partial_fit(

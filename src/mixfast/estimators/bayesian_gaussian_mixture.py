@@ -207,6 +207,8 @@ class BayesianGaussianMixture(PosteriorMixture, EllipticalMixture):
 
     _warnings = {Status.REPAIRED_COVARIANCE: FLAT}
 
+    _fits_elsewhere = False
+
     on_degenerate = "repair"
 
     def __init__(
@@ -259,6 +261,9 @@ class BayesianGaussianMixture(PosteriorMixture, EllipticalMixture):
         self.accelerate = accelerate
         self.n_init_policy = n_init_policy
         self.prune = prune
+
+    def _check_for_statistics(self, data):
+        raise ValueError("statistics are sums that a likelihood is maximised by: a posterior is fitted to rows, by fit")
 
     # ---- the prior ----
 
