@@ -62,6 +62,7 @@ lint: $(ENV)/dev-installed
 	$(BIN)/ruff format --check .
 	PATH="$(CURDIR)/$(BIN):$$PATH" cython-lint src  # it calls pycodestyle by name
 	$(BIN)/python lint/docstrings.py
+	$(BIN)/python lint/portable.py --here
 	$(BIN)/mypy --strict --config-file pyproject.toml lint/consumer.py  # reads the installed package, as its users do
 	$(BIN)/stubtest mixfast --mypy-config-file pyproject.toml --ignore-missing-stub --allowlist lint/stubtest.txt
 

@@ -2,11 +2,17 @@
 
     python -m pip install ziglang
     python lint/portable.py
+    python lint/portable.py --here    # by this machine's compiler, for this machine, only to see its warnings: 4 seconds
 
-It says what does not compile, and fails. What it cannot show: that they run there, and what Cython makes of the rest.
+It says what does not compile, and what compilers warn of, and fails. What it cannot show: that kernels run there, and what
+Cython makes of the rest.
 """
 
+import argparse
+import os
+import platform
 import re
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -28,13 +34,25 @@ OPTIONS = ["-std=gnu17", "-O2", "-fno-math-errno", "-fno-trapping-math", "-Wall"
 LEVELS = {"base": [], "v2": ["-march=x86_64_v2"], "v3": ["-march=x86_64_v3"], "v4": ["-march=x86_64_v4"]}
 
 
-def complaints(source, target, level, real, folder):
-    """What the compiler says of a kernel file; a loop that it will not unroll is no fault."""
-    command = [
-        sys.executable, "-m", "ziglang", "cc", "-target", target, *OPTIONS, *LEVELS[level], f"-DMIXFAST_ISA={level}",
-        f"-DMIXFAST_REAL={real}", "-Wno-pass-failed", "-c", source, "-o", Path(folder) / "kernel.o",
-    ]  # fmt: skip
+def complaints(compiler, source, level, real):
+    """What a compiler, its command, says of a kernel file."""
+    command = [*compiler, *OPTIONS, f"-DMIXFAST_ISA={level}", f"-DMIXFAST_REAL={real}", source]
     return subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False).stderr
+
+
+def elsewhere(folder):
+    """(system, level, command) of Zig's compiler for all systems; a loop that it will not unroll is no fault."""
+    for target in TARGETS:
+        for level in LEVELS if target.startswith("x86_64") else ["base"]:
+            command = [sys.executable, "-m", "ziglang", "cc", "-target", target, *LEVELS[level]]
+            yield target, level, [*command, "-Wno-pass-failed", "-c", "-o", Path(folder) / "kernel.o"]
+
+
+def here():
+    """The same of this machine's compiler, which only reads: what it warns of while it makes code depends on it more."""
+    for level in LEVELS if platform.machine() in ("x86_64", "AMD64") else ["base"]:
+        options = [option.replace("_", "-") for option in LEVELS[level]]
+        yield "this machine", level, [*shlex.split(os.environ.get("CC", "cc")), *options, "-fsyntax-only"]
 
 
 def double_only():
@@ -44,19 +62,21 @@ def double_only():
 
 
 def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--here", action="store_true", help="by this machine's compiler, without making code")
+    is_here = parser.parse_args().here
     only_double = double_only()
     n_compiled, n_bad = 0, 0
     with tempfile.TemporaryDirectory() as folder:
-        for target in TARGETS:
-            for level in LEVELS if target.startswith("x86_64") else ["base"]:
-                for source in sorted(KERNELS.glob("*.c")):
-                    for real in ("double",) if source.name in only_double else ("float", "double"):
-                        said = complaints(source, target, level, real, folder)
-                        n_compiled += 1
-                        if said:
-                            n_bad += 1
-                            print(f"{source.name} for {target}, {level}, {real}:\n{said}", file=sys.stderr)
-    print(f"{n_compiled} compilations for {len(TARGETS)} systems: {n_bad} with errors or warnings")
+        for system, level, compiler in here() if is_here else elsewhere(folder):
+            for source in sorted(KERNELS.glob("*.c")):
+                for real in ("double",) if source.name in only_double else ("float", "double"):
+                    said = complaints(compiler, source, level, real)
+                    n_compiled += 1
+                    if said:
+                        n_bad += 1
+                        print(f"{source.name} for {system}, {level}, {real}:\n{said}", file=sys.stderr)
+    print(f"{n_compiled} compilations: {n_bad} with errors or warnings")
     return int(n_bad > 0)
 
 

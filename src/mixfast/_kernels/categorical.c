@@ -3,22 +3,22 @@
 
 /* Tables: constants[slots], then [n_rows][slots]. Sums have slots of their own, whatever the instruction set. */
 
-#define SUMS_AT_ONCE 4
+#define GROUP 4
 
 /* A vector of partial sums in double precision, written out: GCC does not vectorise the same loop over doubles. */
 #if VECTOR_BYTES_ARE_A_VECTOR
-typedef double group __attribute__((vector_size(SUMS_AT_ONCE * sizeof(double)), aligned(8), may_alias));
+typedef double group __attribute__((vector_size(GROUP * sizeof(double)), aligned(8), may_alias));
 ALWAYS_INLINE void add_group(double *to, const double *from) { *(group *)to += *(const group *)from; }
 #else
 ALWAYS_INLINE void add_group(double *to, const double *from) {
-    for (int i = 0; i < SUMS_AT_ONCE; i++) to[i] += from[i];
+    for (int i = 0; i < GROUP; i++) to[i] += from[i];
 }
 #endif
 
 static ptrdiff_t n_tables(ptrdiff_t n_components, ptrdiff_t n_rows) { return slots_of(n_components) * (1 + n_rows); }
 
 static ptrdiff_t n_sums(ptrdiff_t n_components) {
-    return (n_components + SUMS_AT_ONCE - 1) / SUMS_AT_ONCE * SUMS_AT_ONCE;
+    return (n_components + GROUP - 1) / GROUP * GROUP;
 }
 
 /* Scratch: responsibilities of all components for a strip of rows, in doubles, and the table rows of its answers. */
@@ -96,17 +96,17 @@ ALWAYS_INLINE void add_groups(int n, ptrdiff_t n_features, const int32_t *at, pt
                               const double *MIXFAST_RESTRICT resp, double *MIXFAST_RESTRICT sums) {
     for (ptrdiff_t j = 0; j < n_features; j++) {
         UNROLL(4)
-        for (int i = 0; i < n; i++) add_group(sums + at[j] * width + i * SUMS_AT_ONCE, resp + i * SUMS_AT_ONCE);
+        for (int i = 0; i < n; i++) add_group(sums + at[j] * width + i * GROUP, resp + i * GROUP);
     }
 }
 
 static void add_row(ptrdiff_t n_features, const int32_t *at, ptrdiff_t width, const double *resp, double *sums) {
     ptrdiff_t k = 0;
-    for (; k + 4 * SUMS_AT_ONCE <= width; k += 4 * SUMS_AT_ONCE)
+    for (; k + 4 * GROUP <= width; k += 4 * GROUP)
         add_groups(4, n_features, at, width, resp + k, sums + k);
-    if (k + 2 * SUMS_AT_ONCE <= width) {
+    if (k + 2 * GROUP <= width) {
         add_groups(2, n_features, at, width, resp + k, sums + k);
-        k += 2 * SUMS_AT_ONCE;
+        k += 2 * GROUP;
     }
     if (k < width) add_groups(1, n_features, at, width, resp + k, sums + k);
 }

@@ -340,7 +340,7 @@ static int spherical_log_density(const mixfast_family *family, const void *table
         return 0;
     }
     for (ptrdiff_t a = 0, n; a < selection->n; a += n, out += n * stride) {
-        ptrdiff_t *component = selection->component + a;
+        const ptrdiff_t *component = selection->component + a;
         int is_far = isnan(linear[component[0]]) != 0;
         for (n = 1; a + n < selection->n && (isnan(linear[component[n]]) != 0) == is_far;) n++;
         mixfast_selection alike = {n, component};
