@@ -2,10 +2,10 @@
 
     python -m pip install ziglang
     python lint/portable.py
-    python lint/portable.py --here    # by this machine's compiler, for this machine, only to see its warnings: 4 seconds
+    python lint/portable.py --here    # this machine's compiler, for this machine, which only reads: 4 seconds
 
-It says what does not compile, and what compilers warn of, and fails. What it cannot show: that kernels run there, and what
-Cython makes of the rest.
+It says what does not compile, and what compilers warn of, and fails. What it cannot show: that kernels run there, and
+what Cython makes of the rest.
 """
 
 import argparse
@@ -49,7 +49,7 @@ def elsewhere(folder):
 
 
 def here():
-    """The same of this machine's compiler, which only reads: what it warns of while it makes code depends on it more."""
+    """The same of this machine's compiler, which only reads; what compilers warn of while they make code differs."""
     for level in LEVELS if platform.machine() in ("x86_64", "AMD64") else ["base"]:
         options = [option.replace("_", "-") for option in LEVELS[level]]
         yield "this machine", level, [*shlex.split(os.environ.get("CC", "cc")), *options, "-fsyntax-only"]
