@@ -138,6 +138,6 @@ def assert_without_parameters(result, i):
 
 def assert_near(model, other, rtol):
     """The same weights and parameters, but for rounding."""
-    for got, wanted in zip((model.weights_, *model._collect()), (other.weights_, *other._collect()), strict=True):
+    for got, wanted in zip((model._mixing(), *model._collect()), (other._mixing(), *other._collect()), strict=True):
         wanted = np.asarray(wanted, dtype=float)
         np.testing.assert_allclose(np.asarray(got, dtype=float), wanted, rtol=rtol, atol=rtol * np.abs(wanted).max())

@@ -2,6 +2,7 @@
 every estimator run over it: `@every_estimator`."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from inspect import signature
 from types import SimpleNamespace
 from typing import NamedTuple
@@ -49,6 +50,24 @@ MIXED = np.column_stack([REALS[:, :2].astype(object), BITS[:, 0].astype(object),
 PARTS = [(0, 1, Gaussian()), (2, Bernoulli()), (3, Categorical())]
 
 
+@dataclass(frozen=True)
+class Rows:
+    """Rows with what they have beside their values, by name."""
+
+    X: np.ndarray
+    data: dict
+
+    def __len__(self):
+        return self.X.shape[0]
+
+    def some(self, rows):
+        return Rows(self.X[rows], {name: values[rows] for name, values in self.data.items()})
+
+    def to(self, method, **options):
+        """What a method makes of them."""
+        return method(self.X, **self.data, **options)
+
+
 class Entry(NamedTuple):
     """An estimator and rows for it.
 
@@ -66,6 +85,9 @@ class Entry(NamedTuple):
     outside: object = None
     unseen: object = None
     log_density_of_new: Callable | None = None
+
+    def rows(self, dtype=None):
+        return Rows(self.X if dtype is None else self.X.astype(dtype), {})
 
     @property
     def takes_weights(self):
@@ -437,9 +459,16 @@ class Regression(NamedTuple):
     log_density: Callable | None = None
     X: np.ndarray = REALS[:, :2]
 
+    def rows(self, dtype=None):
+        return Rows(self.X if dtype is None else self.X.astype(dtype), self.data)
+
     def some(self, rows):
         """(X, data) of some rows."""
-        return self.X[rows], {name: values[rows] for name, values in self.data.items()}
+        some = self.rows().some(rows)
+        return some.X, some.data
+
+    dtypes = (np.float64, np.float32)
+    takes_sparse = True
 
     @property
     def batches(self):
@@ -496,6 +525,16 @@ REGRESSIONS = {
     ),
 }
 every_regression = pytest.mark.parametrize("name", REGRESSIONS)
+
+#: By name: all that are fitted to sums over rows, wherever these are. Rows of a group may not be in several places.
+SUMMED = {
+    **{name: entry for name, entry in ESTIMATORS.items() if entry.has_likelihood},
+    **{f"experts, {name}": entry for name, entry in REGRESSIONS.items() if "groups" not in entry.data},
+}
+every_summed = pytest.mark.parametrize("name", SUMMED)
+summed_with_dtypes = pytest.mark.parametrize(
+    ("name", "dtype"), [(name, dtype) for name, entry in SUMMED.items() for dtype in entry.dtypes]
+)
 
 
 def public_estimators():

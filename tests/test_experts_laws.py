@@ -3,7 +3,6 @@
 import copy
 import pickle
 import warnings
-from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -16,7 +15,8 @@ from scipy.special import logsumexp
 from sklearn.exceptions import ConvergenceWarning
 
 import mixfast.estimators._by_em
-from mixfast import Statistics, Status, fit_many, load, select
+from mixfast import Status, fit_many, load, select
+from mixfast.partitions import InMemory
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -394,34 +394,18 @@ def test_a_model_of_the_fitted_parameters_is_that_model(dtype, name):
     assert made.fit(X, **entry.data).score_samples(X, **entry.data).sum() > before - 1e-2 * abs(before)
 
 
-# ---- statistics -----------------------------------------------------------------------------------------------------
+# ---- statistics: laws of all estimators are in test_statistics.py ----------------------------------------------------
 
 
-@every_regression
-def test_a_fit_from_parts_is_a_fit_to_the_whole(name):
-    entry = REGRESSIONS[name]
-    resp = np.repeat(np.random.default_rng(0).dirichlet(np.ones(2), N_ROWS // 4), 4, axis=0)
-    options = {"tol": 0, "init_params": resp}
-    model = fitted(entry, max_iter=0, **options)
-    if "gate" in name or "groups" in name:
-        with pytest.raises(ValueError, match="statistics"):
-            model.statistics(entry.X, **entry.data)
-        return
-    parts = [entry.some(slice(*own)) for own in pairwise([0, 1, 20, 20, 60])]
-    whole = model.statistics(entry.X, **entry.data)
-    total = Statistics.sum([model.statistics(X, **data) for X, data in parts])
-    assert total.n_rows == whole.n_rows == N_ROWS
-    assert_allclose(total.log_likelihood, model.score_samples(entry.X, **entry.data).sum(), rtol=1e-12)
-    for field, array in whole.sums.items():
-        assert_allclose(total.sums[field], array, rtol=1e-11, atol=1e-11 * np.abs(array).max(initial=0))
-    for _ in range(6):
-        model.update(Statistics.sum([model.statistics(X, **data) for X, data in parts]))
-    wanted = fitted(entry, max_iter=6, **options)
-    assert_allclose(model.lower_bound_, wanted.lower_bound_, rtol=1e-11)
-    for got, own in zip(model._collect(), wanted._collect(), strict=True):
-        assert_allclose(got, own, rtol=1e-9, atol=1e-9)
-    with pytest.raises(ValueError, match="recentre"):
-        model.recentre(model.statistics(entry.X, **entry.data), wanted)
+def test_rows_of_a_group_are_in_one_place():
+    entry = REGRESSIONS["gamma, groups"]
+    model = fitted(entry)
+    with pytest.raises(ValueError, match="statistics do not know of groups, whose rows may be in other parts"):
+        model.statistics(entry.X, **entry.data)
+    with pytest.raises(ValueError, match="Partition 0: statistics do not know of groups"):
+        entry.make().fit(InMemory([(entry.X, None, entry.data)]))
+    with pytest.raises(ValueError, match="statistics do not know of groups"):
+        entry.make().partial_fit(entry.X, **entry.data)
 
 
 @every_regression

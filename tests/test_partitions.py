@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from batches import assert_near, assert_same_state
-from estimators_table import ESTIMATORS, every_likelihood
+from estimators_table import ESTIMATORS, SUMMED, Rows, every_summed, summed_with_dtypes
 from sklearn.base import clone
 
 from mixfast import (
@@ -15,7 +15,6 @@ from mixfast import (
     CategoricalMixture,
     DirichletProcessMixture,
     GaussianMixture,
-    MixtureOfExperts,
     PoissonMixture,
     ProductMixture,
     Statistics,
@@ -34,8 +33,12 @@ CUTS = [0, 1, 20, 20, 37, 60]  # a row, some, none, many
 RTOL = {np.float64: 1e-11, np.float32: 1e-4, object: 1e-11}
 
 
-def parts_of(X, cuts=CUTS):
-    return [X[first:last] for first, last in pairwise(cuts)]
+def parts_of(rows, cuts=CUTS):
+    """As `InMemory` takes them."""
+    if not isinstance(rows, Rows):
+        return [rows[first:last] for first, last in pairwise(cuts)]
+    parts = [rows.some(slice(first, last)) for first, last in pairwise(cuts)]
+    return [(part.X, None, part.data) for part in parts]
 
 
 class Lost(Exception):
@@ -71,9 +74,9 @@ class Cluster:
         return pickle.dumps(task(partition, state))
 
 
-def begun(entry, X, **options):
-    resp = np.random.default_rng(0).dirichlet(np.ones(2), len(X))
-    model = entry.make(max_iter=0, tol=0, init_params=resp, warm_start=True, **options).fit(X)
+def begun(entry, rows, **options):
+    resp = np.random.default_rng(0).dirichlet(np.ones(2), len(rows))
+    model = rows.to(entry.make(max_iter=0, tol=0, init_params=resp, warm_start=True, **options).fit)
     return model.set_params(init_params="kmeans", max_iter=6)
 
 
@@ -101,15 +104,12 @@ def flattened(results):
     return flattened(results[0]) if len(results) == 1 else [flattened(result) for result in results]
 
 
-@pytest.mark.parametrize(
-    ("name", "dtype"),
-    [(name, dtype) for name, entry in ESTIMATORS.items() if entry.has_likelihood for dtype in entry.dtypes],
-)
+@summed_with_dtypes
 def test_iterations_over_partitions_are_iterations_over_the_rows(name, dtype):
-    entry = ESTIMATORS[name]
-    X = entry.X.astype(dtype)
-    model = begun(entry, X)
-    whole, parts = copy.deepcopy(model).fit(X), copy.deepcopy(model).fit(InMemory(parts_of(X)))
+    entry = SUMMED[name]
+    rows = entry.rows(dtype)
+    model = begun(entry, rows)
+    whole, parts = rows.to(copy.deepcopy(model).fit), copy.deepcopy(model).fit(InMemory(parts_of(rows)))
     assert_near(parts, whole, RTOL[dtype])
     np.testing.assert_allclose(parts.lower_bounds_, whole.lower_bounds_, rtol=RTOL[dtype])
     assert parts.n_iter_ == whole.n_iter_ == 6
@@ -117,18 +117,18 @@ def test_iterations_over_partitions_are_iterations_over_the_rows(name, dtype):
     assert (parts.status_ | passing) == (whole.status_ | passing)
 
 
-@every_likelihood
+@every_summed
 def test_schedulers_do_not_matter(name):
-    entry = ESTIMATORS[name]
+    entry = SUMMED[name]
+    rows = entry.rows()
     estimator = entry.make(random_state=3, max_iter=5)
-    cluster = Cluster(parts_of(entry.X))
+    cluster = Cluster(parts_of(rows))
     model = partitions.fit(estimator, cluster)
     assert cluster.n_lost > 0
     assert not hasattr(estimator, "weights_")
-    assert_same_state(model, partitions.fit(estimator, InMemory(parts_of(entry.X))))
+    assert_same_state(model, partitions.fit(estimator, InMemory(parts_of(rows))))
     assert np.isfinite(model.lower_bound_)
-    predicted = model.predict(entry.X)
-    assert predicted.shape == (60,)
+    assert rows.to(model.score_samples).shape == (60,)
 
 
 @pytest.mark.parametrize("cuts", [[0, 60], [0, 30, 60], [0, 1, 2, 3, 59, 60]])
@@ -153,7 +153,7 @@ def test_accelerated_fits_over_partitions(accelerate):
 def test_weights_travel_and_zero_is_absence():
     X = ESTIMATORS["Gaussian full"].X
     weight = np.random.default_rng(0).integers(0, 3, size=60)
-    model = begun(ESTIMATORS["Gaussian full"], X)
+    model = begun(ESTIMATORS["Gaussian full"], Rows(X, {}))
     weighted = InMemory([*zip(parts_of(X), parts_of(weight), strict=True), (X[:5] * np.nan, np.zeros(5))])
     repeated = InMemory([np.repeat(part, own, axis=0) for part, own in zip(parts_of(X), parts_of(weight), strict=True)])
     assert_near(copy.deepcopy(model).fit(weighted), copy.deepcopy(model).fit(repeated), 1e-11)
@@ -204,7 +204,7 @@ def test_what_is_wrong_with_rows_is_said_of_their_partition():
 
 def test_what_cannot_be_fitted_to_sums_says_so():
     source = InMemory([np.zeros((3, 1))])
-    for estimator in (BayesianGaussianMixture(2), DirichletProcessMixture(), MixtureOfExperts(2)):
+    for estimator in (BayesianGaussianMixture(2), DirichletProcessMixture()):
         with pytest.raises(TypeError, match="sums over rows"):
             partitions.fit(estimator, source)
         assert not hasattr(estimator, "partial_fit")
@@ -449,15 +449,16 @@ def test_errors_of_readers_come_out(small_blocks):
 # ---- streams --------------------------------------------------------------------------------------------------------
 
 
-@every_likelihood
+@every_summed
 def test_a_batch_that_forgets_all_before_is_a_step_of_em(name):
-    entry = ESTIMATORS[name]
-    model = begun(entry, entry.X).set_params(warm_start=False)
-    model.partial_fit(entry.X)  # remembers, and learns nothing yet
+    entry = SUMMED[name]
+    rows = entry.rows()
+    model = begun(entry, rows).set_params(warm_start=False)
+    rows.to(model.partial_fit)  # remembers, and learns nothing yet
     other = copy.deepcopy(model)
-    model.partial_fit(entry.X, forgetting=1.0)
-    design = other.design(entry.X)
-    other.update(other.statistics(entry.X, design=design))
+    rows.to(model.partial_fit, forgetting=1.0)
+    design = rows.to(other.design)
+    other.update(rows.to(other.statistics, design=design))
     assert_near(model, other, 1e-12)
 
 

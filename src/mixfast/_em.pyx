@@ -627,7 +627,7 @@ class Gathered(NamedTuple):
     evidence : the log-likelihood of the rows
     n_impossible : how many of them no component can have made
     counts : (n_components,) sums of the responsibilities
-    stats : (n_record,), the arrays of the family's `Stats`, one after the other
+    stats : (n_record,), the arrays of the family's `Stats`, one after the other, then those of the proportions
     entropy : of the responsibilities, in nats; 0 where the family is no posterior
     """
 
@@ -831,9 +831,9 @@ cdef class EM(Pass):
         of them at that state, `total_weight` is the sum of their weights and `least_weight` the least above zero. The
         loop is the same; nothing is left out, and the sums of a quick family, which are about rows here, are not made.
         """
-        if self.c.family.posterior != NULL or self.c.proportions.of_rows != NULL:
+        if self.c.family.posterior != NULL:
             raise ValueError("rows elsewhere are asked for sums over them alone: posteriors, whose priors may be made "
-                             "from rows, and proportions that look at rows need these")
+                             "from rows, need these")
         self.gather_elsewhere = gather
         self.c.total_weight, self.c.least_weight, self.c.total_base = total_weight, least_weight, 0
         self.c.elsewhere, self.c.elsewhere_data = ask_elsewhere, <void *> self
@@ -870,22 +870,25 @@ cdef class EM(Pass):
         return self.c.lanes + LANE_COUNTS + self.c.family.n_components
 
     cdef object record(self):
-        """The statistics of lane 0 as they travel."""
+        """The statistics of lane 0 as they travel: those of the family, then those of the proportions."""
         cdef const family_t *family = self.c.family
         cdef double[::1] view
+        cdef Py_ssize_t n = record_size(family)
         if family.record == NULL:
-            return copy_of(self.stats(), family.n_stats)
-        out = np.empty(family.record.n_record)
-        view = out
-        if family.record.n_record:
+            return copy_of(self.stats(), n + self.c.n_row_stats)
+        out = np.empty(n + self.c.n_row_stats)
+        if len(out):
+            view = out
             family.record.collect(family, self.stats(), &view[0])
+            memcpy(&view[0] + n, self.stats() + family.n_stats, self.c.n_row_stats * sizeof(double))
         return out
 
     cdef int restore(self, const double[::1] counts, const double[::1] record) except -1:
         """Into lane 0, as if a pass at the present parameters had added them up."""
         cdef const family_t *family = self.c.family
-        if counts.shape[0] != family.n_components or record.shape[0] != record_size(family):
-            raise ValueError(f"expected {family.n_components} counts and a record of {record_size(family)} numbers, "
+        cdef Py_ssize_t n = record_size(family)
+        if counts.shape[0] != family.n_components or record.shape[0] != n + self.c.n_row_stats:
+            raise ValueError(f"expected {family.n_components} counts and a record of {n + self.c.n_row_stats} numbers, "
                              f"got {counts.shape[0]} and {record.shape[0]}")
         prepare(&self.c)
         memset(self.c.lanes, 0, self.c.lane_size * sizeof(double))
@@ -896,6 +899,7 @@ cdef class EM(Pass):
             memcpy(self.stats(), &record[0], family.n_stats * sizeof(double))
         else:
             family.record.restore(family, &record[0], self.stats())
+        memcpy(self.stats() + family.n_stats, &record[0] + n, self.c.n_row_stats * sizeof(double))
         return 0
 
     def maximise(self, const double[::1] counts not None, const double[::1] record not None, double least_weight):
@@ -924,15 +928,19 @@ cdef class EM(Pass):
         """A record gathered at the present parameters, as it would be at others with the same responsibilities;
         None where the family cannot tell. The parameters are then the others."""
         cdef const family_t *family = self.c.family
-        cdef double[::1] last_pivot, last_params
+        cdef double[::1] last_pivot, last_params, last_mixing
         if family.recentre == NULL:
             return None
         self.restore(counts, record)
         last_pivot, last_params = copy_of(self.c.pivot, family.n_features), copy_of(self.c.params, family.n_params)
+        last_mixing = copy_of(self.c.mixing, self.c.n_mixing)
         self.set_state(weights, params)
         prepare(&self.c)
         family.recentre(family, &counts[0], &last_pivot[0], &last_params[0] if family.n_params else NULL,
                         self.c.pivot, self.c.params, self.stats())
+        if self.c.proportions.of_rows != NULL:
+            self.c.proportions.of_rows.recentre(self.c.proportions, family.n_components, &last_mixing[0],
+                                                self.c.mixing, self.c.pivot, self.stats() + family.n_stats)
         if family.needs_gil and getattr(<object> family.owner, "error", None) is not None:
             raise_error_of(family)
         return self.record()

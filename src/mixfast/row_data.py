@@ -14,7 +14,7 @@ from sklearn.utils import check_array
 from sklearn.utils.validation import _num_samples
 
 from mixfast.engine._rows import Rows
-from mixfast.tables import adopted, check_one_number_a_row, is_nothing
+from mixfast.tables import adopted, check_one_number_a_row, is_nothing, is_table
 from mixfast.weights import counted_rows, take
 
 #: What is said of components of rows: the engine has to know it, and no family.
@@ -117,7 +117,8 @@ def take_data(data, rows, n_samples):
     def some(values):
         if np.shape(values)[:1] != (n_samples,):
             return values
-        return values.take_rows(rows) if isinstance(values, Responses) else np.asanyarray(values)[rows]
+        keeps_form = isinstance(values, Responses) or is_table(values)
+        return take(values, rows) if keeps_form else np.asanyarray(values)[rows]
 
     return {name: some(values) for name, values in data.items()}
 
@@ -142,7 +143,8 @@ def check_positive(name, values, n_samples, dtype):
 
 def _check_numbers(name, values, n_samples, dtype, is_right, wanted):
     check_one_number_a_row(values, name)
-    values = check_array(np.atleast_1d(values), ensure_2d=False, dtype=np.float64, input_name=name)
+    values = np.atleast_1d(values)
+    values = check_array(values, ensure_2d=False, dtype=np.float64, input_name=name, ensure_min_samples=0)
     if values.shape not in ((n_samples,), (1,)):
         raise ValueError(f"{name} should have the shape of {(n_samples,)}, got {values.shape}")
     values = np.broadcast_to(values, n_samples)

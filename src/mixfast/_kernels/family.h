@@ -140,7 +140,8 @@ typedef double (*mixfast_log_prior)(const mixfast_family *, const double *params
 
 /* Statistics that were gathered at some parameters, as the same responsibilities and weights of rows would have given them
  * at others: sums about other points, so that `maximise` finds from them there what it would have found here. Only where
- * that is exact; without it statistics stay where they were gathered.
+ * that is exact, or where `maximise` makes one step of Newton's method: then those of the quadratic that the step is the
+ * maximum of. Without it statistics stay where they were gathered.
  * IN counts[K], last_pivot[d], last_params[n_params], pivot[d], params[n_params]; INOUT stats[n_stats]. */
 typedef void (*mixfast_recentre)(const mixfast_family *, const double *counts, const double *last_pivot,
                                  const double *last_params, const double *pivot, const double *params, double *stats);

@@ -8,7 +8,8 @@ import numpy as np
 from sklearn.utils.validation import _num_samples
 
 from mixfast.partitions import stacked
-from mixfast.row_data import take_data
+from mixfast.row_data import Responses, take_data
+from mixfast.tables import is_table
 from mixfast.weights import take
 
 
@@ -36,6 +37,11 @@ def named(task):
             raise ValueError(f"Partition {partition.number}: {error}") from None
 
     return named_task
+
+
+def gathered(estimator, partition):
+    """The partition with row data in arrays and tables, which can be indexed by row."""
+    return partition._replace(row_data=estimator._gathered_data(dict(partition.row_data)))
 
 
 def exponentials(partition, first_rows, seed, purpose=0):
@@ -82,11 +88,24 @@ def merged_samples(samples, size):
     keys = np.concatenate([sample.keys for sample in samples])
     weight = np.concatenate([sample.sample_weight for sample in samples])
     data = {
-        name: np.concatenate([np.broadcast_to(own.row_data[name], len(own.keys)) for own in samples])
+        name: _stacked_data([own.row_data[name] for own in samples], [len(own.keys) for own in samples])
         for name in samples[0].row_data
     }
     joined = Sample(keys, stacked([sample.X for sample in samples]), weight, data)
     return joined if size is None else joined.some(smallest(keys, size))
+
+
+def _stacked_data(parts, lengths):
+    """What rows of several partitions have, below each other; some of it may be one number for all rows of a
+    partition."""
+    if isinstance(parts[0], Responses):
+        return Responses(np.concatenate(own) for own in zip(*(part.parts for part in parts), strict=True))
+    if is_table(parts[0]):
+        return stacked(parts)
+    is_one = [np.shape(part) in ((), (1,)) for part in parts]
+    return np.concatenate(
+        [np.broadcast_to(part, n) if one else part for part, n, one in zip(parts, lengths, is_one, strict=True)]
+    )
 
 
 def smallest(keys, size):

@@ -15,7 +15,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import scipy.sparse
-from sklearn.base import clone
 
 from mixfast import seeding
 from mixfast._threads import resolve_threads
@@ -25,6 +24,7 @@ from mixfast.estimators._drawn_rows import (
     Sample,
     drawn,
     exponentials,
+    gathered,
     merged_samples,
     named,
     sample_at,
@@ -58,7 +58,7 @@ class Seeds:
     def of(self, X, row_data):
         """(n_rows, any number of columns), an array or a sparse matrix. Raises ValueError where rows are not seen by
         themselves."""
-        learner = clone(self.estimator)
+        learner = self.estimator.with_design(self.design)
         if "known_labels" in row_data or "groups" in row_data:
             raise ValueError(
                 "init_params='k-means||' does not know of known_labels and groups: set init_params='kmeans'"
@@ -110,6 +110,7 @@ class DrawFar:
     @named
     def __call__(self, partition, state):
         first_rows, centres = state
+        partition = gathered(self.seeds.estimator, partition)
         keys, weight = exponentials(partition, first_rows, self.seed, self.purpose)
         if centres is not None:
             counted = np.flatnonzero(weight > 0)
@@ -129,6 +130,7 @@ class WeighCentres:
 
     @named
     def __call__(self, partition, centres):
+        partition = gathered(self.seeds.estimator, partition)
         weight = weights_of(partition)
         counted = np.flatnonzero(weight > 0)
         _, labels = self.seeds.nearest(partition, counted, centres)
@@ -173,6 +175,7 @@ class DrawStrata:
     @named
     def __call__(self, partition, state):
         first_rows, centres = state
+        partition = gathered(self.seeds.estimator, partition)
         keys, weight = exponentials(partition, first_rows, self.seed, STRATA)
         counted = np.flatnonzero(weight > 0)
         _, labels = self.seeds.nearest(partition, counted, centres)

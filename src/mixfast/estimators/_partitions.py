@@ -20,7 +20,7 @@ from mixfast.checkpoints import NOWHERE, Course
 from mixfast.design import Design
 from mixfast.engine._fit import Fit
 from mixfast.estimators._density import fitting
-from mixfast.estimators._drawn_rows import drawn, exponentials, merged_samples, named
+from mixfast.estimators._drawn_rows import drawn, exponentials, gathered, merged_samples, named
 from mixfast.estimators._kmeans_parallel import Seeds, strata
 from mixfast.partitions import check_fits_elsewhere
 from mixfast.progress import Bar
@@ -42,8 +42,9 @@ class Survey(NamedTuple):
         By the number of the partition, rows of weight 0 too: they have places among all.
     least : float
         The smallest weight above zero.
-    columns : tuple of (int, int, list or None)
-        The number of the first partition, how many columns it has, and their names.
+    columns : tuple of (int, int, list or None, list)
+        The number of the first partition, how many columns it has, their names, and names of what its rows have beside
+        their values.
     first_rows : dict of int to str
         By the number of the partition, a digest of the first of them.
     """
@@ -51,7 +52,7 @@ class Survey(NamedTuple):
     design: Design
     n_rows: dict[int, int]
     least: float
-    columns: tuple[int, int, list | None]
+    columns: tuple[int, int, list | None, list]
     first_rows: dict[int, str]
 
 
@@ -91,24 +92,31 @@ class SurveyRows:
     @named
     def __call__(self, partition, state):
         number, X, sample_weight, row_data = partition
-        design = self.estimator.design(X, sample_weight, **row_data)
+        self.estimator._check_for_statistics(row_data)
+        design = self.estimator.design(X, sample_weight=sample_weight, **row_data)
         n_rows = int(_num_samples(X))
         positive = np.ones(min(n_rows, 1)) if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)
         positive = positive[positive > 0]
-        columns = number, int(np.shape(X)[1]), names_of(adopted(X))
+        said = sorted(name for name, values in row_data.items() if values is not None)
+        columns = number, int(np.shape(X)[1]), names_of(adopted(X)), said
         first = {number: _said(_first_rows(X))}
         return Survey(design, {number: n_rows}, float(positive.min(initial=math.inf)), columns, first)
 
 
 def joined_surveys(surveys):
-    design, n_rows, (first, width, names) = surveys[0].design, {}, surveys[0].columns
+    design, n_rows, (first, width, names, said) = surveys[0].design, {}, surveys[0].columns
     first_rows = {}
     for survey in surveys:
-        number, own_width, own_names = survey.columns
+        number, own_width, own_names, own_said = survey.columns
         if (width, names) != (own_width, own_names):
             raise ValueError(
                 f"Partition {number} has {own_width} columns{_called(own_names)}, partition {first} has {width}"
                 f"{_called(names)}: all should have the same features in the same order"
+            )
+        if said != own_said:
+            raise ValueError(
+                f"rows of partition {number} have {', '.join(own_said) or 'nothing'} beside their values, those of "
+                f"partition {first} {', '.join(said) or 'nothing'}: all should have the same"
             )
         n_rows |= survey.n_rows
         first_rows |= survey.first_rows
@@ -125,12 +133,14 @@ def _called(names):
 class SampleRows:
     """A task: the rows of a partition with the smallest keys, a sample by weight."""
 
+    estimator: Any
     seed: int
     size: int
 
     @named
     def __call__(self, partition, first_rows):
         # what is drawn by its weight counts once; where all rows are drawn, as it weighs
+        partition = gathered(self.estimator, partition)
         keys, weight = exponentials(partition, first_rows, self.seed)
         return drawn(partition, keys, weight, self.size)
 
@@ -188,7 +198,7 @@ class FromPartitions:
             if model is not None:
                 return model
             init_params = "kmeans"
-        sampler = SampleRows(seed, SAMPLE)
+        sampler = SampleRows(self, seed, SAMPLE)
         sample = source.map_reduce(sampler, first_rows, sampler.merge)
         is_whole = survey.design.n_rows <= SAMPLE
         weighs = is_whole and not np.all(sample.sample_weight == 1)

@@ -57,10 +57,19 @@ def columns_of_responses(y, widths):
 
 
 def classes_of(y, name):
-    """The classes that the labels or the columns of y have."""
+    """The classes that the labels or the columns of y have. Raises ValueError for fewer than two."""
+    return check_classes(classes_seen(y, name), name)
+
+
+def classes_seen(y, name):
+    """The classes that the labels or the columns of a part of y have, any number."""
     if y.ndim == 2 and y.shape[1] > 1:
         return np.arange(y.shape[1])
-    classes = distinct(name, y.ravel())
+    return distinct(name, y.ravel())
+
+
+def check_classes(classes, name):
+    """Raises ValueError for fewer than two classes."""
     if len(classes) < 2:
         raise ValueError(f"{name} has {len(classes)} class(es): expert='multinomial' needs two at least")
     return classes

@@ -40,6 +40,8 @@ class FromStatistics:
     def _check_for_statistics(self, data):
         """Raise ValueError for row data, such as groups, for which statistics of parts cannot be added up."""
         self._check_sees_all_rows()
+        if data.get("groups") is not None:
+            raise ValueError("statistics do not know of groups, whose rows may be in other parts: leave them out")
 
     def _check_for_parts(self):
         """Raise ValueError if a fit has to have all rows at once."""
@@ -47,6 +49,10 @@ class FromStatistics:
 
     def _check_sees_all_rows(self):
         """Raise ValueError for parameters that need all rows in one array, in fits and in statistics alike."""
+
+    def _read_part(self, X):
+        """Validated rows of an estimator that is to learn a design, any number."""
+        return self._read_rows(X, ensure_min_samples=0)
 
     def _with_categories(self, categories):
         """An unfitted copy with these `categories`."""
@@ -82,7 +88,7 @@ class FromStatistics:
         X = rows_with(X, self._gathered_data(row_data))
         X, sample_weight, _ = counted_rows(X, sample_weight, needs_some=False)
         learner = clone(self)
-        X = learner._read_rows(X, ensure_min_samples=0)
+        X = learner._read_part(X)
         sets, moments, weight = {}, {}, float(X.shape[0] if sample_weight is None else np.sum(sample_weight))
         if X.shape[0]:
             family = learner._family()
@@ -174,14 +180,11 @@ class FromStatistics:
         X = self._read_rows(X, reset=False, ensure_min_samples=0)
         values, data = separated(X)
         units = self._units_of(family, values, sample_weight, design)
-        if "groups" in data:
-            raise ValueError("statistics do not know of groups, whose rows may be in other parts: leave them out")
         encoded = family.encode(of_family(rows_with(units.rows(values), data)))
         dtype = np.result_type(X.dtype, np.asarray(self.weights_).dtype)
         rows = rows_of(encoded, X, len(self.weights_), sample_weight)
         em = self._engine(encoded, rows, dtype, units, state)
         gathered = em.gather()
-        layout = encoded.family.stats_layout(len(self.weights_), self._n_fitted_features())
         return Statistics(
             family=type(family).__name__,
             dtype=dtype.name,
@@ -195,7 +198,7 @@ class FromStatistics:
             ),
             log_likelihood=float(gathered.evidence) - rows.total_weight * units.log_volume,
             counts=gathered.counts,
-            sums=layout.view(gathered.stats)._asdict(),
+            sums=self._sums(encoded, gathered.stats),
         )
 
     @fitting
@@ -271,6 +274,12 @@ class FromStatistics:
         ValueError
             For statistics at other parameters, for a model of another structure, and for families of your own without
             `recentre`.
+
+        Notes
+        -----
+        Of mixtures of experts that are no linear regressions, and of gates, responsibilities do not say what sums would
+        have been: the M-step is one of Newton's method, from a score g and an information H. What is moved is the
+        quadratic that they stand for: g - H step, and the same H.
         """
         self._check_ready()
         model._check_ready()
@@ -286,8 +295,7 @@ class FromStatistics:
                 f"statistics of {type(encoded.family).__name__} cannot be moved to other parameters: the family has no "
                 "`recentre`, which would say how. Make new ones of the rows"
             )
-        sums = encoded.family.stats_layout(len(self.weights_), self._n_fitted_features()).view(record)._asdict()
-        return statistics._replaced(sums=sums, parameters=model._digest())
+        return statistics._replaced(sums=self._sums(encoded, record), parameters=model._digest())
 
     # ---- how ----
 
@@ -377,12 +385,30 @@ class FromStatistics:
                 "them with the method recentre of the model that made them"
             )
 
+    def _sums(self, encoded, record):
+        """Arrays by name of a record of the engine: the family's, then those of the proportions."""
+        layout, shapes = self._layouts_of_sums(encoded)
+        sums, first = layout.view(record[: layout.size])._asdict(), layout.size
+        for name, shape in shapes.items():
+            last = first + math.prod(shape)
+            sums[name] = record[first:last].reshape(shape)
+            first = last
+        return sums
+
     def _record(self, encoded, statistics):
         """Sums as the engine wants them; ValueError where they are none of this family."""
-        layout, sums = encoded.family.stats_layout(len(self.weights_), self._n_fitted_features()), statistics._sums
-        if sums.keys() != set(layout.record._fields):
-            raise ValueError(f"the statistics have sums {sorted(sums)}, and should have {layout.record._fields}")
-        return layout.pack(layout.record(**sums))
+        (layout, shapes), sums = self._layouts_of_sums(encoded), statistics._sums
+        fields = layout.record._fields
+        if sums.keys() != {*fields, *shapes}:
+            raise ValueError(f"the statistics have sums {sorted(sums)}, and should have {sorted({*fields, *shapes})}")
+        own = layout.pack(layout.record(**{name: sums[name] for name in fields}))
+        return np.concatenate([own, *(np.ravel(sums[name]) for name in shapes)])
+
+    def _layouts_of_sums(self, encoded):
+        """(layout of the family's sums, shapes of those of the proportions by name)"""
+        n_components = len(self.weights_)
+        layout = encoded.family.stats_layout(n_components, self._n_fitted_features())
+        return layout, self._proportions().stats_of_rows(n_components)
 
 
 def _as_lists(categories):

@@ -24,6 +24,10 @@ DELAY, DECAY = 2.0, 0.6
 class FromStreams:
     """What mixtures that are fitted to sums over rows do with rows that come batch by batch."""
 
+    def _with_targets(self, y, row_data):
+        """Row data with `y`, where the mixture is one of responses; others ignore it."""
+        return row_data
+
     @available_if(fits_elsewhere)
     @fitting
     @of_rows
@@ -46,8 +50,8 @@ class FromStreams:
         ----------
         X : array-like of shape (n_samples, n_features)
             A batch, with the columns of the first.
-        y : Ignored
-            Present for API consistency by convention.
+        y : array-like of shape (n_samples,), default=None
+            Responses of mixtures of experts; ignored by others, by convention.
         sample_weight : array-like of shape (n_samples,), default=None
             How often each row counts.
         forgetting : float or None, default=None
@@ -79,11 +83,13 @@ class FromStreams:
             if not hasattr(self, "converged_"):
                 self._check_for_parts()
                 self.fit(X, y, sample_weight=sample_weight, **row_data)
+            row_data = self._with_targets(y, row_data)
             design = self._design_of_stream(X, sample_weight, row_data)
-            total = self.statistics(X, sample_weight, design=design, **row_data)
+            total = self.statistics(X, sample_weight=sample_weight, design=design, **row_data)
             self._stream = Stream(copy.copy(self), design, total, total.weight, 0)
             return self
-        new = self.statistics(X, sample_weight, design=stream.design, **row_data)
+        row_data = self._with_targets(y, row_data)
+        new = self.statistics(X, sample_weight=sample_weight, design=stream.design, **row_data)
         if not new.weight > 0:
             return self
         seen, n_batches = stream.seen + new.weight, stream.n_batches + 1
@@ -101,7 +107,7 @@ class FromStreams:
 
     def _design_of_stream(self, X, sample_weight, row_data):
         """The design by which all batches are encoded: that of the first batch, except for cells, which differ."""
-        design = self.design(X, sample_weight, **row_data)
+        design = self.design(X, sample_weight=sample_weight, **row_data)
         return None if INDEX in design._sets else design
 
 

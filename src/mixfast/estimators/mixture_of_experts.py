@@ -9,7 +9,7 @@ from typing import Any, Literal, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import softmax
-from sklearn.base import RegressorMixin
+from sklearn.base import RegressorMixin, clone
 from sklearn.metrics import r2_score
 from sklearn.utils import check_array, check_random_state, column_or_1d
 from sklearn.utils._param_validation import Interval, Options, StrOptions
@@ -17,13 +17,21 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from mixfast._docstrings import described
 from mixfast._typing import Accelerate, Column, Floats, InitParams, InitPolicy, Integers, NEffective, RowsLike, Seed
+from mixfast.design import Design
 from mixfast.estimators._density import fitting
 from mixfast.estimators._formula import FittedByFormula
 from mixfast.estimators._given import check_weights, name_columns, numbers, precision_of, without_iterations
 from mixfast.estimators._likelihood import LikelihoodMixture
 from mixfast.estimators._parameters import unfitted_copy
 from mixfast.estimators._regression import RegressionStatistics
-from mixfast.estimators._responses import PicturedResponse, classes_of, columns_of_responses, counts_of_classes
+from mixfast.estimators._responses import (
+    PicturedResponse,
+    check_classes,
+    classes_of,
+    classes_seen,
+    columns_of_responses,
+    counts_of_classes,
+)
 from mixfast.families.conditional import DISTRIBUTIONS, drawn_of
 from mixfast.families.experts import (
     GIVEN,
@@ -39,6 +47,7 @@ from mixfast.families.experts import (
     dense,
     linear_forms,
 )
+from mixfast.partitions import Source, is_source
 from mixfast.proportions._gate import Gate
 from mixfast.reading import html_of_numbers
 from mixfast.relations import Draws
@@ -51,6 +60,7 @@ from mixfast.row_data import (
     separated,
     take_data,
 )
+from mixfast.statistics import Statistics
 from mixfast.status import Status
 from mixfast.tables import adopted, check_no_dates, feature_names, is_table, names_of
 from mixfast.weights import take
@@ -182,7 +192,6 @@ default='gaussian'
     [ 0. 15.] [1. 1.]
     """
 
-    _fits_elsewhere = False
     _accepts_sparse = "csr"
 
     _parameter_constraints: dict = {
@@ -608,16 +617,102 @@ default='gaussian'
         return estimator
 
     def _no_rows(self, dtype):
-        width = sum(expert.width for expert in self._experts())
-        return rows_with(super()._no_rows(dtype), {"y": np.empty((0, width))})
+        data = {"y": np.empty((0, sum(expert.width for expert in self._experts())))}
+        if self._n_columns_beside():
+            data["gate"] = np.empty((0, self._n_columns_beside()))
+        return rows_with(super()._no_rows(dtype), data)
 
-    def _check_for_statistics(self, data):
-        super()._check_for_statistics(data)
-        if self.gate is not None or data.get("groups") is not None:
-            raise ValueError(
-                "there are no statistics of mixtures of experts with a gate or with groups: sums over parts of the "
-                "rows do not have what an M-step wants to know of these. Fit to all rows"
-            )
+    # ---- rows elsewhere ----
+
+    def design(
+        self,
+        X: RowsLike,
+        y: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+        **row_data: ArrayLike | None,
+    ) -> Design:
+        """Learn of a part of the rows what all parts have to know of each other: the classes of responses.
+
+        Parameters
+        ----------
+        <X, y, sample_weight, row_data of experts>
+
+        Returns
+        -------
+        design : Design
+            Add those of all parts, and pass the sum to `with_design` and `statistics`.
+
+        Raises
+        ------
+        ValueError
+            For rows that `fit` refuses, whatever their number.
+        """
+        return super().design(X, sample_weight, **row_data | {"y": y})
+
+    def statistics(
+        self,
+        X: RowsLike,
+        y: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+        *,
+        design: Design | None = None,
+        **row_data: ArrayLike | None,
+    ) -> Statistics:
+        """What an M-step needs to know of these rows: sums over them, in one pass at the fitted parameters.
+
+        Parameters
+        ----------
+        <X, y, sample_weight>
+        design : Design, default=None
+            Of all the rows whose statistics are to be added, where these are a part of them.
+        **row_data
+            `exposure`, `offset`, `gate_X` and `known_labels`, as in `fit`.
+
+        Returns
+        -------
+        statistics : Statistics
+            Scores and information of each component and of the gate, for the step of Newton's method that the M-step
+            is, and sums for dispersions.
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`.
+        ValueError
+            For rows that predictions refuse, for groups, whose rows may be in other parts, and for sums that overflow.
+        """
+        return super().statistics(X, sample_weight, design=design, **row_data | {"y": y})
+
+    def _with_targets(self, y, row_data):
+        return row_data if y is None else row_data | {"y": y}
+
+    def _read_part(self, X):
+        if "multinomial" in self._names_of_experts():
+            self._common_classes = self._classes_seen(separated(X)[1].get("y"))
+        return super()._read_part(X)
+
+    def _classes_seen(self, y):
+        """Classes that a part of the rows has, of each response; any number."""
+        names = self._names_of_experts()
+        if y is None:
+            return self._joined([np.arange(2) if name == "multinomial" else None for name in names])
+        y = self._gathered(y)
+        each = zip(names, y.parts if self._has_several else (y,), strict=True)
+        return self._joined([classes_seen(own, "y") if name == "multinomial" else None for name, own in each])
+
+    def _names_of_codes(self):
+        if "multinomial" not in self._names_of_experts():
+            return None
+        return [np.empty(0) if classes is None else np.asarray(classes) for classes in self._known_classes()]
+
+    def _with_categories(self, categories):
+        each = zip(self._names_of_experts(), categories, strict=True)
+        common = [check_classes(classes, "y") if name == "multinomial" else None for name, classes in each]
+        estimator = clone(self)
+        estimator._common_classes = self._joined(common)
+        return estimator
+
+    # ---- what files of batches say ----
 
     def _kept_of_columns(self):
         kept = {} if self.gate is None else {"n_columns": self._n_columns_of_X, "n_gate_columns": self._n_gate_columns}
@@ -747,10 +842,11 @@ default='gaussian'
             if classes is not None:
                 own = counts_of_classes(own, classes, name)
             check_not_missing(name, own)
-            own = check_array(own, ensure_2d=False, dtype=np.float64, input_name=name, ensure_min_samples=0)
+            least = {"ensure_min_samples": 0, "ensure_min_features": 0}  # of a part there may be no rows, or no classes
+            own = check_array(own, ensure_2d=False, dtype=np.float64, input_name=name, **least)
             if len(own) != n_samples:
                 raise ValueError(f"Found input variables with inconsistent numbers of samples: {[n_samples, len(own)]}")
-            if own.ndim == 2 and own.shape[1] == 1 and reset:
+            if own.ndim == 2 and own.shape[1] == 1 and reset and classes is None:
                 own = column_or_1d(own, warn=True)
             own = own[:, np.newaxis] if own.ndim == 1 else own
             if own.shape[1] not in (1, expert.width):
@@ -786,8 +882,8 @@ default='gaussian'
     @fitting
     def fit(
         self,
-        X: RowsLike,
-        y: ArrayLike,
+        X: RowsLike | Source,
+        y: ArrayLike | None = None,
         sample_weight: ArrayLike | None = None,
         *,
         groups: ArrayLike | None = None,
@@ -800,14 +896,15 @@ default='gaussian'
 
         Parameters
         ----------
-        X : array-like or sparse matrix of shape (n_samples, n_features)
+        X : array-like or sparse matrix of shape (n_samples, n_features), or source of partitions
+            What `blocks` makes, and other sources (`mixfast.partitions`), bring y and all else with them.
             Computed in float64; parameters are rounded to the precision of X. A sparse one stays sparse: a few hundred
             rows at a time get their zeros. The fit is that of the dense X, to the last bit, and takes as long;
             `inference` alone makes all of X dense.
-        y : array-like of shape (n_samples,)
-            Responses; of 'binomial' also (n_samples, 2), successes and failures; of 'multinomial' labels or
-            (n_samples, n_classes) counts. Of several responses a list with such an entry for each, or a table, or an
-            array, with a column for each.
+        y : array-like of shape (n_samples,), default=None
+            Responses, which sources alone bring with them; of 'binomial' also (n_samples, 2), successes and failures;
+            of 'multinomial' labels or (n_samples, n_classes) counts. Of several responses a list with such an entry for
+            each, or a table, or an array, with a column for each.
         sample_weight : array-like of shape (n_samples,), default=None
             How often each row counts; rows of weight 0 may hold anything.
         groups : array-like of shape (n_samples,), default=None
@@ -833,9 +930,12 @@ default='gaussian'
             For values of y outside the domain of the expert, with their row.
             <errors of every fit>
         """
-        y = self._gathered(y)
+        vars(self).pop("_stream", None)  # what partial_fit remembers is of other parameters
         given = {"groups": groups, "exposure": exposure, "offset": offset, "gate_X": gate_X}
         given["known_labels"] = known_labels
+        if is_source(X):
+            return self._fit_source(X, sample_weight, given | {"y": y})
+        y = self._gathered(y)
         rows = rows_with(X, {"y": y, **given})
         if y is not None and not np.ndim(y):
             raise ValueError(f"y should have a value for each row, got {y!r}")

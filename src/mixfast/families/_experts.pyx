@@ -207,6 +207,12 @@ cdef system_t system_at(double *work, Py_ssize_t n, Py_ssize_t k) noexcept nogil
 
 # ---- kinds ----------------------------------------------------------------------------------------------------------
 
+# Parameters of a component beside its coefficients.
+ctypedef struct place_t:
+    double dispersion
+    double degrees
+
+
 # The functions of one kind of expert that are not loops over rows.
 ctypedef struct kind_t:
     bint is_quadratic            # log densities are quadratic in the predictor: a step is the maximum
@@ -229,6 +235,9 @@ ctypedef struct kind_t:
     double (*loss)(const sums_t *found, double share, const system_t *s, Py_ssize_t n) noexcept nogil
     # The dispersion that a mean loss gives, at least `floor`; flags are added to the status.
     double (*settle)(double loss, double floor, int *status) noexcept nogil
+    # What `recentre` makes of sums[MIXFAST_EXPERT_SUMS] of a component. `crossed` is the step of all its coefficients
+    # times the gradients before and after it, `to` and `at` are the place where it is going and where it was.
+    void (*move)(double count, double crossed, const place_t *at, const place_t *to, double *sums) noexcept nogil
     # Bring an extrapolated dispersion into its domain; returns nonzero where it is not finite.
     int (*constrain)(double floor, double *dispersion) noexcept nogil
 
@@ -340,6 +349,30 @@ cdef double settle_shape(double loss, double floor, int *status) noexcept nogil:
     return LARGEST_SHAPE
 
 
+cdef void move_nothing(double count, double crossed, const place_t *at, const place_t *to, double *sums) noexcept nogil:
+    return
+
+
+cdef void move_squares(double count, double crossed, const place_t *at, const place_t *to, double *sums) noexcept nogil:
+    """As `squares_after`, whose step times product is the step times the difference of the gradients. What is known of
+    the weights of rows of Student-t experts, the mean of log u - u, is that of `degrees_after`, of the degrees that
+    they were found at."""
+    sums[0] = max(sums[0] - crossed, 0.0)
+    sums[1] += count * (log_minus_digamma(0.5 * (to.degrees + 1)) - log_minus_digamma(0.5 * (at.degrees + 1)))
+
+
+cdef void move_gap(double count, double crossed, const place_t *at, const place_t *to, double *sums) noexcept nogil:
+    """As `gap_after`."""
+    sums[0] = max(sums[0] - 0.5 * crossed, 0.0)
+
+
+cdef void move_thetas(double count, double crossed, const place_t *at, const place_t *to, double *sums) noexcept nogil:
+    """The derivatives of a quadratic in log theta."""
+    cdef double slope = at.dispersion * sums[0], bend = slope + at.dispersion * at.dispersion * sums[1]
+    slope += bend * (log(to.dispersion) - log(at.dispersion))
+    sums[0], sums[1] = slope / to.dispersion, (bend - slope) / (to.dispersion * to.dispersion)
+
+
 cdef int constrain_nothing(double floor, double *dispersion) noexcept nogil:
     return 0
 
@@ -366,11 +399,12 @@ cdef void fill_kinds() noexcept:
         kind = &KINDS_OF_EXPERTS[i]
         memset(kind, 0, sizeof(kind_t))
         kind.blank_dispersion, kind.unit, kind.fill_numbers = 1, no_unit, fill_nothing
-        kind.constrain, kind.update = constrain_nothing, update_nothing
+        kind.constrain, kind.update, kind.move = constrain_nothing, update_nothing, move_nothing
     for i in (MIXFAST_GAUSSIAN_EXPERT, MIXFAST_STUDENT_T_EXPERT):
         kind = &KINDS_OF_EXPERTS[i]
         kind.is_quadratic, kind.unit, kind.begin, kind.loss = True, unit_of_scale, begin_location, squares_after
         kind.settle, kind.constrain, kind.update = settle_scale, constrain_scale, update_by_losses
+        kind.move = move_squares
     KINDS_OF_EXPERTS[<int> MIXFAST_GAUSSIAN_EXPERT].fill_numbers = fill_gaussian
     kind = &KINDS_OF_EXPERTS[<int> MIXFAST_STUDENT_T_EXPERT]
     kind.fill_numbers, kind.has_degrees = fill_student_t, True
@@ -381,9 +415,10 @@ cdef void fill_kinds() noexcept:
     kind = &KINDS_OF_EXPERTS[<int> MIXFAST_GAMMA_EXPERT]
     kind.unit, kind.fill_numbers, kind.begin, kind.loss = unit_of_shape, fill_gamma, begin_gamma, gap_after
     kind.settle, kind.constrain, kind.update = settle_shape, constrain_shape, update_by_losses
+    kind.move = move_gap
     kind = &KINDS_OF_EXPERTS[<int> MIXFAST_NEGATIVE_BINOMIAL_EXPERT]
     kind.blank_dispersion, kind.fill_numbers, kind.begin = LARGEST_THETA, fill_negative_binomial, begin_counts
-    kind.constrain, kind.update = constrain_theta, update_thetas
+    kind.constrain, kind.update, kind.move = constrain_theta, update_thetas, move_thetas
 
 
 fill_kinds()
@@ -939,6 +974,84 @@ cdef int constrain(const family_t *f, const double *numbers, double *work, doubl
     return 0
 
 
+# ---- elsewhere ------------------------------------------------------------------------------------------------------
+
+cdef inline double moved_by(const params_t *last, const params_t *own, Py_ssize_t p,
+                            Py_ssize_t place, Py_ssize_t i) noexcept nogil:
+    """By how much intercept `place`, i = 0, or its coefficient i - 1 differs, both about the pivot of the last."""
+    cdef double total
+    cdef Py_ssize_t j
+    if i > 0:
+        return own.coefficients[place * p + i - 1] - last.coefficients[place * p + i - 1]
+    total = own.intercepts[place] - last.intercepts[place]
+    for j in range(p):
+        total += own.coefficients[place * p + j] * (last.pivot[j] - own.pivot[j])
+    return total
+
+
+cdef void recentre(const family_t *f, const double *counts, const double *last_pivot, const double *last_params,
+                   const double *pivot, const double *params, double *stats) noexcept nogil:
+    """Gradients less the information times the step, g - H s: those of the quadratic that Newton's step maximises, whose
+    information is the same everywhere. Of Gaussian and, with the weights that rows had, Student-t experts that is exact:
+    g and H are sums of products of y and x. Elsewhere it errs by the square of the step, so that sums which are
+    remembered count for less the better they are forgotten."""
+    cdef const context_t *context = context_of(f)
+    cdef const experts_t *all = &context.experts
+    cdef Py_ssize_t K = f.n_components, R = all.n_responses, p = all.n_columns, width = 1 + p
+    cdef Py_ssize_t k, j, e, g, i, c, place
+    cdef params_t last = view_params(f, last_params), own = view_params(f, params)
+    cdef const response_t *response
+    cdef double total = 0, crossed, step
+    cdef double *gradient
+    cdef double *columns = stats + f.n_stats - p - all.n_beside
+    cdef place_t at, to
+    cdef sums_t found
+    for k in range(K):
+        total += counts[k]
+        for j in range(R):
+            response = &all.responses[j]
+            found = sums_at(f, stats, k, j)
+            gradient, crossed = <double *> found.gradient, 0
+            place = k * all.n_etas + response.first_eta
+            for e in range(response.n_etas):
+                for i in range(width):
+                    crossed += gradient[e * width + i] * moved_by(&last, &own, p, place + e, i)
+            for g in range(response.n_etas):
+                for c in range(width):
+                    step = moved_by(&last, &own, p, place + g, c)
+                    for e in range(response.n_etas):
+                        for i in range(width):
+                            gradient[e * width + i] -= step * information_at(found.information, width, e, i, g, c)
+            for e in range(response.n_etas):
+                for i in range(width):
+                    crossed += gradient[e * width + i] * moved_by(&last, &own, p, place + e, i)
+            at.dispersion, at.degrees = last.dispersions[k * R + j], last.degrees[k * R + j]
+            to.dispersion, to.degrees = own.dispersions[k * R + j], own.degrees[k * R + j]
+            kind_of(response).move(counts[k], crossed, &at, &to, <double *> found.sums)
+            move_pivot(response.n_etas, width, last_pivot, pivot, gradient, <double *> found.information)
+    for i in range(p + all.n_beside):
+        columns[i] += total * (last_pivot[i] - pivot[i])
+
+
+cdef void move_pivot(Py_ssize_t n_etas, Py_ssize_t width, const double *last_pivot, const double *pivot,
+                     double *gradient, double *information) noexcept nogil:
+    """Gradients and information by coefficients of columns less another pivot."""
+    cdef Py_ssize_t e, i, j
+    cdef double own, other
+    for e in range(n_etas):
+        for i in range(1, width):
+            gradient[e * width + i] += (last_pivot[i - 1] - pivot[i - 1]) * gradient[e * width]
+    for e in range(triangle(n_etas)):
+        for i in range(width - 1, 0, -1):
+            own = last_pivot[i - 1] - pivot[i - 1]
+            for j in range(i, 0, -1):
+                other = last_pivot[j - 1] - pivot[j - 1]
+                information[in_symmetric(i, j)] += (own * (information[in_symmetric(j, 0)] + other * information[0])
+                                                    + other * information[in_symmetric(i, 0)])
+            information[in_symmetric(i, 0)] += own * information[0]
+        information += triangle(width)
+
+
 # ---- half a step ----------------------------------------------------------------------------------------------------
 
 cdef void go_half_way(const family_t *f, const double *last_params, double *params) noexcept nogil:
@@ -1008,6 +1121,6 @@ def bind_experts(Py_ssize_t n_components, Py_ssize_t n_features, object isa, Py_
         f.log_prior = log_prior
     give_free_numbers(f, n_components * (all.n_etas * width + 2 * R), unconstrain, constrain)
     f.further_start_passes = 0 if all_quadratic else FURTHER_STEPS
-    f.go_half_way = go_half_way
+    f.go_half_way, f.recentre = go_half_way, recentre
     f.may_overshoot = -1 if corrects_variance else not all_quadratic
     return capsule_of(f)

@@ -253,6 +253,49 @@ cdef int maximise_by_rows(const proportions_t *proportions, Py_ssize_t n, const 
     return status
 
 
+# ---- elsewhere ------------------------------------------------------------------------------------------------------
+
+cdef inline double moved_by(const proportions_t *proportions, Py_ssize_t n, const double *last_mixing,
+                            const double *mixing, const double *pivot, Py_ssize_t k, Py_ssize_t i) noexcept nogil:
+    """By how much the intercept about the pivot, i = 0, or slope i - 1 of component k differs."""
+    cdef const context_t *context = context_of(proportions)
+    cdef Py_ssize_t q = context.n_columns, j
+    cdef double total
+    if i > 0:
+        return mixing[n + k * q + i - 1] - last_mixing[n + k * q + i - 1]
+    total = mixing[k] - last_mixing[k]
+    for j in range(q):
+        total += (mixing[n + k * q + j] - last_mixing[n + k * q + j]) * pivot[context.first + j]
+    return total
+
+
+cdef void recentre(const proportions_t *proportions, Py_ssize_t n, const double *last_mixing, const double *mixing,
+                   const double *pivot, double *stats) noexcept nogil:
+    """Gradients less the information times the step: those of the quadratic that Newton's step maximises, whose
+    information is the same everywhere. Gradients of all components sum to 0, which gives that of component 0."""
+    cdef Py_ssize_t width = 1 + context_of(proportions).n_columns, size = triangle(width), k, other, i, j
+    cdef const double *information = stats + n * width
+    cdef bint blocks = has_blocks(proportions, n)
+    cdef double step, mean
+    for i in range(width):
+        for j in range(width):
+            mean = 0
+            for k in range(n):
+                mean += moved_by(proportions, n, last_mixing, mixing, pivot, k, j) / <double> n
+            for other in range(n):
+                step = moved_by(proportions, n, last_mixing, mixing, pivot, other, j)
+                if not blocks:
+                    stats[other * width + i] -= 0.5 * information[in_symmetric(i, j)] * (step - mean)
+                    continue
+                for k in range(1, n if other > 0 else 0):
+                    stats[k * width + i] -= ((1 if k == other else -1) * step
+                                             * information[in_symmetric(k - 1, other - 1) * size + in_symmetric(i, j)])
+    for i in range(width if blocks else 0):
+        stats[i] = 0
+        for k in range(1, n):
+            stats[i] -= stats[k * width + i]
+
+
 cdef double log_prior(const proportions_t *proportions, Py_ssize_t n, const double *mixing) noexcept nogil:
     cdef const context_t *context = context_of(proportions)
     cdef Py_ssize_t q = context.n_columns, k, j
@@ -303,6 +346,7 @@ cdef class Gate(Proportions):
         self.context.of_rows.n_scratch_columns, self.context.of_rows.n_stats = n_scratch_columns, n_stats
         self.context.of_rows.n_work, self.context.of_rows.add_terms = n_work, add_terms
         self.context.of_rows.accumulate, self.context.of_rows.maximise = accumulate, maximise_by_rows
+        self.context.of_rows.recentre = recentre
         self.context.of_rows.further_start_passes, self.context.of_rows.may_overshoot = FURTHER_STEPS, True
         self.context.free_numbers.n_free = n_free
         self.context.free_numbers.unconstrain, self.context.free_numbers.constrain = unconstrain, constrain
@@ -316,3 +360,8 @@ cdef class Gate(Proportions):
 
     def n_parameters(self, n_components):
         return (n_components - 1) * (1 + self.n_columns)
+
+    def stats_of_rows(self, n_components):
+        cdef Py_ssize_t width = 1 + self.n_columns
+        n_blocks = triangle(n_components - 1) if has_blocks(&self.c, n_components) else 1
+        return {"gate_gradients": (n_components, width), "gate_information": (n_blocks, triangle(width))}

@@ -43,6 +43,11 @@ ctypedef int (*maximise_by_rows_fn)(const proportions_t *, Py_ssize_t n, const d
                                     const double *stats, const double *pivot, double *work,
                                     double *mixing) noexcept nogil
 
+# Statistics that were gathered at last_mixing, as far as they say it, at mixing: what `maximise` makes of them there. IN
+# last_mixing, mixing, pivot[n_features]; INOUT stats[n_stats].
+ctypedef void (*recentre_rows_fn)(const proportions_t *, Py_ssize_t n, const double *last_mixing,
+                                  const double *mixing, const double *pivot, double *stats) noexcept nogil
+
 cdef struct of_rows_t:
     n_numbers_fn n_scratch_columns
     n_numbers_fn n_stats           # doubles
@@ -50,6 +55,7 @@ cdef struct of_rows_t:
     add_row_terms_fn add_terms
     accumulate_rows_fn accumulate
     maximise_by_rows_fn maximise
+    recentre_rows_fn recentre
     int further_start_passes       # M-steps that a start makes in addition to those of every start
     bint may_overshoot             # the M-step may lower the objective, as a step of Newton's method; EM then halves it
 

@@ -18,6 +18,10 @@ cdef class Proportions:
         """The length of `mixing`, the parameters of the proportions: `n_components` for most kinds."""
         return self.c.n_numbers(&self.c, n_components)
 
+    def stats_of_rows(self, n_components):
+        """Shapes of the sums over rows that the M-step wants beside counts, by name."""
+        return {}
+
     def begun(self, const double[::1] counts not None):
         """`mixing` after the first M-step: from counts (n_components,), the sums of responsibilities."""
         cdef Py_ssize_t n = counts.shape[0], k
