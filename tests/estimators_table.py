@@ -519,6 +519,10 @@ REGRESSIONS = {
         {"y": RESPONSES["gamma"], "groups": np.arange(N_ROWS) // 4, "gate_X": np.repeat(REALS[::4, 2:], 4, axis=0)},
         outside=-1.0,
     ),
+    "gaussian, wide gate": Regression(  # whose M-step takes a bound of the information
+        _experts("gaussian", gate="gate_X", gate_alpha=1.0),
+        {"y": RESPONSES["gaussian"], "gate_X": np.random.default_rng(21).normal(size=(N_ROWS, 61))},
+    ),
     "several": Regression(
         _experts(["gaussian", "poisson"], columns=[[0, 1], [0]]),
         {"y": np.column_stack([RESPONSES["gaussian"], RESPONSES["poisson"]])},

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from batches import assert_near, assert_same_state
 from estimators_table import ESTIMATORS, SUMMED, Rows, every_summed, summed_with_dtypes
+from scipy.special import softmax
 from sklearn.base import clone
 
 from mixfast import (
@@ -15,6 +16,7 @@ from mixfast import (
     CategoricalMixture,
     DirichletProcessMixture,
     GaussianMixture,
+    MixtureOfExperts,
     PoissonMixture,
     ProductMixture,
     Statistics,
@@ -187,10 +189,61 @@ def test_rows_have_their_exposures_with_them():
     np.testing.assert_allclose(np.sort(model.rates_.ravel()), np.sort(whole.rates_.ravel()), rtol=1e-6)
 
 
+def test_all_rows_have_the_same_beside_their_values():
+    X = ESTIMATORS["Poisson"].X
+    with pytest.raises(ValueError, match="partition 1 have nothing beside their values, those of partition 0 exposure"):
+        PoissonMixture(2).fit(InMemory([(X, None, {"exposure": 2.0}), X]))
+    with pytest.raises(TypeError, match="unexpected keyword argument 'y': it takes X, sample_weight, exposure"):
+        PoissonMixture(2).fit(InMemory([(X, None, {"y": X[:, 0]})]))
+
+
 def test_categories_that_one_partition_has():
     X = np.array([["a", "x"], ["b", "y"], ["a", "x"], ["c", "y"]] * 5, dtype=object)
     model = partitions.fit(CategoricalMixture(2, random_state=0), InMemory([X[:3], X[3:]]))
     assert [own.tolist() for own in model.categories_] == [["a", "b", "c"], ["x", "y"]]
+
+
+def experts_table(n_rows=300):
+    """(X, table gate_X, list of two responses) of two regressions that cross."""
+    pandas = pytest.importorskip("pandas")
+    rng = np.random.default_rng(0)
+    X, which = rng.normal(size=(n_rows, 2)), rng.integers(0, 2, n_rows)
+    gate_X = pandas.DataFrame({"who": which + rng.normal(scale=0.5, size=n_rows)})
+    means = np.where(which, X[:, 0], 1 - X[:, 0])
+    labels = np.array(["never", "often"], dtype=object)[(means + rng.logistic(scale=0.3, size=n_rows) > 0).astype(int)]
+    labels[-3:] = "unsaid"
+    return X, gate_X, [means + rng.normal(scale=0.2, size=n_rows), labels]
+
+
+def test_responses_and_tables_of_a_gate_come_with_the_rows():
+    X, gate_X, y = experts_table()
+    estimator = MixtureOfExperts(2, expert=["gaussian", "multinomial"], gate="gate_X", random_state=0, tol=1e-9)
+    cuts = [0, 2, 2, 100, 300]  # two rows of two responses, none, and classes that only the last part has
+    parts = [
+        (X[own], None, {"y": [each[own] for each in y], "gate_X": gate_X.iloc[own]})
+        for own in (slice(*pair) for pair in pairwise(cuts))
+    ]
+    model, whole = partitions.fit(estimator, InMemory(parts)), estimator.fit(X, y, gate_X=gate_X)
+    assert model.classes_[1].tolist() == ["never", "often", "unsaid"]
+    assert model.gate_feature_names_in_.tolist() == ["who"]
+    start = clone(estimator).set_params(max_iter=1).fit(X, y, gate_X=gate_X)
+    start.set_params(warm_start=True, max_iter=4, tol=0)
+    assert_near(copy.deepcopy(start).fit(InMemory(parts)), copy.deepcopy(start).fit(X, y, gate_X=gate_X), 1e-10)
+    assert model.score_samples(X, y, gate_X=gate_X).mean() == pytest.approx(whole.lower_bound_, abs=1e-3)
+    with pytest.raises(ValueError, match="Partition 0: MixtureOfExperts requires y to be passed"):
+        estimator.fit(InMemory([(X, None, {"gate_X": gate_X})]))
+
+
+def test_classes_that_are_too_few_or_new():
+    X, _, (_, labels) = experts_table()
+    estimator = MixtureOfExperts(2, expert="multinomial", random_state=0, max_iter=2)
+    with pytest.raises(ValueError, match="y has 1 class"):
+        partitions.fit(estimator, InMemory([(X, None, {"y": np.full(300, "never")})]))
+    model = clone(estimator).partial_fit(X[:200], labels[:200])
+    with pytest.raises(ValueError, match="y is unsaid in row 97, which is none of the classes of the fit"):
+        model.partial_fit(X[200:], labels[200:])
+    known = estimator.with_design(estimator.design(X, labels)).partial_fit(X[:200], labels[:200])
+    assert known.partial_fit(X[200:], labels[200:]).classes_.tolist() == ["never", "often", "unsaid"]
 
 
 def test_what_is_wrong_with_rows_is_said_of_their_partition():
@@ -462,17 +515,55 @@ def test_a_batch_that_forgets_all_before_is_a_step_of_em(name):
     assert_near(model, other, 1e-12)
 
 
-def test_a_stream_ends_near_where_em_over_all_rows_does():
+def test_batches_may_lack_categories_of_the_fit():
+    X = ESTIMATORS["categorical"].X
+    model = CategoricalMixture(2, random_state=0).fit(X)
+    model.partial_fit(X[X[:, 0] < 2]).partial_fit(X[:1])
+    assert [len(own) for own in model.categories_] == [3, 3, 3]
+
+
+def clusters_of_a_stream():
     rng = np.random.default_rng(0)
     X = rng.normal(size=(20_000, 2)) + np.array([[0.0, 0.0], [4.0, 2.0], [0.0, 5.0]])[rng.integers(0, 3, size=20_000)]
-    whole = GaussianMixture(3, random_state=0).fit(X)
-    model = GaussianMixture(3, random_state=0)
+    return GaussianMixture(3, random_state=0), Rows(X, {})
+
+
+def regressions_of_a_stream(expert):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(20_000, 2))
+    which = rng.random(20_000) < 1 / (1 + np.exp(-2 * X[:, 1]))
+    eta = np.where(which, 1 + 0.8 * X[:, 0], 0.5 - 0.8 * X[:, 0])
+    draw = {
+        "gaussian": lambda: eta + rng.normal(scale=0.3, size=20_000),
+        "student_t": lambda: eta + 0.3 * rng.standard_t(4, size=20_000),
+        "poisson": lambda: rng.poisson(np.exp(eta)),
+        "negative_binomial": lambda: rng.poisson(rng.gamma(3, np.exp(eta) / 3)),
+        "gamma": lambda: rng.gamma(4, np.exp(eta) / 4),
+        "multinomial": lambda: rng.multinomial(10, softmax(np.column_stack([0 * eta, eta, -eta]), axis=1)),
+    }
+    return MixtureOfExperts(2, expert=expert, gate="same", random_state=0), Rows(X, {"y": draw[expert]()})
+
+
+STREAMS = {
+    "Gaussian": clusters_of_a_stream,
+    **{
+        f"experts, {own}": lambda own=own: regressions_of_a_stream(own)
+        for own in ("gaussian", "student_t", "poisson", "negative_binomial", "gamma", "multinomial")
+    },
+}
+
+
+@pytest.mark.parametrize("name", STREAMS)
+def test_a_stream_ends_near_where_em_over_all_rows_does(name):
+    model, rows = STREAMS[name]()
+    whole = rows.to(clone(model).fit)
     start = None
-    for batch in np.array_split(X, 100):
-        model.partial_fit(batch)
-        start = model.score(X) if start is None else start
-    # of what a fit to the first batch loses, one pass over all leaves 5 %
-    assert whole.score(X) - model.score(X) < 0.1 * (whole.score(X) - start)
+    for batch in np.array_split(np.arange(len(rows)), 100):
+        rows.some(batch).to(model.partial_fit)
+        start = rows.to(model.score_samples).mean() if start is None else start
+    # of what a fit to the first batch loses, one pass over all leaves 5 %, of experts 0.4 to 3 %
+    best = rows.to(whole.score_samples).mean()
+    assert best - rows.to(model.score_samples).mean() < 0.1 * (best - start)
 
 
 def test_forgetting_follows_rows_that_drift():

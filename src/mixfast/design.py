@@ -98,6 +98,17 @@ class Design:
             else [_union(*pair) for pair in zip(self._categories, other._categories, strict=True)],
         )
 
+    def _with_categories(self, categories):
+        """The same, of rows that may have other categories than were seen."""
+        return Design(
+            estimator=self._estimator,
+            n_rows=self._n_rows,
+            weight=self._weight,
+            sets=self._sets,
+            moments=self._moments,
+            categories=categories,
+        )
+
     # ---- bytes ----
 
     def to_bytes(self) -> bytes:

@@ -39,7 +39,7 @@ class Partition(NamedTuple):
         Any number of rows; one or none too.
     sample_weight : array-like of shape (n_rows,) or None
     row_data : mapping of str to array-like
-        What rows have beside their values: exposures, say.
+        What rows have beside their values, as `fit` takes it by name: `y` of mixtures of experts, exposures.
     """
 
     number: int
@@ -152,7 +152,7 @@ class InMemory:
 
     Parameters
     ----------
-    parts : sequence of array-like, or of tuple (X, sample_weight)
+    parts : sequence of array-like, or of tuple (X, sample_weight), or (X, sample_weight, row_data)
     """
 
     def __init__(self, parts: Sequence[Any]) -> None:
@@ -192,6 +192,9 @@ def fit(
 ) -> Any:
     """Fit a mixture to rows in partitions.
 
+    What rows have beside their values, `y` and `gate_X` of mixtures of experts say, comes with them, as `row_data` of
+    their `Partition`. Rows of a group may not be in several partitions, so there are no `groups`.
+
     The result is that of `fit` to all rows from the same start. That start is a fit to a sample of at most 131,072
     rows, which depends on the rows and their order alone, not on how they are cut: `n_init`, `init_params` and
     `random_state` are of the sample. Then each iteration asks all partitions once.
@@ -222,7 +225,7 @@ def fit(
     Raises
     ------
     TypeError
-        For estimators that are not fitted to sums over rows: posteriors, mixtures of experts.
+        For estimators that are not fitted to sums over rows: posteriors.
     ValueError
         For rows that `fit` refuses: the message begins with the number of the partition. For a file that is no
         checkpoint, or that of another fit.

@@ -106,9 +106,10 @@ class FromStreams:
         return self
 
     def _design_of_stream(self, X, sample_weight, row_data):
-        """The design by which all batches are encoded: that of the first batch, except for cells, which differ."""
+        """The design by which all batches are encoded: that of the first batch, but for categories, which are those of
+        the model, and except for cells, which differ."""
         design = self.design(X, sample_weight=sample_weight, **row_data)
-        return None if INDEX in design._sets else design
+        return None if INDEX in design._sets else design._with_categories(self._names_of_codes())
 
 
 class Stream:
