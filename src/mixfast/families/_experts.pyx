@@ -991,10 +991,9 @@ cdef inline double moved_by(const params_t *last, const params_t *own, Py_ssize_
 
 cdef void recentre(const family_t *f, const double *counts, const double *last_pivot, const double *last_params,
                    const double *pivot, const double *params, double *stats) noexcept nogil:
-    """Gradients less the information times the step, g - H s: those of the quadratic that Newton's step maximises, whose
-    information is the same everywhere. Of Gaussian and, with the weights that rows had, Student-t experts that is exact:
-    g and H are sums of products of y and x. Elsewhere it errs by the square of the step, so that sums which are
-    remembered count for less the better they are forgotten."""
+    """Gradients less the information times the step, g - H s: those of the quadratic that Newton's step maximises,
+    whose information is the same everywhere. Of Gaussian and, with the weights that rows had, Student-t experts that is
+    exact: g and H are sums of products of y and x. Elsewhere it errs by the square of the step."""
     cdef const context_t *context = context_of(f)
     cdef const experts_t *all = &context.experts
     cdef Py_ssize_t K = f.n_components, R = all.n_responses, p = all.n_columns, width = 1 + p
@@ -1036,12 +1035,12 @@ cdef void recentre(const family_t *f, const double *counts, const double *last_p
 cdef void move_pivot(Py_ssize_t n_etas, Py_ssize_t width, const double *last_pivot, const double *pivot,
                      double *gradient, double *information) noexcept nogil:
     """Gradients and information by coefficients of columns less another pivot."""
-    cdef Py_ssize_t e, i, j
+    cdef Py_ssize_t _block, e, i, j
     cdef double own, other
     for e in range(n_etas):
         for i in range(1, width):
             gradient[e * width + i] += (last_pivot[i - 1] - pivot[i - 1]) * gradient[e * width]
-    for e in range(triangle(n_etas)):
+    for _block in range(triangle(n_etas)):
         for i in range(width - 1, 0, -1):
             own = last_pivot[i - 1] - pivot[i - 1]
             for j in range(i, 0, -1):

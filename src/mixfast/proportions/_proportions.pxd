@@ -43,8 +43,8 @@ ctypedef int (*maximise_by_rows_fn)(const proportions_t *, Py_ssize_t n, const d
                                     const double *stats, const double *pivot, double *work,
                                     double *mixing) noexcept nogil
 
-# Statistics that were gathered at last_mixing, as far as they say it, at mixing: what `maximise` makes of them there. IN
-# last_mixing, mixing, pivot[n_features]; INOUT stats[n_stats].
+# Statistics that were gathered at last_mixing, as far as they say it, at mixing: what `maximise` makes of them there.
+# IN last_mixing, mixing, pivot[n_features]; INOUT stats[n_stats].
 ctypedef void (*recentre_rows_fn)(const proportions_t *, Py_ssize_t n, const double *last_mixing,
                                   const double *mixing, const double *pivot, double *stats) noexcept nogil
 
