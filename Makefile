@@ -61,6 +61,7 @@ lint: $(ENV)/dev-installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	PATH="$(CURDIR)/$(BIN):$$PATH" cython-lint src  # it calls pycodestyle by name
+	! grep -rnE '\[-[0-9]' src --include='*.pyx' --include='*.pxd'  # -Xwraparound=False: reads what lies before the first
 	$(BIN)/python lint/docstrings.py
 	$(BIN)/python lint/portable.py --here
 	$(BIN)/mypy --strict --config-file pyproject.toml lint/consumer.py  # reads the installed package, as its users do

@@ -103,7 +103,7 @@ def best_of_trials(problem):
     for seed in range(TRIALS):
         em = engine(problem, None)
         em.set_state(*started(problem, "k-means++", seed))
-        objectives, _ = em.iterate(TRIAL_PASSES, 0, -np.inf, 0)
+        objectives, _ = em.iterate(TRIAL_PASSES, 0)
         trials.append((objectives[-1], seed, em.state()))
     return max(trials)[2]
 
@@ -114,12 +114,12 @@ def run(problem, loop, state, tol=TIGHT):
     em.set_state(*state)
     objectives, passes_to, converged = [], [], False
     while not converged and em.n_passes < MAX_PASSES:
-        found, converged = em.iterate(1, tol, objectives[-1] if objectives else -np.inf, 0)
+        found, converged = em.iterate(1, tol, objectives[-1:])
         objectives += found
         passes_to += [em.n_passes] * len(found)
     em.set_state(*state)
     begun = perf_counter()
-    em.iterate(MAX_PASSES, tol, -np.inf, 0)
+    em.iterate(MAX_PASSES, tol)
     return Run(objectives, passes_to, em.n_passes, perf_counter() - begun)
 
 
@@ -170,7 +170,7 @@ def print_ends(n_starts, tol):
                         ends = []
                         for loop in (em, fast):
                             loop.set_state(*state)
-                            ends.append(loop.iterate(MAX_PASSES, tol, -np.inf, 0)[0][-1])
+                            ends.append(loop.iterate(MAX_PASSES, tol)[0][-1])
                         margin = max(WORSE * abs(ends[0]), tol)
                         n_fits += 1
                         worse += ends[1] < ends[0] - margin

@@ -229,7 +229,7 @@ def test_the_loop_equals_the_twins_loop(name):
     if name in (*ELLIPTICAL, *FACTORS):
         params = params._replace(means=X[:2].copy())
     _, em = engines(twins, X, np.array([0.4, 0.6]), params)
-    objectives, _ = em.iterate(60, 0, -np.inf, 0)
+    objectives, _ = em.iterate(60, 0)
     weights, wanted, expected, extrapolated = reference.fit(X, np.array([0.4, 0.6]), twins.reference, tuple(params), 60)
     assert sum(extrapolated) >= 2  # or nothing is compared
     assert len(objectives) == len(expected)
@@ -247,10 +247,10 @@ def test_the_objective_never_falls(name, seed):
     X = overlapping_binary() if name == "bernoulli" else X
     weights, params = random_weights(rng, 3), twins.make_params(rng, 3, X.shape[1])
     plain, em = engines(twins, X, weights, params)
-    objectives, _ = em.iterate(400, 0, -np.inf, 0)
+    objectives, _ = em.iterate(400, 0)
     assert em.n_passes == 400
     assert np.diff(objectives).min() >= -1e-9 * abs(objectives[-1])
-    plain_objectives, _ = plain.iterate(400, 0, -np.inf, 0)
+    plain_objectives, _ = plain.iterate(400, 0)
     assert objectives[-1] >= plain_objectives[-1] - 1e-9 * abs(objectives[-1])
     assert objectives[:5] == plain_objectives[:5]
 
@@ -369,8 +369,8 @@ def test_an_emptied_component_stays_empty():
     params = params._replace(means=X[:3].copy())
     params.means[2] = 1e6
     plain, em = engines(FAMILIES["diagonal"], X, np.full(3, 1 / 3), params)
-    objectives, converged = em.iterate(5000, 1e-10, -np.inf, 0)
-    plain_objectives, _ = plain.iterate(5000, 1e-10, -np.inf, 0)
+    objectives, converged = em.iterate(5000, 1e-10)
+    plain_objectives, _ = plain.iterate(5000, 1e-10)
     assert converged
     assert em.status == Status.EMPTIED_COMPONENT
     assert em.state()[0][2] == 0
@@ -555,6 +555,6 @@ def test_all_compiled_families_have_the_prior_in_their_objective():
     X = overlapping_binary(500)
     em = AcceleratedEM(Bernoulli(5.0).bind(2, 8, X.dtype), Rows(X))
     em.set_state(np.array([0.5, 0.5]), np.random.default_rng(0).uniform(0.3, 0.7, 16))
-    objectives, converged = em.iterate(5000, 1e-11, -np.inf, 0)
+    objectives, converged = em.iterate(5000, 1e-11)
     assert converged
     assert np.diff(objectives).min() > -1e-12

@@ -125,7 +125,7 @@ def test_missing_entries_are_left_out_as_by_the_twin(alpha, dtype, form):
     encoded = Bernoulli(alpha).encode(form(X.astype(dtype)))
     em = EM(encoded.bind(3, np.dtype(dtype)), Rows(encoded.rows, sample_weight), 2)
     em.set_state(weights, params.ravel())
-    objectives, _ = em.iterate(10, 0, -np.inf, 0)
+    objectives, _ = em.iterate(10, 0)
     expected = reference.fit(X, sample_weight, weights, BernoulliOfEntries(alpha), (params,), 10)
     tolerance = 1e-12 if dtype == np.float64 else 1e-5
     np.testing.assert_allclose(objectives, expected[2], rtol=tolerance)

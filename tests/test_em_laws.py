@@ -25,7 +25,7 @@ def started(name, seed, n_rows=2000, n_components=3, n_features=3):
 @pytest.mark.parametrize("name", EVERY_FAMILY)
 def test_the_objective_never_falls(name, seed):
     _, em = started(name, seed)
-    objectives, _ = em.iterate(100, 0, -np.inf, 0)
+    objectives, _ = em.iterate(100, 0)
     assert len(objectives) == 100
     assert never_falls(objectives)
     assert objectives[-1] > objectives[0] + 1e-3
@@ -39,7 +39,7 @@ def test_a_fall_would_be_seen():
 def test_a_converged_fit_is_a_fixed_point(name):
     # of three columns noise goes to zero, or factors may turn freely: EM creeps
     _, em = started(name, 0, n_rows=500, n_features=8 if name in FACTORS else 3)
-    em.iterate(20_000, 0, -np.inf, 0)
+    em.iterate(20_000, 0)
     weights, params = em.state()
     em.step()
     np.testing.assert_allclose(em.state()[0], weights, rtol=1e-7, atol=1e-9)  # a component may be on its way out
@@ -94,7 +94,7 @@ def test_the_loop_equals_the_twins_loop(name):
     twins = EVERY_FAMILY[name]
     X, weights, params = twins.make_rows(rng, 1500, 3), random_weights(rng, 3), twins.make_params(rng, 3, 3)
     em = make_em(twins, X, weights, params)
-    objectives, _ = em.iterate(15, 0, -np.inf, 0)
+    objectives, _ = em.iterate(15, 0)
     expected_weights, expected_params, expected = reference.fit(X, None, weights, twins.reference, tuple(params), 15)
     np.testing.assert_allclose(objectives, expected, rtol=1e-12)
     # rounding grows a little from step to step
@@ -107,7 +107,7 @@ def test_the_loop_equals_the_twins_loop(name):
 
 def test_iterations_stop_when_the_objective_moves_by_less_than_tol():
     _, em = started("full", 0)
-    objectives, converged = em.iterate(1000, 1e-5, -np.inf, 0)
+    objectives, converged = em.iterate(1000, 1e-5)
     steps = np.abs(np.diff(objectives))
     assert converged
     assert steps[-1] < 1e-5

@@ -59,7 +59,7 @@ def test_what_an_interrupted_pass_collected_is_forgotten(interrupt_soon):
         em.set_state(np.full(n_components, 1 / n_components), params)
     interrupt_soon()
     with pytest.raises(KeyboardInterrupt):
-        engines[0].iterate(10_000, 0.0, 0.0, 0)
+        engines[0].iterate(10_000, 0.0)
     engines[0].set_state(*engines[1].state())
     assert engines[0].step() == engines[1].step()
     assert engines[0].work[1] < 0.4

@@ -245,7 +245,7 @@ def test_acceleration_ends_where_plain_steps_do(doors, name):
     plain, accelerated = (begun(case.compiled, X, resp, DirichletPosterior(3.0), loop=loop) for loop in LOOPS)
     bounds, ends = [], []
     for em in (plain, accelerated):
-        own, converged = em.iterate(20_000, 1e-11, -np.inf, 0)
+        own, converged = em.iterate(20_000, 1e-11)
         assert converged
         assert np.diff(own).min() > -1e-8
         bounds.append(own[-1])
@@ -434,7 +434,7 @@ def test_a_product_in_parts_and_threads():
     np.testing.assert_array_equal(seven.state()[1], one.state()[1])
     np.testing.assert_allclose(bounds_of(chunked), bounds, rtol=1e-12)
     accelerated = begun(MIXED, X, resp, Sticks(1.0), loop=AcceleratedEM)
-    (end,), (wanted,) = (em.iterate(2000, 1e-9, -np.inf, 0)[0][-1:] for em in (accelerated, one))
+    (end,), (wanted,) = (em.iterate(2000, 1e-9)[0][-1:] for em in (accelerated, one))
     np.testing.assert_allclose(end, wanted, rtol=1e-9)
 
 

@@ -197,7 +197,7 @@ def test_a_log_density_that_is_not_a_number_ends_the_fit(component):
     em = EM(Undefined().bind(2, 1, np.float64), Rows(np.ones((10, 1))))
     em.set_state(np.full(2, 0.5), np.full(2, 0.5))
     assert np.isnan(em.gather()[0])
-    objectives, converged = em.iterate(5, 0, -np.inf, 0)
+    objectives, converged = em.iterate(5, 0)
     assert len(objectives) == 1
     assert not converged
     assert em.status == Status.NOT_FINITE
@@ -296,7 +296,7 @@ def test_a_plain_python_twin_gives_the_compiled_familys_numbers():
     engines = [EM(family.bind(3, 3, X.dtype), Rows(X), 2) for family in (twins.compiled, PlainDiagonal())]
     for em in engines:
         em.set_state(weights, packed)
-        em.iterate(10, 0, -np.inf, 0)
+        em.iterate(10, 0)
     assert engines[1].n_threads == 1
     np.testing.assert_allclose(engines[1].state()[1], engines[0].state()[1], rtol=1e-10)
 

@@ -419,7 +419,7 @@ def test_absolute_is_the_engine_on_the_rows_as_they_are(dtype, covariance_type):
     em = EM(family.bind(3, 4, X.dtype), Rows(X, WEIGHTS), 1)
     em.set_state(np.full(3, 1 / 3), family.blank(3, 4))
     em.start_from_labels(LABELS)
-    bounds, _ = em.iterate(20, 0, -np.inf, 0)
+    bounds, _ = em.iterate(20, 0)
     model = GaussianMixture(3, covariance_type=covariance_type, init_params=LABELS, tol=0, max_iter=20)
     model.fit(X, sample_weight=WEIGHTS)
     assert model.regularization == "absolute"

@@ -106,7 +106,7 @@ def test_iterations_equal_the_twins(Gate, name):
     """From other coefficients than those that the M-step gives. Tied covariances have a quick family."""
     twins, X, params = setting(name)
     em = begun(Gate(COEFFICIENTS), twins, X, params, mixing=OTHERS)
-    objectives, _ = em.iterate(6, 0, -np.inf, 0)
+    objectives, _ = em.iterate(6, 0)
     mixing, last, bounds = reference.fit(
         X, None, OTHERS.ravel(), twins.reference, tuple(params), 6, proportions=TwinGate(X)
     )
@@ -138,7 +138,7 @@ def test_threads_change_no_bit(Gate):
     one, two = (begun(Gate(COEFFICIENTS), twins, X, params, n_threads=n) for n in (1, 2))
     assert two.n_threads == 2
     for em in (one, two):
-        em.iterate(3, 0, -np.inf, 0)
+        em.iterate(3, 0)
     assert_array_equal(one.state()[1], two.state()[1])
 
 
@@ -153,7 +153,7 @@ def test_nothing_is_left_out_by_ceilings_that_know_of_no_row(Gate):
     pruned, plain = (begun(Gate(coefficients), twins, X, params, mixing=coefficients) for _ in range(2))
     plain.prunes = False
     for em in (weighted, pruned, plain):
-        em.iterate(20, 0, -np.inf, 0)
+        em.iterate(20, 0)
     assert max(weighted.work) < 0.5
     assert pruned.work == (1, 1)
     assert_array_equal(pruned.state()[1], plain.state()[1])
@@ -175,7 +175,7 @@ def test_acceleration_ends_where_em_does_and_never_falls(Gate):
     twins = FAMILIES["full"]._replace(compiled=FullGaussian(0.0))
     params = twins.make_params(rng, 3, 4)
     plain, quick = (begun(Gate(COEFFICIENTS / 20), twins, X, params, kind) for kind in (EM, AcceleratedEM))
-    (bounds, _), (fewer, converged) = (em.iterate(20_000, 1e-12, -np.inf, 0) for em in (plain, quick))
+    (bounds, _), (fewer, converged) = (em.iterate(20_000, 1e-12) for em in (plain, quick))
     assert converged
     assert quick.n_passes < plain.n_passes
     assert np.diff(fewer).min() > -1e-12

@@ -31,7 +31,7 @@ def begun(X, labels, family, proportions, n_components):
 def test_iris(proportions, after_five, at_the_end):
     iris = load_iris()
     em = begun(iris.data, iris.target.astype(np.int64), POSTERIORS["full"](1.0, 4.0), proportions, 3)
-    bounds, converged = em.iterate(1000, 1e-11, -np.inf, 0)
+    bounds, converged = em.iterate(1000, 1e-11)
     assert converged
     np.testing.assert_allclose(bounds[4], after_five, rtol=0, atol=1e-8)
     np.testing.assert_allclose(bounds[-1], at_the_end, rtol=0, atol=1e-8)

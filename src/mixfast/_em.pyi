@@ -1,4 +1,4 @@
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple, Self
 
 import numpy as np
@@ -44,7 +44,7 @@ class EM(Pass):
     def start_from_draws(self, seed: int, start: int) -> None: ...
     def step(self) -> float: ...
     def iterate(
-        self, n_steps: int, tol: float, previous: float, stop_on: int, earlier: Iterable[float] = ()
+        self, n_steps: int, tol: float, earlier: Sequence[float] = (), stop_on: int = 0
     ) -> tuple[list[float], bool]: ...
     def gather(self) -> Gathered: ...
     def visit_elsewhere(

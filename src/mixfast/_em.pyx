@@ -799,16 +799,17 @@ cdef class EM(Pass):
             code = iterate_plain(&self.em, NULL, tol, stop_on, course)
         return self.check(code)
 
-    def iterate(self, Py_ssize_t n_steps, double tol, double previous, int stop_on, earlier=()):
+    def iterate(self, Py_ssize_t n_steps, double tol, earlier=(), int stop_on=0):
         """Up to n_steps iterations; converged when the objective moves by less than tol.
 
         Stops early when the status gains a bit of `stop_on`, or is not finite, or when the objective rises and falls in
-        turn (`note_change`), for which the objectives of earlier calls count too. Returns (objectives, converged).
+        turn (`note_change`). `earlier` are the objectives of earlier calls: the first step moves the objective from the
+        last of them, and they count where it rises and falls. Returns (objectives, converged).
         """
         cdef course_t course
         cdef double[::1] objectives = np.empty(max(n_steps, 1))
         cdef double before, after
-        begin_course(&course, previous, n_steps)
+        begin_course(&course, earlier[len(earlier) - 1] if len(earlier) else -INFINITY, n_steps)
         for before, after in pairwise(earlier):
             note_change(&self.em, &course, after, before, tol)
         if course.cycles:

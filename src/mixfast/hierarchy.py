@@ -6,6 +6,7 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from mixfast.engine._ward import groups, ward
+from mixfast.seeding import nearest
 from mixfast.units import column_scales
 
 #: A hierarchy is made of so many rows at most, drawn at random: it takes 16 bytes for each pair, 32 MB, and 0.1 s.
@@ -60,11 +61,10 @@ class Hierarchy:
 
     def _nearest(self, own, n_groups):
         """Labels of all rows, by the nearest group mean; groups are of the rows that were drawn for clustering."""
-        means = [self._drawn[own == k].mean(axis=0) for k in range(n_groups)]
+        means = np.array([self._drawn[own == k].mean(axis=0) for k in range(n_groups)])
         labels = np.empty(len(self._rows), dtype=np.int64)
         step = max(1, BLOCK // self._rows.shape[1])
         for first in range(0, len(labels), step):
             block = self._standardised(self._rows[first : first + step])
-            squares = [np.sum(np.square(block - mean), axis=1) for mean in means]
-            labels[first : first + step] = np.argmin(squares, axis=0)
+            labels[first : first + step] = nearest(block, means)
         return labels

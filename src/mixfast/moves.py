@@ -355,9 +355,9 @@ class Blocks:
         self.status = self.status & ~NOT_FINITE | self.problem.status_of_bound(self.n_components)
         return bound
 
-    def iterate(self, n_steps, tol, previous, stop_on):
+    def iterate(self, n_steps, tol, earlier=()):
         """As that of `EM`; a step is a lap over the blocks."""
-        problem = self.problem
+        problem, previous = self.problem, earlier[-1] if earlier else -np.inf
         known = [self._visit(em) for em in self._ems]
         total = known[0]
         for other in known[1:]:
@@ -488,7 +488,7 @@ class Search:
         n_steps = min(n_steps, self.max_iter - self.n_iter)
         if n_steps <= 0:
             return False
-        bounds, converged = self.em.iterate(n_steps, self.tol, self.bound, 0)
+        bounds, converged = self.em.iterate(n_steps, self.tol, [self.bound])
         self._take(bounds)
         return bool(converged)
 
@@ -572,7 +572,7 @@ class Search:
         state = problem.bound(summary)[1]
         em = problem.course(n_components)
         em.set_state(*state)
-        bounds, _ = em.iterate(AFTER, 0.0, -np.inf, 0)
+        bounds, _ = em.iterate(AFTER, 0.0)
         self.n_iter += len(bounds)
         counts = em.state()[0][:n_components]
         if not bounds[-1] > max(bound, self.bound) + rise or (kind == "birth" and counts.min() < BORN):
@@ -683,7 +683,7 @@ class Search:
         em = problem.em(2, problem.part(index, weights))
         em.set_state(*problem.blank(2))
         em.start_from_labels(beyond.astype(np.int64))
-        em.iterate(INNER, self.tol, -np.inf, 0)
+        em.iterate(INNER, self.tol)
         state = State(*em.state())
         if not np.all(np.isfinite(state.params)) or state.numbers[:2].min() < BORN:
             return None
@@ -759,7 +759,7 @@ class Search:
             self.em = problem.course(n_components - 1)
             self._sort()
         self.em.set_state(*self.state)
-        bounds, _ = self.em.iterate(1, 0.0, -np.inf, 0)
+        bounds, _ = self.em.iterate(1, 0.0)
         self._take(bounds)
         self._sort()
 

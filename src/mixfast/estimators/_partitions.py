@@ -245,8 +245,7 @@ class FromPartitions:
                 # what a resumed fit does, so that it has the same bits
                 em.set_state(course.weights, course.params)
                 n_steps = checkpoints.steps(self.max_iter - len(course.bounds))
-                last = course.bounds[-1] if course.bounds else -math.inf
-                bounds, converged = em.iterate(n_steps, self.tol, last, int(self._raises_on()), course.bounds)
+                bounds, converged = em.iterate(n_steps, self.tol, course.bounds, int(self._raises_on()))
                 status = course.status & ~Status.SPURIOUS_COMPONENT | em.status
                 course = Course(
                     *em.state(),
