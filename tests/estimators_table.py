@@ -33,6 +33,7 @@ from mixfast import (
 )
 from mixfast.estimators._likelihood import LikelihoodMixture
 from mixfast.families.covariances import SHAPES
+from mixfast.partitions import fits_elsewhere
 from mixfast.parts import Bernoulli, Categorical, Gamma, Gaussian
 
 N_ROWS = 60
@@ -96,6 +97,11 @@ class Entry(NamedTuple):
     @property
     def has_likelihood(self):
         return issubclass(type(self.make()), LikelihoodMixture)
+
+    @property
+    def fits_elsewhere(self):
+        """Whether sums over rows, wherever these are, are all that a fit needs."""
+        return fits_elsewhere(self.make())
 
     @property
     def is_by_em(self):
@@ -437,7 +443,7 @@ every_by_em = pytest.mark.parametrize("name", [name for name, entry in ESTIMATOR
 every_given = pytest.mark.parametrize(
     "name", [name for name, entry in ESTIMATORS.items() if entry.has_likelihood or not entry.takes_weights]
 )
-#: Those that are fitted by maximum likelihood, and so have criteria, a choice and statistics.
+#: Those that are fitted by maximum likelihood, and so have criteria and a choice.
 every_likelihood = pytest.mark.parametrize("name", [name for name, entry in ESTIMATORS.items() if entry.has_likelihood])
 
 
@@ -532,7 +538,7 @@ every_regression = pytest.mark.parametrize("name", REGRESSIONS)
 
 #: By name: all that are fitted to sums over rows, wherever these are. Rows of a group may not be in several places.
 SUMMED = {
-    **{name: entry for name, entry in ESTIMATORS.items() if entry.has_likelihood},
+    **{name: entry for name, entry in ESTIMATORS.items() if entry.fits_elsewhere},
     **{f"experts, {name}": entry for name, entry in REGRESSIONS.items() if "groups" not in entry.data},
 }
 every_summed = pytest.mark.parametrize("name", SUMMED)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from batches import assert_same_state
-from estimators_table import ESTIMATORS, every_likelihood
+from estimators_table import SUMMED, every_summed
 from test_partitions import parts_of
 
 from mixfast import GaussianMixture, partitions
@@ -34,10 +34,10 @@ class Stopping(InMemory):
         return super().map_reduce(task, state, merge)
 
 
-@every_likelihood
+@every_summed
 def test_a_fit_that_was_stopped_goes_on_with_the_same_bits(name, tmp_path):
-    entry = ESTIMATORS[name]
-    estimator, parts = entry.make(random_state=3, max_iter=12, tol=0), parts_of(entry.X)
+    entry = SUMMED[name]
+    estimator, parts = entry.make(random_state=3, max_iter=12, tol=0), parts_of(entry.rows())
     kept = {"checkpoint": tmp_path / "fit", "every": 3}
     whole = partitions.fit(estimator, InMemory(parts), **kept)
     with pytest.raises(Stopped):

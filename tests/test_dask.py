@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from batches import assert_same_state
 
-from mixfast import GaussianMixture, fit_many_groups, partitions
+from mixfast import BayesianGaussianMixture, GaussianMixture, fit_many_groups, partitions
 
 dask = pytest.importorskip("dask")
 array, dataframe = pytest.importorskip("dask.array"), pytest.importorskip("dask.dataframe")
@@ -23,6 +23,7 @@ CUTS = (1000, 1, 1499, 1500)
 ENDS = np.cumsum((0, *CUTS))
 HERE = partitions.InMemory([X[first:last] for first, last in pairwise(ENDS)])
 ESTIMATOR = GaussianMixture(3, random_state=0, tol=0, max_iter=8)
+BAYESIAN = BayesianGaussianMixture(6, random_state=0, tol=0, max_iter=8, prune=True)
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -39,10 +40,11 @@ def client():
 
 
 @pytest.mark.parametrize("scheduler", ["synchronous", "threads"])
-def test_schedulers_have_the_same_bits(scheduler):
+@pytest.mark.parametrize("estimator", [ESTIMATOR, BAYESIAN], ids=["likelihood", "Bayesian"])
+def test_schedulers_have_the_same_bits(scheduler, estimator):
     with dask.config.set(scheduler=scheduler):
-        model = mixfast.dask.fit(ESTIMATOR, chunked())
-    assert_same_state(model, partitions.fit(ESTIMATOR, HERE))
+        model = mixfast.dask.fit(estimator, chunked())
+    assert_same_state(model, partitions.fit(estimator, HERE))
 
 
 def test_checkpoints_go_on_elsewhere(client, tmp_path):

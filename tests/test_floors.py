@@ -31,7 +31,7 @@ FLOORS = [
         "progress",
         "whole",
     ],
-    ["engine/", "proportions/", "tables", "weights", "row_data", "units", "random_partitions"],
+    ["engine/", "proportions/", "tables", "weights", "row_data", "scatter", "units", "random_partitions"],
     [
         "_em",
         *(

@@ -295,6 +295,18 @@ def test_sums_and_batches_of_rows():
     np.testing.assert_allclose(parts.fit(mixfast.blocks(X)).weights_, model.weights_, atol=1e-4)
 
 
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_a_given_volume_is_in_the_units_that_rows_of_partitions_are_summed_in():
+    X = clusters_and_noise()[0] * [1.0, 10.0, 100.0]
+    options = {"noise": "uniform", "noise_volume": 1e7, "regularization": "relative", "random_state": 0, "tol": 0}
+    model = GaussianMixture(2, **options, max_iter=0, warm_start=True).fit(X).set_params(max_iter=5)
+    whole = copy.deepcopy(model).fit(X)
+    there = copy.deepcopy(model).fit(mixfast.partitions.InMemory([X[:100], X[100:]]))
+    np.testing.assert_allclose(there.weights_, whole.weights_, rtol=1e-11)
+    np.testing.assert_allclose(there.lower_bounds_, whole.lower_bounds_, rtol=1e-11)
+    assert 0.01 < whole.weights_[-1] < 0.99
+
+
 HOLES = np.where(np.arange(60).reshape(20, 3) % 3 == 1, np.nan, np.arange(60.0).reshape(20, 3) ** 1.1)
 
 

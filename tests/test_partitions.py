@@ -119,6 +119,71 @@ def test_iterations_over_partitions_are_iterations_over_the_rows(name, dtype):
     assert (parts.status_ | passing) == (whole.status_ | passing)
 
 
+def priors_of(covariance_type):
+    scale = {"full": 2 * np.eye(3), "tied": 2 * np.eye(3), "diag": [2.0, 3.0, 4.0], "spherical": 2.0}[covariance_type]
+    for given in ({}, {"mean_prior": [1.0, 2.0, 3.0]}, {"covariance_prior": scale}):
+        for regularization in ("absolute", "relative"):
+            yield given | {"regularization": regularization}
+    yield {"mean_prior": [1.0, 2.0, 3.0], "covariance_prior": scale}
+    yield {"accelerate": "auto"}
+
+
+@pytest.mark.parametrize("weights", ["dirichlet_process", "dirichlet_distribution"])
+@pytest.mark.parametrize("covariance_type", ["full", "tied", "diag", "spherical"])
+def test_priors_follow_from_all_rows_wherever_these_are(covariance_type, weights):
+    rng = np.random.default_rng(2)
+    X = np.column_stack([ESTIMATORS["Gaussian full"].X[:, :2], np.full(60, 0.1)])  # a column that does not vary
+    sample_weight = rng.uniform(0.1, 2, size=60)
+    parts = InMemory([*zip(parts_of(X), parts_of(sample_weight), strict=True)])
+    for options in priors_of(covariance_type):
+        estimator = BayesianGaussianMixture(
+            2,
+            covariance_type=covariance_type,
+            weight_concentration_prior_type=weights,
+            reg_covar=0,
+            tol=0,
+            max_iter=0,
+            init_params=rng.dirichlet(np.ones(2), 60),
+            warm_start=True,
+            **options,
+        )
+        model = estimator.fit(X, sample_weight=sample_weight).set_params(init_params="kmeans", max_iter=20)
+        whole, there = copy.deepcopy(model).fit(X, sample_weight=sample_weight), copy.deepcopy(model).fit(parts)
+        assert_near(there, whole, 1e-11)
+        for name in ("mean_prior_", "covariance_prior_"):
+            np.testing.assert_allclose(getattr(there, name), getattr(whole, name), rtol=1e-12, atol=1e-12)
+        np.testing.assert_allclose(there.lower_bounds_, whole.lower_bounds_, rtol=1e-11)
+        assert min(np.diff(there.lower_bounds_)) > -1e-9
+        assert there.status_ == whole.status_
+
+
+def test_a_prior_that_has_to_be_raised_is_raised_for_partitions_too():
+    X = np.random.default_rng(0).normal(size=(6, 8))
+    model = BayesianGaussianMixture(1, tol=0, max_iter=3, init_params=np.zeros(6, int), warm_start=True).fit(X)
+    model.set_params(init_params="kmeans")
+    whole, there = copy.deepcopy(model).fit(X), copy.deepcopy(model).fit(InMemory([X[:2], X[2:]]))
+    assert there.status_ == whole.status_
+    assert there.status_ & Status.REPAIRED_COVARIANCE
+    np.testing.assert_allclose(there.covariance_prior_, whole.covariance_prior_, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("covariance_type", ["full", "tied"])
+def test_moves_of_a_fit_to_partitions_are_made_on_its_sample(covariance_type, monkeypatch):
+    rng = np.random.default_rng(3)
+    X = rng.normal(size=(3000, 2)) + 9 * rng.integers(0, 3, size=(3000, 1))
+    monkeypatch.setattr(_partitions, "SAMPLE", 600)
+    estimator = BayesianGaussianMixture(8, covariance_type=covariance_type, prune=True, random_state=0, max_iter=50)
+    model = partitions.fit(estimator, InMemory(np.array_split(X, 7)))
+    assert (model.n_clusters_, len(model.weights_)) == (3, 8)
+    np.testing.assert_allclose(model._mixing().sum(), 3000)
+    # the bound is that of all rows, and of all priors that these have
+    again = BayesianGaussianMixture(8, covariance_type=covariance_type, init_params=model.predict_proba(X), max_iter=50)
+    assert model.lower_bound_ == pytest.approx(again.fit(X).lower_bound_, abs=0.01)
+    labels, scores = (blocks(X).map(function) for function in (model.predict, model.score_samples))
+    assert np.array_equal(labels, model.predict(X))
+    np.testing.assert_array_equal(scores, model.score_samples(X))
+
+
 @every_summed
 def test_schedulers_do_not_matter(name):
     entry = SUMMED[name]
@@ -257,7 +322,7 @@ def test_what_is_wrong_with_rows_is_said_of_their_partition():
 
 def test_what_cannot_be_fitted_to_sums_says_so():
     source = InMemory([np.zeros((3, 1))])
-    for estimator in (BayesianGaussianMixture(2), DirichletProcessMixture()):
+    for estimator in (DirichletProcessMixture(),):
         with pytest.raises(TypeError, match="sums over rows"):
             partitions.fit(estimator, source)
         assert not hasattr(estimator, "partial_fit")
@@ -520,6 +585,33 @@ def test_batches_may_lack_categories_of_the_fit():
     model = CategoricalMixture(2, random_state=0).fit(X)
     model.partial_fit(X[X[:, 0] < 2]).partial_fit(X[:1])
     assert [len(own) for own in model.categories_] == [3, 3, 3]
+
+
+@every_summed
+def test_the_first_batch_is_fitted(name):
+    entry = SUMMED[name]
+    rows = entry.rows()
+    model, whole = (entry.make(max_iter=5, tol=0, random_state=1) for _ in range(2))
+    assert vars(rows.to(model.partial_fit)).pop("_stream").n_batches == 0
+    assert_same_state(model, rows.to(whole.fit))
+    assert model.lower_bound_ == whole.lower_bound_
+
+
+def test_a_stream_of_a_posterior_weighs_its_prior_once():
+    """The posterior counts all rows that were seen, and the stream loses what that of maximum likelihood does."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(20_000, 2)) + np.array([[0.0, 0.0], [8.0, 2.0], [0.0, 9.0]])[rng.integers(0, 3, size=20_000)]
+    model, plain = BayesianGaussianMixture(6, random_state=0, prune=True), GaussianMixture(3, random_state=0)
+    whole, plain_whole = clone(model).fit(X), clone(plain).fit(X)
+    for batch in np.array_split(X, 50):
+        model.partial_fit(batch)
+        plain.partial_fit(batch)
+    assert model.n_clusters_ == whole.n_clusters_ == 3
+    np.testing.assert_allclose(model._mixing().sum(), 20_000)
+    order, theirs = (np.argsort(own.means_[:3, 1]) for own in (model, whole))
+    np.testing.assert_allclose(model.means_[order], whole.means_[theirs], atol=0.05)
+    assert whole.score(X) - model.score(X) < 1.1 * (plain_whole.score(X) - plain.score(X))  # 0.0018 and 0.0019
+    assert model.mean_prior_.tolist() == BayesianGaussianMixture(6).fit(X[:400]).mean_prior_.tolist()
 
 
 def clusters_of_a_stream():

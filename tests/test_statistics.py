@@ -32,6 +32,7 @@ from mixfast import (
     persistence,
 )
 from mixfast.engine._isa import available_isas
+from mixfast.estimators._likelihood import LikelihoodMixture
 from mixfast.parts import Bernoulli, Categorical, Gaussian
 
 # fits of a few steps, on purpose, and sums of nobody's rows
@@ -109,7 +110,11 @@ def test_statistics_of_parts_add_up_to_those_of_the_whole(name):
     total = parts[0] + parts[1] + parts[2] + parts[3]
     assert [part.n_rows for part in parts] == [1, 19, 0, 40]
     assert (total.n_rows, total.weight, total.status) == (60, 60.0, Status.OK)
-    np.testing.assert_allclose(total.log_likelihood, of(model.score_samples, rows).sum(), rtol=1e-12)
+    np.testing.assert_allclose(total.log_likelihood, whole.log_likelihood, rtol=1e-12)
+    np.testing.assert_allclose(total.entropy, whole.entropy, rtol=1e-11)
+    if isinstance(model, LikelihoodMixture):
+        np.testing.assert_allclose(total.log_likelihood, of(model.score_samples, rows).sum(), rtol=1e-12)
+        assert total.entropy == 0
     np.testing.assert_allclose(total.counts, whole.counts, rtol=1e-12)
     for field, array in whole.sums.items():
         np.testing.assert_allclose(total.sums[field], array, rtol=1e-11, atol=1e-11 * np.abs(array).max(initial=0))
@@ -350,10 +355,51 @@ def with_fields(statistics, section, **fields):
     return persistence.to_bytes(persistence.Contents("statistics", "Statistics", sections))
 
 
+def test_bytes_of_before_there_was_an_entropy_are_read():
+    entry = ESTIMATORS["Gaussian full"]
+    statistics = at_start(entry, entry.X).statistics(entry.X)
+    own = statistics._fields()
+    sections = {"sums": own.pop("sums"), "design": own.pop("design")}
+    del own["entropy"]
+    sections["statistics"] = {**own, "parameters": own["parameters"].hex(), "seen": own["seen"]._asdict()}
+    data = persistence.to_bytes(persistence.Contents("statistics", "Statistics", sections))
+    assert Statistics.from_bytes(data).to_bytes() == statistics.to_bytes()
+    design = entry.make().design(entry.X)
+    contents = {
+        "design": {"estimator": "GaussianMixture", "n_rows": 60, "weight": 60.0, "categories": None},
+        "sets": {},
+        "moments": {},
+    }
+    data = persistence.to_bytes(persistence.Contents("design", "Design", contents))
+    assert Design.from_bytes(data).to_bytes() == design.to_bytes()
+
+
+@pytest.mark.parametrize(
+    ("scatter", "match"),
+    [
+        ({"weight": np.ones(1)}, "a scatter has"),
+        ({"weight": np.ones(1), "means": np.zeros(3), "products": np.zeros((3, 2))}, "products of shape"),
+        ({"weight": np.zeros(1), "means": np.zeros(3), "products": np.zeros((3, 3))}, "weight 0.0"),
+        ({"weight": np.ones(1), "means": np.zeros(3, int), "products": np.zeros((3, 3))}, "float64"),
+    ],
+)
+def test_bytes_of_designs_with_no_scatter_are_refused(scatter, match):
+    contents = {
+        "design": {"estimator": "BayesianGaussianMixture", "n_rows": 60, "weight": 60.0, "categories": None},
+        "sets": {},
+        "moments": {},
+        "scatter": scatter,
+    }
+    data = persistence.to_bytes(persistence.Contents("design", "Design", contents))
+    with pytest.raises(ValueError, match=match):
+        Design.from_bytes(data)
+
+
 @pytest.mark.parametrize(
     ("section", "fields", "match"),
     [
         ("statistics", {"dtype": "float16"}, "dtype"),
+        ("statistics", {"entropy": float("nan")}, "entropy"),
         ("statistics", {"parameters": "00"}, "digest"),
         ("statistics", {"parameters": "zz" * 16}, "hexadecimal"),
         ("statistics", {"log_likelihood": float("nan")}, "log-likelihood"),
@@ -467,8 +513,9 @@ def settled(model):
     """With parameters rounded to a few digits: the last ones depend on the instruction set."""
     record = model._collect()
     shrunk = record._replace(**{record._fields[0]: np.round(np.asarray(record[0], dtype=float), 4)})
-    model._publish_mixing(np.round(model._mixing(), 4), np.dtype(np.float64))
-    model.weights_ = np.array([0.5, 0.5])
+    mixing = model._mixing()  # a gate's, weights, or counts
+    alike = np.full_like(mixing, mixing.sum() / mixing.size) if mixing.size == 2 else mixing
+    model._publish_mixing(np.round(alike, 4), np.dtype(np.float64))
     model._publish(
         type(record)(*(np.round(np.asarray(array, dtype=float), 4) for array in shrunk)), np.dtype(np.float64)
     )
@@ -572,6 +619,7 @@ def test_scaled_statistics_are_those_of_scaled_weights(name):
     weighted = of(model.statistics, rows, sample_weight=half, design=design)
     assert (scaled.weight, scaled.n_rows, scaled._seen.least) == (30.0, 60, 0.5)
     np.testing.assert_allclose(scaled.log_likelihood, weighted.log_likelihood, rtol=1e-12)
+    np.testing.assert_allclose(scaled.entropy, weighted.entropy, rtol=1e-11)
     for field, array in weighted.sums.items():
         np.testing.assert_allclose(scaled.sums[field], array, rtol=1e-11, atol=1e-11 * np.abs(array).max(initial=0))
 

@@ -831,10 +831,11 @@ cdef class EM(Pass):
         """From now on iterations are of rows that are elsewhere: gather(weights, params) returns the `Gathered` of all
         of them at that state, `total_weight` is the sum of their weights and `least_weight` the least above zero. The
         loop is the same; nothing is left out, and the sums of a quick family, which are about rows here, are not made.
+        A prior that follows from the rows follows from what `give_common` was given.
         """
-        if self.c.family.posterior != NULL:
-            raise ValueError("rows elsewhere are asked for sums over them alone: posteriors, whose priors may be made "
-                             "from rows, need these")
+        if self.c.family.posterior != NULL and n_common_of(self.c.family) > 0 and not self.c.has_common:
+            raise ValueError("the prior follows from rows that are elsewhere: give_common should say what they have in "
+                             "common")
         self.gather_elsewhere = gather
         self.c.total_weight, self.c.least_weight, self.c.total_base = total_weight, least_weight, 0
         self.c.elsewhere, self.c.elsewhere_data = ask_elsewhere, <void *> self
@@ -845,11 +846,33 @@ cdef class EM(Pass):
             gathered = self.gather_elsewhere(*self.state())
             self.restore(gathered.counts, gathered.stats)
             self.c.lanes[LANE_EVIDENCE], self.c.lanes[LANE_IMPOSSIBLE] = gathered.evidence, gathered.n_impossible
+            self.c.lanes[LANE_ENTROPY] = gathered.entropy
             return 0
         except BaseException as error:
             raised = error
         PyErr_SetObject(type(raised), raised)
         return STOPPED
+
+    def common(self):
+        """What no parameter enters and a prior may follow from, of all rows: (origin, sums about it), as the family
+        adds it up."""
+        cdef int code
+        with nogil:
+            code = gather_common(&self.c)
+        self.check(code)
+        return (copy_of(self.c.origin, self.c.family.n_features),
+                copy_of(self.c.common, n_common_of(self.c.family)))
+
+    def give_common(self, const double[::1] origin not None, const double[::1] sums not None):
+        """`common` of rows that are elsewhere, from now on that of this pass."""
+        cdef Py_ssize_t n_common = n_common_of(self.c.family)
+        if origin.shape[0] != self.c.family.n_features or sums.shape[0] != n_common:
+            raise ValueError(f"expected an origin of {self.c.family.n_features} numbers and {n_common} sums, got "
+                             f"{origin.shape[0]} and {sums.shape[0]}")
+        if n_common > 0:
+            memcpy(self.c.origin, &origin[0], origin.shape[0] * sizeof(double))
+            memcpy(self.c.common, &sums[0], n_common * sizeof(double))
+        self.c.has_common = True
 
     def revisit(self, weights, params):
         """`gather` at other parameters; leaves out what is zero, as iterations do where they are near the last."""

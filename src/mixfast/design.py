@@ -7,6 +7,7 @@ from typing import Any, Self
 import numpy as np
 
 from mixfast import persistence, units
+from mixfast.scatter import Scatter
 
 KIND = "design"
 
@@ -15,7 +16,8 @@ class Design:
     """What an estimator learns of rows before it looks at their values.
 
     Counts that occur, columns with missing entries, categories, the means and deviations of columns where they are
-    units: statistics of parts of the rows can only be added where they were made with the design of all.
+    units, their covariance where a prior follows from it: statistics of parts of the rows can only be added where they
+    were made with the design of all.
     `estimator.design(X)` makes it of one part; `+` joins two; `estimator.statistics(X, design=design)` takes it.
 
     Attributes
@@ -40,10 +42,11 @@ class Design:
     [['blue', 'green', 'red']]
     """
 
-    __slots__ = ("_categories", "_estimator", "_moments", "_n_rows", "_sets", "_weight")
+    __slots__ = ("_categories", "_estimator", "_moments", "_n_rows", "_scatter", "_sets", "_weight")
 
-    def __init__(self, *, estimator, n_rows, weight, sets, moments, categories):
-        """For estimators: raises ValueError where this is no design. `sets` is the family's, `moments` of the units."""
+    def __init__(self, *, estimator, n_rows, weight, sets, moments, categories, scatter=None):
+        """For estimators: raises ValueError where this is no design. `sets` is the family's, `moments` of the units,
+        `scatter` what a prior follows from: those of `Scatter`, None where it follows from nothing."""
         if type(estimator) is not str or type(n_rows) is not int or n_rows < 0 or type(weight) is not float:
             raise ValueError(f"a design of {estimator!r} has {n_rows!r} rows of weight {weight!r}")
         if not 0 <= weight < np.inf:
@@ -53,6 +56,7 @@ class Design:
                 raise ValueError(f"a design should hold arrays, got {array!r}")
         self._estimator, self._n_rows, self._weight = estimator, n_rows, weight
         self._sets, self._moments, self._categories = sets, moments, categories
+        self._scatter = Scatter.of_arrays(scatter) if scatter else None
 
     @property
     def n_rows(self) -> int:
@@ -93,6 +97,7 @@ class Design:
             weight=weight,
             sets={name: _union(array, other._sets[name]) for name, array in self._sets.items()},
             moments=units.joined(self._moments, other._moments, other._weight / weight),
+            scatter=None if self._scatter is None else self._scatter.plus(other._scatter).arrays(),
             categories=None
             if self._categories is None
             else [_union(*pair) for pair in zip(self._categories, other._categories, strict=True)],
@@ -120,7 +125,12 @@ class Design:
             What `from_bytes` reads on any machine.
         """
         fields = {"estimator": self._estimator, "n_rows": self._n_rows, "weight": self._weight}
-        contents = {KIND: {**fields, "categories": self._categories}, "sets": self._sets, "moments": self._moments}
+        contents = {
+            KIND: {**fields, "categories": self._categories},
+            "sets": self._sets,
+            "moments": self._moments,
+            "scatter": {} if self._scatter is None else self._scatter.arrays(),
+        }
         return persistence.to_bytes(persistence.Contents(KIND, "Design", contents))
 
     @classmethod
@@ -164,5 +174,6 @@ def _widths(design):
     return (
         {name: array.shape[1:] for name, array in design._sets.items()},
         {name: array.shape for name, array in design._moments.items()},
+        None if design._scatter is None else design._scatter.means.shape,
         None if design._categories is None else len(design._categories),
     )

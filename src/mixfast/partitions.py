@@ -201,7 +201,7 @@ def fit(
 
     Parameters
     ----------
-    estimator : mixture by maximum likelihood
+    estimator : mixture by maximum likelihood, or BayesianGaussianMixture
         Not changed.
     source : object with map_reduce(task, state, merge)
         See the module.
@@ -225,7 +225,7 @@ def fit(
     Raises
     ------
     TypeError
-        For estimators that are not fitted to sums over rows: posteriors.
+        For estimators that are not fitted to sums over rows: Dirichlet processes.
     ValueError
         For rows that `fit` refuses: the message begins with the number of the partition. For a file that is no
         checkpoint, or that of another fit.

@@ -240,7 +240,7 @@ def blocks(
     Returns
     -------
     rows : Blocks
-        For the `fit` of mixtures by maximum likelihood.
+        For the `fit` of mixtures by maximum likelihood, and of `BayesianGaussianMixture`.
 
     Raises
     ------

@@ -269,7 +269,7 @@ def fit(estimator: Any, df: DataFrame, columns: Sequence[str] | str, weight: str
 
     Parameters
     ----------
-    estimator : mixture by maximum likelihood
+    estimator : mixture by maximum likelihood, or BayesianGaussianMixture
         Not changed. Each task takes one thread, unless its `n_threads` says otherwise.
     df : pyspark DataFrame
         Spark keeps these columns while they are fitted, as Arrow's bytes in its cache, whether or not the frame is
@@ -442,7 +442,7 @@ class SparkMixture(MixtureParams, Estimator):
 
     Parameters
     ----------
-    estimator : mixture by maximum likelihood
+    estimator : mixture by maximum likelihood, or BayesianGaussianMixture
         Not changed.
     featuresCol : str, default='features'
         The column of vectors, as `VectorAssembler` makes it, or of arrays.

@@ -44,7 +44,11 @@ class Statistics:
     Attributes
     ----------
     log_likelihood : float
-        Of the rows, weighted, at the parameters, in nats. -inf where a row is impossible.
+        Of the rows, weighted, at the parameters, in nats. -inf where a row is impossible. Of a posterior the logarithm
+        of what the responsibilities are divided by, weights and densities by the expectations of their logarithms.
+    entropy : float
+        Of the responsibilities of a posterior, weighted, in nats, with those terms of the rows that no parameter
+        enters: what the evidence lower bound has beside the log evidence of the sums. 0 for maximum likelihood.
     n_rows : int
         Number of rows of positive weight.
     weight : float
@@ -79,9 +83,19 @@ class Statistics:
            [10.]])
     """
 
-    __slots__ = ("_counts", "_design", "_dtype", "_family", "_log_likelihood", "_parameters", "_seen", "_sums")
+    __slots__ = (
+        "_counts",
+        "_design",
+        "_dtype",
+        "_entropy",
+        "_family",
+        "_log_likelihood",
+        "_parameters",
+        "_seen",
+        "_sums",
+    )
 
-    def __init__(self, *, family, dtype, parameters, design, seen, log_likelihood, counts, sums):
+    def __init__(self, *, family, dtype, parameters, design, seen, log_likelihood, counts, sums, entropy=0.0):
         """For estimators: raises ValueError where these are no statistics."""
         if type(family) is not str or dtype not in ("float32", "float64"):
             raise ValueError(f"family and dtype are {family!r} and {dtype!r}")
@@ -97,8 +111,10 @@ class Statistics:
                 f"the log-likelihood is {log_likelihood!r}: sums over the rows overflowed. Scale the columns of X to "
                 "moderate size."
             )
+        if type(entropy) is not float or not math.isfinite(entropy):
+            raise ValueError(f"the entropy is {entropy!r}, and should be a finite number")
         self._family, self._dtype, self._parameters = family, dtype, parameters
-        self._seen, self._log_likelihood = Seen(*seen), log_likelihood
+        self._seen, self._log_likelihood, self._entropy = Seen(*seen), log_likelihood, entropy
         self._counts = _numbers("counts", counts)
         if self._counts.ndim != 1 or not len(self._counts) or not np.all(self._counts >= 0):
             raise ValueError(f"counts should be one number of at least 0 for each component, got {counts!r}")
@@ -124,6 +140,10 @@ class Statistics:
     @property
     def log_likelihood(self) -> float:
         return self._log_likelihood
+
+    @property
+    def entropy(self) -> float:
+        return self._entropy
 
     @property
     def n_rows(self) -> int:
@@ -185,6 +205,7 @@ class Statistics:
                 least if weight else math.inf,
             ),
             log_likelihood=one._log_likelihood + other._log_likelihood,
+            entropy=one._entropy + other._entropy,
             counts=one._counts + other._counts,
             sums={name: array + other._sums[name] for name, array in one._sums.items()},
         )
@@ -249,6 +270,7 @@ class Statistics:
         return self._replaced(
             seen=self._seen._replace(weight=weight, least=least or math.inf),
             log_likelihood=self._log_likelihood * number if number else 0.0,
+            entropy=self._entropy * number,
             counts=self._counts * number,
             sums={name: array * number for name, array in self._sums.items()},
         )
@@ -274,6 +296,7 @@ class Statistics:
             "design": self._design,
             "seen": self._seen,
             "log_likelihood": self._log_likelihood,
+            "entropy": self._entropy,
             "counts": self._counts,
             "sums": self._sums,
         }

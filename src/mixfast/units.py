@@ -34,6 +34,10 @@ class DataUnits:
     def rows(self, X):
         return X
 
+    def scatter(self, scatter):
+        """A `Scatter` of rows in the data's units, in those that rows are fitted in."""
+        return scatter
+
     def enter(self, params):
         return params
 
@@ -86,6 +90,9 @@ class StandardUnits:
             standard = (X[block].astype(np.float64) - self._mean) / self._unit
             rows[block] = np.where(self._varies, standard, 0)  # rounding is no spread
         return rows
+
+    def scatter(self, scatter):
+        return scatter.scaled(self._mean, np.where(self._varies, 1 / self._unit, 0))
 
     def enter(self, params):
         """`params`, given in the data's units."""

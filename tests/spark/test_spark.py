@@ -134,7 +134,16 @@ def test_a_worker_that_exits_costs_no_bit(spark, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "name", ["Gaussian full", "Gaussian tied", "Student-t", "Poisson", "categorical of strings", "Gamma"]
+    "name",
+    [
+        "Gaussian full",
+        "Gaussian tied",
+        "Bayesian Gaussian full",
+        "Student-t",
+        "Poisson",
+        "categorical of strings",
+        "Gamma",
+    ],
 )
 def test_families_have_the_parameters_of_one_array(spark, name):
     entry = ESTIMATORS[name]

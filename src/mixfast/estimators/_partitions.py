@@ -15,7 +15,6 @@ from sklearn import config_context
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import _num_samples
 
-from mixfast._em import Gathered
 from mixfast.checkpoints import NOWHERE, Course
 from mixfast.design import Design
 from mixfast.engine._fit import Fit
@@ -232,9 +231,7 @@ class FromPartitions:
             statistics = source.map_reduce(task, (weights, params), Statistics.sum)
             if report:
                 report(course.n_passes + em.n_passes, 0)
-            evidence = statistics.log_likelihood + total_weight * units.log_volume
-            record = self._record(encoded, statistics)
-            return Gathered(evidence, float(statistics._seen.n_impossible), statistics.counts, record, 0.0)
+            return self._as_gathered(encoded, units, statistics)
 
         em.visit_elsewhere(gather, total_weight, least)
         problem = self._problem_of(survey, dtype)
@@ -262,7 +259,8 @@ class FromPartitions:
         status = Status(course.status) | (Status.CONVERGED if course.converged else Status.MAX_ITER)
         if course.n_impossible:
             status |= Status.IMPOSSIBLE_ROWS
-        bounds, fails = [bound - units.log_volume for bound in course.bounds], bool(status & self._raises_on())
+        volume, fails = self._volume(units, total_weight), bool(status & self._raises_on())
+        bounds = [bound - volume for bound in course.bounds]
         found = Fit(
             course.weights, course.params, bounds, bounds[-1], course.n_passes, course.converged, int(status), fails
         )

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import clone
 
-from mixfast._em import EM
+from mixfast._em import EM, Gathered
 from mixfast._threads import resolve_threads
 from mixfast._typing import RowsLike
 from mixfast.design import Design
@@ -36,6 +36,14 @@ class FromStatistics:
     def _names_of_codes(self):
         """What codes in prepared rows stand for, the categories of each column; None where rows hold numbers."""
         return None
+
+    def _scatter_of(self, rows, sample_weight):
+        """The `Scatter` of prepared rows that a prior follows from, None where none does."""
+        return None
+
+    def _family_of_fit(self):
+        """The family of the next M-steps of the fitted model, whose prior stays what the rows of the fit made it."""
+        return self._family()
 
     def _check_for_statistics(self, data):
         """Raise ValueError for row data, such as groups, for which statistics of parts cannot be added up."""
@@ -89,11 +97,13 @@ class FromStatistics:
         X, sample_weight, _ = counted_rows(X, sample_weight, needs_some=False)
         learner = clone(self)
         X = learner._read_part(X)
-        sets, moments, weight = {}, {}, float(X.shape[0] if sample_weight is None else np.sum(sample_weight))
+        weight = float(X.shape[0] if sample_weight is None else np.sum(sample_weight))
+        sets, moments, scatter = {}, {}, None
         if X.shape[0]:
             family = learner._family()
             units = learner._units(family, separated(X)[0], sample_weight)
             sets, moments = family.encode(of_family(X)).family.design(), units.design()
+            scatter = learner._scatter_of(separated(X)[0], sample_weight)
         return Design(
             estimator=type(self).__name__,
             n_rows=int(X.shape[0]),
@@ -101,6 +111,7 @@ class FromStatistics:
             sets=sets,
             moments=moments,
             categories=learner._names_of_codes(),
+            scatter=None if scatter is None else scatter.arrays(),
         )
 
     def with_design(self, design: Design) -> Self:
@@ -180,6 +191,7 @@ class FromStatistics:
         X = self._read_rows(X, reset=False, ensure_min_samples=0)
         values, data = separated(X)
         units = self._units_of(family, values, sample_weight, design)
+        family = self._given_prior(family, units, self._n_fitted_features())
         encoded = family.encode(of_family(rows_with(units.rows(values), data)))
         dtype = np.result_type(X.dtype, np.asarray(self.weights_).dtype)
         rows = rows_of(encoded, X, len(self.weights_), sample_weight)
@@ -197,6 +209,7 @@ class FromStatistics:
                 float(rows.least_weight),
             ),
             log_likelihood=float(gathered.evidence) - rows.total_weight * units.log_volume,
+            entropy=float(gathered.entropy),
             counts=gathered.counts,
             sums=self._sums(encoded, gathered.stats),
         )
@@ -205,8 +218,9 @@ class FromStatistics:
     def update(self, statistics: Statistics) -> Self:
         """The M-step: parameters from the statistics of rows, wherever these are.
 
-        Proportions, regularization and priors are those of the estimator. Fitted attributes are those of a fit of one
-        iteration: `lower_bound_` is that of the parameters that went in, and `converged_` says whether it is within
+        Proportions, regularization and priors are those of the estimator; priors that followed from the rows of the fit
+        stay as they are. Fitted attributes are those of a fit of one iteration: `lower_bound_` is that of the
+        parameters that went in, of a posterior that of the responsibilities, and `converged_` says whether it is within
         `tol` of the last one. Components are flagged as spurious by what the M-step says alone, and keep their numbers
         whatever `canonical_order` says, so that older statistics are of the same ones.
 
@@ -234,11 +248,10 @@ class FromStatistics:
             raise ValueError("these are statistics of no rows: there is nothing to make an M-step of")
         encoded, units, em = self._engine_of(statistics)
         layout = encoded.family.params_layout(len(self.weights_), self._n_fitted_features())
-        log_prior = em.maximise(statistics.counts, self._record(encoded, statistics), statistics._seen.least)
-        bound = (statistics.log_likelihood + log_prior) / statistics.weight
+        gathered = self._as_gathered(encoded, units, statistics)
+        em.visit_elsewhere(lambda *state: gathered, statistics.weight, statistics._seen.least)
+        bound = em.step() - self._volume(units, statistics.weight)
         status = em.status | int(statistics.status)
-        if math.isnan(bound) or bound == math.inf:
-            status |= Status.NOT_FINITE
         weights, params = em.state()
         converged = abs(bound - float(getattr(self, "lower_bound_", -math.inf))) < self.tol
         if converged:
@@ -364,17 +377,27 @@ class FromStatistics:
         design = statistics._design
         moments = {name: array for name, array in design.items() if name.startswith("column_")}
         sets = {name: array for name, array in design.items() if name not in moments}
-        return self._engine_without_rows(sets, moments, statistics.dtype)
+        return self._engine_without_rows(self._family_of_fit().with_design(sets), moments, statistics.dtype)
 
     def _engine_of_design(self, design, dtype):
-        """(encoded, units, engine) for rows of a design that are not here."""
-        return self._engine_without_rows(design._sets, design._moments, dtype)
+        """(encoded, units, engine) for rows of a design that are not here, which a prior follows from."""
+        family = self._family().with_design(design._sets)
+        encoded, units, em = self._engine_without_rows(family, design._moments, dtype)
+        if design._scatter is not None:
+            em.give_common(*units.scatter(design._scatter).moments())
+        return encoded, units, em
 
-    def _engine_without_rows(self, sets, moments, dtype):
-        family = self._family().with_design(sets)
+    def _engine_without_rows(self, family, moments, dtype):
         units = self._known_units(family, moments)
+        family = self._given_prior(family, units, self._n_fitted_features())
         encoded = family.encode(self._no_rows(dtype))
         return encoded, units, self._engine(encoded, Rows(encoded.rows, None, encoded.base), dtype, units)
+
+    def _as_gathered(self, encoded, units, statistics):
+        """Statistics as the engine gathers them, in the units that rows are summed in."""
+        evidence = statistics.log_likelihood + statistics.weight * units.log_volume
+        record = self._record(encoded, statistics)
+        return Gathered(evidence, float(statistics._seen.n_impossible), statistics.counts, record, statistics.entropy)
 
     def _check_statistics(self, statistics):
         if not isinstance(statistics, Statistics):

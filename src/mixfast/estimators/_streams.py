@@ -44,7 +44,8 @@ class FromStreams:
 
         The sums over earlier batches, as far as they are remembered, and those over this one make the next parameters.
         The first call is a `fit` to its rows, which needs at least n_components of them, unless there is a fitted model
-        already. Nothing is ever reset: call `fit`, or clone the estimator, to begin anew.
+        already. Nothing is ever reset: call `fit`, or clone the estimator, to begin anew. A prior that follows from
+        rows follows from those of the first call, and weighs what it is beside the rows that are remembered.
 
         Parameters
         ----------

@@ -10,8 +10,10 @@ from numpy.typing import ArrayLike
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from mixfast._docstrings import described
+from mixfast._em import EM
 from mixfast._threads import resolve_threads
 from mixfast._typing import Accelerate, CovarianceType, InitParams, InitPolicy, Seed
+from mixfast.engine._rows import Rows
 from mixfast.estimators._constraints import WholeNumber
 from mixfast.estimators._elliptical import EllipticalMixture
 from mixfast.estimators._posterior import FLAT, PosteriorMixture
@@ -20,6 +22,7 @@ from mixfast.families.domains import POSITIVE, check_domain
 from mixfast.families.posteriors import POSTERIORS
 from mixfast.moves import PRESENT, Problem, Search, State
 from mixfast.row_data import OF_COMPONENTS
+from mixfast.scatter import Scatter
 from mixfast.status import Status
 
 #: Hyper-parameters are between these, so that nothing that is made of them overflows.
@@ -79,7 +82,8 @@ class BayesianGaussianMixture(PosteriorMixture, EllipticalMixture):
     mean_precision_prior : float, default=None
         How many rows `mean_prior` counts for, more than 0. None is 1.
     mean_prior : array-like of shape (n_features,), default=None
-        None is the mean of X.
+        None is the mean of X: of all rows, where these are in partitions or blocks, and of the first batch of
+        `partial_fit`. The same goes for `covariance_prior`.
     degrees_of_freedom_prior : float, default=None
         How many rows `covariance_prior` counts for: more than n_features - 1 for 'full' and 'tied', more than 0 for
         others. None is n_features.
@@ -112,7 +116,9 @@ class BayesianGaussianMixture(PosteriorMixture, EllipticalMixture):
         If True, the fit goes on with moves: two components are merged, or one gives its rows to the others, wherever
         that raises the bound; sticks are sorted, the largest first. What is left over is empty: there are still
         `n_components`, and `n_clusters_` says how many have rows. That takes up to `max_iter` times `n_components`
-        iterations more, which `n_iter_` counts. False never moves a component.
+        iterations more, which `n_iter_` counts. False never moves a component. Moves look at rows: where these are in
+        partitions or blocks they are made in the sample that the fit starts from, and iterations over all rows follow;
+        `partial_fit` makes them in the first batch.
 
     Attributes
     ----------
@@ -207,8 +213,6 @@ class BayesianGaussianMixture(PosteriorMixture, EllipticalMixture):
 
     _warnings = {Status.REPAIRED_COVARIANCE: FLAT}
 
-    _fits_elsewhere = False
-
     on_degenerate = "repair"
 
     def __init__(
@@ -262,9 +266,6 @@ class BayesianGaussianMixture(PosteriorMixture, EllipticalMixture):
         self.n_init_policy = n_init_policy
         self.prune = prune
 
-    def _check_for_statistics(self, data):
-        raise ValueError("statistics are sums that a likelihood is maximised by: a posterior is fitted to rows, by fit")
-
     # ---- the prior ----
 
     def _concentration(self):
@@ -279,13 +280,29 @@ class BayesianGaussianMixture(PosteriorMixture, EllipticalMixture):
         return WEIGHT_PRIORS[self.weight_concentration_prior_type]
 
     def _family(self):
+        return self._family_with(self.mean_prior, self.covariance_prior)
+
+    def _family_with(self, mean_prior, covariance_prior):
         return POSTERIORS[self.covariance_type](
             self._mean_precision(),
             self.degrees_of_freedom_prior,
-            self.mean_prior,
-            self.covariance_prior,
+            mean_prior,
+            covariance_prior,
             reg_covar=self.reg_covar,
         )
+
+    def _family_of_fit(self):
+        return self._family_with(
+            self.mean_prior_ if self.mean_prior is None else self.mean_prior,
+            self.covariance_prior_ if self.covariance_prior is None else self.covariance_prior,
+        )
+
+    def _scatter_of(self, rows, sample_weight):
+        if self.mean_prior is not None and self.covariance_prior is not None:
+            return None
+        family = POSTERIORS[self.covariance_type](1.0, None)  # whatever is given: what is wrong with it, the fit says
+        capsule = family.encode(rows).bind(1, rows.dtype)
+        return Scatter.about(*EM(capsule, Rows(rows, sample_weight), resolve_threads(self.n_threads)).common())
 
     def _proportions(self):
         return self._weight_prior().proportions(self._concentration(), self.n_components)
@@ -298,7 +315,7 @@ class BayesianGaussianMixture(PosteriorMixture, EllipticalMixture):
         return self._weight_prior().proportions(self.weight_concentration_prior_, len(self.weights_))
 
     def _given_prior(self, family, units, n_features):
-        if self.regularization == "absolute" or (self.mean_prior is None and self.covariance_prior is None):
+        if self.regularization == "absolute" or (family.m0 is None and family.scale0 is None):
             return family
         return family.in_units(units, n_features)
 
