@@ -138,12 +138,23 @@ def test_show_config_says_what_runs(capsys):
     ],
 )
 def test_the_code_in_the_documents_runs(document, tmp_path, monkeypatch, capsys):
-    """All Python blocks of a document, in order, as one program."""
-    blocks = re.findall(r"```python\n(.*?)```", (ROOT / document).read_text(), flags=re.DOTALL)
+    """All Python blocks of a document, in order, as one program; a block of text that follows is what it prints.
+    What draws print depends on last bits, and is in blocks of no language."""
+    blocks = re.findall(r"```(python|text)\n(.*?)```", (ROOT / document).read_text(), flags=re.DOTALL)
     assert blocks
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MPLBACKEND", "Agg")
-    exec(compile("\n".join(blocks), document, "exec"), {"__name__": "document"})
+    program = {"__name__": "document"}
+    for kind, block in blocks:
+        if kind == "python":
+            capsys.readouterr()
+            exec(compile(block, document, "exec"), program)
+        else:
+            assert lines_of(capsys.readouterr().out) == lines_of(block)
+
+
+def lines_of(text):
+    return [line.rstrip() for line in text.strip().splitlines()]
 
 
 @pytest.mark.parametrize("name", [name for name in mixfast.__all__ if ">>>" in (getattr(mixfast, name).__doc__ or "")])
