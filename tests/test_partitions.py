@@ -425,6 +425,49 @@ def test_a_dataset_of_a_hundred_files(tmp_path):
     assert np.array_equal(np.load(labels), model.predict(rows))
 
 
+#: What `blocks` is told of the columns of arrays and of tables x, w, z, days, sales, u.
+PLACES = {
+    "array": ([0, 5], {"weight": 1, "y": 4, "exposure": 3, "gate_X": [2, 0]}),
+    "table": (["x", "u"], {"weight": "w", "y": "sales", "exposure": "days", "gate_X": ["z", "x"]}),
+}
+
+
+@pytest.mark.parametrize("library", ["numpy", "pandas", "polars", "pyarrow", "parquet"])
+def test_responses_are_columns_of_the_source(library, small_blocks, tmp_path):
+    own = np if library == "numpy" else pytest.importorskip("pyarrow" if library == "parquet" else library)
+    make = getattr(own, "table" if own.__name__ == "pyarrow" else "DataFrame", None)
+    make = (lambda table: np.column_stack(list(table.values()))) if make is None else make
+    rng = np.random.default_rng(4)
+    x, z, u, days, weight = rng.uniform(-1, 1, size=300), *rng.normal(size=(2, 300)), *rng.uniform(1, 3, size=(2, 300))
+    sales = rng.poisson(days * np.exp(np.where(z > 0, 2 * x, 1 - x)))
+    table = {"x": x, "w": weight, "z": z, "days": days, "sales": sales, "u": u}
+    cuts = [0, 10, 10, 11, 90, 300]
+    batches = [make({name: v[first:last] for name, v in table.items()}) for first, last in pairwise(cuts)]
+    source = lambda: iter(batches)  # noqa: E731 - or a file
+    if library == "parquet":
+        source = tmp_path / "rows.parquet"
+        pytest.importorskip("pyarrow.parquet").write_table(own.table(table), source)
+    columns, told = PLACES["array" if library == "numpy" else "table"]
+    rows, X = blocks(source, columns, **told), make({"x": x, "u": u})
+    beside = {"exposure": days, "gate_X": make({"z": z, "x": x})}
+    data = beside | {"y": sales}
+
+    model = MixtureOfExperts(2, expert="poisson", gate="gate_X", random_state=0, tol=0, max_iter=0).fit(rows)
+    assert_near(model, clone(model).fit(X, sample_weight=weight, **data), 1e-12)
+    if library != "numpy":
+        assert model.feature_names_in_.tolist() == ["x", "u"]
+        assert model.gate_feature_names_in_.tolist() == ["z", "x"]
+    model.set_params(warm_start=True, max_iter=5)
+    parts, whole = copy.deepcopy(model).fit(rows), copy.deepcopy(model).fit(X, sample_weight=weight, **data)
+    assert_near(parts, whole, 1e-11)
+    np.testing.assert_array_equal(rows.map(model.predict), model.predict(X, **beside))
+    np.testing.assert_array_equal(rows.map(model.labels), model.labels(X, **data))
+    path = rows.map(model.score_samples, out=tmp_path / "scores.npy")
+    np.testing.assert_array_equal(np.load(path), model.score_samples(X, **data))
+    others = blocks(source, **told)  # X are the columns that nothing else is
+    assert others.map(lambda X: np.column_stack([np.asarray(X)])).shape == (300, 1)
+
+
 @pytest.mark.parametrize("library", ["pandas", "polars", "pyarrow"])
 def test_tables_keep_names_and_types(small_blocks, library):
     own = pytest.importorskip(library)

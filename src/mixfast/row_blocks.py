@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import itertools
 import os
 import queue
@@ -18,6 +19,8 @@ from mixfast.tables import Table, adopted, is_table
 
 Result = TypeVar("Result")
 
+#: What the weights of rows are called beside them.
+WEIGHT = "sample_weight"
 #: Rows of a block. Engines of blocks of 65,536 rows take 5 to 8 % of a pass, of 16,384 17 to 30 %, of 4,096 as much.
 BLOCK = 65536
 #: Rows that a reader of a file gives at a time, more or less.
@@ -31,61 +34,78 @@ class Blocks:
     ----------
     columns : list or None
         Which columns are read.
+    weight : column or None
+        That of the weights.
+    row_data : dict
+        The columns of what rows have beside their values, by name: one, or a list.
     dtype : dtype or None
         What values become, block by block.
     """
 
-    def __init__(self, batches, columns, weight, dtype):
-        self._batches, self.columns, self.weight = batches, columns, weight
+    def __init__(self, batches, columns, weight, dtype, row_data):
+        self._batches, self.columns, self.weight, self.row_data = batches, columns, weight, row_data
         self.dtype = None if dtype is None else np.dtype(dtype)
 
     def __iter__(self) -> Iterator[Partition]:
         """The blocks in order, re-cut: where they begin and end depends on the rows alone."""
-        held: list[tuple[Any, np.ndarray | None]] = []
+        held: list[tuple[Any, dict[str, Any]]] = []
         n_held = number = 0
-        for X, weight in ahead(self._prepared()):
-            held.append((X, weight))
+        for X, beside in ahead(self._prepared()):
+            held.append((X, beside))
             n_held += len(X)
             while n_held >= BLOCK:
                 block, held = _cut(held, BLOCK)
                 n_held -= BLOCK
-                yield Partition(number, *block)
+                yield _partition(number, *block)
                 number += 1
         if n_held or number == 0:
             if not held:
                 raise ValueError("the source has no rows")
-            yield Partition(number, *_cut(held, n_held)[0])
+            yield _partition(number, *_cut(held, n_held)[0])
 
     def _prepared(self):
         for batch in self._batches():
             batch = adopted(batch)
-            X, weight = (self._of_table if is_table(batch) else self._of_array)(batch)
-            yield X, weight
+            yield (self._of_table if is_table(batch) else self._of_array)(batch)
+
+    @property
+    def _beside(self):
+        """Columns by name, those of the weights too."""
+        weights = {} if self.weight is None else {WEIGHT: self.weight}
+        return weights | self.row_data
 
     def _of_array(self, batch):
-        """(rows, weights or None), columns by number."""
+        """(rows, what they have beside their values), columns by number."""
         X = np.asarray(batch)
         if X.ndim != 2:
             raise ValueError(f"batches should be arrays of rows, 2-D, got {X.ndim}-D of shape {X.shape}")
-        weight = None if self.weight is None else np.asarray(X[:, self.weight], dtype=np.float64)
+        beside = {name: X[:, places] for name, places in self._beside.items()}
         if self.columns is not None:
             X = X[:, self.columns]
-        elif self.weight is not None:
-            X = np.delete(X, self.weight, axis=1)
-        return (X if self.dtype is None else X.astype(self.dtype, copy=False)), weight
+        elif beside:
+            X = np.delete(X, _flat(self._beside), axis=1)
+        return (X if self.dtype is None else X.astype(self.dtype, copy=False)), beside
 
     def _of_table(self, batch):
-        """(a table of the rows, weights or None), columns by name: the fit keeps these, and types may differ."""
+        """(a table of the rows, what they have beside their values), columns by name: the fit keeps these, and types
+        may differ."""
         table = Table(batch)
-        places, weight = range(len(table.names)), None
-        if self.weight is not None:
-            place = table.place_of(self.weight)
-            places, weight = [own for own in places if own != place], table.reals(place).astype(np.float64)
+        beside = {}
+        for name, told in self._beside.items():
+            if isinstance(told, list):
+                beside[name] = table.columns_at([table.place_of(own) for own in told])
+            elif name == WEIGHT:
+                beside[name] = table.reals(table.place_of(told))
+            else:
+                beside[name] = table.series[table.place_of(told)].to_numpy()
         if self.columns is not None:
             places = [table.place_of(name) for name in self.columns]
-        if len(places) < len(table.names) or self.dtype is not None:
+        else:
+            taken = {table.place_of(name) for name in _flat(self._beside)}
+            places = [own for own in range(len(table.names)) if own not in taken]
+        if places != list(range(len(table.names))) or self.dtype is not None:
             batch = table.columns_at(places, self.dtype)
-        return batch, weight
+        return batch, beside
 
     def map(self, function: Callable[[Any], np.ndarray], out: Any = None) -> Any:
         """Give each block of rows to a function, and put the results below each other.
@@ -93,7 +113,8 @@ class Blocks:
         Parameters
         ----------
         function : callable
-            Of an array or a table of rows, such as `model.predict`, `model.predict_proba` or `model.score_samples`.
+            Of an array or a table of rows, such as `model.predict`, `model.predict_proba` or `model.score_samples`. It
+            is given by name what rows have beside their values, as far as it takes that: `y`, `exposure`.
         out : ndarray, path of a .npy or .parquet file, or None, default=None
             Where results go, block by block; None makes an array of all.
 
@@ -101,7 +122,9 @@ class Blocks:
         -------
         result : ndarray, or the path
         """
-        return gather((function(block.X) for block in self), getattr(function, "__name__", "result"), out)
+        names = _taken_by(function, self.row_data)
+        results = (function(block.X, **{name: block.row_data[name] for name in names}) for block in self)
+        return gather(results, getattr(function, "__name__", "result"), out)
 
     def map_reduce(
         self, task: Callable[[Partition, Any], Result], state: Any, merge: Callable[[Sequence[Result]], Result]
@@ -110,22 +133,44 @@ class Blocks:
         return merged((task(block, state) for block in self), merge)
 
 
+def _taken_by(function, row_data):
+    """Names of what rows have that are among the parameters of a function; all where it takes any."""
+    try:
+        parameters = inspect.signature(function).parameters
+    except (TypeError, ValueError):  # some are compiled and do not say
+        return []
+    takes_all = any(own.kind is own.VAR_KEYWORD for own in parameters.values())
+    return [name for name in row_data if takes_all or name in parameters]
+
+
+def _flat(beside):
+    """All columns of what rows have beside their values."""
+    return [own for told in beside.values() for own in (told if isinstance(told, list) else [told])]
+
+
+def _partition(number, X, beside):
+    weight = beside.pop(WEIGHT, None)
+    return Partition(number, X, None if weight is None else np.asarray(weight, dtype=np.float64), beside)
+
+
 def _cut(held, size):
-    """((rows, weights) of the first so many, what is left)"""
+    """((rows, what they have) of the first so many, what is left)"""
     taken, n = [], 0
     held = list(held)
     while n < size:
-        X, weight = held.pop(0)
+        X, beside = held.pop(0)
         wanted = size - n
         if len(X) > wanted:
-            held.insert(0, (_sliced(X, wanted, None), None if weight is None else weight[wanted:]))
-            X, weight = _sliced(X, 0, wanted), None if weight is None else weight[:wanted]
-        taken.append((X, weight))
+            held.insert(0, (_sliced(X, wanted, None), _each_sliced(beside, wanted, None)))
+            X, beside = _sliced(X, 0, wanted), _each_sliced(beside, 0, wanted)
+        taken.append((X, beside))
         n += len(X)
-    if len(taken) == 1:
-        return taken[0], held
-    weight = None if taken[0][1] is None else np.concatenate([own for _, own in taken])
-    return (stacked([X for X, _ in taken]), weight), held
+    beside = {name: stacked([own[name] for _, own in taken]) for name in taken[0][1]}
+    return (stacked([X for X, _ in taken]), beside), held
+
+
+def _each_sliced(beside, first, last):
+    return {name: _sliced(own, first, last) for name, own in beside.items()}
 
 
 def _sliced(X, first, last):
@@ -205,8 +250,8 @@ def _of_npy(paths):
     return batches
 
 
-def _of_parquet(dataset, columns, weight):
-    wanted = None if columns is None else [*columns, *([] if weight is None else [weight])]
+def _of_parquet(dataset, columns, beside):
+    wanted = None if columns is None else list(dict.fromkeys([*columns, *beside]))
 
     def batches():
         return dataset.to_batches(columns=wanted, batch_size=READ)
@@ -219,6 +264,7 @@ def blocks(
     columns: Sequence[int] | Sequence[str] | None = None,
     weight: int | str | None = None,
     dtype: Any = None,
+    **row_data: int | str | Sequence[int] | Sequence[str],
 ) -> Blocks:
     """Make rows for `fit` that are not in memory, but read block by block, once for each pass.
 
@@ -230,12 +276,16 @@ def blocks(
         each time.
     columns : sequence of int or str or None, default=None
         Which columns, of arrays by number, of Parquet files and tables by name: the fit keeps names, and columns may
-        have different types where the mixture has a place for them. None is all but `weight`.
+        have different types where the mixture has a place for them. None is all but those that the following name.
     weight : int, str or None, default=None
         The column that holds the weights of the rows.
     dtype : dtype or None, default=None
         What values become, block by block: float32 for float16, int8, uint8 and bool files, say, that would otherwise
         be computed in float64. None leaves them.
+    **row_data
+        Columns of what rows have beside their values, by the names that `fit` has for it: `y="sales"` of mixtures of
+        experts, `exposure="days"`. A list where it has several columns: `gate_X=["age", "income"]`, or `y` of several
+        responses.
 
     Returns
     -------
@@ -246,7 +296,7 @@ def blocks(
     ------
     TypeError
         For iterators, which can be read once only: pass the function that makes them, or call `partial_fit` with what
-        they give.
+        they give. When it is fitted, for what rows of the mixture do not have.
 
     Notes
     -----
@@ -264,32 +314,39 @@ def blocks(
            [ 4.,  4.]])
     """
     columns = None if columns is None else [*columns]
+    told = {name: [*own] if isinstance(own, (list, tuple)) else own for name, own in row_data.items()}
+
+    beside = [*([] if weight is None else [weight]), *_flat(told)]
+
+    def made(batches):
+        return Blocks(batches, columns, weight, dtype, told)
+
     if callable(source) and not hasattr(source, "shape"):
-        return Blocks(source, columns, weight, dtype)
+        return made(source)
     if isinstance(source, Iterator):
         raise TypeError(
             "an iterator can be read once, and each pass reads all rows: pass the function that makes it, or call "
             "partial_fit with what it gives"
         )
     if hasattr(source, "to_delayed"):
-        return Blocks(_of_dask(source), columns, weight, dtype)
+        return made(_of_dask(source))
     if hasattr(source, "to_batches"):
-        return Blocks(_of_parquet(source, columns, weight), columns, weight, dtype)
+        return made(_of_parquet(source, columns, beside))
     if isinstance(source, (str, os.PathLike)):
         source = [source]
     if isinstance(source, (list, tuple)) and source and all(isinstance(path, (str, os.PathLike)) for path in source):
         paths = list(itertools.chain.from_iterable(_files(Path(path)) for path in source))
         kinds = {path.suffix for path in paths}
         if kinds == {".npy"}:
-            return Blocks(_of_npy(paths), columns, weight, dtype)
+            return made(_of_npy(paths))
         if kinds <= {".parquet", ".pq"}:
             import pyarrow.dataset
 
             dataset = pyarrow.dataset.dataset([str(path) for path in paths], format="parquet")
-            return Blocks(_of_parquet(dataset, columns, weight), columns, weight, dtype)
+            return made(_of_parquet(dataset, columns, beside))
         raise ValueError(f"files should all be .npy or all .parquet, got {', '.join(sorted(kinds))}")
     if hasattr(source, "shape") and len(source.shape) == 2:
-        return Blocks(_of_array(source), columns, weight, dtype)
+        return made(_of_array(source))
     raise TypeError(
         f"source should be an array of rows, paths of .npy or Parquet files, a pyarrow dataset, or a function that "
         f"returns an iterator of arrays, got {type(source).__name__}"
