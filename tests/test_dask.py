@@ -1,5 +1,6 @@
 """Dask's arrays and dataframes: fits with the bits of any other source, whatever becomes of the workers."""
 
+import copy
 import os
 import signal
 from itertools import pairwise
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 from batches import assert_same_state
 
-from mixfast import BayesianGaussianMixture, GaussianMixture, fit_many_groups, partitions
+from mixfast import BayesianGaussianMixture, GaussianMixture, MixtureOfExperts, fit_many_groups, partitions
 
 dask = pytest.importorskip("dask")
 array, dataframe = pytest.importorskip("dask.array"), pytest.importorskip("dask.dataframe")
@@ -85,9 +86,49 @@ def test_a_worker_that_is_killed_costs_no_bit(client):
 
 def test_weights_come_in_the_same_partitions():
     weight = RNG.integers(0, 3, size=4000).astype(float)
-    model = mixfast.dask.fit(ESTIMATOR, chunked(), array.from_array(weight, chunks=700))
+    model = mixfast.dask.fit(ESTIMATOR, chunked(), sample_weight=array.from_array(weight, chunks=700))
     parts = [(X[first:last], weight[first:last]) for first, last in pairwise(ENDS)]
     assert_same_state(model, partitions.fit(ESTIMATOR, partitions.InMemory(parts)))
+
+
+def test_responses_come_in_the_same_partitions():
+    exposure, gate_X = RNG.uniform(1, 2, size=4000), RNG.normal(size=(4000, 2))
+    y = RNG.poisson(exposure * np.exp(np.where(gate_X[:, 0] > 0, 0.2 * X[:, 0], 1 - 0.2 * X[:, 0])))
+    estimator = MixtureOfExperts(2, expert="poisson", gate="gate_X", random_state=0, tol=0, max_iter=4)
+    beside = {"exposure": array.from_array(exposure, chunks=700), "gate_X": array.from_array(gate_X, chunks=(700, 1))}
+    model = mixfast.dask.fit(estimator, chunked(), array.from_array(y, chunks=900), **beside)
+    data = {"y": y, "exposure": exposure, "gate_X": gate_X}
+    cuts = list(pairwise(ENDS))
+    parts = [(X[i:j], None, {name: own[i:j] for name, own in data.items()}) for i, j in cuts]
+    assert_same_state(model, partitions.fit(estimator, partitions.InMemory(parts)))
+    table = pandas.DataFrame({"a": X[:, 0], "b": X[:, 1], "y": y, "days": exposure, "z": gate_X[:, 0]})
+    frame = dataframe.from_pandas(table, npartitions=3)
+    model = mixfast.dask.fit(estimator, frame[["a", "b"]], frame["y"], exposure=frame["days"], gate_X=frame[["z"]])
+    assert model.feature_names_in_.tolist() == ["a", "b"]
+    assert model.gate_feature_names_in_.tolist() == ["z"]
+    expected = {"y": y, "exposure": exposure, "gate_X": gate_X[:, :1]}
+    lazy = {"y": frame["y"], "exposure": frame["days"], "gate_X": frame[["z"]]}
+    whole = {name: array.from_array(own, chunks=700) for name, own in expected.items()}
+    for method, names in (
+        ("predict", ("exposure", "gate_X")),
+        ("predict_proba", ("gate_X",)),
+        ("score_samples", tuple(expected)),
+    ):
+        wanted = getattr(model, method)(table[["a", "b"]], **{name: expected[name] for name in names})
+        of_frame = getattr(mixfast.dask, method)(model, frame[["a", "b"]], **{name: lazy[name] for name in names})
+        assert np.array_equal(of_frame.compute(), wanted)
+        nameless = copy.copy(model)  # as arrays are
+        del nameless.feature_names_in_, nameless.gate_feature_names_in_
+        rows = array.from_array(X[:, :2], chunks=(900, 1))
+        of_array = getattr(mixfast.dask, method)(nameless, rows, **{name: whole[name] for name in names})
+        assert of_array.dtype == of_array.compute().dtype == np.float64
+        assert np.array_equal(of_array.compute(), wanted)
+    with pytest.raises(TypeError, match="needs y beside X"):
+        mixfast.dask.fit(estimator, chunked())
+    with pytest.raises(TypeError, match="unexpected keyword argument 'y': what rows of a GaussianMixture may have"):
+        mixfast.dask.fit(ESTIMATOR, chunked(), array.ones(4000, chunks=900))
+    with pytest.raises(TypeError, match="y should be a Dask array, series or dataframe, got ndarray"):
+        mixfast.dask.fit(estimator, chunked(), y)
 
 
 def test_dataframes_keep_names_and_index():
@@ -130,8 +171,9 @@ def test_what_is_wrong_is_said_of_its_partition():
         mixfast.dask.fit(ESTIMATOR, chunked(bad))
     with pytest.raises(TypeError, match="Dask array or dataframe, got ndarray"):
         mixfast.dask.fit(ESTIMATOR, X)
+    frame = dataframe.from_pandas(pandas.DataFrame(X), npartitions=2)
     with pytest.raises(ValueError, match="sample_weight has 1 partitions and X has 2"):
-        mixfast.dask.fit(ESTIMATOR, dataframe.from_pandas(pandas.DataFrame(X), npartitions=2), array.ones(4000))
+        mixfast.dask.fit(ESTIMATOR, frame, sample_weight=array.ones(4000))
 
 
 def test_groups_are_fitted_by_whole_partitions():

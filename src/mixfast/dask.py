@@ -8,10 +8,12 @@ of the workers.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import itertools
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, TypeVar
 
 import dask
+import dask.array
 import numpy as np
 import pandas
 
@@ -34,38 +36,34 @@ class DaskSource:
         In the same chunks; of an array, with known chunks, in any.
     client : distributed Client or None
         Where to compute; None is Dask's current scheduler.
+    row_data : mapping of str to dask Array, Series or DataFrame, or None
+        What rows have beside their values, by the names that `fit` has for it, in chunks as those of `sample_weight`.
     """
 
-    def __init__(self, X: Any, sample_weight: Any = None, client: Any = None) -> None:
+    def __init__(
+        self, X: Any, sample_weight: Any = None, client: Any = None, row_data: Mapping[str, Any] | None = None
+    ) -> None:
         self._client = client
         rows = _parts_of(X)
-        if sample_weight is None:
-            weights = [None] * len(rows)
-        else:
-            if hasattr(sample_weight, "rechunk") and hasattr(X, "chunks") and not np.isnan(sum(X.chunks[0])):
-                sample_weight = sample_weight.rechunk((X.chunks[0],))
-            weights = list(sample_weight.to_delayed().ravel())
-        if len(weights) != len(rows):
-            raise ValueError(
-                f"sample_weight has {len(weights)} partitions and X has {len(rows)}: make it of the columns of X, or "
-                "give both the same chunks"
-            )
-        self._parts = list(zip(rows, weights, strict=True))
+        beside = {"sample_weight": sample_weight, **(row_data or {})}
+        parts = {name: _parts_beside(name, own, X, len(rows)) for name, own in beside.items() if own is not None}
+        self._parts = [(part, {name: own[i] for name, own in parts.items()}) for i, part in enumerate(rows)]
 
     def map_reduce(
         self, task: Callable[[Partition, Any], Result], state: Any, merge: Callable[[Sequence[Result]], Result]
     ) -> Result:
         run, join = dask.delayed(_run, pure=False), dask.delayed(merge, pure=False)
         shared = dask.delayed((task, state), traverse=False)  # one node of the graph, shared by all partitions
-        results = [run(shared, number, X, weight) for number, (X, weight) in enumerate(self._parts)]
+        results = [run(shared, number, X, beside) for number, (X, beside) in enumerate(self._parts)]
         total = partitions.tree(results, join)
         return total.compute() if self._client is None else self._client.compute(total, sync=True)
 
 
-def _run(shared, number, X, sample_weight):
+def _run(shared, number, X, beside):
     task, state = shared
-    weight = None if sample_weight is None else np.asarray(sample_weight)
-    return task(Partition(number, X, weight), state)
+    row_data = dict(beside)
+    weight = row_data.pop("sample_weight", None)
+    return task(Partition(number, X, None if weight is None else np.asarray(weight), row_data), state)
 
 
 def _parts_of(X):
@@ -82,7 +80,25 @@ def _parts_of(X):
     return list(np.asarray(X.to_delayed(), dtype=object).ravel())
 
 
-def fit(estimator: Any, X: Any, sample_weight: Any = None, client: Any = None, **options: Any) -> Any:
+def _parts_beside(name, values, X, n_parts):
+    """What the rows of each partition have, a list of Delayed."""
+    if not hasattr(values, "to_delayed"):
+        raise TypeError(f"{name} should be a Dask array, series or dataframe, got {type(values).__name__}")
+    if hasattr(values, "rechunk"):
+        own = {1: -1} if values.ndim == 2 and values.numblocks[1] > 1 else {}
+        if hasattr(X, "chunks") and not np.isnan(sum(X.chunks[0])):
+            own[0] = X.chunks[0]
+        values = values.rechunk(own) if own else values
+    parts = list(np.asarray(values.to_delayed(), dtype=object).ravel())
+    if len(parts) != n_parts:
+        raise ValueError(
+            f"{name} has {len(parts)} partitions and X has {n_parts}: make it of the columns of X, or give both the "
+            "same chunks"
+        )
+    return parts
+
+
+def fit(estimator: Any, X: Any, y: Any = None, sample_weight: Any = None, client: Any = None, **options: Any) -> Any:
     """Fit a mixture to a Dask array or dataframe.
 
     Parameters
@@ -91,13 +107,16 @@ def fit(estimator: Any, X: Any, sample_weight: Any = None, client: Any = None, *
         Not changed. Each task takes one thread, unless its `n_threads` says otherwise: Dask has one task for each.
     X : dask Array of shape (n_samples, n_features), or dask DataFrame
         Of arrays, or pandas dataframes. 4 to 16 partitions for each thread of the cluster make up for slow ones.
+    y : dask Array, Series or DataFrame, default=None
+        The responses of mixtures of experts, in the partitions of X; of several responses a column for each.
     sample_weight : dask Array or Series, default=None
         In the partitions of X.
     client : distributed Client, default=None
         None is Dask's current scheduler: that of the last client, or threads.
     **options
-        Of `mixfast.partitions.fit`: `checkpoint`, `every` and `resume` for fits that may be stopped, `progress` for a
-        bar of passes.
+        What else rows have beside their values, by the names that `fit` of the estimator has for it, `exposure` and
+        `gate_X` say, as `y`. Others are of `mixfast.partitions.fit`: `checkpoint`, `every` and `resume` for fits that
+        may be stopped, `progress` for a bar of passes.
 
     Returns
     -------
@@ -107,7 +126,8 @@ def fit(estimator: Any, X: Any, sample_weight: Any = None, client: Any = None, *
     Raises
     ------
     TypeError
-        For estimators that are not fitted to sums over rows, and for X that is no Dask collection.
+        For estimators that are not fitted to sums over rows, for X that is no Dask collection, and for a `y` that rows
+        of the estimator do not have.
     ValueError
         For rows that `fit` refuses: the message begins with the number of the partition.
 
@@ -115,82 +135,113 @@ def fit(estimator: Any, X: Any, sample_weight: Any = None, client: Any = None, *
     --------
     mixfast.partitions.fit : How it is done, over any engine.
     """
-    return tasks.fit(estimator, DaskSource(X, sample_weight, client), **options)
+    row_data, options = tasks.told_apart(estimator, options, y)
+    return tasks.fit(estimator, DaskSource(X, sample_weight, client, row_data), **options)
 
 
-def predict(model: Any, X: Any) -> Any:
-    """The most likely component of each row, lazily, in the partitions of X.
+def predict(model: Any, X: Any, **row_data: Any) -> Any:
+    """The most likely component of each row, of mixtures of experts the mean of y, lazily, in the partitions of X.
 
     Parameters
     ----------
     model : fitted mixture
     X : dask Array of shape (n_samples, n_features), or dask DataFrame
+    **row_data
+        What the method of the model takes beside X, as in `fit`.
 
     Returns
     -------
     labels : dask Array of shape (n_samples,), or Series with the index of X
-        int64.
+        int64; of mixtures of experts float64, and (n_samples, n_classes) or (n_samples, n_responses) where `predict` of
+        the model is.
+
+    Raises
+    ------
+    TypeError
+        For mixtures of experts whose predictions are lists of arrays.
     """
-    return _lazily(model, X, "predict", np.int64, None)
+    dtype, width = model._form_of_predictions()
+    return _lazily(model, X, "predict", dtype, width, row_data)
 
 
-def score_samples(model: Any, X: Any) -> Any:
+def score_samples(model: Any, X: Any, **row_data: Any) -> Any:
     """The log density of each row, in nats, lazily, in the partitions of X.
 
     Parameters
     ----------
     model : fitted mixture
     X : dask Array of shape (n_samples, n_features), or dask DataFrame
+    **row_data
+        What the method of the model takes beside X, as in `fit`: `y` of mixtures of experts.
 
     Returns
     -------
     log_density : dask Array of shape (n_samples,), or Series with the index of X
     """
-    return _lazily(model, X, "score_samples", np.float64, None)
+    return _lazily(model, X, "score_samples", _dtype_of_rows(model, X), None, row_data)
 
 
-def predict_proba(model: Any, X: Any) -> Any:
+def predict_proba(model: Any, X: Any, **row_data: Any) -> Any:
     """The probability of each component, for each row, lazily, in the partitions of X.
 
     Parameters
     ----------
     model : fitted mixture
     X : dask Array of shape (n_samples, n_features), or dask DataFrame
+    **row_data
+        What the method of the model takes beside X, as in `fit`.
 
     Returns
     -------
     probabilities : dask Array of shape (n_samples, n_components), or DataFrame with the index of X
         A dataframe has a column for each component, called by its number.
     """
-    return _lazily(model, X, "predict_proba", np.float64, len(model.weights_))
+    return _lazily(model, X, "predict_proba", _dtype_of_rows(model, X), len(model.weights_), row_data)
 
 
-def _lazily(model, X, method, dtype, width):
-    dtype = np.dtype(dtype)
+def _dtype_of_rows(model, X):
+    """What densities of rows are, of dataframes float64."""
+    own = getattr(X, "dtype", None)
+    return np.float64 if own is None else np.result_type(own if own == np.float32 else np.float64, model.weights_.dtype)
+
+
+def _lazily(model, X, method, dtype, width, row_data):
+    dtype, names = np.dtype(dtype), list(row_data)
     if hasattr(X, "map_partitions"):
         empty = np.empty((0, width) if width else 0, dtype)
         meta = pandas.DataFrame(empty) if width else pandas.Series(empty, name=method)
-        return X.map_partitions(_predict_table, model, method, meta, meta=meta)
-    if X.numblocks[1] > 1:
-        X = X.rechunk({1: -1})
-    if method != "predict":
-        dtype = np.result_type(X.dtype if X.dtype in (np.float32, np.float64) else np.float64, model.weights_.dtype)
-    if width:
-        return X.map_blocks(_predict_block, model, method, dtype=dtype, chunks=(X.chunks[0], (width,)))
-    return X.map_blocks(_predict_block, model, method, dtype=dtype, drop_axis=1)
+        return X.map_partitions(_predict_table, model, method, meta, names, *row_data.values(), meta=meta)
+    pairs, rows, columns, further = [(X, (0, 1))], (0,), (0, 2), itertools.count(3)  # numbers of axes
+    pairs += [(own, rows if own.ndim == 1 else (0, next(further))) for own in row_data.values()]
+    return dask.array.blockwise(
+        _predict_block,
+        columns if width else rows,
+        *itertools.chain.from_iterable(pairs),
+        model=model,
+        method=method,
+        names=names,
+        result=dtype,
+        concatenate=True,
+        new_axes={columns[1]: width} if width else {},
+        dtype=dtype,
+        meta=np.empty((0, 0) if width else 0, dtype),
+    )
 
 
-def _predict_block(X, model, method):
-    return getattr(model, method)(X)
+def _predict_block(X, *values, model, method, names, result):
+    found = getattr(model, method)(X, **dict(zip(names, values, strict=True)))
+    return found.astype(result, copy=False)
 
 
-def _predict_table(X, model, method, empty):
+def _predict_table(X, model, method, empty, names, *values):
     if not len(X):
         return empty
-    values = getattr(model, method)(X)
-    if values.ndim == 2:
-        return pandas.DataFrame(values, index=X.index)
-    return pandas.Series(values, index=X.index, name=method)
+    found = getattr(model, method)(X, **dict(zip(names, values, strict=True))).astype(
+        empty.to_numpy().dtype, copy=False
+    )
+    if found.ndim == 2:
+        return pandas.DataFrame(found, index=X.index)
+    return pandas.Series(found, index=X.index, name=method)
 
 
 def fit_many_groups(

@@ -100,7 +100,7 @@ def check_names(function, estimator, data):
     needs."""
     for name in estimator._needed_row_data:
         if data.get(name) is None:
-            raise TypeError(f"{function}() of a {type(estimator).__name__} needs {name}, in the form of the problems")
+            raise TypeError(f"{function}() of a {type(estimator).__name__} needs {name} beside X, in the same form")
     for name in data:
         if name not in estimator._row_data:
             known = ", ".join(estimator._row_data) or "nothing"

@@ -12,7 +12,7 @@ from __future__ import annotations
 import copy
 import gc
 import pickle
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache, partial
 from itertools import groupby
 from typing import Any, Literal, NamedTuple, TypeVar
@@ -131,16 +131,29 @@ class SparkSource:
         Columns of numbers, whose names the fit keeps, or one of vectors or arrays.
     weight : str or None
         The column of the weights of the rows.
+    row_data : mapping of str to str or list of str, or None
+        The columns of what rows have beside their values, by the names that `fit` of the estimator has for it; a list
+        becomes a table.
     """
 
-    def __init__(self, df: DataFrame, columns: Sequence[str] | str, weight: str | None = None) -> None:
+    def __init__(
+        self,
+        df: DataFrame,
+        columns: Sequence[str] | str,
+        weight: str | None = None,
+        row_data: Mapping[str, str | list[str]] | None = None,
+    ) -> None:
         if not isinstance(df, DataFrame):
             raise TypeError(f"df should be a Spark DataFrame, got {type(df).__name__}: `fit` of the estimator takes it")
         own, selected = _columns_of(df, columns)
         if weight is not None:
             selected = [*selected, _quoted(weight).cast("double").alias("weight of the row")]
+        beside = {} if row_data is None else dict(row_data)
+        for name, told in beside.items():
+            each = [told] if isinstance(told, str) else told
+            selected = [*selected, *(_quoted(one).alias(f"{name} of the row, {i}") for i, one in enumerate(each))]
         rows = df.select(*selected)
-        self._rows, self._schema = partial(_partition, own, weight is not None), rows.limit(0).toArrow().schema
+        self._rows, self._schema = partial(_partition, own, weight is not None, beside), rows.limit(0).toArrow().schema
         self._frame = rows.mapInArrow(_packing, "content binary").persist()
         self._n_partitions: int | None = None
         self._collects: set[type] = set()
@@ -175,11 +188,19 @@ class SparkSource:
         return total
 
 
-def _partition(columns, is_weighted, number, table):
+def _partition(columns, is_weighted, beside, number, table):
     arrays = [column.combine_chunks() for column in table.columns]
-    weight = arrays.pop().to_numpy(zero_copy_only=False) if is_weighted else None
+    n = 1 if columns.names is None else len(columns.names)
+    others = iter(arrays[n:])
+    weight = next(others).to_numpy(zero_copy_only=False) if is_weighted else None
+    row_data = {}
+    for name, told in beside.items():
+        if isinstance(told, str):
+            row_data[name] = next(others).to_numpy(zero_copy_only=False)
+        else:
+            row_data[name] = pyarrow.table([next(others) for _ in told], names=list(told))
     try:
-        return Partition(number, columns.rows(arrays), weight)
+        return Partition(number, columns.rows(arrays[:n]), weight, row_data)
     except ValueError as error:
         raise ValueError(f"Partition {number}: {error}") from None
 
@@ -264,7 +285,14 @@ def _sent(number, result):
     return pyarrow.record_batch({"number": pyarrow.array([number], pyarrow.int32()), "content": contents})
 
 
-def fit(estimator: Any, df: DataFrame, columns: Sequence[str] | str, weight: str | None = None, **options: Any) -> Any:
+def fit(
+    estimator: Any,
+    df: DataFrame,
+    columns: Sequence[str] | str,
+    weight: str | None = None,
+    y: str | list[str] | None = None,
+    **options: Any,
+) -> Any:
     """Fit a mixture to a Spark DataFrame.
 
     Parameters
@@ -280,9 +308,12 @@ def fit(estimator: Any, df: DataFrame, columns: Sequence[str] | str, weight: str
         Sparse vectors become dense.
     weight : str, default=None
         The column that says how often each row counts.
+    y : str or list of str, default=None
+        The column of the responses of mixtures of experts; a list where these have several.
     **options
-        Of `mixfast.partitions.fit`: `checkpoint`, `every` and `resume` for fits that may be stopped, `progress` for a
-        bar of passes.
+        Columns of what else rows have beside their values, by the names that `fit` of the estimator has for it:
+        `exposure="days"`, `gate_X=["age"]`. Others are of `mixfast.partitions.fit`: `checkpoint`, `every` and `resume`
+        for fits that may be stopped, `progress` for a bar of passes.
 
     Returns
     -------
@@ -292,8 +323,8 @@ def fit(estimator: Any, df: DataFrame, columns: Sequence[str] | str, weight: str
     Raises
     ------
     TypeError
-        For estimators that are not fitted to sums over rows, for what is no DataFrame, and for one column that holds
-        no vectors.
+        For estimators that are not fitted to sums over rows, for what is no DataFrame, for one column that holds
+        no vectors, and for a `y` that rows of the estimator do not have.
     ValueError
         For rows that `fit` refuses: the message begins with the number of the partition.
 
@@ -308,7 +339,8 @@ def fit(estimator: Any, df: DataFrame, columns: Sequence[str] | str, weight: str
     executor is lost they may lie in other partitions than before, and rows may count twice or not at all. Fit frames
     that are checkpointed or read from files.
     """
-    source = SparkSource(df, columns, weight)
+    row_data, options = tasks.told_apart(estimator, options, y)
+    source = SparkSource(df, columns, weight, row_data)
     try:
         return tasks.fit(estimator, source, **options)
     finally:
@@ -337,6 +369,8 @@ def transform(model: Any, df: DataFrame, columns: Sequence[str] | str) -> DataFr
 
     Raises
     ------
+    TypeError
+        For mixtures of experts, which say nothing of rows without y.
     ValueError
         Where df has one of these columns. When the frame is computed, Spark's PythonException for rows that predictions
         refuse: the message names the partition.
@@ -359,6 +393,11 @@ TOLD = {
 
 def _told_of_rows(model, df, columns):
     """A column expression of structs with the predictions of `TOLD`."""
+    if model._needed_row_data:
+        raise TypeError(
+            f"a {type(model).__name__} says nothing of rows without {', '.join(model._needed_row_data)}: call its "
+            "methods in a function for mapInPandas or mapInArrow"
+        )
     own, selected = _columns_of(df, columns, width=model.n_features_in_)
     model = tasks.one_thread(copy.copy(model))
 

@@ -12,6 +12,7 @@ from sklearn.base import clone
 
 from mixfast import partitions
 from mixfast.batches.fit_many import NoRowsError, fit_many_groups
+from mixfast.row_data import check_names
 
 #: Rows by which engines find out what frames of groups look like.
 EXAMPLE = 1000
@@ -22,6 +23,16 @@ def fit(estimator: Any, source: partitions.Source, **options: Any) -> Any:
     engines have a task for each of their threads."""
     fitted = partitions.fit(one_thread(clone(estimator)), source, **options)
     return fitted.set_params(n_threads=estimator.n_threads)
+
+
+def told_apart(estimator: Any, options: Mapping[str, Any], y: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    """(what is said of rows beside their values, y too; options of `mixfast.partitions.fit`). Raises TypeError for a y
+    that rows of the estimator do not have."""
+    row_data = {name: own for name, own in options.items() if name in estimator._row_data}
+    if y is not None:
+        row_data["y"] = y
+    check_names("fit", estimator, row_data)
+    return row_data, {name: own for name, own in options.items() if name not in row_data}
 
 
 def one_thread(model: Any) -> Any:

@@ -19,7 +19,15 @@ from pyspark.sql import SparkSession
 from sklearn.base import clone
 
 import mixfast.spark
-from mixfast import BayesianGaussianMixture, GaussianMixture, StudentTMixture, fit_many_groups, partitions, tasks
+from mixfast import (
+    BayesianGaussianMixture,
+    GaussianMixture,
+    MixtureOfExperts,
+    StudentTMixture,
+    fit_many_groups,
+    partitions,
+    tasks,
+)
 from mixfast.spark import SparkMixture, SparkMixtureModel, SparkSource, whole_groups
 
 os.environ["PYSPARK_PYTHON"] = os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
@@ -87,6 +95,24 @@ def test_cores_have_the_same_bits(spark):
     assert_same_state(model, wanted())
     assert model.feature_names_in_.tolist() == NAMES
     assert not frame.is_cached
+
+
+def test_responses_are_columns(spark):
+    exposure, gate = RNG.uniform(1, 2, size=4000), RNG.normal(size=4000)
+    y = RNG.poisson(exposure * np.exp(np.where(gate > 0, 0.2 * X[:, 0], 1 - 0.2 * X[:, 0])))
+    estimator = MixtureOfExperts(2, expert="poisson", gate="gate_X", random_state=0, tol=0, max_iter=4)
+    frame = frame_in(spark, [table_of(X[i:j], y=y[i:j], days=exposure[i:j], z=gate[i:j]) for i, j in pairwise(CUTS)])
+    model = mixfast.spark.fit(estimator, frame, NAMES, y="y", exposure="days", gate_X=["z"])
+    parts = [
+        (table_of(X[i:j]), None, {"y": y[i:j], "exposure": exposure[i:j], "gate_X": pyarrow.table({"z": gate[i:j]})})
+        for i, j in pairwise(CUTS)
+    ]
+    assert_same_state(model, wanted(partitions.InMemory(parts), estimator))
+    assert model.gate_feature_names_in_.tolist() == ["z"]
+    with pytest.raises(TypeError, match="needs y beside X"):
+        mixfast.spark.fit(estimator, frame, NAMES)
+    with pytest.raises(TypeError, match="says nothing of rows without y"):
+        mixfast.spark.transform(model, frame, NAMES)
 
 
 def test_starts_that_look_at_all_rows_have_the_same_bits(spark):

@@ -519,6 +519,10 @@ class BaseMixture(DensityEstimator):
         X, labels = self._draw(n_samples, self._rng_of_sample(n_samples, random_state))
         return self._framed(X, as_frame), self._published_labels(labels)
 
+    def _form_of_predictions(self):
+        """(dtype, number of columns or None where there is one number for each row) of what `predict` gives."""
+        return np.int64, None
+
     def _predicted(self, X):
         """Labels of rows with what each has beside its values."""
         return self._published_labels(self._evaluate(X, labels=True).labels)

@@ -1047,6 +1047,14 @@ default='gaussian'
         """
         return self._side_by_side(self._means(X, exposure, offset, gate_X))
 
+    def _form_of_predictions(self):
+        names = self._names_of_experts()
+        if not self._has_several:
+            return np.float64, len(self.classes_) if "multinomial" in names else None
+        if "multinomial" in names:
+            raise TypeError(f"predictions of expert={self.expert!r} are a list, which has no place in one array")
+        return np.float64, len(names)
+
     def predict_proba(self, X: RowsLike, *, gate_X: ArrayLike | None = None) -> Floats:
         """Predict p(k | x), how likely each component is before y is seen.
 
