@@ -384,6 +384,17 @@ cdef int start_from_draws(em_t *em, uint64_t seed, uint32_t start) noexcept nogi
 
 # ---- the loop -------------------------------------------------------------------------------------------------------
 
+cdef int run_in_runs(pass_t *p, const strategy_t *strategy) noexcept nogil:
+    """`run_e_step`, of which rows are visited in the order of `rows.runs` if there is one. Groups want them as they
+    lie."""
+    cdef int code
+    if p.rows.groups == NULL:
+        p.rows.order = p.rows.runs
+    code = run_e_step(p, strategy)
+    p.rows.order = NULL
+    return code
+
+
 cdef int run_pruned(em_t *em) noexcept nogil:
     """A pass that leaves out what is zero, if there is enough of it."""
     cdef pass_t *p = em.p
@@ -394,11 +405,12 @@ cdef int run_pruned(em_t *em) noexcept nogil:
         note_work(&em.pruning, p)
         return code
     # ceilings and limits are of log weight + log density: they do not know what a row adds to that, nor that the only
-    # component that a row may be of can be far below others
+    # component that a row may be of can be far below others; and rows in runs are not to be put in another order
     if (not em.prunes or p.elsewhere != NULL or p.rows.groups != NULL or p.rows.known != NULL or p.rows.trim > 0
             or p.family.needs_gil
-            or p.proportions.of_rows != NULL):
-        return run_e_step(p, &strategy)
+            or p.proportions.of_rows != NULL
+            or p.rows.runs != NULL):
+        return run_in_runs(p, &strategy)
     begin_pruning(&em.pruning, p, p.total_weight / <double> p.rows.n_rows, &strategy)
     code = run_pass(p, &strategy)
     if code != 0:

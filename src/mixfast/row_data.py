@@ -171,7 +171,7 @@ def rows_of(encoded, X, n_components, sample_weight=None, trim=0.0):
     _, data = separated(X)
     check_number_of_components(data, n_components)
     known, groups = (data.get(name) for name in OF_COMPONENTS)
-    return Rows(encoded.rows, sample_weight, encoded.base, groups, known, trim)
+    return Rows(encoded.rows, sample_weight, encoded.base, groups, known, trim, encoded.runs)
 
 
 def seeding_rows_of(seeds, X, sample_weight=None):

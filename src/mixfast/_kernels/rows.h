@@ -34,6 +34,9 @@ typedef struct {
     const uint8_t *members;
     ptrdiff_t n_members;
     double trim; /* the share of the weight that E-steps leave out, of the rows of the lowest density */
+    /* [n_rows]: the order that E-steps of a fit visit rows in, which brings those together that a family computes together;
+     * NULL: as they lie in memory. */
+    const uint32_t *runs;
 } mixfast_rows;
 
 typedef struct {

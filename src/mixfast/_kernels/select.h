@@ -11,6 +11,7 @@
 #include "gaussian.h"
 #include "gibbs.h"
 #include "linear.h"
+#include "missing.h"
 #include "rows.h"
 #include "student_t.h"
 #include "ward.h"
@@ -32,6 +33,7 @@ const mixfast_student_t_kernels *mixfast_select_student_t(int isa, int real_byte
 const mixfast_experts_kernels *mixfast_select_experts(int isa);
 const mixfast_gate_kernels *mixfast_select_gate(int isa);
 const mixfast_gibbs_kernels *mixfast_select_gibbs(int isa);
+const mixfast_missing_kernels *mixfast_select_missing(int isa);
 const mixfast_ward_kernels *mixfast_select_ward(int isa);
 
 #endif

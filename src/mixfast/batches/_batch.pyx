@@ -222,6 +222,7 @@ cdef rows_t rows_of(const rows_t *all_rows, const int64_t *offsets, Py_ssize_t p
         rows.base += first
     if rows.known != NULL:
         rows.known += first
+    rows.runs = NULL  # of all problems together
     return rows
 
 

@@ -40,6 +40,7 @@ cdef extern from "rows.h" nogil:
         const uint8_t *members
         Py_ssize_t n_members
         double trim
+        const uint32_t *runs
 
     ctypedef struct rows_kernels_t "mixfast_rows_kernels":
         int strip
@@ -225,6 +226,14 @@ cdef extern from "ward.h" nogil:
             Py_ssize_t which, double *added) noexcept nogil
 
 
+cdef extern from "missing.h" nogil:
+    ctypedef struct missing_kernels_t "mixfast_missing_kernels":
+        void (*impute)(
+            Py_ssize_t n_there, const Py_ssize_t *there, Py_ssize_t n_missing, const Py_ssize_t *missing,
+            const double *slopes, const double *mean, Py_ssize_t stride, Py_ssize_t first, Py_ssize_t last,
+            const double *x, double *out) noexcept nogil
+
+
 cdef extern from "select.h" nogil:
     int mixfast_isa_is_available(int isa)
     const rows_kernels_t *mixfast_select_rows(int isa, int real_bytes)
@@ -238,4 +247,5 @@ cdef extern from "select.h" nogil:
     const student_t_kernels_t *mixfast_select_student_t(int isa, int real_bytes)
     const experts_kernels_t *mixfast_select_experts(int isa)
     const gate_kernels_t *mixfast_select_gate(int isa)
+    const missing_kernels_t *mixfast_select_missing(int isa)
     const ward_kernels_t *mixfast_select_ward(int isa)

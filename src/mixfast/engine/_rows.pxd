@@ -23,6 +23,7 @@ cdef class Rows:
     cdef object indptr, indices    # of sparse rows
     cdef groups_t of_groups        # where c.groups points to
     cdef object kept               # its arrays, and those of what is known
+    cdef object runs
     cdef weighed_t weighed
     cdef readonly double total_weight, least_weight
     cdef int view_sparse(self, X) except -1

@@ -1,7 +1,7 @@
 """Rows as the engine sees them: a view of the user's array or sparse matrix, with what is known of each row."""
 
 from libc.math cimport INFINITY
-from libc.stdint cimport int32_t, int64_t, uint8_t, uintptr_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uintptr_t
 from libc.stdlib cimport llabs
 from libc.string cimport memset
 
@@ -107,10 +107,12 @@ cdef class Rows:
     of the first row, then 1 for the next that is another, and so on; None where rows are by themselves. `known` says
     what components rows are of: int64 (n_samples,), -1 where it is not known, or bool (n_samples, n_components), those
     that a row may be of; None where nothing is known. `trim` is the share of the weight that E-steps leave out, of the
-    rows of the lowest density; such rows have neither groups nor base.
+    rows of the lowest density; such rows have neither groups nor base. `runs`, uint32 (n_samples,), contiguous, is the
+    order that E-steps of a fit visit rows in; None is as they lie.
     """
 
-    def __cinit__(self, X, sample_weight=None, base=None, groups=None, known=None, double trim=0):
+    def __cinit__(self, X, sample_weight=None, base=None, groups=None, known=None, double trim=0,
+                  const uint32_t[::1] runs=None):
         cdef const double[:, :] doubles
         cdef const float[:, :] floats
         cdef const double[::1] per_row
@@ -145,6 +147,11 @@ cdef class Rows:
         if trim > 0 and (groups is not None or base is not None):
             raise ValueError("rows that are trimmed have no groups, and no terms of their log densities beside")
         self.c.trim = trim
+        if runs is not None:
+            if runs.shape[0] != self.c.n_rows:
+                raise ValueError(f"runs has {runs.shape[0]} values for {self.c.n_rows} rows")
+            self.c.runs = &runs[0]
+            self.runs = runs
         self.weighed = weigh(&self.c)
         self.total_weight, self.least_weight = self.weighed.total, self.weighed.least
 

@@ -11,6 +11,7 @@ choice.
 from libc.math cimport INFINITY
 
 from mixfast.engine._family cimport chunk_t
+from mixfast.engine._known cimport visited
 from mixfast.engine._pass cimport (
     LANE_EVIDENCE,
     LANE_IMPOSSIBLE,
@@ -31,7 +32,7 @@ cdef int keep_heights(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, c
     """`deliver` of the first pass. OUT p.heights: log densities of the chunk's rows."""
     cdef Py_ssize_t r
     for r in range(chunk.n_rows):
-        p.heights[start + r] = get(space.log_norm, p.family.real_bytes, r)
+        p.heights[visited(&p.rows, start + r)] = get(space.log_norm, p.family.real_bytes, r)
     return 0
 
 
@@ -41,7 +42,8 @@ cdef int shared_as_kept(const pass_t *p, Py_ssize_t start, const chunk_t *chunk,
     cdef int real_bytes = p.family.real_bytes
     cdef Py_ssize_t r
     for r in range(chunk.n_rows):
-        put(space.weight, real_bytes, r, p.heights[start + r] * get(space.weight, real_bytes, r))
+        put(space.weight, real_bytes, r,
+            p.heights[visited(&p.rows, start + r)] * get(space.weight, real_bytes, r))
     return expected(p, start, chunk, space, lane)
 
 

@@ -8,7 +8,7 @@ has over all components together is added to its diagonal, tenfold until it is (
 """
 
 from libc.float cimport DBL_MAX, DBL_MIN, FLT_MAX, FLT_MIN
-from libc.math cimport exp, isfinite, log, sqrt
+from libc.math cimport M_PI, exp, isfinite, log, sqrt
 from libc.string cimport memcpy, memset
 
 from mixfast.engine._capsule cimport new_struct
@@ -996,6 +996,14 @@ cdef int shape_constrain(const family_t *f, const double *numbers, double *work,
 
 # ---- families -------------------------------------------------------------------------------------------------------
 
+cdef void observe_equally(const family_t *f, Py_ssize_t k, Py_ssize_t n_there, double log_weight, const double *params,
+                          double log_root, double log_root_left, observed_t *out) noexcept nogil:
+    """Of Gaussians: the density of the imputed row has that of what is missing at its conditional mean, too much."""
+    out.rise = 0.5 * <double> (f.n_features - n_there) * log(2 * M_PI) - log_root_left
+    out.share = out.spread = 1
+    out.lost = out.log_lost = 0
+
+
 cdef family_t *new_family(Py_ssize_t n_components, Py_ssize_t n_features, int real_bytes, object isa, double reg_covar,
                           size_t context_bytes) except NULL:
     """A family with a context of so many bytes, the first of which are a covariances_t."""
@@ -1006,6 +1014,7 @@ cdef family_t *new_family(Py_ssize_t n_components, Py_ssize_t n_features, int re
     cdef family_t *f = new_struct(context_bytes)
     cdef covariances_t *context = <covariances_t *> f.context
     context.reg_covar, context.kept_bytes = reg_covar, real_bytes
+    context.missing.observe = observe_equally
     context.rows = mixfast_select_rows(level, real_bytes)
     context.gaussian = mixfast_select_gaussian(level, real_bytes)
     f.n_components, f.n_features = n_components, n_features

@@ -19,6 +19,7 @@ from libc.string cimport memcpy, memset
 
 from mixfast.engine._capsule cimport BoundFamily, capsule_of, give_free_numbers, new_struct
 from mixfast.engine._family cimport chunk_t, family_t, selection_t, totals_t
+from mixfast.engine._kernels cimport missing_kernels_t, mixfast_select_missing
 from mixfast.engine._linalg cimport log_diagonal, precision_factor, precision_of_factor
 from mixfast.engine._triangle cimport in_triangle, triangle
 from mixfast.families._covariances cimport covariances_t, missing_verbs_t, observed_t
@@ -40,11 +41,11 @@ ctypedef struct pattern_t:
 
 cdef enum:
     OBSERVED_SIZE = sizeof(observed_t) // sizeof(double)
-    MOST_DEVIATIONS = 64  # entries of a row that are imputed from at a time
 
 ctypedef struct context_t:
     const family_t *complete
     const missing_verbs_t *verbs   # of the complete family
+    const missing_kernels_t *kernels
     int covariances
     int moments
     Py_ssize_t n_patterns
@@ -238,12 +239,7 @@ cdef void prepare_component(const family_t *f, Py_ssize_t k, const double *log_w
             log_root = log_root_of_all + half
         else:
             half = by_covariance(pattern, d, covariance, room, <double *> observed + OBSERVED_SIZE, left, &log_root)
-        if c.verbs.observe != NULL:
-            c.verbs.observe(c.complete, k, o, log_weights[k], params, log_root, -half, observed)
-        else:
-            observed.rise = 0.5 * m * log(2 * M_PI) + half
-            observed.share = observed.spread = 1
-            observed.lost = observed.log_lost = 0
+        c.verbs.observe(c.complete, k, o, log_weights[k], params, log_root, -half, observed)
 
 
 cdef void prepare(const family_t *f, const double *log_weights, const double *params, double *work, double *pivot,
@@ -273,8 +269,38 @@ cdef inline void *complete_tables(const family_t *f, const void *tables) noexcep
 
 # ---- rows -----------------------------------------------------------------------------------------------------------
 
-cdef inline const pattern_t *pattern_at(const context_t *c, const chunk_t *chunk, Py_ssize_t r) noexcept nogil:
-    return &c.patterns[<Py_ssize_t> (<const double *> chunk.columns)[c.complete.n_features * chunk.stride + r]]
+# Rows of a chunk that have the same pattern and follow each other: from `first` to `last` - 1. `next_run` goes from one
+# to the next, and begins with first = last = 0.
+ctypedef struct run_t:
+    Py_ssize_t first
+    Py_ssize_t last
+    const pattern_t *pattern
+
+
+cdef inline bint next_run(const context_t *c, const chunk_t *chunk, run_t *run) noexcept nogil:
+    """Whether there is one more."""
+    cdef const double *number = (<const double *> chunk.columns) + c.complete.n_features * chunk.stride
+    if run.last == chunk.n_rows:
+        return False
+    run.first, run.last = run.last, run.last + 1
+    while run.last < chunk.n_rows and number[run.last] == number[run.first]:
+        run.last += 1
+    run.pattern = &c.patterns[<Py_ssize_t> number[run.first]]
+    return True
+
+
+cdef inline bint next_holed_run(const context_t *c, const chunk_t *chunk, run_t *run) noexcept nogil:
+    """Whether there is one more with missing entries."""
+    while next_run(c, chunk, run):
+        if run.pattern.n_there < c.complete.n_features:
+            return True
+    return False
+
+
+cdef bint is_complete(const context_t *c, const chunk_t *chunk) noexcept nogil:
+    cdef run_t run
+    run.last = 0
+    return not next_holed_run(c, chunk, &run)
 
 
 cdef inline const observed_t *observed_at(const pattern_t *pattern, Py_ssize_t k, const void *tables) noexcept nogil:
@@ -294,33 +320,16 @@ cdef void fill(const family_t *f, const void *tables, const chunk_t *chunk, Py_s
                double *columns) noexcept nogil:
     """OUT columns: the chunk's rows with missing entries imputed by their conditional means in component k."""
     cdef const context_t *c = context_of(f)
-    cdef Py_ssize_t d = c.complete.n_features, stride = chunk.stride, o, r, a, i, n, first
+    cdef Py_ssize_t d = c.complete.n_features, o
     cdef const double *mean = (<const double *> tables) + c.n_own_tables + k * d
-    cdef const pattern_t *pattern
-    cdef const double *slopes
-    cdef double deviations[MOST_DEVIATIONS]
-    cdef double value
     cdef bint independent = columns_are_independent(c)
-    for r in range(chunk.n_rows):
-        pattern = pattern_at(c, chunk, r)
-        o = pattern.n_there
-        for a in range(o, d):
-            columns[pattern.columns[a] * stride + r] = mean[pattern.columns[a]]
-        if independent or o == d:
-            continue
-        slopes = (<const double *> tables) + pattern.tables + k * pattern.size + OBSERVED_SIZE
-        first = 0
-        while first < o:
-            n = min(o - first, <Py_ssize_t> MOST_DEVIATIONS)
-            for i in range(n):
-                a = pattern.columns[first + i]
-                deviations[i] = columns[a * stride + r] - mean[a]
-            for a in range(o, d):
-                value = columns[pattern.columns[a] * stride + r]
-                for i in range(n):
-                    value += slopes[(a - o) * o + first + i] * deviations[i]
-                columns[pattern.columns[a] * stride + r] = value
-            first += n
+    cdef run_t run
+    run.last = 0
+    while next_holed_run(c, chunk, &run):
+        o = run.pattern.n_there
+        c.kernels.impute(0 if independent else o, run.pattern.columns, d - o, run.pattern.columns + o,
+                         (<const double *> tables) + run.pattern.tables + k * run.pattern.size + OBSERVED_SIZE, mean,
+                         chunk.stride, run.first, run.last, <const double *> chunk.columns, columns)
 
 
 cdef int log_density(const family_t *f, const void *tables, const chunk_t *chunk, const selection_t *selection,
@@ -329,12 +338,15 @@ cdef int log_density(const family_t *f, const void *tables, const chunk_t *chunk
     cdef double *columns = <double *> scratch
     cdef double *rest = columns + c.complete.n_features * chunk.stride
     cdef double *own
-    cdef chunk_t filled = copy_of(c, chunk, columns)
-    cdef const pattern_t *pattern
+    cdef chunk_t filled
     cdef const observed_t *observed
     cdef selection_t one
+    cdef run_t run
     cdef Py_ssize_t a, r
     cdef int code
+    if is_complete(c, chunk):
+        return c.complete.log_density(c.complete, complete_tables(f, tables), chunk, selection, scratch, out)
+    filled = copy_of(c, chunk, columns)
     one.n = 1
     for a in range(selection.n):
         one.component, own = selection.component + a, (<double *> out) + a * chunk.stride
@@ -342,10 +354,10 @@ cdef int log_density(const family_t *f, const void *tables, const chunk_t *chunk
         code = c.complete.log_density(c.complete, complete_tables(f, tables), &filled, &one, rest, own)
         if code != 0:
             return code
-        for r in range(chunk.n_rows):
-            pattern = pattern_at(c, chunk, r)
-            if pattern.n_there < c.complete.n_features:
-                observed = observed_at(pattern, one.component[0], tables)
+        run.last = 0
+        while next_holed_run(c, chunk, &run):
+            observed = observed_at(run.pattern, one.component[0], tables)
+            for r in range(run.first, run.last):
                 own[r] = observed.rise + observed.share * own[r]
     return 0
 
@@ -357,11 +369,14 @@ cdef int accumulate(const family_t *f, const void *tables, const chunk_t *chunk,
     cdef double *columns = <double *> scratch
     cdef double *lost = columns + d * chunk.stride
     cdef double *rest = lost + (2 * chunk.stride if c.verbs.accumulate != NULL else 0)
-    cdef chunk_t filled = copy_of(c, chunk, columns)
+    cdef chunk_t filled
     cdef selection_t one
     cdef const double *own
-    cdef Py_ssize_t a, k, r
+    cdef Py_ssize_t a, k
     cdef int code
+    if is_complete(c, chunk):
+        return c.complete.accumulate(c.complete, complete_tables(f, tables), chunk, selection, resp, scratch, stats)
+    filled = copy_of(c, chunk, columns)
     one.n = 1
     for a in range(selection.n):
         one.component, own = selection.component + a, (<const double *> resp) + a * chunk.stride
@@ -375,10 +390,7 @@ cdef int accumulate(const family_t *f, const void *tables, const chunk_t *chunk,
                                       lost + chunk.stride, rest, stats)
         if code != 0:
             return code
-        for r in range(chunk.n_rows):
-            if own[r] > 0:
-                add_left(c, pattern_at(c, chunk, r), <const double *> tables, k, own[r],
-                         stats + f.n_components * d)
+        add_left(c, chunk, <const double *> tables, k, own, stats + f.n_components * d)
     return 0
 
 
@@ -387,35 +399,43 @@ cdef void fill_lost(const context_t *c, const void *tables, const chunk_t *chunk
     """OUT lost[stride] | log_lost[stride] of the chunk's rows in component k."""
     cdef double *log_lost = lost + chunk.stride
     cdef const observed_t *observed
-    cdef const pattern_t *pattern
+    cdef run_t run
     cdef Py_ssize_t r
     memset(lost, 0, 2 * chunk.stride * sizeof(double))
-    for r in range(chunk.n_rows):
-        pattern = pattern_at(c, chunk, r)
-        if pattern.n_there < c.complete.n_features:
-            observed = observed_at(pattern, k, tables)
+    run.last = 0
+    while next_holed_run(c, chunk, &run):
+        observed = observed_at(run.pattern, k, tables)
+        for r in range(run.first, run.last):
             lost[r], log_lost[r] = observed.lost, observed.log_lost
 
 
-cdef inline void add_left(const context_t *c, const pattern_t *pattern, const double *tables, Py_ssize_t k, double resp,
-                          double *second) noexcept nogil:
-    """OUT second moments += resp * C, the conditional covariance of a row's missing entries in component k."""
-    cdef Py_ssize_t d = c.complete.n_features, o = pattern.n_there, a, b, i
+cdef inline void add_left(const context_t *c, const chunk_t *chunk, const double *tables, Py_ssize_t k,
+                          const double *resp, double *second) noexcept nogil:
+    """OUT second moments += resp * C of the chunk's rows, C the conditional covariances of their missing entries in
+    component k."""
+    cdef Py_ssize_t d = c.complete.n_features, o, a, b, i, r
     cdef const double *left
-    if o == d:
-        return
-    left = tables + pattern.tables + k * pattern.size + OBSERVED_SIZE + n_slopes(c, o)
-    resp *= observed_at(pattern, k, tables).spread
+    cdef const Py_ssize_t *missing
+    cdef double mass
+    cdef run_t run
     if c.moments != SHARED_MATRIX:
         second += k * (d if c.moments == OF_COLUMNS else triangle(d))
-    for a in range(d - o):
-        i = pattern.columns[o + a]
-        if c.moments == OF_COLUMNS:
-            second[i] += resp * left[a]
-        else:
-            for b in range(a + 1):
-                second[in_triangle(i, pattern.columns[o + b])] += resp * left[b]
-        left += a + 1
+    run.last = 0
+    while next_holed_run(c, chunk, &run):
+        o, missing = run.pattern.n_there, run.pattern.columns + run.pattern.n_there
+        left = tables + run.pattern.tables + k * run.pattern.size + OBSERVED_SIZE + n_slopes(c, o)
+        mass = 0
+        for r in range(run.first, run.last):
+            mass += resp[r]
+        mass *= observed_at(run.pattern, k, tables).spread
+        for a in range(d - o):
+            i = missing[a]
+            if c.moments == OF_COLUMNS:
+                second[i] += mass * left[a]
+            else:
+                for b in range(a + 1):
+                    second[in_triangle(i, missing[b])] += mass * left[b]
+            left += a + 1
 
 
 # ---- what is that of complete rows ----------------------------------------------------------------------------------
@@ -460,6 +480,7 @@ def bind_missing(capsule, int64_t[:, ::1] columns not None, const int64_t[::1] n
     if complete.real_bytes != 8 or columns.shape[1] != d:
         raise ValueError("rows with missing entries are computed in float64, and patterns are of all columns")
     c.complete, c.covariances, c.moments, c.n_patterns = complete, covariances, moments, n_patterns
+    c.kernels = mixfast_select_missing(complete.isa)
     c.verbs = &(<const covariances_t *> complete.context).missing
     (<covariances_t *> complete.context).kept_bytes = kept_bytes  # of a struct that nobody else has
     c.patterns = <pattern_t *> (c + 1)

@@ -25,12 +25,15 @@ class Encoded(NamedTuple):
         proportions in place of counts; None if it runs on `rows`. May be a function seeds(offsets) that is called when
         a start needs the rows: problem i of a batch has rows offsets[i] to offsets[i + 1], and columns can be scaled
         within each problem
+    runs : uint32 (n_samples,), contiguous: the order that E-steps of a fit visit rows in, where a family gains by rows
+        that follow each other being alike; None is as they lie
     """
 
     family: Family
     rows: np.ndarray | scipy.sparse.csr_matrix
     base: np.ndarray | None = None
     seeds: np.ndarray | scipy.sparse.csr_matrix | Callable | None = None
+    runs: np.ndarray | None = None
 
     def make_seeds(self, offsets=None):
         """The rows that k-means runs on; None if these are `rows`. `offsets` (n_problems + 1,): problem i has rows

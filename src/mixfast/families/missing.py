@@ -23,6 +23,13 @@ def patterns_of(there):
     return there[first], number.ravel()
 
 
+def runs_of(number):
+    """An order of rows that brings those of a pattern together, for `Encoded`; None where row numbers do not fit it."""
+    if len(number) > np.iinfo(np.uint32).max:
+        return None
+    return np.argsort(number, kind="stable").astype(np.uint32)
+
+
 class WithMissing:
     """A family for rows with missing entries. Encoded rows have one more column, the number of the row's pattern.
 
@@ -90,4 +97,4 @@ def encoded_with_missing(family, X):
     rows = np.column_stack([filled, number.astype(np.float64)])
     seeds = family.rows_of_clusters(filled)
     known = WithMissing(family, there, middles, widths, X.dtype)
-    return Encoded(known, rows, seeds=filled if seeds is None else seeds)
+    return Encoded(known, rows, seeds=filled if seeds is None else seeds, runs=runs_of(number))

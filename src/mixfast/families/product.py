@@ -206,6 +206,7 @@ class Product(Family):
             np.concatenate([part.rows for part in parts], axis=1),
             sum(bases) if bases else None,
             lambda offsets: join_seeds(parts, offsets),
+            next((part.runs for part in parts if part.runs is not None), None),
         )
 
     def design(self):
