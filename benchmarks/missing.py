@@ -4,7 +4,8 @@ python benchmarks/missing.py
 
 Holes are drawn at random: half of 10 columns, which leaves all 1,023 patterns, and a tenth of 20. "few" has one column
 missing in half of the rows and another in a sixth, so three patterns. Clusters lie upon each other; where they are
-apart, complete rows are pruned to one component, and rows with missing entries are not.
+apart, complete rows are pruned to one component, and rows with missing entries are not. Tied complete rows are linear
+forms, which rows with missing entries are not.
 """
 
 import statistics

@@ -157,6 +157,43 @@ def test_threads_change_no_bit_and_acceleration_no_limit(mixture, covariance_typ
 
 
 @MIXTURES
+@pytest.mark.parametrize("covariance_type", ["full", "tied", "diag"])
+def test_a_row_does_not_depend_on_the_patterns_of_others(mixture, covariance_type):
+    """Patterns are factored several at a time, and rows imputed in runs: the bits are those of each by itself."""
+    rng = np.random.default_rng(1)
+    covariance = np.cov(rng.normal(size=(7, 60)))
+    covariance[1] = covariance[0]  # nearly alike: patterns without either are factored by covariances
+    covariance[:, 1] = covariance[:, 0]
+    covariance[1, 1] *= 1 + 1e-8
+    X = rng.normal(size=(300, 7)) @ np.linalg.cholesky(covariance).T
+    X[rng.random(X.shape) < 0.4] = np.nan
+    given = {"full": np.stack([covariance, np.eye(7)]), "tied": covariance, "diag": np.ones((2, 7))}[covariance_type]
+    options = {} if mixture is GaussianMixture else {"degrees_of_freedom": [5.0, 5.0]}
+    model = mixture.from_parameters(
+        weights=[0.4, 0.6], means=[[0.0] * 7, [5.0] * 7], covariances=given, covariance_type=covariance_type, **options
+    )
+    together = model.score_samples(X)
+    np.testing.assert_array_equal(together, [model.score_samples(x[np.newaxis])[0] for x in X])
+    np.testing.assert_allclose(together, logsumexp(log_densities(model, X) + np.log([0.4, 0.6]), axis=1), atol=1e-3)
+
+
+@MIXTURES
+def test_the_order_of_rows_only_moves_last_bits(mixture):
+    X = with_holes(500)
+    given = {"init_params": np.arange(500) % 2, "max_iter": 30, "tol": 0.0}
+    model = mixture(2, **given).fit(X)
+    order = np.random.default_rng(0).permutation(500)
+    other = mixture(2, **(given | {"init_params": given["init_params"][order]})).fit(X[order])
+    np.testing.assert_allclose(other.means_, model.means_, rtol=1e-9)
+    weights = np.linspace(0.5, 2.0, 500)
+    known = np.where(np.arange(500) % 7, -1, np.arange(500) % 2)
+    model = mixture(2, **given).fit(X, sample_weight=weights, known_labels=known)
+    other = mixture(2, **(given | {"init_params": given["init_params"][order]}))
+    other.fit(X[order], sample_weight=weights[order], known_labels=known[order])
+    np.testing.assert_allclose(other.means_, model.means_, rtol=1e-9)
+
+
+@MIXTURES
 def test_weights_are_repetitions_and_float32_is_close(mixture):
     X = with_holes(150)
     weights = np.random.default_rng(1).integers(0, 3, size=len(X))

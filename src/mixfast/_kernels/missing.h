@@ -5,7 +5,28 @@
 
 #include <stddef.h>
 
+enum {
+    /* A cache line of doubles: the largest vector of all instruction sets. */
+    MIXFAST_LANES = 8
+};
+
+/* A pattern: the numbers of its observed columns, n_there of them, then of its missing ones, both ascending; and where its
+ * tables begin, `size` numbers for each component, one component after the other. */
 typedef struct {
+    ptrdiff_t n_there, size, tables;
+    const ptrdiff_t *columns;
+} mixfast_pattern;
+
+typedef struct {
+    /* For n patterns with missing entries, those of the same number of observed columns one after the other: what they make of
+     * the covariance S[d][d] of component k, whose inverse is P, NULL where it has none. OUT the tables of each:
+     * -log det S_oo / 2 | -log det C / 2, and from place `head` on S_mo S_oo^-1 [n_missing][n_there] | the lower triangle of
+     * C = S_mm - S_mo S_oo^-1 S_om, packed by rows. log_root is -log det S / 2. room: MIXFAST_LANES d (d + 3) / 2 + 2 d numbers,
+     * aligned to cache lines. The bits of a pattern do not depend on the others. */
+    void (*condition)(ptrdiff_t n, const mixfast_pattern *const *patterns, ptrdiff_t d, const double *S, const double *P,
+                      double log_root, ptrdiff_t k, ptrdiff_t head, double *room,
+                      double *tables);
+
     /* Rows of one pattern, from `first` to `last` - 1 of a chunk: entry c of `missing[n_missing]` becomes
      * mean[c] + sum_i slopes[a][i] (x_j - mean[j]), j = there[i], where c = missing[a].
      * IN x[..][stride], slopes[n_missing][n_there] (n_there = 0: none), mean[..]; INOUT out[..][stride]: no other row and

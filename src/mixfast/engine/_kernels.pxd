@@ -227,7 +227,19 @@ cdef extern from "ward.h" nogil:
 
 
 cdef extern from "missing.h" nogil:
+    enum:
+        MIXFAST_LANES
+
+    ctypedef struct pattern_t "mixfast_pattern":
+        Py_ssize_t n_there
+        Py_ssize_t size
+        Py_ssize_t tables
+        const Py_ssize_t *columns
+
     ctypedef struct missing_kernels_t "mixfast_missing_kernels":
+        void (*condition)(
+            Py_ssize_t n, const pattern_t *const *patterns, Py_ssize_t d, const double *S, const double *P,
+            double log_root, Py_ssize_t k, Py_ssize_t head, double *room, double *tables) noexcept nogil
         void (*impute)(
             Py_ssize_t n_there, const Py_ssize_t *there, Py_ssize_t n_missing, const Py_ssize_t *missing,
             const double *slopes, const double *mean, Py_ssize_t stride, Py_ssize_t first, Py_ssize_t last,

@@ -39,8 +39,8 @@ ctypedef struct observed_t:
     double log_lost  # what is added to the logarithm of a row's distance, see `_kernels/student_t.h`
     double spread    # what the conditional covariance of the missing entries weighs in second moments
 
-# Verbs for rows with missing entries. Families begin with those of components whose rows weigh the same, complete or not;
-# accumulate may be NULL: imputed rows are then accumulated as complete ones.
+# Verbs for rows with missing entries. Families begin with those of components whose rows weigh the same, complete or
+# not. accumulate may be NULL: imputed rows are then accumulated as complete ones.
 ctypedef struct missing_verbs_t:
     # log_root, log_root_left: half of the log-determinants of the precision of the observed columns, and of that of the
     # others given these

@@ -3,26 +3,28 @@ rows, which sees the rows filled.
 
 Encoded rows have one more column: the number of the row's pattern, that is which entries are observed. Once per pass,
 pattern and component the covariance of the observed columns is factored, or the precision of the missing ones where
-there are no more of these, or neither where columns are independent. For each component missing entries are imputed by
-their conditional means, E[x_m] = mu_m + S_mo S_oo^-1 (x_o - mu_o). The Mahalanobis distance of the imputed row is then
-that of the observed entries, so the log density of complete rows is right up to a constant of the pattern, and of
-Student-t components a factor. Statistics are those of the imputed rows plus, for each row, the conditional covariance
-of its missing entries, C = S_mm - S_mo S_oo^-1 S_om: Ghahramani & Jordan, "Supervised learning from incomplete data via
-an EM approach", NIPS 1994. So the loops over rows and the M-step are those of complete rows, whatever is shared. What a
-row weighs that is observed in part, a family says itself (`missing_verbs_t`).
+there are no more of these (`_kernels/missing.c`), or neither where columns are independent. For each component missing
+entries are imputed by their conditional means, E[x_m] = mu_m + S_mo S_oo^-1 (x_o - mu_o). The Mahalanobis distance of
+the imputed row is then that of the observed entries, so the log density of complete rows is right up to a constant of
+the pattern, and of Student-t components a factor. Statistics are those of the imputed rows plus, for each row, the
+conditional covariance of its missing entries, C = S_mm - S_mo S_oo^-1 S_om: Ghahramani & Jordan, "Supervised learning
+from incomplete data via an EM approach", NIPS 1994. So the loops over rows and the M-step are those of complete rows,
+whatever is shared. What a row weighs that is observed in part, a family says itself (`missing_verbs_t`).
 """
 
 from cpython.ref cimport Py_INCREF
-from libc.math cimport M_PI, log, sqrt
-from libc.stdint cimport int64_t
+from libc.math cimport log
+from libc.stdint cimport int64_t, uintptr_t
 from libc.string cimport memcpy, memset
 
 from mixfast.engine._capsule cimport BoundFamily, capsule_of, give_free_numbers, new_struct
 from mixfast.engine._family cimport chunk_t, family_t, selection_t, totals_t
-from mixfast.engine._kernels cimport missing_kernels_t, mixfast_select_missing
+from mixfast.engine._kernels cimport MIXFAST_LANES, missing_kernels_t, mixfast_select_missing, pattern_t
 from mixfast.engine._linalg cimport log_diagonal, precision_factor, precision_of_factor
 from mixfast.engine._triangle cimport in_triangle, triangle
 from mixfast.families._covariances cimport covariances_t, missing_verbs_t, observed_t
+
+import numpy as np
 
 # How covariances and second moments are laid out.
 cdef enum:
@@ -31,16 +33,10 @@ cdef enum:
     SHARED_MATRIX = 2
     NUMBERS = 3       # a number for each component
 
-# A pattern: its observed columns, then its missing ones; and where its tables begin, `size` numbers for each component,
-# one component after the other: observed_t | S_mo S_oo^-1 | C.
-ctypedef struct pattern_t:
-    Py_ssize_t n_there
-    Py_ssize_t size
-    Py_ssize_t tables
-    Py_ssize_t *columns
-
+# The tables of a pattern, for each component: observed_t | S_mo S_oo^-1 | C.
 cdef enum:
     OBSERVED_SIZE = sizeof(observed_t) // sizeof(double)
+    LINE = 64                      # bytes: kernels want their arrays aligned
 
 ctypedef struct context_t:
     const family_t *complete
@@ -51,6 +47,8 @@ ctypedef struct context_t:
     Py_ssize_t n_patterns
     Py_ssize_t n_own_tables        # size of the patterns' tables; the means and the complete family's tables follow
     pattern_t *patterns
+    Py_ssize_t n_holed
+    const pattern_t **holed        # those with missing entries, by how many columns are observed
 
 
 cdef inline const context_t *context_of(const family_t *f) noexcept nogil:
@@ -80,166 +78,55 @@ cdef double covariance_at(const context_t *c, const double *params, Py_ssize_t k
     return covariances[k * d + i] if c.covariances == OF_COLUMNS else covariances[k]
 
 
-cdef double factor(Py_ssize_t n, const double *covariance, Py_ssize_t d, const Py_ssize_t *columns,
-                   double *root) noexcept nogil:
-    """Cholesky factor L of some columns of covariance[d][d]. OUT root[n][n], lower triangle: L, with the reciprocals of
-    its diagonal. A pivot that rounding would leave at or below 0 is replaced by a small positive number. Returns the
-    smallest share that a pivot is of its place on the diagonal."""
-    cdef Py_ssize_t i, j, a
-    cdef double value, diagonal, smallest = 1
-    for i in range(n):
-        for j in range(i + 1):
-            value = root[i * n + j]
-            for a in range(j):
-                value -= root[i * n + a] * root[j * n + a]
-            if i == j:
-                diagonal = covariance[columns[i] * d + columns[i]]
-                smallest = min(smallest, value / diagonal)
-                root[i * n + i] = 1 / sqrt(max(value, 1e-16 * diagonal))
-            else:
-                root[i * n + j] = value * root[j * n + j]
-    return smallest
-
-
-# Of a pivot beside its place on the diagonal of the precision matrix. Where pairs of columns were alike to a millionth
-# the log density of a row was off by 5,000 nats, for a share of 1e-12; with covariances it is off by 2e-5.
-cdef double LEAST_PIVOT = 0.01
-
-# What follows has OUT slopes[m][o], S_mo S_oo^-1; left, the lower triangle of C. Returned is log det C / 2.
-
-cdef double by_covariance(const pattern_t *pattern, Py_ssize_t d, const double *covariance, double *room,
-                          double *slopes, double *left, double *log_root) noexcept nogil:
-    """room[d * d]. OUT also log_root: -log det S_oo / 2."""
-    cdef Py_ssize_t o = pattern.n_there, m = d - o, i, j, a, b
-    cdef const Py_ssize_t *there = pattern.columns
-    cdef const Py_ssize_t *missing = pattern.columns + o
-    cdef double value, half = 0
-    log_root[0] = 0
+cdef void condition_independent(const context_t *c, const pattern_t *pattern, const double *variances, Py_ssize_t k,
+                                double *tables) noexcept nogil:
+    """As the kernel `condition`, of a pattern and component whose columns are independent: there are no slopes."""
+    cdef Py_ssize_t o = pattern.n_there, m = c.complete.n_features - o, a, i
+    cdef double *table = tables + pattern.tables + k * pattern.size
+    cdef double *left = table + OBSERVED_SIZE
+    cdef double variance
+    table[0] = table[1] = 0
     for i in range(o):
-        for j in range(i + 1):
-            room[i * o + j] = covariance[there[i] * d + there[j]]
-    factor(o, covariance, d, there, room)
-    for i in range(o):
-        log_root[0] += log(room[i * o + i])
-    for a in range(m):  # L^-1 S_om
-        for i in range(o):
-            value = covariance[missing[a] * d + there[i]]
-            for j in range(i):
-                value -= room[i * o + j] * slopes[a * o + j]
-            slopes[a * o + i] = value * room[i * o + i]
-    for a in range(m):
-        for b in range(a + 1):
-            value = covariance[missing[a] * d + missing[b]]
-            for i in range(o):
-                value -= slopes[a * o + i] * slopes[b * o + i]
-            left[in_triangle(a, b)] = value
-    for a in range(m):  # S_mo S_oo^-1
-        for i in range(o - 1, -1, -1):
-            value = slopes[a * o + i]
-            for j in range(i + 1, o):
-                value -= room[j * o + i] * slopes[a * o + j]
-            slopes[a * o + i] = value * room[i * o + i]
-    for a in range(m):  # the determinant of C
-        for b in range(a + 1):
-            room[a * m + b] = left[in_triangle(a, b)]
-    factor(m, covariance, d, missing, room)
-    for a in range(m):
-        half -= log(room[a * m + a])
-    return half
-
-
-cdef int by_precision(const pattern_t *pattern, Py_ssize_t d, const double *precision, double *room, double *slopes,
-                      double *left, double *half) noexcept nogil:
-    """With P the inverse of the covariance, C = P_mm^-1 and S_mo S_oo^-1 = -C P_mo: what is factored are the missing
-    columns instead of the observed ones. room[d * d]. OUT half: log det C / 2. Nonzero where pivots lose too many
-    digits: what P has lost already would be as many times more."""
-    cdef Py_ssize_t o = pattern.n_there, m = d - o, i, a, b, e
-    cdef const Py_ssize_t *there = pattern.columns
-    cdef const Py_ssize_t *missing = pattern.columns + o
-    cdef double value
-    for a in range(m):
-        for b in range(a + 1):
-            room[a * m + b] = precision[missing[a] * d + missing[b]]
-    if not factor(m, precision, d, missing, room) > LEAST_PIVOT:
-        return 1
-    half[0] = 0
-    for a in range(m):
-        half[0] += log(room[a * m + a])
-    for a in range(m):  # the inverse of the factor, which has reciprocals on its diagonal already
-        for b in range(a):  # ascending: what is left of a row is still the factor's
-            value = 0
-            for e in range(b, a):
-                value -= room[a * m + e] * room[e * m + b]
-            room[a * m + b] = value * room[a * m + a]
-    for a in range(m):
-        for b in range(a + 1):
-            value = 0
-            for e in range(a, m):
-                value += room[e * m + a] * room[e * m + b]
-            left[in_triangle(a, b)] = value
-    for a in range(m):
-        for i in range(o):
-            slopes[a * o + i] = 0
-        for b in range(m):
-            value = left[in_triangle(max(a, b), min(a, b))]
-            for i in range(o):
-                slopes[a * o + i] -= value * precision[missing[b] * d + there[i]]
-    return 0
-
-
-cdef double of_independent_columns(const pattern_t *pattern, Py_ssize_t d, const double *covariance, double *left,
-                                   double *log_root) noexcept nogil:
-    """There are no slopes. OUT also log_root: -log det S_oo / 2."""
-    cdef Py_ssize_t o = pattern.n_there, m = d - o, a, i
-    cdef double value, half = 0
-    log_root[0] = 0
-    for i in range(o):
-        log_root[0] -= 0.5 * log(covariance[pattern.columns[i] * (d + 1)])
+        table[0] -= 0.5 * log(variances[pattern.columns[i]])
     memset(left, 0, triangle(m) * sizeof(double))
     for a in range(m):
-        value = covariance[pattern.columns[o + a] * (d + 1)]
-        left[in_triangle(a, a)] = value
-        half += 0.5 * log(value)
-    return half
+        variance = variances[pattern.columns[o + a]]
+        left[in_triangle(a, a)] = variance
+        table[1] -= 0.5 * log(variance)
 
 
 cdef void prepare_component(const family_t *f, Py_ssize_t k, const double *log_weights, const double *params,
                             double *own_work, double *work) noexcept nogil:
+    """own_work: covariance[d][d] | precision[d][d] | room of the kernel, from a cache line on."""
     cdef const context_t *c = context_of(f)
     cdef double *tables = work + c.complete.n_work
-    cdef Py_ssize_t d = c.complete.n_features, i, j, o, m
+    cdef Py_ssize_t d = c.complete.n_features, i, j
     cdef double *covariance = own_work
     cdef double *precision = covariance + d * d
-    cdef double *room = precision + d * d
-    cdef double *left
-    cdef double half = 0, log_root = 0, log_root_of_all = 0
-    cdef bint has_precision
-    cdef const pattern_t *pattern
-    cdef observed_t *observed
+    cdef double *room = <double *> ((<uintptr_t> (precision + d * d) + LINE - 1) // LINE * LINE)
+    cdef double log_root = 0
+    cdef double *table
     if c.complete.prepare_component != NULL:
         c.complete.prepare_component(c.complete, k, log_weights, params, own_work, work)
     for i in range(d):
         for j in range(d):
             covariance[i * d + j] = covariance_at(c, params, k, i, j)
-    has_precision = not columns_are_independent(c) and precision_factor(d, covariance, precision, room) == 0
-    if has_precision:
-        log_root_of_all = log_diagonal(d, room)
-        precision_of_factor(d, room, precision)
-    for i in range(c.n_patterns):
-        pattern = &c.patterns[i]
-        o, m = pattern.n_there, d - pattern.n_there
-        if m == 0:
-            continue
-        observed = <observed_t *> (tables + pattern.tables + k * pattern.size)
-        left = <double *> observed + OBSERVED_SIZE + n_slopes(c, o)
-        if columns_are_independent(c):
-            half = of_independent_columns(pattern, d, covariance, left, &log_root)
-        elif has_precision and m <= o and by_precision(pattern, d, precision, room, <double *> observed + OBSERVED_SIZE,
-                                                       left, &half) == 0:
-            log_root = log_root_of_all + half
+    if columns_are_independent(c):
+        for i in range(d):
+            room[i] = covariance[i * (d + 1)]
+        for i in range(c.n_holed):
+            condition_independent(c, c.holed[i], room, k, tables)
+    else:
+        if precision_factor(d, covariance, precision, room) == 0:
+            log_root = log_diagonal(d, room)
+            precision_of_factor(d, room, precision)
         else:
-            half = by_covariance(pattern, d, covariance, room, <double *> observed + OBSERVED_SIZE, left, &log_root)
-        c.verbs.observe(c.complete, k, o, log_weights[k], params, log_root, -half, observed)
+            precision = NULL
+        c.kernels.condition(c.n_holed, c.holed, d, covariance, precision, log_root, k, OBSERVED_SIZE, room, tables)
+    for i in range(c.n_holed):
+        table = tables + c.holed[i].tables + k * c.holed[i].size
+        c.verbs.observe(c.complete, k, c.holed[i].n_there, log_weights[k], params, table[0], table[1],
+                        <observed_t *> table)
 
 
 cdef void prepare(const family_t *f, const double *log_weights, const double *params, double *work, double *pivot,
@@ -474,7 +361,8 @@ def bind_missing(capsule, int64_t[:, ::1] columns not None, const int64_t[::1] n
     cdef BoundFamily bound = BoundFamily(capsule)
     cdef const family_t *complete = &bound.c
     cdef Py_ssize_t d = complete.n_features, n_patterns = columns.shape[0], i, j, o, m
-    cdef family_t *f = new_struct(sizeof(context_t) + n_patterns * (sizeof(pattern_t) + d * sizeof(Py_ssize_t)))
+    cdef family_t *f = new_struct(sizeof(context_t) + n_patterns * (sizeof(pattern_t) + sizeof(pattern_t *)
+                                                                    + d * sizeof(Py_ssize_t)))
     cdef context_t *c = <context_t *> f.context
     cdef Py_ssize_t *places
     if complete.real_bytes != 8 or columns.shape[1] != d:
@@ -484,7 +372,8 @@ def bind_missing(capsule, int64_t[:, ::1] columns not None, const int64_t[::1] n
     c.verbs = &(<const covariances_t *> complete.context).missing
     (<covariances_t *> complete.context).kept_bytes = kept_bytes  # of a struct that nobody else has
     c.patterns = <pattern_t *> (c + 1)
-    places = <Py_ssize_t *> (c.patterns + n_patterns)
+    c.holed = <const pattern_t **> (c.patterns + n_patterns)
+    places = <Py_ssize_t *> (c.holed + n_patterns)
     for i in range(n_patterns):
         o, m = n_there[i], d - n_there[i]
         c.patterns[i].n_there, c.patterns[i].columns = o, places + i * d
@@ -492,13 +381,18 @@ def bind_missing(capsule, int64_t[:, ::1] columns not None, const int64_t[::1] n
         c.patterns[i].tables = c.n_own_tables
         c.n_own_tables += complete.n_components * c.patterns[i].size
         for j in range(d):
-            c.patterns[i].columns[j] = columns[i, j]
+            places[i * d + j] = columns[i, j]
+    for i in np.argsort(n_there, kind="stable"):
+        if n_there[i] < d:
+            c.holed[c.n_holed] = &c.patterns[i]
+            c.n_holed += 1
     f.n_components, f.n_features, f.real_bytes, f.isa = complete.n_components, d + 1, 8, complete.isa
     f.n_params, f.n_stats = complete.n_params, complete.n_stats
     f.n_tables = in_cache_lines(c.n_own_tables + complete.n_components * d) + complete.n_tables
     f.n_scratch_columns = d + (2 if c.verbs.accumulate != NULL else 0) + complete.n_scratch_columns
     f.n_work = complete.n_work + c.n_own_tables
-    f.n_own_work = max(complete.n_own_work, 3 * d * d)
+    # two matrices, a cache line to align what follows, and room for `condition`
+    f.n_own_work = max(complete.n_own_work, 2 * d * d + LINE // 8 + MIXFAST_LANES * (d * (d + 3) // 2) + 2 * d)
     f.flops_per_row = 3 * complete.flops_per_row
     f.flops_per_component = complete.flops_per_component + n_patterns * d * d * d
     f.prepare_component, f.prepare, f.log_density, f.accumulate = prepare_component, prepare, log_density, accumulate
