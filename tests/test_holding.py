@@ -1,21 +1,28 @@
 """Parameters that are held, `hold=`, over all estimators that EM fits by maximum likelihood."""
 
+import copy
 import warnings
 
 import numpy as np
 import pytest
-from estimators_table import ESTIMATORS
+from batches import assert_near
+from estimators_table import ESTIMATORS, REGRESSIONS, Rows
+from sklearn.base import clone
 
 import mixfast
 from mixfast import GaussianMixture, MixtureOfExperts, PoissonMixture, ProductMixture, StudentTMixture, fit_many, select
 from mixfast.families.covariances import SHAPES
 from mixfast.families.holding import ALL, COMPONENT, NUMBER
+from mixfast.partitions import InMemory
 from mixfast.parts import Categorical, Gaussian, Poisson, StudentT
 
 HOLDERS = {
-    name: entry
-    for name, entry in ESTIMATORS.items()
-    if "hold" in entry.make().get_params() and not isinstance(entry.make(), ProductMixture)  # whose parts hold
+    **{
+        name: entry
+        for name, entry in ESTIMATORS.items()
+        if "hold" in entry.make().get_params() and not isinstance(entry.make(), ProductMixture)  # whose parts hold
+    },
+    **{f"experts, {name}": entry for name, entry in REGRESSIONS.items() if "wide" not in name},  # which holds nothing
 }
 every_holder = pytest.mark.parametrize("name", HOLDERS)
 
@@ -31,53 +38,81 @@ def rows(n=300, d=2, seed=0):
 def fitted(estimator, X, **row_data):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # few rows, and limits that are slow
-        return estimator.fit(X, **row_data)
+        return X.to(estimator.fit) if isinstance(X, Rows) else estimator.fit(X, **row_data)
 
 
 def made(entry, **options):
-    estimator = entry.make(**({"tol": 1e-9, "max_iter": 300, "canonical_order": False} | options))
+    estimator = entry.make(**({"tol": 1e-9, "max_iter": 300} | options))
+    if "canonical_order" in estimator.get_params():
+        estimator.set_params(canonical_order=False)
     if "reg_covar" in estimator.get_params():
         estimator.set_params(reg_covar=0)  # what is added to estimates may lower the likelihood
     return estimator
 
 
 def array_of(model, name):
-    return np.array(getattr(model, f"{name}_"), dtype=np.float64)
+    """An attribute; of several responses a list, with None for those without."""
+    value = getattr(model, f"{name}_")
+    if isinstance(model, MixtureOfExperts) and isinstance(value, list):
+        return [None if own is None else np.array(own, dtype=np.float64) for own in value]
+    return np.array(value, dtype=np.float64)
+
+
+def each(function, value, *others):
+    """Of an array, or of each that a list has."""
+    if not isinstance(value, list):
+        return function(value, *others)
+    return [None if own[0] is None else function(*own) for own in zip(value, *others, strict=True)]
+
+
+def assert_equal(got, wanted):
+    """Where numbers are wanted."""
+    each(lambda own, its: np.testing.assert_array_equal(own[~np.isnan(its)], its[~np.isnan(its)]), got, wanted)
 
 
 def part_of(values, depth):
-    """What of a parameter is held: all, all of component 1, or its first number."""
+    """What of a parameter is held: all, all of component 1, or its first number that is not 0, as those of the first
+    class of a response are."""
     part = np.full(values.shape, np.nan)
-    where = {ALL: ..., COMPONENT: 1, NUMBER: (1, 0) if values.ndim > 1 else 1}[depth]
+    where = {ALL: ..., COMPONENT: 1, NUMBER: (1, *np.argwhere(values[1])[0])}[depth]
     part[where] = values[where]
     return part
 
 
 def held_with_needs(model, name, depth_of_part):
     """{name: numbers}, with what is held together with it."""
-    holdings = model._family().holdings
-    return {own: part_of(array_of(model, own), depth_of_part) for own in (name, *holdings[name].needs)}
+    holdings = model._holdings()
+    return {
+        own: each(lambda values: part_of(values, depth_of_part), array_of(model, own))
+        for own in (name, *holdings[name].needs)
+    }
+
+
+def holds_weights(model):
+    """But for those of a gate."""
+    return getattr(model, "gate", None) is None
 
 
 @every_holder
 def test_held_numbers_come_out_to_the_last_bit_and_the_objective_never_falls(name):
     entry = HOLDERS[name]
-    model = fitted(made(entry, n_init=1), entry.X)
+    model = fitted(made(entry, n_init=1), entry.rows())
     other = fitted(
-        made(entry, random_state=5, init_params="random"), entry.X[:40]
+        made(entry, random_state=5, init_params="random"), entry.rows().some(slice(40))
     )  # numbers that are not the fit's own
-    holdings = model._family().holdings
+    holdings = model._holdings()
     for parameter, holding in holdings.items():
         depth = min([holding.depth, *(holdings[need].depth for need in holding.needs)])
         hold = held_with_needs(other, parameter, depth)
-        again = fitted(made(entry, hold=hold), entry.X)
+        again = fitted(made(entry, hold=hold), entry.rows())
         for held, numbers in hold.items():
-            own = array_of(again, held)
-            np.testing.assert_array_equal(own[~np.isnan(numbers)], numbers[~np.isnan(numbers)])
+            assert_equal(array_of(again, held), numbers)
         assert np.diff(again.lower_bounds_).min(initial=0) > -1e-10
         assert again._n_parameters() < model._n_parameters()
+    if not holds_weights(model):
+        return
     weights = np.where(np.arange(len(model.weights_)) == 1, 0.3, np.nan)
-    again = fitted(made(entry, hold={"weights": weights}), entry.X)
+    again = fitted(made(entry, hold={"weights": weights}), entry.rows())
     assert again.weights_[1] == 0.3
     assert again.weights_.sum() == pytest.approx(1)
     assert again._n_parameters() == model._n_parameters() - 1
@@ -86,11 +121,12 @@ def test_held_numbers_come_out_to_the_last_bit_and_the_objective_never_falls(nam
 @every_holder
 def test_to_hold_nothing_changes_no_bit(name):
     entry = HOLDERS[name]
-    model = fitted(made(entry), entry.X)
-    nothing = {own: np.full(array_of(model, own).shape, np.nan) for own in (*model._family().holdings, "weights")}
+    model = fitted(made(entry), entry.rows())
+    names = [*model._holdings(), *(["weights"] if holds_weights(model) else [])]
+    nothing = {own: each(lambda values: values * np.nan, array_of(model, own)) for own in names}
     for hold in ({}, nothing):
-        again = fitted(made(entry, hold=hold), entry.X)
-        np.testing.assert_array_equal(again.weights_, model.weights_)
+        again = fitted(made(entry, hold=hold), entry.rows())
+        np.testing.assert_array_equal(again._mixing(), model._mixing())
         for one, two in zip(again._collect(), model._collect(), strict=True):
             np.testing.assert_array_equal(one, two)
 
@@ -98,13 +134,16 @@ def test_to_hold_nothing_changes_no_bit(name):
 @every_holder
 def test_to_hold_everything_leaves_everything(name):
     entry = HOLDERS[name]
-    model = fitted(made(entry, random_state=3), entry.X[:50])
-    hold = {own: array_of(model, own) for own in (*model._family().holdings, "weights")}
-    again = fitted(made(entry, hold=hold, max_iter=7, tol=0), entry.X)
-    np.testing.assert_allclose(again.weights_, model.weights_, rtol=1e-15)
+    model = fitted(made(entry, random_state=3), entry.rows().some(slice(48)))
+    names = [*model._holdings(), *(["weights"] if holds_weights(model) else [])]
+    hold = {own: array_of(model, own) for own in names}
+    again = fitted(made(entry, hold=hold, max_iter=7, tol=0), entry.rows())
     for own in hold.keys() - {"weights"}:
-        np.testing.assert_array_equal(array_of(again, own), array_of(model, own))
-    if set(again._collect()._fields) <= {*hold, "precisions_cholesky"}:  # of Student-t components, not always
+        assert_equal(array_of(again, own), hold[own])
+    if holds_weights(model):
+        np.testing.assert_allclose(again.weights_, model.weights_, rtol=1e-15)
+    # of Student-t components not always
+    if isinstance(model, MixtureOfExperts) or set(again._collect()._fields) <= {*hold, "precisions_cholesky"}:
         assert np.ptp(again.lower_bounds_) < 1e-9
         assert again._n_parameters() == 0
 
@@ -112,22 +151,29 @@ def test_to_hold_everything_leaves_everything(name):
 @every_holder
 def test_a_mask_holds_what_the_last_fit_has(name):
     entry = HOLDERS[name]
-    model = fitted(made(entry, warm_start=True, max_iter=3), entry.X)
-    if not model._family().holdings:  # weights alone
+    model = fitted(made(entry, warm_start=True, max_iter=3), entry.rows())
+    if not model._holdings():  # weights alone
         return
-    parameter, holding = next(iter(model._family().holdings.items()))
+    parameter, holding = next(iter(model._holdings().items()))
     before = array_of(model, parameter)
-    together = ALL in [model._family().holdings[own].depth for own in (parameter, *holding.needs)]
-    hold = {
-        own: np.ones(array_of(model, own).shape, bool) if together else np.arange(len(before)) == 0
-        for own in (parameter, *holding.needs)
-    }
+    together = ALL in [model._holdings()[own].depth for own in (parameter, *holding.needs)]
+
+    def mask_of(values):
+        if "common" in name:  # the first column is not shared
+            return np.arange(values.shape[1]) + np.zeros((len(values), 1)) == 0
+        return np.ones(values.shape, bool) if together else np.arange(len(values)) == 0
+
+    hold = {own: each(mask_of, array_of(model, own)) for own in (parameter, *holding.needs)}
     model.set_params(hold=hold, max_iter=20)
-    fitted(model, entry.X)
-    mask = hold[parameter]
-    np.testing.assert_array_equal(array_of(model, parameter)[mask], before[mask])
+    fitted(model, entry.rows())
+    each(
+        lambda own, its, mask: np.testing.assert_array_equal(own[mask], its[mask]),
+        array_of(model, parameter),
+        before,
+        hold[parameter],
+    )
     with pytest.raises(ValueError, match="set warm_start=True and fit again"):
-        fitted(made(entry, hold=hold), entry.X)
+        fitted(made(entry, hold=hold), entry.rows())
 
 
 # ---- Gaussians, where the numbers are known ------------------------------------------------------------------------
@@ -185,6 +231,56 @@ def test_the_limit_is_a_maximum_under_what_is_held():
         assert near.score(X) < best
 
 
+@pytest.mark.parametrize("name", REGRESSIONS)
+@pytest.mark.parametrize("held", ["coefficients", "intercepts", "gate", "dispersions"])
+def test_the_limit_of_regressions_is_a_maximum_under_what_is_held(held, name):
+    """As that of means: no small step of what is free makes y more likely."""
+    entry = REGRESSIONS[name]
+    names = {
+        "coefficients": ["coef"],
+        "intercepts": ["intercept"],
+        "gate": ["gate_coef", "gate_intercept"],
+        "dispersions": ["sigma", "shape", "theta"],
+    }[held]
+    free = fitted(made(entry, n_init=3), entry.rows())
+    holdings = free._holdings()
+    names = [own for own in names if own in holdings and "wide" not in name]
+    if not names:
+        return  # the expert has none of these
+    # near the free ones, so that no component is lost
+    numbers = {own: each(lambda values: part_of(1.1 * values, NUMBER), array_of(free, own)) for own in names}
+    for own in names:
+        if holdings[own].depth == ALL:
+            numbers[own] = 1.1 * array_of(free, own)
+    options = {"n_init": 3, "tol": 1e-13, "max_iter": 20_000, "accelerate": "auto", "alpha": 0.1}
+    model = fitted(made(entry, hold=numbers, **options), entry.rows())
+    assert model.converged_
+
+    def objective(model):
+        coefficients = model.coef_ if isinstance(model.coef_, list) else [model.coef_]
+        own = [values[:, :1] if "common" in name else values for values in coefficients]  # the second column is fixed
+        return entry.rows().to(model.score_samples).sum() - 0.05 * sum(np.sum(values**2) for values in own)
+
+    def moved(values, its, is_shared):
+        step = 1e-3 * rng.normal(size=values.shape) * np.isnan(its) * (values != 0)
+        if "common" in name and values.ndim == 2:
+            step[:, 1] = step[0, 1]
+        return values + (step[:1] if is_shared else step)
+
+    best, rng = objective(model), np.random.default_rng(0)
+    for _ in range(20):
+        near = copy.deepcopy(model)
+        for own, holding in holdings.items():
+            values = array_of(model, own)
+            wanted = numbers.get(own, each(lambda values: values * np.nan, values))
+            shared = [holding.depth == ALL] * len(values) if isinstance(values, list) else holding.depth == ALL
+            setattr(near, f"{own}_", each(moved, values, wanted, shared))
+        if "gate" not in name and "groups" not in name:
+            weights = model.weights_ * np.exp(1e-3 * rng.normal(size=2))
+            near.weights_ = weights / weights.sum()
+        assert objective(near) < best + 1e-9 * abs(best)
+
+
 def test_missing_entries_and_noise_go_with_it():
     X = rows()
     means = np.full((3, 2), np.nan)
@@ -227,6 +323,94 @@ def test_sums_over_rows():
     np.testing.assert_allclose(stepped.covariances_, model.covariances_, rtol=1e-4)
 
 
+def held_regressions():
+    """(estimator that holds a number of everything, rows)"""
+    entry = REGRESSIONS["poisson, gate and exposure"]
+    hold = {
+        "coef": [[np.nan, 0.3], [-0.2, np.nan]],
+        "intercept": [np.nan, 0.5],
+        "gate_coef": [[0.0], [0.2]],
+        "gate_intercept": [np.nan, -0.1],
+    }
+    return entry.make(hold=hold, max_iter=5, tol=0), entry.rows()
+
+
+def assert_held(model, hold):
+    for name, numbers in hold.items():
+        assert_equal(array_of(model, name), np.array(numbers))
+
+
+def test_regressions_hold_in_sums_batches_choices_and_files(tmp_path):
+    estimator, rows = held_regressions()
+    whole = fitted(clone(estimator), rows)
+    assert_held(whole, estimator.hold)
+    assert whole._n_parameters() == 4 + 2 + 2 - 5
+    start = fitted(clone(estimator).set_params(max_iter=0, warm_start=True), rows).set_params(max_iter=5)
+    parts = [(part.X, None, part.data) for part in (rows.some(slice(0, 17)), rows.some(slice(17, 60)))]
+    model = fitted(copy.deepcopy(start), InMemory(parts))
+    assert_near(model, fitted(copy.deepcopy(start), rows), 1e-11)
+    assert_held(model, estimator.hold)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        stream = copy.deepcopy(model)
+        for batch in (slice(0, 30), slice(30, 60)):
+            rows.some(batch).to(stream.partial_fit)
+        assert_held(stream, estimator.hold)
+        lists = {name: [values, values] for name, values in rows.data.items()}
+        for own in fit_many([rows.X, rows.X], estimator, random_state=0, **lists):
+            np.testing.assert_array_equal(own.coef_, whole.coef_)
+        chosen = select(rows.X, estimator, n_components=[2], random_state=0, **rows.data)
+    assert_held(chosen.best_, estimator.hold)
+    several = REGRESSIONS["several"]
+    hold = {"coef": [np.array([[0.1, np.nan], [np.nan] * 2]), None], "sigma": [[0.5, np.nan], None]}
+    both = fitted(several.make(hold=hold), several.rows())
+    assert (both.coef_[0][0, 0], both.sigma_[0][0]) == (0.1, 0.5)
+    for fit in (whole, both):
+        fit.save(tmp_path / "model")
+        again = mixfast.load(tmp_path / "model")
+        assert again._n_parameters() == fit._n_parameters()
+        np.testing.assert_array_equal(again.coef_, fit.coef_)
+
+
+@pytest.mark.parametrize(
+    ("options", "hold", "said"),
+    [
+        (
+            {},
+            {"slope": 1.0},
+            "hold has 'slope', and a MixtureOfExperts.* can hold 'weights', 'coef', 'intercept', 'sigma'",
+        ),
+        ({}, {"shape": [1.0, 2.0]}, "hold has 'shape'"),
+        ({}, {"degrees_of_freedom": [4.0, 4.0]}, "hold has 'degrees_of_freedom'.*degrees_of_freedom=4.0"),
+        ({}, {"coef": [[1.0, 2.0]]}, r"hold\['coef'\] should have the shape of \(2, 2\), got \(1, 2\)"),
+        ({}, {"sigma": [-1.0, np.nan]}, r"hold\['sigma'\].*above"),
+        ({}, {"coef": [True, False]}, "set warm_start=True and fit again"),
+        ({}, {"gate_coef": [[0.0], [1.0]]}, "hold has 'gate_coef'.*gate=None"),
+        ({"gate": "same"}, {"weights": [0.5, 0.5]}, "hold has 'weights'.*gate='same'.*can hold 'coef'"),
+        ({"gate": "same"}, {"gate_intercept": [1.0, np.nan]}, "0 or NaN for component 0"),
+        ({"gate": [0]}, {"gate_coef": [[0.0, 1.0]] * 2}, r"hold\['gate_coef'\] should have the shape of \(2, 1\)"),
+        ({"variance": "common"}, {"sigma": [1.0, np.nan]}, "all components together are held"),
+        ({"variance": "common"}, {"sigma": [1.0, 2.0]}, "not the same number for all"),
+        ({"fixed": [1]}, {"coef": [[1.0, 2.0], [np.nan, np.nan]]}, "hold has a coef that all components share"),
+        ({"expert": ["gaussian"]}, {"coef": [[1.0, 2.0], [1.0, 2.0]]}, "a list with an entry for each of 1 responses"),
+    ],
+)
+def test_what_regressions_cannot_hold_is_said(options, hold, said):
+    X = rows(60)
+    y = X @ [1.0, -1.0]
+    with pytest.raises(ValueError, match=said):
+        fitted(MixtureOfExperts(2, hold=hold, **options), X, y=[y] if "expert" in options else y)
+
+
+def test_a_gate_of_many_coefficients_holds_nothing():
+    entry = REGRESSIONS["gaussian, wide gate"]
+    with pytest.raises(ValueError, match="has more than 60 coefficients, of which none can be held: leave columns out"):
+        fitted(entry.make(hold={"gate_intercept": [0.0, 1.0]}), entry.rows())
+    with pytest.raises(ValueError, match="0 or NaN for the first class"):
+        entry = REGRESSIONS["multinomial"]
+        fitted(entry.make(hold={"intercept": [[1.0, 2.0, 3.0], [np.nan] * 3]}), entry.rows())
+
+
 E = np.eye(2)
 
 
@@ -265,7 +449,6 @@ def test_what_cannot_be_held_is_said(cls, options, hold, said):
 
 
 def test_what_has_no_place_for_it():
-    assert "hold" not in MixtureOfExperts(2).get_params()
     assert "hold" not in Gaussian().get_params()
     with pytest.raises(ValueError, match="rates"):
         fitted(PoissonMixture(1, hold={"rates": [[-1.0, np.nan]]}), np.ones((5, 2)))

@@ -190,6 +190,10 @@ class MixtureByEM(FromStatistics, FromPartitions, FromStreams, BaseMixture):
             ),
         )
 
+    def _holdings(self):
+        """What can be held beside weights, by the names of attributes."""
+        return self._family().holdings
+
     def _attributes_held(self):
         return {name: getattr(self, f"{name}_") for name in self.hold if hasattr(self, f"{name}_")}
 

@@ -39,7 +39,7 @@ def masks_and_values(hold, family, n_weights, n_features, fitted, whose):
                 f"hold has {name!r}, and {whose} can hold {', '.join(map(repr, known))}: of others the M-step "
                 "would not be exact"
             )
-        found[name] = _values_of(name, given, shapes[name], family.holdings[name].depth, fitted)
+        found[name] = values_of(name, given, shapes[name], family.holdings[name].depth, fitted)
     found = {name: own for name, own in found.items() if own[0].any()}
     for name, (held, _) in found.items():
         for other in family.holdings[name].needs:
@@ -61,7 +61,9 @@ def _covers(other, held, together):
     return bool(theirs[own.any(axis=1)].all())
 
 
-def _values_of(name, given, shape, depth, fitted):
+def values_of(name, given, shape, depth, fitted):
+    """(what is held of a parameter, a mask; its values, float64, NaN where nothing is). `fitted` has attributes that a
+    mask is about, by name, or None. Raises ValueError for what has not this shape, and where a unit is torn."""
     try:
         values = np.asarray(given)
         is_number = values.dtype.kind in "biuf"

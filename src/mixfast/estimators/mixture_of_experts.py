@@ -21,6 +21,7 @@ from mixfast.design import Design
 from mixfast.estimators._density import fitting
 from mixfast.estimators._formula import FittedByFormula
 from mixfast.estimators._given import check_weights, name_columns, numbers, precision_of, without_iterations
+from mixfast.estimators._held_regressions import HoldsRegressions
 from mixfast.estimators._likelihood import LikelihoodMixture
 from mixfast.estimators._parameters import unfitted_copy
 from mixfast.estimators._regression import RegressionStatistics
@@ -83,7 +84,7 @@ OF_RESPONSES = ("sigma_", "shape_", "theta_", "degrees_of_freedom_", "fixed_coef
 
 
 @described
-class MixtureOfExperts(FittedByFormula, RegressionStatistics, RegressorMixin, LikelihoodMixture):
+class MixtureOfExperts(FittedByFormula, RegressionStatistics, HoldsRegressions, RegressorMixin, LikelihoodMixture):
     """Mixture of regressions, fitted by EM: each row belongs to one of several regressions, which is not known.
 
     The density of a response y given a row x is sum_k weights_k f(y | x' coef_k + intercept_k + offset, dispersion_k).
@@ -134,6 +135,14 @@ default='gaussian'
         What a variance is divided by: 0 is the weight of the component, maximum likelihood; 'n-p' multiplies that
         variance by n / (n - p), n the sum of all weights and p the number of coefficients of a component, as R's
         flexmix does. The likelihood is then not monotone: iterations stop where it moves by less than `tol`.
+    hold : dict, default=None
+        Parameters that stay as they are while the others are fitted, by the names of the attributes without the
+        underscore: ``{"coef": array}`` of the attribute's shape, NaN for numbers that are fitted; of several responses
+        a list, with None for those of which nothing is held. Held numbers come out to the last bit, and criteria do not
+        count them. A mask of components, or of numbers, holds what the last fit has, with `warm_start=True`. Any of
+        `coef`, `intercept`, `sigma`, `shape`, `theta`, `degrees_of_freedom`, `gate_coef` and `gate_intercept` can be
+        held, of a gate of at most 60 coefficients, and `weights` where there is none. Where an intercept is held, the
+        fit has no pivot: centre columns that are far from 0.
     tol : float, default=1e-6
         Iterations stop when the lower bound (mean log density of a response, in nats, less the penalties) moves by
         less.
@@ -243,6 +252,7 @@ default='gaussian'
         alpha: float = 0.0,
         gate_alpha: float = 1e-6,
         sigma_df: Literal[0, "n-p"] = 0,
+        hold: dict[str, Any] | None = None,
         tol: float = 1e-6,
         max_iter: int = 1000,
         n_init: int = 10,
@@ -266,6 +276,7 @@ default='gaussian'
         self.alpha = alpha
         self.gate_alpha = gate_alpha
         self.sigma_df = sigma_df
+        self.hold = hold
         self.tol = tol
         self.max_iter = max_iter
         self.n_init = n_init
@@ -443,7 +454,8 @@ default='gaussian'
         experts without classes."""
         return self._each("classes_" if "classes_" in vars(self) else "_common_classes")
 
-    def _family(self):
+    def _family(self, holds=True):
+        held, centres = self._coefficients_held() if holds and self.hold else (None, True)
         return Experts(
             self._experts(),
             alpha=float(self.alpha),
@@ -453,7 +465,23 @@ default='gaussian'
             has_intercept=self.fit_intercept,
             corrects_variance=self.sigma_df == "n-p",
             n_beside=self._n_columns_beside(),
+            held=held,
+            centres=centres,
         )
+
+    def _fitted_family(self):
+        return self._family(holds=False)
+
+    def _coefficients_held(self):
+        """(which intercepts and coefficients stay, (n_components, n_predictors, 1 + n_features) or None; whether
+        intercepts, those of the gate too, may be about a pivot)"""
+        if "n_features_in_" not in vars(self):  # no rows have been seen
+            return None, True
+        numbers = self._held_numbers(self.n_features_in_)
+        held = ~np.isnan(np.concatenate([numbers["intercepts"][..., np.newaxis], numbers["coefficients"]], axis=2))
+        gate = None if self.gate is None else self._held_of_gate(self._n_columns_of_gate())
+        centres = not held[..., 0].any() and (gate is None or np.isnan(gate[:, 0]).all())
+        return (held if held.any() else None), centres
 
     def _columns_of_responses(self):
         """For each response the positions of the columns of X in its predictors (`columns`); None for all."""
@@ -500,7 +528,8 @@ default='gaussian'
     def _proportions(self):
         if self.gate is None:
             return super()._proportions()
-        return self._gate_of_columns(self._n_columns_of_gate())
+        n_columns = self._n_columns_of_gate()
+        return self._gate_of_columns(n_columns, self._held_of_gate(n_columns))
 
     def _n_columns_of_gate(self):
         """The number of columns of the gate: of the rows read last, or else of `gate_coef_`."""
@@ -513,10 +542,10 @@ default='gaussian'
     def _is_gate_of_X(self):
         return isinstance(self.gate, str) and self.gate == "same"
 
-    def _gate_of_columns(self, n_columns):
+    def _gate_of_columns(self, n_columns, held=None):
         """The `Gate` of so many columns of the encoded rows: the columns of X, or those that follow them."""
         n_features = getattr(self, "_n_columns_of_X", None) or np.shape(self._each("coef_")[0])[-1]
-        return Gate(0 if self._is_gate_of_X() else n_features, n_columns, float(self.gate_alpha))
+        return Gate(0 if self._is_gate_of_X() else n_features, n_columns, float(self.gate_alpha), held=held)
 
     def _proportions_of_predictions(self):
         return None if self.gate is None else self._gate_of_columns(np.shape(self.gate_coef_)[1])

@@ -1,5 +1,8 @@
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 KINDS: dict[str, int]
 
 def bind_experts(
@@ -14,4 +17,6 @@ def bind_experts(
     is_common: bool,
     degrees: float | None,
     corrects_variance: bool,
+    held: NDArray[np.uint8] | None = None,
+    centres: bool = True,
 ) -> Any: ...

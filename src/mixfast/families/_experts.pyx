@@ -104,6 +104,7 @@ ctypedef struct context_t:
     experts_t experts            # the first member: kernels see no other
     double alpha                 # ridge penalty
     bint has_intercept
+    bint centres                 # whether intercepts are about a pivot; one that is held is about the origin
     bint is_common               # components share dispersions
     bint estimates_degrees
     double degrees               # the given ones, or those of a start
@@ -111,10 +112,21 @@ ctypedef struct context_t:
     Py_ssize_t n_blocks          # of information matrices, of all responses
     response_t *responses        # [R]
     unsigned char *use           # [R][1 + p]
+    unsigned char *held          # [K][E][1 + p], whether coefficients stay as they are; or NULL
 
 
 cdef inline const context_t *context_of(const family_t *f) noexcept nogil:
     return <const context_t *> f.context
+
+
+cdef inline unsigned char role_of(const context_t *context, const response_t *response, Py_ssize_t k, Py_ssize_t e,
+                                  Py_ssize_t i) noexcept nogil:
+    """What a step makes of the intercept, i = 0, or coefficient i - 1 of predictor e of component k: nothing where it
+    is held, as where it is left out. What components share is held in all of them or in none."""
+    cdef Py_ssize_t width = 1 + context.experts.n_columns
+    if context.held != NULL and context.held[(k * context.experts.n_etas + response.first_eta + e) * width + i]:
+        return LEFT_OUT
+    return context.use[(response - context.experts.responses) * width + i]
 
 
 # ---- where parameters and statistics are ----------------------------------------------------------------------------
@@ -473,11 +485,11 @@ cdef int begin(const family_t *f, const totals_t *totals, double *params) noexce
     for k in range(K):
         total += totals.counts[k]
     columns = sums_of_columns(f, totals)
-    if context.has_intercept:
-        for i in range(p):
+    if context.centres:
+        for i in range(p if context.has_intercept else 0):
             own.pivot[i] = columns[i] / total
-    for i in range(all.n_beside):
-        own.pivot_beside[i] = columns[p + i] / total
+        for i in range(all.n_beside):
+            own.pivot_beside[i] = columns[p + i] / total
     for j in range(R):
         response = &all.responses[j]
         m = response.n_etas
@@ -618,7 +630,6 @@ cdef int find_steps(const family_t *f, const totals_t *totals, Py_ssize_t j, con
     cdef const context_t *context = context_of(f)
     cdef const experts_t *all = &context.experts
     cdef const response_t *response = &all.responses[j]
-    cdef const unsigned char *use = context.use + j * (1 + all.n_columns)
     cdef Py_ssize_t K = f.n_components, width = 1 + all.n_columns, m = response.n_etas, n = m * width
     cdef Py_ssize_t n_own, n_shared = 0, k, e, i, g, c, a, b
     cdef double *shared = work + K * room_of_system(n)
@@ -630,8 +641,9 @@ cdef int find_steps(const family_t *f, const totals_t *totals, Py_ssize_t j, con
     cdef bint is_deficient = False
     cdef sums_t found
     cdef system_t s
-    for i in range(width):
-        n_shared += m * (use[i] == SHARED)
+    for e in range(m):
+        for i in range(width):
+            n_shared += role_of(context, response, 0, e, i) == SHARED
     memset(shared, 0, n_shared * n_shared * sizeof(double))
     memset(shared_right, 0, n_shared * sizeof(double))
     for k in range(K):
@@ -645,7 +657,7 @@ cdef int find_steps(const family_t *f, const totals_t *totals, Py_ssize_t j, con
         n_own = 0
         for e in range(m):
             for i in range(width):
-                if use[i] == OWN:
+                if role_of(context, response, k, e, i) == OWN:
                     s.right[n_own] = found.gradient[e * width + i]
                     if i > 0:
                         s.right[n_own] -= ridge * coefficient(own, all, response, k, e, i)
@@ -653,12 +665,12 @@ cdef int find_steps(const family_t *f, const totals_t *totals, Py_ssize_t j, con
         a = 0
         for e in range(m):
             for i in range(width):
-                if use[i] != OWN:
+                if role_of(context, response, k, e, i) != OWN:
                     continue
                 b = 0
                 for g in range(m):
                     for c in range(width):
-                        if use[c] == OWN:
+                        if role_of(context, response, k, g, c) == OWN:
                             s.matrix[a * n_own + b] = information_at(found.information, width, e, i, g, c)
                             if b == a:
                                 s.matrix[a * n_own + b] += least[i] * totals.counts[k] + (ridge if i > 0 else 0)
@@ -666,7 +678,7 @@ cdef int find_steps(const family_t *f, const totals_t *totals, Py_ssize_t j, con
                 b = 0
                 for g in range(m):
                     for c in range(width):
-                        if use[c] == SHARED:
+                        if role_of(context, response, k, g, c) == SHARED:
                             s.beside[a * n_shared + b] = information_at(found.information, width, e, i, g, c)
                             b += 1
                 a += 1
@@ -681,7 +693,7 @@ cdef int find_steps(const family_t *f, const totals_t *totals, Py_ssize_t j, con
         a = 0
         for e in range(m):
             for i in range(width):
-                if use[i] != SHARED:
+                if role_of(context, response, k, e, i) != SHARED:
                     continue
                 value = found.gradient[e * width + i]
                 for c in range(n_own):
@@ -690,7 +702,7 @@ cdef int find_steps(const family_t *f, const totals_t *totals, Py_ssize_t j, con
                 b = 0
                 for g in range(m):
                     for c in range(width):
-                        if use[c] == SHARED:
+                        if role_of(context, response, k, g, c) == SHARED:
                             shared[a * n_shared + b] += information_at(found.information, width, e, i, g, c) / unit
                             b += 1
                 a += 1
@@ -712,8 +724,9 @@ cdef int find_steps(const family_t *f, const totals_t *totals, Py_ssize_t j, con
     for k in range(K):
         s = system_at(work, n, k)
         n_own = 0
-        for i in range(width):
-            n_own += m * (use[i] == OWN)
+        for e in range(m):
+            for i in range(width):
+                n_own += role_of(context, response, k, e, i) == OWN
         if totals.counts[k] > 0:
             for a in range(n_own):
                 for b in range(n_shared):
@@ -722,10 +735,10 @@ cdef int find_steps(const family_t *f, const totals_t *totals, Py_ssize_t j, con
         a = b = 0
         for e in range(m):
             for i in range(width):
-                if use[i] == SHARED:
+                if role_of(context, response, k, e, i) == SHARED:
                     s.step[e * width + i] = shared_right[b]
                     b += 1
-                elif use[i] == OWN and totals.counts[k] > 0:
+                elif role_of(context, response, k, e, i) == OWN and totals.counts[k] > 0:
                     s.step[e * width + i] = s.right[a] * s.scale[a]
                     a += 1
     return MIXFAST_CAPPED_PARAMETER if is_deficient else status
@@ -916,7 +929,7 @@ cdef int maximise(const family_t *f, const totals_t *totals, double *work, doubl
                 own.intercepts[place] += share * s.step[e * (1 + p)]
                 for i in range(p):
                     own.coefficients[place * p + i] += share * s.step[e * (1 + p) + 1 + i]
-    if own.stage[0] == GIVEN:
+    if own.stage[0] == GIVEN and context.centres:
         columns = sums_of_columns(f, totals)
         for i in range(p if context.has_intercept else 0):
             moved = columns[i] / total
@@ -1068,7 +1081,8 @@ cdef void go_half_way(const family_t *f, const double *last_params, double *para
 # ---- binding --------------------------------------------------------------------------------------------------------
 
 def bind_experts(Py_ssize_t n_components, Py_ssize_t n_features, object isa, Py_ssize_t n_columns,
-                 Py_ssize_t n_beside, responses, use, double alpha, bint is_common, degrees, bint corrects_variance):
+                 Py_ssize_t n_beside, responses, use, double alpha, bint is_common, degrees, bint corrects_variance,
+                 const unsigned char[:, :, ::1] held=None, bint centres=True):
     """A capsule of the family.
 
     n_features : columns of the encoded rows, of which the first n_columns are x and the next n_beside a gate's own
@@ -1076,13 +1090,18 @@ def bind_experts(Py_ssize_t n_components, Py_ssize_t n_features, object isa, Py_
     use : (n_responses, 1 + n_columns) of 0, 1 and 2: coefficients that are left out, own and shared
     degrees : of freedom, or None where they are to be estimated
     corrects_variance : whether variances are multiplied by n / (n - number of coefficients of a component)
+    held : (n_components, number of predictors, 1 + n_columns), which intercepts and coefficients stay, or None
+    centres : whether intercepts are about a pivot; not where some of them, or of a gate, are held about the origin
     """
     cdef Py_ssize_t R = len(responses), j, width = 1 + n_columns
+    cdef Py_ssize_t n_held = 0 if held is None else held.size
     cdef int level = resolve_isa(isa)
     cdef const experts_kernels_t *kernels = mixfast_select_experts(level)
     if n_components < 1 or n_columns < 1 or n_features < n_columns + n_beside:
         raise ValueError(f"cannot bind {n_components} components and {n_columns} of {n_features} columns")
-    cdef family_t *f = new_struct(sizeof(context_t) + R * sizeof(response_t) + R * width)
+    if n_held not in (0, n_components * sum(own[3] for own in responses) * width):
+        raise ValueError(f"{n_held} coefficients are held or not, of {n_components} components of {n_columns} columns")
+    cdef family_t *f = new_struct(sizeof(context_t) + R * sizeof(response_t) + R * width + n_held)
     cdef context_t *context = <context_t *> f.context
     cdef experts_t *all = &context.experts
     context.responses = <response_t *> (context + 1)
@@ -1103,7 +1122,10 @@ def bind_experts(Py_ssize_t n_components, Py_ssize_t n_features, object isa, Py_
         for i in range(width):
             context.use[j * width + i] = use[j][i]
     context.alpha, context.is_common, context.corrects_variance = alpha, is_common, corrects_variance
-    context.has_intercept = context.use[0] != LEFT_OUT
+    context.has_intercept, context.centres = context.use[0] != LEFT_OUT, centres
+    if n_held > 0:
+        context.held = context.use + R * width
+        memcpy(context.held, &held[0, 0, 0], n_held)
     context.estimates_degrees = degrees is None
     context.degrees = 8.0 if degrees is None else degrees
     n = most_etas * width

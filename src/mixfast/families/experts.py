@@ -11,6 +11,7 @@ from scipy.special import gammaln
 from mixfast.families._experts import KINDS, bind_experts
 from mixfast.families.domains import COUNT, POSITIVE
 from mixfast.families.family import Encoded, Family, is_sparse
+from mixfast.families.holding import NUMBER, Holding
 from mixfast.row_data import separated
 from mixfast.tables import canonical
 
@@ -264,6 +265,10 @@ class Experts(Family):
         Whether variances are multiplied by n / (n - number of coefficients of a component), n the sum of the weights.
     n_beside : int
         Number of columns that the gate alone depends on.
+    held : (n_components, n_predictors, 1 + n_columns) bool, or None
+        Which intercepts and coefficients stay as they are.
+    centres : bool
+        Whether intercepts may be about a pivot in a fit: not where some of them, or of the gate, are held.
     layout : tuple or None
         (number of columns of X, for each response the `response` of `bind_experts`), set by `encode`.
     """
@@ -274,6 +279,12 @@ class Experts(Family):
     Params: type = ExpertParams
     Stats: type = ExpertStats
     domains = {"dispersions": (POSITIVE,), "degrees": (POSITIVE,)}
+    holdings = {
+        "coefficients": Holding(NUMBER),
+        "intercepts": Holding(NUMBER),
+        "dispersions": Holding(NUMBER),
+        "degrees": Holding(NUMBER),
+    }
 
     def __init__(
         self,
@@ -285,6 +296,8 @@ class Experts(Family):
         has_intercept=True,
         corrects_variance=False,
         n_beside=0,
+        held=None,
+        centres=True,
         layout=None,
     ):
         self.responses = tuple(responses)
@@ -295,6 +308,8 @@ class Experts(Family):
         self.has_intercept = has_intercept
         self.corrects_variance = corrects_variance
         self.n_beside = n_beside
+        self.held = held
+        self.centres = centres
         self._layout = layout
 
     @property
@@ -339,6 +354,31 @@ class Experts(Family):
             total += n_components * (expert.degrees is None)
         return total
 
+    def _of_responses(self, per_predictor):
+        """Views of an array (n_components, n_predictors, ...) for each response."""
+        return np.split(per_predictor, np.cumsum([expert.n_predictors for expert in self.responses])[:-1], axis=1)
+
+    def n_held(self, name, held, n_features):
+        if name in ("coefficients", "intercepts"):
+            use = self.use(n_features)
+            use = use[:, 1:] if name == "coefficients" else use[:, :1]
+            held = held if name == "coefficients" else held[..., np.newaxis]
+            # what components share is held in all of them, and counts once
+            each = [
+                np.sum(own & (which == OWN)) + np.sum(own[:1] & (which == SHARED))
+                for own, which in zip(self._of_responses(held), use, strict=True)
+            ]
+            return int(sum(each))
+        if name == "dispersions":
+            own = held[:1] if self.is_common else held
+            return int(sum(own[:, j].sum() * expert.n_dispersions for j, expert in enumerate(self.responses)))
+        return int(sum(held[:, j].sum() for j, expert in enumerate(self.responses) if expert.degrees is None))
+
+    def judging(self):
+        names = ["coefficients", "intercepts"]
+        names += ["dispersions"] if any(expert.n_dispersions for expert in self.responses) else []
+        return names + (["degrees"] if any(expert.degrees is None for expert in self.responses) else [])
+
     def n_rows_needed(self, n_features):
         return n_features + 2 if any(expert.is_unbounded for expert in self.responses) else 0
 
@@ -380,6 +420,8 @@ class Experts(Family):
             self.has_intercept,
             self.corrects_variance,
             self.n_beside,
+            self.held,
+            self.centres,
             (values.shape[1], [tuple(own) for own in layout]),
         )
         base = sum(bases) if bases else None
@@ -411,6 +453,8 @@ class Experts(Family):
             self.is_common,
             degrees[0] if degrees else 1.0,
             self.corrects_variance,
+            None if self.held is None else np.ascontiguousarray(self.held, dtype=np.uint8),
+            self.centres,
         )
 
     def about_origin(self, params):

@@ -11,7 +11,7 @@ The penalty, subtracted from the log-likelihood, is ridge / 2 times the sum of s
 over components, so that it does not depend on which component is the reference.
 """
 
-from libc.math cimport fabs, log, sqrt
+from libc.math cimport fabs, isnan, log, sqrt
 from libc.string cimport memcpy, memset
 
 from mixfast.engine._family cimport MIXFAST_CAPPED_PARAMETER, MIXFAST_NOT_FINITE, MIXFAST_OK, chunk_t, selection_t
@@ -20,6 +20,8 @@ from mixfast.engine._kernels cimport gate_kernels_t, mixfast_select_gate
 from mixfast.engine._linalg cimport scaled_cholesky, solve_lower, solve_upper
 from mixfast.engine._triangle cimport in_symmetric, triangle
 from mixfast.proportions._proportions cimport Proportions, free_mixing_t, of_rows_t, one_for_each, proportions_t
+
+import numpy as np
 
 cdef enum:
     # The information matrix has the order (K - 1) (1 + n_columns), and a row costs half its square in operations. Above
@@ -39,6 +41,7 @@ ctypedef struct context_t:
     free_mixing_t free_numbers
     Py_ssize_t first, n_columns    # z are the columns first .. first + n_columns of the encoded rows
     double ridge
+    const double *held             # [n][1 + n_columns], intercepts and slopes that stay, NaN where fitted; or NULL
     const gate_kernels_t *kernels
 
 
@@ -58,11 +61,27 @@ cdef Py_ssize_t n_numbers(const proportions_t *proportions, Py_ssize_t n) noexce
     return n_coefficients(proportions, n) + n
 
 
+cdef inline bint is_held(const proportions_t *proportions, Py_ssize_t k, Py_ssize_t i) noexcept nogil:
+    cdef const context_t *context = context_of(proportions)
+    return context.held != NULL and not isnan(context.held[k * (1 + context.n_columns) + i])
+
+
+cdef void put_held(const proportions_t *proportions, Py_ssize_t n, double *mixing) noexcept nogil:
+    """Rows of what is held are about z itself, as `mixing` is."""
+    cdef const context_t *context = context_of(proportions)
+    cdef Py_ssize_t q = context.n_columns, k, i
+    for k in range(n if context.held != NULL else 0):
+        for i in range(1 + q):
+            if is_held(proportions, k, i):
+                mixing[k if i == 0 else n + k * q + i - 1] = context.held[k * (1 + q) + i]
+
+
 cdef void begin(const proportions_t *proportions, Py_ssize_t n, double *mixing) noexcept nogil:
     cdef Py_ssize_t k
     memset(mixing, 0, n_coefficients(proportions, n) * sizeof(double))
     for k in range(n):
         mixing[n_coefficients(proportions, n) + k] = 1 / <double> n
+    put_held(proportions, n, mixing)
 
 
 cdef void maximise(const proportions_t *proportions, Py_ssize_t n, const double *counts, double total,
@@ -73,6 +92,7 @@ cdef void maximise(const proportions_t *proportions, Py_ssize_t n, const double 
     for k in range(n):
         mixing[k] = log(max(counts[k] / total, LEAST_SHARE) / max(counts[0] / total, LEAST_SHARE))
         mixing[n_coefficients(proportions, n) + k] = counts[k] / total
+    put_held(proportions, n, mixing)
 
 
 cdef void log_weights(const proportions_t *proportions, Py_ssize_t n, const double *mixing,
@@ -170,11 +190,13 @@ cdef int find_newton_step(const proportions_t *proportions, Py_ssize_t n, double
                         value = -value
                     if i == j and i > 0:
                         value += context.ridge * ((k == other) - 1.0 / <double> n)
+                    if is_held(proportions, k, i) or is_held(proportions, other, j):  # a step of its own, which is 0
+                        value = k == other and i == j
                     matrix[((k - 1) * width + i) * order + (other - 1) * width + j] = value
     if scaled_cholesky(order, matrix, scale, &is_deficient) != 0:
         return MIXFAST_NOT_FINITE
     for a in range(order):
-        right[a] = gradients[width + a] * scale[a]
+        right[a] = 0 if is_held(proportions, 1 + a // width, a % width) else gradients[width + a] * scale[a]
     solve_lower(order, matrix, 1, right)
     for a in range(order):
         change += right[a] * right[a]
@@ -250,6 +272,7 @@ cdef int maximise_by_rows(const proportions_t *proportions, Py_ssize_t n, const 
             if fabs(mixing[n + k * q + j]) > LARGEST:
                 mixing[n + k * q + j] = LARGEST if mixing[n + k * q + j] > 0 else -LARGEST
                 status |= MIXFAST_CAPPED_PARAMETER
+    put_held(proportions, n, mixing)
     return status
 
 
@@ -326,6 +349,7 @@ cdef int constrain(const proportions_t *proportions, Py_ssize_t n, const double 
     memset(mixing, 0, n_coefficients(proportions, n) * sizeof(double))  # the shares stay
     memcpy(mixing + 1, numbers, (n - 1) * sizeof(double))
     memcpy(mixing + n + q, numbers + n - 1, (n - 1) * q * sizeof(double))
+    put_held(proportions, n, mixing)
     for i in range(n * (1 + q)):
         if not fabs(mixing[i]) < 100 * LARGEST:
             return 1
@@ -333,15 +357,28 @@ cdef int constrain(const proportions_t *proportions, Py_ssize_t n, const double 
 
 
 cdef class Gate(Proportions):
-    """A gate whose z are `n_columns` of the encoded rows' columns from `first` on; `ridge` >= 0 penalises slopes."""
+    """A gate whose z are `n_columns` of the encoded rows' columns from `first` on; `ridge` >= 0 penalises slopes.
+    `held` (n_components, 1 + n_columns): intercepts and slopes that stay, NaN where they are fitted, or None; where an
+    intercept is held the family has no pivot. Raises ValueError where so many coefficients have no exact step."""
 
     cdef context_t context
     cdef readonly Py_ssize_t first, n_columns
     cdef readonly double ridge
+    cdef readonly object held
+    cdef const double[:, ::1] kept
 
-    def __cinit__(self, Py_ssize_t first, Py_ssize_t n_columns, double ridge, isa=None):
-        self.first, self.n_columns, self.ridge = first, n_columns, ridge
+    def __cinit__(self, Py_ssize_t first, Py_ssize_t n_columns, double ridge, isa=None, held=None):
+        self.first, self.n_columns, self.ridge, self.held = first, n_columns, ridge, held
         self.context.first, self.context.n_columns, self.context.ridge = first, n_columns, ridge
+        if held is not None:
+            self.kept = np.ascontiguousarray(held, dtype=np.float64)
+            if self.kept.shape[1] != 1 + n_columns or self.kept.shape[0] < 1:
+                raise ValueError(f"held is {held!r}, of a gate of {n_columns} columns")
+            if (self.kept.shape[0] - 1) * (1 + n_columns) > LARGEST_ORDER:
+                raise ValueError(
+                    f"a gate of {self.kept.shape[0]} components and {n_columns} columns has more than {LARGEST_ORDER} "
+                    "coefficients, of which none can be held: leave columns out of it, or hold nothing of the gate")
+            self.context.held = &self.kept[0, 0]
         self.context.kernels = mixfast_select_gate(resolve_isa(isa))
         self.context.of_rows.n_scratch_columns, self.context.of_rows.n_stats = n_scratch_columns, n_stats
         self.context.of_rows.n_work, self.context.of_rows.add_terms = n_work, add_terms
@@ -356,10 +393,11 @@ cdef class Gate(Proportions):
         self.c.free_numbers, self.c.context = &self.context.free_numbers, &self.context
 
     def __reduce__(self):
-        return Gate, (self.first, self.n_columns, self.ridge)
+        return Gate, (self.first, self.n_columns, self.ridge, None, self.held)
 
     def n_parameters(self, n_components):
-        return (n_components - 1) * (1 + self.n_columns)
+        n_held = 0 if self.held is None else np.count_nonzero(~np.isnan(self.held[1:]))
+        return (n_components - 1) * (1 + self.n_columns) - n_held
 
     def stats_of_rows(self, n_components):
         cdef Py_ssize_t width = 1 + self.n_columns
