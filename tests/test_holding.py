@@ -406,8 +406,11 @@ def test_a_gate_of_many_coefficients_holds_nothing():
     entry = REGRESSIONS["gaussian, wide gate"]
     with pytest.raises(ValueError, match="has more than 60 coefficients, of which none can be held: leave columns out"):
         fitted(entry.make(hold={"gate_intercept": [0.0, 1.0]}), entry.rows())
+
+
+def test_the_first_class_is_what_others_are_relative_to():
+    entry = REGRESSIONS["multinomial"]
     with pytest.raises(ValueError, match="0 or NaN for the first class"):
-        entry = REGRESSIONS["multinomial"]
         fitted(entry.make(hold={"intercept": [[1.0, 2.0, 3.0], [np.nan] * 3]}), entry.rows())
 
 
