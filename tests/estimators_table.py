@@ -160,6 +160,8 @@ def _process_maker(component, **fixed):
         options = {"init_components": n_components, "moves": (), "random_state": 0} | fixed | params
         for name in ("init_params", "n_init", "accelerate"):
             options.pop(name, None)
+        if "max_iter" in options:
+            options["max_iter"] += 1  # after the first, which leaves the start and cannot be left out
         return DirichletProcessMixture(component, **options)
 
     return make

@@ -7,11 +7,12 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from batches import assert_near, assert_same_state
-from estimators_table import ESTIMATORS, SUMMED, Rows, every_summed, summed_with_dtypes
+from estimators_table import ESTIMATORS, PARTS, SUMMED, Rows, every_summed
 from scipy.special import softmax
 from sklearn.base import clone
 
 from mixfast import (
+    GSDMM,
     BayesianGaussianMixture,
     CategoricalMixture,
     DirichletProcessMixture,
@@ -106,7 +107,15 @@ def flattened(results):
     return flattened(results[0]) if len(results) == 1 else [flattened(result) for result in results]
 
 
-@summed_with_dtypes
+@pytest.mark.parametrize(
+    ("name", "dtype"),
+    [
+        (name, dtype)
+        for name, entry in SUMMED.items()
+        if "warm_start" in entry.make().get_params()
+        for dtype in entry.dtypes
+    ],
+)
 def test_iterations_over_partitions_are_iterations_over_the_rows(name, dtype):
     entry = SUMMED[name]
     rows = entry.rows(dtype)
@@ -117,6 +126,55 @@ def test_iterations_over_partitions_are_iterations_over_the_rows(name, dtype):
     assert parts.n_iter_ == whole.n_iter_ == 6
     passing = Status.MAX_ITER | Status.CONVERGED | Status.LOWER_BOUND_FELL | Status.SPURIOUS_COMPONENT
     assert (parts.status_ | passing) == (whole.status_ | passing)
+
+
+PROCESSES = [
+    *(
+        (name, component, dtype)
+        for name, component in (
+            *((name, name.removeprefix("Dirichlet process ")) for name in SUMMED if "process" in name),
+            ("categorical of strings", "categorical"),
+            ("categorical of strings", Categorical()),
+            ("product", PARTS),
+        )
+        for dtype in SUMMED[name].dtypes
+    )
+]
+
+
+@pytest.mark.parametrize("concentration", [1.0, (2.0, 1.0)])
+@pytest.mark.parametrize(("name", "component", "dtype"), PROCESSES)
+def test_a_process_goes_on_over_partitions_where_its_sample_ended(name, component, dtype, concentration):
+    """A sample of all rows, and as many iterations again, are those of one array."""
+    rows = SUMMED[name].rows(dtype)
+    options = {"init_components": 3, "moves": (), "tol": 0, "concentration": concentration, "random_state": 0}
+    whole = DirichletProcessMixture(component, max_iter=20, **options).fit(rows.X)
+    there = DirichletProcessMixture(component, max_iter=10, **options).fit(InMemory(parts_of(rows)))
+    assert there.component == component
+    np.testing.assert_allclose(there.counts_, whole.counts_, rtol=RTOL[dtype], atol=RTOL[dtype])
+    for got, wanted in zip(there._collect(), whole._collect(), strict=True):
+        np.testing.assert_allclose(got, wanted, rtol=RTOL[dtype], atol=RTOL[dtype])
+    np.testing.assert_allclose(there.lower_bounds_, whole.lower_bounds_[10:], rtol=RTOL[dtype])
+    assert (there.n_iter_, there.status_) == (10, whole.status_)
+    assert there.concentration_ == pytest.approx(whole.concentration_, rel=RTOL[dtype])
+    np.testing.assert_allclose(there.score_samples(rows.X), whole.score_samples(rows.X), rtol=RTOL[dtype])
+
+
+def test_clusters_of_a_process_are_found_in_a_sample_and_filled_by_all_rows(monkeypatch):
+    rng = np.random.default_rng(3)
+    sizes = [200, 900, 1900]  # sticks are sorted by all rows, whatever the sample has
+    X = np.concatenate([rng.normal(9 * k, 1, size=(size, 2)) for k, size in enumerate(sizes)])
+    monkeypatch.setattr(_partitions, "SAMPLE", 500)
+    parts = InMemory(np.array_split(X, 7))
+    model = partitions.fit(DirichletProcessMixture(random_state=0), parts)
+    assert model.n_clusters_ == len(model.counts_) == 3
+    np.testing.assert_allclose(model.counts_, sizes[::-1], rtol=1e-3)
+    assert model.converged_
+    assert min(np.diff(model.lower_bounds_)) > -1e-6
+    prior = {name: model.prior_[name] for name in ("m0", "kappa0", "nu0", "Psi0")}
+    whole = DirichletProcessMixture(random_state=0, prior=prior).fit(X)
+    assert model.lower_bound_ == pytest.approx(whole.lower_bound_, abs=0.01)
+    assert np.array_equal(blocks(X).map(model.predict), whole.predict(X))
 
 
 def priors_of(covariance_type):
@@ -322,10 +380,16 @@ def test_what_is_wrong_with_rows_is_said_of_their_partition():
 
 def test_what_cannot_be_fitted_to_sums_says_so():
     source = InMemory([np.zeros((3, 1))])
-    for estimator in (DirichletProcessMixture(),):
-        with pytest.raises(TypeError, match="sums over rows"):
-            partitions.fit(estimator, source)
-        assert not hasattr(estimator, "partial_fit")
+    with pytest.raises(TypeError, match="sums over rows"):
+        partitions.fit(GSDMM(), source)
+    sampler = DirichletProcessMixture(algorithm="sampler", n_draws=2, burn_in=0)
+    of_rows = sampler.fit, sampler.partial_fit, lambda rows: partitions.fit(sampler, rows)
+    for call, rows in zip(of_rows, (source, np.zeros((3, 1)), source), strict=True):
+        with pytest.raises(ValueError, match=r"algorithm='sampler' draws the labels .* set algorithm='variational'"):
+            call(rows)
+    drawn = sampler.fit(np.arange(9.0).reshape(9, 1)).set_params(algorithm="variational")
+    with pytest.raises(ValueError, match="fit anew"):
+        drawn.statistics(np.zeros((3, 1)))
     with pytest.raises(ValueError, match="should name a method"):
         partitions.fit(GaussianMixture(2, init_params=[0, 1, 1]), source)
     with pytest.raises(ValueError, match="in the partitions"):
@@ -614,8 +678,8 @@ def test_errors_of_readers_come_out(small_blocks):
 def test_a_batch_that_forgets_all_before_is_a_step_of_em(name):
     entry = SUMMED[name]
     rows = entry.rows()
-    model = begun(entry, rows).set_params(warm_start=False)
-    rows.to(model.partial_fit)  # remembers, and learns nothing yet
+    model = entry.make(max_iter=2, tol=0, random_state=1)
+    rows.to(model.partial_fit)
     other = copy.deepcopy(model)
     rows.to(model.partial_fit, forgetting=1.0)
     design = rows.to(other.design)

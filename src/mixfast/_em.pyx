@@ -990,6 +990,12 @@ cdef class EM(Pass):
         return self.em.n_impossible
 
     @property
+    def base(self):
+        """The terms of the rows that no parameter enters, as the bound of a posterior has them; 0 for other families,
+        whose evidence has them."""
+        return 0.0 if self.c.family.posterior == NULL else self.c.total_base
+
+    @property
     def n_passes(self):
         return self.em.n_passes
 

@@ -103,7 +103,7 @@ def fit(estimator: Any, X: Any, y: Any = None, sample_weight: Any = None, client
 
     Parameters
     ----------
-    estimator : mixture by maximum likelihood, or BayesianGaussianMixture
+    estimator : mixture by maximum likelihood, BayesianGaussianMixture or DirichletProcessMixture
         Not changed. Each task takes one thread, unless its `n_threads` says otherwise: Dask has one task for each.
     X : dask Array of shape (n_samples, n_features), or dask DataFrame
         Of arrays, or pandas dataframes. 4 to 16 partitions for each thread of the cluster make up for slow ones.

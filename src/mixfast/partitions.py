@@ -64,7 +64,7 @@ def is_source(X: object) -> bool:
 
 def fits_elsewhere(estimator: object) -> bool:
     """Whether sums over rows, wherever these are, are all that a fit needs."""
-    return bool(getattr(estimator, "_fits_elsewhere", False))
+    return callable(getattr(estimator, "_fit_partitions", None))
 
 
 def check_fits_elsewhere(estimator: object) -> None:
@@ -201,7 +201,7 @@ def fit(
 
     Parameters
     ----------
-    estimator : mixture by maximum likelihood, or BayesianGaussianMixture
+    estimator : mixture by maximum likelihood, BayesianGaussianMixture or DirichletProcessMixture
         Not changed.
     source : object with map_reduce(task, state, merge)
         See the module.
@@ -225,10 +225,10 @@ def fit(
     Raises
     ------
     TypeError
-        For estimators that are not fitted to sums over rows: Dirichlet processes.
+        For estimators that are not fitted to sums over rows: GSDMM.
     ValueError
-        For rows that `fit` refuses: the message begins with the number of the partition. For a file that is no
-        checkpoint, or that of another fit.
+        For `algorithm="sampler"`. For rows that `fit` refuses: the message begins with the number of the partition. For
+        a file that is no checkpoint, or that of another fit.
 
     Examples
     --------

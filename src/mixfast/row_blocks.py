@@ -290,7 +290,7 @@ def blocks(
     Returns
     -------
     rows : Blocks
-        For the `fit` of mixtures by maximum likelihood, and of `BayesianGaussianMixture`.
+        For the `fit` of all mixtures but `GSDMM`.
 
     Raises
     ------

@@ -297,7 +297,7 @@ def fit(
 
     Parameters
     ----------
-    estimator : mixture by maximum likelihood, or BayesianGaussianMixture
+    estimator : mixture by maximum likelihood, BayesianGaussianMixture or DirichletProcessMixture
         Not changed. Each task takes one thread, unless its `n_threads` says otherwise.
     df : pyspark DataFrame
         Spark keeps these columns while they are fitted, as Arrow's bytes in its cache, whether or not the frame is
@@ -481,7 +481,7 @@ class SparkMixture(MixtureParams, Estimator):
 
     Parameters
     ----------
-    estimator : mixture by maximum likelihood, or BayesianGaussianMixture
+    estimator : mixture by maximum likelihood, BayesianGaussianMixture or DirichletProcessMixture
         Not changed.
     featuresCol : str, default='features'
         The column of vectors, as `VectorAssembler` makes it, or of arrays.

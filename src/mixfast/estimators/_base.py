@@ -33,6 +33,7 @@ from mixfast.relations import Components
 from mixfast.row_data import of_family, rows_of, rows_with, separated
 from mixfast.status import Status
 from mixfast.tables import canonical, feature_names
+from mixfast.units import DataUnits
 
 
 class Evaluation(NamedTuple):
@@ -231,6 +232,28 @@ class BaseMixture(DensityEstimator):
             Numbers of components, from 0.
         """
         return self.fit(X, y, sample_weight=sample_weight, **row_data).predict(X, **row_data)
+
+    # ---- the units that rows are fitted in ----
+
+    def _known_units(self, family, moments):
+        """The units of rows with the moments that a design has."""
+        return DataUnits(family, None, None)
+
+    def _units(self, family, X, sample_weight):
+        """The units that the rows are fitted in."""
+        return DataUnits(family, X, sample_weight)
+
+    def _given_prior(self, family, units, n_features):
+        """The family with its options converted from units of the data to the units that rows are fitted in."""
+        return family
+
+    def _volume(self, units, total_weight):
+        """What the lower bound loses to the units that rows are fitted in."""
+        return units.log_volume
+
+    def _raises_on(self):
+        """Statuses that stop a fit and raise `_status_error`."""
+        return Status.NOT_FINITE
 
     # ---- checks ----
 

@@ -57,7 +57,6 @@ from mixfast.row_data import (
     separated,
 )
 from mixfast.status import Status
-from mixfast.units import DataUnits
 from mixfast.weights import counted_rows
 
 #: Starts that views of the rows give beside those of k-means, at most.
@@ -215,6 +214,15 @@ class MixtureByEM(FromStatistics, FromPartitions, FromStreams, BaseMixture):
         numbers = packed(found, family, self._n_weights(), n_features)
         return np.where(np.isnan(numbers), params, numbers)
 
+    def _hold_in(self, em, encoded, units, dtype):
+        n_features = self._n_fitted_features()
+        found = self._held_values(encoded.family, n_features)
+        em.hold(self._held_in_engine(found, encoded, n_features, units, dtype)[0])
+
+    def _with_held(self, params):
+        family, n_features = self._family(), self._n_fitted_features()
+        return self._put_held(self._held_values(family, n_features), params, family, n_features)
+
     def _n_weights(self):
         """Number of weights: those of the components, and that of noise if there is noise."""
         return self.n_components
@@ -239,17 +247,9 @@ class MixtureByEM(FromStatistics, FromPartitions, FromStreams, BaseMixture):
         """What `_mixing` gives after `_publish_mixing`; there may be more dimensions in front."""
         return rounded_above_zero(mixing, dtype).astype(np.float64)
 
-    def _volume(self, units, total_weight):
-        """What the lower bound loses to the units that rows are fitted in."""
-        return units.log_volume
-
     def _bound_dtype(self, dtype):
         """What lower bounds are published in, for rows of this dtype."""
         return dtype
-
-    def _given_prior(self, family, units, n_features):
-        """The family with its options converted from units of the data to the units that rows are fitted in."""
-        return family
 
     def _family_of_rows(self, rows, sample_weight):
         """The family of a fit to these rows; its prior may be computed from them."""
@@ -282,14 +282,6 @@ class MixtureByEM(FromStatistics, FromPartitions, FromStreams, BaseMixture):
         side."""
         return self.sample(n_samples, random_state, **row_data)[0]
 
-    def _known_units(self, family, moments):
-        """The units of rows with the moments that a design has."""
-        return DataUnits(family, None, None)
-
-    def _units(self, family, X, sample_weight):
-        """The units that the rows are fitted in."""
-        return DataUnits(family, X, sample_weight)
-
     def _narrow_columns(self, X, offsets):
         """Which columns of prepared rows, (n_problems, n_features), differ by so little that squares of the differences
         are lost, or None where there are none; problem i has the rows offsets[i] to offsets[i + 1]."""
@@ -299,10 +291,6 @@ class MixtureByEM(FromStatistics, FromPartitions, FromStreams, BaseMixture):
         """Weights and packed parameters that the user gave for the start, in the units of the fit, NaN where a start
         has to find them; None where nothing was given."""
         return None
-
-    def _raises_on(self):
-        """Statuses that stop a fit and raise `_status_error`."""
-        return Status.NOT_FINITE
 
     # ---- fitting ----
 
@@ -360,12 +348,6 @@ class MixtureByEM(FromStatistics, FromPartitions, FromStreams, BaseMixture):
         if row_data.get("known_labels") is None:
             row_data = row_data | {"known_labels": partial_labels(y)}
         return self._fit_counted(rows_with(X, row_data), sample_weight)
-
-    def _fit_source(self, source, sample_weight, row_data):
-        """`fit` to rows in partitions, which bring their weights with them."""
-        if sample_weight is not None or any(value is not None for value in row_data.values()):
-            raise ValueError("rows in partitions have their weights, and what else they have, in the partitions")
-        return self._fit_partitions(source)
 
     def _fit_counted(self, X, sample_weight):
         """`fit` to rows joined with their row data, none of it validated yet."""
@@ -687,6 +669,21 @@ class MixtureByEM(FromStatistics, FromPartitions, FromStreams, BaseMixture):
         if not isinstance(self.init_params, str):
             raise ValueError("init_params of a batch should name a method: labels or responsibilities belong to one X")
         self._check_begins_here()
+
+    def _begins_by_clusters(self):
+        return self.init_params == seeding.ELSEWHERE
+
+    def _begin_at(self, labels):
+        if labels is not None:
+            self.init_params = labels
+        elif self._begins_by_clusters():
+            self.init_params = "kmeans"
+
+    def _check_start_elsewhere(self):
+        if not isinstance(self.init_params, str):
+            raise ValueError(
+                "init_params of a fit to partitions should name a method: labels or responsibilities are of rows here"
+            )
 
     def _check_begins_here(self):
         """Raise ValueError for a start that is for rows in partitions: they are here."""

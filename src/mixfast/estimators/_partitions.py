@@ -21,9 +21,7 @@ from mixfast.engine._fit import Fit
 from mixfast.estimators._density import fitting
 from mixfast.estimators._drawn_rows import drawn, exponentials, gathered, merged_samples, named
 from mixfast.estimators._kmeans_parallel import Seeds, strata
-from mixfast.partitions import check_fits_elsewhere
 from mixfast.progress import Bar
-from mixfast.seeding import ELSEWHERE
 from mixfast.statistics import Statistics
 from mixfast.status import Status
 from mixfast.tables import adopted, names_of
@@ -164,17 +162,39 @@ class SumRows:
 class FromPartitions:
     """What mixtures that are fitted to sums over rows do with rows elsewhere."""
 
-    #: Whether rows may come in partitions, blocks and batches: sums over them have to be all that a fit needs.
-    _fits_elsewhere = True
+    # ---- what a subclass says ----
+
+    def _begins_by_clusters(self):
+        """Whether the start is made of clusters of all rows."""
+        return False
+
+    def _begin_at(self, labels):
+        """Set where a fit to the sample begins: at the labels of its rows, or, where these are None, as it would by
+        itself."""
+
+    def _check_start_elsewhere(self):
+        """Raise ValueError where a start is said of rows that are here."""
+
+    def _goes_on(self):
+        """Whether a fit begins where the last one stopped."""
+        return False
+
+    def _in_order(self, course):
+        """Where a converged `Course` goes on, in which components have changed places; itself where it does not."""
+        return course
+
+    # ---- the fit ----
+
+    def _fit_source(self, source, sample_weight, row_data):
+        """`fit` to rows in partitions, which bring their weights with them."""
+        if sample_weight is not None or any(value is not None for value in row_data.values()):
+            raise ValueError("rows in partitions have their weights, and what else they have, in the partitions")
+        return self._fit_partitions(source)
 
     @fitting
     def _fit_partitions(self, source, checkpoints=NOWHERE, progress=False):
         """`fit` to the rows of a source."""
-        check_fits_elsewhere(self)
-        if not isinstance(self.init_params, str):
-            raise ValueError(
-                "init_params of a fit to partitions should name a method: labels or responsibilities are of rows here"
-            )
+        self._check_start_elsewhere()
         self._check_for_parts()
         seed = self._seed()
         survey = source.map_reduce(SurveyRows(self), None, joined_surveys)
@@ -191,18 +211,16 @@ class FromPartitions:
         numbers = sorted(survey.n_rows)
         ends = np.cumsum([survey.n_rows[number] for number in numbers])
         first_rows = {number: int(end) - survey.n_rows[number] for number, end in zip(numbers, ends, strict=True)}
-        init_params = self.init_params
-        if init_params == ELSEWHERE:
+        if self._begins_by_clusters():
             model = self._begun_by_clusters(source, survey, first_rows, seed)
             if model is not None:
                 return model
-            init_params = "kmeans"
         sampler = SampleRows(self, seed, SAMPLE)
         sample = source.map_reduce(sampler, first_rows, sampler.merge)
         is_whole = survey.design.n_rows <= SAMPLE
         weighs = is_whole and not np.all(sample.sample_weight == 1)
         weight = sample.sample_weight if weighs else None
-        return self._fitted_start(survey, sample, weight, init_params)
+        return self._fitted_start(survey, sample, weight)
 
     def _begun_by_clusters(self, source, survey, first_rows, seed):
         """`_begun_on_sample` of rows of each cluster that k-means|| finds in all rows; None where these are too few."""
@@ -213,12 +231,19 @@ class FromPartitions:
             return None
         return self._fitted_start(survey, found.sample, found.weights(), found.labels)
 
-    def _fitted_start(self, survey, sample, weight, init_params):
-        model = self.with_design(survey.design).set_params(init_params=init_params)
+    def _fitted_start(self, survey, sample, weight, labels=None):
+        """A fit to the sample, which knows the design of all rows; from clusters where there are labels."""
+        model = self.with_design(survey.design)
+        model._begin_at(labels)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # of the start: it is not the result
             model.fit(sample.X, sample_weight=weight, **sample.row_data)
-        return model.set_params(init_params=self.init_params)
+        model._take_parameters(self)
+        return model
+
+    def _take_parameters(self, other):
+        """Those of the constructor are those of another estimator, of which this is a fitted copy."""
+        vars(self).update(other.get_params(deep=False))
 
     def _iterated(self, source, survey, checkpoints, progress):
         """EM over all rows, from this model on."""
@@ -254,8 +279,11 @@ class FromPartitions:
                 )
                 if status & self._raises_on():
                     break
-                checkpoints.write(course, problem)
                 is_over = converged or em.n_passes < n_steps  # or the bound rises and falls in turn
+                if is_over:
+                    ordered = self._in_order(course)
+                    is_over, course = ordered is course, ordered
+                checkpoints.write(course, problem)
         status = Status(course.status) | (Status.CONVERGED if course.converged else Status.MAX_ITER)
         if course.n_impossible:
             status |= Status.IMPOSSIBLE_ROWS

@@ -41,6 +41,21 @@ class FromStatistics:
         """The `Scatter` of prepared rows that a prior follows from, None where none does."""
         return None
 
+    def _family_of_design(self):
+        """The family that learns the design of rows, of an estimator without a fit."""
+        return self._family()
+
+    def _state_of_fit(self, layout):
+        """Numbers of the proportions, as the M-step has them, and packed parameters of the fitted model."""
+        return self._packed_state(layout)
+
+    def _hold_in(self, em, encoded, units, dtype):
+        """Tell the engine of parameters that M-steps leave as they are."""
+
+    def _with_held(self, params):
+        """Packed parameters after M-steps, with what is held to the last bit."""
+        return params
+
     def _family_of_fit(self):
         """The family of the next M-steps of the fitted model, whose prior stays what the rows of the fit made it."""
         return self._family()
@@ -100,7 +115,7 @@ class FromStatistics:
         weight = float(X.shape[0] if sample_weight is None else np.sum(sample_weight))
         sets, moments, scatter = {}, {}, None
         if X.shape[0]:
-            family = learner._family()
+            family = learner._family_of_design()
             units = learner._units(family, separated(X)[0], sample_weight)
             sets, moments = family.encode(of_family(X)).family.design(), units.design()
             scatter = learner._scatter_of(separated(X)[0], sample_weight)
@@ -193,7 +208,7 @@ class FromStatistics:
         units = self._units_of(family, values, sample_weight, design)
         family = self._given_prior(family, units, self._n_fitted_features())
         encoded = family.encode(of_family(rows_with(units.rows(values), data)))
-        dtype = np.result_type(X.dtype, np.asarray(self.weights_).dtype)
+        dtype = self._dtype_of_results(X.dtype)
         rows = rows_of(encoded, X, len(self.weights_), sample_weight)
         em = self._engine(encoded, rows, dtype, units, state)
         gathered = em.gather()
@@ -209,7 +224,7 @@ class FromStatistics:
                 float(rows.least_weight),
             ),
             log_likelihood=float(gathered.evidence) - rows.total_weight * units.log_volume,
-            entropy=float(gathered.entropy),
+            entropy=float(gathered.entropy + em.base),
             counts=gathered.counts,
             sums=self._sums(encoded, gathered.stats),
         )
@@ -326,14 +341,12 @@ class FromStatistics:
         if found.fails:
             self._raise_failure(found, dtype)
         left = layout.pack(units.leave(layout.view(found.params)))
-        family, n_features = self._family(), self._n_fitted_features()
-        left = self._put_held(self._held_values(family, n_features), left, family, n_features)
-        self._finish(found._replace(params=left), layout, dtype, reorders)
+        self._finish(found._replace(params=self._with_held(left)), layout, dtype, reorders)
 
     def _digest(self, state=None):
         """Stands for the parameters, or for a state of the engine."""
         if state is None:
-            state = self._packed_state(self._family().params_layout(len(self.weights_), self._n_fitted_features()))
+            state = self._state_of_fit(self._family().params_layout(len(self.weights_), self._n_fitted_features()))
         digest = hashlib.blake2b(repr(self._structure()).encode(), digest_size=DIGEST_SIZE)
         for array in state:
             digest.update(np.ascontiguousarray(array, dtype="<f8").tobytes())
@@ -355,7 +368,7 @@ class FromStatistics:
     def _state_in(self, encoded, units):
         """Weights and parameters in the units that rows are summed in."""
         layout = encoded.family.params_layout(len(self.weights_), self._n_fitted_features())
-        weights, params = self._packed_state(layout)
+        weights, params = self._state_of_fit(layout)
         return weights, layout.pack(units.enter(layout.view(params)))
 
     def _engine(self, encoded, rows, dtype, units, state=None):
@@ -367,9 +380,7 @@ class FromStatistics:
         loop = EM if self.accelerate is None else AcceleratedEM
         em = loop(capsule, rows, resolve_threads(self.n_threads), proportions=self._proportions())
         em.set_state(*(self._state_in(encoded, units) if state is None else state))
-        n_features = self._n_fitted_features()
-        held = self._held_values(encoded.family, n_features)
-        em.hold(self._held_in_engine(held, encoded, n_features, units, kernel_dtype)[0])
+        self._hold_in(em, encoded, units, kernel_dtype)
         return em
 
     def _engine_of(self, statistics):

@@ -7,11 +7,10 @@ from numbers import Real
 from typing import Self
 
 from numpy.typing import ArrayLike
-from sklearn.utils.metaestimators import available_if
 
 from mixfast._typing import RowsLike
 from mixfast.estimators._density import fitting, of_rows
-from mixfast.partitions import fits_elsewhere, is_source
+from mixfast.partitions import is_source
 from mixfast.statistics import INDEX
 
 #: The share of batch t, from 0 on, in the sums is (t + DELAY)^-DECAY: Cappe & Moulines, "On-line
@@ -28,7 +27,6 @@ class FromStreams:
         """Row data with `y`, where the mixture is one of responses; others ignore it."""
         return row_data
 
-    @available_if(fits_elsewhere)
     @fitting
     @of_rows
     def partial_fit(

@@ -21,12 +21,14 @@ from mixfast._threads import resolve_threads
 from mixfast._typing import Floats, Integers, RowsLike, Seed
 from mixfast._warnings import warn
 from mixfast.convergence import Monitor
+from mixfast.engine._fit import Fit
 from mixfast.engine._rows import Rows
 from mixfast.estimators._conjugate import COMPONENTS, GaussianComponent, component_of
 from mixfast.estimators._constraints import WholeNumber
 from mixfast.estimators._density import fitting, of_rows
 from mixfast.estimators._elliptical import CONVERSIONS
 from mixfast.estimators._given_totals import total_of_rows
+from mixfast.estimators._partitions import FromPartitions
 from mixfast.estimators._posterior import FLAT, PosteriorMixture
 from mixfast.estimators._sampled import (
     MANY_LABELS,
@@ -38,10 +40,13 @@ from mixfast.estimators._sampled import (
     sweeps_of_draw,
     what_is_wrong,
 )
+from mixfast.estimators._statistics import FromStatistics
+from mixfast.estimators._streams import FromStreams
 from mixfast.estimators._weight_priors import StickBreaking
 from mixfast.families.domains import COUNT, DISTRIBUTION, NOT_NEGATIVE, POSITIVE, check_domain
-from mixfast.moves import MOVES, PRESENT, Problem, Search, State, least_rise, n_blocks_for
-from mixfast.parts import Part
+from mixfast.moves import MOVES, PRESENT, Pieces, Problem, Search, State, least_rise, n_blocks_for
+from mixfast.partitions import Source, is_source
+from mixfast.parts import Categorical, Part
 from mixfast.proportions._sticks import LearnedSticks, Sticks
 from mixfast.random_partitions import coclustering, n_clusters_posterior, r_hat
 from mixfast.read_only import frozen
@@ -76,7 +81,7 @@ SHARED = ("counts_", "concentration_", "concentration_posterior_", "shares_")
 
 
 @described
-class DirichletProcessMixture(PosteriorMixture):
+class DirichletProcessMixture(FromStatistics, FromPartitions, FromStreams, PosteriorMixture):
     """Mixture with a Dirichlet process prior: how many components there are follows from the rows.
 
     Components have conjugate priors. With `algorithm="variational"` all of their parameters, the weights and, if asked
@@ -282,6 +287,8 @@ class DirichletProcessMixture(PosteriorMixture):
     _structural: tuple[str, ...] = ("component",)
 
     _finds_components = True
+
+    accelerate = None  # there is one loop
 
     def __init__(
         self,
@@ -537,12 +544,12 @@ class DirichletProcessMixture(PosteriorMixture):
 
     @fitting
     @of_rows
-    def fit(self, X: RowsLike, y: object = None, sample_weight: ArrayLike | None = None) -> Self:
+    def fit(self, X: RowsLike | Source, y: object = None, sample_weight: ArrayLike | None = None) -> Self:
         """Find the components and their posterior.
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array-like of shape (n_samples, n_features), or source of partitions
             What the mixture of such components takes: `GaussianMixture`, `BernoulliMixture` and so on. float32 rows of
             Gaussians, Bernoulli, categorical and exponential components are computed in float32 and summed in float64;
             the posterior is float64.
@@ -558,11 +565,23 @@ class DirichletProcessMixture(PosteriorMixture):
 
         Notes
         -----
+        Rows in partitions, blocks or batches: `algorithm="variational"` searches, with all moves, in a sample of at
+        most 131,072 rows. Then iterations over all rows follow at that number of components, at most `max_iter` of
+        them, with sticks sorted by the counts of all rows, and `lower_bound_` is the exact one of all rows. Not done
+        over all rows are births, merges and deletions, of which `n_moves_` counts those in the sample: a cluster that
+        the sample does not show is not found, and a component that loses its rows stays, empty. What `prior` leaves out
+        follows from the sample, or from the first batch of `partial_fit`, whose later batches move no component either.
+        `totals_` are those of the sample. `n_batches` is of the sample: after it parameters are updated once for each
+        pass.
+
         Ctrl-C leaves the last model as it was; once each chain of the sampler has a draw it keeps the draws that were
         made, as many of each chain, with a warning and `Status.INTERRUPTED`; the point partition is then sought among
         fewer of them.
         """
+        vars(self).pop("_stream", None)  # what partial_fit remembers is of other parameters
         self._check_options()
+        if is_source(X):
+            return self._fit_source(X, sample_weight, {})
         X, sample_weight, _ = counted_rows(X, sample_weight)
         if sample_weight is not None:
             self._check_unit_of_weights(sample_weight)
@@ -631,6 +650,66 @@ class DirichletProcessMixture(PosteriorMixture):
         if search.status & Status.NOT_FINITE or not np.all(np.isfinite(search.state.params)):
             raise self._status_error(Status.NOT_FINITE, X.dtype)
         self._publish(search, family)
+
+    # ---- rows elsewhere ----
+
+    def _check_sees_all_rows(self):
+        super()._check_sees_all_rows()
+        if self.algorithm == "sampler" or self._is_sampled():
+            raise ValueError(
+                "algorithm='sampler' draws the labels of all rows, which have to be here, in one array: set "
+                "algorithm='variational' for rows in partitions, blocks or batches, and fit anew"
+            )
+
+    def _family_of_design(self):
+        return self._reader()._family()  # what is learned of rows is that of the plain family
+
+    def _no_rows(self, dtype):
+        readers = self._margins().values() or [self]
+        return np.empty((0, sum(own.n_features_in_ for own in readers)), dtype=dtype)
+
+    def _names_of_codes(self):
+        return self._reader()._names_of_codes()
+
+    def _with_categories(self, categories):
+        if isinstance(self.component, (list, tuple)):
+            component = self._new_reader()._with_categories(categories).parts
+        else:
+            part = clone(self.component) if isinstance(self.component, Part) else Categorical()
+            component = part.set_params(categories=categories)
+        return clone(self).set_params(component=component)
+
+    def _state_of_fit(self, layout):
+        counts, params = self._packed_state(layout)
+        return (np.append(counts, self.concentration_posterior_[1]) if self._learns_concentration() else counts), params
+
+    def _take_parameters(self, other):
+        super()._take_parameters(other)
+        self._remember_structure()  # the component of the copy may have had the categories of all rows
+
+    def _in_order(self, course):
+        n_components = len(self.weights_)
+        order = np.argsort(-course.weights[:n_components], kind="stable")
+        if np.array_equal(order, np.arange(n_components)):
+            return course
+        pieces = Pieces(lambda n: self._family().params_layout(n, self._n_fitted_features()))
+        numbers = np.concatenate([course.weights[order], course.weights[n_components:]])
+        params = pieces.take(course.params, n_components, order)
+        return course._replace(weights=numbers, params=params, converged=False)
+
+    def _raise_failure(self, fit, dtype):
+        raise self._status_error(fit.status, dtype)
+
+    def _finish(self, found, layout, dtype, reorders=True):
+        """Publish what iterations at so many components have found; components stay in their places."""
+        self.components_ = {name: copy.copy(own) for name, own in self._margins().items()}  # copies may share them
+        if not self.components_:
+            del self.components_
+        self._publish_posterior(found.weights, found.params, self._family())
+        self._publish_course(found)
+        self._share_with_margins()
+        self._remember_structure()
+        self._note_checked()
 
     def _fit_sampler(self, X, sample_weight, family):
         encoded = family.encode(X)
@@ -732,8 +811,16 @@ class DirichletProcessMixture(PosteriorMixture):
         return note
 
     def _publish(self, search, family):
-        n_components, n_features = len(search.names), self.n_features_in_
-        numbers, packed = search.state
+        self._publish_posterior(*search.state, family)
+        self.n_moves_ = dict(search.n_moves)
+        status = int(search.status) | int(Status.CONVERGED if search.converged else Status.MAX_ITER)
+        self._publish_course(
+            Fit(*search.state, search.bounds, search.bound, search.n_iter, search.converged, status, False)
+        )
+
+    def _publish_posterior(self, numbers, packed, family):
+        n_features = self._n_fitted_features()
+        n_components = len(numbers) - self._learns_concentration()
         self._publish_together(counts_=numbers[:n_components].copy())
         if self._learns_concentration():
             shape, rate = float(self.concentration[0] + n_components), float(numbers[n_components])
@@ -741,11 +828,12 @@ class DirichletProcessMixture(PosteriorMixture):
         else:
             self.concentration_posterior_, self.concentration_ = None, float(self.concentration)
         self._publish_record(family, family.params_layout(n_components, n_features).view(packed.copy()))
-        self.lower_bound_, *self.lower_bounds_ = np.array([search.bound, *search.bounds])
-        self.n_iter_, self.converged_, self.n_moves_ = search.n_iter, bool(search.converged), dict(search.n_moves)
-        status = int(search.status & ~Status.EMPTIED_COMPONENT & ~Status.LOWER_BOUND_FELL)
-        self.status_ = Status(status | (Status.CONVERGED if self.converged_ else Status.MAX_ITER))
-        if not self.converged_:
+
+    def _publish_course(self, found):
+        self.lower_bound_, *self.lower_bounds_ = np.array([found.lower_bound, *found.lower_bounds])
+        self.n_iter_, self.converged_ = found.n_iter, bool(found.converged)
+        self.status_ = Status(found.status & ~int(Status.EMPTIED_COMPONENT | Status.LOWER_BOUND_FELL))
+        if self.status_ & Status.MAX_ITER:
             warn(
                 f"The search did not converge within max_iter={self.max_iter} iterations. Increase max_iter or tol.",
                 ConvergenceWarning,
