@@ -6,6 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+import scipy.sparse
 from batches import assert_near, assert_same_state
 from estimators_table import ESTIMATORS, PARTS, SUMMED, Rows, every_summed
 from scipy.special import softmax
@@ -355,6 +356,17 @@ def test_responses_and_tables_of_a_gate_come_with_the_rows():
     assert model.score_samples(X, y, gate_X=gate_X).mean() == pytest.approx(whole.lower_bound_, abs=1e-3)
     with pytest.raises(ValueError, match="Partition 0: MixtureOfExperts requires y to be passed"):
         estimator.fit(InMemory([(X, None, {"gate_X": gate_X})]))
+
+
+def test_sparse_rows_of_regressions():
+    X, _, (y, _) = experts_table()
+    X[np.random.default_rng(1).random(X.shape) < 0.5] = 0
+    sparse = scipy.sparse.csr_array(X)
+    parts = [(sparse[:100], None, {"y": y[:100]}), (sparse[100:], None, {"y": y[100:]})]
+    start = MixtureOfExperts(2, gate="same", random_state=0, max_iter=1, tol=0, warm_start=True).fit(sparse, y)
+    start.set_params(max_iter=6)
+    assert_near(copy.deepcopy(start).fit(InMemory(parts)), copy.deepcopy(start).fit(X, y), 1e-11)
+    assert partitions.fit(start.set_params(warm_start=False), InMemory(parts)).n_features_in_ == 2
 
 
 def test_classes_that_are_too_few_or_new():
@@ -763,6 +775,20 @@ def test_a_stream_ends_near_where_em_over_all_rows_does(name):
     # of what a fit to the first batch loses, one pass over all leaves 5 %, of experts 0.4 to 3 %
     best = rows.to(whole.score_samples).mean()
     assert best - rows.to(model.score_samples).mean() < 0.1 * (best - start)
+
+
+@pytest.mark.parametrize("expert", ["gaussian", "poisson"])
+def test_columns_far_from_0_keep_their_digits_in_streams(expert):
+    """Their design says where they are."""
+    model, rows = regressions_of_a_stream(expert)
+    near, far = clone(model), clone(model)
+    for batch in np.array_split(np.arange(2000), 20):
+        some = rows.some(batch)
+        some.to(near.partial_fit)
+        Rows(some.X + 1e7, some.data).to(far.partial_fit)
+    # numbers of 1e7 have steps of 2e-9
+    np.testing.assert_allclose(far.coef_, near.coef_, atol=1e-6)
+    np.testing.assert_allclose(far.gate_coef_, near.gate_coef_, atol=1e-5)
 
 
 def test_forgetting_follows_rows_that_drift():

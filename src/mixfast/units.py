@@ -45,6 +45,41 @@ class DataUnits:
         return params
 
 
+class AboutMeans(DataUnits):
+    """The units of the data, for families whose intercepts may be about a pivot: rows are fitted unchanged, parameters
+    are about the means of the columns.
+
+    Parameters
+    ----------
+    family : Experts
+        Says how parameters are moved to a pivot and back (`about_pivot`, `about_origin`).
+    X : ndarray of shape (n_samples, n_features)
+    sample_weight : ndarray of shape (n_samples,), float64, or None
+    """
+
+    def __init__(self, family, X, sample_weight):
+        self._family = family
+        with np.errstate(over="ignore", invalid="ignore"):
+            self._mean, self._deviation = column_moments(X, sample_weight)
+
+    @classmethod
+    def from_design(cls, family, design):
+        """Those of rows with the column means of a design."""
+        units = cls.__new__(cls)
+        units._family = family
+        units._mean, units._deviation = arrays_named(design, "column_means", "column_deviations")
+        return units
+
+    def design(self):
+        return {"column_means": self._mean, "column_deviations": self._deviation}
+
+    def enter(self, params):
+        return self._family.about_pivot(params, self._mean)
+
+    def leave(self, params):
+        return self._family.about_origin(params)
+
+
 class StandardUnits:
     """Rows are fitted as (x - mean) / unit, with the mean and the standard deviation of each column.
 

@@ -77,6 +77,10 @@ class FromStatistics:
         """Validated rows of an estimator that is to learn a design, any number."""
         return self._read_rows(X, ensure_min_samples=0)
 
+    def _units_of_part(self, family, X, sample_weight):
+        """Of which a design has what parts of the rows have to know."""
+        return self._units(family, X, sample_weight)
+
     def _with_categories(self, categories):
         """An unfitted copy with these `categories`."""
         return clone(self)
@@ -116,7 +120,7 @@ class FromStatistics:
         sets, moments, scatter = {}, {}, None
         if X.shape[0]:
             family = learner._family_of_design()
-            units = learner._units(family, separated(X)[0], sample_weight)
+            units = learner._units_of_part(family, separated(X)[0], sample_weight)
             sets, moments = family.encode(of_family(X)).family.design(), units.design()
             scatter = learner._scatter_of(separated(X)[0], sample_weight)
         return Design(

@@ -8,6 +8,7 @@ from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.sparse import issparse
 from scipy.special import softmax
 from sklearn.base import RegressorMixin, clone
 from sklearn.metrics import r2_score
@@ -64,6 +65,7 @@ from mixfast.row_data import (
 from mixfast.statistics import Statistics
 from mixfast.status import Status
 from mixfast.tables import adopted, check_no_dates, feature_names, is_table, names_of
+from mixfast.units import AboutMeans
 from mixfast.weights import take
 
 #: name of an expert -> function of (estimator, classes of the response) that makes the `Expert`.
@@ -719,6 +721,20 @@ default='gaussian'
         if "multinomial" in self._names_of_experts():
             self._common_classes = self._classes_seen(separated(X)[1].get("y"))
         return super()._read_part(X)
+
+    def _has_pivot(self, family):
+        """Whether intercepts may be about one."""
+        return family.has_intercept and family.centres
+
+    def _units_of_part(self, family, X, sample_weight):
+        if self._has_pivot(family) and not issparse(X):
+            return AboutMeans(family, X, sample_weight)
+        return super()._units_of_part(family, X, sample_weight)
+
+    def _known_units(self, family, moments):
+        if self._has_pivot(family) and moments:
+            return AboutMeans.from_design(family, moments)
+        return super()._known_units(family, moments)
 
     def _classes_seen(self, y):
         """Classes that a part of the rows has, of each response; any number."""

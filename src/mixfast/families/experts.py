@@ -467,6 +467,12 @@ class Experts(Family):
         frame[..., n_features] = GIVEN
         return params._replace(intercepts=intercepts, frame=frame)
 
+    def about_pivot(self, params, pivot):
+        """Parameters about the origin, as they are published, with intercepts about a pivot of the columns of x."""
+        frame = params.frame.copy()
+        frame[..., : len(pivot)] = pivot
+        return params._replace(intercepts=params.intercepts + params.coefficients @ pivot, frame=frame)
+
     def rounded(self, params, dtype):
         return super().rounded(self.about_origin(params), dtype)
 
