@@ -29,7 +29,7 @@ from mixfast import (
 )
 from mixfast.estimators import _partitions
 from mixfast.partitions import InMemory, Partition, merged, tree
-from mixfast.parts import Categorical, Gaussian
+from mixfast.parts import Bernoulli, Categorical, Gaussian, Poisson
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -172,10 +172,29 @@ def test_clusters_of_a_process_are_found_in_a_sample_and_filled_by_all_rows(monk
     np.testing.assert_allclose(model.counts_, sizes[::-1], rtol=1e-3)
     assert model.converged_
     assert min(np.diff(model.lower_bounds_)) > -1e-6
-    prior = {name: model.prior_[name] for name in ("m0", "kappa0", "nu0", "Psi0")}
-    whole = DirichletProcessMixture(random_state=0, prior=prior).fit(X)
+    whole = DirichletProcessMixture(random_state=0).fit(X)
+    for name, value in whole.prior_.items():  # of all rows
+        np.testing.assert_allclose(model.prior_[name], value, rtol=1e-12, err_msg=name)
     assert model.lower_bound_ == pytest.approx(whole.lower_bound_, abs=0.01)
     assert np.array_equal(blocks(X).map(model.predict), whole.predict(X))
+
+
+@pytest.mark.parametrize("component", ["poisson", "exponential", [(0, Gaussian()), (1, Poisson()), (2, Bernoulli())]])
+def test_priors_of_processes_follow_from_all_rows(component, monkeypatch):
+    rng = np.random.default_rng(4)
+    X = np.column_stack([rng.normal(5, 1, 3000) ** 2, rng.poisson(5, 3000), rng.integers(0, 2, 3000)]).astype(float)
+    weight = rng.uniform(0.1, 2, size=3000)
+    X = X.round() if component == "poisson" else X
+    parts = InMemory([*zip(np.array_split(X, 4), np.array_split(weight, 4), strict=True)])
+    options = {"random_state": 0, "max_components": 2}
+    whole = DirichletProcessMixture(component, **options).fit(X, sample_weight=weight).prior_
+    monkeypatch.setattr(_partitions, "SAMPLE", 500)
+    there = DirichletProcessMixture(component, **options).fit(parts).prior_
+    pairs = [(whole, there)] if isinstance(component, str) else [(whole[name], there[name]) for name in whole]
+    for own, its in pairs:
+        assert own.keys() == its.keys()
+        for name, value in own.items():
+            np.testing.assert_allclose(its[name], value, rtol=1e-12, err_msg=name)
 
 
 def priors_of(covariance_type):

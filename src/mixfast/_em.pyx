@@ -990,6 +990,11 @@ cdef class EM(Pass):
         return self.em.n_impossible
 
     @property
+    def n_common(self):
+        """How many sums `common` has."""
+        return n_common_of(self.c.family)
+
+    @property
     def base(self):
         """The terms of the rows that no parameter enters, as the bound of a posterior has them; 0 for other families,
         whose evidence has them."""

@@ -15,7 +15,8 @@ class Scatter(NamedTuple):
         The sum of the weights of the rows, above 0.
     means : ndarray of shape (n_features,), float64
     products : ndarray of shape (n_features, n_features), float64
-        Weighted sums of the products of the columns' deviations from `means`.
+        Weighted sums of the products of the columns' deviations from `means`; of shape (0, 0) where nothing follows
+        from them.
     """
 
     weight: float
@@ -45,8 +46,14 @@ class Scatter(NamedTuple):
         share = other.weight / weight
         with np.errstate(over="ignore", invalid="ignore"):
             step = other.means - self.means
-            between = self.weight * share * np.outer(step, step)
-            return Scatter(weight, self.means + share * step, self.products + other.products + between)
+            products = self.products
+            if products.size:
+                products = products + other.products + self.weight * share * np.outer(step, step)
+            return Scatter(weight, self.means + share * step, products)
+
+    def of_columns(self, columns: slice) -> Scatter:
+        """Of some of the columns."""
+        return Scatter(self.weight, self.means[columns], self.products[columns, columns])
 
     def scaled(self, means: NDArray[np.float64], scales: NDArray[np.float64]) -> Scatter:
         """Of the rows (x - means) * scales; a scale of 0 leaves a column of zeros."""
@@ -65,6 +72,6 @@ class Scatter(NamedTuple):
         weight, means, products = (arrays[name] for name in ("weight", "means", "products"))
         if any(array.dtype != np.float64 for array in arrays.values()) or (weight.shape, means.ndim) != ((1,), 1):
             raise ValueError(f"a scatter is float64, and has the shapes {[own.shape for own in arrays.values()]}")
-        if products.shape != 2 * means.shape or not 0 < weight[0] < np.inf:
+        if products.shape not in ((0, 0), 2 * means.shape) or not 0 < weight[0] < np.inf:
             raise ValueError(f"a scatter of weight {weight[0]} has products of shape {products.shape}")
         return cls(float(weight[0]), means, products)

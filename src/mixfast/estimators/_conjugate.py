@@ -69,12 +69,15 @@ class Component:
     def reader(self, name):
         return _reader_of(self.mixture, name)(1, **self.options)
 
-    def prior(self, given, X, sample_weight, reader, n_threads):
-        """All hyper-parameters by name; those that are not given are computed from the rows."""
+    #: What of the rows its priors by default follow from: "means" of columns, "covariance" and means, or nothing.
+    follows_from: str | None = None
+
+    def prior(self, given, moments, reader):
+        """All hyper-parameters by name; those that are not given follow from the `Moments` of the rows."""
         unknown = sorted(given.keys() - set(self.prior_names))
         if unknown:
             raise ValueError(f"prior has {unknown[0]!r}: these components have {', '.join(self.prior_names)}")
-        defaults = {} if given.keys() == set(self.prior_names) else self._defaults(X, sample_weight, n_threads)
+        defaults = {} if given.keys() == set(self.prior_names) else self._defaults(moments)
         return defaults | {name: self._number(name, own) for name, own in given.items()}
 
     def check_names(self, prior, reader):
@@ -93,7 +96,7 @@ class Component:
             raise ValueError(f"prior[{name!r}]={values!r} should be finite")
         return array[()]
 
-    def _defaults(self, X, sample_weight, n_threads):
+    def _defaults(self, moments):
         return dict.fromkeys(self.prior_names, 1.0)
 
     def posterior(self, prior, reader):
@@ -109,9 +112,64 @@ def column_means(X, sample_weight):
     return np.sum(np.multiply(X, weight[:, np.newaxis], order="C", dtype=np.float64), axis=0) / weight.sum()
 
 
+def common_of(X, sample_weight, n_threads, structure="full"):
+    """(origin, sums) of rows, which priors of Gaussians follow from: the same for all structures but for rounding."""
+    family = POSTERIORS[structure](1.0, None)
+    em = EM(family.encode(X).bind(1, X.dtype), Rows(X, sample_weight), n_threads, None, Sticks(1.0))
+    return em.common()
+
+
+class Moments:
+    """What priors follow from, of prepared rows that are here; each is computed when it is asked for.
+
+    Parameters
+    ----------
+    X : ndarray or sparse matrix of shape (n_samples, n_features)
+    sample_weight : ndarray of shape (n_samples,) or None
+    n_threads : int
+    """
+
+    def __init__(self, X, sample_weight, n_threads):
+        self._X, self._sample_weight, self._n_threads = X, sample_weight, n_threads
+
+    def of_columns(self, columns):
+        """Those of a slice of the columns."""
+        return Moments(np.ascontiguousarray(self._X[:, columns]), self._sample_weight, self._n_threads)
+
+    @property
+    def dtype(self):
+        return self._X.dtype
+
+    def means(self):
+        return column_means(self._X, self._sample_weight)
+
+    def common(self, structure):
+        return common_of(self._X, self._sample_weight, self._n_threads, structure)
+
+
+class MomentsElsewhere:
+    """The same of rows that are elsewhere, whose `Scatter` is known."""
+
+    dtype = np.dtype(np.float64)
+
+    def __init__(self, scatter):
+        self._scatter = scatter
+
+    def of_columns(self, columns):
+        return MomentsElsewhere(self._scatter.of_columns(columns))
+
+    def means(self):
+        return self._scatter.means
+
+    def common(self, structure):
+        return self._scatter.moments()
+
+
 class GaussianComponent(Component):
     """Gaussians under conjugate priors; what these have by default follows from the moments of the rows, as the engine
     finds them for every posterior."""
+
+    follows_from = "covariance"
 
     def __init__(self, structure):
         super().__init__(GaussianMixture, covariance_type=structure)
@@ -121,22 +179,24 @@ class GaussianComponent(Component):
         """By default."""
         return n_features + 2.0
 
-    def _of_rows(self, X, sample_weight, n_threads):
+    def _of_rows(self, moments):
         """(m0, Psi0): the mean of the rows, and their covariance as narrow as a cluster's is expected to be.
 
         Where there are no more rows than columns, these are dependent whatever their distribution is: half of what they
         have in common is left then, for no cluster is as flat as that.
         """
-        n_features = X.shape[1]
+        origin, sums = moments.common(self.structure)
+        n_features = len(origin)
         share = EXPECTED_CLUSTERS ** (-2 / n_features)
         family = POSTERIORS[self.structure](MEAN_COUNT, self._degrees_of_freedom(n_features), share=share)
-        rows = Rows(X, sample_weight)
-        em = EM(family.encode(X).bind(1, X.dtype), rows, n_threads, None, Sticks(1.0))
+        encoded = family.encode(np.empty((0, n_features), moments.dtype))
+        em = EM(encoded.bind(1, moments.dtype), Rows(encoded.rows), 1, None, Sticks(1.0))
         em.set_state(np.ones(1), family.blank(1, n_features))
-        em.start_from_labels(np.zeros(len(X), dtype=np.int64))
+        em.give_common(origin, sums)
+        em.maximise(np.zeros(1), np.zeros(family.stats_layout(1, n_features).size), 1.0)  # a posterior of no rows
         fitted = family.params_layout(1, n_features).view(em.state()[1])
         scale0 = fitted.covariance_prior
-        if rows.total_weight <= n_features and scale0.ndim == 2:
+        if sums[-1] <= n_features and scale0.ndim == 2:
             scale0 = 0.5 * (scale0 + np.diag(np.diagonal(scale0)))
         return fitted.mean_prior, scale0
 
@@ -146,8 +206,8 @@ class MatrixGaussian(GaussianComponent):
 
     prior_names = ("m0", "kappa0", "nu0", "Psi0")
 
-    def _defaults(self, X, sample_weight, n_threads):
-        m0, Psi0 = self._of_rows(X, sample_weight, n_threads)
+    def _defaults(self, moments):
+        m0, Psi0 = self._of_rows(moments)
         return {"m0": m0, "kappa0": MEAN_COUNT, "nu0": self._degrees_of_freedom(len(m0)), "Psi0": Psi0}
 
     def posterior(self, prior, reader):
@@ -179,8 +239,8 @@ class VarianceGaussian(GaussianComponent):
     def _degrees_of_freedom(self, n_features):
         return 1 + 2 / self._n_alike(n_features)
 
-    def _defaults(self, X, sample_weight, n_threads):
-        m0, scale0 = self._of_rows(X, sample_weight, n_threads)
+    def _defaults(self, moments):
+        m0, scale0 = self._of_rows(moments)
         half = 0.5 * self._n_alike(len(m0))
         shape = half * self._degrees_of_freedom(len(m0))
         return {"m0": m0, "kappa0": MEAN_COUNT, "shape": shape, "rate": half * scale0}
@@ -239,9 +299,10 @@ class PoissonComponent(Component):
     """Rates are expected to be the means of the columns."""
 
     prior_names = ("shape", "rate")
+    follows_from = "means"
 
-    def _defaults(self, X, sample_weight, n_threads):
-        mean = column_means(X, sample_weight)
+    def _defaults(self, moments):
+        mean = moments.means()
         return {"shape": 1.0, "rate": 1 / np.where(mean > 0, mean, 1.0)}
 
     def posterior(self, prior, reader):
@@ -252,9 +313,10 @@ class ExponentialComponent(Component):
     """The prior counts for a row whose value is the mean of the column."""
 
     prior_names = ("shape", "rate")
+    follows_from = "means"
 
-    def _defaults(self, X, sample_weight, n_threads):
-        mean = column_means(X, sample_weight)
+    def _defaults(self, moments):
+        mean = moments.means()
         return {"shape": 1.0, "rate": np.where(mean > 0, mean, 1.0)}
 
     def posterior(self, prior, reader):
@@ -329,7 +391,10 @@ class ProductComponent(Component):
     def __init__(self, parts):
         super().__init__(ProductMixture)
         self.parts = [*parts]
-        self.has_draws = all(component_of(part[-1]).has_draws for part in self.parts if is_part(part))
+        components = [component_of(part[-1]) for part in self.parts if is_part(part)]
+        self.has_draws = all(component.has_draws for component in components)
+        asked = {component.follows_from for component in components}
+        self.follows_from = next((name for name in ("covariance", "means") if name in asked), None)
 
     def reader(self, name):
         return _reader_of(self.mixture, name)(self.parts)
@@ -339,7 +404,7 @@ class ProductComponent(Component):
         groups = reader._groups(reader._column_names())
         return {group.name: (component_of(group.part), reader.components_[group.name]) for group in groups}
 
-    def prior(self, given, X, sample_weight, reader, n_threads):
+    def prior(self, given, moments, reader):
         components = self.components(reader)
         unknown = [name for name in given if name not in components]
         if unknown:
@@ -349,12 +414,12 @@ class ProductComponent(Component):
             )
         prior, start = {}, 0
         for name, (component, own) in components.items():
-            columns = np.ascontiguousarray(X[:, start : start + own.n_features_in_])
+            columns = moments.of_columns(slice(start, start + own.n_features_in_))
             start += own.n_features_in_
             its = given.get(name) or {}
             if not isinstance(its, dict):
                 raise ValueError(f"prior[{name!r}]={its!r} should be a dict with {', '.join(component.prior_names)}")
-            prior[name] = self._of_part(name, component.prior, its, columns, sample_weight, own, n_threads)
+            prior[name] = self._of_part(name, component.prior, its, columns, own)
         return prior
 
     def posterior(self, prior, reader):

@@ -164,6 +164,9 @@ class FromPartitions:
 
     # ---- what a subclass says ----
 
+    def _learn_of_all(self, design):
+        """Learn of the design of all rows what a fit to the sample learned of that, but for what the engine learns."""
+
     def _begins_by_clusters(self):
         """Whether the start is made of clusters of all rows."""
         return False
@@ -200,6 +203,7 @@ class FromPartitions:
         survey = source.map_reduce(SurveyRows(self), None, joined_surveys)
         model = self._begun_on_sample(source, survey, seed)
         if self.max_iter:
+            model._learn_of_all(survey.design)
             model._iterated(source, survey, checkpoints, progress)
         self._take_up(model)
         return self

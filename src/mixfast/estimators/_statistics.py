@@ -398,7 +398,7 @@ class FromStatistics:
         """(encoded, units, engine) for rows of a design that are not here, which a prior follows from."""
         family = self._family().with_design(design._sets)
         encoded, units, em = self._engine_without_rows(family, design._moments, dtype)
-        if design._scatter is not None:
+        if design._scatter is not None and em.n_common:
             em.give_common(*units.scatter(design._scatter).moments())
         return encoded, units, em
 

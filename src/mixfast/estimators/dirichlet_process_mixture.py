@@ -23,7 +23,15 @@ from mixfast._warnings import warn
 from mixfast.convergence import Monitor
 from mixfast.engine._fit import Fit
 from mixfast.engine._rows import Rows
-from mixfast.estimators._conjugate import COMPONENTS, GaussianComponent, component_of
+from mixfast.estimators._conjugate import (
+    COMPONENTS,
+    GaussianComponent,
+    Moments,
+    MomentsElsewhere,
+    column_means,
+    common_of,
+    component_of,
+)
 from mixfast.estimators._constraints import WholeNumber
 from mixfast.estimators._density import fitting, of_rows
 from mixfast.estimators._elliptical import CONVERSIONS
@@ -50,6 +58,7 @@ from mixfast.parts import Categorical, Part
 from mixfast.proportions._sticks import LearnedSticks, Sticks
 from mixfast.random_partitions import coclustering, n_clusters_posterior, r_hat
 from mixfast.read_only import frozen
+from mixfast.scatter import Scatter
 from mixfast.status import Status
 from mixfast.weights import counted_rows
 
@@ -570,9 +579,9 @@ class DirichletProcessMixture(FromStatistics, FromPartitions, FromStreams, Poste
         them, with sticks sorted by the counts of all rows, and `lower_bound_` is the exact one of all rows. Not done
         over all rows are births, merges and deletions, of which `n_moves_` counts those in the sample: a cluster that
         the sample does not show is not found, and a component that loses its rows stays, empty. What `prior` leaves out
-        follows from the sample, or from the first batch of `partial_fit`, whose later batches move no component either.
-        `totals_` are those of the sample. `n_batches` is of the sample: after it parameters are updated once for each
-        pass.
+        follows from all rows, and in the search from the sample; with `partial_fit` from the first batch, after which
+        components are neither added nor taken away. `totals_` are those of the sample. `n_batches` is of the sample:
+        after it parameters are updated once for each pass.
 
         Ctrl-C leaves the last model as it was; once each chain of the sampler has a draw it keeps the draws that were
         made, as many of each chain, with a warning and `Status.INTERRUPTED`; the point partition is then sought among
@@ -600,9 +609,8 @@ class DirichletProcessMixture(FromStatistics, FromPartitions, FromStreams, Poste
         reader._learn_design(X, sample_weight)
         self._learn_from(reader)
         with np.errstate(over="ignore", invalid="ignore"):
-            self.prior_ = self._component().prior(
-                self.prior or {}, X, sample_weight, reader, resolve_threads(self.n_threads)
-            )
+            moments = Moments(X, sample_weight, resolve_threads(self.n_threads))
+            self.prior_ = self._component().prior(self.prior or {}, moments, reader)
         if not all(np.all(np.isfinite(own)) for own in _flat(self.prior_)):
             raise self._status_error(Status.NOT_FINITE, X.dtype)
         for name in [*SAMPLED, *OF_BOUND]:
@@ -660,6 +668,24 @@ class DirichletProcessMixture(FromStatistics, FromPartitions, FromStreams, Poste
                 "algorithm='sampler' draws the labels of all rows, which have to be here, in one array: set "
                 "algorithm='variational' for rows in partitions, blocks or batches, and fit anew"
             )
+
+    def _scatter_of(self, rows, sample_weight):
+        asked = self._component().follows_from
+        if asked == "covariance":
+            return Scatter.about(*common_of(rows, sample_weight, resolve_threads(self.n_threads)))
+        if asked == "means":
+            weight = float(rows.shape[0] if sample_weight is None else np.sum(sample_weight))
+            return Scatter(weight, column_means(rows, sample_weight), np.empty((0, 0)))
+        return None
+
+    def _learn_of_all(self, design):
+        if design._scatter is None:
+            return
+        with np.errstate(over="ignore", invalid="ignore"):
+            self.prior_ = self._component().prior(self.prior or {}, MomentsElsewhere(design._scatter), self._reader())
+        if not all(np.all(np.isfinite(own)) for own in _flat(self.prior_)):
+            raise self._status_error(Status.NOT_FINITE, np.dtype(np.float64))
+        self._share_with_margins()
 
     def _family_of_design(self):
         return self._reader()._family()  # what is learned of rows is that of the plain family
