@@ -6,7 +6,8 @@ from batches import assert_same_state
 from estimators_table import SUMMED, every_summed
 from test_partitions import parts_of
 
-from mixfast import GaussianMixture, partitions
+from mixfast import DirichletProcessMixture, GaussianMixture, partitions
+from mixfast.estimators import _partitions
 from mixfast.partitions import InMemory
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -61,6 +62,31 @@ def test_it_may_be_stopped_anywhere(accelerate, n_passes, tmp_path):
     again = partitions.fit(estimator, InMemory(PARTS), **resume, **kept)
     assert_same_state(again, whole)
     assert again.lower_bounds_ == whole.lower_bounds_
+
+
+@pytest.mark.parametrize("n_passes", range(1, 12))
+def test_a_process_may_be_stopped_before_and_after_its_sticks_are_sorted(n_passes, tmp_path, monkeypatch):
+    monkeypatch.setattr(_partitions, "SAMPLE", 200)
+    sorts, in_order = [], DirichletProcessMixture._in_order
+    monkeypatch.setattr(
+        DirichletProcessMixture,
+        "_in_order",
+        lambda self, course: sorts.append((len(course.bounds), in_order(self, course))) or sorts[-1][1],
+    )
+    rng = np.random.default_rng(3)
+    rows = np.concatenate([rng.normal(4 * k, 1, size=(size, 2)) for k, size in enumerate([980, 1000, 1020])])
+    parts, estimator = np.array_split(rows, 4), DirichletProcessMixture(random_state=0, max_iter=100, tol=1e-6)
+    kept = {"checkpoint": tmp_path / "fit", "every": 2}
+    whole = partitions.fit(estimator, InMemory(parts), **kept)
+    assert len(sorts) == 2  # other sticks are longest in the sample
+    assert 2 < sorts[0][0] < sorts[1][0] == whole.n_iter_ == 12
+    assert np.array_equal(np.sort(whole.counts_)[::-1], whole.counts_)
+    (tmp_path / "fit").unlink()
+    with pytest.raises(Stopped):
+        partitions.fit(estimator, Stopping(parts, 2 + n_passes), **kept)
+    resume = {"resume": tmp_path / "fit"} if (tmp_path / "fit").exists() else {}
+    again = partitions.fit(estimator, InMemory(parts), **resume, **kept)
+    assert_same_state(again, whole)
 
 
 def test_checkpoints_change_no_bit_of_plain_em(tmp_path):

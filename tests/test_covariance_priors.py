@@ -14,7 +14,8 @@ from scipy import stats
 from test_mclust import partition, read
 from test_shapes import two_groups
 
-from mixfast import GaussianMixture, Status, fit_many, load, select
+from mixfast import GaussianMixture, Status, fit_many, load, partitions, select
+from mixfast.estimators import _partitions
 from mixfast.families._shapes import limited
 from mixfast.families.covariances import SHAPES
 from mixfast.families.gaussian import WITH_LIMIT, WITH_PRIOR
@@ -32,6 +33,22 @@ def with_prior(case, **options):
     start = partition(X, case["G"])
     options = {"covariance_type": case["model"], "reg_covar": 0, "init_params": start} | options
     return GaussianMixture(case["G"], covariance_prior="default", **options).fit(X), X
+
+
+@pytest.mark.filterwarnings("ignore:.*did not converge")
+@pytest.mark.parametrize("covariance_type", ["VVV", "EEE", "VII"])
+def test_the_prior_of_rows_in_partitions_follows_from_all_of_them(covariance_type, monkeypatch):
+    rng = np.random.default_rng(0)
+    X = np.concatenate([rng.normal(0, 1, (700, 2)), rng.normal([6.0, 2.0], [2.0, 1.0], (500, 2))])
+    weight = rng.uniform(0.1, 2, len(X))
+    monkeypatch.setattr(_partitions, "SAMPLE", 300)
+    options = {"covariance_type": covariance_type, "covariance_prior": "default", "tol": 1e-9, "max_iter": 500}
+    estimator = GaussianMixture(2, random_state=0, canonical_order=True, **options)
+    parts = partitions.InMemory([*zip(np.array_split(X, 5), np.array_split(weight, 5), strict=True)])
+    there, whole = partitions.fit(estimator, parts), estimator.fit(X, sample_weight=weight)
+    for name, value in whole.covariance_prior_.items():
+        np.testing.assert_allclose(there.covariance_prior_[name], value, rtol=1e-12, err_msg=name)
+    np.testing.assert_allclose(there.lower_bound_, whole.lower_bound_, rtol=1e-9)
 
 
 @pytest.mark.filterwarnings("ignore:.*did not converge")

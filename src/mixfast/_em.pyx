@@ -991,8 +991,8 @@ cdef class EM(Pass):
 
     @property
     def n_common(self):
-        """How many sums `common` has."""
-        return n_common_of(self.c.family)
+        """How many sums `common` has that a prior follows from."""
+        return 0 if self.c.family.posterior == NULL else n_common_of(self.c.family)
 
     @property
     def base(self):

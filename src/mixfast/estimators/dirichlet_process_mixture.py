@@ -581,7 +581,8 @@ class DirichletProcessMixture(FromStatistics, FromPartitions, FromStreams, Poste
         the sample does not show is not found, and a component that loses its rows stays, empty. What `prior` leaves out
         follows from all rows, and in the search from the sample; with `partial_fit` from the first batch, after which
         components are neither added nor taken away. `totals_` are those of the sample. `n_batches` is of the sample:
-        after it parameters are updated once for each pass.
+        after it parameters are updated once for each pass. A checkpoint has the components that its search found:
+        with another `max_iter` or `tol`, which the search has too, others may be found, and it is refused.
 
         Ctrl-C leaves the last model as it was; once each chain of the sampler has a draw it keeps the draws that were
         made, as many of each chain, with a warning and `Status.INTERRUPTED`; the point partition is then sought among

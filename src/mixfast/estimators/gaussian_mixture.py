@@ -23,6 +23,7 @@ from mixfast.families import gaussian
 from mixfast.families.domains import COVARIANCE, check_domain
 from mixfast.families.factors import NOISES, FactorGaussian
 from mixfast.families.gaussian import WITH_LIMIT, WITH_PRIOR, CovariancePrior, ShapedGaussian, default_prior
+from mixfast.scatter import Scatter
 from mixfast.seeding import AUTO, ELSEWHERE, METHODS
 
 #: The families by `covariance_type`.
@@ -378,19 +379,27 @@ class GaussianMixture(
                     "covariance_prior is in units of the data, and regularization='relative' fits in others: take "
                     "regularization='absolute'"
                 )
-            self.covariance_prior_ = self._prior_of_rows(family.name, rows, sample_weight)._asdict()
+            self.covariance_prior_ = self._prior_of(family.name, self._scatter_of(rows, sample_weight))._asdict()
             family = self._family()
         return family
 
-    def _prior_of_rows(self, name, rows, sample_weight):
-        """The default, with what was given in its place."""
+    def _scatter_of(self, rows, sample_weight):
+        if self.covariance_prior is None:
+            return None
         rows = np.asarray(rows, dtype=np.float64)
         weight = np.ones(len(rows)) if sample_weight is None else sample_weight
-        d = rows.shape[1]
         mean = weight @ rows / weight.sum()
         centred = rows - mean
-        covariance = (weight * centred.T) @ centred / max(weight.sum() - 1, 1)
-        prior = default_prior(name, self.n_components, mean, covariance)
+        return Scatter(float(weight.sum()), mean, (weight * centred.T) @ centred)
+
+    def _learn_of_all(self, design):
+        if design._scatter is not None:
+            self.covariance_prior_ = self._prior_of(self._family().name, design._scatter)._asdict()
+
+    def _prior_of(self, name, scatter):
+        """The default of rows, with what was given in its place."""
+        d = len(scatter.means)
+        prior = default_prior(name, self.n_components, scatter.means, scatter.products / max(scatter.weight - 1, 1))
         given = {} if isinstance(self.covariance_prior, str) else dict(self.covariance_prior)
         unknown = given.keys() - set(CovariancePrior._fields)
         if unknown:
