@@ -1,12 +1,15 @@
 """Fits over partitions that were stopped go on with the bits that they would have had."""
 
+import copy
+
 import numpy as np
 import pytest
-from batches import assert_same_state
-from estimators_table import SUMMED, every_summed
+from batches import assert_near, assert_same_state
+from estimators_table import REGRESSIONS, SUMMED, every_summed
 from test_partitions import parts_of
 
-from mixfast import DirichletProcessMixture, GaussianMixture, partitions
+from mixfast import DirichletProcessMixture, GaussianMixture, Status, partitions
+from mixfast.checkpoints import Checkpoints
 from mixfast.estimators import _partitions
 from mixfast.partitions import InMemory
 
@@ -94,6 +97,25 @@ def test_checkpoints_change_no_bit_of_plain_em(tmp_path):
     plain = partitions.fit(estimator, InMemory(PARTS))
     for every in (1, 5, 100):
         assert_same_state(partitions.fit(estimator, InMemory(PARTS), checkpoint=tmp_path / "fit", every=every), plain)
+
+
+@pytest.mark.parametrize("name", ["poisson", "binomial", "multinomial", "poisson, gate and exposure"])
+def test_steps_that_overshoot_are_shortened_there_too(name, tmp_path):
+    """From a bad start they go back to the state before, which is in the file."""
+    rows = REGRESSIONS[name].rows()
+    model = rows.to(REGRESSIONS[name].make(max_iter=0, tol=0, random_state=0, warm_start=True).fit)
+    coefficients = model.coef_ + 3 * np.random.default_rng(1 if "poisson" in name else 0).normal(size=model.coef_.shape)
+    model.coef_ = coefficients - (coefficients[:, :1] if name == "multinomial" else 0)
+    model.set_params(max_iter=12)
+    whole, plain = rows.to(copy.deepcopy(model).fit), copy.deepcopy(model).fit(InMemory(parts_of(rows)))
+    assert whole.status_ == plain.status_
+    assert plain.status_ & Status.SHORTENED_STEP
+    assert_near(plain, whole, 1e-10)
+    assert np.diff(plain.lower_bounds_).min() > -1e-10
+    for every in (1, 2):
+        fit = copy.deepcopy(model)._fit_partitions(InMemory(parts_of(rows)), Checkpoints(tmp_path / "fit", every, None))
+        assert_same_state(fit, plain)
+        assert fit.lower_bounds_ == plain.lower_bounds_
 
 
 def test_a_finished_fit_may_be_given_more_iterations(tmp_path):

@@ -795,6 +795,21 @@ cdef class EM(Pass):
         begin_em(&self.em)
         Pass.set_state(self, weights, params)
 
+    @property
+    def guard(self):
+        """(n_numbers + n_params,), the state that the last pass was made at, to which M-steps that overshoot go half
+        way back; empty where there are none such."""
+        return copy_of(self.em.base, n_state_of(&self.c) if self.em.guards and self.em.has_base else 0)
+
+    def rest_on(self, const double[::1] guard not None, double objective):
+        """Go on from an earlier `guard`, which had this objective; nothing where it is empty."""
+        if not self.em.guards or guard.shape[0] == 0:
+            return
+        if guard.shape[0] != n_state_of(&self.c):
+            raise ValueError(f"a state has {n_state_of(&self.c)} numbers, the guard has {guard.shape[0]}")
+        memcpy(self.em.base, &guard[0], guard.shape[0] * sizeof(double))
+        self.em.base_objective, self.em.has_base = objective, True
+
     def step(self):
         """One iteration; returns the objective of the parameters that went in (see `advance`)."""
         cdef double objective = 0

@@ -17,11 +17,15 @@ KIND = "checkpoint"
 NUMBERS = "status", "n_passes", "converged", "n_impossible"
 
 
+NOTHING = np.empty(0)
+
+
 class Course(NamedTuple):
     """How far a fit has come.
 
     weights, params : ndarray, float64, in the units that rows are summed in
     bounds : list of float, the objective of each iteration
+    guard : ndarray, float64, the state of the last pass, where M-steps may overshoot and go back to it; else empty
     status : int
     n_passes : int
     converged : bool
@@ -31,6 +35,7 @@ class Course(NamedTuple):
     weights: np.ndarray
     params: np.ndarray
     bounds: list[float]
+    guard: np.ndarray = NOTHING
     status: int = 0
     n_passes: int = 0
     converged: bool = False
@@ -64,7 +69,8 @@ class Checkpoints:
             return
         numbers = {name: getattr(course, name) for name in NUMBERS}
         header = {"kind": KIND, "mixfast": __version__, "problem": problem, **numbers}
-        arrays = {"weights": course.weights, "params": course.params, "bounds": np.asarray(course.bounds, dtype=float)}
+        arrays = {"weights": course.weights, "params": course.params, "guard": course.guard}
+        arrays["bounds"] = np.asarray(course.bounds, dtype=float)
         archive.write(self.path, json.dumps(header), arrays)
 
     def begun(self, problem, first):
@@ -77,9 +83,10 @@ class Checkpoints:
                 header = json.loads(found.header())
                 if header["kind"] != KIND:
                     raise ValueError("it is of another kind")
-                arrays = found.arrays(["weights", "params", "bounds"])
+                arrays = found.arrays(["weights", "params", "bounds", "guard"])
                 numbers = {name: header[name] for name in NUMBERS}
-                course = Course(arrays["weights"], arrays["params"], arrays["bounds"].tolist(), **numbers)
+                arrays["bounds"] = arrays["bounds"].tolist()
+                course = Course(**arrays, **numbers)
             except (ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
                 raise ValueError(f"resume={self.resume!r} is no checkpoint of a fit: {error}") from None
         other = [name for name, value in problem.items() if header["problem"].get(name) != value]

@@ -270,12 +270,15 @@ class FromPartitions:
             while not is_over and len(course.bounds) < self.max_iter:
                 # what a resumed fit does, so that it has the same bits
                 em.set_state(course.weights, course.params)
+                if course.bounds:
+                    em.rest_on(course.guard, course.bounds[-1])
                 n_steps = checkpoints.steps(self.max_iter - len(course.bounds))
                 bounds, converged = em.iterate(n_steps, self.tol, course.bounds, int(self._raises_on()))
                 status = course.status & ~Status.SPURIOUS_COMPONENT | em.status
                 course = Course(
                     *em.state(),
                     course.bounds + bounds,
+                    em.guard,
                     int(status),
                     course.n_passes + em.n_passes,
                     converged,
