@@ -3,13 +3,24 @@
 import copy
 import os
 import signal
+from inspect import signature
 from itertools import pairwise
 
 import numpy as np
 import pytest
 from batches import assert_same_state
+from estimators_table import ESTIMATORS, REALS, REGRESSIONS, Rows
+from sklearn.exceptions import NotFittedError
 
-from mixfast import BayesianGaussianMixture, GaussianMixture, MixtureOfExperts, fit_many_groups, partitions
+from mixfast import (
+    BayesianGaussianMixture,
+    GaussianMixture,
+    MixtureClassifier,
+    MixtureOfExperts,
+    PoissonMixture,
+    fit_many_groups,
+    partitions,
+)
 
 dask = pytest.importorskip("dask")
 array, dataframe = pytest.importorskip("dask.array"), pytest.importorskip("dask.dataframe")
@@ -155,6 +166,101 @@ def test_predictions_of_arrays_are_lazy_and_in_chunks():
         computed = found.compute()
         assert computed.dtype == found.dtype == wanted.dtype
         assert np.array_equal(computed, wanted)
+
+
+def models():
+    """name -> (fitted model, rows) of all that predict."""
+    for name, entry in {**ESTIMATORS, **REGRESSIONS}.items():
+        for dtype in entry.dtypes:
+            yield f"{name}, {np.dtype(dtype)}", entry, dtype
+    yield "classifier", None, np.dtype(np.float64)
+
+
+def taken(method, data):
+    """What the method takes of what rows have."""
+    parameters = signature(method).parameters
+    return data if "row_data" in parameters else {name: own for name, own in data.items() if name in parameters}
+
+
+@pytest.mark.parametrize(("entry", "dtype"), [own[1:] for own in models()], ids=[own[0] for own in models()])
+def test_every_model_predicts_part_by_part(entry, dtype):
+    if entry is None:
+        rows, model = Rows(REALS, {}), MixtureClassifier().fit(REALS, np.where(REALS[:, 0] > 2, "far", "near"))
+    else:
+        rows = entry.rows(dtype)  # rows of a group may be in several parts
+        rows = Rows(rows.X, {name: own for name, own in rows.data.items() if name != "groups"})
+        model = rows.to(entry.make(random_state=0).fit)
+    with dask.config.set({"dataframe.convert-string": False}):  # to pyarrow's, which not all have a place for
+        frame = dataframe.from_pandas(pandas.DataFrame(rows.X), npartitions=2)
+    for method in ("predict", "predict_proba", "score_samples"):
+        own = getattr(model, method)
+        data = taken(own, rows.data)
+        wanted = own(rows.X, **data)
+        beside = {name: array.from_array(values, chunks=7) for name, values in data.items()}
+        found = getattr(mixfast.dask, method)(model, array.from_array(rows.X, chunks=(25, 2)), **beside)
+        computed = found.compute(scheduler="synchronous")
+        assert (found.dtype, found.shape) == (computed.dtype, computed.shape) == (wanted.dtype, wanted.shape)
+        np.testing.assert_array_equal(computed, wanted)
+        beside = {name: array.from_array(values, chunks=(30, -1)[: values.ndim]) for name, values in data.items()}
+        of_frame = getattr(mixfast.dask, method)(model, frame, **beside)
+        np.testing.assert_array_equal(of_frame.compute(scheduler="synchronous"), wanted)
+
+
+@pytest.mark.filterwarnings("ignore:This model was fitted with exposures")  # None is none
+def test_what_rows_have_may_be_in_any_collection_and_is_checked_first():
+    """As fits take it."""
+    exposure = RNG.uniform(1, 2, size=4000)
+    counts = RNG.poisson(exposure[:, np.newaxis] * np.where(X > 2, 5, 1)).astype(float)
+    model = PoissonMixture(2, random_state=0, max_iter=3, tol=0).fit(counts, exposure=exposure)
+    rows = chunked(counts)
+    frame = dataframe.from_pandas(pandas.DataFrame(counts, columns=list("abc")), npartitions=4)
+    named = copy.copy(model)
+    named.feature_names_in_ = np.array(list("abc"), dtype=object)
+    days = pandas.Series(exposure)
+    wanted = model.predict_proba(counts, exposure=exposure)
+    in_chunks = [array.from_array(exposure, chunks=(1000,)), dataframe.from_pandas(days, npartitions=4)]
+    for own in in_chunks:
+        assert np.array_equal(mixfast.dask.predict_proba(named, frame, exposure=own).compute(), wanted)
+        mixfast.dask.fit(model, frame, exposure=own)
+    assert np.array_equal(mixfast.dask.predict_proba(model, rows, exposure=in_chunks[0]).compute(), wanted)
+    unknown = rows[rows[:, 0] > -1]
+    cut = array.from_array(exposure, chunks=(CUTS,))
+    found = mixfast.dask.predict_proba(model, unknown, exposure=cut)
+    assert np.isnan(found.shape[0])
+    assert np.array_equal(found.compute(), wanted)
+    for who, own in ((model, rows), (named, frame)):
+        for number in (2.0, None):
+            told = mixfast.dask.predict_proba(who, own, exposure=number)
+            assert np.array_equal(told.compute(), model.predict_proba(counts, exposure=number))
+    of_number = partitions.fit(
+        model, partitions.InMemory([(counts[i:j], None, {"exposure": 2.0}) for i, j in pairwise(ENDS)])
+    )
+    assert_same_state(mixfast.dask.fit(model, rows, exposure=2.0), of_number)
+    refused = [
+        (TypeError, "exposure should be a Dask array, series or dataframe, got ndarray", exposure),
+        (ValueError, "exposure has 3999 rows and X has 4000", array.from_array(exposure[1:], chunks=900)),
+        (ValueError, "exposure has 7 partitions and X has 4", dataframe.from_pandas(days, npartitions=7)),
+    ]
+    for error, match, own in refused:
+        for ask in (mixfast.dask.predict, mixfast.dask.score_samples, mixfast.dask.predict_proba, mixfast.dask.fit):
+            with pytest.raises(error, match=match):
+                ask(model, rows, exposure=own)
+
+
+def test_what_cannot_predict_says_so_first():
+    with pytest.raises(TypeError, match="be a fitted mixture of mixfast, got str: give its method to map_blocks"):
+        mixfast.dask.predict("model", chunked())
+    with pytest.raises(NotFittedError):
+        mixfast.dask.predict_proba(GaussianMixture(2), chunked())
+    model = ESTIMATOR.fit(X)
+    with pytest.raises(TypeError, match="X should be a Dask array or dataframe, got ndarray"):
+        mixfast.dask.predict(model, X)
+    entry = REGRESSIONS["gaussian"]
+    regression = entry.rows().to(entry.make(max_iter=1).fit)
+    with pytest.raises(TypeError, match=r"score_samples\(\) of a MixtureOfExperts: missing a required argument: 'y'"):
+        mixfast.dask.score_samples(regression, array.from_array(entry.X, chunks=30))
+    with pytest.raises(TypeError, match=r"predict\(\) of a MixtureOfExperts: got an unexpected keyword argument 'y'"):
+        mixfast.dask.predict(regression, array.from_array(entry.X, chunks=30), y=array.ones(60, chunks=30))
 
 
 def test_unknown_chunks():

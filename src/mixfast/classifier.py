@@ -213,6 +213,12 @@ class MixtureClassifier(ClassifierMixin, CheckedParameters):
             )
         return given / given.sum()
 
+    def _form_of(self, method, dtype):
+        """As that of mixtures."""
+        if method == "predict":
+            return self.classes_.dtype, None
+        return np.dtype(np.float64), len(self.classes_) if method == "predict_proba" else None
+
     def _log_joint(self, X):
         """log class weight + log density of the class: (n_samples, n_classes)."""
         check_is_fitted(self)

@@ -8,14 +8,17 @@ of the workers.
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Mapping, Sequence
+from inspect import signature
+from numbers import Real
 from typing import Any, Literal, TypeVar
 
 import dask
 import dask.array
+import dask.dataframe
 import numpy as np
 import pandas
+from sklearn.utils.validation import check_is_fitted
 
 from mixfast import partitions, tasks
 from mixfast.partitions import Partition
@@ -36,18 +39,16 @@ class DaskSource:
         In the same chunks; of an array, with known chunks, in any.
     client : distributed Client or None
         Where to compute; None is Dask's current scheduler.
-    row_data : mapping of str to dask Array, Series or DataFrame, or None
-        What rows have beside their values, by the names that `fit` has for it, in chunks as those of `sample_weight`.
+    row_data : mapping of str to dask Array, Series or DataFrame, or number, or None
+        What rows have beside their values, by the names that `fit` has for it, in chunks as those of `sample_weight`; a
+        number is that of all rows.
     """
 
     def __init__(
         self, X: Any, sample_weight: Any = None, client: Any = None, row_data: Mapping[str, Any] | None = None
     ) -> None:
         self._client = client
-        rows = _parts_of(X)
-        beside = {"sample_weight": sample_weight, **(row_data or {})}
-        parts = {name: _parts_beside(name, own, X, len(rows)) for name, own in beside.items() if own is not None}
-        self._parts = [(part, {name: own[i] for name, own in parts.items()}) for i, part in enumerate(rows)]
+        self._parts = _parts_with(X, row_data or {}, sample_weight)
 
     def map_reduce(
         self, task: Callable[[Partition, Any], Result], state: Any, merge: Callable[[Sequence[Result]], Result]
@@ -80,25 +81,43 @@ def _parts_of(X):
     return list(np.asarray(X.to_delayed(), dtype=object).ravel())
 
 
-def _parts_beside(name, values, X, n_parts):
+def _parts_with(X, row_data, sample_weight=None):
+    """(rows, what they have beside their values by name) of each partition, a list; both Delayed but for numbers, which
+    are those of all rows."""
+    rows = _parts_of(X)
+    weights = {} if sample_weight is None else {"sample_weight": _parts_beside("sample_weight", sample_weight, X, rows)}
+    told = {name: own for name, own in row_data.items() if own is not None}
+    parts = weights | {
+        name: [own] * len(rows) if isinstance(own, Real) else _parts_beside(name, own, X, rows)
+        for name, own in told.items()
+    }
+    return [(part, {name: own[i] for name, own in parts.items()}) for i, part in enumerate(rows)]
+
+
+def _parts_beside(name, values, X, rows):
     """What the rows of each partition have, a list of Delayed."""
     if not hasattr(values, "to_delayed"):
-        raise TypeError(f"{name} should be a Dask array, series or dataframe, got {type(values).__name__}")
+        raise TypeError(
+            f"{name} should be a Dask array, series or dataframe, got {type(values).__name__}: make it one in the "
+            "partitions of X, as dask.array.from_array does"
+        )
     if hasattr(values, "rechunk"):
         own = {1: -1} if values.ndim == 2 and values.numblocks[1] > 1 else {}
-        if hasattr(X, "chunks") and not np.isnan(sum(X.chunks[0])):
+        if hasattr(X, "chunks") and not np.isnan(sum(X.chunks[0]) + sum(values.chunks[0])):
+            if len(values) != len(X):
+                raise ValueError(f"{name} has {len(values)} rows and X has {len(X)}: give it one for each row of X")
             own[0] = X.chunks[0]
         values = values.rechunk(own) if own else values
     parts = list(np.asarray(values.to_delayed(), dtype=object).ravel())
-    if len(parts) != n_parts:
+    if len(parts) != len(rows):
         raise ValueError(
-            f"{name} has {len(parts)} partitions and X has {n_parts}: make it of the columns of X, or give both the "
+            f"{name} has {len(parts)} partitions and X has {len(rows)}: make it of the columns of X, or give both the "
             "same chunks"
         )
     return parts
 
 
-def fit(estimator: Any, X: Any, y: Any = None, sample_weight: Any = None, client: Any = None, **options: Any) -> Any:
+def fit(estimator: Any, X: Any, y: Any = None, *, sample_weight: Any = None, client: Any = None, **options: Any) -> Any:
     """Fit a mixture to a Dask array or dataframe.
 
     Parameters
@@ -115,8 +134,8 @@ def fit(estimator: Any, X: Any, y: Any = None, sample_weight: Any = None, client
         None is Dask's current scheduler: that of the last client, or threads.
     **options
         What else rows have beside their values, by the names that `fit` of the estimator has for it, `exposure` and
-        `gate_X` say, as `y`. Others are of `mixfast.partitions.fit`: `checkpoint`, `every` and `resume` for fits that
-        may be stopped, `progress` for a bar of passes.
+        `gate_X` say, as `y`, or a number for all rows. Others are of `mixfast.partitions.fit`: `checkpoint`, `every`
+        and `resume` for fits that may be stopped, `progress` for a bar of passes.
 
     Returns
     -------
@@ -144,24 +163,27 @@ def predict(model: Any, X: Any, **row_data: Any) -> Any:
 
     Parameters
     ----------
-    model : fitted mixture
+    model : fitted mixture, or MixtureClassifier
     X : dask Array of shape (n_samples, n_features), or dask DataFrame
     **row_data
-        What the method of the model takes beside X, as in `fit`.
+        What the method of the model takes beside X, as in `fit`: in the partitions of X, or a number for all rows.
 
     Returns
     -------
     labels : dask Array of shape (n_samples,), or Series with the index of X
-        int64; of mixtures of experts float64, and (n_samples, n_classes) or (n_samples, n_responses) where `predict` of
-        the model is.
+        int64; of classifiers labels of classes; of mixtures of experts float64, and (n_samples, n_classes) or
+        (n_samples, n_responses) where `predict` of the model is.
 
     Raises
     ------
     TypeError
-        For mixtures of experts whose predictions are lists of arrays.
+        For what is no mixture of mixfast, for X that is no Dask collection, for row data that the method does not take
+        or that are neither Dask collections nor numbers, and for mixtures of experts whose predictions are lists of
+        arrays.
+    ValueError
+        For row data in other partitions than X.
     """
-    dtype, width = model._form_of_predictions()
-    return _lazily(model, X, "predict", dtype, width, row_data)
+    return _lazily(model, X, "predict", row_data)
 
 
 def score_samples(model: Any, X: Any, **row_data: Any) -> Any:
@@ -169,7 +191,7 @@ def score_samples(model: Any, X: Any, **row_data: Any) -> Any:
 
     Parameters
     ----------
-    model : fitted mixture
+    model : fitted mixture, or MixtureClassifier
     X : dask Array of shape (n_samples, n_features), or dask DataFrame
     **row_data
         What the method of the model takes beside X, as in `fit`: `y` of mixtures of experts.
@@ -177,16 +199,21 @@ def score_samples(model: Any, X: Any, **row_data: Any) -> Any:
     Returns
     -------
     log_density : dask Array of shape (n_samples,), or Series with the index of X
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `predict`.
     """
-    return _lazily(model, X, "score_samples", _dtype_of_rows(model, X), None, row_data)
+    return _lazily(model, X, "score_samples", row_data)
 
 
 def predict_proba(model: Any, X: Any, **row_data: Any) -> Any:
-    """The probability of each component, for each row, lazily, in the partitions of X.
+    """The probability of each component, of classifiers of each class, for each row, lazily, in the partitions of X.
 
     Parameters
     ----------
-    model : fitted mixture
+    model : fitted mixture, or MixtureClassifier
     X : dask Array of shape (n_samples, n_features), or dask DataFrame
     **row_data
         What the method of the model takes beside X, as in `fit`.
@@ -195,53 +222,58 @@ def predict_proba(model: Any, X: Any, **row_data: Any) -> Any:
     -------
     probabilities : dask Array of shape (n_samples, n_components), or DataFrame with the index of X
         A dataframe has a column for each component, called by its number.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `predict`.
     """
-    return _lazily(model, X, "predict_proba", _dtype_of_rows(model, X), len(model.weights_), row_data)
+    return _lazily(model, X, "predict_proba", row_data)
 
 
-def _dtype_of_rows(model, X):
-    """What densities of rows are, of dataframes float64."""
-    own = getattr(X, "dtype", None)
-    return np.float64 if own is None else np.result_type(own if own == np.float32 else np.float64, model.weights_.dtype)
-
-
-def _lazily(model, X, method, dtype, width, row_data):
-    dtype, names = np.dtype(dtype), list(row_data)
+def _lazily(model, X, method, row_data):
+    if not hasattr(model, "_form_of"):
+        raise TypeError(
+            f"model should be a fitted mixture of mixfast, got {type(model).__name__}: give its method to map_blocks "
+            "or map_partitions of X"
+        )
+    check_is_fitted(model)
+    row_data = {name: own for name, own in row_data.items() if own is not None}
+    own = getattr(model, method)
+    try:
+        signature(own).bind(X, **row_data)
+    except TypeError as error:
+        raise TypeError(f"{method}() of a {type(model).__name__}: {error}") from None
+    parts = _parts_with(X, row_data)
+    dtype, width = model._form_of(method, np.float32 if getattr(X, "dtype", None) == np.float32 else np.float64)
     if hasattr(X, "map_partitions"):
         empty = np.empty((0, width) if width else 0, dtype)
         meta = pandas.DataFrame(empty) if width else pandas.Series(empty, name=method)
-        return X.map_partitions(_predict_table, model, method, meta, names, *row_data.values(), meta=meta)
-    pairs, rows, columns, further = [(X, (0, 1))], (0,), (0, 2), itertools.count(3)  # numbers of axes
-    pairs += [(own, rows if own.ndim == 1 else (0, next(further))) for own in row_data.values()]
-    return dask.array.blockwise(
-        _predict_block,
-        columns if width else rows,
-        *itertools.chain.from_iterable(pairs),
-        model=model,
-        method=method,
-        names=names,
-        result=dtype,
-        concatenate=True,
-        new_axes={columns[1]: width} if width else {},
-        dtype=dtype,
-        meta=np.empty((0, 0) if width else 0, dtype),
-    )
+        told = dask.delayed(_predict_table, pure=False)
+        shared = dask.delayed((own, meta), traverse=False)  # one node of the graph
+        found = [told(shared, rows, beside) for rows, beside in parts]
+        return dask.dataframe.from_delayed(found, meta=meta, divisions=X.divisions)
+    told, shared = dask.delayed(_predict_block, pure=False), dask.delayed((own, dtype), traverse=False)
+    blocks = [
+        dask.array.from_delayed(told(shared, rows, beside), (n, width) if width else (n,), dtype)
+        for n, (rows, beside) in zip(X.chunks[0], parts, strict=True)
+    ]
+    return dask.array.concatenate(blocks, allow_unknown_chunksizes=True)
 
 
-def _predict_block(X, *values, model, method, names, result):
-    found = getattr(model, method)(X, **dict(zip(names, values, strict=True)))
-    return found.astype(result, copy=False)
+def _predict_block(shared, X, row_data):
+    predict, dtype = shared
+    return predict(X, **row_data).astype(dtype, copy=False)
 
 
-def _predict_table(X, model, method, empty, names, *values):
+def _predict_table(shared, X, row_data):
+    predict, empty = shared
     if not len(X):
         return empty
-    found = getattr(model, method)(X, **dict(zip(names, values, strict=True))).astype(
-        empty.to_numpy().dtype, copy=False
-    )
+    found = predict(X, **row_data).astype(empty.to_numpy().dtype, copy=False)
     if found.ndim == 2:
         return pandas.DataFrame(found, index=X.index)
-    return pandas.Series(found, index=X.index, name=method)
+    return pandas.Series(found, index=X.index, name=empty.name)
 
 
 def fit_many_groups(

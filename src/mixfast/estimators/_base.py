@@ -388,10 +388,6 @@ class BaseMixture(DensityEstimator):
                 kept.keep(attributes, ready)
         return ready
 
-    def _dtype_of_results(self, dtype):
-        """Of predictions for rows of this dtype."""
-        return np.result_type(dtype, np.asarray(self.weights_).dtype)
-
     def _pass_at(self, encoded, X, dtype, n_components, state, proportions=None, bind=Encoded.bind):
         """A pass over encoded rows of X, which has this dtype, and the dtype that results should have."""
         out_dtype = self._dtype_of_results(dtype)
@@ -541,10 +537,6 @@ class BaseMixture(DensityEstimator):
         """
         X, labels = self._draw(n_samples, self._rng_of_sample(n_samples, random_state))
         return self._framed(X, as_frame), self._published_labels(labels)
-
-    def _form_of_predictions(self):
-        """(dtype, number of columns or None where there is one number for each row) of what `predict` gives."""
-        return np.int64, None
 
     def _predicted(self, X):
         """Labels of rows with what each has beside its values."""

@@ -140,6 +140,17 @@ class DensityEstimator(PublishedArrays, Storable, DensityMixin, CheckedParameter
         """Rows and their row data as a fitted model reads them, both of one table where it was fitted by a formula."""
         return X, self._gathered_data(row_data)
 
+    def _dtype_of_results(self, dtype):
+        """Of predictions for rows of this dtype."""
+        return np.result_type(dtype, np.asarray(self.weights_).dtype)
+
+    def _form_of(self, method, dtype):
+        """(dtype, number of columns or None where there is one value for each row) of what `predict`, `predict_proba`
+        or `score_samples` of the fitted model gives for rows of `dtype`."""
+        if method == "predict":
+            return np.dtype(np.int64), None
+        return self._dtype_of_results(np.dtype(dtype)), len(self.weights_) if method == "predict_proba" else None
+
     def _seed(self):
         """64 bits that all random numbers of a fit come from."""
         if isinstance(self.random_state, Integral):

@@ -806,6 +806,11 @@ default='gaussian'
             if gate_X is None:
                 raise ValueError("gate='gate_X' needs the columns of the gate: pass gate_X")
             if not is_table(gate_X):
+                if np.ndim(gate_X) != 2:
+                    raise ValueError(
+                        f"gate_X should be (n_samples, n_columns), got the shape {np.shape(gate_X)}: a list of names "
+                        "or numbers, gate_X=[...], tells columns of blocks and frames, reshape(-1, 1) makes one column"
+                    )
                 check_not_missing("gate_X", gate_X)
             self._check_gate_names(names_of(gate_X), reset)
             gate_X = check_array(gate_X, dtype=np.float64, input_name="gate_X", ensure_min_samples=0)
@@ -1092,13 +1097,15 @@ default='gaussian'
         """
         return self._side_by_side(self._means(X, exposure, offset, gate_X))
 
-    def _form_of_predictions(self):
+    def _form_of(self, method, dtype):
+        if method != "predict":
+            return super()._form_of(method, np.float64 if method == "predict_proba" else dtype)
         names = self._names_of_experts()
         if not self._has_several:
-            return np.float64, len(self.classes_) if "multinomial" in names else None
+            return np.dtype(np.float64), len(self.classes_) if "multinomial" in names else None
         if "multinomial" in names:
             raise TypeError(f"predictions of expert={self.expert!r} are a list, which has no place in one array")
-        return np.float64, len(names)
+        return np.dtype(np.float64), len(names)
 
     def predict_proba(self, X: RowsLike, *, gate_X: ArrayLike | None = None) -> Floats:
         """Predict p(k | x), how likely each component is before y is seen.
