@@ -582,6 +582,72 @@ def test_tables_keep_names_and_types(small_blocks, library):
     assert max(np.mean(labels == which), np.mean(labels != which)) > 0.95
 
 
+@pytest.mark.parametrize("library", ["pandas", "polars", "pyarrow"])
+def test_tables_that_are_here_are_read_as_tables(small_blocks, monkeypatch, library):
+    own = pytest.importorskip(library)
+    monkeypatch.setattr(row_blocks, "READ", 150)
+    columns = dict(zip("abc", ROWS.T, strict=True))
+    make = own.table if library == "pyarrow" else own.DataFrame
+    estimator = GaussianMixture(2, random_state=0, max_iter=4, tol=0)
+    model = estimator.fit(blocks(make(columns), columns=["c", "a"]))
+    assert model.feature_names_in_.tolist() == ["c", "a"]
+    assert np.array_equal(model.means_, estimator.fit(blocks(ROWS, columns=[2, 0])).means_)
+    table = make(columns | {"w": np.ones(1000)})
+    assert estimator.fit(blocks(table, weight="w")).feature_names_in_.tolist() == ["a", "b", "c"]
+    with pytest.raises(ValueError, match="the source has no rows"):
+        estimator.fit(blocks(make({name: own[:0] for name, own in columns.items()})))
+
+
+#: What `blocks` is told, and what it says of that.
+NO_COLUMNS = {
+    "array": [
+        ({"y": "sales"}, "y='sales': columns of arrays have numbers, got 'sales': give the number"),
+        ({"y": 9}, "y=9: there is no column 9: the rows have 3, 0 to 2"),
+        ({"gate_X": [0, 9]}, r"gate_X=\[0, 9\]: there is no column 9"),
+        ({"weight": -4}, "weight=-4: there is no column -4"),
+        ({"columns": [0, "a"]}, r"columns=\[0, 'a'\]: columns of arrays have numbers, got 'a'"),
+        ({"columns": [True, False, True]}, "columns of arrays have numbers, got True"),
+    ],
+    "table": [
+        ({"y": "sales"}, r"y='sales': there is no column 'sales': the table has \['a', 'b', 'c'\]"),
+        ({"y": 2}, "y=2: there is no column 2: the table has"),
+        ({"gate_X": ["a", "z"]}, r"gate_X=\['a', 'z'\]: there is no column 'z'"),
+        ({"weight": "w"}, "weight='w': there is no column 'w'"),
+        ({"columns": ["a", "z"]}, r"columns=\['a', 'z'\]: there is no column 'z'"),
+    ],
+}
+
+
+@pytest.mark.parametrize("reader", ["array", "pandas", "dataset", "dataset, columns"])
+def test_columns_that_rows_lack_are_named(reader, tmp_path):
+    source, kind, more = ROWS, "table", {}
+    if reader == "array":
+        kind = "array"
+    elif reader == "pandas":
+        source = pytest.importorskip("pandas").DataFrame(ROWS, columns=list("abc"))
+    else:
+        table = pytest.importorskip("pyarrow").table(dict(zip("abc", ROWS.T, strict=True)))
+        pytest.importorskip("pyarrow.parquet").write_table(table, tmp_path / "rows.parquet")
+        source = tmp_path / "rows.parquet"
+        more = {"columns": ["a"]} if "," in reader else {}
+    for told, match in NO_COLUMNS[kind]:
+        with pytest.raises(ValueError, match=match):
+            blocks(source, **more | told).map(np.asarray)
+
+
+def test_weights_have_one_name_and_none_is_none():
+    with pytest.raises(TypeError, match=r"blocks\(\) got sample_weight=2: say weight=2"):
+        blocks(ROWS, weight=1, sample_weight=2)
+    assert blocks(ROWS, y=None, exposure=None).map(np.copy).shape == ROWS.shape
+
+
+def test_a_gate_wants_a_list_of_columns():
+    estimator = MixtureOfExperts(2, gate="gate_X", random_state=0, max_iter=1)
+    with pytest.raises(ValueError, match=r"gate_X should be \(n_samples, n_columns\), got the shape \(1000,\)"):
+        estimator.fit(blocks(ROWS, y=0, gate_X=1))
+    assert estimator.fit(blocks(ROWS, y=0, gate_X=[1])).gate_coef_.shape == (2, 1)
+
+
 def hdf5(folder):
     file = pytest.importorskip("h5py").File(folder / "rows.h5", "w")
     return file.create_dataset("X", data=ROWS, chunks=(90, 3))

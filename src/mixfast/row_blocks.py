@@ -8,6 +8,8 @@ import os
 import queue
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
+from numbers import Integral
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,7 +17,7 @@ import numpy as np
 
 from mixfast.block_files import gather
 from mixfast.partitions import Partition, merged, stacked
-from mixfast.tables import Table, adopted, is_table
+from mixfast.tables import Names, Table, adopted, is_table
 
 Result = TypeVar("Result")
 
@@ -58,9 +60,9 @@ class Blocks:
                 n_held -= BLOCK
                 yield _partition(number, *block)
                 number += 1
-        if n_held or number == 0:
-            if not held:
-                raise ValueError("the source has no rows")
+        if n_held == number == 0:
+            raise ValueError("the source has no rows")
+        if n_held:
             yield _partition(number, *_cut(held, n_held)[0])
 
     def _prepared(self):
@@ -79,9 +81,10 @@ class Blocks:
         X = np.asarray(batch)
         if X.ndim != 2:
             raise ValueError(f"batches should be arrays of rows, 2-D, got {X.ndim}-D of shape {X.shape}")
-        beside = {name: X[:, places] for name, places in self._beside.items()}
-        if self.columns is not None:
-            X = X[:, self.columns]
+        argument, columns, place = self._argument, self.columns, partial(_place_in_array, X.shape[1])
+        beside = {name: X[:, _places(argument(name), told, place)] for name, told in self._beside.items()}
+        if columns is not None:
+            X = X[:, _places("columns", columns, place)]
         elif beside:
             X = np.delete(X, _flat(self._beside), axis=1)
         return (X if self.dtype is None else X.astype(self.dtype, copy=False)), beside
@@ -90,22 +93,25 @@ class Blocks:
         """(a table of the rows, what they have beside their values), columns by name: the fit keeps these, and types
         may differ."""
         table = Table(batch)
-        beside = {}
+        place, beside, taken = table.place_of, {}, set()
         for name, told in self._beside.items():
-            if isinstance(told, list):
-                beside[name] = table.columns_at([table.place_of(own) for own in told])
-            elif name == WEIGHT:
-                beside[name] = table.reals(table.place_of(told))
+            own = _places(self._argument(name), told, place)
+            taken |= {*own} if isinstance(own, list) else {own}
+            if isinstance(own, list):
+                beside[name] = table.columns_at(own)
             else:
-                beside[name] = table.series[table.place_of(told)].to_numpy()
+                beside[name] = table.reals(own) if name == WEIGHT else table.series[own].to_numpy()
+        places = [own for own in range(len(table.names)) if own not in taken]
         if self.columns is not None:
-            places = [table.place_of(name) for name in self.columns]
-        else:
-            taken = {table.place_of(name) for name in _flat(self._beside)}
-            places = [own for own in range(len(table.names)) if own not in taken]
+            places = _places("columns", self.columns, place)
         if places != list(range(len(table.names))) or self.dtype is not None:
             batch = table.columns_at(places, self.dtype)
         return batch, beside
+
+    @staticmethod
+    def _argument(name):
+        """Which argument of `blocks` says it."""
+        return "weight" if name == WEIGHT else name
 
     def map(self, function: Callable[[Any], np.ndarray], out: Any = None) -> Any:
         """Give each block of rows to a function, and put the results below each other.
@@ -141,6 +147,23 @@ def _taken_by(function, row_data):
         return []
     takes_all = any(own.kind is own.VAR_KEYWORD for own in parameters.values())
     return [name for name in row_data if takes_all or name in parameters]
+
+
+def _places(argument, told, place):
+    """Where the column is that an argument of `blocks` tells, or a list for a list; `place` finds one. Raises
+    ValueError that names the argument."""
+    try:
+        return [place(own) for own in told] if isinstance(told, list) else place(told)
+    except ValueError as error:
+        raise ValueError(f"{argument}={told!r}: {error}") from None
+
+
+def _place_in_array(n_columns, told):
+    if not isinstance(told, Integral) or isinstance(told, bool):
+        raise ValueError(f"columns of arrays have numbers, got {told!r}: give the number of the column, from 0")
+    if not -n_columns <= told < n_columns:
+        raise ValueError(f"there is no column {told}: the rows have {n_columns}, 0 to {n_columns - 1}")
+    return int(told)
 
 
 def _flat(beside):
@@ -231,6 +254,16 @@ def _of_array(array):
     return batches
 
 
+def _of_table(table):
+    """A table that is here."""
+
+    def batches():
+        for first in range(0, len(table), READ):
+            yield _sliced(table, first, first + READ)
+
+    return batches
+
+
 def _of_dask(collection):
     if hasattr(collection, "rechunk") and collection.numblocks[1] > 1:
         collection = collection.rechunk({1: -1})
@@ -251,7 +284,12 @@ def _of_npy(paths):
 
 
 def _of_parquet(dataset, columns, beside):
-    wanted = None if columns is None else list(dict.fromkeys([*columns, *beside]))
+    wanted = None
+    if columns is not None:
+        place = Names(dataset.schema.names).place_of
+        for argument, told in {"columns": columns, **beside}.items():
+            _places(argument, told, place)
+        wanted = list(dict.fromkeys([*columns, *_flat(beside)]))
 
     def batches():
         return dataset.to_batches(columns=wanted, batch_size=READ)
@@ -270,13 +308,14 @@ def blocks(
 
     Parameters
     ----------
-    source : array, memory map, h5py or zarr array, dask collection, path or list of paths, pyarrow dataset, or callable
+    source : array, memory map, h5py or zarr array, table, dask collection, path or paths, pyarrow dataset, or callable
         Where the rows are: anything whose slices are arrays of rows; `.npy` files, read through memory maps, or Parquet
         files (with pyarrow and narwhals); a function of nothing that returns an iterator of arrays or tables, a new one
         each time.
     columns : sequence of int or str or None, default=None
-        Which columns, of arrays by number, of Parquet files and tables by name: the fit keeps names, and columns may
-        have different types where the mixture has a place for them. None is all but those that the following name.
+        Which columns, of arrays by number, from 0, of Parquet files and tables by name: the fit keeps names, and
+        columns may have different types where the mixture has a place for them. None is all but those that the
+        following name.
     weight : int, str or None, default=None
         The column that holds the weights of the rows.
     dtype : dtype or None, default=None
@@ -284,8 +323,8 @@ def blocks(
         be computed in float64. None leaves them.
     **row_data
         Columns of what rows have beside their values, by the names that `fit` has for it: `y="sales"` of mixtures of
-        experts, `exposure="days"`. A list where it has several columns: `gate_X=["age", "income"]`, or `y` of several
-        responses.
+        experts, `exposure="days"`; None is none. A list where it has several columns: `gate_X=["age", "income"]`, or
+        `y` of several responses.
 
     Returns
     -------
@@ -314,9 +353,11 @@ def blocks(
            [ 4.,  4.]])
     """
     columns = None if columns is None else [*columns]
+    if WEIGHT in row_data:
+        raise TypeError(f"blocks() got sample_weight={row_data[WEIGHT]!r}: say weight={row_data[WEIGHT]!r}")
+    row_data = {name: own for name, own in row_data.items() if own is not None}
     told = {name: [*own] if isinstance(own, (list, tuple)) else own for name, own in row_data.items()}
-
-    beside = [*([] if weight is None else [weight]), *_flat(told)]
+    beside = ({} if weight is None else {"weight": weight}) | told
 
     def made(batches):
         return Blocks(batches, columns, weight, dtype, told)
@@ -330,6 +371,8 @@ def blocks(
         )
     if hasattr(source, "to_delayed"):
         return made(_of_dask(source))
+    if is_table(source):
+        return made(_of_table(adopted(source)))
     if hasattr(source, "to_batches"):
         return made(_of_parquet(source, columns, beside))
     if isinstance(source, (str, os.PathLike)):

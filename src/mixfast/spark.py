@@ -148,7 +148,7 @@ class SparkSource:
         own, selected = _columns_of(df, columns)
         if weight is not None:
             selected = [*selected, _quoted(weight).cast("double").alias("weight of the row")]
-        beside = {} if row_data is None else dict(row_data)
+        beside = {name: own for name, own in (row_data or {}).items() if own is not None}
         for name, told in beside.items():
             each = [told] if isinstance(told, str) else told
             selected = [*selected, *(_quoted(one).alias(f"{name} of the row, {i}") for i, one in enumerate(each))]

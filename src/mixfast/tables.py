@@ -168,6 +168,15 @@ class Names:
             return self._places.get(_comparable(name), [])
         return [place for place, own in enumerate(self._names) if _is_same(own, name)]
 
+    def place_of(self, name):
+        """The position of the column of that name. Raises ValueError where none or several have it."""
+        places = self.places_of(name)
+        if not places:
+            raise ValueError(f"there is no column {name!r}: the table has {self._names}")
+        if len(places) > 1:
+            raise ValueError(f"{len(places)} columns are called {name!r}: give each a name of its own")
+        return places[0]
+
 
 def _is_same(one, other):
     """Whether two names are equal; False where they cannot be compared."""
@@ -216,12 +225,7 @@ class Table:
 
     def place_of(self, name):
         """The position of the column of that name. Raises ValueError where none or several have it."""
-        places = self._known.places_of(name)
-        if not places:
-            raise ValueError(f"there is no column {name!r}: the table has {self.names}")
-        if len(places) > 1:
-            raise ValueError(f"{len(places)} columns are called {name!r}: give each a name of its own")
-        return places[0]
+        return self._known.place_of(name)
 
     def reals(self, place):
         """A column of numbers, float32 if that is its type, else float64; missing values are NaN. Raises ValueError,
