@@ -335,6 +335,28 @@ def held_regressions():
     return entry.make(hold=hold, max_iter=5, tol=0), entry.rows()
 
 
+@pytest.mark.parametrize(
+    "name", ["gaussian", "student_t", "gaussian, common", "gaussian, gate", "multinomial", "several"]
+)
+def test_standard_errors_are_given_what_is_held(name):
+    """The information of the others is that of a fit that ends at the same parameters without holding any."""
+    entry = REGRESSIONS[name]
+    free = fitted(made(entry, alpha=0.5, tol=1e-12, max_iter=5000), entry.rows())
+    hold = {"intercept": each(lambda values: part_of(values, NUMBER), array_of(free, "intercept"))}
+    if "gate" in name:
+        hold["gate_coef"] = part_of(array_of(free, "gate_coef"), NUMBER)
+    else:
+        hold["weights"] = free.weights_
+    model = fitted(made(entry, alpha=0.5, tol=1e-12, max_iter=5000, hold=hold, warm_start=True), entry.rows())
+    wanted, got = (entry.rows().to(own.inference) for own in (free, model))
+    assert len(got.terms) == model.n_parameters < len(wanted.terms)
+    all_terms = list(zip(wanted.components, wanted.terms, strict=True))
+    kept = [all_terms.index(own) for own in zip(got.components, got.terms, strict=True)]
+    information = np.linalg.inv(wanted.covariance)[np.ix_(kept, kept)]
+    np.testing.assert_allclose(got.estimates, wanted.estimates[kept], rtol=1e-3, atol=1e-3)
+    np.testing.assert_allclose(got.covariance, np.linalg.inv(information), rtol=0.02, atol=1e-4)
+
+
 def assert_held(model, hold):
     for name, numbers in hold.items():
         assert_equal(array_of(model, name), np.array(numbers))
@@ -392,6 +414,12 @@ def test_regressions_hold_in_sums_batches_choices_and_files(tmp_path):
         ({"variance": "common"}, {"sigma": [1.0, np.nan]}, "all components together are held"),
         ({"variance": "common"}, {"sigma": [1.0, 2.0]}, "not the same number for all"),
         ({"fixed": [1]}, {"coef": [[1.0, 2.0], [np.nan, np.nan]]}, "hold has a coef that all components share"),
+        ({"fit_intercept": False}, {"intercept": [1.0, 2.0]}, "hold has 'intercept'"),
+        (
+            {"expert": ["gaussian"], "columns": [[0]]},
+            {"coef": [[[1.0, 2.0], [np.nan, np.nan]]]},
+            r"0 or NaN for columns that columns=\[\[0\]\] leave out",
+        ),
         ({"expert": ["gaussian"]}, {"coef": [[1.0, 2.0], [1.0, 2.0]]}, "a list with an entry for each of 1 responses"),
     ],
 )

@@ -12,6 +12,7 @@ sums.
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -108,6 +109,24 @@ def places_of(responses, gate):
         dispersions[place][:, is_common] = take(is_common.sum())
     of_gate = take(n_components - 1, gate.theta.shape[1])
     return Places([np.stack(each) for each in own], fixed, dispersions, of_gate, size)
+
+
+class Held(NamedTuple):
+    """Which parameters were given, masks in the form of `Places`; these are none that rows say anything of."""
+
+    own: list
+    fixed: list
+    dispersions: list
+    gate: np.ndarray
+
+    def fitted(self, places):
+        """(size,), which of the parameters were fitted."""
+        fitted = np.ones(places.size, dtype=bool)
+        for name in ("own", "fixed", "dispersions"):
+            for where, mask in zip(getattr(places, name), getattr(self, name), strict=True):
+                fitted[where[mask]] = False
+        fitted[places.gate[self.gate]] = False
+        return fitted
 
 
 def _summed(values, numbers, n_groups):
@@ -354,18 +373,20 @@ class Inference(ReadOnlyFields):
         return "\n".join(lines)
 
 
-def infer(responses, gate, resp, weights, terms, gate_terms, numbers=None, robust=False, clusters=None):
-    """An `Inference` of fitted parameters.
+def infer(responses, gate, resp, weights, terms, gate_terms, numbers=None, robust=False, clusters=None, held=None):
+    """An `Inference` of fitted parameters, those that are not `Held`.
 
     terms: of each response (names of `own`'s (p, m) in order, of `fixed`'s (q, m), of free dispersions); gate_terms:
     names of the gate's columns. clusters (n_groups,). The rest as in `observed_information`.
     """
     information, scores = observed_information(responses, gate, resp, weights, numbers)
+    places, n_components = places_of(responses, gate), len(gate.theta)
+    fitted = np.ones(places.size, dtype=bool) if held is None else held.fitted(places)
+    information, scores = information[np.ix_(fitted, fitted)], scores[:, fitted]
     if robust or clusters is not None:
         covariance, is_singular = sandwich(information, scores, weights, clusters)
     else:
         covariance, is_singular = inverse(information)
-    places, n_components = places_of(responses, gate), len(gate.theta)
     estimates = np.empty(places.size)
     components, names = [None] * places.size, [""] * places.size
 
@@ -382,6 +403,7 @@ def infer(responses, gate, resp, weights, terms, gate_terms, numbers=None, robus
         name(places.fixed[place], response.fixed, fixed, None)
     for k in range(1, n_components):
         name(places.gate[k - 1], gate.theta[k], [f"gate: {word}" for word in gate_terms], k)
+    components, names = (tuple(itertools.compress(own, fitted)) for own in (components, names))
     if is_singular:
         lost = [
             names[place] if components[place] is None else f"{names[place]} of component {components[place]}"
@@ -395,4 +417,4 @@ def infer(responses, gate, resp, weights, terms, gate_terms, numbers=None, robus
             UserWarning,
         )
     kind = "clusters" if clusters is not None else "robust" if robust else "information"
-    return Inference(tuple(components), tuple(names), estimates, covariance, kind)
+    return Inference(components, names, estimates[fitted], covariance, kind)

@@ -7,8 +7,9 @@ import numpy as np
 
 from mixfast.estimators._holding import values_of
 from mixfast.families.domains import POSITIVE, check_domain
-from mixfast.families.experts import MultinomialExpert
+from mixfast.families.experts import OWN, SHARED, MultinomialExpert
 from mixfast.families.holding import ALL, NUMBER, Holding, filled
+from mixfast.inference import Held
 
 #: Parameter, as the attribute has it -> array of `ExpertParams`.
 FIELDS = {
@@ -34,10 +35,11 @@ class HoldsRegressions:
     def _depth_of(self, name):
         return ALL if FIELDS.get(name) == "dispersions" and self.variance == "common" else NUMBER
 
-    @staticmethod
-    def _has_parameter(expert, name):
+    def _has_parameter(self, expert, name):
         if name == "degrees_of_freedom":
             return expert.degrees is None
+        if name == "intercept":
+            return self.fit_intercept
         return FIELDS[name] != "dispersions" or expert.dispersion_name == f"{name}_"
 
     def _held_values(self, family, n_features):
@@ -106,6 +108,15 @@ class HoldsRegressions:
             if held.any():
                 check_domain(f"hold[{name!r}]", filled(values, held, depth), (POSITIVE,))
             return values
+        if FIELDS[name] == "coefficients" and self.columns is not None:
+            left_out = np.ones(n_features, dtype=bool)
+            left_out[list(self._columns_of_responses()[place])] = False
+            if np.any(np.nan_to_num(values[..., left_out]) != 0):
+                raise ValueError(
+                    f"hold[{name!r}] should be 0 or NaN for columns that columns={self.columns!r} leave out of a "
+                    "response"
+                )
+            values[..., left_out] = np.nan  # is 0 anyway
         if not is_of_classes:
             return values[:, np.newaxis]
         if np.any(np.nan_to_num(values[:, 0]) != 0):
@@ -126,6 +137,35 @@ class HoldsRegressions:
                     f"hold has a {name} that all components share (fixed={self.fixed!r}, variance={self.variance!r}) "
                     "and not the same number for all: give it to all of them, or NaN"
                 )
+
+    def _held_in_inference(self, responses, n_features, shape_of_gate):
+        """`Held` of responses as `inference` takes them, for a gate theta of this shape; None where nothing is."""
+        if not self.hold:
+            return None
+        numbers = {name: ~np.isnan(values) for name, values in self._held_numbers(n_features).items()}
+        use, first, own, fixed, dispersions = self._family().use(n_features), 0, [], [], []
+        for place, (expert, response) in enumerate(zip(self._experts(), responses, strict=True)):
+            predictors, first = slice(first, first + expert.n_predictors), first + expert.n_predictors
+            coefficients = numbers["coefficients"][:, predictors].transpose(0, 2, 1)
+            intercepts = numbers["intercepts"][:, np.newaxis, predictors][:, : response.n_intercepts]
+            own.append(np.concatenate([intercepts, coefficients[:, use[place, 1:] == OWN]], axis=1))
+            fixed.append(coefficients[0, use[place, 1:] == SHARED])
+            both = np.column_stack([numbers["dispersions"][:, place], numbers["degrees"][:, place]])
+            dispersions.append(both[:, : len(response.common)])
+        n_components, n_columns = shape_of_gate
+        gate = np.zeros((n_components - 1, n_columns), dtype=bool)
+        if self.gate is not None:
+            values = self._held_of_gate(n_columns - 1)
+            gate = gate if values is None else ~np.isnan(values[1:])
+        elif "weights" in self.hold:
+            is_free = np.isnan(np.asarray(self.hold["weights"], dtype=np.float64))
+            gate[:] = is_free.sum() <= 1
+            if 1 < is_free.sum() < n_components:
+                raise ValueError(
+                    f"inference knows of weights that are all held or none, and hold['weights'] is "
+                    f"{self.hold['weights']!r}"
+                )
+        return Held(own, fixed, dispersions, gate)
 
     def _held_of_gate(self, n_columns):
         """(n_components, 1 + n_columns), intercepts and slopes of the gate, NaN where they are fitted; None for

@@ -195,7 +195,8 @@ class RegressionStatistics:
         The observed information is found by Louis' identity in one pass over the rows. A ridge counts as part of the
         log-likelihood. Where the information is singular, standard errors of the parameters that it says nothing of are
         NaN, with a warning. Parameters of a component are compared with 0 as in any regression; that a component is
-        needed at all is no such question: see `bootstrap_lrt`.
+        needed at all is no such question: see `bootstrap_lrt`. What `hold` says is known: the result has the other
+        parameters, given these.
 
         A weight counts rows, as everywhere. Weights that are only relative, such as those of a survey, have to be
         multiplied by a number so that their sum is the number of rows.
@@ -221,7 +222,8 @@ class RegressionStatistics:
                 raise ValueError(f"clusters should be the same for all rows of a group, row {row} has another")
             gate, resp, weights = gate._replace(Z=gate.Z[first]), resp[first], weights[first]
             clusters = None if clusters is None else clusters[first]
-        return infer(responses, gate, resp, weights, terms, gate_terms, groups, robust, clusters)
+        held = self._held_in_inference(responses, rows.shape[1], gate.theta.shape)
+        return infer(responses, gate, resp, weights, terms, gate_terms, groups, robust, clusters, held)
 
     def _terms_of_columns(self):
         names = getattr(self, "feature_names_in_", None)
