@@ -336,7 +336,7 @@ def held_regressions():
 
 
 @pytest.mark.parametrize(
-    "name", ["gaussian", "student_t", "gaussian, common", "gaussian, gate", "multinomial", "several"]
+    "name", ["gaussian", "student_t", "gaussian, common", "poisson, gate and exposure", "multinomial", "several"]
 )
 def test_standard_errors_are_given_what_is_held(name):
     """The information of the others is that of a fit that ends at the same parameters without holding any."""
