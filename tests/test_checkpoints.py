@@ -190,3 +190,27 @@ def test_a_bar_counts_passes(capsys):
     assert "pass" in said
     partitions.fit(GaussianMixture(3, random_state=0, max_iter=5, tol=0), InMemory(PARTS))
     assert capsys.readouterr().err == ""
+
+
+@every_summed
+def test_what_rows_have_beside_their_values_tells_fits_apart(name, tmp_path):
+    entry = SUMMED[name]
+    rows, estimator = entry.rows(), entry.make(random_state=3, max_iter=2, tol=0)
+    parts = [part if isinstance(part, tuple) else (part, None, {}) for part in parts_of(rows)]
+    partitions.fit(estimator, InMemory(parts), checkpoint=tmp_path / "fit", every=1)
+    weights = [
+        (X, np.concatenate([[1.5, 0.5], np.ones(len(X) - 2)]) if len(X) > 1 else None, data) for X, _, data in parts
+    ]
+    with pytest.raises(ValueError, match="another fit: first rows of the partitions was"):
+        partitions.fit(estimator, InMemory(weights), resume=tmp_path / "fit")
+    for own in rows.data:
+        others = [(X, None, data | {own: np.roll(data[own], 1, axis=0)}) for X, _, data in parts]
+        with pytest.raises(ValueError, match="another fit: first rows of the partitions was"):
+            partitions.fit(estimator, InMemory(others), resume=tmp_path / "fit")
+
+
+@pytest.mark.parametrize("path", [True, 1, b"fit"])
+@pytest.mark.parametrize("argument", ["checkpoint", "resume"])
+def test_what_is_no_path_is_refused_before_the_fit(argument, path):
+    with pytest.raises(TypeError, match=f"{argument}={path!r} should be the path of a file, or None"):
+        partitions.fit(GaussianMixture(3), InMemory(PARTS), **{argument: path})

@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+import re
 from itertools import pairwise
 
 import numpy as np
@@ -911,3 +912,47 @@ def test_bad_batches_leave_the_model():
         model.partial_fit(InMemory([X]))
     assert model.means_ is before
     assert isinstance(model._stream.total, Statistics)
+
+
+@summed_with_dtypes
+def test_rows_that_are_all_equal_are_said_to_be(name, dtype):
+    entry = SUMMED[name]
+    rows, cuts = entry.rows(dtype).some(np.zeros(40, dtype=int)), [0, 0, 1, 17, 40]
+    model = entry.make(random_state=0, max_iter=3)
+    try:
+        whole = rows.to(copy.deepcopy(model).fit)
+    except ValueError as refused:  # a response of one class
+        with pytest.raises(ValueError, match=re.escape(str(refused))):
+            copy.deepcopy(model).fit(InMemory(parts_of(rows, cuts)))
+        return
+    parts = copy.deepcopy(model).fit(InMemory(parts_of(rows, cuts)))
+    assert Status.CONSTANT_DATA in whole.status_
+    assert Status.CONSTANT_DATA in parts.status_
+    assert Status.CONSTANT_DATA not in copy.deepcopy(model).fit(InMemory(parts_of(entry.rows(dtype)))).status_
+
+
+@pytest.mark.parametrize("make", [GaussianMixture, BayesianGaussianMixture])
+def test_a_column_that_is_constant_but_for_rounding_is_so_in_parts_too(make):
+    """In float32, a last bit apart from one part to the other."""
+    rng = np.random.default_rng(0)
+    X = np.column_stack([rng.normal(size=400), np.full(400, 1e4)]).astype(np.float32)
+    X[200:, 1] = np.nextafter(X[0, 1], np.float32(np.inf))
+    model = make(2, regularization="relative", random_state=0, max_iter=1, warm_start=True).fit(X)
+    model.set_params(max_iter=4, tol=0)
+    parts = copy.deepcopy(model).fit(InMemory([X[:200], X[200:]]))
+    np.testing.assert_allclose(parts.lower_bound_, model.fit(X).lower_bound_, rtol=1e-5)
+
+
+def test_a_small_last_batch_leaves_a_prior_what_it_weighs():
+    """Sums stand for as many rows as they remember, not as the last batch would have them."""
+    rng = np.random.default_rng(0)
+    batches = [rng.normal(size=(1000, 2)) + 6 * rng.integers(0, 2, (1000, 1)) for _ in range(20)]
+    ends = {}
+    for n_last in (1, 1000):
+        model = BayesianGaussianMixture(2, random_state=0)
+        for batch in [*batches, rng.normal(size=(n_last, 2))]:
+            model.partial_fit(batch, forgetting=0.1)
+        ends[n_last] = np.sum(model.degrees_of_freedom_ - model.degrees_of_freedom_prior_)
+    # sums of 20 batches remember 1000 * (1 - 0.9^20) / 0.1 rows, then 0.9 of them and the last batch
+    np.testing.assert_allclose(ends[1], 0.9 * 10_000 * (1 - 0.9**20) + 1, rtol=1e-6)
+    np.testing.assert_allclose(ends[1000], 0.9 * 10_000 * (1 - 0.9**20) + 1000, rtol=1e-6)

@@ -268,7 +268,7 @@ def test_relative_units_need_the_design_of_all_rows():
     model, parts = at_start(entry, entry.X), parts_of(entry.X)
     with pytest.raises(ValueError, match="encoded differently"):
         model.statistics(parts[1]) + model.statistics(parts[3])
-    with pytest.raises(ValueError, match="units need column_means, column_deviations of all rows"):
+    with pytest.raises(ValueError, match="units need column_means, column_deviations, column_precisions of all rows"):
         model.statistics(parts[2])
 
 

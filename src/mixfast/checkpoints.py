@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import zipfile
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -58,6 +59,11 @@ class Checkpoints:
     path: Any = None
     every: int = 10
     resume: Any = None
+
+    def __post_init__(self):
+        for name, path in (("checkpoint", self.path), ("resume", self.resume)):
+            if path is not None and not isinstance(path, str | os.PathLike):  # open(True) is the standard output
+                raise TypeError(f"{name}={path!r} should be the path of a file, or None")
 
     def steps(self, n_left):
         """How many iterations follow each other before the next write."""

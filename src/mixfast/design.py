@@ -96,7 +96,7 @@ class Design:
             n_rows=self._n_rows + other._n_rows,
             weight=weight,
             sets={name: _union(array, other._sets[name]) for name, array in self._sets.items()},
-            moments=units.joined(self._moments, other._moments, other._weight / weight),
+            moments=units.joined(self._moments, other._moments, other._weight / weight if weight else 0.0),
             scatter=None if self._scatter is None else self._scatter.plus(other._scatter).arrays(),
             categories=None
             if self._categories is None

@@ -11,6 +11,7 @@ from __future__ import annotations
 import io
 import json
 import math
+import os
 from collections.abc import Sequence
 from contextlib import contextmanager
 from importlib import import_module
@@ -260,7 +261,7 @@ def read(path, classes=()):
         For a file that mixfast did not write, that is damaged, or that is in a newer version of the format.
     """
     known = {cls.__name__: cls for cls in classes}
-    with open(path, "rb") as file, _promised(path):
+    with open(os.fspath(path), "rb") as file, _promised(path):  # a number would be a descriptor
         header, decoded = _sections_in(file, path, _decoders_with(known))
         return Contents(header["kind"], header["class"], decoded, known)
 

@@ -96,10 +96,10 @@ class StandardUnits:
 
     def __init__(self, family, X, sample_weight):
         with np.errstate(over="ignore", invalid="ignore"):
-            self._set(family, *column_moments(X, sample_weight))
+            self._set(family, *column_moments(X, sample_weight), np.full(X.shape[1], float(np.finfo(X.dtype).eps)))
 
-    def _set(self, family, mean, deviation):
-        self._family, self._mean, self._deviation = family, mean, deviation
+    def _set(self, family, mean, deviation, precision):
+        self._family, self._mean, self._deviation, self._precision = family, mean, deviation, precision
         with np.errstate(over="ignore", invalid="ignore"):  # the caller sees it in log_volume
             unit = family.column_units(deviation)
             unit = np.where(unit == 0, family.column_units(np.abs(mean)), unit)
@@ -109,14 +109,17 @@ class StandardUnits:
 
     @classmethod
     def from_design(cls, family, design):
-        """Those of rows with the column means and deviations of a design."""
-        mean, deviation = arrays_named(design, "column_means", "column_deviations")
+        """Those of rows with the column means and deviations of a design, and the precision of their values."""
         units = cls.__new__(cls)
-        units._set(family, mean, deviation)
+        units._set(family, *arrays_named(design, "column_means", "column_deviations", "column_precisions"))
         return units
 
     def design(self):
-        return {"column_means": self._mean, "column_deviations": self._deviation}
+        return {
+            "column_means": self._mean,
+            "column_deviations": self._deviation,
+            "column_precisions": self._precision,
+        }
 
     def rows(self, X):
         """A copy in these units, of the same dtype."""
@@ -149,8 +152,9 @@ def joined(one, other, share):
     mean = one["column_means"] + share * step
     within = np.hypot(math.sqrt(1 - share) * one["column_deviations"], math.sqrt(share) * other["column_deviations"])
     deviation = np.hypot(within, math.sqrt(share * (1 - share)) * step)
-    _drop_rounding(deviation, mean, np.float64)
-    return {"column_means": mean, "column_deviations": deviation}
+    precision = np.maximum(one["column_precisions"], other["column_precisions"])
+    _drop_rounding(deviation, mean, precision)
+    return {"column_means": mean, "column_deviations": deviation, "column_precisions": precision}
 
 
 def arrays_named(design, *names):
@@ -202,7 +206,7 @@ def column_moments(X, sample_weight):
     reach = np.maximum(highest - mean, mean - lowest)
     reach[reach == 0] = 1
     deviation = reach * np.sqrt(_weighted_sum(X, share, lambda rows: ((rows - mean) / reach) ** 2))
-    _drop_rounding(deviation, mean, X.dtype)
+    _drop_rounding(deviation, mean, np.finfo(X.dtype).eps)
     return mean, deviation
 
 
@@ -218,10 +222,10 @@ def column_scales(X, sample_weight):
     return mean, np.where(deviation > 0, deviation, np.inf)
 
 
-def _drop_rounding(deviation, mean, dtype):
+def _drop_rounding(deviation, mean, precision):
     """Deviations that the rounding of values of that precision makes are 0: the bound of families/_covariances.pyx,
     rounding_of."""
-    deviation[deviation <= 4 * np.finfo(dtype).eps * np.abs(mean)] = 0
+    deviation[deviation <= 4 * precision * np.abs(mean)] = 0
 
 
 def _weighted_sum(X, share, function):

@@ -19,13 +19,13 @@ from mixfast.checkpoints import NOWHERE, Course
 from mixfast.design import Design
 from mixfast.engine._fit import Fit
 from mixfast.estimators._density import fitting
-from mixfast.estimators._drawn_rows import drawn, exponentials, gathered, merged_samples, named
+from mixfast.estimators._drawn_rows import drawn, exponentials, gathered, merged_samples, named, taken, weights_of
 from mixfast.estimators._kmeans_parallel import Seeds, strata
 from mixfast.progress import Bar
+from mixfast.row_data import OF_COMPONENTS, Responses
 from mixfast.statistics import Statistics
 from mixfast.status import Status
 from mixfast.tables import adopted, names_of
-from mixfast.weights import take
 
 #: Rows that the start is found on. Of 10^6 rows of five mixtures a start on so many ends where one on all does.
 SAMPLE = 2**17
@@ -43,7 +43,9 @@ class Survey(NamedTuple):
         The number of the first partition, how many columns it has, their names, and names of what its rows have beside
         their values.
     first_rows : dict of int to str
-        By the number of the partition, a digest of the first of them.
+        By the number of the partition, a digest of the first of them, with their weights and what they have beside.
+    different : set of str
+        At most two rows that differ.
     """
 
     design: Design
@@ -51,6 +53,7 @@ class Survey(NamedTuple):
     least: float
     columns: tuple[int, int, list | None, list]
     first_rows: dict[int, str]
+    different: set[str]
 
 
 #: Parameters that a fit may have others of when it goes on.
@@ -74,10 +77,31 @@ def _said(value):
     return written if len(written) < 80 else hashlib.blake2b(written.encode(), digest_size=8).hexdigest()
 
 
-def _first_rows(X):
-    """The first rows of a partition as lists, whatever they are in."""
-    first = take(X, np.arange(min(FIRST_ROWS, _num_samples(X))))
-    return np.asarray(first.toarray() if scipy.sparse.issparse(first) else first).tolist()
+def _listed(values):
+    """What some rows have, a list with an entry for each, whatever it is in."""
+    if isinstance(values, Responses):
+        return [*zip(*(part.tolist() for part in values.parts), strict=True)]
+    return np.asarray(values.toarray() if scipy.sparse.issparse(values) else values).tolist()
+
+
+def _first_rows(partition):
+    """The first rows of a partition as lists, with their weights and what they have beside."""
+    X, row_data = taken(partition, np.arange(min(FIRST_ROWS, _num_samples(partition.X))))
+    said = {name: _listed(values) for name, values in row_data.items() if values is not None}
+    return _listed(X), weights_of(partition)[:FIRST_ROWS].tolist(), said
+
+
+def _different_rows(partition):
+    """At most two different rows of positive weight, as text: one where all are the same."""
+    places, found = np.flatnonzero(weights_of(partition) > 0), set()
+    size = 2  # where these differ, as they do nearly always, nothing else is looked at
+    while len(places) and len(found) < 2:
+        X, row_data = taken(partition, places[:size])
+        own = {name: values for name, values in row_data.items() if name not in OF_COMPONENTS}
+        beside = [_listed(values) for values in own.values() if np.shape(values)[:1] == (_num_samples(X),)]
+        found.update(map(repr, zip(_listed(X), *beside, strict=True)))
+        places, size = places[size:], 65536
+    return found
 
 
 @dataclass(frozen=True)
@@ -88,7 +112,7 @@ class SurveyRows:
 
     @named
     def __call__(self, partition, state):
-        number, X, sample_weight, row_data = partition
+        number, X, sample_weight, row_data = partition = gathered(self.estimator, partition)
         self.estimator._check_for_statistics(row_data)
         design = self.estimator.design(X, sample_weight=sample_weight, **row_data)
         n_rows = int(_num_samples(X))
@@ -96,8 +120,8 @@ class SurveyRows:
         positive = positive[positive > 0]
         said = sorted(name for name, values in row_data.items() if values is not None)
         columns = number, int(np.shape(X)[1]), names_of(adopted(X)), said
-        first = {number: _said(_first_rows(X))}
-        return Survey(design, {number: n_rows}, float(positive.min(initial=math.inf)), columns, first)
+        first, least = {number: _said(_first_rows(partition))}, float(positive.min(initial=math.inf))
+        return Survey(design, {number: n_rows}, least, columns, first, _different_rows(partition))
 
 
 def joined_surveys(surveys):
@@ -119,7 +143,8 @@ def joined_surveys(surveys):
         first_rows |= survey.first_rows
     for survey in surveys[1:]:
         design = design + survey.design
-    return Survey(design, n_rows, min(survey.least for survey in surveys), surveys[0].columns, first_rows)
+    least, different = min(survey.least for survey in surveys), set().union(*(own.different for own in surveys))
+    return Survey(design, n_rows, least, surveys[0].columns, first_rows, set(sorted(different)[:2]))
 
 
 def _called(names):
@@ -294,6 +319,8 @@ class FromPartitions:
         status = Status(course.status) | (Status.CONVERGED if course.converged else Status.MAX_ITER)
         if course.n_impossible:
             status |= Status.IMPOSSIBLE_ROWS
+        if len(survey.different) == 1:
+            status |= Status.CONSTANT_DATA
         volume, fails = self._volume(units, total_weight), bool(status & self._raises_on())
         bounds = [bound - volume for bound in course.bounds]
         found = Fit(

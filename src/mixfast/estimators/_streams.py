@@ -94,10 +94,11 @@ class FromStreams:
         seen, n_batches = stream.seen + new.weight, stream.n_batches + 1
         share = (n_batches + DELAY - 1) ** -DECAY if forgetting is None else float(forgetting)
         # priors are worth what they are beside rows: sums stand for as many rows as they remember
-        remembered = seen if forgetting is None else min(seen, new.weight / share)
+        old = stream.total
+        remembered = seen if forgetting is None else min(seen, (1 - share) * old.weight + new.weight)
         total = new * (share * remembered / new.weight)
         if share < 1:
-            old = stream.model.recentre(stream.total, self)
+            old = stream.model.recentre(old, self)
             total = old * ((1 - share) * remembered / old.weight) + total
         model = copy.copy(self)
         self.update(total)
