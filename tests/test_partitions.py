@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import scipy.sparse
 from batches import assert_near, assert_same_state
-from estimators_table import ESTIMATORS, PARTS, SUMMED, Rows, every_summed
+from estimators_table import ESTIMATORS, PARTS, SUMMED, Rows, every_summed, summed_with_dtypes
 from scipy.special import softmax
 from sklearn.base import clone
 

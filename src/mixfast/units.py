@@ -13,6 +13,9 @@ import numpy as np
 #: Rows that are converted to float64 at a time: 4 MiB of 128 columns.
 BLOCK = 4096
 
+#: What a design has of columns; precisions are the relative spacing of numbers of the type that rows came in.
+OF_COLUMNS = "column_means", "column_deviations", "column_precisions"
+
 
 class DataUnits:
     """The units of the data: rows are fitted unchanged."""
@@ -60,18 +63,20 @@ class AboutMeans(DataUnits):
     def __init__(self, family, X, sample_weight):
         self._family = family
         with np.errstate(over="ignore", invalid="ignore"):
-            self._mean, self._deviation = column_moments(X, sample_weight)
+            self._moments = dict(zip(OF_COLUMNS, _moments_of(X, sample_weight), strict=True))
+        self._mean = self._moments["column_means"]
 
     @classmethod
     def from_design(cls, family, design):
         """Those of rows with the column means of a design."""
         units = cls.__new__(cls)
         units._family = family
-        units._mean, units._deviation = arrays_named(design, "column_means", "column_deviations")
+        units._moments = dict(zip(OF_COLUMNS, arrays_named(design, *OF_COLUMNS), strict=True))
+        units._mean = units._moments["column_means"]
         return units
 
     def design(self):
-        return {"column_means": self._mean, "column_deviations": self._deviation}
+        return self._moments
 
     def enter(self, params):
         return self._family.about_pivot(params, self._mean)
@@ -96,7 +101,7 @@ class StandardUnits:
 
     def __init__(self, family, X, sample_weight):
         with np.errstate(over="ignore", invalid="ignore"):
-            self._set(family, *column_moments(X, sample_weight), np.full(X.shape[1], float(np.finfo(X.dtype).eps)))
+            self._set(family, *_moments_of(X, sample_weight))
 
     def _set(self, family, mean, deviation, precision):
         self._family, self._mean, self._deviation, self._precision = family, mean, deviation, precision
@@ -111,15 +116,11 @@ class StandardUnits:
     def from_design(cls, family, design):
         """Those of rows with the column means and deviations of a design, and the precision of their values."""
         units = cls.__new__(cls)
-        units._set(family, *arrays_named(design, "column_means", "column_deviations", "column_precisions"))
+        units._set(family, *arrays_named(design, *OF_COLUMNS))
         return units
 
     def design(self):
-        return {
-            "column_means": self._mean,
-            "column_deviations": self._deviation,
-            "column_precisions": self._precision,
-        }
+        return dict(zip(OF_COLUMNS, (self._mean, self._deviation, self._precision), strict=True))
 
     def rows(self, X):
         """A copy in these units, of the same dtype."""
@@ -143,6 +144,11 @@ class StandardUnits:
             return self._family.transformed(params, 0.0, self._unit, self._mean)
 
 
+def _moments_of(X, sample_weight):
+    """What a design has of the columns of some rows."""
+    return *column_moments(X, sample_weight), np.full(X.shape[1], float(np.finfo(X.dtype).eps))
+
+
 def joined(one, other, share):
     """The design of the rows of two, of which the second has this share of the weight. No square overflows; a constant
     column has exactly its value."""
@@ -154,7 +160,7 @@ def joined(one, other, share):
     deviation = np.hypot(within, math.sqrt(share * (1 - share)) * step)
     precision = np.maximum(one["column_precisions"], other["column_precisions"])
     _drop_rounding(deviation, mean, precision)
-    return {"column_means": mean, "column_deviations": deviation, "column_precisions": precision}
+    return dict(zip(OF_COLUMNS, (mean, deviation, precision), strict=True))
 
 
 def arrays_named(design, *names):

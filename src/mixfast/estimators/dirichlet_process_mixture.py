@@ -658,6 +658,8 @@ class DirichletProcessMixture(FromStatistics, FromPartitions, FromStreams, Poste
                 break
         if search.status & Status.NOT_FINITE or not np.all(np.isfinite(search.state.params)):
             raise self._status_error(Status.NOT_FINITE, X.dtype)
+        if problem.rows.is_constant():
+            search.status |= Status.CONSTANT_DATA
         self._publish(search, family)
 
     # ---- rows elsewhere ----
