@@ -10,7 +10,7 @@ import dask.array
 import numpy as np
 from dask_ml.wrappers import Incremental, ParallelPostFit
 
-from mixfast import GaussianMixture
+from mixfast import GaussianMixture, MixtureOfExperts
 
 CENTRES = np.array([[0.0, 0.0], [3.0, 7.0], [6.0, 3.0]])  # in canonical order
 
@@ -32,6 +32,13 @@ def main():
     assert np.allclose(stream.estimator_.means_, CENTRES, atol=0.1)
     print("Incremental: means", stream.estimator_.means_.round(2).tolist())
     assert np.array_equal(stream.predict(X).compute(), stream.estimator_.predict(rows))
+
+    # y goes with the rows
+    y = np.where(rng.random(100_000) < 0.5, 2 * rows[:, 0], 5 - rows[:, 1]) + rng.normal(scale=0.5, size=100_000)
+    curves = Incremental(MixtureOfExperts(2, random_state=0)).fit(X, dask.array.from_array(y, chunks=10_000))
+    slopes = curves.estimator_.coef_
+    assert np.allclose(slopes[np.argsort(slopes[:, 0])], [[0, -1], [2, 0]], atol=0.1)
+    print("Incremental: slopes of two regressions", slopes.round(2).tolist())
 
 
 if __name__ == "__main__":

@@ -863,15 +863,17 @@ def test_a_stream_ends_near_where_em_over_all_rows_does(name):
     assert best - rows.to(model.score_samples).mean() < 0.1 * (best - start)
 
 
+@pytest.mark.parametrize("gate", ["same", "gate_X"])
 @pytest.mark.parametrize("expert", ["gaussian", "poisson"])
-def test_columns_far_from_0_keep_their_digits_in_streams(expert):
+def test_columns_far_from_0_keep_their_digits_in_streams(expert, gate):
     """Their design says where they are."""
     model, rows = regressions_of_a_stream(expert)
-    near, far = clone(model), clone(model)
+    near, far = (clone(model).set_params(gate=gate) for _ in range(2))
     for batch in np.array_split(np.arange(2000), 20):
         some = rows.some(batch)
-        some.to(near.partial_fit)
-        Rows(some.X + 1e7, some.data).to(far.partial_fit)
+        for stream, shift in ((near, 0.0), (far, 1e7)):
+            more = {"gate_X": some.X[:, 1:] + shift} if gate == "gate_X" else {}
+            Rows(some.X + shift, some.data | more).to(stream.partial_fit)
     # numbers of 1e7 have steps of 2e-9
     np.testing.assert_allclose(far.coef_, near.coef_, atol=1e-6)
     np.testing.assert_allclose(far.gate_coef_, near.gate_coef_, atol=1e-5)

@@ -78,8 +78,8 @@ class FromStatistics:
         return self._read_rows(X, ensure_min_samples=0)
 
     def _units_of_part(self, family, X, sample_weight):
-        """Of which a design has what parts of the rows have to know."""
-        return self._units(family, X, sample_weight)
+        """Of validated rows with what they have: a design has what is learned of these."""
+        return self._units(family, separated(X)[0], sample_weight)
 
     def _with_categories(self, categories):
         """An unfitted copy with these `categories`."""
@@ -120,7 +120,7 @@ class FromStatistics:
         sets, moments, scatter = {}, {}, None
         if X.shape[0]:
             family = learner._family_of_design()
-            units = learner._units_of_part(family, separated(X)[0], sample_weight)
+            units = learner._units_of_part(family, X, sample_weight)
             sets, moments = family.encode(of_family(X)).family.design(), units.design()
             scatter = learner._scatter_of(separated(X)[0], sample_weight)
         return Design(

@@ -633,19 +633,20 @@ default='gaussian'
 
     def _for_parts_of(self, X):
         """The estimator with the classes of all rows of X, since parts of them may lack some."""
-        _, data = separated(X)
-        names = self._names_of_experts()
-        if "multinomial" not in names:
+        if "multinomial" not in self._names_of_experts():
             return self
-        if "y" in data:
-            y = self._gathered(data["y"])
-            each = zip(names, y.parts if self._has_several else (y,), strict=True)
-            common = [classes_of(own, "y") if name == "multinomial" else None for name, own in each]
-        else:  # no rows, so any classes will do
-            common = [np.arange(2) if name == "multinomial" else None for name in names]
         estimator = unfitted_copy(self)
-        estimator._common_classes = self._joined(common)
+        estimator._common_classes = self._classes_in(separated(X)[1].get("y"), classes_of)
         return estimator
+
+    def _classes_in(self, y, classes_of_one):
+        """The classes of each response, by a function of y and its name; without rows any will do."""
+        names = self._names_of_experts()
+        if y is None:
+            return self._joined([np.arange(2) if name == "multinomial" else None for name in names])
+        y = self._gathered(y)
+        each = zip(names, y.parts if self._has_several else (y,), strict=True)
+        return self._joined([classes_of_one(own, "y") if name == "multinomial" else None for name, own in each])
 
     def _no_rows(self, dtype):
         data = {"y": np.empty((0, sum(expert.width for expert in self._experts())))}
@@ -662,7 +663,7 @@ default='gaussian'
         sample_weight: ArrayLike | None = None,
         **row_data: ArrayLike | None,
     ) -> Design:
-        """Learn of a part of the rows what all parts have to know of each other: the classes of responses.
+        """Learn of a part of the rows what all parts have to know of each other: classes of y, means of columns.
 
         Parameters
         ----------
@@ -719,7 +720,7 @@ default='gaussian'
 
     def _read_part(self, X):
         if "multinomial" in self._names_of_experts():
-            self._common_classes = self._classes_seen(separated(X)[1].get("y"))
+            self._common_classes = self._classes_in(separated(X)[1].get("y"), classes_seen)
         return super()._read_part(X)
 
     def _has_pivot(self, family):
@@ -727,23 +728,16 @@ default='gaussian'
         return family.has_intercept and family.centres
 
     def _units_of_part(self, family, X, sample_weight):
-        if self._has_pivot(family) and not issparse(X):
-            return AboutMeans(family, X, sample_weight)
+        values, data = separated(X)
+        if self._has_pivot(family) and not issparse(values):
+            columns = np.hstack([values, data["gate"]]) if "gate" in data else values
+            return AboutMeans(family, columns, sample_weight)
         return super()._units_of_part(family, X, sample_weight)
 
     def _known_units(self, family, moments):
         if self._has_pivot(family) and moments:
             return AboutMeans.from_design(family, moments)
         return super()._known_units(family, moments)
-
-    def _classes_seen(self, y):
-        """Classes that a part of the rows has, of each response; any number."""
-        names = self._names_of_experts()
-        if y is None:
-            return self._joined([np.arange(2) if name == "multinomial" else None for name in names])
-        y = self._gathered(y)
-        each = zip(names, y.parts if self._has_several else (y,), strict=True)
-        return self._joined([classes_seen(own, "y") if name == "multinomial" else None for name, own in each])
 
     def _names_of_codes(self):
         if "multinomial" not in self._names_of_experts():

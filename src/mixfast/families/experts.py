@@ -468,10 +468,12 @@ class Experts(Family):
         return params._replace(intercepts=intercepts, frame=frame)
 
     def about_pivot(self, params, pivot):
-        """Parameters about the origin, as they are published, with intercepts about a pivot of the columns of x."""
-        frame = params.frame.copy()
-        frame[..., : len(pivot)] = pivot
-        return params._replace(intercepts=params.intercepts + params.coefficients @ pivot, frame=frame)
+        """Parameters about the origin, as they are published, with intercepts about a pivot of the columns of x, which
+        those that the gate alone sees follow."""
+        frame, n_features = params.frame.copy(), params.coefficients.shape[-1]
+        frame[..., :n_features] = pivot[:n_features]
+        frame[..., frame.shape[-1] - self.n_beside :] = pivot[n_features:]
+        return params._replace(intercepts=params.intercepts + params.coefficients @ pivot[:n_features], frame=frame)
 
     def rounded(self, params, dtype):
         return super().rounded(self.about_origin(params), dtype)
