@@ -58,6 +58,7 @@ FLOORS = [
         "seeding",
         "fitting",
         "hierarchy",
+        "merges_elsewhere",
         "moves",
         "sampler",
         "persistence",

@@ -180,6 +180,33 @@ def test_clusters_of_a_process_are_found_in_a_sample_and_filled_by_all_rows(monk
     assert np.array_equal(blocks(X).map(model.predict), whole.predict(X))
 
 
+@pytest.mark.parametrize("component", ["full", "tied", "diag"])
+def test_components_that_all_rows_do_not_need_are_merged_by_their_sums(component, monkeypatch):
+    """The sample has too many; where these are, sums of all rows say which pairs to try."""
+    rng = np.random.default_rng(3)
+    X = np.concatenate([rng.normal(4 * k, 1, size=(size, 2)) for k, size in enumerate([980, 1000, 1020])])
+    monkeypatch.setattr(_partitions, "SAMPLE", 200)
+    options = {"init_components": 12, "random_state": 0, "concentration": 20.0, "prior": {"kappa0": 1.0}, "tol": 0.5}
+    parts = InMemory(np.array_split(X, 4))
+    without = partitions.fit(DirichletProcessMixture(component, moves=(), **options), parts)
+    assert len(without.counts_) == 12
+    monkeypatch.setattr(DirichletProcessMixture, "with_design", lambda self, design: clone(self).set_params(moves=()))
+    model = partitions.fit(DirichletProcessMixture(component, moves=("merge",), **options), parts)
+    assert model.lower_bound_ > without.lower_bound_ + 3
+    assert model.n_moves_["merge"] > 0
+    assert len(model.counts_) == model.n_clusters_ < without.n_clusters_
+    np.testing.assert_allclose(model.counts_.sum(), 3000)
+    assert model.lower_bounds_[: without.n_iter_] == without.lower_bounds_
+    assert model.lower_bound_ == model.lower_bounds_[-1]
+    assert len(model.lower_bounds_) <= model.n_iter_
+    # the bound is that of all rows at these components
+    posterior = model._state_of_fit(model._family().params_layout(len(model.counts_), 2))
+    assert posterior[0].sum() == pytest.approx(3000)
+    again = copy.deepcopy(model)
+    again.update(Statistics.sum([again.statistics(part) for part in np.array_split(X, 4)]))
+    assert -1e-6 < again.lower_bound_ - model.lower_bound_ < 0.5
+
+
 @pytest.mark.parametrize("component", ["poisson", "exponential", [(0, Gaussian()), (1, Poisson()), (2, Bernoulli())]])
 def test_priors_of_processes_follow_from_all_rows(component, monkeypatch):
     rng = np.random.default_rng(4)

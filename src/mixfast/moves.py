@@ -610,12 +610,17 @@ class Search:
         found = []
         for pair in pairs:
             change = _entropy_change(resp, *pair, problem.sample_weight)
-            move = _Merge(self._key("merge", pair, summary), 0.0, self, (names[pair[0]], names[pair[1]]), change)
+            move = Merge(self._key("merge", pair, summary), 0.0, self, (names[pair[0]], names[pair[1]]), change)
             move.gain = self._gain(move, summary, bound)
             if move.gain > rise:
                 found.append(move)
             else:
                 self._failed.add(move.key)
+        return self._apart(found)
+
+    @staticmethod
+    def _apart(found):
+        """The best of these merges that share no component."""
         chosen, taken = [], set()
         for move in sorted(found, key=lambda move: -move.gain):
             if not taken & set(move.pair):
@@ -772,7 +777,7 @@ class _Move:
 
 
 @dataclass
-class _Merge(_Move):
+class Merge(_Move):
     pair: tuple
     entropy_change: float
 

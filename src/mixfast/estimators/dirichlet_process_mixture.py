@@ -35,8 +35,9 @@ from mixfast.estimators._conjugate import (
 from mixfast.estimators._constraints import WholeNumber
 from mixfast.estimators._density import fitting, of_rows
 from mixfast.estimators._elliptical import CONVERSIONS
+from mixfast.estimators._given import without_iterations
 from mixfast.estimators._given_totals import total_of_rows
-from mixfast.estimators._partitions import FromPartitions
+from mixfast.estimators._partitions import FromPartitions, SumRows
 from mixfast.estimators._posterior import FLAT, PosteriorMixture
 from mixfast.estimators._sampled import (
     MANY_LABELS,
@@ -52,6 +53,7 @@ from mixfast.estimators._statistics import FromStatistics
 from mixfast.estimators._streams import FromStreams
 from mixfast.estimators._weight_priors import StickBreaking
 from mixfast.families.domains import COUNT, DISTRIBUTION, NOT_NEGATIVE, POSITIVE, check_domain
+from mixfast.merges_elsewhere import MergesElsewhere, SummedProblem
 from mixfast.moves import MOVES, PRESENT, Pieces, Problem, Search, State, least_rise, n_blocks_for
 from mixfast.partitions import Source, is_source
 from mixfast.parts import Categorical, Part
@@ -59,6 +61,7 @@ from mixfast.proportions._sticks import LearnedSticks, Sticks
 from mixfast.random_partitions import coclustering, n_clusters_posterior, r_hat
 from mixfast.read_only import frozen
 from mixfast.scatter import Scatter
+from mixfast.statistics import Statistics
 from mixfast.status import Status
 from mixfast.weights import counted_rows
 
@@ -575,10 +578,11 @@ class DirichletProcessMixture(FromStatistics, FromPartitions, FromStreams, Poste
         Notes
         -----
         Rows in partitions, blocks or batches: `algorithm="variational"` searches, with all moves, in a sample of at
-        most 131,072 rows. Then iterations over all rows follow at that number of components, at most `max_iter` of
-        them, with sticks sorted by the counts of all rows, and `lower_bound_` is the exact one of all rows. Not done
-        over all rows are births, merges and deletions, of which `n_moves_` counts those in the sample: a cluster that
-        the sample does not show is not found, and a component that loses its rows stays, empty. What `prior` leaves out
+        most 131,072 rows. Then iterations over all rows follow, at most `max_iter` of them, with sticks sorted by the
+        counts of all rows, and merges, if `moves` has them: pairs of which the sums over all rows promise something are
+        tried by passes, and what holds less than half a row goes. `lower_bound_` is the exact one of all rows. Births
+        and deletions are not made over all rows: a cluster that the sample does not show is not found. `n_moves_`
+        counts those in the sample, too. What `prior` leaves out
         follows from all rows, and in the search from the sample; with `partial_fit` from the first batch, after which
         components are neither added nor taken away. `totals_` are those of the sample. `n_batches` is of the sample:
         after it parameters are updated once for each pass. A checkpoint has the components that its search found:
@@ -725,6 +729,37 @@ class DirichletProcessMixture(FromStatistics, FromPartitions, FromStreams, Poste
         numbers = np.concatenate([course.weights[order], course.weights[n_components:]])
         params = pieces.take(course.params, n_components, order)
         return course._replace(weights=numbers, params=params, converged=False)
+
+    def _iterated(self, source, survey, checkpoints, progress):
+        super()._iterated(source, survey, checkpoints, progress)
+        if self.converged_ and "merge" in self.moves and len(self.counts_) > 1 and self.n_iter_ < self.max_iter:
+            self._merge_over(source, survey)
+
+    def _merge_over(self, source, survey):
+        """Merges that sums over all rows promise, from where iterations have converged."""
+        encoded, units, _ = self._engine_of_design(survey.design, np.dtype(np.float64))
+        n_features, proportions = self._n_fitted_features(), self._proportions()
+
+        def gather(numbers, params):
+            model = copy.copy(self)
+            model._finish(without_iterations(numbers, params), None, None)
+            statistics = source.map_reduce(SumRows(model, survey.design), (numbers, params), Statistics.sum)
+            return model._as_gathered(encoded, units, statistics)
+
+        problem = SummedProblem(
+            encoded, n_features, proportions, resolve_threads(self.n_threads), survey.design.weight, gather
+        )
+        state = State(*self._state_of_fit(encoded.family.params_layout(len(self.counts_), n_features)))
+        search = MergesElsewhere(problem, len(self.counts_), state, self.tol, self.max_iter - self.n_iter_)
+        if not search.promises():
+            return
+        search.run()
+        if search.status & Status.NOT_FINITE:
+            return
+        status = int(search.status) | int(Status.CONVERGED if search.converged else Status.MAX_ITER)
+        bounds, n_iter = [*self.lower_bounds_, *search.bounds], self.n_iter_ + search.n_iter
+        self._finish(Fit(*search.state, bounds, search.bound, n_iter, search.converged, status, False), None, None)
+        self.n_moves_ = self.n_moves_ | {"merge": self.n_moves_["merge"] + search.n_moves["merge"]}
 
     def _raise_failure(self, fit, dtype):
         raise self._status_error(fit.status, dtype)
