@@ -191,7 +191,9 @@ def test_components_that_all_rows_do_not_need_are_merged_by_their_sums(component
     without = partitions.fit(DirichletProcessMixture(component, moves=(), **options), parts)
     assert len(without.counts_) == 12
     monkeypatch.setattr(DirichletProcessMixture, "with_design", lambda self, design: clone(self).set_params(moves=()))
-    model = partitions.fit(DirichletProcessMixture(component, moves=("merge",), **options), parts)
+    merging = DirichletProcessMixture(component, moves=("merge",), **options)
+    model = partitions.fit(merging, parts)
+    assert_same_state(partitions.fit(merging, Cluster(np.array_split(X, 4))), model)
     assert model.lower_bound_ > without.lower_bound_ + 3
     assert model.n_moves_["merge"] > 0
     assert len(model.counts_) == model.n_clusters_ < without.n_clusters_
