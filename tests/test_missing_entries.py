@@ -22,7 +22,7 @@ from mixfast import (
     load,
     select,
 )
-from mixfast.parts import StudentT
+from mixfast.parts import Bernoulli, Categorical, Gamma, Gaussian, Poisson, StudentT
 
 DATA = Path(__file__).parent / "data"
 CASES = json.loads((DATA / "known_and_missing.json").read_text())["missing"]
@@ -454,3 +454,84 @@ def test_columns_that_are_nearly_alike_cost_no_more_digits_than_the_density_of_t
     part[:, observed] = rows[:50, observed]
     alone = model.marginal(observed).score_samples(rows[:50, observed])
     np.testing.assert_allclose(model.score_samples(part), alone, atol=0.01)
+
+
+# ---- products: each part fills its own entries, by the responsibilities of all --------------------------------------
+
+
+def mixed_table(n=400, share=0.25, seed=0):
+    pandas = pytest.importorskip("pandas")
+    rng = np.random.default_rng(seed)
+    z = rng.integers(2, size=n)
+    table = pandas.DataFrame(
+        {
+            "waited": rng.gamma(2 + z, size=n),
+            "height": rng.normal(size=n) + 4 * z,
+            "calls": rng.poisson(2 + 3 * z).astype(float),
+            "weight": 2 * rng.normal(size=n) - 3 * z,
+            "smokes": (rng.random(n) < 0.2 + 0.5 * z).astype(float),
+            "job": np.where(rng.random(n) < 0.6, np.array(["a", "b"])[z], "c"),
+        }
+    )
+    table["weight"] += table["height"]
+    for name in table:
+        table.loc[rng.random(n) < share, name] = None if name == "job" else np.nan
+    return table
+
+
+MIXED = [("height", "weight", Gaussian()), ("calls", Poisson()), ("waited", Gamma()), ("smokes", Bernoulli())]
+
+
+@pytest.mark.parametrize("mixture, part", [(GaussianMixture, Gaussian), (StudentTMixture, StudentT)])
+def test_a_product_imputes_as_the_mixture_of_all_columns_does(mixture, part):
+    """A Gaussian part and two of a column are Gaussians with zeros between them; a Student-t part is all of a mixture."""
+    X = with_holes(200, 4)
+    parts = [(3, 0, part()), (1, part()), (2, part())] if part is Gaussian else [(3, 0, 1, 2, part())]
+    model = ProductMixture(parts, n_components=2, random_state=0, max_iter=20).fit(X)
+    means, covariances = np.zeros((2, 4)), np.zeros((2, 4, 4))
+    for (*places, _), own in zip(parts, model.components_.values(), strict=True):
+        means[:, places] = own.means_
+        covariances[np.ix_([0, 1], places, places)] = own.covariances_
+    options = {"degrees_of_freedom": own.degrees_of_freedom_} if part is StudentT else {}
+    whole = mixture.from_parameters(weights=model.weights_, means=means, covariances=covariances, **options)
+    np.testing.assert_allclose(model.impute(X), whole.impute(X), rtol=1e-12, atol=1e-12)
+    drawn, expected = (own.sample_missing(X, n_draws=400, random_state=1) for own in (model, whole))
+    gaps = np.isnan(X)
+    assert np.all(drawn[:, ~gaps] == X[~gaps])
+    errors = np.hypot(drawn[:, gaps].std(axis=0), expected[:, gaps].std(axis=0)) / 20
+    away = (drawn[:, gaps].mean(axis=0) - expected[:, gaps].mean(axis=0)) / errors
+    assert np.sqrt(np.mean(away**2)) == pytest.approx(1, abs=0.2)
+
+
+def test_a_product_imputes_the_means_of_its_parts():
+    table = mixed_table()
+    model = ProductMixture([*MIXED, ("job", Categorical())], n_components=2, random_state=0).fit(table)
+    resp = model.predict_proba(table)
+    rows = table[table["job"].notna()]
+    filled = model.impute(rows)
+    columns = list(model.columns_)
+    assert columns == list(table.columns)
+    assert filled[:, columns.index("job")].tolist() == rows["job"].tolist()
+    counted, own = table["job"].notna().to_numpy(), dict(zip(columns, filled.T, strict=True))
+    parts = model.components_
+    for name, means in (
+        ("calls", parts["calls"].rates_[:, 0]),
+        ("waited", parts["waited"].shapes_[:, 0] * parts["waited"].scales_[:, 0]),
+        ("smokes", parts["smokes"].probabilities_[:, 0]),
+    ):
+        gaps = rows[name].isna().to_numpy()
+        np.testing.assert_allclose(own[name][gaps].astype(float), (resp[counted] @ means)[gaps], rtol=1e-12)
+        np.testing.assert_array_equal(own[name][~gaps].astype(float), rows[name].to_numpy()[~gaps])
+    with pytest.raises(TypeError, match=r"Part 'job'.*no means of components.*sample_missing"):
+        model.impute(table)
+    drawn = model.sample_missing(table, n_draws=400, random_state=0)
+    assert drawn.shape == (400, 400, 6)
+    gaps = table["job"].isna().to_numpy()
+    jobs = drawn[:, gaps, columns.index("job")]
+    places = list(parts["job"].categories_[0])
+    expected = resp[gaps] @ parts["job"].probabilities_[0]
+    found = np.stack([(jobs == job).mean(axis=0) for job in places], axis=1)
+    np.testing.assert_allclose(found, expected, atol=0.12)
+    assert np.abs(found - expected).mean() < 0.03
+    again = model.sample_missing(table, n_draws=2, random_state=0)
+    np.testing.assert_array_equal(again, model.sample_missing(table, n_draws=2, random_state=0))

@@ -344,13 +344,17 @@ class MixtureWithNoise(MixtureByEM):
         centre = self._region().centre[self._others(columns)]
         return lambda k: own(k) if k < self.n_components else centre
 
-    def _draw_missing(self, X, n_draws, rng):
+    def _filler(self, rows):
         """Noise is uniform in the sides of the box, whatever is there."""
+        fill = super()._filler(rows)
         if self.noise is None:
-            return super()._draw_missing(X, n_draws, rng)
-        share, box = self.predict_proba(X)[:, -1], self._region().box
-        drawn = super()._draw_missing(X, n_draws, rng)  # of the components
-        rows, _ = self._read_missing(X)
-        is_noise = rng.random_sample((n_draws, len(rows))) < share
-        uniform = box[0] + rng.random_sample(drawn.shape) * np.diagonal(box[1:])
-        return np.where(np.isnan(rows) & is_noise[..., np.newaxis], uniform, drawn)
+            return fill
+        box, gaps = self._region().box, np.isnan(rows)
+
+        def fill_with_noise(draw, labels, rng):
+            is_noise = labels == self.n_components
+            fill(draw, np.where(is_noise, 0, labels), rng)
+            uniform = box[0] + rng.random_sample(rows.shape) * np.diagonal(box[1:])
+            draw[...] = np.where(gaps & is_noise[:, np.newaxis], uniform, draw)
+
+        return fill_with_noise

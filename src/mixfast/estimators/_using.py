@@ -191,27 +191,19 @@ class UsedAsDensity:
     def _expectations(self, resp, X, places):
         """Means (n_samples, n_others) of the other columns, of rows of these components."""
         expected = self._expected_others(X, places)
-        total = np.zeros((len(resp), self._n_fitted_features() - len(places)))
-        for k in range(resp.shape[1]):
-            total += resp[:, k, np.newaxis] * expected(k)
-        return total
+        return sum(resp[:, k, np.newaxis] * expected(k) for k in range(resp.shape[1]))
 
     # ---- missing entries ----
 
     def _read_missing(self, X):
-        """(rows, float64, NaN where an entry is missing; (rows of a pattern, columns that are there, that are not))"""
+        """(rows, float64, as the family has them, NaN where an entry is missing; responsibilities of all that is
+        there)"""
+        self._check_takes_missing()
         self._check_ready()
         self._check_assigned()
         rows, _ = separated(self._read_rows(X, reset=False))
         rows = np.array(rows.toarray() if scipy.sparse.issparse(rows) else rows, dtype=np.float64)
-        there, number = patterns_of(~np.isnan(rows))
-        order = np.argsort(number, kind="stable")
-        found = np.split(order, np.cumsum(np.bincount(number, minlength=len(there)))[:-1])
-        return rows, [
-            (own, np.flatnonzero(has).tolist(), np.flatnonzero(~has).tolist())
-            for own, has in zip(found, there, strict=True)
-            if not has.all()
-        ]
+        return rows, self._shares_of_rows(X)
 
     def impute(self, X: RowsLike) -> NDArray[np.float64]:
         """Fill rows with the means of what is missing given what is there; at an exposure of 1, where there is one.
@@ -224,24 +216,21 @@ class UsedAsDensity:
         Returns
         -------
         X : ndarray of shape (n_samples, n_features), float64
-            A copy. Rows without an entry have the mean of the mixture.
+            A copy. Rows without an entry have the mean of the mixture. Of a `ProductMixture` it has the columns
+            `columns_`; what is missing has its mean in its part given what is there of that, and how likely each
+            component is by all parts.
 
         Raises
         ------
         NotFittedError
             Before `fit`.
         TypeError
-            For mixtures that know no missing entries, or no means of columns given others.
+            For mixtures that know no missing entries, or no means of columns given others: categories have none.
         """
-        self._check_takes_missing()
-        rows, patterns = self._read_missing(X)
-        for own, there, missing in patterns:
-            if there:
-                rows[np.ix_(own, missing)] = self._conditional_means(rows[np.ix_(own, there)], there)
-            else:
-                weights = np.asarray(self.weights_, dtype=np.float64)[np.newaxis]
-                rows[own] = self._expectations(weights, np.zeros((1, 0)), [])
-        return rows
+        rows, shares = self._read_missing(X)
+        for own, there, missing in _rows_by_pattern(rows):
+            rows[np.ix_(own, missing)] = self._expectations(shares[own], rows[np.ix_(own, there)], there)
+        return self._as_given(rows)
 
     def sample_missing(self, X: RowsLike, n_draws: int = 1, random_state: Seed = None) -> NDArray[np.float64]:
         """Draw what is missing in rows given what is there (multiple imputation), at an exposure of 1 if there is one.
@@ -258,7 +247,8 @@ class UsedAsDensity:
         Returns
         -------
         X : ndarray of shape (n_draws, n_samples, n_features), float64
-            What is there is the same in all draws.
+            What is there is the same in all draws. Of a `ProductMixture` it has the columns `columns_`, and is of
+            objects where some are categories that are no numbers.
 
         Raises
         ------
@@ -269,12 +259,17 @@ class UsedAsDensity:
         TypeError
             For mixtures that know no missing entries, or not how these are distributed given others.
         """
-        self._check_takes_missing()
-        rng = self._rng_of_sample(n_draws, random_state)
-        return self._draw_missing(X, n_draws, rng)
+        rows, shares = self._read_missing(X)
+        rng, fill = self._rng_of_sample(n_draws, random_state), self._filler(rows)
+        cumulated = np.cumsum(shares, axis=1)
+        drawn = np.repeat(rows[np.newaxis], n_draws, axis=0)
+        for draw in drawn:
+            below = cumulated[:, :-1] < cumulated[:, -1:] * rng.random_sample((len(rows), 1))
+            fill(draw, np.sum(below, axis=1), rng)
+        return np.stack([self._as_given(draw) for draw in drawn])
 
-    def _draw_missing(self, X, n_draws, rng):
-        """`sample_missing`, (n_draws, n_samples, n_features)."""
+    def _filler(self, rows):
+        """A function fill(draw, labels, rng) that draws what is missing in rows of these components, into a copy."""
         raise TypeError(f"how missing entries of a {type(self).__name__} are distributed given others is not known")
 
     def _check_takes_missing(self):
@@ -462,6 +457,28 @@ def _moved_out(ends, are_short, inside):
     return ends
 
 
+def _rows_by_pattern(rows):
+    """(rows of a pattern, columns that are there, that are not) of those rows that have missing entries, NaN."""
+    there, number = patterns_of(~np.isnan(rows))
+    order = np.argsort(number, kind="stable")
+    found = np.split(order, np.cumsum(np.bincount(number, minlength=len(there)))[:-1])
+    return [
+        (own, np.flatnonzero(has).tolist(), np.flatnonzero(~has).tolist())
+        for own, has in zip(found, there, strict=True)
+        if not has.all()
+    ]
+
+
+def filler_of_independent_columns(model, rows):
+    """`_filler` of components with independent columns: whole rows are drawn, of which what is missing stays."""
+    gaps, params, family = np.isnan(rows), model._fitted_params(), model._family()
+
+    def fill(draw, labels, rng):
+        draw[gaps] = family.sample(params, labels, rng)[gaps]
+
+    return fill
+
+
 class IndependentColumns:
     """Of mixtures whose components have independent columns: the parameters of some columns are those of `margin` of
     the family, by the names that `from_parameters` takes."""
@@ -475,16 +492,8 @@ class IndependentColumns:
             **self._options_of_columns(columns),
         )
 
-    def _draw_missing(self, X, n_draws, rng):
-        """A component is drawn for each row by what is there, and a whole row of it, of which what is missing stays."""
-        rows, _ = self._read_missing(X)
-        gaps, params = np.isnan(rows), self._fitted_params()
-        cumulated = np.cumsum(self.predict_proba(X), axis=1, dtype=np.float64)
-        drawn = np.repeat(rows[np.newaxis], n_draws, axis=0)
-        for draw in drawn:
-            below = cumulated[:, :-1] < cumulated[:, -1:] * rng.random_sample((len(rows), 1))
-            draw[gaps] = self._family().sample(params, np.sum(below, axis=1), rng)[gaps]
-        return drawn
+    def _filler(self, rows):
+        return filler_of_independent_columns(self, rows)
 
 
 #: Structures that some columns have as all have them; others become matrices of each component.
@@ -556,29 +565,23 @@ class EllipticalColumns:
         structure, own, more = self._scaled_by(columns, values, structure, own)
         return self._model_of(weights, centres, structure, own, others, **more)
 
-    def _draw_missing(self, X, n_draws, rng):
-        rows, patterns = self._read_missing(X)
-        drawn = np.repeat(rows[np.newaxis], n_draws, axis=0)
-        means, matrices = self._centres(), np.asarray(self.covariance_matrices(), dtype=np.float64)
-        for own, there, missing in patterns:
-            if there:
-                slopes, left = self._slopes(there)
-                resp = self._shares_given(there, rows[np.ix_(own, there)])
-            else:
-                slopes, left = np.zeros((len(means), len(missing), 0)), matrices
-                resp = np.tile(np.asarray(self.weights_, dtype=np.float64), (len(own), 1))
-            resp = resp[:, : len(means)]  # of what has a mean
-            cumulated = np.cumsum(resp / np.maximum(resp.sum(axis=1, keepdims=True), np.finfo(float).tiny), axis=1)
-            roots = [_root(one) for one in left]
-            for draw in drawn:
-                labels = np.sum(cumulated[:, :-1] < rng.random_sample((len(own), 1)), axis=1)
+    def _filler(self, rows):
+        means = self._centres()
+        patterns = []
+        for own, there, missing in _rows_by_pattern(rows):
+            slopes, left = self._slopes(there)
+            patterns.append((own, there, missing, slopes, [_root(one) for one in left]))
+
+        def fill(draw, labels, rng):
+            for own, there, missing, slopes, roots in patterns:
                 noise = rng.standard_normal((len(own), len(missing)))
-                noise *= self._stretches(there, rows[np.ix_(own, there)], labels, rng)[:, np.newaxis]
-                for k in np.unique(labels):
-                    mine = labels == k
+                noise *= self._stretches(there, rows[np.ix_(own, there)], labels[own], rng)[:, np.newaxis]
+                for k in np.unique(labels[own]):
+                    mine = labels[own] == k
                     away = rows[np.ix_(own[mine], there)] - means[k, there]
                     draw[np.ix_(own[mine], missing)] = means[k, missing] + away @ slopes[k].T + noise[mine] @ roots[k].T
-        return drawn
+
+        return fill
 
     def _stretches(self, columns, rows, labels, rng):
         """How far out draws (n,) of what is missing are relative to normal ones, of rows of which some columns are

@@ -18,6 +18,7 @@ from mixfast.estimators._given import check_weights, finish_given, numbers, prec
 from mixfast.estimators._likelihood import LikelihoodMixture
 from mixfast.estimators._published import CHECKED
 from mixfast.estimators._rows import check_names
+from mixfast.estimators._using import filler_of_independent_columns
 from mixfast.families.categorical import Categorical, CategoricalParams
 from mixfast.families.domains import DISTRIBUTION, check_domain
 from mixfast.row_data import separated
@@ -325,3 +326,6 @@ class CategoricalMixture(LikelihoodMixture):
 
     def _as_given(self, rows):
         return decode(rows, self.categories_)
+
+    def _filler(self, rows):
+        return filler_of_independent_columns(self, rows)

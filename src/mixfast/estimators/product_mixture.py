@@ -595,15 +595,46 @@ class ProductMixture(LikelihoodMixture):
         rows, labels = super().sample(n_samples, random_state)
         return self._framed(self._as_given(rows), as_frame), labels
 
+    # ---- missing entries: each part fills its own, given the component ----
+
+    def _blocks(self, rows):
+        """(name of a part, its mixture, its columns of rows as `_block` has them)"""
+        ends = np.cumsum([own.n_features_in_ for own in self.components_.values()])
+        return zip(self.components_, self.components_.values(), np.split(rows, ends[:-1], axis=1), strict=True)
+
+    def _expected_others(self, X, columns):
+        rows = np.full((len(X), sum(own.n_features_in_ for own in self.components_.values())), np.nan)
+        rows[:, columns] = X
+        of_parts = []
+        for name, own, block in self._blocks(rows):
+            there = [j for j in range(block.shape[1]) if not np.isnan(block[:, j]).any()]
+            if len(there) < block.shape[1]:
+                try:
+                    of_parts.append(own._expected_others(block[:, there], there))
+                except TypeError as error:
+                    raise TypeError(f"Part {name!r}: {error}; `sample_missing` draws what is missing") from None
+
+        def expected(k):
+            means = [of_part(k) for of_part in of_parts]
+            return np.concatenate([np.broadcast_to(own, (len(X), own.shape[-1])) for own in means], axis=1)
+
+        return expected
+
+    def _filler(self, rows):
+        fillers = [own._filler(block) for _, own, block in self._blocks(rows)]
+
+        def fill(draw, labels, rng):
+            for (_, _, block), fill_block in zip(self._blocks(draw), fillers, strict=True):
+                fill_block(block, labels, rng)  # a view
+
+        return fill
+
     def _names_of_rows(self):
         return self.columns_
 
     def _as_given(self, rows):
-        groups = self._groups(self._column_names())
-        widths = [own.n_features_in_ for own in self.components_.values()]
-        blocks = np.split(rows, np.cumsum(widths)[:-1], axis=1)
         columns = {}
-        for group, mixture, block in zip(groups, self.components_.values(), blocks, strict=True):
+        for group, (_, mixture, block) in zip(self._groups(self._column_names()), self._blocks(rows), strict=True):
             columns.update(zip(group.places, mixture._as_given(block).T, strict=True))
         return np.column_stack([columns[place] for place in sorted(columns)])
 
