@@ -22,6 +22,7 @@ from mixfast import (
     load,
     select,
 )
+from mixfast.families.gaussian import WITH_PRIOR
 from mixfast.parts import Bernoulli, Categorical, Gamma, Gaussian, Poisson, StudentT
 
 DATA = Path(__file__).parent / "data"
@@ -295,7 +296,7 @@ def test_labels_groups_and_statistics_go_with_them(mixture):
 
 
 @MIXTURES
-def test_columns_without_an_entry_and_relative_regularization_are_refused(mixture):
+def test_columns_without_an_entry_are_refused(mixture):
     X = with_holes(50)
     X[:, 2] = np.nan
     with pytest.raises(ValueError, match="column 2 has no entry in any row"):
@@ -305,9 +306,6 @@ def test_columns_without_an_entry_and_relative_regularization_are_refused(mixtur
         mixture(2).fit(pandas.DataFrame(X, columns=["a", "b", "height", "c"]))
     X = with_holes(50)
     assert get_tags(mixture(2)).input_tags.allow_nan
-    assert not get_tags(mixture(2, regularization="relative")).input_tags.allow_nan
-    with pytest.raises(ValueError, match="regularization='relative'"):
-        mixture(2, regularization="relative").fit(X)
     with pytest.raises(ValueError, match=r"trim=0\.1 compares densities of rows that have all entries"):
         mixture(2, trim=0.1).fit(X)
     X[0, 0] = np.inf
@@ -317,11 +315,125 @@ def test_columns_without_an_entry_and_relative_regularization_are_refused(mixtur
         mixture(2).fit(with_holes(50)).sample_missing(with_holes(50), n_draws=0)
 
 
+RELATIVE = {"regularization": "relative", "init_params": "kmeans", "random_state": 0, "reg_covar": 1e-3}
+
+
+@MIXTURES
+@pytest.mark.parametrize("options", [{}, {"covariance_type": "diag"}, {"noise": "uniform"}], ids=str)
+def test_relative_regularization_moves_the_bound_by_the_volume_of_what_is_there(mixture, options):
+    X, weights = with_holes(300, 3, share=0.3), np.random.default_rng(1).uniform(0.5, 2, size=300)
+    scales = np.array([3.0, 0.01, 1e3])
+    fits = [
+        mixture(2, max_iter=30, tol=0.0, **RELATIVE, **options).fit(rows, sample_weight=weights)
+        for rows in (X, X * scales + [1, 2, 3])
+    ]
+    np.testing.assert_allclose(fits[1].means_, fits[0].means_ * scales + [1, 2, 3], rtol=1e-9)
+    np.testing.assert_allclose(fits[1].weights_, fits[0].weights_, rtol=1e-9)
+    moved = np.average(~np.isnan(X), axis=0, weights=weights) @ np.log(scales)
+    assert fits[1].lower_bound_ == pytest.approx(fits[0].lower_bound_ - moved, rel=1e-12)
+    limit = mixture(2, max_iter=3000, tol=1e-12, **(RELATIVE | {"reg_covar": 0.0}), **options).fit(
+        X, sample_weight=weights
+    )
+    assert np.all(np.diff(limit.lower_bounds_) > -1e-9)
+    assert limit.lower_bound_ == pytest.approx(np.average(limit.score_samples(X), weights=weights), abs=1e-9)
+
+
+@MIXTURES
+def test_relative_regularization_is_a_fit_to_standardised_entries(mixture):
+    X = with_holes(300, 3, share=0.3)
+    mean, deviation = np.nanmean(X, axis=0), np.nanstd(X, axis=0)
+    start = np.arange(300) % 2
+    options = {"init_params": start, "max_iter": 20, "tol": 0.0, "reg_covar": 1e-3}
+    model = mixture(2, regularization="relative", **options).fit(X)
+    standard = mixture(2, **options).fit((X - mean) / deviation)
+    np.testing.assert_allclose(model.means_, standard.means_ * deviation + mean, rtol=1e-10)
+    np.testing.assert_allclose(model.covariances_, standard.covariances_ * np.outer(deviation, deviation), rtol=1e-10)
+    result = fit_many([X, X[:200]], mixture(2, regularization="relative", random_state=0))
+    alone = mixture(2, regularization="relative", random_state=0).fit(X[:200])
+    np.testing.assert_array_equal(result[1].means_, alone.means_)
+    wants_all = "regularization='relative' with missing entries, NaN, wants all rows at once"
+    for call in (
+        lambda: mixture(2, **RELATIVE).design(X),
+        lambda: mixture(2, **RELATIVE).fit(blocks(X)),
+        lambda: mixture(2, **RELATIVE).partial_fit(X),
+        lambda: model.statistics(X),
+    ):
+        with pytest.raises(ValueError, match=wants_all):
+            call()
+
+
+# ---- priors of covariances ------------------------------------------------------------------------------------------
+
+
+def log_prior(model):
+    """By SciPy, up to a constant that no parameter enters."""
+    prior, total = model.covariance_prior_, 0.0
+    for mean, covariance in zip(model.means_, model.covariances_, strict=True):
+        total += stats.multivariate_normal(prior["mean"], covariance / prior["shrinkage"]).logpdf(mean)
+        total += stats.invwishart(prior["dof"], prior["scale"]).logpdf(covariance)
+    return total
+
+
+@pytest.mark.parametrize("name", WITH_PRIOR)
+def test_the_posterior_never_falls_with_a_prior(name):
+    X = with_holes(200, 1 if len(name) == 1 else 3, share=0.3)
+    options = {"covariance_type": name, "covariance_prior": "default", "random_state": 0, "reg_covar": 0.0}
+    model = GaussianMixture(3, tol=1e-13, max_iter=3000, **options).fit(X)
+    assert np.diff(model.lower_bounds_).min() > -1e-12
+    result = fit_many([X, X[:150]], GaussianMixture(2, **options))
+    np.testing.assert_array_equal(result[1].means_, GaussianMixture(2, **options).fit(X[:150]).means_)
+
+
+def test_the_lower_bound_with_a_prior_is_the_log_posterior_at_its_mode():
+    X = with_holes(150, 3, share=0.3)
+    prior = {"mean": np.zeros(3), "dof": 6.0, "scale": 2.0, "shrinkage": 0.5}
+    options = {"covariance_prior": prior, "reg_covar": 0.0, "tol": 1e-14, "max_iter": 5000}
+    one, two = (
+        GaussianMixture(2, init_params=np.arange(150) % 2, **options | changed).fit(X)
+        for changed in ({}, {"max_iter": 3})
+    )
+    of_posterior = [model.score(X) + log_prior(model) / 150 for model in (one, two)]
+    # that of an iteration is of the parameters before its M-step
+    again = GaussianMixture(
+        2,
+        weights_init=two.weights_,
+        means_init=two.means_,
+        precisions_init=two.precisions_,
+        **(options | {"max_iter": 1}),
+    ).fit(X)
+    assert one.lower_bound_ - again.lower_bounds_[0] == pytest.approx(of_posterior[0] - of_posterior[1], rel=1e-7)
+    for k in range(2):
+        for step in (1e-3, -1e-3):
+            for name in ("means", "covariances"):
+                given = {"means": np.array(one.means_), "covariances": np.array(one.covariances_)}
+                given[name][k] *= 1 + step
+                moved = GaussianMixture.from_parameters(weights=one.weights_, **given)
+                moved.covariance_prior_ = one.covariance_prior_
+                assert moved.score(X) + log_prior(moved) / 150 < of_posterior[0]
+
+
+def test_the_default_prior_has_the_moments_of_the_most_likely_gaussian():
+    X = with_holes(300, 3, share=0.0)
+    complete = GaussianMixture(2, covariance_prior="default", random_state=0).fit(X).covariance_prior_
+    empty = np.vstack([X, np.full((5, 3), np.nan)])  # rows without an entry say nothing
+    prior = GaussianMixture(2, covariance_prior="default", random_state=0).fit(empty).covariance_prior_
+    for name, value in complete.items():
+        np.testing.assert_allclose(prior[name], value, rtol=1e-9)
+    X = with_holes(300, 3, share=0.3)
+    prior = GaussianMixture(2, covariance_prior="default", random_state=0).fit(X).covariance_prior_
+    covariance = prior["scale"] * 2 ** (2 / 3) * 299 / 300
+
+    def likelihood(mean, covariance):
+        return GaussianMixture.from_parameters(weights=[1.0], means=[mean], covariances=[covariance]).score(X)
+
+    best = likelihood(prior["mean"], covariance)
+    for step in (1e-2, -1e-2):
+        assert likelihood(prior["mean"] * (1 + step), covariance) < best
+        assert likelihood(prior["mean"], covariance * (1 + step)) < best
+
+
 def test_what_is_refused():
     X = with_holes(50)
-    for prior in ("default", {"shrinkage": 0.1}):
-        with pytest.raises(ValueError, match="covariance_prior="):
-            GaussianMixture(2, covariance_prior=prior).fit(X)
     assert np.isfinite(GaussianMixture(2, eigenvalue_ratio=10.0, random_state=0).fit(X).lower_bound_)
     for estimator in (BayesianGaussianMixture(2), MultinomialMixture(2)):
         with pytest.raises(ValueError, match=r"NaN|missing"):
@@ -482,9 +594,9 @@ def mixed_table(n=400, share=0.25, seed=0):
 MIXED = [("height", "weight", Gaussian()), ("calls", Poisson()), ("waited", Gamma()), ("smokes", Bernoulli())]
 
 
-@pytest.mark.parametrize("mixture, part", [(GaussianMixture, Gaussian), (StudentTMixture, StudentT)])
+@pytest.mark.parametrize(("mixture", "part"), [(GaussianMixture, Gaussian), (StudentTMixture, StudentT)])
 def test_a_product_imputes_as_the_mixture_of_all_columns_does(mixture, part):
-    """A Gaussian part and two of a column are Gaussians with zeros between them; a Student-t part is all of a mixture."""
+    """A Gaussian part and two of a column are Gaussians with zeros between them; a Student-t part is the mixture."""
     X = with_holes(200, 4)
     parts = [(3, 0, part()), (1, part()), (2, part())] if part is Gaussian else [(3, 0, 1, 2, part())]
     model = ProductMixture(parts, n_components=2, random_state=0, max_iter=20).fit(X)

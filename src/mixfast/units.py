@@ -1,7 +1,8 @@
 """The units that rows are fitted in: the data's own, or each column's spread.
 
-Units turn the rows into what is fitted, and parameters into these units (`enter`) and back (`leave`). `log_volume` is
-the logarithm of the unit of volume: what log densities in the data's units are smaller by.
+Units turn the rows into what is fitted, and parameters into these units (`enter`) and back (`leave`). `log_unit` is the
+logarithm of the unit of volume, and `log_volume` what log densities in the data's units are smaller by: the same, and
+where entries are missing the mean over the rows, of which each has the unit of what is there.
 """
 
 from __future__ import annotations
@@ -9,6 +10,12 @@ from __future__ import annotations
 import math
 
 import numpy as np
+
+#: Why parts of rows with missing entries have no units: moments would need the weights of each column's entries.
+NOT_IN_PARTS = (
+    "regularization='relative' with missing entries, NaN, wants all rows at once, in one array: fit them so, set "
+    "regularization='absolute', or fill in what is missing"
+)
 
 #: Rows that are converted to float64 at a time: 4 MiB of 128 columns.
 BLOCK = 4096
@@ -20,7 +27,7 @@ OF_COLUMNS = "column_means", "column_deviations", "column_precisions"
 class DataUnits:
     """The units of the data: rows are fitted unchanged."""
 
-    log_volume = 0.0
+    log_volume = log_unit = 0.0
 
     def __init__(self, family, X, sample_weight):
         pass
@@ -35,6 +42,9 @@ class DataUnits:
         return {}
 
     def rows(self, X):
+        return X
+
+    def lengths(self, X):
         return X
 
     def scatter(self, scatter):
@@ -99,9 +109,15 @@ class StandardUnits:
     sample_weight : ndarray of shape (n_samples,), float64, or None
     """
 
+    _has_gaps = _is_of_parts = False
+
     def __init__(self, family, X, sample_weight):
         with np.errstate(over="ignore", invalid="ignore"):
             self._set(family, *_moments_of(X, sample_weight))
+            there = ~np.isnan(X)
+            if not there.all():  # a row has the units of its entries
+                self._has_gaps = True
+                self.log_volume = float(np.average(there, axis=0, weights=sample_weight) @ np.log(self._unit))
 
     def _set(self, family, mean, deviation, precision):
         self._family, self._mean, self._deviation, self._precision = family, mean, deviation, precision
@@ -110,28 +126,37 @@ class StandardUnits:
             unit = np.where(unit == 0, family.column_units(np.abs(mean)), unit)
             self._unit = np.where(unit == 0, 1.0, unit)
             self._varies = deviation > 0
-            self.log_volume = float(np.sum(np.log(self._unit)))
+            self.log_unit = self.log_volume = float(np.sum(np.log(self._unit)))
 
     @classmethod
     def from_design(cls, family, design):
         """Those of rows with the column means and deviations of a design, and the precision of their values."""
         units = cls.__new__(cls)
+        units._is_of_parts = True
         units._set(family, *arrays_named(design, *OF_COLUMNS))
         return units
 
     def design(self):
+        if self._has_gaps:
+            raise ValueError(NOT_IN_PARTS)
         return dict(zip(OF_COLUMNS, (self._mean, self._deviation, self._precision), strict=True))
 
     def rows(self, X):
         """A copy in these units, of the same dtype."""
+        if self._is_of_parts and np.isnan(X).any():
+            raise ValueError(NOT_IN_PARTS)
         rows = np.empty(X.shape, X.dtype)
         for block in _blocks(len(X)):
             standard = (X[block].astype(np.float64) - self._mean) / self._unit
-            rows[block] = np.where(self._varies, standard, 0)  # rounding is no spread
+            rows[block] = np.where(self._varies | np.isnan(standard), standard, 0)  # rounding is no spread
         return rows
 
     def scatter(self, scatter):
         return scatter.scaled(self._mean, np.where(self._varies, 1 / self._unit, 0))
+
+    def lengths(self, X):
+        """Differences of rows in these units."""
+        return X / self._unit
 
     def enter(self, params):
         """`params`, given in the data's units."""
@@ -204,7 +229,13 @@ def column_moments(X, sample_weight):
     Returns
     -------
     mean, deviation : ndarray of shape (n_features,), float64
+        Of the entries that are not NaN; every column has some.
     """
+    there = ~np.isnan(X)
+    if not there.all():
+        weights = [None if sample_weight is None else sample_weight[own] for own in there.T]
+        columns = [X[own, j : j + 1] for j, own in enumerate(there.T)]
+        return tuple(np.concatenate(own) for own in zip(*map(column_moments, columns, weights), strict=True))
     share = np.broadcast_to(1 / len(X), len(X)) if sample_weight is None else sample_weight / sample_weight.sum()
     lowest, highest = X.min(axis=0).astype(np.float64), X.max(axis=0).astype(np.float64)
     mean = _weighted_sum(X, share, lambda rows: rows)

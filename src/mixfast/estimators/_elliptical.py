@@ -97,19 +97,6 @@ class EllipticalMixture(MixtureByEM):
     _structural: tuple[str, ...] = ("covariance_type",)
     _shared: dict = {"covariance_type": {"tied": "full"} | dict.fromkeys((*SHAPES, *LINE_SHAPES), "VVV")}
 
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags.allow_nan &= self.regularization == "absolute"
-        return tags
-
-    def _check_missing(self, rows):
-        super()._check_missing(rows)
-        if self.regularization == "relative" and self._has_gaps(rows):
-            raise ValueError(
-                "regularization='relative' standardises rows for the fit, which should have all entries: set "
-                "regularization='absolute', or fill in what is missing, NaN"
-            )
-
     def _published(self, params):
         family = self._family()
         return *params, *(family.precisions(params.precisions_cholesky) for _ in family.made_of_scales)

@@ -23,6 +23,7 @@ from mixfast.families import gaussian
 from mixfast.families.domains import COVARIANCE, check_domain
 from mixfast.families.factors import NOISES, FactorGaussian
 from mixfast.families.gaussian import WITH_LIMIT, WITH_PRIOR, CovariancePrior, ShapedGaussian, default_prior
+from mixfast.families.presence import have_gaps
 from mixfast.scatter import Scatter
 from mixfast.seeding import AUTO, ELSEWHERE, METHODS
 
@@ -75,10 +76,10 @@ class GaussianMixture(
         Raftery, Journal of Classification 24 (2007)): no component shrinks onto a few rows. 'default' is theirs: each
         component has, as it were, `shrinkage` = 0.01 of a row at `mean`, the columns' means, and `dof` = n_features + 2
         rows more of the covariance `scale` / `dof`, where `scale` is the covariance of the rows over n_components^(2 /
-        n_features), of diagonal shapes the mean of the columns' variances over that. A dict has some of these four in
-        their place. For 'full', 'EII', 'VII', 'EEI', 'VVI', 'EEE', 'VVV', 'E' and 'V', with
-        `regularization='absolute'`. `lower_bound_` then has the prior's log density, up to a constant, divided by n;
-        `score` and criteria have none.
+        n_features), of diagonal shapes the mean of the columns' variances over that. Where entries are missing, mean
+        and covariance of the rows are those of the most likely Gaussian. A dict has some of these four in their place.
+        For 'full', 'EII', 'VII', 'EEI', 'VVI', 'EEE', 'VVV', 'E' and 'V', with `regularization='absolute'`.
+        `lower_bound_` then has the prior's log density, up to a constant, divided by n; `score` and criteria have none.
     eigenvalue_ratio : float, default=None
         No eigenvalue of a covariance may be more than so many times another, of any component (Fritz, Garcia-Escudero &
         Mayo-Iscar, Computational Statistics and Data Analysis 61 (2013)): likelihoods have a bound then. At least 1;
@@ -250,19 +251,6 @@ class GaussianMixture(
     def _accepts_missing(self):
         return self.covariance_type not in OPTIONS
 
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags.allow_nan &= self.covariance_prior is None
-        return tags
-
-    def _check_missing(self, rows):
-        if self.covariance_prior is not None and self._has_gaps(rows):
-            raise ValueError(
-                f"covariance_prior={self.covariance_prior!r} is made of rows that should have all entries: fill in "
-                "what is missing, NaN, or set it to None"
-            )
-        super()._check_missing(rows)
-
     @classmethod
     def from_parameters(
         cls,
@@ -379,13 +367,19 @@ class GaussianMixture(
                     "covariance_prior is in units of the data, and regularization='relative' fits in others: take "
                     "regularization='absolute'"
                 )
-            self.covariance_prior_ = self._prior_of(family.name, self._scatter_of(rows, sample_weight))._asdict()
+            find = _most_likely_scatter if have_gaps(rows) else self._scatter_of
+            self.covariance_prior_ = self._prior_of(family.name, find(rows, sample_weight))._asdict()
             family = self._family()
         return family
 
     def _scatter_of(self, rows, sample_weight):
         if self.covariance_prior is None:
             return None
+        if have_gaps(rows):
+            raise ValueError(
+                f"covariance_prior={self.covariance_prior!r} with missing entries, NaN, wants all rows at once, in one "
+                "array: fit them so, set it to None, or fill in what is missing"
+            )
         rows = np.asarray(rows, dtype=np.float64)
         weight = np.ones(len(rows)) if sample_weight is None else sample_weight
         mean = weight @ rows / weight.sum()
@@ -419,3 +413,12 @@ class GaussianMixture(
                 raise ValueError(f"covariance_prior[{own!r}] should be a number of at least 0, got {given[own]!r}")
             numbers[own] = float(numbers[own])
         return prior._replace(**numbers)
+
+
+def _most_likely_scatter(rows, sample_weight):
+    """That of the most likely Gaussian of rows with missing entries; those without an entry do not count."""
+    weight = np.ones(len(rows)) if sample_weight is None else sample_weight
+    model = GaussianMixture(reg_covar=0.0, tol=1e-12, max_iter=10_000, accelerate="auto")
+    model.fit(np.asarray(rows, dtype=np.float64), sample_weight=weight)
+    n = float(weight[~np.isnan(rows).all(axis=1)].sum())
+    return Scatter(n, model.means_[0], n * model.covariances_[0])

@@ -52,6 +52,10 @@ class Region(NamedTuple):
         centre = corner + edges.sum(axis=0) / 2
         return Region(log_volume, np.vstack([centre - ratio * edges.sum(axis=0) / 2, ratio * edges]))
 
+    def in_units(self, units):
+        """The region of rows that are fitted in other units; where it lies does not matter there."""
+        return Region(self.log_volume - units.log_unit, np.vstack([self.box[:1], units.lengths(self.box[1:])]))
+
     @classmethod
     def of_box(cls, box):
         with np.errstate(divide="ignore"):
@@ -125,7 +129,7 @@ class WithNoise:
 
     def in_units(self, units):
         """A copy of the family for rows that are fitted in other units."""
-        return WithNoise(self.own, self.region._replace(log_volume=self.region.log_volume - units.log_volume))
+        return WithNoise(self.own, self.region.in_units(units))
 
     def n_begun(self, n_components):
         return n_components - 1
