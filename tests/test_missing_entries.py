@@ -362,6 +362,64 @@ def test_relative_regularization_is_a_fit_to_standardised_entries(mixture):
             call()
 
 
+# ---- factor analysers -----------------------------------------------------------------------------------------------
+
+
+def from_factors(n=400, d=6, share=0.25, seed=0):
+    rng = np.random.default_rng(seed)
+    labels = np.arange(n) % 2
+    X = 4.0 * labels[:, np.newaxis] + 0.3 * rng.normal(size=(n, d))
+    X += np.einsum("nij,nj->ni", rng.normal(size=(2, d, 2))[labels], rng.normal(size=(n, 2)))
+    X[rng.random((n, d)) < share] = np.nan
+    return X
+
+
+FACTOR = {"covariance_type": "factor", "n_factors": 2, "random_state": 0}
+
+
+@pytest.mark.parametrize("noise", ["diag", "spherical", "tied_diag", "tied_spherical"])
+@pytest.mark.parametrize("init_params", ["kmeans", "random"])
+def test_factor_analysers_have_the_density_of_what_is_there_and_never_fall(noise, init_params):
+    X = from_factors()
+    X[3] = np.nan
+    options = FACTOR | {"factor_noise": noise, "init_params": init_params}
+    model = GaussianMixture(2, reg_covar=0, tol=0.0, max_iter=60, **options).fit(X)
+    bounds = np.array(model.lower_bounds_)
+    assert np.all(np.diff(bounds) > -1e-12)
+    joint = log_densities(model, X) + np.log(model.weights_)
+    np.testing.assert_allclose(model.score_samples(X), logsumexp(joint, axis=1), rtol=1e-8, atol=1e-9)
+    resp = np.exp(joint - logsumexp(joint, axis=1)[:, np.newaxis])
+    np.testing.assert_allclose(model.predict_proba(X), resp, atol=1e-8)
+    other = GaussianMixture(2, n_threads=3, reg_covar=0, tol=0.0, max_iter=60, **options).fit(X)
+    np.testing.assert_array_equal(other.loadings_, model.loadings_)
+    limit = GaussianMixture(2, reg_covar=0, tol=1e-12, max_iter=20_000, **options).fit(X)
+    for step in (1e-3, -1e-3):
+        for name in ("loadings", "noise_variances", "means"):
+            given = {own: getattr(limit, f"{own}_") for own in ("weights", "means", "loadings", "noise_variances")}
+            given[name] = given[name] * (1 + step)
+            moved = GaussianMixture.from_parameters(**given, **(options | {"init_params": "kmeans"}))
+            assert moved.score(X) < limit.score(X)
+
+
+def test_factor_analysers_fill_in_what_full_covariances_of_theirs_do():
+    X = from_factors()
+    model = GaussianMixture(2, **FACTOR).fit(X)
+    full = GaussianMixture.from_parameters(
+        weights=model.weights_, means=model.means_, covariances=model.covariance_matrices()
+    )
+    np.testing.assert_allclose(model.impute(X), full.impute(X), rtol=1e-9)
+    np.testing.assert_allclose(model.score_samples(X), full.score_samples(X), rtol=1e-9)
+    assert model.sample_missing(X[:5], n_draws=3, random_state=0).shape == (3, 5, 6)
+    complete = from_factors(share=0.0)
+    start = {"init_params": np.arange(400) % 2, "tol": 1e-13, "max_iter": 20_000}
+    alone = GaussianMixture(2, **(FACTOR | start)).fit(complete)
+    start["init_params"] = np.append(start["init_params"], 0)
+    holed = GaussianMixture(2, **(FACTOR | start)).fit(np.vstack([complete, np.full((1, 6), np.nan)]))
+    # a row without an entry says nothing, but for the weight of a component that it begins in
+    np.testing.assert_allclose(holed.means_, alone.means_, rtol=1e-6)
+    np.testing.assert_allclose(holed.covariance_matrices(), alone.covariance_matrices(), rtol=1e-4, atol=1e-5)
+
+
 # ---- priors of covariances ------------------------------------------------------------------------------------------
 
 

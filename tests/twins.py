@@ -481,7 +481,7 @@ HOLED = {
     f"{name} with missing entries": FAMILIES[name]._replace(
         reference=twin(FAMILIES[name].reference, matrices),
         make_rows=holed(FAMILIES[name].make_rows),
-        widths=(1, 2, 5, 9),
+        widths=FAMILIES[name].widths if name in FACTORS else (1, 2, 5, 9),
         numbers=(1, 3),
         dtypes=(np.float64,),
     )
@@ -490,6 +490,7 @@ HOLED = {
         (missing_twin.WithMissing, missing_twin.of_shared_matrix, ("tied",)),
         (missing_twin.WithMissing, missing_twin.of_columns, ("diagonal",)),
         (missing_twin.WithMissing, missing_twin.of_numbers, ("spherical",)),
+        (missing_twin.FactorsWithMissing, missing_twin.of_factors, tuple(FACTORS)),
         (
             missing_twin.StudentTWithMissing,
             missing_twin.of_matrices,

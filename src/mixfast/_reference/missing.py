@@ -6,6 +6,8 @@ import numpy as np
 from scipy import stats
 from scipy.special import digamma
 
+from mixfast._reference.factors import regression
+
 
 def patterns(X):
     """(which columns are observed, which rows have these) of each pattern."""
@@ -92,6 +94,28 @@ class WithMissing:
 
     def _spread(self, k, params):
         return 1.0
+
+
+def of_factors(params):
+    return np.array([own @ own.T + np.diag(noise) for own, noise in zip(*params[1:], strict=True)])
+
+
+class FactorsWithMissing(WithMissing):
+    """`complete` is the twin of factor analysers, whose factors are linear in rows."""
+
+    def accumulate(self, X, resp, weights, params):
+        total = None
+        for k in range(len(params[0])):
+            own = np.where(np.arange(len(params[0])) == k, resp, 0.0)
+            rows, left = self._imputed(k, X, params)
+            first, squares, of_factors, crossed, products = self._gathered(k, X, rows, own, weights, params)
+            spread, slopes = np.tensordot(own[:, k], left, 1), regression(params[1][k], params[2][k]).T
+            squares[k] += np.diagonal(spread)
+            crossed[k] += slopes @ spread
+            products[k] += (slopes @ spread @ slopes.T)[np.tril_indices(len(slopes))]
+            arrays = first, squares, of_factors, crossed, products
+            total = arrays if total is None else tuple(a + b for a, b in zip(total, arrays, strict=True))
+        return total
 
 
 class StudentTWithMissing(WithMissing):

@@ -65,7 +65,7 @@ class GaussianMixture(
           variances, and for the columns as axes. 'E' and 'V' are 'EII' and 'VII' of a single column;
         - 'factor': each component has `n_factors` factors, a mixture of factor analysers: columns depend on each other
           by what they have in common, and the rest is noise. A row costs as much as `n_factors` times its columns,
-          so that there may be thousands of them.
+          so that there may be thousands of them; where entries are missing, as 'full'.
     <tol, reg_covar, max_iter, n_init, init_params of gaussians, weights_init, means_init, precisions_init>
     <random_state, warm_start, verbose, verbose_interval, n_threads, on_degenerate>
     <accelerate, n_init_policy, canonical_order>
@@ -99,8 +99,8 @@ class GaussianMixture(
         then increases sum_n log sum_{k in K_n} weights_k N(x_n; means_k, covariances_k) / n, where K_n is what row n
         keeps: this is `lower_bound_`, no more than the mean log-likelihood, and it never falls. At least 1; from
         `n_components` on, and with None, nothing is left out. For 'spherical', 'diag' and 'factor', without `noise`,
-        `hold`, `trim`, `accelerate` and halving. 'kmeans' then draws seeds by Markov chains and joins pairs of them,
-        'k-means++' draws them alone. Predictions, `score` and criteria are of all components.
+        `hold`, `trim`, `accelerate`, halving and missing entries. 'kmeans' then draws seeds by Markov chains and joins
+        pairs of them, 'k-means++' draws them alone. Predictions, `score` and criteria are of all components.
 
     Attributes
     ----------
@@ -246,10 +246,6 @@ class GaussianMixture(
         self.n_factors = n_factors
         self.factor_noise = factor_noise
         self.max_active = max_active
-
-    @property
-    def _accepts_missing(self):
-        return self.covariance_type not in OPTIONS
 
     @classmethod
     def from_parameters(

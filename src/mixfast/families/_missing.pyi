@@ -9,5 +9,6 @@ def bind_missing(
     n_there: NDArray[np.int64],
     covariances: int,
     moments: int,
+    n_factors: int,
     kept_bytes: int,
 ) -> Any: ...

@@ -21,7 +21,7 @@ from mixfast.engine._capsule cimport BoundFamily, capsule_of, give_free_numbers,
 from mixfast.engine._family cimport chunk_t, family_t, selection_t, totals_t
 from mixfast.engine._kernels cimport MIXFAST_LANES, missing_kernels_t, mixfast_select_missing, pattern_t
 from mixfast.engine._linalg cimport log_diagonal, precision_factor, precision_of_factor
-from mixfast.engine._triangle cimport in_triangle, triangle
+from mixfast.engine._triangle cimport in_symmetric, in_triangle, triangle
 from mixfast.families._covariances cimport covariances_t, missing_verbs_t, observed_t
 
 import numpy as np
@@ -32,6 +32,7 @@ cdef enum:
     MATRICES = 1      # a matrix for each component, or its lower triangle
     SHARED_MATRIX = 2
     NUMBERS = 3       # a number for each component
+    FACTORS = 4       # of factor analysers: loadings and noise variances; see `_factors.pyx`
 
 # The tables of a pattern, for each component: observed_t | S_mo S_oo^-1 | C.
 cdef enum:
@@ -44,6 +45,7 @@ ctypedef struct context_t:
     const missing_kernels_t *kernels
     int covariances
     int moments
+    Py_ssize_t n_factors
     Py_ssize_t n_patterns
     Py_ssize_t n_own_tables        # size of the patterns' tables; the means and the complete family's tables follow
     pattern_t *patterns
@@ -65,10 +67,38 @@ cdef inline Py_ssize_t n_slopes(const context_t *c, Py_ssize_t n_there) noexcept
     return 0 if columns_are_independent(c) else (c.complete.n_features - n_there) * n_there
 
 
+# A start of factor analysers has no noise beside random loadings, by which nothing is to be imputed: columns are taken
+# for independent then. The noise of a fit is at least a millionth of the variance of its column.
+cdef double NO_NOISE = 1e-30
+
+
+cdef double product_of_loadings(const context_t *c, const double *params, Py_ssize_t k, Py_ssize_t i,
+                                Py_ssize_t j) noexcept nogil:
+    cdef Py_ssize_t d = c.complete.n_features, q = c.n_factors, a
+    cdef const double *loadings = params + c.complete.n_components * d + k * d * q
+    cdef double total = 0
+    for a in range(q):
+        total += loadings[i * q + a] * loadings[j * q + a]
+    return total
+
+
+cdef double covariance_of_factors(const context_t *c, const double *params, Py_ssize_t k, Py_ssize_t i,
+                                  Py_ssize_t j) noexcept nogil:
+    cdef Py_ssize_t d = c.complete.n_features
+    cdef const double *noise = params + c.complete.n_components * d * (1 + c.n_factors) + k * d
+    if i == j:
+        return product_of_loadings(c, params, k, i, i) + noise[i]
+    if noise[i] < NO_NOISE * product_of_loadings(c, params, k, i, i):
+        return 0
+    return product_of_loadings(c, params, k, i, j)
+
+
 cdef double covariance_at(const context_t *c, const double *params, Py_ssize_t k, Py_ssize_t i,
                           Py_ssize_t j) noexcept nogil:
     cdef Py_ssize_t d = c.complete.n_features
     cdef const double *covariances = params + c.complete.n_components * d
+    if c.covariances == FACTORS:
+        return covariance_of_factors(c, params, k, i, j)
     if c.covariances == MATRICES:
         return covariances[(k * d + i) * d + j]
     if c.covariances == SHARED_MATRIX:
@@ -278,6 +308,8 @@ cdef int accumulate(const family_t *f, const void *tables, const chunk_t *chunk,
         if code != 0:
             return code
         add_left(c, chunk, <const double *> tables, k, own, stats + f.n_components * d)
+        if c.moments == FACTORS:
+            add_left_to_factors(f, chunk, <const double *> tables, k, own, stats)
     return 0
 
 
@@ -296,28 +328,67 @@ cdef void fill_lost(const context_t *c, const void *tables, const chunk_t *chunk
             lost[r], log_lost[r] = observed.lost, observed.log_lost
 
 
+cdef inline const double *left_at(const context_t *c, const pattern_t *pattern, Py_ssize_t k,
+                                  const double *tables) noexcept nogil:
+    """The lower triangle of C."""
+    return tables + pattern.tables + k * pattern.size + OBSERVED_SIZE + n_slopes(c, pattern.n_there)
+
+
+cdef inline double mass_of(const run_t *run, const double *resp) noexcept nogil:
+    cdef Py_ssize_t r
+    cdef double total = 0
+    for r in range(run.first, run.last):
+        total += resp[r]
+    return total
+
+
+cdef void add_left_to_factors(const family_t *f, const chunk_t *chunk, const double *tables, Py_ssize_t k,
+                              const double *resp, double *stats) noexcept nogil:
+    """What C adds to the sums of factors, z = B'(x - mean): resp B'C to those of z x', resp B'C B to those of z z'."""
+    cdef const context_t *c = context_of(f)
+    cdef Py_ssize_t K = f.n_components, d = c.complete.n_features, q = c.n_factors, m, a, b, i, j
+    cdef double *crossed = stats + K * (2 * d + q) + k * q * d
+    cdef double *products = stats + K * (2 * d + q + q * d) + k * triangle(q)
+    cdef const double *regression = <const double *> complete_tables(f, tables) + K * (1 + d + q) + k * q * d
+    cdef const double *left
+    cdef const Py_ssize_t *missing
+    cdef double mass, value
+    cdef run_t run
+    run.last = 0
+    while next_holed_run(c, chunk, &run):
+        m, missing = d - run.pattern.n_there, run.pattern.columns + run.pattern.n_there
+        left = left_at(c, run.pattern, k, tables)
+        mass = mass_of(&run, resp)
+        for i in range(q):
+            for a in range(m):
+                value = 0
+                for b in range(m):
+                    value += regression[i * d + missing[b]] * left[in_symmetric(a, b)]
+                crossed[i * d + missing[a]] += mass * value
+                for j in range(i + 1):
+                    products[in_triangle(i, j)] += mass * value * regression[j * d + missing[a]]
+
+
 cdef inline void add_left(const context_t *c, const chunk_t *chunk, const double *tables, Py_ssize_t k,
                           const double *resp, double *second) noexcept nogil:
     """OUT second moments += resp * C of the chunk's rows, C the conditional covariances of their missing entries in
     component k."""
-    cdef Py_ssize_t d = c.complete.n_features, o, a, b, i, r
+    cdef Py_ssize_t d = c.complete.n_features, o, a, b, i
     cdef const double *left
     cdef const Py_ssize_t *missing
     cdef double mass
     cdef run_t run
+    cdef bint are_of_columns = c.moments == OF_COLUMNS or c.moments == FACTORS
     if c.moments != SHARED_MATRIX:
-        second += k * (d if c.moments == OF_COLUMNS else triangle(d))
+        second += k * (d if are_of_columns else triangle(d))
     run.last = 0
     while next_holed_run(c, chunk, &run):
         o, missing = run.pattern.n_there, run.pattern.columns + run.pattern.n_there
-        left = tables + run.pattern.tables + k * run.pattern.size + OBSERVED_SIZE + n_slopes(c, o)
-        mass = 0
-        for r in range(run.first, run.last):
-            mass += resp[r]
-        mass *= observed_at(run.pattern, k, tables).spread
+        left = left_at(c, run.pattern, k, tables)
+        mass = mass_of(&run, resp) * observed_at(run.pattern, k, tables).spread
         for a in range(d - o):
             i = missing[a]
-            if c.moments == OF_COLUMNS:
+            if are_of_columns:
                 second[i] += mass * left[a]
             else:
                 for b in range(a + 1):
@@ -349,13 +420,14 @@ cdef int constrain(const family_t *f, const double *numbers, double *work, doubl
 
 
 def bind_missing(capsule, int64_t[:, ::1] columns not None, const int64_t[::1] n_there not None, int covariances,
-                 int moments, int kept_bytes):
+                 int moments, Py_ssize_t n_factors, int kept_bytes):
     """A capsule for rows with missing entries, around the capsule of a family of complete rows.
 
     columns (n_patterns, n_features) : numbers of each pattern's observed columns, then of its missing ones, both
         ascending
     n_there (n_patterns,) : how many columns are observed
     covariances, moments : layouts of the family's covariances and second moments, by the enum above
+    n_factors : of factor analysers
     kept_bytes : of the reals that parameters will be rounded to, those of the user's rows
     """
     cdef BoundFamily bound = BoundFamily(capsule)
@@ -368,6 +440,7 @@ def bind_missing(capsule, int64_t[:, ::1] columns not None, const int64_t[::1] n
     if complete.real_bytes != 8 or columns.shape[1] != d:
         raise ValueError("rows with missing entries are computed in float64, and patterns are of all columns")
     c.complete, c.covariances, c.moments, c.n_patterns = complete, covariances, moments, n_patterns
+    c.n_factors = n_factors
     c.kernels = mixfast_select_missing(complete.isa)
     c.verbs = &(<const covariances_t *> complete.context).missing
     (<covariances_t *> complete.context).kept_bytes = kept_bytes  # of a struct that nobody else has

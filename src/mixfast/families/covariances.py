@@ -41,6 +41,9 @@ class Elliptical(Family):
     def __init__(self, reg_covar=0.0):
         self.reg_covar = reg_covar
 
+    #: Of factor analysers.
+    n_factors: int = 0
+
     #: Whether rows may have entries that are missing.
     takes_missing: bool = True
 

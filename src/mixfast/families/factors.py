@@ -61,7 +61,6 @@ class FactorGaussian(Gaussian, FullCovariances):
 
     Params = FactorParams
     Stats = FactorMoments
-    takes_missing = False
     scales = ("loadings", "noise_variances")
     made_of_scales = ()
     merged = None  # type: ignore[assignment]  # two components make one of more factors

@@ -12,6 +12,16 @@ from mixfast.families.family import Encoded
 COVARIANCES = {(2, 3): 0, (2, 3, 3): 1, (3, 3): 2, (2,): 3}
 MOMENTS = {(2, 3): 0, (2, 6): 1, (6,): 2}
 
+#: That of factor analysers, of both.
+FACTORS = 4
+
+
+def layouts_of(family):
+    """(layout of covariances, of second moments, number of factors)"""
+    if family.n_factors:
+        return FACTORS, FACTORS, family.n_factors
+    return COVARIANCES[tuple(family.param_shapes(2, 3)[1])], MOMENTS[tuple(family.stat_shapes(2, 3)[1])], 0
+
 
 def patterns_of(there):
     """(patterns, bool (n_patterns, n_features); the pattern number of each row, (n_samples,)). IN there, bool
@@ -78,8 +88,7 @@ class WithMissing:
             self.complete.bind(n_components, n_features - 1, np.float64, isa),
             np.ascontiguousarray(columns),
             self.there.sum(axis=1, dtype=np.int64),
-            COVARIANCES[tuple(self.complete.param_shapes(2, 3)[1])],
-            MOMENTS[tuple(self.complete.stat_shapes(2, 3)[1])],
+            *layouts_of(self.complete),
             self.kept.itemsize,
         )
 
