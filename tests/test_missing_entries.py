@@ -442,6 +442,16 @@ def test_the_posterior_never_falls_with_a_prior(name):
     np.testing.assert_array_equal(result[1].means_, GaussianMixture(2, **options).fit(X[:150]).means_)
 
 
+def test_a_prior_of_parts_of_rows_is_refused():
+    X = with_holes(100)
+    for call in (
+        lambda: GaussianMixture(2, covariance_prior="default").fit(blocks(X)),
+        lambda: GaussianMixture(2, covariance_prior={"dof": 9.0}).design(X),
+    ):
+        with pytest.raises(ValueError, match=r"covariance_prior=.* with missing entries, NaN, wants all rows at once"):
+            call()
+
+
 def test_the_lower_bound_with_a_prior_is_the_log_posterior_at_its_mode():
     X = with_holes(150, 3, share=0.3)
     prior = {"mean": np.zeros(3), "dof": 6.0, "scale": 2.0, "shrinkage": 0.5}
