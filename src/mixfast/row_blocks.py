@@ -128,7 +128,7 @@ class Blocks:
         -------
         result : ndarray, or the path
         """
-        names = _taken_by(function, self.row_data)
+        names = taken_by(function, self.row_data)
         results = (function(block.X, **{name: block.row_data[name] for name in names}) for block in self)
         return gather(results, getattr(function, "__name__", "result"), out)
 
@@ -139,7 +139,7 @@ class Blocks:
         return merged((task(block, state) for block in self), merge)
 
 
-def _taken_by(function, row_data):
+def taken_by(function, row_data):
     """Names of what rows have that are among the parameters of a function; all where it takes any."""
     try:
         parameters = inspect.signature(function).parameters

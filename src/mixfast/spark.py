@@ -25,13 +25,14 @@ from pyspark import TaskContext
 from pyspark.ml import Estimator, Model
 from pyspark.ml.functions import array_to_vector, vector_to_array
 from pyspark.ml.linalg import VectorUDT
-from pyspark.ml.param.shared import HasFeaturesCol, HasPredictionCol, HasProbabilityCol, HasWeightCol
+from pyspark.ml.param.shared import HasFeaturesCol, HasLabelCol, HasPredictionCol, HasProbabilityCol, HasWeightCol
 from pyspark.ml.util import DefaultParamsReader, DefaultParamsWriter, MLReadable, MLReader, MLWritable, MLWriter
 from pyspark.sql import DataFrame, functions
 from pyspark.sql.types import ArrayType
 
 from mixfast import partitions, persistence, tasks
 from mixfast.partitions import FAN_IN, Partition
+from mixfast.row_blocks import taken_by
 
 Result = TypeVar("Result")
 
@@ -103,6 +104,23 @@ def _columns_of(df, columns, width=None):
     return Columns(None, width), [vectors]
 
 
+def _beside(row_data):
+    """Expressions that select the columns of what rows have beside their values."""
+    each = [(name, [told] if isinstance(told, str) else told) for name, told in row_data.items()]
+    return [_quoted(one).alias(f"{name} of the row, {i}") for name, told in each for i, one in enumerate(told)]
+
+
+def _data_of(row_data, arrays):
+    """What rows have, by name, from an iterator of the arrays of these columns."""
+    found = {}
+    for name, told in row_data.items():
+        if isinstance(told, str):
+            found[name] = next(arrays).to_numpy(zero_copy_only=False)
+        else:
+            found[name] = pyarrow.table([next(arrays) for _ in told], names=list(told))
+    return found
+
+
 # ---- partitions -----------------------------------------------------------------------------------------------------
 
 
@@ -149,10 +167,7 @@ class SparkSource:
         if weight is not None:
             selected = [*selected, _quoted(weight).cast("double").alias("weight of the row")]
         beside = {name: own for name, own in (row_data or {}).items() if own is not None}
-        for name, told in beside.items():
-            each = [told] if isinstance(told, str) else told
-            selected = [*selected, *(_quoted(one).alias(f"{name} of the row, {i}") for i, one in enumerate(each))]
-        rows = df.select(*selected)
+        rows = df.select(*selected, *_beside(beside))
         self._rows, self._schema = partial(_partition, own, weight is not None, beside), rows.limit(0).toArrow().schema
         self._frame = rows.mapInArrow(_packing, "content binary").persist()
         self._n_partitions: int | None = None
@@ -193,14 +208,8 @@ def _partition(columns, is_weighted, beside, number, table):
     n = 1 if columns.names is None else len(columns.names)
     others = iter(arrays[n:])
     weight = next(others).to_numpy(zero_copy_only=False) if is_weighted else None
-    row_data = {}
-    for name, told in beside.items():
-        if isinstance(told, str):
-            row_data[name] = next(others).to_numpy(zero_copy_only=False)
-        else:
-            row_data[name] = pyarrow.table([next(others) for _ in told], names=list(told))
     try:
-        return Partition(number, columns.rows(arrays[:n]), weight, row_data)
+        return Partition(number, columns.rows(arrays[:n]), weight, _data_of(beside, others))
     except ValueError as error:
         raise ValueError(f"Partition {number}: {error}") from None
 
@@ -350,7 +359,7 @@ def fit(
 # ---- predictions ----------------------------------------------------------------------------------------------------
 
 
-def transform(model: Any, df: DataFrame, columns: Sequence[str] | str) -> DataFrame:
+def transform(model: Any, df: DataFrame, columns: Sequence[str] | str, **row_data: str | list[str]) -> DataFrame:
     """Add what a fitted mixture says of each row, lazily.
 
     Parameters
@@ -360,27 +369,34 @@ def transform(model: Any, df: DataFrame, columns: Sequence[str] | str) -> DataFr
     df : pyspark DataFrame
     columns : list of str, or str
         As in `fit`.
+    **row_data
+        Columns of what the methods of the model take beside X, as in `fit`: `exposure="days"`, `y="sold"`.
 
     Returns
     -------
     predicted : pyspark DataFrame
         With the columns `prediction`, int, the most likely component; `probability`, array of double, that of each; and
-        `log_density`, double, in nats.
+        `log_density`, double, in nats. Of mixtures of experts `prediction` is the mean of y, double or an array of
+        them, `probability` that of components before y is seen, and `log_density` is there where `y` is given.
 
     Raises
     ------
     TypeError
-        For mixtures of experts, which say nothing of rows without y.
+        For what rows of the model do not have, and for mixtures of experts whose predictions are lists of arrays.
     ValueError
         Where df has one of these columns. When the frame is computed, Spark's PythonException for rows that predictions
         refuse: the message names the partition.
     """
-    taken = {"prediction", "probability", "log_density"} & set(df.columns)
+    unknown = [name for name in row_data if name not in model._row_data]
+    if unknown:
+        raise TypeError(f"transform() got {unknown[0]!r}, which rows of a {type(model).__name__} do not have")
+    predictions = _predictions_of(model, row_data)
+    taken = set(predictions) & set(df.columns)
     if taken:
         raise ValueError(f"df has the column {min(taken)!r} already: rename it, or drop it")
     found = "what the mixture says"
-    told = df.withColumn(found, _told_of_rows(model, df, columns))
-    return told.withColumns({name: _quoted(found)[name] for name in TOLD}).drop(found)
+    told = df.withColumn(found, _told_of_rows(model, df, columns, predictions, row_data))
+    return told.withColumns({name: _quoted(found)[name] for name in predictions}).drop(found)
 
 
 #: name of a prediction's column -> (method of the model, Spark type, Arrow type; None for arrays of doubles).
@@ -389,31 +405,42 @@ TOLD = {
     "probability": ("predict_proba", "array<double>", None),
     "log_density": ("score_samples", "double", pyarrow.float64()),
 }
+#: Of mixtures of experts, by the number of numbers that the mean of y has.
+MEAN = ("predict", "double", pyarrow.float64())
+MEANS = ("predict", "array<double>", None)
 
 
-def _told_of_rows(model, df, columns):
-    """A column expression of structs with the predictions of `TOLD`."""
-    if model._needed_row_data:
-        raise TypeError(
-            f"a {type(model).__name__} says nothing of rows without {', '.join(model._needed_row_data)}: call its "
-            "methods in a function for mapInPandas or mapInArrow"
-        )
+def _predictions_of(model, row_data):
+    """`TOLD` of a model whose rows have so much beside their values."""
+    if not model._needed_row_data:
+        return TOLD
+    _, width = model._form_of("predict", np.float64)
+    says_density = set(model._needed_row_data) <= set(row_data)
+    told = {name: own for name, own in TOLD.items() if says_density or name != "log_density"}
+    return told | {"prediction": MEANS if width else MEAN}
+
+
+def _told_of_rows(model, df, columns, predictions, row_data):
+    """A column expression of structs with the predictions."""
     own, selected = _columns_of(df, columns, width=model.n_features_in_)
-    model = tasks.one_thread(copy.copy(model))
+    model, n = tasks.one_thread(copy.copy(model)), len(selected)
 
     def tell(*arrays: pyarrow.Array) -> pyarrow.Array:
         try:
-            X = own.rows(arrays)
-            values = [getattr(model, method)(X) for method, _, _ in TOLD.values()]
+            X, data, values = own.rows(arrays[:n]), _data_of(row_data, iter(arrays[n:])), []
+            for name, _, _ in predictions.values():
+                method = getattr(model, name)
+                values.append(method(X, **{told: data[told] for told in taken_by(method, data)}))
         except ValueError as error:
             raise ValueError(f"Partition {_number()}: {error}") from None
         leave_imports_alone(type(model).__name__)
         return pyarrow.StructArray.from_arrays(
-            [_arrow_of(value, kind) for value, (_, _, kind) in zip(values, TOLD.values(), strict=True)], list(TOLD)
+            [_arrow_of(value, kind) for value, (_, _, kind) in zip(values, predictions.values(), strict=True)],
+            list(predictions),
         )
 
-    told = ", ".join(f"{name} {kind}" for name, (_, kind, _) in TOLD.items())
-    return functions.arrow_udf(tell, told)(*selected)
+    told = ", ".join(f"{name} {kind}" for name, (_, kind, _) in predictions.items())
+    return functions.arrow_udf(tell, told)(*selected, *_beside(row_data))
 
 
 def _arrow_of(values, kind):
@@ -426,7 +453,9 @@ def _arrow_of(values, kind):
 # ---- pipelines ------------------------------------------------------------------------------------------------------
 
 
-class MixtureParams(HasFeaturesCol, HasWeightCol, HasPredictionCol, HasProbabilityCol, MLReadable, MLWritable):
+class MixtureParams(
+    HasFeaturesCol, HasLabelCol, HasWeightCol, HasPredictionCol, HasProbabilityCol, MLReadable, MLWritable
+):
     """Base of `SparkMixture` and `SparkMixtureModel`: params with names of columns, and saving."""
 
     def __init__(self, mixture):
@@ -488,9 +517,11 @@ class SparkMixture(MixtureParams, Estimator):
     weightCol : str, default=None
         The column that says how often each row counts.
     predictionCol : str, default='prediction'
-        Where the model puts the most likely component, int.
+        Where the model puts the most likely component, int; of mixtures of experts the mean of y.
     probabilityCol : str, default='probability'
         Where the model puts the probability of each component, a vector.
+    labelCol : str, default='label'
+        The column of the responses of mixtures of experts; others do not look at it.
 
     Attributes
     ----------
@@ -514,15 +545,16 @@ class SparkMixture(MixtureParams, Estimator):
         weightCol: str | None = None,
         predictionCol: str = "prediction",
         probabilityCol: str = "probability",
+        labelCol: str = "label",
     ) -> None:
         super().__init__(estimator)
-        self._set(
-            featuresCol=featuresCol, weightCol=weightCol, predictionCol=predictionCol, probabilityCol=probabilityCol
-        )
+        columns = {"featuresCol": featuresCol, "weightCol": weightCol, "labelCol": labelCol}
+        self._set(**columns, predictionCol=predictionCol, probabilityCol=probabilityCol)
 
     def _fit(self, dataset):
         weight = self.getWeightCol() if self.isDefined("weightCol") else None
-        return self._copyValues(SparkMixtureModel(fit(self.mixture, dataset, self.getFeaturesCol(), weight)))
+        y = self.getLabelCol() if "y" in self.mixture._needed_row_data else None
+        return self._copyValues(SparkMixtureModel(fit(self.mixture, dataset, self.getFeaturesCol(), weight, y)))
 
 
 class SparkMixtureModel(MixtureParams, Model):
@@ -543,7 +575,8 @@ class SparkMixtureModel(MixtureParams, Model):
 
     def _transform(self, dataset):
         found = "what the mixture says"
-        told = dataset.withColumn(found, _told_of_rows(self.mixture, dataset, self.getFeaturesCol()))
+        predictions = _predictions_of(self.mixture, {})
+        told = dataset.withColumn(found, _told_of_rows(self.mixture, dataset, self.getFeaturesCol(), predictions, {}))
         prediction, probability = self.getPredictionCol(), self.getProbabilityCol()
         vectors = array_to_vector(_quoted(found)["probability"])
         return told.withColumns({prediction: _quoted(found)["prediction"], probability: vectors}).drop(found)

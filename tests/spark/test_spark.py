@@ -111,8 +111,23 @@ def test_responses_are_columns(spark):
     assert model.gate_feature_names_in_.tolist() == ["z"]
     with pytest.raises(TypeError, match="needs y beside X"):
         mixfast.spark.fit(estimator, frame, NAMES)
-    with pytest.raises(TypeError, match="says nothing of rows without y"):
-        mixfast.spark.transform(model, frame, NAMES)
+    beside = {"exposure": "days", "gate_X": ["z"]}
+    told = mixfast.spark.transform(model, frame, NAMES, **beside).toPandas()
+    assert "log_density" not in told
+    rows, given = pandas.DataFrame(X, columns=NAMES), {"exposure": exposure, "gate_X": pandas.DataFrame({"z": gate})}
+    # means are NumPy's products, whose last bits depend on the place of a row
+    np.testing.assert_allclose(told["prediction"], model.predict(rows, **given), rtol=1e-13)
+    shares = model.predict_proba(rows, gate_X=given["gate_X"])
+    np.testing.assert_allclose(np.stack(told["probability"]), shares, rtol=1e-13)
+    told = mixfast.spark.transform(model, frame, NAMES, y="y", **beside).toPandas()
+    np.testing.assert_array_equal(told["log_density"], model.score_samples(rows, y, **given))
+    with pytest.raises(TypeError, match="got 'y', which rows of a GaussianMixture do not have"):
+        mixfast.spark.transform(clone(ESTIMATOR).fit(X), frame, NAMES, y="y")
+    vectors = VectorAssembler(inputCols=NAMES, outputCol="features").transform(frame)
+    regressions = MixtureOfExperts(2, random_state=0, max_iter=2, tol=0)
+    stage = SparkMixture(regressions, labelCol="y").fit(vectors)
+    found = stage.transform(vectors).toPandas()["prediction"]
+    np.testing.assert_allclose(found, stage.mixture.predict(X), rtol=1e-13)
 
 
 def test_starts_that_look_at_all_rows_have_the_same_bits(spark):
