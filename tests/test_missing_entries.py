@@ -11,6 +11,7 @@ from sklearn.utils import get_tags
 
 from mixfast import (
     BayesianGaussianMixture,
+    CategoricalMixture,
     GaussianMixture,
     MultinomialMixture,
     ProductMixture,
@@ -715,3 +716,24 @@ def test_a_product_imputes_the_means_of_its_parts():
     assert np.abs(found - expected).mean() < 0.03
     again = model.sample_missing(table, n_draws=2, random_state=0)
     np.testing.assert_array_equal(again, model.sample_missing(table, n_draws=2, random_state=0))
+
+
+@pytest.mark.parametrize("as_part", [False, True])
+def test_answers_are_drawn_from_their_categories(as_part):
+    X = mixed_table()[["job", "smokes"]].astype(object).to_numpy()
+    if as_part:
+        model = ProductMixture([(0, 1, Categorical())], n_components=2, random_state=0).fit(X)
+        known = next(iter(model.components_.values()))
+    else:
+        known = model = CategoricalMixture(2, random_state=0).fit(X)
+    drawn = model.sample_missing(X, n_draws=300, random_state=0)
+    missing = np.array([[value is None or value != value for value in row] for row in X])
+    assert np.all(drawn[:, ~missing] == X[~missing])
+    resp = model.predict_proba(X)
+    for j in range(2):
+        expected = resp[missing[:, j]] @ known.probabilities_[j]
+        places = known.categories_[j]
+        found = np.stack([(drawn[:, missing[:, j], j] == place).mean(axis=0) for place in places], axis=1)
+        assert np.abs(found - expected).mean() < 0.03
+    with pytest.raises(TypeError, match="no means of components"):
+        model.impute(X)

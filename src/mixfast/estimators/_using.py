@@ -10,7 +10,7 @@ from typing import Self
 import numpy as np
 import scipy.sparse
 from numpy.typing import ArrayLike, NDArray
-from sklearn.utils import check_array, check_random_state
+from sklearn.utils import check_array, check_random_state, get_tags
 from sklearn.utils.validation import check_is_fitted
 
 from mixfast._docstrings import described
@@ -274,7 +274,7 @@ class UsedAsDensity:
 
     def _check_takes_missing(self):
         check_is_fitted(self)
-        if not self._accepts_missing:
+        if not (self._accepts_missing or get_tags(self).input_tags.allow_nan):
             raise TypeError(
                 f"a {type(self).__name__} has no numbers for entries that are missing: take a mixture of numbers that "
                 "may be, such as GaussianMixture"
