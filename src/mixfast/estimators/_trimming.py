@@ -49,8 +49,8 @@ class TrimmedMixture(MixtureByEM):
         if self.trim is not None and have_gaps(rows):
             raise ValueError(
                 f"trim={self.trim} compares densities of rows that have all entries, and some are missing, NaN: those "
-                "of fewer columns are in other units. Fill them in, or set it to None; a StudentTMixture takes such "
-                "rows, and those far out pull it little"
+                "of fewer columns are in other units. Fill them in, or set it to None: Student-t components take such "
+                "rows, and those far out pull these little"
             )
         return super()._family_of_rows(rows, sample_weight)
 
