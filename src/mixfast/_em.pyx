@@ -980,7 +980,8 @@ cdef class EM(Pass):
         None where the family cannot tell. The parameters are then the others."""
         cdef const family_t *family = self.c.family
         cdef double[::1] last_pivot, last_params, last_mixing
-        if family.recentre == NULL:
+        if family.recentre == NULL or (self.c.proportions.of_rows != NULL
+                                       and self.c.proportions.of_rows.recentre == NULL):
             return None
         self.restore(counts, record)
         last_pivot, last_params = copy_of(self.c.pivot, family.n_features), copy_of(self.c.params, family.n_params)

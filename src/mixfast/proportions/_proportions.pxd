@@ -55,9 +55,9 @@ cdef struct of_rows_t:
     add_row_terms_fn add_terms
     accumulate_rows_fn accumulate
     maximise_by_rows_fn maximise
-    recentre_rows_fn recentre
     int further_start_passes       # M-steps that a start makes in addition to those of every start
     bint may_overshoot             # the M-step may lower the objective, as a step of Newton's method; EM then halves it
+    recentre_rows_fn recentre      # NULL: statistics stay where they were gathered
 
 # The log density of the prior at mixing, up to a constant.
 ctypedef double (*log_prior_fn)(const proportions_t *, Py_ssize_t n, const double *mixing) noexcept nogil
