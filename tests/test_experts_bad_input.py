@@ -202,3 +202,43 @@ def test_what_is_missing_or_outside_is_named(options, match):
     own = {"X": X, "y": CROSSING} | options
     with pytest.raises(ValueError, match=match):
         quietly(own.pop("X"), own.pop("y"), **own)
+
+
+LEARN, KNOW = ("fit", "design"), ("partial_fit", "statistics", "score_samples", "labels", "bic")
+MISSING, UNKNOWN = "Input y contains NaN: it is missing in row 3", "in row 3, which is none of the classes of the fit"
+CLASSES = {"abc": "z", (0, 1, 2): 7}
+
+
+def strange_labels():
+    """(classes, a value that is none of them, methods, what they say of it)"""
+    for classes, another in CLASSES.items():
+        yield from ((classes, nothing, LEARN + KNOW, MISSING) for nothing in (None, np.nan))
+        yield classes, another, KNOW, f"y is {another} {UNKNOWN}"
+        (of_another_type,) = set(CLASSES.values()) - {another}
+        yield classes, of_another_type, KNOW, f"y is {of_another_type} {UNKNOWN}"
+        yield classes, of_another_type, LEARN, "y holds values of several types, which have no order"
+
+
+@pytest.mark.parametrize(("classes", "value", "methods", "match"), list(strange_labels()))
+def test_labels_that_are_no_classes(classes, value, methods, match):
+    labels = np.array(list(classes), dtype=object)[RNG.integers(0, 3, N)]
+    model = MixtureOfExperts(2, expert="multinomial", random_state=0, max_iter=2, tol=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model.partial_fit(X, labels)
+    labels[3] = value
+    for method in methods:
+        with pytest.raises(ValueError, match=match):
+            getattr(model, method)(X, labels)
+
+
+@pytest.mark.parametrize("expert", ["gaussian", "multinomial", ["gaussian", "poisson"]])
+def test_one_response_for_all_rows(expert):
+    y = {"gaussian": CROSSING, "multinomial": RESPONSES["multinomial"]}
+    model = MixtureOfExperts(2, expert=expert, random_state=0, max_iter=2, tol=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model.partial_fit(X, np.column_stack([CROSSING, HALF]) if isinstance(expert, list) else y[expert])
+    for method in LEARN + KNOW:
+        with pytest.raises(ValueError, match=r"y should (have a value for each row, got 1|be a list of 2 responses)"):
+            getattr(model, method)(X, 1.0)

@@ -1,6 +1,7 @@
 """MixtureOfExperts.from_formula: the fit is that of the terms, and methods take tables."""
 
 import copy
+import inspect
 import pickle
 import sys
 
@@ -13,6 +14,7 @@ from sklearn.base import clone
 import mixfast
 import mixfast.formula
 from mixfast import MixtureOfExperts
+from mixfast.estimators._formula import OF_ROWS
 
 RNG = np.random.default_rng(5)
 N = 160
@@ -75,6 +77,42 @@ def test_columns_that_rows_have_beside_their_terms():
     np.testing.assert_allclose(model.inference(TABLE).standard_errors, errors)
     with pytest.raises(ValueError, match="no column 'hours'"):
         model.predict(TABLE[["x", "kind"]])
+
+
+#: Methods that do not take tables of a formula, and why.
+OF_ROWS_ALONE = {
+    **dict.fromkeys(("fit", "fit_predict"), "a fit of its own"),
+    **dict.fromkeys(("cdf", "impute", "sample_missing", "is_outlier"), "nothing of regressions"),
+}
+
+
+def test_every_method_that_looks_at_rows_takes_tables():
+    def takes_rows(name):
+        own = getattr(MixtureOfExperts, name)
+        return callable(own) and list(inspect.signature(own).parameters)[1:2] == ["X"]
+
+    public = [name for name in dir(MixtureOfExperts) if not name.startswith("_")]
+    found = {name for name in public if takes_rows(name)}
+    assert found == {*OF_ROWS, *OF_ROWS_ALONE} - {"_rows_and_data"}
+
+
+def test_sums_and_streams_of_tables():
+    model = MixtureOfExperts.from_formula(
+        "events ~ x + kind", TABLE, expert="poisson", exposure="hours", gate="~ x", sample_weight="w", **OPTIONS
+    )
+    plain = copy.copy(model)
+    del plain._fitted_formula, plain.feature_names_in_
+    X = np.column_stack([TABLE.x, TABLE.kind == "b", TABLE.kind == "c"]).astype(float)
+    data = {"sample_weight": TABLE.w, "exposure": TABLE.hours, "gate_X": TABLE[["x"]]}
+    assert model.design(TABLE).to_bytes() == plain.design(X, TABLE.events, **data).to_bytes()
+    one, other = model.statistics(TABLE), plain.statistics(X, TABLE.events, **data)
+    for name, array in one.sums.items():
+        np.testing.assert_allclose(array, other.sums[name], rtol=1e-12, atol=1e-12)
+    for _ in range(2):
+        model.partial_fit(TABLE)
+        plain.partial_fit(X, TABLE.events, **data)
+    np.testing.assert_allclose(model.coef_, plain.coef_, rtol=1e-10)
+    assert model.predict(TABLE).shape == (N,)  # it knows the formula still
 
 
 def test_several_columns_on_the_left_and_shared_terms():

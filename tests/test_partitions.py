@@ -3,19 +3,33 @@
 import copy
 import pickle
 import re
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
 import pytest
 import scipy.sparse
 from batches import assert_near, assert_same_state
-from estimators_table import ESTIMATORS, PARTS, SUMMED, Rows, every_summed, summed_with_dtypes
+from estimators_table import (
+    BITS,
+    CODES,
+    ESTIMATORS,
+    GROUP,
+    N_ROWS,
+    PARTS,
+    REALS,
+    SUMMED,
+    Rows,
+    every_summed,
+    summed_with_dtypes,
+)
 from scipy.special import softmax
 from sklearn.base import clone
 
 from mixfast import (
     GSDMM,
     BayesianGaussianMixture,
+    BernoulliMixture,
     CategoricalMixture,
     DirichletProcessMixture,
     GaussianMixture,
@@ -368,6 +382,120 @@ def test_all_rows_have_the_same_beside_their_values():
         PoissonMixture(2).fit(InMemory([(X, None, {"exposure": 2.0}), X]))
     with pytest.raises(TypeError, match="unexpected keyword argument 'y': it takes X, sample_weight, exposure"):
         PoissonMixture(2).fit(InMemory([(X, None, {"y": X[:, 0]})]))
+
+
+def disagreeing():
+    """(what differs, estimator, what rows of two partitions have, what is said of it)"""
+    X, y = REALS[:, :2], REALS[:, 2]
+    labels, counts = GROUP + 1, np.random.default_rng(0).integers(1, 5, size=(N_ROWS, 3))
+    gated = MixtureOfExperts(2, gate="gate_X")
+    of_classes = MixtureOfExperts(2, expert="multinomial")
+    yield (
+        "columns of a gate",
+        gated,
+        [{"y": y, "gate_X": X}, {"y": y, "gate_X": X[:, :1]}],
+        "gate_X of partition 1 is an array with 1 column, that of partition 0 an array with 2 columns: make them",
+    )
+    yield (
+        "classes that are counted",
+        of_classes,
+        [{"y": counts}, {"y": counts[:, :2]}],
+        "y of partition 1 is an array with 2 columns, that of partition 0 an array with 3 columns",
+    )
+    yield (
+        "counts, then labels",
+        of_classes,
+        [{"y": counts}, {"y": labels}],
+        "y of partition 1 is a number in each row, that of partition 0 an array with 3 columns",
+    )
+    yield (
+        "numbers, then strings",
+        of_classes,
+        [{"y": labels}, {"y": labels.astype(str)}],
+        "y of partition 1 is a string in each row, that of partition 0 a number in each row",
+    )
+    yield (
+        "shares, then trials",
+        MixtureOfExperts(2, expert="binomial"),
+        [{"y": GROUP}, {"y": counts[:, :2]}],
+        "y of partition 1 is an array with 2 columns, that of partition 0 a number in each row",
+    )
+    yield (
+        "several responses",
+        MixtureOfExperts(2, expert=["gaussian", "multinomial"]),
+        [{"y": [y, labels]}, {"y": [y, labels.astype(str)]}],
+        "y of partition 1 is 2 responses: a number in each row, a string in each row, that of partition 0 2 responses",
+    )
+    yield (
+        "one response for all rows",
+        MixtureOfExperts(2),
+        [{"y": y}, {"y": 3.0}],
+        "Partition 1: y should have a value for each row, got 3.0",
+    )
+    yield (
+        "known labels",
+        GaussianMixture(2),
+        [{"known_labels": np.where(GROUP, -1, 0)}, {"known_labels": np.where(GROUP, None, "a")}],
+        "known_labels of partition 1 is a string in each row, that of partition 0 a number in each row",
+    )
+
+
+@pytest.mark.parametrize(
+    ("estimator", "data", "match"), [own[1:] for own in disagreeing()], ids=[own[0] for own in disagreeing()]
+)
+def test_partitions_that_disagree_are_named(estimator, data, match):
+    X = REALS[:, :2]
+    parts = [(X, None, own) for own in data]
+    if all(isinstance(values, np.ndarray) for values in data[0].values()):  # one without rows says nothing of its form
+        parts.insert(1, (X[:0], None, {name: values[:0] for name, values in data[0].items()}))
+        match = match.replace("partition 1", "partition 2").replace("Partition 1", "Partition 2")
+    with pytest.raises(ValueError, match=match):
+        partitions.fit(estimator, InMemory(parts))
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+def test_tables_of_a_gate_that_disagree_are_named(library):
+    X, make = REALS[:, :2], pytest.importorskip(library).DataFrame
+    table, turned = (make({name: X[:, i] for i, name in enumerate(names)}) for names in ("ab", "ba"))
+    said = f"that of partition 0 a table of {library} with the columns a, b: make them the same in all partitions"
+    for other, form in ((turned, f"a table of {library} with the columns b, a"), (X, "an array with 2 columns")):
+        parts = [(X, None, {"y": REALS[:, 2], "gate_X": gate_X}) for gate_X in (table, other)]
+        with pytest.raises(ValueError, match=f"gate_X of partition 1 is {form}, {said}"):
+            partitions.fit(MixtureOfExperts(2, gate="gate_X"), InMemory(parts))
+
+
+def test_rows_that_disagree_are_named(small_blocks):
+    pandas, X = pytest.importorskip("pandas"), REALS[:, :2]
+    table = pandas.DataFrame(X, columns=["a", "b"])
+    estimator = GaussianMixture(2)
+    with pytest.raises(ValueError, match="X of partition 1 is a sparse matrix with 4 columns, that of partition 0 an"):
+        BernoulliMixture(2).fit(InMemory([BITS, scipy.sparse.csr_array(BITS)]))
+    polars = pytest.importorskip("polars").from_pandas(table)
+    with pytest.raises(ValueError, match=r"X of partition 1 is a table of polars .* partition 0 a table of pan"):
+        estimator.fit(InMemory([table, polars]))
+    with pytest.raises(ValueError, match=r"there is a table of pandas .*, and after it an array with 2 columns"):
+        estimator.fit(blocks(lambda: iter([table[:40], X[40:]])))
+    words = np.array([["a"], ["b"]], dtype=object)
+    with pytest.raises(ValueError, match=r"Partition 1 and those before it: there are .* and 'a', which have no"):
+        CategoricalMixture(2).fit(InMemory([CODES[:, :1], words]))
+
+
+def test_names_of_components_that_one_row_has(monkeypatch):
+    monkeypatch.setattr(_partitions, "SAMPLE", 20)  # which lacks row 50 where random_state=2
+    X = ESTIMATORS["Gaussian full"].X
+    known = np.where(GROUP, "a", "c").astype(object)
+    known[[5, *range(20, 45)]], known[50] = None, "b"
+    estimator = GaussianMixture(3, random_state=2, max_iter=3, reg_covar=1e-3)
+    for weight in (None, np.where(np.arange(60) == 50, 0.0, 1.0)):
+        cuts = pairwise(CUTS)
+        parts = [(X[i:j], None if weight is None else weight[i:j], {"known_labels": known[i:j]}) for i, j in cuts]
+        model = clone(estimator).fit(InMemory(parts))
+        whole = clone(estimator).fit(X, known_labels=known, sample_weight=weight)
+        assert model.component_names_.tolist() == whole.component_names_.tolist()
+        labels = model.predict(X[known == "c"], known_labels=known[known == "c"])
+        assert set(labels) == {model.component_names_.tolist().index("c")}
+    again = model.fit(X, known_labels=np.where(GROUP, "d", "e"))
+    assert again.component_names_.tolist() == ["d", "e"]  # nothing is left of those before
 
 
 def test_categories_that_one_partition_has():
@@ -870,26 +998,35 @@ def regressions_of_a_stream(expert):
     return MixtureOfExperts(2, expert=expert, gate="same", random_state=0), Rows(X, {"y": draw[expert]()})
 
 
+#: By name: a maker, and the share of what a fit to the first batch loses that one pass over all leaves, as measured.
 STREAMS = {
-    "Gaussian": clusters_of_a_stream,
+    "Gaussian": (clusters_of_a_stream, 0.0523),
     **{
-        f"experts, {own}": lambda own=own: regressions_of_a_stream(own)
-        for own in ("gaussian", "student_t", "poisson", "negative_binomial", "gamma", "multinomial")
+        f"experts, {own}": (partial(regressions_of_a_stream, own), share)
+        for own, share in {
+            "gaussian": 0.0122,
+            "student_t": 0.0188,
+            "poisson": 0.0054,
+            "negative_binomial": 0.0066,
+            "gamma": 0.0281,
+            "multinomial": 0.0235,
+        }.items()
     },
 }
 
 
 @pytest.mark.parametrize("name", STREAMS)
 def test_a_stream_ends_near_where_em_over_all_rows_does(name):
-    model, rows = STREAMS[name]()
+    make, share = STREAMS[name]
+    model, rows = make()
     whole = rows.to(clone(model).fit)
     start = None
     for batch in np.array_split(np.arange(len(rows)), 100):
         rows.some(batch).to(model.partial_fit)
         start = rows.to(model.score_samples).mean() if start is None else start
-    # of what a fit to the first batch loses, one pass over all leaves 5 %, of experts 0.4 to 3 %
     best = rows.to(whole.score_samples).mean()
-    assert best - rows.to(model.score_samples).mean() < 0.1 * (best - start)
+    # a fifth more than here: starts may end elsewhere in the last digits where products are not fused
+    assert best - rows.to(model.score_samples).mean() < 1.2 * share * (best - start)
 
 
 @pytest.mark.parametrize("gate", ["same", "gate_X"])

@@ -480,6 +480,18 @@ def test_sums_of_another_shape_are_an_error():
         model.update(own._replaced(counts=np.ones(3)))
 
 
+@every_summed
+def test_sums_of_another_shape_are_an_error_whatever_their_size(name):
+    """Each of them, those of gates too."""
+    entry = SUMMED[name]
+    model = at_start(entry, entry.rows())
+    own = of(model.statistics, entry.rows())
+    for field, array in own.sums.items():
+        for other in (np.zeros((*array.shape, 2)), np.zeros((1, *array.shape)), np.zeros(array.size + 1)):
+            with pytest.raises(ValueError, match=r"should have the shape of \(|cells, and sums of another number"):
+                model.update(Statistics.from_bytes(with_fields(own, "sums", **{field: other})))
+
+
 def test_the_layout_is_that_of_every_instruction_set():
     script = (
         "import sys, pickle, warnings; warnings.simplefilter('ignore'); "

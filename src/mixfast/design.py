@@ -164,6 +164,9 @@ def _union(one, other):
         return one if len(one) else other
     if one.dtype == other.dtype and np.array_equal(one, other):
         return one
+    firsts = one.tolist()[0], other.tolist()[0]
+    if len({isinstance(own, (str, bytes)) for own in firsts}) > 1:
+        raise ValueError(f"there are {firsts[0]!r} and {firsts[1]!r}, which have no order: make them one type")
     if one.dtype == object or other.dtype == object:
         return np.array(sorted({*one.tolist(), *other.tolist()}), dtype=object)
     return np.unique(np.concatenate([one, other]), axis=0)

@@ -18,6 +18,7 @@ import scipy.sparse
 from sklearn.base import clone
 
 from mixfast.checkpoints import Checkpoints
+from mixfast.row_data import form_of
 from mixfast.tables import adopted, is_table
 from mixfast.whole import check_whole
 
@@ -172,6 +173,10 @@ def stacked(parts: Sequence[Any]) -> Any:
     first = parts[0]
     if len(parts) == 1:
         return first
+    for part in parts[1:]:
+        forms = form_of(first), form_of(part)
+        if None not in forms and forms[0] != forms[1]:
+            raise ValueError(f"rows should all come in one form: there is {forms[0]}, and after it {forms[1]}")
     if scipy.sparse.issparse(first):
         return scipy.sparse.vstack(parts, format="csr")
     if not is_table(first):

@@ -10,11 +10,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+import scipy.sparse
 from sklearn.utils import check_array
 from sklearn.utils.validation import _num_samples
 
 from mixfast.engine._rows import Rows
-from mixfast.tables import adopted, check_one_number_a_row, is_nothing, is_table
+from mixfast.tables import adopted, check_one_number_a_row, is_nothing, is_table, names_of
 from mixfast.weights import counted_rows, take
 
 #: What is said of components of rows: the engine has to know it, and no family.
@@ -123,6 +124,24 @@ def take_data(data, rows, n_samples):
     return {name: some(values) for name, values in data.items()}
 
 
+def form_of(values):
+    """What rows have, in words, None where it has nothing that tells: equal words are of values that can be put below
+    each other."""
+    if isinstance(values, Responses):
+        forms = [form_of(part) for part in values.parts]
+        return None if None in forms else f"{len(forms)} responses: " + ", ".join(forms)
+    if is_table(values):
+        names = ", ".join(map(str, names_of(values)))
+        return f"a table of {type(values).__module__.partition('.')[0]} with the columns {names}"
+    if scipy.sparse.issparse(values) or np.ndim(values) > 1:
+        kind = "a sparse matrix" if scipy.sparse.issparse(values) else "an array"
+        return f"{kind} with {np.shape(values)[1]} column{'s' * (np.shape(values)[1] != 1)}"
+    first = next((own for own in np.ravel(values).tolist() if not is_nothing(own)), None)
+    if first is None:
+        return None
+    return "a string in each row" if isinstance(first, (str, bytes)) else "a number in each row"
+
+
 def check_finite(name, values, n_samples, dtype):
     """A finite number for each row, float64; `dtype`, which rows are computed in, can hold it.
 
@@ -221,6 +240,12 @@ def _missing(values):
 
 def _strings(values):
     return sorted({value for value in values if isinstance(value, str)})
+
+
+def names_among(known):
+    """The names of components that labels say, sorted; none where they are numbers."""
+    given = np.asarray(known)
+    return _strings(given) if given.ndim == 1 and given.dtype.kind in "OU" else []
 
 
 def check_known(known, n_samples, names=None):

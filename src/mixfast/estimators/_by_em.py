@@ -397,8 +397,10 @@ class MixtureByEM(FromStatistics, FromPartitions, FromStreams, BaseMixture):
         if reset:
             vars(self).pop("component_names_", None)
         if known is not None:
-            known, names = check_known(known, rows.shape[0], getattr(self, "component_names_", None))
+            of_all = vars(self).get("_names_of_all" if reset else "component_names_")
+            known, names = check_known(known, rows.shape[0], of_all)
             checked["known_labels"] = known
+            names = names if of_all is None else np.array(of_all, dtype=object)
             if reset and names is not None:
                 self.component_names_ = names
         if groups is not None:

@@ -30,6 +30,9 @@ OF_ROWS = (
     "icl",
     "inference",
     "summary",
+    "partial_fit",
+    "design",
+    "statistics",
     "_rows_and_data",
 )
 

@@ -22,13 +22,60 @@ from mixfast.estimators._density import fitting
 from mixfast.estimators._drawn_rows import drawn, exponentials, gathered, merged_samples, named, taken, weights_of
 from mixfast.estimators._kmeans_parallel import Seeds, strata
 from mixfast.progress import Bar
-from mixfast.row_data import OF_COMPONENTS, Responses
+from mixfast.row_data import OF_COMPONENTS, Responses, form_of, names_among
 from mixfast.statistics import Statistics
 from mixfast.status import Status
 from mixfast.tables import adopted, names_of
+from mixfast.weights import counted_rows
 
 #: Rows that the start is found on. Of 10^6 rows of five mixtures a start on so many ends where one on all does.
 SAMPLE = 2**17
+
+
+class Columns(NamedTuple):
+    """What all partitions should have alike.
+
+    number : int
+        Of the partition.
+    n_rows : int
+    width : int
+    names : list or None
+        Of the columns of X.
+    forms : dict of str to (str or None)
+        What X and what rows have beside it are, by name: see `form_of`.
+    """
+
+    number: int
+    n_rows: int
+    width: int
+    names: list | None
+    forms: dict[str, str | None]
+
+    def check_like(self, first):
+        """Raises ValueError where these are others than those of another partition."""
+        if (self.width, self.names) != (first.width, first.names):
+            raise ValueError(
+                f"Partition {self.number} has {self.width} columns{_called(self.names)}, partition {first.number} has "
+                f"{first.width}{_called(first.names)}: all should have the same features in the same order"
+            )
+        if self.forms.keys() != first.forms.keys():
+            raise ValueError(
+                f"rows of partition {self.number} have {self._said()} beside their values, those of partition "
+                f"{first.number} {first._said()}: all should have the same"
+            )
+        for name, form in self.forms.items():
+            if self.n_rows and first.n_rows and None not in (form, first.forms[name]) and form != first.forms[name]:
+                raise ValueError(
+                    f"{name} of partition {self.number} is {form}, that of partition {first.number} "
+                    f"{first.forms[name]}: make them the same in all partitions"
+                )
+
+    def _said(self):
+        return ", ".join(name for name in self.forms if name != "X") or "nothing"
+
+    def with_forms_of(self, other):
+        """These, and forms that only the other partition tells."""
+        return self._replace(forms={name: form or other.forms[name] for name, form in self.forms.items()})
 
 
 class Survey(NamedTuple):
@@ -39,9 +86,10 @@ class Survey(NamedTuple):
         By the number of the partition, rows of weight 0 too: they have places among all.
     least : float
         The smallest weight above zero.
-    columns : tuple of (int, int, list or None, list)
-        The number of the first partition, how many columns it has, their names, and names of what its rows have beside
-        their values.
+    columns : Columns
+        Of the first partition that has rows.
+    component_names : list of str
+        That known labels say, sorted.
     first_rows : dict of int to str
         By the number of the partition, a digest of the first of them, with their weights and what they have beside.
     different : set of str
@@ -51,7 +99,8 @@ class Survey(NamedTuple):
     design: Design
     n_rows: dict[int, int]
     least: float
-    columns: tuple[int, int, list | None, list]
+    columns: Columns
+    component_names: list[str]
     first_rows: dict[int, str]
     different: set[str]
 
@@ -118,33 +167,35 @@ class SurveyRows:
         n_rows = int(_num_samples(X))
         positive = np.ones(min(n_rows, 1)) if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)
         positive = positive[positive > 0]
-        said = sorted(name for name, values in row_data.items() if values is not None)
-        columns = number, int(np.shape(X)[1]), names_of(adopted(X)), said
+        beside = {name: own for name, own in row_data.items() if own is not None}
+        forms = {name: form_of(own) for name, own in sorted(beside.items())}
+        X = adopted(X)
+        columns = Columns(number, n_rows, int(np.shape(X)[1]), names_of(X), {"X": form_of(X)} | forms)
+        component_names = []
+        if "known_labels" in beside:
+            known, _, _ = counted_rows(np.asarray(beside["known_labels"]), sample_weight, needs_some=False)
+            component_names = names_among(known)
         first, least = {number: _said(_first_rows(partition))}, float(positive.min(initial=math.inf))
-        return Survey(design, {number: n_rows}, least, columns, first, _different_rows(partition))
+        different = _different_rows(partition)
+        return Survey(design, {number: n_rows}, least, columns, component_names, first, different)
 
 
 def joined_surveys(surveys):
-    design, n_rows, (first, width, names, said) = surveys[0].design, {}, surveys[0].columns
-    first_rows = {}
+    columns = next((survey.columns for survey in surveys if survey.columns.n_rows), surveys[0].columns)
+    design, n_rows, first_rows = None, {}, {}
     for survey in surveys:
-        number, own_width, own_names, own_said = survey.columns
-        if (width, names) != (own_width, own_names):
-            raise ValueError(
-                f"Partition {number} has {own_width} columns{_called(own_names)}, partition {first} has {width}"
-                f"{_called(names)}: all should have the same features in the same order"
-            )
-        if said != own_said:
-            raise ValueError(
-                f"rows of partition {number} have {', '.join(own_said) or 'nothing'} beside their values, those of "
-                f"partition {first} {', '.join(said) or 'nothing'}: all should have the same"
-            )
+        survey.columns.check_like(columns)
+        if survey.columns.n_rows:
+            columns = columns.with_forms_of(survey.columns)
+        try:
+            design = survey.design if design is None else design + survey.design
+        except ValueError as error:
+            raise ValueError(f"Partition {survey.columns.number} and those before it: {error}") from None
         n_rows |= survey.n_rows
         first_rows |= survey.first_rows
-    for survey in surveys[1:]:
-        design = design + survey.design
+    component_names = sorted({name for survey in surveys for name in survey.component_names})
     least, different = min(survey.least for survey in surveys), set().union(*(own.different for own in surveys))
-    return Survey(design, n_rows, least, surveys[0].columns, first_rows, set(sorted(different)[:2]))
+    return Survey(design, n_rows, least, columns, component_names, first_rows, set(sorted(different)[:2]))
 
 
 def _called(names):
@@ -264,9 +315,12 @@ class FromPartitions:
         """A fit to the sample, which knows the design of all rows; from clusters where there are labels."""
         model = self.with_design(survey.design)
         model._begin_at(labels)
+        if survey.component_names:
+            model._names_of_all = survey.component_names  # the sample may lack some
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # of the start: it is not the result
             model.fit(sample.X, sample_weight=weight, **sample.row_data)
+        vars(model).pop("_names_of_all", None)  # of these rows, and not of a later fit
         model._take_parameters(self)
         return model
 

@@ -79,9 +79,14 @@ def counts_of_classes(y, classes, name):
     """(n_samples, n_classes), of labels too."""
     if y.ndim == 2 and y.shape[1] > 1:
         return y
-    y = y.ravel()
-    places = np.minimum(np.searchsorted(classes, y), len(classes) - 1)
-    unknown = classes[places] != y
+    y, kinds = y.ravel(), [classes.dtype.kind, y.dtype.kind]
+    if kinds[0] == kinds[1] != "O" or all(kind in "biuf" for kind in kinds):
+        places = np.minimum(np.searchsorted(classes, y), len(classes) - 1)
+        unknown = classes[places] != y
+    else:  # of other types than those of the fit, perhaps, which have no order
+        known = {label: place for place, label in enumerate(classes.tolist())}
+        places = np.array([known.get(label, -1) for label in y.tolist()], dtype=np.intp)
+        unknown = places < 0
     if np.any(unknown):
         row = int(np.argmax(unknown))
         raise ValueError(f"{name} is {y[row]} in row {row}, which is none of the classes of the fit, {classes}")

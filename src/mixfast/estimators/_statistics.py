@@ -439,6 +439,9 @@ class FromStatistics:
         fields = layout.record._fields
         if sums.keys() != {*fields, *shapes}:
             raise ValueError(f"the statistics have sums {sorted(sums)}, and should have {sorted({*fields, *shapes})}")
+        for name, shape in shapes.items():
+            if sums[name].shape != tuple(shape):
+                raise ValueError(f"the sums {name} should have the shape of {tuple(shape)}, got {sums[name].shape}")
         own = layout.pack(layout.record(**{name: sums[name] for name in fields}))
         return np.concatenate([own, *(np.ravel(sums[name]) for name in shapes)])
 

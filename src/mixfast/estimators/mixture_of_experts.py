@@ -856,6 +856,8 @@ default='gaussian'
             ]
             return columns_of_responses(y, widths)
         check_no_dates(y, "y")
+        if not np.ndim(y):
+            raise ValueError(f"y should have a value for each row, got {y!r}")
         return np.asarray(y)
 
     def _gathered_data(self, data):
@@ -883,9 +885,9 @@ default='gaussian'
                 self.classes_ = self._joined(classes)
         found = []
         for expert, classes, own, name in zip(self._experts(), self._known_classes(), ys, called, strict=True):
+            check_not_missing(name, own)
             if classes is not None:
                 own = counts_of_classes(own, classes, name)
-            check_not_missing(name, own)
             least = {"ensure_min_samples": 0, "ensure_min_features": 0}  # of a part there may be no rows, or no classes
             own = check_array(own, ensure_2d=False, dtype=np.float64, input_name=name, **least)
             if len(own) != n_samples:
@@ -981,8 +983,6 @@ default='gaussian'
             return self._fit_source(X, sample_weight, given | {"y": y})
         y = self._gathered(y)
         rows = rows_with(X, {"y": y, **given})
-        if y is not None and not np.ndim(y):
-            raise ValueError(f"y should have a value for each row, got {y!r}")
         if y is not None:
             check_consistent_length(X, y)
         return self._fit_counted(rows, sample_weight)
