@@ -57,7 +57,7 @@ def here():
 
 def double_only():
     """The kernel files of one precision, as the build lists them."""
-    listed = re.search(r"^double_kernel_sources = files\((.*?)\)", (SOURCES / "meson.build").read_text(), re.MULTILINE)
+    listed = re.search(r"^double_kernel_sources = files\((.*?)\)", (SOURCES / "meson.build").read_text(), re.M | re.S)
     return {Path(name).name for name in re.findall("'(.*?)'", listed[1])}
 
 
