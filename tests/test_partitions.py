@@ -1124,3 +1124,41 @@ def test_a_small_last_batch_leaves_a_prior_what_it_weighs():
     # sums of 20 batches remember 1000 * (1 - 0.9^20) / 0.1 rows, then 0.9 of them and the last batch
     np.testing.assert_allclose(ends[1], 0.9 * 10_000 * (1 - 0.9**20) + 1, rtol=1e-6)
     np.testing.assert_allclose(ends[1000], 0.9 * 10_000 * (1 - 0.9**20) + 1000, rtol=1e-6)
+
+
+def test_rows_are_compared_as_numbers_few_at_a_time(monkeypatch):
+    monkeypatch.setattr(_partitions, "NUMBERS", 6)
+    same = np.zeros((50, 3))
+    same[20] = -0.0
+    last = same.copy()
+    last[-1, 1] = 1.0
+    two_rows = _partitions._two_rows
+    for rows in (same, scipy.sparse.csr_array(same)):
+        assert len(set(two_rows(Partition(0, rows)))) == 1
+        assert len(two_rows(Partition(0, rows, np.eye(50)[7]))) == 1
+        assert two_rows(Partition(0, rows, np.zeros(50))) == []
+    for rows in (last, scipy.sparse.csr_array(last)):
+        assert two_rows(Partition(0, rows)) == ["[0.0, 0.0, 0.0]", "[0.0, 1.0, 0.0]"]
+    assert len(set(two_rows(Partition(0, same, None, {"y": np.arange(50.0)})))) == 2
+    assert len(set(two_rows(Partition(0, same, None, {"known_labels": np.arange(50)})))) == 1
+
+
+def test_one_row_is_not_constant_data():
+    model = DirichletProcessMixture("full", random_state=0)
+    for cuts in ([0, 1], [0, 0, 1, 1]):
+        parts = copy.deepcopy(model).fit(InMemory(parts_of(np.ones((1, 2)), cuts)))
+        assert Status.CONSTANT_DATA not in parts.status_
+    assert Status.CONSTANT_DATA not in model.fit(np.ones((1, 2))).status_
+
+
+@every_summed
+def test_a_stream_of_a_fitted_model_may_begin_with_no_rows(name):
+    entry = SUMMED[name]
+    rows = entry.rows()
+    model = rows.to(entry.make(random_state=0, max_iter=3).fit)
+    wanted = rows.to(copy.deepcopy(model).partial_fit)
+    rows.some(slice(0, 0)).to(model.partial_fit)
+    rows.to(model.partial_fit, sample_weight=np.zeros(len(rows)))
+    streams = [vars(own).pop("_stream") for own in (rows.to(model.partial_fit), wanted)]
+    assert_same_state(model, wanted)
+    assert streams[0].total.weight == streams[1].total.weight == len(rows)

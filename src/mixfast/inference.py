@@ -215,7 +215,7 @@ def inverse(information):
     scale = np.sqrt(np.abs(np.diag(information)))
     scale = np.where(scale > NOTHING, scale, 1.0)
     values, vectors = np.linalg.eigh(information / np.outer(scale, scale))
-    is_known = values > SINGULAR * max(values[-1], 1.0)
+    is_known = values > SINGULAR * values.max(initial=1.0)
     known = vectors[:, is_known]
     found = (known / values[is_known]) @ known.T / np.outer(scale, scale)
     # a parameter is unknown where a flat direction has a part of it, rounding apart

@@ -92,8 +92,8 @@ class Survey(NamedTuple):
         That known labels say, sorted.
     first_rows : dict of int to str
         By the number of the partition, a digest of the first of them, with their weights and what they have beside.
-    different : set of str
-        At most two rows that differ.
+    two_rows : list of str
+        Two rows of positive weight, which differ if any do; fewer where there are not two.
     """
 
     design: Design
@@ -102,13 +102,15 @@ class Survey(NamedTuple):
     columns: Columns
     component_names: list[str]
     first_rows: dict[int, str]
-    different: set[str]
+    two_rows: list[str]
 
 
 #: Parameters that a fit may have others of when it goes on.
 OF_THE_COURSE = ("max_iter", "tol", "n_threads", "verbose", "verbose_interval", "random_state", "warm_start")
 #: So many rows of each partition tell it from others.
 FIRST_ROWS = 20
+#: Numbers of rows that are compared at a time.
+NUMBERS = 2**20
 
 
 def _plain(value):
@@ -140,17 +142,38 @@ def _first_rows(partition):
     return _listed(X), weights_of(partition)[:FIRST_ROWS].tolist(), said
 
 
-def _different_rows(partition):
-    """At most two different rows of positive weight, as text: one where all are the same."""
-    places, found = np.flatnonzero(weights_of(partition) > 0), set()
-    size = 2  # where these differ, as they do nearly always, nothing else is looked at
-    while len(places) and len(found) < 2:
-        X, row_data = taken(partition, places[:size])
-        own = {name: values for name, values in row_data.items() if name not in OF_COMPONENTS}
-        beside = [_listed(values) for values in own.values() if np.shape(values)[:1] == (_num_samples(X),)]
-        found.update(map(repr, zip(_listed(X), *beside, strict=True)))
-        places, size = places[size:], 65536
-    return found
+def _two_rows(partition):
+    """Two rows of positive weight as text, which differ if any do; fewer where there are not two."""
+    places = np.flatnonzero(weights_of(partition) > 0)
+    if not len(places):
+        return []
+    first, at = _dense(partition, places[:1]), 1
+    size = max(1, NUMBERS // max(1, partition.X.shape[1]))
+    while at < len(places):
+        # the second row nearly always differs, and then nothing else is looked at
+        block = _dense(partition, places[at : at + (1 if at == 1 else size)])
+        differs = np.any([np.any(own != its, axis=1) for own, its in zip(block, first, strict=True)], axis=0)
+        if differs.any():
+            at += int(np.argmax(differs))
+            break
+        at += len(differs)
+    chosen = [0, min(at, len(places) - 1)][: len(places)]
+    return [_text(_dense(partition, places[[place]])) for place in chosen]
+
+
+def _dense(partition, places):
+    """(n_rows, any number) arrays of what some rows have, but for what is said of their components."""
+    X, row_data = taken(partition, places)
+    found = [X.toarray() if scipy.sparse.issparse(X) else np.asarray(X)]
+    for name, values in row_data.items():
+        if name not in OF_COMPONENTS and np.shape(values)[:1] == (len(places),):
+            found += map(np.asarray, values.parts if isinstance(values, Responses) else [values])
+    return [own.reshape(len(places), -1) for own in found]
+
+
+def _text(row):
+    """Of one row; zeros are alike."""
+    return repr([own + 0 if isinstance(own, float) else own for part in row for own in part[0].tolist()])
 
 
 @dataclass(frozen=True)
@@ -176,8 +199,8 @@ class SurveyRows:
             known, _, _ = counted_rows(np.asarray(beside["known_labels"]), sample_weight, needs_some=False)
             component_names = names_among(known)
         first, least = {number: _said(_first_rows(partition))}, float(positive.min(initial=math.inf))
-        different = _different_rows(partition)
-        return Survey(design, {number: n_rows}, least, columns, component_names, first, different)
+        two_rows = _two_rows(partition)
+        return Survey(design, {number: n_rows}, least, columns, component_names, first, two_rows)
 
 
 def joined_surveys(surveys):
@@ -194,8 +217,10 @@ def joined_surveys(surveys):
         n_rows |= survey.n_rows
         first_rows |= survey.first_rows
     component_names = sorted({name for survey in surveys for name in survey.component_names})
-    least, different = min(survey.least for survey in surveys), set().union(*(own.different for own in surveys))
-    return Survey(design, n_rows, least, columns, component_names, first_rows, set(sorted(different)[:2]))
+    least, two_rows = min(survey.least for survey in surveys), [row for survey in surveys for row in survey.two_rows]
+    others = [row for row in two_rows if row != two_rows[0]]
+    two_rows = [two_rows[0], others[0]] if others else two_rows[:2]
+    return Survey(design, n_rows, least, columns, component_names, first_rows, two_rows)
 
 
 def _called(names):
@@ -373,7 +398,7 @@ class FromPartitions:
         status = Status(course.status) | (Status.CONVERGED if course.converged else Status.MAX_ITER)
         if course.n_impossible:
             status |= Status.IMPOSSIBLE_ROWS
-        if len(survey.different) == 1:
+        if len(survey.two_rows) == 2 and len(set(survey.two_rows)) == 1:
             status |= Status.CONSTANT_DATA
         volume, fails = self._volume(units, total_weight), bool(status & self._raises_on())
         bounds = [bound - volume for bound in course.bounds]

@@ -84,7 +84,11 @@ class FromStreams:
                 self.fit(X, y, sample_weight=sample_weight, **row_data)
             row_data = self._with_targets(y, row_data)
             design = self._design_of_stream(X, sample_weight, row_data)
+            if design is not None and not design._weight > 0:  # nothing is learned of no rows, by a fitted model
+                return self
             total = self.statistics(X, sample_weight=sample_weight, design=design, **row_data)
+            if not total.weight > 0:
+                return self
             self._stream = Stream(copy.copy(self), design, total, total.weight, 0)
             return self
         row_data = self._with_targets(y, row_data)

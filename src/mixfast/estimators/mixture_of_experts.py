@@ -856,9 +856,10 @@ default='gaussian'
             ]
             return columns_of_responses(y, widths)
         check_no_dates(y, "y")
-        if not np.ndim(y):
+        responses = np.asarray(y)
+        if not responses.ndim:
             raise ValueError(f"y should have a value for each row, got {y!r}")
-        return np.asarray(y)
+        return responses
 
     def _gathered_data(self, data):
         return data | {"y": self._gathered(data["y"])} if "y" in data else data
