@@ -20,7 +20,7 @@ from sklearn.base import clone
 
 import mixfast.spark
 from mixfast import (
-    BayesianGaussianMixture,
+    GSDMM,
     GaussianMixture,
     MixtureOfExperts,
     StudentTMixture,
@@ -227,7 +227,7 @@ def test_what_is_wrong_is_said_of_its_partition(spark):
     with pytest.raises(TypeError, match=r"columns='a' should be a column of vectors .* pass \['a'\]"):
         mixfast.spark.fit(ESTIMATOR, frame, "a")
     with pytest.raises(TypeError, match="sums over rows"):
-        mixfast.spark.fit(BayesianGaussianMixture(2), frame, NAMES)
+        mixfast.spark.fit(GSDMM(2), frame, NAMES)
     with pytest.raises(ValueError, match="no vectors"):
         mixfast.spark.fit(ESTIMATOR, frame.where("a > 1e9").selectExpr("array(a) as v"), "v")
 
