@@ -1141,6 +1141,8 @@ def test_rows_are_compared_as_numbers_few_at_a_time(monkeypatch):
         assert two_rows(Partition(0, rows)) == ["[0.0, 0.0, 0.0]", "[0.0, 1.0, 0.0]"]
     assert len(set(two_rows(Partition(0, same, None, {"y": np.arange(50.0)})))) == 2
     assert len(set(two_rows(Partition(0, same, None, {"known_labels": np.arange(50)})))) == 1
+    assert len(set(two_rows(Partition(0, same, None, {"exposure": np.ones(1)})))) == 1
+    assert len(set(two_rows(Partition(0, last.tolist())))) == 2
 
 
 def test_one_row_is_not_constant_data():

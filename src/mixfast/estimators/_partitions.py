@@ -148,7 +148,7 @@ def _two_rows(partition):
     if not len(places):
         return []
     first, at = _dense(partition, places[:1]), 1
-    size = max(1, NUMBERS // max(1, partition.X.shape[1]))
+    size = max(1, NUMBERS // max(1, sum(own.shape[1] for own in first)))
     while at < len(places):
         # the second row nearly always differs, and then nothing else is looked at
         block = _dense(partition, places[at : at + (1 if at == 1 else size)])
@@ -164,9 +164,10 @@ def _two_rows(partition):
 def _dense(partition, places):
     """(n_rows, any number) arrays of what some rows have, but for what is said of their components."""
     X, row_data = taken(partition, places)
-    found = [X.toarray() if scipy.sparse.issparse(X) else np.asarray(X)]
+    found, n_rows = [X.toarray() if scipy.sparse.issparse(X) else np.asarray(X)], _num_samples(partition.X)
     for name, values in row_data.items():
-        if name not in OF_COMPONENTS and np.shape(values)[:1] == (len(places),):
+        # a number for all rows stays one, whatever rows are taken
+        if name not in OF_COMPONENTS and np.shape(partition.row_data[name])[:1] == (n_rows,):
             found += map(np.asarray, values.parts if isinstance(values, Responses) else [values])
     return [own.reshape(len(places), -1) for own in found]
 
