@@ -301,6 +301,17 @@ def test_designs_travel(name):
     assert (none + design).to_bytes() == (design + none).to_bytes() == design.to_bytes()
 
 
+@every_summed
+def test_the_design_of_a_stream_is_that_of_its_first_batch(name):
+    """Whole, with the scatter that a prior follows from."""
+    entry = SUMMED[name]
+    rows = entry.rows()
+    design, model = of(entry.make().design, rows), entry.make(max_iter=2)
+    of(model.partial_fit, rows)
+    if model._stream.design is not None:  # of cells, which differ from batch to batch
+        assert model._stream.design.to_bytes() == design.to_bytes()
+
+
 def test_designs_of_others_are_refused():
     one, other = ESTIMATORS["Bernoulli"], ESTIMATORS["categorical"]
     with pytest.raises(ValueError, match="designs for BernoulliMixture and CategoricalMixture cannot be added"):

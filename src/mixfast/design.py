@@ -91,8 +91,7 @@ class Design:
         if own != its:
             raise ValueError(f"designs of rows with other columns cannot be added: {own} and {its}")
         weight = self._weight + other._weight
-        return Design(
-            estimator=self._estimator,
+        return self._replaced(
             n_rows=self._n_rows + other._n_rows,
             weight=weight,
             sets={name: _union(array, other._sets[name]) for name, array in self._sets.items()},
@@ -103,16 +102,19 @@ class Design:
             else [_union(*pair) for pair in zip(self._categories, other._categories, strict=True)],
         )
 
-    def _with_categories(self, categories):
-        """The same, of rows that may have other categories than were seen."""
-        return Design(
-            estimator=self._estimator,
-            n_rows=self._n_rows,
-            weight=self._weight,
-            sets=self._sets,
-            moments=self._moments,
-            categories=categories,
-        )
+    def _replaced(self, **fields):
+        return Design(**{**self._fields(), **fields})
+
+    def _fields(self):
+        return {
+            "estimator": self._estimator,
+            "n_rows": self._n_rows,
+            "weight": self._weight,
+            "sets": self._sets,
+            "moments": self._moments,
+            "categories": self._categories,
+            "scatter": None if self._scatter is None else self._scatter.arrays(),
+        }
 
     # ---- bytes ----
 
@@ -124,13 +126,9 @@ class Design:
         data : bytes
             What `from_bytes` reads on any machine.
         """
-        fields = {"estimator": self._estimator, "n_rows": self._n_rows, "weight": self._weight}
-        contents = {
-            KIND: {**fields, "categories": self._categories},
-            "sets": self._sets,
-            "moments": self._moments,
-            "scatter": {} if self._scatter is None else self._scatter.arrays(),
-        }
+        fields = self._fields()
+        sections = {name: fields.pop(name) or {} for name in ("sets", "moments", "scatter")}
+        contents = {KIND: fields, **sections}
         return persistence.to_bytes(persistence.Contents(KIND, "Design", contents))
 
     @classmethod

@@ -128,18 +128,11 @@ def _said(value):
     return written if len(written) < 80 else hashlib.blake2b(written.encode(), digest_size=8).hexdigest()
 
 
-def _listed(values):
-    """What some rows have, a list with an entry for each, whatever it is in."""
-    if isinstance(values, Responses):
-        return [*zip(*(part.tolist() for part in values.parts), strict=True)]
-    return np.asarray(values.toarray() if scipy.sparse.issparse(values) else values).tolist()
-
-
 def _first_rows(partition):
     """The first rows of a partition as lists, with their weights and what they have beside."""
-    X, row_data = taken(partition, np.arange(min(FIRST_ROWS, _num_samples(partition.X))))
-    said = {name: _listed(values) for name, values in row_data.items() if values is not None}
-    return _listed(X), weights_of(partition)[:FIRST_ROWS].tolist(), said
+    places = np.arange(min(FIRST_ROWS, _num_samples(partition.X)))
+    said = {name: [own.tolist() for own in arrays] for name, arrays in _values(partition, places).items()}
+    return said, weights_of(partition)[places].tolist()
 
 
 def _two_rows(partition):
@@ -147,29 +140,41 @@ def _two_rows(partition):
     places = np.flatnonzero(weights_of(partition) > 0)
     if not len(places):
         return []
-    first, at = _dense(partition, places[:1]), 1
+    first, at = _compared(partition, places[:1]), 1
     size = max(1, NUMBERS // max(1, sum(own.shape[1] for own in first)))
     while at < len(places):
         # the second row nearly always differs, and then nothing else is looked at
-        block = _dense(partition, places[at : at + (1 if at == 1 else size)])
+        block = _compared(partition, places[at : at + (1 if at == 1 else size)])
         differs = np.any([np.any(own != its, axis=1) for own, its in zip(block, first, strict=True)], axis=0)
         if differs.any():
             at += int(np.argmax(differs))
             break
         at += len(differs)
     chosen = [0, min(at, len(places) - 1)][: len(places)]
-    return [_text(_dense(partition, places[[place]])) for place in chosen]
+    return [_text(_compared(partition, places[[place]])) for place in chosen]
 
 
-def _dense(partition, places):
-    """(n_rows, any number) arrays of what some rows have, but for what is said of their components."""
+def _compared(partition, places):
+    """What makes rows differ: all that they have but for what is said of their components, a list of arrays."""
+    found = _values(partition, places)
+    return [own for name, arrays in found.items() if name not in OF_COMPONENTS for own in arrays]
+
+
+def _values(partition, places):
+    """name -> arrays (n_rows, any number of columns) of what some rows have; a number for all rows is that of each."""
     X, row_data = taken(partition, places)
-    found, n_rows = [X.toarray() if scipy.sparse.issparse(X) else np.asarray(X)], _num_samples(partition.X)
-    for name, values in row_data.items():
-        # a number for all rows stays one, whatever rows are taken
-        if name not in OF_COMPONENTS and np.shape(partition.row_data[name])[:1] == (n_rows,):
-            found += map(np.asarray, values.parts if isinstance(values, Responses) else [values])
-    return [own.reshape(len(places), -1) for own in found]
+    found = {}
+    for name, values in {"X": X, **row_data}.items():
+        if values is not None:
+            parts = values.parts if isinstance(values, Responses) else [values]
+            found[name] = [_with_columns(part, len(places)) for part in parts]
+    return found
+
+
+def _with_columns(values, n_rows):
+    values = np.atleast_1d(values.toarray() if scipy.sparse.issparse(values) else np.asarray(values))
+    values = np.broadcast_to(values, (n_rows, *values.shape[1:]))
+    return values.reshape(n_rows, math.prod(values.shape[1:]))
 
 
 def _text(row):

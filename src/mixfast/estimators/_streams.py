@@ -113,7 +113,7 @@ class FromStreams:
         """The design by which all batches are encoded: that of the first batch, but for categories, which are those of
         the model, and except for cells, which differ."""
         design = self.design(X, sample_weight=sample_weight, **row_data)
-        return None if INDEX in design._sets else design._with_categories(self._names_of_codes())
+        return None if INDEX in design._sets else design._replaced(categories=self._names_of_codes())
 
 
 class Stream:
