@@ -3,6 +3,7 @@
 `make test-spark` installs pyspark and runs this; the suite does not come here by itself (norecursedirs)."""
 
 import os
+import subprocess
 import sys
 from itertools import pairwise
 
@@ -300,6 +301,13 @@ def test_pipelines_are_fitted_saved_and_loaded(spark, tmp_path):
     assert np.array_equal([row.toArray() for row in rows["shares"]], own.predict_proba(X))
 
 
+def test_a_stage_without_weights_is_loaded_again(spark, tmp_path):
+    SparkMixture(ESTIMATOR, featuresCol="v").save(str(tmp_path / "stage"))
+    stage = SparkMixture.load(str(tmp_path / "stage"))
+    assert stage.getFeaturesCol() == "v"
+    assert not stage.isDefined("weightCol")
+
+
 def test_what_cannot_be_saved_without_pickles_says_so(spark, tmp_path):
     with pytest.raises(TypeError, match="random_state"):
         SparkMixture(StudentTMixture(2, random_state=np.random.RandomState(0))).save(str(tmp_path / "stage"))
@@ -372,3 +380,46 @@ def test_another_number_of_cores_has_the_same_bits(spark):
     assert_same_state(
         mixfast.spark.fit(ESTIMATOR, frame_in(alone, [table_of(rows) for rows in cut(X)]), NAMES), wanted()
     )
+
+
+# ---- Spark Connect --------------------------------------------------------------------------------------------------
+
+#: A program of its own, since a session of Spark Connect and one without it do not share a process.
+CONNECTED = """
+import sys, tempfile
+import numpy as np, pandas
+from pyspark.ml import Pipeline, PipelineModel
+from pyspark.ml.feature import VectorAssembler
+from pyspark.sql import SparkSession
+import mixfast.spark
+from mixfast import GaussianMixture
+from mixfast.spark import SparkMixture
+
+spark = SparkSession.builder.remote("local[2]").getOrCreate()
+assert "connect" in type(spark).__module__
+X = np.load(sys.argv[1])
+table = pandas.DataFrame(X, columns=["a", "b", "c"]).assign(who=np.arange(len(X)) // 100)
+frame = spark.createDataFrame(table).coalesce(1)
+estimator = GaussianMixture(3, random_state=0, tol=0, max_iter=8)
+model = mixfast.spark.fit(estimator, frame, ["a", "b", "c"])
+told = mixfast.spark.transform(model, frame, ["a", "b", "c"]).toPandas()
+assert np.array_equal(told["prediction"], model.predict(X))
+problems = mixfast.spark.fit_many_groups(frame, GaussianMixture(2, random_state=0), "who", ["a", "b"], "problems")
+assert len(problems.toPandas()) == len(X) // 100
+vectors = VectorAssembler(inputCols=["a", "b", "c"], outputCol="features")
+with tempfile.TemporaryDirectory() as folder:
+    Pipeline(stages=[vectors, SparkMixture(estimator)]).fit(frame).save(folder + "/model")
+    again = PipelineModel.load(folder + "/model")
+    assert np.array_equal(again.transform(frame).toPandas()["prediction"], told["prediction"])
+model.save(sys.argv[2])
+spark.stop()
+"""
+
+
+def test_spark_connect_has_the_same_bits(tmp_path):
+    np.save(tmp_path / "rows.npy", X)
+    paths = [str(tmp_path / name) for name in ("rows.npy", "model")]
+    program = [sys.executable, "-c", CONNECTED, *paths]
+    ran = subprocess.run(program, capture_output=True, text=True, timeout=600, check=False)
+    assert ran.returncode == 0, ran.stderr
+    assert_same_state(mixfast.load(paths[1]), wanted(partitions.InMemory([table_of(X)])))

@@ -1055,12 +1055,17 @@ def _check_integer(name, value, at_least):
         raise ValueError(f"{name} should be an integer of at least {at_least}, got {value!r}")
 
 
+#: Types of scalars that most names have: to ask each value for its dimension took two thirds of `to_frame`.
+PLAIN = {int, float, bool, str}
+
+
 def _column(values):
     """Values as a column of a table, an ndarray: as they are where all are scalars of one type, else strings."""
     import pandas as pd
 
     values = list(values)
-    if len({type(value) for value in values}) > 1 or not all(np.ndim(value) == 0 for value in values):
+    kinds = set(map(type, values))
+    if len(kinds) > 1 or not (kinds <= PLAIN or all(np.ndim(value) == 0 for value in values)):
         values = [value if isinstance(value, str) else repr(value) for value in values]
     return pd.Series(values, dtype=None if values else object).to_numpy()
 
