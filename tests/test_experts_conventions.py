@@ -117,3 +117,14 @@ def test_groups_stay_together_where_rows_are_held_out():
         model = MixtureOfExperts(2, random_state=0).fit(X[train], y[train], groups=groups[train])
         wanted -= model.score_samples(X[test], y[test], groups=groups[test]).sum()
     assert found.table[1]["heldout"] == pytest.approx(wanted / 240, rel=1e-3)
+
+
+def test_folds_know_the_classes_of_all_rows():
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(60, 2)), rng.integers(0, 2, 60)
+    y[7] = 2  # which the folds without row 7 do not show
+    estimator = MixtureOfExperts(expert="multinomial", alpha=0.1, random_state=0)
+    found = select(X, estimator, y=y, n_components=[1], criterion="heldout", random_state=0)
+    assert np.isfinite(found.table[0]["heldout"])
+    assert found.best_.classes_.tolist() == [0, 1, 2]
+    assert found.best_.fit(X, np.where(y == 2, 5, y)).classes_.tolist() == [0, 1, 5]

@@ -504,6 +504,30 @@ def test_categories_that_one_partition_has():
     assert [own.tolist() for own in model.categories_] == [["a", "b", "c"], ["x", "y"]]
 
 
+@pytest.mark.parametrize("name", ["categorical", "product", "experts, multinomial", "Dirichlet process categorical"])
+def test_names_of_a_fit_to_partitions_are_its_own(name):
+    """A fit leaves nothing for the next one but what the estimator knew before."""
+    entry = SUMMED[name]
+    rows, estimator = entry.rows(), entry.make(random_state=0, max_iter=2)
+    design = rows.to(estimator.design)
+    value = next(own[-1] for own in design.categories if len(own))
+    lacks = rows.data["y"] != value if "y" in rows.data else np.all(rows.X != value, axis=1)
+    parts = parts_of(rows.some(lacks), [0, 5, lacks.sum()])
+    model = partitions.fit(estimator, InMemory(parts))
+    assert repr(model.get_params()) == repr(estimator.get_params())
+    shown = [own.tolist() for own in model._names_of_codes()]
+    assert shown != [own.tolist() for own in design.categories]
+    for again in (clone(model), model):
+        assert [own.tolist() for own in rows.to(again.fit)._names_of_codes()] == [
+            own.tolist() for own in design.categories
+        ]
+    known = estimator.with_design(design)
+    for again in (partitions.fit(known, InMemory(parts)), known.fit(InMemory(parts)), known.fit(InMemory(parts))):
+        assert [own.tolist() for own in again._names_of_codes()] == [own.tolist() for own in design.categories]
+        rows.some(lacks).to(again.fit)  # which knows them still
+        assert [own.tolist() for own in again._names_of_codes()] == [own.tolist() for own in design.categories]
+
+
 def experts_table(n_rows=300):
     """(X, table gate_X, list of two responses) of two regressions that cross."""
     pandas = pytest.importorskip("pandas")

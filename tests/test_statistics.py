@@ -14,6 +14,7 @@ import pytest
 import scipy.sparse
 from batches import assert_near, assert_same_state
 from estimators_table import ESTIMATORS, SUMMED, Rows, every_summed, summed_with_dtypes
+from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from test_python_family import Geometric, GeometricMixture
 
@@ -250,6 +251,93 @@ def test_categories_that_the_first_rows_do_not_show():
     without = CategoricalMixture(2, random_state=0).fit(X[:20])
     with pytest.raises(ValueError, match=r"other categories than the fitted model: fit with estimator\.with_design"):
         without.statistics(X, design=design)
+
+
+def without_last_name(rows, design):
+    """Those of the rows that do not show the last category of the first categorical column, or class of y."""
+    last = next(own[-1] for own in design.categories if len(own))
+    is_shown = np.any(rows.X == last, axis=1)
+    if "y" in rows.data:
+        is_shown = rows.data["y"] == last
+    return rows.some(~is_shown)
+
+
+@every_summed
+def test_what_is_known_of_all_rows_lasts(name):
+    """Through fits, clones, copies and pickles, and in designs of some rows; fits without it leave what they were."""
+    entry = SUMMED[name]
+    rows, estimator = entry.rows(), entry.make(max_iter=3)
+    design = of(estimator.design, rows)
+    known, params = estimator.with_design(design), clone(estimator).get_params()
+    assert repr(known.get_params()) == repr(params)
+    part = rows if design.categories is None else without_last_name(rows, design)
+    wanted = None if design.categories is None else [own.tolist() for own in design.categories]
+    if wanted is not None and "given" not in name:  # categories that are given are those of all rows
+        assert [own.tolist() for own in of(estimator.design, part).categories] != wanted
+    for again in (known, clone(known), copy.deepcopy(known), pickle.loads(pickle.dumps(clone(known)))):
+        for _ in range(2):
+            of(again.fit, part)
+            names = again._names_of_codes()
+            assert (names if names is None else [own.tolist() for own in names]) == wanted
+        of(again.update(of(again.statistics, rows, design=design)).score_samples, rows)
+    if wanted is not None:
+        assert [own.tolist() for own in of(known.design, part).categories] == wanted
+        of(clone(estimator).fit, part)._check_categories(of(estimator.design, part))
+
+
+@every_summed
+def test_names_of_components_are_in_designs(name):
+    entry = SUMMED[name]
+    rows, estimator = entry.rows(), entry.make(max_iter=2)
+    if "known_labels" not in estimator._row_data:
+        with pytest.raises(TypeError, match="known_labels"):
+            of(estimator.design, rows, known_labels=np.zeros(len(rows), dtype=int))
+        return
+    if "canonical_order" in estimator.get_params():
+        estimator.set_params(canonical_order=False)  # which refuses labels
+    labels = np.where(np.arange(len(rows)) % 2, "a", "b").astype(object)
+    labels[:20] = None
+    halves = slice(0, 30), slice(30, None)
+    designs = [of(estimator.design, rows.some(own), known_labels=labels[own]) for own in halves]
+    assert designs[0].component_names == ["a", "b"]
+    only = np.where(labels == "b", None, labels)
+    of_a, of_none = (of(estimator.design, rows, known_labels=own) for own in (only, np.full(len(rows), None)))
+    assert (of_a.component_names, of_none.component_names) == (["a"], [])
+    total = designs[0] + designs[1]
+    for design in (total, Design.from_bytes(total.to_bytes()), of_none + of_a + designs[1]):
+        known = estimator.with_design(design)
+        for again in (known, clone(known)):
+            for _ in range(2):
+                model = of(again.fit, rows, known_labels=np.where(labels == "a", None, labels))
+                assert model.component_names_.tolist() == ["a", "b"]
+            labels_of_b = of(model.predict if "y" not in rows.data else model.labels, rows, known_labels=labels)
+            assert set(labels_of_b[labels == "b"]) == {1}
+    with pytest.raises(ValueError, match="known_labels is 'c' in row 59, which the fit did not know"):
+        of(known.fit, rows, known_labels=np.where(np.arange(len(rows)) == 59, "c", labels))
+
+
+def test_a_design_of_no_rows_says_nothing():
+    X = ESTIMATORS["categorical"].X
+    model = CategoricalMixture(2, random_state=0).with_design(CategoricalMixture().design(X[:0])).fit(X)
+    assert [own.tolist() for own in model.categories_] == [[0, 1, 2]] * 3
+    no_answers = np.column_stack([X[:, 0], np.full(60, np.nan)])
+    with pytest.raises(ValueError, match=r"Column 1 of X has no answers: leave it out"):
+        CategoricalMixture(2).with_design(CategoricalMixture().design(no_answers)).fit(no_answers)
+    with pytest.raises(ValueError, match="X has 2 columns of categories, and the design is of rows with 3"):
+        CategoricalMixture(2).with_design(CategoricalMixture().design(X)).fit(X[:, :2])
+
+
+def test_bytes_of_before_designs_had_names_of_components_are_read():
+    design = BernoulliMixture().design(ESTIMATORS["Bernoulli"].X)
+    contents = persistence.from_bytes(design.to_bytes(), "design", dict)
+    del contents["design"]["component_names"]
+    old = persistence.to_bytes(persistence.Contents("design", "Design", contents))
+    assert Design.from_bytes(old).to_bytes() == design.to_bytes()
+    for names in (["b", "a"], ["a", "a"], [1]):
+        contents["design"]["component_names"] = names
+        strange = persistence.to_bytes(persistence.Contents("design", "Design", contents))
+        with pytest.raises(ValueError, match="names of components should be strings, sorted, once each"):
+            Design.from_bytes(strange)
 
 
 def test_a_product_with_gaps_and_categories_in_some_parts():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
@@ -10,6 +10,20 @@ from mixfast import persistence, units
 from mixfast.scatter import Scatter
 
 KIND = "design"
+
+
+class NamesOfAll(NamedTuple):
+    """Names that all rows have, of which some rows may lack some; what estimators know of rows that are elsewhere.
+
+    categories : list of ndarray, or None
+        Of each categorical column; of mixtures of experts the classes of each response, none where it has no classes.
+        None where nothing is known.
+    components : tuple of str
+        What known labels call components, sorted; empty where they say numbers, or nothing is known.
+    """
+
+    categories: list[Any] | None = None
+    components: tuple[str, ...] = ()
 
 
 class Design:
@@ -28,6 +42,8 @@ class Design:
         The sum of their weights.
     categories : list of ndarray, or None
         Of each categorical column, of those estimators that learn them; sorted.
+    component_names : list of str
+        What known labels call components, sorted.
 
     Notes
     -----
@@ -42,9 +58,9 @@ class Design:
     [['blue', 'green', 'red']]
     """
 
-    __slots__ = ("_categories", "_estimator", "_moments", "_n_rows", "_scatter", "_sets", "_weight")
+    __slots__ = ("_categories", "_component_names", "_estimator", "_moments", "_n_rows", "_scatter", "_sets", "_weight")
 
-    def __init__(self, *, estimator, n_rows, weight, sets, moments, categories, scatter=None):
+    def __init__(self, *, estimator, n_rows, weight, sets, moments, categories, scatter=None, component_names=()):
         """For estimators: raises ValueError where this is no design. `sets` is the family's, `moments` of the units,
         `scatter` what a prior follows from: those of `Scatter`, None where it follows from nothing."""
         if type(estimator) is not str or type(n_rows) is not int or n_rows < 0 or type(weight) is not float:
@@ -54,7 +70,11 @@ class Design:
         for array in (*sets.values(), *moments.values(), *(categories or ())):
             if not isinstance(array, np.ndarray) or array.ndim == 0:
                 raise ValueError(f"a design should hold arrays, got {array!r}")
+        names = [*component_names]
+        if any(type(name) is not str for name in names) or sorted({*names}) != names:
+            raise ValueError(f"names of components should be strings, sorted, once each, got {component_names!r}")
         self._estimator, self._n_rows, self._weight = estimator, n_rows, weight
+        self._component_names = names
         self._sets, self._moments, self._categories = sets, moments, categories
         self._scatter = Scatter.of_arrays(scatter) if scatter else None
 
@@ -69,6 +89,15 @@ class Design:
     @property
     def categories(self) -> list[Any] | None:
         return None if self._categories is None else list(self._categories)
+
+    @property
+    def component_names(self) -> list[str]:
+        return list(self._component_names)
+
+    @property
+    def _names(self):
+        """`NamesOfAll`; rows that are not there have none."""
+        return NamesOfAll(self.categories, tuple(self._component_names)) if self._n_rows else NamesOfAll()
 
     def __repr__(self):
         return f"<Design of {self._n_rows} rows for {self._estimator}>"
@@ -100,6 +129,7 @@ class Design:
             categories=None
             if self._categories is None
             else [_union(*pair) for pair in zip(self._categories, other._categories, strict=True)],
+            component_names=sorted({*self._component_names, *other._component_names}),
         )
 
     def _replaced(self, **fields):
@@ -113,6 +143,7 @@ class Design:
             "sets": self._sets,
             "moments": self._moments,
             "categories": self._categories,
+            "component_names": self._component_names,
             "scatter": None if self._scatter is None else self._scatter.arrays(),
         }
 

@@ -242,12 +242,6 @@ def _strings(values):
     return sorted({value for value in values if isinstance(value, str)})
 
 
-def names_among(known):
-    """The names of components that labels say, sorted; none where they are numbers."""
-    given = np.asarray(known)
-    return _strings(given) if given.ndim == 1 and given.dtype.kind in "OU" else []
-
-
 def check_known(known, n_samples, names=None):
     """(int64 (n_samples,) or bool (n_samples, n_components), names of components or None)
 

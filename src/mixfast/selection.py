@@ -308,6 +308,7 @@ class Search(NamedTuple):
                         scores[name] = CRITERIA[name].evaluate(model, self.data, self.n_effective, self.folds)
             except ValueError as error:
                 failure = str(error)
+            vars(model).pop("_names_of_all", None)  # folds had them, and a later fit may be to other rows
         return Candidate(params, model, start, scores, failure)
 
     def _rank(self, model):
@@ -474,7 +475,7 @@ def select(
         rows, own = separated(data.X)
         steps = clone(steps)
         data = data._replace(X=rows_with(steps.fit_transform(rows), own))
-    estimator = clone(estimator._for_parts_of(separated(data.X)[0]))
+    estimator = clone(estimator._for_parts_of(data.X))
     estimator.set_params(**fixed | _fit_to_compare(estimator))
     n_effective = _checked_n_effective(data, n_effective, criterion)
     search = Search(

@@ -397,7 +397,7 @@ class MixtureByEM(FromStatistics, FromPartitions, FromStreams, BaseMixture):
         if reset:
             vars(self).pop("component_names_", None)
         if known is not None:
-            of_all = vars(self).get("_names_of_all" if reset else "component_names_")
+            of_all = (self._names_of_all.components or None) if reset else vars(self).get("component_names_")
             known, names = check_known(known, rows.shape[0], of_all)
             checked["known_labels"] = known
             names = names if of_all is None else np.array(of_all, dtype=object)

@@ -109,14 +109,29 @@ def categories_of(answers, needs_some=True):
     if answers.declared is not None:
         return answers.declared
     known = answers.values[~answers.is_missing]
-    if not len(known) and needs_some:
-        raise ValueError(f"Column {answers.name!r} of X has no answers: leave it out, or give its categories")
+    if needs_some:
+        _check_has_some(answers, known)
     if known.dtype == object:
         return np.array(sorted(set(known)), dtype=object)
     steps = _steps(known, known.min()) if len(known) else None
     if steps is not None and steps.max() < len(known):  # a count takes a tenth of the time of a sort
         return (np.flatnonzero(np.bincount(steps)) + known.min()).astype(known.dtype)
     return np.unique(known)
+
+
+def known_categories(answers, of_all, needs_some=True):
+    """Those that all rows have, of which these rows are some, by column: a list of arrays."""
+    if len(of_all) != len(answers):
+        raise ValueError(f"X has {len(answers)} columns of categories, and the design is of rows with {len(of_all)}")
+    if needs_some:
+        for own, categories in zip(answers, of_all, strict=True):
+            _check_has_some(own, categories)
+    return list(of_all)
+
+
+def _check_has_some(answers, known):
+    if not len(known):
+        raise ValueError(f"Column {answers.name!r} of X has no answers: leave it out, or give its categories")
 
 
 def _steps(values, lowest):

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import scipy.sparse
+from sklearn.base import clone
 
 from mixfast import seeding
 from mixfast._threads import resolve_threads
@@ -58,7 +59,7 @@ class Seeds:
     def of(self, X, row_data):
         """(n_rows, any number of columns), an array or a sparse matrix. Raises ValueError where rows are not seen by
         themselves."""
-        learner = self.estimator.with_design(self.design)
+        learner = clone(self.estimator)
         if "known_labels" in row_data or "groups" in row_data:
             raise ValueError(
                 "init_params='k-means||' does not know of known_labels and groups: set init_params='kmeans'"

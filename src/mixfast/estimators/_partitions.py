@@ -22,11 +22,10 @@ from mixfast.estimators._density import fitting
 from mixfast.estimators._drawn_rows import drawn, exponentials, gathered, merged_samples, named, taken, weights_of
 from mixfast.estimators._kmeans_parallel import Seeds, strata
 from mixfast.progress import Bar
-from mixfast.row_data import OF_COMPONENTS, Responses, form_of, names_among
+from mixfast.row_data import OF_COMPONENTS, Responses, form_of
 from mixfast.statistics import Statistics
 from mixfast.status import Status
 from mixfast.tables import adopted, names_of
-from mixfast.weights import counted_rows
 
 #: Rows that the start is found on. Of 10^6 rows of five mixtures a start on so many ends where one on all does.
 SAMPLE = 2**17
@@ -88,8 +87,6 @@ class Survey(NamedTuple):
         The smallest weight above zero.
     columns : Columns
         Of the first partition that has rows.
-    component_names : list of str
-        That known labels say, sorted.
     first_rows : dict of int to str
         By the number of the partition, a digest of the first of them, with their weights and what they have beside.
     two_rows : list of str
@@ -100,7 +97,6 @@ class Survey(NamedTuple):
     n_rows: dict[int, int]
     least: float
     columns: Columns
-    component_names: list[str]
     first_rows: dict[int, str]
     two_rows: list[str]
 
@@ -200,13 +196,9 @@ class SurveyRows:
         forms = {name: form_of(own) for name, own in sorted(beside.items())}
         X = adopted(X)
         columns = Columns(number, n_rows, int(np.shape(X)[1]), names_of(X), {"X": form_of(X)} | forms)
-        component_names = []
-        if "known_labels" in beside:
-            known, _, _ = counted_rows(np.asarray(beside["known_labels"]), sample_weight, needs_some=False)
-            component_names = names_among(known)
         first, least = {number: _said(_first_rows(partition))}, float(positive.min(initial=math.inf))
         two_rows = _two_rows(partition)
-        return Survey(design, {number: n_rows}, least, columns, component_names, first, two_rows)
+        return Survey(design, {number: n_rows}, least, columns, first, two_rows)
 
 
 def joined_surveys(surveys):
@@ -222,11 +214,10 @@ def joined_surveys(surveys):
             raise ValueError(f"Partition {survey.columns.number} and those before it: {error}") from None
         n_rows |= survey.n_rows
         first_rows |= survey.first_rows
-    component_names = sorted({name for survey in surveys for name in survey.component_names})
     least, two_rows = min(survey.least for survey in surveys), [row for survey in surveys for row in survey.two_rows]
     others = [row for row in two_rows if row != two_rows[0]]
     two_rows = [two_rows[0], others[0]] if others else two_rows[:2]
-    return Survey(design, n_rows, least, columns, component_names, first_rows, two_rows)
+    return Survey(design, n_rows, least, columns, first_rows, two_rows)
 
 
 def _called(names):
@@ -346,18 +337,17 @@ class FromPartitions:
         """A fit to the sample, which knows the design of all rows; from clusters where there are labels."""
         model = self.with_design(survey.design)
         model._begin_at(labels)
-        if survey.component_names:
-            model._names_of_all = survey.component_names  # the sample may lack some
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # of the start: it is not the result
             model.fit(sample.X, sample_weight=weight, **sample.row_data)
-        vars(model).pop("_names_of_all", None)  # of these rows, and not of a later fit
         model._take_parameters(self)
         return model
 
     def _take_parameters(self, other):
-        """Those of the constructor are those of another estimator, of which this is a fitted copy."""
+        """Take the parameters of another estimator, of which this is a fitted copy, and the names that it knew before
+        the fit."""
         vars(self).update(other.get_params(deep=False))
+        self._take_names_of_all(other)
 
     def _iterated(self, source, survey, checkpoints, progress):
         """EM over all rows, from this model on."""

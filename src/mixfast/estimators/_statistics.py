@@ -13,7 +13,7 @@ from sklearn.base import clone
 from mixfast._em import EM, Gathered
 from mixfast._threads import resolve_threads
 from mixfast._typing import RowsLike
-from mixfast.design import Design
+from mixfast.design import Design, NamesOfAll
 from mixfast.engine._acceleration import AcceleratedEM
 from mixfast.engine._fit import Fit
 from mixfast.engine._rows import Rows
@@ -26,6 +26,19 @@ from mixfast.weights import counted_rows
 
 class FromStatistics:
     """The methods of mixtures that EM fits, for rows in parts."""
+
+    #: Of all rows, where they are known, by `with_design`: they last, and clones have them.
+    _names_of_all = NamesOfAll()
+
+    def __sklearn_clone__(self):
+        copied = super().__sklearn_clone__()
+        copied._take_names_of_all(self)
+        return copied
+
+    def _take_names_of_all(self, other):
+        """Know those that another estimator knows, or none as it does."""
+        vars(self).pop("_names_of_all", None)
+        vars(self).update({name: own for name, own in vars(other).items() if name == "_names_of_all"})
 
     # ---- what a subclass says ----
 
@@ -70,6 +83,9 @@ class FromStatistics:
         """Raise ValueError if a fit has to have all rows at once."""
         self._check_sees_all_rows()
 
+    def _check_names_of_all(self):
+        """Raise ValueError where names of all rows are not enough for a fit."""
+
     def _check_sees_all_rows(self):
         """Raise ValueError for parameters that need all rows in one array, in fits and in statistics alike."""
 
@@ -80,10 +96,6 @@ class FromStatistics:
     def _units_of_part(self, family, X, sample_weight):
         """Of validated rows with what they have: a design has what is learned of these."""
         return self._units(family, separated(X)[0], sample_weight)
-
-    def _with_categories(self, categories):
-        """An unfitted copy with these `categories`."""
-        return clone(self)
 
     # ---- design ----
 
@@ -130,13 +142,15 @@ class FromStatistics:
             sets=sets,
             moments=moments,
             categories=learner._names_of_codes(),
+            component_names=[str(own) for own in vars(learner).get("component_names_", ())],
             scatter=None if scatter is None else scatter.arrays(),
         )
 
     def with_design(self, design: Design) -> Self:
         """Make a copy, not fitted, that knows of all rows what `design` learned of them.
 
-        Its fits to some of the rows have parameters for all: categories that the rows at hand do not show.
+        Its fits to some of the rows have parameters for all: categories and classes, and names of components, that the
+        rows at hand do not show. So have later fits, and clones; values that the design has not are an error.
 
         Parameters
         ----------
@@ -146,10 +160,14 @@ class FromStatistics:
         Returns
         -------
         estimator : object
-            Of the same class and parameters but for `categories`.
+            Of the same class and parameters. What the design learned is none of them: files have it not, and
+            `categories` that are given go before.
         """
         self._check_design(design)
-        return clone(self) if design.categories is None else self._with_categories(design.categories)
+        copied = clone(self)
+        copied._names_of_all = design._names
+        copied._check_names_of_all()
+        return copied
 
     def _check_design(self, design):
         if not isinstance(design, Design):

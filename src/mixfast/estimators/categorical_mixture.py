@@ -13,7 +13,14 @@ from sklearn.utils._param_validation import Interval, StrOptions
 
 from mixfast._docstrings import described
 from mixfast._typing import Accelerate, InitParams, InitPolicy, Integers, Seed
-from mixfast.estimators._categories import Columns, categories_of, check_categories, codes_of, decode
+from mixfast.estimators._categories import (
+    Columns,
+    categories_of,
+    check_categories,
+    codes_of,
+    decode,
+    known_categories,
+)
 from mixfast.estimators._given import check_weights, finish_given, numbers, precision_of
 from mixfast.estimators._likelihood import LikelihoodMixture
 from mixfast.estimators._published import CHECKED
@@ -263,9 +270,10 @@ class CategoricalMixture(LikelihoodMixture):
 
     def _for_parts_of(self, X):
         if isinstance(self.categories, str):
-            return clone(self).set_params(
-                categories=[categories_of(own) for own in Columns(separated(X)[0]).all_answers()]
-            )
+            of_all = self._names_of_all.categories
+            if of_all is None:
+                of_all = [categories_of(own) for own in Columns(separated(X)[0]).all_answers()]
+            return clone(self).set_params(categories=of_all)
         return self
 
     def _params_of_codes(self):
@@ -277,9 +285,6 @@ class CategoricalMixture(LikelihoodMixture):
     def _names_of_codes(self):
         return self._known_categories()
 
-    def _with_categories(self, categories):
-        return clone(self).set_params(categories=categories)
-
     def _may_meet_unseen(self):
         return self.unseen == "missing"
 
@@ -290,15 +295,18 @@ class CategoricalMixture(LikelihoodMixture):
         answers = Columns(X, ensure_min_samples).all_answers()
         check_names(self, X, reset)
         if reset:
-            self._learn_categories(answers, ensure_min_samples > 0)
+            self._learn_categories(answers, self._names_of_all.categories, ensure_min_samples > 0)
         is_float32 = all(own.values.dtype == np.float32 for own in answers)
         return self._coded(answers, np.float32 if is_float32 else np.float64)
 
-    def _learn_categories(self, answers, needs_some=True):
-        if isinstance(self.categories, str):
-            self.categories_ = [categories_of(own, needs_some) for own in answers]
-        else:
+    def _learn_categories(self, answers, of_all=None, needs_some=True):
+        """Those given, or those that all rows have, or those of these rows; of some rows a column may have none."""
+        if not isinstance(self.categories, str):
             self.categories_ = check_categories(self.categories, len(answers))
+        elif of_all is not None:
+            self.categories_ = known_categories(answers, of_all, needs_some)
+        else:
+            self.categories_ = [categories_of(own, needs_some) for own in answers]
 
     def _coded(self, answers, dtype):
         codes = np.empty((len(answers[0].values), len(answers)), dtype=dtype, order="F")

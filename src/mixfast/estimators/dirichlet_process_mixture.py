@@ -56,7 +56,7 @@ from mixfast.families.domains import COUNT, DISTRIBUTION, NOT_NEGATIVE, POSITIVE
 from mixfast.merges_elsewhere import MergesElsewhere, SummedProblem
 from mixfast.moves import MOVES, PRESENT, Pieces, Problem, Search, State, least_rise, n_blocks_for
 from mixfast.partitions import Source, is_source
-from mixfast.parts import Categorical, Part
+from mixfast.parts import Part
 from mixfast.proportions._sticks import LearnedSticks, Sticks
 from mixfast.random_partitions import coclustering, n_clusters_posterior, r_hat
 from mixfast.read_only import frozen
@@ -461,7 +461,9 @@ class DirichletProcessMixture(FromStatistics, FromPartitions, FromStreams, Poste
         return reader
 
     def _new_reader(self):
-        return self._component().reader(type(self).__name__)
+        reader = self._component().reader(type(self).__name__)
+        reader._names_of_all = self._names_of_all
+        return reader
 
     def _learn_from(self, reader):
         """Keep what it has learned of the rows, and nothing of others."""
@@ -704,21 +706,9 @@ class DirichletProcessMixture(FromStatistics, FromPartitions, FromStreams, Poste
     def _names_of_codes(self):
         return self._reader()._names_of_codes()
 
-    def _with_categories(self, categories):
-        if isinstance(self.component, (list, tuple)):
-            component = self._new_reader()._with_categories(categories).parts
-        else:
-            part = clone(self.component) if isinstance(self.component, Part) else Categorical()
-            component = part.set_params(categories=categories)
-        return clone(self).set_params(component=component)
-
     def _state_of_fit(self, layout):
         counts, params = self._packed_state(layout)
         return (np.append(counts, self.concentration_posterior_[1]) if self._learns_concentration() else counts), params
-
-    def _take_parameters(self, other):
-        super()._take_parameters(other)
-        self._remember_structure()  # the component of the copy may have had the categories of all rows
 
     def _in_order(self, course):
         n_components = len(self.weights_)

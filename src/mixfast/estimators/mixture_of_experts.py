@@ -18,7 +18,7 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from mixfast._docstrings import described
 from mixfast._typing import Accelerate, Column, Floats, InitParams, InitPolicy, Integers, NEffective, RowsLike, Seed
-from mixfast.design import Design
+from mixfast.design import Design, NamesOfAll
 from mixfast.estimators._density import fitting
 from mixfast.estimators._formula import FittedByFormula
 from mixfast.estimators._given import check_weights, name_columns, numbers, precision_of, without_iterations
@@ -454,7 +454,19 @@ default='gaussian'
     def _known_classes(self):
         """The classes of each response: those of the fit, or those of all problems of a batch; None for kinds of
         experts without classes."""
-        return self._each("classes_" if "classes_" in vars(self) else "_common_classes")
+        return self._each("classes_") if "classes_" in vars(self) else self._classes_of_all()
+
+    def _classes_of_all(self):
+        """The classes that all rows have of each response, a list; None where it has none, or they are not known."""
+        names, of_all = self._names_of_experts(), self._names_of_all.categories
+        if of_all is None:
+            return [None] * len(names)
+        return [own if name == "multinomial" else None for name, own in zip(names, of_all, strict=True)]
+
+    def _check_names_of_all(self):
+        for classes in self._classes_of_all():
+            if classes is not None:
+                check_classes(classes, "y")
 
     def _family(self, holds=True):
         held, centres = self._coefficients_held() if holds and self.hold else (None, True)
@@ -525,7 +537,7 @@ default='gaussian'
             return [placed(own) for own in value] if isinstance(value, list | tuple) else places.get(value, value)
 
         named = [own for own in ("fixed", "gate", "columns") if isinstance(params[own], list | tuple)]
-        return type(self)(**params | {own: placed(params[own]) for own in named}) if named else self
+        return clone(self).set_params(**{own: placed(params[own]) for own in named}) if named else self
 
     def _proportions(self):
         if self.gate is None:
@@ -597,8 +609,8 @@ default='gaussian'
             if isinstance(expert, StudentTExpert):
                 own["degrees_of_freedom_"] = rounded.degrees[:, place]
             found.append(own)
-        if "_common_classes" in vars(self):  # set for a problem of a batch, and not valid for a later fit
-            self.classes_ = vars(self).pop("_common_classes")
+        if any(classes is not None for classes in self._classes_of_all()):  # a problem of a batch has no `classes_` yet
+            self.classes_ = self._joined(self._classes_of_all())
         for name in OF_RESPONSES:  # left by an earlier fit
             vars(self).pop(name, None)
         for name in ("coef_", "intercept_", *OF_RESPONSES):
@@ -633,20 +645,21 @@ default='gaussian'
 
     def _for_parts_of(self, X):
         """The estimator with the classes of all rows of X, since parts of them may lack some."""
-        if "multinomial" not in self._names_of_experts():
+        if "multinomial" not in self._names_of_experts() or self._names_of_all.categories is not None:
             return self
         estimator = unfitted_copy(self)
-        estimator._common_classes = self._classes_in(separated(X)[1].get("y"), classes_of)
+        estimator._names_of_all = NamesOfAll(self._classes_in(separated(X)[1].get("y"), classes_of))
         return estimator
 
     def _classes_in(self, y, classes_of_one):
-        """The classes of each response, by a function of y and its name; without rows any will do."""
+        """The classes of each response, none where it has no classes, by a function of y and its name; without rows any
+        will do."""
         names = self._names_of_experts()
         if y is None:
-            return self._joined([np.arange(2) if name == "multinomial" else None for name in names])
+            return [np.arange(2 * (name == "multinomial")) for name in names]
         y = self._gathered(y)
         each = zip(names, y.parts if self._has_several else (y,), strict=True)
-        return self._joined([classes_of_one(own, "y") if name == "multinomial" else None for name, own in each])
+        return [classes_of_one(own, "y") if name == "multinomial" else np.empty(0) for name, own in each]
 
     def _no_rows(self, dtype):
         data = {"y": np.empty((0, sum(expert.width for expert in self._experts())))}
@@ -719,8 +732,9 @@ default='gaussian'
         return row_data if y is None else row_data | {"y": y}
 
     def _read_part(self, X):
-        if "multinomial" in self._names_of_experts():
-            self._common_classes = self._classes_in(separated(X)[1].get("y"), classes_seen)
+        if "multinomial" in self._names_of_experts() and self._names_of_all.categories is None:
+            classes = self._classes_in(separated(X)[1].get("y"), classes_seen)
+            self._names_of_all = self._names_of_all._replace(categories=classes)
         return super()._read_part(X)
 
     def _has_pivot(self, family):
@@ -744,24 +758,20 @@ default='gaussian'
             return None
         return [np.empty(0) if classes is None else np.asarray(classes) for classes in self._known_classes()]
 
-    def _with_categories(self, categories):
-        each = zip(self._names_of_experts(), categories, strict=True)
-        common = [check_classes(classes, "y") if name == "multinomial" else None for name, classes in each]
-        estimator = clone(self)
-        estimator._common_classes = self._joined(common)
-        return estimator
-
     # ---- what files of batches say ----
 
     def _kept_of_columns(self):
         kept = {} if self.gate is None else {"n_columns": self._n_columns_of_X, "n_gate_columns": self._n_gate_columns}
-        return kept | ({"classes": self._common_classes} if "_common_classes" in vars(self) else {})
+        if all(classes is None for classes in self._classes_of_all()):
+            return kept
+        return kept | {"classes": self._joined(self._classes_of_all())}
 
     def _take_up_columns(self, kept):
         if self.gate is not None:
             self._n_columns_of_X, self._n_gate_columns = int(kept["n_columns"]), int(kept["n_gate_columns"])
         if "multinomial" in self._names_of_experts():
-            self._common_classes = kept["classes"]
+            classes = kept["classes"] if self._has_several else [kept["classes"]]
+            self._names_of_all = NamesOfAll([np.empty(0) if own is None else own for own in classes])
 
     @property
     def n_parameters(self) -> int:
@@ -788,7 +798,7 @@ default='gaussian'
             self._n_columns_of_X, self._n_gate_columns = rows.shape[1], (rows if gate is None else gate).shape[1]
         offsets = {name: data[name] for name in ("exposure", "offset") if name in data}
         checked["y"] = self._checked_y(data["y"], n_samples, reset)
-        return checked | self._checked_offsets(offsets, rows, reset)
+        return checked | self._checked_offsets(offsets, rows)
 
     def _gate_columns(self, rows, gate_X, reset=False):
         """The columns of the gate that are not X itself, float64 (n_samples, n_columns), for validated rows; None if
@@ -836,10 +846,10 @@ default='gaussian'
     def _takes_gate_X(self):
         return isinstance(self.gate, str) and self.gate == "gate_X"
 
-    def _checked_offsets(self, data, rows, reset):
+    def _checked_offsets(self, data, rows):
         if "exposure" in data and not any(expert.takes_exposure for expert in self._experts()):
             raise ValueError(f"exposure was given, and expert={self.expert!r} has no mean that is proportional to it")
-        return super()._check_row_data(data, rows, reset)
+        return super()._check_row_data(data, rows, reset=False)  # what is learned of labels has been
 
     def _gathered(self, y):
         """y as an array of any dtype, or as `Responses` of several; None if y is None. Raises ValueError for dates and
@@ -849,7 +859,7 @@ default='gaussian'
         if self._has_several:
             makers = [EXPERTS[name] for name in self._names_of_experts()]
             is_known = [name != "multinomial" for name in self._names_of_experts()]
-            common = self._each("_common_classes")
+            common = self._classes_of_all()
             widths = [
                 make(self, classes).width if known or classes is not None else None
                 for make, known, classes in zip(makers, is_known, common, strict=True)
@@ -876,7 +886,7 @@ default='gaussian'
         called = [f"y[{place}]" for place in range(len(ys))] if self._has_several else ["y"]
         if reset:
             vars(self).pop("classes_", None)
-            classes = self._each("_common_classes")
+            classes = self._classes_of_all()
             if all(own is None for own in classes):
                 classes = [
                     classes_of(*own) if name == "multinomial" else None
@@ -1012,7 +1022,7 @@ default='gaussian'
         self._check_assigned()
         data = {name: own for name, own in (("exposure", exposure), ("offset", offset)) if own is not None}
         rows = self._validate_rows(X, reset=False)
-        data = self._checked_offsets(data, rows, reset=False)
+        data = self._checked_offsets(data, rows)
         params, found, first = self._collect(), [], 0
         etas = linear_forms(rows, np.asarray(params.coefficients, dtype=np.float64))
         etas += np.asarray(params.intercepts, float)[:, np.newaxis]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
-from itertools import chain
+from itertools import chain, islice
 from numbers import Integral
 from typing import Any, NamedTuple, Self
 
@@ -434,11 +434,11 @@ class ProductMixture(LikelihoodMixture):
 
     def _for_parts_of(self, X):
         columns = Columns(separated(X)[0])
-        parts = []
-        for (*given, _), group in zip(self.parts, self._groups(columns.names), strict=True):
+        parts, groups = [], self._groups(columns.names)
+        for (*given, _), group, of_all in zip(self.parts, groups, self._categories_of_all(groups), strict=True):
             part = clone(group.part)
             if isinstance(part, Categorical) and isinstance(part.categories, str):
-                part.categories = [categories_of(columns.answers(place)) for place in group.places]
+                part.categories = of_all or [categories_of(columns.answers(place)) for place in group.places]
             parts.append((*given, part))
         return clone(self).set_params(parts=parts)
 
@@ -485,17 +485,13 @@ class ProductMixture(LikelihoodMixture):
         categories = [own for part in of_parts if part is not None for own in part]
         return categories or None
 
-    def _with_categories(self, categories):
-        # an estimator that is not fitted has seen no names, and needs none to count what parts name
-        known = Names(self._column_names() if hasattr(self, "n_features_in_") else ())
-        parts = [(*columns, clone(part)) for *columns, part in self.parts]
-        categorical = [part for part in parts if isinstance(part[-1], Categorical)]
-        n_named = [len(_columns_of(part, known)) for part in categorical]
-        n_rest = len(categories) - sum(n_named)  # of the part without columns, which takes those that are left
-        left = iter(categories)
-        for part, n in zip(categorical, n_named, strict=True):
-            part[-1].categories = [next(left) for _ in range(n or n_rest)]
-        return clone(self).set_params(parts=parts)
+    def _categories_of_all(self, groups):
+        """Those that all rows have of the columns of each group, a list; None where they have none, or it is not
+        known."""
+        left, is_known = iter(self._names_of_all.categories or ()), self._names_of_all.categories is not None
+        return [
+            list(islice(left, len(group.places))) if is_known and _is_categorical(group) else None for group in groups
+        ]
 
     def _may_meet_unseen(self):
         return any(part[-1].unseen == "missing" for part in self.parts if isinstance(part[-1], Categorical))
@@ -568,10 +564,10 @@ class ProductMixture(LikelihoodMixture):
         is_float32 = bool(floats) and all(own.values.dtype == np.float32 for own in floats)
         dtype = np.float32 if is_float32 else np.float64
         blocks = []
-        for group, mixture, own in zip(groups, mixtures, answers, strict=True):
+        for group, mixture, own, of_all in zip(groups, mixtures, answers, self._categories_of_all(groups), strict=True):
             if _is_categorical(group):
                 if learns:
-                    mixture._learn_categories(own, needs_some)
+                    mixture._learn_categories(own, of_all, needs_some)
                 blocks.append(mixture._coded(own, dtype))
             else:
                 blocks.append(_numbers(group, mixture, own, dtype))
