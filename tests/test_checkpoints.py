@@ -61,8 +61,7 @@ def test_it_may_be_stopped_anywhere(accelerate, n_passes, tmp_path):
     (tmp_path / "fit").unlink()
     with pytest.raises(Stopped):
         partitions.fit(estimator, Stopping(PARTS, 2 + min(n_passes, whole.n_iter_ - 1)), **kept)
-    resume = {"resume": tmp_path / "fit"} if (tmp_path / "fit").exists() else {}
-    again = partitions.fit(estimator, InMemory(PARTS), **resume, **kept)
+    again = partitions.fit(estimator, InMemory(PARTS), resume=tmp_path / "fit", **kept)
     assert_same_state(again, whole)
     assert again.lower_bounds_ == whole.lower_bounds_
 
@@ -87,8 +86,7 @@ def test_a_process_may_be_stopped_before_and_after_its_sticks_are_sorted(n_passe
     (tmp_path / "fit").unlink()
     with pytest.raises(Stopped):
         partitions.fit(estimator, Stopping(parts, 2 + n_passes), **kept)
-    resume = {"resume": tmp_path / "fit"} if (tmp_path / "fit").exists() else {}
-    again = partitions.fit(estimator, InMemory(parts), **resume, **kept)
+    again = partitions.fit(estimator, InMemory(parts), resume=tmp_path / "fit", **kept)
     assert_same_state(again, whole)
 
 
@@ -125,6 +123,23 @@ def test_a_finished_fit_may_be_given_more_iterations(tmp_path):
     assert more.n_iter_ == 9
     assert more.lower_bounds_[:4] == first.lower_bounds_
     assert_same_state(partitions.fit(short, InMemory(PARTS), resume=tmp_path / "fit"), first)
+
+
+@every_summed
+def test_other_iterations_go_on_from_the_start_of_the_first_fit(name, tmp_path):
+    """However early that was stopped: its start, a fit to the sample, had its `max_iter`."""
+    entry = SUMMED[name]
+    few, many = (entry.make(random_state=3, max_iter=n, tol=0) for n in (2, 6))
+    parts, kept = parts_of(entry.rows()), {"checkpoint": tmp_path / "fit", "every": 3}
+    whole = partitions.fit(few, InMemory(parts))
+    with pytest.raises(Stopped):
+        partitions.fit(few, Stopping(parts, 2), **kept)  # the survey and the sample
+    more = partitions.fit(many, InMemory(parts), resume=tmp_path / "fit", **kept)
+    again = partitions.fit(many, InMemory(parts), resume=tmp_path / "fit", **kept)
+    assert more.lower_bounds_[: len(whole.lower_bounds_)] == whole.lower_bounds_
+    assert_same_state(again, more)
+    if name == "Gaussian full":  # a new fit begins where its own start ends
+        assert partitions.fit(many, InMemory(parts)).lower_bounds_[0] > more.lower_bounds_[0]
 
 
 def test_a_fit_that_has_converged_stays_as_it_is(tmp_path):

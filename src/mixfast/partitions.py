@@ -211,14 +211,16 @@ def fit(
     source : object with map_reduce(task, state, merge)
         See the module.
     checkpoint : path-like, default=None
-        A file that is written after every so many iterations, whole or not at all, in place of the one before: the
-        parameters and what the fit has come to.
+        A file that is written after the start and after every so many iterations, whole or not at all, in place of the
+        one before: the parameters and what the fit has come to.
     every : int, default=10
         Iterations between two checkpoints. Accelerated fits extrapolate within them, so that bits depend on it.
     resume : path-like, default=None
-        A checkpoint to go on from, of the same estimator and the same rows; `max_iter` and `tol` may differ. Rows are
-        surveyed and the start is made again, then the fit goes on and has the bits that it would have had. May be the
-        same file as `checkpoint`.
+        A checkpoint to go on from, of the same estimator and the same rows. Rows are surveyed and the start is made
+        again, then the fit goes on from the parameters in the file and has the bits that it would have had. `max_iter`
+        and `tol` may differ, and are then those of the iterations over all rows alone: the fit to the sample, which
+        had them too, was that of the first call, and a new fit with the new ones would begin elsewhere. May be the same
+        file as `checkpoint`.
     progress : bool, default=False
         Show a bar of passes over the rows (needs tqdm).
 

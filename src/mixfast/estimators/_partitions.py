@@ -365,6 +365,8 @@ class FromPartitions:
         em.visit_elsewhere(gather, total_weight, least)
         problem = self._problem_of(survey, dtype)
         course = checkpoints.begun(problem, Course(*em.state(), []))
+        if not course.bounds:
+            checkpoints.write(course, problem)  # what is gone on from is this start, whatever max_iter is then
         is_over = course.is_over(self.tol)
         with Bar(self.max_iter, progress, unit="pass") as report:
             while not is_over and len(course.bounds) < self.max_iter:
