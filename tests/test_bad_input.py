@@ -562,9 +562,10 @@ def test_small_problems_fit_or_say_why_not(problem, covariance_type, reg_covar, 
             model.fit(X, sample_weight=weights)
         return
     low, high = (1e-147, 1e148) if X.dtype == np.float64 else (1e-11, 1e16)
-    sizes = np.abs(X).max(axis=0)
-    # relative: a millionth of the square of a small unit, and its inverse, must be numbers as well
-    may_raise = sizes.max() > high or (regularization == "relative" and np.any((sizes > 0) & (sizes < low)))
+    spreads = np.ptp(X, axis=0)
+    # relative: a millionth of the square of a small unit, and its inverse, must be numbers as well; units are spreads,
+    # of float32 numbers near 3e-11 those of the last digits can be 2e-15
+    may_raise = np.abs(X).max() > high or (regularization == "relative" and np.any((spreads > 0) & (spreads < low)))
     assert fit_or_say_scale(model, X, weights) or may_raise
     heavy_tailed = {name: value for name, value in model.get_params().items() if name in StudentTMixture().get_params()}
     heavy = StudentTMixture(**heavy_tailed, degrees_of_freedom=degrees_of_freedom)
