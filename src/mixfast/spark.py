@@ -142,8 +142,8 @@ class SparkSource:
     """The partitions of a DataFrame, for `mixfast.partitions.fit`, kept from the first look at them to `close`.
 
     What is kept is Arrow's own bytes: Spark would make Arrow columns of cached rows again for each pass. To send 256 MB
-    of them to Python takes 1.3 s of processor time; an RDD of the same bytes takes 0.65 s, but Spark Connect, the only
-    door to serverless clusters, has no RDDs.
+    of them to Python takes 1.3 s of processor time; an RDD of the same bytes takes 0.65 s, but Spark Connect, which
+    serverless clusters require, has no RDDs.
 
     Parameters
     ----------
