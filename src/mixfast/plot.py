@@ -9,7 +9,6 @@ these.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -19,9 +18,10 @@ from scipy.special import softmax
 from sklearn.utils.validation import check_is_fitted
 
 from mixfast._typing import Column, RowsLike
-from mixfast.canvas import COLOURS, axes_of, colour_of, dashes_of, folded, limits_of, rows_of_labels, some_rows
+from mixfast.canvas import COLOURS, axes_of, colour_of, dashes_of, folded, rows_of_labels, some_rows
 from mixfast.families.family import ColumnKind
-from mixfast.mixture_pictures import MOST_CELLS, MOST_COLUMNS, Looks, Plane, Regression, View, legend
+from mixfast.mixture_pictures import MOST_CELLS, MOST_COLUMNS, Looks, Plane, View, legend
+from mixfast.regression_pictures import predictors_of, regressions
 from mixfast.relations import check_mixture, check_option
 from mixfast.row_data import counted_and_separated, take_data
 from mixfast.status import Status
@@ -191,17 +191,21 @@ class MixtureDisplay:
         named = _names_of_responses(row_data.get("y"))
         rows, weights, data = counted_and_separated(X, sample_weight, model._gathered_data(row_data))
         own, data = model._rows_and_data(rows, **data)
-        predictors = _predictors_of(model, rows, own)
+        predictors = predictors_of(model, rows, own)
+        places = None if features is None else _places_of(features, model, predictors.names)
+        if places is not None and (len(places) != 1 or predictors.columns[places[0]] is None):
+            raise ValueError(f"features={features!r} should name one column of numbers, over which lines are drawn")
         labels = model._labels_of_rows(own, **data)
         shown = rows_of_labels(labels, max_points, weights)
         weights_of = np.asarray(model.weights_, dtype=np.float64)
         looks = Looks([str(k) for k in range(len(weights_of))], weights_of, weights_of > 0)
-        panels = _regressions(model, predictors, data["y"], named, labels, shown, features)
+        responses = model._pictured_responses(data["y"], len(labels), named)
+        panels = regressions(model, predictors, responses, labels, shown, places)
         if len(panels) == 1:
             return cls(kind="density", layout=Layout({(0, 0): panels[0]}, "mean"), looks=looks)
         across = 2 if len(panels) in (2, 4) else 3
-        places = {divmod(place, across): panel for place, panel in enumerate(panels)}
-        return cls(kind="density", layout=Layout(places, "mean", size=(3.6, 2.9)), looks=looks)
+        grid = {divmod(place, across): panel for place, panel in enumerate(panels)}
+        return cls(kind="density", layout=Layout(grid, "mean", size=(3.6, 2.9)), looks=looks)
 
     def plot(self, ax: Axes | None = None) -> MixtureDisplay:
         """Draw the picture, once more perhaps.
@@ -429,109 +433,6 @@ KINDS = {
 def _names_of_responses(y):
     """Names of the columns of a table of responses; None for arrays and lists."""
     return [str(name) for name in Table(y).names] if is_table(y) else None
-
-
-class Predictors(NamedTuple):
-    """The columns that the means of experts can be drawn over.
-
-    names : list of str
-    columns : list of float64 (n_rows,), None for columns that are not numeric
-    at : function of (j, values) -> rows with these values of column j, and all other columns held constant
-    are_held : at what they are held, for the label: 'at medians'
-    """
-
-    names: list[str]
-    columns: list[NDArray | None]
-    at: Any
-    are_held: str
-
-
-def _predictors_of(model, rows, own):
-    """`Predictors` of `own`, X of the fit as an array or a table; of models that were fitted by a formula, of `rows`,
-    the table that the formula made X of."""
-    if own is not rows:
-        return _predictors_of_formula(model, rows)
-    values = model._validate_rows(own, reset=False).astype(np.float64)
-    medians = np.median(values, axis=0)
-
-    def at(j, numbers):
-        grid = np.tile(medians, (len(numbers), 1))
-        grid[:, j] = numbers
-        return grid
-
-    return Predictors([str(name) for name in model._labels_of_columns()], list(values.T), at, "at medians")
-
-
-def _predictors_of_formula(model, table):
-    import pandas as pd
-
-    frame = model._fitted_formula.columns_of_terms(table)
-    names = list(frame.columns)
-    are_numbers = [pd.api.types.is_any_real_numeric_dtype(frame[name]) for name in names]
-    held = pd.DataFrame({
-        name: [frame[name].median() if is_number else frame[name].mode().iloc[0]]
-        for name, is_number in zip(names, are_numbers, strict=True)
-    })  # fmt: skip
-
-    def at(j, numbers):
-        grid = pd.concat([held] * len(numbers), ignore_index=True)
-        grid[names[j]] = numbers
-        return model._fitted_formula.design(grid)
-
-    columns = [
-        frame[name].to_numpy(dtype=np.float64) if is_number else None
-        for name, is_number in zip(names, are_numbers, strict=True)
-    ]
-    return Predictors([str(name) for name in names], columns, at, "at typical values")
-
-
-def _regressions(model, predictors, y, named, labels, shown, features):
-    """A `Regression` for each response, and for each class of multinomial ones. The column on the horizontal axis is
-    the one that `features` names, or the one that predictions depend on most. Raises ValueError unless it is
-    numeric."""
-    of_rows = model._pictured_responses(y, len(labels), named)
-    places = _most_telling(model, predictors, of_rows) if features is None else None
-    places = _places_of(features, model, predictors.names) if places is None else places
-    if len(places) != 1 or predictors.columns[places[0]] is None:
-        raise ValueError(f"features={features!r} should name one column of numbers, over which lines are drawn")
-    (j,) = places
-    x, n_others = predictors.columns[j], len(predictors.names) - 1
-    across = limits_of(x)
-    grid = np.linspace(*across, 200)
-    others = f" ({n_others} other column{'s' * (n_others > 1)} {predictors.are_held})" if n_others else ""
-    rng, panels = np.random.default_rng(0), []
-    for response, means in zip(of_rows, _means_of(model, predictors.at(j, grid)), strict=True):
-        drawn = response.numbers[shown]
-        if response.is_share:  # jitter, so that equal shares do not hide each other
-            drawn = drawn + rng.uniform(-0.03, 0.03, len(drawn))
-        limits = across, (-0.08, 1.08) if response.is_share else limits_of(response.numbers)
-        panels.append(
-            Regression(predictors.names[j], response.name, x[shown], drawn, labels[shown], grid, means, limits, others)
-        )
-    return panels
-
-
-def _most_telling(model, predictors, of_rows):
-    """[j], the column for which some mean changes most between its 5 % and 95 % quantiles, in standard deviations of
-    the response."""
-    moved = []
-    for j, x in enumerate(predictors.columns):
-        moved.append(-1.0)
-        if x is None:
-            continue
-        ends = _means_of(model, predictors.at(j, np.quantile(x, [0.05, 0.95])))
-        for response, means in zip(of_rows, ends, strict=True):
-            spread = np.nanstd(response.numbers) or 1.0
-            moved[-1] = max(moved[-1], np.abs(np.diff(means, axis=0)).max() / spread)
-    return [int(np.argmax(moved))]
-
-
-def _means_of(model, rows):
-    """Means of the components for each of `_pictured_responses`, a list of (n, n_components), with exposure 1."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # names of columns
-        found = [own if own.ndim == 3 else own[..., np.newaxis] for own in model._means_of_components(rows, None, None)]
-    return [own[..., c] for own in found for c in range(own.shape[2])]
 
 
 def _grid_for(ax, layout):
