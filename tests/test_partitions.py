@@ -144,6 +144,61 @@ def test_iterations_over_partitions_are_iterations_over_the_rows(name, dtype):
     assert (parts.status_ | passing) == (whole.status_ | passing)
 
 
+@pytest.mark.parametrize("name", [name for name, entry in SUMMED.items() if np.float32 in entry.dtypes])
+def test_partitions_of_two_precisions_are_rows_of_the_wider(name):
+    entry = SUMMED[name]
+    narrow, wide = entry.rows(np.float32).some(slice(0, 40)), entry.rows().some(slice(40, None))
+    rows = Rows(np.concatenate([narrow.X, wide.X]), entry.rows().data)
+    begins = "warm_start" in entry.make().get_params()
+    model = begun(entry, rows) if begins else entry.make(max_iter=6, tol=0)
+    fits = [
+        partitions.fit(model, source) if not begins else copy.deepcopy(model).fit(source)
+        for source in (
+            InMemory([(part.X, None, part.data) for part in parts])
+            for parts in ([rows], [narrow, wide], [wide.some(slice(0)), narrow, narrow.some(slice(0)), wide])
+        )
+    ]
+    # the survey of a partition computes in its own precision, and priors are made of that
+    rtol = 1e-6 if rows.to(model.design)._scatter is not None else 1e-11
+    for fit in fits[1:]:
+        assert_near(fit, fits[0], rtol)
+        assert fit.weights_.dtype == np.float64
+
+
+@pytest.mark.parametrize("name", ["Gaussian full", "categorical", "experts, poisson"])
+def test_no_rows_of_a_wider_precision_change_nothing(name):
+    entry = SUMMED[name]
+    rows, none, estimator = entry.rows(np.float32), entry.rows().some(slice(0)), entry.make(max_iter=3)
+    wanted = partitions.fit(estimator, InMemory([(rows.X, None, rows.data)]))
+    for parts in ([none, rows], [rows, none]):
+        fit = partitions.fit(estimator, InMemory([(part.X, None, part.data) for part in parts]))
+        assert_same_state(fit, wanted)
+        assert fit.weights_.dtype == np.float32
+
+
+@pytest.mark.parametrize("name", SUMMED)
+def test_a_source_without_rows_is_said_to_be(name):
+    entry = SUMMED[name]
+    rows, estimator = entry.rows(), entry.make()
+    none, zero = rows.some(slice(0)), np.zeros(60)
+    for weight, n_rows in ((None, 0), (zero, 60)):
+        parts = [(none.X, None, none.data), (rows.X[:n_rows], weight, rows.some(slice(n_rows)).data)]
+        with pytest.raises(ValueError, match=f"all partitions together, 2, have {n_rows} rows, none of them of posi"):
+            partitions.fit(estimator, InMemory(parts))
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars", "pyarrow"])
+@pytest.mark.parametrize("dtype", [np.float32, np.int64])
+def test_tables_whose_columns_have_two_types(library, dtype):
+    module, X = pytest.importorskip(library), np.round(4 * REALS[:, :2])
+    make = module.table if library == "pyarrow" else module.DataFrame
+    tables = [make({"a": own[:, 0], "b": own[:, 1]}) for own in (X[:30].astype(dtype), X[30:])]
+    estimator = GaussianMixture(2, random_state=0, max_iter=3)
+    model = partitions.fit(estimator, InMemory(tables))
+    assert_near(model, partitions.fit(estimator, InMemory([X[:30], X[30:]])), 1e-12)
+    assert model.feature_names_in_.tolist() == ["a", "b"]
+
+
 PROCESSES = [
     *(
         (name, component, dtype)
@@ -1088,6 +1143,28 @@ def test_streams_are_kept_by_pickles_and_ended_by_fit():
     assert model._stream.total.to_bytes() == again._stream.total.to_bytes()
     assert_same_state(model.fit(X), GaussianMixture(2, random_state=0).fit(X))
     assert "_stream" not in vars(model)
+
+
+def test_batches_of_a_wider_precision_are_refused():
+    X = ESTIMATORS["Gaussian full"].X
+    model = GaussianMixture(2, random_state=0).partial_fit(X.astype(np.float32))
+    before = copy.deepcopy(model)
+    with pytest.raises(ValueError, match=r"X is float64, and the batches before were float32: give X.astype\(numpy.fl"):
+        model.partial_fit(X)
+    assert_same_state(model.means_, before.means_)
+    assert model._stream.n_batches == 0
+    assert GaussianMixture(2, random_state=0).partial_fit(X).partial_fit(X.astype(np.float32)).weights_.dtype == float
+
+
+def test_sums_that_overflow_are_said_to_be_those_of_x():
+    X = ESTIMATORS["Gaussian full"].X
+    model = GaussianMixture(2, random_state=0).partial_fit(X)
+    with pytest.raises(
+        ValueError, match="sums over the rows of X overflowed, second are not finite: scale the columns"
+    ):
+        model.partial_fit(1e200 * X)
+    with pytest.raises(ValueError, match=r"rows have the weight .*: scale sample_weight"):
+        model.partial_fit(X, sample_weight=np.full(60, 1e308))
 
 
 def test_bad_batches_leave_the_model():

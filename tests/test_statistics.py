@@ -327,10 +327,10 @@ def test_a_design_of_no_rows_says_nothing():
         CategoricalMixture(2).with_design(CategoricalMixture().design(X)).fit(X[:, :2])
 
 
-def test_bytes_of_before_designs_had_names_of_components_are_read():
+def test_bytes_of_before_designs_had_names_of_components_and_a_precision_are_read():
     design = BernoulliMixture().design(ESTIMATORS["Bernoulli"].X)
     contents = persistence.from_bytes(design.to_bytes(), "design", dict)
-    del contents["design"]["component_names"]
+    del contents["design"]["component_names"], contents["design"]["dtype"]
     old = persistence.to_bytes(persistence.Contents("design", "Design", contents))
     assert Design.from_bytes(old).to_bytes() == design.to_bytes()
     for names in (["b", "a"], ["a", "a"], [1]):
@@ -338,6 +338,22 @@ def test_bytes_of_before_designs_had_names_of_components_are_read():
         strange = persistence.to_bytes(persistence.Contents("design", "Design", contents))
         with pytest.raises(ValueError, match="names of components should be strings, sorted, once each"):
             Design.from_bytes(strange)
+    contents["design"] |= {"component_names": [], "dtype": "int64"}
+    with pytest.raises(ValueError, match="dtype of rows should be float32 or float64, got 'int64'"):
+        Design.from_bytes(persistence.to_bytes(persistence.Contents("design", "Design", contents)))
+
+
+@summed_with_dtypes
+def test_no_rows_have_no_precision(name, dtype):
+    entry = SUMMED[name]
+    rows = entry.rows(dtype)
+    model = at_start(entry, rows)
+    none = entry.rows().some(slice(0))
+    design = of(model.design, none) + of(model.design, rows) + of(model.design, none)
+    assert design.dtype == (np.float64 if dtype is object else dtype)
+    of_all, of_none = (of(model.statistics, own, design=design) for own in (rows, none))
+    assert of_none.dtype == of_all.dtype
+    assert_same_sums(of_all + of_none, of_all, 0)
 
 
 def test_a_product_with_gaps_and_categories_in_some_parts():

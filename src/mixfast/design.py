@@ -44,6 +44,8 @@ class Design:
         Of each categorical column, of those estimators that learn them; sorted.
     component_names : list of str
         What known labels call components, sorted.
+    dtype : dtype
+        That rows are computed in: float64 where some of them are.
 
     Notes
     -----
@@ -58,9 +60,31 @@ class Design:
     [['blue', 'green', 'red']]
     """
 
-    __slots__ = ("_categories", "_component_names", "_estimator", "_moments", "_n_rows", "_scatter", "_sets", "_weight")
+    __slots__ = (
+        "_categories",
+        "_component_names",
+        "_dtype",
+        "_estimator",
+        "_moments",
+        "_n_rows",
+        "_scatter",
+        "_sets",
+        "_weight",
+    )
 
-    def __init__(self, *, estimator, n_rows, weight, sets, moments, categories, scatter=None, component_names=()):
+    def __init__(
+        self,
+        *,
+        estimator,
+        n_rows,
+        weight,
+        sets,
+        moments,
+        categories,
+        scatter=None,
+        component_names=(),
+        dtype="float64",
+    ):
         """For estimators: raises ValueError where this is no design. `sets` is the family's, `moments` of the units,
         `scatter` what a prior follows from: those of `Scatter`, None where it follows from nothing."""
         if type(estimator) is not str or type(n_rows) is not int or n_rows < 0 or type(weight) is not float:
@@ -74,7 +98,9 @@ class Design:
         if any(type(name) is not str for name in names) or sorted({*names}) != names:
             raise ValueError(f"names of components should be strings, sorted, once each, got {component_names!r}")
         self._estimator, self._n_rows, self._weight = estimator, n_rows, weight
-        self._component_names = names
+        if dtype not in ("float32", "float64"):
+            raise ValueError(f"the dtype of rows should be float32 or float64, got {dtype!r}")
+        self._component_names, self._dtype = names, dtype
         self._sets, self._moments, self._categories = sets, moments, categories
         self._scatter = Scatter.of_arrays(scatter) if scatter else None
 
@@ -93,6 +119,10 @@ class Design:
     @property
     def component_names(self) -> list[str]:
         return list(self._component_names)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return np.dtype(self._dtype)
 
     @property
     def _names(self):
@@ -130,6 +160,7 @@ class Design:
             if self._categories is None
             else [_union(*pair) for pair in zip(self._categories, other._categories, strict=True)],
             component_names=sorted({*self._component_names, *other._component_names}),
+            dtype=np.result_type(self._dtype, other._dtype).name,
         )
 
     def _replaced(self, **fields):
@@ -144,6 +175,7 @@ class Design:
             "moments": self._moments,
             "categories": self._categories,
             "component_names": self._component_names,
+            "dtype": self._dtype,
             "scatter": None if self._scatter is None else self._scatter.arrays(),
         }
 

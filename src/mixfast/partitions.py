@@ -183,7 +183,20 @@ def stacked(parts: Sequence[Any]) -> Any:
         return np.concatenate(parts)
     import narwhals  # an extra, and only tables need it
 
-    return narwhals.concat([narwhals.from_native(part) for part in parts]).to_native()
+    return narwhals.concat(_with_one_type([narwhals.from_native(part) for part in parts])).to_native()
+
+
+def _with_one_type(tables):
+    """Tables whose columns of numbers have the same types: libraries differ in what they put below each other."""
+    kinds = [table.schema for table in tables]
+    differing = [name for name in kinds[0] if len({own[name] for own in kinds}) > 1]
+    numbers = [name for name in differing if all(own[name].is_numeric() for own in kinds)]
+    if not numbers:
+        return tables
+    import narwhals
+
+    wanted = {n: narwhals.Int64 if all(own[n].is_integer() for own in kinds) else narwhals.Float64 for n in numbers}
+    return [table.with_columns(*(narwhals.col(name).cast(own) for name, own in wanted.items())) for table in tables]
 
 
 def fit(

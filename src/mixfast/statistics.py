@@ -105,7 +105,7 @@ class Statistics:
         if type(n_rows) is not int or type(n_impossible) is not int or not 0 <= n_impossible <= n_rows:
             raise ValueError(f"there are {n_rows!r} rows, of which {n_impossible!r} are impossible")
         if type(weight) is not float or type(least) is not float or not (0 <= weight < math.inf and least > 0):
-            raise ValueError(f"rows have the weight {weight!r}, the smallest {least!r}")
+            raise ValueError(f"rows have the weight {weight!r}, the smallest {least!r}: scale sample_weight")
         if type(log_likelihood) is not float or not log_likelihood < math.inf:
             raise ValueError(
                 f"the log-likelihood is {log_likelihood!r}: sums over the rows overflowed. Scale the columns of X to "
@@ -211,9 +211,16 @@ class Statistics:
         )
 
     def _check_addable(self, other):
-        for what, own, its in (("family", self._family, other._family), ("dtype", self._dtype, other._dtype)):
-            if own != its:
-                raise ValueError(f"statistics of {what} {own} and {its} cannot be added: make both of rows of one kind")
+        if self._family != other._family:
+            raise ValueError(
+                f"statistics of family {self._family} and {other._family} cannot be added: make both of rows of one "
+                "kind"
+            )
+        if self._dtype != other._dtype:
+            raise ValueError(
+                f"statistics of dtype {self._dtype} and {other._dtype} cannot be added: convert the rows of one of "
+                "them, as X.astype(numpy.float64), or make both with the design of all rows"
+            )
         if self._parameters != other._parameters:
             raise ValueError(
                 "statistics of different parameters cannot be added: make both by models with the same parameters, or "
@@ -360,7 +367,9 @@ def _numbers(name, array):
     if array.dtype != np.float64:
         raise ValueError(f"{name} should be float64, got {array.dtype}")
     if not np.all(np.isfinite(array)):
-        raise ValueError(f"{name} are not finite: sums over the rows overflowed. Scale the columns of X.")
+        raise ValueError(
+            f"sums over the rows of X overflowed, {name} are not finite: scale the columns of X to moderate size."
+        )
     return frozen(array)
 
 

@@ -299,6 +299,11 @@ class FromPartitions:
         self._check_for_parts()
         seed = self._seed()
         survey = source.map_reduce(SurveyRows(self), None, joined_surveys)
+        if not survey.design.n_rows:
+            raise ValueError(
+                f"all partitions together, {len(survey.n_rows)}, have {sum(survey.n_rows.values())} rows, none of them "
+                "of positive weight, and a fit needs some: look at what the source reads"
+            )
         model = self._begun_on_sample(source, survey, seed)
         if self.max_iter:
             model._learn_of_all(survey.design)
@@ -352,7 +357,7 @@ class FromPartitions:
     def _iterated(self, source, survey, checkpoints, progress):
         """EM over all rows, from this model on."""
         total_weight, least = survey.design.weight, survey.least
-        task, dtype = SumRows(copy.copy(self), survey.design), np.asarray(self.weights_).dtype
+        task, dtype = SumRows(copy.copy(self), survey.design), self._dtype_of_results(survey.design.dtype)
         encoded, units, em = self._engine_of_design(survey.design, dtype)
         layout = encoded.family.params_layout(len(self.weights_), self._n_fitted_features())
 

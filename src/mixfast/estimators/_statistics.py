@@ -144,6 +144,7 @@ class FromStatistics:
             categories=learner._names_of_codes(),
             component_names=[str(own) for own in vars(learner).get("component_names_", ())],
             scatter=None if scatter is None else scatter.arrays(),
+            dtype=X.dtype.name,
         )
 
     def with_design(self, design: Design) -> Self:
@@ -225,7 +226,7 @@ class FromStatistics:
         family = self._family() if design is None else self._family().with_design(design._sets)
         X = rows_with(X, self._gathered_data(row_data))
         X, sample_weight, _ = counted_rows(X, sample_weight, needs_some=False)
-        X = self._read_rows(X, reset=False, ensure_min_samples=0)
+        X = self._in_precision(self._read_rows(X, reset=False, ensure_min_samples=0), design)
         values, data = separated(X)
         units = self._units_of(family, values, sample_weight, design)
         family = self._given_prior(family, units, self._n_fitted_features())
@@ -364,6 +365,14 @@ class FromStatistics:
             self._raise_failure(found, dtype)
         left = layout.pack(units.leave(layout.view(found.params)))
         self._finish(found._replace(params=self._with_held(left)), layout, dtype, reorders)
+
+    def _in_precision(self, X, design):
+        """Validated rows in the precision that all rows have together; no rows have none of their own."""
+        if design is None:
+            return X
+        rows, data = separated(X)
+        dtype = np.result_type(X.dtype, design.dtype) if X.shape[0] else design.dtype
+        return rows_with(rows.astype(dtype, copy=False), data)
 
     def _digest(self, state=None):
         """Stands for the parameters, or for a state of the engine."""

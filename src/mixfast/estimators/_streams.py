@@ -69,7 +69,7 @@ class FromStreams:
         ------
         ValueError
             For rows that `fit` refuses, for families of your own without `recentre`, and where columns have missing
-            entries, or values, of which the first batch had none.
+            entries, or values, of which the first batch had none, or are float64 where those of the first were float32.
         """
         if is_source(X):
             raise TypeError("partial_fit takes one batch of rows: call fit for rows in blocks or partitions")
@@ -95,6 +95,11 @@ class FromStreams:
         new = self.statistics(X, sample_weight=sample_weight, design=stream.design, **row_data)
         if not new.weight > 0:
             return self
+        if new.dtype != stream.total.dtype:
+            raise ValueError(
+                f"X is {new.dtype}, and the batches before were {stream.total.dtype}: give X.astype(numpy."
+                f"{stream.total.dtype}), or begin anew, by fit or a clone, with {new.dtype}"
+            )
         seen, n_batches = stream.seen + new.weight, stream.n_batches + 1
         share = (n_batches + DELAY - 1) ** -DECAY if forgetting is None else float(forgetting)
         # priors are worth what they are beside rows: sums stand for as many rows as they remember
