@@ -25,6 +25,7 @@ from pyspark import TaskContext
 from pyspark.ml import Estimator, Model
 from pyspark.ml.functions import array_to_vector, vector_to_array
 from pyspark.ml.linalg import VectorUDT
+from pyspark.ml.param import Param, Params, TypeConverters
 from pyspark.ml.param.shared import HasFeaturesCol, HasLabelCol, HasPredictionCol, HasProbabilityCol, HasWeightCol
 from pyspark.ml.util import DefaultParamsReader, DefaultParamsWriter, MLReadable, MLReader, MLWritable, MLWriter
 from pyspark.sql import DataFrame, functions
@@ -461,9 +462,46 @@ class MixtureParams(
 ):
     """Base of `SparkMixture` and `SparkMixtureModel`: params with names of columns, and saving."""
 
+    exposureCol: Param[str] = Param(
+        Params._dummy(), "exposureCol", "exposure column name", typeConverter=TypeConverters.toString
+    )
+    offsetCol: Param[str] = Param(
+        Params._dummy(), "offsetCol", "offset column name", typeConverter=TypeConverters.toString
+    )
+    gateCols: Param[list[str]] = Param(
+        Params._dummy(), "gateCols", "gate column names", typeConverter=TypeConverters.toListString
+    )
+
+    #: The params of what rows have beside their values, by the names that `fit` of estimators has for it.
+    _of_rows = {"exposure": "exposureCol", "offset": "offsetCol", "gate_X": "gateCols"}
+
     def __init__(self, mixture):
         super().__init__()
         self.mixture = mixture
+
+    def getExposureCol(self) -> str:
+        """The value of exposureCol, or its default."""
+        return self.getOrDefault(self.exposureCol)
+
+    def getOffsetCol(self) -> str:
+        """The value of offsetCol, or its default."""
+        return self.getOrDefault(self.offsetCol)
+
+    def getGateCols(self) -> list[str]:
+        """The value of gateCols, or its default."""
+        return self.getOrDefault(self.gateCols)
+
+    def _row_data(self):
+        """The columns of what rows have beside their values, by the names that `fit` of estimators has for it."""
+        found = {}
+        for name, param in self._of_rows.items():
+            if self.isDefined(param):
+                found[name] = self.getOrDefault(param)
+                if name not in self.mixture._row_data:
+                    raise TypeError(
+                        f"{param}={found[name]!r} was given, and rows of a {type(self.mixture).__name__} have no {name}"
+                    )
+        return found
 
     def write(self):
         """The MLWriter."""
@@ -525,6 +563,12 @@ class SparkMixture(MixtureParams, Estimator):
         Where the model puts the probability of each component, a vector.
     labelCol : str, default='label'
         The column of the responses of mixtures of experts; others do not look at it.
+    exposureCol : str, default=None
+        The column of exposures, where rows have them: of `PoissonMixture`, and of mixtures of experts of counts.
+    offsetCol : str, default=None
+        The column that is added to the linear predictors of mixtures of experts.
+    gateCols : list of str, default=None
+        The columns of numbers that the gate of mixtures of experts sees, where `gate` is 'gate_X'.
 
     Attributes
     ----------
@@ -549,17 +593,22 @@ class SparkMixture(MixtureParams, Estimator):
         predictionCol: str = "prediction",
         probabilityCol: str = "probability",
         labelCol: str = "label",
+        exposureCol: str | None = None,
+        offsetCol: str | None = None,
+        gateCols: list[str] | None = None,
     ) -> None:
         super().__init__(estimator)
         self._set(featuresCol=featuresCol, labelCol=labelCol)
         self._set(predictionCol=predictionCol, probabilityCol=probabilityCol)
-        if weightCol is not None:  # Spark writes None, and does not read it again
-            self._set(weightCol=weightCol)
+        beside = {"exposureCol": exposureCol, "offsetCol": offsetCol, "gateCols": gateCols, "weightCol": weightCol}
+        # Spark writes None, and does not read it again
+        self._set(**{name: told for name, told in beside.items() if told is not None})
 
     def _fit(self, dataset):
         weight = self.getWeightCol() if self.isDefined("weightCol") else None
         y = self.getLabelCol() if "y" in self.mixture._needed_row_data else None
-        return self._copyValues(SparkMixtureModel(fit(self.mixture, dataset, self.getFeaturesCol(), weight, y)))
+        fitted = fit(self.mixture, dataset, self.getFeaturesCol(), weight, y, **self._row_data())
+        return self._copyValues(SparkMixtureModel(fitted))
 
 
 class SparkMixtureModel(MixtureParams, Model):
@@ -579,9 +628,10 @@ class SparkMixtureModel(MixtureParams, Model):
         super().__init__(mixture)
 
     def _transform(self, dataset):
-        found = "what the mixture says"
-        predictions = _predictions_of(self.mixture, {})
-        told = dataset.withColumn(found, _told_of_rows(self.mixture, dataset, self.getFeaturesCol(), predictions, {}))
+        found, row_data = "what the mixture says", self._row_data()
+        predictions = _predictions_of(self.mixture, row_data)
+        of_rows = _told_of_rows(self.mixture, dataset, self.getFeaturesCol(), predictions, row_data)
+        told = dataset.withColumn(found, of_rows)
         prediction, probability = self.getPredictionCol(), self.getProbabilityCol()
         vectors = array_to_vector(_quoted(found)["probability"])
         return told.withColumns({prediction: _quoted(found)["prediction"], probability: vectors}).drop(found)

@@ -24,6 +24,7 @@ from mixfast import (
     GSDMM,
     GaussianMixture,
     MixtureOfExperts,
+    PoissonMixture,
     StudentTMixture,
     fit_many_groups,
     partitions,
@@ -306,6 +307,42 @@ def test_a_stage_without_weights_is_loaded_again(spark, tmp_path):
     stage = SparkMixture.load(str(tmp_path / "stage"))
     assert stage.getFeaturesCol() == "v"
     assert not stage.isDefined("weightCol")
+
+
+def test_stages_know_the_columns_of_what_rows_have_beside_their_values(spark, tmp_path):
+    days, z = RNG.uniform(1, 2, size=4000), RNG.normal(size=4000)
+    counts = RNG.poisson(days * np.exp(np.where(z > 0, 0.2 * X[:, 0], 1 - 0.2 * X[:, 0])))
+    beside = {"days": days, "head": 0.1 * z, "z": z, "sold": counts}
+    frame = frame_in(
+        spark, [table_of(X[i:j], **{name: own[i:j] for name, own in beside.items()}) for i, j in pairwise(CUTS)]
+    )
+    vectors = VectorAssembler(inputCols=NAMES, outputCol="features")
+    experts = MixtureOfExperts(2, expert="poisson", gate="gate_X", random_state=0, tol=0, max_iter=4)
+    stage = SparkMixture(experts, labelCol="sold", exposureCol="days", offsetCol="head", gateCols=["z"])
+    stage.save(str(tmp_path / "stage"))
+    stage = SparkMixture.load(str(tmp_path / "stage"))
+    assert (stage.getExposureCol(), stage.getOffsetCol(), stage.getGateCols()) == ("days", "head", ["z"])
+    assert stage.explainParam("gateCols") == "gateCols: gate column names (current: ['z'])"
+    model = Pipeline(stages=[vectors, stage]).fit(frame)
+    model.save(str(tmp_path / "model"))
+    found, own = PipelineModel.load(str(tmp_path / "model")).transform(frame).toPandas(), model.stages[1].mixture
+    given = {"exposure": days, "offset": 0.1 * z, "gate_X": pandas.DataFrame({"z": z})}
+    parts = [(X[i:j], None, {"y": counts[i:j]} | {k: v[i:j] for k, v in given.items()}) for i, j in pairwise(CUTS)]
+    assert_near(own, wanted(partitions.InMemory(parts), experts), 1e-12)
+    np.testing.assert_allclose(found["prediction"], own.predict(X, **given), rtol=1e-13)
+    shares = own.predict_proba(X, gate_X=given["gate_X"])
+    np.testing.assert_allclose([row.toArray() for row in found["probability"]], shares, rtol=1e-13)
+
+    poisson = PoissonMixture(2, random_state=0, tol=0, max_iter=4)
+    words = VectorAssembler(inputCols=["sold"], outputCol="features").transform(frame)
+    model = SparkMixture(poisson, exposureCol="days").fit(words)
+    parts = [(counts[i:j, np.newaxis].astype(float), None, {"exposure": days[i:j]}) for i, j in pairwise(CUTS)]
+    assert_same_state(model.mixture, wanted(partitions.InMemory(parts), poisson))
+    labels = model.transform(words).toPandas()["prediction"]
+    assert np.array_equal(labels, model.mixture.predict(counts[:, np.newaxis].astype(float), exposure=days))
+    for name, told in (("exposureCol", "days"), ("offsetCol", "head"), ("gateCols", ["z"])):
+        with pytest.raises(TypeError, match=rf"{name}=.* was given, and rows of a GaussianMixture have no"):
+            SparkMixture(ESTIMATOR, **{name: told}).fit(words)
 
 
 def test_what_cannot_be_saved_without_pickles_says_so(spark, tmp_path):
