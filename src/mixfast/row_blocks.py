@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import itertools
+import mmap
 import os
 import queue
 import threading
@@ -27,6 +29,12 @@ WEIGHT = "sample_weight"
 BLOCK = 65536
 #: Rows that a reader of a file gives at a time, more or less.
 READ = 65536
+#: Bytes of a mapped file that are read at a time. 640 MB on a disk of 1.7 GB/s whose system reads 128 KB ahead, beside
+#: a consumer that takes two thirds of that: 1.08 times reading alone, 1.6 in pieces of 256 KB, 1.2 of 4 MB, and 14.6
+#: where only the consumer asks for pages.
+PIECE = 1 << 20
+#: Bytes that say whether a file is in memory. To read it through costs 7 % of a pass over one that is.
+PROBES = 64
 
 
 class Blocks:
@@ -254,6 +262,58 @@ def _of_array(array):
     return batches
 
 
+def _of_memory_map(rows):
+    """An array that is a mapped file, as it lies there. The reader's thread reads each batch before it is given away:
+    else the first to ask for a page is a thread that computes, and the disk waits while it does not."""
+
+    def batches():
+        with contextlib.ExitStack() as opened:
+            try:
+                file = opened.enter_context(open(rows.filename, "rb", buffering=0))
+            except OSError:  # it may be gone, and is still mapped
+                is_there = True
+            else:
+                file.seek(rows.offset)
+                is_there = _is_in_memory(file, rows.nbytes)
+            for batch in _of_array(rows)():
+                if not is_there:
+                    _read_through(file, batch.nbytes)
+                yield batch
+
+    return batches
+
+
+def _is_file_as_it_lies(array):
+    """Whether rows of a memory map follow each other in its file, from `offset` on: not of parts of such arrays."""
+    is_file = isinstance(array, np.memmap) and isinstance(array.base, mmap.mmap) and array.filename is not None
+    return is_file and array.flags.c_contiguous
+
+
+def _is_in_memory(file, size):
+    """Whether the system has the next bytes of a file in memory, as some of them say; False where it does not tell."""
+    first = file.tell()
+    try:
+        for place in np.linspace(first, first + size, PROBES, endpoint=False):
+            os.preadv(file.fileno(), [bytearray(1)], int(place), os.RWF_NOWAIT)
+    except (AttributeError, OSError):  # there is no such flag, or no such byte without waiting
+        return False
+    return True
+
+
+def _read_through(file, size):
+    """Read the next bytes of a file, which the system then has in memory, and forget them."""
+    piece = memoryview(bytearray(min(PIECE, size)))
+    while size > 0:
+        n_read = file.readinto(piece[: min(len(piece), size)])
+        if not n_read:
+            return
+        size -= n_read
+
+
+def _source_of_array(array):
+    return (_of_memory_map if _is_file_as_it_lies(array) else _of_array)(array)
+
+
 def _of_table(table):
     """A table that is here."""
 
@@ -278,7 +338,7 @@ def _of_dask(collection):
 def _of_npy(paths):
     def batches():
         for path in paths:
-            yield from _of_array(np.load(path, mmap_mode="r"))()
+            yield from _source_of_array(np.load(path, mmap_mode="r"))()
 
     return batches
 
@@ -389,7 +449,7 @@ def blocks(
             return made(_of_parquet(dataset, columns, beside))
         raise ValueError(f"files should all be .npy or all .parquet, got {', '.join(sorted(kinds))}")
     if hasattr(source, "shape") and len(source.shape) == 2:
-        return made(_of_array(source))
+        return made(_source_of_array(source))
     raise TypeError(
         f"source should be an array of rows, paths of .npy or Parquet files, a pyarrow dataset, or a function that "
         f"returns an iterator of arrays, got {type(source).__name__}"
