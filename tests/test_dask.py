@@ -10,7 +10,10 @@ import numpy as np
 import pytest
 from batches import assert_same_state
 from estimators_table import ESTIMATORS, REALS, REGRESSIONS, Rows
+from sklearn.decomposition import PCA
 from sklearn.exceptions import NotFittedError
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from mixfast import (
     BayesianGaussianMixture,
@@ -168,6 +171,47 @@ def test_predictions_of_arrays_are_lazy_and_in_chunks():
         assert np.array_equal(computed, wanted)
 
 
+@pytest.mark.parametrize("form", ["array", "frame"])
+def test_predictions_are_one_layer_of_a_task_for_each_part(form):
+    """Layers for each part took a minute to optimize for 10,000."""
+    model, beside = PoissonMixture(2, random_state=0, max_iter=2).fit(np.abs(X).round(), exposure=np.ones(4000)), {}
+    rows = array.from_array(np.abs(X).round(), chunks=(100, 3))
+    if form == "frame":
+        rows = dataframe.from_pandas(pandas.DataFrame(np.abs(X).round()), npartitions=40)
+    for beside in ({"exposure": 1.0}, {"exposure": array.ones(4000, chunks=100)}):
+        graph = mixfast.dask.predict_proba(model, rows, **beside).__dask_graph__()
+        n_parts = 40 * (1 + sum(map(dask.is_dask_collection, beside.values())))
+        assert len(dict(graph)) <= 2 * 40 + n_parts + 2  # a frame has a name more for each part
+        if form == "array":
+            assert len(graph.layers) <= 2 + len(beside)
+
+
+@pytest.mark.parametrize("form", ["array", "frame"])
+def test_pipelines_that_end_in_a_mixture_predict(form):
+    pipeline = make_pipeline(StandardScaler(), GaussianMixture(3, random_state=0))
+    of_counts = make_pipeline(FunctionTransformer(np.round), PoissonMixture(2, random_state=0, max_iter=3))
+    exposure = RNG.uniform(1, 2, size=4000)
+    of_counts.fit(np.abs(X), poissonmixture__exposure=exposure)
+    pipeline.fit(X)
+    for model, own, beside in ((pipeline, X, {}), (of_counts, np.abs(X), {"exposure": exposure})):
+        rows = array.from_array(own, chunks=(1000, 2))
+        if form == "frame":
+            rows = dataframe.from_pandas(pandas.DataFrame(own), npartitions=4)
+        told = {name: array.from_array(values, chunks=1000) for name, values in beside.items()}
+        for method in ("predict", "predict_proba"):
+            found = getattr(mixfast.dask, method)(model, rows, **told)
+            wanted = getattr(model, method)(own, **beside)
+            np.testing.assert_array_equal(found.compute(), wanted)
+            assert form == "frame" or (found.dtype, found.shape) == (wanted.dtype, wanted.shape)
+    scores = mixfast.dask.score_samples(pipeline, array.from_array(X.astype(np.float32), chunks=(1000, 3)))
+    assert scores.dtype == scores.compute().dtype == np.float64
+    with pytest.raises(TypeError, match=r"score_samples\(\) of a Pipeline: got an unexpected keyword argument 'expos"):
+        mixfast.dask.score_samples(of_counts, chunked(), exposure=2.0)
+    for fit, source in ((mixfast.dask.fit, chunked()), (partitions.fit, HERE)):
+        with pytest.raises(TypeError, match="a Pipeline is not fitted to rows elsewhere: fit its last step to what"):
+            fit(pipeline, source)
+
+
 def models():
     """name -> (fitted model, rows) of all that predict."""
     for name, entry in {**ESTIMATORS, **REGRESSIONS}.items():
@@ -248,10 +292,13 @@ def test_what_rows_have_may_be_in_any_collection_and_is_checked_first():
 
 
 def test_what_cannot_predict_says_so_first():
-    with pytest.raises(TypeError, match="be a fitted mixture of mixfast, got str: give its method to map_blocks"):
+    with pytest.raises(TypeError, match="or a Pipeline of scikit-learn that ends in one, got str: give its method"):
         mixfast.dask.predict("model", chunked())
-    with pytest.raises(NotFittedError):
-        mixfast.dask.predict_proba(GaussianMixture(2), chunked())
+    with pytest.raises(TypeError, match="that ends in one, got PCA: give its method to map_blocks"):
+        mixfast.dask.predict(make_pipeline(StandardScaler(), PCA()).fit(X), chunked())
+    for unfitted in (GaussianMixture(2), make_pipeline(StandardScaler(), GaussianMixture(2))):
+        with pytest.raises(NotFittedError):
+            mixfast.dask.predict_proba(unfitted, chunked())
     model = ESTIMATOR.fit(X)
     with pytest.raises(TypeError, match="X should be a Dask array or dataframe, got ndarray"):
         mixfast.dask.predict(model, X)

@@ -69,11 +69,16 @@ def fits_elsewhere(estimator: object) -> bool:
 
 
 def check_fits_elsewhere(estimator: object) -> None:
-    if not fits_elsewhere(estimator):
+    if fits_elsewhere(estimator):
+        return
+    if hasattr(estimator, "steps"):
         raise TypeError(
-            f"a {type(estimator).__name__} is not fitted to sums over rows alone, so its rows have to be here, in one "
-            "array"
+            f"a {type(estimator).__name__} is not fitted to rows elsewhere: fit its last step to what the other steps "
+            "make of the rows of each partition"
         )
+    raise TypeError(
+        f"a {type(estimator).__name__} is not fitted to sums over rows alone, so its rows have to be here, in one array"
+    )
 
 
 def merged(results: Iterable[Result], merge: Callable[[Sequence[Result]], Result]) -> Result:

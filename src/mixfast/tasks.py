@@ -27,7 +27,8 @@ def fit(estimator: Any, source: partitions.Source, **options: Any) -> Any:
 
 def told_apart(estimator: Any, options: Mapping[str, Any], y: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     """(what is said of rows beside their values, y too; options of `mixfast.partitions.fit`). Raises TypeError for a y
-    that rows of the estimator do not have."""
+    that rows of the estimator do not have, and for estimators that are not fitted to sums over rows."""
+    partitions.check_fits_elsewhere(estimator)
     row_data = {name: own for name, own in options.items() if name in estimator._row_data}
     if y is not None:
         row_data["y"] = y
