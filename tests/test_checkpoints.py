@@ -66,6 +66,24 @@ def test_it_may_be_stopped_anywhere(accelerate, n_passes, tmp_path):
     assert again.lower_bounds_ == whole.lower_bounds_
 
 
+@pytest.mark.parametrize("accelerate", [None, "auto"])
+def test_what_goes_on_needs_no_new_checkpoint(accelerate, tmp_path):
+    estimator = GaussianMixture(3, random_state=0, max_iter=40, tol=0, accelerate=accelerate)
+    kept = {"checkpoint": tmp_path / "fit", "every": 3}
+    whole = partitions.fit(estimator, InMemory(PARTS), **kept)
+    with pytest.raises(Stopped):
+        partitions.fit(estimator, Stopping(PARTS, 2 + 10), **kept)
+    assert_same_state(partitions.fit(estimator, InMemory(PARTS), resume=tmp_path / "fit", every=3), whole)
+
+
+@pytest.mark.parametrize("max_iter", [1, 2, 7, 20, 40, 41])
+@pytest.mark.parametrize("accelerate", [None, "auto"])
+def test_passes_are_no_more_than_max_iter(accelerate, max_iter, tmp_path):
+    estimator = GaussianMixture(3, random_state=0, max_iter=max_iter, tol=0, accelerate=accelerate)
+    for kept in ({}, {"checkpoint": tmp_path / "fit", "every": 3}):
+        assert partitions.fit(estimator, InMemory(PARTS), **kept).n_iter_ <= max_iter
+
+
 @pytest.mark.parametrize("n_passes", range(1, 12))
 def test_a_process_may_be_stopped_before_and_after_its_sticks_are_sorted(n_passes, tmp_path, monkeypatch):
     monkeypatch.setattr(_partitions, "SAMPLE", 200)

@@ -647,6 +647,61 @@ def test_what_is_wrong_with_rows_is_said_of_their_partition():
         partitions.fit(GaussianMixture(2), InMemory([X[:20], X[:20, :2]]))
 
 
+class Failing(InMemory):
+    """A source that, from the third look on, makes something else of the results of its partitions."""
+
+    def __init__(self, parts, change):
+        super().__init__(parts)
+        self.change, self.n_looks = change, 0
+
+    def map_reduce(self, task, state, merge):
+        self.n_looks += 1
+        results = [task(partition, state) for partition in self._partitions]
+        return partitions.merged(results if self.n_looks < 3 else self.change(results), merge)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda own: own[:3], "partition 3 0 times"),
+        (lambda own: [*own, own[1]], "partition 1 2 times"),
+        (lambda own: [*own[:3], own[2]], "partition 2 2 times"),
+    ],
+)
+@pytest.mark.parametrize(
+    "estimator", [GaussianMixture(2, random_state=0), DirichletProcessMixture(max_components=4, random_state=0)]
+)
+def test_partitions_that_are_lost_or_summed_twice_end_the_fit(estimator, change, said):
+    parts = np.array_split(np.random.default_rng(0).normal(size=(400, 2)), 4)
+    with pytest.raises(RuntimeError, match=f"map_reduce of Failing summed {said} in a pass over 4 partitions"):
+        partitions.fit(estimator, Failing(parts, change))
+
+
+class Numbered(InMemory):
+    """A source whose partitions have one number."""
+
+    def __init__(self, parts):
+        super().__init__(parts)
+        self._partitions = [partition._replace(number=0) for partition in self._partitions]
+
+
+class Silent(InMemory):
+    """A source that returns nothing."""
+
+    def map_reduce(self, task, state, merge):
+        super().map_reduce(task, state, merge)
+
+
+def test_what_is_wrong_with_a_source_is_said():
+    parts, estimator = np.array_split(np.random.default_rng(0).normal(size=(100, 2)), 2), GaussianMixture(2)
+    with pytest.raises(ValueError, match="several partitions with the number 0: a source numbers"):
+        partitions.fit(estimator, Numbered(parts))
+    with pytest.raises(TypeError, match=r"map_reduce of Silent should return what merge makes .*, got NoneType"):
+        partitions.fit(estimator, Silent(parts))
+    with pytest.raises(TypeError, match=r"source should have a method map_reduce.*InMemory\(parts\).*got list"):
+        partitions.fit(estimator, parts)
+
+
 def test_what_cannot_be_fitted_to_sums_says_so():
     source = InMemory([np.zeros((3, 1))])
     with pytest.raises(TypeError, match="sums over rows"):

@@ -1,5 +1,7 @@
 """mixfast in the place of scikit-learn's mixtures, in programs that do not know it."""
 
+import copy
+import copyreg
 import logging
 import os
 import pickle
@@ -92,7 +94,7 @@ def test_scikit_learns_own_tests_pass_but_for_those_that_are_named(tmp_path):
 @pytest.mark.usefixtures("_patched")
 @pytest.mark.parametrize("name", ["GaussianMixture", "BayesianGaussianMixture"])
 def test_a_patched_fit_has_the_bits_of_mixfasts(name):
-    patched = getattr(sklearn.mixture, name)(2, random_state=0).fit(X)
+    patched = getattr(sklearn.mixture, name)(n_components=2, random_state=0).fit(X)
     ours = getattr(mixfast, name)(2, random_state=0).fit(X)
     np.testing.assert_array_equal(patched.means_, ours.means_)
     np.testing.assert_array_equal(patched.predict_proba(X), ours.predict_proba(X))
@@ -135,6 +137,31 @@ def test_who_took_a_class_before_sees_an_instance_of_it():
 
 
 # ---- scikit-learn's own class where mixfast has not what is asked for -----------------------------------------------
+
+
+@pytest.mark.parametrize("is_fitted", [False, True])
+@pytest.mark.parametrize("name", ["GaussianMixture", "BayesianGaussianMixture"])
+def test_pickles_of_scikit_learns_models_stay_so(name, is_fitted):
+    theirs = getattr(sklearn.mixture, name)
+    model = theirs(n_components=2, random_state=0)
+    if is_fitted:
+        model.fit(X)
+    wanted, file = clone(model).fit(X).predict_proba(X), pickle.dumps(model)
+    mixfast.patch_sklearn()
+    try:
+        again = pickle.loads(file)
+        there_and_back = [copy.deepcopy(again), pickle.loads(pickle.dumps(again)), pickle.loads(pickle.dumps(model))]
+        for own in (again, *there_and_back):
+            assert type(own) is theirs
+            assert np.array_equal((own if is_fitted else own.fit(X)).predict_proba(X), wanted)
+        ours = pickle.loads(pickle.dumps(getattr(sklearn.mixture, name)(n_components=2, random_state=0).fit(X)))
+        assert isinstance(ours, getattr(mixfast, name))
+        sent = pickle.dumps(again)
+    finally:
+        mixfast.unpatch_sklearn()
+    assert theirs not in copyreg.dispatch_table
+    assert type(pickle.loads(sent)) is theirs
+    assert type(pickle.loads(pickle.dumps(model))) is theirs
 
 
 @pytest.mark.usefixtures("_patched")

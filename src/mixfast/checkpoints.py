@@ -66,8 +66,9 @@ class Checkpoints:
                 raise TypeError(f"{name}={path!r} should be the path of a file, or None")
 
     def steps(self, n_left):
-        """How many iterations follow each other before the next write."""
-        return n_left if self.path is None else min(self.every, n_left)
+        """How many iterations follow each other before the next write, or where it was in the fit that is gone on with:
+        accelerated ones extrapolate within them."""
+        return n_left if self.path is None and self.resume is None else min(self.every, n_left)
 
     def write(self, course, problem):
         """Replace the checkpoint atomically. `problem` identifies the fit, so that another fit does not resume it."""

@@ -250,7 +250,9 @@ def fit(
     Raises
     ------
     TypeError
-        For estimators that are not fitted to sums over rows: GSDMM.
+        For estimators that are not fitted to sums over rows: GSDMM. For what is no source.
+    RuntimeError
+        Where a pass of the source did not sum each partition once.
     ValueError
         For `algorithm="sampler"`. For rows that `fit` refuses: the message begins with the number of the partition. For
         a file that is no checkpoint, or that of another fit.
@@ -267,5 +269,10 @@ def fit(
            [ 4.,  4.]])
     """
     check_fits_elsewhere(estimator)
+    if not is_source(source):
+        raise TypeError(
+            "source should have a method map_reduce(task, state, merge), as mixfast.partitions.InMemory(parts) has for "
+            f"a list of parts, got {type(source).__name__}"
+        )
     checkpoints = Checkpoints(checkpoint, check_whole("every", every), resume)
     return clone(estimator)._fit_partitions(source, checkpoints, progress)

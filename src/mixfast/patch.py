@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import argparse
+import copyreg
 import logging
 import runpy
 import sys
@@ -34,6 +35,17 @@ def _put(classes):
                 LOG.info("%s.%s is now %s.%s", place, name, classes[name].__module__, name)
 
 
+def _theirs(name):
+    """A blank model of scikit-learn's own class of this name, whoever has the name now."""
+    theirs = getattr(import_module("mixfast.patched"), name)._replaces
+    return theirs.__new__(theirs)
+
+
+def _by_name(model):
+    """How models of scikit-learn's own classes are pickled and copied while their names are those of others."""
+    return _theirs, (type(model).__name__,), model.__getstate__()
+
+
 def patch_sklearn() -> None:
     """Put mixfast's mixtures in the place of scikit-learn's.
 
@@ -42,16 +54,19 @@ def patch_sklearn() -> None:
     scikit-learn before keep it. What was replaced, and when scikit-learn's own class is used after all, is logged as
     ``INFO`` by the logger ``"mixfast.patch"``.
 
-    Numbers are scikit-learn's to rounding from the same start, but for those that are listed with the classes
-    (covariances of `BayesianGaussianMixture` that are not ``"full"``); starts draw other random numbers. Options of
-    mixfast, `n_threads` for one, may be used.
+    Numbers are scikit-learn's to rounding from the same start, but for those that are listed with the classes: of
+    `BayesianGaussianMixture` `lower_bound_`, `score_samples`, and covariances that are not ``"full"``. Starts draw
+    other random numbers, and so does `sample` where covariances are full or tied. Options of mixfast, `n_threads` for
+    one, may be used.
 
     Scikit-learn's own class still does what mixfast has not:
 
     - arrays of other libraries than NumPy where scikit-learn's ``array_api_dispatch`` is on: the estimator becomes one
       of scikit-learn's in `fit`;
     - subclasses that say how a step of scikit-learn's algorithm goes (``_m_step``, ``_initialize``, ...): they are
-      derived from scikit-learn's class.
+      derived from scikit-learn's class;
+    - models that were made before, and those of pickles that a program without this wrote, are scikit-learn's and stay
+      so. What is pickled here is read where mixfast is installed.
 
     See Also
     --------
@@ -71,6 +86,8 @@ def patch_sklearn() -> None:
     """
     patched = import_module("mixfast.patched")
     _put({name: getattr(patched, name) for name in PLACES})
+    for name in PLACES:
+        copyreg.pickle(getattr(patched, name)._replaces, _by_name)
 
 
 def unpatch_sklearn() -> None:
@@ -84,6 +101,8 @@ def unpatch_sklearn() -> None:
     """
     patched = import_module("mixfast.patched")
     _put({name: getattr(patched, name)._replaces for name in PLACES})
+    for name in PLACES:
+        copyreg.dispatch_table.pop(getattr(patched, name)._replaces, None)
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -95,6 +95,17 @@ class FallsBack(MixtureByEM):
                 return self.fit(X)
         return super().fit(X, None, sample_weight, **row_data)
 
+    def __setstate__(self, state):
+        """Of a pickle that a program without `mixfast.patch` wrote: what it holds is a model of scikit-learn's own
+        class, whose name this one has taken."""
+        theirs = type(self)._replaces
+        if "_replaces" in vars(type(self)) and not set(self._get_param_names()) <= state.keys():
+            self.__class__ = theirs
+            theirs.__setstate__(self, state)
+            LOG.info("a %s from a pickle stays one of scikit-learn's own class", theirs.__name__)
+        else:
+            super().__setstate__(state)
+
     def _become_theirs(self, why):
         """Be an estimator of scikit-learn's own class from here on."""
         params, theirs = self.get_params(deep=False), type(self)._replaces

@@ -6,6 +6,7 @@ import copy
 import hashlib
 import math
 import warnings
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -205,6 +206,12 @@ def joined_surveys(surveys):
     columns = next((survey.columns for survey in surveys if survey.columns.n_rows), surveys[0].columns)
     design, n_rows, first_rows = None, {}, {}
     for survey in surveys:
+        again = n_rows.keys() & survey.n_rows.keys()
+        if again:
+            raise ValueError(
+                f"there are several partitions with the number {min(again)}: a source numbers its partitions 0, 1, 2 "
+                "and so on, each once"
+            )
         survey.columns.check_like(columns)
         if survey.columns.n_rows:
             columns = columns.with_forms_of(survey.columns)
@@ -243,18 +250,59 @@ class SampleRows:
         return merged_samples(samples, self.size)
 
 
+class Summed(NamedTuple):
+    """The sums of some partitions.
+
+    numbers : tuple of int
+        Of these partitions, each as often as it was summed.
+    statistics : Statistics
+    """
+
+    numbers: tuple[int, ...]
+    statistics: Statistics
+
+
+def joined_sums(parts):
+    numbers = tuple(number for part in parts for number in part.numbers)
+    return Summed(numbers, Statistics.sum([part.statistics for part in parts]))
+
+
+def sums_of_all(source, task, state, survey):
+    """The statistics of all rows at a state. Raises RuntimeError where a pass did not sum each partition once: the fit
+    would go on, to something else."""
+    found = _made_by_merge(source, source.map_reduce(task, state, joined_sums), Summed)
+    times = Counter(found.numbers)
+    if times != dict.fromkeys(survey.n_rows, 1):
+        number = min(number for number in times.keys() | survey.n_rows if times[number] != (number in survey.n_rows))
+        raise RuntimeError(
+            f"map_reduce of {type(source).__name__} summed partition {number} {times[number]} times in a pass over "
+            f"{len(survey.n_rows)} partitions: it should merge what the task makes of each partition once, and of "
+            "those that were there at first"
+        )
+    return found.statistics
+
+
+def _made_by_merge(source, found, kind):
+    if not isinstance(found, kind):
+        raise TypeError(
+            f"map_reduce of {type(source).__name__} should return what merge makes of the results of its partitions, "
+            f"got {type(found).__name__}"
+        )
+    return found
+
+
 @dataclass(frozen=True)
 class SumRows:
-    """A task: the statistics of a partition at a state."""
+    """A task: the statistics of a partition at a state, `Summed`."""
 
     estimator: Any
     design: Design
 
     @named
     def __call__(self, partition, state):
-        _, X, sample_weight, row_data = partition
+        number, X, sample_weight, row_data = partition
         with config_context(assume_finite=True):  # the survey has looked: 6 of 36 ns a row of 16 columns, diagonal, K=8
-            return self.estimator._statistics_at(X, sample_weight, self.design, row_data, state)
+            return Summed((number,), self.estimator._statistics_at(X, sample_weight, self.design, row_data, state))
 
 
 class FromPartitions:
@@ -298,7 +346,7 @@ class FromPartitions:
         self._check_start_elsewhere()
         self._check_for_parts()
         seed = self._seed()
-        survey = source.map_reduce(SurveyRows(self), None, joined_surveys)
+        survey = _made_by_merge(source, source.map_reduce(SurveyRows(self), None, joined_surveys), Survey)
         if not survey.design.n_rows:
             raise ValueError(
                 f"all partitions together, {len(survey.n_rows)}, have {sum(survey.n_rows.values())} rows, none of them "
@@ -362,7 +410,7 @@ class FromPartitions:
         layout = encoded.family.params_layout(len(self.weights_), self._n_fitted_features())
 
         def gather(weights, params):
-            statistics = source.map_reduce(task, (weights, params), Statistics.sum)
+            statistics = sums_of_all(source, task, (weights, params), survey)
             if report:
                 report(course.n_passes + em.n_passes, 0)
             return self._as_gathered(encoded, units, statistics)
@@ -374,12 +422,12 @@ class FromPartitions:
             checkpoints.write(course, problem)  # what is gone on from is this start, whatever max_iter is then
         is_over = course.is_over(self.tol)
         with Bar(self.max_iter, progress, unit="pass") as report:
-            while not is_over and len(course.bounds) < self.max_iter:
+            while not is_over and course.n_passes < self.max_iter:
                 # what a resumed fit does, so that it has the same bits
                 em.set_state(course.weights, course.params)
                 if course.bounds:
                     em.rest_on(course.guard, course.bounds[-1])
-                n_steps = checkpoints.steps(self.max_iter - len(course.bounds))
+                n_steps = checkpoints.steps(self.max_iter - course.n_passes)
                 bounds, converged = em.iterate(n_steps, self.tol, course.bounds, int(self._raises_on()))
                 status = course.status & ~Status.SPURIOUS_COMPONENT | em.status
                 course = Course(

@@ -37,7 +37,7 @@ from mixfast.estimators._density import fitting, of_rows
 from mixfast.estimators._elliptical import CONVERSIONS
 from mixfast.estimators._given import without_iterations
 from mixfast.estimators._given_totals import total_of_rows
-from mixfast.estimators._partitions import FromPartitions, SumRows
+from mixfast.estimators._partitions import FromPartitions, SumRows, sums_of_all
 from mixfast.estimators._posterior import FLAT, PosteriorMixture
 from mixfast.estimators._sampled import (
     MANY_LABELS,
@@ -61,7 +61,6 @@ from mixfast.proportions._sticks import LearnedSticks, Sticks
 from mixfast.random_partitions import coclustering, n_clusters_posterior, r_hat
 from mixfast.read_only import frozen
 from mixfast.scatter import Scatter
-from mixfast.statistics import Statistics
 from mixfast.status import Status
 from mixfast.weights import counted_rows
 
@@ -733,7 +732,7 @@ class DirichletProcessMixture(FromStatistics, FromPartitions, FromStreams, Poste
         def gather(numbers, params):
             model = copy.copy(self)
             model._finish(without_iterations(numbers, params), None, None)
-            statistics = source.map_reduce(SumRows(model, survey.design), (numbers, params), Statistics.sum)
+            statistics = sums_of_all(source, SumRows(model, survey.design), (numbers, params), survey)
             return model._as_gathered(encoded, units, statistics)
 
         problem = SummedProblem(
