@@ -4,6 +4,7 @@ k-means' bring and cost, what sharing passes could save.
 python benchmarks/seeding.py                 # all tables of docs/seeding.md: some minutes
 python benchmarks/seeding.py --tables halving --seeds 5
 python benchmarks/seeding.py --tables views --seeds 30 --structure diag
+python benchmarks/seeding.py --tables views --seeds 20 --rows 10000
 python benchmarks/seeding.py --tables cost --seeds 5
 """
 
@@ -35,6 +36,8 @@ LLOYD_TOLS = (1e-1, 1e-2, 3e-3, 1e-3, 1e-4, 3e-5, 1e-5)
 N_INIT = 10
 COST_ROWS, COST_COLUMNS, COST_COMPONENTS = (500, 2000, 10_000, 100_000), (2, 8, 32), (3, 8, 32)
 COST_STRUCTURES = ("full", "tied", "diag", "spherical")
+#: Kinds of rows that are files, and one of many components in many columns.
+OF_ONE_SIZE = ("A, 3,000 rows", "iris", "faithful", "diabetes", "wine", "breast cancer")
 LEVEL = 1e-3  # nats per row, EM's tolerance: lower bounds that are so close count as the same
 
 
@@ -112,31 +115,36 @@ def uneven(rng, n_samples=1000):
     return centres[own] + np.array([0.2, 0.5, 1, 2, 4])[own, np.newaxis] * rng.standard_normal((n_samples, 2))
 
 
-def kinds():
-    """name: (rows of a seed, components)"""
+def kinds(n_samples=None):
+    """name: (rows of a seed, components); n_samples, where it is given, in the place of each kind's own number."""
     rng = np.random.default_rng
-    case = CASES["A"]._replace(n_samples=3000)
-    return {
+
+    def n(own):
+        return n_samples or own
+
+    case = CASES["A"]._replace(n_samples=n(3000))
+    found = {
         "A, 3,000 rows": (lambda seed: generate(case).X, 32),
-        "overlapping": (lambda seed: blobs(2000, 4, 20, 1.2, seed), 20),
-        "clear": (lambda seed: blobs(2000, 2, 15, 8, seed), 15),
-        "shapes": (lambda seed: shapes(2400, 5, 12, seed), 12),
+        "overlapping": (lambda seed: blobs(n(2000), 4, 20, 1.2, seed), 20),
+        "clear": (lambda seed: blobs(n(2000), 2, 15, 8, seed), 15),
+        "shapes": (lambda seed: shapes(n(2400), 5, 12, seed), 12),
         "iris": (lambda seed: file("iris"), 3),
         "faithful": (lambda seed: file("faithful"), 2),
         "diabetes": (lambda seed: file("diabetes"), 3),
         "wine": (lambda seed: load_wine().data[:, :6], 3),
         "breast cancer": (lambda seed: load_breast_cancer().data[:, :6], 3),
-        "cigars": (lambda seed: cigars(rng(seed)), 4),
-        "overlapping, 30": (lambda seed: blobs(3000, 3, 30, 1.5, seed), 30),
-        "rare clusters": (lambda seed: rare(rng(seed)), 8),
-        "lognormal": (lambda seed: np.exp(0.7 * blobs(1000, 3, 5, 1, seed)), 5),
-        "rings": (lambda seed: rings(rng(seed)), 8),
-        "heavy tails": (lambda seed: heavy_tails(rng(seed)), 6),
-        "money with zeros": (lambda seed: money(rng(seed)), 4),
-        "several units": (lambda seed: blobs(1000, 5, 6, 3, seed) * [1000, 1, 0.01, 50, 3], 6),
-        "correlated": (lambda seed: correlated(rng(seed)), 6),
-        "uneven": (lambda seed: uneven(rng(seed)), 5),
+        "cigars": (lambda seed: cigars(rng(seed), n(600)), 4),
+        "overlapping, 30": (lambda seed: blobs(n(3000), 3, 30, 1.5, seed), 30),
+        "rare clusters": (lambda seed: rare(rng(seed), n(1500)), 8),
+        "lognormal": (lambda seed: np.exp(0.7 * blobs(n(1000), 3, 5, 1, seed)), 5),
+        "rings": (lambda seed: rings(rng(seed), n(800)), 8),
+        "heavy tails": (lambda seed: heavy_tails(rng(seed), n(1200)), 6),
+        "money with zeros": (lambda seed: money(rng(seed), n(1000)), 4),
+        "several units": (lambda seed: blobs(n(1000), 5, 6, 3, seed) * [1000, 1, 0.01, 50, 3], 6),
+        "correlated": (lambda seed: correlated(rng(seed), n(1500)), 6),
+        "uneven": (lambda seed: uneven(rng(seed), n(1000)), 5),
     }
+    return found if n_samples is None else {name: own for name, own in found.items() if name not in OF_ONE_SIZE}
 
 
 def problems():
@@ -217,22 +225,27 @@ def halving(seeds):
             )
 
 
-def views(seeds, structure):
+def views(seeds, structure, n_samples, tol):
     """init_params="auto" beside k-means: lower bounds seed by seed, and processor time of fits, best of three, in turn.
     A fit with a spurious component is worse than any without; of two with one neither is better."""
-    print(f"covariance_type={structure!r}, {seeds} seeds")
+    print(f"covariance_type={structure!r}, tol={tol:g}, {seeds} seeds")
     print(
         f"{'rows':17} {'better':>6} {'equal':>6} {'worse':>6} {'p':>7} {'median gain':>11} {'spurious':>9} "
         f"{'EM':>11} {'ms':>15} {'ratio':>6}"
     )
     names, total = ("kmeans", "auto"), np.zeros(3, dtype=int)
-    for kind, (make, n_components) in kinds().items():
+    for kind, (make, n_components) in kinds(n_samples).items():
         bounds, n_iter, spurious, seconds = (np.zeros((2, seeds)) for _ in range(4))
         for seed in range(seeds):
             X, times = make(seed), [[], []]
             for i in (0, 1) * 3:
                 model = GaussianMixture(
-                    n_components, covariance_type=structure, init_params=names[i], random_state=seed, max_iter=200
+                    n_components,
+                    covariance_type=structure,
+                    tol=tol,
+                    init_params=names[i],
+                    random_state=seed,
+                    max_iter=200 if tol >= GaussianMixture().tol else 2000,
                 )
                 begin = process_time()
                 model.fit(X)
@@ -316,6 +329,8 @@ def main(arguments):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tables", help=f"{','.join(TABLES)} or all, the default")
     parser.add_argument("--structure", default="full", help="covariance_type of the table views (default full)")
+    parser.add_argument("--rows", type=positive, help="of each kind of the table views, in the place of its own number")
+    parser.add_argument("--tol", type=float, default=1e-3, help="of the fits of the table views (default 1e-3)")
     parser.add_argument("--seeds", type=positive, default=20, help="fits of each kind (default 20)")
     parser.add_argument("--iterate", metavar="ROWS,COLUMNS,K,STRUCTURE", help="only iterate, for a profiler")
     options = parser.parse_args(arguments)
@@ -327,7 +342,7 @@ def main(arguments):
     print(f"# {processor()}, {resolve_threads(None)} threads")
     for table in choice(options.tables, TABLES, TABLES):
         if table == "views":
-            views(options.seeds, options.structure)
+            views(options.seeds, options.structure, options.rows, options.tol)
         else:
             {"stop": stop, "halving": halving, "cost": cost}[table](options.seeds)
 

@@ -342,8 +342,9 @@ def test_halving_goes_on_from_one_of_the_starts_and_costs_less(capsys):
 def test_a_start_that_fails_ends_the_fit(n_init_policy, capsys):
     X = np.random.default_rng(0).normal(size=(100, 2))
     X[3, 1] = 1e200
+    options = {"n_init": 4, "verbose": 1, "random_state": 0, "n_init_policy": n_init_policy}
     with pytest.raises(ValueError, match="not finite"):
-        GaussianMixture(2, n_init=4, verbose=1, random_state=0, n_init_policy=n_init_policy).fit(X)
+        GaussianMixture(2, init_params="kmeans", **options).fit(X)
     assert capsys.readouterr().out.count("Initialization") == 1
 
 

@@ -54,7 +54,7 @@ def seeding_of(model):
 
 
 def n_starts(model, X, **data):
-    """How many starts a fit made passes from."""
+    """How many starts a fit made passes from: those that promised most."""
     return len(model._traces_of_starts(X, None, data)[0])
 
 
@@ -159,11 +159,19 @@ def test_groups_that_are_known_are_no_view(views):
     assert len(views(X[:19], 5)) == 0
 
 
-def test_views_with_groups_of_too_few_rows_are_no_start():
-    X = np.concatenate([blobs(0, 100), [[1e3, 0, 0], [0, 1e3, 0]]])
-    diagonal, full = (GaussianMixture(4, covariance_type=own, init_params="auto") for own in ("spherical", "full"))
-    assert n_starts(diagonal.set_params(random_state=0), X) == 1  # k-means sees the outliers too
-    assert n_starts(full.set_params(random_state=0), X[:, ::-1] * [1, 1e-3, 1e3]) == 1
+def test_views_with_groups_of_too_few_rows_are_no_start(views):
+    # k-means sees the first column, where there are no outliers
+    X = np.concatenate([blobs(0, 100), [[0, 20, 0], [0, 0, 20]]]) * [100, 1, 1]
+    options = {"reg_covar": 0.0, "on_degenerate": "raise", "random_state": 0, "max_iter": 1}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        one, other = (GaussianMixture(4, init_params=name, **options).fit(X) for name in ("auto", "kmeans"))
+    labels = kmeans(Rows(X), 4, seeding_of(one)).labels
+    alone = views(X, 4, seeding_of(one), labels=labels)[0]
+    assert np.bincount(alone).min() == 1
+    with pytest.raises(ValueError, match="ill-defined empirical covariance"):
+        GaussianMixture(4, init_params=alone, **options).fit(X)
+    assert one.lower_bounds_ == other.lower_bounds_
 
 
 @pytest.mark.parametrize("isa", [own for own in available_isas() if own != "base"])
@@ -190,7 +198,7 @@ def test_cigars_are_found():
 
 
 @pytest.mark.parametrize("covariance_type", ["full", "tied", "diag", "spherical", "VEV", "factor"])
-def test_a_fit_is_that_of_the_partition_that_is_best_after_an_iteration(views, covariance_type):
+def test_a_fit_is_that_of_the_partition_that_is_best_at_its_start(views, covariance_type):
     options = {"covariance_type": covariance_type, "random_state": 0, "tol": 1e-5, "max_iter": 500}
     others = 0
     for seed in range(5):
@@ -200,10 +208,36 @@ def test_a_fit_is_that_of_the_partition_that_is_best_after_an_iteration(views, c
         starts = [labels, *views(X, 4, seeding_of(model), labels=labels)]
         alone = [GaussianMixture(4, init_params=own, **options).fit(X).lower_bounds_ for own in starts]
         best = max(alone, key=lambda bounds: bounds[0])
-        assert len(best) == model.n_iter_
-        np.testing.assert_allclose(model.lower_bounds_, best, rtol=1e-9)
+        if covariance_type == "factor":  # whose M-step goes on from the last: one from centres, two from labels alone
+            assert min(alone, key=lambda bounds: abs(bounds[0] - model.lower_bounds_[0])) is best
+        else:
+            assert len(best) == model.n_iter_
+            np.testing.assert_allclose(model.lower_bounds_, best, rtol=1e-9)
         others += best is not alone[0]
     assert others > 0 or covariance_type in ("spherical", "VEV")
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_of_many_rows_judges_say_which_partition_is_best(views, weighted):
+    others = 0
+    for seed in range(4):
+        X = blobs(seed, 3000, spread=1.0) * [1, 3, 0.1]
+        weights = np.random.default_rng(seed).integers(1, 4, len(X)).astype(float) if weighted else None
+        options = {"random_state": 0, "max_iter": 500}
+        model = GaussianMixture(4, init_params="auto", **options).fit(X, sample_weight=weights)
+        seed = seeding_of(model)
+        labels = kmeans(Rows(X, weights), 4, seed).labels
+        judges = X[twin.drawn_rows(len(X), weights, 1000, seed, 1)]
+        promises, alone = [], []
+        for own in [labels, *views(X, 4, seed, labels=labels, sample_weight=weights)]:
+            start = GaussianMixture(4, init_params=own, max_iter=0).fit(X, sample_weight=weights)
+            promises.append(start.score(judges))
+            alone.append(GaussianMixture(4, init_params=own, **options).fit(X, sample_weight=weights))
+        best = alone[np.argmax(promises)]
+        assert best.n_iter_ == model.n_iter_
+        np.testing.assert_allclose(model.lower_bounds_, best.lower_bounds_, rtol=1e-9)
+        others += best is not alone[0]
+    assert others > 0
 
 
 def test_where_views_show_nothing_new_bits_are_those_of_k_means():
@@ -235,9 +269,13 @@ def test_without_iterations_it_is_k_means():
 
 
 def test_where_parameters_take_more_room_than_rows_it_is_k_means():
-    X = blobs(0, 1300, n_features=300, spread=0.05, n_clusters=4)
-    full, diagonal = (GaussianMixture(4, covariance_type=own, random_state=0, max_iter=1) for own in ("full", "diag"))
-    assert (n_starts(full, X), n_starts(diagonal, X)) == (1, 2)
+    X = blobs(0, 1300, n_features=300, n_clusters=4) * np.append(np.ones(299), 1e3)  # k-means sees the last column
+    for own, is_the_same in (("full", True), ("diag", False)):
+        options = {"covariance_type": own, "random_state": 0, "max_iter": 1}
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            one, other = (GaussianMixture(4, init_params=name, **options).fit(X) for name in ("auto", "kmeans"))
+        assert (one.lower_bound_ == other.lower_bound_) == is_the_same
 
 
 def test_rows_in_partitions_begin_at_views_of_their_sample():
@@ -251,12 +289,13 @@ def test_with_several_starts_of_k_means(views, policy):
     X = blobs(4, spread=1.0)
     options = {"random_state": 0, "max_iter": 500}
     several = GaussianMixture(5, init_params="auto", n_init=8, n_init_policy=policy, **options)
-    assert n_starts(several, X) == 8 + len(views(X, 5, seeding_of(several)))
+    assert len(views(X, 5, seeding_of(several))) > 0
+    assert n_starts(several, X) == 8
     several.fit(X)
     assert several.converged_
     one = GaussianMixture(5, init_params="auto", **options).fit(X).lower_bound_
     assert several.lower_bound_ >= one - 1e-9
-    if policy == "all":  # the eight best after an iteration run to their ends, so at most the views' number is dropped
+    if policy == "all":  # the eight that promise most run to their ends, so at most the views' number is dropped
         many = [GaussianMixture(5, init_params=kmeans(Rows(X), 5, seeding_of(several), i).labels, max_iter=500).fit(X)
                 for i in range(8)]  # fmt: skip
         assert several.lower_bound_ >= sorted(own.lower_bound_ for own in many)[-3] - 1e-9
@@ -404,7 +443,7 @@ def test_with_many_columns_no_axes_are_turned(views):
     X, own = cigars(0, 20_000)
     X = np.column_stack([X, np.random.default_rng(0).normal(size=(len(X), 15))])
     fewer, more = (views(np.ascontiguousarray(rows), 4) for rows in (X[:, :16], X))
-    assert max(adjusted_rand_score(labels, own) for labels in fewer) > 0.9
+    assert max(adjusted_rand_score(labels, own) for labels in fewer) > 0.85  # 0.88: 339 rows are looked at
     assert all(adjusted_rand_score(labels, own) < 0.5 for labels in more)
 
 

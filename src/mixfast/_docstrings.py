@@ -51,12 +51,12 @@ default='auto'
 
             - 'auto': the best of several views of the rows. Labels of k-means, and those of Ward's hierarchies of some
               hundred rows, once with standardised columns and once along those principal axes alone in which rows are
-              spread evenly, so that clusters which are long in the same direction are seen apart. Each makes one
-              iteration, and the best goes on, or the `n_init` best of so many starts of k-means and the views. Where
-              they see the same clusters, or something is said of components (`known_labels`, `groups`, `hold`,
-              `noise`, `trim`, `weights`, `means_init` and the like), for sparse rows, with `max_active`, in batches and
-              in C it is 'kmeans', and where parameters of all starts would take more room than the rows, and than
-              8 MB. Fits take 1.3 times as long in the median;
+              spread evenly, so that clusters which are long in the same direction are seen apart. Of the starts that
+              these make the one goes on that gives some of the rows the highest density, or the `n_init` best of so
+              many starts of k-means and the views. Where they see the same clusters, or something is said of
+              components (`known_labels`, `groups`, `hold`, `noise`, `trim`, `weights`, `means_init` and the like), for
+              sparse rows, with `max_active`, in batches and in C it is 'kmeans', and where parameters of all starts
+              would take more room than the rows, and than 8 MB. Fits take 1.2 times as long in the median;
             - 'kmeans': labels of k-means, as in scikit-learn;
             - 'k-means++': one row for each component, chosen by greedy k-means++;
             - 'k-means||': labels of k-means||, for rows in partitions and blocks alone, where the others look at a

@@ -66,6 +66,7 @@ cdef inline int tell_of_step(const course_t *course, double change, bint is_acce
 ctypedef int (*loop_fn)(em_t *, void *loop_data, double tol, int stop_on, course_t *) noexcept nogil
 
 cdef double evidence_of(const pass_t *p) noexcept nogil
+cdef int find_log_prior(const pass_t *p, double *log_prior) noexcept nogil
 cdef void begin_em(em_t *em) noexcept nogil
 cdef bint may_overshoot(const family_t *family, const proportions_t *proportions) noexcept nogil
 cdef void place_guard(em_t *em, arena_t *arena) noexcept nogil

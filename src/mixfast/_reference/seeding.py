@@ -88,9 +88,9 @@ def ward(X, n_clusters):
     return labels
 
 
-def drawn_rows(n_rows, sample_weight, n_drawn, seed):
-    """One row of each of so many strata of the same weight."""
-    targets = (np.arange(n_drawn) + uniforms(seed, 0, VIEWED_ROWS, n_drawn)) / n_drawn
+def drawn_rows(n_rows, sample_weight, n_drawn, seed, which=0):
+    """One row of each of so many strata of the same weight; which: 0 of those that are looked at, 1 of the judges."""
+    targets = (np.arange(n_drawn) + uniforms(seed, which, VIEWED_ROWS, n_drawn)) / n_drawn
     weight = np.ones(n_rows) if sample_weight is None else sample_weight
     return np.searchsorted(np.cumsum(weight), targets * weight.sum(), side="right")
 
@@ -111,7 +111,7 @@ def see_the_same(labels, others):
 
 def views(X, sample_weight, labels, n_clusters, seed):
     """Labels of all rows in each view that sees other groups than `labels` has."""
-    n_drawn = max(min(int(2 * math.sqrt(len(X) * n_clusters)), 500), 100, 8 * n_clusters)
+    n_drawn = max(min(int(1.2 * math.sqrt(len(X) * n_clusters)), 500), 100, 8 * n_clusters)
     drawn = np.arange(len(X)) if n_drawn >= len(X) else drawn_rows(len(X), sample_weight, n_drawn, seed)
     mean, unit = X[drawn].mean(axis=0), X[drawn].std(axis=0)
     rows = (X - mean) / unit

@@ -60,6 +60,7 @@ ctypedef struct fit_t:
     double base_objective
     bint has_base
     trace_t trace
+    double promise                 # of a start beside views: see `weigh_up`
 
 # What came of a model.
 ctypedef struct trial_t:
@@ -108,7 +109,7 @@ cdef struct plan_t:
     bint traces                    # whether objectives are kept
     loop_fn loop
     search_t search
-    bint halves                    # of starts that are compared some are dropped again and again
+    bint halves                    # of starts that are compared the worse half is dropped again and again
     start_t start
     bint looks_about               # starts from views of the rows beside the n_init, see _views.pyx
     const void *given              # labels (n_rows,) or responsibilities (n_rows, n_components) of all starts

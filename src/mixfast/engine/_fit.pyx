@@ -19,6 +19,7 @@ from mixfast._em cimport (
     Held,
     course_t,
     evidence_of,
+    find_log_prior,
     iterate_plain,
     may_overshoot,
     place_guard,
@@ -37,6 +38,7 @@ from mixfast.engine._many cimport find_far, find_many, place_many, set_centres
 from mixfast.engine._pass cimport (
     CACHE_LINE,
     LANE_COUNTS,
+    LANE_EVIDENCE,
     STOPPED,
     deliver_nothing,
     look_fn,
@@ -47,10 +49,12 @@ from mixfast.engine._pass cimport (
     pass_t,
     place_pass,
     raise_error_of,
+    run_pass,
     shape_pass,
     strategy_t,
     take,
     usual,
+    visit_only,
     workspace_t,
 )
 from mixfast.engine._pruning cimport place_pruning, pruning_t, release
@@ -83,10 +87,8 @@ cdef int TOO_FEW_ROWS = Status.TOO_FEW_ROWS
 cdef int CONSTANT_DATA = Status.CONSTANT_DATA
 
 cdef enum:
-    # With n_init_policy="halving" starts are compared after so many passes each, with views of the rows for the first
-    # time after FIRST_LOOK. docs/seeding.md has the measurements.
+    # With n_init_policy="halving" starts are compared after so many passes each. docs/seeding.md has the measurements.
     COMPARE_EVERY = 5
-    FIRST_LOOK = 1
     FIRST_TRACE = 64               # objectives that there is room for at first
 
 
@@ -333,7 +335,7 @@ cdef int begin_at_clusters(worker_t *w, const plan_t *plan, const model_t *m, ui
 cdef int find_clusters_or_view(worker_t *w, const plan_t *plan, const model_t *m, uint64_t seed,
                                uint32_t start) noexcept nogil:
     """k-means for the first n_init starts, then the views of the rows that see other groups than the first of these.
-    OUT w.labels [n_rows], and as `find_clusters`."""
+    OUT as `find_clusters`."""
     cdef Py_ssize_t i
     cdef int code
     if start < plan.n_init:
@@ -345,6 +347,7 @@ cdef int find_clusters_or_view(worker_t *w, const plan_t *plan, const model_t *m
     # weights must be initialised before a pass takes their logarithms
     w.fit.proportions.begin(w.fit.proportions, m.centres.n_components, w.fit.mixing)
     code = label_rows(&w.views, start - plan.n_init, &w.fit, w.labels)
+    memcpy(w.centres, w.fit.params, w.fit.family.n_params * sizeof(double))
     memset(w.places, 0, m.centres.n_components * sizeof(Py_ssize_t))
     for i in range(w.rows.n_rows):
         w.places[w.labels[i]] += 1
@@ -352,13 +355,6 @@ cdef int find_clusters_or_view(worker_t *w, const plan_t *plan, const model_t *m
         if code == 0 and w.places[i] < max(m.n_rows_needed, 1):
             code = NO_START
     return code
-
-
-cdef int begin_at_clusters_or_view(worker_t *w, const plan_t *plan, const model_t *m, uint64_t seed,
-                                   uint32_t start) noexcept nogil:
-    if start < plan.n_init:
-        return begin_at_clusters(w, plan, m, seed, start)
-    return start_from_labels(&w.em, w.labels, 2, w.order, w.places)
 
 
 cdef int find_far_rows(worker_t *w, const plan_t *plan, const model_t *m, uint64_t seed,
@@ -418,7 +414,7 @@ cdef start_t start_of(start_fn find, start_fn begin):
 cdef start_t start_named(name, bint has_many):
     """The start that `init_params` names. `has_many`: n_components is so large that n_active limits what rows keep."""
     if name == "auto":
-        return start_of(find_clusters_or_view, begin_at_clusters_or_view)
+        return start_of(find_clusters_or_view, begin_at_clusters)
     if has_many and name == "kmeans":
         return start_of(find_many_clusters, begin_at_clusters)
     if has_many and name == "k-means++":
@@ -506,8 +502,8 @@ cdef int go_on(worker_t *w, const plan_t *plan, const model_t *m, fit_t *fit, Py
     n_steps = min(n_steps, plan.max_iter - fit.n_iter)
     if n_steps == 0 or fit.converged or fit.cycles:
         return 0
-    if fit.n_iter > 0 and plan.observer != NULL:
-        code = plan.observer.begin_start(plan.observer.data, fit.start)
+    if fit.n_iter > 0 or plan.looks_about:
+        code = tell_of_start(plan, fit.start)
         if code != 0:
             return code
     begin_em(&w.em)
@@ -617,13 +613,54 @@ cdef int go_a_little(worker_t *w, const plan_t *plan, const model_t *m, trial_t 
     """Run each start for some passes. `choose` then says which ones continue. A start that is alone runs to its end."""
     cdef fit_t *fit = &trial.starts[trial.n_started]
     cdef int code
+    if plan.n_init == 1:
+        return converge(w, plan, m, trial, start)
+    trial.n_started += 1
+    begin_fit(fit, plan, start)
+    code = go_on(w, plan, m, fit, COMPARE_EVERY)
+    put_aside(w, fit)
+    return end_of_a_little(plan, m, trial, fit, code)
+
+
+cdef int weigh_up(worker_t *w, const plan_t *plan, const model_t *m, trial_t *trial, uint32_t start) noexcept nogil:
+    """Put each start aside before its first pass, with what it promises. `choose_by_promise` then says which ones
+    continue. A start that is alone runs to its end."""
+    cdef fit_t *fit = &trial.starts[trial.n_started]
+    cdef int code
     if plan.n_init == 1 and w.views.n_found == 0:
         return converge(w, plan, m, trial, start)
     trial.n_started += 1
     begin_fit(fit, plan, start)
-    code = go_on(w, plan, m, fit, FIRST_LOOK if plan.looks_about else COMPARE_EVERY)
+    code = find_promise(w, &fit.promise)
     put_aside(w, fit)
     return end_of_a_little(plan, m, trial, fit, code)
+
+
+cdef int find_promise(worker_t *w, double *promise) noexcept nogil:
+    """OUT promise: the objective of the engine's state, by the judges among the rows; -INFINITY where it has a spurious
+    component."""
+    cdef pass_t *p = &w.fit
+    cdef Py_ssize_t n_rows = p.rows.n_rows, n_judges = w.views.n_judges, i
+    cdef int n_threads = p.n_threads
+    cdef const double *weight = p.rows.weight
+    cdef double log_prior = 0, total = p.total_weight
+    cdef strategy_t strategy = usual()
+    cdef int code = find_log_prior(p, &log_prior)
+    if code != 0:
+        return code
+    if w.order != NULL and n_judges < n_rows:
+        for i in range(n_judges):
+            w.order[i] = <uint32_t> w.views.judges[i]
+        visit_only(p, w.order, n_judges, n_threads)
+        p.rows.weight, total = NULL, <double> n_judges
+    strategy.deliver = deliver_nothing
+    code = run_pass(p, &strategy)
+    p.rows.weight = weight
+    visit_only(p, NULL, n_rows, n_threads)
+    promise[0] = p.lanes[LANE_EVIDENCE] / total + log_prior / p.total_weight
+    if w.em.status & MIXFAST_SPURIOUS_COMPONENT or promise[0] != promise[0]:
+        promise[0] = -INFINITY
+    return code
 
 
 cdef int end_of_a_little(const plan_t *plan, const model_t *m, trial_t *trial, fit_t *fit, int code) noexcept nogil:
@@ -640,37 +677,57 @@ cdef void keep(const model_t *m, trial_t *trial, fit_t *fit) noexcept nogil:
     memcpy(trial.fit.params, fit.params, m.family.n_params * sizeof(double))
 
 
-cdef void sort_by_rank(fit_t *fits, Py_ssize_t n) noexcept nogil:
-    """Sort fits from best to worst; stable. By insertion: starts are few."""
+cdef bint promises_more(const fit_t *fit, const fit_t *other) noexcept nogil:
+    return fit.promise > other.promise
+
+
+ctypedef bint (*comes_first_fn)(const fit_t *, const fit_t *) noexcept nogil
+
+
+cdef void sort_fits(fit_t *fits, Py_ssize_t n, comes_first_fn comes_first) noexcept nogil:
+    """Stable. By insertion: starts are few."""
     cdef Py_ssize_t i, j
     cdef fit_t fit
     for i in range(1, n):
         fit = fits[i]
         j = i
-        while j > 0 and is_better(&fit, &fits[j - 1]):
+        while j > 0 and comes_first(&fit, &fits[j - 1]):
             fits[j] = fits[j - 1]
             j -= 1
         fits[j] = fit
 
 
 cdef int choose(worker_t *w, const plan_t *plan, const model_t *m, trial_t *trial) noexcept nogil:
-    """After all starts made some passes. Of these and of views as many go on as were asked for, the best. With the
-    policy "halving" the better half makes COMPARE_EVERY passes more, and so on until one is left. What is left runs
-    until it converges. If the best of these ends with a spurious component, the start that was dropped last is run to
-    its end as well, and so on until one ends without."""
-    cdef Py_ssize_t n = trial.n_started, n_left = n, i
+    """After all starts made some passes: the better half makes COMPARE_EVERY passes more, and so on until one is
+    left."""
+    return choose_of(w, plan, m, trial, trial.n_started)
+
+
+cdef int choose_by_promise(worker_t *w, const plan_t *plan, const model_t *m, trial_t *trial) noexcept nogil:
+    """Of starts that made no pass and of views as many go on as were asked for, those that promise most."""
+    cdef Py_ssize_t n_left = min(trial.n_started, plan.n_init), i
+    sort_fits(trial.starts, trial.n_started, promises_more)
+    for i in range(n_left if plan.halves and n_left > 1 else 0):
+        end_of_a_little(plan, m, trial, &trial.starts[i], resume(w, plan, m, &trial.starts[i], COMPARE_EVERY))
+        if trial.fails:
+            return trial.code
+    return choose_of(w, plan, m, trial, n_left)
+
+
+cdef int choose_of(worker_t *w, const plan_t *plan, const model_t *m, trial_t *trial, Py_ssize_t n_left) noexcept nogil:
+    """Run n_left starts until they converge, with the policy "halving" the one that is left when the worse half was
+    dropped again and again. If the best of these ends with a spurious component, the start that was dropped last is run
+    to its end as well, and so on until one ends without."""
     cdef fit_t *fits = trial.starts
-    if plan.looks_about:
-        sort_by_rank(fits, n)
-        n_left = min(n, plan.n_init)
+    cdef Py_ssize_t i
     while plan.halves and n_left > 1:
-        sort_by_rank(fits, n_left)
+        sort_fits(fits, n_left, is_better)
         n_left = (n_left + 1) // 2
         for i in range(n_left):
             end_of_a_little(plan, m, trial, &fits[i], resume(w, plan, m, &fits[i], COMPARE_EVERY))
             if trial.fails:
                 return trial.code
-    for i in range(n):
+    for i in range(trial.n_started):
         if i >= n_left and not trial.fit.status & MIXFAST_SPURIOUS_COMPONENT:
             break
         end_of_a_little(plan, m, trial, &fits[i], resume(w, plan, m, &fits[i], plan.max_iter))
@@ -687,7 +744,9 @@ cdef int set_search(plan_t *plan, name) except -1:
         raise ValueError(f"there is no policy {name!r}")
     plan.halves = name == "halving"
     plan.search.compares = plan.halves or plan.looks_about
-    if plan.search.compares:
+    if plan.looks_about:
+        plan.search.take, plan.search.conclude = weigh_up, choose_by_promise
+    elif plan.halves:
         plan.search.take, plan.search.conclude = go_a_little, choose
     else:
         plan.search.take, plan.search.conclude = converge, nothing_left
@@ -762,7 +821,6 @@ cdef int fit_models(worker_t *w, const plan_t *plan, const model_t *models, Py_s
     """
     cdef Py_ssize_t n_rows = rows.n_rows, start = 0, i
     cdef bint too_few = n_rows < max(models.family.n_components, 2)
-    cdef bint is_view
     cdef Py_ssize_t n_left
     cdef int found, code
     w.rows, w.seeding_rows = rows[0], seeding_rows[0]
@@ -778,11 +836,8 @@ cdef int fit_models(worker_t *w, const plan_t *plan, const model_t *models, Py_s
     if too_few:
         return 0
     while start < plan.n_init + w.views.n_found:
-        is_view = start >= plan.n_init
-        code = 0 if is_view else tell_of_start(plan, <uint32_t> start)
+        code = 0 if plan.looks_about else tell_of_start(plan, <uint32_t> start)  # else when it goes on
         found = 0 if models.has_start or code != 0 else plan.start.find(w, plan, models, seed, <uint32_t> start)
-        if code == 0 and is_view and found == 0:  # before that it may be no start
-            code = tell_of_start(plan, <uint32_t> start)
         if code != 0 or found == STOPPED:
             return code if code != 0 else found
         start += 1

@@ -273,6 +273,7 @@ cdef double move_to_allowed(const pass_t *p, Py_ssize_t start, const chunk_t *ch
 
 cdef int add_rows(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, const workspace_t *space,
                   double *lane) noexcept nogil:
+    """`deliver`: rows of the chunk are added to the sums of their labels, which are in assign_data."""
     kernels_of(p).add_rows(&p.rows, start, chunk.n_rows, (<const int64_t *> p.strategy.assign_data) + start, p.params,
                            lane + LANE_COUNTS, lane + LANE_COUNTS + p.family.n_components)
     return 0
@@ -281,18 +282,23 @@ cdef int add_rows(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, const
 cdef int step_lloyd(pass_t *p, int64_t *labels, double *distortion) noexcept nogil:
     """One iteration: labels (n_rows,) of the centres that go in, which move to the means of their rows; the mean square
     distance of the rows to the centres that went in."""
-    cdef totals_t totals
     cdef strategy_t strategy = usual()
     cdef int code
     strategy.assign, strategy.assign_data, strategy.deliver = find_nearest, labels, add_rows
     code = run_pass(p, &strategy)
     if code != 0:
         return code
+    move_to_means(p)
+    distortion[0] = p.lanes[LANE_EVIDENCE] / p.total_weight
+    return 0
+
+
+cdef void move_to_means(pass_t *p) noexcept nogil:
+    """After a pass that delivered to `add_rows`: centres are the means of the rows that it labelled."""
+    cdef totals_t totals
     totals.counts, totals.pivot = p.lanes + LANE_COUNTS, p.pivot
     totals.stats = totals.counts + p.family.n_components
     p.family.maximise(p.family, &totals, p.work, p.params)
-    distortion[0] = p.lanes[LANE_EVIDENCE] / p.total_weight
-    return 0
 
 
 cdef int settle(pass_t *p, int64_t *labels, double tol, Py_ssize_t max_iter, line_t *line,

@@ -1,6 +1,6 @@
 from libc.stdint cimport int64_t, uint64_t
 
-from mixfast.engine._kernels cimport rows_t
+from mixfast.engine._kernels cimport centres_kernels_t, rows_t
 from mixfast.engine._pass cimport arena_t, pass_t
 from mixfast.engine._ward cimport ward_t
 
@@ -10,8 +10,8 @@ cdef enum:
 # How some of the rows fall into groups in one view of them, as linear forms of standardised columns: a row is of the
 # group whose constant less form is least.
 cdef struct view_t:
+    double *constants          # [n_groups], and behind them, as the kernel wants them,
     double *forms              # [n_groups][n_features]
-    double *constants          # [n_groups]
     double *means              # [n_groups][n_features]
     int64_t *labels            # [n_drawn]
 
@@ -21,10 +21,14 @@ cdef struct views_t:
     Py_ssize_t n_found
     view_t[N_VIEWS] found
     # workspace
+    const centres_kernels_t *centres
     ward_t ward
+    Py_ssize_t n_judges        # rows that starts are compared on
+    int64_t *judges            # [n_judges], row numbers, of strata of equal weight; nothing where these are all rows
     int64_t *drawn             # [n_drawn], row numbers
     double *weight             # [n_drawn]
-    double *rows               # [n_features][ward.stride], standardised
+    Py_ssize_t stride          # a multiple of a strip
+    double *rows               # [n_features][stride], standardised
     double *mean               # [n_features]
     double *unit               # [n_features], 0 for columns that do not vary
     double *covariance         # [n_features][n_features]
