@@ -620,3 +620,8 @@ def test_small_problems_with_missing_entries_fit_or_say_why_not(
         drawn = model.sample_missing(X, random_state=0)
         # draws of a hundredth of a degree of freedom may overflow
         assert np.all(np.isfinite(drawn) if degrees_of_freedom != 0.01 else ~np.isnan(drawn))
+
+
+def test_options_are_listed_in_an_order():
+    with pytest.raises(ValueError, match=r"\{'full', 'tied', 'diag', 'spherical', .*'diagonal' instead"):
+        GaussianMixture(2, covariance_type="diagonal").fit(np.zeros((10, 2)))

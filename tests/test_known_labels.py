@@ -425,3 +425,18 @@ def test_a_warning_points_at_nothing_when_all_is_well():
         warnings.simplefilter("error", ConvergenceWarning)
         model = GaussianMixture(3, random_state=0, max_iter=500).fit(iris(), LABELS)
     assert all(one <= two + 1e-9 for one, two in pairwise(model.lower_bounds_))
+
+
+@pytest.mark.parametrize("dtype", [np.int64, np.int8, np.float64])
+def test_two_classes_that_look_like_unknown_labels_are_said_to(dtype):
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(80, 2)), np.where(rng.random(80) < 0.5, -1, 1).astype(dtype)
+    with pytest.warns(
+        UserWarning, match=r"y holds -1 and 1 and nothing else: .* leave y out; if not, pass known_labels=y"
+    ):
+        bound = GaussianMixture(2, random_state=0).fit(X, y)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        said = GaussianMixture(2, random_state=0).fit(X, known_labels=y)
+        GaussianMixture(2, random_state=0).fit(X, np.where(y == 1, 0, -1))
+    np.testing.assert_array_equal(bound.means_, said.means_)

@@ -101,7 +101,8 @@ class Checkpoints:
             raise ValueError(
                 f"resume={self.resume!r} is the checkpoint of another fit: {', '.join(other)} was "
                 f"{', '.join(str(header['problem'].get(name)) for name in other)} and is "
-                f"{', '.join(str(problem[name]) for name in other)}"
+                f"{', '.join(str(problem[name]) for name in other)}. Give it the same estimator and the same rows, cut "
+                "into the same partitions, or leave resume out"
             )
         return course
 

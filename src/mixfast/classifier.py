@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import ClassifierMixin, clone
 from sklearn.utils import assert_all_finite, get_tags
-from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _num_samples, check_consistent_length, check_is_fitted, column_or_1d
 
 from mixfast._typing import RowsLike
+from mixfast.estimators._constraints import Names
 from mixfast.estimators._density import fitting
 from mixfast.estimators._likelihood import LikelihoodMixture, check_comparable, check_criterion
 from mixfast.estimators._parameters import CheckedParameters
@@ -112,9 +112,9 @@ class MixtureClassifier(ClassifierMixin, CheckedParameters):
 
     _parameter_constraints: dict = {
         "estimator": [LikelihoodMixture, None],
-        "kind": [StrOptions(set(KINDS))],
+        "kind": [Names(KINDS)],
         "grid": [dict, None],
-        "criterion": [StrOptions({"bic", "aic", "icl"})],
+        "criterion": [Names(["bic", "aic", "icl"])],
         "class_weights": ["array-like", None],
     }
 

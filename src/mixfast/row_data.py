@@ -6,6 +6,7 @@ problems need not know what it is. An estimator's class declares the names that 
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -226,10 +227,19 @@ def partial_labels(y):
         return None
     if values.dtype.kind == "O" or hasattr(y, "isna"):
         return y if np.any(_missing(values)) and len(_strings(values)) else None
-    if values.dtype.kind == "f":
-        unknown = np.isnan(values) | (values == -1)
-        return values if np.any(unknown) and np.all(np.equal(np.mod(values[~unknown], 1), 0)) else None
-    return values if values.dtype.kind in "iu" and np.any(values == -1) else None
+    if values.dtype.kind not in "fiu":
+        return None
+    unknown = np.isnan(values) | (values == -1)
+    if not np.any(unknown) or not np.all(np.equal(np.mod(values[~unknown], 1), 0)):
+        return None
+    if np.array_equal(np.unique(values), [-1, 1]):
+        warnings.warn(
+            "y holds -1 and 1 and nothing else: rows with -1 are taken for rows whose component is not known, those "
+            "with 1 for rows of component 1. If they are two classes, leave y out; if not, pass known_labels=y.",
+            UserWarning,
+            stacklevel=3,
+        )
+    return values
 
 
 def _missing(values):

@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_array
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import Interval
 
 from mixfast import seeding
 from mixfast._threads import resolve_threads
@@ -28,7 +28,7 @@ from mixfast.convergence import Monitor, Recorder
 from mixfast.engine._fit import fit_rows
 from mixfast.engine._rows import Rows
 from mixfast.estimators._base import BaseMixture
-from mixfast.estimators._constraints import WholeNumber
+from mixfast.estimators._constraints import Names, WholeNumber
 from mixfast.estimators._density import fitting, of_rows
 from mixfast.estimators._given import without_iterations
 from mixfast.estimators._holding import for_engine, in_units, masks_and_values, packed, proportions_of, rows_near
@@ -113,14 +113,14 @@ class MixtureByEM(FromStatistics, FromPartitions, FromStreams, BaseMixture):
         "tol": [Interval(Real, 0.0, None, closed="left")],
         "max_iter": [WholeNumber(0)],
         "n_init": [WholeNumber(1)],
-        "n_init_policy": [StrOptions({"all", "halving"})],
-        "init_params": [StrOptions({*seeding.METHODS, seeding.ELSEWHERE}), "array-like"],
+        "n_init_policy": [Names(["all", "halving"])],
+        "init_params": [Names([*seeding.METHODS, seeding.ELSEWHERE]), "array-like"],
         "random_state": ["random_state"],
         "warm_start": ["boolean"],
         "verbose": ["verbose"],
         "verbose_interval": [WholeNumber(1)],
         "n_threads": [WholeNumber(1), None],
-        "accelerate": [StrOptions({"auto"}), None],
+        "accelerate": [Names(["auto"]), None],
         "canonical_order": ["boolean"],
         "weights": ["array-like", None],
         "hold": [dict, None],

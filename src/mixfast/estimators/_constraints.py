@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from abc import ABCMeta
+from collections.abc import Iterable
 from numbers import Integral
 
-from sklearn.utils._param_validation import Interval
+from sklearn.utils._param_validation import Interval, StrOptions
 
 
 class WholeNumber(Interval, metaclass=ABCMeta):  # as its base, which type checkers cannot see into
@@ -16,3 +17,14 @@ class WholeNumber(Interval, metaclass=ABCMeta):  # as its base, which type check
 
     def is_satisfied_by(self, val):
         return not isinstance(val, bool) and super().is_satisfied_by(val)
+
+
+class Names(StrOptions, metaclass=ABCMeta):
+    """One of some strings, which errors list in the order that is given here; a set has another in each run."""
+
+    def __init__(self, names: Iterable[str]):
+        self.names = tuple(names)
+        super().__init__(set(self.names))
+
+    def __str__(self):
+        return f"a str among {{{', '.join(map(repr, self.names))}}}"

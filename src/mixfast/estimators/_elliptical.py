@@ -8,12 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn import config_context
 from sklearn.utils import check_array
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 
 from mixfast._typing import Floats
 from mixfast.engine._rows import all_finite
 from mixfast.estimators._by_em import MixtureByEM
+from mixfast.estimators._constraints import Names
 from mixfast.estimators._given import check_parameters, check_weights, finish_given, numbers, precision_of
 from mixfast.families.covariances import LINE_SHAPES, SHAPES
 from mixfast.families.domains import check_domain
@@ -83,8 +84,8 @@ class EllipticalMixture(MixtureByEM):
         "weights_init": ["array-like", None],
         "means_init": ["array-like", None],
         "precisions_init": ["array-like", None],
-        "on_degenerate": [StrOptions({"repair", "raise"})],
-        "regularization": [StrOptions(set(UNITS))],
+        "on_degenerate": [Names(["repair", "raise"])],
+        "regularization": [Names(UNITS)],
     }
 
     _attribute_constraints: dict = {

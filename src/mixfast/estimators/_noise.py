@@ -10,12 +10,13 @@ from numbers import Real
 
 import numpy as np
 from scipy.spatial import KDTree
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import Interval
 
 from mixfast import seeding
 from mixfast._warnings import warn
 from mixfast.engine._rows import Rows
 from mixfast.estimators._by_em import MixtureByEM
+from mixfast.estimators._constraints import Names
 from mixfast.families.noise import Region, WithNoise, box_about, check_has_volume
 from mixfast.families.presence import with_column_means
 from mixfast.relations import Components
@@ -117,7 +118,7 @@ class MixtureWithNoise(MixtureByEM):
 
     _parameter_constraints: dict = {
         **MixtureByEM._parameter_constraints,
-        "noise": [StrOptions({"uniform"}), Interval(Real, 0.0, 1.0, closed="neither"), None],
+        "noise": [Names(["uniform"]), Interval(Real, 0.0, 1.0, closed="neither"), None],
         "noise_volume": [Interval(Real, 0.0, None, closed="neither"), None],
     }
 

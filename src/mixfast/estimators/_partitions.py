@@ -122,7 +122,7 @@ def _plain(value):
 def _said(value):
     """A value as text for a checkpoint's description of the problem: its repr if short, else a digest."""
     written = repr(_plain(value))
-    return written if len(written) < 80 else hashlib.blake2b(written.encode(), digest_size=8).hexdigest()
+    return written if len(written) < 80 else f"digest {hashlib.blake2b(written.encode(), digest_size=8).hexdigest()}"
 
 
 def _first_rows(partition):

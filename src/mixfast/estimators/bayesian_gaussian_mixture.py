@@ -7,14 +7,14 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import Interval
 
 from mixfast._docstrings import described
 from mixfast._em import EM
 from mixfast._threads import resolve_threads
 from mixfast._typing import Accelerate, CovarianceType, InitParams, InitPolicy, Seed
 from mixfast.engine._rows import Rows
-from mixfast.estimators._constraints import WholeNumber
+from mixfast.estimators._constraints import Names, WholeNumber
 from mixfast.estimators._elliptical import EllipticalMixture
 from mixfast.estimators._posterior import FLAT, PosteriorMixture
 from mixfast.estimators._weight_priors import WEIGHT_PRIORS
@@ -185,9 +185,9 @@ class BayesianGaussianMixture(PosteriorMixture, EllipticalMixture):
             if name
             not in ("weights", "weight_concentration", "weights_init", "means_init", "precisions_init", "on_degenerate")
         },
-        "covariance_type": [StrOptions(set(POSTERIORS))],
+        "covariance_type": [Names(POSTERIORS)],
         "prune": ["boolean"],
-        "weight_concentration_prior_type": [StrOptions(set(WEIGHT_PRIORS))],
+        "weight_concentration_prior_type": [Names(WEIGHT_PRIORS)],
         "weight_concentration_prior": [None, Interval(Real, SMALLEST_PRIOR, LARGEST_PRIOR, closed="both")],
         "mean_precision_prior": [None, Interval(Real, SMALLEST_PRIOR, LARGEST_PRIOR, closed="both")],
         "mean_prior": [None, "array-like"],

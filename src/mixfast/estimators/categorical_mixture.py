@@ -9,7 +9,7 @@ from typing import Any, Literal, Self
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import clone
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import Interval
 
 from mixfast._docstrings import described
 from mixfast._typing import Accelerate, InitParams, InitPolicy, Integers, Seed
@@ -21,6 +21,7 @@ from mixfast.estimators._categories import (
     decode,
     known_categories,
 )
+from mixfast.estimators._constraints import Names
 from mixfast.estimators._given import check_weights, finish_given, numbers, precision_of
 from mixfast.estimators._likelihood import LikelihoodMixture
 from mixfast.estimators._published import CHECKED
@@ -102,8 +103,8 @@ class CategoricalMixture(LikelihoodMixture):
     _parameter_constraints: dict = {
         **LikelihoodMixture._parameter_constraints,
         "alpha": [Interval(Real, 0.0, None, closed="left")],
-        "categories": [StrOptions({"auto"}), list, tuple, np.ndarray],
-        "unseen": [StrOptions({"error", "missing"})],
+        "categories": [Names(["auto"]), list, tuple, np.ndarray],
+        "unseen": [Names(["error", "missing"])],
     }
 
     def __init__(

@@ -10,10 +10,11 @@ from typing import Any, Literal, Self
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import gammaln
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import Interval
 
 from mixfast._docstrings import described
 from mixfast._typing import Accelerate, InitParams, InitPolicy, NEffective, RowsLike, Seed
+from mixfast.estimators._constraints import Names
 from mixfast.estimators._density import of_rows
 from mixfast.estimators._domain import LARGEST_COUNT
 from mixfast.estimators._given import model_of
@@ -107,7 +108,7 @@ class DirichletMultinomialMixture(GivenTotalsMixture):
 
     _parameter_constraints: dict = {
         **GivenTotalsMixture._parameter_constraints,
-        "concentration": [StrOptions(set(FAMILIES)), Interval(Real, 0.0, 1e30, closed="right")],
+        "concentration": [Names(FAMILIES), Interval(Real, 0.0, 1e30, closed="right")],
         "prior_shape": [Interval(Real, 0.0, None, closed="left")],
         "prior_rate": [Interval(Real, 0.0, None, closed="left")],
     }

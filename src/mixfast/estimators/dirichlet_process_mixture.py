@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import Interval
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
@@ -32,7 +32,7 @@ from mixfast.estimators._conjugate import (
     common_of,
     component_of,
 )
-from mixfast.estimators._constraints import WholeNumber
+from mixfast.estimators._constraints import Names, WholeNumber
 from mixfast.estimators._density import fitting, of_rows
 from mixfast.estimators._elliptical import CONVERSIONS
 from mixfast.estimators._given import without_iterations
@@ -262,22 +262,22 @@ class DirichletProcessMixture(FromStatistics, FromPartitions, FromStreams, Poste
     """
 
     _parameter_constraints: dict = {
-        "component": [StrOptions(set(COMPONENTS)), Part, list, tuple],
-        "process": [StrOptions({"dirichlet", "pitman-yor", "mfm"})],
+        "component": [Names(COMPONENTS), Part, list, tuple],
+        "process": [Names(["dirichlet", "pitman-yor", "mfm"])],
         "concentration": [Interval(Real, 0.0, None, closed="neither"), tuple, list, np.ndarray],
         "discount": [Interval(Real, 0.0, 1.0, closed="left")],
         "prior": [dict, None],
-        "algorithm": [StrOptions({"variational", "sampler"})],
-        "init_components": [StrOptions({"auto"}), WholeNumber(1)],
+        "algorithm": [Names(["variational", "sampler"])],
+        "init_components": [Names(["auto"]), WholeNumber(1)],
         "max_components": [WholeNumber(1), None],
         "moves": [tuple, list],
-        "n_batches": [StrOptions({"auto"}), WholeNumber(1)],
+        "n_batches": [Names(["auto"]), WholeNumber(1)],
         "n_draws": [WholeNumber(1)],
         "burn_in": [WholeNumber(0)],
-        "thin": [StrOptions({"auto"}), WholeNumber(1)],
+        "thin": [Names(["auto"]), WholeNumber(1)],
         "n_chains": [WholeNumber(1)],
         "keep_labels": ["boolean", None],
-        "n_components_prior": [StrOptions({"geometric", "uniform"}), "array-like"],
+        "n_components_prior": [Names(["geometric", "uniform"]), "array-like"],
         "tol": [Interval(Real, 0.0, None, closed="left")],
         "max_iter": [WholeNumber(1)],
         "random_state": ["random_state"],

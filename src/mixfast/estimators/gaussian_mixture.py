@@ -8,10 +8,11 @@ from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import Interval
 
 from mixfast._docstrings import described
 from mixfast._typing import Accelerate, CovarianceShape, CovarianceType, InitParams, InitPolicy, Seed
+from mixfast.estimators._constraints import Names
 from mixfast.estimators._elliptical import EllipticalMixture
 from mixfast.estimators._likelihood import LikelihoodMixture
 from mixfast.estimators._missing import MixtureWithMissingEntries
@@ -157,12 +158,12 @@ class GaussianMixture(
         **MixtureWithNoise._parameter_constraints,
         **TrimmedMixture._parameter_constraints,
         **TruncatedMixture._parameter_constraints,
-        "covariance_type": [StrOptions(set(STRUCTURES))],
-        "init_params": [StrOptions({*METHODS, AUTO, ELSEWHERE}), "array-like"],
-        "covariance_prior": [StrOptions({"default"}), dict, None],
+        "covariance_type": [Names(STRUCTURES)],
+        "init_params": [Names([*METHODS, AUTO, ELSEWHERE]), "array-like"],
+        "covariance_prior": [Names(["default"]), dict, None],
         "eigenvalue_ratio": [Interval(Real, 1.0, None, closed="left"), None],
         "n_factors": [Interval(Integral, 1, None, closed="left")],
-        "factor_noise": [StrOptions(set(NOISES))],
+        "factor_noise": [Names(NOISES)],
     }
 
     _attribute_constraints: dict = {

@@ -13,12 +13,13 @@ from scipy.special import softmax
 from sklearn.base import RegressorMixin, clone
 from sklearn.metrics import r2_score
 from sklearn.utils import check_array, check_random_state, column_or_1d
-from sklearn.utils._param_validation import Interval, Options, StrOptions
+from sklearn.utils._param_validation import Interval, Options
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from mixfast._docstrings import described
 from mixfast._typing import Accelerate, Column, Floats, InitParams, InitPolicy, Integers, NEffective, RowsLike, Seed
 from mixfast.design import Design, NamesOfAll
+from mixfast.estimators._constraints import Names
 from mixfast.estimators._density import fitting
 from mixfast.estimators._formula import FittedByFormula
 from mixfast.estimators._given import check_weights, name_columns, numbers, precision_of, without_iterations
@@ -207,16 +208,16 @@ default='gaussian'
 
     _parameter_constraints: dict = {
         **LikelihoodMixture._parameter_constraints,
-        "expert": [StrOptions(set(EXPERTS)), list, tuple],
+        "expert": [Names(EXPERTS), list, tuple],
         "columns": [list, tuple, None],
-        "variance": [StrOptions({"own", "common"})],
-        "degrees_of_freedom": [StrOptions({"component"}), Interval(Real, 0.1, 1e6, closed="both")],
-        "gate": [StrOptions({"same", "gate_X"}), "array-like", None],
+        "variance": [Names(["own", "common"])],
+        "degrees_of_freedom": [Names(["component"]), Interval(Real, 0.1, 1e6, closed="both")],
+        "gate": [Names(["same", "gate_X"]), "array-like", None],
         "gate_alpha": [Interval(Real, 0.0, None, closed="left")],
         "fixed": ["array-like", None],
         "fit_intercept": ["boolean"],
         "alpha": [Interval(Real, 0.0, None, closed="left")],
-        "sigma_df": [StrOptions({"n-p"}), Options(Real, {0})],
+        "sigma_df": [Names(["n-p"]), Options(Real, {0})],
     }
 
     _structural: tuple[str, ...] = ("expert", "columns", "variance", "degrees_of_freedom", "fit_intercept")

@@ -8,10 +8,11 @@ from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import Interval
 
 from mixfast._docstrings import described
 from mixfast._typing import Accelerate, CovarianceShape, CovarianceType, InitParams, InitPolicy, Seed
+from mixfast.estimators._constraints import Names
 from mixfast.estimators._elliptical import EllipticalMixture
 from mixfast.estimators._likelihood import LikelihoodMixture
 from mixfast.estimators._missing import MixtureWithMissingEntries
@@ -104,8 +105,8 @@ class StudentTMixture(
         **EllipticalMixture._parameter_constraints,
         **MixtureWithNoise._parameter_constraints,
         **TrimmedMixture._parameter_constraints,
-        "covariance_type": [StrOptions(set(STRUCTURES))],
-        "degrees_of_freedom": [StrOptions(set(DEGREES)), Interval(Real, *DEGREES_LIMITS, closed="both")],
+        "covariance_type": [Names(STRUCTURES)],
+        "degrees_of_freedom": [Names(DEGREES), Interval(Real, *DEGREES_LIMITS, closed="both")],
     }
 
     _structural: tuple[str, ...] = ("covariance_type", "degrees_of_freedom", "noise")

@@ -8,10 +8,10 @@ from typing import Any, Literal, Self
 import numpy as np
 import scipy.sparse
 from numpy.typing import ArrayLike
-from sklearn.utils._param_validation import StrOptions
 
 from mixfast._docstrings import described
 from mixfast._typing import Accelerate, InitParams, InitPolicy, Seed
+from mixfast.estimators._constraints import Names
 from mixfast.estimators._given import model_of
 from mixfast.estimators._likelihood import LikelihoodMixture
 from mixfast.families.counts import blocks, row_sums
@@ -80,7 +80,7 @@ class VonMisesFisherMixture(LikelihoodMixture):
 
     _parameter_constraints: dict = {
         **LikelihoodMixture._parameter_constraints,
-        "concentration_type": [StrOptions(set(CONCENTRATIONS))],
+        "concentration_type": [Names(CONCENTRATIONS)],
         "normalize": ["boolean"],
     }
 
