@@ -25,13 +25,14 @@ from data import CASES, generate
 from scipy.stats import binomtest
 from sklearn.datasets import load_breast_cancer, load_wine
 
-from mixfast import GaussianMixture, Status, seeding
+from mixfast import GaussianMixture, Status, StudentTMixture, seeding
 from mixfast._em import EM
 from mixfast._threads import resolve_threads
 from mixfast.engine._rows import Rows
 from mixfast.families.gaussian import STRUCTURES
 
 TABLES = ("stop", "halving", "views", "cost")
+KINDS = {"gaussian": GaussianMixture, "student_t": StudentTMixture}
 LLOYD_TOLS = (1e-1, 1e-2, 3e-3, 1e-3, 1e-4, 3e-5, 1e-5)
 N_INIT = 10
 COST_ROWS, COST_COLUMNS, COST_COMPONENTS = (500, 2000, 10_000, 100_000), (2, 8, 32), (3, 8, 32)
@@ -225,21 +226,21 @@ def halving(seeds):
             )
 
 
-def views(seeds, structure, n_samples, tol):
+def views(seeds, kind, structure, n_samples, tol):
     """init_params="auto" beside k-means: lower bounds seed by seed, and processor time of fits, best of three, in turn.
     A fit with a spurious component is worse than any without; of two with one neither is better."""
-    print(f"covariance_type={structure!r}, tol={tol:g}, {seeds} seeds")
+    print(f"{kind.__name__}, covariance_type={structure!r}, tol={tol:g}, {seeds} seeds")
     print(
         f"{'rows':17} {'better':>6} {'equal':>6} {'worse':>6} {'p':>7} {'median gain':>11} {'spurious':>9} "
         f"{'EM':>11} {'ms':>15} {'ratio':>6}"
     )
     names, total = ("kmeans", "auto"), np.zeros(3, dtype=int)
-    for kind, (make, n_components) in kinds(n_samples).items():
+    for name, (make, n_components) in kinds(n_samples).items():
         bounds, n_iter, spurious, seconds = (np.zeros((2, seeds)) for _ in range(4))
         for seed in range(seeds):
             X, times = make(seed), [[], []]
             for i in (0, 1) * 3:
-                model = GaussianMixture(
+                model = kind(
                     n_components,
                     covariance_type=structure,
                     tol=tol,
@@ -259,7 +260,7 @@ def views(seeds, structure, n_samples, tol):
         n_apart = int(counts[0] + counts[2])
         p = binomtest(int(counts[0]), n_apart).pvalue if n_apart else 1.0
         print(
-            f"{kind:17} {counts[0]:6d} {counts[1]:6d} {counts[2]:6d} {p:7.1g} {np.median(gain):11.4f} "
+            f"{name:17} {counts[0]:6d} {counts[1]:6d} {counts[2]:6d} {p:7.1g} {np.median(gain):11.4f} "
             f"{'{:.0f} {:.0f}'.format(*spurious.sum(axis=1)):>9} {'{:.1f} {:.1f}'.format(*n_iter.mean(axis=1)):>11} "
             f"{'{:.2f} {:.2f}'.format(*1e3 * np.median(seconds, axis=1)):>15} "
             f"{np.median(seconds[1] / seconds[0]):6.2f}",
@@ -328,6 +329,7 @@ def iterate(shape, seconds=3):
 def main(arguments):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tables", help=f"{','.join(TABLES)} or all, the default")
+    parser.add_argument("--kind", choices=KINDS, default="gaussian", help="components of the table views")
     parser.add_argument("--structure", default="full", help="covariance_type of the table views (default full)")
     parser.add_argument("--rows", type=positive, help="of each kind of the table views, in the place of its own number")
     parser.add_argument("--tol", type=float, default=1e-3, help="of the fits of the table views (default 1e-3)")
@@ -342,7 +344,7 @@ def main(arguments):
     print(f"# {processor()}, {resolve_threads(None)} threads")
     for table in choice(options.tables, TABLES, TABLES):
         if table == "views":
-            views(options.seeds, options.structure, options.rows, options.tol)
+            views(options.seeds, KINDS[options.kind], options.structure, options.rows, options.tol)
         else:
             {"stop": stop, "halving": halving, "cost": cost}[table](options.seeds)
 

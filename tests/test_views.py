@@ -12,13 +12,25 @@ from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import adjusted_rand_score
 
-from mixfast import BernoulliMixture, GaussianMixture, Status, StudentTMixture, blocks, capi, fit_many, patched, select
+from mixfast import (
+    BernoulliMixture,
+    GaussianMixture,
+    Status,
+    StudentTMixture,
+    VonMisesFisherMixture,
+    blocks,
+    capi,
+    fit_many,
+    patched,
+    select,
+)
 from mixfast._reference import seeding as twin
 from mixfast.engine._isa import available_isas
 from mixfast.engine._pass import Pass
 from mixfast.engine._rows import Rows
 from mixfast.engine._ward import groups, ward
 from mixfast.families.gaussian import STRUCTURES
+from mixfast.families.seeds import drawn_in
 from mixfast.seeding import bind_centres_to, kmeans
 
 
@@ -186,12 +198,13 @@ def test_partitions_do_not_depend_on_threads_or_instructions(views, isa):
 # ---- the best of them ----
 
 
-def test_cigars_are_found():
+@pytest.mark.parametrize("kind", [GaussianMixture, StudentTMixture])
+def test_cigars_are_found(kind):
     found = {"kmeans": 0, "auto": 0}
     for seed in range(12):
         X, own = cigars(seed, 600)
         for name in found:
-            model = GaussianMixture(4, init_params=name, random_state=seed).fit(X)
+            model = kind(4, init_params=name, random_state=seed).fit(X)
             found[name] += adjusted_rand_score(own, model.predict(X)) > 0.9
     assert found["kmeans"] <= 1
     assert found["auto"] >= 11
@@ -236,6 +249,22 @@ def test_of_many_rows_judges_say_which_partition_is_best(views, weighted):
         best = alone[np.argmax(promises)]
         assert best.n_iter_ == model.n_iter_
         np.testing.assert_allclose(model.lower_bounds_, best.lower_bounds_, rtol=1e-9)
+        others += best is not alone[0]
+    assert others > 0
+
+
+def test_student_t_components_begin_at_views_of_the_rows_as_they_are(views):
+    others = 0
+    for seed in range(5):
+        X = blobs(seed) * [1, 3, 0.1]
+        X[::50] *= 3
+        model = StudentTMixture(4, init_params="auto", random_state=0, max_iter=500).fit(X)
+        labels = kmeans(Rows(drawn_in(X, np.array([0, len(X)]))), 4, seeding_of(model)).labels
+        found = views(X, 4, seeding_of(model), labels=labels)
+        starts = [labels, *(own for own in found if np.bincount(own).min() >= 5)]  # n_features + 2
+        alone = [StudentTMixture(4, init_params=own, max_iter=500).fit(X).lower_bounds_ for own in starts]
+        best = max(alone, key=lambda bounds: bounds[0])
+        np.testing.assert_allclose(model.lower_bounds_, best, rtol=1e-9)
         others += best is not alone[0]
     assert others > 0
 
@@ -349,9 +378,9 @@ def test_warm_starts_and_given_parameters_go_on():
 def test_missing_entries_and_float32():
     X = blobs(0)
     for rows in (X.astype(np.float32), np.where(np.random.default_rng(0).random(X.shape) < 0.1, np.nan, X)):
-        model = GaussianMixture(3, init_params="auto", random_state=0).fit(rows)
-        other = GaussianMixture(3, random_state=0).fit(rows)
-        assert model.lower_bound_ >= other.lower_bound_ - 0.05
+        for kind in (GaussianMixture, StudentTMixture):
+            model, other = (kind(3, init_params=name, random_state=0).fit(rows) for name in ("auto", "kmeans"))
+            assert model.lower_bound_ >= other.lower_bound_ - 0.05
 
 
 def test_given_parameters_are_where_k_means_begins():
@@ -363,6 +392,10 @@ def test_given_parameters_are_where_k_means_begins():
 
 def test_batches_and_plans_begin_at_k_means():
     problems = [cigars(seed, 200)[0] for seed in range(3)]
+    one, other = (
+        fit_many(problems, StudentTMixture(4, init_params=name), random_state=7) for name in ("auto", "kmeans")
+    )
+    np.testing.assert_array_equal(one.means, other.means)
     one, other = (
         fit_many(problems, GaussianMixture(4, init_params=name), random_state=7) for name in ("auto", "kmeans")
     )
@@ -384,7 +417,7 @@ def test_choices_begin_as_estimators_do():
 
 def test_who_does_not_take_it_says_so():
     X = blobs(0)
-    for other in (StudentTMixture(2, init_params="auto"), BernoulliMixture(2, init_params="auto")):
+    for other in (VonMisesFisherMixture(2, init_params="auto"), BernoulliMixture(2, init_params="auto")):
         with pytest.raises(ValueError, match="The 'init_params' parameter"):
             other.fit(X > 0)
 

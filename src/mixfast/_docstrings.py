@@ -335,6 +335,10 @@ default='auto'
         """,
 }
 
+ENTRIES["init_params of student-t components"] = ENTRIES["init_params of gaussians"].replace(
+    "default='auto'", "default='kmeans'"
+)
+
 PLACE = re.compile(r"^( *)<([^<>]+)>$", flags=re.MULTILINE)
 
 Described = TypeVar("Described", bound=type)

@@ -332,6 +332,12 @@ cdef int begin_at_clusters(worker_t *w, const plan_t *plan, const model_t *m, ui
     return start_from_labels(&w.em, w.labels, 2 if m.located == NULL else 1, w.order, w.places)
 
 
+cdef const rows_t *rows_to_view(const worker_t *w) noexcept nogil:
+    """The rows as they are, where they have the columns that k-means sees: what is drawn in for k-means has no straight
+    lines. Rows with missing entries have one column more."""
+    return &w.rows if w.rows.n_features == w.seeding_rows.n_features else &w.seeding_rows
+
+
 cdef int find_clusters_or_view(worker_t *w, const plan_t *plan, const model_t *m, uint64_t seed,
                                uint32_t start) noexcept nogil:
     """k-means for the first n_init starts, then the views of the rows that see other groups than the first of these.
@@ -341,9 +347,9 @@ cdef int find_clusters_or_view(worker_t *w, const plan_t *plan, const model_t *m
     if start < plan.n_init:
         code = find_clusters(w, plan, m, seed, start)
         if code == 0 and start == 0 and plan.max_iter > 0:
-            look_about(&w.views, &w.seeding_rows, w.labels, seed)
+            look_about(&w.views, rows_to_view(w), w.labels, seed)
         return code
-    place_beyond_starts(w, m.centres, free_proportions(), &w.seeding_rows)
+    place_beyond_starts(w, m.centres, free_proportions(), rows_to_view(w))
     # weights must be initialised before a pass takes their logarithms
     w.fit.proportions.begin(w.fit.proportions, m.centres.n_components, w.fit.mixing)
     code = label_rows(&w.views, start - plan.n_init, &w.fit, w.labels)

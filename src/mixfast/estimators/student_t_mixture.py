@@ -20,6 +20,7 @@ from mixfast.estimators._noise import MixtureWithNoise
 from mixfast.estimators._trimming import TrimmedMixture
 from mixfast.estimators._using import EllipticalColumns
 from mixfast.families.student_t import DEGREES, DEGREES_LIMITS, STRUCTURES, GivenDegrees
+from mixfast.seeding import AUTO, ELSEWHERE, METHODS
 
 
 @described
@@ -63,7 +64,7 @@ class StudentTMixture(
 
         Estimates lie between these limits too. Without outliers the likelihood hardly depends on them, and estimates
         are as large as `tol` lets them become.
-    <tol, reg_covar, max_iter, n_init, init_params, weights_init, means_init, precisions_init>
+    <tol, reg_covar, max_iter, n_init, init_params of student-t components, weights_init, means_init, precisions_init>
         Here covariances are scale matrices. Degrees of freedom to be estimated start at 8.
     <random_state, warm_start, verbose, verbose_interval, n_threads, on_degenerate, accelerate, n_init_policy,
     canonical_order>
@@ -106,6 +107,7 @@ class StudentTMixture(
         **MixtureWithNoise._parameter_constraints,
         **TrimmedMixture._parameter_constraints,
         "covariance_type": [Names(STRUCTURES)],
+        "init_params": [Names({*METHODS, AUTO, ELSEWHERE}), "array-like"],
         "degrees_of_freedom": [Names(DEGREES), Interval(Real, *DEGREES_LIMITS, closed="both")],
     }
 
@@ -121,7 +123,7 @@ class StudentTMixture(
         reg_covar: float = 1e-6,
         max_iter: int = 100,
         n_init: int = 1,
-        init_params: InitParams = "kmeans",
+        init_params: InitParams | Literal["auto"] = "kmeans",
         weights_init: ArrayLike | None = None,
         means_init: ArrayLike | None = None,
         precisions_init: ArrayLike | None = None,
