@@ -279,7 +279,18 @@ def test_components_that_all_rows_do_not_need_are_merged_by_their_sums(component
     assert -1e-6 < again.lower_bound_ - model.lower_bound_ < 0.5
 
 
-@pytest.mark.parametrize("component", ["poisson", "exponential", [(0, Gaussian()), (1, Poisson()), (2, Bernoulli())]])
+@pytest.mark.parametrize(
+    "component",
+    [
+        "poisson",
+        "exponential",
+        "diag",
+        "spherical",
+        [(0, Gaussian()), (1, Poisson()), (2, Bernoulli())],
+        [(0, 1, Gaussian(covariance_type="diag")), (2, Bernoulli())],
+        [(0, 1, Gaussian()), (2, Gaussian(covariance_type="diag"))],
+    ],
+)
 def test_priors_of_processes_follow_from_all_rows(component, monkeypatch):
     rng = np.random.default_rng(4)
     X = np.column_stack([rng.normal(5, 1, 3000) ** 2, rng.poisson(5, 3000), rng.integers(0, 2, 3000)]).astype(float)

@@ -19,10 +19,12 @@ from sklearn.exceptions import NotFittedError
 from test_python_family import Geometric, GeometricMixture
 
 from mixfast import (
+    BayesianGaussianMixture,
     BernoulliMixture,
     CategoricalMixture,
     Design,
     DirichletMultinomialMixture,
+    DirichletProcessMixture,
     GaussianMixture,
     MultinomialMixture,
     PoissonMixture,
@@ -341,6 +343,26 @@ def test_bytes_of_before_designs_had_names_of_components_and_a_precision_are_rea
     contents["design"] |= {"component_names": [], "dtype": "int64"}
     with pytest.raises(ValueError, match="dtype of rows should be float32 or float64, got 'int64'"):
         Design.from_bytes(persistence.to_bytes(persistence.Contents("design", "Design", contents)))
+
+
+@pytest.mark.parametrize("covariance_type", ["full", "tied", "diag", "spherical"])
+@pytest.mark.parametrize("make", [BayesianGaussianMixture, DirichletProcessMixture])
+def test_priors_of_columns_need_no_products_of_pairs(make, covariance_type):
+    """So that designs of many columns are small; products of pairs are made of the same rows with the same bits."""
+    X, weight = ESTIMATORS["Gaussian full"].X, np.random.default_rng(0).uniform(0.5, 2, 60)
+    design, wider = (make(**{NAMES_OF_TYPES[make]: own}).design(X, weight) for own in (covariance_type, "full"))
+    own, pairs = design._scatter.products, wider._scatter.products
+    np.testing.assert_array_equal(own, pairs if covariance_type in ("full", "tied") else np.diagonal(pairs))
+    assert own.shape == ((3, 3) if covariance_type in ("full", "tied") else (3,))
+    contents = persistence.from_bytes(design.to_bytes(), "design", dict)
+    contents["scatter"]["products"] = pairs  # as designs of before have it
+    old = Design.from_bytes(persistence.to_bytes(persistence.Contents("design", "Design", contents)))
+    for of_pairs in {True, False} if own.ndim == 2 else {False}:
+        for ours, theirs in zip(design._scatter.moments(of_pairs), old._scatter.moments(of_pairs), strict=True):
+            np.testing.assert_array_equal(ours, theirs)
+
+
+NAMES_OF_TYPES = {BayesianGaussianMixture: "covariance_type", DirichletProcessMixture: "component"}
 
 
 @summed_with_dtypes

@@ -238,6 +238,6 @@ def _widths(design):
     return (
         {name: array.shape[1:] for name, array in design._sets.items()},
         {name: array.shape for name, array in design._moments.items()},
-        None if design._scatter is None else design._scatter.means.shape,
+        None if design._scatter is None else (design._scatter.means.shape, design._scatter.products.shape),
         None if design._categories is None else len(design._categories),
     )

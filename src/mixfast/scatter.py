@@ -15,8 +15,8 @@ class Scatter(NamedTuple):
         The sum of the weights of the rows, above 0.
     means : ndarray of shape (n_features,), float64
     products : ndarray of shape (n_features, n_features), float64
-        Weighted sums of the products of the columns' deviations from `means`; of shape (0, 0) where nothing follows
-        from them.
+        Weighted sums of the products of the columns' deviations from `means`; of shape (n_features,) where only those
+        of each column with itself are wanted, of shape (0, 0) where nothing follows from them.
     """
 
     weight: float
@@ -25,19 +25,24 @@ class Scatter(NamedTuple):
 
     @classmethod
     def about(cls, origin: NDArray[np.float64], sums: NDArray[np.float64]) -> Self:
-        """Of moments about a point, as the engine gathers them: of each column, of each pair of columns, the weight."""
+        """Of moments about a point, as the engine gathers them: of each column, of each pair of columns or of each
+        column with itself, the weight."""
         n_features = len(origin)
-        first, weight = sums[:n_features], float(sums[-1])
-        products = np.empty((n_features, n_features))
-        rows, columns = np.tril_indices(n_features)
-        products[rows, columns] = products[columns, rows] = sums[n_features:-1]
+        first, second, weight = sums[:n_features], sums[n_features:-1], float(sums[-1])
         with np.errstate(over="ignore", invalid="ignore"):  # the fit says it of what is not finite
+            if len(second) == n_features > 1:
+                return cls(weight, origin + first / weight, second - first**2 / weight)
+            products = np.empty((n_features, n_features))
+            rows, columns = np.tril_indices(n_features)
+            products[rows, columns] = products[columns, rows] = second
             return cls(weight, origin + first / weight, products - np.outer(first, first) / weight)
 
-    def moments(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def moments(self, of_pairs: bool) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """(origin, sums) as `about` takes them, the origin being the means."""
-        lower = self.products[np.tril_indices(len(self.means))]
-        return self.means, np.concatenate([np.zeros(len(self.means)), lower, [self.weight]])
+        second = self.products
+        if second.ndim == 2:
+            second = second[np.tril_indices(len(self.means))] if of_pairs else np.diagonal(second)
+        return self.means, np.concatenate([np.zeros(len(self.means)), second, [self.weight]])
 
     def plus(self, other: Scatter) -> Scatter:
         """Of the rows of both. A constant column has exactly its value and no scatter: Chan, Golub & LeVeque,
@@ -48,17 +53,20 @@ class Scatter(NamedTuple):
             step = other.means - self.means
             products = self.products
             if products.size:
-                products = products + other.products + self.weight * share * np.outer(step, step)
+                steps = np.outer(step, step) if products.ndim == 2 else step**2
+                products = products + other.products + self.weight * share * steps
             return Scatter(weight, self.means + share * step, products)
 
     def of_columns(self, columns: slice) -> Scatter:
         """Of some of the columns."""
-        return Scatter(self.weight, self.means[columns], self.products[columns, columns])
+        own = self.products[columns, columns] if self.products.ndim == 2 else self.products[columns]
+        return Scatter(self.weight, self.means[columns], own)
 
     def scaled(self, means: NDArray[np.float64], scales: NDArray[np.float64]) -> Scatter:
         """Of the rows (x - means) * scales; a scale of 0 leaves a column of zeros."""
         with np.errstate(over="ignore", invalid="ignore"):
-            return Scatter(self.weight, (self.means - means) * scales, self.products * np.outer(scales, scales))
+            of_products = np.outer(scales, scales) if self.products.ndim == 2 else scales**2
+            return Scatter(self.weight, (self.means - means) * scales, self.products * of_products)
 
     def arrays(self) -> dict[str, NDArray[np.float64]]:
         """By name, as files have them."""
@@ -72,6 +80,6 @@ class Scatter(NamedTuple):
         weight, means, products = (arrays[name] for name in ("weight", "means", "products"))
         if any(array.dtype != np.float64 for array in arrays.values()) or (weight.shape, means.ndim) != ((1,), 1):
             raise ValueError(f"a scatter is float64, and has the shapes {[own.shape for own in arrays.values()]}")
-        if products.shape not in ((0, 0), 2 * means.shape) or not 0 < weight[0] < np.inf:
+        if products.shape not in ((0, 0), means.shape, 2 * means.shape) or not 0 < weight[0] < np.inf:
             raise ValueError(f"a scatter of weight {weight[0]} has products of shape {products.shape}")
         return cls(float(weight[0]), means, products)

@@ -601,6 +601,24 @@ static int linear_accumulate(const mixfast_family *family, const void *tables, c
     return 0;
 }
 
+/* The bits are those of the same sums of linear_accumulate_common. */
+static void diagonal_accumulate_common(const mixfast_family *family, const mixfast_chunk *chunk, const void *weight_real,
+                                     void *scratch, double *common) {
+    ptrdiff_t d = family->n_features, stride = chunk->stride, one[1] = {0};
+    const real *weight = weight_real, *x = chunk->columns;
+    real *root = scratch, *rooted = root + stride;
+    mixfast_selection all_rows = {1, one};
+    weighted_sums(&all_rows, d, stride, weight, x, common);
+    for (ptrdiff_t r = 0; r < stride; r++) root[r] = SQRT(weight[r]);
+    for (ptrdiff_t j = 0; j < d; j++) {
+        real total[SUM_TILE + 1][SUM_TILE + 1];
+        for (ptrdiff_t r = 0; r < stride; r++) rooted[r] = root[r] * x[j * stride + r];
+        square_tile(1, stride, rooted, total);
+        common[d + j] += (double)total[0][0];
+    }
+    for (ptrdiff_t r = 0; r < stride; r++) common[2 * d] += (double)weight[r];
+}
+
 static void linear_accumulate_common(const mixfast_family *family, const mixfast_chunk *chunk, const void *weight_real,
                                    void *scratch, double *common) {
     ptrdiff_t d = family->n_features, stride = chunk->stride, one[1] = {0};
@@ -618,7 +636,7 @@ static void linear_accumulate_common(const mixfast_family *family, const mixfast
 const mixfast_gaussian_kernels MIXFAST_TABLE(gaussian) = {
     triangle_size,        triangle,
     full_log_density,     full_bounded_log_density,     full_accumulate,
-    diagonal_log_density, diagonal_bounded_log_density, diagonal_accumulate,
+    diagonal_log_density, diagonal_bounded_log_density, diagonal_accumulate, diagonal_accumulate_common,
     spherical_log_density,
     tied_log_density,     tied_bounded_log_density,     tied_accumulate,
     linear_log_density,   linear_bounded_log_density,   linear_row_term,

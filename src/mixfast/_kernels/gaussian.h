@@ -24,6 +24,9 @@ typedef struct {
     mixfast_bounded_log_density diagonal_bounded_log_density;
     mixfast_accumulate diagonal_accumulate;
 
+    /* common: first[d] | second[d] | total, sums of w x and of w x^2 of each column, and of w. scratch: two columns. */
+    mixfast_accumulate_common diagonal_accumulate_common;
+
     /* Spherical. tables: those of diagonal ones | linear[K] | coef[K][d], where coef_k = precision_k mean_k and linear_k =
      * constant_k - |shift_k|^2 / 2, NaN for components whose distances are computed as diagonal ones: log densities of
      * all others are linear forms of x and |x|^2. Bounds and statistics are those of diagonal ones. scratch: a column. */

@@ -89,6 +89,7 @@ cdef extern from "gaussian.h" nogil:
         log_density_fn diagonal_log_density
         bounded_log_density_fn diagonal_bounded_log_density
         accumulate_fn diagonal_accumulate
+        accumulate_common_fn diagonal_accumulate_common
         log_density_fn spherical_log_density
         log_density_fn tied_log_density
         bounded_log_density_fn tied_bounded_log_density

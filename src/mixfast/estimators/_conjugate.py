@@ -69,7 +69,8 @@ class Component:
     def reader(self, name):
         return _reader_of(self.mixture, name)(1, **self.options)
 
-    #: What of the rows its priors by default follow from: "means" of columns, "covariance" and means, or nothing.
+    #: What of the rows its priors by default follow from: "means" of columns, these and "variances", or the
+    #: "covariance", or nothing.
     follows_from: str | None = None
 
     def prior(self, given, moments, reader):
@@ -113,7 +114,8 @@ def column_means(X, sample_weight):
 
 
 def common_of(X, sample_weight, n_threads, structure="full"):
-    """(origin, sums) of rows, which priors of Gaussians follow from: the same for all structures but for rounding."""
+    """(origin, sums) of rows, which priors of Gaussians of that structure follow from: of each column, then products of
+    all pairs, where columns vary together, or of each column with itself, then the weight."""
     family = POSTERIORS[structure](1.0, None)
     em = EM(family.encode(X).bind(1, X.dtype), Rows(X, sample_weight), n_threads, None, Sticks(1.0))
     return em.common()
@@ -162,7 +164,7 @@ class MomentsElsewhere:
         return self._scatter.means
 
     def common(self, structure):
-        return self._scatter.moments()
+        return self._scatter.moments(COMPONENTS[structure].follows_from == "covariance")
 
 
 class GaussianComponent(Component):
@@ -231,6 +233,7 @@ class VarianceGaussian(GaussianComponent):
     """Diagonal and spherical covariances: precisions ~ Gamma(shape, rate), one for each column or one for all."""
 
     prior_names = ("m0", "kappa0", "shape", "rate")
+    follows_from = "variances"
 
     def _n_alike(self, n_features):
         """Columns that a precision is of."""
@@ -394,7 +397,7 @@ class ProductComponent(Component):
         components = [component_of(part[-1]) for part in self.parts if is_part(part)]
         self.has_draws = all(component.has_draws for component in components)
         asked = {component.follows_from for component in components}
-        self.follows_from = next((name for name in ("covariance", "means") if name in asked), None)
+        self.follows_from = next((name for name in ("covariance", "variances", "means") if name in asked), None)
 
     def reader(self, name):
         return _reader_of(self.mixture, name)(self.parts)

@@ -679,8 +679,9 @@ class DirichletProcessMixture(FromStatistics, FromPartitions, FromStreams, Poste
 
     def _scatter_of(self, rows, sample_weight):
         asked = self._component().follows_from
-        if asked == "covariance":
-            return Scatter.about(*common_of(rows, sample_weight, resolve_threads(self.n_threads)))
+        if asked in ("covariance", "variances"):
+            structure = "full" if asked == "covariance" else "diag"
+            return Scatter.about(*common_of(rows, sample_weight, resolve_threads(self.n_threads), structure))
         if asked == "means":
             weight = float(rows.shape[0] if sample_weight is None else np.sum(sample_weight))
             return Scatter(weight, column_means(rows, sample_weight), np.empty((0, 0)))

@@ -63,7 +63,7 @@ ctypedef struct structure_t:
     # OUT own[K] += log evidence of each component without the term -d/2 log(kappa / kappa0); returns the log evidence
     # that belongs to all components together (tied)
     double (*log_evidence)(const family_t *, const double *counts, const double *params, double *own) noexcept nogil
-    # OUT Psi0, in the structure's layout, from the lower triangle of a covariance[d][d]
+    # OUT Psi0, in the structure's layout, from what covariance_of_rows leaves
     void (*scale_from)(const family_t *, const double *covariance, double *scale0) noexcept nogil
     # log |Psi0|, with a workspace of d (d + 1) doubles; not finite if Psi0 is not positive definite
     double (*log_determinant)(const family_t *, const double *scale0, double *room) noexcept nogil
@@ -72,6 +72,7 @@ ctypedef struct structure_t:
     Py_ssize_t n_scale         # how many numbers Psi0 has
     Py_ssize_t n_diagonal      # how many of these are on its diagonal
     Py_ssize_t scale_step      # distance between numbers of the diagonal
+    bint has_pairs             # whether a prior of the rows has covariances of pairs of columns, beside variances
 
 ctypedef struct context_t:
     covariances_t covariances  # the first member: the Gaussian verbs see no other
@@ -129,14 +130,14 @@ cdef void matrix_from(const family_t *f, const double *covariance, double *scale
 cdef void columns_from(const family_t *f, const double *covariance, double *scale0) noexcept nogil:
     cdef Py_ssize_t d = f.n_features, j
     for j in range(d):
-        scale0[j] = context_of(f).share * covariance[j * (d + 1)]
+        scale0[j] = context_of(f).share * covariance[j]
 
 
 cdef void sphere_from(const family_t *f, const double *covariance, double *scale0) noexcept nogil:
     cdef Py_ssize_t d = f.n_features, j
     scale0[0] = 0
     for j in range(d):
-        scale0[0] += context_of(f).share * covariance[j * (d + 1)] / <double> d
+        scale0[0] += context_of(f).share * covariance[j] / <double> d
 
 
 cdef inline double narrowest(const family_t *f) noexcept nogil:
@@ -167,31 +168,44 @@ cdef double scales_log_determinant(const family_t *f, const double *scale0, doub
     return total
 
 
+cdef inline Py_ssize_t n_products(const family_t *f) noexcept nogil:
+    """How many products of columns with each other, or with themselves alone, a prior of the rows follows from."""
+    return triangle(f.n_features) if context_of(f).structure.has_pairs else f.n_features
+
+
+cdef inline double count_of_rows(const family_t *f, const totals_t *totals) noexcept nogil:
+    return totals.common[f.n_features + n_products(f)]
+
+
 cdef void covariance_of_rows(const family_t *f, const totals_t *totals, double *covariance) noexcept nogil:
-    """OUT covariance[d][d], lower triangle: of all rows, divided by total weight - 1 (by half the total weight if that
-    is below 2, since weights may be relative). A constant column gets the geometric mean of the other columns'
-    variances as its variance, or 1 if all are constant."""
-    cdef Py_ssize_t d = f.n_features, n_varying = 0, i, j
+    """OUT covariance[d][d], lower triangle, or only its diagonal [d] where there are no pairs: of all rows, divided by
+    total weight - 1 (by half the total weight if that is below 2, since weights may be relative). A constant column
+    gets the geometric mean of the other columns' variances as its variance, or 1 if all are constant."""
+    cdef bint has_pairs = context_of(f).structure.has_pairs
+    cdef Py_ssize_t d = f.n_features, step = d + 1 if has_pairs else 1, n_varying = 0, i, j
     cdef const double *first = totals.common
     cdef const double *second = first + d
-    cdef double count = second[triangle(d)], logs = 0, square, rounding
+    cdef double count = count_of_rows(f, totals), logs = 0, square, rounding
     cdef double divisor = max(count - 1, 0.5 * count)
     for i in range(d):
-        for j in range(i + 1):
-            square = second[in_triangle(i, j)]
-            covariance[i * d + j] = (square - first[i] * first[j] / count) / divisor
+        if has_pairs:
+            for j in range(i):
+                covariance[i * d + j] = (second[in_triangle(i, j)] - first[i] * first[j] / count) / divisor
+        square = second[in_triangle(i, i) if has_pairs else i]
+        covariance[i * step] = (square - first[i] * first[i] / count) / divisor
         # moments are about the mean but for rounding, which is all that a column of equal numbers has
         rounding = 4 * DBL_EPSILON * totals.origin[i]
-        if covariance[i * (d + 1)] > rounding * rounding:
+        if covariance[i * step] > rounding * rounding:
             n_varying += 1
-            logs += log(covariance[i * (d + 1)])
+            logs += log(covariance[i * step])
         else:
-            covariance[i * (d + 1)] = 0
+            covariance[i * step] = 0
     for i in range(d):
-        if covariance[i * (d + 1)] == 0:
-            for j in range(d):
-                covariance[max(i, j) * d + min(i, j)] = 0
-            covariance[i * (d + 1)] = exp(logs / <double> n_varying) if n_varying > 0 else 1
+        if covariance[i * step] == 0:
+            if has_pairs:
+                for j in range(d):
+                    covariance[max(i, j) * d + min(i, j)] = 0
+            covariance[i * step] = exp(logs / <double> n_varying) if n_varying > 0 else 1
 
 
 cdef int set_prior(const family_t *f, const totals_t *totals, double *room, double *params) noexcept nogil:
@@ -206,7 +220,7 @@ cdef int set_prior(const family_t *f, const totals_t *totals, double *room, doub
     if context.m0 != NULL:
         memcpy(m0, context.m0, d * sizeof(double))
     else:
-        count = totals.common[d + triangle(d)]
+        count = count_of_rows(f, totals)
         for j in range(d):
             m0[j] = totals.origin[j] + totals.common[j] / count
     if context.scale0 != NULL:
@@ -603,7 +617,7 @@ cdef object posterior_of(family_t *f, double kappa0, double nu0, m0, scale0, dou
     and the structure filled in. Returns the capsule."""
     cdef context_t *context = <context_t *> f.context
     cdef double *numbers = <double *> (context + 1)
-    cdef Py_ssize_t d = f.n_features, n_scale = context.structure.n_scale, n_pairs = triangle(d)
+    cdef Py_ssize_t d = f.n_features, n_scale = context.structure.n_scale
     cdef const double[::1] given
     if m0 is not None:
         given = m0
@@ -628,7 +642,9 @@ cdef object posterior_of(family_t *f, double kappa0, double nu0, m0, scale0, dou
         give_draws(f, &context.plain, context.structure.draw)
     if m0 is None or scale0 is None:
         f.n_scratch_columns = max(f.n_scratch_columns, d + 1)
-        learn_rows(f, d + n_pairs + 1, context.covariances.gaussian.linear_accumulate_common)
+        learn_rows(f, d + n_products(f) + 1,
+                   context.covariances.gaussian.linear_accumulate_common if context.structure.has_pairs
+                   else context.covariances.gaussian.diagonal_accumulate_common)
     f.prepare, f.draw_row = prepare, NULL  # a Gaussian's, of parameters that these are not
     f.n_params += f.n_components + context.structure.n_nu + d + n_scale + 1
     f.n_work = max(f.n_work + f.n_components, 2 * d * (d + 1))
@@ -644,7 +660,7 @@ cdef void give_matrices(family_t *f, structure_t *structure) noexcept:
     structure.expected_log_determinant, structure.log_determinant = matrix_determinant, matrix_log_determinant
     structure.scale_from = matrix_from
     structure.n_scale, structure.n_diagonal = f.n_features * f.n_features, f.n_features
-    structure.scale_step = f.n_features + 1
+    structure.scale_step, structure.has_pairs = f.n_features + 1, True
 
 
 def bind_full_posterior(Py_ssize_t n_components, Py_ssize_t n_features, int real_bytes, object isa, double reg_covar,
@@ -682,7 +698,7 @@ def bind_diagonal_posterior(Py_ssize_t n_components, Py_ssize_t n_features, int 
     structure.expected_log_determinant, structure.log_determinant = column_determinant, scales_log_determinant
     structure.scale_from = columns_from
     structure.n_scale = structure.n_diagonal = n_features
-    structure.scale_step = 1
+    structure.scale_step, structure.has_pairs = 1, False
     structure.log_evidence, structure.n_nu = diagonal_log_evidence, n_components
     structure.draw = diagonal_draw
     f.maximise, f.maximise_component = maximise, diagonal_component
@@ -698,6 +714,7 @@ def bind_spherical_posterior(Py_ssize_t n_components, Py_ssize_t n_features, int
     structure.expected_log_determinant, structure.log_determinant = sphere_determinant, scales_log_determinant
     structure.scale_from = sphere_from
     structure.n_scale = structure.n_diagonal = structure.scale_step = 1
+    structure.has_pairs = False
     structure.log_evidence, structure.n_nu = spherical_log_evidence, n_components
     structure.draw = spherical_draw
     f.maximise, f.maximise_component = maximise, spherical_component
