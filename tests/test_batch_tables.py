@@ -425,6 +425,26 @@ def test_a_frame_of_components_has_the_tables_of_every_estimator(name):
         pd.testing.assert_frame_equal(own, wanted, rtol=1e-15, atol=0)
 
 
+@pytest.mark.parametrize("make", [pd.DataFrame, pl.DataFrame, lambda columns: np.column_stack(list(columns.values()))])
+def test_a_frame_of_components_names_the_column_of_each_problem(make):
+    columns = {name: column for name, column in zip("abc", TABLE[:, [0, 1, 0]].T, strict=True)}
+    result = fit_many_columns(make(columns), GaussianMixture(random_state=0), n_components=[1, 2])
+    frame = pd.DataFrame(result.to_frame("components").to_dict())
+    wanted = [result[i].to_frame()["column"] for i in range(3)]
+    assert frame["column"].tolist() == [name for own in wanted for name in own]
+
+
+@pytest.mark.parametrize("problems", [[TABLE[:, :1]], [TABLE[:60, :1], TABLE[10:, :1]]])
+def test_frames_have_the_weights_that_noise_leaves(problems):
+    result = fit_many(problems, GaussianMixture(2, noise="uniform", random_state=0))
+    frame = result.to_frame("components")
+    for i, own in frame.groupby("problem"):
+        wanted = result[i].to_frame()
+        np.testing.assert_array_equal(own["weight"], wanted["weight"])
+        np.testing.assert_array_equal(wanted["weight"], result[i].weights_[wanted["component"]])
+        assert 0 < wanted["weight"].sum() < 1
+
+
 def test_a_frame_of_a_grid_says_which_model_was_chosen():
     problems = [TABLE[:, :1], TABLE[:1, :1], TABLE[:40, :1]]
     grid = {"n_components": [1, 2], "covariance_type": ["diag", "full"], "criterion": "aic"}

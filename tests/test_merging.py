@@ -234,6 +234,28 @@ def test_infinite_divergences_are_last_resorts():
     assert match(a, b).tolist() == [1, 0]
 
 
+#: Components that exclude what others do not, so that divergences of all pairs are infinite; those of b are reversed.
+EXCLUDING = {
+    "poisson": (PoissonMixture, "rates", [[5, 1, 0, 0.03], [1, 5, 0.03, 0]], [[1, 5, 0.03, 0.03], [5, 1, 0.03, 0.03]]),
+    "bernoulli": (
+        BernoulliMixture, "probabilities", [[0.9, 0.1, 0], [0.1, 0.9, 1]], [[0.2, 0.9, 0.1], [0.9, 0.2, 0.1]],
+    ),
+    "categories": (
+        MultinomialMixture, "probabilities", [[0.7, 0.3, 0, 0], [0.1, 0.5, 0.4, 0]],
+        [[0.1, 0.4, 0.4, 0.1], [0.7, 0.2, 0, 0.1]],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", EXCLUDING)
+def test_components_that_exclude_each_others_rows_are_matched_by_the_others(name):
+    model, parameter, *both = EXCLUDING[name]
+    a, b = (model.from_parameters(**{"weights": [0.5, 0.5], parameter: np.array(own, float)}) for own in both)
+    assert match(a, b).tolist() == [1, 0]
+    assert match(b, a).tolist() == [1, 0]
+    assert match(a, a).tolist() == [0, 1]
+
+
 def test_bad_input_of_matches():
     model = GaussianMixture.from_parameters(weights=[1.0], means=[[0.0]], covariances=[[[1.0]]])
     with pytest.raises(NotFittedError):

@@ -22,8 +22,10 @@ def match(a: Any, b: Any, X: ArrayLike | None = None, **row_data: ArrayLike) -> 
     """Which component of mixture b is which component of mixture a.
 
     Pairs are chosen so that all together share most: of rows X, sum_n t_ni u_nj of responsibilities t of a and u of b;
-    without rows the sum of the symmetric Kullback-Leibler divergences of the pairs is least, and where these have no
-    closed form (Student-t and Dirichlet-multinomial components) rows are drawn from both mixtures, always the same.
+    without rows the sum of the symmetric Kullback-Leibler divergences of the pairs is least. Where one of these is
+    infinite (what one component excludes, a count whose rate is 0, and another does not), it is the sum of both
+    divergences from the component between the two, which has the means of their sufficient statistics. Where there is
+    no closed form (Student-t and Dirichlet-multinomial components) rows are drawn from both mixtures, always the same.
 
     Parameters
     ----------
@@ -85,16 +87,25 @@ def _labels_of_columns(model):
 
 
 def costs_between(one: Components, other: Components) -> NDArray[np.float64]:
-    """(n_components of one, n_components of the other), the less the more two have in common: symmetric divergences, or
-    less what they share of rows drawn from both."""
+    """(n_components of one, n_components of the other), the less the more two have in common: symmetric divergences;
+    where one of these is infinite, divergences from the component between the two; or less what they share of rows
+    drawn from both."""
     if one.kind() != other.kind():
         raise ValueError("the mixtures have different families or columns: pass X, rows of both")
     if one.family.divergence is None:
         X = np.concatenate([own.rows(N_DRAWS // 2, 0) for own in (one, other)])
         shares = [softmax(own.log_joint(X), axis=1) for own in (one, other)]
         return -shares[0].T @ shares[1]
-    divergence = one.family.divergence
-    return one.against(other, lambda p, q: divergence(p, q) + divergence(q, p))
+    divergence, merged = one.family.divergence, one.family.merged
+    costs = one.against(other, lambda p, q: divergence(p, q) + divergence(q, p))
+    if np.all(np.isfinite(costs)) or merged is None:
+        return costs
+
+    def from_between(p, q):
+        between = merged(p, q, np.full(len(p[0]), 0.5))
+        return divergence(p, between) + divergence(q, between)
+
+    return one.against(other, from_between)
 
 
 def assigned(costs: NDArray[np.float64]) -> NDArray[np.int64]:

@@ -22,7 +22,7 @@ from mixfast.canvas import COLOURS, axes_of, colour_of, dashes_of, folded, rows_
 from mixfast.families.family import ColumnKind
 from mixfast.mixture_pictures import MOST_CELLS, MOST_COLUMNS, Looks, Plane, View, legend
 from mixfast.regression_pictures import predictors_of, regressions
-from mixfast.relations import check_mixture, check_option
+from mixfast.relations import check_mixture, check_option, shares_beside_noise
 from mixfast.row_data import counted_and_separated, take_data
 from mixfast.status import Status
 from mixfast.tables import Table, is_table
@@ -307,7 +307,7 @@ def _view_of(model, X, max_points, sample_weight, row_data, doubts):
     components = model._components(**model._any_rows)
     K = components.n_components
     present = np.asarray(model._is_present())[:K]
-    looks = Looks([str(k) for k in range(K)], components.weights, present)
+    looks = Looks([str(k) for k in range(K)], shares_beside_noise(model, components), present)
     names = [str(name) for name in model._labels_of_columns()]
     if X is None:
         rows = components.rows(min(N_DRAWN, max_points), 0)

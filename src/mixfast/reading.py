@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from mixfast.as_html import html_table
 from mixfast.canvas import colour_of
-from mixfast.relations import Components, check_mixture, check_option
+from mixfast.relations import Components, check_mixture, check_option, shares_beside_noise
 from mixfast.row_data import counted_and_separated
 from mixfast.status import Status
 from mixfast.whole import check_whole
@@ -37,6 +37,7 @@ SAID = {
 def frame_of(model: Any) -> _pandas.DataFrame:
     """What `to_frame` of a fitted model returns."""
     components = model._components(**model._any_rows)
+    components = components._replace(weights=shares_beside_noise(model, components))
     return described_frame(components, model, component=np.arange(components.n_components))
 
 
@@ -95,6 +96,7 @@ MOST_ROWS, MOST_COLUMNS = 20, 8
 def html_of(model: Any) -> str:
     """The fitted components as a table: a row for each, and what it is like in the first columns."""
     components = model._components(**model._any_rows)
+    weights = shares_beside_noise(model, components)
     names, categories = model._labels_of_columns(), model._labels_of_categories()
     cells: list[Any] = []
     shown = range(min(components.n_components, MOST_ROWS))
@@ -110,7 +112,7 @@ def html_of(model: Any) -> str:
             best = np.argmax(shares, axis=1)
             said = [f"{categories[j][codes[best[k]]]} ({shares[k, best[k]]:.2g})" for k in shown]
             cells.append((f"{names[j]}, most likely", said))
-    return _html(model, components.weights, cells, components.n_features)
+    return _html(model, weights, cells, components.n_features)
 
 
 def html_of_numbers(model: Any, numbers: Any, columns: Any, values: Any) -> str:

@@ -172,6 +172,13 @@ def components_of(model, total=None):
     return model._components(total=total)
 
 
+def shares_beside_noise(model, components):
+    """The weights of the components of a model, whose sum is 1 less the weight of its uniform noise, which is no
+    component and has the last of `weights_`."""
+    own = np.asarray(model.weights_, dtype=np.float64)
+    return own[: components.n_components] if len(own) > components.n_components else components.weights
+
+
 def check_option(name, value, allowed):
     """Raises ValueError unless `value` is one of the allowed strings."""
     if not isinstance(value, str) or value not in allowed:

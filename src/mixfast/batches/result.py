@@ -443,6 +443,9 @@ class BatchResult:
         for j in np.unique(self.chosen[usable]):
             own = usable[self.chosen[usable] == j]
             components, numbers = self._components_together(own)
+            if len(self[own[0]].weights_) > numbers[0]:  # the last is the weight of uniform noise
+                shares = [self.weights[i, :n] for i, n in zip(own, numbers, strict=True)]
+                components = components._replace(weights=np.concatenate(shares))
             frame = described_frame(
                 components,
                 self[own[0]],
@@ -453,7 +456,10 @@ class BatchResult:
         if not frames:
             return pd.DataFrame(self._names_of(()) | {"component": np.empty(0, np.int64), "weight": np.empty(0)})
         frame = pd.concat(frames, ignore_index=True).sort_values("place", kind="stable", ignore_index=True)
-        names = pd.DataFrame(self._names_of(frame.pop("place").tolist()))
+        places = frame.pop("place").tolist()
+        if self._are_columns and self.names is not None:  # each problem is a column of its own
+            frame["column"] = _column(self.names[i] for i in places)
+        names = pd.DataFrame(self._names_of(places))
         return pd.concat([names, frame], axis=1)
 
     def _frame_of_candidates(self):
