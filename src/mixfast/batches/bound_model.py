@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 
@@ -13,6 +13,14 @@ from mixfast.units import DataUnits
 
 #: Output of `evaluate_problems` -> the estimator's method that returns it.
 METHODS = {"labels": "predict", "log_norm": "score_samples", "resp": "predict_proba"}
+
+
+@lru_cache(maxsize=64)  # asked for each model of a grid
+def has_methods_of_its_own(cls):
+    """Whether a subclass outside mixfast fits or predicts in its own way, which compiled code cannot know."""
+    names = "fit", *METHODS.values()
+    homes = [next(base for base in cls.__mro__ if name in vars(base)) for name in names]
+    return any(home.__module__.partition(".")[0] != "mixfast" for home in homes)
 
 
 class BoundModel:
@@ -43,32 +51,26 @@ class BoundModel:
     def with_dtype(self, dtype):
         return BoundModel(self.estimator, self.n_features, dtype)
 
-    def needs_estimator(self, problems):
+    def needs_estimator(self, problems, find_missing=have_missing):
         """Which problems `_batch.pyx` cannot fit, a mask (n_problems,). Those with missing entries are among them: the
-        encoding of their rows depends on the patterns of the problem."""
+        encoding of their rows depends on the patterns of the problem. find_missing: a function that returns
+        `have_missing(problems)`, which may know it already."""
         estimator = self.estimator
         if (
             not self.family.batches
-            or self._has_methods_of_its_own()
+            or has_methods_of_its_own(type(estimator))
             or estimator._may_meet_unseen()
             or estimator._fits_alone
             or estimator.hold
             or "groups" in problems.row_data
         ):
             return np.ones(len(problems), dtype=bool)
-        return have_missing(problems) if self.estimator._accepts_missing else np.zeros(len(problems), dtype=bool)
+        return find_missing(problems) if self.estimator._accepts_missing else np.zeros(len(problems), dtype=bool)
 
     def predicted_alone(self):
         """Keys of `METHODS` that `evaluate_problems` cannot compute, since the estimator's densities are not those of
         the family's pass (posterior predictive densities)."""
         return () if self.estimator._scores_by_its_family else ("log_norm",)
-
-    def _has_methods_of_its_own(self):
-        """Whether a subclass outside mixfast fits or predicts in its own way, which compiled code cannot know."""
-        cls = type(self.estimator)
-        names = "fit", *METHODS.values()
-        homes = [next(base for base in cls.__mro__ if name in vars(base)) for name in names]
-        return any(home.__module__.partition(".")[0] != "mixfast" for home in homes)
 
     def has_units(self):
         """Whether rows are scaled for the fit (relative regularization), in units that depend on the structure."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass, replace
+from functools import cache
 from numbers import Integral, Real
 
 import numpy as np
 from sklearn.utils import check_random_state
 
 from mixfast.batches.bound_model import BoundModel
-from mixfast.batches.problems import sums_of_weights
+from mixfast.batches.problems import have_missing, sums_of_weights
 from mixfast.engine import _random
 from mixfast.estimators._parameters import unfitted_copy
 from mixfast.row_data import check_number_of_components
@@ -77,8 +78,10 @@ def grid_of(estimator, n_components, covariance_type):
             if not grid[name]:
                 raise ValueError(f"{name} should have at least one value")
     points = [dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())]
-    for point in points:
-        _changed(template, point)._validate_params()
+    _changed(template, points[0])._validate_params()
+    for name, values in grid.items():
+        for value in values[1:]:  # values are valid or not whatever the others are
+            _changed(template, points[0] | {name: value})._validate_params()
     template._check_for_batches()
     if hasattr(template, "init_params"):
         template.init_params = settled(template.init_params)  # small problems would take half as long again
@@ -155,7 +158,8 @@ def _need_estimators(problems, bound_models):
         len(bound_models) > 1 or bound_models[0].given_start is not None or bound_models[0].has_given_prior()
     ):
         return np.ones(len(problems), dtype=bool)
-    return np.any([model.needs_estimator(problems) for model in bound_models], axis=0)
+    missing = cache(lambda: have_missing(problems))  # the same for all models
+    return np.any([model.needs_estimator(problems, lambda own: missing()) for model in bound_models], axis=0)
 
 
 def _folds(problems, seeds):

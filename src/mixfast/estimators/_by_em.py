@@ -57,6 +57,7 @@ from mixfast.row_data import (
     separated,
 )
 from mixfast.status import Status
+from mixfast.units import ranges_of_columns
 from mixfast.weights import counted_rows
 
 #: Starts that views of the rows give beside those of k-means, at most.
@@ -282,9 +283,10 @@ class MixtureByEM(FromStatistics, FromPartitions, FromStreams, BaseMixture):
         side."""
         return self.sample(n_samples, random_state, **row_data)[0]
 
-    def _narrow_columns(self, X, offsets):
+    def _narrow_columns(self, X, offsets, find_ranges=ranges_of_columns):
         """Which columns of prepared rows, (n_problems, n_features), differ by so little that squares of the differences
-        are lost, or None where there are none; problem i has the rows offsets[i] to offsets[i + 1]."""
+        are lost, or None where there are none; problem i has the rows offsets[i] to offsets[i + 1]. find_ranges: a
+        function that returns `ranges_of_columns(X, offsets)`, which may know them already."""
         return None
 
     def _given_start(self, n_features, units):

@@ -252,12 +252,14 @@ class EllipticalMixture(MixtureByEM):
             raise self._status_error(Status.NOT_FINITE, X.dtype)
         return units
 
-    def _narrow_columns(self, X, offsets):
+    def _narrow_columns(self, X, offsets, find_ranges=ranges_of_columns):
         least_variance = np.finfo(X.dtype).tiny
         if self.regularization == "relative" or self.reg_covar >= least_variance:
             return None
-        ranges, least = ranges_of_columns(X, offsets), LEAST_RANGE * np.sqrt(least_variance)
+        ranges, least = find_ranges(X, offsets), LEAST_RANGE * np.sqrt(least_variance)
         narrow = (ranges > 0) & (ranges < least)
+        if not narrow.any():
+            return None
         with np.errstate(over="ignore", invalid="ignore"):  # a range may be infinite
             for i in np.flatnonzero(np.any(narrow, axis=1)):
                 narrow[i] &= self._family().column_units(ranges[i]) < least

@@ -359,7 +359,7 @@ class BayesianGaussianMixture(PosteriorMixture, EllipticalMixture):
             raise ValueError(f"The parameter {name!r} should be finite and below {LARGEST_PRIOR:g}, but got {given!r}")
         return array
 
-    def _narrow_columns(self, X, offsets):
+    def _narrow_columns(self, X, offsets, find_ranges=None):
         return None  # the prior's variances are added
 
     def _bound_dtype(self, dtype):

@@ -424,7 +424,7 @@ class ProductMixture(LikelihoodMixture):
     def _check_missing(self, rows):
         self._check_columns_have_entries(rows)
 
-    def _narrow_columns(self, X, offsets):
+    def _narrow_columns(self, X, offsets, find_ranges=None):  # parts have columns of their own
         parts = list(zip(self._mixtures().values(), self._family().columns(X), strict=True))
         found = [own._narrow_columns(columns, offsets) for own, columns in parts]
         if all(own is None for own in found):

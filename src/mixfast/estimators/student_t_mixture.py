@@ -107,7 +107,7 @@ class StudentTMixture(
         **MixtureWithNoise._parameter_constraints,
         **TrimmedMixture._parameter_constraints,
         "covariance_type": [Names(STRUCTURES)],
-        "init_params": [Names({*METHODS, AUTO, ELSEWHERE}), "array-like"],
+        "init_params": [Names([*METHODS, AUTO, ELSEWHERE]), "array-like"],
         "degrees_of_freedom": [Names(DEGREES), Interval(Real, *DEGREES_LIMITS, closed="both")],
     }
 
