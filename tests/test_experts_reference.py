@@ -1,4 +1,5 @@
-"""The NumPy twin of mixtures of experts (`_reference/experts/`): values of other programs, and laws of its parts."""
+"""The NumPy twin of mixtures of experts (`_reference/experts/`): values of other programs, laws of its parts, and what
+of it compiled code is compared with here."""
 
 import numpy as np
 import pytest
@@ -6,9 +7,24 @@ from golden_experts import CASES, problem
 from scipy.special import xlogy
 from scipy.stats import binom, gamma, multinomial, nbinom, norm, poisson, t
 
-from mixfast._reference.experts import em, experts
+from mixfast._em import EM
+from mixfast._reference.experts import em, experts, recentre
 from mixfast._reference.experts import gate as gates
 from mixfast._reference.experts.inference import flatten, gradient, information
+from mixfast.engine._rows import Rows
+from mixfast.families.experts import (
+    BinomialExpert,
+    ExpertParams,
+    Experts,
+    GammaExpert,
+    GaussianExpert,
+    MultinomialExpert,
+    NegativeBinomialExpert,
+    PoissonExpert,
+    StudentTExpert,
+)
+from mixfast.proportions._gate import Gate
+from mixfast.row_data import rows_with
 
 EXPERTS = {
     "gaussian": experts.Gaussian,
@@ -258,3 +274,126 @@ def test_a_gate_is_as_likely_in_any_order_of_the_components():
     np.testing.assert_allclose(gates.log_shares(Z, found)[:, [2, 0, 1]], gates.log_shares(Z, turned), atol=1e-10)
     entropy = -np.sum(weights[:, np.newaxis] * xlogy(resp, resp))
     assert gates.objective(Z, found, resp, weights, 0.3) < -entropy + 1e-9
+
+
+# ---- sums at other parameters ---------------------------------------------------------------------------------------
+
+KNOWN = 3.0  # a frame of which nothing is to be found
+OF_KINDS = [
+    GaussianExpert(),
+    StudentTExpert(None),
+    PoissonExpert(),
+    BinomialExpert(),
+    GammaExpert(),
+    NegativeBinomialExpert(),
+    MultinomialExpert(4),
+]
+
+
+def response_of(expert, rng, n_rows):
+    if expert.name in ("gaussian", "student_t"):
+        return rng.normal(size=(n_rows, 1))
+    if expert.name == "gamma":
+        return rng.gamma(2.0, size=(n_rows, 1))
+    return rng.poisson(3.0, size=(n_rows, expert.width)).astype(float)
+
+
+def random_state(rng, family, p, pivot):
+    """(parameters, parameters of a gate of three components and two columns)"""
+    E, R = family.n_predictors, len(family.responses)
+    frame = np.concatenate([pivot[:p], [KNOWN], np.zeros(R), pivot[p:]])
+    params = ExpertParams(
+        rng.normal(size=(3, E, p)), rng.normal(size=(3, E)), 1 + rng.random((3, R)), 2 + 5 * rng.random((3, R)), frame
+    )
+    theta = np.vstack([np.zeros(3), rng.normal(size=(2, 3))])
+    return params, np.concatenate([theta[:, 0], theta[:, 1:].ravel(), [0.2, 0.3, 0.5]])
+
+
+@pytest.mark.parametrize("responses", [*([own] for own in OF_KINDS), OF_KINDS], ids=lambda own: own[-1].name)
+@pytest.mark.parametrize("is_moved", [False, True], ids=["the same pivot", "another pivot"])
+def test_compiled_sums_are_moved_as_those_of_the_twin(responses, is_moved):
+    """Of gates too, whose sums stay about one pivot."""
+    rng, p, n_rows = np.random.default_rng(3), 2, 50
+    family = Experts(responses, n_beside=0 if is_moved else 2)
+    data = {"y": np.hstack([response_of(own, rng, n_rows) for own in responses])}
+    data |= {} if is_moved else {"gate": rng.normal(size=(n_rows, 2))}
+    encoded = family.encode(rows_with(rng.normal(size=(n_rows, p)), data))
+    n_columns = encoded.rows.shape[1]
+    pivot = rng.normal(size=p + family.n_beside)
+    last, last_mixing = random_state(rng, family, p, pivot)
+    now, mixing = random_state(rng, family, p, pivot + (rng.normal(size=p) if is_moved else 0))
+    weights = ([0.2, 0.3, 0.5],) * 2 if is_moved else (last_mixing, mixing)
+    layout = encoded.family.params_layout(3, p)
+    engine = EM(
+        encoded.family.bind(3, n_columns, np.float64),
+        Rows(encoded.rows),
+        proportions=None if is_moved else Gate(p, 2, 0.1),
+    )
+    engine.set_state(np.asarray(weights[0]), layout.pack(last))
+    gathered = engine.gather()
+    found = engine.recentre(gathered.counts, gathered.stats, np.asarray(weights[1]), layout.pack(now))
+    stats = encoded.family.stats_layout(3, p)
+    before, after = (stats.view(record[: stats.size]) for record in (gathered.stats, found))
+
+    wanted = [np.empty_like(own) for own in before[:3]]
+    for k in range(3):
+        predictors = blocks = 0
+        for place, own in enumerate(responses):
+            m = own.n_predictors
+            e, b = slice(predictors, predictors + m), slice(blocks, blocks + m * (m + 1) // 2)
+            predictors, blocks = e.stop, b.stop
+            at = [
+                recentre.At(
+                    params.coefficients[k, e],
+                    params.intercepts[k, e],
+                    params.dispersions[k, place],
+                    params.degrees[k, place],
+                    params.frame[:p],
+                )
+                for params in (last, now)
+            ]
+            wanted[0][k, e], wanted[1][k, b], wanted[2][k, place] = recentre.expert(
+                own.name,
+                gathered.counts[k],
+                before.gradients[k, e],
+                before.information[k, b],
+                before.sums[k, place],
+                *at,
+            )
+    columns = before.columns.copy()
+    columns[:p] += gathered.counts.sum() * (last.frame[:p] - now.frame[:p])
+    for name, own in zip(before._fields, (*wanted, columns), strict=True):
+        scale = np.abs(own).max()
+        np.testing.assert_allclose(getattr(after, name), own, rtol=1e-12, atol=1e-12 * scale, err_msg=name)
+        assert name in ("information", "columns", "sums") or np.abs(own - getattr(before, name)).max() > 0.1 * scale
+    if is_moved:
+        return
+    old, new = (record[stats.size :] for record in (gathered.stats, found))
+    theta = [np.column_stack([own[:3], own[3:9].reshape(3, 2)]) for own in (last_mixing, mixing)]
+    step = theta[1] - theta[0]
+    step[:, 0] += step[:, 1:] @ pivot[p:]
+    moved = recentre.gate(old[:9].reshape(3, 3), old[9:].reshape(3, 6), step)
+    np.testing.assert_allclose(new[:9].reshape(3, 3), moved, rtol=1e-12, atol=1e-12 * np.abs(moved).max())
+    np.testing.assert_array_equal(new[9:], old[9:])
+
+
+def test_sums_of_a_bounded_gate_are_moved_as_those_of_the_twin():
+    rng, n_rows, q = np.random.default_rng(4), 40, 31
+    family = Experts([GaussianExpert()], n_beside=q)
+    data = {"y": rng.normal(size=(n_rows, 1)), "gate": rng.normal(size=(n_rows, q))}
+    encoded = family.encode(rows_with(rng.normal(size=(n_rows, 1)), data))
+    n_columns = encoded.rows.shape[1]
+    frame = np.concatenate([np.zeros(1), [KNOWN, 0.0], np.zeros(q)])
+    params = ExpertParams(rng.normal(size=(3, 1, 1)), rng.normal(size=(3, 1)), np.ones((3, 1)), np.ones((3, 1)), frame)
+    theta = [np.vstack([np.zeros(1 + q), rng.normal(size=(2, 1 + q))]) for _ in range(2)]
+    mixing = [np.concatenate([own[:, 0], own[:, 1:].ravel(), np.full(3, 1 / 3)]) for own in theta]
+    packed = encoded.family.params_layout(3, 1).pack(params)
+    engine = EM(encoded.family.bind(3, n_columns, np.float64), Rows(encoded.rows), proportions=Gate(1, q, 0.1))
+    engine.set_state(mixing[0], packed)
+    gathered = engine.gather()
+    found = engine.recentre(gathered.counts, gathered.stats, mixing[1], packed)
+    first = encoded.family.stats_layout(3, 1).size
+    size = 3 * (1 + q)
+    old, new = (record[first:] for record in (gathered.stats, found))
+    wanted = recentre.gate(old[:size].reshape(3, -1), old[size:].reshape(1, -1), theta[1] - theta[0])
+    np.testing.assert_allclose(new[:size].reshape(3, -1), wanted, rtol=1e-12, atol=1e-12 * np.abs(wanted).max())
