@@ -7,10 +7,21 @@ import numpy as np
 import pytest
 from batches import assert_near
 from estimators_table import ESTIMATORS, REGRESSIONS, Rows
+from numpy.testing import assert_allclose
 from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
 
 import mixfast
-from mixfast import GaussianMixture, MixtureOfExperts, PoissonMixture, ProductMixture, StudentTMixture, fit_many, select
+from mixfast import (
+    GaussianMixture,
+    MixtureOfExperts,
+    PoissonMixture,
+    ProductMixture,
+    Status,
+    StudentTMixture,
+    fit_many,
+    select,
+)
 from mixfast.families.covariances import SHAPES
 from mixfast.families.holding import ALL, COMPONENT, NUMBER
 from mixfast.partitions import InMemory
@@ -409,6 +420,8 @@ def test_regressions_hold_in_sums_batches_choices_and_files(tmp_path):
         ({}, {"coef": [True, False]}, "set warm_start=True and fit again"),
         ({}, {"gate_coef": [[0.0], [1.0]]}, "hold has 'gate_coef'.*gate=None"),
         ({"gate": "same"}, {"weights": [0.5, 0.5]}, "hold has 'weights'.*gate='same'.*can hold 'coef'"),
+        ({}, {"weights": [0.5, 0.6]}, r"hold\['weights'\]=.*should sum to 1"),
+        ({}, {"weights": [1.5, -0.5]}, r"hold\['weights'\]=.*should be positive"),
         ({"gate": "same"}, {"gate_intercept": [1.0, np.nan]}, "0 or NaN for component 0"),
         ({"gate": [0]}, {"gate_coef": [[0.0, 1.0]] * 2}, r"hold\['gate_coef'\] should have the shape of \(2, 1\)"),
         ({"variance": "common"}, {"sigma": [1.0, np.nan]}, "all components together are held"),
@@ -428,6 +441,98 @@ def test_what_regressions_cannot_hold_is_said(options, hold, said):
     y = X @ [1.0, -1.0]
     with pytest.raises(ValueError, match=said):
         fitted(MixtureOfExperts(2, hold=hold, **options), X, y=[y] if "expert" in options else y)
+
+
+@pytest.mark.parametrize(
+    "hold",
+    [
+        {"coef": [[1.0, 2.0], [np.nan, np.nan]]},
+        {"coef": np.array([[1.0, 2.0], [np.nan, np.nan]])},
+        {"intercept": np.array([1.0, np.nan])},
+        {"sigma": [1.0, np.nan]},
+        {"sigma": [1.0, None]},
+        {"coef": [[[1.0, 2.0]] * 2]},
+    ],
+)
+def test_one_array_for_two_responses_is_said_to_be_one(hold):
+    X = rows(60)
+    with pytest.raises(ValueError, match=r"a list with an entry for each of 2 responses, an array each, or None.*got"):
+        MixtureOfExperts(2, expert=["gaussian", "gaussian"], hold=hold).fit(X, np.column_stack([X[:, 0], X[:, 1]]))
+
+
+def gated(far, n_rows=400):
+    """(X, y, columns of a gate `far` from 0, of which the first says which line a row is of)"""
+    rng = np.random.default_rng(0)
+    Z, x = rng.normal([far, 0.0], 1.0, size=(n_rows, 2)), rng.normal(size=(n_rows, 1))
+    is_first = rng.random(n_rows) < 1 / (1 + np.exp(-2 * (Z[:, 0] - far) - 0.3))
+    return x, np.where(is_first, 5 + 3 * x[:, 0], -2 * x[:, 0]) + rng.normal(0, 0.5, n_rows), Z
+
+
+@pytest.mark.parametrize("far", [0.0, 100.0, 1e4])
+def test_a_gate_that_holds_something_begins_where_rows_have_all_components(far):
+    """Else an intercept about the origin, or a slope, gives all rows to one of them where columns are far from 0."""
+    X, y, Z = gated(far)
+    options = {"gate": "gate_X", "random_state": 0, "tol": 1e-12, "max_iter": 2000}
+    free = MixtureOfExperts(2, **options).fit(X, y, gate_X=Z)
+    assert free.status_ == Status.CONVERGED
+    for hold in (
+        {"gate_intercept": free.gate_intercept_},
+        {"gate_coef": free.gate_coef_},
+        {"gate_coef": np.where([[False, False], [True, False]], free.gate_coef_, np.nan)},
+    ):
+        for max_iter in (1, 2000):
+            model = MixtureOfExperts(2, **options | {"max_iter": max_iter}, hold=hold)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", ConvergenceWarning)
+                model.fit(X, y, gate_X=Z)
+            assert model.status_ in (Status.CONVERGED, Status.MAX_ITER)
+            assert np.all(model.weights_ > 0.3)
+        assert_allclose(model.lower_bound_, free.lower_bound_, rtol=1e-9)
+    # other numbers than those of the maximum are no obstacle
+    for intercept in (-30.0, 0.0) if far > 0 else (0.0,):
+        model = MixtureOfExperts(2, **options, hold={"gate_intercept": [0.0, intercept]}).fit(X, y, gate_X=Z)
+        assert model.status_ == Status.CONVERGED
+        assert np.all(model.weights_ > 0.3)
+        assert model.lower_bound_ > free.lower_bound_ - 0.35
+
+
+def test_components_that_a_column_separates_are_separated_there_whatever_is_capped():
+    """Slopes of the gate end at 1e6, and what an intercept moves by is what they moved by: so that the gate still turns
+    where the column does, 1,000 from 0."""
+    rng = np.random.default_rng(0)
+    order, x = np.sort(rng.normal(size=400)), rng.normal(size=(400, 1))
+    is_first = order > 0
+    z = 1000 + 1e-6 * (order + np.where(is_first, 0.5, -0.5))
+    y = np.where(is_first, 50 + 3 * x[:, 0], -2 * x[:, 0]) + rng.normal(0, 0.5, 400)
+    model = MixtureOfExperts(2, gate="gate_X", gate_alpha=0.0, random_state=0, tol=0, max_iter=50)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model.fit(x, y, gate_X=z[:, np.newaxis])
+    assert Status.CAPPED_PARAMETER in model.status_
+    assert abs(model.gate_coef_[1, 0]) == 1e6
+    turns = -model.gate_intercept_[1] / model.gate_coef_[1, 0]
+    assert z[~is_first].max() < turns < z[is_first].min()
+
+
+def test_held_coefficients_cost_no_degree_of_freedom():
+    X = rows(200)
+    y = X @ [1.0, -1.0] + np.where(np.arange(200) % 2, 8.0, 0.0) + np.random.default_rng(3).normal(size=200)
+    hold = {"coef": [[1.0, -1.0], [np.nan, np.nan]], "intercept": [0.0, np.nan]}
+    model = MixtureOfExperts(2, sigma_df="n-p", hold=hold, random_state=0, tol=1e-13, max_iter=5000).fit(X, y)
+    resp = model.posterior(X, y)
+    squares = (y[:, np.newaxis] - X @ model.coef_.T - model.intercept_) ** 2
+    variances = np.sum(resp * squares, axis=0) / np.sum(resp, axis=0)
+    assert_allclose(model.sigma_**2, variances * [1, 200 / (200 - 3)], rtol=1e-6)
+
+
+def test_inference_says_what_to_do_with_weights_of_which_some_are_held():
+    X = rows(200)
+    y = X @ [1.0, -1.0] + 8.0 * (np.arange(200) % 3) + np.random.default_rng(3).normal(size=200)
+    model = MixtureOfExperts(3, hold={"weights": [1 / 3, np.nan, np.nan]}, random_state=0).fit(X, y)
+    with pytest.raises(ValueError, match="hold all of them, at what weights_ has found perhaps, or none"):
+        model.inference(X, y)
+    again = model.set_params(hold={"weights": model.weights_}, warm_start=True).fit(X, y)
+    assert np.isfinite(again.inference(X, y).standard_errors).all()
 
 
 def test_a_gate_of_many_coefficients_holds_nothing():
@@ -459,7 +564,7 @@ E = np.eye(2)
         (GaussianMixture, {}, {"means": [[0.0, np.inf], [1.0, 1.0]]}, "finite"),
         (GaussianMixture, {}, {"means": "all"}, "an array of numbers, or a mask"),
         (GaussianMixture, {}, {"covariances": [-E, E]}, r"hold\['covariances'\].*positive-definite"),
-        (GaussianMixture, {}, {"weights": [0.4, 0.7]}, "should sum to 1"),
+        (GaussianMixture, {}, {"weights": [0.4, 0.7]}, r"hold\['weights'\]=.*should sum to 1"),
         (GaussianMixture, {}, {"weights": [1.4, np.nan]}, r"hold\['weights'\].*below 1"),
         (GaussianMixture, {"weights": [0.5, 0.5]}, {"weights": [0.5, np.nan]}, "beside weights"),
         (GaussianMixture, {"canonical_order": True}, {"means": [[0.0, 0.0], [np.nan] * 2]}, "set one of them"),

@@ -87,12 +87,22 @@ class HoldsRegressions:
         if not self._has_several:
             return [given]
         n_responses = len(self._names_of_experts())
-        if not isinstance(given, list | tuple | np.ndarray) or len(given) != n_responses:
+        is_list = isinstance(given, list | tuple | np.ndarray) and len(given) == n_responses
+        if not is_list or any(self._is_less_than_a_response(name, own) for own in given if own is not None):
             raise ValueError(
-                f"hold[{name!r}] should be a list with an entry for each of {n_responses} responses, None for those "
-                "of which nothing is held"
+                f"hold[{name!r}] should be a list with an entry for each of {n_responses} responses, an array each, or "
+                f"None for those of which nothing is held; got {given!r}"
             )
         return given
+
+    @staticmethod
+    def _is_less_than_a_response(name, own):
+        """Whether it has too few dimensions to be a response's entry: rows of one array, say."""
+        try:
+            own = np.asarray(own)
+        except ValueError:  # lists of different lengths, which is said of them elsewhere
+            return False
+        return own.ndim < (2 if name == "coef" and own.dtype != bool else 1)
 
     def _held_of_response(self, name, given, expert, place, n_features):
         """(K, n_predictors, n_features), (K, n_predictors) or (K,), NaN where nothing is held."""
@@ -163,7 +173,8 @@ class HoldsRegressions:
             if 1 < is_free.sum() < n_components:
                 raise ValueError(
                     f"inference knows of weights that are all held or none, and hold['weights'] is "
-                    f"{self.hold['weights']!r}"
+                    f"{self.hold['weights']!r}: hold all of them, at what weights_ has found perhaps, or none, and fit "
+                    "again"
                 )
         return Held(own, fixed, dispersions, gate)
 

@@ -21,7 +21,7 @@ def proportions_of(values, n_weights):
     free = np.isnan(values)
     if free.all():
         return None
-    return HeldWeights(values) if free.any() else FixedWeights(values, n_weights)
+    return HeldWeights(values) if free.any() else FixedWeights(values, n_weights, "hold['weights']")
 
 
 def masks_and_values(hold, family, n_weights, n_features, fitted, whose):

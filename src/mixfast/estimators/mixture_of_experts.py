@@ -137,7 +137,8 @@ default='gaussian'
     sigma_df : {0, 'n-p'}, default=0
         What a variance is divided by: 0 is the weight of the component, maximum likelihood; 'n-p' multiplies that
         variance by n / (n - p), n the sum of all weights and p the number of coefficients of a component, as R's
-        flexmix does. The likelihood is then not monotone: iterations stop where it moves by less than `tol`.
+        flexmix does, without those that `hold` has. The likelihood is then not monotone: iterations stop where it moves
+        by less than `tol`.
     hold : dict, default=None
         Parameters that stay as they are while the others are fitted, by the names of the attributes without the
         underscore: ``{"coef": array}`` of the attribute's shape, NaN for numbers that are fitted; of several responses

@@ -108,7 +108,7 @@ ctypedef struct context_t:
     bint is_common               # components share dispersions
     bint estimates_degrees
     double degrees               # the given ones, or those of a start
-    bint corrects_variance       # variances are multiplied by n / (n - number of coefficients of a component)
+    bint corrects_variance       # variances are multiplied by n / (n - number of fitted coefficients of a component)
     Py_ssize_t n_blocks          # of information matrices, of all responses
     response_t *responses        # [R]
     unsigned char *use           # [R][1 + p]
@@ -860,23 +860,23 @@ cdef int update_by_losses(const family_t *f, const totals_t *totals, Py_ssize_t 
     cdef const experts_t *all = &context.experts
     cdef const response_t *response = &all.responses[j]
     cdef Py_ssize_t K = f.n_components, R = all.n_responses, n = response.n_etas * (1 + all.n_columns), k, i
-    cdef double total = 0, pooled = 0, loss, inflation, n_lost = 0
+    cdef double total = 0, pooled = 0, loss, n_lost
     cdef const kind_t *kind = kind_of(response)
     cdef int status = MIXFAST_OK
     cdef sums_t found
     cdef system_t s
     for k in range(K):
         total += totals.counts[k]
-    if context.corrects_variance and kind.is_quadratic:
-        for i in range(1 + all.n_columns):
-            n_lost += context.use[j * (1 + all.n_columns) + i] != LEFT_OUT
-    inflation = total / (total - n_lost) if total > n_lost else 1
     # until the end, dispersions hold the losses
     for k in range(K):
         if totals.counts[k] > 0:
             s = system_at(work, n, k)
             found = sums_at(f, totals.stats, k, j)
-            loss = inflation * kind.loss(&found, share, &s, n)
+            n_lost = 0
+            if context.corrects_variance and kind.is_quadratic:
+                for i in range(1 + all.n_columns):
+                    n_lost += role_of(context, response, k, 0, i) != LEFT_OUT
+            loss = (total / (total - n_lost) if total > n_lost else 1) * kind.loss(&found, share, &s, n)
             own.dispersions[k * R + j] = loss / totals.counts[k]
             pooled += loss / total
     if kind.is_quadratic and own.floors[j] == 0:
@@ -1089,7 +1089,8 @@ def bind_experts(Py_ssize_t n_components, Py_ssize_t n_features, object isa, Py_
     responses : list of (kind, first column of y, column of the offset or -1, number of predictors)
     use : (n_responses, 1 + n_columns) of 0, 1 and 2: coefficients that are left out, own and shared
     degrees : of freedom, or None where they are to be estimated
-    corrects_variance : whether variances are multiplied by n / (n - number of coefficients of a component)
+    corrects_variance : whether variances are multiplied by n / (n - number of coefficients of a component), those apart
+        that are held
     held : (n_components, number of predictors, 1 + n_columns), which intercepts and coefficients stay, or None
     centres : whether intercepts are about a pivot; not where some of them, or of a gate, are held about the origin
     """

@@ -262,7 +262,8 @@ class Experts(Family):
         For each response the columns of X that its predictors depend on; None is all of them.
     has_intercept : bool
     corrects_variance : bool
-        Whether variances are multiplied by n / (n - number of coefficients of a component), n the sum of the weights.
+        Whether variances are multiplied by n / (n - number of coefficients of a component that are not held), n the sum
+        of the weights.
     n_beside : int
         Number of columns that the gate alone depends on.
     held : (n_components, n_predictors, 1 + n_columns) bool, or None

@@ -16,21 +16,22 @@ cdef void maximise(const proportions_t *proportions, Py_ssize_t n, const double 
 
 
 cdef class FixedWeights(Proportions):
-    """Weights that stay as given, (n_components,), positive, with sum 1. Raises ValueError for others."""
+    """Weights that stay as given, (n_components,), positive, with sum 1. Raises ValueError for others, with the `name`
+    of the argument that gave them."""
 
     cdef double[::1] weights
     cdef Py_ssize_t[::1] ranked
 
-    def __cinit__(self, weights, Py_ssize_t n_components):
+    def __cinit__(self, weights, Py_ssize_t n_components, name="weights"):
         weights = np.array(weights, dtype=np.float64)
         if weights.shape != (n_components,):
             raise ValueError(
-                f"weights has shape {weights.shape}, but n_components={n_components}: give a number for each component")
+                f"{name} has shape {weights.shape}, but n_components={n_components}: give a number for each component")
         if not np.all(np.isfinite(weights)) or np.any(weights <= 0):
-            raise ValueError(f"weights={weights} should be positive numbers: leave components out that have no weight")
+            raise ValueError(f"{name}={weights} should be positive numbers: leave components out that have no weight")
         if abs(weights.sum() - 1) > SUM_TOLERANCE:
             raise ValueError(
-                f"weights={weights} should sum to 1, but sum to {weights.sum():.6g}: divide them by their sum")
+                f"{name}={weights} should sum to 1, but sum to {weights.sum():.6g}: divide them by their sum")
         self.weights = weights / weights.sum()
         self.ranked = np.argsort(-weights, kind="stable").astype(np.intp)
         self.c = one_for_each(maximise)

@@ -31,10 +31,15 @@ cdef enum:
 
 # A step is shortened where the root mean square change of log p(k | z) would be more.
 cdef double LONGEST_STEP = 2
-# Slopes are kept within +-LARGEST: if z separates the components the likelihood rises without end.
+# Slopes are kept within +-LARGEST: if z separates the components the likelihood rises without end. An intercept moves
+# by what slopes about the pivot have moved, so that it is where they are. It has no cap of its own: that of a component
+# that loses all rows ends at -708, where shares are 0 in float64.
 cdef double LARGEST = 1e6
 # Shares below are taken for this where intercepts are made of counts alone, log 0 being infinite.
 cdef double LEAST_SHARE = 1e-10
+# Where intercepts are held, first slopes make the mean log odds those of the shares if columns are so far from 0 that
+# this spreads log odds less than it moves them: the sum over columns of squared means by mean squares is at least this.
+cdef double FAR_FROM_ZERO = 0.5
 
 ctypedef struct context_t:
     of_rows_t of_rows
@@ -77,11 +82,16 @@ cdef void put_held(const proportions_t *proportions, Py_ssize_t n, double *mixin
 
 
 cdef void begin(const proportions_t *proportions, Py_ssize_t n, double *mixing) noexcept nogil:
+    """What is held comes with the first M-step (`begin_at_held`): far from 0 all rows would be of one component."""
     cdef Py_ssize_t k
     memset(mixing, 0, n_coefficients(proportions, n) * sizeof(double))
     for k in range(n):
         mixing[n_coefficients(proportions, n) + k] = 1 / <double> n
-    put_held(proportions, n, mixing)
+
+
+cdef inline double log_odds(Py_ssize_t n, const double *counts, double total, Py_ssize_t k) noexcept nogil:
+    """Of the shares of component k and component 0."""
+    return log(max(counts[k] / total, LEAST_SHARE) / max(counts[0] / total, LEAST_SHARE))
 
 
 cdef void maximise(const proportions_t *proportions, Py_ssize_t n, const double *counts, double total,
@@ -90,7 +100,7 @@ cdef void maximise(const proportions_t *proportions, Py_ssize_t n, const double 
     cdef Py_ssize_t k
     begin(proportions, n, mixing)
     for k in range(n):
-        mixing[k] = log(max(counts[k] / total, LEAST_SHARE) / max(counts[0] / total, LEAST_SHARE))
+        mixing[k] = log_odds(n, counts, total, k)
         mixing[n_coefficients(proportions, n) + k] = counts[k] / total
     put_held(proportions, n, mixing)
 
@@ -235,6 +245,44 @@ cdef int find_bounded_step(const proportions_t *proportions, Py_ssize_t n, const
     return MIXFAST_CAPPED_PARAMETER if is_deficient else MIXFAST_OK
 
 
+cdef bint has_begun(const proportions_t *proportions, Py_ssize_t n, const double *mixing) noexcept nogil:
+    """Whether anything is known beside what `begin` says."""
+    cdef Py_ssize_t i
+    for i in range(n_coefficients(proportions, n)):
+        if mixing[i] != 0:
+            return True
+    return False
+
+
+cdef void begin_at_held(const proportions_t *proportions, Py_ssize_t n, const double *counts, double total,
+                        const double *information, double *mixing) noexcept nogil:
+    """The first M-step of a gate that holds something: what is fitted makes the mean log odds those of the shares,
+    intercepts where they are free, else slopes in proportion to the means of their columns. IN information of equal
+    shares about the origin, which has the moments of the columns."""
+    cdef const context_t *context = context_of(proportions)
+    cdef Py_ssize_t q = context.n_columns, k, j
+    cdef double gap, reach, mean
+    for k in range(1, n):
+        gap, reach = log_odds(n, counts, total, k), 0
+        if is_held(proportions, k, 0):
+            gap -= context.held[k * (1 + q)]
+        for j in range(q):
+            mean = information[in_symmetric(1 + j, 0)] / information[0]
+            if is_held(proportions, k, 1 + j):
+                gap -= context.held[k * (1 + q) + 1 + j] * mean
+            elif mean != 0:
+                reach += mean * mean / (information[in_symmetric(1 + j, 1 + j)] / information[0])
+        if not is_held(proportions, k, 0):
+            mixing[k] = gap
+        elif reach >= FAR_FROM_ZERO:
+            for j in range(q):
+                mean = information[in_symmetric(1 + j, 0)] / information[0]
+                if mean != 0:
+                    mixing[n + k * q + j] = gap / reach * mean / (information[in_symmetric(1 + j, 1 + j)]
+                                                                  / information[0])
+    put_held(proportions, n, mixing)
+
+
 cdef int maximise_by_rows(const proportions_t *proportions, Py_ssize_t n, const double *counts, double total,
                           const double *stats, const double *pivot, double *work, double *mixing) noexcept nogil:
     cdef const context_t *context = context_of(proportions)
@@ -246,12 +294,16 @@ cdef int maximise_by_rows(const proportions_t *proportions, Py_ssize_t n, const 
     cdef double *right = scale + order
     cdef double *gradients = right + order
     cdef double *step = gradients + n * width
-    cdef double mean
+    cdef double mean, last
     cdef int status
     for k in range(n):  # the gradient by an intercept is the count less the sum of p(k | z): that gives the share
         mixing[n_coefficients(proportions, n) + k] = min(max((counts[k] - stats[k * width]) / total, 0.0), 1.0)
     if n == 1:
         return MIXFAST_OK
+    if context.held != NULL and not has_begun(proportions, n, mixing):
+        begin_at_held(proportions, n, counts, total, stats + n * width, mixing)
+        if has_begun(proportions, n, mixing):
+            return MIXFAST_OK
     memcpy(gradients, stats, n * width * sizeof(double))
     memset(step, 0, n * width * sizeof(double))
     for j in range(q):
@@ -267,11 +319,13 @@ cdef int maximise_by_rows(const proportions_t *proportions, Py_ssize_t n, const 
     for k in range(1, n):
         mixing[k] += step[k * width]
         for j in range(q):
-            mixing[k] -= step[k * width + 1 + j] * pivot[context.first + j]
+            last = mixing[n + k * q + j]
             mixing[n + k * q + j] += step[k * width + 1 + j]
             if fabs(mixing[n + k * q + j]) > LARGEST:
                 mixing[n + k * q + j] = LARGEST if mixing[n + k * q + j] > 0 else -LARGEST
+                step[k * width + 1 + j] = mixing[n + k * q + j] - last
                 status |= MIXFAST_CAPPED_PARAMETER
+            mixing[k] -= step[k * width + 1 + j] * pivot[context.first + j]
     put_held(proportions, n, mixing)
     return status
 
