@@ -318,6 +318,17 @@ def test_names_of_components_are_in_designs(name):
         of(known.fit, rows, known_labels=np.where(np.arange(len(rows)) == 59, "c", labels))
 
 
+def test_a_design_of_other_responses_is_refused():
+    entry = SUMMED["experts, multinomial"]
+    rows = entry.rows()
+    known = entry.make().with_design(of(entry.make().design, rows))
+    known.set_params(expert=["multinomial", "gaussian"])
+    with pytest.raises(
+        ValueError, match=r"the design is of 1 response\(s\), and expert=\['multinomial', 'gaussian'\] is"
+    ):
+        known.fit(rows.X, [rows.data["y"], rows.X[:, 0]])
+
+
 def test_a_design_of_no_rows_says_nothing():
     X = ESTIMATORS["categorical"].X
     model = CategoricalMixture(2, random_state=0).with_design(CategoricalMixture().design(X[:0])).fit(X)

@@ -463,6 +463,11 @@ default='gaussian'
         names, of_all = self._names_of_experts(), self._names_of_all.categories
         if of_all is None:
             return [None] * len(names)
+        if len(of_all) != len(names):
+            raise ValueError(
+                f"the design is of {len(of_all)} response(s), and expert={self.expert!r} is of {len(names)}: make one "
+                "by an estimator of these"
+            )
         return [own if name == "multinomial" else None for name, own in zip(names, of_all, strict=True)]
 
     def _check_names_of_all(self):
