@@ -482,12 +482,14 @@ cdef object is_wide(pass_flops, flops, int n_threads):
 cdef object flops_of_groups(const batch_t *b, sizes, n_values):
     """Operations of one pass under each model of a group, summed: (n_problems, n_groups)."""
     cdef Py_ssize_t i, j
-    cdef const family_t *family
-    flops = np.zeros((len(sizes), b.n_groups))
+    cdef double per_row, per_value
+    flops = np.empty((len(sizes), b.n_groups))
     for i in range(b.n_groups):
+        per_row = per_value = 0
         for j in range(b.groups[i].n_models):
-            family = b.groups[i].models[j].family
-            flops[:, i] += sizes * <double> family.flops_per_row + n_values * <double> family.flops_per_value
+            per_row += <double> b.groups[i].models[j].family.flops_per_row
+            per_value += <double> b.groups[i].models[j].family.flops_per_value
+        flops[:, i] = sizes * per_row + n_values * per_value
     return flops
 
 
