@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from mixfast import seeding
-from mixfast.batches.bound_model import BoundModel
+from mixfast.batches.bound_model import BoundModel, has_methods_of_its_own
 from mixfast.engine._capi import PlanMemory, check_proportions
 from mixfast.engine._capi import address as address
 from mixfast.engine._capi import api_v1 as api_v1
@@ -276,7 +276,7 @@ def _what_it_does_to_rows(bound, dtype):
         bound.estimator._fits_alone
         or bound.estimator.hold
         or bound.estimator._is_kept_whole()
-        or bound._has_methods_of_its_own()
+        or has_methods_of_its_own(type(bound.estimator))
     ):
         return "it fits in a way of its own, which is Python's"
     if bound.has_units():
