@@ -1,5 +1,6 @@
 """Input that a mixture cannot use, or can hardly use: an error that says what to do, or a finite and sensible fit."""
 
+import math
 import re
 import warnings
 
@@ -9,20 +10,35 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.sparse import csr_array
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils._param_validation import InvalidParameterError
 
 from mixfast import (
+    BayesianGaussianMixture,
     BernoulliMixture,
     GaussianMixture,
+    MixtureClassifier,
+    MixtureMap,
+    MixtureOfExperts,
     MultinomialMixture,
     PoissonMixture,
     ProductMixture,
     Status,
     StudentTMixture,
+    bootstrap_inference,
+    bootstrap_lrt,
     fit_many,
+    fit_many_columns,
+    fit_many_groups,
+    match,
+    merge_tree,
+    plot_mixture,
+    reduce,
+    select,
 )
+from mixfast.in_messages import difference, in_short, listed, nearest, one_name
 from mixfast.parts import Bernoulli, Gaussian, StudentT
 
 STARTS = ["kmeans", "k-means++", "random", "random_from_data"]
@@ -625,3 +641,148 @@ def test_small_problems_with_missing_entries_fit_or_say_why_not(
 def test_options_are_listed_in_an_order():
     with pytest.raises(ValueError, match=r"\{'full', 'tied', 'diag', 'spherical', .*'diagonal' instead"):
         GaussianMixture(2, covariance_type="diagonal").fit(np.zeros((10, 2)))
+
+
+# ---- messages in few words ----
+
+WIDE = pd.DataFrame(np.random.default_rng(3).normal(size=(30, 3000)), columns=[f"g{j}" for j in range(3000)])
+KEYED = WIDE.assign(batch=np.repeat(["a", "b"], 15))
+NUMBERS = WIDE.to_numpy()
+#: A batch, models and rows that the calls below want.
+OF_COLUMNS = fit_many_columns(WIDE, GaussianMixture(1, random_state=0))
+FITTED = GaussianMixture(1, covariance_type="diag", random_state=0).fit(WIDE)
+LINES = MixtureOfExperts(1, gate="gate_X", random_state=0).fit(WIDE[["g0"]], WIDE["g1"], gate_X=WIDE[["g2"]])
+INFINITE = np.where(ROWS == ROWS[4, 1], -np.inf, ROWS)
+
+#: Calls that are wrong in one place, and what the message says of it.
+HOSTILE = {
+    "a column is missing": (lambda: OF_COLUMNS.predict(WIDE.drop(columns="g7")), "'g7' is missing$"),
+    "a column has another case": (lambda: OF_COLUMNS.predict(WIDE.rename(columns={"g7": "G7"})), "'G7' what 'g7' was"),
+    "columns of problems": (lambda: fit_many([WIDE, WIDE.rename(columns={"g7": "x"})], FITTED), "'g7' is missing; 'x'"),
+    "their order": (
+        lambda: fit_many([WIDE, WIDE[WIDE.columns[::-1]]], FITTED),
+        "column 0 is 'g2999', and 'g0' is wanted",
+    ),
+    "by": (lambda: fit_many_groups(KEYED, FITTED, by="Batch"), "by='Batch' .*did you mean 'batch'"),
+    "no by": (lambda: fit_many_groups(KEYED, FITTED, by=[]), "by=.. .*and 2996 more"),
+    "by a number": (lambda: fit_many_groups(KEYED, FITTED, by=3), "by=3 should name columns"),
+    "columns of groups": (lambda: fit_many_groups(KEYED, FITTED, by="batch", columns=["G1"]), "did you mean 'g1'"),
+    "many columns": (lambda: fit_many_groups(KEYED, FITTED, by="batch", columns=["x"] * 3000), "list of length 3000"),
+    "an array for a name": (
+        lambda: fit_many_groups(KEYED, FITTED, by="batch", sample_weight=NUMBERS[:, 0]),
+        r"\(30,\)",
+    ),
+    "a problem by name": (lambda: OF_COLUMNS["G7"], "no problem 'G7'.*did you mean 'g7'"),
+    "a column of a marginal": (lambda: FITTED.marginal(["G7"]), "columns has 'G7'.*did you mean 'g7'"),
+    "a fixed column": (lambda: MixtureOfExperts(1, fixed=["G7"]).fit(WIDE, NUMBERS[:, 0]), r"fixed=\['G7'\].*did you"),
+    "columns of a gate": (lambda: LINES.predict(WIDE[["g0"]], gate_X=WIDE[["g3"]]), "'g2' is missing; 'g3' is unknown"),
+    "features of a picture": (lambda: plot_mixture(FITTED, WIDE, features="G7"), "features='G7'.*did you mean 'g7'"),
+    "select": (
+        lambda: select(GaussianMixture(), NUMBERS),
+        r"shape \(30, 3000\).*may be swapped: select\(X, estimator\)",
+    ),
+    "fit_many": (lambda: fit_many(GaussianMixture(), NUMBERS), r"may be swapped: fit_many\(problems, estimator\)"),
+    "fit_many_columns": (lambda: fit_many_columns(GaussianMixture(), WIDE), r"swapped: fit_many_columns\(data, estim"),
+    "fit_many_groups": (
+        lambda: fit_many_groups(GaussianMixture(), KEYED, by="batch"),
+        r"swapped: fit_many_groups\(data",
+    ),
+    "bootstrap_lrt": (lambda: bootstrap_lrt(GaussianMixture(), NUMBERS, 1), r"swapped: bootstrap_lrt\(X, estimator"),
+    "bootstrap_inference": (lambda: bootstrap_inference(WIDE, FITTED), r"swapped: bootstrap_inference\(model, X\)"),
+    "plot_mixture": (lambda: plot_mixture(WIDE, FITTED), r"DataFrame of shape .* swapped: plot_mixture\(model, X\)"),
+    "a map": (lambda: MixtureMap.from_estimator(WIDE, FITTED), r"swapped: MixtureMap.from_estimator\(model, X\)"),
+    "merge_tree": (lambda: merge_tree(WIDE, FITTED), r"swapped: merge_tree\(model, X\)"),
+    "match": (lambda: match(FITTED, NUMBERS), r"b=ndarray .* match\(a, b, X\), two fitted mixtures"),
+    "match, rows first": (lambda: match(NUMBERS, FITTED), r"a=ndarray .* match\(a, b, X\), two fitted mixtures"),
+    "reduce": (lambda: reduce(NUMBERS, 2), "model=ndarray of shape"),
+    "a classifier of rows": (lambda: MixtureClassifier(NUMBERS).fit(ROWS, LABELS), "Got ndarray of shape"),
+    "a classifier of posteriors": (
+        lambda: MixtureClassifier(BayesianGaussianMixture()).fit(ROWS, LABELS),
+        r"by maximum likelihood, such as GaussianMixture\(\).*Got BayesianGaussianMixture\(\)",
+    ),
+    "a parameter that is an array": (lambda: GaussianMixture(NUMBERS).fit(ROWS), "'n_components' .* Got ndarray of"),
+    "n_components of words": (lambda: select(ROWS, GaussianMixture(), n_components="1:5"), r"such as \[1, 2, 3\] or"),
+    "n_components in a batch": (lambda: fit_many([ROWS], GaussianMixture(), n_components="1:5"), "a number or a list"),
+    "a misspelled grid": (lambda: select(ROWS, GaussianMixture(), n_component=[1]), "did you mean 'n_components'"),
+    "a misspelled option": (
+        lambda: fit_many([ROWS], GaussianMixture(), n_component=[1]),
+        "Did you mean 'n_components'",
+    ),
+    "weights of words": (lambda: GaussianMixture().fit(ROWS, sample_weight="w"), "sample_weight should .* got 'w'"),
+    "weights of a list of words": (lambda: fit_many([ROWS], GaussianMixture(), sample_weight=["w"] * 60), "got 'w'"),
+    "exposure of words": (
+        lambda: PoissonMixture().fit(COUNTS, exposure="w"),
+        "exposure should have a number for each row",
+    ),
+    "offset of words": (lambda: MixtureOfExperts().fit(ROWS, LABELS, offset=["w"] * 60), "offset should .* got 'w'"),
+    "weights_init": (lambda: GaussianMixture(2, weights_init=[0.5, 0.6]).fit(ROWS), "weights_init: .*normalized"),
+    "means_init": (lambda: StudentTMixture(2, means_init=[[1.0, 2.0]]).fit(ROWS), r"means_init: .*\(2, 3\)"),
+    "precisions_init": (lambda: GaussianMixture(2, precisions_init=[1.0]).fit(ROWS), "precisions_init: "),
+    "given parameters": (
+        lambda: GaussianMixture.from_parameters(weight=[1.0], means=[[0.0]], covariances=[[[1.0]]]),
+        "no parameter 'weight': .*did you mean 'weights'",
+    ),
+    "infinity": (lambda: GaussianMixture().fit(INFINITE), "Input X contains infinity: column 1, row 4"),
+    "infinity of a table": (
+        lambda: BayesianGaussianMixture().fit(pd.DataFrame(INFINITE, columns=["a", "b", "c"])),
+        "Input X contains infinity: column 'b', row 4",
+    ),
+    "infinity of sparse rows": (
+        lambda: MixtureOfExperts().fit(csr_array(INFINITE), LABELS),
+        "infinity: column 1, row 4",
+    ),
+    "infinity of responses": (lambda: MixtureOfExperts().fit(ROWS, INFINITE[:, 1]), "y contains infinity: row 4"),
+    "infinity of a gate": (
+        lambda: MixtureOfExperts(gate="gate_X").fit(ROWS, LABELS, gate_X=INFINITE),
+        "gate_X contains infinity: column 1, row 4",
+    ),
+    "infinity in a choice": (lambda: select(INFINITE, GaussianMixture()), "X contains infinity: column 1, row 4"),
+    "infinity in a prediction": (lambda: FITTED.predict(WIDE.where(WIDE < 3, np.inf)), "infinity: column 'g"),
+    "labels that are missing": (lambda: MixtureClassifier().fit(ROWS, ["a", "b", None] * 20), "missing in row 2"),
+    "labels of two types": (lambda: MixtureClassifier().fit(ROWS, np.array(["a", 1] * 30, object)), "of several types"),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_messages_name_what_is_wrong_in_few_words(name):
+    call, message = HOSTILE[name]
+    with pytest.raises((TypeError, ValueError, KeyError), match=message) as caught:
+        call()
+    assert len(str(caught.value)) <= 600
+
+
+def test_labels_of_rows_of_weight_zero_may_be_missing():
+    y = np.array(["a", "b"] * 30, dtype=object)
+    y[3], weight = None, np.ones(60)
+    weight[3] = 0
+    model = MixtureClassifier().fit(ROWS, y, sample_weight=weight)
+    alone = MixtureClassifier().fit(np.delete(ROWS, 3, axis=0), np.delete(y, 3))
+    np.testing.assert_array_equal(model.predict_proba(ROWS), alone.predict_proba(ROWS))
+
+
+def test_names_in_messages_are_few_and_the_nearest():
+    names = [f"g{j}" for j in range(20_000)]
+    assert listed(names) == "'g0', 'g1', 'g2', 'g3', 'g4' and 19995 more"
+    assert listed(["a", "b"]) == "'a', 'b'"
+    assert nearest("G7", names) == ["g7"]
+    assert nearest("zzz", names) == []
+    assert difference(names[1:], names) == "'g0' is missing"
+    assert difference([1, "1"], ["1", 1]) == "the order differs: column 0 is 1, and '1' is wanted"
+    assert difference(["a", "a"], ["a"]) == "there are 2 names and 1 are wanted: some repeat"
+    assert difference([math.nan], [math.nan]) == ""
+    assert len(one_name("x" * 1000)) == 40
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (np.zeros((9, 2)), "ndarray of shape (9, 2) and type float64"),
+        (np.float64(1), "np.float64(1.0)"),
+        (list(range(1000)), "list of length 1000"),
+        ([1, 2], "[1, 2]"),
+        ("a" * 1000, f"'{'a' * 116}..."),
+        (GaussianMixture, "<class 'mixfast.estimators.gaussian_mixture.GaussianMixture'>"),
+    ],
+)
+def test_values_in_messages_are_short(value, said):
+    assert in_short(value) == said

@@ -447,7 +447,7 @@ def test_bad_input():
     with pytest.raises(ValueError, match="max_points=0 should be a whole number of at least 1"):
         draw(model, X, max_points=0)
     for features in (["depth"], 3, -1, [0, True]):
-        with pytest.raises(ValueError, match="and the columns are column 0, column 1, column 2"):
+        with pytest.raises(ValueError, match="there are 'column 0', 'column 1', 'column 2'"):
             draw(model, X, features=features)
     for features in ([], [1, 1]):
         with pytest.raises(ValueError, match="should name one column or more, each once"):
@@ -543,7 +543,7 @@ def test_experts_by_a_formula_are_drawn_over_the_columns_of_the_table():
     np.testing.assert_array_equal(panel.labels, model.labels(table))
     with pytest.raises(ValueError, match="should name one column of numbers"):
         MixtureDisplay.from_estimator(model, table, features="kind")
-    with pytest.raises(ValueError, match="the columns are x, kind"):
+    with pytest.raises(ValueError, match="there are 'x', 'kind'"):
         MixtureDisplay.from_estimator(model, table, features="beside")
 
 

@@ -176,10 +176,10 @@ def missing(values, row=3):
     ("options", "match"),
     [
         ({"y": missing(CROSSING)}, "y contains NaN: it is missing in row 3"),
-        ({"X": missing(X)}, "X contains NaN: column 0, row 3"),
+        ({"X": missing(X)}, "X contains NaN: column 0, row 3.*: leave such rows out, or fill them in$"),
         ({"groups": missing(np.zeros(N))}, "groups contains NaN: it is missing in row 3"),
         ({"groups": np.array(["a", None] * (N // 2), dtype=object)}, "groups contains NaN: it is missing in row 1"),
-        ({"gate": "gate_X", "gate_X": missing(X)}, "gate_X contains NaN: it is missing in row 3"),
+        ({"gate": "gate_X", "gate_X": missing(X)}, "gate_X contains NaN: column 0, row 3"),
         ({"expert": "multinomial", "y": missing(HALF)}, "y contains NaN: it is missing in row 3"),
         (
             {"expert": "multinomial", "y": np.array(["a", "b", None] * (N // 3), dtype=object)},

@@ -13,7 +13,7 @@ from sklearn.base import clone
 
 import mixfast
 import mixfast.formula
-from mixfast import MixtureOfExperts
+from mixfast import MixtureOfExperts, bootstrap_lrt, fit_many, select
 from mixfast.estimators._formula import OF_ROWS
 
 RNG = np.random.default_rng(5)
@@ -233,3 +233,26 @@ def test_gates_and_groups():
     np.testing.assert_allclose(model.predict_quantile(table, 0.9), plain.predict_quantile(X, 0.9, gate_X=gate_X))
     np.testing.assert_allclose(model.posterior(table), plain.posterior(X, table.y, gate_X=gate_X, groups=table.id))
     assert model.inference(table).terms[-2:] == ("gate: (Intercept)", "gate: z")
+
+
+@pytest.mark.parametrize("criterion", ["bic", "heldout"])
+def test_select_takes_models_by_formulas(criterion):
+    """As a loop over `from_formula` does, and what is chosen takes tables."""
+    formula, roles = "y ~ x + kind", {"gate": "~ x", "sample_weight": "w"}
+    model = MixtureOfExperts.from_formula(formula, TABLE, n_components=1, random_state=0, **roles)
+    chosen = select(TABLE, model, n_components=[1, 2], criterion=criterion)
+    assert chosen.best_params_ == {"n_components": 2}
+    for row, found in zip(chosen.table, chosen.estimators_, strict=True):
+        params = {"random_state": 0, "tol": 1e-6, "max_iter": 1000, "n_components": row["n_components"]}
+        alone = MixtureOfExperts.from_formula(formula, TABLE, **params, **roles)
+        np.testing.assert_array_equal(found.coef_, alone.coef_)
+        assert row["bic"] == alone.bic(TABLE)
+    np.testing.assert_array_equal(chosen.predict(TABLE), chosen.best_.predict(TABLE))
+    assert chosen.best_.inference(TABLE).terms[:2] == ("(Intercept)", "x")
+
+
+def test_where_formulas_are_not_read_is_said():
+    model = MixtureOfExperts.from_formula("y ~ x + kind", TABLE, **OPTIONS)
+    for call in (lambda: bootstrap_lrt(TABLE, model, 1), lambda: fit_many([TABLE], model)):
+        with pytest.raises(TypeError, match=r"needs y beside X.*formulas are read by `select` alone"):
+            call()

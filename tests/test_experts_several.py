@@ -6,7 +6,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.model_selection import cross_val_score
 
-from mixfast import MixtureOfExperts, bootstrap_lrt, fit_many, fit_many_groups, load, select
+from mixfast import MixtureDisplay, MixtureOfExperts, bootstrap_lrt, fit_many, fit_many_groups, load, select
 
 ALL = ["gaussian", "student_t", "poisson", "negative_binomial", "binomial", "gamma", "multinomial"]
 NUMBERS = ["gaussian", "poisson", "binomial"]
@@ -72,6 +72,27 @@ def test_one_response_in_a_list_is_that_response():
     assert listed.lower_bounds_ == alone.lower_bounds_
     assert listed.predict(X).shape == (300, 1)
     assert listed.score(X, [y]) == alone.score(X, y)
+
+
+def test_responses_have_the_names_that_a_formula_gives_them():
+    X, y, _ = responses(["gaussian", "poisson"])
+    table = pd.DataFrame(X, columns=["a", "b"]).assign(height=np.asarray(y[0]), visits=np.asarray(y[1]))
+    model = MixtureOfExperts.from_formula(
+        "height + visits ~ a + b", table, expert=["gaussian", "poisson"], columns=[["a", "b"], ["b"]],
+        n_components=2, random_state=0, n_init=2,
+    )  # fmt: skip
+    terms = list(model.inference(table).to_frame()["term"])
+    assert terms[:3] == ["height: (Intercept)", "height: a", "height: b"]
+    assert "visits: b" in terms
+    assert "visits: a" not in terms
+    panels = MixtureDisplay.from_estimator(model, table, features="b").panels
+    assert [panel.response for panel in panels.values()] == ["height", "visits"]
+
+
+def test_two_columns_of_y_want_two_experts():
+    X, y, _ = responses(["gaussian", "gaussian"])
+    with pytest.raises(ValueError, match=r"got 2: pass one, or expert=\['gaussian', 'gaussian'\] for as many"):
+        MixtureOfExperts(2).fit(X, np.column_stack(y))
 
 
 def test_a_response_says_which_columns_it_has():

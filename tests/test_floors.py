@@ -29,6 +29,7 @@ FLOORS = [
         "as_html",
         "canvas",
         "progress",
+        "in_messages",
         "whole",
     ],
     ["engine/", "proportions/", "tables", "weights", "row_data", "scatter", "units", "random_partitions"],

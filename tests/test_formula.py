@@ -77,7 +77,12 @@ def test_several_columns_and_categories_on_the_left():
 @pytest.mark.parametrize(
     ("formula", "options", "message"),
     [
-        ("y ~ nothere", {}, "cannot be evaluated: .*nothere"),
+        ("y ~ nothere", {}, "'nothere', which is no column of the table: there are 'y', 'x'"),
+        ("y ~ log(Kind)", {}, "the formula has 'Kind', .* did you mean 'kind'"),
+        ("y ~ log(kind)", {}, "cannot be evaluated: .*kind"),
+        ("y | won ~ x", {}, r"formula='y \| won ~ x' has parts divided by '\|', .*'y \+ z ~ x' with expert=\["),
+        ("y ~ x | won", {}, r"formula='y ~ x \| won' has parts divided by '\|'"),
+        ("y ~ x", {"gate": "~ x | won"}, r"gate='~ x \| won' has parts divided by '\|', and should be one side"),
         ("y ~ x +", {}, r"'y ~ x \+' cannot be read"),
         ("~ x", {}, "should have two sides"),
         ("y ~ x", {"gate": "y ~ x"}, "gate='y ~ x' should have one side"),
@@ -91,6 +96,20 @@ def test_what_is_wrong_is_said(formula, options, message):
         learn_formula(formula, TABLE, **options)
 
 
+@pytest.mark.parametrize("formula", [["y ~ x", "won ~ x"], 3, None, {"y": "x"}, TABLE])
+def test_what_is_no_formula_is_said(formula):
+    with pytest.raises(TypeError, match=r"formula=.* should be a string, one formula .*columns=\[") as caught:
+        learn_formula(formula, TABLE)
+    assert len(str(caught.value)) <= 600
+    with pytest.raises(TypeError, match=r"gate=3 should be a string, one side, as in '~ x'"):
+        learn_formula("y ~ x", TABLE, gate=3)
+
+
+def test_a_table_in_the_place_of_the_formula_is_said():
+    with pytest.raises(TypeError, match=r"may be swapped: from_formula\(formula, data\)"):
+        learn_formula(TABLE, "y ~ x")
+
+
 def test_missing_values_are_said():
     with pytest.raises(ValueError, match=r"missing values: `x` contains null values.*dropna"):
         learn_formula("y ~ x", TABLE.assign(x=[1, np.nan, 2, 3]))
@@ -98,7 +117,7 @@ def test_missing_values_are_said():
 
 def test_categories_that_were_not_learned_are_said():
     learned, *_ = learn_formula("y ~ kind", TABLE)
-    with pytest.raises(ValueError, match=r"without the categories \{'z'\}"):
+    with pytest.raises(ValueError, match=r"without the categories \{'z'\} of column 'kind'"):
         learned.design(TABLE.assign(kind="z"))
 
 

@@ -76,7 +76,7 @@ def test_columns_can_be_named_and_wrong_ones_are_said_to_be_wrong():
     ax = plot_mixture(model, X, features=("height", "length"))
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("height", "length")
     for wrong in [("depth", "length"), (0, 9)]:
-        with pytest.raises(ValueError, match="the columns are length, width, height"):
+        with pytest.raises(ValueError, match="there are 'length', 'width', 'height'"):
             plot_mixture(model, X, features=wrong)
 
 

@@ -145,7 +145,7 @@ def bootstrap_lrt(
     >>> bootstrap_lrt(X, GaussianMixture(), 1, n_bootstrap=19, random_state=0).p_value
     0.05
     """
-    check_comparable(estimator)
+    check_comparable(estimator, X, "bootstrap_lrt(X, estimator, n_components)")
     for name, number in (("n_components", n_components), ("n_bootstrap", n_bootstrap)):
         check_whole(name, number)
     check_names("bootstrap_lrt", estimator, row_data)

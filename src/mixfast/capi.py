@@ -23,6 +23,7 @@ from mixfast.engine._capi import api_v1 as api_v1
 from mixfast.estimators._by_em import MixtureByEM
 from mixfast.estimators._parameters import unfitted_copy
 from mixfast.fitting import plan_of
+from mixfast.in_messages import in_short
 from mixfast.units import DataUnits
 from mixfast.whole import check_whole
 
@@ -201,7 +202,7 @@ def plan(estimator: MixtureByEM, n_features: int, dtype: DTypeLike = "float64") 
         to set instead.
     """
     if not isinstance(estimator, MixtureByEM):
-        raise TypeError(f"estimator should be a mixture that is fitted by EM, got {type(estimator).__name__}")
+        raise TypeError(f"estimator should be a mixture that is fitted by EM, got {in_short(estimator)}")
     n_features = check_whole("n_features", n_features)
     dtype = np.dtype(dtype)
     if dtype not in (np.float32, np.float64):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABCMeta
 from itertools import product
 from typing import Any, Literal, Self
 
@@ -9,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import ClassifierMixin, clone
 from sklearn.utils import assert_all_finite, get_tags
+from sklearn.utils._param_validation import HasMethods
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _num_samples, check_consistent_length, check_is_fitted, column_or_1d
 
@@ -18,6 +20,7 @@ from mixfast.estimators._density import fitting
 from mixfast.estimators._likelihood import LikelihoodMixture, check_comparable, check_criterion
 from mixfast.estimators._parameters import CheckedParameters
 from mixfast.estimators.gaussian_mixture import GaussianMixture
+from mixfast.row_data import distinct
 from mixfast.selection import select
 from mixfast.tables import adopted, is_table
 from mixfast.weights import counted_rows, take
@@ -54,6 +57,22 @@ def _of_all(classifier, X, codes, sample_weight):
 
 #: What makes the mixtures of each kind: (classifier, X, codes of classes, weights) -> list of fitted models.
 KINDS = {"mixture": _of_each_class, "component": _of_all}
+
+
+class ByLikelihood(HasMethods, metaclass=ABCMeta):
+    """A constraint: a mixture that is fitted by maximum likelihood; errors name public classes."""
+
+    def __init__(self):
+        super().__init__(["fit"])
+
+    def is_satisfied_by(self, val):
+        return isinstance(val, LikelihoodMixture)
+
+    def __str__(self):
+        return (
+            "a mixture that is fitted by maximum likelihood, such as GaussianMixture(), StudentTMixture() or "
+            "ProductMixture(parts=...), and no class"
+        )
 
 
 class MixtureClassifier(ClassifierMixin, CheckedParameters):
@@ -111,7 +130,7 @@ class MixtureClassifier(ClassifierMixin, CheckedParameters):
     """
 
     _parameter_constraints: dict = {
-        "estimator": [LikelihoodMixture, None],
+        "estimator": [ByLikelihood(), None],
         "kind": [Names(KINDS)],
         "grid": [dict, None],
         "criterion": [Names(["bic", "aic", "icl"])],
@@ -180,15 +199,15 @@ class MixtureClassifier(ClassifierMixin, CheckedParameters):
             raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None")
         self._template()._read_rows(X, ensure_min_samples=2)  # says what is wrong with them, whatever their classes
         labels = column_or_1d(y, warn=True)
-        assert_all_finite(labels, input_name="y")
         check_consistent_length(X, labels)
-        check_classification_targets(labels)
         X = adopted(X)
         if not is_table(X) and hasattr(X, "__array__"):
             X = np.asarray(X)
         X, sample_weight, kept = counted_rows(X, sample_weight)
         labels = labels if kept is None else labels[kept]
-        self.classes_, codes = np.unique(labels, return_inverse=True)
+        self.classes_, codes = distinct("y", labels, return_inverse=True)
+        assert_all_finite(labels, input_name="y")
+        check_classification_targets(labels)
         codes = codes.astype(np.int64)
         weights = np.ones(len(codes)) if sample_weight is None else sample_weight
         self.class_weights_ = self._checked_class_weights(np.bincount(codes, weights))

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from mixfast.in_messages import among, in_short, listed, one_name
 from mixfast.tables import Table
 
 INTERCEPT = "Intercept"
@@ -56,12 +57,29 @@ def _as_pandas(data):
     return nw.from_native(data, eager_only=True).to_pandas()
 
 
-def _parsed(text):
+#: What the formula of each argument may be, in messages.
+OF_FORMULAS = {
+    "formula": "one formula such as 'y ~ x'. Several responses are 'y + z ~ x' with expert=[...], whose predictors "
+    "differ by columns=[...], and the columns of a gate are gate='~ x'",
+    "gate": "one side, as in '~ x'",
+    "fixed": "one side, as in '~ x'",
+}
+
+
+def _parsed(name, text):
+    """The formula of the argument of that name."""
     formulaic = _formulaic()
+    if not isinstance(text, str):
+        raise TypeError(f"{name}={in_short(text)} should be a string, {OF_FORMULAS[name]}")
     try:
-        return formulaic.Formula(text)
+        parsed = formulaic.Formula(text)
     except formulaic.errors.FormulaSyntaxError as error:
-        raise ValueError(f"the formula {text!r} cannot be read: {error}") from None
+        reason = str(error).partition("\n")[0]  # what follows repeats the formula, in colours
+        raise ValueError(f"{name}={in_short(text)} cannot be read: {reason}") from None
+    sides = () if isinstance(parsed, formulaic.SimpleFormula) else ("lhs", "rhs", "root")
+    if any(isinstance(getattr(parsed, side, None), tuple) for side in sides):
+        raise ValueError(f"{name}={in_short(text)} has parts divided by '|', and should be {OF_FORMULAS[name]}")
+    return parsed
 
 
 def _matrix(build, data):
@@ -76,9 +94,19 @@ def _matrix(build, data):
         except formulaic.errors.DataMismatchWarning as error:
             unknown = re.search(r"\{.*\}", str(error))
             what = unknown.group() if unknown else str(error)
-            raise ValueError(f"the formula was learned without the categories {what}: leave these rows out") from None
+            whose = [own for own in data.columns if _has_one_of(data[own], what)]
+            of_columns = f" of column {listed(whose)}" if whose else ""
+            raise ValueError(
+                f"the formula was learned without the categories {what}{of_columns}: leave these rows out"
+            ) from None
         except formulaic.errors.FormulaicError as error:
-            raise ValueError(f"the formula cannot be evaluated: {error}") from None
+            unknown = re.search(r"`(\w+)` is not present|name '(\w+)' is not defined", str(error))
+            name = unknown and (unknown.group(1) or unknown.group(2))
+            if name is None or name in data.columns:
+                raise ValueError(f"the formula cannot be evaluated: {error}") from None
+            raise ValueError(
+                f"the formula has {one_name(name)}, which is no column of the table: {among(name, data.columns)}"
+            ) from None
         except ValueError as error:
             if "null values" not in str(error):
                 raise
@@ -86,6 +114,11 @@ def _matrix(build, data):
             raise ValueError(
                 f"rows of the table have missing values: {reason} Leave them out, as .dropna() does"
             ) from None
+
+
+def _has_one_of(column, categories):
+    """Whether a column that holds no numbers has one of the categories that a text names."""
+    return column.dtype.kind not in "biuf" and any(repr(value) in categories for value in column.unique().tolist())
 
 
 def _values(matrix):
@@ -279,6 +312,10 @@ class Formula:
         categorical."""
         return _as_responses(_matrix(self._spec("response").get_model_matrix, _as_pandas(data)))
 
+    def response_names(self):
+        """The terms of the left side, a tuple of str."""
+        return tuple(map(str, sides_of(self.texts)["response"]))
+
     def row_data(self, data, names):
         """Row data by name, from some of the `columns`."""
         table = Table(data)
@@ -296,13 +333,13 @@ def _as_responses(matrix):
 
 def sides_of(texts):
     """name of a side -> the parsed formula: "response" and "terms" of "formula", and "gate" and "fixed" if given."""
-    both = _parsed(texts["formula"])
+    both = _parsed("formula", texts["formula"])
     if not hasattr(both, "lhs") or not hasattr(both, "rhs"):
         raise ValueError(f"formula={texts['formula']!r} should have two sides, as in 'y ~ x'")
     sides = {"response": both.lhs, "terms": both.rhs}
     for name in ("gate", "fixed"):
         if name in texts:
-            sides[name] = _parsed(texts[name])
+            sides[name] = _parsed(name, texts[name])
             if hasattr(sides[name], "lhs"):
                 raise ValueError(f"{name}={texts[name]!r} should have one side, as in '~ z'")
     return sides
@@ -343,8 +380,11 @@ def learn_formula(formula, data, gate=None, shared=None, columns=None):
     import pandas as pd
 
     _formulaic()
+    if isinstance(data, str) and not isinstance(formula, str):
+        raise TypeError("formula should be a string. The arguments may be swapped: from_formula(formula, data)")
     data = _as_pandas(data)
-    texts = {name: text for name, text in (("formula", formula), ("gate", gate), ("fixed", shared)) if text is not None}
+    sides = {"gate": gate, "fixed": shared}
+    texts = {"formula": formula} | {name: text for name, text in sides.items() if text is not None}
     matrices = {side: _matrix(own.get_model_matrix, data) for side, own in sides_of(texts).items()}
     own, more = _names(matrices["terms"]), _names(matrices["fixed"]) if "fixed" in matrices else ()
     twice = [name for name in more if name in own]

@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import entr
 
 from mixfast.canvas import some_rows
+from mixfast.in_messages import in_short
 from mixfast.matching import match as match
 from mixfast.matching import reduce as reduce
 from mixfast.merging import MergeTree as MergeTree
@@ -185,7 +186,7 @@ class MixtureMap(ReadOnlyFields):
         >>> found.neighbours.tolist()
         [[0, 2], [0, 1], [1, 2]]
         """
-        check_mixture(model)
+        check_mixture(model, X, "MixtureMap.from_estimator(model, X)")
         check_option("measure", measure, MEASURES)
         check_option("layout", layout, LAYOUTS)
         n_samples = check_whole("n_samples", n_samples)
@@ -575,7 +576,7 @@ class BatchMap(ReadOnlyFields):
         True
         """
         if isinstance(result, type) or not hasattr(result, "align"):
-            raise TypeError(f"result={result!r} should be a BatchResult, as fit_many returns it")
+            raise TypeError(f"result={in_short(result)} should be a BatchResult, as fit_many returns it")
         target, fits, aligned = result._aligned(reference)
         usable = np.flatnonzero(result.has_parameters)
         fits = [fits[i] for i in usable]

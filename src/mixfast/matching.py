@@ -11,6 +11,7 @@ from scipy.optimize import linear_sum_assignment
 from scipy.special import softmax
 
 from mixfast.estimators._likelihood import LikelihoodMixture
+from mixfast.in_messages import in_short
 from mixfast.relations import Components, check_mixture, components_of
 from mixfast.whole import check_whole
 
@@ -58,6 +59,8 @@ def match(a: Any, b: Any, X: ArrayLike | None = None, **row_data: ArrayLike) -> 
     >>> match(a, b)
     array([1, 0])
     """
+    for name, model, other in (("a", a, b), ("b", b, a)):
+        check_mixture(model, other, "match(a, b, X), two fitted mixtures and then rows", name)
     if X is not None:
         one, other = (_responsibilities(model, X, row_data) for model in (a, b))
         return assigned(-one.T @ other)
@@ -68,7 +71,6 @@ def match(a: Any, b: Any, X: ArrayLike | None = None, **row_data: ArrayLike) -> 
 
 
 def _responsibilities(model, X, row_data):
-    check_mixture(model)
     rows, row_data = model._rows_and_data(X, **row_data)
     return model._shares_of_rows(rows, **row_data)
 
@@ -159,8 +161,8 @@ def reduce(model: LikelihoodMixture, n_components: int) -> LikelihoodMixture:
     """
     if not isinstance(model, LikelihoodMixture):
         raise TypeError(
-            f"model={model!r} should be a mixture that is fitted by maximum likelihood: of a posterior take its "
-            "expected parameters, GaussianMixture.from_parameters(weights=..., means=..., covariances=...)"
+            f"model={in_short(model)} should be a mixture that is fitted by maximum likelihood: of a posterior take "
+            "its expected parameters, GaussianMixture.from_parameters(weights=..., means=..., covariances=...)"
         )
     components = comparable(model)
     K = components.n_components

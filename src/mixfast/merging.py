@@ -227,7 +227,7 @@ def merge_tree(
     >>> tree.merges[0], tree.clusters(2)
     (((0,), (1,)), [(0, 1), (2,)])
     """
-    check_mixture(model)
+    check_mixture(model, X, "merge_tree(model, X)")
     check_option("criterion", criterion, CRITERIA)
     rows, weights, row_data = counted_and_separated(X, sample_weight, model._gathered_data(row_data))
     rows, row_data = model._rows_and_data(rows, **row_data)

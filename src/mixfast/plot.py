@@ -20,6 +20,7 @@ from sklearn.utils.validation import check_is_fitted
 from mixfast._typing import Column, RowsLike
 from mixfast.canvas import COLOURS, axes_of, colour_of, dashes_of, folded, rows_of_labels, some_rows
 from mixfast.families.family import ColumnKind
+from mixfast.in_messages import among, in_short, one_name
 from mixfast.mixture_pictures import MOST_CELLS, MOST_COLUMNS, Looks, Plane, View, legend
 from mixfast.regression_pictures import predictors_of, regressions
 from mixfast.relations import check_mixture, check_option, shares_beside_noise
@@ -171,7 +172,7 @@ class MixtureDisplay:
         ValueError
             For columns that the model does not have, a kind that its columns cannot have, and rows that it refuses.
         """
-        check_mixture(model)
+        check_mixture(model, X, "plot_mixture(model, X)")
         check_option("kind", kind, ("auto", *KINDS))
         max_points = check_whole("max_points", max_points)
         if hasattr(model, "_draws"):
@@ -194,7 +195,9 @@ class MixtureDisplay:
         predictors = predictors_of(model, rows, own)
         places = None if features is None else _places_of(features, model, predictors.names)
         if places is not None and (len(places) != 1 or predictors.columns[places[0]] is None):
-            raise ValueError(f"features={features!r} should name one column of numbers, over which lines are drawn")
+            raise ValueError(
+                f"features={in_short(features)} should name one column of numbers, over which lines are drawn"
+            )
         labels = model._labels_of_rows(own, **data)
         shown = rows_of_labels(labels, max_points, weights)
         weights_of = np.asarray(model.weights_, dtype=np.float64)
@@ -342,11 +345,10 @@ def _places_of(features, model, names):
         if is_place and known is not None and 0 <= feature < len(known):
             name = str(known[feature])
         if not is_place or name not in names:
-            said = ", ".join(names[:20]) + (", ..." if len(names) > 20 else "")
-            raise ValueError(f"features={features!r} name {feature!r}, and the columns are {said}")
+            raise ValueError(f"features={in_short(features)} name {one_name(feature)}: {among(feature, names)}")
         places.append(names.index(name))
     if not places or len(set(places)) < len(places):
-        raise ValueError(f"features={features!r} should name one column or more, each once")
+        raise ValueError(f"features={in_short(features)} should name one column or more, each once")
     return places
 
 
@@ -535,7 +537,7 @@ class SelectionDisplay:
             For what is no `Selection`.
         """
         if isinstance(selection, type) or not hasattr(selection, "_shown_by_display"):
-            raise TypeError(f"selection={selection!r} should be a Selection, as select returns it")
+            raise TypeError(f"selection={in_short(selection)} should be a Selection, as select returns it")
         return cls(**selection._shown_by_display()).plot(ax)
 
     def plot(self, ax: Axes | None = None) -> SelectionDisplay:
@@ -646,7 +648,7 @@ class BatchDisplay:
             For what is no `BatchResult`.
         """
         if isinstance(result, type) or not hasattr(result, "has_parameters"):
-            raise TypeError(f"result={result!r} should be a BatchResult, as fit_many returns it")
+            raise TypeError(f"result={in_short(result)} should be a BatchResult, as fit_many returns it")
         has_clusters = hasattr(result, "n_clusters")
         counted = np.asarray(result.n_clusters if has_clusters else result.n_components)[result.has_parameters]
         numbers = {int(n): int(own) for n, own in zip(*np.unique(counted, return_counts=True), strict=True)}

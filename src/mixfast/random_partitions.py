@@ -11,6 +11,7 @@ from scipy.stats import rankdata
 from mixfast._threads import resolve_threads
 from mixfast.engine._information import approach_draws, joint_entropies
 from mixfast.engine._special import lgamma_rise
+from mixfast.in_messages import in_short
 
 #: A term of a sum is nothing where its logarithm is so much less than that of the largest: a double has 37.
 NOTHING = 40
@@ -73,7 +74,7 @@ def _is_number(value):
 
 def _positive(name, value):
     if not (_is_number(value) and 0 < value < np.inf):
-        raise ValueError(f"{name}={value!r} should be a positive number")
+        raise ValueError(f"{name}={in_short(value)} should be a positive number")
     return float(value)
 
 

@@ -306,7 +306,7 @@ def top_words(
     >>> top_words(model, n=2), top_words(model, n=1, by="lift")
     ([['the', 'cat'], ['the', 'dog']], [['cat'], ['dog']])
     """
-    check_mixture(model)
+    check_mixture(model, feature_names, "top_words(model, feature_names)")
     check_option("by", by, ("probability", "lift"))
     check_whole("n", n)
     components = model._components(**model._any_rows)

@@ -21,6 +21,7 @@ from mixfast._threads import resolve_threads
 from mixfast.engine._pass import Pass
 from mixfast.engine._predictions import evaluate_components
 from mixfast.engine._rows import Rows
+from mixfast.in_messages import in_short, swapped
 
 #: Closed forms are computed for so many pairs at once as have this number of parameters.
 BLOCK = 2**20
@@ -158,10 +159,14 @@ class Components(NamedTuple):
         return Draws(log_densities, self.weights)
 
 
-def check_mixture(model):
-    """Raises TypeError unless `model` is a mixture, NotFittedError unless it is fitted."""
+def check_mixture(model, other=None, call="", name="model"):
+    """Raises TypeError unless `model`, the argument of that name, is a mixture, NotFittedError unless it is fitted;
+    `other` is the argument that it may have been swapped with in the `call`."""
     if isinstance(model, type) or not hasattr(model, "_shares_of_rows"):
-        raise TypeError(f"model={model!r} should be a fitted mixture of mixfast, such as GaussianMixture(2).fit(X)")
+        raise TypeError(
+            f"{name}={in_short(model)} should be a fitted mixture of mixfast, such as GaussianMixture(2).fit(X)"
+            + swapped(other, call)
+        )
     check_is_fitted(model)
 
 
@@ -182,7 +187,7 @@ def shares_beside_noise(model, components):
 def check_option(name, value, allowed):
     """Raises ValueError unless `value` is one of the allowed strings."""
     if not isinstance(value, str) or value not in allowed:
-        raise ValueError(f"{name}={value!r} should be one of {', '.join(map(repr, allowed))}")
+        raise ValueError(f"{name}={in_short(value)} should be one of {', '.join(map(repr, allowed))}")
 
 
 class Estimates(NamedTuple):

@@ -18,6 +18,7 @@ from mixfast._typing import RowsLike, Seed
 from mixfast.batches.fit_many import fit_many
 from mixfast.estimators._elliptical import EllipticalMixture
 from mixfast.estimators._likelihood import LikelihoodMixture
+from mixfast.in_messages import in_short, swapped
 from mixfast.read_only import frozen
 from mixfast.status import Status
 from mixfast.whole import check_whole
@@ -203,7 +204,10 @@ def bootstrap_inference(
     True
     """
     if not (isinstance(model, EllipticalMixture) and isinstance(model, LikelihoodMixture)):
-        raise TypeError(f"model={model!r} should be a GaussianMixture or a StudentTMixture")
+        raise TypeError(
+            f"model={in_short(model)} should be a GaussianMixture or a StudentTMixture"
+            + swapped(X, "bootstrap_inference(model, X)")
+        )
     check_is_fitted(model)
     if not model._family().made_of_scales:
         raise TypeError(

@@ -16,7 +16,8 @@ from sklearn.utils import check_array
 from sklearn.utils.validation import _num_samples
 
 from mixfast.engine._rows import Rows
-from mixfast.tables import adopted, check_one_number_a_row, is_nothing, is_table, names_of
+from mixfast.in_messages import among, nearest, one_name
+from mixfast.tables import adopted, check_no_words, check_one_number_a_row, is_nothing, is_table, names_of
 from mixfast.weights import counted_rows, take
 
 #: What is said of components of rows: the engine has to know it, and no family.
@@ -100,15 +101,23 @@ def known_data(estimator, data):
 def check_names(function, estimator, data):
     """Raises TypeError where a function was given what it does not know of the rows of this estimator, or not what it
     needs."""
+    has_formula = "_fitted_formula" in vars(estimator)
     for name in estimator._needed_row_data:
         if data.get(name) is None:
-            raise TypeError(f"{function}() of a {type(estimator).__name__} needs {name} beside X, in the same form")
+            formula = ": formulas are read by `select` alone, so pass columns of numbers" if has_formula else ""
+            raise TypeError(
+                f"{function}() of a {type(estimator).__name__} needs {name} beside X, in the same form{formula}"
+            )
     for name in data:
         if name not in estimator._row_data:
             known = ", ".join(estimator._row_data) or "nothing"
+            own = estimator.get_params(deep=False)
+            close = nearest(name, [*estimator._row_data, *own], 1)
+            hint = f" Did you mean {one_name(close[0])}?" if close else ""
             raise TypeError(
                 f"{function}() got an unexpected keyword argument {name!r}: what rows of a {type(estimator).__name__} "
-                f"may have beside their values is {known}"
+                f"may have beside their values is {known}."
+                + (f" Give {name} to its constructor" if name in own else hint)
             )
 
 
@@ -163,6 +172,7 @@ def check_positive(name, values, n_samples, dtype):
 
 def _check_numbers(name, values, n_samples, dtype, is_right, wanted):
     check_one_number_a_row(values, name)
+    check_no_words(values, name)
     values = np.atleast_1d(values)
     values = check_array(values, ensure_2d=False, dtype=np.float64, input_name=name, ensure_min_samples=0)
     if values.shape not in ((n_samples,), (1,)):
@@ -304,7 +314,9 @@ def _check_names(given, names):
     places = {name: place for place, name in enumerate(names)}
     for row, value in enumerate(given):
         if not missing[row] and value not in places:
-            raise ValueError(f"known_labels is {str(value)!r} in row {row}, which the fit did not know: it had {names}")
+            raise ValueError(
+                f"known_labels is {str(value)!r} in row {row}, which the fit did not know: {among(value, names)}"
+            )
     labels = [-1 if gone else places[value] for value, gone in zip(given, missing, strict=True)]
     return np.array(labels, dtype=np.int64), np.array(names, dtype=object)
 

@@ -28,6 +28,7 @@ from mixfast.estimators._likelihood import LikelihoodMixture, check_comparable, 
 from mixfast.families.covariances import ALL_SHAPES, shapes_of
 from mixfast.families.family import is_sparse
 from mixfast.hierarchy import Hierarchy
+from mixfast.in_messages import among, in_short
 from mixfast.progress import Bar
 from mixfast.reading import Summary
 from mixfast.row_data import OF_COMPONENTS, of_family, rows_with, separated
@@ -374,7 +375,8 @@ def select(
     Parameters
     ----------
     X : array-like of shape (n_samples, n_features)
-        The rows, or a table with names of columns.
+        The rows, or a table with names of columns. For a model that was fitted by a formula a table with the columns of
+        the formula: terms, with the categories and knots that it has learned, and all else are made of it.
     estimator : mixture estimator, or Pipeline of scikit-learn whose last step is one
         Steps before the mixture are fitted once, to all rows that count; criteria are those of the rows that they make.
         Names of the grid are the mixture's, and it gives all parameters that are not searched. It is cloned, never
@@ -463,14 +465,15 @@ def select(
     >>> labels = chosen.best_.predict(X)
     """
     steps, estimator = _last_of(estimator)
-    check_comparable(estimator)
+    check_comparable(estimator, X, "select(X, estimator)")
     check_criterion(estimator, criterion)
     check_whole("n_folds", n_folds, 2)
     row_data = {name: grid.pop(name) for name in estimator._row_data if name in grid}
     numbers, grid = sorted(set(_values("n_components", n_components))), _check_grid(estimator, _of_all_shapes(grid, X))
     seed = _seed(estimator.random_state if random_state is None else random_state)
     fixed = {"random_state": seed} | ({} if n_threads is None else {"n_threads": n_threads})
-    data = _check_data(X, sample_weight, estimator._gathered_data(row_data))
+    X, sample_weight, row_data, finish = estimator._as_fitted(X, sample_weight, row_data)
+    data = _check_data(X, sample_weight, row_data)
     if steps is not None:
         rows, own = separated(data.X)
         steps = clone(steps)
@@ -498,6 +501,8 @@ def select(
             for number in numbers:
                 params = {"n_components": number, **dict(zip(grid, values, strict=True))}
                 candidate = search.fit(params, smaller)
+                if finish is not None and candidate.model is not None:
+                    finish(candidate.model)
                 candidates.append(candidate)
                 smaller = smaller if candidate.model is None else candidate.model
                 if verbose:
@@ -526,7 +531,8 @@ def _of_all_shapes(grid, X):
 
 def _values(name, values):
     if isinstance(values, str) or not isinstance(values, Iterable):
-        raise TypeError(f"{name}={values!r} should be a list of the values to try, such as [{values!r}]")
+        such = "[1, 2, 3] or range(1, 10)" if name == "n_components" else f"[{in_short(values)}]"
+        raise TypeError(f"{name}={in_short(values)} should be a list of the values to try, such as {such}")
     values = list(values)
     if not values:
         raise ValueError(f"{name} holds no values to try")
@@ -538,8 +544,7 @@ def _check_grid(estimator, grid):
     for name in grid:
         if name not in known:
             raise TypeError(
-                f"{name!r} is a parameter neither of select nor of {type(estimator).__name__}, which has "
-                + ", ".join(sorted(known))
+                f"{name!r} is a parameter neither of select nor of {type(estimator).__name__}: {among(name, known)}"
             )
     return {name: _values(name, values) for name, values in grid.items()}
 

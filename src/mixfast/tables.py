@@ -16,6 +16,8 @@ import numpy as np
 import scipy.sparse
 from sklearn.utils import check_array
 
+from mixfast.in_messages import among, one_name
+
 #: Advice in messages about columns of strings.
 NUMBER_THEM = (
     "number categories first, as sklearn.preprocessing.OrdinalEncoder does, fitted to all rows together, and take "
@@ -115,6 +117,31 @@ def check_one_number_a_row(values, name):
         raise ValueError(f"{name} hides some of its values: leave these rows out, or fill the values in with .filled()")
 
 
+def check_no_words(values, name):
+    """Raises ValueError if an argument with a number for each row holds a string that is no number, or is one."""
+    text = next((value for value in _objects_of(values) if isinstance(value, str) and not _is_number(value)), None)
+    if text is not None:
+        raise ValueError(f"{name} should have a number for each row, got {one_name(text)}")
+
+
+def _objects_of(values):
+    """The values of what may hold strings: a string itself, a list or an array of objects or strings; else nothing."""
+    if isinstance(values, str):
+        return [values]
+    if isinstance(values, list | tuple):
+        return values
+    kind = getattr(getattr(values, "dtype", None), "kind", "")  # types of polars and pyarrow have none
+    return np.ravel(np.asarray(values)).tolist() if kind in ("O", "U", "S") else []
+
+
+def _is_number(text):
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
 def share_names(names):
     """Whether names repeat when they are converted to strings, as scikit-learn would do: 1 and "1" are the same."""
     return len(set(map(str, names))) < len(names)
@@ -172,9 +199,9 @@ class Names:
         """The position of the column of that name. Raises ValueError where none or several have it."""
         places = self.places_of(name)
         if not places:
-            raise ValueError(f"there is no column {name!r}: the table has {self._names}")
+            raise ValueError(f"there is no column {one_name(name)}: {among(name, self._names)}")
         if len(places) > 1:
-            raise ValueError(f"{len(places)} columns are called {name!r}: give each a name of its own")
+            raise ValueError(f"{len(places)} columns are called {one_name(name)}: give each a name of its own")
         return places[0]
 
 
@@ -457,25 +484,43 @@ def _columns_that_are_no_numbers(X):
         yield j, column.tolist()
 
 
-def check_no_missing(X, what, estimators):
+def check_no_infinity(X, called="X"):
+    """Raises ValueError with the first column, by its name or place, and the row of an infinite number; `called` is the
+    name of the argument."""
+    found = _first_entry(X, np.isinf)
+    if found is not None:
+        raise ValueError(
+            f"Input {called} contains infinity: {found}. Leave such rows out, or put finite numbers there (the "
+            "logarithm of 0 is infinite)"
+        )
+
+
+def check_no_missing(X, what, estimators=None, called="X"):
     """Raises ValueError with the first column that has missing values, and with the names of `estimators` that accept
-    them; returns None where nothing is missing. `what` is the name of the estimator."""
+    them, None where there are none of its kind; returns None where nothing is missing. `what` is the name of the
+    estimator, `called` that of the argument."""
+    found = _first_entry(X, np.isnan)
+    if found is not None:
+        remedy = "or fill them in" if estimators is None else f"fill them in, or take {estimators}, which have"
+        raise ValueError(
+            f"Input {called} contains NaN: {found}. {what} has no place for missing values: leave such rows out, "
+            f"{remedy}"
+        )
+
+
+def _first_entry(X, is_it):
+    """Where the first entry is, column by column, of which `is_it` is true, as messages say it: ``column 'a', row 3``,
+    of one dimension ``row 3``. None where there is none, and where X is no array of numbers."""
     if scipy.sparse.issparse(X):
         entries = X.tocoo()
-        wrong = np.flatnonzero(np.isnan(entries.data)) if entries.data.dtype.kind == "f" else []
-        found = [(int(entries.col[place]), int(entries.row[place])) for place in wrong[:1]]
-    elif is_table(X):
+        wrong = np.flatnonzero(is_it(entries.data)) if entries.data.dtype.kind == "f" else []
+        return f"column {entries.col[wrong[0]]}, row {entries.row[wrong[0]]}" if len(wrong) else None
+    if is_table(X):
         table = Table(X)
-        columns = ((name, table.reals(place)) for place, name in enumerate(table.names))
-        found = [(name, int(np.argmax(np.isnan(own)))) for name, own in columns if np.any(np.isnan(own))]
+        columns = ((f"column {one_name(name)}, ", table.reals(place)) for place, name in enumerate(table.names))
     else:
         X = objects_as_reals(np.asarray(X))
-        if X.ndim != 2 or X.dtype.kind != "f":
-            return
-        found = [(j, int(np.argmax(np.isnan(own)))) for j, own in enumerate(X.T) if np.any(np.isnan(own))]
-    if found:
-        name, row = found[0]
-        raise ValueError(
-            f"Input X contains NaN: column {name!r}, row {row}. {what} has no place for missing values: leave such "
-            f"rows out, fill them in, or take {estimators}, which have"
-        )
+        if X.ndim not in (1, 2) or X.dtype.kind != "f":
+            return None
+        columns = [("", X)] if X.ndim == 1 else ((f"column {place}, ", own) for place, own in enumerate(X.T))
+    return next((f"{column}row {np.argmax(is_it(own))}" for column, own in columns if np.any(is_it(own))), None)

@@ -11,7 +11,7 @@ from sklearn.utils import _safe_indexing, assert_all_finite
 from sklearn.utils.validation import _check_sample_weight, _num_samples
 
 from mixfast._warnings import warn
-from mixfast.tables import adopted, check_one_number_a_row
+from mixfast.tables import adopted, check_no_words, check_one_number_a_row
 
 #: Sums of weights are far from the number of rows beyond this factor. Two blobs, means -4 and 4 in two columns, 300
 #: rows, 40 draws, K from 1 to 9 by BIC, three starts, all weights w: two components are chosen in 40 draws for w from
@@ -23,6 +23,7 @@ FAR = 3.0
 def check_weights(sample_weight, X):
     """One for each row of X, float64, contiguous; some are above zero, none is below."""
     check_one_number_a_row(sample_weight, "sample_weight")
+    check_no_words(sample_weight, "sample_weight")
     with config_context(assume_finite=False):  # that is said of rows: NaN would count as 0, and hide what is below it
         sample_weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
         assert_all_finite(sample_weight, input_name="sample_weight")

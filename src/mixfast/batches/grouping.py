@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from mixfast.batches.problems import Problems
+from mixfast.in_messages import among, in_short, listed
 from mixfast.row_data import OF_COMPONENTS, take_data
 from mixfast.tables import columns_of_reals, declared_categories
 
@@ -63,7 +64,7 @@ class Grouping(NamedTuple):
         keys = places_given("by", by, table)
         data = {name: places_given(name, own, table) for name, own in named.items() if own is not None}
         if len(data.get("sample_weight", [0])) != 1:
-            raise ValueError(f"sample_weight={named['sample_weight']!r} should name one column of the table")
+            raise ValueError(f"sample_weight={in_short(named['sample_weight'])} should name one column of the table")
         taken = {*keys, *itertools.chain(*data.values())}
         if columns is None:
             places = [place for place in range(len(table.names)) if place not in taken]
@@ -71,7 +72,8 @@ class Grouping(NamedTuple):
             places = places_given("columns", columns, table)
         if not keys or not places:
             raise ValueError(
-                f"by={by!r} and columns={columns!r} should name columns of the table, which has {table.names}"
+                f"by={in_short(by)} and columns={in_short(columns)} should name a column or more each of the "
+                f"table, which has {listed(table.names)}"
             )
         names = table.names
         row_data = {name: [names[place] for place in own] for name, own in data.items()}
@@ -111,14 +113,12 @@ def places_given(argument, given, table):
     """Positions of the columns that an argument names, a list; `given` is one name or an iterable of names. Raises
     ValueError, with the argument's name, for what is no column."""
     is_name = isinstance(given, str) or table.is_name(given)
-    is_array = hasattr(type(given), "__array__") and np.ndim(given)  # too long for a message
-    shown = f"{argument}, a {type(given).__name__} of {len(given)}," if is_array else f"{argument}={given!r}"
     if not is_name and not isinstance(given, Iterable):
-        raise ValueError(f"{shown} should name columns of the table, which has {table.names}")
+        raise ValueError(f"{argument}={in_short(given)} should name columns of the table: {among(given, table.names)}")
     try:
         return [table.place_of(name) for name in ([given] if is_name else given)]
     except ValueError as error:
-        raise ValueError(f"{shown} should name columns of the table: {error}") from None
+        raise ValueError(f"{argument}={in_short(given)} should name columns of the table: {error}") from None
 
 
 def in_order(values, declared):

@@ -14,6 +14,7 @@ from mixfast.batches.bound_model import BoundModel
 from mixfast.batches.problems import have_missing, sums_of_weights
 from mixfast.engine import _random
 from mixfast.estimators._parameters import unfitted_copy
+from mixfast.in_messages import in_short
 from mixfast.row_data import check_number_of_components
 from mixfast.seeding import settled
 from mixfast.status import Status
@@ -77,6 +78,8 @@ def grid_of(estimator, n_components, covariance_type):
             grid[name] = list(values) if np.iterable(values) and not isinstance(values, str) else [values]
             if not grid[name]:
                 raise ValueError(f"{name} should have at least one value")
+            if name == "n_components" and isinstance(values, str):
+                raise ValueError(f"n_components={in_short(values)} should be a number or a list, such as range(1, 10)")
     points = [dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())]
     _changed(template, points[0])._validate_params()
     for name, values in grid.items():

@@ -11,6 +11,7 @@ import numpy as np
 import scipy.sparse
 
 from mixfast.estimators._base import BaseMixture
+from mixfast.in_messages import difference, listed, one_name
 from mixfast.row_data import rows_with, separated, take_data
 from mixfast.status import Status
 from mixfast.tables import as_columns, canonical, check_one_number_a_row, is_table, names_of, same_names
@@ -86,8 +87,8 @@ def _common_names(problems):
     for i in known:
         if not same_names(names[i], names[known[0]]):
             raise ValueError(
-                f"problems[{i}] has the columns {names[i]}, problems[{known[0]}] has {names[known[0]]}: all should "
-                "have the same columns in the same order"
+                f"problems[{i}] should have the columns of problems[{known[0]}], in the same order: "
+                f"{difference(names[i], names[known[0]])}"
             )
     return names[0] if names and len(known) == len(names) else None
 
@@ -136,7 +137,9 @@ def gather_problems(problems, sample_weight=None, row_data=None, reads=None):
             names = _common_names(problems)
         arrays = [as_columns(X, f"problems[{i}]", reads) for i, X in enumerate(problems)]
         if arrays and len({X.shape[1] for X in arrays}) > 1:
-            raise ValueError(f"problems should have one number of columns, got {sorted({X.shape[1] for X in arrays})}")
+            raise ValueError(
+                f"problems should have one number of columns, got {listed(sorted({X.shape[1] for X in arrays}))}"
+            )
         offsets = np.concatenate([[0], np.cumsum([X.shape[0] for X in arrays], dtype=np.int64)]).astype(np.int64)
         is_any_sparse = any(map(scipy.sparse.issparse, arrays))
         X = scipy.sparse.vstack(arrays, "csr") if is_any_sparse else np.concatenate(arrays or [np.empty((0, 1))])
@@ -162,6 +165,8 @@ def _one_a_row(name, values, offsets):
     if isinstance(values, Real):  # the same for all rows, as `fit` takes it
         return np.full(offsets[-1], float(values))
     check_one_number_a_row(values, name)
+    if isinstance(values, str):
+        raise ValueError(f"{name} should have the form of the problems, a number for each row, got {one_name(values)}")
     if not isinstance(values, np.ndarray) or values.dtype == object:
         values = list(values)
     if np.ndim(values[0] if len(values) else 0):

@@ -25,6 +25,7 @@ from mixfast.estimators._likelihood import CRITERIA
 from mixfast.estimators._parameters import unfitted_copy
 from mixfast.families.domains import DISTRIBUTION, check_domain
 from mixfast.families.rounding import rounded_above_zero, rounded_finite
+from mixfast.in_messages import among, difference, one_name
 from mixfast.matching import aligned, comparable
 from mixfast.read_only import frozen
 from mixfast.reading import described_frame
@@ -300,7 +301,13 @@ class BatchResult:
         if not -len(self) <= i < len(self):
             raise IndexError(f"problem {i} of {len(self)}")
         if not self.has_parameters[i]:
-            raise ValueError(f"problem {i} has no parameters: its status is {Status(int(self.status[i]))}")
+            raise ValueError(
+                f"problem {self._called(i)} has no parameters: its status is {Status(int(self.status[i]))}"
+            )
+
+    def _called(self, i):
+        """How messages call problem i: by its number, and its name where it has one."""
+        return str(i) if self.names is None else f"{i} ({one_name(self.names[i])})"
 
     def _place_of(self, name):
         """The position of the problem of that name. Raises KeyError where none or several have it, TypeError where
@@ -309,7 +316,7 @@ class BatchResult:
             raise TypeError(f"a problem is an integer, its name, a slice, a mask or a list of integers, got {name!r}")
         places = [place for place, own in enumerate(self.names) if own == name]
         if not places:
-            raise KeyError(f"there is no problem {name!r}")
+            raise KeyError(f"there is no problem {one_name(name)}: {among(name, self.names)}")
         if len(places) > 1:
             raise KeyError(f"{len(places)} problems are called {name!r}: take them by their places, {places}")
         return places[0]
@@ -877,7 +884,8 @@ class BatchResult:
             try:
                 columns = [table.reals(table.place_of(name)) for name in self.names]
             except ValueError as error:
-                raise ValueError(f"problems should have the columns {self.names}, which were fitted: {error}") from None
+                lacks = difference(names_of(data), self.names)
+                raise ValueError(f"problems should have the columns that were fitted: {lacks or error}") from None
         gaps = Gaps([np.isnan(own) if own.dtype.kind == "f" else np.zeros(len(own), dtype=bool) for own in columns])
         return [own[~is_missing] for own, is_missing in zip(columns, gaps.are_missing, strict=True)], gaps
 
@@ -886,7 +894,9 @@ class BatchResult:
         estimator, fitted = self._estimators[0], self._column_names
         compares = estimator._looks_up_names or (feature_names(names) is not None and self.feature_names is not None)
         if fitted is not None and compares and not same_names(names, fitted):
-            raise ValueError(f"problems have the columns {names}, those that were fitted {fitted}")
+            raise ValueError(
+                f"problems should have the columns that were fitted, in the same order: {difference(names, fitted)}"
+            )
         return estimator._reads(range(len(names)))
 
     def _log_densities(self, problems, n_threads):
@@ -901,7 +911,7 @@ class BatchResult:
         fitted = only_of(problems, usable)
         wrong = not_finite(fitted, self._estimators[0]._allows_nan(fitted.X.shape[1]))
         if np.any(wrong):
-            raise ValueError(f"problem {int(np.argmax(wrong))} holds values that are not finite")
+            raise ValueError(f"problem {self._called(int(np.argmax(wrong)))} holds values that are not finite")
         values = np.full(np.sum(np.diff(fitted.offsets) * widths), blank)
         if len(values):
             self._evaluate(self._prepared(fitted), n_threads, name, values, widths)
@@ -920,7 +930,7 @@ class BatchResult:
             return with_prepared_rows(problems, estimator, reset=False)
         except ValueError:
             for i, error in outside_domain(problems, estimator):
-                raise ValueError(f"problem {i}: {error}") from None
+                raise ValueError(f"problem {self._called(i)}: {error}") from None
             raise
 
     def _evaluate(self, problems, n_threads, name, values, widths):

@@ -29,6 +29,7 @@ from mixfast.estimators._rows import read_rows
 from mixfast.families.domains import DISTRIBUTION, check_domain
 from mixfast.families.family import Encoded, is_sparse
 from mixfast.families.rounding import rounded_finite
+from mixfast.in_messages import in_short, one_name
 from mixfast.relations import Components
 from mixfast.row_data import of_family, rows_of, rows_with, separated
 from mixfast.status import Status
@@ -205,7 +206,7 @@ class BaseMixture(DensityEstimator):
         """Raises ValueError where the estimator has been given another structure since its fit."""
         for name, value in vars(self).get("_fitted_structure", {}).items():
             if getattr(self, name) != value:
-                raise ValueError(f"{name} is {getattr(self, name)!r}, and was {value!r} in that fit")
+                raise ValueError(f"{name} is {in_short(getattr(self, name))}, and was {in_short(value)} in that fit")
 
     # ---- fitting ----
 
@@ -257,13 +258,21 @@ class BaseMixture(DensityEstimator):
 
     # ---- checks ----
 
+    def _called(self, place):
+        """How messages call a column of prepared rows."""
+        names = vars(self).get("feature_names_in_")
+        return f"column {place if names is None or place >= len(names) else one_name(names[place])}"
+
     def _check_finite(self, X):
         """Raises ValueError where prepared rows hold infinity, or NaN that is no missing value."""
         kinds = {"infinity": np.isinf} if self._accepts_missing else {"infinity": np.isinf, "NaN": np.isnan}
         for name, is_it in kinds.items():
             found = first_outside(X, is_it)
             if found is not None:
-                raise ValueError(f"Input X contains {name} in row {found[0]}: leave such rows out, or fill them in.")
+                raise ValueError(
+                    f"Input X contains {name}: {self._called(found[1])}, row {found[0]}: leave such rows out, "
+                    "or fill them in"
+                )
 
     def _read_rows(self, X, reset=True, **options):
         """Validated rows joined with their row data; `options` are passed on to `_validate_rows`."""

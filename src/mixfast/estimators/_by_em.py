@@ -93,8 +93,9 @@ OF_EACH_COMPONENT = ("weights", "weights_init", "means_init", "precisions_init",
 
 
 def _warm_start_error(reason):
+    said = str(reason).rstrip(".")  # of scikit-learn, some with a dot at their end
     return ValueError(
-        f"warm_start=True needs the columns, categories, n_components and structure of the last fit: {reason}. "
+        f"warm_start=True needs the columns, categories, n_components and structure of the last fit: {said}. "
         "Set warm_start=False to begin anew."
     )
 

@@ -28,6 +28,12 @@ from mixfast.reading import Readings, Summary, frame_of, html_of
 from mixfast.row_data import OF_COMPONENTS, rows_with, separated
 from mixfast.weights import counted_rows, weighted_sum
 
+#: The mixtures that have a place for missing values.
+TAKES_MISSING = (
+    "GaussianMixture, StudentTMixture, GammaMixture, ExponentialMixture, PoissonMixture, BernoulliMixture, "
+    "CategoricalMixture or a ProductMixture of such parts"
+)
+
 #: A method, whose type its decorators keep.
 Method = TypeVar("Method", bound=Callable[..., Any])
 
@@ -110,6 +116,9 @@ def is_fitted(estimator):
 
 class DensityEstimator(PublishedArrays, Storable, DensityMixin, CheckedParameters):
     """Base of the estimators: their seed, scores from `score_samples`, files."""
+
+    #: What messages advise for missing values in the place of an estimator that has none for them; None for nothing.
+    _takes_missing_instead: str | None = TAKES_MISSING
 
     #: What methods take of each row beside its values: name -> (name, values, n_samples, dtype of the rows) -> checked
     #: values, one for each row, or a ValueError. See `row_data.py`.

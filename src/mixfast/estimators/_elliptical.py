@@ -288,7 +288,7 @@ class EllipticalMixture(MixtureByEM):
         elif self.weights_init is not None:
             weights = self._check_weights_init()
         if self.means_init is not None:
-            means = self._check_shape(self.means_init, record.means.shape, "means")
+            means = self._check_shape(self.means_init, record.means.shape, "means", "means_init")
             record.means[...] = units.enter(record._replace(means=means)).means
         if self.precisions_init is not None:
             factors = self._factor_precisions_init(family, record.precisions_cholesky.shape)
@@ -303,34 +303,41 @@ class EllipticalMixture(MixtureByEM):
         return weights, params
 
     @staticmethod
-    def _check_shape(given, shape, name):
+    def _check_shape(given, shape, name, argument):
+        """An array of that shape. Messages have scikit-learn's words, which call it `name`, after the argument."""
         with config_context(assume_finite=False):  # that is said of rows: NaN would be what a start has to find
-            given = check_array(given, dtype=[np.float64, np.float32], ensure_2d=False, allow_nd=True)
+            given = check_array(
+                given, dtype=[np.float64, np.float32], ensure_2d=False, allow_nd=True, input_name=argument
+            )
         if given.shape != shape:
-            raise ValueError(f"The parameter '{name}' should have the shape of {shape}, but got {given.shape}")
+            raise ValueError(
+                f"{argument}: The parameter '{name}' should have the shape of {shape}, but got {given.shape}"
+            )
         return given.astype(np.float64)
 
     def _check_weights_init(self):
-        weights = self._check_shape(self.weights_init, (self._n_weights(),), "weights")
+        weights = self._check_shape(self.weights_init, (self._n_weights(),), "weights", "weights_init")
         if np.any(weights < 0) or np.any(weights > 1):
             raise ValueError(
-                "The parameter 'weights' should be in the range [0, 1], but got max value "
+                "weights_init: The parameter 'weights' should be in the range [0, 1], but got max value "
                 f"{weights.max():.5f}, min value {weights.min():.5f}"
             )
         # a float32 array sums to one only so far
         atol = 1e-6 if np.asarray(self.weights_init).dtype == np.float32 else 1e-8
         if not np.isclose(weights.sum(), 1.0, rtol=0, atol=atol):
             raise ValueError(
-                f"The parameter 'weights' should be normalized, but got sum(weights) = {weights.sum():.5f}"
+                "weights_init: The parameter 'weights' should be normalized, but got sum(weights) = "
+                f"{weights.sum():.5f}"
             )
         return weights
 
     def _factor_precisions_init(self, family, shape):
-        precisions = self._check_shape(self.precisions_init, shape, f"{self.covariance_type} precision")
+        name = f"{self.covariance_type} precision"
+        precisions = self._check_shape(self.precisions_init, shape, name, "precisions_init")
         try:
             return family.cholesky_of_precisions(precisions)
         except ValueError as wanted:
-            raise ValueError(f"'{self.covariance_type} precision' should be {wanted}") from None
+            raise ValueError(f"precisions_init: '{name}' should be {wanted}") from None
 
     def _raises_on(self):
         return Status.NOT_FINITE | (Status.REPAIRED_COVARIANCE if self.on_degenerate == "raise" else Status.OK)

@@ -159,6 +159,26 @@ class FittedByFormula:
         model._fitted_formula = learned
         return model
 
+    def _as_fitted(self, X, sample_weight, row_data):
+        if not self._has_responses_in(X):
+            return super()._as_fitted(X, sample_weight, row_data)
+        formula = self._fitted_formula
+        if sample_weight is None and "sample_weight" in formula.columns:
+            sample_weight = formula.row_data(X, ["sample_weight"])["sample_weight"]
+
+        def takes_tables(model):
+            model._fitted_formula = formula
+
+        rows, row_data = self._rows_and_data(X, **row_data)
+        return rows, sample_weight, row_data, takes_tables
+
+    def _names_of_responses(self):
+        """What a formula calls the responses, a tuple of str; None without a formula, and where terms of its left side
+        are no responses, such as successes and failures."""
+        formula = vars(self).get("_fitted_formula")
+        names = () if formula is None else formula.response_names()
+        return names if len(names) == len(self._names_of_experts()) else None
+
     def _learn_row_data(self, names):
         vars(self).pop("_fitted_formula", None)  # of another fit
         super()._learn_row_data(names)

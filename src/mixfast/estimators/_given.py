@@ -7,13 +7,37 @@ is refused.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from functools import wraps
+from inspect import signature
 from types import SimpleNamespace
+from typing import Any, TypeVar, cast
 
 import numpy as np
 
 from mixfast.families.domains import DISTRIBUTION, FINITE, check_domain
+from mixfast.in_messages import among, in_short
 from mixfast.status import Status
 from mixfast.tables import share_names
+
+#: A method, whose type its decorator keeps.
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+
+def of_known_names(from_parameters: Method) -> Method:
+    """Decorates a `from_parameters`: raises TypeError for a name that neither it nor the constructor knows, before
+    Python says that one is missing which was misspelled."""
+    own = [name for name, own in signature(from_parameters).parameters.items() if own.kind is own.KEYWORD_ONLY]
+
+    @wraps(from_parameters)
+    def checked(cls, *args, **given):
+        known = [*own, *cls._get_param_names()]
+        for name in given:
+            if name not in known:
+                raise TypeError(f"{cls.__name__}.from_parameters() has no parameter {name!r}: {among(name, known)}")
+        return from_parameters(cls, *args, **given)
+
+    return cast(Method, checked)
 
 
 def numbers(name, value, n_dimensions=None):
@@ -25,7 +49,7 @@ def numbers(name, value, n_dimensions=None):
     except ValueError:  # lists of different lengths
         is_number = False
     if not is_number or not array.size:
-        raise ValueError(f"{name} should be an array of numbers, got {value!r}")
+        raise ValueError(f"{name} should be an array of numbers, got {in_short(value)}")
     if n_dimensions not in (None, array.ndim):
         raise ValueError(f"{name} should have {n_dimensions} dimension(s), got the shape of {array.shape}")
     array = array.astype(np.float32 if array.dtype == np.float32 else np.float64)
@@ -47,7 +71,8 @@ def check_column_names(feature_names, n_features):
     names = list(feature_names)
     if len(names) != n_features or not all(isinstance(name, str) for name in names) or share_names(names):
         raise ValueError(
-            f"feature_names should be {n_features} different strings, one for each column, got {feature_names!r}"
+            f"feature_names should be {n_features} different strings, one for each column, got "
+            f"{in_short(feature_names)}"
         )
     return np.array(names, dtype=object)
 

@@ -7,6 +7,7 @@ import numpy as np
 from mixfast._em import Held
 from mixfast.families.domains import check_domain
 from mixfast.families.holding import ALL, SAID, check_depth, filled
+from mixfast.in_messages import in_short
 from mixfast.proportions._fixed import FixedWeights, HeldWeights
 
 #: How far rows of a start are from what is held is measured in so many of them at a time.
@@ -70,7 +71,7 @@ def values_of(name, given, shape, depth, fitted):
     except ValueError:  # lists of different lengths
         is_number = False
     if not is_number:
-        raise ValueError(f"hold[{name!r}] should be an array of numbers, or a mask, got {given!r}")
+        raise ValueError(f"hold[{name!r}] should be an array of numbers, or a mask, got {in_short(given)}")
     if values.dtype == bool:
         if fitted is None:
             raise ValueError(

@@ -15,6 +15,7 @@ from mixfast.estimators._by_em import MixtureByEM
 from mixfast.estimators._density import DensityEstimator, of_rows
 from mixfast.estimators._using import UsedAsDensity
 from mixfast.families.rounding import rounded_rows
+from mixfast.in_messages import in_short, swapped
 from mixfast.reading import Readings
 from mixfast.row_data import RowData, firsts_of, numbered, rows_with, separated, take_data
 from mixfast.weights import observed, weighted_sum
@@ -23,25 +24,30 @@ from mixfast.weights import observed, weighted_sum
 CRITERIA = ("bic", "aic", "icl", "laplace", "heldout")
 
 
-def check_mixture(estimator):
-    """Raises TypeError where the estimator is no mixture that several rows, or sets of rows, can be fitted by."""
+def check_mixture(estimator, other=None, call=""):
+    """Raises TypeError where the estimator is no mixture that several rows, or sets of rows, can be fitted by; `other`
+    is the argument that it may have been swapped with in the `call`."""
     if isinstance(estimator, BaseMixture):
         return
     if isinstance(estimator, DensityEstimator):
         raise TypeError(
-            f"estimator={estimator!r} finds the number of clusters itself and has no likelihood to compare: call its "
-            "own method fit"
+            f"estimator={in_short(estimator)} finds the number of clusters itself and has no likelihood to compare: "
+            "call its own method fit"
         )
-    raise TypeError(f"estimator={estimator!r} should be a mixture of mixfast, such as GaussianMixture(2)")
+    raise TypeError(
+        f"estimator={in_short(estimator)} should be a mixture of mixfast, such as GaussianMixture(2)"
+        + swapped(other, call)
+    )
 
 
-def check_comparable(estimator):
-    """Raises TypeError where the estimator has no likelihood, such as several mixtures can be compared by."""
-    check_mixture(estimator)
+def check_comparable(estimator, other=None, call=""):
+    """Raises TypeError where the estimator has no likelihood, such as several mixtures can be compared by; `other` and
+    `call` are as in `check_mixture`."""
+    check_mixture(estimator, other, call)
     if not isinstance(estimator, LikelihoodMixture):
         raise TypeError(
-            f"estimator={estimator!r} has a posterior and no likelihood to compare by: it leaves out or empty the "
-            "components that the rows do not need, so call its own method fit, with as many as there may be"
+            f"estimator={in_short(estimator)} has a posterior and no likelihood to compare by: it leaves out or "
+            "empty the components that the rows do not need, so call its own method fit, with as many as there may be"
         )
     estimator._check_begins_here()
 
@@ -60,6 +66,11 @@ def check_criterion(estimator, criterion):
 @described
 class LikelihoodMixture(UsedAsDensity, MixtureByEM):
     """Base of the estimators whose likelihood can be compared between fits, by the number of their parameters."""
+
+    def _as_fitted(self, X, sample_weight, row_data):
+        """(rows, their weights, their row data, what is to be done with each model that is fitted to these): what
+        `select` makes of its arguments."""
+        return X, sample_weight, self._gathered_data(row_data), None
 
     def _observed(self, X, sample_weight, n_effective, row_data):
         """(rows that count, their weights or None) for criteria: rows without an entry say nothing."""

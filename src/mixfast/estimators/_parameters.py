@@ -12,7 +12,9 @@ from inspect import signature
 from typing import NamedTuple
 
 from sklearn.base import BaseEstimator
-from sklearn.utils._param_validation import make_constraint
+from sklearn.utils._param_validation import InvalidParameterError, make_constraint
+
+from mixfast.in_messages import in_short
 
 
 class Rule(NamedTuple):
@@ -75,7 +77,17 @@ class CheckedParameters(BaseEstimator):
             )
             for rule in self._rules
         ):
+            self._raise_of_parameters()
+
+    def _raise_of_parameters(self):
+        """Raises scikit-learn's error, in which arrays and what else is large is told by its type and shape."""
+        try:
             super()._validate_params()
+        except InvalidParameterError as error:
+            said = str(error)
+            for value in vars(self).values():
+                said = said.replace(f"Got {value!r} instead", f"Got {in_short(value)} instead")
+            raise InvalidParameterError(said) from None
 
 
 def unfitted_copy(estimator):

@@ -234,6 +234,7 @@ class RegressionStatistics:
         family, params, columns = self._family(), self._collect(), self._terms_of_columns()
         use, first = family.use(rows.shape[1]), 0
         names, ys = self._names_of_experts(), family.split(data["y"])
+        called = self._names_of_responses() or [f"y{place}" for place in range(len(names))]
         for place, (name, expert, y) in enumerate(zip(names, family.responses, ys, strict=True)):
             distribution, predictors = DISTRIBUTIONS[name], slice(first, first + expert.n_predictors)
             first += expert.n_predictors
@@ -262,7 +263,7 @@ class RegressionStatistics:
                 float(self.alpha),
                 int(self.fit_intercept),
             )
-            prefix = f"y{place}: " if self._has_several else ""
+            prefix = f"{called[place]}: " if self._has_several else ""
             own_terms = ["(Intercept)"] * self.fit_intercept + [columns[column] for column in own]
             categories = self._each("classes_")[place][1:] if name == "multinomial" else [None]
             terms = (

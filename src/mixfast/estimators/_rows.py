@@ -11,6 +11,7 @@ from mixfast.partitions import is_source
 from mixfast.tables import (
     adopted,
     check_no_dates,
+    check_no_infinity,
     check_no_missing,
     check_numbers,
     feature_names,
@@ -19,12 +20,6 @@ from mixfast.tables import (
     objects_as_reals,
     scikit_learn_refuses,
     table_of_reals,
-)
-
-#: The mixtures that have a place for missing values.
-TAKES_MISSING = (
-    "GaussianMixture, StudentTMixture, GammaMixture, ExponentialMixture, PoissonMixture, BernoulliMixture, "
-    "CategoricalMixture or a ProductMixture of such parts"
 )
 
 
@@ -49,10 +44,12 @@ def read_rows(estimator, X, accepts_missing, **options):
     try:
         by_place = table_of_reals(X) if names is not None and scikit_learn_refuses(names) else X
         return validate_data(estimator, by_place, ensure_all_finite="allow-nan" if accepts_missing else True, **options)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError) as error:
         check_numbers(X, type(estimator).__name__)
+        if "infinity" in str(error):  # what else scikit-learn says, of sparse rows for instance, comes first
+            check_no_infinity(X)
         if not accepts_missing:
-            check_no_missing(X, type(estimator).__name__, TAKES_MISSING)
+            check_no_missing(X, type(estimator).__name__, estimator._takes_missing_instead)
         raise
 
 

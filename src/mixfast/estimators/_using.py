@@ -17,6 +17,7 @@ from mixfast._docstrings import described
 from mixfast._typing import Column, RowsLike, Seed
 from mixfast.estimators._by_em import OF_EACH_COMPONENT
 from mixfast.families.missing import patterns_of
+from mixfast.in_messages import among, in_short, one_name
 from mixfast.row_data import separated
 from mixfast.tables import is_table
 
@@ -75,8 +76,8 @@ class UsedAsDensity:
         for column in [columns] if isinstance(columns, (str, Integral)) else columns:
             if isinstance(column, str):
                 if names is None or column not in names:
-                    known = "no names" if names is None else f"the names {list(names)}"
-                    raise ValueError(f"columns has {column!r}, and the columns of the fit have {known}")
+                    known = "have no names" if names is None else f"have names: {among(column, names)}"
+                    raise ValueError(f"columns has {one_name(column)}, and the columns of the fit {known}")
                 places.append(int(np.flatnonzero(names == column)[0]))
             elif isinstance(column, Integral) and not isinstance(column, bool) and 0 <= column < n_features:
                 places.append(int(column))
@@ -84,7 +85,7 @@ class UsedAsDensity:
                 raise ValueError(f"columns has {column!r}, and should have names or numbers from 0 to {n_features - 1}")
         if not places or len(set(places)) < len(places) or (leaves_some and len(places) == n_features):
             raise ValueError(
-                f"columns={columns!r} should be some different ones"
+                f"columns={in_short(columns)} should be some different ones"
                 + (", and leave some" if leaves_some else "")
                 + f" of {n_features}"
             )

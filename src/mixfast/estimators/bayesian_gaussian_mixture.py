@@ -20,6 +20,7 @@ from mixfast.estimators._posterior import FLAT, PosteriorMixture
 from mixfast.estimators._weight_priors import WEIGHT_PRIORS
 from mixfast.families.domains import POSITIVE, check_domain
 from mixfast.families.posteriors import POSTERIORS
+from mixfast.in_messages import in_short
 from mixfast.moves import PRESENT, Problem, Search, State
 from mixfast.row_data import OF_COMPONENTS
 from mixfast.scatter import Scatter
@@ -349,14 +350,16 @@ class BayesianGaussianMixture(PosteriorMixture, EllipticalMixture):
         try:
             array = np.asarray(given, dtype=np.float64)
         except (TypeError, ValueError):
-            raise ValueError(f"The parameter {name!r} should hold numbers, but got {given!r}") from None
+            raise ValueError(f"The parameter {name!r} should hold numbers, but got {in_short(given)}") from None
         if array.shape != shape:
             raise ValueError(
                 f"The parameter {name!r} should have the shape of {shape} for covariance_type="
                 f"{self.covariance_type!r}, but got {array.shape}"
             )
         if not np.all(np.abs(array) < LARGEST_PRIOR):
-            raise ValueError(f"The parameter {name!r} should be finite and below {LARGEST_PRIOR:g}, but got {given!r}")
+            raise ValueError(
+                f"The parameter {name!r} should be finite and below {LARGEST_PRIOR:g}, but got {in_short(given)}"
+            )
         return array
 
     def _narrow_columns(self, X, offsets, find_ranges=None):

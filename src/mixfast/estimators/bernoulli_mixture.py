@@ -14,7 +14,7 @@ from sklearn.utils._param_validation import Interval
 from mixfast._docstrings import described
 from mixfast._typing import Accelerate, InitParams, InitPolicy, Seed
 from mixfast.estimators._domain import first_outside
-from mixfast.estimators._given import model_of
+from mixfast.estimators._given import model_of, of_known_names
 from mixfast.estimators._likelihood import LikelihoodMixture
 from mixfast.estimators._using import IndependentColumns
 from mixfast.families.bernoulli import Bernoulli, BernoulliParams
@@ -122,6 +122,7 @@ class BernoulliMixture(IndependentColumns, LikelihoodMixture):
         self.hold = hold
 
     @classmethod
+    @of_known_names
     def from_parameters(
         cls, *, weights: ArrayLike, probabilities: ArrayLike, feature_names: Sequence[str] | None = None, **options: Any
     ) -> Self:

@@ -22,7 +22,7 @@ from mixfast.estimators._categories import (
     known_categories,
 )
 from mixfast.estimators._constraints import Names
-from mixfast.estimators._given import check_weights, finish_given, numbers, precision_of
+from mixfast.estimators._given import check_weights, finish_given, numbers, of_known_names, precision_of
 from mixfast.estimators._likelihood import LikelihoodMixture
 from mixfast.estimators._published import CHECKED
 from mixfast.estimators._rows import check_names
@@ -156,6 +156,7 @@ class CategoricalMixture(LikelihoodMixture):
         return tags
 
     @classmethod
+    @of_known_names
     def from_parameters(
         cls,
         *,

@@ -17,7 +17,7 @@ from mixfast._typing import Accelerate, InitParams, InitPolicy, NEffective, Rows
 from mixfast.estimators._constraints import Names
 from mixfast.estimators._density import of_rows
 from mixfast.estimators._domain import LARGEST_COUNT
-from mixfast.estimators._given import model_of
+from mixfast.estimators._given import model_of, of_known_names
 from mixfast.estimators._given_totals import GivenTotalsMixture, check_totals
 from mixfast.families.counts import row_totals
 from mixfast.families.dirichlet_multinomial import (
@@ -159,6 +159,7 @@ class DirichletMultinomialMixture(GivenTotalsMixture):
         self.hold = hold
 
     @classmethod
+    @of_known_names
     def from_parameters(
         cls,
         *,

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from mixfast._docstrings import described
 from mixfast._typing import Accelerate, InitParams, InitPolicy, Seed
 from mixfast.estimators._domain import first_outside
-from mixfast.estimators._given import model_of
+from mixfast.estimators._given import model_of, of_known_names
 from mixfast.estimators._likelihood import LikelihoodMixture
 from mixfast.estimators._missing import MixtureWithMissingEntries
 from mixfast.estimators._using import IndependentColumns
@@ -113,6 +113,7 @@ class GammaMixture(IndependentColumns, _PositiveMixture):
     """
 
     @classmethod
+    @of_known_names
     def from_parameters(
         cls,
         *,
@@ -216,6 +217,7 @@ class ExponentialMixture(IndependentColumns, _PositiveMixture):
     """
 
     @classmethod
+    @of_known_names
     def from_parameters(
         cls, *, weights: ArrayLike, rates: ArrayLike, feature_names: Sequence[str] | None = None, **options: Any
     ) -> Self:

@@ -14,6 +14,7 @@ from mixfast._docstrings import described
 from mixfast._typing import Accelerate, CovarianceShape, CovarianceType, InitParams, InitPolicy, Seed
 from mixfast.estimators._constraints import Names
 from mixfast.estimators._elliptical import EllipticalMixture
+from mixfast.estimators._given import of_known_names
 from mixfast.estimators._likelihood import LikelihoodMixture
 from mixfast.estimators._missing import MixtureWithMissingEntries
 from mixfast.estimators._noise import MixtureWithNoise
@@ -249,6 +250,7 @@ class GaussianMixture(
         self.max_active = max_active
 
     @classmethod
+    @of_known_names
     def from_parameters(
         cls,
         *,

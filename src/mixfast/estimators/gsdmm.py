@@ -21,7 +21,7 @@ from mixfast.engine._gibbs import Chains, Documents, evaluate
 from mixfast.estimators._constraints import WholeNumber
 from mixfast.estimators._density import DensityEstimator, fitting
 from mixfast.estimators._domain import LARGEST_COUNT
-from mixfast.estimators._given import check_column_names, numbers
+from mixfast.estimators._given import check_column_names, numbers, of_known_names
 from mixfast.estimators._given_totals import GivenTotals, check_totals, total_of_rows
 from mixfast.estimators._rows import read_rows
 from mixfast.families.counts import log_multinomial_coefficients
@@ -198,6 +198,7 @@ class GSDMM(GivenTotals, ClusterMixin, DensityEstimator):
         return self
 
     @classmethod
+    @of_known_names
     def from_parameters(
         cls,
         *,

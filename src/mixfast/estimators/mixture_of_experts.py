@@ -21,7 +21,14 @@ from mixfast.design import NamesOfAll
 from mixfast.estimators._constraints import Names
 from mixfast.estimators._density import fitting
 from mixfast.estimators._formula import FittedByFormula
-from mixfast.estimators._given import check_weights, name_columns, numbers, precision_of, without_iterations
+from mixfast.estimators._given import (
+    check_weights,
+    name_columns,
+    numbers,
+    of_known_names,
+    precision_of,
+    without_iterations,
+)
 from mixfast.estimators._held_regressions import HoldsRegressions
 from mixfast.estimators._likelihood import LikelihoodMixture
 from mixfast.estimators._parameters import unfitted_copy
@@ -49,6 +56,7 @@ from mixfast.families.experts import (
     dense,
     linear_forms,
 )
+from mixfast.in_messages import among, difference, in_short, one_name
 from mixfast.partitions import Source, is_source
 from mixfast.proportions._gate import Gate
 from mixfast.reading import html_of_numbers
@@ -63,7 +71,15 @@ from mixfast.row_data import (
     take_data,
 )
 from mixfast.status import Status
-from mixfast.tables import adopted, check_no_dates, feature_names, is_table, names_of
+from mixfast.tables import (
+    adopted,
+    check_no_dates,
+    check_no_infinity,
+    check_no_missing,
+    feature_names,
+    is_table,
+    names_of,
+)
 from mixfast.weights import take
 
 #: name of an expert -> function of (estimator, classes of the response) that makes the `Expert`.
@@ -231,6 +247,7 @@ default='gaussian'
     }
 
     _needed_row_data = ("y",)
+    _takes_missing_instead = None  # regressions have no place for missing predictors
 
     _warnings: dict = {
         Status.CAPPED_PARAMETER: (
@@ -293,6 +310,7 @@ default='gaussian'
         self.accelerate = accelerate
 
     @classmethod
+    @of_known_names
     def from_parameters(
         cls,
         *,
@@ -509,7 +527,8 @@ default='gaussian'
             return None
         if not self._has_several or len(self.columns) != len(self.expert):
             raise ValueError(
-                f"columns={self.columns!r} should have a list of columns for each response of expert={self.expert!r}"
+                f"columns={in_short(self.columns)} should have a list of columns for each response of "
+                f"expert={in_short(self.expert)}"
             )
         return tuple(self._places_of("columns", own) for own in self.columns)
 
@@ -519,21 +538,24 @@ default='gaussian'
         if named is None:
             return ()
         if isinstance(named, str) or np.ndim(named) != 1:
-            raise ValueError(f"{parameter}={named!r} should be a list of names or numbers of columns")
+            raise ValueError(f"{parameter}={in_short(named)} should be a list of names or numbers of columns")
         names = list(getattr(self, "feature_names_in_", ()))
         n_features = getattr(self, "n_features_in_", None)
         places = []
         for name in named:
             if isinstance(name, Integral) and not isinstance(name, bool):
                 if n_features is not None and not 0 <= name < n_features:
-                    raise ValueError(f"{parameter}={named!r} names column {name}, X has {n_features}")
+                    raise ValueError(f"{parameter}={in_short(named)} names column {name}, X has {n_features}")
                 places.append(int(name))
             elif name in names:
                 places.append(names.index(name))
             else:
-                raise ValueError(f"{parameter}={named!r} names {name!r}, the columns of X are {names or 'not named'}")
+                raise ValueError(
+                    f"{parameter}={in_short(named)} names {one_name(name)}, and the columns of X "
+                    + (f"have names: {among(name, names)}" if names else "have none")
+                )
         if len(set(places)) < len(places):
-            raise ValueError(f"{parameter}={named!r} names a column twice")
+            raise ValueError(f"{parameter}={in_short(named)} names a column twice")
         return tuple(places)
 
     def _by_place(self, names):
@@ -724,13 +746,13 @@ default='gaussian'
         if self._takes_gate_X():
             if gate_X is None:
                 raise ValueError("gate='gate_X' needs the columns of the gate: pass gate_X")
-            if not is_table(gate_X):
-                if np.ndim(gate_X) != 2:
-                    raise ValueError(
-                        f"gate_X should be (n_samples, n_columns), got the shape {np.shape(gate_X)}: a list of names "
-                        "or numbers, gate_X=[...], tells columns of blocks and frames, reshape(-1, 1) makes one column"
-                    )
-                check_not_missing("gate_X", gate_X)
+            if not is_table(gate_X) and np.ndim(gate_X) != 2:
+                raise ValueError(
+                    f"gate_X should be (n_samples, n_columns), got the shape {np.shape(gate_X)}: a list of names "
+                    "or numbers, gate_X=[...], tells columns of blocks and frames, reshape(-1, 1) makes one column"
+                )
+            check_no_infinity(gate_X, "gate_X")
+            check_no_missing(gate_X, type(self).__name__, called="gate_X")
             self._check_gate_names(names_of(gate_X), reset)
             gate_X = check_array(gate_X, dtype=np.float64, input_name="gate_X", ensure_min_samples=0)
             if len(gate_X) != rows.shape[0]:
@@ -756,7 +778,7 @@ default='gaussian'
             return
         known = getattr(self, "gate_feature_names_in_", None)
         if names is not None and known is not None and list(names) != list(known):
-            raise ValueError(f"gate_X has the columns {list(names)}, it had {list(known)} in the fit")
+            raise ValueError(f"gate_X should have the columns that it had in the fit: {difference(names, known)}")
 
     def _takes_gate_X(self):
         return isinstance(self.gate, str) and self.gate == "gate_X"
@@ -783,7 +805,7 @@ default='gaussian'
         check_no_dates(y, "y")
         responses = np.asarray(y)
         if not responses.ndim:
-            raise ValueError(f"y should have a value for each row, got {y!r}")
+            raise ValueError(f"y should have a value for each row, got {in_short(y)}")
         return responses
 
     def _gathered_data(self, data):
@@ -812,6 +834,7 @@ default='gaussian'
         found = []
         for expert, classes, own, name in zip(self._experts(), self._known_classes(), ys, called, strict=True):
             check_not_missing(name, own)
+            check_no_infinity(own, name)
             if classes is not None:
                 own = counts_of_classes(own, classes, name)
             least = {"ensure_min_samples": 0, "ensure_min_features": 0}  # of a part there may be no rows, or no classes
@@ -822,7 +845,11 @@ default='gaussian'
                 own = column_or_1d(own, warn=True)
             own = own[:, np.newaxis] if own.ndim == 1 else own
             if own.shape[1] not in (1, expert.width):
-                raise ValueError(f"{name} should have one column for expert={expert.name!r}, got {own.shape[1]}")
+                several = f", or expert={[expert.name] * own.shape[1]!r} for as many responses" if len(ys) == 1 else ""
+                wanted = "one column" if expert.width == 1 else f"1 or {expert.width} columns"
+                raise ValueError(
+                    f"{name} should have {wanted} for expert={expert.name!r}, got {own.shape[1]}: pass one{several}"
+                )
             expert.check(name, own)
             found.append(expert.whole(own))
         return np.hstack(found)
@@ -835,6 +862,8 @@ default='gaussian'
         experts, classes = self._experts(), self._known_classes()
         ends = np.cumsum([expert.width for expert in experts])
         if named is None or len(named) != len(experts):
+            named = self._names_of_responses()
+        if named is None:
             named = [f"y[{place}]" for place in range(len(experts))] if self._has_several else ["y"]
         for own, known, name, expert in zip(np.split(whole, ends[:-1], axis=1), classes, named, experts, strict=True):
             if expert.width == 1:

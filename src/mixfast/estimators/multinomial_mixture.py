@@ -11,7 +11,7 @@ from sklearn.utils._param_validation import Interval
 
 from mixfast._docstrings import described
 from mixfast._typing import Accelerate, InitParams, InitPolicy, Seed
-from mixfast.estimators._given import model_of
+from mixfast.estimators._given import model_of, of_known_names
 from mixfast.estimators._given_totals import GivenTotalsMixture, check_totals
 from mixfast.families.multinomial import Multinomial, MultinomialParams
 
@@ -121,6 +121,7 @@ class MultinomialMixture(GivenTotalsMixture):
         self.hold = hold
 
     @classmethod
+    @of_known_names
     def from_parameters(
         cls,
         *,

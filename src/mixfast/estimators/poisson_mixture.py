@@ -14,7 +14,7 @@ from mixfast._docstrings import described
 from mixfast._typing import Accelerate, InitParams, InitPolicy, Integers, Seed
 from mixfast._warnings import warn
 from mixfast.estimators._domain import check_counts
-from mixfast.estimators._given import model_of
+from mixfast.estimators._given import model_of, of_known_names
 from mixfast.estimators._likelihood import LikelihoodMixture
 from mixfast.estimators._missing import MixtureWithMissingEntries
 from mixfast.estimators._using import IndependentColumns
@@ -142,6 +142,7 @@ class PoissonMixture(IndependentColumns, MixtureWithMissingEntries, LikelihoodMi
         self.hold = hold
 
     @classmethod
+    @of_known_names
     def from_parameters(
         cls,
         *,

@@ -18,7 +18,7 @@ from mixfast._docstrings import described
 from mixfast._typing import Accelerate, InitParams, InitPolicy, Integers, Seed
 from mixfast.estimators._categories import Columns, categories_of
 from mixfast.estimators._constraints import WholeNumber
-from mixfast.estimators._given import check_column_names, check_weights, finish_given, precision_of
+from mixfast.estimators._given import check_column_names, check_weights, finish_given, of_known_names, precision_of
 from mixfast.estimators._holding import masks_and_values
 from mixfast.estimators._likelihood import LikelihoodMixture
 from mixfast.estimators._rows import check_names
@@ -165,6 +165,7 @@ class ProductMixture(LikelihoodMixture):
     # ---- given parameters ----
 
     @classmethod
+    @of_known_names
     def from_parameters(
         cls,
         *,

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from mixfast._docstrings import described
 from mixfast._typing import Accelerate, InitParams, InitPolicy, Seed
 from mixfast.estimators._constraints import Names
-from mixfast.estimators._given import model_of
+from mixfast.estimators._given import model_of, of_known_names
 from mixfast.estimators._likelihood import LikelihoodMixture
 from mixfast.families.counts import blocks, row_sums
 from mixfast.families.von_mises_fisher import CONCENTRATIONS, VonMisesFisherParams
@@ -131,6 +131,7 @@ class VonMisesFisherMixture(LikelihoodMixture):
         self.hold = hold
 
     @classmethod
+    @of_known_names
     def from_parameters(
         cls,
         *,

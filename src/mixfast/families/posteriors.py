@@ -22,6 +22,7 @@ from mixfast.families.gaussian import (
 )
 from mixfast.families.product import Product
 from mixfast.families.student_t import DiagonalStudentT, FullStudentT, SphericalStudentT
+from mixfast.in_messages import in_short
 
 
 class GaussianPosteriorParams(NamedTuple):
@@ -145,7 +146,9 @@ class GaussianPosterior:
         for name, given, field in (("m0", self.m0, "mean_prior"), ("scale0", self.scale0, "covariance_prior")):
             shape = shapes[self.Params._fields.index(field)]
             if given is not None and not (np.shape(given) == shape and np.all(np.isfinite(given))):
-                raise ValueError(f"{name} of the prior should be finite numbers of shape {shape}, got {given!r}")
+                raise ValueError(
+                    f"{name} of the prior should be finite numbers of shape {shape}, got {in_short(given)}"
+                )
         flat = None if self.scale0 is None else np.ascontiguousarray(self.scale0, dtype=np.float64).reshape(-1)
         return self._bind(
             n_components,
