@@ -242,9 +242,12 @@ ALWAYS_INLINE ptrdiff_t soften(int sums_entropy, ptrdiff_t n_components, ptrdiff
                                const real *weight, real *log_prob, real *log_norm, void *scratch, double *counts,
                                double *evidence) {
     real *factor = scratch, *entropy = factor + stride;
-    ptrdiff_t n_impossible = 0;
-    for (ptrdiff_t start = 0; start < stride; start += BLOCK) {
-        ptrdiff_t n = stride - start < BLOCK ? stride - start : BLOCK;
+    ptrdiff_t n_impossible = 0, used = (n_rows + WIDTH - 1) / WIDTH * WIDTH;
+    if (used < stride) /* vectors of nothing but padding: a chunk of a single row is one vector of many */
+        for (ptrdiff_t k = 0; k < n_components; k++)
+            memset(log_prob + k * stride + used, 0, (size_t)(stride - used) * sizeof(real));
+    for (ptrdiff_t start = 0; start < used; start += BLOCK) {
+        ptrdiff_t n = used - start < BLOCK ? used - start : BLOCK;
         real *block = log_prob + start;
         ptrdiff_t n_own = n_rows - start < n ? n_rows - start : n; /* the rest is padding */
         vec room[3 * BLOCK / WIDTH];

@@ -172,20 +172,22 @@ cdef void pooled_moments(const family_t *f, const double *counts, const double *
     """OUT: mean[d] and pooled[d], mean and variance of each column over all components together. IN variances of the
     components, at variances[k * row_step + j * column_step]."""
     cdef Py_ssize_t n_components = f.n_components, d = f.n_features, k, j
-    cdef double total = 0, delta
+    cdef double total = 0, share, delta
     for k in range(n_components):
         total += counts[k]
     for j in range(d):
         mean[j] = variance[j] = 0
     for k in range(n_components):
         if counts[k] > 0:
+            share = counts[k] / total
             for j in range(d):
-                mean[j] += counts[k] / total * means[k * d + j]
+                mean[j] += share * means[k * d + j]
     for k in range(n_components):
         if counts[k] > 0:
+            share = counts[k] / total
             for j in range(d):
                 delta = means[k * d + j] - mean[j]
-                variance[j] += counts[k] / total * (variances[k * row_step + j * column_step] + delta * delta)
+                variance[j] += share * (variances[k * row_step + j * column_step] + delta * delta)
 
 
 cdef double rounding_of(const family_t *f, double mean, double offset) noexcept nogil:

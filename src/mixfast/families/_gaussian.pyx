@@ -72,9 +72,10 @@ cdef void centre_means(const family_t *f, const double *log_weights, const doubl
     for k in range(n_components):
         largest = max(largest, log_weights[k])
     for k in range(n_components):
-        total += relative_weight(log_weights[k], largest)
+        centred[k] = relative_weight(log_weights[k], largest)  # has room for them until it is filled
+        total += centred[k]
     for k in range(n_components):
-        share = relative_weight(log_weights[k], largest) / total
+        share = centred[k] / total
         for j in range(d):
             pivot[j] += share * means[k * d + j]
     for k in range(n_components):
