@@ -188,14 +188,11 @@ def test_an_m_step_may_say_that_it_capped_a_parameter():
 
 @pytest.mark.parametrize("component", [0, 1])
 def test_a_log_density_that_is_not_a_number_ends_the_fit(component):
-    class Undefined(Geometric):
-        def log_density(self, X, params):
-            density = super().log_density(X, params)
-            density[0, component] = np.nan
-            return density
-
-    em = EM(Undefined().bind(2, 1, np.float64), Rows(np.ones((10, 1))))
-    em.set_state(np.full(2, 0.5), np.full(2, 0.5))
+    """Of parameters that are finite the family's method is named; these are not."""
+    probabilities = np.full(2, 0.5)
+    probabilities[component] = np.nan
+    em = EM(Geometric().bind(2, 1, np.float64), Rows(np.ones((10, 1))))
+    em.set_state(np.full(2, 0.5), probabilities)
     assert np.isnan(em.gather()[0])
     objectives, converged = em.iterate(5, 0)
     assert len(objectives) == 1
@@ -330,3 +327,57 @@ def test_an_error_in_recentre_comes_out_as_it_is():
     em.set_state(np.ones(1), params)
     with pytest.raises(ZeroDivisionError, match="from recentre"):
         em.recentre(np.ones(1), np.ones(2), np.ones(1), params)
+
+
+def own_mixture(returns=lambda family: family(), **methods):
+    """A mixture of a family like `Geometric`, but for some methods."""
+    family = type("Mine", (Geometric,), methods)
+    return type("MineMixture", (GeometricMixture,), {"_family": lambda self: returns(family)})(2, random_state=0)
+
+
+def missing_density(self, X, params):
+    return np.where(X[:, :1] > 3, np.nan, Geometric.log_density(self, X, params))
+
+
+@pytest.mark.parametrize(
+    ("mixture", "error", "message"),
+    [
+        (
+            own_mixture(log_density=missing_density),
+            ValueError,
+            r"Mine.log_density returned NaN for the row \[\d.* -inf",
+        ),
+        (own_mixture(log_density=lambda self, X, params: None), ValueError, r"Mine.log_density returned shape \(\)"),
+        (
+            own_mixture(maximise=lambda self, counts, stats, params: GeometricParams(np.full((2, 2), np.nan))),
+            ValueError,
+            "Mine.maximise returned NaN in probabilities, of finite statistics",
+        ),
+        (
+            own_mixture(maximise=lambda self, counts, stats, params: None),
+            TypeError,
+            r"Mine.maximise should return GeometricParams\(probabilities\), got None",
+        ),
+        (
+            own_mixture(
+                maximise=lambda self, counts, stats, params: Geometric.maximise(self, counts, stats, params)[0]
+            ),
+            TypeError,
+            r"Mine.maximise should return GeometricParams\(probabilities\), got ndarray of shape \(2, 2\)",
+        ),
+        (
+            own_mixture(accumulate=lambda self, X, resp, params: None),
+            TypeError,
+            r"Mine.accumulate should return GeometricStats\(failures\), got None",
+        ),
+        (
+            own_mixture(lambda family: family),
+            TypeError,
+            r"MineMixture._family\(\) should return Mine\(\), got the class",
+        ),
+    ],
+)
+def test_what_a_family_returns_wrongly_is_named(mixture, error, message):
+    X = np.random.default_rng(0).geometric([0.3, 0.6], (60, 2)) - 1.0
+    with pytest.raises(error, match=message):
+        mixture.fit(X)

@@ -255,7 +255,10 @@ class MixtureByEM(FromStatistics, FromPartitions, FromStreams, BaseMixture):
 
     def _family_of_rows(self, rows, sample_weight):
         """The family of a fit to these rows; its prior may be computed from them."""
-        return self._family()
+        family = self._family()
+        if isinstance(family, type):
+            raise TypeError(f"{type(self).__name__}._family() should return {family.__name__}(), got the class")
+        return family
 
     @abstractmethod
     def _publish(self, params, dtype):

@@ -19,6 +19,7 @@ from mixfast.engine._family cimport (
 
 import numpy as np
 
+from mixfast.in_messages import in_short
 from mixfast.status import Status
 
 # The tables that `prepare` makes: a pointer to the parameters of the pass.
@@ -48,6 +49,13 @@ cdef class Verbs:
         return _array(<const double *> chunk.columns, f.n_features * chunk.stride).reshape(
             f.n_features, chunk.stride)[:, :chunk.n_rows].T
 
+    cdef object _packed(self, layout, verb, record):
+        """The numbers of a record that a method returned. Raises TypeError where it is no record."""
+        if not isinstance(record, (tuple, list)) or len(record) != len(layout.record._fields):
+            raise TypeError(f"{type(self.family).__name__}.{verb} should return {layout.record.__name__}("
+                            f"{', '.join(layout.record._fields)}), got {in_short(record)}")
+        return layout.pack(record)
+
     cdef object _params(self, const family_t *f, const double *params):
         return self.params_layout.view(_array(params, f.n_params))
 
@@ -57,6 +65,12 @@ cdef class Verbs:
         if values.shape != (n_rows, f.n_components):
             raise ValueError(f"{type(self.family).__name__}.log_density returned shape {values.shape}, expected "
                              f"{(n_rows, f.n_components)}: one column for each component")
+        params = _array(tables.params, f.n_params)
+        if np.isnan(values).any() and np.isfinite(params).all():  # of parameters that are not finite the fit says so
+            row, k = np.argwhere(np.isnan(values))[0]
+            raise ValueError(f"{type(self.family).__name__}.log_density returned NaN for the row "
+                             f"{in_short(self._rows(chunk, f)[row].tolist())} and component {k}, whose parameters are "
+                             "finite: return -inf where a row is impossible, and look at very large numbers")
         target = np.asarray(<double[:f.n_components, :chunk.stride]> out)
         target[:, :n_rows] = values.T
         target[:, n_rows:] = 0
@@ -70,7 +84,7 @@ cdef class Verbs:
         record = self.family.accumulate(self._rows(chunk, f), shares[:, :chunk.n_rows].T,
                                         self._params(f, tables.params))
         total = np.asarray(<double[:f.n_stats]> stats)
-        total += self.stats_layout.pack(record)
+        total += self._packed(self.stats_layout, "accumulate", record)
         return 0
 
     cdef int maximise(self, const family_t *f, const double *counts, const double *stats, double *params) except -1:
@@ -78,12 +92,19 @@ cdef class Verbs:
         record = self.family.maximise(_array(counts, f.n_components), self.stats_layout.view(_array(stats, f.n_stats)),
                                       self._params(f, params))
         status = MIXFAST_OK
-        if len(record) == 2 and isinstance(record[1], Status):
+        if isinstance(record, tuple) and len(record) == 2 and isinstance(record[1], Status):
             record, status = record
-        np.asarray(<double[:f.n_params]> params)[:] = self.params_layout.pack(record)
+        packed = self._packed(self.params_layout, "maximise", record)
         for k in range(f.n_components):
             if counts[k] == 0:
                 status |= MIXFAST_EMPTIED_COMPONENT
+        # where a component has no rows, or sums overflowed, the fit says so
+        if (not status & MIXFAST_EMPTIED_COMPONENT and np.isnan(packed).any()
+                and np.isfinite(_array(stats, f.n_stats)).all()):
+            name = next(name for name, own in zip(self.params_layout.record._fields, record) if np.isnan(own).any())
+            raise ValueError(f"{type(self.family).__name__}.maximise returned NaN in {name}, of finite statistics of "
+                             "components that all have rows")
+        np.asarray(<double[:f.n_params]> params)[:] = packed
         return status
 
     cdef int unconstrain(self, const family_t *f, const double *params, double *free) except -1:
@@ -93,7 +114,7 @@ cdef class Verbs:
                              f"{values.shape}, expected {f.free_numbers.n_free}: as many as n_parameters says")
         np.asarray(<double[:f.free_numbers.n_free]> free)[:] = values.ravel()
         if self.free_shape is None:  # at the first pass: else what does not fit shows when EM is extrapolated
-            self.params_layout.pack(self.family.constrain(values.copy()))
+            self._packed(self.params_layout, "constrain", self.family.constrain(values.copy()))
         self.free_shape = values.shape
         return 0
 
@@ -101,7 +122,7 @@ cdef class Verbs:
         values = _array(free, f.free_numbers.n_free)
         if self.free_shape is not None:
             values = values.reshape(self.free_shape)
-        packed = self.params_layout.pack(self.family.constrain(values))
+        packed = self._packed(self.params_layout, "constrain", self.family.constrain(values))
         if not np.all(np.isfinite(packed)):
             return 1
         np.asarray(<double[:f.n_params]> params)[:] = packed
@@ -111,7 +132,7 @@ cdef class Verbs:
                       double *stats) except -1:
         record = self.family.recentre(_array(counts, f.n_components), self.stats_layout.view(_array(stats, f.n_stats)),
                                       self._params(f, last_params), self._params(f, params))
-        np.asarray(<double[:f.n_stats]> stats)[:] = self.stats_layout.pack(record)
+        np.asarray(<double[:f.n_stats]> stats)[:] = self._packed(self.stats_layout, "recentre", record)
         return 0
 
 

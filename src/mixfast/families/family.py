@@ -389,7 +389,8 @@ class PythonFamily(Family):
 
     @abstractmethod
     def log_density(self, X, params):
-        """Log density of each row under each component: (n, n_components), without the weights of the components."""
+        """Log density of each row under each component: (n, n_components), without the weights of the components; -inf
+        where a row is impossible, never NaN."""
 
     @abstractmethod
     def accumulate(self, X, resp, params):
