@@ -182,7 +182,7 @@ def test_what_has_no_plan_says_why(estimator, dtype, why):
 def test_arguments_of_a_plan():
     with pytest.raises(TypeError, match="got DirichletProcessMixture"):
         capi.plan(DirichletProcessMixture(), 2)
-    with pytest.raises(TypeError, match="fitted by EM, got int"):
+    with pytest.raises(TypeError, match="fitted by EM, got 3"):
         capi.plan(3, 2)
     for n_features in (0, 1.5, True, "2"):
         with pytest.raises(ValueError, match="n_features="):

@@ -174,7 +174,7 @@ def test_predictions_of_arrays_are_lazy_and_in_chunks():
 @pytest.mark.parametrize("form", ["array", "frame"])
 def test_predictions_are_one_layer_of_a_task_for_each_part(form):
     """Layers for each part took a minute to optimize for 10,000."""
-    model, beside = PoissonMixture(2, random_state=0, max_iter=2).fit(np.abs(X).round(), exposure=np.ones(4000)), {}
+    model = PoissonMixture(2, random_state=0, max_iter=2).fit(np.abs(X).round(), exposure=np.ones(4000))
     rows = array.from_array(np.abs(X).round(), chunks=(100, 3))
     if form == "frame":
         rows = dataframe.from_pandas(pandas.DataFrame(np.abs(X).round()), npartitions=40)

@@ -431,10 +431,10 @@ def test_a_warning_points_at_nothing_when_all_is_well():
 def test_two_classes_that_look_like_unknown_labels_are_said_to(dtype):
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(80, 2)), np.where(rng.random(80) < 0.5, -1, 1).astype(dtype)
-    with pytest.warns(
-        UserWarning, match=r"y holds -1 and 1 and nothing else: .* leave y out; if not, pass known_labels=y"
-    ):
+    said_so = r"y holds -1 and 1 and nothing else: .* leave y out; if not, pass known_labels=y"
+    with pytest.warns(UserWarning, match=said_so) as found:
         bound = GaussianMixture(2, random_state=0).fit(X, y)
+    assert {Path(own.filename) for own in found} == {Path(__file__)}
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)
         said = GaussianMixture(2, random_state=0).fit(X, known_labels=y)

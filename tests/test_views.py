@@ -288,12 +288,14 @@ def test_it_is_the_default_but_where_scikit_learn_is_patched():
     assert clone(patched.GaussianMixture(4, init_params="auto")).init_params == "auto"
 
 
-def test_without_iterations_it_is_k_means():
-    X = cigars(0)[0]
-    options = {"max_iter": 0, "random_state": 0}
+@pytest.mark.parametrize("policy", ["all", "halving"])
+@pytest.mark.parametrize("n_init", [1, 6])
+def test_without_iterations_it_is_k_means(n_init, policy):
+    X = blobs(0, 5000, n_features=3, n_clusters=12)  # so many that some of them are judges
+    options = {"max_iter": 0, "random_state": 0, "n_init": n_init, "n_init_policy": policy}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        one, other = (GaussianMixture(4, init_params=name, **options).fit(X) for name in ("auto", "kmeans"))
+        one, other = (GaussianMixture(8, init_params=name, **options).fit(X) for name in ("auto", "kmeans"))
     np.testing.assert_array_equal(one.covariances_, other.covariances_)
 
 

@@ -99,7 +99,9 @@ class FallsBack(MixtureByEM):
         """Of a pickle that a program without `mixfast.patch` wrote: what it holds is a model of scikit-learn's own
         class, whose name this one has taken."""
         theirs = type(self)._replaces
-        if "_replaces" in vars(type(self)) and not set(self._get_param_names()) <= state.keys():
+        if (
+            "_replaces" in vars(type(self)) and "_sklearn_version" in state
+        ):  # which scikit-learn's own classes put there
             self.__class__ = theirs
             theirs.__setstate__(self, state)
             LOG.info("a %s from a pickle stays one of scikit-learn's own class", theirs.__name__)

@@ -30,8 +30,8 @@ BLOCK = 65536
 #: Rows that a reader of a file gives at a time, more or less.
 READ = 65536
 #: Bytes of a mapped file that are read at a time. 640 MB on a disk of 1.7 GB/s whose system reads 128 KB ahead, beside
-#: a consumer that takes two thirds of that: 1.08 times reading alone, 1.6 in pieces of 256 KB, 1.2 of 4 MB, and 14.6
-#: where only the consumer asks for pages.
+#: a consumer that takes two thirds of that, one run each: 1.08 times reading alone, 1.6 in pieces of 256 KB, 1.2 of
+#: 4 MB, and 14.6 where only the consumer asks for pages. docs/large.md has medians.
 PIECE = 1 << 20
 #: Bytes that say whether a file is in memory. To read it through costs 7 % of a pass over one that is.
 PROBES = 64

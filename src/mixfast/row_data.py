@@ -6,7 +6,6 @@ problems need not know what it is. An estimator's class declares the names that 
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -15,6 +14,7 @@ import scipy.sparse
 from sklearn.utils import check_array
 from sklearn.utils.validation import _num_samples
 
+from mixfast._warnings import warn
 from mixfast.engine._rows import Rows
 from mixfast.in_messages import among, nearest, one_name
 from mixfast.tables import adopted, check_no_words, check_one_number_a_row, is_nothing, is_table, names_of
@@ -243,11 +243,10 @@ def partial_labels(y):
     if not np.any(unknown) or not np.all(np.equal(np.mod(values[~unknown], 1), 0)):
         return None
     if np.array_equal(np.unique(values), [-1, 1]):
-        warnings.warn(
+        warn(
             "y holds -1 and 1 and nothing else: rows with -1 are taken for rows whose component is not known, those "
             "with 1 for rows of component 1. If they are two classes, leave y out; if not, pass known_labels=y.",
             UserWarning,
-            stacklevel=3,
         )
     return values
 

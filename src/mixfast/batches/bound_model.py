@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cached_property, lru_cache
+from functools import cached_property
 
 import numpy as np
 
@@ -15,7 +15,6 @@ from mixfast.units import DataUnits
 METHODS = {"labels": "predict", "log_norm": "score_samples", "resp": "predict_proba"}
 
 
-@lru_cache(maxsize=64)  # asked for each model of a grid
 def has_methods_of_its_own(cls):
     """Whether a subclass outside mixfast fits or predicts in its own way, which compiled code cannot know."""
     names = "fit", *METHODS.values()
@@ -51,14 +50,15 @@ class BoundModel:
     def with_dtype(self, dtype):
         return BoundModel(self.estimator, self.n_features, dtype)
 
-    def needs_estimator(self, problems, find_missing=have_missing):
+    def needs_estimator(self, problems, find_missing=have_missing, fits_in_its_own_way=has_methods_of_its_own):
         """Which problems `_batch.pyx` cannot fit, a mask (n_problems,). Those with missing entries are among them: the
-        encoding of their rows depends on the patterns of the problem. find_missing: a function that returns
-        `have_missing(problems)`, which may know it already."""
+        encoding of their rows depends on the patterns of the problem. find_missing and
+        fits_in_its_own_way: functions that return `have_missing(problems)` and `has_methods_of_its_own(class)`, which
+        may know it already."""
         estimator = self.estimator
         if (
             not self.family.batches
-            or has_methods_of_its_own(type(estimator))
+            or fits_in_its_own_way(type(estimator))
             or estimator._may_meet_unseen()
             or estimator._fits_alone
             or estimator.hold

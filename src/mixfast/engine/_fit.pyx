@@ -69,7 +69,7 @@ from mixfast.engine._seeding cimport (
     settle,
 )
 from mixfast.engine._truncated cimport begin_truncated, place_truncated
-from mixfast.engine._views cimport N_VIEWS, label_rows, look_about, place_views
+from mixfast.engine._views cimport N_VIEWS, draw_judges, label_rows, look_about, place_views
 from mixfast.engine._spurious cimport bytes_to_find, note_lack_of_rows
 from mixfast.proportions._free cimport free_proportions
 from mixfast.proportions._proportions cimport Proportions, arrange_clusters, proportions_t
@@ -346,7 +346,8 @@ cdef int find_clusters_or_view(worker_t *w, const plan_t *plan, const model_t *m
     cdef int code
     if start < plan.n_init:
         code = find_clusters(w, plan, m, seed, start)
-        if code == 0 and start == 0 and plan.max_iter > 0:
+        if code == 0 and start == 0 and plan.looks_about:
+            draw_judges(&w.views, rows_to_view(w), seed)
             look_about(&w.views, rows_to_view(w), w.labels, seed)
         return code
     place_beyond_starts(w, m.centres, free_proportions(), rows_to_view(w))
@@ -998,7 +999,8 @@ cdef class Plan:
         self.c.prunes, self.c.traces, self.c.before = prunes, traces, before
         self.c.keeps_to_room, self.c.n_active = keeps_to_room, n_active
         self.c.loop = iterate_accelerated if accelerates else iterate_plain
-        self.c.looks_about = isinstance(init_params, str) and init_params == "auto"
+        # without iterations starts are not compared: see `beats`
+        self.c.looks_about = isinstance(init_params, str) and init_params == "auto" and max_iter > 0
         set_search(&self.c, policy)
         self.c.lloyd_tol, self.c.lloyd_max_iter = lloyd_tol, lloyd_max_iter
         self.c.criterion = criterion_named(criterion) if criterion is not None else NULL

@@ -41,5 +41,6 @@ cdef struct views_t:
 cdef Py_ssize_t n_drawn_of(Py_ssize_t n_rows, Py_ssize_t n_groups) noexcept nogil
 cdef void place_views(views_t *v, Py_ssize_t n_rows, Py_ssize_t n_features, Py_ssize_t n_groups, int isa,
                       arena_t *arena) noexcept nogil
+cdef void draw_judges(views_t *v, const rows_t *rows, uint64_t seed) noexcept nogil
 cdef void look_about(views_t *v, const rows_t *rows, const int64_t *labels, uint64_t seed) noexcept nogil
 cdef int label_rows(const views_t *v, Py_ssize_t which, pass_t *p, int64_t *labels) noexcept nogil

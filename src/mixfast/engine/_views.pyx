@@ -100,12 +100,16 @@ cdef void draw_by_strata(const rows_t *rows, uint64_t seed, uint32_t which, Py_s
         drawn[i] = row
 
 
-cdef void draw_rows(views_t *v, const rows_t *rows, uint64_t seed) noexcept nogil:
-    """OUT v.drawn, v.weight: all rows with their weights, or n_drawn of them, which count alike. OUT v.judges, where
-    these are not all rows: others, since groups that are made of a row promise it more than they keep to the rest."""
-    cdef Py_ssize_t i
+cdef void draw_judges(views_t *v, const rows_t *rows, uint64_t seed) noexcept nogil:
+    """OUT v.judges, where these are not all rows: others than those that are looked at, since groups that are made of a
+    row promise it more than they keep to the rest."""
     if v.n_judges < rows.n_rows:
         draw_by_strata(rows, seed, 1, v.n_judges, v.judges)
+
+
+cdef void draw_rows(views_t *v, const rows_t *rows, uint64_t seed) noexcept nogil:
+    """OUT v.drawn, v.weight: all rows with their weights, or n_drawn of them, which count alike."""
+    cdef Py_ssize_t i
     if v.n_drawn < rows.n_rows:
         draw_by_strata(rows, seed, 0, v.n_drawn, v.drawn)
         for i in range(v.n_drawn):
