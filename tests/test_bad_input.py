@@ -651,6 +651,7 @@ NUMBERS = WIDE.to_numpy()
 #: A batch, models and rows that the calls below want.
 OF_COLUMNS = fit_many_columns(WIDE, GaussianMixture(1, random_state=0))
 FITTED = GaussianMixture(1, covariance_type="diag", random_state=0).fit(WIDE)
+PRODUCT = ProductMixture([(list(WIDE.columns), Gaussian(covariance_type="diag"))], n_components=1).fit(WIDE)
 LINES = MixtureOfExperts(1, gate="gate_X", random_state=0).fit(WIDE[["g0"]], WIDE["g1"], gate_X=WIDE[["g2"]])
 INFINITE = np.where(ROWS == ROWS[4, 1], -np.inf, ROWS)
 
@@ -676,6 +677,26 @@ HOSTILE = {
     "a column of a marginal": (lambda: FITTED.marginal(["G7"]), "columns has 'G7'.*did you mean 'g7'"),
     "a fixed column": (lambda: MixtureOfExperts(1, fixed=["G7"]).fit(WIDE, NUMBERS[:, 0]), r"fixed=\['G7'\].*did you"),
     "columns of a gate": (lambda: LINES.predict(WIDE[["g0"]], gate_X=WIDE[["g3"]]), "'g2' is missing; 'g3' is unknown"),
+    "a part": (
+        lambda: ProductMixture([("G7", Gaussian())]).fit(WIDE),
+        "column 'G7', which X has not.*did you mean 'g7'",
+    ),
+    "a column of a part": (lambda: PRODUCT.predict(WIDE.drop(columns="g7")), "column 'g7', which X has not"),
+    "problems by names": (lambda: OF_COLUMNS[list(WIDE.columns)], "got list of length 3000"),
+    "n_effective": (lambda: FITTED.bic(WIDE, n_effective=NUMBERS), "n_effective=ndarray of shape"),
+    "criterion": (lambda: select(ROWS, GaussianMixture(), criterion=NUMBERS), "criterion=ndarray of shape"),
+    "keep": (lambda: fit_many([ROWS], GaussianMixture(), keep=NUMBERS), "keep=ndarray of shape"),
+    "seeds": (lambda: fit_many([ROWS], GaussianMixture(), seeds=NUMBERS), "got ndarray of shape"),
+    "rows for a number of rows": (lambda: FITTED.sample(NUMBERS), "an integer, got ndarray of shape"),
+    "a share": (lambda: FITTED.log_density_level(NUMBERS), "share=ndarray of shape"),
+    "names in a prior": (
+        lambda: GaussianMixture(covariance_prior=dict.fromkeys(WIDE.columns, 1.0)).fit(ROWS),
+        "covariance_prior has 'g0', .* and 2995 more",
+    ),
+    "a grid of a classifier": (
+        lambda: MixtureClassifier(kind="component", grid={"covariance_typ": ["full"]}).fit(ROWS, LABELS),
+        "grid has 'covariance_typ'.*did you mean 'covariance_type'",
+    ),
     "features of a picture": (lambda: plot_mixture(FITTED, WIDE, features="G7"), "features='G7'.*did you mean 'g7'"),
     "select": (
         lambda: select(GaussianMixture(), NUMBERS),

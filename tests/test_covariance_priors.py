@@ -171,7 +171,7 @@ def test_models_with_a_prior_are_saved_updated_chosen_and_fitted_in_batches(tmp_
           for name in {*SHAPES, "diag", "tied", "spherical"} - {*WITH_PRIOR}),
         *(({"covariance_type": name, "eigenvalue_ratio": 9.0}, "eigenvalue_ratio=9.0 with covariance_type")
           for name in {*SHAPES, "diag", "tied", "spherical"} - {*WITH_LIMIT}),
-        ({"covariance_prior": {"width": 1}}, r"covariance_prior has \['width'\], and should have"),
+        ({"covariance_prior": {"width": 1}}, r"covariance_prior has 'width', and should have"),
         ({"covariance_prior": {"scale": -1.0}}, "should be symmetric, positive-definite"),
         ({"covariance_prior": {"scale": np.eye(2)}}, r"should be a number or \(3, 3\), got \(2, 2\)"),
         ({"covariance_prior": {"mean": [0.0]}}, r"should have the shape of \(3,\), got \(1,\)"),

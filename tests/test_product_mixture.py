@@ -257,7 +257,7 @@ def test_tables_are_read_by_the_names_of_the_columns():
         assert_array_equal(model.predict_proba(other), expected)
     drawn, labels = model.sample(9, random_state=0)
     assert model.predict(pd.DataFrame(drawn, columns=model.columns_)).shape == labels.shape
-    with pytest.raises(ValueError, match="parts name column 'job', but X has"):
+    with pytest.raises(ValueError, match="parts name column 'job', which X has not"):
         model.predict(table.drop(columns="job"))
 
 
@@ -376,8 +376,8 @@ def test_margins_have_the_weights_of_the_whole():
     [
         ([], "parts is empty"),
         ([("age", Gaussian)], "parts should hold tuples of columns"),
-        ([("weight", Gaussian())], "parts name column 'weight', but X has 'id', 'job'"),
-        ([(9, Gaussian())], "parts name column 9, but X has"),
+        ([("weight", Gaussian())], "parts name column 'weight', which X has not: there are 'id', 'job'"),
+        ([(9, Gaussian())], "parts name column 9, which X has not"),
         ([("age", Gaussian()), ("job", "age", Categorical())], "parts name column 'age' twice"),
         ([(Gaussian(),), (Bernoulli(),)], "several families without columns"),
         ([(*range(6), Categorical()), (Gaussian(),)], "n_features = 6, all named by other parts"),

@@ -153,11 +153,11 @@ def test_a_number_is_a_name_where_a_column_has_it_and_else_a_place():
 def test_a_column_that_is_missing_is_never_replaced_by_the_one_in_its_place():
     table = in_pandas(X, [0, 1, 2])
     model = ProductMixture([(0, Gaussian()), (1, StudentT())], 2, random_state=0, warm_start=True).fit(table)
-    message = "parts name column 1, but X has 0, 2"
+    message = "parts name column 1, which X has not: there are 0, 2"
     for call in (model.score, model.fit, clone(model).fit):
         with pytest.raises(ValueError, match=message):
             call(table[[0, 2]])
-    with pytest.raises(ValueError, match="parts name column 1, but X has 0, 5, 2"):
+    with pytest.raises(ValueError, match="parts name column 1, which X has not: there are 0, 5, 2"):
         model.fit(in_pandas(X, [0, 5, 2]))
     same(model.predict_proba(table[[1, 0]]), model.predict_proba(table))
     same(model.predict_proba(X), model.predict_proba(table))

@@ -20,6 +20,7 @@ from mixfast.estimators._density import fitting
 from mixfast.estimators._likelihood import LikelihoodMixture, check_comparable, check_criterion
 from mixfast.estimators._parameters import CheckedParameters
 from mixfast.estimators.gaussian_mixture import GaussianMixture
+from mixfast.in_messages import among, in_short, listed, one_name
 from mixfast.row_data import distinct
 from mixfast.selection import select
 from mixfast.tables import adopted, is_table
@@ -47,6 +48,10 @@ def _of_all(classifier, X, codes, sample_weight):
     n_components = {"n_components": len(classifier.classes_)}
     if "n_components" in grid:
         raise ValueError("grid has n_components, and kind='component' has one for each class: leave it out")
+    known = classifier._template().get_params()
+    unknown = next((name for name in grid if name not in known), None)
+    if unknown is not None:
+        raise ValueError(f"grid has {one_name(unknown)}, which is no parameter: {among(unknown, known)}")
     found = []
     for values in product(*grid.values()):
         model = classifier._template().set_params(**n_components, **dict(zip(grid, values, strict=True)))
@@ -227,8 +232,8 @@ class MixtureClassifier(ClassifierMixin, CheckedParameters):
         given = np.asarray(self.class_weights, dtype=np.float64)
         if given.shape != counts.shape or not np.all((given >= 0) & (given < np.inf)) or not given.sum() > 0:
             raise ValueError(
-                f"class_weights={self.class_weights!r} should be {len(counts)} numbers of at least 0, one for each of "
-                f"the classes {self.classes_}"
+                f"class_weights={in_short(self.class_weights)} should be {len(counts)} numbers of at least 0, one for "
+                f"each of the classes {listed(self.classes_)}"
             )
         return given / given.sum()
 

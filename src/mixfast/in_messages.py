@@ -6,6 +6,8 @@ import difflib
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import numpy as np
+
 #: How many names a message shows of a long list, and how many characters of one name and of one value.
 N_SHOWN = 5
 NAME_LENGTH = 40
@@ -18,6 +20,8 @@ def _shortened(text: str, length: int) -> str:
 
 def one_name(name: Any) -> str:
     """A name, of any type, as a message shows it."""
+    if isinstance(name, np.str_ | np.number | np.bool_):  # whose repr is that of a call
+        name = name.item()
     return _shortened(repr(name), NAME_LENGTH)
 
 

@@ -11,6 +11,7 @@ from sklearn.utils import _safe_indexing, assert_all_finite
 from sklearn.utils.validation import _check_sample_weight, _num_samples
 
 from mixfast._warnings import warn
+from mixfast.in_messages import in_short
 from mixfast.tables import adopted, check_no_words, check_one_number_a_row
 
 #: Sums of weights are far from the number of rows beyond this factor. Two blobs, means -4 and 4 in two columns, 300
@@ -76,7 +77,7 @@ def check_n_effective(n_effective):
     if n_effective is None or (isinstance(n_effective, str) and n_effective in ("sum", "kish")):
         return
     if not (is_number and 1 <= n_effective < np.inf):
-        raise ValueError(f"n_effective={n_effective!r} should be 'sum', 'kish' or a number of at least 1")
+        raise ValueError(f"n_effective={in_short(n_effective)} should be 'sum', 'kish' or a number of at least 1")
 
 
 def effective_number(n_effective, total, squares):

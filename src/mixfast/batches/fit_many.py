@@ -144,7 +144,7 @@ def fit_many(
     >>> result.means.shape
     (1000, 2, 1)
     """
-    if keep not in ("best", "all"):
+    if not isinstance(keep, str) or keep not in ("best", "all"):
         raise ValueError(f"keep={in_short(keep)} should be 'best' or 'all'")
     check_n_effective(n_effective)
     check_mixture(estimator, problems, "fit_many(problems, estimator)")

@@ -125,7 +125,7 @@ def seeds_of(estimator, seeds, random_state, n_problems):
         seeds = np.asarray(seeds)
         is_seed = np.issubdtype(seeds.dtype, np.integer) and not np.any((seeds < 0) | (seeds >= N_SEEDS))
         if seeds.shape != (n_problems,) or not is_seed:
-            raise ValueError(f"seeds should be {n_problems} integers from 0 to {N_SEEDS - 1}, got {seeds!r}")
+            raise ValueError(f"seeds should be {n_problems} integers from 0 to {N_SEEDS - 1}, got {in_short(seeds)}")
         if random_state is not None:
             raise ValueError("random_state and seeds were both given: seeds has the seed of each problem already")
         return np.ascontiguousarray(seeds, dtype=np.uint64)

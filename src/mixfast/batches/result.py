@@ -25,7 +25,7 @@ from mixfast.estimators._likelihood import CRITERIA
 from mixfast.estimators._parameters import unfitted_copy
 from mixfast.families.domains import DISTRIBUTION, check_domain
 from mixfast.families.rounding import rounded_above_zero, rounded_finite
-from mixfast.in_messages import among, difference, one_name
+from mixfast.in_messages import among, difference, in_short, one_name
 from mixfast.matching import aligned, comparable
 from mixfast.read_only import frozen
 from mixfast.reading import described_frame
@@ -313,7 +313,9 @@ class BatchResult:
         """The position of the problem of that name. Raises KeyError where none or several have it, TypeError where
         names are no way to index."""
         if self.names is None or isinstance(name, bool | float | None):
-            raise TypeError(f"a problem is an integer, its name, a slice, a mask or a list of integers, got {name!r}")
+            raise TypeError(
+                f"a problem is an integer, its name, a slice, a mask or a list of integers, got {in_short(name)}"
+            )
         places = [place for place, own in enumerate(self.names) if own == name]
         if not places:
             raise KeyError(f"there is no problem {one_name(name)}: {among(name, self.names)}")
@@ -334,7 +336,7 @@ class BatchResult:
                 raise IndexError(f"a mask of {len(self)} problems has their shape, got {chosen.shape}")
             chosen = np.flatnonzero(chosen)
         if chosen.ndim != 1 or (len(chosen) and chosen.dtype.kind not in "iu"):
-            raise TypeError(f"problems are a slice, a mask or a list of integers, got {which!r}")
+            raise TypeError(f"problems are a slice, a mask or a list of integers, got {in_short(which)}")
         chosen = chosen.astype(np.int64)
         outside = chosen[(chosen < -len(self)) | (chosen >= len(self))]
         if len(outside):

@@ -23,6 +23,7 @@ from mixfast.as_html import beside
 from mixfast.estimators._constraints import WholeNumber
 from mixfast.estimators._parameters import CheckedParameters
 from mixfast.estimators._published import PublishedArrays
+from mixfast.in_messages import in_short
 from mixfast.persistence import Contents, Storable, check_name, write
 from mixfast.reading import Readings, Summary, frame_of, html_of
 from mixfast.row_data import OF_COMPONENTS, rows_with, separated
@@ -200,7 +201,7 @@ class DensityEstimator(PublishedArrays, Storable, DensityMixin, CheckedParameter
     def _rng_of_sample(self, n_samples, random_state):
         check_is_fitted(self)
         if not isinstance(n_samples, Integral):
-            raise TypeError(f"n_samples must be an integer, got {n_samples!r}")
+            raise TypeError(f"n_samples must be an integer, got {in_short(n_samples)}")
         if n_samples < 1:
             raise ValueError(f"Invalid value for 'n_samples': {n_samples} . The sampling requires at least one sample.")
         return check_random_state(self.random_state if random_state is None else random_state)

@@ -54,8 +54,8 @@ def check_comparable(estimator, other=None, call=""):
 
 def check_criterion(estimator, criterion):
     """Raises ValueError where fits of the estimator cannot be compared so."""
-    if criterion not in CRITERIA:
-        raise ValueError(f"criterion={criterion!r} should be one of {', '.join(map(repr, CRITERIA))}")
+    if not isinstance(criterion, str) or criterion not in CRITERIA:
+        raise ValueError(f"criterion={in_short(criterion)} should be one of {', '.join(map(repr, CRITERIA))}")
     if criterion == "laplace" and not hasattr(estimator, criterion):
         raise ValueError(
             "criterion='laplace' is a method of DirichletMultinomialMixture, which "

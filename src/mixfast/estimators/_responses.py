@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from mixfast.in_messages import listed
 from mixfast.row_data import Responses, distinct
 from mixfast.tables import Table, check_no_dates, is_table
 
@@ -89,5 +90,5 @@ def counts_of_classes(y, classes, name):
         unknown = places < 0
     if np.any(unknown):
         row = int(np.argmax(unknown))
-        raise ValueError(f"{name} is {y[row]} in row {row}, which is none of the classes of the fit, {classes}")
+        raise ValueError(f"{name} is {y[row]} in row {row}, which is none of the classes of the fit, {listed(classes)}")
     return np.eye(len(classes))[places]

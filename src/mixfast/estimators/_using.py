@@ -82,7 +82,9 @@ class UsedAsDensity:
             elif isinstance(column, Integral) and not isinstance(column, bool) and 0 <= column < n_features:
                 places.append(int(column))
             else:
-                raise ValueError(f"columns has {column!r}, and should have names or numbers from 0 to {n_features - 1}")
+                raise ValueError(
+                    f"columns has {in_short(column)}, and should have names or numbers from 0 to {n_features - 1}"
+                )
         if not places or len(set(places)) < len(places) or (leaves_some and len(places) == n_features):
             raise ValueError(
                 f"columns={in_short(columns)} should be some different ones"
@@ -411,7 +413,7 @@ class UsedAsDensity:
         if self._needed_row_data:
             raise TypeError(f"rows of a {type(self).__name__} have no density, but that of responses")
         if not isinstance(share, Real) or not 0 < share < 1:
-            raise ValueError(f"share={share!r} should be between 0 and 1")
+            raise ValueError(f"share={in_short(share)} should be between 0 and 1")
         if not isinstance(n_draws, Integral) or n_draws < 2:
             raise ValueError(f"n_draws={n_draws!r} should be an integer of at least 2")
         # a model that knows names of columns asks for them

@@ -53,6 +53,7 @@ from mixfast.estimators._statistics import FromStatistics
 from mixfast.estimators._streams import FromStreams
 from mixfast.estimators._weight_priors import StickBreaking
 from mixfast.families.domains import COUNT, DISTRIBUTION, NOT_NEGATIVE, POSITIVE, check_domain
+from mixfast.in_messages import in_short, listed
 from mixfast.merges_elsewhere import MergesElsewhere, SummedProblem
 from mixfast.moves import MOVES, PRESENT, Pieces, Problem, Search, State, least_rise, n_blocks_for
 from mixfast.partitions import Source, is_source
@@ -409,8 +410,8 @@ class DirichletProcessMixture(FromStatistics, FromPartitions, FromStreams, Poste
             and all(0 < number < np.inf for number in numbers)
         ):
             raise ValueError(
-                f"concentration={given!r} should be a finite number above 0, or a tuple of two of them, the shape and "
-                "the rate of a Gamma prior"
+                f"concentration={in_short(given)} should be a finite number above 0, or a tuple of two of them, "
+                "the shape and the rate of a Gamma prior"
             )
         return (LearnedSticks if self._learns_concentration() else Sticks)(*map(float, numbers))
 
@@ -1057,7 +1058,7 @@ class DirichletProcessMixture(FromStatistics, FromPartitions, FromStreams, Poste
         self._check_options()
         counts = np.asarray(self.counts_)
         if counts.ndim != 1 or not len(counts):
-            raise ValueError(f"counts_ should have a number for each component, got {self.counts_!r}")
+            raise ValueError(f"counts_ should have a number for each component, got {in_short(self.counts_)}")
         if not isinstance(self._margins(), dict) or not all(
             isinstance(own, DirichletProcessMixture) for own in self._margins().values()
         ):
@@ -1082,7 +1083,9 @@ class DirichletProcessMixture(FromStatistics, FromPartitions, FromStreams, Poste
             reader = self._reader()
             names = [group.name for group in reader._groups(reader._column_names())]
             if list(self._margins()) != names:
-                raise ValueError(f"components_ should be a dict with the parts {names}, got {list(self._margins())}")
+                raise ValueError(
+                    f"components_ should be a dict with the parts {listed(names)}, got {listed(self._margins())}"
+                )
         elif self._margins():
             raise ValueError(f"component={self.component!r} has no parts, and components_ has {list(self._margins())}")
 

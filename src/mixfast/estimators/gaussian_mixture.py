@@ -26,6 +26,7 @@ from mixfast.families.domains import COVARIANCE, check_domain
 from mixfast.families.factors import NOISES, FactorGaussian
 from mixfast.families.gaussian import WITH_LIMIT, WITH_PRIOR, CovariancePrior, ShapedGaussian, default_prior
 from mixfast.families.presence import have_gaps
+from mixfast.in_messages import listed
 from mixfast.scatter import Scatter
 from mixfast.seeding import AUTO, ELSEWHERE, METHODS
 
@@ -396,7 +397,9 @@ class GaussianMixture(
         given = {} if isinstance(self.covariance_prior, str) else dict(self.covariance_prior)
         unknown = given.keys() - set(CovariancePrior._fields)
         if unknown:
-            raise ValueError(f"covariance_prior has {sorted(unknown)}, and should have {CovariancePrior._fields}")
+            raise ValueError(
+                f"covariance_prior has {listed(sorted(unknown))}, and should have {listed(CovariancePrior._fields)}"
+            )
         numbers = {own: np.asarray(value, dtype=np.float64) for own, value in given.items()}
         if "mean" in numbers and numbers["mean"].shape != (d,):
             raise ValueError(f"covariance_prior['mean'] should have the shape of {(d,)}, got {numbers['mean'].shape}")

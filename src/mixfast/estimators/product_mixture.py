@@ -23,6 +23,7 @@ from mixfast.estimators._holding import masks_and_values
 from mixfast.estimators._likelihood import LikelihoodMixture
 from mixfast.estimators._rows import check_names
 from mixfast.families.product import Product
+from mixfast.in_messages import among, in_short, listed, one_name
 from mixfast.parts import Categorical, Part
 from mixfast.row_data import separated
 from mixfast.tables import Names, same_names
@@ -211,8 +212,8 @@ class ProductMixture(LikelihoodMixture):
         groups = model._groups(columns)
         if not isinstance(components, dict) or components.keys() != {group.name for group in groups}:
             raise ValueError(
-                f"components should be a dict of the parts {[group.name for group in groups]}, got "
-                f"{list(components) if isinstance(components, dict) else components!r}"
+                f"components should be a dict of the parts {listed(group.name for group in groups)}, got "
+                + (listed(components) if isinstance(components, dict) else in_short(components))
             )
         names = check_column_names(feature_names, len(columns))
         model.components_ = {
@@ -319,7 +320,7 @@ class ProductMixture(LikelihoodMixture):
     def _check_state(self):
         names = [group.name for group in self._groups(self._column_names())]
         if not isinstance(self.components_, dict) or list(self.components_) != names:
-            raise ValueError(f"components_ should be a dict with the parts {names}")
+            raise ValueError(f"components_ should be a dict with the parts {listed(names)}")
         if not all(isinstance(own, LikelihoodMixture) for own in self.components_.values()):
             raise ValueError("components_ holds what is no mixture")
         if not isinstance(self.columns_, list):
@@ -668,7 +669,7 @@ def _place(column, names, are_names):
         return places[0]
     if not are_names and isinstance(column, Integral) and 0 <= column < len(names):
         return int(column)
-    raise ValueError(f"parts name column {column!r}, but X has {', '.join(map(repr, names))}")
+    raise ValueError(f"parts name column {one_name(column)}, which X has not: {among(column, names)}")
 
 
 def is_part(part):
