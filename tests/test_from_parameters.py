@@ -331,7 +331,7 @@ def test_parts_of_a_product_keep_their_options():
     [
         ({"feature_names": None}, "give feature_names, or n_features"),
         ({"feature_names": ["age", "work"]}, "parts name column 'job'"),
-        ({"components": {"age": MARGINS["age"]}}, r"components should be a dict of the parts \['age', 'job'\]"),
+        ({"components": {"age": MARGINS["age"]}}, r"components should be a dict of the parts 'age', 'job'"),
         ({"components": MARGINS | {"age": {"means": [[1.0]]}}}, "Part 'age': means should have|Part 'age': .*None"),
         ({"components": MARGINS | {"age": {"mean": [[1.0]]}}}, "Part 'age': .*'mean"),
         ({"components": MARGINS | {"age": MARGINS["age"] | {"means": [[1.0, 2.0]] * 2}}}, "Part 'age'"),
