@@ -26,6 +26,7 @@ from mixfast import (
     DirichletMultinomialMixture,
     DirichletProcessMixture,
     GaussianMixture,
+    MixtureOfExperts,
     MultinomialMixture,
     PoissonMixture,
     ProductMixture,
@@ -33,6 +34,7 @@ from mixfast import (
     Status,
     StudentTMixture,
     persistence,
+    select,
 )
 from mixfast.engine._fit import Fit
 from mixfast.engine._isa import available_isas
@@ -327,6 +329,19 @@ def test_a_design_of_other_responses_is_refused():
         ValueError, match=r"the design is of 1 response\(s\), and expert=\['multinomial', 'gaussian'\] is"
     ):
         known.fit(rows.X, [rows.data["y"], rows.X[:, 0]])
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_what_with_design_said_is_kept_where_a_model_is_chosen():
+    rng = np.random.default_rng(0)
+    Z, y = rng.normal(size=(90, 1)), np.arange(90) % 3
+    estimator = MixtureOfExperts(1, expert="multinomial", random_state=0, max_iter=5)
+    known = estimator.with_design(estimator.design(Z[:4], np.array([0, 1, 2, 7])))
+    for model, wanted in ((known, [0, 1, 2, 7]), (estimator, [0, 1, 2])):
+        chosen = select(Z, model, y=y, n_components=[1], criterion="heldout").best_
+        assert chosen.classes_.tolist() == wanted
+        assert chosen.fit(Z, y).classes_.tolist() == wanted
+    assert chosen.fit(Z, y // 2).classes_.tolist() == [0, 1]
 
 
 def test_a_design_of_no_rows_says_nothing():

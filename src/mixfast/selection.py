@@ -270,10 +270,11 @@ class Candidate(NamedTuple):
 
 
 class Search(NamedTuple):
-    """What the fits of all candidates have in common; see `select`. `hierarchy` is a function, called when it is
-    needed."""
+    """What the fits of all candidates have in common; see `select`. `estimator` knows what all rows have, for folds;
+    `given` is as the user gave it. `hierarchy` is a function, called when it is needed."""
 
     estimator: LikelihoodMixture
+    given: LikelihoodMixture
     data: Data
     criteria: tuple
     folds: list
@@ -309,7 +310,7 @@ class Search(NamedTuple):
                         scores[name] = CRITERIA[name].evaluate(model, self.data, self.n_effective, self.folds)
             except ValueError as error:
                 failure = str(error)
-            vars(model).pop("_names_of_all", None)  # folds had them, and a later fit may be to other rows
+            model._take_names_of_all(self.given)  # a later fit may be to other rows than those of the folds
         return Candidate(params, model, start, scores, failure)
 
     def _rank(self, model):
@@ -478,11 +479,12 @@ def select(
         rows, own = separated(data.X)
         steps = clone(steps)
         data = data._replace(X=rows_with(steps.fit_transform(rows), own))
-    estimator = clone(estimator._for_parts_of(data.X))
+    given, estimator = estimator, clone(estimator._for_parts_of(data.X))
     estimator.set_params(**fixed | _fit_to_compare(estimator))
     n_effective = _checked_n_effective(data, n_effective, criterion)
     search = Search(
         estimator=estimator,
+        given=given,
         data=data,
         criteria=tuple(dict.fromkeys((*ALWAYS, criterion))),
         folds=_folds(data, n_folds, seed) if criterion == "heldout" else [],
