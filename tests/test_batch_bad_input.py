@@ -334,7 +334,7 @@ WRONG = {
     "a structure of no use": ((X3, BernoulliMixture()), {"covariance_type": "full"}, "no parameter 'covariance_type'"),
     "a parameter of the estimator": ((X3, GaussianMixture(tol=-1)), {}, "'tol' .* Got -1"),
     "labels": ((X3, GaussianMixture(init_params=np.zeros(30, int))), {}, "init_params of a batch should name a method"),
-    "means of a wrong shape": ((X3, GaussianMixture(2, means_init=[[0.0]])), {}, r"means_init: .*'means' .*\(2, 2\)"),
+    "means of a wrong shape": ((X3, GaussianMixture(2, means_init=[[0.0]])), {}, r"\(2, 2\).* for means_init"),
     "seeds of a wrong number": ((X3, GaussianMixture()), {"seeds": [1, 2]}, "seeds should be 4 integers"),
     "seeds of floats": ((X3, GaussianMixture()), {"seeds": np.zeros(4)}, "seeds should be 4 integers"),
     "seeds below zero": ((X3, GaussianMixture()), {"seeds": [1, 2, 3, -1]}, "seeds should be 4 integers"),

@@ -107,6 +107,12 @@ def assert_same_bits(model, expected):
         np.testing.assert_array_equal(getattr(model, name), getattr(expected, name), err_msg=name)
 
 
+def assert_begins_as(ours, theirs):
+    """The same class, and a message with the same words, after which ours may say where."""
+    assert ours[0] is theirs[0]
+    assert ours[1].startswith(theirs[1])
+
+
 def errors(call, targets=BOTH):
     """Type and text of the error that the call raises with each class or model, scikit-learn's first."""
     raised = []
@@ -392,7 +398,7 @@ for name, values in WRONG_PRECISIONS.items():
 @pytest.mark.parametrize("params", WRONG, ids=" ".join)
 def test_a_wrong_argument_gives_scikit_learns_error(params):
     theirs, ours = errors(lambda mixture: mixture(**{"n_components": 2, **params}).fit(clusters(30, 2)))
-    assert ours == theirs
+    assert_begins_as(ours, theirs)
 
 
 @pytest.mark.parametrize(
@@ -419,7 +425,7 @@ def test_an_unknown_option_gives_scikit_learns_error_and_names_what_mixfast_adds
 )
 def test_two_errors_are_scikit_learns_but_for_the_numbers_that_it_mixes_up(call, numbers):
     theirs, ours = errors(call)
-    assert re.sub(r"-?\d+(\.\d+)?", "#", ours[1]) == re.sub(r"-?\d+(\.\d+)?", "#", theirs[1])
+    assert re.sub(r"-?\d+(\.\d+)?", "#", ours[1]).startswith(re.sub(r"-?\d+(\.\d+)?", "#", theirs[1]))
     assert ours[0] is theirs[0]
     assert numbers in ours[1]
 
@@ -441,7 +447,7 @@ WRONG_WIDTH = {"another number of columns": np.ones((5, 2))}
 @pytest.mark.parametrize("X", [*WRONG_ROWS.values(), *TOO_FEW_ROWS.values()], ids=[*WRONG_ROWS, *TOO_FEW_ROWS])
 def test_rows_that_cannot_be_fitted_give_scikit_learns_error(X, name):
     theirs, ours = errors(lambda mixture: getattr(mixture(3), name)(X))
-    assert ours == theirs
+    assert_begins_as(ours, theirs)
 
 
 @pytest.mark.parametrize("name", ON_ROWS)
@@ -449,7 +455,7 @@ def test_rows_that_cannot_be_fitted_give_scikit_learns_error(X, name):
 def test_rows_that_cannot_be_predicted_give_scikit_learns_error(X, name):
     models = fit_both(clusters(), tol=0.1, **fixed_start(clusters()))
     theirs, ours = errors(lambda model: getattr(model, name)(X), models)
-    assert ours == theirs
+    assert_begins_as(ours, theirs)
 
 
 @pytest.mark.parametrize("name", ["fit", "fit_predict", *ON_ROWS])

@@ -484,14 +484,14 @@ def _columns_that_are_no_numbers(X):
         yield j, column.tolist()
 
 
-def check_no_infinity(X, called="X"):
+def check_no_infinity(X, called="X", said=None):
     """Raises ValueError with the first column, by its name or place, and the row of an infinite number; `called` is the
-    name of the argument."""
+    name of the argument, `said` how the message begins, scikit-learn's words where it has looked at X."""
     found = _first_entry(X, np.isinf)
     if found is not None:
         raise ValueError(
-            f"Input {called} contains infinity: {found}. Leave such rows out, or put finite numbers there (the "
-            "logarithm of 0 is infinite)"
+            f"{said or f'Input {called} contains infinity.'} It is in {found}: leave such rows out, or put finite "
+            "numbers there (the logarithm of 0 is infinite)"
         )
 
 

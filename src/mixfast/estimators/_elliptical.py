@@ -304,14 +304,16 @@ class EllipticalMixture(MixtureByEM):
 
     @staticmethod
     def _check_shape(given, shape, name, argument):
-        """An array of that shape. Messages have scikit-learn's words, which call it `name`, after the argument."""
-        with config_context(assume_finite=False):  # that is said of rows: NaN would be what a start has to find
-            given = check_array(
-                given, dtype=[np.float64, np.float32], ensure_2d=False, allow_nd=True, input_name=argument
-            )
+        """An array of that shape. Messages begin with scikit-learn's words, which call it `name`, and end with the
+        argument."""
+        try:
+            with config_context(assume_finite=False):  # that is said of rows: NaN would be what a start has to find
+                given = check_array(given, dtype=[np.float64, np.float32], ensure_2d=False, allow_nd=True)
+        except ValueError as error:
+            raise ValueError(f"{error} It is in {argument}") from None
         if given.shape != shape:
             raise ValueError(
-                f"{argument}: The parameter '{name}' should have the shape of {shape}, but got {given.shape}"
+                f"The parameter '{name}' should have the shape of {shape}, but got {given.shape} for {argument}"
             )
         return given.astype(np.float64)
 
@@ -319,15 +321,15 @@ class EllipticalMixture(MixtureByEM):
         weights = self._check_shape(self.weights_init, (self._n_weights(),), "weights", "weights_init")
         if np.any(weights < 0) or np.any(weights > 1):
             raise ValueError(
-                "weights_init: The parameter 'weights' should be in the range [0, 1], but got max value "
-                f"{weights.max():.5f}, min value {weights.min():.5f}"
+                "The parameter 'weights' should be in the range [0, 1], but got max value "
+                f"{weights.max():.5f}, min value {weights.min():.5f} in weights_init"
             )
         # a float32 array sums to one only so far
         atol = 1e-6 if np.asarray(self.weights_init).dtype == np.float32 else 1e-8
         if not np.isclose(weights.sum(), 1.0, rtol=0, atol=atol):
             raise ValueError(
-                "weights_init: The parameter 'weights' should be normalized, but got sum(weights) = "
-                f"{weights.sum():.5f}"
+                "The parameter 'weights' should be normalized, but got sum(weights) = "
+                f"{weights.sum():.5f} of weights_init"
             )
         return weights
 
@@ -337,7 +339,7 @@ class EllipticalMixture(MixtureByEM):
         try:
             return family.cholesky_of_precisions(precisions)
         except ValueError as wanted:
-            raise ValueError(f"precisions_init: '{name}' should be {wanted}") from None
+            raise ValueError(f"'{name}' should be {wanted}, in precisions_init") from None
 
     def _raises_on(self):
         return Status.NOT_FINITE | (Status.REPAIRED_COVARIANCE if self.on_degenerate == "raise" else Status.OK)

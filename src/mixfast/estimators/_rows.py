@@ -47,7 +47,7 @@ def read_rows(estimator, X, accepts_missing, **options):
     except (TypeError, ValueError) as error:
         check_numbers(X, type(estimator).__name__)
         if "infinity" in str(error):  # what else scikit-learn says, of sparse rows for instance, comes first
-            check_no_infinity(X)
+            check_no_infinity(X, said=error)
         if not accepts_missing:
             check_no_missing(X, type(estimator).__name__, estimator._takes_missing_instead)
         raise
