@@ -624,7 +624,7 @@ def test_weights_are_checked_behind_assume_finite_too(name, wrong, assume_finite
 def test_infinity_is_no_bit_behind_assume_finite_too():
     X = np.random.default_rng(0).normal(size=(50, 3))
     X[4, 1] = np.inf
-    with sklearn.config_context(assume_finite=True), pytest.raises(ValueError, match="infinity in row 4"):
+    with sklearn.config_context(assume_finite=True), pytest.raises(ValueError, match="infinity: column 1, row 4"):
         BernoulliMixture(2, binarize=0.5).fit(X)
 
 

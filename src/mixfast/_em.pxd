@@ -94,6 +94,7 @@ cdef class EM(Pass):
     cdef void *room                # of its guard
     cdef void *kept_room           # of what rows keep
     cdef object gather_elsewhere   # what has rows that are elsewhere
+    cdef readonly Py_ssize_t n_steps   # of the last `iterate`
     cdef int take_up(self) noexcept
     cdef int follow(self, double tol, int stop_on, course_t *course) except -1
     cdef double *stats(self) noexcept

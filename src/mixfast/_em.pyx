@@ -689,7 +689,7 @@ cdef class EM(Pass):
     """The loop: expectation and maximisation in turn, from a start.
 
     `status` gathers what the M-steps said since the start, as bits of `mixfast.status.Status`; `n_passes` counts
-    the steps.
+    the passes, those at states that overshot too, `n_steps` the steps of the last `iterate`.
     """
 
     def __cinit__(self, *args, **kwargs):
@@ -836,6 +836,7 @@ cdef class EM(Pass):
         cdef course_t course
         cdef double[::1] objectives = np.empty(max(n_steps, 1))
         cdef double before, after
+        self.n_steps = 0
         begin_course(&course, earlier[len(earlier) - 1] if len(earlier) else -INFINITY, n_steps)
         for before, after in pairwise(earlier):
             note_change(&self.em, &course, after, before, tol)
@@ -843,6 +844,7 @@ cdef class EM(Pass):
             return [], False
         course.note, course.note_data = write_objective, &objectives[0]
         self.follow(tol, stop_on, &course)
+        self.n_steps = course.n_steps
         return [objectives[i] for i in range(course.n_accepted)], bool(course.converged)
 
     def gather(self):

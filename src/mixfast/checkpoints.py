@@ -28,7 +28,7 @@ class Course(NamedTuple):
     bounds : list of float, the objective of each iteration
     guard : ndarray, float64, the state of the last pass, where M-steps may overshoot and go back to it; else empty
     status : int
-    n_passes : int
+    n_passes : int, those of steps back where one overshot left out, as `max_iter` counts them
     converged : bool
     n_impossible : int, rows of density zero in the last pass
     """

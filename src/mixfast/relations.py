@@ -180,8 +180,9 @@ def components_of(model, total=None):
 def shares_beside_noise(model, components):
     """The weights of the components of a model, whose sum is 1 less the weight of its uniform noise, which is no
     component and has the last of `weights_`."""
-    own = np.asarray(model.weights_, dtype=np.float64)
-    return own[: components.n_components] if len(own) > components.n_components else components.weights
+    if getattr(model, "noise", None) is None:
+        return components.weights
+    return np.asarray(model.weights_, dtype=np.float64)[: components.n_components]
 
 
 def check_option(name, value, allowed):

@@ -435,13 +435,13 @@ class FromPartitions:
                     course.bounds + bounds,
                     em.guard,
                     int(status),
-                    course.n_passes + em.n_passes,
+                    course.n_passes + em.n_steps,
                     converged,
                     int(em.n_impossible),
                 )
                 if status & self._raises_on():
                     break
-                is_over = converged or em.n_passes < n_steps  # or the bound rises and falls in turn
+                is_over = converged or em.n_steps < n_steps  # or the bound rises and falls in turn
                 if is_over:
                     ordered = self._in_order(course)
                     is_over, course = ordered is course, ordered
