@@ -177,10 +177,14 @@ def components_of(model, total=None):
     return model._components(total=total)
 
 
+def has_noise(model):
+    """Whether a model has uniform noise, which is no component and has the last of `weights_`."""
+    return getattr(model, "noise", None) is not None
+
+
 def shares_beside_noise(model, components):
-    """The weights of the components of a model, whose sum is 1 less the weight of its uniform noise, which is no
-    component and has the last of `weights_`."""
-    if getattr(model, "noise", None) is None:
+    """The weights of the components of a model, whose sum is 1 less the weight of its uniform noise."""
+    if not has_noise(model):
         return components.weights
     return np.asarray(model.weights_, dtype=np.float64)[: components.n_components]
 

@@ -601,36 +601,40 @@ static int linear_accumulate(const mixfast_family *family, const void *tables, c
     return 0;
 }
 
-/* The bits are those of the same sums of linear_accumulate_common. */
-static void diagonal_accumulate_common(const mixfast_family *family, const mixfast_chunk *chunk, const void *weight_real,
-                                     void *scratch, double *common) {
-    ptrdiff_t d = family->n_features, stride = chunk->stride, one[1] = {0};
-    const real *weight = weight_real, *x = chunk->columns;
-    real *root = scratch, *rooted = root + stride;
+/* Adds the sums of columns to common[d], and of weights to *total. OUT root[stride]: of the weights. */
+static void sums_of_all_rows(ptrdiff_t d, ptrdiff_t stride, const real *weight, const real *x, real *root, double *common,
+                             double *total) {
+    ptrdiff_t one[1] = {0};
     mixfast_selection all_rows = {1, one};
     weighted_sums(&all_rows, d, stride, weight, x, common);
     for (ptrdiff_t r = 0; r < stride; r++) root[r] = SQRT(weight[r]);
+    for (ptrdiff_t r = 0; r < stride; r++) *total += (double)weight[r];
+}
+
+/* The bits are those of the same sums of linear_accumulate_common. */
+static void diagonal_accumulate_common(const mixfast_family *family, const mixfast_chunk *chunk, const void *weight_real,
+                                     void *scratch, double *common) {
+    ptrdiff_t d = family->n_features, stride = chunk->stride;
+    const real *x = chunk->columns;
+    real *root = scratch, *rooted = root + stride;
+    sums_of_all_rows(d, stride, weight_real, x, root, common, &common[2 * d]);
     for (ptrdiff_t j = 0; j < d; j++) {
         real total[SUM_TILE + 1][SUM_TILE + 1];
         for (ptrdiff_t r = 0; r < stride; r++) rooted[r] = root[r] * x[j * stride + r];
         square_tile(1, stride, rooted, total);
         common[d + j] += (double)total[0][0];
     }
-    for (ptrdiff_t r = 0; r < stride; r++) common[2 * d] += (double)weight[r];
 }
 
 static void linear_accumulate_common(const mixfast_family *family, const mixfast_chunk *chunk, const void *weight_real,
                                    void *scratch, double *common) {
-    ptrdiff_t d = family->n_features, stride = chunk->stride, one[1] = {0};
-    const real *weight = weight_real, *x = chunk->columns;
+    ptrdiff_t d = family->n_features, stride = chunk->stride;
+    const real *x = chunk->columns;
     real *root = scratch, *rooted = root + stride;
-    mixfast_selection all_rows = {1, one};
-    weighted_sums(&all_rows, d, stride, weight, x, common);
-    for (ptrdiff_t r = 0; r < stride; r++) root[r] = SQRT(weight[r]);
+    sums_of_all_rows(d, stride, weight_real, x, root, common, &common[d + d * (d + 1) / 2]);
     for (ptrdiff_t j = 0; j < d; j++)
         for (ptrdiff_t r = 0; r < stride; r++) rooted[j * stride + r] = root[r] * x[j * stride + r];
     triangle_of_products(d, stride, rooted, common + d);
-    for (ptrdiff_t r = 0; r < stride; r++) common[d + d * (d + 1) / 2] += (double)weight[r];
 }
 
 const mixfast_gaussian_kernels MIXFAST_TABLE(gaussian) = {

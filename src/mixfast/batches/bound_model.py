@@ -6,7 +6,6 @@ from functools import cached_property
 
 import numpy as np
 
-from mixfast.batches.problems import have_missing
 from mixfast.estimators._by_em import MixtureByEM
 from mixfast.fitting import bind_model
 from mixfast.units import DataUnits
@@ -50,11 +49,10 @@ class BoundModel:
     def with_dtype(self, dtype):
         return BoundModel(self.estimator, self.n_features, dtype)
 
-    def needs_estimator(self, problems, find_missing=have_missing, fits_in_its_own_way=has_methods_of_its_own):
+    def needs_estimator(self, problems, fits_in_its_own_way=has_methods_of_its_own):
         """Which problems `_batch.pyx` cannot fit, a mask (n_problems,). Those with missing entries are among them: the
-        encoding of their rows depends on the patterns of the problem. find_missing and
-        fits_in_its_own_way: functions that return `have_missing(problems)` and `has_methods_of_its_own(class)`, which
-        may know it already."""
+        encoding of their rows depends on the patterns of the problem. fits_in_its_own_way:
+        a function that returns `has_methods_of_its_own(class)`, which may know it already."""
         estimator = self.estimator
         if (
             not self.family.batches
@@ -65,7 +63,7 @@ class BoundModel:
             or "groups" in problems.row_data
         ):
             return np.ones(len(problems), dtype=bool)
-        return find_missing(problems) if self.estimator._accepts_missing else np.zeros(len(problems), dtype=bool)
+        return problems.missing if self.estimator._accepts_missing else np.zeros(len(problems), dtype=bool)
 
     def predicted_alone(self):
         """Keys of `METHODS` that `evaluate_problems` cannot compute, since the estimator's densities are not those of

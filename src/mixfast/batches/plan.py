@@ -11,7 +11,7 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from mixfast.batches.bound_model import BoundModel, has_methods_of_its_own
-from mixfast.batches.problems import have_missing, sums_of_weights
+from mixfast.batches.problems import sums_of_weights
 from mixfast.engine import _random
 from mixfast.estimators._parameters import unfitted_copy
 from mixfast.in_messages import in_short
@@ -161,10 +161,8 @@ def _need_estimators(problems, bound_models):
         len(bound_models) > 1 or bound_models[0].given_start is not None or bound_models[0].has_given_prior()
     ):
         return np.ones(len(problems), dtype=bool)
-    # the same for all models
-    missing, in_its_own_way = cache(lambda: have_missing(problems)), cache(has_methods_of_its_own)
-    alone = [model.needs_estimator(problems, lambda own: missing(), in_its_own_way) for model in bound_models]
-    return np.any(alone, axis=0)
+    in_its_own_way = cache(has_methods_of_its_own)  # the same for all models
+    return np.any([model.needs_estimator(problems, in_its_own_way) for model in bound_models], axis=0)
 
 
 def _folds(problems, seeds):

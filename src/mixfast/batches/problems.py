@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from numbers import Real
 
 import numpy as np
@@ -57,6 +58,14 @@ class Problems:
     def are_fine(self):
         """Which problems can be fitted, a mask."""
         return self.status == Status.INTERRUPTED
+
+    @cached_property
+    def missing(self):
+        """Which problems have a NaN in X, a mask (n_problems,)."""
+        values = self.X.data if scipy.sparse.issparse(self.X) else self.X
+        if not values.size or not np.isnan(np.min(values)):
+            return np.zeros(len(self), dtype=bool)
+        return _owners_of(self, np.isnan(values))
 
     def all_rows(self):
         """All rows, joined with their row data."""
@@ -298,14 +307,6 @@ def some_of(problems, chosen):
         status=problems.status[chosen],
         n_samples=problems.n_samples[chosen],
     )
-
-
-def have_missing(problems):
-    """Which problems have a NaN in X, a mask (n_problems,)."""
-    values = problems.X.data if scipy.sparse.issparse(problems.X) else problems.X
-    if not values.size or not np.isnan(np.min(values)):
-        return np.zeros(len(problems), dtype=bool)
-    return _owners_of(problems, np.isnan(values))
 
 
 def not_finite(problems, allows_nan):

@@ -29,7 +29,7 @@ from mixfast.in_messages import among, difference, in_short, one_name
 from mixfast.matching import aligned, comparable
 from mixfast.read_only import frozen
 from mixfast.reading import described_frame
-from mixfast.relations import Components, check_option
+from mixfast.relations import Components, check_option, has_noise
 from mixfast.row_data import check_names, of_family, rows_of, rows_with, separated
 from mixfast.status import Status
 from mixfast.tables import LIBRARIES, Table, columns_of, feature_names, in_library, is_table, names_of, same_names
@@ -452,12 +452,13 @@ class BatchResult:
         for j in np.unique(self.chosen[usable]):
             own = usable[self.chosen[usable] == j]
             components, numbers = self._components_together(own)
-            if len(self[own[0]].weights_) > numbers[0]:  # the last is the weight of uniform noise
+            first = self[own[0]]
+            if has_noise(first):
                 shares = [self.weights[i, :n] for i, n in zip(own, numbers, strict=True)]
                 components = components._replace(weights=np.concatenate(shares))
             frame = described_frame(
                 components,
-                self[own[0]],
+                first,
                 place=np.repeat(own, numbers),
                 component=np.concatenate([np.arange(n) for n in numbers]),
             )
