@@ -347,8 +347,9 @@ cdef int find_clusters_or_view(worker_t *w, const plan_t *plan, const model_t *m
     if start < plan.n_init:
         code = find_clusters(w, plan, m, seed, start)
         if code == 0 and start == 0 and plan.looks_about:
-            draw_judges(&w.views, rows_to_view(w), seed)
             look_about(&w.views, rows_to_view(w), w.labels, seed)
+            if plan.n_init > 1 or w.views.n_found > 0:  # a start that is alone is compared with none: see `weigh_up`
+                draw_judges(&w.views, rows_to_view(w), seed)
         return code
     place_beyond_starts(w, m.centres, free_proportions(), rows_to_view(w))
     # weights must be initialised before a pass takes their logarithms
