@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Sequence
-from functools import cache
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -35,7 +34,7 @@ from mixfast.row_data import (
 )
 from mixfast.status import Status
 from mixfast.tables import Table, columns_of, library_of, share_names
-from mixfast.units import ranges_of_columns
+from mixfast.units import ColumnRanges
 from mixfast.weights import check_n_effective
 
 
@@ -484,9 +483,9 @@ def _fit_compiled(problems, plan, found, n_threads, report):
 def _are_narrow(problems, models):
     """Which problems have a column whose spread is too small for some model (where `fit` raises), a mask."""
     sizes, are_narrow = np.diff(problems.offsets), np.zeros(len(problems), dtype=bool)
-    ranges = cache(lambda: ranges_of_columns(problems.prepared, problems.offsets))  # the same for all models
+    ranges = ColumnRanges(problems.prepared, problems.offsets)  # computed once for all models
     for model in models:
-        columns = model.estimator._narrow_columns(problems.prepared, problems.offsets, lambda X, offsets: ranges())
+        columns = model.estimator._narrow_columns(ranges)
         if columns is not None:
             are_narrow |= np.any(columns, axis=1) & (sizes >= max(2, model.n_components))
     return are_narrow

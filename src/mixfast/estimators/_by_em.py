@@ -57,7 +57,7 @@ from mixfast.row_data import (
     separated,
 )
 from mixfast.status import Status
-from mixfast.units import ranges_of_columns
+from mixfast.units import ColumnRanges
 from mixfast.weights import counted_rows
 
 #: Starts that views of the rows give beside those of k-means, at most.
@@ -287,10 +287,9 @@ class MixtureByEM(FromStatistics, FromPartitions, FromStreams, BaseMixture):
         side."""
         return self.sample(n_samples, random_state, **row_data)[0]
 
-    def _narrow_columns(self, X, offsets, find_ranges=ranges_of_columns):
-        """Which columns of prepared rows, (n_problems, n_features), differ by so little that squares of the differences
-        are lost, or None where there are none; problem i has the rows offsets[i] to offsets[i + 1]. find_ranges: a
-        function that returns `ranges_of_columns(X, offsets)`, which may know them already."""
+    def _narrow_columns(self, ranges):
+        """In which columns, (n_problems, n_features), prepared rows differ by so little that squares of the differences
+        are lost, from their `ColumnRanges`; None where there are none."""
         return None
 
     def _given_start(self, n_features, units):
@@ -374,7 +373,7 @@ class MixtureByEM(FromStatistics, FromPartitions, FromStreams, BaseMixture):
 
     def _fit_rows(self, X, sample_weight, init_params):
         rows, data = separated(X)
-        if self._narrow_columns(rows, (0, X.shape[0])) is not None:
+        if self._narrow_columns(ColumnRanges(rows, (0, X.shape[0]))) is not None:
             raise self._status_error(Status.NOT_FINITE, X.dtype)
         self._check_missing(rows)
         family = self._family_of_rows(rows, sample_weight)

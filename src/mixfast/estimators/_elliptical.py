@@ -19,7 +19,7 @@ from mixfast.estimators._given import check_parameters, check_weights, finish_gi
 from mixfast.families.covariances import LINE_SHAPES, SHAPES
 from mixfast.families.domains import check_domain
 from mixfast.status import Status
-from mixfast.units import DataUnits, StandardUnits, ranges_of_columns
+from mixfast.units import DataUnits, StandardUnits
 
 #: What `reg_covar` is measured in, by the names that `regularization` gives them.
 UNITS = {"absolute": DataUnits, "relative": StandardUnits}
@@ -252,17 +252,17 @@ class EllipticalMixture(MixtureByEM):
             raise self._status_error(Status.NOT_FINITE, X.dtype)
         return units
 
-    def _narrow_columns(self, X, offsets, find_ranges=ranges_of_columns):
-        least_variance = np.finfo(X.dtype).tiny
+    def _narrow_columns(self, ranges):
+        least_variance = np.finfo(ranges.X.dtype).tiny
         if self.regularization == "relative" or self.reg_covar >= least_variance:
             return None
-        ranges, least = find_ranges(X, offsets), LEAST_RANGE * np.sqrt(least_variance)
-        narrow = (ranges > 0) & (ranges < least)
+        least = LEAST_RANGE * np.sqrt(least_variance)
+        narrow = (ranges.values > 0) & (ranges.values < least)
         if not narrow.any():
             return None
         with np.errstate(over="ignore", invalid="ignore"):  # a range may be infinite
             for i in np.flatnonzero(np.any(narrow, axis=1)):
-                narrow[i] &= self._family().column_units(ranges[i]) < least
+                narrow[i] &= self._family().column_units(ranges.values[i]) < least
         return narrow if np.any(narrow) else None
 
     def _start_is_given(self):

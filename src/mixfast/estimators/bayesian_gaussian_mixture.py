@@ -362,7 +362,7 @@ class BayesianGaussianMixture(PosteriorMixture, EllipticalMixture):
             )
         return array
 
-    def _narrow_columns(self, X, offsets, find_ranges=None):
+    def _narrow_columns(self, ranges):
         return None  # the prior's variances are added
 
     def _bound_dtype(self, dtype):

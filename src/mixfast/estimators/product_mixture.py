@@ -426,13 +426,14 @@ class ProductMixture(LikelihoodMixture):
     def _check_missing(self, rows):
         self._check_columns_have_entries(rows)
 
-    def _narrow_columns(self, X, offsets, find_ranges=None):  # parts have columns of their own
-        parts = list(zip(self._mixtures().values(), self._family().columns(X), strict=True))
-        found = [own._narrow_columns(columns, offsets) for own, columns in parts]
+    def _narrow_columns(self, ranges):
+        of_parts = [ranges.of_columns(columns) for columns in self._family().columns(ranges.X)]
+        found = [own._narrow_columns(its) for own, its in zip(self._mixtures().values(), of_parts, strict=True)]
         if all(own is None for own in found):
             return None
-        wide = [np.zeros((len(offsets) - 1, columns.shape[1]), dtype=bool) for _, columns in parts]
-        return np.concatenate([b if a is None else a for a, b in zip(found, wide, strict=True)], axis=1)
+        return np.concatenate(
+            [its.none() if own is None else own for own, its in zip(found, of_parts, strict=True)], axis=1
+        )
 
     def _for_parts_of(self, X):
         columns = Columns(separated(X)[0])
