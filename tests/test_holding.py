@@ -8,6 +8,8 @@ import pytest
 from batches import assert_near
 from estimators_table import ESTIMATORS, REGRESSIONS, Rows
 from numpy.testing import assert_allclose
+from scipy.special import softmax
+from scipy.stats import norm
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
@@ -460,6 +462,10 @@ def test_one_array_for_two_responses_is_said_to_be_one(hold):
         MixtureOfExperts(2, expert=["gaussian", "gaussian"], hold=hold).fit(X, np.column_stack([X[:, 0], X[:, 1]]))
 
 
+#: Attributes of a gate of two columns -> how many numbers of each are of a component.
+OF_A_GATE = {"gate_intercept": 1, "gate_coef": 2}
+
+
 def gated(far, n_rows=400):
     """(X, y, columns of a gate `far` from 0, of which the first says which line a row is of)"""
     rng = np.random.default_rng(0)
@@ -494,6 +500,44 @@ def test_a_gate_that_holds_something_begins_where_rows_have_all_components(far):
         assert model.status_ == Status.CONVERGED
         assert np.all(model.weights_ > 0.3)
         assert model.lower_bound_ > free.lower_bound_ - 0.35
+
+
+@pytest.mark.parametrize("far", [0.0, 100.0])
+@pytest.mark.parametrize(
+    "hold",
+    [
+        {"gate_coef": np.zeros((2, 2))},
+        {"gate_coef": np.array([[0.0, 0.0], [np.nan, 0.0]])},
+        {"gate_intercept": np.zeros(2)},
+    ],
+)
+def test_a_gate_of_zeros_that_was_fitted_is_no_start(hold, far):
+    """The M-step there is Newton's for what is fitted, about 0 as anywhere; of rows here, of sums, of partitions."""
+    X, y, Z = gated(far)
+    options = {"gate": "gate_X", "gate_alpha": 0.5, "random_state": 0, "tol": 0, "max_iter": 1, "hold": hold}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        last = MixtureOfExperts(2, warm_start=True, **options).fit(X, y, gate_X=Z)
+        last.gate_intercept_, last.gate_coef_ = np.zeros(2), np.zeros((2, 2))
+        of_rows = copy.deepcopy(last).fit(X, y, gate_X=Z)
+        of_sums = copy.deepcopy(last).update(last.statistics(X, y=y, gate_X=Z))
+        half = [slice(0, 150), slice(150, None)]
+        parts = InMemory([(X[own], None, {"y": y[own], "gate_X": Z[own]}) for own in half])
+        of_parts = copy.deepcopy(last).fit(parts)
+
+    # responsibilities at equal shares, the gradient and the information of a logistic regression of them on (1, Z)
+    log_density = norm.logpdf(y[:, np.newaxis], X * last.coef_[:, 0] + last.intercept_, last.sigma_)
+    resp, columns = softmax(log_density, axis=1)[:, 1], np.hstack([np.ones((len(Z), 1)), Z])
+    held = np.concatenate([hold.get(name, np.full((2, n), np.nan)).reshape(2, n)[1] for name, n in OF_A_GATE.items()])
+    fitted_ones = np.isnan(held)
+    information = columns.T @ columns / 4 + np.diag([0, 0.25, 0.25])
+    step = np.zeros(3)
+    step[fitted_ones] = np.linalg.solve(
+        information[np.ix_(fitted_ones, fitted_ones)], (columns.T @ (resp - 0.5))[fitted_ones]
+    )
+    for model in (of_rows, of_sums, of_parts):
+        found = np.append(model.gate_intercept_[1], model.gate_coef_[1])
+        assert_allclose(found, step, rtol=1e-9, atol=1e-12)
 
 
 def test_components_that_a_column_separates_are_separated_there_whatever_is_capped():

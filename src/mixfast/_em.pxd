@@ -77,7 +77,7 @@ cdef int start_from_order(em_t *em, const int64_t *labels, int n_passes) noexcep
 cdef int gather_common_of_prior(pass_t *p) noexcept nogil
 cdef int start_from_responsibilities(em_t *em, const double *resp) noexcept nogil
 cdef int start_from_draws(em_t *em, uint64_t seed, uint32_t start) noexcept nogil
-cdef int maximise_all(em_t *em) noexcept nogil
+cdef int maximise_all(em_t *em, bint is_first) noexcept nogil
 cdef int advance(em_t *em, double *objective) noexcept nogil
 cdef void note_change(em_t *em, course_t *course, double objective, double before, double tol) noexcept nogil
 cdef int iterate_plain(em_t *em, void *nothing, double tol, int stop_on, course_t *course) noexcept nogil

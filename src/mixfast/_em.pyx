@@ -182,8 +182,9 @@ cdef double evidence_of(const pass_t *p) noexcept nogil:
 
 # ---- the M-step -----------------------------------------------------------------------------------------------------
 
-cdef int maximise(pass_t *p) noexcept nogil:
-    """The M-step on the total: new mixing and parameters in place; the family's status."""
+cdef int maximise(pass_t *p, bint is_first) noexcept nogil:
+    """The M-step on the total, `is_first` of a start or not: new mixing and parameters in place; the family's status.
+    """
     cdef Py_ssize_t n_components = p.family.n_components, k
     cdef double *counts = p.lanes + LANE_COUNTS
     cdef double total = 0, kept = 0
@@ -202,7 +203,8 @@ cdef int maximise(pass_t *p) noexcept nogil:
         p.proportions.maximise(p.proportions, n_components, counts, kept, p.mixing)
     else:
         status = p.proportions.of_rows.maximise(p.proportions, n_components, counts, kept,
-                                                totals.stats + p.family.n_stats, p.pivot, p.work, p.mixing)
+                                                totals.stats + p.family.n_stats, p.pivot, is_first, p.work,
+                                                p.mixing)
     return merged(status, p.family.maximise(p.family, &totals, p.work, p.params))
 
 
@@ -261,14 +263,14 @@ cdef void put_held(em_t *em) noexcept nogil:
                 em.p.params[i] = em.held.params[i]
 
 
-cdef int maximise_all(em_t *em) noexcept nogil:
-    """The M-step, on all threads where it is long; what it says is added to the status, but for what only the last one
-    knows."""
+cdef int maximise_all(em_t *em, bint is_first) noexcept nogil:
+    """The M-step, `is_first` of a start or not, on all threads where it is long; what it says is added to the status,
+    but for what only the last one knows."""
     cdef pass_t *p = em.p
     cdef Py_ssize_t first = 0, n_at_once
     cdef int status
     drop_centred(em)
-    status = maximise(p)
+    status = maximise(p, is_first)
     if status < 0:
         return MIXFAST_FAILED
     status = heard_of_all(em, status)
@@ -335,7 +337,7 @@ cdef int start_em(em_t *em, assign_fn assign, const void *data, int n_passes) no
             em.status = 0
             code = run_pass(p, &strategy)
         if code == 0:
-            code = maximise_all(em)
+            code = maximise_all(em, _round == 0)
     return code
 
 
@@ -498,7 +500,7 @@ cdef int update_posterior(em_t *em, double *objective) noexcept nogil:
     em.n_impossible = p.lanes[LANE_IMPOSSIBLE]
     objective[0] = p.lanes[LANE_EVIDENCE]
     if objective[0] == objective[0] and objective[0] < INFINITY:
-        code = maximise_all(em)
+        code = maximise_all(em, False)
         if code != 0 or em.status & MIXFAST_NOT_FINITE:
             return code
         objective[0] = evidence_lower_bound(p)
@@ -533,7 +535,7 @@ cdef int advance_by_one(em_t *em, double *objective) noexcept nogil:
         em.n_impossible = max(em.n_impossible, 1.0)
     if em.guards and not em.is_trial:
         rest_on_entering(em, objective[0])
-    return maximise_all(em)
+    return maximise_all(em, False)
 
 
 cdef int find_objective(em_t *em, double *objective) noexcept nogil:
@@ -964,7 +966,7 @@ cdef class EM(Pass):
         self.c.least_weight = least_weight
         if code == 0:
             with nogil:
-                code = maximise_all(&self.em)
+                code = maximise_all(&self.em, False)
         self.check(code)
         return log_prior
 

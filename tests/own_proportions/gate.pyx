@@ -63,7 +63,8 @@ cdef void accumulate(const proportions_t *proportions, Py_ssize_t n, const doubl
 
 
 cdef int maximise_by_rows(const proportions_t *proportions, Py_ssize_t n, const double *counts, double total,
-                          const double *stats, const double *pivot, double *work, double *mixing) noexcept nogil:
+                          const double *stats, const double *pivot, bint is_first, double *work,
+                          double *mixing) noexcept nogil:
     begin(proportions, n, mixing)
     return 0
 

@@ -456,7 +456,7 @@ cdef int maximise_sums(const own_plan_t *plan, pass_t *p, const double *sums, in
     restore_sums(p, sums)
     memset(&em, 0, sizeof(em_t))
     em.p = p
-    code = maximise_all(&em)
+    code = maximise_all(&em, False)
     status[0] = em.status
     if code != 0 or em.status & plan.plan.stop_on or not are_numbers(plan, p.mixing, p.params):
         return NO_NUMBERS

@@ -245,20 +245,20 @@ cdef int find_bounded_step(const proportions_t *proportions, Py_ssize_t n, const
     return MIXFAST_CAPPED_PARAMETER if is_deficient else MIXFAST_OK
 
 
-cdef bint has_begun(const proportions_t *proportions, Py_ssize_t n, const double *mixing) noexcept nogil:
-    """Whether anything is known beside what `begin` says."""
+cdef bint is_zero(const proportions_t *proportions, Py_ssize_t n, const double *mixing) noexcept nogil:
+    """Whether all intercepts and slopes are 0."""
     cdef Py_ssize_t i
     for i in range(n_coefficients(proportions, n)):
         if mixing[i] != 0:
-            return True
-    return False
+            return False
+    return True
 
 
 cdef void begin_at_held(const proportions_t *proportions, Py_ssize_t n, const double *counts, double total,
                         const double *information, double *mixing) noexcept nogil:
     """The first M-step of a gate that holds something: what is fitted makes the mean log odds those of the shares,
     intercepts where they are free, else slopes in proportion to the means of their columns. IN information of equal
-    shares about the origin, which has the moments of the columns."""
+    shares about the origin, which has the moments of the columns: nothing is about a pivot before this M-step."""
     cdef const context_t *context = context_of(proportions)
     cdef Py_ssize_t q = context.n_columns, k, j
     cdef double gap, reach, mean
@@ -284,7 +284,8 @@ cdef void begin_at_held(const proportions_t *proportions, Py_ssize_t n, const do
 
 
 cdef int maximise_by_rows(const proportions_t *proportions, Py_ssize_t n, const double *counts, double total,
-                          const double *stats, const double *pivot, double *work, double *mixing) noexcept nogil:
+                          const double *stats, const double *pivot, bint is_first, double *work,
+                          double *mixing) noexcept nogil:
     cdef const context_t *context = context_of(proportions)
     cdef Py_ssize_t q = context.n_columns, width = 1 + q, k, j
     cdef bint blocks = has_blocks(proportions, n)
@@ -300,9 +301,9 @@ cdef int maximise_by_rows(const proportions_t *proportions, Py_ssize_t n, const 
         mixing[n_coefficients(proportions, n) + k] = min(max((counts[k] - stats[k * width]) / total, 0.0), 1.0)
     if n == 1:
         return MIXFAST_OK
-    if context.held != NULL and not has_begun(proportions, n, mixing):
+    if is_first and context.held != NULL:
         begin_at_held(proportions, n, counts, total, stats + n * width, mixing)
-        if has_begun(proportions, n, mixing):
+        if not is_zero(proportions, n, mixing):  # else statistics are those at `mixing`, and a step may be made
             return MIXFAST_OK
     memcpy(gradients, stats, n * width * sizeof(double))
     memset(step, 0, n * width * sizeof(double))

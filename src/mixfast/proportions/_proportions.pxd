@@ -37,10 +37,11 @@ ctypedef void (*add_row_terms_fn)(const proportions_t *, Py_ssize_t n, const dou
 ctypedef void (*accumulate_rows_fn)(const proportions_t *, Py_ssize_t n, const double *mixing, const double *pivot,
                                     const chunk_t *, const selection_t *, int real_bytes, const void *resp,
                                     void *scratch, double *stats) noexcept nogil
-# The M-step in the place of `maximise`. IN counts[n], total, stats[n_stats], pivot[n_features]; INOUT mixing, on entry
-# that which the statistics were gathered at. Returns a status, as a family's `maximise` does.
+# The M-step in the place of `maximise`. IN counts[n], total, stats[n_stats], pivot[n_features]; is_first, whether it is
+# the first of a start: rows were shared by labels, say, and mixing is what `begin` made; INOUT mixing, on entry that
+# which the statistics were gathered at. Returns a status, as a family's `maximise` does.
 ctypedef int (*maximise_by_rows_fn)(const proportions_t *, Py_ssize_t n, const double *counts, double total,
-                                    const double *stats, const double *pivot, double *work,
+                                    const double *stats, const double *pivot, bint is_first, double *work,
                                     double *mixing) noexcept nogil
 
 # Statistics that were gathered at last_mixing, as far as they say it, at mixing: what `maximise` makes of them there.
