@@ -264,6 +264,22 @@ static void add_rows(const mixfast_rows *rows, ptrdiff_t start, ptrdiff_t n_rows
         }
 }
 
+static void add_shares(ptrdiff_t n_centres, ptrdiff_t n_features, const mixfast_chunk *chunk, const double *pivot,
+                       const double *centres, const void *resp_in, double *sums) {
+    const real *columns = chunk->columns, *resp = resp_in;
+    ptrdiff_t stride = chunk->stride;
+    for (ptrdiff_t k = 0; k < n_centres; k++)
+        for (ptrdiff_t j = 0; j < n_features; j++) {
+            vec centre = splat((real)(centres[k * n_features + j] - pivot[j])), total[SUM_VECTORS];
+            for (int part = 0; part < SUM_VECTORS; part++) {
+                total[part] = splat(0);
+                for (ptrdiff_t r = part * WIDTH; r < stride; r += SUM_WIDTH)
+                    total[part] += load(resp + k * stride + r) * (load(columns + j * stride + r) - centre);
+            }
+            sums[k * n_features + j] += (double)sum_of(total);
+        }
+}
+
 const mixfast_centres_kernels MIXFAST_TABLE(centres) = {
-    n_tables, lay_out, take_centre, try_candidates, nearest, least_form, add_rows,
+    n_tables, lay_out, take_centre, try_candidates, nearest, least_form, add_rows, add_shares,
 };

@@ -38,6 +38,11 @@ typedef struct {
      * centres are as the parameters have them. */
     void (*add_rows)(const mixfast_rows *, ptrdiff_t start, ptrdiff_t n_rows, const int64_t *labels,
                      const double *centres, double *counts, double *sums);
+
+    /* The same sums from responsibilities, resp[k][r] for r < stride, and the packed rows, in vectors: sums[k][j] += resp *
+     * (X[row, j] - centres[k][j]), with rows and centres rounded about the pivot. NULL for sparse rows. */
+    void (*add_shares)(ptrdiff_t n_centres, ptrdiff_t n_features, const mixfast_chunk *, const double *pivot,
+                       const double *centres, const void *resp, double *sums);
 } mixfast_centres_kernels;
 
 typedef mixfast_centres_kernels mixfast_sparse_centres_kernels; /* `select.c` wants a type by the name of the room */

@@ -202,7 +202,7 @@ ALWAYS_INLINE void sums_of(int n, const vec *a, real *total) {
     for (int i = 0; i < n; i++) total[i] = sum_of_elements(a[i]);
 #endif
 }
-/* `if_smaller`: element by element, a < b ? yes : no. `minimum`, `maximum`: the smaller and the larger of two, the second
+/* `if_smaller`: element by element, a < b ? yes : no. `where_equal`: a == b ? yes : 0. `minimum`, `maximum`: the smaller and the larger of two, the second
  * where either is not a number, which is one instruction where there is one for it. `exceeds`: whether all elements of three vectors are larger than a limit. */
 #if VECTOR_BYTES_ARE_A_VECTOR
 #if REAL_IS_DOUBLE
@@ -214,6 +214,7 @@ ALWAYS_INLINE vec if_smaller(vec a, vec b, vec yes, vec no) {
     vec_mask smaller = (vec_mask)(a < b);
     return (vec)((smaller & (vec_mask)yes) | (~smaller & (vec_mask)no));
 }
+ALWAYS_INLINE vec where_equal(vec a, vec b, vec yes) { return (vec)((vec_mask)(a == b) & (vec_mask)yes); }
 #if VECTOR_BYTES == 64 && REAL_IS_DOUBLE
 ALWAYS_INLINE vec minimum(vec a, vec b) { return _mm512_min_pd(a, b); }
 ALWAYS_INLINE vec maximum(vec a, vec b) { return _mm512_max_pd(a, b); }
@@ -248,6 +249,7 @@ ALWAYS_INLINE real least_element(vec a) {
 }
 #else
 ALWAYS_INLINE vec if_smaller(vec a, vec b, vec yes, vec no) { return a < b ? yes : no; }
+ALWAYS_INLINE vec where_equal(vec a, vec b, vec yes) { return a == b ? yes : 0; }
 ALWAYS_INLINE vec minimum(vec a, vec b) { return a < b ? a : b; }
 ALWAYS_INLINE vec maximum(vec a, vec b) { return a > b ? a : b; }
 ALWAYS_INLINE int exceeds(vec a, vec b, vec c, real limit) { return a > limit && b > limit && c > limit; }

@@ -63,6 +63,10 @@ typedef struct {
     ptrdiff_t (*hardmax)(ptrdiff_t n_components, ptrdiff_t n_rows, ptrdiff_t stride, const void *weight, void *log_prob,
                          void *log_norm, void *scratch, double *counts, double *evidence);
 
+    /* resp[k * stride + r] = weight[r] where labels[r] is k, else 0; weight[r] becomes 0 where the label is negative. */
+    void (*give_to_labels)(ptrdiff_t n_components, ptrdiff_t n_rows, ptrdiff_t stride, const int64_t *labels,
+                           void *weight, void *resp);
+
     /* counts[k] += sum over r of resp[k * stride + r] */
     void (*count)(ptrdiff_t n_components, ptrdiff_t stride, const void *resp, double *counts);
 

@@ -106,5 +106,5 @@ static void add_rows(const mixfast_rows *rows, ptrdiff_t start, ptrdiff_t n_rows
 }
 
 const mixfast_sparse_centres_kernels MIXFAST_TABLE(sparse_centres) = {
-    n_tables, lay_out, take_centre, try_candidates, nearest, NULL, add_rows,
+    n_tables, lay_out, take_centre, try_candidates, nearest, NULL, add_rows, NULL,
 };

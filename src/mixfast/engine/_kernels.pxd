@@ -56,6 +56,9 @@ cdef extern from "rows.h" nogil:
         Py_ssize_t (*hardmax)(
             Py_ssize_t n_components, Py_ssize_t n_rows, Py_ssize_t stride, const void *weight, void *log_prob,
             void *log_norm, void *scratch, double *counts, double *evidence) noexcept nogil
+        void (*give_to_labels)(
+            Py_ssize_t n_components, Py_ssize_t n_rows, Py_ssize_t stride, const int64_t *labels, void *weight,
+            void *resp) noexcept nogil
         void (*count)(
             Py_ssize_t n_components, Py_ssize_t stride, const void *resp, double *counts) noexcept nogil
         void (*transpose)(
@@ -172,6 +175,9 @@ cdef extern from "centres.h" nogil:
         void (*add_rows)(
             const rows_t *, Py_ssize_t start, Py_ssize_t n_rows, const int64_t *labels, const double *centres,
             double *counts, double *sums) noexcept nogil
+        void (*add_shares)(
+            Py_ssize_t n_centres, Py_ssize_t n_features, const chunk_t *, const double *pivot, const double *centres,
+            const void *resp, double *sums) noexcept nogil
 
 
 cdef extern from "experts.h" nogil:

@@ -29,8 +29,6 @@ cdef double share_alike(const pass_t *p, const labels_t *known, const chunk_t *c
     cdef Py_ssize_t k, r
     cdef double total = 0
     clear_resp(p, chunk, space)
-    if known.own == 1:
-        return 0
     for k in range(p.family.n_components):
         total += known.alike[k]
         for r in range(chunk.n_rows):
@@ -44,14 +42,19 @@ cdef int labelled(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, works
     sum of responsibilities."""
     cdef const labels_t *known = <const labels_t *> p.strategy.assign_data
     cdef int real_bytes = p.family.real_bytes
-    cdef double alike = share_alike(p, known, chunk, space), weight
+    cdef double alike, weight
     cdef Py_ssize_t r
-    for r in range(chunk.n_rows):
-        weight = get(space.weight, real_bytes, r)
-        put(space.weight, real_bytes, r, alike * weight)
-        if known.labels[start + r] >= 0:
-            add(space.resp, real_bytes, known.labels[start + r] * chunk.stride + r, known.own * weight)
-            add(space.weight, real_bytes, r, known.own * weight)
+    if known.own == 1:
+        p.kernels.give_to_labels(p.family.n_components, chunk.n_rows, chunk.stride, known.labels + start, space.weight,
+                                 space.resp)
+    else:
+        alike = share_alike(p, known, chunk, space)
+        for r in range(chunk.n_rows):
+            weight = get(space.weight, real_bytes, r)
+            put(space.weight, real_bytes, r, alike * weight)
+            if known.labels[start + r] >= 0:
+                add(space.resp, real_bytes, known.labels[start + r] * chunk.stride + r, known.own * weight)
+                add(space.weight, real_bytes, r, known.own * weight)
     p.kernels.count(p.family.n_components, chunk.stride, space.resp, lane + LANE_COUNTS)
     return 0
 

@@ -16,7 +16,7 @@ from mixfast.engine._pass cimport arena_t, pass_t, prepare, strategy_t, take, us
 from mixfast.engine._random cimport VIEWED_ROWS, uniform
 from mixfast.engine._reals cimport put
 from mixfast.engine._rows cimport value_of
-from mixfast.engine._seeding cimport add_rows, move_to_means
+from mixfast.engine._seeding cimport adding, move_to_means
 from mixfast.engine._ward cimport cut_into, join_all, place_ward
 
 cdef enum:
@@ -349,7 +349,7 @@ cdef int label_rows(const views_t *v, Py_ssize_t which, pass_t *p, int64_t *labe
             constant += (v.mean[j] - p.pivot[j]) * form
             put(p.tables, p.family.real_bytes, v.n_groups + k * d + j, form)
         put(p.tables, p.family.real_bytes, k, constant)
-    strategy.assign, strategy.assign_data, strategy.deliver = find_least_form, labels, add_rows
+    strategy.assign, strategy.assign_data, strategy.deliver = find_least_form, labels, adding(p)
     code = visit(p, &strategy)
     if code == 0:
         move_to_means(p)
