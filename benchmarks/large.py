@@ -103,11 +103,29 @@ def read(path, fitted):
             pass
 
 
-def in_blocks(path, fitted):
-    import mixfast
+def sum_blocks(rows, fitted):
     from mixfast.statistics import Statistics
 
-    mixfast.blocks(path).map_reduce(Pass(fitted), None, Statistics.sum)
+    rows.map_reduce(Pass(fitted), None, Statistics.sum)
+
+
+def in_blocks(path, fitted):
+    import mixfast
+
+    sum_blocks(mixfast.blocks(path), fitted)
+
+
+class InBlocks:
+    """As the passes of a fit after the first: files are mapped already."""
+
+    rows = None
+
+    def __call__(self, path, fitted):
+        import mixfast
+
+        if self.rows is None:
+            self.rows = mixfast.blocks(path).for_passes(None)
+        sum_blocks(self.rows, fitted)
 
 
 def in_memory_map(path, fitted):
@@ -146,7 +164,7 @@ CASES = {
     "the file is read, cold": (read, True, 3),
     "blocks, cold": (in_blocks, True, 3),
     "memory map, cold": (in_memory_map, True, 3),
-    "blocks": (in_blocks, False, 3),
+    "blocks": (InBlocks(), False, 4),  # the first maps it
     "memory map": (in_memory_map, False, 3),
     "an array in memory": (InMemory(), False, 4),  # the first reads it
     "scikit-learn's MiniBatchKMeans, parts of a memory map": (mini_batch_kmeans, False, 1),

@@ -74,6 +74,7 @@ FLOORS = [
         "partitions",
         "row_blocks",
         "block_files",
+        "block_threads",
     ],
     [
         "estimators/",

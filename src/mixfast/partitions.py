@@ -4,7 +4,8 @@ A *source* is any object with a method `map_reduce(task, state, merge)`: it call
 its partitions, `Partition` tuples numbered from 0, and returns what `merge`, a function of a list of results, makes of
 these in the tree of `merged`. Tasks are pure functions that pickle: they may run anywhere, in any order, twice, or
 again after a worker is lost. The tree goes by the numbers of partitions and not by who arrives first, so the result has
-the same bits for any number of workers.
+the same bits for any number of workers. A source that computes in threads of this process, or keeps something from one
+pass to the next, may have a method `for_passes(n_threads)` that returns what a fit with so many threads is to ask.
 """
 
 from __future__ import annotations
@@ -56,6 +57,13 @@ class Source(Protocol):
         self, task: Callable[[Partition, Any], Result], state: Any, merge: Callable[[Sequence[Result]], Result]
     ) -> Result:
         """What `merge` makes of task(partition, state) of all partitions, by the tree of `merged`."""
+
+
+def for_passes(source: Source, n_threads: int | None) -> Source:
+    """The source as it is for a fit, which has so many threads: what its own method `for_passes` makes of it, if it has
+    one, as those do that compute in threads of this process, or keep something from one pass to the next."""
+    made: Callable[[int | None], Source] | None = getattr(source, "for_passes", None)
+    return source if made is None else made(n_threads)
 
 
 def is_source(X: object) -> bool:

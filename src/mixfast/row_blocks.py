@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import inspect
 import itertools
 import mmap
@@ -18,6 +19,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from mixfast.block_files import gather
+from mixfast.block_threads import in_order
 from mixfast.partitions import Partition, merged, stacked
 from mixfast.tables import Names, Table, adopted, is_table
 
@@ -33,6 +35,9 @@ READ = 65536
 #: a consumer that takes two thirds of that, one run each: 1.08 times reading alone, 1.6 in pieces of 256 KB, 1.2 of
 #: 4 MB, and 14.6 where only the consumer asks for pages. docs/large.md has medians.
 PIECE = 1 << 20
+#: Files that stay mapped, each an open file of the process, which may have 256 on some systems, and a mapping. To map a
+#: file of 1.5 GB that is in memory anew and touch its pages is a tenth of a pass.
+MAPS = 64
 #: Bytes that say whether a file is in memory. To read it through costs 7 % of a pass over one that is.
 PROBES = 64
 
@@ -51,6 +56,8 @@ class Blocks:
     dtype : dtype or None
         What values become, block by block.
     """
+
+    _n_threads: int | None = None
 
     def __init__(self, batches, columns, weight, dtype, row_data):
         self._batches, self.columns, self.weight, self.row_data = batches, columns, weight, row_data
@@ -140,11 +147,31 @@ class Blocks:
         results = (function(block.X, **{name: block.row_data[name] for name in names}) for block in self)
         return gather(results, getattr(function, "__name__", "result"), out)
 
+    def for_passes(self, n_threads: int | None) -> Blocks:
+        """The same rows, for several passes: files stay mapped from one to the next, as long as the result lives.
+
+        Parameters
+        ----------
+        n_threads : int or None
+            Of all blocks that are computed at a time together; None is all that the process may use, which is so of
+            what `blocks` makes.
+
+        Returns
+        -------
+        rows : Blocks
+        """
+        copied = copy.copy(self)
+        copied._n_threads = n_threads
+        if isinstance(self._batches, NpyFiles):
+            copied._batches = NpyFiles(self._batches.paths, keeps=True)
+        return copied
+
     def map_reduce(
         self, task: Callable[[Partition, Any], Result], state: Any, merge: Callable[[Sequence[Result]], Result]
     ) -> Result:
-        """What `merge` makes of task(block, state) of all blocks, one after the other: see `mixfast.partitions`."""
-        return merged((task(block, state) for block in self), merge)
+        """What `merge` makes of task(block, state) of all blocks: see `mixfast.partitions`. Threads of Python call the
+        task, each of a block of its own."""
+        return merged(in_order(lambda block: task(block, state), self, self._n_threads), merge)
 
 
 def taken_by(function, row_data):
@@ -335,12 +362,25 @@ def _of_dask(collection):
     return batches
 
 
-def _of_npy(paths):
-    def batches():
-        for path in paths:
-            yield from _source_of_array(np.load(path, mmap_mode="r"))()
+class NpyFiles:
+    """Files that are mapped when they are read: anew in each pass, or, where it `keeps` them, if they have changed."""
 
-    return batches
+    def __init__(self, paths, keeps=False):
+        self.paths, self._keeps, self._kept = paths, keeps, {}
+
+    def __call__(self):
+        for path in self.paths:
+            yield from _source_of_array(self._mapped(path))()
+
+    def _mapped(self, path):
+        found = os.stat(path)
+        version = found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+        if self._kept.get(path, (None,))[0] == version:
+            return self._kept[path][1]
+        rows = np.load(path, mmap_mode="r")
+        if self._keeps and (path in self._kept or len(self._kept) < MAPS):
+            self._kept[path] = version, rows
+        return rows
 
 
 def _of_parquet(dataset, columns, beside):
@@ -400,7 +440,8 @@ def blocks(
     Notes
     -----
     Blocks have 65,536 rows whatever the batches of the reader: results depend on the rows alone. A thread reads the
-    next batch while a pass is made. The start is found on a sample of at most 131,072 rows.
+    next batch while a pass is made, and up to four compute a block each. The start is found on a sample of at most
+    131,072 rows.
 
     Examples
     --------
@@ -441,7 +482,7 @@ def blocks(
         paths = list(itertools.chain.from_iterable(_files(Path(path)) for path in source))
         kinds = {path.suffix for path in paths}
         if kinds == {".npy"}:
-            return made(_of_npy(paths))
+            return made(NpyFiles(paths))
         if kinds <= {".parquet", ".pq"}:
             import pyarrow.dataset
 

@@ -22,6 +22,7 @@ from mixfast.engine._fit import Fit
 from mixfast.estimators._density import fitting
 from mixfast.estimators._drawn_rows import drawn, exponentials, gathered, merged_samples, named, taken, weights_of
 from mixfast.estimators._kmeans_parallel import Seeds, strata
+from mixfast.partitions import for_passes
 from mixfast.progress import Bar
 from mixfast.row_data import OF_COMPONENTS, Responses, form_of
 from mixfast.statistics import Statistics
@@ -345,7 +346,7 @@ class FromPartitions:
         """`fit` to the rows of a source."""
         self._check_start_elsewhere()
         self._check_for_parts()
-        seed = self._seed()
+        source, seed = for_passes(source, self.n_threads), self._seed()
         survey = _made_by_merge(source, source.map_reduce(SurveyRows(self), None, joined_surveys), Survey)
         if not survey.design.n_rows:
             raise ValueError(

@@ -1,0 +1,87 @@
+"""Blocks of rows that several threads compute at a time, each with its share of the threads."""
+
+from __future__ import annotations
+
+import contextvars
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from sklearn import get_config, set_config
+
+from mixfast._threads import keep_to, resolve_threads
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+#: Blocks that are computed at a time, at most: each takes memory, its rows and the sums of its lanes. One after the
+#: other, 24,000,000 x 16 float32 rows of a file take 1.46 times a pass over an array on two idle cores, of an array
+#: 1.09 times: one thread maps pages, looks at values and runs Python, and the other waits.
+AT_A_TIME = 4
+
+
+def shares_of(n_threads: int) -> list[int]:
+    """How many threads each of the blocks has that are computed at a time."""
+    n_blocks = min(n_threads, AT_A_TIME)
+    return [(n_threads + k) // n_blocks for k in range(n_blocks)]
+
+
+def in_order(function: Callable[[Item], Result], items: Iterable[Item], n_threads: int | None) -> Iterator[Result]:
+    """What a function makes of each item, in the order of the items.
+
+    Parameters
+    ----------
+    function : callable
+        Called by several threads; its passes take a share of `n_threads`, whatever estimators say.
+    items : iterable
+        Taken by the thread that asks for results, no more than one beside those that are computed.
+    n_threads : int or None
+        As estimators have it.
+
+    Yields
+    ------
+    result : object
+        The first error in the order of the items is raised in its place. Ctrl-C does not wait for blocks.
+    """
+    shares = shares_of(resolve_threads(n_threads))
+    if len(shares) == 1:
+        yield from map(function, items)
+        return
+    config, left = get_config(), iter(shares)
+
+    def begin():
+        set_config(**config)  # threads have their own
+        keep_to(next(left))
+
+    pool = ThreadPoolExecutor(len(shares), "mixfast-block", begin)
+    waits = True
+    try:
+        for future in _submitted(pool, function, items, len(shares)):
+            yield future.result()
+    except KeyboardInterrupt:
+        waits = False
+        raise
+    finally:
+        pool.shutdown(waits, cancel_futures=True)
+
+
+def _submitted(pool, function, items, n_workers):
+    """Futures of all items in order; an error of `items` comes after those before it."""
+    pending, source, error = deque(), iter(items), None
+    while True:
+        try:
+            item = next(source)
+        except StopIteration:
+            break
+        except Exception as found:
+            error = found
+            break
+        pending.append(pool.submit(contextvars.copy_context().run, function, item))
+        del item  # a block lasts until it is computed
+        if len(pending) > n_workers:
+            yield pending.popleft()
+    while pending:
+        yield pending.popleft()
+    if error is not None:
+        raise error

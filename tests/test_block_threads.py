@@ -1,0 +1,162 @@
+"""Blocks that threads of Python compute: in order, with their share of the threads, and the first error first."""
+
+import os
+import signal
+import threading
+import time
+
+import numpy as np
+import pytest
+import sklearn
+
+from mixfast import GaussianMixture, block_threads, blocks, row_blocks
+from mixfast._threads import resolve_threads
+from mixfast.block_threads import in_order, shares_of
+
+
+@pytest.mark.parametrize("n_threads", [1, 2, 3, 4, 5, 6, 7, 8, 64])
+def test_blocks_at_a_time_share_all_threads(n_threads):
+    shares = shares_of(n_threads)
+    assert sum(shares) == n_threads
+    assert len(shares) == min(n_threads, block_threads.AT_A_TIME)
+    assert max(shares) - min(shares) <= 1
+
+
+def test_results_come_in_the_order_of_the_items():
+    def slow_first(i):
+        time.sleep(0.02 if i % 3 == 0 else 0)
+        return i
+
+    assert list(in_order(slow_first, iter(range(20)), 3)) == list(range(20))
+    assert list(in_order(slow_first, [], 3)) == []
+
+
+def test_several_are_computed_at_a_time_and_few_are_waiting():
+    meet, taken, done = threading.Barrier(2), [], []
+
+    def compute(i):
+        meet.wait(timeout=60)  # for another one, which is only there if two are computed at a time
+        done.append(i)
+        assert len(taken) - len(done) <= 3
+
+    def items():
+        for i in range(10):
+            taken.append(i)
+            yield i
+
+    list(in_order(compute, items(), 2))
+    assert sorted(done) == list(range(10))
+
+
+def test_one_thread_computes_in_the_callers():
+    assert set(in_order(lambda i: threading.get_ident(), range(5), 1)) == {threading.get_ident()}
+
+
+def test_passes_of_a_block_take_their_share_and_keep_the_configuration():
+    def seen(_):
+        return resolve_threads(100), resolve_threads(None) <= 2, sklearn.get_config()["assume_finite"]
+
+    with sklearn.config_context(assume_finite=True):
+        found = set(in_order(seen, range(8), 8))
+    assert found == {(2, True, True)}
+    assert resolve_threads(100) == 100
+
+
+def test_the_first_error_in_order_is_raised():
+    def compute(i):
+        if i == 3:
+            time.sleep(0.05)
+        if i >= 3:
+            raise ValueError(f"block {i}")
+        return i
+
+    def items():
+        yield from range(5)
+        raise OSError("the disk is gone")
+
+    for n_threads in (1, 4):
+        found = []
+        with pytest.raises(ValueError, match="block 3"):
+            found.extend(in_order(compute, items(), n_threads))
+        found = []
+        with pytest.raises(OSError, match="the disk is gone"):
+            found += in_order(lambda i: i, items(), n_threads)
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no alarms on this system")
+def test_interrupts_do_not_wait_for_blocks():
+    is_over, previous = threading.Event(), signal.signal(signal.SIGALRM, signal.default_int_handler)
+    signal.setitimer(signal.ITIMER_REAL, 0.2)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            list(in_order(lambda i: is_over.wait(600), range(10), 2))
+        assert not is_over.is_set()
+    finally:
+        is_over.set()
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, previous)
+
+
+# ---- fits -----------------------------------------------------------------------------------------------------------
+
+ROWS = np.random.default_rng(7).normal(size=(1000, 3)) + 4 * np.random.default_rng(8).integers(0, 2, size=(1000, 1))
+
+
+@pytest.fixture
+def small_blocks(monkeypatch):
+    monkeypatch.setattr(row_blocks, "BLOCK", 64)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_fits_to_blocks_have_the_same_bits_for_any_number_of_threads(small_blocks):
+    def fitted(n_threads):
+        return GaussianMixture(2, random_state=0, max_iter=5, tol=0, n_threads=n_threads).fit(blocks(ROWS))
+
+    one = fitted(1)
+    for n_threads in (2, 3, 7, None):
+        other = fitted(n_threads)
+        assert np.array_equal(other.means_, one.means_)
+        assert np.array_equal(other.covariances_, one.covariances_)
+        assert other.lower_bounds_ == one.lower_bounds_
+
+
+@pytest.fixture
+def maps(monkeypatch):
+    """Paths of .npy files that are mapped, in turn."""
+    found, real = [], np.load
+    monkeypatch.setattr(row_blocks.np, "load", lambda path, **options: found.append(path) or real(path, **options))
+    return found
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_files_stay_mapped_for_a_fit(small_blocks, maps, monkeypatch, tmp_path):
+    paths = [tmp_path / f"{i}.npy" for i in range(3)]
+    for path, part in zip(paths, np.array_split(ROWS, 3), strict=True):
+        np.save(path, part)
+    rows = blocks(paths)
+    GaussianMixture(2, random_state=0, max_iter=4, tol=0).fit(rows)
+    assert maps == paths
+    assert not rows._batches._kept  # what the user holds keeps no file open
+    rows.map(np.copy)
+    rows.map(np.copy)
+    assert maps == paths * 3
+    maps.clear()
+    monkeypatch.setattr(row_blocks, "MAPS", 1)
+    n_passes = GaussianMixture(2, random_state=0, max_iter=4, tol=0).fit(rows).n_iter_ + 2
+    assert maps == paths + paths[1:] * (n_passes - 1)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a file that is mapped cannot be replaced")
+def test_a_file_that_has_changed_is_mapped_anew(maps, tmp_path):
+    path, new = tmp_path / "rows.npy", tmp_path / "new.npy"
+    np.save(path, ROWS)
+    rows = blocks(path).for_passes(None)
+    assert np.array_equal(rows.map(np.copy), ROWS)
+    np.save(new, ROWS[:100] + 1)
+    os.replace(new, path)
+    for _ in range(2):
+        assert np.array_equal(rows.map(np.copy), ROWS[:100] + 1)
+    assert maps == [path] * 2
+    path.unlink()
+    with pytest.raises(FileNotFoundError):
+        rows.map(np.copy)
