@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+from numpy.testing import assert_array_equal
 from sklearn.base import clone
 
 import mixfast
@@ -256,3 +257,96 @@ def test_where_formulas_are_not_read_is_said():
     for call in (lambda: bootstrap_lrt(TABLE, model, 1), lambda: fit_many([TABLE], model)):
         with pytest.raises(TypeError, match=r"needs y beside X.*formulas are read by `select` alone"):
             call()
+
+
+def _answers():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=200)
+    y = rng.random(200) < 1 / (1 + np.exp(-0.5 - 2 * x))
+    words, kinds = np.where(y, "yes", "no"), np.array(["a", "b", "c"])[rng.integers(3, size=200)]
+    return x, y, words, kinds
+
+
+SUCCESSES = {
+    "bool": lambda y, words: y,
+    "strings": lambda y, words: words.astype(object),
+    "categories": lambda y, words: pd.Categorical(words),
+    "an unused category": lambda y, words: pd.Categorical(words, categories=["maybe", "no", "yes"]),
+}
+
+
+@pytest.mark.parametrize("form", SUCCESSES)
+def test_the_second_level_is_the_success(form):
+    x, y, words, _ = _answers()
+    table, values = pd.DataFrame({"x": x}), SUCCESSES[form](y, words)
+    table["y"] = values
+    expected = MixtureOfExperts(expert="binomial", random_state=0).fit(x[:, np.newaxis], y.astype(float))
+    by_formula = MixtureOfExperts.from_formula("y ~ x", table, expert="binomial", random_state=0)
+    by_arrays = MixtureOfExperts(expert="binomial", random_state=0).fit(x[:, np.newaxis], values)
+    assert expected.coef_[0, 0] > 1
+    for model in (by_formula, by_arrays):
+        assert_array_equal(model.coef_, expected.coef_)
+        assert_array_equal(model.intercept_, expected.intercept_)
+    if form == "bool":
+        assert not hasattr(by_formula, "classes_")
+        return
+    for model, X, y_of_it in ((by_formula, table, {}), (by_arrays, x[:, np.newaxis], {"y": values})):
+        assert_array_equal(model.classes_, ["no", "yes"])
+        score = expected.score(x[:, np.newaxis], y.astype(float))
+        assert model.score(X, **y_of_it) == pytest.approx(score, abs=1e-15)
+        drawn, _ = model.sample(X, random_state=0)
+        assert_array_equal(drawn == "yes", expected.sample(x[:, np.newaxis], random_state=0)[0] == 1)
+        assert_array_equal(
+            model.inference(X, **y_of_it).estimates, expected.inference(x[:, np.newaxis], y.astype(float)).estimates
+        )
+
+
+def test_levels_are_in_the_order_of_their_column(tmp_path):
+    x, y, words, _ = _answers()
+    table = pd.DataFrame({"x": x, "y": pd.Categorical(words, categories=["yes", "no"])})
+    model = MixtureOfExperts.from_formula("y ~ x", table, expert="binomial", random_state=0)
+    assert_array_equal(model.classes_, ["yes", "no"])
+    assert model.coef_[0, 0] < -1  # P(no), as R's glm of this factor
+    model.save(tmp_path / "model")
+    for other in (mixfast.load(tmp_path / "model"), mixfast.select(table, model, n_components=[1]).best_):
+        assert_array_equal(other.classes_, ["yes", "no"])
+        assert other.score(table) == model.score(table)
+    # another fit has classes of its own
+    assert_array_equal(model.fit(x[:, np.newaxis], np.where(y, "ja", "nein")).classes_, ["ja", "nein"])
+    again = MixtureOfExperts.from_parameters(coef=[[2.0]], intercept=[0.5], classes=["no", "yes"], expert="binomial")
+    assert set(again.sample(x[:, np.newaxis], random_state=0)[0]) == {"no", "yes"}
+
+
+def test_formulas_keep_the_labels_of_classes():
+    x, _, words, kinds = _answers()
+    table = pd.DataFrame({"x": x, "w": x + 1, "kind": kinds, "y": words})
+    by_formula = MixtureOfExperts.from_formula("kind ~ x", table, expert="multinomial", random_state=0)
+    by_arrays = MixtureOfExperts(expert="multinomial", random_state=0).fit(table[["x"]], table["kind"])
+    assert_array_equal(by_formula.classes_, by_arrays.classes_)
+    assert_array_equal(by_formula.coef_, by_arrays.coef_)
+    assert by_formula.inference(table).terms == ("(Intercept) [b]", "(Intercept) [c]", "x [b]", "x [c]")
+    assert set(by_formula.sample(table, random_state=0)[0]) == set("abc")
+    several = MixtureOfExperts.from_formula(
+        "w + y + kind ~ x", table, expert=["gaussian", "binomial", "multinomial"], random_state=0
+    )
+    assert_array_equal(several.coef_[1], MixtureOfExperts(expert="binomial").fit(table[["x"]], table["y"]).coef_)
+    assert_array_equal(several.classes_[2], ["a", "b", "c"])
+    assert several.inference(table).terms[-4:] == tuple(f"kind: {term}" for term in by_formula.inference(table).terms)
+    without = MixtureOfExperts.from_formula("w + y ~ x", table, expert=["gaussian", "binomial"], random_state=0)
+    assert set(without.sample(table, random_state=0)[0][1]) == {"no", "yes"}
+
+
+@pytest.mark.parametrize(
+    ("formula", "expert", "match"),
+    [
+        ("kind ~ x", "binomial", "3 class.*expert='binomial' needs two, of which the second is the success"),
+        ("kind ~ x", "poisson", "y should have a number for each row, got 'c'"),
+        ("kind ~ x", "gaussian", "y should have a number for each row, got 'c'"),
+    ],
+)
+def test_labels_that_an_expert_has_no_place_for(formula, expert, match):
+    x, _, _, kinds = _answers()
+    with pytest.raises(ValueError, match=match):
+        MixtureOfExperts.from_formula(formula, pd.DataFrame({"x": x, "kind": kinds}), expert=expert)
+    with pytest.raises(ValueError, match=match):
+        MixtureOfExperts(expert=expert).fit(x[:, np.newaxis], kinds)

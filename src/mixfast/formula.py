@@ -13,11 +13,12 @@ import re
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 
 from mixfast.in_messages import among, in_short, listed, one_name
-from mixfast.tables import Table
+from mixfast.tables import Table, as_values
 
 INTERCEPT = "Intercept"
 
@@ -188,7 +189,7 @@ def _learned_by(spec):
     return [dict(spec.transform_state), encoders]
 
 
-def _with_learned(formula, learned):
+def _with_learned(formula, learned, side):
     """The inverse of `_learned_by`: the ModelSpec of one side."""
     formulaic = _formulaic()
     from formulaic.parser.types import Factor
@@ -197,6 +198,7 @@ def _with_learned(formula, learned):
     return formulaic.ModelSpec(
         formula=formula,
         materializer="pandas",
+        ensure_full_rank=side != "response",
         transform_state=dict(transforms),
         encoder_state={
             factor: (Factor.Kind(kind), {} if categories is None else {"categories": list(categories)})
@@ -269,7 +271,7 @@ class Formula:
         if not self._specs:
             for name, formula in sides_of(self.texts).items():
                 check_harmless(formula)
-                self._specs[name] = _with_learned(formula, self.learned[name])
+                self._specs[name] = _with_learned(formula, self.learned[name], name)
         return self._specs[side]
 
     def _of_later(self, side, data, names):
@@ -308,9 +310,22 @@ class Formula:
         return pd.DataFrame(values, columns=list(self.gate_names))
 
     def responses(self, data):
-        """y for a table: (n,), or (n, C) where the left side has several columns (such as successes and failures) or is
-        categorical."""
+        """y for a table, as `learn_formula` returns it."""
         return _as_responses(_matrix(self._spec("response").get_model_matrix, _as_pandas(data)))
+
+    def classes_in(self, y):
+        """Of each term of the left side the categories that y has, in the order of the column's; none where it holds
+        numbers."""
+        encoders = self.learned["response"][1]
+        of_terms = [_categories_of(term, encoders) for term in sides_of(self.texts)["response"]]
+        columns = [y] if len(of_terms) == 1 else [None] * len(of_terms)
+        if len(of_terms) > 1 and hasattr(y, "columns"):
+            columns = [y[str(term)] for term in sides_of(self.texts)["response"]]
+        found = []
+        for categories, values in zip(of_terms, columns, strict=True):
+            there = set() if categories is None or values is None else set(values.tolist())
+            found.append(as_values([own for own in categories or () if own in there]))
+        return found
 
     def response_names(self):
         """The terms of the left side, a tuple of str."""
@@ -327,8 +342,34 @@ class Formula:
 
 
 def _as_responses(matrix):
-    values = _values(matrix)
-    return values[:, 0] if values.shape[1] == 1 else values
+    """Labels of a term that is categorical, beside others a pandas.DataFrame with a column for each; numbers else."""
+    import pandas as pd
+
+    values, spec = _values(matrix), matrix.model_spec
+    encoders = {factor: (kind.value, state.get("categories")) for factor, (kind, state) in spec.encoder_state.items()}
+    labels = {}
+    for term, places in spec.term_slices.items():
+        categories = _categories_of(term, encoders)
+        if categories is not None:
+            labels[str(term)] = as_values(categories)[values[:, places].argmax(axis=1)]
+    if not labels:
+        return values[:, 0] if values.shape[1] == 1 else values
+    if len(spec.term_slices) == 1:
+        return next(iter(labels.values()))
+    columns = {}
+    for term, places in spec.term_slices.items():
+        if str(term) in labels:
+            columns[str(term)] = labels[str(term)]
+        else:
+            columns |= {spec.column_names[place]: values[:, place] for place in range(places.start, places.stop)}
+    return pd.DataFrame(columns)
+
+
+def _categories_of(term, encoders):
+    """The categories of a term of the left side that is one categorical factor, a list; None for others. encoders: text
+    of each factor -> (kind, categories or None)."""
+    kind, categories = encoders.get(str(term), (None, None))
+    return list(categories) if kind == "categorical" and categories is not None else None
 
 
 def sides_of(texts):
@@ -364,7 +405,9 @@ def learn_formula(formula, data, gate=None, shared=None, columns=None):
     -------
     learned : Formula
     X : pandas.DataFrame of shape (n_samples, n_features)
-    y : ndarray of shape (n_samples,) or (n_samples, n_columns)
+    y : ndarray of shape (n_samples,) or (n_samples, n_columns), or pandas.DataFrame
+        Several columns are those of several terms, such as successes and failures. Labels of a column of categories, in
+        a DataFrame where there are other terms.
     gate_X : pandas.DataFrame or None
 
     Raises
@@ -385,7 +428,11 @@ def learn_formula(formula, data, gate=None, shared=None, columns=None):
     data = _as_pandas(data)
     sides = {"gate": gate, "fixed": shared}
     texts = {"formula": formula} | {name: text for name, text in sides.items() if text is not None}
-    matrices = {side: _matrix(own.get_model_matrix, data) for side, own in sides_of(texts).items()}
+    matrices = {
+        # each category of a response has its column: labels are read from these
+        side: _matrix(partial(own.get_model_matrix, ensure_full_rank=side != "response"), data)
+        for side, own in sides_of(texts).items()
+    }
     own, more = _names(matrices["terms"]), _names(matrices["fixed"]) if "fixed" in matrices else ()
     twice = [name for name in more if name in own]
     if twice:

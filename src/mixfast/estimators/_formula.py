@@ -7,6 +7,8 @@ from inspect import signature
 from typing import Any, Self
 
 from mixfast._typing import Column
+from mixfast.design import NamesOfAll
+from mixfast.estimators._responses import check_classes
 from mixfast.formula import Formula, learn_formula
 from mixfast.tables import names_of
 
@@ -100,7 +102,9 @@ class FittedByFormula:
         formula : str
             `"y ~ x + I(x**2)"`, in the language of formulaic: terms are columns, functions of them such as `log(x)`,
             splines such as `bs(x, df=4)`, products `a:b` and `a*b`; columns of strings are categories. `0 +` leaves the
-            intercept out. Binomial counts are `"successes + failures ~ x"`.
+            intercept out. Binomial counts are `"successes + failures ~ x"`. A response of two categories is modelled by
+            the probability of the second, as R's `glm` does; `classes_` has both, in the order of the column's
+            categories, sorted where it has none.
         data : table
             Of pandas, polars or pyarrow.
         gate : str, default=None
@@ -155,9 +159,22 @@ class FittedByFormula:
             raise ValueError(f"{min(twice)}={params[min(twice)]!r} is said by the formula: leave it out")
         model = cls(**own, **params)
         beside = learned.row_data(data, columns) | ({} if gate_X is None else {"gate_X": gate_X})
+        model._names_of_all = NamesOfAll(model._classes_by_formula(learned, y))
         model.fit(X, y, **beside)
+        vars(model).pop("_names_of_all")  # those of the table are not those of a later fit
         model._fitted_formula = learned
         return model
+
+    def _classes_by_formula(self, formula, y):
+        """The classes of each response, in the order of the categories of its column; None where the left side has no
+        categories. y: what the formula made."""
+        names, found = self._names_of_experts(), formula.classes_in(y)
+        if len(names) != len(found) or not any(map(len, found)):
+            return None
+        return [
+            own if (known := check_classes(name, own, "y")) is None else known
+            for name, own in zip(names, found, strict=True)
+        ]
 
     def _as_fitted(self, X, sample_weight, row_data):
         if not self._has_responses_in(X):

@@ -82,7 +82,7 @@ class RegressionsElsewhere:
         return row_data if y is None else row_data | {"y": y}
 
     def _read_part(self, X):
-        if "multinomial" in self._names_of_experts() and self._names_of_all.categories is None:
+        if self._may_have_classes() and self._names_of_all.categories is None:
             classes = self._classes_in(separated(X)[1].get("y"), classes_seen)
             self._names_of_all = self._names_of_all._replace(categories=classes)
         return super()._read_part(X)
@@ -104,6 +104,7 @@ class RegressionsElsewhere:
         return super()._known_units(family, moments)
 
     def _names_of_codes(self):
-        if "multinomial" not in self._names_of_experts():
+        found = self._known_classes()
+        if all(classes is None for classes in found):
             return None
-        return [np.empty(0) if classes is None else np.asarray(classes) for classes in self._known_classes()]
+        return [np.empty(0) if classes is None else np.asarray(classes) for classes in found]

@@ -57,32 +57,59 @@ def columns_of_responses(y, widths):
     )
 
 
-def classes_of(y, name):
-    """The classes that the labels or the columns of y have. Raises ValueError for fewer than two."""
-    return check_classes(classes_seen(y, name), name)
-
-
-def classes_seen(y, name):
-    """The classes that the labels or the columns of a part of y have, any number."""
+def _classes_of_a_multinomial(y, name):
     if y.ndim == 2 and y.shape[1] > 1:
         return np.arange(y.shape[1])
     return distinct(name, y.ravel())
 
 
-def check_classes(classes, name):
-    """Raises ValueError for fewer than two classes."""
-    if len(classes) < 2:
+def _classes_of_a_binomial(y, name):
+    """Those of labels; zeros and ones and counts have none."""
+    is_one = y.ndim == 1 or y.shape[1] == 1
+    are_words = y.dtype.kind in "US" or (y.dtype == object and any(isinstance(own, str) for own in y.ravel().tolist()))
+    return distinct(name, y.ravel()) if is_one and are_words else np.empty(0)
+
+
+#: Name of an expert -> function of (y, its name) that returns the classes that the labels or the columns of y have, of
+#: those experts whose responses may have classes.
+OF_CLASSES = {"multinomial": _classes_of_a_multinomial, "binomial": _classes_of_a_binomial}
+
+
+def classes_seen(expert, y, name):
+    """The classes that a part of y has, any number of them; none where it has no classes."""
+    return OF_CLASSES[expert](y, name) if expert in OF_CLASSES else np.empty(0)
+
+
+def classes_of(expert, y, name):
+    """The classes that all of y has, None where it has no classes. Raises ValueError for too few or many."""
+    return check_classes(expert, classes_seen(expert, y, name), name)
+
+
+def check_classes(expert, classes, name):
+    """The classes, None where there are none. Raises ValueError for fewer than two, and of a binomial for more."""
+    if expert == "binomial" and len(classes) not in (0, 2):
+        raise ValueError(
+            f"{name} has {len(classes)} class(es), {listed(classes)}: expert='binomial' needs two, of which the second "
+            "is the success" + (". For more there is expert='multinomial'" if len(classes) > 2 else "")
+        )
+    if expert == "multinomial" and len(classes) < 2:
         raise ValueError(f"{name} has {len(classes)} class(es): expert='multinomial' needs two at least")
-    return classes
+    return classes if len(classes) else None
 
 
-def counts_of_classes(y, classes, name):
-    """(n_samples, n_classes), of labels too."""
-    if y.ndim == 2 and y.shape[1] > 1:
+def numbers_of(expert, y, classes, name):
+    """y as its `Expert` takes it: labels are counts of 1; what is given as counts stays as it is."""
+    if classes is None or (y.ndim == 2 and y.shape[1] > 1):
         return y
+    return expert.of_classes(_counts_of_classes(y, classes, name))
+
+
+def _counts_of_classes(y, classes, name):
+    """(n_samples, n_classes), a 1 in each row."""
     y, kinds = y.ravel(), [classes.dtype.kind, y.dtype.kind]
     if kinds[0] == kinds[1] != "O" or all(kind in "biuf" for kind in kinds):
-        places = np.minimum(np.searchsorted(classes, y), len(classes) - 1)
+        order = np.argsort(classes, kind="stable")  # those of a formula are as its table has them
+        places = order[np.minimum(np.searchsorted(classes[order], y), len(classes) - 1)]
         unknown = classes[places] != y
     else:  # of other types than those of the fit, perhaps, which have no order
         known = {label: place for place, label in enumerate(classes.tolist())}

@@ -35,11 +35,12 @@ from mixfast.estimators._parameters import unfitted_copy
 from mixfast.estimators._regression import RegressionStatistics
 from mixfast.estimators._regressions_elsewhere import RegressionsElsewhere
 from mixfast.estimators._responses import (
+    OF_CLASSES,
     PicturedResponse,
     check_classes,
     classes_of,
     columns_of_responses,
-    counts_of_classes,
+    numbers_of,
 )
 from mixfast.families.conditional import DISTRIBUTIONS, drawn_of
 from mixfast.families.experts import (
@@ -76,6 +77,7 @@ from mixfast.tables import (
     check_no_dates,
     check_no_infinity,
     check_no_missing,
+    check_no_words,
     feature_names,
     is_table,
     names_of,
@@ -118,8 +120,8 @@ default='gaussian'
         - 'gaussian': mean eta and standard deviation `sigma_`;
         - 'student_t': location eta and scale `sigma_`, robust to outliers;
         - 'poisson': counts of mean exp(eta) times the exposure;
-        - 'binomial': success with probability 1 / (1 + exp(-eta)); y of zeros and ones, or (n_samples, 2) counts of
-          successes and failures;
+        - 'binomial': success with probability 1 / (1 + exp(-eta)); y of zeros and ones, of two labels that are strings,
+          of which the second is the success, or (n_samples, 2) counts of successes and failures;
         - 'gamma': positive numbers of mean exp(eta) and shape `shape_`, by maximum likelihood;
         - 'negative_binomial': counts of mean exp(eta) times the exposure and variance mean + mean^2 / `theta_`;
         - 'multinomial': categories, whose log odds against the first are linear predictors each; y of labels, or
@@ -194,7 +196,8 @@ default='gaussian'
     theta_ : ndarray of shape (n_components,)
         Of 'negative_binomial'.
     classes_ : ndarray of shape (n_classes,)
-        Of 'multinomial': the labels, or the numbers of the columns of y.
+        Of 'multinomial': the labels, or the numbers of the columns of y. Of 'binomial' the two labels where y is of
+        strings, failure and success. Sorted, or in the order of the levels of a formula's column.
     degrees_of_freedom_ : ndarray of shape (n_components,)
         Of 'student_t'.
     weights_ : ndarray of shape (n_components,)
@@ -341,7 +344,8 @@ default='gaussian'
         degrees_of_freedom : float or array-like of shape (n_components,), default=4.0
             Of 'student_t'; an array is that of 'component'.
         classes : array-like of shape (n_classes,), default=None
-            Of 'multinomial', sorted. None: 0, 1, ...
+            Of 'multinomial', sorted; None: 0, 1, ... Of 'binomial' two labels, the second of which is the success, or
+            None.
         gate_coef, gate_intercept : array-like of shape (n_components, n_gate_columns) and (n_components,), default=None
             Where there is a gate, of which only differences between components matter.
         <feature_names, options>
@@ -371,15 +375,18 @@ default='gaussian'
                 raise ValueError(f"{name} should be a list with an entry for each of {len(experts)} responses")
         each = {name: [None if own is None else numbers(name, own) for own in values] for name, values in each.items()}
         name_columns(model, each["coef"][0].shape[-1], feature_names)
-        if "multinomial" in experts:
-            own = classes if several else [classes]
-            own = [None] * len(experts) if own is None else own
-            model.classes_ = model._joined(
-                [
-                    (np.arange(b.shape[1]) if c is None else np.asarray(c)) if name == "multinomial" else None
-                    for name, b, c in zip(experts, each["coef"], own, strict=True)
-                ]
-            )
+        own = classes if several else [classes]
+        own = [None] * len(experts) if own is None else own
+        of_each = [
+            np.arange(b.shape[1]) if name == "multinomial" and c is None else None if c is None else np.asarray(c)
+            for name, b, c in zip(experts, each["coef"], own, strict=True)
+        ]
+        for name, c in zip(experts, of_each, strict=True):
+            if c is not None and name not in OF_CLASSES:
+                raise ValueError(f"classes={in_short(c)} was given, and expert={name!r} has no classes: leave them out")
+            check_classes(name, () if c is None else c, "classes")
+        if any(c is not None for c in of_each):
+            model.classes_ = model._joined(of_each)
         for name, values in each.items():
             setattr(model, f"{name}_", model._joined(values))
         n_components = model.n_components
@@ -459,8 +466,9 @@ default='gaussian'
 
     def _side_by_side(self, parts):
         """Predictions of all responses, as public methods return them: an array with a last axis of responses, a list
-        if one is multinomial, or the only entry."""
-        if self._has_several and "multinomial" not in self._names_of_experts():
+        if one is multinomial, or of labels, or the only entry."""
+        are_numbers = all(np.issubdtype(part.dtype, np.number) for part in parts)
+        if self._has_several and are_numbers and "multinomial" not in self._names_of_experts():
             return np.stack(parts, axis=-1)
         return self._joined(parts)
 
@@ -485,12 +493,19 @@ default='gaussian'
                 f"the design is of {len(of_all)} response(s), and expert={self.expert!r} is of {len(names)}: make one "
                 "by an estimator of these"
             )
-        return [own if name == "multinomial" else None for name, own in zip(names, of_all, strict=True)]
+        return [
+            own if name == "multinomial" or (name in OF_CLASSES and len(own)) else None
+            for name, own in zip(names, of_all, strict=True)
+        ]
 
     def _check_names_of_all(self):
-        for classes in self._classes_of_all():
+        for name, classes in zip(self._names_of_experts(), self._classes_of_all(), strict=True):
             if classes is not None:
-                check_classes(classes, "y")
+                check_classes(name, classes, "y")
+
+    def _may_have_classes(self):
+        """Whether the labels of some response may be those of classes."""
+        return any(name in OF_CLASSES for name in self._names_of_experts())
 
     def _family(self, holds=True):
         held, centres = self._coefficients_held() if holds and self.hold else (None, True)
@@ -673,21 +688,25 @@ default='gaussian'
 
     def _for_parts_of(self, X):
         """The estimator with the classes of all rows of X, since parts of them may lack some."""
-        if "multinomial" not in self._names_of_experts() or self._names_of_all.categories is not None:
+        if not self._may_have_classes() or self._names_of_all.categories is not None:
             return self
         estimator = unfitted_copy(self)
-        estimator._names_of_all = NamesOfAll(self._classes_in(separated(X)[1].get("y"), classes_of))
+        y = separated(X)[1].get("y")
+        found = None
+        if "_fitted_formula" in vars(self) and y is not None:
+            found = self._classes_by_formula(self._fitted_formula, y)
+        found = self._classes_in(y, classes_of) if found is None else found
+        estimator._names_of_all = NamesOfAll([np.empty(0) if own is None else own for own in found])
         return estimator
 
     def _classes_in(self, y, classes_of_one):
-        """The classes of each response, none where it has no classes, by a function of y and its name; without rows any
-        will do."""
+        """The classes of each response by a function of its expert, y and its name; without rows any will do."""
         names = self._names_of_experts()
         if y is None:
             return [np.arange(2 * (name == "multinomial")) for name in names]
         y = self._gathered(y)
         each = zip(names, y.parts if self._has_several else (y,), strict=True)
-        return [classes_of_one(own, "y") if name == "multinomial" else np.empty(0) for name, own in each]
+        return [classes_of_one(name, own, "y") for name, own in each]
 
     def _no_rows(self, dtype):
         data = {"y": np.empty((0, sum(expert.width for expert in self._experts())))}
@@ -706,7 +725,7 @@ default='gaussian'
     def _take_up_columns(self, kept):
         if self.gate is not None:
             self._n_columns_of_X, self._n_gate_columns = int(kept["n_columns"]), int(kept["n_gate_columns"])
-        if "multinomial" in self._names_of_experts():
+        if "classes" in kept:
             classes = kept["classes"] if self._has_several else [kept["classes"]]
             self._names_of_all = NamesOfAll([np.empty(0) if own is None else own for own in classes])
 
@@ -825,18 +844,15 @@ default='gaussian'
             vars(self).pop("classes_", None)
             classes = self._classes_of_all()
             if all(own is None for own in classes):
-                classes = [
-                    classes_of(*own) if name == "multinomial" else None
-                    for name, *own in zip(self._names_of_experts(), ys, called, strict=True)
-                ]
+                classes = [classes_of(*own) for own in zip(self._names_of_experts(), ys, called, strict=True)]
             if any(own is not None for own in classes):
                 self.classes_ = self._joined(classes)
         found = []
         for expert, classes, own, name in zip(self._experts(), self._known_classes(), ys, called, strict=True):
             check_not_missing(name, own)
             check_no_infinity(own, name)
-            if classes is not None:
-                own = counts_of_classes(own, classes, name)
+            own = numbers_of(expert, own, classes, name)
+            check_no_words(own, name)
             least = {"ensure_min_samples": 0, "ensure_min_features": 0}  # of a part there may be no rows, or no classes
             own = check_array(own, ensure_2d=False, dtype=np.float64, input_name=name, **least)
             if len(own) != n_samples:
@@ -871,8 +887,9 @@ default='gaussian'
                 continue
             with np.errstate(invalid="ignore"):
                 shares = own / own.sum(axis=1, keepdims=True)  # NaN without trials
-            if known is None:
-                pictured.append(PicturedResponse(f"{name}, share of successes", shares[:, 0], True))
+            if not isinstance(expert, MultinomialExpert):
+                success = "successes" if known is None else known[1]
+                pictured.append(PicturedResponse(f"{name}, share of {success}", shares[:, 0], True))
             else:
                 each = zip(known, shares.T, strict=True)
                 pictured += [PicturedResponse(f"{name}, share of {label}", share, True) for label, share in each]
@@ -903,9 +920,10 @@ default='gaussian'
             rows at a time get their zeros. The fit is that of the dense X, to the last bit, and takes as long;
             `inference` alone makes all of X dense.
         y : array-like of shape (n_samples,), default=None
-            Responses, which sources alone bring with them; of 'binomial' also (n_samples, 2), successes and failures;
-            of 'multinomial' labels or (n_samples, n_classes) counts. Of several responses a list with such an entry for
-            each, or a table, or an array, with a column for each.
+            Responses, which sources alone bring with them; of 'binomial' also two labels, the second of which is the
+            success, and (n_samples, 2), successes and failures; of 'multinomial' labels or (n_samples, n_classes)
+            counts. Of several responses a list with such an entry for each, or a table, or an array, with a column for
+            each.
         sample_weight : array-like of shape (n_samples,), default=None
             How often each row counts; rows of weight 0 may hold anything.
         groups : array-like of shape (n_samples,), default=None
@@ -1041,8 +1059,8 @@ default='gaussian'
         Returns
         -------
         y : ndarray of shape (n_samples,), float64
-            Of 'binomial' the probability of success; of 'multinomial' (n_samples, n_classes), those of the classes.
-            Of several responses (n_samples, n_responses), or a list.
+            Of 'binomial' the probability of success, of the second of two `classes_`; of 'multinomial' (n_samples,
+            n_classes), those of the classes. Of several responses (n_samples, n_responses), or a list.
         """
         return self._side_by_side(self._means(X, exposure, offset, gate_X))
 
@@ -1105,14 +1123,15 @@ default='gaussian'
             several responses the mean of theirs.
         """
         predicted, y = self._means(X, exposure, offset, gate_X), self._gathered(y)
-        each = zip(y.parts if self._has_several else (y,), predicted, self._each("classes_"), strict=True)
+        ys = y.parts if self._has_several else (y,)
+        each = zip(self._experts(), ys, predicted, self._each("classes_"), strict=True)
         return float(np.mean([self._score_of(*own, sample_weight) for own in each]))
 
     @staticmethod
-    def _score_of(y, predicted, classes, sample_weight):
+    def _score_of(expert, y, predicted, classes, sample_weight):
         """R^2 of one response."""
         if classes is not None:
-            y = np.asarray(counts_of_classes(y, classes, "y"), dtype=np.float64)
+            y = np.asarray(numbers_of(expert, y, classes, "y"), dtype=np.float64)
         if y.ndim == 2 and y.shape[1] > 1:
             totals = y.sum(axis=1)
             sample_weight = totals if sample_weight is None else totals * np.asarray(sample_weight)
@@ -1376,7 +1395,8 @@ default='gaussian'
         Returns
         -------
         y : ndarray of shape (n_samples,), float64
-            Of 'multinomial' labels. Of several responses (n_samples, n_responses), or a list.
+            Of 'multinomial', and of 'binomial' fitted to labels, labels. Of several responses (n_samples, n_responses),
+            or a list.
         labels : ndarray of shape (n_samples,), int64
             The component of each row.
         """

@@ -116,6 +116,10 @@ class Expert:
         """The columns that the kernel reads for y (n, width), (n, n_y): see `_kernels/experts.c`."""
         return y
 
+    def of_classes(self, counts):
+        """y (n, width) of counts of classes (n, n_classes), of kinds whose responses may have classes."""
+        return counts
+
     def base(self, y):
         """The terms of the log density that do not depend on parameters, (n,); None where they are 0."""
         return None
@@ -175,6 +179,9 @@ class BinomialExpert(Expert):
 
     def whole(self, y):
         return np.column_stack([y, 1 - y]) if y.shape[1] == 1 else y
+
+    def of_classes(self, counts):
+        return counts[:, ::-1]  # the second class is the success
 
     def columns(self, y):
         return np.column_stack([y[:, 0], y.sum(axis=1)])
