@@ -101,6 +101,11 @@ def _plain(value: Any) -> str:
     return " ".join(repr(value).split())
 
 
+def no_mixture(name: str, value: Any, wanted: str, other: Any, call: str) -> str:
+    """What a message says of the argument `name` where a mixture is wanted; `other` and `call` are as in `swapped`."""
+    return f"{name}={in_short(value)} should be a {wanted}{swapped(other, call)}"
+
+
 def swapped(other: Any, call: str) -> str:
     """What a message of an argument that is no estimator says beside, where the `other` argument is one: the `call`
     with both in their places."""

@@ -22,7 +22,7 @@ from mixfast.matching import reduce as reduce
 from mixfast.merging import MergeTree as MergeTree
 from mixfast.merging import merge_tree as merge_tree
 from mixfast.read_only import ReadOnlyFields
-from mixfast.relations import Components, Draws, Estimates, check_mixture, check_option, components_of
+from mixfast.relations import Components, Draws, Estimates, check_is_fitted_mixture, check_option, components_of
 from mixfast.whole import check_whole
 
 if TYPE_CHECKING:
@@ -186,7 +186,7 @@ class MixtureMap(ReadOnlyFields):
         >>> found.neighbours.tolist()
         [[0, 2], [0, 1], [1, 2]]
         """
-        check_mixture(model, X, "MixtureMap.from_estimator(model, X)")
+        check_is_fitted_mixture(model, X, "MixtureMap.from_estimator(model, X)")
         check_option("measure", measure, MEASURES)
         check_option("layout", layout, LAYOUTS)
         n_samples = check_whole("n_samples", n_samples)

@@ -12,7 +12,7 @@ from scipy.special import softmax
 
 from mixfast.estimators._likelihood import LikelihoodMixture
 from mixfast.in_messages import in_short
-from mixfast.relations import Components, check_mixture, components_of
+from mixfast.relations import Components, check_is_fitted_mixture, components_of
 from mixfast.whole import check_whole
 
 #: Rows that are drawn from both mixtures together, where there is no closed form.
@@ -60,7 +60,7 @@ def match(a: Any, b: Any, X: ArrayLike | None = None, **row_data: ArrayLike) -> 
     array([1, 0])
     """
     for name, model, other in (("a", a, b), ("b", b, a)):
-        check_mixture(model, other, "match(a, b, X), two fitted mixtures and then rows", name)
+        check_is_fitted_mixture(model, other, "match(a, b, X), two fitted mixtures and then rows", name)
     if X is not None:
         one, other = (_responsibilities(model, X, row_data) for model in (a, b))
         return assigned(-one.T @ other)

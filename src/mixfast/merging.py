@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import entr
 
 from mixfast.read_only import ReadOnlyFields
-from mixfast.relations import check_mixture, check_option
+from mixfast.relations import check_is_fitted_mixture, check_option
 from mixfast.row_data import counted_and_separated
 from mixfast.whole import check_whole
 
@@ -227,7 +227,7 @@ def merge_tree(
     >>> tree.merges[0], tree.clusters(2)
     (((0,), (1,)), [(0, 1), (2,)])
     """
-    check_mixture(model, X, "merge_tree(model, X)")
+    check_is_fitted_mixture(model, X, "merge_tree(model, X)")
     check_option("criterion", criterion, CRITERIA)
     rows, weights, row_data = counted_and_separated(X, sample_weight, model._gathered_data(row_data))
     rows, row_data = model._rows_and_data(rows, **row_data)

@@ -23,7 +23,7 @@ from mixfast.families.family import ColumnKind
 from mixfast.in_messages import among, in_short, one_name
 from mixfast.mixture_pictures import MOST_CELLS, MOST_COLUMNS, Looks, Plane, View, legend
 from mixfast.regression_pictures import predictors_of, regressions
-from mixfast.relations import check_mixture, check_option, shares_beside_noise
+from mixfast.relations import check_is_fitted_mixture, check_option, shares_beside_noise
 from mixfast.row_data import counted_and_separated, take_data
 from mixfast.status import Status
 from mixfast.tables import Table, is_table
@@ -172,7 +172,7 @@ class MixtureDisplay:
         ValueError
             For columns that the model does not have, a kind that its columns cannot have, and rows that it refuses.
         """
-        check_mixture(model, X, "plot_mixture(model, X)")
+        check_is_fitted_mixture(model, X, "plot_mixture(model, X)")
         check_option("kind", kind, ("auto", *KINDS))
         max_points = check_whole("max_points", max_points)
         if hasattr(model, "_draws"):

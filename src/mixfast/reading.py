@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from mixfast.as_html import html_table
 from mixfast.canvas import colour_of
-from mixfast.relations import Components, check_mixture, check_option, shares_beside_noise
+from mixfast.relations import Components, check_is_fitted_mixture, check_option, shares_beside_noise
 from mixfast.row_data import counted_and_separated
 from mixfast.status import Status
 from mixfast.whole import check_whole
@@ -306,7 +306,7 @@ def top_words(
     >>> top_words(model, n=2), top_words(model, n=1, by="lift")
     ([['the', 'cat'], ['the', 'dog']], [['cat'], ['dog']])
     """
-    check_mixture(model, feature_names, "top_words(model, feature_names)")
+    check_is_fitted_mixture(model, feature_names, "top_words(model, feature_names)")
     check_option("by", by, ("probability", "lift"))
     check_whole("n", n)
     components = model._components(**model._any_rows)

@@ -21,7 +21,7 @@ from mixfast._threads import resolve_threads
 from mixfast.engine._pass import Pass
 from mixfast.engine._predictions import evaluate_components
 from mixfast.engine._rows import Rows
-from mixfast.in_messages import in_short, swapped
+from mixfast.in_messages import in_short, no_mixture
 
 #: Closed forms are computed for so many pairs at once as have this number of parameters.
 BLOCK = 2**20
@@ -159,21 +159,19 @@ class Components(NamedTuple):
         return Draws(log_densities, self.weights)
 
 
-def check_mixture(model, other=None, call="", name="model"):
+def check_is_fitted_mixture(model, other=None, call="", name="model"):
     """Raises TypeError unless `model`, the argument of that name, is a mixture, NotFittedError unless it is fitted;
     `other` is the argument that it may have been swapped with in the `call`."""
     if isinstance(model, type) or not hasattr(model, "_shares_of_rows"):
-        raise TypeError(
-            f"{name}={in_short(model)} should be a fitted mixture of mixfast, such as GaussianMixture(2).fit(X)"
-            + swapped(other, call)
-        )
+        wanted = "fitted mixture of mixfast, such as GaussianMixture(2).fit(X)"
+        raise TypeError(no_mixture(name, model, wanted, other, call))
     check_is_fitted(model)
 
 
 def components_of(model, total=None):
     """`Components` of a fitted model; `total` is the sum of each row, for mixtures of counts given their sums. Raises
-    TypeError and NotFittedError as `check_mixture`."""
-    check_mixture(model)
+    TypeError and NotFittedError as `check_is_fitted_mixture`."""
+    check_is_fitted_mixture(model)
     return model._components(total=total)
 
 

@@ -17,7 +17,7 @@ from mixfast.batches.one_by_one import fit_one_by_one
 from mixfast.batches.plan import N_FOLDS, grid_of, make_plan, seeds_of
 from mixfast.batches.problems import Problems, part_of, read_problems, some_of, with_status_of_weights
 from mixfast.batches.result import BatchResult, is_usable
-from mixfast.estimators._likelihood import check_comparable, check_criterion, check_mixture
+from mixfast.estimators._likelihood import check_can_be_fitted, check_comparable, check_criterion
 from mixfast.estimators._parameters import unfitted_copy
 from mixfast.families.covariances import ALL_SHAPES, shapes_of
 from mixfast.fitting import plan_of
@@ -146,7 +146,7 @@ def fit_many(
     if not isinstance(keep, str) or keep not in ("best", "all"):
         raise ValueError(f"keep={in_short(keep)} should be 'best' or 'all'")
     check_n_effective(n_effective)
-    check_mixture(estimator, problems, "fit_many(problems, estimator)")
+    check_can_be_fitted(estimator, problems, "fit_many(problems, estimator)")
     check_criterion(estimator, criterion)
     check_names("fit_many", estimator, problems.row_data if isinstance(problems, Problems) else row_data)
     n_threads = resolve_threads(n_threads)
@@ -254,7 +254,7 @@ def fit_many_columns(
     >>> fit_many_columns(table, GaussianMixture(2, random_state=0)).n_samples[4:7]
     array([500, 499, 500])
     """
-    check_mixture(estimator, data, "fit_many_columns(data, estimator)")
+    check_can_be_fitted(estimator, data, "fit_many_columns(data, estimator)")
     names, columns = columns_of(data)
     present = [column[~np.isnan(column)] if column.dtype.kind == "f" else column for column in columns]
     result = fit_many(
@@ -366,7 +366,7 @@ def fit_many_groups(
     >>> result.names, result.n_components.tolist()
     (['east', 'west'], [1, 2])
     """
-    check_mixture(estimator, data, "fit_many_groups(data, estimator, by=...)")
+    check_can_be_fitted(estimator, data, "fit_many_groups(data, estimator, by=...)")
     for name in row_data:
         if name not in estimator._row_data:
             raise TypeError(f"fit_many_groups has no parameter {name!r}")

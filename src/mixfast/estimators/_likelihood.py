@@ -15,7 +15,7 @@ from mixfast.estimators._by_em import MixtureByEM
 from mixfast.estimators._density import DensityEstimator, of_rows
 from mixfast.estimators._using import UsedAsDensity
 from mixfast.families.rounding import rounded_rows
-from mixfast.in_messages import in_short, swapped
+from mixfast.in_messages import in_short, no_mixture
 from mixfast.reading import Readings
 from mixfast.row_data import RowData, firsts_of, numbered, rows_with, separated, take_data
 from mixfast.weights import observed, weighted_sum
@@ -24,7 +24,7 @@ from mixfast.weights import observed, weighted_sum
 CRITERIA = ("bic", "aic", "icl", "laplace", "heldout")
 
 
-def check_mixture(estimator, other=None, call=""):
+def check_can_be_fitted(estimator, other=None, call=""):
     """Raises TypeError where the estimator is no mixture that several rows, or sets of rows, can be fitted by; `other`
     is the argument that it may have been swapped with in the `call`."""
     if isinstance(estimator, BaseMixture):
@@ -34,16 +34,14 @@ def check_mixture(estimator, other=None, call=""):
             f"estimator={in_short(estimator)} finds the number of clusters itself and has no likelihood to compare: "
             "call its own method fit"
         )
-    raise TypeError(
-        f"estimator={in_short(estimator)} should be a mixture of mixfast, such as GaussianMixture(2)"
-        + swapped(other, call)
-    )
+    wanted = "mixture of mixfast, such as GaussianMixture(2)"
+    raise TypeError(no_mixture("estimator", estimator, wanted, other, call))
 
 
 def check_comparable(estimator, other=None, call=""):
     """Raises TypeError where the estimator has no likelihood, such as several mixtures can be compared by; `other` and
-    `call` are as in `check_mixture`."""
-    check_mixture(estimator, other, call)
+    `call` are as in `check_can_be_fitted`."""
+    check_can_be_fitted(estimator, other, call)
     if not isinstance(estimator, LikelihoodMixture):
         raise TypeError(
             f"estimator={in_short(estimator)} has a posterior and no likelihood to compare by: it leaves out or "
