@@ -164,7 +164,7 @@ class MomentsElsewhere:
         return self._scatter.means
 
     def common(self, structure):
-        return self._scatter.moments(COMPONENTS[structure].follows_from == "covariance")
+        return self._scatter.moments(POSTERIORS[structure].has_pairs)
 
 
 class GaussianComponent(Component):

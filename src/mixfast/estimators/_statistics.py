@@ -426,8 +426,7 @@ class FromStatistics:
         family = self._family().with_design(design._sets)
         encoded, units, em = self._engine_without_rows(family, design._moments, dtype)
         if design._scatter is not None and em.n_common:
-            of_pairs = em.n_common > 2 * len(design._scatter.means) + 1
-            em.give_common(*units.scatter(design._scatter).moments(of_pairs))
+            em.give_common(*units.scatter(design._scatter).moments(family.has_pairs))
         return encoded, units, em
 
     def _engine_without_rows(self, family, moments, dtype):

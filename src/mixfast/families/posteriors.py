@@ -91,6 +91,8 @@ class GaussianPosterior:
 
     #: Whether all components share one precision.
     one_precision = False
+    #: Whether columns vary together, so that the prior follows from products of all pairs of them.
+    has_pairs = False
     #: The Gaussians of the structure.
     gaussian: type
 
@@ -166,6 +168,8 @@ class GaussianPosterior:
 
 class _MatrixPosterior(GaussianPosterior):
     """Structures whose precisions are matrices."""
+
+    has_pairs = True
 
     def _predictive(self, params):
         """A multivariate t with nu - d + 1 degrees of freedom."""
