@@ -338,14 +338,37 @@ def test_halving_goes_on_from_one_of_the_starts_and_costs_less(capsys):
     assert n_passes["halving"] < 0.6 * n_passes["all"]
 
 
+LABELS_OF_100 = np.arange(100) % 2
+STARTS = [*seeding.METHODS, seeding.AUTO, LABELS_OF_100, np.eye(2)[LABELS_OF_100]]
+
+
+@pytest.mark.parametrize("init_params", STARTS, ids=[*seeding.METHODS, seeding.AUTO, "labels", "responsibilities"])
 @pytest.mark.parametrize("n_init_policy", ["all", "halving"])
-def test_a_start_that_fails_ends_the_fit(n_init_policy, capsys):
+def test_a_start_that_fails_ends_the_fit(init_params, n_init_policy, capsys):
     X = np.random.default_rng(0).normal(size=(100, 2))
     X[3, 1] = 1e200
     options = {"n_init": 4, "verbose": 1, "random_state": 0, "n_init_policy": n_init_policy}
     with pytest.raises(ValueError, match="not finite"):
-        GaussianMixture(2, init_params="kmeans", **options).fit(X)
-    assert capsys.readouterr().out.count("Initialization") == 1
+        GaussianMixture(2, init_params=init_params, **options).fit(X)
+    # starts of several kinds are compared before any is told of: none comes so far
+    told = 0 if isinstance(init_params, str) and init_params == seeding.AUTO else 1
+    assert capsys.readouterr().out.count("Initialization") == told
+
+
+@pytest.mark.parametrize("n_init_policy", ["all", "halving"])
+def test_lines_say_what_a_start_of_several_kinds_begins_with(n_init_policy, capsys):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(600, 2)) * [10, 0.12] + np.arange(600)[:, np.newaxis] % 3 * [0, 1]
+    options = {"n_init": 3, "random_state": 0, "n_init_policy": n_init_policy, "verbose": 1}
+    GaussianMixture(3, **options).fit(X)
+    said = [line for line in capsys.readouterr().out.splitlines() if line.startswith("Initialization ")]
+    told = [line for line in said if line.endswith(")")]
+    kinds = ["k-means", "k-means", "k-means", "view 1", "view 2"]
+    assert {*told} < {f"Initialization {number} ({kind})" for number, kind in enumerate(kinds)}
+    assert len({*told}) == 3  # so many as n_init
+    assert "view" in told[0]  # which promises most of clusters that lie side by side
+    GaussianMixture(3, init_params="kmeans", **options).fit(X)
+    assert "(" not in capsys.readouterr().out
 
 
 def test_halving_of_one_start_is_that_start():

@@ -16,16 +16,18 @@ class Monitor:
         Every so many iterations.
     log_volume : float
         Of the units of the fit: taken off the lower bounds that are printed.
+    kinds : sequence of str, default=()
+        What each start begins with, where starts are of several kinds; a line says it beside the number of the start.
     """
 
-    def __init__(self, verbose, interval, log_volume):
-        self.verbose, self.interval, self.log_volume = int(verbose), interval, log_volume
+    def __init__(self, verbose, interval, log_volume, kinds=()):
+        self.verbose, self.interval, self.log_volume, self.kinds = int(verbose), interval, log_volume, kinds
         self._start_time = self._iteration_time = perf_counter()
 
     def begin_start(self, start):
         self._start_time = self._iteration_time = perf_counter()
         if self.verbose:
-            print(f"Initialization {start}")
+            print(f"Initialization {start}" + (f" ({self.kinds[start]})" if self.kinds else ""))
 
     def end_iteration(self, n_iter, change, lower_bound):
         if not self.verbose or n_iter % self.interval:

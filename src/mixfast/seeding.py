@@ -136,6 +136,8 @@ METHODS = {"kmeans": True, "k-means++": True, "random": False, "random_from_data
 #: The name by which Gaussian mixtures begin at the best of several views of the rows: see `engine/_views.pyx`.
 AUTO = "auto"
 
+#: Starts that views of the rows give beside those of k-means, at most.
+N_VIEWS = 2
 
 #: The name of k-means||, which looks at rows in partitions, wherever these are: `estimators/_kmeans_parallel.py`.
 ELSEWHERE = "k-means||"
@@ -149,6 +151,13 @@ def measures_distances(init_params):
 def settled(init_params):
     """What "auto" is where views of the rows do not apply, or cost too much: k-means. Others are as they are."""
     return "kmeans" if isinstance(init_params, str) and init_params == AUTO else init_params
+
+
+def kinds_of_starts(init_params, n_init):
+    """What each start begins with, as a person reads it; empty where all begin with the same."""
+    if not isinstance(init_params, str) or init_params != AUTO:
+        return []
+    return ["k-means"] * n_init + [f"view {i + 1}" for i in range(N_VIEWS)]
 
 
 def takes_single_rows(init_params):

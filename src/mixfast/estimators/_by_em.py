@@ -60,9 +60,6 @@ from mixfast.status import Status
 from mixfast.units import ColumnRanges
 from mixfast.weights import counted_rows
 
-#: Starts that views of the rows give beside those of k-means, at most.
-N_VIEWS = 2
-
 #: Parameters of so many starts may be kept beside each other, or as many numbers as rows have: 8 MB.
 MOST_KEPT = 2**20
 
@@ -475,7 +472,7 @@ class MixtureByEM(FromStatistics, FromPartitions, FromStreams, BaseMixture):
             seeding_rows = seeding_rows_of(encoded.make_seeds(), X, sample_weight)
         seeding_rows, init_params = self._start_of(seeding_rows, X, sample_weight, init_params, found)
         seed = self._seed()
-        n_kept = (self.n_init + N_VIEWS) * layout.size
+        n_kept = (self.n_init + seeding.N_VIEWS) * layout.size
         takes_room = n_kept > max(MOST_KEPT, X.shape[0] * X.shape[1])
         if given is not None or takes_room or not self._is_free_to_start(X):
             init_params = seeding.settled(init_params)
@@ -491,7 +488,7 @@ class MixtureByEM(FromStatistics, FromPartitions, FromStreams, BaseMixture):
             n_active=self._n_active(),
         )
         plan = plan_of(self, init_params, encoded.rows, **options)
-        monitor = self._monitor(volume)
+        monitor = self._monitor(volume, init_params)
         best = fit_rows(rows, seeding_rows, model, plan, seed, resolve_threads(self.n_threads), monitor)
         if best.fails:
             self._raise_failure(best, X.dtype)
@@ -528,16 +525,17 @@ class MixtureByEM(FromStatistics, FromPartitions, FromStreams, BaseMixture):
         rows, family = separated(X)[0], self._family()
         return rows_near(rows, family.held_centres(found, family.n_begun(self._n_weights()), X.shape[1]))
 
-    def _monitor(self, volume):
+    def _monitor(self, volume, init_params):
         """Who is told how a fit goes on; None where nobody is."""
-        return Monitor(self.verbose, self.verbose_interval, volume) if self.verbose else None
+        kinds = seeding.kinds_of_starts(init_params, self.n_init)
+        return Monitor(self.verbose, self.verbose_interval, volume, kinds) if self.verbose else None
 
     def _traces_of_starts(self, X, sample_weight, row_data):
         """(number of a start -> lower bounds of its passes, NaN where a pass was not kept; lower bounds of the start
         that was kept) of a fit made anew."""
         again, recorders = clone(self).set_params(warm_start=False), []
 
-        def keep(volume):
+        def keep(volume, _):
             recorders.append(Recorder(volume))
             return recorders[-1]
 
