@@ -579,3 +579,24 @@ def test_the_bootstrap_takes_exposures():
         2 * len(X) * (test.alternative.score(X, exposure=exposure) - test.null.score(X, exposure=exposure))
     )
     assert bootstrap_lrt(X, PoissonMixture(), 1, exposure=2.0, **options).p_value == pytest.approx(0.05)
+
+
+@pytest.mark.parametrize(
+    "y", [np.linspace(0.3, 4, 300), np.arange(300) * 7.0 + 1, np.arange(300) + 1000, [0.5, 2.0] * 150]
+)
+@pytest.mark.parametrize("method", ["fit", "fit_predict", "partial_fit"])
+def test_exposures_in_the_place_of_y_are_an_error_that_says_where_they_go(method, y):
+    X, _, _ = events(300)
+    with pytest.raises(ValueError, match=r"y holds numbers that are no labels .*such as .*fit\(X, exposure=exposure\)"):
+        getattr(PoissonMixture(2), method)(X, y)
+
+
+def test_labels_of_any_type_in_the_place_of_y_are_none_of_these():
+    X, labels, _ = events(300)
+    usual = PoissonMixture(2, random_state=0).fit(X)
+    for y in (labels, labels.astype(float), [["a", "b"][k % 2] for k in labels], labels[:, np.newaxis], None):
+        assert PoissonMixture(2, random_state=0).fit(X, y).lower_bound_ == usual.lower_bound_
+    few = np.arange(19)
+    PoissonMixture(1).fit(X[:19], few)
+    with pytest.raises(ValueError, match="no labels"):
+        PoissonMixture(1).fit(X[:20], np.arange(20))

@@ -251,6 +251,27 @@ def partial_labels(y):
     return values
 
 
+#: Where more than half of so many whole numbers, or more, differ, they are no labels: the rule by which scikit-learn
+#: doubts that a target has classes. Of fewer rows that may happen to labels.
+FEW_LABELS = 20
+
+
+def check_no_exposure(y):
+    """Raises ValueError for a `y` of numbers that are no labels of rows, as exposures are in its place."""
+    values = np.asarray(y)
+    if y is None or values.ndim != 1 or values.dtype.kind not in "fiu":
+        return
+    known = values[~np.isnan(values)]
+    fractions = known[np.mod(known, 1) != 0]
+    if len(fractions) or (len(values) >= FEW_LABELS and 2 * len(np.unique(known)) > len(values)):
+        first = (fractions if len(fractions) else known)[0]
+        raise ValueError(
+            f"y holds numbers that are no labels of components, such as {first}: exposures, the time, the area or the "
+            "size of the library that counts are proportional to, are passed by name, fit(X, exposure=exposure). What "
+            "is neither is left out"
+        )
+
+
 def _missing(values):
     return np.array(
         [value is None or type(value).__name__ == "NAType" or bool(value != value) for value in values], bool

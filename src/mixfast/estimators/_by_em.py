@@ -348,8 +348,12 @@ class MixtureByEM(FromStatistics, FromPartitions, FromStreams, BaseMixture):
         if is_source(X):
             return self._fit_source(X, sample_weight, row_data)
         if row_data.get("known_labels") is None:
-            row_data = row_data | {"known_labels": partial_labels(y)}
+            row_data = row_data | {"known_labels": self._labels_in(y)}
         return self._fit_counted(rows_with(X, row_data), sample_weight)
+
+    def _labels_in(self, y):
+        """What `y` knows of the rows' components, None where that is nothing."""
+        return partial_labels(y)
 
     def _fit_counted(self, X, sample_weight):
         """`fit` to rows joined with their row data, none of it validated yet."""

@@ -19,7 +19,7 @@ from mixfast.estimators._likelihood import LikelihoodMixture
 from mixfast.estimators._missing import MixtureWithMissingEntries
 from mixfast.estimators._using import IndependentColumns
 from mixfast.families.poisson import Poisson, PoissonParams
-from mixfast.row_data import check_positive
+from mixfast.row_data import check_no_exposure, check_positive
 
 
 @described
@@ -68,7 +68,9 @@ class PoissonMixture(IndependentColumns, MixtureWithMissingEntries, LikelihoodMi
     ------
     ValueError
         By `fit` and the predictions, for values that are no counts: negative, fractions, or above 2**53; for exposures
-        that are not finite and above zero, or not one for each row.
+        that are not finite and above zero, or not one for each row. By `fit`, for a y of numbers that are no labels,
+        since exposures that are not passed by name would be taken for y: fractions, or, of 20 rows and more, whole
+        numbers of which more than half differ.
         <errors of every fit>
 
     Notes
@@ -201,6 +203,14 @@ class PoissonMixture(IndependentColumns, MixtureWithMissingEntries, LikelihoodMi
         tags = super().__sklearn_tags__()
         tags.input_tags.positive_only = True
         return tags
+
+    def _labels_in(self, y):
+        check_no_exposure(y)
+        return super()._labels_in(y)
+
+    def _with_targets(self, y, row_data):
+        check_no_exposure(y)
+        return super()._with_targets(y, row_data)
 
     def _check_row_data(self, data, rows, reset):
         if not reset and "exposure" not in data and getattr(self, "is_exposed_", False):
