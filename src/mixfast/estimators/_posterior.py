@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from mixfast._docstrings import described
-from mixfast._typing import Floats, RowsLike
+from mixfast._typing import Floats, Integers, RowsLike, Seed
 from mixfast.engine._predictions import evaluate_components
 from mixfast.estimators._base import BaseMixture
 from mixfast.estimators._density import of_rows
@@ -100,6 +101,45 @@ class PosteriorMixture(BaseMixture):
             evaluate_components(p, block)
             out[rows] = rounded_finite(np.ascontiguousarray(block[:, :-1]), dtype)
         return out
+
+    def _averages_partitions(self):
+        """Whether the components of `_averaged_predictive` are not those of the model."""
+        return False
+
+    def _drawn_row_data(self, n_samples, rng):
+        """What the family wants to know of rows that are drawn, beside their components."""
+        return ()
+
+    def sample(self, n_samples: int = 1, random_state: Seed = None, as_frame: bool = False) -> tuple[Any, Integers]:
+        """Draw rows from the posterior predictive density, that of `score_samples`.
+
+        They are as wide as what is known of parameters allows: t distributions for Gaussians, and now and then a row of
+        a component that no row of the fit was of. scikit-learn's draws are those of Gaussians at `means_` and
+        `covariances_`.
+
+        Parameters
+        ----------
+        <n_samples, drawing random_state, as_frame>
+
+        Returns
+        -------
+        X : ndarray of shape (n_samples, n_features)
+            Grouped by component. Rows of counts that are given their sums have sums of rows in `fit`.
+        y : ndarray of shape (n_samples,), int64
+            The component of each row; n_components for a row of a component that no row of the fit was of. Draws of
+            partitions have no components in common: their rows have the label that `predict` gives them.
+        """
+        rng = self._rng_of_sample(n_samples, random_state)
+        self._check_ready()
+        self._check_assigned()
+        family, params, weights = self._averaged_predictive()
+        labels = np.repeat(np.arange(len(weights)), rng.multinomial(n_samples, weights / weights.sum()))
+        X = self._as_given(family.sample(params, labels, rng, *self._drawn_row_data(n_samples, rng)))
+        if self._averages_partitions():  # each draw of which has components of its own
+            labels = self.predict(X)
+            order = np.argsort(labels, kind="stable")
+            X, labels = X[order], labels[order]
+        return self._framed(X, as_frame), labels
 
 
 def _without_components(X, row_data):

@@ -18,7 +18,7 @@ from sklearn.utils.validation import check_is_fitted
 from mixfast import seeding
 from mixfast._docstrings import described
 from mixfast._threads import resolve_threads
-from mixfast._typing import Floats, Integers, RowsLike, Seed
+from mixfast._typing import Floats, RowsLike, Seed
 from mixfast._warnings import warn
 from mixfast.convergence import Monitor
 from mixfast.engine._fit import Fit
@@ -1115,29 +1115,13 @@ class DirichletProcessMixture(FromStatistics, FromPartitions, FromStreams, Poste
             return super()._components(total)
         return self._components_of_rows(totals=total_of_rows(self, total))
 
-    def sample(self, n_samples: int = 1, random_state: Seed = None, as_frame: bool = False) -> tuple[Any, Integers]:
-        """Draw rows from the posterior predictive density.
+    def _averages_partitions(self):
+        return "averaged_" in vars(self)
 
-        Parameters
-        ----------
-        <n_samples, drawing random_state, as_frame>
-
-        Returns
-        -------
-        X : ndarray of shape (n_samples, n_features)
-            Grouped by component. The sums of rows of counts are those of the rows in `fit`, for 'multinomial'.
-        y : ndarray of shape (n_samples,), int64
-            The component of each row; n_components for a row of a component that no row of the fit was of.
-        """
-        rng = self._rng_of_sample(n_samples, random_state)
-        self._check_assigned()
-        predictive, params, weights = self._averaged_predictive()
-        labels = np.repeat(np.arange(len(weights)), rng.multinomial(n_samples, weights / weights.sum()))
-        more = ()
-        if "totals_" in vars(self):
-            more = (rng.choice(self.totals_, size=n_samples, p=self.total_shares_).astype(np.int64),)
-        X = predictive.sample(params, labels, rng, *more)
-        return self._framed(self._as_given(X), as_frame), labels
+    def _drawn_row_data(self, n_samples, rng):
+        if "totals_" not in vars(self):
+            return ()
+        return (rng.choice(self.totals_, size=n_samples, p=self.total_shares_).astype(np.int64),)
 
 
 def state_of_labels(problem, labels, n_components):

@@ -178,7 +178,7 @@ class _MatrixPosterior(GaussianPosterior):
         shrunk = degrees / params.degrees_of_freedom * params.mean_precision / (1 + params.mean_precision)
         factors = np.broadcast_to(params.precisions_cholesky, (len(params.means), n_features, n_features))
         factors = factors * np.sqrt(shrunk)[:, np.newaxis, np.newaxis]
-        scales = np.broadcast_to(np.eye(n_features), factors.shape)  # densities are made of factors alone
+        scales = params.covariances / shrunk[:, np.newaxis, np.newaxis]  # of one matrix or of each component's
         return FullStudentT(), FullStudentT.Params(params.means, scales, factors, degrees)
 
 
