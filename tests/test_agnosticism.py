@@ -117,6 +117,21 @@ def test_memory_of_X_does_not_matter_to_any_estimator(name, tmp_path):
             np.testing.assert_array_equal(usual.score_samples(same), usual.score_samples(X))
 
 
+@pytest.mark.parametrize("is_rounded", [False, True])  # equal distances are cut by their last bits
+@pytest.mark.parametrize(
+    "options",
+    [{"trim": 0.2}, {"noise": "uniform"}, {"covariance_prior": "default"}],
+    ids=lambda options: next(iter(options)),
+)
+def test_memory_of_X_does_not_matter_to_what_is_learnt_of_all_rows(options, is_rounded, tmp_path):
+    for seed in range(5):
+        X = np.random.default_rng(seed).normal(0, 3, (300, 3))
+        X = np.round(X) if is_rounded else X
+        usual = GaussianMixture(2, random_state=0, **options).fit(X)
+        for same in layouts(X, tmp_path).values():
+            assert_same_state(GaussianMixture(2, random_state=0, **options).fit(same), usual)
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("n_features", [2, 3, 50, 9000])
 def test_memory_of_directions_that_are_normalized_does_not_matter(n_features, dtype, tmp_path):

@@ -64,10 +64,11 @@ def test_margins_are_integrals(name):
         assert margin.score_samples([[x[2], x[0]]])[0] == pytest.approx(np.log(dense), rel=1e-5)
 
 
-@pytest.mark.parametrize("name", [*ELLIPTICAL, *INDEPENDENT])
-def test_what_is_given_and_what_is_left_make_the_whole(name):
+@pytest.mark.parametrize("canonical_order", [False, True])
+@pytest.mark.parametrize("name", [*ELLIPTICAL, *INDEPENDENT, "categorical"])
+def test_what_is_given_and_what_is_left_make_the_whole(name, canonical_order):
     """log p(x) = log p(given) + log p(others | given)"""
-    model, X = fitted(name), ESTIMATORS[name].X
+    model, X = fitted(name, canonical_order=canonical_order), ESTIMATORS[name].X
     margin = model.marginal([1])
     for x in X[:4]:
         left = model.condition(1, x[1])

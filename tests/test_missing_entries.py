@@ -243,10 +243,13 @@ def test_draws_have_the_conditional_moments(mixture, covariance_type):
 
 
 @MIXTURES
-def test_columns_far_from_the_origin_keep_their_digits(mixture):
+@pytest.mark.parametrize("init_params", ["kmeans", "k-means++", "random", "random_from_data", "labels"])
+def test_columns_far_from_the_origin_keep_their_digits(mixture, init_params):
     X = with_holes(300)
-    model = mixture(2, random_state=0, reg_covar=0, max_iter=20, tol=0.0).fit(X)
-    moved = mixture(2, random_state=0, reg_covar=0, max_iter=20, tol=0.0).fit(X + 1e6)
+    given = np.arange(300) % 2 if init_params == "labels" else init_params
+    floor = 0.1 if init_params in ("k-means++", "random_from_data") else 0.0  # from one row components shrink to it
+    options = {"init_params": given, "random_state": 0, "reg_covar": floor, "max_iter": 20, "tol": 0.0}
+    model, moved = mixture(2, **options).fit(X), mixture(2, **options).fit(X + 1e6)
     np.testing.assert_allclose(moved.means_ - 1e6, model.means_, atol=1e-5)
     np.testing.assert_allclose(moved.covariances_, model.covariances_, rtol=1e-4)
 

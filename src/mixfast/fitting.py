@@ -46,11 +46,11 @@ def bind_model(
         located = family.located(np.full((n_clusters, seeding_rows.shape[1]), np.nan))
     if located is not None:
         places = np.isnan(located).nonzero()[0].astype(np.int64, copy=False)
+    blank = np.array(family.blank(n_components, n_features))  # a fit may overwrite it
     if places is not None and len(places):
+        # starts without centres begin with these means: of missing entries they are what the first pass expects
+        located[places] = blank[places]
         blank = located
-        blank[places] = 0
-    else:
-        blank = np.array(family.blank(n_components, n_features))  # a fit may overwrite it
     return Model(
         capsule,
         proportions,

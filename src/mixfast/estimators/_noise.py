@@ -35,6 +35,9 @@ MOST_ITERATIONS = 100
 def crowding(rows):
     """(log of the volume of the ball around each row that reaches its NEIGHBOUR-th neighbour, which neighbour that
     is): columns in units of their deviations. Equal rows have the least volume above zero."""
+    rows = np.ascontiguousarray(
+        rows
+    )  # NumPy sums columns of other layouts in another order, and equal distances differ
     deviations = np.std(rows, axis=0)
     rows = (rows - rows.mean(axis=0)) / np.where(deviations > 0, deviations, 1)
     places = np.linspace(0, len(rows) - 1, min(len(rows), MOST_ROWS)).astype(int)

@@ -98,6 +98,8 @@ class UsedAsDensity:
         own = self.get_params(deep=False)
         for name in ("n_components", *OF_EACH_COMPONENT, "categories"):
             own.pop(name, None)
+        if own.get("canonical_order"):  # components keep the numbers that they have with all columns
+            own["canonical_order"] = False
         if not isinstance(own["init_params"], str):
             own["init_params"] = "kmeans"
         return own

@@ -380,7 +380,7 @@ class GaussianMixture(
                 f"covariance_prior={self.covariance_prior!r} with missing entries, NaN, wants all rows at once, in one "
                 "array: fit them so, set it to None, or fill in what is missing"
             )
-        rows = np.asarray(rows, dtype=np.float64)
+        rows = np.ascontiguousarray(rows, dtype=np.float64)  # products of columns first have other last digits
         weight = np.ones(len(rows)) if sample_weight is None else sample_weight
         mean = weight @ rows / weight.sum()
         centred = rows - mean

@@ -24,8 +24,8 @@ class Region(NamedTuple):
     def around(cls, rows):
         """The smaller of two boxes around the rows, one along the columns and one along the principal axes, as mclust's
         `hypvol`; where entries are missing, the one along the columns. The bits do not depend on the number of
-        threads."""
-        rows = np.asarray(rows, dtype=np.float64)
+        threads, nor on how the rows lie in memory."""
+        rows = np.ascontiguousarray(rows, dtype=np.float64)
         if have_gaps(rows):
             low, high = np.nanmin(rows, axis=0), np.nanmax(rows, axis=0)
             return cls.of_box(np.vstack([low, np.diag(high - low)]))
