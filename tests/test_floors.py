@@ -83,6 +83,7 @@ FLOORS = [
         "maps",
         "map_pictures",
         "mixture_pictures",
+        "mixture_view",
         "regression_pictures",
         "merging",
         "matching",

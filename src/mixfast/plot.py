@@ -21,7 +21,8 @@ from mixfast._typing import Column, RowsLike
 from mixfast.canvas import COLOURS, axes_of, colour_of, dashes_of, folded, rows_of_labels, some_rows
 from mixfast.families.family import ColumnKind
 from mixfast.in_messages import among, in_short, one_name
-from mixfast.mixture_pictures import MOST_CELLS, MOST_COLUMNS, Looks, Plane, View, legend
+from mixfast.mixture_pictures import Looks, Plane, legend
+from mixfast.mixture_view import MOST_CELLS, MOST_COLUMNS, View
 from mixfast.regression_pictures import predictors_of, regressions
 from mixfast.relations import check_is_fitted_mixture, check_option, shares_beside_noise
 from mixfast.row_data import counted_and_separated, take_data

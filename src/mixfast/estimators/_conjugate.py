@@ -445,3 +445,10 @@ class ProductComponent(Component):
             return do(*args)
         except ValueError as error:
             raise ValueError(f"Part {name!r}: {error}") from None
+
+
+def is_finite(prior):
+    """Whether all numbers of a prior are, however it is nested."""
+    if isinstance(prior, dict | list):
+        return all(map(is_finite, prior.values() if isinstance(prior, dict) else prior))
+    return bool(np.all(np.isfinite(prior)))

@@ -9,7 +9,6 @@ from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.metaestimators import available_if
@@ -27,18 +26,17 @@ from mixfast.estimators._conjugate import (
     COMPONENTS,
     GaussianComponent,
     Moments,
-    MomentsElsewhere,
-    column_means,
-    common_of,
     component_of,
+    is_finite,
 )
 from mixfast.estimators._constraints import Names, WholeNumber
 from mixfast.estimators._density import fitting, of_rows
 from mixfast.estimators._elliptical import CONVERSIONS
-from mixfast.estimators._given import without_iterations
 from mixfast.estimators._given_totals import total_of_rows
-from mixfast.estimators._partitions import FromPartitions, SumRows, sums_of_all
+from mixfast.estimators._partitions import FromPartitions
 from mixfast.estimators._posterior import FLAT, PosteriorMixture
+from mixfast.estimators._process_elsewhere import ProcessElsewhere
+from mixfast.estimators._read_by_components import ReadByComponents
 from mixfast.estimators._sampled import (
     MANY_LABELS,
     Chains,
@@ -54,14 +52,12 @@ from mixfast.estimators._streams import FromStreams
 from mixfast.estimators._weight_priors import StickBreaking
 from mixfast.families.domains import COUNT, DISTRIBUTION, NOT_NEGATIVE, POSITIVE, check_domain
 from mixfast.in_messages import in_short, listed
-from mixfast.merges_elsewhere import MergesElsewhere, SummedProblem
-from mixfast.moves import MOVES, PRESENT, Pieces, Problem, Search, State, least_rise, n_blocks_for
+from mixfast.moves import MOVES, PRESENT, Problem, Search, State, least_rise, n_blocks_for
 from mixfast.partitions import Source, is_source
 from mixfast.parts import Part
 from mixfast.proportions._sticks import LearnedSticks, Sticks
 from mixfast.random_partitions import coclustering, n_clusters_posterior, r_hat
 from mixfast.read_only import frozen
-from mixfast.scatter import Scatter
 from mixfast.status import Status
 from mixfast.weights import counted_rows
 
@@ -78,22 +74,16 @@ ROWS_OF_ONE = 50_000
 #: Where the search from many converged to so few clusters there is no other: 10,000 x 2 rows in 10 took 0.37 s with it
 #: instead of 0.27. What it found that was higher had 14 clusters and more in the first search.
 FEW_CLUSTERS = 12
-#: What is learned of rows beside the posterior: their columns, what these may hold, sums of rows.
-OF_ROWS = (
-    "n_features_in_",
-    "feature_names_in_",
-    "column_names_in_",
-    "columns_",
-    "categories_",
-    "totals_",
-    "total_shares_",
-)
+
+
 #: What the margins of a product have from the whole.
 SHARED = ("counts_", "concentration_", "concentration_posterior_", "shares_")
 
 
 @described
-class DirichletProcessMixture(FromStatistics, FromPartitions, FromStreams, PosteriorMixture):
+class DirichletProcessMixture(
+    ReadByComponents, ProcessElsewhere, FromStatistics, FromPartitions, FromStreams, PosteriorMixture
+):
     """Mixture with a Dirichlet process prior: how many components there are follows from the rows.
 
     Components have conjugate priors. With `algorithm="variational"` all of their parameters, the weights and, if asked
@@ -448,112 +438,6 @@ class DirichletProcessMixture(FromStatistics, FromPartitions, FromStreams, Poste
         several = max(1, several if self.max_components is None else min(several, self.max_components))
         return [several, 1] if births and several > 1 else [several]
 
-    # ---- rows, which a mixture of such components reads ----
-
-    def _reader(self):
-        """A mixture of such components, with what the fit has learned of the rows."""
-        reader = self._new_reader()
-        for name in OF_ROWS:
-            if name in vars(self):
-                setattr(reader, name, vars(self)[name])
-        if self._margins():
-            reader.components_ = {name: own._reader() for name, own in self.components_.items()}
-        return reader
-
-    def _new_reader(self):
-        reader = self._component().reader(type(self).__name__)
-        reader._names_of_all = self._names_of_all
-        return reader
-
-    def _learn_from(self, reader):
-        """Keep what it has learned of the rows, and nothing of others."""
-        for name in OF_ROWS:
-            vars(self).pop(name, None)
-            if name in vars(reader):
-                setattr(self, name, vars(reader)[name])
-        vars(self).pop("components_", None)
-        if "components_" in vars(reader):
-            self.components_ = {}
-            for group in reader._groups(reader._column_names()):
-                own = self.components_[group.name] = type(self)(group.part)
-                own._learn_from(reader.components_[group.name])
-
-    def _margins(self):
-        return vars(self).get("components_", {})
-
-    def _validate_rows(self, X, reset=True, **options):
-        reader = self._reader()
-        X = self._complete(reader, reader._validate_rows(X, reset=reset, **options))
-        if reset:
-            self._learn_from(reader)
-        return X
-
-    def _complete(self, reader, X):
-        """The rows; ValueError where entries of numbers are missing."""
-        if reader._has_gaps(X):
-            raise ValueError(
-                f"X contains NaN in a column of numbers, and {type(self).__name__} has no place for missing values "
-                "there: leave such rows out, or fill them in"
-            )
-        return X
-
-    def _prepare_rows(self, X):
-        """Of an estimator without a fit, rows as one that is fitted to them reads them."""
-        reader = self._new_reader()
-        return self._complete(reader, reader._validate_rows(X))
-
-    def _allows_nan(self, n_features):
-        reader = self._new_reader()
-        return reader._allows_nan(n_features) & ~reader._measured(n_features)
-
-    def _reads(self, names):
-        return self._new_reader()._reads(names)
-
-    @property
-    def _looks_up_names(self):
-        return self._new_reader()._looks_up_names
-
-    def _by_place(self, names):
-        reader, places = self._new_reader(), list(range(len(names)))
-        return self._renamed(reader, names, reader._by_place(names), places)
-
-    def _by_name(self, names):
-        reader, places = self._new_reader(), list(range(len(names)))
-        return self._renamed(reader, places, reader._by_name(names), names)
-
-    def _renamed(self, reader, columns, other, other_columns):
-        """The estimator whose parts are those of another reader, which calls columns otherwise; without a fit."""
-        if other is reader:
-            return self
-        names = _names_of_groups(reader, columns, other, other_columns)
-        prior = self.prior and {names.get(name, name): own for name, own in self.prior.items()}
-        return clone(self).set_params(component=other.parts, prior=prior)
-
-    def _learn_columns(self, n_features, names):
-        reader = self._new_reader()
-        named = reader if names is None else reader._by_name(names)
-        if named is not reader:  # parts have the names of their columns
-            renamed = _names_of_groups(reader, list(range(n_features)), named, names)
-            self.prior = self._by_name(names).prior
-            self.component = named.parts
-            self.prior_ = {renamed[name]: own for name, own in self.prior_.items()}
-            self.components_ = {renamed[name]: copy.copy(own) for name, own in self.components_.items()}
-            self._remember_structure()
-            parts = zip(self.components_.values(), named._groups(names), strict=True)
-            for own, group in parts:
-                own._learn_columns(len(group.places), [names[place] for place in group.places])
-        elif self._margins():  # a copy has margins of its own
-            self.components_ = {name: copy.copy(own) for name, own in self.components_.items()}
-        reader = self._reader()
-        reader._learn_columns(n_features, names)
-        for name in OF_ROWS:
-            if name in vars(reader):
-                setattr(self, name, vars(reader)[name])
-
-    @property
-    def _accepts_missing(self):
-        return self._new_reader()._accepts_missing
-
     # ---- fitting ----
 
     @fitting
@@ -618,7 +502,7 @@ class DirichletProcessMixture(FromStatistics, FromPartitions, FromStreams, Poste
         with np.errstate(over="ignore", invalid="ignore"):
             moments = Moments(X, sample_weight, resolve_threads(self.n_threads))
             self.prior_ = self._component().prior(self.prior or {}, moments, reader)
-        if not all(np.all(np.isfinite(own)) for own in _flat(self.prior_)):
+        if not is_finite(self.prior_):
             raise self._status_error(Status.NOT_FINITE, X.dtype)
         for name in [*SAMPLED, *OF_BOUND]:
             vars(self).pop(name, None)
@@ -667,104 +551,6 @@ class DirichletProcessMixture(FromStatistics, FromPartitions, FromStreams, Poste
         if problem.rows.is_constant():
             search.status |= Status.CONSTANT_DATA
         self._publish(search, family)
-
-    # ---- rows elsewhere ----
-
-    def _check_sees_all_rows(self):
-        super()._check_sees_all_rows()
-        if self.algorithm == "sampler" or self._is_sampled():
-            raise ValueError(
-                "algorithm='sampler' draws the labels of all rows, which have to be here, in one array: set "
-                "algorithm='variational' for rows in partitions, blocks or batches, and fit anew"
-            )
-
-    def _scatter_of(self, rows, sample_weight):
-        asked = self._component().follows_from
-        if asked in ("covariance", "variances"):
-            structure = "full" if asked == "covariance" else "diag"
-            return Scatter.about(*common_of(rows, sample_weight, resolve_threads(self.n_threads), structure))
-        if asked == "means":
-            weight = float(rows.shape[0] if sample_weight is None else np.sum(sample_weight))
-            return Scatter(weight, column_means(rows, sample_weight), np.empty((0, 0)))
-        return None
-
-    def _learn_of_all(self, design):
-        if design._scatter is None:
-            return
-        with np.errstate(over="ignore", invalid="ignore"):
-            self.prior_ = self._component().prior(self.prior or {}, MomentsElsewhere(design._scatter), self._reader())
-        if not all(np.all(np.isfinite(own)) for own in _flat(self.prior_)):
-            raise self._status_error(Status.NOT_FINITE, np.dtype(np.float64))
-        self._share_with_margins()
-
-    def _family_of_design(self):
-        return self._reader()._family()  # what is learned of rows is that of the plain family
-
-    def _no_rows(self, dtype):
-        readers = self._margins().values() or [self]
-        return np.empty((0, sum(own.n_features_in_ for own in readers)), dtype=dtype)
-
-    def _names_of_codes(self):
-        return self._reader()._names_of_codes()
-
-    def _state_of_fit(self, layout):
-        counts, params = self._packed_state(layout)
-        return (np.append(counts, self.concentration_posterior_[1]) if self._learns_concentration() else counts), params
-
-    def _in_order(self, course):
-        n_components = len(self.weights_)
-        order = np.argsort(-course.weights[:n_components], kind="stable")
-        if np.array_equal(order, np.arange(n_components)):
-            return course
-        pieces = Pieces(lambda n: self._family().params_layout(n, self._n_fitted_features()))
-        numbers = np.concatenate([course.weights[order], course.weights[n_components:]])
-        params = pieces.take(course.params, n_components, order)
-        return course._replace(weights=numbers, params=params, converged=False)
-
-    def _iterated(self, source, survey, checkpoints, progress):
-        super()._iterated(source, survey, checkpoints, progress)
-        if self.converged_ and "merge" in self.moves and len(self.counts_) > 1 and self.n_iter_ < self.max_iter:
-            self._merge_over(source, survey)
-
-    def _merge_over(self, source, survey):
-        """Merges that sums over all rows promise, from where iterations have converged."""
-        encoded, units, _ = self._engine_of_design(survey.design, np.dtype(np.float64))
-        n_features, proportions = self._n_fitted_features(), self._proportions()
-
-        def gather(numbers, params):
-            model = copy.copy(self)
-            model._finish(without_iterations(numbers, params), None, None)
-            statistics = sums_of_all(source, SumRows(model, survey.design), (numbers, params), survey)
-            return model._as_gathered(encoded, units, statistics)
-
-        problem = SummedProblem(
-            encoded, n_features, proportions, resolve_threads(self.n_threads), survey.design.weight, gather
-        )
-        state = State(*self._state_of_fit(encoded.family.params_layout(len(self.counts_), n_features)))
-        search = MergesElsewhere(problem, len(self.counts_), state, self.tol, self.max_iter - self.n_iter_)
-        if not search.promises():
-            return
-        search.run()
-        if search.status & Status.NOT_FINITE:
-            return
-        status = int(search.status) | int(Status.CONVERGED if search.converged else Status.MAX_ITER)
-        bounds, n_iter = [*self.lower_bounds_, *search.bounds], self.n_iter_ + search.n_iter
-        self._finish(Fit(*search.state, bounds, search.bound, n_iter, search.converged, status, False), None, None)
-        self.n_moves_ = self.n_moves_ | {"merge": self.n_moves_["merge"] + search.n_moves["merge"]}
-
-    def _raise_failure(self, fit, dtype):
-        raise self._status_error(fit.status, dtype)
-
-    def _finish(self, found, layout, dtype, reorders=True):
-        """Publish what iterations at so many components have found; components stay in their places."""
-        self.components_ = {name: copy.copy(own) for name, own in self._margins().items()}  # copies may share them
-        if not self.components_:
-            del self.components_
-        self._publish_posterior(found.weights, found.params, self._family())
-        self._publish_course(found)
-        self._share_with_margins()
-        self._remember_structure()
-        self._note_checked()
 
     def _fit_sampler(self, X, sample_weight, family):
         encoded = family.encode(X)
@@ -1181,18 +967,3 @@ def of_prior(family):
         "covariance_prior": scale,
         "prior_log_determinant": np.zeros(()),  # which each M-step finds anew
     }
-
-
-def _flat(prior):
-    """All numbers of a prior, one array after the other."""
-    if isinstance(prior, (dict, list)):
-        for own in prior.values() if isinstance(prior, dict) else prior:
-            yield from _flat(own)
-    else:
-        yield prior
-
-
-def _names_of_groups(reader, columns, other, other_columns):
-    """name of a part -> that which it has where columns are called otherwise"""
-    groups = zip(reader._groups(columns), other._groups(other_columns), strict=True)
-    return {one.name: another.name for one, another in groups}
